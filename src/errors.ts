@@ -1,0 +1,94 @@
+/**
+ * Every error that wmcast reports has a stable code. The table gives the exit code of the commands and a hint;
+ * `docs/errors.md` is tested against it.
+ */
+export const errorTable = {
+  WM_FAILED: { exitCode: 1, meaning: 'The work could not be finished.', hint: 'See the message; -v shows more.' },
+  WM_PORT_IN_USE: {
+    exitCode: 1,
+    meaning: 'Another program listens on the port.',
+    hint: 'Choose another port, or 0 for any free one.',
+  },
+  WM_FFMPEG_FAILED: {
+    exitCode: 1,
+    meaning: 'ffmpeg ended with an error while it captured.',
+    hint: 'The last lines of its log are in the message; -v shows all of them.',
+  },
+  WM_DISK: {
+    exitCode: 1,
+    meaning: 'A file could not be written.',
+    hint: 'Check the free space and the permissions of its folder.',
+  },
+  WM_USAGE: { exitCode: 2, meaning: 'The command line is wrong.', hint: 'See --help.' },
+  WM_BAD_INPUT: {
+    exitCode: 65,
+    meaning: 'The input is there but is not what it should be.',
+    hint: 'Check what the file is with ffprobe or wmcast probe.',
+  },
+  WM_ASF_MALFORMED: {
+    exitCode: 65,
+    meaning: 'Data that should be ASF is not, or is damaged.',
+    hint: 'Without --copy, ffmpeg re-encodes nearly any input.',
+  },
+  WM_NO_INPUT: { exitCode: 66, meaning: 'The input cannot be opened.', hint: 'Check the path or the URL.' },
+  WM_UNREACHABLE: {
+    exitCode: 69,
+    meaning: 'The server does not answer.',
+    hint: 'Check the host, the port and that the server runs.',
+  },
+  WM_SERVER_GONE: {
+    exitCode: 69,
+    meaning: 'The server closed the connection in the middle of the work.',
+    hint: "Look into the server's log.",
+  },
+  WM_FFMPEG_MISSING: {
+    exitCode: 69,
+    meaning: 'No usable ffmpeg was found.',
+    hint: 'Install ffmpeg, or name one with --ffmpeg or FFMPEG_PATH; wmcast doctor tells what was tried.',
+  },
+  WM_PROTOCOL: {
+    exitCode: 76,
+    meaning: 'The other side broke the rules of the protocol.',
+    hint: 'Check that the URL names a Windows Media server.',
+  },
+  WM_HTTP_MALFORMED: { exitCode: 76, meaning: 'The other side does not speak HTTP.', hint: 'Check the port.' },
+  WM_PUSH_REFUSED: {
+    exitCode: 76,
+    meaning: 'The server refused the push.',
+    hint: 'The point may be taken, unknown, or not open to pushes from here.',
+  },
+  WM_AUTH_REFUSED: {
+    exitCode: 77,
+    meaning: 'The server refused access.',
+    hint: 'Give --user and --password, or WMCAST_USER and WMCAST_PASSWORD.',
+  },
+  WM_CONFIG: { exitCode: 78, meaning: 'The configuration is wrong.', hint: 'The message names the file and the line.' },
+} as const satisfies Record<string, { exitCode: number; meaning: string; hint: string }>;
+
+export type ErrorCode = keyof typeof errorTable;
+
+/** An error with one of the stable codes of {@link errorTable}; its message is one sentence for a person. */
+export class WmError extends Error {
+  readonly code: ErrorCode;
+
+  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'WmError';
+    this.code = code;
+  }
+
+  /** The exit code of a command that fails with this error. */
+  get exitCode(): number {
+    return errorTable[this.code].exitCode;
+  }
+
+  /** What the person can do about it. */
+  get hint(): string {
+    return errorTable[this.code].hint;
+  }
+}
+
+/** The message of anything that was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
