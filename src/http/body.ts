@@ -1,0 +1,93 @@
+import { type BodyFraming, HttpError } from './message.js';
+
+/** What takes the bytes of a body as they come. */
+export type BodyConsumer = (chunk: Buffer) => void;
+
+// A chunk-size line with extensions, or a trailer line, may not be longer than this.
+const MAX_LINE = 1024;
+
+/**
+ * Cuts a body out of a byte stream (RFC 9112 6 and 7.1): feed it slices of any size; what lies behind the body is given
+ * back, because it belongs to the next message. Chunk borders are not preserved; nothing is copied.
+ */
+export class BodyReader {
+  readonly #framing: BodyFraming;
+  #remaining: number;
+  #state: 'data' | 'size' | 'dataEnd' | 'trailer' | 'done';
+  #line = '';
+  #trailerLines = 0;
+
+  constructor(framing: BodyFraming) {
+    this.#framing = framing;
+    this.#remaining = framing.kind === 'length' ? framing.length : 0;
+    this.#state = framing.kind === 'chunked' ? 'size' : 'data';
+    if (framing.kind === 'length' && framing.length === 0) this.#state = 'done';
+  }
+
+  get done(): boolean {
+    return this.#state === 'done';
+  }
+
+  /** Whether the end of the connection is the regular end of the body. */
+  get endsWithConnection(): boolean {
+    return this.#framing.kind === 'close';
+  }
+
+  /**
+   * @param bytes the next bytes of the connection
+   * @param consume takes the body's bytes, as views of `bytes`
+   * @returns what lies behind the end of the body (empty when the body is not done)
+   * @throws HttpError 400 for a malformed chunk
+   */
+  feed(bytes: Buffer, consume: BodyConsumer): Buffer {
+    let at = 0;
+    while (at < bytes.length && this.#state !== 'done') {
+      at = this.#state === 'data' ? this.#takeData(bytes, at, consume) : this.#takeLine(bytes, at);
+    }
+    return bytes.subarray(at);
+  }
+
+  #takeData(bytes: Buffer, at: number, consume: BodyConsumer): number {
+    if (this.#framing.kind === 'close') {
+      consume(bytes.subarray(at));
+      return bytes.length;
+    }
+    const size = Math.min(this.#remaining, bytes.length - at);
+    this.#remaining -= size;
+    if (this.#remaining === 0) this.#state = this.#framing.kind === 'chunked' ? 'dataEnd' : 'done';
+    consume(bytes.subarray(at, at + size));
+    return at + size;
+  }
+
+  #takeLine(bytes: Buffer, at: number): number {
+    const end = bytes.indexOf(10, at);
+    const stop = end === -1 ? bytes.length : end;
+    if (this.#line.length + (stop - at) > MAX_LINE) throw new HttpError(400, 'A chunk head is too long.');
+    this.#line += bytes.toString('latin1', at, stop);
+    if (end === -1) return stop;
+    const line = this.#line.trimEnd();
+    this.#line = '';
+    if (this.#state === 'size') this.#startChunk(line);
+    else if (this.#state === 'dataEnd') {
+      if (line !== '') throw new HttpError(400, 'A chunk is longer than it said.');
+      this.#state = 'size';
+    } else if (line === '') this.#state = 'done';
+    else if (++this.#trailerLines > 32) throw new HttpError(400, 'There are too many trailer fields.');
+    return end + 1;
+  }
+
+  #startChunk(line: string): void {
+    const match = /^([0-9a-fA-F]{1,12})[ \t]*(?:;.*)?$/.exec(line);
+    if (!match) throw new HttpError(400, 'A chunk size is malformed.');
+    this.#remaining = Number.parseInt(match[1]!, 16);
+    this.#state = this.#remaining === 0 ? 'trailer' : 'data';
+  }
+}
+
+/** One chunk of the chunked transfer coding (RFC 9112 7.1): its head; the data and CR LF follow. */
+export function chunkHead(size: number): Buffer {
+  return Buffer.from(`${size.toString(16)}\r\n`, 'latin1');
+}
+
+/** The zero-length chunk that ends a chunked body, with no trailer. */
+export const LAST_CHUNK: Buffer = Buffer.from('0\r\n\r\n', 'latin1');

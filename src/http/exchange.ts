@@ -1,0 +1,245 @@
+import type { Socket } from 'node:net';
+import { chunkHead, LAST_CHUNK } from './body.js';
+import { type Field, HttpError, type RequestHead, serialiseResponseHead } from './message.js';
+
+/** What the connection offers its exchanges. */
+export interface ExchangeHost {
+  readonly socket: Socket;
+  readonly remoteAddress: string;
+  readonly secure: boolean;
+  /** An exchange changed: its response may be sent now, or the next request may be read. */
+  advance(): void;
+  /** Sets the time-out for the rest of the request's body; Infinity when the owner has timers of its own. */
+  allowBodyGap(milliseconds: number): void;
+  /** Somebody takes the body from now on; what was held back may go out. */
+  bodyWanted(): void;
+  pauseBody(): void;
+  resumeBody(): void;
+}
+
+/** Takes the body of a request as it comes in. */
+export interface BodySink {
+  data(chunk: Buffer): void;
+  end(): void;
+  /** The connection was lost, or timed out, before the body was complete. */
+  aborted(): void;
+}
+
+export interface Response {
+  readonly status: number;
+  readonly fields?: readonly Field[];
+  readonly body?: Buffer;
+  /** Close the connection behind this response even if the client would keep it. */
+  readonly close?: boolean;
+}
+
+/**
+ * One request and its response on a server connection. Responses leave in the order of the requests: while an earlier
+ * response still streams, a later one waits for its end (RFC 9112 9.3.2).
+ */
+export class Exchange {
+  readonly request: RequestHead;
+  readonly #host: ExchangeHost;
+  #sink: BodySink | undefined;
+  #pending: Buffer | undefined;
+  #stream: ResponseStream | undefined;
+  #closing: boolean;
+  bodyDone = false;
+  responded = false;
+
+  constructor(host: ExchangeHost, request: RequestHead, keepAlive: boolean) {
+    this.#host = host;
+    this.request = request;
+    this.#closing = !keepAlive;
+  }
+
+  get remoteAddress(): string {
+    return this.#host.remoteAddress;
+  }
+
+  /** The request's Host, or the address it came to. */
+  get host(): string {
+    const { socket } = this.#host;
+    return this.request.headers.get('Host') ?? `${socket.localAddress}:${socket.localPort}`;
+  }
+
+  /** Whether the connection is under TLS. */
+  get secure(): boolean {
+    return this.#host.secure;
+  }
+
+  /** Whether the connection closes behind the response. */
+  get closing(): boolean {
+    return this.#closing;
+  }
+
+  get stream(): ResponseStream | undefined {
+    return this.#stream;
+  }
+
+  /** The response is complete and the next one may follow it. */
+  get finished(): boolean {
+    return this.responded && this.#pending === undefined && (this.#stream === undefined || this.#stream.ended);
+  }
+
+  /**
+   * Hands the body to `sink` as it comes. Until this is called, or the response is sent, the body waits in the connection.
+   *
+   * @param gapMilliseconds the longest pause between two pieces; Infinity when the sink has timers of its own
+   */
+  receive(sink: BodySink, gapMilliseconds: number): void {
+    this.#sink = sink;
+    this.#host.allowBodyGap(gapMilliseconds);
+    this.#host.bodyWanted();
+  }
+
+  /**
+   * Reads the whole body.
+   *
+   * @throws HttpError 413 when it is larger than `limit` bytes, 400 when the connection ends before it is complete
+   */
+  readBody(limit: number): Promise<Buffer> {
+    return new Promise((resolve, reject) => {
+      const parts: Buffer[] = [];
+      let size = 0;
+      const data = (chunk: Buffer) => {
+        size += chunk.length;
+        if (size > limit) reject(new HttpError(413, `The body is larger than ${limit} bytes.`));
+        else parts.push(chunk);
+      };
+      const aborted = () => reject(new HttpError(400, 'The request ended before its body was complete.'));
+      this.receive({ data, end: () => resolve(Buffer.concat(parts)), aborted }, 30_000);
+      if (this.bodyDone) resolve(Buffer.alloc(0));
+    });
+  }
+
+  pauseBody(): void {
+    this.#host.pauseBody();
+  }
+
+  resumeBody(): void {
+    this.#host.resumeBody();
+  }
+
+  /** Sends a whole response; Content-Length and Connection are added. A second call is ignored. */
+  respond({ status, fields = [], body, close = false }: Response): void {
+    if (this.responded) return;
+    this.responded = true;
+    if (close) this.#closing = true;
+    const length: Field = ['Content-Length', String(body?.length ?? 0)];
+    const head = serialiseResponseHead(status, [...fields, length, this.#connectionField()], this.request.minorVersion);
+    const withBody = body !== undefined && this.request.method !== 'HEAD';
+    this.#pending = withBody ? Buffer.concat([head, body]) : head;
+    this.#host.advance();
+  }
+
+  /**
+   * Starts a response of unknown length: chunked, or up to the end of the connection.
+   *
+   * The response has to be the first in line: check {@link queued} before.
+   */
+  startStream(status: number, fields: readonly Field[], options: { chunked: boolean }): ResponseStream {
+    this.responded = true;
+    if (!options.chunked) this.#closing = true;
+    const framing: Field[] = options.chunked ? [['Transfer-Encoding', 'chunked']] : [];
+    const head = serialiseResponseHead(
+      status,
+      [...fields, ...framing, this.#connectionField()],
+      this.request.minorVersion,
+    );
+    this.#stream = new ResponseStream(this.#host, options.chunked);
+    this.#host.socket.write(head);
+    return this.#stream;
+  }
+
+  #connectionField(): Field {
+    return ['Connection', this.#closing ? 'close' : 'Keep-Alive'];
+  }
+
+  /** For the connection: whether the body is wanted, be it to throw it away. */
+  get takesBody(): boolean {
+    return this.#sink !== undefined || this.responded;
+  }
+
+  /** For the connection: a piece of the body came. */
+  takeBody(chunk: Buffer): void {
+    this.#sink?.data(chunk);
+  }
+
+  /** For the connection: the body is complete. */
+  endBody(): void {
+    if (this.bodyDone) return;
+    this.bodyDone = true;
+    this.#sink?.end();
+  }
+
+  /** For the connection: it is lost. */
+  abort(): void {
+    if (!this.bodyDone) {
+      this.bodyDone = true;
+      this.#sink?.aborted();
+    }
+    this.#stream?.lost();
+  }
+
+  /** For the connection: the bytes of a whole response that waits, once. */
+  takeResponse(): Buffer | undefined {
+    const pending = this.#pending;
+    this.#pending = undefined;
+    return pending;
+  }
+}
+
+/** The body of a response that is sent piece by piece. */
+export class ResponseStream {
+  readonly #host: ExchangeHost;
+  readonly #chunked: boolean;
+  ended = false;
+  /** Called once when the connection is lost before `end`. */
+  onLost: (() => void) | undefined;
+
+  constructor(host: ExchangeHost, chunked: boolean) {
+    this.#host = host;
+    this.#chunked = chunked;
+  }
+
+  /** Bytes that were written and that the operating system has not taken yet. */
+  get backlog(): number {
+    return this.#host.socket.writableLength;
+  }
+
+  /** Sends bytes. `bytes` is not copied and must not change afterwards. */
+  write(bytes: Buffer): void {
+    if (this.ended) return;
+    const { socket } = this.#host;
+    if (this.#chunked) {
+      socket.cork();
+      socket.write(chunkHead(bytes.length));
+      socket.write(bytes);
+      socket.write('\r\n');
+      socket.uncork();
+    } else {
+      socket.write(bytes);
+    }
+  }
+
+  /** Ends the body; responses that waited behind it follow, or the connection closes. */
+  end(): void {
+    if (this.ended) return;
+    this.ended = true;
+    if (this.#chunked) this.#host.socket.write(LAST_CHUNK);
+    this.#host.advance();
+  }
+
+  /** Gives the connection up at once: the client reads too slowly or broke the rules. */
+  destroy(): void {
+    this.#host.socket.destroy();
+  }
+
+  /** For the exchange: the connection is lost. */
+  lost(): void {
+    if (this.ended) return;
+    this.ended = true;
+    this.onLost?.();
+  }
+}

@@ -1,0 +1,349 @@
+import { createServer, type Server, type Socket } from 'node:net';
+import { messageOf, WmError } from '../errors.js';
+import { BodyReader } from './body.js';
+import { Exchange, type ExchangeHost } from './exchange.js';
+import { HttpError, headLength, keepsAlive, MAX_HEAD_SIZE, parseRequestHead, requestBodyFraming } from './message.js';
+
+export interface HttpServerOptions {
+  /** Called for each request as soon as its head is complete; the body may still be on its way. */
+  readonly onRequest: (exchange: Exchange) => void;
+  /** An exception that a request handler let through; the client got a 500. */
+  readonly onError?: (error: unknown) => void;
+  /** Longest time for a request head, from its first byte, in ms. */
+  readonly headTimeout?: number;
+  /** Longest time between two requests, in ms. */
+  readonly idleTimeout?: number;
+  /** Longest time for the client to take a whole response, in ms. */
+  readonly writeTimeout?: number;
+  readonly maxConnections?: number;
+}
+
+const DEFAULTS = { headTimeout: 20_000, idleTimeout: 150_000, writeTimeout: 30_000, maxConnections: 20_000 };
+// Requests that wait behind a response that streams; past this the connection is not read until they are answered.
+const MAX_WAITING = 16;
+const SWEEP_INTERVAL = 1_000;
+// The longest pause within a request body whose owner did not say otherwise.
+const BODY_GAP = 30_000;
+// Of a body that nobody takes yet, so much is held before the connection is no longer read.
+const MAX_UNREAD = 64 * 1024;
+// How long a client that is refused in the middle of its body may go on sending before the connection is cut: closing at
+// once would reset the connection and the client would never read why (RFC 9112 9.6).
+const LINGER = 2_000;
+
+/**
+ * An HTTP/1.0 and 1.1 server for long streams in both directions.
+ *
+ * It exists beside node:http because the protocols here need what that hides or forbids: answers to later requests while an
+ * earlier response streams, refusals in the middle of a body, and half the memory a connection (docs/architecture.md has the
+ * figures). One sweep a second replaces timers per connection.
+ */
+export class HttpServer {
+  readonly #options: HttpServerOptions & typeof DEFAULTS;
+  readonly #server: Server;
+  readonly #connections = new Set<Connection>();
+  #sweeper: NodeJS.Timeout | undefined;
+
+  constructor(options: HttpServerOptions) {
+    this.#options = { ...DEFAULTS, ...options };
+    this.#server = createServer({ noDelay: true }, (socket) => this.#accept(socket));
+    this.#server.maxConnections = this.#options.maxConnections;
+  }
+
+  get connections(): number {
+    return this.#connections.size;
+  }
+
+  /**
+   * Starts to listen.
+   *
+   * @param port 0 takes a free port
+   * @returns the port
+   * @throws WmError WM_PORT_IN_USE, or WM_FAILED when the address cannot be used
+   */
+  listen(port: number, host: string): Promise<number> {
+    return new Promise((resolve, reject) => {
+      const failed = (error: NodeJS.ErrnoException) => {
+        const inUse = error.code === 'EADDRINUSE';
+        const text = inUse ? `port ${port} is in use` : messageOf(error);
+        reject(
+          new WmError(inUse ? 'WM_PORT_IN_USE' : 'WM_FAILED', `Cannot listen on ${host}:${port}: ${text}.`, {
+            cause: error,
+          }),
+        );
+      };
+      this.#server.once('error', failed);
+      this.#server.listen({ port, host, backlog: 4096 }, () => {
+        this.#server.removeListener('error', failed);
+        this.#server.on('error', (error) => this.#options.onError?.(error));
+        this.#sweeper = setInterval(() => this.#sweep(), SWEEP_INTERVAL);
+        const address = this.#server.address();
+        resolve(typeof address === 'object' && address !== null ? address.port : port);
+      });
+    });
+  }
+
+  /**
+   * Stops listening, lets what was written leave for at most `graceMilliseconds`, then closes all connections.
+   */
+  async close(graceMilliseconds = 1_000): Promise<void> {
+    const closed = new Promise<void>((resolve) => {
+      this.#server.close(() => resolve());
+    });
+    for (const connection of this.#connections) connection.finish();
+    const timer = setTimeout(() => {
+      for (const connection of this.#connections) connection.socket.destroy();
+    }, graceMilliseconds);
+    await closed;
+    clearTimeout(timer);
+    clearInterval(this.#sweeper);
+  }
+
+  #accept(socket: Socket): void {
+    const connection = new Connection(socket, this.#options);
+    this.#connections.add(connection);
+    socket.once('close', () => this.#connections.delete(connection));
+  }
+
+  #sweep(): void {
+    const now = Date.now();
+    for (const connection of this.#connections) connection.sweep(now);
+  }
+}
+
+const NOTHING: Buffer = Buffer.alloc(0);
+
+class Connection implements ExchangeHost {
+  readonly socket: Socket;
+  readonly remoteAddress: string;
+  readonly secure: boolean;
+  readonly #options: HttpServerOptions & typeof DEFAULTS;
+  #unread: Buffer = NOTHING;
+  #body: BodyReader | undefined;
+  #receiving: Exchange | undefined;
+  // In the order of the requests; the first one is being answered.
+  #exchanges: Exchange[] = [];
+  #deadline: number;
+  #closing = false;
+  #bodyPaused = false;
+  #bodyGap = BODY_GAP;
+  // When the first byte of a head that is not complete came; 0 between heads.
+  #headSince = 0;
+
+  constructor(socket: Socket, options: HttpServerOptions & typeof DEFAULTS) {
+    this.socket = socket;
+    this.secure = 'encrypted' in socket;
+    this.remoteAddress = socket.remoteAddress ?? '';
+    this.#options = options;
+    this.#deadline = Date.now() + options.headTimeout;
+    socket.on('data', (chunk) => this.#take(chunk));
+    // What an error means for the exchanges, 'close' tells them; without a listener it would end the process.
+    socket.on('error', () => socket.destroy());
+    socket.on('close', () => this.#lost());
+  }
+
+  /** Ends the connection when what is being sent has left. */
+  finish(): void {
+    this.#closing = true;
+    if (this.#exchanges.length === 0 || this.#exchanges.every((exchange) => exchange.stream)) this.socket.end();
+  }
+
+  sweep(now: number): void {
+    if (now < this.#deadline) return;
+    const current = this.#receiving;
+    if (!this.#closing && current && !current.responded) {
+      current.respond({ status: 408, close: true });
+    } else if (!this.#closing && this.#unread.length > 0 && this.#exchanges.length === 0) {
+      this.#refuse(new HttpError(408, 'The request head took too long.'));
+    } else {
+      this.socket.destroy();
+    }
+  }
+
+  allowBodyGap(milliseconds: number): void {
+    this.#bodyGap = milliseconds;
+    if (this.#receiving && this.#body && !this.#body.done) this.#deadline = Date.now() + milliseconds;
+  }
+
+  bodyWanted(): void {
+    this.#resumeReading();
+    if (this.#unread.length > 0) queueMicrotask(() => this.#take(NOTHING));
+  }
+
+  pauseBody(): void {
+    this.#bodyPaused = true;
+    this.socket.pause();
+  }
+
+  resumeBody(): void {
+    this.#bodyPaused = false;
+    this.#resumeReading();
+  }
+
+  #resumeReading(): void {
+    if (!this.#bodyPaused && this.#exchanges.length < MAX_WAITING) this.socket.resume();
+  }
+
+  #take(chunk: Buffer): void {
+    if (this.#closing) return;
+    if (this.#unread.length === 0) this.#unread = chunk;
+    else if (chunk.length > 0) this.#unread = Buffer.concat([this.#unread, chunk]);
+    try {
+      this.#parse();
+    } catch (error) {
+      this.#refuse(error);
+    }
+  }
+
+  #parse(): void {
+    while (this.#unread.length > 0 && !this.#closing) {
+      if (this.#receiving) {
+        if (!this.#receiving.takesBody) {
+          if (this.#unread.length > MAX_UNREAD) this.socket.pause();
+          return;
+        }
+        if (!this.#readBody(this.#receiving)) return;
+      } else if (this.#mayStart()) {
+        if (!this.#readHead()) return;
+      } else {
+        return;
+      }
+    }
+  }
+
+  /** A request is handled when the ones before it are answered, or stream their answers. */
+  #mayStart(): boolean {
+    if (this.#exchanges.every((exchange) => exchange.finished || exchange.stream || exchange.responded)) {
+      if (this.#exchanges.length < MAX_WAITING) return true;
+    }
+    if (this.#unread.length > MAX_HEAD_SIZE) this.socket.pause();
+    return false;
+  }
+
+  #readHead(): boolean {
+    // Some clients put an empty line before a request (RFC 9112 2.2).
+    let start = 0;
+    while (this.#unread[start] === 13 || this.#unread[start] === 10) start++;
+    if (start > 0) this.#unread = this.#unread.subarray(start);
+    const size = headLength(this.#unread);
+    if (size > MAX_HEAD_SIZE || (size === 0 && this.#unread.length > MAX_HEAD_SIZE)) {
+      throw new HttpError(431, 'The request head is too large.');
+    }
+    if (size === 0) {
+      if (this.#exchanges.length === 0) this.#awaitHead();
+      return false;
+    }
+    const head = parseRequestHead(this.#unread.subarray(0, size));
+    this.#unread = this.#unread.subarray(size);
+    this.#headSince = 0;
+    const exchange = new Exchange(this, head, keepsAlive(head));
+    this.#exchanges.push(exchange);
+    this.#receiving = exchange;
+    this.#body = new BodyReader(requestBodyFraming(head));
+    this.#bodyGap = BODY_GAP;
+    this.#deadline = Date.now() + this.#bodyGap;
+    if (head.headers.tokens('Expect').includes('100-continue') && head.minorVersion === 1) {
+      if (!this.#body.done) this.socket.write('HTTP/1.1 100 Continue\r\n\r\n');
+    }
+    this.#dispatch(exchange);
+    if (this.#body.done) this.#bodyComplete(exchange);
+    return true;
+  }
+
+  #awaitHead(): void {
+    if (this.#headSince === 0) {
+      this.#headSince = Date.now();
+      this.#deadline = this.#headSince + this.#options.headTimeout;
+    }
+  }
+
+  #dispatch(exchange: Exchange): void {
+    try {
+      this.#options.onRequest(exchange);
+    } catch (error) {
+      if (!(error instanceof HttpError)) this.#options.onError?.(error);
+      exchange.respond({ status: error instanceof HttpError ? error.status : 500, close: true });
+    }
+  }
+
+  #readBody(exchange: Exchange): boolean {
+    const unread = this.#unread;
+    this.#unread = NOTHING;
+    this.#deadline = Date.now() + this.#bodyGap;
+    const rest = this.#body!.feed(unread, (piece) => exchange.takeBody(piece));
+    this.#unread = rest;
+    if (!this.#body!.done) return false;
+    this.#bodyComplete(exchange);
+    return true;
+  }
+
+  #bodyComplete(exchange: Exchange): void {
+    this.#receiving = undefined;
+    this.#body = undefined;
+    exchange.endBody();
+    this.advance();
+  }
+
+  /** Sends the responses that may leave, and reads on or closes behind them. */
+  advance(): void {
+    while (this.#exchanges.length > 0) {
+      const exchange = this.#exchanges[0]!;
+      const response = exchange.takeResponse();
+      if (response) {
+        this.socket.write(response);
+        this.#deadline = Date.now() + this.#options.writeTimeout;
+      }
+      if (!exchange.finished) break;
+      if (exchange.closing || this.#closing) {
+        this.#closeBehind(exchange);
+        return;
+      }
+      if (!exchange.bodyDone) return;
+      this.#exchanges.shift();
+    }
+    if (this.#exchanges.length === 0) this.#deadline = Date.now() + this.#options.idleTimeout;
+    else if (this.#exchanges[0]!.stream) this.#deadline = Number.POSITIVE_INFINITY;
+    this.#resumeReading();
+    if (this.#unread.length > 0 && !this.#receiving) queueMicrotask(() => this.#take(NOTHING));
+  }
+
+  #closeBehind(exchange: Exchange): void {
+    this.#closing = true;
+    this.#unread = NOTHING;
+    this.socket.end();
+    // The rest of a body is read and thrown away for a while, so that the response is not lost with a reset.
+    this.#bodyPaused = false;
+    this.socket.resume();
+    this.#deadline = Date.now() + (exchange.bodyDone ? this.#options.writeTimeout : LINGER);
+  }
+
+  #refuse(error: unknown): void {
+    if (this.#closing) return;
+    if (!(error instanceof HttpError)) this.#options.onError?.(error);
+    const status = error instanceof HttpError ? error.status : 500;
+    const receiving = this.#receiving;
+    this.#unread = NOTHING;
+    if (receiving && !receiving.responded) {
+      receiving.respond({ status, close: true });
+      receiving.abort();
+      return;
+    }
+    if (this.#exchanges.length > 0) {
+      this.socket.destroy();
+      return;
+    }
+    const exchange = new Exchange(this, { method: '', target: '', minorVersion: 1, headers: EMPTY_FIELDS }, false);
+    this.#exchanges.push(exchange);
+    exchange.respond({ status, close: true });
+  }
+
+  #lost(): void {
+    this.#closing = true;
+    const exchanges = this.#exchanges;
+    this.#exchanges = [];
+    this.#receiving = undefined;
+    this.#unread = NOTHING;
+    for (const exchange of exchanges) exchange.abort();
+  }
+}
+
+const EMPTY_FIELDS = parseRequestHead(Buffer.from('GET / HTTP/1.0\r\n\r\n')).headers;
