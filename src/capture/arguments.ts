@@ -1,0 +1,125 @@
+import { AUDIO_SAMPLE_RATE, type CaptureOptions, type CompleteCaptureOptions, completeOptions } from './options.js';
+
+/**
+ * The arguments for ffmpeg 4.1 or newer that make it write live ASF on its standard output and its log, each line with
+ * its level, on standard error.
+ *
+ * `extra` goes behind all output options, so it overrides them. Options up to the last `-i` in it belong to further
+ * inputs and go behind ours (`-f alsa -i default` adds a microphone to a camera); the streams are then chosen by ffmpeg
+ * from all of them, and with a `-map` in `extra` by it alone.
+ *
+ * @throws WmError WM_USAGE when an option is out of its limits (see {@link completeOptions})
+ */
+export function ffmpegArguments(options: CaptureOptions): string[] {
+  const complete = completeOptions(options);
+  const lastInput = complete.extra.lastIndexOf('-i');
+  const inputs = lastInput < 0 ? [] : complete.extra.slice(0, lastInput + 2);
+  const outputs = lastInput < 0 ? complete.extra : complete.extra.slice(lastInput + 2);
+  return [
+    '-hide_banner',
+    '-nostdin',
+    '-nostats',
+    // The level of each line tells errors from talk; info names the format that ffmpeg takes the input for.
+    '-loglevel',
+    'level+info',
+    ...inputArguments(complete),
+    ...inputs,
+    // Optional: a file may lack either. Capital V leaves out cover pictures, which would be a video of one frame.
+    ...(inputs.length > 0 || outputs.includes('-map') ? [] : mapArguments(complete)),
+    // With chapters ffmpeg writes a Marker Object and a wrong number of header objects.
+    '-map_chapters',
+    '-1',
+    ...videoArguments(complete),
+    ...audioArguments(complete),
+    ...metadataArguments(complete),
+    ...(complete.duration === undefined ? [] : ['-t', String(complete.duration)]),
+    '-packet_size',
+    String(complete.packetSize),
+    ...outputs,
+    '-f',
+    'asf',
+    'pipe:1',
+  ];
+}
+
+function inputArguments(options: CompleteCaptureOptions): string[] {
+  const realtime = options.realtime ? ['-re'] : [];
+  if (options.input === 'test' && options.inputFormat === undefined) {
+    return [...realtime, '-f', 'lavfi', '-i', testGraph(options)];
+  }
+  return [
+    ...realtime,
+    ...(options.loop ? ['-stream_loop', '-1'] : []),
+    // A live input that is not read in time loses data.
+    ...(options.realtime ? [] : ['-thread_queue_size', '512']),
+    ...(options.inputFormat === undefined ? [] : ['-f', options.inputFormat]),
+    '-i',
+    options.input === '-' ? 'pipe:0' : options.input,
+  ];
+}
+
+/** One graph for both, because two inputs held back to real time start at different moments. */
+function testGraph({ video, audio }: CompleteCaptureOptions): string {
+  const outputs: string[] = [];
+  if (video !== undefined) outputs.push(`testsrc2=size=${video.size.width}x${video.size.height}:rate=${video.fps}`);
+  if (audio !== undefined) outputs.push(`sine=frequency=440:beep_factor=2:sample_rate=${AUDIO_SAMPLE_RATE}`);
+  return outputs.map((source, index) => `${source}[out${index}]`).join(';');
+}
+
+function mapArguments({ video, audio }: CompleteCaptureOptions): string[] {
+  return [...(video === undefined ? [] : ['-map', '0:V:0?']), ...(audio === undefined ? [] : ['-map', '0:a:0?'])];
+}
+
+function videoArguments({ video, input }: CompleteCaptureOptions): string[] {
+  if (video === undefined) return ['-vn'];
+  const { width, height } = video.size;
+  const fit = `scale=${width}:${height}:force_original_aspect_ratio=decrease,pad=${width}:${height}:(ow-iw)/2:(oh-ih)/2,setsar=1`;
+  return [
+    '-c:v',
+    video.encoder,
+    ...(input === 'test' ? [] : ['-vf', fit]),
+    '-r',
+    String(video.fps),
+    '-pix_fmt',
+    'yuv420p',
+    ...bitrateArguments(video.bitrate),
+    '-g',
+    String(video.keyFrameDistance),
+    // ffmpeg writes decoding times as presentation times, which are the same only without B-frames.
+    '-bf',
+    '0',
+  ];
+}
+
+/** The bound on peaks is always set: without it the first second has three times the rate. */
+function bitrateArguments(bitrate: number): string[] {
+  const rate = String(bitrate);
+  return ['-b:v', rate, '-maxrate', rate, '-bufsize', rate];
+}
+
+function audioArguments({ audio, input }: CompleteCaptureOptions): string[] {
+  if (audio === undefined) return ['-an'];
+  // Gaps in a live input's audio become silence; otherwise sound and picture would drift apart.
+  const filter = input === 'test' ? [] : ['-af', 'aresample=async=1'];
+  return [
+    '-c:a',
+    audio.encoder,
+    ...filter,
+    '-b:a',
+    String(audio.bitrate),
+    '-ar',
+    String(AUDIO_SAMPLE_RATE),
+    '-ac',
+    '2',
+  ];
+}
+
+function metadataArguments({ metadata }: CompleteCaptureOptions): string[] {
+  const entries: readonly (readonly [string, string | undefined])[] = [
+    ['title', metadata.title],
+    ['author', metadata.author],
+    ['copyright', metadata.copyright],
+    ['comment', metadata.comment],
+  ];
+  return entries.flatMap(([name, value]) => (value === undefined ? [] : ['-metadata', `${name}=${value}`]));
+}

@@ -1,0 +1,252 @@
+import { constants } from 'node:fs';
+import { access, realpath, stat } from 'node:fs/promises';
+import { delimiter, join, resolve } from 'node:path';
+import { execa } from 'execa';
+import { messageOf, WmError } from '../errors.js';
+
+/** The encoders of the old Windows Media codecs that an ffmpeg may have; nothing newer can be encoded by any ffmpeg. */
+export const windowsMediaEncoders = ['wmv1', 'wmv2', 'msmpeg4', 'msmpeg4v2', 'wmav1', 'wmav2'] as const;
+
+export type WindowsMediaEncoder = (typeof windowsMediaEncoders)[number];
+
+/** What a candidate must have to be taken without being named. */
+const requiredEncoders = ['wmv2', 'wmav2'] as const satisfies readonly WindowsMediaEncoder[];
+
+/** Where a candidate comes from. */
+export type FfmpegOrigin = '--ffmpeg' | 'FFMPEG_PATH' | 'PATH' | 'ffmpeg-static' | '@ffmpeg-installer/ffmpeg';
+
+/** One ffmpeg that was looked at. */
+export interface FfmpegCandidate {
+  /** The program, or the name under which it was looked for when there is none. */
+  readonly path: string;
+  readonly origin: FfmpegOrigin;
+  /** Why it cannot be used; absent when it can. Reads as a sentence after the path ("… does not exist"). */
+  readonly problem?: string;
+  /** As it gives it itself, for example `5.1.9-0+deb12u1`; absent when it could not be asked. */
+  readonly version?: string;
+  /** Absent when it could not be asked. */
+  readonly encoders?: readonly WindowsMediaEncoder[];
+}
+
+/** The ffmpeg that is used. */
+export interface FfmpegInfo {
+  readonly path: string;
+  readonly version: string;
+  readonly origin: FfmpegOrigin;
+  readonly encoders: readonly WindowsMediaEncoder[];
+  /** Everything that was looked at, in order, this one last. */
+  readonly tried: readonly FfmpegCandidate[];
+}
+
+/** A package that carries an ffmpeg program. */
+export interface FfmpegPackage {
+  readonly origin: FfmpegOrigin;
+  /** Gives the path of the program; undefined or a rejection when the package is not there or not for this platform. */
+  load(): Promise<string | undefined>;
+}
+
+export interface FindFfmpegOptions {
+  /** The value of --ffmpeg: a path, or a name that is looked for on PATH. No other is tried. */
+  readonly explicit?: string | undefined;
+  /** Default: the environment of this process; PATH, PATHEXT and FFMPEG_PATH count. */
+  readonly env?: NodeJS.ProcessEnv | undefined;
+  /** How long one candidate may take to answer, in milliseconds. Default 10 000. */
+  readonly probeTimeout?: number | undefined;
+  /** Default: ffmpeg-static, then @ffmpeg-installer/ffmpeg. */
+  readonly packages?: readonly FfmpegPackage[] | undefined;
+}
+
+const DEFAULT_PROBE_TIMEOUT = 10_000;
+
+/** More entries of PATH than this hold no further ffmpeg worth starting. */
+const MAX_ON_PATH = 8;
+
+/**
+ * Finds the ffmpeg to capture with: --ffmpeg, then FFMPEG_PATH, then the first on PATH, then the packages, that has the
+ * `wmv2` and `wmav2` encoders and the `asf` muxer. One that was named, by --ffmpeg or FFMPEG_PATH, is never replaced by
+ * another.
+ * @throws WmError WM_FFMPEG_MISSING when the named one is not usable (the message names it), or none is
+ */
+export async function findFfmpeg(options: FindFfmpegOptions = {}): Promise<FfmpegInfo> {
+  const tried: FfmpegCandidate[] = [];
+  for await (const candidate of candidates(options)) {
+    tried.push(candidate);
+    const { path, origin, problem, version, encoders } = candidate;
+    if (problem === undefined && version !== undefined && encoders !== undefined) {
+      return { path, version, origin, encoders, tried };
+    }
+    if (origin === '--ffmpeg' || origin === 'FFMPEG_PATH') {
+      throw new WmError('WM_FFMPEG_MISSING', `The ffmpeg named by ${origin} cannot be used: ${path} ${problem}.`);
+    }
+  }
+  const reasons = tried.map(({ path, problem }) => `${path} ${problem}`).join('; ');
+  throw new WmError('WM_FFMPEG_MISSING', `No usable ffmpeg was found: ${reasons}.`);
+}
+
+/**
+ * Looks at every ffmpeg that {@link findFfmpeg} knows of, for `wmcast doctor`; the one it would take is the first
+ * without a problem, unless a named one stands before it. Throws nothing.
+ */
+export async function inspectFfmpegs(options: FindFfmpegOptions = {}): Promise<FfmpegCandidate[]> {
+  const all: FfmpegCandidate[] = [];
+  for await (const candidate of candidates(options)) all.push(candidate);
+  return all;
+}
+
+/** Lazily, because each costs three processes and the first is nearly always the one. */
+async function* candidates(options: FindFfmpegOptions): AsyncGenerator<FfmpegCandidate> {
+  const env = options.env ?? process.env;
+  const { FFMPEG_PATH } = env;
+  const timeout = options.probeTimeout ?? DEFAULT_PROBE_TIMEOUT;
+  // A directory may stand on PATH twice under two names (/bin is a link to /usr/bin on most systems).
+  const seen = new Set<string>();
+  const probeNew = async (path: string, origin: FfmpegOrigin): Promise<FfmpegCandidate | undefined> => {
+    const real = await realpath(path).catch(() => path);
+    if (seen.has(real)) return undefined;
+    seen.add(real);
+    return probe(path, origin, timeout);
+  };
+
+  for (const [origin, value] of [['--ffmpeg', options.explicit] as const, ['FFMPEG_PATH', FFMPEG_PATH] as const]) {
+    if (value === undefined || value === '') continue;
+    const candidate = await probeNew(await locate(value, env), origin);
+    if (candidate !== undefined) yield candidate;
+  }
+
+  let onPath = 0;
+  for await (const path of programsOnPath('ffmpeg', env)) {
+    if (++onPath > MAX_ON_PATH) break;
+    const candidate = await probeNew(path, 'PATH');
+    if (candidate !== undefined) yield candidate;
+  }
+  if (onPath === 0) yield { path: 'ffmpeg', origin: 'PATH', problem: 'is not on PATH' };
+
+  for (const { origin, load } of options.packages ?? packagesWithFfmpeg) {
+    let path: string | undefined;
+    try {
+      path = await load();
+    } catch {
+      path = undefined;
+    }
+    if (path === undefined) yield { path: origin, origin, problem: 'is not installed' };
+    else {
+      const candidate = await probeNew(path, origin);
+      if (candidate !== undefined) yield candidate;
+    }
+  }
+}
+
+/** A name without a folder means what it means in a shell. */
+async function locate(value: string, env: NodeJS.ProcessEnv): Promise<string> {
+  if (/[\\/]/.test(value)) return resolve(value);
+  for await (const path of programsOnPath(value, env)) return path;
+  return resolve(value);
+}
+
+async function* programsOnPath(name: string, env: NodeJS.ProcessEnv): AsyncGenerator<string> {
+  const windows = process.platform === 'win32';
+  const { PATH, Path, PATHEXT } = env;
+  const endings = windows ? ['', ...(PATHEXT ?? '.EXE').split(';')] : [''];
+  for (const folder of (PATH ?? Path ?? '').split(delimiter)) {
+    if (folder === '') continue;
+    for (const ending of endings) {
+      const file = join(folder, name + ending);
+      if ((await whyNotExecutable(file)) === undefined) yield file;
+    }
+  }
+}
+
+async function whyNotExecutable(path: string): Promise<string | undefined> {
+  try {
+    if (!(await stat(path)).isFile()) return 'is not a file';
+  } catch (error) {
+    return errorCode(error) === 'ENOENT' ? 'does not exist' : `cannot be read (${messageOf(error)})`;
+  }
+  try {
+    await access(path, constants.X_OK);
+    return undefined;
+  } catch {
+    return 'is not executable';
+  }
+}
+
+async function probe(path: string, origin: FfmpegOrigin, timeout: number): Promise<FfmpegCandidate> {
+  const problem = await whyNotExecutable(path);
+  if (problem !== undefined) return { path, origin, problem };
+  const [version, encoderList, muxerList] = await Promise.all([
+    ask(path, ['-version'], timeout),
+    ask(path, ['-hide_banner', '-encoders'], timeout),
+    ask(path, ['-hide_banner', '-muxers'], timeout),
+  ]);
+  for (const answer of [version, encoderList, muxerList]) {
+    if (answer.problem !== undefined) return { path, origin, problem: answer.problem };
+  }
+  const versionName = /\bversion (\S+)/.exec(version.text)?.[1];
+  if (versionName === undefined) return { path, origin, problem: 'does not answer as ffmpeg does' };
+
+  const encoderNames = listedNames(encoderList.text);
+  const encoders = windowsMediaEncoders.filter((name) => encoderNames.has(name));
+  const missing = [
+    ...requiredEncoders.filter((name) => !encoderNames.has(name)).map((name) => `the ${name} encoder`),
+    ...(listedNames(muxerList.text).has('asf') ? [] : ['the asf muxer']),
+  ];
+  const found = { path, origin, version: versionName, encoders };
+  return missing.length === 0 ? found : { ...found, problem: `has not ${missing.join(' and ')}` };
+}
+
+/** The second column of ffmpeg's lists (` V..... wmv2   Windows Media Video 8`), where one entry may have several names. */
+function listedNames(list: string): Set<string> {
+  const names = new Set<string>();
+  for (const line of list.split('\n')) {
+    const column = /^\s*[A-Za-z.]+\s+(\S+)/.exec(line)?.[1];
+    for (const name of column?.split(',') ?? []) names.add(name);
+  }
+  return names;
+}
+
+interface Answer {
+  readonly text: string;
+  readonly problem?: string;
+}
+
+async function ask(path: string, args: readonly string[], timeout: number): Promise<Answer> {
+  const result = await execa(path, args, {
+    reject: false,
+    stdin: 'ignore',
+    timeout,
+    killSignal: 'SIGKILL',
+    maxBuffer: 1024 * 1024,
+  });
+  if (result.timedOut) return { text: '', problem: `gave no answer in ${timeout / 1000} s` };
+  if (!result.failed) return { text: result.stdout };
+  if (result.exitCode === undefined && result.signal === undefined) {
+    return { text: '', problem: `cannot be started (${errorCode(result.cause) ?? result.shortMessage})` };
+  }
+  const how = result.signal === undefined ? `exit code ${result.exitCode}` : result.signal;
+  const said = result.stderr.trim().split('\n').at(-1)?.slice(0, 200);
+  return { text: '', problem: `fails (${how}${said === undefined || said === '' ? '' : `: ${said}`})` };
+}
+
+function errorCode(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+}
+
+/**
+ * The specifiers are not literals so that the optional package need not be there, not even for the compiler. Both export
+ * a CommonJS value: a path or null, and an object with a path (which throws when the platform has none).
+ */
+const packagesWithFfmpeg: readonly FfmpegPackage[] = [
+  { origin: 'ffmpeg-static', load: () => packageExport('ffmpeg-static') },
+  { origin: '@ffmpeg-installer/ffmpeg', load: () => packageExport('@ffmpeg-installer/ffmpeg') },
+];
+
+async function packageExport(specifier: string): Promise<string | undefined> {
+  const module: unknown = await import(specifier);
+  const exported = member(module, 'default') ?? module;
+  const path = typeof exported === 'string' ? exported : member(exported, 'path');
+  return typeof path === 'string' && path !== '' ? path : undefined;
+}
+
+function member(value: unknown, name: string): unknown {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[name] : undefined;
+}

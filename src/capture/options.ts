@@ -1,0 +1,285 @@
+import { WmError } from '../errors.js';
+import type { WindowsMediaEncoder } from './find.js';
+
+export type VideoEncoder = Extract<WindowsMediaEncoder, 'wmv1' | 'wmv2' | 'msmpeg4' | 'msmpeg4v2'>;
+export type AudioEncoder = Extract<WindowsMediaEncoder, 'wmav1' | 'wmav2'>;
+
+/** A picture's width and height in pixels. */
+export interface Size {
+  readonly width: number;
+  readonly height: number;
+}
+
+/** What the header says of the content; players show it. */
+export interface CaptureMetadata {
+  readonly title?: string | undefined;
+  readonly author?: string | undefined;
+  readonly copyright?: string | undefined;
+  readonly comment?: string | undefined;
+}
+
+/** What to capture, and how to encode it. */
+export interface CaptureOptions {
+  /**
+   * `test` (default): a moving picture with a running clock and a 440 Hz tone that beeps an octave higher every second.
+   * Otherwise anything that ffmpeg opens: a file, a URL, a device, `-` for standard input.
+   */
+  readonly input?: string | undefined;
+  /** The input's format as ffmpeg names it (`v4l2`, `alsa`, `dshow`, `lavfi`, …); needed for devices. */
+  readonly inputFormat?: string | undefined;
+  /** Default `wmv2`, the newest that ffmpeg encodes. */
+  readonly videoEncoder?: VideoEncoder | undefined;
+  /** Default `wmav2`. */
+  readonly audioEncoder?: AudioEncoder | undefined;
+  /** Bits per second; default 300 000. */
+  readonly videoBitrate?: number | undefined;
+  /** Bits per second, at least 24 000; default 64 000. */
+  readonly audioBitrate?: number | undefined;
+  /** Even numbers; default 640x360. Other shapes of picture get black bars. */
+  readonly size?: Size | undefined;
+  /** Default 25. */
+  readonly fps?: number | undefined;
+  /** Seconds between key frames; default 2. A player that joins waits for one. */
+  readonly keyFrameInterval?: number | undefined;
+  /** Bytes, 200 to 16 000; default {@link defaultPacketSize}. */
+  readonly packetSize?: number | undefined;
+  readonly noVideo?: boolean | undefined;
+  readonly noAudio?: boolean | undefined;
+  /** Seconds of media after which the capture ends; default never. */
+  readonly duration?: number | undefined;
+  /** Starts the input again when it ends; for files. */
+  readonly loop?: boolean | undefined;
+  /** Reads no faster than real time; default for what is not live by itself, see {@link readsInRealTime}. */
+  readonly realtime?: boolean | undefined;
+  readonly metadata?: CaptureMetadata | undefined;
+  /** Arguments for ffmpeg as they are, what stands after `--` on the command line. See {@link ffmpegArguments}. */
+  readonly extra?: readonly string[] | undefined;
+}
+
+/** {@link CaptureOptions} with all defaults filled in and all limits checked. */
+export interface CompleteCaptureOptions {
+  readonly input: string;
+  readonly inputFormat: string | undefined;
+  /** Undefined: no video. */
+  readonly video:
+    | {
+        readonly encoder: VideoEncoder;
+        readonly bitrate: number;
+        readonly size: Size;
+        readonly fps: number;
+        /** Frames from one key frame to the next. */
+        readonly keyFrameDistance: number;
+      }
+    | undefined;
+  /** Undefined: no audio. */
+  readonly audio: { readonly encoder: AudioEncoder; readonly bitrate: number } | undefined;
+  readonly packetSize: number;
+  readonly duration: number | undefined;
+  readonly loop: boolean;
+  readonly realtime: boolean;
+  readonly metadata: CaptureMetadata;
+  readonly extra: readonly string[];
+}
+
+/** Every capture has this sampling rate, in Hz: the WMA encoders take no bit rate of use below it that is not worse. */
+export const AUDIO_SAMPLE_RATE = 44_100;
+
+/** Samples in one frame of ffmpeg's WMA encoders at {@link AUDIO_SAMPLE_RATE}. */
+const WMA_FRAME_SAMPLES = 2048;
+
+/** ffmpeg's WMA encoders refuse less. */
+const MIN_AUDIO_BITRATE = 24_000;
+
+const MIN_PACKET_SIZE = 200;
+/** Longer packets do not fit the 16-bit lengths of the protocols with their heads around them on every carrier. */
+const MAX_PACKET_SIZE = 16_000;
+/** With the heads of RTP, MSB or MSBD, UDP and IP a packet of this size travels in one Ethernet frame. */
+const ONE_FRAME_PACKET_SIZE = 1450;
+/** Bytes of a data packet as ffmpeg writes it before its first payload, and of each payload's head. */
+const PACKET_HEAD_SIZE = 16;
+const PAYLOAD_HEAD_SIZE = 17;
+
+/**
+ * The packet size for low latency, in bytes. A packet leaves when it is full, so it holds about 100 ms of the whole bit
+ * rate, but fits one Ethernet frame. Audio frames are never split by ffmpeg, so audio alone gets packets that whole
+ * frames fill: 1450 bytes at 64 kb/s would be a third padding.
+ */
+export function defaultPacketSize(videoBitrate: number, audioBitrate: number): number {
+  if (videoBitrate > 0) return clamp(Math.round(((videoBitrate + audioBitrate) * 0.1) / 8), 600, ONE_FRAME_PACKET_SIZE);
+  const frame = Math.ceil((audioBitrate * WMA_FRAME_SAMPLES) / AUDIO_SAMPLE_RATE / 8) + PAYLOAD_HEAD_SIZE;
+  const frames = 2 * frame + PACKET_HEAD_SIZE <= ONE_FRAME_PACKET_SIZE ? 2 : 1;
+  return clamp(PACKET_HEAD_SIZE + frames * frame, MIN_PACKET_SIZE, MAX_PACKET_SIZE);
+}
+
+/**
+ * The rate on the wire for a rate of media data, in bits per second: heads of packets and payloads and the padding add
+ * 4 % at 3200 bytes, 6 % at 1450 and 10 % at 800 to what ffmpeg is asked for.
+ */
+export function rateWithOverhead(bitrate: number, packetSize: number): number {
+  return Math.round(bitrate * (1.02 + 60 / packetSize));
+}
+
+/** Network inputs that give data at their own pace; reading them by the clock would only add delay and lose packets. */
+const liveSchemes =
+  /^(rtsps?|rtspt|rtspu|rtmp[a-z]*|rtp|srtp|udp|udplite|srt|rist|sctp|tcp|mms[a-z]*|whep|zmq|amqp|unix):/i;
+
+/**
+ * Whether ffmpeg has to be held back to real time: for the test picture, files, standard input and what comes over HTTP,
+ * which may be files too. Devices and the live protocols have their own pace.
+ */
+export function readsInRealTime(input: string, inputFormat: string | undefined): boolean {
+  if (inputFormat !== undefined && captureDevices.has(inputFormat)) return false;
+  return !liveSchemes.test(input);
+}
+
+/** ffmpeg's input devices that run on a clock of their own. */
+const captureDevices = new Set([
+  'alsa',
+  'android_camera',
+  'avfoundation',
+  'bktr',
+  'decklink',
+  'dshow',
+  'fbdev',
+  'gdigrab',
+  'iec61883',
+  'jack',
+  'kmsgrab',
+  'libcdio',
+  'libdc1394',
+  'openal',
+  'oss',
+  'pulse',
+  'sndio',
+  'v4l2',
+  'video4linux2',
+  'vfwcap',
+  'x11grab',
+  'xcbgrab',
+]);
+
+/**
+ * Fills in the defaults and checks the limits.
+ * @throws WmError WM_USAGE when a value cannot be meant, in words that say which and what to do
+ */
+export function completeOptions(options: CaptureOptions): CompleteCaptureOptions {
+  if (options.noVideo && options.noAudio) {
+    throw usage('With neither video nor audio there is nothing to send; leave out --no-video or --no-audio.');
+  }
+  const videoBitrate = checked(
+    options.videoBitrate ?? 300_000,
+    1000,
+    100_000_000,
+    '--video-bitrate',
+    'bits per second',
+  );
+  const audioBitrate = options.audioBitrate ?? 64_000;
+  if (!options.noAudio && !(audioBitrate >= MIN_AUDIO_BITRATE && audioBitrate <= 1_000_000)) {
+    throw usage(
+      `The audio bit rate is ${audioBitrate}; the WMA encoder takes 24k to 1M bits per second (--audio-bitrate 24k).`,
+    );
+  }
+  const fps = checked(options.fps ?? 25, 1, 120, '--fps', 'frames per second');
+  const keyFrameInterval = checked(options.keyFrameInterval ?? 2, 0.01, 600, '--key-frame-interval', 'seconds');
+  const size = checkedSize(options.size ?? { width: 640, height: 360 }, '--size');
+  const audio = options.noAudio ? undefined : { encoder: options.audioEncoder ?? 'wmav2', bitrate: audioBitrate };
+  const video = options.noVideo
+    ? undefined
+    : {
+        encoder: options.videoEncoder ?? 'wmv2',
+        bitrate: videoBitrate,
+        size,
+        fps,
+        keyFrameDistance: Math.max(1, Math.round(fps * keyFrameInterval)),
+      };
+  const packetSize = options.packetSize ?? defaultPacketSize(video?.bitrate ?? 0, audio?.bitrate ?? 0);
+  checked(packetSize, MIN_PACKET_SIZE, MAX_PACKET_SIZE, '--packet-size', 'bytes');
+  if (!Number.isInteger(packetSize)) throw usage(`--packet-size is ${packetSize}; give a whole number of bytes.`);
+  if (options.duration !== undefined) checked(options.duration, 0.001, 1e9, '--duration', 'seconds');
+  const input = options.input ?? 'test';
+  if (input === '')
+    throw usage('--input is empty; name a file, a URL or a device, or leave it out for the test picture.');
+  return {
+    input,
+    inputFormat: options.inputFormat,
+    video,
+    audio,
+    packetSize,
+    duration: options.duration,
+    loop: options.loop ?? false,
+    realtime: options.realtime ?? readsInRealTime(input, options.inputFormat),
+    metadata: options.metadata ?? {},
+    extra: options.extra ?? [],
+  };
+}
+
+const factors: Readonly<Record<string, number>> = { '': 1, k: 1000, m: 1_000_000 };
+
+/**
+ * Bits per second from `300k`, `1.5M`, `64000`, `300kbps`, `300 kbit/s`.
+ * @throws WmError WM_USAGE that names the option and says what is wrong
+ */
+export function parseBitrate(text: string, option = '--video-bitrate'): number {
+  const match = /^\s*(\d+(?:\.\d+)?|\.\d+)\s*([km]?)(?:i?bit\/s|bits?|bps|b\/s|b)?\s*$/i.exec(text);
+  if (match === null)
+    throw usage(`${option} "${text}" is not a bit rate; write for example 300k or 1.5M (bits per second).`);
+  const bitrate = Math.round(Number(match[1]) * factors[match[2]!.toLowerCase()]!);
+  if (bitrate < 1000) {
+    const meant = bitrate > 0 && match[2] === '' ? ` Did you mean ${match[1]}k?` : '';
+    throw usage(
+      `${option} "${text}" is ${bitrate} bits per second, which carries nothing; write for example 300k.${meant}`,
+    );
+  }
+  if (bitrate > 100_000_000)
+    throw usage(`${option} "${text}" is more than 100M bits per second; write for example 1.5M.`);
+  return bitrate;
+}
+
+/**
+ * A picture size from `640x360`.
+ * @throws WmError WM_USAGE that names the option and says what is wrong
+ */
+export function parseSize(text: string, option = '--size'): Size {
+  const match = /^\s*(\d{1,6})\s*[x×]\s*(\d{1,6})\s*$/i.exec(text);
+  if (match === null)
+    throw usage(`${option} "${text}" is not a picture size; write width x height, for example 640x360.`);
+  return checkedSize({ width: Number(match[1]), height: Number(match[2]) }, option);
+}
+
+/**
+ * Seconds from `90`, `1.5`, `1:30` or `00:01:30`.
+ * @throws WmError WM_USAGE that names the option and says what is wrong
+ */
+export function parseDuration(text: string, option = '--duration'): number {
+  const match = /^\s*(?:(?:(\d{1,6}):)?(\d{1,6}):)?(\d{1,9}(?:\.\d+)?)\s*s?\s*$/i.exec(text);
+  const seconds = match === null ? 0 : Number(match[1] ?? 0) * 3600 + Number(match[2] ?? 0) * 60 + Number(match[3]);
+  if (seconds <= 0)
+    throw usage(`${option} "${text}" is not a duration; write seconds or h:mm:ss, for example 90 or 1:30.`);
+  return seconds;
+}
+
+function checkedSize(size: Size, option: string): Size {
+  const { width, height } = size;
+  for (const side of [width, height]) {
+    // The colour planes have half the size, and the encoders' headers hold no more than 12 bits.
+    if (Number.isInteger(side) && side % 2 === 0 && side >= 16 && side <= 4094) continue;
+    const nearest = clamp(2 * Math.round(side / 2), 16, 4094);
+    throw usage(
+      `${option} ${width}x${height} cannot be encoded: ${side} is not an even number from 16 to 4094; take ${nearest}.`,
+    );
+  }
+  return size;
+}
+
+function checked(value: number, least: number, most: number, option: string, unit: string): number {
+  if (value >= least && value <= most) return value;
+  throw usage(`${option} is ${value}; it must be from ${least} to ${most} ${unit}.`);
+}
+
+function usage(message: string): WmError {
+  return new WmError('WM_USAGE', message);
+}
+
+function clamp(value: number, least: number, most: number): number {
+  return Math.min(Math.max(value, least), most);
+}

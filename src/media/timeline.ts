@@ -1,0 +1,194 @@
+import { type DataPacket, type Payload, parsePacket } from '../asf/packet.js';
+import { rebasePacket } from '../asf/rebase.js';
+
+export interface TimelineOptions {
+  /**
+   * Takes a send time that goes back by more than a second, or forward by more than ten, for a restart of the source
+   * (asf.md 10.6). Default false: only `restart` is one.
+   */
+  readonly spliceJumps?: boolean;
+}
+
+/** What is known of a stream, in times and numbers of the timeline, not of the source. */
+interface StreamState {
+  /** The latest presentation time, ms modulo 2^32. */
+  presentationTime: number;
+  /** How long an object lasts, ms, as far as one can tell from the distance of the last two. */
+  objectDuration: number;
+  mediaObjectNumber: number;
+  /** Added to the source's media object numbers. */
+  numberDelta: number;
+  /** Of which run `numberDelta` is. */
+  run: number;
+}
+
+/** Going back by less is jitter of an encoder, ms. */
+const BACKWARD_JITTER = 1000;
+/** Going forward by more is another epoch, ms. */
+const FORWARD_JUMP = 10_000;
+
+/**
+ * Joins runs of packets of one layout, each with times and numbers of its own (the iterations of a loop, an encoder that
+ * came back), to one run (asf.md 10.6): presentation times go on where the last object ended, send times never go back,
+ * and media object numbers go on, so that half an object of one run never meets a fragment of the next. Times are
+ * milliseconds modulo 2^32. Packets of the first run are passed on untouched.
+ */
+export class Timeline {
+  readonly #options: TimelineOptions;
+  readonly #streams = new Map<number, StreamState>();
+  #run = 0;
+  #delta = 0;
+  #restarting = false;
+  /** Of the timeline and of the source; undefined before the first packet. */
+  #sendTime: number | undefined;
+  #sourceSendTime = 0;
+
+  constructor(options: TimelineOptions = {}) {
+    this.#options = options;
+  }
+
+  /** Whether packets are changed at present, because a later run is not where its source puts it. */
+  get shifted(): boolean {
+    return this.#delta !== 0;
+  }
+
+  /** The next packet begins a new run. Without a packet before it nothing changes. */
+  restart(): void {
+    this.#restarting = this.#sendTime !== undefined;
+  }
+
+  /**
+   * The packet in its place on the timeline: the same object when nothing changes, else a copy. Never throws on a packet
+   * that {@link parsePacket} gave.
+   */
+  packet(packet: DataPacket): DataPacket {
+    // What is XORed together cannot be shifted; a receiver can only use it in the first run.
+    if (packet.parity) return packet;
+    if (this.#options.spliceJumps && this.#jumps(packet.sendTime)) this.restart();
+    if (this.#restarting) this.#splice(packet);
+    this.#sourceSendTime = packet.sendTime;
+    const sendTime = this.#placeSendTime(packet.sendTime);
+    const numbers = this.#numberDeltas(packet.payloads, 2 ** (8 * mediaObjectNumberSize(packet)));
+    const placed = this.#rebase(packet, sendTime, numbers);
+    this.#note(placed);
+    return placed;
+  }
+
+  #jumps(sendTime: number): boolean {
+    if (this.#sendTime === undefined) return false;
+    const step = difference(sendTime, this.#sourceSendTime);
+    return step < -BACKWARD_JITTER || step > FORWARD_JUMP;
+  }
+
+  /** Finds the shift that puts the first object of a new run where the last one of the old run ends. */
+  #splice(packet: DataPacket): void {
+    this.#restarting = false;
+    this.#run++;
+    const end = this.#end();
+    const first = firstPresentationTime(packet.payloads);
+    if (end !== undefined && first !== undefined) this.#delta = difference(end, first);
+    else this.#delta = difference(this.#sendTime ?? 0, packet.sendTime);
+  }
+
+  /** When the last object of all streams ends; undefined while there is none with a time. */
+  #end(): number | undefined {
+    let end: number | undefined;
+    for (const { presentationTime, objectDuration } of this.#streams.values()) {
+      const streamEnd = (presentationTime + objectDuration) >>> 0;
+      if (end === undefined || difference(streamEnd, end) > 0) end = streamEnd;
+    }
+    return end;
+  }
+
+  #placeSendTime(sourceTime: number): number {
+    const time = (sourceTime + this.#delta) >>> 0;
+    if (this.#sendTime === undefined || this.#run === 0) return time;
+    // The new run's first packets may be due before the old run's last; they wait for it. Further back is no such overlap.
+    const step = difference(time, this.#sendTime);
+    return step < 0 && step >= -FORWARD_JUMP ? this.#sendTime : time;
+  }
+
+  #numberDeltas(payloads: readonly Payload[], modulus: number): Map<number, number> | undefined {
+    if (this.#run === 0) return undefined;
+    const deltas = new Map<number, number>();
+    for (const payload of payloads) {
+      const state = this.#streams.get(payload.stream);
+      if (state === undefined) continue;
+      if (state.run !== this.#run) {
+        state.run = this.#run;
+        state.numberDelta = (state.mediaObjectNumber + 1 - payload.mediaObjectNumber) % modulus;
+      }
+      if (state.numberDelta !== 0) deltas.set(payload.stream, state.numberDelta);
+    }
+    return deltas;
+  }
+
+  #rebase(packet: DataPacket, sendTime: number, numbers: Map<number, number> | undefined): DataPacket {
+    if (this.#delta === 0 && sendTime === packet.sendTime && (numbers === undefined || numbers.size === 0))
+      return packet;
+    const bytes = rebasePacket(packet, this.#delta, numbers === undefined ? {} : { mediaObjectNumbers: numbers });
+    bytes.writeUInt32LE(sendTime, packet.sendTimeStart);
+    return parsePacket(bytes);
+  }
+
+  #note(packet: DataPacket): void {
+    if (this.#sendTime === undefined || difference(packet.sendTime, this.#sendTime) > 0 || this.#run === 0) {
+      this.#sendTime = packet.sendTime;
+    }
+    for (const payload of packet.payloads) {
+      const state = this.#stateOf(payload);
+      state.mediaObjectNumber = payload.mediaObjectNumber;
+      if (payload.presentationTime < 0) continue;
+      const last = lastSubObjectTime(packet.bytes, payload);
+      const step = difference(last, state.presentationTime);
+      if (step <= 0) continue;
+      state.presentationTime = last;
+      if (payload.compressed && payload.presentationTimeDelta > 0) state.objectDuration = payload.presentationTimeDelta;
+      else if (step <= FORWARD_JUMP) state.objectDuration = step;
+    }
+  }
+
+  #stateOf(payload: Payload): StreamState {
+    let state = this.#streams.get(payload.stream);
+    if (state === undefined) {
+      // One millisecond keeps a run of one object apart from the next run.
+      state = {
+        presentationTime: Math.max(payload.presentationTime, 0),
+        objectDuration: Math.max(payload.presentationTimeDelta, 1),
+        mediaObjectNumber: payload.mediaObjectNumber,
+        numberDelta: 0,
+        run: this.#run,
+      };
+      this.#streams.set(payload.stream, state);
+    }
+    return state;
+  }
+}
+
+/** Signed distance of two times modulo 2^32. */
+function difference(a: number, b: number): number {
+  return (a - b) | 0;
+}
+
+function firstPresentationTime(payloads: readonly Payload[]): number | undefined {
+  let first: number | undefined;
+  for (const { presentationTime } of payloads) {
+    if (presentationTime < 0) continue;
+    if (first === undefined || difference(presentationTime, first) < 0) first = presentationTime;
+  }
+  return first;
+}
+
+/** A compressed payload holds several objects, each behind a BYTE with its length, at equal distances in time. */
+function lastSubObjectTime(bytes: Buffer, payload: Payload): number {
+  if (!payload.compressed) return payload.presentationTime;
+  const end = payload.dataStart + payload.dataLength;
+  let count = 0;
+  for (let at = payload.dataStart; at < end; at += 1 + bytes[at]!) count++;
+  return (payload.presentationTime + Math.max(count - 1, 0) * payload.presentationTimeDelta) >>> 0;
+}
+
+/** Bytes of the Media Object Number field: bits 4 and 5 of the property flags (asf.md 7.2). */
+function mediaObjectNumberSize(packet: DataPacket): number {
+  return [0, 1, 2, 4][(packet.propertyFlags >> 4) & 3]!;
+}
