@@ -1,13 +1,44 @@
-import { AsfError } from './error.js';
-import type { DataPacket } from './packet.js';
+import { explicitLengthType, headLength, writeHead } from './layout.js';
+import type { DataPacket, Payload } from './packet.js';
 
-/** 0 everything, 1 key objects only, 2 nothing. */
+/** 0 everything, 1 key objects only, 2 nothing ([MS-WMSP] stream thinning levels). */
 export type ThinningLevel = 0 | 1 | 2;
 
+/** Send Time DWORD and Duration WORD. */
+const TIMES_LENGTH = 6;
+
+function isWanted(payload: Payload, level: ThinningLevel): boolean {
+  return level === 0 || (level === 1 && payload.key);
+}
+
 /**
- * The packet with only the wanted payloads (asf.md 10.3, 10.4), without padding and with an explicit Packet Length; the
- * same Buffer when nothing was dropped, undefined when nothing is left.
+ * The packet with only the wanted payloads (asf.md 10.3, 10.4), their headers untouched, without padding and with an
+ * explicit Packet Length; the same Buffer when nothing was dropped, undefined when nothing is left. A parity packet comes
+ * back as it is: who filters its span must drop it.
+ * @param level asked once for each payload. Level 1 is for video: nothing else carries the key bit, so it would drop all
+ *   of an audio stream
  */
 export function filterPacket(packet: DataPacket, level: (stream: number) => ThinningLevel): Buffer | undefined {
-  throw new AsfError(`Not implemented (${packet.sendTime} ${level(1)}).`);
+  const { bytes, payloads } = packet;
+  if (packet.parity) return bytes;
+  const kept: Payload[] = [];
+  let keptBytes = 0;
+  for (const payload of payloads) {
+    if (!isWanted(payload, level(payload.stream))) continue;
+    kept.push(payload);
+    keptBytes += payload.dataStart + payload.dataLength - payload.headerStart;
+  }
+  if (kept.length === payloads.length) return bytes;
+  if (kept.length === 0) return undefined;
+
+  // Something was dropped and something kept, so this is the multiple form and has the Payload Flags byte.
+  const packetLengthType = explicitLengthType(packet, bytes.length);
+  const head = headLength(packet, packetLengthType, 0);
+  const length = head + TIMES_LENGTH + 1 + keptBytes;
+  const out = Buffer.allocUnsafe(length);
+  let at = writeHead(out, packet, { packetLengthType, packetLength: length, paddingType: 0, paddingLength: 0 });
+  at += bytes.copy(out, at, packet.sendTimeStart, packet.sendTimeStart + TIMES_LENGTH);
+  out[at++] = (bytes[packet.payloadsStart]! & 0xc0) | kept.length;
+  for (const payload of kept) at += bytes.copy(out, at, payload.headerStart, payload.dataStart + payload.dataLength);
+  return out;
 }

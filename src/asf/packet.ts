@@ -57,74 +57,238 @@ export interface DataPacket {
   damaged: boolean;
 }
 
+/** Bytes of a field by its code: 0 absent, 1 BYTE, 2 WORD, 3 DWORD (asf.md 7.2). */
+export const FIELD_SIZE = [0, 1, 2, 4] as const;
+
+/** A little-endian field of the coded size; 0 when it is absent. The caller has checked that it is inside the buffer. */
+function readField(b: Buffer, at: number, code: number): number {
+  if (code === 1) return b[at]!;
+  if (code === 0) return 0;
+  if (code === 2) return b[at]! | (b[at + 1]! << 8);
+  return (b[at]! | (b[at + 1]! << 8) | (b[at + 2]! << 16) | (b[at + 3]! << 24)) >>> 0;
+}
+
+/*
+ * One payload. In the single form there is no Payload Length: the data goes on to the padding.
+ *
+ *  0                   1
+ *  0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5
+ * +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+ * |Stream Number|K| Media Object  |  K: Key Frame
+ * +-+-+-+-+-+-+-+-+    Number     +
+ * |  (0, 1, 2 or 4 bytes)         |
+ * +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+ * | Offset Into Media Object      |  compressed: Presentation Time, ms
+ * |  (0, 1, 2 or 4 bytes)         |
+ * +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+ * | Replicated Data Length        |  1: compressed, 0 or >= 8 otherwise
+ * |  (0, 1, 2 or 4 bytes)         |
+ * +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+ * | Replicated Data: Media Object |  compressed: Presentation Time
+ * | Size (4), Presentation Time   |  Delta (1), ms
+ * | (4, ms), payload extensions   |
+ * +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+ * | Payload Length (1, 2 or 4)    |  multiple form only
+ * +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+ * | Payload Data ...              |
+ * +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+ */
+function readPayload(
+  b: Buffer,
+  start: number,
+  end: number,
+  propertyFlags: number,
+  lengthCode: number,
+): Payload | undefined {
+  const offsetCode = (propertyFlags >> 2) & 3;
+  const numberCode = (propertyFlags >> 4) & 3;
+  const offsetStart = start + 1 + FIELD_SIZE[numberCode as LengthType];
+  const replicatedLengthStart = offsetStart + FIELD_SIZE[offsetCode as LengthType];
+  const replicatedStart = replicatedLengthStart + FIELD_SIZE[(propertyFlags & 3) as LengthType];
+  if (replicatedStart > end) return undefined;
+  const replicatedLength = readField(b, replicatedLengthStart, propertyFlags & 3);
+  if (replicatedLength > 1 && replicatedLength < 8) return undefined;
+  const lengthStart = replicatedStart + replicatedLength;
+  const dataStart = lengthStart + FIELD_SIZE[lengthCode as LengthType];
+  if (dataStart >= end) return undefined;
+  const dataLength = lengthCode === 0 ? end - dataStart : readField(b, lengthStart, lengthCode);
+  if (dataLength === 0 || dataLength > end - dataStart) return undefined;
+
+  const offset = readField(b, offsetStart, offsetCode);
+  const compressed = replicatedLength === 1;
+  const sized = replicatedLength !== 0 && !compressed;
+  let presentationTime = -1;
+  if (sized) presentationTime = readField(b, replicatedStart + 4, 3);
+  else if (compressed && offsetCode !== 0) presentationTime = offset;
+  return {
+    stream: b[start]! & 0x7f,
+    key: b[start]! >= 0x80,
+    mediaObjectNumber: readField(b, start + 1, numberCode),
+    offset: compressed ? 0 : offset,
+    objectSize: sized ? readField(b, replicatedStart, 3) : -1,
+    presentationTime,
+    compressed,
+    presentationTimeDelta: compressed ? b[replicatedStart]! : 0,
+    headerStart: start,
+    replicatedStart,
+    replicatedLength,
+    dataStart,
+    dataLength,
+  };
+}
+
+/** The payloads of a packet as far as they can be read; the packet is marked as damaged when that is not all of them. */
+function readPayloads(packet: DataPacket): Payload[] {
+  const { bytes, end, propertyFlags } = packet;
+  let start = packet.payloadsStart;
+  let count = 1;
+  let lengthCode = 0;
+  if (packet.multiple) {
+    if (start >= end) return [];
+    count = bytes[start]! & 0x3f;
+    lengthCode = bytes[start]! >> 6;
+    start++;
+    // Without a length no payload but the last could be told from the next.
+    if (lengthCode === 0) return [];
+  }
+  const payloads: Payload[] = [];
+  for (let i = 0; i < count; i++) {
+    const payload = readPayload(bytes, start, end, propertyFlags, lengthCode);
+    if (payload === undefined) {
+      packet.damaged = true;
+      break;
+    }
+    payloads.push(payload);
+    start = payload.dataStart + payload.dataLength;
+  }
+  packet.payloadsEnd = start;
+  return payloads;
+}
+
+/** Bytes of the error correction field, its flags byte included; 0 when there is none. */
+function errorCorrectionLength(bytes: Buffer): number {
+  const flags = bytes[0]!;
+  if (flags < 0x80) return 0;
+  if ((flags & 0x60) !== 0) throw new AsfError('A data packet has an unknown kind of error correction data.', 0);
+  return 1 + (flags & 0x0f);
+}
+
 /**
- * Reads one data packet; nothing is copied.
+ * Reads one data packet (asf.md 7); nothing is copied. Costs one object for the packet and one for each payload.
  * @param bytes exactly what the transport delivered as the packet
- * @throws AsfError when the head is broken or not one payload can be read (asf.md 7.5, 16.6)
+ * @throws AsfError when the head is broken or not one payload can be read (asf.md 7.5, 16.6, 16.7)
+ *
+ *  0                   1                   2                   3
+ *  0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+ * +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+ * |ECLen|O|ELT|1| Error Correction Data (ECLen bytes, usually 2)  |  optional; O: Opaque Data Present
+ * +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+ * |M|SqT|PdT|PkT|0|RLT|OfT|MOT|0 1| Packet Length (PkT) ...       |  M: Multiple Payloads Present
+ * +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+ * | Sequence (SqT) ...            | Padding Length (PdT) ...      |  each 0, 1, 2 or 4 bytes by its code
+ * +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+ * |                       Send Time (ms)                          |
+ * +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+ * |         Duration (ms)         |   Count   |PLT| Payloads ...  |  Count and PLT only when M is set
+ * +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+ * | Padding Data (Padding Length bytes) ...                       |
+ * +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
  */
 export function parsePacket(bytes: Buffer): DataPacket {
-  throw new AsfError(`Not implemented (${bytes.length}).`);
+  const size = bytes.length;
+  if (size === 0) throw new AsfError('A data packet is empty.', 0);
+  const head = errorCorrectionLength(bytes);
+  if (head > 0 && (bytes[0]! & 0x10) !== 0) return parityPacket(bytes, head);
+  if (head + 2 > size) throw new AsfError('A data packet ends inside its head.', size);
+  const lengthTypeFlags = bytes[head]!;
+  const propertyFlags = bytes[head + 1]!;
+  if (lengthTypeFlags >= 0x80 || propertyFlags >> 6 !== 1) {
+    throw new AsfError('A data packet has invalid flags.', head);
+  }
+  const sequenceCode = (lengthTypeFlags >> 1) & 3;
+  const paddingCode = (lengthTypeFlags >> 3) & 3;
+  const lengthCode = lengthTypeFlags >> 5;
+  const sequenceStart = head + 2 + FIELD_SIZE[lengthCode as LengthType];
+  const paddingStart = sequenceStart + FIELD_SIZE[sequenceCode as LengthType];
+  const sendTimeStart = paddingStart + FIELD_SIZE[paddingCode as LengthType];
+  const payloadsStart = sendTimeStart + 6;
+  if (payloadsStart > size) throw new AsfError('A data packet ends inside its head.', size);
+  const length = lengthCode === 0 ? size : readField(bytes, head + 2, lengthCode);
+  if (length > size || length < payloadsStart) {
+    throw new AsfError(`A data packet of ${size} bytes says it has ${length}.`, head + 2);
+  }
+  const paddingLength = readField(bytes, paddingStart, paddingCode);
+  if (paddingLength > length - payloadsStart) {
+    throw new AsfError(`A data packet of ${length} bytes says it has ${paddingLength} bytes of padding.`, paddingStart);
+  }
+  const packet: DataPacket = {
+    bytes,
+    sendTime: readField(bytes, sendTimeStart, 3),
+    duration: readField(bytes, sendTimeStart + 4, 2),
+    payloads: NO_PAYLOADS,
+    lengthTypeFlags,
+    propertyFlags,
+    errorCorrectionLength: head,
+    parity: false,
+    explicitLength: lengthCode !== 0,
+    length,
+    sequence: readField(bytes, sequenceStart, sequenceCode),
+    paddingLength,
+    multiple: (lengthTypeFlags & 1) !== 0,
+    sendTimeStart,
+    payloadsStart,
+    payloadsEnd: payloadsStart,
+    end: length - paddingLength,
+    damaged: false,
+  };
+  const payloads = readPayloads(packet);
+  if (payloads.length === 0) throw new AsfError('A data packet holds no payload that can be read.', payloadsStart);
+  packet.payloads = payloads;
+  return packet;
+}
+
+const NO_PAYLOADS: readonly Payload[] = [];
+
+/** A parity packet has no fields behind its error correction data: what follows is the XOR of other packets. */
+function parityPacket(bytes: Buffer, head: number): DataPacket {
+  const start = Math.min(head, bytes.length);
+  return {
+    bytes,
+    sendTime: 0,
+    duration: 0,
+    payloads: NO_PAYLOADS,
+    lengthTypeFlags: 0,
+    propertyFlags: 0,
+    errorCorrectionLength: start,
+    parity: true,
+    explicitLength: false,
+    length: bytes.length,
+    sequence: 0,
+    paddingLength: 0,
+    multiple: false,
+    sendTimeStart: start,
+    payloadsStart: start,
+    payloadsEnd: bytes.length,
+    end: bytes.length,
+    damaged: false,
+  };
+}
+
+/**
+ * Whether a media object starts here that a decoder can start with (asf.md 7.8): a key object of one of the video
+ * streams, or any object when there is no video, because only video carries the key bit.
+ */
+export function packetStartsKeyFrame(packet: DataPacket, videoStreams: ReadonlySet<number>): boolean {
+  const { payloads } = packet;
+  const anyStream = videoStreams.size === 0;
+  for (let i = 0; i < payloads.length; i++) {
+    const payload = payloads[i]!;
+    if (payload.offset === 0 && (anyStream || (payload.key && videoStreams.has(payload.stream)))) return true;
+  }
+  return false;
 }
 
 /** Code of a field's size: 0 absent, 1 BYTE, 2 WORD, 3 DWORD. */
 export type LengthType = 0 | 1 | 2 | 3;
 
-export interface PayloadFields {
-  readonly stream: number;
-  readonly key?: boolean;
-  readonly mediaObjectNumber: number;
-  /** Offset Into Media Object; for a compressed payload its Presentation Time. */
-  readonly offset: number;
-  /** All of the replicated data; for a compressed payload the one Presentation Time Delta byte. */
-  readonly replicated: Buffer;
-  readonly data: Buffer;
-}
-
-export interface PacketFields {
-  /** All of the error correction field, its flags byte first; empty for none. Default `82 00 00`. */
-  readonly errorCorrection?: Buffer;
-  /** Default: several payloads or not. */
-  readonly multiple?: boolean;
-  readonly sequenceType?: LengthType;
-  readonly sequence?: number;
-  /** Default 0 (absent); the value is computed. */
-  readonly packetLengthType?: LengthType;
-  /** Default: none, or by `packetSize` as asf.md 7.6 has it. */
-  readonly paddingType?: LengthType;
-  /** The padding behind the payloads. */
-  readonly padding?: Buffer;
-  /** Pads with zeros to this size, in bytes. Not together with `paddingType` and `padding`. */
-  readonly packetSize?: number;
-  /** Default 0x5D. */
-  readonly propertyFlags?: number;
-  /** Code of Payload Length in the multiple form; default 2. */
-  readonly payloadLengthType?: LengthType;
-  readonly sendTime: number;
-  readonly duration: number;
-  readonly payloads: readonly PayloadFields[];
-  /** Bytes between the last payload and the padding; normally none. */
-  readonly gap?: Buffer;
-  /** Bytes behind the packet's explicit length; normally none. */
-  readonly filler?: Buffer;
-}
-
-/**
- * Writes a data packet of any form.
- * @throws AsfError when a value does not fit its field, or everything does not fit `packetSize`
- */
-export function buildPacket(fields: PacketFields): Buffer {
-  throw new AsfError(`Not implemented (${fields.sendTime}).`);
-}
-
-/** The fields that {@link buildPacket} needs to write an undamaged packet again byte for byte. */
-export function packetFields(packet: DataPacket): PacketFields {
-  throw new AsfError(`Not implemented (${packet.sendTime}).`);
-}
-
-/**
- * Whether a media object starts here that a decoder can start with (asf.md 7.8): a key object of one of the video
- * streams, or any object when there is no video.
- */
-export function packetStartsKeyFrame(packet: DataPacket, videoStreams: ReadonlySet<number>): boolean {
-  throw new AsfError(`Not implemented (${packet.sendTime} ${videoStreams.size}).`);
-}
+export { buildPacket, type PacketFields, type PayloadFields, packetFields } from './packet-build.js';
