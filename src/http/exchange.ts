@@ -7,6 +7,7 @@ export interface ExchangeHost {
   readonly socket: Socket;
   readonly remoteAddress: string;
   readonly secure: boolean;
+  isQueued(exchange: Exchange): boolean;
   /** An exchange changed: its response may be sent now, or the next request may be read. */
   advance(): void;
   /** Sets the time-out for the rest of the request's body; Infinity when the owner has timers of its own. */
@@ -66,6 +67,11 @@ export class Exchange {
   /** Whether the connection is under TLS. */
   get secure(): boolean {
     return this.#host.secure;
+  }
+
+  /** Whether an earlier response on this connection still streams, so that this one has to wait for its end. */
+  get queued(): boolean {
+    return this.#host.isQueued(this);
   }
 
   /** Whether the connection closes behind the response. */

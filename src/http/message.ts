@@ -213,6 +213,7 @@ const REASONS: Readonly<Record<number, string>> = {
   409: 'Conflict',
   411: 'Length Required',
   413: 'Content Too Large',
+  414: 'URI Too Long',
   415: 'Unsupported Media Type',
   431: 'Request Header Fields Too Large',
   500: 'Internal Server Error',

@@ -159,6 +159,10 @@ class Connection implements ExchangeHost {
     }
   }
 
+  isQueued(exchange: Exchange): boolean {
+    return this.#exchanges[0] !== exchange;
+  }
+
   allowBodyGap(milliseconds: number): void {
     this.#bodyGap = milliseconds;
     if (this.#receiving && this.#body && !this.#body.done) this.#deadline = Date.now() + milliseconds;

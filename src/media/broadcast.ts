@@ -1,0 +1,270 @@
+import { liveHeader, sameLayout } from '../asf/edit.js';
+import { AsfError } from '../asf/error.js';
+import type { AsfHeader } from '../asf/header.js';
+import { type DataPacket, packetStartsKeyFrame } from '../asf/packet.js';
+import { stripPadding } from '../asf/padding.js';
+import type { AsfEvent, AsfSink, EndEvent } from './events.js';
+import { type BroadcastPacket, type Delivery, Lane, type LaneFormat, Player, type PlayerSession } from './lane.js';
+import { Timeline } from './timeline.js';
+
+export interface BroadcastOptions {
+  /** Media in ms that a new player gets at once; the least is the header's preroll. */
+  readonly burst?: number;
+  /** Milliseconds between deliveries; by default it grows with the number of players from 0 to 250. */
+  readonly batchInterval?: number;
+  /** Bytes that may wait for a player, besides its first burst, before packets are left out for it. */
+  readonly maxBacklog?: number;
+  /** Longest time in ms that a player may stay behind before it is dropped. */
+  readonly patience?: number;
+  /** Most bytes kept for bursts; a stream whose key frames are rarer than that starts late for new players. */
+  readonly maxHistory?: number;
+  /** A clock in ms that never goes back. */
+  readonly now?: () => number;
+}
+
+/** Counters since the broadcast began; bytes and packets, not rates. */
+export interface BroadcastCounters {
+  packetsIn: number;
+  bytesIn: number;
+  bytesOut: number;
+  skippedPackets: number;
+  droppedPlayers: number;
+  /** Times that a source came back and was joined to what was there. */
+  splices: number;
+}
+
+const DEFAULTS = { burst: 3_000, maxBacklog: 1024 * 1024, patience: 20_000, maxHistory: 32 * 1024 * 1024 };
+const MAX_BATCH_INTERVAL = 250;
+// A send time that falls back by more than this is another run of the encoder, not disorder.
+const RESTART_JUMP = 5_000;
+
+/**
+ * The live hub between one source and many players.
+ *
+ * Packets are prepared once, kept for the burst that lets a new player start at a key frame with some seconds in hand, and
+ * delivered in batches. A source that comes back with the same layout is joined to the timeline as if it had never left; one
+ * with another header is announced to the players as a new entry.
+ */
+export class Broadcast implements AsfSink {
+  readonly counters: BroadcastCounters = {
+    packetsIn: 0,
+    bytesIn: 0,
+    bytesOut: 0,
+    skippedPackets: 0,
+    droppedPlayers: 0,
+    splices: 0,
+  };
+  readonly #options: BroadcastOptions & typeof DEFAULTS;
+  readonly #now: () => number;
+  readonly #lanes = new Map<string, Lane>();
+  #timeline = new Timeline();
+  #header: AsfHeader | undefined;
+  #videoStreams: ReadonlySet<number> = new Set();
+  #generation = 0;
+  #live = false;
+  #history: BroadcastPacket[] = [];
+  #historyBytes = 0;
+  #nextLocation = 0;
+  // As the source says it, before the timeline shifts it.
+  #lastSendTime = 0;
+  #flushTimer: NodeJS.Timeout | NodeJS.Immediate | undefined;
+
+  constructor(options: BroadcastOptions = {}) {
+    this.#options = { ...DEFAULTS, ...options };
+    this.#now = options.now ?? (() => performance.now());
+  }
+
+  /** The header that players get, in live form; undefined before the first source. */
+  get header(): AsfHeader | undefined {
+    return this.#header;
+  }
+
+  /** Counts the headers; the playlist-gen-id of a live broadcast. */
+  get generation(): number {
+    return this.#generation;
+  }
+
+  /** Whether a source is feeding it, or has left without an end and may come back. */
+  get live(): boolean {
+    return this.#live;
+  }
+
+  get players(): number {
+    let count = 0;
+    for (const lane of this.#lanes.values()) count += lane.players.size;
+    return count;
+  }
+
+  /** Takes the next event of the source; never waits. */
+  write(event: AsfEvent): void {
+    if (event.type === 'header') this.#setHeader(event.header);
+    else if (event.type === 'packet') this.#addPacket(event.packet);
+    else if (!event.moreEntries) this.#end(event);
+    // With more entries to come, the next header decides whether the players notice anything.
+  }
+
+  /** Ends the broadcast for all players. */
+  async close(): Promise<void> {
+    if (this.#live) this.#end({ type: 'end', moreEntries: false, reason: 0 });
+  }
+
+  /**
+   * Adds a player: it gets a burst that starts at a key frame, then everything as it comes.
+   * The header is not sent; the session has sent it.
+   */
+  join(session: PlayerSession, format: LaneFormat): Player {
+    const player = new Player(session);
+    const sent = this.#lane(format).join(player, this.#startLocation());
+    this.counters.bytesOut += sent;
+    return player;
+  }
+
+  leave(player: Player): void {
+    const { lane } = player;
+    if (!lane) return;
+    lane.leave(player);
+    if (lane.players.size === 0) this.#lanes.delete(lane.format.key);
+  }
+
+  #lane(format: LaneFormat): Lane {
+    let lane = this.#lanes.get(format.key);
+    if (!lane) {
+      // What waits for the next delivery must not be taken for delivered by the new lane's first player.
+      this.#flush();
+      lane = new Lane(format, this.#header!, this.#history);
+      this.#lanes.set(format.key, lane);
+    }
+    return lane;
+  }
+
+  #setHeader(header: AsfHeader): void {
+    const previous = this.#header;
+    this.#live = true;
+    if (previous && sameLayout(previous, header)) {
+      if (this.#nextLocation > 0) {
+        this.#timeline.restart();
+        this.#lastSendTime = 0;
+        this.counters.splices++;
+      }
+      return;
+    }
+    this.#flush();
+    this.#header = liveHeader(header);
+    this.#generation++;
+    this.#videoStreams = new Set(
+      header.streams.filter((stream) => stream.type === 'video').map((stream) => stream.number),
+    );
+    this.#timeline = new Timeline();
+    this.#history = [];
+    this.#historyBytes = 0;
+    this.#nextLocation = 0;
+    const lanes = [...this.#lanes.values()];
+    this.#lanes.clear();
+    for (const lane of lanes) this.#announce(lane, this.#header);
+  }
+
+  #announce(lane: Lane, header: AsfHeader): void {
+    for (const player of lane.players) {
+      lane.leave(player);
+      const format = player.session.changed(header);
+      if (format) this.#lane(format).join(player, -1);
+    }
+  }
+
+  #addPacket(packet: DataPacket): void {
+    if (!this.#header) throw new AsfError('A data packet came before the header.');
+    this.counters.packetsIn++;
+    this.counters.bytesIn += packet.bytes.length;
+    if (packet.parity) return;
+    if (this.#nextLocation > 0 && ((this.#lastSendTime - packet.sendTime) | 0) > RESTART_JUMP) this.#timeline.restart();
+    this.#lastSendTime = packet.sendTime;
+    const placed = this.#timeline.packet(packet);
+    const entry: BroadcastPacket = {
+      location: this.#nextLocation++,
+      wire: stripPadding(placed),
+      sendTime: placed.sendTime,
+      cleanStart: packetStartsKeyFrame(packet, this.#videoStreams),
+    };
+    this.#history.push(entry);
+    this.#historyBytes += entry.wire.length;
+    for (const lane of this.#lanes.values()) lane.append(entry);
+    if (entry.cleanStart || this.#historyBytes > this.#options.maxHistory) this.#trim(entry.sendTime);
+    this.#schedule();
+  }
+
+  /** Keeps what a new player may need: from the newest clean start that is a whole burst old. */
+  #trim(newest: number): void {
+    let keep = 0;
+    for (let index = this.#history.length - 1; index > 0; index--) {
+      const { cleanStart, sendTime } = this.#history[index]!;
+      if (cleanStart && ((newest - sendTime) | 0) >= this.#burst) {
+        keep = index;
+        break;
+      }
+    }
+    let bytes = this.#historyBytes;
+    for (let index = 0; index < keep; index++) bytes -= this.#history[index]!.wire.length;
+    while (bytes > this.#options.maxHistory && keep < this.#history.length - 1)
+      bytes -= this.#history[keep++]!.wire.length;
+    if (keep === 0) return;
+    this.#historyBytes = bytes;
+    this.#history.splice(0, keep);
+    const oldest = this.#history[0]!.location;
+    for (const lane of this.#lanes.values()) lane.trim(oldest);
+  }
+
+  get #burst(): number {
+    return Math.max(this.#options.burst, this.#header?.fileProperties.preroll ?? 0);
+  }
+
+  /** Where a new player starts: the newest clean start a burst ago, or else the oldest there is; -1 when there is none. */
+  #startLocation(): number {
+    const newest = this.#history.at(-1)?.sendTime ?? 0;
+    let oldest = -1;
+    for (let index = this.#history.length - 1; index >= 0; index--) {
+      const { cleanStart, sendTime, location } = this.#history[index]!;
+      if (!cleanStart) continue;
+      oldest = location;
+      if (((newest - sendTime) | 0) >= this.#burst) break;
+    }
+    return oldest;
+  }
+
+  #schedule(): void {
+    if (this.#flushTimer !== undefined || this.#lanes.size === 0) return;
+    const interval = this.#options.batchInterval ?? Math.min(MAX_BATCH_INTERVAL, Math.floor(this.players / 10));
+    const flush = () => this.#flush();
+    this.#flushTimer = interval === 0 ? setImmediate(flush) : setTimeout(flush, interval);
+  }
+
+  #flush(): void {
+    if (this.#flushTimer !== undefined) {
+      clearTimeout(this.#flushTimer as NodeJS.Timeout);
+      clearImmediate(this.#flushTimer as NodeJS.Immediate);
+      this.#flushTimer = undefined;
+    }
+    const totals: Delivery = { bytes: 0, skippedPackets: 0, droppedPlayers: 0 };
+    const limits = { backlog: this.#options.maxBacklog + this.#historyBytes, patience: this.#options.patience };
+    const now = this.#now();
+    for (const lane of this.#lanes.values()) lane.deliver(limits, now, totals);
+    this.counters.bytesOut += totals.bytes;
+    this.counters.skippedPackets += totals.skippedPackets;
+    this.counters.droppedPlayers += totals.droppedPlayers;
+  }
+
+  #end(event: EndEvent): void {
+    this.#flush();
+    this.#live = false;
+    const lanes = [...this.#lanes.values()];
+    this.#lanes.clear();
+    for (const lane of lanes) {
+      for (const player of lane.players) {
+        lane.leave(player);
+        player.session.ended(event);
+      }
+    }
+    // Whoever joins the next run must not get the last seconds of this one.
+    this.#history = [];
+    this.#historyBytes = 0;
+  }
+}

@@ -1,0 +1,39 @@
+import { HttpError } from '../http/message.js';
+
+// Longer names serve nobody and would stand in every log line.
+const MAX_PATH = 1024;
+
+/**
+ * The decoded path of a request-target: a path or an absolute URL, without its query.
+ *
+ * @throws HttpError 400 for a target that is no path, holds a NUL or another control character, or leaves its folder with `..`;
+ *   414 when it is longer than 1024 characters
+ */
+export function pathOf(target: string): string {
+  if (target.length > MAX_PATH) throw new HttpError(414, 'The path is too long.');
+  const withoutScheme = target.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i, '');
+  const raw = withoutScheme.split(/[?#]/, 1)[0] || '/';
+  if (!raw.startsWith('/')) throw new HttpError(400, 'The request does not name a path.');
+  const path = decode(raw);
+  const segments = path.split('/');
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is refused
+  if (/[\u0000-\u001f\u007f\\]/.test(path) || segments.includes('..') || segments.includes('.')) {
+    throw new HttpError(400, 'The path is not allowed.');
+  }
+  return path;
+}
+
+function decode(raw: string): string {
+  try {
+    // Request lines are read as Latin-1; players that do not escape send UTF-8.
+    return decodeURIComponent(Buffer.from(raw, 'latin1').toString('utf8'));
+  } catch {
+    throw new HttpError(400, 'The path is badly escaped.');
+  }
+}
+
+/** The query of a request-target, without the question mark. */
+export function queryOf(target: string): URLSearchParams {
+  const start = target.indexOf('?');
+  return new URLSearchParams(start === -1 ? '' : target.slice(start + 1));
+}

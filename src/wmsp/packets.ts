@@ -1,0 +1,147 @@
+import type { AsfHeader } from '../asf/header.js';
+import { WmError } from '../errors.js';
+import type { LaneItem } from '../media/lane.js';
+
+/** The bytes of a $D, $H or $M packet before its payload: framing header and MMS header. */
+const DATA_HEAD_SIZE = 12;
+/** The largest payload of one MMS data packet (MS-WMSP 2.2.3.1.2). */
+export const MAX_PAYLOAD = 65_527;
+
+const FRAME = 0x24;
+const ID = { C: 0x43, D: 0x44, E: 0x45, H: 0x48, M: 0x4d } as const;
+
+// AFFlags of $H and $M: where a piece stands in its object (2.2.3.1.2).
+const FIRST_PIECE = 0x04;
+const LAST_PIECE = 0x08;
+
+/**
+ * Writes the 12 bytes before a payload (MS-WMSP 2.2.3.1.1 and 2.2.3.1.2), little-endian:
+ *
+ *      0        1        2                 4
+ *     +--------+--------+-----------------+-----------------------------------+
+ *     |B| 0x24 |PacketID|  PacketLength   |            LocationId             |
+ *     +--------+--------+-----------------+-----------------------------------+
+ *     |Incarn. |AFFlags |   PacketSize    |  Payload, PacketSize - 8 bytes …
+ *     +--------+--------+-----------------+
+ *      8        9        10                12
+ */
+function writeDataHead(out: Buffer, at: number, id: number, size: number, location: number, afFlags: number): void {
+  const length = size + 8;
+  out[at] = FRAME;
+  out[at + 1] = id;
+  out[at + 2] = length & 255;
+  out[at + 3] = length >>> 8;
+  out.writeUInt32LE(location >>> 0, at + 4);
+  out[at + 8] = 0;
+  out[at + 9] = afFlags;
+  out[at + 10] = length & 255;
+  out[at + 11] = length >>> 8;
+}
+
+/**
+ * A run of $D packets, one after another (MS-WMSP 2.2.3.3).
+ *
+ * @param items ASF data packets with their numbers in the (virtual) ASF file
+ * @param sequence AFFlags of the first; each following one is one higher, modulo 256
+ * @throws WmError WM_PROTOCOL when a packet is larger than {@link MAX_PAYLOAD}
+ */
+export function dataPackets(items: readonly LaneItem[], sequence: number): Buffer {
+  let total = 0;
+  for (const { bytes } of items) {
+    if (bytes.length > MAX_PAYLOAD) {
+      throw new WmError('WM_PROTOCOL', `An ASF packet of ${bytes.length} bytes does not fit a $D packet.`);
+    }
+    total += DATA_HEAD_SIZE + bytes.length;
+  }
+  const out = Buffer.allocUnsafe(total);
+  let at = 0;
+  let afFlags = sequence;
+  for (const { bytes, location } of items) {
+    writeDataHead(out, at, ID.D, bytes.length, location, afFlags & 255);
+    bytes.copy(out, at + DATA_HEAD_SIZE);
+    at += DATA_HEAD_SIZE + bytes.length;
+    afFlags++;
+  }
+  return out;
+}
+
+/** An object as one or more $H or $M packets: pieces are numbered from 0 in LocationId (MS-WMSP 2.2.3.1.2). */
+function objectPackets(id: number, object: Buffer, maxPayload: number): Buffer {
+  const pieces = Math.max(1, Math.ceil(object.length / maxPayload));
+  const out = Buffer.allocUnsafe(pieces * DATA_HEAD_SIZE + object.length);
+  let at = 0;
+  for (let piece = 0; piece < pieces; piece++) {
+    const payload = object.subarray(piece * maxPayload, (piece + 1) * maxPayload);
+    const afFlags = (piece === 0 ? FIRST_PIECE : 0) | (piece === pieces - 1 ? LAST_PIECE : 0);
+    writeDataHead(out, at, id, payload.length, piece, afFlags);
+    payload.copy(out, at + DATA_HEAD_SIZE);
+    at += DATA_HEAD_SIZE + payload.length;
+  }
+  return out;
+}
+
+/**
+ * The ASF header as $H packets (MS-WMSP 2.2.3.5): one when it fits, since FFmpeg takes no more.
+ *
+ * @param header Header Object and the first 50 bytes of the Data Object
+ */
+export function headerPackets(header: Buffer, maxPayload: number = MAX_PAYLOAD): Buffer {
+  return objectPackets(ID.H, header, maxPayload);
+}
+
+export interface Metadata {
+  /** playlist-gen-id: differs for each entry. */
+  readonly playlistGenId: number;
+  /** 0 for content that is not live. */
+  readonly broadcastId: number;
+  readonly features: readonly string[];
+  /** Name and value of what a person may want to know: title, author, copyright … */
+  readonly descriptions: ReadonlyArray<readonly [name: string, value: string]>;
+}
+
+/** The $M packets of an entry (MS-WMSP 2.2.3.6), with one content description in no particular language. */
+export function metadataPackets({ playlistGenId, broadcastId, features, descriptions }: Metadata): Buffer {
+  const fixed = `playlist-gen-id=${playlistGenId}, broadcast-id=${broadcastId}, features="${features.join(',')}"\0`;
+  const list = contentDescription([['language', ''], ...descriptions]);
+  return objectPackets(ID.M, Buffer.from(fixed + list, 'utf8'), MAX_PAYLOAD);
+}
+
+const VT_LPWSTR = 31;
+
+/** One content description of a Content Description List (MS-WMSP 2.2.4): lengths in bytes of UTF-8, ended by CR LF. */
+function contentDescription(items: ReadonlyArray<readonly [name: string, value: string]>): string {
+  const item = ([name, value]: readonly [string, string]) =>
+    `${Buffer.byteLength(name)},${name},${VT_LPWSTR},${Buffer.byteLength(value)},${value}`;
+  return `${items.map(item).join(',')}\r\n`;
+}
+
+/** What the Content Description Object says, under the names that Windows Media Services gives them. */
+export function describeContent(header: AsfHeader): Array<readonly [name: string, value: string]> {
+  const object = header.objects.find((candidate) => candidate.type === 'contentDescription');
+  if (!object) return [];
+  const { title, author, copyright, description, rating } = object;
+  const all: Array<readonly [string, string]> = [
+    ['title', title],
+    ['author', author],
+    ['copyright', copyright],
+    ['description', description],
+    ['rating', rating],
+  ];
+  return all.filter(([, value]) => value !== '');
+}
+
+function reasonPacket(id: number, reason: number): Buffer {
+  const out = Buffer.from([FRAME, id, 4, 0, 0, 0, 0, 0]);
+  out.writeUInt32LE(reason >>> 0, 4);
+  return out;
+}
+
+/** $E (MS-WMSP 2.2.3.4). @param reason 0: no more until the next Play; 1: a $C follows; otherwise an HRESULT */
+export function endPacket(reason: number): Buffer {
+  return reasonPacket(ID.E, reason);
+}
+
+/** $C (MS-WMSP 2.2.3.2): another ASF header follows. */
+export function changePacket(reason = 0): Buffer {
+  return reasonPacket(ID.C, reason);
+}

@@ -1,0 +1,81 @@
+import type { ClientProduct } from './requests.js';
+
+/**
+ * How a kind of client wants to be served. This table is the only place where a client's habits are known; each row says where
+ * it comes from, and test/wmsp/profiles.test.ts has a test for each.
+ */
+export interface ClientProfile {
+  readonly name: string;
+  /** $M before $H: owed to clients from 9.0, forbidden below (MS-WMSP 3.2.4.2). */
+  readonly metadata: boolean;
+  /** Close the connection behind a Describe response even if the client would keep it. */
+  readonly closesAfterDescribe: boolean;
+  /** Whether padding is cut from ASF packets. */
+  readonly padding: 'cut' | 'kept';
+  /** $E with Reason 1 before the $C of another header. */
+  readonly endBeforeChange: boolean;
+  /** What a Play without stream-switch-entry gets. */
+  readonly withoutSelection: 'all' | 'none';
+  /** The features that a live broadcast has for this client. */
+  readonly liveFeatures: readonly string[];
+  /** Headers and tokens that came with 9.0: Supported, playlist-gen-id. */
+  readonly version9: boolean;
+}
+
+interface Row {
+  readonly matches: (client: ClientProduct) => boolean;
+  readonly source: string;
+  readonly profile: ClientProfile;
+}
+
+// NSPlayer below 9.0, and the open-source players, which all call themselves so.
+const legacyPlayer: ClientProfile = {
+  name: 'player below 9.0',
+  metadata: false,
+  closesAfterDescribe: true,
+  padding: 'cut',
+  endBeforeChange: false,
+  withoutSelection: 'none',
+  liveFeatures: ['broadcast'],
+  version9: false,
+};
+
+const player9: ClientProfile = {
+  ...legacyPlayer,
+  name: 'player from 9.0',
+  metadata: true,
+  closesAfterDescribe: false,
+  endBeforeChange: true,
+  liveFeatures: ['broadcast', 'playlist'],
+  version9: true,
+};
+
+const PROFILES: readonly Row[] = [
+  {
+    source: 'MS-WMSP 2.2.3.3 and 3.2.5.6: NSServer up to 5.0 gets packets intact, and all streams when it names none',
+    matches: ({ token, major }) => token === 'NSServer' && major <= 5,
+    profile: { ...legacyPlayer, name: 'server up to 5.0', padding: 'kept', withoutSelection: 'all' },
+  },
+  {
+    source: 'pullers that say only NSPlayer, with no version, go straight to Play and expect everything',
+    matches: ({ token, major }) => token === 'NSPlayer' && major === 0,
+    profile: { ...legacyPlayer, name: 'player without a version', withoutSelection: 'all' },
+  },
+  {
+    source: 'MS-WMSP 3.2.4.2: $M, $E(1) $C $M $H between entries, keep-alive connections for clients from 9.0',
+    matches: ({ major }) => major >= 9,
+    profile: player9,
+  },
+  {
+    source:
+      'FFmpeg and mpv (4.1, take one $H, no $M, no B bit, and lose packets after $E(1)), libmms and xine (4.1, wait for the ' +
+      'end of the Describe connection), MPlayer (4.1), VLC (7.10), hardware radios (8.0)',
+    matches: () => true,
+    profile: legacyPlayer,
+  },
+];
+
+/** The profile of a client. */
+export function profileOf(client: ClientProduct): ClientProfile {
+  return PROFILES.find(({ matches }) => matches(client))!.profile;
+}
