@@ -132,9 +132,7 @@ export class Timeline {
   }
 
   #note(packet: DataPacket): void {
-    if (this.#sendTime === undefined || difference(packet.sendTime, this.#sendTime) > 0 || this.#run === 0) {
-      this.#sendTime = packet.sendTime;
-    }
+    this.#sendTime = packet.sendTime;
     for (const payload of packet.payloads) {
       const state = this.#stateOf(payload);
       state.mediaObjectNumber = payload.mediaObjectNumber;

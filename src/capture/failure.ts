@@ -1,0 +1,149 @@
+import { lookup } from 'node:dns/promises';
+import { open } from 'node:fs/promises';
+import { isIP } from 'node:net';
+import { type ErrorCode, WmError } from '../errors.js';
+import { type EncoderLog, hidePasswords } from './log.js';
+
+/** How ffmpeg ended. */
+export interface EncoderEnd {
+  /** Null when a signal ended it. */
+  readonly exitCode: number | null;
+  readonly signal: NodeJS.Signals | null;
+  /** It had already delivered a header: the input was open and the encoders ran. */
+  readonly started: boolean;
+  /** The path of the program. */
+  readonly program: string;
+  readonly input: string;
+  /** Arguments of the user's own were given. */
+  readonly extra: boolean;
+}
+
+interface Symptom {
+  readonly pattern: RegExp;
+  readonly code: ErrorCode;
+  readonly say: (end: EncoderEnd, found: string) => string;
+}
+
+const cannotOpen = ({ input }: EncoderEnd, found: string) => `The input ${quote(input)} cannot be opened: ${found}`;
+const notMedia = ({ input }: EncoderEnd, found: string) =>
+  `The input ${quote(input)} is not media that ffmpeg can read: ${found}`;
+
+/** In order: what tells most stands first. They apply to errors before the first output; later ones have other causes. */
+const symptoms: readonly Symptom[] = [
+  {
+    pattern: /Unknown encoder '[^']*'/,
+    code: 'WM_FFMPEG_MISSING',
+    say: ({ program }, found) => `This ffmpeg lacks an encoder: ${found} (${program})`,
+  },
+  {
+    pattern: /Unknown input format:? '[^']*'/,
+    code: 'WM_USAGE',
+    say: ({ program }, found) =>
+      `ffmpeg does not know the input format: ${found} (${program} -demuxers and -devices list them)`,
+  },
+  {
+    pattern:
+      /Unrecognized option '[^']*'|Option \S+ not found|Error parsing (?:options|global options).*|Unable to parse option.*/,
+    code: 'WM_USAGE',
+    say: ({ extra }, found) => `ffmpeg does not take its arguments: ${found}${extra ? '; check those after --' : ''}`,
+  },
+  {
+    pattern:
+      /No such file or directory|Connection refused|(?:Connection|Operation) timed out|Network (?:is )?unreachable|No route to host|Host is down|Failed to resolve hostname[^:]*|Permission denied|Operation not permitted|Protocol not found|Device or resource busy|No such device(?: or address)?|Server returned .*|HTTP error .*|method \w+ failed: .*|Connection reset by peer|[Cc]ould not find .* device.*|[Cc]annot open (?:display|video device|audio device).*/,
+    code: 'WM_NO_INPUT',
+    say: cannotOpen,
+  },
+  { pattern: /Is a directory/, code: 'WM_BAD_INPUT', say: notMedia },
+  {
+    pattern: /does not contain any stream|matches no streams/,
+    code: 'WM_BAD_INPUT',
+    say: (end) => notMedia(end, 'it has no picture and no sound of the kind that is wanted'),
+  },
+  {
+    pattern:
+      /moov atom not found|[Cc]ould not find codec parameters[^(]*|Unsupported codec.*|[Dd]ecoder .*not found|Invalid data found when processing input/,
+    code: 'WM_BAD_INPUT',
+    say: notMedia,
+  },
+  { pattern: /Input\/output error|End of file/, code: 'WM_NO_INPUT', say: cannotOpen },
+];
+
+/**
+ * One sentence on why ffmpeg ended, with the last lines of its log: WM_NO_INPUT when the input is missing or does not
+ * answer, WM_BAD_INPUT when it is not media, WM_USAGE when ffmpeg did not take its arguments, WM_FFMPEG_MISSING when it
+ * lacks an encoder, WM_FFMPEG_FAILED otherwise.
+ */
+export async function captureFailure(end: EncoderEnd, log: EncoderLog): Promise<WmError> {
+  if (!end.started) {
+    const found = (await foundSymptom(end, log)) ?? (await crashedOnHostName(end));
+    if (found !== undefined) return found;
+    if (end.exitCode === 0) return failure('WM_BAD_INPUT', notMedia(end, 'it gave neither picture nor sound'), log);
+  }
+  const how = end.signal === null ? `with exit code ${end.exitCode}` : `because of ${end.signal}`;
+  const when = end.started ? 'in the middle of the capture' : 'before it captured anything';
+  return failure('WM_FFMPEG_FAILED', `ffmpeg ended ${how} ${when}`, log);
+}
+
+/** A message in the form of all failures of a capture: the sentence, then what ffmpeg said. */
+export function failure(code: ErrorCode, sentence: string, log: EncoderLog, cause?: unknown): WmError {
+  const tail = log.tail();
+  const message = tail === '' ? `${sentence}.` : `${sentence} (ffmpeg: ${tail.replace(/\.$/, '')}).`;
+  return new WmError(code, message, cause === undefined ? {} : { cause });
+}
+
+/** What ffmpeg took for ANSI art, because some builds draw any text file. */
+export async function textInput(input: string, log: EncoderLog): Promise<WmError> {
+  const text = (await looksLikeText(input)) ?? 'it is text';
+  return failure('WM_BAD_INPUT', `The input ${quote(input)} is not media: ${text}`, log);
+}
+
+async function foundSymptom(end: EncoderEnd, log: EncoderLog): Promise<WmError | undefined> {
+  for (const { pattern, code, say } of symptoms) {
+    for (const line of log.errors) {
+      const found = pattern.exec(line)?.[0];
+      if (found === undefined) continue;
+      const text = code === 'WM_BAD_INPUT' ? await looksLikeText(end.input) : undefined;
+      return failure(code, say(end, text ?? found.trim().replace(/\.$/, '')), log);
+    }
+  }
+  return undefined;
+}
+
+/** Builds that are linked statically crash when they look up a host name; it may be the name or the build. */
+async function crashedOnHostName(end: EncoderEnd): Promise<WmError | undefined> {
+  if (end.signal !== 'SIGSEGV' || !/^[a-z][a-z\d+.-]*:\/\//i.test(end.input)) return undefined;
+  const host = /:\/\/(?:[^/@]*@)?\[?([^/:\]]+)/.exec(end.input)?.[1];
+  if (host === undefined || host === '' || isIP(host) !== 0) return undefined;
+  const address = await lookup(host).catch(() => undefined);
+  if (address === undefined) {
+    return new WmError('WM_NO_INPUT', `The input ${quote(end.input)} cannot be opened: the host ${host} is not known.`);
+  }
+  const advice = `name another with --ffmpeg, or write ${address.address} instead of ${host}`;
+  return new WmError('WM_FFMPEG_FAILED', `${end.program} crashed when it looked up ${host}; ${advice}.`);
+}
+
+/** In words, when the input is a local file whose first bytes are text. */
+async function looksLikeText(input: string): Promise<string | undefined> {
+  try {
+    const file = await open(input.replace(/^file:/, ''), 'r');
+    try {
+      const { bytesRead, buffer } = await file.read(Buffer.alloc(256), 0, 256, 0);
+      if (bytesRead === 0) return 'it is empty';
+      const text = buffer.toString('utf8', 0, bytesRead);
+      // Control characters other than white space, or bytes that are not UTF-8 (a cut last character apart), are not text.
+      if (/[^\P{Cc}\s]/u.test(text) || /\ufffd/.test(text.slice(0, -1))) return undefined;
+      return `it looks like text ("${text
+        .trim()
+        .split(/\s*[\r\n]/)[0]!
+        .slice(0, 40)}")`;
+    } finally {
+      await file.close();
+    }
+  } catch {
+    return undefined;
+  }
+}
+
+function quote(input: string): string {
+  return `"${hidePasswords(input)}"`;
+}

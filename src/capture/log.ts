@@ -1,0 +1,71 @@
+export type LogLevel = 'error' | 'warning' | 'info';
+
+/** One line of ffmpeg's log. */
+export interface LogLine {
+  readonly level: LogLevel;
+  /** The line as a person reads it: without level and address, passwords in URLs hidden. */
+  readonly text: string;
+}
+
+const KEPT_LINES = 40;
+const MAX_LINE_LENGTH = 2000;
+
+/** Says nothing to a person: a hint at info level that comes with every upper bound of the bit rate. */
+const noise = /impossible bitrate constraints/;
+
+/** Takes ffmpeg's standard error (`-loglevel level+info`) in pieces, keeps the last lines, and notes what matters. */
+export class EncoderLog {
+  /** The newest lines, oldest first. */
+  readonly lines: LogLine[] = [];
+  /** The newest lines at error level, oldest first. */
+  readonly errors: string[] = [];
+  /** The format that ffmpeg takes the input for, for example `mov,mp4,m4a,3gp,3g2,mj2`. */
+  inputFormat: string | undefined;
+  readonly #onLine: ((line: LogLine) => void) | undefined;
+  #rest = '';
+
+  constructor(onLine?: (line: LogLine) => void) {
+    this.#onLine = onLine;
+  }
+
+  push(chunk: string): void {
+    const lines = (this.#rest + chunk).split(/\r?\n|\r/);
+    this.#rest = lines.pop()!.slice(0, MAX_LINE_LENGTH);
+    for (const line of lines) this.#line(line);
+  }
+
+  /** The last lines, those at error level if there are any, as one text. */
+  tail(count = 3): string {
+    const texts = this.errors.length > 0 ? this.errors : this.lines.map(({ text }) => text);
+    // The same complaint often comes from each layer of ffmpeg.
+    return [...new Set(texts.map((text) => text.trim()))].slice(-count).join(' / ');
+  }
+
+  #line(raw: string): void {
+    if (raw.trim() === '' || noise.test(raw)) return;
+    const [, source, mark, message] = /^(?:\[([^\]]+?)(?: @ [^\]]*)?\] )?\[([a-z]+)\] (.*)$/.exec(raw) ?? [];
+    const level = levelOf(mark);
+    const text = hidePasswords(
+      (source === undefined ? '' : `${source}: `) + (message ?? raw).slice(0, MAX_LINE_LENGTH),
+    );
+    this.inputFormat ??= /^Input #0, (\S+), from /.exec(text)?.[1];
+    const line = { level, text };
+    this.lines.push(line);
+    if (this.lines.length > KEPT_LINES) this.lines.shift();
+    if (level === 'error') {
+      this.errors.push(text);
+      if (this.errors.length > KEPT_LINES) this.errors.shift();
+    }
+    this.#onLine?.(line);
+  }
+}
+
+function levelOf(mark: string | undefined): LogLevel {
+  if (mark === 'error' || mark === 'fatal' || mark === 'panic') return 'error';
+  return mark === 'warning' ? 'warning' : 'info';
+}
+
+/** The text with user and password in URLs replaced, because messages end up in logs and bug reports. */
+export function hidePasswords(text: string): string {
+  return text.replace(/(\w:\/\/)[^\s/@]+@/g, '$1***@');
+}

@@ -1,0 +1,292 @@
+import { stat } from 'node:fs/promises';
+import { execa } from 'execa';
+import { type LiveHeaderOptions, liveHeader } from '../asf/edit.js';
+import { AsfError } from '../asf/error.js';
+import type { AsfHeader } from '../asf/header.js';
+import { type AsfItem, AsfReader } from '../asf/reader.js';
+import { messageOf, WmError } from '../errors.js';
+import type { AsfEvent, AsfSource } from '../media/events.js';
+import { ffmpegArguments } from './arguments.js';
+import { captureFailure, failure, textInput } from './failure.js';
+import { type FfmpegInfo, findFfmpeg } from './find.js';
+import { EncoderLog, type LogLine } from './log.js';
+import { type CaptureOptions, type CompleteCaptureOptions, completeOptions, rateWithOverhead } from './options.js';
+
+export interface CaptureSourceOptions extends CaptureOptions {
+  /** What {@link findFfmpeg} gave; default: it is asked when the capture starts. */
+  readonly ffmpeg?: FfmpegInfo | undefined;
+  /** Seconds without a byte from ffmpeg, while one waits for it, after which the capture fails; default 15, 0 never. */
+  readonly watchdog?: number | undefined;
+  /** Milliseconds that ffmpeg has to end after `close` before it is killed; default 2000. */
+  readonly stopTimeout?: number | undefined;
+  /** Gets every line of ffmpeg's log. */
+  readonly onLog?: ((line: LogLine) => void) | undefined;
+}
+
+type Encoder = ReturnType<typeof startEncoder>;
+
+/** How the reading of ffmpeg's output came to its end. */
+type Outcome = { readonly type: 'ended' | 'stalled' | 'text' } | { readonly type: 'notAsf'; readonly error: AsfError };
+
+/**
+ * ffmpeg as an encoder: a header made live, data packets as ffmpeg completes them, and an end. Reading slowly slows ffmpeg
+ * down. It starts with the iteration, of which there can be one; leaving the loop, `close` and the end of this process
+ * all end it.
+ *
+ * When ffmpeg fails after the header, the iteration yields an end event, so that what was broadcast ends properly, and
+ * then throws; when it fails earlier it throws at once:
+ * @throws WmError WM_NO_INPUT, WM_BAD_INPUT, WM_FFMPEG_MISSING, WM_FFMPEG_FAILED, or WM_USAGE (also from the constructor,
+ * see {@link completeOptions})
+ */
+export class CaptureSource implements AsfSource {
+  readonly #options: CaptureSourceOptions;
+  readonly #complete: CompleteCaptureOptions;
+  readonly #log: EncoderLog;
+  readonly #reader = new AsfReader();
+  #iterated = false;
+  #closing = false;
+  #encoder: Encoder | undefined;
+  #command: readonly string[] | undefined;
+
+  constructor(options: CaptureSourceOptions = {}) {
+    this.#options = options;
+    this.#complete = completeOptions(options);
+    this.#log = new EncoderLog(options.onLog);
+  }
+
+  /** The process id of ffmpeg while it runs. */
+  get pid(): number | undefined {
+    return this.#encoder?.running ? this.#encoder.process.pid : undefined;
+  }
+
+  /** The program and the arguments with which ffmpeg was started. */
+  get command(): readonly string[] | undefined {
+    return this.#command;
+  }
+
+  [Symbol.asyncIterator](): AsyncGenerator<AsfEvent, void, undefined> {
+    if (this.#iterated) throw new WmError('WM_FAILED', 'A capture can be read only once.');
+    this.#iterated = true;
+    return this.#events();
+  }
+
+  /**
+   * Asks ffmpeg to end and kills it when it does not; resolves when it is gone. The iteration gives what ffmpeg had still
+   * completed and an end event, if there was a header.
+   */
+  async close(): Promise<void> {
+    this.#closing = true;
+    await this.#encoder?.stop(this.#options.stopTimeout ?? 2000);
+  }
+
+  async *#events(): AsyncGenerator<AsfEvent, void, undefined> {
+    const ffmpeg = await this.#findFfmpeg();
+    const args = ffmpegArguments({ ...this.#options, input: await unambiguousInput(this.#complete) });
+    if (this.#closing) return;
+    this.#command = [ffmpeg.path, ...args];
+    this.#encoder = startEncoder(ffmpeg.path, args, this.#complete.input === '-', this.#log);
+    const encoder = this.#encoder;
+    let started = false;
+    let outcome: Outcome = { type: 'ended' };
+    try {
+      for await (const read of this.#read(encoder)) {
+        if (!Array.isArray(read)) {
+          outcome = read;
+          break;
+        }
+        for (const item of read) {
+          const event = this.#event(item);
+          if (event === undefined) continue;
+          started = true;
+          yield event;
+        }
+      }
+      const error = this.#closing ? undefined : await this.#failure(encoder, outcome, ffmpeg.path, started);
+      if (started) yield { type: 'end', moreEntries: false, reason: 0 };
+      if (error !== undefined) throw error;
+    } finally {
+      // Also when the consumer left the loop: nobody reads any more, so ffmpeg must not be left waiting in a write.
+      encoder.process.stdout.destroy();
+      await encoder.stop(this.#options.stopTimeout ?? 2000);
+    }
+  }
+
+  async #findFfmpeg(): Promise<FfmpegInfo> {
+    const ffmpeg = this.#options.ffmpeg ?? (await findFfmpeg());
+    for (const encoder of [this.#complete.video?.encoder, this.#complete.audio?.encoder]) {
+      if (encoder === undefined || ffmpeg.encoders.includes(encoder)) continue;
+      const has = ffmpeg.encoders.join(', ') || 'none';
+      const sentence = `${ffmpeg.path} (ffmpeg ${ffmpeg.version}) lacks the ${encoder} encoder; it has of this kind: ${has}.`;
+      throw new WmError('WM_FFMPEG_MISSING', sentence);
+    }
+    return ffmpeg;
+  }
+
+  /** The items of each chunk, and at last how it ended unless it simply did. */
+  async *#read(encoder: Encoder): AsyncGenerator<AsfItem[] | Outcome, void, undefined> {
+    const watchdog = (this.#options.watchdog ?? 15) * 1000;
+    const chunks: AsyncIterator<Buffer> = encoder.process.stdout[Symbol.asyncIterator]();
+    try {
+      for (;;) {
+        const next = await withTimeout(chunks.next(), watchdog);
+        if (next === undefined) return yield { type: 'stalled' };
+        if (next.done) return yield this.#reader.header === undefined ? [] : this.#reader.end();
+        const first = this.#reader.header === undefined;
+        const items = this.#reader.push(next.value);
+        if (first && items.length > 0 && (await this.#isText())) return yield { type: 'text' };
+        yield items;
+      }
+    } catch (error) {
+      if (error instanceof AsfError) yield { type: 'notAsf', error };
+      // A broken pipe says no more than that ffmpeg is gone; how it went is told by its exit code.
+      else if (error instanceof WmError) throw error;
+    }
+  }
+
+  /** Some builds draw a text file as a picture. The log's pipe may be behind by what this turn of the loop still reads. */
+  async #isText(): Promise<boolean> {
+    if (this.#complete.inputFormat !== undefined) return false;
+    if (this.#log.inputFormat === undefined) await new Promise((resolve) => setImmediate(resolve));
+    return this.#log.inputFormat === 'tty';
+  }
+
+  #event(item: AsfItem): AsfEvent | undefined {
+    if (item.type === 'header')
+      return { type: 'header', header: liveHeader(item.header, this.#liveOptions(item.header)) };
+    return item.type === 'packet' ? { type: 'packet', packet: item.packet } : undefined;
+  }
+
+  #liveOptions(header: AsfHeader): LiveHeaderOptions {
+    const { title, author, copyright, comment } = this.#complete.metadata;
+    return {
+      now: new Date(),
+      ...(title === undefined ? {} : { title }),
+      ...(author === undefined ? {} : { author }),
+      ...(copyright === undefined ? {} : { copyright }),
+      ...(comment === undefined ? {} : { description: comment }),
+      // Arguments of the user's own may set other rates; then what ffmpeg's header says is nearer to the truth.
+      ...(this.#complete.extra.length > 0 ? {} : { bitrates: this.#bitrates(header) }),
+    };
+  }
+
+  #bitrates(header: AsfHeader): Map<number, number> {
+    const bitrates = new Map<number, number>();
+    for (const { number, type } of header.streams) {
+      const rate = type === 'video' ? this.#complete.video?.bitrate : this.#complete.audio?.bitrate;
+      if (rate !== undefined) bitrates.set(number, rateWithOverhead(rate, header.packetSize));
+    }
+    return bitrates;
+  }
+
+  async #failure(encoder: Encoder, outcome: Outcome, program: string, started: boolean): Promise<WmError | undefined> {
+    const stopTimeout = this.#options.stopTimeout ?? 2000;
+    if (outcome.type === 'stalled') {
+      await encoder.stop(0);
+      const { watchdog = 15 } = this.#options;
+      const sentence = `ffmpeg gave nothing for ${watchdog} s and was stopped; its input may stand still`;
+      return failure('WM_FFMPEG_FAILED', sentence, this.#log);
+    }
+    if (outcome.type === 'text') {
+      await encoder.stop(stopTimeout);
+      return textInput(this.#complete.input, this.#log);
+    }
+    if (outcome.type === 'notAsf') {
+      await encoder.stop(stopTimeout);
+      const sentence = `ffmpeg did not write ASF: ${messageOf(outcome.error)}`;
+      return failure('WM_FFMPEG_FAILED', sentence, this.#log, outcome.error);
+    }
+    // Its output has ended, so it ends too, and if not it hangs.
+    const exit = (await withTimeout(encoder.exited, stopTimeout)) ?? (await encoder.stop(stopTimeout));
+    if (exit.spawnError !== undefined) {
+      return new WmError('WM_FFMPEG_MISSING', `${program} cannot be started: ${messageOf(exit.spawnError)}.`);
+    }
+    const { input, extra } = this.#complete;
+    if (exit.exitCode === 0 && started) return undefined;
+    return captureFailure({ ...exit, started, program, input, extra: extra.length > 0 }, this.#log);
+  }
+}
+
+interface EncoderExit {
+  readonly exitCode: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly spawnError?: Error;
+}
+
+/** Starts ffmpeg, reads its log, and knows how to end it. */
+function startEncoder(program: string, args: readonly string[], readsStdin: boolean, log: EncoderLog) {
+  // `cleanup` is execa's default: it also ends ffmpeg when this process exits or is ended by a signal.
+  const process = execa(program, args, {
+    stdin: readsStdin ? 'inherit' : 'ignore',
+    stdout: 'pipe',
+    stderr: 'pipe',
+    encoding: 'buffer',
+    buffer: false,
+    reject: false,
+    windowsHide: true,
+  });
+  let running = process.pid !== undefined;
+  const exited = new Promise<EncoderExit>((resolve) => {
+    process.once('exit', (exitCode, signal) => {
+      running = false;
+      resolve({ exitCode, signal });
+    });
+    process.once('error', (spawnError) => resolve({ exitCode: null, signal: null, spawnError }));
+  });
+  // 'exit' may come before the last lines of the log.
+  const logged = new Promise<void>((resolve) => process.stderr.once('close', resolve));
+  const decoder = new TextDecoder();
+  process.stderr.on('data', (chunk: Buffer) => log.push(decoder.decode(chunk, { stream: true })));
+  process.stderr.on('error', () => undefined);
+  process.stdout.on('error', () => undefined);
+
+  /** SIGINT lets it complete its last packet; a blocked input ends only at the second; the rest is for one that hangs. */
+  const stop = async (timeout: number): Promise<EncoderExit> => {
+    for (const [signal, patience] of [
+      ['SIGINT', timeout / 4],
+      ['SIGINT', (timeout * 3) / 4],
+    ] as const) {
+      if (!running) break;
+      if (patience > 0) {
+        process.kill(signal);
+        await withTimeout(exited, patience);
+      }
+    }
+    if (running) process.kill('SIGKILL');
+    return exited;
+  };
+  return {
+    process,
+    stop,
+    get running() {
+      return running;
+    },
+    exited: exited.then(async (exit) => {
+      await withTimeout(logged, 500);
+      return exit;
+    }),
+  };
+}
+
+/** ffmpeg takes what stands before a colon for a protocol, even in the name of a file that exists. */
+async function unambiguousInput({ input, inputFormat }: CompleteCaptureOptions): Promise<string> {
+  if (inputFormat !== undefined || !/^[^/\\]*:/.test(input) || /^[a-z][a-z\d+.-]*:\/\//i.test(input)) return input;
+  const isFile = await stat(input).then(
+    (entry) => entry.isFile(),
+    () => false,
+  );
+  return isFile ? `file:${input}` : input;
+}
+
+/** Undefined when `ms` milliseconds pass first; 0 waits for ever. */
+async function withTimeout<T>(promise: Promise<T>, ms: number): Promise<T | undefined> {
+  if (ms <= 0) return promise;
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<undefined>((resolve) => {
+    timer = setTimeout(resolve, ms, undefined);
+  });
+  try {
+    return await Promise.race([promise, timeout]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

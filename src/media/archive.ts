@@ -1,0 +1,382 @@
+import { open } from 'node:fs/promises';
+import { join, parse } from 'node:path';
+import { AsfError } from '../asf/error.js';
+import { AsfFileBuilder } from '../asf/file.js';
+import type { AsfHeader } from '../asf/header.js';
+import { type DataPacket, parsePacket } from '../asf/packet.js';
+import { rebasePacket } from '../asf/rebase.js';
+import { messageOf, WmError } from '../errors.js';
+import type { AsfEvent, AsfSink } from './events.js';
+
+/** What the archive needs of a file; a `FileHandle` of node:fs/promises is one. */
+export interface ArchiveFile {
+  write(bytes: Buffer, offset: number, length: number, position: number | null): Promise<{ bytesWritten: number }>;
+  truncate(length: number): Promise<void>;
+  sync(): Promise<void>;
+  stat(): Promise<{ isFile(): boolean }>;
+  close(): Promise<void>;
+}
+
+export interface ArchiveOptions {
+  /** Bytes that may wait for the disk before `write` asks its caller to wait; default 4 MiB. */
+  readonly queue?: number | undefined;
+  /** Bytes that may wait when the caller does not; beyond them the archive fails. Default 64 MiB. */
+  readonly queueLimit?: number | undefined;
+  /** Replaces files that exist (default); otherwise one that exists is an error. */
+  readonly overwrite?: boolean | undefined;
+  /** Gets a sentence about packets that no file can hold. */
+  readonly warn?: ((message: string) => void) | undefined;
+  /** Default: that of node:fs/promises. */
+  readonly open?: ((path: string, flags: 'w' | 'wx') => Promise<ArchiveFile>) | undefined;
+}
+
+/** One file of an archive. */
+export interface ArchivedFile {
+  readonly path: string;
+  /** Data packets that are in it. */
+  readonly packets: number;
+  readonly bytes: number;
+  /** Its counts, durations and index have been written. */
+  readonly finished: boolean;
+}
+
+type Task =
+  | { readonly type: 'open'; readonly header: AsfHeader }
+  | { readonly type: 'packet'; readonly packet: DataPacket }
+  | { readonly type: 'finish' };
+
+interface Waiter {
+  readonly until: 'drained' | 'idle';
+  readonly resolve: () => void;
+  readonly reject: (error: WmError) => void;
+}
+
+/** Bytes given to the disk in one call. */
+const BATCH_SIZE = 1024 * 1024;
+/** A stream that is joined later than this, in ms, is shifted to begin at 0; less is how its encoder begins. */
+const LATE_START = 1000;
+
+/**
+ * Records what it is given to an ASF file. The file is playable at any moment, even if this process is killed: it grows
+ * by whole packets under the header of a live stream. An end event, or `close`, completes it with counts, durations and an
+ * index. Every further header opens a file of its own: `name-2.asf`, `name-3.asf`, …
+ *
+ * What cannot be written is never dropped silently: the promise of a `write`, or of `close`, is rejected, once, with
+ * WM_DISK and what of the recording is safe; after that everything is ignored.
+ */
+export class ArchiveSink implements AsfSink {
+  readonly #path: string;
+  readonly #options: ArchiveOptions;
+  readonly #files: WrittenFile[] = [];
+  #queue: Task[] = [];
+  #queuedBytes = 0;
+  #waiters: Waiter[] = [];
+  #running = false;
+  #closed = false;
+  #failure: WmError | undefined;
+  #reported = false;
+  #unwritable = 0;
+
+  /** @param path where to write; something that is not a regular file gets the live form and no index */
+  constructor(path: string, options: ArchiveOptions = {}) {
+    this.#path = path;
+    this.#options = options;
+  }
+
+  /** The files so far; the last one may still grow. */
+  get files(): readonly ArchivedFile[] {
+    return this.#files.map(({ path, packets, position, finished }) => ({ path, packets, bytes: position, finished }));
+  }
+
+  /**
+   * Takes an event. The promise of a header resolves when the file is there, that of an end when it is complete; a packet
+   * gives one only when too much waits for the disk.
+   */
+  write(event: AsfEvent): void | Promise<void> {
+    if (this.#failure !== undefined) return this.#report();
+    if (this.#closed) return Promise.reject(new WmError('WM_FAILED', `The archive ${this.#path} is already closed.`));
+    if (event.type !== 'packet') {
+      this.#enqueue(event.type === 'header' ? { type: 'open', header: event.header } : { type: 'finish' });
+      return this.#until('idle');
+    }
+    this.#queuedBytes += event.packet.bytes.length;
+    this.#enqueue({ type: 'packet', packet: event.packet });
+    if (this.#queuedBytes > (this.#options.queueLimit ?? 64 * 1024 * 1024)) {
+      this.#fail(new Error('the disk is slower than the stream'));
+    }
+    return this.#queuedBytes > this.#limit ? this.#until('drained') : undefined;
+  }
+
+  async close(): Promise<void> {
+    if (!this.#closed && this.#failure === undefined) this.#enqueue({ type: 'finish' });
+    this.#closed = true;
+    if (this.#running) await this.#until('idle');
+    await this.#report();
+    if (this.#unwritable > 0) {
+      this.#options.warn?.(
+        `${this.#path}: ${this.#unwritable} packets did not fit the header's packet size and are missing.`,
+      );
+      this.#unwritable = 0;
+    }
+  }
+
+  get #limit(): number {
+    return this.#options.queue ?? 4 * 1024 * 1024;
+  }
+
+  #report(): Promise<void> | undefined {
+    if (this.#failure === undefined || this.#reported) return undefined;
+    this.#reported = true;
+    return Promise.reject(this.#failure);
+  }
+
+  #until(until: Waiter['until']): Promise<void> | undefined {
+    if (this.#failure !== undefined) return this.#report();
+    return new Promise<void>((resolve, reject) => this.#waiters.push({ until, resolve, reject }));
+  }
+
+  #enqueue(task: Task): void {
+    this.#queue.push(task);
+    if (!this.#running) {
+      this.#running = true;
+      void this.#run();
+    }
+  }
+
+  async #run(): Promise<void> {
+    try {
+      while (this.#queue.length > 0) {
+        const tasks = this.#queue;
+        this.#queue = [];
+        for (let at = 0; at < tasks.length && this.#failure === undefined; ) at = await this.#step(tasks, at);
+        this.#wake('drained');
+      }
+    } catch (error) {
+      this.#fail(error);
+    }
+    this.#running = false;
+    if (this.#failure !== undefined) await this.#files.at(-1)?.abandon();
+    this.#wake('idle');
+  }
+
+  /** Does one task, or a batch of packets; gives the place of the next one. */
+  async #step(tasks: readonly Task[], at: number): Promise<number> {
+    const task = tasks[at]!;
+    if (task.type === 'open') await this.#open(task.header);
+    else if (task.type === 'finish') await this.#files.at(-1)?.finish();
+    else {
+      const batch: Buffer[] = [];
+      let size = 0;
+      let next = at;
+      for (; next < tasks.length && size < BATCH_SIZE; next++) {
+        const { type, packet } = tasks[next] as { type: string; packet?: DataPacket };
+        if (type !== 'packet' || packet === undefined) break;
+        this.#queuedBytes -= packet.bytes.length;
+        const bytes = this.#stored(packet);
+        if (bytes === undefined) continue;
+        batch.push(bytes);
+        size += bytes.length;
+      }
+      await this.#files.at(-1)?.append(batch);
+      if (this.#queuedBytes <= this.#limit / 2) this.#wake('drained');
+      return next;
+    }
+    return at + 1;
+  }
+
+  #stored(packet: DataPacket): Buffer | undefined {
+    try {
+      return this.#files.at(-1)?.stored(packet);
+    } catch (error) {
+      if (!(error instanceof AsfError)) throw error;
+      if (this.#unwritable++ === 0) this.#options.warn?.(`${this.#path}: a packet is left out: ${error.message}`);
+      return undefined;
+    }
+  }
+
+  async #open(header: AsfHeader): Promise<void> {
+    const last = this.#files.at(-1);
+    // A header that nothing followed is not worth a file.
+    if (last !== undefined && last.packets === 0 && !last.finished) await last.restart(header);
+    else {
+      await last?.finish();
+      const path = numbered(this.#path, this.#files.length + 1);
+      const flags = this.#options.overwrite === false ? 'wx' : 'w';
+      const handle = await (this.#options.open ?? open)(path, flags).catch((error: unknown) => {
+        throw new WmError('WM_DISK', `The archive ${path} cannot be created: ${diskReason(error)}.`, { cause: error });
+      });
+      const isRegular = (await handle.stat()).isFile();
+      const file = new WrittenFile(path, handle, isRegular);
+      this.#files.push(file);
+      await file.restart(header);
+    }
+  }
+
+  #fail(error: unknown): void {
+    if (this.#failure !== undefined) return;
+    this.#failure = error instanceof WmError && error.code === 'WM_DISK' ? error : this.#diskError(error);
+    this.#queue = [];
+    this.#queuedBytes = 0;
+    const waiters = this.#waiters;
+    this.#waiters = [];
+    for (const waiter of waiters) {
+      this.#reported = true;
+      waiter.reject(this.#failure);
+    }
+  }
+
+  #diskError(error: unknown): WmError {
+    const file = this.#files.at(-1);
+    const path = file?.path ?? this.#path;
+    const size = ((file?.position ?? 0) / 1e6).toFixed(1);
+    const safe =
+      file === undefined || file.packets === 0
+        ? 'nothing of it is safe'
+        : `its first ${file.packets} packets (${size} MB) are safe and play`;
+    return new WmError('WM_DISK', `The archive ${path} cannot be written: ${diskReason(error)}; ${safe}.`, {
+      cause: error,
+    });
+  }
+
+  #wake(what: Waiter['until']): void {
+    const idle = what === 'idle';
+    const waiters = this.#waiters;
+    this.#waiters = idle ? [] : waiters.filter(({ until }) => until === 'idle');
+    for (const { until, resolve } of waiters) if (idle || until === 'drained') resolve();
+  }
+}
+
+/** One file on the disk, and how far it is good. */
+class WrittenFile {
+  readonly path: string;
+  readonly #handle: ArchiveFile;
+  /** One can go back in it to complete its header. */
+  readonly #isRegular: boolean;
+  #builder: AsfFileBuilder | undefined;
+  #shift: number | undefined;
+  /** Bytes of whole packets and what stands before them. */
+  position = 0;
+  packets = 0;
+  finished = false;
+  #closed = false;
+
+  constructor(path: string, handle: ArchiveFile, isRegular: boolean) {
+    this.path = path;
+    this.#handle = handle;
+    this.#isRegular = isRegular;
+  }
+
+  /** Writes the header at the start of a file without packets. */
+  async restart(header: AsfHeader): Promise<void> {
+    this.#builder = new AsfFileBuilder(header);
+    this.#shift = undefined;
+    if (this.position > 0 && this.#isRegular) await this.#handle.truncate(0);
+    this.position = 0;
+    const start = this.#builder.start();
+    await this.#write(start, 0);
+    this.position = start.length;
+  }
+
+  /** The packet as it goes into the file. @throws AsfError when it does not fit */
+  stored(packet: DataPacket): Buffer {
+    const builder = this.#builder!;
+    if (this.#shift === undefined && !packet.parity) this.#shift = joinShift(packet, builder.header.preroll);
+    return builder.packet(this.#shift ? parsePacket(rebasePacket(packet, this.#shift)) : packet);
+  }
+
+  async append(packets: readonly Buffer[]): Promise<void> {
+    if (packets.length === 0 || this.finished) return;
+    const bytes = packets.length === 1 ? packets[0]! : Buffer.concat(packets);
+    let written = 0;
+    try {
+      await this.#write(bytes, this.position, (count) => {
+        written = count;
+      });
+    } finally {
+      // After a failure the packets that went through whole are kept.
+      for (const packet of packets) {
+        if (packet.length > written) break;
+        written -= packet.length;
+        this.position += packet.length;
+        this.packets++;
+      }
+    }
+  }
+
+  async finish(): Promise<void> {
+    if (this.finished || this.#closed) return;
+    if (this.#isRegular && this.packets > 0) {
+      const { trailer, header } = this.#builder!.finish();
+      await this.#write(trailer, this.position);
+      await this.#write(header, 0);
+      await this.#handle.sync();
+      this.position += trailer.length;
+    }
+    this.finished = true;
+    await this.#close();
+  }
+
+  /** Cuts off what is not whole; the header still is the live one, so what remains plays. */
+  async abandon(): Promise<void> {
+    if (this.#closed) return;
+    if (this.#isRegular) await this.#handle.truncate(this.position).catch(() => undefined);
+    await this.#close().catch(() => undefined);
+  }
+
+  async #close(): Promise<void> {
+    this.#closed = true;
+    await this.#handle.close();
+  }
+
+  async #write(bytes: Buffer, position: number, progress?: (written: number) => void): Promise<void> {
+    for (let written = 0; written < bytes.length; ) {
+      const at = this.#isRegular ? position + written : null;
+      const { bytesWritten } = await this.#handle.write(bytes, written, bytes.length - written, at);
+      if (bytesWritten <= 0) throw new Error('the disk takes no more');
+      written += bytesWritten;
+      progress?.(written);
+    }
+  }
+}
+
+/** How to shift a stream that is joined late so that it begins at 0, with no presentation time below the preroll. */
+function joinShift(packet: DataPacket, preroll: number): number {
+  const sendTime = packet.sendTime | 0;
+  if (Math.abs(sendTime) < LATE_START) return 0;
+  let shift = sendTime;
+  for (const { presentationTime } of packet.payloads) {
+    if (presentationTime < 0) continue;
+    const mediaTime = (presentationTime - preroll) | 0;
+    if (((mediaTime - shift) | 0) < 0) shift = mediaTime;
+  }
+  return -shift;
+}
+
+function numbered(path: string, number: number): string {
+  if (number === 1) return path;
+  const { dir, name, ext } = parse(path);
+  return join(dir, `${name}-${number}${ext}`);
+}
+
+function diskReason(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  switch (code) {
+    case 'ENOSPC':
+      return 'the disk is full (ENOSPC)';
+    case 'EDQUOT':
+      return 'the quota is used up (EDQUOT)';
+    case 'EACCES':
+    case 'EPERM':
+      return `permission denied (${code})`;
+    case 'EROFS':
+      return 'the file system is read-only (EROFS)';
+    case 'ENOENT':
+      return 'its folder does not exist (ENOENT)';
+    case 'EEXIST':
+      return 'it exists already (EEXIST)';
+    case 'EISDIR':
+      return 'it is a folder (EISDIR)';
+    default:
+      return messageOf(error);
+  }
+}

@@ -1,0 +1,208 @@
+import { createReadStream } from 'node:fs';
+import type { Readable } from 'node:stream';
+import { type LiveHeaderOptions, liveHeader, sameLayout } from '../asf/edit.js';
+import { AsfError } from '../asf/error.js';
+import type { AsfHeader } from '../asf/header.js';
+import type { DataPacket } from '../asf/packet.js';
+import { type AsfItem, AsfReader } from '../asf/reader.js';
+import { messageOf, WmError } from '../errors.js';
+import type { AsfEvent, AsfSource } from './events.js';
+import { type Clock, Pacer, systemClock } from './pacing.js';
+import { Timeline } from './timeline.js';
+
+export interface FileSourceOptions {
+  /** An ASF file (`.asf`, `.wmv`, `.wma`), or `-` for standard input. */
+  readonly path: string;
+  /** Begins again when the file ends, as one continuous stream; not with standard input. Default false. */
+  readonly loop?: boolean | undefined;
+  /** Gives packets when they are due by their send times, not as fast as they are taken. Default false. */
+  readonly pace?: boolean | undefined;
+  /** Seconds of media, counted by send times, after which the source ends. Default: all. */
+  readonly duration?: number | undefined;
+  /** Makes the header one of a live stream, as pushing needs it; texts and rates can be given. Default: `loop`. */
+  readonly live?: boolean | LiveHeaderOptions | undefined;
+  /** Gets a sentence when the file is cut or damaged, and yet plays. */
+  readonly warn?: ((message: string) => void) | undefined;
+  readonly clock?: Clock | undefined;
+  /** What `-` reads; default the standard input of this process. */
+  readonly stdin?: Readable | undefined;
+}
+
+/** Small, so that a paced source holds little; a read of the file costs nothing beside the packets in it. Bytes. */
+const READ_SIZE = 64 * 1024;
+
+/**
+ * An ASF file or standard input as a source: its header, its packets as they are, an end event. No more than one read is
+ * held in memory. A file that ends too early plays as far as it goes, and `warn` says what is missing.
+ *
+ * The iteration throws, after an end event if there was a header:
+ * @throws WmError WM_NO_INPUT when the file cannot be opened or read, WM_BAD_INPUT when it is empty, a folder or without
+ * packets, WM_ASF_MALFORMED when it is not ASF (the message says what it looks like); at once WM_USAGE for a loop of
+ * standard input
+ */
+export function fileSource(options: FileSourceOptions): AsfSource {
+  return new FileSource(options);
+}
+
+class FileSource implements AsfSource {
+  readonly #options: FileSourceOptions;
+  readonly #name: string;
+  readonly #pacer: Pacer | undefined;
+  readonly #closed = new AbortController();
+  #iterated = false;
+  #stream: Readable | undefined;
+  #header: AsfHeader | undefined;
+  #timeline = new Timeline();
+  /** Send time of the first packet, ms; counts the duration. */
+  #firstSendTime: number | undefined;
+
+  constructor(options: FileSourceOptions) {
+    if (options.path === '-' && options.loop) {
+      throw new WmError('WM_USAGE', 'Standard input can be read only once; --loop needs a file.');
+    }
+    this.#options = options;
+    this.#name = options.path === '-' ? 'Standard input' : options.path;
+    this.#pacer = options.pace ? new Pacer(options.clock ?? systemClock) : undefined;
+  }
+
+  [Symbol.asyncIterator](): AsyncGenerator<AsfEvent, void, undefined> {
+    if (this.#iterated) throw new WmError('WM_FAILED', 'A source can be read only once.');
+    this.#iterated = true;
+    return this.#events();
+  }
+
+  close(): Promise<void> {
+    this.#closed.abort();
+    this.#stream?.destroy();
+    return Promise.resolve();
+  }
+
+  async *#events(): AsyncGenerator<AsfEvent, void, undefined> {
+    let error: unknown;
+    try {
+      let first = true;
+      do {
+        const reader = new AsfReader();
+        const packets = yield* this.#pass(reader);
+        if (packets === undefined) break;
+        if (first) this.#warnings(reader, packets);
+        if (packets === 0 && this.#options.loop) {
+          throw new WmError('WM_BAD_INPUT', `${this.#name} holds a header but no packets.`);
+        }
+        first = false;
+      } while (this.#options.loop);
+    } catch (thrown) {
+      if (!this.#closed.signal.aborted) error = thrown;
+    }
+    if (this.#header !== undefined) yield { type: 'end', moreEntries: false, reason: 0 };
+    if (error !== undefined) throw error;
+  }
+
+  /** From the file's first byte to its last. Gives the number of packets, or undefined when the source is to end here. */
+  async *#pass(reader: AsfReader): AsyncGenerator<AsfEvent, number | undefined, undefined> {
+    let packets = 0;
+    for await (const items of this.#items(reader)) {
+      for (const item of items) {
+        if (this.#closed.signal.aborted) return undefined;
+        if (item.type === 'header') yield* this.#headerEvents(item.header);
+        if (item.type !== 'packet') continue;
+        packets++;
+        const packet = this.#timeline.packet(item.packet);
+        if (this.#isBeyondDuration(packet)) return undefined;
+        await this.#pacer?.wait(packet.sendTime, this.#closed.signal);
+        if (this.#closed.signal.aborted) return undefined;
+        yield { type: 'packet', packet };
+      }
+    }
+    return packets;
+  }
+
+  *#headerEvents(header: AsfHeader): Generator<AsfEvent, void, undefined> {
+    const last = this.#header;
+    this.#header = header;
+    if (last !== undefined) {
+      if (sameLayout(last, header)) {
+        this.#timeline.restart();
+        return;
+      }
+      // Somebody replaced the file between two rounds of the loop.
+      this.#timeline = new Timeline();
+      yield { type: 'end', moreEntries: true, reason: 1 };
+    }
+    const { live = this.#options.loop ?? false } = this.#options;
+    if (live === false) yield { type: 'header', header };
+    else yield { type: 'header', header: liveHeader(header, live === true ? {} : live) };
+  }
+
+  #isBeyondDuration(packet: DataPacket): boolean {
+    this.#firstSendTime ??= packet.sendTime;
+    const { duration } = this.#options;
+    return duration !== undefined && ((packet.sendTime - this.#firstSendTime) | 0) >= duration * 1000;
+  }
+
+  async *#items(reader: AsfReader): AsyncGenerator<AsfItem[], void, undefined> {
+    let bytes = 0;
+    try {
+      for await (const chunk of this.#chunks()) {
+        bytes += chunk.length;
+        yield reader.push(chunk);
+      }
+      if (bytes === 0) throw new WmError('WM_BAD_INPUT', `${this.#name} is empty.`);
+      yield reader.end();
+    } catch (error) {
+      if (error instanceof AsfError) {
+        throw new WmError(error.code, `${this.#name} cannot be played: ${error.message}`, { cause: error });
+      }
+      throw error;
+    }
+  }
+
+  async *#chunks(): AsyncGenerator<Buffer, void, undefined> {
+    const { path, stdin } = this.#options;
+    const stream = path === '-' ? (stdin ?? process.stdin) : createReadStream(path, { highWaterMark: READ_SIZE });
+    this.#stream = stream;
+    const chunks: AsyncIterator<Buffer> = stream[Symbol.asyncIterator]();
+    try {
+      for (;;) {
+        const next = await chunks.next().catch((error: unknown) => Promise.reject(this.#readError(error)));
+        if (next.done) return;
+        yield next.value;
+      }
+    } finally {
+      stream.destroy();
+    }
+  }
+
+  #readError(error: unknown): WmError {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    if (code === 'EISDIR')
+      return new WmError('WM_BAD_INPUT', `${this.#name} is a folder, not a file.`, { cause: error });
+    const reason =
+      code === 'ENOENT'
+        ? 'does not exist'
+        : code === 'EACCES' || code === 'EPERM'
+          ? 'cannot be opened: permission denied'
+          : `cannot be read: ${messageOf(error)}`;
+    return new WmError('WM_NO_INPUT', `${this.#name} ${reason}.`, { cause: error });
+  }
+
+  #warnings(reader: AsfReader, packets: number): void {
+    const { header, damagedPackets, truncated } = reader;
+    if (header === undefined) return;
+    const expected = header.broadcast ? 0 : Number(header.dataObject.packetCount);
+    // Dropped packets were there; some damaged ones were also delivered in part, so the count is clamped.
+    const missing = Math.max(expected - packets - damagedPackets, 0);
+    if (expected > 0 && missing > 0) {
+      const percent = Math.max(1, Math.round((100 * missing) / expected));
+      this.#warn(`is cut: the last ${missing} of ${expected} packets (${percent} %) are missing`);
+    } else if (truncated) {
+      this.#warn(`is cut in the middle of a packet, after ${packets} packets`);
+    }
+    if (damagedPackets > 0)
+      this.#warn(`is damaged: ${damagedPackets} of ${packets} packets were left out or incomplete`);
+  }
+
+  #warn(what: string): void {
+    this.#options.warn?.(`${this.#name} ${what}.`);
+  }
+}
