@@ -1,6 +1,19 @@
-import { AsfError } from './error.js';
-import type { AsfHeader } from './header.js';
+import { randomGuid } from './guid.js';
+import { type AsfHeader, buildHeader, DATA_OBJECT_HEAD_SIZE } from './header.js';
+import { OBJECT_HEAD_SIZE, objectBytes } from './object-tree.js';
+import {
+  type ContentDescription,
+  FILE_FLAG,
+  type FileProperties,
+  type HeaderObject,
+  STREAM_FLAG,
+  type StreamBitrateProperties,
+} from './objects.js';
+import { flattenObjects } from './stream.js';
 
+export { describeStreams, type StreamDescription } from './describe.js';
+
+/** What {@link liveHeader} is to say; what is left out stays as the header has it. */
 export interface LiveHeaderOptions {
   readonly title?: string;
   readonly author?: string;
@@ -9,43 +22,182 @@ export interface LiveHeaderOptions {
   readonly rating?: string;
   /** Raw GUID; default: kept, or a new one when it is zero. */
   readonly fileId?: string;
-  /** Creation date for headers that have none. */
+  /** Creation date for headers that have none; default: the time of the call. */
   readonly now?: Date;
-  /** Bits per second by stream number, packet overhead included. */
+  /** Bits per second by stream number, packet overhead included; goes before what the header says. */
   readonly bitrates?: ReadonlyMap<number, number>;
   /** Bytes. */
   readonly packetSize?: number;
 }
 
-/** The header as clients of a live stream get it (asf.md 10.7). */
+const ZERO_GUID = '0'.repeat(32);
+
+/** Players take 0 for the end, so a live header has the largest DWORD, as Microsoft's encoder writes it. */
+const LIVE_PACKETS_COUNT = 0xffff_ffffn;
+
+/** 1970-01-01 in 100 ns units since 1601-01-01, which ffmpeg writes when it knows no date. */
+const UNIX_EPOCH = 116_444_736_000_000_000n;
+
+const LARGEST_BITRATE = 0xffff_ffff;
+
+/** 100 ns units since 1601-01-01 UTC (asf.md 1). */
+export function fileTime(date: Date): bigint {
+  return BigInt(date.getTime()) * 10_000n + UNIX_EPOCH;
+}
+
+/** The objects that a Digital Signature covers: those between File Properties and itself (asf.md 15). */
+function signedObjects(objects: readonly HeaderObject[]): ReadonlySet<HeaderObject> {
+  const file = objects.findIndex((object) => object.type === 'fileProperties');
+  const signature = objects.findIndex((object) => object.type === 'digitalSignature');
+  return new Set(objects.slice(file + 1, Math.max(signature, file + 1)));
+}
+
+/** One object as it is in a live header; undefined for one that has no place there (asf.md 10.7). */
+function liveObject(object: HeaderObject): HeaderObject | undefined {
+  switch (object.type) {
+    case 'marker':
+      return undefined;
+    case 'indexParameters':
+    case 'mediaObjectIndexParameters':
+    case 'timecodeIndexParameters':
+      return { type: 'padding', data: Buffer.alloc(objectBytes(object).length - OBJECT_HEAD_SIZE) };
+    case 'extendedStreamProperties': {
+      const isLive = (object.flags & STREAM_FLAG.seekable) === 0 && object.startTime === 0n && object.endTime === 0n;
+      return isLive ? object : { ...object, flags: object.flags & ~STREAM_FLAG.seekable, startTime: 0n, endTime: 0n };
+    }
+    case 'headerExtension': {
+      const objects = liveObjects(object.objects, new Set());
+      const isLive = objects.every((each, index) => each === object.objects[index]);
+      return isLive && objects.length === object.objects.length ? object : { ...object, objects };
+    }
+    default:
+      return object;
+  }
+}
+
+function liveObjects(objects: readonly HeaderObject[], signed: ReadonlySet<HeaderObject>): HeaderObject[] {
+  const live = objects.map((object) => (signed.has(object) ? object : liveObject(object)));
+  return live.filter((object) => object !== undefined);
+}
+
+/** The rates that the live header lists: those asked for, else those of the header, else 0. */
+function listedBitrates(header: AsfHeader, options: LiveHeaderOptions): Map<number, number> {
+  const rates = new Map<number, number>();
+  for (const { number } of header.streams) {
+    rates.set(number, options.bitrates?.get(number) ?? header.streamBitrates.get(number) ?? 0);
+  }
+  return rates;
+}
+
+/** The sum of the visible streams' rates; what the header says when one of them is not known. */
+function maximumBitrate(header: AsfHeader, rates: ReadonlyMap<number, number>): number {
+  const visible = header.streams.filter((stream) => !stream.hidden);
+  const sum = visible.reduce((total, { number }) => total + rates.get(number)!, 0);
+  if (visible.some(({ number }) => rates.get(number) === 0)) return header.fileProperties.maximumBitrate;
+  return Math.min(sum, LARGEST_BITRATE);
+}
+
+function bitrateObject(rates: ReadonlyMap<number, number>): StreamBitrateProperties {
+  const records = [...rates].map(([flags, averageBitrate]) => ({ flags, averageBitrate }));
+  return { type: 'streamBitrateProperties', records };
+}
+
+/** The texts that were asked for, put over those of the header. */
+function describedAs(old: ContentDescription | undefined, options: LiveHeaderOptions): ContentDescription | undefined {
+  const { title, author, copyright, description, rating } = options;
+  if ([title, author, copyright, description, rating].every((text) => text === undefined)) return old;
+  return {
+    type: 'contentDescription',
+    title: title ?? old?.title ?? '',
+    author: author ?? old?.author ?? '',
+    copyright: copyright ?? old?.copyright ?? '',
+    description: description ?? old?.description ?? '',
+    rating: rating ?? old?.rating ?? '',
+  };
+}
+
+/** The objects with one put in the place of another, or at the end, where no signature covers it. */
+function placed(objects: readonly HeaderObject[], old: HeaderObject | undefined, fresh: HeaderObject): HeaderObject[] {
+  return old !== undefined && objects.includes(old)
+    ? objects.map((object) => (object === old ? fresh : object))
+    : [...objects, fresh];
+}
+
+/** The header with other File Properties, whose size never changes. */
+export function withFileProperties(
+  objects: readonly HeaderObject[],
+  old: FileProperties,
+  changes: Partial<FileProperties>,
+): HeaderObject[] {
+  return placed(objects, old, { ...old, ...changes });
+}
+
+/**
+ * The header as clients of a live stream get it (asf.md 10.7): Broadcast set and Seekable clear, durations 0, Data Packets
+ * Count 0xFFFFFFFF, a File ID and a creation date, Stream Bitrate Properties, no index parameters and no markers, and a
+ * Data Object of 50 bytes. Doing it twice changes nothing more. What a Digital Signature covers stays as it is.
+ * @throws AsfError when a text or a number does not fit its field
+ */
 export function liveHeader(header: AsfHeader, options: LiveHeaderOptions = {}): AsfHeader {
-  throw new AsfError(`Not implemented (${header.fileId} ${options.title}).`);
+  const { fileProperties: file } = header;
+  const signed = signedObjects(header.objects);
+  const rates = listedBitrates(header, options);
+  const packetSize = options.packetSize ?? header.packetSize;
+  const fileId = options.fileId ?? (header.fileId === ZERO_GUID ? randomGuid() : header.fileId);
+  const hasDate = file.creationDate !== 0n && file.creationDate !== UNIX_EPOCH;
+
+  let objects = liveObjects(header.objects, signed);
+  const oldRates = flattenObjects(objects).find((object) => object.type === 'streamBitrateProperties');
+  if (oldRates === undefined || (options.bitrates !== undefined && !signed.has(oldRates))) {
+    objects = placed(objects, oldRates, bitrateObject(rates));
+  }
+  const oldTexts = objects.find((object) => object.type === 'contentDescription');
+  const texts = describedAs(oldTexts, options);
+  if (texts !== undefined && texts !== oldTexts && !(oldTexts !== undefined && signed.has(oldTexts))) {
+    objects = placed(objects, oldTexts, texts);
+  }
+  const changes = {
+    fileId,
+    creationDate: hasDate ? file.creationDate : fileTime(options.now ?? new Date()),
+    dataPacketsCount: LIVE_PACKETS_COUNT,
+    playDuration: 0n,
+    sendDuration: 0n,
+    flags: (file.flags & ~FILE_FLAG.seekable) | FILE_FLAG.broadcast,
+    minimumPacketSize: packetSize,
+    maximumPacketSize: packetSize,
+    maximumBitrate: maximumBitrate(header, rates),
+  };
+  const data = { fileId, size: BigInt(DATA_OBJECT_HEAD_SIZE), packetCount: 0n };
+  const size = buildHeader(withFileProperties(objects, file, changes), data).bytes.length;
+  return buildHeader(withFileProperties(objects, file, { ...changes, fileSize: BigInt(size) }), data);
 }
 
-/** Whether packets under one header may follow packets under the other: they differ in nothing that describes streams. */
+/** What is compared of a header: every object, with what differs from one start of an encoder to the next left out. */
+function layoutBytes(header: AsfHeader): Buffer {
+  const parts = header.objects.map((object) => {
+    if (object.type === 'fileProperties') {
+      const sameEveryTime = {
+        fileSize: 0n,
+        creationDate: 0n,
+        dataPacketsCount: 0n,
+        playDuration: 0n,
+        sendDuration: 0n,
+      };
+      return objectBytes({ ...object, ...sameEveryTime, fileId: ZERO_GUID });
+    }
+    if (object.type === 'extendedContentDescription') {
+      const descriptors = object.descriptors.filter(({ name }) => name !== 'WM/EncodingTime');
+      return objectBytes({ ...object, descriptors });
+    }
+    return objectBytes(object);
+  });
+  return Buffer.concat(parts);
+}
+
+/**
+ * Whether packets under one header may follow packets under the other without a new header, as when an encoder comes back:
+ * the headers are equal but for File ID, creation date, file size, counts and durations (asf.md 10.6).
+ */
 export function sameLayout(a: AsfHeader, b: AsfHeader): boolean {
-  throw new AsfError(`Not implemented (${a.fileId} ${b.fileId}).`);
-}
-
-/** What a person or a program wants to know of a stream. */
-export interface StreamDescription {
-  readonly number: number;
-  readonly type: string;
-  /** For example `WMV2`, `WMA 2`. */
-  readonly codec: string;
-  /** Bits per second; 0 unknown. */
-  readonly bitrate: number;
-  readonly encrypted: boolean;
-  readonly hidden: boolean;
-  readonly language?: string;
-  readonly width?: number;
-  readonly height?: number;
-  readonly framesPerSecond?: number;
-  readonly channels?: number;
-  readonly samplesPerSecond?: number;
-}
-
-/** The streams of a header, in words. */
-export function describeStreams(header: AsfHeader): StreamDescription[] {
-  throw new AsfError(`Not implemented (${header.fileId}).`);
+  return layoutBytes(a).equals(layoutBytes(b));
 }

@@ -1,8 +1,13 @@
+import { findBitrates } from './bitrate.js';
+import { ByteWriter, dword, guid, qword, word } from './codec.js';
 import { AsfError } from './error.js';
-import type { FileProperties, HeaderObject } from './objects.js';
-import type { StreamProperties } from './stream.js';
+import { GUID } from './guid.js';
+import { OBJECT_HEAD_SIZE, objectBytes, readObjects } from './object-tree.js';
+import { FILE_FLAG, type FileProperties, type HeaderObject } from './objects.js';
+import { describeBytes } from './sniff.js';
+import { findStreams, flattenObjects, type StreamProperties } from './stream.js';
 
-export type * from './objects.js';
+export * from './objects.js';
 export type * from './stream.js';
 
 /** The bytes of the Data Object before its first packet, which every Microsoft protocol sends behind the Header Object. */
@@ -10,6 +15,12 @@ export const DATA_OBJECT_HEAD_SIZE = 50;
 
 /** The largest Header Object that is read or buffered, in bytes. */
 export const MAX_HEADER_SIZE = 1024 * 1024;
+
+/** The largest packet size that is believed, in bytes. */
+const MAX_PACKET_SIZE = 1024 * 1024;
+
+/** Head, Number of Header Objects, two reserved bytes. */
+const HEADER_HEAD_SIZE = 30;
 
 /** What the first 50 bytes of a Data Object say (asf.md 5). */
 export interface DataObject {
@@ -20,13 +31,14 @@ export interface DataObject {
   readonly packetCount: bigint;
 }
 
+/** An ASF header: its bytes and what they say. Nothing in it is changed in place. */
 export interface AsfHeader {
   /** Header Object + the first 50 bytes of the Data Object, as every Microsoft protocol sends it. */
   readonly bytes: Buffer;
   /** In file order; the Header Extension has its own `objects`. */
   readonly objects: readonly HeaderObject[];
   readonly fileProperties: FileProperties;
-  /** By first appearance, those hidden in Extended Stream Properties included. */
+  /** In the order of their declaration, those hidden in Extended Stream Properties last. */
   readonly streams: readonly StreamProperties[];
   /** Bytes of every data packet. */
   readonly packetSize: number;
@@ -40,17 +52,115 @@ export interface AsfHeader {
 }
 
 /**
- * Reads a Header Object, alone or with the 50 bytes of the Data Object behind it (live ones are added when they are absent).
- * @throws AsfError when it is not a Header Object, is cut, or lacks File Properties or streams
+ * The size that the first 24 bytes of a Header Object say, in bytes.
+ * @throws AsfError when they are the start of something else, or the size cannot be
+ */
+export function headerObjectSize(bytes: Buffer): number {
+  if (bytes.length < OBJECT_HEAD_SIZE || bytes.toString('hex', 0, 16) !== GUID.headerObject) {
+    throw new AsfError(`This is not ASF but ${describeBytes(bytes)}.`, 0);
+  }
+  const size = bytes.readBigUInt64LE(16);
+  if (size < HEADER_HEAD_SIZE || size > MAX_HEADER_SIZE) {
+    throw new AsfError(`An ASF header of ${size} bytes is not read: the limit is ${MAX_HEADER_SIZE}.`, 16);
+  }
+  return Number(size);
+}
+
+function packetSizeOf(file: FileProperties): number {
+  const size = file.maximumPacketSize || file.minimumPacketSize;
+  if (size === 0 || size > MAX_PACKET_SIZE) throw new AsfError(`A packet size of ${size} bytes cannot be.`);
+  return size;
+}
+
+/*
+ * The Data Object up to its first packet.
+ *
+ * +-------------------------+----------+
+ * | ASF_Data_Object         | 16 bytes |
+ * | Object Size             | QWORD    |
+ * | File ID                 | 16 bytes |
+ * | Total Data Packets      | QWORD    |
+ * | Reserved = 0x0101       | WORD     |
+ * +-------------------------+----------+
+ */
+function dataObjectHead(data: DataObject): Buffer {
+  const writer = new ByteWriter();
+  guid.write(writer, GUID.dataObject);
+  qword.write(writer, data.size);
+  guid.write(writer, data.fileId);
+  qword.write(writer, data.packetCount);
+  word.write(writer, 0x0101);
+  return writer.finish();
+}
+
+/** The bytes behind the Header Object when they are the start of a Data Object. */
+function findDataObject(bytes: Buffer, at: number): Buffer | undefined {
+  if (bytes.length - at < DATA_OBJECT_HEAD_SIZE) return undefined;
+  const isData = bytes.toString('hex', at, at + 16) === GUID.dataObject;
+  return isData ? bytes.subarray(at, at + DATA_OBJECT_HEAD_SIZE) : undefined;
+}
+
+/**
+ * Reads a Header Object (asf.md 2 to 5), alone or with the first 50 bytes of the Data Object behind it; those of a live
+ * stream are added when they are absent. What follows is ignored. The bytes are copied.
+ *
+ * +--------------------------+----------+
+ * | ASF_Header_Object        | 16 bytes |
+ * | Object Size              | QWORD    |
+ * | Number of Header Objects | DWORD    |  direct children; not relied on
+ * | Reserved 1, 2 = 1, 2     | 2 bytes  |
+ * | objects                  |          |
+ * +--------------------------+----------+
+ * | Data Object head         | 50 bytes |
+ * +--------------------------+----------+
+ *
+ * @throws AsfError when it is not a Header Object, is cut, larger than {@link MAX_HEADER_SIZE}, or lacks File Properties,
+ *   a usable packet size or a stream
  */
 export function parseHeader(bytes: Buffer): AsfHeader {
-  throw new AsfError(`Not implemented (${bytes.length}).`);
+  const size = headerObjectSize(bytes);
+  if (size > bytes.length) throw new AsfError(`Of an ASF header of ${size} bytes only ${bytes.length} are here.`, size);
+  const own = Buffer.from(bytes.subarray(0, size));
+  const objects = readObjects(own, HEADER_HEAD_SIZE, size);
+  const fileProperties = flattenObjects(objects).find((object) => object.type === 'fileProperties');
+  if (fileProperties === undefined) throw new AsfError('An ASF header has no readable File Properties.', size);
+  const packetSize = packetSizeOf(fileProperties);
+  const streams = findStreams(objects);
+  if (streams.length === 0) throw new AsfError('An ASF header declares no stream.', size);
+
+  const live: DataObject = { fileId: fileProperties.fileId, size: BigInt(DATA_OBJECT_HEAD_SIZE), packetCount: 0n };
+  const data = findDataObject(bytes, size) ?? dataObjectHead(live);
+  return {
+    bytes: Buffer.concat([own, data]),
+    objects,
+    fileProperties,
+    streams,
+    packetSize,
+    broadcast: (fileProperties.flags & FILE_FLAG.broadcast) !== 0,
+    streamBitrates: findBitrates(objects, streams, fileProperties, packetSize),
+    fileId: fileProperties.fileId,
+    preroll: fileProperties.preroll,
+    dataObject: {
+      size: data.readBigUInt64LE(16),
+      fileId: data.toString('hex', 24, 40),
+      packetCount: data.readBigUInt64LE(40),
+    },
+  };
 }
 
 /**
  * Writes a Header Object and the first 50 bytes of the Data Object. Objects that came from {@link parseHeader} and were
- * not copied are written byte for byte.
+ * not copied are written byte for byte; sizes and the Number of Header Objects are computed.
+ * @throws AsfError when a value does not fit its field, or the header would not be one that {@link parseHeader} reads
  */
 export function buildHeader(objects: readonly HeaderObject[], data: DataObject): AsfHeader {
-  throw new AsfError(`Not implemented (${objects.length} ${data.size}).`);
+  const children = objects.map(objectBytes);
+  const writer = new ByteWriter();
+  guid.write(writer, GUID.headerObject);
+  qword.write(writer, BigInt(children.reduce((sum, child) => sum + child.length, HEADER_HEAD_SIZE)));
+  dword.write(writer, children.length);
+  writer.put(Buffer.from([1, 2]));
+  for (const child of children) writer.put(child);
+  writer.put(dataObjectHead(data));
+  return parseHeader(writer.finish());
 }

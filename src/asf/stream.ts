@@ -1,4 +1,5 @@
-import type { ExtendedStreamProperties, StreamPropertiesObject } from './objects.js';
+import { GUID } from './guid.js';
+import type { ExtendedStreamProperties, HeaderObject, StreamPropertiesObject } from './objects.js';
 
 /** WAVEFORMATEX (asf.md 3.2). */
 export interface AudioFormat {
@@ -63,4 +64,146 @@ export interface StreamProperties {
   readonly hidden: boolean;
   readonly object: StreamPropertiesObject;
   readonly extended: ExtendedStreamProperties | undefined;
+}
+
+/*
+ * WAVEFORMATEX
+ *  0                   1                   2                   3
+ *  0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+ * +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+ * |          wFormatTag           |           nChannels           |
+ * +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+ * |                        nSamplesPerSec                         |
+ * +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+ * |                        nAvgBytesPerSec                        |
+ * +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+ * |          nBlockAlign          |        wBitsPerSample         |
+ * +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+ * |            cbSize             | cbSize bytes of codec data ...|
+ * +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+ */
+function audioFormat(data: Buffer): AudioFormat | undefined {
+  if (data.length < 16) return undefined;
+  const codecDataSize = data.length >= 18 ? data.readUInt16LE(16) : 0;
+  return {
+    kind: 'audio',
+    formatTag: data.readUInt16LE(0),
+    channels: data.readUInt16LE(2),
+    samplesPerSecond: data.readUInt32LE(4),
+    averageBytesPerSecond: data.readUInt32LE(8),
+    blockAlign: data.readUInt16LE(12),
+    bitsPerSample: data.readUInt16LE(14),
+    codecData: data.subarray(18, 18 + codecDataSize),
+  };
+}
+
+/** Encoded Width and Height, Reserved Flags, Format Data Size, in front of the BITMAPINFOHEADER. */
+const VIDEO_HEAD_SIZE = 11;
+const BITMAP_INFO_SIZE = 40;
+
+/*
+ *  0                   1                   2                   3
+ *  0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+ * +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+ * |                      Encoded Image Width                      |
+ * +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+ * |                      Encoded Image Height                     |
+ * +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+ * | Reserved = 2  |       Format Data Size        |  biSize (4),
+ * +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+ *   biWidth (4), biHeight (4), biPlanes (2), biBitCount (2), biCompression (4), biSizeImage (4),
+ *   biXPelsPerMeter (4), biYPelsPerMeter (4), biClrUsed (4), biClrImportant (4), codec data
+ */
+function videoFormat(data: Buffer): VideoFormat | undefined {
+  if (data.length < VIDEO_HEAD_SIZE + BITMAP_INFO_SIZE) return undefined;
+  const bitmap = data.subarray(VIDEO_HEAD_SIZE);
+  return {
+    kind: 'video',
+    width: data.readUInt32LE(0),
+    height: data.readUInt32LE(4),
+    bitCount: bitmap.readUInt16LE(14),
+    fourCC: bitmap.toString('latin1', 16, 20),
+    imageSize: bitmap.readUInt32LE(20),
+    codecData: bitmap.subarray(BITMAP_INFO_SIZE, Math.max(data.readUInt16LE(9), BITMAP_INFO_SIZE)),
+  };
+}
+
+function imageFormat(data: Buffer, degradable: boolean): ImageFormat | undefined {
+  if (data.length < 8) return undefined;
+  return { kind: 'image', width: data.readUInt32LE(0), height: data.readUInt32LE(4), degradable };
+}
+
+function binaryFormat(data: Buffer): BinaryFormat | undefined {
+  if (data.length < 64) return undefined;
+  return {
+    kind: 'binary',
+    majorType: data.toString('hex', 0, 16),
+    subtype: data.toString('hex', 16, 32),
+    fixedSizeSamples: data.readUInt32LE(32) !== 0,
+    temporalCompression: data.readUInt32LE(36) !== 0,
+    sampleSize: data.readUInt32LE(40),
+    formatType: data.toString('hex', 44, 60),
+    formatData: data.subarray(64, 64 + data.readUInt32LE(60)),
+  };
+}
+
+interface MediaType {
+  readonly type: StreamKind;
+  readonly format: (data: Buffer) => StreamFormat | undefined;
+}
+
+const mediaTypes: ReadonlyMap<string, MediaType> = new Map<string, MediaType>([
+  [GUID.audioMedia, { type: 'audio', format: audioFormat }],
+  [GUID.videoMedia, { type: 'video', format: videoFormat }],
+  [GUID.commandMedia, { type: 'command', format: () => undefined }],
+  [GUID.jfifMedia, { type: 'image', format: (data) => imageFormat(data, false) }],
+  [GUID.degradableJPEGMedia, { type: 'image', format: (data) => imageFormat(data, true) }],
+  [GUID.fileTransferMedia, { type: 'file', format: binaryFormat }],
+  [GUID.binaryMedia, { type: 'binary', format: binaryFormat }],
+]);
+
+function describe(
+  object: StreamPropertiesObject,
+  hidden: boolean,
+  extended: ExtendedStreamProperties | undefined,
+): StreamProperties {
+  const media = mediaTypes.get(object.streamType);
+  return {
+    number: object.flags & 0x7f,
+    type: media?.type ?? 'unknown',
+    format: media?.format(object.typeSpecificData),
+    encrypted: (object.flags & 0x8000) !== 0,
+    hidden,
+    object,
+    extended,
+  };
+}
+
+/** All objects, those of the Header Extension behind those of the Header. */
+export function flattenObjects(objects: readonly HeaderObject[]): HeaderObject[] {
+  const extensions = objects.filter((object) => object.type === 'headerExtension');
+  return [...objects, ...extensions.flatMap((extension) => flattenObjects(extension.objects))];
+}
+
+/**
+ * The streams that the objects declare (asf.md 3.2, 4.1). Of two declarations of one number the first counts, and one that
+ * is not hidden before one that is; number 0 is none.
+ */
+export function findStreams(objects: readonly HeaderObject[]): StreamProperties[] {
+  const all = flattenObjects(objects);
+  const extended = new Map<number, ExtendedStreamProperties>();
+  for (const object of all) {
+    if (object.type !== 'extendedStreamProperties' || extended.has(object.streamNumber)) continue;
+    extended.set(object.streamNumber, object);
+  }
+  const streams = new Map<number, StreamProperties>();
+  const add = (object: StreamPropertiesObject, hidden: boolean): void => {
+    const number = object.flags & 0x7f;
+    if (number !== 0 && !streams.has(number)) streams.set(number, describe(object, hidden, extended.get(number)));
+  };
+  for (const object of all) if (object.type === 'streamProperties') add(object, false);
+  for (const object of extended.values()) {
+    if (object.streamProperties !== undefined) add(object.streamProperties, true);
+  }
+  return [...streams.values()];
 }

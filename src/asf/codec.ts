@@ -1,0 +1,210 @@
+import { AsfError } from './error.js';
+
+/** Reads little-endian fields from a part of a buffer; every read is checked. The buffers it gives are views. */
+export class ByteReader {
+  readonly bytes: Buffer;
+  position: number;
+  readonly end: number;
+
+  constructor(bytes: Buffer, start = 0, end = bytes.length) {
+    this.bytes = bytes;
+    this.position = start;
+    this.end = end;
+  }
+
+  get remaining(): number {
+    return this.end - this.position;
+  }
+
+  /** Moves over `size` bytes and gives their offset. @throws AsfError when there are fewer */
+  skip(size: number): number {
+    if (size > this.remaining) throw new AsfError('A field goes beyond the end of its object.', this.position);
+    const at = this.position;
+    this.position += size;
+    return at;
+  }
+
+  uint(size: number): number {
+    return this.bytes.readUIntLE(this.skip(size), size);
+  }
+
+  uint64(): bigint {
+    return this.bytes.readBigUInt64LE(this.skip(8));
+  }
+
+  take(size: number): Buffer {
+    const at = this.skip(size);
+    return this.bytes.subarray(at, at + size);
+  }
+}
+
+/** Collects little-endian fields; grows as needed. */
+export class ByteWriter {
+  #buffer = Buffer.alloc(256);
+  #length = 0;
+
+  #reserve(size: number): number {
+    const at = this.#length;
+    this.#length += size;
+    if (this.#length > this.#buffer.length) {
+      const larger = Buffer.alloc(Math.max(this.#length, this.#buffer.length * 2));
+      this.#buffer.copy(larger, 0, 0, at);
+      this.#buffer = larger;
+    }
+    return at;
+  }
+
+  /** @throws AsfError when the value does not fit `size` bytes */
+  uint(value: number, size: number): void {
+    if (!(Number.isInteger(value) && value >= 0 && value < 2 ** (8 * size))) {
+      throw new AsfError(`${value} does not fit a field of ${size} bytes.`, this.#length);
+    }
+    const at = this.#reserve(size);
+    this.#buffer.writeUIntLE(value, at, size);
+  }
+
+  /** @throws AsfError when the value does not fit 8 bytes */
+  uint64(value: bigint): void {
+    if (value < 0n || value >= 1n << 64n) throw new AsfError(`${value} does not fit a QWORD.`, this.#length);
+    const at = this.#reserve(8);
+    this.#buffer.writeBigUInt64LE(value, at);
+  }
+
+  put(bytes: Buffer): void {
+    const at = this.#reserve(bytes.length);
+    bytes.copy(this.#buffer, at);
+  }
+
+  finish(): Buffer {
+    return this.#buffer.subarray(0, this.#length);
+  }
+}
+
+/** How a value stands in the bytes; reading throws AsfError when they end too early, writing when a value does not fit. */
+export interface Codec<T> {
+  read(reader: ByteReader): T;
+  write(writer: ByteWriter, value: T): void;
+}
+
+const unsigned = (size: number): Codec<number> => ({
+  read: (reader) => reader.uint(size),
+  write: (writer, value) => writer.uint(value, size),
+});
+
+export const byte = unsigned(1);
+export const word = unsigned(2);
+export const dword = unsigned(4);
+
+export const qword: Codec<bigint> = {
+  read: (reader) => reader.uint64(),
+  write: (writer, value) => writer.uint64(value),
+};
+
+/** A QWORD whose sensible values are small. */
+export const qwordNumber: Codec<number> = {
+  read: (reader) => Number(reader.uint64()),
+  write: (writer, value) => {
+    if (!(Number.isInteger(value) && value >= 0)) throw new AsfError(`${value} does not fit a QWORD.`);
+    writer.uint64(BigInt(value));
+  },
+};
+
+export const guid: Codec<string> = {
+  read: (reader) => reader.take(16).toString('hex'),
+  write: (writer, value) => {
+    const bytes = Buffer.from(value, 'hex');
+    if (bytes.length !== 16) throw new AsfError(`"${value}" is not a GUID of 32 hex characters.`);
+    writer.put(bytes);
+  },
+};
+
+/** UTF-16LE without its terminating NULs; an odd last byte is left out. */
+export function decodeText(bytes: Buffer): string {
+  return bytes
+    .subarray(0, bytes.length & ~1)
+    .toString('utf16le')
+    .replace(/\0+$/, '');
+}
+
+/** UTF-16LE with one terminating NUL. */
+export function encodeText(text: string): Buffer {
+  return Buffer.from(`${text}\0`, 'utf16le');
+}
+
+/**
+ * Bytes behind their length. A length that goes beyond the object is cut to what is there (asf.md 16.3).
+ * @param unit bytes that one of the length stands for
+ */
+export const blob = (length: Codec<number>, unit = 1): Codec<Buffer> => ({
+  read: (reader) => reader.take(Math.min(length.read(reader) * unit, reader.remaining)),
+  write: (writer, value) => {
+    length.write(writer, value.length / unit);
+    writer.put(value);
+  },
+});
+
+function mapped<A, B>(codec: Codec<A>, decode: (value: A) => B, encode: (value: B) => A): Codec<B> {
+  return {
+    read: (reader) => decode(codec.read(reader)),
+    write: (writer, value) => codec.write(writer, encode(value)),
+  };
+}
+
+/** UTF-16LE text behind its length in bytes. */
+export const text = (length: Codec<number>): Codec<string> => mapped(blob(length), decodeText, encodeText);
+
+/** UTF-16LE text behind its length in characters. */
+export const textInCharacters = (length: Codec<number>): Codec<string> =>
+  mapped(blob(length, 2), decodeText, encodeText);
+
+/** Single-byte text behind its length in bytes. */
+export const narrowText = (length: Codec<number>): Codec<string> =>
+  mapped(
+    blob(length),
+    (bytes) => bytes.toString('latin1').replace(/\0+$/, ''),
+    (value) => Buffer.from(`${value}\0`, 'latin1'),
+  );
+
+/** All that is left of the object. */
+export const rest: Codec<Buffer> = {
+  read: (reader) => reader.take(reader.remaining),
+  write: (writer, value) => writer.put(value),
+};
+
+/** Up to `count` items; the first that goes beyond the object ends the list (asf.md 16.3). */
+export function readItems<T>(reader: ByteReader, count: number, item: Codec<T>): T[] {
+  const items: T[] = [];
+  for (let i = 0; i < count && reader.remaining > 0; i++) {
+    try {
+      items.push(item.read(reader));
+    } catch (error) {
+      if (!(error instanceof AsfError)) throw error;
+      break;
+    }
+  }
+  return items;
+}
+
+/** Items behind their count. */
+export const list = <T>(count: Codec<number>, item: Codec<T>): Codec<readonly T[]> => ({
+  read: (reader) => readItems(reader, count.read(reader), item),
+  write: (writer, value) => {
+    count.write(writer, value.length);
+    for (const each of value) item.write(writer, each);
+  },
+});
+
+/** Fields in the order in which they are written here. */
+export function struct<T extends object>(fields: { readonly [K in keyof T]-?: Codec<T[K]> }): Codec<T> {
+  const keys = Object.keys(fields) as (keyof T)[];
+  return {
+    read: (reader) => {
+      const value: Partial<T> = {};
+      for (const key of keys) value[key] = fields[key].read(reader);
+      return value as T;
+    },
+    write: (writer, value) => {
+      for (const key of keys) fields[key].write(writer, value[key]);
+    },
+  };
+}

@@ -1,0 +1,176 @@
+import {
+  ByteReader,
+  ByteWriter,
+  blob,
+  type Codec,
+  dword,
+  guid,
+  qword,
+  readItems,
+  struct,
+  text,
+  word,
+} from './codec.js';
+import { AsfError } from './error.js';
+import { GUID } from './guid.js';
+import { kind, leafKinds, type ObjectKind } from './object-codecs.js';
+import type {
+  ExtendedStreamProperties,
+  HeaderExtension,
+  HeaderObject,
+  PayloadExtensionSystem,
+  StreamName,
+  StreamPropertiesObject,
+} from './objects.js';
+
+/** Bytes before the fields of every object: GUID and QWORD size. */
+export const OBJECT_HEAD_SIZE = 24;
+
+/** A Header Extension inside a Header Extension is read once more, not without end (asf.md 16). */
+const MAX_DEPTH = 2;
+
+/**
+ * The bytes from which an object was read, its head included. An edit is a copy and so has none: that is how what nobody
+ * changed is written back byte for byte, with its reserved fields, missing NULs and trailing bytes.
+ */
+const originals = new WeakMap<HeaderObject, Buffer>();
+
+function readHeaderExtension(reader: ByteReader, depth: number): HeaderExtension {
+  guid.read(reader);
+  word.read(reader);
+  const size = Math.min(dword.read(reader), reader.remaining);
+  const start = reader.skip(size);
+  return { type: 'headerExtension', objects: readObjects(reader.bytes, start, start + size, depth + 1) };
+}
+
+const headerExtension: Codec<HeaderObject> = {
+  read: (reader) => readHeaderExtension(reader, 0),
+  write: (writer, object) => {
+    const children = (object as HeaderExtension).objects.map(objectBytes);
+    guid.write(writer, GUID.reserved1);
+    word.write(writer, 6);
+    dword.write(
+      writer,
+      children.reduce((sum, child) => sum + child.length, 0),
+    );
+    for (const child of children) writer.put(child);
+  },
+};
+
+const streamName = struct<StreamName>({ languageIndex: word, name: text(word) });
+const extensionSystem = struct<PayloadExtensionSystem>({ systemId: guid, dataSize: word, info: blob(dword) });
+const extendedFixed = struct({
+  startTime: qword,
+  endTime: qword,
+  dataBitrate: dword,
+  bufferSize: dword,
+  initialBufferFullness: dword,
+  alternateDataBitrate: dword,
+  alternateBufferSize: dword,
+  alternateInitialBufferFullness: dword,
+  maximumObjectSize: dword,
+  flags: dword,
+  streamNumber: word,
+  languageIndex: word,
+  averageTimePerFrame: qword,
+});
+
+/** Looks for nothing but Stream Properties, so that objects inside each other cannot make the reader descend. */
+function readHiddenStream({ bytes, position, end }: ByteReader): StreamPropertiesObject | undefined {
+  if (bytes.toString('hex', position, Math.min(position + 16, end)) !== GUID.streamPropertiesObject) return undefined;
+  const object = readObjectAt(bytes, position, end, MAX_DEPTH);
+  return object?.type === 'streamProperties' ? object : undefined;
+}
+
+/** Both counts stand before both lists; Stream Properties may follow as an object of its own. */
+const extendedStreamProperties: Codec<Omit<ExtendedStreamProperties, 'type'>> = {
+  read: (reader) => {
+    const fixed = extendedFixed.read(reader);
+    const nameCount = word.read(reader);
+    const systemCount = word.read(reader);
+    const names = readItems(reader, nameCount, streamName);
+    const payloadExtensionSystems = readItems(reader, systemCount, extensionSystem);
+    return { ...fixed, names, payloadExtensionSystems, streamProperties: readHiddenStream(reader) };
+  },
+  write: (writer, object) => {
+    extendedFixed.write(writer, object);
+    word.write(writer, object.names.length);
+    word.write(writer, object.payloadExtensionSystems.length);
+    for (const each of object.names) streamName.write(writer, each);
+    for (const each of object.payloadExtensionSystems) extensionSystem.write(writer, each);
+    if (object.streamProperties !== undefined) writer.put(objectBytes(object.streamProperties));
+  },
+};
+
+const kinds: readonly ObjectKind[] = [
+  ...leafKinds,
+  { guid: GUID.headerExtensionObject, type: 'headerExtension', codec: headerExtension },
+  kind<ExtendedStreamProperties>(
+    GUID.extendedStreamPropertiesObject,
+    'extendedStreamProperties',
+    extendedStreamProperties,
+  ),
+];
+const byGuid: ReadonlyMap<string, ObjectKind> = new Map(kinds.map((each) => [each.guid, each]));
+const byType: ReadonlyMap<string, ObjectKind> = new Map(kinds.map((each) => [each.type, each]));
+
+/** The fields of one whole object; one that is not known or cannot be read stays bytes. */
+function readObject(bytes: Buffer, start: number, end: number, depth: number): HeaderObject {
+  const id = bytes.toString('hex', start, start + 16);
+  const raw = bytes.subarray(start, end);
+  const reader = new ByteReader(bytes, start + OBJECT_HEAD_SIZE, end);
+  let object: HeaderObject = { type: 'unknown', guid: id, bytes: raw };
+  try {
+    if (id !== GUID.headerExtensionObject) object = byGuid.get(id)?.codec.read(reader) ?? object;
+    else if (depth < MAX_DEPTH) object = readHeaderExtension(reader, depth);
+  } catch (error) {
+    if (!(error instanceof AsfError)) throw error;
+  }
+  originals.set(object, raw);
+  return object;
+}
+
+/** The object at an offset, or undefined when its size is less than its head or goes beyond the end (asf.md 16.1). */
+function readObjectAt(bytes: Buffer, at: number, end: number, depth: number): HeaderObject | undefined {
+  if (end - at < OBJECT_HEAD_SIZE) return undefined;
+  const size = bytes.readBigUInt64LE(at + 16);
+  if (size < OBJECT_HEAD_SIZE || size > end - at) return undefined;
+  return readObject(bytes, at, at + Number(size), depth);
+}
+
+/**
+ * The objects that stand back to back from `start` to `end`. Reading stops at the first that is not whole. The buffers in
+ * them are views.
+ */
+export function readObjects(bytes: Buffer, start: number, end: number, depth = 0): HeaderObject[] {
+  const objects: HeaderObject[] = [];
+  for (let at = start; ; ) {
+    const object = readObjectAt(bytes, at, end, depth);
+    if (object === undefined) return objects;
+    objects.push(object);
+    at += originals.get(object)!.length;
+  }
+}
+
+/** GUID, size and body of an object. */
+export function frameObject(id: string, body: Buffer): Buffer {
+  const writer = new ByteWriter();
+  guid.write(writer, id);
+  qword.write(writer, BigInt(OBJECT_HEAD_SIZE + body.length));
+  writer.put(body);
+  return writer.finish();
+}
+
+/**
+ * The bytes of an object, its head included: those it was read from, or, when it is new or a copy, written from its fields.
+ * @throws AsfError when a value does not fit its field
+ */
+export function objectBytes(object: HeaderObject): Buffer {
+  const original = originals.get(object);
+  if (original !== undefined) return original;
+  if (object.type === 'unknown') return object.bytes;
+  const { guid: id, codec } = byType.get(object.type)!;
+  const writer = new ByteWriter();
+  codec.write(writer, object);
+  return frameObject(id, writer.finish());
+}
