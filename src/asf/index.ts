@@ -1,0 +1,20 @@
+/** The ASF container: headers, data packets, indexes and what is done to them, without I/O. */
+
+export {
+  describeStreams,
+  type LiveHeaderOptions,
+  liveHeader,
+  type StreamDescription,
+  sameLayout,
+} from './edit.js';
+export { AsfError } from './error.js';
+export { AsfFileBuilder, type AsfFileOptions } from './file.js';
+export { filterPacket, type ThinningLevel } from './filter.js';
+export { GUID, guidFromString, guidName, guidToString, randomGuid } from './guid.js';
+export * from './header.js';
+export { type KeyFrame, KeyFrameIndex } from './key-frame-index.js';
+export * from './packet.js';
+export { markLength, restorePadding, stripPadding } from './padding.js';
+export { type AsfItem, AsfReader } from './reader.js';
+export { type RebaseOptions, rebasePacket } from './rebase.js';
+export * from './simple-index.js';
