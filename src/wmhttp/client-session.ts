@@ -1,0 +1,364 @@
+import { WmError } from '../errors.js';
+import type { Field, ResponseHead } from '../http/message.js';
+import { type Cookie, isPushId, PUSH_ID, parseSetCookies } from './cookies.js';
+import {
+  buildSetupBody,
+  DEFAULT_USER_AGENT,
+  isMediaServer,
+  MAX_CONTENT_LENGTH,
+  requestFields,
+  type SetupDirectives,
+} from './messages.js';
+import { dataPacket, endPacket, fillerPackets, headerPacket, S_FALSE, S_OK, streamChangePacket } from './packets.js';
+
+/** The states of MS-WMHTTP 4.7 (figure 8). */
+export type ClientState = 'Init' | 'WaitingForPushSetupResponse' | 'PushSetupComplete' | 'PushStart_InProgress' | 'End';
+
+/** What the session asks its owner to do, in order. */
+export type ClientAction =
+  /** Have a connection, then call {@link ClientSession.pushStart}. */
+  | { readonly type: 'pushStart' }
+  /** Send these bytes of the body of the PushStart request. */
+  | { readonly type: 'send'; readonly bytes: Buffer }
+  /** The body is complete; nothing more can be sent before its response. */
+  | { readonly type: 'awaitResponse' }
+  /** Connect to another server (302), or to a proxy that leads to the same one (305), and call {@link ClientSession.pushSetup}. */
+  | { readonly type: 'redirect'; readonly location: string; readonly proxy: boolean }
+  /** The server (401) or a proxy (407) wants credentials with the PushSetup request. */
+  | { readonly type: 'authenticate'; readonly status: number }
+  /** PushSetup succeeded: the server waits for an ASF header. */
+  | { readonly type: 'ready' }
+  /** The last packet is sent: close the connection. */
+  | { readonly type: 'close' };
+
+/** A request to send; the body of a PushStart follows as `send` actions. */
+export interface ClientRequest {
+  readonly fields: readonly Field[];
+  readonly body: Buffer | undefined;
+}
+
+export interface ClientSessionOptions extends Partial<SetupDirectives> {
+  /** What messages call the publishing point. */
+  readonly name?: string;
+  readonly userAgent?: string | undefined;
+  /** Bytes of each PushStart body; raised where the protocol needs more. Default: 2147483647, or a minute's worth by proxy. */
+  readonly contentLength?: number | undefined;
+  readonly acceptAuthentication?: readonly string[];
+}
+
+interface Pending {
+  readonly kind: 'streamChange' | 'data' | 'endOfStream';
+  readonly bytes: Buffer;
+  readonly reason: number;
+}
+
+// Seconds of the stream that one PushStart body holds when a proxy is on the way, since proxies hold back or cut endless ones.
+const PROXY_SECONDS = 60;
+
+/**
+ * The client's side of a push session (MS-WMHTTP 3.1) without sockets and clocks: what goes into which PushStart body, when a
+ * body is filled up, and what waits for the next one.
+ */
+export class ClientSession {
+  #state: ClientState = 'Init';
+  #pushId = '0';
+  #cookies: Cookie[] = [];
+  #usingProxy = false;
+  #lengthRemaining = 0;
+  #answeredEarly = false;
+  // A PushStart with the header in it has succeeded, or is being sent.
+  #headerSent = false;
+  #header: Buffer | undefined;
+  #packetSize = 0;
+  #bitrate = 0;
+  #entryEnded = false;
+  #lastPacketQueued = false;
+  readonly #queue: Pending[] = [];
+  readonly #options: ClientSessionOptions;
+  #packets = 0;
+  #bytes = 0;
+
+  constructor(options: ClientSessionOptions = {}) {
+    this.#options = options;
+  }
+
+  get state(): ClientState {
+    return this.#state;
+  }
+
+  /** The push-id that the server gave; "0" before (MS-WMHTTP 3.1.1). */
+  get pushId(): string {
+    return this.#pushId;
+  }
+
+  /** Whether a proxy is on the way (MS-WMHTTP 3.1.1). */
+  get usingProxy(): boolean {
+    return this.#usingProxy;
+  }
+
+  /** Bytes that the body of the PushStart request still lacks (MS-WMHTTP 3.1.1). */
+  get lengthRemaining(): number {
+    return this.#lengthRemaining;
+  }
+
+  /** Packets that wait for the next PushStart request. */
+  get queued(): number {
+    return this.#queue.length;
+  }
+
+  /** $D packets handed out for sending. */
+  get packets(): number {
+    return this.#packets;
+  }
+
+  /** Bytes of PushStart bodies handed out for sending, filler included. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** A header was given and no end of the last entry yet: a close needs a $E before it. */
+  get needsEnd(): boolean {
+    return this.#header !== undefined && !this.#lastPacketQueued && this.#state !== 'End';
+  }
+
+  /** The connection goes to a proxy now, or no longer (MS-WMHTTP 3.1.4.1, 3.1.5.1). */
+  setProxy(usingProxy: boolean): void {
+    this.#usingProxy = usingProxy;
+  }
+
+  /**
+   * The PushSetup request (MS-WMHTTP 3.1.4.1.1).
+   *
+   * @throws WmError WM_USAGE for a template that is no path
+   */
+  pushSetup(host: string, authorization?: Field): ClientRequest {
+    const { template, autoDestroy } = this.#options;
+    const body = buildSetupBody({ template, autoDestroy });
+    this.#state = 'WaitingForPushSetupResponse';
+    return { fields: this.#fields('setup', host, body.length, authorization), body };
+  }
+
+  /**
+   * The PushStart request (MS-WMHTTP 3.1.4.2.1), and the packets that can go into it at once.
+   *
+   * @throws WmError WM_FAILED when PushSetup has not succeeded, or there is no ASF header yet
+   */
+  pushStart(host: string): { request: ClientRequest; actions: ClientAction[] } {
+    if (this.#state !== 'PushSetupComplete' || !this.#header) {
+      throw new WmError('WM_FAILED', 'PushStart needs a PushSetup that succeeded, and an ASF header.');
+    }
+    const first = this.#headerSent ? undefined : headerPacket(this.#header);
+    const contentLength = this.#contentLength(first?.length ?? 0);
+    this.#lengthRemaining = contentLength;
+    this.#answeredEarly = false;
+    this.#state = 'PushStart_InProgress';
+    const request = { fields: this.#fields('start', host, contentLength, undefined), body: undefined };
+    const actions: ClientAction[] = [];
+    if (first) {
+      this.#headerSent = true;
+      this.#send(first, actions);
+    }
+    this.#flush(actions);
+    return { request, actions };
+  }
+
+  /**
+   * The head of the response to the last request (MS-WMHTTP 3.1.5).
+   *
+   * @throws WmError WM_AUTH_REFUSED, WM_PUSH_REFUSED, or WM_PROTOCOL when the server is no Windows Media server
+   */
+  response(head: ResponseHead): ClientAction[] {
+    if (this.#state === 'End') return [];
+    const setup = this.#state === 'WaitingForPushSetupResponse';
+    const success = head.status >= 200 && head.status < 300;
+    if (!success) {
+      const location = head.headers.get('Location');
+      if (setup && head.status >= 300 && head.status < 400 && location !== undefined) {
+        return [{ type: 'redirect', location, proxy: head.status === 305 }];
+      }
+      if (setup && (head.status === 401 || head.status === 407)) {
+        this.#keepCookies(head);
+        return [{ type: 'authenticate', status: head.status }];
+      }
+      this.#state = 'End';
+      throw refusal(head, this.#options.name ?? 'the publishing point');
+    }
+    if (!isMediaServer(head.headers.get('Server'))) {
+      this.#state = 'End';
+      const server = head.headers.get('Server');
+      throw new WmError(
+        'WM_PROTOCOL',
+        `The server is not a Windows Media server: it calls itself ${server === undefined ? 'nothing at all' : `"${server}"`}.`,
+      );
+    }
+    this.#keepCookies(head);
+    if (head.headers.get('Via') !== undefined) this.#usingProxy = true;
+    return setup ? this.#setUp() : this.#started();
+  }
+
+  /**
+   * A new ASF header (MS-WMHTTP 3.1.4.2, 3.1.4.5): the first starts PushStart, later ones become $C packets.
+   *
+   * @param header Header Object and the first 50 bytes of the Data Object
+   * @param packetSize the size of the data packets with their padding, in bytes
+   * @param bitrate bits per second of all streams together
+   * @throws WmError WM_BAD_INPUT when the header is larger than a packet may be
+   */
+  header(header: Buffer, packetSize: number, bitrate: number): ClientAction[] {
+    const actions: ClientAction[] = [];
+    const isFirst = this.#header === undefined;
+    const packet = isFirst ? headerPacket(header) : streamChangePacket(header);
+    this.#packetSize = packetSize;
+    this.#bitrate = bitrate;
+    if (isFirst) {
+      this.#header = header;
+      if (this.#state === 'PushSetupComplete') actions.push({ type: 'pushStart' });
+      return actions;
+    }
+    if (!this.#entryEnded) this.#add('endOfStream', endPacket(S_FALSE), S_FALSE);
+    this.#entryEnded = false;
+    this.#add('streamChange', packet, S_OK);
+    this.#flush(actions);
+    return actions;
+  }
+
+  /**
+   * An ASF data packet (MS-WMHTTP 3.1.4.3).
+   *
+   * @param packet best without its padding
+   * @throws WmError WM_BAD_INPUT when it is larger than 65535 bytes, WM_FAILED when no header describes it
+   */
+  packet(packet: Buffer): ClientAction[] {
+    if (!this.#header || this.#entryEnded) {
+      throw new WmError('WM_FAILED', 'An ASF data packet came without an ASF header before it.');
+    }
+    const actions: ClientAction[] = [];
+    this.#add('data', dataPacket(packet), S_OK);
+    this.#flush(actions);
+    return actions;
+  }
+
+  /**
+   * The end of an entry, or of everything (MS-WMHTTP 3.1.4.4).
+   *
+   * @param reason 1 when another header follows; else 0 or an HRESULT that says why
+   */
+  end(reason: number): ClientAction[] {
+    const actions: ClientAction[] = [];
+    if (!this.#header || this.#lastPacketQueued) return actions;
+    this.#entryEnded = true;
+    this.#lastPacketQueued = reason !== S_FALSE;
+    this.#add('endOfStream', endPacket(reason), reason);
+    this.#flush(actions);
+    return actions;
+  }
+
+  #fields(type: 'setup' | 'start', host: string, contentLength: number, authorization: Field | undefined): Field[] {
+    return requestFields({
+      type,
+      host,
+      userAgent: this.#options.userAgent ?? DEFAULT_USER_AGENT,
+      pushId: this.#pushId,
+      cookies: this.#cookies,
+      contentLength,
+      acceptAuthentication: this.#options.acceptAuthentication ?? [],
+      authorization,
+    });
+  }
+
+  #contentLength(firstPacket: number): number {
+    const minute = Math.ceil((this.#bitrate * PROXY_SECONDS) / 8);
+    const usual = this.#usingProxy && minute > 0 ? minute : MAX_CONTENT_LENGTH;
+    let least = Math.max(3 * (this.#packetSize + 4), firstPacket + 4);
+    // More than 4 bytes beyond, because a packet that leaves exactly 4 does not count as fitting (3.1.4.3).
+    for (const { bytes } of this.#queue) least = Math.max(least, bytes.length + 5);
+    return Math.min(Math.max(this.#options.contentLength ?? usual, least), MAX_CONTENT_LENGTH);
+  }
+
+  #setUp(): ClientAction[] {
+    this.#state = 'PushSetupComplete';
+    return this.#header ? [{ type: 'ready' }, { type: 'pushStart' }] : [{ type: 'ready' }];
+  }
+
+  #started(): ClientAction[] {
+    // Some relays answer at once and read on; the next request may start only where this body ends.
+    if (this.#lengthRemaining > 0) {
+      this.#answeredEarly = true;
+      return [];
+    }
+    this.#state = 'PushSetupComplete';
+    return [{ type: 'pushStart' }];
+  }
+
+  #keepCookies(head: ResponseHead): void {
+    for (const cookie of parseSetCookies(head.headers.all('Set-Cookie'))) {
+      if (cookie.name === PUSH_ID) {
+        if (isPushId(cookie.value) && cookie.value !== '0') this.#pushId = cookie.value;
+      } else {
+        this.#cookies = [...this.#cookies.filter(({ name }) => name !== cookie.name), cookie].slice(-32);
+      }
+    }
+  }
+
+  #add(kind: Pending['kind'], bytes: Buffer, reason: number): void {
+    this.#queue.push({ kind, bytes, reason });
+  }
+
+  #flush(actions: ClientAction[]): void {
+    let taken = 0;
+    while (taken < this.#queue.length && this.#state === 'PushStart_InProgress' && this.#lengthRemaining > 0) {
+      const pending = this.#queue[taken]!;
+      if (!this.#fits(pending)) {
+        for (const filler of fillerPackets(this.#lengthRemaining)) this.#send(filler, actions);
+        break;
+      }
+      taken++;
+      this.#send(pending.bytes, actions);
+      if (pending.kind === 'data') this.#packets++;
+      if (pending.kind === 'endOfStream' && pending.reason !== S_FALSE) {
+        this.#state = 'End';
+        actions.push({ type: 'close' });
+      }
+    }
+    this.#queue.splice(0, taken);
+    if (this.#state === 'PushStart_InProgress' && this.#lengthRemaining === 0) this.#bodyComplete(actions);
+  }
+
+  #fits({ kind, bytes, reason }: Pending): boolean {
+    const left = this.#lengthRemaining - bytes.length;
+    switch (kind) {
+      case 'data':
+        return left > 4;
+      case 'streamChange':
+        return left >= 4;
+      case 'endOfStream':
+        // A $E that leaves 1 to 3 bytes would leave a body that nothing can fill; behind the last $E nothing has to.
+        return left >= 4 || left === 0 || (left > 0 && reason !== S_FALSE);
+    }
+  }
+
+  #send(bytes: Buffer, actions: ClientAction[]): void {
+    this.#lengthRemaining -= bytes.length;
+    this.#bytes += bytes.length;
+    actions.push({ type: 'send', bytes });
+  }
+
+  #bodyComplete(actions: ClientAction[]): void {
+    if (!this.#answeredEarly) {
+      actions.push({ type: 'awaitResponse' });
+      return;
+    }
+    this.#state = 'PushSetupComplete';
+    actions.push({ type: 'pushStart' });
+  }
+}
+
+/** The error for a response that refuses, with its status in words. */
+function refusal({ status, reason }: ResponseHead, name: string): WmError {
+  const said = `${status}${reason === '' ? '' : ` ${reason}`}`;
+  const denied = status === 401 || status === 403 || status === 407;
+  return new WmError(
+    denied ? 'WM_AUTH_REFUSED' : 'WM_PUSH_REFUSED',
+    `The server refused the push to ${name}: ${said}.`,
+  );
+}

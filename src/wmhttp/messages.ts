@@ -1,0 +1,199 @@
+import { WmError } from '../errors.js';
+import { type Field, type HeaderFields, HttpError } from '../http/message.js';
+import { type Cookie, isPushId, PUSH_ID, parseCookies } from './cookies.js';
+
+/** Media type of a PushSetup request (MS-WMHTTP 2.2.1.1.1). */
+export const PUSH_SETUP_TYPE = 'application/x-wms-pushsetup';
+
+/** Media type of a PushStart request (MS-WMHTTP 2.2.1.1.2). */
+export const PUSH_START_TYPE = 'application/x-wms-pushstart';
+
+/** The largest Length-Remaining, in bytes: what a 32-bit signed integer holds (MS-WMHTTP 3.1.4.2.1). */
+export const MAX_CONTENT_LENGTH = 2_147_483_647;
+
+/** The largest body of a PushSetup request that is read, in bytes. */
+export const MAX_SETUP_BODY = 4096;
+
+/** How the server names itself: what Windows Media Services of Windows Server 2008 R2 says; encoders insist on Cougar. */
+export const DEFAULT_SERVER = 'Cougar/9.6.7600.16385';
+
+/** How the client names itself: the encoder of Windows 7. */
+export const DEFAULT_USER_AGENT = 'WMEncoder/12.0.7600.16385';
+
+const SUPPORTED = ['srvppair', 'sswitch', 'predstrm', 'fastcache', 'startupprofile']
+  .map((feature) => `com.microsoft.wm.${feature}`)
+  .join(', ');
+
+/** Which push request this is, by the media type of Content-Type alone (MS-WMHTTP 2.2.2.1, 2.2.2.2). */
+export function pushRequestType(headers: HeaderFields): 'setup' | 'start' | undefined {
+  const [type = ''] = (headers.get('Content-Type') ?? '').split(';', 1);
+  switch (type.trim().toLowerCase()) {
+    case PUSH_SETUP_TYPE:
+      return 'setup';
+    case PUSH_START_TYPE:
+      return 'start';
+    default:
+      return undefined;
+  }
+}
+
+/** Whether a User-Agent is an encoder's: `WMEncoder/` and a version of two or four numbers (MS-WMHTTP 2.2.1.8). */
+export function isEncoder(userAgent: string | undefined): boolean {
+  return /^WMEncoder\/\d{1,10}\.\d{1,10}(?:\.\d{1,10}\.\d{1,10})?(?: |$)/.test(userAgent ?? '');
+}
+
+/** Whether a Server header is that of a Windows Media server: the product is Cougar or Rex (MS-WMSP 2.2.1.5). */
+export function isMediaServer(server: string | undefined): boolean {
+  return /^(?:Cougar|Rex)(?:\/| |$)/i.test(server ?? '');
+}
+
+/** What a PushSetup request asks for in its body. */
+export interface SetupDirectives {
+  /** Path of the publishing point to copy the settings from, percent-encoded ASCII. */
+  readonly template: string | undefined;
+  /** Remove the publishing point at the end of the session; undefined when the body does not say (then 0 is meant). */
+  readonly autoDestroy: boolean | undefined;
+}
+
+/**
+ * The body of a PushSetup request (MS-WMHTTP 2.2.2.1): empty, or
+ * ```
+ * Template-URL: "/path" CRLF      only with a template
+ * AutoDestroy: 1 CRLF             0 or 1; always there when there is a template
+ * ```
+ * Characters of the template that are not safe are percent-encoded as UTF-8 (2.2.2.1.1); what is encoded already stays.
+ *
+ * @throws WmError WM_USAGE when the template is no absolute path
+ */
+export function buildSetupBody({ template, autoDestroy }: SetupDirectives): Buffer {
+  let text = '';
+  if (template !== undefined) text += `Template-URL: "${encodePath(template)}"\r\n`;
+  if (template !== undefined || autoDestroy) text += `AutoDestroy: ${autoDestroy ? 1 : 0}\r\n`;
+  return Buffer.from(text, 'latin1');
+}
+
+function encodePath(path: string): string {
+  if (!path.startsWith('/') || path.startsWith('//')) {
+    throw new WmError('WM_USAGE', `The template "${path}" is not a path on the server, such as "/template".`);
+  }
+  try {
+    const encoded = encodeURI(path).replace(/%25(?=[0-9A-Fa-f]{2})/g, '%');
+    return encoded.replace(/\?/g, '%3F').replace(/#/g, '%23');
+  } catch (error) {
+    throw new WmError('WM_USAGE', `The template "${path}" is not valid Unicode.`, { cause: error });
+  }
+}
+
+/**
+ * Reads the body of a PushSetup request; blanks, the order of the lines and a missing last line end are not minded.
+ *
+ * @throws HttpError 400 for anything else than one Template-URL and one AutoDestroy line
+ */
+export function parseSetupBody(body: Buffer): SetupDirectives {
+  let template: string | undefined;
+  let autoDestroy: boolean | undefined;
+  for (const line of body.toString('latin1').split('\n')) {
+    const text = line.trim();
+    const colon = text.indexOf(':');
+    const name = text.slice(0, Math.max(colon, 0)).trim().toLowerCase();
+    const value = text.slice(colon + 1).trim();
+    if (name === 'template-url' && template === undefined && /^"\/[\x21\x23-\x7e]*"$/.test(value)) {
+      template = value.slice(1, -1);
+    } else if (name === 'autodestroy' && autoDestroy === undefined && (value === '0' || value === '1')) {
+      autoDestroy = value === '1';
+    } else if (text !== '') {
+      throw new HttpError(400, 'The body of the PushSetup request is malformed.');
+    }
+  }
+  return { template, autoDestroy };
+}
+
+/** The values of all push-id cookies of a request, in order; an encoder may send two of them. */
+export function pushIds(headers: HeaderFields): string[] {
+  const values = parseCookies(headers.all('Cookie')).filter(({ name }) => name === PUSH_ID);
+  return values.map(({ value }) => value).filter(isPushId);
+}
+
+/** What a push request says in its header. */
+export interface PushRequest {
+  readonly type: 'setup' | 'start';
+  /** Host as in the URL, with the port when it is not 80. */
+  readonly host: string;
+  readonly userAgent: string;
+  readonly pushId: string;
+  /** Cookies beside push-id. */
+  readonly cookies?: readonly Cookie[];
+  /** Bytes. */
+  readonly contentLength: number;
+  /** Schemes for X-Accept-Authentication (MS-WMSP 2.2.1.9); none leaves the header away. */
+  readonly acceptAuthentication?: readonly string[];
+  /** Authorization or Proxy-Authorization. */
+  readonly authorization?: Field | undefined;
+}
+
+/**
+ * The header fields of a PushSetup or PushStart request (MS-WMHTTP 2.2.2.1, 2.2.2.2), in the order of real encoders.
+ * Content-Type goes without `;charset=UTF-8`, which some relays do not bear.
+ */
+export function requestFields(request: PushRequest): Field[] {
+  const fields: Field[] = [['Content-Type', request.type === 'setup' ? PUSH_SETUP_TYPE : PUSH_START_TYPE]];
+  const schemes = request.acceptAuthentication ?? [];
+  if (schemes.length > 0) fields.push(['X-Accept-Authentication', schemes.join(', ')]);
+  fields.push(['User-Agent', request.userAgent], ['Host', request.host]);
+  fields.push(['Content-Length', String(request.contentLength)]);
+  const cookies = [{ name: PUSH_ID, value: request.pushId }, ...(request.cookies ?? [])];
+  fields.push(['Cookie', cookies.map(({ name, value }) => `${name}=${value}`).join('; ')]);
+  if (request.authorization) fields.push(request.authorization);
+  return fields;
+}
+
+/** What the server puts into every response. */
+export interface PushResponse {
+  /** Default {@link DEFAULT_SERVER}. */
+  readonly serverName?: string | undefined;
+  /** Milliseconds since 1970. */
+  readonly now: number;
+  /** Idle-Timeout in milliseconds; default 60000. */
+  readonly timeout?: number | undefined;
+  /** Set as the push-id cookie. */
+  readonly pushId?: string | undefined;
+}
+
+/**
+ * The header fields of a PushSetup or PushStart response (MS-WMHTTP 2.2.2.1, 2.2.2.2). The case of the names is the
+ * canonical one, because encoders compare it.
+ */
+export function responseFields({ serverName = DEFAULT_SERVER, now, timeout = 60_000, pushId }: PushResponse): Field[] {
+  const fields: Field[] = [
+    ['Server', serverName],
+    ['Date', new Date(now).toUTCString()],
+    ['Pragma', `no-cache, timeout=${timeout}`],
+    ['Cache-Control', 'no-cache'],
+  ];
+  if (pushId !== undefined) fields.push(['Set-Cookie', `${PUSH_ID}=${pushId}`]);
+  fields.push(['Supported', SUPPORTED]);
+  return fields;
+}
+
+/**
+ * The path of a request-target, percent-decoded, without scheme, host and query.
+ *
+ * @throws HttpError 400 when it has no absolute path or does not decode to printable UTF-8
+ */
+export function targetPath(target: string): string {
+  const [raw = ''] = target.replace(/^https?:\/\/[^/?#]*/i, '').split(/[?#]/, 1);
+  const path = decodePath(raw);
+  if (path === undefined) throw new HttpError(400, 'The request does not name a publishing point.');
+  return path;
+}
+
+/** A path-absolute with its percent-encoding taken off; undefined when it is none, or holds control characters. */
+export function decodePath(path: string): string | undefined {
+  if (!path.startsWith('/')) return undefined;
+  try {
+    const decoded = decodeURIComponent(path);
+    return /\p{Cc}/u.test(decoded) ? undefined : decoded;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,240 @@
+import { FrameReader, FramingError } from '../framing/framing.js';
+import type { BodySink, Exchange } from '../http/exchange.js';
+import { HttpError } from '../http/message.js';
+import type { AsfEvent, AsfSink } from '../media/events.js';
+import type { PushPoint } from './push-gate.js';
+import { type ServerAction, ServerSession, type ServerSessionOptions } from './server-session.js';
+
+/** What a session needs of the server. */
+export interface PushSessionHost {
+  now(): number;
+  /** Sends a response; nothing when one was sent already. */
+  respond(exchange: Exchange, status: number, pushId: string, close: boolean): void;
+  /** The session is gone. */
+  deleted(session: PushSession): void;
+  /** A publishing point or its sink threw something that is no refusal. */
+  failed(error: unknown): void;
+}
+
+/** Wires the state machine of one session to its requests and its publishing point. */
+export class PushSession {
+  readonly id: string;
+  readonly path: string;
+  autoDestroy = false;
+  readonly #host: PushSessionHost;
+  readonly #point: PushPoint;
+  readonly #machine: ServerSession;
+  #sink: AsfSink | undefined;
+  // The last request of the session: while its body comes in, the one to answer.
+  #exchange: Exchange | undefined;
+  #body: PushBody | undefined;
+  #deleted = false;
+
+  constructor(
+    host: PushSessionHost,
+    identity: { readonly id: string; readonly path: string },
+    point: PushPoint,
+    options: ServerSessionOptions,
+  ) {
+    this.#host = host;
+    this.id = identity.id;
+    this.path = identity.path;
+    this.#point = point;
+    this.#machine = new ServerSession(host.now(), options);
+  }
+
+  /** Whether a PushStart request is being received. */
+  get streaming(): boolean {
+    return this.#machine.state === 'Streaming';
+  }
+
+  /** Whether a PushStart request was ever received. */
+  get started(): boolean {
+    return this.#machine.started;
+  }
+
+  /** A PushSetup request that made this session, or names it. @returns 204, or the status to refuse it with */
+  pushSetup(exchange: Exchange): number {
+    const status = this.#machine.pushSetup(this.#host.now());
+    if (status === 204) this.#exchange = exchange;
+    return status;
+  }
+
+  /** A PushStart request. @returns undefined when its body is being received, or the status to refuse it with */
+  pushStart(exchange: Exchange): number | undefined {
+    const refused = this.#machine.pushStart(this.#host.now());
+    if (refused !== undefined) return refused;
+    this.#exchange = exchange;
+    this.#body = new PushBody(this, exchange);
+    // The session's own timers watch over the body; a push may last for days.
+    exchange.receive(this.#body, Number.POSITIVE_INFINITY);
+    return undefined;
+  }
+
+  /** Fires the timers. */
+  tick(now: number): void {
+    if (this.#body?.waiting) this.#machine.resumed(now);
+    this.#perform(this.#machine.tick(now));
+  }
+
+  /** Ends the session from this side. */
+  disconnect(status: number): void {
+    this.#perform(this.#machine.fail(status));
+  }
+
+  /**
+   * For the body: the packets that `reader` holds.
+   *
+   * @returns a promise when the sink wants to wait before the next packet
+   */
+  read(reader: FrameReader): Promise<unknown> | undefined {
+    try {
+      for (let frame = reader.next(); frame && !this.#deleted; frame = reader.next()) {
+        const behind = this.#perform(this.#machine.receive(frame, this.#host.now()));
+        if (behind) return behind;
+      }
+    } catch (error) {
+      if (error instanceof FramingError) this.disconnect(400);
+      else this.#failed(error);
+    }
+    return undefined;
+  }
+
+  /** For the body: the sink goes on after a pause. */
+  resumed(): void {
+    this.#machine.resumed(this.#host.now());
+  }
+
+  /** For the body: it is complete. */
+  bodyComplete(midPacket: boolean): void {
+    this.#body = undefined;
+    this.#perform(this.#machine.bodyComplete(midPacket, this.#host.now()));
+  }
+
+  /** For the body: the connection was lost before it was complete. */
+  bodyLost(): void {
+    this.#body = undefined;
+    this.#machine.connectionLost();
+  }
+
+  /** For the body: the sink broke off. */
+  sinkFailed(error: unknown): void {
+    this.#failed(error);
+  }
+
+  #perform(actions: readonly ServerAction[]): Promise<unknown> | undefined {
+    let behind: Promise<unknown> | undefined;
+    for (const action of actions) {
+      // What an earlier action led to, such as a refusal by the point, may have ended the session.
+      if (this.#deleted) break;
+      switch (action.type) {
+        case 'event': {
+          const written = this.#write(action.event);
+          if (written) behind = behind ? Promise.all([behind, written]) : written;
+          break;
+        }
+        case 'respond':
+          if (this.#exchange) this.#host.respond(this.#exchange, action.status, this.id, action.close);
+          break;
+        case 'closeConnection':
+          this.#exchange?.closeConnection();
+          break;
+        case 'delete':
+          this.#delete(action.clean);
+          break;
+      }
+    }
+    return behind;
+  }
+
+  #write(event: AsfEvent): Promise<unknown> | undefined {
+    try {
+      this.#sink ??= this.#point.start({
+        remoteAddress: this.#exchange?.remoteAddress ?? '',
+        disconnect: (status) => this.disconnect(status),
+      });
+      return this.#sink.write(event) ?? undefined;
+    } catch (error) {
+      this.#failed(error);
+      return undefined;
+    }
+  }
+
+  #failed(error: unknown): void {
+    if (!(error instanceof HttpError)) this.#host.failed(error);
+    this.disconnect(error instanceof HttpError ? error.status : 500);
+  }
+
+  #delete(clean: boolean): void {
+    this.#deleted = true;
+    this.#body = undefined;
+    this.#host.deleted(this);
+    const release = () => {
+      try {
+        this.#point.release({ clean, destroy: this.autoDestroy });
+      } catch (error) {
+        this.#host.failed(error);
+      }
+    };
+    const sink = this.#sink;
+    if (!sink) {
+      release();
+      return;
+    }
+    sink
+      .close()
+      .catch((error: unknown) => this.#host.failed(error))
+      .finally(release);
+  }
+}
+
+/** Takes the body of one PushStart request, as fast as the sink bears it. */
+class PushBody implements BodySink {
+  readonly #session: PushSession;
+  readonly #exchange: Exchange;
+  readonly #reader = new FrameReader();
+  #ending: 'complete' | 'lost' | undefined;
+  /** The sink wants to wait. */
+  waiting = false;
+
+  constructor(session: PushSession, exchange: Exchange) {
+    this.#session = session;
+    this.#exchange = exchange;
+  }
+
+  data(chunk: Buffer): void {
+    this.#reader.push(chunk);
+    this.#pump();
+  }
+
+  end(): void {
+    this.#ending = 'complete';
+    this.#pump();
+  }
+
+  aborted(): void {
+    this.#ending = 'lost';
+    this.#pump();
+  }
+
+  #pump(): void {
+    if (this.waiting) return;
+    const behind = this.#session.read(this.#reader);
+    if (behind) this.#pause(behind);
+    else if (this.#ending === 'complete') this.#session.bodyComplete(this.#reader.midPacket);
+    else if (this.#ending === 'lost') this.#session.bodyLost();
+  }
+
+  #pause(behind: Promise<unknown>): void {
+    this.waiting = true;
+    this.#exchange.pauseBody();
+    behind
+      .catch((error: unknown) => this.#session.sinkFailed(error))
+      .finally(() => {
+        this.waiting = false;
+        this.#session.resumed();
+        this.#exchange.resumeBody();
+        this.#pump();
+      });
+  }
+}

@@ -1,0 +1,260 @@
+import { AsfError } from '../asf/error.js';
+import { type AsfHeader, parseHeader } from '../asf/header.js';
+import { type DataPacket, parsePacket } from '../asf/packet.js';
+import { markLength } from '../asf/padding.js';
+import { WmError } from '../errors.js';
+import { type Frame, packetName } from '../framing/framing.js';
+import type { AsfEvent } from '../media/events.js';
+import { type PushPacket, parsePushPacket, S_FALSE, S_OK } from './packets.js';
+
+/** Default Idle-Timeout in ms (MS-WMHTTP 3.2.2). */
+export const IDLE_TIMEOUT = 60_000;
+
+/** Default Inactivity-Timeout in ms (MS-WMHTTP 3.2.2). */
+export const INACTIVITY_TIMEOUT = 120_000;
+
+/** The states of MS-WMHTTP 4.6 (figure 6); `Init` there is a session that is gone. */
+export type ServerState = 'WaitingForPushStart' | 'Streaming' | 'Deleted';
+
+/** The states of MS-WMHTTP 4.6.1 (figure 7) within a stream; they last over the PushStart requests of a session. */
+export type PacketState = 'WaitingForPackets' | 'HeaderOrData' | 'EndOfEntry';
+
+/** What the session asks its owner to do, in order. */
+export type ServerAction =
+  /** For the higher layer; the first one is a header, and publishing begins with it. */
+  | { readonly type: 'event'; readonly event: AsfEvent }
+  /** Answer the PushStart request now, even in the middle of its body; `close` the connection behind it. */
+  | { readonly type: 'respond'; readonly status: number; readonly close: boolean }
+  /** Close the connection that the session last used, if nothing else uses it. */
+  | { readonly type: 'closeConnection' }
+  /** The session is gone; `clean` after a $E with Reason 0. */
+  | { readonly type: 'delete'; readonly clean: boolean };
+
+export interface ServerSessionOptions {
+  /** Milliseconds. */
+  readonly idleTimeout?: number | undefined;
+  /** Milliseconds. */
+  readonly inactivityTimeout?: number | undefined;
+}
+
+/**
+ * The server's side of a push session (MS-WMHTTP 3.2) without sockets; times are passed in as milliseconds of any clock that
+ * does not go back. It reads headers and packets, says which packet may follow which, and runs the two timers: between requests
+ * only Inactivity-Timeout, in a body only Idle-Timeout, which goes on when the connection is lost in the middle of one.
+ */
+export class ServerSession {
+  readonly #idleTimeout: number;
+  readonly #inactivityTimeout: number;
+  #state: ServerState = 'WaitingForPushStart';
+  #packetState: PacketState = 'WaitingForPackets';
+  #deadline: number;
+  #header: AsfHeader | undefined;
+  // The packet before this one, as far as it matters for what may come next.
+  #last: 'start' | 'streamChange' | 'filler' | 'other' = 'start';
+  #started = false;
+  #damagedPackets = 0;
+  #packets = 0;
+
+  constructor(now: number, options: ServerSessionOptions = {}) {
+    this.#idleTimeout = options.idleTimeout ?? IDLE_TIMEOUT;
+    this.#inactivityTimeout = options.inactivityTimeout ?? INACTIVITY_TIMEOUT;
+    this.#deadline = now + this.#inactivityTimeout;
+  }
+
+  get state(): ServerState {
+    return this.#state;
+  }
+
+  get packetState(): PacketState {
+    return this.#packetState;
+  }
+
+  /** When {@link tick} has something to do, if nothing comes before. */
+  get deadline(): number {
+    return this.#deadline;
+  }
+
+  /** Whether a PushStart request has ever been accepted. */
+  get started(): boolean {
+    return this.#started;
+  }
+
+  /** $D packets that could not be read and were dropped. */
+  get damagedPackets(): number {
+    return this.#damagedPackets;
+  }
+
+  /** $D packets that were passed on. */
+  get packets(): number {
+    return this.#packets;
+  }
+
+  /**
+   * A PushSetup request that names this session (MS-WMHTTP 3.2.5.1).
+   *
+   * @returns the status: 204, or 409 while a PushStart request is in progress
+   */
+  pushSetup(now: number): number {
+    if (this.#state !== 'WaitingForPushStart') return 409;
+    this.#deadline = now + this.#inactivityTimeout;
+    return 204;
+  }
+
+  /**
+   * The head of a PushStart request has come (MS-WMHTTP 3.2.5.2).
+   *
+   * @returns undefined when its body may come, or the status to refuse it with: 409 while another one is in progress
+   */
+  pushStart(now: number): number | undefined {
+    if (this.#state !== 'WaitingForPushStart') return 409;
+    this.#state = 'Streaming';
+    this.#started = true;
+    this.#last = 'start';
+    this.#deadline = now + this.#idleTimeout;
+    return undefined;
+  }
+
+  /**
+   * A packet of the body (MS-WMHTTP 3.2.5.3 to 3.2.5.7). What is not allowed where it stands ends the session with status 400;
+   * a $D whose ASF data packet cannot be read is dropped and counted.
+   */
+  receive(frame: Frame, now: number): ServerAction[] {
+    if (this.#state !== 'Streaming') return [];
+    try {
+      const packet = parsePushPacket(frame);
+      if (!this.#allows(packet)) throw new WmError('WM_PROTOCOL', `${packetName(frame.id)} cannot stand here.`);
+      return this.#accept(packet, now);
+    } catch (error) {
+      if (!(error instanceof WmError)) throw error;
+      return this.fail(400);
+    }
+  }
+
+  /**
+   * All bytes of the body have come (MS-WMHTTP 3.2.5.2.1).
+   *
+   * @param midPacket they end in the middle of a packet, which is an error
+   */
+  bodyComplete(midPacket: boolean, now: number): ServerAction[] {
+    if (this.#state !== 'Streaming') return [];
+    if (midPacket) return this.fail(400);
+    this.#state = 'WaitingForPushStart';
+    this.#deadline = now + this.#inactivityTimeout;
+    return [{ type: 'respond', status: 204, close: false }];
+  }
+
+  /** The connection was lost in the middle of the body (MS-WMHTTP 3.2.7.1): Idle-Timeout goes on, the session can be resumed. */
+  connectionLost(): void {
+    if (this.#state === 'Streaming') this.#state = 'WaitingForPushStart';
+  }
+
+  /** The owner did not read the body for a while, so that no packet could come: Idle-Timeout starts anew. */
+  resumed(now: number): void {
+    if (this.#state === 'Streaming') this.#deadline = now + this.#idleTimeout;
+  }
+
+  /** Lets a timer fire whose time has come (MS-WMHTTP 3.2.6). */
+  tick(now: number): ServerAction[] {
+    return this.#state === 'Deleted' || now < this.#deadline ? [] : this.fail(408);
+  }
+
+  /** Ends the session from this side: administrative disconnect (MS-WMHTTP 3.2.4.1), takeover, or an error. */
+  fail(status: number): ServerAction[] {
+    if (this.#state === 'Deleted') return [];
+    const goodbye: ServerAction =
+      this.#state === 'Streaming' ? { type: 'respond', status, close: true } : { type: 'closeConnection' };
+    this.#state = 'Deleted';
+    return [goodbye, { type: 'delete', clean: false }];
+  }
+
+  #allows({ type }: PushPacket): boolean {
+    if (this.#packetState === 'WaitingForPackets') return type === 'header';
+    const open = this.#packetState === 'HeaderOrData';
+    switch (type) {
+      case 'data':
+        return open || this.#last === 'filler';
+      case 'streamChange':
+        return !open || this.#last === 'filler' || this.#last === 'start';
+      case 'header':
+        // Beyond the specification: encoders that resume with a $H, or that send one behind their $C as in WMSP.
+        return !open || this.#last === 'streamChange' || this.#last === 'start';
+      default:
+        return true;
+    }
+  }
+
+  #accept(packet: PushPacket, now: number): ServerAction[] {
+    const last = this.#last;
+    this.#last = 'other';
+    switch (packet.type) {
+      case 'header':
+        return this.#newHeader(packet.header, now);
+      case 'streamChange':
+        this.#last = 'streamChange';
+        if (packet.header.length > 0) return this.#newHeader(packet.header, now);
+        this.#packetState = 'EndOfEntry';
+        this.resumed(now);
+        return [];
+      case 'data':
+        return this.#data(packet.packet, now);
+      case 'endOfStream':
+        return this.#end(packet.reason);
+      case 'filler':
+        // Filler is transparent for the start of a body, where more is allowed than behind other packets.
+        this.#last = last === 'start' ? 'start' : 'filler';
+        return [];
+    }
+  }
+
+  #newHeader(bytes: Buffer, now: number): ServerAction[] {
+    const header = parseHeader(bytes);
+    this.resumed(now);
+    this.#header = header;
+    this.#packetState = 'HeaderOrData';
+    return [{ type: 'event', event: { type: 'header', header } }];
+  }
+
+  #data(bytes: Buffer, now: number): ServerAction[] {
+    const header = this.#header!;
+    if (bytes.length > header.packetSize) {
+      throw new WmError('WM_PROTOCOL', `A data packet has ${bytes.length} bytes instead of ${header.packetSize}.`);
+    }
+    this.resumed(now);
+    const actions: ServerAction[] = [];
+    if (this.#packetState === 'EndOfEntry') {
+      // Legal behind filler (3.2.5.7): the entry goes on although its end was told.
+      this.#packetState = 'HeaderOrData';
+      actions.push({ type: 'event', event: { type: 'header', header } });
+    }
+    const packet = readPacket(bytes, header.packetSize);
+    if (packet) {
+      this.#packets++;
+      actions.push({ type: 'event', event: { type: 'packet', packet } });
+    } else {
+      this.#damagedPackets++;
+    }
+    return actions;
+  }
+
+  #end(reason: number): ServerAction[] {
+    const moreEntries = reason === S_FALSE;
+    const repeated = this.#packetState === 'EndOfEntry';
+    this.#packetState = 'EndOfEntry';
+    const event: ServerAction = { type: 'event', event: { type: 'end', moreEntries, reason } };
+    if (moreEntries) return repeated ? [] : [event];
+    this.#state = 'Deleted';
+    return [event, { type: 'respond', status: 204, close: true }, { type: 'delete', clean: reason === S_OK }];
+  }
+}
+
+/** The data packet in `bytes`, marked with its length when it is short; undefined when it is damaged. */
+function readPacket(bytes: Buffer, packetSize: number): DataPacket | undefined {
+  try {
+    const packet = parsePacket(bytes);
+    const marked = markLength(packet, packetSize);
+    return marked === packet.bytes ? packet : parsePacket(marked);
+  } catch (error) {
+    if (error instanceof AsfError) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,263 @@
+import { randomInt } from 'node:crypto';
+import { WmError } from '../errors.js';
+import type { Exchange } from '../http/exchange.js';
+import { type Field, HttpError } from '../http/message.js';
+import {
+  decodePath,
+  isEncoder,
+  MAX_SETUP_BODY,
+  parseSetupBody,
+  pushIds,
+  pushRequestType,
+  responseFields,
+  targetPath,
+} from './messages.js';
+import type { PushDecision, PushGate } from './push-gate.js';
+import { PushSession, type PushSessionHost } from './push-session.js';
+import { IDLE_TIMEOUT, INACTIVITY_TIMEOUT } from './server-session.js';
+
+export interface PushServerOptions {
+  /** Longest time without $H, $D or $C in a body, in ms: 10000 to 4294967295; default 60000 (MS-WMHTTP 3.2.2). */
+  readonly idleTimeout?: number;
+  /** Longest time between requests, in ms; default 120000 (MS-WMHTTP 3.2.2). */
+  readonly inactivityTimeout?: number;
+  /** Most sessions at a time; past it 503. */
+  readonly maxSessions?: number;
+  /** Most sessions that have not sent a PushStart yet; past it the oldest of them goes. */
+  readonly maxIdleSessions?: number;
+  /** Milliseconds since 1970. */
+  readonly now?: () => number;
+  /** For the Server header; it has to start with `Cougar/` for encoders to go on. */
+  readonly serverName?: string;
+  /** Something that a gate, a point or a sink threw and that is no refusal; the encoder got a 500. */
+  readonly onError?: (error: unknown) => void;
+}
+
+const SWEEP_INTERVAL = 1_000;
+const MAX_SESSIONS = 1_000;
+const MAX_IDLE_SESSIONS = 100;
+const MIN_IDLE_TIMEOUT = 10_000;
+const MAX_IDLE_TIMEOUT = 4_294_967_295;
+
+/** The server's side of WMHTTP: takes the push requests that an HTTP server hands to it (MS-WMHTTP 3.2). */
+export class PushServer {
+  readonly #gate: PushGate;
+  readonly #options: PushServerOptions;
+  readonly #idleTimeout: number;
+  readonly #inactivityTimeout: number;
+  readonly #now: () => number;
+  readonly #sessions = new Map<string, PushSession>();
+  // Sessions without a PushStart, oldest first.
+  readonly #unstarted = new Set<PushSession>();
+  readonly #sweeper: NodeJS.Timeout;
+  readonly #host: PushSessionHost;
+  #closed = false;
+
+  /** @throws WmError WM_CONFIG for a time-out that the specification does not allow */
+  constructor(gate: PushGate, options: PushServerOptions = {}) {
+    this.#gate = gate;
+    this.#options = options;
+    this.#idleTimeout = options.idleTimeout ?? IDLE_TIMEOUT;
+    this.#inactivityTimeout = options.inactivityTimeout ?? INACTIVITY_TIMEOUT;
+    if (!(this.#idleTimeout >= MIN_IDLE_TIMEOUT && this.#idleTimeout <= MAX_IDLE_TIMEOUT)) {
+      throw new WmError(
+        'WM_CONFIG',
+        `An idle time-out of ${this.#idleTimeout} ms is not between 10 s and 4294967295 ms.`,
+      );
+    }
+    if (!(this.#inactivityTimeout >= 0)) throw new WmError('WM_CONFIG', 'The inactivity time-out is negative.');
+    this.#now = options.now ?? Date.now;
+    this.#host = {
+      now: this.#now,
+      respond: (exchange, status, pushId, close) => exchange.respond({ status, fields: this.#fields(pushId), close }),
+      deleted: (session) => this.#forget(session),
+      failed: (error) => options.onError?.(error),
+    };
+    this.#sweeper = setInterval(() => this.sweep(), SWEEP_INTERVAL);
+    this.#sweeper.unref();
+  }
+
+  /** The number of sessions, interrupted ones included. */
+  get sessions(): number {
+    return this.#sessions.size;
+  }
+
+  /**
+   * Takes a request if its Content-Type says PushSetup or PushStart.
+   *
+   * @returns whether it was taken, and will be answered
+   */
+  handle(exchange: Exchange): boolean {
+    const type = pushRequestType(exchange.request.headers);
+    if (!type) return false;
+    if (type === 'setup') {
+      this.#setUp(exchange).catch((error: unknown) => this.#refuse(exchange, error));
+      return true;
+    }
+    try {
+      this.#start(exchange);
+    } catch (error) {
+      this.#refuse(exchange, error);
+    }
+    return true;
+  }
+
+  /** Fires the timers whose time has come; called once a second by itself. */
+  sweep(): void {
+    const now = this.#now();
+    for (const session of [...this.#sessions.values()]) session.tick(now);
+  }
+
+  /** Ends all sessions with status 503 and takes no more. */
+  close(): void {
+    this.#closed = true;
+    clearInterval(this.#sweeper);
+    for (const session of [...this.#sessions.values()]) session.disconnect(503);
+  }
+
+  #fields(pushId?: string): Field[] {
+    return responseFields({
+      serverName: this.#options.serverName,
+      now: this.#now(),
+      timeout: this.#idleTimeout,
+      pushId,
+    });
+  }
+
+  #refuse(exchange: Exchange, error: unknown): void {
+    if (!(error instanceof HttpError)) this.#options.onError?.(error);
+    // Encoders hang when the connection stays open behind an error.
+    const status = error instanceof HttpError ? error.status : 500;
+    exchange.respond({ status, fields: this.#fields(), close: true });
+  }
+
+  #checkSyntax(exchange: Exchange): string {
+    const { method, headers, target } = exchange.request;
+    if (method !== 'POST') throw new HttpError(400, 'A push request is a POST.');
+    if (headers.get('Content-Length') === undefined) throw new HttpError(411, 'A push request has a Content-Length.');
+    return targetPath(target);
+  }
+
+  async #setUp(exchange: Exchange): Promise<void> {
+    const path = this.#checkSyntax(exchange);
+    const { headers } = exchange.request;
+    const body = await exchange.readBody(MAX_SETUP_BODY);
+    if (!isEncoder(headers.get('User-Agent'))) {
+      // What a Windows server says to anything else than an encoder: here is how to play this (MS-WMHTTP 3.2.5.1).
+      const fields: Field[] = [...this.#fields(), ['Content-Type', 'video/x-ms-asf']];
+      exchange.respond({ status: 200, fields, body: playThis(exchange.host, path) });
+      return;
+    }
+    const { template, autoDestroy } = parseSetupBody(body);
+    const templatePath = template === undefined ? undefined : decodePath(template);
+    if (template !== undefined && templatePath === undefined) throw new HttpError(400, 'The template is malformed.');
+    const existing = this.#sessionToSetUp(pushIds(headers), path);
+    if (existing?.streaming) throw new HttpError(409, 'The session is streaming.');
+    const decision = await this.#gate.open({
+      path,
+      template: templatePath,
+      autoDestroy: autoDestroy ?? false,
+      exchange,
+    });
+    this.#decide(exchange, decision, { path, autoDestroy, existing });
+  }
+
+  /**
+   * The session that a PushSetup request names; undefined for a new one.
+   *
+   * @throws HttpError 404 when it names one that is not there
+   */
+  #sessionToSetUp(ids: readonly string[], path: string): PushSession | undefined {
+    const known = ids.map((id) => this.#sessions.get(id)).filter((session) => session?.path === path);
+    // With two cookies, the older may be left over from a session that was lost; "0" then asks for a new one.
+    const idle = known.find((session) => session && !session.streaming);
+    if (idle || ids.length === 0 || ids.includes('0')) return idle;
+    if (known[0]) return known[0];
+    throw new HttpError(404, 'There is no such session.');
+  }
+
+  #decide(
+    exchange: Exchange,
+    decision: PushDecision,
+    setup: { path: string; autoDestroy: boolean | undefined; existing: PushSession | undefined },
+  ): void {
+    const { path, autoDestroy, existing } = setup;
+    if ('redirect' in decision) {
+      const fields: Field[] = [...this.#fields(), ['Location', decision.redirect]];
+      existing?.disconnect(503);
+      exchange.respond({ status: decision.proxy ? 305 : 302, fields, close: true });
+      return;
+    }
+    if ('refuse' in decision) {
+      const { refuse: status, fields = [] } = decision;
+      exchange.respond({ status, fields: [...this.#fields(), ...fields], close: status !== 401 && status !== 407 });
+      return;
+    }
+    const point = decision.accept;
+    let session = existing;
+    if (session) {
+      // The session keeps the point it has; this one was only asked for the permission.
+      point.release({ clean: true, destroy: false });
+    } else {
+      if (this.#closed || !this.#makeRoom()) {
+        point.release({ clean: false, destroy: autoDestroy ?? false });
+        throw new HttpError(503, 'There are too many sessions.');
+      }
+      session = new PushSession(this.#host, { id: this.#newId(), path }, point, {
+        idleTimeout: this.#idleTimeout,
+        inactivityTimeout: this.#inactivityTimeout,
+      });
+      this.#sessions.set(session.id, session);
+      this.#unstarted.add(session);
+    }
+    if (autoDestroy !== undefined) session.autoDestroy = autoDestroy;
+    const status = session.pushSetup(exchange);
+    if (status !== 204) throw new HttpError(status, 'The session is streaming.');
+    exchange.respond({ status, fields: this.#fields(session.id) });
+  }
+
+  #start(exchange: Exchange): void {
+    const path = this.#checkSyntax(exchange);
+    const ids = pushIds(exchange.request.headers);
+    if (ids.length === 0) throw new HttpError(400, 'A PushStart request has a push-id.');
+    const sessions = ids.map((id) => this.#sessions.get(id)).filter((session) => session !== undefined);
+    const session = sessions.find(({ streaming }) => !streaming) ?? sessions[0];
+    if (!session) throw new HttpError(404, 'There is no such session.');
+    if (session.path !== path) throw new HttpError(404, 'The session is for another publishing point.');
+    const refused = session.pushStart(exchange);
+    if (refused !== undefined) throw new HttpError(refused, 'The session is streaming already.');
+    this.#unstarted.delete(session);
+  }
+
+  #makeRoom(): boolean {
+    for (const oldest of this.#unstarted) {
+      const tooMany = this.#unstarted.size >= (this.#options.maxIdleSessions ?? MAX_IDLE_SESSIONS);
+      if (!tooMany && this.#sessions.size < (this.#options.maxSessions ?? MAX_SESSIONS)) break;
+      oldest.disconnect(503);
+    }
+    return this.#sessions.size < (this.#options.maxSessions ?? MAX_SESSIONS);
+  }
+
+  #forget(session: PushSession): void {
+    this.#sessions.delete(session.id);
+    this.#unstarted.delete(session);
+  }
+
+  /**
+   * A push-id that cannot be guessed (MS-WMHTTP 5.1). Of decimal digits only, as those of Windows servers are, because an
+   * encoder is known that takes no others; and few enough of them for 64 bits.
+   */
+  #newId(): string {
+    for (;;) {
+      const id = `${randomInt(1e8, 1e9)}${String(randomInt(0, 1e9)).padStart(9, '0')}`;
+      if (!this.#sessions.has(id)) return id;
+    }
+  }
+}
+
+const ESCAPES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' };
+
+function playThis(host: string, path: string): Buffer {
+  const url = `http://${host}${encodeURI(path)}`.replace(/[&<>"]/g, (character) => ESCAPES[character]!);
+  return Buffer.from(`<asx version="3.0">\r\n<entry><ref href="${url}"/></entry>\r\n</asx>\r\n`, 'latin1');
+}
