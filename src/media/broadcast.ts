@@ -35,8 +35,6 @@ export interface BroadcastCounters {
 
 const DEFAULTS = { burst: 3_000, maxBacklog: 1024 * 1024, patience: 20_000, maxHistory: 32 * 1024 * 1024 };
 const MAX_BATCH_INTERVAL = 250;
-// A send time that falls back by more than this is another run of the encoder, not disorder.
-const RESTART_JUMP = 5_000;
 
 /**
  * The live hub between one source and many players.
@@ -57,7 +55,7 @@ export class Broadcast implements AsfSink {
   readonly #options: BroadcastOptions & typeof DEFAULTS;
   readonly #now: () => number;
   readonly #lanes = new Map<string, Lane>();
-  #timeline = new Timeline();
+  #timeline = newTimeline();
   #header: AsfHeader | undefined;
   #videoStreams: ReadonlySet<number> = new Set();
   #generation = 0;
@@ -65,8 +63,6 @@ export class Broadcast implements AsfSink {
   #history: BroadcastPacket[] = [];
   #historyBytes = 0;
   #nextLocation = 0;
-  // As the source says it, before the timeline shifts it.
-  #lastSendTime = 0;
   #flushTimer: NodeJS.Timeout | NodeJS.Immediate | undefined;
 
   constructor(options: BroadcastOptions = {}) {
@@ -143,7 +139,6 @@ export class Broadcast implements AsfSink {
     if (previous && sameLayout(previous, header)) {
       if (this.#nextLocation > 0) {
         this.#timeline.restart();
-        this.#lastSendTime = 0;
         this.counters.splices++;
       }
       return;
@@ -154,7 +149,7 @@ export class Broadcast implements AsfSink {
     this.#videoStreams = new Set(
       header.streams.filter((stream) => stream.type === 'video').map((stream) => stream.number),
     );
-    this.#timeline = new Timeline();
+    this.#timeline = newTimeline();
     this.#history = [];
     this.#historyBytes = 0;
     this.#nextLocation = 0;
@@ -176,8 +171,6 @@ export class Broadcast implements AsfSink {
     this.counters.packetsIn++;
     this.counters.bytesIn += packet.bytes.length;
     if (packet.parity) return;
-    if (this.#nextLocation > 0 && ((this.#lastSendTime - packet.sendTime) | 0) > RESTART_JUMP) this.#timeline.restart();
-    this.#lastSendTime = packet.sendTime;
     const placed = this.#timeline.packet(packet);
     const entry: BroadcastPacket = {
       location: this.#nextLocation++,
@@ -267,4 +260,9 @@ export class Broadcast implements AsfSink {
     this.#history = [];
     this.#historyBytes = 0;
   }
+}
+
+/** Encoders restart without a word too: a jump of the send times is taken for another run. */
+function newTimeline(): Timeline {
+  return new Timeline({ spliceJumps: true });
 }

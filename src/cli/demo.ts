@@ -1,0 +1,212 @@
+import { execa } from 'execa';
+import ora from 'ora';
+import { findFfmpeg } from '../capture/find.js';
+import { WmError } from '../errors.js';
+import { addCommonOptions, Interruption, newProgram, portNumber, run, wholeNumber } from './program.js';
+import { Reporter, type ReporterOptions, withUnit } from './reporter.js';
+
+interface DemoOptions extends ReporterOptions {
+  readonly seconds?: number;
+  readonly httpPort: number;
+}
+
+const bin = (name: string) => new URL(`../../bin/${name}.js`, import.meta.url).pathname;
+
+function startCommand(name: string, args: readonly string[]) {
+  return execa(process.execPath, [bin(name), ...args, '--json', '--quiet'], {
+    stdin: 'ignore',
+    stderr: 'ignore',
+    reject: false,
+    buffer: false,
+  });
+}
+
+/** A command of ours that runs beside the demo and tells what it does as JSON lines. */
+class Companion {
+  readonly #process: ReturnType<typeof startCommand>;
+  readonly #waiting = new Map<string, (event: Record<string, unknown>) => void>();
+  readonly ended: Promise<void>;
+  /** The newest event of each name. */
+  readonly latest = new Map<string, Record<string, unknown>>();
+
+  constructor(name: string, args: readonly string[]) {
+    this.#process = startCommand(name, args);
+    this.ended = this.#read();
+  }
+
+  async #read(): Promise<void> {
+    for await (const line of this.#process.iterable()) {
+      const event = JSON.parse(line) as Record<string, unknown>;
+      const name = String(event['event']);
+      this.latest.set(name, event);
+      this.#waiting.get(name)?.(event);
+    }
+    await this.#process;
+  }
+
+  /** The next event of that name; fails when the command ends before it. */
+  async event(name: string): Promise<Record<string, unknown>> {
+    const event = new Promise<Record<string, unknown>>((resolve) => this.#waiting.set(name, resolve));
+    const failed = this.ended.then(() => {
+      const message = this.latest.get('error')?.['message'];
+      throw new WmError('WM_FAILED', String(message ?? `A command of the demo ended without "${name}".`));
+    });
+    return Promise.race([event, failed]);
+  }
+
+  async stop(): Promise<void> {
+    this.#process.kill('SIGTERM');
+    await this.ended;
+  }
+}
+
+/** What an independent client has decoded so far. */
+class Playback {
+  frames = 0;
+  sounds = 0;
+  readonly connectedAt = Date.now();
+  firstFrameAfter = -1;
+  /** Milliseconds from capture to decoded frame, of the newest frames. */
+  #delays: number[] = [];
+  #timeBase = 0;
+  readonly #captureStart: number;
+
+  constructor(captureStart: number) {
+    this.#captureStart = captureStart;
+  }
+
+  /** Takes a line of ffmpeg's framecrc muxer: `stream, dts, pts, duration, size, checksum`. */
+  take(line: string): void {
+    const base = /^#tb 0: (\d+)\/(\d+)/.exec(line);
+    if (base) this.#timeBase = Number(base[1]) / Number(base[2]);
+    const frame = /^(\d+), *-?\d+, *(-?\d+)/.exec(line);
+    if (!frame) return;
+    if (frame[1] === '0') this.#takeFrame(Number(frame[2]));
+    else this.sounds++;
+  }
+
+  #takeFrame(pts: number): void {
+    const now = Date.now();
+    if (this.frames === 0) this.firstFrameAfter = now - this.connectedAt;
+    this.frames++;
+    this.#delays.push(now - (this.#captureStart + pts * this.#timeBase * 1000));
+    if (this.#delays.length > 250) this.#delays.shift();
+  }
+
+  /** Median over the newest frames, in ms; NaN before there are any. */
+  get latency(): number {
+    const sorted = [...this.#delays].sort((a, b) => a - b);
+    return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+  }
+}
+
+async function demo(options: DemoOptions): Promise<void> {
+  const reporter = new Reporter(options);
+  const interruption = new Interruption();
+  const spinner = ora({
+    text: 'Starting the server',
+    stream: process.stderr,
+    isSilent: Boolean(options.json ?? options.quiet),
+  }).start();
+  const companions: Companion[] = [];
+  try {
+    const ffmpeg = await findFfmpeg();
+    const server = new Companion('wmcast', ['serve', '--host', '127.0.0.1', '--http-port', String(options.httpPort)]);
+    companions.push(server);
+    const ready = (await server.event('ready')) as { ports?: { http: number } };
+    const authority = `127.0.0.1:${ready.ports!.http}`;
+    spinner.text = 'Capturing and pushing the test picture';
+    const encoder = new Companion('wmpush', [`http://${authority}/demo`, '--title', 'wmcast demo']);
+    companions.push(encoder);
+    const pushing = await encoder.event('ready');
+    spinner.text = `Playing mmsh://${authority}/demo with ffmpeg ${ffmpeg.version}`;
+    const playback = new Playback(Number(pushing['startedAt']));
+    const player = play(ffmpeg.path, `mmsh://${authority}/demo`, playback, interruption.signal);
+    const playing = player.then(() => 'player' as const);
+    const others = Promise.race(companions.map(({ ended }) => ended)).then(() => 'command' as const);
+    const enough = (
+      options.seconds === undefined ? interruption.received : elapsed(options.seconds, interruption)
+    ).then(() => 'enough' as const);
+    const watch = setInterval(() => {
+      spinner.text = `Playing: ${summary(playback, 0)}`;
+    }, 500);
+    const seen = elapsed(Math.min(8, options.seconds ?? 8), interruption).then(() => {
+      spinner.stop();
+      clearInterval(watch);
+      reporter.info(`Decoded ${summary(playback, 1)}; ${bitrate(encoder)}.`);
+      if (options.seconds === undefined) reporter.info(invitation(authority));
+    });
+    const first = await Promise.race([playing, others, enough]);
+    clearInterval(watch);
+    if (first !== 'enough')
+      throw new WmError('WM_FAILED', first === 'player' ? 'The player stopped.' : 'A command stopped.');
+    await seen;
+    report(reporter, playback, encoder);
+  } finally {
+    spinner.stop();
+    for (const companion of companions.reverse()) await companion.stop();
+  }
+}
+
+/** What the encoder sends at the moment. */
+function bitrate(encoder: Companion): string {
+  return `${withUnit(Number(encoder.latest.get('stats')?.['bitsPerSecond'] ?? 0), 'bit/s')} sent`;
+}
+
+function report(reporter: Reporter, playback: Playback, encoder: Companion): void {
+  const { frames, sounds, firstFrameAfter } = playback;
+  const latency = Math.round(playback.latency);
+  const bitsPerSecond = encoder.latest.get('stats')?.['bitsPerSecond'] ?? 0;
+  reporter.event('done', { frames, sounds, firstFrameAfter, latency, bitsPerSecond });
+  reporter.info(`Decoded ${summary(playback, 1)}; ${bitrate(encoder)}.`);
+  if (frames === 0) throw new WmError('WM_FAILED', 'The player decoded no frame.');
+}
+
+function summary({ frames, sounds, firstFrameAfter, latency }: Playback, details: 0 | 1): string {
+  const counts = `${frames} frames and ${sounds} pieces of sound`;
+  if (details === 0 || frames === 0) return counts;
+  return `${counts}; first picture after ${firstFrameAfter} ms, newest picture ${Math.round(latency)} ms behind the capture`;
+}
+
+function invitation(authority: string): string {
+  return [
+    'It goes on until Ctrl-C. Open it in a player:',
+    `  vlc      mmsh://${authority}/demo`,
+    `  mpv      mmsh://${authority}/demo`,
+    `  ffplay   http://${authority}/demo.asf`,
+    `  browser  http://${authority}/demo      (an .asx for a media player)`,
+  ].join('\n');
+}
+
+async function elapsed(seconds: number, interruption: Interruption): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const time = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, seconds * 1000);
+  });
+  await Promise.race([time, interruption.received]);
+  clearTimeout(timer);
+}
+
+async function play(ffmpeg: string, url: string, playback: Playback, signal: AbortSignal): Promise<void> {
+  const args = ['-nostdin', '-v', 'error', '-copyts', '-i', url, '-map', '0:v', '-map', '0:a', '-c:v', 'rawvideo'];
+  const process_ = execa(ffmpeg, [...args, '-c:a', 'pcm_s16le', '-f', 'framecrc', '-'], {
+    stdin: 'ignore',
+    buffer: false,
+    reject: false,
+    cancelSignal: signal,
+    cleanup: true,
+  });
+  for await (const line of process_.iterable()) playback.take(line);
+  await process_;
+}
+
+const program = newProgram(
+  'demo',
+  'A live picture: captured, pushed, served, and played back with an independent client.',
+);
+addCommonOptions(program)
+  .option('--seconds <number>', 'end by itself; exit code 0 only if frames were decoded', wholeNumber(1, 86_400))
+  .option('--http-port <port>', 'of the server; 0 takes a free one', portNumber, 0)
+  .action((options: DemoOptions) => demo(options));
+
+await run(program);

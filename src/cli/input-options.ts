@@ -1,0 +1,134 @@
+import type { Command } from 'commander';
+import type { LiveHeaderOptions } from '../asf/edit.js';
+import { findFfmpeg } from '../capture/find.js';
+import { parseBitrate, parseDuration, parseSize, type Size } from '../capture/options.js';
+import { CaptureSource } from '../capture/source.js';
+import type { AsfSource } from '../media/events.js';
+import { fileSource } from '../media/file-source.js';
+import { parsedBy, wholeNumber } from './program.js';
+import type { Reporter } from './reporter.js';
+
+/** The options that say what to capture or read, and how to encode it. */
+export interface InputOptions {
+  readonly input: string;
+  readonly inputFormat?: string;
+  readonly copy?: true;
+  readonly loop?: true;
+  readonly duration?: number;
+  readonly videoBitrate?: number;
+  readonly audioBitrate?: number;
+  readonly size?: Size;
+  readonly fps?: number;
+  readonly keyFrameInterval?: number;
+  readonly packetSize?: number;
+  /** False with --no-video. */
+  readonly video: boolean;
+  /** False with --no-audio. */
+  readonly audio: boolean;
+  readonly title?: string;
+  readonly author?: string;
+  readonly copyright?: string;
+  readonly comment?: string;
+  readonly ffmpeg?: string;
+}
+
+export function addInputOptions(command: Command): Command {
+  return command
+    .option(
+      '-i, --input <x>',
+      'a file, a URL, a device, - for standard input, or "test" for a picture with a clock and a tone',
+      'test',
+    )
+    .option('--input-format <name>', "the input's format as ffmpeg names it, for example v4l2 or alsa")
+    .option('--copy', 'the input is ASF: send its packets as they are, at their pace, without ffmpeg')
+    .option('--loop', 'start again when the input ends')
+    .option(
+      '-t, --duration <time>',
+      'end after so many seconds',
+      parsedBy((text) => parseDuration(text)),
+    )
+    .option(
+      '--video-bitrate <rate>',
+      'for example 300k or 1.5M',
+      parsedBy((text) => parseBitrate(text)),
+    )
+    .option(
+      '--audio-bitrate <rate>',
+      'for example 64k',
+      parsedBy((text) => parseBitrate(text, '--audio-bitrate')),
+    )
+    .option(
+      '--size <WxH>',
+      'of the picture, for example 640x360',
+      parsedBy((text) => parseSize(text)),
+    )
+    .option('--fps <number>', 'frames per second', wholeNumber(1, 120))
+    .option('--key-frame-interval <seconds>', 'between two key frames', wholeNumber(1, 60))
+    .option('--packet-size <bytes>', 'of an ASF data packet', wholeNumber(200, 16_000))
+    .option('--no-video', 'leave the picture out')
+    .option('--no-audio', 'leave the sound out')
+    .option('--title <text>', 'what players show')
+    .option('--author <text>')
+    .option('--copyright <text>')
+    .option('--comment <text>')
+    .option('--ffmpeg <path>', 'the ffmpeg to use; see wmcast doctor');
+}
+
+/**
+ * Opens what the options name.
+ *
+ * @param extra arguments for ffmpeg, as they stood after `--`
+ * @throws WmError WM_FFMPEG_MISSING, WM_USAGE; the rest shows when the source is read
+ */
+export async function openSource(
+  options: InputOptions,
+  extra: readonly string[],
+  reporter: Reporter,
+): Promise<AsfSource> {
+  const { input, copy, loop, duration } = options;
+  const metadata = {
+    title: options.title,
+    author: options.author,
+    copyright: options.copyright,
+    comment: options.comment,
+  };
+  if (copy) {
+    return fileSource({
+      path: input,
+      pace: true,
+      live: liveTexts(options),
+      loop,
+      duration,
+      warn: (message) => reporter.warn(message),
+    });
+  }
+  const ffmpeg = await findFfmpeg({ explicit: options.ffmpeg });
+  reporter.detail(`ffmpeg ${ffmpeg.version} from ${ffmpeg.origin}: ${ffmpeg.path}`);
+  return new CaptureSource({
+    ffmpeg,
+    input,
+    inputFormat: options.inputFormat,
+    videoBitrate: options.videoBitrate,
+    audioBitrate: options.audioBitrate,
+    size: options.size,
+    fps: options.fps,
+    keyFrameInterval: options.keyFrameInterval,
+    packetSize: options.packetSize,
+    noVideo: !options.video,
+    noAudio: !options.audio,
+    duration,
+    loop,
+    metadata,
+    extra,
+    onLog: ({ text }) => reporter.detail(`ffmpeg: ${text}`),
+  });
+}
+
+function liveTexts({ title, author, copyright, comment }: InputOptions): LiveHeaderOptions {
+  return {
+    ...(title === undefined ? {} : { title }),
+    ...(author === undefined ? {} : { author }),
+    ...(copyright === undefined ? {} : { copyright }),
+    ...(comment === undefined ? {} : { description: comment }),
+  };
+}

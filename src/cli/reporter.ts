@@ -1,0 +1,108 @@
+import ora, { type Ora } from 'ora';
+import { errorTable, messageOf, WmError } from '../errors.js';
+
+export interface ReporterOptions {
+  readonly json?: boolean | undefined;
+  readonly quiet?: boolean | undefined;
+  readonly verbose?: boolean | undefined;
+}
+
+/**
+ * What a command tells a person and a script. Data and `--json` events go to standard output, everything else to standard
+ * error; the status line is there on a terminal only.
+ */
+export class Reporter {
+  readonly json: boolean;
+  readonly verbose: boolean;
+  readonly #quiet: boolean;
+  #spinner: Ora | undefined;
+
+  constructor({ json = false, quiet = false, verbose = false }: ReporterOptions = {}) {
+    this.json = json;
+    this.verbose = verbose;
+    this.#quiet = quiet;
+    // A reader that has seen enough, such as head, is no error.
+    process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EPIPE') process.exit(0);
+    });
+  }
+
+  /** One JSON object on a line of standard output; nothing without --json. */
+  event(event: string, fields: Record<string, unknown> = {}): void {
+    if (this.json) process.stdout.write(`${JSON.stringify({ event, ...fields })}\n`);
+  }
+
+  /** Data for standard output. */
+  print(text: string): void {
+    process.stdout.write(`${text}\n`);
+  }
+
+  info(text: string): void {
+    if (!this.#quiet) this.#line(text);
+  }
+
+  detail(text: string): void {
+    if (this.verbose) this.#line(text);
+  }
+
+  warn(text: string): void {
+    this.#line(`Warning: ${text}`);
+    this.event('warning', { message: text });
+  }
+
+  /**
+   * Tells of a failure in one sentence with a hint.
+   *
+   * @returns the exit code
+   */
+  error(error: unknown): number {
+    this.endStatus();
+    const known = error instanceof WmError ? error : undefined;
+    const code = known?.code ?? 'WM_FAILED';
+    const { exitCode, hint } = errorTable[code];
+    const message = messageOf(error);
+    this.event('error', { code, message, hint, exitCode });
+    this.#line(`Error: ${message}`);
+    this.#line(`       ${hint} [${code}]`);
+    if (this.verbose && error instanceof Error && error.stack) this.#line(error.stack);
+    return exitCode;
+  }
+
+  /** Sets the status line; without a terminal nothing happens. */
+  status(text: string): void {
+    if (this.#quiet || this.json || !process.stderr.isTTY) return;
+    this.#spinner ??= ora({ stream: process.stderr, discardStdin: false }).start();
+    this.#spinner.text = text;
+  }
+
+  endStatus(): void {
+    this.#spinner?.stop();
+    this.#spinner = undefined;
+  }
+
+  #line(text: string): void {
+    const shown = this.#spinner?.text;
+    this.endStatus();
+    process.stderr.write(`${text}\n`);
+    if (shown !== undefined) this.status(shown);
+  }
+}
+
+/** A number of bytes or bits as people read it: three digits and a unit. */
+export function withUnit(value: number, unit: string): string {
+  const scales: ReadonlyArray<readonly [number, string]> = [
+    [1e9, 'G'],
+    [1e6, 'M'],
+    [1e3, 'k'],
+  ];
+  const [scale, prefix] = scales.find(([size]) => value >= size) ?? [1, ''];
+  const scaled = value / scale;
+  return `${scale === 1 || scaled >= 100 ? Math.round(scaled) : scaled.toPrecision(3)} ${prefix}${unit}`;
+}
+
+/** Seconds as h:mm:ss. */
+export function asClock(seconds: number): string {
+  const whole = Math.floor(seconds);
+  const part = (value: number) => String(value).padStart(2, '0');
+  return `${Math.floor(whole / 3600)}:${part(Math.floor(whole / 60) % 60)}:${part(whole % 60)}`;
+}

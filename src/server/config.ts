@@ -1,0 +1,86 @@
+import { readFile } from 'node:fs/promises';
+import { LineCounter, parseDocument } from 'yaml';
+import { z } from 'zod';
+import { messageOf, WmError } from '../errors.js';
+
+const port = z.number().int().min(0).max(65_535);
+const seconds = z.number().min(0).max(3_600);
+
+const pointSchema = z.strictObject({
+  path: z.string().regex(/^\/[^\s?#]*$/, 'must be a path such as /live'),
+});
+
+/** The configuration file of `wmcast serve`; samples/serve.yaml explains each field. */
+export const configSchema = z.strictObject({
+  host: z.string().min(1).optional(),
+  httpPort: port.default(8080),
+  push: z
+    .strictObject({ newPoints: z.enum(['loopback', 'template', 'none']).default('loopback') })
+    .default({ newPoints: 'loopback' }),
+  points: z.array(pointSchema).default([]),
+  limits: z
+    .strictObject({
+      players: z.number().int().min(1).optional(),
+      connections: z.number().int().min(1).default(20_000),
+      points: z.number().int().min(1).default(1_000),
+    })
+    .default({ connections: 20_000, points: 1_000 }),
+  live: z
+    .strictObject({
+      burst: seconds.default(3),
+      batchInterval: z.number().min(0).max(1).optional(),
+    })
+    .default({ burst: 3 }),
+});
+
+export type ServerConfig = z.output<typeof configSchema>;
+
+/** The configuration of a server that was given none. */
+export function defaultConfig(): ServerConfig {
+  return configSchema.parse({});
+}
+
+/**
+ * Reads a YAML configuration.
+ *
+ * @throws WmError WM_CONFIG with the file, the line and what is wrong there
+ */
+export async function readConfig(file: string): Promise<ServerConfig> {
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (error) {
+    throw new WmError('WM_CONFIG', `The configuration ${file} cannot be read: ${messageOf(error)}.`, { cause: error });
+  }
+  return parseConfig(text, file);
+}
+
+/** As {@link readConfig}, from a text; `file` is its name in messages. */
+export function parseConfig(text: string, file: string): ServerConfig {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines });
+  const [broken] = document.errors;
+  if (broken) {
+    const place = lines.linePos(broken.pos[0]);
+    throw new WmError('WM_CONFIG', `${file}:${place.line}: ${broken.message.split('\n')[0]}`);
+  }
+  const result = configSchema.safeParse(document.toJS() ?? {});
+  if (result.success) return result.data;
+  const [issue] = result.error.issues;
+  const path = issue!.path.map(String);
+  const node = nearestNode(document, path);
+  const line = node?.range ? `:${lines.linePos(node.range[0]).line}` : '';
+  throw new WmError('WM_CONFIG', `${file}${line}: ${path.join('.') || 'the file'}: ${issue!.message}`);
+}
+
+function nearestNode(
+  document: ReturnType<typeof parseDocument>,
+  path: string[],
+): { range?: [number, number, number] | null } | undefined {
+  for (let length = path.length; length > 0; length--) {
+    const keys = path.slice(0, length).map((key) => (/^\d+$/.test(key) ? Number(key) : key));
+    const node = document.getIn(keys, true);
+    if (node && typeof node === 'object') return node as { range?: [number, number, number] | null };
+  }
+  return undefined;
+}

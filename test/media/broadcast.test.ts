@@ -1,0 +1,254 @@
+import { jest } from '@jest/globals';
+import { parsePacket } from '../../src/asf/packet.js';
+import { Broadcast, type BroadcastOptions } from '../../src/media/broadcast.js';
+import { FakePlayer, textFormat } from '../support/players.js';
+import { AUDIO, type TestHeaderOptions, testHeader, testPacket } from '../support/stream.js';
+
+beforeEach(() => {
+  jest.useFakeTimers();
+});
+
+afterEach(() => {
+  jest.useRealTimers();
+});
+
+const TICK = 100;
+const KEY_DISTANCE = 500;
+
+/** A broadcast fed with one packet each 100 ms of send time, a key frame each 500 ms. */
+class Feed {
+  readonly broadcast: Broadcast;
+  sendTime = 0;
+  now = 1;
+
+  constructor(options: BroadcastOptions = {}, header: TestHeaderOptions = {}) {
+    this.broadcast = new Broadcast({ burst: 1000, batchInterval: TICK, now: () => this.now, ...options });
+    this.broadcast.write({ type: 'header', header: testHeader(header) });
+  }
+
+  feed(packets: number): void {
+    for (let index = 0; index < packets; index++) {
+      const packet = testPacket(this.sendTime, { key: this.sendTime % KEY_DISTANCE === 0 });
+      this.broadcast.write({ type: 'packet', packet });
+      this.sendTime += 100;
+    }
+  }
+
+  deliver(): void {
+    this.now += TICK;
+    jest.advanceTimersByTime(TICK);
+  }
+
+  join(player = new FakePlayer(), format = textFormat()): FakePlayer {
+    this.broadcast.join(player, format);
+    return player;
+  }
+}
+
+describe('starting a player', () => {
+  it('starts at the newest key frame that is a whole burst old', () => {
+    const feed = new Feed();
+    feed.feed(33);
+    const player = feed.join();
+    // The newest packet was sent at 3200; the key frames are at 2000 (1200 ago) and 2500 (700 ago).
+    expect(player.packets[0]).toEqual([20, 0]);
+    expect(player.packets).toHaveLength(13);
+  });
+
+  it('starts at the oldest key frame while there is no whole burst yet', () => {
+    const feed = new Feed();
+    feed.feed(8);
+    expect(feed.join().packets[0]).toEqual([0, 0]);
+  });
+
+  it('never bursts less than the preroll', () => {
+    const feed = new Feed({ burst: 0 }, { preroll: 2000 });
+    feed.feed(40);
+    expect(feed.join().packets[0]).toEqual([15, 0]);
+  });
+
+  it('waits for the first key frame when the broadcast has none', () => {
+    const feed = new Feed();
+    feed.sendTime = 100;
+    feed.feed(3);
+    const player = feed.join();
+    feed.feed(2);
+    feed.deliver();
+    expect(player.packets).toEqual([[4, 0]]);
+  });
+
+  it('starts an audio broadcast anywhere', () => {
+    const feed = new Feed({}, { video: false });
+    feed.broadcast.write({ type: 'packet', packet: testPacket(0, { stream: AUDIO }) });
+    expect(feed.join().packets).toEqual([[0, 0]]);
+  });
+
+  it('goes on without a gap and without a repeat, whatever was not delivered when it joined', () => {
+    const feed = new Feed();
+    const first = feed.join();
+    feed.feed(12);
+    const second = feed.join();
+    feed.feed(3);
+    feed.deliver();
+    feed.feed(3);
+    feed.deliver();
+    for (const player of [first, second]) {
+      const locations = player.packets.map(([location]) => location);
+      expect(locations).toEqual(locations.map((_, index) => locations[0]! + index));
+      expect(locations.at(-1)).toBe(17);
+      expect(player.packets.map(([, sequence]) => sequence)).toEqual(locations.map((_, index) => index & 255));
+    }
+  });
+
+  it('numbers each session from 0 and wraps after 255', () => {
+    const feed = new Feed();
+    const early = feed.join();
+    for (let batch = 0; batch < 30; batch++) {
+      feed.feed(10);
+      feed.deliver();
+    }
+    const late = feed.join();
+    feed.feed(1);
+    feed.deliver();
+    expect(early.packets.map(([, sequence]) => sequence)).toEqual(
+      Array.from({ length: 301 }, (_, index) => index & 255),
+    );
+    expect(late.packets[0]![1]).toBe(0);
+  });
+
+  it('gives players that joined in step the very same bytes', () => {
+    const feed = new Feed();
+    feed.feed(12);
+    const [a, b] = [feed.join(), feed.join()];
+    feed.feed(2);
+    feed.deliver();
+    expect(a.written).toHaveLength(2);
+    expect(a.written.map((bytes, index) => bytes === b.written[index])).toEqual([true, true]);
+  });
+
+  it('wraps a batch once for all that get the same, and once for each numbering in use', () => {
+    const feed = new Feed();
+    const format = textFormat();
+    const wrap = jest.spyOn(format, 'wrap');
+    const joinAt = () => feed.broadcast.join(new FakePlayer(), format);
+    feed.feed(11);
+    for (let count = 0; count < 50; count++) joinAt();
+    feed.feed(5);
+    feed.deliver();
+    for (let count = 0; count < 50; count++) joinAt();
+    wrap.mockClear();
+    feed.feed(2);
+    feed.deliver();
+    expect(wrap).toHaveBeenCalledTimes(2);
+  });
+});
+
+describe('slow players', () => {
+  const limits = { maxBacklog: 1000, patience: 5000 };
+
+  it('skips to the next key frame when a player has caught up, and counts what it left out', () => {
+    const feed = new Feed(limits);
+    const slow = feed.join();
+    const player = feed.broadcast.join(new FakePlayer(), textFormat('other'));
+    feed.feed(1);
+    slow.backlog = 1e9;
+    feed.deliver();
+    feed.feed(8);
+    feed.deliver();
+    slow.backlog = 0;
+    feed.feed(4);
+    feed.deliver();
+    expect(slow.packets.map(([location]) => location)).toEqual([0, 10, 11, 12]);
+    expect(slow.packets.map(([, sequence]) => sequence)).toEqual([0, 1, 2, 3]);
+    expect(feed.broadcast.counters.skippedPackets).toBe(8);
+    expect(player.sent).toBe(13);
+  });
+
+  it('drops a player that stays behind, and disturbs no other', () => {
+    const feed = new Feed(limits);
+    const [slow, good] = [feed.join(), feed.join()];
+    slow.backlog = 1e9;
+    for (let batch = 0; batch < 60; batch++) {
+      feed.feed(1);
+      feed.deliver();
+    }
+    expect(slow.destroyed).toBe(true);
+    expect(good.destroyed).toBe(false);
+    expect(good.packets).toHaveLength(60);
+  });
+});
+
+describe('a source that goes and comes', () => {
+  it('joins a source of the same layout to the timeline; players notice nothing', () => {
+    const feed = new Feed();
+    const player = feed.join();
+    feed.feed(10);
+    feed.deliver();
+    feed.broadcast.write({ type: 'header', header: testHeader({ fileId: 'f'.repeat(32) }) });
+    feed.sendTime = 0;
+    feed.feed(10);
+    feed.deliver();
+    expect(player.headers).toHaveLength(0);
+    expect(player.packets.map(([location]) => location)).toEqual(Array.from({ length: 20 }, (_, index) => index));
+    expect(feed.broadcast.counters.splices).toBe(1);
+  });
+
+  it('never lets send times go back when a source comes back', () => {
+    const feed = new Feed();
+    const times: number[] = [];
+    const format = { ...textFormat('times'), select: ({ wire }: { wire: Buffer }) => wire };
+    const keep = (items: ReadonlyArray<{ bytes: Buffer }>) => {
+      for (const { bytes } of items) times.push(parsePacket(bytes).sendTime);
+      return Buffer.alloc(1);
+    };
+    feed.broadcast.join(new FakePlayer(), { ...format, wrap: keep });
+    feed.feed(10);
+    feed.deliver();
+    feed.broadcast.write({ type: 'header', header: testHeader() });
+    feed.sendTime = 0;
+    feed.feed(10);
+    feed.deliver();
+    expect(times).toHaveLength(20);
+    expect(times).toEqual([...times].sort((a, b) => a - b));
+  });
+
+  it('announces another header and goes on at its first key frame, numbered from 0', () => {
+    const feed = new Feed();
+    const player = feed.join();
+    feed.feed(3);
+    feed.broadcast.write({ type: 'end', moreEntries: true, reason: 1 });
+    feed.broadcast.write({ type: 'header', header: testHeader({ video: false, title: 'second' }) });
+    feed.broadcast.write({ type: 'packet', packet: testPacket(0, { stream: AUDIO }) });
+    feed.deliver();
+    expect(player.ends).toHaveLength(0);
+    expect(player.headers).toHaveLength(1);
+    expect(player.packets).toEqual([
+      [0, 0],
+      [1, 1],
+      [2, 2],
+      [0, 3],
+    ]);
+    expect(feed.broadcast.generation).toBe(2);
+  });
+
+  it('ends its players when the source ends, after all that it sent', () => {
+    const feed = new Feed();
+    const player = feed.join();
+    feed.feed(3);
+    feed.broadcast.write({ type: 'end', moreEntries: false, reason: 0 });
+    expect(player.packets).toHaveLength(3);
+    expect(player.ends).toEqual([{ type: 'end', moreEntries: false, reason: 0 }]);
+    expect(feed.broadcast.players).toBe(0);
+    expect(feed.broadcast.live).toBe(false);
+  });
+
+  it('keeps a bounded history, also without a single key frame', () => {
+    const feed = new Feed({ maxHistory: 20_000 });
+    for (let index = 0; index < 500; index++) {
+      feed.broadcast.write({ type: 'packet', packet: testPacket(index * 100 + 1) });
+    }
+    feed.sendTime = 50_000;
+    feed.feed(1);
+    expect(feed.join().packets).toEqual([[500, 0]]);
+  });
+});
