@@ -2,7 +2,8 @@ import { constants } from 'node:fs';
 import { access, realpath, stat } from 'node:fs/promises';
 import { delimiter, join, resolve } from 'node:path';
 import { execa } from 'execa';
-import { messageOf, WmError } from '../errors.js';
+import { WmError } from '../errors.js';
+import { systemErrorCode, systemErrorReason } from '../media/system-error.js';
 
 /** The encoders of the old Windows Media codecs that an ffmpeg may have; nothing newer can be encoded by any ffmpeg. */
 export const windowsMediaEncoders = ['wmv1', 'wmv2', 'msmpeg4', 'msmpeg4v2', 'wmav1', 'wmav2'] as const;
@@ -160,7 +161,7 @@ async function whyNotExecutable(path: string): Promise<string | undefined> {
   try {
     if (!(await stat(path)).isFile()) return 'is not a file';
   } catch (error) {
-    return errorCode(error) === 'ENOENT' ? 'does not exist' : `cannot be read (${messageOf(error)})`;
+    return systemErrorCode(error) === 'ENOENT' ? 'does not exist' : `cannot be read: ${systemErrorReason(error)}`;
   }
   try {
     await access(path, constants.X_OK);
@@ -220,15 +221,11 @@ async function ask(path: string, args: readonly string[], timeout: number): Prom
   if (result.timedOut) return { text: '', problem: `gave no answer in ${timeout / 1000} s` };
   if (!result.failed) return { text: result.stdout };
   if (result.exitCode === undefined && result.signal === undefined) {
-    return { text: '', problem: `cannot be started (${errorCode(result.cause) ?? result.shortMessage})` };
+    return { text: '', problem: `cannot be started (${systemErrorCode(result.cause) ?? result.shortMessage})` };
   }
   const how = result.signal === undefined ? `exit code ${result.exitCode}` : result.signal;
   const said = result.stderr.trim().split('\n').at(-1)?.slice(0, 200);
   return { text: '', problem: `fails (${how}${said === undefined || said === '' ? '' : `: ${said}`})` };
-}
-
-function errorCode(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 }
 
 /**

@@ -4,8 +4,9 @@ import { type LiveHeaderOptions, liveHeader } from '../asf/edit.js';
 import { AsfError } from '../asf/error.js';
 import type { AsfHeader } from '../asf/header.js';
 import { type AsfItem, AsfReader } from '../asf/reader.js';
-import { messageOf, WmError } from '../errors.js';
+import { WmError } from '../errors.js';
 import type { AsfEvent, AsfSource } from '../media/events.js';
+import { systemErrorReason } from '../media/system-error.js';
 import { ffmpegArguments } from './arguments.js';
 import { captureFailure, failure, textInput } from './failure.js';
 import { type FfmpegInfo, findFfmpeg } from './find.js';
@@ -192,13 +193,13 @@ export class CaptureSource implements AsfSource {
     }
     if (outcome.type === 'notAsf') {
       await encoder.stop(stopTimeout);
-      const sentence = `ffmpeg did not write ASF: ${messageOf(outcome.error)}`;
+      const sentence = `ffmpeg did not write ASF: ${outcome.error.message}`;
       return failure('WM_FFMPEG_FAILED', sentence, this.#log, outcome.error);
     }
     // Its output has ended, so it ends too, and if not it hangs.
     const exit = (await withTimeout(encoder.exited, stopTimeout)) ?? (await encoder.stop(stopTimeout));
     if (exit.spawnError !== undefined) {
-      return new WmError('WM_FFMPEG_MISSING', `${program} cannot be started: ${messageOf(exit.spawnError)}.`);
+      return new WmError('WM_FFMPEG_MISSING', `${program} cannot be started: ${systemErrorReason(exit.spawnError)}.`);
     }
     const { input, extra } = this.#complete;
     if (exit.exitCode === 0 && started) return undefined;

@@ -3,10 +3,10 @@ import { join, parse } from 'node:path';
 import { AsfError } from '../asf/error.js';
 import { AsfFileBuilder } from '../asf/file.js';
 import type { AsfHeader } from '../asf/header.js';
-import { type DataPacket, parsePacket } from '../asf/packet.js';
-import { rebasePacket } from '../asf/rebase.js';
-import { messageOf, WmError } from '../errors.js';
+import type { DataPacket } from '../asf/packet.js';
+import { WmError } from '../errors.js';
 import type { AsfEvent, AsfSink } from './events.js';
+import { systemErrorReason } from './system-error.js';
 
 /** What the archive needs of a file; a `FileHandle` of node:fs/promises is one. */
 export interface ArchiveFile {
@@ -24,7 +24,7 @@ export interface ArchiveOptions {
   readonly queueLimit?: number | undefined;
   /** Replaces files that exist (default); otherwise one that exists is an error. */
   readonly overwrite?: boolean | undefined;
-  /** Gets a sentence about packets that no file can hold. */
+  /** Gets a sentence about packets that the file cannot hold: longer than the header says, or without a header. */
   readonly warn?: ((message: string) => void) | undefined;
   /** Default: that of node:fs/promises. */
   readonly open?: ((path: string, flags: 'w' | 'wx') => Promise<ArchiveFile>) | undefined;
@@ -53,13 +53,11 @@ interface Waiter {
 
 /** Bytes given to the disk in one call. */
 const BATCH_SIZE = 1024 * 1024;
-/** A stream that is joined later than this, in ms, is shifted to begin at 0; less is how its encoder begins. */
-const LATE_START = 1000;
-
 /**
  * Records what it is given to an ASF file. The file is playable at any moment, even if this process is killed: it grows
  * by whole packets under the header of a live stream. An end event, or `close`, completes it with counts, durations and an
- * index. Every further header opens a file of its own: `name-2.asf`, `name-3.asf`, …
+ * index. Times are shifted so that a file starts at 0. Every further header opens a file of its own: `name-2.asf`,
+ * `name-3.asf`, …
  *
  * What cannot be written is never dropped silently: the promise of a `write`, or of `close`, is rejected, once, with
  * WM_DISK and what of the recording is safe; after that everything is ignored.
@@ -114,7 +112,7 @@ export class ArchiveSink implements AsfSink {
     await this.#report();
     if (this.#unwritable > 0) {
       this.#options.warn?.(
-        `${this.#path}: ${this.#unwritable} packets did not fit the header's packet size and are missing.`,
+        `${this.#path}: ${this.#unwritable} packets are missing because they did not fit the header.`,
       );
       this.#unwritable = 0;
     }
@@ -173,7 +171,7 @@ export class ArchiveSink implements AsfSink {
         if (type !== 'packet' || packet === undefined) break;
         this.#queuedBytes -= packet.bytes.length;
         const bytes = this.#stored(packet);
-        if (bytes === undefined) continue;
+        if (bytes === undefined || bytes.length === 0) continue;
         batch.push(bytes);
         size += bytes.length;
       }
@@ -186,7 +184,9 @@ export class ArchiveSink implements AsfSink {
 
   #stored(packet: DataPacket): Buffer | undefined {
     try {
-      return this.#files.at(-1)?.stored(packet);
+      const file = this.#files.at(-1);
+      if (file === undefined || file.finished) throw new AsfError('no header came before it');
+      return file.stored(packet);
     } catch (error) {
       if (!(error instanceof AsfError)) throw error;
       if (this.#unwritable++ === 0) this.#options.warn?.(`${this.#path}: a packet is left out: ${error.message}`);
@@ -203,7 +203,9 @@ export class ArchiveSink implements AsfSink {
       const path = numbered(this.#path, this.#files.length + 1);
       const flags = this.#options.overwrite === false ? 'wx' : 'w';
       const handle = await (this.#options.open ?? open)(path, flags).catch((error: unknown) => {
-        throw new WmError('WM_DISK', `The archive ${path} cannot be created: ${diskReason(error)}.`, { cause: error });
+        throw new WmError('WM_DISK', `The archive ${path} cannot be created: ${systemErrorReason(error)}.`, {
+          cause: error,
+        });
       });
       const isRegular = (await handle.stat()).isFile();
       const file = new WrittenFile(path, handle, isRegular);
@@ -233,7 +235,7 @@ export class ArchiveSink implements AsfSink {
       file === undefined || file.packets === 0
         ? 'nothing of it is safe'
         : `its first ${file.packets} packets (${size} MB) are safe and play`;
-    return new WmError('WM_DISK', `The archive ${path} cannot be written: ${diskReason(error)}; ${safe}.`, {
+    return new WmError('WM_DISK', `The archive ${path} cannot be written: ${systemErrorReason(error)}; ${safe}.`, {
       cause: error,
     });
   }
@@ -253,7 +255,6 @@ class WrittenFile {
   /** One can go back in it to complete its header. */
   readonly #isRegular: boolean;
   #builder: AsfFileBuilder | undefined;
-  #shift: number | undefined;
   /** Bytes of whole packets and what stands before them. */
   position = 0;
   packets = 0;
@@ -269,7 +270,6 @@ class WrittenFile {
   /** Writes the header at the start of a file without packets. */
   async restart(header: AsfHeader): Promise<void> {
     this.#builder = new AsfFileBuilder(header);
-    this.#shift = undefined;
     if (this.position > 0 && this.#isRegular) await this.#handle.truncate(0);
     this.position = 0;
     const start = this.#builder.start();
@@ -277,11 +277,9 @@ class WrittenFile {
     this.position = start.length;
   }
 
-  /** The packet as it goes into the file. @throws AsfError when it does not fit */
+  /** The packet as it goes into the file; empty when it has no place in one. @throws AsfError when it does not fit */
   stored(packet: DataPacket): Buffer {
-    const builder = this.#builder!;
-    if (this.#shift === undefined && !packet.parity) this.#shift = joinShift(packet, builder.header.preroll);
-    return builder.packet(this.#shift ? parsePacket(rebasePacket(packet, this.#shift)) : packet);
+    return this.#builder!.packet(packet);
   }
 
   async append(packets: readonly Buffer[]): Promise<void> {
@@ -339,44 +337,8 @@ class WrittenFile {
   }
 }
 
-/** How to shift a stream that is joined late so that it begins at 0, with no presentation time below the preroll. */
-function joinShift(packet: DataPacket, preroll: number): number {
-  const sendTime = packet.sendTime | 0;
-  if (Math.abs(sendTime) < LATE_START) return 0;
-  let shift = sendTime;
-  for (const { presentationTime } of packet.payloads) {
-    if (presentationTime < 0) continue;
-    const mediaTime = (presentationTime - preroll) | 0;
-    if (((mediaTime - shift) | 0) < 0) shift = mediaTime;
-  }
-  return -shift;
-}
-
 function numbered(path: string, number: number): string {
   if (number === 1) return path;
   const { dir, name, ext } = parse(path);
   return join(dir, `${name}-${number}${ext}`);
-}
-
-function diskReason(error: unknown): string {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  switch (code) {
-    case 'ENOSPC':
-      return 'the disk is full (ENOSPC)';
-    case 'EDQUOT':
-      return 'the quota is used up (EDQUOT)';
-    case 'EACCES':
-    case 'EPERM':
-      return `permission denied (${code})`;
-    case 'EROFS':
-      return 'the file system is read-only (EROFS)';
-    case 'ENOENT':
-      return 'its folder does not exist (ENOENT)';
-    case 'EEXIST':
-      return 'it exists already (EEXIST)';
-    case 'EISDIR':
-      return 'it is a folder (EISDIR)';
-    default:
-      return messageOf(error);
-  }
 }

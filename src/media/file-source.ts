@@ -5,9 +5,10 @@ import { AsfError } from '../asf/error.js';
 import type { AsfHeader } from '../asf/header.js';
 import type { DataPacket } from '../asf/packet.js';
 import { type AsfItem, AsfReader } from '../asf/reader.js';
-import { messageOf, WmError } from '../errors.js';
+import { WmError } from '../errors.js';
 import type { AsfEvent, AsfSource } from './events.js';
 import { type Clock, Pacer, systemClock } from './pacing.js';
+import { systemErrorCode, systemErrorReason } from './system-error.js';
 import { Timeline } from './timeline.js';
 
 export interface FileSourceOptions {
@@ -174,15 +175,10 @@ class FileSource implements AsfSource {
   }
 
   #readError(error: unknown): WmError {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    const code = systemErrorCode(error);
     if (code === 'EISDIR')
       return new WmError('WM_BAD_INPUT', `${this.#name} is a folder, not a file.`, { cause: error });
-    const reason =
-      code === 'ENOENT'
-        ? 'does not exist'
-        : code === 'EACCES' || code === 'EPERM'
-          ? 'cannot be opened: permission denied'
-          : `cannot be read: ${messageOf(error)}`;
+    const reason = code === 'ENOENT' ? 'does not exist' : `cannot be read: ${systemErrorReason(error)}`;
     return new WmError('WM_NO_INPUT', `${this.#name} ${reason}.`, { cause: error });
   }
 
@@ -192,7 +188,7 @@ class FileSource implements AsfSource {
     const expected = header.broadcast ? 0 : Number(header.dataObject.packetCount);
     // Dropped packets were there; some damaged ones were also delivered in part, so the count is clamped.
     const missing = Math.max(expected - packets - damagedPackets, 0);
-    if (expected > 0 && missing > 0) {
+    if (truncated && missing > 0) {
       const percent = Math.max(1, Math.round((100 * missing) / expected));
       this.#warn(`is cut: the last ${missing} of ${expected} packets (${percent} %) are missing`);
     } else if (truncated) {
