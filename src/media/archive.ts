@@ -230,11 +230,12 @@ export class ArchiveSink implements AsfSink {
   #diskError(error: unknown): WmError {
     const file = this.#files.at(-1);
     const path = file?.path ?? this.#path;
-    const size = ((file?.position ?? 0) / 1e6).toFixed(1);
+    const kilobytes = (file?.position ?? 0) / 1000;
+    const size = kilobytes < 1000 ? `${Math.ceil(kilobytes)} kB` : `${(kilobytes / 1000).toFixed(1)} MB`;
     const safe =
       file === undefined || file.packets === 0
         ? 'nothing of it is safe'
-        : `its first ${file.packets} packets (${size} MB) are safe and play`;
+        : `its first ${file.packets} packets (${size}) are safe and play`;
     return new WmError('WM_DISK', `The archive ${path} cannot be written: ${systemErrorReason(error)}; ${safe}.`, {
       cause: error,
     });
