@@ -149,16 +149,24 @@ export class HttpClient {
     });
   }
 
-  /** Sends what was written and closes; waits for at most `graceMilliseconds`. */
+  /**
+   * Sends what was written and closes. The other side may take its time as long as it goes on taking bytes; after
+   * `graceMilliseconds` without any progress the connection is cut.
+   */
   close(graceMilliseconds = 2_000): Promise<void> {
     return new Promise((resolve) => {
       if (this.#socket.destroyed) {
         resolve();
         return;
       }
-      const timer = setTimeout(() => this.#socket.destroy(), graceMilliseconds);
+      let backlog = Number.POSITIVE_INFINITY;
+      const timer = setInterval(() => {
+        const left = this.#socket.writableLength;
+        if (left === 0 || left >= backlog) this.#socket.destroy();
+        backlog = left;
+      }, graceMilliseconds);
       this.#socket.once('close', () => {
-        clearTimeout(timer);
+        clearInterval(timer);
         resolve();
       });
       this.#socket.end();

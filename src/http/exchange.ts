@@ -16,6 +16,8 @@ export interface ExchangeHost {
   bodyWanted(): void;
   pauseBody(): void;
   resumeBody(): void;
+  /** Closes the connection if `exchange` is the last one that came over it and nothing is being sent. */
+  closeBehind(exchange: Exchange): void;
 }
 
 /** Takes the body of a request as it comes in. */
@@ -45,6 +47,7 @@ export class Exchange {
   #pending: Buffer | undefined;
   #stream: ResponseStream | undefined;
   #closing: boolean;
+  #aborted = false;
   bodyDone = false;
   responded = false;
 
@@ -95,6 +98,11 @@ export class Exchange {
    */
   receive(sink: BodySink, gapMilliseconds: number): void {
     this.#sink = sink;
+    if (this.bodyDone) {
+      // The body ended, or the connection was lost, before somebody wanted it.
+      queueMicrotask(() => (this.#aborted ? sink.aborted() : sink.end()));
+      return;
+    }
     this.#host.allowBodyGap(gapMilliseconds);
     this.#host.bodyWanted();
   }
@@ -115,8 +123,12 @@ export class Exchange {
       };
       const aborted = () => reject(new HttpError(400, 'The request ended before its body was complete.'));
       this.receive({ data, end: () => resolve(Buffer.concat(parts)), aborted }, 30_000);
-      if (this.bodyDone) resolve(Buffer.alloc(0));
     });
+  }
+
+  /** Closes the connection once this exchange is finished, unless a later request has come over it. */
+  closeConnection(): void {
+    this.#host.closeBehind(this);
   }
 
   pauseBody(): void {
@@ -183,6 +195,7 @@ export class Exchange {
   abort(): void {
     if (!this.bodyDone) {
       this.bodyDone = true;
+      this.#aborted = true;
       this.#sink?.aborted();
     }
     this.#stream?.lost();

@@ -78,6 +78,9 @@ const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 // Latin-1 but no control characters: what a field value may hold (RFC 9110 5.5).
 const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 
+// Blanks inside are borne, because some players do not encode them; control characters are not.
+const TARGET = /^[\x21-\x7e\x80-\xff][\x20-\x7e\x80-\xff]*$/;
+
 function splitLines(bytes: Buffer): string[] {
   const lines = bytes.toString('latin1').split('\n');
   return lines.map((line) => (line.endsWith('\r') ? line.slice(0, -1) : line)).filter((line) => line !== '');
@@ -90,6 +93,7 @@ function parseFields(lines: string[]): HeaderFields {
     if (line.startsWith(' ') || line.startsWith('\t')) {
       // The responses of Windows Media Services in the specifications' own samples are folded.
       if (!last) throw new HttpError(400, 'The first header line starts with a blank.');
+      if (!FIELD_VALUE.test(line)) throw new HttpError(400, 'A header line is malformed.');
       last[1] = `${last[1]} ${line.trim()}`;
       continue;
     }
@@ -110,10 +114,18 @@ function parseFields(lines: string[]): HeaderFields {
  */
 export function parseRequestHead(bytes: Buffer): RequestHead {
   const [first = '', ...rest] = splitLines(bytes);
-  const match = /^(\S+) +(\S.*?) +HTTP\/(\d+)\.(\d+) *$/.exec(first);
-  if (!match || !TOKEN.test(match[1]!)) throw new HttpError(400, 'The request line is malformed.');
-  if (match[3] !== '1') throw new HttpError(505, `HTTP/${match[3]} is not spoken here.`);
-  return { method: match[1]!, target: match[2]!, minorVersion: match[4] === '0' ? 0 : 1, headers: parseFields(rest) };
+  // By hand and not by one expression: a long run of blanks would make that one try every pair of them.
+  const line = first.trimEnd();
+  const methodEnd = line.indexOf(' ');
+  const versionStart = line.lastIndexOf(' ');
+  const method = line.slice(0, Math.max(methodEnd, 0));
+  const target = line.slice(methodEnd, versionStart).trim();
+  const version = /^HTTP\/(\d{1,3})\.(\d{1,3})$/.exec(line.slice(versionStart + 1));
+  if (!version || !TOKEN.test(method) || !TARGET.test(target)) {
+    throw new HttpError(400, 'The request line is malformed.');
+  }
+  if (version[1] !== '1') throw new HttpError(505, `HTTP/${version[1]} is not spoken here.`);
+  return { method, target, minorVersion: version[2] === '0' ? 0 : 1, headers: parseFields(rest) };
 }
 
 /**
@@ -148,6 +160,7 @@ export function requestBodyFraming(head: RequestHead): BodyFraming {
   const length = contentLength(head.headers);
   if (codings.length === 0) return { kind: 'length', length: length ?? 0 };
   if (length !== undefined) throw new HttpError(400, 'Content-Length and Transfer-Encoding exclude each other.');
+  if (head.minorVersion === 0) throw new HttpError(400, 'HTTP/1.0 has no Transfer-Encoding.');
   if (codings.length > 1 || codings[0] !== 'chunked') throw new HttpError(501, 'Only the chunked coding is known.');
   return { kind: 'chunked' };
 }

@@ -57,22 +57,27 @@ export class HttpServer {
    * Starts to listen.
    *
    * @param port 0 takes a free port
+   * @param host without one, all addresses of the host, IPv4 and IPv6
    * @returns the port
    * @throws WmError WM_PORT_IN_USE, or WM_FAILED when the address cannot be used
    */
-  listen(port: number, host: string): Promise<number> {
+  listen(port: number, host?: string): Promise<number> {
     return new Promise((resolve, reject) => {
       const failed = (error: NodeJS.ErrnoException) => {
         const inUse = error.code === 'EADDRINUSE';
-        const text = inUse ? `port ${port} is in use` : messageOf(error);
+        const text = inUse ? 'another program listens there' : messageOf(error);
         reject(
-          new WmError(inUse ? 'WM_PORT_IN_USE' : 'WM_FAILED', `Cannot listen on ${host}:${port}: ${text}.`, {
-            cause: error,
-          }),
+          new WmError(
+            inUse ? 'WM_PORT_IN_USE' : 'WM_FAILED',
+            `Cannot listen on ${host ? `${host}:` : 'port '}${port}: ${text}.`,
+            {
+              cause: error,
+            },
+          ),
         );
       };
       this.#server.once('error', failed);
-      this.#server.listen({ port, host, backlog: 4096 }, () => {
+      this.#server.listen({ port, backlog: 4096, ...(host === undefined ? {} : { host }) }, () => {
         this.#server.removeListener('error', failed);
         this.#server.on('error', (error) => this.#options.onError?.(error));
         this.#sweeper = setInterval(() => this.#sweep(), SWEEP_INTERVAL);
@@ -122,6 +127,7 @@ class Connection implements ExchangeHost {
   #receiving: Exchange | undefined;
   // In the order of the requests; the first one is being answered.
   #exchanges: Exchange[] = [];
+  #latest: Exchange | undefined;
   #deadline: number;
   #closing = false;
   #bodyPaused = false;
@@ -171,6 +177,12 @@ class Connection implements ExchangeHost {
   bodyWanted(): void {
     this.#resumeReading();
     if (this.#unread.length > 0) queueMicrotask(() => this.#take(NOTHING));
+  }
+
+  closeBehind(exchange: Exchange): void {
+    if (exchange !== this.#latest || !this.#exchanges.every(({ finished }) => finished)) return;
+    this.#closing = true;
+    this.socket.end();
   }
 
   pauseBody(): void {
@@ -241,12 +253,14 @@ class Connection implements ExchangeHost {
     this.#headSince = 0;
     const exchange = new Exchange(this, head, keepsAlive(head));
     this.#exchanges.push(exchange);
+    this.#latest = exchange;
     this.#receiving = exchange;
     this.#body = new BodyReader(requestBodyFraming(head));
     this.#bodyGap = BODY_GAP;
     this.#deadline = Date.now() + this.#bodyGap;
     if (head.headers.tokens('Expect').includes('100-continue') && head.minorVersion === 1) {
-      if (!this.#body.done) this.socket.write('HTTP/1.1 100 Continue\r\n\r\n');
+      // In the middle of an earlier response it would become a part of that one.
+      if (!this.#body.done && !this.isQueued(exchange)) this.socket.write('HTTP/1.1 100 Continue\r\n\r\n');
     }
     this.#dispatch(exchange);
     if (this.#body.done) this.#bodyComplete(exchange);

@@ -16,6 +16,8 @@ import type { PushDecision, PushGate } from './push-gate.js';
 import { PushSession, type PushSessionHost } from './push-session.js';
 import { IDLE_TIMEOUT, INACTIVITY_TIMEOUT } from './server-session.js';
 
+export type * from './push-gate.js';
+
 export interface PushServerOptions {
   /** Longest time without $H, $D or $C in a body, in ms: 10000 to 4294967295; default 60000 (MS-WMHTTP 3.2.2). */
   readonly idleTimeout?: number;

@@ -1,0 +1,149 @@
+import { once } from 'node:events';
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import { headLength } from '../../src/http/message.js';
+
+/** One end of a TCP connection that sends exact bytes and waits for exact bytes. */
+export class Peer {
+  readonly socket: Socket;
+  #received: Buffer = Buffer.alloc(0);
+  #ended = false;
+  #wake: (() => void) | undefined;
+
+  constructor(socket: Socket) {
+    this.socket = socket;
+    socket.on('data', (chunk) => {
+      this.#received = Buffer.concat([this.#received, chunk]);
+      this.#wake?.();
+    });
+    const end = () => {
+      this.#ended = true;
+      this.#wake?.();
+    };
+    socket.on('end', end);
+    socket.on('close', end);
+    socket.on('error', end);
+  }
+
+  static async connect(port: number): Promise<Peer> {
+    const socket = connect({ port, host: '127.0.0.1' });
+    await once(socket, 'connect');
+    return new Peer(socket);
+  }
+
+  get remoteAddress(): string {
+    return this.socket.remoteAddress ?? '';
+  }
+
+  send(...parts: ReadonlyArray<string | Buffer>): void {
+    this.socket.write(
+      Buffer.concat(parts.map((part) => (typeof part === 'string' ? Buffer.from(part, 'latin1') : part))),
+    );
+  }
+
+  async #until(enough: () => boolean, what: string): Promise<void> {
+    while (!enough()) {
+      if (this.#ended) throw new Error(`The connection ended before ${what}; got ${this.#received.toString('latin1')}`);
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+
+  /** The next head, as text with its empty line. */
+  async head(): Promise<string> {
+    await this.#until(() => headLength(this.#received) > 0, 'a head');
+    return (await this.bytes(headLength(this.#received))).toString('latin1');
+  }
+
+  async bytes(size: number): Promise<Buffer> {
+    await this.#until(() => this.#received.length >= size, `${size} bytes`);
+    const bytes = this.#received.subarray(0, size);
+    this.#received = this.#received.subarray(size);
+    return bytes;
+  }
+
+  /** All that comes until the other side ends the connection. */
+  async rest(): Promise<Buffer> {
+    while (!this.#ended) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+    return this.#received;
+  }
+
+  /** The other side has ended the connection. */
+  async ended(): Promise<void> {
+    await this.rest();
+  }
+
+  destroy(): void {
+    this.socket.destroy();
+  }
+}
+
+/** Listens on a free loopback port and gives the connections one by one. */
+export class PeerServer {
+  readonly port: number;
+  readonly #server: Server;
+  readonly #waiting: Peer[] = [];
+  readonly #all: Peer[] = [];
+  #wake: ((peer: Peer) => void) | undefined;
+
+  private constructor(server: Server) {
+    this.#server = server;
+    const address = server.address();
+    this.port = typeof address === 'object' && address !== null ? address.port : 0;
+    server.on('connection', (socket) => {
+      const peer = new Peer(socket);
+      this.#all.push(peer);
+      const wake = this.#wake;
+      this.#wake = undefined;
+      if (wake) wake(peer);
+      else this.#waiting.push(peer);
+    });
+  }
+
+  static async listen(): Promise<PeerServer> {
+    const server = createServer();
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    return new PeerServer(server);
+  }
+
+  get connections(): number {
+    return this.#all.length;
+  }
+
+  accept(): Promise<Peer> {
+    const peer = this.#waiting.shift();
+    if (peer) return Promise.resolve(peer);
+    return new Promise((resolve) => {
+      this.#wake = resolve;
+    });
+  }
+
+  async close(): Promise<void> {
+    for (const peer of this.#all) peer.destroy();
+    this.#server.close();
+    await once(this.#server, 'close');
+  }
+}
+
+/** A field of a head in text, or undefined. */
+export function field(head: string, name: string): string | undefined {
+  for (const line of head.split('\r\n')) {
+    if (line.startsWith(`${name}: `)) return line.slice(name.length + 2);
+  }
+  return undefined;
+}
+
+/** Lets everything that is ready happen. */
+export async function turns(count = 5): Promise<void> {
+  for (let turn = 0; turn < count; turn++) await new Promise((resolve) => setImmediate(resolve));
+}
+
+/** Waits until a condition holds; the test's own time-out is the limit. */
+export async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setImmediate(resolve));
+}

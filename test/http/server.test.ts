@@ -1,0 +1,267 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import type { Exchange, ResponseStream } from '../../src/http/exchange.js';
+import { HttpServer, type HttpServerOptions } from '../../src/http/server.js';
+import { field, Peer, turns, until } from './peer.js';
+
+let server: HttpServer;
+let port: number;
+let peers: Peer[] = [];
+
+async function start(onRequest: (exchange: Exchange) => void, options: Partial<HttpServerOptions> = {}) {
+  server = new HttpServer({ onRequest, ...options });
+  port = await server.listen(0, '127.0.0.1');
+}
+
+async function peer(): Promise<Peer> {
+  const made = await Peer.connect(port);
+  peers.push(made);
+  return made;
+}
+
+afterEach(async () => {
+  for (const each of peers) each.destroy();
+  peers = [];
+  await server.close(0);
+});
+
+const echo = (exchange: Exchange) => {
+  exchange.readBody(100).then(
+    (body) =>
+      exchange.respond({ status: 200, body: Buffer.concat([Buffer.from(`${exchange.request.target} `), body]) }),
+    () => exchange.respond({ status: 413, close: true }),
+  );
+};
+
+async function answer(client: Peer): Promise<string> {
+  const head = await client.head();
+  return (await client.bytes(Number(field(head, 'Content-Length')))).toString();
+}
+
+describe('HttpServer', () => {
+  it('answers requests that came at once, in their order', async () => {
+    await start(echo);
+    const client = await peer();
+    client.send(
+      'POST /1 HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc',
+      'GET /2 HTTP/1.1\r\n\r\n',
+      'POST /3 HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nde\r\n1\r\nf\r\n0\r\n\r\n',
+      '\r\n\r\nGET /4 HTTP/1.0\r\n\r\n',
+    );
+    expect(await answer(client)).toBe('/1 abc');
+    expect(await answer(client)).toBe('/2 ');
+    expect(await answer(client)).toBe('/3 def');
+    expect(await answer(client)).toBe('/4 ');
+    await client.ended();
+  });
+
+  it('reads a head and a body that are split at every byte', async () => {
+    await start(echo);
+    const client = await peer();
+    const request = Buffer.from('POST /x HTTP/1.1\r\nContent-Length: 2\r\n\r\nhi');
+    for (let at = 1; at < request.length; at++) {
+      client.send(request.subarray(0, at));
+      await turns(2);
+      client.send(request.subarray(at));
+      expect(await answer(client)).toBe('/x hi');
+    }
+    for (const byte of request) {
+      client.send(Buffer.from([byte]));
+      await turns(1);
+    }
+    expect(await answer(client)).toBe('/x hi');
+  });
+
+  it('queues answers behind one that streams', async () => {
+    const streams: ResponseStream[] = [];
+    await start((exchange) => {
+      if (exchange.request.target === '/live') streams.push(exchange.startStream(200, [], { chunked: true }));
+      else exchange.respond({ status: 204, fields: [['X-Target', exchange.request.target]] });
+    });
+    const client = await peer();
+    client.send('GET /live HTTP/1.1\r\n\r\n');
+    expect(field(await client.head(), 'Transfer-Encoding')).toBe('chunked');
+    client.send('POST /a HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\nx', 'POST /b HTTP/1.1\r\n\r\n');
+    await turns();
+    streams[0]!.write(Buffer.from('data'));
+    expect((await client.bytes(9)).toString()).toBe('4\r\ndata\r\n');
+    streams[0]!.end();
+    expect((await client.bytes(5)).toString()).toBe('0\r\n\r\n');
+    expect(field(await client.head(), 'X-Target')).toBe('/a');
+    expect(field(await client.head(), 'X-Target')).toBe('/b');
+  });
+
+  it('lets a body wait until somebody wants it, and hands all of it over then', async () => {
+    const exchanges: Exchange[] = [];
+    await start((exchange) => exchanges.push(exchange));
+    const client = await peer();
+    const size = 300_000;
+    client.send(`POST / HTTP/1.1\r\nContent-Length: ${size}\r\n\r\n`, Buffer.alloc(size, 7));
+    await until(() => exchanges.length === 1);
+    await turns(20);
+    const body = await exchanges[0]!.readBody(size);
+    expect(body.equals(Buffer.alloc(size, 7))).toBe(true);
+    exchanges[0]!.respond({ status: 204 });
+    expect(await client.head()).toContain('204 No Content');
+  });
+
+  it('tells the end of an empty body to one who asks for it late', async () => {
+    const exchanges: Exchange[] = [];
+    await start((exchange) => exchanges.push(exchange));
+    const client = await peer();
+    client.send('POST / HTTP/1.1\r\nContent-Length: 0\r\n\r\n');
+    await until(() => exchanges.length === 1);
+    await turns();
+    const ended = new Promise<string>((resolve) => {
+      exchanges[0]!.receive({ data: () => {}, end: () => resolve('end'), aborted: () => resolve('aborted') }, 1000);
+    });
+    expect(await ended).toBe('end');
+  });
+
+  it('tells a body that was cut, early or late', async () => {
+    const exchanges: Exchange[] = [];
+    await start((exchange) => exchanges.push(exchange));
+    const client = await peer();
+    client.send('POST / HTTP/1.1\r\nContent-Length: 10\r\n\r\nabc');
+    await until(() => exchanges.length === 1);
+    client.destroy();
+    await until(() => server.connections === 0);
+    await expect(exchanges[0]!.readBody(100)).rejects.toMatchObject({ status: 400 });
+  });
+
+  it('stops reading while the body is paused', async () => {
+    let received = 0;
+    let exchange: Exchange | undefined;
+    await start((incoming) => {
+      exchange = incoming;
+      const data = (chunk: Buffer) => {
+        received += chunk.length;
+      };
+      incoming.receive({ data, end: () => incoming.respond({ status: 204 }), aborted: () => {} }, 60_000);
+      incoming.pauseBody();
+    });
+    const client = await peer();
+    const size = 16 * 1024 * 1024;
+    client.send(`POST / HTTP/1.1\r\nContent-Length: ${size}\r\n\r\n`, Buffer.alloc(size));
+    await until(() => exchange !== undefined);
+    await turns(50);
+    expect(received).toBeLessThan(1024 * 1024);
+    exchange!.resumeBody();
+    expect(await client.head()).toContain('204');
+    expect(received).toBe(size);
+  });
+
+  it('lets the client read a refusal in the middle of its body', async () => {
+    await start((exchange) => exchange.respond({ status: 409, close: true }));
+    const client = await peer();
+    client.send('POST / HTTP/1.1\r\nContent-Length: 2147483647\r\n\r\n');
+    for (let count = 0; count < 50; count++) client.send(Buffer.alloc(8192));
+    const head = await client.head();
+    expect(head).toMatch(/^HTTP\/1.1 409 Conflict\r\n/);
+    expect(field(head, 'Connection')).toBe('close');
+    await client.ended();
+  });
+
+  it('closes the connection of an exchange only when no later request came over it', async () => {
+    const exchanges: Exchange[] = [];
+    await start((exchange) => {
+      exchanges.push(exchange);
+      exchange.respond({ status: 204 });
+    });
+    const client = await peer();
+    client.send('GET /1 HTTP/1.1\r\n\r\n');
+    await client.head();
+    client.send('GET /2 HTTP/1.1\r\n\r\n');
+    await client.head();
+    exchanges[0]!.closeConnection();
+    client.send('GET /3 HTTP/1.1\r\n\r\n');
+    await client.head();
+    exchanges[2]!.closeConnection();
+    await client.ended();
+  });
+
+  it.each([
+    ['two lengths', 'POST / HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n', 400],
+    ['length and chunked', 'POST / HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n', 400],
+    ['a blank before the colon', 'POST / HTTP/1.1\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n', 400],
+    ['chunked in HTTP/1.0', 'POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n', 400],
+    ['another coding', 'POST / HTTP/1.1\r\nTransfer-Encoding: identity, chunked\r\n\r\n0\r\n\r\n', 501],
+    ['a malformed chunk', 'POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n', 400],
+    ['no HTTP at all', '\x16\x03\x01\x02\x00\x01\n\n', 400],
+    ['another major version', 'GET / HTTP/2.0\r\n\r\n', 505],
+  ])('refuses %s, and serves nothing behind it', async (_what, bytes, status) => {
+    const targets: string[] = [];
+    await start((exchange) => {
+      targets.push(exchange.request.target);
+      echo(exchange);
+    });
+    const client = await peer();
+    client.send(bytes, 'GET /smuggled HTTP/1.1\r\n\r\n');
+    const all = (await client.rest()).toString('latin1');
+    expect(all.startsWith(`HTTP/1.1 ${status} `) || all.startsWith(`HTTP/1.0 ${status} `)).toBe(true);
+    expect(targets).not.toContain('/smuggled');
+  });
+
+  it('refuses a head larger than 16 KiB with 431, whole or growing', async () => {
+    await start(echo);
+    for (const end of ['\r\n\r\n', '']) {
+      const client = await peer();
+      client.send(`GET / HTTP/1.1\r\nX: ${'a'.repeat(17_000)}${end}`);
+      expect(await client.head()).toMatch(/^HTTP\/1.1 431 /);
+      await client.ended();
+    }
+  });
+
+  it('answers 408 to a head that drips', async () => {
+    await start(echo, { headTimeout: 50 });
+    const client = await peer();
+    client.send('GET / HTT');
+    const drip = setInterval(() => client.send('P'), 20);
+    expect(await client.head()).toMatch(/^HTTP\/1.1 408 /);
+    clearInterval(drip);
+    await client.ended();
+  });
+
+  it('closes silent connections, and answers 408 to a body that stops', async () => {
+    await start((exchange) => exchange.receive({ data: () => {}, end: () => {}, aborted: () => {} }, 50), {
+      headTimeout: 50,
+    });
+    const silent = await peer();
+    const stalled = await peer();
+    stalled.send('POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\nab');
+    expect(await stalled.head()).toMatch(/^HTTP\/1.1 408 /);
+    await silent.ended();
+  });
+
+  it('turns what a handler throws into 500', async () => {
+    const errors: unknown[] = [];
+    await start(
+      () => {
+        throw new Error('a fault');
+      },
+      { onError: (error) => errors.push(error) },
+    );
+    const client = await peer();
+    client.send('GET / HTTP/1.1\r\n\r\n');
+    expect(await client.head()).toMatch(/^HTTP\/1.1 500 /);
+    expect(errors).toHaveLength(1);
+  });
+
+  it('says that its port is in use', async () => {
+    await start(echo);
+    const second = new HttpServer({ onRequest: echo });
+    await expect(second.listen(port, '127.0.0.1')).rejects.toMatchObject({ code: 'WM_PORT_IN_USE' });
+  });
+
+  it('holds 1000 idle connections and still answers', async () => {
+    await start(echo);
+    const sockets = Array.from({ length: 1000 }, () => connect({ port, host: '127.0.0.1' }));
+    await Promise.all(sockets.map((socket) => once(socket, 'connect')));
+    await until(() => server.connections === 1000);
+    const client = await peer();
+    client.send('GET /still HTTP/1.1\r\n\r\n');
+    expect(await answer(client)).toBe('/still ');
+    for (const socket of sockets) socket.destroy();
+    await until(() => server.connections === 1);
+  });
+});
