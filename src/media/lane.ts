@@ -28,6 +28,8 @@ export interface LaneFormat {
    * number that counts the packets of the player's own session.
    */
   readonly phases: 1 | 256;
+  /** No video is chosen, so that a player need not wait for a key frame. */
+  readonly startsAnywhere?: boolean;
   /** The packet's bytes for this lane, or undefined when nothing in it is for this lane. */
   select(packet: BroadcastPacket, header: AsfHeader): Buffer | undefined;
   /**
@@ -124,7 +126,8 @@ export class Lane {
 
   append(packet: BroadcastPacket): void {
     const bytes = this.format.select(packet, this.#header);
-    if (bytes) this.#entries.push({ location: packet.location, bytes, cleanStart: packet.cleanStart });
+    const cleanStart = packet.cleanStart || this.format.startsAnywhere === true;
+    if (bytes) this.#entries.push({ location: packet.location, bytes, cleanStart });
   }
 
   /** Forgets packets from before `location`; what has not been delivered stays. */

@@ -32,6 +32,7 @@ export function dataFormat(
   return {
     key: `wmsp ${padding} ${everything ? 'all' : chosen}`,
     phases: 256,
+    startsAnywhere: header.streams.every(({ number, type }) => type !== 'video' || level(number) === 2),
     select: ({ wire }) => {
       if (nothing) return undefined;
       const bytes = everything ? wire : filterPacket(parsePacket(wire), level);

@@ -1,0 +1,148 @@
+import { HttpServer } from '../../src/http/server.js';
+import { Broadcast } from '../../src/media/broadcast.js';
+import { pathOf } from '../../src/server/paths.js';
+import { WmspServer, type WmspServerOptions } from '../../src/wmsp/server.js';
+import { type TestHeaderOptions, type TestPacketOptions, testHeader, testPacket } from '../support/stream.js';
+import {
+  parseResponse,
+  parseWholeResponse,
+  RawPeer,
+  type WirePacket,
+  type WireResponse,
+  wirePackets,
+} from '../support/wire.js';
+
+/** The identity of a client below 9.0 and of one from 9.0. */
+export const OLD = 'User-Agent: NSPlayer/4.1.0.3856';
+export const NEW = 'User-Agent: NSPlayer/12.0.7680.0';
+
+/** What a Play says beside its identity. */
+export const PLAY: readonly string[] = [
+  'Pragma: no-cache,rate=1.000,stream-time=0,stream-offset=4294967295:4294967295,packet-num=4294967295,max-duration=0',
+  'Pragma: xPlayStrm=1',
+];
+export const BOTH_STREAMS: readonly string[] = [
+  'Pragma: stream-switch-count=2',
+  'Pragma: stream-switch-entry=ffff:1:0 ffff:2:0',
+];
+
+/** A WMSP server with one broadcast at /live, which the test feeds, and raw clients on it. */
+export class Station {
+  readonly broadcast = new Broadcast({ batchInterval: 0, burst: 1000 });
+  readonly server: WmspServer;
+  readonly http: HttpServer;
+  readonly errors: unknown[] = [];
+  port = 0;
+  now = 1_000_000;
+  #peers: RawPeer[] = [];
+  #sendTime = 0;
+
+  private constructor(options: Partial<WmspServerOptions>) {
+    this.server = new WmspServer({
+      content: { find: (path) => (path === '/live' ? this.broadcast : undefined) },
+      pathOf,
+      now: () => this.now,
+      ...options,
+    });
+    this.http = new HttpServer({
+      onError: (error) => this.errors.push(error),
+      onRequest: (exchange) => {
+        if (!this.server.handle(exchange)) exchange.respond({ status: 404, close: true });
+      },
+    });
+  }
+
+  static async open(
+    options: Partial<WmspServerOptions> = {},
+    header: TestHeaderOptions | undefined = {},
+  ): Promise<Station> {
+    const station = new Station(options);
+    station.port = await station.http.listen(0, '127.0.0.1');
+    if (header) station.header(header);
+    return station;
+  }
+
+  header(options: TestHeaderOptions = {}): void {
+    this.broadcast.write({ type: 'header', header: testHeader(options) });
+  }
+
+  /** Feeds one packet, 100 ms after the last one. */
+  packet(options: TestPacketOptions = {}): void {
+    this.broadcast.write({ type: 'packet', packet: testPacket(this.#sendTime, options) });
+    this.#sendTime += 100;
+  }
+
+  key(): void {
+    this.packet({ key: true });
+  }
+
+  end(reason = 0): void {
+    this.broadcast.write({ type: 'end', moreEntries: reason === 1, reason });
+  }
+
+  async peer(): Promise<RawPeer> {
+    const peer = await RawPeer.connect(this.port);
+    this.#peers.push(peer);
+    return peer;
+  }
+
+  /** A request on a connection of its own, and its whole response. */
+  async ask(...lines: string[]): Promise<WireResponse> {
+    const peer = await this.peer();
+    peer.request(...lines);
+    return peer.until(parseWholeResponse);
+  }
+
+  /** A Play on a connection of its own, once its response head and $H have come. */
+  async play(...lines: string[]): Promise<Watcher> {
+    const peer = await this.peer();
+    peer.request(...(lines.some((line) => line.startsWith('GET')) ? [] : ['GET /live HTTP/1.0']), ...lines);
+    const response = await peer.until((bytes) => {
+      const head = parseResponse(bytes);
+      return head && (head.status !== 200 || wirePackets(head.body).some(({ id }) => id === 'H')) ? head : undefined;
+    });
+    return new Watcher(peer, response);
+  }
+
+  async close(): Promise<void> {
+    for (const peer of this.#peers) peer.close();
+    await this.broadcast.close();
+    this.server.close();
+    await this.http.close(100);
+    if (this.errors.length > 0) throw this.errors[0];
+  }
+}
+
+/** A client that plays. */
+export class Watcher {
+  readonly peer: RawPeer;
+  readonly response: WireResponse;
+
+  constructor(peer: RawPeer, response: WireResponse) {
+    this.peer = peer;
+    this.response = response;
+  }
+
+  get packets(): WirePacket[] {
+    return wirePackets(parseResponse(this.peer.received)!.body);
+  }
+
+  /** Waits until `count` packets of that kind have come, and gives all packets. */
+  async packetsWith(id: string, count: number): Promise<WirePacket[]> {
+    return this.peer.until((bytes) => {
+      const packets = wirePackets(parseResponse(bytes)!.body);
+      return packets.filter((packet) => packet.id === id).length >= count ? packets : undefined;
+    });
+  }
+
+  /** Waits for the end of the connection, and gives all packets. */
+  async all(): Promise<WirePacket[]> {
+    return wirePackets(parseResponse(await this.peer.untilClosed())!.body);
+  }
+}
+
+/** The client-id that a response names. */
+export function clientIdOf(response: WireResponse): number {
+  const token = response.pragma.find((candidate) => candidate.startsWith('client-id='));
+  return Number(token?.slice('client-id='.length));
+}
