@@ -4,7 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { restorePadding } from '../../src/asf/padding.js';
+import { findFfmpeg } from '../../src/capture/find.js';
 import type { AsfEvent, AsfSource } from '../../src/media/events.js';
+
+/** The ffmpeg of the machine, or the one that is installed with the dependencies. */
+export const ffmpegPath = (await findFfmpeg()).path;
 
 /** A new folder that is removed after all tests of the file. */
 export function temporaryFolder(): string {
@@ -62,7 +66,7 @@ export function fileOf(events: readonly AsfEvent[]): Buffer {
 /** What ffmpeg decodes of a file: for each stream the times of its frames in seconds; and whether it complained. */
 export async function decode(file: Buffer): Promise<{ frames: Map<number, number[]>; complaints: string }> {
   const args = ['-hide_banner', '-v', 'warning', '-f', 'asf', '-i', 'pipe:0', '-map', '0', '-f', 'framemd5', 'pipe:1'];
-  const { stdout, stderr } = await execa('ffmpeg', args, { input: file, maxBuffer: 64 * 1024 * 1024 });
+  const { stdout, stderr } = await execa(ffmpegPath, args, { input: file, maxBuffer: 64 * 1024 * 1024 });
   const frames = new Map<number, number[]>();
   const timeBases = new Map<number, number>();
   for (const line of stdout.split('\n')) {

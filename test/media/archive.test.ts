@@ -8,7 +8,7 @@ import { WmError } from '../../src/errors.js';
 import { type ArchiveFile, ArchiveSink } from '../../src/media/archive.js';
 import type { AsfEvent, PacketEvent } from '../../src/media/events.js';
 import { fileSource } from '../../src/media/file-source.js';
-import { collect, decode, temporaryFolder } from '../capture/support.js';
+import { collect, decode, ffmpegPath, temporaryFolder } from '../capture/support.js';
 import { makeFile, makeHeader, makePacket } from './support.js';
 
 const folder = temporaryFolder();
@@ -92,7 +92,7 @@ describe('ArchiveSink', () => {
     });
     expect(again).toHaveLength(events.length);
     expect(await framesOf(path)).toBe(50);
-    const { stdout } = await execa('ffmpeg', [
+    const { stdout } = await execa(ffmpegPath, [
       '-v',
       'error',
       '-ss',

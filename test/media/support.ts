@@ -2,6 +2,7 @@ import { execa } from 'execa';
 import { type AsfHeader, parseHeader } from '../../src/asf/header.js';
 import { buildPacket, type DataPacket, parsePacket } from '../../src/asf/packet.js';
 import type { Clock } from '../../src/media/pacing.js';
+import { ffmpegPath } from '../capture/support.js';
 
 export interface TestPayload {
   readonly stream?: number;
@@ -32,7 +33,7 @@ export function makePacket(sendTime: number, payloads: readonly TestPayload[], p
 export async function makeFile(path: string, options: { seconds?: number; packetSize?: number } = {}): Promise<void> {
   const { seconds = 2, packetSize = 1400 } = options;
   const graph = 'testsrc2=size=160x120:rate=25[out0];sine=sample_rate=44100[out1]';
-  await execa('ffmpeg', [
+  await execa(ffmpegPath, [
     ...[
       '-v',
       'error',
@@ -57,7 +58,7 @@ export async function makeFile(path: string, options: { seconds?: number; packet
 /** A header for packets of {@link makePacket}: one video stream, as ffmpeg writes it. */
 export async function makeHeader(packetSize = 400): Promise<AsfHeader> {
   const { stdout } = await execa(
-    'ffmpeg',
+    ffmpegPath,
     [
       ...['-v', 'error', '-f', 'lavfi', '-i', 'color=size=16x16', '-frames:v', '1', '-c:v', 'wmv2'],
       ...['-packet_size', String(packetSize), '-f', 'asf', 'pipe:1'],
