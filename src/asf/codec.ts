@@ -126,9 +126,9 @@ export function decodeText(bytes: Buffer): string {
     .replace(/\0+$/, '');
 }
 
-/** UTF-16LE with one terminating NUL. */
+/** UTF-16LE with one terminating NUL; of an empty text nothing, as ffmpeg writes it too. */
 export function encodeText(text: string): Buffer {
-  return Buffer.from(`${text}\0`, 'utf16le');
+  return text === '' ? Buffer.alloc(0) : Buffer.from(`${text}\0`, 'utf16le');
 }
 
 /**

@@ -173,7 +173,7 @@ const mutualExclusion: Codec<Fields<o.MutualExclusion>> = struct({
 
 const DESCRIPTION_FIELDS = ['title', 'author', 'copyright', 'description', 'rating'] as const;
 
-/** Five lengths, then five texts; an empty text may be written without even its NUL. */
+/** Five lengths, then five texts. */
 const contentDescription: Codec<Fields<o.ContentDescription>> = {
   read: (reader) => {
     const lengths = DESCRIPTION_FIELDS.map(() => word.read(reader));

@@ -275,7 +275,13 @@ export class Workshop {
 
   /** The checksums and times of all frames that ffmpeg decodes, or of the packets it finds. */
   frames(bytes: Buffer, ...options: string[]): string {
-    return this.ffmpeg('-i', this.save(bytes), ...options, '-f', 'framemd5', 'pipe:1').toString();
+    // With its own time stamps: otherwise ffmpeg counts from the first stream's start, which a filter may take away.
+    const input = ['-copyts', '-i', this.save(bytes)];
+    return this.ffmpeg(...input, ...options, '-fps_mode', 'passthrough', '-f', 'framemd5', 'pipe:1').toString();
+  }
+
+  write(path: string, text: string): void {
+    writeFileSync(path, text);
   }
 
   close(): void {

@@ -1,0 +1,553 @@
+import fc from 'fast-check';
+import {
+  AsfError,
+  buildHeader,
+  DATA_OBJECT_HEAD_SIZE,
+  FILE_FLAG,
+  GUID,
+  type HeaderObject,
+  MAX_HEADER_SIZE,
+  parseHeader,
+  STREAM_FLAG,
+} from '../../src/asf/index.js';
+import { frameObject } from '../../src/asf/object-tree.js';
+import {
+  audio,
+  FILE_ID,
+  failsOnlyWithAsfError,
+  fileProperties,
+  header,
+  hex,
+  liveAv,
+  mutation,
+  stream,
+  video,
+  WMA2,
+  WMV3,
+  ZERO_ID,
+} from './support.js';
+
+/** A header whose objects are the bytes given, behind File Properties and one audio stream. */
+function headerWith(...extra: Buffer[]): Buffer {
+  const { bytes } = header([fileProperties(), audio(1)]);
+  const own = bytes.subarray(0, bytes.length - DATA_OBJECT_HEAD_SIZE);
+  const out = Buffer.concat([own, ...extra, bytes.subarray(own.length)]);
+  out.writeBigUInt64LE(BigInt(out.length - DATA_OBJECT_HEAD_SIZE), 16);
+  out.writeUInt32LE(2 + extra.length, 24);
+  return out;
+}
+
+/** The object that was read from the given body. */
+function readBack(id: string, body: Buffer): HeaderObject {
+  return parseHeader(headerWith(frameObject(id, body))).objects.at(-1)!;
+}
+
+function utf16(text: string): Buffer {
+  return Buffer.from(text, 'utf16le');
+}
+
+function extension(...objects: HeaderObject[]): HeaderObject {
+  return { type: 'headerExtension', objects };
+}
+
+const extended = (changes: object = {}): Extract<HeaderObject, { type: 'extendedStreamProperties' }> => ({
+  type: 'extendedStreamProperties',
+  startTime: 0n,
+  endTime: 0n,
+  dataBitrate: 300_000,
+  bufferSize: 3000,
+  initialBufferFullness: 0,
+  alternateDataBitrate: 350_000,
+  alternateBufferSize: 3000,
+  alternateInitialBufferFullness: 0,
+  maximumObjectSize: 0,
+  flags: STREAM_FLAG.seekable,
+  streamNumber: 2,
+  languageIndex: 0,
+  averageTimePerFrame: 400_000n,
+  names: [{ languageIndex: 0, name: 'main' }],
+  payloadExtensionSystems: [{ systemId: GUID.extensionSampleDuration, dataSize: 2, info: Buffer.alloc(0) }],
+  streamProperties: undefined,
+  ...changes,
+});
+
+/** One object of every kind, with something in every list. */
+const everyObject: HeaderObject[] = [
+  {
+    type: 'codecList',
+    reserved: GUID.reserved2,
+    entries: [{ codecType: 2, name: 'WMA', description: '48 kb/s', information: hex('6101') }],
+  },
+  {
+    type: 'scriptCommand',
+    reserved: GUID.reserved3,
+    commandTypes: ['URL', 'TEXT'],
+    commands: [{ presentationTime: 3000, typeIndex: 1, name: 'héllo' }],
+  },
+  {
+    type: 'marker',
+    reserved: GUID.reserved4,
+    name: 'chapters',
+    markers: [{ offset: 50n, presentationTime: 30_000_000n, sendTime: 1, flags: 0, description: 'one' }],
+  },
+  { type: 'bitrateMutualExclusion', exclusionType: GUID.mutexBitrate, streamNumbers: [2, 3] },
+  { type: 'errorCorrection', errorCorrectionType: GUID.noErrorCorrection, data: hex('0102') },
+  { type: 'contentDescription', title: 'T', author: '', copyright: '© 2004', description: 'D', rating: '' },
+  {
+    type: 'extendedContentDescription',
+    descriptors: [
+      { name: 'WM/Genre', value: { kind: 'string', value: 'News' } },
+      { name: 'raw', value: { kind: 'bytes', value: hex('00ff') } },
+      { name: 'IsVBR', value: { kind: 'bool', value: true } },
+      { name: 'WM/Track', value: { kind: 'dword', value: 7 } },
+      { name: 'WM/EncodingTime', value: { kind: 'qword', value: 1n << 60n } },
+      { name: 'word', value: { kind: 'word', value: 65_535 } },
+      { name: 'odd', value: { kind: 'other', dataType: 3, value: hex('01') } },
+    ],
+  },
+  {
+    type: 'streamBitrateProperties',
+    records: [
+      { flags: 1, averageBitrate: 64_300 },
+      { flags: 2, averageBitrate: 300_000 },
+    ],
+  },
+  {
+    type: 'contentBranding',
+    bannerImageType: 2,
+    bannerImage: hex('ffd8'),
+    bannerImageUrl: 'http://a/',
+    copyrightUrl: '',
+  },
+  { type: 'contentEncryption', secretData: hex('aabb'), protectionType: 'DRM', keyId: 'KEY', licenseUrl: 'http://b/' },
+  { type: 'extendedContentEncryption', data: hex('fffe3c00') },
+  { type: 'digitalSignature', signatureType: 2, data: hex('0011') },
+  { type: 'padding', data: Buffer.alloc(10) },
+  { type: 'unknown', guid: 'ab'.repeat(16), bytes: frameObject('ab'.repeat(16), hex('c0ffee')) },
+  extension(
+    extended(),
+    extended({ streamNumber: 3, streamProperties: video(3) }),
+    { type: 'advancedMutualExclusion', exclusionType: GUID.mutexBitrate, streamNumbers: [2, 3] },
+    { type: 'groupMutualExclusion', exclusionType: GUID.mutexLanguage, groups: [[1], [2, 3]] },
+    { type: 'streamPrioritization', records: [{ streamNumber: 1, flags: 1 }] },
+    {
+      type: 'bandwidthSharing',
+      sharingType: GUID.bandwidthSharingPartial,
+      dataBitrate: 1000,
+      bufferSize: 500,
+      streamNumbers: [1, 2],
+    },
+    { type: 'languageList', languages: ['en-us', 'de'] },
+    {
+      type: 'metadata',
+      records: [
+        { languageIndex: 0, streamNumber: 2, name: 'AspectRatioX', value: { kind: 'dword', value: 4 } },
+        { languageIndex: 0, streamNumber: 0, name: 'b', value: { kind: 'bool', value: true } },
+      ],
+    },
+    {
+      type: 'metadataLibrary',
+      records: [{ languageIndex: 1, streamNumber: 0, name: 'id', value: { kind: 'guid', value: FILE_ID } }],
+    },
+    { type: 'indexParameters', interval: 1000, specifiers: [{ streamNumber: 2, indexType: 3 }] },
+    { type: 'mediaObjectIndexParameters', interval: 1, specifiers: [{ streamNumber: 2, indexType: 0xff }] },
+    { type: 'timecodeIndexParameters', interval: 1, specifiers: [{ streamNumber: 2, indexType: 2 }] },
+    { type: 'indexPlaceholder', data: Buffer.alloc(14) },
+    { type: 'compatibility', profile: 2, mode: 1 },
+    {
+      type: 'advancedContentEncryption',
+      records: [
+        {
+          systemId: GUID.drmNetworkDevices,
+          systemVersion: 1,
+          objects: [{ idType: 1, id: hex('0200') }],
+          data: hex('99'),
+        },
+      ],
+    },
+  ),
+];
+
+describe('every header object', () => {
+  const built = header([fileProperties(), audio(1), video(2), ...everyObject]);
+
+  it('is read back from the bytes that were written of its fields', () => {
+    expect(built.objects).toEqual([fileProperties(), audio(1), video(2), ...everyObject]);
+  });
+
+  it('is written back byte for byte', () => {
+    const again = buildHeader(parseHeader(built.bytes).objects, built.dataObject);
+    expect(again.bytes).toEqual(built.bytes);
+  });
+
+  it('is the same when it is written from a copy of its fields', () => {
+    const copies = built.objects.map((object) => ({ ...object }));
+    expect(buildHeader(copies, built.dataObject).bytes).toEqual(built.bytes);
+  });
+
+  it('keeps what an edit of another object does not touch: reserved fields, missing NULs, trailing bytes', () => {
+    const strange = frameObject(
+      GUID.contentDescriptionObject,
+      Buffer.concat([hex('0200 0000 0000 0000 0000'), utf16('T'), hex('dead')]),
+    );
+    const parsed = parseHeader(headerWith(strange));
+    expect(parsed.objects.at(-1)).toMatchObject({ type: 'contentDescription', title: 'T', author: '' });
+    const edited = parsed.objects.map((object) =>
+      object.type === 'fileProperties' ? { ...object, flags: 9 } : object,
+    );
+    const { bytes, fileProperties: file } = buildHeader(edited, parsed.dataObject);
+    expect(file.flags).toBe(9);
+    expect(bytes.includes(strange)).toBe(true);
+  });
+});
+
+describe('fields as Microsoft encoders write them', () => {
+  it('File Properties', () => {
+    const body = hex(`${FILE_ID} f913000000000000 00c0a1b2c3d4c701 ffffffff00000000 0000000000000000 0000000000000000
+      b80b000000000000 09000000 58170000 58170000 81f60100`);
+    const { bytes } = buildHeader(
+      [{ type: 'unknown', guid: '', bytes: frameObject(GUID.filePropertiesObject, body) }, audio(1)],
+      { fileId: FILE_ID, size: 50n, packetCount: 0n },
+    );
+    expect(parseHeader(bytes)).toMatchObject({
+      packetSize: 5976,
+      broadcast: true,
+      preroll: 3000,
+      fileId: FILE_ID,
+      fileProperties: {
+        fileSize: 5113n,
+        dataPacketsCount: 0xffff_ffffn,
+        playDuration: 0n,
+        flags: 9,
+        maximumBitrate: 128_641,
+      },
+    });
+  });
+
+  it('Script Command types without NUL, and no command of a type that is not there', () => {
+    const body = Buffer.concat([
+      hex(`${GUID.reserved3} 0200 0100 0300`),
+      utf16('URL'),
+      hex('df010000 0000 0800'),
+      utf16('http://a'),
+      hex('00000000 0500 0100'),
+      utf16('x'),
+    ]);
+    expect(readBack(GUID.scriptCommandObject, body)).toEqual({
+      type: 'scriptCommand',
+      reserved: GUID.reserved3,
+      commandTypes: ['URL'],
+      commands: [{ presentationTime: 479, typeIndex: 0, name: 'http://a' }],
+    });
+  });
+
+  it('Metadata with the name behind the fixed fields and a BOOL of 2 bytes', () => {
+    const body = Buffer.concat([hex('0100 0000 0200 0800 0200 02000000'), utf16('abc\0'), hex('0100')]);
+    expect(readBack(GUID.metadataObject, body)).toMatchObject({
+      records: [{ streamNumber: 2, name: 'abc', value: { kind: 'bool', value: true } }],
+    });
+  });
+
+  it('Extended Content Description with a BOOL of 4 bytes', () => {
+    const body = Buffer.concat([hex('0100 0400'), utf16('a\0'), hex('0200 0400 01000000')]);
+    expect(readBack(GUID.extendedContentDescriptionObject, body)).toMatchObject({
+      descriptors: [{ name: 'a', value: { kind: 'bool', value: true } }],
+    });
+  });
+});
+
+describe('streams', () => {
+  it('have their WAVEFORMATEX and BITMAPINFOHEADER read', () => {
+    const { streams } = liveAv();
+    expect(streams[0]).toMatchObject({
+      number: 1,
+      type: 'audio',
+      hidden: false,
+      encrypted: false,
+      format: {
+        kind: 'audio',
+        formatTag: 0x161,
+        channels: 2,
+        samplesPerSecond: 44_100,
+        averageBytesPerSecond: 8001,
+        blockAlign: 2973,
+        bitsPerSample: 16,
+        codecData: WMA2.subarray(18),
+      },
+    });
+    expect(streams[1]).toMatchObject({
+      number: 2,
+      type: 'video',
+      format: { kind: 'video', width: 320, height: 240, bitCount: 24, fourCC: 'WMV3', codecData: WMV3.subarray(-4) },
+    });
+  });
+
+  it('are found in Extended Stream Properties too, and are hidden then', () => {
+    const { streams } = header([fileProperties(), audio(1), extension(extended({ streamProperties: video(2) }))]);
+    expect(streams.map(({ number, type, hidden }) => [number, type, hidden])).toEqual([
+      [1, 'audio', false],
+      [2, 'video', true],
+    ]);
+    expect(streams[1]!.extended!.averageTimePerFrame).toBe(400_000n);
+  });
+
+  it('of the other media types', () => {
+    const { streams } = header([
+      fileProperties(),
+      stream(GUID.commandMedia, 1),
+      stream(GUID.jfifMedia, 2, hex('80020000 e0010000 00000000')),
+      stream(GUID.degradableJPEGMedia, 3, hex('80020000 e0010000 0000 0200 0400 0000 00')),
+      stream(
+        GUID.fileTransferMedia,
+        4,
+        Buffer.concat([
+          hex(
+            `${GUID.none}${GUID.webStreamMediaSubtype} 00000000 00000000 00000000 ${GUID.webStreamFormat} 08000000 0800 0a00 0100 0000`,
+          ),
+        ]),
+      ),
+      stream(GUID.binaryMedia, 5, Buffer.alloc(10)),
+      stream('ab'.repeat(16), 6),
+    ]);
+    expect(streams.map(({ type, format }) => [type, format?.kind])).toEqual([
+      ['command', undefined],
+      ['image', 'image'],
+      ['image', 'image'],
+      ['file', 'binary'],
+      ['binary', undefined],
+      ['unknown', undefined],
+    ]);
+    expect(streams[2]!.format).toEqual({ kind: 'image', width: 640, height: 480, degradable: true });
+    expect(streams[3]!.format).toMatchObject({
+      subtype: GUID.webStreamMediaSubtype,
+      formatData: hex('0800 0a00 0100 0000'),
+    });
+  });
+
+  it('with one number twice count once, the first; number 0 does not count (asf.md 16.9)', () => {
+    const { streams } = header([fileProperties(), audio(1), video(1), video(0)]);
+    expect(streams.map(({ number, type }) => [number, type])).toEqual([[1, 'audio']]);
+  });
+
+  it('may be encrypted', () => {
+    expect(header([fileProperties(), { ...audio(1), flags: 0x8001 }]).streams[0]).toMatchObject({
+      number: 1,
+      encrypted: true,
+    });
+  });
+});
+
+describe('bit rates of the streams', () => {
+  const rates = (...objects: HeaderObject[]): unknown =>
+    Object.fromEntries(
+      header([fileProperties({ minimumPacketSize: 2800, maximumPacketSize: 2800 }), audio(1), video(2), ...objects])
+        .streamBitrates,
+    );
+
+  it('come from Stream Bitrate Properties', () => {
+    const listed = {
+      type: 'streamBitrateProperties',
+      records: [
+        { flags: 1, averageBitrate: 70_000 },
+        { flags: 2, averageBitrate: 400_000 },
+      ],
+    } as const;
+    expect(rates(listed, extension(extended()))).toEqual({ 1: 70_000, 2: 400_000 });
+  });
+
+  it('else from Extended Stream Properties, the larger rate, with the packet overhead', () => {
+    expect(rates(extension(extended()))).toMatchObject({ 2: 355_250 });
+  });
+
+  it('else audio from its average, and video what Maximum Bitrate leaves', () => {
+    expect(rates()).toEqual({
+      1: Math.round(64_008 * 1.015),
+      2: Math.round(500_000 * 1.015) - Math.round(64_008 * 1.015),
+    });
+  });
+
+  it('are unknown when Maximum Bitrate does not say anything', () => {
+    for (const maximumBitrate of [0, 64_000, 0xffff_ffff]) {
+      expect(liveAv({ maximumBitrate }).streamBitrates.get(2)).toBeUndefined();
+    }
+  });
+});
+
+describe('the Data Object behind the header', () => {
+  it('is read when it is there', () => {
+    expect(header([fileProperties(), audio(1)], { size: 450n, packetCount: 2n }).dataObject).toEqual({
+      fileId: FILE_ID,
+      size: 450n,
+      packetCount: 2n,
+    });
+  });
+
+  it('is added as a live one when it is absent or cut', () => {
+    const { bytes } = liveAv();
+    for (const missing of [50, 20, 1]) {
+      const parsed = parseHeader(bytes.subarray(0, bytes.length - missing));
+      expect(parsed.bytes).toEqual(bytes);
+      expect(parsed.dataObject).toEqual({ fileId: FILE_ID, size: 50n, packetCount: 0n });
+    }
+  });
+
+  it('ends the bytes of the header, whatever follows', () => {
+    const { bytes } = liveAv();
+    expect(parseHeader(Buffer.concat([bytes, Buffer.alloc(100, 1)])).bytes).toEqual(bytes);
+  });
+});
+
+describe('damaged headers (asf.md 16)', () => {
+  const refused = (bytes: Buffer, message: RegExp): void => {
+    expect(() => parseHeader(bytes)).toThrow(AsfError);
+    expect(() => parseHeader(bytes)).toThrow(message);
+  };
+
+  it('1: an object that is too small or too large ends the list, and what was read is used', () => {
+    const tooLarge = frameObject(GUID.paddingObject, Buffer.alloc(4));
+    tooLarge.writeBigUInt64LE(2n ** 63n, 16);
+    expect(parseHeader(headerWith(tooLarge)).objects).toHaveLength(2);
+    const zero = frameObject(GUID.paddingObject, Buffer.alloc(40));
+    zero.writeBigUInt64LE(0n, 16);
+    expect(parseHeader(headerWith(zero)).objects).toHaveLength(2);
+  });
+
+  it('1: without File Properties or a stream it is refused', () => {
+    refused(
+      Buffer.concat([
+        frameObject(
+          GUID.headerObject,
+          Buffer.concat([hex('01000000 01 02'), frameObject(GUID.paddingObject, hex(''))]),
+        ),
+      ]),
+      /File Properties/,
+    );
+    const { bytes } = liveAv();
+    const lost = Buffer.from(bytes);
+    lost.fill(0xee, 30 + 104, 30 + 104 + 16);
+    lost.fill(0xee, bytes.length - 50 - 78 - WMV3.length, bytes.length - 50 - 78 - WMV3.length + 16);
+    refused(lost, /no stream/);
+  });
+
+  it('2: a wrong Number of Header Objects is not believed, and set right when written', () => {
+    const { bytes, dataObject } = liveAv();
+    const wrong = Buffer.from(bytes);
+    wrong.writeUInt32LE(1, 24);
+    const parsed = parseHeader(wrong);
+    expect(parsed.objects).toHaveLength(3);
+    expect(buildHeader(parsed.objects, dataObject).bytes).toEqual(bytes);
+  });
+
+  it('3: lengths inside an object that go beyond it are cut', () => {
+    const title = Buffer.concat([hex('f0ff 0000 0000 0000 0000'), utf16('Title')]);
+    expect(readBack(GUID.contentDescriptionObject, title)).toMatchObject({ title: 'Title' });
+    const records = hex('ff00 0100 10270000 0200');
+    expect(readBack(GUID.streamBitratePropertiesObject, records)).toEqual({
+      type: 'streamBitrateProperties',
+      records: [{ flags: 1, averageBitrate: 10_000 }],
+    });
+  });
+
+  it('3: an object that cannot be read at all is kept as it is', () => {
+    expect(readBack(GUID.codecListObject, hex('0011'))).toMatchObject({ type: 'unknown', guid: GUID.codecListObject });
+  });
+
+  it('4: the larger packet size counts, else the smaller; none or an absurd one is refused', () => {
+    const size = (minimumPacketSize: number, maximumPacketSize: number): number =>
+      liveAv({ minimumPacketSize, maximumPacketSize }).packetSize;
+    expect(size(100, 200)).toBe(200);
+    expect(size(100, 0)).toBe(100);
+    expect(() => size(0, 0)).toThrow(AsfError);
+    expect(() => size(0, 0x7fff_ffff)).toThrow(AsfError);
+  });
+
+  it('refuses what is not whole, too large or something else, and says what it is', () => {
+    const { bytes } = liveAv();
+    refused(bytes.subarray(0, 200), /only 200 are here/);
+    const huge = Buffer.from(bytes);
+    huge.writeBigUInt64LE(BigInt(MAX_HEADER_SIZE + 1), 16);
+    refused(huge, /limit/);
+    refused(Buffer.from('<html><head><title>404 Not Found'), /text that starts with "<html>/);
+    refused(hex('52494646 00000000 41564920 4c495354 00000000 00000000'), /RIFF/);
+    refused(hex('1a45dfa3 00000000 00000000 00000000 00000000 00000000'), /Matroska/);
+    refused(hex('00000020 66747970 69736f6d 00000000 00000000 00000000'), /MP4/);
+    refused(hex(''), /nothing/);
+    refused(hex('0102'), /bytes that start with 0102/);
+  });
+
+  it('does not descend without end: Header Extensions inside each other', () => {
+    let inner: Buffer = Buffer.alloc(0);
+    for (let depth = 0; depth < 5000; depth++) {
+      const size = Buffer.alloc(4);
+      size.writeUInt32LE(inner.length);
+      inner = frameObject(GUID.headerExtensionObject, Buffer.concat([hex(`${GUID.reserved1} 0600`), size, inner]));
+    }
+    expect(parseHeader(headerWith(inner)).streams).toHaveLength(1);
+  });
+
+  it('does not descend without end: Extended Stream Properties inside each other', () => {
+    let inner: Buffer = Buffer.alloc(0);
+    for (let depth = 0; depth < 5000; depth++) {
+      inner = frameObject(GUID.extendedStreamPropertiesObject, Buffer.concat([Buffer.alloc(64), inner]));
+    }
+    expect(parseHeader(headerWith(inner)).streams).toHaveLength(1);
+  });
+
+  it('changed or cut anywhere throws nothing but AsfError', () => {
+    const { bytes } = header([fileProperties(), audio(1), video(2), ...everyObject]);
+    fc.assert(
+      fc.property(mutation, (mutate) => {
+        failsOnlyWithAsfError(() => {
+          const parsed = parseHeader(mutate(bytes));
+          const again = buildHeader(parsed.objects, parsed.dataObject);
+          expect(again.streams.length).toBe(parsed.streams.length);
+          buildHeader(
+            parsed.objects.map((object) => ({ ...object })),
+            parsed.dataObject,
+          );
+        });
+      }),
+      { numRuns: 1000 },
+    );
+  });
+});
+
+describe('building', () => {
+  it('refuses what does not fit', () => {
+    const data = { fileId: FILE_ID, size: 50n, packetCount: 0n };
+    expect(() => buildHeader([fileProperties({ flags: -1 }), audio(1)], data)).toThrow(AsfError);
+    expect(() => buildHeader([fileProperties({ fileSize: 1n << 64n }), audio(1)], data)).toThrow(AsfError);
+    expect(() => buildHeader([fileProperties({ fileId: 'abc' }), audio(1)], data)).toThrow(AsfError);
+    expect(() =>
+      buildHeader(
+        [
+          fileProperties(),
+          audio(1),
+          {
+            type: 'contentDescription',
+            title: 'x'.repeat(40_000),
+            author: '',
+            copyright: '',
+            description: '',
+            rating: '',
+          },
+        ],
+        data,
+      ),
+    ).toThrow(AsfError);
+    expect(() => buildHeader([audio(1)], data)).toThrow(AsfError);
+    expect(() =>
+      buildHeader([fileProperties(), audio(1), { type: 'padding', data: Buffer.alloc(MAX_HEADER_SIZE) }], data),
+    ).toThrow(AsfError);
+  });
+
+  it('writes count, sizes and reserved fields', () => {
+    const { bytes } = liveAv();
+    expect(bytes.readBigUInt64LE(16)).toBe(BigInt(bytes.length - 50));
+    expect(bytes.readUInt32LE(24)).toBe(3);
+    expect(bytes.subarray(28, 30)).toEqual(hex('0102'));
+    expect(bytes.subarray(-50)).toEqual(hex(`${GUID.dataObject} 3200000000000000 ${FILE_ID} 0000000000000000 0101`));
+    expect(FILE_FLAG.broadcast | FILE_FLAG.seekable).toBe(3);
+    expect(ZERO_ID).toHaveLength(32);
+  });
+});
