@@ -1,0 +1,48 @@
+import { readFile } from 'node:fs/promises';
+import { WmError } from '../../src/errors.js';
+import { defaultConfig, parseConfig, readConfig } from '../../src/server/config.js';
+
+const fail = (text: string) => {
+  try {
+    parseConfig(text, 'serve.yaml');
+  } catch (error) {
+    expect(error).toBeInstanceOf(WmError);
+    expect((error as WmError).exitCode).toBe(78);
+    return (error as WmError).message;
+  }
+  throw new Error('It was accepted.');
+};
+
+describe('the configuration', () => {
+  it('has the defaults that the sample shows', async () => {
+    const sample = await readFile(new URL('../../samples/serve.yaml', import.meta.url), 'utf8');
+    expect(parseConfig(sample, 'sample')).toEqual(defaultConfig());
+  });
+
+  it('names every field in the sample', async () => {
+    const sample = await readFile(new URL('../../samples/serve.yaml', import.meta.url), 'utf8');
+    const complete = sample.replace(/^# (host:.*)$/m, '$1').replace(/^( +)# (players|batchInterval)/gm, '$1$2');
+    const config = parseConfig(complete.replace('points: []\n#  - path', 'points:\n  - path'), 'sample');
+    expect(config).toMatchObject({
+      host: '127.0.0.1',
+      limits: { players: 5000 },
+      live: { batchInterval: 0.1 },
+      points: [{ path: '/live' }],
+    });
+  });
+
+  it('may be empty', () => {
+    expect(parseConfig('', 'empty')).toEqual(defaultConfig());
+  });
+
+  it('names the file, the line and the field of a mistake', () => {
+    expect(fail('httpPort: 8080\nlimits:\n  players: many\n')).toMatch(/^serve\.yaml:3: limits\.players: /);
+    expect(fail('points:\n  - path: /a\n  - path: b\n')).toMatch(/^serve\.yaml:3: points\.1\.path: must be a path/);
+    expect(fail('colour: red\n')).toMatch(/colour/);
+    expect(fail('httpPort: [\n')).toMatch(/^serve\.yaml:\d+: /);
+  });
+
+  it('says when the file cannot be read', async () => {
+    await expect(readConfig('/nonexistent/serve.yaml')).rejects.toMatchObject({ code: 'WM_CONFIG' });
+  });
+});

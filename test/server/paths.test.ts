@@ -1,0 +1,57 @@
+import fc from 'fast-check';
+import { HttpError } from '../../src/http/message.js';
+import { isLoopback, plainAddress } from '../../src/server/addresses.js';
+import { pathOf, queryOf } from '../../src/server/paths.js';
+
+describe('the path of a request', () => {
+  it.each([
+    ['/live', '/live'],
+    ['/live?MSWMExt=.asf', '/live'],
+    ['http://host:8080/a/b', '/a/b'],
+    ['mms://host', '/'],
+    ['/a%20b', '/a b'],
+    ['/caf\u00c3\u00a9', '/café'],
+    ['/caf%C3%A9', '/café'],
+  ])('of %s is %s', (target, path) => {
+    expect(pathOf(target)).toBe(path);
+  });
+
+  it.each(['*', 'live', '/..', '/a/../b', '/a/%2e%2e/b', '/a%00', '/a%0d%0ab', '/%', '/a\\b', '/./a'])(
+    'is refused for %s',
+    (target) => {
+      expect(() => pathOf(target)).toThrow(HttpError);
+    },
+  );
+
+  it('never throws anything else', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary' }), (text) => {
+        try {
+          expect(pathOf(text).startsWith('/')).toBe(true);
+        } catch (error) {
+          expect(error).toBeInstanceOf(HttpError);
+        }
+      }),
+    );
+  });
+
+  it('leaves the query to itself', () => {
+    expect(queryOf('/a?b=c&d').get('b')).toBe('c');
+    expect(queryOf('/a').has('b')).toBe(false);
+  });
+});
+
+describe('addresses', () => {
+  it.each(['127.0.0.1', '127.8.9.10', '::1', '::ffff:127.0.0.1'])('%s is of this host', (address) => {
+    expect(isLoopback(address)).toBe(true);
+  });
+
+  it.each(['', '192.0.2.1', '::ffff:192.0.2.1', '2001:db8::1', '127.0.0.1.example.org'])('%s is not', (address) => {
+    expect(isLoopback(address)).toBe(false);
+  });
+
+  it('are shown without the prefix of a dual-stack socket', () => {
+    expect(plainAddress('::ffff:192.0.2.1')).toBe('192.0.2.1');
+    expect(plainAddress('::1')).toBe('::1');
+  });
+});

@@ -1,0 +1,220 @@
+import { AsfReader } from '../../src/asf/reader.js';
+import { WmError } from '../../src/errors.js';
+import { defaultConfig } from '../../src/server/config.js';
+import type { PointEvent } from '../../src/server/points.js';
+import { MediaServer } from '../../src/server/server.js';
+import { PACKET_SIZE } from '../support/stream.js';
+import { parseResponse, wirePackets } from '../support/wire.js';
+import { ServerStation } from './station.js';
+
+const PLAYER = [
+  'User-Agent: NSPlayer/4.1.0.3856',
+  'Pragma: xPlayStrm=1',
+  'Pragma: stream-switch-count=2',
+  'Pragma: stream-switch-entry=ffff:1:0 ffff:2:0',
+];
+
+let station: ServerStation;
+let events: PointEvent[];
+
+beforeEach(async () => {
+  events = [];
+  station = await ServerStation.open({}, { point: (event) => events.push(event) });
+});
+
+afterEach(() => station.close());
+
+async function watch(path: string, ...lines: string[]) {
+  const peer = await station.peer();
+  peer.request(`GET ${path} HTTP/1.0`, ...(lines.length === 0 ? PLAYER : lines));
+  return peer;
+}
+
+/** Waits until the point has its header. */
+async function live(path: string): Promise<void> {
+  while (!station.server.points.get(path)?.broadcast.header) await new Promise((resolve) => setImmediate(resolve));
+}
+
+describe('from push to play', () => {
+  it('carries a push to a player of the protocol', async () => {
+    const encoder = await station.push('/live');
+    await live('/live');
+    encoder.key();
+    const player = await watch('/live');
+    const kinds = await player.until((bytes) => {
+      const response = parseResponse(bytes);
+      const ids = response ? wirePackets(response.body).map(({ id }) => id) : [];
+      return ids.includes('D') ? ids : undefined;
+    });
+    expect(kinds).toEqual(['H', 'D']);
+    encoder.end();
+    const packets = wirePackets(parseResponse(await player.untilClosed())!.body);
+    expect(packets.at(-1)).toMatchObject({ id: 'E', reason: 0 });
+  });
+
+  it.each(['/live.asf', '/live?MSWMExt=.asf', '/live.wmv'])('gives any other player plain ASF at %s', async (path) => {
+    const encoder = await station.push('/live');
+    await live('/live');
+    encoder.key();
+    encoder.key();
+    const player = await watch(path, 'User-Agent: Lavf/59');
+    await player.until((bytes) => ((parseResponse(bytes)?.body.length ?? 0) > 2 * PACKET_SIZE ? true : undefined));
+    encoder.end();
+    const response = parseResponse(await player.untilClosed())!;
+    expect(response.field('Content-Type')).toBe('video/x-ms-asf');
+    const reader = new AsfReader();
+    const items = [...reader.push(response.body), ...reader.end()];
+    expect(items.map(({ type }) => type)).toEqual(['header', 'packet', 'packet']);
+    expect(items.every((item) => item.type !== 'packet' || item.packet.bytes.length === PACKET_SIZE)).toBe(true);
+  });
+
+  it('counts what came and what went', async () => {
+    const encoder = await station.push('/live');
+    await live('/live');
+    const player = await watch('/live');
+    encoder.key();
+    await player.until((bytes) => (bytes.includes('$D') ? true : undefined));
+    expect(station.server.stats()).toMatchObject({
+      players: 1,
+      publishers: 1,
+      points: 1,
+      packetsIn: 1,
+      droppedPlayers: 0,
+    });
+    expect(station.server.stats().bytesOut).toBeGreaterThan(300);
+  });
+});
+
+describe('publishing points', () => {
+  it('tells when a point is made, fed and left', async () => {
+    const encoder = await station.push('/live');
+    await live('/live');
+    encoder.end();
+    while (events.length < 3) await new Promise((resolve) => setImmediate(resolve));
+    expect(events.map(({ what }) => what)).toEqual(['created', 'publishing', 'unpublished']);
+    expect(events[1]).toMatchObject({ point: '/live', remoteAddress: '127.0.0.1' });
+    expect(events[2]).toMatchObject({ clean: true });
+  });
+
+  it('survives its publisher, so that it can come back', async () => {
+    const first = await station.push('/live');
+    await live('/live');
+    first.end();
+    while (station.server.stats().publishers > 0) await new Promise((resolve) => setImmediate(resolve));
+    expect((await station.ask('GET /live HTTP/1.0', PLAYER[0]!)).status).toBe(503);
+    await station.push('/live');
+    while (station.server.stats().publishers === 0) await new Promise((resolve) => setImmediate(resolve));
+    expect((await station.ask('GET /live HTTP/1.0', PLAYER[0]!)).status).toBe(200);
+  });
+
+  it('refuses a second publisher while the first one sends, and leaves the first alone', async () => {
+    const first = await station.push('/live');
+    await live('/live');
+    const second = await station.push('/live');
+    const answer = await second.peer.untilClosed();
+    expect(parseResponse(answer)?.status).toBe(409);
+    const player = await watch('/live');
+    first.key();
+    await player.until((bytes) => (bytes.includes('$D') ? true : undefined));
+  });
+
+  it.each(['/', '/a/../b', '/a%00b', `/${'x'.repeat(4096)}`])('takes no push to %.20s', async (path) => {
+    expect((await station.push(path)).setupStatus).toBeGreaterThanOrEqual(400);
+    expect([...station.server.points]).toHaveLength(0);
+  });
+
+  it('[WMHTTP-090] takes a push to a new name only with a Template-URL of an existing point, when that is the policy', async () => {
+    await station.close();
+    station = await ServerStation.open({ push: { newPoints: 'template' }, points: [{ path: '/base' }] });
+    const setup = async (path: string, template: string) => {
+      const body = template === '' ? '' : `Template-URL: "${template}"\r\nAutoDestroy: 0\r\n`;
+      const peer = await station.peer();
+      peer.request(
+        `POST ${path} HTTP/1.1`,
+        'User-Agent: WMEncoder/11.0',
+        'Content-Type: application/x-wms-pushsetup',
+        'Cookie: push-id=0',
+        `Content-Length: ${body.length}`,
+      );
+      peer.send(body);
+      return peer.until((bytes) => parseResponse(bytes)?.status);
+    };
+    expect(await setup('/new', '')).toBe(404);
+    expect(await setup('/new', '/nothing')).toBe(404);
+    expect(await setup('/new', '/base')).toBe(204);
+    expect(await setup('/base', '')).toBe(204);
+    expect(await setup('/base', '/nothing')).toBe(204);
+  });
+
+  it('takes no push to a new name at all, when that is the policy', async () => {
+    await station.close();
+    station = await ServerStation.open({ push: { newPoints: 'none' } });
+    expect((await station.push('/live')).setupStatus).toBe(404);
+  });
+
+  it('bounds the number of points', async () => {
+    await station.close();
+    station = await ServerStation.open({ limits: { connections: 100, points: 1 } });
+    expect((await station.push('/a')).setupStatus).toBe(204);
+    expect((await station.push('/b')).setupStatus).toBe(503);
+  });
+});
+
+describe('a browser', () => {
+  it('[WMSP-268] [WMSP-210] gets an .asx that names the same URL', async () => {
+    await station.push('/live', { title: 'News & more' });
+    await live('/live');
+    const response = await station.ask(
+      'GET /live HTTP/1.1',
+      'User-Agent: Mozilla/5.0',
+      `Host: 127.0.0.1:${station.port}`,
+    );
+    expect(response.status).toBe(200);
+    expect(response.field('Content-Type')).toBe('video/x-ms-asf');
+    const text = response.body.toString('utf8');
+    expect(text).toContain(`<ref href="mms://127.0.0.1:${station.port}/live"/>`);
+    expect(text).toContain(`<ref href="http://127.0.0.1:${station.port}/live?MSWMExt=.asf"/>`);
+    expect(text).toContain('<title>News &amp; more</title>');
+  });
+
+  it('is not given back what is no host', async () => {
+    await station.push('/live');
+    await live('/live');
+    expect((await station.ask('GET /live HTTP/1.1', 'Host: a"><script>')).status).toBe(400);
+  });
+
+  it('is told in one sentence what is not there, and what cannot be done', async () => {
+    const missing = await station.ask('GET /nothing HTTP/1.1', 'Host: x');
+    expect(missing.status).toBe(404);
+    expect(missing.body.toString()).toBe('There is nothing at /nothing.\n');
+    const wrong = await station.ask('PUT /live HTTP/1.1', 'Host: x');
+    expect(wrong.status).toBe(405);
+    expect(wrong.field('Allow')).toContain('GET');
+  });
+
+  it('may ask for the head alone', async () => {
+    await station.push('/live');
+    await live('/live');
+    const response = await station.ask('HEAD /live.asf HTTP/1.1', 'Host: x');
+    expect(response.status).toBe(200);
+    expect(response.body).toHaveLength(0);
+  });
+});
+
+describe('starting and stopping', () => {
+  it('says that a port is in use', async () => {
+    const config = { ...defaultConfig(), host: '127.0.0.1', httpPort: station.port };
+    await expect(MediaServer.start(config)).rejects.toMatchObject({ code: 'WM_PORT_IN_USE' });
+    await expect(MediaServer.start(config)).rejects.toBeInstanceOf(WmError);
+  });
+
+  it('ends players with $E and encoders with 503', async () => {
+    const encoder = await station.push('/live');
+    await live('/live');
+    const player = await watch('/live');
+    await player.until((bytes) => (bytes.includes('$H') ? true : undefined));
+    await station.server.close();
+    expect(wirePackets(parseResponse(await player.untilClosed())!.body).at(-1)).toMatchObject({ id: 'E' });
+    expect(parseResponse(await encoder.peer.untilClosed())?.status).toBe(503);
+  });
+});

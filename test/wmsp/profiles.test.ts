@@ -1,0 +1,47 @@
+import { profileOf } from '../../src/wmsp/profiles.js';
+import { parseClientProduct } from '../../src/wmsp/requests.js';
+
+const profile = (userAgent: string) => profileOf(parseClientProduct(userAgent)!);
+
+describe('client profiles', () => {
+  it.each([
+    ['FFmpeg, mpv, libmms, xine, MPlayer', 'NSPlayer/4.1.0.3856'],
+    ['VLC', 'NSPlayer/7.10.0.3059'],
+    ['hardware radios', 'NSPlayer/8.0.0.3802'],
+    ['Windows Media Player 6.4', 'NSPlayer/6.4.9.1121'],
+  ])('%s: no $M, no $E(1) before $C, Describe closes', (_, userAgent) => {
+    expect(profile(userAgent)).toMatchObject({
+      metadata: false,
+      endBeforeChange: false,
+      closesAfterDescribe: true,
+      padding: 'cut',
+      withoutSelection: 'none',
+      version9: false,
+    });
+  });
+
+  it.each(['NSPlayer/9.0.0.2980', 'NSPlayer/12.0.7680.0', 'NSServer/9.0.0.3171', 'WMCacheProxy/9.5.6001.1'])(
+    '%s: $M, $E(1) before $C, connections are kept',
+    (userAgent) => {
+      expect(profile(userAgent)).toMatchObject({
+        metadata: true,
+        endBeforeChange: true,
+        closesAfterDescribe: false,
+        padding: 'cut',
+        withoutSelection: 'none',
+        version9: true,
+      });
+    },
+  );
+
+  it.each(['NSServer/4.0', 'NSServer/4.1.0.3930', 'NSServer/5.0'])(
+    '%s: packets intact, all streams by default',
+    (userAgent) => {
+      expect(profile(userAgent)).toMatchObject({ padding: 'kept', withoutSelection: 'all', metadata: false });
+    },
+  );
+
+  it('NSPlayer without a version: all streams by default', () => {
+    expect(profile('NSPlayer')).toMatchObject({ withoutSelection: 'all', padding: 'cut', metadata: false });
+  });
+});
