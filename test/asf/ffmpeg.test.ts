@@ -36,8 +36,9 @@ withFfmpeg('what ffmpeg writes (skipped only where ffmpeg or ffprobe is missing)
 
   beforeAll(() => {
     shop = new Workshop();
-    file = shop.make('file', ...AV_INPUT(4), '-packet_size', '1400');
-    pipe = shop.make('pipe', ...AV_INPUT(4), '-packet_size', '1400');
+    // Small packets, so that single payloads with padding are among them.
+    file = shop.make('file', ...AV_INPUT(4), '-packet_size', '400');
+    pipe = shop.make('pipe', ...AV_INPUT(4), '-packet_size', '400');
     const { items } = readAll(file);
     header = headerOf(items);
     packets = packetsOf(items);
@@ -135,14 +136,17 @@ withFfmpeg('what ffmpeg writes (skipped only where ffmpeg or ffprobe is missing)
     expect(packetsOf(items).map(({ bytes }) => bytes)).toEqual(packets.map(({ bytes }) => bytes));
     expect(items).toHaveLength(1 + packets.length);
     expect(reader).toMatchObject({ truncated: false, damagedPackets: 0 });
-    const again = headerOf(readAll(shop.make('pipe', ...AV_INPUT(1), '-packet_size', '1400')).items);
+    const again = headerOf(readAll(shop.make('pipe', ...AV_INPUT(1), '-packet_size', '400')).items);
     expect(sameLayout(headerOf(items), again)).toBe(true);
   });
 
   it('[WMSP-118] [WMHTTP-038] decodes to the same frames when padding was removed and receivers filled it with zeros', () => {
     const stripped = packets.map(stripPadding);
     expect(stripped.some((bytes) => bytes.length < header.packetSize)).toBe(true);
-    for (const bytes of stripped.map(parsePacket)) expect(bytes.paddingLength).toBe(0);
+    for (const bytes of stripped) {
+      // Where the new field would take up what was cut, nothing is cut.
+      if (bytes.length < header.packetSize) expect(parsePacket(bytes).paddingLength).toBe(0);
+    }
     const expected = shop.frames(file);
     expect(
       shop.frames(
@@ -160,14 +164,15 @@ withFfmpeg('what ffmpeg writes (skipped only where ffmpeg or ffprobe is missing)
     ).toEqual(file.subarray(0, header.bytes.length + packets.length * header.packetSize));
   });
 
-  it('lost frames if only the Padding Length were set to 0: what the explicit length is for', () => {
+  it('decodes to other frames when only the Padding Length is set to 0: why the explicit length is written', () => {
     const cut = packets.map((packet) => {
       const bytes = Buffer.from(packet.bytes.subarray(0, packet.end));
       bytes.writeUIntLE(0, 5, (packet.lengthTypeFlags >> 3) & 3 || 1);
       return packet.paddingLength === 0 ? packet.bytes : zeroFill(bytes, header.packetSize);
     });
     const singles = packets.filter((packet) => !packet.multiple && packet.paddingLength > 0).length;
-    if (singles > 0) expect(shop.frames(asFile(header, cut))).not.toBe(shop.frames(file));
+    expect(singles).toBeGreaterThan(0);
+    expect(shop.frames(asFile(header, cut))).not.toBe(shop.frames(file));
   });
 
   it.each([1, 2])('decodes stream %i alone to the same frames when the other was filtered out', (wanted) => {
