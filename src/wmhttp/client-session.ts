@@ -305,6 +305,7 @@ export class ClientSession {
   }
 
   #flush(actions: ClientAction[]): void {
+    if (this.#lengthRemaining === 0) return;
     let taken = 0;
     while (taken < this.#queue.length && this.#state === 'PushStart_InProgress' && this.#lengthRemaining > 0) {
       const pending = this.#queue[taken]!;

@@ -1,0 +1,729 @@
+import fc from 'fast-check';
+import { HttpError } from '../../src/http/message.js';
+import { HttpServer } from '../../src/http/server.js';
+import { dataPacket, endPacket, fillerPackets, headerPacket, streamChangePacket } from '../../src/wmhttp/packets.js';
+import { PushServer, type PushServerOptions } from '../../src/wmhttp/server.js';
+import { field, Peer, turns, until } from '../http/peer.js';
+import { testHeader, testPacket } from '../support/stream.js';
+import { RecordingGate } from './recorder.js';
+
+const H = headerPacket(testHeader().bytes);
+const C = streamChangePacket(testHeader({ title: 'Second' }).bytes);
+const D = dataPacket(testPacket(0).bytes);
+const E0 = endPacket(0);
+const E1 = endPacket(1);
+const ENDLESS = 2_147_483_647;
+
+let http: HttpServer;
+let push: PushServer;
+let gate: RecordingGate;
+let errors: unknown[];
+let port: number;
+let clock: number;
+let peers: Peer[] = [];
+
+async function serve(options: PushServerOptions = {}) {
+  gate = new RecordingGate();
+  errors = [];
+  clock = 1_000_000;
+  push = new PushServer(gate, { now: () => clock, onError: (error) => errors.push(error), ...options });
+  http = new HttpServer({
+    onRequest: (exchange) => {
+      if (!push.handle(exchange)) exchange.respond({ status: 404 });
+    },
+    onError: (error) => errors.push(error),
+  });
+  port = await http.listen(0, '127.0.0.1');
+}
+
+beforeEach(() => serve());
+
+afterEach(async () => {
+  for (const peer of peers) peer.destroy();
+  peers = [];
+  push.close();
+  await http.close(0);
+});
+
+async function connect(): Promise<Peer> {
+  const peer = await Peer.connect(port);
+  peers.push(peer);
+  return peer;
+}
+
+interface Request {
+  readonly type?: string;
+  readonly path?: string;
+  readonly method?: string;
+  readonly id?: string | undefined;
+  readonly length?: number | undefined;
+  readonly agent?: string | undefined;
+  readonly body?: string;
+  readonly more?: string;
+}
+
+function head(kind: 'setup' | 'start', request: Request): string {
+  const { path = '/pub', method = 'POST', body = '' } = request;
+  const length = 'length' in request ? request.length : body.length;
+  const agent = 'agent' in request ? request.agent : 'WMEncoder/12.0.7601.17514';
+  return (
+    `${method} ${path} HTTP/1.1\r\nContent-Type: ${request.type ?? `application/x-wms-push${kind}`}\r\n` +
+    `${agent === undefined ? '' : `User-Agent: ${agent}\r\n`}Host: server\r\n` +
+    `${length === undefined ? '' : `Content-Length: ${length}\r\n`}` +
+    `${request.id === undefined ? '' : `Cookie: push-id=${request.id}\r\n`}${request.more ?? ''}\r\n${body}`
+  );
+}
+
+const idOf = (response: string) => /^push-id=([^;]+)$/.exec(field(response, 'Set-Cookie') ?? '')?.[1] ?? '';
+const statusOf = (response: string) => Number(response.slice(9, 12));
+
+/** PushSetup on a new connection. */
+async function setUp(request: Request = {}) {
+  const peer = await connect();
+  peer.send(head('setup', { id: '0', ...request }));
+  const response = await peer.head();
+  return { peer, response, status: statusOf(response), id: idOf(response), point: gate.points.at(-1)! };
+}
+
+/** PushSetup and the first bytes of a PushStart. */
+async function stream(packets: Buffer[], request: Request = {}, setup: Request = {}) {
+  const session = await setUp(setup);
+  session.peer.send(head('start', { id: session.id, length: ENDLESS, ...request }), ...packets);
+  return session;
+}
+
+const nothingOdd = () => expect(errors).toEqual([]);
+
+describe('PushSetup', () => {
+  it('[WMHTTP-010] [WMHTTP-011] [WMHTTP-019] [WMHTTP-092] [WMHTTP-093] is answered as the sample of section 4.8 has it', async () => {
+    const { response, id } = await setUp({ body: 'AutoDestroy: 1\r\n' });
+    const lines = response.split('\r\n');
+    expect(lines[0]).toBe('HTTP/1.1 204 No Content');
+    expect(lines.map((line) => line.split(':')[0]).slice(1, -2)).toEqual([
+      'Server',
+      'Date',
+      'Pragma',
+      'Cache-Control',
+      'Set-Cookie',
+      'Supported',
+      'Content-Length',
+      'Connection',
+    ]);
+    expect(field(response, 'Server')).toBe('Cougar/9.6.7600.16385');
+    expect(field(response, 'Pragma')).toBe('no-cache, timeout=60000');
+    expect(field(response, 'Cache-Control')).toBe('no-cache');
+    expect(field(response, 'Set-Cookie')).toBe(`push-id=${id}`);
+    expect(field(response, 'Content-Length')).toBe('0');
+  });
+
+  it('[WMHTTP-079] gives each session another push-id of digits that is never 0', async () => {
+    const ids = new Set<string>();
+    for (let count = 0; count < 20; count++) ids.add((await setUp()).id);
+    expect(ids.size).toBe(20);
+    for (const id of ids) expect(id).toMatch(/^[1-9]\d{17}$/);
+    expect(push.sessions).toBe(20);
+  });
+
+  it('[WMHTTP-091] creates a session with push-id=0 and with none', async () => {
+    expect((await setUp({ id: undefined })).status).toBe(204);
+    expect((await setUp({ id: '0' })).status).toBe(204);
+    expect(push.sessions).toBe(2);
+  });
+
+  it('[WMHTTP-088] is refused when its push-id matches no session', async () => {
+    const { status, peer } = await setUp({ id: '123' });
+    expect(status).toBe(404);
+    await peer.ended();
+    expect(gate.requests).toHaveLength(0);
+  });
+
+  it('[WMHTTP-093] repeats the push-id of the session that it names', async () => {
+    const first = await setUp();
+    const second = await setUp({ id: first.id });
+    expect(second.id).toBe(first.id);
+    expect(push.sessions).toBe(1);
+    expect(gate.points[1]!.story).toBe('release clean');
+    expect(gate.points[0]!.story).toBe('');
+  });
+
+  it('takes a stale push-id beside push-id=0 for a new session', async () => {
+    const { status } = await setUp({ id: '123; push-id=0' });
+    expect(status).toBe(204);
+  });
+
+  it('[WMHTTP-089] is refused while the session streams on another connection', async () => {
+    const { id } = await stream([H, D]);
+    await until(() => gate.points[0]!.events.length === 2);
+    const { status } = await setUp({ id });
+    expect(status).toBe(409);
+    expect(gate.points[0]!.story).toBe('start, header, packet');
+  });
+
+  it('[WMHTTP-005] bears ;charset=UTF-8', async () => {
+    expect((await setUp({ type: 'application/x-wms-pushsetup;charset=UTF-8' })).status).toBe(204);
+  });
+
+  it('[WMHTTP-004] [WMHTTP-014] bears headers and tokens that are not defined for it', async () => {
+    const more =
+      'X-Accept-Proxy-Authentication: NTLM\r\nX-Unknown: 1\r\nPragma: xyz=1, timeout=5\r\nCache-Control: foo\r\nServer: me\r\n' +
+      'Supported: com.microsoft.wm.none\r\nX-Accept-Authentication: Kerberos5, Digest\r\n';
+    expect((await setUp({ more })).status).toBe(204);
+  });
+
+  it('[WMHTTP-003] works in HTTP/1.0 with Keep-Alive', async () => {
+    const peer = await connect();
+    peer.send(head('setup', { id: '0', more: 'Connection: Keep-Alive\r\n' }).replace('HTTP/1.1', 'HTTP/1.0'));
+    const response = await peer.head();
+    expect(response).toMatch(/^HTTP\/1.0 204 /);
+    expect(field(response, 'Connection')).toBe('Keep-Alive');
+  });
+
+  it.each([undefined, 'NSPlayer/12.0.7601.17514', 'WMEncoder', 'Mozilla/5.0'])(
+    '[WMHTTP-082] takes %p for no encoder and says how to play instead',
+    async (agent) => {
+      const { peer, response, status } = await setUp({ agent, path: '/p%26%3Cx%3E' });
+      expect(status).toBe(200);
+      expect(field(response, 'Set-Cookie')).toBeUndefined();
+      expect(field(response, 'Content-Type')).toBe('video/x-ms-asf');
+      const body = (await peer.bytes(Number(field(response, 'Content-Length')))).toString();
+      expect(body).toContain('<ref href="http://server/p&amp;%3Cx%3E"/>');
+      expect(push.sessions).toBe(0);
+    },
+  );
+
+  it.each<[string, Request, number]>([
+    ['another method', { method: 'PUT' }, 400],
+    ['no length', { length: undefined }, 411],
+    ['a chunked body', { length: undefined, more: 'Transfer-Encoding: chunked\r\n', body: '0\r\n\r\n' }, 411],
+    ['an unknown directive', { body: 'Foo: 1\r\n' }, 400],
+    ['a bad AutoDestroy', { body: 'AutoDestroy: yes\r\n' }, 400],
+    ['a template with a host', { body: 'Template-URL: "http://a/b"\r\nAutoDestroy: 0\r\n' }, 400],
+    ['a template that does not decode', { body: 'Template-URL: "/%ff"\r\nAutoDestroy: 0\r\n' }, 400],
+    ['an enormous body', { body: 'x'.repeat(5000) }, 413],
+    ['a target without a path', { path: '*' }, 400],
+    ['a target that does not decode', { path: '/%zz' }, 400],
+  ])('[WMHTTP-083] is refused with %s', async (_what, request, expected) => {
+    const { peer, response, status } = await setUp(request);
+    expect(status).toBe(expected);
+    expect(field(response, 'Connection')).toBe('close');
+    expect(field(response, 'Server')).toMatch(/^Cougar\//);
+    await peer.ended();
+    expect(gate.requests).toHaveLength(0);
+    nothingOdd();
+  });
+
+  it('hands path, template and AutoDestroy to the gate, decoded', async () => {
+    await setUp({ path: '/new%20point?x=1', body: 'Template-URL: "/my%20template"\r\nAutoDestroy: 1\r\n' });
+    expect(gate.requests[0]).toMatchObject({ path: '/new point', template: '/my template', autoDestroy: true });
+    await setUp({ path: 'http://server/b' });
+    expect(gate.requests[1]).toMatchObject({ path: '/b', template: undefined, autoDestroy: false });
+    expect(gate.requests[0]!.exchange.remoteAddress).toContain('127.0.0.1');
+  });
+
+  it('is refused with the status of the gate', async () => {
+    for (const decide of [
+      () => ({ refuse: 404 }),
+      async () => ({ refuse: 404 }),
+      () => {
+        throw new HttpError(404, 'No such point.');
+      },
+      async () => {
+        throw new HttpError(404, 'No such point.');
+      },
+    ]) {
+      gate.decide = decide;
+      const { peer, response } = await setUp();
+      expect(statusOf(response)).toBe(404);
+      expect(field(response, 'Connection')).toBe('close');
+      await peer.ended();
+    }
+    expect(push.sessions).toBe(0);
+    nothingOdd();
+  });
+
+  it('is refused with 500 when the gate fails', async () => {
+    gate.decide = () => Promise.reject(new Error('a fault'));
+    expect((await setUp()).status).toBe(500);
+    expect(errors).toHaveLength(1);
+  });
+
+  it('keeps the connection open behind a challenge, and takes the next try on it', async () => {
+    gate.decide = () => ({ refuse: 401, fields: [['WWW-Authenticate', 'Negotiate']] });
+    const { peer, response, status } = await setUp({ body: 'AutoDestroy: 1\r\n' });
+    expect(status).toBe(401);
+    expect(field(response, 'WWW-Authenticate')).toBe('Negotiate');
+    expect(field(response, 'Connection')).toBe('Keep-Alive');
+    gate.decide = undefined;
+    peer.send(head('setup', { id: '0', more: 'Authorization: Negotiate TlRMTVNTUAAB\r\n' }));
+    expect(statusOf(await peer.head())).toBe(204);
+  });
+
+  it.each([
+    [302, false],
+    [305, true],
+  ])('[WMHTTP-084] redirects with %i and closes', async (expected, proxy) => {
+    const { id } = await setUp();
+    gate.decide = () => ({ redirect: 'http://other:81/pub', proxy });
+    const { peer, response, status } = await setUp({ id });
+    expect(status).toBe(expected);
+    expect(field(response, 'Location')).toBe('http://other:81/pub');
+    await peer.ended();
+    expect(push.sessions).toBe(0);
+  });
+
+  it('[WMHTTP-094] leaves the connection open, and drops the session when nothing follows', async () => {
+    const { peer, point } = await setUp({ body: 'AutoDestroy: 1\r\n' });
+    clock += 119_000;
+    push.sweep();
+    expect(push.sessions).toBe(1);
+    clock += 1_000;
+    push.sweep();
+    expect(push.sessions).toBe(0);
+    expect(point.story).toBe('release destroy');
+    await peer.ended();
+  });
+
+  it('keeps a bounded number of sessions that never start: the oldest goes', async () => {
+    push.close();
+    await http.close(0);
+    await serve({ maxIdleSessions: 3, maxSessions: 5 });
+    const streaming = await stream([H]);
+    await until(() => streaming.point.events.length === 1);
+    const first = await setUp();
+    for (let count = 0; count < 6; count++) await setUp();
+    expect(push.sessions).toBe(4);
+    await first.peer.ended();
+    first.peer = await connect();
+    first.peer.send(head('start', { id: first.id, length: ENDLESS }));
+    expect(statusOf(await first.peer.head())).toBe(404);
+    expect(streaming.point.story).toBe('start, header');
+  });
+
+  it('is refused with 503 when there are too many sessions that stream', async () => {
+    push.close();
+    await http.close(0);
+    await serve({ maxSessions: 2 });
+    for (let count = 0; count < 2; count++) {
+      const { point } = await stream([H]);
+      await until(() => point.events.length === 1);
+    }
+    const { status, point } = await setUp({ body: 'AutoDestroy: 1\r\n' });
+    expect(status).toBe(503);
+    expect(point.story).toBe('release destroy');
+  });
+
+  it('is no business of other requests', async () => {
+    const peer = await connect();
+    peer.send('POST /pub HTTP/1.1\r\nContent-Type: text/plain\r\nContent-Length: 0\r\n\r\n');
+    expect(statusOf(await peer.head())).toBe(404);
+    expect(gate.requests).toHaveLength(0);
+  });
+});
+
+describe('PushStart', () => {
+  it('passes header and packets on, and ends cleanly with $E', async () => {
+    const { peer, point } = await stream([H, D, D, E0]);
+    const response = await peer.head();
+    expect(response).toMatch(/^HTTP\/1.1 204 No Content\r\n/);
+    await peer.ended();
+    expect(point.story).toBe('start, header, packet, packet, end0, close, release clean');
+    const [header, packet] = point.events;
+    expect(header?.type === 'header' && header.header.bytes.equals(testHeader().bytes)).toBe(true);
+    expect(packet?.type === 'packet' && packet.packet.bytes.equals(testPacket(0).bytes)).toBe(true);
+    expect(point.publisher!.remoteAddress).toContain('127.0.0.1');
+    expect(push.sessions).toBe(0);
+    nothingOdd();
+  });
+
+  it('reads the body however it is cut', async () => {
+    const { peer, point } = await stream([]);
+    const body = Buffer.concat([H, D, E1, C, D, E0]);
+    for (let at = 0; at < body.length; at += 97) {
+      peer.send(body.subarray(at, at + 97));
+      await turns(1);
+    }
+    await peer.ended();
+    expect(point.story).toBe('start, header, packet, end1, header, packet, end0, close, release clean');
+  });
+
+  it('[WMHTTP-095] is taken with its head: what is wrong with it is told without waiting for the body', async () => {
+    const peer = await connect();
+    peer.send(head('start', { id: '123', length: ENDLESS }));
+    expect(statusOf(await peer.head())).toBe(404);
+    const session = await stream([]);
+    await until(() => push.sessions === 1);
+    const second = await connect();
+    second.send(head('start', { id: session.id, length: ENDLESS }));
+    expect(statusOf(await second.head())).toBe(409);
+  });
+
+  it('[WMHTTP-097] is refused without a push-id and with an unknown one', async () => {
+    for (const [id, status] of [
+      [undefined, 400],
+      ['0', 404],
+      ['123', 404],
+    ] as const) {
+      const peer = await connect();
+      peer.send(head('start', { id, length: ENDLESS }));
+      const response = await peer.head();
+      expect(statusOf(response)).toBe(status);
+      expect(field(response, 'Connection')).toBe('close');
+      await peer.ended();
+    }
+  });
+
+  it('[WMHTTP-098] is refused while another one is in progress, which goes on', async () => {
+    const { peer, id, point } = await stream([H]);
+    await until(() => point.events.length === 1);
+    const second = await connect();
+    second.send(head('start', { id, length: ENDLESS }), H);
+    expect(statusOf(await second.head())).toBe(409);
+    await second.ended();
+    peer.send(D);
+    await until(() => point.events.length === 2);
+  });
+
+  it('[WMHTTP-099] is refused for another path than that of the session', async () => {
+    const { peer } = await stream([], { path: '/other' });
+    expect(statusOf(await peer.head())).toBe(404);
+  });
+
+  it.each<[string, Request, number]>([
+    ['another method', { method: 'GET' }, 400],
+    ['no length', { length: undefined }, 411],
+    ['a chunked body', { length: undefined, more: 'Transfer-Encoding: chunked\r\n' }, 411],
+    ['a bad target', { path: '/%ff' }, 400],
+  ])('[WMHTTP-083] is refused with %s', async (_what, request, status) => {
+    const { peer } = await stream([], request);
+    expect(statusOf(await peer.head())).toBe(status);
+    await peer.ended();
+  });
+
+  it('[WMHTTP-005] bears ;charset=UTF-8', async () => {
+    const { point } = await stream([H], { type: 'application/x-wms-pushstart;charset=UTF-8' });
+    await until(() => point.events.length === 1);
+  });
+
+  it('[WMHTTP-007] finds its push-id among other cookies, and behind one of a session that is gone', async () => {
+    const { peer, id, point } = await setUp();
+    peer.send(head('start', { id: `0; a=b; push-id=${id}`, length: ENDLESS }), H);
+    await until(() => point.events.length === 1);
+  });
+
+  it('takes a PushStart over another connection', async () => {
+    const { peer, id, point } = await setUp();
+    peer.destroy();
+    const other = await connect();
+    other.send(head('start', { id, length: ENDLESS }), H, D);
+    await until(() => point.events.length === 2);
+  });
+
+  it('[WMHTTP-102] [WMHTTP-103] [WMHTTP-104] [WMHTTP-030] answers 204 behind a whole body, and takes the next on the same connection', async () => {
+    const body = [H, D, ...fillerPackets(70_000)];
+    const length = body.reduce((sum, packet) => sum + packet.length, 0);
+    const { peer, id, point } = await stream(body, { length });
+    const response = await peer.head();
+    expect(statusOf(response)).toBe(204);
+    expect(field(response, 'Set-Cookie')).toBe(`push-id=${id}`);
+    expect(field(response, 'Pragma')).toBe('no-cache, timeout=60000');
+    expect(field(response, 'Cache-Control')).toBe('no-cache');
+    expect(field(response, 'Connection')).toBe('Keep-Alive');
+    peer.send(head('start', { id, length: D.length + E1.length }), D, E1);
+    expect(statusOf(await peer.head())).toBe(204);
+    peer.send(head('start', { id, length: ENDLESS }), C, D, E0);
+    expect(statusOf(await peer.head())).toBe(204);
+    await peer.ended();
+    expect(point.story).toBe('start, header, packet, packet, end1, header, packet, end0, close, release clean');
+  });
+
+  it('takes requests that follow one another without waiting for the responses', async () => {
+    const { peer, id, point } = await stream([H, D], { length: H.length + D.length });
+    peer.send(head('start', { id, length: D.length }), D, head('start', { id, length: ENDLESS }), D, E0);
+    for (let count = 0; count < 3; count++) expect(statusOf(await peer.head())).toBe(204);
+    expect(point.story).toBe('start, header, packet, packet, packet, end0, close, release clean');
+  });
+
+  it('[WMHTTP-025] [WMHTTP-107] removes the publishing point at the end when AutoDestroy was 1', async () => {
+    for (const [body, story] of [
+      ['AutoDestroy: 1\r\n', 'release clean destroy'],
+      ['AutoDestroy: 0\r\n', 'release clean'],
+      ['', 'release clean'],
+    ] as const) {
+      const { peer, point } = await stream([H, E0], {}, { body });
+      await peer.ended();
+      expect(point.log.at(-1)).toBe(story);
+    }
+  });
+
+  it('[WMHTTP-107] deletes the session at $E with an error as well', async () => {
+    const { peer, point } = await stream([H, endPacket(0xa000_0001)]);
+    await peer.ended();
+    expect(point.log.slice(-3)).toEqual([`end${0xa000_0001}`, 'close', 'release']);
+    expect(push.sessions).toBe(0);
+  });
+
+  it('closes with a header that counts one object too few, and without $E', async () => {
+    const bytes = Buffer.from(testHeader().bytes);
+    bytes.writeUInt32LE(bytes.readUInt32LE(24) - 1, 24);
+    const { peer, point } = await stream([headerPacket(bytes), D]);
+    await until(() => point.events.length === 2);
+    peer.destroy();
+    await until(() => http.connections === 0);
+    expect(push.sessions).toBe(1);
+  });
+});
+
+describe('encoders that break the rules', () => {
+  it.each<[string, Buffer[]]>([
+    ['[WMHTTP-101] no $H first', [D]],
+    ['an ASF header that is none', [headerPacket(Buffer.alloc(200))]],
+    ['a $D larger than the packet size', [H, dataPacket(Buffer.alloc(500))]],
+    ['an unknown packet', [H, Buffer.from('24510000', 'hex')]],
+    ['no framing at all', [H, Buffer.from('GET / HTTP/1.1\r\n\r\n')]],
+    ['[WMHTTP-106] a $D behind $E with Reason 1', [H, E1, D]],
+  ])('get 400 at once for %s, and their session ends', async (_what, packets) => {
+    const { peer, point } = await stream(packets);
+    const response = await peer.head();
+    expect(statusOf(response)).toBe(400);
+    expect(field(response, 'Connection')).toBe('close');
+    await peer.ended();
+    await until(() => point.log.includes('release'));
+    expect(push.sessions).toBe(0);
+    nothingOdd();
+  });
+
+  it('never start a publishing point without a good header', async () => {
+    const { peer, point } = await stream([headerPacket(Buffer.alloc(200))]);
+    await peer.ended();
+    expect(point.story).toBe('release');
+  });
+
+  it('get 400 when the body ends in the middle of a packet', async () => {
+    const { peer, point } = await stream([H, D.subarray(0, 50)], { length: H.length + 50 });
+    expect(statusOf(await peer.head())).toBe(400);
+    await until(() => point.log.includes('release'));
+  });
+
+  it('lose a damaged packet and go on', async () => {
+    const { point } = await stream([H, dataPacket(Buffer.alloc(400, 0xff)), D]);
+    await until(() => point.events.length === 2);
+    expect(point.story).toBe('start, header, packet');
+  });
+
+  it('bear the B bit and packets with their padding', async () => {
+    const b = Buffer.concat([Buffer.from([0xa4]), D.subarray(1)]);
+    const { point } = await stream([H, b, b]);
+    await until(() => point.events.length === 3);
+  });
+
+  it('do not disturb others, whatever they send', async () => {
+    const good = await stream([H, D]);
+    await until(() => good.point.events.length === 2);
+    await fc.assert(
+      fc.asyncProperty(fc.boolean(), fc.uint8Array({ minLength: 1, maxLength: 200 }), async (withHeader, bytes) => {
+        const length = (withHeader ? H.length : 0) + bytes.length;
+        const bad = await stream([...(withHeader ? [H] : []), Buffer.from(bytes)], { length });
+        expect([204, 400]).toContain(statusOf(await bad.peer.head()));
+        bad.peer.destroy();
+      }),
+      { numRuns: 40 },
+    );
+    good.peer.send(D);
+    await until(() => good.point.events.length === 3);
+    nothingOdd();
+  });
+});
+
+describe('timers', () => {
+  it('[WMHTTP-077] [WMHTTP-109] answer 408 in the middle of a body in which no packet comes', async () => {
+    const { peer, point } = await stream([H, Buffer.from('2444ffff', 'hex')], {}, { body: 'AutoDestroy: 1\r\n' });
+    await until(() => point.events.length === 1);
+    clock += 59_999;
+    peer.send(Buffer.alloc(1000));
+    await turns();
+    push.sweep();
+    expect(push.sessions).toBe(1);
+    clock += 1;
+    push.sweep();
+    expect(statusOf(await peer.head())).toBe(408);
+    await peer.ended();
+    expect(push.sessions).toBe(0);
+    expect(point.story).toBe('start, header, close, release destroy');
+  });
+
+  it('[WMHTTP-077] let a push of days alone as long as packets come', async () => {
+    const { peer, point } = await stream([H]);
+    await until(() => point.events.length === 1);
+    for (let hours = 0; hours < 72; hours++) {
+      for (let step = 0; step < 3; step++) {
+        clock += 59_000;
+        push.sweep();
+        peer.send(D);
+        const wanted = point.events.length + 1;
+        await until(() => point.events.length === wanted);
+      }
+    }
+    expect(push.sessions).toBe(1);
+  });
+
+  it('[WMHTTP-104] [WMHTTP-110] close the connection when no next PushStart follows', async () => {
+    const { peer, point } = await stream([H], { length: H.length }, { body: 'AutoDestroy: 1\r\n' });
+    expect(statusOf(await peer.head())).toBe(204);
+    clock += 119_999;
+    push.sweep();
+    expect(push.sessions).toBe(1);
+    clock += 1;
+    push.sweep();
+    await peer.ended();
+    expect(point.log.at(-1)).toBe('release destroy');
+  });
+
+  it.each<[string, Buffer[], string]>([
+    ['$D', [D], 'packet'],
+    ['$H', [H, D], 'header, packet'],
+  ])(
+    '[WMHTTP-111] let a session go on with %s when its connection was lost in a body',
+    async (_what, packets, more) => {
+      const { peer, id, point } = await stream([H, D, D.subarray(0, 100)]);
+      await until(() => point.events.length === 2);
+      peer.destroy();
+      await until(() => http.connections === 0);
+      clock += 59_000;
+      push.sweep();
+      expect(push.sessions).toBe(1);
+      const again = await connect();
+      again.send(head('start', { id, length: ENDLESS }), ...packets, E0);
+      await again.ended();
+      expect(point.story).toBe(`start, header, packet, ${more}, end0, close, release clean`);
+    },
+  );
+
+  it('[WMHTTP-111] drop it when nobody comes back within Idle-Timeout', async () => {
+    const { peer, point } = await stream([H, D]);
+    await until(() => point.events.length === 2);
+    peer.destroy();
+    await until(() => http.connections === 0);
+    clock += 60_000;
+    push.sweep();
+    expect(push.sessions).toBe(0);
+    await until(() => point.log.includes('release'));
+    expect(point.story).toBe('start, header, packet, close, release');
+  });
+
+  it('[WMHTTP-112] keep a session whose connection was lost between requests', async () => {
+    const { peer, id, point } = await stream([H], { length: H.length });
+    await peer.head();
+    peer.destroy();
+    await until(() => http.connections === 0);
+    clock += 119_000;
+    push.sweep();
+    const again = await connect();
+    again.send(head('start', { id, length: ENDLESS }), D);
+    await until(() => point.events.length === 2);
+  });
+
+  it('[WMHTTP-077] [WMHTTP-078] have the bounds of the specification', () => {
+    for (const options of [{ idleTimeout: 9_999 }, { idleTimeout: 4_294_967_296 }, { inactivityTimeout: -1 }]) {
+      expect(() => new PushServer(gate, options)).toThrow(expect.objectContaining({ code: 'WM_CONFIG' }));
+    }
+    for (const options of [{ idleTimeout: 10_000, inactivityTimeout: 0 }, { idleTimeout: 4_294_967_295 }]) {
+      new PushServer(gate, options).close();
+    }
+  });
+});
+
+describe('the publishing point', () => {
+  it('[WMHTTP-081] disconnects a session in the middle of its body', async () => {
+    const { peer, point } = await stream([H, D], {}, { body: 'AutoDestroy: 1\r\n' });
+    await until(() => point.events.length === 2);
+    point.publisher!.disconnect(403);
+    point.publisher!.disconnect(500);
+    const response = await peer.head();
+    expect(statusOf(response)).toBe(403);
+    expect(field(response, 'Connection')).toBe('close');
+    await peer.ended();
+    expect(push.sessions).toBe(0);
+    await until(() => point.log.includes('release destroy'));
+  });
+
+  it('refuses a session when it is taken', async () => {
+    const { peer, id, point } = await setUp();
+    point.startError = new HttpError(409, 'Taken.');
+    peer.send(head('start', { id, length: ENDLESS }), H);
+    expect(statusOf(await peer.head())).toBe(409);
+    await peer.ended();
+    expect(point.story).toBe('release');
+    nothingOdd();
+  });
+
+  it('lets a newcomer take the place of the old session', async () => {
+    const old = await stream([H, D]);
+    await until(() => old.point.events.length === 2);
+    const newcomer = await setUp();
+    const start = newcomer.point.start.bind(newcomer.point);
+    newcomer.point.start = (publisher) => {
+      old.point.publisher!.disconnect(409);
+      return start(publisher);
+    };
+    newcomer.peer.send(head('start', { id: newcomer.id, length: ENDLESS }), H, D);
+    expect(statusOf(await old.peer.head())).toBe(409);
+    await until(() => newcomer.point.events.length === 2);
+    expect(push.sessions).toBe(1);
+  });
+
+  it('ends the session with 500 when it fails, and that is told', async () => {
+    const { peer, point } = await stream([H]);
+    await until(() => point.events.length === 1);
+    point.writeError = new Error('a fault');
+    peer.send(D, D);
+    expect(statusOf(await peer.head())).toBe(500);
+    expect(errors).toEqual([point.writeError]);
+  });
+
+  it('holds the encoder back while it is behind, and no timer runs meanwhile', async () => {
+    const { peer, point } = await stream([H]);
+    await until(() => point.events.length === 1);
+    let go: () => void = () => {};
+    point.hold = new Promise((resolve) => {
+      go = resolve;
+    });
+    const count = 20_000;
+    peer.send(...Array<Buffer>(count).fill(D));
+    await until(() => point.events.length === 2);
+    await turns(20);
+    clock += 100_000;
+    push.sweep();
+    expect(point.events).toHaveLength(2);
+    point.hold = undefined;
+    go();
+    peer.send(E0);
+    await peer.ended();
+    expect(point.events).toHaveLength(count + 2);
+    expect(point.log.at(-1)).toBe('release clean');
+  });
+
+  it('ends the session when what it was behind with fails', async () => {
+    const { peer, point } = await stream([H]);
+    await until(() => point.events.length === 1);
+    let fail: (error: Error) => void = () => {};
+    point.hold = new Promise((_resolve, reject) => {
+      fail = reject;
+    });
+    peer.send(D, D);
+    await until(() => point.events.length === 2);
+    fail(new HttpError(503, 'Full.'));
+    expect(statusOf(await peer.head())).toBe(503);
+    expect(point.story).toBe('start, header, packet, close, release');
+  });
+
+  it('gets a good-bye when the server closes', async () => {
+    const { peer, point } = await stream([H]);
+    const idle = await setUp();
+    await until(() => point.events.length === 1);
+    push.close();
+    expect(statusOf(await peer.head())).toBe(503);
+    await idle.peer.ended();
+    expect(push.sessions).toBe(0);
+    expect((await setUp()).status).toBe(503);
+  });
+});
