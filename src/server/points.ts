@@ -1,6 +1,7 @@
 import { HttpError } from '../http/message.js';
 import { Broadcast, type BroadcastOptions } from '../media/broadcast.js';
 import type { AsfEvent, AsfSink } from '../media/events.js';
+import type { Publisher } from '../wmhttp/push-gate.js';
 import { isLoopback } from './addresses.js';
 
 /** Who may push to points that do not exist yet. */
@@ -24,13 +25,6 @@ export interface PointEvent {
   readonly remoteAddress?: string;
   /** For `unpublished`: the encoder said $E, or was lost. */
   readonly clean?: boolean;
-}
-
-/** An encoder that feeds a point. */
-export interface Publisher {
-  readonly remoteAddress: string;
-  /** Ends its session with an HTTP status. */
-  disconnect(status: number): void;
 }
 
 // A publisher that was silent for this long may be displaced: after a network loss the encoder comes back while the old

@@ -1,12 +1,12 @@
 import { networkInterfaces } from 'node:os';
-import { HttpError } from '../http/message.js';
 import { HttpServer } from '../http/server.js';
-import { type PushDecision, PushServer } from '../wmhttp/server.js';
+import type { Publisher, PushDecision, PushPoint, PushSetupRequest } from '../wmhttp/push-gate.js';
+import { PushServer } from '../wmhttp/server.js';
 import { type PlayReport, type SubmittedLog, WmspServer } from '../wmsp/server.js';
 import { plainAddress } from './addresses.js';
 import type { ServerConfig } from './config.js';
 import { pathOf } from './paths.js';
-import { type PointEvent, type Publisher, type PublishingPoint, PublishingPoints } from './points.js';
+import { type PointEvent, type PublishingPoint, PublishingPoints } from './points.js';
 import { WebServer } from './web.js';
 
 /** What a server tells while it runs. */
@@ -121,17 +121,12 @@ export class MediaServer {
     return this.points.get(path) ?? this.points.get(path.replace(/\.(?:asf|wmv|wma)$/i, ''));
   }
 
-  #openPush({ template, exchange }: Parameters<ConstructorParameters<typeof PushServer>[0]['open']>[0]): PushDecision {
-    try {
-      const point = this.points.forPush(pathOf(exchange.request.target), template, exchange.remoteAddress);
-      return { accept: this.#pushPoint(point) };
-    } catch (error) {
-      if (error instanceof HttpError) return { refuse: error.status };
-      throw error;
-    }
+  #openPush({ template, exchange }: PushSetupRequest): PushDecision {
+    const point = this.points.forPush(pathOf(exchange.request.target), template, exchange.remoteAddress);
+    return { accept: this.#pushPoint(point) };
   }
 
-  #pushPoint(point: PublishingPoint): Extract<PushDecision, { accept: unknown }>['accept'] {
+  #pushPoint(point: PublishingPoint): PushPoint {
     let publisher: Publisher | undefined;
     return {
       start: (candidate) => {

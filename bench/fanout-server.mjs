@@ -1,0 +1,85 @@
+// The server side of bench/fanout.mjs, a process of its own so that its CPU time is its own: wmcast, or the ceiling.
+import net from 'node:net';
+import { parsePacket } from '../dist/asf/packet.js';
+import { AsfReader } from '../dist/asf/reader.js';
+import { rebasePacket } from '../dist/asf/rebase.js';
+import { HttpServer } from '../dist/http/server.js';
+import { Broadcast } from '../dist/media/broadcast.js';
+import { pathOf } from '../dist/server/paths.js';
+import { WmspServer } from '../dist/wmsp/server.js';
+import { testStream } from './stream.mjs';
+
+const [kind, interval] = [process.argv[2], Number(process.argv[3])];
+let bytes = () => 0;
+
+/** wmcast as `serve` wires it, fed with the packets of a file at their send times, over and over. */
+async function wmcast(items) {
+  const broadcast = new Broadcast({ batchInterval: interval });
+  const wmsp = new WmspServer({ content: { find: () => broadcast }, pathOf });
+  const http = new HttpServer({ onRequest: (exchange) => wmsp.handle(exchange) || exchange.respond({ status: 404 }) });
+  const port = await http.listen(0, '127.0.0.1');
+  bytes = () => broadcast.counters.bytesOut;
+  broadcast.write({ type: 'header', header: items.find(({ type }) => type === 'header').header });
+  const packets = items.filter(({ type }) => type === 'packet').map(({ packet }) => packet);
+  const length = packets.at(-1).sendTime + 40;
+  const start = performance.now();
+  let next = 0;
+  setInterval(() => {
+    for (;;) {
+      const packet = packets[next % packets.length];
+      const shift = Math.floor(next / packets.length) * length;
+      if (packet.sendTime + shift > performance.now() - start) return;
+      broadcast.write({ type: 'packet', packet: shift === 0 ? packet : parsePacket(rebasePacket(packet, shift)) });
+      next++;
+    }
+  }, 10);
+  return port;
+}
+
+/** One shared, already framed buffer, written to every player each interval. */
+function ceiling(rate) {
+  const size = 1450;
+  const count = Math.max(1, Math.round(((rate / 8) * (interval / 1000)) / size));
+  const players = new Set();
+  let [location, sent] = [0, 0];
+  const batch = () => {
+    const out = Buffer.alloc(count * (size + 12));
+    for (let at = 0; at < out.length; at += size + 12, location++) {
+      out.write('$D', at, 'latin1');
+      out.writeUInt16LE(size + 8, at + 2);
+      out.writeUInt32LE(location, at + 4);
+      out[at + 9] = location & 255;
+      out.writeUInt16LE(size + 8, at + 10);
+    }
+    return out;
+  };
+  const server = net.createServer({ noDelay: true }, (socket) => {
+    socket.on('error', () => {});
+    socket.on('close', () => players.delete(socket));
+    socket.once('data', () => {
+      socket.write('HTTP/1.0 200 OK\r\nContent-Type: application/x-mms-framed\r\n\r\n');
+      players.add(socket);
+    });
+  });
+  setInterval(() => {
+    const out = batch();
+    for (const socket of players) socket.write(out);
+    sent += out.length * players.size;
+  }, interval);
+  bytes = () => sent;
+  return new Promise((resolve) =>
+    server.listen({ port: 0, host: '127.0.0.1', backlog: 4096 }, () => resolve(server.address().port)),
+  );
+}
+
+const reader = new AsfReader();
+const items = [...reader.push(await testStream()), ...reader.end()];
+const packets = items.filter(({ type }) => type === 'packet').map(({ packet }) => packet);
+const rate = (packets.length * (packets[0].bytes.length + 12) * 8000) / packets.at(-1).sendTime;
+const port = kind === 'wmcast' ? await wmcast(items) : await ceiling(rate);
+// wmcast starts with a burst; let it have one to give.
+setTimeout(() => process.send({ port, rate }), 4_000);
+process.on('message', () => {
+  const { user, system } = process.cpuUsage();
+  process.send({ cpu: user + system, bytes: bytes(), rss: process.memoryUsage.rss() });
+});

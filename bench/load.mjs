@@ -1,0 +1,95 @@
+// Many WMSP players in one process: each asks to play at once, follows the $ framing and counts packets.
+//   node bench/load.mjs HOST PORT PATH PLAYERS SECONDS RAMP_PER_SECOND
+import net from 'node:net';
+
+const [host, port, path, players, seconds, ramp] = process.argv.slice(2);
+if (!host.startsWith('127.')) throw new Error('Loopback only.');
+const request = [
+  `GET ${path} HTTP/1.0`,
+  'User-Agent: NSPlayer/7.10.0.3059',
+  'Pragma: xPlayStrm=1',
+  'Pragma: stream-switch-count=2',
+  'Pragma: stream-switch-entry=ffff:1:0 ffff:2:0',
+  '',
+  '',
+].join('\r\n');
+
+class Player {
+  bytes = 0;
+  packets = 0;
+  locationGaps = 0;
+  flagGaps = 0;
+  firstAfter = -1;
+  #headDone = false;
+  #tail = Buffer.alloc(0);
+  #skip = 0;
+  #location = -1;
+  #flags = -1;
+  #connectedAt = performance.now();
+
+  constructor() {
+    this.socket = net.connect({ host, port: Number(port) }, () => this.socket.write(request));
+    this.socket.on('data', (chunk) => this.#take(chunk));
+    this.socket.on('error', () => {});
+  }
+
+  #take(chunk) {
+    this.bytes += chunk.length;
+    const data = this.#tail.length > 0 ? Buffer.concat([this.#tail, chunk]) : chunk;
+    this.#tail = Buffer.alloc(0);
+    let at = 0;
+    if (!this.#headDone) {
+      const end = data.indexOf('\r\n\r\n');
+      if (end === -1) {
+        this.#tail = data;
+        return;
+      }
+      this.#headDone = true;
+      at = end + 4;
+    }
+    for (;;) {
+      const step = Math.min(this.#skip, data.length - at);
+      this.#skip -= step;
+      at += step;
+      if (data.length - at < 12) break;
+      if (data[at + 1] === 0x44) this.#count(data, at);
+      this.#skip = data.readUInt16LE(at + 2) + 4;
+    }
+    this.#tail = Buffer.from(data.subarray(at));
+  }
+
+  #count(data, at) {
+    const location = data.readUInt32LE(at + 4);
+    const flags = data[at + 9];
+    if (this.packets === 0) this.firstAfter = performance.now() - this.#connectedAt;
+    else {
+      if (location !== this.#location + 1) this.locationGaps++;
+      if (flags !== ((this.#flags + 1) & 255)) this.flagGaps++;
+    }
+    this.packets++;
+    this.#location = location;
+    this.#flags = flags;
+  }
+}
+
+const all = [];
+const start = performance.now();
+const opener = setInterval(() => {
+  const due = Math.min(Number(players), ((performance.now() - start) / 1000) * Number(ramp));
+  while (all.length < due) all.push(new Player());
+}, 10);
+setTimeout(() => {
+  clearInterval(opener);
+  const sum = (name) => all.reduce((total, player) => total + player[name], 0);
+  const playing = all.filter(({ packets }) => packets > 0);
+  const firsts = playing.map(({ firstAfter }) => firstAfter).sort((a, b) => a - b);
+  const result = {
+    playing: playing.length,
+    data_packets: sum('packets'),
+    MB: sum('bytes') / 1e6,
+    af_gaps: sum('flagGaps'),
+    loc_gaps: sum('locationGaps'),
+    first_data_ms_p99: Math.round(firsts[Math.floor(firsts.length * 0.99)] ?? -1),
+  };
+  process.stdout.write(`${JSON.stringify(result)}\n`, () => process.exit(0));
+}, Number(seconds) * 1000);

@@ -1,0 +1,25 @@
+// The stream that the benchmarks carry: 30 s of the test picture and tone, about 360 kbit/s in packets of 1450 bytes.
+import { execa } from 'execa';
+import { findFfmpeg } from '../dist/capture/find.js';
+
+/** An ASF file in memory, as ffmpeg makes it. */
+export async function testStream({ packetSize = 1450, seconds = 30, videoBitrate = '280k' } = {}) {
+  const { path } = await findFfmpeg();
+  const input = [
+    '-f',
+    'lavfi',
+    '-i',
+    'testsrc2=size=640x360:rate=25',
+    '-f',
+    'lavfi',
+    '-i',
+    'sine=440:sample_rate=44100',
+  ];
+  const video = ['-c:v', 'wmv2', '-b:v', videoBitrate, '-maxrate', videoBitrate, '-bufsize', videoBitrate, '-g', '50'];
+  const audio = ['-c:a', 'wmav2', '-b:a', '64k', '-ac', '2'];
+  const output = ['-t', String(seconds), '-packet_size', String(packetSize), '-f', 'asf', 'pipe:1'];
+  const { stdout } = await execa(path, ['-v', 'error', '-nostdin', ...input, ...video, ...audio, ...output], {
+    encoding: 'buffer',
+  });
+  return Buffer.from(stdout);
+}
