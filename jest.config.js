@@ -3,7 +3,10 @@ const project = (name, testMatch, extra = {}) => ({
   testMatch,
   extensionsToTreatAsEsm: ['.ts'],
   transform: {
-    '^.+\\.ts$': ['@swc/jest', { jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'es6' } }],
+    '^.+\\.ts$': [
+      '@swc/jest',
+      { jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'es6' } },
+    ],
   },
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
   ...extra,
@@ -12,8 +15,11 @@ const project = (name, testMatch, extra = {}) => ({
 export default {
   // The interop suite starts real players and encoders; with more than one worker on a small machine they starve each other.
   maxWorkers: 2,
+  reporters: ['default', '<rootDir>/test/support/tally.js'],
   projects: [
-    project('unit', ['<rootDir>/test/**/*.test.ts'], { testPathIgnorePatterns: ['/node_modules/', '<rootDir>/test/interop/'] }),
+    project('unit', ['<rootDir>/test/**/*.test.ts'], {
+      testPathIgnorePatterns: ['/node_modules/', '<rootDir>/test/interop/'],
+    }),
     project('interop', ['<rootDir>/test/interop/**/*.test.ts']),
   ],
 };

@@ -1,0 +1,20 @@
+/** The library: the same functions that the commands are made of. */
+
+export { type AsxEntry, buildAsx } from './announce/asx.js';
+export * from './asf/index.js';
+export { type FfmpegCandidate, type FfmpegInfo, findFfmpeg, inspectFfmpegs } from './capture/find.js';
+export type { CaptureMetadata, CaptureOptions } from './capture/options.js';
+export { CaptureSource, type CaptureSourceOptions } from './capture/source.js';
+export { type ErrorCode, errorTable, WmError } from './errors.js';
+export { type ArchiveOptions, ArchiveSink } from './media/archive.js';
+export { Broadcast, type BroadcastCounters, type BroadcastOptions } from './media/broadcast.js';
+export type { AsfEvent, AsfSink, AsfSource, EndEvent, HeaderEvent, PacketEvent } from './media/events.js';
+export { type FileSourceOptions, fileSource } from './media/file-source.js';
+export type { LaneFormat, LaneItem, Player, PlayerOutput, PlayerSession } from './media/lane.js';
+export { pump } from './media/pump.js';
+export { Timeline, type TimelineOptions } from './media/timeline.js';
+export { defaultConfig, parseConfig, readConfig, type ServerConfig } from './server/config.js';
+export type { PointEvent } from './server/points.js';
+export { MediaServer, type ServerListener, type ServerStats } from './server/server.js';
+export { PushClient, type PushOptions, type PushStats } from './wmhttp/client.js';
+export type { PlayReport, SubmittedLog } from './wmsp/server.js';

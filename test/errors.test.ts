@@ -1,0 +1,27 @@
+import { readFile } from 'node:fs/promises';
+import { errorTable, messageOf, WmError } from '../src/errors.js';
+
+describe('the table of errors', () => {
+  it('is what docs/errors.md lists', async () => {
+    const text = await readFile(new URL('../docs/errors.md', import.meta.url), 'utf8');
+    const rows = [...text.matchAll(/^\| (WM_\w+) \| (\d+) \| (.*) \| (.*) \|$/gm)].map(
+      ([, code, exit, meaning, hint]) => [code, { exitCode: Number(exit), meaning, hint }],
+    );
+    expect(Object.fromEntries(rows)).toEqual(errorTable);
+  });
+
+  it('has only exit codes that the commands promise', () => {
+    const promised = new Set([1, 2, 65, 66, 69, 76, 77, 78]);
+    expect(Object.values(errorTable).every(({ exitCode }) => promised.has(exitCode))).toBe(true);
+  });
+
+  it('gives an error its exit code and hint', () => {
+    const error = new WmError('WM_NO_INPUT', 'There is no file x.');
+    expect(error).toMatchObject({ exitCode: 66, hint: errorTable.WM_NO_INPUT.hint, message: 'There is no file x.' });
+  });
+
+  it('finds words for whatever was thrown', () => {
+    expect(messageOf(new Error('a'))).toBe('a');
+    expect(messageOf('b')).toBe('b');
+  });
+});
