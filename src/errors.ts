@@ -23,7 +23,7 @@ export const errorTable = {
   WM_BAD_INPUT: {
     exitCode: 65,
     meaning: 'The input is there but is not what it should be.',
-    hint: 'Check what the file is with ffprobe or wmcast probe.',
+    hint: 'Look at it with ffprobe.',
   },
   WM_ASF_MALFORMED: {
     exitCode: 65,

@@ -1,5 +1,5 @@
 import { execa } from 'execa';
-import ora from 'ora';
+import ora, { type Ora } from 'ora';
 import { findFfmpeg } from '../capture/find.js';
 import { WmError } from '../errors.js';
 import { addCommonOptions, Interruption, newProgram, portNumber, run, wholeNumber } from './program.js';
@@ -9,6 +9,11 @@ interface DemoOptions extends ReporterOptions {
   readonly seconds?: number;
   readonly httpPort: number;
 }
+
+/** Seconds that the stream runs before the player comes; as long as a burst. */
+const HEAD_START = 5;
+/** Seconds of playing before the demo says what it saw and invites others. */
+const INTRODUCTION = 8;
 
 const bin = (name: string) => new URL(`../../bin/${name}.js`, import.meta.url).pathname;
 
@@ -103,12 +108,10 @@ class Playback {
 async function demo(options: DemoOptions): Promise<void> {
   const reporter = new Reporter(options);
   const interruption = new Interruption();
-  const spinner = ora({
-    text: 'Starting the server',
-    stream: process.stderr,
-    isSilent: Boolean(options.json ?? options.quiet),
-  }).start();
+  const isSilent = reporter.json || Boolean(options.quiet);
+  const spinner = ora({ text: 'Starting the server', stream: process.stderr, isSilent }).start();
   const companions: Companion[] = [];
+  const ending = new AbortController();
   try {
     const ffmpeg = await findFfmpeg();
     const server = new Companion('wmcast', ['serve', '--host', '127.0.0.1', '--http-port', String(options.httpPort)]);
@@ -119,32 +122,53 @@ async function demo(options: DemoOptions): Promise<void> {
     const encoder = new Companion('wmpush', [`http://${authority}/demo`, '--title', 'wmcast demo']);
     companions.push(encoder);
     const pushing = await encoder.event('ready');
-    spinner.text = `Playing mmsh://${authority}/demo with ffmpeg ${ffmpeg.version}`;
+    // Viewers come to a stream that runs: with a burst in hand they see a picture at once.
+    spinner.text = 'Letting the stream run for some seconds';
+    await elapsed(HEAD_START, interruption);
     const playback = new Playback(Number(pushing['startedAt']));
-    const player = play(ffmpeg.path, `mmsh://${authority}/demo`, playback, interruption.signal);
-    const playing = player.then(() => 'player' as const);
-    const others = Promise.race(companions.map(({ ended }) => ended)).then(() => 'command' as const);
-    const enough = (
-      options.seconds === undefined ? interruption.received : elapsed(options.seconds, interruption)
-    ).then(() => 'enough' as const);
-    const watch = setInterval(() => {
-      spinner.text = `Playing: ${summary(playback, 0)}`;
-    }, 500);
-    const seen = elapsed(Math.min(8, options.seconds ?? 8), interruption).then(() => {
-      spinner.stop();
-      clearInterval(watch);
-      reporter.info(`Decoded ${summary(playback, 1)}; ${bitrate(encoder)}.`);
-      if (options.seconds === undefined) reporter.info(invitation(authority));
-    });
-    const first = await Promise.race([playing, others, enough]);
-    clearInterval(watch);
-    if (first !== 'enough')
-      throw new WmError('WM_FAILED', first === 'player' ? 'The player stopped.' : 'A command stopped.');
-    await seen;
+    const player = play(ffmpeg.path, `mmsh://${authority}/demo`, playback, ending.signal);
+    reporter.event('ready', { ports: ready.ports, urls: demoUrls(authority) });
+    const stopped = Promise.race([
+      player.then(() => 'The player stopped by itself.'),
+      ...companions.map(({ ended }) => ended.then(() => 'A command of the demo stopped by itself.')),
+    ]);
+    const watching = watch(options.seconds, playback, encoder, { spinner, reporter, interruption, authority });
+    const trouble = await Promise.race([stopped, watching]);
+    if (trouble !== undefined && !interruption.signal.aborted) throw new WmError('WM_FAILED', trouble);
     report(reporter, playback, encoder);
+  } catch (error) {
+    // On a terminal Ctrl-C ends the companions too, before they can say what one waits for.
+    if (!interruption.signal.aborted) throw error;
   } finally {
     spinner.stop();
+    ending.abort();
     for (const companion of companions.reverse()) await companion.stop();
+  }
+  process.exitCode = interruption.exitCode;
+}
+
+interface Stage {
+  readonly spinner: Ora;
+  readonly reporter: Reporter;
+  readonly interruption: Interruption;
+  readonly authority: string;
+}
+
+/** Lets the demo run for `seconds`, or until Ctrl-C, and shows how it goes. */
+async function watch(seconds: number | undefined, playback: Playback, encoder: Companion, stage: Stage): Promise<void> {
+  const { spinner, reporter, interruption, authority } = stage;
+  const timer = setInterval(() => {
+    spinner.text = `Playing mmsh://${authority}/demo: ${summary(playback, 0)}`;
+  }, 500);
+  try {
+    await elapsed(seconds ?? INTRODUCTION, interruption);
+    if (seconds !== undefined || interruption.signal.aborted) return;
+    spinner.stop();
+    clearInterval(timer);
+    reporter.info(`Decoded ${summary(playback, 1)}; ${bitrate(encoder)}.\n${invitation(authority)}`);
+    await interruption.received;
+  } finally {
+    clearInterval(timer);
   }
 }
 
@@ -168,13 +192,18 @@ function summary({ frames, sounds, firstFrameAfter, latency }: Playback, details
   return `${counts}; first picture after ${firstFrameAfter} ms, newest picture ${Math.round(latency)} ms behind the capture`;
 }
 
+function demoUrls(authority: string): string[] {
+  return [`mmsh://${authority}/demo`, `http://${authority}/demo.asf`, `http://${authority}/demo`];
+}
+
 function invitation(authority: string): string {
+  const [mmsh, plain, page] = demoUrls(authority);
   return [
     'It goes on until Ctrl-C. Open it in a player:',
-    `  vlc      mmsh://${authority}/demo`,
-    `  mpv      mmsh://${authority}/demo`,
-    `  ffplay   http://${authority}/demo.asf`,
-    `  browser  http://${authority}/demo      (an .asx for a media player)`,
+    `  vlc      ${mmsh}`,
+    `  mpv      ${mmsh}`,
+    `  ffplay   ${plain}`,
+    `  browser  ${page}      (an .asx for a media player)`,
   ].join('\n');
 }
 
