@@ -147,3 +147,11 @@ export async function turns(count = 5): Promise<void> {
 export async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setImmediate(resolve));
 }
+
+/** Waits until no more bytes leave. */
+export async function stalled({ socket }: Peer): Promise<void> {
+  for (let left = -1; left !== socket.writableLength; ) {
+    left = socket.writableLength;
+    await turns(30);
+  }
+}

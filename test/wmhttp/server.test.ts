@@ -1,9 +1,11 @@
+import { jest } from '@jest/globals';
 import fc from 'fast-check';
+import { Exchange } from '../../src/http/exchange.js';
 import { HttpError } from '../../src/http/message.js';
 import { HttpServer } from '../../src/http/server.js';
 import { dataPacket, endPacket, fillerPackets, headerPacket, streamChangePacket } from '../../src/wmhttp/packets.js';
 import { PushServer, type PushServerOptions } from '../../src/wmhttp/server.js';
-import { field, Peer, turns, until } from '../http/peer.js';
+import { field, Peer, stalled, turns, until } from '../http/peer.js';
 import { testHeader, testPacket } from '../support/stream.js';
 import { RecordingGate } from './recorder.js';
 
@@ -566,6 +568,14 @@ describe('timers', () => {
     expect(push.sessions).toBe(1);
   });
 
+  it('are the only ones in a body: that of the connection does not run', async () => {
+    const receive = jest.spyOn(Exchange.prototype, 'receive');
+    const { point } = await stream([H]);
+    await until(() => point.events.length === 1);
+    expect(receive.mock.calls.at(-1)![1]).toBe(Number.POSITIVE_INFINITY);
+    receive.mockRestore();
+  });
+
   it('[WMHTTP-104] [WMHTTP-110] close the connection when no next PushStart follows', async () => {
     const { peer, point } = await stream([H], { length: H.length }, { body: 'AutoDestroy: 1\r\n' });
     expect(statusOf(await peer.head())).toBe(204);
@@ -687,10 +697,11 @@ describe('the publishing point', () => {
     point.hold = new Promise((resolve) => {
       go = resolve;
     });
-    const count = 20_000;
+    const count = 50_000;
     peer.send(...Array<Buffer>(count).fill(D));
     await until(() => point.events.length === 2);
-    await turns(20);
+    await stalled(peer);
+    expect(peer.socket.writableLength).toBeGreaterThan(0);
     clock += 100_000;
     push.sweep();
     expect(point.events).toHaveLength(2);
