@@ -14,6 +14,7 @@ export { GUID, guidFromString, guidName, guidToString, randomGuid } from './guid
 export * from './header.js';
 export { type KeyFrame, KeyFrameIndex } from './key-frame-index.js';
 export * from './packet.js';
+export { buildPacket, type PacketFields, type PayloadFields, packetFields } from './packet-build.js';
 export { markLength, restorePadding, stripPadding } from './padding.js';
 export { type AsfItem, AsfReader } from './reader.js';
 export { type RebaseOptions, rebasePacket } from './rebase.js';

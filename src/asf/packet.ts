@@ -290,5 +290,3 @@ export function packetStartsKeyFrame(packet: DataPacket, videoStreams: ReadonlyS
 
 /** Code of a field's size: 0 absent, 1 BYTE, 2 WORD, 3 DWORD. */
 export type LengthType = 0 | 1 | 2 | 3;
-
-export { buildPacket, type PacketFields, type PayloadFields, packetFields } from './packet-build.js';

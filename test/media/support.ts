@@ -1,6 +1,7 @@
 import { execa } from 'execa';
 import { type AsfHeader, parseHeader } from '../../src/asf/header.js';
-import { buildPacket, type DataPacket, parsePacket } from '../../src/asf/packet.js';
+import { type DataPacket, parsePacket } from '../../src/asf/packet.js';
+import { buildPacket } from '../../src/asf/packet-build.js';
 import type { Clock } from '../../src/media/pacing.js';
 import { ffmpegPath } from '../capture/support.js';
 

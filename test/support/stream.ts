@@ -1,6 +1,7 @@
 import { GUID, guidFromString } from '../../src/asf/guid.js';
 import { type AsfHeader, buildHeader, type HeaderObject } from '../../src/asf/header.js';
-import { buildPacket, type DataPacket, parsePacket } from '../../src/asf/packet.js';
+import { type DataPacket, parsePacket } from '../../src/asf/packet.js';
+import { buildPacket } from '../../src/asf/packet-build.js';
 
 export const PACKET_SIZE = 400;
 export const VIDEO = 1;
