@@ -58,7 +58,8 @@ export class PublishingPoint {
    */
   publish(publisher: Publisher): AsfSink {
     const previous = this.#publisher;
-    if (previous && Date.now() - this.#fedAt < TAKEOVER_SILENCE)
+    // One whose connection broke would have to come back as a new session anyway, if its program was started again.
+    if (previous && !previous.lost && Date.now() - this.#fedAt < TAKEOVER_SILENCE)
       throw new HttpError(409, `${this.path} has a publisher already.`);
     this.#publisher = publisher;
     this.#fedAt = Date.now();

@@ -32,6 +32,8 @@ export interface PushGate {
 /** Who publishes, for the publishing point. */
 export interface Publisher {
   readonly remoteAddress: string;
+  /** Its connection broke in the middle of a body: the session waits to be resumed, and perhaps nobody ever will. */
+  readonly lost: boolean;
   /** Ends the session with an HTTP status: administrator, takeover. More than one call does nothing. */
   disconnect(status: number): void;
 }

@@ -2,7 +2,7 @@ import { FrameReader, FramingError } from '../framing/framing.js';
 import type { BodySink, Exchange } from '../http/exchange.js';
 import { HttpError } from '../http/message.js';
 import type { AsfEvent, AsfSink } from '../media/events.js';
-import type { PushPoint } from './push-gate.js';
+import type { Publisher, PushPoint } from './push-gate.js';
 import { type ServerAction, ServerSession, type ServerSessionOptions } from './server-session.js';
 
 /** What a session needs of the server. */
@@ -29,6 +29,7 @@ export class PushSession {
   #exchange: Exchange | undefined;
   #body: PushBody | undefined;
   #deleted = false;
+  #lost = false;
 
   constructor(
     host: PushSessionHost,
@@ -64,6 +65,7 @@ export class PushSession {
   pushStart(exchange: Exchange): number | undefined {
     const refused = this.#machine.pushStart(this.#host.now());
     if (refused !== undefined) return refused;
+    this.#lost = false;
     this.#exchange = exchange;
     this.#body = new PushBody(this, exchange);
     // The session's own timers watch over the body; a push may last for days.
@@ -114,6 +116,7 @@ export class PushSession {
   /** For the body: the connection was lost before it was complete. */
   bodyLost(): void {
     this.#body = undefined;
+    this.#lost = true;
     this.#machine.connectionLost();
   }
 
@@ -149,15 +152,23 @@ export class PushSession {
 
   #write(event: AsfEvent): Promise<unknown> | undefined {
     try {
-      this.#sink ??= this.#point.start({
-        remoteAddress: this.#exchange?.remoteAddress ?? '',
-        disconnect: (status) => this.disconnect(status),
-      });
+      this.#sink ??= this.#point.start(this.#publisher());
       return this.#sink.write(event) ?? undefined;
     } catch (error) {
       this.#failed(error);
       return undefined;
     }
+  }
+
+  #publisher(): Publisher {
+    const isLost = () => this.#lost;
+    return {
+      remoteAddress: this.#exchange?.remoteAddress ?? '',
+      get lost() {
+        return isLost();
+      },
+      disconnect: (status) => this.disconnect(status),
+    };
   }
 
   #failed(error: unknown): void {

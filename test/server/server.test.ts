@@ -118,6 +118,18 @@ describe('publishing points', () => {
     await player.until((bytes) => (bytes.includes('$D') ? true : undefined));
   });
 
+  it('takes a new publisher at once when the connection of the first one broke', async () => {
+    const first = await station.push('/live');
+    await live('/live');
+    const player = await watch('/live');
+    first.peer.close();
+    while (station.server.stats().connections > 1) await new Promise((resolve) => setImmediate(resolve));
+    const second = await station.push('/live');
+    second.key();
+    const bytes = await player.until((received) => (received.includes('$D') ? received : undefined));
+    expect(bytes.includes('$C')).toBe(false);
+  });
+
   it.each(['/', '/a/../b', '/a%00b', `/${'x'.repeat(4096)}`])('takes no push to %.20s', async (path) => {
     expect((await station.push(path)).setupStatus).toBeGreaterThanOrEqual(400);
     expect([...station.server.points]).toHaveLength(0);
