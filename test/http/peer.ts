@@ -148,10 +148,27 @@ export async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setImmediate(resolve));
 }
 
-/** Waits until no more bytes leave. */
-export async function stalled({ socket }: Peer): Promise<void> {
-  for (let left = -1; left !== socket.writableLength; ) {
-    left = socket.writableLength;
-    await turns(30);
+/** Sends `size` zero bytes piece by piece; gives how many the network has taken so far. */
+export function pour({ socket }: Peer, size: number): () => number {
+  let taken = 0;
+  const next = () => {
+    const piece = Math.min(65_536, size - taken);
+    if (piece > 0 && !socket.destroyed) {
+      socket.write(Buffer.alloc(piece), () => {
+        taken += piece;
+        next();
+      });
+    }
+  };
+  next();
+  return () => taken;
+}
+
+/** Waits until a number no longer grows, and gives it. */
+export async function settled(number: () => number): Promise<number> {
+  for (let last = -1; last !== number(); ) {
+    last = number();
+    await turns(50);
   }
+  return number();
 }
