@@ -601,8 +601,13 @@ describe('timers', () => {
       clock += 59_000;
       push.sweep();
       expect(push.sessions).toBe(1);
+      expect(point.publisher!.lost).toBe(true);
       const again = await connect();
-      again.send(head('start', { id, length: ENDLESS }), ...packets, E0);
+      const wanted = point.events.length + packets.length;
+      again.send(head('start', { id, length: ENDLESS }), ...packets);
+      await until(() => point.events.length === wanted);
+      expect(point.publisher!.lost).toBe(false);
+      again.send(E0);
       await again.ended();
       expect(point.story).toBe(`start, header, packet, ${more}, end0, close, release clean`);
     },
