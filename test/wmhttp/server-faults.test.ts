@@ -1,0 +1,299 @@
+import { jest } from '@jest/globals';
+import fc from 'fast-check';
+import { Exchange } from '../../src/http/exchange.js';
+import { HttpError } from '../../src/http/message.js';
+import { dataPacket, headerPacket } from '../../src/wmhttp/packets.js';
+import { PushServer } from '../../src/wmhttp/server.js';
+import { field, settled, turns, until } from '../http/peer.js';
+import {
+  clock,
+  connect,
+  D,
+  E0,
+  E1,
+  ENDLESS,
+  errors,
+  gate,
+  H,
+  head,
+  http,
+  nothingOdd,
+  push,
+  serve,
+  setUp,
+  statusOf,
+  stop,
+  stream,
+} from './harness.js';
+
+beforeEach(() => serve());
+
+afterEach(stop);
+
+describe('encoders that break the rules', () => {
+  it.each<[string, Buffer[]]>([
+    ['[WMHTTP-101] no $H first', [D]],
+    ['an ASF header that is none', [headerPacket(Buffer.alloc(200))]],
+    ['a $D larger than the packet size', [H, dataPacket(Buffer.alloc(500))]],
+    ['an unknown packet', [H, Buffer.from('24510000', 'hex')]],
+    ['no framing at all', [H, Buffer.from('GET / HTTP/1.1\r\n\r\n')]],
+    ['[WMHTTP-106] a $D behind $E with Reason 1', [H, E1, D]],
+  ])('get 400 at once for %s, and their session ends', async (_what, packets) => {
+    const { peer, point } = await stream(packets);
+    const response = await peer.head();
+    expect(statusOf(response)).toBe(400);
+    expect(field(response, 'Connection')).toBe('close');
+    await peer.ended();
+    await until(() => point.log.includes('release'));
+    expect(push.sessions).toBe(0);
+    nothingOdd();
+  });
+
+  it('never start a publishing point without a good header', async () => {
+    const { peer, point } = await stream([headerPacket(Buffer.alloc(200))]);
+    await peer.ended();
+    expect(point.story).toBe('release');
+  });
+
+  it('get 400 when the body ends in the middle of a packet', async () => {
+    const { peer, point } = await stream([H, D.subarray(0, 50)], { length: H.length + 50 });
+    expect(statusOf(await peer.head())).toBe(400);
+    await until(() => point.log.includes('release'));
+  });
+
+  it('lose a damaged packet and go on', async () => {
+    const { point } = await stream([H, dataPacket(Buffer.alloc(400, 0xff)), D]);
+    await until(() => point.events.length === 2);
+    expect(point.story).toBe('start, header, packet');
+  });
+
+  it('bear the B bit and packets with their padding', async () => {
+    const b = Buffer.concat([Buffer.from([0xa4]), D.subarray(1)]);
+    const { point } = await stream([H, b, b]);
+    await until(() => point.events.length === 3);
+  });
+
+  it('do not disturb others, whatever they send', async () => {
+    const good = await stream([H, D]);
+    await until(() => good.point.events.length === 2);
+    await fc.assert(
+      fc.asyncProperty(fc.boolean(), fc.uint8Array({ minLength: 1, maxLength: 200 }), async (withHeader, bytes) => {
+        const length = (withHeader ? H.length : 0) + bytes.length;
+        const bad = await stream([...(withHeader ? [H] : []), Buffer.from(bytes)], { length });
+        expect([204, 400]).toContain(statusOf(await bad.peer.head()));
+        bad.peer.destroy();
+      }),
+      { numRuns: 40 },
+    );
+    good.peer.send(D);
+    await until(() => good.point.events.length === 3);
+    nothingOdd();
+  });
+});
+
+describe('timers', () => {
+  it('[WMHTTP-077] [WMHTTP-109] answer 408 in the middle of a body in which no packet comes', async () => {
+    const { peer, point } = await stream([H, Buffer.from('2444ffff', 'hex')], {}, { body: 'AutoDestroy: 1\r\n' });
+    await until(() => point.events.length === 1);
+    clock.now += 59_999;
+    peer.send(Buffer.alloc(1000));
+    await turns();
+    push.sweep();
+    expect(push.sessions).toBe(1);
+    clock.now += 1;
+    push.sweep();
+    expect(statusOf(await peer.head())).toBe(408);
+    await peer.ended();
+    expect(push.sessions).toBe(0);
+    expect(point.story).toBe('start, header, close, release destroy');
+  });
+
+  it('[WMHTTP-077] let a push of days alone as long as packets come', async () => {
+    const { peer, point } = await stream([H]);
+    await until(() => point.events.length === 1);
+    for (let hours = 0; hours < 72; hours++) {
+      for (let step = 0; step < 3; step++) {
+        clock.now += 59_000;
+        push.sweep();
+        peer.send(D);
+        const wanted = point.events.length + 1;
+        await until(() => point.events.length === wanted);
+      }
+    }
+    expect(push.sessions).toBe(1);
+  });
+
+  it('are the only ones in a body: that of the connection does not run', async () => {
+    const receive = jest.spyOn(Exchange.prototype, 'receive');
+    const { point } = await stream([H]);
+    await until(() => point.events.length === 1);
+    expect(receive.mock.calls.at(-1)![1]).toBe(Number.POSITIVE_INFINITY);
+    receive.mockRestore();
+  });
+
+  it('[WMHTTP-104] [WMHTTP-110] close the connection when no next PushStart follows', async () => {
+    const { peer, point } = await stream([H], { length: H.length }, { body: 'AutoDestroy: 1\r\n' });
+    expect(statusOf(await peer.head())).toBe(204);
+    clock.now += 119_999;
+    push.sweep();
+    expect(push.sessions).toBe(1);
+    clock.now += 1;
+    push.sweep();
+    await peer.ended();
+    expect(point.log.at(-1)).toBe('release destroy');
+  });
+
+  it.each<[string, Buffer[], string]>([
+    ['$D', [D], 'packet'],
+    ['$H', [H, D], 'header, packet'],
+  ])(
+    '[WMHTTP-111] let a session go on with %s when its connection was lost in a body',
+    async (_what, packets, more) => {
+      const { peer, id, point } = await stream([H, D, D.subarray(0, 100)]);
+      await until(() => point.events.length === 2);
+      peer.destroy();
+      await until(() => http.connections === 0);
+      clock.now += 59_000;
+      push.sweep();
+      expect(push.sessions).toBe(1);
+      expect(point.publisher!.lost).toBe(true);
+      const again = await connect();
+      const wanted = point.events.length + packets.length;
+      again.send(head('start', { id, length: ENDLESS }), ...packets);
+      await until(() => point.events.length === wanted);
+      expect(point.publisher!.lost).toBe(false);
+      again.send(E0);
+      await again.ended();
+      expect(point.story).toBe(`start, header, packet, ${more}, end0, close, release clean`);
+    },
+  );
+
+  it('[WMHTTP-111] drop it when nobody comes back within Idle-Timeout', async () => {
+    const { peer, point } = await stream([H, D]);
+    await until(() => point.events.length === 2);
+    peer.destroy();
+    await until(() => http.connections === 0);
+    clock.now += 60_000;
+    push.sweep();
+    expect(push.sessions).toBe(0);
+    await until(() => point.log.includes('release'));
+    expect(point.story).toBe('start, header, packet, close, release');
+  });
+
+  it('[WMHTTP-112] keep a session whose connection was lost between requests', async () => {
+    const { peer, id, point } = await stream([H], { length: H.length });
+    await peer.head();
+    peer.destroy();
+    await until(() => http.connections === 0);
+    clock.now += 119_000;
+    push.sweep();
+    const again = await connect();
+    again.send(head('start', { id, length: ENDLESS }), D);
+    await until(() => point.events.length === 2);
+  });
+
+  it('[WMHTTP-077] [WMHTTP-078] have the bounds of the specification', () => {
+    for (const options of [{ idleTimeout: 9_999 }, { idleTimeout: 4_294_967_296 }, { inactivityTimeout: -1 }]) {
+      expect(() => new PushServer(gate, options)).toThrow(expect.objectContaining({ code: 'WM_CONFIG' }));
+    }
+    for (const options of [{ idleTimeout: 10_000, inactivityTimeout: 0 }, { idleTimeout: 4_294_967_295 }]) {
+      new PushServer(gate, options).close();
+    }
+  });
+});
+
+describe('the publishing point', () => {
+  it('[WMHTTP-081] disconnects a session in the middle of its body', async () => {
+    const { peer, point } = await stream([H, D], {}, { body: 'AutoDestroy: 1\r\n' });
+    await until(() => point.events.length === 2);
+    point.publisher!.disconnect(403);
+    point.publisher!.disconnect(500);
+    const response = await peer.head();
+    expect(statusOf(response)).toBe(403);
+    expect(field(response, 'Connection')).toBe('close');
+    await peer.ended();
+    expect(push.sessions).toBe(0);
+    await until(() => point.log.includes('release destroy'));
+  });
+
+  it('refuses a session when it is taken', async () => {
+    const { peer, id, point } = await setUp();
+    point.startError = new HttpError(409, 'Taken.');
+    peer.send(head('start', { id, length: ENDLESS }), H);
+    expect(statusOf(await peer.head())).toBe(409);
+    await peer.ended();
+    expect(point.story).toBe('release');
+    nothingOdd();
+  });
+
+  it('lets a newcomer take the place of the old session', async () => {
+    const old = await stream([H, D]);
+    await until(() => old.point.events.length === 2);
+    const newcomer = await setUp();
+    const start = newcomer.point.start.bind(newcomer.point);
+    newcomer.point.start = (publisher) => {
+      old.point.publisher!.disconnect(409);
+      return start(publisher);
+    };
+    newcomer.peer.send(head('start', { id: newcomer.id, length: ENDLESS }), H, D);
+    expect(statusOf(await old.peer.head())).toBe(409);
+    await until(() => newcomer.point.events.length === 2);
+    expect(push.sessions).toBe(1);
+  });
+
+  it('ends the session with 500 when it fails, and that is told', async () => {
+    const { peer, point } = await stream([H]);
+    await until(() => point.events.length === 1);
+    point.writeError = new Error('a fault');
+    peer.send(D, D);
+    expect(statusOf(await peer.head())).toBe(500);
+    expect(errors).toEqual([point.writeError]);
+  });
+
+  it('holds the encoder back while it is behind, and no timer runs meanwhile', async () => {
+    const { peer, point } = await stream([H]);
+    await until(() => point.events.length === 1);
+    let go: () => void = () => {};
+    point.hold = new Promise((resolve) => {
+      go = resolve;
+    });
+    const count = 50_000;
+    peer.send(...Array<Buffer>(count).fill(D));
+    await until(() => point.events.length === 2);
+    expect(await settled(() => -peer.socket.writableLength)).toBeLessThan(0);
+    clock.now += 100_000;
+    push.sweep();
+    expect(point.events).toHaveLength(2);
+    point.hold = undefined;
+    go();
+    peer.send(E0);
+    await peer.ended();
+    expect(point.events).toHaveLength(count + 2);
+    expect(point.log.at(-1)).toBe('release clean');
+  });
+
+  it('ends the session when what it was behind with fails', async () => {
+    const { peer, point } = await stream([H]);
+    await until(() => point.events.length === 1);
+    let fail: (error: Error) => void = () => {};
+    point.hold = new Promise((_resolve, reject) => {
+      fail = reject;
+    });
+    peer.send(D, D);
+    await until(() => point.events.length === 2);
+    fail(new HttpError(503, 'Full.'));
+    expect(statusOf(await peer.head())).toBe(503);
+    expect(point.story).toBe('start, header, packet, close, release');
+  });
+
+  it('gets a good-bye when the server closes', async () => {
+    const { peer, point } = await stream([H]);
+    const idle = await setUp();
+    await until(() => point.events.length === 1);
+    push.close();
+    expect(statusOf(await peer.head())).toBe(503);
+    await idle.peer.ended();
+    expect(push.sessions).toBe(0);
+    expect((await setUp()).status).toBe(503);
+  });
+});
