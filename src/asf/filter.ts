@@ -7,10 +7,6 @@ export type ThinningLevel = 0 | 1 | 2;
 /** Send Time DWORD and Duration WORD. */
 const TIMES_LENGTH = 6;
 
-function isWanted(payload: Payload, level: ThinningLevel): boolean {
-  return level === 0 || (level === 1 && payload.key);
-}
-
 /**
  * The packet with only the wanted payloads (asf.md 10.3, 10.4), their headers untouched, without padding and with an
  * explicit Packet Length; the same Buffer when nothing was dropped, undefined when nothing is left. A parity packet comes
@@ -19,12 +15,32 @@ function isWanted(payload: Payload, level: ThinningLevel): boolean {
  *   of an audio stream
  */
 export function filterPacket(packet: DataPacket, level: (stream: number) => ThinningLevel): Buffer | undefined {
+  return keepPayloads(packet, ({ stream, key }) => {
+    const wanted = level(stream);
+    return wanted === 0 || (wanted === 1 && key);
+  });
+}
+
+/**
+ * The packet for a decoder that starts with it: without what continues objects that began in packets before, and of the
+ * video streams without what stands ahead of a key object. Some players decode half an object as if it were whole. Form and
+ * result are those of {@link filterPacket}.
+ */
+export function startPacket(packet: DataPacket, videoStreams: ReadonlySet<number>): Buffer | undefined {
+  const begun = new Set<number>();
+  return keepPayloads(packet, ({ stream, key, offset }) => {
+    if (offset === 0 && (key || !videoStreams.has(stream))) begun.add(stream);
+    return begun.has(stream);
+  });
+}
+
+function keepPayloads(packet: DataPacket, isWanted: (payload: Payload) => boolean): Buffer | undefined {
   const { bytes, payloads } = packet;
   if (packet.parity) return bytes;
   const kept: Payload[] = [];
   let keptBytes = 0;
   for (const payload of payloads) {
-    if (!isWanted(payload, level(payload.stream))) continue;
+    if (!isWanted(payload)) continue;
     kept.push(payload);
     keptBytes += payload.dataStart + payload.dataLength - payload.headerStart;
   }

@@ -9,7 +9,7 @@ export {
 } from './edit.js';
 export { AsfError } from './error.js';
 export { AsfFileBuilder, type AsfFileOptions } from './file.js';
-export { filterPacket, type ThinningLevel } from './filter.js';
+export { filterPacket, startPacket, type ThinningLevel } from './filter.js';
 export { GUID, guidFromString, guidName, guidToString, randomGuid } from './guid.js';
 export * from './header.js';
 export { type KeyFrame, KeyFrameIndex } from './key-frame-index.js';

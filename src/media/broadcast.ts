@@ -1,5 +1,6 @@
 import { liveHeader, sameLayout } from '../asf/edit.js';
 import { AsfError } from '../asf/error.js';
+import { startPacket } from '../asf/filter.js';
 import type { AsfHeader } from '../asf/header.js';
 import { type DataPacket, packetStartsKeyFrame } from '../asf/packet.js';
 import { stripPadding } from '../asf/padding.js';
@@ -172,11 +173,16 @@ export class Broadcast implements AsfSink {
     this.counters.bytesIn += packet.bytes.length;
     if (packet.parity) return;
     const placed = this.#timeline.packet(packet);
+    const cleanStart = packetStartsKeyFrame(placed, this.#videoStreams);
+    const wire = stripPadding(placed);
+    const start = cleanStart ? startPacket(placed, this.#videoStreams) : undefined;
     const entry: BroadcastPacket = {
       location: this.#nextLocation++,
-      wire: stripPadding(placed),
+      wire,
+      // What is whole comes back as the same bytes, with its padding.
+      start: start === undefined || start === placed.bytes ? wire : start,
       sendTime: placed.sendTime,
-      cleanStart: packetStartsKeyFrame(packet, this.#videoStreams),
+      cleanStart,
     };
     this.#history.push(entry);
     this.#historyBytes += entry.wire.length;

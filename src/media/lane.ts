@@ -7,6 +7,8 @@ export interface BroadcastPacket {
   readonly location: number;
   /** Without padding, with an explicit Packet Length where that was cut. */
   readonly wire: Buffer;
+  /** The same for a player that starts here: without the ends of objects that began before. */
+  readonly start: Buffer;
   /** Milliseconds modulo 2^32. */
   readonly sendTime: number;
   /** A player may start here: a key frame of the video begins in it, or there is no video. */
@@ -77,6 +79,8 @@ export class Player {
 }
 
 interface Entry extends LaneItem {
+  /** Instead of `bytes` for a player that starts here. */
+  readonly start: Buffer;
   readonly cleanStart: boolean;
 }
 
@@ -125,9 +129,13 @@ export class Lane {
   }
 
   append(packet: BroadcastPacket): void {
+    const { location, wire } = packet;
     const bytes = this.format.select(packet, this.#header);
+    if (!bytes) return;
+    const ownStart =
+      packet.start === wire ? undefined : this.format.select({ ...packet, wire: packet.start }, this.#header);
     const cleanStart = packet.cleanStart || this.format.startsAnywhere === true;
-    if (bytes) this.#entries.push({ location: packet.location, bytes, cleanStart });
+    this.#entries.push({ location, bytes, start: ownStart ?? bytes, cleanStart });
   }
 
   /** Forgets packets from before `location`; what has not been delivered stays. */
@@ -164,7 +172,8 @@ export class Lane {
   #wrapBurst(from: number, sequence: number): Buffer {
     const cached = this.#burst;
     if (sequence === 0 && cached && cached.from === from && cached.to === this.#delivered) return cached.bytes;
-    const bytes = this.format.wrap(this.#entries.slice(from - this.#first, this.#delivered - this.#first), sequence);
+    const entries = this.#entries.slice(from - this.#first, this.#delivered - this.#first);
+    const bytes = this.format.wrap(starting(entries), sequence);
     if (sequence === 0) this.#burst = { from, to: this.#delivered, bytes };
     return bytes;
   }
@@ -195,10 +204,10 @@ export class Lane {
         continue;
       }
       const phase = this.format.phases === 1 ? 0 : (player.sent - start) & 255;
-      const key = start === 0 ? phase : phase + 256;
+      const key = player.waiting ? phase + 256 : phase;
       let bytes = wrapped.get(key);
       if (!bytes) {
-        bytes = this.format.wrap(start === 0 ? batch : batch.slice(start), (phase + start) & 255);
+        bytes = this.format.wrap(player.waiting ? starting(batch.slice(start)) : batch, (phase + start) & 255);
         wrapped.set(key, bytes);
       }
       player.waiting = false;
@@ -221,4 +230,9 @@ export class Lane {
       output.destroy();
     }
   }
+}
+
+/** What a player gets that starts with the first of these. */
+function starting([first, ...rest]: readonly Entry[]): LaneItem[] {
+  return first ? [{ location: first.location, bytes: first.start }, ...rest] : [];
 }

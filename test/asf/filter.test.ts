@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { filterPacket, parsePacket, rebasePacket, type ThinningLevel } from '../../src/asf/index.js';
+import { filterPacket, parsePacket, rebasePacket, startPacket, type ThinningLevel } from '../../src/asf/index.js';
 import { contents, hex, packetArbitrary, packetOf } from './support.js';
 
 const mixed = (): Buffer =>
@@ -58,6 +58,31 @@ describe('filtering streams', () => {
       }),
       { numRuns: 500 },
     );
+  });
+});
+
+describe('the packet that a decoder starts with', () => {
+  const VIDEO = new Set([2]);
+  const starting = (bytes: Buffer) => startPacket(parsePacket(bytes), VIDEO);
+  const pieces = [
+    { stream: 1, time: 8000, offset: 40, data: 'end of a sound' },
+    { stream: 2, time: 7970, offset: 90, data: 'end of a picture' },
+    { stream: 1, time: 8020, data: 'sound' },
+    { stream: 2, time: 7990, data: 'a picture that needs the one before' },
+    { stream: 2, time: 8010, key: true, data: 'key frame' },
+    { stream: 2, time: 8050, data: 'the next one' },
+  ];
+
+  it('loses the ends of objects that began before, and pictures ahead of the key frame', () => {
+    const all = contents(parsePacket(packetOf(5000, pieces, 400))) as unknown[];
+    const start = parsePacket(starting(packetOf(5000, pieces, 400))!);
+    expect(contents(start)).toEqual([all[2], all[4], all[5]]);
+    expect(start).toMatchObject({ sendTime: 5000, explicitLength: true, paddingLength: 0, damaged: false });
+  });
+
+  it('is the same buffer when everything begins in it', () => {
+    const bytes = packetOf(5000, [pieces[2]!, pieces[4]!], 400);
+    expect(starting(bytes)).toBe(bytes);
   });
 });
 

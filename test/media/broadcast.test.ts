@@ -1,6 +1,8 @@
 import { jest } from '@jest/globals';
-import { parsePacket } from '../../src/asf/packet.js';
+import { type DataPacket, parsePacket } from '../../src/asf/packet.js';
+import { buildPacket, packetFields } from '../../src/asf/packet-build.js';
 import { Broadcast, type BroadcastOptions } from '../../src/media/broadcast.js';
+import type { LaneFormat } from '../../src/media/lane.js';
 import { FakePlayer, textFormat } from '../support/players.js';
 import { AUDIO, type TestHeaderOptions, testHeader, testPacket } from '../support/stream.js';
 
@@ -45,6 +47,14 @@ class Feed {
   }
 }
 
+/** A packet with the end of a picture that began before, and a key frame behind it. */
+function keyFrameBehindEnd(sendTime: number): DataPacket {
+  const fields = packetFields(testPacket(sendTime, { key: true, dataSize: 100, number: 7 }));
+  const [keyFrame] = fields.payloads;
+  const end = { ...keyFrame!, key: false, mediaObjectNumber: keyFrame!.mediaObjectNumber - 1, offset: 50 };
+  return parsePacket(buildPacket({ ...fields, multiple: true, payloadLengthType: 2, payloads: [end, keyFrame!] }));
+}
+
 describe('starting a player', () => {
   it('starts at the newest key frame that is a whole burst old', () => {
     const feed = new Feed();
@@ -53,6 +63,24 @@ describe('starting a player', () => {
     // The newest packet was sent at 3200; the key frames are at 2000 (1200 ago) and 2500 (700 ago).
     expect(player.packets[0]).toEqual([20, 0]);
     expect(player.packets).toHaveLength(13);
+  });
+
+  it('leaves the end of the picture before out for whoever starts, and for nobody else', () => {
+    const sizes: LaneFormat = {
+      ...textFormat(),
+      wrap: (items) => Buffer.from(items.map(({ bytes }) => `${parsePacket(bytes).payloads.length}\n`).join('')),
+    };
+    const feed = new Feed();
+    const write = (sendTime: number) => {
+      feed.broadcast.write({ type: 'packet', packet: keyFrameBehindEnd(sendTime) });
+      feed.deliver();
+    };
+    const early = feed.join(new FakePlayer(), sizes);
+    write(0);
+    write(100);
+    const late = feed.join(new FakePlayer(), sizes);
+    expect(early.written.join('')).toBe('1\n2\n');
+    expect(late.written.join('')).toBe('1\n2\n');
   });
 
   it('starts at the oldest key frame while there is no whole burst yet', () => {
