@@ -1,0 +1,173 @@
+import type { Readable, Writable } from 'node:stream';
+import { execa } from 'execa';
+
+export interface Exit {
+  /** Null when a signal ended it. */
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+export interface ChildOptions {
+  readonly environment?: Readonly<Record<string, string>>;
+  readonly stdin?: 'pipe' | 'ignore';
+  readonly onOutput?: (line: string) => void;
+  readonly onLog?: (line: string) => void;
+  /** Where standard output goes as it is, instead of being read as lines. */
+  readonly pipeTo?: Writable;
+}
+
+const running = new Set<Child>();
+const KILL_AFTER = 3_000;
+
+/** A real program that a test runs: its lines, its end, and the certainty that it goes away. */
+export class Child {
+  readonly name: string;
+  /** When it was started, in ms of `performance.now()`. */
+  readonly startedAt = performance.now();
+  /** Lines of standard output and of standard error. */
+  readonly output: string[] = [];
+  readonly log: string[] = [];
+  /** Resolves when it is gone and all its lines have been read. */
+  readonly exited: Promise<Exit>;
+  readonly #process: ReturnType<typeof spawn>;
+  readonly #watchers = new Set<() => void>();
+  #exit: Exit | undefined;
+
+  constructor(program: string, args: readonly string[], options: ChildOptions = {}) {
+    this.name = [program, ...args].join(' ');
+    this.#process = spawn(program, args, options);
+    const { stdout, stderr } = this.#process;
+    if (options.pipeTo) stdout.pipe(options.pipeTo);
+    else readLines(stdout, (line) => this.#take(this.output, line, options.onOutput));
+    readLines(stderr, (line) => this.#take(this.log, line, options.onLog));
+    running.add(this);
+    this.exited = this.#end();
+  }
+
+  get pid(): number | undefined {
+    return this.#process.pid;
+  }
+
+  /** How it ended; undefined while it runs. */
+  get exit(): Exit | undefined {
+    return this.#exit;
+  }
+
+  get stdin(): Writable {
+    return this.#process.stdin!;
+  }
+
+  /**
+   * Waits for something that its lines bring about.
+   *
+   * @throws Error with the last lines when it ends first, or after `timeout` ms
+   */
+  async until<T>(what: string, find: () => T | undefined, timeout = 10_000): Promise<T> {
+    const early = find();
+    if (early !== undefined) return early;
+    let watcher = () => {};
+    const found = new Promise<T>((resolve, reject) => {
+      watcher = () => {
+        const value = find();
+        if (value !== undefined) resolve(value);
+        else if (this.#exit) reject(new Error(this.describe(`ended before ${what}`)));
+      };
+      this.#watchers.add(watcher);
+      watcher();
+    });
+    try {
+      return await within(found, timeout, () => this.describe(`did not show ${what} within ${timeout} ms`));
+    } finally {
+      this.#watchers.delete(watcher);
+    }
+  }
+
+  /** Its end by itself. @throws Error after `timeout` ms */
+  async ends(timeout = 10_000): Promise<Exit> {
+    return within(this.exited, timeout, () => this.describe(`did not end within ${timeout} ms`));
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    if (!this.#exit) this.#process.kill(signal);
+  }
+
+  /** Ends it, with force if need be. */
+  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<Exit> {
+    this.signal(signal);
+    const timer = setTimeout(() => this.signal('SIGKILL'), KILL_AFTER);
+    const exit = await this.exited;
+    clearTimeout(timer);
+    return exit;
+  }
+
+  /** A sentence with what there is to know when something went wrong. */
+  describe(what: string): string {
+    const exit = this.#exit ? ` (exit ${this.#exit.code ?? this.#exit.signal})` : '';
+    const tail = [...this.output.slice(-5), ...this.log.slice(-10)].map((line) => `\n    ${line}`).join('');
+    return `${this.name}${exit} ${what}${tail}`;
+  }
+
+  #take(lines: string[], line: string, listener: ((line: string) => void) | undefined): void {
+    lines.push(line);
+    listener?.(line);
+    this.#notify();
+  }
+
+  #notify(): void {
+    for (const watcher of [...this.#watchers]) watcher();
+  }
+
+  async #end(): Promise<Exit> {
+    const { exitCode, signal } = await this.#process;
+    this.#exit = { code: exitCode ?? null, signal: (signal as NodeJS.Signals | undefined) ?? null };
+    running.delete(this);
+    this.#notify();
+    return this.#exit;
+  }
+}
+
+/** Ends every program that still runs; for afterAll. */
+export async function stopAll(): Promise<void> {
+  // The newest first: players and encoders before their server.
+  await Promise.all([...running].reverse().map((child) => child.stop()));
+}
+
+/** A promise with a bound on its time. @throws Error after `timeout` ms */
+export async function within<T>(promise: Promise<T>, timeout: number, message: () => string): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(message())), timeout);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function spawn(program: string, args: readonly string[], { environment, stdin }: ChildOptions) {
+  return execa(program, args, {
+    stdin: stdin ?? 'ignore',
+    stdout: 'pipe',
+    stderr: 'pipe',
+    buffer: false,
+    reject: false,
+    cleanup: true,
+    ...(environment === undefined ? {} : { env: environment }),
+  });
+}
+
+/** Lines as they come; a carriage return ends one too, since players rewrite their status line with it. */
+function readLines(stream: Readable, onLine: (line: string) => void): void {
+  let rest = '';
+  stream.setEncoding('utf8');
+  stream.on('data', (text: string) => {
+    const lines = (rest + text).split(/[\r\n]+/);
+    rest = lines.pop()!;
+    for (const line of lines) if (line !== '') onLine(line);
+  });
+  stream.on('end', () => {
+    if (rest !== '') onLine(rest);
+  });
+  stream.on('error', () => {});
+}

@@ -1,0 +1,82 @@
+import { randomInt } from 'node:crypto';
+import { fileURLToPath } from 'node:url';
+import { Child } from './child.js';
+
+/** One line of `--json`. */
+export type CommandEvent = Readonly<Record<string, unknown>> & { readonly event: string };
+
+/** A command of ours, run as a script runs it. */
+export class Command extends Child {
+  readonly events: CommandEvent[];
+
+  constructor(name: 'wmcast' | 'wmpush', args: readonly string[]) {
+    const events: CommandEvent[] = [];
+    const bin = fileURLToPath(new URL(`../../../bin/${name}.js`, import.meta.url));
+    super(process.execPath, [bin, ...args], {
+      onOutput: (line) => {
+        if (line.startsWith('{')) events.push(JSON.parse(line) as CommandEvent);
+      },
+    });
+    this.events = events;
+  }
+
+  /** The first event that fits, past or to come. */
+  event(
+    name: string,
+    fits: (event: CommandEvent) => boolean = () => true,
+    { timeout = 10_000, from = 0 }: { timeout?: number; from?: number } = {},
+  ): Promise<CommandEvent> {
+    return this.until(
+      `the event "${name}"`,
+      () => this.events.find((event, index) => index >= from && event.event === name && fits(event)),
+      timeout,
+    );
+  }
+
+  /** The first event of that name that fits, of those that come from now on. */
+  next(name: string, fits?: (event: CommandEvent) => boolean, timeout = 10_000): Promise<CommandEvent> {
+    return this.event(name, fits, { timeout, from: this.events.length });
+  }
+}
+
+/** `wmcast serve` on a free port of the loopback interface. */
+export class Server extends Command {
+  port = 0;
+
+  static async start(...args: string[]): Promise<Server> {
+    const server = new Server('wmcast', ['serve', '--host', '127.0.0.1', '--http-port', '0', '--json', ...args]);
+    const { ports } = (await server.event('ready')) as unknown as { ports: { http: number } };
+    server.port = ports.http;
+    return server;
+  }
+
+  url(path: string, scheme = 'http'): string {
+    return `${scheme}://127.0.0.1:${this.port}${path}`;
+  }
+
+  /** Starts `wmpush`. */
+  push(path: string, ...args: string[]): Command {
+    return new Command('wmpush', [this.url(path), '--json', ...args]);
+  }
+
+  /** Starts `wmpush` and waits until the point is live. */
+  async publish(path: string, ...args: string[]): Promise<Command> {
+    const live = this.next('point', ({ point, what }) => point === path && what === 'publishing');
+    const push = this.push(path, ...args);
+    // A push that is refused tells more than a point that does not become live.
+    await Promise.race([live, push.exited.then(() => Promise.reject(new Error(push.describe('ended'))))]);
+    return push;
+  }
+
+  /** Resident memory in bytes, as the kernel counts it. */
+  async memory(): Promise<number> {
+    const { readFile } = await import('node:fs/promises');
+    const status = await readFile(`/proc/${this.pid}/status`, 'utf8');
+    return Number(/VmRSS:\s*(\d+) kB/.exec(status)![1]) * 1024;
+  }
+}
+
+/** A path nobody else uses. */
+export function newPoint(): string {
+  return `/point${randomInt(1e9)}`;
+}

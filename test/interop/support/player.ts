@@ -1,0 +1,63 @@
+import { type Child, type Exit, within } from './child.js';
+
+/** A real player that plays a URL, and what it has decoded so far. */
+export abstract class Player {
+  readonly name: string;
+  /** Pictures decoded. */
+  abstract readonly frames: number;
+  /** Seconds of sound decoded. */
+  abstract readonly soundSeconds: number;
+  /** Lines that no undisturbed playback has. */
+  abstract readonly problems: string[];
+  /** The program that decodes; its end is the player's. */
+  protected abstract readonly child: Child;
+  #firstFrameAt: number | undefined;
+
+  constructor(name: string) {
+    this.name = name;
+  }
+
+  /** Waits until so much is decoded. @throws Error when the player ends first, or after `timeout` ms */
+  async decodes(frames: number, soundSeconds: number, timeout = 20_000): Promise<void> {
+    const what = `${frames} pictures and ${soundSeconds} s of sound`;
+    const enough = () => (this.frames >= frames && this.soundSeconds >= soundSeconds ? true : undefined);
+    try {
+      await this.child.until(what, enough, timeout);
+    } catch (error) {
+      throw new Error(`${this.summary}; ${(error as Error).message}`);
+    }
+  }
+
+  /** Milliseconds from the start of the program to its first decoded picture. */
+  async firstPicture(timeout = 10_000): Promise<number> {
+    await this.child.until('a picture', () => this.#firstFrameAt ?? this.#noteFirstFrame(), timeout);
+    return this.#firstFrameAt! - this.child.startedAt;
+  }
+
+  /** Waits for its end. @throws Error after `timeout` ms */
+  async ends(timeout = 10_000): Promise<Exit> {
+    return within(this.child.exited, timeout, () => `${this.summary}; ${this.child.describe('did not end')}`);
+  }
+
+  async stop(): Promise<void> {
+    await this.child.stop();
+  }
+
+  /** Whether the program is gone. */
+  get ended(): boolean {
+    return this.child.exit !== undefined;
+  }
+
+  get summary(): string {
+    return `${this.name}: ${this.frames} pictures, ${this.soundSeconds.toFixed(1)} s of sound`;
+  }
+
+  get log(): string {
+    return this.child.describe('');
+  }
+
+  #noteFirstFrame(): number | undefined {
+    if (this.frames > 0) this.#firstFrameAt = performance.now();
+    return this.#firstFrameAt;
+  }
+}

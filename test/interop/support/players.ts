@@ -1,0 +1,329 @@
+import { chmodSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Child, type ChildOptions } from './child.js';
+import { newFolder } from './content.js';
+import { FrameCrc, SOUND_BYTES_PER_SECOND } from './frame-crc.js';
+import { Player } from './player.js';
+import { gstElement, library, program, type Requirement } from './programs.js';
+
+/** A kind of player: what it needs, and how it is started. */
+export interface PlayerKind {
+  readonly name: string;
+  readonly needs: readonly Requirement[];
+  start(url: string): Player;
+}
+
+const script = (name: string) => fileURLToPath(new URL(name, import.meta.url));
+const DECODED = ['-fps_mode', 'passthrough', '-c:v', 'rawvideo', '-pix_fmt', 'yuv420p', '-c:a', 'pcm_s16le'];
+
+/** Players whose decoded pictures and sound go through libavformat's framecrc muxer. */
+class CrcPlayer extends Player {
+  readonly crc = new FrameCrc();
+  protected readonly child: Child;
+  readonly #harmless: RegExp;
+  readonly #feeder: Child | undefined;
+
+  constructor(
+    name: string,
+    [command, ...args]: readonly string[],
+    { harmless = /$^/, feeder }: { harmless?: RegExp; feeder?: readonly string[] } = {},
+  ) {
+    super(name);
+    this.#harmless = harmless;
+    const options: ChildOptions = {
+      onOutput: (line) => this.crc.take(line),
+      ...(feeder === undefined ? {} : { stdin: 'pipe' }),
+    };
+    this.child = new Child(command!, args, options);
+    if (feeder) this.#feeder = feed(feeder, this.child);
+  }
+
+  get frames(): number {
+    return this.crc.pictures.length;
+  }
+
+  get soundSeconds(): number {
+    return this.crc.soundSeconds;
+  }
+
+  get problems(): string[] {
+    return [...this.child.log, ...(this.#feeder?.log ?? [])].filter((line) => !this.#harmless.test(line));
+  }
+
+  override async stop(): Promise<void> {
+    await this.#feeder?.stop();
+    await super.stop();
+  }
+}
+
+/** Starts a program whose output another one reads. */
+function feed([command, ...args]: readonly string[], reader: Child): Child {
+  // A reader that has ended leaves a broken pipe behind, which ends the feeder.
+  reader.stdin.on('error', () => {});
+  return new Child(command!, args, { pipeTo: reader.stdin });
+}
+
+/** How ffmpeg decodes `input` into the lines that {@link FrameCrc} reads. */
+export function ffmpegDecoding(input: readonly string[], log = 'warning'): string[] {
+  const streams = ['-map', '0:v?', '-map', '0:a?'];
+  return ['ffmpeg', '-nostdin', '-v', log, ...input, ...streams, ...DECODED, '-f', 'framecrc', '-'];
+}
+
+// Not a fault of the stream: old WMA headers do not say which loudspeaker a channel is for.
+const FFMPEG_HARMLESS = /^Guessed Channel Layout/;
+
+export class FfmpegPlayer extends CrcPlayer {
+  constructor(url: string, options: readonly string[] = []) {
+    super('ffmpeg', ffmpegDecoding([...options, '-i', url]), { harmless: FFMPEG_HARMLESS });
+  }
+}
+
+/** As ffmpeg, but the protocol is spoken by libmms. */
+class LibmmsPlayer extends CrcPlayer {
+  constructor(url: string) {
+    // With -nostdin ffmpeg still reads an input that is named.
+    const command = ffmpegDecoding(['-f', 'asf', '-i', 'pipe:0']);
+    super('libmms', command, { harmless: FFMPEG_HARMLESS, feeder: ['python3', script('libmms.py'), url] });
+  }
+}
+
+// When it encodes there is no clock: pictures come as fast as they can be decoded, and sound in large blocks beside them.
+const MPV_HARMLESS = /^(?:Audio\/Video desynchronisation|hardware, temporary CPU spikes|position will not match)/;
+
+class MpvPlayer extends CrcPlayer {
+  constructor(name: string, url: string) {
+    const output = ['--o=-', '--of=framecrc', '--ovc=rawvideo', '--oac=pcm_s16le'];
+    // Its own chatter is not on the level of warnings.
+    super(name, ['mpv', '--no-config', '--msg-level=all=warn', ...output, url], { harmless: MPV_HARMLESS });
+  }
+}
+
+/** Counts by status lines; the sound is in a file. */
+class MplayerPlayer extends Player {
+  protected readonly child: Child;
+  readonly #wav = join(newFolder(), 'sound.wav');
+  frames = 0;
+
+  constructor(url: string, extra: readonly string[] = []) {
+    super('MPlayer');
+    const sound = ['-af', 'format=s16le', '-ao', `pcm:fast:file=${this.#wav}`];
+    const args = ['-noconfig', 'all', '-nolirc', '-noconsolecontrols', '-nocache', '-benchmark', '-vo', 'null'];
+    this.child = new Child('mplayer', [...args, ...sound, ...extra, url], {
+      environment: { TERM: 'dumb' },
+      onOutput: (line) => this.#take(line),
+    });
+  }
+
+  get soundSeconds(): number {
+    return wavSeconds(this.#wav);
+  }
+
+  get problems(): string[] {
+    return [...this.child.log, ...this.child.output].filter(
+      (line) => /corrupt|invalid|Too many|error|chunk|concealing/i.test(line) && !MPLAYER_HARMLESS.test(line),
+    );
+  }
+
+  /** `A:  49.9 V:  49.9 A-V: … ct: … SHOWN/DECODED …` */
+  #take(line: string): void {
+    const counts = /\bV: .*? (\d+)\/ *(\d+) /.exec(line);
+    if (counts) this.frames = Number(counts[2]);
+  }
+}
+
+const MPLAYER_HARMLESS = /^$/;
+
+/** Asked for its statistics over its remote control. */
+class VlcPlayer extends Player {
+  protected readonly child: Child;
+  frames = 0;
+  #soundBlocks = 0;
+
+  constructor(url: string, extra: readonly string[] = []) {
+    super('VLC');
+    const home = newFolder();
+    chmodSync(home, 0o777);
+    const args = [
+      '-I',
+      'oldrc',
+      '--rc-fake-tty',
+      '--no-lua',
+      '--no-color',
+      '-vv',
+      '--vout',
+      'dummy',
+      '--aout',
+      'dummy',
+    ];
+    // VLC refuses to run as root.
+    const asNobody = ['setpriv', '--reuid=nobody', '--regid=nogroup', '--clear-groups'];
+    const [command, ...rest] = [...(process.getuid?.() === 0 ? asNobody : []), 'vlc', ...args, ...extra, url];
+    this.child = new Child(command!, rest, {
+      stdin: 'pipe',
+      environment: { HOME: home, XDG_RUNTIME_DIR: home },
+      onOutput: (line) => this.#take(line),
+      onLog: (line) => this.#takeLog(line),
+    });
+    this.child.stdin.on('error', () => {});
+  }
+
+  get soundSeconds(): number {
+    // The sound is WMA, whose frames have 2048 samples at 44.1 kHz.
+    return (this.#soundBlocks * 2048) / 44_100;
+  }
+
+  get problems(): string[] {
+    // The first read behind the header of a Describe response finds the end, which VLC calls an error.
+    const afterDescribe = this.child.log.findIndex((line) => line.includes('cannot read data 2'));
+    return this.child.log
+      .filter((_, index) => index !== afterDescribe)
+      .filter((line) => /(?:access_mms|asf|avcodec|wmv\d|input).*(?:error|warning|concealing)/.test(line));
+  }
+
+  #take(line: string): void {
+    const value = /^\| (video|audio) decoded *: *(\d+)/.exec(line);
+    if (value?.[1] === 'video') this.frames = Number(value[2]);
+    if (value?.[1] === 'audio') this.#soundBlocks = Number(value[2]);
+    if (line.includes('end of statistical info')) setTimeout(() => this.#ask(), 100);
+  }
+
+  #takeLog(line: string): void {
+    if (line.includes('Received first picture')) {
+      this.frames = Math.max(this.frames, 1);
+      this.#ask();
+    } else if (line.includes('successfully opened')) this.#ask();
+  }
+
+  #ask(): void {
+    if (!this.child.exit && this.child.stdin.writable) this.child.stdin.write('stats\n');
+  }
+}
+
+/** libxine, which is the player behind the xine program. */
+class XinePlayer extends Player {
+  protected readonly child: Child;
+  frames = 0;
+  soundSeconds = 0;
+
+  constructor(url: string) {
+    super('xine');
+    this.child = new Child('python3', [script('xine.py'), url, join(newFolder(), 'sound.wav')], {
+      onOutput: (line) => this.#take(line),
+    });
+  }
+
+  get problems(): string[] {
+    return this.child.log.filter((line) => !XINE_HARMLESS.test(line));
+  }
+
+  #take(line: string): void {
+    const sound = /^\d+x\d+ (\d+)$/.exec(line);
+    if (!sound) return;
+    this.frames++;
+    this.soundSeconds = Number(sound[1]) / SOUND_BYTES_PER_SECOND;
+  }
+}
+
+// A fault of xine's own that it has with every stream of this protocol.
+const XINE_HARMLESS = /_x_input_seek_preview/;
+
+/** GStreamer's demultiplexer and decoders behind any source of ASF. */
+class GstPlayer extends Player {
+  protected readonly child: Child;
+  readonly #feeder: Child | undefined;
+  frames = 0;
+  #soundBytes = 0;
+
+  constructor(name: string, source: readonly string[], feeder?: readonly string[]) {
+    super(name);
+    const video = ['demux.', '!', 'queue', '!', 'avdec_wmv2', '!', 'fakesink', 'name=video', 'silent=false'];
+    const format = 'audio/x-raw,format=S16LE,layout=interleaved';
+    const sound = ['demux.', '!', 'queue', '!', 'avdec_wmav2', '!', 'audioconvert', '!', format, '!'];
+    const sink = ['fakesink', 'name=sound', 'silent=false'];
+    const pipeline = [...source, '!', 'asfdemux', 'name=demux', ...video, ...sound, ...sink];
+    this.child = new Child('gst-launch-1.0', ['-v', ...pipeline], {
+      onOutput: (line) => this.#take(line),
+      stdin: feeder ? 'pipe' : 'ignore',
+    });
+    if (feeder) this.#feeder = feed(feeder, this.child);
+  }
+
+  get soundSeconds(): number {
+    return this.#soundBytes / SOUND_BYTES_PER_SECOND;
+  }
+
+  get problems(): string[] {
+    return [...this.child.log, ...this.child.output].filter((line) => /^(?:ERROR|WARNING)/.test(line));
+  }
+
+  override async stop(): Promise<void> {
+    await this.#feeder?.stop();
+    await super.stop();
+  }
+
+  #take(line: string): void {
+    const chain = /last-message = chain .*\((video|sound):sink\) \((\d+) bytes/.exec(line);
+    if (chain?.[1] === 'video') this.frames++;
+    if (chain?.[1] === 'sound') this.#soundBytes += Number(chain[2]);
+  }
+}
+
+/** Seconds of 16-bit stereo sound in a WAV file that is being written. */
+function wavSeconds(file: string): number {
+  const size = statSync(file, { throwIfNoEntry: false })?.size ?? 0;
+  return Math.max(size - 44, 0) / SOUND_BYTES_PER_SECOND;
+}
+
+const ffmpeg = program('ffmpeg');
+const python = program('python3');
+const gst = [program('gst-launch-1.0'), gstElement('asfdemux'), gstElement('avdec_wmv2')];
+const mmsh = (url: string) => url.replace(/^http:/, 'mmsh:');
+
+/** Every player, started with the http:// URL of a point. */
+export const PLAYERS: Readonly<Record<string, PlayerKind>> = {
+  ffmpeg: { name: 'ffmpeg, mmsh://', needs: [ffmpeg], start: (url) => new FfmpegPlayer(mmsh(url)) },
+  mpv: {
+    name: 'mpv, mms://',
+    needs: [program('mpv')],
+    start: (url) => new MpvPlayer('mpv', url.replace(/^http:/, 'mms:')),
+  },
+  mpvQuery: {
+    name: 'mpv, http://…?MSWMExt=.asf',
+    needs: [program('mpv')],
+    start: (url) => new MpvPlayer('mpv with ?MSWMExt', `${url}?MSWMExt=.asf`),
+  },
+  mpvSuffix: {
+    name: 'mpv, http://….asf',
+    needs: [program('mpv')],
+    start: (url) => new MpvPlayer('mpv with .asf', `${url}.asf`),
+  },
+  mplayer: { name: 'MPlayer, mmsh://', needs: [program('mplayer')], start: (url) => new MplayerPlayer(mmsh(url)) },
+  vlc: {
+    name: 'VLC, mmsh://',
+    needs: [program('vlc'), program('setpriv')],
+    start: (url) => new VlcPlayer(mmsh(url), ['--play-and-exit']),
+  },
+  xine: { name: 'xine, mmsh://', needs: [python, library('libxine.so.2')], start: (url) => new XinePlayer(mmsh(url)) },
+  libmms: {
+    name: 'libmms, mmsh://',
+    needs: [python, library('libmms.so.0'), ffmpeg],
+    start: (url) => new LibmmsPlayer(mmsh(url)),
+  },
+  gstMms: {
+    name: 'GStreamer, mmssrc',
+    needs: [...gst, gstElement('mmssrc')],
+    start: (url) => new GstPlayer('GStreamer with mmssrc', ['mmssrc', `location=${mmsh(url)}`]),
+  },
+  gstLibmms: {
+    name: 'GStreamer behind libmms, of which mmssrc is made',
+    needs: [...gst, python, library('libmms.so.0')],
+    start: (url) =>
+      new GstPlayer('GStreamer behind libmms', ['fdsrc', 'fd=0'], ['python3', script('libmms.py'), mmsh(url)]),
+  },
+  gstHttp: {
+    name: 'GStreamer, http://….asf',
+    needs: [...gst, gstElement('souphttpsrc')],
+    start: (url) => new GstPlayer('GStreamer over HTTP', ['souphttpsrc', `location=${url}.asf`]),
+  },
+};

@@ -1,0 +1,60 @@
+import { accessSync, constants } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { execaSync } from 'execa';
+
+/** Something that must be on the machine for a test. */
+export interface Requirement {
+  readonly name: string;
+  readonly present: () => boolean;
+}
+
+/** A program in PATH. */
+export function program(name: string): Requirement {
+  return {
+    name,
+    present: () => (process.env['PATH'] ?? '').split(delimiter).some((folder) => isProgram(folder, name)),
+  };
+}
+
+function isProgram(folder: string, name: string): boolean {
+  try {
+    accessSync(join(folder, name), constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** A shared library that Python can load. */
+export function library(name: string): Requirement {
+  const code = `import ctypes; ctypes.CDLL("${name}")`;
+  return { name, present: () => execaSync('python3', ['-c', code], { reject: false }).exitCode === 0 };
+}
+
+/** An element of GStreamer. */
+export function gstElement(name: string): Requirement {
+  return {
+    name: `GStreamer's ${name}`,
+    present: () => execaSync('gst-inspect-1.0', ['--exists', name], { reject: false }).exitCode === 0,
+  };
+}
+
+/** Names of what is missing. */
+export function missing(requirements: readonly Requirement[]): string[] {
+  return requirements.filter(({ present }) => !present()).map(({ name }) => name);
+}
+
+/**
+ * A test that needs programs. Where one is missing it is skipped and its title says why; `.ci/install-players` installs
+ * them all.
+ */
+export function itNeeds(
+  requirements: readonly Requirement[],
+  title: string,
+  test: () => Promise<void>,
+  timeout?: number,
+): void {
+  const lacking = missing(requirements);
+  if (lacking.length === 0) it(title, test, timeout);
+  else it.skip(`${title} (not here: ${lacking.join(', ')})`, test);
+}
