@@ -10,11 +10,27 @@ import {
   responseBodyFraming,
   serialiseRequestHead,
 } from './message.js';
+import { ResponseBody } from './response-body.js';
 
 /** A response with its whole body. */
 export interface ClientResponse {
   readonly head: ResponseHead;
   readonly body: Buffer;
+}
+
+/** A response whose body is read while it comes. */
+export interface StreamedResponse {
+  readonly head: ResponseHead;
+  /** Bytes of the head, with its empty line. */
+  readonly headSize: number;
+  readonly body: ResponseBody;
+}
+
+export interface SendOptions {
+  /** Of HTTP/1.x; default 1. */
+  readonly minorVersion?: 0 | 1 | undefined;
+  /** Read the response with {@link HttpClient.streamedResponse}. Default false: with {@link HttpClient.response}. */
+  readonly streamed?: boolean | undefined;
 }
 
 export interface ConnectOptions {
@@ -26,9 +42,16 @@ export interface ConnectOptions {
 
 const MAX_RESPONSE_BODY = 1024 * 1024;
 
+type AnyResponse = ClientResponse | StreamedResponse;
+
 interface Waiter {
-  resolve(response: ClientResponse): void;
+  resolve(response: AnyResponse): void;
   reject(error: WmError): void;
+}
+
+interface Outstanding {
+  readonly method: string;
+  readonly streamed: boolean;
 }
 
 /**
@@ -38,13 +61,15 @@ interface Waiter {
 export class HttpClient {
   readonly #socket: Socket;
   readonly #name: string;
-  // Methods of the requests whose response has not come.
-  readonly #outstanding: string[] = [];
-  readonly #early: ClientResponse[] = [];
+  // The requests whose response has not come.
+  readonly #outstanding: Outstanding[] = [];
+  readonly #early: AnyResponse[] = [];
   #waiter: Waiter | undefined;
   #unread: Buffer = Buffer.alloc(0);
   #head: ResponseHead | undefined;
   #body: BodyReader | undefined;
+  // Who takes the body when it is read as it comes.
+  #stream: ResponseBody | undefined;
   #parts: Buffer[] = [];
   #partsSize = 0;
   #failure: WmError | undefined;
@@ -102,9 +127,9 @@ export class HttpClient {
   }
 
   /** Sends the head of a request; its body follows with {@link write}. */
-  send(method: string, target: string, fields: readonly Field[], body?: Buffer): void {
-    const head = serialiseRequestHead(method, target, fields);
-    this.#outstanding.push(method);
+  send(method: string, target: string, fields: readonly Field[], body?: Buffer, options: SendOptions = {}): void {
+    const head = serialiseRequestHead(method, target, fields, options.minorVersion);
+    this.#outstanding.push({ method, streamed: options.streamed ?? false });
     this.#socket.write(body ? Buffer.concat([head, body]) : head);
   }
 
@@ -126,6 +151,18 @@ export class HttpClient {
    * @throws WmError WM_SERVER_GONE, WM_HTTP_MALFORMED, or WM_UNREACHABLE after the time-out
    */
   response(timeout: number): Promise<ClientResponse> {
+    return this.#next(timeout) as Promise<ClientResponse>;
+  }
+
+  /**
+   * As {@link response}, but as soon as the head is there: the body is read from {@link StreamedResponse.body} while it comes.
+   * For requests that were sent as `streamed`. The response to the next request follows only when this body has been read.
+   */
+  streamedResponse(timeout: number): Promise<StreamedResponse> {
+    return this.#next(timeout) as Promise<StreamedResponse>;
+  }
+
+  #next(timeout: number): Promise<AnyResponse> {
     const early = this.#early.shift();
     if (early) return Promise.resolve(early);
     if (this.#failure) return Promise.reject(this.#failure);
@@ -199,17 +236,35 @@ export class HttpClient {
       const head = parseResponseHead(this.#unread.subarray(0, size));
       this.#unread = this.#unread.subarray(size);
       if (head.status >= 100 && head.status < 200) return true;
-      const method = this.#outstanding.shift();
-      if (method === undefined) throw new WmError('WM_HTTP_MALFORMED', `${this.#name} answered without a request.`);
+      const request = this.#outstanding.shift();
+      if (!request) throw new WmError('WM_HTTP_MALFORMED', `${this.#name} answered without a request.`);
       this.#head = head;
-      this.#body = new BodyReader(responseBodyFraming(head, method));
+      this.#body = new BodyReader(responseBodyFraming(head, request.method));
+      if (request.streamed) this.#startStream(head, size);
     }
     this.#unread = this.#body.feed(this.#unread, (piece) => this.#keep(piece));
-    if (this.#body.done) this.#deliver();
+    if (this.#body.done) this.#endBody();
     return this.#body === undefined;
   }
 
+  #startStream(head: ResponseHead, headSize: number): void {
+    this.#stream = new ResponseBody({
+      pause: () => this.#socket.pause(),
+      resume: () => this.#socket.resume(),
+      silent: (milliseconds) => {
+        const error = new WmError('WM_SERVER_GONE', `${this.#name} has sent nothing for ${milliseconds / 1000} s.`);
+        this.#fail(error);
+        return error;
+      },
+    });
+    this.#hand({ head, headSize, body: this.#stream });
+  }
+
   #keep(piece: Buffer): void {
+    if (this.#stream) {
+      this.#stream.push(piece);
+      return;
+    }
     this.#partsSize += piece.length;
     if (this.#partsSize > MAX_RESPONSE_BODY) {
       throw new WmError('WM_PROTOCOL', `${this.#name} sent an answer of more than ${MAX_RESPONSE_BODY} bytes.`);
@@ -217,12 +272,22 @@ export class HttpClient {
     this.#parts.push(piece);
   }
 
-  #deliver(): void {
+  #endBody(): void {
+    this.#body = undefined;
+    const stream = this.#stream;
+    this.#stream = undefined;
+    if (stream) {
+      stream.end();
+      return;
+    }
     const response = { head: this.#head!, body: Buffer.concat(this.#parts) };
     this.#head = undefined;
-    this.#body = undefined;
     this.#parts = [];
     this.#partsSize = 0;
+    this.#hand(response);
+  }
+
+  #hand(response: AnyResponse): void {
     const waiter = this.#waiter;
     this.#waiter = undefined;
     if (waiter) waiter.resolve(response);
@@ -230,7 +295,7 @@ export class HttpClient {
   }
 
   #ended(): void {
-    if (this.#body?.endsWithConnection) this.#deliver();
+    if (this.#body?.endsWithConnection) this.#endBody();
     this.#fail(new WmError('WM_SERVER_GONE', `${this.#name} closed the connection.`));
   }
 
@@ -239,6 +304,7 @@ export class HttpClient {
     const waiter = this.#waiter;
     this.#waiter = undefined;
     waiter?.reject(this.#failure);
+    this.#stream?.fail(this.#failure);
     this.#releaseWriters();
     this.#socket.destroy();
   }
