@@ -2,6 +2,8 @@ import type { Socket } from 'node:net';
 import { chunkHead, LAST_CHUNK } from './body.js';
 import { type Field, HttpError, type RequestHead, serialiseResponseHead } from './message.js';
 
+const EMPTY: Buffer = Buffer.alloc(0);
+
 /** What the connection offers its exchanges. */
 export interface ExchangeHost {
   readonly socket: Socket;
@@ -28,10 +30,20 @@ export interface BodySink {
   aborted(): void;
 }
 
+/** A body whose parts leave in TCP segments of their own, the first one together with the head. */
+export interface SegmentedBody {
+  /** Bytes of all parts. */
+  readonly length: number;
+  /** @param headSize the bytes of the response head */
+  parts(headSize: number): readonly Buffer[];
+}
+
 export interface Response {
   readonly status: number;
   readonly fields?: readonly Field[];
-  readonly body?: Buffer;
+  readonly body?: Buffer | SegmentedBody;
+  /** The version in the status line, where it is not that of the request. */
+  readonly minorVersion?: 0 | 1;
   /** Close the connection behind this response even if the client would keep it. */
   readonly close?: boolean;
 }
@@ -44,10 +56,11 @@ export class Exchange {
   readonly request: RequestHead;
   readonly #host: ExchangeHost;
   #sink: BodySink | undefined;
-  #pending: Buffer | undefined;
+  #pending: readonly Buffer[] | undefined;
   #stream: ResponseStream | undefined;
   #closing: boolean;
   #aborted = false;
+  #bodyAborted = false;
   bodyDone = false;
   responded = false;
 
@@ -70,6 +83,11 @@ export class Exchange {
   /** Whether the connection is under TLS. */
   get secure(): boolean {
     return this.#host.secure;
+  }
+
+  /** The connection is lost; nothing can be sent any more. */
+  get lost(): boolean {
+    return this.#aborted;
   }
 
   /** Whether an earlier response on this connection still streams, so that this one has to wait for its end. */
@@ -100,7 +118,7 @@ export class Exchange {
     this.#sink = sink;
     if (this.bodyDone) {
       // The body ended, or the connection was lost, before somebody wanted it.
-      queueMicrotask(() => (this.#aborted ? sink.aborted() : sink.end()));
+      queueMicrotask(() => (this.#bodyAborted ? sink.aborted() : sink.end()));
       return;
     }
     this.#host.allowBodyGap(gapMilliseconds);
@@ -140,14 +158,18 @@ export class Exchange {
   }
 
   /** Sends a whole response; Content-Length and Connection are added. A second call is ignored. */
-  respond({ status, fields = [], body, close = false }: Response): void {
+  respond({ status, fields = [], body, minorVersion = this.request.minorVersion, close = false }: Response): void {
     if (this.responded) return;
     this.responded = true;
     if (close) this.#closing = true;
     const length: Field = ['Content-Length', String(body?.length ?? 0)];
-    const head = serialiseResponseHead(status, [...fields, length, this.#connectionField()], this.request.minorVersion);
-    const withBody = body !== undefined && this.request.method !== 'HEAD';
-    this.#pending = withBody ? Buffer.concat([head, body]) : head;
+    const head = serialiseResponseHead(status, [...fields, length, this.#connectionField()], minorVersion);
+    if (body === undefined || this.request.method === 'HEAD') this.#pending = [head];
+    else if (Buffer.isBuffer(body)) this.#pending = [Buffer.concat([head, body])];
+    else {
+      const [first = EMPTY, ...rest] = body.parts(head.length);
+      this.#pending = [Buffer.concat([head, first]), ...rest];
+    }
     this.#host.advance();
   }
 
@@ -193,16 +215,17 @@ export class Exchange {
 
   /** For the connection: it is lost. */
   abort(): void {
+    this.#aborted = true;
     if (!this.bodyDone) {
       this.bodyDone = true;
-      this.#aborted = true;
+      this.#bodyAborted = true;
       this.#sink?.aborted();
     }
     this.#stream?.lost();
   }
 
-  /** For the connection: the bytes of a whole response that waits, once. */
-  takeResponse(): Buffer | undefined {
+  /** For the connection: a whole response that waits, as the pieces to send one by one; once. */
+  takeResponse(): readonly Buffer[] | undefined {
     const pending = this.#pending;
     this.#pending = undefined;
     return pending;

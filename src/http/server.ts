@@ -20,7 +20,7 @@ export interface HttpServerOptions {
 
 const DEFAULTS = { headTimeout: 20_000, idleTimeout: 150_000, writeTimeout: 30_000, maxConnections: 20_000 };
 // Requests that wait behind a response that streams; past this the connection is not read until they are answered.
-const MAX_WAITING = 16;
+const MAX_WAITING = 64;
 const SWEEP_INTERVAL = 1_000;
 // The longest pause within a request body whose owner did not say otherwise.
 const BODY_GAP = 30_000;
@@ -307,7 +307,7 @@ class Connection implements ExchangeHost {
       const exchange = this.#exchanges[0]!;
       const response = exchange.takeResponse();
       if (response) {
-        this.socket.write(response);
+        for (const piece of response) this.socket.write(piece);
         this.#deadline = Date.now() + this.#options.writeTimeout;
       }
       if (!exchange.finished) break;

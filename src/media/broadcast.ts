@@ -2,7 +2,7 @@ import { liveHeader, sameLayout } from '../asf/edit.js';
 import { AsfError } from '../asf/error.js';
 import { startPacket } from '../asf/filter.js';
 import type { AsfHeader } from '../asf/header.js';
-import { type DataPacket, packetStartsKeyFrame } from '../asf/packet.js';
+import type { DataPacket } from '../asf/packet.js';
 import { stripPadding } from '../asf/padding.js';
 import type { AsfEvent, AsfSink, EndEvent } from './events.js';
 import { type BroadcastPacket, type Delivery, Lane, type LaneFormat, Player, type PlayerSession } from './lane.js';
@@ -108,19 +108,30 @@ export class Broadcast implements AsfSink {
   /**
    * Adds a player: it gets a burst that starts at a key frame, then everything as it comes.
    * The header is not sent; the session has sent it.
+   *
+   * @param sequence the 8-bit number of the first packet
    */
-  join(session: PlayerSession, format: LaneFormat): Player {
-    const player = new Player(session);
-    const sent = this.#lane(format).join(player, this.#startLocation());
-    this.counters.bytesOut += sent;
+  join(session: PlayerSession, format: LaneFormat, sequence = 0): Player {
+    const player = new Player(session, sequence);
+    this.counters.bytesOut += this.#lane(format).join(player, this.#burst);
     return player;
+  }
+
+  /**
+   * Gives a player other streams: from the next key frame of what it then gets, while what it has goes on until there.
+   */
+  change(player: Player, format: LaneFormat): void {
+    if (!player.lane) return;
+    const successor = this.#lane(format);
+    player.successor = successor === player.lane ? undefined : successor;
   }
 
   leave(player: Player): void {
     const { lane } = player;
     if (!lane) return;
     lane.leave(player);
-    if (lane.players.size === 0) this.#lanes.delete(lane.format.key);
+    player.successor = undefined;
+    this.#dropIdle(lane);
   }
 
   #lane(format: LaneFormat): Lane {
@@ -134,8 +145,18 @@ export class Broadcast implements AsfSink {
     return lane;
   }
 
-  #setHeader(header: AsfHeader): void {
+  /** Forgets a lane without players, unless somebody is about to move there. */
+  #dropIdle(lane: Lane): void {
+    if (lane.players.size > 0) return;
+    for (const { players } of this.#lanes.values()) {
+      for (const { successor } of players) if (successor === lane) return;
+    }
+    this.#lanes.delete(lane.format.key);
+  }
+
+  #setHeader(encoderHeader: AsfHeader): void {
     const previous = this.#header;
+    const header = liveHeader(encoderHeader);
     this.#live = true;
     if (previous && sameLayout(previous, header)) {
       if (this.#nextLocation > 0) {
@@ -145,7 +166,7 @@ export class Broadcast implements AsfSink {
       return;
     }
     this.#flush();
-    this.#header = liveHeader(header);
+    this.#header = header;
     this.#generation++;
     this.#videoStreams = new Set(
       header.streams.filter((stream) => stream.type === 'video').map((stream) => stream.number),
@@ -156,14 +177,15 @@ export class Broadcast implements AsfSink {
     this.#nextLocation = 0;
     const lanes = [...this.#lanes.values()];
     this.#lanes.clear();
-    for (const lane of lanes) this.#announce(lane, this.#header);
+    for (const lane of lanes) this.#announce(lane, header);
   }
 
   #announce(lane: Lane, header: AsfHeader): void {
     for (const player of lane.players) {
       lane.leave(player);
+      player.successor = undefined;
       const format = player.session.changed(header);
-      if (format) this.#lane(format).join(player, -1);
+      if (format) this.#lane(format).await(player);
     }
   }
 
@@ -173,7 +195,8 @@ export class Broadcast implements AsfSink {
     this.counters.bytesIn += packet.bytes.length;
     if (packet.parity) return;
     const placed = this.#timeline.packet(packet);
-    const cleanStart = packetStartsKeyFrame(placed, this.#videoStreams);
+    const keyStreams = keyStreamsOf(placed, this.#videoStreams);
+    const cleanStart = keyStreams.length > 0 || this.#videoStreams.size === 0;
     const wire = stripPadding(placed);
     const start = cleanStart ? startPacket(placed, this.#videoStreams) : undefined;
     const entry: BroadcastPacket = {
@@ -183,6 +206,7 @@ export class Broadcast implements AsfSink {
       start: start === undefined || start === placed.bytes ? wire : start,
       sendTime: placed.sendTime,
       cleanStart,
+      keyStreams,
     };
     this.#history.push(entry);
     this.#historyBytes += entry.wire.length;
@@ -216,19 +240,6 @@ export class Broadcast implements AsfSink {
     return Math.max(this.#options.burst, this.#header?.fileProperties.preroll ?? 0);
   }
 
-  /** Where a new player starts: the newest clean start a burst ago, or else the oldest there is; -1 when there is none. */
-  #startLocation(): number {
-    const newest = this.#history.at(-1)?.sendTime ?? 0;
-    let oldest = -1;
-    for (let index = this.#history.length - 1; index >= 0; index--) {
-      const { cleanStart, sendTime, location } = this.#history[index]!;
-      if (!cleanStart) continue;
-      oldest = location;
-      if (((newest - sendTime) | 0) >= this.#burst) break;
-    }
-    return oldest;
-  }
-
   #schedule(): void {
     if (this.#flushTimer !== undefined || this.#lanes.size === 0) return;
     const interval = this.#options.batchInterval ?? Math.min(MAX_BATCH_INTERVAL, Math.floor(this.players / 10));
@@ -245,10 +256,21 @@ export class Broadcast implements AsfSink {
     const totals: Delivery = { bytes: 0, skippedPackets: 0, droppedPlayers: 0 };
     const limits = { backlog: this.#options.maxBacklog + this.#historyBytes, patience: this.#options.patience };
     const now = this.#now();
-    for (const lane of this.#lanes.values()) lane.deliver(limits, now, totals);
+    const moving = [...this.#lanes.values()].flatMap((lane) => lane.deliver(limits, now, totals));
+    for (const [player, location] of moving) this.#move(player, location, totals);
     this.counters.bytesOut += totals.bytes;
     this.counters.skippedPackets += totals.skippedPackets;
     this.counters.droppedPlayers += totals.droppedPlayers;
+  }
+
+  #move(player: Player, location: number, totals: Delivery): void {
+    const { lane: previous, successor } = player;
+    // It may have left while others were served.
+    if (!previous || !successor) return;
+    previous.leave(player);
+    player.successor = undefined;
+    totals.bytes += successor.takeOver(player, location);
+    this.#dropIdle(previous);
   }
 
   #end(event: EndEvent): void {
@@ -266,6 +288,19 @@ export class Broadcast implements AsfSink {
     this.#history = [];
     this.#historyBytes = 0;
   }
+}
+
+const NONE: readonly number[] = [];
+
+/** The video streams of which a key frame begins in a packet. */
+function keyStreamsOf({ payloads }: DataPacket, videoStreams: ReadonlySet<number>): readonly number[] {
+  let found: number[] | undefined;
+  for (const { key, offset, stream } of payloads) {
+    if (!key || offset !== 0 || !videoStreams.has(stream)) continue;
+    found ??= [];
+    found.push(stream);
+  }
+  return found ?? NONE;
 }
 
 /** Encoders restart without a word too: a jump of the send times is taken for another run. */

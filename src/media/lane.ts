@@ -11,8 +11,10 @@ export interface BroadcastPacket {
   readonly start: Buffer;
   /** Milliseconds modulo 2^32. */
   readonly sendTime: number;
-  /** A player may start here: a key frame of the video begins in it, or there is no video. */
+  /** A player may start here: a key frame of some video begins in it, or there is no video. */
   readonly cleanStart: boolean;
+  /** The video streams of which a key frame begins in it. */
+  readonly keyStreams: readonly number[];
 }
 
 /** A packet as the players of one lane get it. */
@@ -30,8 +32,8 @@ export interface LaneFormat {
    * number that counts the packets of the player's own session.
    */
   readonly phases: 1 | 256;
-  /** No video is chosen, so that a player need not wait for a key frame. */
-  readonly startsAnywhere?: boolean;
+  /** Whether a player of this lane may start with the packet; by default where any video has a key frame. */
+  startsAt?(packet: BroadcastPacket): boolean;
   /** The packet's bytes for this lane, or undefined when nothing in it is for this lane. */
   select(packet: BroadcastPacket, header: AsfHeader): Buffer | undefined;
   /**
@@ -64,7 +66,9 @@ export interface PlayerSession {
 export class Player {
   readonly session: PlayerSession;
   lane: Lane | undefined;
-  /** Data packets sent since the session began; its low 8 bits number the next one. */
+  /** The lane that it moves to at the next key frame there, because other streams were chosen. */
+  successor: Lane | undefined;
+  /** Data packets sent. */
   sent = 0;
   /** Packets left out because the player was too slow. */
   skipped = 0;
@@ -72,9 +76,17 @@ export class Player {
   waiting = true;
   /** When the player fell behind, on the broadcast's clock in ms; -1 while it keeps up. */
   behindSince = -1;
+  readonly #firstSequence: number;
 
-  constructor(session: PlayerSession) {
+  /** @param sequence the 8-bit number of the first packet */
+  constructor(session: PlayerSession, sequence: number) {
     this.session = session;
+    this.#firstSequence = sequence;
+  }
+
+  /** The 8-bit number of the next packet. */
+  get sequence(): number {
+    return (this.#firstSequence + this.sent) & 255;
   }
 }
 
@@ -82,6 +94,16 @@ interface Entry extends LaneItem {
   /** Instead of `bytes` for a player that starts here. */
   readonly start: Buffer;
   readonly cleanStart: boolean;
+  readonly sendTime: number;
+}
+
+/** What a lane delivers at once. */
+interface Batch {
+  readonly entries: readonly Entry[];
+  /** Where a player that waits may start; -1 nowhere. */
+  readonly firstClean: number;
+  /** The wrapped bytes by phase, the number that the first packet has for the player; plus 256 for players that start. */
+  readonly wrapped: Map<number, Buffer>;
 }
 
 /** The limits that a lane keeps for its players. */
@@ -134,8 +156,8 @@ export class Lane {
     if (!bytes) return;
     const ownStart =
       packet.start === wire ? undefined : this.format.select({ ...packet, wire: packet.start }, this.#header);
-    const cleanStart = packet.cleanStart || this.format.startsAnywhere === true;
-    this.#entries.push({ location, bytes, start: ownStart ?? bytes, cleanStart });
+    const cleanStart = this.format.startsAt?.(packet) ?? packet.cleanStart;
+    this.#entries.push({ location, bytes, start: ownStart ?? bytes, cleanStart, sendTime: packet.sendTime });
   }
 
   /** Forgets packets from before `location`; what has not been delivered stays. */
@@ -149,21 +171,51 @@ export class Lane {
   }
 
   /**
-   * Adds a player and sends it what it needs to start at once.
-   * @param location the packet to start with; -1 waits for the next clean start
+   * Adds a player and sends it what it needs to start at once: from the newest clean start that is `burst` ms old, or else the
+   * oldest there is. Without one it waits.
+   *
    * @returns the bytes sent
    */
-  join(player: Player, location: number): number {
+  join(player: Player, burst: number): number {
+    this.await(player);
+    const from = this.#burstStart(burst);
+    if (from === -1) return 0;
+    const bytes = this.#wrapBurst(from, player.sequence);
+    player.waiting = false;
+    player.sent += this.#delivered - from;
+    player.session.output.write(bytes);
+    return bytes.length;
+  }
+
+  /** Adds a player that starts with the next clean start to come. */
+  await(player: Player): void {
     player.lane = this;
     player.waiting = true;
     this.players.add(player);
-    if (location < 0) return 0;
+  }
+
+  /** The number within the lane of the entry that a burst starts with; -1 when there is none. */
+  #burstStart(burst: number): number {
+    let oldest = -1;
+    const newest = this.#entries[this.#delivered - this.#first - 1]?.sendTime ?? 0;
+    for (let index = this.#delivered - this.#first - 1; index >= 0; index--) {
+      const { cleanStart, sendTime } = this.#entries[index]!;
+      if (!cleanStart) continue;
+      oldest = this.#first + index;
+      if (((newest - sendTime) | 0) >= burst) break;
+    }
+    return oldest;
+  }
+
+  /** Sends all that was delivered to others from `location` on to a player that comes from another lane. */
+  takeOver(player: Player, location: number): number {
+    this.await(player);
     const index = this.#entries.findIndex((entry) => entry.location >= location);
-    if (index === -1 || this.#first + index >= this.#delivered) return 0;
-    const from = this.#first + index;
-    const bytes = this.#wrapBurst(from, player.sent & 255);
+    const end = this.#delivered - this.#first;
+    if (index === -1 || index >= end) return 0;
     player.waiting = false;
-    player.sent += this.#delivered - from;
+    const bytes = this.format.wrap(starting(this.#entries.slice(index, end)), player.sequence);
+    player.sent += end - index;
     player.session.output.write(bytes);
     return bytes.length;
   }
@@ -183,52 +235,90 @@ export class Lane {
     player.lane = undefined;
   }
 
-  /** Sends what was appended since the last delivery to every player that keeps up. */
-  deliver(limits: LaneLimits, now: number, totals: Delivery): void {
-    const from = this.#delivered;
-    const batch = this.#entries.slice(from - this.#first);
+  /**
+   * Sends what was appended since the last delivery to every player that keeps up.
+   *
+   * @returns the players that move to their successor lanes, with the location from which they get that lane's packets
+   */
+  deliver(limits: LaneLimits, now: number, totals: Delivery): Array<readonly [player: Player, location: number]> {
+    const entries = this.#entries.slice(this.#delivered - this.#first);
     this.#delivered = this.#end;
-    if (batch.length === 0) return;
-    const firstClean = batch.findIndex((entry) => entry.cleanStart);
-    // Wrapped batches by phase; a phase is the number that the batch's first packet has for the player.
-    const wrapped = new Map<number, Buffer>();
+    const moving: Array<readonly [Player, number]> = [];
+    if (entries.length === 0) return moving;
+    const batch: Batch = {
+      entries,
+      firstClean: entries.findIndex((entry) => entry.cleanStart),
+      wrapped: new Map(),
+    };
     for (const player of this.players) {
-      const { output } = player.session;
-      if (player.behindSince >= 0) this.#mayCatchUp(player, limits, now, totals);
-      const start = player.waiting ? (player.behindSince >= 0 ? -1 : firstClean) : 0;
-      if (start === -1) {
-        if (player.behindSince >= 0) {
-          player.skipped += batch.length;
-          totals.skippedPackets += batch.length;
-        }
+      if (player.behindSince >= 0 && !this.#catchesUp(player, limits, now, totals)) {
+        player.skipped += entries.length;
+        totals.skippedPackets += entries.length;
         continue;
       }
-      const phase = this.format.phases === 1 ? 0 : (player.sent - start) & 255;
-      const key = player.waiting ? phase + 256 : phase;
-      let bytes = wrapped.get(key);
-      if (!bytes) {
-        bytes = this.format.wrap(player.waiting ? starting(batch.slice(start)) : batch, (phase + start) & 255);
-        wrapped.set(key, bytes);
+      const location = player.successor ? this.#handOver(player, entries, totals) : -1;
+      if (location >= 0) {
+        moving.push([player, location]);
+        continue;
       }
-      player.waiting = false;
-      player.sent += batch.length - start;
-      output.write(bytes);
-      totals.bytes += bytes.length;
-      if (output.backlog > limits.backlog) {
+      this.#send(player, batch, totals);
+      if (player.session.output.backlog > limits.backlog) {
         player.waiting = true;
         player.behindSince = now;
       }
     }
+    return moving;
   }
 
-  #mayCatchUp(player: Player, limits: LaneLimits, now: number, totals: Delivery): void {
+  #send(player: Player, { entries, firstClean, wrapped }: Batch, totals: Delivery): void {
+    const start = player.waiting ? firstClean : 0;
+    if (start === -1) return;
+    const phase = this.format.phases === 1 ? 0 : (player.sequence - start) & 255;
+    const key = player.waiting ? phase + 256 : phase;
+    let bytes = wrapped.get(key);
+    if (!bytes) {
+      bytes = this.format.wrap(player.waiting ? starting(entries.slice(start)) : entries, (phase + start) & 255);
+      wrapped.set(key, bytes);
+    }
+    player.waiting = false;
+    player.sent += entries.length - start;
+    player.session.output.write(bytes);
+    totals.bytes += bytes.length;
+  }
+
+  /**
+   * The location at which a player's successor lane has a clean start within this batch, after what comes before it here was
+   * sent; -1 while there is none: the streams that are replaced go on until the key frame of the new one (MS-WMSP 3.2.5.7).
+   */
+  #handOver(player: Player, batch: readonly Entry[], totals: Delivery): number {
+    const location = player.successor!.#cleanStartFrom(batch[0]!.location);
+    if (location === -1) return -1;
+    const before = batch.filter((entry) => entry.location < location);
+    if (before.length > 0 && !player.waiting) {
+      const bytes = this.format.wrap(before, player.sequence);
+      player.sent += before.length;
+      player.session.output.write(bytes);
+      totals.bytes += bytes.length;
+    }
+    return location;
+  }
+
+  #cleanStartFrom(location: number): number {
+    return this.#entries.find((entry) => entry.cleanStart && entry.location >= location)?.location ?? -1;
+  }
+
+  /** Whether a player that fell behind may go on; one that stays behind for too long is dropped. */
+  #catchesUp(player: Player, limits: LaneLimits, now: number, totals: Delivery): boolean {
     const { output } = player.session;
     if (output.backlog <= limits.backlog / 4) {
       player.behindSince = -1;
-    } else if (now - player.behindSince > limits.patience) {
+      return true;
+    }
+    if (now - player.behindSince > limits.patience) {
       totals.droppedPlayers++;
       output.destroy();
     }
+    return false;
   }
 }
 

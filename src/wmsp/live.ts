@@ -26,13 +26,16 @@ export function dataFormat(
 ): LaneFormat {
   const level = (stream: number) => selection.levels.get(stream) ?? selection.others;
   const levels = header.streams.map(({ number }) => [number, level(number)] as const);
+  const video = header.streams
+    .filter(({ number, type }) => type === 'video' && level(number) < 2)
+    .map(({ number }) => number);
   const everything = levels.every(([, value]) => value === 0);
   const nothing = levels.every(([, value]) => value === 2);
   const chosen = levels.map(([number, value]) => `${number}:${value}`).join(' ');
   return {
     key: `wmsp ${padding} ${everything ? 'all' : chosen}`,
     phases: 256,
-    startsAnywhere: header.streams.every(({ number, type }) => type !== 'video' || level(number) === 2),
+    startsAt: ({ keyStreams }) => video.length === 0 || keyStreams.some((stream) => video.includes(stream)),
     select: ({ wire }) => {
       if (nothing) return undefined;
       const bytes = everything ? wire : filterPacket(parsePacket(wire), level);

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import type { AsfHeader } from '../asf/header.js';
 import { WmError } from '../errors.js';
 import type { LaneItem } from '../media/lane.js';
@@ -8,7 +9,7 @@ const DATA_HEAD_SIZE = 12;
 export const MAX_PAYLOAD = 65_527;
 
 const FRAME = 0x24;
-const ID = { C: 0x43, D: 0x44, E: 0x45, H: 0x48, M: 0x4d } as const;
+const ID = { C: 0x43, D: 0x44, E: 0x45, H: 0x48, M: 0x4d, P: 0x50 } as const;
 
 // AFFlags of $H and $M: where a piece stands in its object (2.2.3.1.2).
 const FIRST_PIECE = 0x04;
@@ -144,4 +145,33 @@ export function endPacket(reason: number): Buffer {
 /** $C (MS-WMSP 2.2.3.2): another ASF header follows. */
 export function changePacket(reason = 0): Buffer {
   return reasonPacket(ID.C, reason);
+}
+
+/** $T (MS-WMSP 2.2.3.8), which has neither Reason nor payload. */
+export const TEST_PACKET: Buffer = Buffer.from([FRAME, 0x54, 0, 0]);
+
+// PacketLength of the three $P packets, which is not their true size (MS-WMSP 2.2.3.7).
+const PAIR_LENGTHS = [504, 504, 1048] as const;
+
+/** The bytes of the three $P packets together, whatever the size of the response head. */
+export const PACKET_PAIR_SIZE = 2080;
+
+/**
+ * The three $P packets (MS-WMSP 2.2.3.7). The first one fills, with the response head, exactly what the second one has.
+ *
+ *     +--------+--------+-----------------+-----------------------------------+
+ *     | 0x24   | 0x50   | 504, 504, 1048  |  Reason: min(504, bytes of head)  |
+ *     +--------+--------+-----------------+-----------------------------------+
+ *     |  504 - Reason, 504, 1048 + Reason random bytes
+ */
+export function packetPair(headSize: number): Buffer[] {
+  const reason = Math.min(PAIR_LENGTHS[0], headSize);
+  const payloads = [PAIR_LENGTHS[0] - reason, PAIR_LENGTHS[1], PAIR_LENGTHS[2] + reason];
+  return PAIR_LENGTHS.map((length, index) => {
+    const head = Buffer.from([FRAME, ID.P, 0, 0, 0, 0, 0, 0]);
+    head.writeUInt16LE(length, 2);
+    head.writeUInt32LE(reason, 4);
+    // High entropy, lest a modem or a proxy on the way compress what is to measure the line.
+    return Buffer.concat([head, randomBytes(payloads[index]!)]);
+  });
 }
