@@ -1,0 +1,79 @@
+import type { ThinningLevel } from '../../asf/filter.js';
+
+/** Where to begin, as the tokens of a Play request say it ([MS-WMSP] 3.2.5.6). Values beyond the file are allowed. */
+export type StartPosition =
+  | { readonly kind: 'start' }
+  /** Milliseconds of media time: presentation time without the preroll. */
+  | { readonly kind: 'time'; readonly milliseconds: number }
+  /** Counted from 0. */
+  | { readonly kind: 'packet'; readonly packet: number }
+  /**
+   * Bytes into the ASF file that starts with the header as it is sent; VLC does not count the header, so the one of the
+   * two readings that is the start of a packet holds.
+   */
+  | { readonly kind: 'offset'; readonly bytes: number };
+
+/** Which streams a player wants. */
+export interface StreamChoice {
+  /** @param stream 1 to 127; streams that the header does not declare are asked for too */
+  level(stream: number): ThinningLevel;
+}
+
+export interface ReaderOptions {
+  /** The packet to begin with, as `OnDemandFile.locate` gives it. */
+  readonly from: number;
+  readonly choice: StreamChoice;
+  /** 1 plays everything; any other rate plays the key frames of the video alone, a negative one backwards. Never 0. */
+  readonly rate: number;
+  /** Milliseconds of media behind {@link start}; undefined plays to the end. */
+  readonly maxDuration?: number;
+  /** What `maxDuration` counts from, ms of media time; by default the time at which the first packet begins. */
+  readonly start?: number;
+  /** Whether packets are sent as short as they can be, or at the packet size of the header. */
+  readonly padding: 'cut' | 'kept';
+}
+
+/** A packet ready for the wire. Its bytes are shared by players and never change. */
+export interface OnDemandItem {
+  /** The number of the packet in the file, counted from 0: LocationId ([MS-WMSP] 2.2.3.1.2). */
+  readonly location: number;
+  readonly bytes: Buffer;
+  /** Milliseconds modulo 2^32, as in the file. */
+  readonly sendTime: number;
+}
+
+/** What one read gives. */
+export interface OnDemandBatch {
+  /** In the order in which they are to be sent; may be empty. */
+  readonly items: readonly OnDemandItem[];
+  /** Nothing follows. */
+  readonly end: boolean;
+  /** With `end`: the start of the file was reached backwards (NS_S_EOS_RECEDING, [MS-WMSP] 2.2.3.4). */
+  readonly rewound?: boolean;
+}
+
+/** The numbers of the X-StartupProfile header ([MS-WMSP] 2.2.1.12); the lists have the same length. */
+export interface StartupProfile {
+  /** Tenths of the average rate: 15 is 1.5 times. */
+  readonly rate: readonly number[];
+  /** By rate: bytes that a player must have ahead so that it never waits. */
+  readonly maxBytes: readonly number[];
+  /** By rate: when it needs them, ms from `startTime`. */
+  readonly time: readonly number[];
+  /** The lowest presentation time, ms, preroll included. */
+  readonly startTime: number;
+  /** Milliseconds of media that this holds for. */
+  readonly lastTime: number;
+  /** When `maxDiffSndTime` occurs, ms from `startTime`. */
+  readonly maxDiffTime: number;
+  /** The largest lag of the audio behind the video in ms; negative when it is always the video that lags. */
+  readonly maxDiffSndTime: number;
+  /** By rate: the average of the media, bytes per second. */
+  readonly byteRate: readonly number[];
+}
+
+export interface StartupProfileOptions {
+  readonly choice: StreamChoice;
+  /** Milliseconds of media that are sent faster than real time (AccelDuration). */
+  readonly duration: number;
+}
