@@ -68,7 +68,9 @@ export function parseConfig(text: string, file: string): ServerConfig {
   if (result.success) return result.data;
   const [issue] = result.error.issues;
   const path = issue!.path.map(String);
-  const node = nearestNode(document, path);
+  // The path of an unknown key ends at what holds it.
+  const unknown = issue!.code === 'unrecognized_keys' ? issue!.keys.slice(0, 1) : [];
+  const node = nearestNode(document, [...path, ...unknown]);
   const line = node?.range ? `:${lines.linePos(node.range[0]).line}` : '';
   throw new WmError('WM_CONFIG', `${file}${line}: ${path.join('.') || 'the file'}: ${issue!.message}`);
 }

@@ -38,7 +38,8 @@ describe('the configuration', () => {
   it('names the file, the line and the field of a mistake', () => {
     expect(fail('httpPort: 8080\nlimits:\n  players: many\n')).toMatch(/^serve\.yaml:3: limits\.players: /);
     expect(fail('points:\n  - path: /a\n  - path: b\n')).toMatch(/^serve\.yaml:3: points\.1\.path: must be a path/);
-    expect(fail('colour: red\n')).toMatch(/colour/);
+    expect(fail('httpPort: 8080\n\ncolour: red\n')).toMatch(/^serve\.yaml:3: the file: .*colour/);
+    expect(fail('limits:\n  players: 10\n  colour: red\n')).toMatch(/^serve\.yaml:3: limits: .*colour/);
     expect(fail('httpPort: [\n')).toMatch(/^serve\.yaml:\d+: /);
   });
 
