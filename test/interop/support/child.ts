@@ -10,6 +10,8 @@ export interface Exit {
 export interface ChildOptions {
   readonly environment?: Readonly<Record<string, string>>;
   readonly stdin?: 'pipe' | 'ignore';
+  /** In a process group of its own, as a shell starts it. */
+  readonly ownGroup?: boolean;
   readonly onOutput?: (line: string) => void;
   readonly onLog?: (line: string) => void;
   /** Where standard output goes as it is, instead of being read as lines. */
@@ -91,6 +93,11 @@ export class Child {
     if (!this.#exit) this.#process.kill(signal);
   }
 
+  /** As a terminal does on Ctrl-C: to the whole process group, which must be its own. */
+  signalGroup(signal: NodeJS.Signals): void {
+    process.kill(-this.pid!, signal);
+  }
+
   /** Ends it, with force if need be. */
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<Exit> {
     this.signal(signal);
@@ -145,7 +152,7 @@ export async function within<T>(promise: Promise<T>, timeout: number, message: (
   }
 }
 
-function spawn(program: string, args: readonly string[], { environment, stdin }: ChildOptions) {
+function spawn(program: string, args: readonly string[], { environment, stdin, ownGroup }: ChildOptions) {
   return execa(program, args, {
     stdin: stdin ?? 'ignore',
     stdout: 'pipe',
@@ -153,6 +160,7 @@ function spawn(program: string, args: readonly string[], { environment, stdin }:
     buffer: false,
     reject: false,
     cleanup: true,
+    detached: ownGroup ?? false,
     ...(environment === undefined ? {} : { env: environment }),
   });
 }

@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import { Child } from './child.js';
+import { Child, type ChildOptions } from './child.js';
 
 /** One line of `--json`. */
 export type CommandEvent = Readonly<Record<string, unknown>> & { readonly event: string };
@@ -9,10 +10,11 @@ export type CommandEvent = Readonly<Record<string, unknown>> & { readonly event:
 export class Command extends Child {
   readonly events: CommandEvent[];
 
-  constructor(name: 'wmcast' | 'wmpush', args: readonly string[]) {
+  constructor(name: 'wmcast' | 'wmpush', args: readonly string[], options: Pick<ChildOptions, 'ownGroup'> = {}) {
     const events: CommandEvent[] = [];
     const bin = fileURLToPath(new URL(`../../../bin/${name}.js`, import.meta.url));
     super(process.execPath, [bin, ...args], {
+      ...options,
       onOutput: (line) => {
         if (line.startsWith('{')) events.push(JSON.parse(line) as CommandEvent);
       },
@@ -70,7 +72,6 @@ export class Server extends Command {
 
   /** Resident memory in bytes, as the kernel counts it. */
   async memory(): Promise<number> {
-    const { readFile } = await import('node:fs/promises');
     const status = await readFile(`/proc/${this.pid}/status`, 'utf8');
     return Number(/VmRSS:\s*(\d+) kB/.exec(status)![1]) * 1024;
   }

@@ -1,7 +1,12 @@
 import { mkdtempSync, rmSync } from 'node:fs';
+import { readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
+import { AsfFileBuilder } from '../../../src/asf/file.js';
+import { parsePacket } from '../../../src/asf/packet.js';
+import { buildPacket, packetFields } from '../../../src/asf/packet-build.js';
+import { AsfReader } from '../../../src/asf/reader.js';
 import { FrameCrc } from './frame-crc.js';
 
 const folders: string[] = [];
@@ -49,6 +54,30 @@ export async function makeAsf(name: string, options: ContentOptions): Promise<st
   const input = ['-f', 'lavfi', '-i', `${picture};${tone}`, '-t', String(duration)];
   await execa('ffmpeg', ['-nostdin', '-v', 'error', ...input, ...encoding, ...packets, '-f', 'asf', path]);
   return path;
+}
+
+/**
+ * The same media with one payload in each packet, the rest padded, as Microsoft's encoders make nearly all of theirs: where
+ * such a payload ends, only the padding tells. @returns the path of the new file
+ */
+export async function withSinglePayloads(path: string): Promise<string> {
+  const items = new AsfReader().push(await readFile(path));
+  const pieces: Buffer[] = [];
+  let builder: AsfFileBuilder | undefined;
+  for (const item of items) {
+    if (item.type === 'header') builder = new AsfFileBuilder(item.header);
+    if (item.type !== 'packet') continue;
+    const { packetSize } = builder!.header;
+    const { sendTime, duration, payloads } = packetFields(item.packet);
+    for (const payload of payloads) {
+      const packet = parsePacket(buildPacket({ sendTime, duration, packetSize, payloads: [payload] }));
+      pieces.push(builder!.packet(packet));
+    }
+  }
+  const { header, trailer } = builder!.finish();
+  const single = join(newFolder(), 'single.asf');
+  await writeFile(single, Buffer.concat([header, ...pieces, trailer]));
+  return single;
 }
 
 /** What ffmpeg decodes from a file on the disk. */

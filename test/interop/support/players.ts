@@ -1,4 +1,4 @@
-import { chmodSync, statSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Child, type ChildOptions } from './child.js';
@@ -48,7 +48,11 @@ class CrcPlayer extends Player {
   }
 
   get problems(): string[] {
-    return [...this.child.log, ...(this.#feeder?.log ?? [])].filter((line) => !this.#harmless.test(line));
+    const { log } = this.child;
+    // Behind its end notification ffmpeg finds no more packets, and says so in many words.
+    const end = log.indexOf('Stream ended!');
+    const lines = end === -1 ? log : log.slice(0, end);
+    return [...lines, ...(this.#feeder?.log ?? [])].filter((line) => !this.#harmless.test(line));
   }
 
   override async stop(): Promise<void> {
@@ -99,30 +103,52 @@ class MpvPlayer extends CrcPlayer {
   }
 }
 
-/** Counts by status lines; the sound is in a file. */
-class MplayerPlayer extends Player {
+/** Counts by status lines; checksums of the pictures and the sound are in files. */
+export class MplayerPlayer extends Player {
   protected readonly child: Child;
-  readonly #wav = join(newFolder(), 'sound.wav');
+  readonly #folder = newFolder();
   frames = 0;
 
-  constructor(url: string, extra: readonly string[] = []) {
+  constructor(url: string, options: readonly string[] = []) {
     super('MPlayer');
-    const sound = ['-af', 'format=s16le', '-ao', `pcm:fast:file=${this.#wav}`];
-    const args = ['-noconfig', 'all', '-nolirc', '-noconsolecontrols', '-nocache', '-benchmark', '-vo', 'null'];
-    this.child = new Child('mplayer', [...args, ...sound, ...extra, url], {
+    const quiet = ['-noconfig', 'all', '-nolirc', '-noconsolecontrols', '-nocache', '-benchmark', '-noframedrop'];
+    const picture = ['-vo', `md5sum:outfile=${this.#pictureFile}`];
+    const sound = ['-af', 'format=s16le', '-ao', `pcm:fast:file=${this.#soundFile}`];
+    this.child = new Child('mplayer', [...quiet, ...picture, ...sound, ...options, url], {
       environment: { TERM: 'dumb' },
       onOutput: (line) => this.#take(line),
     });
   }
 
   get soundSeconds(): number {
-    return wavSeconds(this.#wav);
+    return wavSeconds(this.#soundFile);
   }
 
   get problems(): string[] {
-    return [...this.child.log, ...this.child.output].filter(
-      (line) => /corrupt|invalid|Too many|error|chunk|concealing/i.test(line) && !MPLAYER_HARMLESS.test(line),
-    );
+    const complaints = /corrupt|invalid|too many|error|chunk|concealing|badly interleaved/i;
+    // It expects more bytes of a $E than the specification has, and takes their lack for the end that it is.
+    const atEnd = 'Error while reading network stream.';
+    return [...this.child.log, ...this.child.output].filter((line) => complaints.test(line) && line !== atEnd);
+  }
+
+  /** An MD5 for each picture shown; to be read when it has ended. */
+  get pictures(): string[] {
+    if (!existsSync(this.#pictureFile)) return [];
+    // `MD5 frameNNNNNNNN`
+    return [...readFileSync(this.#pictureFile, 'latin1').matchAll(/^[\da-f]{32}/gm)].map(([checksum]) => checksum);
+  }
+
+  /** All of the sound, 16-bit stereo samples; to be read when it has ended. */
+  get sound(): Buffer {
+    return existsSync(this.#soundFile) ? readFileSync(this.#soundFile).subarray(WAV_HEADER_SIZE) : Buffer.alloc(0);
+  }
+
+  get #pictureFile(): string {
+    return join(this.#folder, 'pictures');
+  }
+
+  get #soundFile(): string {
+    return join(this.#folder, 'sound.wav');
   }
 
   /** `A:  49.9 V:  49.9 A-V: … ct: … SHOWN/DECODED …` */
@@ -131,8 +157,6 @@ class MplayerPlayer extends Player {
     if (counts) this.frames = Number(counts[2]);
   }
 }
-
-const MPLAYER_HARMLESS = /^$/;
 
 /** Asked for its statistics over its remote control. */
 class VlcPlayer extends Player {
@@ -269,10 +293,12 @@ class GstPlayer extends Player {
   }
 }
 
+const WAV_HEADER_SIZE = 44;
+
 /** Seconds of 16-bit stereo sound in a WAV file that is being written. */
 function wavSeconds(file: string): number {
   const size = statSync(file, { throwIfNoEntry: false })?.size ?? 0;
-  return Math.max(size - 44, 0) / SOUND_BYTES_PER_SECOND;
+  return Math.max(size - WAV_HEADER_SIZE, 0) / SOUND_BYTES_PER_SECOND;
 }
 
 const ffmpeg = program('ffmpeg');

@@ -39,9 +39,18 @@ export function gstElement(name: string): Requirement {
   };
 }
 
+// To look costs a process each.
+const known = new Map<string, boolean>();
+
 /** Names of what is missing. */
 export function missing(requirements: readonly Requirement[]): string[] {
-  return requirements.filter(({ present }) => !present()).map(({ name }) => name);
+  return requirements.filter((requirement) => !isPresent(requirement)).map(({ name }) => name);
+}
+
+function isPresent({ name, present }: Requirement): boolean {
+  const answer = known.get(name) ?? present();
+  known.set(name, answer);
+  return answer;
 }
 
 /**
