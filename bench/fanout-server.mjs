@@ -6,6 +6,7 @@ import { rebasePacket } from '../dist/asf/rebase.js';
 import { HttpServer } from '../dist/http/server.js';
 import { Broadcast } from '../dist/media/broadcast.js';
 import { pathOf } from '../dist/server/paths.js';
+import { liveProgram } from '../dist/server/programs.js';
 import { WmspServer } from '../dist/wmsp/server.js';
 import { testStream } from './stream.mjs';
 
@@ -15,7 +16,7 @@ let bytes = () => 0;
 /** wmcast as `serve` wires it, fed with the packets of a file at their send times, over and over. */
 async function wmcast(items) {
   const broadcast = new Broadcast({ batchInterval: interval });
-  const wmsp = new WmspServer({ content: { find: () => broadcast }, pathOf });
+  const wmsp = new WmspServer({ content: { open: async () => liveProgram(broadcast) }, pathOf });
   const http = new HttpServer({ onRequest: (exchange) => wmsp.handle(exchange) || exchange.respond({ status: 404 }) });
   const port = await http.listen(0, '127.0.0.1');
   bytes = () => broadcast.counters.bytesOut;

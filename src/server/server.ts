@@ -7,6 +7,7 @@ import { plainAddress } from './addresses.js';
 import type { ServerConfig } from './config.js';
 import { pathOf } from './paths.js';
 import { type PointEvent, type PublishingPoint, PublishingPoints } from './points.js';
+import { Programs } from './programs.js';
 import { WebServer } from './web.js';
 
 /** What a server tells while it runs. */
@@ -55,7 +56,8 @@ export class MediaServer {
     for (const { path } of config.points) this.points.configure(path);
     this.#push = new PushServer({ open: (request) => this.#openPush(request) });
     this.#wmsp = new WmspServer({
-      content: { find: (path) => this.#find(path)?.broadcast },
+      content: new Programs(this.points),
+      onError: (error) => listener.error?.(error),
       pathOf,
       ...(config.limits.players === undefined ? {} : { maxPlayers: config.limits.players }),
       onLog: (log) => listener.log?.(log),
@@ -115,10 +117,6 @@ export class MediaServer {
     this.#push.close();
     this.#wmsp.close();
     await this.#http.close();
-  }
-
-  #find(path: string): PublishingPoint | undefined {
-    return this.points.get(path) ?? this.points.get(path.replace(/\.(?:asf|wmv|wma)$/i, ''));
   }
 
   #openPush({ template, exchange }: PushSetupRequest): PushDecision {

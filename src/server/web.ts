@@ -7,7 +7,7 @@ import { type Field, HttpError } from '../http/message.js';
 import type { Broadcast } from '../media/broadcast.js';
 import type { LaneFormat, PlayerSession } from '../media/lane.js';
 import { describeContent } from '../wmsp/packets.js';
-import { SERVER_NAME } from '../wmsp/server.js';
+import { SERVER_NAME } from '../wmsp/responses.js';
 import { pathOf, queryOf } from './paths.js';
 import type { PublishingPoint, PublishingPoints } from './points.js';
 

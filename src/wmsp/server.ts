@@ -1,23 +1,42 @@
-import { randomInt } from 'node:crypto';
 import type { Exchange } from '../http/exchange.js';
 import { type Field, HttpError } from '../http/message.js';
-import type { Broadcast } from '../media/broadcast.js';
-import { entryHead, LivePlayer, type StreamSelection } from './live.js';
+import { Ticker } from '../media/on-demand/flow.js';
+import {
+  type Handling,
+  hasSelection,
+  isRedirect,
+  locate,
+  needsHeaderAgain,
+  PREVIOUS_ENTRY,
+  playableHeader,
+  plOffset,
+  selectionOf,
+  startupProfile,
+  statusOf,
+  supportedBy,
+  withBehind,
+} from './handling.js';
+import { changePacket, endPacket, PACKET_PAIR_SIZE, packetPair, TEST_PACKET } from './packets.js';
+import { DEFAULT_LIMITS, grantPace, type PaceLimits } from './play.js';
 import { streamSwitches } from './pragma.js';
-import { type ClientProfile, profileOf } from './profiles.js';
-import { type ClientProduct, classifyRequest, type WmspRequest } from './requests.js';
-
-/** What this server calls itself (MS-WMSP 2.2.1.5). */
-export const SERVER_NAME = 'Cougar/9.6.7600.16385';
-
-/** Where the server finds what it serves. */
-export interface WmspContent {
-  /**
-   * @param path the decoded path of the URL, with its leading slash
-   * @returns the broadcast there, which may not be live at the moment; undefined when nothing has that name
-   */
-  find(path: string): Broadcast | undefined;
-}
+import { profileOf } from './profiles.js';
+import type { Entry, Program, WmspContent } from './program.js';
+import { sendElsewhere } from './redirect.js';
+import { classifyRequest, type WmspRequest } from './requests.js';
+import {
+  cacheFields,
+  commonFields,
+  ENCODER_NAME,
+  entryHead,
+  FEATURE_PREFIX,
+  featuresOf,
+  genIdOf,
+  SERVER_NAME,
+  type ServerIdentity,
+} from './responses.js';
+import { NO_STREAMS, switched } from './selection.js';
+import type { SessionHost, WmspSession } from './session.js';
+import { Sessions } from './sessions.js';
 
 /** A client's log as it was submitted (MS-WMSP 2.2.2.4). */
 export interface SubmittedLog {
@@ -42,66 +61,80 @@ export interface WmspServerOptions {
   readonly content: WmspContent;
   /** Decodes and checks the path of a request-target; throws HttpError. */
   readonly pathOf: (target: string) => string;
+  /** Answer as an encoder that is pulled (MS-WMSP 4.11). */
+  readonly encoder?: boolean;
   readonly maxPlayers?: number;
   /** Sessions that do not stream; when there are more, those that were used longest ago are forgotten. */
   readonly maxIdleSessions?: number;
+  readonly limits?: PaceLimits;
   readonly onLog?: (log: SubmittedLog) => void;
+  /** The body of a SendEvent request (MS-WMSP 2.2.5). */
+  readonly onEvent?: (path: string, body: string) => void;
   readonly onPlay?: (path: string, client: string, remoteAddress: string) => void;
   readonly onPlayed?: (report: PlayReport) => void;
+  /** Something failed that no client caused, such as a file that cannot be read on. */
+  readonly onError?: (error: unknown) => void;
   /** A clock in ms. */
   readonly now?: () => number;
 }
 
-// The Idle-Timeout that is announced, and the one that is kept: a few seconds are for the way (MS-WMSP 3.2.5.2).
+// The Idle-Timeout as clients are told it (MS-WMSP 2.2.1.4.29).
 const ANNOUNCED_TIMEOUT = 60_000;
-const IDLE_TIMEOUT = 65_000;
 const SWEEP_INTERVAL = 1_000;
+// MS-WMSP 3.2.5.5.
+const PIPELINE_TEST = 1_000;
 const MAX_LOG = 64 * 1024;
 
-interface Session {
-  readonly clientId: number;
-  player: LivePlayer | undefined;
-  /** When the session was last used; it is forgotten IDLE_TIMEOUT later unless it streams. */
-  usedAt: number;
-}
-
-/** One request on its way through the server. */
-interface Handling extends WmspRequest {
-  readonly exchange: Exchange;
-  readonly profile: ClientProfile;
+interface Playing {
   readonly path: string;
+  readonly client: string;
+  readonly remoteAddress: string;
+  readonly since: number;
 }
 
-/**
- * The server role of MS-WMSP in non-pipelined mode, for live broadcasts. It owns the sessions (3.2.1); requests come from an
- * {@link HttpServer}.
- */
+/** The server role of MS-WMSP. It owns the sessions (3.2.1); requests come from an {@link HttpServer}. */
 export class WmspServer {
   readonly #options: WmspServerOptions;
+  readonly #identity: ServerIdentity;
   readonly #now: () => number;
-  // In the order of their last use, which is what makes the oldest idle one cheap to find.
-  readonly #sessions = new Map<number, Session>();
+  readonly #host: SessionHost;
+  readonly #ticker = new Ticker();
+  readonly #sessions: Sessions;
+  readonly #playing = new Map<WmspSession, Playing>();
   readonly #sweeper: NodeJS.Timeout;
-  #players = 0;
 
   constructor(options: WmspServerOptions) {
     this.#options = options;
+    this.#identity = { name: options.encoder ? ENCODER_NAME : SERVER_NAME, encoder: options.encoder ?? false };
     this.#now = options.now ?? Date.now;
+    this.#sessions = new Sessions(options.maxIdleSessions ?? 20_000, this.#now);
+    this.#host = {
+      identity: this.#identity,
+      ticker: this.#ticker,
+      now: this.#now,
+      streaming: (session, active) => {
+        this.#sessions.touch(session);
+        if (!active) this.#report(session);
+      },
+      failed: (error) => options.onError?.(error),
+    };
     this.#sweeper = setInterval(() => this.sweep(), SWEEP_INTERVAL);
     this.#sweeper.unref();
   }
 
   /** Clients that play at the moment. */
   get players(): number {
-    return this.#players;
+    return this.#playing.size;
   }
 
   get sessions(): number {
     return this.#sessions.size;
   }
 
+  /** Ends what plays and takes no more. */
   close(): void {
     clearInterval(this.#sweeper);
+    for (const session of this.#sessions) session.stop();
   }
 
   /**
@@ -113,226 +146,356 @@ export class WmspServer {
     const request = classifyRequest(exchange.request);
     if (request === 'foreign') return false;
     if (request === 'invalid') {
-      this.#refuse(exchange, 400);
+      this.#refuse(exchange, new HttpError(400, 'The request is of no type that there is.'));
       return true;
     }
-    try {
-      const path = exchange.request.target === '*' ? '*' : this.#options.pathOf(exchange.request.target);
-      this.#dispatch({ ...request, exchange, profile: profileOf(request.client), path });
-    } catch (error) {
-      if (!(error instanceof HttpError)) throw error;
-      this.#refuse(exchange, error.status);
-    }
+    this.#handle(exchange, request).catch((error: unknown) => this.#refuse(exchange, error));
     return true;
+  }
+
+  async #handle(exchange: Exchange, request: WmspRequest): Promise<void> {
+    const path = exchange.request.target === '*' ? '*' : this.#options.pathOf(exchange.request.target);
+    await this.#dispatch({ ...request, exchange, profile: profileOf(request.client), path });
   }
 
   /** Forgets sessions whose Idle-Timeout is over (MS-WMSP 3.2.6.2). Called once a second. */
   sweep(): void {
-    const limit = this.#now() - IDLE_TIMEOUT;
-    const maxIdle = this.#options.maxIdleSessions ?? 20_000;
-    let excess = this.#sessions.size - this.#players - maxIdle;
-    for (const session of this.#sessions.values()) {
-      if (session.player) continue;
-      if (session.usedAt > limit && excess <= 0) break;
-      this.#sessions.delete(session.clientId);
-      excess--;
-    }
+    this.#sessions.sweep(this.#playing.size);
   }
 
-  #dispatch(handling: Handling): void {
+  #dispatch(handling: Handling): Promise<void> | void {
     switch (handling.type) {
       case 'Describe':
-        this.#describe(handling);
-        break;
+        return this.#describe(handling);
       case 'Play':
-        this.#play(handling);
-        break;
+        return this.#play(handling);
       case 'KeepAlive':
-        this.#keepAlive(handling);
-        break;
+        return this.#keepAlive(handling);
       case 'Log':
-        this.#log(handling);
-        break;
+        return this.#log(handling);
       case 'GetContentInfo':
-        this.#getContentInfo(handling);
-        break;
+        return this.#getContentInfo(handling);
       case 'SendEvent':
-        this.#sendEvent(handling);
-        break;
+        return this.#sendEvent(handling);
       case 'Pipeline':
+        return this.#pipeline(handling);
       case 'PlayNextEntry':
+        return this.#playNextEntry(handling);
       case 'SelectStream':
+        return this.#selectStream(handling);
       case 'Stop':
-        // These belong to the pipelined mode and to playlists, which are not offered: no client may expect them.
-        this.#refuse(handling.exchange, 501);
+        return this.#stop(handling);
     }
   }
 
-  #describe(handling: Handling): void {
-    const { exchange, profile } = handling;
-    const broadcast = this.#liveContent(handling);
-    const found = this.#knownSession(handling);
-    if (found?.player) throw new HttpError(400, 'The session is streaming.');
-    const session = found ?? this.#newSession();
-    this.#touch(session);
-    const tokens = this.#sessionTokens(handling, session, broadcast, found === undefined);
-    const body = entryHead(broadcast.header!, broadcast.generation, profile);
-    const fields: Field[] = [['Content-Type', 'application/vnd.ms.wms-hdr.asfv1'], ...liveCacheFields(tokens)];
-    exchange.respond({ status: 200, fields, body, close: profile.closesAfterDescribe });
+  async #describe(handling: Handling): Promise<void> {
+    const { exchange, profile, pragma } = handling;
+    const program = await this.#open(handling);
+    if (!program) return;
+    try {
+      const found = this.#knownSession(handling);
+      if (found?.active) throw new HttpError(400, 'The session is streaming.');
+      const session = found ?? this.#newSession(handling);
+      const entry = program.current;
+      const header = playableHeader(entry);
+      const head = entryHead(header, entry, program, profile, this.#identity);
+      const experiments = this.#experiments(handling);
+      const tokens = [...this.#tokens(handling, session, program, found === undefined), ...experiments];
+      const fields = this.#contentFields(handling, program, 'application/vnd.ms.wms-hdr.asfv1', tokens);
+      const close = profile.closesAfterDescribe;
+      if (experiments.includes('packet-pair-experiment=1')) {
+        const parts = (headSize: number) => withBehind(packetPair(headSize), head);
+        exchange.respond({ status: 200, fields, body: { length: PACKET_PAIR_SIZE + head.length, parts }, close });
+      } else {
+        exchange.respond({ status: 200, fields, body: head, close });
+      }
+      if (pragma.has('client-id') || found === undefined) this.#sessions.touch(session);
+    } finally {
+      program.close();
+    }
   }
 
-  #play(handling: Handling): void {
-    const { exchange, profile, client, path, pragma } = handling;
-    const broadcast = this.#liveContent(handling);
-    if (exchange.queued) throw new HttpError(400, 'This connection streams already.');
-    const found = this.#knownSession(handling);
-    // A second Play for a session that streams could be somebody who takes it over (3.2.5.6).
-    if (found?.player) throw new HttpError(400, 'The session is streaming.');
-    if (this.#players >= (this.#options.maxPlayers ?? Number.POSITIVE_INFINITY)) {
-      throw new HttpError(503, 'The server is full.');
+  /** The experiments of a Describe that are run (MS-WMSP 3.2.5.4). */
+  #experiments({ profile, pragma, exchange }: Handling): string[] {
+    if (!profile.version9 || this.#identity.encoder) return [];
+    const pipeline = pragma.flag('pipeline-experiment') && exchange.request.minorVersion === 1;
+    return [
+      ...(pragma.flag('packet-pair-experiment') ? ['packet-pair-experiment=1'] : []),
+      ...(pipeline ? ['pipeline-experiment=1'] : []),
+    ];
+  }
+
+  async #play(handling: Handling): Promise<void> {
+    const { exchange, client, pragma } = handling;
+    this.#refuseHijack(handling);
+    const program = await this.#open(handling);
+    if (!program) return;
+    let started = false;
+    try {
+      const { heads, entry, skipped } = await this.#chooseEntry(handling, program);
+      const selection = selectionOf(
+        handling,
+        playableHeader(entry).streams.map(({ number }) => number),
+      );
+      const { from, start } = await locate(entry, handling, selection);
+      const limits = this.#options.limits ?? DEFAULT_LIMITS;
+      const { pace, tokens: paceTokens } = grantPace(entry, pragma, client, start, limits);
+      const profileHeader = await startupProfile(handling, entry, from, selection, pace);
+      if (exchange.lost) return;
+      // What was true before the files were opened need not be true any more.
+      this.#refuseHijack(handling);
+      if (exchange.queued) throw new HttpError(400, 'This connection streams already.');
+      if (this.players >= (this.#options.maxPlayers ?? Number.POSITIVE_INFINITY))
+        throw new HttpError(503, 'The server is full.');
+      const found = this.#knownSession(handling);
+      const session = found ?? this.#newSession(handling);
+      const pipelined = pragma.flag('version11-enabled') && exchange.request.minorVersion === 1;
+      const tokens = [...this.#tokens(handling, session, program, found === undefined), ...paceTokens];
+      if (heads.length > 1 && skipped) tokens.push('expect-new-header=1');
+      const fields = [...this.#contentFields(handling, program, 'application/x-mms-framed', tokens), ...profileHeader];
+      session.pipelined = pipelined;
+      const lost =
+        found === undefined && pragma.has('client-id') && needsHeaderAgain(client, pragma.number('request-context'));
+      const opening = lost ? Buffer.concat([heads[0]!, endPacket(1), changePacket(), heads[0]!]) : Buffer.concat(heads);
+      this.#begin(session, handling);
+      const stream = exchange.startStream(200, fields, { chunked: pipelined });
+      const wait = skipped && !session.features.has(`${FEATURE_PREFIX}predstrm`) && !hasSelection(handling);
+      started = true;
+      session.play({ stream, program, opening, selection, from, pace, wait });
+    } finally {
+      if (!started) program.close();
     }
-    const session = found ?? this.#newSession();
-    this.#touch(session);
-    const tokens = this.#sessionTokens(handling, session, broadcast, found === undefined);
-    const fields: Field[] = [['Content-Type', 'application/x-mms-framed'], ...liveCacheFields(tokens)];
-    const lostSession = found === undefined && pragma.has('client-id');
-    const startedAt = this.#now();
+  }
+
+  /** A Play for a session that streams could be somebody who takes it over (MS-WMSP 3.2.5.6). */
+  #refuseHijack(handling: Handling): void {
+    if (this.#knownSession(handling)?.active) throw new HttpError(400, 'The session is streaming.');
+  }
+
+  /** The entry that a Play wants (MS-WMSP 2.2.1.4.19 and .20), and the heads that open its body. */
+  async #chooseEntry(
+    handling: Handling,
+    program: Program,
+  ): Promise<{ heads: Buffer[]; entry: Entry; skipped: boolean }> {
+    const { pragma, profile } = handling;
+    const head = (entry: Entry) => entryHead(playableHeader(entry), entry, program, profile, this.#identity);
+    const id = pragma.number('playlist-seek-id') ?? 0;
+    const offset = plOffset(handling);
+    if (id === 0 || !program.playlist)
+      return { heads: [head(program.current)], entry: program.current, skipped: false };
+    const here = (await program.seek(id, 0)) ?? program.current;
+    if (offset === 0) return { heads: [head(here)], entry: here, skipped: false };
+    const first = head(here);
+    const target = (await program.seek(here.id, offset)) ?? here;
+    return {
+      heads: [first, changePacket(offset < 0 ? PREVIOUS_ENTRY : 0), head(target)],
+      entry: target,
+      skipped: true,
+    };
+  }
+
+  #begin(session: WmspSession, { path, client, exchange }: Handling): void {
+    this.#sessions.touch(session);
     const { remoteAddress } = exchange;
-    const player = new LivePlayer({
-      stream: exchange.startStream(200, fields, { chunked: false }),
-      broadcast,
-      profile,
-      selection: selectionOf(handling, broadcast),
-      onGone: ({ packets }) => {
-        session.player = undefined;
-        this.#players--;
-        this.#touch(session);
-        this.#options.onPlayed?.({
-          clientId: session.clientId,
-          path,
-          client: client.text,
-          remoteAddress,
-          milliseconds: this.#now() - startedAt,
-          packets: packets.sent,
-          skippedPackets: packets.skipped,
-        });
-      },
-    });
-    session.player = player;
-    this.#players++;
+    this.#playing.set(session, { path, client: client.text, remoteAddress, since: this.#now() });
     this.#options.onPlay?.(path, client.text, remoteAddress);
-    player.start(lostSession && needsHeaderAgain(client, pragma.number('request-context')));
+  }
+
+  #report(session: WmspSession): void {
+    const playing = this.#playing.get(session);
+    if (!playing) return;
+    this.#playing.delete(session);
+    const { path, client, remoteAddress, since } = playing;
+    const { sent, skipped } = session.packets;
+    const milliseconds = this.#now() - since;
+    const { clientId } = session;
+    this.#options.onPlayed?.({
+      clientId,
+      path,
+      client,
+      remoteAddress,
+      milliseconds,
+      packets: sent,
+      skippedPackets: skipped,
+    });
+  }
+
+  async #selectStream(handling: Handling): Promise<void> {
+    const { exchange, pragma } = handling;
+    const session = this.#requiredSession(handling);
+    session.clientLag = pragma.number('client-lag') ?? 0;
+    const switches = streamSwitches(pragma, session.streamNumbers) ?? [];
+    session.select(switched(session.selection, switches));
+    const fields = commonFields(this.#identity, handling.profile, this.#idTokens(session));
+    if (session.pipelined && session.active && exchange.queued) {
+      session.moveTo(() => exchange.startStream(200, this.#framed(fields), { chunked: true }));
+    } else {
+      exchange.respond({ status: 200, fields });
+    }
+    if (!session.pipelined) await session.resume();
+  }
+
+  async #playNextEntry(handling: Handling): Promise<void> {
+    const { exchange, pragma } = handling;
+    const session = this.#requiredSession(handling);
+    if (!session.pipelined || !session.active || !exchange.queued)
+      throw new HttpError(400, 'No entry waits to be played.');
+    session.clientLag = pragma.number('client-lag') ?? 0;
+    const fields = this.#framed(commonFields(this.#identity, handling.profile, this.#idTokens(session)));
+    session.moveTo(() => exchange.startStream(200, fields, { chunked: true }));
+    session.nextEntryRequested();
+    const switches = streamSwitches(pragma, session.streamNumbers);
+    if (switches) session.select(switched(NO_STREAMS, switches));
+    await session.resume();
+  }
+
+  #framed(fields: readonly Field[]): Field[] {
+    return [['Content-Type', 'application/x-mms-framed'], ...fields];
+  }
+
+  #stop(handling: Handling): void {
+    const session = this.#requiredSession(handling);
+    session.stop();
+    handling.exchange.respond({
+      status: 200,
+      fields: commonFields(this.#identity, handling.profile, this.#idTokens(session)),
+    });
+  }
+
+  /** Finds out whether what is on the way lets two requests through back to back (MS-WMSP 3.2.5.5). */
+  #pipeline(handling: Handling): void {
+    const { exchange, profile } = handling;
+    const session = this.#requiredSession(handling);
+    if (exchange.request.minorVersion === 0) throw new HttpError(400, 'Pipelining needs HTTP/1.1.');
+    const fields = commonFields(this.#identity, profile, this.#idTokens(session));
+    const test = session.pipelineTest;
+    if (!test) {
+      if (exchange.queued) throw new HttpError(400, 'This connection streams already.');
+      const stream = exchange.startStream(200, this.#framed(fields), { chunked: true });
+      const timer = setTimeout(() => {
+        if (session.pipelineTest) session.pipelineTest.running = false;
+        stream.end();
+      }, PIPELINE_TEST);
+      session.pipelineTest = { stream, timer, running: true };
+      stream.write(TEST_PACKET);
+      return;
+    }
+    session.pipelineTest = undefined;
+    clearTimeout(test.timer);
+    test.stream.end();
+    const result = test.running ? 1 : 0;
+    const tokens = [...this.#idTokens(session), `pipeline-result=${result}`];
+    exchange.respond({ status: 204, minorVersion: result, fields: commonFields(this.#identity, profile, tokens) });
   }
 
   #keepAlive(handling: Handling): void {
+    const { exchange, profile } = handling;
     const session = this.#knownSession(handling);
-    if (!session && handling.exchange.request.method !== 'OPTIONS')
-      throw new HttpError(400, 'The client-id is unknown.');
-    if (session) this.#touch(session);
+    if (!session && exchange.request.method !== 'OPTIONS') throw new HttpError(400, 'The client-id is unknown.');
+    if (session) this.#sessions.touch(session);
     const tokens = session ? this.#idTokens(session) : [];
-    handling.exchange.respond({ status: 200, fields: commonFields(tokens), close: true });
+    exchange.respond({
+      status: 200,
+      fields: commonFields(this.#identity, profile, tokens),
+      close: !session?.pipelined,
+    });
   }
 
-  #log(handling: Handling): void {
-    const { exchange, pragma, path } = handling;
+  async #log(handling: Handling): Promise<void> {
+    const { exchange, pragma, path, profile } = handling;
+    const session = this.#requiredSession(handling);
+    const line = pragma.text('log-line');
+    const body = await exchange.readBody(MAX_LOG);
+    const text = line ?? body.toString('utf8');
+    this.#options.onLog?.({ clientId: session.clientId, path, form: line === undefined ? 'xml' : 'log-line', text });
+    exchange.respond({ status: 204, fields: commonFields(this.#identity, profile, this.#idTokens(session)) });
+  }
+
+  async #getContentInfo(handling: Handling): Promise<void> {
+    const { exchange, profile } = handling;
+    const session = this.#optionalSession(handling);
+    const program = await this.#open(handling);
+    if (!program) return;
+    const { cacheControl, validators } = cacheFields(program.current, program.playlist);
+    program.close();
+    const fields = commonFields(this.#identity, profile, session ? this.#idTokens(session) : [], cacheControl);
+    exchange.respond({ status: 200, fields: [...fields, ...validators], close: !session?.pipelined });
+  }
+
+  async #sendEvent(handling: Handling): Promise<void> {
+    const { exchange, profile, path } = handling;
+    const session = this.#optionalSession(handling);
+    const program = await this.#open(handling);
+    if (!program) return;
+    program.close();
+    const body = await exchange.readBody(MAX_LOG);
+    this.#options.onEvent?.(path, body.toString('utf8'));
+    exchange.respond({
+      status: 200,
+      fields: commonFields(this.#identity, profile, session ? this.#idTokens(session) : []),
+    });
+  }
+
+  /** Opens what the URL names; undefined when the client was sent elsewhere. */
+  async #open({ path, exchange, client, profile }: Handling): Promise<Program | undefined> {
+    const found = await this.#options.content.open(path);
+    if (!found) throw new HttpError(404, `There is nothing at ${path}.`);
+    if (!isRedirect(found)) return found;
+    sendElsewhere(exchange, found, client, commonFields(this.#identity, profile, []));
+    return undefined;
+  }
+
+  #knownSession({ pragma, profile, exchange }: Handling): WmspSession | undefined {
+    const clientId = pragma.number('client-id');
+    const session = clientId === undefined ? undefined : this.#sessions.get(clientId);
+    if (session) {
+      session.profile = profile;
+      if (exchange.request.headers.get('Supported') !== undefined) session.features = supportedBy(exchange);
+    }
+    return session;
+  }
+
+  #requiredSession(handling: Handling): WmspSession {
     const session = this.#knownSession(handling);
     if (!session) throw new HttpError(400, 'The client-id is unknown.');
-    this.#touch(session);
-    const line = pragma.text('log-line');
-    this.#withBody(exchange, (body) => {
-      const text = line ?? body.toString('utf8');
-      this.#options.onLog?.({ clientId: session.clientId, path, form: line === undefined ? 'xml' : 'log-line', text });
-      exchange.respond({ status: 204, fields: commonFields(this.#idTokens(session)) });
-    });
+    this.#sessions.touch(session);
+    return session;
   }
 
-  #getContentInfo(handling: Handling): void {
-    this.#liveContent(handling);
-    const session = this.#knownSession(handling);
-    if (handling.pragma.has('client-id') && !session) throw new HttpError(400, 'The client-id is unknown.');
-    const tokens = session ? this.#idTokens(session) : [];
-    handling.exchange.respond({ status: 200, fields: liveCacheFields(tokens), close: true });
+  #optionalSession(handling: Handling): WmspSession | undefined {
+    return handling.pragma.has('client-id') ? this.#requiredSession(handling) : undefined;
   }
 
-  #sendEvent(handling: Handling): void {
-    this.#liveContent(handling);
-    const session = this.#knownSession(handling);
-    if (handling.pragma.has('client-id') && !session) throw new HttpError(400, 'The client-id is unknown.');
-    const tokens = session ? this.#idTokens(session) : [];
-    this.#withBody(handling.exchange, () => handling.exchange.respond({ status: 200, fields: commonFields(tokens) }));
+  #newSession({ profile, exchange }: Handling): WmspSession {
+    const session = this.#sessions.create(profile, this.#host);
+    if (exchange.request.headers.get('Supported') !== undefined) session.features = supportedBy(exchange);
+    return session;
   }
 
-  #withBody(exchange: Exchange, use: (body: Buffer) => void): void {
-    exchange.readBody(MAX_LOG).then(use, (error) => {
-      this.#refuse(exchange, error instanceof HttpError ? error.status : 500);
-    });
+  #idTokens(session: WmspSession): string[] {
+    const entry =
+      session.playlistGenId > 0 && session.profile.version9 ? [`playlist-gen-id=${session.playlistGenId}`] : [];
+    return [`client-id=${session.clientId}`, `timeout=${ANNOUNCED_TIMEOUT}`, ...entry];
   }
 
-  #liveContent({ path }: Handling): Broadcast {
-    const broadcast = this.#options.content.find(path);
-    if (!broadcast) throw new HttpError(404, `There is nothing at ${path}.`);
-    if (!broadcast.live || !broadcast.header) throw new HttpError(503, `Nobody feeds ${path} at the moment.`);
-    return broadcast;
-  }
-
-  #knownSession({ pragma }: Handling): Session | undefined {
-    const clientId = pragma.number('client-id');
-    return clientId === undefined ? undefined : this.#sessions.get(clientId);
-  }
-
-  #newSession(): Session {
-    let clientId: number;
-    // Below 2^31, since some clients read it as a signed number; 0 would look like none.
-    do clientId = randomInt(1, 0x7fffffff);
-    while (this.#sessions.has(clientId));
-    return { clientId, player: undefined, usedAt: 0 };
-  }
-
-  #touch(session: Session): void {
-    session.usedAt = this.#now();
-    this.#sessions.delete(session.clientId);
-    this.#sessions.set(session.clientId, session);
-  }
-
-  #idTokens(session: Session): string[] {
-    return [`client-id=${session.clientId}`, `timeout=${ANNOUNCED_TIMEOUT}`];
-  }
-
-  #sessionTokens({ pragma, profile }: Handling, session: Session, broadcast: Broadcast, isNew: boolean): string[] {
-    const tokens = [...this.#idTokens(session), `features="${profile.liveFeatures.join(',')}"`];
+  #tokens({ pragma, profile }: Handling, session: WmspSession, program: Program, isNew: boolean): string[] {
+    const entry = program.current;
+    const tokens = [`client-id=${session.clientId}`, `timeout=${ANNOUNCED_TIMEOUT}`];
+    tokens.push(`features="${featuresOf(entry, program, profile).join(',')}"`);
     if (isNew && pragma.has('client-id')) tokens.push('xResetStrm=1');
-    if (profile.version9) tokens.push(`playlist-gen-id=${broadcast.generation}`);
+    if (profile.version9) tokens.push(`playlist-gen-id=${genIdOf(entry)}`);
     return tokens;
   }
 
-  #refuse(exchange: Exchange, status: number): void {
-    exchange.respond({ status, fields: commonFields([]), close: true });
+  #contentFields({ profile }: Handling, program: Program, contentType: string, tokens: readonly string[]): Field[] {
+    const { cacheControl, validators } = cacheFields(program.current, program.playlist);
+    const fields = commonFields(this.#identity, profile, tokens, cacheControl);
+    return [['Content-Type', contentType], ...fields, ...validators];
   }
-}
 
-/** Which streams a Play asks for (MS-WMSP 3.2.5.6); a client that names streams gets only those. */
-function selectionOf({ pragma, profile }: Handling, broadcast: Broadcast): StreamSelection {
-  const known = new Set(broadcast.header!.streams.map(({ number }) => number));
-  const switches = streamSwitches(pragma, known);
-  if (!switches) return { levels: new Map(), others: profile.withoutSelection === 'all' ? 0 : 2 };
-  return { levels: new Map(switches.map(({ destination, level }) => [destination, level])), others: 2 };
-}
-
-/** Clients below 7.0 that lost their session are told with a repeated header (MS-WMSP 3.2.5.6). */
-function needsHeaderAgain({ token, major }: ClientProduct, requestContext: number | undefined): boolean {
-  if (major >= 7 || major === 0) return false;
-  return (token === 'NSPlayer' && requestContext === 2) || (token === 'NSServer' && requestContext === 3);
-}
-
-/** The fields of every response (MS-WMSP 3.2.5.2). */
-function commonFields(tokens: readonly string[], cacheControl = 'no-cache'): Field[] {
-  return [
-    ['Server', SERVER_NAME],
-    ['Cache-Control', cacheControl],
-    ['Pragma', ['no-cache', ...tokens].join(', ')],
-  ];
-}
-
-function liveCacheFields(tokens: readonly string[]): Field[] {
-  return commonFields(tokens, 'no-cache, x-wms-stream-type="broadcast"');
+  #refuse(exchange: Exchange, error: unknown): void {
+    const status = statusOf(error);
+    if (status >= 500 && !(error instanceof HttpError)) this.#options.onError?.(error);
+    exchange.respond({ status, fields: commonFields(this.#identity, undefined, []), close: true });
+  }
 }

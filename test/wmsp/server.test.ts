@@ -89,10 +89,12 @@ describe('Describe', () => {
     expect((await describeRequest(OLD, `Pragma: client-id=${id}`)).status).toBe(400);
   });
 
-  it('[WMSP-231] [WMSP-233] does not return experiments that it does not run, and sends no $P', async () => {
-    const response = await describeRequest(NEW, 'Pragma: packet-pair-experiment=1', 'Pragma: pipeline-experiment=1');
-    expect(response.pragma.join()).not.toContain('experiment');
-    expect(wirePackets(response.body).map(({ id }) => id)).not.toContain('P');
+  it('[WMSP-231] [WMSP-233] returns no experiment that was not asked for with 1, and sends no $P then', async () => {
+    for (const asked of ['Pragma: no-cache', 'Pragma: packet-pair-experiment=0, pipeline-experiment=0']) {
+      const response = await describeRequest(NEW, asked);
+      expect(response.pragma.join()).not.toContain('experiment');
+      expect(wirePackets(response.body).map(({ id }) => id)).toEqual(['M', 'H']);
+    }
   });
 
   it('[WMSP-036] counts a missing packet-pair-experiment as 0', async () => {

@@ -1,6 +1,7 @@
 import { HttpServer } from '../../src/http/server.js';
 import { Broadcast } from '../../src/media/broadcast.js';
 import { pathOf } from '../../src/server/paths.js';
+import { liveProgram } from '../../src/server/programs.js';
 import { WmspServer, type WmspServerOptions } from '../../src/wmsp/server.js';
 import { type TestHeaderOptions, type TestPacketOptions, testHeader, testPacket } from '../support/stream.js';
 import {
@@ -39,7 +40,7 @@ export class Station {
 
   private constructor(options: Partial<WmspServerOptions>) {
     this.server = new WmspServer({
-      content: { find: (path) => (path === '/live' ? this.broadcast : undefined) },
+      content: { open: async (path) => (path === '/live' ? liveProgram(this.broadcast) : undefined) },
       pathOf,
       now: () => this.now,
       ...options,

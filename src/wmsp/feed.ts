@@ -1,0 +1,187 @@
+import { filterPacket } from '../asf/filter.js';
+import type { AsfHeader } from '../asf/header.js';
+import { parsePacket } from '../asf/packet.js';
+import { restorePadding } from '../asf/padding.js';
+import type { WmError } from '../errors.js';
+import type { Broadcast } from '../media/broadcast.js';
+import type { EndEvent } from '../media/events.js';
+import type { LaneFormat, Player, PlayerOutput, PlayerSession } from '../media/lane.js';
+import { OnDemandFlow, type Ticker } from '../media/on-demand/flow.js';
+import type { OnDemandReader } from '../media/on-demand/reader.js';
+import { dataPackets } from './packets.js';
+import type { ClientProfile } from './profiles.js';
+import { levelOf, type StreamSelection } from './selection.js';
+
+/** What carries the $D packets of one entry to one player. */
+export interface Feed {
+  /** AFFlags of the next packet. */
+  readonly sequence: number;
+  readonly packets: { readonly sent: number; readonly skipped: number };
+  start(): void;
+  /** Another choice of streams: one that is turned on begins at a key frame (MS-WMSP 3.2.5.7). */
+  select(selection: StreamSelection): void;
+  stop(): void;
+}
+
+/** What a feed tells its session. */
+export interface FeedListener {
+  /** The broadcast goes on under another header. @returns the selection for it, or undefined to send nothing for now */
+  changed(header: AsfHeader): StreamSelection | undefined;
+  /** The entry is over. @param reason 0, or the HRESULT for $E */
+  ended(reason: number): void;
+}
+
+/**
+ * How the $D packets of a selection look. Players with the same selection and padding share a lane, whatever the order in
+ * which they named the streams.
+ */
+export function dataFormat(
+  header: AsfHeader,
+  selection: StreamSelection,
+  padding: ClientProfile['padding'],
+): LaneFormat {
+  const level = (stream: number) => levelOf(selection, stream);
+  const levels = header.streams.map(({ number }) => [number, level(number)] as const);
+  const video = header.streams
+    .filter(({ number, type }) => type === 'video' && level(number) < 2)
+    .map(({ number }) => number);
+  const everything = levels.every(([, value]) => value === 0);
+  const nothing = levels.every(([, value]) => value === 2);
+  const chosen = levels.map(([number, value]) => `${number}:${value}`).join(' ');
+  return {
+    key: `wmsp ${padding} ${everything ? 'all' : chosen}`,
+    phases: 256,
+    startsAt: ({ keyStreams }) => video.length === 0 || keyStreams.some((stream) => video.includes(stream)),
+    select: ({ wire }) => {
+      if (nothing) return undefined;
+      const bytes = everything ? wire : filterPacket(parsePacket(wire), level);
+      return bytes && padding === 'kept' ? restorePadding(parsePacket(bytes), header.packetSize) : bytes;
+    },
+    wrap: dataPackets,
+  };
+}
+
+export interface LiveFeedOptions {
+  readonly broadcast: Broadcast;
+  readonly output: PlayerOutput;
+  readonly padding: ClientProfile['padding'];
+  readonly selection: StreamSelection;
+  readonly sequence: number;
+  readonly listener: FeedListener;
+}
+
+/** A broadcast, as one player gets it. */
+export class LiveFeed implements Feed, PlayerSession {
+  readonly output: PlayerOutput;
+  readonly #options: LiveFeedOptions;
+  #player: Player | undefined;
+
+  constructor(options: LiveFeedOptions) {
+    this.#options = options;
+    this.output = options.output;
+  }
+
+  get sequence(): number {
+    return (this.#player?.sequence ?? this.#options.sequence) & 255;
+  }
+
+  get packets(): { sent: number; skipped: number } {
+    return { sent: this.#player?.sent ?? 0, skipped: this.#player?.skipped ?? 0 };
+  }
+
+  start(): void {
+    const { broadcast, selection, sequence } = this.#options;
+    this.#player = broadcast.join(this, this.#format(broadcast.header!, selection), sequence);
+  }
+
+  select(selection: StreamSelection): void {
+    const { broadcast } = this.#options;
+    if (this.#player) broadcast.change(this.#player, this.#format(broadcast.header!, selection));
+  }
+
+  stop(): void {
+    if (this.#player) this.#options.broadcast.leave(this.#player);
+  }
+
+  changed(header: AsfHeader): LaneFormat | undefined {
+    const selection = this.#options.listener.changed(header);
+    return selection && this.#format(header, selection);
+  }
+
+  ended({ reason }: EndEvent): void {
+    this.#options.listener.ended(reason);
+  }
+
+  #format(header: AsfHeader, selection: StreamSelection): LaneFormat {
+    return dataFormat(header, selection, this.#options.padding);
+  }
+}
+
+export interface FileFeedOptions {
+  readonly reader: OnDemandReader;
+  readonly output: PlayerOutput;
+  readonly ticker: Ticker;
+  readonly rate: number;
+  readonly speed: number | undefined;
+  readonly acceleration: { readonly bitsPerSecond: number; readonly milliseconds: number } | undefined;
+  readonly sequence: number;
+  readonly listener: FeedListener;
+  readonly onError: (error: WmError) => void;
+}
+
+// $E reasons: rewinding came to the start of the entry (MS-WMSP 2.2.3.4), and a file that cannot be read on.
+const REWOUND = 0x000d2f09;
+const UNEXPECTED = 0x8000ffff;
+
+/** A file, as one player gets it. */
+export class FileFeed implements Feed {
+  readonly #options: FileFeedOptions;
+  readonly #flow: OnDemandFlow;
+  #sent = 0;
+
+  constructor(options: FileFeedOptions) {
+    this.#options = options;
+    const { reader, output, ticker, rate, speed, acceleration, listener } = options;
+    this.#flow = new OnDemandFlow({
+      reader,
+      ticker,
+      rate,
+      ...(speed === undefined ? {} : { speed }),
+      ...(acceleration === undefined ? {} : { acceleration }),
+      output: {
+        write: (items) => {
+          output.write(dataPackets(items, this.sequence));
+          this.#sent += items.length;
+        },
+        get backlog() {
+          return output.backlog;
+        },
+      },
+      onEnd: ({ rewound }) => listener.ended(rewound ? REWOUND : 0),
+      onError: (error) => {
+        options.onError(error);
+        listener.ended(UNEXPECTED);
+      },
+    });
+  }
+
+  get sequence(): number {
+    return (this.#options.sequence + this.#sent) & 255;
+  }
+
+  get packets(): { sent: number; skipped: number } {
+    return { sent: this.#sent, skipped: 0 };
+  }
+
+  start(): void {
+    this.#flow.start();
+  }
+
+  select(selection: StreamSelection): void {
+    this.#options.reader.choose({ level: (stream) => levelOf(selection, stream) });
+  }
+
+  stop(): void {
+    this.#flow.stop();
+  }
+}

@@ -1,0 +1,62 @@
+import type { AsfHeader } from '../asf/header.js';
+import type { Broadcast } from '../media/broadcast.js';
+import type { OnDemandFile } from '../media/on-demand/file.js';
+
+/** A live entry: everybody gets the same, from now on. */
+export interface LiveEntry {
+  readonly kind: 'live';
+  /** playlist-gen-id: from 1, another one for each entry of a program (MS-WMSP 2.2.1.4.18). */
+  readonly id: number;
+  readonly broadcast: Broadcast;
+}
+
+/** An entry from a file: each player has its own place in it. */
+export interface FileEntry {
+  readonly kind: 'file';
+  readonly id: number;
+  readonly file: OnDemandFile;
+  /** Milliseconds from the file's start where the entry begins; default 0. */
+  readonly begin?: number;
+  /** Milliseconds of media from there; default to the end. */
+  readonly duration?: number;
+  /** The player may not skip it or seek in it, as with an advertisement. */
+  readonly noSkip?: boolean;
+}
+
+export type Entry = LiveEntry | FileEntry;
+
+/** One player's way through what a URL names: a single entry, or the entries of a server-side playlist. */
+export interface Program {
+  /** Whether it is a server-side playlist. */
+  readonly playlist: boolean;
+  readonly current: Entry;
+  /** Moves on; undefined at the end, or when nothing that follows can be opened. */
+  next(): Promise<Entry | undefined>;
+  previous(): Promise<Entry | undefined>;
+  /** Moves to the entry with that id and from there by -1, 0 or 1 (MS-WMSP 2.2.1.4.20); undefined when there is none. */
+  seek(id: number, offset: -1 | 0 | 1): Promise<Entry | undefined>;
+  /** Gives back what is open. */
+  close(): void;
+}
+
+/** A URL whose content is somewhere else (MS-WMSP 3.2.5.4). */
+export interface Redirect {
+  readonly redirect: string;
+  /** It names a proxy to ask, not another place. */
+  readonly proxy: boolean;
+}
+
+/** Where a server finds what it serves. */
+export interface WmspContent {
+  /**
+   * @param path the decoded path of the URL, with its leading slash
+   * @returns undefined when nothing has that name
+   * @throws HttpError 503 when it is there but cannot be played at the moment, 403 when it may not be
+   */
+  open(path: string): Promise<Program | Redirect | undefined>;
+}
+
+/** The header that players of an entry get; undefined for a broadcast that was never fed. */
+export function headerOf(entry: Entry): AsfHeader | undefined {
+  return entry.kind === 'live' ? entry.broadcast.header : entry.file.header;
+}

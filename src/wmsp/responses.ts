@@ -1,0 +1,124 @@
+import type { AsfHeader } from '../asf/header.js';
+import type { Field } from '../http/message.js';
+import type { StartupProfile } from '../media/on-demand/options.js';
+import { describeContent, headerPackets, metadataPackets } from './packets.js';
+import type { ClientProfile } from './profiles.js';
+import type { Entry, Program } from './program.js';
+
+/** What this server calls itself (MS-WMSP 2.2.1.5). */
+export const SERVER_NAME = 'Cougar/9.6.7600.16385';
+
+/** What an encoder that is pulled calls itself. */
+export const ENCODER_NAME = 'Rex/12.0.7600.16385';
+
+/** The extensions of this server, for clients from 9.0 (MS-WMSP 2.2.1.7). */
+export const FEATURE_PREFIX = 'com.microsoft.wm.';
+const SUPPORTED = ['srvppair', 'sswitch', 'predstrm', 'fastcache', 'startupprofile']
+  .map((name) => FEATURE_PREFIX + name)
+  .join(', ');
+
+/** How a server presents itself. */
+export interface ServerIdentity {
+  /** For the Server header. */
+  readonly name: string;
+  /** An encoder that is pulled: it sends no $M and offers no extensions (MS-WMSP 4.11). */
+  readonly encoder: boolean;
+}
+
+/** The fields of every response (MS-WMSP 3.2.5.2). */
+export function commonFields(
+  identity: ServerIdentity,
+  profile: ClientProfile | undefined,
+  tokens: readonly string[],
+  cacheControl = 'no-cache',
+): Field[] {
+  const fields: Field[] = [
+    ['Server', identity.name],
+    ['Cache-Control', cacheControl],
+    ['Pragma', ['no-cache', ...tokens].join(', ')],
+  ];
+  if (profile?.version9 && !identity.encoder) fields.push(['Supported', SUPPORTED]);
+  return fields;
+}
+
+// How long caches may keep a file before they ask again, in seconds; what Windows Media Services gives.
+const MAX_AGE = 86_399;
+
+/** Cache-Control and what belongs to it (MS-WMSP 2.2.1.1): broadcasts are not kept, files are, and asked about. */
+export function cacheFields(
+  entry: Entry,
+  playlist: boolean,
+): { readonly cacheControl: string; readonly validators: Field[] } {
+  if (entry.kind === 'live' || playlist) {
+    const types = [...(entry.kind === 'live' ? ['broadcast'] : []), ...(playlist ? ['playlist'] : [])].join(', ');
+    return { cacheControl: `no-cache, x-wms-stream-type="${types}"`, validators: [] };
+  }
+  const { size, modified } = entry.file;
+  const keep = 'user-public, must-revalidate, proxy-public, proxy-revalidate';
+  return {
+    cacheControl: `no-cache, x-wms-content-size=${size}, max-age=${MAX_AGE}, ${keep}`,
+    validators: [
+      ['Last-Modified', modified.toUTCString()],
+      ['Etag', `"${size.toString(36)}-${modified.getTime().toString(36)}"`],
+    ],
+  };
+}
+
+/** The features of an entry (MS-WMSP 2.2.1.4.8) for a client. */
+export function featuresOf(entry: Entry, program: Program, profile: ClientProfile): string[] {
+  const features: string[] = [];
+  if (entry.kind === 'live') return program.playlist ? ['broadcast', 'playlist'] : [...profile.liveFeatures];
+  const { seekable, stridable } = entry.file;
+  if (program.playlist) {
+    // For clients below 9.0 a playlist is a broadcast, in which nobody seeks (2.2.1.4.8.1).
+    if (!profile.version9) return ['broadcast', 'playlist'];
+    features.push('playlist');
+    if (!entry.noSkip) features.push('skipforward', 'skipbackward');
+  }
+  if (seekable && !entry.noSkip) features.push('seekable');
+  if (stridable && !entry.noSkip) features.push('stridable');
+  // At least one has to stand there; a file that cannot be sought is played like a broadcast.
+  return features.length > 0 ? features : ['broadcast'];
+}
+
+/** What opens a Play body and every later entry: [$M] $H (MS-WMSP 2.2.2.6). */
+export function entryHead(
+  header: AsfHeader,
+  entry: Entry,
+  program: Program,
+  profile: ClientProfile,
+  identity: ServerIdentity,
+): Buffer {
+  const asfHeader = headerPackets(header.bytes);
+  if (!profile.metadata || identity.encoder) return asfHeader;
+  const metadata = metadataPackets({
+    playlistGenId: genIdOf(entry),
+    broadcastId: entry.kind === 'live' ? 1 : 0,
+    features: featuresOf(entry, program, profile),
+    descriptions: describeContent(header),
+  });
+  return Buffer.concat([metadata, asfHeader]);
+}
+
+/**
+ * playlist-gen-id of an entry: a live entry becomes another one with each header that its source sends, so the two numbers are
+ * put together.
+ */
+export function genIdOf(entry: Entry): number {
+  return entry.kind === 'live' ? entry.id + ((entry.broadcast.generation - 1) << 12) : entry.id;
+}
+
+/** The value of X-StartupProfile (MS-WMSP 2.2.1.12): every part ends with a semicolon, the last one too. */
+export function formatStartupProfile(profile: StartupProfile): string {
+  const parts: Array<[name: string, value: number | readonly number[]]> = [
+    ['Rate', profile.rate],
+    ['MaxBytes', profile.maxBytes],
+    ['Time', profile.time],
+    ['StartTime', profile.startTime],
+    ['LastTime', profile.lastTime],
+    ['MaxDiffTime', profile.maxDiffTime],
+    ['MaxDiffSndTime', profile.maxDiffSndTime],
+    ['ByteRate', profile.byteRate],
+  ];
+  return parts.map(([name, value]) => `${name}=${value};`).join('');
+}

@@ -1,0 +1,57 @@
+import type { ThinningLevel } from '../asf/filter.js';
+import type { AsfHeader } from '../asf/header.js';
+import type { StreamSwitch } from './pragma.js';
+
+/** Which streams a player wants: the level by stream number, and what holds for streams that it did not name. */
+export interface StreamSelection {
+  readonly levels: ReadonlyMap<number, ThinningLevel>;
+  readonly others: ThinningLevel;
+}
+
+export const ALL_STREAMS: StreamSelection = { levels: new Map(), others: 0 };
+export const NO_STREAMS: StreamSelection = { levels: new Map(), others: 2 };
+
+export function levelOf({ levels, others }: StreamSelection, stream: number): ThinningLevel {
+  return levels.get(stream) ?? others;
+}
+
+/**
+ * A selection after stream-switch-entry (MS-WMSP 2.2.1.4.27): destinations get their levels, and a stream that another one
+ * replaces is turned off.
+ */
+export function switched(selection: StreamSelection, switches: readonly StreamSwitch[]): StreamSelection {
+  const levels = new Map(selection.levels);
+  for (const { source, destination } of switches)
+    if (source !== undefined && source !== destination) levels.set(source, 2);
+  for (const { destination, level } of switches) levels.set(destination, level);
+  return { levels, others: selection.others };
+}
+
+/**
+ * What a player that chose streams of one entry will want of the next (MS-WMSP 3.2.4.2): the same stream where it is of the
+ * same kind; else everything of a kind of which it had something, but only the first of streams that exclude each other.
+ */
+export function predicted(selection: StreamSelection, previous: AsfHeader, next: AsfHeader): StreamSelection {
+  const kindOf = new Map(previous.streams.map(({ number, type }) => [number, type]));
+  const wantedKinds = new Set(
+    previous.streams.filter(({ number }) => levelOf(selection, number) < 2).map(({ type }) => type),
+  );
+  const sameStreams = next.streams.every(({ number, type }) => kindOf.get(number) === type);
+  if (sameStreams && next.streams.length === previous.streams.length) return selection;
+  const excluded = alternatives(next);
+  const levels = next.streams.map(({ number, type }): [number, ThinningLevel] => [
+    number,
+    wantedKinds.has(type) && !excluded.has(number) ? 0 : 2,
+  ]);
+  return { levels: new Map(levels), others: 2 };
+}
+
+/** The streams that another one, named before them, excludes. */
+function alternatives(header: AsfHeader): Set<number> {
+  const excluded = new Set<number>();
+  for (const object of header.objects) {
+    if (object.type !== 'bitrateMutualExclusion') continue;
+    for (const number of object.streamNumbers.slice(1)) excluded.add(number);
+  }
+  return excluded;
+}

@@ -1,0 +1,66 @@
+import { randomInt } from 'node:crypto';
+import type { ClientProfile } from './profiles.js';
+import { type SessionHost, WmspSession } from './session.js';
+
+// The Idle-Timeout that is kept: some seconds more than the announced one, for the way (MS-WMSP 3.2.5.2).
+const IDLE_TIMEOUT = 65_000;
+
+/** The sessions of a server, by client-id (MS-WMSP 3.2.1). */
+export class Sessions implements Iterable<WmspSession> {
+  // In the order of their last use, which is what makes the oldest idle one cheap to find.
+  readonly #sessions = new Map<number, WmspSession>();
+  readonly #maxIdle: number;
+  readonly #now: () => number;
+
+  /** @param maxIdle sessions that do not stream; past it those that were used longest ago are forgotten */
+  constructor(maxIdle: number, now: () => number) {
+    this.#maxIdle = maxIdle;
+    this.#now = now;
+  }
+
+  get size(): number {
+    return this.#sessions.size;
+  }
+
+  [Symbol.iterator](): Iterator<WmspSession> {
+    return this.#sessions.values();
+  }
+
+  get(clientId: number): WmspSession | undefined {
+    return this.#sessions.get(clientId);
+  }
+
+  create(profile: ClientProfile, host: SessionHost): WmspSession {
+    let clientId: number;
+    // Below 2^31, since some clients read it as a signed number; 0 would look like none.
+    do clientId = randomInt(1, 0x7fffffff);
+    while (this.#sessions.has(clientId));
+    const session = new WmspSession(clientId, profile, host);
+    this.touch(session);
+    return session;
+  }
+
+  /** The session was used just now. */
+  touch(session: WmspSession): void {
+    session.usedAt = this.#now();
+    this.#sessions.delete(session.clientId);
+    this.#sessions.set(session.clientId, session);
+  }
+
+  /**
+   * Forgets sessions whose Idle-Timeout is over (MS-WMSP 3.2.6.2), with what they still had open.
+   *
+   * @param streaming how many have a Play response open
+   */
+  sweep(streaming: number): void {
+    const limit = this.#now() - IDLE_TIMEOUT;
+    let excess = this.#sessions.size - streaming - this.#maxIdle;
+    for (const session of this.#sessions.values()) {
+      if (session.state === 'STREAMING') continue;
+      if (session.usedAt > limit && excess <= 0) break;
+      session.stop();
+      this.#sessions.delete(session.clientId);
+      excess--;
+    }
+  }
+}
