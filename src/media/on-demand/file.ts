@@ -1,7 +1,15 @@
+import { AsfError } from '../../asf/error.js';
 import type { AsfHeader } from '../../asf/header.js';
 import { WmError } from '../../errors.js';
+import { BatchCache } from './batch-cache.js';
+import { GateStreams, StreamGate } from './gate.js';
+import { KeyFrameMap } from './key-frames.js';
+import { durationOf, measureTimes, servedHeader } from './measure.js';
 import type { ReaderOptions, StartPosition, StartupProfile, StartupProfileOptions, StreamChoice } from './options.js';
+import { PacketFile } from './packet-file.js';
 import { OnDemandReader } from './reader.js';
+import { Seeker } from './seek.js';
+import { computeStartupProfile } from './startup-profile.js';
 
 export type {
   OnDemandBatch,
@@ -13,35 +21,136 @@ export type {
   StreamChoice,
 } from './options.js';
 
-/** One open ASF file, shared by all its players. */
+export interface OnDemandFileOptions {
+  /** Packets made ready, shared with other files; default one of 4 MiB of its own. */
+  readonly cache?: BatchCache;
+}
+
+const OWN_CACHE_SIZE = 4 * 1024 * 1024;
+/** Startup profiles that are remembered: many players start at the start. */
+const MAX_PROFILES = 32;
+
+/**
+ * One open ASF file, shared by all its players. Of the file only what is asked for is read, in small pieces.
+ *
+ * It may be changed while it plays: what is cut off ends earlier, a recording that goes on is followed, and one that is
+ * deleted plays on as long as it is open.
+ */
 export class OnDemandFile {
-  declare readonly path: string;
-  declare readonly header: AsfHeader;
-  declare readonly packetCount: number;
-  declare readonly packetSize: number;
-  declare readonly durationMs: number;
-  declare readonly size: number;
-  declare readonly modified: Date;
-  declare readonly seekable: boolean;
-  declare readonly stridable: boolean;
+  readonly path: string;
+  /**
+   * As players get it: of a file, not live, and Seekable; otherwise as it stands in the file, or, for a recording that goes
+   * on and a file that was cut, with the counts, sizes and durations of what was there when it was opened.
+   */
+  readonly header: AsfHeader;
+  readonly packetSize: number;
+  /** Media in ms, without the preroll. */
+  readonly durationMs: number;
+  /** Bytes when it was opened. */
+  readonly size: number;
+  readonly modified: Date;
+  /** Differs when the file was changed or replaced; letters, digits, `-` and `.`. */
+  readonly version: string;
+  /** Playing can begin at any time ([MS-WMSP] 2.2.1.4.8.5). */
+  readonly seekable: boolean;
+  /** There is video that can be played fast and backwards ([MS-WMSP] 2.2.1.4.8.8). */
+  readonly stridable: boolean;
+  readonly #file: PacketFile;
+  readonly #keys: KeyFrameMap;
+  readonly #seeker: Seeker;
+  readonly #streams: GateStreams;
+  readonly #cache: BatchCache;
+  readonly #id: number;
+  readonly #profiles = new Map<string, Promise<StartupProfile | undefined>>();
 
-  static open(path: string): Promise<OnDemandFile> {
-    return Promise.reject(new WmError('WM_NO_INPUT', `${path} cannot be opened yet.`));
+  private constructor(
+    file: PacketFile,
+    header: AsfHeader,
+    durationMs: number,
+    keys: KeyFrameMap,
+    seeker: Seeker,
+    options: OnDemandFileOptions,
+  ) {
+    this.path = file.path;
+    this.header = header;
+    this.packetSize = file.packetSize;
+    this.durationMs = durationMs;
+    this.size = file.size;
+    this.modified = file.modified;
+    this.version = file.version;
+    this.#file = file;
+    this.#keys = keys;
+    this.#seeker = seeker;
+    this.#streams = new GateStreams(header);
+    this.#cache = options.cache ?? new BatchCache(OWN_CACHE_SIZE);
+    this.#id = this.#cache.newFile();
+    this.seekable = true;
+    this.stridable = this.#streams.keyed.includes(1);
   }
 
-  locate(_position: StartPosition, _choice: StreamChoice): Promise<number> {
-    return Promise.resolve(0);
+  /**
+   * Opens a file and reads its header and a little of both ends; no index.
+   * @throws WmError WM_NO_INPUT when it cannot be opened or read, WM_BAD_INPUT when it is empty, not a regular file or
+   *   without packets, WM_ASF_MALFORMED when it is not ASF; one sentence that begins with the path
+   */
+  static async open(path: string, options: OnDemandFileOptions = {}): Promise<OnDemandFile> {
+    const file = await PacketFile.open(path);
+    try {
+      const times = await measureTimes(file);
+      const header = servedHeader(file, times);
+      const streams = new GateStreams(header);
+      const keys = new KeyFrameMap(file, (stream) => streams.keyed[stream] === 1);
+      const seeker = new Seeker(file, keys, times, header);
+      return new OnDemandFile(file, header, durationOf(file, times), keys, seeker, options);
+    } catch (error) {
+      await file.close();
+      if (!(error instanceof AsfError)) throw error;
+      throw new WmError(error.code, `${path} cannot be played: ${error.message}`, { cause: error });
+    }
   }
 
-  reader(_options: ReaderOptions): OnDemandReader {
-    return new OnDemandReader();
+  /** Data packets that are there; rises while a recording goes on. */
+  get packetCount(): number {
+    return this.#file.packetCount;
   }
 
-  startupProfile(_from: number, _options: StartupProfileOptions): Promise<StartupProfile | undefined> {
-    return Promise.resolve(undefined);
+  /**
+   * The packet to begin with. For a time it is the one in which the last key frame up to then begins, of the first to begin
+   * of the chosen video streams, and without video the one in which the last object up to then begins; times beyond the end
+   * count as the end. A packet or byte position gives just that packet, and beyond the end the packet count, with which
+   * nothing is played. Index objects of the file are used as far as they are right; without one, or where it is wrong, the
+   * place is found by halving and by reading about a second and a half of packets around it.
+   * @throws WmError WM_NO_INPUT when the disk fails or the file was closed
+   */
+  locate(position: StartPosition, choice: StreamChoice): Promise<number> {
+    return this.#seeker.locate(position, choice);
   }
 
+  /** A reader for one player; it holds nothing that must be closed. */
+  reader(options: ReaderOptions): OnDemandReader {
+    const shared = { id: this.#id, file: this.#file, keys: this.#keys, streams: this.#streams, cache: this.#cache };
+    return new OnDemandReader(shared, options);
+  }
+
+  /**
+   * What X-StartupProfile says of playing from a packet on ([MS-WMSP] 2.2.1.12); undefined when nothing can be said.
+   * @throws WmError WM_NO_INPUT when the disk fails or the file was closed
+   */
+  startupProfile(from: number, options: StartupProfileOptions): Promise<StartupProfile | undefined> {
+    const { key } = new StreamGate(this.#streams, options.choice, true);
+    const name = `${from}:${options.duration}:${key}`;
+    const known = this.#profiles.get(name);
+    if (known !== undefined) return known;
+    const profile = computeStartupProfile(this.#file, this.#streams, from, options);
+    const [oldest] = this.#profiles.keys();
+    if (oldest !== undefined && this.#profiles.size >= MAX_PROFILES) this.#profiles.delete(oldest);
+    this.#profiles.set(name, profile);
+    profile.catch(() => this.#profiles.delete(name));
+    return profile;
+  }
+
+  /** Closes the file when the reads under way have ended; readers then fail. May be called more than once. */
   close(): Promise<void> {
-    return Promise.resolve();
+    return this.#file.close();
   }
 }

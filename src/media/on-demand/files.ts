@@ -1,23 +1,162 @@
+import { stat } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { WmError } from '../../errors.js';
+import { BatchCache } from './batch-cache.js';
 import { OnDemandFile } from './file.js';
+import { versionOf } from './packet-file.js';
 
 export interface OnDemandFilesOptions {
   /** Files open at once; default 256. */
   readonly maxFiles?: number;
   /** Milliseconds that a file stays open behind its last player; default 5000. */
   readonly linger?: number;
+  /** Bytes of packets made ready that are shared by the players of all files; default 32 MiB. */
+  readonly cacheSize?: number;
 }
 
-/** The open files of a server, by path. */
-export class OnDemandFiles {
-  constructor(_options: OnDemandFilesOptions = {}) {}
+interface Entry {
+  readonly path: string;
+  readonly file: Promise<OnDemandFile>;
+  users: number;
+  /** Runs while there are no users. */
+  timer: NodeJS.Timeout | undefined;
+}
 
-  acquire(path: string): Promise<OnDemandFile> {
-    return OnDemandFile.open(path);
+const DEFAULTS = { maxFiles: 256, linger: 5000, cacheSize: 32 * 1024 * 1024 };
+
+async function isCurrent(file: OnDemandFile): Promise<boolean> {
+  try {
+    return versionOf(await stat(file.path)) === file.version;
+  } catch {
+    // Opening it again will say what is wrong.
+    return false;
+  }
+}
+
+/**
+ * The open files of a server. All players of a path share one file, which is closed some seconds after the last of them.
+ * When it was changed or replaced on the disk, new players get it opened anew while the others go on with what they have.
+ */
+export class OnDemandFiles {
+  readonly #options: Required<OnDemandFilesOptions>;
+  readonly #cache: BatchCache;
+  /** What new players get. */
+  readonly #current = new Map<string, Entry>();
+  /** All that are open or being opened, the oldest first. */
+  readonly #entries = new Set<Entry>();
+  readonly #byFile = new Map<OnDemandFile, Entry>();
+  #closed = false;
+
+  constructor(options: OnDemandFilesOptions = {}) {
+    this.#options = { ...DEFAULTS, ...options };
+    this.#cache = new BatchCache(this.#options.cacheSize);
   }
 
-  release(_file: OnDemandFile): void {}
+  /** Files that are open or being opened. */
+  get size(): number {
+    return this.#entries.size;
+  }
 
-  close(): Promise<void> {
-    return Promise.resolve();
+  /**
+   * The open file of a path, to be given back with {@link release}.
+   * @throws WmError as {@link OnDemandFile.open}; WM_FAILED when as many files as may be open are playing, and after close
+   */
+  async acquire(path: string): Promise<OnDemandFile> {
+    if (this.#closed) throw new WmError('WM_FAILED', `${path} cannot be opened: the server is closing.`);
+    const name = resolve(path);
+    const known = this.#current.get(name);
+    if (known === undefined) return this.#open(name, path);
+    this.#hold(known);
+    try {
+      const file = await known.file;
+      if (await isCurrent(file)) return file;
+      if (this.#current.get(name) === known) {
+        // An older state of a file that grows is better than none.
+        if (!this.#hasRoom()) return file;
+        this.#current.delete(name);
+      }
+    } catch (error) {
+      this.#letGo(known);
+      throw error;
+    }
+    this.#letGo(known);
+    return this.acquire(path);
+  }
+
+  /** To be called once for each {@link acquire}. */
+  release(file: OnDemandFile): void {
+    const entry = this.#byFile.get(file);
+    if (entry !== undefined) this.#letGo(entry);
+  }
+
+  /** Closes all files, also those that are playing; their readers fail. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    const entries = [...this.#entries];
+    await Promise.all(entries.map((entry) => this.#close(entry)));
+  }
+
+  #hasRoom(): boolean {
+    if (this.#entries.size < this.#options.maxFiles) return true;
+    return [...this.#entries].some(({ users }) => users === 0);
+  }
+
+  async #open(name: string, path: string): Promise<OnDemandFile> {
+    if (this.#entries.size >= this.#options.maxFiles) {
+      const idle = [...this.#entries].find(({ users }) => users === 0);
+      if (idle === undefined) {
+        throw new WmError('WM_FAILED', `${path} cannot be opened: ${this.#entries.size} files are playing already.`);
+      }
+      void this.#close(idle);
+    }
+    const opening = OnDemandFile.open(path, { cache: this.#cache });
+    const entry: Entry = { path: name, file: opening, users: 1, timer: undefined };
+    this.#entries.add(entry);
+    this.#current.set(name, entry);
+    try {
+      const file = await opening;
+      this.#byFile.set(file, entry);
+      if (this.#closed) {
+        await this.#close(entry);
+        throw new WmError('WM_FAILED', `${path} cannot be opened: the server is closing.`);
+      }
+      return file;
+    } catch (error) {
+      this.#forget(entry);
+      throw error;
+    }
+  }
+
+  #hold(entry: Entry): void {
+    entry.users++;
+    clearTimeout(entry.timer);
+    entry.timer = undefined;
+  }
+
+  #letGo(entry: Entry): void {
+    if (entry.users === 0 || --entry.users > 0 || !this.#entries.has(entry)) return;
+    if (this.#current.get(entry.path) !== entry) {
+      void this.#close(entry);
+      return;
+    }
+    entry.timer = setTimeout(() => void this.#close(entry), this.#options.linger);
+    entry.timer.unref();
+  }
+
+  #forget(entry: Entry): void {
+    clearTimeout(entry.timer);
+    this.#entries.delete(entry);
+    if (this.#current.get(entry.path) === entry) this.#current.delete(entry.path);
+  }
+
+  async #close(entry: Entry): Promise<void> {
+    this.#forget(entry);
+    try {
+      const file = await entry.file;
+      this.#byFile.delete(file);
+      await file.close();
+    } catch {
+      // It never was open, or the disk fails: nobody reads from it any more.
+    }
   }
 }

@@ -48,6 +48,8 @@ export interface OnDemandBatch {
   readonly items: readonly OnDemandItem[];
   /** Nothing follows. */
   readonly end: boolean;
+  /** Send time of the last packet that was looked at, ms modulo 2^32: what follows is not due before it. */
+  readonly until?: number;
   /** With `end`: the start of the file was reached backwards (NS_S_EOS_RECEDING, [MS-WMSP] 2.2.3.4). */
   readonly rewound?: boolean;
 }

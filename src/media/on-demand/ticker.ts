@@ -1,8 +1,33 @@
-/** Calls many tasks from one timer. */
+/** Milliseconds: players have seconds in hand, so that this delay is never noticed. */
+const DEFAULT_INTERVAL = 50;
+
+/** Calls many tasks from one timer, which runs only while there are tasks. */
 export class Ticker {
-  constructor(_interval = 50) {}
+  readonly #interval: number;
+  readonly #tasks = new Set<() => void>();
+  #timer: NodeJS.Timeout | undefined;
 
-  add(_task: () => void): void {}
+  /** @param interval ms; default 50 */
+  constructor(interval: number = DEFAULT_INTERVAL) {
+    this.#interval = interval;
+  }
 
-  delete(_task: () => void): void {}
+  /** Has a task called every interval from now on. It must not throw. */
+  add(task: () => void): void {
+    this.#tasks.add(task);
+    this.#timer ??= setInterval(() => this.tick(), this.#interval);
+  }
+
+  /** Also from inside a task. */
+  delete(task: () => void): void {
+    this.#tasks.delete(task);
+    if (this.#tasks.size > 0) return;
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  /** Calls all tasks now. */
+  tick(): void {
+    for (const task of this.#tasks) task();
+  }
 }

@@ -1,0 +1,140 @@
+import type { ThinningLevel } from '../../asf/filter.js';
+import type { AsfHeader } from '../../asf/header.js';
+import type { Payload } from '../../asf/packet.js';
+import type { StreamChoice } from './options.js';
+import { keyFrameStreams } from './seek.js';
+
+/** Stream numbers have 7 bits. */
+const STREAM_NUMBERS = 128;
+
+/** What a gate has to know of the streams of a file; shared by its readers. */
+export class GateStreams {
+  /** 1 for the streams that must begin at a key frame. */
+  readonly keyed = new Uint8Array(STREAM_NUMBERS);
+  /** The type of the declared streams. */
+  readonly types = new Map<number, string>();
+
+  constructor(header: AsfHeader) {
+    for (const number of keyFrameStreams(header)) this.keyed[number] = 1;
+    for (const { number, type } of header.streams) this.types.set(number, type);
+  }
+}
+
+/** Tells which payloads a player gets. */
+export interface PayloadFilter {
+  /** Every payload passes. */
+  readonly open: boolean;
+  /** To be asked for every payload, in order, once. */
+  passes(payload: Payload): boolean;
+}
+
+function passesAt(level: number | undefined, key: boolean, isKeyed: boolean): boolean {
+  return level === 0 || (level === 1 && (key || !isKeyed));
+}
+
+/**
+ * Decides which payloads a player gets (asf.md 10.4, 10.5). A stream that is turned on begins with a whole object, one of
+ * video with a key frame; a stream of the same type that is turned off with the same choice is taken to be replaced by it and
+ * goes on until then ([MS-WMSP] 3.2.5.7).
+ */
+export class StreamGate implements PayloadFilter {
+  readonly #streams: GateStreams;
+  /** By stream: the level at which it passes now. */
+  readonly #levels = new Uint8Array(STREAM_NUMBERS).fill(2);
+  /** By stream: the level from its next start on, when that lets more through. */
+  readonly #wanted = new Uint8Array(STREAM_NUMBERS).fill(2);
+  /** By stream: the stream whose start ends it; 0 none. */
+  readonly #replacedBy = new Uint8Array(STREAM_NUMBERS);
+  #settled = false;
+  #open = false;
+  #key = '';
+
+  /** @param atStart the first packet begins the file, so that all streams begin in it or later anyway */
+  constructor(streams: GateStreams, choice: StreamChoice, atStart: boolean) {
+    this.#streams = streams;
+    this.choose(choice);
+    if (!atStart) return;
+    this.#levels.set(this.#wanted);
+    this.#settle();
+  }
+
+  /** Nothing waits for its start, so that what passes depends on the payload alone. */
+  get settled(): boolean {
+    return this.#settled;
+  }
+
+  /** Equal for gates of one file that are settled and pass the same; only valid when settled. */
+  get key(): string {
+    return this.#key;
+  }
+
+  get open(): boolean {
+    return this.#open;
+  }
+
+  /** What passes now, if the gate is settled, unchanged by later choices. */
+  snapshot(): PayloadFilter {
+    const levels = this.#levels.slice();
+    const { keyed } = this.#streams;
+    return {
+      open: this.#open,
+      passes: ({ stream, key }) => passesAt(levels[stream], key, keyed[stream] === 1),
+    };
+  }
+
+  /** From now on. */
+  choose(choice: StreamChoice): void {
+    for (let stream = 0; stream < STREAM_NUMBERS; stream++) {
+      const level = choice.level(stream);
+      // Nothing but video carries the key bit.
+      this.#wanted[stream] = level === 1 && this.#streams.keyed[stream] === 0 ? 0 : level;
+      // What the header does not declare cannot be waited for.
+      if (!this.#streams.types.has(stream)) this.#levels[stream] = this.#wanted[stream]!;
+    }
+    this.#replacedBy.fill(0);
+    const begun = new Map<string, number[]>();
+    for (const [stream, type] of this.#streams.types) {
+      if (this.#levels[stream] !== 2 || this.#wanted[stream] === 2) continue;
+      begun.set(type, [...(begun.get(type) ?? []), stream]);
+    }
+    for (let stream = 0; stream < STREAM_NUMBERS; stream++) {
+      if (this.#wanted[stream]! <= this.#levels[stream]!) continue;
+      const type = this.#streams.types.get(stream);
+      const successors = (type === undefined ? undefined : begun.get(type)) ?? [];
+      const successor =
+        this.#wanted[stream] === 2 ? (successors.length > 1 ? successors.shift() : successors[0]) : undefined;
+      if (successor === undefined) this.#levels[stream] = this.#wanted[stream]!;
+      else this.#replacedBy[stream] = successor;
+    }
+    this.#settle();
+  }
+
+  /** The level at which a stream was last chosen. */
+  level(stream: number): ThinningLevel {
+    return this.#wanted[stream] as ThinningLevel;
+  }
+
+  passes({ stream, key, offset }: Payload): boolean {
+    const isKeyed = this.#streams.keyed[stream] === 1;
+    if (!this.#settled && offset === 0 && (key || !isKeyed) && this.#wanted[stream]! < this.#levels[stream]!) {
+      this.#begin(stream);
+    }
+    return passesAt(this.#levels[stream], key, isKeyed);
+  }
+
+  #begin(stream: number): void {
+    this.#levels[stream] = this.#wanted[stream]!;
+    for (let other = 0; other < STREAM_NUMBERS; other++) {
+      if (this.#replacedBy[other] !== stream) continue;
+      this.#replacedBy[other] = 0;
+      this.#levels[other] = this.#wanted[other]!;
+    }
+    this.#settle();
+  }
+
+  #settle(): void {
+    this.#settled = this.#wanted.every((level, stream) => level === this.#levels[stream]);
+    this.#open = this.#settled && this.#levels.every((level) => level === 0);
+    if (this.#settled) this.#key = String.fromCharCode(...this.#levels);
+  }
+}

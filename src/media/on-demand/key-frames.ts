@@ -1,0 +1,194 @@
+import type { Payload } from '../../asf/packet.js';
+import { type PacketFile, visitPackets } from './packet-file.js';
+
+/** Where a key frame begins. */
+export interface KeyFramePlace {
+  readonly stream: number;
+  /** Counted from 0. */
+  readonly packet: number;
+  /** Which payload of the packet it is, counted from 0. */
+  readonly order: number;
+  /** Media Object Number. */
+  readonly number: number;
+  /** Presentation time, ms modulo 2^32, preroll included. */
+  readonly time: number;
+}
+
+/** A place in the order of the file. */
+export interface PacketPlace {
+  readonly packet: number;
+  readonly order: number;
+}
+
+interface Segment {
+  /** Packets that were looked at. */
+  readonly packets: number;
+  readonly keys: readonly KeyFramePlace[];
+}
+
+/** What is read to find the key frames of a place. Bytes. */
+const SEGMENT_SIZE = 128 * 1024;
+/** Key frames and segments that are remembered for a file. */
+const MAX_REMEMBERED = 100_000;
+/** Packets in which the send time of a segment is looked for before all of it is read. */
+const PROBE_PACKETS = 4;
+
+const isBefore = (a: PacketPlace, b: PacketPlace): boolean =>
+  a.packet < b.packet || (a.packet === b.packet && a.order < b.order);
+
+/**
+ * Finds the key frames of the video streams of a file, and packets by time, in pieces of 128 KiB: the one that is asked for
+ * is read, and what was found in it is remembered. So a jump to the end of a long file without an index costs some
+ * milliseconds, and nothing is ever read to build an index. Memory: a bounded number of places for each file, shared by all
+ * its players.
+ */
+export class KeyFrameMap {
+  readonly #file: PacketFile;
+  readonly #isVideo: (stream: number) => boolean;
+  readonly #segmentPackets: number;
+  readonly #segments = new Map<number, Segment | Promise<Segment>>();
+  readonly #sendTimes = new Map<number, number>();
+  #remembered = 0;
+
+  /** @param isVideo tells the streams whose objects are not all key frames */
+  constructor(file: PacketFile, isVideo: (stream: number) => boolean) {
+    this.#file = file;
+    this.#isVideo = isVideo;
+    this.#segmentPackets = Math.max(1, Math.floor(SEGMENT_SIZE / file.packetSize));
+  }
+
+  /** The first key frame at or behind a place that is accepted. @throws WmError WM_NO_INPUT when the disk fails */
+  async next(from: PacketPlace, accept: (key: KeyFramePlace) => boolean): Promise<KeyFramePlace | undefined> {
+    const first = Math.floor(Math.max(from.packet, 0) / this.#segmentPackets);
+    for (let segment = first; segment < this.#segmentCount; segment++) {
+      const { keys } = await this.#keysOf(segment);
+      const found = keys.find((key) => !isBefore(key, from) && accept(key));
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  }
+
+  /** The last key frame before a place that is accepted. @throws WmError WM_NO_INPUT when the disk fails */
+  async previous(before: PacketPlace, accept: (key: KeyFramePlace) => boolean): Promise<KeyFramePlace | undefined> {
+    const last = Math.min(Math.floor(before.packet / this.#segmentPackets), this.#segmentCount - 1);
+    for (let segment = last; segment >= 0; segment--) {
+      const { keys } = await this.#keysOf(segment);
+      const found = keys.findLast((key) => isBefore(key, before) && accept(key));
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  }
+
+  /** The key frames of a stream that begin in a packet. @throws WmError WM_NO_INPUT when the disk fails */
+  async inPacket(packet: number, stream: number): Promise<KeyFramePlace[]> {
+    if (packet >= this.#file.packetCount) return [];
+    const { keys } = await this.#keysOf(Math.floor(packet / this.#segmentPackets));
+    return keys.filter((key) => key.packet === packet && key.stream === stream);
+  }
+
+  /**
+   * A packet behind all those that are sent up to a time, at most a segment too far: found by halving, because packets are
+   * in the order of their send times (asf.md 7.9).
+   * @param sendTime ms modulo 2^32, not further than 24 days from those of the file
+   * @throws WmError WM_NO_INPUT when the disk fails
+   */
+  async behind(sendTime: number): Promise<number> {
+    let low = 0;
+    let high = this.#segmentCount;
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2);
+      const time = await this.#sendTimeOf(middle);
+      if (time !== undefined && ((time - sendTime) | 0) > 0) high = middle;
+      else low = middle + 1;
+    }
+    return Math.min(low * this.#segmentPackets, this.#file.packetCount);
+  }
+
+  /**
+   * The last packet before another in which a media object begins that is accepted; looks back no further than `limit`
+   * bytes. Nothing of it is remembered.
+   * @throws WmError WM_NO_INPUT when the disk fails
+   */
+  async objectBefore(
+    before: number,
+    limit: number,
+    accept: (payload: Payload, sendTime: number) => boolean,
+  ): Promise<number | undefined> {
+    const lowest = Math.max(before - Math.ceil(limit / this.#file.packetSize), 0);
+    for (let end = before; end > lowest; ) {
+      const from = Math.max(end - this.#segmentPackets, lowest);
+      let found: number | undefined;
+      visitPackets(await this.#file.read(from, end - from), this.#file.packetSize, (packet, index) => {
+        const starts = packet.payloads.some((payload) => payload.offset === 0 && accept(payload, packet.sendTime));
+        if (starts) found = from + index;
+      });
+      if (found !== undefined) return found;
+      end = from;
+    }
+    return undefined;
+  }
+
+  get #segmentCount(): number {
+    return Math.ceil(this.#file.packetCount / this.#segmentPackets);
+  }
+
+  async #sendTimeOf(segment: number): Promise<number | undefined> {
+    const known = this.#sendTimes.get(segment);
+    if (known !== undefined) return known;
+    let time: number | undefined;
+    const from = segment * this.#segmentPackets;
+    for (const count of [Math.min(PROBE_PACKETS, this.#segmentPackets), this.#segmentPackets]) {
+      visitPackets(await this.#file.read(from, count), this.#file.packetSize, (packet) => {
+        time ??= packet.sendTime;
+      });
+      if (time !== undefined) break;
+    }
+    if (this.#sendTimes.size >= MAX_REMEMBERED) this.#sendTimes.clear();
+    if (time !== undefined) this.#sendTimes.set(segment, time);
+    return time;
+  }
+
+  async #keysOf(segment: number): Promise<Segment> {
+    const from = segment * this.#segmentPackets;
+    const packets = Math.min(this.#segmentPackets, this.#file.packetCount - from);
+    const known = await this.#segments.get(segment);
+    // The last segment of a file that grows has more packets than before.
+    if (known !== undefined && known.packets >= packets) return known;
+    const scan = this.#scan(from, packets);
+    this.#segments.set(segment, scan);
+    try {
+      const found = await scan;
+      if (known !== undefined) this.#remembered -= 1 + known.keys.length;
+      this.#remember(segment, found);
+      return found;
+    } catch (error) {
+      this.#segments.delete(segment);
+      throw error;
+    }
+  }
+
+  #remember(segment: number, found: Segment): void {
+    this.#segments.set(segment, found);
+    this.#remembered += 1 + found.keys.length;
+    for (const [oldest, entry] of this.#segments) {
+      if (this.#remembered <= MAX_REMEMBERED) break;
+      // One that is being read is not counted yet.
+      if (entry instanceof Promise || oldest === segment) continue;
+      this.#segments.delete(oldest);
+      this.#remembered -= 1 + entry.keys.length;
+    }
+  }
+
+  async #scan(from: number, packets: number): Promise<Segment> {
+    const keys: KeyFramePlace[] = [];
+    const { preroll } = this.#file.header;
+    visitPackets(await this.#file.read(from, packets), this.#file.packetSize, (packet, index) => {
+      packet.payloads.forEach(({ stream, key, offset, mediaObjectNumber, presentationTime }, order) => {
+        if (!key || offset !== 0 || !this.#isVideo(stream)) return;
+        const time = presentationTime === -1 ? (packet.sendTime + preroll) >>> 0 : presentationTime;
+        keys.push({ stream, packet: from + index, order, number: mediaObjectNumber, time });
+      });
+    });
+    return { packets, keys };
+  }
+}

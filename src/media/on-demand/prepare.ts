@@ -1,0 +1,108 @@
+import { filterPacket } from '../../asf/filter.js';
+import { type DataPacket, type Payload, parsePacket } from '../../asf/packet.js';
+import { restorePadding, stripPadding } from '../../asf/padding.js';
+import type { ReadyPackets } from './batch-cache.js';
+import type { PayloadFilter } from './gate.js';
+import type { OnDemandItem, ReaderOptions } from './options.js';
+import { visitPackets } from './packet-file.js';
+
+/**
+ * The packet with the payloads that are wanted, with or without padding ([MS-WMSP] 2.2.3.3); undefined when none is.
+ * @param isWanted asked once for each payload, in order; undefined keeps all
+ * @throws AsfError when a packet whose padding is to be kept is longer than the packet size
+ */
+export function wirePacket(
+  packet: DataPacket,
+  packetSize: number,
+  padding: ReaderOptions['padding'],
+  isWanted?: (payload: Payload, order: number) => boolean,
+): Buffer | undefined {
+  let order = 0;
+  // The filter asks once for each payload, in their order, but tells only the stream.
+  const level = () => (isWanted?.(packet.payloads[order]!, order++) ? 0 : 2);
+  const bytes = isWanted === undefined ? packet.bytes : filterPacket(packet, level);
+  if (bytes === undefined) return undefined;
+  if (bytes === packet.bytes) return padding === 'cut' ? stripPadding(packet) : restorePadding(packet, packetSize);
+  return padding === 'cut' ? bytes : restorePadding(parsePacket(bytes), packetSize);
+}
+
+/** The lowest presentation time of the payloads that begin an object, ms; undefined when none does. */
+function lowestTime({ payloads }: DataPacket): number | undefined {
+  let lowest: number | undefined;
+  for (const { offset, presentationTime } of payloads) {
+    if (offset !== 0 || presentationTime === -1) continue;
+    lowest = lowest === undefined || ((presentationTime - lowest) | 0) < 0 ? presentationTime : lowest;
+  }
+  return lowest;
+}
+
+/** Ends a run of packets when the media goes beyond a time. */
+export class EndTime {
+  readonly #duration: number;
+  #limit: number | undefined;
+  #beyondSince: number | undefined;
+
+  /**
+   * @param duration ms of media
+   * @param start presentation time from which it counts, ms; undefined counts from the first packet
+   */
+  constructor(duration: number, start: number | undefined) {
+    this.#duration = duration;
+    if (start !== undefined) this.#limit = (start + duration) >>> 0;
+  }
+
+  /**
+   * Whether the packet is still to be sent. Streams are interleaved, so packets beyond the end may stand between others.
+   * @returns `over` when no packet that comes later can be wanted
+   */
+  judge(packet: DataPacket): 'within' | 'beyond' | 'over' {
+    const time = lowestTime(packet);
+    if (time === undefined) return this.#beyondSince === undefined ? 'within' : this.#late(packet);
+    this.#limit ??= (time + this.#duration) >>> 0;
+    if (((time - this.#limit) | 0) < 0) return 'within';
+    this.#beyondSince ??= packet.sendTime;
+    return this.#late(packet);
+  }
+
+  #late(packet: DataPacket): 'beyond' | 'over' {
+    return ((packet.sendTime - this.#beyondSince!) | 0) > INTERLEAVING ? 'over' : 'beyond';
+  }
+}
+
+/** How much streams may be apart in the file, ms of send time. */
+const INTERLEAVING = 1000;
+
+/**
+ * Makes a run of packets ready for the wire. Packets that cannot be read, carry parity only or nothing that is wanted are
+ * left out.
+ * @param from the number of the first one
+ * @param end where given, packets beyond it are left out
+ */
+export function prepare(
+  bytes: Buffer,
+  from: number,
+  packetSize: number,
+  filter: PayloadFilter,
+  padding: ReaderOptions['padding'],
+  end?: EndTime,
+): ReadyPackets & { readonly over: boolean } {
+  const items: OnDemandItem[] = [];
+  let until: number | undefined;
+  let size = 0;
+  let over = false;
+  visitPackets(bytes, packetSize, (packet, index) => {
+    if (over) return;
+    const { sendTime } = packet;
+    const judged = end?.judge(packet) ?? 'within';
+    over = judged === 'over';
+    if (judged !== 'within') return;
+    until = sendTime;
+    const isWanted = filter.open ? undefined : (payload: Payload) => filter.passes(payload);
+    const wire = wirePacket(packet, packetSize, padding, isWanted);
+    if (wire === undefined) return;
+    items.push({ location: from + index, bytes: wire, sendTime });
+    size += wire.length;
+  });
+  // Packets that were not changed are views of what was read and hold all of it.
+  return { items, packets: Math.floor(bytes.length / packetSize), until, size: Math.max(size, bytes.length), over };
+}

@@ -1,0 +1,85 @@
+export interface ScheduleOptions {
+  /** Milliseconds of media in a millisecond; above 0. */
+  readonly pace: number;
+  /** Send times fall. */
+  readonly backwards: boolean;
+  /** Milliseconds of media that are due at once, and by which sending stays ahead. Not with `acceleration`. */
+  readonly burst: number;
+  /** AccelBW in bits per second and AccelDuration in ms of media. */
+  readonly acceleration: { readonly bitsPerSecond: number; readonly milliseconds: number } | undefined;
+  /** A longer step of the send times is a gap in the file and is not waited for. Milliseconds. */
+  readonly largestStep: number;
+}
+
+/** Send times may go back by this much and are then taken to stand still. Milliseconds. */
+const JITTER = 1000;
+
+/**
+ * Says when packets are due by their send times (asf.md 11): the first ones at once, or at the rate of the acceleration, the
+ * others at the pace of the media behind them, so that the player keeps its lead.
+ */
+export class Schedule {
+  readonly #options: ScheduleOptions;
+  /** Milliseconds of media so far: the steps of the send times, added up. */
+  #media = 0;
+  #lastSendTime: number | undefined;
+  /** Where the time and the media of the schedule count from. */
+  #origin = { time: 0, media: 0 };
+  /** Media from the origin on that is due with it. */
+  #lead: number;
+  /** Bytes since the origin, while sending is accelerated. */
+  #bytes = 0;
+  #accelerating: boolean;
+
+  constructor(options: ScheduleOptions) {
+    this.#options = options;
+    this.#accelerating = options.acceleration !== undefined;
+    this.#lead = this.#accelerating ? 0 : options.burst;
+  }
+
+  /**
+   * When a packet is due, on the clock's scale in ms. To be asked for each packet once, in order.
+   * @param sendTime ms modulo 2^32
+   * @param size bytes
+   * @param now the time, with which the schedule begins
+   */
+  due(sendTime: number, size: number, now: number): number {
+    if (this.#lastSendTime === undefined) {
+      this.#lastSendTime = sendTime;
+      this.#origin = { time: now, media: 0 };
+    }
+    this.#advance(sendTime);
+    const media = this.#media - this.#origin.media;
+    const paced = this.#origin.time + Math.max(media - this.#lead, 0) / this.#options.pace;
+    return this.#accelerating ? this.#accelerated(media, paced, size) : paced;
+  }
+
+  /** Begins anew, with a lead, when the packet that is due was held back for so long that the player has run dry. */
+  restart(now: number): void {
+    this.#origin = { time: now, media: this.#media };
+    this.#bytes = 0;
+    this.#accelerating = this.#options.acceleration !== undefined;
+    this.#lead = this.#accelerating ? 0 : this.#options.burst;
+  }
+
+  #advance(sendTime: number): void {
+    const last = this.#lastSendTime!;
+    const step = (this.#options.backwards ? last - sendTime : sendTime - last) | 0;
+    if (step < 0 && step >= -JITTER) return;
+    if (step > 0 && step <= this.#options.largestStep) this.#media += step;
+    this.#lastSendTime = sendTime;
+  }
+
+  /** Never later than without acceleration: a player may ask for less than the media needs. */
+  #accelerated(media: number, paced: number, size: number): number {
+    const { bitsPerSecond, milliseconds } = this.#options.acceleration!;
+    const due = Math.min(this.#origin.time + (this.#bytes * 8000) / bitsPerSecond, paced);
+    this.#bytes += size;
+    if (media >= milliseconds) {
+      this.#accelerating = false;
+      this.#lead = 0;
+      this.#origin = { time: due, media: this.#media };
+    }
+    return due;
+  }
+}

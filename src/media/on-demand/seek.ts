@@ -1,0 +1,136 @@
+import type { AsfHeader } from '../../asf/header.js';
+import { STREAM_FLAG } from '../../asf/objects.js';
+import type { Payload } from '../../asf/packet.js';
+import type { KeyFrameMap, KeyFramePlace } from './key-frames.js';
+import type { MediaTimes } from './measure.js';
+import type { StartPosition, StreamChoice } from './options.js';
+import type { PacketFile } from './packet-file.js';
+import { NO_PACKET, readTimeIndexes, type TimeIndex } from './time-index.js';
+
+/** An object is sent before it is shown (asf.md 8); some encoders are late by some milliseconds. */
+const SEND_SLACK = 1000;
+/** How far back the start of an audio object is looked for. Bytes. */
+const MAX_AUDIO_WALK = 8 * 1024 * 1024;
+/** Entries of an index that may name one key frame before its first one is no longer looked for. */
+const MAX_REPEATED_ENTRIES = 1000;
+
+/**
+ * Whether the objects of a stream are to be begun at a key frame: those of video are, unless the header says that it has no
+ * cleanpoints; any object of the others is one (asf.md 7.8).
+ */
+export function keyFrameStreams(header: AsfHeader): ReadonlySet<number> {
+  const streams = header.streams.filter(
+    ({ type, extended }) => type === 'video' && ((extended?.flags ?? 0) & STREAM_FLAG.noCleanpoints) === 0,
+  );
+  return new Set(streams.map(({ number }) => number));
+}
+
+/** Signed: is the 32-bit time `a` at or before `b`? */
+const isUpTo = (a: number, b: number): boolean => ((a - b) | 0) <= 0;
+
+/** Finds the packet to begin with. */
+export class Seeker {
+  readonly #file: PacketFile;
+  readonly #keys: KeyFrameMap;
+  readonly #times: MediaTimes;
+  readonly #headerSize: number;
+  readonly #videoStreams: ReadonlySet<number>;
+  #indexes: Promise<ReadonlyMap<number, TimeIndex>> | undefined;
+
+  /** @param header as players get it: its size counts in byte positions */
+  constructor(file: PacketFile, keys: KeyFrameMap, times: MediaTimes, header: AsfHeader) {
+    this.#file = file;
+    this.#keys = keys;
+    this.#times = times;
+    this.#headerSize = header.bytes.length;
+    this.#videoStreams = keyFrameStreams(header);
+  }
+
+  /**
+   * Times give the packet in which the last key frame up to then begins, of the first to begin of the chosen video streams;
+   * without video the last object up to then. A time beyond the end counts as the end. Packets and bytes give just that
+   * packet, and beyond the end the packet count, with which nothing is played.
+   * @throws WmError WM_NO_INPUT when the disk fails
+   */
+  async locate(position: StartPosition, choice: StreamChoice): Promise<number> {
+    switch (position.kind) {
+      case 'start':
+        return 0;
+      case 'packet':
+        return this.#clamp(position.packet);
+      case 'offset':
+        return this.#atOffset(position.bytes);
+      case 'time':
+        return position.milliseconds > 0 ? this.#atTime(position.milliseconds, choice) : 0;
+    }
+  }
+
+  #clamp(packet: number): number {
+    return packet > 0 ? Math.min(Math.floor(packet), this.#file.packetCount) : 0;
+  }
+
+  #atOffset(bytes: number): number {
+    const { packetSize } = this.#file;
+    const isPlain = (bytes - this.#headerSize) % packetSize !== 0 && bytes % packetSize === 0;
+    return this.#clamp((isPlain ? bytes : bytes - this.#headerSize) / packetSize);
+  }
+
+  async #atTime(milliseconds: number, choice: StreamChoice): Promise<number> {
+    const { start, end } = this.#times;
+    const target = Math.min(Math.max(milliseconds + this.#file.header.preroll, start), end);
+    const chosen = this.#file.header.streams.filter(({ number }) => choice.level(number) !== 2);
+    const videos = chosen.filter(({ number }) => this.#videoStreams.has(number));
+    const places = await Promise.all(videos.map(({ number }) => this.#keyFrame(number, target)));
+    const found = places.filter((packet) => packet !== undefined);
+    if (found.length > 0) return Math.min(...found);
+    const audio = chosen.filter(({ type }) => type === 'audio');
+    const streams = new Set((audio.length > 0 ? audio : chosen).map(({ number }) => number));
+    return this.#anyObject(target, streams);
+  }
+
+  /** Before the first key frame, the start of the file; undefined for a stream without key frames. */
+  async #keyFrame(stream: number, target: number): Promise<number | undefined> {
+    const packet = (await this.#indexed(stream, target)) ?? (await this.#keys.behind((target + SEND_SLACK) >>> 0));
+    const isOfStream = (key: KeyFramePlace): boolean => key.stream === stream;
+    const isBefore = (key: KeyFramePlace): boolean => isOfStream(key) && isUpTo(key.time, target);
+    const key = await this.#keys.previous({ packet, order: 0 }, isBefore);
+    if (key !== undefined) return key.packet;
+    const isAnywhere = (await this.#keys.next({ packet: 0, order: 0 }, isOfStream)) !== undefined;
+    return isAnywhere ? 0 : undefined;
+  }
+
+  /**
+   * By the index of the file, a packet behind the key frame and near it; undefined without a usable index. What the index
+   * says is checked at the entry below the time: indexes go stale when a file is edited, and some encoders mix the key
+   * frames of all streams in one.
+   */
+  async #indexed(stream: number, target: number): Promise<number | undefined> {
+    this.#indexes ??= readTimeIndexes(this.#file).catch((error: unknown) => {
+      this.#indexes = undefined;
+      throw error;
+    });
+    const index = (await this.#indexes).get(stream);
+    if (index === undefined) return undefined;
+    const { interval, packets } = index;
+    const entry = Math.floor(target / interval);
+    const [packet = NO_PACKET, , behind = NO_PACKET] = packets.subarray(entry, entry + 3);
+    if (behind >= this.#file.packetCount || behind < packet) return undefined;
+    let first = entry;
+    while (first > 0 && entry - first < MAX_REPEATED_ENTRIES && packets[first - 1] === packet) first--;
+    const after = (first - 1) * interval;
+    const keys = await this.#keys.inPacket(packet, stream);
+    // The entries before the first key frame name it too, though it comes later.
+    const isRight = keys.some(({ time }) => first === 0 || (isUpTo(time, target) && time > after - 1));
+    return isRight ? behind + 1 : undefined;
+  }
+
+  async #anyObject(target: number, streams: ReadonlySet<number>): Promise<number> {
+    const { preroll } = this.#file.header;
+    const behind = await this.#keys.behind((target + SEND_SLACK) >>> 0);
+    const accept = ({ stream, presentationTime }: Payload, sendTime: number): boolean => {
+      if (streams.size > 0 && !streams.has(stream)) return false;
+      return isUpTo(presentationTime === -1 ? (sendTime + preroll) >>> 0 : presentationTime, target);
+    };
+    return (await this.#keys.objectBefore(behind, MAX_AUDIO_WALK, accept)) ?? 0;
+  }
+}

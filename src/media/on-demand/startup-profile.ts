@@ -1,0 +1,118 @@
+import { type GateStreams, StreamGate } from './gate.js';
+import type { StartupProfile, StartupProfileOptions } from './options.js';
+import { type PacketFile, visitPackets } from './packet-file.js';
+import { EndTime } from './prepare.js';
+
+/** Tenths of the average rate, those of the specification's example ([MS-WMSP] 2.2.1.12). */
+const RATES = [10, 12, 15, 20, 30];
+/** What is read for a profile at most. Bytes. */
+const MAX_READ = 8 * 1024 * 1024;
+
+/** A media object as it is sent. */
+interface SentObject {
+  readonly type: string | undefined;
+  /** Presentation time, ms from the first object's. */
+  readonly time: number;
+  /** Bytes. */
+  readonly size: number;
+}
+
+/** The objects of the chosen streams for so many ms of media, in the order of sending. */
+async function readObjects(
+  file: PacketFile,
+  streams: GateStreams,
+  from: number,
+  { choice, duration }: StartupProfileOptions,
+): Promise<{ objects: SentObject[]; first: number }> {
+  const gate = new StreamGate(streams, choice, from === 0);
+  const end = new EndTime(duration, undefined);
+  const objects: SentObject[] = [];
+  let first: number | undefined;
+  let over = false;
+  const limit = Math.min(from + Math.ceil(MAX_READ / file.packetSize), file.packetCount);
+  for (let at = from; at < limit && !over; at += file.batchPackets) {
+    visitPackets(await file.read(at, file.batchPackets), file.packetSize, (packet) => {
+      const judged = over ? 'over' : end.judge(packet);
+      over = judged === 'over';
+      if (judged !== 'within') return;
+      for (const payload of packet.payloads) {
+        const { stream, offset, presentationTime, objectSize, dataLength } = payload;
+        if (!gate.passes(payload) || offset !== 0 || presentationTime === -1) continue;
+        first ??= presentationTime;
+        const time = (presentationTime - first) | 0;
+        objects.push({ type: streams.types.get(stream), time, size: objectSize === -1 ? dataLength : objectSize });
+      }
+    });
+  }
+  return { objects, first: first ?? 0 };
+}
+
+/**
+ * How far the sound is behind the picture where that is most, ms; where it never is, how far the picture is behind the
+ * sound, negative ([MS-WMSP] 2.2.1.12.7).
+ */
+function largestLag(objects: readonly SentObject[]): { lag: number; time: number } {
+  const last = new Map<string | undefined, number>();
+  let audio = { lag: 0, time: 0 };
+  let video = { lag: 0, time: 0 };
+  for (const { type, time } of objects) {
+    const picture = last.get('video');
+    const sound = last.get('audio');
+    if (type === 'audio' && picture !== undefined && picture - time > audio.lag) audio = { lag: picture - time, time };
+    if (type === 'video' && sound !== undefined && sound - time > video.lag) video = { lag: sound - time, time };
+    last.set(type, time);
+  }
+  if (audio.lag > 0 || !last.has('video')) return audio;
+  return { lag: video.lag === 0 ? 0 : -video.lag, time: video.time };
+}
+
+/** The most bytes that a decoder needs ahead of what has come, when sending is as fast as this (bytes a millisecond). */
+function underflow(objects: readonly SentObject[], lowest: number, rate: number): { bytes: number; time: number } {
+  let needed = 0;
+  let worst = { bytes: 0, time: 0 };
+  for (const { time, size } of objects) {
+    needed += size;
+    const bytes = needed - rate * (time - lowest);
+    if (bytes > worst.bytes) worst = { bytes, time: time - lowest };
+  }
+  return worst;
+}
+
+/**
+ * Computes what the X-StartupProfile header says of the first part of what a player gets ([MS-WMSP] 2.2.1.12), by the media
+ * objects that begin in it; reads no more than 8 MiB.
+ * @param from the packet to begin with
+ * @returns undefined when nothing can be said: no media, or all of one time
+ * @throws WmError WM_NO_INPUT when the disk fails
+ */
+export async function computeStartupProfile(
+  file: PacketFile,
+  streams: GateStreams,
+  from: number,
+  options: StartupProfileOptions,
+): Promise<StartupProfile | undefined> {
+  const { objects, first } = await readObjects(file, streams, from, options);
+  let lowest = 0;
+  let highest = 0;
+  let total = 0;
+  for (const { time, size } of objects) {
+    lowest = Math.min(lowest, time);
+    highest = Math.max(highest, time);
+    total += size;
+  }
+  const lastTime = highest - lowest;
+  if (lastTime <= 0 || total === 0) return undefined;
+  const average = Math.max(Math.round((total * 1000) / lastTime), 1);
+  const worst = RATES.map((rate) => underflow(objects, lowest, (average * rate) / 10_000));
+  const lag = largestLag(objects);
+  return {
+    rate: RATES,
+    maxBytes: worst.map(({ bytes }) => Math.max(Math.ceil(bytes), 1)),
+    time: worst.map(({ time }) => time),
+    startTime: (first + lowest) >>> 0,
+    lastTime,
+    maxDiffTime: lag.lag === 0 ? 0 : Math.max(lag.time - lowest, 0),
+    maxDiffSndTime: lag.lag,
+    byteRate: RATES.map(() => average),
+  };
+}

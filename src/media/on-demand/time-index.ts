@@ -1,0 +1,96 @@
+import { AsfError } from '../../asf/error.js';
+import { GUID } from '../../asf/guid.js';
+import { OBJECT_HEAD_SIZE } from '../../asf/object-tree.js';
+import { type IndexObject, parseIndexObject, parseSimpleIndex, type SimpleIndex } from '../../asf/simple-index.js';
+import type { PacketFile } from './packet-file.js';
+
+/** The key frames of one stream by time, as an index object of the file gives them (asf.md 6). */
+export interface TimeIndex {
+  /** Milliseconds between two entries; above 0. */
+  readonly interval: number;
+  /** By entry: the packet in which the last key frame up to entry × interval begins, or {@link NO_PACKET}. Not checked. */
+  readonly packets: Uint32Array;
+}
+
+/** An entry that names no packet. */
+export const NO_PACKET = 0xffff_ffff;
+
+/** The largest index object that is read, and the most bytes of all of them. */
+const MAX_INDEX_SIZE = 16 * 1024 * 1024;
+/** Objects behind the data that are looked at. */
+const MAX_OBJECTS = 100;
+const HUNDRED_NS_PER_MS = 10_000;
+/** Index Type of entries that name the nearest past cleanpoint. */
+const PAST_CLEANPOINT = 3;
+
+function fromSimpleIndex({ interval, packetNumbers }: SimpleIndex): TimeIndex | undefined {
+  const ms = Number(interval) / HUNDRED_NS_PER_MS;
+  return ms > 0 && packetNumbers.length > 0 ? { interval: ms, packets: packetNumbers } : undefined;
+}
+
+/** The column of one specifier as packet numbers: offsets count from the first packet. */
+function columnOf({ interval, specifiers, blocks }: IndexObject, column: number, packetSize: number): TimeIndex {
+  const entries = blocks.map(({ offsets }) => offsets.length / specifiers.length);
+  const packets = new Uint32Array(entries.reduce((sum, count) => sum + count, 0));
+  let entry = 0;
+  blocks.forEach(({ positions, offsets }, block) => {
+    const position = Number(positions[column]);
+    for (let row = 0; row < entries[block]!; row++) {
+      const offset = offsets[row * specifiers.length + column]!;
+      packets[entry++] =
+        offset === 0xffff_ffff ? NO_PACKET : Math.min(Math.floor((position + offset) / packetSize), NO_PACKET);
+    }
+  });
+  return { interval, packets };
+}
+
+/** Reads the whole objects behind the data, one after another. */
+async function* indexObjects(file: PacketFile): AsyncGenerator<Buffer, void, undefined> {
+  let at = file.dataEnd;
+  let budget = MAX_INDEX_SIZE;
+  for (let count = 0; count < MAX_OBJECTS; count++) {
+    const head = await file.readBytes(at, OBJECT_HEAD_SIZE);
+    if (head.length < OBJECT_HEAD_SIZE) return;
+    const size = Number(head.readBigUInt64LE(16));
+    if (size < OBJECT_HEAD_SIZE) return;
+    const id = head.toString('hex', 0, 16);
+    if ((id === GUID.simpleIndexObject || id === GUID.indexObject) && size <= budget) {
+      budget -= size;
+      yield await file.readBytes(at, Math.min(size, file.size - at));
+    }
+    at += size;
+    if (at >= file.size) return;
+  }
+}
+
+/**
+ * Reads the Simple Index Objects, which stand in the order of the visible video streams' numbers, and the cleanpoint columns
+ * of the Index Object (asf.md 6). Broken ones are left out.
+ * @returns by stream number; a Simple Index goes before an Index Object
+ * @throws WmError WM_NO_INPUT when the disk fails
+ */
+export async function readTimeIndexes(file: PacketFile): Promise<Map<number, TimeIndex>> {
+  const visible = file.header.streams.filter(({ type, hidden }) => type === 'video' && !hidden);
+  const streams = visible.map(({ number }) => number).sort((a, b) => a - b);
+  const simple = new Map<number, TimeIndex>();
+  const other = new Map<number, TimeIndex>();
+  let nth = 0;
+  for await (const bytes of indexObjects(file)) {
+    try {
+      if (bytes.toString('hex', 0, 16) === GUID.simpleIndexObject) {
+        const stream = streams[nth++];
+        const index = fromSimpleIndex(parseSimpleIndex(bytes));
+        if (stream !== undefined && index !== undefined) simple.set(stream, index);
+        continue;
+      }
+      const object = parseIndexObject(bytes);
+      object.specifiers.forEach(({ streamNumber, indexType }, column) => {
+        if (indexType !== PAST_CLEANPOINT || object.interval === 0 || other.has(streamNumber)) return;
+        other.set(streamNumber, columnOf(object, column, file.packetSize));
+      });
+    } catch (error) {
+      if (!(error instanceof AsfError)) throw error;
+    }
+  }
+  return new Map([...other, ...simple]);
+}

@@ -1,0 +1,134 @@
+import type { DataPacket, Payload } from '../../asf/packet.js';
+import type { KeyFrameMap, KeyFramePlace, PacketPlace } from './key-frames.js';
+import type { OnDemandBatch, OnDemandItem, ReaderOptions } from './options.js';
+import { type PacketFile, visitPackets } from './packet-file.js';
+import { wirePacket } from './prepare.js';
+
+/** Pictures that follow one another faster than this, in ms of the viewer's time, are left out. */
+const SHORTEST_INTERVAL = 100;
+/** A key frame of which nothing comes for so many bytes is over. */
+const MAX_GAP = 1024 * 1024;
+
+/** A key frame that is being sent. */
+interface OpenFrame {
+  readonly key: KeyFramePlace;
+  /** The next packet to look at. */
+  packet: number;
+  /** Bytes of the object that were found. */
+  filled: number;
+  /** Bytes; -1 before the first payload. */
+  size: number;
+  /** Bytes of packets since the last of its payloads. */
+  gap: number;
+  done: boolean;
+}
+
+/**
+ * Plays the key frames of the video alone, faster or backwards ([MS-WMSP] 2.2.1.4.22, 4.9). Each is sent whole, in the order
+ * of its packets; backwards it is the key frames that come in falling order. Time stamps stay as they are. Where they are so
+ * dense that more than ten a second would be seen, some are left out: a player could not take the bytes of all.
+ */
+export class TrickPlay {
+  readonly #file: PacketFile;
+  readonly #keys: KeyFrameMap;
+  readonly #options: ReaderOptions;
+  readonly #isChosen: (stream: number) => boolean;
+  readonly #interval: number;
+  #place: PacketPlace;
+  #frame: OpenFrame | undefined;
+  #firstTime: number | undefined;
+  #lastTime: number | undefined;
+
+  /** @param isChosen whether the key frames of a stream are to be sent, as it is when asked */
+  constructor(file: PacketFile, keys: KeyFrameMap, options: ReaderOptions, isChosen: (stream: number) => boolean) {
+    this.#file = file;
+    this.#keys = keys;
+    this.#options = options;
+    this.#isChosen = isChosen;
+    this.#interval = SHORTEST_INTERVAL * Math.abs(options.rate);
+    this.#place = { packet: options.from, order: options.rate < 0 ? Number.POSITIVE_INFINITY : 0 };
+    if (options.start !== undefined) this.#firstTime = (options.start + file.header.preroll) >>> 0;
+  }
+
+  get position(): number {
+    return this.#frame?.packet ?? this.#place.packet;
+  }
+
+  /** The next key frame, or as much of it as goes into one batch. @throws WmError WM_NO_INPUT when the disk fails */
+  async next(): Promise<OnDemandBatch> {
+    const frame = this.#frame ?? (await this.#nextFrame());
+    if (frame === undefined) return this.#end();
+    const items = await this.#readFrame(frame);
+    this.#frame = frame.done ? undefined : frame;
+    return { items, end: false };
+  }
+
+  #end(): OnDemandBatch {
+    const isBackwards = this.#options.rate < 0;
+    return isBackwards ? { items: [], end: true, rewound: true } : { items: [], end: true };
+  }
+
+  async #nextFrame(): Promise<OpenFrame | undefined> {
+    const isBackwards = this.#options.rate < 0;
+    const accept = (key: KeyFramePlace): boolean => this.#isChosen(key.stream) && this.#isFarEnough(key);
+    const key = isBackwards
+      ? await this.#keys.previous(this.#place, accept)
+      : await this.#keys.next(this.#place, accept);
+    if (key === undefined) return undefined;
+    this.#firstTime ??= key.time;
+    this.#lastTime = key.time;
+    this.#place = isBackwards ? key : { packet: key.packet, order: key.order + 1 };
+    const { maxDuration } = this.#options;
+    const played = (isBackwards ? this.#firstTime - key.time : key.time - this.#firstTime) | 0;
+    if (maxDuration !== undefined && played >= maxDuration) return undefined;
+    return { key, packet: key.packet, filled: 0, size: -1, gap: 0, done: false };
+  }
+
+  #isFarEnough({ time }: KeyFramePlace): boolean {
+    return this.#lastTime === undefined || Math.abs((time - this.#lastTime) | 0) >= this.#interval;
+  }
+
+  async #readFrame(frame: OpenFrame): Promise<OnDemandItem[]> {
+    const { packetSize, batchPackets } = this.#file;
+    const bytes = await this.#file.read(frame.packet, batchPackets);
+    const items: OnDemandItem[] = [];
+    const from = frame.packet;
+    visitPackets(bytes, packetSize, (packet, index) => {
+      if (frame.done) return;
+      const location = from + index;
+      const wire = this.#wire(packet, frame, location);
+      if (wire !== undefined) items.push({ location, bytes: wire, sendTime: packet.sendTime });
+    });
+    frame.packet += batchPackets;
+    if (frame.packet >= this.#file.packetCount || bytes.length < batchPackets * packetSize) frame.done = true;
+    return items;
+  }
+
+  #wire(packet: DataPacket, frame: OpenFrame, location: number): Buffer | undefined {
+    const { padding } = this.#options;
+    frame.gap += packet.bytes.length;
+    const wire = wirePacket(packet, this.#file.packetSize, padding, (payload, order) =>
+      takePayload(frame, payload, location, order),
+    );
+    if (frame.gap > MAX_GAP) frame.done = true;
+    return wire;
+  }
+}
+
+/** Whether the payload is the next one of the key frame. */
+function takePayload(frame: OpenFrame, payload: Payload, location: number, order: number): boolean {
+  const { key } = frame;
+  if (frame.done || payload.stream !== key.stream) return false;
+  if (frame.size === -1) {
+    if (location !== key.packet || order !== key.order) return false;
+    // Without a size a payload is an object.
+    frame.size = payload.objectSize === -1 ? payload.dataLength : payload.objectSize;
+  } else if (payload.offset !== frame.filled || payload.mediaObjectNumber !== key.number) {
+    frame.done = true;
+    return false;
+  }
+  frame.filled += payload.dataLength;
+  frame.gap = 0;
+  frame.done = frame.filled >= frame.size;
+  return true;
+}
