@@ -189,3 +189,52 @@ export function wirePackets(bytes: Buffer): WirePacket[] {
   }
   return packets;
 }
+
+/** One of several responses on a connection. */
+export interface SequencedResponse extends WireResponse {
+  /** All of the body has come. */
+  readonly complete: boolean;
+  readonly chunked: boolean;
+}
+
+/** All responses on a connection, bodies without the chunked coding; the last one may be in the middle of its body. */
+export function parseResponses(bytes: Buffer): SequencedResponse[] {
+  const responses: SequencedResponse[] = [];
+  let rest = bytes;
+  for (let head = parseResponse(rest); head; head = parseResponse(rest)) {
+    const chunked = head.field('Transfer-Encoding') === 'chunked';
+    const { body, complete, behind } = chunked ? dechunk(head.body) : sized(head);
+    responses.push({ ...head, body, complete, chunked });
+    if (!complete) break;
+    rest = behind;
+  }
+  return responses;
+}
+
+interface CutBody {
+  readonly body: Buffer;
+  readonly complete: boolean;
+  readonly behind: Buffer;
+}
+
+function sized({ body, field }: WireResponse): CutBody {
+  const length = Number(field('Content-Length') ?? Number.POSITIVE_INFINITY);
+  return { body: body.subarray(0, length), complete: body.length >= length, behind: body.subarray(length) };
+}
+
+function dechunk(bytes: Buffer): CutBody {
+  const parts: Buffer[] = [];
+  let at = 0;
+  for (;;) {
+    const lineEnd = bytes.indexOf('\r\n', at);
+    if (lineEnd === -1) break;
+    const size = Number.parseInt(bytes.toString('latin1', at, lineEnd), 16);
+    const start = lineEnd + 2;
+    if (bytes.length < start + size + 2) break;
+    if (bytes.toString('latin1', start + size, start + size + 2) !== '\r\n') throw new Error('A chunk has no end.');
+    if (size === 0) return { body: Buffer.concat(parts), complete: true, behind: bytes.subarray(start + 2) };
+    parts.push(bytes.subarray(start, start + size));
+    at = start + size + 2;
+  }
+  return { body: Buffer.concat(parts), complete: false, behind: Buffer.alloc(0) };
+}
