@@ -1,0 +1,459 @@
+import type { BigIntStats } from 'node:fs';
+import { createReadStream } from 'node:fs';
+import { access, constants, opendir, realpath, stat } from 'node:fs/promises';
+import { join, sep } from 'node:path';
+import { MAX_WSX_SIZE, parseWsx, REQUESTED_URL } from '../announce/wsx.js';
+import { WmError } from '../errors.js';
+import { HttpError } from '../http/message.js';
+import {
+  alternativesOf,
+  MAX_PLAYLIST_ENTRIES,
+  Playlist,
+  type PlaylistMedia,
+  type PlaylistNode,
+} from '../media/playlist.js';
+import { systemErrorCode, systemErrorReason } from '../media/system-error.js';
+
+/** Where an entry of a playlist comes from. */
+export type ContentSource =
+  /** A file, by its path below the content folder; {@link ContentRoot.file} finds it when it is to be opened. */
+  | { readonly kind: 'file'; readonly path: string }
+  /** A live publishing point of this server, by its path. */
+  | { readonly kind: 'point'; readonly path: string }
+  /** Something on another server. */
+  | { readonly kind: 'url'; readonly url: string };
+
+/** What stands at a path below the content folder. */
+export type ContentItem =
+  /** `file` is its absolute path, with no symbolic link in it. */
+  | { readonly kind: 'file'; readonly path: string; readonly file: string }
+  | {
+      readonly kind: 'playlist';
+      readonly path: string;
+      readonly playlist: Playlist<ContentSource>;
+      /** What made it a playlist: a .wsx file, a folder, or a file that the wrapper stands around. */
+      readonly origin: 'wsx' | 'folder' | 'wrapper';
+    };
+
+export interface ContentRootOptions {
+  /**
+   * The path below the content folder of a wrapper playlist: what is asked for is played where `%RequestedURL%` stands in it. It
+   * cannot be asked for itself.
+   */
+  readonly wrapper?: string;
+}
+
+const MEDIA_NAME = /\.(?:asf|wmv|wma)$/i;
+const PLAYLIST_NAME = /\.wsx$/i;
+/** As the last segment of a path: the files of its folder, or those of one kind. */
+const WILDCARD = /^\*(?:\.(?:\*|(asf|wmv|wma)))?$/i;
+const REMOTE = /^(?:https?|mms|mms[htu]|rtsp|rtsp[tu]):\/\/[^/?#\s]/i;
+
+const MAX_PATH = 1024;
+const MAX_CACHED = 256;
+/** Playlists and folders in one playlist, however often each of them is named. */
+const MAX_LISTS = 256;
+const MAX_LIST_DEPTH = 8;
+/** File systems count time in steps; a file that was changed this recently may change again unseen. Nanoseconds. */
+const SETTLED = 2_000_000_000n;
+
+// The same everywhere, whatever the locale of the server.
+const naturalOrder = new Intl.Collator('en', { numeric: true });
+
+/**
+ * The content folder of a server: finds what a player asks for, and reads playlists and the names in folders. It opens no media.
+ *
+ * Nothing outside the folder is ever given: not by `..`, not by a symbolic link, not by a playlist. Names that begin with a dot are
+ * not there. Upper and lower case are as the file system has them. Playlists and lists of names are kept until their time of
+ * change is another one.
+ */
+export class ContentRoot {
+  readonly #folder: string;
+  readonly #wrapper: string | undefined;
+  readonly #cache = new Map<string, { readonly stamp: string; readonly value: unknown }>();
+  /** Playlists that name no other and no folder: they change only when their own file does. */
+  readonly #plain = new WeakMap<Playlist, Playlist<ContentSource>>();
+
+  /**
+   * `folder` is looked at with every request, so it may come later, and may be replaced.
+   *
+   * @throws WmError WM_CONFIG when the wrapper is not named as a .wsx file below the folder
+   */
+  constructor(folder: string, options: ContentRootOptions = {}) {
+    this.#folder = folder;
+    const { wrapper } = options;
+    if (wrapper === undefined) return;
+    if (!PLAYLIST_NAME.test(wrapper) || /^(?:[a-z]:|\/{2})|\\|(?:^|\/)\.|.\/\//i.test(wrapper))
+      throw new WmError(
+        'WM_CONFIG',
+        `The wrapper playlist ${wrapper} is not the path of a .wsx file below the content folder.`,
+      );
+    this.#wrapper = `/${wrapper.replace(/^\//, '')}`;
+  }
+
+  /**
+   * What stands at a decoded path with a leading slash, as players ask for it: a file, a .wsx playlist, or a folder (also as
+   * `folder/`, `folder/*`, `folder/*.wmv`), which is a playlist of its .asf, .wmv and .wma files in natural order. Undefined when
+   * there is nothing to play: that is 404, unless something else has that path.
+   *
+   * @throws HttpError 403 for what is there but must not be given: a path or a symbolic link that leaves the folder, a file that
+   *   cannot be read or is none, such as a pipe; 503 when the system has no more files to open. WmError WM_CONFIG when a playlist is
+   *   wrong (its name in the message is the path below the content folder), WM_NO_INPUT when the content folder cannot be read.
+   */
+  async resolve(path: string): Promise<ContentItem | undefined> {
+    if (path === this.#wrapper) return undefined;
+    const item = await this.#resolve(path);
+    if (this.#wrapper === undefined || item === undefined) return item;
+    const requested: PlaylistNode<ContentSource> =
+      item.kind === 'file'
+        ? mediaFor({ kind: 'file', path })
+        : { kind: 'seq', items: item.playlist.items, repeat: item.playlist.repeat };
+    const playlist = await this.#wrapped(this.#wrapper, requested);
+    return { kind: 'playlist', path, playlist, origin: item.kind === 'file' ? 'wrapper' : item.origin };
+  }
+
+  /**
+   * The wrapper around something that is not in the content folder, such as a live publishing point; undefined without a wrapper.
+   *
+   * @throws as {@link resolve}
+   */
+  async wrap(source: ContentSource): Promise<Playlist<ContentSource> | undefined> {
+    return this.#wrapper === undefined ? undefined : this.#wrapped(this.#wrapper, mediaFor(source));
+  }
+
+  /**
+   * The absolute path, with no symbolic link in it, of the .asf, .wmv or .wma file that a source of kind `file` names.
+   *
+   * @throws HttpError 404 when there is none; otherwise as {@link resolve}
+   */
+  async file(path: string): Promise<string> {
+    const found = MEDIA_NAME.test(path) ? await this.#find(path) : undefined;
+    if (!found?.stats.isFile()) throw new HttpError(404, `There is nothing at ${path}.`);
+    return found.real;
+  }
+
+  async #resolve(path: string): Promise<ContentItem | undefined> {
+    if (MEDIA_NAME.test(path)) {
+      const found = await this.#find(path);
+      if (found?.stats.isFile()) return { kind: 'file', path, file: found.real };
+    }
+    const list = await this.#listAt(path);
+    if (list === undefined) return undefined;
+    if (list.kind === 'folder') {
+      const playlist = new Playlist(list.items);
+      return list.items.length === 0 ? undefined : { kind: 'playlist', path, playlist, origin: 'folder' };
+    }
+    const playlist = await this.#expanded(list.written, path);
+    if (playlist.entryCount === 0) throw new WmError('WM_CONFIG', `${path}: The playlist is empty.`);
+    return { kind: 'playlist', path, playlist, origin: 'wsx' };
+  }
+
+  async #expanded(written: Playlist, path: string): Promise<Playlist<ContentSource>> {
+    const known = this.#plain.get(written);
+    if (known) return known;
+    const expansion = new Expansion((name) => this.#listAt(name));
+    const playlist = await expansion.playlist(written, path);
+    if (expansion.lists === 0) this.#plain.set(written, playlist);
+    return playlist;
+  }
+
+  async #wrapped(path: string, requested: PlaylistNode<ContentSource>): Promise<Playlist<ContentSource>> {
+    const list = await this.#listAt(path);
+    if (list?.kind !== 'wsx') throw new WmError('WM_CONFIG', `There is no wrapper playlist ${path}.`);
+    const expansion = new Expansion((name) => this.#listAt(name), requested);
+    const playlist = await expansion.playlist(list.written, path);
+    if (!expansion.requestedUsed)
+      throw new WmError('WM_CONFIG', `${path}: A wrapper playlist needs an entry with src="${REQUESTED_URL}".`);
+    return playlist;
+  }
+
+  async #listAt(path: string): Promise<List | undefined> {
+    // A folder has one name only, with or without a slash at its end.
+    if (path.includes('//')) return undefined;
+    const wildcard = wildcardOf(path);
+    const found = await this.#find(wildcard ? wildcard.folder : withoutSlash(path));
+    if (found?.stats.isDirectory()) return { kind: 'folder', items: await this.#folderItems(path, wildcard, found) };
+    if (!found || !PLAYLIST_NAME.test(path)) return undefined;
+    return { kind: 'wsx', written: await this.#playlist(path, found) };
+  }
+
+  async #playlist(path: string, { real, stats }: Found): Promise<Playlist> {
+    return this.#cached(`${path}\0${real}`, stats, async () => {
+      const chunks: Buffer[] = [];
+      try {
+        // One byte more than is allowed, so that a longer file is noticed, whatever its size was a moment ago.
+        for await (const chunk of createReadStream(real, { end: MAX_WSX_SIZE })) chunks.push(chunk);
+      } catch (error) {
+        throw unreadable(path, error);
+      }
+      return parseWsx(Buffer.concat(chunks), path);
+    });
+  }
+
+  async #folderItems(
+    path: string,
+    wildcard: Wildcard | undefined,
+    found: Found,
+  ): Promise<PlaylistMedia<ContentSource>[]> {
+    const folder = wildcard?.folder ?? path;
+    const names = await this.#names(folder, found);
+    const base = folder.endsWith('/') ? folder : `${folder}/`;
+    const suffix = wildcard?.suffix;
+    const wanted = suffix === undefined ? names : names.filter((name) => name.toLowerCase().endsWith(suffix));
+    return wanted.map((name) => mediaFor({ kind: 'file', path: `${base}${name}` }));
+  }
+
+  async #names(path: string, { real, stats }: Found): Promise<readonly string[]> {
+    return this.#cached(`${path}\0${real}`, stats, async () => {
+      const names: string[] = [];
+      try {
+        for await (const entry of await opendir(real)) {
+          const playable = entry.isFile() || entry.isSymbolicLink();
+          if (!playable || !MEDIA_NAME.test(entry.name) || hidden(entry.name)) continue;
+          names.push(entry.name);
+          if (names.length > MAX_PLAYLIST_ENTRIES)
+            throw new WmError('WM_CONFIG', `${path}: A folder is played with at most ${MAX_PLAYLIST_ENTRIES} files.`);
+        }
+      } catch (error) {
+        throw error instanceof WmError ? error : unreadable(path, error);
+      }
+      return names.sort((one, other) => naturalOrder.compare(one, other) || (one < other ? -1 : 1));
+    });
+  }
+
+  async #cached<T>(key: string, stats: BigIntStats, load: () => Promise<T>): Promise<T> {
+    const stamp = `${stats.dev} ${stats.ino} ${stats.mtimeNs} ${stats.size}`;
+    const cached = this.#cache.get(key);
+    this.#cache.delete(key);
+    if (cached?.stamp === stamp) {
+      this.#cache.set(key, cached);
+      return cached.value as T;
+    }
+    const value = await load();
+    if (BigInt(Date.now()) * 1_000_000n - stats.mtimeNs > SETTLED) {
+      this.#cache.set(key, { stamp, value });
+      // The order of a Map is that of insertion, so the first one was not used for longest.
+      if (this.#cache.size > MAX_CACHED) this.#cache.delete(this.#cache.keys().next().value!);
+    }
+    return value;
+  }
+
+  /** The file or folder at a path, if it is there and below the content folder. */
+  async #find(path: string): Promise<Found | undefined> {
+    const segments = segmentsOf(path);
+    if (segments === undefined) return undefined;
+    let root: string;
+    try {
+      root = await realpath(this.#folder);
+    } catch (error) {
+      const reason = systemErrorReason(error);
+      throw new WmError('WM_NO_INPUT', `The content folder cannot be read: ${reason}.`, { cause: error });
+    }
+    try {
+      const real = await realpath(join(root, ...segments));
+      const below = root.endsWith(sep) ? root : `${root}${sep}`;
+      if (real !== root && !real.startsWith(below)) throw new HttpError(403, `${path} is not open to players.`);
+      const stats = await stat(real, { bigint: true });
+      if (!stats.isFile() && !stats.isDirectory()) throw new HttpError(403, `${path} is not a file.`);
+      await access(real, constants.R_OK);
+      return { real, stats };
+    } catch (error) {
+      if (error instanceof HttpError) throw error;
+      if (MISSING.has(systemErrorCode(error) ?? '')) return undefined;
+      throw unreadable(path, error);
+    }
+  }
+}
+
+interface Found {
+  readonly real: string;
+  readonly stats: BigIntStats;
+}
+
+interface Wildcard {
+  readonly folder: string;
+  readonly suffix: string | undefined;
+}
+
+type List =
+  | { readonly kind: 'folder'; readonly items: readonly PlaylistMedia<ContentSource>[] }
+  | { readonly kind: 'wsx'; readonly written: Playlist };
+
+const MISSING = new Set(['ENOENT', 'ENOTDIR', 'ENAMETOOLONG', 'ELOOP', 'EINVAL']);
+
+function unreadable(path: string, error: unknown): HttpError {
+  const code = systemErrorCode(error);
+  if (code === 'EACCES' || code === 'EPERM') return new HttpError(403, `${path} is not open to players.`);
+  return new HttpError(503, `${path} cannot be read: ${systemErrorReason(error)}.`);
+}
+
+/** The names on the way to a path; undefined when it cannot be there. */
+function segmentsOf(path: string): string[] | undefined {
+  if (!path.startsWith('/') || path.length > MAX_PATH) return undefined;
+  const segments = path === '/' ? [] : path.slice(1).split('/');
+  if (/[\\\0]/.test(path) || segments.includes('..')) throw new HttpError(403, 'The path is not allowed.');
+  // On Windows a colon begins a stream of a file, or a drive.
+  const strange = (segment: string) => segment === '' || hidden(segment) || (sep === '\\' && segment.includes(':'));
+  return segments.some(strange) ? undefined : segments;
+}
+
+function hidden(name: string): boolean {
+  return name.startsWith('.');
+}
+
+function withoutSlash(path: string): string {
+  return path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path;
+}
+
+function wildcardOf(path: string): Wildcard | undefined {
+  const slash = path.lastIndexOf('/');
+  const match = WILDCARD.exec(path.slice(slash + 1));
+  if (match === null || slash === -1) return undefined;
+  return { folder: path.slice(0, slash) || '/', suffix: match[1] && `.${match[1].toLowerCase()}` };
+}
+
+const NO_DATA: ReadonlyMap<string, string> = new Map();
+
+function mediaFor(source: ContentSource): PlaylistMedia<ContentSource> {
+  return { kind: 'media', sources: [source], noSkip: false, clientData: NO_DATA };
+}
+
+/** Makes a playlist of names into one of sources, with the entries of other playlists and of folders in the place of their names. */
+class Expansion {
+  readonly #listAt: (path: string) => Promise<List | undefined>;
+  readonly #requested: PlaylistNode<ContentSource> | undefined;
+  /** The playlists that hold what is looked at. */
+  readonly #open: string[] = [];
+  #entries = 0;
+  /** How many names were looked at because they may be those of lists. */
+  lists = 0;
+  requestedUsed = false;
+
+  constructor(listAt: (path: string) => Promise<List | undefined>, requested?: PlaylistNode<ContentSource>) {
+    this.#listAt = listAt;
+    this.#requested = requested;
+  }
+
+  async playlist(written: Playlist, path: string): Promise<Playlist<ContentSource>> {
+    const items = await this.#within(written, path);
+    try {
+      return new Playlist(items, { repeat: written.repeat });
+    } catch (error) {
+      if (error instanceof WmError && !error.message.startsWith('/'))
+        throw new WmError('WM_CONFIG', `${path}: ${error.message}`, { cause: error });
+      throw error;
+    }
+  }
+
+  async #within(written: Playlist, path: string): Promise<PlaylistNode<ContentSource>[]> {
+    this.#open.push(path);
+    const items = await this.#nodes(written.items);
+    this.#open.pop();
+    return items;
+  }
+
+  async #nodes(nodes: readonly PlaylistNode[]): Promise<PlaylistNode<ContentSource>[]> {
+    const found: PlaylistNode<ContentSource>[] = [];
+    for (const node of nodes) found.push(await this.#node(node));
+    return found;
+  }
+
+  async #node(node: PlaylistNode): Promise<PlaylistNode<ContentSource>> {
+    if (node.kind === 'seq') return { kind: 'seq', items: await this.#nodes(node.items), repeat: node.repeat };
+    if (node.kind === 'switch') return alternativesOf(await this.#nodes(node.alternatives));
+    const found: PlaylistNode<ContentSource>[] = [];
+    for (const text of node.sources) found.push(await this.#source(node, text));
+    return alternativesOf(found);
+  }
+
+  async #source(media: PlaylistMedia, text: string): Promise<PlaylistNode<ContentSource>> {
+    this.#count(media, 1);
+    if (text === REQUESTED_URL) {
+      if (!this.#requested) throw mistake(media, `${REQUESTED_URL} means something only in a wrapper playlist.`);
+      this.requestedUsed = true;
+      return withPresentation(this.#requested, media);
+    }
+    const source = sourceOf(media, text, this.#open.at(-1)!);
+    const single = source.kind !== 'file' || (MEDIA_NAME.test(source.path) && !wildcardOf(source.path));
+    const list = single ? undefined : await this.#list(media, source.path);
+    if (list === undefined) return { ...media, sources: [source] };
+    return withPresentation(list, media);
+  }
+
+  /** The entries of what a path names; undefined when it names no list, or nothing: then it fails when its turn comes. */
+  async #list(media: PlaylistMedia, path: string): Promise<PlaylistNode<ContentSource> | undefined> {
+    if (++this.lists > MAX_LISTS) throw mistake(media, `A playlist holds at most ${MAX_LISTS} playlists and folders.`);
+    const list = await this.#listAt(path).catch((error: unknown) => {
+      if (error instanceof HttpError) return undefined;
+      throw error;
+    });
+    if (list === undefined) return undefined;
+    if (list.kind === 'folder') {
+      this.#count(media, list.items.length);
+      return { kind: 'seq', items: list.items, repeat: 1 };
+    }
+    if (this.#open.includes(path)) throw mistake(media, `${path} would play itself.`);
+    if (this.#open.length >= MAX_LIST_DEPTH) throw mistake(media, 'Playlists are nested too deep.');
+    return { kind: 'seq', items: await this.#within(list.written, path), repeat: list.written.repeat };
+  }
+
+  #count(media: PlaylistMedia, entries: number): void {
+    this.#entries += entries;
+    // A name of a list is counted, too, so the bound is a little above that of the playlist.
+    if (this.#entries > MAX_PLAYLIST_ENTRIES + MAX_LISTS)
+      throw mistake(media, `A playlist has at most ${MAX_PLAYLIST_ENTRIES} entries.`);
+  }
+}
+
+function mistake({ place }: PlaylistMedia, sentence: string): WmError {
+  return new WmError('WM_CONFIG', `${place}: ${sentence}`);
+}
+
+/** Gives entries what the playlist says of the name that they stand for. */
+function withPresentation(node: PlaylistNode<ContentSource>, outer: PlaylistMedia): PlaylistNode<ContentSource> {
+  const { begin, end, dur, delay, role, mediaName } = outer;
+  const times = [begin, end, dur, delay].some((time) => time !== undefined);
+  if (times && node.kind !== 'media')
+    throw mistake(outer, 'Times are for a single file, not for a playlist or a folder.');
+  if (!times && !outer.noSkip && role === undefined && mediaName === undefined && outer.clientData.size === 0)
+    return node;
+  return presented(node, outer);
+}
+
+function presented(node: PlaylistNode<ContentSource>, outer: PlaylistMedia): PlaylistNode<ContentSource> {
+  if (node.kind === 'seq') return { ...node, items: node.items.map((item) => presented(item, outer)) };
+  if (node.kind === 'switch') return alternativesOf(node.alternatives.map((item) => presented(item, outer)));
+  const { kind: _kind, sources: _sources, noSkip, clientData, ...rest } = outer;
+  return {
+    ...rest,
+    ...node,
+    noSkip: node.noSkip || noSkip,
+    // As between elements, what is said further out goes before.
+    clientData: node.clientData.size === 0 ? clientData : new Map([...node.clientData, ...clientData]),
+  };
+}
+
+/** What a text in a playlist names. */
+function sourceOf(media: PlaylistMedia, text: string, playlist: string): ContentSource {
+  const shown = text.length > 60 ? `${text.slice(0, 60)}…` : text;
+  if (REMOTE.test(text)) return { kind: 'url', url: text };
+  // This is also where drives of Windows end up.
+  if (/^[a-z][a-z0-9+.-]*:|^\\\\/i.test(text))
+    throw mistake(media, `src="${shown}" is neither a path below the content folder nor a URL that can be played.`);
+  const name = text.replaceAll('\\', '/');
+  const isList = name.endsWith('/') || wildcardOf(name) !== undefined;
+  if (name.startsWith('/') && !isList && !MEDIA_NAME.test(name) && !PLAYLIST_NAME.test(name))
+    return { kind: 'point', path: name.split('?', 1)[0]! };
+  const folder = name.startsWith('/') ? '' : playlist.slice(0, playlist.lastIndexOf('/'));
+  const segments: string[] = [];
+  for (const segment of `${folder}/${name}`.split('/')) {
+    if (segment === '' || segment === '.') continue;
+    if (segment === '..') {
+      if (segments.pop() === undefined) throw mistake(media, `src="${shown}" leaves the content folder.`);
+    } else {
+      if (hidden(segment)) throw mistake(media, `src="${shown}" names a hidden file.`);
+      segments.push(segment);
+    }
+  }
+  return { kind: 'file', path: `/${segments.join('/')}${name.endsWith('/') && segments.length > 0 ? '/' : ''}` };
+}
