@@ -10,6 +10,7 @@ interface ServeOptions extends ReporterOptions {
   readonly config?: string;
   readonly host?: string;
   readonly httpPort?: number;
+  readonly content?: string;
   readonly logFormat: 'text' | 'json';
 }
 
@@ -21,6 +22,7 @@ export function serveCommand(): Command {
     .option('--config <file.yaml>', 'read a configuration; options of the command line come first')
     .option('--host <address>', 'the address to listen on (default: all)')
     .option('--http-port <port>', 'WMSP, pushes and announcements; 0 takes a free one (default: 8080)', portNumber)
+    .option('--content <folder>', 'on-demand files, playlists and folders, served below /')
     .option('--log-format <format>', 'text or json, on standard error', 'text')
     .addHelpText('after', '\nExample: wmcast serve --http-port 8080\n  then:  wmpush http://localhost:8080/live');
   return addCommonOptions(command).action((options: ServeOptions) => serve(options));
@@ -37,6 +39,7 @@ async function serve(options: ServeOptions): Promise<void> {
     },
     play: (path, client, address) => log.debug({ path, client, address }, `${address} plays ${path}`),
     played: (report) => log.info(report, `${report.remoteAddress} played ${report.path}`),
+    warning: (message) => log.warn(message),
     log: (submitted) => log.debug(submitted, 'log submitted'),
     error: (error) => log.error(error, 'internal error'),
   });
@@ -62,12 +65,13 @@ async function serve(options: ServeOptions): Promise<void> {
   process.exitCode = interruption.exitCode;
 }
 
-async function configOf({ config: file, host, httpPort }: ServeOptions): Promise<ServerConfig> {
+async function configOf({ config: file, host, httpPort, content: folder }: ServeOptions): Promise<ServerConfig> {
   const config = file === undefined ? defaultConfig() : await readConfig(file);
   return {
     ...config,
     ...(host === undefined ? {} : { host }),
     ...(httpPort === undefined ? {} : { httpPort }),
+    ...(folder === undefined ? {} : { content: { ...config.content, folder } }),
   };
 }
 

@@ -250,6 +250,13 @@ export class ResponseStream {
     return this.#host.socket.writableLength;
   }
 
+  /** Calls back once the operating system has taken everything; never when the connection is lost before. */
+  whenDrained(callback: () => void): void {
+    const { socket } = this.#host;
+    if (socket.writableNeedDrain) socket.once('drain', callback);
+    else queueMicrotask(callback);
+  }
+
   /** Sends bytes. `bytes` is not copied and must not change afterwards. */
   write(bytes: Buffer): void {
     if (this.ended) return;

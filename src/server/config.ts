@@ -6,9 +6,8 @@ import { messageOf, WmError } from '../errors.js';
 const port = z.number().int().min(0).max(65_535);
 const seconds = z.number().min(0).max(3_600);
 
-const pointSchema = z.strictObject({
-  path: z.string().regex(/^\/[^\s?#]*$/, 'must be a path such as /live'),
-});
+const pathSchema = z.string().regex(/^\/[^\s?#]*$/, 'must be a path such as /live');
+const pointSchema = z.strictObject({ path: pathSchema });
 
 /** The configuration file of `wmcast serve`; samples/serve.yaml explains each field. */
 export const configSchema = z.strictObject({
@@ -18,6 +17,8 @@ export const configSchema = z.strictObject({
     .strictObject({ newPoints: z.enum(['loopback', 'template', 'none']).default('loopback') })
     .default({ newPoints: 'loopback' }),
   points: z.array(pointSchema).default([]),
+  content: z.strictObject({ folder: z.string().min(1), wrapper: z.string().min(1).optional() }).optional(),
+  redirects: z.array(z.strictObject({ path: pathSchema, to: z.url(), proxy: z.boolean().default(false) })).default([]),
   limits: z
     .strictObject({
       players: z.number().int().min(1).optional(),

@@ -1,24 +1,171 @@
+import { messageOf } from '../errors.js';
+import { HttpError } from '../http/message.js';
 import type { Broadcast } from '../media/broadcast.js';
-import type { Entry, Program, Redirect, WmspContent } from '../wmsp/program.js';
+import type { OnDemandFiles } from '../media/on-demand/files.js';
+import type { Playlist, PlaylistCursor, PlaylistEntry } from '../media/playlist.js';
+import type { Entry, FileEntry, Program, Redirect, WmspContent } from '../wmsp/program.js';
+import type { ContentRoot, ContentSource } from './content.js';
 import type { PublishingPoints } from './points.js';
+
+/** Something on another server, as a broadcast of this one. */
+export interface RemoteContent {
+  /**
+   * Has it pulled from there, if it is not already.
+   *
+   * @returns the broadcast once it is live
+   * @throws WmError when the other server does not give it
+   */
+  open(url: string): Promise<Broadcast>;
+}
+
+export interface ProgramsOptions {
+  readonly points: PublishingPoints;
+  readonly files: OnDemandFiles;
+  readonly content?: ContentRoot | undefined;
+  readonly remote?: RemoteContent | undefined;
+  /** What is somewhere else, by path. */
+  readonly redirects?: ReadonlyMap<string, Redirect>;
+  /** An entry of a playlist cannot be played and is passed over. */
+  readonly onWarning?: (message: string) => void;
+}
 
 /** A broadcast on its own: one entry that begins anew with each header of its source. */
 export function liveProgram(broadcast: Broadcast): Program {
-  const current: Entry = { kind: 'live', id: 1, broadcast };
-  const nothing = () => Promise.resolve(undefined);
-  return { playlist: false, current, next: nothing, previous: nothing, seek: nothing, close: () => {} };
+  return singleProgram({ kind: 'live', id: 1, broadcast }, () => {});
 }
 
-/** What the URLs of a server name: publishing points first. */
-export class Programs implements WmspContent {
-  readonly #points: PublishingPoints;
+function singleProgram(current: Entry, close: () => void): Program {
+  const nothing = () => Promise.resolve(undefined);
+  return { playlist: false, current, canSkip: () => false, next: nothing, previous: nothing, seek: nothing, close };
+}
 
-  constructor(points: PublishingPoints) {
-    this.#points = points;
+const MEDIA_SUFFIX = /\.(?:asf|wmv|wma)$/i;
+
+/** What the URLs of a server name: redirects, publishing points, and what is in the content folder. */
+export class Programs implements WmspContent {
+  readonly #options: ProgramsOptions;
+
+  constructor(options: ProgramsOptions) {
+    this.#options = options;
   }
 
   async open(path: string): Promise<Program | Redirect | undefined> {
-    const point = this.#points.get(path) ?? this.#points.get(path.replace(/\.(?:asf|wmv|wma)$/i, ''));
-    return point && liveProgram(point.broadcast);
+    const { points, content, files, redirects } = this.#options;
+    const redirect = redirects?.get(path);
+    if (redirect) return redirect;
+    const point = points.get(path);
+    if (point) return liveProgram(point.broadcast);
+    const item = await content?.resolve(path);
+    if (item?.kind === 'file') {
+      const file = await files.acquire(item.file);
+      return singleProgram({ kind: 'file', id: 1, file }, () => files.release(file));
+    }
+    if (item?.kind === 'playlist') return PlaylistProgram.open(item.playlist, this.#options);
+    const suffixed = points.get(path.replace(MEDIA_SUFFIX, ''));
+    return suffixed && liveProgram(suffixed.broadcast);
   }
+}
+
+/** One player's way through a server-side playlist. */
+class PlaylistProgram implements Program {
+  readonly playlist = true;
+  readonly #cursor: PlaylistCursor<ContentSource>;
+  readonly #options: ProgramsOptions;
+  #current: Entry;
+  #closed = false;
+
+  private constructor(cursor: PlaylistCursor<ContentSource>, current: Entry, options: ProgramsOptions) {
+    this.#cursor = cursor;
+    this.#current = current;
+    this.#options = options;
+  }
+
+  /** @throws HttpError 503 when not one entry can be played */
+  static async open(playlist: Playlist<ContentSource>, options: ProgramsOptions): Promise<PlaylistProgram> {
+    const cursor = playlist.cursor();
+    const first = await firstPlayable(cursor, options);
+    if (!first) throw new HttpError(503, 'Nothing in the playlist can be played.');
+    return new PlaylistProgram(cursor, first, options);
+  }
+
+  get current(): Entry {
+    return this.#current;
+  }
+
+  canSkip(offset: -1 | 1): boolean {
+    return this.#cursor.canSkip(offset);
+  }
+
+  async next(): Promise<Entry | undefined> {
+    return this.#move(() => this.#cursor.next());
+  }
+
+  async previous(): Promise<Entry | undefined> {
+    return this.#move(() => this.#cursor.previous());
+  }
+
+  async seek(id: number, offset: -1 | 0 | 1): Promise<Entry | undefined> {
+    return this.#move(() => this.#cursor.skip(offset, id));
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#release(this.#current);
+  }
+
+  async #move(step: () => PlaylistEntry<ContentSource> | undefined): Promise<Entry | undefined> {
+    if (!step()) return undefined;
+    const entry = await firstPlayable(this.#cursor, this.#options);
+    if (!entry) return undefined;
+    if (this.#closed) {
+      this.#release(entry);
+      return undefined;
+    }
+    this.#release(this.#current);
+    this.#current = entry;
+    return entry;
+  }
+
+  #release(entry: Entry): void {
+    if (entry.kind === 'file') this.#options.files.release(entry.file);
+  }
+}
+
+/** Opens the entry that the cursor is on, or, when it cannot be played, what comes instead. */
+async function firstPlayable(
+  cursor: PlaylistCursor<ContentSource>,
+  options: ProgramsOptions,
+): Promise<Entry | undefined> {
+  for (let entry = cursor.current; entry; entry = cursor.fail()) {
+    for (const source of entry.sources) {
+      try {
+        const opened = await openSource(entry, source, options);
+        if (opened) return opened;
+      } catch (error) {
+        options.onWarning?.(`${entry.place ?? 'A playlist entry'} cannot be played: ${messageOf(error)}`);
+      }
+    }
+  }
+  return undefined;
+}
+
+async function openSource(
+  entry: PlaylistEntry<ContentSource>,
+  source: ContentSource,
+  { points, files, content, remote }: ProgramsOptions,
+): Promise<Entry | undefined> {
+  const { id, clientData, noSkip } = entry;
+  const descriptions = [...clientData];
+  if (source.kind === 'file') {
+    const file = await files.acquire(await content!.file(source.path));
+    const opened: FileEntry = { kind: 'file', id, file, noSkip, descriptions };
+    return {
+      ...opened,
+      ...(entry.begin === undefined ? {} : { begin: entry.begin }),
+      ...(entry.duration === undefined ? {} : { duration: entry.duration }),
+    };
+  }
+  const broadcast = source.kind === 'point' ? points.get(source.path)?.broadcast : await remote?.open(source.url);
+  return broadcast?.live ? { kind: 'live', id, broadcast, descriptions } : undefined;
 }

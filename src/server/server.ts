@@ -1,10 +1,12 @@
 import { networkInterfaces } from 'node:os';
 import { HttpServer } from '../http/server.js';
+import { OnDemandFiles } from '../media/on-demand/files.js';
 import type { Publisher, PushDecision, PushPoint, PushSetupRequest } from '../wmhttp/push-gate.js';
 import { PushServer } from '../wmhttp/server.js';
 import { type PlayReport, type SubmittedLog, WmspServer } from '../wmsp/server.js';
 import { plainAddress } from './addresses.js';
 import type { ServerConfig } from './config.js';
+import { ContentRoot } from './content.js';
 import { pathOf } from './paths.js';
 import { type PointEvent, type PublishingPoint, PublishingPoints } from './points.js';
 import { Programs } from './programs.js';
@@ -16,6 +18,8 @@ export interface ServerListener {
   play?(path: string, client: string, remoteAddress: string): void;
   played?(report: PlayReport): void;
   log?(log: SubmittedLog): void;
+  /** Something that an operator can mend, such as a playlist entry that is not there. */
+  warning?(message: string): void;
   /** An error of the server's own that no peer caused. */
   error?(error: unknown): void;
 }
@@ -40,6 +44,8 @@ export class MediaServer {
   readonly #http: HttpServer;
   readonly #push: PushServer;
   readonly #wmsp: WmspServer;
+  readonly #files = new OnDemandFiles();
+  readonly #programs: Programs;
   #httpPort = 0;
 
   private constructor(config: ServerConfig, listener: ServerListener) {
@@ -55,8 +61,16 @@ export class MediaServer {
     });
     for (const { path } of config.points) this.points.configure(path);
     this.#push = new PushServer({ open: (request) => this.#openPush(request) });
+    const content = config.content && new ContentRoot(config.content.folder, wrapperOf(config));
+    this.#programs = new Programs({
+      points: this.points,
+      files: this.#files,
+      content,
+      redirects: new Map(config.redirects.map(({ path, to, proxy }) => [path, { redirect: to, proxy }])),
+      onWarning: (message) => listener.warning?.(message),
+    });
     this.#wmsp = new WmspServer({
-      content: new Programs(this.points),
+      content: this.#programs,
       onError: (error) => listener.error?.(error),
       pathOf,
       ...(config.limits.players === undefined ? {} : { maxPlayers: config.limits.players }),
@@ -64,7 +78,7 @@ export class MediaServer {
       onPlay: (path, client, address) => listener.play?.(path, client, plainAddress(address)),
       onPlayed: (report) => listener.played?.(report),
     });
-    const web = new WebServer(this.points);
+    const web = new WebServer(this.points, content);
     this.#http = new HttpServer({
       maxConnections: config.limits.connections,
       onError: (error) => listener.error?.(error),
@@ -117,6 +131,7 @@ export class MediaServer {
     this.#push.close();
     this.#wmsp.close();
     await this.#http.close();
+    await this.#files.close();
   }
 
   #openPush({ template, exchange }: PushSetupRequest): PushDecision {
@@ -157,4 +172,8 @@ function firstAddress(): string | undefined {
   return Object.values(networkInterfaces())
     .flatMap((addresses) => addresses ?? [])
     .find(({ family, internal }) => family === 'IPv4' && !internal)?.address;
+}
+
+function wrapperOf({ content }: ServerConfig): { wrapper?: string } {
+  return content?.wrapper === undefined ? {} : { wrapper: content.wrapper };
 }

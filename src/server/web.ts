@@ -7,9 +7,11 @@ import { type Field, HttpError } from '../http/message.js';
 import type { Broadcast } from '../media/broadcast.js';
 import type { LaneFormat, PlayerSession } from '../media/lane.js';
 import { describeContent } from '../wmsp/packets.js';
-import { SERVER_NAME } from '../wmsp/responses.js';
+import type { ContentRoot } from './content.js';
 import { pathOf, queryOf } from './paths.js';
+import { sendFile } from './plain-file.js';
 import type { PublishingPoint, PublishingPoints } from './points.js';
+import { webFields } from './web-fields.js';
 
 /** Packets as they stand in a file: full size, nothing around them; all players of it share every byte. */
 const plainFormat: LaneFormat = {
@@ -42,38 +44,51 @@ class PlainPlayer implements PlayerSession {
 
 const ASF_SUFFIXES = ['.asf', '.wmv', '.wma'];
 
-/** Where a client can find a point that asks as a browser does: the .asx answer, and the plain ASF stream. */
+/** What clients get that do not speak the protocol: the .asx answer, the plain ASF stream of a point, files as they are. */
 export class WebServer {
   readonly #points: PublishingPoints;
+  readonly #content: ContentRoot | undefined;
 
-  constructor(points: PublishingPoints) {
+  constructor(points: PublishingPoints, content: ContentRoot | undefined) {
     this.#points = points;
+    this.#content = content;
   }
 
   /** Answers a request that no protocol claimed. */
   handle(exchange: Exchange): void {
-    const { method, target } = exchange.request;
-    try {
-      if (method !== 'GET' && method !== 'HEAD') throw new HttpError(405, `${method} is not possible here.`);
-      this.#get(exchange, pathOf(target), queryOf(target));
-    } catch (error) {
-      if (!(error instanceof HttpError)) throw error;
-      const fields: Field[] = [...webFields('text/plain; charset=utf-8'), ...(error.status === 405 ? ALLOWED : [])];
-      exchange.respond({ status: error.status, fields, body: Buffer.from(`${error.message}\n`), close: true });
-    }
+    this.#answer(exchange).catch((error: unknown) => {
+      const status = error instanceof HttpError ? error.status : 500;
+      const fields: Field[] = [...webFields('text/plain; charset=utf-8'), ...(status === 405 ? ALLOWED : [])];
+      const text = error instanceof HttpError ? error.message : 'Something went wrong here.';
+      exchange.respond({ status, fields, body: Buffer.from(`${text}\n`), close: true });
+    });
   }
 
-  #get(exchange: Exchange, path: string, query: URLSearchParams): void {
-    const exact = this.#points.get(path);
+  async #answer(exchange: Exchange): Promise<void> {
+    const { method, target } = exchange.request;
+    if (method !== 'GET' && method !== 'HEAD') throw new HttpError(405, `${method} is not possible here.`);
+    const path = pathOf(target);
     // The parameter that Windows Media Services puts into its .asx answers, for clients that go by the ending of a URL.
-    const wantsMedia = query.has('MSWMExt');
-    if (exact && !wantsMedia) {
-      this.#announce(exchange, exact);
+    const wantsMedia = queryOf(target).has('MSWMExt');
+    const point = this.#points.get(path);
+    if (point) {
+      if (wantsMedia) this.#stream(exchange, point);
+      else this.#announce(exchange, path, point.broadcast.header);
       return;
     }
-    const point = exact ?? this.#pointWithSuffix(path);
-    if (!point) throw new HttpError(404, `There is nothing at ${path}.`);
-    this.#stream(exchange, point);
+    const item = await this.#content?.resolve(path);
+    if (item?.kind === 'file') {
+      if (wantsMedia || !isBrowser(exchange)) await sendFile(exchange, item.file);
+      else this.#announce(exchange, path, undefined);
+      return;
+    }
+    if (item) {
+      this.#announce(exchange, path, undefined);
+      return;
+    }
+    const suffixed = this.#pointWithSuffix(path);
+    if (!suffixed) throw new HttpError(404, `There is nothing at ${path}.`);
+    this.#stream(exchange, suffixed);
   }
 
   #pointWithSuffix(path: string): PublishingPoint | undefined {
@@ -81,10 +96,9 @@ export class WebServer {
     return suffix === undefined ? undefined : this.#points.get(path.slice(0, -suffix.length));
   }
 
-  #announce(exchange: Exchange, point: PublishingPoint): void {
-    const { header } = point.broadcast;
+  #announce(exchange: Exchange, path: string, header: AsfHeader | undefined): void {
     const about = Object.fromEntries(header ? describeContent(header) : []);
-    const body = buildAsx([{ ...about, refs: pointUrls(authorityOf(exchange), point.path, exchange.secure) }]);
+    const body = buildAsx([{ ...about, refs: pointUrls(authorityOf(exchange), path, exchange.secure) }]);
     exchange.respond({ status: 200, fields: webFields('video/x-ms-asf'), body: Buffer.from(body, 'utf8') });
   }
 
@@ -101,15 +115,12 @@ export class WebServer {
   }
 }
 
-const ALLOWED: Field[] = [['Allow', 'GET, HEAD, POST, OPTIONS']];
-
-function webFields(contentType: string): Field[] {
-  return [
-    ['Server', SERVER_NAME],
-    ['Content-Type', contentType],
-    ['Cache-Control', 'no-cache'],
-  ];
+/** Whether a person's browser asks, which can show a file to a player only through an .asx. */
+function isBrowser({ request }: Exchange): boolean {
+  return request.headers.tokens('Accept').some((type) => type.startsWith('text/html'));
 }
+
+const ALLOWED: Field[] = [['Allow', 'GET, HEAD, POST, OPTIONS']];
 
 /** The host and port that the client used; what cannot be one is not repeated to it. */
 function authorityOf(exchange: Exchange): string {

@@ -8,7 +8,11 @@ export interface LiveEntry {
   /** playlist-gen-id: from 1, another one for each entry of a program (MS-WMSP 2.2.1.4.18). */
   readonly id: number;
   readonly broadcast: Broadcast;
+  readonly descriptions?: Descriptions;
 }
+
+/** What players are told about an entry, by name, before what its header says. */
+export type Descriptions = ReadonlyArray<readonly [name: string, value: string]>;
 
 /** An entry from a file: each player has its own place in it. */
 export interface FileEntry {
@@ -21,6 +25,7 @@ export interface FileEntry {
   readonly duration?: number;
   /** The player may not skip it or seek in it, as with an advertisement. */
   readonly noSkip?: boolean;
+  readonly descriptions?: Descriptions;
 }
 
 export type Entry = LiveEntry | FileEntry;
@@ -30,6 +35,8 @@ export interface Program {
   /** Whether it is a server-side playlist. */
   readonly playlist: boolean;
   readonly current: Entry;
+  /** Whether the player may skip to the entry after (1) or before (-1). */
+  canSkip(offset: -1 | 1): boolean;
   /** Moves on; undefined at the end, or when nothing that follows can be opened. */
   next(): Promise<Entry | undefined>;
   previous(): Promise<Entry | undefined>;

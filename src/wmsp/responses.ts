@@ -73,7 +73,8 @@ export function featuresOf(entry: Entry, program: Program, profile: ClientProfil
     // For clients below 9.0 a playlist is a broadcast, in which nobody seeks (2.2.1.4.8.1).
     if (!profile.version9) return ['broadcast', 'playlist'];
     features.push('playlist');
-    if (!entry.noSkip) features.push('skipforward', 'skipbackward');
+    if (program.canSkip(1)) features.push('skipforward');
+    if (program.canSkip(-1)) features.push('skipbackward');
   }
   if (seekable && !entry.noSkip) features.push('seekable');
   if (stridable && !entry.noSkip) features.push('stridable');
@@ -95,17 +96,27 @@ export function entryHead(
     playlistGenId: genIdOf(entry),
     broadcastId: entry.kind === 'live' ? 1 : 0,
     features: featuresOf(entry, program, profile),
-    descriptions: describeContent(header),
+    descriptions: describe(entry, header),
   });
   return Buffer.concat([metadata, asfHeader]);
 }
+
+/** What is told about an entry: what its playlist says, and what else its header has. */
+function describe(entry: Entry, header: AsfHeader): Array<readonly [string, string]> {
+  const all = new Map([...describeContent(header), ...(entry.descriptions ?? [])]);
+  return [...all];
+}
+
+// Far more than a playlist has entries in practice, so that two entries hardly ever get the same number.
+const GENERATION_STEP = 65_536;
 
 /**
  * playlist-gen-id of an entry: a live entry becomes another one with each header that its source sends, so the two numbers are
  * put together.
  */
 export function genIdOf(entry: Entry): number {
-  return entry.kind === 'live' ? entry.id + ((entry.broadcast.generation - 1) << 12) : entry.id;
+  if (entry.kind === 'file') return entry.id;
+  return (entry.id + (entry.broadcast.generation - 1) * GENERATION_STEP) % 2 ** 32 || 1;
 }
 
 /** The value of X-StartupProfile (MS-WMSP 2.2.1.12): every part ends with a semicolon, the last one too. */

@@ -376,6 +376,7 @@ export class WmspServer {
         if (session.pipelineTest) session.pipelineTest.running = false;
         stream.end();
       }, PIPELINE_TEST);
+      timer.unref();
       session.pipelineTest = { stream, timer, running: true };
       stream.write(TEST_PACKET);
       return;

@@ -1,0 +1,11 @@
+import type { Field } from '../http/message.js';
+import { SERVER_NAME } from '../wmsp/responses.js';
+
+/** The fields of every answer to a client that does not speak the protocol. */
+export function webFields(contentType: string): Field[] {
+  return [
+    ['Server', SERVER_NAME],
+    ['Content-Type', contentType],
+    ['Cache-Control', 'no-cache'],
+  ];
+}
