@@ -1,0 +1,165 @@
+import { release } from 'node:os';
+
+/** What a client reports of content that it has streamed ([MS-WMLOG] 2.1); what is not known stays out. */
+export interface LegacyLogFields {
+  /** When the log is made. */
+  readonly now: Date;
+  /** The URL that was used in the end, and the one that was asked for at first. */
+  readonly usedUrl: string;
+  readonly requestedUrl: string;
+  /** Seconds: where in the content it started; 0 for a live broadcast. */
+  readonly startTime: number;
+  /** Milliseconds of content that were received. */
+  readonly duration: number;
+  /** 1 normal, negative backwards. */
+  readonly rate: number;
+  /** The connection was lost and made again meanwhile. */
+  readonly reconnected: boolean;
+  /** Registry format, with braces. */
+  readonly playerId: string;
+  /** Of the User-Agent, such as 12.0.7680.0. */
+  readonly playerVersion: string;
+  readonly userAgent: string;
+  /** Of the whole file in seconds and bytes; 0 for a live broadcast. */
+  readonly fileLength: number;
+  readonly fileSize: number;
+  /** Bits per second over the time of receiving; undefined when nothing came. */
+  readonly averageBandwidth: number | undefined;
+  readonly audioCodecs: readonly string[];
+  readonly videoCodecs: readonly string[];
+  readonly bytes: number;
+  readonly packets: number;
+  /** From the server's content description, by the names that it has there. */
+  readonly descriptions: ReadonlyArray<{ readonly name: string; readonly value: string }>;
+}
+
+const EMPTY = '-';
+const HOST_PROGRAM = 'wmcast';
+const HOST_VERSION = '0.1';
+const MAX_CODECS = 256;
+const LARGEST = 0xffffffff;
+const PLAYLIST_ENTRY_URL = 'WMS_CONTENT_DESCRIPTION_PLAYLIST_ENTRY_URL';
+const ROLE = 'WMS_CONTENT_DESCRIPTION_ROLE';
+
+/** Name and value of all fields, in the order of [MS-WMLOG] 2.2.1; the last three are the optional ones. */
+function fieldsOf(log: LegacyLogFields): Array<readonly [name: string, value: string]> {
+  const [date = '', time = ''] = log.now.toISOString().split('T');
+  return [
+    ['c-ip', '0.0.0.0'],
+    ['date', date],
+    ['time', time.slice(0, 8)],
+    ['c-dns', EMPTY],
+    ['cs-uri-stem', log.usedUrl.split('?')[0]!],
+    ['c-starttime', count(log.startTime)],
+    ['x-duration', count(Math.ceil(log.duration / 1000))],
+    ['c-rate', String(Math.trunc(log.rate))],
+    ['c-status', log.reconnected ? '210' : '200'],
+    ['c-playerid', log.playerId],
+    ['c-playerversion', log.playerVersion],
+    ['c-playerlanguage', 'en-US'],
+    ['cs-User-Agent', log.userAgent],
+    ['cs-Referer', EMPTY],
+    ['c-hostexe', HOST_PROGRAM],
+    ['c-hostexever', HOST_VERSION],
+    ['c-os', osName(process.platform)],
+    ['c-osversion', /^\d{1,2}\.\d{1,2}/.exec(release())?.[0] ?? '0.0'],
+    ['c-cpu', process.arch],
+    ['filelength', count(log.fileLength)],
+    ['filesize', count(log.fileSize)],
+    ['avgbandwidth', log.averageBandwidth === undefined ? EMPTY : count(log.averageBandwidth)],
+    ['protocol', 'http'],
+    ['transport', 'TCP'],
+    ['audiocodec', codecs(log.audioCodecs)],
+    ['videocodec', codecs(log.videoCodecs)],
+    ['c-channelURL', EMPTY],
+    ['sc-bytes', EMPTY],
+    ['c-bytes', count(log.bytes)],
+    ['s-pkts-sent', EMPTY],
+    ['c-pkts-received', count(log.packets)],
+    // TCP loses nothing.
+    ['c-pkts-lost-client', '0'],
+    ['c-pkts-lost-net', '0'],
+    ['c-pkts-lost-cont-net', '0'],
+    ['c-resendreqs', EMPTY],
+    ['c-pkts-recovered-ECC', '0'],
+    ['c-pkts-recovered-resent', '0'],
+    ['c-buffercount', '0'],
+    ['c-totalbuffertime', '0'],
+    ['c-quality', '100'],
+    ['s-ip', EMPTY],
+    ['s-dns', EMPTY],
+    ['s-totalclients', EMPTY],
+    ['s-cpu-util', EMPTY],
+    ['cs-url', log.requestedUrl],
+    ['cs-media-name', described(log, PLAYLIST_ENTRY_URL)],
+    ['cs-media-role', described(log, ROLE)],
+  ].map(([name = '', value = '']) => [name, clean(value)]);
+}
+
+/**
+ * The Legacy Log in W3C format ([MS-WMLOG] 2.5.2, 2.2.1): 47 values with one space between them, visible ASCII only, so that it
+ * can stand in a header field.
+ */
+export function legacyLogLine(log: LegacyLogFields): string {
+  return fieldsOf(log)
+    .map(([, value]) => value)
+    .join(' ');
+}
+
+/** The Legacy Log in XML format ([MS-WMLOG] 2.5.3, 2.4). */
+export function legacyLogXml(log: LegacyLogFields): string {
+  const fields = fieldsOf(log);
+  const summary = escapeXml(fields.map(([, value]) => value).join(' '));
+  // The schema has no elements for the last two; the content description says the same.
+  const elements = fields.slice(0, -2).map(([name, value]) => `<${name}>${escapeXml(value)}</${name}>`);
+  const described = log.descriptions.filter(({ name }) => /^[A-Za-z_][\w.-]{0,127}$/.test(name));
+  const description = described.map(({ name, value }) => `<${name}>${escapeXml(value)}</${name}>`);
+  return [
+    '<XML>',
+    `<Summary>${summary}</Summary>`,
+    ...elements,
+    ...(description.length === 0 ? [] : ['<ContentDescription>', ...description, '</ContentDescription>']),
+    '</XML>',
+    '',
+  ].join('\r\n');
+}
+
+/** A c-playerid that names nobody: the fixed start, and 12 digits that are chosen for the session ([MS-WMLOG] 2.1.18). */
+export function anonymousPlayerId(randomHex: string): string {
+  return `{3300AD50-2C39-46c0-AE0A-${randomHex.slice(0, 12).padStart(12, '0')}}`;
+}
+
+function count(value: number): string {
+  return String(Math.min(Math.max(Math.trunc(value), 0), LARGEST));
+}
+
+function codecs(names: readonly string[]): string {
+  const text = [...new Set(names)].filter((name) => name !== '').join(';');
+  return text === '' || text.length > MAX_CODECS ? EMPTY : text;
+}
+
+function described({ descriptions }: LegacyLogFields, wanted: string): string {
+  return descriptions.find(({ name }) => name === wanted)?.value ?? EMPTY;
+}
+
+function osName(platform: string): string {
+  const names: Readonly<Record<string, string>> = { win32: 'Windows', darwin: 'macOS', linux: 'Linux' };
+  return names[platform] ?? platform;
+}
+
+/** Blanks become underscores and what is not visible ASCII is percent-encoded ([MS-WMLOG] 2.2). */
+function clean(value: string): string {
+  const text = value.replace(/\s/g, '_').replace(/[^\x21-\x7e]/gu, (char) => percentEncoded(char));
+  return text === '' ? EMPTY : text;
+}
+
+function percentEncoded(char: string): string {
+  return [...Buffer.from(char, 'utf8')].map((byte) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`).join('');
+}
+
+function escapeXml(text: string): string {
+  const named: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' };
+  // Control characters cannot stand in XML 1.0 at all.
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is to be removed
+  return text.replace(/[\u0000-\u001f]/g, '').replace(/[&<>"]/g, (char) => named[char]!);
+}

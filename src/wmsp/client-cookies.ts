@@ -1,0 +1,92 @@
+import type { WmspUrl } from './client-url.js';
+
+interface StoredCookie {
+  readonly name: string;
+  /** As it came, quotes included. */
+  readonly value: string;
+  readonly domain: string;
+  /** The cookie goes to this host alone, since it named no domain. */
+  readonly hostOnly: boolean;
+  readonly path: string;
+}
+
+/** More are not kept; the oldest go first. */
+const MAX_COOKIES = 64;
+const MAX_LENGTH = 4096;
+
+/**
+ * The Cookie-List of MS-WMSP 3.1.1: cookies of responses (RFC 2109 4.2.2), given back with the requests they are for (4.3.4). The
+ * scheme of a URL does not count, so one jar serves http:// and rtsp:// alike (MS-WMSP 2.2.1.3). Nothing outlives the process.
+ */
+export class CookieJar {
+  #cookies: StoredCookie[] = [];
+
+  /** Takes the Set-Cookie fields of a response to a request for `url`. What is malformed or for somebody else is left out. */
+  store(url: WmspUrl, fields: readonly string[]): void {
+    for (const field of fields.slice(0, MAX_COOKIES)) {
+      if (field.length > MAX_LENGTH) continue;
+      const cookie = parseSetCookie(field, url);
+      if (!cookie) continue;
+      const same = ({ name, domain, path }: StoredCookie) =>
+        name === cookie.name && domain === cookie.domain && path === cookie.path;
+      this.#cookies = this.#cookies.filter((each) => !same(each));
+      if (!cookie.expired) this.#cookies.push(cookie);
+    }
+    this.#cookies = this.#cookies.slice(-MAX_COOKIES);
+  }
+
+  /** The value of the Cookie header of a request for `url`: the most specific path first; undefined when there is none. */
+  header(url: WmspUrl): string | undefined {
+    const fitting = this.#cookies.filter((cookie) => isFor(cookie, url));
+    if (fitting.length === 0) return undefined;
+    fitting.sort((a, b) => b.path.length - a.path.length);
+    return fitting.map(({ name, value }) => `${name}=${value}`).join('; ');
+  }
+}
+
+function parseSetCookie(field: string, url: WmspUrl): (StoredCookie & { expired: boolean }) | undefined {
+  const [pair = '', ...rest] = field.split(';').map((part) => part.trim());
+  const equals = pair.indexOf('=');
+  const name = pair.slice(0, Math.max(equals, 0)).trim();
+  const value = pair.slice(equals + 1).trim();
+  if (!/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(name) || !/^[\x20-\x7e]*$/.test(value)) return undefined;
+  const attributes = new Map(rest.map(splitAttribute));
+  const host = url.host.toLowerCase();
+  const domain = (attributes.get('domain') ?? '').replace(/^\./, '').toLowerCase();
+  // A server sets cookies for itself and for the domain it is in, not for others (RFC 2109 4.3.2).
+  if (domain !== '' && domain !== host && !(host.endsWith(`.${domain}`) && domain.includes('.'))) return undefined;
+  const path = attributes.get('path');
+  const age = attributes.get('max-age');
+  return {
+    name,
+    value,
+    domain: domain === '' ? host : domain,
+    hostOnly: domain === '',
+    path: path?.startsWith('/') ? path : defaultPath(url),
+    expired: age !== undefined && Number(age) <= 0,
+  };
+}
+
+function splitAttribute(text: string): [name: string, value: string] {
+  const equals = text.indexOf('=');
+  if (equals === -1) return [text.toLowerCase(), ''];
+  return [
+    text.slice(0, equals).trim().toLowerCase(),
+    text
+      .slice(equals + 1)
+      .trim()
+      .replace(/^"(.*)"$/, '$1'),
+  ];
+}
+
+function defaultPath({ path }: WmspUrl): string {
+  const [pathname = ''] = path.split('?');
+  return pathname.slice(0, Math.max(pathname.lastIndexOf('/'), 1));
+}
+
+function isFor({ domain, hostOnly, path }: StoredCookie, url: WmspUrl): boolean {
+  const host = url.host.toLowerCase();
+  if (host !== domain && (hostOnly || !host.endsWith(`.${domain}`))) return false;
+  const [pathname = ''] = url.path.split('?');
+  return pathname === path || pathname.startsWith(path.endsWith('/') ? path : `${path}/`);
+}

@@ -1,0 +1,49 @@
+import { WmError } from '../errors.js';
+import type { ResponseHead } from '../http/message.js';
+
+/** $C: the server goes backwards through a playlist (MS-WMSP 2.2.3.2). */
+export const NS_S_CHANGENOTICE_BACKWARD = 0x400d14be;
+
+/** Whether an HRESULT is an error: its top bit (MS-WMSP 2.2.3.1.1). */
+export function isErrorResult(reason: number): boolean {
+  return reason >>> 31 === 1;
+}
+
+/** An HRESULT as people write it. */
+export function hexResult(reason: number): string {
+  return `0x${(reason >>> 0).toString(16).toUpperCase().padStart(8, '0')}`;
+}
+
+/** Characters that can harm a terminal or a log are not let through: they come from the network. */
+export function printable(text: string, limit = 80): string {
+  return text.replace(/[^\x20-\x7e]/g, '?').slice(0, limit);
+}
+
+/**
+ * What a status outside 200 to 299 means for the one who wants the content: WM_NO_INPUT when there is none, WM_AUTH_REFUSED,
+ * WM_UNREACHABLE when it may come back (5xx), else WM_PROTOCOL.
+ *
+ * @param what the URL or the request, for the sentence
+ */
+export function statusError(head: ResponseHead, what: string): WmError {
+  const status = `${head.status} ${printable(head.reason)}`.trim();
+  switch (true) {
+    case head.status === 404 || head.status === 410:
+      return new WmError('WM_NO_INPUT', `There is nothing at ${what}: the server answered ${status}.`);
+    case head.status === 401 || head.status === 403 || head.status === 407:
+      return new WmError('WM_AUTH_REFUSED', `The server refused ${what}: ${status}.`);
+    case head.status >= 500:
+      return new WmError('WM_UNREACHABLE', `The server has nothing for ${what} at the moment: ${status}.`);
+    default:
+      return new WmError('WM_PROTOCOL', `The server refused ${what}: ${status}.`);
+  }
+}
+
+/** The server is none of this protocol's (MS-WMSP 3.1.5.3). */
+export function incompatibleError(head: ResponseHead, what: string): WmError {
+  const server = head.headers.get('Server');
+  const name = server === undefined ? 'does not say what it is' : `calls itself "${printable(server)}"`;
+  const type = head.headers.get('Content-Type');
+  const sent = type === undefined ? '' : ` and sent ${printable(type)}`;
+  return new WmError('WM_PROTOCOL', `At ${what} is no Windows Media server: it ${name}${sent}.`);
+}

@@ -1,0 +1,170 @@
+import type { Field, ResponseHead } from '../http/message.js';
+import type { CookieJar } from './client-cookies.js';
+import { incompatibleError } from './client-errors.js';
+import { parseFeatures, type ReceivedMetadata } from './client-packets.js';
+import {
+  type ClientIdentity,
+  type Feature,
+  parseServerProduct,
+  parseStartupProfile,
+  parseSupported,
+  type ServerProduct,
+  type StartupProfile,
+} from './client-product.js';
+import type { RequestContext } from './client-requests.js';
+import type { WmspUrl } from './client-url.js';
+import { PragmaTokens } from './pragma.js';
+
+export interface KnowledgeOptions {
+  readonly identity: ClientIdentity;
+  /** xClientGUID in registry format, with braces. */
+  readonly guid: string;
+  readonly url: WmspUrl;
+  readonly cookies: CookieJar;
+  /** Takes servers whose Server header is none of this protocol's, or that have none. */
+  readonly tolerant: boolean;
+  /** In order of preference. */
+  readonly authenticationSchemes: readonly string[];
+}
+
+const DEFAULT_KEEP_ALIVE = 60_000;
+const SHORTEST_KEEP_ALIVE = 1_000;
+const LONGEST_KEEP_ALIVE = 0x7fffffff;
+
+/** What a client knows of its server and its session: the variables of MS-WMSP 3.1.1 that responses and $M packets set. */
+export class ServerKnowledge {
+  readonly #options: KnowledgeOptions;
+  url: WmspUrl;
+  viaProxy = false;
+  /** Authorization fields of every request. */
+  authorization: readonly Field[] = [];
+  #server: ServerProduct | undefined;
+  #known = false;
+  // Before any response these are assumed (3.1.3).
+  #features: ReadonlySet<Feature> = new Set<Feature>(['predstrm', 'srvppair', 'sswitch']);
+  #supported: ReadonlySet<Feature> | undefined;
+  #contentFeatures: readonly string[] = [];
+  #cacheControl: readonly string[] = [];
+  #clientId: number | undefined;
+  #playlistGenId = 0;
+  #keepAliveTimeout = DEFAULT_KEEP_ALIVE;
+  #startupProfile: StartupProfile | undefined;
+  #metadata: ReceivedMetadata | undefined;
+
+  constructor(options: KnowledgeOptions) {
+    this.#options = options;
+    this.url = options.url;
+  }
+
+  /** Undefined before the first response, or when the server is not one of this protocol's. */
+  get server(): ServerProduct | undefined {
+    return this.#server;
+  }
+
+  /** Whether a token for servers from that version may be sent: also as long as nothing is known of the server. */
+  mayBeAtLeast(major: number): boolean {
+    return !this.#known || (this.#server?.major ?? 0) >= major;
+  }
+
+  /** Server-features: those of the last Supported header, or those that are assumed. */
+  has(feature: Feature): boolean {
+    return this.#features.has(feature);
+  }
+
+  /** The features of the last Supported header; undefined when none came. */
+  get supported(): ReadonlySet<Feature> | undefined {
+    return this.#supported;
+  }
+
+  /** The features of the content: broadcast, seekable … (2.2.1.4.8) */
+  get contentFeatures(): readonly string[] {
+    return this.#contentFeatures;
+  }
+
+  /** The directives of the last Cache-Control header. */
+  get cacheControl(): readonly string[] {
+    return this.#cacheControl;
+  }
+
+  get clientId(): number | undefined {
+    return this.#clientId;
+  }
+
+  /** Of the current playlist entry; 0 unknown. */
+  get playlistGenId(): number {
+    return this.#playlistGenId;
+  }
+
+  /** Keepalive-timeout in ms. */
+  get keepAliveTimeout(): number {
+    return this.#keepAliveTimeout;
+  }
+
+  /** That of the last Play response. */
+  get startupProfile(): StartupProfile | undefined {
+    return this.#startupProfile;
+  }
+
+  /** That of the current playlist entry. */
+  get metadata(): ReceivedMetadata | undefined {
+    return this.#metadata;
+  }
+
+  /** @param http11 the version of the request that is to be made */
+  context(http11: boolean): RequestContext {
+    const { identity, guid, cookies, authenticationSchemes } = this.#options;
+    return {
+      identity,
+      guid,
+      authority: this.url.authority,
+      viaProxy: this.viaProxy,
+      cookie: cookies.header(this.url),
+      authorization: this.authorization,
+      authenticationSchemes,
+      http11,
+      clientId: this.#clientId,
+      playlistGenId: this.#playlistGenId,
+      server: this.#server,
+      serverKnown: this.#known,
+    };
+  }
+
+  /**
+   * Takes what any response says (3.1.5.3).
+   *
+   * @throws WmError WM_PROTOCOL when the server is none of this protocol's and that is not borne
+   */
+  response(head: ResponseHead): void {
+    const { headers, status } = head;
+    const { tolerant, cookies } = this.#options;
+    const server = parseServerProduct(headers.get('Server'), tolerant);
+    // The one who answers 407 is a proxy.
+    if (!server && !tolerant && status !== 407) throw incompatibleError(head, this.url.href);
+    this.#server = server ?? this.#server;
+    this.#known = true;
+    this.#supported = parseSupported(headers.all('Supported')) ?? this.#supported;
+    this.#features = this.#supported ?? this.#features;
+    const pragma = new PragmaTokens(headers.all('Pragma'));
+    if (status !== 401 && status !== 407) this.#clientId = pragma.number('client-id') ?? this.#clientId;
+    this.#playlistGenId = pragma.number('playlist-gen-id') ?? this.#playlistGenId;
+    const timeout = pragma.number('timeout') ?? this.#keepAliveTimeout;
+    this.#keepAliveTimeout = Math.min(Math.max(timeout, SHORTEST_KEEP_ALIVE), LONGEST_KEEP_ALIVE);
+    const cacheControl = headers.tokens('Cache-Control');
+    if (cacheControl.length > 0) this.#cacheControl = cacheControl;
+    cookies.store(this.url, headers.all('Set-Cookie'));
+  }
+
+  /** Takes what Describe and Play responses say of the content. */
+  contentResponse({ headers }: ResponseHead): void {
+    const pragma = new PragmaTokens(headers.all('Pragma'));
+    if (pragma.has('features')) this.#contentFeatures = parseFeatures(pragma.text('features'));
+    this.#startupProfile = parseStartupProfile(headers.get('X-StartupProfile'));
+  }
+
+  /** Takes what $M packets say (3.1.5.7): their features are those of the entry and count more than the response's (4.9). */
+  metadataPacket(metadata: ReceivedMetadata): void {
+    this.#metadata = metadata;
+    this.#playlistGenId = metadata.playlistGenId;
+    this.#contentFeatures = metadata.features;
+  }
+}

@@ -1,0 +1,473 @@
+import { looksLikeMetafile, MAX_METAFILE_SIZE } from '../announce/asx-read.js';
+import { GUID } from '../asf/guid.js';
+import { messageOf, WmError } from '../errors.js';
+import { HttpClient, type StreamedResponse } from '../http/client.js';
+import { type Field, type HeaderFields, keepsAlive } from '../http/message.js';
+import type { ResponseBody } from '../http/response-body.js';
+import { incompatibleError, statusError } from './client-errors.js';
+import { WmspPacketReader } from './client-packets.js';
+import { PlainAsf } from './client-plain.js';
+import type { ClientRequest, PlayParameters } from './client-requests.js';
+import type { ClientAction, ClientSession } from './client-session.js';
+import { parseWmspUrl, type WmspUrl } from './client-url.js';
+
+/** Answers the challenges of servers (401) and proxies (407). */
+export interface WmspAuthenticator {
+  /** For X-Accept-Authentication, in order of preference. */
+  readonly schemes: readonly string[];
+  /**
+   * @param challenge the response
+   * @returns the Authorization or Proxy-Authorization field of the next try; undefined gives up
+   */
+  answer(challenge: WmspChallenge): Field | undefined | Promise<Field | undefined>;
+}
+
+export interface WmspChallenge {
+  readonly status: number;
+  readonly headers: HeaderFields;
+  readonly method: string;
+  /** The request-target of the request that was refused. */
+  readonly target: string;
+}
+
+/** How long to wait, each in ms. */
+export interface WmspTimeouts {
+  /** For a connection to stand. */
+  readonly connect: number;
+  /** For the head of a response. */
+  readonly answer: number;
+  /** For the next bytes of a body. */
+  readonly data: number;
+  /** For the answer to a Log, and to other requests that nothing depends on. */
+  readonly side: number;
+}
+
+export interface LinkOptions {
+  readonly session: ClientSession;
+  readonly proxy: WmspUrl | undefined;
+  readonly timeouts: WmspTimeouts;
+  readonly tolerant: boolean;
+  readonly authorize: WmspAuthenticator | undefined;
+  readonly onNote: (text: string) => void;
+}
+
+/** What a Describe led to: WMSP, plain ASF in the body, or an announcement. */
+export type Described =
+  | { readonly kind: 'wmsp'; readonly header: Buffer; readonly bandwidth: number | undefined }
+  | { readonly kind: 'asf'; readonly plain: PlainAsf }
+  | { readonly kind: 'metafile'; readonly text: string };
+
+/** What {@link ClientLink.play} yields. */
+export type LinkEvent = Extract<ClientAction, { readonly type: 'metadata' | 'header' | 'data' | 'end' | 'movedBack' }>;
+
+const MAX_REDIRECTS = 5;
+const MAX_CHALLENGES = 4;
+const MAX_SIDE_REQUESTS = 8;
+const MAX_BACKLOG = 256 * 1024;
+const MAX_REFUSED_BODY = 64 * 1024;
+const GUID_SIZE = 16;
+const ASF_START = Buffer.from(GUID.headerObject, 'hex');
+
+/** The connections of one session: carries out what the {@link ClientSession} asks for and feeds it with what comes. */
+export class ClientLink {
+  readonly session: ClientSession;
+  readonly #options: LinkOptions;
+  readonly #abort = new AbortController();
+  readonly #side = new Set<Promise<void>>();
+  #proxy: WmspUrl | undefined;
+  #http: HttpClient | undefined;
+  // The last response on the streaming connection has been read to its end, and another request may follow on it.
+  #reusable = false;
+  #stopped = false;
+  #timer: NodeJS.Timeout | undefined;
+  #lastSent: ClientRequest['type'] | undefined;
+  // Of the response that is being read.
+  #body: ResponseBody | undefined;
+  #bandwidth: number | undefined;
+  #playing = false;
+  // Reads the answers to KeepAlive requests while nothing is played.
+  #rest: Promise<void> = Promise.resolve();
+
+  constructor(options: LinkOptions) {
+    this.#options = options;
+    this.session = options.session;
+    this.#proxy = options.proxy;
+    this.session.peer.viaProxy = options.proxy !== undefined;
+  }
+
+  /** Whether {@link play} is under way. */
+  get playing(): boolean {
+    return this.#playing;
+  }
+
+  /**
+   * Asks what is at the URL (MS-WMSP 3.1.4.2). Up to five redirects are followed and challenges answered.
+   *
+   * @throws WmError WM_UNREACHABLE, WM_SERVER_GONE, WM_PROTOCOL, WM_HTTP_MALFORMED, WM_NO_INPUT, WM_AUTH_REFUSED
+   */
+  async describe(): Promise<Described> {
+    let redirects = 0;
+    let challenges = 0;
+    for (;;) {
+      await this.#carryOut(this.session.describe());
+      const response = await this.#nextResponse();
+      const [action] = this.session.streamResponse(response.head, performance.now());
+      if (action?.type === 'redirect') {
+        if (++redirects > MAX_REDIRECTS) {
+          throw new WmError('WM_PROTOCOL', `The server redirects again and again, last to ${action.location}.`);
+        }
+        this.#redirect(action.location, action.proxy);
+      } else if (action?.type === 'challenge') {
+        await this.#answerChallenge(response, ++challenges);
+      } else return this.#describedBy(response);
+    }
+  }
+
+  /**
+   * Streams (MS-WMSP 3.1.4.3), on the same session as often as it is called.
+   *
+   * @returns `ended` after the $E of the last entry, `stopped` after {@link stop}
+   * @throws WmError as {@link describe}
+   */
+  async *play(parameters: PlayParameters): AsyncGenerator<LinkEvent, 'ended' | 'stopped', undefined> {
+    this.#stopped = false;
+    this.#playing = true;
+    let challenges = 0;
+    try {
+      await this.#rest;
+      if (this.session.mode === 'pipelined') await this.#readBody();
+      await this.#carryOut(this.session.startStreaming(parameters));
+      for (;;) {
+        try {
+          const http = this.#http;
+          const response = await this.#nextResponse();
+          const actions = this.session.streamResponse(response.head, performance.now());
+          if (actions[0]?.type === 'challenge') {
+            await this.#answerChallenge(response, ++challenges);
+            await this.#carryOut(this.session.startStreaming(parameters));
+            continue;
+          }
+          if (actions[0]?.type === 'redirect') throw statusError(response.head, this.session.peer.url.href);
+          await this.#carryOut(actions);
+          if (yield* this.#read(response, http)) return 'ended';
+        } catch (error) {
+          const instead = this.#stopped ? [] : this.session.pipelineTestFailed();
+          if (instead.length === 0) throw error;
+          this.#cut();
+          await this.#carryOut(instead);
+        }
+        if (this.#stopped && this.session.responsesDue === 0) return 'stopped';
+      }
+    } catch (error) {
+      if (this.#stopped) return 'stopped';
+      this.#dropStream();
+      throw error;
+    } finally {
+      this.#playing = false;
+    }
+  }
+
+  /** Streams of a new playlist entry (MS-WMSP 3.1.4.5), after a header with the cause `change`. */
+  nextEntry(parameters: PlayParameters): Promise<void> {
+    return this.#carryOut(this.session.nextEntry(parameters));
+  }
+
+  /** Other streams from now on (MS-WMSP 3.1.4.4). */
+  selectStreams(changes: PlayParameters['streams']): Promise<void> {
+    return this.#carryOut(this.session.selectStreams(changes));
+  }
+
+  /** Ends {@link play} (MS-WMSP 3.1.4.6); the session goes on, kept alive, until {@link destroy}. */
+  stop(): void {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    const open = this.#http?.open ?? false;
+    this.#carryOut(this.session.stopStreaming(performance.now(), open)).catch(() => this.#dropStream());
+  }
+
+  /** Waits, not long, for the answers to what was sent last: logs. */
+  async finish(): Promise<void> {
+    if (this.session.mode !== 'pipelined') this.#dropStream();
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise((resolve) => {
+      timer = setTimeout(resolve, this.#options.timeouts.side);
+    });
+    const rest = this.#readRest().catch(() => undefined);
+    await Promise.race([Promise.all([rest, ...this.#side]), late]);
+    clearTimeout(timer);
+    this.destroy();
+  }
+
+  /** Cuts all connections at once. */
+  destroy(): void {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+    this.#abort.abort();
+    this.#dropStream();
+  }
+
+  async #describedBy({ head, body }: StreamedResponse): Promise<Described> {
+    const first = await body.next(this.#options.timeouts.data);
+    if (!first) throw new WmError('WM_PROTOCOL', `${this.session.peer.url.authority} sent an empty answer.`);
+    if ((first[0]! & 0x7f) === 0x24) return this.#describedByPackets(head, body, first);
+    if (!this.#options.tolerant) throw incompatibleError(head, this.session.peer.url.href);
+    const start = await this.#atLeast(first, body, GUID_SIZE);
+    if (start.subarray(0, GUID_SIZE).equals(ASF_START)) {
+      this.session.connectionLost();
+      return { kind: 'asf', plain: await PlainAsf.open(start, body, this.#options.timeouts.data) };
+    }
+    if (
+      looksLikeMetafile(start.toString('utf8')) ||
+      /\b(?:asf|asx|wax|wvx|wmx)\b/i.test(head.headers.get('Content-Type') ?? '')
+    ) {
+      const text = (await this.#atLeast(start, body, MAX_METAFILE_SIZE)).toString('utf8');
+      if (looksLikeMetafile(text)) return { kind: 'metafile', text };
+    }
+    throw incompatibleError(head, this.session.peer.url.href);
+  }
+
+  async #describedByPackets(head: StreamedResponse['head'], body: ResponseBody, first: Buffer): Promise<Described> {
+    const reader = new WmspPacketReader(!this.#options.tolerant);
+    for (let piece: Buffer | undefined = first; piece; piece = await body.next(this.#options.timeouts.data)) {
+      reader.push(piece);
+      for (let packet = reader.next(); packet; packet = reader.next()) {
+        for (const action of this.session.packet(packet, performance.now())) {
+          if (action.type === 'bandwidth') this.#bandwidth = action.bitsPerSecond;
+          if (action.type !== 'header') continue;
+          // Some go on with $D for ever; then the connection is of no use.
+          this.#reusable = body.complete && keepsAlive(head);
+          if (!this.#reusable) this.#dropStream();
+          return { kind: 'wmsp', header: action.bytes, bandwidth: this.#bandwidth };
+        }
+      }
+    }
+    throw new WmError('WM_PROTOCOL', `The answer of ${this.session.peer.url.authority} ends before an ASF header.`);
+  }
+
+  async #atLeast(start: Buffer, body: ResponseBody, size: number): Promise<Buffer> {
+    const pieces = [start];
+    for (let total = start.length; total < size; ) {
+      const piece = await body.next(this.#options.timeouts.data);
+      if (!piece) break;
+      pieces.push(piece);
+      total += piece.length;
+    }
+    return Buffer.concat(pieces);
+  }
+
+  /** Yields what the body brings; true when nothing more is to come. */
+  async *#read(
+    { head, body }: StreamedResponse,
+    http: HttpClient | undefined,
+  ): AsyncGenerator<LinkEvent, boolean, undefined> {
+    const reader = new WmspPacketReader(!this.#options.tolerant);
+    const { data } = this.#options.timeouts;
+    this.#body = body;
+    for (let piece = await body.next(data); piece; piece = await body.next(data)) {
+      reader.push(piece);
+      for (let packet = reader.next(); packet; packet = reader.next()) {
+        // First what the server is to get: the one who plays may take long over an event.
+        const events = this.session.packet(packet, performance.now()).map((action) => this.#perform(action));
+        for (const event of events) if (event) yield event;
+        if (events.some((event) => event?.type === 'end' && event.reason !== 1)) return true;
+        if (this.#stopped && !this.#http) return false;
+      }
+      this.#arm();
+    }
+    this.#body = undefined;
+    this.#reusable = this.#http === http && keepsAlive(head);
+    this.session.bodyEnded();
+    return !this.#stopped && this.session.responsesDue === 0 && this.session.state !== 'STREAMING';
+  }
+
+  async #nextResponse(): Promise<StreamedResponse> {
+    if (!this.#http)
+      throw new WmError('WM_SERVER_GONE', `The connection to ${this.session.peer.url.authority} is closed.`);
+    return this.#http.streamedResponse(this.#options.timeouts.answer);
+  }
+
+  async #carryOut(actions: readonly ClientAction[]): Promise<void> {
+    for (const action of actions) {
+      if (action.type === 'send' && action.on === 'stream') await this.#openStream(action.request);
+      this.#perform(action);
+    }
+    this.#arm();
+  }
+
+  /** Does what an action asks for; gives it back when it is for the one who plays. */
+  #perform(action: ClientAction): LinkEvent | undefined {
+    switch (action.type) {
+      case 'send':
+        if (action.on === 'own') this.#sendAside(action.request);
+        else this.#sendOnStream(action.request);
+        return undefined;
+      case 'closeStream':
+        this.#dropStream();
+        return undefined;
+      case 'note':
+        this.#options.onNote(action.text);
+        return undefined;
+      case 'bandwidth':
+      case 'redirect':
+      case 'challenge':
+        return undefined;
+      default:
+        return action;
+    }
+  }
+
+  /** Has a streaming connection that can take the request (MS-WMSP 3.1.4.3): the open one, or a new one. */
+  async #openStream({ type }: ClientRequest): Promise<void> {
+    const begins = type === 'Describe' || type === 'Play' || type === 'Pipeline';
+    const goesOn = type === 'Play' ? this.session.mode === 'pipelined' : this.#lastSent === type && type === 'Pipeline';
+    this.#lastSent = type;
+    if (!begins || (this.#http?.open && (goesOn || this.#reusable))) {
+      this.#reusable = false;
+      return;
+    }
+    const outstanding = this.session.responsesDue;
+    this.#cut();
+    this.#http = await this.#connect();
+    if (this.session.responsesDue !== outstanding) throw new WmError('WM_SERVER_GONE', 'The connection was given up.');
+  }
+
+  #sendOnStream(request: ClientRequest): void {
+    const http = this.#http;
+    if (!http) throw new WmError('WM_SERVER_GONE', `The connection to ${this.session.peer.url.authority} is closed.`);
+    if (http.backlog > MAX_BACKLOG) {
+      throw new WmError('WM_PROTOCOL', `${this.session.peer.url.authority} asks for more requests than it reads.`);
+    }
+    const { method, minorVersion, fields, body } = request;
+    http.send(method, this.#target(request), fields, body, { minorVersion, streamed: true });
+  }
+
+  #target(request: ClientRequest): string {
+    if (request.wholeServer) return '*';
+    const { url } = this.session.peer;
+    return this.#proxy ? url.href : url.path;
+  }
+
+  async #connect(): Promise<HttpClient> {
+    const { host, port } = this.#proxy ?? this.session.peer.url;
+    const { signal } = this.#abort;
+    let giveUp = () => {};
+    const aborted = new Promise<undefined>((resolve) => {
+      giveUp = () => resolve(undefined);
+    });
+    signal.addEventListener('abort', giveUp, { once: true });
+    const connecting = HttpClient.connect({ host, port, timeout: this.#options.timeouts.connect });
+    try {
+      const http = await Promise.race([connecting, aborted]);
+      if (http && !signal.aborted) return http;
+    } finally {
+      signal.removeEventListener('abort', giveUp);
+    }
+    connecting.then((late) => late.destroy()).catch(() => undefined);
+    throw new WmError('WM_SERVER_GONE', 'The connection was given up.');
+  }
+
+  /** A request on a connection of its own, on which nothing depends. */
+  #sendAside(request: ClientRequest): void {
+    if (this.#side.size >= MAX_SIDE_REQUESTS || this.#abort.signal.aborted) return;
+    const task = this.#ask(request).catch((error: unknown) =>
+      this.#options.onNote(`A ${request.type} request went unanswered: ${messageOf(error)}`),
+    );
+    this.#side.add(task);
+    void task.then(() => this.#side.delete(task));
+  }
+
+  async #ask(request: ClientRequest): Promise<void> {
+    const http = await this.#connect();
+    const cut = () => http.destroy();
+    this.#abort.signal.addEventListener('abort', cut, { once: true });
+    try {
+      const { method, minorVersion, fields, body } = request;
+      http.send(method, this.#target(request), fields, body, { minorVersion });
+      const { head } = await http.response(this.#options.timeouts.side);
+      await this.#carryOut(this.session.sideResponse(request.type, head));
+    } finally {
+      this.#abort.signal.removeEventListener('abort', cut);
+      http.destroy();
+    }
+  }
+
+  #redirect(location: string, proxy: boolean): void {
+    this.#dropStream();
+    const { peer } = this.session;
+    let url: WmspUrl;
+    try {
+      url = parseWmspUrl(location, peer.url);
+    } catch (error) {
+      throw new WmError('WM_PROTOCOL', `The server redirects to ${location}, where this client cannot go.`, {
+        cause: error,
+      });
+    }
+    if (proxy) {
+      this.#proxy = url;
+      peer.viaProxy = true;
+    } else peer.url = url;
+  }
+
+  /** Answers on the same connection if it stays open (MS-WMSP 3.1.5.3). */
+  async #answerChallenge({ head, body }: StreamedResponse, count: number): Promise<void> {
+    const { authorize } = this.#options;
+    const { peer } = this.session;
+    const target = this.#proxy ? peer.url.href : peer.url.path;
+    const challenge = { status: head.status, headers: head.headers, method: 'GET', target };
+    const field = count <= MAX_CHALLENGES ? await authorize?.answer(challenge) : undefined;
+    if (!field) {
+      throw new WmError('WM_AUTH_REFUSED', `The server wants credentials for ${peer.url.href}: ${head.status}.`);
+    }
+    const [name] = field;
+    peer.authorization = [...peer.authorization.filter(([other]) => other !== name), field];
+    const rest = await this.#atLeast(Buffer.alloc(0), body, MAX_REFUSED_BODY);
+    this.#reusable = rest.length < MAX_REFUSED_BODY && body.complete && keepsAlive(head);
+  }
+
+  /** Reads the responses that are still due in pipelined mode, so that the server sees its answers taken. */
+  async #readRest(): Promise<void> {
+    const http = this.#http;
+    if (!http?.open || this.session.mode !== 'pipelined') return;
+    const { side } = this.#options.timeouts;
+    await this.#readBody();
+    while (this.session.responsesDue > 0) {
+      const { head, body } = await http.streamedResponse(side);
+      this.session.streamResponse(head, performance.now());
+      while (await body.next(side));
+    }
+  }
+
+  /** Reads what is left of the body that a $E made uninteresting. */
+  async #readBody(): Promise<void> {
+    while (await this.#body?.next(this.#options.timeouts.side));
+    this.#body = undefined;
+  }
+
+  #dropStream(): void {
+    this.#cut();
+    this.session.connectionLost();
+  }
+
+  #cut(): void {
+    this.#reusable = false;
+    this.#body = undefined;
+    const http = this.#http;
+    this.#http = undefined;
+    http?.destroy();
+  }
+
+  /** Sets the KeepAlive timer as the session wants it (MS-WMSP 3.1.6.1). */
+  #arm(): void {
+    clearTimeout(this.#timer);
+    const due = this.session.keepAliveDue;
+    if (due === undefined || this.#abort.signal.aborted) return;
+    this.#timer = setTimeout(
+      () => {
+        const open = this.#http?.open ?? false;
+        this.#carryOut(this.session.keepAliveExpired(performance.now(), open)).catch(() => undefined);
+        if (!this.#playing) this.#rest = this.#readRest().catch(() => this.#dropStream());
+      },
+      Math.max(due - performance.now(), 0),
+    );
+  }
+}

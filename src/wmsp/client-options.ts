@@ -1,0 +1,117 @@
+import type { AsfHeader } from '../asf/header.js';
+import { WmError } from '../errors.js';
+import type { Clock } from '../media/pacing.js';
+import type { CookieJar } from './client-cookies.js';
+import type { WmspAuthenticator, WmspTimeouts } from './client-link.js';
+import type { ReceivedMetadata } from './client-packets.js';
+import type { ClientIdentity, Feature, ServerProduct, StartupProfile } from './client-product.js';
+import type { LinkParameters } from './client-requests.js';
+import type { StreamWish } from './client-streams.js';
+
+/** When a connection that broke is made again. */
+export interface ReconnectPolicy {
+  /** Attempts in a row that may bring nothing; Infinity never gives up. 0 is never. */
+  readonly retries: number;
+  /** Also when the very first attempt fails. Default false: that is told at once. */
+  readonly first?: boolean | undefined;
+  /** The first wait in ms, doubled each time; half of each wait is left to chance. Default 500. */
+  readonly initialDelay?: number | undefined;
+  /** Default 30000 ms. */
+  readonly maxDelay?: number | undefined;
+}
+
+/** What is told when a connection has broken and will be made again. */
+export interface ReconnectReport {
+  readonly error: WmError;
+  /** 1 for the first of a row. */
+  readonly attempt: number;
+  /** How long it waits before, in ms. */
+  readonly delay: number;
+}
+
+export interface WmspClientOptions extends StreamWish {
+  /** `http://`, `mmsh://` or `mms://`; of content, or of an announcement (.asx) that leads to it. */
+  readonly url: string;
+  /** A player, or a server that relays; default NSPlayer. */
+  readonly identity?: ClientIdentity['token'] | undefined;
+  /** The whole User-Agent; goes before `identity`. */
+  readonly userAgent?: string | undefined;
+  /** Milliseconds into the content. Default 0. */
+  readonly startTime?: number | undefined;
+  /** Number of an ASF packet; goes before `startTime`. */
+  readonly startPacket?: number | undefined;
+  /** 1 to 5 forward, -5 to -1 backward, by key frames when it is not 1. Default 1. */
+  readonly rate?: number | undefined;
+  /** How often faster than its bit rate content on demand is wanted, if the server can. Default 1. */
+  readonly speed?: number | undefined;
+  /** Milliseconds of media that are wanted; servers may ignore it. Default: all. */
+  readonly maxDuration?: number | undefined;
+  readonly link?: LinkParameters | undefined;
+  /** Try the pipelined mode (one connection for all). Default false. */
+  readonly pipelined?: boolean | undefined;
+  /** Have the server measure the bandwidth, and choose streams by it when nothing else says which. Default false. */
+  readonly packetPair?: boolean | undefined;
+  /** Let the server choose the streams of further playlist entries before it is asked. Default true. */
+  readonly prediction?: boolean | undefined;
+  /** `http://host:port` */
+  readonly proxy?: string | undefined;
+  /** Send the server a log of what was streamed, as the protocol demands. Default true. */
+  readonly log?: boolean | undefined;
+  /** Bear servers that break rules, and take plain ASF over HTTP. Default true. */
+  readonly tolerant?: boolean | undefined;
+  /** Shared with other clients if wanted. */
+  readonly cookies?: CookieJar | undefined;
+  readonly authorize?: WmspAuthenticator | undefined;
+  readonly timeouts?: Partial<WmspTimeouts> | undefined;
+  /** Default: never. */
+  readonly reconnect?: ReconnectPolicy | undefined;
+  readonly clock?: Clock | undefined;
+  /** 0 to 1; default Math.random. */
+  readonly random?: (() => number) | undefined;
+  /** Gets sentences that a person may want to know. */
+  readonly onNote?: ((text: string) => void) | undefined;
+  readonly onReconnect?: ((report: ReconnectReport) => void) | undefined;
+}
+
+/** What a server says of itself and of the content at a URL. */
+export interface WmspDescription {
+  /** Where it is in the end, after redirects and announcements. */
+  readonly url: string;
+  /** `wmsp`, or `http` for plain ASF. */
+  readonly transport: 'wmsp' | 'http';
+  readonly server: ServerProduct | undefined;
+  /** Undefined when the server does not say. */
+  readonly supported: ReadonlySet<Feature> | undefined;
+  /** broadcast, seekable, playlist … */
+  readonly features: readonly string[];
+  readonly cacheControl: readonly string[];
+  readonly clientId: number | undefined;
+  /** Of the playlist entry; 0 unknown. */
+  readonly playlistGenId: number;
+  readonly metadata: ReceivedMetadata | undefined;
+  readonly startupProfile: StartupProfile | undefined;
+  /** The packet-pair estimate, bits per second. */
+  readonly bandwidth: number | undefined;
+  /** Whether it is live; otherwise it can be asked for from any place. */
+  readonly live: boolean;
+  /** The header as it came, with all streams. */
+  readonly header: AsfHeader;
+  /** The streams that a client with these options takes. */
+  readonly chosen: ReadonlySet<number>;
+}
+
+export const DEFAULT_TIMEOUTS: WmspTimeouts = { connect: 10_000, answer: 15_000, data: 30_000, side: 3_000 };
+
+const INITIAL_DELAY = 500;
+const MAX_DELAY = 30_000;
+
+/** The wait before an attempt, in ms: doubled each time, the second half of it by chance. @param attempt from 1 */
+export function backOff({ initialDelay, maxDelay }: ReconnectPolicy, attempt: number, random: () => number): number {
+  const full = Math.min((initialDelay ?? INITIAL_DELAY) * 2 ** Math.min(attempt - 1, 30), maxDelay ?? MAX_DELAY);
+  return Math.round((full * (1 + random())) / 2);
+}
+
+/** Whether another attempt may bring what this one did not. */
+export function isTransient(error: unknown): error is WmError {
+  return error instanceof WmError && (error.code === 'WM_SERVER_GONE' || error.code === 'WM_UNREACHABLE');
+}

@@ -1,0 +1,265 @@
+import { MAX_HEADER_SIZE } from '../asf/header.js';
+import { ByteQueue } from '../asf/queue.js';
+import { FRAME_HEADER_SIZE, FramingError, PACKET_ID, packetName } from '../framing/framing.js';
+import { PragmaTokens } from './pragma.js';
+
+/** One packet of a response body (MS-WMSP 2.2.3). */
+export interface WmspPacket {
+  /** PacketID, see {@link PACKET_ID}; any byte may come. */
+  readonly id: number;
+  /** $C and $E: an HRESULT; $P: a number of bytes; otherwise 0. */
+  readonly reason: number;
+  /** $D: the number of the ASF packet; $H and $M: that of the piece; otherwise 0. */
+  readonly location: number;
+  /** $D: a sequence number; $H and $M: where the piece stands in its object; otherwise 0. */
+  readonly afFlags: number;
+  /** $D: an ASF packet; $H and $M: a piece of an object; otherwise what follows the fields. */
+  readonly payload: Buffer;
+}
+
+const DATA_HEAD_SIZE = 12;
+const REASON_SIZE = 4;
+const NOTHING: Buffer = Buffer.alloc(0);
+
+/** PacketLength of the three $P packets, which is not their size (MS-WMSP 2.2.3.7). */
+const PACKET_PAIR_LENGTHS = [504, 504, 1048] as const;
+const MAX_HEAD_COUNT = 504;
+
+/**
+ * Cuts the packets of MS-WMSP out of a response body. It takes slices of any size; a packet inside one slice is a view of it.
+ * Memory: one packet (65539 bytes) beside the last slice.
+ *
+ *      0        1        2                 4
+ *     +--------+--------+-----------------+-----------------------------------+
+ *     |B| 0x24 |PacketID|  PacketLength   |  LocationId ($D, $H, $M)          |   little-endian
+ *     +--------+--------+-----------------+  Reason ($C, $E, $P)              |
+ *     |Incarn. |AFFlags |   PacketSize    |-----------------------------------+
+ *     +--------+--------+-----------------+  Payload, PacketLength - 8 bytes …
+ *      8        9        10                12
+ */
+export class WmspPacketReader {
+  readonly #queue = new ByteQueue();
+  readonly #strict: boolean;
+  #packetPairs = 0;
+
+  /** @param strict refuses lengths that contradict each other instead of taking the one that matters */
+  constructor(strict = false) {
+    this.#strict = strict;
+  }
+
+  /** Whether the bytes so far end in the middle of a packet. */
+  get midPacket(): boolean {
+    return this.#queue.length > 0;
+  }
+
+  /** Gives the next bytes of the body; they must not change while packets of them are in use. */
+  push(bytes: Buffer): void {
+    this.#queue.push(bytes);
+  }
+
+  /**
+   * The next whole packet, or undefined when more bytes are needed.
+   *
+   * @throws FramingError for what is no packet; nothing behind it can be read
+   */
+  next(): WmspPacket | undefined {
+    const head = this.#queue.peek(FRAME_HEADER_SIZE);
+    if (!head) {
+      const { first } = this.#queue;
+      if (first !== -1) this.#checkFrame(first);
+      return undefined;
+    }
+    this.#checkFrame(head[0]!);
+    const id = head[1]!;
+    const length = head.readUInt16LE(2);
+    if (id === PACKET_ID.packetPair) return this.#packetPair(length);
+    const bytes = this.#queue.peek(FRAME_HEADER_SIZE + length);
+    if (!bytes) return undefined;
+    this.#queue.skip(bytes.length);
+    switch (id) {
+      case PACKET_ID.data:
+      case PACKET_ID.header:
+      case PACKET_ID.metadata:
+        return this.#dataPacket(id, bytes);
+      case PACKET_ID.streamChange:
+      case PACKET_ID.endOfStream:
+        return this.#reasonPacket(id, bytes);
+      default:
+        return { id, reason: 0, location: 0, afFlags: 0, payload: bytes.subarray(FRAME_HEADER_SIZE) };
+    }
+  }
+
+  #checkFrame(byte: number): void {
+    if ((byte & 0x7f) === 0x24) return;
+    throw new FramingError(`A packet starts with 0x${byte.toString(16).padStart(2, '0')} instead of 0x24.`);
+  }
+
+  #dataPacket(id: number, bytes: Buffer): WmspPacket {
+    if (bytes.length < DATA_HEAD_SIZE) {
+      throw new FramingError(`A ${packetName(id)} packet of ${bytes.length} bytes is too short for its head.`);
+    }
+    // Some servers count PacketSize in their own way; PacketLength alone says where the next packet starts.
+    if (this.#strict && bytes.readUInt16LE(10) !== bytes.length - FRAME_HEADER_SIZE) {
+      throw new FramingError(`A ${packetName(id)} packet says two different sizes.`);
+    }
+    return {
+      id,
+      reason: 0,
+      location: bytes.readUInt32LE(4),
+      afFlags: bytes[9]!,
+      payload: bytes.subarray(DATA_HEAD_SIZE),
+    };
+  }
+
+  #reasonPacket(id: number, bytes: Buffer): WmspPacket {
+    const size = bytes.length - FRAME_HEADER_SIZE;
+    if (size < REASON_SIZE || (this.#strict && size !== REASON_SIZE)) {
+      throw new FramingError(`A ${packetName(id)} packet of ${bytes.length} bytes is malformed.`);
+    }
+    // ffserver and FFmpeg end with 8 bytes, of which the first four count packets; they mean a plain end.
+    const reason = size === REASON_SIZE ? bytes.readUInt32LE(FRAME_HEADER_SIZE) : 0;
+    return { id, reason, location: 0, afFlags: 0, payload: NOTHING };
+  }
+
+  /**
+   * A $P packet, whose size follows from its Reason R, the bytes of the HTTP head: behind the length 4 + 504 - R, 4 + 504 and
+   * 4 + 1048 + R bytes in the first, second and third (MS-WMSP 2.2.3.7).
+   */
+  #packetPair(length: number): WmspPacket | undefined {
+    const expected = PACKET_PAIR_LENGTHS[this.#packetPairs];
+    if (length !== expected) throw new FramingError(`A $P packet with a length of ${length} was not expected.`);
+    const start = this.#queue.peek(FRAME_HEADER_SIZE + REASON_SIZE);
+    if (!start) return undefined;
+    const reason = start.readUInt32LE(FRAME_HEADER_SIZE);
+    if (reason > MAX_HEAD_COUNT) throw new FramingError(`A $P packet counts ${reason} bytes of the head.`);
+    const padding = [expected - reason, expected, expected + reason][this.#packetPairs]!;
+    const bytes = this.#queue.peek(start.length + padding);
+    if (!bytes) return undefined;
+    this.#queue.skip(bytes.length);
+    this.#packetPairs++;
+    return { id: PACKET_ID.packetPair, reason, location: 0, afFlags: 0, payload: bytes.subarray(start.length) };
+  }
+}
+
+const FIRST_PIECE = 0x04;
+const LAST_PIECE = 0x08;
+const MAX_PIECES = 0x10000;
+
+/** Joins the pieces of an object that came in several $H or $M packets (MS-WMSP 2.2.3.1.2). */
+export class ObjectAssembler {
+  readonly #name: string;
+  #pieces: Buffer[] = [];
+  #size = 0;
+
+  /** @param name of the packets, for messages */
+  constructor(name: string) {
+    this.#name = name;
+  }
+
+  /** Whether some but not all pieces have come. */
+  get pending(): boolean {
+    return this.#pieces.length > 0;
+  }
+
+  /**
+   * @returns the whole object with its last piece, else undefined
+   * @throws FramingError when it becomes larger than an ASF header may be
+   */
+  add({ afFlags, payload }: WmspPacket): Buffer | undefined {
+    if ((afFlags & FIRST_PIECE) !== 0) this.#clear();
+    // A copy: the object may live longer than the slice it came in.
+    this.#pieces.push(Buffer.from(payload));
+    this.#size += payload.length;
+    if (this.#size > MAX_HEADER_SIZE + 64 || this.#pieces.length > MAX_PIECES) {
+      throw new FramingError(`The ${this.#name} packets hold more than ${MAX_HEADER_SIZE} bytes.`);
+    }
+    return (afFlags & LAST_PIECE) === 0 ? undefined : this.take();
+  }
+
+  /** What has come so far, taken for the whole. */
+  take(): Buffer {
+    const object = Buffer.concat(this.#pieces);
+    this.#clear();
+    return object;
+  }
+
+  #clear(): void {
+    this.#pieces = [];
+    this.#size = 0;
+  }
+}
+
+/** What $M packets say of a playlist entry (MS-WMSP 2.2.3.6). */
+export interface ReceivedMetadata {
+  readonly playlistGenId: number;
+  /** 0 for content that is not live. */
+  readonly broadcastId: number;
+  readonly features: readonly string[];
+  /** Content descriptions (2.2.4): name and value, those in a language of their own with its tag. */
+  readonly descriptions: readonly Description[];
+}
+
+export interface Description {
+  /** RFC 2616 3.10; empty for none in particular. */
+  readonly language: string;
+  readonly name: string;
+  readonly value: string;
+}
+
+const MAX_DESCRIPTIONS = 1000;
+/** VT_I2, I4, CY, BSTR, ERROR, BOOL, I1, UI1, UI2, UI4, INT, UINT, LPWSTR (2.2.4.1). */
+const KNOWN_TYPES: ReadonlySet<number> = new Set([2, 3, 6, 8, 10, 11, 16, 17, 18, 19, 22, 23, 31]);
+
+/**
+ * Reads the object of $M packets: `playlist-gen-id=N, broadcast-id=N, features="…"`, a NUL, Content Description Lists.
+ * Descriptions of an unknown type are left out, and what follows a malformed one is not read.
+ */
+export function parseMetadata(object: Buffer): ReceivedMetadata {
+  const nul = object.indexOf(0);
+  const fixed = object.toString('latin1', 0, nul === -1 ? object.length : nul);
+  const tokens = new PragmaTokens([fixed]);
+  return {
+    playlistGenId: tokens.number('playlist-gen-id') ?? 0,
+    broadcastId: tokens.number('broadcast-id') ?? 0,
+    features: parseFeatures(tokens.text('features')),
+    descriptions: nul === -1 ? [] : [...parseDescriptions(object.subarray(nul + 1))],
+  };
+}
+
+/** The features of a Pragma or a $M packet, in lower case (MS-WMSP 2.2.1.4.8). */
+export function parseFeatures(text: string | undefined): string[] {
+  const tokens = (text ?? '').split(',').map((token) => token.trim().toLowerCase());
+  return tokens.filter((token) => /^[a-z]{1,32}$/.test(token));
+}
+
+/** Items `nameLength,name,type,valueLength,value`, lengths in bytes; a comma or line ends between them. */
+function* parseDescriptions(list: Buffer): Generator<Description> {
+  let language = '';
+  let at = 0;
+  const number = (): number | undefined => {
+    const comma = list.indexOf(0x2c, at);
+    if (comma === -1 || comma - at > 10) return undefined;
+    const digits = list.toString('latin1', at, comma);
+    at = comma + 1;
+    return /^\d+$/.test(digits) ? Number(digits) : undefined;
+  };
+  const text = (length: number | undefined): string | undefined => {
+    if (length === undefined || length > list.length - at) return undefined;
+    const start = at;
+    at += length;
+    return list.toString('utf8', start, at);
+  };
+  for (let count = 0; at < list.length && count < MAX_DESCRIPTIONS; count++) {
+    const nameLength = number();
+    // The grammar counts "language" as 7 letters.
+    const isLanguage = nameLength === 7 && list.toString('latin1', at, at + 9) === 'language,';
+    const name = text(isLanguage ? 8 : nameLength);
+    if (name === undefined || list[at++] !== 0x2c) return;
+    const type = number();
+    const value = text(number());
+    if (type === undefined || value === undefined) return;
+    if (name === 'language') language = value;
+    else if (KNOWN_TYPES.has(type)) yield { language, name, value };
+    while (list[at] === 0x2c || list[at] === 0x0d || list[at] === 0x0a || list[at] === 0) at++;
+  }
+}

@@ -1,0 +1,97 @@
+import { WmError } from '../errors.js';
+import { parseClientProduct } from './requests.js';
+
+/** What a Server header names (MS-WMSP 2.2.1.5). */
+export interface ServerProduct {
+  readonly token: 'Cougar' | 'Rex';
+  readonly major: number;
+  readonly minor: number;
+  /** The whole header. */
+  readonly text: string;
+}
+
+/**
+ * Reads a Server header. Leading zeros are tolerated: Cougar/9.00.00.3178 is 9.0.
+ *
+ * @param tolerant also takes a blank in the place of the slash, as VLC writes it
+ * @returns undefined when it is not one of this protocol's servers
+ */
+export function parseServerProduct(text: string | undefined, tolerant: boolean): ServerProduct | undefined {
+  const pattern = tolerant
+    ? /^\s*(Cougar|Rex)[/ ](\d{1,2})\.(\d{1,2})(?!\d)/i
+    : /^(Cougar|Rex)\/(\d{1,2})\.(\d{1,2})(?!\d)/;
+  const match = pattern.exec(text ?? '');
+  if (!match) return undefined;
+  return {
+    token: match[1]!.toLowerCase() === 'rex' ? 'Rex' : 'Cougar',
+    major: Number(match[2]),
+    minor: Number(match[3]),
+    text: text!,
+  };
+}
+
+/** Who the client says it is (MS-WMSP 2.2.1.8). */
+export interface ClientIdentity {
+  readonly token: 'NSPlayer' | 'NSServer';
+  readonly major: number;
+  readonly minor: number;
+  /** The whole User-Agent header. */
+  readonly text: string;
+}
+
+const DEFAULT_USER_AGENT = { NSPlayer: 'NSPlayer/12.0.7680.0', NSServer: 'NSServer/9.5.6001.1' } as const;
+
+/**
+ * The identity that a kind of client has: a player, or a server that relays.
+ *
+ * @param kind chooses the version too
+ */
+export function defaultIdentity(kind: ClientIdentity['token']): ClientIdentity {
+  return clientIdentity(DEFAULT_USER_AGENT[kind]);
+}
+
+/**
+ * @param userAgent for example `NSPlayer/9.0.0.2833`, with other products behind it if wanted
+ * @throws WmError WM_USAGE when it is not NSPlayer or NSServer with a version
+ */
+export function clientIdentity(userAgent: string): ClientIdentity {
+  const product = parseClientProduct(userAgent);
+  const isComplete = /^(?:NSPlayer|NSServer)\/\d{1,2}\.\d{1,2}(?:\.\d{1,5}\.\d{1,5})?(?:[ ;][\x20-\x7e]*)?$/.test(
+    userAgent,
+  );
+  if (!product || product.token === 'WMCacheProxy' || !isComplete) {
+    throw new WmError('WM_USAGE', `"${userAgent}" is no User-Agent of this protocol, such as NSPlayer/9.0.0.2833.`);
+  }
+  return { token: product.token, major: product.major, minor: product.minor, text: userAgent };
+}
+
+/** The features that the Supported header names (MS-WMSP 2.2.1.7), without their common prefix. */
+export type Feature = 'fastcache' | 'predstrm' | 'srvppair' | 'sswitch' | 'startupprofile';
+
+const FEATURE_PREFIX = 'com.microsoft.wm.';
+const FEATURES: ReadonlySet<string> = new Set(['fastcache', 'predstrm', 'srvppair', 'sswitch', 'startupprofile']);
+
+/** The known features of all Supported headers of a message; undefined when there is no such header. */
+export function parseSupported(fields: readonly string[]): ReadonlySet<Feature> | undefined {
+  if (fields.length === 0) return undefined;
+  const tokens = fields.flatMap((field) => field.split(',')).map((token) => token.trim().toLowerCase());
+  const names = tokens.filter((token) => token.startsWith(FEATURE_PREFIX)).map((t) => t.slice(FEATURE_PREFIX.length));
+  return new Set(names.filter((name): name is Feature => FEATURES.has(name)));
+}
+
+/** The value of a Supported header. */
+export function formatSupported(features: readonly Feature[]): string {
+  return features.map((feature) => FEATURE_PREFIX + feature).join(', ');
+}
+
+/** X-StartupProfile (MS-WMSP 2.2.1.12): the numbers of each parameter by its name in lower case; a list may be empty. */
+export type StartupProfile = ReadonlyMap<string, readonly number[]>;
+
+/** Reads an X-StartupProfile header; a parameter that is malformed is left out. Undefined when nothing is left. */
+export function parseStartupProfile(field: string | undefined): StartupProfile | undefined {
+  const profile = new Map<string, readonly number[]>();
+  for (const [, name, list] of (field ?? '').matchAll(/([A-Za-z]+)=(-?\d{1,10}(?:,-?\d{1,10})*)(?=[;\s]|$)/g)) {
+    profile.set(name!.toLowerCase(), list!.split(',').map(Number));
+  }
+  return profile.size === 0 ? undefined : profile;
+}

@@ -1,0 +1,89 @@
+import { describeStreams } from '../asf/edit.js';
+import type { AsfHeader } from '../asf/header.js';
+import { type LegacyLogFields, legacyLogLine, legacyLogXml } from '../wmlog/client-log.js';
+import type { ReceivedMetadata } from './client-packets.js';
+import type { ClientIdentity } from './client-product.js';
+
+export interface ReportContext {
+  readonly identity: ClientIdentity;
+  readonly playerId: string;
+  readonly requestedUrl: string;
+}
+
+/** What is reported beside the counts. */
+export interface ReportState {
+  readonly usedUrl: string;
+  readonly header: AsfHeader | undefined;
+  readonly metadata: ReceivedMetadata | undefined;
+  readonly live: boolean;
+  readonly reconnected: boolean;
+  readonly rate: number;
+}
+
+/** Counts what was streamed since the last Play or playlist entry, for the Log that follows it ([MS-WMLOG] 2.5). */
+export class StreamReport {
+  readonly #context: ReportContext;
+  #packets = 0;
+  #bytes = 0;
+  #firstSendTime = 0;
+  #lastSendTime = 0;
+  #firstAt = 0;
+  #lastAt = 0;
+
+  constructor(context: ReportContext) {
+    this.#context = context;
+  }
+
+  /** Counts from 0 again. */
+  restart(): void {
+    this.#packets = 0;
+    this.#bytes = 0;
+  }
+
+  /** @param now ms of a clock that only goes forward */
+  packet(size: number, sendTime: number, now: number): void {
+    if (this.#packets === 0) {
+      this.#firstSendTime = sendTime;
+      this.#firstAt = now;
+    }
+    this.#packets++;
+    this.#bytes += size;
+    this.#lastSendTime = sendTime;
+    this.#lastAt = now;
+  }
+
+  /** The text of a Log, in the form that the server wants. */
+  text(form: 'xml' | 'line', state: ReportState): string {
+    const fields = this.#fields(state);
+    return form === 'xml' ? legacyLogXml(fields) : legacyLogLine(fields);
+  }
+
+  #fields({ usedUrl, header, metadata, live, reconnected, rate }: ReportState): LegacyLogFields {
+    const { identity, playerId, requestedUrl } = this.#context;
+    const streams = header === undefined ? [] : describeStreams(header);
+    const codecs = (type: string) => streams.filter((stream) => stream.type === type).map(({ codec }) => codec);
+    const received = (this.#lastAt - this.#firstAt) / 1000;
+    const file = live ? undefined : header?.fileProperties;
+    const length = file === undefined ? 0 : Number(file.playDuration) / 1e7 - file.preroll / 1000;
+    return {
+      now: new Date(),
+      usedUrl,
+      requestedUrl,
+      startTime: live || this.#packets === 0 ? 0 : this.#firstSendTime / 1000,
+      duration: this.#packets === 0 ? 0 : Math.abs((this.#lastSendTime - this.#firstSendTime) | 0),
+      rate,
+      reconnected,
+      playerId,
+      playerVersion: /\/([\d.]+)/.exec(identity.text)?.[1] ?? '-',
+      userAgent: identity.text,
+      fileLength: length,
+      fileSize: file === undefined ? 0 : Number(file.fileSize),
+      averageBandwidth: this.#packets === 0 || received <= 0 ? undefined : (this.#bytes * 8) / received,
+      audioCodecs: codecs('audio'),
+      videoCodecs: codecs('video'),
+      bytes: this.#bytes,
+      packets: this.#packets,
+      descriptions: metadata?.descriptions ?? [],
+    };
+  }
+}

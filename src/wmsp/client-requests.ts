@@ -1,0 +1,333 @@
+import { WmError } from '../errors.js';
+import type { Field } from '../http/message.js';
+import { type ClientIdentity, type Feature, formatSupported, type ServerProduct } from './client-product.js';
+import type { StreamSwitch } from './pragma.js';
+import type { WmspRequestType } from './requests.js';
+
+/** A request, ready for the connection but for its request line. */
+export interface ClientRequest {
+  readonly type: WmspRequestType;
+  readonly method: 'GET' | 'POST' | 'OPTIONS';
+  /** It is for `*`, not for the URL of the content. */
+  readonly wholeServer: boolean;
+  readonly minorVersion: 0 | 1;
+  readonly fields: readonly Field[];
+  readonly body: Buffer | undefined;
+}
+
+/** What a session knows when it makes a request (MS-WMSP 3.1.1). */
+export interface RequestContext {
+  readonly identity: ClientIdentity;
+  /** Registry format, with braces. */
+  readonly guid: string;
+  /** For the Host header. */
+  readonly authority: string;
+  readonly viaProxy: boolean;
+  readonly cookie: string | undefined;
+  readonly authorization: readonly Field[];
+  /** In order of preference. */
+  readonly authenticationSchemes: readonly string[];
+  /** HTTP/1.1, with several requests on one connection; otherwise HTTP/1.0. */
+  readonly http11: boolean;
+  readonly clientId: number | undefined;
+  /** 0 unknown. */
+  readonly playlistGenId: number;
+  /** Undefined before the first response, or when the server is not one of this protocol's. */
+  readonly server: ServerProduct | undefined;
+  /** Whether a response has come: before, tokens for newer servers are allowed, later only if the version is high enough. */
+  readonly serverKnown: boolean;
+}
+
+/** Where to start, and how fast. */
+export interface PlayParameters {
+  /** Milliseconds; also when the position is a packet. */
+  readonly startTime: number;
+  /** Number of an ASF packet; goes before `startTime`. */
+  readonly startPacket?: number | undefined;
+  /** Playlist entry that the position is in, when it may not be the current one; 0 or undefined for the current one. */
+  readonly entryId?: number | undefined;
+  /** Skip so many playlist entries: 1 the next, -1 the previous. */
+  readonly skip?: 1 | -1 | undefined;
+  /** -5 to -1 and 1 to 5. */
+  readonly rate: number;
+  /** Milliseconds of media from the start position; 0 to the end. */
+  readonly maxDuration: number;
+  /** How often faster than its bit rate the content is wanted; 1 leaves it to the server. */
+  readonly speed: number;
+  readonly streams: readonly StreamSwitch[];
+  readonly link: LinkParameters;
+  /** The server may choose streams of the next playlist entry by itself. */
+  readonly prediction: boolean;
+}
+
+/** How fast the start may be sent (MS-WMSP 2.2.1.4.1 to 2.2.1.4.9): bits per second and milliseconds of media. */
+export interface LinkParameters {
+  readonly linkBandwidth: number;
+  readonly accelBandwidth: number;
+  readonly accelDuration: number;
+  readonly burstBandwidth: number;
+  readonly burstDuration: number;
+}
+
+/** What a client says that knows no limit of its link. */
+export const DEFAULT_LINK: LinkParameters = {
+  linkBandwidth: 0x7fffffff,
+  accelBandwidth: 3_500_000,
+  accelDuration: 18_000,
+  burstBandwidth: 3_500_000,
+  burstDuration: 5_000,
+};
+
+const IGNORED = 0xffffffff;
+const LARGEST = 0xffffffff;
+
+/** Describe (MS-WMSP 2.2.2.1). */
+export function describeRequest(context: RequestContext, packetPair: boolean, pipelining: boolean): ClientRequest {
+  return request(context, 'Describe', 'GET', [
+    ...pragma(pipelining && 'version11-enabled=1'),
+    ...pragma(
+      'no-cache',
+      'rate=1.000',
+      'stream-time=0',
+      'stream-offset=0:0',
+      `packet-num=${IGNORED}`,
+      'max-duration=0',
+    ),
+    ...pragma(packetPair && 'packet-pair-experiment=1'),
+    ...pragma(pipelining && 'pipeline-experiment=1'),
+    ...sessionFields(context),
+    ...supported(context, true),
+    ...connection(context, true),
+  ]);
+}
+
+/** One of the two Pipeline requests (MS-WMSP 2.2.2.5). */
+export function pipelineRequest(context: RequestContext): ClientRequest {
+  return request({ ...context, http11: true }, 'Pipeline', 'GET', [
+    ...pragma('no-cache'),
+    ...pragma('pipeline-request=1'),
+    ...sessionFields(context),
+    ['Connection', 'keep-alive'],
+  ]);
+}
+
+/**
+ * Play (MS-WMSP 2.2.2.6, 3.1.4.3.1).
+ *
+ * @throws WmError WM_USAGE for a position, rate or speed that the tokens cannot hold
+ */
+export function playRequest(context: RequestContext, play: PlayParameters): ClientRequest {
+  return request(context, 'Play', 'GET', [
+    ...pragma(context.http11 && 'version11-enabled=1'),
+    ...pragma('no-cache', ...position(play)),
+    ...pragma('xPlayStrm=1'),
+    ...sessionFields(context),
+    ...entryFields(context, play),
+    ...paceFields(context, play),
+    ...supported(context, play.prediction),
+    ...switchFields(play.streams),
+    ...connection(context, false),
+  ]);
+}
+
+/** PlayNextEntry (MS-WMSP 2.2.2.7), in pipelined mode only. */
+export function playNextEntryRequest(context: RequestContext, play: PlayParameters): ClientRequest {
+  return request({ ...context, http11: true }, 'PlayNextEntry', 'GET', [
+    ...pragma('version11-enabled=1'),
+    ...pragma('xPlayNextEntry=1'),
+    ...pragma('no-cache', `rate=${play.rate.toFixed(3)}`),
+    ...pragma('client-lag=0'),
+    ...sessionFields(context),
+    ...entryFields(context, play),
+    ...paceFields(context, play),
+    ...supported(context, play.prediction),
+    ...switchFields(play.streams),
+  ]);
+}
+
+/** SelectStream (MS-WMSP 2.2.2.8): a GET on the streaming connection in pipelined mode, otherwise a POST on its own. */
+export function selectStreamRequest(
+  context: RequestContext,
+  streams: readonly StreamSwitch[],
+  prediction: boolean,
+): ClientRequest {
+  return request(context, 'SelectStream', context.http11 ? 'GET' : 'POST', [
+    ...pragma(context.http11 && 'version11-enabled=1'),
+    ...pragma('no-cache'),
+    ...sessionFields(context),
+    ...supported(context, prediction),
+    ...switchFields(streams),
+    ...(context.http11 ? [] : emptyBody()),
+  ]);
+}
+
+/** KeepAlive (MS-WMSP 2.2.2.3) on a connection of its own. */
+export function keepAliveRequest(context: RequestContext): ClientRequest {
+  return request({ ...context, http11: false }, 'KeepAlive', 'POST', [
+    ...pragma('no-cache'),
+    ...pragma('xKeepAliveInPause=1'),
+    ...sessionFields(context),
+    ...emptyBody(),
+  ]);
+}
+
+/** KeepAlive on the streaming connection in pipelined mode (MS-WMSP 2.2.2.3.2). */
+export function keepAliveOptions({ identity, authority, clientId }: RequestContext): ClientRequest {
+  const fields: Field[] = [
+    ['User-Agent', identity.text],
+    ['Host', authority],
+    ...pragma(clientId !== undefined && `client-id=${clientId}`),
+  ];
+  return { type: 'KeepAlive', method: 'OPTIONS', wholeServer: true, minorVersion: 1, fields, body: undefined };
+}
+
+/** Stop (MS-WMSP 2.2.2.10), in pipelined mode only. */
+export function stopRequest(context: RequestContext): ClientRequest {
+  return request({ ...context, http11: true }, 'Stop', 'POST', [
+    ...pragma('no-cache'),
+    ...pragma('xStopStrm=1'),
+    ...sessionFields(context),
+    ['Content-Length', '0'],
+  ]);
+}
+
+/**
+ * Log (MS-WMSP 2.2.2.4).
+ *
+ * @param form `xml` puts the text into the body, `line` into a Pragma header
+ */
+export function logRequest(context: RequestContext, form: 'xml' | 'line', text: string): ClientRequest {
+  if (form === 'line') {
+    // The only token of its header (2.2.1.4.10).
+    const fields = [...pragma('no-cache'), ...sessionFields(context), ...pragma(`log-line=${text}`)];
+    return request(context, 'Log', 'POST', [...fields, ...(context.http11 ? contentLength(0) : emptyBody())]);
+  }
+  const body = Buffer.from(text, 'utf8');
+  const fields: Field[] = [
+    ...pragma('no-cache'),
+    ...sessionFields(context),
+    ['Content-Type', 'application/x-wms-LogStats;charset=UTF-8'],
+    ...contentLength(body.length),
+    ...(context.http11 ? [] : [['Connection', 'close'] as const]),
+  ];
+  return { ...request(context, 'Log', 'POST', fields), body };
+}
+
+function request(
+  context: RequestContext,
+  type: WmspRequestType,
+  method: ClientRequest['method'],
+  own: readonly Field[],
+): ClientRequest {
+  const { identity, authority, cookie, authorization, authenticationSchemes: schemes, http11 } = context;
+  const accepted = schemes.join(', ');
+  const fields: Field[] = [
+    ['Accept', '*/*'],
+    ['User-Agent', identity.text],
+    ['Host', authority],
+    ['Cache-Control', 'no-cache'],
+    ...(schemes.length === 0
+      ? []
+      : ([
+          ['X-Accept-Authentication', accepted],
+          ['X-Accept-Proxy-Authentication', accepted],
+        ] as const)),
+    ...authorization,
+    ...(cookie === undefined ? [] : [['Cookie', cookie] as const]),
+    ...own,
+  ];
+  return { type, method, wholeServer: false, minorVersion: http11 ? 1 : 0, fields, body: undefined };
+}
+
+/** One Pragma header of the tokens that are there; none when there are none. */
+function pragma(...tokens: ReadonlyArray<string | false>): Field[] {
+  const present = tokens.filter((token) => token !== false);
+  return present.length === 0 ? [] : [['Pragma', present.join(',')]];
+}
+
+/** What binds a request to its session (MS-WMSP 3.1.5.1). */
+function sessionFields({ clientId, guid }: RequestContext): Field[] {
+  return [...pragma(clientId !== undefined && `client-id=${clientId}`), ...pragma(`xClientGUID=${guid}`)];
+}
+
+function isAtLeast({ server, serverKnown }: RequestContext, major: number): boolean {
+  return !serverKnown || (server !== undefined && server.major >= major);
+}
+
+/** Tokens of servers from 5.0: the playlist entry. */
+function entryFields(context: RequestContext, { entryId = 0, skip }: PlayParameters): Field[] {
+  if (!isAtLeast(context, 5)) return [];
+  const { playlistGenId } = context;
+  // A position in an entry that is not the one the server is at names its entry (3.1.4.3.1).
+  const seeks = (entryId !== 0 && entryId !== playlistGenId) || (skip !== undefined && playlistGenId !== 0);
+  return [
+    ...pragma(playlistGenId !== 0 && `playlist-gen-id=${playlistGenId}`),
+    ...pragma(seeks && `playlist-seek-id=${entryId === 0 ? playlistGenId : entryId}`),
+    ...pragma(skip !== undefined && `pl-offset=${skip}`),
+  ];
+}
+
+/** Tokens of servers from 5.0 about how fast to send; AccelBW needs a client from 8.0, BurstBW one from 9.0. */
+function paceFields(context: RequestContext, { link, speed }: PlayParameters): Field[] {
+  const { identity } = context;
+  if (!isAtLeast(context, 5) || identity.major < 8) return [];
+  const isRelay = identity.token === 'NSServer' && identity.major >= 9;
+  return pragma(
+    `LinkBW=${link.linkBandwidth}`,
+    `AccelBW=${link.accelBandwidth}`,
+    `AccelDuration=${link.accelDuration}`,
+    isRelay && `BurstBW=${link.burstBandwidth}`,
+    isRelay && `BurstDuration=${link.burstDuration}`,
+    speed !== 1 && `Speed=${speed.toFixed(3)}`,
+  );
+}
+
+/** The features that this client has; the header is for versions from 9.0 on both sides (MS-WMSP 2.2.1.7). */
+function supported(context: RequestContext, prediction: boolean): Field[] {
+  if (!isAtLeast(context, 9) || context.identity.major < 9) return [];
+  const all: Feature[] = ['srvppair', 'sswitch', 'predstrm', 'startupprofile'];
+  return [['Supported', formatSupported(all.filter((feature) => prediction || feature !== 'predstrm'))]];
+}
+
+/** The streams with a level each; on a Pragma header of its own (MS-WMSP 2.2.1.4.27). */
+function switchFields(streams: readonly StreamSwitch[]): Field[] {
+  if (streams.length === 0) return [];
+  const entries = streams.map(
+    ({ source, destination, level }) => `${(source ?? 0xffff).toString(16)}:${destination.toString(16)}:${level}`,
+  );
+  return [...pragma(`stream-switch-count=${streams.length}`), ['Pragma', `stream-switch-entry=${entries.join(' ')}`]];
+}
+
+function connection({ http11, viaProxy }: RequestContext, keepAlive: boolean): Field[] {
+  if (http11) return [];
+  // A proxy of HTTP/1.0 would hand Keep-Alive on to a server that then waits for it (RFC 2068 19.7.1).
+  return [['Connection', keepAlive && !viaProxy ? 'Keep-Alive' : 'close']];
+}
+
+function contentLength(length: number): Field[] {
+  return [['Content-Length', String(length)]];
+}
+
+function emptyBody(): Field[] {
+  return [...contentLength(0), ['Connection', 'close']];
+}
+
+function position({ startTime, startPacket, rate, maxDuration, speed }: PlayParameters): string[] {
+  const size = Math.abs(rate);
+  if (!(size >= 1 && size <= 5))
+    throw new WmError('WM_USAGE', `A rate of ${rate} cannot be asked for: 1 to 5 or -5 to -1.`);
+  if (!(speed >= 1 && speed <= LARGEST)) throw new WmError('WM_USAGE', `A speed of ${speed} cannot be asked for.`);
+  for (const [name, value] of Object.entries({ time: startTime, packet: startPacket ?? 0, duration: maxDuration })) {
+    if (!Number.isInteger(value) || value < 0 || value >= IGNORED) {
+      throw new WmError('WM_USAGE', `A start ${name} of ${value} cannot be asked for.`);
+    }
+  }
+  // A server looks at packet-num only when stream-time is 0 (MS-WMSP 3.2.5.6).
+  return [
+    `rate=${rate.toFixed(3)}`,
+    `stream-time=${startPacket === undefined ? startTime : 0}`,
+    `stream-offset=${IGNORED}:${IGNORED}`,
+    `packet-num=${startPacket ?? IGNORED}`,
+    `max-duration=${maxDuration}`,
+  ];
+}

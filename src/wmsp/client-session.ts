@@ -1,0 +1,484 @@
+import { WmError } from '../errors.js';
+import { PACKET_ID, packetName } from '../framing/framing.js';
+import type { ResponseHead } from '../http/message.js';
+import { hexResult, isErrorResult, NS_S_CHANGENOTICE_BACKWARD, printable, statusError } from './client-errors.js';
+import { type KnowledgeOptions, ServerKnowledge } from './client-knowledge.js';
+import { ObjectAssembler, parseMetadata, type ReceivedMetadata, type WmspPacket } from './client-packets.js';
+import type { ClientRequest, PlayParameters } from './client-requests.js';
+import * as requests from './client-requests.js';
+import { PragmaTokens, type StreamSwitch } from './pragma.js';
+import type { WmspRequestType } from './requests.js';
+
+/** Client-State of MS-WMSP 3.1.1. */
+export type ClientState = 'INIT' | 'STREAMING' | 'IDLE';
+
+/** KeepAlive-Mode of MS-WMSP 3.1.1. */
+export type KeepAliveMode = 'non-pipelined' | 'pipelined';
+
+/** Why an ASF header came: in a Describe or Play response, for another playlist entry ($C), or without any notice. */
+export type HeaderCause = 'describe' | 'play' | 'change' | 'unannounced';
+
+/** What the session asks its owner to do, or tells it, in order. */
+export type ClientAction =
+  /** Send a request on the streaming connection, which is opened if need be, or on a connection of its own. */
+  | { readonly type: 'send'; readonly on: 'stream' | 'own'; readonly request: ClientRequest }
+  | { readonly type: 'closeStream' }
+  /** Close the connection and describe again: at another URL, or through a proxy. */
+  | { readonly type: 'redirect'; readonly location: string; readonly proxy: boolean }
+  /** The server (401) or a proxy (407) wants credentials: set `peer.authorization` and send the request again. */
+  | { readonly type: 'challenge'; readonly request: WmspRequestType }
+  | { readonly type: 'metadata'; readonly metadata: ReceivedMetadata }
+  /** After a `change` the owner calls {@link ClientSession.nextEntry}. */
+  | { readonly type: 'header'; readonly bytes: Buffer; readonly cause: HeaderCause }
+  | { readonly type: 'data'; readonly location: number; readonly bytes: Buffer }
+  /** $E of an entry that was streaming: 0 the end, 1 more entries follow, otherwise an HRESULT. */
+  | { readonly type: 'end'; readonly reason: number }
+  /** The server went back to the previous playlist entry and waits (MS-WMSP 3.1.5.14). */
+  | { readonly type: 'movedBack' }
+  /** The packet-pair estimate. */
+  | { readonly type: 'bandwidth'; readonly bitsPerSecond: number }
+  /** Something a person may want to know. */
+  | { readonly type: 'note'; readonly text: string };
+
+export interface ClientSessionOptions extends KnowledgeOptions {
+  /** Offer the pipelined mode. */
+  readonly pipelined: boolean;
+  /** Ask for $P packets. */
+  readonly packetPair: boolean;
+  /** The text of a Log; undefined sends none. */
+  readonly buildLog: (form: 'xml' | 'line') => string | undefined;
+}
+
+const PACKET_PAIR_BYTES = 512;
+const ID = PACKET_ID;
+
+/**
+ * The client role of MS-WMSP 3.1 without sockets and clocks. Its methods are the events of 3.1.4 to 3.1.6; they return what is to
+ * be done. `now` is a time in ms that only goes forward.
+ *
+ * It keeps to the letter unless it is `tolerant`: then a server may lack a Server header (what it sends is looked at instead), $H
+ * may come where $M is due and the other way round, headers may come in the middle of a stream, packets of unknown types are
+ * skipped, and a SelectStream or Log may be refused.
+ *
+ * Every method throws WmError: WM_PROTOCOL, WM_NO_INPUT, WM_AUTH_REFUSED, WM_UNREACHABLE for what the server answers,
+ * WM_SERVER_GONE for an error HRESULT or a body that ends too early.
+ */
+export class ClientSession {
+  /** What is known of the server; set by responses. */
+  readonly peer: ServerKnowledge;
+  readonly #options: ClientSessionOptions;
+  #state: ClientState = 'INIT';
+  #mode: KeepAliveMode = 'non-pipelined';
+  #keepAliveDue: number | undefined;
+  #pipelineTestAllowed = false;
+  #testing = false;
+  #testDataSeen = false;
+  #packetPairsExpected = 0;
+  #packetPairArrival = 0;
+  #expectedPackets: ReadonlySet<number> = new Set();
+  #expectedResponses: WmspRequestType[] = [];
+  readonly #headerPieces = new ObjectAssembler('$H');
+  readonly #metadataPieces = new ObjectAssembler('$M');
+  #cause: HeaderCause = 'describe';
+  #play: PlayParameters | undefined;
+  #expectNewHeader = false;
+  // A Stop was sent: what still comes of the stream is of no interest.
+  #stopping = false;
+
+  constructor(options: ClientSessionOptions) {
+    this.#options = options;
+    this.peer = new ServerKnowledge(options);
+  }
+
+  get state(): ClientState {
+    return this.#state;
+  }
+
+  get mode(): KeepAliveMode {
+    return this.#mode;
+  }
+
+  /** When {@link keepAliveExpired} is to be called; undefined while the timer does not run. */
+  get keepAliveDue(): number | undefined {
+    return this.#keepAliveDue;
+  }
+
+  /** How many responses are still due on the streaming connection. */
+  get responsesDue(): number {
+    return this.#expectedResponses.length;
+  }
+
+  /** Request to retrieve content information (3.1.4.2). */
+  describe(): ClientAction[] {
+    const { packetPair, pipelined } = this.#options;
+    // The text has the condition the wrong way round: the token is for servers from 5.0 (2.2.1.4.14).
+    const measure = packetPair && this.peer.mayBeAtLeast(5) && this.peer.has('srvppair');
+    this.#state = 'INIT';
+    this.#cause = 'describe';
+    this.#expectedPackets = new Set();
+    return this.#sendOnStream(requests.describeRequest(this.#context(pipelined), measure, pipelined));
+  }
+
+  /** Request to start streaming (3.1.4.3): the test of the pipelined mode if the server allows it, then Play. */
+  startStreaming(play: PlayParameters): ClientAction[] {
+    this.#play = play;
+    if (!this.#pipelineTestAllowed || this.#mode === 'pipelined') return this.#sendPlay();
+    this.#testing = true;
+    this.#testDataSeen = false;
+    const request = requests.pipelineRequest(this.#context(true));
+    return [...this.#sendOnStream(request), ...this.#sendOnStream(request)];
+  }
+
+  /** The streaming connection failed: when it was but the test of the pipelined mode, go on without; else nothing. */
+  pipelineTestFailed(): ClientAction[] {
+    if (!this.#testing) return [];
+    this.connectionLost();
+    return this.#endPipelineTest(false);
+  }
+
+  /** Request to change the selected streams (3.1.4.4). @param changes only the streams that change */
+  selectStreams(changes: readonly StreamSwitch[]): ClientAction[] {
+    if (!this.peer.has('sswitch')) {
+      return [{ type: 'note', text: 'The server cannot switch streams while it sends.' }];
+    }
+    const request = requests.selectStreamRequest(this.#context(), changes, this.#play?.prediction ?? true);
+    return this.#mode === 'pipelined' ? this.#sendOnStream(request) : this.#sendOnOwn(request);
+  }
+
+  /** Selection of streams of a new playlist entry (3.1.4.5). @param play with the complete selection */
+  nextEntry(play: PlayParameters): ClientAction[] {
+    this.#play = play;
+    this.#state = 'STREAMING';
+    this.#expectedPackets = new Set([ID.data, ID.endOfStream, ID.streamChange]);
+    if (this.#mode === 'pipelined') return this.#sendOnStream(requests.playNextEntryRequest(this.#context(), play));
+    return this.#sendOnOwn(requests.selectStreamRequest(this.#context(), play.streams, play.prediction));
+  }
+
+  /** Request to stop streaming (3.1.4.6). @param streamOpen whether the streaming connection is open */
+  stopStreaming(now: number, streamOpen: boolean): ClientAction[] {
+    const actions: ClientAction[] = [];
+    const wasStreaming = this.#state === 'STREAMING';
+    if (this.#mode === 'pipelined' && streamOpen) {
+      this.#stopping = true;
+      actions.push(...this.#sendOnStream(requests.stopRequest(this.#context())));
+    } else {
+      actions.push({ type: 'closeStream' });
+      this.connectionLost();
+    }
+    if (wasStreaming) actions.push(...this.#log(streamOpen));
+    this.#turnIdle(now);
+    return actions;
+  }
+
+  /** The KeepAlive timer expired (3.1.6.1). @param streamOpen whether the streaming connection is open */
+  keepAliveExpired(now: number, streamOpen: boolean): ClientAction[] {
+    const actions =
+      this.#mode === 'pipelined' && streamOpen
+        ? this.#sendOnStream(requests.keepAliveOptions(this.#context()))
+        : this.#sendOnOwn(requests.keepAliveRequest(this.#context()));
+    this.#restartKeepAlive(now);
+    return actions;
+  }
+
+  /** The streaming connection is gone: nothing more comes of what was asked on it. */
+  connectionLost(): void {
+    this.#expectedResponses = [];
+    this.#expectedPackets = new Set();
+    this.#stopping = false;
+    if (this.#headerPieces.pending) this.#headerPieces.take();
+    if (this.#metadataPieces.pending) this.#metadataPieces.take();
+  }
+
+  /** A response came on the streaming connection: to the oldest request there (3.1.5.3). */
+  streamResponse(head: ResponseHead, now: number): ClientAction[] {
+    const type = this.#expectedResponses.shift();
+    if (type === undefined) throw new WmError('WM_PROTOCOL', 'The server answered without a request.');
+    this.peer.response(head);
+    switch (type) {
+      case 'Describe':
+        return this.#describeResponse(head);
+      case 'Pipeline':
+        return this.#pipelineResponse(head);
+      case 'Play':
+        return this.#playResponse(head);
+      case 'PlayNextEntry':
+        if (!isSuccess(head)) throw statusError(head, this.peer.url.href);
+        return [];
+      case 'Stop':
+        this.#stopping = false;
+        this.#turnIdle(now);
+        return [];
+      default:
+        return refusalNote(type, head);
+    }
+  }
+
+  /** A response came to a request on a connection of its own. */
+  sideResponse(type: WmspRequestType, head: ResponseHead): ClientAction[] {
+    this.peer.response(head);
+    return refusalNote(type, head);
+  }
+
+  /** The body of a response on the streaming connection has ended. */
+  bodyEnded(): void {
+    if (this.#headerPieces.pending && this.#state === 'INIT') {
+      throw new WmError('WM_PROTOCOL', `The answer of ${this.peer.url.authority} ends inside the ASF header.`);
+    }
+    if (this.#expectedResponses.length > 0 || this.#stopping) return;
+    const waits = this.#expectedPackets.size > 0 && !this.#isAtEnd;
+    if (waits) throw new WmError('WM_SERVER_GONE', `${this.peer.url.authority} ended the stream without a word.`);
+  }
+
+  /** A packet came in the body of a response on the streaming connection (3.1.5.2). */
+  packet(packet: WmspPacket, now: number): ClientAction[] {
+    if (this.#stopping) return [];
+    const { id } = packet;
+    if (!this.#expectedPackets.has(id) && !this.#bears(id)) {
+      const expected = [...this.#expectedPackets].map(packetName).join(' or ');
+      throw new WmError('WM_PROTOCOL', `A ${packetName(id)} packet came instead of ${expected || 'none'}.`);
+    }
+    switch (id) {
+      case ID.packetPair:
+        return this.#packetPair(now);
+      case ID.metadata:
+        return this.#metadataPacket(packet);
+      case ID.header:
+        return this.#headerPacket(packet);
+      case ID.data:
+        return this.#dataPacket(packet);
+      case ID.endOfStream:
+        return this.#endOfStream(packet, now);
+      case ID.streamChange:
+        return this.#streamChange(packet, now);
+      case ID.testData:
+        this.#testDataSeen = this.#testDataSeen || this.#expectedPackets.has(ID.testData);
+        if (this.#testDataSeen) this.#expectedPackets = new Set();
+        return [];
+      default:
+        return [];
+    }
+  }
+
+  get #isAtEnd(): boolean {
+    return this.#expectedPackets.size === 1 && this.#expectedPackets.has(ID.endOfStream);
+  }
+
+  #context(http11 = this.#mode === 'pipelined') {
+    return this.peer.context(http11);
+  }
+
+  #sendOnStream(request: ClientRequest): ClientAction[] {
+    this.#keepAliveDue = undefined;
+    this.#expectedResponses.push(request.type);
+    return [{ type: 'send', on: 'stream', request }];
+  }
+
+  #sendOnOwn(request: ClientRequest): ClientAction[] {
+    this.#keepAliveDue = undefined;
+    return [{ type: 'send', on: 'own', request }];
+  }
+
+  #sendPlay(): ClientAction[] {
+    const play = this.#play!;
+    this.#cause = 'play';
+    this.#stopping = false;
+    return this.#sendOnStream(requests.playRequest(this.#context(), play));
+  }
+
+  /** Receiving a Describe response (3.1.5.5). */
+  #describeResponse(head: ResponseHead): ClientAction[] {
+    const elsewhere = this.#elsewhere(head, 'Describe');
+    if (elsewhere) return [elsewhere];
+    const pragma = new PragmaTokens(head.headers.all('Pragma'));
+    const offered = this.#options.pipelined && pragma.flag('pipeline-experiment');
+    this.#pipelineTestAllowed = offered && !isViaHttp10(head);
+    this.peer.contentResponse(head);
+    this.#packetPairsExpected = pragma.flag('packet-pair-experiment') ? 3 : 0;
+    this.#expectedPackets = this.#packetPairsExpected > 0 ? new Set([ID.packetPair]) : this.#entryStart();
+    return [];
+  }
+
+  /** A status that leads away from this response: a redirect, a challenge; throws for what is refused. */
+  #elsewhere(head: ResponseHead, request: WmspRequestType): ClientAction | undefined {
+    const location = head.headers.get('Location');
+    if (head.status >= 300 && head.status <= 305 && location !== undefined) {
+      return { type: 'redirect', location, proxy: head.status === 305 };
+    }
+    if (head.status === 401 || head.status === 407) return { type: 'challenge', request };
+    if (!isSuccess(head)) throw statusError(head, this.peer.url.href);
+    return undefined;
+  }
+
+  /** Receiving a Pipeline response (3.1.5.9). */
+  #pipelineResponse(head: ResponseHead): ClientAction[] {
+    const isFirst = this.#expectedResponses[0] === 'Pipeline';
+    if (isFirst) {
+      this.#expectedPackets = new Set([ID.testData]);
+      return [];
+    }
+    this.#expectedPackets = new Set();
+    const works = new PragmaTokens(head.headers.all('Pragma')).number('pipeline-result') === 1;
+    return this.#endPipelineTest(works && isSuccess(head) && this.#testDataSeen);
+  }
+
+  #endPipelineTest(works: boolean): ClientAction[] {
+    this.#mode = works ? 'pipelined' : 'non-pipelined';
+    this.#testing = false;
+    this.#pipelineTestAllowed = false;
+    return this.#sendPlay();
+  }
+
+  /** Receiving a Play response (3.1.5.11). */
+  #playResponse(head: ResponseHead): ClientAction[] {
+    const elsewhere = this.#elsewhere(head, 'Play');
+    if (elsewhere) return [elsewhere];
+    const pragma = new PragmaTokens(head.headers.all('Pragma'));
+    this.peer.contentResponse(head);
+    this.#state = 'STREAMING';
+    // xResetStrm is as a $C, but without a PlayNextEntry: what it announces is the header that a Play response has anyway.
+    this.#expectNewHeader = pragma.flag('expect-new-header');
+    this.#expectedPackets = this.#entryStart();
+    return [];
+  }
+
+  /** What may begin an entry (3.1.5.5, 3.1.5.11, 3.1.5.14); $M is for clients from 9.0 alone (3.2.4.2). */
+  #entryStart(): ReadonlySet<number> {
+    if (this.#options.tolerant) return new Set([ID.header, ID.metadata]);
+    if ((this.peer.server?.major ?? 0) < 9 || this.#options.identity.major < 9) return new Set([ID.header]);
+    return this.peer.server?.token === 'Cougar' ? new Set([ID.metadata]) : new Set([ID.header, ID.metadata]);
+  }
+
+  /** Packets that a tolerant client takes out of turn. */
+  #bears(id: number): boolean {
+    if (!this.#options.tolerant) return false;
+    switch (id) {
+      case ID.packetPair:
+        return false;
+      case ID.data:
+        // A server may go on with the entry before SelectStream, but not before a header.
+        return this.#state !== 'INIT' && !this.#isAtEnd && !this.#expectedPackets.has(ID.header);
+      case ID.header:
+      case ID.metadata:
+      case ID.streamChange:
+      case ID.endOfStream:
+        return this.#state !== 'INIT';
+      default:
+        return true;
+    }
+  }
+
+  /** Receiving a $P packet (3.1.5.6). */
+  #packetPair(now: number): ClientAction[] {
+    const left = --this.#packetPairsExpected;
+    if (left === 2) this.#packetPairArrival = now;
+    if (left === 0) this.#expectedPackets = this.#entryStart();
+    const seconds = (now - this.#packetPairArrival) / 1000;
+    if (left !== 1 || seconds <= 0) return [];
+    return [{ type: 'bandwidth', bitsPerSecond: Math.round((PACKET_PAIR_BYTES * 8) / seconds) }];
+  }
+
+  /** Receiving a $M packet (3.1.5.7). */
+  #metadataPacket(packet: WmspPacket): ClientAction[] {
+    this.#expectedPackets = new Set([ID.metadata]);
+    const object = this.#metadataPieces.add(packet);
+    if (!object) return [];
+    const metadata = parseMetadata(object);
+    this.peer.metadataPacket(metadata);
+    this.#expectedPackets = new Set([ID.header]);
+    return [{ type: 'metadata', metadata }];
+  }
+
+  /** Receiving a $H packet (3.1.5.8). */
+  #headerPacket(packet: WmspPacket): ClientAction[] {
+    if (!this.#expectedPackets.has(ID.header) && !this.#headerPieces.pending) this.#cause = 'unannounced';
+    this.#expectedPackets = new Set([ID.header]);
+    const bytes = this.#headerPieces.add(packet);
+    if (!bytes) return [];
+    const cause = this.#cause;
+    if (this.#state === 'STREAMING') {
+      const next = this.#expectNewHeader ? [ID.streamChange] : [ID.data, ID.endOfStream];
+      this.#expectedPackets = new Set(next);
+      this.#expectNewHeader = false;
+    } else this.#expectedPackets = new Set();
+    return [{ type: 'header', bytes, cause }];
+  }
+
+  /** Receiving a $D packet (3.1.5.12). */
+  #dataPacket({ location, payload }: WmspPacket): ClientAction[] {
+    this.#keepAliveDue = undefined;
+    this.#state = 'STREAMING';
+    this.#expectedPackets = new Set([ID.streamChange, ID.data, ID.endOfStream]);
+    return [{ type: 'data', location, bytes: payload }];
+  }
+
+  /** Receiving a $E packet (3.1.5.13). */
+  #endOfStream({ reason }: WmspPacket, now: number): ClientAction[] {
+    const actions: ClientAction[] = [];
+    const wasStreaming = this.#state === 'STREAMING';
+    // Also when more entries were promised, and there are none after all.
+    const isNews =
+      wasStreaming || isErrorResult(reason) || (reason !== 1 && this.#expectedPackets.has(ID.streamChange));
+    if (isNews) actions.push({ type: 'end', reason });
+    if (wasStreaming) actions.push(...this.#log(true));
+    this.#turnIdle(now);
+    // Whatever is not "more entries follow" is an end (figure 21).
+    this.#expectedPackets = new Set([reason === 1 ? ID.streamChange : ID.endOfStream]);
+    return actions;
+  }
+
+  /** Receiving a $C packet (3.1.5.14). */
+  #streamChange({ reason }: WmspPacket, now: number): ClientAction[] {
+    if (isErrorResult(reason)) {
+      throw new WmError('WM_SERVER_GONE', `The server changed the stream with the error ${hexResult(reason)}.`);
+    }
+    // A $C need not have a $E before it (3.2.4.1); the log of the entry goes out all the same (4.5.2).
+    const actions = this.#state === 'STREAMING' ? this.#log(true) : [];
+    if (reason === NS_S_CHANGENOTICE_BACKWARD) {
+      this.#turnIdle(now);
+      this.#expectedPackets = new Set();
+      return [...actions, { type: 'movedBack' }];
+    }
+    if (this.peer.has('predstrm')) this.#state = 'STREAMING';
+    else this.#turnIdle(now);
+    this.#cause = 'change';
+    this.#expectedPackets = this.#entryStart();
+    return actions;
+  }
+
+  /** A Log for what was streamed: on the streaming connection in pipelined mode, else on its own (3.1.4.6, 3.1.5.13). */
+  #log(streamOpen: boolean): ClientAction[] {
+    const { server, clientId } = this.peer;
+    if (!server || clientId === undefined) return [];
+    const form = server.token === 'Cougar' && server.major >= 9 ? 'xml' : 'line';
+    const text = this.#options.buildLog(form);
+    if (text === undefined) return [];
+    const onStream = this.#mode === 'pipelined' && streamOpen;
+    const request = requests.logRequest(this.#context(onStream), form, text);
+    return onStream ? this.#sendOnStream(request) : this.#sendOnOwn(request);
+  }
+
+  #turnIdle(now: number): void {
+    this.#state = 'IDLE';
+    this.#restartKeepAlive(now);
+  }
+
+  #restartKeepAlive(now: number): void {
+    // A KeepAlive needs a session to name, and a server that knows its token (2.2.1.4.34).
+    const isPossible = this.peer.clientId !== undefined && (this.peer.server?.major ?? 0) >= 5;
+    this.#keepAliveDue = isPossible ? now + this.peer.keepAliveTimeout : undefined;
+  }
+}
+
+function isSuccess({ status }: ResponseHead): boolean {
+  return status >= 200 && status < 300;
+}
+
+/** Whether a Via header names a proxy of HTTP/1.0, through which nothing can be pipelined (RFC 2616 14.45). */
+function isViaHttp10({ headers }: ResponseHead): boolean {
+  return headers.tokens('Via').some((hop) => /^(?:http\/)?1\.0\s/.test(hop));
+}
+
+function refusalNote(type: WmspRequestType, head: ResponseHead): ClientAction[] {
+  if (isSuccess(head)) return [];
+  return [{ type: 'note', text: `The server refused a ${type} request: ${head.status} ${printable(head.reason)}.` }];
+}
