@@ -7,6 +7,7 @@ import { AsfFileBuilder } from '../../../src/asf/file.js';
 import { parsePacket } from '../../../src/asf/packet.js';
 import { buildPacket, packetFields } from '../../../src/asf/packet-build.js';
 import { AsfReader } from '../../../src/asf/reader.js';
+import { ffmpegDecoding, ffmpegPath } from './ffmpeg.js';
 import { FrameCrc } from './frame-crc.js';
 
 const folders: string[] = [];
@@ -52,7 +53,7 @@ export async function makeAsf(name: string, options: ContentOptions): Promise<st
   const encoding = ['-c:v', video, '-b:v', String(videoBitrate), '-g', '25', '-c:a', audio, '-b:a', '64k', '-ac', '2'];
   const packets = ['-packet_size', String(options.packetSize ?? 3200)];
   const input = ['-f', 'lavfi', '-i', `${picture};${tone}`, '-t', String(duration)];
-  await execa('ffmpeg', ['-nostdin', '-v', 'error', ...input, ...encoding, ...packets, '-f', 'asf', path]);
+  await execa(ffmpegPath, ['-nostdin', '-v', 'error', ...input, ...encoding, ...packets, '-f', 'asf', path]);
   return path;
 }
 
@@ -83,7 +84,6 @@ export async function withSinglePayloads(path: string): Promise<string> {
 /** What ffmpeg decodes from a file on the disk. */
 export async function decodeFile(path: string): Promise<FrameCrc> {
   const crc = new FrameCrc();
-  const { ffmpegDecoding } = await import('./players.js');
   const [command, ...args] = ffmpegDecoding(['-i', path], 'error');
   const { stdout } = await execa(command!, args);
   for (const line of stdout.split('\n')) crc.take(line);

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Child, type ChildOptions } from './child.js';
 import { newFolder } from './content.js';
+import { ffmpegDecoding } from './ffmpeg.js';
 import { FrameCrc, SOUND_BYTES_PER_SECOND } from './frame-crc.js';
 import { Player } from './player.js';
 import { gstElement, library, program, type Requirement } from './programs.js';
@@ -15,7 +16,6 @@ export interface PlayerKind {
 }
 
 const script = (name: string) => fileURLToPath(new URL(name, import.meta.url));
-const DECODED = ['-fps_mode', 'passthrough', '-c:v', 'rawvideo', '-pix_fmt', 'yuv420p', '-c:a', 'pcm_s16le'];
 
 /** Players whose decoded pictures and sound go through libavformat's framecrc muxer. */
 class CrcPlayer extends Player {
@@ -66,12 +66,6 @@ function feed([command, ...args]: readonly string[], reader: Child): Child {
   // A reader that has ended leaves a broken pipe behind, which ends the feeder.
   reader.stdin.on('error', () => {});
   return new Child(command!, args, { pipeTo: reader.stdin });
-}
-
-/** How ffmpeg decodes `input` into the lines that {@link FrameCrc} reads. */
-export function ffmpegDecoding(input: readonly string[], log = 'warning'): string[] {
-  const streams = ['-map', '0:v?', '-map', '0:a?'];
-  return ['ffmpeg', '-nostdin', '-v', log, ...input, ...streams, ...DECODED, '-f', 'framecrc', '-'];
 }
 
 // Not a fault of the stream: old WMA headers do not say which loudspeaker a channel is for.
@@ -301,14 +295,13 @@ function wavSeconds(file: string): number {
   return Math.max(size - WAV_HEADER_SIZE, 0) / SOUND_BYTES_PER_SECOND;
 }
 
-const ffmpeg = program('ffmpeg');
 const python = program('python3');
 const gst = [program('gst-launch-1.0'), gstElement('asfdemux'), gstElement('avdec_wmv2')];
 const mmsh = (url: string) => url.replace(/^http:/, 'mmsh:');
 
 /** Every player, started with the http:// URL of a point. */
 export const PLAYERS: Readonly<Record<string, PlayerKind>> = {
-  ffmpeg: { name: 'ffmpeg, mmsh://', needs: [ffmpeg], start: (url) => new FfmpegPlayer(mmsh(url)) },
+  ffmpeg: { name: 'ffmpeg, mmsh://', needs: [], start: (url) => new FfmpegPlayer(mmsh(url)) },
   mpv: {
     name: 'mpv, mms://',
     needs: [program('mpv')],
@@ -333,7 +326,7 @@ export const PLAYERS: Readonly<Record<string, PlayerKind>> = {
   xine: { name: 'xine, mmsh://', needs: [python, library('libxine.so.2')], start: (url) => new XinePlayer(mmsh(url)) },
   libmms: {
     name: 'libmms, mmsh://',
-    needs: [python, library('libmms.so.0'), ffmpeg],
+    needs: [python, library('libmms.so.0')],
     start: (url) => new LibmmsPlayer(mmsh(url)),
   },
   gstMms: {

@@ -1,0 +1,18 @@
+import { findFfmpeg } from '../../../src/capture/find.js';
+
+const found = await findFfmpeg();
+
+/** The ffmpeg of the machine, or the one that is installed with the dependencies. */
+export const ffmpegPath = found.path;
+
+/** Pictures with the times that they have, none doubled or left out to suit a frame rate; the option has a new name since 5.1. */
+const asTheyCome = /^(?:[6-9]|\d\d|5\.[1-9])/.test(found.version)
+  ? ['-fps_mode', 'passthrough']
+  : ['-vsync', 'passthrough'];
+const decoded = [...asTheyCome, '-c:v', 'rawvideo', '-pix_fmt', 'yuv420p', '-c:a', 'pcm_s16le'];
+
+/** The command with which ffmpeg decodes `input` into the lines that `FrameCrc` reads. */
+export function ffmpegDecoding(input: readonly string[], log = 'warning'): string[] {
+  const streams = ['-map', '0:v?', '-map', '0:a?'];
+  return [ffmpegPath, '-nostdin', '-v', log, ...input, ...streams, ...decoded, '-f', 'framecrc', '-'];
+}
