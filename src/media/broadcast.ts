@@ -60,6 +60,7 @@ export class Broadcast implements AsfSink {
   #header: AsfHeader | undefined;
   #videoStreams: ReadonlySet<number> = new Set();
   #generation = 0;
+  readonly #awaitingHeader = new Set<() => void>();
   #live = false;
   #history: BroadcastPacket[] = [];
   #historyBytes = 0;
@@ -90,6 +91,19 @@ export class Broadcast implements AsfSink {
     let count = 0;
     for (const lane of this.#lanes.values()) count += lane.players.size;
     return count;
+  }
+
+  /** Resolves when a source's header comes, or after `milliseconds`. */
+  nextHeader(milliseconds: number): Promise<void> {
+    return new Promise((resolve) => {
+      const done = () => {
+        clearTimeout(timer);
+        this.#awaitingHeader.delete(done);
+        resolve();
+      };
+      const timer = setTimeout(done, milliseconds).unref();
+      this.#awaitingHeader.add(done);
+    });
   }
 
   /** Takes the next event of the source; never waits. */
@@ -158,6 +172,7 @@ export class Broadcast implements AsfSink {
     const previous = this.#header;
     const header = liveHeader(encoderHeader);
     this.#live = true;
+    for (const notify of [...this.#awaitingHeader]) queueMicrotask(notify);
     if (previous && sameLayout(previous, header)) {
       if (this.#nextLocation > 0) {
         this.#timeline.restart();

@@ -1,0 +1,181 @@
+import { BlockList, isIPv6 } from 'node:net';
+import { WmError } from '../errors.js';
+import { HttpError } from '../http/message.js';
+import { HttpServer } from '../http/server.js';
+import { Broadcast, type BroadcastOptions } from '../media/broadcast.js';
+import type { AsfSource } from '../media/events.js';
+import { pump } from '../media/pump.js';
+import type { Program, WmspContent } from '../wmsp/program.js';
+import { type PlayReport, WmspServer } from '../wmsp/server.js';
+import { plainAddress } from './addresses.js';
+import { pathOf } from './paths.js';
+import { liveProgram } from './programs.js';
+
+export interface EncoderServerOptions {
+  readonly host?: string | undefined;
+  /** 0 takes a free port. */
+  readonly httpPort: number;
+  /** Opens what is to be pulled; with `onDemand` more than once. */
+  readonly open: () => Promise<AsfSource>;
+  /** Capture only while somebody pulls; otherwise from the start. */
+  readonly onDemand?: boolean;
+  readonly maxClients?: number | undefined;
+  /** Addresses and networks (`192.0.2.0/24`) that may pull; empty: all. */
+  readonly allow?: readonly string[];
+  readonly broadcast?: BroadcastOptions;
+  readonly onPlay?: (client: string, remoteAddress: string) => void;
+  readonly onPlayed?: (report: PlayReport) => void;
+  readonly onError?: (error: unknown) => void;
+}
+
+// How long a puller waits for the first header of a capture that starts for it, and how long that goes on without pullers.
+const START_TIMEOUT = 15_000;
+const LINGER = 10_000;
+
+/**
+ * An encoder's host that waits to be pulled (MS-WMSP 4.11): one live stream, whatever the path, to servers and players.
+ */
+export class EncoderServer implements WmspContent {
+  readonly broadcast: Broadcast;
+  readonly #options: EncoderServerOptions;
+  readonly #http: HttpServer;
+  readonly #wmsp: WmspServer;
+  readonly #allowed: BlockList | undefined;
+  #source: AsfSource | undefined;
+  #running: Promise<void> | undefined;
+  #idleTimer: NodeJS.Timeout | undefined;
+  readonly #whenClosed: Array<() => void> = [];
+  #closed = false;
+  #port = 0;
+
+  private constructor(options: EncoderServerOptions) {
+    this.#options = options;
+    this.#allowed = accessList(options.allow ?? []);
+    this.broadcast = new Broadcast(options.broadcast);
+    this.#wmsp = new WmspServer({
+      content: this,
+      pathOf,
+      encoder: true,
+      ...(options.maxClients === undefined ? {} : { maxPlayers: options.maxClients }),
+      onPlay: (_path, client, address) => {
+        clearTimeout(this.#idleTimer);
+        options.onPlay?.(client, plainAddress(address));
+      },
+      onPlayed: (report) => {
+        options.onPlayed?.(report);
+        this.#stopWhenIdle();
+      },
+      onError: (error) => options.onError?.(error),
+    });
+    this.#http = new HttpServer({
+      onError: (error) => options.onError?.(error),
+      onRequest: (exchange) => {
+        if (!this.#mayPull(exchange.remoteAddress)) throw new HttpError(403, 'This address may not pull.');
+        // MS-WMSP 3.2.5.1: other clients are not served media.
+        if (!this.#wmsp.handle(exchange)) throw new HttpError(404, 'Only Windows Media clients are served here.');
+      },
+    });
+  }
+
+  /**
+   * Starts to listen, and to capture unless that waits for the first puller.
+   *
+   * @throws WmError WM_PORT_IN_USE, WM_USAGE for an address that is none
+   */
+  static async start(options: EncoderServerOptions): Promise<EncoderServer> {
+    const server = new EncoderServer(options);
+    server.#port = await server.#http.listen(options.httpPort, options.host);
+    return server;
+  }
+
+  get ports(): { http: number } {
+    return { http: this.#port };
+  }
+
+  get clients(): number {
+    return this.#wmsp.players;
+  }
+
+  /** Captures until the source ends; with `onDemand` until `close`. Throws what the capture throws. */
+  async run(): Promise<void> {
+    if (!this.#options.onDemand) await this.#capture();
+    else await new Promise<void>((resolve) => this.#whenClosed.push(resolve));
+  }
+
+  /** For the WMSP server: the one thing that there is. */
+  async open(): Promise<Program | undefined> {
+    if (this.#options.onDemand && !this.#running && !this.#closed) {
+      this.#running = this.#capture()
+        .catch((error) => this.#options.onError?.(error))
+        .finally(() => {
+          this.#running = undefined;
+        });
+      this.#stopWhenIdle();
+    }
+    await this.#header();
+    return liveProgram(this.broadcast);
+  }
+
+  /** Ends the capture and tells all pullers with $E. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#idleTimer);
+    await this.#source?.close();
+    await this.#running;
+    await this.broadcast.close();
+    this.#wmsp.close();
+    await this.#http.close();
+    for (const done of this.#whenClosed) done();
+  }
+
+  async #capture(): Promise<void> {
+    const source = await this.#options.open();
+    this.#source = source;
+    try {
+      if (!this.#closed) await pump(source, [this.broadcast]);
+    } finally {
+      this.#source = undefined;
+      await source.close();
+      await this.broadcast.close();
+    }
+  }
+
+  /** Waits until the capture that was started for a puller has its header. */
+  async #header(): Promise<void> {
+    const deadline = Date.now() + START_TIMEOUT;
+    while (!this.broadcast.live && this.#running && Date.now() < deadline) {
+      await Promise.race([this.broadcast.nextHeader(deadline - Date.now()), this.#running]);
+    }
+  }
+
+  #stopWhenIdle(): void {
+    if (!this.#options.onDemand) return;
+    clearTimeout(this.#idleTimer);
+    this.#idleTimer = setTimeout(() => {
+      if (this.clients === 0) void this.#source?.close();
+    }, LINGER);
+  }
+
+  #mayPull(address: string): boolean {
+    const plain = plainAddress(address);
+    return this.#allowed?.check(plain, isIPv6(plain) ? 'ipv6' : 'ipv4') ?? true;
+  }
+}
+
+function accessList(entries: readonly string[]): BlockList | undefined {
+  if (entries.length === 0) return undefined;
+  const list = new BlockList();
+  for (const entry of entries) {
+    const [address = '', prefix] = entry.split('/');
+    const family = isIPv6(address) ? 'ipv6' : 'ipv4';
+    try {
+      if (prefix === undefined) list.addAddress(address, family);
+      else list.addSubnet(address, Number(prefix), family);
+    } catch (error) {
+      throw new WmError('WM_USAGE', `"${entry}" is neither an address nor a network such as 192.0.2.0/24.`, {
+        cause: error,
+      });
+    }
+  }
+  return list;
+}
