@@ -1,8 +1,13 @@
 import { doctorCommand } from './doctor.js';
+import { probeCommand } from './probe.js';
 import { newProgram, run } from './program.js';
+import { pullCommand } from './pull.js';
+import { relayCommand } from './relay.js';
 import { serveCommand } from './serve.js';
 
 const program = newProgram('wmcast', 'The Windows Media streaming system: media server and tools.');
-for (const command of [serveCommand(), doctorCommand()]) program.addCommand(command.copyInheritedSettings(program));
+for (const command of [serveCommand(), pullCommand(), relayCommand(), probeCommand(), doctorCommand()]) {
+  program.addCommand(command.copyInheritedSettings(program));
+}
 
 await run(program);

@@ -1,0 +1,182 @@
+import { Command } from 'commander';
+import { describeStreams, type StreamDescription } from '../asf/edit.js';
+import type { AsfHeader } from '../asf/header.js';
+import { flattenObjects } from '../asf/stream.js';
+import { WmError } from '../errors.js';
+import { fileSource } from '../media/file-source.js';
+import { WmspClient, type WmspDescription } from '../wmsp/client.js';
+import { describeContent } from '../wmsp/packets.js';
+import { addCommonOptions, Interruption } from './program.js';
+import { addServerOptions, clientOptions, isServerUrl, type ServerOptions } from './receive-options.js';
+import { asClock, Reporter, type ReporterOptions, withUnit } from './reporter.js';
+
+interface ProbeOptions extends ServerOptions, ReporterOptions {}
+
+export function probeCommand(): Command {
+  const command = new Command('probe')
+    .description('tells what is at a URL or in an ASF file, and receives nothing of it')
+    .argument('<url|file>', 'for example mmsh://server/live')
+    .addHelpText('after', '\nExample: wmcast probe mmsh://server/live');
+  return addCommonOptions(addServerOptions(command)).action((from: string, options: ProbeOptions) =>
+    probe(from, options),
+  );
+}
+
+/** What there is to know, with nothing that a terminal would mind. */
+interface Findings {
+  readonly url?: string | undefined;
+  readonly file?: string | undefined;
+  readonly transport: string;
+  readonly server?: string | undefined;
+  readonly serverFeatures?: readonly string[] | undefined;
+  readonly features?: readonly string[] | undefined;
+  readonly cacheControl?: readonly string[] | undefined;
+  readonly live: boolean;
+  readonly playlistEntry?: number | undefined;
+  readonly bandwidth?: number | undefined;
+  /** Seconds; undefined for a live stream. */
+  readonly duration?: number | undefined;
+  readonly size?: number | undefined;
+  readonly packets?: number | undefined;
+  readonly packetSize: number;
+  /** ms */
+  readonly preroll: number;
+  readonly bitsPerSecond: number;
+  readonly streams: ReadonlyArray<StreamDescription & { readonly chosen: boolean }>;
+  /** Sets of streams of which one at a time is sent. */
+  readonly exclusive: ReadonlyArray<readonly number[]>;
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+async function probe(from: string, options: ProbeOptions): Promise<void> {
+  const reporter = new Reporter(options);
+  const interruption = new Interruption();
+  interruption.signal.addEventListener('abort', () => process.exit(interruption.exitCode));
+  const findings = isServerUrl(from) ? await probeServer(from, options, reporter) : await probeFile(from);
+  if (reporter.json) reporter.event('probe', { ...findings });
+  else reporter.print(inWords(findings));
+}
+
+async function probeServer(url: string, options: ProbeOptions, reporter: Reporter): Promise<Findings> {
+  const description = await WmspClient.describe(clientOptions(url, options, reporter));
+  const { header, chosen, metadata, live } = description;
+  return {
+    url: description.url,
+    transport: description.transport,
+    server: description.server?.text,
+    serverFeatures: description.supported && [...description.supported],
+    features: description.features,
+    cacheControl: description.cacheControl,
+    playlistEntry: description.playlistGenId === 0 ? undefined : description.playlistGenId,
+    bandwidth: description.bandwidth,
+    ...ofHeader(header, live, chosen),
+    metadata: { ...textsOf(header), ...serverTexts(metadata) },
+  };
+}
+
+function serverTexts(metadata: WmspDescription['metadata']): Record<string, string> {
+  return Object.fromEntries((metadata?.descriptions ?? []).map(({ name, value }) => [name, value]));
+}
+
+async function probeFile(path: string): Promise<Findings> {
+  const source = fileSource({ path });
+  try {
+    for await (const event of source) {
+      if (event.type !== 'header') continue;
+      const { header } = event;
+      const all = new Set(header.streams.map(({ number }) => number));
+      return { file: path, transport: 'file', ...ofHeader(header, header.broadcast, all), metadata: textsOf(header) };
+    }
+  } finally {
+    await source.close();
+  }
+  throw new WmError('WM_BAD_INPUT', `${path} holds no ASF header.`);
+}
+
+function ofHeader(header: AsfHeader, live: boolean, chosen: ReadonlySet<number>) {
+  const { fileProperties: file, packetSize, preroll, dataObject } = header;
+  const streams = describeStreams(header).map((stream) => ({ ...stream, chosen: chosen.has(stream.number) }));
+  const wanted = streams.filter((stream) => stream.chosen);
+  return {
+    live,
+    duration: live ? undefined : Math.max(Number(file.playDuration) / 1e7 - preroll / 1000, 0),
+    size: live ? undefined : Number(file.fileSize),
+    packets: live ? undefined : Number(dataObject.packetCount),
+    packetSize,
+    preroll,
+    bitsPerSecond: wanted.reduce((sum, { bitrate }) => sum + bitrate, 0),
+    streams,
+    exclusive: flattenObjects(header.objects).flatMap((object) =>
+      object.type === 'bitrateMutualExclusion' || object.type === 'advancedMutualExclusion'
+        ? [object.streamNumbers]
+        : [],
+    ),
+  };
+}
+
+/** The Content Description and the Extended Content Description, as far as they are text or numbers. */
+function textsOf(header: AsfHeader): Record<string, string> {
+  const texts: Array<readonly [string, string]> = [...describeContent(header)];
+  for (const object of flattenObjects(header.objects)) {
+    if (object.type !== 'extendedContentDescription') continue;
+    for (const { name, value } of object.descriptors) {
+      const text = 'value' in value ? value.value : undefined;
+      if (
+        typeof text === 'string' ||
+        typeof text === 'number' ||
+        typeof text === 'boolean' ||
+        typeof text === 'bigint'
+      ) {
+        texts.push([name, String(text)]);
+      }
+    }
+  }
+  return Object.fromEntries(texts);
+}
+
+/** Control characters would steer the terminal. */
+function shown(text: string): string {
+  return text.replace(/\p{C}/gu, '?').slice(0, 300);
+}
+
+function inWords(findings: Findings): string {
+  const { server, duration, size, packets, streams, metadata } = findings;
+  const lines: Array<readonly [label: string, text: string | undefined]> = [
+    ['URL', findings.url],
+    ['File', findings.file],
+    ['Server', findings.transport === 'http' ? `plain ASF over HTTP${server ? ` from ${server}` : ''}` : server],
+    ['Server can', findings.serverFeatures?.join(', ')],
+    ['Features', findings.features?.join(', ')],
+    ['Cache', findings.cacheControl?.join(', ')],
+    ['Playlist entry', findings.playlistEntry?.toString()],
+    ['Bandwidth', findings.bandwidth === undefined ? undefined : `${withUnit(findings.bandwidth, 'bit/s')} (measured)`],
+    ['Kind', findings.live ? 'live' : 'on demand'],
+    ['Duration', duration === undefined ? undefined : asClock(duration)],
+    ['Size', size === undefined ? undefined : `${withUnit(size, 'byte')}, ${packets} packets`],
+    ['Packets', `${findings.packetSize} byte each, preroll ${findings.preroll} ms`],
+    ['Bit rate', withUnit(findings.bitsPerSecond, 'bit/s')],
+    ...streams.map((stream) => [`Stream ${stream.number}`, streamInWords(stream)] as const),
+    ...findings.exclusive.map((numbers) => ['One of', numbers.join(', ')] as const),
+    ...Object.entries(metadata).map(([name, value]) => [shown(name), value] as const),
+  ];
+  return lines
+    .filter(([, text]) => text !== undefined && text !== '')
+    .map(([label, text]) => `${label.padEnd(15)} ${shown(text!)}`)
+    .join('\n');
+}
+
+function streamInWords(stream: Findings['streams'][number]): string {
+  const parts = [
+    `${stream.type} ${stream.codec}`,
+    stream.width === undefined ? undefined : `${stream.width}x${stream.height}`,
+    stream.framesPerSecond === undefined ? undefined : `${stream.framesPerSecond} fps`,
+    stream.samplesPerSecond === undefined ? undefined : `${stream.samplesPerSecond} Hz`,
+    stream.channels === undefined ? undefined : `${stream.channels} channels`,
+    stream.bitrate === 0 ? undefined : withUnit(stream.bitrate, 'bit/s'),
+    stream.language,
+    stream.encrypted ? 'encrypted' : undefined,
+    stream.hidden ? 'hidden' : undefined,
+    stream.chosen ? undefined : 'not taken',
+  ];
+  return parts.filter((part) => part !== undefined).join(', ');
+}

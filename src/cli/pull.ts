@@ -1,0 +1,94 @@
+import { existsSync } from 'node:fs';
+import { Command } from 'commander';
+import { WmError } from '../errors.js';
+import { ArchiveSink } from '../media/archive.js';
+import { carry, describeForReady } from './carry.js';
+import { addCommonOptions, Interruption } from './program.js';
+import { addReceiveOptions, isServerUrl, openClient, type ReceiveOptions } from './receive-options.js';
+import { asClock, Reporter, type ReporterOptions, withUnit } from './reporter.js';
+import { StdoutSink } from './stdout-sink.js';
+
+interface PullOptions extends ReceiveOptions, ReporterOptions {
+  readonly output?: string;
+}
+
+export function pullCommand(): Command {
+  const command = new Command('pull')
+    .description('receives a stream and records it')
+    .argument('<url>', 'for example mmsh://server/live; an .asx file at the URL is followed')
+    .option('-o, --output <file>', 'where to record; - writes plain ASF to standard output (default: named as the URL)')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  wmcast pull mmsh://server/live -o live.asf\n  wmcast pull --retry forever http://radio:8000/ -o radio.asf' +
+        '\n  wmcast pull mms://server/film.wmv -o - | ffplay -',
+    );
+  return addCommonOptions(addReceiveOptions(command)).action((url: string, options: PullOptions) => pull(url, options));
+}
+
+async function pull(url: string, options: PullOptions): Promise<void> {
+  const reporter = new Reporter(options);
+  if (!isServerUrl(url)) throw new WmError('WM_USAGE', `"${url}" is no URL; for files there are relay and probe.`);
+  const { output } = options;
+  const toStdout = output === '-';
+  if (toStdout && options.json) throw new WmError('WM_USAGE', '--json and -o - cannot both have standard output.');
+  const path = output ?? defaultFileName(url);
+  if (output === undefined && existsSync(path)) {
+    throw new WmError('WM_USAGE', `${path} exists already; -o ${path} replaces it.`);
+  }
+  const client = openClient(url, options, reporter);
+  const interruption = new Interruption();
+  const archive = new ArchiveSink(path, { warn: (message) => reporter.warn(message) });
+  const reconnects = () => ({ reconnects: client.stats.reconnects });
+  await carry({
+    source: client,
+    openSink: () => (toStdout ? new StdoutSink() : archive),
+    reporter,
+    interruption,
+    name: url,
+    duration: options.duration,
+    extra: reconnects,
+    onReady: (header) => {
+      const { words, fields } = describeForReady(header);
+      const description = client.description;
+      reporter.event('ready', {
+        url: description?.url ?? url,
+        server: description?.server?.text,
+        live: description?.live,
+        output: path,
+        ...fields,
+      });
+      reporter.info(`Receiving ${words} from ${url} ${toStdout ? '' : `into ${path}`}`.trimEnd());
+    },
+    onEnd: (carried, failed) => {
+      const files = archive.files.map(({ path: file, packets, bytes }) => ({ path: file, packets, bytes }));
+      if (!failed) reporter.event('done', { ...carried, ...reconnects(), files });
+      const { damagedPackets } = client.stats;
+      if (damagedPackets > 0) reporter.warn(`${damagedPackets} packets could not be read and were left out.`);
+      if (failed && carried.packets === 0) return;
+      const where = files.length === 0 ? '' : ` in ${files.map(({ path: file }) => file).join(', ')}`;
+      const { mediaSeconds, packets, bytes } = carried;
+      reporter.info(`Received ${asClock(mediaSeconds)}, ${packets} packets, ${withUnit(bytes, 'byte')}${where}.`);
+    },
+  });
+  process.exitCode = interruption.exitCode;
+}
+
+/** The last part of a URL's path, or its host, as the name of an ASF file in the current folder. */
+export function defaultFileName(url: string): string {
+  const { hostname, pathname } = new URL(url.trim().replace(/^[a-z]+:\/\//i, 'http://'));
+  const last = pathname.split('/').findLast((part) => part !== '') ?? '';
+  const name = decoded(last)
+    .replace(/[^\p{L}\p{N}._ -]/gu, '_')
+    .replace(/^[.\s-]+/, '')
+    .slice(0, 100);
+  const base = name === '' ? hostname.replace(/[^\w.-]/g, '_') : name;
+  return /\.(?:asf|wmv|wma)$/i.test(base) ? base : `${base.replace(/\.(?:asx|wax|wvx|wsx)$/i, '')}.asf`;
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}

@@ -1,0 +1,149 @@
+import type { Command } from 'commander';
+import { parseBitrate, parseDuration } from '../capture/options.js';
+import { WmError } from '../errors.js';
+import type { AsfSource } from '../media/events.js';
+import { fileSource } from '../media/file-source.js';
+import { WmspClient, type WmspClientOptions } from '../wmsp/client.js';
+import { isWmspUrl } from '../wmsp/client-url.js';
+import { parsedBy } from './program.js';
+import type { Reporter } from './reporter.js';
+
+/** The options that say what to ask a server for, and as whom. */
+export interface ServerOptions {
+  readonly streams?: readonly number[];
+  /** Bits per second, or to be measured. */
+  readonly bandwidth?: number | 'measure';
+  readonly userAgent?: string;
+  readonly asServer?: true;
+  readonly proxy?: string;
+  readonly pipelined?: true;
+  readonly strict?: true;
+}
+
+/** The options that say what to receive, and how long to go on trying. */
+export interface ReceiveOptions extends ServerOptions {
+  /** Seconds. */
+  readonly duration?: number;
+  /** Seconds. */
+  readonly start?: number;
+  readonly retry?: number;
+  readonly speed?: number;
+  /** False with --no-log. */
+  readonly log: boolean;
+}
+
+const DEFAULT_RETRIES = 10;
+const DEFAULT_SPEED = 100;
+
+export function addServerOptions(command: Command): Command {
+  return command
+    .option('--streams <numbers>', 'only these, for example 1,2; probe shows the numbers', parsedBy(parseStreams))
+    .option(
+      '--bandwidth <rate>',
+      'of streams of several bit rates take those that fit, for example 300k; "measure" has the server measure it',
+      parsedBy((text) => (text === 'measure' ? 'measure' : parseBitrate(text, '--bandwidth'))),
+    )
+    .option('--user-agent <text>', 'who to be, for example NSPlayer/9.0.0.2833')
+    .option('--as-server', 'ask as a server that relays (NSServer), as encoders expect it')
+    .option('--proxy <url>', 'an HTTP proxy, for example http://proxy:8080')
+    .option('--pipelined', 'use one connection for everything if the server can')
+    .option('--strict', 'take no server that breaks a rule of the protocol');
+}
+
+export function addReceiveOptions(command: Command): Command {
+  return addServerOptions(command)
+    .option(
+      '-t, --duration <time>',
+      'end after so many seconds of the stream',
+      parsedBy((text) => parseDuration(text)),
+    )
+    .option(
+      '--start <time>',
+      'begin so far into the content; not for live streams',
+      parsedBy((text) => parseDuration(text, '--start')),
+    )
+    .option(
+      '--speed <factor>',
+      'content on demand so much faster than it plays, if the server can (default: 100)',
+      parsedBy(parseSpeed),
+    )
+    .option(
+      '--retry <n>',
+      'try again so often when the connection fails, or "forever" (default: 10, once something has come)',
+      parsedBy(parseRetry),
+    )
+    .option('--no-log', 'do not tell the server at the end what was received');
+}
+
+/** @throws WmError WM_USAGE */
+function parseStreams(text: string): number[] {
+  const numbers = text.split(',').map((part) => (/^\s*\d{1,3}\s*$/.test(part) ? Number(part) : 0));
+  if (numbers.some((number) => number < 1 || number > 127)) {
+    throw new WmError('WM_USAGE', 'It takes numbers from 1 to 127 with commas between them.');
+  }
+  return numbers;
+}
+
+function parseRetry(text: string): number {
+  if (text === 'forever') return Number.POSITIVE_INFINITY;
+  if (!/^\d{1,6}$/.test(text)) throw new WmError('WM_USAGE', 'It takes a number or "forever".');
+  return Number(text);
+}
+
+function parseSpeed(text: string): number {
+  const value = Number(text);
+  if (!/^\d{1,5}(?:\.\d{1,3})?$/.test(text) || value < 1) throw new WmError('WM_USAGE', 'It takes a number from 1.');
+  return value;
+}
+
+/** Whether it names a server, and not a file. @throws WmError WM_USAGE for a kind of URL that cannot be received */
+export function isServerUrl(from: string): boolean {
+  if (isWmspUrl(from)) return true;
+  const scheme = /^([a-z][a-z0-9+.-]+):\/\//i.exec(from)?.[1];
+  if (scheme === undefined) return false;
+  throw new WmError('WM_USAGE', `${scheme}:// cannot be received: that needs http://, mmsh:// or mms://.`);
+}
+
+/** What a client is made of these options. */
+export function clientOptions(url: string, options: ServerOptions, reporter: Reporter): WmspClientOptions {
+  const { streams, bandwidth, userAgent, asServer, proxy, pipelined, strict } = options;
+  return {
+    url,
+    streams,
+    bandwidth: bandwidth === 'measure' ? undefined : bandwidth,
+    packetPair: bandwidth === 'measure',
+    userAgent,
+    identity: asServer ? 'NSServer' : 'NSPlayer',
+    proxy,
+    pipelined: pipelined ?? false,
+    tolerant: !strict,
+    onNote: (text) => reporter.detail(text),
+  };
+}
+
+/** A server's stream, received and taken up again when it breaks. */
+export function openClient(url: string, options: ReceiveOptions, reporter: Reporter): WmspClient {
+  const { duration, start, retry, speed, log } = options;
+  return new WmspClient({
+    ...clientOptions(url, options, reporter),
+    startTime: start === undefined ? 0 : Math.round(start * 1000),
+    maxDuration: duration === undefined ? 0 : Math.ceil(duration * 1000),
+    speed: speed ?? DEFAULT_SPEED,
+    log,
+    reconnect: { retries: retry ?? DEFAULT_RETRIES, first: retry !== undefined },
+    onReconnect: ({ error, attempt, delay }) => {
+      reporter.event('reconnect', { attempt, delay, code: error.code, message: error.message });
+      reporter.info(`${error.message} Trying again in ${(delay / 1000).toFixed(1)} s (${attempt}).`);
+    },
+  });
+}
+
+/**
+ * A server's stream, or a file.
+ *
+ * @param pace gives the packets of a file when they are due
+ */
+export function openFrom(from: string, options: ReceiveOptions, reporter: Reporter, pace: boolean): AsfSource {
+  if (isServerUrl(from)) return openClient(from, options, reporter);
+  return fileSource({ path: from, pace, warn: (message) => reporter.warn(message) });
+}
