@@ -7,7 +7,8 @@ const port = z.number().int().min(0).max(65_535);
 const seconds = z.number().min(0).max(3_600);
 
 const pathSchema = z.string().regex(/^\/[^\s?#]*$/, 'must be a path such as /live');
-const pointSchema = z.strictObject({ path: pathSchema });
+const remoteSchema = z.string().regex(/^(?:https?|mms|mmsh):\/\/\S+$/, 'must be a URL such as http://encoder:8080/');
+const pointSchema = z.strictObject({ path: pathSchema, source: remoteSchema.optional() });
 
 /** The configuration file of `wmcast serve`; samples/serve.yaml explains each field. */
 export const configSchema = z.strictObject({

@@ -54,7 +54,10 @@ export class Programs implements WmspContent {
     const redirect = redirects?.get(path);
     if (redirect) return redirect;
     const point = points.get(path);
-    if (point) return liveProgram(point.broadcast);
+    if (point) {
+      const wrapped = await content?.wrap({ kind: 'point', path });
+      return wrapped ? PlaylistProgram.open(wrapped, this.#options) : liveProgram(point.broadcast);
+    }
     const item = await content?.resolve(path);
     if (item?.kind === 'file') {
       const file = await files.acquire(item.file);

@@ -8,8 +8,10 @@ import { plainAddress } from './addresses.js';
 import type { ServerConfig } from './config.js';
 import { ContentRoot } from './content.js';
 import { pathOf } from './paths.js';
+import { PointPull } from './point-pull.js';
 import { type PointEvent, type PublishingPoint, PublishingPoints } from './points.js';
 import { Programs } from './programs.js';
+import { connectWmsp, Remotes } from './remote.js';
 import { WebServer } from './web.js';
 
 /** What a server tells while it runs. */
@@ -46,6 +48,8 @@ export class MediaServer {
   readonly #wmsp: WmspServer;
   readonly #files = new OnDemandFiles();
   readonly #programs: Programs;
+  readonly #remotes: Remotes;
+  readonly #pulls: PointPull[] = [];
   #httpPort = 0;
 
   private constructor(config: ServerConfig, listener: ServerListener) {
@@ -60,14 +64,17 @@ export class MediaServer {
       onEvent: (event) => listener.point?.(event),
     });
     for (const { path } of config.points) this.points.configure(path);
+    const onWarning = (message: string) => listener.warning?.(message);
     this.#push = new PushServer({ open: (request) => this.#openPush(request) });
+    this.#remotes = new Remotes({ onWarning });
     const content = config.content && new ContentRoot(config.content.folder, wrapperOf(config));
     this.#programs = new Programs({
       points: this.points,
       files: this.#files,
       content,
+      remote: this.#remotes,
       redirects: new Map(config.redirects.map(({ path, to, proxy }) => [path, { redirect: to, proxy }])),
-      onWarning: (message) => listener.warning?.(message),
+      onWarning,
     });
     this.#wmsp = new WmspServer({
       content: this.#programs,
@@ -97,6 +104,7 @@ export class MediaServer {
   static async start(config: ServerConfig, listener: ServerListener = {}): Promise<MediaServer> {
     const server = new MediaServer(config, listener);
     server.#httpPort = await server.#http.listen(config.httpPort, config.host);
+    server.#startPulling((message) => listener.warning?.(message));
     return server;
   }
 
@@ -124,6 +132,7 @@ export class MediaServer {
 
   /** Ends all broadcasts with $E, sends encoders away, and stops; bounded in time. */
   async close(): Promise<void> {
+    await Promise.all(this.#pulls.map((pull) => pull.close()));
     for (const point of this.points) {
       point.publisher?.disconnect(503);
       await point.broadcast.close();
@@ -131,7 +140,16 @@ export class MediaServer {
     this.#push.close();
     this.#wmsp.close();
     await this.#http.close();
+    await this.#remotes.close();
     await this.#files.close();
+  }
+
+  #startPulling(onWarning: (message: string) => void): void {
+    for (const { path, source: url } of this.#config.points) {
+      if (url === undefined) continue;
+      const point = this.points.get(path)!;
+      this.#pulls.push(new PointPull({ point, url, connect: (from) => connectWmsp(from, onWarning), onWarning }));
+    }
   }
 
   #openPush({ template, exchange }: PushSetupRequest): PushDecision {

@@ -1,0 +1,77 @@
+import { WmError } from '../../src/errors.js';
+import type { AsfEvent, AsfSource } from '../../src/media/events.js';
+import { Remotes } from '../../src/server/remote.js';
+import { FakePlayer, textFormat } from '../support/players.js';
+import { testHeader } from '../support/stream.js';
+
+/** A source that has a header and then nothing, until it is closed. */
+class Still implements AsfSource {
+  closed = false;
+  #wake: () => void = () => {};
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<AsfEvent> {
+    yield { type: 'header', header: testHeader() };
+    if (!this.closed) await new Promise<void>((resolve) => (this.#wake = resolve));
+    yield { type: 'end', moreEntries: false, reason: 0 };
+  }
+
+  async close(): Promise<void> {
+    this.closed = true;
+    this.#wake();
+  }
+}
+
+describe('content of another server', () => {
+  it('is pulled once for all', async () => {
+    const sources: Still[] = [];
+    const remotes = new Remotes({
+      connect: () => {
+        sources.push(new Still());
+        return sources.at(-1)!;
+      },
+    });
+    const [a, b] = await Promise.all([remotes.open('mms://a/x'), remotes.open('mms://a/x')]);
+    expect(a).toBe(b);
+    expect(sources).toHaveLength(1);
+    expect(a.header?.streams).toHaveLength(2);
+    await remotes.close();
+    expect(sources[0]!.closed).toBe(true);
+    expect(remotes.size).toBe(0);
+  });
+
+  it('is let go some time after its last player', async () => {
+    const source = new Still();
+    const remotes = new Remotes({ connect: () => source });
+    const broadcast = await remotes.open('mms://a/x');
+    const player = broadcast.join(new FakePlayer(), textFormat());
+    remotes.sweep(Date.now() + 60_000);
+    expect(source.closed).toBe(false);
+    broadcast.leave(player);
+    remotes.sweep(Date.now() + 60_000 + 31_000);
+    expect(source.closed).toBe(true);
+    await remotes.close();
+  });
+
+  it('says why it cannot be had, and may be tried again', async () => {
+    const gone = new WmError('WM_UNREACHABLE', 'a:1 cannot be reached.');
+    const warnings: string[] = [];
+    const remotes = new Remotes({
+      onWarning: (text) => warnings.push(text),
+      connect: () => ({
+        [Symbol.asyncIterator]: () => ({ next: () => Promise.reject(gone) }),
+        close: async () => {},
+      }),
+    });
+    await expect(remotes.open('mms://a/x')).rejects.toBe(gone);
+    expect(warnings).toEqual(['mms://a/x: a:1 cannot be reached.']);
+    expect(remotes.size).toBe(0);
+    await remotes.close();
+  });
+
+  it('is bounded', async () => {
+    const remotes = new Remotes({ connect: () => new Still(), maxRemotes: 1 });
+    await remotes.open('mms://a/x');
+    await expect(remotes.open('mms://a/y')).rejects.toBeInstanceOf(WmError);
+    await remotes.close();
+  });
+});
