@@ -98,18 +98,19 @@ export class EncoderServer implements WmspContent {
 
   /** Captures until the source ends; with `onDemand` until `close`. Throws what the capture throws. */
   async run(): Promise<void> {
-    if (!this.#options.onDemand) await this.#capture();
-    else await new Promise<void>((resolve) => this.#whenClosed.push(resolve));
+    if (this.#options.onDemand) {
+      await new Promise<void>((resolve) => this.#whenClosed.push(resolve));
+      return;
+    }
+    const capture = this.#capture();
+    this.#track(capture.catch(() => {}));
+    await capture;
   }
 
   /** For the WMSP server: the one thing that there is. */
   async open(): Promise<Program | undefined> {
     if (this.#options.onDemand && !this.#running && !this.#closed) {
-      this.#running = this.#capture()
-        .catch((error) => this.#options.onError?.(error))
-        .finally(() => {
-          this.#running = undefined;
-        });
+      this.#track(this.#capture().catch((error) => this.#options.onError?.(error)));
       this.#stopWhenIdle();
     }
     await this.#header();
@@ -140,7 +141,14 @@ export class EncoderServer implements WmspContent {
     }
   }
 
-  /** Waits until the capture that was started for a puller has its header. */
+  /** @param capture never rejects */
+  #track(capture: Promise<void>): void {
+    this.#running = capture.finally(() => {
+      this.#running = undefined;
+    });
+  }
+
+  /** Waits until a capture that has just started has its header. */
   async #header(): Promise<void> {
     const deadline = Date.now() + START_TIMEOUT;
     while (!this.broadcast.live && this.#running && Date.now() < deadline) {
