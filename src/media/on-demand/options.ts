@@ -25,7 +25,7 @@ export interface ReaderOptions {
   readonly choice: StreamChoice;
   /** 1 plays everything; any other rate plays the key frames of the video alone, a negative one backwards. Never 0. */
   readonly rate: number;
-  /** Milliseconds of media behind {@link start}; undefined plays to the end. */
+  /** Milliseconds of media behind {@link start}; undefined and 0 play to the end, as does what is longer than the file. */
   readonly maxDuration?: number;
   /** What `maxDuration` counts from, ms of media time; by default the time at which the first packet begins. */
   readonly start?: number;

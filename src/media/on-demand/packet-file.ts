@@ -103,7 +103,6 @@ export class PacketFile {
   readonly version: string;
   readonly #handle: FileHandle;
   #packetCount = 0;
-  /** Bytes at the last look. */
   #knownSize: number;
   #extending: Promise<boolean> | undefined;
   #closing: Promise<void> | undefined;
@@ -155,6 +154,11 @@ export class PacketFile {
   /** Rises while the file grows. */
   get packetCount(): number {
     return this.#packetCount;
+  }
+
+  /** Bytes at the last look. */
+  get knownSize(): number {
+    return this.#knownSize;
   }
 
   /** Where index objects may stand, bytes. */
@@ -229,12 +233,24 @@ export class PacketFile {
     return this.#lastPacket(available);
   }
 
+  /** Practically all packets of a file begin with the same byte, 0x82, and that tells them well from other things. */
+  async #firstByte(): Promise<number | undefined> {
+    let first: number | undefined;
+    const bytes = await this.readBytes(this.dataStart, this.batchPackets * this.packetSize);
+    visitPackets(bytes, this.packetSize, (packet) => {
+      first ??= packet.bytes[0];
+    });
+    return first;
+  }
+
   /** Behind the packets may stand an index, what a protocol left, or the zeros of a file whose space was reserved. */
   async #lastPacket(available: number): Promise<number> {
     if (available === 0) return 0;
-    const [firstByte] = await readAt(this.#handle, this.path, this.dataStart, 1);
+    const firstByte = await this.#firstByte();
     const isPacket = (bytes: Buffer): boolean =>
-      bytes.length === this.packetSize && bytes[0] === firstByte && tryPacket(bytes)?.damaged === false;
+      bytes.length === this.packetSize &&
+      (firstByte === undefined || bytes[0] === firstByte) &&
+      tryPacket(bytes)?.damaged === false;
     const packetAt = (bytes: Buffer, index: number): Buffer =>
       bytes.subarray(index * this.packetSize, (index + 1) * this.packetSize);
     let end = available;

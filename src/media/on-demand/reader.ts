@@ -18,7 +18,16 @@ export interface ReaderFile {
   readonly cache: BatchCache;
 }
 
+/** The first read is so much smaller than the others: when a thousand players come at once, the last one waits for all. */
+const FIRST_PART = 4;
+/** Milliseconds: nothing here lasts longer, and 32-bit times cannot tell more apart. */
+const LONGEST = 2 ** 30;
 const END: OnDemandBatch = { items: [], end: true };
+
+/** The duration if it is one that limits anything. */
+function limitOf(duration: number | undefined): number | undefined {
+  return duration !== undefined && duration > 0 && duration < LONGEST ? duration : undefined;
+}
 
 /**
  * Reads a file for one player, about 32 KiB a time; nothing is read ahead. At rate 1 these are the packets with the chosen
@@ -32,19 +41,21 @@ export class OnDemandReader {
   readonly #trick: TrickPlay | undefined;
   readonly #endTime: EndTime | undefined;
   #at: number;
+  #isFirst = true;
   #ended = false;
 
   /** For `OnDemandFile.reader`. */
   constructor(shared: ReaderFile, options: ReaderOptions) {
     const { file, keys, streams } = shared;
-    const { rate, choice, maxDuration, start } = options;
+    const { rate, choice, start } = options;
+    const maxDuration = limitOf(options.maxDuration);
     this.#shared = shared;
     this.#at = options.from > 0 ? Math.min(Math.floor(options.from), file.packetCount) : 0;
     this.#options = options;
     this.#gate = new StreamGate(streams, choice, this.#at === 0);
     if (rate < 0 || (rate !== 1 && streams.keyed.some((keyed, stream) => keyed === 1 && choice.level(stream) !== 2))) {
       const isChosen = (stream: number): boolean => this.#gate.level(stream) !== 2;
-      this.#trick = new TrickPlay(file, keys, { ...options, from: this.#at }, isChosen);
+      this.#trick = new TrickPlay(file, keys, { ...options, from: this.#at }, maxDuration, isChosen);
     } else if (maxDuration !== undefined) {
       this.#endTime = new EndTime(maxDuration, start === undefined ? undefined : start + file.header.preroll);
     }
@@ -86,7 +97,9 @@ export class OnDemandReader {
     const from = this.#at;
     // Reads end at multiples of the batch, so that players with other starts come to want the same ones.
     const { batchPackets } = file;
-    const count = Math.min(batchPackets - (from % batchPackets), file.packetCount - from);
+    const wanted = this.#isFirst ? Math.ceil(batchPackets / FIRST_PART) : batchPackets;
+    const count = Math.min(wanted, batchPackets - (from % batchPackets), file.packetCount - from);
+    this.#isFirst = false;
     const { items, packets, until, over } = await this.#ready(from, count);
     this.#at = from + packets;
     const end = over || packets < count || (this.#at >= file.packetCount && !(await file.extend()));

@@ -1,8 +1,8 @@
 import type { AsfHeader } from '../../asf/header.js';
 import { STREAM_FLAG } from '../../asf/objects.js';
-import type { Payload } from '../../asf/packet.js';
+import type { StreamProperties } from '../../asf/stream.js';
 import type { KeyFrameMap, KeyFramePlace } from './key-frames.js';
-import type { MediaTimes } from './measure.js';
+import { type MediaTimes, measureTimes } from './measure.js';
 import type { StartPosition, StreamChoice } from './options.js';
 import type { PacketFile } from './packet-file.js';
 import { NO_PACKET, readTimeIndexes, type TimeIndex } from './time-index.js';
@@ -11,8 +11,8 @@ import { NO_PACKET, readTimeIndexes, type TimeIndex } from './time-index.js';
 const SEND_SLACK = 1000;
 /** How far back the start of an audio object is looked for. Bytes. */
 const MAX_AUDIO_WALK = 8 * 1024 * 1024;
-/** Entries of an index that may name one key frame before its first one is no longer looked for. */
-const MAX_REPEATED_ENTRIES = 1000;
+/** An index that names no other key frame for longer is not relied on: reading so much is no trouble. Milliseconds. */
+const LONGEST_RUN = 60_000;
 
 /**
  * Whether the objects of a stream are to be begun at a key frame: those of video are, unless the header says that it has no
@@ -32,7 +32,9 @@ const isUpTo = (a: number, b: number): boolean => ((a - b) | 0) <= 0;
 export class Seeker {
   readonly #file: PacketFile;
   readonly #keys: KeyFrameMap;
-  readonly #times: MediaTimes;
+  #times: MediaTimes;
+  /** Packets of which the times are. */
+  #measuredPackets: number;
   readonly #headerSize: number;
   readonly #videoStreams: ReadonlySet<number>;
   #indexes: Promise<ReadonlyMap<number, TimeIndex>> | undefined;
@@ -42,6 +44,7 @@ export class Seeker {
     this.#file = file;
     this.#keys = keys;
     this.#times = times;
+    this.#measuredPackets = file.packetCount;
     this.#headerSize = header.bytes.length;
     this.#videoStreams = keyFrameStreams(header);
   }
@@ -76,16 +79,26 @@ export class Seeker {
   }
 
   async #atTime(milliseconds: number, choice: StreamChoice): Promise<number> {
+    const wanted = milliseconds + this.#file.header.preroll;
+    if (wanted > this.#times.end) await this.#measureAgain();
     const { start, end } = this.#times;
-    const target = Math.min(Math.max(milliseconds + this.#file.header.preroll, start), end);
+    const target = Math.min(Math.max(wanted, start), end);
     const chosen = this.#file.header.streams.filter(({ number }) => choice.level(number) !== 2);
     const videos = chosen.filter(({ number }) => this.#videoStreams.has(number));
     const places = await Promise.all(videos.map(({ number }) => this.#keyFrame(number, target)));
     const found = places.filter((packet) => packet !== undefined);
     if (found.length > 0) return Math.min(...found);
     const audio = chosen.filter(({ type }) => type === 'audio');
-    const streams = new Set((audio.length > 0 ? audio : chosen).map(({ number }) => number));
-    return this.#anyObject(target, streams);
+    return (await this.#anyObject(target, audio)) ?? (await this.#anyObject(target, chosen)) ?? 0;
+  }
+
+  /** A recording that goes on may have come there by now. */
+  async #measureAgain(): Promise<void> {
+    await this.#file.extend();
+    const { packetCount } = this.#file;
+    if (packetCount === this.#measuredPackets) return;
+    this.#times = await measureTimes(this.#file);
+    this.#measuredPackets = packetCount;
   }
 
   /** Before the first key frame, the start of the file; undefined for a stream without key frames. */
@@ -116,21 +129,34 @@ export class Seeker {
     const [packet = NO_PACKET, , behind = NO_PACKET] = packets.subarray(entry, entry + 3);
     if (behind >= this.#file.packetCount || behind < packet) return undefined;
     let first = entry;
-    while (first > 0 && entry - first < MAX_REPEATED_ENTRIES && packets[first - 1] === packet) first--;
-    const after = (first - 1) * interval;
-    const keys = await this.#keys.inPacket(packet, stream);
-    // The entries before the first key frame name it too, though it comes later.
-    const isRight = keys.some(({ time }) => first === 0 || (isUpTo(time, target) && time > after - 1));
-    return isRight ? behind + 1 : undefined;
+    while (first > 0 && packets[first - 1] === packet && (entry - first) * interval < LONGEST_RUN) first--;
+    if ((entry - first) * interval >= LONGEST_RUN) return undefined;
+    const isRight =
+      first === 0
+        ? this.#isFirstKey(packet, stream)
+        : this.#isKeyBetween(packet, stream, (first - 1) * interval, target);
+    return (await isRight) ? behind + 1 : undefined;
   }
 
-  async #anyObject(target: number, streams: ReadonlySet<number>): Promise<number> {
+  /** The entries before the first key frame name it too, though it comes later. */
+  async #isFirstKey(packet: number, stream: number): Promise<boolean> {
+    return (await this.#keys.next({ packet: 0, order: 0 }, (key) => key.stream === stream))?.packet === packet;
+  }
+
+  async #isKeyBetween(packet: number, stream: number, after: number, upTo: number): Promise<boolean> {
+    const keys = await this.#keys.inPacket(packet, stream);
+    // Encoders do not agree on how they round.
+    return keys.some(({ time }) => isUpTo(time, upTo) && time > after - 1);
+  }
+
+  async #anyObject(target: number, streams: readonly StreamProperties[]): Promise<number | undefined> {
+    const numbers = new Set(streams.map(({ number }) => number));
+    if (numbers.size === 0) return undefined;
     const { preroll } = this.#file.header;
     const behind = await this.#keys.behind((target + SEND_SLACK) >>> 0);
-    const accept = ({ stream, presentationTime }: Payload, sendTime: number): boolean => {
-      if (streams.size > 0 && !streams.has(stream)) return false;
+    return this.#keys.objectBefore(behind, MAX_AUDIO_WALK, ({ stream, presentationTime }, sendTime) => {
+      if (!numbers.has(stream)) return false;
       return isUpTo(presentationTime === -1 ? (sendTime + preroll) >>> 0 : presentationTime, target);
-    };
-    return (await this.#keys.objectBefore(behind, MAX_AUDIO_WALK, accept)) ?? 0;
+    });
   }
 }

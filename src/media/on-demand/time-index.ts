@@ -49,17 +49,17 @@ async function* indexObjects(file: PacketFile): AsyncGenerator<Buffer, void, und
   let at = file.dataEnd;
   let budget = MAX_INDEX_SIZE;
   for (let count = 0; count < MAX_OBJECTS; count++) {
+    const left = file.knownSize - at;
     const head = await file.readBytes(at, OBJECT_HEAD_SIZE);
-    if (head.length < OBJECT_HEAD_SIZE) return;
+    if (left < OBJECT_HEAD_SIZE || head.length < OBJECT_HEAD_SIZE) return;
     const size = Number(head.readBigUInt64LE(16));
     if (size < OBJECT_HEAD_SIZE) return;
     const id = head.toString('hex', 0, 16);
     if ((id === GUID.simpleIndexObject || id === GUID.indexObject) && size <= budget) {
       budget -= size;
-      yield await file.readBytes(at, Math.min(size, file.size - at));
+      yield await file.readBytes(at, Math.min(size, left));
     }
     at += size;
-    if (at >= file.size) return;
   }
 }
 

@@ -34,17 +34,28 @@ export class TrickPlay {
   readonly #options: ReaderOptions;
   readonly #isChosen: (stream: number) => boolean;
   readonly #interval: number;
+  readonly #maxDuration: number;
   #place: PacketPlace;
   #frame: OpenFrame | undefined;
   #firstTime: number | undefined;
   #lastTime: number | undefined;
 
-  /** @param isChosen whether the key frames of a stream are to be sent, as it is when asked */
-  constructor(file: PacketFile, keys: KeyFrameMap, options: ReaderOptions, isChosen: (stream: number) => boolean) {
+  /**
+   * @param maxDuration ms of media; undefined plays to the end
+   * @param isChosen whether the key frames of a stream are to be sent, as it is when asked
+   */
+  constructor(
+    file: PacketFile,
+    keys: KeyFrameMap,
+    options: ReaderOptions,
+    maxDuration: number | undefined,
+    isChosen: (stream: number) => boolean,
+  ) {
     this.#file = file;
     this.#keys = keys;
     this.#options = options;
     this.#isChosen = isChosen;
+    this.#maxDuration = maxDuration ?? Number.POSITIVE_INFINITY;
     this.#interval = SHORTEST_INTERVAL * Math.abs(options.rate);
     this.#place = { packet: options.from, order: options.rate < 0 ? Number.POSITIVE_INFINITY : 0 };
     if (options.start !== undefined) this.#firstTime = (options.start + file.header.preroll) >>> 0;
@@ -78,9 +89,8 @@ export class TrickPlay {
     this.#firstTime ??= key.time;
     this.#lastTime = key.time;
     this.#place = isBackwards ? key : { packet: key.packet, order: key.order + 1 };
-    const { maxDuration } = this.#options;
     const played = (isBackwards ? this.#firstTime - key.time : key.time - this.#firstTime) | 0;
-    if (maxDuration !== undefined && played >= maxDuration) return undefined;
+    if (played >= this.#maxDuration) return undefined;
     return { key, packet: key.packet, filled: 0, size: -1, gap: 0, done: false };
   }
 

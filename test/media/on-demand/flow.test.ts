@@ -1,0 +1,332 @@
+import { setImmediate } from 'node:timers/promises';
+import { jest } from '@jest/globals';
+import { WmError } from '../../../src/errors.js';
+import { OnDemandFlow, type OnDemandFlowOptions, Ticker } from '../../../src/media/on-demand/flow.js';
+import type { OnDemandBatch, OnDemandItem } from '../../../src/media/on-demand/options.js';
+
+const PREROLL = 1000;
+
+/** A flow with a clock, a ticker and an output that do what the test says. */
+class Stage {
+  now = 1000;
+  backlog = 0;
+  reads = 0;
+  /** Time of writing, by location. */
+  readonly sent = new Map<number, number>();
+  readonly writes: number[][] = [];
+  readonly ends: { rewound: boolean }[] = [];
+  readonly errors: WmError[] = [];
+  readonly tasks = new Set<() => void>();
+  onWrite: () => void = () => undefined;
+  readonly flow: OnDemandFlow;
+
+  constructor(batches: (OnDemandBatch | Error)[], options: Partial<OnDemandFlowOptions> = {}) {
+    const queue = [...batches];
+    const stage = this;
+    this.flow = new OnDemandFlow({
+      rate: 1,
+      reader: {
+        preroll: PREROLL,
+        next: () => {
+          this.reads++;
+          const batch = queue.shift() ?? { items: [], end: true };
+          return batch instanceof Error ? Promise.reject(batch) : Promise.resolve(batch);
+        },
+      },
+      output: {
+        get backlog() {
+          return stage.backlog;
+        },
+        write: (items) => {
+          this.onWrite();
+          this.writes.push(items.map(({ location }) => location));
+          for (const { location } of items) this.sent.set(location, this.now - 1000);
+        },
+      },
+      ticker: { add: (task) => this.tasks.add(task), delete: (task) => this.tasks.delete(task) },
+      onEnd: (how) => this.ends.push(how),
+      onError: (error) => this.errors.push(error),
+      now: () => this.now,
+      ...options,
+    });
+  }
+
+  async settle(): Promise<void> {
+    for (let turn = 0; turn < 30; turn++) await setImmediate();
+  }
+
+  async start(): Promise<this> {
+    this.flow.start();
+    await this.settle();
+    return this;
+  }
+
+  /** Lets time pass in ticks of 50 ms. */
+  async pass(ms: number): Promise<void> {
+    for (const end = this.now + ms; this.now < end; ) {
+      this.now += 50;
+      for (const task of this.tasks) task();
+      await setImmediate();
+      await setImmediate();
+    }
+    await this.settle();
+  }
+
+  get locations(): number[] {
+    return this.writes.flat();
+  }
+}
+
+/** Packets of 1000 bytes, one every `step` ms of send time, in batches of `size`; the last one ends. */
+function packets(count: number, { step = 100, size = 10, first = 0, bytes = 1000 } = {}): OnDemandBatch[] {
+  const items: OnDemandItem[] = Array.from({ length: count }, (_each, location) => ({
+    location,
+    bytes: Buffer.alloc(bytes),
+    sendTime: (first + location * step) >>> 0,
+  }));
+  const batches: OnDemandBatch[] = [];
+  for (let at = 0; at < count; at += size) {
+    const part = items.slice(at, at + size);
+    batches.push({ items: part, end: at + size >= count, until: part.at(-1)!.sendTime });
+  }
+  return batches;
+}
+
+describe('pace', () => {
+  it('sends preroll and two seconds at once, and the rest when it is due', async () => {
+    const stage = await new Stage(packets(100)).start();
+    expect(stage.locations).toEqual(Array.from({ length: 31 }, (_each, index) => index));
+    await stage.pass(10_000);
+    for (const [location, time] of stage.sent) {
+      const due = Math.max(location * 100 - 3000, 0);
+      expect(time).toBeGreaterThanOrEqual(due);
+      expect(time).toBeLessThanOrEqual(due + 50);
+    }
+    expect(stage.locations).toEqual(Array.from({ length: 100 }, (_each, index) => index));
+    expect(stage.ends).toEqual([{ rewound: false }]);
+    expect([stage.flow.packets, stage.flow.bytes]).toEqual([100, 100_000]);
+    expect(stage.tasks.size).toBe(0);
+  });
+
+  it('holds one batch, and does not read the next one before it is due', async () => {
+    const stage = await new Stage(packets(100), { burst: 0 }).start();
+    expect([stage.reads, stage.locations]).toEqual([1, [0]]);
+    await stage.pass(850);
+    expect([stage.reads, stage.locations.length]).toEqual([1, 9]);
+    await stage.pass(100);
+    expect([stage.reads, stage.locations.length]).toEqual([2, 10]);
+  });
+
+  it.each([
+    [2, 1],
+    [-5, 1],
+    [1, 4],
+    [2, 2.5],
+  ])('[WMSP-043] [WMSP-045] is divided by the rate and the speed (rate %p, speed %p)', async (rate, speed) => {
+    const first = rate < 0 ? 1_000_000 : 0;
+    const stage = await new Stage(packets(50, { step: rate < 0 ? -1000 : 1000, first }), {
+      rate,
+      speed,
+      burst: 0,
+    }).start();
+    await stage.pass(60_000);
+    expect(stage.sent.size).toBe(50);
+    for (const [location, time] of stage.sent) {
+      const due = (location * 1000) / Math.abs(rate) / speed;
+      expect(time).toBeGreaterThanOrEqual(due);
+      expect(time).toBeLessThanOrEqual(due + 50);
+    }
+  });
+
+  it('[WMSP-045] is what the output takes at the largest speed', async () => {
+    const stage = await new Stage(packets(500), { speed: 4_294_967_295 }).start();
+    await stage.pass(50);
+    expect(stage.locations).toHaveLength(500);
+    expect(stage.ends).toHaveLength(1);
+  });
+
+  it('[WMSP-020] sends the first media at the rate of the acceleration, and keeps the lead', async () => {
+    // 80 kbit/s of media; accelerated to 400 kbit/s for 5 s, which take 1 s.
+    const acceleration = { bitsPerSecond: 400_000, milliseconds: 5000 };
+    const stage = await new Stage(packets(200), { acceleration }).start();
+    expect(stage.locations).toEqual([0]);
+    await stage.pass(20_000);
+    for (const [location, time] of stage.sent) {
+      const due = location <= 50 ? location * 20 : 1000 + (location - 50) * 100;
+      expect(time).toBeGreaterThanOrEqual(due);
+      expect(time).toBeLessThanOrEqual(due + 50);
+    }
+  });
+
+  it('[WMSP-020] is not slowed down by an acceleration below the rate of the media, nor changed by one of 0', async () => {
+    const slow = await new Stage(packets(50), { acceleration: { bitsPerSecond: 1000, milliseconds: 60_000 } }).start();
+    await slow.pass(5000);
+    expect(slow.sent.get(49)).toBeLessThanOrEqual(4950);
+    for (const acceleration of [
+      { bitsPerSecond: 0, milliseconds: 5000 },
+      { bitsPerSecond: 5000, milliseconds: 0 },
+    ]) {
+      const stage = await new Stage(packets(50), { acceleration }).start();
+      expect(stage.locations).toHaveLength(31);
+    }
+  });
+
+  it('does not wait for gaps, and takes small steps back as no step', async () => {
+    const times = [0, 100, 90, 100, 95, 200, 500_000, 500_100, 3, 103];
+    const items = times.map((sendTime, location) => ({ location, bytes: Buffer.alloc(10), sendTime }));
+    const stage = await new Stage([{ items, end: true }], { burst: 0 }).start();
+    await stage.pass(5000);
+    expect([...stage.sent.values()]).toEqual([0, 100, 100, 100, 100, 200, 200, 300, 300, 400]);
+  });
+
+  it('goes on where send times wrap', async () => {
+    const stage = await new Stage(packets(50, { first: 2 ** 32 - 2000 }), { burst: 0 }).start();
+    await stage.pass(5000);
+    expect([...stage.sent.values()]).toEqual(Array.from({ length: 50 }, (_each, index) => index * 100));
+  });
+
+  it('waits for the gaps between key frames', async () => {
+    const items = [0, 30_000, 60_000].map((sendTime, location) => ({ location, bytes: Buffer.alloc(10), sendTime }));
+    const stage = await new Stage([{ items, end: true }], { burst: 0, rate: 5 }).start();
+    await stage.pass(20_000);
+    expect([...stage.sent.values()]).toEqual([0, 6000, 12_000]);
+  });
+
+  it('lets the time of packets pass that are not sent', async () => {
+    const empty = Array.from({ length: 20 }, (_each, index) => ({ items: [], end: false, until: 1000 + index * 1000 }));
+    const stage = await new Stage([...empty, { items: [], end: true }], { burst: 0 }).start();
+    expect(stage.reads).toBe(2);
+    await stage.pass(10_000);
+    expect(stage.reads).toBe(12);
+    await stage.pass(10_000);
+    expect(stage.ends).toHaveLength(1);
+  });
+});
+
+describe('back-pressure', () => {
+  it('stops reading and sending while the output is behind, and leaves nothing out', async () => {
+    const stage = new Stage(packets(100), { maxBacklog: 5000 });
+    stage.onWrite = () => {
+      stage.backlog = 10_000;
+    };
+    await stage.start();
+    expect([stage.reads, stage.locations.length]).toEqual([1, 10]);
+    await stage.pass(3000);
+    expect([stage.reads, stage.locations.length]).toEqual([1, 10]);
+    stage.backlog = 5000;
+    await stage.pass(50);
+    expect([stage.reads, stage.locations.length]).toEqual([2, 20]);
+    stage.backlog = 0;
+    stage.flow.drained();
+    await stage.settle();
+    expect([stage.reads, stage.locations.length]).toEqual([3, 30]);
+    stage.onWrite = () => undefined;
+    stage.backlog = 0;
+    await stage.pass(10_000);
+    expect(stage.locations).toEqual(Array.from({ length: 100 }, (_each, index) => index));
+  });
+
+  it('sends what was held back when the output is free again, but no more than a burst after a long time', async () => {
+    const stage = await new Stage(packets(2000), { burst: 1000 }).start();
+    await stage.pass(1000);
+    stage.backlog = 1_000_000;
+    await stage.pass(5000);
+    const held = stage.locations.length;
+    stage.backlog = 0;
+    await stage.pass(50);
+    expect(stage.locations.length - held).toBe(50);
+    stage.backlog = 1_000_000;
+    await stage.pass(60_000);
+    const stopped = stage.locations.length;
+    stage.backlog = 0;
+    await stage.pass(50);
+    expect(stage.locations.length - stopped).toBeLessThanOrEqual(12);
+    await stage.pass(1000);
+    expect(stage.locations.length - stopped).toBeLessThanOrEqual(22);
+  });
+});
+
+describe('the end', () => {
+  it('says that the start was reached backwards', async () => {
+    const stage = await new Stage([{ items: [], end: true, rewound: true }], { rate: -1 }).start();
+    expect(stage.ends).toEqual([{ rewound: true }]);
+  });
+
+  it('is an error when the file or the output fails, once', async () => {
+    const gone = new WmError('WM_NO_INPUT', 'The file is gone.');
+    const stage = await new Stage([packets(20)[0]!, gone]).start();
+    expect(stage.errors).toEqual([gone]);
+    expect(stage.locations).toHaveLength(10);
+    await stage.pass(1000);
+    expect([stage.errors.length, stage.ends.length, stage.tasks.size]).toEqual([1, 0, 0]);
+
+    const broken = await new Stage([new TypeError('What is this?')]).start();
+    expect(broken.errors[0]).toMatchObject({ code: 'WM_FAILED', message: 'What is this?' });
+
+    const output = new Stage(packets(20));
+    output.onWrite = () => {
+      throw new Error('The output is closed.');
+    };
+    await output.start();
+    expect(output.errors[0]).toMatchObject({ code: 'WM_FAILED', message: 'The output is closed.' });
+  });
+
+  it('is silent when the flow is stopped, at any time', async () => {
+    const idle = new Stage(packets(20));
+    idle.flow.stop();
+    await idle.start();
+    expect(idle.reads).toBe(0);
+
+    const reading = new Stage(packets(20));
+    reading.flow.start();
+    reading.flow.stop();
+    await reading.pass(1000);
+    expect([reading.reads, reading.locations.length, reading.ends.length]).toEqual([1, 0, 0]);
+
+    const writing = new Stage(packets(20));
+    writing.onWrite = () => writing.flow.stop();
+    await writing.start();
+    await writing.pass(1000);
+    expect([writing.locations.length, writing.ends.length, writing.errors.length]).toEqual([10, 0, 0]);
+    expect(writing.tasks.size).toBe(0);
+    writing.flow.drained();
+    writing.flow.start();
+    await writing.settle();
+    expect(writing.reads).toBe(1);
+  });
+});
+
+describe('Ticker', () => {
+  beforeEach(() => {
+    jest.useFakeTimers();
+  });
+  afterEach(() => {
+    jest.useRealTimers();
+  });
+
+  it('calls all tasks from one timer, and none when there are no tasks', () => {
+    const ticker = new Ticker();
+    const calls = { one: 0, other: 0 };
+    const one = () => {
+      calls.one++;
+    };
+    const other = () => {
+      calls.other++;
+      ticker.delete(other);
+    };
+    ticker.add(one);
+    ticker.add(other);
+    ticker.add(one);
+    expect(jest.getTimerCount()).toBe(1);
+    jest.advanceTimersByTime(50);
+    expect(calls).toEqual({ one: 1, other: 1 });
+    jest.advanceTimersByTime(100);
+    expect(calls).toEqual({ one: 3, other: 1 });
+    ticker.delete(one);
+    expect(jest.getTimerCount()).toBe(0);
+    ticker.add(one);
+    jest.advanceTimersByTime(50);
+    expect(calls.one).toBe(4);
+    ticker.delete(one);
+  });
+});

@@ -1,0 +1,184 @@
+import { createHash } from 'node:crypto';
+import { closeSync, openSync, readFileSync, truncateSync, writeFileSync, writeSync } from 'node:fs';
+import { execa } from 'execa';
+import { DATA_OBJECT_HEAD_SIZE } from '../../../src/asf/header.js';
+import {
+  type AsfHeader,
+  AsfReader,
+  buildPacket,
+  type DataPacket,
+  parseHeader,
+  parsePacket,
+  type ThinningLevel,
+} from '../../../src/asf/index.js';
+import type { OnDemandFile } from '../../../src/media/on-demand/file.js';
+import type { OnDemandBatch, OnDemandItem, ReaderOptions, StreamChoice } from '../../../src/media/on-demand/options.js';
+import { ffmpegPath } from '../../capture/support.js';
+
+export const everything: StreamChoice = { level: () => 0 };
+
+/** The streams that are named, at level 0 or the one that is given; nothing else. */
+export function only(levels: Readonly<Record<number, ThinningLevel>>): StreamChoice {
+  return { level: (stream) => levels[stream] ?? 2 };
+}
+
+export interface MediaOptions {
+  readonly seconds?: number;
+  readonly packetSize?: number;
+  /** Videos in the file: their frames between key frames. Default one. */
+  readonly gops?: readonly number[];
+  readonly audio?: boolean;
+  readonly videoBitrate?: string;
+}
+
+/** An ASF file of ffmpeg's: 160x120 at 25 frames a second, streams numbered from 1, video first. */
+export async function makeMedia(path: string, options: MediaOptions = {}): Promise<void> {
+  const { seconds = 20, packetSize = 1400, gops = [37], audio = true, videoBitrate = '200k' } = options;
+  const inputs = gops.flatMap(() => ['-f', 'lavfi', '-i', 'testsrc2=size=160x120:rate=25']);
+  if (audio) inputs.push('-f', 'lavfi', '-i', 'sine=sample_rate=44100');
+  const maps = [...gops, ...(audio ? [0] : [])].flatMap((_each, input) => ['-map', String(input)]);
+  const sizes = gops.flatMap((gop, index) => [`-g:v:${index}`, String(gop), `-b:v:${index}`, videoBitrate]);
+  const codecs = [
+    ...(gops.length > 0 ? ['-c:v', 'wmv2', '-sc_threshold', '1000000000'] : []),
+    '-c:a',
+    'wmav2',
+    '-b:a',
+    '64k',
+  ];
+  await execa(ffmpegPath, [
+    ...['-v', 'error', '-y', ...inputs, ...maps, '-t', String(seconds), ...codecs, ...sizes],
+    ...['-packet_size', String(packetSize), '-f', 'asf', path],
+  ]);
+}
+
+/** Cuts off what stands behind the data. */
+export function cutIndex(path: string): void {
+  const bytes = readFileSync(path);
+  const header = parseHeader(bytes);
+  truncateSync(path, header.bytes.length - DATA_OBJECT_HEAD_SIZE + Number(header.dataObject.size));
+}
+
+export interface Contents {
+  readonly header: AsfHeader;
+  readonly packets: readonly DataPacket[];
+}
+
+/** All of a file by the reader of the ASF room, which knows nothing of what is tested here. */
+export function contentsOf(path: string): Contents {
+  const reader = new AsfReader();
+  const packets: DataPacket[] = [];
+  for (const item of [...reader.push(readFileSync(path)), ...reader.end()]) {
+    if (item.type === 'packet') packets.push(item.packet);
+  }
+  return { header: reader.header!, packets };
+}
+
+export interface Key {
+  readonly packet: number;
+  /** Media time, ms. */
+  readonly time: number;
+}
+
+/** Where the key frames of a stream begin. */
+export function keysOf({ header, packets }: Contents, stream: number): Key[] {
+  return packets.flatMap(({ payloads }, packet) =>
+    payloads
+      .filter((payload) => payload.stream === stream && payload.key && payload.offset === 0)
+      .map(({ presentationTime }) => ({ packet, time: presentationTime - header.preroll })),
+  );
+}
+
+/** The packet of the last one up to a time, or the first packet of the file. */
+export function keyPacketAt(keys: readonly Key[], time: number): number {
+  return keys.findLast((key) => key.time <= time)?.packet ?? 0;
+}
+
+export type ReadOptions = Partial<ReaderOptions>;
+
+/** Everything that a reader gives. */
+export async function readAll(
+  reader: { next(): Promise<OnDemandBatch> },
+  limit = Number.POSITIVE_INFINITY,
+): Promise<{ items: OnDemandItem[]; rewound: boolean; batches: number }> {
+  const items: OnDemandItem[] = [];
+  for (let batches = 1; ; batches++) {
+    const batch = await reader.next();
+    items.push(...batch.items);
+    if (batch.end || items.length >= limit) return { items, rewound: batch.rewound ?? false, batches };
+  }
+}
+
+/** Everything that a new reader of the file gives; by default from the start, all streams, normal rate, padding cut. */
+export async function play(file: OnDemandFile, options: ReadOptions = {}): Promise<OnDemandItem[]> {
+  const reader = file.reader({ from: 0, choice: everything, rate: 1, padding: 'cut', ...options });
+  return (await readAll(reader)).items;
+}
+
+export const locations = (items: readonly OnDemandItem[]): number[] => items.map(({ location }) => location);
+
+/** The numbers and the bytes as one text: the matchers of jest take seconds for thousands of buffers. */
+export function digest(items: readonly OnDemandItem[]): string {
+  const hash = createHash('sha256');
+  for (const { location, bytes } of items) hash.update(`${location} ${bytes.length} `).update(bytes);
+  return `${items.length} ${hash.digest('hex')}`;
+}
+
+/** Stream, object, offset, key and data of the payloads, in order. */
+export function payloadsOf(packets: readonly Buffer[]): string[] {
+  return packets.flatMap((bytes) =>
+    parsePacket(bytes).payloads.map(
+      ({ stream, mediaObjectNumber, offset, key, presentationTime, dataStart, dataLength }) =>
+        `${stream} ${mediaObjectNumber} ${offset} ${key} ${presentationTime} ${bytes.toString('hex', dataStart, dataStart + dataLength)}`,
+    ),
+  );
+}
+
+export interface MadePayload {
+  readonly stream: number;
+  readonly key?: boolean;
+  readonly number?: number;
+  readonly offset?: number;
+  readonly objectSize?: number;
+  /** Media time, ms. */
+  readonly time: number;
+  readonly size?: number;
+}
+
+export const PREROLL = 1000;
+
+/** A packet of the payloads, padded to the packet size. */
+export function madePacket(sendTime: number, payloads: readonly MadePayload[], packetSize = 400): Buffer {
+  return buildPacket({
+    sendTime: sendTime >>> 0,
+    duration: 0,
+    packetSize,
+    multiple: true,
+    payloads: payloads.map(({ stream, key = false, number = 0, offset = 0, size = 40, objectSize = size, time }) => {
+      const replicated = Buffer.alloc(8);
+      replicated.writeUInt32LE(objectSize, 0);
+      replicated.writeUInt32LE((time + PREROLL) >>> 0, 4);
+      const data = Buffer.alloc(size, 1 + (number % 250));
+      return { stream, key, mediaObjectNumber: number & 0xff, offset, replicated, data };
+    }),
+  });
+}
+
+/** A file with the header as it is, and the packets; what follows is added as it is. */
+export function writeAsf(
+  path: string,
+  header: AsfHeader,
+  packets: readonly Buffer[],
+  trailer: Buffer = Buffer.alloc(0),
+): void {
+  writeFileSync(path, Buffer.concat([header.bytes, ...packets, trailer]));
+}
+
+/** Overwrites bytes of a file in place. */
+export function patch(path: string, at: number, bytes: Buffer): void {
+  const file = openSync(path, 'r+');
+  try {
+    writeSync(file, bytes, 0, bytes.length, at);
+  } finally {
+    closeSync(file);
+  }
+}
