@@ -11,15 +11,7 @@ import { OnDemandReader } from './reader.js';
 import { Seeker } from './seek.js';
 import { computeStartupProfile } from './startup-profile.js';
 
-export type {
-  OnDemandBatch,
-  OnDemandItem,
-  ReaderOptions,
-  StartPosition,
-  StartupProfile,
-  StartupProfileOptions,
-  StreamChoice,
-} from './options.js';
+export type { ReaderOptions, StartPosition, StartupProfile, StreamChoice } from './options.js';
 
 export interface OnDemandFileOptions {
   /** Packets made ready, shared with other files; default one of 4 MiB of its own. */

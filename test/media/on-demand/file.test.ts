@@ -1,6 +1,6 @@
+import { execFileSync } from 'node:child_process';
 import { appendFile, copyFile, mkdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { execa } from 'execa';
 import { AsfFileBuilder, liveHeader, parseHeader, parsePacket } from '../../../src/asf/index.js';
 import { WmError } from '../../../src/errors.js';
 import { OnDemandFile } from '../../../src/media/on-demand/file.js';
@@ -53,7 +53,7 @@ describe('open', () => {
     await mkdir(path('folder.wmv'));
     await writeFile(path('empty.wmv'), '');
     await writeFile(path('text.wmv'), 'This is a text, not a film.');
-    await execa('mkfifo', [path('pipe.wmv')]);
+    execFileSync('mkfifo', [path('pipe.wmv')]);
     const header = testHeader().bytes;
     await writeFile(path('cut.wmv'), header.subarray(0, 100));
     await writeFile(path('header.wmv'), header);
