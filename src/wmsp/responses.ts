@@ -1,3 +1,4 @@
+import { liveHeader } from '../asf/edit.js';
 import type { AsfHeader } from '../asf/header.js';
 import type { Field } from '../http/message.js';
 import type { StartupProfile } from '../media/on-demand/options.js';
@@ -82,6 +83,21 @@ export function featuresOf(entry: Entry, program: Program, profile: ClientProfil
   return features.length > 0 ? features : ['broadcast'];
 }
 
+const broadcastHeaders = new WeakMap<AsfHeader, AsfHeader>();
+
+/**
+ * The header of a playlist's entry for clients that take a playlist for a broadcast: with the counts and durations of a file
+ * they would end with the first entry. What would change from one call to the next stays as it is, since Describe and Play
+ * have to give the same bytes.
+ */
+function broadcastHeader(header: AsfHeader): AsfHeader {
+  const known = broadcastHeaders.get(header);
+  if (known) return known;
+  const made = liveHeader(header, { fileId: header.fileId, now: new Date(0) });
+  broadcastHeaders.set(header, made);
+  return made;
+}
+
 /** What opens a Play body and every later entry: [$M] $H (MS-WMSP 2.2.2.6). */
 export function entryHead(
   header: AsfHeader,
@@ -90,7 +106,8 @@ export function entryHead(
   profile: ClientProfile,
   identity: ServerIdentity,
 ): Buffer {
-  const asfHeader = headerPackets(header.bytes);
+  const asBroadcast = program.playlist && !profile.version9;
+  const asfHeader = headerPackets((asBroadcast ? broadcastHeader(header) : header).bytes);
   if (!profile.metadata || identity.encoder) return asfHeader;
   const metadata = metadataPackets({
     playlistGenId: genIdOf(entry),
