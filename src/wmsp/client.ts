@@ -1,5 +1,4 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { readMetafile } from '../announce/asx-read.js';
 import { AsfError } from '../asf/error.js';
 import { type AsfHeader, parseHeader } from '../asf/header.js';
 import { type DataPacket, parsePacket } from '../asf/packet.js';
@@ -10,7 +9,8 @@ import { anonymousPlayerId } from '../wmlog/client-log.js';
 import { Continuity } from './client-continuity.js';
 import { CookieJar } from './client-cookies.js';
 import { hexResult, isErrorResult } from './client-errors.js';
-import { ClientLink, type Described, type LinkEvent } from './client-link.js';
+import { ClientLink, type LinkEvent } from './client-link.js';
+import { ContentOpener, type Opened } from './client-open.js';
 import {
   backOff,
   DEFAULT_TIMEOUTS,
@@ -39,14 +39,6 @@ export interface WmspClientStats {
   readonly reconnects: number;
 }
 
-interface Opened {
-  readonly link: ClientLink;
-  readonly described: Exclude<Described, { readonly kind: 'metafile' }>;
-}
-
-const MAX_METAFILE_DEPTH = 3;
-const MAX_METAFILE_REFS = 10;
-
 /**
  * Receives a stream over HTTP as a player or a relaying server does (MS-WMSP 3.1): live or on demand, from a Windows Media server,
  * an encoder, VLC, ffserver, or as plain ASF from any web server; an .asx file at the URL leads on to the first of its references
@@ -66,7 +58,7 @@ export class WmspClient implements AsfSource {
   readonly #report: StreamReport;
   readonly #closed = new AbortController();
   #link: ClientLink | undefined;
-  #opening: ClientLink | undefined;
+  readonly #opener: ContentOpener;
   #description: WmspDescription | undefined;
   // Of what comes at present: its header with all streams, those that are taken, the entry's number.
   #header: AsfHeader | undefined;
@@ -77,6 +69,8 @@ export class WmspClient implements AsfSource {
   #firstSendTime: number | undefined;
   #seeking = false;
   #over = false;
+  // The server said that it failed.
+  #refused = false;
   #paused = false;
   #wake: () => void = () => {};
   #attempt = 0;
@@ -97,6 +91,10 @@ export class WmspClient implements AsfSource {
     this.#startTime = options.startTime ?? 0;
     this.#startPacket = options.startPacket;
     const playerId = anonymousPlayerId(randomBytes(6).toString('hex').toUpperCase());
+    this.#opener = new ContentOpener({
+      newLink: (url) => this.#newLink(url),
+      onNote: (text) => this.#note(text),
+    });
     this.#report = new StreamReport({ identity: this.#identity, playerId, requestedUrl: options.url });
   }
 
@@ -107,7 +105,7 @@ export class WmspClient implements AsfSource {
    */
   static async describe(options: WmspClientOptions): Promise<WmspDescription> {
     const client = new WmspClient(options);
-    const { link, described } = await client.#open(client.#url, 0);
+    const { link, described } = await client.#opener.open(client.#url);
     try {
       return client.#describe(link, described);
     } finally {
@@ -162,7 +160,7 @@ export class WmspClient implements AsfSource {
 
   close(): Promise<void> {
     this.#closed.abort();
-    this.#opening?.destroy();
+    this.#opener.cancel();
     if (this.#link?.playing) this.#link.stop();
     else this.#link?.destroy();
     this.#wake();
@@ -182,7 +180,7 @@ export class WmspClient implements AsfSource {
       await this.#link?.finish();
     } finally {
       this.#link?.destroy();
-      this.#opening?.destroy();
+      this.#opener.cancel();
     }
   }
 
@@ -195,7 +193,7 @@ export class WmspClient implements AsfSource {
       try {
         if ((yield* this.#connection()) === 'ended' || this.#over) return;
       } catch (error) {
-        if (this.#closed.signal.aborted || this.#isComplete) return;
+        if (this.#closed.signal.aborted || (this.#isComplete && !this.#refused)) return;
         // When the server has forgotten the session: begin another, with the same position.
         const isForgotten = resumed !== undefined && error instanceof WmError && !isTransient(error);
         if (this.#isLive || this.#description?.transport === 'http' || isForgotten) this.#dropLink();
@@ -215,7 +213,7 @@ export class WmspClient implements AsfSource {
   /** Everything that one connection brings. */
   async *#connection(): AsyncGenerator<AsfEvent, 'ended' | 'stopped', undefined> {
     if (!this.#link) {
-      const { link, described } = await this.#open(this.#url, 0);
+      const { link, described } = await this.#opener.open(this.#url);
       this.#link = link;
       this.#describe(link, described);
       if (described.kind === 'asf') return yield* this.#plain(described.plain);
@@ -223,6 +221,7 @@ export class WmspClient implements AsfSource {
     const link = this.#link;
     if (this.#seeking) this.#continuity.jumped();
     this.#seeking = false;
+    this.#refused = false;
     this.#report.restart();
     const play = link.play(this.#parameters());
     for (;;) {
@@ -255,6 +254,7 @@ export class WmspClient implements AsfSource {
         break;
       case 'end':
         if (isErrorResult(event.reason)) {
+          this.#refused = true;
           throw new WmError('WM_SERVER_GONE', `The server ended the stream with the error ${hexResult(event.reason)}.`);
         }
         break;
@@ -322,43 +322,6 @@ export class WmspClient implements AsfSource {
     }
     this.#damagedPackets += plain.damagedPackets;
     return 'ended';
-  }
-
-  async #open(url: WmspUrl, depth: number): Promise<Opened> {
-    const link = this.#newLink(url);
-    this.#opening = link;
-    try {
-      if (this.#closed.signal.aborted) throw new WmError('WM_FAILED', 'The source is closed.');
-      const described = await link.describe();
-      if (described.kind !== 'metafile') return { link, described };
-      link.destroy();
-      return await this.#openReference(described.text, link.session.peer.url, depth);
-    } catch (error) {
-      link.destroy();
-      throw error;
-    } finally {
-      this.#opening = undefined;
-    }
-  }
-
-  /** The first of an announcement's references that works. */
-  async #openReference(text: string, base: WmspUrl, depth: number): Promise<Opened> {
-    if (depth >= MAX_METAFILE_DEPTH) {
-      throw new WmError('WM_PROTOCOL', `Announcements lead to announcements again and again, last at ${base.href}.`);
-    }
-    const metafile = readMetafile(text);
-    const refs = [...(metafile?.entries.flatMap((entry) => entry.refs) ?? []), ...(metafile?.entryRefs ?? [])];
-    let failure = new WmError('WM_BAD_INPUT', `The announcement at ${base.href} names nothing that can be received.`);
-    for (const ref of refs.slice(0, MAX_METAFILE_REFS)) {
-      try {
-        return await this.#open(parseWmspUrl(ref, base), depth + 1);
-      } catch (error) {
-        if (!(error instanceof WmError) || this.#closed.signal.aborted) throw error;
-        this.#note(`${ref} does not work: ${error.message}`);
-        if (error.code !== 'WM_USAGE') failure = error;
-      }
-    }
-    throw failure;
   }
 
   #newLink(url: WmspUrl): ClientLink {

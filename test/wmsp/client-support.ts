@@ -1,9 +1,11 @@
 import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
+import { withFileProperties } from '../../src/asf/edit.js';
+import { type AsfHeader, buildHeader } from '../../src/asf/header.js';
 import type { AsfEvent } from '../../src/media/events.js';
 import { WmspClient } from '../../src/wmsp/client.js';
 import type { WmspClientOptions } from '../../src/wmsp/client-options.js';
-import { testHeader, testPacket } from '../support/stream.js';
+import { type TestHeaderOptions, testHeader, testPacket } from '../support/stream.js';
 
 /** A request as a scripted server saw it. */
 export interface SeenRequest {
@@ -196,7 +198,21 @@ export const packets = {
   },
 };
 
-export const HEADER = testHeader();
+/** A live header, and that of a file of so many packets. */
+export const LIVE_HEADER = testHeader();
+
+export function fileHeader(packetCount: number, options: TestHeaderOptions = {}): AsfHeader {
+  const { objects, fileProperties, fileId } = testHeader(options);
+  const changes = { flags: 2, dataPacketsCount: BigInt(packetCount), playDuration: 30_000_000n };
+  const size = BigInt(50 + packetCount * fileProperties.maximumPacketSize);
+  return buildHeader(withFileProperties(objects, fileProperties, changes), {
+    fileId,
+    size,
+    packetCount: BigInt(packetCount),
+  });
+}
+
+export const HEADER = fileHeader(20);
 export const METADATA = 'playlist-gen-id=7, broadcast-id=0, features="seekable"\0';
 
 /** So many data packets, 100 ms apart, every tenth with a key frame. */
