@@ -1,11 +1,9 @@
-import { guidFromString } from '../../src/asf/guid.js';
 import {
   CLIENT_ID,
   COUGAR,
   dataPackets,
   described,
   ENTRY,
-  fileHeader,
   HEADER,
   head,
   media,

@@ -1,0 +1,85 @@
+import fc from 'fast-check';
+import { buildAsx } from '../../src/announce/asx.js';
+import { looksLikeMetafile, MAX_METAFILE_SIZE, readMetafile } from '../../src/announce/asx-read.js';
+
+describe('readMetafile', () => {
+  it('reads what we write', () => {
+    const refs = ['mms://h/a?b=1&c=<2>', 'http://h/a'];
+    const text = buildAsx([{ title: 'Tom & "Jerry"', refs }, { refs: ['mms://h/b'] }]);
+    expect(readMetafile(text)).toEqual({
+      title: '',
+      entries: [
+        { title: 'Tom & "Jerry"', refs },
+        { title: '', refs: ['mms://h/b'] },
+      ],
+      entryRefs: [],
+    });
+  });
+
+  it('reads what is met: any case, bare ampersands, open tags, attributes without quotes', () => {
+    const text = `\ufeff<?xml version="1.0"?>\n<!-- made by hand --><ASX Version="3.0">
+      <Title>The list</Title><PARAM NAME="x" VALUE="y">
+      <ENTRY><TITLE>One & two</TITLE><Ref HREF="mms://h/a?b&c=1"><REF Href = 'http://h/a'/>
+      <ENTRY><REF HREF=mms://h/b />
+      <ENTRYREF HREF="more.asx"/></ASX>`;
+    expect(readMetafile(text)).toEqual({
+      title: 'The list',
+      entries: [
+        { title: 'One & two', refs: ['mms://h/a?b&c=1', 'http://h/a'] },
+        { title: '', refs: ['mms://h/b'] },
+      ],
+      entryRefs: ['more.asx'],
+    });
+  });
+
+  it('reads the references of old servers', () => {
+    expect(readMetafile('[Reference]\r\nRef1=http://h/x?MSWMExt=.asf\r\nref2 = mms://h/y \r\n')!.entries).toEqual([
+      { title: '', refs: ['http://h/x?MSWMExt=.asf', 'mms://h/y'] },
+    ]);
+    expect(readMetafile('ASF http://h/x.asf\r\n')!.entries).toEqual([{ title: '', refs: ['http://h/x.asf'] }]);
+  });
+
+  it('takes nothing else for an announcement', () => {
+    for (const text of ['', 'http://h/', '<html><asx>', '<asxy>', '$H', 'x <asx>']) {
+      expect(looksLikeMetafile(text)).toBe(false);
+      expect(readMetafile(text)).toBeUndefined();
+    }
+    expect(readMetafile(`<asx>${' '.repeat(MAX_METAFILE_SIZE)}`)).toBeUndefined();
+  });
+
+  it('has bounds, and comes to an end with what is made to be slow', () => {
+    const many = readMetafile(`<asx>${'<entry><ref href="x"/></entry>'.repeat(5000)}</asx>`)!;
+    expect(many.entries.length).toBeLessThanOrEqual(1000);
+    const slow = [
+      `<asx>${'<a>'.repeat(40_000)}${'</b>'.repeat(30_000)}`,
+      `${'<!-- -->'.repeat(20_000)}<asx`,
+      `[reference]${'\n'.repeat(200_000)}`,
+      `<asx>${'&'.repeat(200_000)}`,
+      `<asx ${'a="'.repeat(60_000)}`,
+    ];
+    // Quadratic work would take minutes, and the test's own time-out is five seconds.
+    for (const text of slow) expect(() => readMetafile(text)).not.toThrow();
+  });
+
+  it('never throws', () => {
+    const parts = fc.constantFrom(
+      '<asx>',
+      '<entry>',
+      '</entry>',
+      '<ref href="',
+      '"/>',
+      '<title>',
+      '&',
+      '<',
+      '>',
+      '<![CDATA[',
+      '<!--',
+    );
+    fc.assert(
+      fc.property(fc.array(fc.oneof(parts, fc.string())), (text) => {
+        const metafile = readMetafile(`<asx>${text.join('')}`)!;
+        for (const { refs } of metafile.entries) expect(refs.every((ref) => ref !== '')).toBe(true);
+      }),
+    );
+  });
+});

@@ -1,0 +1,138 @@
+import fc from 'fast-check';
+import { anonymousPlayerId, type LegacyLogFields, legacyLogLine, legacyLogXml } from '../../src/wmlog/client-log.js';
+
+const LOG: LegacyLogFields = {
+  now: new Date('2003-09-27T00:27:24.5Z'),
+  usedUrl: 'http://srv/mcast1200K?WMBitrate=6000000',
+  requestedUrl: 'mms://srv/mcast1200K?WMBitrate=6000000',
+  startTime: 3.7,
+  duration: 41_200,
+  rate: 1,
+  reconnected: false,
+  playerId: '{3300AD50-2C39-46c0-AE0A-B4C904C7848E}',
+  playerVersion: '9.0.0.2980',
+  userAgent: 'Some Player/1.0 (x; y)',
+  fileLength: 1801.5,
+  fileSize: 268_885_194,
+  averageBandwidth: 1_255_347.6,
+  audioCodecs: ['Windows Media Audio 9', 'Windows Media Audio 9'],
+  videoCodecs: [],
+  bytes: 6_321_233,
+  packets: 4_496,
+  descriptions: [],
+};
+
+const NAMES =
+  'c-ip date time c-dns cs-uri-stem c-starttime x-duration c-rate c-status c-playerid c-playerversion c-playerlanguage ' +
+  'cs-User-Agent cs-Referer c-hostexe c-hostexever c-os c-osversion c-cpu filelength filesize avgbandwidth protocol ' +
+  'transport audiocodec videocodec c-channelURL sc-bytes c-bytes s-pkts-sent c-pkts-received c-pkts-lost-client ' +
+  'c-pkts-lost-net c-pkts-lost-cont-net c-resendreqs c-pkts-recovered-ECC c-pkts-recovered-resent c-buffercount ' +
+  'c-totalbuffertime c-quality s-ip s-dns s-totalclients s-cpu-util cs-url cs-media-name cs-media-role';
+
+function fieldsOf(log: Partial<LegacyLogFields> = {}): Record<string, string> {
+  const values = legacyLogLine({ ...LOG, ...log }).split(' ');
+  return Object.fromEntries(NAMES.split(' ').map((name, index) => [name, values[index]!]));
+}
+
+describe('the legacy log as a line', () => {
+  it('[WMLOG-066] [WMLOG-070] [WMLOG-071] [WMLOG-072] [WMLOG-073] has 47 values in their order', () => {
+    const values = legacyLogLine(LOG).split(' ');
+    expect(values).toHaveLength(47);
+    expect(fieldsOf()).toMatchObject({
+      'c-ip': '0.0.0.0',
+      date: '2003-09-27',
+      time: '00:27:24',
+      'c-dns': '-',
+      'cs-uri-stem': 'http://srv/mcast1200K',
+      'c-starttime': '3',
+      'x-duration': '42',
+      'c-rate': '1',
+      'c-status': '200',
+      'c-playerid': '{3300AD50-2C39-46c0-AE0A-B4C904C7848E}',
+      'c-playerversion': '9.0.0.2980',
+      'cs-Referer': '-',
+      filelength: '1801',
+      filesize: '268885194',
+      avgbandwidth: '1255347',
+      protocol: 'http',
+      transport: 'TCP',
+      'c-channelURL': '-',
+      'c-bytes': '6321233',
+      'c-pkts-received': '4496',
+      'c-quality': '100',
+      'cs-url': 'mms://srv/mcast1200K?WMBitrate=6000000',
+    });
+  });
+
+  it('[WMLOG-065] [WMLOG-041] [WMLOG-039] rounds the duration up and cuts the query off the URL that was used alone', () => {
+    expect(fieldsOf({ duration: 41_000 })['x-duration']).toBe('41');
+    expect(fieldsOf({ duration: 41_001 })['x-duration']).toBe('42');
+  });
+
+  it('[WMLOG-031] [WMLOG-004] [WMLOG-047] [WMLOG-030] says when it was reconnected, when nothing came, and when it was live', () => {
+    expect(fieldsOf({ reconnected: true })['c-status']).toBe('210');
+    expect(fieldsOf({ averageBandwidth: undefined })['avgbandwidth']).toBe('-');
+    expect(fieldsOf({ startTime: 0, fileLength: 0, fileSize: 0 })).toMatchObject({
+      'c-starttime': '0',
+      filelength: '0',
+      filesize: '0',
+    });
+  });
+
+  it('[WMLOG-069] [WMLOG-042] [WMLOG-003] [WMLOG-002] writes underscores for blanks, and each codec once', () => {
+    expect(fieldsOf()['cs-User-Agent']).toBe('Some_Player/1.0_(x;_y)');
+    expect(fieldsOf()['audiocodec']).toBe('Windows_Media_Audio_9');
+    expect(fieldsOf()['videocodec']).toBe('-');
+    expect(fieldsOf({ videoCodecs: ['x'.repeat(300)] })['videocodec']).toBe('-');
+    expect(fieldsOf({ videoCodecs: ['WMV2', 'WMV3'] })['videocodec']).toBe('WMV2;WMV3');
+  });
+
+  it('[WMLOG-035] [WMLOG-036] names the playlist entry as the server did', () => {
+    const descriptions = [
+      { name: 'WMS_CONTENT_DESCRIPTION_PLAYLIST_ENTRY_URL', value: 'C:\\My Ad.wmv' },
+      { name: 'WMS_CONTENT_DESCRIPTION_ROLE', value: 'ADVERTISEMENT' },
+    ];
+    expect(fieldsOf({ descriptions })).toMatchObject({
+      'cs-media-name': 'C:\\My_Ad.wmv',
+      'cs-media-role': 'ADVERTISEMENT',
+    });
+    expect(fieldsOf()).toMatchObject({ 'cs-media-name': '-', 'cs-media-role': '-' });
+  });
+
+  it('[WMLOG-067] [WMLOG-068] never has another number of values, and can stand in a header', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary' }), fc.double(), fc.string(), (text, number, codec) => {
+        const line = legacyLogLine({ ...LOG, usedUrl: text, userAgent: text, duration: number, audioCodecs: [codec] });
+        expect(line).toMatch(/^[\x21-\x7e]+(?: [\x21-\x7e]+){46}$/);
+      }),
+    );
+  });
+});
+
+describe('the legacy log as XML', () => {
+  it('[WMLOG-083] [WMLOG-046] holds the line, and an element for each value', () => {
+    const xml = legacyLogXml(LOG);
+    expect(xml.startsWith('<XML>\r\n<Summary>0.0.0.0 2003-09-27 00:27:24 - ')).toBe(true);
+    const elements = [...xml.matchAll(/^<([\w-]+)>([^<]*)<\/\1>/gm)].map(([, name]) => name);
+    expect(elements).toEqual(['Summary', ...NAMES.split(' ').slice(0, -2)]);
+    expect(xml.trimEnd().endsWith('</XML>')).toBe(true);
+    expect(xml).not.toContain('ContentDescription');
+  });
+
+  it('[WMLOG-085] [WMLOG-086] gives the content description back, escaped', () => {
+    const descriptions = [
+      { name: 'title', value: 'a <b> & "c"\u0007' },
+      { name: 'not a name', value: 'x' },
+    ];
+    expect(legacyLogXml({ ...LOG, descriptions })).toContain(
+      '<ContentDescription>\r\n<title>a &lt;b&gt; &amp; &quot;c&quot;</title>\r\n</ContentDescription>',
+    );
+  });
+});
+
+describe('anonymousPlayerId', () => {
+  it('[WMLOG-022] has the fixed beginning', () => {
+    expect(anonymousPlayerId('B4C904C7848EFF')).toBe('{3300AD50-2C39-46c0-AE0A-B4C904C7848E}');
+    expect(anonymousPlayerId('1')).toMatch(/^\{3300AD50-2C39-46c0-AE0A-0{11}1\}$/);
+  });
+});
