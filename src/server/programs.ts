@@ -2,8 +2,8 @@ import { messageOf } from '../errors.js';
 import { HttpError } from '../http/message.js';
 import type { Broadcast } from '../media/broadcast.js';
 import type { OnDemandFiles } from '../media/on-demand/files.js';
-import type { Playlist, PlaylistCursor, PlaylistEntry } from '../media/playlist.js';
-import type { Entry, FileEntry, Program, Redirect, WmspContent } from '../wmsp/program.js';
+import { MAX_PLAYLIST_ENTRIES, type Playlist, type PlaylistCursor, type PlaylistEntry } from '../media/playlist.js';
+import type { Entry, FileEntry, PlaylistPlace, Program, Redirect, WmspContent } from '../wmsp/program.js';
 import type { ContentRoot, ContentSource } from './content.js';
 import type { PublishingPoints } from './points.js';
 
@@ -39,6 +39,7 @@ function singleProgram(current: Entry, close: () => void): Program {
   return { playlist: false, current, canSkip: () => false, next: nothing, previous: nothing, seek: nothing, close };
 }
 
+const FIRST_ENTRY: PlaylistPlace = { entry: 0, reached: 0 };
 const MEDIA_SUFFIX = /\.(?:asf|wmv|wma)$/i;
 
 /** What the URLs of a server name: redirects, publishing points, and what is in the content folder. */
@@ -49,21 +50,21 @@ export class Programs implements WmspContent {
     this.#options = options;
   }
 
-  async open(path: string): Promise<Program | Redirect | undefined> {
+  async open(path: string, place: PlaylistPlace = FIRST_ENTRY): Promise<Program | Redirect | undefined> {
     const { points, content, files, redirects } = this.#options;
     const redirect = redirects?.get(path);
     if (redirect) return redirect;
     const point = points.get(path);
     if (point) {
       const wrapped = await content?.wrap({ kind: 'point', path });
-      return wrapped ? PlaylistProgram.open(wrapped, this.#options) : liveProgram(point.broadcast);
+      return wrapped ? PlaylistProgram.open(wrapped, this.#options, place) : liveProgram(point.broadcast);
     }
     const item = await content?.resolve(path);
     if (item?.kind === 'file') {
       const file = await files.acquire(item.file);
       return singleProgram({ kind: 'file', id: 1, file }, () => files.release(file));
     }
-    if (item?.kind === 'playlist') return PlaylistProgram.open(item.playlist, this.#options);
+    if (item?.kind === 'playlist') return PlaylistProgram.open(item.playlist, this.#options, place);
     const suffixed = points.get(path.replace(MEDIA_SUFFIX, ''));
     return suffixed && liveProgram(suffixed.broadcast);
   }
@@ -84,8 +85,13 @@ class PlaylistProgram implements Program {
   }
 
   /** @throws HttpError 503 when not one entry can be played */
-  static async open(playlist: Playlist<ContentSource>, options: ProgramsOptions): Promise<PlaylistProgram> {
+  static async open(
+    playlist: Playlist<ContentSource>,
+    options: ProgramsOptions,
+    place: PlaylistPlace,
+  ): Promise<PlaylistProgram> {
     const cursor = playlist.cursor();
+    goTo(cursor, playlist, place);
     const first = await firstPlayable(cursor, options);
     if (!first) throw new HttpError(503, 'Nothing in the playlist can be played.');
     return new PlaylistProgram(cursor, first, options);
@@ -133,6 +139,25 @@ class PlaylistProgram implements Program {
   #release(entry: Entry): void {
     if (entry.kind === 'file') this.#options.files.release(entry.file);
   }
+}
+
+/**
+ * Goes to where a player wants to go on, or to the first entry where that is not allowed. Only where a cursor has been does it
+ * let a player go past entries that must not be skipped, so it walks there first.
+ */
+function goTo(
+  cursor: PlaylistCursor<ContentSource>,
+  { hasNoSkip }: Playlist<ContentSource>,
+  place: PlaylistPlace,
+): void {
+  const first = cursor.current;
+  if (!first) return;
+  for (let steps = 0; hasNoSkip && steps < MAX_PLAYLIST_ENTRIES; steps++) {
+    const next = cursor.peek(1);
+    if (!next || next.id > place.reached) break;
+    cursor.next();
+  }
+  if (place.entry === 0 || !cursor.seek(place.entry)) cursor.seek(first.id);
 }
 
 /** Opens the entry that the cursor is on, or, when it cannot be played, what comes instead. */

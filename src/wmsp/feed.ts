@@ -10,7 +10,7 @@ import { OnDemandFlow, type Ticker } from '../media/on-demand/flow.js';
 import type { OnDemandReader } from '../media/on-demand/reader.js';
 import { dataPackets } from './packets.js';
 import type { ClientProfile } from './profiles.js';
-import { levelOf, type StreamSelection } from './selection.js';
+import { choiceOf, levelOf, type StreamSelection } from './selection.js';
 
 /** What carries the $D packets of one entry to one player. */
 export interface Feed {
@@ -121,6 +121,10 @@ export interface FileFeedOptions {
   readonly reader: OnDemandReader;
   readonly output: PlayerOutput;
   readonly ticker: Ticker;
+  /** A clock in ms. */
+  readonly now: () => number;
+  /** Milliseconds of media that leave at once; default the preroll and some seconds. */
+  readonly burst: number | undefined;
   readonly rate: number;
   readonly speed: number | undefined;
   readonly acceleration: { readonly bitsPerSecond: number; readonly milliseconds: number } | undefined;
@@ -129,9 +133,10 @@ export interface FileFeedOptions {
   readonly onError: (error: WmError) => void;
 }
 
-// $E reasons: rewinding came to the start of the entry (MS-WMSP 2.2.3.4), and a file that cannot be read on.
-const REWOUND = 0x000d2f09;
-const UNEXPECTED = 0x8000ffff;
+/** $E Reason: rewinding came to the start of the entry (MS-WMSP 2.2.3.4). */
+export const REWOUND = 0x000d2f09;
+/** $E Reason: the entry cannot be sent on (E_UNEXPECTED). */
+export const UNEXPECTED = 0x8000ffff;
 
 /** A file, as one player gets it. */
 export class FileFeed implements Feed {
@@ -141,11 +146,13 @@ export class FileFeed implements Feed {
 
   constructor(options: FileFeedOptions) {
     this.#options = options;
-    const { reader, output, ticker, rate, speed, acceleration, listener } = options;
+    const { reader, output, ticker, now, rate, burst, speed, acceleration, listener } = options;
     this.#flow = new OnDemandFlow({
       reader,
       ticker,
+      now,
       rate,
+      ...(burst === undefined ? {} : { burst }),
       ...(speed === undefined ? {} : { speed }),
       ...(acceleration === undefined ? {} : { acceleration }),
       output: {
@@ -178,7 +185,7 @@ export class FileFeed implements Feed {
   }
 
   select(selection: StreamSelection): void {
-    this.#options.reader.choose({ level: (stream) => levelOf(selection, stream) });
+    this.#options.reader.choose(choiceOf(selection));
   }
 
   stop(): void {

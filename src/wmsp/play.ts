@@ -1,9 +1,9 @@
 import { HttpError } from '../http/message.js';
 import type { StartPosition } from '../media/on-demand/options.js';
 import type { PragmaTokens } from './pragma.js';
-import type { Entry } from './program.js';
+import { type Entry, endOf, type FileEntry } from './program.js';
 import type { ClientProduct } from './requests.js';
-import type { Pace } from './session.js';
+import type { Limit, Pace } from './session.js';
 
 const NONE = 0xffffffff;
 
@@ -24,6 +24,14 @@ export function startPosition(pragma: PragmaTokens): StartPosition {
     if (!(high === NONE && low === NONE) && bytes > 0) return { kind: 'offset', bytes };
   }
   return { kind: 'start' };
+}
+
+/** Where a Play in a file begins: not before what the playlist gives of it, and there if the player may not seek in it. */
+export function choosePosition({ begin = 0, noSkip = false }: FileEntry, pragma: PragmaTokens): StartPosition {
+  const position: StartPosition = noSkip ? { kind: 'start' } : startPosition(pragma);
+  if (position.kind === 'start') return begin > 0 ? { kind: 'time', milliseconds: begin } : position;
+  if (position.kind === 'time') return { kind: 'time', milliseconds: Math.max(begin, position.milliseconds) };
+  return position;
 }
 
 /**
@@ -61,50 +69,82 @@ export interface GrantedPace {
 }
 
 /**
- * Grants of a Play's wishes what there is (MS-WMSP 3.2.5.6): never more than was asked for. A broadcast has its own pace.
+ * Grants of a Play's wishes what there is (MS-WMSP 3.2.5.6): never more than was asked for, and only to clients for which a
+ * token is defined: AccelBW from 8.0, BurstBW from 9.0. A broadcast has its own pace.
  *
- * @param startMilliseconds where the Play starts, for an absolute max-duration
+ * @throws HttpError 400 for a rate that there is not
  */
-export function grantPace(
-  entry: Entry,
-  pragma: PragmaTokens,
-  client: ClientProduct,
-  startMilliseconds: number,
-  limits: PaceLimits,
-): GrantedPace {
+export function grantPace(entry: Entry, pragma: PragmaTokens, client: ClientProduct, limits: PaceLimits): GrantedPace {
   if (entry.kind === 'live') return { pace: { rate: 1 }, tokens: [] };
-  const tokens: string[] = [];
-  const rate = entry.file.stridable ? playbackRate(pragma) : 1;
-  const lineRate = pragma.number('LinkBW') || Number.POSITIVE_INFINITY;
-  const grant = (name: string, limit: number) => {
-    const asked = pragma.number(name) ?? 0;
-    return asked === 0 ? 0 : Math.floor(Math.min(asked, limit));
-  };
-  const most = Math.min(limits.bandwidth, lineRate, client.major === 8 ? MAX_BANDWIDTH_8 : Number.POSITIVE_INFINITY);
-  let acceleration: Pace['acceleration'];
-  for (const kind of ['Accel', 'Burst']) {
-    const bitsPerSecond = grant(`${kind}BW`, most);
-    const milliseconds = grant(`${kind}Duration`, limits.accelerated);
-    if (bitsPerSecond === 0 || milliseconds === 0) continue;
-    tokens.push(`${kind}BW=${bitsPerSecond}`, `${kind}Duration=${milliseconds}`);
-    acceleration ??= { bitsPerSecond, milliseconds };
-  }
+  const rate = playbackRate(pragma);
   const askedSpeed = Number(/^\s*(\d{1,10}(?:\.\d{1,3})?)/.exec(pragma.text('Speed') ?? '')?.[1] ?? 0);
   const speed = askedSpeed > 1 ? Math.min(askedSpeed, limits.speed) : 0;
-  if (speed > 0) tokens.push(`Speed=${speed.toFixed(3)}`);
-  const maxDuration = mediaDuration(pragma.number('max-duration') ?? 0, startMilliseconds);
-  const pace: Pace = {
-    rate,
-    ...(speed > 0 ? { speed } : {}),
-    ...(acceleration ? { acceleration } : {}),
-    ...(maxDuration === undefined ? {} : { maxDuration }),
+  const granted = grantAcceleration(pragma, client, limits);
+  return {
+    pace: {
+      rate: entry.file.stridable && !entry.noSkip ? rate : 1,
+      ...(speed > 0 ? { speed } : {}),
+      ...(granted ? { acceleration: granted } : {}),
+    },
+    tokens: [
+      ...(granted
+        ? [`${granted.kind}BW=${granted.bitsPerSecond}`, `${granted.kind}Duration=${granted.milliseconds}`]
+        : []),
+      ...(speed > 0 ? [`Speed=${speed.toFixed(3)}`] : []),
+    ],
   };
-  return { pace, tokens };
 }
 
-/** max-duration (MS-WMSP 2.2.1.4.11): with the top bit an absolute end, else from the start; 0 is no limit. */
-function mediaDuration(token: number, startMilliseconds: number): number | undefined {
-  const value = token & 0x7fffffff;
-  if (value === 0) return undefined;
-  return token > 0x7fffffff ? Math.max(0, value - startMilliseconds) : value;
+/**
+ * Of the two pairs of tokens only the one that is followed is granted: that of an intermediary itself, which is Burst, goes before
+ * the one of the client behind it, which it passes on as Accel (MS-WMSP 2.2.1.4.3).
+ */
+function grantAcceleration(
+  pragma: PragmaTokens,
+  client: ClientProduct,
+  limits: PaceLimits,
+): { kind: 'Accel' | 'Burst'; bitsPerSecond: number; milliseconds: number } | undefined {
+  const lineRate = pragma.number('LinkBW') || Number.POSITIVE_INFINITY;
+  const most = Math.min(limits.bandwidth, lineRate, client.major === 8 ? MAX_BANDWIDTH_8 : Number.POSITIVE_INFINITY);
+  for (const [kind, since] of [
+    ['Burst', 9],
+    ['Accel', 8],
+  ] as const) {
+    const bitsPerSecond = Math.min(pragma.number(`${kind}BW`) ?? 0, most);
+    const milliseconds = Math.min(pragma.number(`${kind}Duration`) ?? 0, limits.accelerated);
+    if (client.major >= since && bitsPerSecond > 0 && milliseconds > 0) return { kind, bitsPerSecond, milliseconds };
+  }
+  return undefined;
+}
+
+/**
+ * How much of a file is sent: what its playlist gives of it, and what the client asks with max-duration (MS-WMSP 2.2.1.4.11),
+ * where 0 is no limit, the top bit makes it a time in the file, and otherwise it counts from the start. Backwards it ends where
+ * the entry begins.
+ *
+ * @param token max-duration
+ * @param start where the Play begins, in ms; undefined when it names a packet
+ */
+export function limitOf(entry: FileEntry, token: number, start: number | undefined, rate: number): Limit | undefined {
+  const asked = token % 2 ** 31;
+  const relative = asked > 0 && token < 2 ** 31 ? asked : Number.POSITIVE_INFINITY;
+  const absolute = asked > 0 && token >= 2 ** 31 ? asked : Number.POSITIVE_INFINITY;
+  if (rate < 0) {
+    const left = start !== undefined && entry.begin ? start - entry.begin : Number.POSITIVE_INFINITY;
+    return limit(start, Math.min(relative, left), relative < left);
+  }
+  const clipEnd = endOf(entry);
+  if (start === undefined) {
+    const end = Math.min(clipEnd, absolute);
+    if (Number.isFinite(end)) return limit(0, end, absolute < clipEnd);
+    return limit(undefined, relative, true);
+  }
+  const askedEnd = Math.min(absolute, start + relative);
+  return limit(start, Math.min(clipEnd, askedEnd) - start, askedEnd < clipEnd);
+}
+
+function limit(start: number | undefined, milliseconds: number, asked: boolean): Limit | undefined {
+  if (!Number.isFinite(milliseconds)) return undefined;
+  // 0 would be no limit.
+  return { ...(start === undefined ? {} : { start }), milliseconds: Math.max(1, milliseconds), asked };
 }

@@ -53,14 +53,31 @@ export interface Redirect {
   readonly proxy: boolean;
 }
 
+/** Where a player wants to go on in a playlist. */
+export interface PlaylistPlace {
+  /** The id of the entry; 0 for the first one. */
+  readonly entry: number;
+  /**
+   * The furthest entry, by its id, that this player has been given: it may go back there without being held up by entries that
+   * must not be skipped. 0 for a new player.
+   */
+  readonly reached: number;
+}
+
 /** Where a server finds what it serves. */
 export interface WmspContent {
   /**
    * @param path the decoded path of the URL, with its leading slash
+   * @param place where to begin if it is a playlist; default the first entry
    * @returns undefined when nothing has that name
    * @throws HttpError 503 when it is there but cannot be played at the moment, 403 when it may not be
    */
-  open(path: string): Promise<Program | Redirect | undefined>;
+  open(path: string, place?: PlaylistPlace): Promise<Program | Redirect | undefined>;
+}
+
+/** Where an entry ends, in ms from the start of its file; Infinity at the end of the file. */
+export function endOf({ begin = 0, duration = Number.POSITIVE_INFINITY }: FileEntry): number {
+  return begin + duration;
 }
 
 /** The header that players of an entry get; undefined for a broadcast that was never fed. */

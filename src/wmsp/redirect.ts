@@ -22,7 +22,8 @@ export function sendElsewhere(
   client: ClientProduct,
   fields: readonly Field[],
 ): void {
-  if (proxy || client.major >= 7) {
+  // Requests of other methods have an empty answer.
+  if (proxy || client.major >= 7 || exchange.request.method !== 'GET') {
     exchange.respond({ status: proxy ? 305 : 302, fields: [...fields, ['Location', redirect]], close: true });
   } else if (redirect.length > MAX_SCRIPT_URL) {
     exchange.respond({ status: 500, fields, close: true });

@@ -1,6 +1,7 @@
 import { liveHeader } from '../asf/edit.js';
 import type { AsfHeader } from '../asf/header.js';
 import type { Field } from '../http/message.js';
+import type { Broadcast } from '../media/broadcast.js';
 import type { StartupProfile } from '../media/on-demand/options.js';
 import { describeContent, headerPackets, metadataPackets } from './packets.js';
 import type { ClientProfile } from './profiles.js';
@@ -24,6 +25,8 @@ export interface ServerIdentity {
   readonly name: string;
   /** An encoder that is pulled: it sends no $M and offers no extensions (MS-WMSP 4.11). */
   readonly encoder: boolean;
+  /** It wants to be told of remote events (MS-WMSP 2.2.1.1.10). */
+  readonly events?: boolean;
 }
 
 /** The fields of every response (MS-WMSP 3.2.5.2). */
@@ -49,18 +52,20 @@ const MAX_AGE = 86_399;
 export function cacheFields(
   entry: Entry,
   playlist: boolean,
+  { events = false }: Pick<ServerIdentity, 'events'> = {},
 ): { readonly cacheControl: string; readonly validators: Field[] } {
+  const subscription = events ? ', x-wms-event-subscription="remote-open, remote-close, remote-log"' : '';
   if (entry.kind === 'live' || playlist) {
     const types = [...(entry.kind === 'live' ? ['broadcast'] : []), ...(playlist ? ['playlist'] : [])].join(', ');
-    return { cacheControl: `no-cache, x-wms-stream-type="${types}"`, validators: [] };
+    return { cacheControl: `no-cache, x-wms-stream-type="${types}"${subscription}`, validators: [] };
   }
-  const { size, modified } = entry.file;
+  const { size, modified, version } = entry.file;
   const keep = 'user-public, must-revalidate, proxy-public, proxy-revalidate';
   return {
-    cacheControl: `no-cache, x-wms-content-size=${size}, max-age=${MAX_AGE}, ${keep}`,
+    cacheControl: `no-cache, x-wms-content-size=${size}, max-age=${MAX_AGE}, ${keep}${subscription}`,
     validators: [
       ['Last-Modified', modified.toUTCString()],
-      ['Etag', `"${size.toString(36)}-${modified.getTime().toString(36)}"`],
+      ['Etag', `"${version}"`],
     ],
   };
 }
@@ -111,11 +116,21 @@ export function entryHead(
   if (!profile.metadata || identity.encoder) return asfHeader;
   const metadata = metadataPackets({
     playlistGenId: genIdOf(entry),
-    broadcastId: entry.kind === 'live' ? 1 : 0,
+    broadcastId: entry.kind === 'live' ? broadcastIdOf(entry.broadcast) : 0,
     features: featuresOf(entry, program, profile),
     descriptions: describe(entry, header),
   });
   return Buffer.concat([metadata, asfHeader]);
+}
+
+const broadcastIds = new WeakMap<Broadcast, number>();
+let lastBroadcastId = 0;
+
+/** broadcast-id: the same in all entries that have this source, and another one for each source (MS-WMSP 2.2.3.6). */
+function broadcastIdOf(broadcast: Broadcast): number {
+  const id = broadcastIds.get(broadcast) ?? (lastBroadcastId = (lastBroadcastId % 0xffffffff) + 1);
+  broadcastIds.set(broadcast, id);
+  return id;
 }
 
 /** What is told about an entry: what its playlist says, and what else its header has. */

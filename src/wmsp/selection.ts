@@ -1,5 +1,6 @@
 import type { ThinningLevel } from '../asf/filter.js';
 import type { AsfHeader } from '../asf/header.js';
+import type { StreamChoice } from '../media/on-demand/options.js';
 import type { StreamSwitch } from './pragma.js';
 
 /** Which streams a player wants: the level by stream number, and what holds for streams that it did not name. */
@@ -13,6 +14,11 @@ export const NO_STREAMS: StreamSelection = { levels: new Map(), others: 2 };
 
 export function levelOf({ levels, others }: StreamSelection, stream: number): ThinningLevel {
   return levels.get(stream) ?? others;
+}
+
+/** A selection as the readers of files want it. */
+export function choiceOf(selection: StreamSelection): StreamChoice {
+  return { level: (stream) => levelOf(selection, stream) };
 }
 
 /**

@@ -3,24 +3,20 @@ import { type Field, HttpError } from '../http/message.js';
 import { Ticker } from '../media/on-demand/flow.js';
 import {
   type Handling,
-  hasSelection,
   isRedirect,
-  locate,
   needsHeaderAgain,
-  PREVIOUS_ENTRY,
   playableHeader,
-  plOffset,
-  selectionOf,
-  startupProfile,
   statusOf,
   supportedBy,
   withBehind,
 } from './handling.js';
-import { changePacket, endPacket, PACKET_PAIR_SIZE, packetPair, TEST_PACKET } from './packets.js';
-import { DEFAULT_LIMITS, grantPace, type PaceLimits } from './play.js';
+import { changePacket, endPacket, PACKET_PAIR_SIZE, packetPair } from './packets.js';
+import { PipelineTest } from './pipeline-test.js';
+import { DEFAULT_LIMITS, type PaceLimits } from './play.js';
 import { streamSwitches } from './pragma.js';
+import { chooseEntry, prepareEntry } from './preparation.js';
 import { profileOf } from './profiles.js';
-import type { Entry, Program, WmspContent } from './program.js';
+import type { Program, WmspContent } from './program.js';
 import { sendElsewhere } from './redirect.js';
 import { classifyRequest, type WmspRequest } from './requests.js';
 import {
@@ -74,15 +70,15 @@ export interface WmspServerOptions {
   readonly onPlayed?: (report: PlayReport) => void;
   /** Something failed that no client caused, such as a file that cannot be read on. */
   readonly onError?: (error: unknown) => void;
-  /** A clock in ms. */
+  /** A clock in ms that only goes forward; default `performance.now`. */
   readonly now?: () => number;
+  /** Looks at that clock for what waits. */
+  readonly ticker?: Ticker;
 }
 
 // The Idle-Timeout as clients are told it (MS-WMSP 2.2.1.4.29).
 const ANNOUNCED_TIMEOUT = 60_000;
 const SWEEP_INTERVAL = 1_000;
-// MS-WMSP 3.2.5.5.
-const PIPELINE_TEST = 1_000;
 const MAX_LOG = 64 * 1024;
 
 interface Playing {
@@ -98,22 +94,29 @@ export class WmspServer {
   readonly #identity: ServerIdentity;
   readonly #now: () => number;
   readonly #host: SessionHost;
-  readonly #ticker = new Ticker();
+  readonly #ticker: Ticker;
+  readonly #limits: PaceLimits;
   readonly #sessions: Sessions;
   readonly #playing = new Map<WmspSession, Playing>();
   readonly #sweeper: NodeJS.Timeout;
 
   constructor(options: WmspServerOptions) {
     this.#options = options;
-    this.#identity = { name: options.encoder ? ENCODER_NAME : SERVER_NAME, encoder: options.encoder ?? false };
-    this.#now = options.now ?? Date.now;
+    this.#identity = {
+      name: options.encoder ? ENCODER_NAME : SERVER_NAME,
+      encoder: options.encoder ?? false,
+      events: options.onEvent !== undefined,
+    };
+    this.#now = options.now ?? (() => performance.now());
+    this.#ticker = options.ticker ?? new Ticker();
+    this.#limits = options.limits ?? DEFAULT_LIMITS;
     this.#sessions = new Sessions(options.maxIdleSessions ?? 20_000, this.#now);
     this.#host = {
       identity: this.#identity,
       ticker: this.#ticker,
       now: this.#now,
+      used: (session) => this.#sessions.touch(session),
       streaming: (session, active) => {
-        this.#sessions.touch(session);
         if (!active) this.#report(session);
       },
       failed: (error) => options.onError?.(error),
@@ -149,13 +152,19 @@ export class WmspServer {
       this.#refuse(exchange, new HttpError(400, 'The request is of no type that there is.'));
       return true;
     }
-    this.#handle(exchange, request).catch((error: unknown) => this.#refuse(exchange, error));
+    void this.#handle(exchange, request);
     return true;
   }
 
   async #handle(exchange: Exchange, request: WmspRequest): Promise<void> {
-    const path = exchange.request.target === '*' ? '*' : this.#options.pathOf(exchange.request.target);
-    await this.#dispatch({ ...request, exchange, profile: profileOf(request.client), path });
+    const profile = profileOf(request.client);
+    try {
+      const path = exchange.request.target === '*' ? '*' : this.#options.pathOf(exchange.request.target);
+      await this.#dispatch({ ...request, exchange, profile, path });
+    } catch (error) {
+      const session = this.#sessions.get(request.pragma.number('client-id') ?? 0);
+      this.#refuse(exchange, error, session && commonFields(this.#identity, profile, this.#idTokens(session)));
+    }
   }
 
   /** Forgets sessions whose Idle-Timeout is over (MS-WMSP 3.2.6.2). Called once a second. */
@@ -189,16 +198,14 @@ export class WmspServer {
   }
 
   async #describe(handling: Handling): Promise<void> {
-    const { exchange, profile, pragma } = handling;
+    const { exchange, profile } = handling;
     const program = await this.#open(handling);
     if (!program) return;
     try {
       const found = this.#knownSession(handling);
       if (found?.active) throw new HttpError(400, 'The session is streaming.');
       const session = found ?? this.#newSession(handling);
-      const entry = program.current;
-      const header = playableHeader(entry);
-      const head = entryHead(header, entry, program, profile, this.#identity);
+      const head = this.#head(handling, program);
       const experiments = this.#experiments(handling);
       const tokens = [...this.#tokens(handling, session, program, found === undefined), ...experiments];
       const fields = this.#contentFields(handling, program, 'application/vnd.ms.wms-hdr.asfv1', tokens);
@@ -209,7 +216,8 @@ export class WmspServer {
       } else {
         exchange.respond({ status: 200, fields, body: head, close });
       }
-      if (pragma.has('client-id') || found === undefined) this.#sessions.touch(session);
+      session.tell(handling.path, program.current);
+      this.#sessions.touch(session);
     } finally {
       program.close();
     }
@@ -226,21 +234,14 @@ export class WmspServer {
   }
 
   async #play(handling: Handling): Promise<void> {
-    const { exchange, client, pragma } = handling;
+    const { exchange, client, pragma, path } = handling;
     this.#refuseHijack(handling);
     const program = await this.#open(handling);
     if (!program) return;
     let started = false;
     try {
-      const { heads, entry, skipped } = await this.#chooseEntry(handling, program);
-      const selection = selectionOf(
-        handling,
-        playableHeader(entry).streams.map(({ number }) => number),
-      );
-      const { from, start } = await locate(entry, handling, selection);
-      const limits = this.#options.limits ?? DEFAULT_LIMITS;
-      const { pace, tokens: paceTokens } = grantPace(entry, pragma, client, start, limits);
-      const profileHeader = await startupProfile(handling, entry, from, selection, pace);
+      const { entry, opening, selection, skipped } = await chooseEntry(handling, program, this.#identity);
+      const { from, pace, ...granted } = await prepareEntry(handling, entry, selection, this.#limits);
       if (exchange.lost) return;
       // What was true before the files were opened need not be true any more.
       this.#refuseHijack(handling);
@@ -249,49 +250,40 @@ export class WmspServer {
         throw new HttpError(503, 'The server is full.');
       const found = this.#knownSession(handling);
       const session = found ?? this.#newSession(handling);
-      const pipelined = pragma.flag('version11-enabled') && exchange.request.minorVersion === 1;
-      const tokens = [...this.#tokens(handling, session, program, found === undefined), ...paceTokens];
-      if (heads.length > 1 && skipped) tokens.push('expect-new-header=1');
-      const fields = [...this.#contentFields(handling, program, 'application/x-mms-framed', tokens), ...profileHeader];
-      session.pipelined = pipelined;
+      session.pipelined = pragma.flag('version11-enabled') && exchange.request.minorVersion === 1;
+      session.clientLag = pragma.number('client-lag') ?? 0;
+      const tokens = [...this.#tokens(handling, session, program, found === undefined), ...granted.tokens];
+      if (skipped) tokens.push('expect-new-header=1');
+      const fields = [...this.#contentFields(handling, program, 'application/x-mms-framed', tokens), ...granted.fields];
       const lost =
         found === undefined && pragma.has('client-id') && needsHeaderAgain(client, pragma.number('request-context'));
-      const opening = lost ? Buffer.concat([heads[0]!, endPacket(1), changePacket(), heads[0]!]) : Buffer.concat(heads);
       this.#begin(session, handling);
-      const stream = exchange.startStream(200, fields, { chunked: pipelined });
-      const wait = skipped && !session.features.has(`${FEATURE_PREFIX}predstrm`) && !hasSelection(handling);
+      const stream = exchange.startStream(200, fields, { chunked: session.pipelined });
       started = true;
-      session.play({ stream, program, opening, selection, from, pace, wait });
+      session.play({
+        stream,
+        program,
+        path,
+        opening: lost ? Buffer.concat([opening, endPacket(1), changePacket(), this.#head(handling, program)]) : opening,
+        selection,
+        from,
+        pace,
+        wait: skipped && !session.features.has(`${FEATURE_PREFIX}predstrm`),
+      });
     } finally {
       if (!started) program.close();
     }
   }
 
-  /** A Play for a session that streams could be somebody who takes it over (MS-WMSP 3.2.5.6). */
-  #refuseHijack(handling: Handling): void {
-    if (this.#knownSession(handling)?.active) throw new HttpError(400, 'The session is streaming.');
+  #head({ profile }: Handling, program: Program): Buffer {
+    const entry = program.current;
+    return entryHead(playableHeader(entry), entry, program, profile, this.#identity);
   }
 
-  /** The entry that a Play wants (MS-WMSP 2.2.1.4.19 and .20), and the heads that open its body. */
-  async #chooseEntry(
-    handling: Handling,
-    program: Program,
-  ): Promise<{ heads: Buffer[]; entry: Entry; skipped: boolean }> {
-    const { pragma, profile } = handling;
-    const head = (entry: Entry) => entryHead(playableHeader(entry), entry, program, profile, this.#identity);
-    const id = pragma.number('playlist-seek-id') ?? 0;
-    const offset = plOffset(handling);
-    if (id === 0 || !program.playlist)
-      return { heads: [head(program.current)], entry: program.current, skipped: false };
-    const here = (await program.seek(id, 0)) ?? program.current;
-    if (offset === 0) return { heads: [head(here)], entry: here, skipped: false };
-    const first = head(here);
-    const target = (await program.seek(here.id, offset)) ?? here;
-    return {
-      heads: [first, changePacket(offset < 0 ? PREVIOUS_ENTRY : 0), head(target)],
-      entry: target,
-      skipped: true,
-    };
+  /** A Play for a session that streams could be somebody who takes it over (MS-WMSP 3.2.5.6). */
+  #refuseHijack({ pragma }: Handling): void {
+    if (this.#sessions.get(pragma.number('client-id') ?? 0)?.active)
+      throw new HttpError(400, 'The session is streaming.');
   }
 
   #begin(session: WmspSession, { path, client, exchange }: Handling): void {
@@ -325,7 +317,7 @@ export class WmspServer {
     const session = this.#requiredSession(handling);
     session.clientLag = pragma.number('client-lag') ?? 0;
     const switches = streamSwitches(pragma, session.streamNumbers) ?? [];
-    session.select(switched(session.selection, switches));
+    session.select(switched(session.selection, switches), true);
     const fields = commonFields(this.#identity, handling.profile, this.#idTokens(session));
     if (session.pipelined && session.active && exchange.queued) {
       session.moveTo(() => exchange.startStream(200, this.#framed(fields), { chunked: true }));
@@ -336,17 +328,23 @@ export class WmspServer {
   }
 
   async #playNextEntry(handling: Handling): Promise<void> {
-    const { exchange, pragma } = handling;
+    const { exchange, pragma, profile } = handling;
     const session = this.#requiredSession(handling);
-    if (!session.pipelined || !session.active || !exchange.queued)
-      throw new HttpError(400, 'No entry waits to be played.');
+    const { program } = session;
+    if (!session.pipelined || !program || !exchange.queued) throw new HttpError(400, 'No entry waits to be played.');
     session.clientLag = pragma.number('client-lag') ?? 0;
-    const fields = this.#framed(commonFields(this.#identity, handling.profile, this.#idTokens(session)));
+    const switches = streamSwitches(pragma, session.streamNumbers);
+    const selection = switches ? switched(NO_STREAMS, switches) : session.selection;
+    const { awaited } = session;
+    const how = awaited && (await prepareEntry(handling, awaited, selection, this.#limits));
+    if (session.program !== program) throw new HttpError(400, 'No entry waits to be played.');
+    const features = `features="${featuresOf(program.current, program, profile).join(',')}"`;
+    const tokens = [...this.#idTokens(session), features, ...(how?.tokens ?? [])];
+    const fields = this.#framed([...commonFields(this.#identity, profile, tokens), ...(how?.fields ?? [])]);
     session.moveTo(() => exchange.startStream(200, fields, { chunked: true }));
     session.nextEntryRequested();
-    const switches = streamSwitches(pragma, session.streamNumbers);
-    if (switches) session.select(switched(NO_STREAMS, switches));
-    await session.resume();
+    if (switches) session.select(selection, false);
+    await session.resume(how);
   }
 
   #framed(fields: readonly Field[]): Field[] {
@@ -372,19 +370,12 @@ export class WmspServer {
     if (!test) {
       if (exchange.queued) throw new HttpError(400, 'This connection streams already.');
       const stream = exchange.startStream(200, this.#framed(fields), { chunked: true });
-      const timer = setTimeout(() => {
-        if (session.pipelineTest) session.pipelineTest.running = false;
-        stream.end();
-      }, PIPELINE_TEST);
-      timer.unref();
-      session.pipelineTest = { stream, timer, running: true };
-      stream.write(TEST_PACKET);
+      session.pipelineTest = new PipelineTest(stream, this.#ticker, this.#now);
       return;
     }
     session.pipelineTest = undefined;
-    clearTimeout(test.timer);
-    test.stream.end();
     const result = test.running ? 1 : 0;
+    test.end();
     const tokens = [...this.#idTokens(session), `pipeline-result=${result}`];
     exchange.respond({ status: 204, minorVersion: result, fields: commonFields(this.#identity, profile, tokens) });
   }
@@ -417,7 +408,7 @@ export class WmspServer {
     const session = this.#optionalSession(handling);
     const program = await this.#open(handling);
     if (!program) return;
-    const { cacheControl, validators } = cacheFields(program.current, program.playlist);
+    const { cacheControl, validators } = cacheFields(program.current, program.playlist, this.#identity);
     program.close();
     const fields = commonFields(this.#identity, profile, session ? this.#idTokens(session) : [], cacheControl);
     exchange.respond({ status: 200, fields: [...fields, ...validators], close: !session?.pipelined });
@@ -438,11 +429,16 @@ export class WmspServer {
   }
 
   /** Opens what the URL names; undefined when the client was sent elsewhere. */
-  async #open({ path, exchange, client, profile }: Handling): Promise<Program | undefined> {
-    const found = await this.#options.content.open(path);
+  async #open(handling: Handling): Promise<Program | undefined> {
+    const { type, path, exchange, pragma, client, profile } = handling;
+    const session = this.#sessions.get(pragma.number('client-id') ?? 0);
+    // Which entry of a playlist a Play applies to (MS-WMSP 2.2.1.4.18 and .19); all other requests are about the first.
+    const id = type === 'Play' ? pragma.number('playlist-seek-id') || pragma.number('playlist-gen-id') || 0 : 0;
+    const found = await this.#options.content.open(path, session?.placeIn(path, id) ?? { entry: id, reached: 0 });
     if (!found) throw new HttpError(404, `There is nothing at ${path}.`);
     if (!isRedirect(found)) return found;
     sendElsewhere(exchange, found, client, commonFields(this.#identity, profile, []));
+    if (session && type === 'Describe') this.#sessions.delete(session);
     return undefined;
   }
 
@@ -451,6 +447,7 @@ export class WmspServer {
     const session = clientId === undefined ? undefined : this.#sessions.get(clientId);
     if (session) {
       session.profile = profile;
+      session.lastExchange = new WeakRef(exchange);
       if (exchange.request.headers.get('Supported') !== undefined) session.features = supportedBy(exchange);
     }
     return session;
@@ -469,6 +466,7 @@ export class WmspServer {
 
   #newSession({ profile, exchange }: Handling): WmspSession {
     const session = this.#sessions.create(profile, this.#host);
+    session.lastExchange = new WeakRef(exchange);
     if (exchange.request.headers.get('Supported') !== undefined) session.features = supportedBy(exchange);
     return session;
   }
@@ -489,14 +487,18 @@ export class WmspServer {
   }
 
   #contentFields({ profile }: Handling, program: Program, contentType: string, tokens: readonly string[]): Field[] {
-    const { cacheControl, validators } = cacheFields(program.current, program.playlist);
+    const { cacheControl, validators } = cacheFields(program.current, program.playlist, this.#identity);
     const fields = commonFields(this.#identity, profile, tokens, cacheControl);
     return [['Content-Type', contentType], ...fields, ...validators];
   }
 
-  #refuse(exchange: Exchange, error: unknown): void {
+  #refuse(
+    exchange: Exchange,
+    error: unknown,
+    fields: readonly Field[] = commonFields(this.#identity, undefined, []),
+  ): void {
     const status = statusOf(error);
     if (status >= 500 && !(error instanceof HttpError)) this.#options.onError?.(error);
-    exchange.respond({ status, fields: commonFields(this.#identity, undefined, []), close: true });
+    exchange.respond({ status, fields, close: true });
   }
 }

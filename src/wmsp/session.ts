@@ -1,14 +1,14 @@
 import type { AsfHeader } from '../asf/header.js';
-import type { WmError } from '../errors.js';
-import type { ResponseStream } from '../http/exchange.js';
+import type { Exchange, ResponseStream } from '../http/exchange.js';
 import type { PlayerOutput } from '../media/lane.js';
 import type { Ticker } from '../media/on-demand/flow.js';
-import { type Feed, type FeedListener, FileFeed, LiveFeed } from './feed.js';
+import { type Feed, type FeedListener, FileFeed, LiveFeed, REWOUND, UNEXPECTED } from './feed.js';
 import { changePacket, endPacket } from './packets.js';
+import type { PipelineTest } from './pipeline-test.js';
 import type { ClientProfile } from './profiles.js';
-import { type Entry, headerOf, type Program } from './program.js';
+import { type Entry, type FileEntry, headerOf, type PlaylistPlace, type Program } from './program.js';
 import { entryHead, FEATURE_PREFIX, genIdOf, type ServerIdentity } from './responses.js';
-import { levelOf, NO_STREAMS, predicted, type StreamSelection } from './selection.js';
+import { choiceOf, NO_STREAMS, predicted, type StreamSelection } from './selection.js';
 
 /** The states of MS-WMSP 3.2.1. */
 export type SessionState = 'INIT' | 'STREAMING' | 'WAITING' | 'IDLE';
@@ -17,16 +17,20 @@ export type SessionState = 'INIT' | 'STREAMING' | 'WAITING' | 'IDLE';
 export interface SessionHost {
   readonly identity: ServerIdentity;
   readonly ticker: Ticker;
+  /** A clock in ms. */
   now(): number;
+  /** The session was used just now, which starts its Idle-Timeout anew. */
+  used(session: WmspSession): void;
   /** The session began or ended to stream. */
   streaming(session: WmspSession, active: boolean): void;
-  failed(error: WmError): void;
+  failed(error: unknown): void;
 }
 
 /** How a Play begins. */
 export interface PlayOrder {
   readonly stream: ResponseStream;
   readonly program: Program;
+  readonly path: string;
   /** What opens the body: the head of the entry, or of several when the player skips (MS-WMSP 3.2.5.6). */
   readonly opening: Buffer;
   readonly selection: StreamSelection;
@@ -42,8 +46,19 @@ export interface Pace {
   readonly rate: number;
   readonly speed?: number;
   readonly acceleration?: { readonly bitsPerSecond: number; readonly milliseconds: number };
-  /** Milliseconds of media. */
-  readonly maxDuration?: number;
+  /** Where in the file it begins, in ms; undefined when the client named a packet. */
+  readonly start?: number;
+  readonly limit?: Limit;
+}
+
+/** How much of a file is sent. */
+export interface Limit {
+  /** Milliseconds from the start of the file that it counts from; without it, the time of the first packet. */
+  readonly start?: number;
+  /** Milliseconds of media, 1 or more. */
+  readonly milliseconds: number;
+  /** The client wants no more than that: what follows in a playlist is not sent either. */
+  readonly asked: boolean;
 }
 
 const NORMAL_PACE: Pace = { rate: 1 };
@@ -51,6 +66,21 @@ const NORMAL_PACE: Pace = { rate: 1 };
 // MS-WMSP 3.2.4.2: $C waits for what the client says it lags, up to a bound, and for this long after a SelectStream.
 const MAX_LAG = 15_000;
 const SELECTION_PAUSE = 8_000;
+// $C Reason: rewinding came to the start of an entry that another one stands before (MS-WMSP 2.2.3.2).
+const RECEDING = 0x400d14be;
+// A player is kept ahead by the preroll and this, in ms of media, also from one entry of a playlist to the next.
+const LEAD = 2_000;
+// Entries without a duration, such as pictures, take as long, in ms; a playlist of them would otherwise be sent at once.
+const SHORTEST_ENTRY = 1_000;
+
+/** What the client of a session was told last of where it is. */
+interface Told {
+  readonly path: string;
+  readonly playlistGenId: number;
+  readonly entry: number;
+  /** The furthest entry of the path that it was given. */
+  readonly reached: number;
+}
 
 /** A streaming session (MS-WMSP 3.2.1): what a client-id stands for, across connections. */
 export class WmspSession implements FeedListener {
@@ -65,11 +95,20 @@ export class WmspSession implements FeedListener {
   pipelined = false;
   clientLag = 0;
   /** What a running Pipeline test has open (3.2.5.5). */
-  pipelineTest: { readonly stream: ResponseStream; readonly timer: NodeJS.Timeout; running: boolean } | undefined;
+  pipelineTest: PipelineTest | undefined;
+  /** The last request of the session; its connection is closed with the session, if it is still there. */
+  lastExchange: WeakRef<Exchange> | undefined;
   readonly #host: SessionHost;
   readonly #output: PlayerOutput;
   #stream: ResponseStream | undefined;
   #program: Program | undefined;
+  #told: Told | undefined;
+  // The header that the client was given last.
+  #header: AsfHeader | undefined;
+  // The client knows the entry that plays: it asked for it, or chose its streams.
+  #confirmed = false;
+  // When the client, if it plays in real time, will be through with what it was given.
+  #playsUntil = Number.NEGATIVE_INFINITY;
   #feed: Feed | undefined;
   #pace: Pace = NORMAL_PACE;
   #selection: StreamSelection = NO_STREAMS;
@@ -78,7 +117,7 @@ export class WmspSession implements FeedListener {
   #sequence = 0;
   #sent = 0;
   #skipped = 0;
-  #changeTimer: NodeJS.Timeout | undefined;
+  #cancelPause: (() => void) | undefined;
 
   constructor(clientId: number, profile: ClientProfile, host: SessionHost) {
     this.clientId = clientId;
@@ -99,9 +138,19 @@ export class WmspSession implements FeedListener {
     return this.state === 'STREAMING' || this.state === 'WAITING';
   }
 
-  /** Playlist-gen-id of the entry that plays; 0 when there is none. */
+  /** Playlist-gen-id: that of the entry that the client was told of last; 0 before there is one. */
   get playlistGenId(): number {
-    return this.active && this.#program ? genIdOf(this.#program.current) : 0;
+    return this.#told?.playlistGenId ?? 0;
+  }
+
+  /** The entry whose streams, or whose PlayNextEntry, are awaited. */
+  get awaited(): Entry | undefined {
+    return this.state === 'WAITING' ? this.#program?.current : undefined;
+  }
+
+  /** What plays, if something does. */
+  get program(): Program | undefined {
+    return this.#program;
   }
 
   /** Data packets sent and left out in the current or last Play. */
@@ -120,13 +169,30 @@ export class WmspSession implements FeedListener {
     return new Set(header?.streams.map(({ number }) => number));
   }
 
+  /** The client is told of an entry of what the path names. */
+  tell(path: string, entry: Entry): void {
+    const reached = this.#told?.path === path ? Math.max(this.#told.reached, entry.id) : entry.id;
+    this.#told = { path, playlistGenId: genIdOf(entry), entry: entry.id, reached };
+  }
+
+  /** Where in a playlist the client wants to go on. @param id a playlist-gen-id that it was told; 0 for the first entry */
+  placeIn(path: string, id: number): PlaylistPlace {
+    if (this.#told?.path !== path) return { entry: id, reached: 0 };
+    // That of a live entry is not its place in the playlist once its source has changed its header.
+    const entry = id === this.#told.playlistGenId ? this.#told.entry : id;
+    return { entry, reached: this.#told.reached };
+  }
+
   /** Begins the body of a Play response. */
-  play({ stream, program, opening, selection, from, pace, wait }: PlayOrder): void {
+  play({ stream, program, path, opening, selection, from, pace, wait }: PlayOrder): void {
     this.#program = program;
     this.#selection = selection;
     this.#pace = pace;
     this.#sent = 0;
     this.#skipped = 0;
+    this.#confirmed = true;
+    this.#header = headerOf(program.current);
+    this.tell(path, program.current);
     this.#takeStream(stream);
     this.#nextResponse();
     this.#host.streaming(this, true);
@@ -135,18 +201,35 @@ export class WmspSession implements FeedListener {
     else this.#startFeed(program.current, from);
   }
 
-  /** SelectStream, or the selection of a PlayNextEntry (MS-WMSP 3.2.5.7 and 3.2.5.9). */
-  select(selection: StreamSelection): void {
+  /**
+   * SelectStream, or the selection of a PlayNextEntry (MS-WMSP 3.2.5.7 and 3.2.5.9).
+   *
+   * @param timed SelectStream, behind which the next $C waits for a while (3.2.4.2)
+   */
+  select(selection: StreamSelection, timed: boolean): void {
     this.#selection = selection;
-    this.#selectedAt = this.#host.now();
+    this.#confirmed = true;
+    if (timed) this.#selectedAt = this.#host.now();
     this.#feed?.select(selection);
   }
 
-  /** Starts the entry whose streams were awaited. */
-  async resume(): Promise<void> {
-    if (this.state !== 'WAITING' || !this.#program) return;
+  /**
+   * Starts the entry that was awaited.
+   *
+   * @param how from where and how fast, as the client asks it; by default from its start in real time
+   */
+  async resume(how?: { readonly from: number; readonly pace: Pace }): Promise<void> {
+    const program = this.#program;
+    if (this.state !== 'WAITING' || !program) return;
     this.#setState('STREAMING');
-    await this.#startEntry(this.#program.current);
+    try {
+      const entry = program.current;
+      if (entry.kind === 'live' && entry.broadcast.header !== this.#header) await this.#change(program, entry);
+      else if (how) this.#start(entry, how.from, how.pace);
+      else await this.#startEntry(program, entry);
+    } catch (error) {
+      this.#fail(error);
+    }
   }
 
   /**
@@ -165,6 +248,7 @@ export class WmspSession implements FeedListener {
 
   /** A PlayNextEntry begins a response of its own. */
   nextEntryRequested(): void {
+    this.#confirmed = true;
     this.#nextResponse();
   }
 
@@ -172,7 +256,7 @@ export class WmspSession implements FeedListener {
   stop(): void {
     if (!this.active) return;
     this.#leaveFeed();
-    clearTimeout(this.#changeTimer);
+    this.#cancelPause?.();
     this.#setState('IDLE');
     const stream = this.#stream;
     this.#stream = undefined;
@@ -185,98 +269,158 @@ export class WmspSession implements FeedListener {
     this.#host.streaming(this, false);
   }
 
+  /** Stops, and closes the client's connection even if it could be used again. */
+  disconnect(): void {
+    this.stop();
+    this.lastExchange?.deref()?.closeConnection();
+  }
+
   /** For the feed: the broadcast has another header. */
   changed(header: AsfHeader): StreamSelection | undefined {
-    const entry = this.#program!.current;
-    this.#announce(header, entry);
-    if (!this.#predicts) {
-      this.#leaveFeed();
-      this.#setState('WAITING');
-      return undefined;
-    }
-    return this.#selection;
+    if (this.profile.endBeforeChange) this.#output.write(endPacket(1));
+    if (this.#announce(header, this.#program!.current)) return this.#selection;
+    this.#leaveFeed();
+    this.#setState('WAITING');
+    return undefined;
   }
 
   /** For the feed: the entry is over. */
   ended(reason: number): void {
     this.#leaveFeed();
-    if (reason !== 0) this.#finish(reason);
-    else this.#advance().catch((error: WmError) => this.#fail(error));
+    if (reason === REWOUND) this.#rewound();
+    else if (reason !== 0 || this.#pace.limit?.asked) this.#finish(reason);
+    else this.#advance(this.#program!).catch((error: unknown) => this.#fail(error));
   }
 
-  async #advance(): Promise<void> {
-    const program = this.#program!;
-    const previous = headerOf(program.current);
-    const entry = this.#pace.rate < 0 ? undefined : await program.next();
-    if (!this.active) return;
-    const header = entry && headerOf(entry);
-    if (!entry || !header) {
+  /** The client has to say whether it goes on in the entry before (MS-WMSP 3.1.5.14), so nothing more is sent. */
+  #rewound(): void {
+    const another = this.#program!.canSkip(-1) && this.profile.version9;
+    if (another) this.#output.write(Buffer.concat([endPacket(REWOUND), changePacket(RECEDING)]));
+    else this.#output.write(endPacket(REWOUND));
+    this.stop();
+  }
+
+  async #advance(program: Program): Promise<void> {
+    const entry = await program.next();
+    if (this.#program !== program) return;
+    if (!entry) {
       this.#finish(0);
       return;
     }
     if (this.profile.endBeforeChange) this.#output.write(endPacket(1));
     await this.#pauseBeforeChange();
-    if (!this.active) return;
-    this.#output.write(Buffer.concat([changePacket(), this.#head(header, entry)]));
-    if (previous) this.#selection = predicted(this.#selection, previous, header);
-    this.#pace = NORMAL_PACE;
-    if (this.#predicts) await this.#startEntry(entry);
+    if (this.#program === program) await this.#change(program, entry);
+  }
+
+  /** Goes on with another entry, or with another header of a live one, as soon as its streams are known. */
+  async #change(program: Program, entry: Entry): Promise<void> {
+    const header = headerOf(entry);
+    if (!header) this.#finish(0);
+    else if (this.#announce(header, entry)) await this.#startEntry(program, entry);
     else this.#setState('WAITING');
   }
 
-  /** MS-WMSP 3.2.4.2: not before the client has had time for what it has, and for what it chose. */
+  /**
+   * $C and the head of an entry, with the streams that fit best. @returns whether they may be sent without being asked for
+   * (MS-WMSP 3.2.4.2). Clients below 9.0 know nothing of that: they would wait for ever.
+   */
+  #announce(header: AsfHeader, entry: Entry): boolean {
+    this.#output.write(Buffer.concat([changePacket(), this.#head(header, entry)]));
+    if (this.#header) this.#selection = predicted(this.#selection, this.#header, header);
+    this.#header = header;
+    this.tell(this.#told!.path, entry);
+    const confirmed = this.#confirmed || !this.profile.version9;
+    this.#confirmed = false;
+    return confirmed && this.features.has(`${FEATURE_PREFIX}predstrm`);
+  }
+
+  /**
+   * MS-WMSP 3.2.4.2: not before the client has had time for what it has, and for what it chose. Nor long before it is through with
+   * the entry: the leads of many short ones would add up.
+   */
   #pauseBeforeChange(): Promise<void> {
-    const sinceSelection = this.#host.now() - this.#selectedAt;
-    const pause = Math.max(Math.min(this.clientLag, MAX_LAG), SELECTION_PAUSE - sinceSelection);
-    if (!(pause > 0)) return Promise.resolve();
+    const { now, ticker } = this.#host;
+    const { acceleration } = this.#pace;
+    const lead = Math.max(this.#lead, acceleration?.milliseconds ?? 0);
+    const lag = now() + Math.min(this.clientLag, MAX_LAG);
+    const due = Math.max(lag, this.#selectedAt + SELECTION_PAUSE, this.#playsUntil - lead);
+    if (due <= now()) return Promise.resolve();
     return new Promise((resolve) => {
-      this.#changeTimer = setTimeout(resolve, pause);
+      const look = () => {
+        if (now() < due) return;
+        this.#cancelPause?.();
+        resolve();
+      };
+      this.#cancelPause = () => ticker.delete(look);
+      ticker.add(look);
     });
   }
 
-  #announce(header: AsfHeader, entry: Entry): void {
-    if (this.profile.endBeforeChange) this.#output.write(endPacket(1));
-    this.#output.write(Buffer.concat([changePacket(), this.#head(header, entry)]));
+  /** Milliseconds of media that a player is ahead. */
+  get #lead(): number {
+    return (this.#header?.preroll ?? 0) + LEAD;
   }
 
   #head(header: AsfHeader, entry: Entry): Buffer {
     return entryHead(header, entry, this.#program!, this.profile, this.#host.identity);
   }
 
-  /** Whether streams of a new entry are chosen by the server, without waiting for the client (MS-WMSP 3.2.4.2). */
-  get #predicts(): boolean {
-    return this.features.has(`${FEATURE_PREFIX}predstrm`);
-  }
-
-  async #startEntry(entry: Entry): Promise<void> {
-    let from = 0;
-    if (entry.kind === 'file') {
-      const choice = { level: (stream: number) => levelOf(this.#selection, stream) };
-      const position = { kind: 'time', milliseconds: entry.begin ?? 0 } as const;
-      from = await entry.file.locate(position, choice);
+  /** Starts an entry from its beginning, in continuation of what was sent before. */
+  async #startEntry(program: Program, entry: Entry): Promise<void> {
+    if (entry.kind === 'live') {
+      this.#start(entry, 0, NORMAL_PACE);
+      return;
     }
-    if (this.active) this.#startFeed(entry, from);
+    const { begin = 0, duration } = entry;
+    const from = await entry.file.locate({ kind: 'time', milliseconds: begin }, choiceOf(this.#selection));
+    if (this.#program !== program) return;
+    const { rate } = this.#pace;
+    const ahead = this.#playsUntil - this.#host.now();
+    this.#start(
+      entry,
+      from,
+      {
+        rate: rate > 0 && entry.file.stridable && !entry.noSkip ? rate : 1,
+        start: begin,
+        ...(duration === undefined
+          ? {}
+          : { limit: { start: begin, milliseconds: Math.max(1, duration), asked: false } }),
+      },
+      Math.min(Math.max(0, this.#lead - ahead), this.#lead),
+    );
   }
 
-  #startFeed(entry: Entry, from: number): void {
+  #start(entry: Entry, from: number, pace: Pace, burst?: number): void {
+    if (entry.kind === 'live' && !entry.broadcast.live) {
+      this.ended(0);
+      return;
+    }
+    this.#pace = pace;
+    this.#startFeed(entry, from, burst);
+  }
+
+  #startFeed(entry: Entry, from: number, burst?: number): void {
     this.#setState('STREAMING');
     const common = { output: this.#output, sequence: this.#sequence, listener: this };
     if (entry.kind === 'live') {
+      this.#playsUntil = Number.NEGATIVE_INFINITY;
       const { padding } = this.profile;
       this.#feed = new LiveFeed({ ...common, broadcast: entry.broadcast, padding, selection: this.#selection });
     } else {
-      const { rate, speed, acceleration, maxDuration } = this.#pace;
-      const lasts = Math.min(maxDuration ?? Number.POSITIVE_INFINITY, entry.duration ?? Number.POSITIVE_INFINITY);
+      const { rate, speed, acceleration, limit } = this.#pace;
       const reader = entry.file.reader({
         from,
         rate,
-        choice: { level: (stream) => levelOf(this.#selection, stream) },
+        choice: choiceOf(this.#selection),
         padding: this.profile.padding,
-        ...(Number.isFinite(lasts) ? { maxDuration: lasts } : {}),
+        ...(limit ? { maxDuration: limit.milliseconds } : {}),
+        ...(limit?.start === undefined ? {} : { start: limit.start }),
       });
-      const { ticker } = this.#host;
-      const onError = (error: WmError) => this.#host.failed(error);
-      this.#feed = new FileFeed({ ...common, reader, ticker, rate, speed, acceleration, onError });
+      const { ticker, now } = this.#host;
+      const begun = burst === undefined ? now() : Math.max(now(), this.#playsUntil);
+      this.#playsUntil = begun + Math.max(lengthOf(entry, from, this.#pace), SHORTEST_ENTRY);
+      const onError = (error: unknown) => this.#host.failed(error);
+      this.#feed = new FileFeed({ ...common, reader, ticker, now, rate, burst, speed, acceleration, onError });
     }
     this.#feed.start();
   }
@@ -296,9 +440,9 @@ export class WmspSession implements FeedListener {
     this.stop();
   }
 
-  #fail(error: WmError): void {
+  #fail(error: unknown): void {
     this.#host.failed(error);
-    if (this.active) this.#finish(0x8000ffff);
+    if (this.active) this.#finish(UNEXPECTED);
   }
 
   #takeStream(stream: ResponseStream): void {
@@ -314,6 +458,13 @@ export class WmspSession implements FeedListener {
 
   #setState(state: SessionState): void {
     this.state = state;
-    this.usedAt = this.#host.now();
+    this.#host.used(this);
   }
+}
+
+/** How long a player is busy with what it gets of a file, in ms; less when it is sent faster. */
+function lengthOf({ file }: FileEntry, from: number, { rate, speed = 1, start, limit }: Pace): number {
+  const begin = start ?? (file.durationMs * from) / Math.max(1, file.packetCount);
+  const left = rate < 0 ? begin : Math.max(0, file.durationMs - begin);
+  return Math.min(left, limit?.milliseconds ?? left) / (Math.abs(rate) * speed);
 }

@@ -47,8 +47,14 @@ export class Sessions implements Iterable<WmspSession> {
     this.#sessions.set(session.clientId, session);
   }
 
+  /** Ends and forgets a session. */
+  delete(session: WmspSession): void {
+    session.stop();
+    this.#sessions.delete(session.clientId);
+  }
+
   /**
-   * Forgets sessions whose Idle-Timeout is over (MS-WMSP 3.2.6.2), with what they still had open.
+   * Forgets sessions whose Idle-Timeout is over (MS-WMSP 3.2.6.2), and closes the connections that they still had.
    *
    * @param streaming how many have a Play response open
    */
@@ -58,8 +64,8 @@ export class Sessions implements Iterable<WmspSession> {
     for (const session of this.#sessions.values()) {
       if (session.state === 'STREAMING') continue;
       if (session.usedAt > limit && excess <= 0) break;
-      session.stop();
-      this.#sessions.delete(session.clientId);
+      session.disconnect();
+      this.delete(session);
       excess--;
     }
   }

@@ -99,6 +99,11 @@ describe('the Pipeline test', () => {
     const id = await session();
     const peer = await station.peer();
     peer.request(...pipelineRequest(id));
+    await responses(peer, 1);
+    await peer.until((bytes) => (bytes.includes('$T') ? true : undefined));
+    station.tick(100);
+    expect(parseResponses(peer.received)[0]).toMatchObject({ complete: false });
+    station.tick(900);
     await peer.until((bytes) => (parseResponses(bytes)[0]?.complete ? true : undefined));
     peer.request(...pipelineRequest(id));
     const [, second] = await responses(peer, 2);

@@ -1,5 +1,6 @@
 import { HttpServer } from '../../src/http/server.js';
 import { Broadcast } from '../../src/media/broadcast.js';
+import { Ticker } from '../../src/media/on-demand/flow.js';
 import { pathOf } from '../../src/server/paths.js';
 import { liveProgram } from '../../src/server/programs.js';
 import { WmspServer, type WmspServerOptions } from '../../src/wmsp/server.js';
@@ -17,24 +18,39 @@ import {
 export const OLD = 'User-Agent: NSPlayer/4.1.0.3856';
 export const NEW = 'User-Agent: NSPlayer/12.0.7680.0';
 
+export interface PlayTokens {
+  readonly rate?: string;
+  readonly time?: number | string;
+  readonly packet?: number | string;
+  readonly offset?: string;
+  readonly maxDuration?: number | string;
+}
+
 /** What a Play says beside its identity. */
-export const PLAY: readonly string[] = [
-  'Pragma: no-cache,rate=1.000,stream-time=0,stream-offset=4294967295:4294967295,packet-num=4294967295,max-duration=0',
-  'Pragma: xPlayStrm=1',
-];
+export function playTokens(tokens: PlayTokens = {}): string[] {
+  const { rate = '1.000', time = 0, packet = 4294967295, offset = '4294967295:4294967295', maxDuration = 0 } = tokens;
+  return [
+    `Pragma: no-cache,rate=${rate},stream-time=${time},stream-offset=${offset},packet-num=${packet},max-duration=${maxDuration}`,
+    'Pragma: xPlayStrm=1',
+  ];
+}
+
+export const PLAY: readonly string[] = playTokens();
 export const BOTH_STREAMS: readonly string[] = [
   'Pragma: stream-switch-count=2',
   'Pragma: stream-switch-entry=ffff:1:0 ffff:2:0',
 ];
 
-/** A WMSP server with one broadcast at /live, which the test feeds, and raw clients on it. */
+/** A WMSP server with one broadcast at /live, which the test feeds, or with other content, and raw clients on it. */
 export class Station {
   readonly broadcast = new Broadcast({ batchInterval: 0, burst: 1000 });
   readonly server: WmspServer;
   readonly http: HttpServer;
   readonly errors: unknown[] = [];
   port = 0;
+  /** The server's clock; {@link tick} moves it. */
   now = 1_000_000;
+  readonly #ticker = new Ticker(5);
   #peers: RawPeer[] = [];
   #sendTime = 0;
 
@@ -43,6 +59,8 @@ export class Station {
       content: { open: async (path) => (path === '/live' ? liveProgram(this.broadcast) : undefined) },
       pathOf,
       now: () => this.now,
+      ticker: this.#ticker,
+      onError: (error) => this.errors.push(error),
       ...options,
     });
     this.http = new HttpServer({
@@ -79,6 +97,21 @@ export class Station {
 
   end(reason = 0): void {
     this.broadcast.write({ type: 'end', moreEntries: reason === 1, reason });
+  }
+
+  /** Lets time go by for the server. */
+  tick(milliseconds: number): void {
+    this.now += milliseconds;
+    this.#ticker.tick();
+  }
+
+  /** Lets time go by until something has happened. */
+  async tickUntil(happened: () => boolean, step = 100, turns = 5_000): Promise<void> {
+    for (let turn = 0; !happened(); turn++) {
+      if (turn === turns) throw new Error(`Nothing happened in ${turns * step} ms of the server's time.`);
+      this.tick(step);
+      for (let count = 0; count < 5; count++) await new Promise((resolve) => setImmediate(resolve));
+    }
   }
 
   async peer(): Promise<RawPeer> {
@@ -140,6 +173,17 @@ export class Watcher {
   async all(): Promise<WirePacket[]> {
     return wirePackets(parseResponse(await this.peer.untilClosed())!.body);
   }
+}
+
+/** The kinds of packets, $C and $E with their Reason in hexadecimal; runs of $D as one. */
+export function kindsOf(packets: readonly WirePacket[]): string[] {
+  const kinds = packets.map(({ id, reason }) => (id === 'C' || id === 'E' ? `${id}${reason.toString(16)}` : id));
+  return kinds.filter((kind, index) => kind !== 'D' || kinds[index - 1] !== 'D');
+}
+
+/** The value of a Pragma token. */
+export function tokenOf({ pragma }: WireResponse, name: string): string | undefined {
+  return pragma.find((token) => token.startsWith(`${name}=`))?.slice(name.length + 1);
 }
 
 /** The client-id that a response names. */

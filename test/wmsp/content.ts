@@ -1,0 +1,87 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { AsfFileBuilder } from '../../src/asf/file.js';
+import { OnDemandFiles } from '../../src/media/on-demand/files.js';
+import { ContentRoot } from '../../src/server/content.js';
+import { PublishingPoints } from '../../src/server/points.js';
+import { Programs } from '../../src/server/programs.js';
+import type { PlaylistPlace, Program, Redirect, WmspContent } from '../../src/wmsp/program.js';
+import { AUDIO, type TestHeaderOptions, testHeader, testPacket } from '../support/stream.js';
+
+export interface MadeMedia extends TestHeaderOptions {
+  /** Default 4. */
+  readonly seconds?: number;
+  /** With an index behind the data; default true. */
+  readonly index?: boolean;
+}
+
+/**
+ * In a file that was made: packets a second, by turns video, audio, video. Video has a picture every 100 ms and a key frame
+ * every second, so that those begin in packets 0, 15, 30 …
+ */
+export const PACKETS_A_SECOND = 15;
+
+/** The bytes of a file; its media begins at 0. */
+export function madeFile({ seconds = 4, index = true, ...header }: MadeMedia = {}): Buffer {
+  const builder = new AsfFileBuilder(testHeader(header));
+  const packets: Buffer[] = [];
+  for (let time = 0; time < seconds * 1000; time += 100) {
+    const options = { number: time / 100, ...(header.packetSize ? { packetSize: header.packetSize } : {}) };
+    if (header.video !== false)
+      packets.push(builder.packet(testPacket(time, { ...options, key: time % 1000 === 0, dataSize: 200 })));
+    if (time % 200 === 0) packets.push(builder.packet(testPacket(time, { ...options, stream: AUDIO, dataSize: 100 })));
+  }
+  const { header: final, trailer } = builder.finish();
+  return Buffer.concat([final, ...packets, index ? trailer : Buffer.alloc(0)]);
+}
+
+/** A folder of files and playlists, as a server finds them. */
+export class Content implements WmspContent {
+  readonly folder: string;
+  readonly files = new OnDemandFiles({ linger: 0 });
+  readonly points = new PublishingPoints({ newPoints: 'loopback', broadcast: { batchInterval: 0, burst: 1000 } });
+  readonly redirects = new Map<string, Redirect>();
+  readonly warnings: string[] = [];
+  readonly #programs: Programs;
+
+  private constructor(folder: string) {
+    this.folder = folder;
+    this.#programs = new Programs({
+      points: this.points,
+      files: this.files,
+      content: new ContentRoot(folder),
+      redirects: this.redirects,
+      onWarning: (message) => this.warnings.push(message),
+    });
+  }
+
+  static async create(): Promise<Content> {
+    return new Content(await mkdtemp(join(tmpdir(), 'wmcast-wmsp-')));
+  }
+
+  open(path: string, place?: PlaylistPlace): Promise<Program | Redirect | undefined> {
+    return this.#programs.open(path, place);
+  }
+
+  path(name: string): string {
+    return join(this.folder, name);
+  }
+
+  async media(name: string, options: MadeMedia = {}): Promise<Buffer> {
+    const bytes = madeFile(options);
+    await writeFile(this.path(name), bytes);
+    return bytes;
+  }
+
+  /** @param entries what stands in the playlist: names of files, or elements */
+  async playlist(name: string, ...entries: string[]): Promise<void> {
+    const elements = entries.map((entry) => (entry.startsWith('<') ? entry : `<media src="${entry}"/>`));
+    await writeFile(this.path(name), `<?wsx version="1.0"?><smil>${elements.join('')}</smil>`);
+  }
+
+  async close(): Promise<void> {
+    await this.files.close();
+    await rm(this.folder, { recursive: true, force: true });
+  }
+}
