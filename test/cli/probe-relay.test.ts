@@ -1,0 +1,180 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { probeCommand } from '../../src/cli/probe.js';
+import { relayCommand } from '../../src/cli/relay.js';
+import { ServerStation } from '../server/station.js';
+import {
+  CLIENT_ID,
+  COUGAR,
+  dataPackets,
+  described,
+  ENTRY,
+  fileHeader,
+  HEADER,
+  head,
+  media,
+  ordinary,
+  packets,
+  playing,
+  receive,
+  ScriptedServer,
+} from '../wmsp/client-support.js';
+import { newFolder, readBack, removeFolders, runCommand } from './run.js';
+
+const SENT = media(20);
+let server: ScriptedServer | undefined;
+
+afterEach(async () => {
+  await server?.close();
+  server = undefined;
+});
+afterAll(removeFolders);
+
+async function serve(): Promise<ScriptedServer> {
+  server = await ScriptedServer.listen(
+    ordinary((reply) => reply.send(playing(COUGAR, CLIENT_ID), ENTRY, dataPackets(SENT), packets.E(0)).end()),
+  );
+  return server;
+}
+
+function asfFile(): string {
+  const path = join(newFolder(), 'in.asf');
+  writeFileSync(path, Buffer.concat([HEADER.bytes, ...SENT]));
+  return path;
+}
+
+describe('wmcast probe', () => {
+  it('tells a script what is at a URL', async () => {
+    const supported = 'Supported: com.microsoft.wm.predstrm, com.microsoft.wm.fastcache';
+    const list = '8,language,31,0,,5,title,31,5,Title\r\n';
+    const metadata = `playlist-gen-id=7, broadcast-id=0, features="seekable,playlist"\0${list}`;
+    const body = Buffer.concat([packets.M(metadata), packets.H(fileHeader(20, { title: 'Inside' }).bytes)]);
+    server = await ScriptedServer.listen((_, reply) =>
+      reply.send(described(body, COUGAR, CLIENT_ID, supported, 'Cache-Control: no-cache, max-age=9')).end(),
+    );
+    const { events, error } = await runCommand(probeCommand(), server.url(), '--json');
+    expect(error).toBeUndefined();
+    expect(events).toEqual([
+      expect.objectContaining({
+        event: 'probe',
+        url: server.url(),
+        transport: 'wmsp',
+        server: 'Cougar/9.6.7600.16385',
+        serverFeatures: ['predstrm', 'fastcache'],
+        features: ['seekable', 'playlist'],
+        cacheControl: ['no-cache', 'max-age=9'],
+        playlistEntry: 7,
+        live: false,
+        duration: 2,
+        packets: 20,
+        packetSize: 400,
+        bitsPerSecond: 364_000,
+        metadata: { title: 'Title' },
+      }),
+    ]);
+    expect(server.requests.map(({ type }) => type)).toEqual(['Describe']);
+  });
+
+  it('tells a person, with nothing that would steer a terminal', async () => {
+    server = await ScriptedServer.listen((_, reply) =>
+      reply.send(described(packets.H(fileHeader(20, { title: 'A\u001b[2Jb' }).bytes), COUGAR)).end(),
+    );
+    const { output } = await runCommand(probeCommand(), server.url(), '--streams', '2');
+    expect(output).toContain('Server          Cougar/9.6.7600.16385\n');
+    expect(output).toContain('Stream 1        video WMV2, 640x360, 300 kbit/s, not taken\n');
+    expect(output).toContain('Bit rate        64.0 kbit/s\n');
+    expect(output).toContain('title           A?[2Jb\n');
+  });
+
+  it('looks into files too', async () => {
+    const path = asfFile();
+    const { events } = await runCommand(probeCommand(), path, '--json');
+    expect(events).toMatchObject([{ file: path, transport: 'file', live: false, packets: 20, streams: [{}, {}] }]);
+    const { output } = await runCommand(probeCommand(), path);
+    expect(output).toMatch(/^File {12}\/.*in\.asf\nKind {12}on demand\n/);
+  });
+
+  it.each([
+    ['/nowhere/x.asf', 'WM_NO_INPUT', 66],
+    ['package.json', 'WM_ASF_MALFORMED', 65],
+    ['http://127.0.0.1:1/', 'WM_UNREACHABLE', 69],
+    ['msbd://h/', 'WM_USAGE', 2],
+  ])('%s is %s', async (from, code, exitCode) => {
+    expect((await runCommand(probeCommand(), from)).error).toMatchObject({ code, exitCode });
+  });
+
+  it('says 77 for what it is not let see, and 76 for what is no such server', async () => {
+    server = await ScriptedServer.listen(({ line }, reply) =>
+      reply.send(head(line.includes('secret') ? 'HTTP/1.0 401 No' : 'HTTP/1.0 200 OK'), 'hello').end(),
+    );
+    expect((await runCommand(probeCommand(), server.url('/secret'))).error).toMatchObject({ exitCode: 77 });
+    expect((await runCommand(probeCommand(), server.url('/open'))).error).toMatchObject({ exitCode: 76 });
+  });
+});
+
+describe('wmcast relay', () => {
+  it('carries a stream from a server into a file', async () => {
+    const { url } = await serve().then((each) => ({ url: each.url() }));
+    const file = join(newFolder(), 'out.asf');
+    const { events, error } = await runCommand(relayCommand(), url, file, '--json');
+    expect(error).toBeUndefined();
+    expect(events.map(({ event }) => event)).toEqual(['ready', 'done']);
+    expect(events[1]).toMatchObject({ packets: 20, mediaSeconds: 1.9 });
+    expect(await readBack(file)).toEqual({ shape: 'H 20 E0', warnings: [], live: false });
+  });
+
+  it('carries a file to standard output', async () => {
+    const { output, error } = await runCommand(relayCommand(), asfFile(), '-');
+    expect(error).toBeUndefined();
+    expect(Buffer.from(output, 'latin1').subarray(-400).equals(SENT.at(-1)!)).toBe(true);
+  });
+
+  it('pushes what it receives, live', async () => {
+    const station = await ServerStation.open();
+    const from = await ScriptedServer.listen(
+      ordinary((reply) => {
+        reply.send(playing(COUGAR, CLIENT_ID), ENTRY, dataPackets(SENT));
+        void player.then(() => reply.send(dataPackets(media(10, 20), 20), packets.E(0)).end());
+      }),
+    );
+    let release = () => {};
+    const player = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    try {
+      const to = `http://127.0.0.1:${station.port}/relayed`;
+      const running = runCommand(relayCommand(), from.url(), to, '--json');
+      while (![...station.server.points].some(({ path }) => path === '/relayed')) {
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      const playing = receive({ url: to, log: false }, (event) => {
+        if (event.type === 'packet') release();
+      });
+      const { error, events } = await running;
+      expect(error).toBeUndefined();
+      expect(events.at(-1)).toMatchObject({ event: 'done', packets: 30 });
+      const { events: received, error: playError } = await playing;
+      expect(playError).toBeUndefined();
+      expect(received[0]).toMatchObject({ type: 'header', header: { broadcast: true } });
+      const last = received.flatMap((event) => (event.type === 'packet' ? [event.packet.sendTime] : [])).at(-1);
+      expect(last).toBe(2900);
+    } finally {
+      await from.close();
+      await station.close();
+    }
+  });
+
+  it('says what it cannot do', async () => {
+    const file = asfFile();
+    for (const [from, to] of [
+      [file, 'rtsp://h/x'],
+      ['msbd://h/x', 'out.asf'],
+    ] as const) {
+      expect((await runCommand(relayCommand(), from, to)).error).toMatchObject({ code: 'WM_USAGE' });
+    }
+    expect((await runCommand(relayCommand(), file, '-', '--json')).error).toMatchObject({ code: 'WM_USAGE' });
+    expect((await runCommand(relayCommand(), file, 'http://127.0.0.1:1/x')).error).toMatchObject({
+      code: 'WM_UNREACHABLE',
+    });
+  });
+});

@@ -1,0 +1,86 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { jest } from '@jest/globals';
+import type { Command } from 'commander';
+import { fileSource } from '../../src/media/file-source.js';
+import { shapeOf } from '../wmsp/client-support.js';
+
+export interface Ran {
+  /** What went to standard output, bytes as Latin-1. */
+  readonly output: string;
+  /** What went to standard error. */
+  readonly log: string;
+  /** The objects of --json. */
+  readonly events: ReadonlyArray<Record<string, unknown> & { readonly event: string }>;
+  readonly error: unknown;
+  readonly exitCode: unknown;
+}
+
+/** Runs a command in this process, with what it writes kept and nothing left behind. */
+export async function runCommand(command: Command, ...args: string[]): Promise<Ran> {
+  const output: Buffer[] = [];
+  const log: string[] = [];
+  const take = (into: (bytes: Buffer) => void) => (chunk: unknown, encoding?: unknown, done?: unknown) => {
+    into(typeof chunk === 'string' ? Buffer.from(chunk) : Buffer.from(chunk as Buffer));
+    const callback = typeof encoding === 'function' ? encoding : done;
+    if (typeof callback === 'function') callback();
+    return true;
+  };
+  const spies = [
+    jest.spyOn(process.stdout, 'write').mockImplementation(take((bytes) => output.push(bytes))),
+    jest.spyOn(process.stderr, 'write').mockImplementation(take((bytes) => log.push(bytes.toString()))),
+  ];
+  const before = { SIGINT: process.listeners('SIGINT'), SIGTERM: process.listeners('SIGTERM') };
+  const errorListeners = process.stdout.listeners('error');
+  const exitCode = process.exitCode;
+  process.exitCode = undefined;
+  let error: unknown;
+  try {
+    await command.exitOverride().parseAsync(args, { from: 'user' });
+  } catch (thrown) {
+    error = thrown;
+  }
+  const ended = process.exitCode;
+  process.exitCode = exitCode;
+  for (const spy of spies) spy.mockRestore();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    for (const listener of process.listeners(signal)) {
+      if (!before[signal].includes(listener)) process.removeListener(signal, listener);
+    }
+  }
+  for (const listener of process.stdout.listeners('error')) {
+    if (!errorListeners.includes(listener)) process.stdout.removeListener('error', listener as () => void);
+  }
+  const text = Buffer.concat(output).toString('latin1');
+  const lines = text.split('\n').filter((line) => line.startsWith('{'));
+  return {
+    output: text,
+    log: log.join(''),
+    events: lines.map((line) => JSON.parse(line) as Ran['events'][number]),
+    error,
+    exitCode: ended,
+  };
+}
+
+const folders: string[] = [];
+
+/** A new folder for files of a test. */
+export function newFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'wmcast-cli-'));
+  folders.push(folder);
+  return folder;
+}
+
+export function removeFolders(): void {
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
+}
+
+/** What is in an ASF file: the shape of its events, and what a reader complains of. */
+export async function readBack(path: string): Promise<{ shape: string; warnings: string[]; live: boolean }> {
+  const warnings: string[] = [];
+  const events = [];
+  for await (const event of fileSource({ path, warn: (message) => warnings.push(message) })) events.push(event);
+  const [first] = events;
+  return { shape: shapeOf(events), warnings, live: first?.type === 'header' && first.header.broadcast };
+}
