@@ -60,7 +60,7 @@ export const errorTable = {
   WM_AUTH_REFUSED: {
     exitCode: 77,
     meaning: 'The server refused access.',
-    hint: 'Give --user and --password, or WMCAST_USER and WMCAST_PASSWORD.',
+    hint: 'Servers open points to some addresses and users only; wmcast serve takes pushes from its own host.',
   },
   WM_CONFIG: { exitCode: 78, meaning: 'The configuration is wrong.', hint: 'The message names the file and the line.' },
 } as const satisfies Record<string, { exitCode: number; meaning: string; hint: string }>;

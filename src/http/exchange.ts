@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { isLoopback, plainAddress } from './addresses.js';
 import { chunkHead, LAST_CHUNK } from './body.js';
 import { type Field, HttpError, type RequestHead, serialiseResponseHead } from './message.js';
 
@@ -74,10 +75,18 @@ export class Exchange {
     return this.#host.remoteAddress;
   }
 
-  /** The request's Host, or the address it came to. */
+  /** The request's Host, or the address it came to, as it stands in a URL. */
   get host(): string {
     const { socket } = this.#host;
-    return this.request.headers.get('Host') ?? `${socket.localAddress}:${socket.localPort}`;
+    const address = plainAddress(socket.localAddress ?? '');
+    const name = address.includes(':') ? `[${address}]` : address;
+    return this.request.headers.get('Host') ?? `${name}:${socket.localPort}`;
+  }
+
+  /** Whether the client runs on this host: it came over the loopback, or from the very address that it came to. */
+  get local(): boolean {
+    const remote = plainAddress(this.remoteAddress);
+    return isLoopback(remote) || (remote !== '' && remote === plainAddress(this.#host.socket.localAddress ?? ''));
   }
 
   /** Whether the connection is under TLS. */

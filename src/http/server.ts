@@ -315,7 +315,11 @@ class Connection implements ExchangeHost {
         this.#closeBehind(exchange);
         return;
       }
-      if (!exchange.bodyDone) return;
+      if (!exchange.bodyDone) {
+        // The rest of its body is still to come, if only to be thrown away.
+        this.bodyWanted();
+        return;
+      }
       this.#exchanges.shift();
     }
     if (this.#exchanges.length === 0) this.#deadline = Date.now() + this.#options.idleTimeout;

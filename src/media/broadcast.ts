@@ -19,6 +19,8 @@ export interface BroadcastOptions {
   readonly patience?: number;
   /** Most bytes kept for bursts; a stream whose key frames are rarer than that starts late for new players. */
   readonly maxHistory?: number;
+  /** A lane could not be served and its players were dropped; a fault of this program. */
+  readonly onError?: (error: unknown) => void;
   /** A clock in ms that never goes back. */
   readonly now?: () => number;
 }
@@ -36,6 +38,11 @@ export interface BroadcastCounters {
 
 const DEFAULTS = { burst: 3_000, maxBacklog: 1024 * 1024, patience: 20_000, maxHistory: 32 * 1024 * 1024 };
 const MAX_BATCH_INTERVAL = 250;
+// What a packet in the history takes besides its bytes; without it tiny packets would make a long history.
+const ENTRY_OVERHEAD = 300;
+// How often the history is looked through for what may go: by packets, and by send time in ms.
+const TRIM_PACKETS = 1_024;
+const TRIM_TIME = 250;
 
 /**
  * The live hub between one source and many players.
@@ -64,6 +71,9 @@ export class Broadcast implements AsfSink {
   #live = false;
   #history: BroadcastPacket[] = [];
   #historyBytes = 0;
+  // Packets, and send time in ms, since the history was last looked through.
+  #sinceTrim = 0;
+  #trimmedAt = 0;
   #nextLocation = 0;
   #flushTimer: NodeJS.Timeout | NodeJS.Immediate | undefined;
 
@@ -224,14 +234,38 @@ export class Broadcast implements AsfSink {
       keyStreams,
     };
     this.#history.push(entry);
-    this.#historyBytes += entry.wire.length;
-    for (const lane of this.#lanes.values()) lane.append(entry);
-    if (entry.cleanStart || this.#historyBytes > this.#options.maxHistory) this.#trim(entry.sendTime);
+    this.#historyBytes += entry.wire.length + ENTRY_OVERHEAD;
+    for (const lane of this.#lanes.values()) this.#guard(lane, () => lane.append(entry));
+    if (this.#trimIsDue(entry)) this.#trim(entry.sendTime);
     this.#schedule();
+  }
+
+  /** A lane that fails takes its own players with it and nobody else. */
+  #guard<T>(lane: Lane, work: () => T): T | undefined {
+    try {
+      return work();
+    } catch (error) {
+      this.#lanes.delete(lane.format.key);
+      for (const player of lane.players) {
+        lane.leave(player);
+        player.session.output.destroy();
+      }
+      this.#options.onError?.(error);
+      return undefined;
+    }
+  }
+
+  // Without video every packet is a clean start; looking through the history for each of them would be quadratic.
+  #trimIsDue({ cleanStart, sendTime }: BroadcastPacket): boolean {
+    this.#sinceTrim++;
+    if (this.#historyBytes > this.#options.maxHistory) return true;
+    return cleanStart && (this.#sinceTrim >= TRIM_PACKETS || ((sendTime - this.#trimmedAt) | 0) >= TRIM_TIME);
   }
 
   /** Keeps what a new player may need: from the newest clean start that is a whole burst old. */
   #trim(newest: number): void {
+    this.#sinceTrim = 0;
+    this.#trimmedAt = newest;
     let keep = 0;
     for (let index = this.#history.length - 1; index > 0; index--) {
       const { cleanStart, sendTime } = this.#history[index]!;
@@ -241,9 +275,14 @@ export class Broadcast implements AsfSink {
       }
     }
     let bytes = this.#historyBytes;
-    for (let index = 0; index < keep; index++) bytes -= this.#history[index]!.wire.length;
-    while (bytes > this.#options.maxHistory && keep < this.#history.length - 1)
-      bytes -= this.#history[keep++]!.wire.length;
+    for (let index = 0; index < keep; index++) bytes -= this.#history[index]!.wire.length + ENTRY_OVERHEAD;
+    if (bytes > this.#options.maxHistory) {
+      // Some more than needed goes, so that the next packet does not have to do it again.
+      const target = this.#options.maxHistory * 0.75;
+      while (bytes > target && keep < this.#history.length - 1) {
+        bytes -= this.#history[keep++]!.wire.length + ENTRY_OVERHEAD;
+      }
+    }
     if (keep === 0) return;
     this.#historyBytes = bytes;
     this.#history.splice(0, keep);
@@ -271,7 +310,9 @@ export class Broadcast implements AsfSink {
     const totals: Delivery = { bytes: 0, skippedPackets: 0, droppedPlayers: 0 };
     const limits = { backlog: this.#options.maxBacklog + this.#historyBytes, patience: this.#options.patience };
     const now = this.#now();
-    const moving = [...this.#lanes.values()].flatMap((lane) => lane.deliver(limits, now, totals));
+    const moving = [...this.#lanes.values()].flatMap(
+      (lane) => this.#guard(lane, () => lane.deliver(limits, now, totals)) ?? [],
+    );
     for (const [player, location] of moving) this.#move(player, location, totals);
     this.counters.bytesOut += totals.bytes;
     this.counters.skippedPackets += totals.skippedPackets;

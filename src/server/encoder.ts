@@ -1,5 +1,6 @@
 import { BlockList, isIPv6 } from 'node:net';
 import { WmError } from '../errors.js';
+import { plainAddress } from '../http/addresses.js';
 import { HttpError } from '../http/message.js';
 import { HttpServer } from '../http/server.js';
 import { Broadcast, type BroadcastOptions } from '../media/broadcast.js';
@@ -7,7 +8,6 @@ import type { AsfSource } from '../media/events.js';
 import { pump } from '../media/pump.js';
 import type { Program, WmspContent } from '../wmsp/program.js';
 import { type PlayReport, WmspServer } from '../wmsp/server.js';
-import { plainAddress } from './addresses.js';
 import { pathOf } from './paths.js';
 import { liveProgram } from './programs.js';
 

@@ -2,7 +2,6 @@ import { HttpError } from '../http/message.js';
 import { Broadcast, type BroadcastOptions } from '../media/broadcast.js';
 import type { AsfEvent, AsfSink } from '../media/events.js';
 import type { Publisher } from '../wmhttp/push-gate.js';
-import { isLoopback } from './addresses.js';
 
 /** Who may push to points that do not exist yet. */
 export type NewPointPolicy = 'loopback' | 'template' | 'none';
@@ -26,6 +25,9 @@ export interface PointEvent {
   /** For `unpublished`: the encoder said $E, or was lost. */
   readonly clean?: boolean;
 }
+
+// What fits the packets of every protocol (MS-WMSP 2.2.3.1.2); WMHTTP alone could carry a few bytes more.
+const MAX_PACKET_SIZE = 65_527;
 
 // A publisher that was silent for this long may be displaced: after a network loss the encoder comes back while the old
 // connection still looks alive.
@@ -68,6 +70,9 @@ export class PublishingPoint {
       write: (event: AsfEvent) => {
         if (this.#publisher !== publisher) return;
         this.#fedAt = Date.now();
+        if (event.type === 'header' && event.header.packetSize > MAX_PACKET_SIZE) {
+          throw new HttpError(400, `Packets of ${event.header.packetSize} bytes are too large to be served.`);
+        }
         this.broadcast.write(event);
       },
       close: async () => {},
@@ -110,16 +115,37 @@ export class PublishingPoints {
    *
    * @throws HttpError 403 when the address may not push there, 404 when the point does not exist and is not to be made
    */
-  forPush(path: string, template: string | undefined, remoteAddress: string): PublishingPoint {
+  forPush(path: string, template: string | undefined, local: boolean): PublishingPoint {
     // Until there are credentials to ask for, only this host may publish.
-    if (!isLoopback(remoteAddress)) throw new HttpError(403, 'Pushes are taken from this host only.');
+    if (!local) throw new HttpError(403, 'Pushes are taken from this host only.');
     const existing = this.#points.get(path);
     if (existing) return existing;
     if (path === '/') throw new HttpError(404, 'The URL names no publishing point.');
     const fromTemplate = template !== undefined && this.#points.has(template);
     if (!fromTemplate && this.#options.newPoints !== 'loopback') throw new HttpError(404, `There is no point ${path}.`);
-    if (this.#points.size >= (this.#options.maxPoints ?? 1_000)) throw new HttpError(503, 'There are too many points.');
+    if (!this.#makeRoom()) throw new HttpError(503, 'There are too many points.');
     return this.#create(path, false);
+  }
+
+  /**
+   * A push begins: the point is there from now on, even if a session that never began has taken it away meanwhile.
+   *
+   * @throws HttpError 409 when another point has taken its place
+   */
+  keep(point: PublishingPoint): void {
+    const present = this.#points.get(point.path);
+    if (present && present !== point) throw new HttpError(409, `${point.path} has a publisher already.`);
+    this.#points.set(point.path, point);
+  }
+
+  /** Makes room for another point: those go that pushes made, that nobody feeds and nobody plays, the oldest first. */
+  #makeRoom(): boolean {
+    const limit = this.#options.maxPoints ?? 1_000;
+    for (const point of this.#points.values()) {
+      if (this.#points.size < limit) break;
+      if (!point.publisher && point.broadcast.players === 0) this.remove(point);
+    }
+    return this.#points.size < limit;
   }
 
   /** Removes a point that a push session made. */

@@ -1,10 +1,10 @@
 import { networkInterfaces } from 'node:os';
+import { plainAddress } from '../http/addresses.js';
 import { HttpServer } from '../http/server.js';
 import { OnDemandFiles } from '../media/on-demand/files.js';
 import type { Publisher, PushDecision, PushPoint, PushSetupRequest } from '../wmhttp/push-gate.js';
 import { PushServer } from '../wmhttp/server.js';
 import { type PlayReport, type SubmittedLog, WmspServer } from '../wmsp/server.js';
-import { plainAddress } from './addresses.js';
 import type { ServerConfig } from './config.js';
 import { ContentRoot } from './content.js';
 import { pathOf } from './paths.js';
@@ -65,7 +65,10 @@ export class MediaServer {
     });
     for (const { path } of config.points) this.points.configure(path);
     const onWarning = (message: string) => listener.warning?.(message);
-    this.#push = new PushServer({ open: (request) => this.#openPush(request) });
+    this.#push = new PushServer(
+      { open: (request) => this.#openPush(request) },
+      { pathOf, onError: (error) => listener.error?.(error) },
+    );
     this.#remotes = new Remotes({ onWarning });
     const content = config.content && new ContentRoot(config.content.folder, wrapperOf(config));
     this.#programs = new Programs({
@@ -152,8 +155,8 @@ export class MediaServer {
     }
   }
 
-  #openPush({ template, exchange }: PushSetupRequest): PushDecision {
-    const point = this.points.forPush(pathOf(exchange.request.target), template, exchange.remoteAddress);
+  #openPush({ path, template, exchange }: PushSetupRequest): PushDecision {
+    const point = this.points.forPush(path, template, exchange.local);
     return { accept: this.#pushPoint(point) };
   }
 
@@ -161,6 +164,7 @@ export class MediaServer {
     let publisher: Publisher | undefined;
     return {
       start: (candidate) => {
+        this.points.keep(point);
         const sink = point.publish(candidate);
         publisher = candidate;
         this.points.tell({
@@ -173,7 +177,8 @@ export class MediaServer {
       release: ({ clean, destroy }) => {
         const wasPublishing = publisher !== undefined && point.unpublish(publisher);
         if (wasPublishing) this.points.tell({ point: point.path, what: 'unpublished', clean });
-        if (destroy && !point.publisher) this.points.remove(point);
+        const neverFed = point.broadcast.generation === 0;
+        if ((destroy || neverFed) && !point.publisher) this.points.remove(point);
       },
     };
   }

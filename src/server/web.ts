@@ -120,7 +120,7 @@ function isBrowser({ request }: Exchange): boolean {
   return request.headers.tokens('Accept').some((type) => type.startsWith('text/html'));
 }
 
-const ALLOWED: Field[] = [['Allow', 'GET, HEAD, POST, OPTIONS']];
+const ALLOWED: Field[] = [['Allow', 'GET, HEAD']];
 
 /** The host and port that the client used; what cannot be one is not repeated to it. */
 function authorityOf(exchange: Exchange): string {

@@ -29,6 +29,8 @@ export interface PushServerOptions {
   readonly maxIdleSessions?: number;
   /** Milliseconds since 1970. */
   readonly now?: () => number;
+  /** Decodes and checks the path of a request-target; throws HttpError. */
+  readonly pathOf?: (target: string) => string;
   /** For the Server header; it has to start with `Cougar/` for encoders to go on. */
   readonly serverName?: string;
   /** Something that a gate, a point or a sink threw and that is no refusal; the encoder got a 500. */
@@ -137,7 +139,7 @@ export class PushServer {
     const { method, headers, target } = exchange.request;
     if (method !== 'POST') throw new HttpError(400, 'A push request is a POST.');
     if (headers.get('Content-Length') === undefined) throw new HttpError(411, 'A push request has a Content-Length.');
-    return targetPath(target);
+    return (this.#options.pathOf ?? targetPath)(target);
   }
 
   async #setUp(exchange: Exchange): Promise<void> {

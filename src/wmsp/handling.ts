@@ -2,6 +2,7 @@ import type { AsfHeader } from '../asf/header.js';
 import { WmError } from '../errors.js';
 import type { Exchange } from '../http/exchange.js';
 import { HttpError } from '../http/message.js';
+import { MAX_PAYLOAD } from './packets.js';
 import { streamSwitches } from './pragma.js';
 import type { ClientProfile } from './profiles.js';
 import { type Entry, headerOf, type Program, type Redirect } from './program.js';
@@ -32,6 +33,7 @@ export function playableHeader(entry: Entry): AsfHeader {
   const header = headerOf(entry);
   if (!header || (entry.kind === 'live' && !entry.broadcast.live))
     throw new HttpError(503, 'Nobody feeds it at the moment.');
+  if (header.packetSize > MAX_PAYLOAD) throw new HttpError(500, 'Its packets are too large for this protocol.');
   return header;
 }
 

@@ -271,12 +271,39 @@ describe('a source that goes and comes', () => {
   });
 
   it('keeps a bounded history, also without a single key frame', () => {
-    const feed = new Feed({ maxHistory: 20_000 });
+    const feed = new Feed({ maxHistory: 60_000 });
     for (let index = 0; index < 500; index++) {
       feed.broadcast.write({ type: 'packet', packet: testPacket(index * 100 + 1) });
     }
     feed.sendTime = 50_000;
     feed.feed(1);
     expect(feed.join().packets).toEqual([[500, 0]]);
+  });
+});
+
+describe('what must not happen', () => {
+  it('drops the players of a lane that fails, and goes on for all others', () => {
+    const errors: unknown[] = [];
+    const feed = new Feed({ onError: (error) => errors.push(error) });
+    feed.feed(3);
+    const good = feed.join();
+    const failing = { ...textFormat('failing'), wrap: () => Buffer.alloc(1) };
+    const bad = feed.join(new FakePlayer(), failing);
+    failing.wrap = () => {
+      throw new Error('too large');
+    };
+    feed.feed(2);
+    feed.deliver();
+    expect(bad.destroyed).toBe(true);
+    expect(good.packets).toHaveLength(5);
+    expect(errors).toHaveLength(1);
+  });
+
+  // Quadratic work would run into jest's time-out.
+  it('keeps up with an audio encoder whose clock stands still', () => {
+    const feed = new Feed({}, { video: false });
+    const packet = testPacket(0, { stream: AUDIO, dataSize: 1, packetSize: 40 });
+    for (let count = 0; count < 200_000; count++) feed.broadcast.write({ type: 'packet', packet });
+    expect(feed.join().packets.length).toBeLessThan((32 * 1024 * 1024) / 300);
   });
 });

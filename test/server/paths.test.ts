@@ -1,6 +1,6 @@
 import fc from 'fast-check';
+import { isLoopback, plainAddress } from '../../src/http/addresses.js';
 import { HttpError } from '../../src/http/message.js';
-import { isLoopback, plainAddress } from '../../src/server/addresses.js';
 import { pathOf, queryOf } from '../../src/server/paths.js';
 
 describe('the path of a request', () => {

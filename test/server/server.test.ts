@@ -164,11 +164,31 @@ describe('publishing points', () => {
     expect((await station.push('/live')).setupStatus).toBe(404);
   });
 
+  it('refuses packets that no player could get, and goes on', async () => {
+    const encoder = await station.push('/huge', { packetSize: 65_535 });
+    expect(parseResponse(await encoder.peer.untilClosed())?.status).toBe(400);
+    const good = await station.push('/live');
+    await live('/live');
+    good.key();
+    expect((await station.ask('GET /live HTTP/1.0', PLAYER[0]!)).status).toBe(200);
+  });
+
+  it('does not keep a point that was asked for and never fed', async () => {
+    await station.close();
+    station = await ServerStation.open({ limits: { connections: 5_000, points: 3 } });
+    for (let count = 0; count < 20; count++) expect((await station.push(`/job-${count}`)).setupStatus).toBe(204);
+  });
+
   it('bounds the number of points', async () => {
     await station.close();
     station = await ServerStation.open({ limits: { connections: 100, points: 1 } });
-    expect((await station.push('/a')).setupStatus).toBe(204);
+    const first = await station.push('/a');
+    await live('/a');
     expect((await station.push('/b')).setupStatus).toBe(503);
+    first.key();
+    first.end();
+    while (station.server.stats().publishers > 0) await new Promise((resolve) => setImmediate(resolve));
+    expect((await station.push('/b')).setupStatus).toBe(204);
   });
 });
 
