@@ -58,6 +58,7 @@ export class MediaServer {
       newPoints: config.push.newPoints,
       maxPoints: config.limits.points,
       broadcast: {
+        onError: (error) => listener.error?.(error),
         burst: config.live.burst * 1000,
         ...(config.live.batchInterval === undefined ? {} : { batchInterval: config.live.batchInterval * 1000 }),
       },
