@@ -208,7 +208,10 @@ export class ClientLink {
 
   async #describedBy({ head, body }: StreamedResponse): Promise<Described> {
     const first = await body.next(this.#options.timeouts.data);
-    if (!first) throw new WmError('WM_PROTOCOL', `${this.session.peer.url.authority} sent an empty answer.`);
+    if (!first) {
+      // VLC answers so while it has no header yet.
+      throw new WmError('WM_UNREACHABLE', `${this.session.peer.url.authority} has nothing to send yet.`);
+    }
     if ((first[0]! & 0x7f) === 0x24) return this.#describedByPackets(head, body, first);
     if (!this.#options.tolerant) throw incompatibleError(head, this.session.peer.url.href);
     const start = await this.#atLeast(first, body, GUID_SIZE);

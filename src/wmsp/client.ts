@@ -23,6 +23,7 @@ import { type ClientIdentity, clientIdentity, defaultIdentity } from './client-p
 import { StreamReport } from './client-report.js';
 import { DEFAULT_LINK, type PlayParameters } from './client-requests.js';
 import { ClientSession } from './client-session.js';
+import { LiveStart } from './client-start.js';
 import { chooseStreams, headerWithStreams, packetWithStreams, type StreamWish, selectionOf } from './client-streams.js';
 import { parseWmspUrl, type WmspUrl } from './client-url.js';
 
@@ -64,6 +65,7 @@ export class WmspClient implements AsfSource {
   #header: AsfHeader | undefined;
   #chosen: ReadonlySet<number> = new Set();
   #entryId = 0;
+  #start: LiveStart | undefined;
   #startTime: number;
   #startPacket: number | undefined;
   #firstSendTime: number | undefined;
@@ -275,6 +277,7 @@ export class WmspClient implements AsfSource {
       this.#startTime = 0;
       this.#startPacket = undefined;
     }
+    if (this.#continuity.header === undefined && this.#isLive) this.#start = new LiveStart(header, this.#chosen);
     yield* this.#continuity.take(headerWithStreams(header, this.#chosen), announced, this.#isLive);
   }
 
@@ -287,7 +290,8 @@ export class WmspClient implements AsfSource {
 
   *#passOn(location: number, packet: DataPacket): Generator<AsfEvent, void, undefined> {
     this.#report.packet(packet.bytes.length, packet.sendTime, performance.now());
-    const wanted = packetWithStreams(packet, this.#chosen);
+    const chosen = packetWithStreams(packet, this.#chosen);
+    const wanted = chosen && this.#start ? this.#start.packet(chosen) : chosen;
     if (!wanted) return;
     const placed = this.#continuity.packet(location, wanted, (this.#options.rate ?? 1) < 0);
     if (!placed) return;

@@ -1,0 +1,37 @@
+import { startPacket } from '../asf/filter.js';
+import type { AsfHeader } from '../asf/header.js';
+import { type DataPacket, parsePacket } from '../asf/packet.js';
+
+/** So long a key frame is waited for, in ms of the stream: some encoders mark none. */
+const LONGEST_WAIT = 10_000;
+
+/**
+ * Lets a live stream begin where a decoder can: servers such as VLC's and encoders let a client in wherever they are. What comes
+ * before the first key frame is left out; without video everything is taken.
+ */
+export class LiveStart {
+  readonly #video: ReadonlySet<number>;
+  #waiting: boolean;
+  #firstSendTime: number | undefined;
+
+  /** @param chosen the streams that are taken */
+  constructor(header: AsfHeader, chosen: ReadonlySet<number>) {
+    const video = header.streams.filter(({ number, type }) => type === 'video' && chosen.has(number));
+    this.#video = new Set(video.map(({ number }) => number));
+    this.#waiting = video.length > 0;
+  }
+
+  /** The packet, the part of it from the key frame on, or undefined while there was none. */
+  packet(packet: DataPacket): DataPacket | undefined {
+    if (!this.#waiting) return packet;
+    this.#firstSendTime ??= packet.sendTime;
+    const isKey = packet.payloads.some(({ stream, key, offset }) => key && offset === 0 && this.#video.has(stream));
+    const waited = (packet.sendTime - this.#firstSendTime) | 0;
+    if (!isKey && waited < LONGEST_WAIT && waited > -LONGEST_WAIT) return undefined;
+    this.#waiting = false;
+    if (!isKey) return packet;
+    const bytes = startPacket(packet, this.#video);
+    if (bytes === undefined || bytes === packet.bytes) return packet;
+    return parsePacket(bytes);
+  }
+}
