@@ -69,9 +69,11 @@ export async function prepareEntry(
   const position = choosePosition(entry, pragma);
   const choice = choiceOf(selection);
   let from = await entry.file.locate(position, choice);
-  if (entry.begin && position.kind !== 'time')
-    from = Math.max(from, await entry.file.locate({ kind: 'time', milliseconds: entry.begin }, choice));
-  const start = position.kind === 'time' ? position.milliseconds : position.kind === 'start' ? 0 : undefined;
+  let start = position.kind === 'time' ? position.milliseconds : position.kind === 'start' ? 0 : undefined;
+  if (entry.begin && start === undefined) {
+    const first = await entry.file.locate({ kind: 'time', milliseconds: entry.begin }, choice);
+    if (first > from) [from, start] = [first, entry.begin];
+  }
   const limit = limitOf(entry, pragma.number('max-duration') ?? 0, start, pace.rate);
   const fields = await startupProfile(handling, entry, from, selection, pace);
   const where = { ...(start === undefined ? {} : { start }), ...(limit ? { limit } : {}) };

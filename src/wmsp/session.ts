@@ -407,9 +407,10 @@ export class WmspSession implements FeedListener {
       const { padding } = this.profile;
       this.#feed = new LiveFeed({ ...common, broadcast: entry.broadcast, padding, selection: this.#selection });
     } else {
-      const { rate, speed, acceleration, limit } = this.#pace;
+      const { rate, speed, acceleration, start, limit } = this.#pace;
       const reader = entry.file.reader({
         from,
+        exact: start === undefined,
         rate,
         choice: choiceOf(this.#selection),
         padding: this.profile.padding,

@@ -49,7 +49,7 @@ export class StreamGate implements PayloadFilter {
   #open = false;
   #key = '';
 
-  /** @param atStart the first packet begins the file, so that all streams begin in it or later anyway */
+  /** @param atStart all passes from the first packet on, which begins the file or is where the player wants to go on */
   constructor(streams: GateStreams, choice: StreamChoice, atStart: boolean) {
     this.#streams = streams;
     this.choose(choice);

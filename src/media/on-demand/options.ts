@@ -22,6 +22,12 @@ export interface StreamChoice {
 export interface ReaderOptions {
   /** The packet to begin with, as `OnDemandFile.locate` gives it. */
   readonly from: number;
+  /**
+   * The player named the packet and gets all that stands in the file from there on, also the rest of objects that began
+   * before it, as it does when it goes on after a pause ([MS-WMSP] 4.7). By default each stream begins with a whole object,
+   * one of video with a key frame.
+   */
+  readonly exact?: boolean;
   readonly choice: StreamChoice;
   /** 1 plays everything; any other rate plays the key frames of the video alone, a negative one backwards. Never 0. */
   readonly rate: number;

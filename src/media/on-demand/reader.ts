@@ -31,8 +31,9 @@ function limitOf(duration: number | undefined): number | undefined {
 
 /**
  * Reads a file for one player, about 32 KiB a time; nothing is read ahead. At rate 1 these are the packets with the chosen
- * streams, from a whole object on (video: a key frame), without those of which nothing is left. At other rates these are
- * key frames, see {@link TrickPlay}; without video forwards all packets, and backwards none.
+ * streams, without those of which nothing is left; they begin with a whole object (video: a key frame), or exactly at the
+ * packet that a player named. At other rates these are key frames, see {@link TrickPlay}; without video forwards all packets,
+ * and backwards none.
  */
 export class OnDemandReader {
   readonly #shared: ReaderFile;
@@ -52,7 +53,7 @@ export class OnDemandReader {
     this.#shared = shared;
     this.#at = options.from > 0 ? Math.min(Math.floor(options.from), file.packetCount) : 0;
     this.#options = options;
-    this.#gate = new StreamGate(streams, choice, this.#at === 0);
+    this.#gate = new StreamGate(streams, choice, this.#at === 0 || (options.exact ?? false));
     if (rate < 0 || (rate !== 1 && streams.keyed.some((keyed, stream) => keyed === 1 && choice.level(stream) !== 2))) {
       const isChosen = (stream: number): boolean => this.#gate.level(stream) !== 2;
       this.#trick = new TrickPlay(file, keys, { ...options, from: this.#at }, maxDuration, isChosen);

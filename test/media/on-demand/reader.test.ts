@@ -149,8 +149,8 @@ describe('chosen streams', () => {
       ],
       [{ stream: 1, number: 6, time: 200 }],
     ]);
-    const from = (packet: number): Promise<string[]> =>
-      play(file, { from: packet }).then((items) =>
+    const from = (packet: number, exact = false): Promise<string[]> =>
+      play(file, { from: packet, exact }).then((items) =>
         items.map(({ location, bytes }) => {
           const { payloads } = parsePacket(bytes);
           return `${location}: ${payloads.map((each) => `${each.stream}/${each.mediaObjectNumber}+${each.offset}`)}`;
@@ -167,6 +167,9 @@ describe('chosen streams', () => {
     expect(await from(1)).toEqual(['1: 2/1+0', '2: 2/1+50', '4: 2/2+0,1/5+0', '5: 1/6+0']);
     expect(await from(2)).toEqual(['4: 2/2+0,1/5+0', '5: 1/6+0']);
     expect(await from(5)).toEqual([]);
+    // A player that named the packet has what comes before.
+    expect(await from(2, true)).toEqual(['2: 2/1+50,1/3+0', '3: 1/4+0', '4: 2/2+0,1/5+0', '5: 1/6+0']);
+    expect(await from(5, true)).toEqual(['5: 1/6+0']);
     for (const packet of [6, 7, 2 ** 40]) expect(await from(packet)).toEqual([]);
   });
 
