@@ -17,4 +17,15 @@ export { defaultConfig, parseConfig, readConfig, type ServerConfig } from './ser
 export type { PointEvent } from './server/points.js';
 export { MediaServer, type ServerListener, type ServerStats } from './server/server.js';
 export { PushClient, type PushOptions, type PushStats } from './wmhttp/client.js';
+export {
+  type ReconnectPolicy,
+  type ReconnectReport,
+  type WmspAuthenticator,
+  type WmspChallenge,
+  WmspClient,
+  type WmspClientOptions,
+  type WmspClientStats,
+  type WmspDescription,
+} from './wmsp/client.js';
+export { CookieJar } from './wmsp/client-cookies.js';
 export type { PlayReport, SubmittedLog } from './wmsp/server.js';
