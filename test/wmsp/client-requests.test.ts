@@ -80,7 +80,7 @@ const FEATURES =
   'com.microsoft.wm.srvppair, com.microsoft.wm.sswitch, com.microsoft.wm.predstrm, com.microsoft.wm.startupprofile';
 
 describe('Describe', () => {
-  it('[WMSP-075] [WMSP-163] [WMSP-164] is exactly this', () => {
+  it('[WMSP-004] [WMSP-075] [WMSP-163] [WMSP-164] is exactly this', () => {
     expect(wire(describeRequest(FIRST, false, false))).toEqual([
       'GET /x HTTP/1.0',
       'Accept: */*',

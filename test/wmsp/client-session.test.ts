@@ -132,7 +132,7 @@ describe('describing', () => {
     expect(accepts(COUGAR9, D)).toBe(false);
   });
 
-  it('[WMSP-183] [WMSP-185] [WMSP-036] [WMSP-064] expects exactly three $P when they are promised, and measures with the first two', () => {
+  it('[WMSP-183] [WMSP-185] [WMSP-036] expects exactly three $P when they are promised, and measures with the first two', () => {
     const session = newSession({ packetPair: true });
     const [request] = session.describe();
     expect(request).toMatchObject({
@@ -151,6 +151,18 @@ describe('describing', () => {
       expect(() => other.packet(pairs[0]!, 0)).toThrow(/\$P packet came instead/);
     }
     expect(() => session.packet(pairs[0]!, 120)).toThrow(/\$P packet came instead of \$M/);
+  });
+
+  it('[WMSP-064] asks for $P only while the server may have them', () => {
+    const asks = (fields: Record<string, string>) => {
+      const session = described({ packetPair: true }, fields);
+      const [action] = session.describe();
+      return action?.type === 'send' && action.request.fields.some(([, value]) => value === 'packet-pair-experiment=1');
+    };
+    expect(asks({ Supported: ALL_FEATURES })).toBe(true);
+    expect(asks({})).toBe(true);
+    expect(asks({ Supported: 'com.microsoft.wm.sswitch' })).toBe(false);
+    expect(asks({ Server: 'Cougar/4.1.0.3920' })).toBe(false);
   });
 
   it('[WMSP-182] tests the pipelined mode only when the response allows it and no old proxy is on the way', () => {

@@ -137,7 +137,7 @@ describe('a stream from a server', () => {
     expect(client.description).toMatchObject({ clientId: 5, live: true });
   });
 
-  it('[WMSP-015] [WMSP-004] reports what may be kept, and what the server is', async () => {
+  it('reports what may be kept, and what the server is', async () => {
     await serve((request, reply) => {
       if (request.type !== 'Describe') return;
       const supported = 'Supported: com.microsoft.wm.fastcache, com.microsoft.wm.predstrm';
@@ -336,6 +336,19 @@ describe('ending', () => {
     await serve(ordinary((reply) => reply.send(FILE).end()));
     await receive({ url: server.url(), log: false });
     expect(server.of('Log')).toEqual([]);
+  });
+
+  it('[WMSP-195] closes the connection of a log once it is answered', async () => {
+    let closed: Promise<void> | undefined;
+    await serve((request, reply) => {
+      if (request.type === 'Log') {
+        closed = new Promise((resolve) => reply.socket.on('close', () => resolve()));
+        reply.send(head('HTTP/1.1 204 No Content', COUGAR, 'Connection: Keep-Alive', ''));
+      } else ordinary((play) => play.send(FILE).end())(request, reply);
+    });
+    await receive({ url: server.url() });
+    await closed;
+    expect(server.of('Log')).toHaveLength(1);
   });
 
   it('does not wait long for a server that never answers a log', async () => {
