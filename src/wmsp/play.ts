@@ -134,13 +134,14 @@ export function limitOf(entry: FileEntry, token: number, start: number | undefin
     return limit(start, Math.min(relative, left), relative < left);
   }
   const clipEnd = endOf(entry);
+  const last = Math.min(clipEnd, entry.file.durationMs);
   if (start === undefined) {
     const end = Math.min(clipEnd, absolute);
-    if (Number.isFinite(end)) return limit(0, end, absolute < clipEnd);
-    return limit(undefined, relative, true);
+    if (Number.isFinite(end)) return limit(0, end, absolute < last);
+    return limit(undefined, relative, relative < last);
   }
   const askedEnd = Math.min(absolute, start + relative);
-  return limit(start, Math.min(clipEnd, askedEnd) - start, askedEnd < clipEnd);
+  return limit(start, Math.min(clipEnd, askedEnd) - start, askedEnd < last);
 }
 
 function limit(start: number | undefined, milliseconds: number, asked: boolean): Limit | undefined {

@@ -114,6 +114,15 @@ export class Station {
     }
   }
 
+  /** Lets the server come to rest, so that what has not happened by then does not happen. */
+  async settle(): Promise<void> {
+    for (let round = 0; round < 3; round++) {
+      this.tick(0);
+      const { status } = await this.ask('OPTIONS * HTTP/1.1', NEW);
+      if (status !== 200) throw new Error(`The server said ${status}.`);
+    }
+  }
+
   async peer(): Promise<RawPeer> {
     const peer = await RawPeer.connect(this.port);
     this.#peers.push(peer);
