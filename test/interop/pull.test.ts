@@ -1,5 +1,5 @@
 import { statSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { stopAll } from './support/child.js';
 import { Command, newPoint, Server } from './support/commands.js';
 import { decodeFile, makeAsf, newFolder, removeFolders } from './support/content.js';
@@ -76,6 +76,48 @@ describe('pull, probe and relay with a server of VLC', () => {
     },
     90_000,
   );
+});
+
+describe('pull of content on demand from a server of our own', () => {
+  let server: Server;
+  let file: string;
+
+  beforeAll(async () => {
+    file = await makeAsf('film.asf', { duration: 8 });
+    server = await Server.start('--content', dirname(file));
+  }, 30_000);
+
+  afterAll(async () => {
+    await stopAll();
+    removeFolders();
+  });
+
+  for (const options of [[], ['--pipelined'], ['--strict'], ['--pipelined', '--strict'], ['--as-server']]) {
+    it(`records every picture and every sound ${options.join(' ')}`.trim(), async () => {
+      const recorded = join(newFolder(), 'copy.asf');
+      const pull = new Command('wmcast', ['pull', server.url('/film.asf'), '-o', recorded, '--json', ...options]);
+      expect((await pull.ends(30_000)).code).toBe(0);
+      const original = await decodeFile(file);
+      const copy = await decodeFile(recorded);
+      expect(copy.pictures).toEqual(original.pictures);
+      expect(copy.sounds).toEqual(original.sounds);
+      expect(copy.times).toEqual(original.times);
+    }, 60_000);
+  }
+
+  it('records from the middle, and one stream alone', async () => {
+    const folder = newFolder();
+    const pull = (name: string, ...options: string[]) =>
+      new Command('wmcast', ['pull', server.url('/film.asf'), '-o', join(folder, name), ...options]).ends(30_000);
+    expect((await pull('middle.asf', '--start', '4', '-t', '2')).code).toBe(0);
+    const original = await decodeFile(file);
+    const middle = await decodeFile(join(folder, 'middle.asf'));
+    // It begins with a key frame, of which there is one a second, at 4 s or the one before.
+    expect([75, 100]).toContain(indexOfRun(original.pictures, middle.pictures.slice(0, 40)));
+    expect((await pull('sound.asf', '--streams', '2')).code).toBe(0);
+    const sound = await decodeFile(join(folder, 'sound.asf'));
+    expect([sound.pictures, sound.sounds]).toEqual([[], original.sounds]);
+  }, 60_000);
 });
 
 describe('pull from a server of our own', () => {
