@@ -64,17 +64,10 @@ export class HttpServer {
   listen(port: number, host?: string): Promise<number> {
     return new Promise((resolve, reject) => {
       const failed = (error: NodeJS.ErrnoException) => {
-        const inUse = error.code === 'EADDRINUSE';
-        const text = inUse ? 'another program listens there' : messageOf(error);
-        reject(
-          new WmError(
-            inUse ? 'WM_PORT_IN_USE' : 'WM_FAILED',
-            `Cannot listen on ${host ? `${host}:` : 'port '}${port}: ${text}.`,
-            {
-              cause: error,
-            },
-          ),
-        );
+        const code = error.code === 'EADDRINUSE' ? 'WM_PORT_IN_USE' : 'WM_FAILED';
+        const place = host ? `${host.includes(':') ? `[${host}]` : host}:${port}` : `port ${port}`;
+        const sentence = `Cannot listen on ${place}: ${listenProblem(error)}.`;
+        reject(new WmError(code, sentence, { cause: error }));
       };
       this.#server.once('error', failed);
       this.#server.listen({ port, backlog: 4096, ...(host === undefined ? {} : { host }) }, () => {
@@ -112,6 +105,22 @@ export class HttpServer {
   #sweep(): void {
     const now = Date.now();
     for (const connection of this.#connections) connection.sweep(now);
+  }
+}
+
+function listenProblem(error: NodeJS.ErrnoException): string {
+  switch (error.code) {
+    case 'EADDRINUSE':
+      return 'another program listens there';
+    case 'EADDRNOTAVAIL':
+      return 'this host does not have that address';
+    case 'EACCES':
+      return 'this user may not, as ports below 1024 are often kept for others';
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return 'its name is unknown';
+    default:
+      return messageOf(error);
   }
 }
 

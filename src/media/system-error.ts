@@ -12,7 +12,7 @@ const reasons: Readonly<Record<string, string>> = {
   EMFILE: 'this process has too many files open',
   ENOENT: 'no such file or folder',
   ENOSPC: 'the disk is full',
-  ENOTDIR: 'a part of its path is not a folder',
+  ENOTDIR: 'it is not a folder, or a part of its path is none',
   EPERM: 'permission denied',
   EROFS: 'the file system is read-only',
 };

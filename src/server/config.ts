@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
-import { messageOf, WmError } from '../errors.js';
+import { WmError } from '../errors.js';
+import { systemErrorReason } from '../media/system-error.js';
 
 const port = z.number().int().min(0).max(65_535);
 const seconds = z.number().min(0).max(3_600);
@@ -52,7 +53,8 @@ export async function readConfig(file: string): Promise<ServerConfig> {
   try {
     text = await readFile(file, 'utf8');
   } catch (error) {
-    throw new WmError('WM_CONFIG', `The configuration ${file} cannot be read: ${messageOf(error)}.`, { cause: error });
+    const sentence = `The configuration ${file} cannot be read: ${systemErrorReason(error)}.`;
+    throw new WmError('WM_CONFIG', sentence, { cause: error });
   }
   return parseConfig(text, file);
 }
