@@ -1,4 +1,6 @@
-import { createReadStream } from 'node:fs';
+import { constants, createReadStream, openSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import { type LiveHeaderOptions, liveHeader, sameLayout } from '../asf/edit.js';
 import { AsfError } from '../asf/error.js';
@@ -160,8 +162,9 @@ class FileSource implements AsfSource {
 
   async *#chunks(): AsyncGenerator<Buffer, void, undefined> {
     const { path, stdin } = this.#options;
-    const stream = path === '-' ? (stdin ?? process.stdin) : createReadStream(path, { highWaterMark: READ_SIZE });
+    const stream = path === '-' ? (stdin ?? process.stdin) : await this.#open(path);
     this.#stream = stream;
+    if (this.#closed.signal.aborted) stream.destroy();
     const chunks: AsyncIterator<Buffer> = stream[Symbol.asyncIterator]();
     try {
       for (;;) {
@@ -171,6 +174,21 @@ class FileSource implements AsfSource {
       }
     } finally {
       stream.destroy();
+    }
+  }
+
+  async #open(path: string): Promise<Readable> {
+    const isPipe = await stat(path).then(
+      (found) => found.isFIFO(),
+      () => false,
+    );
+    if (!isPipe) return createReadStream(path, { highWaterMark: READ_SIZE });
+    try {
+      // To open it otherwise waits for somebody who writes, and that wait cannot be given up: it even holds up the end of the process.
+      const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+      return new Socket({ fd, readable: true, writable: false });
+    } catch (error) {
+      throw this.#readError(error);
     }
   }
 
