@@ -1,16 +1,19 @@
 import { describeStreams } from '../asf/edit.js';
 import type { AsfHeader } from '../asf/header.js';
+import { WmError } from '../errors.js';
 import type { AsfEvent, AsfSink, AsfSource } from '../media/events.js';
 import { pump } from '../media/pump.js';
-import type { Interruption } from './program.js';
+import { Interrupted, type Interruption } from './program.js';
+import { RateMeter, STATS_INTERVAL } from './rate.js';
 import { asClock, type Reporter, withUnit } from './reporter.js';
 
-const STATS_INTERVAL = 1_000;
+/** After a signal a source may take so long to come to its end, and a sink to take what is there, in ms. */
+const GRACE = 4_000;
 
 export interface CarryOptions {
   readonly source: AsfSource;
-  /** Opens the sink once there is something for it. */
-  readonly openSink: () => AsfSink | Promise<AsfSink>;
+  /** Opens the sinks once there is something for them. */
+  readonly openSinks: () => readonly AsfSink[] | Promise<readonly AsfSink[]>;
   readonly reporter: Reporter;
   readonly interruption: Interruption;
   /** What the status line starts with. */
@@ -61,12 +64,13 @@ class MediaTime {
 class Progress {
   readonly #media = new MediaTime();
   #startedAt: number | undefined;
-  #lastBytes = 0;
+  #meter: RateMeter | undefined;
   #packets = 0;
   #bytes = 0;
 
   count(event: AsfEvent): void {
     this.#startedAt ??= performance.now();
+    this.#meter ??= new RateMeter();
     this.#media.count(event);
     if (event.type !== 'packet') return;
     this.#packets++;
@@ -75,9 +79,7 @@ class Progress {
 
   /** Bits per second since the last call. */
   rate(): number {
-    const rate = ((this.#bytes - this.#lastBytes) * 8000) / STATS_INTERVAL;
-    this.#lastBytes = this.#bytes;
-    return rate;
+    return this.#meter?.bitsPerSecond(this.#bytes) ?? 0;
   }
 
   get totals(): Carried {
@@ -88,49 +90,65 @@ class Progress {
 }
 
 /**
- * Carries a source into a sink until it ends or a signal comes, tells of it, and closes both: also after an error, so that what came is
- * safe.
+ * Carries a source into sinks until it ends or a signal comes, tells of it, and closes them all: also after an error, so that what came
+ * is safe. A signal also ends the wait for a source or a sink that does nothing.
  *
- * @throws what the source or the sink throws
+ * @throws what the source or a sink throws; WmError WM_BAD_INPUT when the source ends before it has a header
  */
 export async function carry(options: CarryOptions): Promise<void> {
-  const { source, reporter, interruption, name, onReady, onEnd, extra = () => ({}) } = options;
+  const { source, reporter, interruption, onReady, onEnd } = options;
   const stop = () => void source.close();
   interruption.signal.addEventListener('abort', stop);
   if (interruption.signal.aborted) stop();
   const progress = new Progress();
-  let sink: AsfSink | undefined;
+  let sinks: readonly AsfSink[] = [];
   let ready = false;
-  const timer = setInterval(() => {
-    if (!ready) return;
-    const rate = progress.rate();
-    reporter.event('stats', { ...progress.totals, bitsPerSecond: Math.round(rate), ...extra() });
-    const { mediaSeconds, packets } = progress.totals;
-    reporter.status(`${name}  ${asClock(mediaSeconds)}  ${withUnit(rate, 'bit/s')}  ${packets} packets`);
-  }, STATS_INTERVAL);
   const late: AsfSink = {
     write: async (event) => {
-      sink ??= await options.openSink();
-      if (!ready && event.type === 'header') {
+      if (!ready) {
+        if (event.type !== 'header') return;
+        sinks = await options.openSinks();
         ready = true;
         onReady(event.header);
       }
-      await sink.write(event);
+      for (const sink of sinks) await sink.write(event);
     },
     close: () => Promise.resolve(),
   };
-  let failed = true;
-  try {
-    await pump(limited(source, options.duration), [late], (event) => progress.count(event));
-    failed = false;
-  } finally {
-    clearInterval(timer);
-    interruption.signal.removeEventListener('abort', stop);
-    reporter.endStatus();
-    await source.close();
-    await sink?.close();
-    onEnd(progress.totals, failed);
+  const stopTelling = tell(options, progress, () => ready);
+  const work = pump(limited(source, options.duration), [late], (event) => progress.count(event));
+  const errors: unknown[] = [];
+  await interruption.race(work, { grace: GRACE }).catch((error: unknown) => errors.push(error));
+  stopTelling();
+  interruption.signal.removeEventListener('abort', stop);
+  reporter.endStatus();
+  await source.close();
+  // One that cannot be ended well must not keep the others from it.
+  for (const closed of await Promise.allSettled(sinks.map((sink) => sink.close()))) {
+    if (closed.status === 'rejected') errors.push(closed.reason);
   }
+  if (!ready && !interruption.signal.aborted) errors.push(emptyInput());
+  const failures = errors.filter((error) => !(error instanceof Interrupted));
+  onEnd(progress.totals, failures.length > 0);
+  if (failures.length > 0) throw failures[0];
+}
+
+/** For an input that ends before its header. */
+export function emptyInput(): WmError {
+  return new WmError('WM_BAD_INPUT', 'The input ended before there was anything to send.');
+}
+
+/** Tells how it goes, about once a second. @returns ends that */
+function tell(options: CarryOptions, progress: Progress, isReady: () => boolean): () => void {
+  const { reporter, name, extra = () => ({}) } = options;
+  const timer = setInterval(() => {
+    if (!isReady()) return;
+    const { totals } = progress;
+    const rate = progress.rate();
+    reporter.event('stats', { ...totals, bitsPerSecond: Math.round(rate), ...extra() });
+    reporter.status(`${name}  ${asClock(totals.mediaSeconds)}  ${withUnit(rate, 'bit/s')}  ${totals.packets} packets`);
+  }, STATS_INTERVAL);
+  return () => clearInterval(timer);
 }
 
 /** The events of the first seconds, counted by send times over all headers, and an end. */

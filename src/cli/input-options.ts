@@ -3,6 +3,7 @@ import type { LiveHeaderOptions } from '../asf/edit.js';
 import { findFfmpeg } from '../capture/find.js';
 import { parseBitrate, parseDuration, parseSize, type Size } from '../capture/options.js';
 import { CaptureSource } from '../capture/source.js';
+import { WmError } from '../errors.js';
 import type { AsfSource } from '../media/events.js';
 import { fileSource } from '../media/file-source.js';
 import { parsedBy, wholeNumber } from './program.js';
@@ -10,7 +11,8 @@ import type { Reporter } from './reporter.js';
 
 /** The options that say what to capture or read, and how to encode it. */
 export interface InputOptions {
-  readonly input: string;
+  /** Default {@link TEST_INPUT}. */
+  readonly input?: string;
   readonly inputFormat?: string;
   readonly copy?: true;
   readonly loop?: true;
@@ -32,12 +34,24 @@ export interface InputOptions {
   readonly ffmpeg?: string;
 }
 
+const TEST_INPUT = 'test';
+
+/** What only ffmpeg can do. */
+const ENCODING_OPTIONS = {
+  inputFormat: '--input-format',
+  videoBitrate: '--video-bitrate',
+  audioBitrate: '--audio-bitrate',
+  size: '--size',
+  fps: '--fps',
+  keyFrameInterval: '--key-frame-interval',
+  packetSize: '--packet-size',
+} as const satisfies Partial<Record<keyof InputOptions, string>>;
+
 export function addInputOptions(command: Command): Command {
   return command
     .option(
       '-i, --input <x>',
-      'a file, a URL, a device, - for standard input, or "test" for a picture with a clock and a tone',
-      'test',
+      'a file, a URL, a device, - for standard input, or "test" for a picture with a clock and a tone (default: test)',
     )
     .option('--input-format <name>', "the input's format as ffmpeg names it, for example v4l2 or alsa")
     .option('--copy', 'the input is ASF: send its packets as they are, at their pace, without ffmpeg')
@@ -85,7 +99,7 @@ export async function openSource(
   extra: readonly string[],
   reporter: Reporter,
 ): Promise<AsfSource> {
-  const { input, copy, loop, duration } = options;
+  const { input = TEST_INPUT, copy, loop, duration } = options;
   const metadata = {
     title: options.title,
     author: options.author,
@@ -122,6 +136,28 @@ export async function openSource(
     extra,
     onLog: ({ text }) => reporter.detail(`ffmpeg: ${text}`),
   });
+}
+
+/**
+ * The files that are read, as far as the options name them: what must not be written over.
+ *
+ * @param extra as for {@link openSource}; further inputs may stand there
+ */
+export function inputNames({ input, copy, inputFormat }: InputOptions, extra: readonly string[]): string[] {
+  const further = extra.filter((_, index) => extra[index - 1] === '-i');
+  const isTest = input === undefined || (input === TEST_INPUT && !copy && inputFormat === undefined);
+  return isTest ? further : [input, ...further];
+}
+
+/** To be called before anything is opened. @throws WmError WM_USAGE for what contradicts `--copy` */
+export function checkInput(options: InputOptions, extra: readonly string[]): void {
+  if (!options.copy) return;
+  if (options.input === undefined) throw new WmError('WM_USAGE', '--copy needs --input: the ASF file to send.');
+  const given = Object.entries(ENCODING_OPTIONS).find(([key]) => options[key as keyof InputOptions] !== undefined)?.[1];
+  const without = options.video ? (options.audio ? undefined : '--no-audio') : '--no-video';
+  const name = given ?? without ?? (extra.length > 0 ? `"${extra[0]}" for ffmpeg` : undefined);
+  if (name === undefined) return;
+  throw new WmError('WM_USAGE', `--copy sends packets as they are, so ${name} would do nothing.`);
 }
 
 function liveTexts({ title, author, copyright, comment }: InputOptions): LiveHeaderOptions {

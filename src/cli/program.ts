@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { messageOf, WmError } from '../errors.js';
-import { Reporter } from './reporter.js';
+import { Reporter, type ReporterOptions } from './reporter.js';
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
   version: string;
@@ -25,15 +25,37 @@ export function addCommonOptions(command: Command): Command {
     .option('-v, --verbose', 'more detail');
 }
 
-/** Runs a program and ends the process with its exit code. */
+/** Runs a program and ends the process with its exit code; with that of a signal whenever one came. */
 export async function run(program: Command, argv: readonly string[] = process.argv): Promise<never> {
+  let options: ReporterOptions = {};
+  program.hook('preAction', (_, command) => {
+    options = command.opts();
+  });
   try {
     await program.parseAsync([...argv]);
   } catch (error) {
-    if (error instanceof CommanderError) process.exit(error.exitCode === 0 ? 0 : 2);
-    process.exit(new Reporter({ json: argv.includes('--json') }).error(error));
+    if (error instanceof CommanderError) process.exit(usageExit(error, argv));
+    if (!(error instanceof Interrupted)) {
+      const exitCode = new Reporter(options).error(error);
+      process.exit(process.exitCode ?? exitCode);
+    }
   }
   process.exit(process.exitCode ?? 0);
+}
+
+/** The exit code for what commander has told a person already, as it has its help and its version; scripts get it here. */
+function usageExit({ code, message, exitCode }: CommanderError, argv: readonly string[]): number {
+  if (exitCode === 0) return 0;
+  const sentence = code === 'commander.help' ? 'a command is missing' : message.replace(/^error: /, '');
+  const error = new WmError(
+    'WM_USAGE',
+    `${sentence.replace(/\s+/g, ' ').replace(/^./, (first) => first.toUpperCase())}.`,
+  );
+  // The options were not read to their end, so this is all there is to go by.
+  const end = argv.indexOf('--');
+  const json = argv.slice(0, end < 0 ? argv.length : end).includes('--json');
+  new Reporter({ json }).errorEvent(error);
+  return error.exitCode;
 }
 
 /** Uses a parser that throws {@link WmError} as commander wants it, so that the message names the option. */
@@ -61,25 +83,43 @@ export function wholeNumber(least: number, most: number): (text: string) => numb
 /** A parser for a TCP port; 0 takes a free one. */
 export const portNumber: (text: string) => number = wholeNumber(0, 65_535);
 
+const EXIT_CODES = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
+/** A terminal that closes and npm both send a signal twice, which is no wish for haste; ms. */
+const SAME_SIGNAL = 300;
+
+/** What a wait is rejected with that a signal ended: no failure to tell of. */
+export class Interrupted extends Error {
+  constructor() {
+    super('Interrupted.');
+    this.name = 'Interrupted';
+  }
+}
+
 /** The wish of the person, or of the system, that the command ends. */
 export class Interruption {
-  /** Aborted by the first SIGINT or SIGTERM; a second one ends the process at once. */
+  /** Aborted by the first SIGINT, SIGTERM or SIGHUP; a second one ends the process at once. */
   readonly signal: AbortSignal;
   #exitCode = 0;
+  #receivedAt = 0;
 
   constructor() {
     const controller = new AbortController();
     this.signal = controller.signal;
     const handle = (exitCode: number) => {
-      if (controller.signal.aborted) process.exit(exitCode);
+      if (controller.signal.aborted) {
+        if (performance.now() - this.#receivedAt > SAME_SIGNAL) process.exit(exitCode);
+        return;
+      }
       this.#exitCode = exitCode;
+      this.#receivedAt = performance.now();
+      // Whatever the command says of its end, even that it failed, it ended because of the signal.
+      process.exitCode = exitCode;
       controller.abort();
     };
-    process.on('SIGINT', () => handle(130));
-    process.on('SIGTERM', () => handle(143));
+    for (const [name, exitCode] of Object.entries(EXIT_CODES)) process.on(name, () => handle(exitCode));
   }
 
-  /** 130 or 143 after a signal, else 0. */
+  /** 129, 130 or 143 after a signal, else 0. */
   get exitCode(): number {
     return this.#exitCode;
   }
@@ -90,5 +130,35 @@ export class Interruption {
       if (this.signal.aborted) resolve();
       else this.signal.addEventListener('abort', () => resolve(), { once: true });
     });
+  }
+
+  /**
+   * Waits for something, but after a signal no longer than `grace` ms.
+   *
+   * @param late gets what came when nobody waited for it any more, to close it
+   * @throws Interrupted, or what `work` throws
+   */
+  async race<T>(
+    work: Promise<T>,
+    { grace = 0, late }: { grace?: number; late?: (result: T) => void } = {},
+  ): Promise<T> {
+    let timer: NodeJS.Timeout | undefined;
+    let onAbort = () => {};
+    const given = new Promise<never>((_, reject) => {
+      onAbort = () => {
+        timer = setTimeout(() => {
+          work.then(late, () => {});
+          reject(new Interrupted());
+        }, grace);
+      };
+      if (this.signal.aborted) onAbort();
+      else this.signal.addEventListener('abort', onAbort, { once: true });
+    });
+    try {
+      return await Promise.race([work, given]);
+    } finally {
+      clearTimeout(timer);
+      this.signal.removeEventListener('abort', onAbort);
+    }
   }
 }

@@ -41,7 +41,7 @@ async function pull(url: string, options: PullOptions): Promise<void> {
   const reconnects = () => ({ reconnects: client.stats.reconnects });
   await carry({
     source: client,
-    openSink: () => (toStdout ? new StdoutSink() : archive),
+    openSinks: () => [toStdout ? new StdoutSink() : archive],
     reporter,
     interruption,
     name: url,

@@ -6,6 +6,7 @@ import { fileSource } from '../media/file-source.js';
 import { WmspClient, type WmspClientOptions } from '../wmsp/client.js';
 import { isWmspUrl } from '../wmsp/client-url.js';
 import { parsedBy } from './program.js';
+import { refuseCredentials } from './push-target.js';
 import type { Reporter } from './reporter.js';
 
 /** The options that say what to ask a server for, and as whom. */
@@ -98,6 +99,7 @@ function parseSpeed(text: string): number {
 
 /** Whether it names a server, and not a file. @throws WmError WM_USAGE for a kind of URL that cannot be received */
 export function isServerUrl(from: string): boolean {
+  refuseCredentials(from);
   if (isWmspUrl(from)) return true;
   const scheme = /^([a-z][a-z0-9+.-]+):\/\//i.exec(from)?.[1];
   if (scheme === undefined) return false;

@@ -3,11 +3,12 @@ import { liveHeader } from '../asf/edit.js';
 import { WmError } from '../errors.js';
 import { ArchiveSink } from '../media/archive.js';
 import type { AsfEvent, AsfSink } from '../media/events.js';
-import { PushClient } from '../wmhttp/client.js';
 import { carry, describeForReady } from './carry.js';
 import { addCommonOptions, Interruption } from './program.js';
-import { addReceiveOptions, openFrom, type ReceiveOptions } from './receive-options.js';
+import { openPush, refuseCredentials } from './push-target.js';
+import { addReceiveOptions, isServerUrl, openFrom, type ReceiveOptions } from './receive-options.js';
 import { asClock, Reporter, type ReporterOptions, withUnit } from './reporter.js';
+import { refuseSameFile } from './same-file.js';
 import { StdoutSink } from './stdout-sink.js';
 
 interface RelayOptions extends ReceiveOptions, ReporterOptions {
@@ -40,15 +41,17 @@ async function relay(from: string, to: string, options: RelayOptions): Promise<v
   }
   if (to === '-' && options.json) throw new WmError('WM_USAGE', '--json and - cannot both have standard output.');
   const isPush = scheme === 'http';
+  refuseCredentials(to);
+  if (!isPush && to !== '-' && !isServerUrl(from)) await refuseSameFile([from], to);
   const source = openFrom(from, options, reporter, isPush);
   const interruption = new Interruption();
   const { template, autoDestroy } = options;
   await carry({
     source,
-    openSink: async () => {
-      if (to === '-') return new StdoutSink();
-      if (!isPush) return new ArchiveSink(to, { warn: (message) => reporter.warn(message) });
-      return liveSink(await PushClient.connect({ url: to, template, autoDestroy: autoDestroy ?? false }));
+    openSinks: async () => {
+      if (to === '-') return [new StdoutSink()];
+      if (!isPush) return [new ArchiveSink(to, { warn: (message) => reporter.warn(message) })];
+      return [liveSink(await openPush({ url: to, template, autoDestroy: autoDestroy ?? false }, interruption))];
     },
     reporter,
     interruption,

@@ -1,5 +1,5 @@
 import ora, { type Ora } from 'ora';
-import { errorTable, messageOf, WmError } from '../errors.js';
+import { type ErrorCode, errorTable, messageOf, WmError } from '../errors.js';
 
 export interface ReporterOptions {
   readonly json?: boolean | undefined;
@@ -25,6 +25,8 @@ export class Reporter {
     process.stdout.on('error', (error: NodeJS.ErrnoException) => {
       if (error.code === 'EPIPE') process.exit(0);
     });
+    // A terminal that has gone takes no words; the work is still ended well.
+    process.stderr.on('error', () => {});
   }
 
   /** One JSON object on a line of standard output; nothing without --json. */
@@ -45,8 +47,13 @@ export class Reporter {
     if (this.verbose) this.#line(text);
   }
 
+  /** A line of a log, which has levels of its own; it may end with a line feed. */
+  log(line: string): void {
+    this.#line(line.replace(/\n$/, ''));
+  }
+
   warn(text: string): void {
-    this.#line(`Warning: ${text}`);
+    if (!this.#quiet) this.#line(`Warning: ${text}`);
     this.event('warning', { message: text });
   }
 
@@ -57,15 +64,19 @@ export class Reporter {
    */
   error(error: unknown): number {
     this.endStatus();
-    const known = error instanceof WmError ? error : undefined;
-    const code = known?.code ?? 'WM_FAILED';
-    const { exitCode, hint } = errorTable[code];
-    const message = messageOf(error);
-    this.event('error', { code, message, hint, exitCode });
-    this.#line(`Error: ${message}`);
+    const { code, hint, exitCode } = this.errorEvent(error);
+    this.#line(`Error: ${messageOf(error)}`);
     this.#line(`       ${hint} [${code}]`);
     if (this.verbose && error instanceof Error && error.stack) this.#line(error.stack);
     return exitCode;
+  }
+
+  /** The event of a failure that a person has been told of, or is to be told of. */
+  errorEvent(error: unknown): { code: ErrorCode; hint: string; exitCode: number } {
+    const code = error instanceof WmError ? error.code : 'WM_FAILED';
+    const { exitCode, hint } = errorTable[code];
+    this.event('error', { code, message: messageOf(error), hint, exitCode });
+    return { code, hint, exitCode };
   }
 
   /** Sets the status line; without a terminal nothing happens. */

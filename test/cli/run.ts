@@ -31,8 +31,10 @@ export async function runCommand(command: Command, ...args: string[]): Promise<R
     jest.spyOn(process.stdout, 'write').mockImplementation(take((bytes) => output.push(bytes))),
     jest.spyOn(process.stderr, 'write').mockImplementation(take((bytes) => log.push(bytes.toString()))),
   ];
-  const before = { SIGINT: process.listeners('SIGINT'), SIGTERM: process.listeners('SIGTERM') };
-  const errorListeners = process.stdout.listeners('error');
+  const signals = ['SIGHUP', 'SIGINT', 'SIGTERM'] as const;
+  const before = new Map(signals.map((signal) => [signal, process.listeners(signal)]));
+  const streams = [process.stdout, process.stderr];
+  const errorListeners = streams.map((stream) => stream.listeners('error'));
   const exitCode = process.exitCode;
   process.exitCode = undefined;
   let error: unknown;
@@ -44,13 +46,15 @@ export async function runCommand(command: Command, ...args: string[]): Promise<R
   const ended = process.exitCode;
   process.exitCode = exitCode;
   for (const spy of spies) spy.mockRestore();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  for (const signal of signals) {
     for (const listener of process.listeners(signal)) {
-      if (!before[signal].includes(listener)) process.removeListener(signal, listener);
+      if (!before.get(signal)!.includes(listener)) process.removeListener(signal, listener);
     }
   }
-  for (const listener of process.stdout.listeners('error')) {
-    if (!errorListeners.includes(listener)) process.stdout.removeListener('error', listener as () => void);
+  for (const [index, stream] of streams.entries()) {
+    for (const listener of stream.listeners('error')) {
+      if (!errorListeners[index]!.includes(listener)) stream.removeListener('error', listener as () => void);
+    }
   }
   const text = Buffer.concat(output).toString('latin1');
   const lines = text.split('\n').filter((line) => line.startsWith('{'));
