@@ -1,9 +1,13 @@
-import { Command } from 'commander';
+import { opendir } from 'node:fs/promises';
+import { Command, Option } from 'commander';
 import pino, { type Logger } from 'pino';
-import pretty from 'pino-pretty';
+import { prettyFactory } from 'pino-pretty';
+import { WmError } from '../errors.js';
+import { systemErrorReason } from '../media/system-error.js';
 import { defaultConfig, readConfig, type ServerConfig } from '../server/config.js';
 import { MediaServer } from '../server/server.js';
 import { addCommonOptions, Interruption, portNumber } from './program.js';
+import { RateMeter, STATS_INTERVAL } from './rate.js';
 import { Reporter, type ReporterOptions, withUnit } from './reporter.js';
 
 interface ServeOptions extends ReporterOptions {
@@ -14,8 +18,6 @@ interface ServeOptions extends ReporterOptions {
   readonly logFormat: 'text' | 'json';
 }
 
-const STATS_INTERVAL = 1_000;
-
 export function serveCommand(): Command {
   const command = new Command('serve')
     .description('the media server: takes pushes and serves players')
@@ -23,16 +25,19 @@ export function serveCommand(): Command {
     .option('--host <address>', 'the address to listen on (default: all)')
     .option('--http-port <port>', 'WMSP, pushes and announcements; 0 takes a free one (default: 8080)', portNumber)
     .option('--content <folder>', 'on-demand files, playlists and folders, served below /')
-    .option('--log-format <format>', 'text or json, on standard error', 'text')
+    .addOption(
+      new Option('--log-format <format>', 'of the log on standard error').choices(['text', 'json']).default('text'),
+    )
     .addHelpText('after', '\nExample: wmcast serve --http-port 8080\n  then:  wmpush http://localhost:8080/live');
   return addCommonOptions(command).action((options: ServeOptions) => serve(options));
 }
 
 async function serve(options: ServeOptions): Promise<void> {
   const reporter = new Reporter(options);
-  const log = openLog(options);
+  const log = openLog(options, reporter);
   const interruption = new Interruption();
-  const server = await MediaServer.start(await configOf(options), {
+  const config = await configOf(options);
+  const starting = MediaServer.start(config, {
     point: (event) => {
       log.info(event, `${event.point} ${event.what}`);
       reporter.event('point', { ...event });
@@ -43,18 +48,18 @@ async function serve(options: ServeOptions): Promise<void> {
     log: (submitted) => log.debug(submitted, 'log submitted'),
     error: (error) => log.error(error, 'internal error'),
   });
+  const server = await interruption.race(starting, { late: (late) => void late.close() });
   const { ports, baseUrl } = server;
   const urls = [baseUrl, ...[...server.points].map(({ path }) => `${baseUrl}${path}`)];
   reporter.event('ready', { ports, urls });
-  reporter.info(
-    `Listening: ${baseUrl}\nPush with: wmpush ${baseUrl}/live    Play with: mmsh://${new URL(baseUrl).host}/live`,
-  );
-  let lastOut = 0;
+  const pushUrl = `${pushBase(config, ports.http) ?? baseUrl}/live`;
+  const playUrl = `mmsh://${new URL(baseUrl).host}/live`;
+  reporter.info(`Listening: ${baseUrl}\nPush with: wmpush ${pushUrl}    Play with: ${playUrl}`);
+  const meter = new RateMeter();
   const timer = setInterval(() => {
     const stats = server.stats();
     reporter.event('stats', { ...stats });
-    const rate = withUnit(((stats.bytesOut - lastOut) * 8000) / STATS_INTERVAL, 'bit/s');
-    lastOut = stats.bytesOut;
+    const rate = withUnit(meter.bitsPerSecond(stats.bytesOut), 'bit/s');
     reporter.status(`${stats.publishers} publishing, ${stats.players} playing, ${rate} out`);
   }, STATS_INTERVAL);
   await interruption.received;
@@ -65,22 +70,39 @@ async function serve(options: ServeOptions): Promise<void> {
   process.exitCode = interruption.exitCode;
 }
 
-async function configOf({ config: file, host, httpPort, content: folder }: ServeOptions): Promise<ServerConfig> {
-  const config = file === undefined ? defaultConfig() : await readConfig(file);
-  return {
-    ...config,
-    ...(host === undefined ? {} : { host }),
-    ...(httpPort === undefined ? {} : { httpPort }),
-    ...(folder === undefined ? {} : { content: { ...config.content, folder } }),
-  };
+/** What a push to a server on all addresses has to name when such pushes are taken from this host alone. */
+function pushBase({ host, push }: ServerConfig, port: number): string | undefined {
+  const everywhere = host === undefined || host === '0.0.0.0' || host === '::';
+  return everywhere && push.newPoints === 'loopback' ? `http://localhost:${port}` : undefined;
 }
 
-function openLog({ logFormat, quiet, verbose }: ServeOptions): Logger {
+async function configOf({ config: file, host, httpPort, content: folder }: ServeOptions): Promise<ServerConfig> {
+  const base = file === undefined ? defaultConfig() : await readConfig(file);
+  const config = {
+    ...base,
+    ...(host === undefined ? {} : { host }),
+    ...(httpPort === undefined ? {} : { httpPort }),
+    ...(folder === undefined ? {} : { content: { ...base.content, folder } }),
+  };
+  if (config.content !== undefined) await checkFolder(config.content.folder);
+  return config;
+}
+
+/** A server takes a folder that comes later; a person has mistyped it. @throws WmError WM_CONFIG */
+async function checkFolder(folder: string): Promise<void> {
+  try {
+    await (await opendir(folder)).close();
+  } catch (error) {
+    const sentence = `The content folder ${folder} cannot be read: ${systemErrorReason(error)}.`;
+    throw new WmError('WM_CONFIG', sentence, { cause: error });
+  }
+}
+
+/** Its lines go through the reporter, which keeps them apart from the status line. */
+function openLog({ logFormat, quiet, verbose }: ServeOptions, reporter: Reporter): Logger {
   const level = quiet ? 'error' : verbose ? 'debug' : 'info';
-  if (logFormat === 'json') return pino({ level }, pino.destination({ dest: 2, sync: true }));
+  if (logFormat === 'json') return pino({ level }, { write: (line: string) => reporter.log(line) });
   const colorize = process.stderr.isTTY && !process.env['NO_COLOR'];
-  return pino(
-    { level },
-    pretty({ destination: 2, sync: true, colorize, hideObject: !verbose, ignore: 'pid,hostname' }),
-  );
+  const format = prettyFactory({ colorize, hideObject: !verbose, ignore: 'pid,hostname' });
+  return pino({ level }, { write: (line: string) => reporter.log(String(format(line))) });
 }
