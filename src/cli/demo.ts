@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import ora, { type Ora } from 'ora';
 import { findFfmpeg } from '../capture/find.js';
@@ -15,12 +16,15 @@ const HEAD_START = 5;
 /** Seconds of playing before the demo says what it saw and invites others. */
 const INTRODUCTION = 8;
 
-const bin = (name: string) => new URL(`../../bin/${name}.js`, import.meta.url).pathname;
+/** Lines of a command's standard error that tell why it ended. */
+const LOG_TAIL = 5;
+
+const bin = (name: string) => fileURLToPath(new URL(`../../bin/${name}.js`, import.meta.url));
 
 function startCommand(name: string, args: readonly string[]) {
   return execa(process.execPath, [bin(name), ...args, '--json', '--quiet'], {
     stdin: 'ignore',
-    stderr: 'ignore',
+    stderr: 'pipe',
     reject: false,
     buffer: false,
   });
@@ -30,17 +34,20 @@ function startCommand(name: string, args: readonly string[]) {
 class Companion {
   readonly #process: ReturnType<typeof startCommand>;
   readonly #waiting = new Map<string, (event: Record<string, unknown>) => void>();
+  readonly #log: string[] = [];
   readonly ended: Promise<void>;
   /** The newest event of each name. */
   readonly latest = new Map<string, Record<string, unknown>>();
 
   constructor(name: string, args: readonly string[]) {
     this.#process = startCommand(name, args);
-    this.ended = this.#read();
+    this.ended = Promise.all([this.#read(), this.#readLog()]).then(() => {});
   }
 
   async #read(): Promise<void> {
     for await (const line of this.#process.iterable()) {
+      // The last line of one that was killed may not be whole.
+      if (!/^\{.*\}$/.test(line)) continue;
       const event = JSON.parse(line) as Record<string, unknown>;
       const name = String(event['event']);
       this.latest.set(name, event);
@@ -49,12 +56,20 @@ class Companion {
     await this.#process;
   }
 
+  async #readLog(): Promise<void> {
+    for await (const line of this.#process.iterable({ from: 'stderr' })) {
+      this.#log.push(line);
+      if (this.#log.length > LOG_TAIL) this.#log.shift();
+    }
+  }
+
   /** The next event of that name; fails when the command ends before it. */
   async event(name: string): Promise<Record<string, unknown>> {
     const event = new Promise<Record<string, unknown>>((resolve) => this.#waiting.set(name, resolve));
     const failed = this.ended.then(() => {
       const message = this.latest.get('error')?.['message'];
-      throw new WmError('WM_FAILED', String(message ?? `A command of the demo ended without "${name}".`));
+      const log = this.#log.map((line) => `\n  ${line}`).join('');
+      throw new WmError('WM_FAILED', String(message ?? `A command of the demo ended without "${name}".${log}`));
     });
     return Promise.race([event, failed]);
   }
@@ -109,19 +124,21 @@ async function demo(options: DemoOptions): Promise<void> {
   const reporter = new Reporter(options);
   const interruption = new Interruption();
   const isSilent = reporter.json || Boolean(options.quiet);
-  const spinner = ora({ text: 'Starting the server', stream: process.stderr, isSilent }).start();
+  // To discard what is typed it would take Ctrl-C for a key.
+  const settings = { stream: process.stderr, discardStdin: false, isSilent };
+  const spinner = ora({ text: 'Starting the server', ...settings }).start();
   const companions: Companion[] = [];
   const ending = new AbortController();
   try {
-    const ffmpeg = await findFfmpeg();
+    const ffmpeg = await interruption.race(findFfmpeg());
     const server = new Companion('wmcast', ['serve', '--host', '127.0.0.1', '--http-port', String(options.httpPort)]);
     companions.push(server);
-    const ready = (await server.event('ready')) as { ports?: { http: number } };
+    const ready = (await interruption.race(server.event('ready'))) as { ports?: { http: number } };
     const authority = `127.0.0.1:${ready.ports!.http}`;
     spinner.text = 'Capturing and pushing the test picture';
     const encoder = new Companion('wmpush', [`http://${authority}/demo`, '--title', 'wmcast demo']);
     companions.push(encoder);
-    const pushing = await encoder.event('ready');
+    const pushing = await interruption.race(encoder.event('ready'));
     // Viewers come to a stream that runs: with a burst in hand they see a picture at once.
     spinner.text = 'Letting the stream run for some seconds';
     await elapsed(HEAD_START, interruption);
