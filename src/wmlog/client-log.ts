@@ -38,6 +38,9 @@ const HOST_PROGRAM = 'wmcast';
 const HOST_VERSION = '0.1';
 const MAX_CODECS = 256;
 const LARGEST = 0xffffffff;
+/** Of a content description, which the server may make as long as it likes, no more is given back. */
+const MAX_DESCRIPTIONS = 64;
+const MAX_DESCRIPTION = 1024;
 const PLAYLIST_ENTRY_URL = 'WMS_CONTENT_DESCRIPTION_PLAYLIST_ENTRY_URL';
 const ROLE = 'WMS_CONTENT_DESCRIPTION_ROLE';
 
@@ -113,7 +116,9 @@ export function legacyLogXml(log: LegacyLogFields): string {
   // The schema has no elements for the last two; the content description says the same.
   const elements = fields.slice(0, -2).map(([name, value]) => `<${name}>${escapeXml(value)}</${name}>`);
   const described = log.descriptions.filter(({ name }) => /^[A-Za-z_][\w.-]{0,127}$/.test(name));
-  const description = described.map(({ name, value }) => `<${name}>${escapeXml(value)}</${name}>`);
+  const description = described
+    .slice(0, MAX_DESCRIPTIONS)
+    .map(({ name, value }) => `<${name}>${escapeXml(value.slice(0, MAX_DESCRIPTION))}</${name}>`);
   return [
     '<XML>',
     `<Summary>${summary}</Summary>`,

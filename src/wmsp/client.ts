@@ -8,7 +8,7 @@ import { systemClock } from '../media/pacing.js';
 import { anonymousPlayerId } from '../wmlog/client-log.js';
 import { Continuity } from './client-continuity.js';
 import { CookieJar } from './client-cookies.js';
-import { hexResult, isErrorResult } from './client-errors.js';
+import { hexResult, isErrorResult, printable } from './client-errors.js';
 import { ClientLink, type LinkEvent } from './client-link.js';
 import { ContentOpener, type Opened } from './client-open.js';
 import {
@@ -226,11 +226,15 @@ export class WmspClient implements AsfSource {
     this.#refused = false;
     this.#report.restart();
     const play = link.play(this.#parameters());
-    for (;;) {
-      const { done, value } = await play.next();
-      if (done) return value;
-      if (value.type === 'data') yield* this.#packetEvents(value.location, value.bytes);
-      else yield* this.#control(value, link);
+    try {
+      for (;;) {
+        const { done, value } = await play.next();
+        if (done) return value;
+        if (value.type === 'data') yield* this.#packetEvents(value.location, value.bytes);
+        else yield* this.#control(value, link);
+      }
+    } finally {
+      await play.return('stopped');
     }
   }
 
@@ -466,7 +470,7 @@ export class WmspClient implements AsfSource {
   }
 
   #note(text: string): void {
-    this.#options.onNote?.(text);
+    this.#options.onNote?.(printable(text, 500));
   }
 }
 
