@@ -2,35 +2,44 @@ import { GUID, randomGuid } from '../asf/guid.js';
 import { buildHeader } from '../asf/header.js';
 import type { Exchange } from '../http/exchange.js';
 import type { Field } from '../http/message.js';
-import { headerPackets } from './packets.js';
+import { endPacket, headerPackets } from './packets.js';
 import type { Redirect } from './program.js';
-import type { ClientProduct } from './requests.js';
+import type { WmspRequest } from './requests.js';
 
 // What MS-WMSP 3.2.5.4 recommends for a header that only redirects, in ms.
 const REDIRECT_PREROLL = 479;
 const MAX_SCRIPT_URL = 256;
 
+/** The fields of the answer that sends a client elsewhere. */
+export interface RedirectFields {
+  /** Those of every response. */
+  readonly plain: readonly Field[];
+  /** Those of a Describe or Play that succeeds, for a header that redirects; they name a session. */
+  content(): readonly Field[];
+}
+
 /**
  * Sends a client elsewhere (MS-WMSP 3.2.5.4): with 302 or 305, or, below 7.0, with an ASF header whose script command opens the
- * other URL.
- *
- * @param fields of every response
+ * other URL; a Play gets that header, too, and $E.
  */
 export function sendElsewhere(
   exchange: Exchange,
   { redirect, proxy }: Redirect,
-  client: ClientProduct,
-  fields: readonly Field[],
+  { type, client }: WmspRequest,
+  fields: RedirectFields,
 ): void {
-  // Requests of other methods have an empty answer.
-  if (proxy || client.major >= 7 || exchange.request.method !== 'GET') {
-    exchange.respond({ status: proxy ? 305 : 302, fields: [...fields, ['Location', redirect]], close: true });
+  const takesHeader = type === 'Describe' || type === 'Play';
+  if (proxy || client.major >= 7 || !takesHeader) {
+    exchange.respond({ status: proxy ? 305 : 302, fields: [...fields.plain, ['Location', redirect]], close: true });
   } else if (redirect.length > MAX_SCRIPT_URL) {
-    exchange.respond({ status: 500, fields, close: true });
+    exchange.respond({ status: 500, fields: fields.plain, close: true });
   } else {
-    const body = headerPackets(scriptHeader(redirect));
-    const type: Field = ['Content-Type', 'application/vnd.ms.wms-hdr.asfv1'];
-    exchange.respond({ status: 200, fields: [type, ...fields], body, close: true });
+    const header = headerPackets(scriptHeader(redirect));
+    const isPlay = type === 'Play';
+    const contentType = isPlay ? 'application/x-mms-framed' : 'application/vnd.ms.wms-hdr.asfv1';
+    const body = isPlay ? Buffer.concat([header, endPacket(0)]) : header;
+    const all: Field[] = [['Content-Type', contentType], ...fields.content()];
+    exchange.respond({ status: 200, fields: all, body, close: true });
   }
 }
 

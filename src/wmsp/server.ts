@@ -430,15 +430,21 @@ export class WmspServer {
 
   /** Opens what the URL names; undefined when the client was sent elsewhere. */
   async #open(handling: Handling): Promise<Program | undefined> {
-    const { type, path, exchange, pragma, client, profile } = handling;
+    const { type, path, exchange, pragma, profile } = handling;
     const session = this.#sessions.get(pragma.number('client-id') ?? 0);
     // Which entry of a playlist a Play applies to (MS-WMSP 2.2.1.4.18 and .19); all other requests are about the first.
     const id = type === 'Play' ? pragma.number('playlist-seek-id') || pragma.number('playlist-gen-id') || 0 : 0;
     const found = await this.#options.content.open(path, session?.placeIn(path, id) ?? { entry: id, reached: 0 });
     if (!found) throw new HttpError(404, `There is nothing at ${path}.`);
     if (!isRedirect(found)) return found;
-    sendElsewhere(exchange, found, client, commonFields(this.#identity, profile, []));
     if (session && type === 'Describe') this.#sessions.delete(session);
+    sendElsewhere(exchange, found, handling, {
+      plain: commonFields(this.#identity, profile, []),
+      content: () => {
+        const tokens = this.#idTokens(this.#knownSession(handling) ?? this.#newSession(handling));
+        return commonFields(this.#identity, profile, [...tokens, 'features="broadcast"']);
+      },
+    });
     return undefined;
   }
 
