@@ -1,4 +1,4 @@
-import type { Readable, Writable } from 'node:stream';
+import type { Duplex, Readable, Writable } from 'node:stream';
 import { execa } from 'execa';
 
 export interface Exit {
@@ -10,6 +10,8 @@ export interface Exit {
 export interface ChildOptions {
   readonly environment?: Readonly<Record<string, string>>;
   readonly stdin?: 'pipe' | 'ignore';
+  /** A socket to it, as its file descriptor 3. */
+  readonly control?: boolean;
   /** In a process group of its own, as a shell starts it. */
   readonly ownGroup?: boolean;
   readonly onOutput?: (line: string) => void;
@@ -20,6 +22,7 @@ export interface ChildOptions {
 
 const running = new Set<Child>();
 const KILL_AFTER = 3_000;
+const CONTROL = 3;
 
 /** A real program that a test runs: its lines, its end, and the certainty that it goes away. */
 export class Child {
@@ -57,6 +60,11 @@ export class Child {
 
   get stdin(): Writable {
     return this.#process.stdin!;
+  }
+
+  /** The socket to it, of a program that was started with `control`. */
+  get control(): Duplex {
+    return this.#process.stdio[CONTROL] as Duplex;
   }
 
   /**
@@ -117,10 +125,11 @@ export class Child {
   #take(lines: string[], line: string, listener: ((line: string) => void) | undefined): void {
     lines.push(line);
     listener?.(line);
-    this.#notify();
+    this.notify();
   }
 
-  #notify(): void {
+  /** Has those that wait look again, for what its lines do not tell. */
+  notify(): void {
     for (const watcher of [...this.#watchers]) watcher();
   }
 
@@ -128,7 +137,7 @@ export class Child {
     const { exitCode, signal } = await this.#process;
     this.#exit = { code: exitCode ?? null, signal: (signal as NodeJS.Signals | undefined) ?? null };
     running.delete(this);
-    this.#notify();
+    this.notify();
     return this.#exit;
   }
 }
@@ -152,11 +161,9 @@ export async function within<T>(promise: Promise<T>, timeout: number, message: (
   }
 }
 
-function spawn(program: string, args: readonly string[], { environment, stdin, ownGroup }: ChildOptions) {
+function spawn(program: string, args: readonly string[], { environment, stdin, ownGroup, control }: ChildOptions) {
   return execa(program, args, {
-    stdin: stdin ?? 'ignore',
-    stdout: 'pipe',
-    stderr: 'pipe',
+    stdio: [stdin ?? 'ignore', 'pipe', 'pipe', control ? 'pipe' : 'ignore'],
     buffer: false,
     reject: false,
     cleanup: true,
@@ -166,7 +173,7 @@ function spawn(program: string, args: readonly string[], { environment, stdin, o
 }
 
 /** Lines as they come; a carriage return ends one too, since players rewrite their status line with it. */
-function readLines(stream: Readable, onLine: (line: string) => void): void {
+export function readLines(stream: Readable, onLine: (line: string) => void): void {
   let rest = '';
   stream.setEncoding('utf8');
   stream.on('data', (text: string) => {

@@ -1,9 +1,10 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { execa } from 'execa';
 import { AsfFileBuilder } from '../../../src/asf/file.js';
+import { DATA_OBJECT_HEAD_SIZE, parseHeader } from '../../../src/asf/header.js';
 import { parsePacket } from '../../../src/asf/packet.js';
 import { buildPacket, packetFields } from '../../../src/asf/packet-build.js';
 import { AsfReader } from '../../../src/asf/reader.js';
@@ -16,6 +17,13 @@ const folders: string[] = [];
 export function newFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'wmcast-interop-'));
   folders.push(folder);
+  return folder;
+}
+
+/** A new folder for a server's content, which players can read too that may not run as root. */
+export function newContentFolder(): string {
+  const folder = newFolder();
+  chmodSync(folder, 0o755);
   return folder;
 }
 
@@ -35,26 +43,55 @@ export interface ContentOptions {
   /** Makes every picture hard to compress, so that the bit rate is really used. */
   readonly noise?: boolean;
   readonly packetSize?: number;
+  /** Pictures per second; default 25. */
+  readonly fps?: number;
+  /** Pictures from one key frame to the next; default 25. */
+  readonly keyFrameInterval?: number;
+  /** A filter for the pictures. */
+  readonly filter?: string;
+  /** A second video stream, with the colours turned round. */
+  readonly secondVideo?: boolean;
+  /** The folder of the file; default a new one. */
+  readonly folder?: string;
 }
 
 /** Makes an ASF file with ffmpeg, which is no part of what is tested. @returns its path */
 export async function makeAsf(name: string, options: ContentOptions): Promise<string> {
-  const {
-    duration,
-    video = 'wmv2',
-    audio = 'wmav2',
-    videoBitrate = 400_000,
-    size = '320x240',
-    noise = false,
-  } = options;
-  const path = join(newFolder(), name);
-  const picture = `testsrc2=size=${size}:rate=25${noise ? ',noise=alls=80:allf=t' : ''}[out0]`;
-  const tone = 'sine=frequency=440:beep_factor=2:sample_rate=44100[out1]';
-  const encoding = ['-c:v', video, '-b:v', String(videoBitrate), '-g', '25', '-c:a', audio, '-b:a', '64k', '-ac', '2'];
-  const packets = ['-packet_size', String(options.packetSize ?? 3200)];
-  const input = ['-f', 'lavfi', '-i', `${picture};${tone}`, '-t', String(duration)];
-  await execa(ffmpegPath, ['-nostdin', '-v', 'error', ...input, ...encoding, ...packets, '-f', 'asf', path]);
+  const path = join(options.folder ?? newFolder(), name);
+  const { duration, video = 'wmv2', audio = 'wmav2', videoBitrate = 400_000, packetSize = 3200 } = options;
+  const sources = [...pictureSources(options), ...(audio === 'none' ? [] : [TONE])];
+  const graph = sources.map((source, index) => `${source}[out${index}]`).join(';');
+  const input = ['-f', 'lavfi', '-i', graph, ...sources.flatMap((_, index) => ['-map', `0:${index}`])];
+  const pictures = ['-c:v', video, '-b:v', String(videoBitrate), '-g', String(options.keyFrameInterval ?? 25)];
+  const encoding = [...(video === 'none' ? [] : pictures), '-c:a', audio, '-b:a', '64k', '-ac', '2'];
+  const output = ['-t', String(duration), '-packet_size', String(packetSize), '-f', 'asf', path];
+  await execa(ffmpegPath, ['-nostdin', '-v', 'error', ...input, ...encoding, ...output]);
   return path;
+}
+
+const TONE = 'sine=frequency=440:beep_factor=2:sample_rate=44100';
+
+function pictureSources({
+  video,
+  size = '320x240',
+  fps = 25,
+  noise = false,
+  filter,
+  secondVideo = false,
+}: ContentOptions): string[] {
+  if (video === 'none') return [];
+  const filters = [...(noise ? ['noise=alls=80:allf=t'] : []), ...(filter ? [filter] : [])];
+  const first = [`testsrc2=size=${size}:rate=${fps}`, ...filters].join(',');
+  return secondVideo ? [first, `${first},negate`] : [first];
+}
+
+/** A copy of a file that ends with its last packet, without the index behind it. @returns its path */
+export async function withoutIndex(path: string, name: string): Promise<string> {
+  const bytes = await readFile(path);
+  const { bytes: header, dataObject } = parseHeader(bytes);
+  const copy = join(dirname(path), name);
+  await writeFile(copy, bytes.subarray(0, header.length - DATA_OBJECT_HEAD_SIZE + Number(dataObject.size)));
+  return copy;
 }
 
 /**
@@ -81,10 +118,19 @@ export async function withSinglePayloads(path: string): Promise<string> {
   return single;
 }
 
-/** What ffmpeg decodes from a file on the disk. */
-export async function decodeFile(path: string): Promise<FrameCrc> {
+/**
+ * What ffmpeg decodes from a file on the disk.
+ *
+ * @param options for the input
+ * @param streams what to decode, as `-map` names it; default: all pictures and all sound
+ */
+export async function decodeFile(
+  path: string,
+  options: readonly string[] = [],
+  streams?: readonly string[],
+): Promise<FrameCrc> {
   const crc = new FrameCrc();
-  const [command, ...args] = ffmpegDecoding(['-i', path], 'error');
+  const [command, ...args] = ffmpegDecoding([...options, '-i', path], 'error', streams);
   const { stdout } = await execa(command!, args);
   for (const line of stdout.split('\n')) crc.take(line);
   return crc;

@@ -11,8 +11,16 @@ const asTheyCome = /^(?:[6-9]|\d\d|5\.[1-9])/.test(found.version)
   : ['-vsync', 'passthrough'];
 const decoded = [...asTheyCome, '-c:v', 'rawvideo', '-pix_fmt', 'yuv420p', '-c:a', 'pcm_s16le'];
 
-/** The command with which ffmpeg decodes `input` into the lines that `FrameCrc` reads. */
-export function ffmpegDecoding(input: readonly string[], log = 'warning'): string[] {
-  const streams = ['-map', '0:v?', '-map', '0:a?'];
-  return [ffmpegPath, '-nostdin', '-v', log, ...input, ...streams, ...decoded, '-f', 'framecrc', '-'];
+/**
+ * The command with which ffmpeg decodes `input` into the lines that `FrameCrc` reads.
+ *
+ * @param streams what to decode, as `-map` names it
+ */
+export function ffmpegDecoding(
+  input: readonly string[],
+  log = 'warning',
+  streams: readonly string[] = ['0:v?', '0:a?'],
+): string[] {
+  const chosen = streams.flatMap((stream) => ['-map', stream]);
+  return [ffmpegPath, '-nostdin', '-v', log, ...input, ...chosen, ...decoded, '-f', 'framecrc', '-'];
 }

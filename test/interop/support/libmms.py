@@ -1,23 +1,57 @@
-"""Reads an mmsh:// URL with libmms and writes the ASF bytes to standard output until the stream ends."""
+"""Reads an mmsh:// URL with libmms and writes the ASF bytes to standard output until the stream ends.
+
+With `time SECONDS` or `byte OFFSET` behind the URL it seeks there once it has read the header.
+"""
 
 import ctypes
 import os
 import sys
 
 NO_BANDWIDTH_LIMIT = 2**31 - 1
+FROM_START = 0
 
 libmms = ctypes.CDLL("libmms.so.0")
-libmms.mmsh_connect.restype = ctypes.c_void_p
-libmms.mmsh_connect.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int]
-libmms.mmsh_read.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int]
+POINTER = ctypes.c_void_p
 
-stream = libmms.mmsh_connect(None, None, sys.argv[1].encode(), NO_BANDWIDTH_LIMIT)
+
+def function(name, result, *arguments):
+    function = getattr(libmms, name)
+    function.restype = result
+    function.argtypes = list(arguments)
+    return function
+
+
+connect = function("mmsh_connect", POINTER, POINTER, POINTER, ctypes.c_char_p, ctypes.c_int)
+read = function("mmsh_read", ctypes.c_int, POINTER, POINTER, ctypes.c_char_p, ctypes.c_int)
+header_size = function("mmsh_get_asf_header_len", ctypes.c_uint32, POINTER)
+is_seekable = function("mmsh_get_seekable", ctypes.c_int, POINTER)
+seek_time = function("mmsh_time_seek", ctypes.c_int, POINTER, POINTER, ctypes.c_double)
+seek_byte = function("mmsh_seek", ctypes.c_int64, POINTER, POINTER, ctypes.c_int64, ctypes.c_int)
+
+stream = connect(None, None, sys.argv[1].encode(), NO_BANDWIDTH_LIMIT)
 if not stream:
     sys.exit("libmms cannot connect")
 # Small, because libmms gives nothing until the whole of what was asked for is there.
 buffer = ctypes.create_string_buffer(512)
-while True:
-    count = libmms.mmsh_read(None, stream, buffer, len(buffer))
-    if count <= 0:
-        break
-    os.write(1, buffer.raw[:count])
+
+
+def copy(most):
+    count = read(None, stream, buffer, min(most, len(buffer)))
+    if count > 0:
+        os.write(1, buffer.raw[:count])
+    return count
+
+
+if len(sys.argv) > 2:
+    kind, to = sys.argv[2:4]
+    if not is_seekable(stream):
+        sys.exit("libmms takes it for a broadcast")
+    left = header_size(stream)
+    while left > 0:
+        left -= copy(left)
+    if kind == "time" and not seek_time(None, stream, float(to)):
+        sys.exit("libmms cannot seek to the time")
+    if kind == "byte" and seek_byte(None, stream, int(to), FROM_START) != int(to):
+        sys.exit("libmms cannot seek to the byte")
+while copy(len(buffer)) > 0:
+    pass

@@ -72,28 +72,33 @@ function feed([command, ...args]: readonly string[], reader: Child): Child {
 const FFMPEG_HARMLESS = /^Guessed Channel Layout/;
 
 export class FfmpegPlayer extends CrcPlayer {
-  constructor(url: string, options: readonly string[] = []) {
-    super('ffmpeg', ffmpegDecoding([...options, '-i', url]), { harmless: FFMPEG_HARMLESS });
+  /** @param streams what to decode, as `-map` names it; default: all pictures and all sound */
+  constructor(url: string, options: readonly string[] = [], streams?: readonly string[]) {
+    super('ffmpeg', ffmpegDecoding([...options, '-i', url], 'warning', streams), { harmless: FFMPEG_HARMLESS });
   }
 }
 
+/** Where libmms seeks before it reads: seconds, or bytes into the file. */
+export type LibmmsSeek = readonly [kind: 'time' | 'byte', to: number];
+
 /** As ffmpeg, but the protocol is spoken by libmms. */
-class LibmmsPlayer extends CrcPlayer {
-  constructor(url: string) {
+export class LibmmsPlayer extends CrcPlayer {
+  constructor(url: string, seek?: LibmmsSeek) {
     // With -nostdin ffmpeg still reads an input that is named.
-    const command = ffmpegDecoding(['-f', 'asf', '-i', 'pipe:0']);
-    super('libmms', command, { harmless: FFMPEG_HARMLESS, feeder: ['python3', script('libmms.py'), url] });
+    const command = ffmpegDecoding([...(seek ? ['-copyts'] : []), '-f', 'asf', '-i', 'pipe:0']);
+    const feeder = ['python3', script('libmms.py'), url, ...(seek ?? []).map(String)];
+    super('libmms', command, { harmless: FFMPEG_HARMLESS, feeder });
   }
 }
 
 // When it encodes there is no clock: pictures come as fast as they can be decoded, and sound in large blocks beside them.
 const MPV_HARMLESS = /^(?:Audio\/Video desynchronisation|hardware, temporary CPU spikes|position will not match)/;
 
-class MpvPlayer extends CrcPlayer {
-  constructor(name: string, url: string) {
+export class MpvPlayer extends CrcPlayer {
+  constructor(name: string, url: string, options: readonly string[] = []) {
     const output = ['--o=-', '--of=framecrc', '--ovc=rawvideo', '--oac=pcm_s16le'];
     // Its own chatter is not on the level of warnings.
-    super(name, ['mpv', '--no-config', '--msg-level=all=warn', ...output, url], { harmless: MPV_HARMLESS });
+    super(name, ['mpv', '--no-config', '--msg-level=all=warn', ...output, ...options, url], { harmless: MPV_HARMLESS });
   }
 }
 
@@ -152,11 +157,15 @@ export class MplayerPlayer extends Player {
   }
 }
 
+// How it says that the end has come, which it takes for an early one when streams were left out of what the header counts.
+const VLC_HARMLESS = /(?:access_mms stream warning: EOF|asf demux warning: unexpected end of file)$/;
+
 /** Asked for its statistics over its remote control. */
-class VlcPlayer extends Player {
+export class VlcPlayer extends Player {
   protected readonly child: Child;
   frames = 0;
   #soundBlocks = 0;
+  #inputKilobytes = 0;
 
   constructor(url: string, extra: readonly string[] = []) {
     super('VLC');
@@ -195,11 +204,28 @@ class VlcPlayer extends Player {
     // The first read behind the header of a Describe response finds the end, which VLC calls an error.
     const afterDescribe = this.child.log.findIndex((line) => line.includes('cannot read data 2'));
     return this.child.log
-      .filter((_, index) => index !== afterDescribe)
+      .filter((line, index) => index !== afterDescribe && !VLC_HARMLESS.test(line))
       .filter((line) => /(?:access_mms|asf|avcodec|wmv\d|input).*(?:error|warning|concealing)/.test(line));
   }
 
+  /** Kilobytes that came from the server. */
+  get inputKilobytes(): number {
+    return this.#inputKilobytes;
+  }
+
+  /** Has it do something over its remote control. */
+  command(command: string): void {
+    this.child.stdin.write(`${command}\n`);
+  }
+
+  /** Waits for a line of its log. @throws Error when it ends before, or after `timeout` ms */
+  async logs(text: string, timeout = 20_000): Promise<string> {
+    return this.child.until(`"${text}"`, () => this.child.log.find((line) => line.includes(text)), timeout);
+  }
+
   #take(line: string): void {
+    const input = /^\| input bytes read *: *(\d+)/.exec(line);
+    if (input) this.#inputKilobytes = Number(input[1]);
     const value = /^\| (video|audio) decoded *: *(\d+)/.exec(line);
     if (value?.[1] === 'video') this.frames = Number(value[2]);
     if (value?.[1] === 'audio') this.#soundBlocks = Number(value[2]);
@@ -219,7 +245,7 @@ class VlcPlayer extends Player {
 }
 
 /** libxine, which is the player behind the xine program. */
-class XinePlayer extends Player {
+export class XinePlayer extends Player {
   protected readonly child: Child;
   frames = 0;
   soundSeconds = 0;
