@@ -1,0 +1,45 @@
+import type { Ticker } from '../media/on-demand/flow.js';
+import type { PaceLimits } from './play.js';
+import type { WmspContent } from './program.js';
+
+/** A client's log as it was submitted (MS-WMSP 2.2.2.4). */
+export interface SubmittedLog {
+  readonly clientId: number;
+  readonly path: string;
+  readonly form: 'log-line' | 'xml';
+  readonly text: string;
+}
+
+/** One stream that a client played, told when it ends. */
+export interface PlayReport {
+  readonly clientId: number;
+  readonly path: string;
+  readonly client: string;
+  readonly remoteAddress: string;
+  readonly milliseconds: number;
+  readonly packets: number;
+  readonly skippedPackets: number;
+}
+
+export interface WmspServerOptions {
+  readonly content: WmspContent;
+  /** Decodes and checks the path of a request-target; throws HttpError. */
+  readonly pathOf: (target: string) => string;
+  /** Answer as an encoder that is pulled (MS-WMSP 4.11). */
+  readonly encoder?: boolean;
+  readonly maxPlayers?: number;
+  /** Sessions that do not stream; when there are more, those that were used longest ago are forgotten. */
+  readonly maxIdleSessions?: number;
+  readonly limits?: PaceLimits;
+  readonly onLog?: (log: SubmittedLog) => void;
+  /** The body of a SendEvent request (MS-WMSP 2.2.5). */
+  readonly onEvent?: (path: string, body: string) => void;
+  readonly onPlay?: (path: string, client: string, remoteAddress: string) => void;
+  readonly onPlayed?: (report: PlayReport) => void;
+  /** Something failed that no client caused, such as a file that cannot be read on. */
+  readonly onError?: (error: unknown) => void;
+  /** A clock in ms that only goes forward; default `performance.now`. */
+  readonly now?: () => number;
+  /** Looks at that clock for what waits. */
+  readonly ticker?: Ticker;
+}
