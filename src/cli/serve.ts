@@ -6,6 +6,7 @@ import { WmError } from '../errors.js';
 import { systemErrorReason } from '../media/system-error.js';
 import { defaultConfig, readConfig, type ServerConfig } from '../server/config.js';
 import { MediaServer } from '../server/server.js';
+import { keepYoungSpaceSmall } from './heap.js';
 import { addCommonOptions, Interruption, portNumber } from './program.js';
 import { RateMeter, STATS_INTERVAL } from './rate.js';
 import { Reporter, type ReporterOptions, withUnit } from './reporter.js';
@@ -33,6 +34,7 @@ export function serveCommand(): Command {
 }
 
 async function serve(options: ServeOptions): Promise<void> {
+  keepYoungSpaceSmall();
   const reporter = new Reporter(options);
   const log = openLog(options, reporter);
   const interruption = new Interruption();
@@ -71,7 +73,7 @@ async function serve(options: ServeOptions): Promise<void> {
 }
 
 /** What a push to a server on all addresses has to name when such pushes are taken from this host alone. */
-function pushBase({ host, push }: ServerConfig, port: number): string | undefined {
+export function pushBase({ host, push }: ServerConfig, port: number): string | undefined {
   const everywhere = host === undefined || host === '0.0.0.0' || host === '::';
   return everywhere && push.newPoints === 'loopback' ? `http://localhost:${port}` : undefined;
 }
