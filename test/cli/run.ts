@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { jest } from '@jest/globals';
 import type { Command } from 'commander';
+import { run } from '../../src/cli/program.js';
 import { fileSource } from '../../src/media/file-source.js';
 import { shapeOf } from '../wmsp/client-support.js';
 
@@ -18,7 +19,23 @@ export interface Ran {
 }
 
 /** Runs a command in this process, with what it writes kept and nothing left behind. */
-export async function runCommand(command: Command, ...args: string[]): Promise<Ran> {
+export function runCommand(command: Command, ...args: string[]): Promise<Ran> {
+  return kept(async () => void (await command.exitOverride().parseAsync(args, { from: 'user' })));
+}
+
+/** As {@link runCommand}, to the end of the process that {@link run} makes, which `exitCode` tells of. */
+export function runProgram(command: Command, ...args: string[]): Promise<Ran> {
+  return kept(async () => {
+    const exit = jest.spyOn(process, 'exit').mockImplementation((code) => {
+      process.exitCode = code ?? undefined;
+      throw new Error('The process has ended.');
+    });
+    await run(command, ['node', command.name(), ...args]).catch(() => {});
+    exit.mockRestore();
+  });
+}
+
+async function kept(work: () => Promise<void>): Promise<Ran> {
   const output: Buffer[] = [];
   const log: string[] = [];
   const take = (into: (bytes: Buffer) => void) => (chunk: unknown, encoding?: unknown, done?: unknown) => {
@@ -39,7 +56,7 @@ export async function runCommand(command: Command, ...args: string[]): Promise<R
   process.exitCode = undefined;
   let error: unknown;
   try {
-    await command.exitOverride().parseAsync(args, { from: 'user' });
+    await work();
   } catch (thrown) {
     error = thrown;
   }

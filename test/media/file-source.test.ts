@@ -1,3 +1,5 @@
+import { execFileSync } from 'node:child_process';
+import { closeSync, constants, openSync } from 'node:fs';
 import { chmod, mkdir, readFile, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
@@ -19,6 +21,17 @@ async function failureOf(options: FileSourceOptions): Promise<WmError> {
   const { error } = await collect(fileSource(options));
   if (error instanceof WmError) return error;
   throw new Error('No WmError was thrown.', { cause: error });
+}
+
+/** The writer's end of a pipe as soon as somebody has opened the other one; without that it cannot be had. */
+async function openedByReader(pipe: string): Promise<number> {
+  for (;;) {
+    try {
+      return openSync(pipe, constants.O_WRONLY | constants.O_NONBLOCK);
+    } catch {
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
 }
 
 describe('fileSource', () => {
@@ -54,6 +67,26 @@ describe('fileSource', () => {
       expect(clock.time - start).toBe(event.packet.sendTime - first);
     }
     expect(clock.time - start).toBeGreaterThan(1800);
+  });
+
+  it('reads a named pipe whole, however late somebody writes', async () => {
+    const pipe = join(folder, 'pipe.asf');
+    execFileSync('mkfifo', [pipe]);
+    const reading = collect(fileSource({ path: pipe }));
+    await writeFile(pipe, await readFile(film));
+    const whole = await collect(fileSource({ path: film }));
+    expect(fileOf((await reading).events).equals(fileOf(whole.events))).toBe(true);
+  });
+
+  it('can be closed while nobody writes into its pipe', async () => {
+    const pipe = join(folder, 'silent.asf');
+    execFileSync('mkfifo', [pipe]);
+    const source = fileSource({ path: pipe });
+    const reading = collect(source);
+    const writer = await openedByReader(pipe);
+    await source.close();
+    expect(await reading).toEqual({ events: [], error: undefined });
+    closeSync(writer);
   });
 
   it('ends after the wanted duration', async () => {

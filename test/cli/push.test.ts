@@ -1,0 +1,198 @@
+import { execFileSync } from 'node:child_process';
+import { linkSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createServer, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { carry } from '../../src/cli/carry.js';
+import { Interruption } from '../../src/cli/program.js';
+import { pullServeCommand } from '../../src/cli/pull-serve.js';
+import { pushCommand } from '../../src/cli/push.js';
+import { relayCommand } from '../../src/cli/relay.js';
+import { Reporter } from '../../src/cli/reporter.js';
+import type { AsfEvent, AsfSink, AsfSource } from '../../src/media/events.js';
+import { ServerStation } from '../server/station.js';
+import { testHeader, testPacket } from '../support/stream.js';
+import { HEADER, media } from '../wmsp/client-support.js';
+import { newFolder, readBack, removeFolders, runCommand } from './run.js';
+
+const URL_OF_NOBODY = 'http://127.0.0.1:1/x';
+
+afterAll(removeFolders);
+
+function asfFile(packets = 20): string {
+  const path = join(newFolder(), 'in.asf');
+  writeFileSync(path, Buffer.concat([HEADER.bytes, ...media(packets)]));
+  return path;
+}
+
+describe('wmpush', () => {
+  it('pushes a file, keeps it, and says so', async () => {
+    const station = await ServerStation.open();
+    const url = `http://127.0.0.1:${station.port}/live`;
+    const archive = join(newFolder(), 'out.asf');
+    const file = asfFile();
+    const { events, error, log } = await runCommand(
+      pushCommand(),
+      '--json',
+      '-i',
+      file,
+      '--copy',
+      '--archive',
+      archive,
+      url,
+    );
+    await station.close();
+    expect(error).toBeUndefined();
+    expect(events.map(({ event }) => event).filter((event) => event !== 'stats')).toEqual(['ready', 'done']);
+    expect(events[0]).toMatchObject({ url, startedAt: expect.any(Number), packetSize: 400, streams: [{}, {}] });
+    expect(events.at(-1)).toMatchObject({ packets: 20, mediaSeconds: 1.9, bytes: expect.any(Number) });
+    expect(log).toContain(`Pushing video WMV2 + audio WMA 2 (364 kbit/s) to ${url}\n`);
+    expect(await readBack(archive)).toMatchObject({ shape: 'H 20 E0', warnings: [] });
+  });
+
+  it.each([
+    ['--copy'],
+    ['--copy', '-i', 'x.asf', '--size', '640x360'],
+    ['--copy', '-i', 'x.asf', '--fps', '25'],
+    ['--copy', '-i', 'x.asf', '--video-bitrate', '300k'],
+    ['--copy', '-i', 'x.asf', '--audio-bitrate', '64k'],
+    ['--copy', '-i', 'x.asf', '--key-frame-interval', '2'],
+    ['--copy', '-i', 'x.asf', '--input-format', 'asf'],
+    ['--copy', '-i', 'x.asf', '--packet-size', '800'],
+    ['--copy', '-i', 'x.asf', '--no-video'],
+    ['--copy', '-i', 'x.asf', '--no-audio'],
+    ['--copy', '-i', 'x.asf', '--', '-an'],
+  ])('takes no %j', async (...args) => {
+    const sentence = args.length === 1 ? /--copy needs --input/ : /--copy sends packets as they are, so .* nothing/;
+    const refused = expect.objectContaining({ code: 'WM_USAGE', message: expect.stringMatching(sentence) });
+    expect((await runCommand(pushCommand(), URL_OF_NOBODY, ...args)).error).toEqual(refused);
+    expect((await runCommand(pullServeCommand(), ...args, '--http-port', '0')).error).toEqual(refused);
+  });
+
+  it('takes no password in a URL, and does not show it', async () => {
+    const url = 'http://me:secret@127.0.0.1:1/x';
+    const file = asfFile();
+    for (const [command, ...args] of [
+      [pushCommand(), url],
+      [relayCommand(), file, url],
+      [relayCommand(), url, join(newFolder(), 'out.asf')],
+    ] as const) {
+      const { error, log, output } = await runCommand(command, ...args);
+      expect(error).toMatchObject({ code: 'WM_USAGE', message: expect.stringContaining(URL_OF_NOBODY) });
+      expect(`${String(error)}${log}${output}`).not.toContain('secret');
+    }
+  });
+
+  it('does not write over what it reads, by whatever name', async () => {
+    const file = asfFile();
+    const before = readFileSync(file);
+    const names = [file, join(newFolder(), 'link.asf'), join(newFolder(), 'hard.asf')];
+    symlinkSync(file, names[1]!);
+    linkSync(file, names[2]!);
+    for (const name of names) {
+      const copied = await runCommand(pushCommand(), '-i', file, '--copy', '--archive', name, URL_OF_NOBODY);
+      expect(copied.error).toMatchObject({ code: 'WM_USAGE', message: expect.stringContaining(name) });
+      const further = ['--archive', name, URL_OF_NOBODY, '--', '-i', `file:${file}`];
+      expect((await runCommand(pushCommand(), ...further)).error).toMatchObject({ code: 'WM_USAGE' });
+      expect((await runCommand(relayCommand(), file, name)).error).toMatchObject({ code: 'WM_USAGE' });
+    }
+    expect(readFileSync(file).equals(before)).toBe(true);
+  });
+
+  it('says that nothing came, and asks no server', async () => {
+    const file = asfFile();
+    writeFileSync(file, '');
+    const { error } = await runCommand(pushCommand(), '-i', file, '--copy', URL_OF_NOBODY);
+    expect(error).toMatchObject({ code: 'WM_BAD_INPUT', message: `${file} is empty.` });
+  });
+
+  it('ends soon with 143 at SIGTERM, though the server accepts and never answers', async () => {
+    const server = createServer();
+    const connection = new Promise<Socket>((resolve) => server.once('connection', resolve));
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const address = server.address();
+    const url = `http://127.0.0.1:${typeof address === 'object' ? address?.port : 0}/x`;
+    const running = runCommand(pushCommand(), '-i', asfFile(), '--copy', url);
+    const socket = await connection;
+    process.emit('SIGTERM');
+    const { error, exitCode } = await running;
+    expect([error, exitCode]).toEqual([undefined, 143]);
+    // In a process of its own the command would be gone.
+    socket.destroy();
+    await new Promise((resolve) => server.close(resolve));
+  });
+
+  it('ends with 130 at SIGINT, though nobody writes into the pipe that it reads', async () => {
+    const pipe = join(newFolder(), 'pipe.asf');
+    execFileSync('mkfifo', [pipe]);
+    const running = runCommand(pushCommand(), '-i', pipe, '--copy', URL_OF_NOBODY);
+    process.emit('SIGINT');
+    const { error, exitCode } = await running;
+    expect([error, exitCode]).toEqual([undefined, 130]);
+  });
+});
+
+describe('wmpull-serve', () => {
+  it('ends with 143 at SIGTERM, though nobody writes into the pipe that it reads', async () => {
+    const pipe = join(newFolder(), 'pipe.asf');
+    execFileSync('mkfifo', [pipe]);
+    const args = ['-i', pipe, '--copy', '--host', '127.0.0.1', '--http-port', '0'];
+    const running = runCommand(pullServeCommand(), ...args);
+    process.emit('SIGTERM');
+    expect(await running).toMatchObject({ error: undefined, exitCode: 143 });
+  });
+});
+
+describe('carrying', () => {
+  function sourceOf(...events: AsfEvent[]): AsfSource {
+    return {
+      async *[Symbol.asyncIterator]() {
+        yield* events;
+      },
+      close: () => Promise.resolve(),
+    };
+  }
+
+  async function carried(source: AsfSource, sinks: AsfSink[]) {
+    const told: unknown[] = [];
+    const carrying = async () => {
+      const reporter = new Reporter({ quiet: true });
+      const onEnd = (_: unknown, failed: boolean) => told.push(failed);
+      const openSinks = () => sinks;
+      const interruption = new Interruption();
+      await carry({ source, openSinks, reporter, interruption, name: 'x', onReady: () => {}, onEnd });
+    };
+    const { error } = await runCommand(pushCommand().action(carrying), URL_OF_NOBODY);
+    return { error, told };
+  }
+
+  const stream: AsfEvent[] = [
+    { type: 'header', header: testHeader() },
+    { type: 'packet', packet: testPacket(0) },
+    { type: 'end', moreEntries: false, reason: 0 },
+  ];
+
+  it('closes the archive though the push cannot be closed, and tells that', async () => {
+    const closed: string[] = [];
+    const broken: AsfSink = { write: () => {}, close: () => Promise.reject(new Error('gone')) };
+    const archive: AsfSink = { write: () => {}, close: async () => void closed.push('archive') };
+    expect(await carried(sourceOf(...stream), [broken, archive])).toMatchObject({
+      error: { message: 'gone' },
+      told: [true],
+    });
+    expect(closed).toEqual(['archive']);
+  });
+
+  it('tells the first failure when closing fails because of it', async () => {
+    const broken: AsfSink = {
+      write: () => Promise.reject(new Error('first')),
+      close: () => Promise.reject(new Error('second')),
+    };
+    expect((await carried(sourceOf(...stream), [broken])).error).toMatchObject({ message: 'first' });
+  });
+
+  it('takes a source that ends before its header for a bad input', async () => {
+    const { error, told } = await carried(sourceOf({ type: 'end', moreEntries: false, reason: 0 }), []);
+    expect(error).toMatchObject({ code: 'WM_BAD_INPUT' });
+    expect(told).toEqual([true]);
+  });
+});

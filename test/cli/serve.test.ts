@@ -1,0 +1,52 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { pushBase, serveCommand } from '../../src/cli/serve.js';
+import { defaultConfig } from '../../src/server/config.js';
+import { newFolder, removeFolders, runCommand } from './run.js';
+
+afterAll(removeFolders);
+
+const LOOPBACK = ['--host', '127.0.0.1', '--http-port', '0'];
+
+describe('wmcast serve', () => {
+  it('does not start with a content folder that is none, wherever that is named', async () => {
+    const folder = newFolder();
+    const file = join(folder, 'serve.yaml');
+    writeFileSync(file, `content:\n  folder: ${join(folder, 'nowhere')}\n`);
+    for (const args of [
+      ['--content', join(folder, 'nowhere')],
+      ['--content', file],
+      ['--config', file],
+    ]) {
+      const { error } = await runCommand(serveCommand(), ...LOOPBACK, ...args);
+      expect(error).toMatchObject({ code: 'WM_CONFIG', exitCode: 78, message: expect.stringContaining(folder) });
+    }
+  });
+
+  it('says in words why a configuration or an address cannot be used', async () => {
+    const missing = await runCommand(serveCommand(), '--config', '/nowhere/serve.yaml');
+    expect(missing.error).toMatchObject({
+      code: 'WM_CONFIG',
+      message: 'The configuration /nowhere/serve.yaml cannot be read: no such file or folder (ENOENT).',
+    });
+    // An address of the documentation, which no host has.
+    const foreign = await runCommand(serveCommand(), '--host', '192.0.2.77', '--http-port', '0');
+    expect(foreign.error).toMatchObject({
+      code: 'WM_FAILED',
+      message: 'Cannot listen on 192.0.2.77:0: this host does not have that address.',
+    });
+  });
+
+  it('logs as text or JSON alone', async () => {
+    const { error } = await runCommand(serveCommand(), '--log-format', 'xml');
+    expect(error).toMatchObject({ code: 'commander.invalidArgument' });
+  });
+
+  it('names localhost for pushes that are taken from this host alone', () => {
+    const config = defaultConfig();
+    expect(pushBase(config, 8080)).toBe('http://localhost:8080');
+    expect(pushBase({ ...config, host: '0.0.0.0' }, 80)).toBe('http://localhost:80');
+    expect(pushBase({ ...config, host: '192.0.2.7' }, 8080)).toBeUndefined();
+    expect(pushBase({ ...config, push: { newPoints: 'template' } }, 8080)).toBeUndefined();
+  });
+});
