@@ -3,6 +3,7 @@ import net from 'node:net';
 import { parsePacket } from '../dist/asf/packet.js';
 import { AsfReader } from '../dist/asf/reader.js';
 import { rebasePacket } from '../dist/asf/rebase.js';
+import { keepYoungSpaceSmall } from '../dist/cli/heap.js';
 import { HttpServer } from '../dist/http/server.js';
 import { Broadcast } from '../dist/media/broadcast.js';
 import { pathOf } from '../dist/server/paths.js';
@@ -10,6 +11,7 @@ import { liveProgram } from '../dist/server/programs.js';
 import { WmspServer } from '../dist/wmsp/server.js';
 import { testStream } from './stream.mjs';
 
+keepYoungSpaceSmall();
 const [kind, interval] = [process.argv[2], Number(process.argv[3])];
 let bytes = () => 0;
 

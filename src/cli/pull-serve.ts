@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { EncoderServer } from '../server/encoder.js';
 import { emptyInput } from './carry.js';
+import { keepYoungSpaceSmall } from './heap.js';
 import { addInputOptions, checkInput, type InputOptions, openSource } from './input-options.js';
 import { addCommonOptions, Interruption, newProgram, portNumber, wholeNumber } from './program.js';
 import { RateMeter, STATS_INTERVAL } from './rate.js';
@@ -38,6 +39,7 @@ export function pullServeCommand(): Command {
 }
 
 async function serve(extra: string[], options: PullServeOptions): Promise<void> {
+  keepYoungSpaceSmall();
   const reporter = new Reporter(options);
   const interruption = new Interruption();
   checkInput(options, extra);

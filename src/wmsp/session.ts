@@ -82,6 +82,8 @@ interface Told {
   readonly reached: number;
 }
 
+const ASSUMED_FEATURES: ReadonlySet<string> = new Set([`${FEATURE_PREFIX}predstrm`, `${FEATURE_PREFIX}sswitch`]);
+
 /** A streaming session (MS-WMSP 3.2.1): what a client-id stands for, across connections. */
 export class WmspSession implements FeedListener {
   readonly clientId: number;
@@ -90,7 +92,7 @@ export class WmspSession implements FeedListener {
   /** When it was last used; it is forgotten some time later unless it streams. */
   usedAt = 0;
   /** Client-features; until a Supported header comes, prediction and stream selection are taken for supported (3.2.3). */
-  features: ReadonlySet<string> = new Set([`${FEATURE_PREFIX}predstrm`, `${FEATURE_PREFIX}sswitch`]);
+  features: ReadonlySet<string> = ASSUMED_FEATURES;
   /** KeepAlive-Mode. */
   pipelined = false;
   clientLag = 0;
