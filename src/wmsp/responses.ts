@@ -7,11 +7,11 @@ import { describeContent, headerPackets, metadataPackets } from './packets.js';
 import type { ClientProfile } from './profiles.js';
 import type { Entry, Program } from './program.js';
 
-/** What this server calls itself (MS-WMSP 2.2.1.5). */
-export const SERVER_NAME = 'Cougar/9.6.7600.16385';
+/** What this server calls itself: versions are those of the table of MS-WMSP 2.2.1.5 alone. */
+export const SERVER_NAME = 'Cougar/9.5.6001.18281';
 
 /** What an encoder that is pulled calls itself. */
-export const ENCODER_NAME = 'Rex/12.0.7600.16385';
+export const ENCODER_NAME = 'Rex/11.0.6001.7000';
 
 /** The extensions of this server, for clients from 9.0 (MS-WMSP 2.2.1.7). */
 export const FEATURE_PREFIX = 'com.microsoft.wm.';

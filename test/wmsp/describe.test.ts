@@ -37,7 +37,7 @@ describe('Describe', () => {
   });
 
   it('[WMSP-059] names the server as Cougar with a version of the table', async () => {
-    expect((await describeRequest(OLD)).field('Server')).toMatch(/^Cougar\/(4\.[01]|9\.[0156])(\.\d{1,5}){0,2}$/);
+    expect((await describeRequest(OLD)).field('Server')).toMatch(/^Cougar\/(4\.[01]|9\.[015])(\.\d{1,5}){0,2}$/);
   });
 
   it('[WMSP-014] says in Cache-Control that the content is a broadcast', async () => {
