@@ -39,7 +39,7 @@ export function madeFile({ seconds = 4, index = true, ...header }: MadeMedia = {
 /** A folder of files and playlists, as a server finds them. */
 export class Content implements WmspContent {
   readonly folder: string;
-  readonly files = new OnDemandFiles({ linger: 0 });
+  readonly files = new OnDemandFiles({ linger: 20 });
   readonly points = new PublishingPoints({ newPoints: 'loopback', broadcast: { batchInterval: 0, burst: 1000 } });
   readonly redirects = new Map<string, Redirect>();
   readonly warnings: string[] = [];
