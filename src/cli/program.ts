@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { isatty } from 'node:tty';
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { messageOf, WmError } from '../errors.js';
 import { Reporter, type ReporterOptions } from './reporter.js';
@@ -37,10 +38,25 @@ export async function run(program: Command, argv: readonly string[] = process.ar
     if (error instanceof CommanderError) process.exit(usageExit(error, argv));
     if (!(error instanceof Interrupted)) {
       const exitCode = new Reporter(options).error(error);
-      process.exit(process.exitCode ?? exitCode);
+      end(process.exitCode ?? exitCode);
     }
   }
-  process.exit(process.exitCode ?? 0);
+  end(process.exitCode ?? 0);
+}
+
+/** Those of standard input, output and error that are one. */
+const terminals = [0, 1, 2].filter((fd) => isatty(fd));
+
+/**
+ * Ends the process. Node.js crashes in `exit` when a terminal has gone that it wants to leave as it found it; a process that SIGHUP
+ * kills has the same exit code for a shell, 129.
+ */
+function end(exitCode: number | string): never {
+  if (exitCode === EXIT_CODES.SIGHUP && !terminals.every((fd) => isatty(fd))) {
+    process.removeAllListeners('SIGHUP');
+    process.kill(process.pid, 'SIGHUP');
+  }
+  process.exit(exitCode);
 }
 
 /** The exit code for what commander has told a person already, as it has its help and its version; scripts get it here. */
@@ -107,7 +123,7 @@ export class Interruption {
     this.signal = controller.signal;
     const handle = (exitCode: number) => {
       if (controller.signal.aborted) {
-        if (performance.now() - this.#receivedAt > SAME_SIGNAL) process.exit(exitCode);
+        if (performance.now() - this.#receivedAt > SAME_SIGNAL) end(exitCode);
         return;
       }
       this.#exitCode = exitCode;
