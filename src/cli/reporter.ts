@@ -82,7 +82,7 @@ export class Reporter {
   /** Sets the status line; without a terminal nothing happens. */
   status(text: string): void {
     if (this.#quiet || this.json || !process.stderr.isTTY) return;
-    this.#spinner ??= ora({ stream: process.stderr, discardStdin: false }).start();
+    this.#spinner ??= ora({ text, stream: process.stderr, discardStdin: false }).start();
     this.#spinner.text = text;
   }
 
