@@ -7,6 +7,8 @@ import type { StreamSwitch } from './pragma.js';
 export interface StreamSelection {
   readonly levels: ReadonlyMap<number, ThinningLevel>;
   readonly others: ThinningLevel;
+  /** Kinds of streams that it turned off in entries before, where they need not be in this one. */
+  readonly unwanted?: ReadonlySet<string>;
 }
 
 export const ALL_STREAMS: StreamSelection = { levels: new Map(), others: 0 };
@@ -30,26 +32,32 @@ export function switched(selection: StreamSelection, switches: readonly StreamSw
   for (const { source, destination } of switches)
     if (source !== undefined && source !== destination) levels.set(source, 2);
   for (const { destination, level } of switches) levels.set(destination, level);
-  return { levels, others: selection.others };
+  return { ...selection, levels };
 }
 
 /**
- * What a player that chose streams of one entry will want of the next (MS-WMSP 3.2.4.2): the same stream where it is of the
- * same kind; else everything of a kind of which it had something, but only the first of streams that exclude each other.
+ * What a player that chose streams of one entry will want of the next (MS-WMSP 3.2.4.2): the same streams where they are of the
+ * same kinds; else everything but the kinds that it turned off, in the last entry that had them, and of streams that exclude
+ * each other only the first. A player that chose nothing gets nothing.
  */
 export function predicted(selection: StreamSelection, previous: AsfHeader, next: AsfHeader): StreamSelection {
+  const unwanted = new Set(selection.unwanted);
   const kindOf = new Map(previous.streams.map(({ number, type }) => [number, type]));
-  const wantedKinds = new Set(
+  const chosen = new Set(
     previous.streams.filter(({ number }) => levelOf(selection, number) < 2).map(({ type }) => type),
   );
+  for (const kind of kindOf.values()) {
+    if (chosen.has(kind)) unwanted.delete(kind);
+    else unwanted.add(kind);
+  }
   const sameStreams = next.streams.every(({ number, type }) => kindOf.get(number) === type);
-  if (sameStreams && next.streams.length === previous.streams.length) return selection;
+  if (sameStreams && next.streams.length === previous.streams.length) return { ...selection, unwanted };
   const excluded = alternatives(next);
   const levels = next.streams.map(({ number, type }): [number, ThinningLevel] => [
     number,
-    wantedKinds.has(type) && !excluded.has(number) ? 0 : 2,
+    chosen.size > 0 && !unwanted.has(type) && !excluded.has(number) ? 0 : 2,
   ]);
-  return { levels: new Map(levels), others: 2 };
+  return { levels: new Map(levels), others: 2, unwanted };
 }
 
 /** The streams that another one, named before them, excludes. */

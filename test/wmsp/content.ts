@@ -2,18 +2,21 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { AsfFileBuilder } from '../../src/asf/file.js';
+import { type AsfHeader, buildHeader } from '../../src/asf/header.js';
 import { OnDemandFiles } from '../../src/media/on-demand/files.js';
 import { ContentRoot } from '../../src/server/content.js';
 import { PublishingPoints } from '../../src/server/points.js';
 import { Programs } from '../../src/server/programs.js';
 import type { PlaylistPlace, Program, Redirect, WmspContent } from '../../src/wmsp/program.js';
-import { AUDIO, type TestHeaderOptions, testHeader, testPacket } from '../support/stream.js';
+import { AUDIO, type TestHeaderOptions, testHeader, testPacket, VIDEO } from '../support/stream.js';
 
 export interface MadeMedia extends TestHeaderOptions {
   /** Default 4. */
   readonly seconds?: number;
   /** With an index behind the data; default true. */
   readonly index?: boolean;
+  /** Video is stream 2 and audio stream 1. */
+  readonly swapped?: boolean;
 }
 
 /**
@@ -23,17 +26,28 @@ export interface MadeMedia extends TestHeaderOptions {
 export const PACKETS_A_SECOND = 15;
 
 /** The bytes of a file; its media begins at 0. */
-export function madeFile({ seconds = 4, index = true, ...header }: MadeMedia = {}): Buffer {
-  const builder = new AsfFileBuilder(testHeader(header));
+export function madeFile({ seconds = 4, index = true, swapped = false, ...header }: MadeMedia = {}): Buffer {
+  const made = testHeader(header);
+  const builder = new AsfFileBuilder(swapped ? withSwappedStreams(made) : made);
+  const [video, audio] = swapped ? [AUDIO, VIDEO] : [VIDEO, AUDIO];
   const packets: Buffer[] = [];
   for (let time = 0; time < seconds * 1000; time += 100) {
     const options = { number: time / 100, ...(header.packetSize ? { packetSize: header.packetSize } : {}) };
     if (header.video !== false)
-      packets.push(builder.packet(testPacket(time, { ...options, key: time % 1000 === 0, dataSize: 200 })));
-    if (time % 200 === 0) packets.push(builder.packet(testPacket(time, { ...options, stream: AUDIO, dataSize: 100 })));
+      packets.push(
+        builder.packet(testPacket(time, { ...options, stream: video, key: time % 1000 === 0, dataSize: 200 })),
+      );
+    if (time % 200 === 0) packets.push(builder.packet(testPacket(time, { ...options, stream: audio, dataSize: 100 })));
   }
   const { header: final, trailer } = builder.finish();
   return Buffer.concat([final, ...packets, index ? trailer : Buffer.alloc(0)]);
+}
+
+function withSwappedStreams(header: AsfHeader): AsfHeader {
+  const objects = header.objects.map((object) =>
+    object.type === 'streamProperties' ? { ...object, flags: VIDEO + AUDIO - object.flags } : object,
+  );
+  return buildHeader(objects, header.dataObject);
 }
 
 /** A folder of files and playlists, as a server finds them. */

@@ -101,9 +101,10 @@ describe('the Pipeline test', () => {
     peer.request(...pipelineRequest(id));
     await responses(peer, 1);
     await peer.until((bytes) => (bytes.includes('$T') ? true : undefined));
-    station.tick(100);
+    station.tick(999);
+    await station.settle();
     expect(parseResponses(peer.received)[0]).toMatchObject({ complete: false });
-    station.tick(900);
+    station.tick(1);
     await peer.until((bytes) => (parseResponses(bytes)[0]?.complete ? true : undefined));
     peer.request(...pipelineRequest(id));
     const [, second] = await responses(peer, 2);

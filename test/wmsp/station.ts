@@ -105,12 +105,16 @@ export class Station {
     this.#ticker.tick();
   }
 
-  /** Lets time go by until something has happened. */
-  async tickUntil(happened: () => boolean, step = 100, turns = 5_000): Promise<void> {
-    for (let turn = 0; !happened(); turn++) {
-      if (turn === turns) throw new Error(`Nothing happened in ${turns * step} ms of the server's time.`);
+  /**
+   * Lets the server's time go by until something has happened; `step` ms for each turn of the event loop of a millisecond, so that
+   * sockets and disk keep up.
+   */
+  async tickUntil(happened: () => boolean, step = 100): Promise<void> {
+    const deadline = Date.now() + 4_500;
+    while (!happened()) {
+      if (Date.now() > deadline) throw new Error('It did not happen in time.');
       this.tick(step);
-      for (let count = 0; count < 5; count++) await new Promise((resolve) => setImmediate(resolve));
+      await new Promise((resolve) => setTimeout(resolve, 1));
     }
   }
 
