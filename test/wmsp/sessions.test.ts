@@ -1,5 +1,6 @@
 import { Socket } from 'node:net';
 import { jest } from '@jest/globals';
+import type { Program, WmspContent } from '../../src/wmsp/program.js';
 import { parseResponse, parseWholeResponse, type RawPeer, wirePackets } from '../support/wire.js';
 import { Content } from './content.js';
 import { BOTH_STREAMS, clientIdOf, kindsOf, NEW, OLD, PLAY, Station, tokenOf, type Watcher } from './station.js';
@@ -111,6 +112,49 @@ describe('Idle-Timeout', () => {
     idle(26_000);
     // The one that waits began to do so later.
     expect(station.server.sessions).toBe(1);
+  });
+});
+
+describe('a client that is quicker than the disk', () => {
+  let held: Array<() => void>;
+
+  /** The same content, whose programs move on when they are let. */
+  const slow: WmspContent = {
+    open: async (path, place) => {
+      const program = (await content.open(path, place)) as Program;
+      return {
+        playlist: true,
+        get current() {
+          return program.current;
+        },
+        canSkip: (offset) => program.canSkip(offset),
+        next: () => new Promise((resolve) => held.push(() => resolve(program.next()))),
+        previous: () => program.previous(),
+        seek: (id, offset) => program.seek(id, offset),
+        close: () => program.close(),
+      };
+    },
+  };
+
+  beforeEach(async () => {
+    held = [];
+    await station.close();
+    station = await Station.open({ content: slow });
+  });
+
+  it('gets nothing of the entry after the one that it left, in its next Play', async () => {
+    const first = await station.play('GET /list.wsx HTTP/1.0', NEW, ...PLAY, ...BOTH_STREAMS);
+    await station.tickUntil(() => held.length === 1);
+    first.peer.close();
+    await station.tickUntil(() => station.server.players === 0, 0);
+    const id = `Pragma: client-id=${clientIdOf(first.response)}`;
+    const second = await station.play('GET /list.wsx HTTP/1.0', NEW, ...PLAY, ...BOTH_STREAMS, id);
+    await station.tickUntil(() => held.length === 2);
+    held[0]!();
+    await station.settle();
+    expect(kindsOf(second.packets)).toEqual(['M', 'H', 'D']);
+    held[1]!();
+    expect(kindsOf(await second.packetsWith('H', 2)).slice(2, 7)).toEqual(['D', 'E1', 'C0', 'M', 'H']);
   });
 });
 
