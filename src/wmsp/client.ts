@@ -456,7 +456,10 @@ export class WmspClient implements AsfSource {
 
   async #waitForRetry(error: unknown): Promise<void> {
     const { reconnect, clock = systemClock, random = Math.random, onReconnect } = this.#options;
-    const mayRetry = isTransient(error) && (this.#continuity.header !== undefined || reconnect?.first === true);
+    // A server that was started again has its live points back only when their encoders are.
+    const isAway = this.#isLive && error instanceof WmError && error.code === 'WM_NO_INPUT';
+    const mayRetry =
+      (isTransient(error) || isAway) && (this.#continuity.header !== undefined || reconnect?.first === true);
     if (!reconnect || !mayRetry || ++this.#attempt > reconnect.retries) throw error;
     if (this.#continuity.header) this.#reconnects++;
     const delay = backOff(reconnect, this.#attempt, random);

