@@ -198,6 +198,8 @@ export class Exchange {
     );
     this.#stream = new ResponseStream(this.#host, options.chunked);
     this.#host.socket.write(head);
+    // What came in one segment with this request may be answered while its response streams.
+    queueMicrotask(() => this.#host.advance());
     return this.#stream;
   }
 

@@ -4,6 +4,7 @@ import { HttpServer } from '../http/server.js';
 import { OnDemandFiles } from '../media/on-demand/files.js';
 import type { Publisher, PushDecision, PushPoint, PushSetupRequest } from '../wmhttp/push-gate.js';
 import { PushServer } from '../wmhttp/server.js';
+import { SERVER_NAME } from '../wmsp/responses.js';
 import { type PlayReport, type SubmittedLog, WmspServer } from '../wmsp/server.js';
 import type { ServerConfig } from './config.js';
 import { ContentRoot } from './content.js';
@@ -68,7 +69,7 @@ export class MediaServer {
     const onWarning = (message: string) => listener.warning?.(message);
     this.#push = new PushServer(
       { open: (request) => this.#openPush(request) },
-      { pathOf, onError: (error) => listener.error?.(error) },
+      { pathOf, serverName: SERVER_NAME, onError: (error) => listener.error?.(error) },
     );
     this.#remotes = new Remotes({ onWarning });
     const content = config.content && new ContentRoot(config.content.folder, wrapperOf(config));

@@ -173,6 +173,26 @@ describe('the pipelined mode', () => {
     expect(clientIdOf(again[2]!)).toBe(id);
   });
 
+  it('[WMSP-256] reads a Stop that comes in one segment with the Play', async () => {
+    const id = clientIdOf(await station.ask('GET /live HTTP/1.1', NEW, 'Pragma: no-cache'));
+    const peer = await station.peer();
+    const play = [
+      'GET /live HTTP/1.1',
+      NEW,
+      'Pragma: version11-enabled=1',
+      `Pragma: client-id=${id}`,
+      ...PLAY,
+      ...BOTH_STREAMS,
+    ];
+    const stop = ['POST /live HTTP/1.1', NEW, `Pragma: xStopStrm=1, client-id=${id}`, 'Content-Length: 0'];
+    peer.request(...play, '', ...stop);
+    const all = await responses(peer, 2);
+    expect(all.map(({ status, complete }) => [status, complete])).toEqual([
+      [200, true],
+      [200, true],
+    ]);
+  });
+
   it('[WMSP-111] goes on with AFFlags in the next Play of the session', async () => {
     const { peer, id } = await playing();
     station.packet();
