@@ -1,9 +1,8 @@
-// The stream that the benchmarks carry: 30 s of the test picture and tone, about 360 kbit/s in packets of 1450 bytes.
+// The media that the benchmarks carry: the test picture and tone, about 360 kbit/s in packets of 1450 bytes.
 import { execa } from 'execa';
 import { findFfmpeg } from '../dist/capture/find.js';
 
-/** An ASF file in memory, as ffmpeg makes it. */
-export async function testStream({ packetSize = 1450, seconds = 30, videoBitrate = '280k' } = {}) {
+async function encode(target, { packetSize = 1450, seconds = 30, videoBitrate = '280k' } = {}) {
   const { path } = await findFfmpeg();
   const input = [
     '-f',
@@ -17,9 +16,17 @@ export async function testStream({ packetSize = 1450, seconds = 30, videoBitrate
   ];
   const video = ['-c:v', 'wmv2', '-b:v', videoBitrate, '-maxrate', videoBitrate, '-bufsize', videoBitrate, '-g', '50'];
   const audio = ['-c:a', 'wmav2', '-b:a', '64k', '-ac', '2'];
-  const output = ['-t', String(seconds), '-packet_size', String(packetSize), '-f', 'asf', 'pipe:1'];
-  const { stdout } = await execa(path, ['-v', 'error', '-nostdin', ...input, ...video, ...audio, ...output], {
-    encoding: 'buffer',
-  });
+  const output = ['-t', String(seconds), '-packet_size', String(packetSize), '-f', 'asf', '-y', target];
+  return execa(path, ['-v', 'error', '-nostdin', ...input, ...video, ...audio, ...output], { encoding: 'buffer' });
+}
+
+/** An ASF file in memory, as ffmpeg makes it for a pipe; 30 s by default. */
+export async function testStream(options) {
+  const { stdout } = await encode('pipe:1', options);
   return Buffer.from(stdout);
+}
+
+/** An ASF file on the disk, with its durations and its index. */
+export async function testFile(path, options) {
+  await encode(path, options);
 }
