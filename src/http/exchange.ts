@@ -75,6 +75,11 @@ export class Exchange {
     return this.#host.remoteAddress;
   }
 
+  /** The TCP connection, as something to know it again by: the same object for all its exchanges, and for no others. */
+  get connection(): object {
+    return this.#host;
+  }
+
   /** The request's Host, or the address it came to, as it stands in a URL. */
   get host(): string {
     const { socket } = this.#host;

@@ -1,8 +1,15 @@
 import { createServer, type Server, type Socket } from 'node:net';
+import { createServer as createTlsServer, Server as TlsServer } from 'node:tls';
 import { messageOf, WmError } from '../errors.js';
 import { BodyReader } from './body.js';
 import { Exchange, type ExchangeHost } from './exchange.js';
 import { HttpError, headLength, keepsAlive, MAX_HEAD_SIZE, parseRequestHead, requestBodyFraming } from './message.js';
+
+/** Who a server is under TLS: PEM texts; `cert` is the whole chain, its own certificate first. */
+export interface TlsIdentity {
+  readonly key: string | Buffer;
+  readonly cert: string | Buffer;
+}
 
 export interface HttpServerOptions {
   /** Called for each request as soon as its head is complete; the body may still be on its way. */
@@ -16,6 +23,8 @@ export interface HttpServerOptions {
   /** Longest time for the client to take a whole response, in ms. */
   readonly writeTimeout?: number;
   readonly maxConnections?: number;
+  /** Speak TLS 1.2 and 1.3, and nothing else, on this port. */
+  readonly tls?: TlsIdentity;
 }
 
 const DEFAULTS = { headTimeout: 20_000, idleTimeout: 150_000, writeTimeout: 30_000, maxConnections: 20_000 };
@@ -41,16 +50,31 @@ export class HttpServer {
   readonly #options: HttpServerOptions & typeof DEFAULTS;
   readonly #server: Server;
   readonly #connections = new Set<Connection>();
+  // Those whose TLS handshake is not over.
+  readonly #handshaking = new Set<Socket>();
   #sweeper: NodeJS.Timeout | undefined;
 
+  /** @throws WmError WM_CONFIG when the key or the certificate of `tls` is unusable, or they do not belong together */
   constructor(options: HttpServerOptions) {
     this.#options = { ...DEFAULTS, ...options };
-    this.#server = createServer({ noDelay: true }, (socket) => this.#accept(socket));
+    this.#server = options.tls
+      ? this.#tlsServer(options.tls)
+      : createServer({ noDelay: true }, (socket) => this.#accept(socket));
     this.#server.maxConnections = this.#options.maxConnections;
   }
 
   get connections(): number {
     return this.#connections.size;
+  }
+
+  /**
+   * Shows another certificate to those who connect from now on; nothing on a server without TLS.
+   *
+   * @throws WmError WM_CONFIG when it is unusable; the one before stays
+   */
+  renewTls(identity: TlsIdentity): void {
+    const server = this.#server;
+    if (server instanceof TlsServer) withTls(() => server.setSecureContext(tlsContext(identity)));
   }
 
   /**
@@ -88,12 +112,23 @@ export class HttpServer {
       this.#server.close(() => resolve());
     });
     for (const connection of this.#connections) connection.finish();
+    for (const socket of this.#handshaking) socket.destroy();
     const timer = setTimeout(() => {
       for (const connection of this.#connections) connection.socket.destroy();
     }, graceMilliseconds);
     await closed;
     clearTimeout(timer);
     clearInterval(this.#sweeper);
+  }
+
+  #tlsServer(identity: TlsIdentity): TlsServer {
+    const options = { ...tlsContext(identity), noDelay: true, handshakeTimeout: this.#options.headTimeout };
+    const server = withTls(() => createTlsServer(options, (socket) => this.#accept(socket)));
+    server.on('connection', (socket) => {
+      this.#handshaking.add(socket);
+      socket.once('close', () => this.#handshaking.delete(socket));
+    });
+    return server;
   }
 
   #accept(socket: Socket): void {
@@ -105,6 +140,20 @@ export class HttpServer {
   #sweep(): void {
     const now = Date.now();
     for (const connection of this.#connections) connection.sweep(now);
+  }
+}
+
+function tlsContext({ key, cert }: TlsIdentity) {
+  return { key, cert, minVersion: 'TLSv1.2' } as const;
+}
+
+function withTls<T>(use: () => T): T {
+  try {
+    return use();
+  } catch (error) {
+    throw new WmError('WM_CONFIG', `The key and the certificate cannot be used: ${messageOf(error)}.`, {
+      cause: error,
+    });
   }
 }
 
