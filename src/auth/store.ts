@@ -1,0 +1,35 @@
+/** A password for Basic: scrypt (RFC 7914) of its UTF-8 bytes. */
+export interface ScryptSecret {
+  readonly salt: Buffer;
+  readonly hash: Buffer;
+  /** Cost, a power of two. */
+  readonly n: number;
+  readonly r: number;
+  readonly p: number;
+}
+
+/** A password for Digest: HA1 (RFC 7616 3.4.2) with each hash function, in hexadecimal. */
+export interface DigestSecret {
+  readonly realm: string;
+  readonly md5: string;
+  readonly sha256: string;
+}
+
+/** A user and what is kept of the password, for the schemes that the user may authenticate with. */
+export interface UserEntry {
+  readonly name: string;
+  readonly groups: readonly string[];
+  readonly basic?: ScryptSecret;
+  readonly digest?: DigestSecret;
+  /** NTOWFv1 (MS-NLMP 3.3.1), 16 bytes. */
+  readonly nt?: Buffer;
+}
+
+/** Where a server looks users up. */
+export interface CredentialStore {
+  /**
+   * @param name as the client wrote it; stores compare without regard to case, as NTLM does
+   * @throws WmError when the store cannot be read
+   */
+  find(name: string): Promise<UserEntry | undefined>;
+}
