@@ -12,14 +12,13 @@ export type { AsfEvent, AsfSink, AsfSource, EndEvent, HeaderEvent, PacketEvent }
 export { type FileSourceOptions, fileSource } from './media/file-source.js';
 export type { LaneFormat, LaneItem, Player, PlayerOutput, PlayerSession } from './media/lane.js';
 export { pump } from './media/pump.js';
+export type { ReconnectPolicy, ReconnectReport } from './media/reconnect.js';
 export { Timeline, type TimelineOptions } from './media/timeline.js';
 export { defaultConfig, parseConfig, readConfig, type ServerConfig } from './server/config.js';
 export type { PointEvent } from './server/points.js';
 export { MediaServer, type ServerListener, type ServerStats } from './server/server.js';
 export { PushClient, type PushOptions, type PushStats } from './wmhttp/client.js';
 export {
-  type ReconnectPolicy,
-  type ReconnectReport,
   type WmspAuthenticator,
   type WmspChallenge,
   WmspClient,

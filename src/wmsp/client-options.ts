@@ -1,33 +1,12 @@
 import type { AsfHeader } from '../asf/header.js';
-import { WmError } from '../errors.js';
 import type { Clock } from '../media/pacing.js';
+import type { ReconnectPolicy, ReconnectReport } from '../media/reconnect.js';
 import type { CookieJar } from './client-cookies.js';
 import type { WmspAuthenticator, WmspTimeouts } from './client-link.js';
 import type { ReceivedMetadata } from './client-packets.js';
 import type { ClientIdentity, Feature, ServerProduct, StartupProfile } from './client-product.js';
 import type { LinkParameters } from './client-requests.js';
 import type { StreamWish } from './client-streams.js';
-
-/** When a connection that broke is made again. */
-export interface ReconnectPolicy {
-  /** Attempts in a row that may bring nothing; Infinity never gives up. 0 is never. */
-  readonly retries: number;
-  /** Also when the very first attempt fails. Default false: that is told at once. */
-  readonly first?: boolean | undefined;
-  /** The first wait in ms, doubled each time; half of each wait is left to chance. Default 500. */
-  readonly initialDelay?: number | undefined;
-  /** Default 30000 ms. */
-  readonly maxDelay?: number | undefined;
-}
-
-/** What is told when a connection has broken and will be made again. */
-export interface ReconnectReport {
-  readonly error: WmError;
-  /** 1 for the first of a row. */
-  readonly attempt: number;
-  /** How long it waits before, in ms. */
-  readonly delay: number;
-}
 
 export interface WmspClientOptions extends StreamWish {
   /** `http://`, `mmsh://` or `mms://`; of content, or of an announcement (.asx) that leads to it. */
@@ -101,17 +80,3 @@ export interface WmspDescription {
 }
 
 export const DEFAULT_TIMEOUTS: WmspTimeouts = { connect: 10_000, answer: 15_000, data: 30_000, side: 3_000 };
-
-const INITIAL_DELAY = 500;
-const MAX_DELAY = 30_000;
-
-/** The wait before an attempt, in ms: doubled each time, the second half of it by chance. @param attempt from 1 */
-export function backOff({ initialDelay, maxDelay }: ReconnectPolicy, attempt: number, random: () => number): number {
-  const full = Math.min((initialDelay ?? INITIAL_DELAY) * 2 ** Math.min(attempt - 1, 30), maxDelay ?? MAX_DELAY);
-  return Math.round((full * (1 + random())) / 2);
-}
-
-/** Whether another attempt may bring what this one did not. */
-export function isTransient(error: unknown): error is WmError {
-  return error instanceof WmError && (error.code === 'WM_SERVER_GONE' || error.code === 'WM_UNREACHABLE');
-}

@@ -3,32 +3,27 @@ import { AsfError } from '../asf/error.js';
 import { type AsfHeader, parseHeader } from '../asf/header.js';
 import { type DataPacket, parsePacket } from '../asf/packet.js';
 import { WmError } from '../errors.js';
+import { Continuity } from '../media/continuity.js';
 import type { AsfEvent, AsfSource } from '../media/events.js';
+import { LiveStart } from '../media/live-start.js';
 import { systemClock } from '../media/pacing.js';
+import { backOff, isTransient } from '../media/reconnect.js';
 import { anonymousPlayerId } from '../wmlog/client-log.js';
-import { Continuity } from './client-continuity.js';
 import { CookieJar } from './client-cookies.js';
 import { hexResult, isErrorResult, printable } from './client-errors.js';
 import { ClientLink, type LinkEvent } from './client-link.js';
 import { ContentOpener, type Opened } from './client-open.js';
-import {
-  backOff,
-  DEFAULT_TIMEOUTS,
-  isTransient,
-  type WmspClientOptions,
-  type WmspDescription,
-} from './client-options.js';
+import { DEFAULT_TIMEOUTS, type WmspClientOptions, type WmspDescription } from './client-options.js';
 import type { PlainAsf } from './client-plain.js';
 import { type ClientIdentity, clientIdentity, defaultIdentity } from './client-product.js';
 import { StreamReport } from './client-report.js';
 import { DEFAULT_LINK, type PlayParameters } from './client-requests.js';
 import { ClientSession } from './client-session.js';
-import { LiveStart } from './client-start.js';
 import { chooseStreams, headerWithStreams, packetWithStreams, type StreamWish, selectionOf } from './client-streams.js';
 import { parseWmspUrl, type WmspUrl } from './client-url.js';
 
 export type { WmspAuthenticator, WmspChallenge } from './client-link.js';
-export type { ReconnectPolicy, ReconnectReport, WmspClientOptions, WmspDescription } from './client-options.js';
+export type { WmspClientOptions, WmspDescription } from './client-options.js';
 
 /** What a client has received so far. */
 export interface WmspClientStats {

@@ -1,8 +1,8 @@
 import { sameLayout } from '../asf/edit.js';
 import type { AsfHeader } from '../asf/header.js';
 import type { DataPacket } from '../asf/packet.js';
-import type { AsfEvent } from '../media/events.js';
-import { Timeline } from '../media/timeline.js';
+import type { AsfEvent } from './events.js';
+import { Timeline } from './timeline.js';
 
 /** What a server sends again at the start of a live stream is not older than this, ms. */
 const LARGEST_OVERLAP = 60_000;

@@ -1,6 +1,6 @@
 import { parsePacket } from '../../src/asf/packet.js';
 import { buildPacket } from '../../src/asf/packet-build.js';
-import { LiveStart } from '../../src/wmsp/client-start.js';
+import { LiveStart } from '../../src/media/live-start.js';
 import { AUDIO, testHeader, testPacket, VIDEO } from '../support/stream.js';
 
 const BOTH = new Set([VIDEO, AUDIO]);
