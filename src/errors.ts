@@ -92,3 +92,8 @@ export class WmError extends Error {
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
+
+/** Characters that can harm a terminal or a log are not let through: they come from the network. */
+export function printable(text: string, limit = 80): string {
+  return text.replace(/[^\x20-\x7e]/g, '?').slice(0, limit);
+}

@@ -3,6 +3,7 @@ import { createServer as createTlsServer, Server as TlsServer } from 'node:tls';
 import { messageOf, WmError } from '../errors.js';
 import { BodyReader } from './body.js';
 import { Exchange, type ExchangeHost } from './exchange.js';
+import { listenTcp } from './listen.js';
 import { HttpError, headLength, keepsAlive, MAX_HEAD_SIZE, parseRequestHead, requestBodyFraming } from './message.js';
 
 /** Who a server is under TLS: PEM texts; `cert` is the whole chain, its own certificate first. */
@@ -85,23 +86,11 @@ export class HttpServer {
    * @returns the port
    * @throws WmError WM_PORT_IN_USE, or WM_FAILED when the address cannot be used
    */
-  listen(port: number, host?: string): Promise<number> {
-    return new Promise((resolve, reject) => {
-      const failed = (error: NodeJS.ErrnoException) => {
-        const code = error.code === 'EADDRINUSE' ? 'WM_PORT_IN_USE' : 'WM_FAILED';
-        const place = host ? `${host.includes(':') ? `[${host}]` : host}:${port}` : `port ${port}`;
-        const sentence = `Cannot listen on ${place}: ${listenProblem(error)}.`;
-        reject(new WmError(code, sentence, { cause: error }));
-      };
-      this.#server.once('error', failed);
-      this.#server.listen({ port, backlog: 4096, ...(host === undefined ? {} : { host }) }, () => {
-        this.#server.removeListener('error', failed);
-        this.#server.on('error', (error) => this.#options.onError?.(error));
-        this.#sweeper = setInterval(() => this.#sweep(), SWEEP_INTERVAL);
-        const address = this.#server.address();
-        resolve(typeof address === 'object' && address !== null ? address.port : port);
-      });
-    });
+  async listen(port: number, host?: string): Promise<number> {
+    const taken = await listenTcp(this.#server, { port, ...(host === undefined ? {} : { host }) });
+    this.#server.on('error', (error) => this.#options.onError?.(error));
+    this.#sweeper = setInterval(() => this.#sweep(), SWEEP_INTERVAL);
+    return taken;
   }
 
   /**
@@ -154,22 +143,6 @@ function withTls<T>(use: () => T): T {
     throw new WmError('WM_CONFIG', `The key and the certificate cannot be used: ${messageOf(error)}.`, {
       cause: error,
     });
-  }
-}
-
-function listenProblem(error: NodeJS.ErrnoException): string {
-  switch (error.code) {
-    case 'EADDRINUSE':
-      return 'another program listens there';
-    case 'EADDRNOTAVAIL':
-      return 'this host does not have that address';
-    case 'EACCES':
-      return 'this user may not, as ports below 1024 are often kept for others';
-    case 'ENOTFOUND':
-    case 'EAI_AGAIN':
-      return 'its name is unknown';
-    default:
-      return messageOf(error);
   }
 }
 

@@ -1,23 +1,8 @@
-import { WmError } from '../errors.js';
+import { printable, WmError } from '../errors.js';
 import type { ResponseHead } from '../http/message.js';
 
 /** $C: the server goes backwards through a playlist (MS-WMSP 2.2.3.2). */
 export const NS_S_CHANGENOTICE_BACKWARD = 0x400d14be;
-
-/** Whether an HRESULT is an error: its top bit (MS-WMSP 2.2.3.1.1). */
-export function isErrorResult(reason: number): boolean {
-  return reason >>> 31 === 1;
-}
-
-/** An HRESULT as people write it. */
-export function hexResult(reason: number): string {
-  return `0x${(reason >>> 0).toString(16).toUpperCase().padStart(8, '0')}`;
-}
-
-/** Characters that can harm a terminal or a log are not let through: they come from the network. */
-export function printable(text: string, limit = 80): string {
-  return text.replace(/[^\x20-\x7e]/g, '?').slice(0, limit);
-}
 
 /**
  * What a status outside 200 to 299 means for the one who wants the content: WM_NO_INPUT when there is none, WM_AUTH_REFUSED,

@@ -1,7 +1,8 @@
-import { WmError } from '../errors.js';
+import { printable, WmError } from '../errors.js';
 import { PACKET_ID, packetName } from '../framing/framing.js';
+import { hexResult, isErrorResult } from '../hresult.js';
 import type { ResponseHead } from '../http/message.js';
-import { hexResult, isErrorResult, NS_S_CHANGENOTICE_BACKWARD, printable, statusError } from './client-errors.js';
+import { NS_S_CHANGENOTICE_BACKWARD, statusError } from './client-errors.js';
 import { type KnowledgeOptions, ServerKnowledge } from './client-knowledge.js';
 import { ObjectAssembler, parseMetadata, type ReceivedMetadata, type WmspPacket } from './client-packets.js';
 import type { ClientRequest, PlayParameters } from './client-requests.js';

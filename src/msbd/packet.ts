@@ -1,0 +1,68 @@
+import { BASE_SIZE, MAX_MESSAGE_SIZE, MESSAGE_ID, MsbdError, writeBase } from './base.js';
+import { isStreamId } from './stream-info.js';
+
+/*
+ * MSB_MSG_IND_PACKET (MS-MSBD 2.2.10), by TCP or as one UDP datagram; integers are little-endian.
+ *
+ *   0                   1                   2                   3
+ *   0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+ *  +---------------------------------------------------------------+
+ *  |             MSBMSGBASE, 16 bytes, wMessageId 0x0A             |
+ *  +---------------------------------------------------------------+
+ *  |                          dwPacketId                           |
+ *  +-------------------------------+-------------------------------+
+ *  |           wStreamId           |   wPacketSize: 8 + payload    |
+ *  +-------------------------------+-------------------------------+
+ *  |     bPayload: one whole ASF data packet, with its padding     |
+ *  +---------------------------------------------------------------+
+ */
+
+/** Bytes before the payload. */
+export const PACKET_HEAD_SIZE = BASE_SIZE + 8;
+/** The most that a payload can have, in bytes: wPacketSize is at most 0xFFEF. */
+export const MAX_PAYLOAD = MAX_MESSAGE_SIZE - PACKET_HEAD_SIZE;
+
+/** One ASF data packet on its way. */
+export interface PacketMessage {
+  /** Counts the packets modulo 2^32; a parity packet has the number of the one before it. */
+  readonly packetId: number;
+  readonly streamId: number;
+  readonly payload: Buffer;
+}
+
+/**
+ * Several IND_PACKETs in one new Buffer, numbered one after the other.
+ *
+ * @param firstId dwPacketId of the first; the others follow, modulo 2^32
+ * @throws MsbdError for a payload of more than 65511 bytes
+ */
+export function buildPackets(payloads: readonly Buffer[], streamId: number, firstId: number): Buffer {
+  const size = payloads.reduce((sum, { length }) => sum + PACKET_HEAD_SIZE + length, 0);
+  const bytes = Buffer.allocUnsafe(size);
+  let at = 0;
+  for (const [index, payload] of payloads.entries()) {
+    writeBase(bytes, MESSAGE_ID.IND_PACKET, PACKET_HEAD_SIZE + payload.length, 0, at);
+    bytes.writeUInt32LE((firstId + index) >>> 0, at + 16);
+    bytes.writeUInt16LE(streamId, at + 20);
+    bytes.writeUInt16LE(payload.length + 8, at + 22);
+    at += PACKET_HEAD_SIZE;
+    at += payload.copy(bytes, at);
+  }
+  return bytes;
+}
+
+/**
+ * Reads what follows MSBMSGBASE; the payload is a view.
+ *
+ * @throws MsbdError when wPacketSize is less than 8 or more than there is, or the wStreamId cannot be
+ */
+export function readPacket(bytes: Buffer): PacketMessage {
+  if (bytes.length < PACKET_HEAD_SIZE) throw new MsbdError(`An IND_PACKET has ${bytes.length} bytes.`);
+  const streamId = bytes.readUInt16LE(20);
+  if (!isStreamId(streamId)) throw new MsbdError(`${streamId} is no wStreamId.`);
+  const size = bytes.readUInt16LE(22);
+  if (size < 8 || size > bytes.length - BASE_SIZE) {
+    throw new MsbdError(`An IND_PACKET of ${bytes.length} bytes has a wPacketSize of ${size}.`);
+  }
+  return { packetId: bytes.readUInt32LE(16), streamId, payload: bytes.subarray(PACKET_HEAD_SIZE, BASE_SIZE + size) };
+}
