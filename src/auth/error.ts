@@ -1,0 +1,9 @@
+import { WmError } from '../errors.js';
+
+/** A challenge, credentials or a token that cannot be read. Its message never holds any of its bytes. */
+export class AuthError extends WmError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('WM_PROTOCOL', message, options);
+    this.name = 'AuthError';
+  }
+}
