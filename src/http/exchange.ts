@@ -273,18 +273,24 @@ export class ResponseStream {
     else queueMicrotask(callback);
   }
 
-  /** Sends bytes. `bytes` is not copied and must not change afterwards. */
-  write(bytes: Buffer): void {
-    if (this.ended) return;
+  /**
+   * Sends bytes. `bytes` is not copied and must not change afterwards.
+   * @param done called once the operating system has taken them, or never will; from then on they may change
+   */
+  write(bytes: Buffer, done?: () => void): void {
+    if (this.ended) {
+      done?.();
+      return;
+    }
     const { socket } = this.#host;
     if (this.#chunked) {
       socket.cork();
       socket.write(chunkHead(bytes.length));
-      socket.write(bytes);
+      socket.write(bytes, done);
       socket.write('\r\n');
       socket.uncork();
     } else {
-      socket.write(bytes);
+      socket.write(bytes, done);
     }
   }
 

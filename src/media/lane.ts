@@ -43,9 +43,10 @@ export interface LaneFormat {
   wrap(items: readonly LaneItem[], sequence: number): Buffer;
 }
 
-/** Where a player's bytes go. Everything handed to `write` is shared by many players and never changes. */
+/** Where a player's bytes go. What is handed to `write` may be shared by many players and does not change. */
 export interface PlayerOutput {
-  write(bytes: Buffer): void;
+  /** @param done called once the operating system has taken the bytes, or never will; where it is given they may change then */
+  write(bytes: Buffer, done?: () => void): void;
   /** Bytes written and not yet taken by the operating system. */
   readonly backlog: number;
   destroy(): void;

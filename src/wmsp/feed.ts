@@ -6,9 +6,11 @@ import type { WmError } from '../errors.js';
 import type { Broadcast } from '../media/broadcast.js';
 import type { EndEvent } from '../media/events.js';
 import type { LaneFormat, Player, PlayerOutput, PlayerSession } from '../media/lane.js';
+import { buffers } from '../media/on-demand/buffer-pool.js';
 import { OnDemandFlow, type Ticker } from '../media/on-demand/flow.js';
+import type { OnDemandItem } from '../media/on-demand/options.js';
 import type { OnDemandReader } from '../media/on-demand/reader.js';
-import { dataPackets } from './packets.js';
+import { dataPackets, dataPacketsSize, writeDataPackets } from './packets.js';
 import type { ClientProfile } from './profiles.js';
 import { choiceOf, levelOf, type StreamSelection } from './selection.js';
 
@@ -123,6 +125,8 @@ export interface FileFeedOptions {
   readonly ticker: Ticker;
   /** A clock in ms. */
   readonly now: () => number;
+  /** Milliseconds by which packets may leave before they are due. */
+  readonly ahead: number | undefined;
   /** Milliseconds of media that leave at once; default the preroll and some seconds. */
   readonly burst: number | undefined;
   readonly rate: number;
@@ -146,20 +150,18 @@ export class FileFeed implements Feed {
 
   constructor(options: FileFeedOptions) {
     this.#options = options;
-    const { reader, output, ticker, now, rate, burst, speed, acceleration, listener } = options;
+    const { reader, output, ticker, now, rate, ahead, burst, speed, acceleration, listener } = options;
     this.#flow = new OnDemandFlow({
       reader,
       ticker,
       now,
       rate,
+      ...(ahead === undefined ? {} : { ahead }),
       ...(burst === undefined ? {} : { burst }),
       ...(speed === undefined ? {} : { speed }),
       ...(acceleration === undefined ? {} : { acceleration }),
       output: {
-        write: (items) => {
-          output.write(dataPackets(items, this.sequence));
-          this.#sent += items.length;
-        },
+        write: (items) => this.#write(items),
         get backlog() {
           return output.backlog;
         },
@@ -178,6 +180,14 @@ export class FileFeed implements Feed {
 
   get packets(): { sent: number; skipped: number } {
     return { sent: this.#sent, skipped: 0 };
+  }
+
+  #write(items: readonly OnDemandItem[]): void {
+    const size = dataPacketsSize(items);
+    const room = buffers.take(size);
+    writeDataPackets(room, items, this.sequence);
+    this.#sent += items.length;
+    this.#options.output.write(room.subarray(0, size), () => buffers.give(room));
   }
 
   start(): void {

@@ -47,6 +47,17 @@ function writeDataHead(out: Buffer, at: number, id: number, size: number, locati
  * @throws WmError WM_PROTOCOL when a packet is larger than {@link MAX_PAYLOAD}
  */
 export function dataPackets(items: readonly LaneItem[], sequence: number): Buffer {
+  const out = Buffer.allocUnsafe(dataPacketsSize(items));
+  writeDataPackets(out, items, sequence);
+  return out;
+}
+
+/**
+ * The bytes of a run of $D packets.
+ *
+ * @throws WmError WM_PROTOCOL when a packet is larger than {@link MAX_PAYLOAD}
+ */
+export function dataPacketsSize(items: readonly LaneItem[]): number {
   let total = 0;
   for (const { bytes } of items) {
     if (bytes.length > MAX_PAYLOAD) {
@@ -54,7 +65,11 @@ export function dataPackets(items: readonly LaneItem[], sequence: number): Buffe
     }
     total += DATA_HEAD_SIZE + bytes.length;
   }
-  const out = Buffer.allocUnsafe(total);
+  return total;
+}
+
+/** Writes what {@link dataPackets} gives to the start of a buffer, which must have {@link dataPacketsSize} bytes. */
+export function writeDataPackets(out: Buffer, items: readonly LaneItem[], sequence: number): void {
   let at = 0;
   let afFlags = sequence;
   for (const { bytes, location } of items) {
@@ -63,7 +78,6 @@ export function dataPackets(items: readonly LaneItem[], sequence: number): Buffe
     at += DATA_HEAD_SIZE + bytes.length;
     afFlags++;
   }
-  return out;
 }
 
 /** An object as one or more $H or $M packets: pieces are numbered from 0 in LocationId (MS-WMSP 2.2.3.1.2). */

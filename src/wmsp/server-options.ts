@@ -38,6 +38,8 @@ export interface WmspServerOptions {
   readonly onPlayed?: (report: PlayReport) => void;
   /** Something failed that no client caused, such as a file that cannot be read on. */
   readonly onError?: (error: unknown) => void;
+  /** Milliseconds by which packets of files may leave before they are due; default 1000 (see OnDemandFlowOptions). */
+  readonly ahead?: number;
   /** A clock in ms that only goes forward; default `performance.now`. */
   readonly now?: () => number;
   /** Looks at that clock for what waits. */

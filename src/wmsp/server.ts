@@ -76,6 +76,7 @@ export class WmspServer {
       identity: this.#identity,
       ticker: this.#ticker,
       now: this.#now,
+      ahead: options.ahead,
       used: (session) => this.#sessions.touch(session),
       streaming: (session, active) => {
         if (!active) this.#report(session);

@@ -19,6 +19,8 @@ export interface SessionHost {
   readonly ticker: Ticker;
   /** A clock in ms. */
   now(): number;
+  /** Milliseconds by which packets of files may leave before they are due. */
+  readonly ahead: number | undefined;
   /** The session was used just now, which starts its Idle-Timeout anew. */
   used(session: WmspSession): void;
   /** The session began or ended to stream. */
@@ -127,7 +129,7 @@ export class WmspSession implements FeedListener {
     this.#host = host;
     const stream = () => this.#stream;
     this.#output = {
-      write: (bytes) => this.#stream?.write(bytes),
+      write: (bytes, done) => this.#stream?.write(bytes, done),
       get backlog() {
         return stream()?.backlog ?? 0;
       },
@@ -419,11 +421,11 @@ export class WmspSession implements FeedListener {
         ...(limit ? { maxDuration: limit.milliseconds } : {}),
         ...(limit?.start === undefined ? {} : { start: limit.start }),
       });
-      const { ticker, now } = this.#host;
+      const { ticker, now, ahead } = this.#host;
       const begun = burst === undefined ? now() : Math.max(now(), this.#playsUntil);
       this.#playsUntil = begun + Math.max(lengthOf(entry, from, this.#pace), SHORTEST_ENTRY);
       const onError = (error: unknown) => this.#host.failed(error);
-      this.#feed = new FileFeed({ ...common, reader, ticker, now, rate, burst, speed, acceleration, onError });
+      this.#feed = new FileFeed({ ...common, reader, ticker, now, rate, ahead, burst, speed, acceleration, onError });
     }
     this.#feed.start();
   }

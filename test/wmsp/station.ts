@@ -60,6 +60,8 @@ export class Station {
       pathOf,
       now: () => this.now,
       ticker: this.#ticker,
+      // So that what is sent tells when it was due.
+      ahead: 0,
       onError: (error) => this.errors.push(error),
       ...options,
     });

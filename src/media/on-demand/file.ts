@@ -1,8 +1,7 @@
 import { AsfError } from '../../asf/error.js';
 import type { AsfHeader } from '../../asf/header.js';
 import { WmError } from '../../errors.js';
-import { BatchCache } from './batch-cache.js';
-import { GateStreams, StreamGate } from './gate.js';
+import { GateStreams } from './gate.js';
 import { KeyFrameMap } from './key-frames.js';
 import { durationOf, measureTimes, servedHeader } from './measure.js';
 import type { ReaderOptions, StartPosition, StartupProfile, StartupProfileOptions, StreamChoice } from './options.js';
@@ -13,12 +12,6 @@ import { computeStartupProfile } from './startup-profile.js';
 
 export type { ReaderOptions, StartPosition, StartupProfile, StreamChoice } from './options.js';
 
-export interface OnDemandFileOptions {
-  /** Packets made ready, shared with other files; default one of 4 MiB of its own. */
-  readonly cache?: BatchCache;
-}
-
-const OWN_CACHE_SIZE = 4 * 1024 * 1024;
 /** Startup profiles that are remembered: many players start at the start. */
 const MAX_PROFILES = 32;
 
@@ -51,18 +44,9 @@ export class OnDemandFile {
   readonly #keys: KeyFrameMap;
   readonly #seeker: Seeker;
   readonly #streams: GateStreams;
-  readonly #cache: BatchCache;
-  readonly #id: number;
   readonly #profiles = new Map<string, Promise<StartupProfile | undefined>>();
 
-  private constructor(
-    file: PacketFile,
-    header: AsfHeader,
-    durationMs: number,
-    keys: KeyFrameMap,
-    seeker: Seeker,
-    options: OnDemandFileOptions,
-  ) {
+  private constructor(file: PacketFile, header: AsfHeader, durationMs: number, keys: KeyFrameMap, seeker: Seeker) {
     this.path = file.path;
     this.header = header;
     this.packetSize = file.packetSize;
@@ -74,8 +58,6 @@ export class OnDemandFile {
     this.#keys = keys;
     this.#seeker = seeker;
     this.#streams = new GateStreams(header);
-    this.#cache = options.cache ?? new BatchCache(OWN_CACHE_SIZE);
-    this.#id = this.#cache.newFile();
     this.seekable = true;
     this.stridable = this.#streams.keyed.includes(1);
   }
@@ -85,7 +67,7 @@ export class OnDemandFile {
    * @throws WmError WM_NO_INPUT when it cannot be opened or read, WM_BAD_INPUT when it is empty, not a regular file or
    *   without packets, WM_ASF_MALFORMED when it is not ASF; one sentence that begins with the path
    */
-  static async open(path: string, options: OnDemandFileOptions = {}): Promise<OnDemandFile> {
+  static async open(path: string): Promise<OnDemandFile> {
     const file = await PacketFile.open(path);
     try {
       const times = await measureTimes(file);
@@ -93,7 +75,7 @@ export class OnDemandFile {
       const streams = new GateStreams(header);
       const keys = new KeyFrameMap(file, (stream) => streams.keyed[stream] === 1);
       const seeker = new Seeker(file, keys, times, header);
-      return new OnDemandFile(file, header, durationOf(file, times), keys, seeker, options);
+      return new OnDemandFile(file, header, durationOf(file, times), keys, seeker);
     } catch (error) {
       await file.close();
       if (!(error instanceof AsfError)) throw error;
@@ -120,8 +102,8 @@ export class OnDemandFile {
 
   /** A reader for one player; it holds nothing that must be closed. */
   reader(options: ReaderOptions): OnDemandReader {
-    const shared = { id: this.#id, file: this.#file, keys: this.#keys, streams: this.#streams, cache: this.#cache };
-    return new OnDemandReader(shared, options);
+    const packetRate = this.packetCount / Math.max(this.durationMs, 1);
+    return new OnDemandReader({ file: this.#file, keys: this.#keys, streams: this.#streams, packetRate }, options);
   }
 
   /**
@@ -129,8 +111,8 @@ export class OnDemandFile {
    * @throws WmError WM_NO_INPUT when the disk fails or the file was closed
    */
   startupProfile(from: number, options: StartupProfileOptions): Promise<StartupProfile | undefined> {
-    const { key } = new StreamGate(this.#streams, options.choice, true);
-    const name = `${from}:${options.duration}:${key}`;
+    const levels = this.header.streams.map(({ number }) => options.choice.level(number));
+    const name = `${from}:${options.duration}:${levels.join()}`;
     const known = this.#profiles.get(name);
     if (known !== undefined) return known;
     const profile = computeStartupProfile(this.#file, this.#streams, from, options);

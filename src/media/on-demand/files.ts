@@ -1,7 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { WmError } from '../../errors.js';
-import { BatchCache } from './batch-cache.js';
 import { OnDemandFile } from './file.js';
 import { versionOf } from './packet-file.js';
 
@@ -10,8 +9,6 @@ export interface OnDemandFilesOptions {
   readonly maxFiles?: number;
   /** Milliseconds that a file stays open behind its last player; default 5000. */
   readonly linger?: number;
-  /** Bytes of packets made ready that are shared by the players of all files; default 32 MiB. */
-  readonly cacheSize?: number;
 }
 
 interface Entry {
@@ -22,7 +19,7 @@ interface Entry {
   timer: NodeJS.Timeout | undefined;
 }
 
-const DEFAULTS = { maxFiles: 256, linger: 5000, cacheSize: 32 * 1024 * 1024 };
+const DEFAULTS = { maxFiles: 256, linger: 5000 };
 
 async function isCurrent(file: OnDemandFile): Promise<boolean> {
   try {
@@ -39,7 +36,6 @@ async function isCurrent(file: OnDemandFile): Promise<boolean> {
  */
 export class OnDemandFiles {
   readonly #options: Required<OnDemandFilesOptions>;
-  readonly #cache: BatchCache;
   /** What new players get. */
   readonly #current = new Map<string, Entry>();
   /** All that are open or being opened, the oldest first. */
@@ -49,7 +45,6 @@ export class OnDemandFiles {
 
   constructor(options: OnDemandFilesOptions = {}) {
     this.#options = { ...DEFAULTS, ...options };
-    this.#cache = new BatchCache(this.#options.cacheSize);
   }
 
   /** Files that are open or being opened. */
@@ -109,7 +104,7 @@ export class OnDemandFiles {
       }
       void this.#close(idle);
     }
-    const opening = OnDemandFile.open(path, { cache: this.#cache });
+    const opening = OnDemandFile.open(path);
     const entry: Entry = { path: name, file: opening, users: 1, timer: undefined };
     this.#entries.add(entry);
     this.#current.set(name, entry);

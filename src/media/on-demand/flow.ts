@@ -1,6 +1,5 @@
-import { setImmediate } from 'node:timers/promises';
 import { messageOf, WmError } from '../../errors.js';
-import type { OnDemandBatch, OnDemandItem } from './options.js';
+import type { OnDemandBatch, OnDemandItem, Pacer } from './options.js';
 import { Schedule } from './schedule.js';
 import type { Ticker } from './ticker.js';
 
@@ -8,7 +7,7 @@ export { Ticker } from './ticker.js';
 
 /** Where a flow sends. */
 export interface OnDemandOutput {
-  /** Takes packets that are due; they never change. */
+  /** Takes packets that are due; valid during the call. */
   write(items: readonly OnDemandItem[]): void;
   /** Bytes written and not yet taken by the operating system. */
   readonly backlog: number;
@@ -16,7 +15,7 @@ export interface OnDemandOutput {
 
 export interface OnDemandFlowOptions {
   readonly reader: {
-    next(): Promise<OnDemandBatch>;
+    next(pacer: Pacer): Promise<OnDemandBatch>;
     /** Milliseconds. */
     readonly preroll: number;
   };
@@ -29,6 +28,12 @@ export interface OnDemandFlowOptions {
   readonly burst?: number;
   /** Multiplies the pace ([MS-WMSP] 2.2.1.4.24); default 1. */
   readonly speed?: number;
+  /**
+   * Packets leave together with one that is due when they are due so many ms later or less, and then nothing for as long: to
+   * read and write each of them by itself costs a server more than all the rest. Default 1000; not while sending is
+   * accelerated, when the rate is what the player asked for.
+   */
+  readonly ahead?: number;
   readonly ticker: Pick<Ticker, 'add' | 'delete'>;
   /** Bytes of backlog above which nothing is read or sent; default 32 KiB. */
   readonly maxBacklog?: number;
@@ -43,48 +48,59 @@ export interface OnDemandFlowOptions {
 const DEFAULT_MAX_BACKLOG = 32 * 1024;
 /** The lead behind the preroll, ms. */
 const BURST = 2000;
+const DEFAULT_AHEAD = 1000;
 /** A player that got nothing for so long has nothing left and is sent a new burst. Milliseconds. */
 const RUN_DRY = 10_000;
-/** Reads of one player after which the others have their turn, even if everything is in memory. */
-const READS_IN_A_ROW = 8;
+/** What is read at least. Milliseconds of media. */
+const SHORTEST_SPAN = 100;
 const LARGEST_STEP = 10_000;
 /** Between the key frames of trick play. Milliseconds. */
 const LARGEST_KEY_FRAME_STEP = 120_000;
 
 /**
  * Sends the packets of a reader when they are due. A player that takes them too slowly is waited for, and nothing is left
- * out. Holds one batch of the reader at a time, and reads the next one when the last is sent.
+ * out. Nothing is held in between: what is due is read and sent.
  */
 export class OnDemandFlow {
   readonly #options: OnDemandFlowOptions;
   readonly #now: () => number;
   readonly #maxBacklog: number;
+  readonly #ahead: number;
   readonly #schedule: Schedule;
+  readonly #pacer: Pacer;
   readonly #tick = (): void => this.#go();
   #state: 'new' | 'running' | 'done' = 'new';
   #reading = false;
-  #batch: OnDemandBatch | undefined;
-  /** The next item of the batch. */
-  #at = 0;
-  /** When it is due; undefined when that is not known yet. */
+  /** When the next packet is due; undefined when that is not known yet. */
   #due: number | undefined;
-  #reads = 0;
   #packets = 0;
   #bytes = 0;
 
   constructor(options: OnDemandFlowOptions) {
     const { rate, speed = 1, acceleration, reader } = options;
+    const pace = Math.abs(rate) * speed || 1;
+    const burst = options.burst ?? reader.preroll + BURST;
     this.#options = options;
     this.#now = options.now ?? (() => performance.now());
     this.#maxBacklog = options.maxBacklog ?? DEFAULT_MAX_BACKLOG;
+    this.#ahead = options.ahead ?? DEFAULT_AHEAD;
     const isAccelerated = acceleration !== undefined && acceleration.bitsPerSecond > 0 && acceleration.milliseconds > 0;
     this.#schedule = new Schedule({
-      pace: Math.abs(rate) * speed || 1,
+      pace,
       backwards: rate < 0,
-      burst: options.burst ?? reader.preroll + BURST,
+      burst,
       acceleration: isAccelerated ? acceleration : undefined,
       largestStep: rate === 1 ? LARGEST_STEP : LARGEST_KEY_FRAME_STEP,
     });
+    const span = Math.max(this.#ahead, SHORTEST_SPAN) * pace;
+    const flow = this;
+    this.#pacer = {
+      get span() {
+        return flow.#packets === 0 ? burst + span : span;
+      },
+      due: (sendTime) => this.#isDue(sendTime),
+      given: (size) => this.#schedule.sent(size),
+    };
   }
 
   /** Data packets written so far. */
@@ -114,54 +130,21 @@ export class OnDemandFlow {
   stop(): void {
     if (this.#state === 'running') this.#options.ticker.delete(this.#tick);
     this.#state = 'done';
-    this.#batch = undefined;
   }
 
   #go(): void {
-    if (this.#reading || this.#state !== 'running') return;
-    try {
-      if (this.#send()) void this.#read();
-    } catch (error) {
-      this.#fail(error);
-    }
+    if (this.#state === 'running' && !this.#reading && this.#mayRead()) void this.#read();
   }
 
-  /** Sends what is due. True when it is time to read on. */
-  #send(): boolean {
-    const { output } = this.#options;
-    const now = this.#now();
-    if (output.backlog > this.#maxBacklog || (this.#due !== undefined && this.#due > now)) return false;
-    const batch = this.#batch;
-    if (batch === undefined) return true;
-    const first = this.#at;
-    let size = 0;
-    for (let item: OnDemandItem | undefined; (item = batch.items[this.#at]) !== undefined; this.#at++) {
-      if (!this.#isDue(item.sendTime, item.bytes.length, now)) break;
-      size += item.bytes.length;
-    }
-    if (this.#at > first) {
-      this.#packets += this.#at - first;
-      this.#bytes += size;
-      output.write(this.#at - first === batch.items.length ? batch.items : batch.items.slice(first, this.#at));
-    }
-    return this.#at === batch.items.length && this.#state === 'running' && this.#isOver(batch, now);
-  }
-
-  /** All of the batch is sent: true when the next one may be read. */
-  #isOver(batch: OnDemandBatch, now: number): boolean {
-    if (batch.end) {
-      this.stop();
-      this.#options.onEnd({ rewound: batch.rewound ?? false });
-      return false;
-    }
-    if (batch.until !== undefined && !this.#isDue(batch.until, 0, now)) return false;
-    this.#batch = undefined;
+  #mayRead(): boolean {
+    if (this.#due !== undefined && this.#due > this.#now()) return false;
     return this.#options.output.backlog <= this.#maxBacklog;
   }
 
-  #isDue(sendTime: number, size: number, now: number): boolean {
-    this.#due ??= this.#schedule.due(sendTime, size, now);
-    if (this.#due > now) return false;
+  #isDue(sendTime: number): boolean {
+    const now = this.#now();
+    this.#due ??= this.#schedule.due(sendTime, now);
+    if (this.#due > now + (this.#schedule.accelerating ? 0 : this.#ahead)) return false;
     if (now - this.#due > RUN_DRY) this.#schedule.restart(now);
     this.#due = undefined;
     return true;
@@ -170,17 +153,27 @@ export class OnDemandFlow {
   async #read(): Promise<void> {
     this.#reading = true;
     try {
-      const batch = await this.#options.reader.next();
-      if (++this.#reads % READS_IN_A_ROW === 0) await setImmediate();
-      this.#reading = false;
-      if (this.#state !== 'running') return;
-      this.#batch = batch;
-      this.#at = 0;
-      this.#go();
+      do {
+        const batch = await this.#options.reader.next(this.#pacer);
+        if (this.#state === 'running') this.#send(batch);
+        batch.release?.();
+      } while (this.#state === 'running' && this.#mayRead());
     } catch (error) {
-      this.#reading = false;
       this.#fail(error);
+    } finally {
+      this.#reading = false;
     }
+  }
+
+  #send({ items, end, rewound = false }: OnDemandBatch): void {
+    if (items.length > 0) {
+      this.#packets += items.length;
+      for (const { bytes } of items) this.#bytes += bytes.length;
+      this.#options.output.write(items);
+    }
+    if (!end || this.#state !== 'running') return;
+    this.stop();
+    this.#options.onEnd({ rewound });
   }
 
   #fail(error: unknown): void {

@@ -47,7 +47,6 @@ export class StreamGate implements PayloadFilter {
   readonly #replacedBy = new Uint8Array(STREAM_NUMBERS);
   #settled = false;
   #open = false;
-  #key = '';
 
   /** @param atStart all passes from the first packet on, which begins the file or is where the player wants to go on */
   constructor(streams: GateStreams, choice: StreamChoice, atStart: boolean) {
@@ -58,28 +57,8 @@ export class StreamGate implements PayloadFilter {
     this.#settle();
   }
 
-  /** Nothing waits for its start, so that what passes depends on the payload alone. */
-  get settled(): boolean {
-    return this.#settled;
-  }
-
-  /** Equal for gates of one file that are settled and pass the same; only valid when settled. */
-  get key(): string {
-    return this.#key;
-  }
-
   get open(): boolean {
     return this.#open;
-  }
-
-  /** What passes now, if the gate is settled, unchanged by later choices. */
-  snapshot(): PayloadFilter {
-    const levels = this.#levels.slice();
-    const { keyed } = this.#streams;
-    return {
-      open: this.#open,
-      passes: ({ stream, key }) => passesAt(levels[stream], key, keyed[stream] === 1),
-    };
   }
 
   /** From now on. */
@@ -135,6 +114,5 @@ export class StreamGate implements PayloadFilter {
   #settle(): void {
     this.#settled = this.#wanted.every((level, stream) => level === this.#levels[stream]);
     this.#open = this.#settled && this.#levels.every((level) => level === 0);
-    if (this.#settled) this.#key = String.fromCharCode(...this.#levels);
   }
 }

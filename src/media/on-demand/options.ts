@@ -39,10 +39,24 @@ export interface ReaderOptions {
   readonly padding: 'cut' | 'kept';
 }
 
-/** A packet ready for the wire. Its bytes are shared by players and never change. */
+/** Asked by a reader for each packet, so that it gives what is due and no more. */
+export interface Pacer {
+  /** Milliseconds of media that are about due: how much is worth reading. */
+  readonly span: number;
+  /**
+   * Whether the next packet may be given; asked in the order of sending, and again for the same packet when it was not.
+   * @param sendTime ms modulo 2^32
+   */
+  due(sendTime: number): boolean;
+  /** The packet is given. @param size bytes that are left of it, 0 when nothing is */
+  given(size: number): void;
+}
+
+/** A packet ready for the wire. */
 export interface OnDemandItem {
   /** The number of the packet in the file, counted from 0: LocationId ([MS-WMSP] 2.2.3.1.2). */
   readonly location: number;
+  /** Valid until the batch is released. */
   readonly bytes: Buffer;
   /** Milliseconds modulo 2^32, as in the file. */
   readonly sendTime: number;
@@ -54,10 +68,10 @@ export interface OnDemandBatch {
   readonly items: readonly OnDemandItem[];
   /** Nothing follows. */
   readonly end: boolean;
-  /** Send time of the last packet that was looked at, ms modulo 2^32: what follows is not due before it. */
-  readonly until?: number;
   /** With `end`: the start of the file was reached backwards (NS_S_EOS_RECEDING, [MS-WMSP] 2.2.3.4). */
   readonly rewound?: boolean;
+  /** The items are not needed any more; at most once. Without it they stay as they are. */
+  release?(): void;
 }
 
 /** The numbers of the X-StartupProfile header ([MS-WMSP] 2.2.1.12); the lists have the same length. */

@@ -7,7 +7,7 @@ import { type DataPacket, parsePacket } from '../../asf/packet.js';
 import { WmError } from '../../errors.js';
 import { systemErrorCode, systemErrorReason } from '../system-error.js';
 
-/** Bytes of packets that one read for a player takes, or one packet if that is larger. */
+/** Bytes of packets that one read takes to look at them, or one packet if that is larger. */
 const BATCH_SIZE = 32 * 1024;
 /** Read at once when a file is opened: nearly every header fits. Bytes. */
 const HEAD_READ_SIZE = 16 * 1024;
@@ -46,6 +46,18 @@ function openError(path: string, error: unknown): WmError {
 
 async function readAt(handle: FileHandle, path: string, position: number, length: number): Promise<Buffer> {
   const buffer = Buffer.allocUnsafeSlow(length);
+  const filled = await fill(handle, path, buffer, position, length);
+  return filled === length ? buffer : buffer.subarray(0, filled);
+}
+
+/** Reads into the start of a buffer. @returns the bytes that were there */
+async function fill(
+  handle: FileHandle,
+  path: string,
+  buffer: Buffer,
+  position: number,
+  length: number,
+): Promise<number> {
   let filled = 0;
   try {
     while (filled < length) {
@@ -56,7 +68,7 @@ async function readAt(handle: FileHandle, path: string, position: number, length
   } catch (error) {
     throw openError(path, error);
   }
-  return filled === length ? buffer : buffer.subarray(0, filled);
+  return filled;
 }
 
 /** The Header Object and the first 50 bytes of the Data Object. */
@@ -90,7 +102,7 @@ export class PacketFile {
   /** As it stands in the file. */
   readonly header: AsfHeader;
   readonly packetSize: number;
-  /** Packets that one read for a player takes. */
+  /** Packets that one read takes to look at them. */
   readonly batchPackets: number;
   /** Of the first packet in the file, bytes. */
   readonly dataStart: number;
@@ -180,11 +192,25 @@ export class PacketFile {
   }
 
   /**
+   * Reads whole packets into the start of a buffer, which must have the room.
+   * @returns how many there were: fewer than asked for at the end of the data, and when the file was cut meanwhile
+   * @throws WmError WM_NO_INPUT when the disk fails or the file was closed
+   */
+  async readInto(buffer: Buffer, from: number, count: number): Promise<number> {
+    const wanted = Math.min(count, this.#packetCount - from);
+    if (!(wanted > 0)) return 0;
+    if (this.#closing !== undefined) throw this.#closedError();
+    const position = this.dataStart + from * this.packetSize;
+    const size = await fill(this.#handle, this.path, buffer, position, wanted * this.packetSize);
+    return Math.floor(size / this.packetSize);
+  }
+
+  /**
    * Bytes from anywhere in the file; fewer than asked for at its end.
    * @throws WmError WM_NO_INPUT when the disk fails or the file was closed
    */
   readBytes(position: number, length: number): Promise<Buffer> {
-    if (this.#closing !== undefined) return Promise.reject(new WmError('WM_NO_INPUT', `${this.path} was closed.`));
+    if (this.#closing !== undefined) return Promise.reject(this.#closedError());
     return readAt(this.#handle, this.path, position, length);
   }
 
@@ -211,6 +237,10 @@ export class PacketFile {
     if (count <= this.#packetCount) return false;
     this.#packetCount = count;
     return true;
+  }
+
+  #closedError(): WmError {
+    return new WmError('WM_NO_INPUT', `${this.path} was closed.`);
   }
 
   #available(fileSize: number): number {

@@ -1,10 +1,9 @@
 import { filterPacket } from '../../asf/filter.js';
 import { type DataPacket, type Payload, parsePacket } from '../../asf/packet.js';
 import { restorePadding, stripPadding } from '../../asf/padding.js';
-import type { ReadyPackets } from './batch-cache.js';
 import type { PayloadFilter } from './gate.js';
-import type { OnDemandItem, ReaderOptions } from './options.js';
-import { visitPackets } from './packet-file.js';
+import type { OnDemandItem, Pacer, ReaderOptions } from './options.js';
+import { tryPacket } from './packet-file.js';
 
 /**
  * The packet with the payloads that are wanted, with or without padding ([MS-WMSP] 2.2.3.3); undefined when none is.
@@ -72,9 +71,19 @@ export class EndTime {
 /** How much streams may be apart in the file, ms of send time. */
 const INTERLEAVING = 1000;
 
+/** What was made ready of a run of packets. */
+export interface ReadyPackets {
+  /** Views of the run, as far as the packets did not have to be changed. */
+  readonly items: readonly OnDemandItem[];
+  /** Whole packets that are done with; the next one is not due. */
+  readonly packets: number;
+  /** No packet that comes later can be wanted. */
+  readonly over: boolean;
+}
+
 /**
- * Makes a run of packets ready for the wire. Packets that cannot be read, carry parity only or nothing that is wanted are
- * left out.
+ * Makes the packets of a run ready for the wire that are due. Packets that cannot be read, carry parity only or nothing that
+ * is wanted are left out.
  * @param from the number of the first one
  * @param end where given, packets beyond it are left out
  */
@@ -84,25 +93,23 @@ export function prepare(
   packetSize: number,
   filter: PayloadFilter,
   padding: ReaderOptions['padding'],
+  pacer: Pacer,
   end?: EndTime,
-): ReadyPackets & { readonly over: boolean } {
+): ReadyPackets {
   const items: OnDemandItem[] = [];
-  let until: number | undefined;
-  let size = 0;
-  let over = false;
-  visitPackets(bytes, packetSize, (packet, index) => {
-    if (over) return;
-    const { sendTime } = packet;
+  const isWanted = (payload: Payload): boolean => filter.passes(payload);
+  let packets = 0;
+  for (let at = 0; at + packetSize <= bytes.length; at += packetSize, packets++) {
+    const packet = tryPacket(bytes.subarray(at, at + packetSize));
+    if (packet === undefined) continue;
     const judged = end?.judge(packet) ?? 'within';
-    over = judged === 'over';
-    if (judged !== 'within') return;
-    until = sendTime;
-    const isWanted = filter.open ? undefined : (payload: Payload) => filter.passes(payload);
-    const wire = wirePacket(packet, packetSize, padding, isWanted);
-    if (wire === undefined) return;
-    items.push({ location: from + index, bytes: wire, sendTime });
-    size += wire.length;
-  });
-  // Packets that were not changed are views of what was read and hold all of it.
-  return { items, packets: Math.floor(bytes.length / packetSize), until, size: Math.max(size, bytes.length), over };
+    if (judged === 'over') return { items, packets, over: true };
+    if (judged === 'beyond') continue;
+    // Before the filter, which may be asked for every payload only once.
+    if (!pacer.due(packet.sendTime)) break;
+    const wire = wirePacket(packet, packetSize, padding, filter.open ? undefined : isWanted);
+    pacer.given(wire?.length ?? 0);
+    if (wire !== undefined) items.push({ location: from + packets, bytes: wire, sendTime: packet.sendTime });
+  }
+  return { items, packets, over: false };
 }

@@ -1,7 +1,7 @@
-import type { BatchCache, ReadyPackets } from './batch-cache.js';
+import { buffers } from './buffer-pool.js';
 import { type GateStreams, StreamGate } from './gate.js';
 import type { KeyFrameMap } from './key-frames.js';
-import type { OnDemandBatch, ReaderOptions, StreamChoice } from './options.js';
+import type { OnDemandBatch, Pacer, ReaderOptions, StreamChoice } from './options.js';
 import type { PacketFile } from './packet-file.js';
 import { EndTime, prepare } from './prepare.js';
 import { TrickPlay } from './trick.js';
@@ -10,16 +10,19 @@ export type { OnDemandBatch } from './options.js';
 
 /** What the readers of one file share. */
 export interface ReaderFile {
-  /** Differs for every open file of a cache. */
-  readonly id: number;
   readonly file: PacketFile;
   readonly keys: KeyFrameMap;
   readonly streams: GateStreams;
-  readonly cache: BatchCache;
+  /** Packets in a millisecond of media, on average. */
+  readonly packetRate: number;
 }
 
-/** The first read is so much smaller than the others: when a thousand players come at once, the last one waits for all. */
-const FIRST_PART = 4;
+/** Bytes, or one packet if that is larger. */
+const LARGEST_READ = 128 * 1024;
+/** How much more than the average a stretch of media may have without a second read. */
+const VARIATION = 1.25;
+/** Everything is due. */
+const AT_ONCE: Pacer = { span: Number.POSITIVE_INFINITY, due: () => true, given: () => undefined };
 /** Milliseconds: nothing here lasts longer, and 32-bit times cannot tell more apart. */
 const LONGEST = 2 ** 30;
 const END: OnDemandBatch = { items: [], end: true };
@@ -30,7 +33,7 @@ function limitOf(duration: number | undefined): number | undefined {
 }
 
 /**
- * Reads a file for one player, about 32 KiB a time; nothing is read ahead. At rate 1 these are the packets with the chosen
+ * Reads a file for one player: at a time what is due, up to 128 KiB; nothing is held in between. At rate 1 these are the packets with the chosen
  * streams, without those of which nothing is left; they begin with a whole object (video: a key frame), or exactly at the
  * packet that a player named. At other rates these are key frames, see {@link TrickPlay}; without video forwards all packets,
  * and backwards none.
@@ -42,7 +45,6 @@ export class OnDemandReader {
   readonly #trick: TrickPlay | undefined;
   readonly #endTime: EndTime | undefined;
   #at: number;
-  #isFirst = true;
   #ended = false;
 
   /** For `OnDemandFile.reader`. */
@@ -81,43 +83,35 @@ export class OnDemandReader {
   }
 
   /**
-   * The next packets; to be called again when the promise is settled, not before. What is not in the file any more, because
-   * it was cut, ends it; a recording that goes on is followed as far as it has come.
+   * The next packets, up to the first that is not due; to be called again when the promise is settled, not before. What is not
+   * in the file any more, because it was cut, ends it; a recording that goes on is followed as far as it has come.
+   * @param pacer by default all packets are due
    * @throws WmError WM_NO_INPUT when the disk fails or the file was closed
    */
-  async next(): Promise<OnDemandBatch> {
+  async next(pacer: Pacer = AT_ONCE): Promise<OnDemandBatch> {
     if (this.#ended) return END;
-    const batch = await (this.#trick?.next() ?? this.#nextPackets());
+    const batch = await (this.#trick?.next(pacer) ?? this.#nextPackets(pacer));
     this.#ended = batch.end;
     return batch;
   }
 
-  async #nextPackets(): Promise<OnDemandBatch> {
-    const { file } = this.#shared;
+  async #nextPackets(pacer: Pacer): Promise<OnDemandBatch> {
+    const { file, packetRate } = this.#shared;
     if (this.#at >= file.packetCount && !(await file.extend())) return END;
     const from = this.#at;
-    // Reads end at multiples of the batch, so that players with other starts come to want the same ones.
-    const { batchPackets } = file;
-    const wanted = this.#isFirst ? Math.ceil(batchPackets / FIRST_PART) : batchPackets;
-    const count = Math.min(wanted, batchPackets - (from % batchPackets), file.packetCount - from);
-    this.#isFirst = false;
-    const { items, packets, until, over } = await this.#ready(from, count);
-    this.#at = from + packets;
-    const end = over || packets < count || (this.#at >= file.packetCount && !(await file.extend()));
-    return { items, end, ...(until === undefined ? {} : { until }) };
-  }
-
-  async #ready(from: number, count: number): Promise<ReadyPackets & { readonly over: boolean }> {
-    const { id, file, cache } = this.#shared;
+    const most = Math.max(1, Math.floor(LARGEST_READ / file.packetSize));
+    // One more, to see that it is not due yet.
+    const wanted = Math.ceil(pacer.span * packetRate * VARIATION) + 1;
+    const count = Math.min(wanted, most, file.packetCount - from);
+    const room = buffers.take(count * file.packetSize);
+    const release = () => buffers.give(room);
+    const read = await file.readInto(room, from, count);
+    const run = room.subarray(0, read * file.packetSize);
     const { padding } = this.#options;
-    const isShared = this.#endTime === undefined && this.#gate.settled;
-    // Others get it too, whatever this player chooses while it is read.
-    const filter = isShared ? this.#gate.snapshot() : this.#gate;
-    const read = async () =>
-      prepare(await file.read(from, count), from, file.packetSize, filter, padding, this.#endTime);
-    if (!isShared) return read();
-    const key = `${id}:${from}+${count}:${padding}:${this.#gate.key}`;
-    const ready = await cache.get(key, read, ({ packets }) => packets === count);
-    return { ...ready, over: false };
+    const { items, packets, over } = prepare(run, from, file.packetSize, this.#gate, padding, pacer, this.#endTime);
+    this.#at = from + packets;
+    const isCut = packets === read && read < count;
+    const end = over || isCut || (this.#at >= file.packetCount && !(await file.extend()));
+    return { items, end, release };
   }
 }

@@ -37,13 +37,17 @@ export class Schedule {
     this.#lead = this.#accelerating ? 0 : options.burst;
   }
 
+  /** Packets are due at the rate of the acceleration. */
+  get accelerating(): boolean {
+    return this.#accelerating;
+  }
+
   /**
    * When a packet is due, on the clock's scale in ms. To be asked for each packet once, in order.
    * @param sendTime ms modulo 2^32
-   * @param size bytes
    * @param now the time, with which the schedule begins
    */
-  due(sendTime: number, size: number, now: number): number {
+  due(sendTime: number, now: number): number {
     if (this.#lastSendTime === undefined) {
       this.#lastSendTime = sendTime;
       this.#origin = { time: now, media: 0 };
@@ -51,7 +55,12 @@ export class Schedule {
     this.#advance(sendTime);
     const media = this.#media - this.#origin.media;
     const paced = this.#origin.time + Math.max(media - this.#lead, 0) / this.#options.pace;
-    return this.#accelerating ? this.#accelerated(media, paced, size) : paced;
+    return this.#accelerating ? this.#accelerated(media, paced) : paced;
+  }
+
+  /** So many bytes were sent. */
+  sent(size: number): void {
+    if (this.#accelerating) this.#bytes += size;
   }
 
   /** Begins anew, with a lead, when the packet that is due was held back for so long that the player has run dry. */
@@ -71,10 +80,9 @@ export class Schedule {
   }
 
   /** Never later than without acceleration: a player may ask for less than the media needs. */
-  #accelerated(media: number, paced: number, size: number): number {
+  #accelerated(media: number, paced: number): number {
     const { bitsPerSecond, milliseconds } = this.#options.acceleration!;
     const due = Math.min(this.#origin.time + (this.#bytes * 8000) / bitsPerSecond, paced);
-    this.#bytes += size;
     if (media >= milliseconds) {
       this.#accelerating = false;
       this.#lead = 0;

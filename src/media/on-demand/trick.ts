@@ -1,7 +1,7 @@
 import type { DataPacket, Payload } from '../../asf/packet.js';
 import type { KeyFrameMap, KeyFramePlace, PacketPlace } from './key-frames.js';
-import type { OnDemandBatch, OnDemandItem, ReaderOptions } from './options.js';
-import { type PacketFile, visitPackets } from './packet-file.js';
+import type { OnDemandBatch, OnDemandItem, Pacer, ReaderOptions } from './options.js';
+import { type PacketFile, tryPacket } from './packet-file.js';
 import { wirePacket } from './prepare.js';
 
 /** Pictures that follow one another faster than this, in ms of the viewer's time, are left out. */
@@ -65,11 +65,11 @@ export class TrickPlay {
     return this.#frame?.packet ?? this.#place.packet;
   }
 
-  /** The next key frame, or as much of it as goes into one batch. @throws WmError WM_NO_INPUT when the disk fails */
-  async next(): Promise<OnDemandBatch> {
+  /** What is due of the next key frame, as much as goes into one batch. @throws WmError WM_NO_INPUT when the disk fails */
+  async next(pacer: Pacer): Promise<OnDemandBatch> {
     const frame = this.#frame ?? (await this.#nextFrame());
     if (frame === undefined) return this.#end();
-    const items = await this.#readFrame(frame);
+    const items = await this.#readFrame(frame, pacer);
     this.#frame = frame.done ? undefined : frame;
     return { items, end: false };
   }
@@ -98,19 +98,21 @@ export class TrickPlay {
     return this.#lastTime === undefined || Math.abs((time - this.#lastTime) | 0) >= this.#interval;
   }
 
-  async #readFrame(frame: OpenFrame): Promise<OnDemandItem[]> {
-    const { packetSize, batchPackets } = this.#file;
+  async #readFrame(frame: OpenFrame, pacer: Pacer): Promise<OnDemandItem[]> {
+    const { packetSize, batchPackets, packetCount } = this.#file;
     const bytes = await this.#file.read(frame.packet, batchPackets);
     const items: OnDemandItem[] = [];
-    const from = frame.packet;
-    visitPackets(bytes, packetSize, (packet, index) => {
-      if (frame.done) return;
-      const location = from + index;
-      const wire = this.#wire(packet, frame, location);
-      if (wire !== undefined) items.push({ location, bytes: wire, sendTime: packet.sendTime });
-    });
-    frame.packet += batchPackets;
-    if (frame.packet >= this.#file.packetCount || bytes.length < batchPackets * packetSize) frame.done = true;
+    for (let at = 0; at + packetSize <= bytes.length && !frame.done; at += packetSize, frame.packet++) {
+      const packet = tryPacket(bytes.subarray(at, at + packetSize));
+      if (packet === undefined) continue;
+      // Before the payloads are looked at, which is done only once.
+      if (packet.payloads.some(({ stream }) => stream === frame.key.stream) && !pacer.due(packet.sendTime))
+        return items;
+      const wire = this.#wire(packet, frame, frame.packet);
+      pacer.given(wire?.length ?? 0);
+      if (wire !== undefined) items.push({ location: frame.packet, bytes: wire, sendTime: packet.sendTime });
+    }
+    if (frame.packet >= packetCount || bytes.length < batchPackets * packetSize) frame.done = true;
     return items;
   }
 

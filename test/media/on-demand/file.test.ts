@@ -165,7 +165,7 @@ describe('a file that changes while it plays', () => {
     await copyFile(whole, path);
     const file = await open(path);
     const reader = read(file);
-    await reader.next();
+    await readAll(reader, 20);
     await truncate(path, file.header.bytes.length + 40 * 1400 + 3);
     await readAll(reader);
     expect(reader.position).toBe(40);
@@ -207,7 +207,7 @@ describe('a file that changes while it plays', () => {
     await copyFile(whole, path);
     const file = await open(path);
     const reader = read(file);
-    await reader.next();
+    await readAll(reader, 20);
     await rm(path);
     await readAll(reader);
     expect(reader.position).toBe(file.packetCount);

@@ -2,9 +2,18 @@ import { setImmediate } from 'node:timers/promises';
 import { jest } from '@jest/globals';
 import { WmError } from '../../../src/errors.js';
 import { OnDemandFlow, type OnDemandFlowOptions, Ticker } from '../../../src/media/on-demand/flow.js';
-import type { OnDemandBatch, OnDemandItem } from '../../../src/media/on-demand/options.js';
+import type { OnDemandItem, Pacer } from '../../../src/media/on-demand/options.js';
 
 const PREROLL = 1000;
+
+/** What a reader can give at a time. */
+interface Run {
+  readonly items: readonly OnDemandItem[];
+  readonly end: boolean;
+  readonly rewound?: boolean;
+  /** Send times of packets of which nothing is to be sent. */
+  readonly passed?: readonly number[];
+}
 
 /** A flow with a clock, a ticker and an output that do what the test says. */
 class Stage {
@@ -14,23 +23,28 @@ class Stage {
   /** Time of writing, by location. */
   readonly sent = new Map<number, number>();
   readonly writes: number[][] = [];
+  /** Batches that were given back. */
+  released = 0;
   readonly ends: { rewound: boolean }[] = [];
   readonly errors: WmError[] = [];
   readonly tasks = new Set<() => void>();
   onWrite: () => void = () => undefined;
   readonly flow: OnDemandFlow;
 
-  constructor(batches: (OnDemandBatch | Error)[], options: Partial<OnDemandFlowOptions> = {}) {
+  constructor(batches: (Run | Error)[], options: Partial<OnDemandFlowOptions> = {}) {
     const queue = [...batches];
     const stage = this;
     this.flow = new OnDemandFlow({
       rate: 1,
       reader: {
         preroll: PREROLL,
-        next: () => {
+        next: (pacer) => {
           this.reads++;
-          const batch = queue.shift() ?? { items: [], end: true };
-          return batch instanceof Error ? Promise.reject(batch) : Promise.resolve(batch);
+          const run = queue.shift() ?? { items: [], end: true };
+          if (run instanceof Error) return Promise.reject(run);
+          const { due, rest } = split(run, pacer);
+          if (rest) queue.unshift(rest);
+          return Promise.resolve({ ...due, release: () => this.released++ });
         },
       },
       output: {
@@ -47,6 +61,7 @@ class Stage {
       onEnd: (how) => this.ends.push(how),
       onError: (error) => this.errors.push(error),
       now: () => this.now,
+      ahead: 0,
       ...options,
     });
   }
@@ -77,19 +92,35 @@ class Stage {
   }
 }
 
+/** As a reader does: what is due of a run, and what is not. */
+function split({ items, end, rewound, passed = [] }: Run, pacer: Pacer): { due: Run; rest?: Run } {
+  const late = passed.findIndex((sendTime) => {
+    const due = pacer.due(sendTime);
+    if (due) pacer.given(0);
+    return !due;
+  });
+  if (late >= 0) return { due: { items: [], end: false }, rest: { items, end, passed: passed.slice(late) } };
+  let count = 0;
+  for (const { sendTime, bytes } of items) {
+    if (!pacer.due(sendTime)) break;
+    pacer.given(bytes.length);
+    count++;
+  }
+  const due = items.slice(0, count);
+  if (count === items.length) return { due: { items: due, end, ...(rewound === undefined ? {} : { rewound }) } };
+  return { due: { items: due, end: false }, rest: { items: items.slice(count), end } };
+}
+
 /** Packets of 1000 bytes, one every `step` ms of send time, in batches of `size`; the last one ends. */
-function packets(count: number, { step = 100, size = 10, first = 0, bytes = 1000 } = {}): OnDemandBatch[] {
+function packets(count: number, { step = 100, size = 10, first = 0, bytes = 1000 } = {}): Run[] {
   const items: OnDemandItem[] = Array.from({ length: count }, (_each, location) => ({
     location,
     bytes: Buffer.alloc(bytes),
     sendTime: (first + location * step) >>> 0,
   }));
-  const batches: OnDemandBatch[] = [];
-  for (let at = 0; at < count; at += size) {
-    const part = items.slice(at, at + size);
-    batches.push({ items: part, end: at + size >= count, until: part.at(-1)!.sendTime });
-  }
-  return batches;
+  const runs: Run[] = [];
+  for (let at = 0; at < count; at += size) runs.push({ items: items.slice(at, at + size), end: at + size >= count });
+  return runs;
 }
 
 describe('pace', () => {
@@ -108,13 +139,43 @@ describe('pace', () => {
     expect(stage.tasks.size).toBe(0);
   });
 
-  it('holds one batch, and does not read the next one before it is due', async () => {
+  it('reads only what is due, when it is due, and gives it back', async () => {
     const stage = await new Stage(packets(100), { burst: 0 }).start();
     expect([stage.reads, stage.locations]).toEqual([1, [0]]);
-    await stage.pass(850);
-    expect([stage.reads, stage.locations.length]).toEqual([1, 9]);
-    await stage.pass(100);
-    expect([stage.reads, stage.locations.length]).toEqual([2, 10]);
+    await stage.pass(50);
+    expect([stage.reads, stage.released]).toEqual([1, 1]);
+    await stage.pass(50);
+    expect([stage.reads, stage.released, stage.locations]).toEqual([2, 2, [0, 1]]);
+  });
+
+  it('sends together what is due within a second, and then nothing for as long', async () => {
+    const stage = await new Stage(packets(100), { burst: 0, ahead: 1000 }).start();
+    expect(stage.locations).toHaveLength(11);
+    await stage.pass(1000);
+    expect([stage.writes.length, stage.locations.length]).toEqual([2, 11]);
+    await stage.pass(9000);
+    expect(stage.locations).toEqual(Array.from({ length: 100 }, (_each, index) => index));
+    for (const [location, time] of stage.sent) {
+      expect(time).toBeLessThanOrEqual(location * 100 + 50);
+      expect(time).toBeGreaterThanOrEqual(location * 100 - 1000);
+    }
+    // Ten packets to a read.
+    expect(stage.writes.length).toBeLessThanOrEqual(20);
+  });
+
+  it('tells the reader how much is worth reading: the burst, then a second at the pace', async () => {
+    const spans: number[] = [];
+    const reader = {
+      preroll: PREROLL,
+      next: async (pacer: Pacer) => {
+        spans.push(pacer.span);
+        const items = pacer.due(spans.length * 10_000) ? [{ location: 0, bytes: Buffer.alloc(1), sendTime: 0 }] : [];
+        return { items, end: false };
+      },
+    };
+    const stage = await new Stage([], { reader, ahead: 1000, speed: 2 }).start();
+    await stage.pass(10_000);
+    expect(spans.slice(0, 3)).toEqual([5000, 2000, 2000]);
   });
 
   it.each([
@@ -193,12 +254,12 @@ describe('pace', () => {
   });
 
   it('lets the time of packets pass that are not sent', async () => {
-    const empty = Array.from({ length: 20 }, (_each, index) => ({ items: [], end: false, until: 1000 + index * 1000 }));
+    const empty = Array.from({ length: 20 }, (_each, index) => ({ items: [], end: false, passed: [index * 1000] }));
     const stage = await new Stage([...empty, { items: [], end: true }], { burst: 0 }).start();
-    expect(stage.reads).toBe(2);
-    await stage.pass(10_000);
-    expect(stage.reads).toBe(12);
-    await stage.pass(10_000);
+    expect([stage.reads, stage.ends.length]).toEqual([2, 0]);
+    await stage.pass(18_900);
+    expect(stage.ends).toHaveLength(0);
+    await stage.pass(150);
     expect(stage.ends).toHaveLength(1);
   });
 });

@@ -3,12 +3,11 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { filterPacket, parsePacket, type ThinningLevel } from '../../../src/asf/index.js';
 import { WmError } from '../../../src/errors.js';
-import { BatchCache } from '../../../src/media/on-demand/batch-cache.js';
 import { OnDemandFile } from '../../../src/media/on-demand/file.js';
-import type { StartPosition } from '../../../src/media/on-demand/options.js';
+import type { OnDemandItem, StartPosition } from '../../../src/media/on-demand/options.js';
 import { temporaryFolder } from '../../capture/support.js';
 import { testHeader } from '../../support/stream.js';
-import { contentsOf, everything, madePacket, makeMedia, play, readAll, writeAsf } from './support.js';
+import { contentsOf, digest, everything, madePacket, makeMedia, play, readAll, writeAsf } from './support.js';
 
 const folder = temporaryFolder();
 const film = join(folder, 'film.wmv');
@@ -72,7 +71,7 @@ it('only fails in words, whatever a file holds, and never gives packets that are
 });
 
 it('gives from the start just what the filter leaves of every packet, whatever is chosen', async () => {
-  const file = await OnDemandFile.open(film, { cache: new BatchCache(0) });
+  const file = await OnDemandFile.open(film);
   const { packets } = contentsOf(film);
   await fc.assert(
     fc.asyncProperty(fc.tuple(level, level, level), async ([first, second, third]) => {
@@ -122,6 +121,41 @@ it('begins every stream with a whole object, wherever playing begins and however
       },
     ),
     { numRuns: 100 },
+  );
+  await file.close();
+});
+
+it('gives the same in whatever steps it is due', async () => {
+  const file = await OnDemandFile.open(film);
+  await fc.assert(
+    fc.asyncProperty(
+      fc.record({
+        from: fc.nat(file.packetCount),
+        levels: fc.tuple(level, level, level),
+        rate: fc.constantFrom(1, 1, 3, -2),
+        padding: fc.constantFrom('cut', 'kept'),
+        exact: fc.boolean(),
+      }),
+      fc.array(fc.nat(60), { minLength: 1, maxLength: 8 }),
+      async ({ levels, ...options }, steps) => {
+        const choice = { level: (stream: number): ThinningLevel => ([2, ...levels] as const)[stream] ?? 2 };
+        const expected = digest(await play(file, { ...options, choice }));
+        const reader = file.reader({ ...options, choice });
+        const items: OnDemandItem[] = [];
+        for (let step = 0, end = false; !end; step++) {
+          let left = steps[step % steps.length]! + (step % 2);
+          const given: number[] = [];
+          const batch = await reader.next({ span: 500, due: () => left-- > 0, given: (size) => given.push(size) });
+          // What is valid only until the batch is released.
+          items.push(...batch.items.map((item) => ({ ...item, bytes: Buffer.from(item.bytes) })));
+          expect(given.filter((size) => size > 0)).toEqual(batch.items.map(({ bytes }) => bytes.length));
+          batch.release?.();
+          end = batch.end;
+        }
+        expect(digest(items)).toBe(expected);
+      },
+    ),
+    { numRuns: 40 },
   );
   await file.close();
 });

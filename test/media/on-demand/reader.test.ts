@@ -1,8 +1,7 @@
 import { join } from 'node:path';
 import { parsePacket } from '../../../src/asf/index.js';
-import { restorePadding } from '../../../src/asf/padding.js';
-import { BatchCache } from '../../../src/media/on-demand/batch-cache.js';
 import { OnDemandFile } from '../../../src/media/on-demand/file.js';
+import type { OnDemandItem } from '../../../src/media/on-demand/options.js';
 import { temporaryFolder } from '../../capture/support.js';
 import { testHeader } from '../../support/stream.js';
 import {
@@ -67,7 +66,7 @@ describe('all streams', () => {
     expect(kept.map(({ bytes }) => bytes)).toEqual(packets.map(({ bytes }) => bytes));
   });
 
-  it('come in reads of about 32 KiB, also of large and of tiny packets', async () => {
+  it('come in reads of up to 128 KiB, or as much as is about due, also of large and of tiny packets', async () => {
     for (const [name, packetSize] of [
       ['large', 60_000],
       ['tiny', 120],
@@ -79,10 +78,32 @@ describe('all streams', () => {
       for (let total = 0; total < count; ) {
         const { items } = await reader.next();
         expect(items.length).toBeGreaterThan(0);
-        expect(items.length * packetSize).toBeLessThanOrEqual(Math.max(32 * 1024, packetSize));
+        expect(items.length * packetSize).toBeLessThanOrEqual(128 * 1024);
         total += items.length;
       }
     }
+  });
+
+  it('come up to the first that is not due, and from there on with the next read', async () => {
+    const file = await open(path);
+    const { packets } = contentsOf(path);
+    const reader = file.reader({ from: 0, choice: everything, rate: 1, padding: 'kept' });
+    const items: OnDemandItem[] = [];
+    for (let until = 0; items.length < packets.length; until += 250) {
+      const asked: number[] = [];
+      const due = (sendTime: number): boolean => {
+        asked.push(sendTime);
+        return sendTime <= until;
+      };
+      const batch = await reader.next({ span: 250, due, given: () => undefined });
+      items.push(...batch.items);
+      expect(asked.length - batch.items.length).toBeLessThanOrEqual(1);
+      expect(batch.items.every(({ sendTime }) => sendTime <= until)).toBe(true);
+      expect(reader.position).toBe(items.length);
+      // A read of what is due in a quarter of a second does not take all of the file.
+      expect(asked.length).toBeLessThan(packets.length / 10);
+    }
+    expect(items.map(({ bytes }) => bytes)).toEqual(packets.map(({ bytes }) => bytes));
   });
 
   it('leave out packets that cannot be read, and go on', async () => {
@@ -123,11 +144,17 @@ describe('chosen streams', () => {
   it('may be none: then nothing is sent, but the file takes its time', async () => {
     const file = await open(path);
     const reader = file.reader({ from: 0, choice: only({}), rate: 1, padding: 'cut' });
-    const first = await reader.next();
-    const second = await reader.next();
-    expect([first.items, second.items, second.end]).toEqual([[], [], false]);
-    expect(second.until!).toBeGreaterThan(first.until!);
-    expect((await readAll(reader)).items).toEqual([]);
+    const asked: number[] = [];
+    const due = (sendTime: number): boolean => {
+      asked.push(sendTime);
+      return asked.length % 10 !== 0;
+    };
+    for (let end = false; !end; ) {
+      const batch = await reader.next({ span: 1000, due, given: (size) => expect(size).toBe(0) });
+      expect(batch.items).toEqual([]);
+      end = batch.end;
+    }
+    expect(new Set(asked)).toEqual(new Set(contentsOf(path).packets.map(({ sendTime }) => sendTime)));
   });
 
   it('begin with a key frame, and others with a whole object, when playing begins in the middle', async () => {
@@ -268,15 +295,19 @@ describe('another choice while playing', () => {
     for (const { bytes } of (await readAll(reader)).items) expect(streamsOf(bytes)).toEqual([1]);
   });
 
-  it('changes nothing for the other players of the same packets', async () => {
-    const file = await twoVideos('others');
-    const [one, other] = [0, 1].map(() => file.reader({ from: 0, choice: everything, rate: 1, padding: 'cut' }));
-    const reads = [one!.next(), other!.next()];
-    one!.choose(only({ 3: 0 }));
-    for (const { items } of await Promise.all(reads))
-      for (const { bytes } of items) expect(streamsOf(bytes)).toHaveLength(3);
-    for (const { bytes } of (await readAll(other!)).items) expect(streamsOf(bytes)).toHaveLength(3);
-    for (const { bytes } of (await readAll(one!)).items) expect(streamsOf(bytes)).toEqual([3]);
+  it('[WMSP-251] takes effect with the next packet that is sent, also while it is being read', async () => {
+    const file = await twoVideos('next');
+    const reader = file.reader({ from: 0, choice: everything, rate: 1, padding: 'cut' });
+    let left = 7;
+    const pacer = { span: 5000, due: () => left-- > 0, given: () => undefined };
+    const before = await reader.next(pacer);
+    expect(locations(before.items)).toEqual([0, 1, 2, 3, 4, 5, 6]);
+    left = 5;
+    const reading = reader.next(pacer);
+    reader.choose(only({ 3: 0 }));
+    const { items } = await reading;
+    expect(locations(items)).toEqual([7, 8, 9, 10, 11]);
+    for (const { bytes } of items) expect(streamsOf(bytes)).toEqual([3]);
   });
 });
 
@@ -307,37 +338,5 @@ describe('max-duration', () => {
     expect(Math.max(...times)).toBeLessThan(5100);
     const back = await play(file, { rate: -1, from: file.packetCount, start: 20_000, maxDuration: 5000 });
     expect(Math.min(...timesOf(back))).toBeGreaterThan(15_000 - 1100);
-  });
-});
-
-describe('what players share', () => {
-  it('is read once, and is the same memory', async () => {
-    const cache = new BatchCache(8 * 1024 * 1024);
-    const file = await OnDemandFile.open(path, { cache });
-    opened.push(file);
-    const [one, other] = await Promise.all([play(file), play(file)]);
-    expect(one!.length).toBeGreaterThan(50);
-    one!.forEach(({ bytes }, index) => {
-      expect(other![index]!.bytes).toBe(bytes);
-    });
-    // Those that began elsewhere meet them at the next read.
-    const late = await play(file, { from: 30 });
-    expect(late.at(-1)!.bytes).toBe(one!.at(-1)!.bytes);
-  });
-
-  it('is bounded, and not mixed up', async () => {
-    const cache = new BatchCache(100_000);
-    const file = await OnDemandFile.open(path, { cache });
-    opened.push(file);
-    const plain = await play(file);
-    expect(cache.size).toBeLessThanOrEqual(100_000);
-    const kept = await play(file, { padding: 'kept' });
-    const sound = await play(file, { choice: only({ 3: 0 }) });
-    expect(kept.every(({ bytes }) => bytes.length === 1400)).toBe(true);
-    expect(sound.every(({ bytes }) => streamsOf(bytes).every((stream) => stream === 3))).toBe(true);
-    const padded = plain.map((item) => ({ ...item, bytes: restorePadding(parsePacket(item.bytes), 1400) }));
-    expect(digest(padded)).toBe(digest(kept));
-    expect(digest(await play(file))).toBe(digest(plain));
-    expect(cache.size).toBeLessThanOrEqual(100_000);
   });
 });

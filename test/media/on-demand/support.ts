@@ -12,7 +12,7 @@ import {
   type ThinningLevel,
 } from '../../../src/asf/index.js';
 import type { OnDemandFile } from '../../../src/media/on-demand/file.js';
-import type { OnDemandBatch, OnDemandItem, ReaderOptions, StreamChoice } from '../../../src/media/on-demand/options.js';
+import type { OnDemandBatch, OnDemandItem, Pacer, ReaderOptions, StreamChoice } from '../../../src/media/on-demand/options.js';
 import { ffmpegPath } from '../../capture/support.js';
 
 export const everything: StreamChoice = { level: () => 0 };
@@ -95,14 +95,19 @@ export function keyPacketAt(keys: readonly Key[], time: number): number {
 
 export type ReadOptions = Partial<ReaderOptions>;
 
-/** Everything that a reader gives. */
+/** Everything that a reader gives, or so many packets. */
 export async function readAll(
-  reader: { next(): Promise<OnDemandBatch> },
+  reader: { next(pacer: Pacer): Promise<OnDemandBatch> },
   limit = Number.POSITIVE_INFINITY,
 ): Promise<{ items: OnDemandItem[]; rewound: boolean; batches: number }> {
   const items: OnDemandItem[] = [];
+  let count = 0;
+  const given = (size: number) => {
+    if (size > 0) count++;
+  };
+  const pacer = { span: Number.POSITIVE_INFINITY, due: () => count < limit, given };
   for (let batches = 1; ; batches++) {
-    const batch = await reader.next();
+    const batch = await reader.next(pacer);
     items.push(...batch.items);
     if (batch.end || items.length >= limit) return { items, rewound: batch.rewound ?? false, batches };
   }
