@@ -1,6 +1,9 @@
+import type { Exchange } from '../http/exchange.js';
+import type { Field } from '../http/message.js';
 import type { Ticker } from '../media/on-demand/flow.js';
 import type { PaceLimits } from './play.js';
 import type { WmspContent } from './program.js';
+import type { WmspRequestType } from './requests.js';
 
 /** A client's log as it was submitted (MS-WMSP 2.2.2.4). */
 export interface SubmittedLog {
@@ -21,8 +24,20 @@ export interface PlayReport {
   readonly skippedPackets: number;
 }
 
+/** Why a request is refused; behind 401 and 407 the connection is kept for another try (MS-WMSP 3.2.5.1). */
+export interface WmspRefusal {
+  readonly status: number;
+  readonly fields: readonly Field[];
+}
+
 export interface WmspServerOptions {
   readonly content: WmspContent;
+  /** Whether somebody may have what is at a path; asked for Describe, Play, GetContentInfo and SendEvent. */
+  readonly authorize?: (
+    exchange: Exchange,
+    path: string,
+    type: WmspRequestType,
+  ) => WmspRefusal | undefined | Promise<WmspRefusal | undefined>;
   /** Decodes and checks the path of a request-target; throws HttpError. */
   readonly pathOf: (target: string) => string;
   /** Answer as an encoder that is pulled (MS-WMSP 4.11). */
@@ -34,7 +49,7 @@ export interface WmspServerOptions {
   readonly onLog?: (log: SubmittedLog) => void;
   /** The body of a SendEvent request (MS-WMSP 2.2.5). */
   readonly onEvent?: (path: string, body: string) => void;
-  readonly onPlay?: (path: string, client: string, remoteAddress: string) => void;
+  readonly onPlay?: (path: string, client: string, remoteAddress: string, clientId: number) => void;
   readonly onPlayed?: (report: PlayReport) => void;
   /** Something failed that no client caused, such as a file that cannot be read on. */
   readonly onError?: (error: unknown) => void;

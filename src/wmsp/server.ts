@@ -18,7 +18,7 @@ import { chooseEntry, prepareEntry } from './preparation.js';
 import { profileOf } from './profiles.js';
 import type { Program } from './program.js';
 import { sendElsewhere } from './redirect.js';
-import { classifyRequest, type WmspRequest } from './requests.js';
+import { classifyRequest, type WmspRequest, type WmspRequestType } from './requests.js';
 import {
   cacheFields,
   commonFields,
@@ -31,7 +31,7 @@ import {
   type ServerIdentity,
 } from './responses.js';
 import { NO_STREAMS, switched } from './selection.js';
-import type { WmspServerOptions } from './server-options.js';
+import type { WmspRefusal, WmspServerOptions } from './server-options.js';
 import type { SessionHost, WmspSession } from './session.js';
 import { Sessions } from './sessions.js';
 
@@ -41,6 +41,8 @@ export type { PlayReport, SubmittedLog, WmspServerOptions } from './server-optio
 const ANNOUNCED_TIMEOUT = 60_000;
 const SWEEP_INTERVAL = 1_000;
 const MAX_LOG = 64 * 1024;
+// The requests that are about content, not about a session that there is.
+const OPENING: ReadonlySet<WmspRequestType> = new Set(['Describe', 'Play', 'GetContentInfo', 'SendEvent']);
 
 interface Playing {
   readonly path: string;
@@ -122,11 +124,20 @@ export class WmspServer {
     const profile = profileOf(request.client);
     try {
       const path = exchange.request.target === '*' ? '*' : this.#options.pathOf(exchange.request.target);
-      await this.#dispatch({ ...request, exchange, profile, path });
+      const handling = { ...request, exchange, profile, path };
+      const asks = OPENING.has(request.type) ? this.#options.authorize?.(exchange, path, request.type) : undefined;
+      const refusal = asks && (await asks);
+      if (refusal) this.#deny(handling, refusal);
+      else await this.#dispatch(handling);
     } catch (error) {
       const session = this.#sessions.get(request.pragma.number('client-id') ?? 0);
       this.#refuse(exchange, error, session && commonFields(this.#identity, profile, this.#idTokens(session)));
     }
+  }
+
+  #deny({ exchange, profile }: Handling, { status, fields }: WmspRefusal): void {
+    const all = [...commonFields(this.#identity, profile, []), ...fields];
+    exchange.respond({ status, fields: all, close: status !== 401 && status !== 407 });
   }
 
   /** Forgets sessions whose Idle-Timeout is over (MS-WMSP 3.2.6.2). Called once a second. */
@@ -252,7 +263,7 @@ export class WmspServer {
     this.#sessions.touch(session);
     const { remoteAddress } = exchange;
     this.#playing.set(session, { path, client: client.text, remoteAddress, since: this.#now() });
-    this.#options.onPlay?.(path, client.text, remoteAddress);
+    this.#options.onPlay?.(path, client.text, remoteAddress, session.clientId);
   }
 
   #report(session: WmspSession): void {
