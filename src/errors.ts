@@ -62,6 +62,11 @@ export const errorTable = {
     meaning: 'The server refused access.',
     hint: 'Servers open points to some addresses and users only; wmcast serve takes pushes from its own host.',
   },
+  WM_TLS: {
+    exitCode: 76,
+    meaning: 'No TLS connection that can be trusted came about.',
+    hint: 'Name the certificate to trust with --ca; --insecure takes any.',
+  },
   WM_CONFIG: { exitCode: 78, meaning: 'The configuration is wrong.', hint: 'The message names the file and the line.' },
 } as const satisfies Record<string, { exitCode: number; meaning: string; hint: string }>;
 

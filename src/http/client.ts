@@ -1,6 +1,7 @@
-import { connect, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { messageOf, WmError } from '../errors.js';
 import { BodyReader } from './body.js';
+import { authorityOf, CONNECT_TIMEOUT, type Endpoint, openConnection } from './connection.js';
 import {
   type Field,
   headLength,
@@ -33,10 +34,8 @@ export interface SendOptions {
   readonly streamed?: boolean | undefined;
 }
 
-export interface ConnectOptions {
-  readonly host: string;
-  readonly port: number;
-  /** How long the connection may take to stand, in ms. */
+export interface ConnectOptions extends Endpoint {
+  /** How long the connection may take to stand, in ms; default 10000. */
   readonly timeout?: number;
 }
 
@@ -61,6 +60,14 @@ interface Outstanding {
 export class HttpClient {
   readonly #socket: Socket;
   readonly #name: string;
+  readonly #listeners = {
+    data: (chunk: Buffer) => this.#take(chunk),
+    drain: () => this.#releaseWriters(),
+    error: (error: Error) =>
+      this.#fail(new WmError('WM_SERVER_GONE', `${this.#name} broke the connection: ${messageOf(error)}.`)),
+    end: () => this.#ended(),
+    close: () => this.#fail(new WmError('WM_SERVER_GONE', `${this.#name} closed the connection.`)),
+  };
   // The requests whose response has not come.
   readonly #outstanding: Outstanding[] = [];
   readonly #early: AnyResponse[] = [];
@@ -79,36 +86,20 @@ export class HttpClient {
     this.#socket = socket;
     this.#name = name;
     socket.setNoDelay(true);
-    socket.on('data', (chunk) => this.#take(chunk));
-    socket.on('drain', () => this.#releaseWriters());
-    socket.on('error', (error) =>
-      this.#fail(new WmError('WM_SERVER_GONE', `${name} broke the connection: ${messageOf(error)}.`)),
-    );
-    socket.on('end', () => this.#ended());
-    socket.on('close', () => this.#fail(new WmError('WM_SERVER_GONE', `${name} closed the connection.`)));
+    for (const [event, listener] of Object.entries(this.#listeners)) socket.on(event, listener);
   }
 
   /**
-   * @throws WmError WM_UNREACHABLE when the name is unknown, nobody listens or nobody answers in time
+   * @throws WmError WM_UNREACHABLE when the name is unknown, nobody listens or nobody answers in time; WM_TLS when the host's
+   *   certificate is not to be trusted, WM_SERVER_GONE
    */
-  static connect({ host, port, timeout = 10_000 }: ConnectOptions): Promise<HttpClient> {
-    const name = `${host}:${port}`;
-    return new Promise((resolve, reject) => {
-      const socket = connect({ host, port });
-      const refuse = (why: string) => {
-        socket.destroy();
-        reject(new WmError('WM_UNREACHABLE', `${name} cannot be reached: ${why}.`));
-      };
-      const failed = (error: NodeJS.ErrnoException) => refuse(describeConnectError(error));
-      const timer = setTimeout(() => refuse(`no answer within ${timeout / 1000} s`), timeout);
-      socket.once('error', failed);
-      socket.once('connect', () => {
-        clearTimeout(timer);
-        socket.removeListener('error', failed);
-        resolve(new HttpClient(socket, name));
-      });
-      socket.once('close', () => clearTimeout(timer));
-    });
+  static async connect({ timeout = CONNECT_TIMEOUT, ...endpoint }: ConnectOptions): Promise<HttpClient> {
+    return new HttpClient(await openConnection(endpoint, timeout), authorityOf(endpoint));
+  }
+
+  /** A client on a connection that stands. @param name what messages call the other side */
+  static over(socket: Socket, name: string): HttpClient {
+    return new HttpClient(socket, name);
   }
 
   /** Whether the connection can take another request. */
@@ -216,6 +207,17 @@ export class HttpClient {
     this.#socket.destroy();
   }
 
+  /** Gives the connection away, behind a success response to CONNECT: something else is spoken on it now. */
+  detach(): Socket {
+    const socket = this.#socket;
+    this.#failure ??= new WmError('WM_FAILED', `The connection to ${this.#name} is used for something else.`);
+    for (const [event, listener] of Object.entries(this.#listeners)) socket.removeListener(event, listener);
+    socket.pause();
+    if (this.#unread.length > 0) socket.unshift(this.#unread);
+    this.#unread = Buffer.alloc(0);
+    return socket;
+  }
+
   #take(chunk: Buffer): void {
     if (this.#failure) return;
     this.#unread = this.#unread.length === 0 ? chunk : Buffer.concat([this.#unread, chunk]);
@@ -313,20 +315,5 @@ export class HttpClient {
     const waiting = this.#drained;
     this.#drained = [];
     for (const release of waiting) release();
-  }
-}
-
-function describeConnectError(error: NodeJS.ErrnoException): string {
-  switch (error.code) {
-    case 'ECONNREFUSED':
-      return 'nobody listens on that port';
-    case 'ENOTFOUND':
-    case 'EAI_AGAIN':
-      return 'its name is unknown';
-    case 'EHOSTUNREACH':
-    case 'ENETUNREACH':
-      return 'there is no way to that network';
-    default:
-      return messageOf(error);
   }
 }

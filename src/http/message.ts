@@ -167,7 +167,8 @@ export function requestBodyFraming(head: RequestHead): BodyFraming {
 
 /** How the body of a response to `method` is delimited (RFC 9112 6.3). */
 export function responseBodyFraming(head: ResponseHead, method: string): BodyFraming {
-  if (method === 'HEAD' || head.status === 204 || head.status === 304 || head.status < 200) {
+  const isTunnel = method === 'CONNECT' && head.status >= 200 && head.status < 300;
+  if (method === 'HEAD' || isTunnel || head.status === 204 || head.status === 304 || head.status < 200) {
     return { kind: 'length', length: 0 };
   }
   if (head.headers.tokens('Transfer-Encoding').at(-1) === 'chunked') return { kind: 'chunked' };

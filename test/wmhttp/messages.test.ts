@@ -271,8 +271,11 @@ describe('paths', () => {
 
 describe('push URLs', () => {
   it('[WMHTTP-003] take the port from the URL; 80 is the customary one', () => {
-    expect(parsePushUrl('http://host/pub')).toEqual({ host: 'host', port: 80, authority: 'host', path: '/pub' });
+    const plain = { secure: false, host: 'host', port: 80, authority: 'host', path: '/pub' };
+    expect(parsePushUrl('http://host/pub')).toEqual(plain);
+    expect(parsePushUrl('https://host/pub')).toEqual({ ...plain, secure: true, port: 443 });
     expect(parsePushUrl('http://me:pw@[::1]:8080/pub?a=1#x')).toEqual({
+      secure: false,
       host: '::1',
       port: 8080,
       authority: '[::1]:8080',
@@ -280,7 +283,22 @@ describe('push URLs', () => {
     });
     expect(parsePushUrl('/other', 'http://host:81/pub').path).toBe('/other');
     expect(formatPushUrl(parsePushUrl('http://me:pw@host:81/pub'))).toBe('http://host:81/pub');
+    expect(formatPushUrl(parsePushUrl('https://me:pw@host/pub'))).toBe('https://host/pub');
   });
+
+  it.each(['http://me:secret@', 'ftp://me:secret@host/pub', 'http://me:secret@ho st/'])(
+    'are not told with a password: %j',
+    (url) => {
+      let message = '';
+      try {
+        parsePushUrl(url);
+      } catch (error) {
+        message = String(error);
+      }
+      expect(message).toContain('URL');
+      expect(message).not.toContain('secret');
+    },
+  );
 
   it.each(['', 'host/pub', 'ftp://host/pub', 'rtsp://host/pub', 'http://'])('are not %j', (url) => {
     expect(() => parsePushUrl(url)).toThrow(expect.objectContaining({ code: 'WM_USAGE' }));

@@ -1,0 +1,162 @@
+import { connect, isIP, type Socket } from 'node:net';
+import { connect as connectTls, rootCertificates, type TLSSocket } from 'node:tls';
+import { messageOf, WmError } from '../errors.js';
+
+/** Whom to believe that they are who they say. */
+export interface TlsTrust {
+  /** Certificates of authorities, or of the server itself, in PEM; they are trusted besides those of the system. */
+  readonly ca?: string | undefined;
+  /** Takes any certificate: the connection is encrypted, but nobody knows with whom. Default false. */
+  readonly insecure?: boolean | undefined;
+}
+
+/** Where to connect to, how. */
+export interface Endpoint {
+  /** A name or an address, without brackets. */
+  readonly host: string;
+  readonly port: number;
+  /** Speaks TLS; undefined plain TCP. */
+  readonly tls?: TlsTrust | undefined;
+}
+
+/** Milliseconds that a connection may take to stand. */
+export const CONNECT_TIMEOUT = 10_000;
+
+/** The host and the port as a person reads them, and as CONNECT wants them (RFC 9110 9.3.6). */
+export function authorityOf({ host, port }: Endpoint): string {
+  return isIP(host) === 6 ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/**
+ * A connection that stands, TLS included. Nothing reads it yet.
+ *
+ * @param timeout in ms, for TCP and TLS each
+ * @throws WmError WM_UNREACHABLE when the name is unknown, nobody listens or nobody answers in time; WM_TLS as {@link startTls}
+ */
+export async function openConnection(endpoint: Endpoint, timeout: number): Promise<Socket> {
+  const socket = await dial(endpoint, timeout);
+  return endpoint.tls ? startTls(socket, endpoint, timeout) : socket;
+}
+
+function dial(endpoint: Endpoint, timeout: number): Promise<Socket> {
+  const { host, port } = endpoint;
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host, port });
+    const refuse = (why: string) => {
+      clearTimeout(timer);
+      socket.destroy();
+      reject(new WmError('WM_UNREACHABLE', `${host}:${port} cannot be reached: ${why}.`));
+    };
+    const failed = (error: NodeJS.ErrnoException) => refuse(describeConnectError(error));
+    const timer = setTimeout(() => refuse(`no answer within ${timeout / 1000} s`), timeout);
+    socket.once('error', failed);
+    socket.once('connect', () => {
+      clearTimeout(timer);
+      socket.removeListener('error', failed);
+      resolve(socket);
+    });
+  });
+}
+
+/**
+ * Speaks TLS over a connection (RFC 8446), with the host's name for SNI and for the certificate.
+ *
+ * @param timeout in ms
+ * @throws WmError WM_TLS when the certificate is not to be trusted, or the other side speaks no TLS; WM_UNREACHABLE when it does not
+ *   answer in time, WM_SERVER_GONE when it closes
+ */
+export function startTls(socket: Socket, endpoint: Endpoint, timeout: number): Promise<TLSSocket> {
+  const { host, tls: { ca, insecure = false } = {} } = endpoint;
+  const name = authorityOf(endpoint);
+  return new Promise((resolve, reject) => {
+    const refuse = (error: WmError) => {
+      clearTimeout(timer);
+      secured?.destroy();
+      socket.destroy();
+      reject(error);
+    };
+    const failed = (error: NodeJS.ErrnoException) => refuse(tlsError(name, error));
+    const gone = () => refuse(new WmError('WM_SERVER_GONE', `${name} closed the connection instead of speaking TLS.`));
+    const timer = setTimeout(
+      () => refuse(new WmError('WM_UNREACHABLE', `${name} does not speak TLS: no answer within ${timeout / 1000} s.`)),
+      timeout,
+    );
+    let secured: TLSSocket | undefined;
+    try {
+      secured = connectTls({
+        socket,
+        host,
+        ALPNProtocols: ['http/1.1'],
+        rejectUnauthorized: !insecure,
+        ...(isIP(host) === 0 ? { servername: host } : {}),
+        ...(ca === undefined ? {} : { ca: trusted(ca) }),
+      });
+    } catch (error) {
+      refuse(new WmError('WM_TLS', `TLS to ${name} cannot begin: ${messageOf(error)}.`, { cause: error }));
+      return;
+    }
+    const ready = secured;
+    // What happens below is told by the layer above.
+    socket.on('error', () => {});
+    ready.once('error', failed);
+    ready.once('close', gone);
+    ready.once('secureConnect', () => {
+      clearTimeout(timer);
+      ready.removeListener('error', failed);
+      ready.removeListener('close', gone);
+      resolve(ready);
+    });
+  });
+}
+
+/** What was given, besides the authorities that Node.js knows: it takes one list for the other. */
+function trusted(ca: string): string[] {
+  return [...rootCertificates, ca];
+}
+
+function tlsError(name: string, error: NodeJS.ErrnoException): WmError {
+  const { code } = error;
+  const gone = code === 'ECONNRESET' || code === 'EPIPE';
+  if (gone)
+    return new WmError('WM_SERVER_GONE', `${name} broke the connection instead of speaking TLS.`, { cause: error });
+  return new WmError('WM_TLS', `${name} cannot be trusted: ${describeTlsError(error)}.`, { cause: error });
+}
+
+function describeTlsError(error: NodeJS.ErrnoException): string {
+  switch (error.code) {
+    case 'DEPTH_ZERO_SELF_SIGNED_CERT':
+      return 'its certificate is signed by itself';
+    case 'SELF_SIGNED_CERT_IN_CHAIN':
+    case 'UNABLE_TO_GET_ISSUER_CERT':
+    case 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY':
+    case 'UNABLE_TO_VERIFY_LEAF_SIGNATURE':
+      return 'its certificate is signed by an authority that is not known here';
+    case 'CERT_HAS_EXPIRED':
+      return 'its certificate has expired';
+    case 'CERT_NOT_YET_VALID':
+      return 'its certificate is not valid yet';
+    case 'ERR_TLS_CERT_ALTNAME_INVALID':
+      return 'its certificate is for another name';
+    case 'ERR_SSL_WRONG_VERSION_NUMBER':
+    case 'ERR_SSL_PACKET_LENGTH_TOO_LONG':
+    case 'EPROTO':
+      return 'what it speaks on that port is not TLS';
+    default:
+      return messageOf(error).replace(/\s+/g, ' ').replace(/\.$/, '');
+  }
+}
+
+function describeConnectError(error: NodeJS.ErrnoException): string {
+  switch (error.code) {
+    case 'ECONNREFUSED':
+      return 'nobody listens on that port';
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return 'its name is unknown';
+    case 'EHOSTUNREACH':
+    case 'ENETUNREACH':
+      return 'there is no way to that network';
+    default:
+      return messageOf(error);
+  }
+}

@@ -1,0 +1,29 @@
+/** Who somebody says to be. Never part of a message. */
+export interface Credentials {
+  readonly user: string;
+  readonly password: string;
+}
+
+/**
+ * Takes `user:password@` out of a URL (RFC 3986 3.2.1), so that nothing that repeats the URL repeats it. Works on what is no
+ * valid URL too.
+ *
+ * @returns the URL without it, and what it said, percent-decoded; undefined when there was none
+ */
+export function takeCredentials(url: string): { url: string; credentials: Credentials | undefined } {
+  const [, scheme, userinfo, rest] = /^(\s*[a-z][a-z0-9+.-]*:\/\/)([^/?#]*)@(.*)$/is.exec(url) ?? [];
+  if (scheme === undefined || userinfo === undefined) return { url, credentials: undefined };
+  const colon = userinfo.indexOf(':');
+  const user = decode(colon === -1 ? userinfo : userinfo.slice(0, colon));
+  const password = colon === -1 ? '' : decode(userinfo.slice(colon + 1));
+  return { url: `${scheme}${rest}`, credentials: user === '' && password === '' ? undefined : { user, password } };
+}
+
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    // What is not encoded stands for itself.
+    return text;
+  }
+}
