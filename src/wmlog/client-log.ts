@@ -1,7 +1,13 @@
 import { release } from 'node:os';
 
-/** What a client reports of content that it has streamed ([MS-WMLOG] 2.1); what is not known stays out. */
-export interface LegacyLogFields {
+/**
+ * What a log tells of: `legacy` of streaming and rendering at once ([MS-WMLOG] 2.5); or, where a client gets content faster than it
+ * renders it, `streaming` of the one (2.6) and `rendering` of the other (2.7).
+ */
+export type ClientLogKind = 'legacy' | 'streaming' | 'rendering';
+
+/** What a client reports of content that it has streamed or rendered ([MS-WMLOG] 2.1); what is not known stays out. */
+export interface ClientLogFields {
   /** When the log is made. */
   readonly now: Date;
   /** The URL that was used in the end, and the one that was asked for at first. */
@@ -9,8 +15,10 @@ export interface LegacyLogFields {
   readonly requestedUrl: string;
   /** Seconds: where in the content it started; 0 for a live broadcast. */
   readonly startTime: number;
-  /** Milliseconds of content that were received. */
+  /** Milliseconds of content that were rendered. */
   readonly duration: number;
+  /** Milliseconds that receiving it took. */
+  readonly receiving: number;
   /** 1 normal, negative backwards. */
   readonly rate: number;
   /** The connection was lost and made again meanwhile. */
@@ -44,8 +52,10 @@ const MAX_DESCRIPTION = 1024;
 const PLAYLIST_ENTRY_URL = 'WMS_CONTENT_DESCRIPTION_PLAYLIST_ENTRY_URL';
 const ROLE = 'WMS_CONTENT_DESCRIPTION_ROLE';
 
+type LogField = readonly [name: string, value: string];
+
 /** Name and value of all fields, in the order of [MS-WMLOG] 2.2.1; the last three are the optional ones. */
-function fieldsOf(log: LegacyLogFields): Array<readonly [name: string, value: string]> {
+function fieldsOf(log: ClientLogFields): LogField[] {
   const [date = '', time = ''] = log.now.toISOString().split('T');
   return [
     ['c-ip', '0.0.0.0'],
@@ -99,20 +109,63 @@ function fieldsOf(log: LegacyLogFields): Array<readonly [name: string, value: st
   ].map(([name = '', value = '']) => [name, clean(value)]);
 }
 
+/** What is not told in a Streaming Log ([MS-WMLOG] 2.6.1). */
+const OF_RENDERING: ReadonlySet<string> = new Set(['audiocodec', 'videocodec']);
+/** What a Rendering Log does not tell, but as constants ([MS-WMLOG] 2.7.1); nothing of it came from the network. */
+const OF_STREAMING: readonly string[] = [
+  ...['avgbandwidth', 'transport', 'c-pkts-received', 'c-pkts-lost-client', 'c-pkts-lost-net', 'c-pkts-lost-cont-net'],
+  ...['c-resendreqs', 'c-pkts-recovered-ECC', 'c-pkts-recovered-resent', 'c-buffercount', 'c-totalbuffertime'],
+];
+const RENDERED: ReadonlyMap<string, string> = new Map([
+  ...OF_STREAMING.map((name) => [name, EMPTY] as const),
+  ['protocol', 'Cache'],
+  ['c-bytes', '0'],
+]);
+
+function fieldsOfKind(kind: ClientLogKind, log: ClientLogFields): LogField[] {
+  switch (kind) {
+    case 'legacy':
+      return fieldsOf(log);
+    case 'streaming':
+      return fieldsOf({ ...log, duration: log.receiving }).map(([name, value]) => [
+        name,
+        OF_RENDERING.has(name) ? EMPTY : value,
+      ]);
+    case 'rendering':
+      return fieldsOf(log).map(([name, value]) => [name, RENDERED.get(name) ?? value]);
+  }
+}
+
+/**
+ * The line of 52 values that a Rendering Log to a server has ([MS-WMLOG] 2.2.2): the others are for servers and proxies. Its c-ip
+ * is not that of the schema's element (2.1.8).
+ */
+function extended(fields: readonly LogField[]): LogField[] {
+  const values = new Map([...fields, ['c-ip', EMPTY] as const]);
+  const names = [
+    ...fields.slice(0, -3).map(([name]) => name),
+    ...['cs-user-name', 's-session-id', 's-content-path', 'cs-url', 'cs-media-name', 'c-max-bandwidth'],
+    ...['cs-media-role', 's-proxied'],
+  ];
+  values.set('s-proxied', '0');
+  return names.map((name) => [name, values.get(name) ?? EMPTY]);
+}
+
 /**
  * The Legacy Log in W3C format ([MS-WMLOG] 2.5.2, 2.2.1): 47 values with one space between them, visible ASCII only, so that it
  * can stand in a header field.
  */
-export function legacyLogLine(log: LegacyLogFields): string {
+export function legacyLogLine(log: ClientLogFields): string {
   return fieldsOf(log)
     .map(([, value]) => value)
     .join(' ');
 }
 
-/** The Legacy Log in XML format ([MS-WMLOG] 2.5.3, 2.4). */
-export function legacyLogXml(log: LegacyLogFields): string {
-  const fields = fieldsOf(log);
-  const summary = escapeXml(fields.map(([, value]) => value).join(' '));
+/** A log in XML format ([MS-WMLOG] 2.4, 2.5.3, 2.6.2, 2.7.2): lines that end with CR LF. */
+export function clientLogXml(kind: ClientLogKind, log: ClientLogFields): string {
+  const fields = fieldsOfKind(kind, log);
+  const line = kind === 'rendering' ? extended(fields) : fields;
+  const summary = escapeXml(line.map(([, value]) => value).join(' '));
   // The schema has no elements for the last two; the content description says the same.
   const elements = fields.slice(0, -2).map(([name, value]) => `<${name}>${escapeXml(value)}</${name}>`);
   const described = log.descriptions.filter(({ name }) => /^[A-Za-z_][\w.-]{0,127}$/.test(name));
@@ -143,7 +196,7 @@ function codecs(names: readonly string[]): string {
   return text === '' || text.length > MAX_CODECS ? EMPTY : text;
 }
 
-function described({ descriptions }: LegacyLogFields, wanted: string): string {
+function described({ descriptions }: ClientLogFields, wanted: string): string {
   return descriptions.find(({ name }) => name === wanted)?.value ?? EMPTY;
 }
 

@@ -45,6 +45,7 @@ export class ServerKnowledge {
   #supported: ReadonlySet<Feature> | undefined;
   #contentFeatures: readonly string[] = [];
   #cacheControl: readonly string[] = [];
+  #subscription: ReadonlySet<string> = new Set();
   #clientId: number | undefined;
   #playlistGenId = 0;
   #keepAliveTimeout = DEFAULT_KEEP_ALIVE;
@@ -84,6 +85,11 @@ export class ServerKnowledge {
   /** The directives of the last Cache-Control header. */
   get cacheControl(): readonly string[] {
     return this.#cacheControl;
+  }
+
+  /** Whether the server wants to be told of a remote event (2.2.1.1.10), by what it said of the content last. */
+  subscribesTo(event: 'remote-log'): boolean {
+    return this.#subscription.has(event);
   }
 
   get clientId(): number | undefined {
@@ -159,6 +165,8 @@ export class ServerKnowledge {
     const pragma = new PragmaTokens(headers.all('Pragma'));
     if (pragma.has('features')) this.#contentFeatures = parseFeatures(pragma.text('features'));
     this.#startupProfile = parseStartupProfile(headers.get('X-StartupProfile'));
+    const cacheControl = headers.all('Cache-Control').join(',');
+    if (cacheControl !== '') this.#subscription = eventSubscription(cacheControl);
   }
 
   /** Takes what $M packets say (3.1.5.7): their features are those of the entry and count more than the response's (4.9). */
@@ -167,4 +175,10 @@ export class ServerKnowledge {
     this.#playlistGenId = metadata.playlistGenId;
     this.#contentFeatures = metadata.features;
   }
+}
+
+/** The events of x-wms-event-subscription (2.2.1.1.10). */
+function eventSubscription(cacheControl: string): ReadonlySet<string> {
+  const list = /\bx-wms-event-subscription="([^"]*)"/i.exec(cacheControl)?.[1] ?? '';
+  return new Set(list.split(',').map((name) => name.trim().toLowerCase()));
 }

@@ -167,6 +167,11 @@ export class ClientLink {
     }
   }
 
+  /** The one who plays is through with the playlist entry (MS-WMSP 3.1.4.8). */
+  renderingFinished(): void {
+    for (const action of this.session.renderingFinished()) this.#perform(action);
+  }
+
   /** Streams of a new playlist entry (MS-WMSP 3.1.4.5), after a header with the cause `change`. */
   nextEntry(parameters: PlayParameters): Promise<void> {
     return this.#carryOut(this.session.nextEntry(parameters));

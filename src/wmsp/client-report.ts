@@ -1,6 +1,6 @@
 import { describeStreams } from '../asf/edit.js';
 import type { AsfHeader } from '../asf/header.js';
-import { type LegacyLogFields, legacyLogLine, legacyLogXml } from '../wmlog/client-log.js';
+import { type ClientLogFields, type ClientLogKind, clientLogXml, legacyLogLine } from '../wmlog/client-log.js';
 import type { ReceivedMetadata } from './client-packets.js';
 import type { ClientIdentity } from './client-product.js';
 
@@ -20,7 +20,10 @@ export interface ReportState {
   readonly rate: number;
 }
 
-/** Counts what was streamed since the last Play or playlist entry, for the Log that follows it ([MS-WMLOG] 2.5). */
+/**
+ * Counts what was streamed since the last Play or playlist entry, for the Log that follows it ([MS-WMLOG] 2.5, 2.6), and what was
+ * passed on of the entry in all, for the Rendering Log (2.7).
+ */
 export class StreamReport {
   readonly #context: ReportContext;
   #packets = 0;
@@ -29,13 +32,18 @@ export class StreamReport {
   #lastSendTime = 0;
   #firstAt = 0;
   #lastAt = 0;
+  // Of earlier Plays of the entry.
+  #renderedBefore = 0;
+  #renderedFrom: number | undefined;
 
   constructor(context: ReportContext) {
     this.#context = context;
   }
 
-  /** Counts from 0 again. */
-  restart(): void {
+  /** Counts from 0 again. @param entry for a Play of the `same` playlist entry or for `another` one */
+  restart(entry: 'same' | 'another'): void {
+    this.#renderedBefore = entry === 'same' ? this.#renderedBefore + this.#duration : 0;
+    if (entry === 'another') this.#renderedFrom = undefined;
     this.#packets = 0;
     this.#bytes = 0;
   }
@@ -43,6 +51,7 @@ export class StreamReport {
   /** @param now ms of a clock that only goes forward */
   packet(size: number, sendTime: number, now: number): void {
     if (this.#packets === 0) {
+      this.#renderedFrom ??= sendTime;
       this.#firstSendTime = sendTime;
       this.#firstAt = now;
     }
@@ -52,13 +61,22 @@ export class StreamReport {
     this.#lastAt = now;
   }
 
-  /** The text of a Log, in the form that the server wants. */
-  text(form: 'xml' | 'line', state: ReportState): string {
+  /** The text of a log, in the form that the server wants; only a Legacy Log can be a `line`. */
+  text(kind: ClientLogKind, form: 'xml' | 'line', state: ReportState): string {
     const fields = this.#fields(state);
-    return form === 'xml' ? legacyLogXml(fields) : legacyLogLine(fields);
+    if (form === 'line') return legacyLogLine(fields);
+    if (kind !== 'rendering') return clientLogXml(kind, fields);
+    const duration = this.#renderedBefore + this.#duration;
+    const startTime = state.live ? 0 : (this.#renderedFrom ?? 0) / 1000;
+    return clientLogXml(kind, { ...fields, startTime, duration });
   }
 
-  #fields({ usedUrl, header, metadata, live, reconnected, rate }: ReportState): LegacyLogFields {
+  /** Milliseconds of content since the last restart. */
+  get #duration(): number {
+    return this.#packets === 0 ? 0 : Math.abs((this.#lastSendTime - this.#firstSendTime) | 0);
+  }
+
+  #fields({ usedUrl, header, metadata, live, reconnected, rate }: ReportState): ClientLogFields {
     const { identity, playerId, requestedUrl } = this.#context;
     const streams = header === undefined ? [] : describeStreams(header);
     const codecs = (type: string) => streams.filter((stream) => stream.type === type).map(({ codec }) => codec);
@@ -70,7 +88,8 @@ export class StreamReport {
       usedUrl,
       requestedUrl,
       startTime: live || this.#packets === 0 ? 0 : this.#firstSendTime / 1000,
-      duration: this.#packets === 0 ? 0 : Math.abs((this.#lastSendTime - this.#firstSendTime) | 0),
+      duration: this.#duration,
+      receiving: this.#packets === 0 ? 0 : this.#lastAt - this.#firstAt,
       rate,
       reconnected,
       playerId,

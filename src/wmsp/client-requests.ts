@@ -2,6 +2,7 @@ import { WmError } from '../errors.js';
 import type { Field } from '../http/message.js';
 import { type ClientIdentity, type Feature, formatSupported, type ServerProduct } from './client-product.js';
 import type { StreamSwitch } from './pragma.js';
+import { remoteLogEvent } from './remote-event.js';
 import type { WmspRequestType } from './requests.js';
 
 /** A request, ready for the connection but for its request line. */
@@ -213,6 +214,24 @@ export function logRequest(context: RequestContext, form: 'xml' | 'line', text: 
   return { ...request(context, 'Log', 'POST', fields), body };
 }
 
+/**
+ * SendEvent with a remote-log event (MS-WMSP 2.2.2.9, 2.2.5).
+ *
+ * @param url of the content, `http://`
+ * @param log a Rendering Log in XML format ([MS-WMLOG] 2.7.2)
+ */
+export function remoteLogRequest(context: RequestContext, url: string, log: string): ClientRequest {
+  const body = remoteLogEvent({ userAgent: context.identity.text, guid: context.guid, url, log });
+  const fields: Field[] = [
+    ...pragma('no-cache'),
+    ...sessionFields(context),
+    ['Content-Type', 'application/x-wms-sendevent'],
+    ...contentLength(body.length),
+    ['Connection', 'close'],
+  ];
+  return { ...request({ ...context, http11: false }, 'SendEvent', 'POST', fields), body };
+}
+
 function request(
   context: RequestContext,
   type: WmspRequestType,
@@ -267,9 +286,15 @@ function entryFields(context: RequestContext, { entryId = 0, skip }: PlayParamet
   ];
 }
 
+/** Whether a Play or PlayNextEntry has the Speed token (MS-WMSP 2.2.1.4.24). */
+export function asksForSpeed(context: RequestContext, { speed }: PlayParameters): boolean {
+  return speed !== 1 && isAtLeast(context, 5) && context.identity.major >= 8;
+}
+
 /** Tokens of servers from 5.0 about how fast to send; AccelBW needs a client from 8.0, BurstBW one from 9.0. */
-function paceFields(context: RequestContext, { link, speed }: PlayParameters): Field[] {
+function paceFields(context: RequestContext, play: PlayParameters): Field[] {
   const { identity } = context;
+  const { link, speed } = play;
   if (!isAtLeast(context, 5) || identity.major < 8) return [];
   const isRelay = identity.token === 'NSServer' && identity.major >= 9;
   return pragma(
@@ -278,7 +303,7 @@ function paceFields(context: RequestContext, { link, speed }: PlayParameters): F
     `AccelDuration=${link.accelDuration}`,
     isRelay && `BurstBW=${link.burstBandwidth}`,
     isRelay && `BurstDuration=${link.burstDuration}`,
-    speed !== 1 && `Speed=${speed.toFixed(3)}`,
+    asksForSpeed(context, play) && `Speed=${speed.toFixed(3)}`,
   );
 }
 

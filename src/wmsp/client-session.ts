@@ -2,6 +2,7 @@ import { printable, WmError } from '../errors.js';
 import { PACKET_ID, packetName } from '../framing/framing.js';
 import { hexResult, isErrorResult } from '../hresult.js';
 import type { ResponseHead } from '../http/message.js';
+import type { ClientLogKind } from '../wmlog/client-log.js';
 import { NS_S_CHANGENOTICE_BACKWARD, statusError } from './client-errors.js';
 import { type KnowledgeOptions, ServerKnowledge } from './client-knowledge.js';
 import { ObjectAssembler, parseMetadata, type ReceivedMetadata, type WmspPacket } from './client-packets.js';
@@ -46,8 +47,8 @@ export interface ClientSessionOptions extends KnowledgeOptions {
   readonly pipelined: boolean;
   /** Ask for $P packets. */
   readonly packetPair: boolean;
-  /** The text of a Log; undefined sends none. */
-  readonly buildLog: (form: 'xml' | 'line') => string | undefined;
+  /** The text of a Log, or of a remote-log event; undefined sends none. */
+  readonly buildLog: (kind: ClientLogKind, form: 'xml' | 'line') => string | undefined;
 }
 
 const PACKET_PAIR_BYTES = 512;
@@ -82,6 +83,8 @@ export class ClientSession {
   readonly #metadataPieces = new ObjectAssembler('$M');
   #cause: HeaderCause = 'describe';
   #play: PlayParameters | undefined;
+  // The current playlist entry was asked for with Speed.
+  #speedAsked = false;
   #expectNewHeader = false;
   // A Stop was sent: what still comes of the stream is of no interest.
   #stopping = false;
@@ -151,6 +154,7 @@ export class ClientSession {
     this.#play = play;
     this.#state = 'STREAMING';
     this.#expectedPackets = new Set([ID.data, ID.endOfStream, ID.streamChange]);
+    this.#speedAsked = this.#mode === 'pipelined' && requests.asksForSpeed(this.#context(), play);
     if (this.#mode === 'pipelined') return this.#sendOnStream(requests.playNextEntryRequest(this.#context(), play));
     return this.#sendOnOwn(requests.selectStreamRequest(this.#context(), play.streams, play.prediction));
   }
@@ -169,6 +173,19 @@ export class ClientSession {
     if (wasStreaming) actions.push(...this.#log(streamOpen));
     this.#turnIdle(now);
     return actions;
+  }
+
+  /**
+   * The one who plays is through with the current playlist entry (3.1.4.8): the server gets a remote-log event if it wants it, and
+   * if the content came faster than it was played. To be called before {@link nextEntry}.
+   */
+  renderingFinished(): ClientAction[] {
+    if (!this.#submitsRemoteLog) return [];
+    const log = this.#options.buildLog('rendering', 'xml');
+    if (log === undefined) return [];
+    this.#speedAsked = false;
+    const request = requests.remoteLogRequest(this.#context(false), this.peer.url.href, log);
+    return [{ type: 'send', on: 'own', request }];
   }
 
   /** The KeepAlive timer expired (3.1.6.1). @param streamOpen whether the streaming connection is open */
@@ -283,6 +300,7 @@ export class ClientSession {
     const play = this.#play!;
     this.#cause = 'play';
     this.#stopping = false;
+    this.#speedAsked = requests.asksForSpeed(this.#context(), play);
     return this.#sendOnStream(requests.playRequest(this.#context(), play));
   }
 
@@ -450,12 +468,17 @@ export class ClientSession {
   #log(streamOpen: boolean): ClientAction[] {
     const { server, clientId } = this.peer;
     if (!server || clientId === undefined) return [];
-    const form = server.token === 'Cougar' && server.major >= 9 ? 'xml' : 'line';
-    const text = this.#options.buildLog(form);
+    const kind = this.#submitsRemoteLog ? 'streaming' : 'legacy';
+    const form = kind === 'streaming' || (server.token === 'Cougar' && server.major >= 9) ? 'xml' : 'line';
+    const text = this.#options.buildLog(kind, form);
     if (text === undefined) return [];
     const onStream = this.#mode === 'pipelined' && streamOpen;
     const request = requests.logRequest(this.#context(onStream), form, text);
     return onStream ? this.#sendOnStream(request) : this.#sendOnOwn(request);
+  }
+
+  get #submitsRemoteLog(): boolean {
+    return this.#speedAsked && this.peer.subscribesTo('remote-log');
   }
 
   #turnIdle(now: number): void {

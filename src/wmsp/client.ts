@@ -9,7 +9,7 @@ import type { AsfEvent, AsfSource } from '../media/events.js';
 import { LiveStart } from '../media/live-start.js';
 import { systemClock } from '../media/pacing.js';
 import { backOff, isTransient } from '../media/reconnect.js';
-import { anonymousPlayerId } from '../wmlog/client-log.js';
+import { anonymousPlayerId, type ClientLogKind } from '../wmlog/client-log.js';
 import { CookieJar } from './client-cookies.js';
 import { ClientLink, type LinkEvent } from './client-link.js';
 import { ContentOpener, type Opened } from './client-open.js';
@@ -158,8 +158,10 @@ export class WmspClient implements AsfSource {
   close(): Promise<void> {
     this.#closed.abort();
     this.#opener.cancel();
-    if (this.#link?.playing) this.#link.stop();
-    else this.#link?.destroy();
+    if (this.#link?.playing) {
+      this.#link.stop();
+      this.#link.renderingFinished();
+    } else this.#link?.destroy();
     this.#wake();
     return Promise.resolve();
   }
@@ -219,7 +221,7 @@ export class WmspClient implements AsfSource {
     if (this.#seeking) this.#continuity.jumped();
     this.#seeking = false;
     this.#refused = false;
-    this.#report.restart();
+    this.#report.restart('same');
     const play = link.play(this.#parameters());
     try {
       for (;;) {
@@ -239,10 +241,11 @@ export class WmspClient implements AsfSource {
   ): AsyncGenerator<AsfEvent, void, undefined> {
     switch (event.type) {
       case 'header':
+        if (event.cause === 'change') link.renderingFinished();
         yield* this.#headerEvents(parseHeader(event.bytes), event.cause === 'change');
         this.#entryId = link.session.peer.playlistGenId;
         if (event.cause === 'change') {
-          this.#report.restart();
+          this.#report.restart('another');
           await link.nextEntry(this.#parameters());
         } else if (
           event.cause === 'play' &&
@@ -258,6 +261,7 @@ export class WmspClient implements AsfSource {
           this.#refused = true;
           throw new WmError('WM_SERVER_GONE', `The server ended the stream with the error ${hexResult(event.reason)}.`);
         }
+        link.renderingFinished();
         break;
       case 'movedBack':
         // It waits for somebody who asks for the entry before.
@@ -338,7 +342,7 @@ export class WmspClient implements AsfSource {
       pipelined,
       packetPair,
       authenticationSchemes: authorize?.schemes ?? [],
-      buildLog: (form) => (log ? this.#logText(form, session) : undefined),
+      buildLog: (kind, form) => (log ? this.#logText(kind, form, session) : undefined),
     });
     return new ClientLink({
       session,
@@ -350,8 +354,8 @@ export class WmspClient implements AsfSource {
     });
   }
 
-  #logText(form: 'xml' | 'line', { peer }: ClientSession): string {
-    return this.#report.text(form, {
+  #logText(kind: ClientLogKind, form: 'xml' | 'line', { peer }: ClientSession): string {
+    return this.#report.text(kind, form, {
       usedUrl: peer.url.href,
       header: this.#header,
       metadata: peer.metadata,

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { AsfHeader } from '../asf/header.js';
 import { WmError } from '../errors.js';
 import type { LaneItem } from '../media/lane.js';
+import { contentDescription } from './content-description.js';
 
 /** The bytes of a $D, $H or $M packet before its payload: framing header and MMS header. */
 const DATA_HEAD_SIZE = 12;
@@ -119,15 +120,6 @@ export function metadataPackets({ playlistGenId, broadcastId, features, descript
   const fixed = `playlist-gen-id=${playlistGenId}, broadcast-id=${broadcastId}, features="${features.join(',')}"\0`;
   const list = contentDescription([['language', ''], ...descriptions]);
   return objectPackets(ID.M, Buffer.from(fixed + list, 'utf8'), MAX_PAYLOAD);
-}
-
-const VT_LPWSTR = 31;
-
-/** One content description of a Content Description List (MS-WMSP 2.2.4): lengths in bytes of UTF-8, ended by CR LF. */
-function contentDescription(items: ReadonlyArray<readonly [name: string, value: string]>): string {
-  const item = ([name, value]: readonly [string, string]) =>
-    `${Buffer.byteLength(name)},${name},${VT_LPWSTR},${Buffer.byteLength(value)},${value}`;
-  return `${items.map(item).join(',')}\r\n`;
 }
 
 /** What the Content Description Object says, under the names that Windows Media Services gives them. */

@@ -1,12 +1,13 @@
 import fc from 'fast-check';
-import { anonymousPlayerId, type LegacyLogFields, legacyLogLine, legacyLogXml } from '../../src/wmlog/client-log.js';
+import { anonymousPlayerId, type ClientLogFields, clientLogXml, legacyLogLine } from '../../src/wmlog/client-log.js';
 
-const LOG: LegacyLogFields = {
+const LOG: ClientLogFields = {
   now: new Date('2003-09-27T00:27:24.5Z'),
   usedUrl: 'http://srv/mcast1200K?WMBitrate=6000000',
   requestedUrl: 'mms://srv/mcast1200K?WMBitrate=6000000',
   startTime: 3.7,
   duration: 41_200,
+  receiving: 8_100,
   rate: 1,
   reconnected: false,
   playerId: '{3300AD50-2C39-46c0-AE0A-B4C904C7848E}',
@@ -29,7 +30,7 @@ const NAMES =
   'c-pkts-lost-net c-pkts-lost-cont-net c-resendreqs c-pkts-recovered-ECC c-pkts-recovered-resent c-buffercount ' +
   'c-totalbuffertime c-quality s-ip s-dns s-totalclients s-cpu-util cs-url cs-media-name cs-media-role';
 
-function fieldsOf(log: Partial<LegacyLogFields> = {}): Record<string, string> {
+function fieldsOf(log: Partial<ClientLogFields> = {}): Record<string, string> {
   const values = legacyLogLine({ ...LOG, ...log }).split(' ');
   return Object.fromEntries(NAMES.split(' ').map((name, index) => [name, values[index]!]));
 }
@@ -111,7 +112,7 @@ describe('the legacy log as a line', () => {
 
 describe('the legacy log as XML', () => {
   it('[WMLOG-083] [WMLOG-046] holds the line, and an element for each value', () => {
-    const xml = legacyLogXml(LOG);
+    const xml = clientLogXml('legacy', LOG);
     expect(xml.startsWith('<XML>\r\n<Summary>0.0.0.0 2003-09-27 00:27:24 - ')).toBe(true);
     const elements = [...xml.matchAll(/^<([\w-]+)>([^<]*)<\/\1>/gm)].map(([, name]) => name);
     expect(elements).toEqual(['Summary', ...NAMES.split(' ').slice(0, -2)]);
@@ -124,9 +125,91 @@ describe('the legacy log as XML', () => {
       { name: 'title', value: 'a <b> & "c"\u0007' },
       { name: 'not a name', value: 'x' },
     ];
-    expect(legacyLogXml({ ...LOG, descriptions })).toContain(
+    expect(clientLogXml('legacy', { ...LOG, descriptions })).toContain(
       '<ContentDescription>\r\n<title>a &lt;b&gt; &amp; &quot;c&quot;</title>\r\n</ContentDescription>',
     );
+  });
+});
+
+/** Name and value of the elements of a log, and the values of its line by the names that those should have. */
+function read(xml: string, names: string): { line: Record<string, string>; elements: Record<string, string> } {
+  const all = [...xml.matchAll(/<([\w-]+)>([^<]*)<\/\1>/g)].map(([, name = '', value = '']) => [name, value] as const);
+  const values = all[0]![1].split(' ');
+  expect(values).toHaveLength(names.split(' ').length);
+  const line = Object.fromEntries(names.split(' ').map((name, index) => [name, values[index]!]));
+  return { line, elements: Object.fromEntries(all.slice(1)) };
+}
+
+describe('the streaming log', () => {
+  it('[WMLOG-094] [WMLOG-095] [WMLOG-096] [WMLOG-064] tells how content was received, and nothing of its rendering', () => {
+    const { line, elements } = read(clientLogXml('streaming', { ...LOG, videoCodecs: ['WMV3'] }), NAMES);
+    const told = {
+      'c-ip': '0.0.0.0',
+      'x-duration': '9',
+      audiocodec: '-',
+      videocodec: '-',
+      's-ip': '-',
+      's-dns': '-',
+      's-cpu-util': '-',
+      protocol: 'http',
+      transport: 'TCP',
+      avgbandwidth: '1255347',
+      'c-pkts-received': '4496',
+      'c-bytes': '6321233',
+      'cs-url': 'mms://srv/mcast1200K?WMBitrate=6000000',
+    };
+    expect(line).toMatchObject({ ...told, 'cs-media-name': '-', 'cs-media-role': '-' });
+    expect(elements).toMatchObject(told);
+  });
+});
+
+describe('the rendering log', () => {
+  const NAMES_52 = [
+    ...NAMES.split(' ').slice(0, 44),
+    ...['cs-user-name', 's-session-id', 's-content-path', 'cs-url', 'cs-media-name', 'c-max-bandwidth'],
+    ...['cs-media-role', 's-proxied'],
+  ].join(' ');
+  const STREAMING = [
+    ...['avgbandwidth', 'c-buffercount', 'c-pkts-lost-client', 'c-pkts-lost-cont-net', 'c-pkts-lost-net'],
+    ...['c-pkts-received', 'c-pkts-recovered-ECC', 'c-pkts-recovered-resent', 'c-resendreqs', 'c-totalbuffertime'],
+  ];
+
+  it('[WMLOG-098] [WMLOG-099] [WMLOG-063] tells how content was rendered, and nothing of the network', () => {
+    const { line, elements } = read(clientLogXml('rendering', { ...LOG, videoCodecs: ['WMV3'] }), NAMES_52);
+    for (const values of [line, elements]) {
+      for (const name of STREAMING) expect([name, values[name]]).toEqual([name, '-']);
+      expect(values).toMatchObject({
+        'c-quality': '100',
+        protocol: 'Cache',
+        transport: '-',
+        'x-duration': '42',
+        videocodec: 'WMV3',
+        'c-bytes': '0',
+      });
+    }
+  });
+
+  it('[WMLOG-074] [WMLOG-101] [WMLOG-100] [WMLOG-058] [WMLOG-045] [WMLOG-013] has a line of 52 values', () => {
+    const descriptions = [{ name: 'WMS_CONTENT_DESCRIPTION_ROLE', value: 'ADVERTISEMENT' }];
+    const { line, elements } = read(clientLogXml('rendering', { ...LOG, descriptions }), NAMES_52);
+    expect(line).toMatchObject({
+      'cs-user-name': '-',
+      's-session-id': '-',
+      's-content-path': '-',
+      'cs-url': 'mms://srv/mcast1200K?WMBitrate=6000000',
+      'cs-media-name': '-',
+      'c-max-bandwidth': '-',
+      'cs-media-role': 'ADVERTISEMENT',
+      's-proxied': '0',
+    });
+    expect(Object.keys(elements).slice(0, 45)).toEqual(NAMES.split(' ').slice(0, 45));
+  });
+
+  it('[WMLOG-011] [WMLOG-084] leaves the address to its receiver in both ways that are fixed', () => {
+    const { line, elements } = read(clientLogXml('rendering', LOG), NAMES_52);
+    expect(line['c-ip']).toBe('-');
+    expect(elements['c-ip']).toBe('0.0.0.0');
+    expect(elements).toMatchObject({ 's-ip': '-', 's-dns': '-', 's-totalclients': '-', 's-cpu-util': '-' });
   });
 });
 

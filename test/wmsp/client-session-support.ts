@@ -48,7 +48,7 @@ export function newSession(options: Partial<ClientSessionOptions> = {}): ClientS
     pipelined: false,
     packetPair: false,
     authenticationSchemes: [],
-    buildLog: (form) => `log ${form}`,
+    buildLog: (kind, form) => `${kind} log ${form}`,
     ...options,
   });
 }

@@ -226,13 +226,13 @@ describe('streaming', () => {
     const actions = session.packet(E(0), 1_000);
     expect(actions[0]).toEqual({ type: 'end', reason: 0 });
     expect(sent(actions)).toEqual(['Log own']);
-    expect(actions[1]).toMatchObject({ request: { body: Buffer.from('log xml') } });
+    expect(actions[1]).toMatchObject({ request: { body: Buffer.from('legacy log xml') } });
     expect(session.state).toBe('IDLE');
     expect(session.keepAliveDue).toBe(61_000);
     const old = streaming({}, { Server: 'Cougar/4.1.0.3920' });
     const log = old.packet(E(0), 0)[1];
     expect(log).toMatchObject({
-      request: { body: undefined, fields: expect.arrayContaining([['Pragma', 'log-line=log line']]) },
+      request: { body: undefined, fields: expect.arrayContaining([['Pragma', 'log-line=legacy log line']]) },
     });
   });
 

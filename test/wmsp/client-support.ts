@@ -46,6 +46,7 @@ function see(connection: number, head: string, body: string): SeenRequest {
   else if (has('xKeepAliveInPause')) type = 'KeepAlive';
   else if (has('stream-switch-entry')) type = 'SelectStream';
   else if (has('log-line') || field('Content-Type')?.includes('LogStats')) type = 'Log';
+  else if (field('Content-Type') === 'application/x-wms-sendevent') type = 'SendEvent';
   return { connection, text: head + body, line, fields, body, pragma, field, type };
 }
 
