@@ -1,5 +1,18 @@
-import type { AuthOutcome, AuthRequest, Scheme } from './exchange.js';
-import type { CredentialStore } from './store.js';
+import { randomBytes, timingSafeEqual } from 'node:crypto';
+import type { Field } from '../http/message.js';
+import { decodeBasic } from './basic.js';
+import { type DigestCredentials, digestResponse, formatDigestChallenge, readDigest } from './digest.js';
+import { AuthError } from './error.js';
+import type { AuthenticatedUser, AuthOutcome, AuthRequest, ChallengeReason, Scheme } from './exchange.js';
+import { type Credentials, decodeToken, parseCredentials, quote } from './fields.js';
+import { type Acceptor, NegotiateAcceptor, RawAcceptor } from './negotiate.js';
+import { Nonces } from './nonces.js';
+import type { NtlmAcceptorOptions } from './ntlm/acceptor.js';
+import { PasswordCheck } from './password-check.js';
+import { SCHEME_NAMES, schemeOf, schemesFor } from './schemes.js';
+import { NOBODY } from './secrets.js';
+import type { CredentialStore, UserEntry } from './store.js';
+import { Throttle, type ThrottlePolicy, throttleKey } from './throttle.js';
 
 export interface ServerAuthenticatorOptions {
   readonly store: CredentialStore;
@@ -8,26 +21,244 @@ export interface ServerAuthenticatorOptions {
   /** In the order of the challenges, the most preferred first. */
   readonly schemes: readonly Scheme[];
   /** Acts as a proxy: Proxy-Authenticate instead of WWW-Authenticate; default false. */
-  readonly proxy?: boolean;
+  readonly proxy?: boolean | undefined;
+  /** The server's name in NTLM; default `WMCAST`. */
+  readonly ntlmServerName?: string | undefined;
+  /** Take NTLM v1 too, which is easily broken; default false. */
+  readonly ntlmVersion1?: boolean | undefined;
+  /** Ms that a nonce of Digest is good for; default 300000. */
+  readonly nonceLifetime?: number | undefined;
+  /** Failures by one address; default {@link ADDRESS_POLICY}. */
+  readonly addressPolicy?: ThrottlePolicy | undefined;
+  /** Failures for one user, from wherever; default {@link USER_POLICY}. */
+  readonly userPolicy?: ThrottlePolicy | undefined;
   /** Ms since 1970; default `Date.now`. */
-  readonly now?: () => number;
+  readonly now?: (() => number) | undefined;
 }
+
+/** After 10 failures an address waits 1 s, then twice as long after each more, up to 15 minutes. */
+export const ADDRESS_POLICY: ThrottlePolicy = { free: 10, pause: 1_000, longestPause: 900_000, memory: 900_000 };
+/** Gentler, because strangers could keep a user out: at most a minute. */
+export const USER_POLICY: ThrottlePolicy = { free: 20, pause: 1_000, longestPause: 60_000, memory: 900_000 };
+
+const FIELD_NAMES = {
+  server: { challenge: 'WWW-Authenticate', info: 'Authentication-Info' },
+  proxy: { challenge: 'Proxy-Authenticate', info: 'Proxy-Authentication-Info' },
+} as const;
+
+/** What is known of a connection. */
+interface ConnectionState {
+  readonly scheme: Scheme;
+  /** The handshake that goes on. */
+  readonly acceptor?: Acceptor;
+  /** Who was let in, with the secret that proved it. */
+  readonly user?: { readonly name: string; readonly nt: Buffer };
+}
+
+type Verdict =
+  | { readonly kind: 'good'; readonly entry: UserEntry; readonly fields?: readonly Field[] }
+  | { readonly kind: 'continue'; readonly token: Buffer }
+  | { readonly kind: 'stale' }
+  /** Of a scheme that is not spoken here: some clients try one before they are asked. */
+  | { readonly kind: 'ignored' }
+  | { readonly kind: 'bad'; readonly name: string | undefined }
+  | { readonly kind: 'wait'; readonly milliseconds: number };
 
 /** Says who sent a request. One serves all connections of a server. */
 export class ServerAuthenticator {
-  readonly #options: ServerAuthenticatorOptions;
+  readonly #store: CredentialStore;
+  readonly #realm: string;
+  readonly #schemes: readonly Scheme[];
+  readonly #names: (typeof FIELD_NAMES)[keyof typeof FIELD_NAMES];
+  readonly #ntlm: NtlmAcceptorOptions;
+  readonly #nonces: Nonces;
+  readonly #opaque = randomBytes(12).toString('base64url');
+  readonly #passwords: PasswordCheck;
+  readonly #addresses: Throttle;
+  readonly #users: Throttle;
+  readonly #connections = new WeakMap<object, ConnectionState>();
 
   constructor(options: ServerAuthenticatorOptions) {
-    this.#options = options;
+    const { now = Date.now } = options;
+    this.#store = options.store;
+    this.#realm = options.realm;
+    this.#schemes = options.schemes;
+    this.#names = options.proxy ? FIELD_NAMES.proxy : FIELD_NAMES.server;
+    this.#ntlm = {
+      now,
+      version1: options.ntlmVersion1 ?? false,
+      ...(options.ntlmServerName === undefined ? {} : { serverName: options.ntlmServerName }),
+    };
+    this.#nonces = new Nonces({ now, lifetime: options.nonceLifetime });
+    this.#passwords = new PasswordCheck(now);
+    this.#addresses = new Throttle(options.addressPolicy ?? ADDRESS_POLICY, now);
+    this.#users = new Throttle(options.userPolicy ?? USER_POLICY, now);
   }
 
   /**
-   * Looks at the credentials of a request. A connection that NTLM or Negotiate let in needs none for its later requests.
+   * Looks at the credentials of a request. A connection that NTLM or Negotiate let in needs none for its later requests, as long as
+   * the user is there with the same password.
    *
    * @throws WmError WM_CONFIG when the store cannot be read
    */
-  async check(_request: AuthRequest): Promise<AuthOutcome> {
-    const name = this.#options.proxy ? 'Proxy-Authenticate' : 'WWW-Authenticate';
-    return { kind: 'challenge', fields: [[name, `Basic realm="${this.#options.realm}"`]], reason: 'missing' };
+  async check(request: AuthRequest): Promise<AuthOutcome> {
+    const { authorization, connection, remoteAddress } = request;
+    if (authorization === undefined) {
+      const entry = await this.#entryOf(this.#connections.get(connection)?.user);
+      return entry ? accepted(entry) : this.#challenge(request, 'missing');
+    }
+    const address = throttleKey(remoteAddress);
+    const wait = this.#addresses.wait(address);
+    if (wait > 0) return blocked(wait);
+    const verdict = await this.#judge(request, authorization);
+    switch (verdict.kind) {
+      case 'good':
+        return accepted(verdict.entry, verdict.fields);
+      case 'continue': {
+        const { scheme } = this.#connections.get(connection)!;
+        const value = `${SCHEME_NAMES[scheme]} ${verdict.token.toString('base64')}`;
+        return { kind: 'challenge', reason: 'continue', fields: [[this.#names.challenge, value]] };
+      }
+      case 'stale':
+        return this.#challenge(request, 'stale');
+      case 'ignored':
+        return this.#challenge(request, 'missing');
+      case 'wait':
+        return blocked(verdict.milliseconds);
+      case 'bad':
+        this.#addresses.fail(address);
+        if (verdict.name !== undefined) this.#users.fail(verdict.name.toLowerCase());
+        return this.#challenge(request, 'refused');
+    }
   }
+
+  /** The user of a connection, unless the password was changed or the user removed since. */
+  async #entryOf(user: ConnectionState['user']): Promise<UserEntry | undefined> {
+    const entry = user && (await this.#store.find(user.name));
+    return user && entry?.nt?.equals(user.nt) ? entry : undefined;
+  }
+
+  async #judge(request: AuthRequest, authorization: string): Promise<Verdict> {
+    const { connection } = request;
+    const before = this.#connections.get(connection);
+    // Whatever comes next, a handshake cannot go on from where it was, nor may a refused user stay.
+    this.#connections.delete(connection);
+    try {
+      const credentials = parseCredentials(authorization);
+      const scheme = schemeOf(credentials.scheme);
+      if (!scheme || !this.#enabled(request).includes(scheme)) return { kind: 'ignored' };
+      if (scheme === 'basic') return await this.#basic(credentials);
+      if (scheme === 'digest') return await this.#digest(request, readDigest(credentials));
+      return await this.#handshake(connection, before, scheme, decodeToken(credentials.token ?? ''));
+    } catch (error) {
+      if (error instanceof AuthError) return { kind: 'bad', name: undefined };
+      throw error;
+    }
+  }
+
+  #enabled({ schemes }: AuthRequest): readonly Scheme[] {
+    return schemes ? this.#schemes.filter((scheme) => schemes.includes(scheme)) : this.#schemes;
+  }
+
+  /** Looks a user up unless there were too many failures. */
+  async #look(name: string): Promise<UserEntry | undefined | Extract<Verdict, { kind: 'wait' }>> {
+    const milliseconds = this.#users.wait(name.toLowerCase());
+    return milliseconds > 0 ? { kind: 'wait', milliseconds } : this.#store.find(name);
+  }
+
+  async #basic({ token }: Credentials): Promise<Verdict> {
+    const { user, password } = decodeBasic(token ?? '');
+    // Windows clients put a domain before the name.
+    const name = user.slice(user.lastIndexOf('\\') + 1);
+    const entry = await this.#look(name);
+    if (entry && 'kind' in entry) return entry;
+    const good = await this.#passwords.check(entry, password);
+    if (good === undefined) return { kind: 'wait', milliseconds: 1_000 };
+    return good && entry ? { kind: 'good', entry } : { kind: 'bad', name };
+  }
+
+  async #digest(request: AuthRequest, credentials: DigestCredentials): Promise<Verdict> {
+    const { user, realm, nonce, uri, response, protection, algorithm } = credentials;
+    const entry = await this.#look(user);
+    if (entry && 'kind' in entry) return entry;
+    const secret = entry?.digest?.realm === this.#realm ? entry.digest : undefined;
+    const { md5, sha256 } = secret ?? NOBODY.digest;
+    const expected = digestResponse(algorithm.hash === 'MD5' ? md5 : sha256, request.method, credentials);
+    const matches = sameText(expected, response) && realm === this.#realm && sameResource(uri, request.target);
+    if (!matches || !entry || !secret) return { kind: 'bad', name: user };
+    const count = protection && Number.parseInt(protection.nc, 16);
+    if (!this.#nonces.use(nonce, count)) return { kind: 'stale' };
+    if (protection) return { kind: 'good', entry };
+    // Without a count a nonce is good once; so the client gets its next one (RFC 2617 3.2.3).
+    const next: Field = [this.#names.info, `nextnonce="${this.#nonces.issue()}"`];
+    return { kind: 'good', entry, fields: [next] };
+  }
+
+  async #handshake(
+    connection: object,
+    before: ConnectionState | undefined,
+    scheme: 'negotiate' | 'ntlm',
+    token: Buffer,
+  ): Promise<Verdict> {
+    const started = before?.scheme === scheme ? before.acceptor : undefined;
+    const acceptor = started ?? (scheme === 'ntlm' ? new RawAcceptor(this.#ntlm) : new NegotiateAcceptor(this.#ntlm));
+    const step = acceptor.step(token);
+    if (step.kind === 'reply') {
+      this.#connections.set(connection, { scheme, acceptor });
+      return { kind: 'continue', token: step.token };
+    }
+    const entry = await this.#look(step.userName);
+    if (entry && 'kind' in entry) return entry;
+    const proof = step.verify(entry?.nt ?? NOBODY.nt);
+    if (!proof || !entry?.nt) return { kind: 'bad', name: step.userName };
+    this.#connections.set(connection, { scheme, user: { name: entry.name, nt: entry.nt } });
+    if (!proof.token) return { kind: 'good', entry };
+    const last = `${SCHEME_NAMES[scheme]} ${proof.token.toString('base64')}`;
+    return { kind: 'good', entry, fields: [[this.#names.challenge, last]] };
+  }
+
+  #challenge(request: AuthRequest, reason: ChallengeReason): AuthOutcome {
+    const schemes = schemesFor(this.#enabled(request), request.accepts);
+    const old = request.accepts !== undefined && request.accepts.length > 0;
+    const values = schemes.flatMap((scheme) => this.#challengesOf(scheme, reason === 'stale', old));
+    return { kind: 'challenge', reason, fields: values.map((value) => [this.#names.challenge, value] as const) };
+  }
+
+  /** @param old the client is of the family of Windows Media, which may look at the first Digest challenge alone */
+  #challengesOf(scheme: Scheme, stale: boolean, old: boolean): string[] {
+    switch (scheme) {
+      case 'negotiate':
+      case 'ntlm':
+        return [SCHEME_NAMES[scheme]];
+      case 'basic':
+        return [`Basic realm=${quote(this.#realm)}, charset="UTF-8"`];
+      case 'digest': {
+        const hashes = old ? (['MD5', 'SHA-256'] as const) : (['SHA-256', 'MD5'] as const);
+        const common = { realm: this.#realm, opaque: this.#opaque, qop: true, stale };
+        return hashes.map((hash) =>
+          formatDigestChallenge({ ...common, nonce: this.#nonces.issue(), algorithm: { hash, session: false } }),
+        );
+      }
+    }
+  }
+}
+
+function accepted({ name, groups }: UserEntry, fields: readonly Field[] = []): AuthOutcome {
+  const user: AuthenticatedUser = { name, groups };
+  return { kind: 'accepted', user, fields };
+}
+
+function blocked(milliseconds: number): AuthOutcome {
+  return { kind: 'blocked', retryAfter: Math.max(Math.ceil(milliseconds / 1_000), 1) };
+}
+
+function sameText(expected: string, given: string): boolean {
+  const bytes = Buffer.from(given, 'latin1');
+  return bytes.length === expected.length && timingSafeEqual(Buffer.from(expected, 'latin1'), bytes);
+}
+
+/** Whether the uri of Digest credentials is the request-target, which a proxy may have cut or made absolute (RFC 7616 3.4.6). */
+function sameResource(uri: string, target: string): boolean {
+  const path = (text: string) => text.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i, '') || '/';
+  return uri === target || path(uri) === path(target);
 }

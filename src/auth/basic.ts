@@ -1,0 +1,30 @@
+import { AuthError } from './error.js';
+import { decodeText, decodeToken } from './fields.js';
+
+/** Bytes of a user name and a password with their colon. */
+const MAX_USER_PASS = 1_024;
+
+export interface UserPass {
+  readonly user: string;
+  readonly password: string;
+}
+
+/** The token68 of Basic credentials, in UTF-8 (RFC 7617 2). */
+export function encodeBasic({ user, password }: UserPass): string {
+  return Buffer.from(`${user}:${password}`, 'utf8').toString('base64');
+}
+
+/**
+ * Reads the token68 of Basic credentials (RFC 7617 2): UTF-8, or Latin-1 where the bytes are no UTF-8.
+ *
+ * @throws AuthError when it is malformed, longer than 1024 bytes or holds control characters
+ */
+export function decodeBasic(token: string): UserPass {
+  const bytes = decodeToken(token);
+  const colon = bytes.indexOf(0x3a);
+  const hasControls = bytes.some((byte) => byte < 0x20 || byte === 0x7f);
+  if (colon < 0 || bytes.length > MAX_USER_PASS || hasControls) {
+    throw new AuthError('The Basic credentials are malformed.');
+  }
+  return { user: decodeText(bytes.subarray(0, colon)), password: decodeText(bytes.subarray(colon + 1)) };
+}

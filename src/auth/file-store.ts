@@ -1,0 +1,69 @@
+import { messageOf } from '../errors.js';
+import type { CredentialStore, UserEntry } from './store.js';
+import { readUserFile, type UserFileContents, userFileVersion, userKey } from './user-file.js';
+
+export interface FileStoreOptions {
+  /** Told in one sentence of a file that others can read, and of a change that cannot be read: then the old users stay. */
+  readonly onWarning?: ((message: string) => void) | undefined;
+  /** Ms between two looks at the file; default 1000. */
+  readonly interval?: number;
+  /** Ms since 1970; default `Date.now`. */
+  readonly now?: () => number;
+}
+
+const DEFAULT_INTERVAL = 1_000;
+
+/** The users of a file that `wmcast users` keeps; a change of it counts within a second. */
+export class FileStore implements CredentialStore {
+  readonly path: string;
+  readonly #onWarning: (message: string) => void;
+  readonly #interval: number;
+  readonly #now: () => number;
+  #contents: UserFileContents;
+  #checkedAt: number;
+  #checking: Promise<void> | undefined;
+  #broken: string | undefined;
+
+  private constructor(path: string, contents: UserFileContents, options: FileStoreOptions) {
+    this.path = path;
+    this.#contents = contents;
+    this.#onWarning = options.onWarning ?? (() => {});
+    this.#interval = options.interval ?? DEFAULT_INTERVAL;
+    this.#now = options.now ?? Date.now;
+    this.#checkedAt = this.#now();
+    this.#warnIfOpen();
+  }
+
+  /** @throws WmError WM_CONFIG when the file cannot be read or is malformed */
+  static async open(path: string, options: FileStoreOptions = {}): Promise<FileStore> {
+    return new FileStore(path, await readUserFile(path), options);
+  }
+
+  async find(name: string): Promise<UserEntry | undefined> {
+    if (this.#now() - this.#checkedAt >= this.#interval) {
+      this.#checking ??= this.#check().finally(() => {
+        this.#checking = undefined;
+      });
+      await this.#checking;
+    }
+    return this.#contents.users.get(userKey(name));
+  }
+
+  async #check(): Promise<void> {
+    this.#checkedAt = this.#now();
+    const version = (await userFileVersion(this.path)) ?? '';
+    if (version === this.#contents.version || version === this.#broken) return;
+    try {
+      this.#contents = await readUserFile(this.path);
+      this.#broken = undefined;
+      this.#warnIfOpen();
+    } catch (error) {
+      this.#broken = version;
+      this.#onWarning(`${messageOf(error)} The users as they were before go on counting.`);
+    }
+  }
+
+  #warnIfOpen(): void {
+    if (this.#contents.open) this.#onWarning(`Others can read the users ${this.path}; chmod 600 ends that.`);
+  }
+}

@@ -1,0 +1,113 @@
+import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+
+const DEFAULT_LIFETIME = 300_000;
+const MAX_USED = 10_000;
+/** Nonce counts that may come late, by other connections of the same client. */
+const WINDOW = 64n;
+
+/** Bytes of a nonce: when it was made (48 bits, ms), random ones, and the HMAC over both. */
+const SIZES = { time: 6, random: 10, mac: 16 } as const;
+const SIGNED = SIZES.time + SIZES.random;
+
+export interface NonceOptions {
+  /** Ms since 1970. */
+  readonly now: () => number;
+  /** Ms; default 300000. */
+  readonly lifetime?: number | undefined;
+  /** Nonces in use that are remembered; default 10000. */
+  readonly limit?: number | undefined;
+}
+
+interface Usage {
+  readonly issuedAt: number;
+  highest: bigint;
+  /** Which of the counts up to 64 below the highest one were used. */
+  seen: bigint;
+}
+
+/**
+ * The nonces of a server (RFC 7616 3.3, 5.4). One that nobody has used yet takes no memory: its time is in it, and a code that
+ * only this server can make. Only good credentials make a nonce remembered, so strangers cannot fill the memory.
+ */
+export class Nonces {
+  readonly #now: () => number;
+  readonly #lifetime: number;
+  readonly #limit: number;
+  readonly #key = randomBytes(32);
+  readonly #used = new Map<string, Usage>();
+  // What was made before this time and is not remembered may have been forgotten, so it counts as used up.
+  #forgottenUpTo = 0;
+
+  constructor({ now, lifetime = DEFAULT_LIFETIME, limit = MAX_USED }: NonceOptions) {
+    this.#now = now;
+    this.#lifetime = lifetime;
+    this.#limit = limit;
+  }
+
+  /** A new one, in base64url. */
+  issue(): string {
+    const signed = randomBytes(SIGNED);
+    signed.writeUIntBE(Math.max(Math.floor(this.#now()), this.#forgottenUpTo + 1), 0, SIZES.time);
+    return Buffer.concat([signed, this.#mac(signed)]).toString('base64url');
+  }
+
+  /**
+   * Uses a nonce for a request whose credentials are good.
+   *
+   * @param count the nonce count; undefined without qop, when a nonce is good for one request
+   * @returns false when it is not one of this server's, is too old, or the count was used already: then the client is told `stale`
+   */
+  use(nonce: string, count: number | undefined): boolean {
+    const issuedAt = this.#issuedAt(nonce);
+    if (issuedAt === undefined || this.#now() >= issuedAt + this.#lifetime) return false;
+    const usage = this.#used.get(nonce);
+    if (!usage) {
+      if (issuedAt <= this.#forgottenUpTo || count === 0) return false;
+      this.#remember(nonce, { issuedAt, highest: BigInt(count ?? 0xffff_ffff), seen: 1n });
+      return true;
+    }
+    return count !== undefined && mark(usage, BigInt(count));
+  }
+
+  #issuedAt(nonce: string): number | undefined {
+    const bytes = Buffer.from(nonce, 'base64url');
+    if (bytes.length !== SIGNED + SIZES.mac || bytes.toString('base64url') !== nonce) return undefined;
+    const signed = bytes.subarray(0, SIGNED);
+    if (!timingSafeEqual(bytes.subarray(SIGNED), this.#mac(signed))) return undefined;
+    return signed.readUIntBE(0, SIZES.time);
+  }
+
+  #mac(signed: Buffer): Buffer {
+    return createHmac('sha256', this.#key).update(signed).digest().subarray(0, SIZES.mac);
+  }
+
+  #remember(nonce: string, usage: Usage): void {
+    if (this.#used.size >= this.#limit) this.#forget();
+    this.#used.set(nonce, usage);
+  }
+
+  /** Forgets those that are too old, and at least the tenth that was used first. */
+  #forget(): void {
+    const old = this.#now() - this.#lifetime;
+    let left = Math.ceil(this.#limit / 10);
+    for (const [nonce, { issuedAt }] of this.#used) {
+      if (left-- <= 0 && issuedAt > old) break;
+      this.#used.delete(nonce);
+      if (issuedAt > old) this.#forgottenUpTo = Math.max(this.#forgottenUpTo, issuedAt);
+    }
+  }
+}
+
+/** Whether a count is new; notes that it is used. */
+function mark(usage: Usage, count: bigint): boolean {
+  if (count > usage.highest) {
+    const shift = count - usage.highest;
+    usage.seen = shift >= WINDOW ? 1n : BigInt.asUintN(Number(WINDOW), usage.seen << shift) | 1n;
+    usage.highest = count;
+    return true;
+  }
+  const bit = 1n << (usage.highest - count);
+  if (usage.highest - count >= WINDOW || count === 0n || (usage.seen & bit) !== 0n) return false;
+  usage.seen |= bit;
+  return true;
+}

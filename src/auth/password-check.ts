@@ -1,0 +1,58 @@
+import { createHmac, randomBytes } from 'node:crypto';
+import { NOBODY, verifyScrypt } from './secrets.js';
+import type { ScryptSecret, UserEntry } from './store.js';
+
+/** Passwords that may wait to be hashed; each takes some 50 ms of a thread of the pool. */
+const MAX_PENDING = 64;
+const MAX_REMEMBERED = 1_000;
+/** Ms that a good password need not be hashed again. */
+const REMEMBERED_FOR = 300_000;
+
+interface Remembered {
+  readonly secret: ScryptSecret;
+  readonly until: number;
+}
+
+/** Checks the passwords of Basic. Clients send theirs with every request, so good ones are remembered, as keyed hashes. */
+export class PasswordCheck {
+  readonly #now: () => number;
+  readonly #key = randomBytes(32);
+  readonly #good = new Map<string, Remembered>();
+  #pending = 0;
+
+  /** @param now ms */
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  /**
+   * @param entry the user; undefined for an unknown one, which costs the same
+   * @returns undefined when too many passwords wait already
+   */
+  async check(entry: UserEntry | undefined, password: string): Promise<boolean | undefined> {
+    const secret = entry?.basic;
+    const key = entry && createHmac('sha256', this.#key).update(`${entry.name}\0${password}`).digest('base64');
+    const known = key === undefined ? undefined : this.#good.get(key);
+    // The hash itself is compared, so that a new password counts at once.
+    if (known && secret && this.#now() < known.until && known.secret.hash.equals(secret.hash)) return true;
+    if (this.#pending >= MAX_PENDING) return undefined;
+    this.#pending++;
+    try {
+      const good = await verifyScrypt(password, secret ?? NOBODY.basic);
+      if (!good || !secret || key === undefined) return false;
+      this.#remember(key, secret);
+      return true;
+    } finally {
+      this.#pending--;
+    }
+  }
+
+  #remember(key: string, secret: ScryptSecret): void {
+    this.#good.delete(key);
+    if (this.#good.size >= MAX_REMEMBERED) {
+      const [oldest] = this.#good.keys();
+      if (oldest !== undefined) this.#good.delete(oldest);
+    }
+    this.#good.set(key, { secret, until: this.#now() + REMEMBERED_FOR });
+  }
+}

@@ -1,0 +1,65 @@
+import { plainAddress } from '../http/addresses.js';
+
+/** How often somebody may fail. */
+export interface ThrottlePolicy {
+  /** Failures that cost nothing. */
+  readonly free: number;
+  /** Ms of the first pause; each further failure doubles it. */
+  readonly pause: number;
+  /** Ms of the longest pause. */
+  readonly longestPause: number;
+  /** Ms without a failure after which all is forgotten. */
+  readonly memory: number;
+}
+
+interface Failures {
+  count: number;
+  blockedUntil: number;
+  lastAt: number;
+}
+
+const MAX_KEYS = 10_000;
+
+/** Counts failures for each of up to 10000 keys, and says how long the next try has to wait. */
+export class Throttle {
+  readonly #policy: ThrottlePolicy;
+  readonly #now: () => number;
+  readonly #failures = new Map<string, Failures>();
+
+  /** @param now ms */
+  constructor(policy: ThrottlePolicy, now: () => number) {
+    this.#policy = policy;
+    this.#now = now;
+  }
+
+  /** Ms until the next try is looked at; 0 at once. */
+  wait(key: string): number {
+    return Math.max((this.#failures.get(key)?.blockedUntil ?? 0) - this.#now(), 0);
+  }
+
+  fail(key: string): void {
+    const { free, pause, longestPause, memory } = this.#policy;
+    const now = this.#now();
+    const known = this.#failures.get(key);
+    const count = (known && now < known.lastAt + memory ? known.count : 0) + 1;
+    const wait = count <= free ? 0 : Math.min(pause * 2 ** Math.min(count - free - 1, 30), longestPause);
+    // Put at the end: those that failed longest ago are forgotten first.
+    this.#failures.delete(key);
+    if (this.#failures.size >= MAX_KEYS) {
+      const [oldest] = this.#failures.keys();
+      if (oldest !== undefined) this.#failures.delete(oldest);
+    }
+    this.#failures.set(key, { count, blockedUntil: now + wait, lastAt: now });
+  }
+}
+
+/** What an address counts as: itself, or the /64 network of an IPv6 address, which one host has whole. */
+export function throttleKey(address: string): string {
+  const plain = plainAddress(address).replace(/%.*$/, '').toLowerCase();
+  if (!plain.includes(':')) return plain;
+  const [head = '', tail] = plain.split('::');
+  const front = head === '' ? [] : head.split(':');
+  const back = tail === undefined || tail === '' ? [] : tail.split(':');
+  const zeros = tail === undefined ? 0 : Math.max(8 - front.length - back.length, 0);
+  return [...front, ...Array<string>(zeros).fill('0'), ...back].slice(0, 4).join(':');
+}
