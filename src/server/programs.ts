@@ -183,11 +183,11 @@ async function openSource(
   source: ContentSource,
   { points, files, content, remote }: ProgramsOptions,
 ): Promise<Entry | undefined> {
-  const { id, clientData, noSkip } = entry;
-  const descriptions = [...clientData];
+  const { id, clientData, noSkip, delay, dur } = entry;
+  const common = { id, descriptions: [...clientData], ...(delay === undefined ? {} : { delay }) };
   if (source.kind === 'file') {
     const file = await files.acquire(await content!.file(source.path));
-    const opened: FileEntry = { kind: 'file', id, file, noSkip, descriptions };
+    const opened: FileEntry = { ...common, kind: 'file', file, noSkip };
     return {
       ...opened,
       ...(entry.begin === undefined ? {} : { begin: entry.begin }),
@@ -195,5 +195,6 @@ async function openSource(
     };
   }
   const broadcast = source.kind === 'point' ? points.get(source.path)?.broadcast : await remote?.open(source.url);
-  return broadcast?.live ? { kind: 'live', id, broadcast, descriptions } : undefined;
+  if (!broadcast?.live) return undefined;
+  return { ...common, kind: 'live', broadcast, ...(dur === undefined ? {} : { duration: dur }) };
 }

@@ -8,6 +8,10 @@ export interface LiveEntry {
   /** playlist-gen-id: from 1, another one for each entry of a program (MS-WMSP 2.2.1.4.18). */
   readonly id: number;
   readonly broadcast: Broadcast;
+  /** Milliseconds of the clock after which it is over for a player; default when the broadcast ends. */
+  readonly duration?: number;
+  /** Milliseconds between the end of what a player has and the beginning of this entry; default 0. */
+  readonly delay?: number;
   readonly descriptions?: Descriptions;
 }
 
@@ -23,6 +27,8 @@ export interface FileEntry {
   readonly begin?: number;
   /** Milliseconds of media from there; default to the end. */
   readonly duration?: number;
+  /** As that of a live entry. */
+  readonly delay?: number;
   /** The player may not skip it or seek in it, as with an advertisement. */
   readonly noSkip?: boolean;
   readonly descriptions?: Descriptions;

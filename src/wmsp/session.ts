@@ -6,9 +6,10 @@ import { type Feed, type FeedListener, FileFeed, LiveFeed, REWOUND, UNEXPECTED }
 import { changePacket, endPacket } from './packets.js';
 import type { PipelineTest } from './pipeline-test.js';
 import type { ClientProfile } from './profiles.js';
-import { type Entry, type FileEntry, headerOf, type PlaylistPlace, type Program } from './program.js';
+import { type Entry, type FileEntry, headerOf, type LiveEntry, type PlaylistPlace, type Program } from './program.js';
 import { entryHead, FEATURE_PREFIX, genIdOf, type ServerIdentity } from './responses.js';
 import { choiceOf, NO_STREAMS, predicted, type StreamSelection } from './selection.js';
+import { Wait } from './wait.js';
 
 /** The states of MS-WMSP 3.2.1. */
 export type SessionState = 'INIT' | 'STREAMING' | 'WAITING' | 'IDLE';
@@ -121,12 +122,18 @@ export class WmspSession implements FeedListener {
   #sequence = 0;
   #sent = 0;
   #skipped = 0;
-  #cancelPause: (() => void) | undefined;
+  readonly #pause: Wait;
+  // Of a live entry that does not last as long as its broadcast.
+  readonly #liveEnd: Wait;
+  #liveEndAt: number | undefined;
+  #played = false;
 
   constructor(clientId: number, profile: ClientProfile, host: SessionHost) {
     this.clientId = clientId;
     this.profile = profile;
     this.#host = host;
+    this.#pause = new Wait(host.ticker, host.now);
+    this.#liveEnd = new Wait(host.ticker, host.now);
     const stream = () => this.#stream;
     this.#output = {
       write: (bytes, done) => this.#stream?.write(bytes, done),
@@ -201,8 +208,19 @@ export class WmspSession implements FeedListener {
     this.#nextResponse();
     this.#host.streaming(this, true);
     stream.write(opening);
+    const isFirst = !this.#played;
+    this.#played = true;
+    this.#liveEndAt = undefined;
     if (wait) this.#setState('WAITING');
+    else if (isFirst && beginsEntry(program.current, from, pace)) this.#startLater(program.current, from, pace);
     else this.#startFeed(program.current, from);
+  }
+
+  /** The first entry of a playlist may have a delay as the others. */
+  #startLater(entry: Entry, from: number, pace: Pace): void {
+    this.#setState('STREAMING');
+    if (entry.delay) this.#pause.until(this.#host.now() + entry.delay, () => this.#start(entry, from, pace));
+    else this.#startFeed(entry, from);
   }
 
   /**
@@ -260,7 +278,7 @@ export class WmspSession implements FeedListener {
   stop(): void {
     if (!this.active) return;
     this.#leaveFeed();
-    this.#cancelPause?.();
+    this.#pause.cancel();
     this.#setState('IDLE');
     const stream = this.#stream;
     this.#stream = undefined;
@@ -312,8 +330,10 @@ export class WmspSession implements FeedListener {
       return;
     }
     if (this.profile.endBeforeChange) this.#output.write(endPacket(1));
-    await this.#pauseBeforeChange();
-    if (this.#program === program) await this.#change(program, entry);
+    await this.#pauseBeforeChange(entry);
+    if (this.#program !== program) return;
+    this.#liveEndAt = undefined;
+    await this.#change(program, entry);
   }
 
   /** Goes on with another entry, or with another header of a live one, as soon as its streams are known. */
@@ -342,22 +362,14 @@ export class WmspSession implements FeedListener {
    * MS-WMSP 3.2.4.2: not before the client has had time for what it has, and for what it chose. Nor long before it is through with
    * the entry: the leads of many short ones would add up.
    */
-  #pauseBeforeChange(): Promise<void> {
-    const { now, ticker } = this.#host;
+  #pauseBeforeChange({ delay }: Entry): Promise<void> {
+    const now = this.#host.now();
     const { acceleration } = this.#pace;
     const lead = Math.max(this.#lead, acceleration?.milliseconds ?? 0);
-    const lag = now() + Math.min(this.clientLag, MAX_LAG);
-    const due = Math.max(lag, this.#selectedAt + SELECTION_PAUSE, this.#playsUntil - lead);
-    if (due <= now()) return Promise.resolve();
-    return new Promise((resolve) => {
-      const look = () => {
-        if (now() < due) return;
-        this.#cancelPause?.();
-        resolve();
-      };
-      this.#cancelPause = () => ticker.delete(look);
-      ticker.add(look);
-    });
+    const lag = now + Math.min(this.clientLag, MAX_LAG);
+    const wanted = delay ? Math.max(now, this.#playsUntil) + delay : this.#playsUntil - lead;
+    const due = Math.max(lag, this.#selectedAt + SELECTION_PAUSE, wanted);
+    return new Promise((resolve) => this.#pause.until(due, resolve));
   }
 
   /** Milliseconds of media that a player is ahead. */
@@ -428,9 +440,18 @@ export class WmspSession implements FeedListener {
       this.#feed = new FileFeed({ ...common, reader, ticker, now, rate, ahead, burst, speed, acceleration, onError });
     }
     this.#feed.start();
+    if (entry.kind === 'live' && this.#feed) this.#endLater(entry);
+  }
+
+  /** Under another header of its broadcast an entry lasts no longer. */
+  #endLater({ duration }: LiveEntry): void {
+    if (duration === undefined) return;
+    this.#liveEndAt ??= this.#host.now() + duration;
+    this.#liveEnd.until(this.#liveEndAt, () => this.ended(0));
   }
 
   #leaveFeed(): void {
+    this.#liveEnd.cancel();
     const feed = this.#feed;
     if (!feed) return;
     this.#feed = undefined;
@@ -465,6 +486,11 @@ export class WmspSession implements FeedListener {
     this.state = state;
     this.#host.used(this);
   }
+}
+
+function beginsEntry(entry: Entry, from: number, { start }: Pace): boolean {
+  if (entry.kind === 'live') return true;
+  return start === undefined ? from === 0 : start <= (entry.begin ?? 0);
 }
 
 /** How long a player is busy with what it gets of a file, in ms; less when it is sent faster. */

@@ -1,0 +1,132 @@
+import type { Broadcast } from '../../src/media/broadcast.js';
+import { testHeader, testPacket } from '../support/stream.js';
+import type { WirePacket } from '../support/wire.js';
+import { Content } from './content.js';
+import { BOTH_STREAMS, kindsOf, OLD, PLAY, playTokens, Station, type Watcher } from './station.js';
+
+let content: Content;
+let station: Station;
+let live: Broadcast;
+
+beforeEach(async () => {
+  content = await Content.create();
+  station = await Station.open({ content });
+  await content.media('a.wmv', { seconds: 4 });
+  content.points.configure('/live');
+  live = content.points.get('/live')!.broadcast;
+  live.write({ type: 'header', header: testHeader() });
+  live.write({ type: 'packet', packet: testPacket(0, { key: true }) });
+});
+
+afterEach(async () => {
+  await station.close();
+  await content.close();
+});
+
+const play = (...lines: string[]): Promise<Watcher> =>
+  station.play('GET /list.wsx HTTP/1.0', OLD, ...(lines.length > 0 ? lines : PLAY), ...BOTH_STREAMS);
+const count = (packets: readonly WirePacket[], kind: string) => packets.filter(({ id }) => id === kind).length;
+
+/** The time of the server's clock when something has come. */
+async function timeOf(happened: () => boolean): Promise<number> {
+  await station.tickUntil(happened);
+  return station.now;
+}
+
+/** For so long in the server's time, with all that it can do meanwhile. */
+async function letPass(milliseconds: number): Promise<void> {
+  const end = station.now + milliseconds;
+  await station.tickUntil(() => station.now >= end);
+  await station.settle();
+}
+
+describe('dur of a live entry', () => {
+  it('is how long a player gets it, whatever its file says', async () => {
+    await content.playlist('list.wsx', '<media src="/live" dur="20s" clipBegin="3s" clipEnd="4s"/>', 'a.wmv');
+    const watcher = await play();
+    const begun = station.now;
+    await letPass(19_000);
+    expect(kindsOf(watcher.packets)).toEqual(['H', 'D']);
+    const changed = await timeOf(() => count(watcher.packets, 'C') === 1);
+    expect(changed - begun).toBeGreaterThanOrEqual(20_000);
+    expect(changed - begun).toBeLessThan(21_000);
+    await station.tickUntil(() => watcher.peer.ended);
+    expect(kindsOf(await watcher.all())).toEqual(['H', 'D', 'C0', 'H', 'D', 'E0']);
+    expect(live.players).toBe(0);
+  });
+
+  it('goes on counting when the source changes its header', async () => {
+    await content.playlist('list.wsx', '<media src="/live" dur="20s"/>');
+    const watcher = await play();
+    const begun = station.now;
+    await letPass(15_000);
+    live.write({ type: 'header', header: testHeader({ title: 'another' }) });
+    live.write({ type: 'packet', packet: testPacket(0, { key: true }) });
+    const ended = await timeOf(() => watcher.peer.ended);
+    expect(kindsOf(watcher.packets)).toEqual(['H', 'D', 'C0', 'H', 'D', 'E0']);
+    expect(ended - begun).toBeLessThan(21_000);
+  });
+
+  it('ends earlier with the broadcast', async () => {
+    await content.playlist('list.wsx', '<media src="/live" dur="20s"/>', 'a.wmv');
+    const watcher = await play();
+    live.write({ type: 'end', moreEntries: false, reason: 0 });
+    await station.tickUntil(() => watcher.peer.ended);
+    await letPass(25_000);
+    expect(kindsOf(watcher.packets)).toEqual(['H', 'D', 'C0', 'H', 'D', 'E0']);
+  });
+
+  it('leaves nothing behind when the player goes away', async () => {
+    await content.playlist('list.wsx', '<media src="/live" dur="20s"/>', 'a.wmv');
+    const watcher = await play();
+    watcher.peer.close();
+    await station.tickUntil(() => station.server.players === 0, 0);
+    await letPass(25_000);
+    expect(content.warnings).toEqual([]);
+  });
+});
+
+describe('begin of an entry', () => {
+  it('is the time from when the player is through with the entry before', async () => {
+    await content.playlist('list.wsx', 'a.wmv', '<media src="a.wmv" begin="30s"/>');
+    const watcher = await play();
+    const begun = station.now;
+    await letPass(33_000);
+    expect(kindsOf(watcher.packets)).toEqual(['H', 'D']);
+    const changed = await timeOf(() => count(watcher.packets, 'C') === 1);
+    expect(changed - begun).toBeGreaterThanOrEqual(34_000);
+    expect(changed - begun).toBeLessThan(35_000);
+    await station.tickUntil(() => watcher.peer.ended);
+    expect(kindsOf(await watcher.all())).toEqual(['H', 'D', 'C0', 'H', 'D', 'E0']);
+  });
+
+  it('holds for live entries, too, and behind them', async () => {
+    const entry = '<media src="/live" begin="10s" dur="5s"/>';
+    await content.playlist('list.wsx', 'a.wmv', entry, entry);
+    const watcher = await play();
+    const begun = station.now;
+    const first = await timeOf(() => count(watcher.packets, 'C') === 1);
+    const second = await timeOf(() => count(watcher.packets, 'C') === 2);
+    expect(Math.round((first - begun) / 1000)).toBe(14);
+    expect(Math.round((second - first) / 1000)).toBe(15);
+  });
+
+  it('of the first entry holds for a player that comes, and not when it seeks', async () => {
+    await content.playlist('list.wsx', '<media src="a.wmv" begin="30s"/>');
+    const seeker = await play(...playTokens({ time: 2000 }));
+    await seeker.packetsWith('D', 1);
+    const watcher = await play();
+    await letPass(29_000);
+    expect(kindsOf(watcher.packets)).toEqual(['H']);
+    await station.tickUntil(() => watcher.peer.ended);
+    expect(kindsOf(await watcher.all())).toEqual(['H', 'D', 'E0']);
+  });
+
+  it('is given up when the player goes away meanwhile', async () => {
+    await content.playlist('list.wsx', '<media src="a.wmv" begin="30s"/>');
+    const watcher = await play();
+    watcher.peer.close();
+    await station.tickUntil(() => station.server.players === 0 && content.files.size === 0, 0);
+    await letPass(35_000);
+  });
+});
