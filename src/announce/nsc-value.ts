@@ -1,0 +1,101 @@
+import { WmError } from '../errors.js';
+
+/** CRC, Key and Length of the EncodedDataHeader, in bytes. */
+const HEAD_SIZE = 9;
+const ALPHABET = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz{}';
+// Both take six bits at a time, the most significant first, so that only the letters differ.
+const BASE64 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
+const toBase64 = new Map([...ALPHABET].map((char, index) => [char.charCodeAt(0), BASE64.charCodeAt(index)]));
+const fromBase64 = new Map([...BASE64].map((char, index) => [char.charCodeAt(0), ALPHABET.charCodeAt(index)]));
+
+/** An encoded value of an .nsc file. */
+export interface EncodedBlock {
+  /** The Format ID of an ASF header, 0 for everything else. */
+  readonly key: number;
+  readonly data: Buffer;
+  /** Whether the CRC holds. */
+  readonly intact: boolean;
+}
+
+/**
+ * Encodes bytes as they stand in an .nsc file ([MS-MSB] 2.2.1.3), with the "02" that says so.
+ *
+ * +-----------------------------+----------+
+ * | CRC                         | BYTE     |  the XOR of all bytes that follow
+ * | Key                         | DWORD    |  big-endian
+ * | Length of the data in bytes | DWORD    |  big-endian
+ * | data                        |          |
+ * +-----------------------------+----------+
+ *
+ * These bytes are one string of bits, of which every six are a character, the last ones filled up with zeros.
+ */
+export function encodeBlock(data: Buffer, key = 0): string {
+  const bytes = Buffer.alloc(HEAD_SIZE + data.length);
+  bytes.writeUInt32BE(key, 1);
+  bytes.writeUInt32BE(data.length, 5);
+  data.copy(bytes, HEAD_SIZE);
+  bytes[0] = checksum(bytes);
+  const text = Buffer.from(bytes.toString('base64').replace(/=+$/, ''), 'latin1');
+  return `02${translated(text, fromBase64).toString('latin1')}`;
+}
+
+/**
+ * Decodes what {@link encodeBlock} gives ([MS-MSB] 2.2.1.3.2).
+ *
+ * @returns undefined when the text is none: no "02", other characters, too short, or its Length is not that of its data
+ */
+export function decodeBlock(text: string): EncodedBlock | undefined {
+  if (!/^02[0-9A-Za-z{}]{12,}$/.test(text)) return undefined;
+  const bytes = Buffer.from(translated(Buffer.from(text.slice(2), 'latin1'), toBase64).toString('latin1'), 'base64');
+  if (bytes.length < HEAD_SIZE || bytes.readUInt32BE(5) !== bytes.length - HEAD_SIZE) return undefined;
+  return { key: bytes.readUInt32BE(1), data: bytes.subarray(HEAD_SIZE), intact: bytes[0] === checksum(bytes) };
+}
+
+/** The XOR of all bytes but the first. */
+function checksum(bytes: Buffer): number {
+  let sum = 0;
+  for (let at = 1; at < bytes.length; at++) sum ^= bytes[at]!;
+  return sum;
+}
+
+function translated(text: Buffer, letters: ReadonlyMap<number, number>): Buffer {
+  for (let at = 0; at < text.length; at++) text[at] = letters.get(text[at]!)!;
+  return text;
+}
+
+/**
+ * A string as it stands in an .nsc file ([MS-MSB] 2.2.1.2): as it is when it is printable ASCII, else encoded as UTF-16LE with a
+ * null at its end. What would be taken for an encoded one, or would lose a blank, is encoded too.
+ */
+export function encodeString(text: string): string {
+  if (/^(?!02)[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/.test(text)) return text;
+  return encodeBlock(Buffer.from(`${text}\0`, 'utf16le'));
+}
+
+/**
+ * Reads a string of an .nsc file, encoded or not ([MS-MSB] 2.2.1.1). What begins with "02" and cannot be decoded stands for itself.
+ *
+ * @param onDamage called when the checksum does not hold; may throw
+ * @returns undefined when it is empty, which is as if it were not there
+ */
+export function decodeString(value: string, onDamage: () => void): string | undefined {
+  const block = decodeBlock(value);
+  if (!block) return value === '' ? undefined : value;
+  if (!block.intact) onDamage();
+  const text = block.data.toString('utf16le', 0, block.data.length & ~1);
+  const end = text.indexOf('\0');
+  return (end < 0 ? text : text.slice(0, end)) || undefined;
+}
+
+/** An integer of an .nsc file, `0x` and 8 hexadecimal digits. @throws WmError WM_FAILED when it does not fit 32 bits */
+export function encodeInteger(value: number, name: string): string {
+  if (!Number.isInteger(value) || value < 0 || value > 0xffff_ffff) {
+    throw new WmError('WM_FAILED', `${name} cannot be ${value} in an .nsc file.`);
+  }
+  return `0x${value.toString(16).toUpperCase().padStart(8, '0')}`;
+}
+
+/** Reads what {@link encodeInteger} gives, always hexadecimal. @returns undefined when it is none */
+export function decodeInteger(value: string): number | undefined {
+  return /^0x[0-9a-f]{1,8}$/i.test(value) ? Number.parseInt(value.slice(2), 16) : undefined;
+}

@@ -1,0 +1,115 @@
+import { randomBytes } from 'node:crypto';
+import type { NscFile } from '../announce/nsc.js';
+import { describeStreams } from '../asf/edit.js';
+import { WmError } from '../errors.js';
+import { HttpClient } from '../http/client.js';
+import { anonymousPlayerId, legacyLogLine } from '../wmlog/client-log.js';
+import type { EntryReport } from './session.js';
+
+export interface LogContext {
+  readonly nsc: NscFile;
+  /** Where the .nsc file was found. */
+  readonly nscUrl: string | undefined;
+}
+
+const USER_AGENT = 'NSPlayer/12.0.7680.0';
+/** Longest wait for the web server, ms. */
+const TIMEOUT = 5_000;
+/** The places of those fields of a log ([MS-WMLOG] 2.2.1), from 0, that are others for a multicast. */
+const FIELD = {
+  protocol: 22,
+  transport: 23,
+  channelUrl: 26,
+  lost: 32,
+  longestGap: 33,
+  recovered: 35,
+  quality: 39,
+  serverAddress: 40,
+} as const;
+
+/**
+ * What a client submits of a multicast to the Log URL of its .nsc file ([MS-WMLOG] 2.3, 3.6; [MS-MSB] 3.2.5.4): `MX_STATS_LogLine:`,
+ * a blank, a tab, and the 47 values.
+ */
+export function logBody(report: EntryReport, { nsc, nscUrl = '-' }: LogContext): string {
+  const { header, startedAt, endedAt, packets, bytes, lost } = report;
+  const codecs = (kind: string) =>
+    describeStreams(header)
+      .filter(({ type }) => type === kind)
+      .map(({ codec }) => codec);
+  const receiving = endedAt - startedAt;
+  const host = nsc.address.includes(':') ? `[${nsc.address}]` : nsc.address;
+  const line = legacyLogLine({
+    now: new Date(),
+    usedUrl: `asfm://${host}:${nsc.port}`,
+    requestedUrl: nscUrl,
+    startTime: 0,
+    duration: Math.abs((report.lastSendTime - report.firstSendTime) | 0),
+    receiving,
+    rate: 1,
+    reconnected: false,
+    playerId: anonymousPlayerId(randomBytes(6).toString('hex').toUpperCase()),
+    playerVersion: USER_AGENT.split('/')[1]!,
+    userAgent: USER_AGENT,
+    fileLength: 0,
+    fileSize: 0,
+    averageBandwidth: receiving > 0 ? (bytes * 8000) / receiving : undefined,
+    audioCodecs: codecs('audio'),
+    videoCodecs: codecs('video'),
+    bytes,
+    packets,
+    descriptions: [],
+  });
+  const values = line.split(' ');
+  const changed: Record<keyof typeof FIELD, string> = {
+    protocol: 'asfm',
+    transport: 'UDP',
+    channelUrl: values[44]!,
+    lost: String(lost),
+    longestGap: String(report.longestGap),
+    recovered: String(report.recovered),
+    quality: String(Math.floor((100 * packets) / (packets + lost))),
+    serverAddress: nsc.address,
+  };
+  for (const [name, place] of Object.entries(FIELD)) values[place] = changed[name as keyof typeof FIELD];
+  return `MX_STATS_LogLine: \t${values.join(' ')}`;
+}
+
+/**
+ * Submits a log to a web server: asks with GET whether there is somebody who takes it, then POSTs it.
+ *
+ * @throws WmError WM_USAGE for a URL that is not http://, WM_PROTOCOL when it is no such web server, WM_UNREACHABLE, WM_SERVER_GONE
+ */
+export async function submitReport(logUrl: string, report: EntryReport, context: LogContext): Promise<void> {
+  const url = URL.canParse(logUrl) ? new URL(logUrl) : undefined;
+  if (url?.protocol !== 'http:') throw new WmError('WM_USAGE', `${logUrl} is no http:// URL.`);
+  const target = `${url.pathname}${url.search}`;
+  const answer = await request(url, 'GET', target);
+  if (!/<h1>(?:NetShow|WMS) ISAPI Log Dll/i.test(answer)) {
+    throw new WmError('WM_PROTOCOL', `${logUrl} does not take logs.`);
+  }
+  await request(url, 'POST', target, Buffer.from(logBody(report, context), 'utf8'));
+}
+
+/** @returns the body of the response */
+async function request(url: URL, method: string, target: string, body?: Buffer): Promise<string> {
+  const host = url.hostname.replace(/^\[|\]$/g, '');
+  const client = await HttpClient.connect({ host, port: Number(url.port || 80), timeout: TIMEOUT });
+  try {
+    const described = body === undefined ? [] : ([['Content-Type', 'text/plain;charset=UTF-8']] as const);
+    const length = body === undefined ? [] : ([['Content-Length', String(body.length)]] as const);
+    const common = [
+      ['User-Agent', USER_AGENT] as const,
+      ['Cache-Control', 'no-cache'] as const,
+      ['Connection', 'close'] as const,
+    ];
+    client.send(method, target, [['Host', url.host], ...common, ...described, ...length], body);
+    const response = await client.response(TIMEOUT);
+    if (response.head.status !== 200) {
+      throw new WmError('WM_PROTOCOL', `${url.href} answered ${method} with status ${response.head.status}.`);
+    }
+    return response.body.toString('latin1');
+  } finally {
+    client.destroy();
+  }
+}

@@ -1,0 +1,170 @@
+import { AsfError } from '../asf/error.js';
+import { type DataPacket, parsePacket } from '../asf/packet.js';
+import { buildPacket, packetFields } from '../asf/packet-build.js';
+import { MsbError } from './packet.js';
+
+/** The most data packets that one parity packet may stand for ([MS-MSB] 2.2.2). */
+export const MAX_SPAN = 15;
+/** The span that [MS-MSB] 2.2.2 recommends. */
+export const DEFAULT_SPAN = 10;
+
+/** Error Correction Flags and two bytes of Error Correction Data; what comes behind them is under the parity. */
+const FIELD_LENGTH = 3;
+const DATA_FLAGS = 0x82;
+const PARITY_FLAGS = 0x92;
+const TYPE_DATA = 1;
+const TYPE_PARITY = 2;
+/** Number has four bits, so the parity packet of a span of 15 could not be numbered. */
+const LARGEST_NUMBER = 15;
+
+/** The Error Correction Data of an ASF packet, as MSB uses it. */
+export interface Protection {
+  readonly parity: boolean;
+  /** Counts the packets of the span from 1, the parity packet last; or is 1 in all of them. */
+  readonly number: number;
+  /** The same for all packets of a span; compared for equality only. */
+  readonly cycle: number;
+}
+
+/**
+ * What the Error Correction Data of an ASF packet says ([MS-MSB] 2.2.2, asf.md 7.1).
+ *
+ *  0                   1                   2
+ *  0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3
+ * +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+ * | Length|O|LT |P| Type  | Number|     Cycle     |  P: Error Correction Present, O: Opaque Data Present
+ * +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+ *
+ * @returns undefined when the packet belongs to no span
+ */
+export function protectionOf(packet: Buffer): Protection | undefined {
+  if (packet.length < FIELD_LENGTH) return undefined;
+  const parity = packet[0] === PARITY_FLAGS;
+  if (!parity && packet[0] !== DATA_FLAGS) return undefined;
+  if ((packet[1]! & 0x0f) !== (parity ? TYPE_PARITY : TYPE_DATA)) return undefined;
+  return { parity, number: packet[1]! >> 4, cycle: packet[2]! };
+}
+
+/** Whether an ASF packet has the three bytes that tell of its span, whatever they say. */
+export function canBeProtected(packet: Buffer): boolean {
+  return packet.length > FIELD_LENGTH && packet[0] === DATA_FLAGS;
+}
+
+/**
+ * The packet with Error Correction Flags and two bytes of Error Correction Data, as all packets of a span must have them; they say
+ * that nothing protects it. The same packet when it has them.
+ *
+ * @param packetSize the result is not longer
+ * @returns undefined when there is no room for them
+ */
+export function withErrorCorrection(packet: DataPacket, packetSize: number): Buffer | undefined {
+  if (canBeProtected(packet.bytes)) return packet.bytes;
+  if (packet.damaged || packet.parity) return undefined;
+  const fields = packetFields(packet);
+  const bytes = buildPacket({ ...fields, errorCorrection: Buffer.from([DATA_FLAGS, 0, 0]), filler: NONE });
+  return bytes.length > packetSize ? undefined : bytes;
+}
+
+/** A copy of a packet of {@link canBeProtected} form with other Error Correction Data; without any it is that of no span. */
+export function markPacket(packet: Buffer, protection?: Protection): Buffer {
+  const out = Buffer.from(packet);
+  out[1] = protection ? TYPE_DATA | ((protection.number & 0x0f) << 4) : 0;
+  out[2] = protection ? protection.cycle & 0xff : 0;
+  return out;
+}
+
+const NONE = Buffer.alloc(0);
+
+/** XORs what is behind the Error Correction Data of a packet into `sum`, which is as long or longer. */
+function addTo(sum: Buffer, packet: Buffer): void {
+  for (let at = FIELD_LENGTH; at < packet.length; at++) sum[at]! ^= packet[at]!;
+}
+
+/**
+ * The packets between two parity packets, on the sending side ([MS-MSB] 2.2.2). Shorter packets count as if zeros followed them, so
+ * the parity packet is as long as the longest.
+ */
+export class ParitySpan {
+  readonly #span: number;
+  readonly #numbered: boolean;
+  #sum: Buffer = Buffer.alloc(0);
+  #length = 0;
+  #count = 0;
+  #cycle = 0;
+
+  /**
+   * @param span data packets for each parity packet, 1 to 15
+   * @throws MsbError for another number
+   */
+  constructor(span: number = DEFAULT_SPAN) {
+    if (!Number.isInteger(span) || span < 1 || span > MAX_SPAN) {
+      throw new MsbError(`A parity packet stands for 1 to ${MAX_SPAN} packets, not for ${span}.`);
+    }
+    this.#span = span;
+    this.#numbered = span < LARGEST_NUMBER;
+  }
+
+  /** Data packets in the span that is open; 0 when none is. */
+  get open(): number {
+    return this.#count;
+  }
+
+  /** Whether the parity packet is due. */
+  get full(): boolean {
+    return this.#count === this.#span;
+  }
+
+  /** Takes the next packet, which is of {@link canBeProtected} form. @returns a copy that says where it stands in its span */
+  add(packet: Buffer): Buffer {
+    this.#count++;
+    const marked = markPacket(packet, {
+      parity: false,
+      number: this.#numbered ? this.#count : 1,
+      cycle: this.#cycle,
+    });
+    if (packet.length > this.#length) this.#grow(packet.length);
+    addTo(this.#sum, packet);
+    return marked;
+  }
+
+  /** Ends the span, full or not. @returns its parity packet; undefined when no packet is in it */
+  close(): Buffer | undefined {
+    if (this.#count === 0) return undefined;
+    const parity = Buffer.from(this.#sum.subarray(0, this.#length));
+    parity[0] = PARITY_FLAGS;
+    parity[1] = TYPE_PARITY | ((this.#numbered ? this.#count + 1 : 1) << 4);
+    parity[2] = this.#cycle;
+    this.#sum.fill(0, 0, this.#length);
+    this.#length = 0;
+    this.#count = 0;
+    this.#cycle = (this.#cycle + 1) & 0xff;
+    return parity;
+  }
+
+  #grow(length: number): void {
+    if (length > this.#sum.length) {
+      const sum = Buffer.alloc(Math.min(0xffff, length * 2));
+      this.#sum.copy(sum, 0, 0, this.#length);
+      this.#sum = sum;
+    }
+    this.#length = length;
+  }
+}
+
+/**
+ * The one packet of a span that was lost ([MS-MSB] 3.2.5.3), with the Error Correction Data of a packet in no span, and as long as
+ * it says it is.
+ *
+ * @param received the other data packets of the span
+ * @throws AsfError when what comes out is no ASF packet: the packets were not of one span
+ */
+export function recoverPacket(parity: Buffer, received: readonly Buffer[]): DataPacket {
+  const sum = Buffer.from(parity);
+  for (const packet of received) {
+    if (packet.length > sum.length) throw new AsfError('A packet is longer than the parity packet of its span.');
+    addTo(sum, packet);
+  }
+  sum.set([DATA_FLAGS, 0, 0]);
+  const packet = parsePacket(sum);
+  return packet.length === sum.length ? packet : parsePacket(sum.subarray(0, packet.length));
+}

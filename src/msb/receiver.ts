@@ -1,0 +1,194 @@
+import type { Socket } from 'node:dgram';
+import type { NscFile } from '../announce/nsc.js';
+import { WmError } from '../errors.js';
+import type { AsfEvent, AsfSource } from '../media/events.js';
+import { openReceivingSocket } from './group-socket.js';
+import { submitReport } from './log.js';
+import { type EntryReport, MsbSession, type SessionAction, type SessionOptions, type SessionStats } from './session.js';
+
+export interface MulticastReceiverOptions extends SessionOptions {
+  /** What the .nsc file says. */
+  readonly nsc: NscFile;
+  /** Where the .nsc file was found; stands in logs. */
+  readonly nscUrl?: string | undefined;
+  /** The name of a network interface or an address of it; default: as the system routes. */
+  readonly interface?: string | undefined;
+  /** Opens the Unicast URL when nothing comes by multicast; without it that is an error. */
+  readonly openUrl?: ((url: string) => AsfSource) | undefined;
+  /** Reads the .nsc file again, when packets come whose header is not in it. */
+  readonly reload?: (() => Promise<NscFile>) | undefined;
+  /** Whether to submit logs to the Log URL; default true. */
+  readonly log?: boolean | undefined;
+  /** Gets a sentence about what goes on that is no error. */
+  readonly onNote?: ((text: string) => void) | undefined;
+  /** A clock in ms that never goes back. */
+  readonly now?: (() => number) | undefined;
+}
+
+/** How often timers are looked at, ms of the system's clock. */
+const TICK = 100;
+/** Times between two readings of the .nsc file, ms. */
+const RELOAD_PAUSE = 5_000;
+/** Bytes that wait for who takes the events; more is lost, as if the network had lost it. */
+const MAX_QUEUE = 16 * 1024 * 1024;
+/** What an event takes besides its bytes. */
+const EVENT_OVERHEAD = 300;
+
+/**
+ * A multicast as a source ([MS-MSB] 3.2): joins the group, puts packets in order, fills losses from parity packets, and ends when none
+ * have come for as long as the End of Stream timer says. When nothing comes at all it goes on with the Unicast URL.
+ *
+ * The iteration throws:
+ * @throws WmError WM_BAD_INPUT when an ASF header of the .nsc file cannot be read, WM_UNREACHABLE when the group cannot be joined or
+ *   nothing comes and there is no Unicast URL; what the source at the Unicast URL throws
+ */
+export class MulticastReceiver implements AsfSource {
+  readonly #options: MulticastReceiverOptions;
+  readonly #now: () => number;
+  readonly #queue: AsfEvent[] = [];
+  readonly #logs = new Set<Promise<void>>();
+  #queued = 0;
+  #overflow = 0;
+  #session: MsbSession | undefined;
+  #socket: Socket | undefined;
+  #unicast: AsfSource | undefined;
+  #reloadedAt = Number.NEGATIVE_INFINITY;
+  #state: 'receiving' | 'silent' | 'over' = 'receiving';
+  #closed = false;
+  #wake: () => void = () => {};
+
+  constructor(options: MulticastReceiverOptions) {
+    this.#options = options;
+    this.#now = options.now ?? (() => performance.now());
+  }
+
+  /** Counts since the start; undefined before the iteration begins. `overflow` are packets that nobody took in time. */
+  get stats(): (SessionStats & { overflow: number }) | undefined {
+    return this.#session && { ...this.#session.stats, overflow: this.#overflow };
+  }
+
+  /** Whether it is the Unicast URL that is received. */
+  get unicast(): boolean {
+    return this.#unicast !== undefined;
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<AsfEvent, void, undefined> {
+    const { nsc, interface: own } = this.#options;
+    if (this.#closed) return;
+    const session = new MsbSession(nsc, this.#now(), this.#options);
+    this.#session = session;
+    const socket = await openReceivingSocket({ address: nsc.address, port: nsc.port, interface: own });
+    this.#socket = socket;
+    if (this.#closed) this.#leave();
+    let failure: Error | undefined;
+    socket.on('message', (bytes, { address }) => this.#perform(session.datagram(bytes, address, this.#now())));
+    socket.on('error', (error) => {
+      failure = error;
+      this.#state = 'over';
+      this.#wake();
+    });
+    const timer = setInterval(() => this.#perform(session.tick(this.#now())), TICK);
+    try {
+      yield* this.#events();
+    } finally {
+      clearInterval(timer);
+      this.#leave();
+    }
+    if (failure)
+      throw new WmError('WM_FAILED', `The multicast cannot be received: ${failure.message}`, { cause: failure });
+    if (this.#state === 'silent' && !this.#closed) yield* this.#fallBack();
+    await Promise.all(this.#logs);
+  }
+
+  /** Ends it as the end of the stream does, with a log. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    if (this.#session) this.#perform(this.#session.stop(this.#now()));
+    this.#state = 'over';
+    this.#leave();
+    this.#wake();
+    await this.#unicast?.close();
+    await Promise.all(this.#logs);
+  }
+
+  /** What the session has to say, until it is over. */
+  async *#events(): AsyncGenerator<AsfEvent, void, undefined> {
+    for (;;) {
+      const batch = this.#queue.splice(0);
+      this.#queued = 0;
+      yield* batch;
+      if (this.#queue.length > 0) continue;
+      if (this.#state !== 'receiving') return;
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+
+  async *#fallBack(): AsyncGenerator<AsfEvent, void, undefined> {
+    const { nsc, openUrl, onNote } = this.#options;
+    const seconds = Math.round((this.#options.openTimeout ?? 20_000) / 1000);
+    const silence = `Nothing came from the group ${nsc.address}, port ${nsc.port}, in ${seconds} s`;
+    if (nsc.unicastUrl === undefined) {
+      throw new WmError('WM_UNREACHABLE', `${silence}, and there is no Unicast URL to turn to.`);
+    }
+    if (openUrl === undefined) throw new WmError('WM_UNREACHABLE', `${silence}.`);
+    onNote?.(`${silence}; going on with ${nsc.unicastUrl}.`);
+    this.#unicast = openUrl(nsc.unicastUrl);
+    yield* this.#unicast;
+  }
+
+  #perform(actions: readonly SessionAction[]): void {
+    for (const action of actions) {
+      if (action.type === 'event') this.#put(action.event);
+      else if (action.type === 'report') this.#submit(action.report);
+      else if (action.type === 'unknownFormat') this.#unknownFormat(action.formatId);
+      else this.#state = action.type === 'openTimeout' ? 'silent' : 'over';
+    }
+    if (actions.length > 0) this.#wake();
+  }
+
+  #put(event: AsfEvent): void {
+    if (event.type === 'packet') {
+      if (this.#queued > MAX_QUEUE) {
+        this.#overflow++;
+        return;
+      }
+      this.#queued += event.packet.bytes.length + EVENT_OVERHEAD;
+    }
+    this.#queue.push(event);
+  }
+
+  #unknownFormat(formatId: number): void {
+    const { reload, onNote } = this.#options;
+    onNote?.(`Packets come whose ASF header (Format ID ${formatId}) is not in the .nsc file.`);
+    const now = this.#now();
+    if (!reload || now - this.#reloadedAt < RELOAD_PAUSE) return;
+    this.#reloadedAt = now;
+    reload()
+      .then((nsc) => this.#session?.update(nsc))
+      .catch((error: unknown) => {
+        if (!(error instanceof WmError)) throw error;
+        onNote?.(`The .nsc file cannot be read again: ${error.message}`);
+      });
+  }
+
+  #submit(report: EntryReport): void {
+    const { nsc, nscUrl, log = true, onNote } = this.#options;
+    if (!log || nsc.logUrl === undefined) return;
+    const submitting = submitReport(nsc.logUrl, report, { nsc, nscUrl }).catch((error: unknown) => {
+      if (!(error instanceof WmError)) throw error;
+      onNote?.(`The log was not taken: ${error.message}`);
+    });
+    this.#logs.add(submitting);
+    void submitting.finally(() => this.#logs.delete(submitting));
+  }
+
+  #leave(): void {
+    const socket = this.#socket;
+    this.#socket = undefined;
+    socket?.removeAllListeners('message');
+    socket?.close();
+  }
+}

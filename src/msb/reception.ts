@@ -1,0 +1,286 @@
+import { AsfError } from '../asf/error.js';
+import type { MsbPacket } from './packet.js';
+import { MAX_SPAN, markPacket, type Protection, protectionOf, recoverPacket } from './parity.js';
+
+export interface ReceptionOptions {
+  /** Packets that may come before one that is awaited, until it is taken for lost; default 48. */
+  readonly window?: number | undefined;
+  /** Longest wait for a packet that may come out of order, in ms; default 300. */
+  readonly hold?: number | undefined;
+  /** Longest wait for a packet whose span has no parity packet yet, in ms; default 3000. */
+  readonly parityHold?: number | undefined;
+}
+
+/** Counts since the start. */
+export interface ReceptionStats {
+  /** Data packets that came, each once. */
+  packets: number;
+  parityPackets: number;
+  /** Packets that parity brought back. */
+  recovered: number;
+  /** Packets that were sent and never came. */
+  lost: number;
+  /** The most of them in a row. */
+  longestGap: number;
+  duplicates: number;
+  /** Packets that came after they had been given up. */
+  late: number;
+}
+
+/** A packet in its place. */
+export interface Received {
+  readonly streamId: number;
+  /** An ASF data packet that belongs to no span. */
+  readonly payload: Buffer;
+}
+
+interface Slot {
+  readonly streamId: number;
+  readonly payload: Buffer;
+  /** Of its span; undefined when none protects it. */
+  readonly cycle: number | undefined;
+}
+
+interface Span {
+  readonly first: number;
+  readonly last: number;
+  readonly streamId: number;
+  readonly cycle: number;
+  readonly parity: Buffer;
+}
+
+const DEFAULTS = { window: 48, hold: 300, parityHold: 3_000 };
+/** What came last is kept this long, as packets, to rebuild others with and to know duplicates by. */
+const HISTORY = 64;
+/** A larger step of the ids is that of another sender, or of one that was started again. */
+const LARGEST_STEP = 3_000;
+/** Where the Error Correction Data ends. */
+const PROTECTED_FROM = 3;
+
+/**
+ * Puts the MSB packets of a group in order: waits a little for those that are missing, rebuilds them from parity packets ([MS-MSB]
+ * 3.2.5.3), and counts what stays lost. It holds no more than the packets of one window. Time is given in ms.
+ */
+export class MsbReception {
+  readonly stats: ReceptionStats = {
+    packets: 0,
+    parityPackets: 0,
+    recovered: 0,
+    lost: 0,
+    longestGap: 0,
+    duplicates: 0,
+    late: 0,
+  };
+  readonly #options: typeof DEFAULTS;
+  readonly #slots = new Map<number, Slot>();
+  #spans: Span[] = [];
+  /** The id that is delivered next; undefined before the first packet. */
+  #next: number | undefined;
+  #highest = 0;
+  /** Since when `next` has been missing while later ones are there. */
+  #missingSince: number | undefined;
+  /** A packet that fits no sequence; if the next one follows it, both are of a sender that began anew. */
+  #stranger: MsbPacket | undefined;
+  /** The id with which the newest span that is known ended. */
+  #lastSpanEnd: number | undefined;
+
+  constructor(options: ReceptionOptions = {}) {
+    const given = Object.entries(options).filter(([, value]) => value !== undefined);
+    this.#options = { ...DEFAULTS, ...Object.fromEntries(given) };
+  }
+
+  /** Takes the next MSB packet that came. @returns what is in order now */
+  packet(packet: MsbPacket, now: number): Received[] {
+    const protection = protectionOf(packet.payload);
+    if (protection?.parity) this.#parity(packet, protection);
+    else if (!this.#data(packet, protection)) return this.#foreign(packet, now);
+    return this.#ready(now);
+  }
+
+  /** Gives up what has been missing for too long; to be called every now and then. @returns what is in order now */
+  tick(now: number): Received[] {
+    return this.#ready(now);
+  }
+
+  /** Gives up everything that is missing, at the end. @returns the rest */
+  flush(): Received[] {
+    const rest: Received[] = [];
+    while (this.#skip(rest)) this.#deliver(rest);
+    if (this.#next === undefined || this.#lastSpanEnd === undefined) return rest;
+    // A parity packet tells of packets of which none came.
+    const missing = ((this.#lastSpanEnd - this.#next) | 0) + 1;
+    if (missing > 0) this.#countLost(missing);
+    return rest;
+  }
+
+  /** @returns false when its id cannot be of this sequence */
+  #data(packet: MsbPacket, protection: Protection | undefined): boolean {
+    this.#next ??= packet.id;
+    const distance = (packet.id - this.#next) | 0;
+    const present = this.#slots.get(packet.id);
+    if (present) {
+      if (!sameContent(present.payload, packet.payload)) return false;
+      this.stats.duplicates++;
+      return true;
+    }
+    if (distance > LARGEST_STEP || distance < -HISTORY) return false;
+    if (distance < 0) {
+      this.stats.late++;
+      return true;
+    }
+    this.#stranger = undefined;
+    this.stats.packets++;
+    this.#put(packet.id, { streamId: packet.streamId, payload: packet.payload, cycle: protection?.cycle });
+    const span = this.#spans.find(({ first, last }) => within(packet.id, first, last));
+    if (span) this.#rebuild(span);
+    return true;
+  }
+
+  /** What fits no sequence: two in a row begin another one. */
+  #foreign(packet: MsbPacket, now: number): Received[] {
+    const previous = this.#stranger;
+    this.#stranger = packet;
+    if (!previous || packet.id !== (previous.id + 1) >>> 0) return [];
+    const rest = this.flush();
+    this.#slots.clear();
+    this.#spans = [];
+    this.#lastSpanEnd = undefined;
+    this.#missingSince = undefined;
+    this.#next = undefined;
+    return [...rest, ...this.packet(previous, now), ...this.packet(packet, now)];
+  }
+
+  #put(id: number, slot: Slot): void {
+    if (this.#slots.size === 0 || ((id - this.#highest) | 0) > 0) this.#highest = id;
+    this.#slots.set(id, slot);
+  }
+
+  #parity({ id, streamId, payload }: MsbPacket, { number, cycle }: Protection): void {
+    if (this.#next === undefined) return;
+    const distance = (id - this.#next) | 0;
+    if (distance > LARGEST_STEP || distance < -HISTORY) return;
+    this.stats.parityPackets++;
+    const first = this.#firstOfSpan(id, number, cycle);
+    if (this.#lastSpanEnd === undefined || ((id - this.#lastSpanEnd) | 0) > 0) this.#lastSpanEnd = id;
+    // Everything up to the end of the span was delivered or given up.
+    if (first === undefined || distance < 0) return;
+    if (this.#spans.some(({ last }) => last === id)) return;
+    const span = { first, last: id, streamId, cycle, parity: payload };
+    this.#spans.push(span);
+    this.#rebuild(span);
+  }
+
+  /** Where the span of a parity packet begins; undefined when that cannot be known. */
+  #firstOfSpan(last: number, number: number, cycle: number): number | undefined {
+    if (number > 1) return (last - number + 2) >>> 0;
+    // A server may number no packets; then the span before says where this one begins, or the packets themselves do.
+    const before = this.#lastSpanEnd;
+    if (before !== undefined && within((before + 1) >>> 0, (last - MAX_SPAN + 1) >>> 0, last))
+      return (before + 1) >>> 0;
+    for (let id = last, count = 0; count < MAX_SPAN; count++, id = (id - 1) >>> 0) {
+      const slot = this.#slots.get(id);
+      if (!slot) return undefined;
+      if (slot.cycle !== cycle) return (id + 1) >>> 0;
+    }
+    return (last - MAX_SPAN + 1) >>> 0;
+  }
+
+  /** Brings back the one packet of a span that is missing. */
+  #rebuild(span: Span): void {
+    const { first, last, streamId, cycle, parity } = span;
+    let missing: number | undefined;
+    const present: Buffer[] = [];
+    for (let id = first; ; id = (id + 1) >>> 0) {
+      const slot = this.#slots.get(id);
+      if (slot) {
+        if (slot.cycle !== cycle || slot.streamId !== streamId) {
+          this.#forget(span);
+          return;
+        }
+        present.push(slot.payload);
+      } else if (missing === undefined) missing = id;
+      else return;
+      if (id === last) break;
+    }
+    this.#forget(span);
+    if (missing === undefined || ((missing - this.#next!) | 0) < 0) return;
+    try {
+      this.#put(missing, { streamId, payload: recoverPacket(parity, present).bytes, cycle });
+      this.stats.recovered++;
+    } catch (error) {
+      // It was no parity packet of theirs, whatever it said.
+      if (!(error instanceof AsfError)) throw error;
+    }
+  }
+
+  #forget(span: Span): void {
+    this.#spans = this.#spans.filter((each) => each !== span);
+  }
+
+  #ready(now: number): Received[] {
+    const ready: Received[] = [];
+    for (;;) {
+      this.#deliver(ready);
+      if (this.#next === undefined || !this.#pending) {
+        this.#missingSince = undefined;
+        return ready;
+      }
+      this.#missingSince ??= now;
+      const behind = (this.#highest - this.#next) | 0;
+      if (behind < this.#options.window && now - this.#missingSince < this.#patience) return ready;
+      this.#skip(ready);
+    }
+  }
+
+  get #pending(): boolean {
+    return this.#slots.size > 0 && ((this.#highest - this.#next!) | 0) >= 0;
+  }
+
+  /** How long the packet that is missing is waited for: longer while a parity packet may bring it back. */
+  get #patience(): number {
+    const isProtected = this.#slots.get(this.#highest)?.cycle !== undefined;
+    const parityCame = this.#lastSpanEnd !== undefined && ((this.#lastSpanEnd - this.#next!) | 0) >= 0;
+    return isProtected && !parityCame ? this.#options.parityHold : this.#options.hold;
+  }
+
+  /** Takes what is in order. */
+  #deliver(into: Received[]): void {
+    if (this.#next === undefined) return;
+    for (let slot = this.#slots.get(this.#next); slot; slot = this.#slots.get(this.#next)) {
+      const { streamId, payload, cycle } = slot;
+      into.push({ streamId, payload: cycle === undefined ? payload : markPacket(payload) });
+      this.#slots.delete((this.#next - HISTORY) >>> 0);
+      this.#next = (this.#next + 1) >>> 0;
+      this.#missingSince = undefined;
+    }
+    if (this.#spans.length > 0) this.#spans = this.#spans.filter(({ last }) => ((last - this.#next!) | 0) >= 0);
+  }
+
+  /** Gives up what is missing before the next packet that is there. @returns false when nothing is there */
+  #skip(into: Received[]): boolean {
+    if (this.#next === undefined || !this.#pending) return false;
+    let gap = 0;
+    while (!this.#slots.has(this.#next)) {
+      this.#slots.delete((this.#next - HISTORY) >>> 0);
+      this.#next = (this.#next + 1) >>> 0;
+      gap++;
+    }
+    this.#countLost(gap);
+    this.#deliver(into);
+    return true;
+  }
+
+  #countLost(packets: number): void {
+    this.stats.lost += packets;
+    this.stats.longestGap = Math.max(this.stats.longestGap, packets);
+  }
+}
+
+function within(id: number, first: number, last: number): boolean {
+  return (id - first) >>> 0 <= (last - first) >>> 0;
+}
+
+/** Whether both are the same ASF packet; one of them may have been rebuilt. */
+function sameContent(a: Buffer, b: Buffer): boolean {
+  return a.length === b.length && a.subarray(PROTECTED_FROM).equals(b.subarray(PROTECTED_FROM));
+}

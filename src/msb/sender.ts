@@ -1,0 +1,162 @@
+import type { Socket } from 'node:dgram';
+import type { NscFile, NscFormat } from '../announce/nsc.js';
+import { messageOf } from '../errors.js';
+import type { AsfEvent, AsfSink } from '../media/events.js';
+import { openSendingSocket, type SendingOptions } from './group-socket.js';
+import { BEACON, MsbError } from './packet.js';
+import { MsbTransmission } from './transmission.js';
+
+export interface MulticastOptions extends SendingOptions {
+  /** Data packets for each parity packet, 1 to 15; 0 (default) sends none. */
+  readonly span?: number | undefined;
+  /** Milliseconds between two Beacon packets while there is nothing else to send, 1000 to 10000; default 5000. */
+  readonly beaconInterval?: number | undefined;
+  /** The ASF headers that receivers need have changed, so the .nsc file has to be written again. */
+  readonly onFormats?: (() => void) | undefined;
+  /** Gets a sentence about datagrams that could not be sent; once for each kind. */
+  readonly warn?: ((message: string) => void) | undefined;
+}
+
+/** Counts since the start. */
+export interface MulticastStats {
+  /** Data packets sent. */
+  packets: number;
+  parityPackets: number;
+  beacons: number;
+  /** Of all datagrams, without the heads of UDP and IP. */
+  bytes: number;
+  /** Datagrams that could not be sent. */
+  failed: number;
+}
+
+const DEFAULT_BEACON_INTERVAL = 5_000;
+const BEACON_INTERVALS = { least: 1_000, most: 10_000 };
+
+/**
+ * Sends a stream to a multicast group ([MS-MSB] 3.1), as soon as it is given something: packets are to be written when they are due.
+ * While there is nothing, Beacon packets tell receivers that there will be.
+ */
+export class MulticastSender implements AsfSink {
+  readonly stats: MulticastStats = { packets: 0, parityPackets: 0, beacons: 0, bytes: 0, failed: 0 };
+  /** The address that the datagrams come from. */
+  readonly source: string;
+  readonly #options: MulticastOptions;
+  readonly #socket: Socket;
+  readonly #transmission: MsbTransmission;
+  readonly #beacon: NodeJS.Timeout;
+  readonly #warned = new Set<string>();
+  /** MSB packets were sent since the Beacon timer expired last. */
+  #busy = false;
+  #closed = false;
+
+  private constructor(options: MulticastOptions, transmission: MsbTransmission, socket: Socket, source: string) {
+    this.#options = options;
+    this.#socket = socket;
+    this.source = source;
+    this.#transmission = transmission;
+    socket.on('error', (error) => this.#failed(messageOf(error)));
+    this.#beacon = setInterval(() => this.#beaconTimer(), options.beaconInterval ?? DEFAULT_BEACON_INTERVAL);
+    this.#sendBeacon();
+  }
+
+  /**
+   * @throws WmError WM_USAGE when the group is none or the interface is not there, WM_UNREACHABLE when no network leads to it,
+   *   WM_PROTOCOL for a span or an interval that the specification does not allow
+   */
+  static async open(options: MulticastOptions): Promise<MulticastSender> {
+    const { span, beaconInterval = DEFAULT_BEACON_INTERVAL } = options;
+    if (!(beaconInterval >= BEACON_INTERVALS.least && beaconInterval <= BEACON_INTERVALS.most)) {
+      throw new MsbError(`A Beacon packet is sent every 1 to 10 seconds, not every ${beaconInterval / 1000}.`);
+    }
+    const transmission = new MsbTransmission({ span });
+    const { socket, source } = await openSendingSocket(options);
+    return new MulticastSender(options, transmission, socket, source);
+  }
+
+  /** The ASF headers that receivers may need, with their Format IDs. */
+  get formats(): readonly NscFormat[] {
+    return this.#transmission.formats;
+  }
+
+  /**
+   * What an .nsc file says of this multicast; `more` adds to it.
+   *
+   * The Multicast Adapter, by which receivers know the datagrams, is there when the interface was named.
+   */
+  announcement(more: Partial<NscFile> = {}): NscFile {
+    const { address, port, ttl, span, interface: own } = this.#options;
+    return {
+      address,
+      port,
+      ttl: ttl ?? 1,
+      ...(span ? { ecc: span } : {}),
+      ...(own === undefined ? {} : { adapter: this.source }),
+      formats: this.formats,
+      ...more,
+    };
+  }
+
+  write(event: AsfEvent): void {
+    if (this.#closed) return;
+    const transmission = this.#transmission;
+    if (event.type === 'header') {
+      const before = transmission.formats;
+      this.#send(transmission.header(event.header));
+      if (transmission.formats !== before) this.#options.onFormats?.();
+    } else if (event.type === 'packet') {
+      try {
+        const datagrams = transmission.packet(event.packet);
+        if (datagrams.length > 0) this.stats.packets++;
+        this.#send(datagrams);
+      } catch (error) {
+        if (!(error instanceof MsbError)) throw error;
+        this.#failed(error.message);
+      }
+    } else {
+      this.#send(transmission.end());
+      if (!event.moreEntries) this.#idle();
+    }
+  }
+
+  /** Ends the last span and stops; what was sent is with the system then. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#send(this.#transmission.end());
+    this.#closed = true;
+    clearInterval(this.#beacon);
+    await new Promise<void>((resolve) => this.#socket.close(() => resolve()));
+  }
+
+  #send(datagrams: readonly Buffer[]): void {
+    for (const datagram of datagrams) this.#socket.send(datagram);
+    if (datagrams.length === 0) return;
+    this.#busy = true;
+    this.stats.parityPackets = this.#transmission.parityPackets;
+    for (const { length } of datagrams) this.stats.bytes += length;
+  }
+
+  /** There is nothing to send from now on: the Beacon timer starts ([MS-MSB] 3.1.5.3). */
+  #idle(): void {
+    this.#busy = false;
+    this.#beacon.refresh();
+  }
+
+  #beaconTimer(): void {
+    // A source that fell silent without an end has nothing to send either.
+    if (!this.#busy) this.#sendBeacon();
+    this.#busy = false;
+  }
+
+  #sendBeacon(): void {
+    this.stats.beacons++;
+    this.#socket.send(BEACON);
+  }
+
+  #failed(reason: string): void {
+    this.stats.failed++;
+    if (this.#warned.has(reason) || this.#warned.size >= 8) return;
+    this.#warned.add(reason);
+    const { address, port } = this.#options;
+    this.#options.warn?.(`Not everything can be sent to the group ${address}, port ${port}: ${reason}`);
+  }
+}
