@@ -1,9 +1,13 @@
 import type { Command } from 'commander';
+import { WmError } from '../errors.js';
+import { isMulticast } from '../msbd/messages.js';
+import type { MulticastOptions } from '../msbd/server-options.js';
 import { EncoderServer } from '../server/encoder.js';
+import type { MsbdPort } from '../server/msbd.js';
 import { emptyInput } from './carry.js';
 import { keepYoungSpaceSmall } from './heap.js';
 import { addInputOptions, checkInput, type InputOptions, openSource } from './input-options.js';
-import { addCommonOptions, Interruption, newProgram, portNumber, wholeNumber } from './program.js';
+import { addCommonOptions, Interruption, newProgram, parsedBy, portNumber, wholeNumber } from './program.js';
 import { RateMeter, STATS_INTERVAL } from './rate.js';
 import { Reporter, type ReporterOptions, withUnit } from './reporter.js';
 
@@ -13,6 +17,12 @@ interface PullServeOptions extends InputOptions, ReporterOptions {
   readonly maxClients?: number;
   readonly allow?: string[];
   readonly onDemand?: true;
+  /** False with --no-msbd. */
+  readonly msbd: boolean;
+  readonly msbdPort?: MsbdPort;
+  readonly msbdMulticast?: MulticastOptions;
+  readonly multicastTtl?: number;
+  readonly multicastInterface?: string;
 }
 
 /** After a signal a capture may take so long to come to its end, in ms. */
@@ -21,12 +31,17 @@ const GRACE = 3_000;
 export function pullServeCommand(): Command {
   const command = newProgram(
     'wmpull-serve',
-    'Captures with ffmpeg, or reads ASF, and lets servers and players pull it with WMSP.',
+    'Captures with ffmpeg, or reads ASF, and lets servers and players pull it with WMSP and MSBD.',
   ).argument('[ffmpeg arguments...]', 'behind --: given to ffmpeg as they are');
   return addCommonOptions(
     addInputOptions(command)
       .option('--host <address>', 'the address to listen on (default: all)')
       .option('--http-port <port>', '0 takes a free one', portNumber, 8080)
+      .option('--msbd-port <port>', '0 takes a free one, none is none (default: 7007 if it is free)', parseMsbdPort)
+      .option('--no-msbd', 'speak WMSP only')
+      .option('--msbd-multicast <group:port>', 'where MSBD clients that want multicast get it', parsedBy(parseGroup))
+      .option('--multicast-ttl <n>', 'networks that multicast may pass (default: 1)', wholeNumber(0, 255))
+      .option('--multicast-interface <address>', 'the IPv4 address of the interface that multicast leaves by')
       .option('--max-clients <number>', 'more than so many pullers at a time are refused', wholeNumber(1, 100_000))
       .option('--allow <address...>', 'who may pull: addresses or networks such as 192.0.2.0/24 (default: all)')
       .option('--on-demand', 'capture only while somebody pulls'),
@@ -38,6 +53,25 @@ export function pullServeCommand(): Command {
     .action((extra: string[], options: PullServeOptions) => serve(extra, options));
 }
 
+/** A parser for `--msbd-port`: 0 takes a free port. */
+export function parseMsbdPort(text: string): MsbdPort {
+  return text === 'none' ? 'none' : portNumber(text);
+}
+
+/** @throws WmError WM_USAGE */
+function parseGroup(text: string): MulticastOptions {
+  const [, address = '', port = ''] = /^([\d.]+):(\d{1,5})$/.exec(text) ?? [];
+  const group = { address, port: Number(port) };
+  if (!isMulticast(group))
+    throw new WmError('WM_USAGE', 'It takes an IPv4 group and a port, such as 239.192.48.179:19009.');
+  return group;
+}
+
+function multicastOf(options: PullServeOptions): MulticastOptions | undefined {
+  const { msbdMulticast, multicastTtl: ttl, multicastInterface } = options;
+  return msbdMulticast && { ...msbdMulticast, ttl, interface: multicastInterface };
+}
+
 async function serve(extra: string[], options: PullServeOptions): Promise<void> {
   keepYoungSpaceSmall();
   const reporter = new Reporter(options);
@@ -46,6 +80,8 @@ async function serve(extra: string[], options: PullServeOptions): Promise<void> 
   const server = await EncoderServer.start({
     host: options.host,
     httpPort: options.httpPort,
+    msbdPort: options.msbd ? (options.msbdPort ?? 'auto') : 'none',
+    multicast: multicastOf(options),
     open: () => openSource(options, extra, reporter),
     onDemand: options.onDemand ?? false,
     maxClients: options.maxClients,
@@ -58,9 +94,11 @@ async function serve(extra: string[], options: PullServeOptions): Promise<void> 
     onError: (error) => reporter.warn(error instanceof Error ? error.message : String(error)),
   });
   const { ports } = server;
-  const url = `http://${options.host ?? 'localhost'}:${ports.http}`;
-  reporter.event('ready', { ports, urls: [url] });
-  reporter.info(`Pull from ${url}, or play mmsh://${options.host ?? 'localhost'}:${ports.http}/`);
+  const name = options.host ?? 'localhost';
+  const url = `http://${name}:${ports.http}`;
+  const msbdUrls = ports.msbd === undefined ? [] : [`msbd://${name}:${ports.msbd}`];
+  reporter.event('ready', { ports, urls: [url, ...msbdUrls] });
+  reporter.info(`Pull from ${[url, ...msbdUrls].join(' or ')}, or play mmsh://${name}:${ports.http}/`);
   void interruption.received.then(() => server.close());
   const meter = new RateMeter();
   const timer = setInterval(() => {

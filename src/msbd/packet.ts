@@ -1,4 +1,5 @@
-import { BASE_SIZE, MAX_MESSAGE_SIZE, MESSAGE_ID, MsbdError, writeBase } from './base.js';
+import type { LaneItem } from '../media/lane.js';
+import { BASE_SIZE, HR, MAX_MESSAGE_SIZE, MESSAGE_ID, MsbdError, writeBase } from './base.js';
 import { isStreamId } from './stream-info.js';
 
 /*
@@ -31,24 +32,24 @@ export interface PacketMessage {
 }
 
 /**
- * Several IND_PACKETs in one new Buffer, numbered one after the other.
+ * Several IND_PACKETs in one new Buffer.
  *
- * @param firstId dwPacketId of the first; the others follow, modulo 2^32
+ * @param base added to each location, modulo 2^32, it makes the dwPacketId
  * @throws MsbdError for a payload of more than 65511 bytes
  */
-export function buildPackets(payloads: readonly Buffer[], streamId: number, firstId: number): Buffer {
-  const size = payloads.reduce((sum, { length }) => sum + PACKET_HEAD_SIZE + length, 0);
-  const bytes = Buffer.allocUnsafe(size);
+export function buildPackets(items: readonly LaneItem[], streamId: number, base: number): Buffer {
+  const size = items.reduce((sum, { bytes }) => sum + PACKET_HEAD_SIZE + bytes.length, 0);
+  const out = Buffer.allocUnsafe(size);
   let at = 0;
-  for (const [index, payload] of payloads.entries()) {
-    writeBase(bytes, MESSAGE_ID.IND_PACKET, PACKET_HEAD_SIZE + payload.length, 0, at);
-    bytes.writeUInt32LE((firstId + index) >>> 0, at + 16);
-    bytes.writeUInt16LE(streamId, at + 20);
-    bytes.writeUInt16LE(payload.length + 8, at + 22);
+  for (const { location, bytes } of items) {
+    writeBase(out, MESSAGE_ID.IND_PACKET, PACKET_HEAD_SIZE + bytes.length, HR.ok, at);
+    out.writeUInt32LE((base + location) >>> 0, at + 16);
+    out.writeUInt16LE(streamId, at + 20);
+    out.writeUInt16LE(bytes.length + 8, at + 22);
     at += PACKET_HEAD_SIZE;
-    at += payload.copy(bytes, at);
+    at += bytes.copy(out, at);
   }
-  return bytes;
+  return out;
 }
 
 /**

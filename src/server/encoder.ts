@@ -6,8 +6,10 @@ import { HttpServer } from '../http/server.js';
 import { Broadcast, type BroadcastOptions } from '../media/broadcast.js';
 import type { AsfSource } from '../media/events.js';
 import { pump } from '../media/pump.js';
+import type { ClientReport, MsbdPeer, MulticastOptions } from '../msbd/server-options.js';
 import type { Program, WmspContent } from '../wmsp/program.js';
 import { type PlayReport, WmspServer } from '../wmsp/server.js';
+import { MsbdListener, type MsbdPort } from './msbd.js';
 import { pathOf } from './paths.js';
 import { liveProgram } from './programs.js';
 
@@ -15,6 +17,10 @@ export interface EncoderServerOptions {
   readonly host?: string | undefined;
   /** 0 takes a free port. */
   readonly httpPort: number;
+  /** Default `none`. */
+  readonly msbdPort?: MsbdPort | undefined;
+  /** Where packets go to for those who ask by MSBD for multicast delivery; without it they are refused. */
+  readonly multicast?: MulticastOptions | undefined;
   /** Opens what is to be pulled; with `onDemand` more than once. */
   readonly open: () => Promise<AsfSource>;
   /** Capture only while somebody pulls; otherwise from the start. */
@@ -24,7 +30,7 @@ export interface EncoderServerOptions {
   readonly allow?: readonly string[];
   readonly broadcast?: BroadcastOptions;
   readonly onPlay?: (client: string, remoteAddress: string) => void;
-  readonly onPlayed?: (report: PlayReport) => void;
+  readonly onPlayed?: (report: PlayReport | ClientReport) => void;
   readonly onError?: (error: unknown) => void;
 }
 
@@ -33,13 +39,15 @@ const START_TIMEOUT = 15_000;
 const LINGER = 10_000;
 
 /**
- * An encoder's host that waits to be pulled (MS-WMSP 4.11): one live stream, whatever the path, to servers and players.
+ * An encoder's host that waits to be pulled (MS-WMSP 4.11, MS-MSBD): one live stream, whatever the path or the channel, to
+ * servers and players.
  */
 export class EncoderServer implements WmspContent {
   readonly broadcast: Broadcast;
   readonly #options: EncoderServerOptions;
   readonly #http: HttpServer;
   readonly #wmsp: WmspServer;
+  #msbd: MsbdListener | undefined;
   readonly #allowed: BlockList | undefined;
   #source: AsfSource | undefined;
   #running: Promise<void> | undefined;
@@ -57,14 +65,8 @@ export class EncoderServer implements WmspContent {
       pathOf,
       encoder: true,
       ...(options.maxClients === undefined ? {} : { maxPlayers: options.maxClients }),
-      onPlay: (_path, client, address) => {
-        clearTimeout(this.#idleTimer);
-        options.onPlay?.(client, plainAddress(address));
-      },
-      onPlayed: (report) => {
-        options.onPlayed?.(report);
-        this.#stopWhenIdle();
-      },
+      onPlay: (_path, client, address) => this.#played(client, plainAddress(address)),
+      onPlayed: (report) => this.#left(report),
       onError: (error) => options.onError?.(error),
     });
     this.#http = new HttpServer({
@@ -85,15 +87,21 @@ export class EncoderServer implements WmspContent {
   static async start(options: EncoderServerOptions): Promise<EncoderServer> {
     const server = new EncoderServer(options);
     server.#port = await server.#http.listen(options.httpPort, options.host);
+    try {
+      server.#msbd = await server.#listenMsbd();
+    } catch (error) {
+      await server.close();
+      throw error;
+    }
     return server;
   }
 
-  get ports(): { http: number } {
-    return { http: this.#port };
+  get ports(): { http: number; msbd?: number } {
+    return { http: this.#port, ...this.#msbd?.ports };
   }
 
   get clients(): number {
-    return this.#wmsp.players;
+    return this.#wmsp.players + (this.#msbd?.clients ?? 0);
   }
 
   /** Captures until the source ends; with `onDemand` until `close`. Throws what the capture throws. */
@@ -109,12 +117,53 @@ export class EncoderServer implements WmspContent {
 
   /** For the WMSP server: the one thing that there is. */
   async open(): Promise<Program | undefined> {
+    // Those who play by WMSP are counted where they begin to.
+    if ((this.#msbd?.clients ?? 0) > 0 && this.#isFull()) throw new HttpError(503, 'There are too many clients.');
+    await this.#start();
+    return liveProgram(this.broadcast);
+  }
+
+  #listenMsbd(): Promise<MsbdListener> {
+    const { msbdPort = 'none', host, multicast, onError } = this.#options;
+    return MsbdListener.start({
+      port: msbdPort,
+      host,
+      multicast,
+      content: { open: (_channel, client) => this.#openMsbd(client) },
+      isFull: () => this.#isFull(),
+      onPlay: (_channel, address) => this.#played('MSBD', address),
+      onPlayed: (report) => this.#left(report),
+      onError,
+    });
+  }
+
+  async #openMsbd({ remoteAddress }: MsbdPeer): Promise<Broadcast> {
+    if (!this.#mayPull(remoteAddress)) throw new WmError('WM_AUTH_REFUSED', 'This address may not pull.');
+    await this.#start();
+    return this.broadcast;
+  }
+
+  #isFull(): boolean {
+    return this.clients >= (this.#options.maxClients ?? Number.POSITIVE_INFINITY);
+  }
+
+  #played(client: string, address: string): void {
+    clearTimeout(this.#idleTimer);
+    this.#options.onPlay?.(client, address);
+  }
+
+  #left(report: PlayReport | ClientReport): void {
+    this.#options.onPlayed?.(report);
+    this.#stopWhenIdle();
+  }
+
+  /** Has what waits for its first puller captured, and waits for the header. */
+  async #start(): Promise<void> {
     if (this.#options.onDemand && !this.#running && !this.#closed) {
       this.#track(this.#capture().catch((error) => this.#options.onError?.(error)));
       this.#stopWhenIdle();
     }
     await this.#header();
-    return liveProgram(this.broadcast);
   }
 
   /** Ends the capture and tells all pullers with $E. */
@@ -125,7 +174,7 @@ export class EncoderServer implements WmspContent {
     await this.#running;
     await this.broadcast.close();
     this.#wmsp.close();
-    await this.#http.close();
+    await Promise.all([this.#http.close(), this.#msbd?.close()]);
     for (const done of this.#whenClosed) done();
   }
 

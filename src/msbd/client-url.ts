@@ -1,0 +1,46 @@
+import { WmError } from '../errors.js';
+import { type Delivery, NETSHOW } from './messages.js';
+import { MSBD_PORT } from './server-options.js';
+
+/** What an `msbd://` URL names. */
+export interface MsbdUrl {
+  readonly host: string;
+  readonly port: number;
+  /** szChannel: the path without its first slash, or `NetShow`. */
+  readonly channel: string;
+  /** `multicast` with `?multicast`. */
+  readonly delivery: Delivery;
+  /** The IPv4 address of the interface that joins the group, from `interface=`. */
+  readonly interface: string | undefined;
+}
+
+/** Longer names serve nobody. */
+const MAX_CHANNEL = 1024;
+
+/**
+ * Takes a URL apart; user, password and fragment are left away.
+ *
+ * @param url `msbd://host[:port][/channel][?multicast[&interface=192.0.2.1]]`; without a port 7007
+ * @throws WmError WM_USAGE when it is no such URL, or names a host by an address of IPv6, which MSBD has not (MS-MSBD 2.1)
+ */
+export function parseMsbdUrl(url: string): MsbdUrl {
+  let parsed: URL;
+  let channel: string;
+  try {
+    parsed = new URL(url.trim());
+    channel = decodeURIComponent(parsed.pathname).replace(/^\//, '');
+  } catch (error) {
+    throw new WmError('WM_USAGE', `"${url}" is not a URL such as msbd://encoder:7007.`, { cause: error });
+  }
+  if (parsed.protocol !== 'msbd:' || parsed.hostname === '' || channel.length > MAX_CHANNEL) {
+    throw new WmError('WM_USAGE', `"${url}" is not a URL such as msbd://encoder:7007.`);
+  }
+  if (parsed.hostname.startsWith('[')) throw new WmError('WM_USAGE', 'MSBD has no addresses of IPv6.');
+  return {
+    host: parsed.hostname,
+    port: parsed.port === '' ? MSBD_PORT : Number(parsed.port),
+    channel: channel === '' ? NETSHOW : channel,
+    delivery: parsed.searchParams.has('multicast') ? 'multicast' : 'tcp',
+    interface: parsed.searchParams.get('interface') ?? undefined,
+  };
+}

@@ -1,0 +1,211 @@
+import type { Socket } from 'node:net';
+import { WmError } from '../errors.js';
+import { isLoopback, plainAddress } from '../http/addresses.js';
+import type { LaneFormat, Player, PlayerSession } from '../media/lane.js';
+import { HR, MsbdError } from './base.js';
+import type { Channel, ChannelStream } from './channel.js';
+import { fitsDatagram, type GroupMember, type GroupSender } from './group-sender.js';
+import type { ConnectRequest, Delivery } from './messages.js';
+import { MessageReader } from './reader.js';
+import type { MsbdPeer, MsbdServerOptions } from './server-options.js';
+import { type ServerAction, ServerSession, type ServerTimers } from './server-session.js';
+
+/** What connections share. */
+export interface ConnectionHost {
+  readonly options: MsbdServerOptions;
+  readonly timers: ServerTimers;
+  readonly now: () => number;
+  channel(name: string, client: MsbdPeer): Promise<Channel | undefined>;
+  /** @returns undefined when nothing is sent to groups */
+  group(channel: Channel): Promise<GroupSender | undefined>;
+}
+
+/** A client that does not read gets no more headers than fit in this, bytes. */
+const MAX_HEADERS_BEHIND = 64 * 1024 * 1024;
+
+/** One client's connection: the socket of a {@link ServerSession}, and its place in a broadcast or a group. */
+export class Connection implements PlayerSession, GroupMember {
+  readonly socket: Socket;
+  readonly output;
+  readonly #host: ConnectionHost;
+  readonly #session: ServerSession;
+  readonly #reader = new MessageReader();
+  readonly #address: string;
+  readonly #isLocal: boolean;
+  readonly #since: number;
+  #name = '';
+  #hasPlayed = false;
+  #delivery: Delivery = 'tcp';
+  #channel: Channel | undefined;
+  #player: Player | undefined;
+  #group: GroupSender | undefined;
+  // Of the players that it was before, in streams that have ended.
+  #packets = 0;
+  #skippedPackets = 0;
+
+  constructor(socket: Socket, host: ConnectionHost) {
+    this.socket = socket;
+    this.#host = host;
+    this.#since = host.now();
+    this.#session = new ServerSession(host.timers, this.#since);
+    this.#address = plainAddress(socket.remoteAddress ?? '');
+    this.#isLocal = isLoopback(this.#address) || socket.remoteAddress === socket.localAddress;
+    this.output = {
+      write: (bytes: Buffer) => void socket.write(bytes),
+      get backlog() {
+        return socket.writableLength;
+      },
+      destroy: () => void socket.destroy(),
+    };
+    socket.on('data', (bytes) => this.#receive(bytes));
+    socket.on('error', () => socket.destroy());
+    socket.once('close', () => this.#gone());
+  }
+
+  /** Whether a stream is sent to it. */
+  get playing(): boolean {
+    return this.#session.streaming;
+  }
+
+  tick(now: number): void {
+    this.#perform(this.#session.tick(now));
+  }
+
+  /** Tells that nothing follows, and closes once that is sent. */
+  finish(): void {
+    this.#over();
+    this.socket.end();
+  }
+
+  changed(): LaneFormat | undefined {
+    const stream = this.#channel?.stream;
+    if (!stream || this.output.backlog > MAX_HEADERS_BEHIND) {
+      this.#over();
+      return undefined;
+    }
+    this.#perform(this.#session.change(stream.messages, false));
+    return stream.format;
+  }
+
+  ended(): void {
+    this.#channel?.ended();
+    const { hold = 0 } = this.#host.options;
+    if (hold > 0) void this.#awaitNext(hold);
+    else this.#over();
+  }
+
+  #receive(bytes: Buffer): void {
+    try {
+      for (const message of this.#reader.push(bytes)) this.#perform(this.#session.receive(message, this.#host.now()));
+    } catch (error) {
+      this.socket.destroy();
+      if (!(error instanceof MsbdError)) this.#host.options.onError?.(error);
+    }
+  }
+
+  #perform(actions: readonly ServerAction[]): void {
+    for (const action of actions) {
+      if (action.type === 'send') this.socket.write(action.bytes);
+      else if (action.type === 'connect') void this.#connect(action.request);
+      else if (action.type === 'finish') this.socket.end();
+      else this.socket.destroy();
+    }
+  }
+
+  async #connect(request: ConnectRequest): Promise<void> {
+    let refusal: number;
+    try {
+      refusal = await this.#open(request);
+    } catch (error) {
+      const isDenied = error instanceof WmError && error.code === 'WM_AUTH_REFUSED';
+      if (!isDenied) this.#host.options.onError?.(error);
+      refusal = isDenied ? HR.accessDenied : HR.noStream;
+    }
+    if (refusal !== HR.ok) this.#perform(this.#session.refuse(refusal, this.#host.now()));
+  }
+
+  /** @returns {@link HR}.ok once the client plays or has gone, or why it may not */
+  async #open({ delivery, channel: name }: ConnectRequest): Promise<number> {
+    const { options } = this.#host;
+    const isFull = options.isFull ?? (() => false);
+    if (delivery === 'multicast' && !options.multicast) return HR.notFound;
+    if (isFull()) return HR.busy;
+    const channel = await this.#host.channel(name, { remoteAddress: this.#address, local: this.#isLocal });
+    if (!channel) return HR.notFound;
+    const first = channel.broadcast.live ? channel.stream : undefined;
+    if (!first) return HR.noStream;
+    if (delivery === 'multicast' && !fitsDatagram(first.header.packetSize)) return HR.invalidArgument;
+    const group = delivery === 'multicast' ? await this.#host.group(channel) : undefined;
+    if (delivery === 'multicast' && !group) return HR.busy;
+    this.#name = name;
+    this.#delivery = delivery;
+    this.#channel = channel;
+    group?.members.add(this);
+    this.#group = group;
+    const { stream } = channel;
+    if (this.socket.destroyed || !stream || isFull()) {
+      group?.leave(this);
+      return stream ? HR.busy : HR.noStream;
+    }
+    this.#begin(stream);
+    return HR.ok;
+  }
+
+  #begin(stream: ChannelStream): void {
+    const { options, now } = this.#host;
+    const group = this.#group?.group;
+    this.#perform(this.#session.accept(stream.messages, group, options.inNsc ?? false, now()));
+    this.#hasPlayed = true;
+    options.onPlay?.(this.#name, this.#address);
+    this.#join(stream);
+  }
+
+  #join({ format }: ChannelStream): void {
+    if (this.#group) this.#group.resume();
+    else this.#player = this.#channel?.broadcast.join(this, format);
+  }
+
+  /** Waits whether another stream follows, as when an encoder is started again. */
+  async #awaitNext(hold: number): Promise<void> {
+    this.#count();
+    const { broadcast } = this.#channel!;
+    await broadcast.nextHeader(hold);
+    if (!this.#session.streaming) return;
+    const stream = broadcast.live ? this.#channel!.stream : undefined;
+    if (!stream) return this.#over();
+    this.#perform(this.#session.change(stream.messages, true));
+    this.#join(stream);
+  }
+
+  #over(): void {
+    this.#perform(this.#session.end(this.#host.now()));
+    this.#leave();
+  }
+
+  #leave(): void {
+    if (this.#player) this.#channel?.broadcast.leave(this.#player);
+    this.#count();
+    this.#group?.leave(this);
+    this.#group = undefined;
+  }
+
+  #count(): void {
+    this.#packets += this.#player?.sent ?? 0;
+    this.#skippedPackets += this.#player?.skipped ?? 0;
+    this.#player = undefined;
+  }
+
+  #gone(): void {
+    this.#session.closed();
+    this.#leave();
+    if (!this.#hasPlayed) return;
+    this.#host.options.onPlayed?.({
+      channel: this.#name,
+      remoteAddress: this.#address,
+      delivery: this.#delivery,
+      milliseconds: Math.round(this.#host.now() - this.#since),
+      packets: this.#packets,
+      skippedPackets: this.#skippedPackets,
+    });
+  }
+}

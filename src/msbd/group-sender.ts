@@ -1,0 +1,142 @@
+import { createSocket, type Socket } from 'node:dgram';
+import { WmError } from '../errors.js';
+import type { LaneFormat, Player, PlayerSession } from '../media/lane.js';
+import type { Channel } from './channel.js';
+import type { Group } from './messages.js';
+import { PACKET_HEAD_SIZE } from './packet.js';
+
+/** The most that fits a datagram of IPv4. */
+const MAX_DATAGRAM = 65_507;
+
+/** Whether packets of so many bytes can be sent as datagrams. */
+export function fitsDatagram(packetSize: number): boolean {
+  return packetSize + PACKET_HEAD_SIZE <= MAX_DATAGRAM;
+}
+
+export interface GroupSenderOptions {
+  readonly channel: Channel;
+  readonly group: Group;
+  /** How many networks datagrams may pass; 1 is this one. */
+  readonly ttl: number;
+  /** The IPv4 address of the interface that they leave by; default: as the system routes. */
+  readonly interface: string | undefined;
+  readonly onError: (error: unknown) => void;
+  /** It sends no more. */
+  readonly onClose: () => void;
+}
+
+/** Who listens to a group, by the connection that controls it. */
+export interface GroupMember {
+  /** The broadcast goes on under another header. */
+  changed(): void;
+  /** It is over, or cannot be sent to a group any more. */
+  ended(): void;
+}
+
+/**
+ * Sends a channel's packets to a multicast group (MS-MSBD 2.1, 2.2.10), one datagram each, for as long as there are members: the
+ * buffers that the players of a lane share are cut, not copied.
+ */
+export class GroupSender implements PlayerSession {
+  readonly group: Group;
+  readonly members = new Set<GroupMember>();
+  readonly output;
+  readonly #options: GroupSenderOptions;
+  readonly #socket: Socket;
+  #player: Player | undefined;
+  #joining = false;
+  #closed = false;
+
+  private constructor(options: GroupSenderOptions, socket: Socket) {
+    this.#options = options;
+    this.#socket = socket;
+    this.group = options.group;
+    socket.on('error', (error) => options.onError(error));
+    this.output = {
+      write: (bytes: Buffer) => this.#send(bytes),
+      get backlog() {
+        return socket.getSendQueueSize();
+      },
+      destroy: () => this.close(),
+    };
+    this.#join();
+  }
+
+  /** @throws WmError WM_FAILED when the interface cannot be used */
+  static async start(options: GroupSenderOptions): Promise<GroupSender> {
+    const socket = createSocket('udp4');
+    await new Promise<void>((resolve, reject) => {
+      socket.once('error', reject);
+      socket.bind(0, options.interface, () => {
+        socket.removeListener('error', reject);
+        resolve();
+      });
+    })
+      .then(() => {
+        socket.setMulticastTTL(options.ttl);
+        socket.setMulticastLoopback(true);
+        if (options.interface !== undefined) socket.setMulticastInterface(options.interface);
+      })
+      .catch((error: unknown) => {
+        socket.close();
+        const sentence = `Nothing can be sent to ${options.group.address} from ${options.interface ?? 'this host'}.`;
+        throw new WmError('WM_FAILED', sentence, { cause: error });
+      });
+    return new GroupSender(options, socket);
+  }
+
+  /** Ends it for the member; with the last one nothing is sent any more. */
+  leave(member: GroupMember): void {
+    this.members.delete(member);
+    if (this.members.size === 0) this.close();
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    if (this.#player) this.#options.channel.broadcast.leave(this.#player);
+    this.#socket.close();
+    this.#options.onClose();
+  }
+
+  changed(): LaneFormat | undefined {
+    const { stream } = this.#options.channel;
+    if (!stream || !fitsDatagram(stream.header.packetSize)) {
+      this.ended();
+      return undefined;
+    }
+    for (const member of [...this.members]) member.changed();
+    return stream.format;
+  }
+
+  ended(): void {
+    this.#player = undefined;
+    for (const member of [...this.members]) member.ended();
+  }
+
+  /** Goes on with what the broadcast carries after an end. */
+  resume(): void {
+    if (!this.#player && !this.#closed) this.#join();
+  }
+
+  #join(): void {
+    const { channel } = this.#options;
+    const { stream } = channel;
+    if (!stream) return;
+    // What a new player gets at once would be a flood here, and those who listen already have it.
+    this.#joining = true;
+    this.#player = channel.broadcast.join(this, stream.format);
+    this.#joining = false;
+  }
+
+  #send(bytes: Buffer): void {
+    if (this.#joining || this.#closed) return;
+    const { address, port } = this.group;
+    for (let at = 0; at < bytes.length; ) {
+      const size = bytes.readUInt32LE(at + 8);
+      // A network that is away for a moment is no reason to end: datagrams may be lost.
+      this.#socket.send(bytes, at, size, port, address, () => {});
+      at += size;
+    }
+  }
+}

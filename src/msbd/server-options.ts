@@ -1,0 +1,67 @@
+import type { Broadcast } from '../media/broadcast.js';
+import type { Delivery } from './messages.js';
+import type { ServerTimers } from './server-session.js';
+
+/** The port on which MSBD servers usually listen; none is assigned (MS-MSBD 2.1). */
+export const MSBD_PORT = 7007;
+
+/** What a server gives, by the szChannel of its clients. */
+export interface MsbdContent {
+  /**
+   * @param channel `NetShow` is what there is, whatever its name (2.2.7)
+   * @returns undefined when nothing has that name
+   * @throws WmError WM_AUTH_REFUSED when the client may not have it; any other error refuses it as not there at the moment
+   */
+  open(channel: string, client: MsbdPeer): Promise<Broadcast | undefined>;
+}
+
+/** A client, as far as its connection tells. */
+export interface MsbdPeer {
+  readonly remoteAddress: string;
+  /** It runs on this host. */
+  readonly local: boolean;
+}
+
+/** How packets reach the clients that ask for multicast delivery. */
+export interface MulticastOptions {
+  /** IPv4; the first channel that is asked for gets it, each other one the next address. */
+  readonly address: string;
+  readonly port: number;
+  /** Networks that datagrams may pass; default 1. */
+  readonly ttl?: number | undefined;
+  /** The IPv4 address of the interface that they leave by; default: as the system routes. */
+  readonly interface?: string | undefined;
+}
+
+export interface MsbdServerOptions {
+  readonly content: MsbdContent;
+  /** Whether another client is one too many; default: never. */
+  readonly isFull?: (() => boolean) | undefined;
+  /** Connections, also of those that have not asked for anything yet. Default 10000. */
+  readonly maxConnections?: number | undefined;
+  /** Without it, who asks for multicast delivery is refused. */
+  readonly multicast?: MulticastOptions | undefined;
+  /** How long clients wait for another stream when one has ended, in ms, before they are told that none follows. Default 0. */
+  readonly hold?: number | undefined;
+  /** Whether the header is offered in an .nsc file too (2.2.8). Default false. */
+  readonly inNsc?: boolean | undefined;
+  readonly timers?: Partial<ServerTimers> | undefined;
+  readonly onPlay?: ((channel: string, remoteAddress: string) => void) | undefined;
+  readonly onPlayed?: ((report: ClientReport) => void) | undefined;
+  /** Something failed that no client caused. */
+  readonly onError?: ((error: unknown) => void) | undefined;
+  /** ms that only go forward; default `performance.now`. */
+  readonly now?: (() => number) | undefined;
+}
+
+/** What a client got, told when it leaves. */
+export interface ClientReport {
+  readonly channel: string;
+  readonly remoteAddress: string;
+  readonly delivery: Delivery;
+  readonly milliseconds: number;
+  /** Data packets that were sent on its connection. */
+  readonly packets: number;
+  /** Packets left out because it was too slow. */
+  readonly skippedPackets: number;
+}

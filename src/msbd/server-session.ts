@@ -1,0 +1,191 @@
+import { HR, MESSAGE_ID, readBase } from './base.js';
+import {
+  buildBare,
+  buildConnectResponse,
+  type ConnectRequest,
+  type Group,
+  type Message,
+  readMessage,
+} from './messages.js';
+import { buildEmptyStreamInfo } from './stream-info.js';
+
+/** The states of figure 1 of MS-MSBD, with those between a request and its answer and before a connection is gone. */
+export type ServerState =
+  | 'waiting for REQ_CONNECT'
+  | 'connecting'
+  | 'streaming'
+  | 'streaming and waiting for RES_PING'
+  | 'ended'
+  | 'closed';
+
+/** What a session wants done, in order. */
+export type ServerAction =
+  | { readonly type: 'connect'; readonly request: ConnectRequest }
+  | { readonly type: 'send'; readonly bytes: Buffer }
+  /** Close the connection once all is sent; more may come from the client until it closes too. */
+  | { readonly type: 'finish' }
+  | { readonly type: 'destroy' };
+
+/** The packets that tell of a stream, made once for all clients. */
+export interface StreamMessages {
+  /** IND_STREAMINFO */
+  readonly indication: Buffer;
+  /** RES_STREAMINFO */
+  readonly response: Buffer;
+}
+
+/** Milliseconds. */
+export interface ServerTimers {
+  /** From the connection to its REQ_CONNECT. */
+  readonly connect: number;
+  /** Between two REQ_PINGs (2.2.3); 0 sends none. */
+  readonly ping: number;
+  /** From a REQ_PING to its RES_PING (3.1.6). */
+  readonly answer: number;
+  /** From the end, or a refusal, to the client's close. */
+  readonly linger: number;
+}
+
+export const DEFAULT_TIMERS: ServerTimers = { connect: 10_000, ping: 120_000, answer: 120_000, linger: 30_000 };
+
+const DESTROY: readonly ServerAction[] = [{ type: 'destroy' }];
+const NOTHING: readonly ServerAction[] = [];
+// REQ_STREAMINFO within a second; nobody has reason for more than one, and each answer may have 64 KiB.
+const MAX_ASKED = 16;
+const EMPTY = buildEmptyStreamInfo();
+const EOS = buildBare('IND_EOS');
+const PING = buildBare('REQ_PING');
+
+function send(...bytes: readonly Buffer[]): ServerAction[] {
+  return bytes.map((each) => ({ type: 'send', bytes: each }));
+}
+
+/** One client's session at the server (MS-MSBD 3.1), without sockets; times are in ms of any clock that only goes forward. */
+export class ServerSession {
+  readonly #timers: ServerTimers;
+  #state: ServerState = 'waiting for REQ_CONNECT';
+  #deadline: number;
+  #stream: StreamMessages | undefined;
+  // REQ_STREAMINFO since the last tick, and those that wait for the stream.
+  #asked = 0;
+  #early = 0;
+
+  constructor(timers: ServerTimers, now: number) {
+    this.#timers = timers;
+    this.#deadline = now + timers.connect;
+  }
+
+  get state(): ServerState {
+    return this.#state;
+  }
+
+  /** @param bytes one packet, as MessageReader gives it; nothing that is in it makes this throw */
+  receive(bytes: Buffer, now: number): readonly ServerAction[] {
+    if (this.#state === 'ended' || this.#state === 'closed') return NOTHING;
+    let message: Message;
+    try {
+      message = readMessage(bytes);
+    } catch {
+      // 2.2.8: also a request that cannot be understood is answered.
+      const isFirst = this.#state === 'waiting for REQ_CONNECT' && readBase(bytes).id === MESSAGE_ID.REQ_CONNECT;
+      return isFirst ? this.refuse(HR.invalidArgument, now) : this.#destroy();
+    }
+    return this.#take(message, now);
+  }
+
+  #take(message: Message, now: number): readonly ServerAction[] {
+    switch (message.type) {
+      case 'undefined':
+        return NOTHING;
+      case 'REQ_CONNECT':
+        if (this.#state !== 'waiting for REQ_CONNECT') return this.#destroy();
+        this.#state = 'connecting';
+        this.#deadline = Number.POSITIVE_INFINITY;
+        return [{ type: 'connect', request: message }];
+      case 'REQ_STREAMINFO':
+        if (this.#state === 'waiting for REQ_CONNECT' || ++this.#asked > MAX_ASKED) return this.#destroy();
+        if (this.#stream) return send(this.#stream.response);
+        this.#early++;
+        return NOTHING;
+      case 'RES_PING':
+        if (this.#state === 'streaming and waiting for RES_PING') this.#waitForPing(now);
+        return NOTHING;
+      default:
+        // What only servers send.
+        return this.#destroy();
+    }
+  }
+
+  /**
+   * The request is granted (3.1.5.1).
+   *
+   * @param group where the packets go, if not to this connection
+   * @param inNsc the header is in an .nsc file too
+   */
+  accept(stream: StreamMessages, group: Group | undefined, inNsc: boolean, now: number): readonly ServerAction[] {
+    if (this.#state !== 'connecting') return NOTHING;
+    this.#stream = stream;
+    this.#waitForPing(now);
+    const early = Array<Buffer>(this.#early).fill(stream.response);
+    return send(buildConnectResponse({ hr: HR.ok, inNsc, group }), stream.indication, ...early);
+  }
+
+  /** The request is not granted: says why, and closes. @param hr a failure */
+  refuse(hr: number, now: number): readonly ServerAction[] {
+    if (this.#state !== 'waiting for REQ_CONNECT' && this.#state !== 'connecting') return NOTHING;
+    this.#end(now);
+    return [...send(buildConnectResponse({ hr, inNsc: false, group: undefined })), { type: 'finish' }];
+  }
+
+  /**
+   * Another stream follows: within a broadcast with IND_STREAMINFO alone (2.2.6, 4.2), after the end of one behind
+   * IND_EOS (3.1.5.3).
+   */
+  change(stream: StreamMessages, afterEnd: boolean): readonly ServerAction[] {
+    if (!this.streaming) return NOTHING;
+    this.#stream = stream;
+    return afterEnd ? send(EOS, stream.indication) : send(stream.indication);
+  }
+
+  /** Nothing follows (3.1.5.3). It is the client that closes then; one that does not is closed after a while. */
+  end(now: number): readonly ServerAction[] {
+    if (!this.streaming) return NOTHING;
+    this.#end(now);
+    return send(EOS, EMPTY);
+  }
+
+  get streaming(): boolean {
+    return this.#state === 'streaming' || this.#state === 'streaming and waiting for RES_PING';
+  }
+
+  /** The connection is gone. */
+  closed(): void {
+    this.#state = 'closed';
+  }
+
+  /** To be called about once a second (3.1.6). */
+  tick(now: number): readonly ServerAction[] {
+    this.#asked = 0;
+    if (now < this.#deadline) return NOTHING;
+    if (this.#state !== 'streaming') return this.#destroy();
+    this.#state = 'streaming and waiting for RES_PING';
+    this.#deadline = now + this.#timers.answer;
+    return send(PING);
+  }
+
+  #waitForPing(now: number): void {
+    const { ping } = this.#timers;
+    this.#state = 'streaming';
+    this.#deadline = ping === 0 ? Number.POSITIVE_INFINITY : now + ping;
+  }
+
+  #end(now: number): void {
+    this.#state = 'ended';
+    this.#deadline = now + this.#timers.linger;
+  }
+
+  #destroy(): readonly ServerAction[] {
+    this.#state = 'closed';
+    return DESTROY;
+  }
+}
