@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { AuthError } from './error.js';
-import { type Credentials, decodeText, quote } from './fields.js';
+import { type Credentials, decodeText, quote, quoteBytes } from './fields.js';
 
 /** The hash functions of RFC 2617 and RFC 7616 that are spoken here. */
 export type DigestHash = 'MD5' | 'SHA-256';
@@ -160,7 +160,7 @@ export function formatDigest(credentials: DigestCredentials, opaque: string | un
     `username=${quote(user)}`,
     `realm=${quote(realm)}`,
     `nonce="${nonce}"`,
-    `uri=${quote(uri)}`,
+    `uri=${quoteBytes(uri)}`,
     `algorithm=${formatAlgorithm(algorithm)}`,
     ...(protection ? ['qop=auth', `nc=${protection.nc}`, `cnonce="${protection.cnonce}"`] : []),
     `response="${response}"`,

@@ -128,13 +128,17 @@ export function parseCredentials(value: string): Credentials {
 }
 
 /**
- * A quoted string (RFC 9110 5.6.4) of the UTF-8 bytes of `text`, each byte as one Latin-1 character, as header fields are
- * written. Control characters become spaces.
+ * A quoted string (RFC 9110 5.6.4) of bytes, each as one Latin-1 character, as header fields are written. Control characters become
+ * spaces.
  */
-export function quote(text: string): string {
-  const bytes = Buffer.from(text, 'utf8').toString('latin1');
+export function quoteBytes(bytes: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what a field value must not hold
   return `"${bytes.replace(/[\x00-\x1f\x7f]/g, ' ').replace(/["\\]/g, '\\$&')}"`;
+}
+
+/** As {@link quoteBytes}, of the UTF-8 bytes of a text. */
+export function quote(text: string): string {
+  return quoteBytes(Buffer.from(text, 'utf8').toString('latin1'));
 }
 
 /** The text of a field's Latin-1 characters: UTF-8 if their bytes are, else Latin-1, which old clients send (RFC 7617 B.3). */
