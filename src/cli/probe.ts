@@ -4,7 +4,7 @@ import type { AsfHeader } from '../asf/header.js';
 import { flattenObjects } from '../asf/stream.js';
 import { WmError } from '../errors.js';
 import { fileSource } from '../media/file-source.js';
-import { WmspClient, type WmspDescription } from '../wmsp/client.js';
+import { describeSourceUrl, type SourceDescription } from '../server/source-url.js';
 import { describeContent } from '../wmsp/packets.js';
 import { addCommonOptions, Interruption } from './program.js';
 import { addServerOptions, clientOptions, isServerUrl, type ServerOptions } from './receive-options.js';
@@ -15,7 +15,7 @@ interface ProbeOptions extends ServerOptions, ReporterOptions {}
 export function probeCommand(): Command {
   const command = new Command('probe')
     .description('tells what is at a URL or in an ASF file, and receives nothing of it')
-    .argument('<url|file>', 'for example mmsh://server/live')
+    .argument('<url|file>', 'for example mmsh://server/live or msbd://encoder:7007')
     .addHelpText('after', '\nExample: wmcast probe mmsh://server/live');
   return addCommonOptions(addServerOptions(command)).action((from: string, options: ProbeOptions) =>
     probe(from, options),
@@ -33,6 +33,8 @@ interface Findings {
   readonly cacheControl?: readonly string[] | undefined;
   readonly live: boolean;
   readonly playlistEntry?: number | undefined;
+  /** Address and port of the multicast group that packets are sent to. */
+  readonly group?: string | undefined;
   readonly bandwidth?: number | undefined;
   /** Seconds; undefined for a live stream. */
   readonly duration?: number | undefined;
@@ -58,8 +60,9 @@ async function probe(from: string, options: ProbeOptions): Promise<void> {
 }
 
 async function probeServer(url: string, options: ProbeOptions, reporter: Reporter): Promise<Findings> {
-  const description = await WmspClient.describe(clientOptions(url, options, reporter));
-  const { header, chosen, metadata, live } = description;
+  const description = await describeSourceUrl(url, clientOptions(options, reporter));
+  const { header, metadata, live, group } = description;
+  const chosen = description.chosen ?? allStreams(header);
   return {
     url: description.url,
     transport: description.transport,
@@ -67,14 +70,15 @@ async function probeServer(url: string, options: ProbeOptions, reporter: Reporte
     serverFeatures: description.supported && [...description.supported],
     features: description.features,
     cacheControl: description.cacheControl,
-    playlistEntry: description.playlistGenId === 0 ? undefined : description.playlistGenId,
+    playlistEntry: description.playlistGenId || undefined,
+    group: group && `${group.address}:${group.port}`,
     bandwidth: description.bandwidth,
     ...ofHeader(header, live, chosen),
     metadata: { ...textsOf(header), ...serverTexts(metadata) },
   };
 }
 
-function serverTexts(metadata: WmspDescription['metadata']): Record<string, string> {
+function serverTexts(metadata: SourceDescription['metadata']): Record<string, string> {
   return Object.fromEntries((metadata?.descriptions ?? []).map(({ name, value }) => [name, value]));
 }
 
@@ -84,13 +88,21 @@ async function probeFile(path: string): Promise<Findings> {
     for await (const event of source) {
       if (event.type !== 'header') continue;
       const { header } = event;
-      const all = new Set(header.streams.map(({ number }) => number));
-      return { file: path, transport: 'file', ...ofHeader(header, header.broadcast, all), metadata: textsOf(header) };
+      return {
+        file: path,
+        transport: 'file',
+        ...ofHeader(header, header.broadcast, allStreams(header)),
+        metadata: textsOf(header),
+      };
     }
   } finally {
     await source.close();
   }
   throw new WmError('WM_BAD_INPUT', `${path} holds no ASF header.`);
+}
+
+function allStreams(header: AsfHeader): ReadonlySet<number> {
+  return new Set(header.streams.map(({ number }) => number));
 }
 
 function ofHeader(header: AsfHeader, live: boolean, chosen: ReadonlySet<number>) {
@@ -149,6 +161,7 @@ function inWords(findings: Findings): string {
     ['Features', findings.features?.join(', ')],
     ['Cache', findings.cacheControl?.join(', ')],
     ['Playlist entry', findings.playlistEntry?.toString()],
+    ['Group', findings.group],
     ['Bandwidth', findings.bandwidth === undefined ? undefined : `${withUnit(findings.bandwidth, 'bit/s')} (measured)`],
     ['Kind', findings.live ? 'live' : 'on demand'],
     ['Duration', duration === undefined ? undefined : asClock(duration)],

@@ -15,7 +15,7 @@ interface PullOptions extends ReceiveOptions, ReporterOptions {
 export function pullCommand(): Command {
   const command = new Command('pull')
     .description('receives a stream and records it')
-    .argument('<url>', 'for example mmsh://server/live; an .asx file at the URL is followed')
+    .argument('<url>', 'for example mmsh://server/live or msbd://encoder:7007; an .asx file at the URL is followed')
     .option('-o, --output <file>', 'where to record; - writes plain ASF to standard output (default: named as the URL)')
     .addHelpText(
       'after',
@@ -62,8 +62,9 @@ async function pull(url: string, options: PullOptions): Promise<void> {
     onEnd: (carried, failed) => {
       const files = archive.files.map(({ path: file, packets, bytes }) => ({ path: file, packets, bytes }));
       if (!failed) reporter.event('done', { ...carried, ...reconnects(), files });
-      const { damagedPackets } = client.stats;
+      const { damagedPackets, lostPackets = 0 } = client.stats;
       if (damagedPackets > 0) reporter.warn(`${damagedPackets} packets could not be read and were left out.`);
+      if (lostPackets > 0) reporter.warn(`${lostPackets} packets never came.`);
       if (failed && carried.packets === 0) return;
       const where = files.length === 0 ? '' : ` in ${files.map(({ path: file }) => file).join(', ')}`;
       const { mediaSeconds, packets, bytes } = carried;

@@ -3,8 +3,7 @@ import { parseBitrate, parseDuration } from '../capture/options.js';
 import { WmError } from '../errors.js';
 import type { AsfSource } from '../media/events.js';
 import { fileSource } from '../media/file-source.js';
-import { WmspClient, type WmspClientOptions } from '../wmsp/client.js';
-import { isWmspUrl } from '../wmsp/client-url.js';
+import { isSourceUrl, openSourceUrl, type RemoteSource, type SourceOptions } from '../server/source-url.js';
 import { parsedBy } from './program.js';
 import { refuseCredentials } from './push-target.js';
 import type { Reporter } from './reporter.js';
@@ -100,17 +99,13 @@ function parseSpeed(text: string): number {
 /** Whether it names a server, and not a file. @throws WmError WM_USAGE for a kind of URL that cannot be received */
 export function isServerUrl(from: string): boolean {
   refuseCredentials(from);
-  if (isWmspUrl(from)) return true;
-  const scheme = /^([a-z][a-z0-9+.-]+):\/\//i.exec(from)?.[1];
-  if (scheme === undefined) return false;
-  throw new WmError('WM_USAGE', `${scheme}:// cannot be received: that needs http://, mmsh:// or mms://.`);
+  return isSourceUrl(from);
 }
 
 /** What a client is made of these options. */
-export function clientOptions(url: string, options: ServerOptions, reporter: Reporter): WmspClientOptions {
+export function clientOptions(options: ServerOptions, reporter: Reporter): SourceOptions {
   const { streams, bandwidth, userAgent, asServer, proxy, pipelined, strict } = options;
   return {
-    url,
     streams,
     bandwidth: bandwidth === 'measure' ? undefined : bandwidth,
     packetPair: bandwidth === 'measure',
@@ -124,10 +119,10 @@ export function clientOptions(url: string, options: ServerOptions, reporter: Rep
 }
 
 /** A server's stream, received and taken up again when it breaks. */
-export function openClient(url: string, options: ReceiveOptions, reporter: Reporter): WmspClient {
+export function openClient(url: string, options: ReceiveOptions, reporter: Reporter): RemoteSource {
   const { duration, start, retry, speed, log } = options;
-  return new WmspClient({
-    ...clientOptions(url, options, reporter),
+  return openSourceUrl(url, {
+    ...clientOptions(options, reporter),
     startTime: start === undefined ? 0 : Math.round(start * 1000),
     maxDuration: duration === undefined ? 0 : Math.ceil(duration * 1000),
     speed: speed ?? DEFAULT_SPEED,

@@ -2,12 +2,12 @@ import { messageOf, WmError } from '../errors.js';
 import { Broadcast, type BroadcastOptions } from '../media/broadcast.js';
 import type { AsfSource } from '../media/events.js';
 import { pump } from '../media/pump.js';
-import { WmspClient } from '../wmsp/client.js';
 import type { RemoteContent } from './programs.js';
+import { openSourceUrl } from './source-url.js';
 
 export interface RemotesOptions {
   readonly broadcast?: BroadcastOptions;
-  /** Opens a URL; default with a {@link WmspClient} that comes as a server and reconnects for ever. */
+  /** Opens a URL; default {@link connectRemote}. */
   readonly connect?: (url: string, onNote: (text: string) => void) => AsfSource;
   readonly onWarning?: (message: string) => void;
   readonly maxRemotes?: number;
@@ -28,8 +28,8 @@ const LINGER = 30_000;
 const SWEEP_INTERVAL = 5_000;
 
 /** Another server's content, pulled as a distribution server pulls it, over any number of broken connections. */
-export function connectWmsp(url: string, onNote: (text: string) => void): AsfSource {
-  return new WmspClient({ url, identity: 'NSServer', reconnect: { retries: Number.POSITIVE_INFINITY }, onNote });
+export function connectRemote(url: string, onNote: (text: string) => void): AsfSource {
+  return openSourceUrl(url, { identity: 'NSServer', reconnect: { retries: Number.POSITIVE_INFINITY }, onNote });
 }
 
 /** Content of other servers, pulled once for all players of this one and only while there are any. */
@@ -76,7 +76,7 @@ export class Remotes implements RemoteContent {
       throw new WmError('WM_FAILED', 'Too much is pulled from other servers already.');
     }
     const warn = (text: string) => this.#options.onWarning?.(`${url}: ${text}`);
-    const source = (this.#options.connect ?? connectWmsp)(url, warn);
+    const source = (this.#options.connect ?? connectRemote)(url, warn);
     const broadcast = new Broadcast(this.#options.broadcast);
     const remote: Remote = {
       broadcast,

@@ -12,7 +12,7 @@ import { pathOf } from './paths.js';
 import { PointPull } from './point-pull.js';
 import { type PointEvent, type PublishingPoint, PublishingPoints } from './points.js';
 import { Programs } from './programs.js';
-import { connectWmsp, Remotes } from './remote.js';
+import { connectRemote, Remotes } from './remote.js';
 import { WebServer } from './web.js';
 
 /** What a server tells while it runs. */
@@ -153,7 +153,7 @@ export class MediaServer {
     for (const { path, source: url } of this.#config.points) {
       if (url === undefined) continue;
       const point = this.points.get(path)!;
-      this.#pulls.push(new PointPull({ point, url, connect: (from) => connectWmsp(from, onWarning), onWarning }));
+      this.#pulls.push(new PointPull({ point, url, connect: (from) => connectRemote(from, onWarning), onWarning }));
     }
   }
 

@@ -1,0 +1,263 @@
+import { createSocket, type Socket as UdpSocket } from 'node:dgram';
+import { connect, type Socket } from 'node:net';
+import { messageOf, WmError } from '../errors.js';
+import { MsbReception } from '../msb/reception.js';
+import { MsbdError } from './base.js';
+import { type ClientEvent, ClientSession } from './client-session.js';
+import type { MsbdUrl } from './client-url.js';
+import { type Group, readMessage } from './messages.js';
+import { MessageReader } from './reader.js';
+import type { StreamInfo } from './stream-info.js';
+
+/** Longest waits in ms. */
+export interface MsbdTimeouts {
+  /** For the TCP connection. */
+  readonly connect: number;
+  /** From there to the description of the stream. */
+  readonly answer: number;
+  /** For the next packet. */
+  readonly data: number;
+}
+
+export const DEFAULT_TIMEOUTS: MsbdTimeouts = { connect: 10_000, answer: 15_000, data: 30_000 };
+
+/** What comes over a connection. */
+export type LinkEvent =
+  | { readonly type: 'stream'; readonly info: StreamInfo }
+  | { readonly type: 'packet'; readonly packetId: number; readonly payload: Buffer }
+  | { readonly type: 'end' };
+
+export interface LinkOptions {
+  readonly url: MsbdUrl;
+  readonly href: string;
+  readonly timeouts: MsbdTimeouts;
+  readonly onNote: (text: string) => void;
+}
+
+/** More that waits to be taken stops the connection, or loses datagrams; bytes. */
+const MAX_WAITING = 8 * 1024 * 1024;
+const RECEIVE_BUFFER = 4 * 1024 * 1024;
+const TICK = 100;
+
+/** One connection to a server, with the group that it leads to: the sockets of a {@link ClientSession}. */
+export class MsbdLink {
+  readonly #options: LinkOptions;
+  readonly #session: ClientSession;
+  readonly #reader = new MessageReader();
+  readonly #reception = new MsbReception();
+  #socket: Socket | undefined;
+  #udp: UdpSocket | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #group: Group | undefined;
+  readonly #waiting: LinkEvent[] = [];
+  #waitingBytes = 0;
+  #failure: unknown;
+  #over = false;
+  #deadline = 0;
+  #badDatagrams = 0;
+  #wake: () => void = () => {};
+
+  constructor(options: LinkOptions) {
+    this.#options = options;
+    const { delivery, channel } = options.url;
+    this.#session = new ClientSession({ delivery, channel, url: options.href });
+  }
+
+  /** The group that packets come to, if any. */
+  get group(): Group | undefined {
+    return this.#group;
+  }
+
+  /** Datagrams that were sent and never came, and those that parity brought back. */
+  get datagrams(): { readonly lost: number; readonly recovered: number; readonly parity: number } {
+    const { lost, recovered, parityPackets } = this.#reception.stats;
+    return { lost, recovered, parity: parityPackets };
+  }
+
+  /**
+   * Connects, and gives what comes until the end.
+   *
+   * @throws WmError WM_UNREACHABLE, WM_SERVER_GONE, WM_PROTOCOL, WM_NO_INPUT, WM_AUTH_REFUSED
+   */
+  async *events(): AsyncGenerator<LinkEvent, void, undefined> {
+    this.#open();
+    try {
+      for (;;) {
+        const event = this.#waiting.shift();
+        if (event) {
+          this.#took(event);
+          yield event;
+          if (event.type === 'end') return;
+        } else if (this.#failure !== undefined) throw this.#failure;
+        else if (this.#over) return;
+        else {
+          await new Promise<void>((resolve) => {
+            this.#wake = resolve;
+          });
+        }
+      }
+    } finally {
+      this.close();
+    }
+  }
+
+  /** Ends it; what has come is still given. */
+  close(): void {
+    this.#over = true;
+    clearInterval(this.#timer);
+    this.#socket?.destroy();
+    this.#udp?.close();
+    this.#udp = undefined;
+    this.#wake();
+  }
+
+  #open(): void {
+    if (this.#over) return;
+    const { host, port } = this.#options.url;
+    const { connect: limit } = this.#options.timeouts;
+    this.#deadline = performance.now() + limit;
+    const socket = connect({ host, port, family: 4, noDelay: true });
+    this.#socket = socket;
+    socket.once('connect', () => {
+      this.#deadline = performance.now() + this.#options.timeouts.answer;
+      this.#perform(this.#session.connected());
+    });
+    socket.on('data', (bytes) => this.#receive(bytes));
+    socket.on('error', (error) => this.#lost(error));
+    socket.on('end', () => this.#lost(undefined));
+    socket.on('close', () => this.#lost(undefined));
+    this.#timer = setInterval(() => this.#tick(), TICK);
+  }
+
+  #receive(bytes: Buffer): void {
+    try {
+      for (const message of this.#reader.push(bytes)) {
+        this.#perform(this.#session.receive(readMessage(message), performance.now()));
+      }
+    } catch (error) {
+      this.#fail(error);
+    }
+    if (this.#waitingBytes > MAX_WAITING) this.#socket?.pause();
+  }
+
+  #perform(events: readonly ClientEvent[]): void {
+    for (const event of events) {
+      if (event.type === 'send') this.#socket?.write(event.bytes);
+      else if (event.type === 'join') this.#join(event.group);
+      else this.#give(event);
+    }
+  }
+
+  #give(event: Exclude<ClientEvent, { readonly type: 'send' | 'join' }>): void {
+    this.#deadline = performance.now() + this.#options.timeouts.data;
+    if (event.type === 'packet') {
+      const { packetId, payload } = event.packet;
+      this.#waitingBytes += payload.length;
+      this.#waiting.push({ type: 'packet', packetId, payload });
+    } else {
+      if (event.type === 'end') this.#flush();
+      this.#waiting.push(event);
+    }
+    this.#wake();
+  }
+
+  #took(event: LinkEvent): void {
+    if (event.type !== 'packet') return;
+    this.#waitingBytes -= event.payload.length;
+    if (this.#waitingBytes < MAX_WAITING / 2 && this.#socket?.isPaused()) this.#socket.resume();
+  }
+
+  #join(group: Group): void {
+    this.#group = group;
+    const { interface: address } = this.#options.url;
+    const udp = createSocket({ type: 'udp4', reuseAddr: true, recvBufferSize: RECEIVE_BUFFER });
+    this.#udp = udp;
+    udp.on('message', (bytes) => this.#datagram(bytes));
+    udp.on('error', (error) => {
+      this.#fail(
+        new WmError('WM_FAILED', `The group ${group.address} cannot be joined: ${messageOf(error)}.`, { cause: error }),
+      );
+    });
+    // Bound to the group, it does not get what goes to other groups at this port; not all systems can.
+    const host = process.platform === 'win32' ? undefined : group.address;
+    udp.bind({ port: group.port, ...(host === undefined ? {} : { address: host }) }, () => {
+      try {
+        udp.addMembership(group.address, address);
+      } catch (error) {
+        udp.emit('error', error);
+      }
+    });
+  }
+
+  /** Only IND_PACKET comes as a datagram (2.1); others, and damaged ones, may be anybody's. */
+  #datagram(bytes: Buffer): void {
+    try {
+      const message = readMessage(bytes);
+      if (message.type !== 'IND_PACKET') return;
+      if (this.#waitingBytes > MAX_WAITING) return;
+      const { packetId: id, streamId, payload } = message;
+      this.#deliver(this.#reception.packet({ type: 'packet', id, streamId, payload }, performance.now()));
+    } catch (error) {
+      if (!(error instanceof MsbdError)) this.#fail(error);
+      else if (this.#badDatagrams++ === 0) this.#options.onNote(`A datagram is left out: ${error.message}`);
+    }
+  }
+
+  #deliver(packets: ReadonlyArray<{ readonly streamId: number; readonly payload: Buffer }>): void {
+    for (const { streamId, payload } of packets)
+      this.#perform(this.#session.packet({ packetId: -1, streamId, payload }));
+  }
+
+  #flush(): void {
+    if (this.#group) this.#deliver(this.#reception.flush());
+  }
+
+  #tick(): void {
+    const now = performance.now();
+    this.#perform(this.#session.tick(now));
+    if (this.#group) this.#deliver(this.#reception.tick(now));
+    if (now < this.#deadline) return;
+    const { href } = this.#options;
+    switch (this.#session.state) {
+      case 'closed':
+        this.#fail(new WmError('WM_UNREACHABLE', `${href} does not answer.`));
+        break;
+      case 'receiving':
+        this.#fail(
+          new WmError(
+            'WM_SERVER_GONE',
+            `Nothing came ${this.#group ? `to the group ${this.#group.address}` : `from ${href}`} for too long.`,
+          ),
+        );
+        break;
+      default:
+        this.#fail(new WmError('WM_UNREACHABLE', `${href} took the connection and says nothing.`));
+    }
+  }
+
+  #lost(error: Error | undefined): void {
+    if (this.#over || this.#failure !== undefined) return;
+    if (this.#session.sawEnd) {
+      this.#flush();
+      this.#waiting.push({ type: 'end' });
+      this.#wake();
+      return;
+    }
+    const { href } = this.#options;
+    const why = error ? `: ${messageOf(error)}` : '';
+    const isNew = this.#session.state === 'closed';
+    this.#fail(
+      isNew
+        ? new WmError('WM_UNREACHABLE', `${href} cannot be reached${why}.`, { cause: error })
+        : new WmError('WM_SERVER_GONE', `The connection to ${href} was lost${why}.`, { cause: error }),
+    );
+  }
+
+  #fail(error: unknown): void {
+    if (this.#over || this.#failure !== undefined) return;
+    this.#failure = error;
+    clearInterval(this.#timer);
+    this.#socket?.destroy();
+    this.#wake();
+  }
+}

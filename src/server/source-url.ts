@@ -1,0 +1,87 @@
+import { WmError } from '../errors.js';
+import type { AsfSource } from '../media/events.js';
+import { MsbdClient } from '../msbd/client.js';
+import { WmspClient, type WmspClientOptions, type WmspDescription } from '../wmsp/client.js';
+import { isWmspUrl } from '../wmsp/client-url.js';
+
+/** A source on another host. */
+export interface RemoteSource extends AsfSource {
+  readonly stats: { readonly reconnects: number; readonly damagedPackets: number; readonly lostPackets?: number };
+  /** Known when the first header comes. */
+  readonly description:
+    | { readonly url: string; readonly live: boolean; readonly server?: { readonly text: string } | undefined }
+    | undefined;
+}
+
+/** How to ask for a source; what a protocol has not is not used. */
+export type SourceOptions = Omit<WmspClientOptions, 'url'>;
+
+/** What is told of a source of which nothing is received; what a protocol does not tell is not there. */
+export type SourceDescription = Pick<WmspDescription, 'url' | 'live' | 'header'> &
+  Partial<Omit<WmspDescription, 'url' | 'live' | 'header' | 'transport'>> & {
+    /** The protocol, as in `wmsp`. */
+    readonly transport: string;
+    /** The multicast group that packets are sent to. */
+    readonly group?: { readonly address: string; readonly port: number } | undefined;
+  };
+
+interface SourceKind {
+  /** What its URLs look like, for a person. */
+  readonly form: string;
+  isFor(text: string): boolean;
+  /** @throws WmError WM_USAGE */
+  open(url: string, options: SourceOptions): RemoteSource;
+  describe(url: string, options: SourceOptions): Promise<SourceDescription>;
+}
+
+/** Every kind of source that a URL can name, the more special first. */
+const KINDS: readonly SourceKind[] = [
+  {
+    form: 'msbd://',
+    isFor: (text) => /^\s*msbd:\/\//i.test(text),
+    open: (url, options) => new MsbdClient({ ...options, url }),
+    describe: (url, { reconnect: _, ...options }) => MsbdClient.describe({ ...options, url }),
+  },
+  {
+    form: 'http://, mmsh://, mms://',
+    isFor: isWmspUrl,
+    open: (url, options) => new WmspClient({ ...options, url }),
+    describe: (url, options) => WmspClient.describe({ ...options, url }),
+  },
+];
+
+function kindOf(url: string): SourceKind {
+  const kind = KINDS.find(({ isFor }) => isFor(url));
+  if (kind) return kind;
+  const [scheme] = /^[a-z][a-z0-9+.-]*:\/\//i.exec(url.trim()) ?? [`"${url}"`];
+  throw new WmError(
+    'WM_USAGE',
+    `${scheme} cannot be received: that needs ${KINDS.map(({ form }) => form).join(', ')}.`,
+  );
+}
+
+/** Whether text names a source on another host, and not a file. @throws WmError WM_USAGE for a kind of URL that is none */
+export function isSourceUrl(text: string): boolean {
+  if (KINDS.some(({ isFor }) => isFor(text))) return true;
+  if (!/^\s*[a-z][a-z0-9+.-]+:\/\//i.test(text)) return false;
+  kindOf(text);
+  return false;
+}
+
+/**
+ * Opens what a URL names, with the client of its kind.
+ *
+ * @throws WmError WM_USAGE when there is no such kind, or the URL or an option cannot be used
+ */
+export function openSourceUrl(url: string, options: SourceOptions = {}): RemoteSource {
+  return kindOf(url).open(url, options);
+}
+
+/**
+ * Asks what is at a URL, and receives nothing of it.
+ *
+ * @throws WmError as {@link openSourceUrl}, and as the iteration of the client of its kind
+ */
+export async function describeSourceUrl(url: string, options: SourceOptions = {}): Promise<SourceDescription> {
+  return kindOf(url).describe(url, options);
+}
