@@ -14,7 +14,11 @@ import { Reporter, type ReporterOptions, withUnit } from './reporter.js';
 interface ServeOptions extends ReporterOptions {
   readonly config?: string;
   readonly host?: string;
-  readonly httpPort?: number;
+  readonly httpPort?: number | 'none';
+  readonly httpsPort?: number;
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
+  readonly users?: string;
   readonly content?: string;
   readonly logFormat: 'text' | 'json';
 }
@@ -24,7 +28,11 @@ export function serveCommand(): Command {
     .description('the media server: takes pushes and serves players')
     .option('--config <file.yaml>', 'read a configuration; options of the command line come first')
     .option('--host <address>', 'the address to listen on (default: all)')
-    .option('--http-port <port>', 'WMSP, pushes and announcements; 0 takes a free one (default: 8080)', portNumber)
+    .option('--http-port <port>', 'WMSP, pushes and announcements; 0 takes a free one, none (default: 8080)', httpPort)
+    .option('--tls-cert <file>', 'the same under TLS: the certificate and those above it, in PEM form')
+    .option('--tls-key <file>', 'the private key of the certificate, in PEM form')
+    .option('--https-port <port>', 'where TLS is spoken; 0 takes a free one (default: 8443)', portNumber)
+    .option('--users <file>', 'who is known, as wmcast users keeps it: they may push from anywhere')
     .option('--content <folder>', 'on-demand files, playlists and folders, served below /')
     .addOption(
       new Option('--log-format <format>', 'of the log on standard error').choices(['text', 'json']).default('text'),
@@ -54,8 +62,8 @@ async function serve(options: ServeOptions): Promise<void> {
   const { ports, baseUrl } = server;
   const urls = [baseUrl, ...[...server.points].map(({ path }) => `${baseUrl}${path}`)];
   reporter.event('ready', { ports, urls });
-  const pushUrl = `${pushBase(config, ports.http) ?? baseUrl}/live`;
-  const playUrl = `mmsh://${new URL(baseUrl).host}/live`;
+  const pushUrl = `${pushBase(config, baseUrl) ?? baseUrl}/live`;
+  const playUrl = ports.https === undefined ? `mmsh://${new URL(baseUrl).host}/live` : `${baseUrl}/live`;
   reporter.info(`Listening: ${baseUrl}\nPush with: wmpush ${pushUrl}    Play with: ${playUrl}`);
   const meter = new RateMeter();
   const timer = setInterval(() => {
@@ -73,21 +81,37 @@ async function serve(options: ServeOptions): Promise<void> {
 }
 
 /** What a push to a server on all addresses has to name when such pushes are taken from this host alone. */
-export function pushBase({ host, push }: ServerConfig, port: number): string | undefined {
+export function pushBase({ host, users }: ServerConfig, baseUrl: string): string | undefined {
   const everywhere = host === undefined || host === '0.0.0.0' || host === '::';
-  return everywhere && push.newPoints === 'loopback' ? `http://localhost:${port}` : undefined;
+  if (!everywhere || users !== undefined) return undefined;
+  const { protocol, port } = new URL(baseUrl);
+  return `${protocol}//localhost${port === '' ? '' : `:${port}`}`;
 }
 
-async function configOf({ config: file, host, httpPort, content: folder }: ServeOptions): Promise<ServerConfig> {
+const httpPort = (text: string): number | 'none' => (text === 'none' ? text : portNumber(text));
+
+async function configOf(options: ServeOptions): Promise<ServerConfig> {
+  const { config: file, host, httpPort, users, content: folder } = options;
   const base = file === undefined ? defaultConfig() : await readConfig(file);
+  const tls = tlsOf(options, base);
   const config = {
     ...base,
     ...(host === undefined ? {} : { host }),
     ...(httpPort === undefined ? {} : { httpPort }),
+    ...(tls === undefined ? {} : { tls }),
+    ...(users === undefined ? {} : { users }),
     ...(folder === undefined ? {} : { content: { ...base.content, folder } }),
   };
   if (config.content !== undefined) await checkFolder(config.content.folder);
   return config;
+}
+
+/** @throws WmError WM_USAGE when half of it is missing */
+function tlsOf({ tlsCert, tlsKey, httpsPort }: ServeOptions, { tls }: ServerConfig): ServerConfig['tls'] {
+  const [cert, key] = [tlsCert ?? tls?.cert, tlsKey ?? tls?.key];
+  if (cert !== undefined && key !== undefined) return { cert, key, port: httpsPort ?? tls?.port ?? 8443 };
+  if (cert === undefined && key === undefined && httpsPort === undefined) return undefined;
+  throw new WmError('WM_USAGE', 'TLS needs both --tls-cert and --tls-key.');
 }
 
 /** A server takes a folder that comes later; a person has mistyped it. @throws WmError WM_CONFIG */

@@ -1,23 +1,82 @@
 import { readFile } from 'node:fs/promises';
 import { LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
-import { WmError } from '../errors.js';
+import type { Scheme } from '../auth/exchange.js';
+import { messageOf, WmError } from '../errors.js';
+import { addressList } from '../http/address-list.js';
 import { systemErrorReason } from '../media/system-error.js';
+
+const SCHEMES: Scheme[] = ['negotiate', 'ntlm', 'digest', 'basic'];
 
 const port = z.number().int().min(0).max(65_535);
 const seconds = z.number().min(0).max(3_600);
 
 const pathSchema = z.string().regex(/^\/[^\s?#]*$/, 'must be a path such as /live');
 const remoteSchema = z.string().regex(/^(?:https?|mms|mmsh):\/\/\S+$/, 'must be a URL such as http://encoder:8080/');
-const pointSchema = z.strictObject({ path: pathSchema, source: remoteSchema.optional() });
+const addressesSchema = z.array(z.string()).superRefine((entries, context) => {
+  try {
+    addressList(entries);
+  } catch (error) {
+    context.addIssue({ code: 'custom', message: messageOf(error) });
+  }
+});
+const namesSchema = z.array(z.string().min(1));
+
+/** Who may do something; docs/server.md explains how the four go together. */
+const ruleSchema = z.strictObject({
+  addresses: addressesSchema.optional(),
+  users: namesSchema.optional(),
+  groups: namesSchema.optional(),
+  trusted: addressesSchema.optional(),
+});
+
+/** What a new publishing point copies from its template. */
+const settingsShape = {
+  access: z.strictObject({ push: ruleSchema.optional(), play: ruleSchema.optional() }).optional(),
+  archive: z.string().min(1).optional(),
+  burst: seconds.optional(),
+  maxPlayers: z.number().int().min(1).optional(),
+  autoDestroy: z.boolean().optional(),
+  title: z.string().optional(),
+  author: z.string().optional(),
+  copyright: z.string().optional(),
+  description: z.string().optional(),
+};
+const settingsSchema = z.strictObject(settingsShape);
+const pointSchema = z.strictObject({ path: pathSchema, source: remoteSchema.optional(), ...settingsShape });
+
+/** The settings of a publishing point. */
+export type PointConfig = z.output<typeof settingsSchema>;
+
+const PUSH_DEFAULT = { trusted: ['loopback'], users: ['*'] };
+const ADMIN_DEFAULT = { trusted: ['loopback'], groups: ['admin'] };
 
 /** The configuration file of `wmcast serve`; samples/serve.yaml explains each field. */
 export const configSchema = z.strictObject({
   host: z.string().min(1).optional(),
-  httpPort: port.default(8080),
+  httpPort: z.union([port, z.literal('none')]).default(8080),
+  tls: z.strictObject({ cert: z.string().min(1), key: z.string().min(1), port: port.default(8443) }).optional(),
+  users: z.string().min(1).optional(),
+  realm: z
+    .string()
+    .regex(/^[\x20-\x7e]+$/, 'must be ASCII')
+    .default('wmcast'),
+  authentication: z.array(z.enum(['negotiate', 'ntlm', 'digest', 'basic'])).default(SCHEMES),
+  basicWithoutTls: z.boolean().default(false),
+  access: z
+    .strictObject({
+      push: ruleSchema.default(PUSH_DEFAULT),
+      play: ruleSchema.default({}),
+      admin: ruleSchema.default(ADMIN_DEFAULT),
+    })
+    .default({ push: PUSH_DEFAULT, play: {}, admin: ADMIN_DEFAULT }),
   push: z
-    .strictObject({ newPoints: z.enum(['loopback', 'template', 'none']).default('loopback') })
-    .default({ newPoints: 'loopback' }),
+    .strictObject({
+      newPoints: z.enum(['any', 'loopback', 'template', 'none']).default('any'),
+      authenticateStart: z.boolean().optional(),
+      idleTimeout: z.number().min(10).max(4_294_967).optional(),
+    })
+    .default({ newPoints: 'any' }),
   points: z.array(pointSchema).default([]),
   content: z.strictObject({ folder: z.string().min(1), wrapper: z.string().min(1).optional() }).optional(),
   redirects: z.array(z.strictObject({ path: pathSchema, to: z.url(), proxy: z.boolean().default(false) })).default([]),

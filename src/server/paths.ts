@@ -37,3 +37,8 @@ export function queryOf(target: string): URLSearchParams {
   const start = target.indexOf('?');
   return new URLSearchParams(start === -1 ? '' : target.slice(start + 1));
 }
+
+/** Whether a path belongs to the administration, so that no point can have it. */
+export function isReserved(path: string): boolean {
+  return path === '/api' || path.startsWith('/api/');
+}

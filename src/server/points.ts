@@ -1,21 +1,27 @@
+import { liveHeader } from '../asf/edit.js';
+import { plainAddress } from '../http/addresses.js';
 import { HttpError } from '../http/message.js';
 import { Broadcast, type BroadcastOptions } from '../media/broadcast.js';
 import type { AsfEvent, AsfSink } from '../media/events.js';
 import type { Publisher } from '../wmhttp/push-gate.js';
+import { PointArchive } from './point-archive.js';
+import type { PointSettings } from './point-settings.js';
 
-/** Who may push to points that do not exist yet. */
-export type NewPointPolicy = 'loopback' | 'template' | 'none';
+/** Which points a push may make. */
+type NewPointPolicy = 'any' | 'loopback' | 'template' | 'none';
 
 export interface PointsOptions {
   /**
-   * `loopback`: from this host anybody may push to a new name; `template`: a new name needs a Template-URL that names an existing
-   * point (MS-WMHTTP 2.2.2.1.1); `none`: only configured points take pushes.
+   * `any`: whoever may push may push to a new name; `loopback`: from this host alone, else as the next; `template`: a new name
+   * needs a Template-URL that names an existing point (MS-WMHTTP 2.2.2.1.1); `none`: only points that are there take pushes.
    */
   readonly newPoints: NewPointPolicy;
   readonly broadcast?: BroadcastOptions;
   readonly maxPoints?: number;
   /** Something that an operator wants to know about a point. */
   readonly onEvent?: (event: PointEvent) => void;
+  /** Something went wrong that an operator can mend, such as a full disk. */
+  readonly onWarning?: (message: string) => void;
 }
 
 export interface PointEvent {
@@ -25,6 +31,8 @@ export interface PointEvent {
   /** For `unpublished`: the encoder said $E, or was lost. */
   readonly clean?: boolean;
 }
+
+const MEDIA_SUFFIX = /\.(?:asf|wmv|wma)$/i;
 
 // What fits the packets of every protocol (MS-WMSP 2.2.3.1.2); WMHTTP alone could carry a few bytes more.
 const MAX_PACKET_SIZE = 65_527;
@@ -40,41 +48,56 @@ export class PublishingPoint {
   /** Stands in the configuration, so no push session removes it. */
   readonly configured: boolean;
   readonly broadcast: Broadcast;
+  readonly settings: PointSettings;
+  readonly #onWarning: (message: string) => void;
   #publisher: Publisher | undefined;
+  #publishingSince = 0;
   #fedAt = 0;
+  #archive: PointArchive | undefined;
+  // Completes the archives of publishers that have gone.
+  #archiving: Promise<void> = Promise.resolve();
 
-  constructor(path: string, configured: boolean, broadcast: Broadcast) {
+  constructor(
+    path: string,
+    configured: boolean,
+    how: {
+      readonly broadcast: Broadcast;
+      readonly settings?: PointSettings;
+      readonly onWarning?: ((message: string) => void) | undefined;
+    },
+  ) {
     this.path = path;
     this.configured = configured;
-    this.broadcast = broadcast;
+    this.broadcast = how.broadcast;
+    this.settings = how.settings ?? {};
+    this.#onWarning = how.onWarning ?? (() => {});
   }
 
   get publisher(): Publisher | undefined {
     return this.#publisher;
   }
 
+  /** When the publisher began, ms since 1970. */
+  get publishingSince(): number {
+    return this.#publishingSince;
+  }
+
   /**
-   * Lets a publisher feed the point.
+   * Lets a publisher feed the point. It takes the place of one that is lost or silent, and of one that it was itself: of the same
+   * user at the same address, or of a session that it knows the push-id of.
    *
    * @throws HttpError 409 while another one does
    */
   publish(publisher: Publisher): AsfSink {
     const previous = this.#publisher;
-    // One whose connection broke would have to come back as a new session anyway, if its program was started again.
-    if (previous && !previous.lost && Date.now() - this.#fedAt < TAKEOVER_SILENCE)
+    if (previous && !this.#mayReplace(previous, publisher)) {
       throw new HttpError(409, `${this.path} has a publisher already.`);
+    }
     this.#publisher = publisher;
-    this.#fedAt = Date.now();
+    this.#fedAt = this.#publishingSince = Date.now();
     previous?.disconnect(409);
     return {
-      write: (event: AsfEvent) => {
-        if (this.#publisher !== publisher) return;
-        this.#fedAt = Date.now();
-        if (event.type === 'header' && event.header.packetSize > MAX_PACKET_SIZE) {
-          throw new HttpError(400, `Packets of ${event.header.packetSize} bytes are too large to be served.`);
-        }
-        this.broadcast.write(event);
-      },
+      write: (event: AsfEvent) => (this.#publisher === publisher ? this.#take(event) : undefined),
       close: async () => {},
     };
   }
@@ -84,7 +107,48 @@ export class PublishingPoint {
     if (this.#publisher !== publisher) return false;
     this.#publisher = undefined;
     void this.broadcast.close();
+    this.#endArchive();
     return true;
+  }
+
+  /** Sends the publisher away, ends the broadcast, and completes the archive. */
+  async close(): Promise<void> {
+    this.#publisher?.disconnect(503);
+    await this.broadcast.close();
+    this.#endArchive();
+    await this.#archiving;
+  }
+
+  #mayReplace(previous: Publisher, publisher: Publisher): boolean {
+    // One whose connection broke would have to come back as a new session anyway, if its program was started again.
+    if (previous.lost || Date.now() - this.#fedAt >= TAKEOVER_SILENCE) return true;
+    if (previous.session !== undefined && publisher.formerSessions?.includes(previous.session)) return true;
+    if (previous.user === undefined || previous.user !== publisher.user) return false;
+    return plainAddress(previous.remoteAddress) === plainAddress(publisher.remoteAddress);
+  }
+
+  #take(event: AsfEvent): void | Promise<void> {
+    this.#fedAt = Date.now();
+    if (event.type === 'header' && event.header.packetSize > MAX_PACKET_SIZE) {
+      throw new HttpError(400, `Packets of ${event.header.packetSize} bytes are too large to be served.`);
+    }
+    const told = this.#withTexts(event);
+    this.broadcast.write(told);
+    const { archive } = this.settings;
+    if (archive !== undefined) this.#archive ??= new PointArchive(archive, this.path, this.#onWarning);
+    return this.#archive?.write(told);
+  }
+
+  #withTexts(event: AsfEvent): AsfEvent {
+    const { texts } = this.settings;
+    if (event.type !== 'header' || !texts) return event;
+    return { type: 'header', header: liveHeader(event.header, texts) };
+  }
+
+  #endArchive(): void {
+    const archive = this.#archive;
+    this.#archive = undefined;
+    if (archive) this.#archiving = Promise.all([this.#archiving, archive.close()]).then(() => {});
   }
 }
 
@@ -105,26 +169,39 @@ export class PublishingPoints {
     return this.#points.get(path);
   }
 
+  /** The point of that name, or of that name without the suffix of a media file, which some players insist on. */
+  find(path: string): PublishingPoint | undefined {
+    return this.get(path) ?? this.get(path.replace(MEDIA_SUFFIX, ''));
+  }
+
   /** Adds a point that stays. */
-  configure(path: string): PublishingPoint {
-    return this.#create(path, true);
+  configure(path: string, settings?: PointSettings): PublishingPoint {
+    return this.#create(path, true, settings);
+  }
+
+  /**
+   * The point that a push is judged by: the one that is there, or the template of the one that is to be made; undefined when there
+   * is neither.
+   */
+  modelFor(path: string, template: string | undefined): PublishingPoint | undefined {
+    return this.get(path) ?? (template === undefined ? undefined : this.get(template));
   }
 
   /**
    * The point for a push, made if that is allowed.
    *
-   * @throws HttpError 403 when the address may not push there, 404 when the point does not exist and is not to be made
+   * @param local whether the push comes from this host
+   * @throws HttpError 404 when the point does not exist and is not to be made, 503 when there are too many
    */
   forPush(path: string, template: string | undefined, local: boolean): PublishingPoint {
-    // Until there are credentials to ask for, only this host may publish.
-    if (!local) throw new HttpError(403, 'Pushes are taken from this host only.');
-    const existing = this.#points.get(path);
-    if (existing) return existing;
+    const model = this.modelFor(path, template);
+    if (model?.path === path) return model;
     if (path === '/') throw new HttpError(404, 'The URL names no publishing point.');
-    const fromTemplate = template !== undefined && this.#points.has(template);
-    if (!fromTemplate && this.#options.newPoints !== 'loopback') throw new HttpError(404, `There is no point ${path}.`);
+    const { newPoints } = this.#options;
+    const needsTemplate = newPoints === 'template' || (newPoints === 'loopback' && !local);
+    if (newPoints === 'none' || (needsTemplate && !model)) throw new HttpError(404, `There is no point ${path}.`);
     if (!this.#makeRoom()) throw new HttpError(503, 'There are too many points.');
-    return this.#create(path, false);
+    return this.#create(path, false, model?.settings);
   }
 
   /**
@@ -159,8 +236,11 @@ export class PublishingPoints {
     this.#options.onEvent?.(event);
   }
 
-  #create(path: string, configured: boolean): PublishingPoint {
-    const point = new PublishingPoint(path, configured, new Broadcast(this.#options.broadcast));
+  #create(path: string, configured: boolean, settings: PointSettings = {}): PublishingPoint {
+    const { burst } = settings;
+    const broadcast = new Broadcast({ ...this.#options.broadcast, ...(burst === undefined ? {} : { burst }) });
+    const { onWarning } = this.#options;
+    const point = new PublishingPoint(path, configured, { broadcast, settings, onWarning });
     this.#points.set(path, point);
     this.tell({ point: path, what: 'created' });
     return point;

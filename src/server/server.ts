@@ -1,19 +1,32 @@
 import { networkInterfaces } from 'node:os';
+import { FileStore } from '../auth/file-store.js';
+import { ServerAuthenticator } from '../auth/server.js';
+import { WmError } from '../errors.js';
 import { plainAddress } from '../http/addresses.js';
-import { HttpServer } from '../http/server.js';
+import type { Exchange } from '../http/exchange.js';
+import { HttpServer, type TlsIdentity } from '../http/server.js';
 import { OnDemandFiles } from '../media/on-demand/files.js';
-import type { Publisher, PushDecision, PushPoint, PushSetupRequest } from '../wmhttp/push-gate.js';
 import { PushServer } from '../wmhttp/server.js';
+import type { Redirect } from '../wmsp/program.js';
 import { SERVER_NAME } from '../wmsp/responses.js';
 import { type PlayReport, type SubmittedLog, WmspServer } from '../wmsp/server.js';
+import { AccessControl, type Refusal, type Rule, ruleOf } from './access.js';
+import { AdminApi } from './api.js';
 import type { ServerConfig } from './config.js';
 import { ContentRoot } from './content.js';
 import { pathOf } from './paths.js';
+import { Players } from './players.js';
 import { PointPull } from './point-pull.js';
-import { type PointEvent, type PublishingPoint, PublishingPoints } from './points.js';
+import { settingsOf } from './point-settings.js';
+import { type PointEvent, PublishingPoints } from './points.js';
 import { Programs } from './programs.js';
+import { PushPoints } from './push-points.js';
 import { connectRemote, Remotes } from './remote.js';
+import { readTls, TlsWatch } from './tls-files.js';
 import { WebServer } from './web.js';
+
+// Of pushes; also with few points, encoders that come back need a second one for a moment.
+const MIN_SESSIONS = 1_000;
 
 /** What a server tells while it runs. */
 export interface ServerListener {
@@ -45,16 +58,23 @@ export class MediaServer {
   readonly points: PublishingPoints;
   readonly #config: ServerConfig;
   readonly #http: HttpServer;
+  readonly #https: HttpServer | undefined;
+  readonly #tlsWatch: TlsWatch | undefined;
+  readonly #access: AccessControl;
+  readonly #playRule: Rule;
+  readonly #players = new Players();
+  readonly #startedAt = Date.now();
   readonly #push: PushServer;
   readonly #wmsp: WmspServer;
   readonly #files = new OnDemandFiles();
   readonly #programs: Programs;
   readonly #remotes: Remotes;
   readonly #pulls: PointPull[] = [];
-  #httpPort = 0;
+  #ports: ServerPorts = {};
 
-  private constructor(config: ServerConfig, listener: ServerListener) {
+  private constructor(config: ServerConfig, listener: ServerListener, means: Means) {
     this.#config = config;
+    const onWarning = (message: string) => listener.warning?.(message);
     this.points = new PublishingPoints({
       newPoints: config.push.newPoints,
       maxPoints: config.limits.points,
@@ -64,13 +84,28 @@ export class MediaServer {
         ...(config.live.batchInterval === undefined ? {} : { batchInterval: config.live.batchInterval * 1000 }),
       },
       onEvent: (event) => listener.point?.(event),
+      onWarning,
     });
-    for (const { path } of config.points) this.points.configure(path);
-    const onWarning = (message: string) => listener.warning?.(message);
-    this.#push = new PushServer(
-      { open: (request) => this.#openPush(request) },
-      { pathOf, serverName: SERVER_NAME, onError: (error) => listener.error?.(error) },
+    for (const point of config.points) this.points.configure(point.path, settingsOf(point));
+    const redirects = new Map<string, Redirect>(
+      config.redirects.map(({ path, to, proxy }) => [path, { redirect: to, proxy }]),
     );
+    this.#access = accessControl(config, means.users, onWarning);
+    this.#playRule = ruleOf(config.access.play);
+    const gate = new PushPoints({
+      points: this.points,
+      access: this.#access,
+      rule: ruleOf(config.access.push),
+      redirects,
+      authenticateStart: config.push.authenticateStart ?? false,
+    });
+    this.#push = new PushServer(gate, {
+      pathOf,
+      serverName: SERVER_NAME,
+      maxSessions: Math.max(config.limits.points, MIN_SESSIONS),
+      ...(config.push.idleTimeout === undefined ? {} : { idleTimeout: config.push.idleTimeout * 1000 }),
+      onError: (error) => listener.error?.(error),
+    });
     this.#remotes = new Remotes({ onWarning });
     const content = config.content && new ContentRoot(config.content.folder, wrapperOf(config));
     this.#programs = new Programs({
@@ -78,7 +113,7 @@ export class MediaServer {
       files: this.#files,
       content,
       remote: this.#remotes,
-      redirects: new Map(config.redirects.map(({ path, to, proxy }) => [path, { redirect: to, proxy }])),
+      redirects,
       onWarning,
     });
     this.#wmsp = new WmspServer({
@@ -87,40 +122,74 @@ export class MediaServer {
       pathOf,
       ...(config.limits.players === undefined ? {} : { maxPlayers: config.limits.players }),
       onLog: (log) => listener.log?.(log),
-      onPlay: (path, client, address) => listener.play?.(path, client, plainAddress(address)),
-      onPlayed: (report) => listener.played?.(report),
-    });
-    const web = new WebServer(this.points, content);
-    this.#http = new HttpServer({
-      maxConnections: config.limits.connections,
-      onError: (error) => listener.error?.(error),
-      onRequest: (exchange) => {
-        if (this.#push.handle(exchange) || this.#wmsp.handle(exchange)) return;
-        web.handle(exchange);
+      authorize: (exchange, path, type) => this.#authorize(exchange, path, type === 'Play'),
+      onPlay: (path, client, address, id) => {
+        this.#players.began(path, client, address, id);
+        listener.play?.(path, client, plainAddress(address));
+      },
+      onPlayed: (report) => {
+        this.#players.ended(report);
+        listener.played?.(report);
       },
     });
+    const web = new WebServer(this.points, content, async (...asked) => this.#authorize(...asked));
+    const api = new AdminApi({
+      points: this.points,
+      players: this.#players,
+      status: () => ({ uptime: Math.round((Date.now() - this.#startedAt) / 1000), ...this.stats() }),
+      access: this.#access,
+      rule: ruleOf(config.access.admin),
+      onError: (error) => listener.error?.(error),
+    });
+    const http = {
+      maxConnections: config.limits.connections,
+      onError: (error: unknown) => listener.error?.(error),
+      onRequest: (exchange: Exchange) => {
+        if (this.#push.handle(exchange) || api.handle(exchange) || this.#wmsp.handle(exchange)) return;
+        web.handle(exchange);
+      },
+    };
+    this.#http = new HttpServer(http);
+    const https = means.tls && new HttpServer({ ...http, tls: means.tls });
+    this.#https = https;
+    this.#tlsWatch = https && new TlsWatch(config.tls!, (identity) => https.renewTls(identity), onWarning);
   }
 
   /**
    * Starts a server.
    *
-   * @throws WmError WM_PORT_IN_USE, or WM_FAILED when it cannot listen there
+   * @throws WmError WM_PORT_IN_USE, or WM_FAILED when it cannot listen there; WM_CONFIG when the users, the key or the certificate
+   *   cannot be used
    */
   static async start(config: ServerConfig, listener: ServerListener = {}): Promise<MediaServer> {
-    const server = new MediaServer(config, listener);
-    server.#httpPort = await server.#http.listen(config.httpPort, config.host);
-    server.#startPulling((message) => listener.warning?.(message));
+    if (config.httpPort === 'none' && !config.tls) {
+      throw new WmError('WM_CONFIG', 'Without an HTTP port the server needs TLS.');
+    }
+    const onWarning = (message: string) => listener.warning?.(message);
+    const server = new MediaServer(config, listener, {
+      tls: config.tls && (await readTls(config.tls)),
+      users: config.users === undefined ? undefined : await FileStore.open(config.users, { onWarning }),
+    });
+    try {
+      await server.#listen();
+    } catch (error) {
+      await server.close();
+      throw error;
+    }
+    server.#startPulling(onWarning);
     return server;
   }
 
   /** The ports that are listened on, by protocol. */
-  get ports(): { http: number } {
-    return { http: this.#httpPort };
+  get ports(): ServerPorts {
+    return this.#ports;
   }
 
-  /** The URL of the server's root for a person on this host or beside it. */
+  /** The URL of the server's root for a person on this host or beside it: under TLS if it has that. */
   get baseUrl(): string {
-    return `http://${authority(this.#config.host, this.#httpPort)}`;
+    const { http, https } = this.#ports;
+    const { host } = this.#config;
+    return https === undefined ? `http://${authority(host, http ?? 0)}` : `https://${authority(host, https)}`;
   }
 
   stats(): ServerStats {
@@ -132,19 +201,18 @@ export class MediaServer {
       if (publisher) publishers++;
       for (const name of Object.keys(stats) as Array<keyof typeof stats>) stats[name] += broadcast.counters[name];
     }
-    return { connections: this.#http.connections, players, publishers, points, ...stats };
+    const connections = this.#http.connections + (this.#https?.connections ?? 0);
+    return { connections, players, publishers, points, ...stats };
   }
 
   /** Ends all broadcasts with $E, sends encoders away, and stops; bounded in time. */
   async close(): Promise<void> {
     await Promise.all(this.#pulls.map((pull) => pull.close()));
-    for (const point of this.points) {
-      point.publisher?.disconnect(503);
-      await point.broadcast.close();
-    }
+    this.#tlsWatch?.close();
+    await Promise.all([...this.points].map((point) => point.close()));
     this.#push.close();
     this.#wmsp.close();
-    await this.#http.close();
+    await Promise.all([this.#http.close(), this.#https?.close()]);
     await this.#remotes.close();
     await this.#files.close();
   }
@@ -157,33 +225,44 @@ export class MediaServer {
     }
   }
 
-  #openPush({ path, template, exchange }: PushSetupRequest): PushDecision {
-    const point = this.points.forPush(path, template, exchange.local);
-    return { accept: this.#pushPoint(point) };
+  async #listen(): Promise<void> {
+    const { host, httpPort, tls } = this.#config;
+    if (httpPort !== 'none') this.#ports = { http: await this.#http.listen(httpPort, host) };
+    if (this.#https && tls) this.#ports = { ...this.#ports, https: await this.#https.listen(tls.port, host) };
   }
 
-  #pushPoint(point: PublishingPoint): PushPoint {
-    let publisher: Publisher | undefined;
-    return {
-      start: (candidate) => {
-        this.points.keep(point);
-        const sink = point.publish(candidate);
-        publisher = candidate;
-        this.points.tell({
-          point: point.path,
-          what: 'publishing',
-          remoteAddress: plainAddress(candidate.remoteAddress),
-        });
-        return sink;
-      },
-      release: ({ clean, destroy }) => {
-        const wasPublishing = publisher !== undefined && point.unpublish(publisher);
-        if (wasPublishing) this.points.tell({ point: point.path, what: 'unpublished', clean });
-        const neverFed = point.broadcast.generation === 0;
-        if ((destroy || neverFed) && !point.publisher) this.points.remove(point);
-      },
-    };
+  /** @param start it would begin to play, not only be told of it */
+  #authorize(exchange: Exchange, path: string, start: boolean): Refusal | undefined | Promise<Refusal | undefined> {
+    const point = this.points.find(path);
+    if (start && point && point.broadcast.players >= (point.settings.maxPlayers ?? Number.POSITIVE_INFINITY)) {
+      return { status: 503, fields: [], message: `${point.path} has as many players as it may.` };
+    }
+    const access = this.#access.check(exchange, point?.settings.play ?? this.#playRule, 'play');
+    if (access instanceof Promise) return access.then((awaited) => (awaited.granted ? undefined : awaited));
+    return access.granted ? undefined : access;
   }
+}
+
+/** What is read before a server can be made. */
+interface Means {
+  readonly tls: TlsIdentity | undefined;
+  readonly users: FileStore | undefined;
+}
+
+/** Ports by protocol; those that are not listened on are left out. */
+export interface ServerPorts {
+  readonly http?: number;
+  readonly https?: number;
+}
+
+function accessControl(
+  { realm, authentication: schemes, basicWithoutTls = false }: ServerConfig,
+  store: FileStore | undefined,
+  onWarning: (message: string) => void,
+): AccessControl {
+  const origin = store && new ServerAuthenticator({ store, realm, schemes });
+  const proxy = store && new ServerAuthenticator({ store, realm, schemes, proxy: true });
+  return new AccessControl({ origin, proxy, schemes, basicWithoutTls, onWarning });
 }
 
 /** `host:port` as it stands in a URL; for a server on all addresses, one that others can reach. */

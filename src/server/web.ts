@@ -7,6 +7,7 @@ import { type Field, HttpError } from '../http/message.js';
 import type { Broadcast } from '../media/broadcast.js';
 import type { LaneFormat, PlayerSession } from '../media/lane.js';
 import { describeContent } from '../wmsp/packets.js';
+import type { Refusal } from './access.js';
 import type { ContentRoot } from './content.js';
 import { pathOf, queryOf } from './paths.js';
 import { sendFile } from './plain-file.js';
@@ -42,16 +43,19 @@ class PlainPlayer implements PlayerSession {
   }
 }
 
-const ASF_SUFFIXES = ['.asf', '.wmv', '.wma'];
+/** Whether somebody may have what is at a path, and `start` a stream of it; undefined when they may. */
+export type WebAuthorization = (exchange: Exchange, path: string, start: boolean) => Promise<Refusal | undefined>;
 
 /** What clients get that do not speak the protocol: the .asx answer, the plain ASF stream of a point, files as they are. */
 export class WebServer {
   readonly #points: PublishingPoints;
   readonly #content: ContentRoot | undefined;
+  readonly #authorize: WebAuthorization;
 
-  constructor(points: PublishingPoints, content: ContentRoot | undefined) {
+  constructor(points: PublishingPoints, content: ContentRoot | undefined, authorize: WebAuthorization) {
     this.#points = points;
     this.#content = content;
+    this.#authorize = authorize;
   }
 
   /** Answers a request that no protocol claimed. */
@@ -71,6 +75,13 @@ export class WebServer {
     // The parameter that Windows Media Services puts into its .asx answers, for clients that go by the ending of a URL.
     const wantsMedia = queryOf(target).has('MSWMExt');
     const point = this.#points.get(path);
+    const refusal = await this.#authorize(exchange, path, wantsMedia || !point);
+    if (refusal) {
+      const { status, fields, message } = refusal;
+      const all = [...webFields('text/plain; charset=utf-8'), ...fields];
+      exchange.respond({ status, fields: all, body: Buffer.from(`${message}\n`) });
+      return;
+    }
     if (point) {
       if (wantsMedia) this.#stream(exchange, point);
       else this.#announce(exchange, path, point.broadcast.header);
@@ -86,14 +97,9 @@ export class WebServer {
       this.#announce(exchange, path, undefined);
       return;
     }
-    const suffixed = this.#pointWithSuffix(path);
+    const suffixed = this.#points.find(path);
     if (!suffixed) throw new HttpError(404, `There is nothing at ${path}.`);
     this.#stream(exchange, suffixed);
-  }
-
-  #pointWithSuffix(path: string): PublishingPoint | undefined {
-    const suffix = ASF_SUFFIXES.find((ending) => path.toLowerCase().endsWith(ending));
-    return suffix === undefined ? undefined : this.#points.get(path.slice(0, -suffix.length));
   }
 
   #announce(exchange: Exchange, path: string, header: AsfHeader | undefined): void {
@@ -130,8 +136,9 @@ function authorityOf(exchange: Exchange): string {
   return host;
 }
 
-/** The URLs of a point: for players of the protocol first, then for any other. */
+/** The URLs of a point: for players of the protocol first, then for any other; there is no name for the protocol under TLS. */
 export function pointUrls(authority: string, path: string, secure = false): string[] {
   const escaped = path.split('/').map(encodeURIComponent).join('/');
-  return [`mms://${authority}${escaped}`, `${secure ? 'https' : 'http'}://${authority}${escaped}?MSWMExt=.asf`];
+  if (secure) return [`https://${authority}${escaped}?MSWMExt=.asf`];
+  return [`mms://${authority}${escaped}`, `http://${authority}${escaped}?MSWMExt=.asf`];
 }

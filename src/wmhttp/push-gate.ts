@@ -14,24 +14,56 @@ export interface PushSetupRequest {
   readonly exchange: Exchange;
 }
 
+/** A PushStart request of a session that is there. */
+export interface PushStartRequest {
+  readonly path: string;
+  readonly exchange: Exchange;
+  /** It comes from another address than the last PushSetup request of its session. */
+  readonly moved: boolean;
+}
+
+/** A request gets an HTTP error status; with 401 and 407 the connection stays open for another try. */
+export interface PushRefusal {
+  readonly refuse: number;
+  readonly fields?: readonly Field[];
+}
+
 /**
- * What becomes of a PushSetup request: it may push to a point, it gets an HTTP error status (with 401 and 407 the connection
- * stays open for another try), or it is sent elsewhere, with 302 or to a proxy with 305 (MS-WMHTTP 3.2.5.1).
+ * What becomes of a PushSetup request: it may push to a point, it is refused, or it is sent elsewhere, with 302 or to a proxy with
+ * 305 (MS-WMHTTP 3.2.5.1).
  */
 export type PushDecision =
-  | { readonly accept: PushPoint }
-  | { readonly refuse: number; readonly fields?: readonly Field[] }
+  | {
+      readonly accept: PushPoint;
+      /** Who it is, when that was asked; a session is of one user. */
+      readonly user?: string | undefined;
+      /** For the response. */
+      readonly fields?: readonly Field[];
+    }
+  | PushRefusal
   | { readonly redirect: string; readonly proxy: boolean };
 
 /** Decides who may push where. */
 export interface PushGate {
   /** May throw HttpError, which refuses with its status. */
   open(request: PushSetupRequest): PushDecision | Promise<PushDecision>;
+  /**
+   * Asked for each PushStart request; without this method, whoever knows the push-id may go on.
+   *
+   * @returns undefined to let it go on. A challenge must not name NTLM (MS-WMHTTP 3.2.5.2).
+   */
+  start?(request: PushStartRequest): PushRefusal | undefined | Promise<PushRefusal | undefined>;
 }
 
 /** Who publishes, for the publishing point. */
 export interface Publisher {
   readonly remoteAddress: string;
+  /** Whom its credentials name; undefined when nobody asked. */
+  readonly user?: string | undefined;
+  /** The push-id of its session. */
+  readonly session?: string;
+  /** Other push-ids that it named when it set this session up: it had those sessions, too. */
+  readonly formerSessions?: readonly string[];
   /** Its connection broke in the middle of a body: the session waits to be resumed, and perhaps nobody ever will. */
   readonly lost: boolean;
   /** Ends the session with an HTTP status: administrator, takeover. More than one call does nothing. */

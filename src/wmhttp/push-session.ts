@@ -16,11 +16,26 @@ export interface PushSessionHost {
   failed(error: unknown): void;
 }
 
+/** Whose session it is. */
+export interface PushSessionIdentity {
+  readonly id: string;
+  readonly path: string;
+  /** Where its last PushSetup request came from. */
+  readonly address: string;
+  readonly user: string | undefined;
+  /** The push-ids that its first PushSetup request named. */
+  readonly formerSessions: readonly string[];
+}
+
 /** Wires the state machine of one session to its requests and its publishing point. */
 export class PushSession {
   readonly id: string;
   readonly path: string;
+  readonly user: string | undefined;
+  /** Where its last PushSetup request came from. */
+  address: string;
   autoDestroy = false;
+  readonly #formerSessions: readonly string[];
   readonly #host: PushSessionHost;
   readonly #point: PushPoint;
   readonly #machine: ServerSession;
@@ -31,15 +46,13 @@ export class PushSession {
   #deleted = false;
   #lost = false;
 
-  constructor(
-    host: PushSessionHost,
-    identity: { readonly id: string; readonly path: string },
-    point: PushPoint,
-    options: ServerSessionOptions,
-  ) {
+  constructor(host: PushSessionHost, identity: PushSessionIdentity, point: PushPoint, options: ServerSessionOptions) {
     this.#host = host;
     this.id = identity.id;
     this.path = identity.path;
+    this.user = identity.user;
+    this.address = identity.address;
+    this.#formerSessions = identity.formerSessions;
     this.#point = point;
     this.#machine = new ServerSession(host.now(), options);
   }
@@ -59,6 +72,11 @@ export class PushSession {
     const status = this.#machine.pushSetup(this.#host.now());
     if (status === 204) this.#exchange = exchange;
     return status;
+  }
+
+  /** A request of the session was answered with a challenge: there is time for another try. */
+  challenged(request: 'setup' | 'start'): void {
+    this.#machine.challenged(request, this.#host.now());
   }
 
   /** A PushStart request. @returns undefined when its body is being received, or the status to refuse it with */
@@ -164,6 +182,9 @@ export class PushSession {
     const isLost = () => this.#lost;
     return {
       remoteAddress: this.#exchange?.remoteAddress ?? '',
+      user: this.user,
+      session: this.id,
+      formerSessions: this.#formerSessions,
       get lost() {
         return isLost();
       },

@@ -101,6 +101,15 @@ export class ServerSession {
   }
 
   /**
+   * A request that names this session was answered with a challenge (MS-WMHTTP 3.2.5.1, 3.2.5.2): a PushSetup request restarts
+   * Inactivity-Timeout, a PushStart request Idle-Timeout. While a PushStart request is in progress neither does anything.
+   */
+  challenged(request: 'setup' | 'start', now: number): void {
+    if (this.#state !== 'WaitingForPushStart') return;
+    this.#deadline = now + (request === 'setup' ? this.#inactivityTimeout : this.#idleTimeout);
+  }
+
+  /**
    * The head of a PushStart request has come (MS-WMHTTP 3.2.5.2).
    *
    * @returns undefined when its body may come, or the status to refuse it with: 409 while another one is in progress

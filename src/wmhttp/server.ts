@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto';
 import { WmError } from '../errors.js';
+import { plainAddress } from '../http/addresses.js';
 import type { Exchange } from '../http/exchange.js';
 import { type Field, HttpError } from '../http/message.js';
 import {
@@ -12,7 +13,7 @@ import {
   responseFields,
   targetPath,
 } from './messages.js';
-import type { PushDecision, PushGate } from './push-gate.js';
+import type { PushDecision, PushGate, PushRefusal } from './push-gate.js';
 import { PushSession, type PushSessionHost } from './push-session.js';
 import { IDLE_TIMEOUT, INACTIVITY_TIMEOUT } from './server-session.js';
 
@@ -25,7 +26,7 @@ export interface PushServerOptions {
   readonly inactivityTimeout?: number;
   /** Most sessions at a time; past it 503. */
   readonly maxSessions?: number;
-  /** Most sessions that have not sent a PushStart yet; past it the oldest of them goes. */
+  /** Most sessions that have not sent a PushStart yet; past it the oldest goes, of the newcomer's address if there is one. */
   readonly maxIdleSessions?: number;
   /** Milliseconds since 1970. */
   readonly now?: () => number;
@@ -39,7 +40,7 @@ export interface PushServerOptions {
 
 const SWEEP_INTERVAL = 1_000;
 const MAX_SESSIONS = 1_000;
-const MAX_IDLE_SESSIONS = 100;
+const MAX_IDLE_SESSIONS = 1_000;
 const MIN_IDLE_TIMEOUT = 10_000;
 const MAX_IDLE_TIMEOUT = 4_294_967_295;
 
@@ -98,11 +99,7 @@ export class PushServer {
       this.#setUp(exchange).catch((error: unknown) => this.#refuse(exchange, error));
       return true;
     }
-    try {
-      this.#start(exchange);
-    } catch (error) {
-      this.#refuse(exchange, error);
-    }
+    this.#askToStart(exchange);
     return true;
   }
 
@@ -149,13 +146,14 @@ export class PushServer {
     if (!isEncoder(headers.get('User-Agent'))) {
       // What a Windows server says to anything else than an encoder: here is how to play this (MS-WMHTTP 3.2.5.1).
       const fields: Field[] = [...this.#fields(), ['Content-Type', 'video/x-ms-asf']];
-      exchange.respond({ status: 200, fields, body: playThis(exchange.host, path) });
+      exchange.respond({ status: 200, fields, body: playThis(exchange, path) });
       return;
     }
     const { template, autoDestroy } = parseSetupBody(body);
     const templatePath = template === undefined ? undefined : decodePath(template);
     if (template !== undefined && templatePath === undefined) throw new HttpError(400, 'The template is malformed.');
-    const existing = this.#sessionToSetUp(pushIds(headers), path);
+    const ids = pushIds(headers);
+    const existing = this.#sessionToSetUp(ids, path);
     if (existing?.streaming) throw new HttpError(409, 'The session is streaming.');
     const decision = await this.#gate.open({
       path,
@@ -163,7 +161,7 @@ export class PushServer {
       autoDestroy: autoDestroy ?? false,
       exchange,
     });
-    this.#decide(exchange, decision, { path, autoDestroy, existing });
+    this.#decide(exchange, decision, { path, autoDestroy, existing, ids });
   }
 
   /**
@@ -183,9 +181,14 @@ export class PushServer {
   #decide(
     exchange: Exchange,
     decision: PushDecision,
-    setup: { path: string; autoDestroy: boolean | undefined; existing: PushSession | undefined },
+    setup: {
+      path: string;
+      autoDestroy: boolean | undefined;
+      existing: PushSession | undefined;
+      ids: readonly string[];
+    },
   ): void {
-    const { path, autoDestroy, existing } = setup;
+    const { path, autoDestroy, existing, ids } = setup;
     if ('redirect' in decision) {
       const fields: Field[] = [...this.#fields(), ['Location', decision.redirect]];
       existing?.disconnect(503);
@@ -193,21 +196,26 @@ export class PushServer {
       return;
     }
     if ('refuse' in decision) {
-      const { refuse: status, fields = [] } = decision;
-      exchange.respond({ status, fields: [...this.#fields(), ...fields], close: status !== 401 && status !== 407 });
+      this.#deny(exchange, decision);
+      if (isChallenge(decision)) existing?.challenged('setup');
       return;
     }
-    const point = decision.accept;
+    const { accept: point, user, fields = [] } = decision;
+    const address = plainAddress(exchange.remoteAddress);
     let session = existing;
     if (session) {
       // The session keeps the point it has; this one was only asked for the permission.
       point.release({ clean: true, destroy: false });
+      if (session.user !== user) throw new HttpError(403, 'The session is of another user.');
+      session.address = address;
     } else {
-      if (this.#closed || !this.#makeRoom()) {
+      if (this.#closed || !this.#makeRoom(address)) {
         point.release({ clean: false, destroy: autoDestroy ?? false });
         throw new HttpError(503, 'There are too many sessions.');
       }
-      session = new PushSession(this.#host, { id: this.#newId(), path }, point, {
+      const formerSessions = ids.filter((id) => this.#sessions.get(id)?.path === path);
+      const identity = { id: this.#newId(), path, address, user, formerSessions };
+      session = new PushSession(this.#host, identity, point, {
         idleTimeout: this.#idleTimeout,
         inactivityTimeout: this.#inactivityTimeout,
       });
@@ -217,10 +225,43 @@ export class PushServer {
     if (autoDestroy !== undefined) session.autoDestroy = autoDestroy;
     const status = session.pushSetup(exchange);
     if (status !== 204) throw new HttpError(status, 'The session is streaming.');
-    exchange.respond({ status, fields: this.#fields(session.id) });
+    exchange.respond({ status, fields: [...this.#fields(session.id), ...fields] });
   }
 
-  #start(exchange: Exchange): void {
+  #deny(exchange: Exchange, refusal: PushRefusal): void {
+    const { refuse: status, fields = [] } = refusal;
+    exchange.respond({ status, fields: [...this.#fields(), ...fields], close: !isChallenge(refusal) });
+  }
+
+  #askToStart(exchange: Exchange): void {
+    try {
+      const session = this.#sessionToStart(exchange);
+      const moved = plainAddress(exchange.remoteAddress) !== session.address;
+      const refusal = this.#gate.start?.({ path: session.path, exchange, moved });
+      if (refusal instanceof Promise) {
+        refusal
+          .then((awaited) => this.#start(exchange, this.#sessionToStart(exchange), awaited))
+          .catch((error: unknown) => this.#refuse(exchange, error));
+      } else {
+        this.#start(exchange, session, refusal);
+      }
+    } catch (error) {
+      this.#refuse(exchange, error);
+    }
+  }
+
+  #start(exchange: Exchange, session: PushSession, refusal: PushRefusal | undefined): void {
+    if (refusal) {
+      this.#deny(exchange, refusal);
+      if (isChallenge(refusal)) session.challenged('start');
+      return;
+    }
+    const refused = session.pushStart(exchange);
+    if (refused !== undefined) throw new HttpError(refused, 'The session is streaming already.');
+    this.#unstarted.delete(session);
+  }
+
+  #sessionToStart(exchange: Exchange): PushSession {
     const path = this.#checkSyntax(exchange);
     const ids = pushIds(exchange.request.headers);
     if (ids.length === 0) throw new HttpError(400, 'A PushStart request has a push-id.');
@@ -228,18 +269,18 @@ export class PushServer {
     const session = sessions.find(({ streaming }) => !streaming) ?? sessions[0];
     if (!session) throw new HttpError(404, 'There is no such session.');
     if (session.path !== path) throw new HttpError(404, 'The session is for another publishing point.');
-    const refused = session.pushStart(exchange);
-    if (refused !== undefined) throw new HttpError(refused, 'The session is streaming already.');
-    this.#unstarted.delete(session);
+    return session;
   }
 
-  #makeRoom(): boolean {
-    for (const oldest of this.#unstarted) {
-      const tooMany = this.#unstarted.size >= (this.#options.maxIdleSessions ?? MAX_IDLE_SESSIONS);
-      if (!tooMany && this.#sessions.size < (this.#options.maxSessions ?? MAX_SESSIONS)) break;
-      oldest.disconnect(503);
+  /** Whoever floods the server displaces sessions of their own, not those of encoders that are about to start. */
+  #makeRoom(address: string): boolean {
+    const { maxSessions = MAX_SESSIONS, maxIdleSessions = MAX_IDLE_SESSIONS } = this.#options;
+    while (this.#unstarted.size >= maxIdleSessions || this.#sessions.size >= maxSessions) {
+      const goes = oldestOf(this.#unstarted, address);
+      if (!goes) break;
+      goes.disconnect(503);
     }
-    return this.#sessions.size < (this.#options.maxSessions ?? MAX_SESSIONS);
+    return this.#sessions.size < maxSessions;
   }
 
   #forget(session: PushSession): void {
@@ -259,9 +300,25 @@ export class PushServer {
   }
 }
 
+function isChallenge({ refuse }: PushRefusal): boolean {
+  return refuse === 401 || refuse === 407;
+}
+
+function oldestOf(sessions: ReadonlySet<PushSession>, address: string): PushSession | undefined {
+  let oldest: PushSession | undefined;
+  for (const session of sessions) {
+    if (session.address === address) return session;
+    oldest ??= session;
+  }
+  return oldest;
+}
+
 const ESCAPES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' };
 
-function playThis(host: string, path: string): Buffer {
-  const url = `http://${host}${encodeURI(path)}`.replace(/[&<>"]/g, (character) => ESCAPES[character]!);
+function playThis({ host, secure }: Exchange, path: string): Buffer {
+  const url = `http${secure ? 's' : ''}://${host}${encodeURI(path)}`.replace(
+    /[&<>"]/g,
+    (character) => ESCAPES[character]!,
+  );
   return Buffer.from(`<asx version="3.0">\r\n<entry><ref href="${url}"/></entry>\r\n</asx>\r\n`, 'latin1');
 }

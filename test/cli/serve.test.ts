@@ -44,9 +44,10 @@ describe('wmcast serve', () => {
 
   it('names localhost for pushes that are taken from this host alone', () => {
     const config = defaultConfig();
-    expect(pushBase(config, 8080)).toBe('http://localhost:8080');
-    expect(pushBase({ ...config, host: '0.0.0.0' }, 80)).toBe('http://localhost:80');
-    expect(pushBase({ ...config, host: '192.0.2.7' }, 8080)).toBeUndefined();
-    expect(pushBase({ ...config, push: { newPoints: 'template' } }, 8080)).toBeUndefined();
+    expect(pushBase(config, 'http://192.0.2.7:8080')).toBe('http://localhost:8080');
+    expect(pushBase({ ...config, host: '0.0.0.0' }, 'http://192.0.2.7')).toBe('http://localhost');
+    expect(pushBase(config, 'https://192.0.2.7:8443')).toBe('https://localhost:8443');
+    expect(pushBase({ ...config, host: '192.0.2.7' }, 'http://192.0.2.7:8080')).toBeUndefined();
+    expect(pushBase({ ...config, users: 'users.json' }, 'http://192.0.2.7:8080')).toBeUndefined();
   });
 });

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { WmError } from '../../src/errors.js';
-import { defaultConfig, parseConfig, readConfig } from '../../src/server/config.js';
+import { configSchema, defaultConfig, parseConfig, readConfig } from '../../src/server/config.js';
 
 const fail = (text: string) => {
   try {
@@ -21,14 +21,24 @@ describe('the configuration', () => {
 
   it('names every field in the sample', async () => {
     const sample = await readFile(new URL('../../samples/serve.yaml', import.meta.url), 'utf8');
-    const complete = sample.replace(/^# (host:.*)$/m, '$1').replace(/^( +)# (players|batchInterval)/gm, '$1$2');
-    const config = parseConfig(complete.replace('points: []\n#  - path', 'points:\n  - path'), 'sample');
+    // What is commented out with one sign is a field, too; behind `points:`, `redirects:` and the like it is the content of a list.
+    const complete = sample
+      .replace(/^(points|redirects): \[\]$/gm, '$1:')
+      .replace(/^( *)# ?( *(?:- )?\w+:(?: .*)?)$/gm, '$1$2');
+    const config = parseConfig(complete, 'sample');
     expect(config).toMatchObject({
       host: '127.0.0.1',
+      tls: { port: 8443 },
+      users: '/etc/wmcast/users.json',
+      push: { idleTimeout: 60, authenticateStart: false },
       limits: { players: 5000 },
       live: { batchInterval: 0.1 },
-      points: [{ path: '/live' }],
+      points: [{ path: '/live', access: { push: { users: ['studio'] } }, archive: '/srv/archive', title: 'The news' }],
+      redirects: [{ path: '/old.wmv' }],
+      content: { folder: '/srv/media' },
     });
+    const missing = Object.keys(configSchema.shape).filter((name) => !(name in config));
+    expect(missing).toEqual([]);
   });
 
   it('may be empty', () => {

@@ -176,7 +176,8 @@ describe('publishing points', () => {
   it('does not keep a point that was asked for and never fed', async () => {
     await station.close();
     station = await ServerStation.open({ limits: { connections: 5_000, points: 3 } });
-    for (let count = 0; count < 20; count++) expect((await station.push(`/job-${count}`)).setupStatus).toBe(204);
+    for (let count = 0; count < 20; count++) expect((await station.setUp(`/job-${count}`)).response.status).toBe(204);
+    expect(station.server.stats().points).toBeLessThanOrEqual(3);
   });
 
   it('bounds the number of points', async () => {

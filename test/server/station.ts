@@ -24,7 +24,7 @@ export class ServerStation {
   }
 
   get port(): number {
-    return this.server.ports.http;
+    return this.server.ports.http!;
   }
 
   async peer(): Promise<RawPeer> {
@@ -39,29 +39,27 @@ export class ServerStation {
     return peer.until((bytes) => (lines[0]!.startsWith('HEAD') ? parseResponse(bytes) : parseWholeResponse(bytes)));
   }
 
-  /** An encoder that has set up a push to `path` and begun it with a header. */
-  async push(path: string, header: TestHeaderOptions = {}): Promise<TestEncoder> {
-    const peer = await this.peer();
-    peer.request(
+  /** Sends a PushSetup request and gives what comes back. */
+  async setUp(path: string, { body = '', more = [], id = '0', peer }: TestSetup = {}): Promise<Setup> {
+    const connection = peer ?? (await this.peer());
+    connection.clear();
+    connection.request(
       `POST ${path} HTTP/1.1`,
       ENCODER,
       'Content-Type: application/x-wms-pushsetup',
-      'Cookie: push-id=0',
-      'Content-Length: 0',
+      `Cookie: push-id=${id}`,
+      `Content-Length: ${body.length}`,
+      ...more,
     );
-    const setup = await peer.until(parseWholeResponse);
-    const cookie = setup.field('Set-Cookie');
-    const encoder = new TestEncoder(peer, setup.status);
-    if (setup.status !== 204) return encoder;
-    peer.clear();
-    peer.request(
-      `POST ${path} HTTP/1.1`,
-      ENCODER,
-      'Content-Type: application/x-wms-pushstart',
-      `Cookie: ${cookie}`,
-      'Content-Length: 2147483647',
-    );
-    encoder.send('H', testHeader(header).bytes);
+    connection.send(body);
+    return { peer: connection, response: await connection.until(parseWholeResponse) };
+  }
+
+  /** An encoder that has set up a push to `path` and begun it with a header. */
+  async push(path: string, header: TestHeaderOptions = {}, setup: TestSetup = {}): Promise<TestEncoder> {
+    const { peer, response } = await this.setUp(path, setup);
+    const encoder = new TestEncoder(peer, response);
+    if (response.status === 204) encoder.start(path, header);
     return encoder;
   }
 
@@ -72,15 +70,46 @@ export class ServerStation {
   }
 }
 
+export interface TestSetup {
+  readonly body?: string;
+  /** More lines of the head. */
+  readonly more?: readonly string[];
+  /** One push-id, or several as they stand in a Cookie field. */
+  readonly id?: string;
+  /** The connection; default a new one. */
+  readonly peer?: RawPeer;
+}
+
+export interface Setup {
+  readonly peer: RawPeer;
+  readonly response: WireResponse;
+}
+
 /** A scripted encoder in the middle of a PushStart. */
 export class TestEncoder {
   readonly peer: RawPeer;
   readonly setupStatus: number;
+  /** The push-id of its session. */
+  readonly id: string;
   #sendTime = 0;
 
-  constructor(peer: RawPeer, setupStatus: number) {
+  constructor(peer: RawPeer, setup: WireResponse) {
     this.peer = peer;
-    this.setupStatus = setupStatus;
+    this.setupStatus = setup.status;
+    this.id = /push-id=(\w+)/.exec(setup.field('Set-Cookie') ?? '')?.[1] ?? '';
+  }
+
+  /** Sends the head of a PushStart request, and a header. */
+  start(path: string, header: TestHeaderOptions = {}): void {
+    this.peer.clear();
+    this.peer.request(
+      `POST ${path} HTTP/1.1`,
+      ENCODER,
+      'Content-Type: application/x-wms-pushstart',
+      `Cookie: push-id=${this.id}`,
+      'Content-Length: 2147483647',
+    );
+    this.send('H', testHeader(header).bytes);
   }
 
   /** A packet in the framing of MS-WMHTTP: 0x24, id, length. */

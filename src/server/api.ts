@@ -1,0 +1,196 @@
+import type { Exchange } from '../http/exchange.js';
+import { type Field, HttpError } from '../http/message.js';
+import { SERVER_NAME } from '../wmsp/responses.js';
+import type { AccessControl, Rule } from './access.js';
+import { queryOf } from './paths.js';
+import type { Players } from './players.js';
+import type { PublishingPoint, PublishingPoints } from './points.js';
+
+export interface AdminApiOptions {
+  readonly points: PublishingPoints;
+  readonly players: Players;
+  /** Figures for /api/status. */
+  readonly status: () => object;
+  readonly access: AccessControl;
+  readonly rule: Rule;
+  readonly onError: (error: unknown) => void;
+}
+
+interface Reply {
+  readonly status: number;
+  readonly body?: unknown;
+  readonly fields?: readonly Field[];
+}
+
+type Handler = (parameters: readonly string[], exchange: Exchange) => Reply;
+
+/** `:` stands for one segment of the path, percent-encoded. */
+type Route = readonly [method: 'GET' | 'POST' | 'DELETE', path: string, handler: Handler];
+
+const PREFIX = '/api';
+const DEFAULT_LIMIT = 1_000;
+const MAX_LIMIT = 100_000;
+// What an encoder that is sent away by hand gets: one that it does not try again on.
+const SENT_AWAY = 403;
+
+/**
+ * The administration over HTTP, in JSON (docs/server.md lists it). Requests that change something need a header that no web page
+ * can make a browser send to another site without asking: `Content-Type: application/json` or `X-Requested-With`.
+ */
+export class AdminApi {
+  readonly #options: AdminApiOptions;
+  readonly #routes: readonly Route[] = [
+    ['GET', '/status', () => ({ status: 200, body: this.#options.status() })],
+    ['GET', '/points', () => ({ status: 200, body: { points: [...this.#options.points].map(pointView) } })],
+    ['GET', '/points/:', ([name]) => ({ status: 200, body: pointView(this.#point(name)) })],
+    ['DELETE', '/points/:', ([name]) => this.#remove(this.#point(name))],
+    ['POST', '/points/:/disconnect', ([name]) => this.#disconnect(this.#point(name))],
+    ['GET', '/publishers', () => ({ status: 200, body: { publishers: this.#publishers() } })],
+    ['GET', '/players', (_, exchange) => ({ status: 200, body: this.#players(exchange) })],
+  ];
+
+  constructor(options: AdminApiOptions) {
+    this.#options = options;
+  }
+
+  /** Answers a request whose path is below /api. @returns whether it was one */
+  handle(exchange: Exchange): boolean {
+    const path = exchange.request.target.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i, '').split(/[?#]/, 1)[0] ?? '';
+    if (path !== PREFIX && !path.startsWith(`${PREFIX}/`)) return false;
+    this.#answer(exchange, path.slice(PREFIX.length)).then(
+      (reply) => respond(exchange, reply),
+      (error: unknown) => {
+        if (!(error instanceof HttpError)) this.#options.onError(error);
+        respond(exchange, failureOf(error));
+      },
+    );
+    return true;
+  }
+
+  async #answer(exchange: Exchange, path: string): Promise<Reply> {
+    const { access, rule } = this.#options;
+    const verdict = await access.check(exchange, rule, 'admin');
+    if (!verdict.granted) return { ...verdict, body: { error: verdict.message } };
+    refuseForgery(exchange, verdict.user);
+    const { method } = exchange.request;
+    const found = this.#routes.flatMap(([allowed, pattern, handler]) => {
+      const parameters = matched(pattern, path);
+      return parameters ? [{ allowed, handler, parameters }] : [];
+    });
+    const route = found.find(({ allowed }) => allowed === method || (allowed === 'GET' && method === 'HEAD'));
+    if (route) return { ...route.handler(route.parameters, exchange), fields: verdict.fields };
+    if (found.length === 0) throw new HttpError(404, `There is nothing at ${PREFIX}${path}.`);
+    const fields: Field[] = [['Allow', found.map(({ allowed }) => allowed).join(', ')]];
+    return { status: 405, body: { error: `${method} is not possible here.` }, fields };
+  }
+
+  #point(name = ''): PublishingPoint {
+    const point = this.#options.points.get(`/${name}`);
+    if (!point) throw new HttpError(404, `There is no point /${name}.`);
+    return point;
+  }
+
+  #disconnect({ path, publisher }: PublishingPoint): Reply {
+    if (!publisher) throw new HttpError(409, `Nobody publishes to ${path}.`);
+    publisher.disconnect(SENT_AWAY);
+    return { status: 204 };
+  }
+
+  #remove(point: PublishingPoint): Reply {
+    if (point.configured) throw new HttpError(409, `${point.path} stands in the configuration.`);
+    point.publisher?.disconnect(SENT_AWAY);
+    void point.close();
+    this.#options.points.remove(point);
+    return { status: 204 };
+  }
+
+  #publishers(): object[] {
+    return [...this.#options.points].flatMap((point) => {
+      const publisher = publisherView(point);
+      return publisher ? [{ point: point.path, ...publisher }] : [];
+    });
+  }
+
+  #players(exchange: Exchange): object {
+    const { players } = this.#options;
+    const asked = Number(queryOf(exchange.request.target).get('limit') ?? DEFAULT_LIMIT);
+    if (!Number.isInteger(asked) || asked < 0) throw new HttpError(400, 'The limit is no number.');
+    const listed = [...players].slice(0, Math.min(asked, MAX_LIMIT));
+    return { total: players.size, players: listed.map((player) => ({ ...player, since: time(player.since) })) };
+  }
+}
+
+function pointView(point: PublishingPoint): object {
+  const { path, configured, broadcast } = point;
+  return {
+    path,
+    configured,
+    live: broadcast.live,
+    players: broadcast.players,
+    publisher: publisherView(point) ?? null,
+    ...broadcast.counters,
+  };
+}
+
+function publisherView({ publisher, publishingSince }: PublishingPoint): object | undefined {
+  if (!publisher) return undefined;
+  const { remoteAddress, user, lost } = publisher;
+  return { remoteAddress, user: user ?? null, lost, since: time(publishingSince) };
+}
+
+function time(milliseconds: number): string {
+  return new Date(milliseconds).toISOString();
+}
+
+function matched(pattern: string, path: string): string[] | undefined {
+  const wanted = pattern.split('/');
+  const given = path.split('/');
+  if (wanted.length !== given.length) return undefined;
+  const fits = wanted.every((segment, index) => segment === ':' || segment === given[index]);
+  return fits ? given.filter((_, index) => wanted[index] === ':').map(decoded) : undefined;
+}
+
+function decoded(segment: string): string {
+  try {
+    return decodeURIComponent(segment);
+  } catch {
+    throw new HttpError(400, 'The path is badly escaped.');
+  }
+}
+
+/** Keeps web pages that somebody on a trusted host looks at from using the trust in that host. */
+function refuseForgery({ request, host }: Exchange, user: string | undefined): void {
+  const { headers, method } = request;
+  const origin = headers.get('Origin');
+  if (origin !== undefined && origin.replace(/^https?:\/\//, '') !== host) {
+    throw new HttpError(403, 'Not from the pages of another site.');
+  }
+  // A name that leads to this host by a trick of its DNS would make its pages ones of this site.
+  if (user === undefined && !/^(?:localhost|[\d.]+|\[[\d:a-f.]+\])(?::\d+)?$/i.test(host)) {
+    throw new HttpError(403, 'Without credentials the server has to be named by its address, or as localhost.');
+  }
+  if (method === 'GET' || method === 'HEAD') return;
+  const json = /^application\/json(?:;|$)/i.test(headers.get('Content-Type') ?? '');
+  if (!json && headers.get('X-Requested-With') === undefined) {
+    throw new HttpError(403, 'A change needs the header Content-Type: application/json, or X-Requested-With.');
+  }
+}
+
+function failureOf(error: unknown): Reply {
+  const status = error instanceof HttpError ? error.status : 500;
+  return { status, body: { error: error instanceof HttpError ? error.message : 'Something went wrong here.' } };
+}
+
+function respond(exchange: Exchange, { status, body, fields = [] }: Reply): void {
+  const common: Field[] = [
+    ['Server', SERVER_NAME],
+    ['Cache-Control', 'no-store'],
+    ['X-Content-Type-Options', 'nosniff'],
+  ];
+  if (body === undefined) {
+    exchange.respond({ status, fields: [...common, ...fields] });
+    return;
+  }
+  const all: Field[] = [...common, ['Content-Type', 'application/json'], ...fields];
+  exchange.respond({ status, fields: all, body: Buffer.from(`${JSON.stringify(body)}\n`) });
+}

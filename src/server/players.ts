@@ -1,0 +1,35 @@
+import { plainAddress } from '../http/addresses.js';
+import type { PlayReport } from '../wmsp/server.js';
+
+/** Somebody who plays at the moment. */
+export interface PlayingClient {
+  /** The client-id of the session (MS-WMSP 2.2.1.4.2). */
+  readonly id: number;
+  readonly path: string;
+  /** The User-Agent. */
+  readonly client: string;
+  readonly remoteAddress: string;
+  /** Ms since 1970. */
+  readonly since: number;
+}
+
+/** Who plays over WMSP, for the administrator. */
+export class Players {
+  readonly #playing = new Map<number, PlayingClient>();
+
+  get size(): number {
+    return this.#playing.size;
+  }
+
+  [Symbol.iterator](): Iterator<PlayingClient> {
+    return this.#playing.values();
+  }
+
+  began(path: string, client: string, remoteAddress: string, id: number): void {
+    this.#playing.set(id, { id, path, client, remoteAddress: plainAddress(remoteAddress), since: Date.now() });
+  }
+
+  ended({ clientId }: PlayReport): void {
+    this.#playing.delete(clientId);
+  }
+}
