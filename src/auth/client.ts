@@ -17,6 +17,7 @@ import { type Credentials, decodeToken, parseChallenges } from './fields.js';
 import { SpnegoClient } from './negotiate.js';
 import { NtlmClient, type NtlmIdentity } from './ntlm/client.js';
 import { ntowfV1 } from './ntlm/keys.js';
+import { messageType } from './ntlm/messages.js';
 import { ALL_SCHEMES, SCHEME_NAMES, schemeOf } from './schemes.js';
 
 /** Who somebody is to a server or a proxy. */
@@ -37,14 +38,14 @@ export interface ClientAuthenticatorOptions {
   readonly basicInClear?: boolean | undefined;
 }
 
-/** A request that is about to be sent. */
+/** A request, as far as credentials depend on it. */
 export interface ClientRequest {
   readonly method: string;
   /** As it stands in the request line. */
   readonly target: string;
-  /** The same object for all requests on a connection: NTLM authenticates a connection. */
+  /** The same object for all requests on a connection, where there are several connections. */
   readonly connection?: object | undefined;
-  /** `host:port` of the server. Its password goes to the first one only, wherever redirects lead. */
+  /** The server. Its password goes to the first one only, wherever redirects lead. */
   readonly origin?: string | undefined;
 }
 
@@ -60,10 +61,10 @@ export interface ClientChallenge extends ClientRequest {
 export interface HttpAuthenticator {
   /** For X-Accept-Authentication, in order of preference. */
   readonly schemes: readonly string[];
-  /** @returns the Authorization or Proxy-Authorization field of the next try; undefined gives up */
+  /** @returns the Authorization or Proxy-Authorization field of the next try, which `fields` gives for it too; undefined gives up */
   answer(challenge: ClientChallenge): Field | undefined | Promise<Field | undefined>;
-  /** The fields that a request has from the start; to be asked for every request that answers no challenge. */
-  fields(request: ClientRequest): readonly Field[];
+  /** All that a request has to have; to be asked for every request, just before it is sent. */
+  fields?(request: ClientRequest, statuses?: readonly number[]): readonly Field[];
 }
 
 const WORKSTATION = hostname().split('.')[0]!.toUpperCase().slice(0, 15);
@@ -100,9 +101,16 @@ export class ClientAuthenticator implements HttpAuthenticator {
     return this.#server?.answer(challenge, 'WWW-Authenticate');
   }
 
-  fields(request: ClientRequest): readonly Field[] {
-    const sides = [this.#isForeign(request) ? undefined : this.#server, this.#proxy];
-    return sides.map((side) => side?.field(request)).filter((field) => field !== undefined);
+  /**
+   * For any request: the answer to the challenge that it got, or what is known from earlier ones. NTLM and Negotiate give nothing
+   * beforehand, because they authenticate a connection; on a new one they begin again when the server asks.
+   *
+   * @param statuses who sees the request: 401 the server, 407 a proxy; default both
+   */
+  fields(request: ClientRequest, statuses: readonly number[] = [401, 407]): readonly Field[] {
+    const server = statuses.includes(401) && !this.#isForeign(request) ? this.#server : undefined;
+    const proxy = statuses.includes(407) ? this.#proxy : undefined;
+    return [server, proxy].map((side) => side?.field(request)).filter((field) => field !== undefined);
   }
 
   #isForeign({ origin }: ClientRequest): boolean {
@@ -112,10 +120,17 @@ export class ClientAuthenticator implements HttpAuthenticator {
   }
 }
 
-type Stage = 'negotiated' | 'proved' | 'accepted';
+type HandshakeScheme = Extract<Scheme, 'negotiate' | 'ntlm'>;
 
-/** Requests without a token in answer to NTLM's first message, after which it is taken for unknown to the server. */
-const MAX_UNHEARD = 2;
+interface Pending {
+  readonly connection: object;
+  readonly method: string;
+  readonly target: string;
+  readonly value: string;
+}
+
+/** Answers that may wait at once, each for its request. */
+const MAX_PENDING = 16;
 
 /** What is known of the server, or of the proxy. */
 class Side {
@@ -123,13 +138,14 @@ class Side {
   readonly #field: string;
   readonly #basicInClear: boolean;
   readonly #usable: Set<Scheme>;
-  readonly #stages = new WeakMap<object, Stage>();
   #identity: NtlmIdentity | undefined;
   #basic: string | undefined;
   #digest: { readonly challenge: DigestChallenge; readonly secret: string; count: number } | undefined;
-  // The last request had the password in it, and no other request has been sent since.
-  #answered = false;
-  #unheard = 0;
+  // The proxy's password was asked for by CONNECT; what goes through the tunnel is none of its business.
+  #tunnel = false;
+  // Answers that have not been sent yet.
+  #pending: Pending[] = [];
+  readonly #sent = new WeakMap<object, string>();
 
   constructor(credentials: UserCredentials, schemes: readonly Scheme[], field: string, basicInClear: boolean) {
     this.#credentials = credentials;
@@ -139,42 +155,61 @@ class Side {
   }
 
   field(request: ClientRequest): Field | undefined {
-    const { connection = this } = request;
-    if (this.#stages.get(connection) === 'proved') this.#stages.set(connection, 'accepted');
-    this.#answered = false;
-    const value = this.#digest ? this.#digestValue(request) : this.#basic;
+    const value = this.#takePending(request) ?? this.#known(request);
+    this.#note(request, value);
     return value === undefined ? undefined : [this.#field, value];
   }
 
   answer(challenge: ClientChallenge, name: string): Field | undefined {
     const offers = challenge.headers.all(name).flatMap(readChallenges);
-    const value = this.#handshakeGoesOn(challenge, offers) ?? this.#begin(challenge, offers);
-    return value === undefined ? undefined : [this.#field, value];
+    const { connection = this, method, target } = challenge;
+    const sent = sentOf(this.#sent.get(connection));
+    this.#tunnel = method === 'CONNECT';
+    const value = this.#handshakeGoesOn(sent, offers) ?? this.#begin(sent, challenge, offers);
+    this.#note(challenge, value);
+    if (value === undefined) return undefined;
+    this.#pending = [...this.#pending.slice(1 - MAX_PENDING), { connection, method, target, value }];
+    return [this.#field, value];
+  }
+
+  /** For the same request, if possible on the same connection; others of that connection are of no use any more. */
+  #takePending({ method, target, connection = this }: ClientRequest): string | undefined {
+    const same = this.#pending.filter((pending) => pending.method === method && pending.target === target);
+    const taken = same.find((pending) => pending.connection === connection) ?? same.at(-1);
+    this.#pending = this.#pending.filter((pending) => pending !== taken && pending.connection !== connection);
+    return taken?.value;
+  }
+
+  #known(request: ClientRequest): string | undefined {
+    if (this.#tunnel !== (request.method === 'CONNECT')) return undefined;
+    return this.#digest ? this.#digestValue(request) : this.#basic;
+  }
+
+  #note({ connection = this }: ClientRequest, value: string | undefined): void {
+    if (value === undefined) this.#sent.delete(connection);
+    else this.#sent.set(connection, value);
   }
 
   /** The proof, when the server has sent a challenge of NTLM. */
-  #handshakeGoesOn({ connection = this }: ClientChallenge, offers: readonly Credentials[]): string | undefined {
+  #handshakeGoesOn(sent: Sent | undefined, offers: readonly Credentials[]): string | undefined {
     const offer = offers.find(({ scheme, token }) => token !== undefined && handshakeOf(scheme));
     const scheme = offer && handshakeOf(offer.scheme);
-    if (!scheme || this.#stages.get(connection) === 'proved') return undefined;
-    this.#unheard = 0;
+    if (!scheme || !offer.token || sent?.proof) return undefined;
     try {
-      const proof = this.#handshake(scheme).authenticate(decodeToken(offer.token ?? ''));
-      this.#stages.set(connection, 'proved');
+      const proof = this.#handshake(scheme).authenticate(decodeToken(offer.token));
       return `${SCHEME_NAMES[scheme]} ${proof.toString('base64')}`;
     } catch (error) {
       if (!(error instanceof AuthError)) throw error;
-      this.#giveUp(scheme, connection);
+      this.#usable.delete(scheme);
       return undefined;
     }
   }
 
-  #begin(challenge: ClientChallenge, offers: readonly Credentials[]): string | undefined {
-    const { connection = this } = challenge;
-    const stage = this.#stages.get(connection);
+  #begin(sent: Sent | undefined, challenge: ClientChallenge, offers: readonly Credentials[]): string | undefined {
     const digests = offers.filter(({ scheme }) => scheme === 'digest').map(readDigestChallenge);
-    const stale = this.#digest !== undefined && digests.some((digest) => digest?.stale);
-    if (stage === 'proved' || (this.#answered && !stale)) return undefined;
+    if (sent?.proof && !this.#mayTryAgain(sent, digests)) return undefined;
+    // The server has no use for what begins a handshake: it knows Kerberos alone under Negotiate, say.
+    if (sent && !sent.proof) this.#usable.delete(sent.scheme);
     const offered = new Set(offers.map(({ scheme }) => schemeOf(scheme)));
     for (const scheme of ALL_SCHEMES) {
       if (!offered.has(scheme) || !this.#usable.has(scheme)) continue;
@@ -184,7 +219,13 @@ class Side {
     return undefined;
   }
 
-  /** What a scheme begins with; undefined when it cannot be used here. */
+  /** Whether it was the nonce that was refused: the server says so, or it has been good for an earlier request. */
+  #mayTryAgain({ scheme }: Sent, digests: ReadonlyArray<DigestChallenge | undefined>): boolean {
+    if (scheme !== 'digest' || !this.#digest) return false;
+    return this.#digest.count > 1 || digests.some((digest) => digest?.stale);
+  }
+
+  /** What a scheme begins with; undefined when the server's challenge cannot be answered. */
   #first(
     scheme: Scheme,
     challenge: ClientChallenge,
@@ -192,20 +233,7 @@ class Side {
   ): string | undefined {
     if (scheme === 'digest') return this.#firstDigest(challenge, digests);
     if (scheme === 'basic') return this.#firstBasic(challenge);
-    const { connection = this } = challenge;
-    if (this.#stages.get(connection) === 'negotiated' || this.#unheard >= MAX_UNHEARD) {
-      this.#giveUp(scheme, connection);
-      return undefined;
-    }
-    this.#unheard++;
-    this.#stages.set(connection, 'negotiated');
     return `${SCHEME_NAMES[scheme]} ${this.#handshake(scheme).negotiate.toString('base64')}`;
-  }
-
-  #giveUp(scheme: Scheme, connection: object): void {
-    this.#usable.delete(scheme);
-    this.#stages.delete(connection);
-    this.#unheard = 0;
   }
 
   #firstDigest(request: ClientRequest, digests: ReadonlyArray<DigestChallenge | undefined>): string | undefined {
@@ -215,7 +243,6 @@ class Side {
     const { user, password } = this.#credentials;
     const secret = digestSecret(challenge.algorithm.hash, user, challenge.realm, password);
     this.#digest = { challenge, secret, count: 0 };
-    this.#answered = true;
     return this.#digestValue(request);
   }
 
@@ -237,12 +264,11 @@ class Side {
         'The server offers nothing but Basic, which would show the password to everybody on the way.',
       );
     }
-    this.#answered = true;
     this.#basic = `Basic ${encodeBasic(this.#credentials)}`;
     return this.#basic;
   }
 
-  #handshake(scheme: 'negotiate' | 'ntlm'): { readonly negotiate: Buffer; authenticate(token: Buffer): Buffer } {
+  #handshake(scheme: HandshakeScheme): { readonly negotiate: Buffer; authenticate(token: Buffer): Buffer } {
     this.#identity ??= identityOf(this.#credentials);
     const ntlm = new NtlmClient(this.#identity);
     if (scheme === 'negotiate') return new SpnegoClient(ntlm);
@@ -250,7 +276,26 @@ class Side {
   }
 }
 
-function handshakeOf(name: string): 'negotiate' | 'ntlm' | undefined {
+/** What the refused request had. */
+interface Sent {
+  readonly scheme: Scheme;
+  /** It proved the password, and did not only begin a handshake. */
+  readonly proof: boolean;
+}
+
+function sentOf(value: string | undefined): Sent | undefined {
+  const [name = '', token = ''] = value?.split(' ', 2) ?? [];
+  const scheme = schemeOf(name);
+  if (!scheme) return undefined;
+  return { scheme, proof: !handshakeOf(scheme) || !isFirstToken(Buffer.from(token, 'base64')) };
+}
+
+/** Whether a token begins a handshake: NEGOTIATE_MESSAGE or NegTokenInit. */
+function isFirstToken(token: Buffer): boolean {
+  return messageType(token) === 1 || token[0] === 0x60;
+}
+
+function handshakeOf(name: string): HandshakeScheme | undefined {
   return name === 'negotiate' || name === 'ntlm' ? name : undefined;
 }
 
