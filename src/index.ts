@@ -2,10 +2,17 @@
 
 export { type AsxEntry, buildAsx } from './announce/asx.js';
 export * from './asf/index.js';
+export {
+  ClientAuthenticator,
+  type ClientAuthenticatorOptions,
+  type HttpAuthenticator,
+  type UserCredentials,
+} from './auth/client.js';
 export { type FfmpegCandidate, type FfmpegInfo, findFfmpeg, inspectFfmpegs } from './capture/find.js';
 export type { CaptureMetadata, CaptureOptions } from './capture/options.js';
 export { CaptureSource, type CaptureSourceOptions } from './capture/source.js';
 export { type ErrorCode, errorTable, WmError } from './errors.js';
+export type { TlsTrust } from './http/connection.js';
 export { type ArchiveOptions, ArchiveSink } from './media/archive.js';
 export { Broadcast, type BroadcastCounters, type BroadcastOptions } from './media/broadcast.js';
 export type { AsfEvent, AsfSink, AsfSource, EndEvent, HeaderEvent, PacketEvent } from './media/events.js';
@@ -19,8 +26,6 @@ export type { PointEvent } from './server/points.js';
 export { MediaServer, type ServerListener, type ServerStats } from './server/server.js';
 export { PushClient, type PushOptions, type PushStats } from './wmhttp/client.js';
 export {
-  type WmspAuthenticator,
-  type WmspChallenge,
   WmspClient,
   type WmspClientOptions,
   type WmspClientStats,

@@ -1,4 +1,4 @@
-import type { Field, ResponseHead } from '../http/message.js';
+import type { ResponseHead } from '../http/message.js';
 import type { CookieJar } from './client-cookies.js';
 import { incompatibleError } from './client-errors.js';
 import { parseFeatures, type ReceivedMetadata } from './client-packets.js';
@@ -36,8 +36,6 @@ export class ServerKnowledge {
   readonly #options: KnowledgeOptions;
   url: WmspUrl;
   viaProxy = false;
-  /** Authorization fields of every request. */
-  authorization: readonly Field[] = [];
   #server: ServerProduct | undefined;
   #known = false;
   // Before any response these are assumed (3.1.3).
@@ -125,7 +123,6 @@ export class ServerKnowledge {
       authority: this.url.authority,
       viaProxy: this.viaProxy,
       cookie: cookies.header(this.url),
-      authorization: this.authorization,
       authenticationSchemes,
       http11,
       clientId: this.#clientId,

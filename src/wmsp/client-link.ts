@@ -1,34 +1,20 @@
 import { looksLikeMetafile, MAX_METAFILE_SIZE } from '../announce/asx-read.js';
 import { GUID } from '../asf/guid.js';
+import type { ClientRequest as Asked, HttpAuthenticator } from '../auth/client.js';
 import { messageOf, WmError } from '../errors.js';
-import { HttpClient, type StreamedResponse } from '../http/client.js';
-import { type Field, type HeaderFields, keepsAlive } from '../http/message.js';
+import { MAX_CHALLENGES } from '../http/authenticator.js';
+import type { HttpClient, StreamedResponse } from '../http/client.js';
+import type { TlsTrust } from '../http/connection.js';
+import { keepsAlive, type ResponseHead } from '../http/message.js';
 import type { ResponseBody } from '../http/response-body.js';
+import { asksProxy, connectRoute, type Route } from '../http/tunnel.js';
+import { ClientCredentials } from './client-credentials.js';
 import { incompatibleError, statusError } from './client-errors.js';
 import { WmspPacketReader } from './client-packets.js';
 import { PlainAsf } from './client-plain.js';
 import type { ClientRequest, PlayParameters } from './client-requests.js';
 import type { ClientAction, ClientSession } from './client-session.js';
-import { parseWmspUrl, type WmspUrl } from './client-url.js';
-
-/** Answers the challenges of servers (401) and proxies (407). */
-export interface WmspAuthenticator {
-  /** For X-Accept-Authentication, in order of preference. */
-  readonly schemes: readonly string[];
-  /**
-   * @param challenge the response
-   * @returns the Authorization or Proxy-Authorization field of the next try; undefined gives up
-   */
-  answer(challenge: WmspChallenge): Field | undefined | Promise<Field | undefined>;
-}
-
-export interface WmspChallenge {
-  readonly status: number;
-  readonly headers: HeaderFields;
-  readonly method: string;
-  /** The request-target of the request that was refused. */
-  readonly target: string;
-}
+import { endpointOf, parseWmspUrl, type WmspUrl } from './client-url.js';
 
 /** How long to wait, each in ms. */
 export interface WmspTimeouts {
@@ -47,7 +33,11 @@ export interface LinkOptions {
   readonly proxy: WmspUrl | undefined;
   readonly timeouts: WmspTimeouts;
   readonly tolerant: boolean;
-  readonly authorize: WmspAuthenticator | undefined;
+  readonly tls: TlsTrust | undefined;
+  readonly authorize: HttpAuthenticator | undefined;
+  /** The server, by scheme and authority, that gets credentials; only proxies get theirs beside it. */
+  readonly credentialsFor: string;
+  readonly userAgent: string;
   readonly onNote: (text: string) => void;
 }
 
@@ -61,7 +51,6 @@ export type Described =
 export type LinkEvent = Extract<ClientAction, { readonly type: 'metadata' | 'header' | 'data' | 'end' | 'movedBack' }>;
 
 const MAX_REDIRECTS = 5;
-const MAX_CHALLENGES = 4;
 const MAX_SIDE_REQUESTS = 8;
 const MAX_BACKLOG = 256 * 1024;
 const MAX_REFUSED_BODY = 64 * 1024;
@@ -74,6 +63,7 @@ export class ClientLink {
   readonly #options: LinkOptions;
   readonly #abort = new AbortController();
   readonly #side = new Set<Promise<void>>();
+  readonly #credentials: ClientCredentials;
   #proxy: WmspUrl | undefined;
   #http: HttpClient | undefined;
   // The last response on the streaming connection has been read to its end, and another request may follow on it.
@@ -92,7 +82,8 @@ export class ClientLink {
     this.#options = options;
     this.session = options.session;
     this.#proxy = options.proxy;
-    this.session.peer.viaProxy = options.proxy !== undefined;
+    this.#credentials = new ClientCredentials(options.authorize, options.credentialsFor);
+    this.session.peer.viaProxy = asksProxy(this.#route);
   }
 
   /** Whether {@link play} is under way. */
@@ -345,25 +336,41 @@ export class ClientLink {
     if (http.backlog > MAX_BACKLOG) {
       throw new WmError('WM_PROTOCOL', `${this.session.peer.url.authority} asks for more requests than it reads.`);
     }
-    const { method, minorVersion, fields, body } = request;
-    http.send(method, this.#target(request), fields, body, { minorVersion, streamed: true });
+    this.#send(http, request, true);
+  }
+
+  /** @returns what a challenge to it is about */
+  #send(http: HttpClient, request: ClientRequest, streamed: boolean): Asked {
+    const { method, minorVersion, body } = request;
+    const target = this.#target(request);
+    const fields = this.#credentials.fields(request, target, this.session.peer.url, http);
+    http.send(method, target, fields, body, { minorVersion, streamed });
+    return { method, target, connection: http };
+  }
+
+  get #route(): Route {
+    const { tls } = this.#options;
+    return {
+      server: endpointOf(this.session.peer.url, tls),
+      proxy: this.#proxy && endpointOf(this.#proxy, tls),
+    };
   }
 
   #target(request: ClientRequest): string {
     if (request.wholeServer) return '*';
     const { url } = this.session.peer;
-    return this.#proxy ? url.href : url.path;
+    return asksProxy(this.#route) ? url.href : url.path;
   }
 
   async #connect(): Promise<HttpClient> {
-    const { host, port } = this.#proxy ?? this.session.peer.url;
     const { signal } = this.#abort;
+    const { timeouts, authorize, userAgent } = this.#options;
     let giveUp = () => {};
     const aborted = new Promise<undefined>((resolve) => {
       giveUp = () => resolve(undefined);
     });
     signal.addEventListener('abort', giveUp, { once: true });
-    const connecting = HttpClient.connect({ host, port, timeout: this.#options.timeouts.connect });
+    const connecting = connectRoute(this.#route, { timeout: timeouts.connect, authorize, userAgent });
     try {
       const http = await Promise.race([connecting, aborted]);
       if (http && !signal.aborted) return http;
@@ -385,14 +392,21 @@ export class ClientLink {
   }
 
   async #ask(request: ClientRequest): Promise<void> {
-    const http = await this.#connect();
+    let http = await this.#connect();
     const cut = () => http.destroy();
     this.#abort.signal.addEventListener('abort', cut, { once: true });
     try {
-      const { method, minorVersion, fields, body } = request;
-      http.send(method, this.#target(request), fields, body, { minorVersion });
-      const { head } = await http.response(this.#options.timeouts.side);
-      await this.#carryOut(this.session.sideResponse(request.type, head));
+      for (let challenges = 1; ; challenges++) {
+        const about = this.#send(http, request, false);
+        const { head } = await http.response(this.#options.timeouts.side);
+        if (!isChallenge(head) || !(await this.#mayAnswer(head, about, challenges))) {
+          await this.#carryOut(this.session.sideResponse(request.type, head));
+          return;
+        }
+        if (keepsAlive(head) && http.open) continue;
+        http.destroy();
+        http = await this.#connect();
+      }
     } finally {
       this.#abort.signal.removeEventListener('abort', cut);
       http.destroy();
@@ -412,24 +426,27 @@ export class ClientLink {
     }
     if (proxy) {
       this.#proxy = url;
-      peer.viaProxy = true;
     } else peer.url = url;
+    peer.viaProxy = asksProxy(this.#route);
   }
 
   /** Answers on the same connection if it stays open (MS-WMSP 3.1.5.3). */
   async #answerChallenge({ head, body }: StreamedResponse, count: number): Promise<void> {
-    const { authorize } = this.#options;
-    const { peer } = this.session;
-    const target = this.#proxy ? peer.url.href : peer.url.path;
-    const challenge = { status: head.status, headers: head.headers, method: 'GET', target };
-    const field = count <= MAX_CHALLENGES ? await authorize?.answer(challenge) : undefined;
-    if (!field) {
-      throw new WmError('WM_AUTH_REFUSED', `The server wants credentials for ${peer.url.href}: ${head.status}.`);
+    const { url } = this.session.peer;
+    const target = asksProxy(this.#route) ? url.href : url.path;
+    const about = { method: 'GET', target, ...(this.#http ? { connection: this.#http } : {}) };
+    if (!(await this.#mayAnswer(head, about, count))) {
+      const who = head.status === 407 ? 'The proxy' : 'The server';
+      throw new WmError('WM_AUTH_REFUSED', `${who} wants credentials for ${url.href}: ${head.status}.`);
     }
-    const [name] = field;
-    peer.authorization = [...peer.authorization.filter(([other]) => other !== name), field];
     const rest = await this.#atLeast(Buffer.alloc(0), body, MAX_REFUSED_BODY);
     this.#reusable = rest.length < MAX_REFUSED_BODY && body.complete && keepsAlive(head);
+  }
+
+  /** @returns whether the request can be sent again, with other credentials */
+  async #mayAnswer({ status, headers }: ResponseHead, about: Asked, count: number): Promise<boolean> {
+    if (count > MAX_CHALLENGES) return false;
+    return this.#credentials.answer({ ...about, status, headers }, this.session.peer.url);
   }
 
   /** Reads the responses that are still due in pipelined mode, so that the server sees its answers taken. */
@@ -478,4 +495,8 @@ export class ClientLink {
       Math.max(due - performance.now(), 0),
     );
   }
+}
+
+function isChallenge({ status }: ResponseHead): boolean {
+  return status === 401 || status === 407;
 }

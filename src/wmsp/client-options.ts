@@ -1,15 +1,17 @@
 import type { AsfHeader } from '../asf/header.js';
+import type { HttpAuthenticator } from '../auth/client.js';
+import type { TlsTrust } from '../http/connection.js';
 import type { Clock } from '../media/pacing.js';
 import type { ReconnectPolicy, ReconnectReport } from '../media/reconnect.js';
 import type { CookieJar } from './client-cookies.js';
-import type { WmspAuthenticator, WmspTimeouts } from './client-link.js';
+import type { WmspTimeouts } from './client-link.js';
 import type { ReceivedMetadata } from './client-packets.js';
 import type { ClientIdentity, Feature, ServerProduct, StartupProfile } from './client-product.js';
 import type { LinkParameters } from './client-requests.js';
 import type { StreamWish } from './client-streams.js';
 
 export interface WmspClientOptions extends StreamWish {
-  /** `http://`, `mmsh://` or `mms://`; of content, or of an announcement (.asx) that leads to it. */
+  /** `http://`, `https://`, `mmsh://` or `mms://`; of content, or of an announcement (.asx) that leads to it. */
   readonly url: string;
   /** A player, or a server that relays; default NSPlayer. */
   readonly identity?: ClientIdentity['token'] | undefined;
@@ -32,7 +34,7 @@ export interface WmspClientOptions extends StreamWish {
   readonly packetPair?: boolean | undefined;
   /** Let the server choose the streams of further playlist entries before it is asked. Default true. */
   readonly prediction?: boolean | undefined;
-  /** `http://host:port` */
+  /** `http://host:port`; a proxy that is asked for content, or for a way to a server that speaks TLS. */
   readonly proxy?: string | undefined;
   /** Send the server a log of what was streamed, as the protocol demands. Default true. */
   readonly log?: boolean | undefined;
@@ -40,7 +42,10 @@ export interface WmspClientOptions extends StreamWish {
   readonly tolerant?: boolean | undefined;
   /** Shared with other clients if wanted. */
   readonly cookies?: CookieJar | undefined;
-  readonly authorize?: WmspAuthenticator | undefined;
+  /** Answers the challenges of proxies and of the server that `url` names; no other server gets credentials. */
+  readonly authorize?: HttpAuthenticator | undefined;
+  /** For `https://`. */
+  readonly tls?: TlsTrust | undefined;
   readonly timeouts?: Partial<WmspTimeouts> | undefined;
   /** Default: never. */
   readonly reconnect?: ReconnectPolicy | undefined;

@@ -25,7 +25,6 @@ export interface RequestContext {
   readonly authority: string;
   readonly viaProxy: boolean;
   readonly cookie: string | undefined;
-  readonly authorization: readonly Field[];
   /** In order of preference. */
   readonly authenticationSchemes: readonly string[];
   /** HTTP/1.1, with several requests on one connection; otherwise HTTP/1.0. */
@@ -238,7 +237,7 @@ function request(
   method: ClientRequest['method'],
   own: readonly Field[],
 ): ClientRequest {
-  const { identity, authority, cookie, authorization, authenticationSchemes: schemes, http11 } = context;
+  const { identity, authority, cookie, authenticationSchemes: schemes, http11 } = context;
   const accepted = schemes.join(', ');
   const fields: Field[] = [
     ['Accept', '*/*'],
@@ -251,7 +250,6 @@ function request(
           ['X-Accept-Authentication', accepted],
           ['X-Accept-Proxy-Authentication', accepted],
         ] as const)),
-    ...authorization,
     ...(cookie === undefined ? [] : [['Cookie', cookie] as const]),
     ...own,
   ];

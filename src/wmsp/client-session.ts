@@ -27,7 +27,7 @@ export type ClientAction =
   | { readonly type: 'closeStream' }
   /** Close the connection and describe again: at another URL, or through a proxy. */
   | { readonly type: 'redirect'; readonly location: string; readonly proxy: boolean }
-  /** The server (401) or a proxy (407) wants credentials: set `peer.authorization` and send the request again. */
+  /** The server (401) or a proxy (407) wants credentials: send the request again with them. */
   | { readonly type: 'challenge'; readonly request: WmspRequestType }
   | { readonly type: 'metadata'; readonly metadata: ReceivedMetadata }
   /** After a `change` the owner calls {@link ClientSession.nextEntry}. */

@@ -22,7 +22,6 @@ import { ClientSession } from './client-session.js';
 import { chooseStreams, headerWithStreams, packetWithStreams, type StreamWish, selectionOf } from './client-streams.js';
 import { parseWmspUrl, type WmspUrl } from './client-url.js';
 
-export type { WmspAuthenticator, WmspChallenge } from './client-link.js';
 export type { WmspClientOptions, WmspDescription } from './client-options.js';
 
 /** What a client has received so far. */
@@ -349,7 +348,10 @@ export class WmspClient implements AsfSource {
       proxy: this.#proxy,
       timeouts: this.#timeouts,
       tolerant: this.#tolerant,
+      tls: this.#options.tls,
       authorize,
+      credentialsFor: this.#url.origin,
+      userAgent: this.#identity.text,
       onNote: (text) => this.#note(text),
     });
   }

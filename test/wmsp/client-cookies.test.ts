@@ -11,7 +11,7 @@ describe('parseWmspUrl', () => {
     ['httpt://user:word@h:81/ä', 'h', 81, 'h:81', '/%C3%A4'],
     ['http://[::1]:9/x', '::1', 9, '[::1]:9', '/x'],
   ])('%s', (text, host, port, authority, path) => {
-    expect(url(text)).toEqual({ host, port, authority, path, href: `http://${authority}${path}` });
+    expect(url(text)).toMatchObject({ secure: false, host, port, authority, path, href: `http://${authority}${path}` });
     expect(isWmspUrl(text)).toBe(true);
   });
 
@@ -20,7 +20,16 @@ describe('parseWmspUrl', () => {
     expect(parseWmspUrl('mms://o/', url('http://h/')).href).toBe('http://o/');
   });
 
-  it.each(['rtsp://h/', 'https://h/', 'file:///x', 'x', '', 'http://'])('refuses %j', (text) => {
+  it('https://', () => {
+    expect(url('https://u:p@h/x')).toMatchObject({ secure: true, port: 443, authority: 'h', href: 'https://h/x' });
+    expect(isWmspUrl('https://h/x')).toBe(true);
+  });
+
+  it('tells nobody the password of a URL that is none', () => {
+    expect(() => url('http://u:geheim@h:x/')).toThrow('"http://h:x/" is not a URL');
+  });
+
+  it.each(['rtsp://h/', 'file:///x', 'x', '', 'http://'])('refuses %j', (text) => {
     expect(() => url(text)).toThrow(expect.objectContaining({ code: 'WM_USAGE' }));
   });
 });

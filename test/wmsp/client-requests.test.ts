@@ -29,7 +29,6 @@ const FIRST: RequestContext = {
   authority: 'srv',
   viaProxy: false,
   cookie: undefined,
-  authorization: [],
   authenticationSchemes: [],
   http11: false,
   clientId: undefined,
