@@ -1,5 +1,7 @@
 import { WmError } from '../errors.js';
 import type { AsfSource } from '../media/events.js';
+import { MsbClient } from '../msb/client.js';
+import { isNscLocation } from '../msb/open-nsc.js';
 import { MsbdClient } from '../msbd/client.js';
 import { WmspClient, type WmspClientOptions, type WmspDescription } from '../wmsp/client.js';
 import { isWmspUrl } from '../wmsp/client-url.js';
@@ -14,7 +16,10 @@ export interface RemoteSource extends AsfSource {
 }
 
 /** How to ask for a source; what a protocol has not is not used. */
-export type SourceOptions = Omit<WmspClientOptions, 'url'>;
+export type SourceOptions = Omit<WmspClientOptions, 'url'> & {
+  /** The network interface by which multicast groups are joined: its name or an address of it. */
+  readonly interface?: string | undefined;
+};
 
 /** What is told of a source of which nothing is received; what a protocol does not tell is not there. */
 export type SourceDescription = Pick<WmspDescription, 'url' | 'live' | 'header'> &
@@ -36,6 +41,19 @@ interface SourceKind {
 
 /** Every kind of source that a URL can name, the more special first. */
 const KINDS: readonly SourceKind[] = [
+  {
+    form: '.nsc files',
+    isFor: isNscLocation,
+    open: (url, { log, onNote, interface: own, ...others }) =>
+      new MsbClient({
+        url,
+        log,
+        onNote,
+        interface: own,
+        openUrl: (unicast) => openSourceUrl(unicast, { log, onNote, ...others }),
+      }),
+    describe: async (url, { onNote }) => ({ ...(await MsbClient.describe({ url, onNote })), transport: 'msb' }),
+  },
   {
     form: 'msbd://',
     isFor: (text) => /^\s*msbd:\/\//i.test(text),
