@@ -63,8 +63,10 @@ export class HttpClient {
   readonly #listeners = {
     data: (chunk: Buffer) => this.#take(chunk),
     drain: () => this.#releaseWriters(),
-    error: (error: Error) =>
-      this.#fail(new WmError('WM_SERVER_GONE', `${this.#name} broke the connection: ${messageOf(error)}.`)),
+    error: (error: Error) => {
+      this.#broken = true;
+      this.#fail(new WmError('WM_SERVER_GONE', `${this.#name} broke the connection: ${messageOf(error)}.`));
+    },
     end: () => this.#ended(),
     close: () => this.#fail(new WmError('WM_SERVER_GONE', `${this.#name} closed the connection.`)),
   };
@@ -80,6 +82,7 @@ export class HttpClient {
   #parts: Buffer[] = [];
   #partsSize = 0;
   #failure: WmError | undefined;
+  #broken = false;
   #drained: Array<() => void> = [];
 
   private constructor(socket: Socket, name: string) {
@@ -110,6 +113,11 @@ export class HttpClient {
   /** Why the connection cannot be used any more. */
   get failure(): WmError | undefined {
     return this.#failure;
+  }
+
+  /** Whether the connection ended otherwise than by both sides closing it. */
+  get broken(): boolean {
+    return this.#broken;
   }
 
   /** Bytes that the operating system has not taken yet. */
@@ -190,7 +198,10 @@ export class HttpClient {
       let backlog = Number.POSITIVE_INFINITY;
       const timer = setInterval(() => {
         const left = this.#socket.writableLength;
-        if (left === 0 || left >= backlog) this.#socket.destroy();
+        if (left === 0 || left >= backlog) {
+          this.#broken = true;
+          this.#socket.destroy();
+        }
         backlog = left;
       }, graceMilliseconds);
       this.#socket.once('close', () => {

@@ -1,10 +1,10 @@
 import { WmError } from '../errors.js';
-import { type HttpAuthenticator, MAX_CHALLENGES } from './authenticator.js';
+import { MAX_CHALLENGES, type ProxyAuthenticator } from './authenticator.js';
 import { HttpClient } from './client.js';
 import { authorityOf, CONNECT_TIMEOUT, type Endpoint, startTls } from './connection.js';
 import { type Field, keepsAlive } from './message.js';
 
-/** The ways to a server. */
+/** The way to a server. */
 export interface Route {
   /** The server, or with `proxy` what the proxy is to connect to. */
   readonly server: Endpoint;
@@ -17,7 +17,7 @@ export interface RouteOptions {
   readonly timeout?: number | undefined;
   readonly userAgent?: string | undefined;
   /** Answers the proxy when it wants credentials for CONNECT. */
-  readonly authorize?: HttpAuthenticator | undefined;
+  readonly authorize?: ProxyAuthenticator | undefined;
 }
 
 /**
@@ -54,7 +54,7 @@ async function tunnel(proxy: Endpoint, server: Endpoint, options: RouteOptions &
       http.send('CONNECT', target, fields);
       const { head } = await http.response(timeout);
       if (head.status >= 200 && head.status < 300) return http.detach();
-      const challenge = { status: head.status, headers: head.headers, method: 'CONNECT', target };
+      const challenge = { status: head.status, headers: head.headers, method: 'CONNECT', target, connection: http };
       credentials = head.status === 407 && challenges < MAX_CHALLENGES ? await authorize?.answer(challenge) : undefined;
       if (!credentials) throw refusal(authorityOf(proxy), target, head.status, head.reason);
       if (!keepsAlive(head) || !http.open) {

@@ -1,4 +1,4 @@
-import { WmError } from '../errors.js';
+import { type ErrorCode, WmError } from '../errors.js';
 import type { Field, ResponseHead } from '../http/message.js';
 import { type Cookie, isPushId, PUSH_ID, parseSetCookies } from './cookies.js';
 import {
@@ -6,6 +6,7 @@ import {
   DEFAULT_USER_AGENT,
   isMediaServer,
   MAX_CONTENT_LENGTH,
+  receivedPackets,
   requestFields,
   type SetupDirectives,
 } from './messages.js';
@@ -24,7 +25,10 @@ export type ClientAction =
   | { readonly type: 'awaitResponse' }
   /** Connect to another server (302), or to a proxy that leads to the same one (305), and call {@link ClientSession.pushSetup}. */
   | { readonly type: 'redirect'; readonly location: string; readonly proxy: boolean }
-  /** The server (401) or a proxy (407) wants credentials with the PushSetup request. */
+  /**
+   * The server (401) or a proxy (407) wants credentials: with PushSetup, or with PushStart, on a new connection if its body was not
+   * complete (MS-WMHTTP 3.1.5.2); then call {@link ClientSession.pushSetup} or {@link ClientSession.pushStart} again.
+   */
   | { readonly type: 'authenticate'; readonly status: number }
   /** PushSetup succeeded: the server waits for an ASF header. */
   | { readonly type: 'ready' }
@@ -41,9 +45,34 @@ export interface ClientSessionOptions extends Partial<SetupDirectives> {
   /** What messages call the publishing point. */
   readonly name?: string;
   readonly userAgent?: string | undefined;
-  /** Bytes of each PushStart body; raised where the protocol needs more. Default: 2147483647, or a minute's worth by proxy. */
+  /** Bytes of each PushStart body; raised where the protocol needs more. Default: what `bodyDuration` says. */
   readonly contentLength?: number | undefined;
+  /** Seconds of the stream that a PushStart body holds; default 60 when a proxy is on the way, else without end (2147483647). */
+  readonly bodyDuration?: number | undefined;
   readonly acceptAuthentication?: readonly string[];
+  /** The session of another connection, to be resumed (MS-WMHTTP 3.2.7.1). */
+  readonly resume?: PushSessionState | undefined;
+}
+
+/** What a client has to know of a session to resume it on another connection. */
+export interface PushSessionState {
+  readonly pushId: string;
+  readonly cookies: readonly Cookie[];
+  /** A PushStart request of it has succeeded, so that no other begins with $H (MS-WMHTTP 3.1.4.2.1). */
+  readonly started: boolean;
+  /** $D packets that were handed out for sending in it. */
+  readonly packets: number;
+}
+
+/** A server's refusal of a push, with its HTTP status. */
+export class PushRefusal extends WmError {
+  readonly status: number;
+
+  constructor(code: ErrorCode, message: string, status: number) {
+    super(code, message);
+    this.name = 'PushRefusal';
+    this.status = status;
+  }
 }
 
 interface Pending {
@@ -52,8 +81,14 @@ interface Pending {
   readonly reason: number;
 }
 
-// Seconds of the stream that one PushStart body holds when a proxy is on the way, since proxies hold back or cut endless ones.
+// Bytes of a body that are kept for another try with credentials; whoever wants them says so at the start.
+const MAX_UNANSWERED = 1024 * 1024;
+
+// MS-WMHTTP 3.1.4.2.1; proxies hold back or cut endless bodies.
 const PROXY_SECONDS = 60;
+
+// The beginning of a NEGOTIATE_MESSAGE (MS-NLMP 2.2.1.1) in base64.
+const NTLM_NEGOTIATE = /^(?:NTLM|Negotiate) TlRMTVNTUAAB/i;
 
 /**
  * The client's side of a push session (MS-WMHTTP 3.1) without sockets and clocks: what goes into which PushStart body, when a
@@ -77,9 +112,24 @@ export class ClientSession {
   readonly #options: ClientSessionOptions;
   #packets = 0;
   #bytes = 0;
+  #confirmed = 0;
+  // What was sent in this body, while that is little; undefined when it is too much, or was taken back.
+  #unanswered: Pending[] | undefined;
+  #unansweredBytes = 0;
+  #bodyLeft = 0;
+  #started = false;
+  #resumed = false;
+  #received: number | undefined;
 
   constructor(options: ClientSessionOptions = {}) {
     this.#options = options;
+    const { resume } = options;
+    if (!resume) return;
+    this.#resumed = true;
+    this.#pushId = resume.pushId;
+    this.#cookies = [...resume.cookies];
+    this.#started = resume.started;
+    this.#packets = resume.packets;
   }
 
   get state(): ClientState {
@@ -101,14 +151,39 @@ export class ClientSession {
     return this.#lengthRemaining;
   }
 
+  /** Bytes that a body still lacked when it was refused with 401 or 407. */
+  get bodyLeft(): number {
+    return this.#bodyLeft;
+  }
+
   /** Packets that wait for the next PushStart request. */
   get queued(): number {
     return this.#queue.length;
   }
 
-  /** $D packets handed out for sending. */
+  /** $D packets handed out for sending in this session; those that are sent again on another connection count once. */
   get packets(): number {
     return this.#packets;
+  }
+
+  /** $D packets that responses to PushStart requests have acknowledged. */
+  get confirmed(): number {
+    return this.#confirmed;
+  }
+
+  /** Whether the server has resumed the session that it was asked for; known behind PushSetup. */
+  get resumed(): boolean {
+    return this.#resumed;
+  }
+
+  /** $D packets that the server says it has of the session that is resumed; undefined when it does not say. */
+  get received(): number | undefined {
+    return this.#received;
+  }
+
+  /** For {@link ClientSessionOptions.resume} on another connection. */
+  get resumable(): PushSessionState {
+    return { pushId: this.#pushId, cookies: this.#cookies, started: this.#started, packets: this.#packets };
   }
 
   /** Bytes of PushStart bodies handed out for sending, filler included. */
@@ -127,15 +202,16 @@ export class ClientSession {
   }
 
   /**
-   * The PushSetup request (MS-WMHTTP 3.1.4.1.1).
+   * The PushSetup request (MS-WMHTTP 3.1.4.1.1). While NTLM is under way it has no body, as the sample of 4.8.
    *
    * @throws WmError WM_USAGE for a template that is no path
    */
-  pushSetup(host: string, authorization?: Field): ClientRequest {
+  pushSetup(host: string, credentials: readonly Field[] = []): ClientRequest {
     const { template, autoDestroy } = this.#options;
-    const body = buildSetupBody({ template, autoDestroy });
+    const directives = buildSetupBody({ template, autoDestroy });
+    const body = credentials.some(([, value]) => NTLM_NEGOTIATE.test(value)) ? Buffer.alloc(0) : directives;
     this.#state = 'WaitingForPushSetupResponse';
-    return { fields: this.#fields('setup', host, body.length, authorization), body };
+    return { fields: this.#fields('setup', host, body.length, credentials), body };
   }
 
   /**
@@ -143,7 +219,7 @@ export class ClientSession {
    *
    * @throws WmError WM_FAILED when PushSetup has not succeeded, or there is no ASF header yet
    */
-  pushStart(host: string): { request: ClientRequest; actions: ClientAction[] } {
+  pushStart(host: string, credentials: readonly Field[] = []): { request: ClientRequest; actions: ClientAction[] } {
     if (this.#state !== 'PushSetupComplete' || !this.#header) {
       throw new WmError('WM_FAILED', 'PushStart needs a PushSetup that succeeded, and an ASF header.');
     }
@@ -152,7 +228,9 @@ export class ClientSession {
     this.#lengthRemaining = contentLength;
     this.#answeredEarly = false;
     this.#state = 'PushStart_InProgress';
-    const request = { fields: this.#fields('start', host, contentLength, undefined), body: undefined };
+    this.#unanswered = [];
+    this.#unansweredBytes = 0;
+    const request = { fields: this.#fields('start', host, contentLength, credentials), body: undefined };
     const actions: ClientAction[] = [];
     if (first) {
       this.#headerSent = true;
@@ -176,12 +254,13 @@ export class ClientSession {
       if (setup && head.status >= 300 && head.status < 400 && location !== undefined) {
         return [{ type: 'redirect', location, proxy: head.status === 305 }];
       }
-      if (setup && (head.status === 401 || head.status === 407)) {
-        this.#keepCookies(head);
+      if ((head.status === 401 || head.status === 407) && (setup || this.#unanswered)) {
+        if (setup) this.#keepCookies(head);
+        else this.#takeBack();
         return [{ type: 'authenticate', status: head.status }];
       }
       this.#state = 'End';
-      throw refusal(head, this.#options.name ?? 'the publishing point');
+      throw this.refusal(head);
     }
     if (!isMediaServer(head.headers.get('Server'))) {
       this.#state = 'End';
@@ -191,9 +270,46 @@ export class ClientSession {
         `The server is not a Windows Media server: it calls itself ${server === undefined ? 'nothing at all' : `"${server}"`}.`,
       );
     }
+    const asked = this.#pushId;
     this.#keepCookies(head);
     if (head.headers.get('Via') !== undefined) this.#usingProxy = true;
-    return setup ? this.#setUp() : this.#started();
+    if (!setup) return this.#answered();
+    if (this.#pushId !== asked) this.#begin();
+    if (this.#resumed) this.#received = receivedPackets(head.headers);
+    return this.#setUp();
+  }
+
+  /** There is no session to be resumed: another begins. */
+  #begin(): void {
+    this.#resumed = false;
+    this.#started = false;
+    this.#packets = 0;
+  }
+
+  /**
+   * The header that goes on in a session that is resumed, before anything else.
+   *
+   * @param header Header Object and the first 50 bytes of the Data Object
+   * @param packets $D packets of the session that are not sent again
+   * @param known the last of them was under this header already
+   */
+  continue(header: Buffer, packetSize: number, bitrate: number, packets: number, known: boolean): ClientAction[] {
+    this.#packets = packets;
+    this.#header = header;
+    this.#packetSize = packetSize;
+    this.#bitrate = bitrate;
+    this.#headerSent = this.#started;
+    if (this.#started && !known) this.#add('streamChange', streamChangePacket(header), S_OK);
+    return this.#state === 'PushSetupComplete' ? [{ type: 'pushStart' }] : [];
+  }
+
+  /** The error for a response that refuses, with its status in words. */
+  refusal({ status, reason }: Pick<ResponseHead, 'status' | 'reason'>): PushRefusal {
+    const said = `${status}${reason === '' ? '' : ` ${reason}`}`;
+    const denied = status === 401 || status === 403 || status === 407;
+    const name = this.#options.name ?? 'the publishing point';
+    const sentence = `The server refused the push to ${name}: ${said}.`;
+    return new PushRefusal(denied ? 'WM_AUTH_REFUSED' : 'WM_PUSH_REFUSED', sentence, status);
   }
 
   /**
@@ -253,7 +369,7 @@ export class ClientSession {
     return actions;
   }
 
-  #fields(type: 'setup' | 'start', host: string, contentLength: number, authorization: Field | undefined): Field[] {
+  #fields(type: 'setup' | 'start', host: string, contentLength: number, credentials: readonly Field[]): Field[] {
     return requestFields({
       type,
       host,
@@ -262,13 +378,14 @@ export class ClientSession {
       cookies: this.#cookies,
       contentLength,
       acceptAuthentication: this.#options.acceptAuthentication ?? [],
-      authorization,
+      credentials,
     });
   }
 
   #contentLength(firstPacket: number): number {
-    const minute = Math.ceil((this.#bitrate * PROXY_SECONDS) / 8);
-    const usual = this.#usingProxy && minute > 0 ? minute : MAX_CONTENT_LENGTH;
+    const seconds = this.#options.bodyDuration ?? (this.#usingProxy ? PROXY_SECONDS : undefined);
+    const bounded = seconds === undefined ? 0 : Math.ceil((this.#bitrate * seconds) / 8);
+    const usual = bounded > 0 ? bounded : MAX_CONTENT_LENGTH;
     let least = Math.max(3 * (this.#packetSize + 4), firstPacket + 4);
     // More than 4 bytes beyond, because a packet that leaves exactly 4 does not count as fitting (3.1.4.3).
     for (const { bytes } of this.#queue) least = Math.max(least, bytes.length + 5);
@@ -280,12 +397,14 @@ export class ClientSession {
     return this.#header ? [{ type: 'ready' }, { type: 'pushStart' }] : [{ type: 'ready' }];
   }
 
-  #started(): ClientAction[] {
+  #answered(): ClientAction[] {
+    this.#started = true;
     // Some relays answer at once and read on; the next request may start only where this body ends.
     if (this.#lengthRemaining > 0) {
       this.#answeredEarly = true;
       return [];
     }
+    this.#confirmed = this.#packets;
     this.#state = 'PushSetupComplete';
     return [{ type: 'pushStart' }];
   }
@@ -315,6 +434,7 @@ export class ClientSession {
       }
       taken++;
       this.#send(pending.bytes, actions);
+      this.#retain(pending);
       if (pending.kind === 'data') this.#packets++;
       if (pending.kind === 'endOfStream' && pending.reason !== S_FALSE) {
         this.#state = 'End';
@@ -338,6 +458,25 @@ export class ClientSession {
     }
   }
 
+  /** Keeps the beginning of a body until it is clear that nobody asks for credentials. */
+  #retain(pending: Pending): void {
+    this.#unanswered?.push(pending);
+    this.#unansweredBytes += pending.bytes.length;
+    if (this.#unansweredBytes > MAX_UNANSWERED) this.#unanswered = undefined;
+  }
+
+  /** The body was refused: what was in it has to be sent again. */
+  #takeBack(): void {
+    const again = this.#unanswered ?? [];
+    this.#queue.unshift(...again);
+    for (const { kind } of again) if (kind === 'data') this.#packets--;
+    if (!this.#started) this.#headerSent = false;
+    this.#bodyLeft = this.#lengthRemaining;
+    this.#lengthRemaining = 0;
+    this.#unanswered = undefined;
+    this.#state = 'PushSetupComplete';
+  }
+
   #send(bytes: Buffer, actions: ClientAction[]): void {
     this.#lengthRemaining -= bytes.length;
     this.#bytes += bytes.length;
@@ -352,14 +491,4 @@ export class ClientSession {
     this.#state = 'PushSetupComplete';
     actions.push({ type: 'pushStart' });
   }
-}
-
-/** The error for a response that refuses, with its status in words. */
-function refusal({ status, reason }: ResponseHead, name: string): WmError {
-  const said = `${status}${reason === '' ? '' : ` ${reason}`}`;
-  const denied = status === 401 || status === 403 || status === 407;
-  return new WmError(
-    denied ? 'WM_AUTH_REFUSED' : 'WM_PUSH_REFUSED',
-    `The server refused the push to ${name}: ${said}.`,
-  );
 }

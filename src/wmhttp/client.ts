@@ -1,12 +1,15 @@
 import type { AsfHeader } from '../asf/header.js';
 import { stripPadding } from '../asf/padding.js';
+import type { HttpAuthenticator } from '../auth/client.js';
 import { messageOf, WmError } from '../errors.js';
-import { type ClientResponse, HttpClient } from '../http/client.js';
-import { type Field, type HeaderFields, keepsAlive } from '../http/message.js';
+import { MAX_CHALLENGES } from '../http/authenticator.js';
+import type { ClientResponse, HttpClient } from '../http/client.js';
+import { CONNECT_TIMEOUT, type TlsTrust } from '../http/connection.js';
+import { keepsAlive, type ResponseHead } from '../http/message.js';
 import type { AsfEvent, AsfSink } from '../media/events.js';
-import { type ClientAction, ClientSession } from './client-session.js';
+import { type ClientAction, ClientSession, PushRefusal, type PushSessionState } from './client-session.js';
 import { S_FALSE, S_OK } from './packets.js';
-import { formatPushUrl, type PushTarget, parsePushUrl } from './push-url.js';
+import { PushRoute } from './push-route.js';
 
 /** What a push has sent so far. */
 export interface PushStats {
@@ -16,46 +19,42 @@ export interface PushStats {
   readonly bytes: number;
 }
 
-/** Answers the challenges of servers and proxies to the PushSetup request. */
-export interface PushAuthenticator {
-  /** For X-Accept-Authentication, in order of preference. */
-  readonly schemes: readonly string[];
-  /**
-   * @param challenge the response with status 401 or 407
-   * @returns the Authorization or Proxy-Authorization field of the next try; undefined gives up
-   */
-  answer(challenge: PushChallenge): Field | undefined | Promise<Field | undefined>;
-}
-
-export interface PushChallenge {
-  readonly status: number;
-  readonly headers: HeaderFields;
-  readonly method: string;
-  /** The request-target of the request that was refused. */
-  readonly target: string;
-}
-
 export interface PushOptions {
-  /** `http://host[:port]/point` */
+  /** `http://host[:port]/point`, or `https://`; a user and a password in it are not used. */
   readonly url: string;
+  /** `http://host:port` of an HTTP proxy on the way, or `https://`. */
+  readonly proxy?: string | undefined;
+  /** Whom to believe, where TLS is spoken. */
+  readonly tls?: TlsTrust | undefined;
   /** Path of a publishing point on the server, such as `/template`, to make the new point from. */
   readonly template?: string | undefined;
   /** Have the publishing point removed at the end. */
   readonly autoDestroy?: boolean | undefined;
   readonly userAgent?: string | undefined;
-  /** Bytes of each PushStart body; default 2147483647, or a minute's worth when a proxy is on the way. */
+  /** Bytes of each PushStart body; default: what `bodyDuration` says. */
   readonly contentLength?: number | undefined;
+  /**
+   * Seconds of the stream in each PushStart body; the response acknowledges all of it. Default 60 when a proxy is on the way, else one
+   * body of 2147483647 bytes.
+   */
+  readonly bodyDuration?: number | undefined;
   /** How long the server may take to connect and to answer, in ms; default 10000. */
   readonly timeout?: number | undefined;
   /** Called about once a second while packets are sent, and at the end. */
   readonly onStats?: ((stats: PushStats) => void) | undefined;
-  readonly authorize?: PushAuthenticator | undefined;
+  readonly authorize?: HttpAuthenticator | undefined;
 }
 
-const DEFAULT_TIMEOUT = 10_000;
+/** A push that broke, to be resumed by another client. */
+export interface ResumablePush {
+  readonly session: PushSessionState;
+  readonly route: PushRoute;
+}
+
 const STATS_INTERVAL = 1_000;
 const MAX_REDIRECTS = 5;
-const MAX_CHALLENGES = 4;
+// How servers say that they do not know a session (any more).
+const FORGOTTEN = new Set([400, 404, 410]);
 
 interface Waiter {
   resolve(): void;
@@ -68,10 +67,9 @@ interface Waiter {
  */
 export class PushClient implements AsfSink {
   readonly #options: PushOptions;
-  readonly #session: ClientSession;
   readonly #timeout: number;
-  #target: PushTarget;
-  #proxy: PushTarget | undefined;
+  readonly #route: PushRoute;
+  #session: ClientSession;
   #http: HttpClient | undefined;
   #listening: HttpClient | undefined;
   #connecting = false;
@@ -80,31 +78,27 @@ export class PushClient implements AsfSink {
   #finished: Promise<void> | undefined;
   #closed: Promise<void> | undefined;
   #answerTimer: NodeJS.Timeout | undefined;
+  #challenges = 0;
   #waiters: Waiter[] = [];
   #statsDue = 0;
 
-  private constructor(options: PushOptions) {
+  private constructor(options: PushOptions, resume: ResumablePush | undefined) {
     this.#options = options;
-    this.#timeout = options.timeout ?? DEFAULT_TIMEOUT;
-    this.#target = parsePushUrl(options.url);
-    this.#session = new ClientSession({
-      name: formatPushUrl(this.#target),
-      template: options.template,
-      autoDestroy: options.autoDestroy,
-      userAgent: options.userAgent,
-      contentLength: options.contentLength,
-      acceptAuthentication: options.authorize?.schemes ?? [],
-    });
+    this.#timeout = options.timeout ?? CONNECT_TIMEOUT;
+    const { url, proxy, tls, userAgent, authorize } = options;
+    this.#route = resume?.route ?? new PushRoute({ url, proxy, tls, userAgent, authorize, timeout: this.#timeout });
+    this.#session = this.#newSession(resume?.session);
   }
 
   /**
    * Connects and sends the PushSetup request; up to five redirects are followed.
    *
-   * @throws WmError WM_USAGE for a bad URL or template, WM_UNREACHABLE, WM_AUTH_REFUSED for 401, 403 and 407,
+   * @param resume the push that is to go on; when the server does not know it any more, another session begins ({@link resumed})
+   * @throws WmError WM_USAGE for a bad URL or template, WM_UNREACHABLE, WM_TLS, WM_AUTH_REFUSED for 401, 403 and 407,
    *   WM_PUSH_REFUSED for other error statuses, WM_PROTOCOL when the server is no Windows Media server, WM_SERVER_GONE
    */
-  static async connect(options: PushOptions): Promise<PushClient> {
-    const client = new PushClient(options);
+  static async connect(options: PushOptions, resume?: ResumablePush): Promise<PushClient> {
+    const client = new PushClient(options, resume);
     try {
       await client.#setUp();
     } catch (error) {
@@ -112,6 +106,36 @@ export class PushClient implements AsfSink {
       throw error;
     }
     return client;
+  }
+
+  /** For {@link connect}. */
+  get resumable(): ResumablePush {
+    return { session: this.#session.resumable, route: this.#route };
+  }
+
+  /** Whether the server has taken up the session that was to be resumed. */
+  get resumed(): boolean {
+    return this.#session.resumed;
+  }
+
+  /** Packets of the resumed session that the server says it has; undefined when it does not say. */
+  get received(): number | undefined {
+    return this.#session.received;
+  }
+
+  /** Packets of the session that responses have acknowledged. */
+  get confirmed(): number {
+    return this.#session.confirmed;
+  }
+
+  /** Packets of the session that were handed to the network. */
+  get packets(): number {
+    return this.#session.packets;
+  }
+
+  /** Once closed: whether the server closed the connection in its turn, so that it has had everything. */
+  get delivered(): boolean {
+    return this.#finished !== undefined && !this.#http?.broken;
   }
 
   /** What was sent so far. */
@@ -156,6 +180,22 @@ export class PushClient implements AsfSink {
   }
 
   /**
+   * Goes on in a session that was {@link resumed}, before anything is written.
+   *
+   * @param header the one that what follows belongs to
+   * @param packets of the session that the server has
+   * @param known the last of them belonged to that header
+   */
+  continue(header: AsfHeader, packets: number, known: boolean): void {
+    this.#perform(this.#session.continue(header.bytes, header.packetSize, bitrateOf(header), packets, known));
+  }
+
+  /** Cuts the connection. */
+  destroy(): void {
+    this.#fail(new WmError('WM_FAILED', 'The push was broken off.'));
+  }
+
+  /**
    * Ends the push: $E with Reason 0 if no end was written, then the connection is closed.
    *
    * @throws WmError when the push had failed and no write has told so yet
@@ -187,17 +227,30 @@ export class PushClient implements AsfSink {
     }
   }
 
+  #newSession(resume: PushSessionState | undefined): ClientSession {
+    const { template, autoDestroy, userAgent, contentLength, bodyDuration, authorize } = this.#options;
+    const session = new ClientSession({
+      name: this.#route.url,
+      template,
+      autoDestroy,
+      userAgent,
+      contentLength,
+      bodyDuration,
+      acceptAuthentication: authorize?.schemes ?? [],
+      resume,
+    });
+    session.setProxy(this.#route.usesProxy);
+    return session;
+  }
+
   async #setUp(): Promise<void> {
-    const { authorize } = this.#options;
-    let authorization: Field | undefined;
     let redirects = 0;
-    let challenges = 0;
     for (;;) {
       const http = await this.#connection();
-      const request = this.#session.pushSetup(this.#target.authority, authorization);
-      http.send('POST', this.#requestTarget, request.fields, request.body);
+      const request = this.#session.pushSetup(this.#route.authority, this.#route.credentials(http));
+      http.send('POST', this.#route.requestTarget, request.fields, request.body);
       const { head } = await http.response(this.#timeout);
-      const [action] = this.#session.response(head);
+      const [action] = this.#responseToSetUp(head);
       if (!keepsAlive(head)) this.#drop();
       switch (action?.type) {
         case 'redirect':
@@ -207,56 +260,50 @@ export class PushClient implements AsfSink {
               `The server redirects the push again and again, last to ${action.location}.`,
             );
           }
-          this.#redirect(action.location, action.proxy);
+          this.#drop();
+          this.#route.redirect(action.location, action.proxy);
+          this.#session.setProxy(this.#route.usesProxy);
           break;
-        case 'authenticate': {
-          const challenge = { status: head.status, headers: head.headers, method: 'POST', target: this.#requestTarget };
-          authorization = ++challenges <= MAX_CHALLENGES ? await authorize?.answer(challenge) : undefined;
-          if (!authorization) {
-            const name = formatPushUrl(this.#target);
-            throw new WmError(
-              'WM_AUTH_REFUSED',
-              `The server refused the push to ${name}: ${head.status} ${head.reason}.`,
-            );
-          }
+        case 'authenticate':
+          await this.#authenticate(head, http);
           break;
-        }
-        default:
+        case 'ready':
+          this.#challenges = 0;
           return;
+        default:
+          this.#drop();
       }
     }
   }
 
-  get #requestTarget(): string {
-    return this.#proxy ? formatPushUrl(this.#target) : this.#target.path;
+  /** @returns nothing when the session that was to be resumed is not there any more, and another one is to be set up */
+  #responseToSetUp(head: ResponseHead): ClientAction[] {
+    const resuming = this.#session.resumed;
+    try {
+      return this.#session.response(head);
+    } catch (error) {
+      if (!resuming || !(error instanceof PushRefusal) || !FORGOTTEN.has(error.status)) throw error;
+      this.#session = this.#newSession(undefined);
+      return [];
+    }
+  }
+
+  /** @throws WmError WM_AUTH_REFUSED when there is no answer to the challenge */
+  async #authenticate(head: ResponseHead, connection: object): Promise<void> {
+    const answered = ++this.#challenges <= MAX_CHALLENGES && (await this.#route.challenged(head, connection));
+    if (!answered) throw this.#session.refusal(head);
   }
 
   /** The connection that is open, or a new one (MS-WMHTTP 3.1.4.2.1). */
   async #connection(): Promise<HttpClient> {
     if (this.#http?.open) return this.#http;
-    const { host, port } = this.#proxy ?? this.#target;
-    this.#http = await HttpClient.connect({ host, port, timeout: this.#timeout });
+    this.#http = await this.#route.connect();
     return this.#http;
   }
 
   #drop(): void {
     this.#http?.destroy();
     this.#http = undefined;
-  }
-
-  #redirect(location: string, proxy: boolean): void {
-    this.#drop();
-    let target: PushTarget;
-    try {
-      target = parsePushUrl(location, formatPushUrl(this.#target));
-    } catch (error) {
-      throw new WmError('WM_PUSH_REFUSED', `The server redirects the push to ${location}, where it cannot go.`, {
-        cause: error,
-      });
-    }
-    if (proxy) this.#proxy = target;
-    else this.#target = target;
-    this.#session.setProxy(this.#proxy !== undefined);
   }
 
   #perform(actions: readonly ClientAction[]): Promise<void> | undefined {
@@ -283,13 +330,13 @@ export class PushClient implements AsfSink {
   }
 
   #silence(): WmError {
-    const { authority } = this.#target;
-    return new WmError('WM_UNREACHABLE', `${authority} did not answer within ${this.#timeout / 1000} s.`);
+    return new WmError('WM_UNREACHABLE', `${this.#route.authority} did not answer within ${this.#timeout / 1000} s.`);
   }
 
   #start(): void {
     const http = this.#http;
     if (http?.open) {
+      this.#connecting = false;
       this.#startOn(http);
       return;
     }
@@ -304,8 +351,8 @@ export class PushClient implements AsfSink {
   }
 
   #startOn(http: HttpClient): void {
-    const { request, actions } = this.#session.pushStart(this.#target.authority);
-    http.send('POST', this.#requestTarget, request.fields);
+    const { request, actions } = this.#session.pushStart(this.#route.authority, this.#route.credentials(http));
+    http.send('POST', this.#route.requestTarget, request.fields);
     this.#listen(http);
     this.#perform(actions);
   }
@@ -325,9 +372,24 @@ export class PushClient implements AsfSink {
     clearTimeout(this.#answerTimer);
     const bodyComplete = this.#session.lengthRemaining === 0;
     const actions = this.#session.response(head);
+    if (actions[0]?.type === 'authenticate') {
+      this.#startAgain(head, http);
+      return;
+    }
+    this.#challenges = 0;
     if (bodyComplete && !keepsAlive(head)) this.#drop();
     this.#perform(actions);
     if (!bodyComplete && this.#session.state !== 'End') this.#listen(http);
+  }
+
+  /** After 401 or 407 to PushStart (MS-WMHTTP 3.1.5.2): on a new connection when its body was not complete. */
+  #startAgain(head: ResponseHead, http: HttpClient): void {
+    if (this.#session.bodyLeft > 0 || !keepsAlive(head)) this.#drop();
+    this.#connecting = true;
+    this.#authenticate(head, http)
+      .then(() => this.#start())
+      .catch((error: unknown) => this.#fail(error))
+      .finally(() => this.#releaseWaiters());
   }
 
   #finish(): void {

@@ -127,8 +127,8 @@ export interface PushRequest {
   readonly contentLength: number;
   /** Schemes for X-Accept-Authentication (MS-WMSP 2.2.1.9); none leaves the header away. */
   readonly acceptAuthentication?: readonly string[];
-  /** Authorization or Proxy-Authorization. */
-  readonly authorization?: Field | undefined;
+  /** Authorization and Proxy-Authorization, as far as they are wanted. */
+  readonly credentials?: readonly Field[];
 }
 
 /**
@@ -143,8 +143,19 @@ export function requestFields(request: PushRequest): Field[] {
   fields.push(['Content-Length', String(request.contentLength)]);
   const cookies = [{ name: PUSH_ID, value: request.pushId }, ...(request.cookies ?? [])];
   fields.push(['Cookie', cookies.map(({ name, value }) => `${name}=${value}`).join('; ')]);
-  if (request.authorization) fields.push(request.authorization);
-  return fields;
+  return [...fields, ...(request.credentials ?? [])];
+}
+
+/**
+ * The field with which servers of this kind say, in the response to a PushSetup request that resumes a session, how many $D packets of
+ * the session they have. Not of the specification; others pass it over (MS-WMHTTP 2.2.1).
+ */
+export const RECEIVED_FIELD = 'X-Push-Packets';
+
+/** What {@link RECEIVED_FIELD} says; undefined without it. */
+export function receivedPackets(headers: HeaderFields): number | undefined {
+  const value = headers.get(RECEIVED_FIELD);
+  return value !== undefined && /^\d{1,15}$/.test(value) ? Number(value) : undefined;
 }
 
 /** What the server puts into every response. */

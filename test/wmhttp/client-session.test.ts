@@ -119,7 +119,7 @@ describe('PushSetup', () => {
     expect(session.response(response(401, ['Set-Cookie', 'push-id=5']))).toEqual([
       { type: 'authenticate', status: 401 },
     ]);
-    expect(value(session.pushSetup('host', ['Authorization', 'x']).fields, 'Cookie')).toBe('push-id=5');
+    expect(value(session.pushSetup('host', [['Authorization', 'x']]).fields, 'Cookie')).toBe('push-id=5');
     expect(session.response(response(302, ['Location', 'http://b/c']))).toEqual([
       { type: 'redirect', location: 'http://b/c', proxy: false },
     ]);

@@ -73,7 +73,7 @@ describe('request fields', () => {
         pushId: '7',
         contentLength: 0,
         acceptAuthentication: ['Digest'],
-        authorization: ['Authorization', 'Digest x'],
+        credentials: [['Authorization', 'Digest x']],
       }).map(([name]) => name);
       for (const name of ['Pragma', 'Server', 'Set-Cookie', 'Supported', 'X-Accept-Proxy-Authentication']) {
         expect(names).not.toContain(name);

@@ -1,0 +1,241 @@
+import { AsfError } from '../asf/error.js';
+import type { AsfHeader } from '../asf/header.js';
+import type { AsfEvent } from '../media/events.js';
+
+export interface PushBufferOptions {
+  /** Most milliseconds of the stream that are kept, by send times. */
+  readonly duration: number;
+  /** Most bytes that are kept; what packets cost besides their own bytes is counted too. */
+  readonly bytes: number;
+}
+
+/** One event of a stream, as the buffer keeps it. */
+export interface BufferedEvent {
+  readonly event: AsfEvent;
+  /** The header that it belongs to; of a header itself. */
+  readonly header: AsfHeader;
+  /** For a packet, whether a decoder can start there. */
+  readonly cleanStart: boolean;
+  /** For a packet that was sent, its number among the packets of the session it was sent in, from 0. */
+  index: number | undefined;
+}
+
+// What an event costs besides the bytes of its packet.
+const OVERHEAD = 400;
+
+/**
+ * What waits to be sent, and behind it, as long as there is room, what was sent already: after a break it may have to be sent
+ * again. Bounded in time and in bytes. When the bound is met, first the oldest of what was sent is forgotten; then what waits
+ * is dropped and counted, from the oldest on, up to a key frame, so that what follows can be decoded.
+ */
+export class PushBuffer {
+  readonly #options: PushBufferOptions;
+  #events: BufferedEvent[] = [];
+  // Where the buffer begins in #events; what is before has been forgotten.
+  #head = 0;
+  // The next to be sent.
+  #next = 0;
+  #bytes = 0;
+  #header: AsfHeader | undefined;
+  #videoStreams: ReadonlySet<number> = new Set();
+  #waiting = 0;
+  #dropped = 0;
+  // Of the last packet that was forgotten.
+  #forgottenHeader: AsfHeader | undefined;
+
+  constructor(options: PushBufferOptions) {
+    this.#options = options;
+  }
+
+  /** Packets that have never been sent, or are to be sent again. */
+  get waiting(): number {
+    return this.#waiting;
+  }
+
+  /** Packets that were dropped unsent, or that {@link resumeAt} missed. */
+  get dropped(): number {
+    return this.#dropped;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Whether all is sent. */
+  get empty(): boolean {
+    return this.#next === this.#events.length;
+  }
+
+  /** Whether there is no room for more without dropping. */
+  get full(): boolean {
+    return this.#waiting > 0 && this.#isOver(this.#next);
+  }
+
+  /** @throws AsfError for a packet without a header before it */
+  add(event: AsfEvent): void {
+    if (event.type === 'header') {
+      this.#header = event.header;
+      this.#videoStreams = new Set(
+        event.header.streams.filter(({ type }) => type === 'video').map(({ number }) => number),
+      );
+    }
+    const header = this.#header;
+    if (!header) {
+      if (event.type === 'packet') throw new AsfError('A data packet came before the header.');
+      return;
+    }
+    this.#events.push({ event, header, cleanStart: this.#isCleanStart(event), index: undefined });
+    this.#bytes += costOf(event);
+    if (event.type === 'packet') this.#waiting++;
+    this.#trim();
+  }
+
+  /** The next event to be sent; undefined when all is sent. */
+  peek(): BufferedEvent | undefined {
+    return this.#events[this.#next];
+  }
+
+  /** The next event is sent. @param index for a packet, its number in the session */
+  sent(index: number): void {
+    const buffered = this.#events[this.#next++]!;
+    if (buffered.event.type !== 'packet') return;
+    buffered.index = index;
+    this.#waiting--;
+  }
+
+  /** A response has acknowledged all packets before that number of the session: they will not be needed again. */
+  confirm(index: number): void {
+    while (this.#head < this.#next) {
+      const { event, index: own } = this.#events[this.#head]!;
+      if (event.type === 'packet' && own !== undefined && own >= index) break;
+      this.#forget();
+    }
+    this.#compact();
+  }
+
+  /**
+   * Goes back to the packet with that number in the session that is resumed: the server has all before it.
+   *
+   * @param sent how many packets were sent in that session
+   * @returns packets that the server lacks and that are not here any more; they are counted as dropped, as is what cannot be decoded
+   *   without them
+   */
+  resumeAt(index: number, sent: number): number {
+    let at = this.#next;
+    while (at > this.#head) {
+      const { event, index: own } = this.#events[at - 1]!;
+      if (event.type === 'packet' && own !== undefined && own < index) break;
+      at--;
+    }
+    const first = this.#events.slice(at, this.#next).find(({ event }) => event.type === 'packet')?.index ?? sent;
+    this.#back(at);
+    const missing = Math.max(first - index, 0);
+    if (missing > 0) {
+      this.#dropped += missing;
+      this.#dropToCleanStart(this.#next);
+    }
+    return missing;
+  }
+
+  /**
+   * Goes back to where a decoder can start, at least so many milliseconds of the stream before what was sent last, as far as
+   * that is here: for a session that knows nothing of the one before.
+   */
+  resumeBefore(milliseconds: number): void {
+    let at = this.#next;
+    let last: number | undefined;
+    for (let index = this.#next - 1; index >= this.#head; index--) {
+      const { event, cleanStart } = this.#events[index]!;
+      if (event.type !== 'packet') continue;
+      last ??= event.packet.sendTime;
+      if (!cleanStart) continue;
+      at = index;
+      if (((last - event.packet.sendTime) | 0) >= milliseconds) break;
+    }
+    this.#back(at);
+    for (const buffered of this.#events) buffered.index = undefined;
+  }
+
+  /** The header of the packet before the next event; undefined when there was none. */
+  get previousHeader(): AsfHeader | undefined {
+    for (let index = this.#next - 1; index >= this.#head; index--) {
+      const { event, header } = this.#events[index]!;
+      if (event.type === 'packet') return header;
+    }
+    return this.#forgottenHeader;
+  }
+
+  #isCleanStart(event: AsfEvent): boolean {
+    if (event.type !== 'packet') return false;
+    if (this.#videoStreams.size === 0) return true;
+    return event.packet.payloads.some(
+      ({ key, offset, stream }) => key && offset === 0 && this.#videoStreams.has(stream),
+    );
+  }
+
+  /** Sets the place where sending goes on. */
+  #back(at: number): void {
+    for (let index = at; index < this.#next; index++) if (this.#events[index]!.event.type === 'packet') this.#waiting++;
+    this.#next = at;
+  }
+
+  #isOver(from: number): boolean {
+    return this.#bytes > this.#options.bytes || this.#durationFrom(from) > this.#options.duration;
+  }
+
+  /** Milliseconds between the first packet from there on and the newest one, under one header. */
+  #durationFrom(from: number): number {
+    const newest = this.#events.at(-1);
+    if (newest?.event.type !== 'packet') return 0;
+    for (let index = from; index < this.#events.length; index++) {
+      const { event, header } = this.#events[index]!;
+      if (event.type !== 'packet') continue;
+      if (header !== newest.header) return 0;
+      return (newest.event.packet.sendTime - event.packet.sendTime) | 0;
+    }
+    return 0;
+  }
+
+  #trim(): void {
+    while (this.#head < this.#next && this.#isOver(this.#head)) this.#forget();
+    if (this.#head === this.#next && this.#isOver(this.#next)) this.#dropToCleanStart(this.#next + 1);
+    this.#compact();
+  }
+
+  /** Forgets the oldest event. */
+  #forget(): void {
+    const { event, header } = this.#events[this.#head]!;
+    if (event.type === 'packet') this.#forgottenHeader = header;
+    this.#bytes -= costOf(event);
+    this.#head++;
+    if (this.#next < this.#head) this.#next = this.#head;
+  }
+
+  /** Drops what waits, from the next event up to the first clean start at `from` or behind it; headers and ends stay. */
+  #dropToCleanStart(from: number): void {
+    let end = from;
+    while (end < this.#events.length && !this.#events[end]!.cleanStart) end++;
+    const kept: BufferedEvent[] = [];
+    for (const buffered of this.#events.slice(this.#next, end)) {
+      if (buffered.event.type !== 'packet') {
+        kept.push(buffered);
+        continue;
+      }
+      this.#bytes -= costOf(buffered.event);
+      this.#waiting--;
+      this.#dropped++;
+    }
+    this.#events.splice(this.#next, end - this.#next, ...kept);
+  }
+
+  #compact(): void {
+    if (this.#head < 1024 || this.#head * 2 < this.#events.length) return;
+    this.#events = this.#events.slice(this.#head);
+    this.#next -= this.#head;
+    this.#head = 0;
+  }
+}
+
+function costOf(event: AsfEvent): number {
+  return OVERHEAD + (event.type === 'packet' ? event.packet.bytes.length : 0);
+}

@@ -1,0 +1,126 @@
+import type { HttpAuthenticator } from '../auth/client.js';
+import { WmError } from '../errors.js';
+import { isLoopback } from '../http/addresses.js';
+import type { HttpClient } from '../http/client.js';
+import type { Endpoint, TlsTrust } from '../http/connection.js';
+import type { Field, ResponseHead } from '../http/message.js';
+import { asksProxy, connectRoute, type Route } from '../http/tunnel.js';
+import { formatPushUrl, type PushTarget, parsePushUrl } from './push-url.js';
+
+export interface PushRouteOptions {
+  /** `http://host[:port]/point`, or `https://` */
+  readonly url: string;
+  /** `http://host:port` of an HTTP proxy, or `https://`. */
+  readonly proxy?: string | undefined;
+  /** Whom to believe, where TLS is spoken. */
+  readonly tls?: TlsTrust | undefined;
+  /** Ms for each step of connecting. */
+  readonly timeout: number;
+  readonly userAgent?: string | undefined;
+  readonly authorize?: HttpAuthenticator | undefined;
+}
+
+/** The way from here to a publishing point: where redirects have led, through which proxy, with which credentials. */
+export class PushRoute {
+  readonly #options: PushRouteOptions;
+  #target: PushTarget;
+  #proxy: PushTarget | undefined;
+  // By name: what the next request is sent with.
+  readonly #credentials = new Map<string, Field>();
+  // The statuses that credentials are shown for: they are meant for the server and the proxy of the options, for nobody else.
+  readonly #answered = new Set([401, 407]);
+
+  /** @throws WmError WM_USAGE for a URL that is none */
+  constructor(options: PushRouteOptions) {
+    this.#options = options;
+    this.#target = parsePushUrl(options.url);
+    this.#proxy = options.proxy === undefined ? undefined : parsePushUrl(options.proxy);
+  }
+
+  /** The publishing point, for people. */
+  get url(): string {
+    return formatPushUrl(this.#target);
+  }
+
+  /** For the Host field. */
+  get authority(): string {
+    return this.#target.authority;
+  }
+
+  /** For the request line: the whole URL goes to a proxy. */
+  get requestTarget(): string {
+    return asksProxy(this.#route) ? this.url : this.#target.path;
+  }
+
+  /** Whether a proxy reads the requests; one that carries TLS does not. */
+  get usesProxy(): boolean {
+    return asksProxy(this.#route);
+  }
+
+  /** A new connection. @throws as {@link connectRoute} */
+  connect(): Promise<HttpClient> {
+    const { timeout, userAgent, authorize } = this.#options;
+    return connectRoute(this.#route, { timeout, userAgent, authorize });
+  }
+
+  /**
+   * Goes elsewhere: to another server, or to the same one by a proxy (MS-WMHTTP 3.1.5.1).
+   *
+   * @throws WmError WM_PUSH_REFUSED when there is no way to go there, or it leads from TLS to what anybody could read
+   */
+  redirect(location: string, proxy: boolean): void {
+    let target: PushTarget;
+    try {
+      target = parsePushUrl(location, this.url);
+    } catch (error) {
+      throw new WmError('WM_PUSH_REFUSED', `The server redirects the push to ${location}, where it cannot go.`, {
+        cause: error,
+      });
+    }
+    if (this.#target.secure && !target.secure) {
+      const sentence = `The server redirects the push to ${formatPushUrl(target)}, which would be without TLS.`;
+      throw new WmError('WM_PUSH_REFUSED', sentence);
+    }
+    this.#credentials.clear();
+    if (proxy) {
+      this.#proxy = target;
+      this.#answered.delete(407);
+      return;
+    }
+    if (target.host !== this.#target.host || target.port !== this.#target.port) this.#answered.delete(401);
+    this.#target = target;
+  }
+
+  /** The credentials of a request on a connection, as far as they are known. */
+  credentials(connection: object): readonly Field[] {
+    const seenBy = [...this.#answered].filter((status) => status === 401 || this.usesProxy);
+    const known = this.#options.authorize?.fields?.({ ...this.#request, connection }, seenBy) ?? [];
+    const fields = new Map(known.map((field) => [field[0].toLowerCase(), field]));
+    for (const [name, field] of this.#credentials) fields.set(name, field);
+    this.#credentials.clear();
+    return [...fields.values()];
+  }
+
+  /** Answers a challenge, for the next request. @returns whether there is an answer */
+  async challenged({ status, headers }: ResponseHead, connection: object): Promise<boolean> {
+    if (!this.#answered.has(status)) return false;
+    const { secure, host } = this.#target;
+    const isPrivate = secure || isLoopback(host) || host === 'localhost';
+    const challenge = { ...this.#request, connection, status, headers, secure: isPrivate };
+    const field = await this.#options.authorize?.answer(challenge);
+    if (field) this.#credentials.set(field[0].toLowerCase(), field);
+    return field !== undefined;
+  }
+
+  get #request() {
+    return { method: 'POST', target: this.requestTarget };
+  }
+
+  get #route(): Route {
+    return { server: this.#endpoint(this.#target), proxy: this.#proxy && this.#endpoint(this.#proxy) };
+  }
+
+  #endpoint({ host, port, secure }: PushTarget): Endpoint {
+    return { host, port, tls: secure ? (this.#options.tls ?? {}) : undefined };
+  }
+}
