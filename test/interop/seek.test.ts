@@ -115,8 +115,9 @@ describe('seeking in files on demand, and pausing', () => {
       const target = 251;
       const player = new MpvRemote(url(LONG), [`--start=${target}`, '--length=2', '--untimed', '--no-audio']);
       await player.ends(20_000);
-      // Its decoder now and then says this of the packet at which mpv is told to end; the pictures are compared below.
-      expect(player.problems.filter((line) => !line.includes('Read ext header failed'))).toEqual([]);
+      // FFmpeg's reader says so of whatever it is reading when mpv, at its own end, has it broken off: mpv closes both connections
+      // first, and up to there the server has sent nothing but whole packets.
+      expect(player.problems.filter((line) => !/Read (?:ext|data packet) header failed/.test(line))).toEqual([]);
       // Its decoder begins at the key frame; what is before the time it does not show.
       const at = indexOfRun(long.pictures, player.pictures);
       expect(long.times[at]).toBeCloseTo(player.times[0]!, 0);
