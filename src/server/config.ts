@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
+import { isMulticastAddress } from '../announce/nsc.js';
 import type { Scheme } from '../auth/exchange.js';
 import { messageOf, WmError } from '../errors.js';
 import { addressList } from '../http/address-list.js';
@@ -43,7 +44,23 @@ const settingsShape = {
   description: z.string().optional(),
 };
 const settingsSchema = z.strictObject(settingsShape);
-const pointSchema = z.strictObject({ path: pathSchema, source: remoteSchema.optional(), ...settingsShape });
+const multicastSchema = z.strictObject({
+  group: z.string().refine(isMulticastAddress, 'must be the address of a multicast group, such as 239.192.1.1'),
+  port: z.number().int().min(1).max(65_535),
+  ttl: z.number().int().min(0).max(255).default(1),
+  interface: z.string().min(1).optional(),
+  fec: z.number().int().min(0).max(15).default(0),
+  logUrl: z
+    .string()
+    .regex(/^http:\/\/\S+$/, 'must be an http:// URL')
+    .optional(),
+});
+const pointSchema = z.strictObject({
+  path: pathSchema,
+  source: remoteSchema.optional(),
+  multicast: multicastSchema.optional(),
+  ...settingsShape,
+});
 
 /** The settings of a publishing point. */
 export type PointConfig = z.output<typeof settingsSchema>;

@@ -14,6 +14,7 @@ import { AccessControl, type Refusal, type Rule, ruleOf } from './access.js';
 import { AdminApi } from './api.js';
 import type { ServerConfig } from './config.js';
 import { ContentRoot } from './content.js';
+import { Multicasts } from './multicast.js';
 import { pathOf } from './paths.js';
 import { Players } from './players.js';
 import { PointPull } from './point-pull.js';
@@ -70,6 +71,7 @@ export class MediaServer {
   readonly #programs: Programs;
   readonly #remotes: Remotes;
   readonly #pulls: PointPull[] = [];
+  #multicasts: Multicasts | undefined;
   #ports: ServerPorts = {};
 
   private constructor(config: ServerConfig, listener: ServerListener, means: Means) {
@@ -132,7 +134,10 @@ export class MediaServer {
         listener.played?.(report);
       },
     });
-    const web = new WebServer(this.points, content, async (...asked) => this.#authorize(...asked));
+    const web = new WebServer(this.points, content, {
+      authorize: async (...asked) => this.#authorize(...asked),
+      multicast: (path) => this.#multicasts?.get(path),
+    });
     const api = new AdminApi({
       points: this.points,
       players: this.#players,
@@ -172,6 +177,7 @@ export class MediaServer {
     });
     try {
       await server.#listen();
+      await server.#startMulticasts(onWarning);
     } catch (error) {
       await server.close();
       throw error;
@@ -210,6 +216,7 @@ export class MediaServer {
     await Promise.all(this.#pulls.map((pull) => pull.close()));
     this.#tlsWatch?.close();
     await Promise.all([...this.points].map((point) => point.close()));
+    await this.#multicasts?.close();
     this.#push.close();
     this.#wmsp.close();
     await Promise.all([this.#http.close(), this.#https?.close()]);
@@ -223,6 +230,13 @@ export class MediaServer {
       const point = this.points.get(path)!;
       this.#pulls.push(new PointPull({ point, url, connect: (from) => connectRemote(from, onWarning), onWarning }));
     }
+  }
+
+  async #startMulticasts(onWarning: (message: string) => void): Promise<void> {
+    const wanted = this.#config.points.flatMap(({ path, multicast: config }) =>
+      config ? [{ point: this.points.get(path)!, config }] : [],
+    );
+    this.#multicasts = await Multicasts.start(wanted, onWarning);
   }
 
   async #listen(): Promise<void> {

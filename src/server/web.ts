@@ -9,6 +9,7 @@ import type { LaneFormat, PlayerSession } from '../media/lane.js';
 import { describeContent } from '../wmsp/packets.js';
 import type { Refusal } from './access.js';
 import type { ContentRoot } from './content.js';
+import type { PointMulticast } from './multicast.js';
 import { pathOf, queryOf } from './paths.js';
 import { sendFile } from './plain-file.js';
 import type { PublishingPoint, PublishingPoints } from './points.js';
@@ -46,16 +47,25 @@ class PlainPlayer implements PlayerSession {
 /** Whether somebody may have what is at a path, and `start` a stream of it; undefined when they may. */
 export type WebAuthorization = (exchange: Exchange, path: string, start: boolean) => Promise<Refusal | undefined>;
 
-/** What clients get that do not speak the protocol: the .asx answer, the plain ASF stream of a point, files as they are. */
+/** What the server tells of its points. */
+export interface WebHost {
+  readonly authorize: WebAuthorization;
+  /** How the point at a path is multicast, if it is. */
+  readonly multicast: (path: string) => PointMulticast | undefined;
+}
+
+/**
+ * What clients get that do not speak the protocol: .asx and .nsc announcements, the plain ASF stream of a point, files as they are.
+ */
 export class WebServer {
   readonly #points: PublishingPoints;
   readonly #content: ContentRoot | undefined;
-  readonly #authorize: WebAuthorization;
+  readonly #host: WebHost;
 
-  constructor(points: PublishingPoints, content: ContentRoot | undefined, authorize: WebAuthorization) {
+  constructor(points: PublishingPoints, content: ContentRoot | undefined, host: WebHost) {
     this.#points = points;
     this.#content = content;
-    this.#authorize = authorize;
+    this.#host = host;
   }
 
   /** Answers a request that no protocol claimed. */
@@ -74,8 +84,9 @@ export class WebServer {
     const path = pathOf(target);
     // The parameter that Windows Media Services puts into its .asx answers, for clients that go by the ending of a URL.
     const wantsMedia = queryOf(target).has('MSWMExt');
+    const announced = this.#announcedBy(path);
     const point = this.#points.get(path);
-    const refusal = await this.#authorize(exchange, path, wantsMedia || !point);
+    const refusal = await this.#host.authorize(exchange, announced?.path ?? path, wantsMedia || !(point ?? announced));
     if (refusal) {
       const { status, fields, message } = refusal;
       const all = [...webFields('text/plain; charset=utf-8'), ...fields];
@@ -85,6 +96,11 @@ export class WebServer {
     if (point) {
       if (wantsMedia) this.#stream(exchange, point);
       else this.#announce(exchange, path, point.broadcast.header);
+      return;
+    }
+    if (announced) {
+      if (announced.as === 'nsc') this.#announceMulticast(exchange, announced.path);
+      else this.#announce(exchange, announced.path, announced.point.broadcast.header);
       return;
     }
     const item = await this.#content?.resolve(path);
@@ -104,8 +120,27 @@ export class WebServer {
 
   #announce(exchange: Exchange, path: string, header: AsfHeader | undefined): void {
     const about = Object.fromEntries(header ? describeContent(header) : []);
-    const body = buildAsx([{ ...about, refs: pointUrls(authorityOf(exchange), path, exchange.secure) }]);
+    const authority = authorityOf(exchange);
+    // A player that cannot receive multicasts goes on to the next one.
+    const multicast = this.#host.multicast(path) ? [announcementUrl(exchange, path, 'nsc')] : [];
+    const body = buildAsx([{ ...about, refs: [...multicast, ...pointUrls(authority, path, exchange.secure)] }]);
     exchange.respond({ status: 200, fields: webFields('video/x-ms-asf'), body: Buffer.from(body, 'utf8') });
+  }
+
+  /** The point whose announcement a path names: `/live.asx`, and `/live.nsc` when it is multicast. */
+  #announcedBy(path: string): { as: 'asx' | 'nsc'; path: string; point: PublishingPoint } | undefined {
+    const [, stem, ending] = /^(.+)\.(asx|nsc)$/i.exec(path) ?? [];
+    const point = stem === undefined || this.#points.get(path) ? undefined : this.#points.get(stem);
+    if (!point) return undefined;
+    const as = ending!.toLowerCase() as 'asx' | 'nsc';
+    return as === 'nsc' && !this.#host.multicast(point.path) ? undefined : { as, path: point.path, point };
+  }
+
+  #announceMulticast(exchange: Exchange, path: string): void {
+    const [unicastUrl] = pointUrls(authorityOf(exchange), path, exchange.secure);
+    const text = this.#host.multicast(path)!.nsc(unicastUrl!);
+    if (text === undefined) throw new HttpError(503, `Nobody has fed ${path} yet, so there is no header to announce.`);
+    exchange.respond({ status: 200, fields: webFields('video/x-ms-asf'), body: Buffer.from(text, 'latin1') });
   }
 
   #stream(exchange: Exchange, point: PublishingPoint): void {
@@ -136,9 +171,17 @@ function authorityOf(exchange: Exchange): string {
   return host;
 }
 
+function announcementUrl(exchange: Exchange, path: string, ending: string): string {
+  return `${exchange.secure ? 'https' : 'http'}://${authorityOf(exchange)}${escapedPath(path)}.${ending}`;
+}
+
+function escapedPath(path: string): string {
+  return path.split('/').map(encodeURIComponent).join('/');
+}
+
 /** The URLs of a point: for players of the protocol first, then for any other; there is no name for the protocol under TLS. */
 export function pointUrls(authority: string, path: string, secure = false): string[] {
-  const escaped = path.split('/').map(encodeURIComponent).join('/');
+  const escaped = escapedPath(path);
   if (secure) return [`https://${authority}${escaped}?MSWMExt=.asf`];
   return [`mms://${authority}${escaped}`, `http://${authority}${escaped}?MSWMExt=.asf`];
 }
