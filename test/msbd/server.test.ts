@@ -1,0 +1,403 @@
+import { connect } from 'node:net';
+import { WmError } from '../../src/errors.js';
+import { Broadcast } from '../../src/media/broadcast.js';
+import { MsbdServer } from '../../src/msbd/server.js';
+import type { ClientReport } from '../../src/msbd/server-options.js';
+import { testHeader, testPacket } from '../support/stream.js';
+import { connectRequest, Station, shape, untilShape, type WireMessage, wire, wireMessages } from './support.js';
+
+let station: Station;
+afterEach(() => station.close());
+
+const ids = (messages: readonly WireMessage[]) =>
+  messages.filter(({ id }) => id === 10).map(({ bytes }) => bytes.readUInt32LE(16));
+const streamIds = (messages: readonly WireMessage[]) =>
+  messages.filter(({ id }) => id === 5 || id === 10).map(({ id, bytes }) => bytes.readUInt16LE(id === 5 ? 16 : 20));
+const payloads = (messages: readonly WireMessage[]) =>
+  messages.filter(({ id }) => id === 10).map(({ bytes }) => bytes.subarray(24));
+
+describe('MSBD over TCP', () => {
+  it('[MSBD-004] [MSBD-055] [MSBD-069] [MSBD-048] [MSBD-046] answers, describes, and sends packets on the same connection', async () => {
+    station = await Station.open();
+    const player = await station.player();
+    station.feed(3);
+    const messages = await untilShape(player, /^CSPPP$/);
+    expect(messages[0]!.hr).toBe(0);
+    expect(messages[0]!.bytes.subarray(16)).toEqual(Buffer.alloc(20));
+  });
+
+  it('[MSBD-057] [MSBD-059] numbers packets from 0, one by one, on over other streams', async () => {
+    station = await Station.open();
+    const player = await station.player();
+    station.feed(3);
+    await untilShape(player, /^CSPPP$/);
+    station.header({ title: 'Another' });
+    station.feed(2);
+    expect(ids(await untilShape(player, /^CSPPPSPP$/))).toEqual([0, 1, 2, 3, 4]);
+  });
+
+  it('[MSBD-058] begins at a number other than 0 for who comes later: all get the same bytes', async () => {
+    station = await Station.open();
+    const first = await station.player();
+    station.feed(30);
+    await untilShape(first, /^CSP{30}$/);
+    const second = await station.player();
+    station.feed(1);
+    const [all, some] = [await untilShape(first, /^CSP{31}$/), await untilShape(second, /^CSP+$/)];
+    const late = ids(some);
+    expect(late[0]).toBeGreaterThan(0);
+    expect(late.at(-1)).toBe(30);
+    expect(late).toEqual(late.map((_, index) => late[0]! + index));
+    expect(some.slice(2).map(({ bytes }) => bytes)).toEqual(all.slice(-late.length).map(({ bytes }) => bytes));
+  });
+
+  it('[MSBD-054] [MSBD-062] sends each ASF packet whole, with its padding', async () => {
+    station = await Station.open();
+    const player = await station.player();
+    const sent = [...station.feed(2, { dataSize: 100 }), ...station.feed(1, { dataSize: 360 })];
+    expect(sent.every(({ length }) => length === 400)).toBe(true);
+    expect(payloads(await untilShape(player, /^CSPPP$/))).toEqual(sent);
+  });
+
+  it('[MSBD-026] [MSBD-028] [MSBD-060] [MSBD-083] tells of another header by IND_STREAMINFO with a new wStreamId', async () => {
+    station = await Station.open();
+    const player = await station.player();
+    station.feed(1);
+    station.header({ title: 'Another' });
+    station.feed(1);
+    station.header({ title: 'A third' });
+    station.feed(1);
+    const messages = await untilShape(player, /^CSPSPSP$/);
+    const seen = streamIds(messages);
+    expect([seen[0], seen[2], seen[4]]).toEqual([seen[1], seen[3], seen[5]]);
+    expect(new Set(seen).size).toBe(3);
+    for (const id of seen) expect(id <= 0x7ff || (id >= 0x8000 && id <= 0x87ff)).toBe(true);
+    expect(messages[3]!.bytes.toString('utf16le', 48)).toContain('Another');
+  });
+
+  it('[MSBD-072] [MSBD-074] [MSBD-075] [MSBD-076] [MSBD-052] ends with IND_EOS and an empty IND_STREAMINFO, and closes later', async () => {
+    station = await Station.open();
+    const player = await station.player();
+    station.feed(1);
+    await untilShape(player, /^CSP$/);
+    station.end();
+    const messages = await untilShape(player, /^CSPES$/);
+    expect(messages[3]!.size).toBe(16);
+    expect(messages[4]).toMatchObject({ size: 48, hr: 0xc00d0033 });
+    expect(messages[4]!.bytes.subarray(16)).toEqual(Buffer.alloc(32));
+    expect(player.ended).toBe(false);
+    station.tick(30_000);
+    await player.untilClosed();
+  });
+
+  it('[MSBD-073] [MSBD-028] waits for another stream if it is told so, and tells of it behind IND_EOS', async () => {
+    station = await Station.open({ hold: 3_000 });
+    const player = await station.player();
+    station.feed(1);
+    await untilShape(player, /^CSP$/);
+    station.end();
+    station.header();
+    station.feed(1);
+    const messages = await untilShape(player, /^CSPESP$/);
+    const seen = streamIds(messages);
+    expect(seen[2]).toBe(seen[3]);
+    expect(seen[2]).not.toBe(seen[0]);
+    expect(messages[4]!.size).toBeGreaterThan(48);
+    expect(ids(messages)).toEqual([0, 1]);
+  });
+
+  it('[MSBD-074] says that nothing follows when the wait for another stream is over', async () => {
+    station = await Station.open({ hold: 20 });
+    const player = await station.player();
+    station.end();
+    const messages = await untilShape(player, /^CSES$/);
+    expect(messages[3]!.size).toBe(48);
+  });
+
+  it('[MSBD-022] [MSBD-023] [MSBD-071] answers REQ_STREAMINFO with the same body, and goes on', async () => {
+    station = await Station.open();
+    const player = await station.player();
+    station.feed(1);
+    await untilShape(player, /^CSP$/);
+    player.send(wire(3));
+    const messages = await untilShape(player, /^CSPs$/);
+    expect(messages[3]!.bytes.subarray(16)).toEqual(messages[1]!.bytes.subarray(16));
+    station.feed(1);
+    expect(ids(await untilShape(player, /^CSPsP$/))).toEqual([0, 1]);
+  });
+
+  it('[MSBD-018] [MSBD-077] [MSBD-078] pings over the connection, and drops who does not answer', async () => {
+    station = await Station.open();
+    const [alive, silent] = [await station.player(), await station.player()];
+    station.tick(120_000);
+    await untilShape(silent, /^CS\?$/);
+    await untilShape(alive, /^CS\?$/);
+    alive.send(wire(2));
+    alive.send(wire(3));
+    await untilShape(alive, /^CS\?s$/);
+    station.tick(120_000);
+    await silent.untilClosed();
+    await untilShape(alive, /^CS\?s\?$/);
+    expect(station.server.clients).toBe(1);
+  });
+
+  it('[MSBD-065] sends nothing to who does not ask, and drops that at last', async () => {
+    station = await Station.open();
+    const idle = await station.peer();
+    const player = await station.player();
+    station.feed(1);
+    await untilShape(player, /^CSP$/);
+    expect(idle.received).toHaveLength(0);
+    station.tick(10_000);
+    expect(await idle.untilClosed()).toHaveLength(0);
+  });
+
+  it('[MSBD-001] [MSBD-066] [MSBD-067] [MSBD-070] refuses multicast delivery when it has none, and closes', async () => {
+    station = await Station.open();
+    const peer = await station.peer();
+    peer.send(connectRequest(2));
+    const [answer, ...more] = wireMessages(await peer.untilClosed());
+    expect(answer).toMatchObject({ id: 8, hr: 0xc00d001a, size: 36 });
+    expect(more).toEqual([]);
+  });
+
+  it.each([
+    ['a channel that is not there', 'nothing', 0xc00d001a],
+    ['one that it may not have', 'secret', 0x80070005],
+    ['one that cannot be opened', 'broken', 0xc00d0033],
+  ])('[MSBD-043] [MSBD-070] refuses %s', async (_, channel, hr) => {
+    const content = {
+      open: async (name: string) => {
+        if (name === 'secret') throw new WmError('WM_AUTH_REFUSED', 'No.');
+        if (name === 'broken') throw new Error('The test broke it.');
+        return undefined;
+      },
+    };
+    const errors: unknown[] = [];
+    station = await Station.open({ content, onError: (error) => errors.push(error) });
+    const peer = await station.peer();
+    peer.send(connectRequest(1, channel));
+    expect(wireMessages(await peer.untilClosed())[0]).toMatchObject({ id: 8, hr });
+    expect(errors).toHaveLength(channel === 'broken' ? 1 : 0);
+  });
+
+  it('[MSBD-043] refuses who comes when nothing is live', async () => {
+    station = await Station.open({}, null);
+    const early = await station.peer();
+    early.send(connectRequest());
+    expect(wireMessages(await early.untilClosed())[0]).toMatchObject({ id: 8, hr: 0xc00d0033 });
+    station.header();
+    station.end();
+    const late = await station.peer();
+    late.send(connectRequest());
+    expect(wireMessages(await late.untilClosed())[0]).toMatchObject({ id: 8, hr: 0xc00d0033 });
+  });
+
+  it('[MSBD-043] refuses one client too many', async () => {
+    station = await Station.open({ isFull: () => station.server.clients >= 2 });
+    await station.player();
+    const second = await station.player();
+    const third = await station.peer();
+    third.send(connectRequest());
+    expect(wireMessages(await third.untilClosed())[0]).toMatchObject({ id: 8, hr: 0xc00d0025 });
+    second.close();
+    while (station.server.clients > 1) await new Promise((resolve) => setImmediate(resolve));
+    await station.player();
+  });
+
+  it('[MSBD-034] refuses a stream whose header or packets are too large', async () => {
+    station = await Station.open({}, { padding: 66_000 });
+    const peer = await station.peer();
+    peer.send(connectRequest());
+    expect(wireMessages(await peer.untilClosed())[0]).toMatchObject({ id: 8, hr: 0xc00d0033 });
+    station.header({ packetSize: 65_520 });
+    const other = await station.peer();
+    other.send(connectRequest());
+    expect(wireMessages(await other.untilClosed())[0]).toMatchObject({ id: 8, hr: 0xc00d0033 });
+  });
+
+  it('ends for those that it cannot give another header to', async () => {
+    station = await Station.open();
+    const player = await station.player();
+    station.header({ padding: 66_000 });
+    await untilShape(player, /^CSES$/);
+    station.header();
+    await station.player();
+  });
+
+  it('[MSBD-041] gives the channel that is named to the one who knows them, and who asks', async () => {
+    const asked: unknown[] = [];
+    station = await Station.open({
+      content: {
+        open: async (channel, client) => {
+          asked.push([channel, client]);
+          return station.broadcast;
+        },
+      },
+    });
+    await station.player(1, 'live/a\0');
+    expect(asked).toEqual([['live/a', { remoteAddress: '127.0.0.1', local: true }]]);
+  });
+
+  it('[MSBD-045] says when the header is in an .nsc file', async () => {
+    station = await Station.open({ inNsc: true });
+    const player = await station.player();
+    expect(wireMessages(player.received)[0]!.bytes.readUInt32LE(16)).toBe(2);
+  });
+
+  it('tells of who plays, and what they got', async () => {
+    const told: unknown[] = [];
+    const reports: ClientReport[] = [];
+    station = await Station.open({
+      onPlay: (...args) => told.push(args),
+      onPlayed: (report) => reports.push(report),
+    });
+    const player = await station.player(1, 'live');
+    station.feed(2);
+    await untilShape(player, /^CSPP$/);
+    station.now += 1_500;
+    player.close();
+    while (reports.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    expect(told).toEqual([['live', '127.0.0.1']]);
+    expect(reports).toEqual([
+      {
+        channel: 'live',
+        remoteAddress: '127.0.0.1',
+        delivery: 'tcp',
+        milliseconds: 1_500,
+        packets: 2,
+        skippedPackets: 0,
+      },
+    ]);
+  });
+
+  it('tells all clients that nothing follows when it is closed', async () => {
+    station = await Station.open();
+    const player = await station.player();
+    await station.server.close();
+    expect(shape(await player.untilClosed())).toBe('CSES');
+  });
+
+  it('[MSBD-005] listens on addresses of IPv4 only', async () => {
+    station = await Station.open();
+    const other = new MsbdServer({ content: { open: async () => undefined } });
+    await expect(other.listen(0, '::1')).rejects.toMatchObject({ code: 'WM_FAILED' });
+    await expect(other.listen(station.port, '127.0.0.1')).rejects.toMatchObject({ code: 'WM_PORT_IN_USE' });
+    const everywhere = new MsbdServer({ content: { open: async () => undefined } });
+    const port = await everywhere.listen(0, '::');
+    const refused = await new Promise<string>((resolve) => {
+      const socket = connect({ host: '::1', port });
+      socket.on('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? ''));
+      socket.on('connect', () => resolve('connected'));
+    });
+    expect(refused).not.toBe('connected');
+    await everywhere.close();
+  });
+});
+
+describe('fan-out', () => {
+  it('writes the same buffer to all who keep up', async () => {
+    station = await Station.open();
+    const players = await Promise.all([station.player(), station.player(), station.player()]);
+    const before = station.broadcast.counters.bytesOut;
+    station.feed(5);
+    for (const player of players) await untilShape(player, /^CSP{5}$/);
+    expect(station.broadcast.counters.bytesOut - before).toBe(3 * 5 * (400 + 24));
+    const [first, ...others] = players.map(({ received }) => received.subarray(-5 * 424));
+    for (const other of others) expect(other).toEqual(first);
+  });
+
+  it('skips to a key frame for who does not read, drops it in the end, and nobody else notices', async () => {
+    station = await Station.open();
+    let now = 0;
+    const broadcast = new Broadcast({
+      batchInterval: 0,
+      burst: 100,
+      maxBacklog: 200_000,
+      patience: 20_000,
+      now: () => now,
+    });
+    const reports: ClientReport[] = [];
+    const server = new MsbdServer({
+      content: { open: async () => broadcast },
+      onPlayed: (report) => reports.push(report),
+    });
+    station.port = await server.listen(0, '127.0.0.1');
+    broadcast.write({
+      type: 'header',
+      header: testHeader({ packetSize: 8_000 }),
+    });
+    const stuck = await station.player();
+    stuck.socket.pause();
+    const reader = await station.player();
+    let sent = 0;
+    const feed = async (until: () => boolean) => {
+      while (!until()) {
+        broadcast.write({
+          type: 'packet',
+          packet: testPacket(sent * 10, { key: sent % 50 === 0, packetSize: 8_000, dataSize: 7_900 }),
+        });
+        sent++;
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    };
+    await feed(() => broadcast.counters.skippedPackets > 100);
+    expect(reports).toEqual([]);
+    now = 25_000;
+    await feed(() => reports.length > 0);
+    expect(broadcast.counters.droppedPlayers).toBe(1);
+    expect(reports[0]!.skippedPackets).toBeGreaterThan(100);
+    const total = sent;
+    await reader.until((bytes) =>
+      bytes.length >= total * 8_024 + wireMessages(bytes)[1]!.size + 36 ? true : undefined,
+    );
+    expect(ids(wireMessages(reader.received))).toEqual(Array.from({ length: total }, (_, index) => index));
+    await server.close();
+  });
+});
+
+describe('hostile clients', () => {
+  const bad = (at: number, value: number) => {
+    const bytes = wire(1);
+    bytes.writeUInt32LE(value, at);
+    return bytes;
+  };
+
+  it.each([
+    ['another signature', bad(0, 0x12345678)],
+    ['HTTP', Buffer.from('GET / HTTP/1.1\r\nHost: x\r\n\r\n')],
+    ['a cbMessage of 0', bad(8, 0)],
+    ['a cbMessage of 15', bad(8, 15)],
+    ['a cbMessage of 65536', bad(8, 65_536)],
+    ['a REQ_STREAMINFO first', wire(3)],
+    ['an IND_PACKET', wire(10, Buffer.alloc(100, 0xff))],
+  ])('[MSBD-009] [MSBD-014] loses its connection with %s, and nobody else does', async (_, bytes) => {
+    station = await Station.open();
+    const player = await station.player();
+    const peer = await station.peer();
+    peer.send(bytes);
+    expect(await peer.untilClosed()).toHaveLength(0);
+    station.feed(1);
+    await untilShape(player, /^CSP$/);
+  });
+
+  it('that say more than they send are dropped, as those that say nothing', async () => {
+    station = await Station.open();
+    const peer = await station.peer();
+    const lie = connectRequest();
+    lie.writeUInt32LE(0xffff, 8);
+    peer.send(lie);
+    await new Promise((resolve) => setImmediate(resolve));
+    station.tick(10_000);
+    expect(await peer.untilClosed()).toHaveLength(0);
+  });
+
+  it('that flood it with requests and never read are dropped', async () => {
+    station = await Station.open({}, { padding: 60_000 });
+    const peer = await station.player();
+    peer.socket.pause();
+    peer.send(Buffer.concat(Array<Buffer>(10_000).fill(wire(3))));
+    while (station.server.clients > 0) await new Promise((resolve) => setImmediate(resolve));
+    await station.player();
+  });
+});
