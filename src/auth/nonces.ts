@@ -106,8 +106,10 @@ function mark(usage: Usage, count: bigint): boolean {
     usage.highest = count;
     return true;
   }
-  const bit = 1n << (usage.highest - count);
-  if (usage.highest - count >= WINDOW || count === 0n || (usage.seen & bit) !== 0n) return false;
+  const late = usage.highest - count;
+  if (late >= WINDOW || count === 0n) return false;
+  const bit = 1n << late;
+  if ((usage.seen & bit) !== 0n) return false;
   usage.seen |= bit;
   return true;
 }

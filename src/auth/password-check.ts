@@ -3,7 +3,7 @@ import { NOBODY, verifyScrypt } from './secrets.js';
 import type { ScryptSecret, UserEntry } from './store.js';
 
 /** Passwords that may wait to be hashed; each takes some 50 ms of a thread of the pool. */
-const MAX_PENDING = 64;
+const MAX_PENDING = 32;
 const MAX_REMEMBERED = 1_000;
 /** Ms that a good password need not be hashed again. */
 const REMEMBERED_FOR = 300_000;
