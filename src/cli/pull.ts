@@ -15,7 +15,10 @@ interface PullOptions extends ReceiveOptions, ReporterOptions {
 export function pullCommand(): Command {
   const command = new Command('pull')
     .description('receives a stream and records it')
-    .argument('<url>', 'for example mmsh://server/live or msbd://encoder:7007; an .asx file at the URL is followed')
+    .argument(
+      '<url>',
+      'for example mmsh://server/live or msbd://encoder:7007; an .nsc file; an .asx file at the URL is followed',
+    )
     .option('-o, --output <file>', 'where to record; - writes plain ASF to standard output (default: named as the URL)')
     .addHelpText(
       'after',
@@ -76,14 +79,14 @@ async function pull(url: string, options: PullOptions): Promise<void> {
 
 /** The last part of a URL's path, or its host, as the name of an ASF file in the current folder. */
 export function defaultFileName(url: string): string {
-  const { hostname, pathname } = new URL(url.trim().replace(/^[a-z]+:\/\//i, 'http://'));
+  const { hostname, pathname } = new URL(url.trim().replace(/^(?:[a-z]+:\/\/)?/i, 'http://'));
   const last = pathname.split('/').findLast((part) => part !== '') ?? '';
   const name = decoded(last)
     .replace(/[^\p{L}\p{N}._ -]/gu, '_')
     .replace(/^[.\s-]+/, '')
     .slice(0, 100);
   const base = name === '' ? hostname.replace(/[^\w.-]/g, '_') : name;
-  return /\.(?:asf|wmv|wma)$/i.test(base) ? base : `${base.replace(/\.(?:asx|wax|wvx|wsx)$/i, '')}.asf`;
+  return /\.(?:asf|wmv|wma)$/i.test(base) ? base : `${base.replace(/\.(?:asx|wax|wvx|wsx|nsc)$/i, '')}.asf`;
 }
 
 function decoded(text: string): string {

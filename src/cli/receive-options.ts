@@ -18,6 +18,7 @@ export interface ServerOptions {
   readonly proxy?: string;
   readonly pipelined?: true;
   readonly strict?: true;
+  readonly interface?: string;
 }
 
 /** The options that say what to receive, and how long to go on trying. */
@@ -47,6 +48,7 @@ export function addServerOptions(command: Command): Command {
     .option('--as-server', 'ask as a server that relays (NSServer), as encoders expect it')
     .option('--proxy <url>', 'an HTTP proxy, for example http://proxy:8080')
     .option('--pipelined', 'use one connection for everything if the server can')
+    .option('--interface <name>', 'of a multicast: the network to join it on, by name or by an address of it')
     .option('--strict', 'take no server that breaks a rule of the protocol');
 }
 
@@ -104,7 +106,7 @@ export function isServerUrl(from: string): boolean {
 
 /** What a client is made of these options. */
 export function clientOptions(options: ServerOptions, reporter: Reporter): SourceOptions {
-  const { streams, bandwidth, userAgent, asServer, proxy, pipelined, strict } = options;
+  const { streams, bandwidth, userAgent, asServer, proxy, pipelined, strict, interface: own } = options;
   return {
     streams,
     bandwidth: bandwidth === 'measure' ? undefined : bandwidth,
@@ -114,6 +116,7 @@ export function clientOptions(options: ServerOptions, reporter: Reporter): Sourc
     proxy,
     pipelined: pipelined ?? false,
     tolerant: !strict,
+    interface: own,
     onNote: (text) => reporter.detail(text),
   };
 }

@@ -3,7 +3,9 @@ import { liveHeader } from '../asf/edit.js';
 import { WmError } from '../errors.js';
 import { ArchiveSink } from '../media/archive.js';
 import type { AsfEvent, AsfSink } from '../media/events.js';
+import { isMsbUrl, parseMsbUrl } from '../msb/msb-url.js';
 import { carry, describeForReady } from './carry.js';
+import { type MulticastTargetOptions, openMulticast } from './multicast-target.js';
 import { addCommonOptions, Interruption } from './program.js';
 import { openPush, refuseCredentials } from './push-target.js';
 import { addReceiveOptions, isServerUrl, openFrom, type ReceiveOptions } from './receive-options.js';
@@ -14,19 +16,30 @@ import { StdoutSink } from './stdout-sink.js';
 interface RelayOptions extends ReceiveOptions, ReporterOptions {
   readonly template?: string;
   readonly autoDestroy?: true;
+  readonly nsc?: string;
+  readonly unicastUrl?: string;
+  readonly logUrl?: string;
 }
 
 export function relayCommand(): Command {
   const command = new Command('relay')
     .description('carries a stream from anywhere to anywhere')
     .argument('<from>', 'a server as for pull, for example mmsh://server/live; an ASF file; - for standard input')
-    .argument('<to>', 'a publishing point, for example http://server:8080/live; a file; - for standard output')
+    .argument(
+      '<to>',
+      'a publishing point, for example http://server:8080/live; a multicast group, for example msb://239.192.1.1:5000?ttl=1&fec=10;' +
+        ' a file; - for standard output',
+    )
     .option('--template <path>', 'of a push: the point whose settings a new point copies')
     .option('--auto-destroy', 'of a push: remove the point at the end')
+    .option('--nsc <file>', 'of a multicast: write what receivers need, and keep it up to date')
+    .option('--unicast-url <url>', 'of a multicast: where the same stream is for those that it does not reach')
+    .option('--log-url <url>', 'of a multicast: where receivers tell what they got')
     .addHelpText(
       'after',
       '\nExamples:\n  wmcast relay --retry forever mmsh://encoder:8080/ http://server:8080/live' +
-        '\n  wmcast relay show.wmv http://server:8080/show',
+        '\n  wmcast relay show.wmv http://server:8080/show' +
+        '\n  wmcast relay show.wmv "msb://239.192.1.1:5000?interface=eth0&fec=10" --nsc show.nsc',
     );
   return addCommonOptions(addReceiveOptions(command)).action((from: string, to: string, options: RelayOptions) =>
     relay(from, to, options),
@@ -36,20 +49,25 @@ export function relayCommand(): Command {
 async function relay(from: string, to: string, options: RelayOptions): Promise<void> {
   const reporter = new Reporter(options);
   const scheme = /^([a-z][a-z0-9+.-]+):\/\//i.exec(to)?.[1]?.toLowerCase();
-  if (scheme !== undefined && scheme !== 'http') {
-    throw new WmError('WM_USAGE', `${scheme}:// is nothing to send to: that needs http://, a file or -.`);
+  const isMulticast = isMsbUrl(to);
+  if (scheme !== undefined && scheme !== 'http' && !isMulticast) {
+    throw new WmError('WM_USAGE', `${scheme}:// is nothing to send to: that needs http://, msb://, a file or -.`);
   }
+  if (isMulticast) parseMsbUrl(to);
+  else if (options.nsc !== undefined) throw new WmError('WM_USAGE', '--nsc needs a multicast group to send to.');
   if (to === '-' && options.json) throw new WmError('WM_USAGE', '--json and - cannot both have standard output.');
   const isPush = scheme === 'http';
   refuseCredentials(to);
-  if (!isPush && to !== '-' && !isServerUrl(from)) await refuseSameFile([from], to);
-  const source = openFrom(from, options, reporter, isPush);
+  const isFile = !isPush && !isMulticast && to !== '-';
+  if (isFile && !isServerUrl(from)) await refuseSameFile([from], to);
+  const source = openFrom(from, options, reporter, isPush || isMulticast);
   const interruption = new Interruption();
   const { template, autoDestroy } = options;
   await carry({
     source,
     openSinks: async () => {
       if (to === '-') return [new StdoutSink()];
+      if (isMulticast) return [await openMulticast(multicastOf(to, options, reporter))];
       if (!isPush) return [new ArchiveSink(to, { warn: (message) => reporter.warn(message) })];
       return [liveSink(await openPush({ url: to, template, autoDestroy: autoDestroy ?? false }, interruption))];
     },
@@ -70,6 +88,15 @@ async function relay(from: string, to: string, options: RelayOptions): Promise<v
     },
   });
   process.exitCode = interruption.exitCode;
+}
+
+function multicastOf(
+  url: string,
+  { nsc, unicastUrl, logUrl }: RelayOptions,
+  reporter: Reporter,
+): MulticastTargetOptions {
+  const more = { ...(unicastUrl === undefined ? {} : { unicastUrl }), ...(logUrl === undefined ? {} : { logUrl }) };
+  return { url, nsc, more, warn: (message) => reporter.warn(message) };
 }
 
 /** A push is live, whatever its headers say of the file they come from. */
