@@ -44,8 +44,8 @@ export class FileStore implements CredentialStore {
       this.#checking ??= this.#check().finally(() => {
         this.#checking = undefined;
       });
-      await this.#checking;
     }
+    await this.#checking;
     return this.#contents.users.get(userKey(name));
   }
 

@@ -158,7 +158,7 @@ export async function changeUserFile(path: string, change: UserChange): Promise<
     if (document.contents === null) document.set('users', document.createNode({}));
     if (known && known.name !== entry?.name) document.deleteIn(['users', known.name]);
     if (entry) document.setIn(['users', entry.name], document.createNode(fileUser(entry)));
-    await replace(path, document.toString());
+    await replace(path, document.toString({ lineWidth: 0, flowCollectionPadding: false }));
   } finally {
     await unlock();
   }

@@ -93,13 +93,6 @@ describe('parseChallenges', () => {
     );
   });
 
-  it.each(['"', '\\', 'a ', ',', '=', 'a=', 'A'])('takes linear time for many of %j', (character) => {
-    const value = `Digest realm="${character.repeat(8_000)}`.slice(0, 16_000);
-    const begin = performance.now();
-    expect(() => parseChallenges(value)).toThrow(AuthError);
-    expect(performance.now() - begin).toBeLessThan(500);
-  });
-
   it('reads what quote writes, as bytes', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'grapheme' }), (text) => {

@@ -119,9 +119,9 @@ describe('ServerAuthenticator', () => {
     it('hashes a password that comes again once only, and notices a new one', async () => {
       const at = await station(['basic']);
       await at.check(basic('alice', PASSWORD));
-      const begin = performance.now();
-      for (let i = 0; i < 50; i++) expect(await at.check(basic('alice', PASSWORD))).toMatchObject({ kind: 'accepted' });
-      expect(performance.now() - begin).toBeLessThan(500);
+      // More at once than may be hashed.
+      const again = await Promise.all(Array.from({ length: 50 }, () => at.check(basic('alice', PASSWORD))));
+      expect(new Set(again.map(({ kind }) => kind))).toEqual(new Set(['accepted']));
       await at.store.add('alice', 'new');
       expect(await at.check(basic('alice', PASSWORD))).toMatchObject({ kind: 'challenge' });
       expect(await at.check(basic('alice', 'new'))).toMatchObject({ kind: 'accepted' });
