@@ -1,6 +1,17 @@
 /** The library: the same functions that the commands are made of. */
 
-export { type AsxEntry, buildAsx } from './announce/asx.js';
+export {
+  type AsxAbout,
+  type AsxEntry,
+  type AsxEntryRef,
+  type AsxEvent,
+  type AsxOptions,
+  buildAsx,
+} from './announce/asx.js';
+export { type Metafile, type MetafileEntry, type MetafileEvent, readMetafile } from './announce/asx-read.js';
+export { type ExpandOptions, expandMetafile } from './announce/expand.js';
+export { buildM3u, type M3uEntry, readM3u } from './announce/m3u.js';
+export { buildNsc, type NscFile, type NscFormat, parseNsc } from './announce/nsc.js';
 export * from './asf/index.js';
 export {
   ClientAuthenticator,
@@ -21,6 +32,10 @@ export type { LaneFormat, LaneItem, Player, PlayerOutput, PlayerSession } from '
 export { pump } from './media/pump.js';
 export type { ReconnectPolicy, ReconnectReport } from './media/reconnect.js';
 export { Timeline, type TimelineOptions } from './media/timeline.js';
+export { MsbClient, type MsbClientOptions, type MsbDescription } from './msb/client.js';
+export { type OpenNscOptions, openNsc } from './msb/open-nsc.js';
+export { MulticastReceiver, type MulticastReceiverOptions } from './msb/receiver.js';
+export { type MulticastOptions, MulticastSender, type MulticastStats } from './msb/sender.js';
 export { defaultConfig, parseConfig, readConfig, type ServerConfig } from './server/config.js';
 export type { PointEvent } from './server/points.js';
 export { MediaServer, type ServerListener, type ServerStats } from './server/server.js';

@@ -1,24 +1,44 @@
 import { Parser } from 'htmlparser2';
 
-/** One entry of an announcement. */
+/** One entry of an announcement; what it does not say is not there. */
 export interface MetafileEntry {
   readonly title: string;
+  readonly author?: string;
+  readonly copyright?: string;
   /** Where it is, the best way first, as written; relative ones are relative to the announcement. */
   readonly refs: readonly string[];
+  /** Seconds. */
+  readonly startTime?: number;
+  /** Seconds. */
+  readonly duration?: number;
+  readonly logUrls?: readonly string[];
+}
+
+/** What is played when the stream calls for it. */
+export interface MetafileEvent {
+  readonly name: string;
+  readonly whenDone: string;
+  readonly entries: readonly MetafileEntry[];
 }
 
 /** What an announcement holds: an .asx file, or one of its text ancestors. */
 export interface Metafile {
   readonly title: string;
+  readonly author?: string;
+  readonly copyright?: string;
+  readonly logUrls?: readonly string[];
   readonly entries: readonly MetafileEntry[];
   /** Other announcements whose entries belong here (ENTRYREF), as written. */
   readonly entryRefs: readonly string[];
+  /** Entries and, as strings, references to other announcements, in the order in which they stand. */
+  readonly items: ReadonlyArray<MetafileEntry | string>;
+  readonly events: readonly MetafileEvent[];
 }
 
 /** A longer text is no announcement, in characters. */
 export const MAX_METAFILE_SIZE = 256 * 1024;
 const MAX_REFS = 1000;
-const MAX_TITLE = 1000;
+const MAX_TEXT = 1000;
 
 /** Whether the start of a response is that of an announcement. */
 export function looksLikeMetafile(start: string): boolean {
@@ -29,60 +49,149 @@ export function looksLikeMetafile(start: string): boolean {
 
 /**
  * Reads an announcement: an .asx file as it is met in the wild (any case, bare ampersands, tags left open), or a `[Reference]`
- * text with `Ref1=` lines, or `ASF URL`. Never throws.
+ * text with `Ref1=` lines, or `ASF URL`. No more than 1000 references are read. Never throws.
  *
- * @returns undefined when it is none of them
+ * @returns undefined when it is none of them, or declares entities
  */
 export function readMetafile(text: string): Metafile | undefined {
-  if (text.length > MAX_METAFILE_SIZE || !looksLikeMetafile(text)) return undefined;
-  return /<asx[\s>]/i.test(text) ? readAsx(text) : readReferences(text);
+  if (text.length > MAX_METAFILE_SIZE || !looksLikeMetafile(text) || /<!ENTITY/i.test(text)) return undefined;
+  return /<asx[\s>]/i.test(text) ? new AsxReader().read(text) : readReferences(text);
 }
 
-function readAsx(text: string): Metafile {
-  let title = '';
-  const entries: Array<{ title: string; refs: string[] }> = [];
-  const entryRefs: string[] = [];
-  let entry: { title: string; refs: string[] } | undefined;
-  let inTitle = false;
-  let refs = 0;
-  const parser = new Parser(
-    {
-      onopentag(name, { href }) {
-        inTitle = name === 'title';
-        if (name === 'entry') {
-          entry = { title: '', refs: [] };
-          entries.push(entry);
-        }
-        if (href === undefined || href.trim() === '' || ++refs > MAX_REFS) return;
-        if (name === 'ref') entry?.refs.push(href.trim());
-        if (name === 'entryref') entryRefs.push(href.trim());
+interface DraftAbout {
+  title: string;
+  author: string;
+  copyright: string;
+  readonly logUrls: string[];
+}
+
+interface DraftEntry extends DraftAbout {
+  readonly refs: string[];
+  startTime?: number;
+  duration?: number;
+}
+
+interface DraftEvent {
+  readonly name: string;
+  readonly whenDone: string;
+  readonly items: Array<DraftEntry | string>;
+}
+
+const newAbout = (): DraftAbout => ({ title: '', author: '', copyright: '', logUrls: [] });
+
+class AsxReader {
+  readonly #about = newAbout();
+  readonly #items: Array<DraftEntry | string> = [];
+  readonly #events: DraftEvent[] = [];
+  #event: DraftEvent | undefined;
+  #entry: DraftEntry | undefined;
+  /** The text that is being read. */
+  #field: 'title' | 'author' | 'copyright' | undefined;
+  #refs = 0;
+
+  read(text: string): Metafile {
+    const parser = new Parser(
+      {
+        onopentag: (name, attributes) => this.#open(name, attributes),
+        ontext: (part) => this.#text(part),
+        onclosetag: (name) => this.#close(name),
       },
-      ontext(part) {
-        if (!inTitle) return;
-        if (entry) entry.title = (entry.title + part).slice(0, MAX_TITLE);
-        else title = (title + part).slice(0, MAX_TITLE);
-      },
-      onclosetag(name) {
-        inTitle = false;
-        if (name === 'entry') entry = undefined;
-      },
-    },
-    // As XML, so that <title> and <base> are tags as any other.
-    { xmlMode: true, decodeEntities: true, lowerCaseTags: true, lowerCaseAttributeNames: true },
-  );
-  parser.end(text);
+      // As XML, so that <title> and <base> are tags as any other.
+      { xmlMode: true, decodeEntities: true, lowerCaseTags: true, lowerCaseAttributeNames: true },
+    );
+    parser.end(text);
+    const items = finished(this.#items);
+    return {
+      title: this.#about.title.trim(),
+      ...aboutOf(this.#about),
+      entries: items.filter((item) => typeof item !== 'string'),
+      entryRefs: items.filter((item) => typeof item === 'string'),
+      items,
+      events: this.#events.map(({ name, whenDone, items: inner }) => ({
+        name,
+        whenDone,
+        entries: finished(inner).filter((item) => typeof item !== 'string'),
+      })),
+    };
+  }
+
+  #open(name: string, { href, value, ...more }: Record<string, string>): void {
+    this.#field = name === 'title' || name === 'author' || name === 'copyright' ? name : undefined;
+    if (name === 'event' && this.#events.length < MAX_REFS) {
+      this.#event = { name: shortened(more['name']), whenDone: shortened(more['whendone']).toLowerCase(), items: [] };
+      this.#events.push(this.#event);
+    }
+    const items = this.#event?.items ?? this.#items;
+    if (name === 'entry') {
+      this.#entry = { ...newAbout(), refs: [] };
+      items.push(this.#entry);
+    }
+    const seconds = value === undefined ? undefined : secondsOf(value);
+    if (this.#entry && seconds !== undefined) {
+      if (name === 'starttime') this.#entry.startTime = seconds;
+      if (name === 'duration') this.#entry.duration = seconds;
+    }
+    const url = href?.trim() ?? '';
+    if (url === '' || ++this.#refs > MAX_REFS) return;
+    if (name === 'ref') this.#entry?.refs.push(url);
+    if (name === 'entryref') items.push(url);
+    if (name === 'logurl') (this.#entry ?? this.#about).logUrls.push(url);
+  }
+
+  #text(part: string): void {
+    if (!this.#field) return;
+    const about = this.#entry ?? this.#about;
+    about[this.#field] = (about[this.#field] + part).slice(0, MAX_TEXT);
+  }
+
+  #close(name: string): void {
+    this.#field = undefined;
+    if (name === 'entry') this.#entry = undefined;
+    if (name === 'event') this.#event = undefined;
+  }
+}
+
+/** Without entries that are nowhere. */
+function finished(items: ReadonlyArray<DraftEntry | string>): Array<MetafileEntry | string> {
+  return items.flatMap((item): Array<MetafileEntry | string> => {
+    if (typeof item === 'string') return [item];
+    const { title, refs, startTime, duration } = item;
+    if (refs.length === 0) return [];
+    const times = {
+      ...(startTime === undefined ? {} : { startTime }),
+      ...(duration === undefined ? {} : { duration }),
+    };
+    return [{ title: title.trim(), refs, ...aboutOf(item), ...times }];
+  });
+}
+
+function aboutOf({ author, copyright, logUrls }: DraftAbout): {
+  author?: string;
+  copyright?: string;
+  logUrls?: string[];
+} {
   return {
-    title: title.trim(),
-    entries: entries
-      .filter(({ refs: found }) => found.length > 0)
-      .map((each) => ({ title: each.title.trim(), refs: each.refs })),
-    entryRefs,
+    ...(author.trim() === '' ? {} : { author: author.trim() }),
+    ...(copyright.trim() === '' ? {} : { copyright: copyright.trim() }),
+    ...(logUrls.length === 0 ? {} : { logUrls }),
   };
+}
+
+function shortened(text = ''): string {
+  return text.trim().slice(0, MAX_TEXT);
+}
+
+/** `hh:mm:ss.fract`, of which the hours and minutes may be left out. */
+function secondsOf(text: string): number | undefined {
+  const [, hours, minutes, seconds] = /^\s*(?:(?:(\d{1,4}):)?(\d{1,4}):)?(\d{1,6}(?:\.\d{1,9})?)\s*$/.exec(text) ?? [];
+  if (seconds === undefined) return undefined;
+  return Number(hours ?? 0) * 3600 + Number(minutes ?? 0) * 60 + Number(seconds);
 }
 
 function readReferences(text: string): Metafile {
   const numbered = [...text.matchAll(/^[ \t]*ref\d{1,4}[ \t]*=[ \t]*(\S{1,2048})[ \t\r]*$/gim)].map(([, url]) => url!);
   const plain = [...text.matchAll(/^\ufeff?asf[ \t]+(\S{1,2048})/gim)].map(([, url]) => url!);
   const refs = [...numbered, ...plain].slice(0, MAX_REFS);
-  return { title: '', entries: refs.length === 0 ? [] : [{ title: '', refs }], entryRefs: [] };
+  const entries = refs.length === 0 ? [] : [{ title: '', refs }];
+  return { title: '', entries, entryRefs: [], items: entries, events: [] };
 }

@@ -1,3 +1,4 @@
+import { announceCommand } from './announce.js';
 import { doctorCommand } from './doctor.js';
 import { probeCommand } from './probe.js';
 import { newProgram, run } from './program.js';
@@ -6,7 +7,14 @@ import { relayCommand } from './relay.js';
 import { serveCommand } from './serve.js';
 
 const program = newProgram('wmcast', 'The Windows Media streaming system: media server and tools.');
-for (const command of [serveCommand(), pullCommand(), relayCommand(), probeCommand(), doctorCommand()]) {
+for (const command of [
+  serveCommand(),
+  pullCommand(),
+  relayCommand(),
+  probeCommand(),
+  announceCommand(),
+  doctorCommand(),
+]) {
   program.addCommand(command.copyInheritedSettings(program));
 }
 

@@ -1,0 +1,48 @@
+/** One entry of an .m3u playlist. */
+export interface M3uEntry {
+  /** A URL or a path, as written. */
+  readonly url: string;
+  readonly title?: string | undefined;
+  /** Seconds; undefined when it has no end or that is not known. */
+  readonly duration?: number | undefined;
+}
+
+const MAX_ENTRIES = 10_000;
+const MAX_LINE = 4096;
+
+/** An .m3u playlist with titles (`#EXTM3U`, `#EXTINF`), CR LF at the end of every line. */
+export function buildM3u(entries: readonly M3uEntry[]): string {
+  const lines = entries.flatMap(({ url, title, duration }) => [
+    `#EXTINF:${duration === undefined ? -1 : Math.round(duration)},${oneLine(title ?? '')}`,
+    oneLine(url),
+  ]);
+  return ['#EXTM3U', ...lines, ''].join('\r\n');
+}
+
+/** Reads an .m3u playlist, with or without titles, of which no more than 10 000 entries are taken. Never throws. */
+export function readM3u(text: string): M3uEntry[] {
+  const entries: M3uEntry[] = [];
+  let about: Omit<M3uEntry, 'url'> = {};
+  for (const raw of text.replace(/^\ufeff/, '').split(/\r?\n|\r/)) {
+    const line = raw.slice(0, MAX_LINE).trim();
+    if (line.startsWith('#EXTINF:')) about = aboutOf(line);
+    if (line === '' || line.startsWith('#')) continue;
+    entries.push({ url: line, ...about });
+    about = {};
+    if (entries.length >= MAX_ENTRIES) break;
+  }
+  return entries;
+}
+
+function aboutOf(line: string): Omit<M3uEntry, 'url'> {
+  const [, seconds = '', title = ''] = /^#EXTINF:\s*(-?\d{1,9}(?:\.\d{1,6})?)[^,]*,?(.*)$/.exec(line) ?? [];
+  const duration = Number(seconds);
+  return {
+    ...(title.trim() === '' ? {} : { title: title.trim() }),
+    ...(seconds === '' || duration < 0 ? {} : { duration }),
+  };
+}
+
+function oneLine(text: string): string {
+  return text.replace(/[\r\n]+/g, ' ').trim();
+}

@@ -1,0 +1,106 @@
+import { Command } from 'commander';
+import { type AsxEntry, buildAsx } from '../announce/asx.js';
+import { buildM3u } from '../announce/m3u.js';
+import { buildNsc, type NscFile } from '../announce/nsc.js';
+import { messageOf, WmError } from '../errors.js';
+import { isNscLocation, openNsc } from '../msb/open-nsc.js';
+import { pointUrls } from '../server/web.js';
+import { replaceFile } from './multicast-target.js';
+import { addCommonOptions } from './program.js';
+import { refuseCredentials } from './push-target.js';
+import { Reporter, type ReporterOptions } from './reporter.js';
+
+interface AnnounceOptions extends ReporterOptions {
+  readonly asx?: string;
+  readonly m3u?: string;
+  readonly nsc?: string;
+  readonly title?: string;
+  readonly author?: string;
+  readonly copyright?: string;
+  readonly logUrl?: string;
+  readonly unicastUrl?: string;
+}
+
+export function announceCommand(): Command {
+  const command = new Command('announce')
+    .description('writes .asx, .m3u and .nsc files that lead players to a stream')
+    .argument('<url...>', 'points and files of servers, for example http://server:8080/live; .nsc files of multicasts')
+    .option(
+      '--asx <file>',
+      'for Windows Media Player and most others; - for standard output, as without any of the three',
+    )
+    .option('--m3u <file>', 'a plain playlist')
+    .option('--nsc <file>', 'of the multicast of a point, as its server has it now, or of another .nsc file')
+    .option('--title <text>', 'what players show')
+    .option('--author <text>')
+    .option('--copyright <text>')
+    .option('--log-url <url>', 'where players tell what they got')
+    .option('--unicast-url <url>', 'of a multicast: where the same stream is for those that it does not reach')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  wmcast announce http://server:8080/live --asx live.asx --title "The news"' +
+        '\n  wmcast announce http://server:8080/live --nsc live.nsc --log-url http://logs/log.dll',
+    );
+  return addCommonOptions(command).action((urls: string[], options: AnnounceOptions) => announce(urls, options));
+}
+
+async function announce(urls: readonly string[], options: AnnounceOptions): Promise<void> {
+  const reporter = new Reporter(options);
+  const { asx, m3u, nsc, title, author, copyright, logUrl } = options;
+  for (const url of urls) refuseCredentials(url);
+  const written: string[] = [];
+  const put = async (target: string, text: string) => {
+    if (target === '-') process.stdout.write(text);
+    else await replaceFile(target, text);
+    written.push(target);
+  };
+  const about = { author, copyright, ...(logUrl === undefined ? {} : { logUrls: [logUrl] }) };
+  const entries = urls.map((url): AsxEntry => ({ title, ...about, refs: refsOf(url) }));
+  if (nsc !== undefined) {
+    if (urls.length > 1) throw new WmError('WM_USAGE', '--nsc is of one multicast; give one URL.');
+    await put(nsc, buildNsc({ ...(await multicastOf(urls[0]!, reporter)), ...moreOf(options) }));
+  }
+  if (m3u !== undefined) await put(m3u, buildM3u(entries.map(({ refs }) => ({ url: refs[0]!, title }))));
+  if (asx !== undefined || written.length === 0) await put(asx ?? '-', buildAsx(entries));
+  const files = written.filter((target) => target !== '-');
+  if (options.json && files.length === written.length) reporter.event('done', { files });
+  if (files.length > 0) reporter.info(`Wrote ${files.join(', ')}.`);
+}
+
+function moreOf({ title, logUrl, unicastUrl }: AnnounceOptions): Partial<NscFile> {
+  const given = { name: title, logUrl, unicastUrl };
+  return Object.fromEntries(Object.entries(given).filter(([, text]) => text !== undefined));
+}
+
+/** Where players find it, the best way first. @throws WmError WM_USAGE */
+function refsOf(text: string): string[] {
+  if (isNscLocation(text)) return [text];
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const scheme = url?.protocol.slice(0, -1);
+  if (!url || scheme === undefined || !/^(?:https?|mms[hut]?|rtsp[tu]?|msbd)$/.test(scheme)) {
+    throw new WmError('WM_USAGE', `"${text}" is no URL of a stream such as http://server:8080/live.`);
+  }
+  // With a query it is not the point itself that is named, and other schemes say how to play it.
+  if (!/^https?$/.test(scheme) || url.search !== '') return [text];
+  return pointUrls(url.host, decodedPath(url), scheme === 'https');
+}
+
+function decodedPath({ pathname }: URL): string {
+  try {
+    return decodeURIComponent(pathname);
+  } catch {
+    return pathname;
+  }
+}
+
+async function multicastOf(url: string, reporter: Reporter): Promise<NscFile> {
+  const location = isNscLocation(url) ? url : `${url.replace(/[?#].*$/, '').replace(/\/$/, '')}.nsc`;
+  if (!isNscLocation(location))
+    throw new WmError('WM_USAGE', `The multicast of ${url} cannot be asked for; give an http:// URL.`);
+  try {
+    return await openNsc(location, { onNote: (text) => reporter.warn(text) });
+  } catch (error) {
+    if (!(error instanceof WmError) || error.code !== 'WM_PROTOCOL') throw error;
+    throw new WmError('WM_PROTOCOL', `${url} tells of no multicast: ${messageOf(error)}`, { cause: error });
+  }
+}
