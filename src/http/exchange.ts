@@ -4,6 +4,8 @@ import { chunkHead, LAST_CHUNK } from './body.js';
 import { type Field, HttpError, type RequestHead, serialiseResponseHead } from './message.js';
 
 const EMPTY: Buffer = Buffer.alloc(0);
+// For a small body to come; a client that sends byte by byte must not hold a connection for hours.
+const BODY_TIME = 30_000;
 
 /** What the connection offers its exchanges. */
 export interface ExchangeHost {
@@ -15,6 +17,8 @@ export interface ExchangeHost {
   advance(): void;
   /** Sets the time-out for the rest of the request's body; Infinity when the owner has timers of its own. */
   allowBodyGap(milliseconds: number): void;
+  /** Sets the time-out for all of the rest of the request's body, however its pieces come. */
+  allowBodyTime(milliseconds: number): void;
   /** Somebody takes the body from now on; what was held back may go out. */
   bodyWanted(): void;
   pauseBody(): void;
@@ -140,7 +144,7 @@ export class Exchange {
   }
 
   /**
-   * Reads the whole body.
+   * Reads the whole body, which may take 30 s in all; a client that takes longer gets 408.
    *
    * @throws HttpError 413 when it is larger than `limit` bytes, 400 when the connection ends before it is complete
    */
@@ -154,7 +158,8 @@ export class Exchange {
         else parts.push(chunk);
       };
       const aborted = () => reject(new HttpError(400, 'The request ended before its body was complete.'));
-      this.receive({ data, end: () => resolve(Buffer.concat(parts)), aborted }, 30_000);
+      this.receive({ data, end: () => resolve(Buffer.concat(parts)), aborted }, BODY_TIME);
+      if (!this.bodyDone) this.#host.allowBodyTime(BODY_TIME);
     });
   }
 
@@ -202,9 +207,15 @@ export class Exchange {
       this.request.minorVersion,
     );
     this.#stream = new ResponseStream(this.#host, options.chunked);
-    this.#host.socket.write(head);
-    // What came in one segment with this request may be answered while its response streams.
-    queueMicrotask(() => this.#host.advance());
+    const { socket } = this.#host;
+    // What is sent with it at once leaves with it.
+    socket.cork();
+    socket.write(head);
+    queueMicrotask(() => {
+      socket.uncork();
+      // What came in one segment with this request may be answered while its response streams.
+      this.#host.advance();
+    });
     return this.#stream;
   }
 

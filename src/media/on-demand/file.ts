@@ -6,11 +6,17 @@ import { KeyFrameMap } from './key-frames.js';
 import { durationOf, measureTimes, servedHeader } from './measure.js';
 import type { ReaderOptions, StartPosition, StartupProfile, StartupProfileOptions, StreamChoice } from './options.js';
 import { PacketFile } from './packet-file.js';
+import { ReadQueue } from './read-queue.js';
 import { OnDemandReader } from './reader.js';
 import { Seeker } from './seek.js';
 import { computeStartupProfile } from './startup-profile.js';
 
 export type { ReaderOptions, StartPosition, StartupProfile, StreamChoice } from './options.js';
+
+export interface OnDemandFileOptions {
+  /** The order of reads, shared with other files; default one of its own. */
+  readonly reads?: ReadQueue;
+}
 
 /** Startup profiles that are remembered: many players start at the start. */
 const MAX_PROFILES = 32;
@@ -44,9 +50,17 @@ export class OnDemandFile {
   readonly #keys: KeyFrameMap;
   readonly #seeker: Seeker;
   readonly #streams: GateStreams;
+  readonly #reads: ReadQueue;
   readonly #profiles = new Map<string, Promise<StartupProfile | undefined>>();
 
-  private constructor(file: PacketFile, header: AsfHeader, durationMs: number, keys: KeyFrameMap, seeker: Seeker) {
+  private constructor(
+    file: PacketFile,
+    header: AsfHeader,
+    durationMs: number,
+    keys: KeyFrameMap,
+    seeker: Seeker,
+    reads: ReadQueue,
+  ) {
     this.path = file.path;
     this.header = header;
     this.packetSize = file.packetSize;
@@ -58,6 +72,7 @@ export class OnDemandFile {
     this.#keys = keys;
     this.#seeker = seeker;
     this.#streams = new GateStreams(header);
+    this.#reads = reads;
     this.seekable = true;
     this.stridable = this.#streams.keyed.includes(1);
   }
@@ -67,7 +82,7 @@ export class OnDemandFile {
    * @throws WmError WM_NO_INPUT when it cannot be opened or read, WM_BAD_INPUT when it is empty, not a regular file or
    *   without packets, WM_ASF_MALFORMED when it is not ASF; one sentence that begins with the path
    */
-  static async open(path: string): Promise<OnDemandFile> {
+  static async open(path: string, options: OnDemandFileOptions = {}): Promise<OnDemandFile> {
     const file = await PacketFile.open(path);
     try {
       const times = await measureTimes(file);
@@ -75,7 +90,7 @@ export class OnDemandFile {
       const streams = new GateStreams(header);
       const keys = new KeyFrameMap(file, (stream) => streams.keyed[stream] === 1);
       const seeker = new Seeker(file, keys, times, header);
-      return new OnDemandFile(file, header, durationOf(file, times), keys, seeker);
+      return new OnDemandFile(file, header, durationOf(file, times), keys, seeker, options.reads ?? new ReadQueue());
     } catch (error) {
       await file.close();
       if (!(error instanceof AsfError)) throw error;
@@ -103,7 +118,8 @@ export class OnDemandFile {
   /** A reader for one player; it holds nothing that must be closed. */
   reader(options: ReaderOptions): OnDemandReader {
     const packetRate = this.packetCount / Math.max(this.durationMs, 1);
-    return new OnDemandReader({ file: this.#file, keys: this.#keys, streams: this.#streams, packetRate }, options);
+    const [file, keys, streams, reads] = [this.#file, this.#keys, this.#streams, this.#reads];
+    return new OnDemandReader({ file, keys, streams, reads, packetRate }, options);
   }
 
   /**

@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { WmError } from '../../errors.js';
 import { OnDemandFile } from './file.js';
 import { versionOf } from './packet-file.js';
+import { ReadQueue } from './read-queue.js';
 
 export interface OnDemandFilesOptions {
   /** Files open at once; default 256. */
@@ -36,6 +37,7 @@ async function isCurrent(file: OnDemandFile): Promise<boolean> {
  */
 export class OnDemandFiles {
   readonly #options: Required<OnDemandFilesOptions>;
+  readonly #reads = new ReadQueue();
   /** What new players get. */
   readonly #current = new Map<string, Entry>();
   /** All that are open or being opened, the oldest first. */
@@ -104,7 +106,7 @@ export class OnDemandFiles {
       }
       void this.#close(idle);
     }
-    const opening = OnDemandFile.open(path);
+    const opening = OnDemandFile.open(path, { reads: this.#reads });
     const entry: Entry = { path: name, file: opening, users: 1, timer: undefined };
     this.#entries.add(entry);
     this.#current.set(name, entry);

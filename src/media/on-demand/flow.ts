@@ -51,8 +51,10 @@ const BURST = 2000;
 const DEFAULT_AHEAD = 1000;
 /** A player that got nothing for so long has nothing left and is sent a new burst. Milliseconds. */
 const RUN_DRY = 10_000;
-/** What is read at least. Milliseconds of media. */
-const SHORTEST_SPAN = 100;
+/** What is read first, so that the first packet leaves soon, also when many players come. Milliseconds of media. */
+const FIRST_SPAN = 250;
+/** What is read at least behind that. */
+const SHORTEST_SPAN = 250;
 const LARGEST_STEP = 10_000;
 /** Between the key frames of trick play. Milliseconds. */
 const LARGEST_KEY_FRAME_STEP = 120_000;
@@ -78,25 +80,22 @@ export class OnDemandFlow {
 
   constructor(options: OnDemandFlowOptions) {
     const { rate, speed = 1, acceleration, reader } = options;
-    const pace = Math.abs(rate) * speed || 1;
-    const burst = options.burst ?? reader.preroll + BURST;
     this.#options = options;
     this.#now = options.now ?? (() => performance.now());
     this.#maxBacklog = options.maxBacklog ?? DEFAULT_MAX_BACKLOG;
     this.#ahead = options.ahead ?? DEFAULT_AHEAD;
     const isAccelerated = acceleration !== undefined && acceleration.bitsPerSecond > 0 && acceleration.milliseconds > 0;
     this.#schedule = new Schedule({
-      pace,
+      pace: Math.abs(rate) * speed || 1,
       backwards: rate < 0,
-      burst,
+      burst: options.burst ?? reader.preroll + BURST,
       acceleration: isAccelerated ? acceleration : undefined,
       largestStep: rate === 1 ? LARGEST_STEP : LARGEST_KEY_FRAME_STEP,
     });
-    const span = Math.max(this.#ahead, SHORTEST_SPAN) * pace;
     const flow = this;
     this.#pacer = {
       get span() {
-        return flow.#packets === 0 ? burst + span : span;
+        return flow.#span;
       },
       due: (sendTime) => this.#isDue(sendTime),
       given: (size) => this.#schedule.sent(size),
@@ -139,6 +138,12 @@ export class OnDemandFlow {
   #mayRead(): boolean {
     if (this.#due !== undefined && this.#due > this.#now()) return false;
     return this.#options.output.backlog <= this.#maxBacklog;
+  }
+
+  /** Milliseconds of media that are worth reading. */
+  get #span(): number {
+    if (this.#packets === 0) return FIRST_SPAN;
+    return Math.max(this.#schedule.span(this.#now() + this.#ahead), SHORTEST_SPAN);
   }
 
   #isDue(sendTime: number): boolean {

@@ -113,6 +113,7 @@ export class StreamGate implements PayloadFilter {
 
   #settle(): void {
     this.#settled = this.#wanted.every((level, stream) => level === this.#levels[stream]);
-    this.#open = this.#settled && this.#levels.every((level) => level === 0);
+    // What the header does not declare does not stand in packets, and every packet would be taken apart to see that.
+    this.#open = this.#settled && [...this.#streams.types.keys()].every((stream) => this.#levels[stream] === 0);
   }
 }

@@ -182,13 +182,15 @@ export class KeyFrameMap {
   async #scan(from: number, packets: number): Promise<Segment> {
     const keys: KeyFramePlace[] = [];
     const { preroll } = this.#file.header;
-    visitPackets(await this.#file.read(from, packets), this.#file.packetSize, (packet, index) => {
+    const { bytes, release } = await this.#file.borrow(from, packets);
+    visitPackets(bytes, this.#file.packetSize, (packet, index) => {
       packet.payloads.forEach(({ stream, key, offset, mediaObjectNumber, presentationTime }, order) => {
         if (!key || offset !== 0 || !this.#isVideo(stream)) return;
         const time = presentationTime === -1 ? (packet.sendTime + preroll) >>> 0 : presentationTime;
         keys.push({ stream, packet: from + index, order, number: mediaObjectNumber, time });
       });
     });
+    release();
     return { packets, keys };
   }
 }

@@ -6,6 +6,7 @@ import { type AsfHeader, DATA_OBJECT_HEAD_SIZE, headerObjectSize, parseHeader } 
 import { type DataPacket, parsePacket } from '../../asf/packet.js';
 import { WmError } from '../../errors.js';
 import { systemErrorCode, systemErrorReason } from '../system-error.js';
+import { buffers } from './buffer-pool.js';
 
 /** Bytes of packets that one read takes to look at them, or one packet if that is larger. */
 const BATCH_SIZE = 32 * 1024;
@@ -88,6 +89,13 @@ async function readHeader(handle: FileHandle, path: string, fileSize: number): P
 /** What tells one state of a file from the next. */
 export function versionOf({ dev, ino, size, mtimeMs }: Pick<Stats, 'dev' | 'ino' | 'size' | 'mtimeMs'>): string {
   return `${dev}-${ino}-${size}-${mtimeMs}`;
+}
+
+/** Whole packets in memory that is used again. */
+export interface PacketRun {
+  readonly bytes: Buffer;
+  /** `bytes` is not needed any more; once. */
+  release(): void;
 }
 
 /**
@@ -192,17 +200,15 @@ export class PacketFile {
   }
 
   /**
-   * Reads whole packets into the start of a buffer, which must have the room.
-   * @returns how many there were: fewer than asked for at the end of the data, and when the file was cut meanwhile
+   * As {@link read}, into memory that is given back.
    * @throws WmError WM_NO_INPUT when the disk fails or the file was closed
    */
-  async readInto(buffer: Buffer, from: number, count: number): Promise<number> {
-    const wanted = Math.min(count, this.#packetCount - from);
-    if (!(wanted > 0)) return 0;
+  async borrow(from: number, count: number): Promise<PacketRun> {
     if (this.#closing !== undefined) throw this.#closedError();
-    const position = this.dataStart + from * this.packetSize;
-    const size = await fill(this.#handle, this.path, buffer, position, wanted * this.packetSize);
-    return Math.floor(size / this.packetSize);
+    const wanted = Math.max(0, Math.min(count, this.#packetCount - from)) * this.packetSize;
+    const room = buffers.take(wanted);
+    const size = await fill(this.#handle, this.path, room, this.dataStart + from * this.packetSize, wanted);
+    return { bytes: room.subarray(0, size - (size % this.packetSize)), release: () => buffers.give(room) };
   }
 
   /**

@@ -1,9 +1,9 @@
-import { buffers } from './buffer-pool.js';
 import { type GateStreams, StreamGate } from './gate.js';
 import type { KeyFrameMap } from './key-frames.js';
 import type { OnDemandBatch, Pacer, ReaderOptions, StreamChoice } from './options.js';
 import type { PacketFile } from './packet-file.js';
 import { EndTime, prepare } from './prepare.js';
+import type { ReadQueue } from './read-queue.js';
 import { TrickPlay } from './trick.js';
 
 export type { OnDemandBatch } from './options.js';
@@ -13,6 +13,7 @@ export interface ReaderFile {
   readonly file: PacketFile;
   readonly keys: KeyFrameMap;
   readonly streams: GateStreams;
+  readonly reads: ReadQueue;
   /** Packets in a millisecond of media, on average. */
   readonly packetRate: number;
 }
@@ -45,6 +46,7 @@ export class OnDemandReader {
   readonly #trick: TrickPlay | undefined;
   readonly #endTime: EndTime | undefined;
   #at: number;
+  #isFirst = true;
   #ended = false;
 
   /** For `OnDemandFile.reader`. */
@@ -96,21 +98,21 @@ export class OnDemandReader {
   }
 
   async #nextPackets(pacer: Pacer): Promise<OnDemandBatch> {
-    const { file, packetRate } = this.#shared;
+    const { file, reads, packetRate } = this.#shared;
     if (this.#at >= file.packetCount && !(await file.extend())) return END;
     const from = this.#at;
     const most = Math.max(1, Math.floor(LARGEST_READ / file.packetSize));
     // One more, to see that it is not due yet.
     const wanted = Math.ceil(pacer.span * packetRate * VARIATION) + 1;
     const count = Math.min(wanted, most, file.packetCount - from);
-    const room = buffers.take(count * file.packetSize);
-    const release = () => buffers.give(room);
-    const read = await file.readInto(room, from, count);
-    const run = room.subarray(0, read * file.packetSize);
+    const borrow = () => file.borrow(from, count);
+    // Who has nothing yet does not wait for those who want more.
+    const { bytes, release } = await (this.#isFirst ? borrow() : reads.run(borrow));
+    this.#isFirst = false;
     const { padding } = this.#options;
-    const { items, packets, over } = prepare(run, from, file.packetSize, this.#gate, padding, pacer, this.#endTime);
+    const { items, packets, over } = prepare(bytes, from, file.packetSize, this.#gate, padding, pacer, this.#endTime);
     this.#at = from + packets;
-    const isCut = packets === read && read < count;
+    const isCut = packets < count && packets * file.packetSize === bytes.length;
     const end = over || isCut || (this.#at >= file.packetCount && !(await file.extend()));
     return { items, end, release };
   }

@@ -58,6 +58,12 @@ export class Schedule {
     return this.#accelerating ? this.#accelerated(media, paced) : paced;
   }
 
+  /** Milliseconds of media that are due up to a time, on average; 0 while sending is accelerated. */
+  span(time: number): number {
+    if (this.#lastSendTime === undefined) return this.#lead;
+    return this.#lead + (time - this.#origin.time) * this.#options.pace - (this.#media - this.#origin.media);
+  }
+
   /** So many bytes were sent. */
   sent(size: number): void {
     if (this.#accelerating) this.#bytes += size;

@@ -12,7 +12,13 @@ import {
   type ThinningLevel,
 } from '../../../src/asf/index.js';
 import type { OnDemandFile } from '../../../src/media/on-demand/file.js';
-import type { OnDemandBatch, OnDemandItem, Pacer, ReaderOptions, StreamChoice } from '../../../src/media/on-demand/options.js';
+import type {
+  OnDemandBatch,
+  OnDemandItem,
+  Pacer,
+  ReaderOptions,
+  StreamChoice,
+} from '../../../src/media/on-demand/options.js';
 import { ffmpegPath } from '../../capture/support.js';
 
 export const everything: StreamChoice = { level: () => 0 };

@@ -1,0 +1,41 @@
+import { ReadQueue } from '../../../src/media/on-demand/read-queue.js';
+
+describe('ReadQueue', () => {
+  /** Works that end when they are told to, and how they began and ended. */
+  function stage(limit: number, count: number) {
+    const queue = new ReadQueue(limit);
+    const begun: number[] = [];
+    const ends: Array<{ resolve: (value: number) => void; reject: (error: Error) => void }> = [];
+    const results = Array.from({ length: count }, (_each, index) =>
+      queue.run(() => {
+        begun.push(index);
+        return new Promise<number>((resolve, reject) => {
+          ends[index] = { resolve, reject };
+        });
+      }),
+    );
+    return { begun, ends, results };
+  }
+
+  it('has no more than so many works under way, and begins them in order', async () => {
+    const { begun, ends, results } = stage(2, 5);
+    expect(begun).toEqual([0, 1]);
+    ends[1]!.resolve(10);
+    expect(await results[1]).toBe(10);
+    expect(begun).toEqual([0, 1, 2]);
+    for (const index of [0, 2, 3, 4]) {
+      ends[index]!.resolve(index);
+      expect(await results[index]).toBe(index);
+    }
+    expect(begun).toEqual([0, 1, 2, 3, 4]);
+  });
+
+  it('goes on behind a work that fails, whose error is its own', async () => {
+    const { begun, ends, results } = stage(1, 2);
+    ends[0]!.reject(new Error('The disk fails.'));
+    await expect(results[0]).rejects.toThrow('The disk fails.');
+    ends[1]!.resolve(1);
+    expect(await results[1]).toBe(1);
+    expect(begun).toEqual([0, 1]);
+  });
+});
