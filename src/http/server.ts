@@ -163,6 +163,8 @@ class Connection implements ExchangeHost {
   #closing = false;
   #bodyPaused = false;
   #bodyGap = BODY_GAP;
+  // For the whole body.
+  #bodyDeadline = Number.POSITIVE_INFINITY;
   // When the first byte of a head that is not complete came; 0 between heads.
   #headSince = 0;
 
@@ -198,6 +200,10 @@ class Connection implements ExchangeHost {
 
   isQueued(exchange: Exchange): boolean {
     return this.#exchanges[0] !== exchange;
+  }
+
+  allowBodyTime(milliseconds: number): void {
+    this.#bodyDeadline = Date.now() + milliseconds;
   }
 
   allowBodyGap(milliseconds: number): void {
@@ -288,6 +294,7 @@ class Connection implements ExchangeHost {
     this.#receiving = exchange;
     this.#body = new BodyReader(requestBodyFraming(head));
     this.#bodyGap = BODY_GAP;
+    this.#bodyDeadline = Number.POSITIVE_INFINITY;
     this.#deadline = Date.now() + this.#bodyGap;
     if (head.headers.tokens('Expect').includes('100-continue') && head.minorVersion === 1) {
       // In the middle of an earlier response it would become a part of that one.
@@ -317,7 +324,7 @@ class Connection implements ExchangeHost {
   #readBody(exchange: Exchange): boolean {
     const unread = this.#unread;
     this.#unread = NOTHING;
-    this.#deadline = Date.now() + this.#bodyGap;
+    this.#deadline = Math.min(Date.now() + this.#bodyGap, this.#bodyDeadline);
     const rest = this.#body!.feed(unread, (piece) => exchange.takeBody(piece));
     this.#unread = rest;
     if (!this.#body!.done) return false;

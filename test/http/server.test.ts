@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
+import { jest } from '@jest/globals';
 import type { Exchange, ResponseStream } from '../../src/http/exchange.js';
 import { HttpServer, type HttpServerOptions } from '../../src/http/server.js';
 import { field, Peer, pour, settled, turns, until } from './peer.js';
@@ -220,6 +221,30 @@ describe('HttpServer', () => {
     expect(await client.head()).toMatch(/^HTTP\/1.1 408 /);
     clearInterval(drip);
     await client.ended();
+  });
+
+  it('answers 408 to a small body that drips', async () => {
+    const read: Exchange[] = [];
+    await start((exchange) => {
+      read.push(exchange);
+      echo(exchange);
+    });
+    const { now } = Date;
+    let later = 0;
+    const clock = jest.spyOn(Date, 'now').mockImplementation(() => now() + later);
+    try {
+      const client = await peer();
+      client.send('POST / HTTP/1.1\r\nContent-Length: 50\r\n\r\na');
+      await until(() => read.length === 1);
+      later = 20_000;
+      client.send('b');
+      await turns(20);
+      later = 31_000;
+      client.send('c');
+      expect(await client.head()).toMatch(/^HTTP\/1.1 408 /);
+    } finally {
+      clock.mockRestore();
+    }
   });
 
   it('closes silent connections, and answers 408 to a body that stops', async () => {
