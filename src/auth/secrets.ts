@@ -4,8 +4,9 @@ import { digestSecret } from './digest.js';
 import { ntowfV1 } from './ntlm/keys.js';
 import type { DigestSecret, ScryptSecret, UserEntry } from './store.js';
 
-/** What of a password is kept: for Basic, for Digest, for NTLM and Negotiate. */
-export type SecretKind = 'basic' | 'digest' | 'ntlm';
+/** What of a password may be kept: for Basic, for Digest, for NTLM and Negotiate. */
+export const SECRET_KINDS = ['basic', 'digest', 'ntlm'] as const;
+export type SecretKind = (typeof SECRET_KINDS)[number];
 
 const COST = { n: 16_384, r: 8, p: 1 } as const;
 const HASH_SIZE = 32;

@@ -18,6 +18,12 @@ export function newProgram(name: string, description: string): Command {
     .exitOverride();
 }
 
+/** Adds a command that has the conventions of the program, with the commands in it. */
+export function addCommand(program: Command, command: Command): Command {
+  for (const part of command.copyInheritedSettings(program).commands) part.copyInheritedSettings(command);
+  return program.addCommand(command);
+}
+
 /** Options that every command has. */
 export function addCommonOptions(command: Command): Command {
   return command

@@ -1,10 +1,11 @@
 import { announceCommand } from './announce.js';
 import { doctorCommand } from './doctor.js';
 import { probeCommand } from './probe.js';
-import { newProgram, run } from './program.js';
+import { addCommand, newProgram, run } from './program.js';
 import { pullCommand } from './pull.js';
 import { relayCommand } from './relay.js';
 import { serveCommand } from './serve.js';
+import { usersCommand } from './users.js';
 
 const program = newProgram('wmcast', 'The Windows Media streaming system: media server and tools.');
 for (const command of [
@@ -13,9 +14,10 @@ for (const command of [
   relayCommand(),
   probeCommand(),
   announceCommand(),
+  usersCommand(),
   doctorCommand(),
 ]) {
-  program.addCommand(command.copyInheritedSettings(program));
+  addCommand(program, command);
 }
 
 await run(program);
