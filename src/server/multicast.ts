@@ -77,6 +77,10 @@ export class PointMulticast implements PlayerSession {
     return new PointMulticast(point, config, sender);
   }
 
+  get broadcast(): Broadcast {
+    return this.#point.broadcast;
+  }
+
   get stats(): Readonly<MulticastStats> {
     return this.#sender.stats;
   }
@@ -171,6 +175,11 @@ export class Multicasts {
 
   get(path: string): PointMulticast | undefined {
     return this.#points.get(path);
+  }
+
+  /** Whether a broadcast is multicast, so that its headers are in an .nsc file. */
+  has(broadcast: Broadcast): boolean {
+    return [...this.#points.values()].some((point) => point.broadcast === broadcast);
   }
 
   async close(): Promise<void> {
