@@ -60,7 +60,8 @@ export class Continuity {
     this.#live = live;
     this.#header = header;
     if (last && !announced) {
-      if (header.bytes.equals(last.bytes) && header.fileId !== ZERO_FILE_ID) {
+      // Encoders that give no File ID send the same header for every stream; a file is the same file.
+      if (header.bytes.equals(last.bytes) && (!live || header.fileId !== ZERO_FILE_ID)) {
         this.#resuming = this.#last !== undefined;
         return [];
       }

@@ -11,6 +11,7 @@ import {
   dataPackets,
   described,
   ENTRY,
+  fileHeader,
   HEADER,
   head,
   LIVE_HEADER,
@@ -116,6 +117,20 @@ describe('content on demand whose connection breaks', () => {
     expect(server.requests.map(({ type }) => type)).toEqual(['Describe', 'Play', 'Play', 'Describe', 'Play']);
     expect(server.of('Play').map(({ pragma }) => packetNumber(pragma))).toEqual([0xffffffff, 5, 5]);
     expect(client.stats).toMatchObject({ packets: 20, reconnects: 1 });
+  });
+
+  it('keeps the times of a file that has no File ID, as FFmpeg makes it', async () => {
+    const sent = [...media(5), ...media(5, 8)];
+    const nameless = packets.H(fileHeader(sent.length, { fileId: '0'.repeat(32) }).bytes);
+    await serve((request, reply) => {
+      const isFirst = server.of('Play').length < 2;
+      if (request.type === 'Describe') reply.send(described(nameless, COUGAR, CLIENT_ID)).end();
+      else if (request.type !== 'Play') reply.end();
+      else if (isFirst) reply.send(playing(COUGAR, CLIENT_ID), nameless, dataPackets(sent.slice(0, 5))).end();
+      else reply.send(playing(COUGAR, CLIENT_ID), nameless, dataPackets(sent.slice(5), 5), packets.E(0)).end();
+    });
+    const { packets: got } = await receive({ url: server.url(), log: false, ...RETRY, clock: noWait() });
+    expect(got).toEqual(sent);
   });
 
   it('leaves out what a server sends again that begins elsewhere', async () => {
