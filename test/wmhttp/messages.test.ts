@@ -47,7 +47,7 @@ describe('request fields', () => {
     acceptAuthentication: ['Negotiate', 'NTLM', 'Digest'],
   });
 
-  it('writes a PushSetup as the sample of section 4.8 has it', () => {
+  it('[WMHTTP-005] writes a PushSetup as the sample of section 4.8 has it', () => {
     expect(serialiseRequestHead('POST', '/pubPoint', fields).toString()).toBe(
       [
         'POST /pubPoint HTTP/1.1',
@@ -118,7 +118,7 @@ describe('response fields', () => {
 });
 
 describe('cookies', () => {
-  it('[WMHTTP-007] [WMHTTP-008] finds the push-id among several cookies, quoted or twice', () => {
+  it('[WMHTTP-008] finds the push-id among several cookies, quoted or twice', () => {
     const ids = (...values: string[]) =>
       pushIds(headers(...values.map((value): [string, string] => ['Cookie', value])));
     expect(ids('push-id=0')).toEqual(['0']);
@@ -206,7 +206,7 @@ describe('PushSetup body', () => {
     }
   });
 
-  it('[WMHTTP-018] reads both lines with and without blanks and in either order', () => {
+  it('reads both lines with and without blanks and in either order', () => {
     for (const text of [
       'Template-URL: "/pub"\r\nAutoDestroy: 1\r\n',
       'Template-URL:"/pub"\r\nAutoDestroy:1',

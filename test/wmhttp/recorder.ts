@@ -1,5 +1,13 @@
 import type { AsfEvent, AsfSink } from '../../src/media/events.js';
-import type { Publisher, PushDecision, PushGate, PushPoint, PushSetupRequest } from '../../src/wmhttp/server.js';
+import type {
+  Publisher,
+  PushDecision,
+  PushGate,
+  PushPoint,
+  PushRefusal,
+  PushSetupRequest,
+  PushStartRequest,
+} from '../../src/wmhttp/server.js';
 
 /** A publishing point that writes down what happens to it. */
 export class RecordingPoint implements PushPoint, AsfSink {
@@ -44,7 +52,14 @@ export class RecordingPoint implements PushPoint, AsfSink {
 export class RecordingGate implements PushGate {
   readonly requests: PushSetupRequest[] = [];
   readonly points: RecordingPoint[] = [];
+  readonly starts: PushStartRequest[] = [];
+  startDecision: PushRefusal | undefined | Promise<PushRefusal | undefined>;
   decide: ((request: PushSetupRequest) => PushDecision | Promise<PushDecision>) | undefined;
+
+  start(request: PushStartRequest): PushRefusal | undefined | Promise<PushRefusal | undefined> {
+    this.starts.push(request);
+    return this.startDecision;
+  }
 
   open(request: PushSetupRequest): PushDecision | Promise<PushDecision> {
     this.requests.push(request);

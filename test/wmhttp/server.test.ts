@@ -24,6 +24,7 @@ import {
   stop,
   stream,
 } from './harness.js';
+import { RecordingPoint } from './recorder.js';
 
 beforeEach(() => serve());
 
@@ -193,6 +194,29 @@ describe('PushSetup', () => {
     expect(statusOf(await peer.head())).toBe(204);
   });
 
+  it('[WMHTTP-087] starts Inactivity-Timeout anew for the session that a challenged request names', async () => {
+    const { id } = await setUp();
+    clock.now += 100_000;
+    gate.decide = () => ({ refuse: 401, fields: [['WWW-Authenticate', 'NTLM']] });
+    expect((await setUp({ id })).status).toBe(401);
+    clock.now += 119_000;
+    push.sweep();
+    expect(push.sessions).toBe(1);
+    clock.now += 1_000;
+    push.sweep();
+    expect(push.sessions).toBe(0);
+  });
+
+  it('sends what the gate has for it with its response, and keeps the session for one user', async () => {
+    const point = new RecordingPoint();
+    gate.decide = () => ({ accept: point, user: 'anna', fields: [['Authentication-Info', 'rspauth="1"']] });
+    const { response, id } = await setUp();
+    expect(field(response, 'Authentication-Info')).toBe('rspauth="1"');
+    gate.decide = () => ({ accept: new RecordingPoint(), user: 'bert' });
+    expect((await setUp({ id })).status).toBe(403);
+    expect(push.sessions).toBe(1);
+  });
+
   it.each([
     [302, false],
     [305, true],
@@ -337,7 +361,7 @@ describe('PushStart', () => {
     await until(() => point.events.length === 1);
   });
 
-  it('[WMHTTP-007] finds its push-id among other cookies, and behind one of a session that is gone', async () => {
+  it('finds its push-id among other cookies, and behind one of a session that is gone', async () => {
     const { peer, id, point } = await setUp();
     peer.send(head('start', { id: `0; a=b; push-id=${id}`, length: ENDLESS }), H);
     await until(() => point.events.length === 1);
@@ -376,7 +400,56 @@ describe('PushStart', () => {
     expect(point.story).toBe('start, header, packet, packet, packet, end0, close, release clean');
   });
 
-  it('[WMHTTP-025] [WMHTTP-107] removes the publishing point at the end when AutoDestroy was 1', async () => {
+  it('[WMHTTP-096] may be challenged: the connection stays, the rest of its body is thrown away, and Idle-Timeout runs', async () => {
+    const { peer, id, point } = await setUp();
+    gate.startDecision = { refuse: 401, fields: [['WWW-Authenticate', 'Digest realm="x"']] };
+    clock.now += 100_000;
+    peer.send(head('start', { id, length: H.length }), H);
+    const challenge = await peer.head();
+    expect(statusOf(challenge)).toBe(401);
+    expect(field(challenge, 'Connection')).toBe('Keep-Alive');
+    expect(point.story).toBe('');
+    clock.now += 59_000;
+    push.sweep();
+    expect(push.sessions).toBe(1);
+    gate.startDecision = undefined;
+    peer.send(head('start', { id, length: H.length, more: 'Authorization: Digest x\r\n' }), H);
+    expect(statusOf(await peer.head())).toBe(204);
+    expect(point.story).toBe('start, header');
+  });
+
+  it('[WMHTTP-096] that is challenged leaves 60 s for another try', async () => {
+    const { peer, id } = await setUp();
+    gate.startDecision = Promise.resolve({ refuse: 401 });
+    peer.send(head('start', { id, length: 0 }));
+    expect(statusOf(await peer.head())).toBe(401);
+    clock.now += 60_000;
+    push.sweep();
+    expect(push.sessions).toBe(0);
+  });
+
+  it('is refused when its session has gone while the gate thought about it', async () => {
+    const { peer, id } = await setUp();
+    let decide = () => {};
+    gate.startDecision = new Promise<undefined>((resolve) => {
+      decide = () => resolve(undefined);
+    });
+    peer.send(head('start', { id, length: ENDLESS }), H);
+    await until(() => gate.starts.length === 1);
+    clock.now += 120_000;
+    push.sweep();
+    decide();
+    expect(statusOf(await peer.head())).toBe(404);
+  });
+
+  it('is told to the gate with whether its client has moved', async () => {
+    const { peer, id } = await setUp();
+    peer.send(head('start', { id, length: ENDLESS }), H);
+    await until(() => gate.starts.length === 1);
+    expect(gate.starts[0]).toMatchObject({ path: '/pub', moved: false });
+  });
+
+  it('[WMHTTP-107] asks for the removal of the publishing point at the end when AutoDestroy was 1', async () => {
     for (const [body, story] of [
       ['AutoDestroy: 1\r\n', 'release clean destroy'],
       ['AutoDestroy: 0\r\n', 'release clean'],
@@ -385,6 +458,7 @@ describe('PushStart', () => {
       const { peer, point } = await stream([H, E0], {}, { body });
       await peer.ended();
       expect(point.log.at(-1)).toBe(story);
+      expect(push.sessions).toBe(0);
     }
   });
 
