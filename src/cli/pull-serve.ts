@@ -7,6 +7,7 @@ import type { MsbdPort } from '../server/msbd.js';
 import { emptyInput } from './carry.js';
 import { keepYoungSpaceSmall } from './heap.js';
 import { addInputOptions, checkInput, type InputOptions, openSource } from './input-options.js';
+import { parseMsbdPort } from './msbd-port.js';
 import { addCommonOptions, Interruption, newProgram, parsedBy, portNumber, wholeNumber } from './program.js';
 import { RateMeter, STATS_INTERVAL } from './rate.js';
 import { Reporter, type ReporterOptions, withUnit } from './reporter.js';
@@ -41,7 +42,10 @@ export function pullServeCommand(): Command {
       .option('--no-msbd', 'speak WMSP only')
       .option('--msbd-multicast <group:port>', 'where MSBD clients that want multicast get it', parsedBy(parseGroup))
       .option('--multicast-ttl <n>', 'networks that multicast may pass (default: 1)', wholeNumber(0, 255))
-      .option('--multicast-interface <address>', 'the IPv4 address of the interface that multicast leaves by')
+      .option(
+        '--multicast-interface <address>',
+        'the interface that multicast leaves by, by name or by an address of it',
+      )
       .option('--max-clients <number>', 'more than so many pullers at a time are refused', wholeNumber(1, 100_000))
       .option('--allow <address...>', 'who may pull: addresses or networks such as 192.0.2.0/24 (default: all)')
       .option('--on-demand', 'capture only while somebody pulls'),
@@ -51,11 +55,6 @@ export function pullServeCommand(): Command {
       '\nExamples:\n  wmpull-serve --http-port 8080\n  wmpull-serve -i show.wmv --copy --loop --allow 192.0.2.7',
     )
     .action((extra: string[], options: PullServeOptions) => serve(extra, options));
-}
-
-/** A parser for `--msbd-port`: 0 takes a free port. */
-export function parseMsbdPort(text: string): MsbdPort {
-  return text === 'none' ? 'none' : portNumber(text);
 }
 
 /** @throws WmError WM_USAGE */

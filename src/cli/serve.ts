@@ -5,8 +5,10 @@ import { prettyFactory } from 'pino-pretty';
 import { WmError } from '../errors.js';
 import { systemErrorReason } from '../media/system-error.js';
 import { defaultConfig, readConfig, type ServerConfig } from '../server/config.js';
+import type { MsbdPort } from '../server/msbd.js';
 import { MediaServer } from '../server/server.js';
 import { keepYoungSpaceSmall } from './heap.js';
+import { parseMsbdPort } from './msbd-port.js';
 import { addCommonOptions, Interruption, portNumber } from './program.js';
 import { RateMeter, STATS_INTERVAL } from './rate.js';
 import { Reporter, type ReporterOptions, withUnit } from './reporter.js';
@@ -16,6 +18,7 @@ interface ServeOptions extends ReporterOptions {
   readonly host?: string;
   readonly httpPort?: number | 'none';
   readonly httpsPort?: number;
+  readonly msbdPort?: MsbdPort;
   readonly tlsCert?: string;
   readonly tlsKey?: string;
   readonly users?: string;
@@ -32,6 +35,7 @@ export function serveCommand(): Command {
     .option('--tls-cert <file>', 'the same under TLS: the certificate and those above it, in PEM form')
     .option('--tls-key <file>', 'the private key of the certificate, in PEM form')
     .option('--https-port <port>', 'where TLS is spoken; 0 takes a free one (default: 8443)', portNumber)
+    .option('--msbd-port <port>', 'MSBD; 0 takes a free one, none (default: 7007 if it is free)', parseMsbdPort)
     .option('--users <file>', 'who is known, as wmcast users keeps it: they may push from anywhere')
     .option('--content <folder>', 'on-demand files, playlists and folders, served below /')
     .addOption(
@@ -60,7 +64,8 @@ async function serve(options: ServeOptions): Promise<void> {
   });
   const server = await interruption.race(starting, { late: (late) => void late.close() });
   const { ports, baseUrl } = server;
-  const urls = [baseUrl, ...[...server.points].map(({ path }) => `${baseUrl}${path}`)];
+  const msbdUrls = ports.msbd === undefined ? [] : [`msbd://${new URL(baseUrl).hostname}:${ports.msbd}`];
+  const urls = [baseUrl, ...[...server.points].map(({ path }) => `${baseUrl}${path}`), ...msbdUrls];
   reporter.event('ready', { ports, urls });
   const pushUrl = `${pushBase(config, baseUrl) ?? baseUrl}/live`;
   const playUrl = ports.https === undefined ? `mmsh://${new URL(baseUrl).host}/live` : `${baseUrl}/live`;
@@ -99,6 +104,7 @@ async function configOf(options: ServeOptions): Promise<ServerConfig> {
     ...(host === undefined ? {} : { host }),
     ...(httpPort === undefined ? {} : { httpPort }),
     ...(tls === undefined ? {} : { tls }),
+    msbd: { ...base.msbd, port: options.msbdPort ?? base.msbd.port ?? 'auto' },
     ...(users === undefined ? {} : { users }),
     ...(folder === undefined ? {} : { content: { ...base.content, folder } }),
   };

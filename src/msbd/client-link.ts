@@ -1,6 +1,7 @@
-import { createSocket, type Socket as UdpSocket } from 'node:dgram';
+import type { Socket as UdpSocket } from 'node:dgram';
 import { connect, type Socket } from 'node:net';
 import { messageOf, WmError } from '../errors.js';
+import { openReceivingSocket } from '../msb/group-socket.js';
 import { MsbReception } from '../msb/reception.js';
 import { MsbdError } from './base.js';
 import { type ClientEvent, ClientSession } from './client-session.js';
@@ -36,7 +37,6 @@ export interface LinkOptions {
 
 /** More that waits to be taken stops the connection, or loses datagrams; bytes. */
 const MAX_WAITING = 8 * 1024 * 1024;
-const RECEIVE_BUFFER = 4 * 1024 * 1024;
 const TICK = 100;
 
 /** One connection to a server, with the group that it leads to: the sockets of a {@link ClientSession}. */
@@ -143,7 +143,7 @@ export class MsbdLink {
   #perform(events: readonly ClientEvent[]): void {
     for (const event of events) {
       if (event.type === 'send') this.#socket?.write(event.bytes);
-      else if (event.type === 'join') this.#join(event.group);
+      else if (event.type === 'join') void this.#join(event.group);
       else this.#give(event);
     }
   }
@@ -167,26 +167,20 @@ export class MsbdLink {
     if (this.#waitingBytes < MAX_WAITING / 2 && this.#socket?.isPaused()) this.#socket.resume();
   }
 
-  #join(group: Group): void {
+  async #join(group: Group): Promise<void> {
     this.#group = group;
-    const { interface: address } = this.#options.url;
-    const udp = createSocket({ type: 'udp4', reuseAddr: true, recvBufferSize: RECEIVE_BUFFER });
-    this.#udp = udp;
-    udp.on('message', (bytes) => this.#datagram(bytes));
-    udp.on('error', (error) => {
-      this.#fail(
-        new WmError('WM_FAILED', `The group ${group.address} cannot be joined: ${messageOf(error)}.`, { cause: error }),
-      );
-    });
-    // Bound to the group, it does not get what goes to other groups at this port; not all systems can.
-    const host = process.platform === 'win32' ? undefined : group.address;
-    udp.bind({ port: group.port, ...(host === undefined ? {} : { address: host }) }, () => {
-      try {
-        udp.addMembership(group.address, address);
-      } catch (error) {
-        udp.emit('error', error);
+    try {
+      const udp = await openReceivingSocket({ ...group, interface: this.#options.url.interface });
+      if (this.#over) {
+        udp.close();
+        return;
       }
-    });
+      this.#udp = udp;
+      udp.on('message', (bytes) => this.#datagram(bytes));
+      udp.on('error', (error) => this.#fail(error));
+    } catch (error) {
+      this.#fail(error);
+    }
   }
 
   /** Only IND_PACKET comes as a datagram (2.1); others, and damaged ones, may be anybody's. */

@@ -10,7 +10,7 @@ export interface MsbdUrl {
   readonly channel: string;
   /** `multicast` with `?multicast`. */
   readonly delivery: Delivery;
-  /** The IPv4 address of the interface that joins the group, from `interface=`. */
+  /** The interface that joins the group, by its name or an address of it: from `interface=`. */
   readonly interface: string | undefined;
 }
 
@@ -20,7 +20,7 @@ const MAX_CHANNEL = 1024;
 /**
  * Takes a URL apart; user, password and fragment are left away.
  *
- * @param url `msbd://host[:port][/channel][?multicast[&interface=192.0.2.1]]`; without a port 7007
+ * @param url `msbd://host[:port][/channel][?multicast[&interface=eth0]]`; without a port 7007
  * @throws WmError WM_USAGE when it is no such URL, or names a host by an address of IPv6, which MSBD has not (MS-MSBD 2.1)
  */
 export function parseMsbdUrl(url: string): MsbdUrl {

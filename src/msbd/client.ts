@@ -15,6 +15,8 @@ import { type StreamInfo, textOf } from './stream-info.js';
 export interface MsbdClientOptions {
   /** `msbd://host[:port][/channel]`, with `?multicast` to have packets sent to a group; see parseMsbdUrl. */
   readonly url: string;
+  /** The interface that joins a group, by its name or an address of it; goes before that of the URL. */
+  readonly interface?: string | undefined;
   /** Leave out packets that cannot be read, and go on. Default true. */
   readonly tolerant?: boolean | undefined;
   readonly timeouts?: Partial<MsbdTimeouts> | undefined;
@@ -92,7 +94,8 @@ export class MsbdClient implements AsfSource {
   /** @throws WmError WM_USAGE for a URL that cannot be used */
   constructor(options: MsbdClientOptions) {
     this.#options = options;
-    this.#url = parseMsbdUrl(options.url);
+    const url = parseMsbdUrl(options.url);
+    this.#url = { ...url, interface: options.interface ?? url.interface };
   }
 
   /**
@@ -127,8 +130,8 @@ export class MsbdClient implements AsfSource {
 
   /**
    * The iteration throws, after an end event if there was a header:
-   * @throws WmError WM_UNREACHABLE, WM_SERVER_GONE, WM_NO_INPUT, WM_AUTH_REFUSED, WM_PROTOCOL, WM_ASF_MALFORMED, WM_FAILED when
-   *   the group cannot be joined
+   * @throws WmError WM_UNREACHABLE, WM_SERVER_GONE, WM_NO_INPUT, WM_AUTH_REFUSED, WM_PROTOCOL, WM_ASF_MALFORMED, WM_USAGE for an
+   *   interface that is not there
    */
   [Symbol.asyncIterator](): AsyncGenerator<AsfEvent, void, undefined> {
     if (this.#iterated) throw new WmError('WM_FAILED', 'A source can be read only once.');

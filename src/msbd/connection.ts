@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { WmError } from '../errors.js';
+import { type ErrorCode, WmError } from '../errors.js';
 import { isLoopback, plainAddress } from '../http/addresses.js';
 import type { LaneFormat, Player, PlayerSession } from '../media/lane.js';
 import { HR, MsbdError } from './base.js';
@@ -22,6 +22,11 @@ export interface ConnectionHost {
 
 /** A client that does not read gets no more headers than fit in this, bytes. */
 const MAX_HEADERS_BEHIND = 64 * 1024 * 1024;
+
+const REFUSALS = new Map<ErrorCode, number>([
+  ['WM_AUTH_REFUSED', HR.accessDenied],
+  ['WM_UNREACHABLE', HR.busy],
+]);
 
 /** One client's connection: the socket of a {@link ServerSession}, and its place in a broadcast or a group. */
 export class Connection implements PlayerSession, GroupMember {
@@ -117,9 +122,8 @@ export class Connection implements PlayerSession, GroupMember {
     try {
       refusal = await this.#open(request);
     } catch (error) {
-      const isDenied = error instanceof WmError && error.code === 'WM_AUTH_REFUSED';
-      if (!isDenied) this.#host.options.onError?.(error);
-      refusal = isDenied ? HR.accessDenied : HR.noStream;
+      refusal = (error instanceof WmError && REFUSALS.get(error.code)) || HR.noStream;
+      if (refusal === HR.noStream) this.#host.options.onError?.(error);
     }
     if (refusal !== HR.ok) this.#perform(this.#session.refuse(refusal, this.#host.now()));
   }
@@ -154,7 +158,8 @@ export class Connection implements PlayerSession, GroupMember {
   #begin(stream: ChannelStream): void {
     const { options, now } = this.#host;
     const group = this.#group?.group;
-    this.#perform(this.#session.accept(stream.messages, group, options.inNsc ?? false, now()));
+    const inNsc = options.inNsc?.(this.#channel!.broadcast) ?? false;
+    this.#perform(this.#session.accept(stream.messages, group, inNsc, now()));
     this.#hasPlayed = true;
     options.onPlay?.(this.#name, this.#address);
     this.#join(stream);

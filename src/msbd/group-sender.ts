@@ -1,6 +1,6 @@
-import { createSocket, type Socket } from 'node:dgram';
-import { WmError } from '../errors.js';
+import type { Socket } from 'node:dgram';
 import type { LaneFormat, Player, PlayerSession } from '../media/lane.js';
+import { openSendingSocket } from '../msb/group-socket.js';
 import type { Channel } from './channel.js';
 import type { Group } from './messages.js';
 import { PACKET_HEAD_SIZE } from './packet.js';
@@ -18,7 +18,7 @@ export interface GroupSenderOptions {
   readonly group: Group;
   /** How many networks datagrams may pass; 1 is this one. */
   readonly ttl: number;
-  /** The IPv4 address of the interface that they leave by; default: as the system routes. */
+  /** The interface that they leave by: its name or an address of it; default: as the system routes. */
   readonly interface: string | undefined;
   readonly onError: (error: unknown) => void;
   /** It sends no more. */
@@ -62,26 +62,10 @@ export class GroupSender implements PlayerSession {
     this.#join();
   }
 
-  /** @throws WmError WM_FAILED when the interface cannot be used */
+  /** @throws WmError WM_USAGE when there is no such interface, WM_UNREACHABLE when no network leads to the group */
   static async start(options: GroupSenderOptions): Promise<GroupSender> {
-    const socket = createSocket('udp4');
-    await new Promise<void>((resolve, reject) => {
-      socket.once('error', reject);
-      socket.bind(0, options.interface, () => {
-        socket.removeListener('error', reject);
-        resolve();
-      });
-    })
-      .then(() => {
-        socket.setMulticastTTL(options.ttl);
-        socket.setMulticastLoopback(true);
-        if (options.interface !== undefined) socket.setMulticastInterface(options.interface);
-      })
-      .catch((error: unknown) => {
-        socket.close();
-        const sentence = `Nothing can be sent to ${options.group.address} from ${options.interface ?? 'this host'}.`;
-        throw new WmError('WM_FAILED', sentence, { cause: error });
-      });
+    const { group, ttl, interface: own } = options;
+    const { socket } = await openSendingSocket({ ...group, ttl, interface: own });
     return new GroupSender(options, socket);
   }
 
@@ -131,11 +115,10 @@ export class GroupSender implements PlayerSession {
 
   #send(bytes: Buffer): void {
     if (this.#joining || this.#closed) return;
-    const { address, port } = this.group;
     for (let at = 0; at < bytes.length; ) {
       const size = bytes.readUInt32LE(at + 8);
       // A network that is away for a moment is no reason to end: datagrams may be lost.
-      this.#socket.send(bytes, at, size, port, address, () => {});
+      this.#socket.send(bytes, at, size, () => {});
       at += size;
     }
   }

@@ -10,7 +10,8 @@ export interface MsbdContent {
   /**
    * @param channel `NetShow` is what there is, whatever its name (2.2.7)
    * @returns undefined when nothing has that name
-   * @throws WmError WM_AUTH_REFUSED when the client may not have it; any other error refuses it as not there at the moment
+   * @throws WmError WM_AUTH_REFUSED when the client may not have it, WM_UNREACHABLE when as many have it as may; any other error
+   *   refuses it as not there at the moment
    */
   open(channel: string, client: MsbdPeer): Promise<Broadcast | undefined>;
 }
@@ -29,7 +30,7 @@ export interface MulticastOptions {
   readonly port: number;
   /** Networks that datagrams may pass; default 1. */
   readonly ttl?: number | undefined;
-  /** The IPv4 address of the interface that they leave by; default: as the system routes. */
+  /** The interface that they leave by, by its name or an address of it; default: as the system routes. */
   readonly interface?: string | undefined;
 }
 
@@ -43,8 +44,8 @@ export interface MsbdServerOptions {
   readonly multicast?: MulticastOptions | undefined;
   /** How long clients wait for another stream when one has ended, in ms, before they are told that none follows. Default 0. */
   readonly hold?: number | undefined;
-  /** Whether the header is offered in an .nsc file too (2.2.8). Default false. */
-  readonly inNsc?: boolean | undefined;
+  /** Whether the header is offered in an .nsc file too (2.2.8). Default: no. */
+  readonly inNsc?: ((broadcast: Broadcast) => boolean) | undefined;
   readonly timers?: Partial<ServerTimers> | undefined;
   readonly onPlay?: ((channel: string, remoteAddress: string) => void) | undefined;
   readonly onPlayed?: ((report: ClientReport) => void) | undefined;

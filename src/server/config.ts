@@ -6,14 +6,23 @@ import type { Scheme } from '../auth/exchange.js';
 import { messageOf, WmError } from '../errors.js';
 import { addressList } from '../http/address-list.js';
 import { systemErrorReason } from '../media/system-error.js';
+import { isSourceUrl } from './source-url.js';
 
 const SCHEMES: Scheme[] = ['negotiate', 'ntlm', 'digest', 'basic'];
 
 const port = z.number().int().min(0).max(65_535);
 const seconds = z.number().min(0).max(3_600);
 
+function isSource(text: string): boolean {
+  try {
+    return isSourceUrl(text);
+  } catch {
+    return false;
+  }
+}
+
 const pathSchema = z.string().regex(/^\/[^\s?#]*$/, 'must be a path such as /live');
-const remoteSchema = z.string().regex(/^(?:https?|mms|mmsh):\/\/\S+$/, 'must be a URL such as http://encoder:8080/');
+const remoteSchema = z.string().refine(isSource, 'must be a URL such as http://encoder:8080/ or msbd://encoder:7007');
 const addressesSchema = z.array(z.string()).superRefine((entries, context) => {
   try {
     addressList(entries);
@@ -94,6 +103,12 @@ export const configSchema = z.strictObject({
       idleTimeout: z.number().min(10).max(4_294_967).optional(),
     })
     .default({ newPoints: 'any' }),
+  msbd: z
+    .strictObject({
+      port: z.union([port, z.enum(['auto', 'none'])]).optional(),
+      multicast: multicastSchema.pick({ group: true, port: true, ttl: true, interface: true }).optional(),
+    })
+    .default({}),
   points: z.array(pointSchema).default([]),
   content: z.strictObject({ folder: z.string().min(1), wrapper: z.string().min(1).optional() }).optional(),
   redirects: z.array(z.strictObject({ path: pathSchema, to: z.url(), proxy: z.boolean().default(false) })).default([]),

@@ -1,7 +1,9 @@
 import { WmError } from '../errors.js';
+import type { Broadcast } from '../media/broadcast.js';
 import { NETSHOW } from '../msbd/messages.js';
 import { MsbdServer } from '../msbd/server.js';
-import { MSBD_PORT, type MsbdServerOptions } from '../msbd/server-options.js';
+import { MSBD_PORT, type MsbdContent, type MsbdPeer, type MsbdServerOptions } from '../msbd/server-options.js';
+import type { Rule } from './access.js';
 
 /** Where MSBD is spoken: a port, 0 for a free one; `auto` is 7007 unless another program has it; `none` is nowhere. */
 export type MsbdPort = number | 'auto' | 'none';
@@ -50,7 +52,35 @@ export class MsbdListener {
 /** A publishing point, as far as it matters here. */
 interface NamedPoint {
   readonly path: string;
-  readonly broadcast: { readonly live: boolean };
+  readonly broadcast: Broadcast;
+  readonly settings: { readonly play?: Rule | undefined; readonly maxPlayers?: number | undefined };
+}
+
+/** The publishing points of a server as the channels of MSBD, which knows no users: only addresses let somebody in. */
+export class PointChannels implements MsbdContent {
+  readonly #points: Iterable<NamedPoint>;
+  readonly #rule: Rule;
+
+  /** @param rule who may play points that have none of their own */
+  constructor(points: Iterable<NamedPoint>, rule: Rule) {
+    this.#points = points;
+    this.#rule = rule;
+  }
+
+  async open(channel: string, { remoteAddress, local }: MsbdPeer): Promise<Broadcast | undefined> {
+    const point = pointOfChannel(this.#points, channel);
+    if (!point) return undefined;
+    const { broadcast, settings } = point;
+    const { addresses, users, trusted } = settings.play ?? this.#rule;
+    const isAllowed = addresses?.includes(remoteAddress, local) ?? true;
+    if (!isAllowed || (users && !trusted.includes(remoteAddress, local))) {
+      throw new WmError('WM_AUTH_REFUSED', `${remoteAddress} may not play ${point.path} by MSBD.`);
+    }
+    if (broadcast.players >= (settings.maxPlayers ?? Number.POSITIVE_INFINITY)) {
+      throw new WmError('WM_UNREACHABLE', `${point.path} has as many players as it may.`);
+    }
+    return broadcast;
+  }
 }
 
 /**
@@ -59,7 +89,7 @@ interface NamedPoint {
  *
  * @param channel szChannel, with or without a slash before it
  */
-export function pointOfChannel<Point extends NamedPoint>(points: Iterable<Point>, channel: string): Point | undefined {
+function pointOfChannel(points: Iterable<NamedPoint>, channel: string): NamedPoint | undefined {
   const all = [...points];
   const path = channel.startsWith('/') ? channel : `/${channel}`;
   const named = all.find((point) => point.path === path);

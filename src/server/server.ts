@@ -14,6 +14,7 @@ import { AccessControl, type Refusal, type Rule, ruleOf } from './access.js';
 import { AdminApi } from './api.js';
 import type { ServerConfig } from './config.js';
 import { ContentRoot } from './content.js';
+import { MsbdListener, PointChannels } from './msbd.js';
 import { Multicasts } from './multicast.js';
 import { pathOf } from './paths.js';
 import { Players } from './players.js';
@@ -72,6 +73,7 @@ export class MediaServer {
   readonly #remotes: Remotes;
   readonly #pulls: PointPull[] = [];
   #multicasts: Multicasts | undefined;
+  #msbd: MsbdListener | undefined;
   #ports: ServerPorts = {};
 
   private constructor(config: ServerConfig, listener: ServerListener, means: Means) {
@@ -178,6 +180,7 @@ export class MediaServer {
     try {
       await server.#listen();
       await server.#startMulticasts(onWarning);
+      await server.#startMsbd(listener);
     } catch (error) {
       await server.close();
       throw error;
@@ -219,7 +222,7 @@ export class MediaServer {
     await this.#multicasts?.close();
     this.#push.close();
     this.#wmsp.close();
-    await Promise.all([this.#http.close(), this.#https?.close()]);
+    await Promise.all([this.#http.close(), this.#https?.close(), this.#msbd?.close()]);
     await this.#remotes.close();
     await this.#files.close();
   }
@@ -237,6 +240,23 @@ export class MediaServer {
       config ? [{ point: this.points.get(path)!, config }] : [],
     );
     this.#multicasts = await Multicasts.start(wanted, onWarning);
+  }
+
+  async #startMsbd(listener: ServerListener): Promise<void> {
+    const { host, limits, msbd } = this.#config;
+    this.#msbd = await MsbdListener.start({
+      port: msbd.port ?? 'none',
+      host,
+      multicast: msbd.multicast && { ...msbd.multicast, address: msbd.multicast.group },
+      content: new PointChannels(this.points, this.#playRule),
+      inNsc: (broadcast) => this.#multicasts?.has(broadcast) ?? false,
+      isFull: () => this.stats().players >= (limits.players ?? Number.POSITIVE_INFINITY),
+      onPlay: (channel, address) => listener.play?.(channel, 'MSBD', address),
+      onPlayed: ({ channel, ...report }) =>
+        listener.played?.({ ...report, path: channel, client: 'MSBD', clientId: 0 }),
+      onError: (error) => listener.error?.(error),
+    });
+    this.#ports = { ...this.#ports, ...this.#msbd.ports };
   }
 
   async #listen(): Promise<void> {
@@ -267,6 +287,7 @@ interface Means {
 export interface ServerPorts {
   readonly http?: number;
   readonly https?: number;
+  readonly msbd?: number;
 }
 
 function accessControl(

@@ -265,6 +265,6 @@ describe('reception from a group', () => {
     const { error } = await receive({ url, timeouts: { data: 150 } });
     expect(error).toMatchObject({ code: 'WM_SERVER_GONE', message: expect.stringContaining(group.address) });
     const nowhere = await receive({ url: `${server.url()}/?multicast&interface=203.0.113.9` });
-    expect(nowhere.error).toMatchObject({ code: 'WM_FAILED' });
+    expect(nowhere.error).toMatchObject({ code: 'WM_USAGE' });
   });
 });

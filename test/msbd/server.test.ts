@@ -164,11 +164,13 @@ describe('MSBD over TCP', () => {
   it.each([
     ['a channel that is not there', 'nothing', 0xc00d001a],
     ['one that it may not have', 'secret', 0x80070005],
+    ['one that has no room', 'full', 0xc00d0025],
     ['one that cannot be opened', 'broken', 0xc00d0033],
   ])('[MSBD-043] [MSBD-070] refuses %s', async (_, channel, hr) => {
     const content = {
       open: async (name: string) => {
         if (name === 'secret') throw new WmError('WM_AUTH_REFUSED', 'No.');
+        if (name === 'full') throw new WmError('WM_UNREACHABLE', 'No room.');
         if (name === 'broken') throw new Error('The test broke it.');
         return undefined;
       },
@@ -240,7 +242,7 @@ describe('MSBD over TCP', () => {
   });
 
   it('[MSBD-045] says when the header is in an .nsc file', async () => {
-    station = await Station.open({ inNsc: true });
+    station = await Station.open({ inNsc: (broadcast) => broadcast === station.broadcast });
     const player = await station.player();
     expect(wireMessages(player.received)[0]!.bytes.readUInt32LE(16)).toBe(2);
   });
