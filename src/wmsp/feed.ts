@@ -129,6 +129,8 @@ export interface FileFeedOptions {
   readonly ahead: number | undefined;
   /** Milliseconds of media that leave at once; default the preroll and some seconds. */
   readonly burst: number | undefined;
+  /** Set the B bit of packets behind which the next one follows without a pause. */
+  readonly marksUnpaced: boolean;
   readonly rate: number;
   readonly speed: number | undefined;
   readonly acceleration: { readonly bitsPerSecond: number; readonly milliseconds: number } | undefined;
@@ -161,7 +163,7 @@ export class FileFeed implements Feed {
       ...(speed === undefined ? {} : { speed }),
       ...(acceleration === undefined ? {} : { acceleration }),
       output: {
-        write: (items) => this.#write(items),
+        write: (items, more) => this.#write(items, more),
         get backlog() {
           return output.backlog;
         },
@@ -182,10 +184,11 @@ export class FileFeed implements Feed {
     return { sent: this.#sent, skipped: 0 };
   }
 
-  #write(items: readonly OnDemandItem[]): void {
+  #write(items: readonly OnDemandItem[], more: boolean): void {
     const size = dataPacketsSize(items);
     const room = buffers.take(size);
-    writeDataPackets(room, items, this.sequence);
+    const unpaced = this.#options.marksUnpaced ? items.length - (more ? 0 : 1) : 0;
+    writeDataPackets(room, items, this.sequence, unpaced);
     this.#sent += items.length;
     this.#options.output.write(room.subarray(0, size), () => buffers.give(room));
   }

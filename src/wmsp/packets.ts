@@ -10,6 +10,7 @@ const DATA_HEAD_SIZE = 12;
 export const MAX_PAYLOAD = 65_527;
 
 const FRAME = 0x24;
+const B_BIT = 0x80;
 const ID = { C: 0x43, D: 0x44, E: 0x45, H: 0x48, M: 0x4d, P: 0x50 } as const;
 
 // AFFlags of $H and $M: where a piece stands in its object (2.2.3.1.2).
@@ -69,12 +70,19 @@ export function dataPacketsSize(items: readonly LaneItem[]): number {
   return total;
 }
 
-/** Writes what {@link dataPackets} gives to the start of a buffer, which must have {@link dataPacketsSize} bytes. */
-export function writeDataPackets(out: Buffer, items: readonly LaneItem[], sequence: number): void {
+/**
+ * Writes what {@link dataPackets} gives to the start of a buffer, which must have {@link dataPacketsSize} bytes.
+ *
+ * @param unpaced the packets, counted from the first, behind which the next one follows without a pause: they get the B bit
+ *   (MS-WMSP 2.2.3.1.1)
+ */
+export function writeDataPackets(out: Buffer, items: readonly LaneItem[], sequence: number, unpaced = 0): void {
   let at = 0;
   let afFlags = sequence;
+  let left = unpaced;
   for (const { bytes, location } of items) {
     writeDataHead(out, at, ID.D, bytes.length, location, afFlags & 255);
+    if (left-- > 0) out[at] = FRAME | B_BIT;
     bytes.copy(out, at + DATA_HEAD_SIZE);
     at += DATA_HEAD_SIZE + bytes.length;
     afFlags++;

@@ -1,9 +1,9 @@
 import { HttpError } from '../http/message.js';
 import type { StartPosition } from '../media/on-demand/options.js';
+import type { Limit, Pace } from './pace.js';
 import type { PragmaTokens } from './pragma.js';
 import { type Entry, endOf, type FileEntry } from './program.js';
 import type { ClientProduct } from './requests.js';
-import type { Limit, Pace } from './session.js';
 
 const NONE = 0xffffffff;
 

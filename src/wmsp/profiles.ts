@@ -12,6 +12,8 @@ export interface ClientProfile {
   readonly closesAfterDescribe: boolean;
   /** Whether padding is cut from ASF packets. */
   readonly padding: 'cut' | 'kept';
+  /** The B bit on packets of files behind which the next one follows without a pause (MS-WMSP 2.2.3.1.1). */
+  readonly marksUnpaced: boolean;
   /** $E with Reason 1 before the $C of another header. */
   readonly endBeforeChange: boolean;
   /** What a Play without stream-switch-entry gets. */
@@ -34,6 +36,7 @@ const legacyPlayer: ClientProfile = {
   metadata: false,
   closesAfterDescribe: true,
   padding: 'cut',
+  marksUnpaced: false,
   endBeforeChange: false,
   withoutSelection: 'none',
   liveFeatures: ['broadcast'],
@@ -45,6 +48,7 @@ const player9: ClientProfile = {
   name: 'player from 9.0',
   metadata: true,
   closesAfterDescribe: false,
+  marksUnpaced: true,
   endBeforeChange: true,
   liveFeatures: ['broadcast', 'playlist'],
   version9: true,

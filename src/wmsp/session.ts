@@ -3,10 +3,11 @@ import type { Exchange, ResponseStream } from '../http/exchange.js';
 import type { PlayerOutput } from '../media/lane.js';
 import type { Ticker } from '../media/on-demand/flow.js';
 import { type Feed, type FeedListener, FileFeed, LiveFeed, REWOUND, UNEXPECTED } from './feed.js';
+import { lengthOf, NORMAL_PACE, type Pace } from './pace.js';
 import { changePacket, endPacket } from './packets.js';
 import type { PipelineTest } from './pipeline-test.js';
 import type { ClientProfile } from './profiles.js';
-import { type Entry, type FileEntry, headerOf, type LiveEntry, type PlaylistPlace, type Program } from './program.js';
+import { type Entry, headerOf, type LiveEntry, type PlaylistPlace, type Program } from './program.js';
 import { entryHead, FEATURE_PREFIX, genIdOf, type ServerIdentity } from './responses.js';
 import { choiceOf, NO_STREAMS, predicted, type StreamSelection } from './selection.js';
 import { Wait } from './wait.js';
@@ -43,28 +44,6 @@ export interface PlayOrder {
   /** The streams of the entry are not chosen yet: wait for SelectStream or PlayNextEntry. */
   readonly wait: boolean;
 }
-
-/** How fast a file is sent, and how much of it. */
-export interface Pace {
-  readonly rate: number;
-  readonly speed?: number;
-  readonly acceleration?: { readonly bitsPerSecond: number; readonly milliseconds: number };
-  /** Where in the file it begins, in ms; undefined when the client named a packet. */
-  readonly start?: number;
-  readonly limit?: Limit;
-}
-
-/** How much of a file is sent. */
-export interface Limit {
-  /** Milliseconds from the start of the file that it counts from; without it, the time of the first packet. */
-  readonly start?: number;
-  /** Milliseconds of media, 1 or more. */
-  readonly milliseconds: number;
-  /** The client wants no more than that: what follows in a playlist is not sent either. */
-  readonly asked: boolean;
-}
-
-const NORMAL_PACE: Pace = { rate: 1 };
 
 // MS-WMSP 3.2.4.2: $C waits for what the client says it lags, up to a bound, and for this long after a SelectStream.
 const MAX_LAG = 15_000;
@@ -300,7 +279,14 @@ export class WmspSession implements FeedListener {
   /** For the feed: the broadcast has another header. */
   changed(header: AsfHeader): StreamSelection | undefined {
     if (this.profile.endBeforeChange) this.#output.write(endPacket(1));
-    if (this.#announce(header, this.#program!.current)) return this.#selection;
+    const program = this.#program!;
+    if (this.#changeDue() > this.#host.now()) {
+      // What comes meanwhile is not kept for one player; it goes on with what the broadcast keeps for those that join.
+      this.#leaveFeed();
+      this.#changeLater(program).catch((error: unknown) => this.#fail(error));
+      return undefined;
+    }
+    if (this.#announce(header, program.current)) return this.#selection;
     this.#leaveFeed();
     this.#setState('WAITING');
     return undefined;
@@ -330,7 +316,7 @@ export class WmspSession implements FeedListener {
       return;
     }
     if (this.profile.endBeforeChange) this.#output.write(endPacket(1));
-    await this.#pauseBeforeChange(entry);
+    await this.#pauseUntil(this.#changeDue(entry.delay));
     if (this.#program !== program) return;
     this.#liveEndAt = undefined;
     await this.#change(program, entry);
@@ -359,17 +345,25 @@ export class WmspSession implements FeedListener {
   }
 
   /**
-   * MS-WMSP 3.2.4.2: not before the client has had time for what it has, and for what it chose. Nor long before it is through with
+   * When $C may be sent for what comes now (MS-WMSP 3.2.4.2): not before the client has had time for what it has, and for what it chose. Nor long before it is through with
    * the entry: the leads of many short ones would add up.
    */
-  #pauseBeforeChange({ delay }: Entry): Promise<void> {
+  #changeDue(delay = 0): number {
     const now = this.#host.now();
     const { acceleration } = this.#pace;
     const lead = Math.max(this.#lead, acceleration?.milliseconds ?? 0);
     const lag = now + Math.min(this.clientLag, MAX_LAG);
     const wanted = delay ? Math.max(now, this.#playsUntil) + delay : this.#playsUntil - lead;
-    const due = Math.max(lag, this.#selectedAt + SELECTION_PAUSE, wanted);
+    return Math.max(lag, this.#selectedAt + SELECTION_PAUSE, wanted);
+  }
+
+  #pauseUntil(due: number): Promise<void> {
     return new Promise((resolve) => this.#pause.until(due, resolve));
+  }
+
+  async #changeLater(program: Program): Promise<void> {
+    await this.#pauseUntil(this.#changeDue());
+    if (this.#program === program) await this.#change(program, program.current);
   }
 
   /** Milliseconds of media that a player is ahead. */
@@ -437,7 +431,20 @@ export class WmspSession implements FeedListener {
       const begun = burst === undefined ? now() : Math.max(now(), this.#playsUntil);
       this.#playsUntil = begun + Math.max(lengthOf(entry, from, this.#pace), SHORTEST_ENTRY);
       const onError = (error: unknown) => this.#host.failed(error);
-      this.#feed = new FileFeed({ ...common, reader, ticker, now, rate, ahead, burst, speed, acceleration, onError });
+      const { marksUnpaced } = this.profile;
+      this.#feed = new FileFeed({
+        ...common,
+        marksUnpaced,
+        reader,
+        ticker,
+        now,
+        rate,
+        ahead,
+        burst,
+        speed,
+        acceleration,
+        onError,
+      });
     }
     this.#feed.start();
     if (entry.kind === 'live' && this.#feed) this.#endLater(entry);
@@ -491,11 +498,4 @@ export class WmspSession implements FeedListener {
 function beginsEntry(entry: Entry, from: number, { start }: Pace): boolean {
   if (entry.kind === 'live') return true;
   return start === undefined ? from === 0 : start <= (entry.begin ?? 0);
-}
-
-/** How long a player is busy with what it gets of a file, in ms; less when it is sent faster. */
-function lengthOf({ file }: FileEntry, from: number, { rate, speed = 1, start, limit }: Pace): number {
-  const begin = start ?? (file.durationMs * from) / Math.max(1, file.packetCount);
-  const left = rate < 0 ? begin : Math.max(0, file.durationMs - begin);
-  return Math.min(left, limit?.milliseconds ?? left) / (Math.abs(rate) * speed);
 }

@@ -1,7 +1,7 @@
 import { parsePacket } from '../../src/asf/packet.js';
 import type { PlayReport } from '../../src/wmsp/server.js';
 import { AUDIO, PACKET_SIZE } from '../support/stream.js';
-import { BOTH_STREAMS, clientIdOf, NEW, OLD, PLAY, Station } from './station.js';
+import { BOTH_STREAMS, clientIdOf, kindsOf, NEW, OLD, PLAY, Station } from './station.js';
 
 let station: Station;
 
@@ -205,6 +205,23 @@ describe('Play', () => {
     ]);
     const entry = (payload: Buffer) => /playlist-gen-id=(\d+)/.exec(payload.toString('latin1'))![1];
     expect(entry(packets[5]!.payload)).not.toBe(entry(before.payload));
+  });
+
+  it.each([
+    ['[WMSP-024] [WMSP-204]', 'client-lag=4000', 4000],
+    ['[WMSP-204]', 'client-lag=4294967295', 15_000],
+  ])('%s holds back another header for %s', async (_id, token, milliseconds) => {
+    const watcher = await station.play(NEW, ...PLAY, ...BOTH_STREAMS, `Pragma: ${token}`);
+    await watcher.packetsWith('D', 1);
+    station.header({ title: 'next' });
+    station.key();
+    await watcher.packetsWith('E', 1);
+    station.tick(milliseconds - 1);
+    await station.settle();
+    expect(kindsOf(watcher.packets).at(-1)).toBe('E1');
+    station.tick(1);
+    await watcher.packetsWith('D', 2);
+    expect(kindsOf(watcher.packets).slice(-4)).toEqual(['C0', 'M', 'H', 'D']);
   });
 
   it('announces another header to older clients with $C and $H alone, since FFmpeg loses packets after $E(1)', async () => {

@@ -29,6 +29,23 @@ async function playOut(watcher: Watcher): Promise<WirePacket[]> {
   return watcher.all();
 }
 
+describe('the B bit', () => {
+  it('[WMSP-101] is set where the next packet follows without a pause, for clients from 9.0', async () => {
+    await fileOf();
+    for (const agent of [NEW, OLD]) {
+      const watcher = await station.play(GET, agent, ...PLAY, ...BOTH_STREAMS);
+      // Three seconds leave at once, and then one packet at a time when it is due.
+      const first = dataOf(await watcher.packetsWith('D', 3 * PACKETS_A_SECOND));
+      const marked = first.slice(0, 2 * PACKETS_A_SECOND).map(({ b }) => b);
+      expect(new Set(marked)).toEqual(new Set([agent === NEW]));
+      const data = dataOf(await playOut(watcher));
+      expect(data.length).toBeGreaterThan(first.length);
+      expect(data.at(-1)!.b).toBe(false);
+      expect(data.slice(first.length).some(({ b }) => !b)).toBe(true);
+    }
+  });
+});
+
 describe('Describe of a file', () => {
   it('[WMSP-029] [WMSP-028] [WMSP-026] offers seeking, with and without an index, and striding where there is video', async () => {
     for (const index of [true, false]) {

@@ -7,8 +7,11 @@ export { Ticker } from './ticker.js';
 
 /** Where a flow sends. */
 export interface OnDemandOutput {
-  /** Takes packets that are due; valid during the call. */
-  write(items: readonly OnDemandItem[]): void;
+  /**
+   * Takes packets that are due; valid during the call.
+   * @param more others follow without a pause
+   */
+  write(items: readonly OnDemandItem[], more: boolean): void;
   /** Bytes written and not yet taken by the operating system. */
   readonly backlog: number;
 }
@@ -174,7 +177,7 @@ export class OnDemandFlow {
     if (items.length > 0) {
       this.#packets += items.length;
       for (const { bytes } of items) this.#bytes += bytes.length;
-      this.#options.output.write(items);
+      this.#options.output.write(items, !end && this.#due === undefined);
     }
     if (!end || this.#state !== 'running') return;
     this.stop();
