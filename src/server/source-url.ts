@@ -61,7 +61,7 @@ const KINDS: readonly SourceKind[] = [
     describe: (url, { reconnect: _, ...options }) => MsbdClient.describe({ ...options, url }),
   },
   {
-    form: 'http://, mmsh://, mms://',
+    form: 'http://, https://, mmsh://, mms://',
     isFor: isWmspUrl,
     open: (url, options) => new WmspClient({ ...options, url }),
     describe: (url, options) => WmspClient.describe({ ...options, url }),
