@@ -17,13 +17,13 @@ export {
   ClientAuthenticator,
   type ClientAuthenticatorOptions,
   type HttpAuthenticator,
-  type UserCredentials,
 } from './auth/client.js';
 export { type FfmpegCandidate, type FfmpegInfo, findFfmpeg, inspectFfmpegs } from './capture/find.js';
 export type { CaptureMetadata, CaptureOptions } from './capture/options.js';
 export { CaptureSource, type CaptureSourceOptions } from './capture/source.js';
 export { type ErrorCode, errorTable, WmError } from './errors.js';
 export type { TlsTrust } from './http/connection.js';
+export type { Credentials as UserCredentials } from './http/credentials.js';
 export { type ArchiveOptions, ArchiveSink } from './media/archive.js';
 export { Broadcast, type BroadcastCounters, type BroadcastOptions } from './media/broadcast.js';
 export type { AsfEvent, AsfSink, AsfSource, EndEvent, HeaderEvent, PacketEvent } from './media/events.js';

@@ -1,16 +1,12 @@
+import type { Credentials as UserCredentials } from '../http/credentials.js';
 import { AuthError } from './error.js';
 import { decodeText, decodeToken } from './fields.js';
 
 /** Bytes of a user name and a password with their colon. */
 const MAX_USER_PASS = 1_024;
 
-export interface UserPass {
-  readonly user: string;
-  readonly password: string;
-}
-
 /** The token68 of Basic credentials, in UTF-8 (RFC 7617 2). */
-export function encodeBasic({ user, password }: UserPass): string {
+export function encodeBasic({ user, password }: UserCredentials): string {
   return Buffer.from(`${user}:${password}`, 'utf8').toString('base64');
 }
 
@@ -19,7 +15,7 @@ export function encodeBasic({ user, password }: UserPass): string {
  *
  * @throws AuthError when it is malformed, longer than 1024 bytes or holds control characters
  */
-export function decodeBasic(token: string): UserPass {
+export function decodeBasic(token: string): UserCredentials {
   const bytes = decodeToken(token);
   const colon = bytes.indexOf(0x3a);
   const hasControls = bytes.some((byte) => byte < 0x20 || byte === 0x7f);

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { WmError } from '../errors.js';
+import type { Credentials as UserCredentials } from '../http/credentials.js';
 import type { Field, HeaderFields } from '../http/message.js';
 import { encodeBasic } from './basic.js';
 import {
@@ -20,15 +21,8 @@ import { ntowfV1 } from './ntlm/keys.js';
 import { messageType } from './ntlm/messages.js';
 import { ALL_SCHEMES, SCHEME_NAMES, schemeOf } from './schemes.js';
 
-/** Who somebody is to a server or a proxy. */
-export interface UserCredentials {
-  /** `user`, or `DOMAIN\user` for NTLM. */
-  readonly user: string;
-  readonly password: string;
-}
-
 export interface ClientAuthenticatorOptions {
-  /** For servers (401). */
+  /** For servers (401): `user`, or `DOMAIN\user` for NTLM. */
   readonly server?: UserCredentials | undefined;
   /** For proxies (407). */
   readonly proxy?: UserCredentials | undefined;

@@ -1,4 +1,5 @@
 import type { ClientChallenge, HttpAuthenticator } from '../auth/client.js';
+import { isLoopback } from '../http/addresses.js';
 import type { Field } from '../http/message.js';
 import type { ClientRequest } from './client-requests.js';
 import type { WmspUrl } from './client-url.js';
@@ -36,9 +37,13 @@ export class ClientCredentials {
   }
 
   /** @returns whether the request can be sent again, with other credentials */
-  async answer(challenge: Omit<ClientChallenge, 'origin' | 'secure'>, { origin, secure }: WmspUrl): Promise<boolean> {
+  async answer(
+    challenge: Omit<ClientChallenge, 'origin' | 'secure'>,
+    { origin, secure, host }: WmspUrl,
+  ): Promise<boolean> {
     if (challenge.status !== 407 && origin !== this.#origin) return false;
-    const field = await this.#authenticator?.answer({ ...challenge, origin, secure });
+    const isPrivate = secure || isLoopback(host) || host === 'localhost';
+    const field = await this.#authenticator?.answer({ ...challenge, origin, secure: isPrivate });
     if (!field) return false;
     this.#answers = [...this.#answers.filter(([name]) => name !== field[0]), field];
     return true;
