@@ -10,8 +10,6 @@ import { library, program } from './support/programs.js';
 import { Together } from './support/together.js';
 
 const SECONDS = 5;
-const FPS = 25;
-const PICTURES = SECONDS * FPS;
 /** How long a player may take, in ms. */
 const PATIENCE = 50_000;
 function playlist(attributes: string, ...sources: string[]): string {
