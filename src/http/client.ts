@@ -115,7 +115,7 @@ export class HttpClient {
     return this.#failure;
   }
 
-  /** Whether the connection ended otherwise than by both sides closing it. */
+  /** Whether the connection ended in an error, or with bytes that could not be sent. */
   get broken(): boolean {
     return this.#broken;
   }
@@ -198,10 +198,8 @@ export class HttpClient {
       let backlog = Number.POSITIVE_INFINITY;
       const timer = setInterval(() => {
         const left = this.#socket.writableLength;
-        if (left === 0 || left >= backlog) {
-          this.#broken = true;
-          this.#socket.destroy();
-        }
+        if (left > 0 && left >= backlog) this.#broken = true;
+        if (left === 0 || left >= backlog) this.#socket.destroy();
         backlog = left;
       }, graceMilliseconds);
       this.#socket.once('close', () => {

@@ -276,6 +276,7 @@ export class ClientSession {
     if (!setup) return this.#answered();
     if (this.#pushId !== asked) this.#begin();
     if (this.#resumed) this.#received = receivedPackets(head.headers);
+    this.#packets = this.#received ?? this.#packets;
     return this.#setUp();
   }
 

@@ -84,6 +84,9 @@ export class PushClient implements AsfSink {
 
   private constructor(options: PushOptions, resume: ResumablePush | undefined) {
     this.#options = options;
+    this.failed = new Promise((resolve) => {
+      this.#tellFailed = resolve;
+    });
     this.#timeout = options.timeout ?? CONNECT_TIMEOUT;
     const { url, proxy, tls, userAgent, authorize } = options;
     this.#route = resume?.route ?? new PushRoute({ url, proxy, tls, userAgent, authorize, timeout: this.#timeout });
@@ -133,7 +136,7 @@ export class PushClient implements AsfSink {
     return this.#session.packets;
   }
 
-  /** Once closed: whether the server closed the connection in its turn, so that it has had everything. */
+  /** Once closed: whether all was sent, and the connection did not break over it. */
   get delivered(): boolean {
     return this.#finished !== undefined && !this.#http?.broken;
   }
@@ -142,6 +145,10 @@ export class PushClient implements AsfSink {
   get stats(): PushStats {
     return { packets: this.#session.packets, bytes: this.#session.bytes };
   }
+
+  /** Resolves when the push fails. */
+  readonly failed: Promise<void>;
+  #tellFailed: () => void = () => {};
 
   /** Why nothing more can be sent; every later write is rejected with it. */
   get failure(): WmError | undefined {
@@ -406,6 +413,7 @@ export class PushClient implements AsfSink {
     clearTimeout(this.#answerTimer);
     this.#failure ??= error instanceof WmError ? error : new WmError('WM_FAILED', messageOf(error), { cause: error });
     this.#http?.destroy();
+    this.#tellFailed();
     this.#releaseWaiters();
   }
 

@@ -3,10 +3,12 @@ import type { AsfHeader } from '../asf/header.js';
 import type { AsfEvent } from '../media/events.js';
 
 export interface PushBufferOptions {
-  /** Most milliseconds of the stream that are kept, by send times. */
+  /** Most milliseconds of the stream that wait, by send times. */
   readonly duration: number;
-  /** Most bytes that are kept; what packets cost besides their own bytes is counted too. */
+  /** Most bytes that wait; what packets cost besides their own bytes is counted too. */
   readonly bytes: number;
+  /** Never drops what waits: whoever writes looks at {@link PushBuffer.full}. Default false. */
+  readonly keepsWaiting?: boolean | undefined;
 }
 
 /** One event of a stream, as the buffer keeps it. */
@@ -24,9 +26,9 @@ export interface BufferedEvent {
 const OVERHEAD = 400;
 
 /**
- * What waits to be sent, and behind it, as long as there is room, what was sent already: after a break it may have to be sent
- * again. Bounded in time and in bytes. When the bound is met, first the oldest of what was sent is forgotten; then what waits
- * is dropped and counted, from the oldest on, up to a key frame, so that what follows can be decoded.
+ * What waits to be sent, and besides as much of what was sent last: after a break it may have to be sent again. Both are bounded
+ * in time and in bytes. Past the bound what was sent is forgotten; what waits is dropped and counted, from the oldest on, up to a
+ * key frame, so that what follows can be decoded.
  */
 export class PushBuffer {
   readonly #options: PushBufferOptions;
@@ -35,7 +37,8 @@ export class PushBuffer {
   #head = 0;
   // The next to be sent.
   #next = 0;
-  #bytes = 0;
+  #sentBytes = 0;
+  #waitingBytes = 0;
   #header: AsfHeader | undefined;
   #videoStreams: ReadonlySet<number> = new Set();
   #waiting = 0;
@@ -57,10 +60,6 @@ export class PushBuffer {
     return this.#dropped;
   }
 
-  get bytes(): number {
-    return this.#bytes;
-  }
-
   /** Whether all is sent. */
   get empty(): boolean {
     return this.#next === this.#events.length;
@@ -68,7 +67,7 @@ export class PushBuffer {
 
   /** Whether there is no room for more without dropping. */
   get full(): boolean {
-    return this.#waiting > 0 && this.#isOver(this.#next);
+    return this.#waiting > 0 && this.#isOver(this.#waitingBytes, this.#next, this.#events.length);
   }
 
   /** @throws AsfError for a packet without a header before it */
@@ -85,7 +84,7 @@ export class PushBuffer {
       return;
     }
     this.#events.push({ event, header, cleanStart: this.#isCleanStart(event), index: undefined });
-    this.#bytes += costOf(event);
+    this.#waitingBytes += costOf(event);
     if (event.type === 'packet') this.#waiting++;
     this.#trim();
   }
@@ -98,9 +97,15 @@ export class PushBuffer {
   /** The next event is sent. @param index for a packet, its number in the session */
   sent(index: number): void {
     const buffered = this.#events[this.#next++]!;
-    if (buffered.event.type !== 'packet') return;
-    buffered.index = index;
-    this.#waiting--;
+    const cost = costOf(buffered.event);
+    this.#sentBytes += cost;
+    this.#waitingBytes -= cost;
+    if (buffered.event.type === 'packet') {
+      buffered.index = index;
+      this.#waiting--;
+    }
+    while (this.#isOver(this.#sentBytes, this.#head, this.#next)) this.#forget();
+    this.#compact();
   }
 
   /** A response has acknowledged all packets before that number of the session: they will not be needed again. */
@@ -142,18 +147,27 @@ export class PushBuffer {
    * that is here: for a session that knows nothing of the one before.
    */
   resumeBefore(milliseconds: number): void {
-    let at = this.#next;
+    let at = this.#head;
     let last: number | undefined;
     for (let index = this.#next - 1; index >= this.#head; index--) {
       const { event, cleanStart } = this.#events[index]!;
       if (event.type !== 'packet') continue;
       last ??= event.packet.sendTime;
-      if (!cleanStart) continue;
+      if (!cleanStart || ((last - event.packet.sendTime) | 0) < milliseconds) continue;
       at = index;
-      if (((last - event.packet.sendTime) | 0) >= milliseconds) break;
+      break;
     }
     this.#back(at);
     for (const buffered of this.#events) buffered.index = undefined;
+  }
+
+  /** Whether everything from the packet with that number of the session on is here. */
+  has(index: number): boolean {
+    for (let at = this.#head; at < this.#next; at++) {
+      const { event, index: own } = this.#events[at]!;
+      if (event.type === 'packet') return own !== undefined && own <= index;
+    }
+    return false;
   }
 
   /** The header of the packet before the next event; undefined when there was none. */
@@ -175,19 +189,24 @@ export class PushBuffer {
 
   /** Sets the place where sending goes on. */
   #back(at: number): void {
-    for (let index = at; index < this.#next; index++) if (this.#events[index]!.event.type === 'packet') this.#waiting++;
+    for (let index = at; index < this.#next; index++) {
+      const { event } = this.#events[index]!;
+      if (event.type === 'packet') this.#waiting++;
+      this.#sentBytes -= costOf(event);
+      this.#waitingBytes += costOf(event);
+    }
     this.#next = at;
   }
 
-  #isOver(from: number): boolean {
-    return this.#bytes > this.#options.bytes || this.#durationFrom(from) > this.#options.duration;
+  #isOver(bytes: number, from: number, to: number): boolean {
+    return bytes > this.#options.bytes || this.#duration(from, to) > this.#options.duration;
   }
 
-  /** Milliseconds between the first packet from there on and the newest one, under one header. */
-  #durationFrom(from: number): number {
-    const newest = this.#events.at(-1);
+  /** Milliseconds between the first packet from there on and the last one, under one header. */
+  #duration(from: number, to: number): number {
+    const newest = this.#events[to - 1];
     if (newest?.event.type !== 'packet') return 0;
-    for (let index = from; index < this.#events.length; index++) {
+    for (let index = from; index < to; index++) {
       const { event, header } = this.#events[index]!;
       if (event.type !== 'packet') continue;
       if (header !== newest.header) return 0;
@@ -197,18 +216,16 @@ export class PushBuffer {
   }
 
   #trim(): void {
-    while (this.#head < this.#next && this.#isOver(this.#head)) this.#forget();
-    if (this.#head === this.#next && this.#isOver(this.#next)) this.#dropToCleanStart(this.#next + 1);
-    this.#compact();
+    if (this.#options.keepsWaiting || !this.full) return;
+    this.#dropToCleanStart(this.#next + 1);
   }
 
   /** Forgets the oldest event. */
   #forget(): void {
     const { event, header } = this.#events[this.#head]!;
     if (event.type === 'packet') this.#forgottenHeader = header;
-    this.#bytes -= costOf(event);
+    this.#sentBytes -= costOf(event);
     this.#head++;
-    if (this.#next < this.#head) this.#next = this.#head;
   }
 
   /** Drops what waits, from the next event up to the first clean start at `from` or behind it; headers and ends stay. */
@@ -221,7 +238,7 @@ export class PushBuffer {
         kept.push(buffered);
         continue;
       }
-      this.#bytes -= costOf(buffered.event);
+      this.#waitingBytes -= costOf(buffered.event);
       this.#waiting--;
       this.#dropped++;
     }

@@ -16,6 +16,9 @@ export interface PushSessionHost {
   failed(error: unknown): void;
 }
 
+// Ms without a byte after which a connection may be dead: less than that no live stream is silent.
+const DOUBTFUL_SILENCE = 2_000;
+
 /** Whose session it is. */
 export interface PushSessionIdentity {
   readonly id: string;
@@ -45,6 +48,8 @@ export class PushSession {
   #body: PushBody | undefined;
   #deleted = false;
   #lost = false;
+  // When bytes of a body came last.
+  #readAt = 0;
 
   constructor(host: PushSessionHost, identity: PushSessionIdentity, point: PushPoint, options: ServerSessionOptions) {
     this.#host = host;
@@ -65,6 +70,24 @@ export class PushSession {
   /** Whether a PushStart request was ever received. */
   get started(): boolean {
     return this.#machine.started;
+  }
+
+  /** $D packets that came in, unreadable ones included. */
+  get received(): number {
+    return this.#machine.packets + this.#machine.damagedPackets;
+  }
+
+  /**
+   * The session was named by a request on another connection while its own is open. When that has been silent it may well be dead
+   * and its encoder back: it is refused, so that the next try can resume the session.
+   */
+  doubt(): void {
+    const exchange = this.#exchange;
+    const isSilent = this.#host.now() - this.#readAt >= DOUBTFUL_SILENCE;
+    if (!this.streaming || !exchange || !isSilent || this.#body?.waiting) return;
+    this.#body?.abandon();
+    this.bodyLost();
+    this.#host.respond(exchange, 408, this.id, true);
   }
 
   /** A PushSetup request that made this session, or names it. @returns 204, or the status to refuse it with */
@@ -108,6 +131,7 @@ export class PushSession {
    * @returns a promise when the sink wants to wait before the next packet
    */
   read(reader: FrameReader): Promise<unknown> | undefined {
+    this.#readAt = this.#host.now();
     try {
       for (let frame = reader.next(); frame && !this.#deleted; frame = reader.next()) {
         const behind = this.#perform(this.#machine.receive(frame, this.#host.now()));
@@ -226,12 +250,18 @@ class PushBody implements BodySink {
   readonly #exchange: Exchange;
   readonly #reader = new FrameReader();
   #ending: 'complete' | 'lost' | undefined;
+  #abandoned = false;
   /** The sink wants to wait. */
   waiting = false;
 
   constructor(session: PushSession, exchange: Exchange) {
     this.#session = session;
     this.#exchange = exchange;
+  }
+
+  /** What still comes is of no interest. */
+  abandon(): void {
+    this.#abandoned = true;
   }
 
   data(chunk: Buffer): void {
@@ -250,7 +280,7 @@ class PushBody implements BodySink {
   }
 
   #pump(): void {
-    if (this.waiting) return;
+    if (this.waiting || this.#abandoned) return;
     const behind = this.#session.read(this.#reader);
     if (behind) this.#pause(behind);
     else if (this.#ending === 'complete') this.#session.bodyComplete(this.#reader.midPacket);

@@ -52,6 +52,8 @@ export class ServerSession {
   // The packet before this one, as far as it matters for what may come next.
   #last: 'start' | 'streamChange' | 'filler' | 'other' = 'start';
   #started = false;
+  // The connection broke, and no header or packet has come on another one.
+  #interrupted = false;
   #damagedPackets = 0;
   #packets = 0;
 
@@ -154,7 +156,9 @@ export class ServerSession {
 
   /** The connection was lost in the middle of the body (MS-WMHTTP 3.2.7.1): Idle-Timeout goes on, the session can be resumed. */
   connectionLost(): void {
-    if (this.#state === 'Streaming') this.#state = 'WaitingForPushStart';
+    if (this.#state !== 'Streaming') return;
+    this.#state = 'WaitingForPushStart';
+    this.#interrupted = true;
   }
 
   /** The owner did not read the body for a while, so that no packet could come: Idle-Timeout starts anew. */
@@ -216,10 +220,14 @@ export class ServerSession {
   }
 
   #newHeader(bytes: Buffer, now: number): ServerAction[] {
-    const header = parseHeader(bytes);
+    const goesOn = this.#interrupted && this.#header?.bytes.equals(bytes);
+    this.#interrupted = false;
     this.resumed(now);
-    this.#header = header;
     this.#packetState = 'HeaderOrData';
+    // A session that is resumed before a PushStart has succeeded begins with $H again (3.1.4.2.1), which is no other header.
+    if (goesOn) return [];
+    const header = parseHeader(bytes);
+    this.#header = header;
     return [{ type: 'event', event: { type: 'header', header } }];
   }
 
@@ -229,6 +237,7 @@ export class ServerSession {
       throw new WmError('WM_PROTOCOL', `A data packet has ${bytes.length} bytes instead of ${header.packetSize}.`);
     }
     this.resumed(now);
+    this.#interrupted = false;
     const actions: ServerAction[] = [];
     if (this.#packetState === 'EndOfEntry') {
       // Legal behind filler (3.2.5.7): the entry goes on although its end was told.

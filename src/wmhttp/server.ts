@@ -10,6 +10,7 @@ import {
   parseSetupBody,
   pushIds,
   pushRequestType,
+  RECEIVED_FIELD,
   responseFields,
   targetPath,
 } from './messages.js';
@@ -154,7 +155,10 @@ export class PushServer {
     if (template !== undefined && templatePath === undefined) throw new HttpError(400, 'The template is malformed.');
     const ids = pushIds(headers);
     const existing = this.#sessionToSetUp(ids, path);
-    if (existing?.streaming) throw new HttpError(409, 'The session is streaming.');
+    if (existing?.streaming) {
+      existing.doubt();
+      throw new HttpError(409, 'The session is streaming.');
+    }
     const decision = await this.#gate.open({
       path,
       template: templatePath,
@@ -225,7 +229,8 @@ export class PushServer {
     if (autoDestroy !== undefined) session.autoDestroy = autoDestroy;
     const status = session.pushSetup(exchange);
     if (status !== 204) throw new HttpError(status, 'The session is streaming.');
-    exchange.respond({ status, fields: [...this.#fields(session.id), ...fields] });
+    const received: Field[] = session.started ? [[RECEIVED_FIELD, String(session.received)]] : [];
+    exchange.respond({ status, fields: [...this.#fields(session.id), ...received, ...fields] });
   }
 
   #deny(exchange: Exchange, refusal: PushRefusal): void {

@@ -17,6 +17,8 @@ export let push: PushServer;
 export let gate: RecordingGate;
 export let errors: unknown[];
 let port: number;
+/** Where {@link serve} listens. */
+export const serverPort = () => port;
 /** What the server takes for the time, in ms. */
 export const clock = { now: 0 };
 let peers: Peer[] = [];

@@ -6,6 +6,7 @@ import { dataPacket, headerPacket } from '../../src/wmhttp/packets.js';
 import { PushServer } from '../../src/wmhttp/server.js';
 import { field, settled, turns, until } from '../http/peer.js';
 import {
+  C,
   clock,
   connect,
   D,
@@ -145,7 +146,8 @@ describe('timers', () => {
 
   it.each<[string, Buffer[], string]>([
     ['$D', [D], 'packet'],
-    ['$H', [H, D], 'header, packet'],
+    ['$H', [H, D], 'packet'],
+    ['$C', [C, D], 'header, packet'],
   ])(
     '[WMHTTP-111] let a session go on with %s when its connection was lost in a body',
     async (_what, packets, more) => {
@@ -158,7 +160,7 @@ describe('timers', () => {
       expect(push.sessions).toBe(1);
       expect(point.publisher!.lost).toBe(true);
       const again = await connect();
-      const wanted = point.events.length + packets.length;
+      const wanted = point.events.length + more.split(',').length;
       again.send(head('start', { id, length: ENDLESS }), ...packets);
       await until(() => point.events.length === wanted);
       expect(point.publisher!.lost).toBe(false);
@@ -167,6 +169,30 @@ describe('timers', () => {
       expect(point.story).toBe(`start, header, packet, ${more}, end0, close, release clean`);
     },
   );
+
+  it('says how many packets of a session came before its connection was lost', async () => {
+    const { peer, id, response } = await stream([H, D, D, D.subarray(0, 100)]);
+    expect(field(response, 'X-Push-Packets')).toBeUndefined();
+    await until(() => gate.points[0]!.events.length === 3);
+    peer.destroy();
+    await until(() => http.connections === 0);
+    expect(field((await setUp({ id })).response, 'X-Push-Packets')).toBe('2');
+  });
+
+  it('[WMHTTP-089] refuses who comes back while the old connection is open, and then drops that if it is silent', async () => {
+    const { peer, id, point } = await stream([H, D]);
+    await until(() => point.events.length === 2);
+    expect((await setUp({ id })).status).toBe(409);
+    clock.now += 2_000;
+    expect((await setUp({ id })).status).toBe(409);
+    expect(statusOf(await peer.head())).toBe(408);
+    const again = await setUp({ id });
+    expect([again.status, field(again.response, 'X-Push-Packets')]).toEqual([204, '1']);
+    peer.send(D);
+    again.peer.send(head('start', { id, length: ENDLESS }), H, D, E0);
+    await again.peer.ended();
+    expect(point.story).toBe('start, header, packet, packet, end0, close, release clean');
+  });
 
   it('[WMHTTP-111] drop it when nobody comes back within Idle-Timeout', async () => {
     const { peer, point } = await stream([H, D]);
