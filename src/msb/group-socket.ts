@@ -39,8 +39,8 @@ export async function openSendingSocket(group: SendingOptions): Promise<{ socket
     socket.setMulticastTTL(group.ttl ?? 1);
     socket.setMulticastLoopback(true);
     if (own) socket.setMulticastInterface(own.multicast);
-    await done(socket, (ready) => socket.connect(group.port, group.address, ready));
-    return { socket, source: socket.address().address };
+    await done(socket, (ready) => socket.connect(group.port, withZone(group.address, own), ready));
+    return { socket, source: socket.address().address.split('%')[0]! };
   } catch (error) {
     throw failed(socket, group, 'sent to', error);
   }
@@ -73,13 +73,13 @@ export async function openReceivingSocket(group: GroupAddress): Promise<Socket> 
 }
 
 /** Waits for a call that ends with a callback or with the socket's `error`. */
-async function done(socket: Socket, begin: (ready: () => void) => void): Promise<void> {
+async function done(socket: Socket, begin: (ready: (error?: unknown) => void) => void): Promise<void> {
   let refuse: (error: Error) => void = () => {};
   try {
     await new Promise<void>((resolve, reject) => {
       refuse = reject;
       socket.once('error', reject);
-      begin(resolve);
+      begin((error) => (error ? reject(error) : resolve()));
     });
   } finally {
     socket.removeListener('error', refuse);
