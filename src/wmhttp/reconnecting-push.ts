@@ -259,8 +259,9 @@ export class ReconnectingPush implements AsfSink {
   #goOn(client: PushClient, { session }: ResumablePush): void {
     const { resumed } = client;
     const buffer = this.#buffer;
-    const known =
-      (resumed ? client.received : undefined) ?? (buffer.has(this.#confirmed) ? this.#confirmed : undefined);
+    // Without a word of the server, what a response has acknowledged, if all the rest is still here.
+    const acknowledged = this.#confirmed > 0 && buffer.has(this.#confirmed) ? this.#confirmed : undefined;
+    const known = (resumed ? client.received : undefined) ?? acknowledged;
     if (client.received !== undefined && client.received > this.#confirmed) this.#attempt = 0;
     if (known === undefined) buffer.resumeBefore(OVERLAP);
     else buffer.resumeAt(known, session.packets);
