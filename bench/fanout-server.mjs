@@ -1,4 +1,6 @@
-// The server side of bench/fanout.mjs, a process of its own so that its CPU time is its own: wmcast, or the ceiling.
+// The server side of bench/fanout.mjs and bench/fanout-msbd.mjs, a process of its own so that its CPU time is its own: wmcast, or
+// the ceiling, with the heads that packets have in WMSP or in MSBD.
+//   fanout-server.mjs wmcast|ceiling|msbd|msbd-ceiling INTERVAL_MS
 import net from 'node:net';
 import { parsePacket } from '../dist/asf/packet.js';
 import { AsfReader } from '../dist/asf/reader.js';
@@ -6,6 +8,7 @@ import { rebasePacket } from '../dist/asf/rebase.js';
 import { keepYoungSpaceSmall } from '../dist/cli/heap.js';
 import { HttpServer } from '../dist/http/server.js';
 import { Broadcast } from '../dist/media/broadcast.js';
+import { MsbdServer } from '../dist/msbd/server.js';
 import { pathOf } from '../dist/server/paths.js';
 import { liveProgram } from '../dist/server/programs.js';
 import { WmspServer } from '../dist/wmsp/server.js';
@@ -15,12 +18,20 @@ keepYoungSpaceSmall();
 const [kind, interval] = [process.argv[2], Number(process.argv[3])];
 let bytes = () => 0;
 
+function listenWmsp(broadcast) {
+  const wmsp = new WmspServer({ content: { open: async () => liveProgram(broadcast) }, pathOf });
+  const http = new HttpServer({ onRequest: (exchange) => wmsp.handle(exchange) || exchange.respond({ status: 404 }) });
+  return http.listen(0, '127.0.0.1');
+}
+
+function listenMsbd(broadcast) {
+  return new MsbdServer({ content: { open: async () => broadcast } }).listen(0, '127.0.0.1');
+}
+
 /** wmcast as `serve` wires it, fed with the packets of a file at their send times, over and over. */
 async function wmcast(items) {
   const broadcast = new Broadcast({ batchInterval: interval });
-  const wmsp = new WmspServer({ content: { open: async () => liveProgram(broadcast) }, pathOf });
-  const http = new HttpServer({ onRequest: (exchange) => wmsp.handle(exchange) || exchange.respond({ status: 404 }) });
-  const port = await http.listen(0, '127.0.0.1');
+  const port = await (kind === 'msbd' ? listenMsbd(broadcast) : listenWmsp(broadcast));
   bytes = () => broadcast.counters.bytesOut;
   broadcast.write({ type: 'header', header: items.find(({ type }) => type === 'header').header });
   const packets = items.filter(({ type }) => type === 'packet').map(({ packet }) => packet);
@@ -39,6 +50,24 @@ async function wmcast(items) {
   return port;
 }
 
+const isMsbd = kind.startsWith('msbd');
+const head = isMsbd ? 24 : 12;
+
+function writeHead(out, at, size, location) {
+  if (isMsbd) {
+    out.write('MSB \x06\x01\x0a\x00', at, 'latin1');
+    out.writeUInt32LE(size + head, at + 8);
+    out.writeUInt32LE(location, at + 16);
+    out.writeUInt16LE(size + 8, at + 22);
+    return;
+  }
+  out.write('$D', at, 'latin1');
+  out.writeUInt16LE(size + 8, at + 2);
+  out.writeUInt32LE(location, at + 4);
+  out[at + 9] = location & 255;
+  out.writeUInt16LE(size + 8, at + 10);
+}
+
 /** One shared, already framed buffer, written to every player each interval. */
 function ceiling(rate) {
   const size = 1450;
@@ -46,21 +75,15 @@ function ceiling(rate) {
   const players = new Set();
   let [location, sent] = [0, 0];
   const batch = () => {
-    const out = Buffer.alloc(count * (size + 12));
-    for (let at = 0; at < out.length; at += size + 12, location++) {
-      out.write('$D', at, 'latin1');
-      out.writeUInt16LE(size + 8, at + 2);
-      out.writeUInt32LE(location, at + 4);
-      out[at + 9] = location & 255;
-      out.writeUInt16LE(size + 8, at + 10);
-    }
+    const out = Buffer.alloc(count * (size + head));
+    for (let at = 0; at < out.length; at += size + head, location++) writeHead(out, at, size, location);
     return out;
   };
   const server = net.createServer({ noDelay: true }, (socket) => {
     socket.on('error', () => {});
     socket.on('close', () => players.delete(socket));
     socket.once('data', () => {
-      socket.write('HTTP/1.0 200 OK\r\nContent-Type: application/x-mms-framed\r\n\r\n');
+      if (!isMsbd) socket.write('HTTP/1.0 200 OK\r\nContent-Type: application/x-mms-framed\r\n\r\n');
       players.add(socket);
     });
   });
@@ -78,8 +101,8 @@ function ceiling(rate) {
 const reader = new AsfReader();
 const items = [...reader.push(await testStream()), ...reader.end()];
 const packets = items.filter(({ type }) => type === 'packet').map(({ packet }) => packet);
-const rate = (packets.length * (packets[0].bytes.length + 12) * 8000) / packets.at(-1).sendTime;
-const port = kind === 'wmcast' ? await wmcast(items) : await ceiling(rate);
+const rate = (packets.length * (packets[0].bytes.length + head) * 8000) / packets.at(-1).sendTime;
+const port = await (kind.endsWith('ceiling') ? ceiling(rate) : wmcast(items));
 // wmcast starts with a burst; let it have one to give.
 setTimeout(() => process.send({ port, rate }), 4_000);
 process.on('message', () => {

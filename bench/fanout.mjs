@@ -6,9 +6,8 @@
 // The players are a process of their own (bench/load.mjs). --load names another generator, called as
 // PROGRAM HOST PORT PATH PLAYERS SECONDS RAMP_PER_SECOND PID and printing one JSON line with data_packets, MB, af_gaps,
 // loc_gaps, playing and first_data_ms_p99; above 2000 players the one here is slower than the server.
-import { fork, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { parseArgs } from 'node:util';
+import { measureFanout } from './fanout-measure.mjs';
 
 const { values } = parseArgs({
   options: {
@@ -23,58 +22,19 @@ const seconds = Number(values.seconds);
 const here = (name) => new URL(name, import.meta.url).pathname;
 
 async function measure(kind) {
-  const server = fork(here('./fanout-server.mjs'), [kind, values.interval], {
-    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  return measureFanout({
+    server: [here('./fanout-server.mjs'), [kind, values.interval]],
+    load: values.load ? [values.load] : [process.execPath, here('./load.mjs')],
+    path: '/live',
+    players,
+    seconds,
   });
-  const [{ port, rate }] = await once(server, 'message');
-  const ask = async () => {
-    server.send('usage');
-    const [usage] = await once(server, 'message');
-    return usage;
-  };
-  const args = ['127.0.0.1', String(port), '/live', String(players), String(seconds), '500', String(server.pid)];
-  const load = values.load
-    ? spawn(values.load, args, { stdio: ['ignore', 'pipe', 'inherit'] })
-    : spawn(process.execPath, [here('./load.mjs'), ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
-  let output = '';
-  load.stdout.on('data', (chunk) => {
-    output += chunk;
-  });
-  const ended = once(load, 'close');
-  const before = await ask();
-  // Players join for the first part; the steady state is what comes behind.
-  const joined = (players / 500 + 1) * 1000;
-  await new Promise((resolve) => setTimeout(resolve, joined));
-  const steadyStart = await ask();
-  await new Promise((resolve) => setTimeout(resolve, Math.max(1000, seconds * 1000 - joined - 500)));
-  const steadyEnd = await ask();
-  await ended;
-  server.kill();
-  const result = JSON.parse(output);
-  const perGB = (from, to) => (to.cpu - from.cpu) / 1e6 / ((to.bytes - from.bytes) / 1e9);
-  return {
-    kind,
-    rate,
-    steady: perGB(steadyStart, steadyEnd),
-    whole: perGB(before, steadyEnd),
-    memoryPerPlayer: (steadyEnd.rss - before.rss) / players,
-    ...result,
-  };
 }
 
-const row = ({
+const row = (
   kind,
-  rate,
-  steady,
-  whole,
-  memoryPerPlayer,
-  playing,
-  data_packets,
-  MB,
-  af_gaps,
-  loc_gaps,
-  first_data_ms_p99,
-}) => ({
+  { rate, steady, whole, memoryPerPlayer, playing, data_packets, MB, af_gaps, loc_gaps, first_data_ms_p99 },
+) => ({
   server: kind,
   players: playing,
   'kbit/s each': Math.round(rate / 1000),
@@ -90,7 +50,7 @@ const row = ({
 
 const ours = await measure('wmcast');
 const ceiling = await measure('ceiling');
-console.table([row(ours), row(ceiling)]);
+console.table([row('wmcast', ours), row('ceiling', ceiling)]);
 console.log(
   `CPU seconds per GB, wmcast / ceiling: steady ${(ours.steady / ceiling.steady).toFixed(2)}, with joining ${(ours.whole / ceiling.whole).toFixed(2)}`,
 );
