@@ -11,12 +11,14 @@ import { parseMsbdPort } from './msbd-port.js';
 import { addCommonOptions, Interruption, newProgram, parsedBy, portNumber, wholeNumber } from './program.js';
 import { RateMeter, STATS_INTERVAL } from './rate.js';
 import { Reporter, type ReporterOptions, withUnit } from './reporter.js';
+import { type TlsOptions, tlsFiles } from './tls-options.js';
 
-interface PullServeOptions extends InputOptions, ReporterOptions {
+interface PullServeOptions extends InputOptions, ReporterOptions, TlsOptions {
   readonly host?: string;
   readonly httpPort: number;
   readonly maxClients?: number;
   readonly allow?: string[];
+  readonly users?: string;
   readonly onDemand?: true;
   /** False with --no-msbd. */
   readonly msbd: boolean;
@@ -48,6 +50,9 @@ export function pullServeCommand(): Command {
       )
       .option('--max-clients <number>', 'more than so many pullers at a time are refused', wholeNumber(1, 100_000))
       .option('--allow <address...>', 'who may pull: addresses or networks such as 192.0.2.0/24 (default: all)')
+      .option('--users <file>', 'ask who pulls by HTTP, as wmcast users keeps them; then there is no MSBD by itself')
+      .option('--tls-cert <file>', 'speak TLS on the HTTP port: the certificate and those above it, in PEM form')
+      .option('--tls-key <file>', 'the private key of the certificate, in PEM form')
       .option('--on-demand', 'capture only while somebody pulls'),
   )
     .addHelpText(
@@ -85,6 +90,9 @@ async function serve(extra: string[], options: PullServeOptions): Promise<void> 
     onDemand: options.onDemand ?? false,
     maxClients: options.maxClients,
     allow: options.allow ?? [],
+    users: options.users,
+    tls: tlsFiles(options),
+    onWarning: (message) => reporter.warn(message),
     onPlay: (client, address) => reporter.info(`${address} pulls (${client})`),
     onPlayed: (report) => {
       reporter.event('played', { ...report });
@@ -94,10 +102,12 @@ async function serve(extra: string[], options: PullServeOptions): Promise<void> 
   });
   const { ports } = server;
   const name = options.host ?? 'localhost';
-  const url = `http://${name}:${ports.http}`;
+  const url = `http${options.tlsCert === undefined ? '' : 's'}://${name}:${ports.http}`;
   const msbdUrls = ports.msbd === undefined ? [] : [`msbd://${name}:${ports.msbd}`];
   reporter.event('ready', { ports, urls: [url, ...msbdUrls] });
-  reporter.info(`Pull from ${[url, ...msbdUrls].join(' or ')}, or play mmsh://${name}:${ports.http}/`);
+  reporter.info(
+    `Pull from ${[url, ...msbdUrls].join(' or ')}, or play ${options.tlsCert === undefined ? `mmsh://${name}:${ports.http}` : url}/`,
+  );
   void interruption.received.then(() => server.close());
   const meter = new RateMeter();
   const timer = setInterval(() => {

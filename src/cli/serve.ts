@@ -12,15 +12,14 @@ import { parseMsbdPort } from './msbd-port.js';
 import { addCommonOptions, Interruption, portNumber } from './program.js';
 import { RateMeter, STATS_INTERVAL } from './rate.js';
 import { Reporter, type ReporterOptions, withUnit } from './reporter.js';
+import { type TlsOptions, tlsFiles } from './tls-options.js';
 
-interface ServeOptions extends ReporterOptions {
+interface ServeOptions extends ReporterOptions, TlsOptions {
   readonly config?: string;
   readonly host?: string;
   readonly httpPort?: number | 'none';
   readonly httpsPort?: number;
   readonly msbdPort?: MsbdPort;
-  readonly tlsCert?: string;
-  readonly tlsKey?: string;
   readonly users?: string;
   readonly content?: string;
   readonly logFormat: 'text' | 'json';
@@ -113,11 +112,12 @@ async function configOf(options: ServeOptions): Promise<ServerConfig> {
 }
 
 /** @throws WmError WM_USAGE when half of it is missing */
-function tlsOf({ tlsCert, tlsKey, httpsPort }: ServeOptions, { tls }: ServerConfig): ServerConfig['tls'] {
-  const [cert, key] = [tlsCert ?? tls?.cert, tlsKey ?? tls?.key];
-  if (cert !== undefined && key !== undefined) return { cert, key, port: httpsPort ?? tls?.port ?? 8443 };
-  if (cert === undefined && key === undefined && httpsPort === undefined) return undefined;
-  throw new WmError('WM_USAGE', 'TLS needs both --tls-cert and --tls-key.');
+function tlsOf(options: ServeOptions, { tls }: ServerConfig): ServerConfig['tls'] {
+  const { httpsPort } = options;
+  const files = tlsFiles(options, tls);
+  if (files) return { ...files, port: httpsPort ?? tls?.port ?? 8443 };
+  if (httpsPort === undefined) return undefined;
+  throw new WmError('WM_USAGE', '--https-port needs --tls-cert and --tls-key.');
 }
 
 /** A server takes a folder that comes later; a person has mistyped it. @throws WmError WM_CONFIG */

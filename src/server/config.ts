@@ -2,13 +2,11 @@ import { readFile } from 'node:fs/promises';
 import { LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
 import { isMulticastAddress } from '../announce/nsc.js';
-import type { Scheme } from '../auth/exchange.js';
 import { messageOf, WmError } from '../errors.js';
 import { addressList } from '../http/address-list.js';
 import { systemErrorReason } from '../media/system-error.js';
+import { REALM, SCHEMES } from './credentials.js';
 import { isSourceUrl } from './source-url.js';
-
-const SCHEMES: Scheme[] = ['negotiate', 'ntlm', 'digest', 'basic'];
 
 const port = z.number().int().min(0).max(65_535);
 const seconds = z.number().min(0).max(3_600);
@@ -86,7 +84,7 @@ export const configSchema = z.strictObject({
   realm: z
     .string()
     .regex(/^[\x20-\x7e]+$/, 'must be ASCII')
-    .default('wmcast'),
+    .default(REALM),
   authentication: z.array(z.enum(['negotiate', 'ntlm', 'digest', 'basic'])).default(SCHEMES),
   basicWithoutTls: z.boolean().default(false),
   access: z

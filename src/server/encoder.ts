@@ -1,17 +1,19 @@
-import { BlockList, isIPv6 } from 'node:net';
 import { WmError } from '../errors.js';
-import { plainAddress } from '../http/addresses.js';
+import { isLoopback, plainAddress } from '../http/addresses.js';
 import { HttpError } from '../http/message.js';
-import { HttpServer } from '../http/server.js';
+import { HttpServer, type TlsIdentity } from '../http/server.js';
 import { Broadcast, type BroadcastOptions } from '../media/broadcast.js';
 import type { AsfSource } from '../media/events.js';
 import { pump } from '../media/pump.js';
 import type { ClientReport, MsbdPeer, MulticastOptions } from '../msbd/server-options.js';
 import type { Program, WmspContent } from '../wmsp/program.js';
 import { type PlayReport, WmspServer } from '../wmsp/server.js';
+import { type AccessControl, type Rule, ruleOf } from './access.js';
+import { openAccess } from './credentials.js';
 import { MsbdListener, type MsbdPort } from './msbd.js';
 import { pathOf } from './paths.js';
 import { liveProgram } from './programs.js';
+import { readTls, type TlsFileNames } from './tls-files.js';
 
 export interface EncoderServerOptions {
   readonly host?: string | undefined;
@@ -26,12 +28,24 @@ export interface EncoderServerOptions {
   /** Capture only while somebody pulls; otherwise from the start. */
   readonly onDemand?: boolean;
   readonly maxClients?: number | undefined;
-  /** Addresses and networks (`192.0.2.0/24`) that may pull; empty: all. */
+  /** Addresses and networks (`192.0.2.0/24`) that may pull, `loopback` for this host; empty: all. */
   readonly allow?: readonly string[];
+  /** The file of those who may pull by HTTP, with their password; MSBD has no passwords, so `auto` is `none` for it then. */
+  readonly users?: string | undefined;
+  /** Speak TLS on the HTTP port. */
+  readonly tls?: TlsFileNames | undefined;
   readonly broadcast?: BroadcastOptions;
   readonly onPlay?: (client: string, remoteAddress: string) => void;
   readonly onPlayed?: (report: PlayReport | ClientReport) => void;
   readonly onError?: (error: unknown) => void;
+  /** Something that an operator can mend. */
+  readonly onWarning?: ((message: string) => void) | undefined;
+}
+
+/** What is read before a server can be made. */
+interface Means {
+  readonly access: AccessControl;
+  readonly tls: TlsIdentity | undefined;
 }
 
 // How long a puller waits for the first header of a capture that starts for it, and how long that goes on without pullers.
@@ -48,7 +62,7 @@ export class EncoderServer implements WmspContent {
   readonly #http: HttpServer;
   readonly #wmsp: WmspServer;
   #msbd: MsbdListener | undefined;
-  readonly #allowed: BlockList | undefined;
+  readonly #rule: Rule;
   #source: AsfSource | undefined;
   #running: Promise<void> | undefined;
   #idleTimer: NodeJS.Timeout | undefined;
@@ -56,20 +70,29 @@ export class EncoderServer implements WmspContent {
   #closed = false;
   #port = 0;
 
-  private constructor(options: EncoderServerOptions) {
+  private constructor(options: EncoderServerOptions, { access, tls }: Means) {
     this.#options = options;
-    this.#allowed = accessList(options.allow ?? []);
+    const { allow = [], users } = options;
+    this.#rule = ruleOf({
+      ...(allow.length === 0 ? {} : { addresses: allow }),
+      ...(users === undefined ? {} : { users: ['*'] }),
+    });
     this.broadcast = new Broadcast(options.broadcast);
     this.#wmsp = new WmspServer({
       content: this,
       pathOf,
       encoder: true,
+      authorize: async (exchange) => {
+        const verdict = await access.check(exchange, this.#rule, 'play');
+        return verdict.granted ? undefined : verdict;
+      },
       ...(options.maxClients === undefined ? {} : { maxPlayers: options.maxClients }),
       onPlay: (_path, client, address) => this.#played(client, plainAddress(address)),
       onPlayed: (report) => this.#left(report),
       onError: (error) => options.onError?.(error),
     });
     this.#http = new HttpServer({
+      ...(tls === undefined ? {} : { tls }),
       onError: (error) => options.onError?.(error),
       onRequest: (exchange) => {
         if (!this.#mayPull(exchange.remoteAddress)) throw new HttpError(403, 'This address may not pull.');
@@ -82,10 +105,13 @@ export class EncoderServer implements WmspContent {
   /**
    * Starts to listen, and to capture unless that waits for the first puller.
    *
-   * @throws WmError WM_PORT_IN_USE, WM_USAGE for an address that is none
+   * @throws WmError WM_PORT_IN_USE, WM_USAGE for an address that is none, WM_CONFIG when the users, the key or the certificate cannot
+   *   be used
    */
   static async start(options: EncoderServerOptions): Promise<EncoderServer> {
-    const server = new EncoderServer(options);
+    const { users, tls, onWarning = () => {} } = options;
+    const access = await openAccess({ users }, onWarning);
+    const server = new EncoderServer(options, { access, tls: tls && (await readTls(tls)) });
     server.#port = await server.#http.listen(options.httpPort, options.host);
     try {
       server.#msbd = await server.#listenMsbd();
@@ -124,9 +150,9 @@ export class EncoderServer implements WmspContent {
   }
 
   #listenMsbd(): Promise<MsbdListener> {
-    const { msbdPort = 'none', host, multicast, onError } = this.#options;
+    const { msbdPort = 'none', host, multicast, onError, users } = this.#options;
     return MsbdListener.start({
-      port: msbdPort,
+      port: msbdPort === 'auto' && users !== undefined ? 'none' : msbdPort,
       host,
       multicast,
       content: { open: (_channel, client) => this.#openMsbd(client) },
@@ -214,25 +240,6 @@ export class EncoderServer implements WmspContent {
   }
 
   #mayPull(address: string): boolean {
-    const plain = plainAddress(address);
-    return this.#allowed?.check(plain, isIPv6(plain) ? 'ipv6' : 'ipv4') ?? true;
+    return this.#rule.addresses?.includes(address, isLoopback(address)) ?? true;
   }
-}
-
-function accessList(entries: readonly string[]): BlockList | undefined {
-  if (entries.length === 0) return undefined;
-  const list = new BlockList();
-  for (const entry of entries) {
-    const [address = '', prefix] = entry.split('/');
-    const family = isIPv6(address) ? 'ipv6' : 'ipv4';
-    try {
-      if (prefix === undefined) list.addAddress(address, family);
-      else list.addSubnet(address, Number(prefix), family);
-    } catch (error) {
-      throw new WmError('WM_USAGE', `"${entry}" is neither an address nor a network such as 192.0.2.0/24.`, {
-        cause: error,
-      });
-    }
-  }
-  return list;
 }

@@ -1,6 +1,4 @@
 import { networkInterfaces } from 'node:os';
-import { FileStore } from '../auth/file-store.js';
-import { ServerAuthenticator } from '../auth/server.js';
 import { WmError } from '../errors.js';
 import { plainAddress } from '../http/addresses.js';
 import type { Exchange } from '../http/exchange.js';
@@ -10,10 +8,11 @@ import { PushServer } from '../wmhttp/server.js';
 import type { Redirect } from '../wmsp/program.js';
 import { SERVER_NAME } from '../wmsp/responses.js';
 import { type PlayReport, type SubmittedLog, WmspServer } from '../wmsp/server.js';
-import { AccessControl, type Refusal, type Rule, ruleOf } from './access.js';
+import { type AccessControl, type Refusal, type Rule, ruleOf } from './access.js';
 import { AdminApi } from './api.js';
 import type { ServerConfig } from './config.js';
 import { ContentRoot } from './content.js';
+import { openAccess } from './credentials.js';
 import { MsbdListener, PointChannels } from './msbd.js';
 import { Multicasts } from './multicast.js';
 import { pathOf } from './paths.js';
@@ -94,7 +93,7 @@ export class MediaServer {
     const redirects = new Map<string, Redirect>(
       config.redirects.map(({ path, to, proxy }) => [path, { redirect: to, proxy }]),
     );
-    this.#access = accessControl(config, means.users, onWarning);
+    this.#access = means.access;
     this.#playRule = ruleOf(config.access.play);
     const gate = new PushPoints({
       points: this.points,
@@ -175,7 +174,7 @@ export class MediaServer {
     const onWarning = (message: string) => listener.warning?.(message);
     const server = new MediaServer(config, listener, {
       tls: config.tls && (await readTls(config.tls)),
-      users: config.users === undefined ? undefined : await FileStore.open(config.users, { onWarning }),
+      access: await openAccess({ ...config, schemes: config.authentication }, onWarning),
     });
     try {
       await server.#listen();
@@ -280,7 +279,7 @@ export class MediaServer {
 /** What is read before a server can be made. */
 interface Means {
   readonly tls: TlsIdentity | undefined;
-  readonly users: FileStore | undefined;
+  readonly access: AccessControl;
 }
 
 /** Ports by protocol; those that are not listened on are left out. */
@@ -288,16 +287,6 @@ export interface ServerPorts {
   readonly http?: number;
   readonly https?: number;
   readonly msbd?: number;
-}
-
-function accessControl(
-  { realm, authentication: schemes, basicWithoutTls = false }: ServerConfig,
-  store: FileStore | undefined,
-  onWarning: (message: string) => void,
-): AccessControl {
-  const origin = store && new ServerAuthenticator({ store, realm, schemes });
-  const proxy = store && new ServerAuthenticator({ store, realm, schemes, proxy: true });
-  return new AccessControl({ origin, proxy, schemes, basicWithoutTls, onWarning });
 }
 
 /** `host:port` as it stands in a URL; for a server on all addresses, one that others can reach. */

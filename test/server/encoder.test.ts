@@ -2,6 +2,7 @@ import type { AsfEvent, AsfSource } from '../../src/media/events.js';
 import { EncoderServer, type EncoderServerOptions } from '../../src/server/encoder.js';
 import { testHeader, testPacket } from '../support/stream.js';
 import { parseResponse, parseWholeResponse, RawPeer, wirePackets } from '../support/wire.js';
+import { askAs, removeUsers, usersFile } from './users.js';
 
 /** A source that the test feeds. */
 class TestSource implements AsfSource {
@@ -148,6 +149,24 @@ describe('an encoder that is pulled', () => {
     expect((await (await request('GET / HTTP/1.1', 'User-Agent: NSServer/9.0')).until(parseWholeResponse)).status).toBe(
       503,
     );
+  });
+
+  it('asks who pulls, and then speaks no MSBD unless it is told to', async () => {
+    await start({ users: await usersFile({ anna: [] }), msbdPort: 'auto' });
+    const running = server.run();
+    source.feed(header(), key(0));
+    await server.broadcast.nextHeader(1000);
+    expect(server.ports.msbd).toBeUndefined();
+    const lines = ['GET / HTTP/1.1', 'User-Agent: NSServer/9.0'];
+    const peer = await request(...lines);
+    const challenge = await peer.until(parseWholeResponse);
+    expect(challenge.status).toBe(401);
+    expect(challenge.field('Server')).toMatch(/^Rex\//);
+    const { response } = await askAs(peer, 'anna', ['ntlm'], lines);
+    expect(response.status).toBe(200);
+    await source.close();
+    await running;
+    await removeUsers();
   });
 
   it('serves no others, and says what is no address', async () => {
