@@ -151,7 +151,8 @@ export class MediaServer {
       maxConnections: config.limits.connections,
       onError: (error: unknown) => listener.error?.(error),
       onRequest: (exchange: Exchange) => {
-        if (this.#push.handle(exchange) || api.handle(exchange) || this.#wmsp.handle(exchange)) return;
+        if (this.#push.handle(exchange) || api.handle(exchange)) return;
+        if (!web.announces(exchange) && this.#wmsp.handle(exchange)) return;
         web.handle(exchange);
       },
     };

@@ -68,6 +68,16 @@ export class WebServer {
     this.#host = host;
   }
 
+  /** Whether a request is for the announcement of a point, which players fetch under the name that they have in the protocol. */
+  announces({ request: { method, target } }: Exchange): boolean {
+    if (method !== 'GET' || !/\.(?:asx|nsc)(?:[?#]|$)/i.test(target)) return false;
+    try {
+      return this.#announcedBy(pathOf(target)) !== undefined;
+    } catch {
+      return false;
+    }
+  }
+
   /** Answers a request that no protocol claimed. */
   handle(exchange: Exchange): void {
     this.#answer(exchange).catch((error: unknown) => {

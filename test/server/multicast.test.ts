@@ -1,0 +1,115 @@
+import { createSocket } from 'node:dgram';
+import { readMetafile } from '../../src/announce/asx-read.js';
+import { parseNsc } from '../../src/announce/nsc.js';
+import type { AsfEvent } from '../../src/media/events.js';
+import { MsbClient } from '../../src/msb/client.js';
+import { parseConfig } from '../../src/server/config.js';
+import { openSourceUrl } from '../../src/server/source-url.js';
+import { ServerStation } from './station.js';
+
+async function freePort(): Promise<number> {
+  const socket = createSocket('udp4');
+  await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve));
+  const { port } = socket.address();
+  await new Promise<void>((resolve) => socket.close(() => resolve()));
+  return port;
+}
+
+const open: Array<{ close(): Promise<void> }> = [];
+afterEach(async () => {
+  for (const each of open.splice(0).reverse()) await each.close();
+});
+
+async function station(more = ''): Promise<ServerStation> {
+  const group = `239.255.77.${1 + Math.floor(Math.random() * 250)}`;
+  const text = `points: [{ path: /live, multicast: { group: ${group}, port: ${await freePort()}, interface: 127.0.0.1, fec: 3${more} } }, { path: /other }]`;
+  const made = await ServerStation.open({ points: parseConfig(text, 'serve.yaml').points });
+  open.push(made);
+  return made;
+}
+
+describe('a point that is multicast', () => {
+  it('[MSB-036] [MSB-075] is announced by an .nsc file that names the group, the headers, and where else it is', async () => {
+    const server = await station(', ttl: 3, logUrl: "http://logs/log.dll"');
+    expect((await server.ask('GET /live.nsc HTTP/1.1')).status).toBe(503);
+    const encoder = await server.push('/live');
+    encoder.key();
+    let response = await server.ask('GET /live.nsc HTTP/1.1', 'Host: server:8080');
+    while (response.status === 503) response = await server.ask('GET /live.nsc HTTP/1.1', 'Host: server:8080');
+    expect(response.field('Content-Type')).toBe('video/x-ms-asf');
+    const file = parseNsc(response.body.toString('latin1'));
+    expect(file).toMatchObject({
+      name: expect.stringMatching(/, live$/),
+      version: '3.0',
+      adapter: '127.0.0.1',
+      address: expect.stringMatching(/^239\.255\.77\./),
+      ttl: 3,
+      ecc: 3,
+      logUrl: 'http://logs/log.dll',
+      unicastUrl: 'mms://server:8080/live',
+      formats: [{ id: expect.any(Number) }],
+    });
+    const asx = await server.ask('GET /live.asx HTTP/1.1', 'Host: server:8080');
+    expect(readMetafile(asx.body.toString())!.entries[0]!.refs).toEqual([
+      'http://server:8080/live.nsc',
+      'mms://server:8080/live',
+      'http://server:8080/live?MSWMExt=.asf',
+    ]);
+    const other = await server.ask('GET /other.asx HTTP/1.1', 'Host: server:8080');
+    expect(readMetafile(other.body.toString())!.entries[0]!.refs[0]).toBe('mms://server:8080/other');
+    expect((await server.ask('GET /other.nsc HTTP/1.1')).status).toBe(404);
+    const player = await server.ask('GET /live.nsc HTTP/1.1', 'User-Agent: NSPlayer/12.0', 'Host: server:8080');
+    expect(player.body).toEqual(response.body);
+  });
+
+  it('is received by what its .nsc file says, over the end of one encoder and the start of another', async () => {
+    const server = await station();
+    const first = await server.push('/live');
+    first.key();
+    while ((await server.ask('GET /live.nsc HTTP/1.1')).status !== 200);
+    const client = openSourceUrl(`http://127.0.0.1:${server.port}/live.nsc`, { interface: '127.0.0.1' });
+    expect(client).toBeInstanceOf(MsbClient);
+    const events: AsfEvent[] = [];
+    const done = (async () => {
+      for await (const event of client) events.push(event);
+    })();
+    const count = (type: string) => events.filter((event) => event.type === type).length;
+    while (count('packet') < 5) {
+      first.key();
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    first.end();
+    first.peer.close();
+    const second = await server.push('/live');
+    while (count('header') < 2) {
+      second.key();
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    await client.close();
+    await done;
+    expect(client.description).toMatchObject({ live: true, url: expect.stringContaining('/live.nsc') });
+    expect(events.map(({ type }) => type).filter((type) => type !== 'packet')).toEqual([
+      'header',
+      'end',
+      'header',
+      'end',
+    ]);
+    expect(client.stats).toMatchObject({ damagedPackets: 0, lostPackets: 0 });
+  });
+
+  it('cannot be where there is no such interface, and the configuration is told', async () => {
+    const text = (change: string) => `points: [{ path: /live, multicast: { group: 239.1.2.3, port: 5000${change} } }]`;
+    const points = parseConfig(text(', interface: nothing0'), 'serve.yaml').points;
+    await expect(ServerStation.open({ points })).rejects.toThrow(
+      '/live cannot be multicast: There is no network interface nothing0 with IPv4 on this host.',
+    );
+    for (const [bad, message] of [
+      [text(', fec: 16'), 'fec'],
+      [text(', ttl: 256'), 'ttl'],
+      [text(', colour: red'), 'colour'],
+      [text('').replace('239.1.2.3', '10.1.2.3'), 'must be the address of a multicast group'],
+    ] as const) {
+      expect(() => parseConfig(bad, 'serve.yaml')).toThrow(message);
+    }
+  });
+});
