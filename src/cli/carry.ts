@@ -13,7 +13,7 @@ const GRACE = 4_000;
 export interface CarryOptions {
   readonly source: AsfSource;
   /** Opens the sinks once there is something for them. */
-  readonly openSinks: () => readonly AsfSink[] | Promise<readonly AsfSink[]>;
+  readonly openSinks: (header: AsfHeader) => readonly AsfSink[] | Promise<readonly AsfSink[]>;
   readonly reporter: Reporter;
   readonly interruption: Interruption;
   /** What the status line starts with. */
@@ -107,7 +107,7 @@ export async function carry(options: CarryOptions): Promise<void> {
     write: async (event) => {
       if (!ready) {
         if (event.type !== 'header') return;
-        sinks = await options.openSinks();
+        sinks = await options.openSinks(event.header);
         ready = true;
         onReady(event.header);
       }

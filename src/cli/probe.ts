@@ -3,6 +3,7 @@ import { describeStreams, type StreamDescription } from '../asf/edit.js';
 import type { AsfHeader } from '../asf/header.js';
 import { flattenObjects } from '../asf/stream.js';
 import { WmError } from '../errors.js';
+import { takeCredentials } from '../http/credentials.js';
 import { fileSource } from '../media/file-source.js';
 import { describeSourceUrl, type SourceDescription } from '../server/source-url.js';
 import { describeContent } from '../wmsp/packets.js';
@@ -60,7 +61,7 @@ async function probe(from: string, options: ProbeOptions): Promise<void> {
 }
 
 async function probeServer(url: string, options: ProbeOptions, reporter: Reporter): Promise<Findings> {
-  const description = await describeSourceUrl(url, clientOptions(options, reporter));
+  const description = await describeSourceUrl(takeCredentials(url).url, clientOptions(url, options, reporter));
   const { header, metadata, live, group } = description;
   const chosen = description.chosen ?? allStreams(header);
   return {

@@ -102,6 +102,13 @@ export function wholeNumber(least: number, most: number): (text: string) => numb
   });
 }
 
+/** A number of attempts. @throws WmError WM_USAGE */
+export function parseRetry(text: string): number {
+  if (text === 'forever') return Number.POSITIVE_INFINITY;
+  if (!/^\d{1,6}$/.test(text)) throw new WmError('WM_USAGE', 'It takes a number or "forever".');
+  return Number(text);
+}
+
 /** A parser for a TCP port; 0 takes a free one. */
 export const portNumber: (text: string) => number = wholeNumber(0, 65_535);
 

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { Command } from 'commander';
 import { WmError } from '../errors.js';
+import { takeCredentials } from '../http/credentials.js';
 import { ArchiveSink } from '../media/archive.js';
 import { carry, describeForReady } from './carry.js';
 import { addCommonOptions, Interruption } from './program.js';
@@ -28,7 +29,8 @@ export function pullCommand(): Command {
   return addCommonOptions(addReceiveOptions(command)).action((url: string, options: PullOptions) => pull(url, options));
 }
 
-async function pull(url: string, options: PullOptions): Promise<void> {
+async function pull(source: string, options: PullOptions): Promise<void> {
+  const { url } = takeCredentials(source);
   const reporter = new Reporter(options);
   if (!isServerUrl(url)) throw new WmError('WM_USAGE', `"${url}" is no URL; for files there are relay and probe.`);
   const { output } = options;
@@ -38,7 +40,7 @@ async function pull(url: string, options: PullOptions): Promise<void> {
   if (output === undefined && existsSync(path)) {
     throw new WmError('WM_USAGE', `${path} exists already; -o ${path} replaces it.`);
   }
-  const client = openClient(url, options, reporter);
+  const client = openClient(source, options, reporter);
   const interruption = new Interruption();
   const archive = new ArchiveSink(path, { warn: (message) => reporter.warn(message) });
   const reconnects = () => ({ reconnects: client.stats.reconnects });

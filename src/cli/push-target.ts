@@ -1,27 +1,124 @@
+import type { Command } from 'commander';
+import { parseDuration } from '../capture/options.js';
 import { WmError } from '../errors.js';
 import type { AsfSink } from '../media/events.js';
-import { PushClient, type PushOptions } from '../wmhttp/client.js';
-import type { Interruption } from './program.js';
+import { ReconnectingPush, type ReconnectingPushStats } from '../wmhttp/reconnecting-push.js';
+import type { Access } from './access-options.js';
+import { type Interruption, parsedBy, parseRetry } from './program.js';
+import type { Reporter } from './reporter.js';
 
 /** After a signal a server may take so long for what it still has to say, in ms. */
 const GRACE = 3_000;
 
-/**
- * A push whose waits for the server a signal ends.
- *
- * @throws Interrupted, or as {@link PushClient.connect}
- */
-export async function openPush(options: PushOptions, interruption: Interruption): Promise<AsfSink> {
-  const connecting = PushClient.connect(options);
-  const client = await interruption.race(connecting, { late: (late) => void late.close().catch(() => {}) });
-  return {
-    write: (event) => client.write(event),
-    close: () => interruption.race(client.close(), { grace: GRACE }),
-  };
+const DEFAULT_RETRIES = 10;
+
+/** The options of every command that pushes. */
+export interface PushTargetOptions {
+  readonly template?: string;
+  readonly autoDestroy?: true;
+  /** Attempts; Infinity never gives up. */
+  readonly retry?: number;
+  /** Seconds. */
+  readonly buffer?: number;
+  /** Seconds. */
+  readonly requestLength?: number;
+}
+
+export function addPushOptions(command: Command): Command {
+  return command
+    .option('--template <path>', 'of a push: the point whose settings a new point copies')
+    .option('--auto-destroy', 'of a push: remove the point at the end')
+    .option(
+      '--buffer <time>',
+      'of a push: keep so many seconds while the line is down, and drop and count what is older (default: 60)',
+      parsedBy((text) => parseDuration(text, '--buffer')),
+    )
+    .option(
+      '--request-length <time>',
+      'of a push: so many seconds in each request, which the server confirms (default: 60 through proxies, else one without end)',
+      parsedBy((text) => parseDuration(text, '--request-length')),
+    );
+}
+
+export function addRetryOption(command: Command): Command {
+  return command.option(
+    '--retry <n>',
+    'try again so often when the connection fails, or "forever" (default: 10, once something has come)',
+    parsedBy(parseRetry),
+  );
+}
+
+/** A push, for {@link carry}. */
+export interface OpenPush extends AsfSink {
+  readonly stats: ReconnectingPushStats;
 }
 
 /**
- * Refuses a URL with a user's name or password in it, which nothing here can use yet, without repeating them.
+ * A push that tells of its breaks, and whose waits for the server a signal ends.
+ *
+ * @param patient the source can wait, so that nothing need be dropped
+ * @throws Interrupted, or as {@link ReconnectingPush.connect}
+ */
+export async function openPush(
+  { url, proxy, tls, authorize }: Access,
+  options: PushTargetOptions,
+  { reporter, interruption, patient }: { reporter: Reporter; interruption: Interruption; patient: boolean },
+): Promise<OpenPush> {
+  const { template, autoDestroy, retry, buffer, requestLength } = options;
+  const connecting = ReconnectingPush.connect(
+    {
+      url,
+      proxy,
+      tls,
+      authorize,
+      template,
+      autoDestroy: autoDestroy ?? false,
+      bodyDuration: requestLength,
+      reconnect: { retries: retry ?? DEFAULT_RETRIES, first: retry !== undefined },
+      buffer: buffer === undefined ? {} : { duration: buffer * 1000 },
+      whenFull: patient ? 'wait' : 'drop',
+      onReconnect: ({ error, attempt, delay }) => {
+        reporter.event('reconnect', { attempt, delay, code: error.code, message: error.message });
+        reporter.info(`${error.message} Trying again in ${(delay / 1000).toFixed(1)} s (${attempt}).`);
+      },
+      onResumed: (report) => {
+        reporter.event('resumed', { ...report });
+        const lost = report.unconfirmed > 0 ? ` It is not known whether the last packets had come.` : '';
+        reporter.info(
+          `The push goes on${report.resumed ? '' : ' in a new session'}; ${report.waiting} packets wait.${lost}`,
+        );
+      },
+      onDropped: (packets) => {
+        reporter.event('dropped', { packets });
+        reporter.detail(`${packets} packets were dropped.`);
+      },
+    },
+    interruption.signal,
+  );
+  const client = await interruption.race(connecting, { late: (late) => late.abort() });
+  return {
+    write: (event) => client.write(event),
+    close: async () => {
+      try {
+        await interruption.race(client.close(), { grace: GRACE });
+      } finally {
+        client.abort();
+      }
+    },
+    get stats() {
+      return client.stats;
+    },
+  };
+}
+
+/** The sentence about what did not get through; empty when all did. */
+export function lossOf({ dropped, waiting }: ReconnectingPushStats): string {
+  const lost = dropped + waiting;
+  return lost === 0 ? '' : ` ${lost} packets were lost.`;
+}
+
+/**
+ * Refuses a URL with a user's name or password in it, where they cannot be used, without repeating them.
  *
  * @throws WmError WM_USAGE
  */

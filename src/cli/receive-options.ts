@@ -1,21 +1,21 @@
 import type { Command } from 'commander';
 import { parseBitrate, parseDuration } from '../capture/options.js';
 import { WmError } from '../errors.js';
+import { takeCredentials } from '../http/credentials.js';
 import type { AsfSource } from '../media/events.js';
 import { fileSource } from '../media/file-source.js';
 import { isSourceUrl, openSourceUrl, type RemoteSource, type SourceOptions } from '../server/source-url.js';
-import { parsedBy } from './program.js';
-import { refuseCredentials } from './push-target.js';
+import { type AccessOptions, accessTo, addAccessOptions } from './access-options.js';
+import { parsedBy, parseRetry } from './program.js';
 import type { Reporter } from './reporter.js';
 
 /** The options that say what to ask a server for, and as whom. */
-export interface ServerOptions {
+export interface ServerOptions extends AccessOptions {
   readonly streams?: readonly number[];
   /** Bits per second, or to be measured. */
   readonly bandwidth?: number | 'measure';
   readonly userAgent?: string;
   readonly asServer?: true;
-  readonly proxy?: string;
   readonly pipelined?: true;
   readonly strict?: true;
   readonly interface?: string;
@@ -37,7 +37,7 @@ const DEFAULT_RETRIES = 10;
 const DEFAULT_SPEED = 100;
 
 export function addServerOptions(command: Command): Command {
-  return command
+  return addAccessOptions(command)
     .option('--streams <numbers>', 'only these, for example 1,2; probe shows the numbers', parsedBy(parseStreams))
     .option(
       '--bandwidth <rate>',
@@ -46,7 +46,6 @@ export function addServerOptions(command: Command): Command {
     )
     .option('--user-agent <text>', 'who to be, for example NSPlayer/9.0.0.2833')
     .option('--as-server', 'ask as a server that relays (NSServer), as encoders expect it')
-    .option('--proxy <url>', 'an HTTP proxy, for example http://proxy:8080')
     .option('--pipelined', 'use one connection for everything if the server can')
     .option('--interface <name>', 'of a multicast: the network to join it on, by name or by an address of it')
     .option('--strict', 'take no server that breaks a rule of the protocol');
@@ -86,12 +85,6 @@ function parseStreams(text: string): number[] {
   return numbers;
 }
 
-function parseRetry(text: string): number {
-  if (text === 'forever') return Number.POSITIVE_INFINITY;
-  if (!/^\d{1,6}$/.test(text)) throw new WmError('WM_USAGE', 'It takes a number or "forever".');
-  return Number(text);
-}
-
 function parseSpeed(text: string): number {
   const value = Number(text);
   if (!/^\d{1,5}(?:\.\d{1,3})?$/.test(text) || value < 1) throw new WmError('WM_USAGE', 'It takes a number from 1.');
@@ -100,14 +93,16 @@ function parseSpeed(text: string): number {
 
 /** Whether it names a server, and not a file. @throws WmError WM_USAGE for a kind of URL that cannot be received */
 export function isServerUrl(from: string): boolean {
-  refuseCredentials(from);
   return isSourceUrl(from);
 }
 
-/** What a client is made of these options. */
-export function clientOptions(options: ServerOptions, reporter: Reporter): SourceOptions {
-  const { streams, bandwidth, userAgent, asServer, proxy, pipelined, strict, interface: own } = options;
+/** What a client is made of these options. @param url may have a user and a password in it */
+export function clientOptions(url: string, options: ServerOptions, reporter: Reporter): SourceOptions {
+  const { streams, bandwidth, userAgent, asServer, pipelined, strict, interface: own } = options;
+  const { proxy, tls, authorize } = accessTo(url, options);
   return {
+    tls,
+    authorize,
     streams,
     bandwidth: bandwidth === 'measure' ? undefined : bandwidth,
     packetPair: bandwidth === 'measure',
@@ -124,8 +119,8 @@ export function clientOptions(options: ServerOptions, reporter: Reporter): Sourc
 /** A server's stream, received and taken up again when it breaks. */
 export function openClient(url: string, options: ReceiveOptions, reporter: Reporter): RemoteSource {
   const { duration, start, retry, speed, log } = options;
-  return openSourceUrl(url, {
-    ...clientOptions(options, reporter),
+  return openSourceUrl(takeCredentials(url).url, {
+    ...clientOptions(url, options, reporter),
     startTime: start === undefined ? 0 : Math.round(start * 1000),
     maxDuration: duration === undefined ? 0 : Math.ceil(duration * 1000),
     speed: speed ?? DEFAULT_SPEED,

@@ -1,21 +1,23 @@
 import { Command } from 'commander';
 import { liveHeader } from '../asf/edit.js';
 import { WmError } from '../errors.js';
+import { takeCredentials } from '../http/credentials.js';
 import { ArchiveSink } from '../media/archive.js';
 import type { AsfEvent, AsfSink } from '../media/events.js';
 import { isMsbUrl, parseMsbUrl } from '../msb/msb-url.js';
+import { parsePushUrl } from '../wmhttp/push-url.js';
+import { accessTo } from './access-options.js';
 import { carry, describeForReady } from './carry.js';
 import { type MulticastTargetOptions, openMulticast } from './multicast-target.js';
 import { addCommonOptions, Interruption } from './program.js';
-import { openPush, refuseCredentials } from './push-target.js';
+import { addPushOptions, lossOf, type OpenPush, openPush, type PushTargetOptions } from './push-target.js';
 import { addReceiveOptions, isServerUrl, openFrom, type ReceiveOptions } from './receive-options.js';
 import { asClock, Reporter, type ReporterOptions, withUnit } from './reporter.js';
 import { refuseSameFile } from './same-file.js';
 import { StdoutSink } from './stdout-sink.js';
 
-interface RelayOptions extends ReceiveOptions, ReporterOptions {
-  readonly template?: string;
-  readonly autoDestroy?: true;
+interface RelayOptions extends ReceiveOptions, PushTargetOptions, ReporterOptions {
+  readonly pushProxy?: string;
   readonly nsc?: string;
   readonly unicastUrl?: string;
   readonly logUrl?: string;
@@ -30,8 +32,7 @@ export function relayCommand(): Command {
       'a publishing point, for example http://server:8080/live; a multicast group, for example msb://239.192.1.1:5000?ttl=1&fec=10;' +
         ' a file; - for standard output',
     )
-    .option('--template <path>', 'of a push: the point whose settings a new point copies')
-    .option('--auto-destroy', 'of a push: remove the point at the end')
+    .option('--push-proxy <url>', 'of a push: an HTTP proxy, for example http://proxy:8080')
     .option('--nsc <file>', 'of a multicast: write what receivers need, and keep it up to date')
     .option('--unicast-url <url>', 'of a multicast: where the same stream is for those that it does not reach')
     .option('--log-url <url>', 'of a multicast: where receivers tell what they got')
@@ -41,35 +42,47 @@ export function relayCommand(): Command {
         '\n  wmcast relay show.wmv http://server:8080/show' +
         '\n  wmcast relay show.wmv "msb://239.192.1.1:5000?interface=eth0&fec=10" --nsc show.nsc',
     );
-  return addCommonOptions(addReceiveOptions(command)).action((from: string, to: string, options: RelayOptions) =>
-    relay(from, to, options),
+  return addCommonOptions(addPushOptions(addReceiveOptions(command))).action(
+    (from: string, to: string, options: RelayOptions) => relay(from, to, options),
   );
 }
 
-async function relay(from: string, to: string, options: RelayOptions): Promise<void> {
+async function relay(source: string, target: string, options: RelayOptions): Promise<void> {
   const reporter = new Reporter(options);
+  const [from, to] = [takeCredentials(source).url, takeCredentials(target).url];
   const scheme = /^([a-z][a-z0-9+.-]+):\/\//i.exec(to)?.[1]?.toLowerCase();
   const isMulticast = isMsbUrl(to);
-  if (scheme !== undefined && scheme !== 'http' && !isMulticast) {
-    throw new WmError('WM_USAGE', `${scheme}:// is nothing to send to: that needs http://, msb://, a file or -.`);
+  const isPush = scheme === 'http' || scheme === 'https';
+  if (scheme !== undefined && !isPush && !isMulticast) {
+    throw new WmError(
+      'WM_USAGE',
+      `${scheme}:// is nothing to send to: that needs http://, https://, msb://, a file or -.`,
+    );
   }
   if (isMulticast) parseMsbUrl(to);
   else if (options.nsc !== undefined) throw new WmError('WM_USAGE', '--nsc needs a multicast group to send to.');
   if (to === '-' && options.json) throw new WmError('WM_USAGE', '--json and - cannot both have standard output.');
-  const isPush = scheme === 'http';
-  refuseCredentials(to);
   const isFile = !isPush && !isMulticast && to !== '-';
   if (isFile && !isServerUrl(from)) await refuseSameFile([from], to);
-  const source = openFrom(from, options, reporter, isPush || isMulticast);
+  const { ca, insecure, pushProxy: proxy } = options;
+  const access = accessTo(
+    target,
+    { ...(ca && { ca }), ...(insecure && { insecure }), ...(proxy && { proxy }) },
+    'WMCAST_PUSH',
+  );
+  if (isPush) parsePushUrl(to);
+  const origin = openFrom(source, options, reporter, isPush || isMulticast);
   const interruption = new Interruption();
-  const { template, autoDestroy } = options;
+  let pushed: OpenPush | undefined;
   await carry({
-    source,
-    openSinks: async () => {
+    source: origin,
+    extra: () => ({ ...pushed?.stats }),
+    openSinks: async (header) => {
       if (to === '-') return [new StdoutSink()];
       if (isMulticast) return [await openMulticast(multicastOf(to, options, reporter))];
       if (!isPush) return [new ArchiveSink(to, { warn: (message) => reporter.warn(message) })];
-      return [liveSink(await openPush({ url: to, template, autoDestroy: autoDestroy ?? false }, interruption))];
+      pushed = await openPush(access, options, { reporter, interruption, patient: !header.broadcast });
+      return [liveSink(pushed)];
     },
     reporter,
     interruption,
@@ -81,10 +94,12 @@ async function relay(from: string, to: string, options: RelayOptions): Promise<v
       reporter.info(`Relaying ${words} from ${from} to ${to}`);
     },
     onEnd: (carried, failed) => {
-      if (!failed) reporter.event('done', { ...carried });
+      if (!failed) reporter.event('done', { ...carried, ...pushed?.stats });
       if (failed && carried.packets === 0) return;
       const { mediaSeconds, packets, bytes } = carried;
-      reporter.info(`Relayed ${asClock(mediaSeconds)}, ${packets} packets, ${withUnit(bytes, 'byte')}.`);
+      reporter.info(
+        `Relayed ${asClock(mediaSeconds)}, ${packets} packets, ${withUnit(bytes, 'byte')}.${pushed ? lossOf(pushed.stats) : ''}`,
+      );
     },
   });
   process.exitCode = interruption.exitCode;

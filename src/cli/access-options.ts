@@ -1,0 +1,74 @@
+import { readFileSync } from 'node:fs';
+import type { Command } from 'commander';
+import { ClientAuthenticator } from '../auth/client.js';
+import { WmError } from '../errors.js';
+import type { TlsTrust } from '../http/connection.js';
+import { type Credentials, takeCredentials } from '../http/credentials.js';
+import { systemErrorReason } from '../media/system-error.js';
+
+/** The options that say how to get to a server, and as whom. */
+export interface AccessOptions {
+  readonly user?: string;
+  readonly password?: string;
+  readonly proxy?: string;
+  readonly ca?: string;
+  readonly insecure?: true;
+}
+
+/** What a client needs of them. */
+export interface Access {
+  /** Without the password that may have been in it. */
+  readonly url: string;
+  readonly proxy: string | undefined;
+  readonly tls: TlsTrust;
+  readonly authorize: ClientAuthenticator | undefined;
+}
+
+export function addAccessOptions(command: Command): Command {
+  return command
+    .option('--user <name>', 'for a server that asks who it is: name or DOMAIN\\name (also WMCAST_USER, or in the URL)')
+    .option('--password <text>', "the user's; better in WMCAST_PASSWORD, which nobody else sees")
+    .option(
+      '--proxy <url>',
+      'an HTTP proxy, for example http://proxy:8080 (its user: in the URL, or WMCAST_PROXY_USER and _PASSWORD)',
+    )
+    .option('--ca <file>', 'of https: trust the certificates in this PEM file too')
+    .option('--insecure', 'of https: trust any certificate');
+}
+
+/**
+ * How to get to a server.
+ *
+ * @param text its URL, which may have a user and a password in it; they go before those of the options and of the environment
+ * @param prefix of the environment's `WMCAST_USER` and `WMCAST_PASSWORD`
+ * @throws WmError WM_CONFIG for certificates that cannot be read
+ */
+export function accessTo(text: string, options: AccessOptions, prefix = 'WMCAST'): Access {
+  const { user, password, ca, insecure } = options;
+  const to = takeCredentials(text);
+  const through = options.proxy === undefined ? undefined : takeCredentials(options.proxy);
+  const { env } = process;
+  const server = to.credentials ?? pair(user ?? env[`${prefix}_USER`], password ?? env[`${prefix}_PASSWORD`]);
+  const proxy = through?.credentials ?? pair(env['WMCAST_PROXY_USER'], env['WMCAST_PROXY_PASSWORD']);
+  // What is in the arguments is shown to everybody who lists processes.
+  if (to.credentials || through?.credentials || password !== undefined) process.title = 'wmcast';
+  return {
+    url: to.url,
+    proxy: through?.url,
+    tls: { ca: ca === undefined ? undefined : certificates(ca), insecure: insecure ?? false },
+    authorize: server || proxy ? new ClientAuthenticator({ server, proxy }) : undefined,
+  };
+}
+
+function pair(user: string | undefined, password: string | undefined): Credentials | undefined {
+  if (user === undefined || user === '') return undefined;
+  return { user, password: password ?? '' };
+}
+
+function certificates(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new WmError('WM_CONFIG', `The certificates in ${path} cannot be read: ${systemErrorReason(error)}.`);
+  }
+}
