@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises';
-import { LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
 import { isMulticastAddress } from '../announce/nsc.js';
 import { messageOf, WmError } from '../errors.js';
 import { addressList } from '../http/address-list.js';
 import { systemErrorReason } from '../media/system-error.js';
+import { parseYamlFile } from '../yaml-file.js';
 import { REALM, SCHEMES } from './credentials.js';
 import { isSourceUrl } from './source-url.js';
 
@@ -150,32 +150,5 @@ export async function readConfig(file: string): Promise<ServerConfig> {
 
 /** As {@link readConfig}, from a text; `file` is its name in messages. */
 export function parseConfig(text: string, file: string): ServerConfig {
-  const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines });
-  const [broken] = document.errors;
-  if (broken) {
-    const place = lines.linePos(broken.pos[0]);
-    throw new WmError('WM_CONFIG', `${file}:${place.line}: ${broken.message.split('\n')[0]}`);
-  }
-  const result = configSchema.safeParse(document.toJS() ?? {});
-  if (result.success) return result.data;
-  const [issue] = result.error.issues;
-  const path = issue!.path.map(String);
-  // The path of an unknown key ends at what holds it.
-  const unknown = issue!.code === 'unrecognized_keys' ? issue!.keys.slice(0, 1) : [];
-  const node = nearestNode(document, [...path, ...unknown]);
-  const line = node?.range ? `:${lines.linePos(node.range[0]).line}` : '';
-  throw new WmError('WM_CONFIG', `${file}${line}: ${path.join('.') || 'the file'}: ${issue!.message}`);
-}
-
-function nearestNode(
-  document: ReturnType<typeof parseDocument>,
-  path: string[],
-): { range?: [number, number, number] | null } | undefined {
-  for (let length = path.length; length > 0; length--) {
-    const keys = path.slice(0, length).map((key) => (/^\d+$/.test(key) ? Number(key) : key));
-    const node = document.getIn(keys, true);
-    if (node && typeof node === 'object') return node as { range?: [number, number, number] | null };
-  }
-  return undefined;
+  return parseYamlFile(text, file, configSchema).data;
 }
