@@ -36,6 +36,9 @@ export { MsbClient, type MsbClientOptions, type MsbDescription } from './msb/cli
 export { type OpenNscOptions, openNsc } from './msb/open-nsc.js';
 export { MulticastReceiver, type MulticastReceiverOptions } from './msb/receiver.js';
 export { type MulticastOptions, MulticastSender, type MulticastStats } from './msb/sender.js';
+export { MsbdClient, type MsbdClientOptions, type MsbdClientStats, type MsbdDescription } from './msbd/client.js';
+export { MsbdServer } from './msbd/server.js';
+export type { MsbdContent, MsbdServerOptions } from './msbd/server-options.js';
 export { defaultConfig, parseConfig, readConfig, type ServerConfig } from './server/config.js';
 export type { PointEvent } from './server/points.js';
 export { MediaServer, type ServerListener, type ServerStats } from './server/server.js';

@@ -232,7 +232,7 @@ export class EncoderServer implements WmspContent {
   }
 
   #stopWhenIdle(): void {
-    if (!this.#options.onDemand) return;
+    if (!this.#options.onDemand || this.#closed) return;
     clearTimeout(this.#idleTimer);
     this.#idleTimer = setTimeout(() => {
       if (this.clients === 0) void this.#source?.close();

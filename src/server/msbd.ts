@@ -83,15 +83,18 @@ export class PointChannels implements MsbdContent {
   }
 }
 
+/** @param channel szChannel, with or without a slash before it */
+export function pathOfChannel(channel: string): string {
+  return channel.startsWith('/') ? channel : `/${channel}`;
+}
+
 /**
  * The point that a client means: the one of that name. `NetShow` is what old clients say whatever they want (MS-MSBD 2.2.7): without
  * a point of that name it is the one that is live, unless there are several.
- *
- * @param channel szChannel, with or without a slash before it
  */
 function pointOfChannel(points: Iterable<NamedPoint>, channel: string): NamedPoint | undefined {
   const all = [...points];
-  const path = channel.startsWith('/') ? channel : `/${channel}`;
+  const path = pathOfChannel(channel);
   const named = all.find((point) => point.path === path);
   if (named || channel !== NETSHOW) return named;
   const live = all.filter(({ broadcast }) => broadcast.live);

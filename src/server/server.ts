@@ -13,7 +13,7 @@ import { AdminApi } from './api.js';
 import type { ServerConfig } from './config.js';
 import { ContentRoot } from './content.js';
 import { openAccess } from './credentials.js';
-import { MsbdListener, PointChannels } from './msbd.js';
+import { MsbdListener, PointChannels, pathOfChannel } from './msbd.js';
 import { Multicasts } from './multicast.js';
 import { pathOf } from './paths.js';
 import { Players } from './players.js';
@@ -251,9 +251,9 @@ export class MediaServer {
       content: new PointChannels(this.points, this.#playRule),
       inNsc: (broadcast) => this.#multicasts?.has(broadcast) ?? false,
       isFull: () => this.stats().players >= (limits.players ?? Number.POSITIVE_INFINITY),
-      onPlay: (channel, address) => listener.play?.(channel, 'MSBD', address),
+      onPlay: (channel, address) => listener.play?.(pathOfChannel(channel), 'MSBD', address),
       onPlayed: ({ channel, ...report }) =>
-        listener.played?.({ ...report, path: channel, client: 'MSBD', clientId: 0 }),
+        listener.played?.({ ...report, path: pathOfChannel(channel), client: 'MSBD', clientId: 0 }),
       onError: (error) => listener.error?.(error),
     });
     this.#ports = { ...this.#ports, ...this.#msbd.ports };

@@ -1,0 +1,239 @@
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import type { AsfSource } from '../../src/media/events.js';
+import { MsbdClient } from '../../src/msbd/client.js';
+import { MSBD_PORT } from '../../src/msbd/server-options.js';
+import { EncoderServer, type EncoderServerOptions } from '../../src/server/encoder.js';
+import { MsbdListener } from '../../src/server/msbd.js';
+import { describeSourceUrl, isSourceUrl, openSourceUrl } from '../../src/server/source-url.js';
+import { connectRequest, shape, untilShape, wireMessages } from '../msbd/support.js';
+import { testHeader, testPacket } from '../support/stream.js';
+import { RawPeer } from '../support/wire.js';
+import { ServerStation } from './station.js';
+
+const peers: RawPeer[] = [];
+afterEach(() => {
+  for (const peer of peers.splice(0)) peer.close();
+});
+
+async function ask(port: number, channel = 'NetShow', flags = 1): Promise<RawPeer> {
+  const peer = await RawPeer.connect(port);
+  peers.push(peer);
+  peer.send(connectRequest(flags, channel));
+  return peer;
+}
+
+/** The hr of the RES_CONNECT. */
+async function answer(port: number, channel?: string, flags?: number): Promise<number> {
+  const peer = await ask(port, channel, flags);
+  return peer.until((bytes) => wireMessages(bytes)[0]?.hr);
+}
+
+describe('MSBD of a media server', () => {
+  let station: ServerStation;
+  afterEach(() => station.close());
+
+  const open = async (config: Parameters<typeof ServerStation.open>[0] = {}): Promise<number> => {
+    station = await ServerStation.open({ msbd: { port: 0 }, ...config });
+    return station.server.ports.msbd!;
+  };
+
+  const push = async (path: string) => {
+    const encoder = await station.push(path, { title: path });
+    encoder.key();
+    const point = () => station.server.points.get(path);
+    while (!point()?.broadcast.live) await new Promise((resolve) => setImmediate(resolve));
+    return encoder;
+  };
+
+  it('gives points by their names, with their packets and their end', async () => {
+    const port = await open();
+    const a = await push('/a');
+    await push('/b/c');
+    const [first, second] = [await ask(port, 'a'), await ask(port, '/b/c')];
+    a.key();
+    const messages = await untilShape(first, /^CSP+$/);
+    expect(messages[1]!.bytes.toString('utf16le', 48)).toContain('/a');
+    expect((await untilShape(second, /^CS/))[1]!.bytes.toString('utf16le', 48)).toContain('/b/c');
+    a.end();
+    await untilShape(first, /^CSP+ES$/);
+    expect(shape(second.received)).not.toContain('E');
+  });
+
+  it('takes "NetShow" for what is live, unless that is several', async () => {
+    const port = await open();
+    expect(await answer(port)).toBe(0xc00d001a);
+    await push('/a');
+    expect(await answer(port)).toBe(0);
+    await push('/b');
+    expect(await answer(port)).toBe(0xc00d001a);
+    expect(await answer(port, 'b')).toBe(0);
+    await push('/NetShow');
+    expect(await answer(port)).toBe(0);
+  });
+
+  it('lets nobody play what has rules that they do not meet', async () => {
+    const port = await open({
+      points: [
+        { path: '/far', access: { play: { addresses: ['192.0.2.0/24'] } } },
+        { path: '/near', access: { play: { addresses: ['loopback'] } } },
+        { path: '/secret', access: { play: { users: ['*'] } } },
+        { path: '/trusted', access: { play: { users: ['*'], trusted: ['loopback'] } } },
+      ],
+    });
+    for (const path of ['/far', '/near', '/secret', '/trusted']) await push(path);
+    expect(await answer(port, 'far')).toBe(0x80070005);
+    expect(await answer(port, 'near')).toBe(0);
+    expect(await answer(port, 'secret')).toBe(0x80070005);
+    expect(await answer(port, 'trusted')).toBe(0);
+  });
+
+  it('keeps the limits of a point and of the server', async () => {
+    const port = await open({
+      points: [{ path: '/small', maxPlayers: 1 }, { path: '/other' }, { path: '/third' }],
+      limits: { players: 2, connections: 100, points: 100 },
+    });
+    for (const path of ['/small', '/other', '/third']) await push(path);
+    expect(await answer(port, 'small')).toBe(0);
+    expect(await answer(port, 'small')).toBe(0xc00d0025);
+    expect(await answer(port, 'other')).toBe(0);
+    expect(await answer(port, 'third')).toBe(0xc00d0025);
+  });
+
+  it('pulls points from msbd:// of another server', async () => {
+    const port = await open();
+    await push('/a');
+    const other = await ServerStation.open({
+      points: [{ path: '/copy', source: `msbd://127.0.0.1:${port}/a` }],
+      msbd: { port: 0 },
+    });
+    try {
+      const copy = other.server.points.get('/copy')!;
+      await copy.broadcast.nextHeader(3_000);
+      const player = await ask(other.server.ports.msbd!, 'copy');
+      expect((await untilShape(player, /^CS/))[1]!.bytes.toString('utf16le', 48)).toContain('/a');
+    } finally {
+      await other.close();
+    }
+  });
+
+  it('has no MSBD when it was not asked for', async () => {
+    station = await ServerStation.open();
+    expect(station.server.ports.msbd).toBeUndefined();
+  });
+});
+
+describe('MSBD of an encoder', () => {
+  let server: EncoderServer;
+  let opened: number;
+  afterEach(() => server.close());
+
+  /** A live source that has a header and one packet, and then waits to be closed. */
+  function source(): AsfSource {
+    opened++;
+    let end = () => {};
+    const closed = new Promise<void>((resolve) => (end = resolve));
+    return {
+      async *[Symbol.asyncIterator]() {
+        yield { type: 'header', header: testHeader() };
+        yield { type: 'packet', packet: testPacket(0, { key: true }) };
+        await closed;
+        yield { type: 'end', moreEntries: false, reason: 0 };
+      },
+      close: async () => end(),
+    };
+  }
+
+  async function start(options: Partial<EncoderServerOptions> = {}): Promise<number> {
+    opened = 0;
+    server = await EncoderServer.start({
+      host: '127.0.0.1',
+      httpPort: 0,
+      msbdPort: 0,
+      open: async () => source(),
+      ...options,
+    });
+    void server.run();
+    return server.ports.msbd!;
+  }
+
+  it('gives its one stream, whatever the channel', async () => {
+    const port = await start();
+    const peer = await ask(port, 'whatever');
+    await untilShape(peer, /^CSP$/);
+    expect(server.clients).toBe(1);
+    await server.close();
+    await untilShape(peer, /^CSPES$/);
+  });
+
+  it('captures only once somebody pulls, if it is told so', async () => {
+    const port = await start({ onDemand: true });
+    expect(opened).toBe(0);
+    await untilShape(await ask(port), /^CSP?/);
+    expect(opened).toBe(1);
+  });
+
+  it('refuses addresses that may not pull, one client too many, and multicast without a group', async () => {
+    expect(await answer(await start({ allow: ['192.0.2.0/24'] }))).toBe(0x80070005);
+    await server.close();
+    const port = await start({ maxClients: 1 });
+    expect(await answer(port)).toBe(0);
+    expect(await answer(port)).toBe(0xc00d0025);
+    expect(await answer(port, 'NetShow', 2)).toBe(0xc00d001a);
+  });
+});
+
+describe('MsbdListener', () => {
+  const content = { open: async () => undefined };
+
+  it('[MSBD-006] takes 7007 when it is free and nobody named a port, else goes without', async () => {
+    const blocker = createServer();
+    // Whoever has it: it is taken from here on.
+    blocker.once('error', () => {});
+    const listening = once(blocker, 'listening').catch(() => {});
+    blocker.listen(MSBD_PORT, '127.0.0.1');
+    await listening;
+    const without = await MsbdListener.start({ port: 'auto', host: '127.0.0.1', content });
+    expect(without.ports).toEqual({});
+    await without.close();
+    await expect(MsbdListener.start({ port: MSBD_PORT, host: '127.0.0.1', content })).rejects.toMatchObject({
+      code: 'WM_PORT_IN_USE',
+    });
+    if (!blocker.listening) return;
+    await new Promise((resolve) => blocker.close(resolve));
+    const listener = await MsbdListener.start({ port: 'auto', host: '127.0.0.1', content });
+    expect(listener.ports).toEqual({ msbd: 7007 });
+    await listener.close();
+  });
+
+  it('[MSBD-006] takes the port that is named, or none', async () => {
+    const none = await MsbdListener.start({ port: 'none', content });
+    expect(none.ports).toEqual({});
+    await none.close();
+    const free = await MsbdListener.start({ port: 0, host: '127.0.0.1', content });
+    expect(free.ports.msbd).toBeGreaterThan(0);
+    await free.close();
+  });
+});
+
+describe('what URLs are received from', () => {
+  it.each(['msbd://h', 'MSBD://h:1/x', 'http://h/x', 'mmsh://h', 'mms://h/x', 'a.nsc'])('%s is one', (url) => {
+    expect(isSourceUrl(url)).toBe(true);
+  });
+
+  it.each(['a.wmv', '-', '/tmp/x', 'C:\\x.wmv'])('%s is none', (text) => {
+    expect(isSourceUrl(text)).toBe(false);
+  });
+
+  it('names what there is where there is no such kind', () => {
+    expect(() => isSourceUrl('gopher://h')).toThrow(
+      expect.objectContaining({ code: 'WM_USAGE', message: expect.stringMatching(/^gopher:\/\/ .*msbd:\/\//) }),
+    );
+    expect(() => openSourceUrl('msbd://')).toThrow(expect.objectContaining({ code: 'WM_USAGE' }));
+  });
+
+  it('opens each with its client', async () => {
+    expect(openSourceUrl('msbd://127.0.0.1:1')).toBeInstanceOf(MsbdClient);
+    await expect(describeSourceUrl('msbd://127.0.0.1:1')).rejects.toMatchObject({ code: 'WM_UNREACHABLE' });
+  });
+});
