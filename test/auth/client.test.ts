@@ -22,7 +22,7 @@ const SHA = 'Digest realm="r", nonce="b", qop="auth", algorithm=SHA-256';
 const BASIC = 'Basic realm="r"';
 
 describe('ClientAuthenticator', () => {
-  it('[WMHTTP-047] tells the schemes that it speaks, the strongest first, and never Basic', () => {
+  it('tells the schemes that it speaks, the strongest first, and never Basic', () => {
     expect(make().schemes).toEqual(['Negotiate', 'NTLM', 'Digest']);
     expect(make({ schemes: ['basic', 'digest'] }).schemes).toEqual(['Digest']);
   });
