@@ -29,7 +29,7 @@ describe('the configuration', () => {
     expect(config).toMatchObject({
       host: '127.0.0.1',
       tls: { port: 8443 },
-      users: '/etc/wmcast/users.json',
+      users: '/etc/wmcast/users.yaml',
       push: { idleTimeout: 60, authenticateStart: false },
       limits: { players: 5000 },
       live: { batchInterval: 0.1 },

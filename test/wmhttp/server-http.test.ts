@@ -1,0 +1,103 @@
+import { field, pour, until } from '../http/peer.js';
+import {
+  clock,
+  connect,
+  D,
+  E1,
+  ENDLESS,
+  gate,
+  H,
+  head,
+  nothingOdd,
+  push,
+  serve,
+  setUp,
+  statusOf,
+  stop,
+  stream,
+} from './harness.js';
+
+beforeEach(() => serve());
+afterEach(stop);
+
+const asVersion1_0 = (text: string) => text.replace('HTTP/1.1', 'HTTP/1.0');
+
+describe('a push over HTTP/1.0', () => {
+  it('[WMHTTP-003] goes over a connection for each request', async () => {
+    const first = await connect();
+    first.send(asVersion1_0(head('setup', { id: '0' })));
+    const response = await first.head();
+    expect(response).toMatch(/^HTTP\/1.0 204 /);
+    expect(field(response, 'Connection')).toBe('close');
+    await first.ended();
+    const id = field(response, 'Set-Cookie')!.slice('push-id='.length);
+    for (const body of [
+      [H, D],
+      [D, E1],
+    ]) {
+      const next = await connect();
+      const length = body.reduce((sum, { length: size }) => sum + size, 0);
+      next.send(asVersion1_0(head('start', { id, length })), ...body);
+      expect(await next.head()).toMatch(/^HTTP\/1.0 204 /);
+      await next.ended();
+    }
+    expect(gate.points[0]!.story).toBe('start, header, packet, packet, end1');
+    expect(push.sessions).toBe(1);
+  });
+});
+
+describe('a Content-Length that lies', () => {
+  it('by saying too little ends the session with 400 and closes', async () => {
+    const { peer, point } = await stream([H, D, D], { length: H.length + D.length + 10 });
+    expect(statusOf(await peer.head())).toBe(400);
+    await peer.ended();
+    expect(point.story).toBe('start, header, packet, close, release');
+    nothingOdd();
+  });
+
+  it('by saying so much less that packets look like the next request gets 400 for them, and the session stays', async () => {
+    const { peer } = await stream([H, D, Buffer.from('\r\n\r\n')], { length: H.length });
+    expect(statusOf(await peer.head())).toBe(204);
+    expect(statusOf(await peer.head())).toBe(400);
+    await peer.ended();
+    expect(push.sessions).toBe(1);
+  });
+
+  it('by saying too much gets 408 when nothing comes', async () => {
+    const { peer, point } = await stream([H, D], { length: 1_000_000 });
+    await until(() => point.events.length === 2);
+    clock.now += 60_000;
+    push.sweep();
+    expect(statusOf(await peer.head())).toBe(408);
+    await peer.ended();
+  });
+
+  it.each(['-1', '1e3', '99999999999999999999', '5, 6'])('%p is refused', async (length) => {
+    const peer = await connect();
+    peer.send(head('setup', { id: '0' }).replace('Content-Length: 0', `Content-Length: ${length}`));
+    expect(statusOf(await peer.head())).toBe(400);
+    await peer.ended();
+    expect(push.sessions).toBe(0);
+  });
+});
+
+describe('a response that comes while the client still sends', () => {
+  it.each([
+    ['an unknown push-id', { id: '123' }, 404],
+    ['another point', { path: '/other' }, 404],
+    ['another method', { method: 'PUT' }, 400],
+  ])('tells of %s', async (_what, wrong, status) => {
+    const { id, peer } = await setUp();
+    peer.send(head('start', { id, length: ENDLESS, ...wrong }), H);
+    pour(peer, 10_000_000);
+    expect(statusOf(await peer.head())).toBe(status);
+    nothingOdd();
+  });
+
+  it('tells of a packet that cannot stand where it is', async () => {
+    const { peer } = await stream([H, E1, D]);
+    pour(peer, 10_000_000);
+    expect(statusOf(await peer.head())).toBe(400);
+    expect(push.sessions).toBe(0);
+  });
+});
