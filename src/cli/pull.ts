@@ -43,7 +43,10 @@ async function pull(source: string, options: PullOptions): Promise<void> {
   const client = openClient(source, options, reporter);
   const interruption = new Interruption();
   const archive = new ArchiveSink(path, { warn: (message) => reporter.warn(message) });
-  const reconnects = () => ({ reconnects: client.stats.reconnects });
+  const counts = () => {
+    const { reconnects, lostPackets, recoveredPackets } = client.stats;
+    return { reconnects, lostPackets, recoveredPackets };
+  };
   await carry({
     source: client,
     openSinks: () => [toStdout ? new StdoutSink() : archive],
@@ -51,7 +54,7 @@ async function pull(source: string, options: PullOptions): Promise<void> {
     interruption,
     name: url,
     duration: options.duration,
-    extra: reconnects,
+    extra: counts,
     onReady: (header) => {
       const { words, fields } = describeForReady(header);
       const description = client.description;
@@ -66,10 +69,11 @@ async function pull(source: string, options: PullOptions): Promise<void> {
     },
     onEnd: (carried, failed) => {
       const files = archive.files.map(({ path: file, packets, bytes }) => ({ path: file, packets, bytes }));
-      if (!failed) reporter.event('done', { ...carried, ...reconnects(), files });
-      const { damagedPackets, lostPackets = 0 } = client.stats;
+      const { damagedPackets, lostPackets = 0, recoveredPackets } = client.stats;
+      if (!failed) reporter.event('done', { ...carried, ...counts(), files });
       if (damagedPackets > 0) reporter.warn(`${damagedPackets} packets could not be read and were left out.`);
       if (lostPackets > 0) reporter.warn(`${lostPackets} packets never came.`);
+      if (recoveredPackets) reporter.info(`${recoveredPackets} packets that were lost came back from parity packets.`);
       if (failed && carried.packets === 0) return;
       const where = files.length === 0 ? '' : ` in ${files.map(({ path: file }) => file).join(', ')}`;
       const { mediaSeconds, packets, bytes } = carried;

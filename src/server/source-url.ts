@@ -8,7 +8,13 @@ import { isWmspUrl } from '../wmsp/client-url.js';
 
 /** A source on another host. */
 export interface RemoteSource extends AsfSource {
-  readonly stats: { readonly reconnects: number; readonly damagedPackets: number; readonly lostPackets?: number };
+  readonly stats: {
+    readonly reconnects: number;
+    readonly damagedPackets: number;
+    readonly lostPackets?: number;
+    /** Those that parity packets brought back. */
+    readonly recoveredPackets?: number;
+  };
   /** Known when the first header comes. */
   readonly description:
     | { readonly url: string; readonly live: boolean; readonly server?: { readonly text: string } | undefined }
