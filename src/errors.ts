@@ -60,7 +60,7 @@ export const errorTable = {
   WM_AUTH_REFUSED: {
     exitCode: 77,
     meaning: 'The server refused access.',
-    hint: 'Servers open points to some addresses and users only; wmcast serve takes pushes from its own host.',
+    hint: 'Name a user (WMCAST_USER, WMCAST_PASSWORD); without one wmcast serve takes pushes from its own host alone.',
   },
   WM_TLS: {
     exitCode: 76,
