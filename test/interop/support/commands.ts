@@ -10,7 +10,11 @@ export type CommandEvent = Readonly<Record<string, unknown>> & { readonly event:
 export class Command extends Child {
   readonly events: CommandEvent[];
 
-  constructor(name: 'wmcast' | 'wmpush', args: readonly string[], options: Pick<ChildOptions, 'ownGroup'> = {}) {
+  constructor(
+    name: 'wmcast' | 'wmpush' | 'wmpull-serve',
+    args: readonly string[],
+    options: Pick<ChildOptions, 'ownGroup'> = {},
+  ) {
     const events: CommandEvent[] = [];
     const bin = fileURLToPath(new URL(`../../../bin/${name}.js`, import.meta.url));
     super(process.execPath, [bin, ...args], {
