@@ -1,6 +1,6 @@
 import { messageOf } from '../errors.js';
-import type { CredentialStore, UserEntry } from './store.js';
-import { readUserFile, type UserFileContents, userFileVersion, userKey } from './user-file.js';
+import { type CredentialStore, type UserEntry, userKey } from './store.js';
+import { readUserFile, type UserFileContents, userFileVersion } from './user-file.js';
 
 export interface FileStoreOptions {
   /** Told in one sentence of a file that others can read, and of a change that cannot be read: then the old users stay. */

@@ -11,7 +11,7 @@ import type { NtlmAcceptorOptions } from './ntlm/acceptor.js';
 import { PasswordCheck } from './password-check.js';
 import { SCHEME_NAMES, schemeOf, schemesFor } from './schemes.js';
 import { NOBODY } from './secrets.js';
-import type { CredentialStore, UserEntry } from './store.js';
+import { type CredentialStore, type UserEntry, userKey } from './store.js';
 import { Throttle, type ThrottlePolicy, throttleKey } from './throttle.js';
 
 export interface ServerAuthenticatorOptions {
@@ -127,7 +127,7 @@ export class ServerAuthenticator {
         return blocked(verdict.milliseconds);
       case 'bad':
         this.#addresses.fail(address);
-        if (verdict.name !== undefined) this.#users.fail(verdict.name.toLowerCase());
+        if (verdict.name !== undefined) this.#users.fail(nameKey(verdict.name));
         return this.#challenge(request, 'refused');
     }
   }
@@ -162,7 +162,7 @@ export class ServerAuthenticator {
 
   /** Looks a user up unless there were too many failures. */
   async #look(name: string): Promise<UserEntry | undefined | Extract<Verdict, { kind: 'wait' }>> {
-    const milliseconds = this.#users.wait(name.toLowerCase());
+    const milliseconds = this.#users.wait(nameKey(name));
     return milliseconds > 0 ? { kind: 'wait', milliseconds } : this.#store.find(name);
   }
 
@@ -250,6 +250,11 @@ function accepted({ name, groups }: UserEntry, fields: readonly Field[] = []): A
 
 function blocked(milliseconds: number): AuthOutcome {
   return { kind: 'blocked', retryAfter: Math.max(Math.ceil(milliseconds / 1_000), 1) };
+}
+
+/** What failures for a user are counted under: no user has a longer name, and strangers are not to fill the memory with theirs. */
+function nameKey(name: string): string {
+  return userKey(name.slice(0, 128)).slice(0, 64);
 }
 
 function sameText(expected: string, given: string): boolean {

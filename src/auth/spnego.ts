@@ -6,6 +6,8 @@ const SPNEGO_OID = Buffer.from('2b0601050502', 'hex');
 const NTLM_OID = Buffer.from('2b06010401823702020a', 'hex');
 
 const MAX_MECHANISMS = 16;
+/** Bytes of MechTypeList, which a server keeps for each connection that shakes hands. */
+const MAX_LIST = 512;
 
 const TAG = { octets: 0x04, oid: 0x06, enumerated: 0x0a, sequence: 0x30, application: 0x60, context: 0xa0 } as const;
 
@@ -142,7 +144,9 @@ export function parseNegToken(token: Buffer): NegTokenInit | NegTokenResp {
 
 function parseInit(fields: DerReader): NegTokenInit {
   const wrapped = fields.required(TAG.context);
-  const mechTypeList = wrapped.bytes;
+  if (wrapped.bytes.length > MAX_LIST) throw new AuthError('A Negotiate token has too many mechanisms.');
+  // A copy, so that the rest of the token need not be kept.
+  const mechTypeList = Buffer.from(wrapped.bytes);
   const list = wrapped.required(TAG.sequence);
   const mechanisms: Buffer[] = [];
   while (list.tag !== undefined) {

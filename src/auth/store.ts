@@ -33,3 +33,8 @@ export interface CredentialStore {
    */
   find(name: string): Promise<UserEntry | undefined>;
 }
+
+/** Names are compared without regard to case, whether their accents are characters of their own or not. */
+export function userKey(name: string): string {
+  return name.normalize('NFC').toLowerCase();
+}

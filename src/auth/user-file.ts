@@ -7,7 +7,7 @@ import { z } from 'zod';
 import { WmError } from '../errors.js';
 import { systemErrorCode, systemErrorReason } from '../media/system-error.js';
 import { parseYamlFile } from '../yaml-file.js';
-import type { ScryptSecret, UserEntry } from './store.js';
+import { type ScryptSecret, type UserEntry, userKey } from './store.js';
 
 const MAX_SIZE = 16 * 1024 * 1024;
 const HEADING = ' Users of wmcast. It holds secrets: nobody else may read it. `wmcast users` writes it.';
@@ -47,11 +47,6 @@ function parseScrypt(text: string): ScryptSecret | undefined {
 
 function formatScrypt({ n, r, p, salt, hash }: ScryptSecret): string {
   return `scrypt:${n}:${r}:${p}:${salt.toString('base64')}:${hash.toString('base64')}`;
-}
-
-/** Names are compared without regard to case. */
-export function userKey(name: string): string {
-  return name.normalize('NFC').toLowerCase();
 }
 
 /** @throws WmError WM_USAGE when it can be no user's or group's name */

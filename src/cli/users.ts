@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { makeSecrets, SECRET_KINDS, type SecretKind } from '../auth/secrets.js';
-import type { UserEntry } from '../auth/store.js';
-import { changeUserFile, checkUserName, readUserFile, userKey } from '../auth/user-file.js';
+import { type UserEntry, userKey } from '../auth/store.js';
+import { changeUserFile, checkUserName, readUserFile } from '../auth/user-file.js';
 import { WmError } from '../errors.js';
 import { newPassword } from './password.js';
 import { addCommonOptions, parsedBy } from './program.js';

@@ -307,6 +307,18 @@ describe('ServerAuthenticator', () => {
       },
     );
 
+    it('count names that are spelt otherwise, and names that nobody can have, as one', async () => {
+      const at = await station(['basic'], { userPolicy: { ...USER_POLICY, free: 0 } });
+      const long = 'x'.repeat(400);
+      for (const [first, second] of [
+        ['chlo\u00e9', 'CHLOE\u0301'],
+        [`${long}a`, `${long}b`],
+      ]) {
+        expect(await at.check(basic(first!, 'no'))).toMatchObject({ reason: 'refused' });
+        expect(await at.check(basic(second!, 'no'))).toMatchObject({ kind: 'blocked' });
+      }
+    });
+
     it('do not count what is no guess', async () => {
       const at = await station(['digest', 'ntlm'], { addressPolicy: { ...policy, free: 0 } });
       const { sent } = await converse(at, { schemes: ['digest'] });

@@ -233,6 +233,22 @@ describe('SPNEGO', () => {
     expect(() => new SpnegoClient(new NtlmClient(identity)).authenticate(kerberosOnly)).toThrow(AuthError);
   });
 
+  it('refuses tokens that would be much to keep', () => {
+    const many = (count: number) => Buffer.concat(Array<Buffer>(count).fill(NTLM));
+    const init = (list: Buffer) => {
+      const wrap = (tag: string, bytes: Buffer) =>
+        Buffer.concat([hex(tag), hex('82'), Buffer.from([bytes.length >> 8, bytes.length & 255]), bytes]);
+      const fields = wrap('a0', wrap('30', wrap('a0', wrap('30', list))));
+      return wrap('60', Buffer.concat([hex('06062b0601050502'), fields]));
+    };
+    expect((parseNegToken(init(many(16))) as NegTokenInit).ntlmAt).toBe(0);
+    expect(() => parseNegToken(init(many(17)))).toThrow('too many mechanisms');
+    const huge = Buffer.concat([hex('06820400'), Buffer.alloc(1_024)]);
+    expect(() => parseNegToken(init(huge))).toThrow('too many mechanisms');
+    const long = Buffer.concat([buildNegotiate({ flags: 7 }), Buffer.alloc(1_000)]);
+    expect(() => new NegotiateAcceptor({}).step(long)).toThrow(AuthError);
+  });
+
   it('throws nothing but AuthError for damaged tokens', () => {
     const client = new NtlmClient(identity);
     const init = buildNegTokenInit(client.negotiate);

@@ -1,8 +1,7 @@
 import type { AuthOutcome, AuthRequest, Scheme } from '../../src/auth/exchange.js';
 import { makeSecrets } from '../../src/auth/secrets.js';
 import { ServerAuthenticator, type ServerAuthenticatorOptions } from '../../src/auth/server.js';
-import type { CredentialStore, UserEntry } from '../../src/auth/store.js';
-import { userKey } from '../../src/auth/user-file.js';
+import { type CredentialStore, type UserEntry, userKey } from '../../src/auth/store.js';
 import { HeaderFields } from '../../src/http/message.js';
 
 export const REALM = 'wmcast';

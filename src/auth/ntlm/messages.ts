@@ -7,6 +7,9 @@ const SIGNATURE = Buffer.from('NTLMSSP\0', 'latin1');
 /** Bytes of one message: no name and no response comes near it. */
 const MAX_MESSAGE = 32_768;
 
+/** Bytes of a NEGOTIATE_MESSAGE, which a server keeps for each connection that shakes hands. */
+const MAX_NEGOTIATE = 1_024;
+
 const TYPE_AT = 8;
 
 /** 1 NEGOTIATE_MESSAGE, 2 CHALLENGE_MESSAGE, 3 AUTHENTICATE_MESSAGE. */
@@ -47,8 +50,8 @@ export interface AuthenticateMessage {
 /** VERSION (MS-NLMP 2.2.2.10): Windows 10.0, NTLMSSP_REVISION_W2K3. It is there for debugging only. */
 const VERSION = Buffer.from([10, 0, 0, 0, 0, 0, 0, 0x0f]);
 
-function check(message: Buffer, type: MessageType, size: number): void {
-  if (messageType(message) !== type || message.length < size || message.length > MAX_MESSAGE) {
+function check(message: Buffer, type: MessageType, size: number, limit = MAX_MESSAGE): void {
+  if (messageType(message) !== type || message.length < size || message.length > limit) {
     throw new AuthError(`A token is no NTLM message of type ${type}.`);
   }
 }
@@ -134,10 +137,10 @@ export function buildNegotiate({ flags }: NegotiateMessage): Buffer {
 /**
  * Reads a NEGOTIATE_MESSAGE (MS-NLMP 2.2.1.1). Old clients leave all behind NegotiateFlags away; the names are of no use.
  *
- * @throws AuthError when it is none
+ * @throws AuthError when it is none, or has more than 1024 bytes
  */
 export function parseNegotiate(message: Buffer): NegotiateMessage {
-  check(message, 1, NEGOTIATE.flags + 4);
+  check(message, 1, NEGOTIATE.flags + 4, MAX_NEGOTIATE);
   return { flags: message.readUInt32LE(NEGOTIATE.flags) };
 }
 
