@@ -1,9 +1,12 @@
+import { once } from 'node:events';
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ServerConfig } from '../../src/server/config.js';
 import { defaultConfig } from '../../src/server/config.js';
 import { readBack } from '../cli/run.js';
+import { Peer } from '../http/peer.js';
 import { parseResponse, type WireResponse } from '../support/wire.js';
 import { ServerStation, type TestEncoder } from './station.js';
 import { removeUsers, usersFile } from './users.js';
@@ -158,6 +161,23 @@ describe('the one publisher of a point', () => {
     second.key();
     await until(() => station.server.stats().packetsIn === 1);
     expect(station.server.points.get('/live')!.publisher!.user).toBe('anna');
+  });
+});
+
+describe('a session whose encoder goes on from another address', () => {
+  it('is let in there only if a push from there would be', async () => {
+    await open({ points: [{ path: '/live', access: { push: { addresses: ['127.0.0.1'] } } }] });
+    const { response } = await station.setUp('/live');
+    const elsewhere = connect({ port: station.port, host: '127.0.0.1', localAddress: '127.0.0.2' });
+    await once(elsewhere, 'connect');
+    const peer = new Peer(elsewhere);
+    peer.send(
+      'POST /live HTTP/1.1\r\nUser-Agent: WMEncoder/12.0\r\nContent-Type: application/x-wms-pushstart\r\n',
+      `Cookie: ${response.field('Set-Cookie')}\r\nContent-Length: 1000\r\n\r\n`,
+    );
+    expect(await peer.head()).toMatch(/^HTTP\/1.1 403 /);
+    await peer.ended();
+    expect(station.server.stats().publishers).toBe(0);
   });
 });
 
