@@ -41,7 +41,7 @@ export { MsbdServer } from './msbd/server.js';
 export type { MsbdContent, MsbdServerOptions } from './msbd/server-options.js';
 export { defaultConfig, parseConfig, readConfig, type ServerConfig } from './server/config.js';
 export type { PointEvent } from './server/points.js';
-export { MediaServer, type ServerListener, type ServerStats } from './server/server.js';
+export { MediaServer, type ServerListener, type ServerPorts, type ServerStats } from './server/server.js';
 export { PushClient, type PushOptions, type PushStats } from './wmhttp/client.js';
 export {
   WmspClient,
