@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { NscFormat } from '../announce/nsc.js';
-import { liveHeader } from '../asf/edit.js';
+import { type LiveHeaderOptions, liveHeader } from '../asf/edit.js';
 import type { AsfHeader } from '../asf/header.js';
 import { inParitySpan } from '../asf/layout.js';
 import { type DataPacket, parsePacket } from '../asf/packet.js';
@@ -13,6 +13,17 @@ export interface TransmissionOptions {
   readonly span?: number | undefined;
   /** dwPacketID of the first packet; default 0. */
   readonly firstId?: number | undefined;
+}
+
+const ZERO_FILE_ID = '0'.repeat(32);
+
+/**
+ * What a header of a file without a File ID or a date gets instead: the same each time, so that receivers that have its .nsc file
+ * know it again when its sender was started again.
+ */
+function identityOf({ bytes, fileId }: AsfHeader): LiveHeaderOptions {
+  const digest = createHash('sha256').update(bytes).digest('hex');
+  return { now: new Date(0), ...(fileId === ZERO_FILE_ID ? { fileId: digest.slice(0, 32) } : {}) };
 }
 
 /** So many ASF headers are announced; a client that comes late needs only the newest. */
@@ -56,7 +67,7 @@ export class MsbTransmission {
    */
   header(header: AsfHeader): Buffer[] {
     const closing = this.end();
-    const live = liveHeader(header);
+    const live = liveHeader(header, identityOf(header));
     this.#packetSize = live.packetSize;
     if (this.#current) this.#toggle = !this.#toggle;
     this.#current = this.#formatOf(live);

@@ -3,7 +3,7 @@ import { restorePadding } from '../../src/asf/padding.js';
 import { formatIdOf, MsbError } from '../../src/msb/packet.js';
 import { markPacket, protectionOf } from '../../src/msb/parity.js';
 import { MsbTransmission } from '../../src/msb/transmission.js';
-import { packetOf } from '../asf/support.js';
+import { audio, fileProperties, header, packetOf } from '../asf/support.js';
 import { liveAudio, PACKET_SIZE, packets, parsed } from './support.js';
 
 function started(span = 0, firstId?: number): MsbTransmission {
@@ -85,6 +85,16 @@ describe('MsbTransmission', () => {
     again.header(liveAudio('entry 3'));
     const same = transmission.formats.find(({ header }) => header.equals(again.formats[0]!.header));
     expect(same?.id).toBe(again.formats[0]!.id);
+  });
+
+  it('knows a header without File ID and date again when it is started again', () => {
+    const bare = header([fileProperties({ fileId: '0'.repeat(32), creationDate: 0n }), audio(1)]);
+    const formats = [1, 2].map(() => {
+      const transmission = new MsbTransmission();
+      transmission.header(bare);
+      return transmission.formats[0]!;
+    });
+    expect(formats[0]).toEqual(formats[1]);
   });
 
   it('[MSB-041] announces the Header Object and the first 50 bytes of the Data Object', () => {

@@ -1,0 +1,93 @@
+import { fileURLToPath } from 'node:url';
+import { execaSync } from 'execa';
+import { Child } from './child.js';
+import type { CommandEvent } from './commands.js';
+import { program, type Requirement } from './programs.js';
+
+const SENDER = '10.77.5.1';
+const RECEIVER = '10.77.5.2';
+
+function run(...command: readonly string[]): void {
+  const [file = '', ...args] = command;
+  execaSync(file, args);
+}
+
+/** Root, who may make network namespaces, and the kernel's filter that loses packets. */
+export const namespaces: readonly Requirement[] = [
+  program('ip'),
+  program('nft'),
+  {
+    name: 'root with network namespaces',
+    present: () => {
+      const name = `wmcast-try-${process.pid}`;
+      if (execaSync('ip', ['netns', 'add', name], { reject: false }).exitCode !== 0) return false;
+      const tried = execaSync('ip', ['netns', 'exec', name, 'nft', 'list', 'ruleset'], { reject: false });
+      execaSync('ip', ['netns', 'del', name], { reject: false });
+      return tried.exitCode === 0;
+    },
+  },
+];
+
+/** Two hosts with a network of their own between them, of which the second may lose some of what comes. */
+export class TwoHosts {
+  readonly sender = { namespace: `wmcast-a-${process.pid}`, address: SENDER };
+  readonly receiver = { namespace: `wmcast-b-${process.pid}`, address: RECEIVER };
+
+  constructor() {
+    const [a, b] = [this.sender.namespace, this.receiver.namespace];
+    for (const name of [a, b]) run('ip', 'netns', 'add', name);
+    run('ip', 'link', 'add', 'wire', 'netns', a, 'type', 'veth', 'peer', 'name', 'wire', 'netns', b);
+    for (const { namespace, address } of [this.sender, this.receiver]) {
+      run('ip', '-n', namespace, 'addr', 'add', `${address}/24`, 'dev', 'wire');
+      run('ip', '-n', namespace, 'link', 'set', 'lo', 'up');
+      run('ip', '-n', namespace, 'link', 'set', 'wire', 'up');
+    }
+    this.#nft('add table inet loss');
+    this.#nft('add chain inet loss input { type filter hook input priority 0 ; }');
+  }
+
+  /** Loses one datagram to the port of every so many: each n-th, or by chance. */
+  lose(port: number, oneOf: number, how: 'inc' | 'random'): void {
+    this.#nft('flush chain inet loss input');
+    this.#nft(`add rule inet loss input udp dport ${port} numgen ${how} mod ${oneOf} 0 counter drop`);
+  }
+
+  /** Datagrams that were lost since {@link lose}. */
+  get lost(): number {
+    const { stdout } = execaSync(
+      'ip',
+      this.#in(this.receiver.namespace, 'nft', 'list', 'chain', 'inet', 'loss', 'input'),
+    );
+    return Number(/counter packets (\d+)/.exec(stdout)![1]);
+  }
+
+  /** `wmcast` on one of the two. */
+  wmcast(host: { readonly namespace: string }, ...args: readonly string[]): { child: Child; events: CommandEvent[] } {
+    const bin = fileURLToPath(new URL('../../../bin/wmcast.js', import.meta.url));
+    return this.program(host, process.execPath, bin, ...args);
+  }
+
+  program(
+    host: { readonly namespace: string },
+    ...command: readonly string[]
+  ): { child: Child; events: CommandEvent[] } {
+    const events: CommandEvent[] = [];
+    const onOutput = (line: string) => {
+      if (line.startsWith('{')) events.push(JSON.parse(line) as CommandEvent);
+    };
+    return { child: new Child('ip', this.#in(host.namespace, ...command), { onOutput }), events };
+  }
+
+  close(): void {
+    for (const { namespace } of [this.sender, this.receiver])
+      execaSync('ip', ['netns', 'del', namespace], { reject: false });
+  }
+
+  #nft(rule: string): void {
+    run('ip', ...this.#in(this.receiver.namespace, 'nft', rule));
+  }
+
+  #in(namespace: string, ...command: readonly string[]): string[] {
+    return ['netns', 'exec', namespace, ...command];
+  }
+}
