@@ -255,7 +255,7 @@ class Side {
     if (!secure && !this.#basicInClear) {
       throw new WmError(
         'WM_AUTH_REFUSED',
-        'The server offers nothing but Basic, which would show the password to everybody on the way.',
+        'The server offers nothing but Basic, which would show the password to everybody on the way (--basic-in-clear allows it).',
       );
     }
     this.#basic = `Basic ${encodeBasic(this.#credentials)}`;

@@ -10,6 +10,7 @@ import { systemErrorReason } from '../media/system-error.js';
 export interface AccessOptions {
   readonly user?: string;
   readonly password?: string;
+  readonly basicInClear?: true;
   readonly proxy?: string;
   readonly ca?: string;
   readonly insecure?: true;
@@ -28,6 +29,7 @@ export function addAccessOptions(command: Command): Command {
   return command
     .option('--user <name>', 'for a server that asks who it is: name or DOMAIN\\name (also WMCAST_USER, or in the URL)')
     .option('--password <text>', "the user's; better in WMCAST_PASSWORD, which nobody else sees")
+    .option('--basic-in-clear', 'send the password by Basic although everybody on the way can read it')
     .option(
       '--proxy <url>',
       'an HTTP proxy, for example http://proxy:8080 (its user: in the URL, or WMCAST_PROXY_USER and _PASSWORD)',
@@ -44,7 +46,7 @@ export function addAccessOptions(command: Command): Command {
  * @throws WmError WM_CONFIG for certificates that cannot be read
  */
 export function accessTo(text: string, options: AccessOptions, prefix = 'WMCAST'): Access {
-  const { user, password, ca, insecure } = options;
+  const { user, password, basicInClear, ca, insecure } = options;
   const to = takeCredentials(text);
   const through = options.proxy === undefined ? undefined : takeCredentials(options.proxy);
   const { env } = process;
@@ -56,7 +58,7 @@ export function accessTo(text: string, options: AccessOptions, prefix = 'WMCAST'
     url: to.url,
     proxy: through?.url,
     tls: { ca: ca === undefined ? undefined : certificates(ca), insecure: insecure ?? false },
-    authorize: server || proxy ? new ClientAuthenticator({ server, proxy }) : undefined,
+    authorize: server || proxy ? new ClientAuthenticator({ server, proxy, basicInClear }) : undefined,
   };
 }
 

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { execa, execaSync } from 'execa';
 import { ClientAuthenticator } from '../../src/auth/client.js';
 import type { Scheme } from '../../src/auth/exchange.js';
@@ -13,7 +14,8 @@ import { HttpClient } from '../../src/http/client.js';
 import { keepsAlive } from '../../src/http/message.js';
 import { HttpServer } from '../../src/http/server.js';
 import { Apache } from './support/apache.js';
-import { stopAll } from './support/child.js';
+import { Child, stopAll } from './support/child.js';
+import { Server } from './support/commands.js';
 import { itNeeds, program, type Requirement } from './support/programs.js';
 
 const ALICE = { name: 'alice', password: 'open, sesame' };
@@ -198,4 +200,64 @@ describe('our client is let in', () => {
     const wrong = await get('/gss', ['negotiate'], 'wrong');
     expect(wrong).toEqual({ statuses: [401, 401, 401], used: ['-', 'Negotiate', 'Negotiate'] });
   });
+});
+
+describe('the commands', () => {
+  const environment = { WMCAST_USER: ALICE.name, WMCAST_PASSWORD: ALICE.password };
+  const command = (name: string, ...args: string[]) =>
+    new Child(process.execPath, [fileURLToPath(new URL(`../../bin/${name}.js`, import.meta.url)), ...args], {
+      environment,
+    });
+
+  itNeeds(
+    [program('curl'), program('ps')],
+    'let a user push and play whom they added, by each scheme, and show the password to nobody',
+    async () => {
+      const users = join(folder, 'added.yaml');
+      const added = command('wmcast', 'users', 'add', ALICE.name, '--file', users, '--json');
+      expect((await added.ends()).code).toBe(0);
+      const shown: string[] = [...added.output, ...added.log];
+      for (const scheme of ['negotiate', 'ntlm', 'digest', 'basic']) {
+        const config = join(folder, 'serve.yaml');
+        const access = "{push: {users: ['*']}, play: {users: ['*']}}";
+        await writeFile(config, `users: ${users}\nauthentication: [${scheme}]\naccess: ${access}\n`);
+        const server = await Server.start('--config', config, '-v');
+        const live = server.next('point', ({ what }) => what === 'publishing');
+        const push = command('wmpush', server.url('/live'), '--json', '-v', '--size', '160x120');
+        await live;
+        const pull = command(
+          'wmcast',
+          'pull',
+          server.url('/live'),
+          '-o',
+          join(folder, `${scheme}.asf`),
+          '-t',
+          '1',
+          '--json',
+          '-v',
+        );
+        expect([scheme, (await pull.ends(15_000)).code, pull.describe('failed')]).toEqual([
+          scheme,
+          0,
+          expect.anything(),
+        ]);
+        const stranger = await execa('curl', [
+          '--silent',
+          '--output',
+          '/dev/null',
+          '--write-out',
+          '%{http_code}',
+          server.url('/live'),
+        ]);
+        expect(stranger.stdout).toBe('401');
+        const { stdout: processes } = await execa('ps', ['-eo', 'args']);
+        await push.stop();
+        await server.stop();
+        for (const { output, log } of [push, pull, server]) shown.push(...output, ...log);
+        shown.push(processes);
+      }
+      expect(shown.join('\n')).not.toContain(ALICE.password);
+    },
+    90_000,
+  );
 });
