@@ -26,6 +26,7 @@ interface PullServeOptions extends InputOptions, ReporterOptions, TlsOptions {
   readonly msbdMulticast?: MulticastOptions;
   readonly multicastTtl?: number;
   readonly multicastInterface?: string;
+  readonly multicastFec?: number;
 }
 
 /** After a signal a capture may take so long to come to its end, in ms. */
@@ -47,6 +48,11 @@ export function pullServeCommand(): Command {
       .option(
         '--multicast-interface <address>',
         'the interface that multicast leaves by, by name or by an address of it',
+      )
+      .option(
+        '--multicast-fec <n>',
+        'a parity packet behind every n packets, 1 to 14 (default: none)',
+        wholeNumber(1, 14),
       )
       .option('--max-clients <number>', 'more than so many pullers at a time are refused', wholeNumber(1, 100_000))
       .option('--allow <address...>', 'who may pull: addresses or networks such as 192.0.2.0/24 (default: all)')
@@ -72,8 +78,8 @@ function parseGroup(text: string): MulticastOptions {
 }
 
 function multicastOf(options: PullServeOptions): MulticastOptions | undefined {
-  const { msbdMulticast, multicastTtl: ttl, multicastInterface } = options;
-  return msbdMulticast && { ...msbdMulticast, ttl, interface: multicastInterface };
+  const { msbdMulticast, multicastTtl: ttl, multicastInterface, multicastFec: fec } = options;
+  return msbdMulticast && { ...msbdMulticast, ttl, fec, interface: multicastInterface };
 }
 
 async function serve(extra: string[], options: PullServeOptions): Promise<void> {

@@ -30,6 +30,8 @@ export interface MulticastOptions {
   readonly port: number;
   /** Networks that datagrams may pass; default 1. */
   readonly ttl?: number | undefined;
+  /** Data packets for each parity packet, 1 to 15; default 0, which is none. */
+  readonly fec?: number | undefined;
   /** The interface that they leave by, by its name or an address of it; default: as the system routes. */
   readonly interface?: string | undefined;
 }

@@ -117,6 +117,7 @@ export class MsbdServer {
       group: { address, port: multicast.port },
       ttl: multicast.ttl ?? 1,
       interface: multicast.interface,
+      fec: multicast.fec ?? 0,
       onError: (error) => this.#options.onError?.(error),
       onClose: forget,
     });

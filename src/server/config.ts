@@ -104,7 +104,7 @@ export const configSchema = z.strictObject({
   msbd: z
     .strictObject({
       port: z.union([port, z.enum(['auto', 'none'])]).optional(),
-      multicast: multicastSchema.pick({ group: true, port: true, ttl: true, interface: true }).optional(),
+      multicast: multicastSchema.pick({ group: true, port: true, ttl: true, interface: true, fec: true }).optional(),
     })
     .default({}),
   points: z.array(pointSchema).default([]),

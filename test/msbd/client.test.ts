@@ -105,7 +105,7 @@ describe('MsbdClient', () => {
     expect(client.stats.lostPackets).toBe(2);
   });
 
-  it('[MSBD-063] [MSBD-064] knows parity packets by their flags, and that they repeat a number', async () => {
+  it('knows parity packets by their flags, and that they repeat a number', async () => {
     const parity = Buffer.from(SENT[1]!);
     parity.set([0x92, 0x32, 0x00]);
     const url = await serve((socket) => {
