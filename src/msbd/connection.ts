@@ -15,6 +15,8 @@ export interface ConnectionHost {
   readonly options: MsbdServerOptions;
   readonly timers: ServerTimers;
   readonly now: () => number;
+  /** Those that a stream is sent to. */
+  readonly players: Set<Connection>;
   channel(name: string, client: MsbdPeer): Promise<Channel | undefined>;
   /** @returns undefined when nothing is sent to groups */
   group(channel: Channel): Promise<GroupSender | undefined>;
@@ -65,11 +67,6 @@ export class Connection implements PlayerSession, GroupMember {
     socket.on('data', (bytes) => this.#receive(bytes));
     socket.on('error', () => socket.destroy());
     socket.once('close', () => this.#gone());
-  }
-
-  /** Whether a stream is sent to it. */
-  get playing(): boolean {
-    return this.#session.streaming;
   }
 
   tick(now: number): void {
@@ -161,6 +158,7 @@ export class Connection implements PlayerSession, GroupMember {
     const inNsc = options.inNsc?.(this.#channel!.broadcast) ?? false;
     this.#perform(this.#session.accept(stream.messages, group, inNsc, now()));
     this.#hasPlayed = true;
+    this.#host.players.add(this);
     options.onPlay?.(this.#name, this.#address);
     this.#join(stream);
   }
@@ -188,6 +186,7 @@ export class Connection implements PlayerSession, GroupMember {
   }
 
   #leave(): void {
+    this.#host.players.delete(this);
     if (this.#player) this.#channel?.broadcast.leave(this.#player);
     this.#count();
     this.#group?.leave(this);

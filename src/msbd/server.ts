@@ -34,6 +34,7 @@ export class MsbdServer {
       options,
       timers: { ...DEFAULT_TIMERS, ...options.timers },
       now: this.#now,
+      players: new Set(),
       channel: (name, client) => this.#channel(name, client),
       group: (channel) => this.#group(channel),
     };
@@ -41,9 +42,7 @@ export class MsbdServer {
 
   /** Clients that a stream is sent to. */
   get clients(): number {
-    let count = 0;
-    for (const { playing } of this.#connections) if (playing) count++;
-    return count;
+    return this.#host.players.size;
   }
 
   /**

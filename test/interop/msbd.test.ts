@@ -66,7 +66,15 @@ describe('MSBD from end to end', () => {
     'an encoder sends to a multicast group, from which two record the same',
     async () => {
       const group = `239.255.${process.pid % 250}.77:${20_000 + (process.pid % 20_000)}`;
-      const { command, port } = await encoder(film, '--msbd-multicast', group, '--multicast-interface', '127.0.0.1');
+      const { command, port } = await encoder(
+        film,
+        '--msbd-multicast',
+        group,
+        '--multicast-interface',
+        '127.0.0.1',
+        '--multicast-fec',
+        '5',
+      );
       const url = `msbd://127.0.0.1:${port}/?multicast&interface=127.0.0.1`;
       const files = ['one.asf', 'two.asf'].map((name) => join(newFolder(), name));
       const pulls = files.map((file) => new Command('wmcast', ['pull', url, '-o', file, '--json']));
