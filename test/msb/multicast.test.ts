@@ -147,7 +147,7 @@ describe('MulticastSender', () => {
     }
   }, 10_000);
 
-  it('announces what receivers need', async () => {
+  it('[MSB-035] announces what receivers need, with the span when there is parity', async () => {
     let changes = 0;
     const from = await sender({ span: 10, ttl: 7, onFormats: () => changes++ });
     from.write({ type: 'header', header: liveAudio('one') });
@@ -161,6 +161,10 @@ describe('MulticastSender', () => {
       unicastUrl: 'mms://h/x',
       formats: [{ description: 'one' }, { description: 'two' }],
     });
+    expect(buildNsc(from.announcement())).toContain('Default Ecc=0x0000000A\r\n');
+    const without = await sender();
+    without.write({ type: 'header', header: liveAudio() });
+    expect(buildNsc(without.announcement())).not.toContain('Default Ecc');
   });
 
   it('refuses groups and interfaces that there are none, with one sentence', async () => {
