@@ -2,6 +2,7 @@ import { describeStreams } from '../asf/edit.js';
 import type { AsfHeader } from '../asf/header.js';
 import { WmError } from '../errors.js';
 import type { AsfEvent, AsfSink, AsfSource } from '../media/events.js';
+import { MediaTime } from '../media/media-time.js';
 import { pump } from '../media/pump.js';
 import { Interrupted, type Interruption } from './program.js';
 import { RateMeter, STATS_INTERVAL } from './rate.js';
@@ -35,29 +36,6 @@ export interface Carried {
   readonly mediaSeconds: number;
   readonly packets: number;
   readonly bytes: number;
-}
-
-/** How much of a stream has come, by the send times under each header. */
-class MediaTime {
-  #before = 0;
-  #first: number | undefined;
-  #elapsed = 0;
-
-  count(event: AsfEvent): void {
-    if (event.type === 'header') {
-      this.#before += this.#elapsed;
-      this.#elapsed = 0;
-      this.#first = undefined;
-    } else if (event.type === 'packet') {
-      const { sendTime } = event.packet;
-      this.#first ??= sendTime;
-      this.#elapsed = Math.abs((sendTime - this.#first) | 0);
-    }
-  }
-
-  get milliseconds(): number {
-    return this.#before + this.#elapsed;
-  }
 }
 
 /** Counts what was carried. */

@@ -3,16 +3,17 @@ import type { LiveHeaderOptions } from '../asf/edit.js';
 import { findFfmpeg } from '../capture/find.js';
 import { parseBitrate, parseDuration, parseSize, type Size } from '../capture/options.js';
 import { CaptureSource } from '../capture/source.js';
-import { WmError } from '../errors.js';
+import { messageOf, WmError } from '../errors.js';
 import type { AsfSource } from '../media/events.js';
 import { fileSource } from '../media/file-source.js';
+import { Sequence } from '../media/sequence.js';
 import { parsedBy, wholeNumber } from './program.js';
 import type { Reporter } from './reporter.js';
 
 /** The options that say what to capture or read, and how to encode it. */
 export interface InputOptions {
-  /** Default {@link TEST_INPUT}. */
-  readonly input?: string;
+  /** One behind the other; default {@link TEST_INPUT}. */
+  readonly input?: readonly string[];
   readonly inputFormat?: string;
   readonly copy?: true;
   readonly loop?: true;
@@ -51,7 +52,9 @@ export function addInputOptions(command: Command): Command {
   return command
     .option(
       '-i, --input <x>',
-      'a file, a URL, a device, - for standard input, or "test" for a picture with a clock and a tone (default: test)',
+      'a file, a URL, a device, - for standard input, or "test" for a picture with a clock and a tone (default: test); several -i' +
+        ' follow each other',
+      (input: string, before: readonly string[] = []) => [...before, input],
     )
     .option('--input-format <name>', "the input's format as ffmpeg names it, for example v4l2 or alsa")
     .option('--copy', 'the input is ASF: send its packets as they are, at their pace, without ffmpeg')
@@ -99,43 +102,60 @@ export async function openSource(
   extra: readonly string[],
   reporter: Reporter,
 ): Promise<AsfSource> {
-  const { input = TEST_INPUT, copy, loop, duration } = options;
-  const metadata = {
-    title: options.title,
-    author: options.author,
-    copyright: options.copyright,
-    comment: options.comment,
-  };
-  if (copy) {
-    return fileSource({
-      path: input,
+  const { input: inputs = [TEST_INPUT], loop, duration } = options;
+  const open = options.copy ? openCopy(options, reporter) : await openCapture(options, extra, reporter);
+  if (inputs.length === 1) return open(inputs[0]!, { loop, duration });
+  return new Sequence({
+    entries: inputs.map((input) => () => open(input, {})),
+    loop,
+    duration,
+    onSkipped: (error, index) => reporter.warn(`${inputs[index]} is passed over: ${messageOf(error)}`),
+  });
+}
+
+interface Extent {
+  readonly loop?: boolean | undefined;
+  /** Seconds. */
+  readonly duration?: number | undefined;
+}
+
+function openCopy(options: InputOptions, reporter: Reporter): (input: string, extent: Extent) => AsfSource {
+  return (path, extent) =>
+    fileSource({
+      ...extent,
+      path,
       pace: true,
       live: liveTexts(options),
-      loop,
-      duration,
       warn: (message) => reporter.warn(message),
     });
-  }
+}
+
+async function openCapture(
+  options: InputOptions,
+  extra: readonly string[],
+  reporter: Reporter,
+): Promise<(input: string, extent: Extent) => AsfSource> {
   const ffmpeg = await findFfmpeg({ explicit: options.ffmpeg });
   reporter.detail(`ffmpeg ${ffmpeg.version} from ${ffmpeg.origin}: ${ffmpeg.path}`);
-  return new CaptureSource({
-    ffmpeg,
-    input,
-    inputFormat: options.inputFormat,
-    videoBitrate: options.videoBitrate,
-    audioBitrate: options.audioBitrate,
-    size: options.size,
-    fps: options.fps,
-    keyFrameInterval: options.keyFrameInterval,
-    packetSize: options.packetSize,
-    noVideo: !options.video,
-    noAudio: !options.audio,
-    duration,
-    loop,
-    metadata,
-    extra,
-    onLog: ({ text }) => reporter.detail(`ffmpeg: ${text}`),
-  });
+  const { title, author, copyright, comment } = options;
+  return (input, extent) =>
+    new CaptureSource({
+      ...extent,
+      ffmpeg,
+      input,
+      inputFormat: options.inputFormat,
+      videoBitrate: options.videoBitrate,
+      audioBitrate: options.audioBitrate,
+      size: options.size,
+      fps: options.fps,
+      keyFrameInterval: options.keyFrameInterval,
+      packetSize: options.packetSize,
+      noVideo: !options.video,
+      noAudio: !options.audio,
+      metadata: { title, author, copyright, comment },
+      extra,
+      onLog: ({ text }) => reporter.detail(`ffmpeg: ${text}`),
+    });
 }
 
 /**
@@ -143,10 +163,10 @@ export async function openSource(
  *
  * @param extra as for {@link openSource}; further inputs may stand there
  */
-export function inputNames({ input, copy, inputFormat }: InputOptions, extra: readonly string[]): string[] {
+export function inputNames({ input = [], copy, inputFormat }: InputOptions, extra: readonly string[]): string[] {
   const further = extra.filter((_, index) => extra[index - 1] === '-i');
-  const isTest = input === undefined || (input === TEST_INPUT && !copy && inputFormat === undefined);
-  return isTest ? further : [input, ...further];
+  const isTest = (name: string) => name === TEST_INPUT && !copy && inputFormat === undefined;
+  return [...input.filter((name) => !isTest(name)), ...further];
 }
 
 /** To be called before anything is opened. @throws WmError WM_USAGE for what contradicts `--copy` */

@@ -258,7 +258,7 @@ export class PushClient implements AsfSink {
       http.send('POST', this.#route.requestTarget, request.fields, request.body);
       const { head } = await http.response(this.#timeout);
       const [action] = this.#responseToSetUp(head);
-      if (!keepsAlive(head)) this.#drop();
+      if (!this.#staysOpen(head)) this.#drop();
       switch (action?.type) {
         case 'redirect':
           if (++redirects > MAX_REDIRECTS) {
@@ -299,6 +299,13 @@ export class PushClient implements AsfSink {
   async #authenticate(head: ResponseHead, connection: object): Promise<void> {
     const answered = ++this.#challenges <= MAX_CHALLENGES && (await this.#route.challenged(head, connection));
     if (!answered) throw this.#session.refusal(head);
+  }
+
+  /** Whether the next request may use the connection. Some proxies close it without having said so; the others say that they do not. */
+  #staysOpen(head: ResponseHead): boolean {
+    if (!keepsAlive(head)) return false;
+    const said = [...head.headers.tokens('Connection'), ...head.headers.tokens('Proxy-Connection')];
+    return !this.#route.usesProxy || said.includes('keep-alive');
   }
 
   /** The connection that is open, or a new one (MS-WMHTTP 3.1.4.2.1). */
@@ -384,14 +391,14 @@ export class PushClient implements AsfSink {
       return;
     }
     this.#challenges = 0;
-    if (bodyComplete && !keepsAlive(head)) this.#drop();
+    if (bodyComplete && !this.#staysOpen(head)) this.#drop();
     this.#perform(actions);
     if (!bodyComplete && this.#session.state !== 'End') this.#listen(http);
   }
 
   /** After 401 or 407 to PushStart (MS-WMHTTP 3.1.5.2): on a new connection when its body was not complete. */
   #startAgain(head: ResponseHead, http: HttpClient): void {
-    if (this.#session.bodyLeft > 0 || !keepsAlive(head)) this.#drop();
+    if (this.#session.bodyLeft > 0 || !this.#staysOpen(head)) this.#drop();
     this.#connecting = true;
     this.#authenticate(head, http)
       .then(() => this.#start())

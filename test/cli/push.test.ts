@@ -49,6 +49,22 @@ describe('wmpush', () => {
     expect(await readBack(archive)).toMatchObject({ shape: 'H 20 E0', warnings: [] });
   });
 
+  it('pushes several files as one stream of several entries, and passes over one that is not there', async () => {
+    const station = await ServerStation.open();
+    const archive = join(newFolder(), 'out.asf');
+    const inputs = ['-i', asfFile(5), '-i', '/nowhere.asf', '-i', asfFile(8)];
+    const args = ['--json', '--copy', ...inputs, '--archive', archive, `http://127.0.0.1:${station.port}/live`];
+    const { events, error } = await runCommand(pushCommand(), ...args);
+    await station.close();
+    expect(error).toBeUndefined();
+    expect(events.find(({ event }) => event === 'warning')).toMatchObject({
+      message: expect.stringContaining('nowhere'),
+    });
+    expect(events.at(-1)).toMatchObject({ event: 'done', packets: 13, sent: 13, dropped: 0 });
+    expect(await readBack(archive)).toMatchObject({ shape: 'H 5 E0' });
+    expect(await readBack(archive.replace('.asf', '-2.asf'))).toMatchObject({ shape: 'H 8 E0' });
+  });
+
   it.each([
     ['--copy'],
     ['--copy', '-i', 'x.asf', '--size', '640x360'],

@@ -208,7 +208,7 @@ describe('PushSetup', () => {
         `HTTP/1.1 305 Use Proxy\r\nLocation: http://127.0.0.1:${proxy.port}\r\nContent-Length: 0\r\n\r\n`,
       );
       const peer = await proxy.accept();
-      const { head } = await answerSetup(peer);
+      const { head } = await answerSetup(peer, `${OK}Connection: keep-alive\r\n\r\n`);
       expect(head.startsWith(`POST ${url()} HTTP/1.1\r\n`)).toBe(true);
       expect(field(head, 'Host')).toBe(`127.0.0.1:${server.port}`);
       client = await connecting;

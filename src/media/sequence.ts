@@ -1,0 +1,97 @@
+import { WmError } from '../errors.js';
+import type { AsfEvent, AsfSource, EndEvent } from './events.js';
+import { MediaTime } from './media-time.js';
+
+export interface SequenceOptions {
+  /** Open the entries; each is called when it is the entry's turn. */
+  readonly entries: ReadonlyArray<() => AsfSource | Promise<AsfSource>>;
+  /** Begin again behind the last entry. Default false. */
+  readonly loop?: boolean | undefined;
+  /** Seconds of media, counted by send times, after which the sequence ends. Default: all. */
+  readonly duration?: number | undefined;
+  /** An entry cannot be opened, or breaks off; the next one follows. @param index from 0 */
+  readonly onSkipped?: ((error: unknown, index: number) => void) | undefined;
+}
+
+const MORE: EndEvent = { type: 'end', moreEntries: true, reason: 1 };
+
+/**
+ * Sources one behind the other as one stream, the way a playlist is pushed (MS-WMHTTP 3.1.4.4, 3.1.4.5): an end that says that more
+ * entries follow, then the next header. Each entry has times of its own.
+ *
+ * The iteration throws, after an end event if there was a header, what an entry threw when nothing came of a whole round of them.
+ */
+export class Sequence implements AsfSource {
+  readonly #options: SequenceOptions;
+  readonly #time = new MediaTime();
+  #current: AsfSource | undefined;
+  #closed = false;
+  #started = false;
+  #iterated = false;
+
+  constructor(options: SequenceOptions) {
+    this.#options = options;
+  }
+
+  [Symbol.asyncIterator](): AsyncGenerator<AsfEvent, void, undefined> {
+    if (this.#iterated) throw new WmError('WM_FAILED', 'A source can be read only once.');
+    this.#iterated = true;
+    return this.#events();
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#current?.close();
+  }
+
+  async *#events(): AsyncGenerator<AsfEvent, void, undefined> {
+    let failure: unknown;
+    let isFruitful: boolean;
+    do {
+      isFruitful = false;
+      failure = undefined;
+      for (const [index, open] of this.#options.entries.entries()) {
+        if (this.#closed) break;
+        try {
+          if (yield* this.#entry(open)) isFruitful = true;
+        } catch (error) {
+          failure = error;
+          if (!this.#closed && this.#options.entries.length > 1) this.#options.onSkipped?.(error, index);
+        }
+      }
+    } while (this.#options.loop && isFruitful && !this.#closed);
+    if (this.#started) yield { type: 'end', moreEntries: false, reason: 0 };
+    if (!isFruitful && failure !== undefined && !this.#closed) throw failure;
+  }
+
+  /** @returns whether packets came of it */
+  async *#entry(open: SequenceOptions['entries'][number]): AsyncGenerator<AsfEvent, boolean, undefined> {
+    const source = await open();
+    this.#current = source;
+    let hasPackets = false;
+    try {
+      if (this.#closed) return false;
+      for await (const event of source) {
+        this.#time.count(event);
+        if (event.type === 'end' && !event.moreEntries) continue;
+        if (event.type === 'header' && !hasPackets && this.#started) yield MORE;
+        if (this.#isOver(event)) {
+          this.#closed = true;
+          break;
+        }
+        if (event.type === 'header') this.#started = true;
+        if (event.type === 'packet') hasPackets = true;
+        yield event;
+      }
+    } finally {
+      this.#current = undefined;
+      await source.close();
+    }
+    return hasPackets;
+  }
+
+  #isOver(event: AsfEvent): boolean {
+    const { duration } = this.#options;
+    return duration !== undefined && event.type === 'packet' && this.#time.milliseconds >= duration * 1000;
+  }
+}

@@ -1,0 +1,167 @@
+import { readdirSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileSource } from '../../src/media/file-source.js';
+import { Cutter } from '../support/cutter.js';
+import { renewedTls, testTls } from '../support/tls.js';
+import { Child, stopAll } from './support/child.js';
+import { Command, newPoint, Server } from './support/commands.js';
+import { newFolder, removeFolders } from './support/content.js';
+import { FfmpegPlayer } from './support/players.js';
+import { missing, program } from './support/programs.js';
+import { marksOf, wirePlayer } from './support/wire.js';
+
+/** How long the line is cut again and again, in seconds; more by hand. */
+const SECONDS = Number(process.env['WMCAST_CUT_SECONDS'] ?? 20);
+
+let folder: string;
+let server: Server;
+
+async function startServer(): Promise<void> {
+  folder = newFolder();
+  const config = join(folder, 'serve.yaml');
+  const archived = newPointSettings.map((path) => `  - { path: ${path}, archive: ${folder} }`).join('\n');
+  const tls = `tls: { cert: ${folder}/cert.pem, key: ${folder}/key.pem, port: 0 }`;
+  writeFileSync(join(folder, 'cert.pem'), testTls.cert);
+  writeFileSync(join(folder, 'key.pem'), testTls.key, { mode: 0o600 });
+  writeFileSync(join(folder, 'other.pem'), renewedTls.cert);
+  writeFileSync(config, `points:\n${archived}\n${tls}\n`);
+  server = await Server.start('--config', config);
+}
+
+const newPointSettings = [newPoint(), newPoint()];
+
+afterAll(async () => {
+  await stopAll();
+  removeFolders();
+});
+
+/** The payloads of all packets of a file, as one string each. */
+async function packetsIn(path: string): Promise<string[]> {
+  const packets: string[] = [];
+  for await (const event of fileSource({ path })) {
+    if (event.type !== 'packet') continue;
+    const { bytes, payloads } = event.packet;
+    packets.push(
+      payloads.map(({ dataStart, dataLength }) => bytes.toString('base64', dataStart, dataStart + dataLength)).join(),
+    );
+  }
+  return packets;
+}
+
+async function archiveOf(path: string): Promise<string> {
+  const name = path.slice(1);
+  const files = () => readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((file) => file.includes(name));
+  const found = files();
+  if (found.length !== 1) throw new Error(`There are these archives: ${found.join(', ')}`);
+  return join(folder, found[0]!);
+}
+
+beforeAll(startServer);
+
+it(
+  '[WMHTTP-111] a push that is cut every few seconds loses nothing, and players go on',
+  async () => {
+    const [point] = newPointSettings as [string, string];
+    const cutter = await Cutter.listen(server.port);
+    const local = join(folder, 'local.asf');
+    const args = ['--retry', 'forever', '--archive', local, '--json', '-t', String(SECONDS + 6)];
+    const push = new Command('wmpush', [`http://127.0.0.1:${cutter.port}${point}`, ...args]);
+    await server.event('point', ({ point: path, what }) => path === point && what === 'publishing');
+    const wire = await wirePlayer(server.port, point);
+    const player = new FfmpegPlayer(server.url(point, 'mmsh'));
+    await player.decodes(25, 1);
+    const until = performance.now() + SECONDS * 1000;
+    let cuts = 0;
+    let gap = 0;
+    while (performance.now() < until) {
+      await sleep(1_500 + (cuts % 4) * 500);
+      const before = player.frames;
+      if (cuts % 3 === 2) {
+        cutter.refusing = true;
+        await sleep(1_000);
+        cutter.refusing = false;
+      } else cutter.cut();
+      cuts++;
+      const cutAt = performance.now();
+      await player.decodes(before + 50, 1, 15_000);
+      gap = Math.max(gap, performance.now() - cutAt);
+    }
+    expect(await push.ends()).toEqual({ code: 0, signal: null });
+    const done = push.events.at(-1) as unknown as { packets: number; sent: number; dropped: number; waiting: number };
+    expect(done).toMatchObject({ event: 'done', dropped: 0, waiting: 0, sent: done.packets });
+    const resumed = push.events.filter(({ event }) => event === 'resumed');
+    expect(resumed.length).toBeGreaterThanOrEqual(cuts);
+    for (const report of resumed) expect(report).toMatchObject({ resumed: true, unconfirmed: 0 });
+    await server.event('point', ({ point: path, what }) => path === point && what === 'unpublished');
+    await player.ends();
+    expect(marksOf(await wire.untilClosed())).toBe('HE');
+    const sent = await packetsIn(local);
+    const received = await packetsIn(await archiveOf(point));
+    expect(sent.length).toBe(done.packets);
+    expect(received).toEqual(sent);
+    await cutter.close();
+    process.stdout.write(
+      `  ${cuts} cuts in ${SECONDS} s: ${sent.length} packets sent and archived, 0 dropped; 50 more frames at the latest after ${Math.round(gap)} ms\n`,
+    );
+  },
+  SECONDS * 4_000 + 60_000,
+);
+
+const PROXIES = missing([program('tinyproxy')]).length === 0 ? (['tinyproxy'] as const) : [];
+
+describe.each(PROXIES)('through %s', () => {
+  let proxyPort: number;
+
+  beforeAll(async () => {
+    proxyPort = await freePort();
+    const config = join(folder, 'tinyproxy.conf');
+    const lines = [`Port ${proxyPort}`, 'Listen 127.0.0.1', 'Timeout 600', 'Allow 127.0.0.1', 'BasicAuth me secret'];
+    writeFileSync(config, `${lines.join('\n')}\n`);
+    const proxy = new Child('tinyproxy', ['-d', '-c', config]);
+    await proxy.until('the proxy', () =>
+      [...proxy.log, ...proxy.output].find((line) => /Accepting connections|listening/i.test(line)),
+    );
+  });
+
+  it('[WMHTTP-045] [WMHTTP-055] [WMHTTP-113] a push arrives whole, in several requests', async () => {
+    const [, point] = newPointSettings as [string, string];
+    const local = join(folder, 'proxied.asf');
+    const proxy = `http://me:secret@127.0.0.1:${proxyPort}`;
+    const args = ['--proxy', proxy, '--request-length', '2', '--archive', local, '-t', '8'];
+    const push = server.push(point, ...args);
+    const gone = server.event('point', ({ point: path, what }) => path === point && what === 'unpublished', {
+      timeout: 30_000,
+    });
+    expect(await push.ends(25_000)).toEqual({ code: 0, signal: null });
+    expect(await gone).toMatchObject({ clean: true });
+    expect(await packetsIn(await archiveOf(point))).toEqual(await packetsIn(local));
+    expect(JSON.stringify(push.events) + push.log.join()).not.toContain('secret');
+  }, 40_000);
+
+  it('a push without the password of the proxy is refused', async () => {
+    const push = server.push(newPoint(), '--proxy', `http://me:wrong@127.0.0.1:${proxyPort}`, '-t', '3');
+    expect(await push.ends()).toEqual({ code: 77, signal: null });
+    expect(push.events.at(-1)).toMatchObject({ event: 'error', code: 'WM_AUTH_REFUSED' });
+  }, 20_000);
+
+  it('a push under TLS goes through a tunnel', async () => {
+    const { ports } = (await server.event('ready')) as unknown as { ports: { https: number } };
+    const url = `https://127.0.0.1:${ports.https}${newPoint()}`;
+    const proxy = ['--proxy', `http://me:secret@127.0.0.1:${proxyPort}`, '-t', '3', '--json'];
+    const push = new Command('wmpush', [url, ...proxy, '--ca', join(folder, 'cert.pem')]);
+    expect(await push.ends()).toEqual({ code: 0, signal: null });
+    const distrusting = new Command('wmpush', [url, ...proxy, '--ca', join(folder, 'other.pem')]);
+    expect(await distrusting.ends()).toEqual({ code: 76, signal: null });
+    expect(distrusting.events.at(-1)).toMatchObject({ event: 'error', code: 'WM_TLS' });
+  }, 40_000);
+});
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return typeof address === 'object' && address ? address.port : 0;
+}
