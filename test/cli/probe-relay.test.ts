@@ -98,7 +98,7 @@ describe('wmcast probe', () => {
     ['/nowhere/x.asf', 'WM_NO_INPUT', 66],
     ['package.json', 'WM_ASF_MALFORMED', 65],
     ['http://127.0.0.1:1/', 'WM_UNREACHABLE', 69],
-    ['msbd://h/', 'WM_USAGE', 2],
+    ['rtsp://h/', 'WM_USAGE', 2],
   ])('%s is %s', async (from, code, exitCode) => {
     expect((await runCommand(probeCommand(), from)).error).toMatchObject({ code, exitCode });
   });
@@ -168,7 +168,9 @@ describe('wmcast relay', () => {
     const file = asfFile();
     for (const [from, to] of [
       [file, 'rtsp://h/x'],
-      ['msbd://h/x', 'out.asf'],
+      ['rtsp://h/x', 'out.asf'],
+      [file, 'msb://10.0.0.1:5000'],
+      [file, 'msb://239.1.2.3'],
     ] as const) {
       expect((await runCommand(relayCommand(), from, to)).error).toMatchObject({ code: 'WM_USAGE' });
     }
