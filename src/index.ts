@@ -31,6 +31,7 @@ export { type FileSourceOptions, fileSource } from './media/file-source.js';
 export type { LaneFormat, LaneItem, Player, PlayerOutput, PlayerSession } from './media/lane.js';
 export { pump } from './media/pump.js';
 export type { ReconnectPolicy, ReconnectReport } from './media/reconnect.js';
+export { Sequence, type SequenceOptions } from './media/sequence.js';
 export { Timeline, type TimelineOptions } from './media/timeline.js';
 export { MsbClient, type MsbClientOptions, type MsbDescription } from './msb/client.js';
 export { type OpenNscOptions, openNsc } from './msb/open-nsc.js';
@@ -43,6 +44,12 @@ export { defaultConfig, parseConfig, readConfig, type ServerConfig } from './ser
 export type { PointEvent } from './server/points.js';
 export { MediaServer, type ServerListener, type ServerPorts, type ServerStats } from './server/server.js';
 export { PushClient, type PushOptions, type PushStats } from './wmhttp/client.js';
+export {
+  ReconnectingPush,
+  type ReconnectingPushOptions,
+  type ReconnectingPushStats,
+  type ResumeReport,
+} from './wmhttp/reconnecting-push.js';
 export {
   WmspClient,
   type WmspClientOptions,

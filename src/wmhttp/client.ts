@@ -272,7 +272,7 @@ export class PushClient implements AsfSink {
           this.#session.setProxy(this.#route.usesProxy);
           break;
         case 'authenticate':
-          await this.#authenticate(head, http);
+          if ((await this.#authenticate(head, http)) === 'new') this.#drop();
           break;
         case 'ready':
           this.#challenges = 0;
@@ -295,10 +295,14 @@ export class PushClient implements AsfSink {
     }
   }
 
-  /** @throws WmError WM_AUTH_REFUSED when there is no answer to the challenge */
-  async #authenticate(head: ResponseHead, connection: object): Promise<void> {
-    const answered = ++this.#challenges <= MAX_CHALLENGES && (await this.#route.challenged(head, connection));
-    if (!answered) throw this.#session.refusal(head);
+  /**
+   * @returns which connection the next try goes to
+   * @throws WmError WM_AUTH_REFUSED when there is no answer to the challenge
+   */
+  async #authenticate(head: ResponseHead, connection: object): Promise<'same' | 'new'> {
+    const next = ++this.#challenges <= MAX_CHALLENGES && (await this.#route.challenged(head, connection));
+    if (!next) throw this.#session.refusal(head);
+    return next;
   }
 
   /** Whether the next request may use the connection. Some proxies close it without having said so; the others say that they do not. */

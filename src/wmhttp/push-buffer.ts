@@ -217,7 +217,9 @@ export class PushBuffer {
 
   #trim(): void {
     if (this.#options.keepsWaiting || !this.full) return;
-    this.#dropToCleanStart(this.#next + 1);
+    let first = this.#next;
+    while (this.#events[first]!.event.type !== 'packet') first++;
+    this.#dropToCleanStart(first + 1);
   }
 
   /** Forgets the oldest event. */

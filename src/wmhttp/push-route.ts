@@ -20,6 +20,9 @@ export interface PushRouteOptions {
   readonly authorize?: HttpAuthenticator | undefined;
 }
 
+// Schemes that authenticate a connection, not a request (MS-NTHT 2.2, RFC 4559).
+const OF_CONNECTION = /^(?:NTLM|Negotiate)\b/i;
+
 /** The way from here to a publishing point: where redirects have led, through which proxy, with which credentials. */
 export class PushRoute {
   readonly #options: PushRouteOptions;
@@ -101,15 +104,25 @@ export class PushRoute {
     return [...fields.values()];
   }
 
-  /** Answers a challenge, for the next request. @returns whether there is an answer */
-  async challenged({ status, headers }: ResponseHead, connection: object): Promise<boolean> {
-    if (!this.#answered.has(status)) return false;
+  /**
+   * Answers a challenge, for the next request.
+   *
+   * @returns where that is to go: with schemes that authenticate a connection to the same one, else to a new one
+   *   (MS-WMHTTP 3.1.5.1); undefined when there is no answer
+   */
+  async challenged(head: ResponseHead, connection: object): Promise<'same' | 'new' | undefined> {
+    const { status, headers, minorVersion } = head;
+    if (!this.#answered.has(status)) return undefined;
     const { secure, host } = this.#target;
     const isPrivate = secure || isLoopback(host) || host === 'localhost';
     const challenge = { ...this.#request, connection, status, headers, secure: isPrivate };
     const field = await this.#options.authorize?.answer(challenge);
-    if (field) this.#credentials.set(field[0].toLowerCase(), field);
-    return field !== undefined;
+    if (!field) return undefined;
+    this.#credentials.set(field[0].toLowerCase(), field);
+    if (!OF_CONNECTION.test(field[1])) return 'new';
+    // HTTP/1.0 closes otherwise (3.1.4.1.1).
+    if (minorVersion === 0) this.#credentials.set('connection', ['Connection', 'Keep-Alive']);
+    return 'same';
   }
 
   get #request() {

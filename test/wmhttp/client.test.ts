@@ -247,11 +247,10 @@ describe('PushSetup', () => {
         },
       },
     });
-    const peer = await server.accept();
     const challenge = 'HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Digest x\r\nContent-Length: 0\r\n\r\n';
-    const first = await answerSetup(peer, challenge);
+    const first = await answerSetup(await server.accept(), challenge);
     expect(field(first.head, 'X-Accept-Authentication')).toBe('Digest');
-    expect(field((await answerSetup(peer)).head, 'Authorization')).toBe('Digest abc');
+    expect(field((await answerSetup(await server.accept())).head, 'Authorization')).toBe('Digest abc');
     client = await connecting;
     expect(challenges).toEqual(['401 POST /pub Digest x']);
   });

@@ -28,6 +28,18 @@ describe('packets of a push', () => {
     expect(parse(headerPacket(body))).toEqual([{ type: 'header', header: body }]);
   });
 
+  it('[WMHTTP-033] each begins with 24, never A4, its letter, and its length in 16 bits', () => {
+    const packets = [
+      headerPacket(body),
+      dataPacket(body),
+      streamChangePacket(body),
+      endPacket(1),
+      ...fillerPackets(70_000),
+    ];
+    expect(packets.map((packet) => packet.toString('latin1', 0, 2))).toEqual(['$H', '$D', '$C', '$E', '$F', '$F']);
+    for (const packet of packets) expect(packet.readUInt16LE(2)).toBe(packet.length - 4);
+  });
+
   it('[WMHTTP-031] [WMHTTP-037] $D holds one ASF data packet and no Reason', () => {
     expect(dataPacket(body).toString('hex')).toBe('24440300a1b2c3');
     expect(parse(dataPacket(body))).toEqual([{ type: 'data', packet: body }]);
