@@ -148,7 +148,7 @@ describe('what goes wrong, through the real commands', () => {
 
     it('the server is killed in the middle of a push: 69', async () => {
       const mortal = await Server.start();
-      const push = await mortal.publish('/live');
+      const push = await mortal.publish('/live', '--retry', '0');
       await mortal.stop('SIGKILL');
       fails(await failure(push), 69, 'WM_SERVER_GONE');
     }, 30_000);
@@ -209,7 +209,7 @@ describe('what goes wrong, through the real commands', () => {
 
     it('SIGINT to serve: 130, and its players get $E', async () => {
       const mortal = await Server.start();
-      const push = await mortal.publish('/live');
+      const push = await mortal.publish('/live', '--retry', '0');
       const wire = await wirePlayer(mortal.port, '/live');
       await wire.until((bytes) => packetsOf(bytes).some(({ id }) => id === 'D') || undefined);
       mortal.signal('SIGINT');
