@@ -282,6 +282,7 @@ class Connection implements ExchangeHost {
       throw new HttpError(431, 'The request head is too large.');
     }
     if (size === 0) {
+      if (!mayBeginHead(this.#unread)) throw new HttpError(400, 'This is not HTTP.');
       if (this.#exchanges.length === 0) this.#awaitHead();
       return false;
     }
@@ -404,6 +405,15 @@ class Connection implements ExchangeHost {
     this.#unread = NOTHING;
     for (const exchange of exchanges) exchange.abort();
   }
+}
+
+/**
+ * Whether the first byte can be that of a method (RFC 9110 5.6.2), so that whoever speaks TLS or another protocol to this port is told at
+ * once instead of after the time for a head.
+ */
+function mayBeginHead(bytes: Buffer): boolean {
+  const first = bytes[0];
+  return first === undefined || /[\w!#$%&'*+.^`|~-]/.test(String.fromCharCode(first));
 }
 
 const EMPTY_FIELDS = parseRequestHead(Buffer.from('GET / HTTP/1.0\r\n\r\n')).headers;

@@ -213,6 +213,17 @@ describe('HttpServer', () => {
     }
   });
 
+  it.each([
+    ['a TLS hello', Buffer.from('16030100c8010000c40303', 'hex')],
+    ['MMS over TCP', Buffer.from('01000000cefa0bb0', 'hex')],
+  ])('closes at once when %s comes', async (_, bytes) => {
+    await start(echo);
+    const client = await peer();
+    client.send(bytes);
+    expect(await client.head()).toMatch(/^HTTP\/1.1 400 /);
+    await client.ended();
+  });
+
   it('answers 408 to a head that drips', async () => {
     await start(echo, { headTimeout: 50 });
     const client = await peer();
