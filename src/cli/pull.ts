@@ -5,7 +5,7 @@ import { takeCredentials } from '../http/credentials.js';
 import { ArchiveSink } from '../media/archive.js';
 import { carry, describeForReady } from './carry.js';
 import { addCommonOptions, Interruption } from './program.js';
-import { addReceiveOptions, isServerUrl, openClient, type ReceiveOptions } from './receive-options.js';
+import { addReceiveOptions, isServerUrl, openClient, type ReceiveOptions, warnOfStart } from './receive-options.js';
 import { asClock, Reporter, type ReporterOptions, withUnit } from './reporter.js';
 import { StdoutSink } from './stdout-sink.js';
 
@@ -66,6 +66,7 @@ async function pull(source: string, options: PullOptions): Promise<void> {
         ...fields,
       });
       reporter.info(`Receiving ${words} from ${url} ${toStdout ? '' : `into ${path}`}`.trimEnd());
+      warnOfStart(header, options, true, reporter);
     },
     onEnd: (carried, failed) => {
       const files = archive.files.map(({ path: file, packets, bytes }) => ({ path: file, packets, bytes }));

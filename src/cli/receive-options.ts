@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import type { AsfHeader } from '../asf/header.js';
 import { parseBitrate, parseDuration } from '../capture/options.js';
 import { WmError } from '../errors.js';
 import { takeCredentials } from '../http/credentials.js';
@@ -7,7 +8,7 @@ import { fileSource } from '../media/file-source.js';
 import { isSourceUrl, openSourceUrl, type RemoteSource, type SourceOptions } from '../server/source-url.js';
 import { type AccessOptions, accessTo, addAccessOptions } from './access-options.js';
 import { parsedBy, parseRetry } from './program.js';
-import type { Reporter } from './reporter.js';
+import { asClock, type Reporter } from './reporter.js';
 
 /** The options that say what to ask a server for, and as whom. */
 export interface ServerOptions extends AccessOptions {
@@ -65,7 +66,7 @@ export function addReceiveOptions(command: Command): Command {
     )
     .option(
       '--speed <factor>',
-      'content on demand so much faster than it plays, if the server can (default: 100)',
+      'content on demand so much faster than it plays, if the server can (default: 100; 1 to where it is live)',
       parsedBy(parseSpeed),
     )
     .option(
@@ -116,14 +117,18 @@ export function clientOptions(url: string, options: ServerOptions, reporter: Rep
   };
 }
 
-/** A server's stream, received and taken up again when it breaks. */
-export function openClient(url: string, options: ReceiveOptions, reporter: Reporter): RemoteSource {
-  const { duration, start, retry, speed, log } = options;
+/**
+ * A server's stream, received and taken up again when it breaks.
+ *
+ * @param pace ask for content on demand at the pace at which it plays, unless a speed was named
+ */
+export function openClient(url: string, options: ReceiveOptions, reporter: Reporter, pace = false): RemoteSource {
+  const { duration, start, retry, speed = pace ? 1 : DEFAULT_SPEED, log } = options;
   return openSourceUrl(takeCredentials(url).url, {
     ...clientOptions(url, options, reporter),
     startTime: start === undefined ? 0 : Math.round(start * 1000),
     maxDuration: duration === undefined ? 0 : Math.ceil(duration * 1000),
-    speed: speed ?? DEFAULT_SPEED,
+    speed,
     log,
     reconnect: { retries: retry ?? DEFAULT_RETRIES, first: retry !== undefined },
     onReconnect: ({ error, attempt, delay }) => {
@@ -136,9 +141,21 @@ export function openClient(url: string, options: ReceiveOptions, reporter: Repor
 /**
  * A server's stream, or a file.
  *
- * @param pace gives the packets of a file when they are due
+ * @param pace gives the packets when they are due, as live receivers need them
  */
 export function openFrom(from: string, options: ReceiveOptions, reporter: Reporter, pace: boolean): AsfSource {
-  if (isServerUrl(from)) return openClient(from, options, reporter);
+  if (isServerUrl(from)) return openClient(from, options, reporter, pace);
   return fileSource({ path: from, pace, warn: (message) => reporter.warn(message) });
+}
+
+/** Says when `--start` cannot be had, since servers then give what they have: a live stream from now, a file its last seconds. */
+export function warnOfStart(header: AsfHeader, { start }: ReceiveOptions, isServer: boolean, reporter: Reporter): void {
+  if (start === undefined || start === 0) return;
+  const { broadcast, fileProperties, preroll } = header;
+  const seconds = Number(fileProperties.playDuration) / 1e7 - preroll / 1000;
+  if (!isServer) reporter.warn('--start is for content of servers; the file is read from its beginning.');
+  else if (broadcast) reporter.warn('The stream is live, so it begins now and not at --start.');
+  else if (seconds > 0 && start >= seconds) {
+    reporter.warn(`The content ends after ${asClock(seconds)}, before --start; what the server gives of it follows.`);
+  }
 }

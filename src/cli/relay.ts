@@ -11,7 +11,7 @@ import { carry, describeForReady } from './carry.js';
 import { type MulticastTargetOptions, openMulticast } from './multicast-target.js';
 import { addCommonOptions, Interruption } from './program.js';
 import { addPushOptions, lossOf, type OpenPush, openPush, type PushTargetOptions } from './push-target.js';
-import { addReceiveOptions, isServerUrl, openFrom, type ReceiveOptions } from './receive-options.js';
+import { addReceiveOptions, isServerUrl, openFrom, type ReceiveOptions, warnOfStart } from './receive-options.js';
 import { asClock, Reporter, type ReporterOptions, withUnit } from './reporter.js';
 import { refuseSameFile } from './same-file.js';
 import { StdoutSink } from './stdout-sink.js';
@@ -92,6 +92,7 @@ async function relay(source: string, target: string, options: RelayOptions): Pro
       const { words, fields } = describeForReady(header);
       reporter.event('ready', { from, to, ...fields });
       reporter.info(`Relaying ${words} from ${from} to ${to}`);
+      warnOfStart(header, options, isServerUrl(from), reporter);
     },
     onEnd: (carried, failed) => {
       if (!failed) reporter.event('done', { ...carried, ...pushed?.stats });

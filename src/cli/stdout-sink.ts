@@ -1,7 +1,9 @@
 import type { Writable } from 'node:stream';
 import { AsfError } from '../asf/error.js';
 import { AsfFileBuilder } from '../asf/file.js';
+import { WmError } from '../errors.js';
 import type { AsfEvent, AsfSink } from '../media/events.js';
+import { systemErrorCode, systemErrorReason } from '../media/system-error.js';
 
 /**
  * Writes plain ASF to a pipe, in the form of a live stream: the header, packets of full size, and nothing behind them. Another header
@@ -10,12 +12,18 @@ import type { AsfEvent, AsfSink } from '../media/events.js';
 export class StdoutSink implements AsfSink {
   readonly #stream: Writable;
   #builder: AsfFileBuilder | undefined;
+  #error: unknown;
 
   constructor(stream: Writable = process.stdout) {
     this.#stream = stream;
+    stream.once('error', (error) => {
+      this.#error = error;
+    });
   }
 
+  /** @throws WmError WM_DISK when standard output is a file and cannot be written; a reader that has gone is none of its errors */
   write(event: AsfEvent): void | Promise<void> {
+    this.#check();
     switch (event.type) {
       case 'header':
         this.#builder = new AsfFileBuilder(event.header);
@@ -27,12 +35,27 @@ export class StdoutSink implements AsfSink {
     }
   }
 
-  /** Waits until everything is out of this process. */
-  close(): Promise<void> {
-    return new Promise((resolve) => {
+  /**
+   * Waits until everything is out of this process.
+   *
+   * @throws WmError WM_DISK as {@link write}
+   */
+  async close(): Promise<void> {
+    await new Promise<void>((resolve) => {
       if (this.#stream.destroyed) resolve();
-      else this.#stream.write('', () => resolve());
+      else
+        this.#stream.write('', (error) => {
+          this.#error ??= error ?? undefined;
+          resolve();
+        });
     });
+    this.#check();
+  }
+
+  #check(): void {
+    if (this.#error === undefined || systemErrorCode(this.#error) === 'EPIPE') return;
+    const reason = systemErrorReason(this.#error);
+    throw new WmError('WM_DISK', `Standard output cannot be written: ${reason}.`, { cause: this.#error });
   }
 
   #packet({ packet }: Extract<AsfEvent, { readonly type: 'packet' }>): Buffer {

@@ -17,6 +17,7 @@ import {
   packets,
   playing,
   receive,
+  type Script,
   ScriptedServer,
 } from '../wmsp/client-support.js';
 import { newFolder, readBack, removeFolders, runCommand } from './run.js';
@@ -30,9 +31,18 @@ afterEach(async () => {
 });
 afterAll(removeFolders);
 
+/** With a server that can send faster than real time. */
+function fast(script: Script): Script {
+  const description = described(ENTRY, COUGAR, CLIENT_ID, 'Supported: com.microsoft.wm.fastcache');
+  return (request, reply) => {
+    if (request.type === 'Describe') reply.send(description).end();
+    else script(request, reply);
+  };
+}
+
 async function serve(): Promise<ScriptedServer> {
   server = await ScriptedServer.listen(
-    ordinary((reply) => reply.send(playing(COUGAR, CLIENT_ID), ENTRY, dataPackets(SENT), packets.E(0)).end()),
+    fast(ordinary((reply) => reply.send(playing(COUGAR, CLIENT_ID), ENTRY, dataPackets(SENT), packets.E(0)).end())),
   );
   return server;
 }
@@ -121,6 +131,7 @@ describe('wmcast relay', () => {
     expect(events.map(({ event }) => event)).toEqual(['ready', 'done']);
     expect(events[1]).toMatchObject({ packets: 20, mediaSeconds: 1.9 });
     expect(await readBack(file)).toEqual({ shape: 'H 20 E0', warnings: [], live: false });
+    expect(server!.of('Play')[0]!.text).toContain('Speed=100.000');
   });
 
   it('carries a file to standard output', async () => {
@@ -132,10 +143,12 @@ describe('wmcast relay', () => {
   it('pushes what it receives, live', async () => {
     const station = await ServerStation.open();
     const from = await ScriptedServer.listen(
-      ordinary((reply) => {
-        reply.send(playing(COUGAR, CLIENT_ID), ENTRY, dataPackets(SENT));
-        void player.then(() => reply.send(dataPackets(media(10, 20), 20), packets.E(0)).end());
-      }),
+      fast(
+        ordinary((reply) => {
+          reply.send(playing(COUGAR, CLIENT_ID), ENTRY, dataPackets(SENT));
+          void player.then(() => reply.send(dataPackets(media(10, 20), 20), packets.E(0)).end());
+        }),
+      ),
     );
     let release = () => {};
     const player = new Promise<void>((resolve) => {
@@ -158,6 +171,8 @@ describe('wmcast relay', () => {
       expect(received[0]).toMatchObject({ type: 'header', header: { broadcast: true } });
       const last = received.flatMap((event) => (event.type === 'packet' ? [event.packet.sendTime] : [])).at(-1);
       expect(last).toBe(2900);
+      // A file of that server at five times its speed is no live stream.
+      expect(from.of('Play')[0]!.text).not.toContain('Speed=');
     } finally {
       await from.close();
       await station.close();

@@ -1,13 +1,16 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Writable } from 'node:stream';
 import { AsfReader } from '../../src/asf/reader.js';
 import { defaultFileName, pullCommand } from '../../src/cli/pull.js';
+import { StdoutSink } from '../../src/cli/stdout-sink.js';
 import {
   CLIENT_ID,
   COUGAR,
   dataPackets,
   described,
   ENTRY,
+  HEADER,
   head,
   METADATA,
   media,
@@ -97,6 +100,32 @@ describe('wmcast pull', () => {
     await runCommand(pullCommand(), server.url(), '-o', '-', '--as-server', '--bandwidth', 'measure');
     expect(server.of('Describe')[1]!.field('User-Agent')).toMatch(/^NSServer\/9\./);
     expect(server.of('Describe')[1]!.pragma).toContain('packet-pair-experiment=1');
+  });
+
+  it('says when the content ends before the start that was asked for', async () => {
+    await serve(whole);
+    const { error, log } = await runCommand(pullCommand(), server.url(), '-o', '-', '--start', '1:30');
+    expect(error).toBeUndefined();
+    expect(log).toMatch(/Warning: The content ends after 0:00:0\d, before --start;/);
+    expect((await runCommand(pullCommand(), server.url(), '-o', '-', '--start', '1')).log).not.toContain('Warning');
+  });
+
+  it.each([
+    ['ENOSPC', { code: 'WM_DISK', exitCode: 1, message: expect.stringContaining('the disk is full') }],
+    ['EPIPE', undefined],
+  ])('tells of standard output that cannot be written, but not of a reader that has gone: %s', async (code, told) => {
+    const broken = new Writable({ write: (_chunk, _encoding, done) => done(Object.assign(new Error(code), { code })) });
+    const sink = new StdoutSink(broken);
+    const all = async () => {
+      await sink.write({ type: 'header', header: HEADER });
+      await sink.close();
+    };
+    await expect(
+      all().then(
+        () => undefined,
+        (error: unknown) => error,
+      ),
+    ).resolves.toEqual(told && expect.objectContaining(told));
   });
 
   it('records all of it over a connection that breaks', async () => {
