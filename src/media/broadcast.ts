@@ -36,6 +36,22 @@ export interface BroadcastCounters {
   splices: number;
 }
 
+/**
+ * Somebody who takes every packet by itself as soon as it comes, and nothing that was there before: whoever sends datagrams, of which
+ * a batch would be a burst that receivers have no room for.
+ */
+export interface Follower {
+  /** This header holds from here on: it is another one than before, or another run begins. */
+  started(header: AsfHeader): void;
+  /**
+   * @param packet as the players get it
+   * @param placed the same with its padding
+   * @returns the bytes that were sent
+   */
+  packet(packet: BroadcastPacket, placed: DataPacket): number;
+  ended(event: EndEvent): void;
+}
+
 const DEFAULTS = { burst: 3_000, maxBacklog: 1024 * 1024, patience: 20_000, maxHistory: 32 * 1024 * 1024 };
 const MAX_BATCH_INTERVAL = 250;
 // What a packet in the history takes besides its bytes; without it tiny packets would make a long history.
@@ -63,6 +79,7 @@ export class Broadcast implements AsfSink {
   readonly #options: BroadcastOptions & typeof DEFAULTS;
   readonly #now: () => number;
   readonly #lanes = new Map<string, Lane>();
+  readonly #followers = new Set<Follower>();
   #timeline = newTimeline();
   #header: AsfHeader | undefined;
   #videoStreams: ReadonlySet<number> = new Set();
@@ -158,6 +175,32 @@ export class Broadcast implements AsfSink {
     this.#dropIdle(lane);
   }
 
+  /** Adds a follower, which is told at once when there is something to follow; until {@link unfollow}, over all ends. */
+  follow(follower: Follower): void {
+    this.#followers.add(follower);
+    const header = this.#header;
+    if (header && this.#live) this.#tell(follower, () => follower.started(header));
+  }
+
+  unfollow(follower: Follower): void {
+    this.#followers.delete(follower);
+  }
+
+  /** A follower that fails goes by itself. */
+  #tell<T>(follower: Follower, work: () => T): T | undefined {
+    try {
+      return work();
+    } catch (error) {
+      this.#followers.delete(follower);
+      this.#options.onError?.(error);
+      return undefined;
+    }
+  }
+
+  #tellStarted(header: AsfHeader): void {
+    for (const follower of [...this.#followers]) this.#tell(follower, () => follower.started(header));
+  }
+
   #lane(format: LaneFormat): Lane {
     let lane = this.#lanes.get(format.key);
     if (!lane) {
@@ -181,6 +224,7 @@ export class Broadcast implements AsfSink {
   #setHeader(encoderHeader: AsfHeader): void {
     const previous = this.#header;
     const header = liveHeader(encoderHeader);
+    const wasLive = this.#live;
     this.#live = true;
     for (const notify of [...this.#awaitingHeader]) queueMicrotask(notify);
     if (previous && sameLayout(previous, header)) {
@@ -188,6 +232,7 @@ export class Broadcast implements AsfSink {
         this.#timeline.restart();
         this.counters.splices++;
       }
+      if (!wasLive) this.#tellStarted(previous);
       return;
     }
     this.#flush();
@@ -203,6 +248,7 @@ export class Broadcast implements AsfSink {
     const lanes = [...this.#lanes.values()];
     this.#lanes.clear();
     for (const lane of lanes) this.#announce(lane, header);
+    this.#tellStarted(header);
   }
 
   #announce(lane: Lane, header: AsfHeader): void {
@@ -236,6 +282,9 @@ export class Broadcast implements AsfSink {
     this.#history.push(entry);
     this.#historyBytes += entry.wire.length + ENTRY_OVERHEAD;
     for (const lane of this.#lanes.values()) this.#guard(lane, () => lane.append(entry));
+    for (const follower of this.#followers) {
+      this.counters.bytesOut += this.#tell(follower, () => follower.packet(entry, placed)) ?? 0;
+    }
     if (this.#trimIsDue(entry)) this.#trim(entry.sendTime);
     this.#schedule();
   }
@@ -340,6 +389,7 @@ export class Broadcast implements AsfSink {
         player.session.ended(event);
       }
     }
+    for (const follower of [...this.#followers]) this.#tell(follower, () => follower.ended(event));
     // Whoever joins the next run must not get the last seconds of this one.
     this.#history = [];
     this.#historyBytes = 0;

@@ -23,6 +23,14 @@ export interface SendingOptions extends GroupAddress {
 /** Bytes that the system may hold for a receiver; at 20 Mbit/s this is half a second. Linux may grant less. */
 const RECEIVE_BUFFER = 1024 * 1024;
 
+/** More that waits for a network that takes nothing is of no use when it comes, bytes. */
+const SEND_LIMIT = 1024 * 1024;
+
+/** Whether so much waits to be sent that what comes now is better left out. */
+export function isCongested(socket: Socket): boolean {
+  return socket.getSendQueueSize() > SEND_LIMIT;
+}
+
 /**
  * A socket that is connected to the group, so that a datagram costs no look-up.
  *

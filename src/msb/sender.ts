@@ -2,7 +2,7 @@ import type { Socket } from 'node:dgram';
 import type { NscFile, NscFormat } from '../announce/nsc.js';
 import { messageOf } from '../errors.js';
 import type { AsfEvent, AsfSink } from '../media/events.js';
-import { openSendingSocket, type SendingOptions } from './group-socket.js';
+import { isCongested, openSendingSocket, type SendingOptions } from './group-socket.js';
 import { BEACON, MsbError } from './packet.js';
 import { MsbTransmission } from './transmission.js';
 
@@ -128,11 +128,17 @@ export class MulticastSender implements AsfSink {
   }
 
   #send(datagrams: readonly Buffer[]): void {
-    for (const datagram of datagrams) this.#socket.send(datagram);
     if (datagrams.length === 0) return;
     this.#busy = true;
     this.stats.parityPackets = this.#transmission.parityPackets;
-    for (const { length } of datagrams) this.stats.bytes += length;
+    if (isCongested(this.#socket)) {
+      this.#failed('the network takes no more at the moment.');
+      return;
+    }
+    for (const datagram of datagrams) {
+      this.#socket.send(datagram);
+      this.stats.bytes += datagram.length;
+    }
   }
 
   /** There is nothing to send from now on: the Beacon timer starts ([MS-MSB] 3.1.5.3). */

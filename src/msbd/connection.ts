@@ -164,8 +164,7 @@ export class Connection implements PlayerSession, GroupMember {
   }
 
   #join({ format }: ChannelStream): void {
-    if (this.#group) this.#group.resume();
-    else this.#player = this.#channel?.broadcast.join(this, format);
+    if (!this.#group) this.#player = this.#channel?.broadcast.join(this, format);
   }
 
   /** Waits whether another stream follows, as when an encoder is started again. */

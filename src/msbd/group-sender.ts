@@ -1,8 +1,11 @@
 import type { Socket } from 'node:dgram';
-import type { LaneFormat, Player, PlayerSession } from '../media/lane.js';
-import { openSendingSocket } from '../msb/group-socket.js';
+import type { DataPacket } from '../asf/packet.js';
+import { restorePadding } from '../asf/padding.js';
+import type { Follower } from '../media/broadcast.js';
+import type { BroadcastPacket } from '../media/lane.js';
+import { isCongested, openSendingSocket } from '../msb/group-socket.js';
 import { canBeProtected, ParitySpan } from '../msb/parity.js';
-import type { Channel } from './channel.js';
+import type { Channel, ChannelStream } from './channel.js';
 import type { Group } from './messages.js';
 import { buildPackets, PACKET_HEAD_SIZE, readPacket } from './packet.js';
 
@@ -37,20 +40,19 @@ export interface GroupMember {
 }
 
 /**
- * Sends a channel's packets to a multicast group (MS-MSBD 2.1, 2.2.10), one datagram each, for as long as there are members: the
- * buffers that the players of a lane share are cut, and copied for parity only.
+ * Sends a channel's packets to a multicast group (MS-MSBD 2.1, 2.2.10), one datagram each, for as long as there are members.
  */
-export class GroupSender implements PlayerSession {
+export class GroupSender implements Follower {
   readonly group: Group;
   readonly members = new Set<GroupMember>();
-  readonly output;
   readonly #options: GroupSenderOptions;
   readonly #socket: Socket;
-  #player: Player | undefined;
-  #joining = false;
+  #stream: ChannelStream | undefined;
+  #ended = false;
   readonly #span: ParitySpan | undefined;
   // The packet that was sent last.
   #last: { readonly streamId: number; readonly packetId: number } | undefined;
+  #bytes = 0;
   #closed = false;
 
   private constructor(options: GroupSenderOptions, socket: Socket) {
@@ -59,21 +61,16 @@ export class GroupSender implements PlayerSession {
     this.#span = options.fec === 0 ? undefined : new ParitySpan(options.fec);
     this.group = options.group;
     socket.on('error', (error) => options.onError(error));
-    this.output = {
-      write: (bytes: Buffer) => this.#send(bytes),
-      get backlog() {
-        return socket.getSendQueueSize();
-      },
-      destroy: () => this.close(),
-    };
-    this.#join();
+    this.#stream = usable(options.channel);
   }
 
   /** @throws MsbError for a span that cannot be; WmError WM_USAGE when there is no such interface, WM_UNREACHABLE when no network leads to the group */
   static async start(options: GroupSenderOptions): Promise<GroupSender> {
     const { group, ttl, interface: own } = options;
     const { socket } = await openSendingSocket({ ...group, ttl, interface: own });
-    return new GroupSender(options, socket);
+    const sender = new GroupSender(options, socket);
+    options.channel.broadcast.follow(sender);
+    return sender;
   }
 
   /** Ends it for the member; with the last one nothing is sent any more. */
@@ -85,50 +82,38 @@ export class GroupSender implements PlayerSession {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    if (this.#player) this.#options.channel.broadcast.leave(this.#player);
+    this.#options.channel.broadcast.unfollow(this);
     this.#socket.close();
     this.#options.onClose();
   }
 
-  changed(): LaneFormat | undefined {
+  started(): void {
+    const before = this.#stream;
+    const wasEnded = this.#ended;
+    this.#ended = false;
+    this.#stream = usable(this.#options.channel);
+    if (this.#stream === before) return;
     this.#endSpan();
-    const { stream } = this.#options.channel;
-    if (!stream || !fitsDatagram(stream.header.packetSize)) {
-      this.ended();
-      return undefined;
+    // Behind an end, the members wait for what follows by themselves.
+    if (wasEnded) return;
+    for (const member of [...this.members]) {
+      if (this.#stream) member.changed();
+      else member.ended();
     }
-    for (const member of [...this.members]) member.changed();
-    return stream.format;
+  }
+
+  packet({ location }: BroadcastPacket, placed: DataPacket): number {
+    if (!this.#stream) return 0;
+    const { header, format } = this.#stream;
+    const before = this.#bytes;
+    this.#sendPacket(format.wrap([{ location, bytes: restorePadding(placed, header.packetSize) }], 0));
+    return this.#bytes - before;
   }
 
   ended(): void {
     this.#endSpan();
-    this.#player = undefined;
+    this.#ended = true;
     for (const member of [...this.members]) member.ended();
-  }
-
-  /** Goes on with what the broadcast carries after an end. */
-  resume(): void {
-    if (!this.#player && !this.#closed) this.#join();
-  }
-
-  #join(): void {
-    const { channel } = this.#options;
-    const { stream } = channel;
-    if (!stream) return;
-    // What a new player gets at once would be a flood here, and those who listen already have it.
-    this.#joining = true;
-    this.#player = channel.broadcast.join(this, stream.format);
-    this.#joining = false;
-  }
-
-  #send(bytes: Buffer): void {
-    if (this.#joining || this.#closed) return;
-    for (let at = 0; at < bytes.length; ) {
-      const size = bytes.readUInt32LE(at + 8);
-      this.#sendPacket(bytes.subarray(at, at + size));
-      at += size;
-    }
   }
 
   #sendPacket(message: Buffer): void {
@@ -157,6 +142,13 @@ export class GroupSender implements PlayerSession {
 
   #put(datagram: Buffer): void {
     // A network that is away for a moment is no reason to end: datagrams may be lost.
-    if (!this.#closed) this.#socket.send(datagram, () => {});
+    if (this.#closed || isCongested(this.#socket)) return;
+    this.#socket.send(datagram, () => {});
+    this.#bytes += datagram.length;
   }
+}
+
+/** What the channel carries, if it can be sent as datagrams. */
+function usable({ stream }: Channel): ChannelStream | undefined {
+  return stream && fitsDatagram(stream.header.packetSize) ? stream : undefined;
 }

@@ -1,10 +1,11 @@
 import { hostname } from 'node:os';
 import { buildNsc } from '../announce/nsc.js';
-import { parsePacket } from '../asf/packet.js';
+import type { AsfHeader } from '../asf/header.js';
+import type { DataPacket } from '../asf/packet.js';
 import { WmError } from '../errors.js';
-import type { Broadcast } from '../media/broadcast.js';
+import type { Broadcast, Follower } from '../media/broadcast.js';
 import type { EndEvent } from '../media/events.js';
-import type { LaneFormat, Player, PlayerOutput, PlayerSession } from '../media/lane.js';
+import type { BroadcastPacket } from '../media/lane.js';
 import { MulticastSender, type MulticastStats } from '../msb/sender.js';
 
 /** How a point is multicast, as the configuration has it. */
@@ -27,42 +28,17 @@ interface MulticastPoint {
   readonly broadcast: Broadcast;
 }
 
-/** Packets as they are, each with its length before it, so that what is delivered at once can be taken apart again. */
-const multicastFormat: LaneFormat = {
-  key: 'msb',
-  phases: 1,
-  select: ({ wire }) => wire,
-  wrap: (items) => {
-    const out = Buffer.allocUnsafe(items.reduce((sum, { bytes }) => sum + LENGTH_SIZE + bytes.length, 0));
-    let at = 0;
-    for (const { bytes } of items) {
-      at = out.writeUInt32LE(bytes.length, at);
-      at += bytes.copy(out, at);
-    }
-    return out;
-  },
-};
-const LENGTH_SIZE = 4;
-/** How long a header is waited for before it is asked again whether it is there, ms. */
-const WAIT = 60_000;
-
 /** Sends a publishing point to a multicast group for as long as the server runs. */
-export class PointMulticast implements PlayerSession {
-  readonly output: PlayerOutput;
+export class PointMulticast implements Follower {
   readonly #point: MulticastPoint;
   readonly #config: MulticastConfig;
   readonly #sender: MulticastSender;
-  #player: Player | undefined;
-  /** What a new player gets at once came before it was asked for, and would be a flood to a group. */
-  #late = false;
-  #closed = false;
 
   private constructor(point: MulticastPoint, config: MulticastConfig, sender: MulticastSender) {
     this.#point = point;
     this.#config = config;
     this.#sender = sender;
-    this.output = { write: (bytes) => this.#take(bytes), backlog: 0, destroy: () => this.#leave() };
-    void this.#follow();
+    point.broadcast.follow(this);
   }
 
   /** @throws WmError as {@link MulticastSender.open} */
@@ -103,46 +79,23 @@ export class PointMulticast implements PlayerSession {
     return buildNsc(this.#sender.announcement(more));
   }
 
-  changed(): LaneFormat {
-    this.#sender.write({ type: 'header', header: this.#point.broadcast.header! });
-    return multicastFormat;
+  started(header: AsfHeader): void {
+    this.#sender.write({ type: 'header', header });
+  }
+
+  packet(_: BroadcastPacket, packet: DataPacket): number {
+    const { bytes } = this.#sender.stats;
+    this.#sender.write({ type: 'packet', packet });
+    return this.#sender.stats.bytes - bytes;
   }
 
   ended(event: EndEvent): void {
-    this.#player = undefined;
     this.#sender.write(event);
-    void this.#follow();
   }
 
   async close(): Promise<void> {
-    this.#closed = true;
-    this.#leave();
+    this.#point.broadcast.unfollow(this);
     await this.#sender.close();
-  }
-
-  /** Joins the broadcast as soon as it is fed. */
-  async #follow(): Promise<void> {
-    const { broadcast } = this.#point;
-    this.#late = broadcast.live;
-    while (!broadcast.live && !this.#closed) await broadcast.nextHeader(WAIT);
-    if (this.#closed || this.#player) return;
-    this.changed();
-    this.#player = broadcast.join(this, multicastFormat);
-    this.#late = false;
-  }
-
-  #leave(): void {
-    if (this.#player) this.#point.broadcast.leave(this.#player);
-    this.#player = undefined;
-  }
-
-  #take(bytes: Buffer): void {
-    if (this.#late) return;
-    for (let at = 0; at < bytes.length; ) {
-      const start = at + LENGTH_SIZE;
-      at = start + bytes.readUInt32LE(at);
-      this.#sender.write({ type: 'packet', packet: parsePacket(bytes.subarray(start, at)) });
-    }
   }
 }
 
