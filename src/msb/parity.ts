@@ -68,9 +68,13 @@ export function withErrorCorrection(packet: DataPacket, packetSize: number): Buf
 /** A copy of a packet of {@link canBeProtected} form with other Error Correction Data; without any it is that of no span. */
 export function markPacket(packet: Buffer, protection?: Protection): Buffer {
   const out = Buffer.from(packet);
-  out[1] = protection ? TYPE_DATA | ((protection.number & 0x0f) << 4) : 0;
-  out[2] = protection ? protection.cycle & 0xff : 0;
+  mark(out, protection);
   return out;
+}
+
+function mark(packet: Buffer, protection: Protection | undefined): void {
+  packet[1] = protection ? TYPE_DATA | ((protection.number & 0x0f) << 4) : 0;
+  packet[2] = protection ? protection.cycle & 0xff : 0;
 }
 
 const NONE = Buffer.alloc(0);
@@ -114,17 +118,12 @@ export class ParitySpan {
     return this.#count === this.#span;
   }
 
-  /** Takes the next packet, which is of {@link canBeProtected} form. @returns a copy that says where it stands in its span */
-  add(packet: Buffer): Buffer {
+  /** Takes the next packet, which is of {@link canBeProtected} form, and writes into it where it stands in its span. */
+  add(packet: Buffer): void {
     this.#count++;
-    const marked = markPacket(packet, {
-      parity: false,
-      number: this.#numbered ? this.#count : 1,
-      cycle: this.#cycle,
-    });
+    mark(packet, { parity: false, number: this.#numbered ? this.#count : 1, cycle: this.#cycle });
     if (packet.length > this.#length) this.#grow(packet.length);
     addTo(this.#sum, packet);
-    return marked;
   }
 
   /** Ends the span, full or not. @returns its parity packet; undefined when no packet is in it */

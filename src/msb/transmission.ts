@@ -5,7 +5,7 @@ import type { AsfHeader } from '../asf/header.js';
 import { inParitySpan } from '../asf/layout.js';
 import { type DataPacket, parsePacket } from '../asf/packet.js';
 import { markLength, stripPadding } from '../asf/padding.js';
-import { FORMAT_ID_MASK, MAX_UDP_PAYLOAD, MsbError, serialiseMsbPacket, streamIdOf } from './packet.js';
+import { FORMAT_ID_MASK, MAX_UDP_PAYLOAD, MSB_HEAD_SIZE, MsbError, serialiseMsbPacket, streamIdOf } from './packet.js';
 import { markPacket, ParitySpan, withErrorCorrection } from './parity.js';
 
 export interface TransmissionOptions {
@@ -93,9 +93,9 @@ export class MsbTransmission {
     }
     if (!span) return [this.#datagram(streamId, payload)];
     if (!guarded) return [...this.end(), this.#datagram(streamId, payload)];
-    const datagrams = [this.#datagram(streamId, span.add(guarded))];
-    if (span.full) datagrams.push(...this.end());
-    return datagrams;
+    const datagram = this.#datagram(streamId, payload);
+    span.add(datagram.subarray(MSB_HEAD_SIZE));
+    return span.full ? [datagram, ...this.end()] : [datagram];
   }
 
   /** Ends the span that is open ([MS-MSB] 3.1.5.3). @returns its parity packet, which has the id of the packet before it */

@@ -128,7 +128,8 @@ export class GroupSender implements Follower {
     const { streamId, packetId } = readPacket(message);
     if (this.#last?.streamId !== streamId) this.#endSpan();
     this.#last = { streamId, packetId };
-    this.#put(buildPackets([{ location: packetId, bytes: span.add(payload) }], streamId, 0));
+    span.add(payload);
+    this.#put(message);
     if (span.full) this.#endSpan();
   }
 

@@ -1,7 +1,7 @@
 import { hostname } from 'node:os';
 import { buildNsc } from '../announce/nsc.js';
 import type { AsfHeader } from '../asf/header.js';
-import type { DataPacket } from '../asf/packet.js';
+import { type DataPacket, parsePacket } from '../asf/packet.js';
 import { WmError } from '../errors.js';
 import type { Broadcast, Follower } from '../media/broadcast.js';
 import type { EndEvent } from '../media/events.js';
@@ -83,8 +83,10 @@ export class PointMulticast implements Follower {
     this.#sender.write({ type: 'header', header });
   }
 
-  packet(_: BroadcastPacket, packet: DataPacket): number {
+  packet({ wire }: BroadcastPacket, placed: DataPacket): number {
     const { bytes } = this.#sender.stats;
+    // The padding is cut once for all.
+    const packet = wire === placed.bytes ? placed : parsePacket(wire);
     this.#sender.write({ type: 'packet', packet });
     return this.#sender.stats.bytes - bytes;
   }
