@@ -20,6 +20,10 @@ export interface ClientProfile {
   readonly withoutSelection: 'all' | 'none';
   /** The features that a live broadcast has for this client. */
   readonly liveFeatures: readonly string[];
+  /** Whether a file's header says how long its Data Object is. */
+  readonly dataSize: 'told' | 'untold';
+  /** What sends the client elsewhere: the header that clients below 7.0 are owed (MS-WMSP 3.2.5.4), or 302. */
+  readonly redirection: 'header' | 'status';
   /** Headers and tokens that came with 9.0: Supported, playlist-gen-id. */
   readonly version9: boolean;
 }
@@ -40,6 +44,8 @@ const legacyPlayer: ClientProfile = {
   endBeforeChange: false,
   withoutSelection: 'none',
   liveFeatures: ['broadcast'],
+  dataSize: 'told',
+  redirection: 'status',
   version9: false,
 };
 
@@ -58,17 +64,35 @@ const PROFILES: readonly Row[] = [
   {
     source: 'MS-WMSP 2.2.3.3 and 3.2.5.6: NSServer up to 5.0 gets packets intact, and all streams when it names none',
     matches: ({ token, major }) => token === 'NSServer' && major <= 5,
-    profile: { ...legacyPlayer, name: 'server up to 5.0', padding: 'kept', withoutSelection: 'all' },
+    profile: {
+      ...legacyPlayer,
+      name: 'server up to 5.0',
+      padding: 'kept',
+      withoutSelection: 'all',
+      redirection: 'header',
+    },
   },
   {
     source: 'pullers that say only NSPlayer, with no version, go straight to Play and expect everything',
     matches: ({ token, major }) => token === 'NSPlayer' && major === 0,
-    profile: { ...legacyPlayer, name: 'player without a version', withoutSelection: 'all' },
+    profile: { ...legacyPlayer, name: 'player without a version', withoutSelection: 'all', redirection: 'header' },
   },
   {
     source: 'MS-WMSP 3.2.4.2: $M, $E(1) $C $M $H between entries, keep-alive connections for clients from 9.0',
     matches: ({ major }) => major >= 9,
     profile: player9,
+  },
+  {
+    source:
+      'FFmpeg and mpv (4.1.0.3856): follow 302 but no script command, and count the bytes of all that they receive, so that after some ' +
+      'seeks they take the end of the Data Object for reached',
+    matches: ({ text }) => /^\s*NSPlayer\/4\.1\.0\.3856(?!\d)/i.test(text),
+    profile: { ...legacyPlayer, name: 'open-source player', dataSize: 'untold' },
+  },
+  {
+    source: 'MS-WMSP 3.2.5.4: clients below 7.0 are sent elsewhere by a header',
+    matches: ({ major }) => major < 7,
+    profile: { ...legacyPlayer, name: 'player below 7.0', redirection: 'header' },
   },
   {
     source:

@@ -2,9 +2,9 @@ import { GUID, randomGuid } from '../asf/guid.js';
 import { buildHeader } from '../asf/header.js';
 import type { Exchange } from '../http/exchange.js';
 import type { Field } from '../http/message.js';
+import type { Handling } from './handling.js';
 import { endPacket, headerPackets } from './packets.js';
 import type { Redirect } from './program.js';
-import type { WmspRequest } from './requests.js';
 
 // What MS-WMSP 3.2.5.4 recommends for a header that only redirects, in ms.
 const REDIRECT_PREROLL = 479;
@@ -25,11 +25,11 @@ export interface RedirectFields {
 export function sendElsewhere(
   exchange: Exchange,
   { redirect, proxy }: Redirect,
-  { type, client }: WmspRequest,
+  { type, profile }: Pick<Handling, 'type' | 'profile'>,
   fields: RedirectFields,
 ): void {
   const takesHeader = type === 'Describe' || type === 'Play';
-  if (proxy || client.major >= 7 || !takesHeader) {
+  if (proxy || profile.redirection === 'status' || !takesHeader) {
     exchange.respond({ status: proxy ? 305 : 302, fields: [...fields.plain, ['Location', redirect]], close: true });
   } else if (redirect.length > MAX_SCRIPT_URL) {
     exchange.respond({ status: 500, fields: fields.plain, close: true });

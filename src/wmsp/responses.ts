@@ -1,5 +1,5 @@
 import { liveHeader } from '../asf/edit.js';
-import type { AsfHeader } from '../asf/header.js';
+import { type AsfHeader, DATA_OBJECT_HEAD_SIZE } from '../asf/header.js';
 import type { Field } from '../http/message.js';
 import type { Broadcast } from '../media/broadcast.js';
 import type { StartupProfile } from '../media/on-demand/options.js';
@@ -112,7 +112,8 @@ export function entryHead(
   identity: ServerIdentity,
 ): Buffer {
   const asBroadcast = program.playlist && !profile.version9;
-  const asfHeader = headerPackets((asBroadcast ? broadcastHeader(header) : header).bytes);
+  const { bytes } = asBroadcast ? broadcastHeader(header) : header;
+  const asfHeader = headerPackets(profile.dataSize === 'told' ? bytes : withoutDataSize(bytes));
   if (!profile.metadata || identity.encoder) return asfHeader;
   const metadata = metadataPackets({
     playlistGenId: genIdOf(entry),
@@ -121,6 +122,13 @@ export function entryHead(
     descriptions: describe(entry, header),
   });
   return Buffer.concat([metadata, asfHeader]);
+}
+
+/** A header whose Data Object is as long as one without packets; the number of its packets stays. */
+function withoutDataSize(bytes: Buffer): Buffer {
+  const copy = Buffer.from(bytes);
+  copy.writeBigUInt64LE(BigInt(DATA_OBJECT_HEAD_SIZE), copy.length - DATA_OBJECT_HEAD_SIZE + 16);
+  return copy;
 }
 
 const broadcastIds = new WeakMap<Broadcast, number>();

@@ -47,6 +47,19 @@ describe('the B bit', () => {
 });
 
 describe('Describe of a file', () => {
+  it('keeps the size of the Data Object from players that would end there after some seeks', async () => {
+    await fileOf();
+    const sizes: bigint[] = [];
+    for (const agent of [NEW, OLD]) {
+      const packets = wirePackets((await describeFile(agent)).body);
+      const header = parseHeader(Buffer.concat(packets.filter(({ id }) => id === 'H').map(({ payload }) => payload)));
+      expect(header.dataObject.packetCount).toBeGreaterThan(0n);
+      sizes.push(header.dataObject.size);
+    }
+    expect(sizes[0]).toBeGreaterThan(100n);
+    expect(sizes[1]).toBe(50n);
+  });
+
   it('[WMSP-029] [WMSP-028] [WMSP-026] offers seeking, with and without an index, and striding where there is video', async () => {
     for (const index of [true, false]) {
       await content.media(`${index}.wmv`, { index });

@@ -34,6 +34,18 @@ describe('client profiles', () => {
     },
   );
 
+  it.each([
+    ['NSPlayer/4.1.0.3856', 'untold', 'status'],
+    ['NSPlayer/4.1.0.3917', 'told', 'header'],
+    ['NSPlayer/6.4.9.1121', 'told', 'header'],
+    ['NSPlayer', 'told', 'header'],
+    ['NSServer/5.0', 'told', 'header'],
+    ['NSPlayer/7.10.0.3059', 'told', 'status'],
+    ['NSPlayer/9.0.0.2980', 'told', 'status'],
+  ])('%s: the size of the Data Object is %s, redirected by %s', (userAgent, dataSize, redirection) => {
+    expect(profile(userAgent)).toMatchObject({ dataSize, redirection });
+  });
+
   it.each(['NSServer/4.0', 'NSServer/4.1.0.3930', 'NSServer/5.0'])(
     '%s: packets intact, all streams by default',
     (userAgent) => {
