@@ -2,7 +2,7 @@ import { opendir } from 'node:fs/promises';
 import { Command, Option } from 'commander';
 import pino, { type Logger } from 'pino';
 import { prettyFactory } from 'pino-pretty';
-import { WmError } from '../errors.js';
+import { messageOf, WmError } from '../errors.js';
 import { systemErrorReason } from '../media/system-error.js';
 import { defaultConfig, readConfig, type ServerConfig } from '../server/config.js';
 import type { MsbdPort } from '../server/msbd.js';
@@ -59,7 +59,8 @@ async function serve(options: ServeOptions): Promise<void> {
     played: (report) => log.info(report, `${report.remoteAddress} played ${report.path}`),
     warning: (message) => log.warn(message),
     log: (submitted) => log.debug(submitted, 'log submitted'),
-    error: (error) => log.error(error, 'internal error'),
+    event: (path, text) => log.debug({ path, text }, 'event submitted'),
+    error: (error) => log.error(error, `internal error: ${messageOf(error)}`),
   });
   const server = await interruption.race(starting, { late: (late) => void late.close() });
   const { ports, baseUrl } = server;

@@ -35,6 +35,8 @@ export interface ServerListener {
   play?(path: string, client: string, remoteAddress: string): void;
   played?(report: PlayReport): void;
   log?(log: SubmittedLog): void;
+  /** What a player tells of while it plays (MS-WMSP 2.2.5); asked for only where somebody listens. */
+  event?(path: string, body: string): void;
   /** Something that an operator can mend, such as a playlist entry that is not there. */
   warning?(message: string): void;
   /** An error of the server's own that no peer caused. */
@@ -78,6 +80,11 @@ export class MediaServer {
   private constructor(config: ServerConfig, listener: ServerListener, means: Means) {
     this.#config = config;
     const onWarning = (message: string) => listener.warning?.(message);
+    // What is wrong with a file or a playlist is for the operator to mend.
+    const onError = (error: unknown) => {
+      if (error instanceof WmError) onWarning(error.message);
+      else listener.error?.(error);
+    };
     this.points = new PublishingPoints({
       newPoints: config.push.newPoints,
       maxPoints: config.limits.points,
@@ -121,10 +128,11 @@ export class MediaServer {
     });
     this.#wmsp = new WmspServer({
       content: this.#programs,
-      onError: (error) => listener.error?.(error),
+      onError,
       pathOf,
       ...(config.limits.players === undefined ? {} : { maxPlayers: config.limits.players }),
       onLog: (log) => listener.log?.(log),
+      ...(listener.event ? { onEvent: (path: string, body: string) => listener.event?.(path, body) } : {}),
       authorize: (exchange, path, type) => this.#authorize(exchange, path, type === 'Play'),
       onPlay: (path, client, address, id) => {
         this.#players.began(path, client, address, id);
@@ -138,6 +146,8 @@ export class MediaServer {
     const web = new WebServer(this.points, content, {
       authorize: async (...asked) => this.#authorize(...asked),
       multicast: (path) => this.#multicasts?.get(path),
+      redirect: (path) => redirects.get(path),
+      onError,
     });
     const api = new AdminApi({
       points: this.points,

@@ -7,6 +7,7 @@ import { type Field, HttpError } from '../http/message.js';
 import type { Broadcast } from '../media/broadcast.js';
 import type { LaneFormat, PlayerSession } from '../media/lane.js';
 import { describeContent } from '../wmsp/packets.js';
+import type { Redirect } from '../wmsp/program.js';
 import type { Refusal } from './access.js';
 import type { ContentRoot } from './content.js';
 import type { PointMulticast } from './multicast.js';
@@ -52,6 +53,10 @@ export interface WebHost {
   readonly authorize: WebAuthorization;
   /** How the point at a path is multicast, if it is. */
   readonly multicast: (path: string) => PointMulticast | undefined;
+  /** Where the content of a path has moved to, if it has. */
+  readonly redirect: (path: string) => Redirect | undefined;
+  /** Content cannot be given, through no fault of the client. */
+  readonly onError: (error: unknown) => void;
 }
 
 /**
@@ -81,6 +86,7 @@ export class WebServer {
   /** Answers a request that no protocol claimed. */
   handle(exchange: Exchange): void {
     this.#answer(exchange).catch((error: unknown) => {
+      if (!(error instanceof HttpError)) this.#host.onError(error);
       const status = error instanceof HttpError ? error.status : 500;
       const fields: Field[] = [...webFields('text/plain; charset=utf-8'), ...(status === 405 ? ALLOWED : [])];
       const text = error instanceof HttpError ? error.message : 'Something went wrong here.';
@@ -92,6 +98,12 @@ export class WebServer {
     const { method, target } = exchange.request;
     if (method !== 'GET' && method !== 'HEAD') throw new HttpError(405, `${method} is not possible here.`);
     const path = pathOf(target);
+    const moved = this.#host.redirect(path);
+    if (moved) {
+      const fields: Field[] = [...webFields('text/plain; charset=utf-8'), ['Location', moved.redirect]];
+      exchange.respond({ status: moved.proxy ? 305 : 302, fields });
+      return;
+    }
     // The parameter that Windows Media Services puts into its .asx answers, for clients that go by the ending of a URL.
     const wantsMedia = queryOf(target).has('MSWMExt');
     const announced = this.#announcedBy(path);

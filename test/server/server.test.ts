@@ -1,3 +1,6 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { AsfReader } from '../../src/asf/reader.js';
 import { WmError } from '../../src/errors.js';
 import { defaultConfig } from '../../src/server/config.js';
@@ -193,6 +196,46 @@ describe('publishing points', () => {
   });
 });
 
+describe('content', () => {
+  it('that cannot be played is a warning which names it, whoever asks', async () => {
+    await station.close();
+    const folder = await mkdtemp(join(tmpdir(), 'wmcast-server-'));
+    try {
+      await writeFile(join(folder, 'text.wmv'), 'hello');
+      await writeFile(join(folder, 'bad.wsx'), '<?wsx version="1.0"?><smil>');
+      const warnings: string[] = [];
+      station = await ServerStation.open({ content: { folder } }, { warning: (message) => warnings.push(message) });
+      expect((await station.ask('GET /text.wmv HTTP/1.1', PLAYER[0]!)).status).toBe(500);
+      expect((await station.ask('GET /bad.wsx HTTP/1.1', 'Host: x')).status).toBe(500);
+      expect(warnings).toEqual([expect.stringContaining('text.wmv'), expect.stringContaining('bad.wsx')]);
+      expect(station.errors).toEqual([]);
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+});
+
+describe('events of players', () => {
+  it('are asked for where somebody listens, and told there', async () => {
+    const agent = 'User-Agent: NSPlayer/9.0.0.2833';
+    const subscription = async () => {
+      await station.push('/live');
+      await live('/live');
+      return (await station.ask('GET /live HTTP/1.0', agent)).field('Cache-Control');
+    };
+    expect(await subscription()).not.toContain('x-wms-event-subscription');
+    await station.close();
+    const told: string[] = [];
+    station = await ServerStation.open({}, { event: (path, body) => told.push(`${path} ${body}`) });
+    expect(await subscription()).toContain('x-wms-event-subscription="remote-open');
+    const peer = await station.peer();
+    peer.request('POST /live HTTP/1.1', agent, 'Content-Type: application/x-wms-sendevent', 'Content-Length: 5');
+    peer.send('event');
+    expect((await peer.until(parseResponse)).status).toBe(200);
+    expect(told).toEqual(['/live event']);
+  });
+});
+
 describe('a browser', () => {
   it('[WMSP-268] [WMSP-210] gets an .asx that names the same URL', async () => {
     await station.push('/live', { title: 'News & more' });
@@ -214,6 +257,21 @@ describe('a browser', () => {
     await station.push('/live');
     await live('/live');
     expect((await station.ask('GET /live HTTP/1.1', 'Host: a"><script>')).status).toBe(400);
+  });
+
+  it('is sent to where content has moved', async () => {
+    await station.close();
+    const redirects = [
+      { path: '/old', to: 'http://other.example/new', proxy: false },
+      { path: '/far', to: 'http://proxy.example/', proxy: true },
+    ];
+    station = await ServerStation.open({ redirects });
+    const [old, far] = [
+      await station.ask('GET /old HTTP/1.1', 'Host: x'),
+      await station.ask('GET /far HTTP/1.1', 'Host: x'),
+    ];
+    expect([old.status, old.field('Location')]).toEqual([302, 'http://other.example/new']);
+    expect([far.status, far.field('Location')]).toEqual([305, 'http://proxy.example/']);
   });
 
   it('is told in one sentence what is not there, and what cannot be done', async () => {
