@@ -283,6 +283,7 @@ export class WmspSession implements FeedListener {
     if (this.#changeDue() > this.#host.now()) {
       // What comes meanwhile is not kept for one player; it goes on with what the broadcast keeps for those that join.
       this.#leaveFeed();
+      if (program.current.kind === 'live') this.#endLater(program.current);
       this.#changeLater(program).catch((error: unknown) => this.#fail(error));
       return undefined;
     }
@@ -295,6 +296,7 @@ export class WmspSession implements FeedListener {
   /** For the feed: the entry is over. */
   ended(reason: number): void {
     this.#leaveFeed();
+    this.#pause.cancel();
     if (reason === REWOUND) this.#rewound();
     else if (reason !== 0 || this.#pace.limit?.asked) this.#finish(reason);
     else this.#advance(this.#program!).catch((error: unknown) => this.#fail(error));
@@ -363,7 +365,9 @@ export class WmspSession implements FeedListener {
 
   async #changeLater(program: Program): Promise<void> {
     await this.#pauseUntil(this.#changeDue());
-    if (this.#program === program) await this.#change(program, program.current);
+    if (this.#program !== program) return;
+    this.#liveEnd.cancel();
+    await this.#change(program, program.current);
   }
 
   /** Milliseconds of media that a player is ahead. */

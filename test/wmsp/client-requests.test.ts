@@ -362,7 +362,7 @@ describe('the other requests', () => {
     ]);
   });
 
-  it('[WMSP-084] [WMSP-016] Log as XML', () => {
+  it('[WMSP-084] Log as XML', () => {
     const request = logRequest(PIPELINED, 'xml', '<XML>é</XML>');
     expect(request.body!.toString('utf8')).toBe('<XML>é</XML>');
     expect(wire(request).slice(-2)).toEqual([

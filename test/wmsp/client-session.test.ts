@@ -221,7 +221,7 @@ describe('streaming', () => {
     expect(session.peer.clientId).toBe(99);
   });
 
-  it('[WMSP-191] [WMSP-158] at $E sends a Log on its own, turns IDLE and starts the KeepAlive timer', () => {
+  it('[WMSP-191] [WMSP-158] [WMSP-016] at $E sends a Log on its own, turns IDLE and starts the KeepAlive timer', () => {
     const session = streaming();
     const actions = session.packet(E(0), 1_000);
     expect(actions[0]).toEqual({ type: 'end', reason: 0 });

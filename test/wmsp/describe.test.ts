@@ -31,6 +31,7 @@ describe('Describe', () => {
     const response = await describeRequest(OLD);
     expect(response.field('Server')).toMatch(/^Cougar\/9\.\d+\.\d+\.\d+$/);
     expect(response.field('Cache-Control')).toMatch(/^no-cache/);
+    expect(response.field('Content-Type')).toBe('application/vnd.ms.wms-hdr.asfv1');
     expect(response.pragma).toContain('no-cache');
     expect(response.pragma).toContain('features="broadcast"');
     expect(clientIdOf(response)).toBeGreaterThan(0);

@@ -2,7 +2,7 @@ import type { Broadcast } from '../../src/media/broadcast.js';
 import { testHeader, testPacket } from '../support/stream.js';
 import type { WirePacket } from '../support/wire.js';
 import { Content } from './content.js';
-import { BOTH_STREAMS, kindsOf, OLD, PLAY, playTokens, Station, type Watcher } from './station.js';
+import { BOTH_STREAMS, clientIdOf, kindsOf, OLD, PLAY, playTokens, Station, type Watcher } from './station.js';
 
 let content: Content;
 let station: Station;
@@ -66,6 +66,29 @@ describe('dur of a live entry', () => {
     expect(kindsOf(watcher.packets)).toEqual(['H', 'D', 'C0', 'H', 'D', 'E0']);
     expect(ended - begun).toBeLessThan(21_000);
   });
+
+  it.each([
+    [10_000, 'before', ['H', 'D', 'C0', 'H', 'D', 'C0', 'H', 'D', 'E0']],
+    [15_000, 'after', ['H', 'D', 'C0', 'H', 'D', 'E0']],
+  ])(
+    'goes on counting while another header waits for a SelectStream, at %i ms, to be %s its end',
+    async (at, _, kinds) => {
+      await content.playlist('list.wsx', '<media src="/live" dur="20s"/>', 'a.wmv');
+      const watcher = await play();
+      const begun = station.now;
+      await letPass(at);
+      const id = `Pragma: client-id=${clientIdOf(watcher.response)}`;
+      await station.ask('POST /list.wsx HTTP/1.0', OLD, id, ...BOTH_STREAMS, 'Content-Length: 0');
+      live.write({ type: 'header', header: testHeader({ title: 'another' }) });
+      live.write({ type: 'packet', packet: testPacket(0, { key: true }) });
+      await timeOf(() => count(watcher.packets, 'H') === kinds.filter((kind) => kind === 'H').length);
+      // A SelectStream holds the next $C back for 8 s.
+      expect(station.now - begun).toBeGreaterThanOrEqual(Math.max(20_000, at + 8_000));
+      expect(station.now - begun).toBeLessThan(Math.max(20_000, at + 8_000) + 1_500);
+      await station.tickUntil(() => watcher.peer.ended);
+      expect(kindsOf(await watcher.all())).toEqual(kinds);
+    },
+  );
 
   it('ends earlier with the broadcast', async () => {
     await content.playlist('list.wsx', '<media src="/live" dur="20s"/>', 'a.wmv');

@@ -56,7 +56,7 @@ describe('the type of a request', () => {
 });
 
 describe('User-Agent', () => {
-  it('[WMSP-065] is NSPlayer, NSServer or WMCacheProxy with a version, then anything', () => {
+  it('is NSPlayer, NSServer or WMCacheProxy with a version, then anything', () => {
     expect(parseClientProduct('NSPlayer/12.0.7680.0')).toMatchObject({ token: 'NSPlayer', major: 12, minor: 0 });
     expect(parseClientProduct('NSServer/9.0.0.3171')).toMatchObject({ token: 'NSServer', major: 9, minor: 0 });
     expect(parseClientProduct('WMCacheProxy/9.5.6001.1')).toMatchObject({ token: 'WMCacheProxy', major: 9, minor: 5 });

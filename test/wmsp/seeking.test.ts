@@ -154,7 +154,7 @@ describe('rate', () => {
     expect(packets.at(-1)).toMatchObject({ id: 'E', reason: 0 });
   });
 
-  it('[WMSP-120] [WMSP-109] below 0 sends the key frames back to the start, and then $E 0x000D2F09', async () => {
+  it('[WMSP-120] below 0 sends the key frames back to the start, and then $E 0x000D2F09', async () => {
     for (const name of ['clip.wmv', 'plain.wmv']) {
       const packets = await played({ rate: '-2.000', time: 5_500 }, name);
       expect(locationsOf(packets)).toEqual([75, 60, 45, 30, 15, 0]);

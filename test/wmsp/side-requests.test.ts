@@ -93,7 +93,7 @@ describe('Log', () => {
     station = await Station.open({ onLog: (log) => logs.push(log) });
   });
 
-  it('[WMSP-084] [WMSP-079] [WMSP-257] as a log-line is handed on and answered without a body', async () => {
+  it('[WMSP-079] [WMSP-257] as a log-line is handed on and answered without a body', async () => {
     const id = clientIdOf(await describeRequest(OLD));
     const line = '127.0.0.1 2003-01-01 00:00:00 - /live 0 12 1 200';
     const response = await station.ask(
@@ -109,7 +109,7 @@ describe('Log', () => {
     expect(logs).toEqual([{ clientId: id, path: '/live', form: 'log-line', text: line }]);
   });
 
-  it('[WMSP-084] [WMSP-016] as XML is the body', async () => {
+  it('as XML is the body', async () => {
     const id = clientIdOf(await describeRequest(NEW));
     const xml = '<XML><Summary>é</Summary></XML>';
     const peer = await station.peer();

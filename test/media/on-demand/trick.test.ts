@@ -88,7 +88,7 @@ describe('forwards', () => {
 });
 
 describe('backwards', () => {
-  it.each([-1, -2, -5])('[WMSP-109] gives the key frames in falling order, each whole, at rate %p', async (rate) => {
+  it.each([-1, -2, -5])('gives the key frames in falling order, each whole, at rate %p', async (rate) => {
     const file = await open(path);
     const keys = keysOf(contentsOf(path), 1);
     for (const padding of ['cut', 'kept'] as const) {
