@@ -72,12 +72,15 @@ export const errorTable = {
 
 export type ErrorCode = keyof typeof errorTable;
 
-/** An error with one of the stable codes of {@link errorTable}; its message is one sentence for a person. */
+/**
+ * An error with one of the stable codes of {@link errorTable}; its message is one sentence for a person, without the passwords of URLs
+ * in it.
+ */
 export class WmError extends Error {
   readonly code: ErrorCode;
 
   constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
-    super(message, options);
+    super(hidePasswords(message), options);
     this.name = 'WmError';
     this.code = code;
   }
@@ -93,12 +96,24 @@ export class WmError extends Error {
   }
 }
 
-/** The message of anything that was thrown. */
+/** The message of anything that was thrown, without the passwords of URLs in it. */
 export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  return hidePasswords(error instanceof Error ? error.message : String(error));
 }
 
 /** Characters that can harm a terminal or a log are not let through: they come from the network. */
 export function printable(text: string, limit = 80): string {
   return text.replace(/[^\x20-\x7e]/g, '?').slice(0, limit);
+}
+
+// `user:password@` as it should be; as people write it who do not escape the `/`, `?` or `#` of a password, which is told from a port
+// by what stands behind the digits; and without a scheme.
+const ESCAPED_USER = /(\w:\/\/)[^\s/?#"'@]+@/g;
+const UNESCAPED_USER = /(\w:\/\/)[^\s/?#"'@:[]*:(?!\d{1,5}(?:[/?#\s"',;.]|$))[^\s"'@]*@/g;
+const BARE_USER = /(^|[\s"'(])[\w.%+-]+:[^\s/"'@]+@(?=[\w[])/g;
+
+/** The text with user and password in URLs replaced, because messages end up in logs and bug reports. */
+export function hidePasswords(text: string): string {
+  if (!text.includes('@')) return text;
+  return text.replace(ESCAPED_USER, '$1***@').replace(UNESCAPED_USER, '$1***@').replace(BARE_USER, '$1***@');
 }

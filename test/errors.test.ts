@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { errorTable, messageOf, WmError } from '../src/errors.js';
+import { errorTable, hidePasswords, messageOf, WmError } from '../src/errors.js';
 
 describe('the table of errors', () => {
   it('is what docs/errors.md lists', async () => {
@@ -23,5 +23,31 @@ describe('the table of errors', () => {
   it('finds words for whatever was thrown', () => {
     expect(messageOf(new Error('a'))).toBe('a');
     expect(messageOf('b')).toBe('b');
+  });
+
+  it('never repeats the password of a URL', () => {
+    expect(new WmError('WM_NO_INPUT', 'http://me:secret@host/a.wmv does not exist.').message).toBe(
+      'http://***@host/a.wmv does not exist.',
+    );
+    expect(messageOf(new Error('rtsp://me:secret@host/ failed'))).toBe('rtsp://***@host/ failed');
+  });
+
+  it.each([
+    ['"http://me:sec/ret@host/live"', '"http://***@host/live"'],
+    ['"http://me:sec#ret@host/live"', '"http://***@host/live"'],
+    ['"me:secret@host:80/live" is no URL', '"***@host:80/live" is no URL'],
+    ['http://a:b@x and mmsh://c:d@y', 'http://***@x and mmsh://***@y'],
+  ])('hides the password of %s', (text, hidden) => {
+    expect(hidePasswords(text)).toBe(hidden);
+  });
+
+  it.each([
+    'http://host:8080/folder/name@2x.wmv',
+    'http://host/a:b@c',
+    'mail to a@b.example',
+    'http://[::1]:80/a@b',
+    '/folder/a:b@c.wmv',
+  ])('leaves %s alone', (text) => {
+    expect(hidePasswords(text)).toBe(text);
   });
 });

@@ -2,7 +2,7 @@ import { lookup } from 'node:dns/promises';
 import { open } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { type ErrorCode, WmError } from '../errors.js';
-import { type EncoderLog, hidePasswords } from './log.js';
+import type { EncoderLog } from './log.js';
 
 /** How ffmpeg ended. */
 export interface EncoderEnd {
@@ -145,5 +145,5 @@ async function looksLikeText(input: string): Promise<string | undefined> {
 }
 
 function quote(input: string): string {
-  return `"${hidePasswords(input)}"`;
+  return `"${input}"`;
 }

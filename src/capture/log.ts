@@ -1,3 +1,5 @@
+import { hidePasswords } from '../errors.js';
+
 export type LogLevel = 'error' | 'warning' | 'info';
 
 /** One line of ffmpeg's log. */
@@ -63,9 +65,4 @@ export class EncoderLog {
 function levelOf(mark: string | undefined): LogLevel {
   if (mark === 'error' || mark === 'fatal' || mark === 'panic') return 'error';
   return mark === 'warning' ? 'warning' : 'info';
-}
-
-/** The text with user and password in URLs replaced, because messages end up in logs and bug reports. */
-export function hidePasswords(text: string): string {
-  return text.replace(/(\w:\/\/)[^\s/@]+@/g, '$1***@');
 }
