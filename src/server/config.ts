@@ -5,6 +5,7 @@ import { messageOf, WmError } from '../errors.js';
 import { addressList } from '../http/address-list.js';
 import { systemErrorReason } from '../media/system-error.js';
 import { parseYamlFile } from '../yaml-file.js';
+import type { AccessRule } from './access.js';
 import { REALM, SCHEMES } from './credentials.js';
 import { isSourceUrl } from './source-url.js';
 
@@ -85,7 +86,11 @@ export const configSchema = z.strictObject({
     .string()
     .regex(/^[\x20-\x7e]+$/, 'must be ASCII')
     .default(REALM),
-  authentication: z.array(z.enum(['negotiate', 'ntlm', 'digest', 'basic'])).default(SCHEMES),
+  authentication: z
+    .array(z.enum(['negotiate', 'ntlm', 'digest', 'basic']))
+    .min(1, 'must name a scheme')
+    .refine((schemes) => new Set(schemes).size === schemes.length, 'must name each scheme once')
+    .default(SCHEMES),
   basicWithoutTls: z.boolean().default(false),
   access: z
     .strictObject({
@@ -151,4 +156,27 @@ export async function readConfig(file: string): Promise<ServerConfig> {
 /** As {@link readConfig}, from a text; `file` is its name in messages. */
 export function parseConfig(text: string, file: string): ServerConfig {
   return parseYamlFile(text, file, configSchema).data;
+}
+
+/**
+ * Refuses rules that nobody can fulfil because no users are known: those that name users or groups, and those that ask everybody who they
+ * are and trust no address.
+ *
+ * @throws WmError WM_CONFIG with the place of the rule
+ */
+export function checkRules({ users, access, points }: ServerConfig): void {
+  if (users !== undefined) return;
+  const rules = [
+    ['access', access] as const,
+    ...points.map((point) => [`${point.path}: access`, point.access ?? {}] as const),
+  ].flatMap(([place, of]) => Object.entries(of).map(([name, rule]) => [`${place}.${name}`, rule] as const));
+  const [bad] = rules.find(([, rule]) => rule !== undefined && asksInVain(rule)) ?? [];
+  if (bad === undefined) return;
+  throw new WmError('WM_CONFIG', `${bad} asks for users, but none are known: name their file (users:, or --users).`);
+}
+
+function asksInVain({ users = [], groups = [], trusted = [] }: AccessRule): boolean {
+  if (trusted.length === 0) return users.length > 0 || groups.length > 0;
+  // The default rules stand in configurations of servers without users, too.
+  return users.some((name) => name !== '*') || groups.some((name) => !ADMIN_DEFAULT.groups.includes(name));
 }

@@ -10,7 +10,7 @@ import { SERVER_NAME } from '../wmsp/responses.js';
 import { type PlayReport, type SubmittedLog, WmspServer } from '../wmsp/server.js';
 import { type AccessControl, type Refusal, type Rule, ruleOf } from './access.js';
 import { AdminApi } from './api.js';
-import type { ServerConfig } from './config.js';
+import { checkRules, type ServerConfig } from './config.js';
 import { ContentRoot } from './content.js';
 import { openAccess } from './credentials.js';
 import { MsbdListener, PointChannels, pathOfChannel } from './msbd.js';
@@ -176,12 +176,13 @@ export class MediaServer {
    * Starts a server.
    *
    * @throws WmError WM_PORT_IN_USE, or WM_FAILED when it cannot listen there; WM_CONFIG when the users, the key or the certificate
-   *   cannot be used
+   *   cannot be used, or rules name users although none are known
    */
   static async start(config: ServerConfig, listener: ServerListener = {}): Promise<MediaServer> {
     if (config.httpPort === 'none' && !config.tls) {
       throw new WmError('WM_CONFIG', 'Without an HTTP port the server needs TLS.');
     }
+    checkRules(config);
     const onWarning = (message: string) => listener.warning?.(message);
     const server = new MediaServer(config, listener, {
       tls: config.tls && (await readTls(config.tls)),

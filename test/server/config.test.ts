@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { WmError } from '../../src/errors.js';
-import { configSchema, defaultConfig, parseConfig, readConfig } from '../../src/server/config.js';
+import { checkRules, configSchema, defaultConfig, parseConfig, readConfig } from '../../src/server/config.js';
 
 const fail = (text: string) => {
   try {
@@ -55,5 +55,34 @@ describe('the configuration', () => {
 
   it('says when the file cannot be read', async () => {
     await expect(readConfig('/nonexistent/serve.yaml')).rejects.toMatchObject({ code: 'WM_CONFIG' });
+  });
+});
+
+describe('rules without a file of users', () => {
+  const check = (text: string) => checkRules(parseConfig(text, 'serve.yaml'));
+
+  it.each([
+    ['access: {play: {users: [anna]}}', 'access.play'],
+    ["access: {push: {users: ['*']}}", 'access.push'],
+    ['access: {push: {groups: [crew], trusted: [loopback]}}', 'access.push'],
+    ['points: [{path: /live, access: {push: {users: [anna], trusted: [loopback]}}}]', '/live: access.push'],
+  ])('cannot name them: %s', (text, place) => {
+    const message = `${place} asks for users, but none are known: name their file (users:, or --users).`;
+    expect(() => check(text)).toThrow(expect.objectContaining({ code: 'WM_CONFIG', message }));
+    expect(() => check(`users: users.yaml\n${text}`)).not.toThrow();
+  });
+
+  it.each(['', "access: {play: {users: ['*'], trusted: [192.0.2.0/24]}}", 'access: {push: {addresses: [loopback]}}'])(
+    'can let in by address: %s',
+    (text) => {
+      expect(() => check(text)).not.toThrow();
+    },
+  );
+
+  it.each([
+    ['authentication: []', /authentication: must name a scheme/],
+    ['authentication: [digest, digest]', /authentication: must name each scheme once/],
+  ])('asks in some way: %s', (text, message) => {
+    expect(fail(text)).toMatch(message);
   });
 });

@@ -77,7 +77,7 @@ describe('MSBD of a media server', () => {
       points: [
         { path: '/far', access: { play: { addresses: ['192.0.2.0/24'] } } },
         { path: '/near', access: { play: { addresses: ['loopback'] } } },
-        { path: '/secret', access: { play: { users: ['*'] } } },
+        { path: '/secret', access: { play: { users: ['*'], trusted: ['192.0.2.1'] } } },
         { path: '/trusted', access: { play: { users: ['*'], trusted: ['loopback'] } } },
       ],
     });

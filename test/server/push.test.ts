@@ -37,7 +37,9 @@ const answerTo = async ({ peer }: TestEncoder): Promise<WireResponse> => parseRe
 describe('a push to a new name', () => {
   it('[WMHTTP-022] makes a point with the settings of its template', async () => {
     await open({
-      points: [{ path: '/base', maxPlayers: 7, burst: 5, title: 'Ours', access: { play: { users: ['anna'] } } }],
+      points: [
+        { path: '/base', maxPlayers: 7, burst: 5, title: 'Ours', access: { play: { addresses: ['192.0.2.1'] } } },
+      ],
     });
     const encoder = await station.push('/new', { title: 'Theirs' }, template('/base'));
     await publishing('/new');
