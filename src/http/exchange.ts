@@ -152,12 +152,15 @@ export class Exchange {
     return new Promise((resolve, reject) => {
       const parts: Buffer[] = [];
       let size = 0;
+      const refuse = () => reject(new HttpError(413, `The body is larger than ${limit} bytes.`));
       const data = (chunk: Buffer) => {
         size += chunk.length;
-        if (size > limit) reject(new HttpError(413, `The body is larger than ${limit} bytes.`));
+        if (size > limit) refuse();
         else parts.push(chunk);
       };
       const aborted = () => reject(new HttpError(400, 'The request ended before its body was complete.'));
+      // Whoever says that the body will be too large is told before it comes.
+      if (Number(this.request.headers.get('Content-Length') ?? 0) > limit) refuse();
       this.receive({ data, end: () => resolve(Buffer.concat(parts)), aborted }, BODY_TIME);
       if (!this.bodyDone) this.#host.allowBodyTime(BODY_TIME);
     });

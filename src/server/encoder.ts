@@ -111,7 +111,7 @@ export class EncoderServer implements WmspContent {
   static async start(options: EncoderServerOptions): Promise<EncoderServer> {
     const { users, tls, onWarning = () => {} } = options;
     const access = await openAccess({ users }, onWarning);
-    const server = new EncoderServer(options, { access, tls: tls && (await readTls(tls)) });
+    const server = new EncoderServer(options, { access, tls: tls && (await readTls(tls, onWarning)) });
     server.#port = await server.#http.listen(options.httpPort, options.host);
     try {
       server.#msbd = await server.#listenMsbd();

@@ -185,7 +185,7 @@ export class MediaServer {
     checkRules(config);
     const onWarning = (message: string) => listener.warning?.(message);
     const server = new MediaServer(config, listener, {
-      tls: config.tls && (await readTls(config.tls)),
+      tls: config.tls && (await readTls(config.tls, onWarning)),
       access: await openAccess({ ...config, schemes: config.authentication }, onWarning),
     });
     try {

@@ -1,3 +1,4 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { messageOf, WmError } from '../errors.js';
 import type { TlsIdentity } from '../http/server.js';
@@ -12,15 +13,35 @@ export interface TlsFileNames {
 /**
  * Reads the key and the certificate of a server.
  *
- * @throws WmError WM_CONFIG when one of them cannot be read
+ * @param onWarning told when clients will not trust the certificate because of its dates
+ * @throws WmError WM_CONFIG when one of them cannot be read, or they do not belong together
  */
-export async function readTls({ cert, key }: TlsFileNames): Promise<TlsIdentity> {
+export async function readTls(files: TlsFileNames, onWarning: (message: string) => void): Promise<TlsIdentity> {
+  const { cert, key } = files;
   const read = (file: string) =>
     readFile(file).catch((error: unknown) => {
       const sentence = `The TLS file ${file} cannot be read: ${systemErrorReason(error)}.`;
       throw new WmError('WM_CONFIG', sentence, { cause: error });
     });
-  return { cert: await read(cert), key: await read(key) };
+  const identity = { cert: await read(cert), key: await read(key) };
+  checkPair(files, identity, onWarning);
+  return identity;
+}
+
+/** What is unusable for other reasons, such as a key under a pass phrase, OpenSSL refuses later on. */
+function checkPair({ cert, key }: TlsFileNames, identity: TlsIdentity, onWarning: (message: string) => void): void {
+  let certificate: X509Certificate;
+  let isPair: boolean;
+  try {
+    certificate = new X509Certificate(identity.cert);
+    isPair = certificate.checkPrivateKey(createPrivateKey(identity.key));
+  } catch {
+    return;
+  }
+  if (!isPair) throw new WmError('WM_CONFIG', `The key ${key} is not that of the certificate ${cert}.`);
+  const { validFrom, validTo } = certificate;
+  if (Date.parse(validTo) < Date.now()) onWarning(`The certificate ${cert} has expired on ${validTo}.`);
+  if (Date.parse(validFrom) > Date.now()) onWarning(`The certificate ${cert} is not valid before ${validFrom}.`);
 }
 
 // Certificates are renewed weeks before they run out.
@@ -50,7 +71,7 @@ export class TlsWatch {
     this.#version = versionOf(this.#files);
     if ((await before) === (await this.#version)) return;
     try {
-      this.#renew(await readTls(this.#files));
+      this.#renew(await readTls(this.#files, this.#onWarning));
     } catch (error) {
       this.#onWarning(`The certificate stays as it was. ${messageOf(error)}`);
     }

@@ -56,6 +56,13 @@ describe('HttpServer', () => {
     await client.ended();
   });
 
+  it('refuses a body that says it will be too large before it comes', async () => {
+    await start(echo);
+    const client = await peer();
+    client.send('POST / HTTP/1.1\r\nContent-Length: 101\r\n\r\n');
+    expect(await client.head()).toMatch(/^HTTP\/1.1 413 /);
+  });
+
   it('reads a head and a body that are split at every byte', async () => {
     await start(echo);
     const client = await peer();

@@ -7,7 +7,7 @@ import type { TlsIdentity } from '../../src/http/server.js';
 import { EncoderServer } from '../../src/server/encoder.js';
 import { readTls, TlsWatch } from '../../src/server/tls-files.js';
 import { Peer } from '../http/peer.js';
-import { renewedTls, testTls } from '../support/tls.js';
+import { expiredCertificate, renewedTls, testTls } from '../support/tls.js';
 import { ServerStation } from './station.js';
 
 let folder: string;
@@ -63,6 +63,21 @@ describe('a server with TLS', () => {
     await expect(ServerStation.open({ httpPort: 'none' })).rejects.toMatchObject({ code: 'WM_CONFIG' });
   });
 
+  it('does not start with the key of another certificate', async () => {
+    await write({ cert: testTls.cert, key: renewedTls.key });
+    await expect(ServerStation.open({ tls: { ...files, port: 0 } })).rejects.toMatchObject({
+      code: 'WM_CONFIG',
+      message: `The key ${files.key} is not that of the certificate ${files.cert}.`,
+    });
+  });
+
+  it('warns of a certificate that has expired', async () => {
+    await write({ cert: expiredCertificate, key: testTls.key });
+    const warnings: string[] = [];
+    await readTls(files, (message) => warnings.push(message));
+    expect(warnings).toEqual([`The certificate ${files.cert} has expired on Jan  1 00:00:00 2021 GMT.`]);
+  });
+
   it('is there for pullers, too', async () => {
     const server = await EncoderServer.start({
       host: '127.0.0.1',
@@ -96,7 +111,7 @@ describe('changed files', () => {
     await utimes(files.cert, 1, 1);
     await watch.look();
     await watch.look();
-    expect(renewed).toEqual([await readTls(files)]);
+    expect(renewed).toEqual([await readTls(files, (message) => warnings.push(message))]);
     usable = false;
     await utimes(files.cert, 2, 2);
     await watch.look();
