@@ -113,7 +113,9 @@ export function entryHead(
 ): Buffer {
   const asBroadcast = program.playlist && !profile.version9;
   const { bytes } = asBroadcast ? broadcastHeader(header) : header;
-  const asfHeader = headerPackets(profile.dataSize === 'told' ? bytes : withoutDataSize(bytes));
+  const asfHeader = headerPackets(
+    profile.dataSize === 'told' || asBroadcast || entry.kind === 'live' ? bytes : withoutDataSize(bytes),
+  );
   if (!profile.metadata || identity.encoder) return asfHeader;
   const metadata = metadataPackets({
     playlistGenId: genIdOf(entry),
@@ -124,10 +126,13 @@ export function entryHead(
   return Buffer.concat([metadata, asfHeader]);
 }
 
-/** A header whose Data Object is as long as one without packets; the number of its packets stays. */
+// 1 TiB: zero, or the 50 bytes of an empty one, would make it a broadcast to libmms.
+const BOUNDLESS = 2n ** 40n;
+
+/** A header with a Data Object whose end nobody reaches; the number of its packets stays. */
 function withoutDataSize(bytes: Buffer): Buffer {
   const copy = Buffer.from(bytes);
-  copy.writeBigUInt64LE(BigInt(DATA_OBJECT_HEAD_SIZE), copy.length - DATA_OBJECT_HEAD_SIZE + 16);
+  copy.writeBigUInt64LE(BOUNDLESS, copy.length - DATA_OBJECT_HEAD_SIZE + 16);
   return copy;
 }
 

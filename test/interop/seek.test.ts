@@ -235,6 +235,25 @@ describe('seeking in files on demand, and pausing', () => {
   );
 
   together.it(
+    [mpv],
+    'mpv seeks again and again, and still plays to the end',
+    async () => {
+      const player = new MpvRemote(url(PAUSED), ['--cache=no']);
+      await player.until('time-pos', (time) => Number(time) >= 0);
+      // Each time it receives some seconds, in all more than the file has.
+      for (let round = 0; round < 12; round++) {
+        const target = round % 2 === 0 ? 8 : 2;
+        player.set('time-pos', target);
+        await player.until('time-pos', (time) => Math.abs(Number(time) - target) < 1);
+      }
+      await player.ends(30_000);
+      expect(player.endReason).toBe('eof');
+      expect(player.pictures.at(-1)).toBe(paused.pictures.at(-1));
+    },
+    60_000,
+  );
+
+  together.it(
     vlc,
     '[WMSP-046] VLC pauses by hanging up, comes back at the byte where it was, and misses nothing',
     async () => {

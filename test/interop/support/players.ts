@@ -92,7 +92,9 @@ export class LibmmsPlayer extends CrcPlayer {
 }
 
 // When it encodes there is no clock: pictures come as fast as they can be decoded, and sound in large blocks beside them.
-const MPV_HARMLESS = /^(?:Audio\/Video desynchronisation|hardware, temporary CPU spikes|position will not match)/;
+// That the stream has ended is what FFmpeg's reader calls an error.
+const MPV_HARMLESS =
+  /^(?:\[ffmpeg\] Stream ended!|Audio\/Video desynchronisation|hardware, temporary CPU spikes|position will not match)/;
 
 export class MpvPlayer extends CrcPlayer {
   constructor(name: string, url: string, options: readonly string[] = []) {
