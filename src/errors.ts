@@ -60,7 +60,7 @@ export const errorTable = {
   WM_AUTH_REFUSED: {
     exitCode: 77,
     meaning: 'The server refused access.',
-    hint: 'Name a user (WMCAST_USER, WMCAST_PASSWORD); without one wmcast serve takes pushes from its own host alone.',
+    hint: 'Name a user: --user or WMCAST_USER, with the password in WMCAST_PASSWORD; without one wmcast serve takes pushes from its own host alone.',
   },
   WM_TLS: {
     exitCode: 76,

@@ -59,6 +59,8 @@ export interface HttpAuthenticator {
   answer(challenge: ClientChallenge): Field | undefined | Promise<Field | undefined>;
   /** All that a request has to have; to be asked for every request, just before it is sent. */
   fields?(request: ClientRequest, statuses?: readonly number[]): readonly Field[];
+  /** Whether there is a password for who answers with this status, for what people are told; without it, there is. */
+  knows?(status: number): boolean;
 }
 
 const WORKSTATION = hostname().split('.')[0]!.toUpperCase().slice(0, 15);
@@ -105,6 +107,10 @@ export class ClientAuthenticator implements HttpAuthenticator {
     const server = statuses.includes(401) && !this.#isForeign(request) ? this.#server : undefined;
     const proxy = statuses.includes(407) ? this.#proxy : undefined;
     return [server, proxy].map((side) => side?.field(request)).filter((field) => field !== undefined);
+  }
+
+  knows(status: number): boolean {
+    return (status === 407 ? this.#proxy : this.#server) !== undefined;
   }
 
   #isForeign({ origin }: ClientRequest): boolean {

@@ -43,15 +43,16 @@ export function addAccessOptions(command: Command): Command {
  *
  * @param text its URL, which may have a user and a password in it; they go before those of the options and of the environment
  * @param prefix of the environment's `WMCAST_USER` and `WMCAST_PASSWORD`
- * @throws WmError WM_CONFIG for certificates that cannot be read
+ * @throws WmError WM_CONFIG for certificates that cannot be read, WM_USAGE for a user without a password
  */
 export function accessTo(text: string, options: AccessOptions, prefix = 'WMCAST'): Access {
   const { user, password, basicInClear, ca, insecure } = options;
   const to = takeCredentials(text);
   const through = options.proxy === undefined ? undefined : takeCredentials(options.proxy);
   const { env } = process;
-  const server = to.credentials ?? pair(user ?? env[`${prefix}_USER`], password ?? env[`${prefix}_PASSWORD`]);
-  const proxy = through?.credentials ?? pair(env['WMCAST_PROXY_USER'], env['WMCAST_PROXY_PASSWORD']);
+  const server = pair(to.credentials, user ?? env[`${prefix}_USER`], password ?? env[`${prefix}_PASSWORD`], prefix);
+  const { WMCAST_PROXY_USER: proxyUser, WMCAST_PROXY_PASSWORD: proxyPassword } = env;
+  const proxy = pair(through?.credentials, proxyUser, proxyPassword, 'WMCAST_PROXY');
   // What is in the arguments is shown to everybody who lists processes.
   if (to.credentials || through?.credentials || password !== undefined) process.title = 'wmcast';
   return {
@@ -62,15 +63,29 @@ export function accessTo(text: string, options: AccessOptions, prefix = 'WMCAST'
   };
 }
 
-function pair(user: string | undefined, password: string | undefined): Credentials | undefined {
+/** A URL may name the user alone. */
+function pair(
+  inUrl: Credentials | undefined,
+  otherUser: string | undefined,
+  otherPassword: string | undefined,
+  prefix: string,
+): Credentials | undefined {
+  if (inUrl && inUrl.password !== '') return inUrl;
+  const user = inUrl?.user ?? otherUser;
   if (user === undefined || user === '') return undefined;
-  return { user, password: password ?? '' };
+  if (otherPassword === undefined) {
+    throw new WmError('WM_USAGE', `There is no password for the user ${user}: ${prefix}_PASSWORD gives it.`);
+  }
+  return { user, password: otherPassword };
 }
 
 function certificates(path: string): string {
+  let text: string;
   try {
-    return readFileSync(path, 'utf8');
+    text = readFileSync(path, 'utf8');
   } catch (error) {
     throw new WmError('WM_CONFIG', `The certificates in ${path} cannot be read: ${systemErrorReason(error)}.`);
   }
+  if (/^-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----/m.test(text)) return text;
+  throw new WmError('WM_CONFIG', `${path} holds no certificate in PEM form.`);
 }

@@ -5,6 +5,17 @@ export interface Credentials {
 }
 
 /**
+ * What is wrong when a server (401) or a proxy (407) lets nobody in, as the beginning of a sentence.
+ *
+ * @param given whether it was told a user and a password
+ */
+export function refusedCredentials(status: number, given: boolean): string {
+  const who = status === 407 ? 'The proxy' : 'The server';
+  if (given) return `${who} does not accept the user or the password`;
+  return `${who} asks who this is, and no user was named${status === 407 ? ' for it (WMCAST_PROXY_USER)' : ''}`;
+}
+
+/**
  * Takes `user:password@` out of a URL (RFC 3986 3.2.1), so that nothing that repeats the URL repeats it. Works on what is no
  * valid URL too.
  *

@@ -1,4 +1,5 @@
 import { type ErrorCode, WmError } from '../errors.js';
+import { refusedCredentials } from '../http/credentials.js';
 import type { Field, ResponseHead } from '../http/message.js';
 import { type Cookie, isPushId, PUSH_ID, parseSetCookies } from './cookies.js';
 import {
@@ -50,6 +51,8 @@ export interface ClientSessionOptions extends Partial<SetupDirectives> {
   /** Seconds of the stream that a PushStart body holds; default 60 when a proxy is on the way, else without end (2147483647). */
   readonly bodyDuration?: number | undefined;
   readonly acceptAuthentication?: readonly string[];
+  /** As in `HttpAuthenticator`. */
+  readonly knows?: (status: number) => boolean;
   /** The session of another connection, to be resumed (MS-WMHTTP 3.2.7.1). */
   readonly resume?: PushSessionState | undefined;
 }
@@ -307,10 +310,13 @@ export class ClientSession {
   /** The error for a response that refuses, with its status in words. */
   refusal({ status, reason }: Pick<ResponseHead, 'status' | 'reason'>): PushRefusal {
     const said = `${status}${reason === '' ? '' : ` ${reason}`}`;
-    const denied = status === 401 || status === 403 || status === 407;
-    const name = this.#options.name ?? 'the publishing point';
-    const sentence = `The server refused the push to ${name}: ${said}.`;
-    return new PushRefusal(denied ? 'WM_AUTH_REFUSED' : 'WM_PUSH_REFUSED', sentence, status);
+    const { name = 'the publishing point', knows } = this.#options;
+    if (status === 401 || status === 407) {
+      const sentence = `${refusedCredentials(status, knows?.(status) ?? false)}: ${said} for ${name}.`;
+      return new PushRefusal('WM_AUTH_REFUSED', sentence, status);
+    }
+    const code = status === 403 ? 'WM_AUTH_REFUSED' : 'WM_PUSH_REFUSED';
+    return new PushRefusal(code, `The server refused the push to ${name}: ${said}.`, status);
   }
 
   /**

@@ -244,6 +244,7 @@ export class PushClient implements AsfSink {
       contentLength,
       bodyDuration,
       acceptAuthentication: authorize?.schemes ?? [],
+      knows: (status) => authorize !== undefined && (authorize.knows?.(status) ?? true),
       resume,
     });
     session.setProxy(this.#route.usesProxy);

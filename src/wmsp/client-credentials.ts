@@ -36,6 +36,11 @@ export class ClientCredentials {
     return [...others, ...credentials, ...(keeps ? [['Connection', 'Keep-Alive'] as const] : [])];
   }
 
+  /** Whether there is a password for who answers with a status, 401 or 407. */
+  knows(status: number): boolean {
+    return this.#authenticator !== undefined && (this.#authenticator.knows?.(status) ?? true);
+  }
+
   /** @returns whether the request can be sent again, with other credentials */
   async answer(
     challenge: Omit<ClientChallenge, 'origin' | 'secure'>,

@@ -5,6 +5,7 @@ import { messageOf, WmError } from '../errors.js';
 import { MAX_CHALLENGES } from '../http/authenticator.js';
 import type { HttpClient, StreamedResponse } from '../http/client.js';
 import type { TlsTrust } from '../http/connection.js';
+import { refusedCredentials } from '../http/credentials.js';
 import { keepsAlive, type ResponseHead } from '../http/message.js';
 import type { ResponseBody } from '../http/response-body.js';
 import { asksProxy, connectRoute, type Route } from '../http/tunnel.js';
@@ -436,8 +437,8 @@ export class ClientLink {
     const target = asksProxy(this.#route) ? url.href : url.path;
     const about = { method: 'GET', target, ...(this.#http ? { connection: this.#http } : {}) };
     if (!(await this.#mayAnswer(head, about, count))) {
-      const who = head.status === 407 ? 'The proxy' : 'The server';
-      throw new WmError('WM_AUTH_REFUSED', `${who} wants credentials for ${url.href}: ${head.status}.`);
+      const sentence = refusedCredentials(head.status, this.#credentials.knows(head.status));
+      throw new WmError('WM_AUTH_REFUSED', `${sentence}: ${head.status} for ${url.href}.`);
     }
     const rest = await this.#atLeast(Buffer.alloc(0), body, MAX_REFUSED_BODY);
     this.#reusable = rest.length < MAX_REFUSED_BODY && body.complete && keepsAlive(head);

@@ -2,12 +2,14 @@ import { execFileSync } from 'node:child_process';
 import { linkSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { carry } from '../../src/cli/carry.js';
 import { Interruption } from '../../src/cli/program.js';
 import { pullServeCommand } from '../../src/cli/pull-serve.js';
 import { pushCommand } from '../../src/cli/push.js';
 import { relayCommand } from '../../src/cli/relay.js';
 import { Reporter } from '../../src/cli/reporter.js';
+import { WmError } from '../../src/errors.js';
 import type { AsfEvent, AsfSink, AsfSource } from '../../src/media/events.js';
 import { ServerStation } from '../server/station.js';
 import { testHeader, testPacket } from '../support/stream.js';
@@ -95,6 +97,25 @@ describe('wmpush', () => {
       expect(error).toMatchObject({ code: 'WM_UNREACHABLE' });
       expect(`${String(error)}${log}${output}`).not.toContain('secret');
     }
+  });
+
+  it('does not show a password that is not escaped, or where a file is wanted', async () => {
+    for (const args of [
+      ['-i', asfFile(), '--copy', 'http://me:sec/ret@127.0.0.1:1/x'],
+      ['-i', 'http://me:sec,ret@127.0.0.1:1/x.wmv', '--copy', URL_OF_NOBODY],
+    ]) {
+      const { error, log, output } = await runCommand(pushCommand(), '--json', '-v', ...args);
+      expect(error).toBeInstanceOf(WmError);
+      expect(`${String(error)}${log}${output}`).not.toContain('ret@');
+    }
+  });
+
+  it.each([
+    [['--user', 'anna'], 'WM_USAGE', 'There is no password for the user anna: WMCAST_PASSWORD gives it.'],
+    [['--ca', fileURLToPath(import.meta.url)], 'WM_CONFIG', 'holds no certificate in PEM form'],
+  ])('cannot use %j', async (args, code, message) => {
+    const { error } = await runCommand(pushCommand(), ...args, URL_OF_NOBODY);
+    expect(error).toMatchObject({ code, message: expect.stringContaining(message) });
   });
 
   it('does not write over what it reads, by whatever name', async () => {

@@ -1,6 +1,7 @@
 import type { AsfHeader } from '../../src/asf/header.js';
 import type { DataPacket } from '../../src/asf/packet.js';
 import { stripPadding } from '../../src/asf/padding.js';
+import { ClientAuthenticator } from '../../src/auth/client.js';
 import { type Frame, FrameReader } from '../../src/framing/framing.js';
 import type { AsfEvent } from '../../src/media/events.js';
 import { PushClient, type PushOptions, type PushStats } from '../../src/wmhttp/client.js';
@@ -127,9 +128,7 @@ describe('PushSetup', () => {
   });
 
   it.each([
-    ['401 Unauthorized', 'WM_AUTH_REFUSED'],
     ['403 Forbidden', 'WM_AUTH_REFUSED'],
-    ['407 Proxy Authentication Required', 'WM_AUTH_REFUSED'],
     ['404 Not Found', 'WM_PUSH_REFUSED'],
     ['409 Conflict', 'WM_PUSH_REFUSED'],
     ['302 Found', 'WM_PUSH_REFUSED'],
@@ -139,6 +138,20 @@ describe('PushSetup', () => {
     const peer = await server.accept();
     await answerSetup(peer, `HTTP/1.1 ${status}\r\nServer: Cougar/9.6\r\nContent-Length: 0\r\n\r\n`);
     await expect(connecting).rejects.toEqual(failure(code, `The server refused the push to ${url()}: ${status}.`));
+    await peer.ended();
+  });
+
+  it.each([
+    ['401 Unauthorized', false, 'The server asks who this is, and no user was named'],
+    ['401 Unauthorized', true, 'The server does not accept the user or the password'],
+    ['407 Proxy', false, 'The proxy asks who this is, and no user was named for it (WMCAST_PROXY_USER)'],
+    ['407 Proxy', true, 'The proxy asks who this is, and no user was named for it (WMCAST_PROXY_USER)'],
+  ])('says what is missing when the server answers %s (with a user: %s)', async (status, named, sentence) => {
+    const authorize = new ClientAuthenticator({ server: { user: 'anna', password: 'secret' } });
+    const connecting = PushClient.connect({ url: url(), ...(named ? { authorize } : {}) });
+    const peer = await server.accept();
+    await answerSetup(peer, `HTTP/1.1 ${status}\r\nServer: Cougar/9.6\r\nContent-Length: 0\r\n\r\n`);
+    await expect(connecting).rejects.toEqual(failure('WM_AUTH_REFUSED', `${sentence}: ${status} for ${url()}.`));
     await peer.ended();
   });
 
@@ -431,7 +444,7 @@ describe('a server that says no', () => {
     const { client: push, peer } = await streaming();
     peer.send(`HTTP/1.1 ${status}\r\nServer: Cougar/9.6\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`);
     await until(() => push.failure !== undefined);
-    const error = failure(code, `refused the push to ${url()}: ${status}.`);
+    const error = failure(code, status);
     await expect(push.write(packet())).rejects.toEqual(error);
     await expect(push.write(end(0))).rejects.toEqual(error);
     await push.close();
