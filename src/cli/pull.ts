@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { pathToFileURL } from 'node:url';
 import { Command } from 'commander';
 import { WmError } from '../errors.js';
 import { takeCredentials } from '../http/credentials.js';
@@ -18,7 +19,7 @@ export function pullCommand(): Command {
     .description('receives a stream and records it')
     .argument(
       '<url>',
-      'for example mmsh://server/live or msbd://encoder:7007; an .nsc file; an .asx file at the URL is followed',
+      'for example mmsh://server/live or msbd://encoder:7007; an .nsc file; an .asx or .m3u file, which is followed',
     )
     .option('-o, --output <file>', 'where to record; - writes plain ASF to standard output (default: named as the URL)')
     .addHelpText(
@@ -86,14 +87,15 @@ async function pull(source: string, options: PullOptions): Promise<void> {
 
 /** The last part of a URL's path, or its host, as the name of an ASF file in the current folder. */
 export function defaultFileName(url: string): string {
-  const { hostname, pathname } = new URL(url.trim().replace(/^(?:[a-z]+:\/\/)?/i, 'http://'));
+  const isUrl = /^\s*[a-z][a-z0-9+.-]+:\/\//i.test(url);
+  const { hostname, pathname } = new URL(isUrl ? url.trim().replace(/^[^:]+:/, 'http:') : pathToFileURL(url.trim()));
   const last = pathname.split('/').findLast((part) => part !== '') ?? '';
   const name = decoded(last)
     .replace(/[^\p{L}\p{N}._ -]/gu, '_')
     .replace(/^[.\s-]+/, '')
     .slice(0, 100);
   const base = name === '' ? hostname.replace(/[^\w.-]/g, '_') : name;
-  return /\.(?:asf|wmv|wma)$/i.test(base) ? base : `${base.replace(/\.(?:asx|wax|wvx|wsx|nsc)$/i, '')}.asf`;
+  return /\.(?:asf|wmv|wma)$/i.test(base) ? base : `${base.replace(/\.(?:asx|wax|wvx|wmx|wsx|nsc|m3u)$/i, '')}.asf`;
 }
 
 function decoded(text: string): string {

@@ -5,7 +5,13 @@ import { WmError } from '../errors.js';
 import { takeCredentials } from '../http/credentials.js';
 import type { AsfSource } from '../media/events.js';
 import { fileSource } from '../media/file-source.js';
-import { isSourceUrl, openSourceUrl, type RemoteSource, type SourceOptions } from '../server/source-url.js';
+import {
+  hasChoiceOfStreams,
+  isSourceUrl,
+  openSourceUrl,
+  type RemoteSource,
+  type SourceOptions,
+} from '../server/source-url.js';
 import { type AccessOptions, accessTo, addAccessOptions } from './access-options.js';
 import { parsedBy, parseRetry } from './program.js';
 import { asClock, type Reporter } from './reporter.js';
@@ -101,6 +107,9 @@ export function isServerUrl(from: string): boolean {
 export function clientOptions(url: string, options: ServerOptions, reporter: Reporter): SourceOptions {
   const { streams, bandwidth, userAgent, asServer, pipelined, strict, interface: own } = options;
   const { proxy, tls, authorize } = accessTo(url, options);
+  if ((streams ?? bandwidth) !== undefined && !hasChoiceOfStreams(takeCredentials(url).url)) {
+    reporter.warn('--streams and --bandwidth have no effect here: MSBD and multicasts carry all streams.');
+  }
   return {
     tls,
     authorize,

@@ -1,13 +1,16 @@
 import type { NscFile } from '../announce/nsc.js';
 import { type AsfHeader, parseHeader } from '../asf/header.js';
 import { WmError } from '../errors.js';
+import type { TlsTrust } from '../http/connection.js';
 import type { AsfEvent, AsfSource } from '../media/events.js';
 import { isNscLocation, openNsc } from './open-nsc.js';
 import { MulticastReceiver, type MulticastReceiverOptions } from './receiver.js';
 
 export interface MsbClientOptions extends Omit<MulticastReceiverOptions, 'nsc' | 'nscUrl' | 'reload'> {
-  /** A path or an http:// URL of an .nsc file. */
+  /** A path or an http:// or https:// URL of an .nsc file. */
   readonly url: string;
+  /** For https://. */
+  readonly tls?: TlsTrust | undefined;
 }
 
 /** What an .nsc file names. */
@@ -34,8 +37,11 @@ export class MsbClient implements AsfSource {
   }
 
   /** What there is, without joining the group. @throws WmError as {@link openNsc} */
-  static async describe({ url, onNote }: Pick<MsbClientOptions, 'url' | 'onNote'>): Promise<MsbDescription> {
-    return describe(url, await openNsc(url, { onNote }));
+  static async describe({
+    url,
+    ...options
+  }: Pick<MsbClientOptions, 'url' | 'onNote' | 'tls'>): Promise<MsbDescription> {
+    return describe(url, await openNsc(url, options));
   }
 
   /** Known when the first header comes. */
@@ -52,9 +58,9 @@ export class MsbClient implements AsfSource {
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<AsfEvent, void, undefined> {
-    const { url, onNote, ...rest } = this.#options;
+    const { url, onNote, tls, ...rest } = this.#options;
     const isRemote = /^\s*https?:/i.test(url);
-    const read = () => openNsc(url, { onNote });
+    const read = () => openNsc(url, { onNote, tls });
     this.#nsc = await read();
     this.#receiver = new MulticastReceiver({
       ...rest,

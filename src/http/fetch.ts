@@ -1,0 +1,58 @@
+import { WmError } from '../errors.js';
+import { HttpClient } from './client.js';
+import type { TlsTrust } from './connection.js';
+
+export interface FetchOptions {
+  /** Longest wait for a connection, and for the response, ms; default 10000. */
+  readonly timeout?: number | undefined;
+  /** For https://. */
+  readonly tls?: TlsTrust | undefined;
+}
+
+const TIMEOUT = 10_000;
+const MAX_REDIRECTS = 5;
+
+/**
+ * Gets a small file from a web server, as a player, behind up to five redirects.
+ *
+ * @returns its bytes, no more than 1 MiB, and where it was in the end
+ * @throws WmError WM_USAGE for another kind of URL, WM_UNREACHABLE, WM_SERVER_GONE, WM_TLS, WM_HTTP_MALFORMED, or WM_PROTOCOL when the
+ *   server does not give it
+ */
+export async function fetchFile(location: string, options: FetchOptions = {}): Promise<{ body: Buffer; url: string }> {
+  const { timeout = TIMEOUT, tls = {} } = options;
+  let url = urlOf(location);
+  for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects++) {
+    const secure = url.protocol === 'https:';
+    const host = url.hostname.replace(/^\[|\]$/g, '');
+    const port = Number(url.port || (secure ? 443 : 80));
+    const client = await HttpClient.connect({ host, port, timeout, ...(secure ? { tls } : {}) });
+    try {
+      const fields = [
+        ['Host', url.host],
+        ['User-Agent', 'NSPlayer/12.0.7680.0'],
+        ['Accept', '*/*'],
+        ['Connection', 'close'],
+      ] as const;
+      client.send('GET', `${url.pathname}${url.search}`, fields);
+      const { head, body } = await client.response(timeout);
+      if (head.status === 200) return { body, url: url.href };
+      const target = head.status >= 300 && head.status < 400 ? head.headers.get('Location') : undefined;
+      if (target === undefined) {
+        const text = body.length < 200 ? body.toString('utf8').trim().replace(/\s+/g, ' ') : '';
+        const said = text === '' ? '' : `: ${text}`;
+        throw new WmError('WM_PROTOCOL', `${url.href} answered with status ${head.status}${said}`);
+      }
+      url = urlOf(target, url);
+    } finally {
+      client.destroy();
+    }
+  }
+  throw new WmError('WM_PROTOCOL', `${location} is redirected again and again.`);
+}
+
+function urlOf(text: string, base?: URL): URL {
+  const url = URL.canParse(text, base?.href) ? new URL(text, base) : undefined;
+  if (url?.protocol === 'http:' || url?.protocol === 'https:') return url;
+  throw new WmError('WM_USAGE', `${text} is no http:// or https:// URL.`);
+}
