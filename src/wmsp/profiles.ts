@@ -20,8 +20,8 @@ export interface ClientProfile {
   readonly withoutSelection: 'all' | 'none';
   /** The features that a live broadcast has for this client. */
   readonly liveFeatures: readonly string[];
-  /** Whether a file's header says how long its Data Object is. */
-  readonly dataSize: 'told' | 'untold';
+  /** Whether a file's header says how long its Data Object is, or that it is very large. */
+  readonly dataSize: 'told' | 'large';
   /** What sends the client elsewhere: the header that clients below 7.0 are owed (MS-WMSP 3.2.5.4), or 302. */
   readonly redirection: 'header' | 'status';
   /** Headers and tokens that came with 9.0: Supported, playlist-gen-id. */
@@ -87,7 +87,7 @@ const PROFILES: readonly Row[] = [
       'FFmpeg and mpv (4.1.0.3856): follow 302 but no script command, and count the bytes of all that they receive, so that after some ' +
       'seeks they take the end of the Data Object for reached',
     matches: ({ text }) => /^\s*NSPlayer\/4\.1\.0\.3856(?!\d)/i.test(text),
-    profile: { ...legacyPlayer, name: 'open-source player', dataSize: 'untold' },
+    profile: { ...legacyPlayer, name: 'open-source player', dataSize: 'large' },
   },
   {
     source: 'MS-WMSP 3.2.5.4: clients below 7.0 are sent elsewhere by a header',

@@ -112,10 +112,9 @@ export function entryHead(
   identity: ServerIdentity,
 ): Buffer {
   const asBroadcast = program.playlist && !profile.version9;
-  const { bytes } = asBroadcast ? broadcastHeader(header) : header;
-  const asfHeader = headerPackets(
-    profile.dataSize === 'told' || asBroadcast || entry.kind === 'live' ? bytes : withoutDataSize(bytes),
-  );
+  const isFile = entry.kind === 'file' && !asBroadcast;
+  const told = asBroadcast ? broadcastHeader(header).bytes : header.bytes;
+  const asfHeader = headerPackets(isFile && profile.dataSize === 'large' ? withLargeData(header) : told);
   if (!profile.metadata || identity.encoder) return asfHeader;
   const metadata = metadataPackets({
     playlistGenId: genIdOf(entry),
@@ -126,13 +125,14 @@ export function entryHead(
   return Buffer.concat([metadata, asfHeader]);
 }
 
-// 1 TiB: zero, or the 50 bytes of an empty one, would make it a broadcast to libmms.
-const BOUNDLESS = 2n ** 40n;
+// As large as fits into the 32 bits that xine takes; libmms does not seek where it is that of an empty Data Object.
+const LARGE_DATA = 2n ** 30n;
 
-/** A header with a Data Object whose end nobody reaches; the number of its packets stays. */
-function withoutDataSize(bytes: Buffer): Buffer {
+/** A header with a Data Object whose end hardly anybody reaches; the number of its packets stays. */
+function withLargeData({ bytes, dataObject }: AsfHeader): Buffer {
+  if (dataObject.size >= LARGE_DATA) return bytes;
   const copy = Buffer.from(bytes);
-  copy.writeBigUInt64LE(BOUNDLESS, copy.length - DATA_OBJECT_HEAD_SIZE + 16);
+  copy.writeBigUInt64LE(LARGE_DATA, copy.length - DATA_OBJECT_HEAD_SIZE + 16);
   return copy;
 }
 

@@ -35,7 +35,7 @@ describe('client profiles', () => {
   );
 
   it.each([
-    ['NSPlayer/4.1.0.3856', 'untold', 'status'],
+    ['NSPlayer/4.1.0.3856', 'large', 'status'],
     ['NSPlayer/4.1.0.3917', 'told', 'header'],
     ['NSPlayer/6.4.9.1121', 'told', 'header'],
     ['NSPlayer', 'told', 'header'],
