@@ -3,8 +3,8 @@ import type { PlayReport } from '../wmsp/server.js';
 
 /** Somebody who plays at the moment. */
 export interface PlayingClient {
-  /** The client-id of the session (MS-WMSP 2.2.1.4.2). */
-  readonly id: number;
+  /** The client-id of the session (MS-WMSP 2.2.1.4.2); none over plain HTTP. */
+  readonly id?: number;
   readonly path: string;
   /** The User-Agent. */
   readonly client: string;
@@ -13,9 +13,9 @@ export interface PlayingClient {
   readonly since: number;
 }
 
-/** Who plays over WMSP, for the administrator. */
+/** Who plays over WMSP, or a broadcast over plain HTTP, for the administrator. */
 export class Players {
-  readonly #playing = new Map<number, PlayingClient>();
+  readonly #playing = new Map<number | symbol, PlayingClient>();
 
   get size(): number {
     return this.#playing.size;
@@ -27,6 +27,13 @@ export class Players {
 
   began(path: string, client: string, remoteAddress: string, id: number): void {
     this.#playing.set(id, { id, path, client, remoteAddress: plainAddress(remoteAddress), since: Date.now() });
+  }
+
+  /** @returns to be called when it is over */
+  beganPlain(path: string, client: string, remoteAddress: string): () => void {
+    const key = Symbol(path);
+    this.#playing.set(key, { path, client, remoteAddress: plainAddress(remoteAddress), since: Date.now() });
+    return () => this.#playing.delete(key);
   }
 
   ended({ clientId }: PlayReport): void {

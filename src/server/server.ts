@@ -1,5 +1,5 @@
 import { networkInterfaces } from 'node:os';
-import { WmError } from '../errors.js';
+import { printable, WmError } from '../errors.js';
 import { plainAddress } from '../http/addresses.js';
 import type { Exchange } from '../http/exchange.js';
 import { HttpServer, type TlsIdentity } from '../http/server.js';
@@ -146,6 +146,8 @@ export class MediaServer {
     const web = new WebServer(this.points, content, {
       authorize: async (...asked) => this.#authorize(...asked),
       multicast: (path) => this.#multicasts?.get(path),
+      playing: (path, { request, remoteAddress }) =>
+        this.#players.beganPlain(path, printable(request.headers.get('User-Agent') ?? ''), remoteAddress),
       redirect: (path) => redirects.get(path),
       onError,
     });

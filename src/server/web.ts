@@ -28,20 +28,28 @@ const plainFormat: LaneFormat = {
 class PlainPlayer implements PlayerSession {
   readonly output: ResponseStream;
 
-  constructor(stream: ResponseStream, broadcast: Broadcast, header: AsfHeader) {
+  readonly #left: () => void;
+
+  /** @param left called when it gets nothing more, perhaps several times */
+  constructor(stream: ResponseStream, broadcast: Broadcast, header: AsfHeader, left: () => void) {
     this.output = stream;
+    this.#left = left;
     stream.write(header.bytes);
     const player = broadcast.join(this, plainFormat);
-    stream.onLost = () => broadcast.leave(player);
+    stream.onLost = () => {
+      broadcast.leave(player);
+      left();
+    };
   }
 
   /** A file has one header; whoever wants what follows asks again. */
   changed(): undefined {
-    this.output.end();
+    this.ended();
   }
 
   ended(): void {
     this.output.end();
+    this.#left();
   }
 }
 
@@ -55,6 +63,8 @@ export interface WebHost {
   readonly multicast: (path: string) => PointMulticast | undefined;
   /** Where the content of a path has moved to, if it has. */
   readonly redirect: (path: string) => Redirect | undefined;
+  /** Somebody gets the broadcast of a path. @returns to be called when they get nothing more */
+  readonly playing: (path: string, exchange: Exchange) => () => void;
   /** Content cannot be given, through no fault of the client. */
   readonly onError: (error: unknown) => void;
 }
@@ -174,7 +184,8 @@ export class WebServer {
       return;
     }
     if (exchange.queued) throw new HttpError(400, 'This connection streams already.');
-    new PlainPlayer(exchange.startStream(200, fields, { chunked: false }), broadcast, broadcast.header);
+    const left = this.#host.playing(point.path, exchange);
+    new PlainPlayer(exchange.startStream(200, fields, { chunked: false }), broadcast, broadcast.header, left);
   }
 }
 

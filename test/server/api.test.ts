@@ -73,6 +73,26 @@ describe('the administration', () => {
     expect((await api('GET /players')).json).toEqual({ total: 0, players: [] });
   });
 
+  it('tells of players over plain HTTP, too, until they or the broadcast are gone', async () => {
+    await open();
+    const encoder = await station.push('/live');
+    await publishing('/live');
+    encoder.key();
+    const players = await Promise.all([station.peer(), station.peer()]);
+    for (const player of players) {
+      player.request('GET /live.asf HTTP/1.0', 'User-Agent: radio/1');
+      await player.until((bytes) => (bytes.length > 500 ? true : undefined));
+    }
+    const who = { path: '/live', client: 'radio/1', remoteAddress: '127.0.0.1' };
+    expect((await api('GET /players')).json).toMatchObject({ total: 2, players: [who, who] });
+    players[0]!.close();
+    await until(() => station.server.stats().players === 1);
+    expect((await api('GET /players')).json).toMatchObject({ total: 1 });
+    await api('DELETE /points/live', CHANGE);
+    await until(() => station.server.stats().players === 0);
+    expect((await api('GET /players')).json).toEqual({ total: 0, players: [] });
+  });
+
   it('[WMHTTP-081] sends a publisher away, who is told at once, in the middle of its body', async () => {
     await open();
     const encoder = await station.push('/live', {}, { body: 'AutoDestroy: 1\r\n' });
