@@ -199,10 +199,11 @@ export class AnnouncementSource implements RemoteSource {
     return { metafile: readAnnouncement(body, isM3u), url: found };
   }
 
-  /** @throws WmError WM_USAGE for a local file that an announcement on a server names */
+  /** @throws WmError WM_BAD_INPUT for a local file that an announcement on a server names */
   #placeOf(ref: string): Place {
     if (!/^file:/i.test(ref)) return { url: ref };
-    if (/^https?:\/\//i.test(this.#location)) throw new WmError('WM_USAGE', 'That is a file on this host.');
+    if (/^https?:\/\//i.test(this.#location))
+      throw new WmError('WM_BAD_INPUT', `${ref} is a file on this host, which is not for a server to name.`);
     try {
       const path = fileURLToPath(ref);
       return isNscLocation(path) || isAnnouncementLocation(path) ? { url: path } : { path };

@@ -104,6 +104,9 @@ function kindOf(url: string, { announcements = 0, proxy }: SourceOptions = {}): 
   const isContent = announcements >= MAX_ANNOUNCEMENTS || (proxy !== undefined && isWmspUrl(url));
   const kind = KINDS.find((each) => each.isFor(url) && !(isContent && each === ANNOUNCEMENTS));
   if (kind) return kind;
+  if (announcements >= MAX_ANNOUNCEMENTS) {
+    throw new WmError('WM_PROTOCOL', `Announcements lead to announcements again and again, last to ${url}.`);
+  }
   const [scheme] = /^[a-z][a-z0-9+.-]*:\/\//i.exec(url.trim()) ?? [`"${url}"`];
   throw new WmError(
     'WM_USAGE',

@@ -307,3 +307,52 @@ describe('what must not happen', () => {
     expect(feed.join().packets.length).toBeLessThan((32 * 1024 * 1024) / 300);
   });
 });
+
+describe('a follower', () => {
+  it('gets every packet at once, however many players are served in batches, and nothing of before', () => {
+    const feed = new Feed({ batchInterval: 250 });
+    feed.join();
+    feed.feed(3);
+    const seen: string[] = [];
+    const follower = {
+      started: () => void seen.push('H'),
+      packet: ({ location }: { location: number }) => {
+        seen.push(String(location));
+        return 10;
+      },
+      ended: () => void seen.push('E'),
+    };
+    feed.broadcast.follow(follower);
+    const { bytesOut } = feed.broadcast.counters;
+    feed.feed(2);
+    expect(seen).toEqual(['H', '3', '4']);
+    expect(feed.broadcast.counters.bytesOut - bytesOut).toBe(20);
+    expect(feed.broadcast.players).toBe(1);
+    feed.broadcast.write({ type: 'end', moreEntries: false, reason: 0 });
+    feed.broadcast.write({ type: 'header', header: testHeader() });
+    feed.broadcast.write({ type: 'header', header: testHeader() });
+    feed.broadcast.write({ type: 'header', header: testHeader({ title: 'another' }) });
+    expect(seen.slice(3)).toEqual(['E', 'H', 'H']);
+    feed.broadcast.unfollow(follower);
+    feed.feed(1);
+    expect(seen).toHaveLength(6);
+  });
+
+  it('goes by itself when it fails', () => {
+    const errors: unknown[] = [];
+    const feed = new Feed({ onError: (error) => errors.push(error) });
+    feed.join();
+    const failure = new Error('no network');
+    feed.broadcast.follow({
+      started: () => {},
+      packet: () => {
+        throw failure;
+      },
+      ended: () => {},
+    });
+    feed.feed(6);
+    feed.deliver();
+    expect(errors).toEqual([failure]);
+    expect(feed.broadcast.players).toBe(1);
+  });
+});
