@@ -182,10 +182,11 @@ export class Exchange {
   /** Sends a whole response; Content-Length and Connection are added. A second call is ignored. */
   respond({ status, fields = [], body, minorVersion = this.request.minorVersion, close = false }: Response): void {
     if (this.responded) return;
-    this.responded = true;
     if (close) this.#closing = true;
     const length: Field = ['Content-Length', String(body?.length ?? 0)];
+    // Before anything counts as sent: with a field that cannot be sent, another response still can.
     const head = serialiseResponseHead(status, [...fields, length, this.#connectionField()], minorVersion);
+    this.responded = true;
     if (body === undefined || this.request.method === 'HEAD') this.#pending = [head];
     else if (Buffer.isBuffer(body)) this.#pending = [Buffer.concat([head, body])];
     else {

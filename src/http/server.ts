@@ -34,6 +34,8 @@ const MAX_WAITING = 64;
 const SWEEP_INTERVAL = 1_000;
 // The longest pause within a request body whose owner did not say otherwise.
 const BODY_GAP = 30_000;
+// Of responses that the client does not take, so much is held before no more of its requests are read; bytes.
+const MAX_UNSENT = 256 * 1024;
 // Of a body that nobody takes yet, so much is held before the connection is no longer read.
 const MAX_UNREAD = 64 * 1024;
 // How long a client that is refused in the middle of its body may go on sending before the connection is cut: closing at
@@ -162,6 +164,8 @@ class Connection implements ExchangeHost {
   #deadline: number;
   #closing = false;
   #bodyPaused = false;
+  // The client sends requests and does not take the responses.
+  #isBehind = false;
   #bodyGap = BODY_GAP;
   // For the whole body.
   #bodyDeadline = Number.POSITIVE_INFINITY;
@@ -233,7 +237,19 @@ class Connection implements ExchangeHost {
   }
 
   #resumeReading(): void {
-    if (!this.#bodyPaused && this.#exchanges.length < MAX_WAITING) this.socket.resume();
+    if (!this.#bodyPaused && !this.#isBehind && this.#exchanges.length < MAX_WAITING) this.socket.resume();
+  }
+
+  /** Reads no more requests until the client has taken its responses. */
+  #awaitDrain(): void {
+    if (this.#isBehind) return;
+    this.#isBehind = true;
+    this.socket.pause();
+    this.socket.once('drain', () => {
+      this.#isBehind = false;
+      this.#resumeReading();
+      this.#take(NOTHING);
+    });
   }
 
   #take(chunk: Buffer): void {
@@ -265,6 +281,10 @@ class Connection implements ExchangeHost {
 
   /** A request is handled when the ones before it are answered, or stream their answers. */
   #mayStart(): boolean {
+    if (this.#exchanges.length === 0 && this.socket.writableLength > MAX_UNSENT) {
+      this.#awaitDrain();
+      return false;
+    }
     if (this.#exchanges.every((exchange) => exchange.finished || exchange.stream || exchange.responded)) {
       if (this.#exchanges.length < MAX_WAITING) return true;
     }

@@ -276,6 +276,41 @@ describe('HttpServer', () => {
     await silent.ended();
   });
 
+  it('takes no more requests from a client that takes no responses', async () => {
+    let handled = 0;
+    const body = Buffer.alloc(64 * 1024);
+    await start((exchange) => {
+      handled++;
+      exchange.respond({ status: 200, body });
+    });
+    const client = await peer();
+    client.socket.pause();
+    const requests = 2_000;
+    client.send('GET / HTTP/1.1\r\n\r\n'.repeat(requests));
+    let before = -1;
+    while (handled === 0 || before !== handled) {
+      before = handled;
+      await turns(50);
+    }
+    // What the system holds for the connection comes on top of what the server does.
+    expect(handled).toBeLessThan(requests / 2);
+    let received = 0;
+    client.socket.removeAllListeners('data');
+    client.socket.on('data', (chunk) => {
+      received += chunk.length;
+    });
+    client.socket.resume();
+    await until(() => received > requests * body.length);
+    expect(handled).toBe(requests);
+  });
+
+  it('answers 500 when a response cannot be sent', async () => {
+    await start((exchange) => exchange.respond({ status: 302, fields: [['Location', 'http://\u65e5/']] }));
+    const client = await peer();
+    client.send('GET / HTTP/1.1\r\n\r\n');
+    expect(await client.head()).toMatch(/^HTTP\/1\.1 500 /);
+  });
+
   it('turns what a handler throws into 500', async () => {
     const errors: unknown[] = [];
     await start(
