@@ -7,7 +7,7 @@ import type { Channel, ChannelStream } from './channel.js';
 import { fitsDatagram, type GroupMember, type GroupSender } from './group-sender.js';
 import type { ConnectRequest, Delivery } from './messages.js';
 import { MessageReader } from './reader.js';
-import type { MsbdPeer, MsbdServerOptions } from './server-options.js';
+import type { MsbdPeer, MsbdPlaying, MsbdServerOptions } from './server-options.js';
 import { type ServerAction, ServerSession, type ServerTimers } from './server-session.js';
 
 /** What connections share. */
@@ -67,6 +67,13 @@ export class Connection implements PlayerSession, GroupMember {
     socket.on('data', (bytes) => this.#receive(bytes));
     socket.on('error', () => socket.destroy());
     socket.once('close', () => this.#gone());
+  }
+
+  /** What is sent to it, once it plays. */
+  get playing(): MsbdPlaying {
+    const milliseconds = this.#host.now() - this.#since;
+    const broadcast = this.#channel?.broadcast;
+    return { broadcast, channel: this.#name, remoteAddress: this.#address, delivery: this.#delivery, milliseconds };
   }
 
   tick(now: number): void {

@@ -57,6 +57,17 @@ export interface MsbdServerOptions {
   readonly now?: (() => number) | undefined;
 }
 
+/** A client that a stream is sent to. */
+export interface MsbdPlaying {
+  readonly broadcast: Broadcast | undefined;
+  /** As it asked for it. */
+  readonly channel: string;
+  readonly remoteAddress: string;
+  readonly delivery: Delivery;
+  /** Since its connection. */
+  readonly milliseconds: number;
+}
+
 /** What a client got, told when it leaves. */
 export interface ClientReport {
   readonly channel: string;

@@ -7,7 +7,7 @@ import type { Broadcast } from '../media/broadcast.js';
 import { Channel } from './channel.js';
 import { Connection, type ConnectionHost } from './connection.js';
 import { GroupSender } from './group-sender.js';
-import type { MsbdPeer, MsbdServerOptions, MulticastOptions } from './server-options.js';
+import type { MsbdPeer, MsbdPlaying, MsbdServerOptions, MulticastOptions } from './server-options.js';
 import { DEFAULT_TIMERS } from './server-session.js';
 
 const SWEEP_INTERVAL = 1_000;
@@ -43,6 +43,11 @@ export class MsbdServer {
   /** Clients that a stream is sent to. */
   get clients(): number {
     return this.#host.players.size;
+  }
+
+  /** Who they are. */
+  *playing(): Generator<MsbdPlaying, void, undefined> {
+    for (const { playing } of this.#host.players) yield playing;
   }
 
   /**

@@ -9,6 +9,8 @@ import type { PublishingPoint, PublishingPoints } from './points.js';
 export interface AdminApiOptions {
   readonly points: PublishingPoints;
   readonly players: Players;
+  /** Points that are multicast. */
+  readonly multicasts: () => Iterable<object>;
   /** Figures for /api/status. */
   readonly status: () => object;
   readonly access: AccessControl;
@@ -46,6 +48,7 @@ export class AdminApi {
     ['DELETE', '/points/:', ([name]) => this.#remove(this.#point(name))],
     ['POST', '/points/:/disconnect', ([name]) => this.#disconnect(this.#point(name))],
     ['GET', '/publishers', () => ({ status: 200, body: { publishers: this.#publishers() } })],
+    ['GET', '/multicasts', () => ({ status: 200, body: { multicasts: [...this.#options.multicasts()] } })],
     ['GET', '/players', (_, exchange) => ({ status: 200, body: this.#players(exchange) })],
   ];
 
@@ -115,8 +118,9 @@ export class AdminApi {
     const { players } = this.#options;
     const asked = Number(queryOf(exchange.request.target).get('limit') ?? DEFAULT_LIMIT);
     if (!Number.isInteger(asked) || asked < 0) throw new HttpError(400, 'The limit is no number.');
-    const listed = [...players].slice(0, Math.min(asked, MAX_LIMIT));
-    return { total: players.size, players: listed.map((player) => ({ ...player, since: time(player.since) })) };
+    const all = [...players];
+    const listed = all.slice(0, Math.min(asked, MAX_LIMIT));
+    return { total: all.length, players: listed.map((player) => ({ ...player, since: time(player.since) })) };
   }
 }
 

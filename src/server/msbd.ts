@@ -4,6 +4,7 @@ import { NETSHOW } from '../msbd/messages.js';
 import { MsbdServer } from '../msbd/server.js';
 import { MSBD_PORT, type MsbdContent, type MsbdPeer, type MsbdServerOptions } from '../msbd/server-options.js';
 import type { Rule } from './access.js';
+import type { PlayingClient } from './players.js';
 
 /** Where MSBD is spoken: a port, 0 for a free one; `auto` is 7007 unless another program has it; `none` is nowhere. */
 export type MsbdPort = number | 'auto' | 'none';
@@ -42,6 +43,15 @@ export class MsbdListener {
 
   get clients(): number {
     return this.#server.clients;
+  }
+
+  /** Who plays. @param pathOf the point that has a broadcast */
+  *playing(pathOf: (broadcast: Broadcast) => string | undefined): Generator<PlayingClient, void, undefined> {
+    for (const { broadcast, channel, remoteAddress, delivery, milliseconds } of this.#server.playing()) {
+      const path = (broadcast && pathOf(broadcast)) ?? pathOfChannel(channel);
+      const client = delivery === 'multicast' ? 'MSBD, multicast' : 'MSBD';
+      yield { path, client, remoteAddress, since: Date.now() - milliseconds };
+    }
   }
 
   async close(): Promise<void> {

@@ -6,7 +6,7 @@ import { WmError } from '../errors.js';
 import type { Broadcast, Follower } from '../media/broadcast.js';
 import type { EndEvent } from '../media/events.js';
 import type { BroadcastPacket } from '../media/lane.js';
-import { MulticastSender, type MulticastStats } from '../msb/sender.js';
+import { MulticastSender } from '../msb/sender.js';
 
 /** How a point is multicast, as the configuration has it. */
 export interface MulticastConfig {
@@ -57,8 +57,10 @@ export class PointMulticast implements Follower {
     return this.#point.broadcast;
   }
 
-  get stats(): Readonly<MulticastStats> {
-    return this.#sender.stats;
+  /** What is sent where, for the administrator. */
+  get view(): object {
+    const { group, port, ttl, fec } = this.#config;
+    return { path: this.#point.path, group, port, ttl, fec, live: this.broadcast.live, ...this.#sender.stats };
   }
 
   /**
@@ -126,6 +128,11 @@ export class Multicasts {
       }
     }
     return all;
+  }
+
+  /** What is sent where, for the administrator. */
+  *[Symbol.iterator](): Generator<object, void, undefined> {
+    for (const point of this.#points.values()) yield point.view;
   }
 
   get(path: string): PointMulticast | undefined {

@@ -13,16 +13,18 @@ export interface PlayingClient {
   readonly since: number;
 }
 
-/** Who plays over WMSP, or a broadcast over plain HTTP, for the administrator. */
+/** Who plays, for the administrator: over WMSP, a broadcast over plain HTTP, and others that are known elsewhere. */
 export class Players {
   readonly #playing = new Map<number | symbol, PlayingClient>();
+  readonly #others: () => Iterable<PlayingClient>;
 
-  get size(): number {
-    return this.#playing.size;
+  constructor(others: () => Iterable<PlayingClient>) {
+    this.#others = others;
   }
 
-  [Symbol.iterator](): Iterator<PlayingClient> {
-    return this.#playing.values();
+  *[Symbol.iterator](): Generator<PlayingClient, void, undefined> {
+    yield* this.#playing.values();
+    yield* this.#others();
   }
 
   began(path: string, client: string, remoteAddress: string, id: number): void {

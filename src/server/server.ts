@@ -16,7 +16,7 @@ import { openAccess } from './credentials.js';
 import { MsbdListener, PointChannels, pathOfChannel } from './msbd.js';
 import { Multicasts } from './multicast.js';
 import { pathOf } from './paths.js';
-import { Players } from './players.js';
+import { Players, type PlayingClient } from './players.js';
 import { PointPull } from './point-pull.js';
 import { settingsOf } from './point-settings.js';
 import { type PointEvent, PublishingPoints } from './points.js';
@@ -65,7 +65,7 @@ export class MediaServer {
   readonly #tlsWatch: TlsWatch | undefined;
   readonly #access: AccessControl;
   readonly #playRule: Rule;
-  readonly #players = new Players();
+  readonly #players = new Players(() => this.#msbdPlaying());
   readonly #startedAt = Date.now();
   readonly #push: PushServer;
   readonly #wmsp: WmspServer;
@@ -154,6 +154,7 @@ export class MediaServer {
     const api = new AdminApi({
       points: this.points,
       players: this.#players,
+      multicasts: () => this.#multicasts ?? [],
       status: () => ({ uptime: Math.round((Date.now() - this.#startedAt) / 1000), ...this.stats() }),
       access: this.#access,
       rule: ruleOf(config.access.admin),
@@ -270,6 +271,11 @@ export class MediaServer {
       onError: (error) => listener.error?.(error),
     });
     this.#ports = { ...this.#ports, ...this.#msbd.ports };
+  }
+
+  #msbdPlaying(): Iterable<PlayingClient> {
+    const paths = new Map([...this.points].map(({ path, broadcast }) => [broadcast, path]));
+    return this.#msbd?.playing((broadcast) => paths.get(broadcast)) ?? [];
   }
 
   async #listen(): Promise<void> {

@@ -60,6 +60,20 @@ describe('MSBD of a media server', () => {
     expect(shape(second.received)).not.toContain('E');
   });
 
+  it('lists its clients among the players, by the points that they play', async () => {
+    const port = await open();
+    await push('/a');
+    const peer = await ask(port, 'NetShow');
+    await untilShape(peer, /^CS/);
+    const listed = async () => JSON.parse((await station.ask('GET /api/players HTTP/1.1')).body.toString());
+    expect(await listed()).toMatchObject({
+      total: 1,
+      players: [{ path: '/a', client: 'MSBD', remoteAddress: '127.0.0.1', since: expect.stringMatching(/^20/) }],
+    });
+    peer.close();
+    while ((await listed()).total > 0);
+  });
+
   it('takes "NetShow" for what is live, unless that is several', async () => {
     const port = await open();
     expect(await answer(port)).toBe(0xc00d001a);

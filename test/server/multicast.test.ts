@@ -97,6 +97,24 @@ describe('a point that is multicast', () => {
     expect(client.stats).toMatchObject({ damagedPackets: 0, lostPackets: 0 });
   });
 
+  it('is listed with what was sent, and is no player', async () => {
+    const server = await station();
+    const encoder = await server.push('/live');
+    encoder.key();
+    const get = async (path: string) => JSON.parse((await server.ask(`GET ${path} HTTP/1.1`)).body.toString());
+    const { multicasts } = await get('/api/multicasts');
+    expect(multicasts).toEqual([
+      {
+        ...{ path: '/live', group: expect.stringMatching(/^239\.255\.77\./), port: expect.any(Number), ttl: 1, fec: 3 },
+        ...{ live: expect.any(Boolean), packets: expect.any(Number), parityPackets: 0, beacons: 1, failed: 0 },
+        bytes: expect.any(Number),
+      },
+    ]);
+    while ((await get('/api/multicasts')).multicasts[0].packets === 0);
+    expect(await get('/api/players')).toEqual({ total: 0, players: [] });
+    expect((await get('/api/points/live')).players).toBe(0);
+  });
+
   it('cannot be where there is no such interface, and the configuration is told', async () => {
     const text = (change: string) => `points: [{ path: /live, multicast: { group: 239.1.2.3, port: 5000${change} } }]`;
     const points = parseConfig(text(', interface: nothing0'), 'serve.yaml').points;
