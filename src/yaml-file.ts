@@ -19,7 +19,9 @@ export function parseYamlFile<T extends z.ZodType>(
   const [broken] = document.errors;
   if (broken) {
     const place = lines.linePos(broken.pos[0]);
-    throw new WmError('WM_CONFIG', `${file}:${place.line}: ${broken.message.split('\n')[0]}`);
+    // The place is told in front, and the lines of the file that follow are not repeated: they may be secrets.
+    const sentence = broken.message.split('\n')[0]!.replace(/(?: at line \d+, column \d+)?:?$/, '');
+    throw new WmError('WM_CONFIG', `${file}:${place.line}: ${sentence}.`);
   }
   const result = schema.safeParse(document.toJS() ?? {});
   if (result.success) return { data: result.data, document };

@@ -14,7 +14,7 @@ const seconds = z.number().min(0).max(3_600);
 
 function isSource(text: string): boolean {
   try {
-    return isSourceUrl(text);
+    return isSourceUrl(text) && (!text.includes('://') || URL.canParse(text));
   } catch {
     return false;
   }

@@ -1,11 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { messageOf } from '../errors.js';
+import { takeCredentials } from '../http/credentials.js';
 import type { AsfSource } from '../media/events.js';
 import { pump } from '../media/pump.js';
 import type { PublishingPoint } from './points.js';
 
 export interface PointPullOptions {
   readonly point: PublishingPoint;
+  /** May have a user and a password in it, which nobody is told. */
   readonly url: string;
   readonly connect: (url: string) => AsfSource;
   readonly onWarning: (message: string) => void;
@@ -43,18 +45,19 @@ export class PointPull {
   }
 
   async #pullOnce(): Promise<void> {
-    const { point, url, connect, onWarning } = this.#options;
-    const source = connect(url);
-    this.#source = source;
-    const publisher = { remoteAddress: url, lost: false, disconnect: () => void source.close() };
+    const { point, url: location, connect, onWarning } = this.#options;
+    const { url } = takeCredentials(location);
+    const publisher = { remoteAddress: url, lost: false, disconnect: () => void this.#source?.close() };
     try {
-      await pump(source, [point.publish(publisher)]);
+      this.#source = connect(location);
+      await pump(this.#source, [point.publish(publisher)]);
     } catch (error) {
       onWarning(`${point.path} cannot be pulled from ${url}: ${messageOf(error)}`);
     } finally {
       point.unpublish(publisher);
+      const source = this.#source;
       this.#source = undefined;
-      await source.close();
+      await source?.close();
     }
   }
 }

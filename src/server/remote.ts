@@ -1,4 +1,6 @@
+import { ClientAuthenticator } from '../auth/client.js';
 import { messageOf, WmError } from '../errors.js';
+import { takeCredentials } from '../http/credentials.js';
 import { Broadcast, type BroadcastOptions } from '../media/broadcast.js';
 import type { AsfSource } from '../media/events.js';
 import { pump } from '../media/pump.js';
@@ -27,9 +29,17 @@ const START_TIMEOUT = 15_000;
 const LINGER = 30_000;
 const SWEEP_INTERVAL = 5_000;
 
-/** Another server's content, pulled as a distribution server pulls it, over any number of broken connections. */
-export function connectRemote(url: string, onNote: (text: string) => void): AsfSource {
-  return openSourceUrl(url, { identity: 'NSServer', reconnect: { retries: Number.POSITIVE_INFINITY }, onNote });
+/**
+ * Another server's content, pulled as a distribution server pulls it, over any number of broken connections.
+ *
+ * @param location its URL, which may have a user and a password in it
+ * @throws WmError WM_USAGE when it is no URL of a source
+ */
+export function connectRemote(location: string, onNote: (text: string) => void): AsfSource {
+  const { url, credentials } = takeCredentials(location);
+  const authorize = credentials && new ClientAuthenticator({ server: credentials });
+  const reconnect = { retries: Number.POSITIVE_INFINITY };
+  return openSourceUrl(url, { identity: 'NSServer', reconnect, onNote, ...(authorize ? { authorize } : {}) });
 }
 
 /** Content of other servers, pulled once for all players of this one and only while there are any. */
@@ -75,7 +85,8 @@ export class Remotes implements RemoteContent {
     if (this.#remotes.size >= (this.#options.maxRemotes ?? 100)) {
       throw new WmError('WM_FAILED', 'Too much is pulled from other servers already.');
     }
-    const warn = (text: string) => this.#options.onWarning?.(`${url}: ${text}`);
+    const { url: name } = takeCredentials(url);
+    const warn = (text: string) => this.#options.onWarning?.(`${name}: ${text}`);
     const source = (this.#options.connect ?? connectRemote)(url, warn);
     const broadcast = new Broadcast(this.#options.broadcast);
     const remote: Remote = {
@@ -95,7 +106,7 @@ export class Remotes implements RemoteContent {
     } catch (error) {
       const remote = this.#remotes.get(url);
       if (remote) remote.failure = error;
-      this.#options.onWarning?.(`${url}: ${messageOf(error)}`);
+      this.#options.onWarning?.(`${takeCredentials(url).url}: ${messageOf(error)}`);
     } finally {
       this.#remotes.delete(url);
       await source.close();

@@ -206,3 +206,36 @@ describe('a player with credentials', () => {
     expect((await peer.until(parseResponse)).status).toBe(200);
   });
 });
+
+describe('a point that is fed from a server that asks', () => {
+  const broadcasting = { push: { addresses: ['loopback'] }, play: { users: ['anna'] }, admin: {} };
+
+  async function pulling(password: string) {
+    await open({ access: broadcasting });
+    (await station.push('/live')).key();
+    const told: string[] = [];
+    const source = `http://anna:${password}@127.0.0.1:${station.port}/live`;
+    const listener = { warning: (message: string) => told.push(message) };
+    return { told, puller: await ServerStation.open({ points: [{ path: '/copy', source }] }, listener) };
+  }
+
+  const until = async (condition: () => boolean) => {
+    while (!condition()) await new Promise((resolve) => setImmediate(resolve));
+  };
+
+  it('gets in with the user of the URL, whose password nobody is shown', async () => {
+    const { puller } = await pulling('anna-secret');
+    await until(() => puller.server.points.get('/copy')!.broadcast.live);
+    const { body } = await puller.ask('GET /api/publishers HTTP/1.1', 'Host: localhost');
+    expect(body.toString()).toContain(`"remoteAddress":"http://127.0.0.1:${station.port}/live"`);
+    await puller.close();
+  });
+
+  it('warns without the password when that is wrong', async () => {
+    const { puller, told } = await pulling('hush');
+    await until(() => told.length > 0);
+    expect(told[0]).toMatch(/^\/copy cannot be pulled from http:\/\/127.*does not accept the user or the password/);
+    expect(told.join()).not.toContain('hush');
+    await puller.close();
+  });
+});

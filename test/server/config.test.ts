@@ -79,6 +79,12 @@ describe('rules without a file of users', () => {
     },
   );
 
+  it('does not take a source whose password is not escaped, nor repeats it', () => {
+    const message = fail('points: [{path: /live, source: "http://me:se/cret@host/live"}]');
+    expect(message).toMatch(/points\.0\.source: must be a URL/);
+    expect(message).not.toContain('cret@');
+  });
+
   it.each([
     ['authentication: []', /authentication: must name a scheme/],
     ['authentication: [digest, digest]', /authentication: must name each scheme once/],
