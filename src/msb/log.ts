@@ -15,24 +15,12 @@ export interface LogContext {
 const USER_AGENT = 'NSPlayer/12.0.7680.0';
 /** Longest wait for the web server, ms. */
 const TIMEOUT = 5_000;
-/** The places of those fields of a log ([MS-WMLOG] 2.2.1), from 0, that are others for a multicast. */
-const FIELD = {
-  protocol: 22,
-  transport: 23,
-  channelUrl: 26,
-  lost: 32,
-  longestGap: 33,
-  recovered: 35,
-  quality: 39,
-  serverAddress: 40,
-} as const;
-
 /**
  * What a client submits of a multicast to the Log URL of its .nsc file ([MS-WMLOG] 2.3, 3.6; [MS-MSB] 3.2.5.4): `MX_STATS_LogLine:`,
  * a blank, a tab, and the 47 values.
  */
-export function logBody(report: EntryReport, { nsc, nscUrl = '-' }: LogContext): string {
-  const { header, startedAt, endedAt, packets, bytes, lost } = report;
+export function logBody(report: EntryReport, { nsc, nscUrl }: LogContext): string {
+  const { header, startedAt, endedAt, packets, bytes, lost, longestGap, recovered } = report;
   const codecs = (kind: string) =>
     describeStreams(header)
       .filter(({ type }) => type === kind)
@@ -42,7 +30,7 @@ export function logBody(report: EntryReport, { nsc, nscUrl = '-' }: LogContext):
   const line = legacyLogLine({
     now: new Date(),
     usedUrl: `asfm://${host}:${nsc.port}`,
-    requestedUrl: nscUrl,
+    requestedUrl: nscUrl ?? '-',
     startTime: 0,
     duration: Math.abs((report.lastSendTime - report.firstSendTime) | 0),
     receiving,
@@ -58,21 +46,10 @@ export function logBody(report: EntryReport, { nsc, nscUrl = '-' }: LogContext):
     videoCodecs: codecs('video'),
     bytes,
     packets,
+    multicast: { channelUrl: nscUrl, address: nsc.address, lost, longestGap, recovered },
     descriptions: [],
   });
-  const values = line.split(' ');
-  const changed: Record<keyof typeof FIELD, string> = {
-    protocol: 'asfm',
-    transport: 'UDP',
-    channelUrl: values[44]!,
-    lost: String(lost),
-    longestGap: String(report.longestGap),
-    recovered: String(report.recovered),
-    quality: String(Math.floor((100 * packets) / (packets + lost))),
-    serverAddress: nsc.address,
-  };
-  for (const [name, place] of Object.entries(FIELD)) values[place] = changed[name as keyof typeof FIELD];
-  return `MX_STATS_LogLine: \t${values.join(' ')}`;
+  return `MX_STATS_LogLine: \t${line}`;
 }
 
 /**

@@ -37,8 +37,22 @@ export interface ClientLogFields {
   readonly videoCodecs: readonly string[];
   readonly bytes: number;
   readonly packets: number;
+  /** Of what came by multicast; without it, it came over TCP by HTTP. */
+  readonly multicast?: MulticastLogFields | undefined;
   /** From the server's content description, by the names that it has there. */
   readonly descriptions: ReadonlyArray<{ readonly name: string; readonly value: string }>;
+}
+
+/** What a client reports of a multicast ([MS-WMLOG] 2.3). */
+export interface MulticastLogFields {
+  /** Where its .nsc file was found; undefined when that was no URL. */
+  readonly channelUrl: string | undefined;
+  /** The group. */
+  readonly address: string;
+  /** Packets that never came, the most of them in a row, and those that parity packets brought back. */
+  readonly lost: number;
+  readonly longestGap: number;
+  readonly recovered: number;
 }
 
 const EMPTY = '-';
@@ -56,6 +70,8 @@ type LogField = readonly [name: string, value: string];
 
 /** Name and value of all fields, in the order of [MS-WMLOG] 2.2.1; the last three are the optional ones. */
 function fieldsOf(log: ClientLogFields): LogField[] {
+  const { multicast, packets } = log;
+  const { lost = 0, longestGap = 0, recovered = 0 } = multicast ?? {};
   const [date = '', time = ''] = log.now.toISOString().split('T');
   return [
     ['c-ip', '0.0.0.0'],
@@ -80,26 +96,26 @@ function fieldsOf(log: ClientLogFields): LogField[] {
     ['filelength', count(log.fileLength)],
     ['filesize', count(log.fileSize)],
     ['avgbandwidth', log.averageBandwidth === undefined ? EMPTY : count(log.averageBandwidth)],
-    ['protocol', 'http'],
-    ['transport', 'TCP'],
+    ['protocol', multicast ? 'asfm' : 'http'],
+    ['transport', multicast ? 'UDP' : 'TCP'],
     ['audiocodec', codecs(log.audioCodecs)],
     ['videocodec', codecs(log.videoCodecs)],
-    ['c-channelURL', EMPTY],
+    ['c-channelURL', multicast?.channelUrl ?? EMPTY],
     ['sc-bytes', EMPTY],
     ['c-bytes', count(log.bytes)],
     ['s-pkts-sent', EMPTY],
-    ['c-pkts-received', count(log.packets)],
+    ['c-pkts-received', count(packets)],
     // TCP loses nothing.
     ['c-pkts-lost-client', '0'],
-    ['c-pkts-lost-net', '0'],
-    ['c-pkts-lost-cont-net', '0'],
+    ['c-pkts-lost-net', count(lost)],
+    ['c-pkts-lost-cont-net', count(longestGap)],
     ['c-resendreqs', EMPTY],
-    ['c-pkts-recovered-ECC', '0'],
+    ['c-pkts-recovered-ECC', count(recovered)],
     ['c-pkts-recovered-resent', '0'],
     ['c-buffercount', '0'],
     ['c-totalbuffertime', '0'],
-    ['c-quality', '100'],
-    ['s-ip', EMPTY],
+    ['c-quality', multicast ? count((100 * packets) / Math.max(packets + lost, 1)) : '100'],
+    ['s-ip', multicast?.address ?? EMPTY],
     ['s-dns', EMPTY],
     ['s-totalclients', EMPTY],
     ['s-cpu-util', EMPTY],
