@@ -248,7 +248,7 @@ describe('MsbdClient', () => {
     expect(ahead * big.length).toBeLessThan(40_000_000);
   });
 
-  it('[MSBD-021] tells what is there without asking for more', async () => {
+  it('tells what is there without asking for more', async () => {
     station = await Station.open({}, { title: 'Täst' });
     const url = `msbd://127.0.0.1:${station.port}`;
     const description = await MsbdClient.describe({ url });

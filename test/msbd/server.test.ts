@@ -179,7 +179,7 @@ describe('MSBD over TCP', () => {
     station = await Station.open({ content, onError: (error) => errors.push(error) });
     const peer = await station.peer();
     peer.send(connectRequest(1, channel));
-    expect(wireMessages(await peer.untilClosed())[0]).toMatchObject({ id: 8, hr });
+    expect(wireMessages(await peer.untilClosed())).toMatchObject([{ id: 8, hr }]);
     expect(errors).toHaveLength(channel === 'broken' ? 1 : 0);
   });
 
