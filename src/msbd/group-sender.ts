@@ -1,10 +1,10 @@
 import type { Socket } from 'node:dgram';
-import type { DataPacket } from '../asf/packet.js';
-import { restorePadding } from '../asf/padding.js';
+import { type DataPacket, parsePacket } from '../asf/packet.js';
+import { restorePadding, stripPadding } from '../asf/padding.js';
 import type { Follower } from '../media/broadcast.js';
 import type { BroadcastPacket } from '../media/lane.js';
 import { isCongested, openSendingSocket } from '../msb/group-socket.js';
-import { canBeProtected, ParitySpan } from '../msb/parity.js';
+import { canBeProtected, ParitySpan, withErrorCorrection } from '../msb/parity.js';
 import type { Channel, ChannelStream } from './channel.js';
 import type { Group } from './messages.js';
 import { buildPackets, PACKET_HEAD_SIZE, readPacket } from './packet.js';
@@ -24,7 +24,7 @@ export interface GroupSenderOptions {
   readonly ttl: number;
   /** The interface that they leave by: its name or an address of it; default: as the system routes. */
   readonly interface: string | undefined;
-  /** Data packets for each parity packet ([MS-MSB] 2.2.2), 1 to 15; 0 for none. */
+  /** Data packets for each parity packet ([MS-MSB] 2.2.2), 1 to 15; 0 for none. Packets without room for its marks go unprotected. */
   readonly fec: number;
   readonly onError: (error: unknown) => void;
   /** It sends no more. */
@@ -106,8 +106,16 @@ export class GroupSender implements Follower {
     if (!this.#stream) return 0;
     const { header, format } = this.#stream;
     const before = this.#bytes;
-    this.#sendPacket(format.wrap([{ location, bytes: restorePadding(placed, header.packetSize) }], 0));
+    this.#sendPacket(format.wrap([{ location, bytes: this.#payload(placed, header.packetSize) }], 0));
     return this.#bytes - before;
+  }
+
+  /** A whole packet; with parity, if there is room in its padding, with the bytes that tell of the span ([MS-MSB] 2.2.2). */
+  #payload(placed: DataPacket, packetSize: number): Buffer {
+    const whole = restorePadding(placed, packetSize);
+    if (!this.#span || canBeProtected(whole)) return whole;
+    const guarded = withErrorCorrection(parsePacket(stripPadding(placed)), packetSize);
+    return guarded ? restorePadding(parsePacket(guarded), packetSize) : whole;
   }
 
   ended(): void {

@@ -1,5 +1,8 @@
 import { createSocket, type Socket } from 'node:dgram';
+import { parsePacket } from '../../src/asf/packet.js';
+import { buildPacket, packetFields } from '../../src/asf/packet-build.js';
 import { buildPackets } from '../../src/msbd/packet.js';
+import { testPacket } from '../support/stream.js';
 import { shapeOf } from '../wmsp/client-support.js';
 import {
   connectRequest,
@@ -159,6 +162,31 @@ describe('multicast delivery', () => {
     expect(data).toEqual(sent.map((bytes) => bytes.subarray(3)));
     const parity = data[0]!.map((byte, index) => byte ^ data[1]![index]! ^ data[2]![index]!);
     expect(payloads[3]!.subarray(3)).toEqual(Buffer.from(parity));
+  });
+
+  it('protects packets that have no Error Correction Data, too, if there is room in their padding', async () => {
+    const { address, port } = await open(2);
+    const heard = await listen(address, port);
+    const player = await station!.player(2);
+    const bare = (dataSize: number, sendTime: number) => {
+      const { padding: _, paddingType: __, ...rest } = packetFields(testPacket(sendTime, { key: true }));
+      const payloads = [{ ...rest.payloads[0]!, data: Buffer.alloc(dataSize, 7) }];
+      return parsePacket(buildPacket({ ...rest, payloads, errorCorrection: Buffer.alloc(0), packetSize: 400 }));
+    };
+    const roomy = [bare(100, 0), bare(120, 100)];
+    const largest = 400 - (bare(100, 0).end - 100);
+    for (const packet of [...roomy, bare(largest, 200)]) station!.broadcast.write({ type: 'packet', packet });
+    const datagrams = await heard.until(4);
+    player.close();
+    const payloads = datagrams.map((bytes) => bytes.subarray(24));
+    expect(payloads.map(({ length }) => length)).toEqual([400, 400, 400, 400]);
+    expect(payloads.map((bytes) => bytes.toString('hex', 0, 3)).slice(0, 3)).toEqual(['821100', '822100', '923200']);
+    expect(payloads[3]).toEqual(bare(largest, 200).bytes);
+    const [first] = parsePacket(payloads[0]!).payloads;
+    const [original] = roomy[0]!.payloads;
+    expect(payloads[0]!.subarray(first!.dataStart, first!.dataStart + 100)).toEqual(
+      roomy[0]!.bytes.subarray(original!.dataStart, original!.dataStart + 100),
+    );
   });
 
   it('[MSBD-043] refuses packets that fit no datagram', async () => {
