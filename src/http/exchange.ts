@@ -276,6 +276,11 @@ export class ResponseStream {
     this.#chunked = chunked;
   }
 
+  /** The TCP connection, as {@link Exchange.connection} has it. */
+  get connection(): object {
+    return this.#host;
+  }
+
   /** Bytes that were written and that the operating system has not taken yet. */
   get backlog(): number {
     return this.#host.socket.writableLength;

@@ -7,6 +7,7 @@ import { streamSwitches } from './pragma.js';
 import type { ClientProfile } from './profiles.js';
 import { type Entry, headerOf, type Program, type Redirect } from './program.js';
 import type { ClientProduct, WmspRequest } from './requests.js';
+import { EXTENSIONS } from './responses.js';
 import { ALL_STREAMS, NO_STREAMS, type StreamSelection, switched } from './selection.js';
 
 /** One request on its way through the server. */
@@ -42,9 +43,10 @@ export function withBehind([first, second, third]: readonly Buffer[], behind: Bu
   return [first!, second!, Buffer.concat([third!, behind])];
 }
 
-/** The extensions that a request lists (MS-WMSP 2.2.1.7). */
+/** Which of this server's extensions a request lists (MS-WMSP 2.2.1.7). Nothing else of the list is kept: a session lives long. */
 export function supportedBy(exchange: Exchange): ReadonlySet<string> {
-  return new Set(exchange.request.headers.tokens('Supported'));
+  const listed = new Set(exchange.request.headers.tokens('Supported'));
+  return new Set(EXTENSIONS.filter((name) => listed.has(name)));
 }
 
 /** Which streams a Play asks for (MS-WMSP 3.2.5.6); a client that names streams gets only those. */

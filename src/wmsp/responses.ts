@@ -13,11 +13,13 @@ export const SERVER_NAME = 'Cougar/9.5.6001.18281';
 /** What an encoder that is pulled calls itself. */
 export const ENCODER_NAME = 'Rex/11.0.6001.7000';
 
-/** The extensions of this server, for clients from 9.0 (MS-WMSP 2.2.1.7). */
 export const FEATURE_PREFIX = 'com.microsoft.wm.';
-const SUPPORTED = ['srvppair', 'sswitch', 'predstrm', 'fastcache', 'startupprofile']
-  .map((name) => FEATURE_PREFIX + name)
-  .join(', ');
+
+/** The extensions of this server, for clients from 9.0 (MS-WMSP 2.2.1.7). */
+export const EXTENSIONS: readonly string[] = ['srvppair', 'sswitch', 'predstrm', 'fastcache', 'startupprofile'].map(
+  (name) => FEATURE_PREFIX + name,
+);
+const SUPPORTED = EXTENSIONS.join(', ');
 
 /** How a server presents itself. */
 export interface ServerIdentity {

@@ -23,15 +23,18 @@ export function choiceOf(selection: StreamSelection): StreamChoice {
   return { level: (stream) => levelOf(selection, stream) };
 }
 
+// ASF 3.3 has 7 bits for it; what clients name beyond is not kept.
+const MAX_STREAM = 127;
+
 /**
  * A selection after stream-switch-entry (MS-WMSP 2.2.1.4.27): destinations get their levels, and a stream that another one
- * replaces is turned off.
+ * replaces is turned off. Numbers that no stream can have are left out.
  */
 export function switched(selection: StreamSelection, switches: readonly StreamSwitch[]): StreamSelection {
   const levels = new Map(selection.levels);
   for (const { source, destination } of switches)
-    if (source !== undefined && source !== destination) levels.set(source, 2);
-  for (const { destination, level } of switches) levels.set(destination, level);
+    if (source !== undefined && source !== destination && source <= MAX_STREAM) levels.set(source, 2);
+  for (const { destination, level } of switches) if (destination <= MAX_STREAM) levels.set(destination, level);
   return { ...selection, levels };
 }
 

@@ -292,7 +292,7 @@ export class WmspServer {
     const switches = streamSwitches(pragma, session.streamNumbers) ?? [];
     session.select(switched(session.selection, switches), true);
     const fields = commonFields(this.#identity, handling.profile, this.#idTokens(session));
-    if (session.pipelined && session.active && exchange.queued) {
+    if (session.pipelined && session.active && session.streamsBefore(exchange)) {
       session.moveTo(() => exchange.startStream(200, this.#framed(fields), { chunked: true }));
     } else {
       exchange.respond({ status: 200, fields });
@@ -304,13 +304,15 @@ export class WmspServer {
     const { exchange, pragma, profile } = handling;
     const session = this.#requiredSession(handling);
     const { program } = session;
-    if (!session.pipelined || !program || !exchange.queued) throw new HttpError(400, 'No entry waits to be played.');
+    if (!session.pipelined || !program || !session.streamsBefore(exchange))
+      throw new HttpError(400, 'No entry waits to be played.');
     session.clientLag = pragma.number('client-lag') ?? 0;
     const switches = streamSwitches(pragma, session.streamNumbers);
     const selection = switches ? switched(NO_STREAMS, switches) : session.selection;
     const { awaited } = session;
     const how = awaited && (await prepareEntry(handling, awaited, selection, this.#limits));
-    if (session.program !== program) throw new HttpError(400, 'No entry waits to be played.');
+    if (session.program !== program || !session.streamsBefore(exchange))
+      throw new HttpError(400, 'No entry waits to be played.');
     const features = `features="${featuresOf(program.current, program, profile).join(',')}"`;
     const tokens = [...this.#idTokens(session), features, ...(how?.tokens ?? [])];
     const fields = this.#framed([...commonFields(this.#identity, profile, tokens), ...(how?.fields ?? [])]);

@@ -234,6 +234,14 @@ export class WmspSession implements FeedListener {
   }
 
   /**
+   * Whether an exchange is behind what is sent, on the same connection. Only there the rest may go on: whoever guesses a client-id
+   * must not get what another one was let in for.
+   */
+  streamsBefore(exchange: Exchange): boolean {
+    return exchange.queued && this.#stream?.connection === exchange.connection;
+  }
+
+  /**
    * The rest of the data leaves in another response, in pipelined mode (MS-WMSP 3.2.5.7 and 3.2.5.9).
    * @param next opens that response, once this one has ended and those that waited have been sent
    */

@@ -1,6 +1,10 @@
 import { appendFile, rm, truncate, writeFile } from 'node:fs/promises';
 import fc from 'fast-check';
 import { parseHeader } from '../../src/asf/header.js';
+import type { Exchange } from '../../src/http/exchange.js';
+import { parseRequestHead } from '../../src/http/message.js';
+import { supportedBy } from '../../src/wmsp/handling.js';
+import { NO_STREAMS, switched } from '../../src/wmsp/selection.js';
 import { parseResponse, parseResponses, type WirePacket, wirePackets } from '../support/wire.js';
 import { Content, madeFile, PACKETS_A_SECOND } from './content.js';
 import { BOTH_STREAMS, clientIdOf, kindsOf, NEW, OLD, PLAY, playTokens, Station, type Watcher } from './station.js';
@@ -195,6 +199,24 @@ describe('files that are not what they should be', () => {
     await rm(content.path('gone.wmv'));
     expect(kindsOf(await playOut(watcher))).toEqual(['H', 'D', 'C0', 'H', 'D', 'E0']);
     expect(content.warnings).toHaveLength(1);
+  });
+});
+
+describe('what a session keeps', () => {
+  it('of the extensions that a client lists are those that there are', () => {
+    const listed = ['com.microsoft.wm.predstrm', ...Array.from({ length: 3_000 }, (_, number) => `x${number}`)];
+    const request = parseRequestHead(Buffer.from(`GET / HTTP/1.1\r\nSupported: ${listed.join(', ')}\r\n\r\n`));
+    expect(supportedBy({ request } as Exchange)).toEqual(new Set(['com.microsoft.wm.predstrm']));
+  });
+
+  it('of the streams that a client names are those that can be', () => {
+    const all = Array.from({ length: 0x10000 }, (_, number) => ({
+      source: number,
+      destination: number,
+      level: 0 as const,
+    }));
+    const crossed = all.map(({ source }) => ({ source, destination: 1, level: 0 as const }));
+    expect(switched(switched(NO_STREAMS, all), crossed).levels.size).toBe(128);
   });
 });
 

@@ -234,6 +234,24 @@ describe('the pipelined mode', () => {
     );
   });
 
+  it.each([
+    ['SelectStream', ['Pragma: stream-switch-count=1', 'Pragma: stream-switch-entry=ffff:1:0'], 200],
+    ['PlayNextEntry', ['Pragma: xPlayNextEntry=1'], 400],
+  ])('gives nothing of a session to another connection, whatever %s it sends', async (_, lines, status) => {
+    const victim = await playing();
+    const thief = await playing();
+    thief.peer.request('GET /live HTTP/1.1', NEW, ...lines, `Pragma: client-id=${victim.id}`);
+    await station.settle();
+    victim.peer.clear();
+    station.key();
+    await victim.peer.until((bytes) => (bytes.includes('$D') ? true : undefined));
+    thief.peer.request('GET /live HTTP/1.1', NEW, 'Pragma: xStopStrm=1', `Pragma: client-id=${thief.id}`);
+    station.broadcast.write({ type: 'end', moreEntries: false, reason: 0 });
+    const [, answer] = await responses(thief.peer, 2);
+    expect(answer).toMatchObject({ status, complete: true });
+    expect(dataOf(answer!)).toEqual([]);
+  });
+
   it('answers a flood of requests on the streaming connection in a bounded way, and goes on', async () => {
     const { peer, id } = await playing();
     for (let count = 0; count < 1000; count++) peer.request('OPTIONS * HTTP/1.1', NEW, `Pragma: client-id=${id}`);
