@@ -41,6 +41,8 @@ export interface ContentRootOptions {
    * cannot be asked for itself.
    */
   readonly wrapper?: string;
+  /** Milliseconds for which a path that was found is not looked at again, so that a crowd does not wait for the disk; default 0. */
+  readonly remember?: number;
 }
 
 const MEDIA_NAME = /\.(?:asf|wmv|wma)$/i;
@@ -51,6 +53,7 @@ const REMOTE = /^(?:https?|mms|mms[htu]|rtsp|rtsp[tu]):\/\/[^/?#\s]/i;
 
 const MAX_PATH = 1024;
 const MAX_CACHED = 256;
+const MAX_REMEMBERED = 1024;
 /** Playlists and folders in one playlist, however often each of them is named. */
 const MAX_LISTS = 256;
 const MAX_LIST_DEPTH = 8;
@@ -70,6 +73,9 @@ const naturalOrder = new Intl.Collator('en', { numeric: true });
 export class ContentRoot {
   readonly #folder: string;
   readonly #wrapper: string | undefined;
+  readonly #remember: number;
+  /** Paths that were found lately, the oldest first. */
+  readonly #found = new Map<string, { readonly at: number; readonly found: Promise<Found | undefined> }>();
   readonly #cache = new Map<string, { readonly stamp: string; readonly value: unknown }>();
   /** Playlists that name no other and no folder: they change only when their own file does. */
   readonly #plain = new WeakMap<Playlist, Playlist<ContentSource>>();
@@ -81,7 +87,8 @@ export class ContentRoot {
    */
   constructor(folder: string, options: ContentRootOptions = {}) {
     this.#folder = folder;
-    const { wrapper } = options;
+    const { wrapper, remember = 0 } = options;
+    this.#remember = remember;
     if (wrapper === undefined) return;
     if (!PLAYLIST_NAME.test(wrapper) || /^(?:[a-z]:|\/{2})|\\|(?:^|\/)\.|.\/\//i.test(wrapper))
       throw new WmError(
@@ -239,7 +246,21 @@ export class ContentRoot {
   }
 
   /** The file or folder at a path, if it is there and below the content folder. */
-  async #find(path: string): Promise<Found | undefined> {
+  #find(path: string): Promise<Found | undefined> {
+    const now = performance.now();
+    const known = this.#found.get(path);
+    if (known && now - known.at < this.#remember) return known.found;
+    const found = this.#look(path);
+    if (this.#remember === 0) return found;
+    this.#found.delete(path);
+    this.#found.set(path, { at: now, found });
+    if (this.#found.size > MAX_REMEMBERED) this.#found.delete(this.#found.keys().next().value!);
+    const forget = () => this.#found.get(path)?.found === found && this.#found.delete(path);
+    found.then((there) => there ?? forget(), forget);
+    return found;
+  }
+
+  async #look(path: string): Promise<Found | undefined> {
     const segments = segmentsOf(path);
     if (segments === undefined) return undefined;
     let root: string;

@@ -11,7 +11,7 @@ import { type PlayReport, type SubmittedLog, WmspServer } from '../wmsp/server.j
 import { type AccessControl, type Refusal, type Rule, ruleOf } from './access.js';
 import { AdminApi } from './api.js';
 import { checkRules, type ServerConfig } from './config.js';
-import { ContentRoot } from './content.js';
+import { ContentRoot, type ContentRootOptions } from './content.js';
 import { openAccess } from './credentials.js';
 import { MsbdListener, PointChannels, pathOfChannel } from './msbd.js';
 import { Multicasts } from './multicast.js';
@@ -28,6 +28,8 @@ import { WebServer } from './web.js';
 
 // Of pushes; also with few points, encoders that come back need a second one for a moment.
 const MIN_SESSIONS = 1_000;
+// How long a file that was found in the content folder is not looked for again, in ms.
+const PATHS_REMEMBERED = 1_000;
 
 /** What a server tells while it runs. */
 export interface ServerListener {
@@ -117,7 +119,7 @@ export class MediaServer {
       onError: (error) => listener.error?.(error),
     });
     this.#remotes = new Remotes({ onWarning });
-    const content = config.content && new ContentRoot(config.content.folder, wrapperOf(config));
+    const content = config.content && new ContentRoot(config.content.folder, contentOptions(config));
     this.#programs = new Programs({
       points: this.points,
       files: this.#files,
@@ -322,6 +324,7 @@ function firstAddress(): string | undefined {
     .find(({ family, internal }) => family === 'IPv4' && !internal)?.address;
 }
 
-function wrapperOf({ content }: ServerConfig): { wrapper?: string } {
-  return content?.wrapper === undefined ? {} : { wrapper: content.wrapper };
+function contentOptions({ content }: ServerConfig): ContentRootOptions {
+  const remember = PATHS_REMEMBERED;
+  return content?.wrapper === undefined ? { remember } : { remember, wrapper: content.wrapper };
 }

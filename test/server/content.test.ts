@@ -55,6 +55,17 @@ async function playlistAt(path: string, from = root): Promise<Playlist<ContentSo
 const playedAt = async (path: string, from = root) => namesOf(await playlistAt(path, from));
 
 describe('files of the content folder', () => {
+  it('are looked for again only after a while, if so told, but what was not there at once', async () => {
+    const forgetful = new ContentRoot(folder);
+    const mindful = new ContentRoot(folder, { remember: 60_000 });
+    for (const each of [forgetful, mindful]) expect(await each.resolve('/a.wmv')).toBeUndefined();
+    await put({ 'a.wmv': '' });
+    for (const each of [forgetful, mindful]) expect(await each.resolve('/a.wmv')).toMatchObject({ kind: 'file' });
+    await rm(join(folder, 'a.wmv'));
+    expect(await forgetful.resolve('/a.wmv')).toBeUndefined();
+    expect(await mindful.resolve('/a.wmv')).toMatchObject({ kind: 'file' });
+  });
+
   it('are found by their names, in folders, too', async () => {
     await put({ 'a.wmv': '', 'B.WMA': '', 'sub folder/é.asf': '' });
     for (const name of ['a.wmv', 'B.WMA', 'sub folder/é.asf']) {
