@@ -82,8 +82,9 @@ export class Reporter {
   /** Sets the status line; without a terminal nothing happens. */
   status(text: string): void {
     if (this.#quiet || this.json || !process.stderr.isTTY) return;
-    this.#spinner ??= ora({ text, stream: process.stderr, discardStdin: false }).start();
-    this.#spinner.text = text;
+    const shown = harmless(text);
+    this.#spinner ??= ora({ text: shown, stream: process.stderr, discardStdin: false }).start();
+    this.#spinner.text = shown;
   }
 
   endStatus(): void {
@@ -94,9 +95,18 @@ export class Reporter {
   #line(text: string): void {
     const shown = this.#spinner?.text;
     this.endStatus();
-    process.stderr.write(`${text}\n`);
+    process.stderr.write(`${harmless(text)}\n`);
     if (shown !== undefined) this.status(shown);
   }
+}
+
+// What moves the cursor, changes the title of the window or the direction of writing; not line ends, tabs, and the colours of logs.
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out
+const CONTROLS = /(?!\u001b\[[\d;]{0,20}m|[\n\t]|\r\n)[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu;
+
+/** A text as a terminal can have it: parts of it may be the words of other hosts. */
+function harmless(text: string): string {
+  return text.replace(CONTROLS, '?');
 }
 
 /** A number of bytes or bits as people read it: three digits and a unit. */

@@ -1,4 +1,4 @@
-import { WmError } from '../errors.js';
+import { printable, WmError } from '../errors.js';
 import { HttpClient } from './client.js';
 import type { TlsTrust } from './connection.js';
 
@@ -39,7 +39,7 @@ export async function fetchFile(location: string, options: FetchOptions = {}): P
       if (head.status === 200) return { body, url: url.href };
       const target = head.status >= 300 && head.status < 400 ? head.headers.get('Location') : undefined;
       if (target === undefined) {
-        const text = body.length < 200 ? body.toString('utf8').trim().replace(/\s+/g, ' ') : '';
+        const text = body.length < 200 ? printable(body.toString('utf8').trim().replace(/\s+/g, ' '), 200) : '';
         const said = text === '' ? '' : `: ${text}`;
         throw new WmError('WM_PROTOCOL', `${url.href} answered with status ${head.status}${said}`);
       }

@@ -1,0 +1,23 @@
+import { jest } from '@jest/globals';
+import { Reporter } from '../../src/cli/reporter.js';
+
+describe('Reporter', () => {
+  it('lets nothing through to a terminal that other hosts could harm it with, but the colours of logs', () => {
+    const lines: string[] = [];
+    const write = jest.spyOn(process.stderr, 'write').mockImplementation((text) => {
+      lines.push(String(text));
+      return true;
+    });
+    try {
+      const reporter = new Reporter();
+      reporter.warn('a\u001b]0;title\u0007b\u009b2Jc\rd\u202ee\u2028f\u001b[2Jg\ttab');
+      reporter.log('\u001b[32mINFO\u001b[39m: two\nlines, Bücher\n');
+    } finally {
+      write.mockRestore();
+    }
+    expect(lines).toEqual([
+      'Warning: a?]0;title?b?2Jc?d?e?f?[2Jg\ttab\n',
+      '\u001b[32mINFO\u001b[39m: two\nlines, Bücher\n',
+    ]);
+  });
+});
