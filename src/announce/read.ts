@@ -8,13 +8,13 @@ export function isAnnouncementLocation(text: string): boolean {
 }
 
 /**
- * Reads an announcement in whatever it is encoded: UTF-16 with a byte order mark, UTF-8, or else Windows-1252.
+ * Reads an announcement, in any encoding that {@link decodeText} knows.
  *
  * @param isM3u its name says so; a text that begins with `#EXTM3U` is one anyhow
  * @returns undefined when it is none, or one of HLS
  */
 export function readAnnouncement(bytes: Buffer, isM3u: boolean): Metafile | undefined {
-  const text = decoded(bytes);
+  const text = decodeText(bytes);
   const found = readMetafile(text);
   if (found || !(isM3u || /^#EXTM3U/.test(text))) return found;
   if (/^#EXT-X-/m.test(text) || text.includes('\0')) return undefined;
@@ -22,7 +22,8 @@ export function readAnnouncement(bytes: Buffer, isM3u: boolean): Metafile | unde
   return { title: '', entries, entryRefs: [], items: entries, events: [] };
 }
 
-function decoded(bytes: Buffer): string {
+/** Text in whatever it is encoded: UTF-16 with a byte order mark, UTF-8, or else Windows-1252; without the mark. */
+export function decodeText(bytes: Buffer): string {
   if (bytes[0] === 0xff && bytes[1] === 0xfe) return new TextDecoder('utf-16le').decode(bytes);
   if (bytes[0] === 0xfe && bytes[1] === 0xff) return new TextDecoder('utf-16be').decode(bytes);
   try {

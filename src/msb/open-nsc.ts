@@ -1,4 +1,5 @@
 import { looksLikeNsc, MAX_NSC_SIZE, type NscFile, parseNsc } from '../announce/nsc.js';
+import { decodeText } from '../announce/read.js';
 import { WmError } from '../errors.js';
 import { type FetchOptions, fetchFile } from '../http/fetch.js';
 import { readSmallFile } from '../media/small-file.js';
@@ -24,7 +25,8 @@ export async function openNsc(location: string, options: OpenNscOptions = {}): P
   const place = location.trim();
   const isRemote = /^https?:\/\//i.test(place);
   const bytes = isRemote ? (await fetchFile(place, options)).body : await readSmallFile(place, MAX_NSC_SIZE);
-  const text = bytes.toString('latin1');
+  // It is ASCII, but editors put marks before it.
+  const text = decodeText(bytes);
   if (!looksLikeNsc(text))
     throw new WmError('WM_BAD_INPUT', `${place} is no .nsc file: it does not begin with [Address].`);
   return parseNsc(text, place, options.onNote);

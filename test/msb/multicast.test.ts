@@ -353,6 +353,10 @@ describe('where .nsc files are found', () => {
       `${base}/none.nsc answered with status 404: Nothing here.`,
     );
     await expect(openNsc(join(folder, 'none.nsc'))).rejects.toMatchObject({ code: 'WM_NO_INPUT' });
+    for (const encoding of ['utf8', 'utf16le'] as const) {
+      await writeFile(path, `\ufeff${text}`, encoding);
+      expect(await openNsc(path)).toMatchObject(expected);
+    }
     await writeFile(path, 'GIF89a');
     await expect(openNsc(path)).rejects.toThrow('is no .nsc file');
   });
