@@ -49,6 +49,8 @@ export interface ClientChallenge extends ClientRequest {
   readonly headers: HeaderFields;
   /** Nobody on the way can read what is sent: TLS, or this very host. */
   readonly secure?: boolean | undefined;
+  /** The connection stays open behind the response; default true. NTLM and Negotiate need that, and some proxies close all. */
+  readonly persistent?: boolean | undefined;
 }
 
 /** What a client of HTTP asks for credentials; {@link ClientAuthenticator} is one. */
@@ -165,6 +167,10 @@ class Side {
     const { connection = this, method, target } = challenge;
     const sent = sentOf(this.#sent.get(connection));
     this.#tunnel = method === 'CONNECT';
+    if (challenge.persistent === false && offers.some(continuesHandshake)) {
+      this.#usable.delete('negotiate');
+      this.#usable.delete('ntlm');
+    }
     const value = this.#handshakeGoesOn(sent, offers) ?? this.#begin(sent, challenge, offers);
     this.#note(challenge, value);
     if (value === undefined) return undefined;
@@ -192,9 +198,9 @@ class Side {
 
   /** The proof, when the server has sent a challenge of NTLM. */
   #handshakeGoesOn(sent: Sent | undefined, offers: readonly Credentials[]): string | undefined {
-    const offer = offers.find(({ scheme, token }) => token !== undefined && handshakeOf(scheme));
+    const offer = offers.find(continuesHandshake);
     const scheme = offer && handshakeOf(offer.scheme);
-    if (!scheme || !offer.token || sent?.proof) return undefined;
+    if (!scheme || !offer.token || sent?.proof || !this.#usable.has(scheme)) return undefined;
     try {
       const proof = this.#handshake(scheme).authenticate(decodeToken(offer.token));
       return `${SCHEME_NAMES[scheme]} ${proof.toString('base64')}`;
@@ -293,6 +299,10 @@ function sentOf(value: string | undefined): Sent | undefined {
 /** Whether a token begins a handshake: NEGOTIATE_MESSAGE or NegTokenInit. */
 function isFirstToken(token: Buffer): boolean {
   return messageType(token) === 1 || token[0] === 0x60;
+}
+
+function continuesHandshake({ scheme, token }: Credentials): boolean {
+  return token !== undefined && handshakeOf(scheme) !== undefined;
 }
 
 function handshakeOf(name: string): HandshakeScheme | undefined {

@@ -301,7 +301,8 @@ export class PushClient implements AsfSink {
    * @throws WmError WM_AUTH_REFUSED when there is no answer to the challenge
    */
   async #authenticate(head: ResponseHead, connection: object): Promise<'same' | 'new'> {
-    const next = ++this.#challenges <= MAX_CHALLENGES && (await this.#route.challenged(head, connection));
+    const next =
+      ++this.#challenges <= MAX_CHALLENGES && (await this.#route.challenged(head, connection, this.#staysOpen(head)));
     if (!next) throw this.#session.refusal(head);
     return next;
   }

@@ -107,15 +107,16 @@ export class PushRoute {
   /**
    * Answers a challenge, for the next request.
    *
+   * @param persistent the connection stays open
    * @returns where that is to go: with schemes that authenticate a connection to the same one, else to a new one
    *   (MS-WMHTTP 3.1.5.1); undefined when there is no answer
    */
-  async challenged(head: ResponseHead, connection: object): Promise<'same' | 'new' | undefined> {
+  async challenged(head: ResponseHead, connection: object, persistent: boolean): Promise<'same' | 'new' | undefined> {
     const { status, headers, minorVersion } = head;
     if (!this.#answered.has(status)) return undefined;
     const { secure, host } = this.#target;
     const isPrivate = secure || isLoopback(host) || host === 'localhost';
-    const challenge = { ...this.#request, connection, status, headers, secure: isPrivate };
+    const challenge = { ...this.#request, connection, status, headers, secure: isPrivate, persistent };
     const field = await this.#options.authorize?.answer(challenge);
     if (!field) return undefined;
     this.#credentials.set(field[0].toLowerCase(), field);

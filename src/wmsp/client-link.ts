@@ -445,9 +445,11 @@ export class ClientLink {
   }
 
   /** @returns whether the request can be sent again, with other credentials */
-  async #mayAnswer({ status, headers }: ResponseHead, about: Asked, count: number): Promise<boolean> {
+  async #mayAnswer(head: ResponseHead, about: Asked, count: number): Promise<boolean> {
     if (count > MAX_CHALLENGES) return false;
-    return this.#credentials.answer({ ...about, status, headers }, this.session.peer.url);
+    const { status, headers } = head;
+    const persistent = keepsAlive(head);
+    return this.#credentials.answer({ ...about, status, headers, persistent }, this.session.peer.url);
   }
 
   /** Reads the responses that are still due in pipelined mode, so that the server sees its answers taken. */

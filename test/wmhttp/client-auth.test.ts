@@ -98,6 +98,23 @@ describe('credentials with PushSetup', () => {
     expect(server.connections).toBe(1);
   });
 
+  it('goes over to Digest behind a proxy that closes each connection, where NTLM cannot work', async () => {
+    const proxy = await PeerServer.listen();
+    const closing = (...challenges: string[]) =>
+      `HTTP/1.0 401 No\r\n${challenges.map((each) => `WWW-Authenticate: ${each}\r\n`).join('')}Connection: close\r\nContent-Length: 0\r\n\r\n`;
+    try {
+      const opening = connecting({ proxy: `http://127.0.0.1:${proxy.port}` });
+      await answer(await proxy.accept(), closing('Negotiate', 'NTLM', DIGEST));
+      const second = await answer(await proxy.accept(), closing(`Negotiate ${NTLM_CHALLENGE}`, DIGEST));
+      expect(field(second.head, 'Authorization')).toMatch(/^Negotiate YE/);
+      const third = await answer(await proxy.accept(), OK);
+      expect(field(third.head, 'Authorization')).toMatch(/^Digest /);
+      client = await opening;
+    } finally {
+      await proxy.close();
+    }
+  });
+
   it('shows nothing to a server that it is redirected to', async () => {
     const other = await PeerServer.listen();
     try {
