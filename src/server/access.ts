@@ -169,5 +169,5 @@ export function isLocal(exchange: Exchange): boolean {
   if (!exchange.local) return false;
   const { headers } = exchange.request;
   if (headers.get('Forwarded') !== undefined) return false;
-  return headers.tokens('X-Forwarded-For').every(isLoopback);
+  return [...headers.tokens('X-Forwarded-For'), ...headers.tokens('X-Real-IP')].every(isLoopback);
 }

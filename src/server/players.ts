@@ -22,6 +22,11 @@ export class Players {
     this.#others = others;
   }
 
+  /** Without those that are known elsewhere. */
+  get size(): number {
+    return this.#playing.size;
+  }
+
   *[Symbol.iterator](): Generator<PlayingClient, void, undefined> {
     yield* this.#playing.values();
     yield* this.#others();

@@ -19,7 +19,7 @@ import { pathOf } from './paths.js';
 import { Players, type PlayingClient } from './players.js';
 import { PointPull } from './point-pull.js';
 import { settingsOf } from './point-settings.js';
-import { type PointEvent, PublishingPoints } from './points.js';
+import { type PointEvent, type PublishingPoint, PublishingPoints } from './points.js';
 import { Programs } from './programs.js';
 import { PushPoints } from './push-points.js';
 import { connectRemote, Remotes } from './remote.js';
@@ -72,6 +72,7 @@ export class MediaServer {
   readonly #push: PushServer;
   readonly #wmsp: WmspServer;
   readonly #files = new OnDemandFiles();
+  readonly #content: ContentRoot | undefined;
   readonly #programs: Programs;
   readonly #remotes: Remotes;
   readonly #pulls: PointPull[] = [];
@@ -120,6 +121,7 @@ export class MediaServer {
     });
     this.#remotes = new Remotes({ onWarning });
     const content = config.content && new ContentRoot(config.content.folder, contentOptions(config));
+    this.#content = content;
     this.#programs = new Programs({
       points: this.points,
       files: this.#files,
@@ -259,14 +261,14 @@ export class MediaServer {
   }
 
   async #startMsbd(listener: ServerListener): Promise<void> {
-    const { host, limits, msbd } = this.#config;
+    const { host, msbd } = this.#config;
     this.#msbd = await MsbdListener.start({
       port: msbd.port ?? 'none',
       host,
       multicast: msbd.multicast && { ...msbd.multicast, address: msbd.multicast.group },
       content: new PointChannels(this.points, this.#playRule),
       inNsc: (broadcast) => this.#multicasts?.has(broadcast) ?? false,
-      isFull: () => this.stats().players >= (limits.players ?? Number.POSITIVE_INFINITY),
+      isFull: () => this.#isFull,
       onPlay: (channel, address) => listener.play?.(pathOfChannel(channel), 'MSBD', address),
       onPlayed: ({ channel, ...report }) =>
         listener.played?.({ ...report, path: pathOfChannel(channel), client: 'MSBD', clientId: 0 }),
@@ -289,6 +291,26 @@ export class MediaServer {
   /** @param start it would begin to play, not only be told of it */
   #authorize(exchange: Exchange, path: string, start: boolean): Refusal | undefined | Promise<Refusal | undefined> {
     const point = this.points.find(path);
+    if (!point || point.path === path || !this.#content) return this.#authorizeAt(point, exchange, start);
+    // A file goes before the point whose name it has without the suffix, and that point's rule is not the file's.
+    const other = this.#content.resolve(path).catch(() => true);
+    return other.then((isThere) => this.#authorizeAt(isThere ? undefined : point, exchange, start));
+  }
+
+  /** Whether there are as many players as there may be, by whatever protocol. */
+  get #isFull(): boolean {
+    const { players = Number.POSITIVE_INFINITY } = this.#config.limits;
+    return this.#players.size + (this.#msbd?.clients ?? 0) >= players;
+  }
+
+  #authorizeAt(
+    point: PublishingPoint | undefined,
+    exchange: Exchange,
+    start: boolean,
+  ): Refusal | undefined | Promise<Refusal | undefined> {
+    if (start && this.#isFull) {
+      return { status: 503, fields: [], message: 'The server has as many players as it may.' };
+    }
     if (start && point && point.broadcast.players >= (point.settings.maxPlayers ?? Number.POSITIVE_INFINITY)) {
       return { status: 503, fields: [], message: `${point.path} has as many players as it may.` };
     }

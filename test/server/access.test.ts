@@ -1,4 +1,4 @@
-import type { AuthOutcome, AuthRequest } from '../../src/auth/exchange.js';
+import type { AuthOutcome, AuthRequest, Scheme } from '../../src/auth/exchange.js';
 import { HttpServer } from '../../src/http/server.js';
 import { AccessControl, type AccessRule, type Purpose, ruleOf } from '../../src/server/access.js';
 import { field, Peer } from '../http/peer.js';
@@ -11,7 +11,7 @@ let warnings: string[];
 let rule: AccessRule;
 let purpose: Purpose;
 let outcome: AuthOutcome;
-let options: { users?: boolean; basicWithoutTls?: boolean };
+let options: { users?: boolean; basicWithoutTls?: boolean; schemes?: Scheme[] };
 
 const CHALLENGE: AuthOutcome = {
   kind: 'challenge',
@@ -43,7 +43,7 @@ beforeEach(async () => {
       const control = new AccessControl({
         origin: options.users === false ? undefined : authenticator,
         proxy: options.users === false ? undefined : authenticator,
-        schemes: ['negotiate', 'ntlm', 'digest', 'basic'],
+        schemes: options.schemes ?? ['negotiate', 'ntlm', 'digest', 'basic'],
         basicWithoutTls: options.basicWithoutTls ?? false,
         onWarning: (message) => warnings.push(message),
       });
@@ -126,6 +126,7 @@ describe('access', () => {
     expect((await ask(ELSEWHERE)).status).toBe(401);
     expect((await ask('X-Forwarded-For: 127.0.0.1, 198.51.100.7')).status).toBe(401);
     expect((await ask('Forwarded: for=127.0.0.1')).status).toBe(401);
+    expect((await ask('X-Real-IP: 198.51.100.7')).status).toBe(401);
     expect((await ask('X-Forwarded-For: 127.0.0.1')).status).toBe(200);
     expect((await ask('Via: 1.1 proxy')).status).toBe(200);
   });
@@ -166,6 +167,14 @@ describe('what clients are asked for', () => {
     await ask(ELSEWHERE);
     const all = ['negotiate', 'ntlm', 'digest', 'basic'];
     expect(asked.map(({ schemes }) => schemes)).toEqual([all, ['negotiate', 'ntlm', 'digest'], all]);
+  });
+
+  it('is nothing that authenticates connections behind a proxy, where they may be shared', async () => {
+    await ask('Via: 1.1 proxy');
+    expect(asked[0]!.schemes).toEqual(['digest', 'basic']);
+    options = { schemes: ['negotiate', 'ntlm'] };
+    await ask('Via: 1.1 proxy');
+    expect(asked[1]!.schemes).toEqual(['negotiate', 'ntlm']);
   });
 
   it('[WMHTTP-096] [WMHTTP-001] is not NTLM for a PushStart', async () => {

@@ -236,6 +236,46 @@ describe('events of players', () => {
   });
 });
 
+describe('rules and limits', () => {
+  it('do not give a file to those who may only play the point that has its name without the suffix', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'wmcast-'));
+    await station.close();
+    const nobody = { addresses: ['192.0.2.1'] };
+    const { access } = defaultConfig();
+    station = await ServerStation.open({
+      access: { ...access, play: nobody },
+      content: { folder },
+      points: [{ path: '/film', access: { play: {} } }],
+    });
+    try {
+      await station.push('/film');
+      await live('/film');
+      const status = async (path: string, ...more: string[]) =>
+        (await station.ask(`HEAD ${path} HTTP/1.1`, 'Host: x', ...more)).status;
+      expect(await status('/film.wmv?MSWMExt=.asf')).toBe(200);
+      await writeFile(join(folder, 'film.wmv'), 'x');
+      expect(await status('/film.wmv?MSWMExt=.asf')).toBe(403);
+      const describe = await station.ask('GET /film.wmv HTTP/1.0', 'User-Agent: NSPlayer/12.0');
+      expect(describe.status).toBe(403);
+      expect(await status('/film?MSWMExt=.asf')).toBe(200);
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+
+  it('count players over plain HTTP among those that there may be', async () => {
+    await station.close();
+    station = await ServerStation.open({ limits: { players: 1, connections: 100, points: 100 } });
+    await station.push('/live');
+    await live('/live');
+    const first = await station.peer();
+    first.request('GET /live?MSWMExt=.asf HTTP/1.1', 'Host: x');
+    expect((await first.until(parseResponse)).status).toBe(200);
+    expect((await station.ask('GET /live?MSWMExt=.asf HTTP/1.1', 'Host: x')).status).toBe(503);
+    expect((await station.ask('GET /live HTTP/1.1', 'Host: x')).status).toBe(200);
+  });
+});
+
 describe('a browser', () => {
   it('[WMSP-268] [WMSP-210] gets an .asx that names the same URL', async () => {
     await station.push('/live', { title: 'News & more' });
