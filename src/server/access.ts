@@ -135,10 +135,14 @@ export class AccessControl {
   #schemes(exchange: Exchange, local: boolean, purpose: Purpose): Scheme[] {
     const { schemes, basicWithoutTls } = this.#options;
     const unreadable = exchange.secure || local || basicWithoutTls;
-    return schemes.filter((scheme) => {
+    const possible = schemes.filter((scheme) => {
       if (scheme === 'basic') return unreadable;
       return purpose !== 'pushStart' || scheme === 'digest';
     });
+    if (exchange.request.headers.get('Via') === undefined) return possible;
+    // A connection of a proxy may be everybody's, or end behind each request; then what authenticates connections cannot work (RFC 4559 6).
+    const ofRequests = possible.filter((scheme) => scheme === 'digest' || scheme === 'basic');
+    return ofRequests.length > 0 ? ofRequests : possible;
   }
 }
 
