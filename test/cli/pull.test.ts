@@ -42,6 +42,13 @@ async function serve(play: (count: number) => { packets: Buffer[]; from?: number
 const whole = () => ({ packets: SENT, end: 0 });
 
 describe('wmcast pull', () => {
+  it('says that there are no streams to choose from where a protocol has no choice', async () => {
+    const file = join(newFolder(), 'none.asf');
+    const { log, error } = await runCommand(pullCommand(), 'msbd://127.0.0.1:1', '-o', file, '--streams', '1');
+    expect(error).toMatchObject({ code: 'WM_UNREACHABLE' });
+    expect(log).toContain('--streams and --bandwidth have no effect here');
+  });
+
   it('records a finished, seekable file and says so', async () => {
     await serve(whole);
     const file = join(newFolder(), 'a.asf');
@@ -242,6 +249,9 @@ describe('defaultFileName', () => {
     ['http://h:80/a/film.WMV?x=1', 'film.WMV'],
     ['http://radio.example:8000/', 'radio.example.asf'],
     ['mms://h/list.asx', 'list.asf'],
+    ['lists/the list.M3U', 'the list.asf'],
+    ['show.nsc', 'show.asf'],
+    ['msbd://encoder:7007', 'encoder.asf'],
     ['http://h/%C3%A4%2F..%2Fetc', 'ä_.._etc.asf'],
     ['http://h/..%2f', '_.asf'],
     ['http://h/%ZZ', '_ZZ.asf'],
