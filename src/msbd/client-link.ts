@@ -37,6 +37,8 @@ export interface LinkOptions {
 
 /** More that waits to be taken stops the connection, or loses datagrams; bytes. */
 const MAX_WAITING = 8 * 1024 * 1024;
+/** Answers that a server leaves unread, bytes. */
+const MAX_UNREAD = 64 * 1024;
 const TICK = 100;
 
 /** One connection to a server, with the group that it leads to: the sockets of a {@link ClientSession}. */
@@ -142,10 +144,18 @@ export class MsbdLink {
 
   #perform(events: readonly ClientEvent[]): void {
     for (const event of events) {
-      if (event.type === 'send') this.#socket?.write(event.bytes);
+      if (event.type === 'send') this.#send(event.bytes);
       else if (event.type === 'join') void this.#join(event.group);
       else this.#give(event);
     }
+  }
+
+  #send(bytes: Buffer): void {
+    const socket = this.#socket;
+    if (!socket) return;
+    if (socket.writableLength > MAX_UNREAD) {
+      this.#fail(new WmError('WM_PROTOCOL', `${this.#options.href} asks again and again, and reads no answer.`));
+    } else socket.write(bytes);
   }
 
   #give(event: Exclude<ClientEvent, { readonly type: 'send' | 'join' }>): void {

@@ -168,7 +168,8 @@ export class MsbdClient implements AsfSource {
           yield* this.#take(event, link, first);
           first = false;
         }
-        return;
+        if (this.#continuity.header || this.#closed.signal.aborted) return;
+        throw new WmError('WM_NO_INPUT', `There is nothing at ${this.#options.url} at the moment.`);
       } catch (error) {
         if (this.#closed.signal.aborted) return;
         await this.#waitForRetry(error);

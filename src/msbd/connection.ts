@@ -25,6 +25,9 @@ export interface ConnectionHost {
 /** A client that does not read gets no more headers than fit in this, bytes. */
 const MAX_HEADERS_BEHIND = 64 * 1024 * 1024;
 
+/** A client that asks and does not read gets no more answers than fit in this, bytes. */
+const MAX_ANSWERS_BEHIND = 8 * 1024 * 1024;
+
 const REFUSALS = new Map<ErrorCode, number>([
   ['WM_AUTH_REFUSED', HR.accessDenied],
   ['WM_UNREACHABLE', HR.busy],
@@ -105,7 +108,12 @@ export class Connection implements PlayerSession, GroupMember {
 
   #receive(bytes: Buffer): void {
     try {
-      for (const message of this.#reader.push(bytes)) this.#perform(this.#session.receive(message, this.#host.now()));
+      for (const message of this.#reader.push(bytes)) {
+        const actions = this.#session.receive(message, this.#host.now());
+        const answers = actions.some(({ type }) => type === 'send');
+        if (answers && this.output.backlog > MAX_ANSWERS_BEHIND) this.socket.destroy();
+        else this.#perform(actions);
+      }
     } catch (error) {
       this.socket.destroy();
       if (!(error instanceof MsbdError)) this.#host.options.onError?.(error);

@@ -55,6 +55,17 @@ describe('MsbdClient', () => {
     await whenClosed;
   });
 
+  it('keeps no answers for a server that asks and does not read', async () => {
+    const url = await serve((socket) => {
+      socket.pause();
+      const pings = Buffer.concat(Array.from({ length: 4096 }, () => wire(1)));
+      const ask = () => void socket.write(pings, (error) => error || ask());
+      socket.write(connectResponse(), ask);
+    });
+    const { error } = await receive({ url });
+    expect(error).toMatchObject({ code: 'WM_PROTOCOL', message: expect.stringContaining('reads no answer') });
+  }, 20_000);
+
   it('[MSBD-013] reads packets that come byte by byte', async () => {
     const bytes = Buffer.concat([START, packetsFrom(SENT.slice(0, 2)), END]);
     const url = await serve((socket) => {
@@ -150,7 +161,7 @@ describe('MsbdClient', () => {
   });
 
   it.each([
-    ['nothing follows at all', Buffer.concat([connectResponse(), emptyStreamInfo()]), undefined, ''],
+    ['nothing follows at all', Buffer.concat([connectResponse(), emptyStreamInfo()]), 'WM_NO_INPUT', ''],
     ['the connection is lost', Buffer.concat([START, packetsFrom(SENT)]), 'WM_SERVER_GONE', 'H 20 E0'],
     ['it is lost behind IND_EOS', Buffer.concat([START, packetsFrom(SENT), wire(9)]), undefined, 'H 20 E0'],
     ['it is refused', connectResponse(0x80070005), 'WM_AUTH_REFUSED', ''],

@@ -402,4 +402,17 @@ describe('hostile clients', () => {
     while (station.server.clients > 0) await new Promise((resolve) => setImmediate(resolve));
     await station.player();
   });
+
+  it('that ask slowly and never read are dropped before they fill the memory', async () => {
+    station = await Station.open({}, { padding: 60_000 });
+    const peer = await station.player();
+    peer.socket.pause();
+    const requests = Buffer.concat(Array<Buffer>(4).fill(wire(3)));
+    for (let second = 0; second < 120 && station.server.clients > 0; second++) {
+      peer.send(requests);
+      for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
+      station.server.sweep();
+    }
+    expect(station.server.clients).toBe(0);
+  });
 });
