@@ -307,13 +307,15 @@ class Connection implements ExchangeHost {
       return false;
     }
     const head = parseRequestHead(this.#unread.subarray(0, size));
+    // Before it counts as a request: where nobody knows where the body ends, nothing of the connection can be read on.
+    const framing = requestBodyFraming(head);
     this.#unread = this.#unread.subarray(size);
     this.#headSince = 0;
     const exchange = new Exchange(this, head, keepsAlive(head));
     this.#exchanges.push(exchange);
     this.#latest = exchange;
     this.#receiving = exchange;
-    this.#body = new BodyReader(requestBodyFraming(head));
+    this.#body = new BodyReader(framing);
     this.#bodyGap = BODY_GAP;
     this.#bodyDeadline = Number.POSITIVE_INFINITY;
     this.#deadline = Date.now() + this.#bodyGap;

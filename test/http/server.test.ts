@@ -304,6 +304,22 @@ describe('HttpServer', () => {
     expect(handled).toBe(requests);
   });
 
+  it('closes when a request behind a stream says two things of its body, which is no error of its own', async () => {
+    const errors: unknown[] = [];
+    const streams: ResponseStream[] = [];
+    const onRequest = (exchange: Exchange) => void streams.push(exchange.startStream(200, [], { chunked: true }));
+    await start(onRequest, { onError: (error) => errors.push(error) });
+    const client = await peer();
+    client.send('GET /live HTTP/1.1\r\n\r\n');
+    await client.head();
+    client.send('POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n');
+    await turns(3);
+    client.send('x');
+    await client.ended();
+    expect(errors).toEqual([]);
+    expect(streams).toHaveLength(1);
+  });
+
   it('answers 500 when a response cannot be sent', async () => {
     await start((exchange) => exchange.respond({ status: 302, fields: [['Location', 'http://\u65e5/']] }));
     const client = await peer();
