@@ -4,6 +4,7 @@ import { WmError } from '../errors.js';
 import type { AsfEvent, AsfSource } from '../media/events.js';
 import { openReceivingSocket } from './group-socket.js';
 import { submitReport } from './log.js';
+import { isNscLocation } from './open-nsc.js';
 import { type EntryReport, MsbSession, type SessionAction, type SessionOptions, type SessionStats } from './session.js';
 
 export interface MulticastReceiverOptions extends SessionOptions {
@@ -134,6 +135,10 @@ export class MulticastReceiver implements AsfSource {
       throw new WmError('WM_UNREACHABLE', `${silence}, and there is no Unicast URL to turn to.`);
     }
     if (openUrl === undefined) throw new WmError('WM_UNREACHABLE', `${silence}.`);
+    // A path would be a file of this host, and an .nsc file could lead round in a circle.
+    if (!/^\s*[a-z][a-z0-9+.-]+:\/\//i.test(nsc.unicastUrl) || isNscLocation(nsc.unicastUrl)) {
+      throw new WmError('WM_UNREACHABLE', `${silence}, and the Unicast URL is no URL of a stream.`);
+    }
     onNote?.(`${silence}; going on with ${nsc.unicastUrl}.`);
     this.#unicast = openUrl(nsc.unicastUrl);
     yield* this.#unicast;

@@ -201,9 +201,11 @@ export class AnnouncementSource implements RemoteSource {
 
   /** @throws WmError WM_BAD_INPUT for a local file that an announcement on a server names */
   #placeOf(ref: string): Place {
-    if (!/^file:/i.test(ref)) return { url: ref };
-    if (/^https?:\/\//i.test(this.#location))
+    // A reference such as c:/a.asx is a path on this host, too.
+    const isLocal = /^file:/i.test(ref) || !/^[a-z][a-z0-9+.-]+:\/\//i.test(ref);
+    if (isLocal && /^https?:\/\//i.test(this.#location))
       throw new WmError('WM_BAD_INPUT', `${ref} is a file on this host, which is not for a server to name.`);
+    if (!/^file:/i.test(ref)) return { url: ref };
     try {
       const path = fileURLToPath(ref);
       return isNscLocation(path) || isAnnouncementLocation(path) ? { url: path } : { path };

@@ -244,6 +244,24 @@ describe('MulticastReceiver', () => {
     });
   });
 
+  it.each(['/etc/secret.asx', 'c:\\secret.asx', 'secret.nsc', 'http://server/again.nsc'])(
+    'opens no files and no other .nsc files as the Unicast URL: %s',
+    async (unicastUrl) => {
+      const opened: string[] = [];
+      const receiver = new MulticastReceiver({
+        nsc: await unheard({ unicastUrl }),
+        interface: '127.0.0.1',
+        now: fast,
+        openUrl: (url) => {
+          opened.push(url);
+          return { async *[Symbol.asyncIterator]() {}, close: async () => {} };
+        },
+      });
+      await expect(collect(receiver).done).rejects.toMatchObject({ code: 'WM_UNREACHABLE' });
+      expect(opened).toEqual([]);
+    },
+  );
+
   it('[MSB-095] [MSB-101] [MSB-102] ends after the End of Stream timer and submits a log to the web server', async () => {
     const web = await LogServer.start();
     open.push(web);

@@ -111,6 +111,8 @@ describe('an announcement as a source', () => {
     const { shape, notes } = await received(`${base}/a/list.asx`);
     expect(shape).toBe('H 5 E');
     expect(notes[0]).toContain('which is not for a server to name');
+    files.set('/drive.asx', Buffer.from(`<asx>${entry('c:/list.asx', '../film.asf?a=1&b=2')}</asx>`));
+    expect((await received(`${base}/drive.asx`)).notes[0]).toContain('which is not for a server to name');
     files.set('/only.asx', Buffer.from(`<asx>${entry(here)}</asx>`));
     await expect(received(`${base}/only.asx`)).rejects.toMatchObject({ code: 'WM_BAD_INPUT' });
   });
