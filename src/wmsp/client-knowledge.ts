@@ -30,12 +30,15 @@ export interface KnowledgeOptions {
 const DEFAULT_KEEP_ALIVE = 60_000;
 const SHORTEST_KEEP_ALIVE = 1_000;
 const LONGEST_KEEP_ALIVE = 0x7fffffff;
+// tinyproxy hands on the first of several headers of a name alone; test/interop/push-link.test.ts has one.
+const PROXY_THAT_KEEPS_ONE = /\(tinyproxy\b/i;
 
 /** What a client knows of its server and its session: the variables of MS-WMSP 3.1.1 that responses and $M packets set. */
 export class ServerKnowledge {
   readonly #options: KnowledgeOptions;
   url: WmspUrl;
   viaProxy = false;
+  #proxyKeepsOne = false;
   #server: ServerProduct | undefined;
   #known = false;
   // Before any response these are assumed (3.1.3).
@@ -122,6 +125,7 @@ export class ServerKnowledge {
       guid,
       authority: this.url.authority,
       viaProxy: this.viaProxy,
+      proxyKeepsOne: this.#proxyKeepsOne,
       cookie: cookies.header(this.url),
       authenticationSchemes,
       http11,
@@ -145,6 +149,7 @@ export class ServerKnowledge {
     if (!server && !tolerant && status !== 407) throw incompatibleError(head, this.url.href);
     this.#server = server ?? this.#server;
     this.#known = true;
+    this.#proxyKeepsOne ||= headers.all('Via').some((via) => PROXY_THAT_KEEPS_ONE.test(via));
     this.#supported = parseSupported(headers.all('Supported')) ?? this.#supported;
     this.#features = this.#supported ?? this.#features;
     const pragma = new PragmaTokens(headers.all('Pragma'));

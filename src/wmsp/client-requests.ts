@@ -24,6 +24,8 @@ export interface RequestContext {
   /** For the Host header. */
   readonly authority: string;
   readonly viaProxy: boolean;
+  /** Whether the proxy hands on only the first header of a name. */
+  readonly proxyKeepsOne: boolean;
   readonly cookie: string | undefined;
   /** In order of preference. */
   readonly authenticationSchemes: readonly string[];
@@ -251,9 +253,22 @@ function request(
           ['X-Accept-Proxy-Authentication', accepted],
         ] as const)),
     ...(cookie === undefined ? [] : [['Cookie', cookie] as const]),
-    ...own,
+    ...(context.viaProxy ? joinPragma(own, context.proxyKeepsOne) : own),
   ];
   return { type, method, wholeServer: false, minorVersion: http11 ? 1 : 0, fields, body: undefined };
+}
+
+/**
+ * The same with fewer Pragma headers: some proxies hand on the first header of a name alone (MS-WMSP 2.2.1.4 lets tokens stand
+ * together).
+ *
+ * @param one the proxy is known for it, so what should have a header of its own stands behind the others
+ */
+function joinPragma(fields: readonly Field[], one: boolean): Field[] {
+  const alone = one ? /^log-line=/ : /^(?:stream-switch-entry|log-line)=/;
+  const joins = ([name, value]: Field) => name === 'Pragma' && !alone.test(value);
+  const tokens = fields.filter(joins).map(([, value]) => value);
+  return [...pragma(...tokens), ...fields.filter((field) => !joins(field))];
 }
 
 /** One Pragma header of the tokens that are there; none when there are none. */

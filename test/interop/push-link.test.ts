@@ -9,7 +9,7 @@ import { Child, stopAll } from './support/child.js';
 import { Command, newPoint, Server } from './support/commands.js';
 import { newFolder, removeFolders } from './support/content.js';
 import { FfmpegPlayer } from './support/players.js';
-import { missing, program } from './support/programs.js';
+import { itNeeds, missing, program } from './support/programs.js';
 import { marksOf, wirePlayer } from './support/wire.js';
 
 /** How long the line is cut again and again, in seconds; more by hand. */
@@ -109,12 +109,13 @@ it(
   SECONDS * 4_000 + 60_000,
 );
 
-const PROXIES = missing([program('tinyproxy')]).length === 0 ? (['tinyproxy'] as const) : [];
+const TINYPROXY = [program('tinyproxy')];
 
-describe.each(PROXIES)('through %s', () => {
+describe('through tinyproxy', () => {
   let proxyPort: number;
 
   beforeAll(async () => {
+    if (missing(TINYPROXY).length > 0) return;
     proxyPort = await freePort();
     const config = join(folder, 'tinyproxy.conf');
     const lines = [`Port ${proxyPort}`, 'Listen 127.0.0.1', 'Timeout 600', 'Allow 127.0.0.1', 'BasicAuth me secret'];
@@ -125,37 +126,69 @@ describe.each(PROXIES)('through %s', () => {
     );
   });
 
-  it('[WMHTTP-045] [WMHTTP-055] [WMHTTP-113] a push arrives whole, in several requests', async () => {
-    const [, point] = newPointSettings as [string, string];
-    const local = join(folder, 'proxied.asf');
-    const proxy = `http://me:secret@127.0.0.1:${proxyPort}`;
-    const args = ['--proxy', proxy, '--request-length', '2', '--archive', local, '-t', '8'];
-    const push = server.push(point, ...args);
-    const gone = server.event('point', ({ point: path, what }) => path === point && what === 'unpublished', {
-      timeout: 30_000,
-    });
-    expect(await push.ends(25_000)).toEqual({ code: 0, signal: null });
-    expect(await gone).toMatchObject({ clean: true });
-    expect(await packetsIn(await archiveOf(point))).toEqual(await packetsIn(local));
-    expect(JSON.stringify(push.events) + push.log.join()).not.toContain('secret');
-  }, 40_000);
+  itNeeds(
+    TINYPROXY,
+    '[WMHTTP-045] [WMHTTP-055] [WMHTTP-113] a push arrives whole, in several requests',
+    async () => {
+      const [, point] = newPointSettings as [string, string];
+      const local = join(folder, 'proxied.asf');
+      const proxy = `http://me:secret@127.0.0.1:${proxyPort}`;
+      const args = ['--proxy', proxy, '--request-length', '2', '--archive', local, '-t', '8'];
+      const push = server.push(point, ...args);
+      const gone = server.event('point', ({ point: path, what }) => path === point && what === 'unpublished', {
+        timeout: 30_000,
+      });
+      expect(await push.ends(25_000)).toEqual({ code: 0, signal: null });
+      expect(await gone).toMatchObject({ clean: true });
+      expect(await packetsIn(await archiveOf(point))).toEqual(await packetsIn(local));
+      expect(JSON.stringify(push.events) + push.log.join()).not.toContain('secret');
+    },
+    40_000,
+  );
 
-  it('a push without the password of the proxy is refused', async () => {
-    const push = server.push(newPoint(), '--proxy', `http://me:wrong@127.0.0.1:${proxyPort}`, '-t', '3');
-    expect(await push.ends()).toEqual({ code: 77, signal: null });
-    expect(push.events.at(-1)).toMatchObject({ event: 'error', code: 'WM_AUTH_REFUSED' });
-  }, 20_000);
+  itNeeds(
+    TINYPROXY,
+    'a push without the password of the proxy is refused',
+    async () => {
+      const push = server.push(newPoint(), '--proxy', `http://me:wrong@127.0.0.1:${proxyPort}`, '-t', '3');
+      expect(await push.ends()).toEqual({ code: 77, signal: null });
+      expect(push.events.at(-1)).toMatchObject({ event: 'error', code: 'WM_AUTH_REFUSED' });
+    },
+    20_000,
+  );
 
-  it('a push under TLS goes through a tunnel', async () => {
-    const { ports } = (await server.event('ready')) as unknown as { ports: { https: number } };
-    const url = `https://127.0.0.1:${ports.https}${newPoint()}`;
-    const proxy = ['--proxy', `http://me:secret@127.0.0.1:${proxyPort}`, '-t', '3', '--json'];
-    const push = new Command('wmpush', [url, ...proxy, '--ca', join(folder, 'cert.pem')]);
-    expect(await push.ends()).toEqual({ code: 0, signal: null });
-    const distrusting = new Command('wmpush', [url, ...proxy, '--ca', join(folder, 'other.pem')]);
-    expect(await distrusting.ends()).toEqual({ code: 76, signal: null });
-    expect(distrusting.events.at(-1)).toMatchObject({ event: 'error', code: 'WM_TLS' });
-  }, 40_000);
+  itNeeds(
+    TINYPROXY,
+    'a live stream is pulled, although the proxy keeps one header of a name',
+    async () => {
+      const point = newPoint();
+      const push = server.push(point, '-t', '15');
+      await server.event('point', ({ point: path, what }) => path === point && what === 'publishing');
+      const file = join(folder, 'pulled.asf');
+      const proxy = ['--proxy', `http://me:secret@127.0.0.1:${proxyPort}`];
+      const pull = new Command('wmcast', ['pull', server.url(point, 'mmsh'), '-o', file, '-t', '2', ...proxy]);
+      expect(await pull.ends(20_000)).toEqual({ code: 0, signal: null });
+      expect((await packetsIn(file)).length).toBeGreaterThan(10);
+      await push.stop();
+    },
+    40_000,
+  );
+
+  itNeeds(
+    TINYPROXY,
+    'a push under TLS goes through a tunnel',
+    async () => {
+      const { ports } = (await server.event('ready')) as unknown as { ports: { https: number } };
+      const url = `https://127.0.0.1:${ports.https}${newPoint()}`;
+      const proxy = ['--proxy', `http://me:secret@127.0.0.1:${proxyPort}`, '-t', '3', '--json'];
+      const push = new Command('wmpush', [url, ...proxy, '--ca', join(folder, 'cert.pem')]);
+      expect(await push.ends()).toEqual({ code: 0, signal: null });
+      const distrusting = new Command('wmpush', [url, ...proxy, '--ca', join(folder, 'other.pem')]);
+      expect(await distrusting.ends()).toEqual({ code: 76, signal: null });
+      expect(distrusting.events.at(-1)).toMatchObject({ event: 'error', code: 'WM_TLS' });
+    },
+    40_000,
+  );
 });
 
 async function freePort(): Promise<number> {

@@ -28,6 +28,7 @@ const FIRST: RequestContext = {
   guid: GUID,
   authority: 'srv',
   viaProxy: false,
+  proxyKeepsOne: false,
   cookie: undefined,
   authenticationSchemes: [],
   http11: false,
@@ -104,6 +105,21 @@ describe('Describe', () => {
     for (const token of ['pipeline-experiment', 'version11-enabled', 'packet-pair-experiment', 'xPlayStrm']) {
       expect(plain.has(token)).toBe(false);
     }
+  });
+
+  it('puts all tokens that may stand together into the first Pragma header for proxies, which may keep no other', () => {
+    const direct = playRequest({ ...LATER, viaProxy: false }, PLAY);
+    const proxied = playRequest({ ...LATER, viaProxy: true }, PLAY);
+    const lines = (request: ClientRequest) =>
+      request.fields.flatMap(([name, value]) => (name === 'Pragma' ? [value] : []));
+    const [first, second, ...more] = lines(proxied);
+    expect(more).toEqual([]);
+    expect(second).toMatch(/^stream-switch-entry=[^,]*$/);
+    const apart = lines(direct).filter((line) => !line.startsWith('stream-switch-entry'));
+    expect(first!.split(',')).toEqual(apart.join(',').split(','));
+    const tiny = playRequest({ ...LATER, viaProxy: true, proxyKeepsOne: true }, PLAY);
+    expect(lines(tiny)).toHaveLength(1);
+    expect(streamSwitches(new PragmaTokens(lines(tiny)), new Set([1, 2]))).toEqual(BOTH);
   });
 
   it('asks no proxy to keep a connection of HTTP/1.0', () => {
