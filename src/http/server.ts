@@ -23,12 +23,21 @@ export interface HttpServerOptions {
   readonly idleTimeout?: number;
   /** Longest time for the client to take a whole response, in ms. */
   readonly writeTimeout?: number;
+  /** Longest time in which a client takes nothing of a response that streams, though there is something for it, in ms. */
+  readonly stallTimeout?: number;
   readonly maxConnections?: number;
   /** Speak TLS 1.2 and 1.3, and nothing else, on this port. */
   readonly tls?: TlsIdentity;
 }
 
-const DEFAULTS = { headTimeout: 20_000, idleTimeout: 150_000, writeTimeout: 30_000, maxConnections: 20_000 };
+const DEFAULTS = {
+  headTimeout: 20_000,
+  idleTimeout: 150_000,
+  writeTimeout: 30_000,
+  // Players that somebody has paused stop reading; they are borne for a while.
+  stallTimeout: 20 * 60_000,
+  maxConnections: 20_000,
+};
 // Requests that wait behind a response that streams; past this the connection is not read until they are answered.
 const MAX_WAITING = 64;
 const SWEEP_INTERVAL = 1_000;
@@ -167,6 +176,8 @@ class Connection implements ExchangeHost {
   // The client sends requests and does not take the responses.
   #isBehind = false;
   #bodyGap = BODY_GAP;
+  // Bytes of streams that the operating system had taken when that was last looked at.
+  #taken = -1;
   // For the whole body.
   #bodyDeadline = Number.POSITIVE_INFINITY;
   // When the first byte of a head that is not complete came; 0 between heads.
@@ -193,6 +204,10 @@ class Connection implements ExchangeHost {
   sweep(now: number): void {
     if (now < this.#deadline) return;
     const current = this.#receiving;
+    if (!this.#closing && !current && this.#exchanges[0]?.stream) {
+      this.#watchStream(now);
+      return;
+    }
     if (!this.#closing && current && !current.responded) {
       current.respond({ status: 408, close: true });
     } else if (!this.#closing && this.#unread.length > 0 && this.#exchanges.length === 0) {
@@ -200,6 +215,15 @@ class Connection implements ExchangeHost {
     } else {
       this.socket.destroy();
     }
+  }
+
+  /** Cuts a connection that has taken nothing since the last look, though there was something for it. */
+  #watchStream(now: number): void {
+    const { bytesWritten, writableLength } = this.socket;
+    const taken = bytesWritten - writableLength;
+    if (writableLength > 0 && taken === this.#taken) this.socket.destroy();
+    this.#taken = taken;
+    this.#deadline = now + this.#options.stallTimeout;
   }
 
   isQueued(exchange: Exchange): boolean {
@@ -384,7 +408,7 @@ class Connection implements ExchangeHost {
       this.#exchanges.shift();
     }
     if (this.#exchanges.length === 0) this.#deadline = Date.now() + this.#options.idleTimeout;
-    else if (this.#exchanges[0]!.stream) this.#deadline = Number.POSITIVE_INFINITY;
+    else if (this.#exchanges[0]!.stream) this.#deadline = Date.now() + this.#options.stallTimeout;
     this.#resumeReading();
     if (this.#unread.length > 0 && !this.#receiving) queueMicrotask(() => this.#take(NOTHING));
   }

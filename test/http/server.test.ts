@@ -137,6 +137,29 @@ describe('HttpServer', () => {
     await expect(exchanges[0]!.readBody(100)).rejects.toMatchObject({ status: 400 });
   });
 
+  it('cuts a client that takes nothing of a stream, not one that there is nothing for', async () => {
+    const streams = new Map<string, ResponseStream>();
+    const exchanges = new Map<string, Exchange>();
+    await start(
+      (exchange) => {
+        exchanges.set(exchange.request.target, exchange);
+        streams.set(exchange.request.target, exchange.startStream(200, [], { chunked: true }));
+      },
+      { stallTimeout: 100 },
+    );
+    const [stalled, idle] = [await peer(), await peer()];
+    stalled.socket.pause();
+    stalled.send('GET /stalled HTTP/1.1\r\n\r\n');
+    idle.send('GET /idle HTTP/1.1\r\n\r\n');
+    await until(() => streams.size === 2);
+    streams.get('/stalled')!.write(Buffer.alloc(16 * 1024 * 1024));
+    await until(() => exchanges.get('/stalled')!.lost);
+    expect(exchanges.get('/idle')!.lost).toBe(false);
+    streams.get('/idle')!.write(Buffer.from('data'));
+    await idle.head();
+    expect((await idle.bytes(9)).toString()).toBe('4\r\ndata\r\n');
+  });
+
   it('stops reading while the body is paused', async () => {
     let received = 0;
     let exchange: Exchange | undefined;
