@@ -41,7 +41,9 @@ const { values } = parseArgs({
     rate: { type: 'string' },
   },
 });
-const [players, files, seconds] = [Number(values.players), Number(values.files), Number(values.seconds)];
+const [players, files] = [Number(values.players), Number(values.files)];
+// Long enough for a part behind the joining.
+const seconds = Math.max(Number(values.seconds), players / RAMP + 6);
 
 if (values.serve === 'wmcast') await serveMedia();
 else if (values.serve === 'plain') await servePlain();
