@@ -158,7 +158,7 @@ describe('pull from a server of our own', () => {
     const port = String(await freePort());
     const first = await Server.start('--http-port', port);
     const point = newPoint();
-    const push = await first.publish(point);
+    const push = await first.publish(point, '--retry', '0');
     const recorded = join(newFolder(), 'kept.asf');
     const pull = new Command('wmcast', ['pull', first.url(point), '-o', recorded, '--retry', 'forever', '--json']);
     await pull.event('stats');

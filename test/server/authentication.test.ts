@@ -210,18 +210,19 @@ describe('a player with credentials', () => {
 describe('a point that is fed from a server that asks', () => {
   const broadcasting = { push: { addresses: ['loopback'] }, play: { users: ['anna'] }, admin: {} };
 
+  const until = async (condition: () => boolean) => {
+    while (!condition()) await new Promise((resolve) => setImmediate(resolve));
+  };
+
   async function pulling(password: string) {
     await open({ access: broadcasting });
     (await station.push('/live')).key();
+    await until(() => station.server.points.get('/live')!.broadcast.live);
     const told: string[] = [];
     const source = `http://anna:${password}@127.0.0.1:${station.port}/live`;
     const listener = { warning: (message: string) => told.push(message) };
     return { told, puller: await ServerStation.open({ points: [{ path: '/copy', source }] }, listener) };
   }
-
-  const until = async (condition: () => boolean) => {
-    while (!condition()) await new Promise((resolve) => setImmediate(resolve));
-  };
 
   it('gets in with the user of the URL, whose password nobody is shown', async () => {
     const { puller } = await pulling('anna-secret');
