@@ -6,6 +6,7 @@ import type { AsfHeader } from '../asf/header.js';
 import { type AsfItem, AsfReader } from '../asf/reader.js';
 import { WmError } from '../errors.js';
 import type { AsfEvent, AsfSource } from '../media/events.js';
+import { SingleReading } from '../media/source.js';
 import { systemErrorReason } from '../media/system-error.js';
 import { ffmpegArguments } from './arguments.js';
 import { captureFailure, failure, textInput } from './failure.js';
@@ -44,7 +45,7 @@ export class CaptureSource implements AsfSource {
   readonly #complete: CompleteCaptureOptions;
   readonly #log: EncoderLog;
   readonly #reader = new AsfReader();
-  #iterated = false;
+  readonly #reading = new SingleReading();
   #closing = false;
   #encoder: Encoder | undefined;
   #command: readonly string[] | undefined;
@@ -66,8 +67,7 @@ export class CaptureSource implements AsfSource {
   }
 
   [Symbol.asyncIterator](): AsyncGenerator<AsfEvent, void, undefined> {
-    if (this.#iterated) throw new WmError('WM_FAILED', 'A capture can be read only once.');
-    this.#iterated = true;
+    this.#reading.begin();
     return this.#events();
   }
 

@@ -1,6 +1,7 @@
 import { printable, WmError } from '../errors.js';
 import { HttpClient } from './client.js';
 import type { TlsTrust } from './connection.js';
+import { PLAYER_PRODUCT } from './product.js';
 
 export interface FetchOptions {
   /** Longest wait for a connection, and for the response, ms; default 10000. */
@@ -30,7 +31,7 @@ export async function fetchFile(location: string, options: FetchOptions = {}): P
     try {
       const fields = [
         ['Host', url.host],
-        ['User-Agent', 'NSPlayer/12.0.7680.0'],
+        ['User-Agent', PLAYER_PRODUCT],
         ['Accept', '*/*'],
         ['Connection', 'close'],
       ] as const;

@@ -10,6 +10,7 @@ import { type AsfItem, AsfReader } from '../asf/reader.js';
 import { WmError } from '../errors.js';
 import type { AsfEvent, AsfSource } from './events.js';
 import { type Clock, Pacer, systemClock } from './pacing.js';
+import { SingleReading, withEnd } from './source.js';
 import { systemErrorCode, systemErrorReason } from './system-error.js';
 import { Timeline } from './timeline.js';
 
@@ -52,7 +53,7 @@ class FileSource implements AsfSource {
   readonly #name: string;
   readonly #pacer: Pacer | undefined;
   readonly #closed = new AbortController();
-  #iterated = false;
+  readonly #reading = new SingleReading();
   #stream: Readable | undefined;
   #header: AsfHeader | undefined;
   #timeline = new Timeline();
@@ -69,9 +70,8 @@ class FileSource implements AsfSource {
   }
 
   [Symbol.asyncIterator](): AsyncGenerator<AsfEvent, void, undefined> {
-    if (this.#iterated) throw new WmError('WM_FAILED', 'A source can be read only once.');
-    this.#iterated = true;
-    return this.#events();
+    this.#reading.begin();
+    return withEnd(this.#events(), () => this.#header !== undefined);
   }
 
   close(): Promise<void> {
@@ -81,7 +81,6 @@ class FileSource implements AsfSource {
   }
 
   async *#events(): AsyncGenerator<AsfEvent, void, undefined> {
-    let error: unknown;
     try {
       let first = true;
       do {
@@ -94,11 +93,9 @@ class FileSource implements AsfSource {
         }
         first = false;
       } while (this.#options.loop);
-    } catch (thrown) {
-      if (!this.#closed.signal.aborted) error = thrown;
+    } catch (error) {
+      if (!this.#closed.signal.aborted) throw error;
     }
-    if (this.#header !== undefined) yield { type: 'end', moreEntries: false, reason: 0 };
-    if (error !== undefined) throw error;
   }
 
   /** From the file's first byte to its last. Gives the number of packets, or undefined when the source is to end here. */

@@ -1,6 +1,6 @@
-import { WmError } from '../errors.js';
 import type { AsfEvent, AsfSource, EndEvent } from './events.js';
 import { MediaTime } from './media-time.js';
+import { SingleReading } from './source.js';
 
 export interface SequenceOptions {
   /** Open the entries; each is called when it is the entry's turn. */
@@ -27,15 +27,14 @@ export class Sequence implements AsfSource {
   #current: AsfSource | undefined;
   #closed = false;
   #started = false;
-  #iterated = false;
+  readonly #reading = new SingleReading();
 
   constructor(options: SequenceOptions) {
     this.#options = options;
   }
 
   [Symbol.asyncIterator](): AsyncGenerator<AsfEvent, void, undefined> {
-    if (this.#iterated) throw new WmError('WM_FAILED', 'A source can be read only once.');
-    this.#iterated = true;
+    this.#reading.begin();
     return this.#events();
   }
 

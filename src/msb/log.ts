@@ -3,6 +3,7 @@ import type { NscFile } from '../announce/nsc.js';
 import { describeStreams } from '../asf/edit.js';
 import { WmError } from '../errors.js';
 import { HttpClient } from '../http/client.js';
+import { PLAYER_PRODUCT } from '../http/product.js';
 import { anonymousPlayerId, legacyLogLine } from '../wmlog/client-log.js';
 import type { EntryReport } from './session.js';
 
@@ -12,7 +13,6 @@ export interface LogContext {
   readonly nscUrl: string | undefined;
 }
 
-const USER_AGENT = 'NSPlayer/12.0.7680.0';
 /** Longest wait for the web server, ms. */
 const TIMEOUT = 5_000;
 /**
@@ -37,8 +37,8 @@ export function logBody(report: EntryReport, { nsc, nscUrl }: LogContext): strin
     rate: 1,
     reconnected: false,
     playerId: anonymousPlayerId(randomBytes(6).toString('hex').toUpperCase()),
-    playerVersion: USER_AGENT.split('/')[1]!,
-    userAgent: USER_AGENT,
+    playerVersion: PLAYER_PRODUCT.split('/')[1]!,
+    userAgent: PLAYER_PRODUCT,
     fileLength: 0,
     fileSize: 0,
     averageBandwidth: receiving > 0 ? (bytes * 8000) / receiving : undefined,
@@ -76,7 +76,7 @@ async function request(url: URL, method: string, target: string, body?: Buffer):
     const described = body === undefined ? [] : ([['Content-Type', 'text/plain;charset=UTF-8']] as const);
     const length = body === undefined ? [] : ([['Content-Length', String(body.length)]] as const);
     const common = [
-      ['User-Agent', USER_AGENT] as const,
+      ['User-Agent', PLAYER_PRODUCT] as const,
       ['Cache-Control', 'no-cache'] as const,
       ['Connection', 'close'] as const,
     ];

@@ -7,6 +7,7 @@ import type { AsfEvent, AsfSource } from '../media/events.js';
 import { LiveStart } from '../media/live-start.js';
 import { type Clock, systemClock } from '../media/pacing.js';
 import { backOff, isTransient, type ReconnectPolicy, type ReconnectReport } from '../media/reconnect.js';
+import { SingleReading, withEnd } from '../media/source.js';
 import { DEFAULT_TIMEOUTS, type LinkEvent, MsbdLink, type MsbdTimeouts } from './client-link.js';
 import { type MsbdUrl, parseMsbdUrl } from './client-url.js';
 import type { Group } from './messages.js';
@@ -80,7 +81,7 @@ export class MsbdClient implements AsfSource {
   #location = 0;
   #lastId: number | undefined;
   #attempt = 0;
-  #iterated = false;
+  readonly #reading = new SingleReading();
   #stats = {
     packets: 0,
     bytes: 0,
@@ -134,26 +135,14 @@ export class MsbdClient implements AsfSource {
    *   interface that is not there
    */
   [Symbol.asyncIterator](): AsyncGenerator<AsfEvent, void, undefined> {
-    if (this.#iterated) throw new WmError('WM_FAILED', 'A source can be read only once.');
-    this.#iterated = true;
-    return this.#events();
+    this.#reading.begin();
+    return withEnd(this.#stream(), () => this.#continuity.header !== undefined);
   }
 
   close(): Promise<void> {
     this.#closed.abort();
     this.#link?.close();
     return Promise.resolve();
-  }
-
-  async *#events(): AsyncGenerator<AsfEvent, void, undefined> {
-    let error: unknown;
-    try {
-      yield* this.#stream();
-    } catch (thrown) {
-      error = thrown;
-    }
-    if (this.#continuity.header) yield { type: 'end', moreEntries: false, reason: 0 };
-    if (error !== undefined) throw error;
   }
 
   /** Everything up to the last packet, over as many connections as it takes. */

@@ -14,6 +14,7 @@ import {
 import type { RequestContext } from './client-requests.js';
 import type { WmspUrl } from './client-url.js';
 import { PragmaTokens } from './pragma.js';
+import { keepsOneHeader } from './profiles.js';
 
 export interface KnowledgeOptions {
   readonly identity: ClientIdentity;
@@ -30,8 +31,6 @@ export interface KnowledgeOptions {
 const DEFAULT_KEEP_ALIVE = 60_000;
 const SHORTEST_KEEP_ALIVE = 1_000;
 const LONGEST_KEEP_ALIVE = 0x7fffffff;
-// tinyproxy hands on the first of several headers of a name alone; test/interop/push-link.test.ts has one.
-const PROXY_THAT_KEEPS_ONE = /\(tinyproxy\b/i;
 
 /** What a client knows of its server and its session: the variables of MS-WMSP 3.1.1 that responses and $M packets set. */
 export class ServerKnowledge {
@@ -149,7 +148,7 @@ export class ServerKnowledge {
     if (!server && !tolerant && status !== 407) throw incompatibleError(head, this.url.href);
     this.#server = server ?? this.#server;
     this.#known = true;
-    this.#proxyKeepsOne ||= headers.all('Via').some((via) => PROXY_THAT_KEEPS_ONE.test(via));
+    this.#proxyKeepsOne ||= keepsOneHeader(headers.all('Via'));
     this.#supported = parseSupported(headers.all('Supported')) ?? this.#supported;
     this.#features = this.#supported ?? this.#features;
     const pragma = new PragmaTokens(headers.all('Pragma'));

@@ -1,4 +1,5 @@
 import { WmError } from '../errors.js';
+import { PLAYER_PRODUCT } from '../http/product.js';
 import { parseClientProduct } from './requests.js';
 
 /** What a Server header names (MS-WMSP 2.2.1.5). */
@@ -39,7 +40,7 @@ export interface ClientIdentity {
   readonly text: string;
 }
 
-const DEFAULT_USER_AGENT = { NSPlayer: 'NSPlayer/12.0.7680.0', NSServer: 'NSServer/9.5.6001.1' } as const;
+const DEFAULT_USER_AGENT = { NSPlayer: PLAYER_PRODUCT, NSServer: 'NSServer/9.5.6001.1' } as const;
 
 /**
  * The identity that a kind of client has: a player, or a server that relays.

@@ -9,6 +9,7 @@ import type { AsfEvent, AsfSource } from '../media/events.js';
 import { LiveStart } from '../media/live-start.js';
 import { systemClock } from '../media/pacing.js';
 import { backOff, isTransient } from '../media/reconnect.js';
+import { SingleReading, withEnd } from '../media/source.js';
 import { anonymousPlayerId, type ClientLogKind } from '../wmlog/client-log.js';
 import { CookieJar } from './client-cookies.js';
 import { ClientLink, type LinkEvent } from './client-link.js';
@@ -70,7 +71,7 @@ export class WmspClient implements AsfSource {
   #paused = false;
   #wake: () => void = () => {};
   #attempt = 0;
-  #iterated = false;
+  readonly #reading = new SingleReading();
   #packets = 0;
   #bytes = 0;
   #damagedPackets = 0;
@@ -129,8 +130,7 @@ export class WmspClient implements AsfSource {
    *   WM_ASF_MALFORMED, WM_USAGE for streams that are not there
    */
   [Symbol.asyncIterator](): AsyncGenerator<AsfEvent, void, undefined> {
-    if (this.#iterated) throw new WmError('WM_FAILED', 'A source can be read only once.');
-    this.#iterated = true;
+    this.#reading.begin();
     return this.#events();
   }
 
@@ -166,15 +166,8 @@ export class WmspClient implements AsfSource {
   }
 
   async *#events(): AsyncGenerator<AsfEvent, void, undefined> {
-    let error: unknown;
     try {
-      try {
-        yield* this.#stream();
-      } catch (thrown) {
-        error = thrown;
-      }
-      if (this.#continuity.header) yield { type: 'end', moreEntries: false, reason: 0 };
-      if (error !== undefined) throw error;
+      yield* withEnd(this.#stream(), () => this.#continuity.header !== undefined);
       await this.#link?.finish();
     } finally {
       this.#link?.destroy();

@@ -107,3 +107,13 @@ const PROFILES: readonly Row[] = [
 export function profileOf(client: ClientProduct): ClientProfile {
   return PROFILES.find(({ matches }) => matches(client))!.profile;
 }
+
+/** Proxies that hand on the first of several headers of a name alone, by the comment that they leave in Via. */
+const ONE_HEADER_PROXIES: readonly { readonly comment: RegExp; readonly source: string }[] = [
+  { comment: /\(tinyproxy\b/i, source: 'tinyproxy 1.11, both ways; test/interop/push-link.test.ts pulls through it' },
+];
+
+/** Whether one of the proxies on the way keeps only the first header of a name. @param via the values of the Via headers */
+export function keepsOneHeader(via: readonly string[]): boolean {
+  return via.some((value) => ONE_HEADER_PROXIES.some(({ comment }) => comment.test(value)));
+}

@@ -1,4 +1,5 @@
 import type { ServerConfig } from '../../src/server/config.js';
+import { until } from '../http/peer.js';
 import { parseResponse } from '../support/wire.js';
 import { ServerStation } from './station.js';
 import { askAs, removeUsers, usersFile } from './users.js';
@@ -26,9 +27,6 @@ async function api(line: string, ...more: string[]) {
   };
 }
 
-const until = async (condition: () => boolean) => {
-  while (!condition()) await new Promise((resolve) => setImmediate(resolve));
-};
 const publishing = (path: string) => until(() => station.server.points.get(path)?.publisher !== undefined);
 
 describe('the administration', () => {

@@ -1,3 +1,4 @@
+import { until } from '../http/peer.js';
 import { parseResponse, type RawPeer } from '../support/wire.js';
 import { ENCODER, ServerStation } from './station.js';
 import { askAs, removeUsers, usersFile } from './users.js';
@@ -209,10 +210,6 @@ describe('a player with credentials', () => {
 
 describe('a point that is fed from a server that asks', () => {
   const broadcasting = { push: { addresses: ['loopback'] }, play: { users: ['anna'] }, admin: {} };
-
-  const until = async (condition: () => boolean) => {
-    while (!condition()) await new Promise((resolve) => setImmediate(resolve));
-  };
 
   async function pulling(password: string) {
     await open({ access: broadcasting });

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import type { ServerConfig } from '../../src/server/config.js';
 import { defaultConfig } from '../../src/server/config.js';
 import { readBack } from '../cli/run.js';
-import { Peer } from '../http/peer.js';
+import { Peer, until } from '../http/peer.js';
 import { parseResponse, type WireResponse } from '../support/wire.js';
 import { ServerStation, type TestEncoder } from './station.js';
 import { removeUsers, usersFile } from './users.js';
@@ -25,9 +25,6 @@ async function open(config: Partial<ServerConfig> = {}) {
 afterEach(() => station.close());
 afterAll(removeUsers);
 
-const until = async (condition: () => boolean) => {
-  while (!condition()) await new Promise((resolve) => setImmediate(resolve));
-};
 const publishing = (path = '/live') => until(() => station.server.points.get(path)?.publisher !== undefined);
 const template = (path: string, autoDestroy = 0) => ({
   body: `Template-URL: "${path}"\r\nAutoDestroy: ${autoDestroy}\r\n`,

@@ -1,4 +1,4 @@
-import { profileOf } from '../../src/wmsp/profiles.js';
+import { keepsOneHeader, profileOf } from '../../src/wmsp/profiles.js';
 import { parseClientProduct } from '../../src/wmsp/requests.js';
 
 const profile = (userAgent: string) => profileOf(parseClientProduct(userAgent)!);
@@ -56,4 +56,9 @@ describe('client profiles', () => {
   it('NSPlayer without a version: all streams by default', () => {
     expect(profile('NSPlayer')).toMatchObject({ withoutSelection: 'all', padding: 'cut', metadata: false });
   });
+});
+
+it('knows the proxies that keep one header of a name', () => {
+  expect(keepsOneHeader(['1.0 gate (squid/5.7)', '1.1 host (tinyproxy/1.11.1)'])).toBe(true);
+  expect(keepsOneHeader(['1.1 tinyproxy.example', '1.0 gate (squid/5.7)'])).toBe(false);
 });
