@@ -6,7 +6,7 @@ import { Broadcast, type BroadcastOptions } from '../media/broadcast.js';
 import type { AsfSource } from '../media/events.js';
 import { pump } from '../media/pump.js';
 import type { ClientReport, MsbdPeer, MulticastOptions } from '../msbd/server-options.js';
-import type { Program, WmspContent } from '../wmsp/program.js';
+import type { Content, Program } from '../playback/content.js';
 import { type PlayReport, WmspServer } from '../wmsp/server.js';
 import { type AccessControl, type Rule, ruleOf } from './access.js';
 import { openAccess } from './credentials.js';
@@ -56,7 +56,7 @@ const LINGER = 10_000;
  * An encoder's host that waits to be pulled (MS-WMSP 4.11, MS-MSBD): one live stream, whatever the path or the channel, to
  * servers and players.
  */
-export class EncoderServer implements WmspContent {
+export class EncoderServer implements Content {
   readonly broadcast: Broadcast;
   readonly #options: EncoderServerOptions;
   readonly #http: HttpServer;

@@ -3,7 +3,8 @@ import { HttpError } from '../http/message.js';
 import type { Broadcast } from '../media/broadcast.js';
 import type { OnDemandFiles } from '../media/on-demand/files.js';
 import { MAX_PLAYLIST_ENTRIES, type Playlist, type PlaylistCursor, type PlaylistEntry } from '../media/playlist.js';
-import type { Entry, FileEntry, PlaylistPlace, Program, Redirect, WmspContent } from '../wmsp/program.js';
+import type { Content, PlaylistPlace, Program, Redirect } from '../playback/content.js';
+import type { Entry, FileEntry } from '../playback/entry.js';
 import type { ContentRoot, ContentSource } from './content.js';
 import type { PublishingPoints } from './points.js';
 
@@ -43,7 +44,7 @@ const FIRST_ENTRY: PlaylistPlace = { entry: 0, reached: 0 };
 const MEDIA_SUFFIX = /\.(?:asf|wmv|wma)$/i;
 
 /** What the URLs of a server name: redirects, publishing points, and what is in the content folder. */
-export class Programs implements WmspContent {
+export class Programs implements Content {
   readonly #options: ProgramsOptions;
 
   constructor(options: ProgramsOptions) {

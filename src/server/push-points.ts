@@ -1,4 +1,5 @@
 import { plainAddress } from '../http/addresses.js';
+import type { Redirect } from '../playback/content.js';
 import type {
   Publisher,
   PushDecision,
@@ -8,7 +9,6 @@ import type {
   PushSetupRequest,
   PushStartRequest,
 } from '../wmhttp/push-gate.js';
-import type { Redirect } from '../wmsp/program.js';
 import { type AccessControl, isLocal, type Rule } from './access.js';
 import { isReserved } from './paths.js';
 import type { PublishingPoint, PublishingPoints } from './points.js';

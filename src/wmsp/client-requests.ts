@@ -1,7 +1,7 @@
 import { WmError } from '../errors.js';
 import type { Field } from '../http/message.js';
+import type { StreamSwitch } from '../playback/selection.js';
 import { type ClientIdentity, type Feature, formatSupported, type ServerProduct } from './client-product.js';
-import type { StreamSwitch } from './pragma.js';
 import { remoteLogEvent } from './remote-event.js';
 import type { WmspRequestType } from './requests.js';
 

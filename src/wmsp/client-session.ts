@@ -2,13 +2,14 @@ import { printable, WmError } from '../errors.js';
 import { PACKET_ID, packetName } from '../framing/framing.js';
 import { hexResult, isErrorResult } from '../hresult.js';
 import type { ResponseHead } from '../http/message.js';
+import type { StreamSwitch } from '../playback/selection.js';
 import type { ClientLogKind } from '../wmlog/client-log.js';
 import { NS_S_CHANGENOTICE_BACKWARD, statusError } from './client-errors.js';
 import { type KnowledgeOptions, ServerKnowledge } from './client-knowledge.js';
 import { ObjectAssembler, parseMetadata, type ReceivedMetadata, type WmspPacket } from './client-packets.js';
 import type { ClientRequest, PlayParameters } from './client-requests.js';
 import * as requests from './client-requests.js';
-import { PragmaTokens, type StreamSwitch } from './pragma.js';
+import { PragmaTokens } from './pragma.js';
 import type { WmspRequestType } from './requests.js';
 
 /** Client-State of MS-WMSP 3.1.1. */

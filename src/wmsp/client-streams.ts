@@ -5,7 +5,7 @@ import { type AsfHeader, buildHeader, type HeaderObject } from '../asf/header.js
 import { type DataPacket, parsePacket } from '../asf/packet.js';
 import { flattenObjects } from '../asf/stream.js';
 import { WmError } from '../errors.js';
-import type { StreamSwitch } from './pragma.js';
+import type { StreamSwitch } from '../playback/selection.js';
 
 /** Which streams are wanted. */
 export interface StreamWish {

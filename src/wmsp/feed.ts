@@ -10,9 +10,9 @@ import { buffers } from '../media/on-demand/buffer-pool.js';
 import { OnDemandFlow, type Ticker } from '../media/on-demand/flow.js';
 import type { OnDemandItem } from '../media/on-demand/options.js';
 import type { OnDemandReader } from '../media/on-demand/reader.js';
+import { choiceOf, levelOf, type StreamSelection } from '../playback/selection.js';
 import { dataPackets, dataPacketsSize, writeDataPackets } from './packets.js';
 import type { ClientProfile } from './profiles.js';
-import { choiceOf, levelOf, type StreamSelection } from './selection.js';
 
 /** What carries the $D packets of one entry to one player. */
 export interface Feed {

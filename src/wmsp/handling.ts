@@ -2,13 +2,14 @@ import type { AsfHeader } from '../asf/header.js';
 import { WmError } from '../errors.js';
 import type { Exchange } from '../http/exchange.js';
 import { HttpError } from '../http/message.js';
+import type { Program, Redirect } from '../playback/content.js';
+import { type Entry, headerOf } from '../playback/entry.js';
+import { ALL_STREAMS, NO_STREAMS, type StreamSelection, switched } from '../playback/selection.js';
 import { MAX_PAYLOAD } from './packets.js';
 import { streamSwitches } from './pragma.js';
 import type { ClientProfile } from './profiles.js';
-import { type Entry, headerOf, type Program, type Redirect } from './program.js';
 import type { ClientProduct, WmspRequest } from './requests.js';
 import { EXTENSIONS } from './responses.js';
-import { ALL_STREAMS, NO_STREAMS, type StreamSelection, switched } from './selection.js';
 
 /** One request on its way through the server. */
 export interface Handling extends WmspRequest {

@@ -1,8 +1,8 @@
 import { HttpError } from '../http/message.js';
 import type { StartPosition } from '../media/on-demand/options.js';
-import type { Limit, Pace } from './pace.js';
+import { type Entry, endOf, type FileEntry } from '../playback/entry.js';
+import type { Limit, Pace } from '../playback/pace.js';
 import type { PragmaTokens } from './pragma.js';
-import { type Entry, endOf, type FileEntry } from './program.js';
 import type { ClientProduct } from './requests.js';
 
 const NONE = 0xffffffff;

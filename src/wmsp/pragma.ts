@@ -1,3 +1,5 @@
+import type { StreamSwitch } from '../playback/selection.js';
+
 /**
  * The tokens of all Pragma headers of a message (MS-WMSP 2.2.1.4).
  *
@@ -52,15 +54,6 @@ function* splitTokens(line: string): Generator<readonly [name: string, value: st
     const value = equals === -1 ? '' : token.slice(equals + 1).trim();
     if (name !== '') yield [name, value.replace(/^"(.*?)"?$/, '$1')];
   }
-}
-
-/** One entry of stream-switch-entry (2.2.1.4.27). */
-export interface StreamSwitch {
-  /** The stream to switch from; undefined for ffff. */
-  readonly source: number | undefined;
-  readonly destination: number;
-  /** 0 everything, 1 key frames only, 2 nothing. */
-  readonly level: 0 | 1 | 2;
 }
 
 /**

@@ -1,11 +1,12 @@
 import type { Field } from '../http/message.js';
+import type { Program } from '../playback/content.js';
+import type { Entry, FileEntry } from '../playback/entry.js';
+import type { Pace } from '../playback/pace.js';
+import { choiceOf, predicted, type StreamSelection } from '../playback/selection.js';
 import { type Handling, playableHeader, plOffset, selectionOf, supportedBy } from './handling.js';
-import type { Pace } from './pace.js';
 import { changePacket } from './packets.js';
 import { choosePosition, grantPace, limitOf, type PaceLimits } from './play.js';
-import type { Entry, FileEntry, Program } from './program.js';
 import { entryHead, FEATURE_PREFIX, formatStartupProfile, type ServerIdentity } from './responses.js';
-import { choiceOf, predicted, type StreamSelection } from './selection.js';
 
 /** The entry that a Play gets, and what opens its body. */
 export interface ChosenEntry {

@@ -2,9 +2,9 @@ import { GUID, randomGuid } from '../asf/guid.js';
 import { buildHeader } from '../asf/header.js';
 import type { Exchange } from '../http/exchange.js';
 import type { Field } from '../http/message.js';
+import type { Redirect } from '../playback/content.js';
 import type { Handling } from './handling.js';
 import { endPacket, headerPackets } from './packets.js';
-import type { Redirect } from './program.js';
 
 // What MS-WMSP 3.2.5.4 recommends for a header that only redirects, in ms.
 const REDIRECT_PREROLL = 479;

@@ -3,9 +3,10 @@ import { type AsfHeader, DATA_OBJECT_HEAD_SIZE } from '../asf/header.js';
 import type { Field } from '../http/message.js';
 import type { Broadcast } from '../media/broadcast.js';
 import type { StartupProfile } from '../media/on-demand/options.js';
+import type { Program } from '../playback/content.js';
+import type { Entry } from '../playback/entry.js';
 import { describeContent, headerPackets, metadataPackets } from './packets.js';
 import type { ClientProfile } from './profiles.js';
-import type { Entry, Program } from './program.js';
 
 /** What this server calls itself: versions are those of the table of MS-WMSP 2.2.1.5 alone. */
 export const SERVER_NAME = 'Cougar/9.5.6001.18281';

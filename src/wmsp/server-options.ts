@@ -1,8 +1,8 @@
 import type { Exchange } from '../http/exchange.js';
 import type { Field } from '../http/message.js';
 import type { Ticker } from '../media/on-demand/flow.js';
+import type { Content } from '../playback/content.js';
 import type { PaceLimits } from './play.js';
-import type { WmspContent } from './program.js';
 import type { WmspRequestType } from './requests.js';
 
 /** A client's log as it was submitted (MS-WMSP 2.2.2.4). */
@@ -31,7 +31,7 @@ export interface WmspRefusal {
 }
 
 export interface WmspServerOptions {
-  readonly content: WmspContent;
+  readonly content: Content;
   /** Whether somebody may have what is at a path; asked for Describe, Play, GetContentInfo and SendEvent. */
   readonly authorize?: (
     exchange: Exchange,

@@ -1,6 +1,8 @@
 import type { Exchange } from '../http/exchange.js';
 import { type Field, HttpError } from '../http/message.js';
 import { Ticker } from '../media/on-demand/flow.js';
+import type { Program } from '../playback/content.js';
+import { NO_STREAMS, switched } from '../playback/selection.js';
 import {
   type Handling,
   isRedirect,
@@ -16,7 +18,6 @@ import { DEFAULT_LIMITS, type PaceLimits } from './play.js';
 import { streamSwitches } from './pragma.js';
 import { chooseEntry, prepareEntry } from './preparation.js';
 import { profileOf } from './profiles.js';
-import type { Program } from './program.js';
 import { sendElsewhere } from './redirect.js';
 import { classifyRequest, type WmspRequest, type WmspRequestType } from './requests.js';
 import {
@@ -30,7 +31,6 @@ import {
   SERVER_NAME,
   type ServerIdentity,
 } from './responses.js';
-import { NO_STREAMS, switched } from './selection.js';
 import type { WmspRefusal, WmspServerOptions } from './server-options.js';
 import type { SessionHost, WmspSession } from './session.js';
 import { Sessions } from './sessions.js';

@@ -2,15 +2,16 @@ import type { AsfHeader } from '../asf/header.js';
 import type { Exchange, ResponseStream } from '../http/exchange.js';
 import type { PlayerOutput } from '../media/lane.js';
 import type { Ticker } from '../media/on-demand/flow.js';
+import type { PlaylistPlace, Program } from '../playback/content.js';
+import { type Entry, headerOf, type LiveEntry } from '../playback/entry.js';
+import { lengthOf, NORMAL_PACE, type Pace } from '../playback/pace.js';
+import { choiceOf, NO_STREAMS, predicted, type StreamSelection } from '../playback/selection.js';
+import { Wait } from '../playback/wait.js';
 import { type Feed, type FeedListener, FileFeed, LiveFeed, REWOUND, UNEXPECTED } from './feed.js';
-import { lengthOf, NORMAL_PACE, type Pace } from './pace.js';
 import { changePacket, endPacket } from './packets.js';
 import type { PipelineTest } from './pipeline-test.js';
 import type { ClientProfile } from './profiles.js';
-import { type Entry, headerOf, type LiveEntry, type PlaylistPlace, type Program } from './program.js';
 import { entryHead, FEATURE_PREFIX, genIdOf, type ServerIdentity } from './responses.js';
-import { choiceOf, NO_STREAMS, predicted, type StreamSelection } from './selection.js';
-import { Wait } from './wait.js';
 
 /** The states of MS-WMSP 3.2.1. */
 export type SessionState = 'INIT' | 'STREAMING' | 'WAITING' | 'IDLE';

@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { AsfFileBuilder } from '../../src/asf/file.js';
 import { type AsfHeader, buildHeader } from '../../src/asf/header.js';
 import { OnDemandFiles } from '../../src/media/on-demand/files.js';
+import type { Content as AnyContent, PlaylistPlace, Program, Redirect } from '../../src/playback/content.js';
 import { ContentRoot } from '../../src/server/content.js';
 import { PublishingPoints } from '../../src/server/points.js';
 import { Programs } from '../../src/server/programs.js';
-import type { PlaylistPlace, Program, Redirect, WmspContent } from '../../src/wmsp/program.js';
 import { AUDIO, type TestHeaderOptions, testHeader, testPacket, VIDEO } from '../support/stream.js';
 
 export interface MadeMedia extends TestHeaderOptions {
@@ -51,7 +51,7 @@ function withSwappedStreams(header: AsfHeader): AsfHeader {
 }
 
 /** A folder of files and playlists, as a server finds them. */
-export class Content implements WmspContent {
+export class Content implements AnyContent {
   readonly folder: string;
   readonly files = new OnDemandFiles({ linger: 20 });
   readonly points = new PublishingPoints({ newPoints: 'loopback', broadcast: { batchInterval: 0, burst: 1000 } });

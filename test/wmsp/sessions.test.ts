@@ -1,6 +1,6 @@
 import { Socket } from 'node:net';
 import { jest } from '@jest/globals';
-import type { Program, WmspContent } from '../../src/wmsp/program.js';
+import type { Content as AnyContent, Program } from '../../src/playback/content.js';
 import { parseResponse, parseWholeResponse, type RawPeer, wirePackets } from '../support/wire.js';
 import { Content } from './content.js';
 import { BOTH_STREAMS, clientIdOf, kindsOf, NEW, OLD, PLAY, Station, tokenOf, type Watcher } from './station.js';
@@ -119,7 +119,7 @@ describe('a client that is quicker than the disk', () => {
   let held: Array<() => void>;
 
   /** The same content, whose programs move on when they are let. */
-  const slow: WmspContent = {
+  const slow: AnyContent = {
     open: async (path, place) => {
       const program = (await content.open(path, place)) as Program;
       return {

@@ -1,4 +1,4 @@
-import type { FileEntry } from './program.js';
+import type { FileEntry } from './entry.js';
 
 /** How fast a file is sent, and how much of it. */
 export interface Pace {

@@ -1,7 +1,14 @@
 import type { ThinningLevel } from '../asf/filter.js';
 import type { AsfHeader } from '../asf/header.js';
 import type { StreamChoice } from '../media/on-demand/options.js';
-import type { StreamSwitch } from './pragma.js';
+
+/** One change of a selection, as stream-switch-entry names it (MS-WMSP 2.2.1.4.27). */
+export interface StreamSwitch {
+  /** The stream that the other one replaces; undefined where there is none. */
+  readonly source: number | undefined;
+  readonly destination: number;
+  readonly level: ThinningLevel;
+}
 
 /** Which streams a player wants: the level by stream number, and what holds for streams that it did not name. */
 export interface StreamSelection {
