@@ -1,3 +1,4 @@
+import { exclusionsOf, leftOut } from '../asf/exclusions.js';
 import type { ThinningLevel } from '../asf/filter.js';
 import type { AsfHeader } from '../asf/header.js';
 import type { StreamChoice } from '../media/on-demand/options.js';
@@ -62,20 +63,10 @@ export function predicted(selection: StreamSelection, previous: AsfHeader, next:
   }
   const sameStreams = next.streams.every(({ number, type }) => kindOf.get(number) === type);
   if (sameStreams && next.streams.length === previous.streams.length) return { ...selection, unwanted };
-  const excluded = alternatives(next);
+  const excluded = leftOut(exclusionsOf(next));
   const levels = next.streams.map(({ number, type }): [number, ThinningLevel] => [
     number,
     chosen.size > 0 && !unwanted.has(type) && !excluded.has(number) ? 0 : 2,
   ]);
   return { levels: new Map(levels), others: 2, unwanted };
-}
-
-/** The streams that another one, named before them, excludes. */
-function alternatives(header: AsfHeader): Set<number> {
-  const excluded = new Set<number>();
-  for (const object of header.objects) {
-    if (object.type !== 'bitrateMutualExclusion') continue;
-    for (const number of object.streamNumbers.slice(1)) excluded.add(number);
-  }
-  return excluded;
 }

@@ -1,9 +1,8 @@
 import { AsfError } from '../asf/error.js';
+import { type Exclusion, exclusionsOf, leftOut } from '../asf/exclusions.js';
 import { filterPacket } from '../asf/filter.js';
-import { GUID } from '../asf/guid.js';
 import { type AsfHeader, buildHeader, type HeaderObject } from '../asf/header.js';
 import { type DataPacket, parsePacket } from '../asf/packet.js';
-import { flattenObjects } from '../asf/stream.js';
 import { WmError } from '../errors.js';
 import type { StreamSwitch } from '../playback/selection.js';
 
@@ -13,34 +12,6 @@ export interface StreamWish {
   readonly streams?: readonly number[] | undefined;
   /** Bits per second that may come: of streams that exclude each other the best that fit. */
   readonly bandwidth?: number | undefined;
-}
-
-/** Streams of which only one set at a time makes sense. */
-interface ExclusionGroup {
-  readonly byBitrate: boolean;
-  /** In the order of the header. */
-  readonly choices: ReadonlyArray<readonly number[]>;
-}
-
-function exclusionGroups(header: AsfHeader): ExclusionGroup[] {
-  const known = new Set(header.streams.map(({ number }) => number));
-  const groups: ExclusionGroup[] = [];
-  for (const object of flattenObjects(header.objects)) {
-    let choices: ReadonlyArray<readonly number[]>;
-    let byBitrate = false;
-    if (object.type === 'bitrateMutualExclusion' || object.type === 'advancedMutualExclusion') {
-      choices = object.streamNumbers.map((number) => [number]);
-      byBitrate = object.exclusionType === GUID.mutexBitrate;
-    } else if (object.type === 'groupMutualExclusion') {
-      choices = object.groups;
-      byBitrate = object.exclusionType === GUID.mutexBitrate;
-    } else continue;
-    const present = choices
-      .map((choice) => choice.filter((number) => known.has(number)))
-      .filter((choice) => choice.length > 0);
-    if (present.length > 1) groups.push({ byBitrate, choices: present });
-  }
-  return groups;
 }
 
 /**
@@ -58,23 +29,25 @@ export function chooseStreams(header: AsfHeader, { streams, bandwidth }: StreamW
     }
     return new Set(streams);
   }
-  const groups = exclusionGroups(header);
-  const chosen = new Set(known);
-  const rate = (choice: readonly number[]) =>
-    choice.reduce((sum, number) => sum + (header.streamBitrates.get(number) ?? 0), 0);
-  for (const { choices } of groups) for (const number of choices.flat()) chosen.delete(number);
-  const settled = groups.map(({ choices, byBitrate }) =>
-    byBitrate && bandwidth !== undefined ? [...choices].sort((a, b) => rate(a) - rate(b)) : [choices[0]!],
-  );
-  // Every group gets its smallest first; what is left goes to the groups in their order.
-  let used = rate([...chosen]) + settled.reduce((sum, choices) => sum + rate(choices[0]!), 0);
-  for (const choices of settled) {
-    const least = choices[0]!;
-    const best = choices.findLast((choice) => used - rate(least) + rate(choice) <= (bandwidth ?? 0)) ?? least;
-    used += rate(best) - rate(least);
-    for (const number of best) chosen.add(number);
-  }
-  return chosen;
+  const exclusions = exclusionsOf(header);
+  const rate = (choice: Iterable<number>) =>
+    [...choice].reduce((sum, number) => sum + (header.streamBitrates.get(number) ?? 0), 0);
+  const least = (choices: Exclusion['choices'], by: Exclusion['by']) =>
+    by === 'bitrate' && bandwidth !== undefined
+      ? choices.reduce((best, choice) => (rate(choice) < rate(best) ? choice : best))
+      : choices[0]!;
+  const without = (left: ReadonlySet<number>) => known.filter((number) => !left.has(number));
+  // Every exclusion gets its smallest first; the bandwidth that remains goes to them in their order.
+  let used = rate(without(leftOut(exclusions, least)));
+  const left = leftOut(exclusions, (choices, by) => {
+    const smallest = least(choices, by);
+    if (by !== 'bitrate' || bandwidth === undefined) return smallest;
+    const fitting = choices.filter((choice) => used - rate(smallest) + rate(choice) <= bandwidth);
+    const best = fitting.reduce((most, choice) => (rate(choice) >= rate(most) ? choice : most), smallest);
+    used += rate(best) - rate(smallest);
+    return best;
+  });
+  return new Set(without(left));
 }
 
 /** The complete selection for stream-switch-entry: every stream of the header, on (0) or off (2) (MS-WMSP 3.1.4.3.1). */

@@ -2,7 +2,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { AsfFileBuilder } from '../../src/asf/file.js';
-import { type AsfHeader, buildHeader } from '../../src/asf/header.js';
+import { GUID } from '../../src/asf/guid.js';
+import { type AsfHeader, buildHeader, type HeaderObject } from '../../src/asf/header.js';
 import { OnDemandFiles } from '../../src/media/on-demand/files.js';
 import type { Content as AnyContent, PlaylistPlace, Program, Redirect } from '../../src/playback/content.js';
 import { ContentRoot } from '../../src/server/content.js';
@@ -17,7 +18,17 @@ export interface MadeMedia extends TestHeaderOptions {
   readonly index?: boolean;
   /** Video is stream 2 and audio stream 1. */
   readonly swapped?: boolean;
+  /** A second video, stream 3, that excludes the first one by this object. */
+  readonly twin?: Exclusive['type'];
 }
+
+type Exclusive = Extract<
+  HeaderObject,
+  { type: 'bitrateMutualExclusion' | 'advancedMutualExclusion' | 'groupMutualExclusion' }
+>;
+
+/** The number of the second video. */
+export const TWIN = 3;
 
 /**
  * In a file that was made: packets a second, by turns video, audio, video. Video has a picture every 100 ms and a key frame
@@ -26,8 +37,8 @@ export interface MadeMedia extends TestHeaderOptions {
 export const PACKETS_A_SECOND = 15;
 
 /** The bytes of a file; its media begins at 0. */
-export function madeFile({ seconds = 4, index = true, swapped = false, ...header }: MadeMedia = {}): Buffer {
-  const made = testHeader(header);
+export function madeFile({ seconds = 4, index = true, swapped = false, twin, ...header }: MadeMedia = {}): Buffer {
+  const made = twin ? withTwin(testHeader(header), twin) : testHeader(header);
   const builder = new AsfFileBuilder(swapped ? withSwappedStreams(made) : made);
   const [video, audio] = swapped ? [AUDIO, VIDEO] : [VIDEO, AUDIO];
   const packets: Buffer[] = [];
@@ -36,6 +47,10 @@ export function madeFile({ seconds = 4, index = true, swapped = false, ...header
     if (header.video !== false)
       packets.push(
         builder.packet(testPacket(time, { ...options, stream: video, key: time % 1000 === 0, dataSize: 200 })),
+      );
+    if (twin)
+      packets.push(
+        builder.packet(testPacket(time, { ...options, stream: TWIN, key: time % 1000 === 0, dataSize: 200 })),
       );
     if (time % 200 === 0) packets.push(builder.packet(testPacket(time, { ...options, stream: audio, dataSize: 100 })));
   }
@@ -48,6 +63,23 @@ function withSwappedStreams(header: AsfHeader): AsfHeader {
     object.type === 'streamProperties' ? { ...object, flags: VIDEO + AUDIO - object.flags } : object,
   );
   return buildHeader(objects, header.dataObject);
+}
+
+/** Bitrate Mutual Exclusion is where files have it, in the header; the others are in its extension. */
+function withTwin({ objects, dataObject }: AsfHeader, type: Exclusive['type']): AsfHeader {
+  const common = { exclusionType: GUID.mutexBitrate };
+  const exclusive: HeaderObject =
+    type === 'groupMutualExclusion'
+      ? { ...common, type, groups: [[VIDEO], [TWIN]] }
+      : { ...common, type, streamNumbers: [VIDEO, TWIN] };
+  const inHeader = type === 'bitrateMutualExclusion';
+  const all = objects.flatMap((object): HeaderObject[] => {
+    if (object.type === 'headerExtension' && !inHeader) return [{ ...object, objects: [...object.objects, exclusive] }];
+    return object.type === 'streamProperties' && object.flags === VIDEO
+      ? [object, { ...object, flags: TWIN }]
+      : [object];
+  });
+  return buildHeader(inHeader ? [...all, exclusive] : all, dataObject);
 }
 
 /** A folder of files and playlists, as a server finds them. */

@@ -1,7 +1,7 @@
 import { parseHeader } from '../../src/asf/header.js';
 import { parsePacket } from '../../src/asf/packet.js';
 import type { AsfEvent } from '../../src/media/events.js';
-import { testHeader, testPacket } from '../support/stream.js';
+import { AUDIO, testHeader, testPacket, VIDEO } from '../support/stream.js';
 import { type WirePacket, type WireResponse, wirePackets } from '../support/wire.js';
 import { Content, PACKETS_A_SECOND } from './content.js';
 import {
@@ -113,6 +113,20 @@ describe('a playlist that is played', () => {
     const packets = await has(watcher, 'D', 4 * PACKETS_A_SECOND + 1);
     expect(kindsOf(packets)).toEqual(['M', 'H', 'D', 'E1', 'C0', 'M', 'H', 'D']);
   });
+
+  it.each(['bitrateMutualExclusion', 'advancedMutualExclusion', 'groupMutualExclusion'] as const)(
+    '[WMSP-208] predicts one of the videos that a %s says exclude each other',
+    async (twin) => {
+      await content.media('b.wmv', { title: 'b', twin });
+      const watcher = await play(NEW);
+      const packets = await has(watcher, 'D', 6 * PACKETS_A_SECOND);
+      const second = packets.slice(packets.findLastIndex(({ id }) => id === 'H'));
+      const streams = of(second, 'D').flatMap(({ payload }) =>
+        parsePacket(payload).payloads.map(({ stream }) => stream),
+      );
+      expect([...new Set(streams)].sort()).toEqual([VIDEO, AUDIO]);
+    },
+  );
 
   it('[WMSP-208] [WMSP-209] predicts no further than the entry after the one that the client asked for', async () => {
     const watcher = await play(NEW, PREDICTED);
