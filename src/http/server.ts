@@ -5,6 +5,7 @@ import { BodyReader } from './body.js';
 import { Exchange, type ExchangeHost } from './exchange.js';
 import { listenTcp } from './listen.js';
 import { HttpError, headLength, keepsAlive, MAX_HEAD_SIZE, parseRequestHead, requestBodyFraming } from './message.js';
+import { refusalStatus } from './refusals.js';
 
 /** Who a server is under TLS: PEM texts; `cert` is the whole chain, its own certificate first. */
 export interface TlsIdentity {
@@ -363,8 +364,9 @@ class Connection implements ExchangeHost {
     try {
       this.#options.onRequest(exchange);
     } catch (error) {
-      if (!(error instanceof HttpError)) this.#options.onError?.(error);
-      exchange.respond({ status: error instanceof HttpError ? error.status : 500, close: true });
+      const status = refusalStatus(error);
+      if (status === undefined) this.#options.onError?.(error);
+      exchange.respond({ status: status ?? 500, close: true });
     }
   }
 
@@ -425,8 +427,9 @@ class Connection implements ExchangeHost {
 
   #refuse(error: unknown): void {
     if (this.#closing) return;
-    if (!(error instanceof HttpError)) this.#options.onError?.(error);
-    const status = error instanceof HttpError ? error.status : 500;
+    const refused = refusalStatus(error);
+    if (refused === undefined) this.#options.onError?.(error);
+    const status = refused ?? 500;
     const receiving = this.#receiving;
     this.#unread = NOTHING;
     if (receiving && !receiving.responded) {

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
-import { type ErrorCode, WmError } from '../errors.js';
 import { isLoopback, plainAddress } from '../http/addresses.js';
 import type { LaneFormat, Player, PlayerSession } from '../media/lane.js';
+import { Refusal, type RefusalKind } from '../refusal.js';
 import { HR, MsbdError } from './base.js';
 import type { Channel, ChannelStream } from './channel.js';
 import { fitsDatagram, type GroupMember, type GroupSender } from './group-sender.js';
@@ -28,10 +28,22 @@ const MAX_HEADERS_BEHIND = 64 * 1024 * 1024;
 /** A client that asks and does not read gets no more answers than fit in this, bytes. */
 const MAX_ANSWERS_BEHIND = 8 * 1024 * 1024;
 
-const REFUSALS = new Map<ErrorCode, number>([
-  ['WM_AUTH_REFUSED', HR.accessDenied],
-  ['WM_UNREACHABLE', HR.busy],
-]);
+/** hr of each refusal (3.1.5.1). */
+const REFUSALS: Readonly<Record<RefusalKind, number>> = {
+  'bad-request': HR.invalidArgument,
+  unauthorized: HR.accessDenied,
+  forbidden: HR.accessDenied,
+  'not-found': HR.notFound,
+  offline: HR.noStream,
+  taken: HR.busy,
+  gone: HR.notFound,
+  unsupported: HR.invalidArgument,
+  'too-large': HR.invalidArgument,
+  'too-long': HR.invalidArgument,
+  busy: HR.busy,
+  throttled: HR.accessDenied,
+  failed: HR.noStream,
+};
 
 /** One client's connection: the socket of a {@link ServerSession}, and its place in a broadcast or a group. */
 export class Connection implements PlayerSession, GroupMember {
@@ -134,8 +146,8 @@ export class Connection implements PlayerSession, GroupMember {
     try {
       refusal = await this.#open(request);
     } catch (error) {
-      refusal = (error instanceof WmError && REFUSALS.get(error.code)) || HR.noStream;
-      if (refusal === HR.noStream) this.#host.options.onError?.(error);
+      refusal = error instanceof Refusal ? REFUSALS[error.kind] : HR.noStream;
+      if (!(error instanceof Refusal)) this.#host.options.onError?.(error);
     }
     if (refusal !== HR.ok) this.#perform(this.#session.refuse(refusal, this.#host.now()));
   }

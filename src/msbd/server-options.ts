@@ -10,8 +10,7 @@ export interface MsbdContent {
   /**
    * @param channel `NetShow` is what there is, whatever its name (2.2.7)
    * @returns undefined when nothing has that name
-   * @throws WmError WM_AUTH_REFUSED when the client may not have it, WM_UNREACHABLE when as many have it as may; any other error
-   *   refuses it as not there at the moment
+   * @throws Refusal when the client may not have it, or not now; any other error refuses it as not there at the moment
    */
   open(channel: string, client: MsbdPeer): Promise<Broadcast | undefined>;
 }

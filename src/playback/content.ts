@@ -40,7 +40,7 @@ export interface Content {
    * @param path the decoded path of the URL, with its leading slash
    * @param place where to begin if it is a playlist; default the first entry
    * @returns undefined when nothing has that name
-   * @throws HttpError 503 when it is there but cannot be played at the moment, 403 when it may not be
+   * @throws Refusal when it is there but cannot be played at the moment, or may not be
    */
   open(path: string, place?: PlaylistPlace): Promise<Program | Redirect | undefined>;
 }

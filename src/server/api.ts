@@ -1,5 +1,7 @@
+import { messageOf } from '../errors.js';
 import type { Exchange } from '../http/exchange.js';
 import { type Field, HttpError } from '../http/message.js';
+import { refusalStatus } from '../http/refusals.js';
 import { SERVER_NAME } from '../wmsp/responses.js';
 import type { AccessControl, Rule } from './access.js';
 import { queryOf } from './paths.js';
@@ -33,7 +35,7 @@ const PREFIX = '/api';
 const DEFAULT_LIMIT = 1_000;
 const MAX_LIMIT = 100_000;
 // What an encoder that is sent away by hand gets: one that it does not try again on.
-const SENT_AWAY = 403;
+const SENT_AWAY = 'forbidden';
 
 /**
  * The administration over HTTP, in JSON (docs/server.md lists it). Requests that change something need a header that no web page
@@ -63,7 +65,7 @@ export class AdminApi {
     this.#answer(exchange, path.slice(PREFIX.length)).then(
       (reply) => respond(exchange, reply),
       (error: unknown) => {
-        if (!(error instanceof HttpError)) this.#options.onError(error);
+        if (refusalStatus(error) === undefined) this.#options.onError(error);
         respond(exchange, failureOf(error));
       },
     );
@@ -181,8 +183,9 @@ function refuseForgery({ request, host }: Exchange, user: string | undefined): v
 }
 
 function failureOf(error: unknown): Reply {
-  const status = error instanceof HttpError ? error.status : 500;
-  return { status, body: { error: error instanceof HttpError ? error.message : 'Something went wrong here.' } };
+  const status = refusalStatus(error);
+  if (status === undefined) return { status: 500, body: { error: 'Something went wrong here.' } };
+  return { status, body: { error: messageOf(error) } };
 }
 
 function respond(exchange: Exchange, { status, body, fields = [] }: Reply): void {

@@ -4,7 +4,6 @@ import { access, constants, opendir, realpath, stat } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import { MAX_WSX_SIZE, parseWsx, REQUESTED_URL } from '../announce/wsx.js';
 import { WmError } from '../errors.js';
-import { HttpError } from '../http/message.js';
 import {
   alternativesOf,
   MAX_PLAYLIST_ENTRIES,
@@ -13,6 +12,7 @@ import {
   type PlaylistNode,
 } from '../media/playlist.js';
 import { systemErrorCode, systemErrorReason } from '../media/system-error.js';
+import { Refusal } from '../refusal.js';
 
 /** Where an entry of a playlist comes from. */
 export type ContentSource =
@@ -103,8 +103,8 @@ export class ContentRoot {
    * `folder/`, `folder/*`, `folder/*.wmv`), which is a playlist of its .asf, .wmv and .wma files in natural order. Undefined when
    * there is nothing to play: that is 404, unless something else has that path.
    *
-   * @throws HttpError 403 for what is there but must not be given: a path or a symbolic link that leaves the folder, a file that
-   *   cannot be read or is none, such as a pipe; 503 when the system has no more files to open. WmError WM_CONFIG when a playlist is
+   * @throws Refusal `forbidden` for what is there but must not be given: a path or a symbolic link that leaves the folder, a file that
+   *   cannot be read or is none, such as a pipe; `busy` when the system has no more files to open. WmError WM_CONFIG when a playlist is
    *   wrong (its name in the message is the path below the content folder), WM_NO_INPUT when the content folder cannot be read.
    */
   async resolve(path: string): Promise<ContentItem | undefined> {
@@ -131,11 +131,11 @@ export class ContentRoot {
   /**
    * The absolute path, with no symbolic link in it, of the .asf, .wmv or .wma file that a source of kind `file` names.
    *
-   * @throws HttpError 404 when there is none; otherwise as {@link resolve}
+   * @throws Refusal `not-found` when there is none; otherwise as {@link resolve}
    */
   async file(path: string): Promise<string> {
     const found = MEDIA_NAME.test(path) ? await this.#find(path) : undefined;
-    if (!found?.stats.isFile()) throw new HttpError(404, `There is nothing at ${path}.`);
+    if (!found?.stats.isFile()) throw new Refusal('not-found', `There is nothing at ${path}.`);
     return found.real;
   }
 
@@ -273,13 +273,13 @@ export class ContentRoot {
     try {
       const real = await realpath(join(root, ...segments));
       const below = root.endsWith(sep) ? root : `${root}${sep}`;
-      if (real !== root && !real.startsWith(below)) throw new HttpError(403, `${path} is not open to players.`);
+      if (real !== root && !real.startsWith(below)) throw new Refusal('forbidden', `${path} is not open to players.`);
       const stats = await stat(real, { bigint: true });
-      if (!stats.isFile() && !stats.isDirectory()) throw new HttpError(403, `${path} is not a file.`);
+      if (!stats.isFile() && !stats.isDirectory()) throw new Refusal('forbidden', `${path} is not a file.`);
       await access(real, constants.R_OK);
       return { real, stats };
     } catch (error) {
-      if (error instanceof HttpError) throw error;
+      if (error instanceof Refusal) throw error;
       if (MISSING.has(systemErrorCode(error) ?? '')) return undefined;
       throw unreadable(path, error);
     }
@@ -302,17 +302,17 @@ type List =
 
 const MISSING = new Set(['ENOENT', 'ENOTDIR', 'ENAMETOOLONG', 'ELOOP', 'EINVAL']);
 
-function unreadable(path: string, error: unknown): HttpError {
+function unreadable(path: string, error: unknown): Refusal {
   const code = systemErrorCode(error);
-  if (code === 'EACCES' || code === 'EPERM') return new HttpError(403, `${path} is not open to players.`);
-  return new HttpError(503, `${path} cannot be read: ${systemErrorReason(error)}.`);
+  if (code === 'EACCES' || code === 'EPERM') return new Refusal('forbidden', `${path} is not open to players.`);
+  return new Refusal('busy', `${path} cannot be read: ${systemErrorReason(error)}.`);
 }
 
 /** The names on the way to a path; undefined when it cannot be there. */
 function segmentsOf(path: string): string[] | undefined {
   if (!path.startsWith('/') || path.length > MAX_PATH) return undefined;
   const segments = path === '/' ? [] : path.slice(1).split('/');
-  if (/[\\\0]/.test(path) || segments.includes('..')) throw new HttpError(403, 'The path is not allowed.');
+  if (/[\\\0]/.test(path) || segments.includes('..')) throw new Refusal('forbidden', 'The path is not allowed.');
   // On Windows a colon begins a stream of a file, or a drive.
   const strange = (segment: string) => segment === '' || hidden(segment) || (sep === '\\' && segment.includes(':'));
   return segments.some(strange) ? undefined : segments;
@@ -405,7 +405,7 @@ class Expansion {
   async #list(media: PlaylistMedia, path: string): Promise<PlaylistNode<ContentSource> | undefined> {
     if (++this.lists > MAX_LISTS) throw mistake(media, `A playlist holds at most ${MAX_LISTS} playlists and folders.`);
     const list = await this.#listAt(path).catch((error: unknown) => {
-      if (error instanceof HttpError) return undefined;
+      if (error instanceof Refusal) return undefined;
       throw error;
     });
     if (list === undefined) return undefined;

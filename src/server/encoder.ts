@@ -1,12 +1,11 @@
-import { WmError } from '../errors.js';
 import { isLoopback, plainAddress } from '../http/addresses.js';
-import { HttpError } from '../http/message.js';
 import { HttpServer, type TlsIdentity } from '../http/server.js';
 import { Broadcast, type BroadcastOptions } from '../media/broadcast.js';
 import type { AsfSource } from '../media/events.js';
 import { pump } from '../media/pump.js';
 import type { ClientReport, MsbdPeer, MulticastOptions } from '../msbd/server-options.js';
 import type { Content, Program } from '../playback/content.js';
+import { Refusal } from '../refusal.js';
 import { type PlayReport, WmspServer } from '../wmsp/server.js';
 import { type AccessControl, type Rule, ruleOf } from './access.js';
 import { openAccess } from './credentials.js';
@@ -95,9 +94,9 @@ export class EncoderServer implements Content {
       ...(tls === undefined ? {} : { tls }),
       onError: (error) => options.onError?.(error),
       onRequest: (exchange) => {
-        if (!this.#mayPull(exchange.remoteAddress)) throw new HttpError(403, 'This address may not pull.');
+        if (!this.#mayPull(exchange.remoteAddress)) throw new Refusal('forbidden', 'This address may not pull.');
         // MS-WMSP 3.2.5.1: other clients are not served media.
-        if (!this.#wmsp.handle(exchange)) throw new HttpError(404, 'Only Windows Media clients are served here.');
+        if (!this.#wmsp.handle(exchange)) throw new Refusal('not-found', 'Only Windows Media clients are served here.');
       },
     });
   }
@@ -144,7 +143,7 @@ export class EncoderServer implements Content {
   /** For the WMSP server: the one thing that there is. */
   async open(): Promise<Program | undefined> {
     // Those who play by WMSP are counted where they begin to.
-    if ((this.#msbd?.clients ?? 0) > 0 && this.#isFull()) throw new HttpError(503, 'There are too many clients.');
+    if ((this.#msbd?.clients ?? 0) > 0 && this.#isFull()) throw new Refusal('busy', 'There are too many clients.');
     await this.#start();
     return liveProgram(this.broadcast);
   }
@@ -164,7 +163,7 @@ export class EncoderServer implements Content {
   }
 
   async #openMsbd({ remoteAddress }: MsbdPeer): Promise<Broadcast> {
-    if (!this.#mayPull(remoteAddress)) throw new WmError('WM_AUTH_REFUSED', 'This address may not pull.');
+    if (!this.#mayPull(remoteAddress)) throw new Refusal('forbidden', 'This address may not pull.');
     await this.#start();
     return this.broadcast;
   }

@@ -3,6 +3,7 @@ import type { Broadcast } from '../media/broadcast.js';
 import { NETSHOW } from '../msbd/messages.js';
 import { MsbdServer } from '../msbd/server.js';
 import { MSBD_PORT, type MsbdContent, type MsbdPeer, type MsbdServerOptions } from '../msbd/server-options.js';
+import { Refusal } from '../refusal.js';
 import type { Rule } from './access.js';
 import type { PlayingClient } from './players.js';
 
@@ -84,10 +85,10 @@ export class PointChannels implements MsbdContent {
     const { addresses, users, trusted } = settings.play ?? this.#rule;
     const isAllowed = addresses?.includes(remoteAddress, local) ?? true;
     if (!isAllowed || (users && !trusted.includes(remoteAddress, local))) {
-      throw new WmError('WM_AUTH_REFUSED', `${remoteAddress} may not play ${point.path} by MSBD.`);
+      throw new Refusal('forbidden', `${remoteAddress} may not play ${point.path} by MSBD.`);
     }
     if (broadcast.players >= (settings.maxPlayers ?? Number.POSITIVE_INFINITY)) {
-      throw new WmError('WM_UNREACHABLE', `${point.path} has as many players as it may.`);
+      throw new Refusal('busy', `${point.path} has as many players as it may.`);
     }
     return broadcast;
   }

@@ -1,4 +1,4 @@
-import { HttpError } from '../http/message.js';
+import { Refusal } from '../refusal.js';
 
 // Longer names serve nobody and would stand in every log line.
 const MAX_PATH = 1024;
@@ -9,18 +9,18 @@ const MISLEADING = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}\\]/u;
 /**
  * The decoded path of a request-target: a path or an absolute URL, without its query.
  *
- * @throws HttpError 400 for a target that is no path, holds a NUL or another character that controls writing, or leaves its folder with `..`;
- *   414 when it is longer than 1024 characters
+ * @throws Refusal `bad-request` for a target that is no path, holds a NUL or another character that controls writing, or leaves its folder with `..`;
+ *   `too-long` when it is longer than 1024 characters
  */
 export function pathOf(target: string): string {
-  if (target.length > MAX_PATH) throw new HttpError(414, 'The path is too long.');
+  if (target.length > MAX_PATH) throw new Refusal('too-long', 'The path is too long.');
   const withoutScheme = target.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i, '');
   const raw = withoutScheme.split(/[?#]/, 1)[0] || '/';
-  if (!raw.startsWith('/')) throw new HttpError(400, 'The request does not name a path.');
+  if (!raw.startsWith('/')) throw new Refusal('bad-request', 'The request does not name a path.');
   const path = decode(raw);
   const segments = path.split('/');
   if (MISLEADING.test(path) || segments.includes('..') || segments.includes('.')) {
-    throw new HttpError(400, 'The path is not allowed.');
+    throw new Refusal('bad-request', 'The path is not allowed.');
   }
   return path;
 }
@@ -30,7 +30,7 @@ function decode(raw: string): string {
     // Request lines are read as Latin-1; players that do not escape send UTF-8.
     return decodeURIComponent(Buffer.from(raw, 'latin1').toString('utf8'));
   } catch {
-    throw new HttpError(400, 'The path is badly escaped.');
+    throw new Refusal('bad-request', 'The path is badly escaped.');
   }
 }
 

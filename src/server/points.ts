@@ -1,8 +1,8 @@
 import { liveHeader } from '../asf/edit.js';
 import { plainAddress } from '../http/addresses.js';
-import { HttpError } from '../http/message.js';
 import { Broadcast, type BroadcastOptions } from '../media/broadcast.js';
 import type { AsfEvent, AsfSink } from '../media/events.js';
+import { Refusal } from '../refusal.js';
 import type { Publisher } from '../wmhttp/push-gate.js';
 import { PointArchive } from './point-archive.js';
 import type { PointSettings } from './point-settings.js';
@@ -86,16 +86,16 @@ export class PublishingPoint {
    * Lets a publisher feed the point. It takes the place of one that is lost or silent, and of one that it was itself: of the same
    * user at the same address, or of a session that it knows the push-id of.
    *
-   * @throws HttpError 409 while another one does
+   * @throws Refusal `taken` while another one does
    */
   publish(publisher: Publisher): AsfSink {
     const previous = this.#publisher;
     if (previous && !this.#mayReplace(previous, publisher)) {
-      throw new HttpError(409, `${this.path} has a publisher already.`);
+      throw new Refusal('taken', `${this.path} has a publisher already.`);
     }
     this.#publisher = publisher;
     this.#fedAt = this.#publishingSince = Date.now();
-    previous?.disconnect(409);
+    previous?.disconnect('taken');
     return {
       write: (event: AsfEvent) => (this.#publisher === publisher ? this.#take(event) : undefined),
       close: async () => {},
@@ -113,7 +113,7 @@ export class PublishingPoint {
 
   /** Sends the publisher away, ends the broadcast, and completes the archive. */
   async close(): Promise<void> {
-    this.#publisher?.disconnect(503);
+    this.#publisher?.disconnect('busy');
     await this.broadcast.close();
     this.#endArchive();
     await this.#archiving;
@@ -130,7 +130,7 @@ export class PublishingPoint {
   #take(event: AsfEvent): void | Promise<void> {
     this.#fedAt = Date.now();
     if (event.type === 'header' && event.header.packetSize > MAX_PACKET_SIZE) {
-      throw new HttpError(400, `Packets of ${event.header.packetSize} bytes are too large to be served.`);
+      throw new Refusal('bad-request', `Packets of ${event.header.packetSize} bytes are too large to be served.`);
     }
     const told = this.#withTexts(event);
     this.broadcast.write(told);
@@ -191,27 +191,27 @@ export class PublishingPoints {
    * The point for a push, made if that is allowed.
    *
    * @param local whether the push comes from this host
-   * @throws HttpError 404 when the point does not exist and is not to be made, 503 when there are too many
+   * @throws Refusal `not-found` when the point does not exist and is not to be made, `busy` when there are too many
    */
   forPush(path: string, template: string | undefined, local: boolean): PublishingPoint {
     const model = this.modelFor(path, template);
     if (model?.path === path) return model;
-    if (path === '/') throw new HttpError(404, 'The URL names no publishing point.');
+    if (path === '/') throw new Refusal('not-found', 'The URL names no publishing point.');
     const { newPoints } = this.#options;
     const needsTemplate = newPoints === 'template' || (newPoints === 'loopback' && !local);
-    if (newPoints === 'none' || (needsTemplate && !model)) throw new HttpError(404, `There is no point ${path}.`);
-    if (!this.#makeRoom()) throw new HttpError(503, 'There are too many points.');
+    if (newPoints === 'none' || (needsTemplate && !model)) throw new Refusal('not-found', `There is no point ${path}.`);
+    if (!this.#makeRoom()) throw new Refusal('busy', 'There are too many points.');
     return this.#create(path, false, model?.settings);
   }
 
   /**
    * A push begins: the point is there from now on, even if a session that never began has taken it away meanwhile.
    *
-   * @throws HttpError 409 when another point has taken its place
+   * @throws Refusal `taken` when another point has taken its place
    */
   keep(point: PublishingPoint): void {
     const present = this.#points.get(point.path);
-    if (present && present !== point) throw new HttpError(409, `${point.path} has a publisher already.`);
+    if (present && present !== point) throw new Refusal('taken', `${point.path} has a publisher already.`);
     this.#points.set(point.path, point);
   }
 

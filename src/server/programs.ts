@@ -1,10 +1,10 @@
 import { messageOf } from '../errors.js';
-import { HttpError } from '../http/message.js';
 import type { Broadcast } from '../media/broadcast.js';
 import type { OnDemandFiles } from '../media/on-demand/files.js';
 import { MAX_PLAYLIST_ENTRIES, type Playlist, type PlaylistCursor, type PlaylistEntry } from '../media/playlist.js';
 import type { Content, PlaylistPlace, Program, Redirect } from '../playback/content.js';
 import type { Entry, FileEntry } from '../playback/entry.js';
+import { Refusal } from '../refusal.js';
 import type { ContentRoot, ContentSource } from './content.js';
 import type { PublishingPoints } from './points.js';
 
@@ -85,7 +85,7 @@ class PlaylistProgram implements Program {
     this.#options = options;
   }
 
-  /** @throws HttpError 503 when not one entry can be played */
+  /** @throws Refusal `busy` when not one entry can be played */
   static async open(
     playlist: Playlist<ContentSource>,
     options: ProgramsOptions,
@@ -94,7 +94,7 @@ class PlaylistProgram implements Program {
     const cursor = playlist.cursor();
     goTo(cursor, playlist, place);
     const first = await firstPlayable(cursor, options);
-    if (!first) throw new HttpError(503, 'Nothing in the playlist can be played.');
+    if (!first) throw new Refusal('busy', 'Nothing in the playlist can be played.');
     return new PlaylistProgram(cursor, first, options);
   }
 

@@ -2,8 +2,10 @@ import { buildAsx } from '../announce/asx.js';
 import type { AsfHeader } from '../asf/header.js';
 import { parsePacket } from '../asf/packet.js';
 import { restorePadding } from '../asf/padding.js';
+import { messageOf } from '../errors.js';
 import type { Exchange, ResponseStream } from '../http/exchange.js';
 import { type Field, HttpError } from '../http/message.js';
+import { refusalStatus } from '../http/refusals.js';
 import type { Broadcast } from '../media/broadcast.js';
 import type { LaneFormat, PlayerSession } from '../media/lane.js';
 import type { Redirect } from '../playback/content.js';
@@ -96,10 +98,11 @@ export class WebServer {
   /** Answers a request that no protocol claimed. */
   handle(exchange: Exchange): void {
     this.#answer(exchange).catch((error: unknown) => {
-      if (!(error instanceof HttpError)) this.#host.onError(error);
-      const status = error instanceof HttpError ? error.status : 500;
+      const refused = refusalStatus(error);
+      if (refused === undefined) this.#host.onError(error);
+      const status = refused ?? 500;
       const fields: Field[] = [...webFields('text/plain; charset=utf-8'), ...(status === 405 ? ALLOWED : [])];
-      const text = error instanceof HttpError ? error.message : 'Something went wrong here.';
+      const text = refused === undefined ? 'Something went wrong here.' : messageOf(error);
       exchange.respond({ status, fields, body: Buffer.from(`${text}\n`), close: true });
     });
   }

@@ -1,6 +1,7 @@
 import type { Exchange } from '../http/exchange.js';
 import type { Field } from '../http/message.js';
 import type { AsfSink } from '../media/events.js';
+import type { RefusalKind } from '../refusal.js';
 
 /** A PushSetup request, as the one who decides about it sees it. */
 export interface PushSetupRequest {
@@ -45,7 +46,7 @@ export type PushDecision =
 
 /** Decides who may push where. */
 export interface PushGate {
-  /** May throw HttpError, which refuses with its status. */
+  /** May throw a Refusal. */
   open(request: PushSetupRequest): PushDecision | Promise<PushDecision>;
   /**
    * Asked for each PushStart request; without this method, whoever knows the push-id may go on.
@@ -66,8 +67,8 @@ export interface Publisher {
   readonly formerSessions?: readonly string[];
   /** Its connection broke in the middle of a body: the session waits to be resumed, and perhaps nobody ever will. */
   readonly lost: boolean;
-  /** Ends the session with an HTTP status: administrator, takeover. More than one call does nothing. */
-  disconnect(status: number): void;
+  /** Ends the session and says why: administrator, takeover. More than one call does nothing. */
+  disconnect(reason: RefusalKind): void;
 }
 
 /** A publishing point that a session may push to. */
@@ -75,7 +76,7 @@ export interface PushPoint {
   /**
    * The session begins to publish: its first valid ASF header has come. That header is the first thing the sink gets.
    *
-   * @throws HttpError 409 when the point is taken
+   * @throws Refusal `taken` when somebody else publishes to the point
    */
   start(publisher: Publisher): AsfSink;
   /**

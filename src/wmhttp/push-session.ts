@@ -1,6 +1,6 @@
 import { FrameReader, FramingError } from '../framing/framing.js';
 import type { BodySink, Exchange } from '../http/exchange.js';
-import { HttpError } from '../http/message.js';
+import { REFUSAL_STATUS, refusalStatus } from '../http/refusals.js';
 import type { AsfEvent, AsfSink } from '../media/events.js';
 import type { Publisher, PushPoint } from './push-gate.js';
 import { type ServerAction, ServerSession, type ServerSessionOptions } from './server-session.js';
@@ -212,13 +212,14 @@ export class PushSession {
       get lost() {
         return isLost();
       },
-      disconnect: (status) => this.disconnect(status),
+      disconnect: (reason) => this.disconnect(REFUSAL_STATUS[reason]),
     };
   }
 
   #failed(error: unknown): void {
-    if (!(error instanceof HttpError)) this.#host.failed(error);
-    this.disconnect(error instanceof HttpError ? error.status : 500);
+    const status = refusalStatus(error);
+    if (status === undefined) this.#host.failed(error);
+    this.disconnect(status ?? 500);
   }
 
   #delete(clean: boolean): void {

@@ -3,6 +3,7 @@ import { WmError } from '../errors.js';
 import { plainAddress } from '../http/addresses.js';
 import type { Exchange } from '../http/exchange.js';
 import { type Field, HttpError } from '../http/message.js';
+import { refusalStatus } from '../http/refusals.js';
 import {
   decodePath,
   isEncoder,
@@ -31,7 +32,7 @@ export interface PushServerOptions {
   readonly maxIdleSessions?: number;
   /** Milliseconds since 1970. */
   readonly now?: () => number;
-  /** Decodes and checks the path of a request-target; throws HttpError. */
+  /** Decodes and checks the path of a request-target; throws a Refusal. */
   readonly pathOf?: (target: string) => string;
   /** For the Server header; it has to start with `Cougar/` for encoders to go on. */
   readonly serverName?: string;
@@ -127,10 +128,10 @@ export class PushServer {
   }
 
   #refuse(exchange: Exchange, error: unknown): void {
-    if (!(error instanceof HttpError)) this.#options.onError?.(error);
+    const status = refusalStatus(error);
+    if (status === undefined) this.#options.onError?.(error);
     // Encoders hang when the connection stays open behind an error.
-    const status = error instanceof HttpError ? error.status : 500;
-    exchange.respond({ status, fields: this.#fields(), close: true });
+    exchange.respond({ status: status ?? 500, fields: this.#fields(), close: true });
   }
 
   #checkSyntax(exchange: Exchange): string {

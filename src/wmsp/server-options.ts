@@ -38,7 +38,7 @@ export interface WmspServerOptions {
     path: string,
     type: WmspRequestType,
   ) => WmspRefusal | undefined | Promise<WmspRefusal | undefined>;
-  /** Decodes and checks the path of a request-target; throws HttpError. */
+  /** Decodes and checks the path of a request-target; throws a Refusal. */
   readonly pathOf: (target: string) => string;
   /** Answer as an encoder that is pulled (MS-WMSP 4.11). */
   readonly encoder?: boolean;

@@ -1,5 +1,6 @@
 import type { Exchange } from '../http/exchange.js';
 import { type Field, HttpError } from '../http/message.js';
+import { refusalStatus } from '../http/refusals.js';
 import { Ticker } from '../media/on-demand/flow.js';
 import type { Program } from '../playback/content.js';
 import { NO_STREAMS, switched } from '../playback/selection.js';
@@ -479,7 +480,7 @@ export class WmspServer {
     fields: readonly Field[] = commonFields(this.#identity, undefined, []),
   ): void {
     const status = statusOf(error);
-    if (status >= 500 && !(error instanceof HttpError)) this.#options.onError?.(error);
+    if (status >= 500 && refusalStatus(error) === undefined) this.#options.onError?.(error);
     exchange.respond({ status, fields, close: true });
   }
 }

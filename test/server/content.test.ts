@@ -91,7 +91,7 @@ describe('files of the content folder', () => {
       expect([path, await root.resolve(path)]).toEqual([path, undefined]);
     }
     for (const path of ['/b.wmv', '/notes.txt', '/empty'])
-      await expect(root.file(path)).rejects.toMatchObject({ name: 'HttpError', status: 404 });
+      await expect(root.file(path)).rejects.toMatchObject({ name: 'Refusal', kind: 'not-found' });
   });
 
   it('may come after the server has started', async () => {
@@ -105,7 +105,7 @@ describe('files of the content folder', () => {
   itUnlessRoot('are refused when they cannot be read', async () => {
     await put({ 'a.wmv': '' });
     await chmod(join(folder, 'a.wmv'), 0);
-    await expect(root.resolve('/a.wmv')).rejects.toMatchObject({ status: 403 });
+    await expect(root.resolve('/a.wmv')).rejects.toMatchObject({ kind: 'forbidden' });
   });
 });
 
@@ -130,7 +130,7 @@ describe('paths that leave the content folder', () => {
     '/../content2/x.wmv',
     '/../*',
   ])('are refused: %j', async (path) => {
-    await expect(root.resolve(path)).rejects.toMatchObject({ name: 'HttpError', status: 403 });
+    await expect(root.resolve(path)).rejects.toMatchObject({ name: 'Refusal', kind: 'forbidden' });
   });
 
   it.each([
@@ -158,8 +158,8 @@ describe('paths that leave the content folder', () => {
     await symlink('sub/b.wmv', join(folder, 'in.wmv'));
     await symlink('loop.wmv', join(folder, 'loop.wmv'));
     for (const path of ['/out.wmv', '/out.wsx', '/out', '/out/x.wmv', '/out/*'])
-      await expect(root.resolve(path)).rejects.toMatchObject({ status: 403 });
-    await expect(root.file('/out.wmv')).rejects.toMatchObject({ status: 403 });
+      await expect(root.resolve(path)).rejects.toMatchObject({ kind: 'forbidden' });
+    await expect(root.file('/out.wmv')).rejects.toMatchObject({ kind: 'forbidden' });
     expect(await root.resolve('/in.wmv')).toMatchObject({ file: join(folder, 'sub', 'b.wmv') });
     expect(await root.resolve('/loop.wmv')).toBeUndefined();
   });
@@ -171,7 +171,7 @@ describe('paths that leave the content folder', () => {
 
   it('are refused when they name a pipe', async () => {
     execFileSync('mkfifo', [join(folder, 'pipe.wmv')]);
-    await expect(root.resolve('/pipe.wmv')).rejects.toMatchObject({ status: 403 });
+    await expect(root.resolve('/pipe.wmv')).rejects.toMatchObject({ kind: 'forbidden' });
   });
 
   it('never lead out, whatever they are', async () => {
@@ -197,7 +197,7 @@ describe('paths that leave the content folder', () => {
         try {
           item = await root.resolve(`${start}${pieces.join('/')}`);
         } catch (error) {
-          expect(error).toMatchObject({ name: 'HttpError', status: 403 });
+          expect(error).toMatchObject({ name: 'Refusal', kind: 'forbidden' });
         }
         const files = item?.kind === 'file' ? [item.file] : [];
         if (item?.kind === 'playlist')
@@ -266,7 +266,7 @@ describe('a playlist', () => {
       ...remote,
     ]);
     expect(await root.resolve('/shows/p.wsx')).toMatchObject({ kind: 'playlist', path: '/shows/p.wsx', origin: 'wsx' });
-    await expect(root.file('/shows/a.wmv')).rejects.toMatchObject({ status: 404 });
+    await expect(root.file('/shows/a.wmv')).rejects.toMatchObject({ kind: 'not-found' });
   });
 
   it('holds other playlists and folders', async () => {

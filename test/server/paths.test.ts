@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { isLoopback, plainAddress } from '../../src/http/addresses.js';
-import { HttpError } from '../../src/http/message.js';
+import { Refusal } from '../../src/refusal.js';
 import { pathOf, queryOf } from '../../src/server/paths.js';
 
 describe('the path of a request', () => {
@@ -30,7 +30,7 @@ describe('the path of a request', () => {
     '/%E2%80%AEevil',
     '/%E2%80%A8',
   ])('is refused for %s', (target) => {
-    expect(() => pathOf(target)).toThrow(HttpError);
+    expect(() => pathOf(target)).toThrow(Refusal);
   });
 
   it('never throws anything else', () => {
@@ -39,7 +39,7 @@ describe('the path of a request', () => {
         try {
           expect(pathOf(text).startsWith('/')).toBe(true);
         } catch (error) {
-          expect(error).toBeInstanceOf(HttpError);
+          expect(error).toBeInstanceOf(Refusal);
         }
       }),
     );

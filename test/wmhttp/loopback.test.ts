@@ -72,7 +72,7 @@ describe('our client against our server', () => {
     await client.write({ type: 'header', header: testHeader() });
     const point = gate.points[0]!;
     await until(() => point.events.length === 1);
-    point.publisher!.disconnect(503);
+    point.publisher!.disconnect('busy');
     await until(() => client.failure !== undefined);
     expect(client.failure).toMatchObject({
       code: 'WM_PUSH_REFUSED',

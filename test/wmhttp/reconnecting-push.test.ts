@@ -248,11 +248,14 @@ describe('a push that is over', () => {
     ).rejects.toMatchObject({ code: expect.stringMatching(/GONE|UNREACHABLE/) });
   });
 
-  it.each([409, 403])('is not begun again when the server ends it with %d', async (status) => {
+  it.each([
+    ['taken', 409],
+    ['forbidden', 403],
+  ] as const)('is not begun again when the server ends it as %s', async (reason, status) => {
     const push = await connect();
     await push.write(header());
     await send(push, 0, 2);
-    gate.points[0]!.publisher!.disconnect(status);
+    gate.points[0]!.publisher!.disconnect(reason);
     await expect(
       (async () => {
         for (;;) {

@@ -1,7 +1,7 @@
 import { jest } from '@jest/globals';
 import fc from 'fast-check';
 import { Exchange } from '../../src/http/exchange.js';
-import { HttpError } from '../../src/http/message.js';
+import { Refusal } from '../../src/refusal.js';
 import { dataPacket, headerPacket } from '../../src/wmhttp/packets.js';
 import { PushServer } from '../../src/wmhttp/server.js';
 import { field, settled, turns, until } from '../http/peer.js';
@@ -232,8 +232,8 @@ describe('the publishing point', () => {
   it('[WMHTTP-081] disconnects a session in the middle of its body', async () => {
     const { peer, point } = await stream([H, D], {}, { body: 'AutoDestroy: 1\r\n' });
     await until(() => point.events.length === 2);
-    point.publisher!.disconnect(403);
-    point.publisher!.disconnect(500);
+    point.publisher!.disconnect('forbidden');
+    point.publisher!.disconnect('failed');
     const response = await peer.head();
     expect(statusOf(response)).toBe(403);
     expect(field(response, 'Connection')).toBe('close');
@@ -244,7 +244,7 @@ describe('the publishing point', () => {
 
   it('refuses a session when it is taken', async () => {
     const { peer, id, point } = await setUp();
-    point.startError = new HttpError(409, 'Taken.');
+    point.startError = new Refusal('taken', 'Taken.');
     peer.send(head('start', { id, length: ENDLESS }), H);
     expect(statusOf(await peer.head())).toBe(409);
     await peer.ended();
@@ -258,7 +258,7 @@ describe('the publishing point', () => {
     const newcomer = await setUp();
     const start = newcomer.point.start.bind(newcomer.point);
     newcomer.point.start = (publisher) => {
-      old.point.publisher!.disconnect(409);
+      old.point.publisher!.disconnect('taken');
       return start(publisher);
     };
     newcomer.peer.send(head('start', { id: newcomer.id, length: ENDLESS }), H, D);
@@ -307,7 +307,7 @@ describe('the publishing point', () => {
     });
     peer.send(D, D);
     await until(() => point.events.length === 2);
-    fail(new HttpError(503, 'Full.'));
+    fail(new Refusal('busy', 'Full.'));
     expect(statusOf(await peer.head())).toBe(503);
     expect(point.story).toBe('start, header, packet, close, release');
   });

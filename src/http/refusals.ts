@@ -1,0 +1,25 @@
+import { Refusal, type RefusalKind } from '../refusal.js';
+import { HttpError } from './message.js';
+
+/** The status of each refusal, for all protocols over HTTP (RFC 9110 15). A proxy answers 407 in place of 401. */
+export const REFUSAL_STATUS: Readonly<Record<RefusalKind, number>> = {
+  'bad-request': 400,
+  unauthorized: 401,
+  forbidden: 403,
+  'not-found': 404,
+  offline: 503,
+  taken: 409,
+  gone: 410,
+  unsupported: 501,
+  'too-large': 413,
+  'too-long': 414,
+  busy: 503,
+  throttled: 429,
+  failed: 500,
+};
+
+/** The status of what was thrown to refuse a request; undefined for any other error, which is one of this side. */
+export function refusalStatus(error: unknown): number | undefined {
+  if (error instanceof HttpError) return error.status;
+  return error instanceof Refusal ? REFUSAL_STATUS[error.kind] : undefined;
+}
