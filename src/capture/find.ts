@@ -1,9 +1,15 @@
-import { constants } from 'node:fs';
-import { access, realpath, stat } from 'node:fs/promises';
-import { delimiter, join, resolve } from 'node:path';
+import { realpath } from 'node:fs/promises';
 import { execa } from 'execa';
 import { WmError } from '../errors.js';
-import { systemErrorCode, systemErrorReason } from '../media/system-error.js';
+import { systemErrorCode } from '../media/system-error.js';
+import {
+  type FfmpegOrigin,
+  type FfmpegPackage,
+  locate,
+  packagesWithFfmpeg,
+  programsOnPath,
+  whyNotExecutable,
+} from './places.js';
 
 /** The encoders of the old Windows Media codecs that an ffmpeg may have; nothing newer can be encoded by any ffmpeg. */
 export const windowsMediaEncoders = ['wmv1', 'wmv2', 'msmpeg4', 'msmpeg4v2', 'wmav1', 'wmav2'] as const;
@@ -12,9 +18,6 @@ export type WindowsMediaEncoder = (typeof windowsMediaEncoders)[number];
 
 /** What a candidate must have to be taken without being named. */
 const requiredEncoders = ['wmv2', 'wmav2'] as const satisfies readonly WindowsMediaEncoder[];
-
-/** Where a candidate comes from. */
-export type FfmpegOrigin = '--ffmpeg' | 'FFMPEG_PATH' | 'PATH' | 'ffmpeg-static' | '@ffmpeg-installer/ffmpeg';
 
 /** One ffmpeg that was looked at. */
 export interface FfmpegCandidate {
@@ -37,13 +40,6 @@ export interface FfmpegInfo {
   readonly encoders: readonly WindowsMediaEncoder[];
   /** Everything that was looked at, in order, this one last. */
   readonly tried: readonly FfmpegCandidate[];
-}
-
-/** A package that carries an ffmpeg program. */
-export interface FfmpegPackage {
-  readonly origin: FfmpegOrigin;
-  /** Gives the path of the program; undefined or a rejection when the package is not there or not for this platform. */
-  load(): Promise<string | undefined>;
 }
 
 export interface FindFfmpegOptions {
@@ -137,40 +133,6 @@ async function* candidates(options: FindFfmpegOptions): AsyncGenerator<FfmpegCan
   }
 }
 
-/** A name without a folder means what it means in a shell. */
-async function locate(value: string, env: NodeJS.ProcessEnv): Promise<string> {
-  if (/[\\/]/.test(value)) return resolve(value);
-  for await (const path of programsOnPath(value, env)) return path;
-  return resolve(value);
-}
-
-async function* programsOnPath(name: string, env: NodeJS.ProcessEnv): AsyncGenerator<string> {
-  const windows = process.platform === 'win32';
-  const { PATH, Path, PATHEXT } = env;
-  const endings = windows ? ['', ...(PATHEXT ?? '.EXE').split(';')] : [''];
-  for (const folder of (PATH ?? Path ?? '').split(delimiter)) {
-    if (folder === '') continue;
-    for (const ending of endings) {
-      const file = join(folder, name + ending);
-      if ((await whyNotExecutable(file)) === undefined) yield file;
-    }
-  }
-}
-
-async function whyNotExecutable(path: string): Promise<string | undefined> {
-  try {
-    if (!(await stat(path)).isFile()) return 'is not a file';
-  } catch (error) {
-    return systemErrorCode(error) === 'ENOENT' ? 'does not exist' : `cannot be read: ${systemErrorReason(error)}`;
-  }
-  try {
-    await access(path, constants.X_OK);
-    return undefined;
-  } catch {
-    return 'is not executable';
-  }
-}
-
 async function probe(path: string, origin: FfmpegOrigin, timeout: number): Promise<FfmpegCandidate> {
   const problem = await whyNotExecutable(path);
   if (problem !== undefined) return { path, origin, problem };
@@ -226,24 +188,4 @@ async function ask(path: string, args: readonly string[], timeout: number): Prom
   const how = result.signal === undefined ? `exit code ${result.exitCode}` : result.signal;
   const said = result.stderr.trim().split('\n').at(-1)?.slice(0, 200);
   return { text: '', problem: `fails (${how}${said === undefined || said === '' ? '' : `: ${said}`})` };
-}
-
-/**
- * The specifiers are not literals so that the optional package need not be there, not even for the compiler. Both export
- * a CommonJS value: a path or null, and an object with a path (which throws when the platform has none).
- */
-const packagesWithFfmpeg: readonly FfmpegPackage[] = [
-  { origin: 'ffmpeg-static', load: () => packageExport('ffmpeg-static') },
-  { origin: '@ffmpeg-installer/ffmpeg', load: () => packageExport('@ffmpeg-installer/ffmpeg') },
-];
-
-async function packageExport(specifier: string): Promise<string | undefined> {
-  const module: unknown = await import(specifier);
-  const exported = member(module, 'default') ?? module;
-  const path = typeof exported === 'string' ? exported : member(exported, 'path');
-  return typeof path === 'string' && path !== '' ? path : undefined;
-}
-
-function member(value: unknown, name: string): unknown {
-  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[name] : undefined;
 }

@@ -1,18 +1,18 @@
-import { readFileSync } from 'node:fs';
 import { isatty } from 'node:tty';
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { messageOf, WmError } from '../errors.js';
 import { Reporter, type ReporterOptions } from './reporter.js';
-
-const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
-  version: string;
-};
+import { packageVersion } from './version.js';
 
 /** A command with the conventions of all of them: usage errors exit with 2, unknown options name the nearest one. */
 export function newProgram(name: string, description: string): Command {
   return new Command(name)
     .description(description)
-    .version(`${version} (Node.js ${process.versions.node})`)
+    .version(
+      `${packageVersion} (Node.js ${process.versions.node})`,
+      '-V, --version',
+      'print the versions of wmcast, Node.js and ffmpeg',
+    )
     .showSuggestionAfterError()
     .showHelpAfterError('(--help shows all options)')
     .exitOverride();

@@ -32,9 +32,10 @@ interface PullServeOptions extends InputOptions, ReporterOptions, TlsOptions {
 /** After a signal a capture may take so long to come to its end, in ms. */
 const GRACE = 3_000;
 
-export function pullServeCommand(): Command {
+/** @param name `wmpull-serve`, or what `wmcast` calls it */
+export function pullServeCommand(name = 'wmpull-serve'): Command {
   const command = newProgram(
-    'wmpull-serve',
+    name,
     'Captures with ffmpeg, or reads ASF, and lets servers and players pull it with WMSP and MSBD.',
   ).argument('[ffmpeg arguments...]', 'behind --: given to ffmpeg as they are');
   return addCommonOptions(

@@ -21,11 +21,9 @@ interface PushOptions extends InputOptions, AccessOptions, PushTargetOptions, Re
   readonly archive?: string;
 }
 
-export function pushCommand(): Command {
-  const command = newProgram(
-    'wmpush',
-    'Captures with ffmpeg, or reads ASF, and pushes to a publishing point with WMHTTP.',
-  )
+/** @param name `wmpush`, or what `wmcast` calls it */
+export function pushCommand(name = 'wmpush'): Command {
+  const command = newProgram(name, 'Captures with ffmpeg, or reads ASF, and pushes to a publishing point with WMHTTP.')
     .argument('<url>', 'the publishing point, for example http://server:8080/live')
     .argument('[ffmpeg arguments...]', 'behind --: given to ffmpeg as they are');
   return addCommonOptions(

@@ -1,4 +1,6 @@
-import { run } from './program.js';
-import { pullServeCommand } from './pull-serve.js';
+import { start } from './start.js';
 
-await run(pullServeCommand());
+await start(async () => {
+  const [{ run }, { pullServeCommand }] = await Promise.all([import('./program.js'), import('./pull-serve.js')]);
+  return (argv) => run(pullServeCommand(), argv);
+});

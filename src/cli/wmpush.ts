@@ -1,4 +1,6 @@
-import { run } from './program.js';
-import { pushCommand } from './push.js';
+import { start } from './start.js';
 
-await run(pushCommand());
+await start(async () => {
+  const [{ run }, { pushCommand }] = await Promise.all([import('./program.js'), import('./push.js')]);
+  return (argv) => run(pushCommand(), argv);
+});

@@ -1,0 +1,67 @@
+import { Command } from 'commander';
+import { addCommand, newProgram, run } from './program.js';
+
+interface Entry {
+  readonly summary: string;
+  load(): Promise<Command>;
+}
+
+/** The commands by name; the module of one is loaded when it is called, so that each starts as fast as its own imports. */
+const commands: Readonly<Record<string, Entry>> = {
+  serve: {
+    summary: 'run the media server: accept pushes, serve players',
+    load: async () => (await import('./serve.js')).serveCommand(),
+  },
+  push: {
+    summary: 'capture or read, and push to a publishing point (also wmpush)',
+    load: async () => (await import('./push.js')).pushCommand('push'),
+  },
+  'pull-serve': {
+    summary: 'capture or read, and let servers and players pull (also wmpull-serve)',
+    load: async () => (await import('./pull-serve.js')).pullServeCommand('pull-serve'),
+  },
+  pull: {
+    summary: 'receive a stream and record it',
+    load: async () => (await import('./pull.js')).pullCommand(),
+  },
+  relay: {
+    summary: 'carry a stream from any source to any sink',
+    load: async () => (await import('./relay.js')).relayCommand(),
+  },
+  probe: {
+    summary: 'describe what is at a URL or in an ASF file',
+    load: async () => (await import('./probe.js')).probeCommand(),
+  },
+  announce: {
+    summary: 'write .asx, .m3u and .nsc files that lead players to a stream',
+    load: async () => (await import('./announce.js')).announceCommand(),
+  },
+  users: {
+    summary: 'manage the file of users that a server accepts',
+    load: async () => (await import('./users.js')).usersCommand(),
+  },
+  doctor: {
+    summary: 'check this host: ffmpeg and its encoders, free ports',
+    load: async () => (await import('./doctor.js')).doctorCommand(),
+  },
+};
+
+/** The command that the arguments call, be it for its help. */
+function called(argv: readonly string[]): string | undefined {
+  const [first, second] = argv.slice(2).filter((argument) => !argument.startsWith('-'));
+  return first === 'help' ? second : first;
+}
+
+/** The program `wmcast`: finds the command that the arguments call, and runs it. */
+export async function wmcast(argv: readonly string[]): Promise<never> {
+  const program = newProgram('wmcast', 'The Windows Media streaming system: media server and tools.').usage(
+    '<command> [options]',
+  );
+  const wanted = called(argv);
+  for (const [name, { summary, load }] of Object.entries(commands)) {
+    if (name === wanted) addCommand(program, (await load()).summary(summary));
+    else program.addCommand(new Command(name).description(summary));
+  }
+  program.addHelpText('after', '\nwmcast <command> --help describes one command.');
+  return run(program, argv);
+}

@@ -1,0 +1,6 @@
+import { readFileSync } from 'node:fs';
+
+/** The version of the package, as `package.json` has it. */
+export const packageVersion: string = (
+  JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
+).version;
