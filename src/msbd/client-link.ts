@@ -25,7 +25,7 @@ export const DEFAULT_TIMEOUTS: MsbdTimeouts = { connect: 10_000, answer: 15_000,
 /** What comes over a connection. */
 export type LinkEvent =
   | { readonly type: 'stream'; readonly info: StreamInfo }
-  | { readonly type: 'packet'; readonly packetId: number; readonly payload: Buffer }
+  | { readonly type: 'packet'; readonly payload: Buffer }
   | { readonly type: 'end' };
 
 export interface LinkOptions {
@@ -57,6 +57,9 @@ export class MsbdLink {
   #over = false;
   #deadline = 0;
   #badDatagrams = 0;
+  // dwPacketId of the last packet on the connection, and how many are missing there.
+  #lastId: number | undefined;
+  #gaps = 0;
   #wake: () => void = () => {};
 
   constructor(options: LinkOptions) {
@@ -70,10 +73,10 @@ export class MsbdLink {
     return this.#group;
   }
 
-  /** Datagrams that were sent and never came, and those that parity brought back. */
-  get datagrams(): { readonly lost: number; readonly recovered: number; readonly parity: number } {
+  /** Packets that are missing by their numbers or came too late for their stream, and those that parity brought back. */
+  get losses(): { readonly lost: number; readonly recovered: number; readonly parity: number } {
     const { lost, recovered, parityPackets } = this.#reception.stats;
-    return { lost, recovered, parity: parityPackets };
+    return { lost: lost + this.#gaps + this.#session.strangers, recovered, parity: parityPackets };
   }
 
   /**
@@ -133,8 +136,10 @@ export class MsbdLink {
 
   #receive(bytes: Buffer): void {
     try {
-      for (const message of this.#reader.push(bytes)) {
-        this.#perform(this.#session.receive(readMessage(message), performance.now()));
+      for (const bytesOfOne of this.#reader.push(bytes)) {
+        const message = readMessage(bytesOfOne);
+        if (message.type === 'IND_PACKET') this.#countGap(message.packetId);
+        this.#perform(this.#session.receive(message, performance.now()));
       }
     } catch (error) {
       this.#fail(error);
@@ -142,10 +147,18 @@ export class MsbdLink {
     if (this.#waitingBytes > MAX_WAITING) this.#socket?.pause();
   }
 
+  #countGap(packetId: number): void {
+    // A parity packet repeats the number before it (2.2.10).
+    const step = this.#lastId === undefined ? 1 : (packetId - this.#lastId) | 0;
+    if (step > 1) this.#gaps += step - 1;
+    this.#lastId = packetId;
+  }
+
   #perform(events: readonly ClientEvent[]): void {
     for (const event of events) {
       if (event.type === 'send') this.#send(event.bytes);
       else if (event.type === 'join') void this.#join(event.group);
+      else if (event.type === 'note') this.#options.onNote(event.text);
       else this.#give(event);
     }
   }
@@ -158,12 +171,12 @@ export class MsbdLink {
     } else socket.write(bytes);
   }
 
-  #give(event: Exclude<ClientEvent, { readonly type: 'send' | 'join' }>): void {
+  #give(event: Exclude<ClientEvent, { readonly type: 'send' | 'join' | 'note' }>): void {
     this.#deadline = performance.now() + this.#options.timeouts.data;
     if (event.type === 'packet') {
-      const { packetId, payload } = event.packet;
+      const { payload } = event.packet;
       this.#waitingBytes += payload.length;
-      this.#waiting.push({ type: 'packet', packetId, payload });
+      this.#waiting.push({ type: 'packet', payload });
     } else {
       if (event.type === 'end') this.#flush();
       this.#waiting.push(event);
@@ -214,6 +227,7 @@ export class MsbdLink {
 
   #flush(): void {
     if (this.#group) this.#deliver(this.#reception.flush());
+    this.#perform(this.#session.flush());
   }
 
   #tick(): void {

@@ -25,7 +25,9 @@ export type ClientEvent =
   /** A packet of the present stream. */
   | { readonly type: 'packet'; readonly packet: PacketMessage }
   /** Nothing follows; the client closes the connection (4.1). */
-  | { readonly type: 'end' };
+  | { readonly type: 'end' }
+  /** The server does something unusual, for a person to read. */
+  | { readonly type: 'note'; readonly text: string };
 
 export interface ClientSessionOptions {
   readonly delivery: Delivery;
@@ -39,6 +41,12 @@ export interface ClientSessionOptions {
 const ASK_AFTER = 3_000;
 /** Datagrams of a stream may come before the IND_STREAMINFO that announces it, which goes another way. */
 const MAX_EARLY = 64;
+/** How long they wait for it, ms. */
+const EARLY_WAIT = 2_000;
+/** So many packets in a row with the wStreamId of the previous stream are not late: the server gives all streams the same. */
+const MAX_LATE = 64;
+/** So many earlier wStreamIds are remembered. */
+const MAX_FORMER = 64;
 const NOTHING: readonly ClientEvent[] = [];
 
 /** A session at the client (MS-MSBD 3.2), without sockets; times are in ms of any clock that only goes forward. */
@@ -49,6 +57,12 @@ export class ClientSession {
   #askAt = Number.POSITIVE_INFINITY;
   #sawEnd = false;
   #early: PacketMessage[] = [];
+  #earlyUntil = Number.POSITIVE_INFINITY;
+  // wStreamIds of earlier streams, of which packets may still come.
+  #former = new Set<number>();
+  #late = 0;
+  // Other wStreamIds than the announced one that packets of the present stream have.
+  readonly #aliases = new Set<number>();
   #strangers = 0;
 
   constructor(options: ClientSessionOptions) {
@@ -69,7 +83,7 @@ export class ClientSession {
     return this.#sawEnd;
   }
 
-  /** Packets of other streams than the present one, which were left out (2.2.6, wStreamId). */
+  /** Packets of earlier streams that came too late and were left out (2.2.6, wStreamId). */
   get strangers(): number {
     return this.#strangers;
   }
@@ -99,6 +113,8 @@ export class ClientSession {
         return this.#streamInfo(message.type, message.info);
       case 'IND_EOS':
         this.#sawEnd = true;
+        // On one connection nothing of a stream follows its end.
+        if (this.#options.delivery === 'tcp') this.#former.clear();
         return NOTHING;
       case 'IND_PACKET':
         return this.packet(message);
@@ -107,19 +123,59 @@ export class ClientSession {
     }
   }
 
-  /** A packet came, on the connection or as a datagram in its turn. Only those of the present stream count. */
+  /**
+   * A packet came, on the connection or as a datagram in its turn.
+   *
+   * Late packets of an earlier stream are left out (2.2.6). A wStreamId that was never announced is tolerated: on a connection the
+   * packet belongs to the stream that was announced last; a datagram may be ahead of its announcement and waits for it.
+   */
   packet(packet: PacketMessage): readonly ClientEvent[] {
-    if (packet.streamId === this.#info?.streamId) return [{ type: 'packet', packet }];
-    this.#strangers++;
-    if (this.#options.delivery === 'multicast' && this.#early.length < MAX_EARLY) this.#early.push(packet);
-    return NOTHING;
+    const { streamId } = packet;
+    if (this.#info && (streamId === this.#info.streamId || this.#aliases.has(streamId))) {
+      this.#late = 0;
+      return [{ type: 'packet', packet }];
+    }
+    if (!this.#info || (this.#former.has(streamId) && ++this.#late <= MAX_LATE)) {
+      this.#strangers++;
+      return NOTHING;
+    }
+    if (this.#options.delivery === 'tcp' || this.#former.has(streamId)) return this.#adopt([packet]);
+    this.#early.push(packet);
+    return this.#early.length > MAX_EARLY ? this.#adoptEarly() : NOTHING;
   }
 
   /** To be called about once a second. */
   tick(now: number): readonly ClientEvent[] {
-    if (now < this.#askAt) return NOTHING;
-    this.#askAt = Number.POSITIVE_INFINITY;
-    return [{ type: 'send', bytes: buildBare('REQ_STREAMINFO') }];
+    const events: ClientEvent[] = [];
+    if (now >= this.#askAt) {
+      this.#askAt = Number.POSITIVE_INFINITY;
+      events.push({ type: 'send', bytes: buildBare('REQ_STREAMINFO') });
+    }
+    if (this.#early.length === 0) this.#earlyUntil = Number.POSITIVE_INFINITY;
+    else if (this.#earlyUntil === Number.POSITIVE_INFINITY) this.#earlyUntil = now + EARLY_WAIT;
+    else if (now >= this.#earlyUntil) events.push(...this.#adoptEarly());
+    return events;
+  }
+
+  /** Packets whose announcement has not come by the end of the connection belong to the last stream. */
+  flush(): readonly ClientEvent[] {
+    return this.#early.length === 0 ? NOTHING : this.#adoptEarly();
+  }
+
+  #adoptEarly(): readonly ClientEvent[] {
+    const packets = this.#early;
+    this.#early = [];
+    return this.#adopt(packets);
+  }
+
+  /** Takes packets with another wStreamId for those of the present stream. */
+  #adopt(packets: readonly PacketMessage[]): readonly ClientEvent[] {
+    const { streamId } = packets.at(-1)!;
+    const isNew = this.#aliases.size === 0;
+    if (this.#aliases.size < MAX_FORMER) for (const each of packets) this.#aliases.add(each.streamId);
+    const text = `Packets have the wStreamId ${streamId}, which was not announced; they are taken for those of the stream ${this.#info?.streamId}.`;
+    const events = packets.map((packet) => ({ type: 'packet', packet }) as const);
+    return isNew ? [{ type: 'note', text }, ...events] : events;
   }
 
   #connectResponse({ hr, group }: ConnectResponse, now: number): readonly ClientEvent[] {
@@ -139,12 +195,23 @@ export class ClientSession {
     }
     // An answer repeats what was said.
     if (type === 'RES_STREAMINFO' && info.streamId === this.#info?.streamId) return NOTHING;
+    // What waited under another number is of the stream that ends here.
+    const waiting = this.#early.filter(({ streamId }) => streamId === info.streamId);
+    this.#early = this.#early.filter(({ streamId }) => streamId !== info.streamId);
+    const last = this.#info ? this.flush() : NOTHING;
+    this.#rememberFormer(info.streamId);
     this.#info = info;
     this.#sawEnd = false;
-    const waiting = this.#early.filter(({ streamId }) => streamId === info.streamId);
-    this.#early = [];
-    this.#strangers -= waiting.length;
-    return [{ type: 'stream', info }, ...waiting.map((packet) => ({ type: 'packet', packet }) as const)];
+    return [...last, { type: 'stream', info }, ...waiting.map((packet) => ({ type: 'packet', packet }) as const)];
+  }
+
+  #rememberFormer(next: number): void {
+    const isOver = this.#sawEnd && this.#options.delivery === 'tcp';
+    if (this.#info && !isOver) for (const id of [...this.#aliases, this.#info.streamId]) this.#former.add(id);
+    if (this.#former.size > MAX_FORMER) this.#former = new Set([...this.#former].slice(-MAX_FORMER));
+    this.#former.delete(next);
+    this.#aliases.clear();
+    this.#late = 0;
   }
 
   #refusal(hr: number): WmError {

@@ -79,7 +79,6 @@ export class MsbdClient implements AsfSource {
   #header: AsfHeader | undefined;
   #start: LiveStart | undefined;
   #location = 0;
-  #lastId: number | undefined;
   #attempt = 0;
   readonly #reading = new SingleReading();
   #stats = {
@@ -119,7 +118,7 @@ export class MsbdClient implements AsfSource {
   }
 
   get stats(): MsbdClientStats {
-    const { lost = 0, recovered = 0, parity = 0 } = this.#link?.datagrams ?? {};
+    const { lost = 0, recovered = 0, parity = 0 } = this.#link?.losses ?? {};
     const { lostPackets, recoveredPackets, parityPackets } = this.#stats;
     return {
       ...this.#stats,
@@ -150,7 +149,6 @@ export class MsbdClient implements AsfSource {
     while (!this.#closed.signal.aborted) {
       const link = this.#newLink();
       this.#link = link;
-      this.#lastId = undefined;
       let first = true;
       try {
         for await (const event of link.events()) {
@@ -178,7 +176,6 @@ export class MsbdClient implements AsfSource {
       this.#header = header;
       yield* this.#continuity.take(header, !first, true);
     } else if (event.type === 'packet') {
-      this.#countGap(event.packetId);
       const packet = this.#readPacket(event.payload);
       if (packet) yield* this.#passOn(packet);
     }
@@ -197,15 +194,6 @@ export class MsbdClient implements AsfSource {
     this.#stats.packets++;
     this.#stats.bytes += placed.bytes.length;
     yield { type: 'packet', packet: placed };
-  }
-
-  /** @param packetId -1 for a datagram, whose gaps are known */
-  #countGap(packetId: number): void {
-    if (packetId < 0) return;
-    // A parity packet repeats the number before it (2.2.10).
-    const step = this.#lastId === undefined ? 1 : (packetId - this.#lastId) | 0;
-    if (step > 1) this.#stats.lostPackets += step - 1;
-    this.#lastId = packetId;
   }
 
   #readPacket(bytes: Buffer): DataPacket | undefined {
@@ -252,9 +240,9 @@ export class MsbdClient implements AsfSource {
     link.close();
     if (this.#link !== link) return;
     this.#link = undefined;
-    this.#stats.lostPackets += link.datagrams.lost;
-    this.#stats.recoveredPackets += link.datagrams.recovered;
-    this.#stats.parityPackets += link.datagrams.parity;
+    this.#stats.lostPackets += link.losses.lost;
+    this.#stats.recoveredPackets += link.losses.recovered;
+    this.#stats.parityPackets += link.losses.parity;
   }
 
   async #waitForRetry(error: unknown): Promise<void> {

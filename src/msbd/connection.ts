@@ -97,6 +97,7 @@ export class Connection implements PlayerSession, GroupMember {
 
   /** Tells that nothing follows, and closes once that is sent. */
   finish(): void {
+    this.#perform(this.#session.refuse(HR.noStream, this.#host.now()));
     this.#over();
     this.socket.end();
   }
@@ -136,8 +137,10 @@ export class Connection implements PlayerSession, GroupMember {
     for (const action of actions) {
       if (action.type === 'send') this.socket.write(action.bytes);
       else if (action.type === 'connect') void this.#connect(action.request);
-      else if (action.type === 'finish') this.socket.end();
-      else this.socket.destroy();
+      else if (action.type === 'finish') {
+        this.#leave();
+        this.socket.end();
+      } else this.socket.destroy();
     }
   }
 
@@ -171,7 +174,8 @@ export class Connection implements PlayerSession, GroupMember {
     group?.members.add(this);
     this.#group = group;
     const { stream } = channel;
-    if (this.socket.destroyed || !stream || isFull()) {
+    const isWaiting = !this.socket.destroyed && this.#session.state === 'connecting';
+    if (!isWaiting || !stream || isFull()) {
       group?.leave(this);
       return stream ? HR.busy : HR.noStream;
     }
@@ -184,6 +188,10 @@ export class Connection implements PlayerSession, GroupMember {
     const group = this.#group?.group;
     const inNsc = options.inNsc?.(this.#channel!.broadcast) ?? false;
     this.#perform(this.#session.accept(stream.messages, group, inNsc, now()));
+    if (!this.#session.streaming) {
+      this.#leave();
+      return;
+    }
     this.#hasPlayed = true;
     this.#host.players.add(this);
     options.onPlay?.(this.#name, this.#address);

@@ -1,6 +1,5 @@
 import type { LaneItem } from '../media/lane.js';
 import { BASE_SIZE, HR, MAX_MESSAGE_SIZE, MESSAGE_ID, MsbdError, writeBase } from './base.js';
-import { isStreamId } from './stream-info.js';
 
 /*
  * MSB_MSG_IND_PACKET (MS-MSBD 2.2.10), by TCP or as one UDP datagram; integers are little-endian.
@@ -53,17 +52,16 @@ export function buildPackets(items: readonly LaneItem[], streamId: number, base:
 }
 
 /**
- * Reads what follows MSBMSGBASE; the payload is a view.
+ * Reads what follows MSBMSGBASE; the payload is a view. Any wStreamId is taken: it is only compared for equality.
  *
- * @throws MsbdError when wPacketSize is less than 8 or more than there is, or the wStreamId cannot be
+ * @throws MsbdError when wPacketSize is less than 8 or more than there is
  */
 export function readPacket(bytes: Buffer): PacketMessage {
   if (bytes.length < PACKET_HEAD_SIZE) throw new MsbdError(`An IND_PACKET has ${bytes.length} bytes.`);
-  const streamId = bytes.readUInt16LE(20);
-  if (!isStreamId(streamId)) throw new MsbdError(`${streamId} is no wStreamId.`);
   const size = bytes.readUInt16LE(22);
   if (size < 8 || size > bytes.length - BASE_SIZE) {
     throw new MsbdError(`An IND_PACKET of ${bytes.length} bytes has a wPacketSize of ${size}.`);
   }
-  return { packetId: bytes.readUInt32LE(16), streamId, payload: bytes.subarray(PACKET_HEAD_SIZE, BASE_SIZE + size) };
+  const payload = bytes.subarray(PACKET_HEAD_SIZE, BASE_SIZE + size);
+  return { packetId: bytes.readUInt32LE(16), streamId: bytes.readUInt16LE(20), payload };
 }

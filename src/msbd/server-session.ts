@@ -16,6 +16,7 @@ export type ServerState =
   | 'streaming'
   | 'streaming and waiting for RES_PING'
   | 'ended'
+  | 'refused'
   | 'closed';
 
 /** What a session wants done, in order. */
@@ -69,6 +70,8 @@ export class ServerSession {
   // REQ_STREAMINFO since the last tick, and those that wait for the stream.
   #asked = 0;
   #early = 0;
+  // Further REQ_CONNECTs that came before the first one was answered.
+  #repeated = 0;
 
   constructor(timers: ServerTimers, now: number) {
     this.#timers = timers;
@@ -81,29 +84,44 @@ export class ServerSession {
 
   /** @param bytes one packet, as MessageReader gives it; nothing that is in it makes this throw */
   receive(bytes: Buffer, now: number): readonly ServerAction[] {
-    if (this.#state === 'ended' || this.#state === 'closed') return NOTHING;
+    if (this.#state === 'refused' || this.#state === 'closed') return NOTHING;
     let message: Message;
     try {
       message = readMessage(bytes);
     } catch {
       // 2.2.8: also a request that cannot be understood is answered.
-      const isFirst = this.#state === 'waiting for REQ_CONNECT' && readBase(bytes).id === MESSAGE_ID.REQ_CONNECT;
-      return isFirst ? this.refuse(HR.invalidArgument, now) : this.#destroy();
+      if (readBase(bytes).id === MESSAGE_ID.REQ_CONNECT) return this.#connect(undefined, now);
+      return this.#state === 'ended' ? NOTHING : this.#destroy();
     }
+    if (message.type === 'REQ_CONNECT') return this.#connect(message, now);
+    if (this.#state === 'ended') return NOTHING;
+    // 3.1.3: REQ_CONNECT comes first; a peer that begins with something else speaks another protocol.
+    if (this.#state === 'waiting for REQ_CONNECT') return this.#destroy();
     return this.#take(message, now);
   }
 
-  #take(message: Message, now: number): readonly ServerAction[] {
+  /**
+   * Every REQ_CONNECT gets its RES_CONNECT (2.2.8): a second one is refused, which ends the connection (3.1.5.1).
+   *
+   * @param request undefined if it cannot be understood
+   */
+  #connect(request: ConnectRequest | undefined, now: number): readonly ServerAction[] {
+    if (this.#state === 'connecting') {
+      this.#repeated = Math.min(this.#repeated + 1, MAX_ASKED);
+      return NOTHING;
+    }
+    if (!request || this.#state !== 'waiting for REQ_CONNECT') return this.#refused([HR.invalidArgument], now);
+    this.#state = 'connecting';
+    this.#deadline = Number.POSITIVE_INFINITY;
+    return [{ type: 'connect', request }];
+  }
+
+  #take(message: Exclude<Message, ConnectRequest>, now: number): readonly ServerAction[] {
     switch (message.type) {
       case 'undefined':
         return NOTHING;
-      case 'REQ_CONNECT':
-        if (this.#state !== 'waiting for REQ_CONNECT') return this.#destroy();
-        this.#state = 'connecting';
-        this.#deadline = Number.POSITIVE_INFINITY;
-        return [{ type: 'connect', request: message }];
       case 'REQ_STREAMINFO':
-        if (this.#state === 'waiting for REQ_CONNECT' || ++this.#asked > MAX_ASKED) return this.#destroy();
+        if (++this.#asked > MAX_ASKED) return this.#destroy();
         if (this.#stream) return send(this.#stream.response);
         this.#early++;
         return NOTHING;
@@ -127,14 +145,27 @@ export class ServerSession {
     this.#stream = stream;
     this.#waitForPing(now);
     const early = Array<Buffer>(this.#early).fill(stream.response);
-    return send(buildConnectResponse({ hr: HR.ok, inNsc, group }), stream.indication, ...early);
+    const granted = send(buildConnectResponse({ hr: HR.ok, inNsc, group }), stream.indication, ...early);
+    return this.#repeated === 0 ? granted : [...granted, ...this.#refused(this.#repeats(), now)];
   }
 
   /** The request is not granted: says why, and closes. @param hr a failure */
   refuse(hr: number, now: number): readonly ServerAction[] {
-    if (this.#state !== 'waiting for REQ_CONNECT' && this.#state !== 'connecting') return NOTHING;
+    if (this.#state !== 'connecting') return NOTHING;
+    return this.#refused([hr, ...this.#repeats()], now);
+  }
+
+  /** Answers one REQ_CONNECT for each of the failures, and closes the connection (3.1.5.1). */
+  #refused(results: readonly number[], now: number): readonly ServerAction[] {
     this.#end(now);
-    return [...send(buildConnectResponse({ hr, inNsc: false, group: undefined })), { type: 'finish' }];
+    this.#state = 'refused';
+    const answers = results.map((hr) => buildConnectResponse({ hr, inNsc: false, group: undefined }));
+    return [...send(...answers), { type: 'finish' }];
+  }
+
+  /** The failures that answer the REQ_CONNECTs that came while the first one waited. */
+  #repeats(): readonly number[] {
+    return Array<number>(this.#repeated).fill(HR.invalidArgument);
   }
 
   /**

@@ -124,17 +124,15 @@ export function buildEmptyStreamInfo(): Buffer {
 
 /**
  * Reads what follows MSBMSGBASE. A packet without bBinaryData, or with an hr that is a failure, is an "empty" one, of which
- * nothing else is read: Windows leaves its fields as they are (3.2.5.2, note 4).
+ * nothing else is read: Windows leaves its fields as they are (3.2.5.2, note 4). Any wStreamId is taken: it is only compared.
  *
  * @returns undefined for an empty one
- * @throws MsbdError when the sizes do not add up, or the wStreamId cannot be
+ * @throws MsbdError when the sizes do not add up
  */
 export function readStreamInfo(bytes: Buffer, { hr }: Base): StreamInfo | undefined {
   const start = BASE_SIZE + FIXED_SIZE;
   if (isErrorResult(hr) || bytes.length === start) return undefined;
   if (bytes.length < start) throw new MsbdError(`A STREAMINFO packet has ${bytes.length} bytes.`);
-  const streamId = bytes.readUInt16LE(16);
-  if (!isStreamId(streamId)) throw new MsbdError(`${streamId} is no wStreamId.`);
   const duration = bytes.readUInt32LE(28);
   const sizes = [32, 36, 40, 44].map((at) => bytes.readUInt32LE(at));
   const sum = sizes.reduce((total, size) => total + size, 0);
@@ -144,7 +142,7 @@ export function readStreamInfo(bytes: Buffer, { hr }: Base): StreamInfo | undefi
   let at = start;
   const [title, description, link, header] = sizes.map((size) => bytes.subarray(at, (at += size)));
   return {
-    streamId,
+    streamId: bytes.readUInt16LE(16),
     packetSize: bytes.readUInt16LE(18),
     totalPackets: bytes.readUInt32LE(20),
     bitRate: bytes.readUInt32LE(24),

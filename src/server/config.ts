@@ -109,6 +109,7 @@ export const configSchema = z.strictObject({
   msbd: z
     .strictObject({
       port: z.union([port, z.enum(['auto', 'none'])]).optional(),
+      netShow: pathSchema.optional(),
       multicast: multicastSchema.pick({ group: true, port: true, ttl: true, interface: true, fec: true }).optional(),
     })
     .default({}),

@@ -71,15 +71,20 @@ interface NamedPoint {
 export class PointChannels implements MsbdContent {
   readonly #points: Iterable<NamedPoint>;
   readonly #rule: Rule;
+  readonly #netShow: string | undefined;
 
-  /** @param rule who may play points that have none of their own */
-  constructor(points: Iterable<NamedPoint>, rule: Rule) {
+  /**
+   * @param rule who may play points that have none of their own
+   * @param netShow the path of the point that the channel `NetShow` means
+   */
+  constructor(points: Iterable<NamedPoint>, rule: Rule, netShow?: string) {
     this.#points = points;
     this.#rule = rule;
+    this.#netShow = netShow;
   }
 
   async open(channel: string, { remoteAddress, local }: MsbdPeer): Promise<Broadcast | undefined> {
-    const point = pointOfChannel(this.#points, channel);
+    const point = pointOfChannel(this.#points, channel, this.#netShow);
     if (!point) return undefined;
     const { broadcast, settings } = point;
     const { addresses, users, trusted } = settings.play ?? this.#rule;
@@ -100,14 +105,21 @@ export function pathOfChannel(channel: string): string {
 }
 
 /**
- * The point that a client means: the one of that name. `NetShow` is what old clients say whatever they want (MS-MSBD 2.2.7): without
- * a point of that name it is the one that is live, unless there are several.
+ * Returns the point that a client means: the one of that name. Old clients and Windows servers ask for `NetShow` whatever they want
+ * (MS-MSBD 2.2.7), and so does a client that names no channel: it means the point that is set, else the point of that name, else
+ * the only point that is live.
+ *
+ * @param netShow the path of the point that is set
  */
-function pointOfChannel(points: Iterable<NamedPoint>, channel: string): NamedPoint | undefined {
+function pointOfChannel(
+  points: Iterable<NamedPoint>,
+  channel: string,
+  netShow: string | undefined,
+): NamedPoint | undefined {
   const all = [...points];
-  const path = pathOfChannel(channel);
-  const named = all.find((point) => point.path === path);
-  if (named || channel !== NETSHOW) return named;
+  const named = (path: string) => all.find((point) => point.path === path);
+  if (channel !== '' && channel.toLowerCase() !== NETSHOW.toLowerCase()) return named(pathOfChannel(channel));
+  if (netShow !== undefined) return named(netShow);
   const live = all.filter(({ broadcast }) => broadcast.live);
-  return live.length === 1 ? live[0] : undefined;
+  return named(pathOfChannel(channel)) ?? (live.length === 1 ? live[0] : undefined);
 }

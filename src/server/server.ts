@@ -266,7 +266,7 @@ export class MediaServer {
       port: msbd.port ?? 'none',
       host,
       multicast: msbd.multicast && { ...msbd.multicast, address: msbd.multicast.group },
-      content: new PointChannels(this.points, this.#playRule),
+      content: new PointChannels(this.points, this.#playRule, msbd.netShow),
       inNsc: (broadcast) => this.#multicasts?.has(broadcast) ?? false,
       isFull: () => this.#isFull,
       onPlay: (channel, address) => listener.play?.(pathOfChannel(channel), 'MSBD', address),

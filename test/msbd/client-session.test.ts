@@ -68,6 +68,61 @@ describe('a session at the client', () => {
     expect(session.strangers).toBe(2);
   });
 
+  it('[MSBD-037] takes packets on a connection whose wStreamId was never announced for those of the present stream', () => {
+    const session = newSession();
+    const sent = [
+      indPacket(0, 1, PAYLOAD!),
+      indPacket(1, 9, PAYLOAD!),
+      indPacket(2, 9, PAYLOAD!),
+      indPacket(3, 0x1000, PAYLOAD!),
+    ];
+    const events = take(session, connectResponse(), streamInfo(1), ...sent);
+    expect(types(events)).toEqual(['stream', 'packet', 'note', 'packet', 'packet', 'packet']);
+    expect(session.strangers).toBe(0);
+    // Of the next stream they are those of an earlier one, like its own number.
+    expect(types(take(session, streamInfo(2), sent[2]!, sent[0]!, indPacket(4, 2, PAYLOAD!)))).toEqual([
+      'stream',
+      'packet',
+    ]);
+    expect(session.strangers).toBe(2);
+  });
+
+  it('[MSBD-037] takes the number of an earlier stream for the present one after IND_EOS, and when nothing else comes', () => {
+    const session = newSession();
+    take(session, connectResponse(), streamInfo(1), indPacket(0, 1, PAYLOAD!));
+    expect(types(take(session, wire(9), streamInfo(2), indPacket(1, 1, PAYLOAD!)))).toEqual([
+      'stream',
+      'note',
+      'packet',
+    ]);
+    const stubborn = newSession();
+    take(stubborn, connectResponse(), streamInfo(1), streamInfo(2));
+    const late = Array.from({ length: 70 }, (_, index) => indPacket(index, 1, PAYLOAD!));
+    expect(types(take(stubborn, ...late))).toEqual(['note', ...Array(6).fill('packet')]);
+    expect(stubborn.strangers).toBe(64);
+  });
+
+  it('[MSBD-037] takes datagrams whose announcement does not come for those of the present stream', () => {
+    const open = () => {
+      const session = newSession('multicast');
+      take(session, connectResponse(0, { address: '239.1.2.3', port: 5000 }), streamInfo(1));
+      return session;
+    };
+    const early = (packetId: number) => ({ packetId, streamId: 2, payload: PAYLOAD! });
+    const waiting = open();
+    expect(waiting.packet(early(0))).toEqual([]);
+    expect(waiting.tick(1_000)).toEqual([]);
+    expect(waiting.tick(2_999)).toEqual([]);
+    expect(types(waiting.tick(3_000))).toEqual(['note', 'packet']);
+    expect(types(waiting.packet(early(1)))).toEqual(['packet']);
+    const many = open();
+    for (let id = 0; id < 64; id++) expect(many.packet(early(id))).toEqual([]);
+    expect(types(many.packet(early(64)))).toEqual(['note', ...Array(65).fill('packet')]);
+    const ended = open();
+    ended.packet(early(0));
+    expect(types(ended.flush())).toEqual(['note', 'packet']);
+  });
+
   it('[MSBD-037] keeps datagrams of a stream that is not announced yet', () => {
     const session = newSession('multicast');
     const group = { address: '239.1.2.3', port: 5000 };

@@ -105,6 +105,32 @@ describe('MsbdClient', () => {
     expect(shapeOf((await receive({ url })).events)).toBe('H 3 E1 H 2 E0');
   });
 
+  it('[MSBD-037] loses nothing of a server that goes on under a wStreamId that it did not announce', async () => {
+    const sent = media(57);
+    const notes: string[] = [];
+    const url = await serve((socket) => {
+      socket.write(Buffer.concat([START, packetsFrom(sent.slice(0, 5)), packetsFrom(sent.slice(5), 5, 0x123), END]));
+    });
+    const { events, payloads, client, error } = await receive({ url, onNote: (text) => notes.push(text) });
+    expect(error).toBeUndefined();
+    expect(shapeOf(events)).toBe('H 57 E0');
+    expect(payloads).toEqual(sent);
+    expect(client.stats.lostPackets).toBe(0);
+    expect(notes).toEqual([expect.stringContaining('wStreamId 291')]);
+  });
+
+  it('[MSBD-037] counts late packets of an earlier stream as lost', async () => {
+    const url = await serve((socket) => {
+      const other = Buffer.concat([streamInfo(2, { title: 'Another' }), packetsFrom(SENT.slice(3, 5), 3, 1)]);
+      socket.write(
+        Buffer.concat([START, packetsFrom(SENT.slice(0, 3)), other, packetsFrom(SENT.slice(0, 2), 5, 2), END]),
+      );
+    });
+    const { events, client } = await receive({ url });
+    expect(shapeOf(events)).toBe('H 3 E1 H 2 E0');
+    expect(client.stats.lostPackets).toBe(2);
+  });
+
   it('[MSBD-058] [MSBD-059] takes any first number, and counts what is missing over its wrap', async () => {
     const url = await serve((socket) => {
       const numbers = [0xfffffffe, 0xffffffff, 2, 3];

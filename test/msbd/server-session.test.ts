@@ -153,7 +153,6 @@ describe('a session at the server', () => {
   });
 
   it.each([
-    ['REQ_CONNECT twice', connectRequest()],
     ['REQ_PING', wire(1)],
     ['RES_CONNECT', wire(8, Buffer.alloc(20))],
     ['IND_PACKET', wire(10, Buffer.from([0, 0, 0, 0, 1, 0, 8, 0]))],
@@ -163,7 +162,63 @@ describe('a session at the server', () => {
     expect(told(streaming().receive(bytes, 0))).toBe('<destroy>');
   });
 
-  it('ends with a client that asks for something before it has connected', () => {
-    expect(told(newSession().receive(wire(3), 0))).toBe('<destroy>');
+  it.each([
+    ['REQ_STREAMINFO', 3],
+    ['RES_PING', 2],
+    ['an undefined type', 0],
+    ['an undefined type', 6],
+    ['an undefined type', 0x0b],
+    ['an undefined type', 0xffff],
+  ])('closes at once when the first message is %s', (_, id) => {
+    const session = newSession();
+    expect(told(session.receive(wire(id, Buffer.alloc(9)), 0))).toBe('<destroy>');
+    expect(session.receive(connectRequest(), 0)).toEqual([]);
+  });
+
+  const results = (actions: readonly ServerAction[]) =>
+    actions
+      .flatMap((action) => (action.type === 'send' ? wireMessages(action.bytes) : []))
+      .map(({ id, hr }) => [id, hr]);
+
+  it.each([
+    ['the same', connectRequest()],
+    ['another channel', connectRequest(1, 'other')],
+    ['one that cannot be understood', connectRequest(3)],
+  ])('[MSBD-043] [MSBD-085] answers a second REQ_CONNECT, %s, with a refusal, which closes', (_, second) => {
+    const session = streaming();
+    const actions = session.receive(second, 0);
+    expect(told(actions)).toBe('C<finish>');
+    expect(results(actions)).toEqual([[8, 0x80070057]]);
+    expect(session.streaming).toBe(false);
+    expect(session.receive(connectRequest(), 0)).toEqual([]);
+  });
+
+  it('[MSBD-043] [MSBD-085] answers each REQ_CONNECT that comes before the first one is answered', () => {
+    const granted = newSession();
+    granted.receive(connectRequest(), 0);
+    expect(granted.receive(connectRequest(1, 'other'), 0)).toEqual([]);
+    expect(granted.receive(connectRequest(3), 0)).toEqual([]);
+    const actions = granted.accept(STREAM, undefined, false, 0);
+    expect(told(actions)).toBe('CSCC<finish>');
+    expect(results(actions)).toEqual([
+      [8, 0],
+      [5, 0],
+      [8, 0x80070057],
+      [8, 0x80070057],
+    ]);
+    const refused = newSession();
+    refused.receive(connectRequest(), 0);
+    refused.receive(connectRequest(), 0);
+    expect(results(refused.refuse(0xc00d001a, 0))).toEqual([
+      [8, 0xc00d001a],
+      [8, 0x80070057],
+    ]);
+  });
+
+  it('[MSBD-043] [MSBD-085] answers a REQ_CONNECT that comes after the end', () => {
+    const session = streaming();
+    session.end(0);
+    expect(session.receive(wire(0x0b), 0)).toEqual([]);
+    expect(told(session.receive(connectRequest(), 0))).toBe('C<finish>');
   });
 });

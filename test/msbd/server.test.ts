@@ -285,6 +285,65 @@ describe('MSBD over TCP', () => {
     expect(shape(await player.untilClosed())).toBe('CSES');
   });
 
+  it('[MSBD-043] [MSBD-085] answers a second REQ_CONNECT, sends the client nothing more, and closes', async () => {
+    station = await Station.open();
+    const player = await station.player();
+    player.send(connectRequest());
+    while (station.server.clients > 0) await new Promise((resolve) => setImmediate(resolve));
+    station.feed(2);
+    const messages = wireMessages(await player.untilClosed());
+    expect(messages.map(({ id, hr }) => [id, hr])).toEqual([
+      [8, 0],
+      [5, 0],
+      [8, 0x80070057],
+    ]);
+    const eager = await station.peer();
+    eager.send(Buffer.concat([connectRequest(), connectRequest()]));
+    expect(shape(await eager.untilClosed())).toBe('CSC');
+    expect(station.server.clients).toBe(0);
+  });
+
+  it('[MSBD-043] answers a REQ_CONNECT that waits for its channel when the server is closed', async () => {
+    let answer: (broadcast: Broadcast) => void = () => {};
+    const opening = new Promise<Broadcast>((resolve) => (answer = resolve));
+    let asked: () => void = () => {};
+    const whenAsked = new Promise<void>((resolve) => (asked = resolve));
+    station = await Station.open({
+      content: {
+        open: () => {
+          asked();
+          return opening;
+        },
+      },
+    });
+    const peer = await station.peer();
+    peer.send(connectRequest());
+    await whenAsked;
+    await station.server.close();
+    answer(station.broadcast);
+    expect(wireMessages(await peer.untilClosed())).toMatchObject([{ id: 8, hr: 0xc00d0033 }]);
+    expect(station.server.clients).toBe(0);
+  });
+
+  it.each([
+    ['an undefined type', wire(0x0b)],
+    ['RES_PING', wire(2)],
+    ['another wVersion', Buffer.from(connectRequest()).fill(0x05, 4, 5)],
+    ['something else', Buffer.from('GET / HTTP/1.0\r\n\r\n')],
+  ])('[MSBD-012] [MSBD-086] closes at once, without a word, when a connection begins with %s', async (_, bytes) => {
+    station = await Station.open();
+    const peer = await station.peer();
+    peer.send(bytes);
+    expect(await peer.untilClosed()).toHaveLength(0);
+  });
+
+  it('[MSBD-086] closes at once when a later message has another wVersion', async () => {
+    station = await Station.open();
+    const player = await station.player();
+    player.send(Buffer.from(wire(2)).fill(0x07, 4, 5));
+    expect(shape(await player.untilClosed())).toBe('CS');
+  });
+
   it('[MSBD-005] listens on addresses of IPv4 only', async () => {
     station = await Station.open();
     const other = new MsbdServer({ content: { open: async () => undefined } });

@@ -3,6 +3,7 @@ import { createServer } from 'node:net';
 import type { AsfSource } from '../../src/media/events.js';
 import { MsbdClient } from '../../src/msbd/client.js';
 import { MSBD_PORT } from '../../src/msbd/server-options.js';
+import { parseConfig } from '../../src/server/config.js';
 import { EncoderServer, type EncoderServerOptions } from '../../src/server/encoder.js';
 import { MsbdListener } from '../../src/server/msbd.js';
 import { describeSourceUrl, isSourceUrl, openSourceUrl } from '../../src/server/source-url.js';
@@ -84,6 +85,20 @@ describe('MSBD of a media server', () => {
     expect(await answer(port, 'b')).toBe(0);
     await push('/NetShow');
     expect(await answer(port)).toBe(0);
+  });
+
+  it('takes "NetShow", and no channel at all, for the point that is set', async () => {
+    const { msbd } = parseConfig('msbd: { port: 0, netShow: /b }', 'serve.yaml');
+    const port = await open({ msbd });
+    for (const path of ['/a', '/NetShow']) await push(path);
+    expect(await answer(port)).toBe(0xc00d001a);
+    await push('/b');
+    for (const channel of ['NetShow', 'netshow', '']) {
+      const peer = await ask(port, channel);
+      expect((await untilShape(peer, /^CS/))[1]!.bytes.toString('utf16le', 48)).toContain('/b');
+    }
+    expect(await answer(port, 'a')).toBe(0);
+    expect(() => parseConfig('msbd: { netShow: b }', 'serve.yaml')).toThrow('netShow');
   });
 
   it('lets nobody play what has rules that they do not meet', async () => {
