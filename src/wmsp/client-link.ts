@@ -228,19 +228,26 @@ export class ClientLink {
 
   async #describedByPackets(head: StreamedResponse['head'], body: ResponseBody, first: Buffer): Promise<Described> {
     const reader = new WmspPacketReader(!this.#options.tolerant);
+    const headerOf = (actions: readonly ClientAction[]): Described | undefined => {
+      for (const action of actions) {
+        if (action.type === 'bandwidth') this.#bandwidth = action.bitsPerSecond;
+        if (action.type !== 'header') continue;
+        // Some go on with $D for ever; then the connection is of no use.
+        this.#reusable = body.complete && keepsAlive(head);
+        if (!this.#reusable) this.#dropStream();
+        return { kind: 'wmsp', header: action.bytes, bandwidth: this.#bandwidth };
+      }
+      return undefined;
+    };
     for (let piece: Buffer | undefined = first; piece; piece = await body.next(this.#options.timeouts.data)) {
       reader.push(piece);
       for (let packet = reader.next(); packet; packet = reader.next()) {
-        for (const action of this.session.packet(packet, performance.now())) {
-          if (action.type === 'bandwidth') this.#bandwidth = action.bitsPerSecond;
-          if (action.type !== 'header') continue;
-          // Some go on with $D for ever; then the connection is of no use.
-          this.#reusable = body.complete && keepsAlive(head);
-          if (!this.#reusable) this.#dropStream();
-          return { kind: 'wmsp', header: action.bytes, bandwidth: this.#bandwidth };
-        }
+        const described = headerOf(this.session.packet(packet, performance.now()));
+        if (described) return described;
       }
     }
+    const described = headerOf(this.session.describeEnded());
+    if (described) return described;
     throw new WmError('WM_PROTOCOL', `The answer of ${this.session.peer.url.authority} ends before an ASF header.`);
   }
 

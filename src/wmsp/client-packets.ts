@@ -1,3 +1,4 @@
+import { GUID } from '../asf/guid.js';
 import { MAX_HEADER_SIZE } from '../asf/header.js';
 import { ByteQueue } from '../asf/queue.js';
 import { FRAME_HEADER_SIZE, FramingError, PACKET_ID, packetName } from '../framing/framing.js';
@@ -143,17 +144,50 @@ export class WmspPacketReader {
 
 const FIRST_PIECE = 0x04;
 const LAST_PIECE = 0x08;
+const MARKS = FIRST_PIECE | LAST_PIECE;
 const MAX_PIECES = 0x10000;
 
-/** Joins the pieces of an object that came in several $H or $M packets (MS-WMSP 2.2.3.1.2). */
+/** What an object says of its own borders, for servers whose AFFlags are wrong. */
+export interface ObjectShape {
+  /** The bytes that an object begins with. */
+  readonly start: Buffer;
+  /** Size of the object in bytes, by its first 24 bytes. */
+  size(first: Buffer): number;
+}
+
+const SIZE_END = 24;
+const DATA_OBJECT_HEAD_SIZE = 50;
+
+/** What $H packets hold: a Header Object, whose size is in bytes 16 to 23, and the first 50 bytes of the Data Object. */
+export const HEADER_SHAPE: ObjectShape = {
+  start: Buffer.from(GUID.headerObject, 'hex'),
+  size: (first) => Number(first.readBigUInt64LE(16)) + DATA_OBJECT_HEAD_SIZE,
+};
+
+/**
+ * Joins the pieces of an object that came in several $H or $M packets (MS-WMSP 2.2.3.1.2).
+ *
+ * AFFlags marks the first and the last piece. Some servers leave it 0, or set both marks in every piece. With a shape these are read as
+ * well: an object without a first mark ends where its own size says. One that is still short of its size at a doubtful last mark is held
+ * until {@link end}, which the owner calls when anything other than another piece follows.
+ */
 export class ObjectAssembler {
   readonly #name: string;
+  readonly #shape: ObjectShape | undefined;
   #pieces: Buffer[] = [];
   #size = 0;
+  #ownSize: number | undefined;
+  #firstFlags = 0;
+  // The last object ended by its own size, so pieces that do not begin another one are the rest of it.
+  #skipRest = false;
 
-  /** @param name of the packets, for messages */
-  constructor(name: string) {
+  /**
+   * @param name of the packets, for messages
+   * @param shape of the object, to tolerate wrong flags
+   */
+  constructor(name: string, shape?: ObjectShape) {
     this.#name = name;
+    this.#shape = shape;
   }
 
   /** Whether some but not all pieces have come. */
@@ -166,14 +200,30 @@ export class ObjectAssembler {
    * @throws FramingError when it becomes larger than an ASF header may be
    */
   add({ afFlags, payload }: WmspPacket): Buffer | undefined {
-    if ((afFlags & FIRST_PIECE) !== 0) this.#clear();
+    const begins = this.#begins(afFlags, payload);
+    if (begins) this.#clear();
+    if (this.#skipRest && !begins) return undefined;
+    this.#skipRest = false;
+    if (!this.pending) this.#firstFlags = afFlags;
     // A copy: the object may live longer than the slice it came in.
     this.#pieces.push(Buffer.from(payload));
     this.#size += payload.length;
     if (this.#size > MAX_HEADER_SIZE + 64 || this.#pieces.length > MAX_PIECES) {
       throw new FramingError(`The ${this.#name} packets hold more than ${MAX_HEADER_SIZE} bytes.`);
     }
-    return (afFlags & LAST_PIECE) === 0 ? undefined : this.take();
+    const isLast = (afFlags & LAST_PIECE) !== 0;
+    // Flags that begin as they should are believed at the end, too.
+    if (!this.#shape || (isLast && (this.#firstFlags & MARKS) === FIRST_PIECE)) return isLast ? this.take() : undefined;
+    const isMarked = (this.#firstFlags & FIRST_PIECE) !== 0;
+    if (!this.#isWhole(this.#shape) || (isMarked && !isLast)) return undefined;
+    this.#skipRest = !isLast;
+    return this.take();
+  }
+
+  /** Says that no further piece follows. @returns what has come so far, taken for the whole; undefined if nothing has */
+  end(): Buffer | undefined {
+    this.#skipRest = false;
+    return this.pending ? this.take() : undefined;
   }
 
   /** What has come so far, taken for the whole. */
@@ -183,9 +233,24 @@ export class ObjectAssembler {
     return object;
   }
 
+  #begins(afFlags: number, payload: Buffer): boolean {
+    const isFirst = (afFlags & FIRST_PIECE) !== 0;
+    if (!this.#shape) return isFirst;
+    const { start } = this.#shape;
+    if (payload.length >= start.length && payload.subarray(0, start.length).equals(start)) return true;
+    // A first mark in the middle of an object means nothing.
+    return isFirst && !this.pending;
+  }
+
+  #isWhole(shape: ObjectShape): boolean {
+    if (this.#ownSize === undefined && this.#size >= SIZE_END) this.#ownSize = shape.size(Buffer.concat(this.#pieces));
+    return this.#ownSize !== undefined && this.#size >= this.#ownSize;
+  }
+
   #clear(): void {
     this.#pieces = [];
     this.#size = 0;
+    this.#ownSize = undefined;
   }
 }
 

@@ -6,7 +6,13 @@ import type { StreamSwitch } from '../playback/selection.js';
 import type { ClientLogKind } from '../wmlog/client-log.js';
 import { NS_S_CHANGENOTICE_BACKWARD, statusError } from './client-errors.js';
 import { type KnowledgeOptions, ServerKnowledge } from './client-knowledge.js';
-import { ObjectAssembler, parseMetadata, type ReceivedMetadata, type WmspPacket } from './client-packets.js';
+import {
+  HEADER_SHAPE,
+  ObjectAssembler,
+  parseMetadata,
+  type ReceivedMetadata,
+  type WmspPacket,
+} from './client-packets.js';
 import type { ClientRequest, PlayParameters } from './client-requests.js';
 import * as requests from './client-requests.js';
 import { PragmaTokens } from './pragma.js';
@@ -80,7 +86,7 @@ export class ClientSession {
   #packetPairArrival = 0;
   #expectedPackets: ReadonlySet<number> = new Set();
   #expectedResponses: WmspRequestType[] = [];
-  readonly #headerPieces = new ObjectAssembler('$H');
+  readonly #headerPieces: ObjectAssembler;
   readonly #metadataPieces = new ObjectAssembler('$M');
   #cause: HeaderCause = 'describe';
   #play: PlayParameters | undefined;
@@ -93,6 +99,7 @@ export class ClientSession {
   constructor(options: ClientSessionOptions) {
     this.#options = options;
     this.peer = new ServerKnowledge(options);
+    this.#headerPieces = new ObjectAssembler('$H', options.tolerant ? HEADER_SHAPE : undefined);
   }
 
   get state(): ClientState {
@@ -204,8 +211,8 @@ export class ClientSession {
     this.#expectedResponses = [];
     this.#expectedPackets = new Set();
     this.#stopping = false;
-    if (this.#headerPieces.pending) this.#headerPieces.take();
-    if (this.#metadataPieces.pending) this.#metadataPieces.take();
+    this.#headerPieces.end();
+    this.#metadataPieces.end();
   }
 
   /** A response came on the streaming connection: to the oldest request there (3.1.5.3). */
@@ -238,6 +245,11 @@ export class ClientSession {
     return refusalNote(type, head);
   }
 
+  /** The body of a Describe response has ended. @returns the header that nothing else has ended (tolerant only) */
+  describeEnded(): ClientAction[] {
+    return this.#endPieces(undefined);
+  }
+
   /** The body of a response on the streaming connection has ended. */
   bodyEnded(): void {
     if (this.#headerPieces.pending && this.#state === 'INIT') {
@@ -251,6 +263,13 @@ export class ClientSession {
   /** A packet came in the body of a response on the streaming connection (3.1.5.2). */
   packet(packet: WmspPacket, now: number): ClientAction[] {
     if (this.#stopping) return [];
+    const ended = this.#endPieces(packet.id);
+    // After the header of a Describe nothing is of interest, though some servers go on with $D.
+    if (this.#state === 'INIT' && ended.some(({ type }) => type === 'header')) return ended;
+    return [...ended, ...this.#expectedPacket(packet, now)];
+  }
+
+  #expectedPacket(packet: WmspPacket, now: number): ClientAction[] {
     const { id } = packet;
     if (!this.#expectedPackets.has(id) && !this.#bears(id)) {
       const expected = [...this.#expectedPackets].map(packetName).join(' or ');
@@ -401,7 +420,10 @@ export class ClientSession {
   #metadataPacket(packet: WmspPacket): ClientAction[] {
     this.#expectedPackets = new Set([ID.metadata]);
     const object = this.#metadataPieces.add(packet);
-    if (!object) return [];
+    return object ? this.#wholeMetadata(object) : [];
+  }
+
+  #wholeMetadata(object: Buffer): ClientAction[] {
     const metadata = parseMetadata(object);
     this.peer.metadataPacket(metadata);
     this.#expectedPackets = new Set([ID.header]);
@@ -413,7 +435,18 @@ export class ClientSession {
     if (!this.#expectedPackets.has(ID.header) && !this.#headerPieces.pending) this.#cause = 'unannounced';
     this.#expectedPackets = new Set([ID.header]);
     const bytes = this.#headerPieces.add(packet);
-    if (!bytes) return [];
+    return bytes ? this.#wholeHeader(bytes) : [];
+  }
+
+  /** An object whose last piece was not marked is whole when something else follows (tolerant only). @param id of what follows */
+  #endPieces(id: number | undefined): ClientAction[] {
+    if (!this.#options.tolerant) return [];
+    const metadata = id === ID.metadata ? undefined : this.#metadataPieces.end();
+    const header = id === ID.header ? undefined : this.#headerPieces.end();
+    return [...(metadata ? this.#wholeMetadata(metadata) : []), ...(header ? this.#wholeHeader(header) : [])];
+  }
+
+  #wholeHeader(bytes: Buffer): ClientAction[] {
     const cause = this.#cause;
     if (this.#state === 'STREAMING') {
       const next = this.#expectNewHeader ? [ID.streamChange] : [ID.data, ID.endOfStream];
