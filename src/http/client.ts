@@ -13,6 +13,35 @@ import {
 } from './message.js';
 import { ResponseBody } from './response-body.js';
 
+/**
+ * A connection that had carried an answer before broke at the next request, before the first byte of an answer to it: the server had
+ * closed it without saying so, or a load balancer had. The request may be sent once more on a new connection (RFC 9112 9.3.1).
+ */
+export class StaleConnection extends WmError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('WM_SERVER_GONE', message, options);
+    this.name = 'StaleConnection';
+  }
+}
+
+/**
+ * What is known of servers that close connections without saying so: shared by all connections of a client, so that a retry does not
+ * use a connection again that will break again.
+ */
+export class ConnectionReuse {
+  readonly #refused = new Set<string>();
+
+  /** True unless a connection to the server broke when it was used again. @param server scheme and authority, or any other name */
+  allows(server: string): boolean {
+    return !this.#refused.has(server);
+  }
+
+  /** A connection was {@link StaleConnection}. */
+  broke(server: string): void {
+    this.#refused.add(server);
+  }
+}
+
 /** A response with its whole body. */
 export interface ClientResponse {
   readonly head: ResponseHead;
@@ -65,11 +94,17 @@ export class HttpClient {
     drain: () => this.#releaseWriters(),
     error: (error: Error) => {
       this.#broken = true;
-      this.#fail(new WmError('WM_SERVER_GONE', `${this.#name} broke the connection: ${messageOf(error)}.`));
+      this.#fail(this.#lost(`${this.#name} broke the connection: ${messageOf(error)}.`));
     },
     end: () => this.#ended(),
-    close: () => this.#fail(new WmError('WM_SERVER_GONE', `${this.#name} closed the connection.`)),
+    close: () => this.#fail(this.#lost(`${this.#name} closed the connection.`)),
   };
+  // Whole answers that have come.
+  #answers = 0;
+  // Bytes since the last of them.
+  #begun = 0;
+  // Pieces of the body of the last request were written.
+  #bodyBegun = false;
   // The requests whose response has not come.
   readonly #outstanding: Outstanding[] = [];
   readonly #early: AnyResponse[] = [];
@@ -128,6 +163,7 @@ export class HttpClient {
   /** Sends the head of a request; its body follows with {@link write}. */
   send(method: string, target: string, fields: readonly Field[], body?: Buffer, options: SendOptions = {}): void {
     const head = serialiseRequestHead(method, target, fields, options.minorVersion);
+    this.#bodyBegun = false;
     this.#outstanding.push({ method, streamed: options.streamed ?? false });
     this.#socket.write(body ? Buffer.concat([head, body]) : head);
   }
@@ -139,6 +175,7 @@ export class HttpClient {
    *   connection fails; see {@link failure}
    */
   write(bytes: Buffer): Promise<void> | undefined {
+    this.#bodyBegun = true;
     if (!this.open || this.#socket.write(bytes)) return undefined;
     return new Promise((resolve) => this.#drained.push(resolve));
   }
@@ -229,6 +266,7 @@ export class HttpClient {
 
   #take(chunk: Buffer): void {
     if (this.#failure) return;
+    this.#begun += chunk.length;
     this.#unread = this.#unread.length === 0 ? chunk : Buffer.concat([this.#unread, chunk]);
     try {
       while (this.#unread.length > 0 && this.#parse());
@@ -249,6 +287,9 @@ export class HttpClient {
       if (head.status >= 100 && head.status < 200) return true;
       const request = this.#outstanding.shift();
       if (!request) throw new WmError('WM_HTTP_MALFORMED', `${this.#name} answered without a request.`);
+      // What proxies say on a connection that was idle for too long, though a request crosses it; in a body it means that one.
+      if (head.status === 408 && this.#answers > 0 && !this.#bodyBegun)
+        throw new StaleConnection(`${this.#name} gave up the connection.`);
       this.#head = head;
       this.#body = new BodyReader(responseBodyFraming(head, request.method));
       if (request.streamed) this.#startStream(head, size);
@@ -285,6 +326,8 @@ export class HttpClient {
 
   #endBody(): void {
     this.#body = undefined;
+    this.#answers++;
+    this.#begun = this.#unread.length;
     const stream = this.#stream;
     this.#stream = undefined;
     if (stream) {
@@ -307,7 +350,12 @@ export class HttpClient {
 
   #ended(): void {
     if (this.#body?.endsWithConnection) this.#endBody();
-    this.#fail(new WmError('WM_SERVER_GONE', `${this.#name} closed the connection.`));
+    this.#fail(this.#lost(`${this.#name} closed the connection.`));
+  }
+
+  #lost(message: string): WmError {
+    const isStale = this.#answers > 0 && this.#begun === 0 && this.#outstanding.length > 0;
+    return isStale ? new StaleConnection(message) : new WmError('WM_SERVER_GONE', message);
   }
 
   #fail(error: WmError): void {

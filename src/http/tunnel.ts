@@ -1,6 +1,6 @@
 import { WmError } from '../errors.js';
 import { MAX_CHALLENGES, type ProxyAuthenticator } from './authenticator.js';
-import { HttpClient } from './client.js';
+import { HttpClient, StaleConnection } from './client.js';
 import { authorityOf, CONNECT_TIMEOUT, type Endpoint, startTls } from './connection.js';
 import { type Field, keepsAlive } from './message.js';
 
@@ -52,7 +52,12 @@ async function tunnel(proxy: Endpoint, server: Endpoint, options: RouteOptions &
       if (userAgent !== undefined) fields.push(['User-Agent', userAgent]);
       if (credentials) fields.push(credentials);
       http.send('CONNECT', target, fields);
-      const { head } = await http.response(timeout);
+      const { head } = await http.response(timeout).catch(async (error: unknown) => {
+        if (!(error instanceof StaleConnection)) throw error;
+        http = await HttpClient.connect({ ...proxy, timeout });
+        http.send('CONNECT', target, fields);
+        return http.response(timeout);
+      });
       if (head.status >= 200 && head.status < 300) return http.detach();
       const challenge = { status: head.status, headers: head.headers, method: 'CONNECT', target, connection: http };
       credentials = head.status === 407 && challenges < MAX_CHALLENGES ? await authorize?.answer(challenge) : undefined;

@@ -159,6 +159,11 @@ export class ClientSession {
     return this.#bodyLeft;
   }
 
+  /** Whether $D packets are among what was sent in the present body. */
+  get hasSentData(): boolean {
+    return this.#unanswered === undefined || this.#unanswered.some(({ kind }) => kind === 'data');
+  }
+
   /** Packets that wait for the next PushStart request. */
   get queued(): number {
     return this.#queue.length;
@@ -259,7 +264,7 @@ export class ClientSession {
       }
       if ((head.status === 401 || head.status === 407) && (setup || this.#unanswered)) {
         if (setup) this.#keepCookies(head);
-        else this.#takeBack();
+        else this.takeBack();
         return [{ type: 'authenticate', status: head.status }];
       }
       this.#state = 'End';
@@ -472,9 +477,14 @@ export class ClientSession {
     if (this.#unansweredBytes > MAX_UNANSWERED) this.#unanswered = undefined;
   }
 
-  /** The body was refused: what was in it has to be sent again. */
-  #takeBack(): void {
-    const again = this.#unanswered ?? [];
+  /**
+   * The body was refused, or its connection had been closed before: what was in it has to be sent again.
+   *
+   * @returns false when it is not kept any more, or everything has been sent
+   */
+  takeBack(): boolean {
+    const again = this.#unanswered;
+    if (!again || this.#state === 'End') return false;
     this.#queue.unshift(...again);
     for (const { kind } of again) if (kind === 'data') this.#packets--;
     if (!this.#started) this.#headerSent = false;
@@ -482,6 +492,7 @@ export class ClientSession {
     this.#lengthRemaining = 0;
     this.#unanswered = undefined;
     this.#state = 'PushSetupComplete';
+    return true;
   }
 
   #send(bytes: Buffer, actions: ClientAction[]): void {

@@ -3,7 +3,7 @@ import { stripPadding } from '../asf/padding.js';
 import type { HttpAuthenticator } from '../auth/client.js';
 import { messageOf, WmError } from '../errors.js';
 import { MAX_CHALLENGES } from '../http/authenticator.js';
-import type { ClientResponse, HttpClient } from '../http/client.js';
+import { type ClientResponse, type HttpClient, StaleConnection } from '../http/client.js';
 import { CONNECT_TIMEOUT, type TlsTrust } from '../http/connection.js';
 import { keepsAlive, type ResponseHead } from '../http/message.js';
 import type { AsfEvent, AsfSink } from '../media/events.js';
@@ -257,7 +257,9 @@ export class PushClient implements AsfSink {
       const http = await this.#connection();
       const request = this.#session.pushSetup(this.#route.authority, this.#route.credentials(http));
       http.send('POST', this.#route.requestTarget, request.fields, request.body);
-      const { head } = await http.response(this.#timeout);
+      const answer = await this.#unlessStale(http.response(this.#timeout));
+      if (!answer) continue;
+      const { head } = answer;
       const [action] = this.#responseToSetUp(head);
       if (!this.#staysOpen(head)) this.#drop();
       switch (action?.type) {
@@ -277,10 +279,23 @@ export class PushClient implements AsfSink {
           break;
         case 'ready':
           this.#challenges = 0;
+          if (!this.#route.reusesConnections) this.#drop();
           return;
         default:
           this.#drop();
       }
+    }
+  }
+
+  /** @returns nothing when the connection was stale: the same request is to be sent on a new one */
+  async #unlessStale(answer: Promise<ClientResponse>): Promise<ClientResponse | undefined> {
+    try {
+      return await answer;
+    } catch (error) {
+      if (!(error instanceof StaleConnection)) throw error;
+      this.#route.wasStale();
+      this.#drop();
+      return undefined;
     }
   }
 
@@ -383,7 +398,9 @@ export class PushClient implements AsfSink {
     http
       .response(Number.POSITIVE_INFINITY)
       .then((response) => this.#answered(http, response))
-      .catch((error: unknown) => this.#fail(error))
+      .catch((error: unknown) => {
+        if (!this.#startsAgainAfter(error)) this.#fail(error);
+      })
       .finally(() => this.#releaseWaiters());
   }
 
@@ -397,9 +414,26 @@ export class PushClient implements AsfSink {
       return;
     }
     this.#challenges = 0;
-    if (bodyComplete && !this.#staysOpen(head)) this.#drop();
+    if (bodyComplete && !(this.#staysOpen(head) && this.#route.reusesConnections)) this.#drop();
     this.#perform(actions);
     if (!bodyComplete && this.#session.state !== 'End') this.#listen(http);
+  }
+
+  /**
+   * Sends a PushStart once more on a new connection when its own was stale, unless packets were sent that the server may have.
+   * Those are for a push that resumes the session, and asks the server first.
+   */
+  #startsAgainAfter(error: unknown): boolean {
+    if (!(error instanceof StaleConnection)) return false;
+    const mayReuse = this.#route.reusesConnections;
+    this.#route.wasStale();
+    if (this.#finished || this.#failure || !mayReuse || this.#session.hasSentData || !this.#session.takeBack())
+      return false;
+    clearTimeout(this.#answerTimer);
+    this.#listening = undefined;
+    this.#drop();
+    this.#start();
+    return true;
   }
 
   /** After 401 or 407 to PushStart (MS-WMHTTP 3.1.5.2): on a new connection when its body was not complete. */

@@ -1,7 +1,7 @@
 import type { HttpAuthenticator } from '../auth/client.js';
 import { WmError } from '../errors.js';
 import { isLoopback } from '../http/addresses.js';
-import type { HttpClient } from '../http/client.js';
+import { ConnectionReuse, type HttpClient } from '../http/client.js';
 import type { Endpoint, TlsTrust } from '../http/connection.js';
 import type { Field, ResponseHead } from '../http/message.js';
 import { asksProxy, connectRoute, type Route } from '../http/tunnel.js';
@@ -32,6 +32,7 @@ export class PushRoute {
   readonly #credentials = new Map<string, Field>();
   // The statuses that credentials are shown for: they are meant for the server and the proxy of the options, for nobody else.
   readonly #answered = new Set([401, 407]);
+  readonly #reuse = new ConnectionReuse();
 
   /** @throws WmError WM_USAGE for a URL that is none */
   constructor(options: PushRouteOptions) {
@@ -58,6 +59,16 @@ export class PushRoute {
   /** Whether a proxy reads the requests; one that carries TLS does not. */
   get usesProxy(): boolean {
     return asksProxy(this.#route);
+  }
+
+  /** False once a connection broke because it was used again: each request then gets one of its own. */
+  get reusesConnections(): boolean {
+    return this.#reuse.allows(this.authority);
+  }
+
+  /** A connection broke because it was used again. */
+  wasStale(): void {
+    this.#reuse.broke(this.authority);
   }
 
   /** A new connection. @throws as {@link connectRoute} */

@@ -1,4 +1,5 @@
 import { messageOf, WmError } from '../errors.js';
+import { StaleConnection } from '../http/client.js';
 import type { AsfEvent, AsfSink } from '../media/events.js';
 import { type Clock, systemClock } from '../media/pacing.js';
 import { backOff, isTransient, type ReconnectPolicy, type ReconnectReport } from '../media/reconnect.js';
@@ -239,9 +240,11 @@ export class ReconnectingPush implements AsfSink {
     let error = cause;
     for (let first = true; ; first = false) {
       if (this.#closed.signal.aborted || !mayPass(error, !first)) throw error;
-      if (++this.#attempt > reconnect.retries) throw error;
-      const delay = backOff(reconnect, this.#attempt, random);
-      onReconnect?.({ error, attempt: this.#attempt, delay });
+      // A connection that broke because it was used again, which happens once, says nothing of the server.
+      const isStale = first && error instanceof StaleConnection;
+      if (!isStale && ++this.#attempt > reconnect.retries) throw error;
+      const delay = isStale ? 0 : backOff(reconnect, this.#attempt, random);
+      if (!isStale) onReconnect?.({ error, attempt: this.#attempt, delay });
       await this.#clock.sleep(delay, this.#closed.signal);
       try {
         this.#client = await PushClient.connect(this.#options, push);

@@ -3,7 +3,7 @@ import { GUID } from '../asf/guid.js';
 import type { ClientRequest as Asked, HttpAuthenticator } from '../auth/client.js';
 import { messageOf, WmError } from '../errors.js';
 import { MAX_CHALLENGES } from '../http/authenticator.js';
-import type { HttpClient, StreamedResponse } from '../http/client.js';
+import { type ConnectionReuse, type HttpClient, StaleConnection, type StreamedResponse } from '../http/client.js';
 import type { TlsTrust } from '../http/connection.js';
 import { refusedCredentials } from '../http/credentials.js';
 import { keepsAlive, type ResponseHead } from '../http/message.js';
@@ -39,6 +39,8 @@ export interface LinkOptions {
   /** The server, by scheme and authority, that gets credentials; only proxies get theirs beside it. */
   readonly credentialsFor: string;
   readonly userAgent: string;
+  /** Shared by all links of a client. */
+  readonly reuse: ConnectionReuse;
   readonly onNote: (text: string) => void;
 }
 
@@ -72,6 +74,8 @@ export class ClientLink {
   #stopped = false;
   #timer: NodeJS.Timeout | undefined;
   #lastSent: ClientRequest['type'] | undefined;
+  // Requests on the streaming connection whose answer has not begun.
+  #unanswered: ClientRequest[] = [];
   // Of the response that is being read.
   #body: ResponseBody | undefined;
   #bandwidth: number | undefined;
@@ -131,8 +135,8 @@ export class ClientLink {
       await this.#carryOut(this.session.startStreaming(parameters));
       for (;;) {
         try {
-          const http = this.#http;
           const response = await this.#nextResponse();
+          const http = this.#http;
           const actions = this.session.streamResponse(response.head, performance.now());
           if (actions[0]?.type === 'challenge') {
             await this.#answerChallenge(response, ++challenges);
@@ -233,7 +237,8 @@ export class ClientLink {
         if (action.type === 'bandwidth') this.#bandwidth = action.bitsPerSecond;
         if (action.type !== 'header') continue;
         // Some go on with $D for ever; then the connection is of no use.
-        this.#reusable = body.complete && keepsAlive(head);
+        const { reuse } = this.#options;
+        this.#reusable = body.complete && keepsAlive(head) && reuse.allows(this.session.peer.url.origin);
         if (!this.#reusable) this.#dropStream();
         return { kind: 'wmsp', header: action.bytes, bandwidth: this.#bandwidth };
       }
@@ -287,10 +292,37 @@ export class ClientLink {
     return !this.#stopped && this.session.responsesDue === 0 && this.session.state !== 'STREAMING';
   }
 
-  async #nextResponse(): Promise<StreamedResponse> {
-    if (!this.#http)
-      throw new WmError('WM_SERVER_GONE', `The connection to ${this.session.peer.url.authority} is closed.`);
-    return this.#http.streamedResponse(this.#options.timeouts.answer);
+  /** The next answer on the streaming connection; all requests that wait for one are sent once more if the connection was stale. */
+  async #nextResponse(timeout = this.#options.timeouts.answer): Promise<StreamedResponse> {
+    if (!this.#http) throw this.#closedError();
+    try {
+      const response = await this.#http.streamedResponse(timeout);
+      this.#unanswered.shift();
+      return response;
+    } catch (error) {
+      if (!(error instanceof StaleConnection) || this.#unanswered.length === 0) throw error;
+      await this.#sendAgain();
+      // A new connection is never stale.
+      return this.#nextResponse(timeout);
+    }
+  }
+
+  async #sendAgain(): Promise<void> {
+    this.#options.reuse.broke(this.session.peer.url.origin);
+    const requests = this.#unanswered;
+    this.#cut();
+    const http = await this.#connect();
+    // Stopped meanwhile: the requests are given up.
+    if (this.session.responsesDue < requests.length) {
+      http.destroy();
+      throw this.#closedError();
+    }
+    this.#http = http;
+    for (const request of requests) this.#sendOnStream(request);
+  }
+
+  #closedError(): WmError {
+    return new WmError('WM_SERVER_GONE', `The connection to ${this.session.peer.url.authority} is closed.`);
   }
 
   async #carryOut(actions: readonly ClientAction[]): Promise<void> {
@@ -340,11 +372,12 @@ export class ClientLink {
 
   #sendOnStream(request: ClientRequest): void {
     const http = this.#http;
-    if (!http) throw new WmError('WM_SERVER_GONE', `The connection to ${this.session.peer.url.authority} is closed.`);
+    if (!http) throw this.#closedError();
     if (http.backlog > MAX_BACKLOG) {
       throw new WmError('WM_PROTOCOL', `${this.session.peer.url.authority} asks for more requests than it reads.`);
     }
     this.#send(http, request, true);
+    this.#unanswered.push(request);
   }
 
   /** @returns what a challenge to it is about */
@@ -405,8 +438,13 @@ export class ClientLink {
     this.#abort.signal.addEventListener('abort', cut, { once: true });
     try {
       for (let challenges = 1; ; challenges++) {
-        const about = this.#send(http, request, false);
-        const { head } = await http.response(this.#options.timeouts.side);
+        let about = this.#send(http, request, false);
+        const { head } = await http.response(this.#options.timeouts.side).catch(async (error: unknown) => {
+          if (!(error instanceof StaleConnection)) throw error;
+          http = await this.#connect();
+          about = this.#send(http, request, false);
+          return http.response(this.#options.timeouts.side);
+        });
         if (!isChallenge(head) || !(await this.#mayAnswer(head, about, challenges))) {
           await this.#carryOut(this.session.sideResponse(request.type, head));
           return;
@@ -466,7 +504,7 @@ export class ClientLink {
     const { side } = this.#options.timeouts;
     await this.#readBody();
     while (this.session.responsesDue > 0) {
-      const { head, body } = await http.streamedResponse(side);
+      const { head, body } = await this.#nextResponse(side);
       this.session.streamResponse(head, performance.now());
       while (await body.next(side));
     }
@@ -486,6 +524,7 @@ export class ClientLink {
   #cut(): void {
     this.#reusable = false;
     this.#body = undefined;
+    this.#unanswered = [];
     const http = this.#http;
     this.#http = undefined;
     http?.destroy();

@@ -4,6 +4,7 @@ import { type AsfHeader, parseHeader } from '../asf/header.js';
 import { type DataPacket, parsePacket } from '../asf/packet.js';
 import { printable, WmError } from '../errors.js';
 import { hexResult, isErrorResult } from '../hresult.js';
+import { ConnectionReuse } from '../http/client.js';
 import { Continuity } from '../media/continuity.js';
 import type { AsfEvent, AsfSource } from '../media/events.js';
 import { LiveStart } from '../media/live-start.js';
@@ -50,6 +51,7 @@ export class WmspClient implements AsfSource {
   readonly #identity: ClientIdentity;
   readonly #guid = `{${randomUUID().toUpperCase()}}`;
   readonly #cookies: CookieJar;
+  readonly #reuse = new ConnectionReuse();
   readonly #continuity = new Continuity();
   readonly #report: StreamReport;
   readonly #closed = new AbortController();
@@ -345,6 +347,7 @@ export class WmspClient implements AsfSource {
       authorize,
       credentialsFor: this.#url.origin,
       userAgent: this.#identity.text,
+      reuse: this.#reuse,
       onNote: (text) => this.#note(text),
     });
   }

@@ -125,6 +125,20 @@ describe('a proxy on the way to a server that speaks TLS', () => {
     expect(await ask(await opening)).toBe('GET /x HTTP/1.1');
   });
 
+  it('gets its credentials on a new connection, too, when it closed the old one without saying so', async () => {
+    const authorize = { schemes: [], answer: () => ['Proxy-Authorization', 'Basic x'] as const };
+    const opening = open({ server: here({ ca: testTls.cert }), proxy: viaProxy() }, { authorize });
+    const first = await proxy.accept();
+    await first.head();
+    first.send('HTTP/1.1 407 No\r\nContent-Length: 0\r\n\r\n');
+    await first.head();
+    first.destroy();
+    const second = await proxy.accept();
+    expect(field(await second.head(), 'Proxy-Authorization')).toBe('Basic x');
+    join(second, 'HTTP/1.1 200 OK\r\n\r\n');
+    expect(await ask(await opening)).toBe('GET /x HTTP/1.1');
+  });
+
   it('gets its credentials, on another connection when it closes', async () => {
     const challenges: HttpChallenge[] = [];
     const authorize = {

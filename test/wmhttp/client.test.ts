@@ -459,6 +459,7 @@ describe('a server that says no', () => {
 
   it('[WMHTTP-076] or vanishes, is reported', async () => {
     const { client: push, peer } = await streaming();
+    await push.write(packet());
     peer.destroy();
     await until(() => push.failure !== undefined);
     await expect(push.write(packet())).rejects.toEqual(failure('WM_SERVER_GONE', `127.0.0.1:${server.port}`));
