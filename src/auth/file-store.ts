@@ -1,3 +1,4 @@
+import { steadyNow } from '../clock.js';
 import { messageOf } from '../errors.js';
 import { type CredentialStore, type UserEntry, userKey } from './store.js';
 import { readUserFile, type UserFileContents, userFileVersion } from './user-file.js';
@@ -7,7 +8,7 @@ export interface FileStoreOptions {
   readonly onWarning?: ((message: string) => void) | undefined;
   /** Ms between two looks at the file; default 1000. */
   readonly interval?: number;
-  /** Ms since 1970; default `Date.now`. */
+  /** Ms of any clock; default {@link steadyNow}. One that is set back makes the next look come at once. */
   readonly now?: () => number;
 }
 
@@ -29,7 +30,7 @@ export class FileStore implements CredentialStore {
     this.#contents = contents;
     this.#onWarning = options.onWarning ?? (() => {});
     this.#interval = options.interval ?? DEFAULT_INTERVAL;
-    this.#now = options.now ?? Date.now;
+    this.#now = options.now ?? steadyNow;
     this.#checkedAt = this.#now();
     this.#warnIfOpen();
   }
@@ -40,7 +41,8 @@ export class FileStore implements CredentialStore {
   }
 
   async find(name: string): Promise<UserEntry | undefined> {
-    if (this.#now() - this.#checkedAt >= this.#interval) {
+    const elapsed = this.#now() - this.#checkedAt;
+    if (elapsed < 0 || elapsed >= this.#interval) {
       this.#checking ??= this.#check().finally(() => {
         this.#checking = undefined;
       });

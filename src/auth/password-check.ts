@@ -4,6 +4,8 @@ import type { ScryptSecret, UserEntry } from './store.js';
 
 /** Passwords that may wait to be hashed; each takes some 50 ms of a thread of the pool. */
 const MAX_PENDING = 32;
+/** So many wait of users at places that are known for them, whatever strangers send. */
+const MAX_PENDING_KNOWN = 64;
 const MAX_REMEMBERED = 1_000;
 /** Ms that a good password need not be hashed again. */
 const REMEMBERED_FOR = 300_000;
@@ -27,15 +29,17 @@ export class PasswordCheck {
 
   /**
    * @param entry the user; undefined for an unknown one, which costs the same
+   * @param known the user was let in from this address before
    * @returns undefined when too many passwords wait already
    */
-  async check(entry: UserEntry | undefined, password: string): Promise<boolean | undefined> {
+  async check(entry: UserEntry | undefined, password: string, known = false): Promise<boolean | undefined> {
     const secret = entry?.basic;
     const key = entry && createHmac('sha256', this.#key).update(`${entry.name}\0${password}`).digest('base64');
-    const known = key === undefined ? undefined : this.#good.get(key);
+    const remembered = key === undefined ? undefined : this.#good.get(key);
     // The hash itself is compared, so that a new password counts at once.
-    if (known && secret && this.#now() < known.until && known.secret.hash.equals(secret.hash)) return true;
-    if (this.#pending >= MAX_PENDING) return undefined;
+    const isFresh = remembered && this.#now() < remembered.until;
+    if (isFresh && secret && remembered.secret.hash.equals(secret.hash)) return true;
+    if (this.#pending >= (known ? MAX_PENDING_KNOWN : MAX_PENDING)) return undefined;
     this.#pending++;
     try {
       const good = await verifyScrypt(password, secret ?? NOBODY.basic);

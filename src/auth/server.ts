@@ -1,4 +1,5 @@
 import { randomBytes, timingSafeEqual } from 'node:crypto';
+import { steadyNow } from '../clock.js';
 import type { Field } from '../http/message.js';
 import { decodeBasic } from './basic.js';
 import { type DigestCredentials, digestResponse, formatDigestChallenge, readDigest } from './digest.js';
@@ -12,7 +13,7 @@ import { PasswordCheck } from './password-check.js';
 import { SCHEME_NAMES, schemeOf, schemesFor } from './schemes.js';
 import { NOBODY } from './secrets.js';
 import { type CredentialStore, type UserEntry, userKey } from './store.js';
-import { Throttle, type ThrottlePolicy, throttleKey } from './throttle.js';
+import { KnownPlaces, pairKey, Throttle, type ThrottlePolicy, throttleKey } from './throttle.js';
 
 export interface ServerAuthenticatorOptions {
   readonly store: CredentialStore;
@@ -28,18 +29,21 @@ export interface ServerAuthenticatorOptions {
   readonly ntlmVersion1?: boolean | undefined;
   /** Ms that a nonce of Digest is good for; default 300000. */
   readonly nonceLifetime?: number | undefined;
-  /** Failures by one address; default {@link ADDRESS_POLICY}. */
+  /** Failures by one address, and those for one user at an address that is known for that user; default {@link ADDRESS_POLICY}. */
   readonly addressPolicy?: ThrottlePolicy | undefined;
-  /** Failures for one user, from wherever; default {@link USER_POLICY}. */
+  /** Failures for one user from all addresses that are not known for that user; default {@link USER_POLICY}. */
   readonly userPolicy?: ThrottlePolicy | undefined;
-  /** Ms since 1970; default `Date.now`. */
+  /** Ms since 1970, only going forward; default {@link steadyNow}. */
   readonly now?: (() => number) | undefined;
 }
 
 /** After 10 failures an address waits 1 s, then twice as long after each more, up to 15 minutes. */
 export const ADDRESS_POLICY: ThrottlePolicy = { free: 10, pause: 1_000, longestPause: 900_000, memory: 900_000 };
-/** Gentler, because strangers could keep a user out: at most a minute. */
-export const USER_POLICY: ThrottlePolicy = { free: 20, pause: 1_000, longestPause: 60_000, memory: 900_000 };
+/**
+ * Against guesses from many addresses at once. One address cannot get that far, so that no stranger keeps a user out; and the pause
+ * is never longer than a minute.
+ */
+export const USER_POLICY: ThrottlePolicy = { free: 100, pause: 1_000, longestPause: 60_000, memory: 900_000 };
 
 const FIELD_NAMES = {
   server: { challenge: 'WWW-Authenticate', info: 'Authentication-Info' },
@@ -76,10 +80,13 @@ export class ServerAuthenticator {
   readonly #passwords: PasswordCheck;
   readonly #addresses: Throttle;
   readonly #users: Throttle;
+  readonly #pairs: Throttle;
+  // Failures from elsewhere count for nobody who comes from where that user was let in before.
+  readonly #known = new KnownPlaces();
   readonly #connections = new WeakMap<object, ConnectionState>();
 
   constructor(options: ServerAuthenticatorOptions) {
-    const { now = Date.now } = options;
+    const { now = steadyNow } = options;
     this.#store = options.store;
     this.#realm = options.realm;
     this.#schemes = options.schemes;
@@ -92,6 +99,7 @@ export class ServerAuthenticator {
     this.#nonces = new Nonces({ now, lifetime: options.nonceLifetime });
     this.#passwords = new PasswordCheck(now);
     this.#addresses = new Throttle(options.addressPolicy ?? ADDRESS_POLICY, now);
+    this.#pairs = new Throttle(options.addressPolicy ?? ADDRESS_POLICY, now);
     this.#users = new Throttle(options.userPolicy ?? USER_POLICY, now);
   }
 
@@ -108,11 +116,10 @@ export class ServerAuthenticator {
       return entry ? accepted(entry) : this.#challenge(request, 'missing');
     }
     const address = throttleKey(remoteAddress);
-    const wait = this.#addresses.wait(address);
-    if (wait > 0) return blocked(wait);
     const verdict = await this.#judge(request, authorization);
     switch (verdict.kind) {
       case 'good':
+        this.#known.add(pairKey(nameKey(verdict.entry.name), address));
         return accepted(verdict.entry, verdict.fields);
       case 'continue': {
         const { scheme } = this.#connections.get(connection)!;
@@ -126,8 +133,7 @@ export class ServerAuthenticator {
       case 'wait':
         return blocked(verdict.milliseconds);
       case 'bad':
-        this.#addresses.fail(address);
-        if (verdict.name !== undefined) this.#users.fail(nameKey(verdict.name));
+        this.#countFailure(verdict.name, address);
         return this.#challenge(request, 'refused');
     }
   }
@@ -147,13 +153,24 @@ export class ServerAuthenticator {
       const credentials = parseCredentials(authorization);
       const scheme = schemeOf(credentials.scheme);
       if (!scheme || !this.#enabled(request).includes(scheme)) return { kind: 'ignored' };
-      if (scheme === 'basic') return await this.#basic(credentials);
+      if (scheme === 'basic') return await this.#basic(request, credentials);
       if (scheme === 'digest') return await this.#digest(request, readDigest(credentials));
-      return await this.#handshake(connection, before, scheme, decodeToken(credentials.token ?? ''));
+      return await this.#handshake(request, before, scheme, decodeToken(credentials.token ?? ''));
     } catch (error) {
-      if (error instanceof AuthError) return { kind: 'bad', name: undefined };
-      throw error;
+      if (!(error instanceof AuthError)) throw error;
+      const milliseconds = this.#addresses.wait(throttleKey(request.remoteAddress));
+      return milliseconds > 0 ? { kind: 'wait', milliseconds } : { kind: 'bad', name: undefined };
     }
+  }
+
+  #countFailure(name: string | undefined, address: string): void {
+    const user = name === undefined ? undefined : nameKey(name);
+    if (user !== undefined && this.#known.has(pairKey(user, address))) {
+      this.#pairs.fail(pairKey(user, address));
+      return;
+    }
+    this.#addresses.fail(address);
+    if (user !== undefined) this.#users.fail(user);
   }
 
   #enabled({ schemes }: AuthRequest): readonly Scheme[] {
@@ -161,25 +178,34 @@ export class ServerAuthenticator {
   }
 
   /** Looks a user up unless there were too many failures. */
-  async #look(name: string): Promise<UserEntry | undefined | Extract<Verdict, { kind: 'wait' }>> {
-    const milliseconds = this.#users.wait(nameKey(name));
+  async #look(
+    name: string,
+    { remoteAddress }: AuthRequest,
+  ): Promise<UserEntry | undefined | Extract<Verdict, { kind: 'wait' }>> {
+    const address = throttleKey(remoteAddress);
+    const user = nameKey(name);
+    const pair = pairKey(user, address);
+    const milliseconds = this.#known.has(pair)
+      ? this.#pairs.wait(pair)
+      : Math.max(this.#addresses.wait(address), this.#users.wait(user));
     return milliseconds > 0 ? { kind: 'wait', milliseconds } : this.#store.find(name);
   }
 
-  async #basic({ token }: Credentials): Promise<Verdict> {
+  async #basic(request: AuthRequest, { token }: Credentials): Promise<Verdict> {
     const { user, password } = decodeBasic(token ?? '');
     // Windows clients put a domain before the name.
     const name = user.slice(user.lastIndexOf('\\') + 1);
-    const entry = await this.#look(name);
+    const entry = await this.#look(name, request);
     if (entry && 'kind' in entry) return entry;
-    const good = await this.#passwords.check(entry, password);
+    const known = this.#known.has(pairKey(nameKey(name), throttleKey(request.remoteAddress)));
+    const good = await this.#passwords.check(entry, password, known);
     if (good === undefined) return { kind: 'wait', milliseconds: 1_000 };
     return good && entry ? { kind: 'good', entry } : { kind: 'bad', name };
   }
 
   async #digest(request: AuthRequest, credentials: DigestCredentials): Promise<Verdict> {
     const { user, realm, nonce, uri, response, protection, algorithm } = credentials;
-    const entry = await this.#look(user);
+    const entry = await this.#look(user, request);
     if (entry && 'kind' in entry) return entry;
     const secret = entry?.digest?.realm === this.#realm ? entry.digest : undefined;
     const { md5, sha256 } = secret ?? NOBODY.digest;
@@ -195,11 +221,12 @@ export class ServerAuthenticator {
   }
 
   async #handshake(
-    connection: object,
+    request: AuthRequest,
     before: ConnectionState | undefined,
     scheme: 'negotiate' | 'ntlm',
     token: Buffer,
   ): Promise<Verdict> {
+    const { connection } = request;
     const started = before?.scheme === scheme ? before.acceptor : undefined;
     const acceptor = started ?? (scheme === 'ntlm' ? new RawAcceptor(this.#ntlm) : new NegotiateAcceptor(this.#ntlm));
     const step = acceptor.step(token);
@@ -207,7 +234,7 @@ export class ServerAuthenticator {
       this.#connections.set(connection, { scheme, acceptor });
       return { kind: 'continue', token: step.token };
     }
-    const entry = await this.#look(step.userName);
+    const entry = await this.#look(step.userName, request);
     if (entry && 'kind' in entry) return entry;
     const proof = step.verify(entry?.nt ?? NOBODY.nt);
     if (!proof || !entry?.nt) return { kind: 'bad', name: step.userName };

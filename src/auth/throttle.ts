@@ -14,7 +14,8 @@ export interface ThrottlePolicy {
 
 interface Failures {
   count: number;
-  blockedUntil: number;
+  /** Ms since the last one for which no try is looked at. */
+  pause: number;
   lastAt: number;
 }
 
@@ -34,7 +35,10 @@ export class Throttle {
 
   /** Ms until the next try is looked at; 0 at once. */
   wait(key: string): number {
-    return Math.max((this.#failures.get(key)?.blockedUntil ?? 0) - this.#now(), 0);
+    const known = this.#failures.get(key);
+    if (!known) return 0;
+    // Never longer than the pause itself, whatever happened to the clock meanwhile.
+    return Math.min(Math.max(known.lastAt + known.pause - this.#now(), 0), known.pause);
   }
 
   fail(key: string): void {
@@ -49,8 +53,41 @@ export class Throttle {
       const [oldest] = this.#failures.keys();
       if (oldest !== undefined) this.#failures.delete(oldest);
     }
-    this.#failures.set(key, { count, blockedUntil: now + wait, lastAt: now });
+    this.#failures.set(key, { count, pause: wait, lastAt: now });
   }
+}
+
+/**
+ * Remembers which users logged in from which addresses: the last 10000 pairs. Only good credentials add one, so strangers cannot
+ * push users out.
+ */
+export class KnownPlaces {
+  readonly #pairs = new Set<string>();
+
+  /** @param pair as {@link pairKey} makes it */
+  has(pair: string): boolean {
+    return this.#pairs.has(pair);
+  }
+
+  add(pair: string): void {
+    // Put at the end: those that were not used for longest are forgotten first.
+    this.#pairs.delete(pair);
+    if (this.#pairs.size >= MAX_KEYS) {
+      const [oldest] = this.#pairs.keys();
+      if (oldest !== undefined) this.#pairs.delete(oldest);
+    }
+    this.#pairs.add(pair);
+  }
+}
+
+/**
+ * A user at an address, as one key.
+ *
+ * @param user what failures for the user are counted under
+ * @param address as {@link throttleKey} makes it
+ */
+export function pairKey(user: string, address: string): string {
+  return `${address}\0${user}`;
 }
 
 /** What an address counts as: itself, or the /64 network of an IPv6 address, which one host has whole. */

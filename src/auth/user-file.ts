@@ -4,6 +4,7 @@ import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Document } from 'yaml';
 import { z } from 'zod';
+import { steadyNow } from '../clock.js';
 import { WmError } from '../errors.js';
 import { systemErrorCode, systemErrorReason } from '../media/system-error.js';
 import { parseYamlFile } from '../yaml-file.js';
@@ -210,7 +211,7 @@ const LOCK_STALE = 30_000;
 /** A lock that holds against other processes: a file beside the other one. One that its owner left behind is broken after 30 s. */
 async function lock(path: string): Promise<() => Promise<void>> {
   const name = `${path}.lock`;
-  for (const deadline = Date.now() + LOCK_WAIT; ; ) {
+  for (const deadline = steadyNow() + LOCK_WAIT; ; ) {
     try {
       await (await open(name, 'wx', 0o600)).close();
       return () => unlink(name).catch(() => undefined);
@@ -222,7 +223,7 @@ async function lock(path: string): Promise<() => Promise<void>> {
       () => 0,
     );
     if (age > LOCK_STALE) await unlink(name).catch(() => undefined);
-    else if (Date.now() > deadline) {
+    else if (steadyNow() > deadline) {
       throw new WmError('WM_CONFIG', `Another process has been changing ${path} for long; if none is, remove ${name}.`);
     } else await delay(20 + Math.random() * 30);
   }

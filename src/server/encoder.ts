@@ -1,3 +1,4 @@
+import { steadyNow } from '../clock.js';
 import { isLoopback, plainAddress } from '../http/addresses.js';
 import { HttpServer, type TlsIdentity } from '../http/server.js';
 import { Broadcast, type BroadcastOptions } from '../media/broadcast.js';
@@ -224,9 +225,9 @@ export class EncoderServer implements Content {
 
   /** Waits until a capture that has just started has its header. */
   async #header(): Promise<void> {
-    const deadline = Date.now() + START_TIMEOUT;
-    while (!this.broadcast.live && this.#running && Date.now() < deadline) {
-      await Promise.race([this.broadcast.nextHeader(deadline - Date.now()), this.#running]);
+    const deadline = steadyNow() + START_TIMEOUT;
+    while (!this.broadcast.live && this.#running && steadyNow() < deadline) {
+      await Promise.race([this.broadcast.nextHeader(deadline - steadyNow()), this.#running]);
     }
   }
 

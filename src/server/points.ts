@@ -1,4 +1,5 @@
 import { liveHeader } from '../asf/edit.js';
+import { steadyNow } from '../clock.js';
 import { plainAddress } from '../http/addresses.js';
 import { Broadcast, type BroadcastOptions } from '../media/broadcast.js';
 import type { AsfEvent, AsfSink } from '../media/events.js';
@@ -94,7 +95,8 @@ export class PublishingPoint {
       throw new Refusal('taken', `${this.path} has a publisher already.`);
     }
     this.#publisher = publisher;
-    this.#fedAt = this.#publishingSince = Date.now();
+    this.#publishingSince = Date.now();
+    this.#fedAt = steadyNow();
     previous?.disconnect('taken');
     return {
       write: (event: AsfEvent) => (this.#publisher === publisher ? this.#take(event) : undefined),
@@ -121,14 +123,14 @@ export class PublishingPoint {
 
   #mayReplace(previous: Publisher, publisher: Publisher): boolean {
     // One whose connection broke would have to come back as a new session anyway, if its program was started again.
-    if (previous.lost || Date.now() - this.#fedAt >= TAKEOVER_SILENCE) return true;
+    if (previous.lost || steadyNow() - this.#fedAt >= TAKEOVER_SILENCE) return true;
     if (previous.session !== undefined && publisher.formerSessions?.includes(previous.session)) return true;
     if (previous.user === undefined || previous.user !== publisher.user) return false;
     return plainAddress(previous.remoteAddress) === plainAddress(publisher.remoteAddress);
   }
 
   #take(event: AsfEvent): void | Promise<void> {
-    this.#fedAt = Date.now();
+    this.#fedAt = steadyNow();
     if (event.type === 'header' && event.header.packetSize > MAX_PACKET_SIZE) {
       throw new Refusal('bad-request', `Packets of ${event.header.packetSize} bytes are too large to be served.`);
     }

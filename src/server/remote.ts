@@ -1,4 +1,5 @@
 import { ClientAuthenticator } from '../auth/client.js';
+import { steadyNow } from '../clock.js';
 import { messageOf, WmError } from '../errors.js';
 import { takeCredentials } from '../http/credentials.js';
 import { Broadcast, type BroadcastOptions } from '../media/broadcast.js';
@@ -60,14 +61,14 @@ export class Remotes implements RemoteContent {
 
   async open(url: string): Promise<Broadcast> {
     const remote = this.#remotes.get(url) ?? this.#pull(url);
-    remote.idleSince = Date.now();
+    remote.idleSince = steadyNow();
     if (!remote.broadcast.live) await Promise.race([remote.broadcast.nextHeader(START_TIMEOUT), remote.ended]);
     if (remote.broadcast.live) return remote.broadcast;
     throw remote.failure ?? new WmError('WM_UNREACHABLE', `${url} gave nothing within ${START_TIMEOUT / 1000} s.`);
   }
 
   /** Lets go what nobody plays any more; called every few seconds. */
-  sweep(now: number = Date.now()): void {
+  sweep(now: number = steadyNow()): void {
     for (const remote of this.#remotes.values()) {
       if (remote.broadcast.players > 0) remote.idleSince = now;
       else if (now - remote.idleSince > LINGER) void remote.source.close();
@@ -94,7 +95,7 @@ export class Remotes implements RemoteContent {
       source,
       ended: this.#run(url, source, broadcast),
       failure: undefined,
-      idleSince: Date.now(),
+      idleSince: steadyNow(),
     };
     this.#remotes.set(url, remote);
     return remote;

@@ -16,7 +16,7 @@ async function converse(
     password = PASSWORD,
     schemes,
   }: { user?: string; password?: string; schemes?: readonly Scheme[] } = {},
-  request: { connection?: object; target?: string; accepts?: readonly string[] } = {},
+  request: { connection?: object; target?: string; accepts?: readonly string[]; remoteAddress?: string } = {},
 ) {
   const client = new ClientAuthenticator({ server: { user, password }, schemes, basicInClear: true });
   const line = { method: 'GET', target: request.target ?? '/live' };
@@ -306,6 +306,54 @@ describe('ServerAuthenticator', () => {
         expect(outcome).toMatchObject({ kind: 'blocked', retryAfter: 1 });
       },
     );
+
+    const FAR = { free: 0, pause: 60_000, longestPause: 60_000, memory: 900_000 };
+
+    it.each(['basic', 'digest', 'ntlm'] as const)(
+      'keep nobody out who comes from where that user was let in before, by %s',
+      async (scheme) => {
+        const at = await station([scheme], { userPolicy: FAR });
+        const home = { remoteAddress: '192.0.2.1' };
+        const login = (more: object) => converse(at, { schemes: [scheme] }, { connection: {}, ...more });
+        expect((await login(home)).outcome).toMatchObject({ kind: 'accepted' });
+        for (let i = 0; i < 30; i++) {
+          const stranger = { connection: {}, remoteAddress: `198.51.100.${i}` };
+          await converse(at, { password: 'no', schemes: [scheme] }, stranger);
+        }
+        expect((await login({ remoteAddress: '203.0.113.9' })).outcome).toMatchObject({ kind: 'blocked' });
+        expect((await login(home)).outcome).toMatchObject({ kind: 'accepted' });
+      },
+    );
+
+    it('let a known user in from an address where others fail, and still count guesses at that user there', async () => {
+      const at = await station(['basic'], { addressPolicy: { ...policy, free: 1 } });
+      await at.check(basic('alice', PASSWORD));
+      for (let i = 0; i < 5; i++) await at.check(basic(`stranger${i}`, 'no'));
+      expect(await at.check(basic('stranger', 'no'))).toMatchObject({ kind: 'blocked' });
+      expect(await at.check(basic('alice', PASSWORD))).toMatchObject({ kind: 'accepted' });
+      await at.check(wrong);
+      await at.check(wrong);
+      expect(await at.check(basic('alice', PASSWORD))).toMatchObject({ kind: 'blocked' });
+      at.clock.now += 1_000;
+      expect(await at.check(basic('alice', PASSWORD))).toMatchObject({ kind: 'accepted' });
+    });
+
+    it('let one address never go so far that a user is kept out elsewhere', async () => {
+      const at = await station(['digest']);
+      for (let i = 0; i < 200; i++) {
+        const stranger = { remoteAddress: '198.51.100.7' };
+        const { outcome } = await converse(at, { password: 'no', schemes: ['digest'] }, stranger);
+        if (outcome.kind === 'blocked') at.clock.now += outcome.retryAfter * 1_000;
+      }
+      expect((await converse(at, { schemes: ['digest'] })).outcome).toMatchObject({ kind: 'accepted' });
+    });
+
+    it('are not stretched by a clock that goes back', async () => {
+      const at = await station(['basic'], { addressPolicy: { ...policy, free: 0 } });
+      await at.check(wrong);
+      at.clock.now -= 86_400_000;
+      expect(await at.check(wrong)).toEqual({ kind: 'blocked', retryAfter: 1 });
+    });
 
     it('count names that are spelt otherwise, and names that nobody can have, as one', async () => {
       const at = await station(['basic'], { userPolicy: { ...USER_POLICY, free: 0 } });

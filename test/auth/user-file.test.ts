@@ -182,6 +182,17 @@ describe('FileStore', () => {
     expect(warnings).toEqual([]);
   });
 
+  it('keeps no removed user when the clock goes back', async () => {
+    await writeFile(path, SAMPLE, { mode: 0o600 });
+    const store = await open();
+    await writeFile(path, SAMPLE.replace('Alice', 'Carol'), { mode: 0o600 });
+    clock.now -= 3_600_000;
+    expect(await store.find('alice')).toBeUndefined();
+    clock.now += 1_000;
+    await writeFile(path, SAMPLE, { mode: 0o600 });
+    expect(await store.find('carol')).toBeUndefined();
+  });
+
   it('keeps its users when the file breaks or goes, and says so once', async () => {
     await writeFile(path, SAMPLE, { mode: 0o600 });
     const store = await open();

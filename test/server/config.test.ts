@@ -53,6 +53,37 @@ describe('the configuration', () => {
     expect(fail('httpPort: [\n')).toMatch(/^serve\.yaml:\d+: /);
   });
 
+  it.each([
+    ['an alias without an anchor', 'httpPort: 8080\nusers: *nobody\n', 2],
+    ['an alias before its anchor', 'users: *later\nhost: &later a\n', 1],
+    ['an alias as a key', 'httpPort: 8080\n*nobody : 1\n', 2],
+    ['an alias and nothing else', '\n*nobody\n', 2],
+    ['an alias in a list', 'points:\n  - path: /a\n  - *nobody\n', 3],
+    ['an alias in itself', 'httpPort: 8080\npoints: &a [*a]\n', 2],
+    [
+      'aliases that multiply',
+      ['a', 'b', 'c', 'd', 'e'].reduce((text, name, at, all) => {
+        const inner = Array(9).fill(at === 0 ? 'x' : `*${all[at - 1]}`);
+        return `${text}${name}: &${name} [${inner.join(', ')}]\n`;
+      }, ''),
+      5,
+    ],
+    ['an unknown tag', 'httpPort: 8080\nhost: !env HOST\n', 2],
+    ['a value that is not of its tag', 'httpPort: !!int many\n', 1],
+    ['a version that is not known', '%YAML 3.0\n---\nhttpPort: 8080\n', 1],
+    ['two documents', 'httpPort: 8080\n---\nhttpPort: 8081\n', 2],
+    ['a key twice', 'httpPort: 8080\nhttpPort: 8081\n', 2],
+    ['a list', '- httpPort: 8080\n', 1],
+    ['no text', '\0\u0001', 1],
+    ['brackets without an end', `points: ${'['.repeat(20_000)}`, 1],
+  ])('names the file and the line of %s', (_, text, line) => {
+    expect(fail(text)).toMatch(new RegExp(`^serve\\.yaml:${line}: `));
+  });
+
+  it('does not repeat what stands at an alias, which may be a password', () => {
+    expect(fail('users: *hunter2\n')).not.toContain('hunter2');
+  });
+
   it('says when the file cannot be read', async () => {
     await expect(readConfig('/nonexistent/serve.yaml')).rejects.toMatchObject({ code: 'WM_CONFIG' });
   });

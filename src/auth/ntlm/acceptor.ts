@@ -1,4 +1,5 @@
 import { randomBytes, timingSafeEqual } from 'node:crypto';
+import { steadyNow } from '../../clock.js';
 import { AuthError } from '../error.js';
 import { AV, AV_FLAG_MIC, avFlags, buildAvPairs, parseAvPairs } from './av-pairs.js';
 import { fileTime } from './file-time.js';
@@ -28,7 +29,7 @@ export interface NtlmAcceptorOptions {
   readonly serverName?: string;
   /** Take NTLM v1 responses too, which can be broken in hours; default false. LM responses are never taken. */
   readonly version1?: boolean;
-  /** Ms since 1970; default `Date.now`. */
+  /** Ms since 1970; default {@link steadyNow}. */
   readonly now?: () => number;
   /** Default `crypto.randomBytes`. */
   readonly random?: (size: number) => Buffer;
@@ -90,7 +91,7 @@ export class NtlmAcceptor {
   constructor(options: NtlmAcceptorOptions = {}) {
     this.#serverName = options.serverName ?? 'WMCAST';
     this.#version1 = options.version1 ?? false;
-    this.#now = options.now ?? Date.now;
+    this.#now = options.now ?? steadyNow;
     this.#random = options.random ?? randomBytes;
   }
 
