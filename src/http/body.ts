@@ -5,6 +5,8 @@ export type BodyConsumer = (chunk: Buffer) => void;
 
 // A chunk-size line with extensions, or a trailer line, may not be longer than this.
 const MAX_LINE = 1024;
+// Bytes of chunk extensions in one body: nobody uses them but those who want a body to be much more work than it is long.
+const MAX_EXTENSIONS = 16 * 1024;
 
 /**
  * Cuts a body out of a byte stream (RFC 9112 6 and 7.1): feed it slices of any size; what lies behind the body is given
@@ -12,13 +14,17 @@ const MAX_LINE = 1024;
  */
 export class BodyReader {
   readonly #framing: BodyFraming;
+  readonly #strict: boolean;
   #remaining: number;
   #state: 'data' | 'size' | 'dataEnd' | 'trailer' | 'done';
   #line = '';
   #trailerLines = 0;
+  #extensions = 0;
 
-  constructor(framing: BodyFraming) {
+  /** @param strict each line of the chunked coding ends with CR LF and holds nothing odd, as in requests it has to */
+  constructor(framing: BodyFraming, { strict = false } = {}) {
     this.#framing = framing;
+    this.#strict = strict;
     this.#remaining = framing.kind === 'length' ? framing.length : 0;
     this.#state = framing.kind === 'chunked' ? 'size' : 'data';
     if (framing.kind === 'length' && framing.length === 0) this.#state = 'done';
@@ -26,6 +32,12 @@ export class BodyReader {
 
   get done(): boolean {
     return this.#state === 'done';
+  }
+
+  /** Bytes of the body that are still to come; Infinity while nobody knows. */
+  get left(): number {
+    if (this.done) return 0;
+    return this.#framing.kind === 'length' ? this.#remaining : Number.POSITIVE_INFINITY;
   }
 
   /** Whether the end of the connection is the regular end of the body. */
@@ -65,7 +77,7 @@ export class BodyReader {
     if (this.#line.length + (stop - at) > MAX_LINE) throw new HttpError(400, 'A chunk head is too long.');
     this.#line += bytes.toString('latin1', at, stop);
     if (end === -1) return stop;
-    const line = this.#line.trimEnd();
+    const line = this.#lineText(this.#line);
     this.#line = '';
     if (this.#state === 'size') this.#startChunk(line);
     else if (this.#state === 'dataEnd') {
@@ -76,9 +88,18 @@ export class BodyReader {
     return end + 1;
   }
 
+  /** Where one reader takes a bare LF for the end of a line and another does not, requests can be smuggled. */
+  #lineText(line: string): string {
+    if (!this.#strict) return line.trimEnd();
+    if (!line.endsWith('\r')) throw new HttpError(400, 'A line of a chunked body does not end with CR LF.');
+    return line.slice(0, -1);
+  }
+
   #startChunk(line: string): void {
-    const match = /^([0-9a-fA-F]{1,12})[ \t]*(?:;.*)?$/.exec(line);
+    const match = /^([0-9a-fA-F]{1,12})[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?$/.exec(line);
     if (!match) throw new HttpError(400, 'A chunk size is malformed.');
+    this.#extensions += line.length - match[1]!.length;
+    if (this.#extensions > MAX_EXTENSIONS) throw new HttpError(400, 'There are too many chunk extensions.');
     this.#remaining = Number.parseInt(match[1]!, 16);
     this.#state = this.#remaining === 0 ? 'trailer' : 'data';
   }

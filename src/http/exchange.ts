@@ -6,6 +6,8 @@ import { type Field, HttpError, type RequestHead, serialiseResponseHead } from '
 const EMPTY: Buffer = Buffer.alloc(0);
 // For a small body to come; a client that sends byte by byte must not hold a connection for hours.
 const BODY_TIME = 30_000;
+// Of a body that nobody wants, so much is read behind the response for the sake of the connection; a longer one ends with it.
+const MAX_DISCARDED = 64 * 1024;
 
 /** What the connection offers its exchanges. */
 export interface ExchangeHost {
@@ -19,6 +21,10 @@ export interface ExchangeHost {
   allowBodyGap(milliseconds: number): void;
   /** Sets the time-out for all of the rest of the request's body, however its pieces come. */
   allowBodyTime(milliseconds: number): void;
+  /** Bytes of the body that are still to come; Infinity while nobody knows. */
+  bodyLeft(exchange: Exchange): number;
+  /** Nobody wants the rest of the body, which may take a while only. @param kept longer, for a connection that is to be kept */
+  discardBody(kept: boolean): void;
   /** Somebody takes the body from now on; what was held back may go out. */
   bodyWanted(): void;
   pauseBody(): void;
@@ -51,6 +57,11 @@ export interface Response {
   readonly minorVersion?: 0 | 1;
   /** Close the connection behind this response even if the client would keep it. */
   readonly close?: boolean;
+  /**
+   * Keep the connection behind this response unless the client said `close`: where its version would not, and where a large part of
+   * the body is still to come.
+   */
+  readonly keep?: boolean;
 }
 
 /**
@@ -160,7 +171,10 @@ export class Exchange {
       };
       const aborted = () => reject(new HttpError(400, 'The request ended before its body was complete.'));
       // Whoever says that the body will be too large is told before it comes.
-      if (Number(this.request.headers.get('Content-Length') ?? 0) > limit) refuse();
+      if (Number(this.request.headers.get('Content-Length') ?? 0) > limit) {
+        refuse();
+        return;
+      }
       this.receive({ data, end: () => resolve(Buffer.concat(parts)), aborted }, BODY_TIME);
       if (!this.bodyDone) this.#host.allowBodyTime(BODY_TIME);
     });
@@ -180,13 +194,15 @@ export class Exchange {
   }
 
   /** Sends a whole response; Content-Length and Connection are added. A second call is ignored. */
-  respond({ status, fields = [], body, minorVersion = this.request.minorVersion, close = false }: Response): void {
+  respond(response: Response): void {
     if (this.responded) return;
-    if (close) this.#closing = true;
+    const { status, fields = [], body, minorVersion = this.request.minorVersion, keep = false } = response;
+    this.#endBehind(response.close ?? false, keep);
     const length: Field = ['Content-Length', String(body?.length ?? 0)];
     // Before anything counts as sent: with a field that cannot be sent, another response still can.
     const head = serialiseResponseHead(status, [...fields, length, this.#connectionField()], minorVersion);
     this.responded = true;
+    if (!this.bodyDone) this.#host.discardBody(keep);
     if (body === undefined || this.request.method === 'HEAD') this.#pending = [head];
     else if (Buffer.isBuffer(body)) this.#pending = [Buffer.concat([head, body])];
     else {
@@ -197,13 +213,15 @@ export class Exchange {
   }
 
   /**
-   * Starts a response of unknown length: chunked, or up to the end of the connection.
+   * Starts a response of unknown length: chunked, or up to the end of the connection. To HEAD it is the head alone, and the stream
+   * has ended already.
    *
    * The response has to be the first in line: check {@link queued} before.
    */
   startStream(status: number, fields: readonly Field[], options: { chunked: boolean }): ResponseStream {
     this.responded = true;
-    if (!options.chunked) this.#closing = true;
+    this.#endBehind(!options.chunked, false);
+    const isHead = this.request.method === 'HEAD';
     const framing: Field[] = options.chunked ? [['Transfer-Encoding', 'chunked']] : [];
     const head = serialiseResponseHead(
       status,
@@ -211,6 +229,7 @@ export class Exchange {
       this.request.minorVersion,
     );
     this.#stream = new ResponseStream(this.#host, options.chunked);
+    if (isHead) this.#stream.ended = true;
     const { socket } = this.#host;
     // What is sent with it at once leaves with it.
     socket.cork();
@@ -221,6 +240,12 @@ export class Exchange {
       this.#host.advance();
     });
     return this.#stream;
+  }
+
+  /** Settles whether the connection outlives the response. */
+  #endBehind(close: boolean, keep: boolean): void {
+    if (keep) this.#closing = this.request.headers.tokens('Connection').includes('close');
+    else if (close || this.#host.bodyLeft(this) > MAX_DISCARDED) this.#closing = true;
   }
 
   #connectionField(): Field {

@@ -38,7 +38,7 @@ export class HeaderFields {
   tokens(name: string): string[] {
     return this.all(name)
       .flatMap((value) => value.split(','))
-      .map((token) => token.trim().toLowerCase())
+      .map((token) => trimBlanks(token).toLowerCase())
       .filter((token) => token !== '');
   }
 }
@@ -74,6 +74,22 @@ export function headLength(bytes: Buffer): number {
   return 0;
 }
 
+/**
+ * A text without the blanks and tabs around it. Nothing else is white space in HTTP (RFC 9110 5.6.3): `trim()` would also remove
+ * a no-break space, and what another program on the way takes for a part of the value would be gone here.
+ */
+export function trimBlanks(text: string): string {
+  let start = 0;
+  let end = text.length;
+  while (start < end && isBlank(text.charCodeAt(start))) start++;
+  while (end > start && isBlank(text.charCodeAt(end - 1))) end--;
+  return text.slice(start, end);
+}
+
+function isBlank(code: number): boolean {
+  return code === 0x20 || code === 0x09;
+}
+
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 // Latin-1 but no control characters: what a field value may hold (RFC 9110 5.5).
 const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
@@ -94,12 +110,12 @@ function parseFields(lines: string[]): HeaderFields {
       // The responses of Windows Media Services in the specifications' own samples are folded.
       if (!last) throw new HttpError(400, 'The first header line starts with a blank.');
       if (!FIELD_VALUE.test(line)) throw new HttpError(400, 'A header line is malformed.');
-      last[1] = `${last[1]} ${line.trim()}`;
+      last[1] = `${last[1]} ${trimBlanks(line)}`;
       continue;
     }
     const colon = line.indexOf(':');
     const name = line.slice(0, Math.max(colon, 0));
-    const value = line.slice(colon + 1).trim();
+    const value = trimBlanks(line.slice(colon + 1));
     if (!TOKEN.test(name) || !FIELD_VALUE.test(value)) throw new HttpError(400, 'A header line is malformed.');
     entries.push([name, value]);
   }
@@ -115,17 +131,29 @@ function parseFields(lines: string[]): HeaderFields {
 export function parseRequestHead(bytes: Buffer): RequestHead {
   const [first = '', ...rest] = splitLines(bytes);
   // By hand and not by one expression: a long run of blanks would make that one try every pair of them.
-  const line = first.trimEnd();
+  const line = trimBlanks(first);
   const methodEnd = line.indexOf(' ');
   const versionStart = line.lastIndexOf(' ');
   const method = line.slice(0, Math.max(methodEnd, 0));
-  const target = line.slice(methodEnd, versionStart).trim();
-  const version = /^HTTP\/(\d{1,3})\.(\d{1,3})$/.exec(line.slice(versionStart + 1));
+  const target = trimBlanks(line.slice(methodEnd, versionStart));
+  const version = /^HTTP\/(\d)\.(\d)$/.exec(line.slice(versionStart + 1));
   if (!version || !TOKEN.test(method) || !TARGET.test(target)) {
     throw new HttpError(400, 'The request line is malformed.');
   }
   if (version[1] !== '1') throw new HttpError(505, `HTTP/${version[1]} is not spoken here.`);
-  return { method, target, minorVersion: version[2] === '0' ? 0 : 1, headers: parseFields(rest) };
+  const headers = parseFields(rest);
+  checkHost(headers);
+  return { method, target, minorVersion: version[2] === '0' ? 0 : 1, headers };
+}
+
+// What may stand in a Host field (RFC 3986 3.2.2, 3.2.3): nothing that ends the authority of a URL, and no list.
+const HOST = /^[\w.~!$&'()*+;=%:[\]\x80-\xff-]*$/;
+
+/** Several names, or what is none, let two programs on the way see two hosts (RFC 9112 3.2). */
+function checkHost(headers: HeaderFields): void {
+  const hosts = headers.all('Host');
+  if (hosts.length > 1) throw new HttpError(400, 'A request names one Host.');
+  if (!HOST.test(hosts[0] ?? '')) throw new HttpError(400, 'The Host header is malformed.');
 }
 
 /**
@@ -142,7 +170,7 @@ export function parseResponseHead(bytes: Buffer): ResponseHead {
 }
 
 function contentLength(headers: HeaderFields): number | undefined {
-  const values = new Set(headers.all('Content-Length').flatMap((value) => value.split(',').map((part) => part.trim())));
+  const values = new Set(headers.all('Content-Length').flatMap((value) => value.split(',').map(trimBlanks)));
   if (values.size === 0) return undefined;
   const [value = ''] = values;
   // Two different lengths are how requests are smuggled past a proxy (RFC 9112 6.3).
@@ -158,7 +186,7 @@ function contentLength(headers: HeaderFields): number | undefined {
 export function requestBodyFraming(head: RequestHead): BodyFraming {
   const codings = head.headers.tokens('Transfer-Encoding');
   const length = contentLength(head.headers);
-  if (codings.length === 0) return { kind: 'length', length: length ?? 0 };
+  if (head.headers.get('Transfer-Encoding') === undefined) return { kind: 'length', length: length ?? 0 };
   if (length !== undefined) throw new HttpError(400, 'Content-Length and Transfer-Encoding exclude each other.');
   if (head.minorVersion === 0) throw new HttpError(400, 'HTTP/1.0 has no Transfer-Encoding.');
   if (codings.length > 1 || codings[0] !== 'chunked') throw new HttpError(501, 'Only the chunked coding is known.');

@@ -120,6 +120,7 @@ export const configSchema = z.strictObject({
     .strictObject({
       players: z.number().int().min(1).optional(),
       connections: z.number().int().min(1).default(20_000),
+      connectionsPerAddress: z.number().int().min(1).optional(),
       points: z.number().int().min(1).default(1_000),
     })
     .default({ connections: 20_000, points: 1_000 }),

@@ -94,6 +94,7 @@ export class EncoderServer implements Content {
     this.#http = new HttpServer({
       ...(tls === undefined ? {} : { tls }),
       onError: (error) => options.onError?.(error),
+      onWarning: options.onWarning,
       onRequest: (exchange) => {
         if (!this.#mayPull(exchange.remoteAddress)) throw new Refusal('forbidden', 'This address may not pull.');
         // MS-WMSP 3.2.5.1: other clients are not served media.

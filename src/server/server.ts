@@ -1,6 +1,7 @@
 import { networkInterfaces } from 'node:os';
 import { printable, WmError } from '../errors.js';
 import { plainAddress } from '../http/addresses.js';
+import { Admission } from '../http/admission.js';
 import type { Exchange } from '../http/exchange.js';
 import { HttpServer, type TlsIdentity } from '../http/server.js';
 import { OnDemandFiles } from '../media/on-demand/files.js';
@@ -165,7 +166,12 @@ export class MediaServer {
       onError: (error) => listener.error?.(error),
     });
     const http = {
-      maxConnections: config.limits.connections,
+      admission: new Admission({
+        connections: config.limits.connections,
+        perAddress: config.limits.connectionsPerAddress,
+        configured: true,
+        onWarning,
+      }),
       onError: (error: unknown) => listener.error?.(error),
       onRequest: (exchange: Exchange) => {
         if (this.#push.handle(exchange) || api.handle(exchange)) return;

@@ -58,9 +58,30 @@ describe('request heads', () => {
     ['a carriage return in a value', ['GET / HTTP/1.1', 'Host: a\rContent-Length: 5']],
     ['a zero byte in a folded line', ['GET / HTTP/1.1', 'Host: a', ' b\0']],
     ['a folded line before the first field', ['GET / HTTP/1.1', ' Host: a']],
+    ['two Host fields', ['GET / HTTP/1.1', 'Host: a', 'Content-Type: x', 'host: a']],
+    ['a list of hosts', ['GET / HTTP/1.1', 'Host: a, b']],
+    ['a blank in Host', ['GET / HTTP/1.1', 'Host: a b']],
+    ['a path in Host', ['GET / HTTP/1.1', 'Host: a/b']],
+    ['a user in Host', ['GET / HTTP/1.1', 'Host: a@b']],
+    ['a no-break space before the colon', ['GET / HTTP/1.1', 'Content-Length\xa0: 5']],
+    ['a carriage return behind the version', ['GET / HTTP/1.1\r', 'Host: a']],
+    ['a version of two digits', ['GET / HTTP/1.10', 'Host: a']],
   ])('refuses %s with 400', (_what, lines) => {
     expect(statusOf(() => request(...lines))).toBe(400);
   });
+
+  it('takes nothing but blanks and tabs off a value', () => {
+    const head = request('GET / HTTP/1.1', 'A: \t x\xa0', 'B:\xa0x \t', 'C:\x85');
+    expect(entries(head.headers)).toEqual(['A=x\xa0', 'B=\xa0x', 'C=\x85']);
+    expect(head.headers.tokens('b')).toEqual(['\xa0x']);
+  });
+
+  it.each(['a:8080', '[::1]:80', '[fe80::1%25eth0]', 'host.name', '', 'b%C3%BCcher.example:1'])(
+    'takes %j for a Host',
+    (host) => {
+      expect(request('GET / HTTP/1.1', `Host: ${host}`).headers.get('Host')).toBe(host);
+    },
+  );
 
   it('refuses other major versions with 505', () => {
     expect(statusOf(() => request('GET / HTTP/2.0'))).toBe(505);
@@ -158,6 +179,17 @@ describe('body framing', () => {
     [400, ['Content-Length: 9999999999999999']],
     [400, ['Content-Length:']],
     [400, ['Content-Length: 5', 'Transfer-Encoding: chunked']],
+    [400, ['Content-Length: \xa05']],
+    [400, ['Content-Length: 5\xa0']],
+    [400, ['Content-Length: 5 5']],
+    [400, ['Content-Length: 5', ' 5']],
+    [400, ['Content-Length: ٥']],
+    [400, ['Content-Length: 5', 'Content-Length: 05']],
+    [400, ['Content-Length: 5', 'Transfer-Encoding:']],
+    [501, ['Transfer-Encoding:']],
+    [501, ['Transfer-Encoding: ,']],
+    [501, ['Transfer-Encoding: \xa0chunked']],
+    [501, ['Transfer-Encoding: chunked;q=1']],
     [501, ['Transfer-Encoding: gzip, chunked']],
     [501, ['Transfer-Encoding: xchunked']],
     [501, ['Transfer-Encoding: chunked', 'Transfer-Encoding: chunked']],

@@ -1,0 +1,153 @@
+import { closeSync, openSync } from 'node:fs';
+import { isIPv6 } from 'node:net';
+import { devNull } from 'node:os';
+import { plainAddress } from './addresses.js';
+
+/** How many connections a listener takes. */
+export interface AdmissionOptions {
+  /** Connections at a time, all addresses together. */
+  readonly connections: number;
+  /** Connections at a time of one address; default half of all. 127.0.0.1 and ::1 have no such limit. */
+  readonly perAddress?: number | undefined;
+  /** True if the limits are `limits` of a configuration, which warnings then name. */
+  readonly configured?: boolean;
+  /** Connections were turned away: one sentence for the operator, at most one a minute. */
+  readonly onWarning?: ((message: string) => void) | undefined;
+  /** Milliseconds of any clock that does not go back. */
+  readonly now?: () => number;
+  /** True if the process can open no more files; default: it is tried. */
+  readonly outOfFiles?: () => boolean;
+}
+
+const WARNING_INTERVAL = 60_000;
+// Of all connections, so many are kept for this host, so that its operator gets in whatever comes from outside.
+const MAX_RESERVE = 32;
+
+/**
+ * Decides which connections are taken, for one listener or for several together, so that one address cannot have them all, and an
+ * operator on this host always gets in. What is turned away is told once a minute.
+ */
+export class Admission {
+  readonly #options: AdmissionOptions;
+  readonly #perAddress: number;
+  readonly #reserve: number;
+  readonly #now: () => number;
+  readonly #held = new Map<string, number>();
+  #total = 0;
+  // Turned away since the last warning.
+  #full = 0;
+  #crowded = 0;
+  #crowdedBy = '';
+  #starved = false;
+  #warnedAt = Number.NEGATIVE_INFINITY;
+
+  constructor(options: AdmissionOptions) {
+    this.#options = options;
+    const { connections } = options;
+    this.#perAddress = options.perAddress ?? Math.max(1, Math.floor(connections / 2));
+    this.#reserve = Math.min(MAX_RESERVE, Math.floor(connections / 10));
+    this.#now = options.now ?? (() => performance.now());
+  }
+
+  /** Connections that are held. */
+  get connections(): number {
+    return this.#total;
+  }
+
+  /**
+   * Whether a connection may stay. It counts from then on, until {@link release}.
+   *
+   * @param address the peer's, as a socket has it
+   */
+  admit(address: string): boolean {
+    const peer = peerOf(address);
+    const own = isOwnHost(peer);
+    const held = this.#held.get(peer) ?? 0;
+    if (this.#total >= this.#options.connections - (own ? 0 : this.#reserve)) {
+      this.#full++;
+      this.#warn();
+      return false;
+    }
+    if (!own && held >= this.#perAddress) {
+      this.#crowded++;
+      this.#crowdedBy = peer;
+      this.#warn();
+      return false;
+    }
+    this.#held.set(peer, held + 1);
+    this.#total++;
+    return true;
+  }
+
+  /** An admitted connection is closed. */
+  release(address: string): void {
+    const peer = peerOf(address);
+    const held = this.#held.get(peer) ?? 0;
+    if (held === 0) return;
+    if (held === 1) this.#held.delete(peer);
+    else this.#held.set(peer, held - 1);
+    this.#total--;
+  }
+
+  /** The system gave no connection for want of files (EMFILE, ENFILE). */
+  starved(): void {
+    this.#starved = true;
+    this.#warn();
+  }
+
+  /**
+   * Tells what was turned away since the last warning, if it is time. Also looks whether the process can open files: when it cannot,
+   * the system closes new connections and says nothing. Called about once a second.
+   */
+  sweep(): void {
+    if ((this.#options.outOfFiles ?? cannotOpenFiles)()) this.#starved = true;
+    this.#warn();
+  }
+
+  #warn(): void {
+    const { onWarning, connections, configured } = this.#options;
+    const named = (setting: string) => (configured ? ` (limits.${setting})` : '');
+    const turnedAway = this.#full + this.#crowded;
+    if (!onWarning || (turnedAway === 0 && !this.#starved)) return;
+    if (this.#now() - this.#warnedAt < WARNING_INTERVAL) return;
+    this.#warnedAt = this.#now();
+    const reasons: string[] = [];
+    if (this.#full > 0)
+      reasons.push(`${this.#total} are open, of ${connections} that there may be${named('connections')}`);
+    if (this.#crowded > 0) {
+      const has = `${this.#crowdedBy} has the ${this.#perAddress} that one address may have`;
+      reasons.push(`${has}${named('connectionsPerAddress')}`);
+    }
+    if (this.#starved) reasons.push('the process may open no more files (raise the limit of its system, ulimit -n)');
+    const many = turnedAway === 1 ? '1 connection was' : `${turnedAway === 0 ? 'New' : turnedAway} connections were`;
+    this.#full = this.#crowded = 0;
+    this.#starved = false;
+    onWarning(`${many} turned away: ${reasons.join('; ')}.`);
+  }
+}
+
+/** Who has an address: of IPv6 a host has 64 bits to choose from, so the network counts. */
+function peerOf(address: string): string {
+  const plain = plainAddress(address);
+  if (!isIPv6(plain) || plain === '::1') return plain;
+  const [before = '', after] = plain.replace(/%.*$/, '').split('::');
+  const head = before === '' ? [] : before.split(':');
+  const tail = after === undefined || after === '' ? [] : after.split(':');
+  const zeros = Array.from({ length: Math.max(0, 8 - head.length - tail.length) }, () => '0');
+  return `${[...head, ...zeros, ...tail].slice(0, 4).join(':')}::/64`;
+}
+
+/** The addresses that programs on this host use when they are told no other: not all of 127.0.0.0/8. */
+function isOwnHost(address: string): boolean {
+  return address === '127.0.0.1' || address === '::1';
+}
+
+function cannotOpenFiles(): boolean {
+  try {
+    closeSync(openSync(devNull, 'r'));
+    return false;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    return code === 'EMFILE' || code === 'ENFILE';
+  }
+}

@@ -1,0 +1,367 @@
+import type { Socket } from 'node:net';
+import { BodyReader } from './body.js';
+import { Exchange, type ExchangeHost } from './exchange.js';
+import { HttpError, headLength, keepsAlive, MAX_HEAD_SIZE, parseRequestHead, requestBodyFraming } from './message.js';
+import { refusalStatus } from './refusals.js';
+
+/** What a server says of each of its connections; all times in ms. */
+export interface ConnectionOptions {
+  /** Called for each request as soon as its head is complete; the body may still be on its way. */
+  readonly onRequest: (exchange: Exchange) => void;
+  /** An exception that a request handler let through; the client got a 500. */
+  readonly onError?: (error: unknown) => void;
+  /** Longest time for a request head, from its first byte. */
+  readonly headTimeout: number;
+  /** Longest time between two requests. */
+  readonly idleTimeout: number;
+  /** Longest time for the client to take a whole response. */
+  readonly writeTimeout: number;
+  /** Longest time in which a client takes nothing of a response that streams, though there is something for it. */
+  readonly stallTimeout: number;
+}
+
+// Requests that wait behind a response that streams; past this the connection is not read until they are answered.
+const MAX_WAITING = 64;
+// The longest pause within a request body whose owner did not say otherwise.
+const BODY_GAP = 30_000;
+// Of responses that the client does not take, so much is held before no more of its requests are read; bytes.
+const MAX_UNSENT = 256 * 1024;
+// Of a body that nobody takes yet, so much is held before the connection is no longer read.
+const MAX_UNREAD = 64 * 1024;
+// How long a client that is refused in the middle of its body may go on sending before the connection is cut: closing at
+// once would reset the connection and the client would never read why (RFC 9112 9.6).
+const LINGER = 2_000;
+// How long the rest of a body that nobody wants may take when its connection is to be kept for another try.
+const KEPT_BODY = 60_000;
+
+const NOTHING: Buffer = Buffer.alloc(0);
+
+/** One connection of an HTTP server: cuts requests out of what comes, and sends the responses in the order of the requests. */
+export class ServerConnection implements ExchangeHost {
+  readonly socket: Socket;
+  readonly remoteAddress: string;
+  readonly secure: boolean;
+  readonly #options: ConnectionOptions;
+  #unread: Buffer = NOTHING;
+  #body: BodyReader | undefined;
+  #receiving: Exchange | undefined;
+  // In the order of the requests; the first one is being answered.
+  #exchanges: Exchange[] = [];
+  #latest: Exchange | undefined;
+  #deadline: number;
+  #closing = false;
+  #bodyPaused = false;
+  // The client sends requests and does not take the responses.
+  #isBehind = false;
+  #bodyGap = BODY_GAP;
+  // The client waits for leave to send its body (Expect: 100-continue).
+  #awaitsLeave = false;
+  // Bytes of streams that the operating system had taken when that was last looked at.
+  #taken = -1;
+  // For the whole body.
+  #bodyDeadline = Number.POSITIVE_INFINITY;
+  // When the first byte of a head that is not complete came; 0 between heads.
+  #headSince = 0;
+
+  constructor(socket: Socket, options: ConnectionOptions) {
+    this.socket = socket;
+    this.secure = 'encrypted' in socket;
+    this.remoteAddress = socket.remoteAddress ?? '';
+    this.#options = options;
+    this.#deadline = Date.now() + options.headTimeout;
+    socket.on('data', (chunk) => this.#take(chunk));
+    // What an error means for the exchanges, 'close' tells them; without a listener it would end the process.
+    socket.on('error', () => socket.destroy());
+    socket.on('close', () => this.#lost());
+  }
+
+  /** Ends the connection when what is being sent has left. */
+  finish(): void {
+    this.#closing = true;
+    if (this.#exchanges.length === 0 || this.#exchanges.every((exchange) => exchange.stream)) this.socket.end();
+  }
+
+  sweep(now: number): void {
+    if (now < this.#deadline) return;
+    const current = this.#receiving;
+    if (!this.#closing && (!current || this.#isStreaming(current)) && this.#exchanges[0]?.stream) {
+      this.#watchStream(now);
+      return;
+    }
+    if (!this.#closing && current && !current.responded) {
+      current.respond({ status: 408, close: true });
+    } else if (!this.#closing && this.#unread.length > 0 && this.#exchanges.length === 0) {
+      this.#refuse(new HttpError(408, 'The request head took too long.'));
+    } else {
+      this.socket.destroy();
+    }
+  }
+
+  /** Cuts a connection that has taken nothing since the last look, though there was something for it. */
+  #watchStream(now: number): void {
+    const { bytesWritten, writableLength } = this.socket;
+    const taken = bytesWritten - writableLength;
+    if (writableLength > 0 && taken === this.#taken) this.socket.destroy();
+    this.#taken = taken;
+    this.#deadline = now + this.#options.stallTimeout;
+  }
+
+  isQueued(exchange: Exchange): boolean {
+    return this.#exchanges[0] !== exchange;
+  }
+
+  /** True for the request that is being answered with a stream: what still comes of its body moves no deadline. */
+  #isStreaming(exchange: Exchange): boolean {
+    return exchange.stream !== undefined && this.#exchanges[0] === exchange;
+  }
+
+  bodyLeft(exchange: Exchange): number {
+    if (exchange !== this.#receiving) return 0;
+    // Who has no leave may or may not send the body: where the next request would begin is not known.
+    return this.#awaitsLeave ? Number.POSITIVE_INFINITY : (this.#body?.left ?? 0);
+  }
+
+  allowBodyTime(milliseconds: number): void {
+    this.#bodyDeadline = Date.now() + milliseconds;
+  }
+
+  allowBodyGap(milliseconds: number): void {
+    this.#bodyGap = milliseconds;
+    if (this.#receiving && this.#body && !this.#body.done) this.#deadline = Date.now() + milliseconds;
+  }
+
+  discardBody(kept: boolean): void {
+    this.#awaitsLeave = false;
+    this.#bodyDeadline = Math.min(this.#bodyDeadline, Date.now() + (kept ? KEPT_BODY : BODY_GAP));
+  }
+
+  bodyWanted(): void {
+    if (this.#awaitsLeave) {
+      this.#awaitsLeave = false;
+      this.socket.write('HTTP/1.1 100 Continue\r\n\r\n');
+    }
+    this.#resumeReading();
+    if (this.#unread.length > 0) queueMicrotask(() => this.#take(NOTHING));
+  }
+
+  closeBehind(exchange: Exchange): void {
+    if (exchange !== this.#latest || !this.#exchanges.every(({ finished }) => finished)) return;
+    this.#closing = true;
+    this.socket.end();
+  }
+
+  pauseBody(): void {
+    this.#bodyPaused = true;
+    this.socket.pause();
+  }
+
+  resumeBody(): void {
+    this.#bodyPaused = false;
+    this.#resumeReading();
+  }
+
+  #resumeReading(): void {
+    if (!this.#bodyPaused && !this.#isBehind && this.#exchanges.length < MAX_WAITING) this.socket.resume();
+  }
+
+  /** Reads no more requests until the client has taken its responses. */
+  #awaitDrain(): void {
+    if (this.#isBehind) return;
+    this.#isBehind = true;
+    this.socket.pause();
+    this.socket.once('drain', () => {
+      this.#isBehind = false;
+      this.#resumeReading();
+      this.#take(NOTHING);
+    });
+  }
+
+  #take(chunk: Buffer): void {
+    if (this.#closing) return;
+    if (this.#unread.length === 0) this.#unread = chunk;
+    else if (chunk.length > 0) this.#unread = Buffer.concat([this.#unread, chunk]);
+    try {
+      this.#parse();
+    } catch (error) {
+      this.#refuse(error);
+    }
+  }
+
+  #parse(): void {
+    while (this.#unread.length > 0 && !this.#closing) {
+      if (this.#receiving) {
+        if (!this.#receiving.takesBody) {
+          if (this.#unread.length > MAX_UNREAD) this.socket.pause();
+          return;
+        }
+        if (!this.#readBody(this.#receiving)) return;
+      } else if (this.#mayStart()) {
+        if (!this.#readHead()) return;
+      } else {
+        return;
+      }
+    }
+  }
+
+  /** A request is handled when the ones before it are answered, or stream their answers. */
+  #mayStart(): boolean {
+    if (this.#exchanges.length === 0 && this.socket.writableLength > MAX_UNSENT) {
+      this.#awaitDrain();
+      return false;
+    }
+    if (this.#exchanges.every((exchange) => exchange.finished || exchange.stream || exchange.responded)) {
+      if (this.#exchanges.length < MAX_WAITING) return true;
+    }
+    if (this.#unread.length > MAX_HEAD_SIZE) this.socket.pause();
+    return false;
+  }
+
+  #readHead(): boolean {
+    // Some clients put an empty line before a request (RFC 9112 2.2).
+    let start = 0;
+    while (this.#unread[start] === 13 || this.#unread[start] === 10) start++;
+    if (start > 0) this.#unread = this.#unread.subarray(start);
+    const size = headLength(this.#unread);
+    if (size > MAX_HEAD_SIZE || (size === 0 && this.#unread.length > MAX_HEAD_SIZE)) {
+      throw new HttpError(431, 'The request head is too large.');
+    }
+    if (size === 0) {
+      if (!mayBeginHead(this.#unread)) throw new HttpError(400, 'This is not HTTP.');
+      if (this.#exchanges.length === 0) this.#awaitHead();
+      return false;
+    }
+    const head = parseRequestHead(this.#unread.subarray(0, size));
+    // Before it counts as a request: where nobody knows where the body ends, nothing of the connection can be read on.
+    const framing = requestBodyFraming(head);
+    this.#unread = this.#unread.subarray(size);
+    this.#headSince = 0;
+    const exchange = new Exchange(this, head, keepsAlive(head));
+    this.#exchanges.push(exchange);
+    this.#latest = exchange;
+    this.#receiving = exchange;
+    this.#body = new BodyReader(framing, { strict: true });
+    this.#bodyGap = BODY_GAP;
+    this.#bodyDeadline = Number.POSITIVE_INFINITY;
+    this.#deadline = Date.now() + this.#bodyGap;
+    const expects = head.minorVersion === 1 && head.headers.tokens('Expect').includes('100-continue');
+    // In the middle of an earlier response the leave would become a part of that one.
+    this.#awaitsLeave = expects && !this.#body.done && !this.isQueued(exchange);
+    this.#dispatch(exchange);
+    if (this.#body.done) this.#bodyComplete(exchange);
+    return true;
+  }
+
+  #awaitHead(): void {
+    if (this.#headSince === 0) {
+      this.#headSince = Date.now();
+      this.#deadline = this.#headSince + this.#options.headTimeout;
+    }
+  }
+
+  #dispatch(exchange: Exchange): void {
+    try {
+      this.#options.onRequest(exchange);
+    } catch (error) {
+      const status = refusalStatus(error);
+      if (status === undefined) this.#options.onError?.(error);
+      exchange.respond({ status: status ?? 500, close: true });
+    }
+  }
+
+  #readBody(exchange: Exchange): boolean {
+    const unread = this.#unread;
+    this.#unread = NOTHING;
+    if (!this.#isStreaming(exchange)) this.#deadline = Math.min(Date.now() + this.#bodyGap, this.#bodyDeadline);
+    const rest = this.#body!.feed(unread, (piece) => exchange.takeBody(piece));
+    this.#unread = rest;
+    if (!this.#body!.done) return false;
+    this.#bodyComplete(exchange);
+    return true;
+  }
+
+  #bodyComplete(exchange: Exchange): void {
+    this.#receiving = undefined;
+    this.#body = undefined;
+    exchange.endBody();
+    this.advance();
+  }
+
+  /** Sends the responses that may leave, and reads on or closes behind them. */
+  advance(): void {
+    while (this.#exchanges.length > 0) {
+      const exchange = this.#exchanges[0]!;
+      const response = exchange.takeResponse();
+      if (response) {
+        for (const piece of response) this.socket.write(piece);
+        this.#deadline = Date.now() + this.#options.writeTimeout;
+        if (!exchange.bodyDone) this.#deadline = Math.min(this.#deadline, this.#bodyDeadline);
+      }
+      if (!exchange.finished) break;
+      if (exchange.closing || this.#closing) {
+        this.#closeBehind(exchange);
+        return;
+      }
+      if (!exchange.bodyDone) {
+        // The rest of its body is still to come, if only to be thrown away.
+        this.bodyWanted();
+        return;
+      }
+      this.#exchanges.shift();
+    }
+    if (this.#exchanges.length === 0) this.#deadline = Date.now() + this.#options.idleTimeout;
+    else if (this.#exchanges[0]!.stream) this.#deadline = Date.now() + this.#options.stallTimeout;
+    this.#resumeReading();
+    if (this.#unread.length > 0 && !this.#receiving) queueMicrotask(() => this.#take(NOTHING));
+  }
+
+  #closeBehind(exchange: Exchange): void {
+    this.#closing = true;
+    this.#unread = NOTHING;
+    this.socket.end();
+    // The rest of a body is read and thrown away for a while, so that the response is not lost with a reset.
+    this.#bodyPaused = false;
+    this.socket.resume();
+    this.#deadline = Date.now() + (exchange.bodyDone ? this.#options.writeTimeout : LINGER);
+  }
+
+  #refuse(error: unknown): void {
+    if (this.#closing) return;
+    const refused = refusalStatus(error);
+    if (refused === undefined) this.#options.onError?.(error);
+    const status = refused ?? 500;
+    const receiving = this.#receiving;
+    this.#unread = NOTHING;
+    if (receiving && !receiving.responded) {
+      receiving.respond({ status, close: true });
+      receiving.abort();
+      return;
+    }
+    if (this.#exchanges.length > 0) {
+      this.socket.destroy();
+      return;
+    }
+    const exchange = new Exchange(this, { method: '', target: '', minorVersion: 1, headers: EMPTY_FIELDS }, false);
+    this.#exchanges.push(exchange);
+    exchange.respond({ status, close: true });
+  }
+
+  #lost(): void {
+    this.#closing = true;
+    const exchanges = this.#exchanges;
+    this.#exchanges = [];
+    this.#receiving = undefined;
+    this.#unread = NOTHING;
+    for (const exchange of exchanges) exchange.abort();
+  }
+}
+
+/**
+ * Whether the first byte can be that of a method (RFC 9110 5.6.2), so that whoever speaks TLS or another protocol to this port is told at
+ * once instead of after the time for a head.
+ */
+function mayBeginHead(bytes: Buffer): boolean {
+  const first = bytes[0];
+  return first === undefined || /[\w!#$%&'*+.^`|~-]/.test(String.fromCharCode(first));
+}
+
+const EMPTY_FIELDS = parseRequestHead(Buffer.from('GET / HTTP/1.0\r\n\r\n')).headers;
