@@ -19,7 +19,7 @@ import { SpnegoClient } from './negotiate.js';
 import { NtlmClient, type NtlmIdentity } from './ntlm/client.js';
 import { ntowfV1 } from './ntlm/keys.js';
 import { messageType } from './ntlm/messages.js';
-import { ALL_SCHEMES, SCHEME_NAMES, schemeOf } from './schemes.js';
+import { ACCEPTED_SCHEMES, ALL_SCHEMES, SCHEME_NAMES, schemeOf } from './schemes.js';
 
 export interface ClientAuthenticatorOptions {
   /** For servers (401): `user`, or `DOMAIN\user` for NTLM. */
@@ -80,10 +80,7 @@ export class ClientAuthenticator implements HttpAuthenticator {
 
   constructor(options: ClientAuthenticatorOptions) {
     const { server, proxy, schemes = ALL_SCHEMES, basicInClear = false } = options;
-    // Basic is not listed, as in Windows (MS-WMHTTP 3.1.4.1.1): nobody is to prefer it.
-    this.schemes = ALL_SCHEMES.filter((scheme) => scheme !== 'basic' && schemes.includes(scheme)).map(
-      (scheme) => SCHEME_NAMES[scheme],
-    );
+    this.schemes = ACCEPTED_SCHEMES.filter((name) => schemes.some((scheme) => SCHEME_NAMES[scheme] === name));
     this.#server = server && new Side(server, schemes, 'Authorization', basicInClear);
     this.#proxy = proxy && new Side(proxy, schemes, 'Proxy-Authorization', true);
   }

@@ -11,6 +11,11 @@ export const SCHEME_NAMES = {
 /** All schemes, the strongest first. */
 export const ALL_SCHEMES: readonly Scheme[] = ['negotiate', 'ntlm', 'digest', 'basic'];
 
+/** What a client says that it accepts: all but Basic, as Windows does (MS-WMHTTP 3.1.4.1.1), since nobody is to prefer that. */
+export const ACCEPTED_SCHEMES: readonly string[] = ALL_SCHEMES.filter((scheme) => scheme !== 'basic').map(
+  (scheme) => SCHEME_NAMES[scheme],
+);
+
 /** A scheme by its name in a header field, in any case. */
 export function schemeOf(name: string): Scheme | undefined {
   const lower = name.trim().toLowerCase();

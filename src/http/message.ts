@@ -34,13 +34,42 @@ export class HeaderFields {
     return this.entries.find(([field]) => field.toLowerCase() === wanted)?.[1];
   }
 
-  /** All elements of a comma-separated list field, lower-cased and trimmed, as Connection and Transfer-Encoding have them. */
+  /**
+   * All elements of a comma-separated list field, lower-cased and trimmed, as Connection and Cache-Control have them. A comma in a
+   * quoted string separates nothing (RFC 9110 5.6.1).
+   */
   tokens(name: string): string[] {
     return this.all(name)
-      .flatMap((value) => value.split(','))
+      .flatMap(splitList)
       .map((token) => trimBlanks(token).toLowerCase())
       .filter((token) => token !== '');
   }
+}
+
+/** Splits at the commas that are outside of quoted strings (RFC 9110 5.6.4); from a quote that is never closed on, at all. */
+function splitList(value: string): string[] {
+  if (!value.includes('"')) return value.split(',');
+  const parts: string[] = [];
+  let start = 0;
+  for (let at = 0; at < value.length; at++) {
+    if (value[at] === ',') {
+      parts.push(value.slice(start, at));
+      start = at + 1;
+    } else if (value[at] === '"') {
+      const end = endOfQuoted(value, at);
+      if (end === undefined) return [...parts, ...value.slice(start).split(',')];
+      at = end;
+    }
+  }
+  return [...parts, value.slice(start)];
+}
+
+function endOfQuoted(value: string, start: number): number | undefined {
+  for (let at = start + 1; at < value.length; at++) {
+    if (value[at] === '\\') at++;
+    else if (value[at] === '"') return at;
+  }
+  return undefined;
 }
 
 export interface RequestHead {

@@ -1,3 +1,4 @@
+import { ACCEPTED_SCHEMES } from '../auth/schemes.js';
 import { type ErrorCode, WmError } from '../errors.js';
 import { refusedCredentials } from '../http/credentials.js';
 import type { Field, ResponseHead } from '../http/message.js';
@@ -50,7 +51,8 @@ export interface ClientSessionOptions extends Partial<SetupDirectives> {
   readonly contentLength?: number | undefined;
   /** Seconds of the stream that a PushStart body holds; default 60 when a proxy is on the way, else without end (2147483647). */
   readonly bodyDuration?: number | undefined;
-  readonly acceptAuthentication?: readonly string[];
+  /** In order of preference; default: all but Basic, also without a user to name (MS-WMHTTP 3.1.4.1.1). */
+  readonly acceptAuthentication?: readonly string[] | undefined;
   /** As in `HttpAuthenticator`. */
   readonly knows?: (status: number) => boolean;
   /** The session of another connection, to be resumed (MS-WMHTTP 3.2.7.1). */
@@ -389,7 +391,7 @@ export class ClientSession {
       pushId: this.#pushId,
       cookies: this.#cookies,
       contentLength,
-      acceptAuthentication: this.#options.acceptAuthentication ?? [],
+      acceptAuthentication: this.#options.acceptAuthentication ?? ACCEPTED_SCHEMES,
       credentials,
     });
   }

@@ -243,7 +243,7 @@ export class PushClient implements AsfSink {
       userAgent,
       contentLength,
       bodyDuration,
-      acceptAuthentication: authorize?.schemes ?? [],
+      acceptAuthentication: authorize?.schemes,
       knows: (status) => authorize !== undefined && (authorize.knows?.(status) ?? true),
       resume,
     });

@@ -32,6 +32,9 @@ export class StreamReport {
   #lastSendTime = 0;
   #firstAt = 0;
   #lastAt = 0;
+  // Of earlier Plays of the session, pauses left out: bytes, and ms.
+  #bytesBefore = 0;
+  #receivingBefore = 0;
   // Of earlier Plays of the entry.
   #renderedBefore = 0;
   #renderedFrom: number | undefined;
@@ -40,10 +43,19 @@ export class StreamReport {
     this.#context = context;
   }
 
+  /** The server knows nothing of what came before: another session begins. */
+  newSession(): void {
+    this.restart('same');
+    this.#bytesBefore = 0;
+    this.#receivingBefore = 0;
+  }
+
   /** Counts from 0 again. @param entry for a Play of the `same` playlist entry or for `another` one */
   restart(entry: 'same' | 'another'): void {
     this.#renderedBefore = entry === 'same' ? this.#renderedBefore + this.#duration : 0;
     if (entry === 'another') this.#renderedFrom = undefined;
+    this.#bytesBefore += this.#bytes;
+    this.#receivingBefore += this.#receiving;
     this.#packets = 0;
     this.#bytes = 0;
   }
@@ -76,11 +88,21 @@ export class StreamReport {
     return this.#packets === 0 ? 0 : Math.abs((this.#lastSendTime - this.#firstSendTime) | 0);
   }
 
+  /** Milliseconds in which the content came, since the last restart. */
+  get #receiving(): number {
+    return this.#packets === 0 ? 0 : this.#lastAt - this.#firstAt;
+  }
+
+  /** Bits per second since the session began, without the pauses in it ([MS-WMLOG] 2.1.2); undefined while nothing has come. */
+  get #averageBandwidth(): number | undefined {
+    const milliseconds = this.#receivingBefore + this.#receiving;
+    return milliseconds <= 0 ? undefined : ((this.#bytesBefore + this.#bytes) * 8000) / milliseconds;
+  }
+
   #fields({ usedUrl, header, metadata, live, reconnected, rate }: ReportState): ClientLogFields {
     const { identity, playerId, requestedUrl } = this.#context;
     const streams = header === undefined ? [] : describeStreams(header);
     const codecs = (type: string) => streams.filter((stream) => stream.type === type).map(({ codec }) => codec);
-    const received = (this.#lastAt - this.#firstAt) / 1000;
     const file = live ? undefined : header?.fileProperties;
     const length = file === undefined ? 0 : Number(file.playDuration) / 1e7 - file.preroll / 1000;
     return {
@@ -89,7 +111,7 @@ export class StreamReport {
       requestedUrl,
       startTime: live || this.#packets === 0 ? 0 : this.#firstSendTime / 1000,
       duration: this.#duration,
-      receiving: this.#packets === 0 ? 0 : this.#lastAt - this.#firstAt,
+      receiving: this.#receiving,
       rate,
       reconnected,
       playerId,
@@ -97,7 +119,7 @@ export class StreamReport {
       userAgent: identity.text,
       fileLength: length,
       fileSize: file === undefined ? 0 : Number(file.fileSize),
-      averageBandwidth: this.#packets === 0 || received <= 0 ? undefined : (this.#bytes * 8) / received,
+      averageBandwidth: this.#averageBandwidth,
       audioCodecs: codecs('audio'),
       videoCodecs: codecs('video'),
       bytes: this.#bytes,

@@ -208,6 +208,7 @@ export class WmspClient implements AsfSource {
     if (!this.#link) {
       const { link, described } = await this.#opener.open(this.#url);
       this.#link = link;
+      this.#report.newSession();
       this.#describe(link, described);
       if (described.kind === 'asf') return yield* this.#plain(described.plain);
     }

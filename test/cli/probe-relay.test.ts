@@ -60,7 +60,9 @@ describe('wmcast probe', () => {
     const metadata = `playlist-gen-id=7, broadcast-id=0, features="seekable,playlist"\0${list}`;
     const body = Buffer.concat([packets.M(metadata), packets.H(fileHeader(20, { title: 'Inside' }).bytes)]);
     server = await ScriptedServer.listen((_, reply) =>
-      reply.send(described(body, COUGAR, CLIENT_ID, supported, 'Cache-Control: no-cache, max-age=9')).end(),
+      reply
+        .send(described(body, COUGAR, CLIENT_ID, supported, 'Cache-Control: no-cache, x-wms-event-subscription="a,b"'))
+        .end(),
     );
     const { events, error } = await runCommand(probeCommand(), server.url(), '--json');
     expect(error).toBeUndefined();
@@ -72,7 +74,7 @@ describe('wmcast probe', () => {
         server: 'Cougar/9.6.7600.16385',
         serverFeatures: ['predstrm', 'fastcache'],
         features: ['seekable', 'playlist'],
-        cacheControl: ['no-cache', 'max-age=9'],
+        cacheControl: ['no-cache', 'x-wms-event-subscription="a,b"'],
         playlistEntry: 7,
         live: false,
         duration: 2,

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { BodyReader, chunkHead, LAST_CHUNK } from '../../src/http/body.js';
 import {
   type BodyFraming,
-  type HeaderFields,
+  HeaderFields,
   HttpError,
   headLength,
   keepsAlive,
@@ -122,6 +122,26 @@ describe('request heads', () => {
         }
       }),
     );
+  });
+});
+
+describe('list fields', () => {
+  const tokens = (...values: string[]) => new HeaderFields(values.map((value) => ['X', value] as const)).tokens('x');
+
+  it('are split at commas outside of quoted strings', () => {
+    expect(tokens('No-Cache, x-wms-event-subscription="remote-log,open-event"', 'max-age=9,,')).toEqual([
+      'no-cache',
+      'x-wms-event-subscription="remote-log,open-event"',
+      'max-age=9',
+    ]);
+    expect(tokens('a="x\\",y", b')).toEqual(['a="x\\",y"', 'b']);
+  });
+
+  it('with a quote that is never closed are split as if it were text, in one pass', () => {
+    expect(tokens('a, b="c, d')).toEqual(['a', 'b="c', 'd']);
+    const start = performance.now();
+    tokens('"\\'.repeat(500_000));
+    expect(performance.now() - start).toBeLessThan(1_000);
   });
 });
 

@@ -48,6 +48,17 @@ const refusal = (challenge: string, status = 401, version = '1.1') =>
   }Content-Length: 0\r\n\r\n`;
 
 describe('credentials with PushSetup', () => {
+  it('[WMHTTP-047] the schemes are named with both requests even when there is no user to name', async () => {
+    const opening = PushClient.connect({ url: url() });
+    const peer = await server.accept();
+    const setup = await answer(peer, OK);
+    client = await opening;
+    await client.write(header);
+    for (const head of [setup.head, await peer.head()]) {
+      expect(field(head, 'X-Accept-Authentication')).toBe('Negotiate, NTLM, Digest');
+    }
+  });
+
   it('[WMHTTP-047] [WMHTTP-069] names the schemes with both requests, and answers 401 on a new connection', async () => {
     const opening = connecting();
     const first = await answer(await server.accept(), refusal(DIGEST));

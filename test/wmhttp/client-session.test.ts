@@ -48,6 +48,7 @@ describe('PushSetup', () => {
     const { fields, body } = new ClientSession({ autoDestroy: true }).pushSetup('host:8080');
     expect(fields).toEqual([
       ['Content-Type', 'application/x-wms-pushsetup'],
+      ['X-Accept-Authentication', 'Negotiate, NTLM, Digest'],
       ['User-Agent', 'WMEncoder/12.0.7600.16385'],
       ['Host', 'host:8080'],
       ['Content-Length', '16'],
@@ -134,6 +135,7 @@ describe('PushStart', () => {
     const { request, session } = streaming();
     expect(request.fields).toEqual([
       ['Content-Type', 'application/x-wms-pushstart'],
+      ['X-Accept-Authentication', 'Negotiate, NTLM, Digest'],
       ['User-Agent', 'WMEncoder/12.0.7600.16385'],
       ['Host', 'host'],
       ['Content-Length', '2147483647'],

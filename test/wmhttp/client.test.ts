@@ -109,6 +109,7 @@ describe('PushSetup', () => {
       [
         'POST /pub HTTP/1.1',
         'Content-Type: application/x-wms-pushsetup',
+        'X-Accept-Authentication: Negotiate, NTLM, Digest',
         'User-Agent: WMEncoder/12.0.7600.16385',
         `Host: 127.0.0.1:${server.port}`,
         'Content-Length: 0',
@@ -278,6 +279,7 @@ describe('PushStart', () => {
       [
         'POST /pub HTTP/1.1',
         'Content-Type: application/x-wms-pushstart',
+        'X-Accept-Authentication: Negotiate, NTLM, Digest',
         'User-Agent: WMEncoder/12.0.7600.16385',
         `Host: 127.0.0.1:${server.port}`,
         'Content-Length: 2147483647',

@@ -1,0 +1,59 @@
+import { defaultIdentity } from '../../src/wmsp/client-product.js';
+import { StreamReport } from '../../src/wmsp/client-report.js';
+import { HEADER } from './client-support.js';
+
+const STATE = {
+  usedUrl: 'http://h/x',
+  header: HEADER,
+  metadata: undefined,
+  live: false,
+  reconnected: false,
+  rate: 1,
+};
+
+function newReport(): StreamReport {
+  const playerId = '{3300AD50-2C39-46c0-AE0A-000000000000}';
+  return new StreamReport({ identity: defaultIdentity('NSPlayer'), playerId, requestedUrl: 'http://h/x' });
+}
+
+function bandwidth(report: StreamReport): string | undefined {
+  return /<avgbandwidth>(.*)<\/avgbandwidth>/.exec(report.text('streaming', 'xml', STATE))?.[1];
+}
+
+/** So many packets of 1000 bytes, 100 ms apart, from a time on. */
+function take(report: StreamReport, count: number, from: number): void {
+  for (let index = 0; index < count; index++) report.packet(1000, index * 100, from + index * 100);
+}
+
+describe('avgbandwidth', () => {
+  it('[WMLOG-004] is in bits per second', () => {
+    const report = newReport();
+    report.newSession();
+    take(report, 11, 5_000);
+    expect(bandwidth(report)).toBe('88000');
+  });
+
+  it('[WMLOG-004] counts from the start of the session, over playlist entries, and leaves pauses out', () => {
+    const report = newReport();
+    report.newSession();
+    take(report, 11, 0);
+    report.restart('another');
+    expect(bandwidth(report)).toBe('88000');
+    // Ten seconds without streaming, then twice as fast.
+    for (let index = 0; index < 11; index++) report.packet(2000, index * 100, 11_000 + index * 100);
+    expect(bandwidth(report)).toBe('132000');
+    report.restart('same');
+    expect(bandwidth(report)).toBe('132000');
+  });
+
+  it('[WMLOG-004] begins anew with another session, and is "-" while nothing has come', () => {
+    const report = newReport();
+    report.newSession();
+    expect(bandwidth(report)).toBe('-');
+    take(report, 11, 0);
+    report.newSession();
+    expect(bandwidth(report)).toBe('-');
+    for (let index = 0; index < 11; index++) report.packet(2000, index * 100, 11_000 + index * 100);
+    expect(bandwidth(report)).toBe('176000');
+  });
+});
