@@ -1,15 +1,25 @@
 import { AsfError } from './error.js';
 
+/** How much a reader may still make of what it reads; it is shared by all readers of one header. */
+export interface Budget {
+  /** Objects of the header. */
+  objects: number;
+  /** Items of lists, over all objects. */
+  items: number;
+}
+
 /** Reads little-endian fields from a part of a buffer; every read is checked. The buffers it gives are views. */
 export class ByteReader {
   readonly bytes: Buffer;
   position: number;
   readonly end: number;
+  readonly budget: Budget;
 
-  constructor(bytes: Buffer, start = 0, end = bytes.length) {
+  constructor(bytes: Buffer, start = 0, end = bytes.length, budget: Budget = { objects: 0, items: Infinity }) {
     this.bytes = bytes;
     this.position = start;
     this.end = end;
+    this.budget = budget;
   }
 
   get remaining(): number {
@@ -171,10 +181,14 @@ export const rest: Codec<Buffer> = {
   write: (writer, value) => writer.put(value),
 };
 
-/** Up to `count` items; the first that goes beyond the object ends the list (asf.md 16.3). */
+/**
+ * Up to `count` items; the first that goes beyond the object ends the list (asf.md 16.3).
+ * @throws AsfError when there are more than the reader's budget allows
+ */
 export function readItems<T>(reader: ByteReader, count: number, item: Codec<T>): T[] {
   const items: T[] = [];
   for (let i = 0; i < count && reader.remaining > 0; i++) {
+    if (--reader.budget.items < 0) throw new AsfError('A header has too many attributes.', reader.position);
     try {
       items.push(item.read(reader));
     } catch (error) {

@@ -1,5 +1,5 @@
 import { randomGuid } from './guid.js';
-import { type AsfHeader, buildHeader, DATA_OBJECT_HEAD_SIZE } from './header.js';
+import { type AsfHeader, buildHeader, DATA_OBJECT_HEAD_SIZE, headerLength } from './header.js';
 import { OBJECT_HEAD_SIZE, objectBytes } from './object-tree.js';
 import {
   type ContentDescription,
@@ -46,7 +46,7 @@ export function fileTime(date: Date): bigint {
 }
 
 /** The objects that a Digital Signature covers: those between File Properties and itself (asf.md 15). */
-function signedObjects(objects: readonly HeaderObject[]): ReadonlySet<HeaderObject> {
+export function signedObjects(objects: readonly HeaderObject[]): ReadonlySet<HeaderObject> {
   const file = objects.findIndex((object) => object.type === 'fileProperties');
   const signature = objects.findIndex((object) => object.type === 'digitalSignature');
   return new Set(objects.slice(file + 1, Math.max(signature, file + 1)));
@@ -168,8 +168,8 @@ export function liveHeader(header: AsfHeader, options: LiveHeaderOptions = {}): 
     maximumBitrate: maximumBitrate(header, rates),
   };
   const data = { fileId, size: BigInt(DATA_OBJECT_HEAD_SIZE), packetCount: 0n };
-  const size = buildHeader(withFileProperties(objects, file, changes), data).bytes.length;
-  return buildHeader(withFileProperties(objects, file, { ...changes, fileSize: BigInt(size) }), data);
+  const fileSize = BigInt(headerLength(withFileProperties(objects, file, changes)));
+  return buildHeader(withFileProperties(objects, file, { ...changes, fileSize }), data);
 }
 
 /** What is compared of a header: every object, with what differs from one start of an encoder to the next left out. */

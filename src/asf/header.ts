@@ -13,8 +13,8 @@ export type * from './stream.js';
 /** The bytes of the Data Object before its first packet, which every Microsoft protocol sends behind the Header Object. */
 export const DATA_OBJECT_HEAD_SIZE = 50;
 
-/** The largest Header Object that is read or buffered, in bytes. */
-export const MAX_HEADER_SIZE = 1024 * 1024;
+/** The largest Header Object that is read, in bytes: pictures and space for later edits make them this large. */
+export const MAX_HEADER_SIZE = 32 * 1024 * 1024;
 
 /** The largest packet size that is believed, in bytes. */
 const MAX_PACKET_SIZE = 1024 * 1024;
@@ -120,8 +120,9 @@ function findDataObject(bytes: Buffer, at: number): Buffer | undefined {
 export function parseHeader(bytes: Buffer): AsfHeader {
   const size = headerObjectSize(bytes);
   if (size > bytes.length) throw new AsfError(`Of an ASF header of ${size} bytes only ${bytes.length} are here.`, size);
-  const own = Buffer.from(bytes.subarray(0, size));
-  const objects = readObjects(own, HEADER_HEAD_SIZE, size);
+  const whole = Buffer.allocUnsafeSlow(size + DATA_OBJECT_HEAD_SIZE);
+  bytes.copy(whole, 0, 0, size);
+  const objects = readObjects(whole, HEADER_HEAD_SIZE, size);
   const fileProperties = flattenObjects(objects).find((object) => object.type === 'fileProperties');
   if (fileProperties === undefined) throw new AsfError('An ASF header has no readable File Properties.', size);
   const packetSize = packetSizeOf(fileProperties);
@@ -130,8 +131,9 @@ export function parseHeader(bytes: Buffer): AsfHeader {
 
   const live: DataObject = { fileId: fileProperties.fileId, size: BigInt(DATA_OBJECT_HEAD_SIZE), packetCount: 0n };
   const data = findDataObject(bytes, size) ?? dataObjectHead(live);
+  data.copy(whole, size);
   return {
-    bytes: Buffer.concat([own, data]),
+    bytes: whole,
     objects,
     fileProperties,
     streams,
@@ -146,6 +148,11 @@ export function parseHeader(bytes: Buffer): AsfHeader {
       packetCount: data.readBigUInt64LE(40),
     },
   };
+}
+
+/** How long the bytes of a header with these objects are, the first 50 of the Data Object included. */
+export function headerLength(objects: readonly HeaderObject[]): number {
+  return objects.reduce((sum, object) => sum + objectBytes(object).length, HEADER_HEAD_SIZE + DATA_OBJECT_HEAD_SIZE);
 }
 
 /**

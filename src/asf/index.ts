@@ -13,6 +13,7 @@ export { filterPacket, startPacket, type ThinningLevel } from './filter.js';
 export { GUID, guidFromString, guidName, guidToString, randomGuid } from './guid.js';
 export * from './header.js';
 export { type KeyFrame, KeyFrameIndex } from './key-frame-index.js';
+export { playerHeader } from './lean-header.js';
 export * from './packet.js';
 export { buildPacket, type PacketFields, type PayloadFields, packetFields } from './packet-build.js';
 export { markLength, restorePadding, stripPadding } from './padding.js';

@@ -1,4 +1,5 @@
 import {
+  type Budget,
   ByteReader,
   ByteWriter,
   blob,
@@ -29,6 +30,12 @@ export const OBJECT_HEAD_SIZE = 24;
 /** A Header Extension inside a Header Extension is read once more, not without end (asf.md 16). */
 const MAX_DEPTH = 2;
 
+/** Real headers have some tens of objects. An object costs much more memory than its 24 bytes. */
+const MAX_OBJECTS = 16_384;
+
+/** Of descriptors, records, markers and the like, for the same reason. */
+const MAX_ITEMS = 32_768;
+
 /**
  * The bytes from which an object was read, its head included. An edit is a copy and so has none: that is how what nobody
  * changed is written back byte for byte, with its reserved fields, missing NULs and trailing bytes.
@@ -40,7 +47,7 @@ function readHeaderExtension(reader: ByteReader, depth: number): HeaderExtension
   word.read(reader);
   const size = Math.min(dword.read(reader), reader.remaining);
   const start = reader.skip(size);
-  return { type: 'headerExtension', objects: readObjects(reader.bytes, start, start + size, depth + 1) };
+  return { type: 'headerExtension', objects: readWithin(reader.bytes, start, start + size, depth + 1, reader.budget) };
 }
 
 const headerExtension: Codec<HeaderObject> = {
@@ -76,9 +83,10 @@ const extendedFixed = struct({
 });
 
 /** Looks for nothing but Stream Properties, so that objects inside each other cannot make the reader descend. */
-function readHiddenStream({ bytes, position, end }: ByteReader): StreamPropertiesObject | undefined {
+function readHiddenStream({ bytes, position, end, budget }: ByteReader): StreamPropertiesObject | undefined {
   if (bytes.toString('hex', position, Math.min(position + 16, end)) !== GUID.streamPropertiesObject) return undefined;
-  const object = readObjectAt(bytes, position, end, MAX_DEPTH);
+  const size = objectSizeAt(bytes, position, end);
+  const object = size === undefined ? undefined : readObject(bytes, position, position + size, MAX_DEPTH, budget);
   return object?.type === 'streamProperties' ? object : undefined;
 }
 
@@ -115,10 +123,10 @@ const byGuid: ReadonlyMap<string, ObjectKind> = new Map(kinds.map((each) => [eac
 const byType: ReadonlyMap<string, ObjectKind> = new Map(kinds.map((each) => [each.type, each]));
 
 /** The fields of one whole object; one that is not known or cannot be read stays bytes. */
-function readObject(bytes: Buffer, start: number, end: number, depth: number): HeaderObject {
+function readObject(bytes: Buffer, start: number, end: number, depth: number, budget: Budget): HeaderObject {
   const id = bytes.toString('hex', start, start + 16);
   const raw = bytes.subarray(start, end);
-  const reader = new ByteReader(bytes, start + OBJECT_HEAD_SIZE, end);
+  const reader = new ByteReader(bytes, start + OBJECT_HEAD_SIZE, end, budget);
   let object: HeaderObject = { type: 'unknown', guid: id, bytes: raw };
   try {
     if (id !== GUID.headerExtensionObject) object = byGuid.get(id)?.codec.read(reader) ?? object;
@@ -130,26 +138,36 @@ function readObject(bytes: Buffer, start: number, end: number, depth: number): H
   return object;
 }
 
-/** The object at an offset, or undefined when its size is less than its head or goes beyond the end (asf.md 16.1). */
-function readObjectAt(bytes: Buffer, at: number, end: number, depth: number): HeaderObject | undefined {
+/** The size of the object at an offset, or undefined when it is less than its head or goes beyond the end (asf.md 16.1). */
+function objectSizeAt(bytes: Buffer, at: number, end: number): number | undefined {
   if (end - at < OBJECT_HEAD_SIZE) return undefined;
   const size = bytes.readBigUInt64LE(at + 16);
-  if (size < OBJECT_HEAD_SIZE || size > end - at) return undefined;
-  return readObject(bytes, at, at + Number(size), depth);
+  return size < OBJECT_HEAD_SIZE || size > end - at ? undefined : Number(size);
 }
 
 /**
  * The objects that stand back to back from `start` to `end`. Reading stops at the first that is not whole. The buffers in
- * them are views.
+ * them are views. An object whose lists are so long that they would fill the memory stays bytes.
+ * @throws AsfError when there are more than 16,384
  */
-export function readObjects(bytes: Buffer, start: number, end: number, depth = 0): HeaderObject[] {
-  const objects: HeaderObject[] = [];
+export function readObjects(bytes: Buffer, start: number, end: number): HeaderObject[] {
+  return readWithin(bytes, start, end, 0, { objects: MAX_OBJECTS, items: MAX_ITEMS });
+}
+
+function readWithin(bytes: Buffer, start: number, end: number, depth: number, budget: Budget): HeaderObject[] {
+  const spans: { readonly at: number; readonly size: number; readonly place: number }[] = [];
   for (let at = start; ; ) {
-    const object = readObjectAt(bytes, at, end, depth);
-    if (object === undefined) return objects;
-    objects.push(object);
-    at += originals.get(object)!.length;
+    const size = objectSizeAt(bytes, at, end);
+    if (size === undefined) break;
+    if (--budget.objects < 0) throw new AsfError(`An ASF header has more than ${MAX_OBJECTS} objects.`, at);
+    spans.push({ at, size, place: spans.length });
+    at += size;
   }
+  const objects = new Array<HeaderObject>(spans.length);
+  // The small ones first, so that a huge one leaves the budget to what describes the streams.
+  const bySize = spans.toSorted((a, b) => a.size - b.size);
+  for (const { at, size, place } of bySize) objects[place] = readObject(bytes, at, at + size, depth, budget);
+  return objects;
 }
 
 /** GUID, size and body of an object. */

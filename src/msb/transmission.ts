@@ -3,6 +3,7 @@ import type { NscFormat } from '../announce/nsc.js';
 import { type LiveHeaderOptions, liveHeader } from '../asf/edit.js';
 import type { AsfHeader } from '../asf/header.js';
 import { inParitySpan } from '../asf/layout.js';
+import { playerHeader } from '../asf/lean-header.js';
 import { type DataPacket, parsePacket } from '../asf/packet.js';
 import { markLength, stripPadding } from '../asf/padding.js';
 import { FORMAT_ID_MASK, MAX_UDP_PAYLOAD, MSB_HEAD_SIZE, MsbError, serialiseMsbPacket, streamIdOf } from './packet.js';
@@ -67,7 +68,7 @@ export class MsbTransmission {
    */
   header(header: AsfHeader): Buffer[] {
     const closing = this.end();
-    const live = liveHeader(header, identityOf(header));
+    const live = playerHeader(liveHeader(header, identityOf(header)));
     this.#packetSize = live.packetSize;
     if (this.#current) this.#toggle = !this.#toggle;
     this.#current = this.#formatOf(live);

@@ -1,4 +1,5 @@
 import type { AsfHeader } from '../asf/header.js';
+import { playerHeader } from '../asf/lean-header.js';
 import { parsePacket } from '../asf/packet.js';
 import { restorePadding } from '../asf/padding.js';
 import type { Broadcast } from '../media/broadcast.js';
@@ -34,13 +35,14 @@ export class Channel {
 
   /** What the broadcast carries now; undefined before it has a header, and when that or its packets are too large for MSBD. */
   get stream(): ChannelStream | undefined {
-    const { header, generation } = this.broadcast;
-    if (!header) return undefined;
+    const { header: whole, generation } = this.broadcast;
+    if (!whole) return undefined;
     if (generation === this.#generation && !this.#ended) return this.#stream;
     // Behind a new header the broadcast counts packets from 0 again; dwPacketId goes on.
     if (generation !== this.#generation) this.#base = this.#next;
     this.#generation = generation;
     this.#ended = false;
+    const header = playerHeader(whole);
     const fits = header.bytes.length <= MAX_BINARY_DATA && header.packetSize <= MAX_PAYLOAD;
     this.#stream = fits ? this.#newStream(header) : undefined;
     return this.#stream;

@@ -1,4 +1,5 @@
 import type { AsfHeader } from '../asf/header.js';
+import { playerHeader } from '../asf/lean-header.js';
 import { stripPadding } from '../asf/padding.js';
 import type { HttpAuthenticator } from '../auth/client.js';
 import { messageOf, WmError } from '../errors.js';
@@ -194,7 +195,9 @@ export class PushClient implements AsfSink {
    * @param known the last of them belonged to that header
    */
   continue(header: AsfHeader, packets: number, known: boolean): void {
-    this.#perform(this.#session.continue(header.bytes, header.packetSize, bitrateOf(header), packets, known));
+    this.#perform(
+      this.#session.continue(playerHeader(header).bytes, header.packetSize, bitrateOf(header), packets, known),
+    );
   }
 
   /** Cuts the connection. */
@@ -225,7 +228,7 @@ export class PushClient implements AsfSink {
   #take(event: AsfEvent): ClientAction[] {
     switch (event.type) {
       case 'header':
-        return this.#session.header(event.header.bytes, event.header.packetSize, bitrateOf(event.header));
+        return this.#session.header(playerHeader(event.header).bytes, event.header.packetSize, bitrateOf(event.header));
       case 'packet':
         return this.#session.packet(stripPadding(event.packet));
       case 'end':

@@ -1,5 +1,5 @@
 import { GUID } from '../asf/guid.js';
-import { MAX_HEADER_SIZE } from '../asf/header.js';
+import { DATA_OBJECT_HEAD_SIZE, MAX_HEADER_SIZE } from '../asf/header.js';
 import { ByteQueue } from '../asf/queue.js';
 import { FRAME_HEADER_SIZE, FramingError, PACKET_ID, packetName } from '../framing/framing.js';
 import { PragmaTokens } from './pragma.js';
@@ -156,7 +156,6 @@ export interface ObjectShape {
 }
 
 const SIZE_END = 24;
-const DATA_OBJECT_HEAD_SIZE = 50;
 
 /** What $H packets hold: a Header Object, whose size is in bytes 16 to 23, and the first 50 bytes of the Data Object. */
 export const HEADER_SHAPE: ObjectShape = {
@@ -174,6 +173,7 @@ export const HEADER_SHAPE: ObjectShape = {
 export class ObjectAssembler {
   readonly #name: string;
   readonly #shape: ObjectShape | undefined;
+  readonly #limit: number;
   #pieces: Buffer[] = [];
   #size = 0;
   #ownSize: number | undefined;
@@ -184,10 +184,12 @@ export class ObjectAssembler {
   /**
    * @param name of the packets, for messages
    * @param shape of the object, to tolerate wrong flags
+   * @param limit bytes of an object; default: those of the largest ASF header
    */
-  constructor(name: string, shape?: ObjectShape) {
+  constructor(name: string, shape?: ObjectShape, limit = MAX_HEADER_SIZE + DATA_OBJECT_HEAD_SIZE) {
     this.#name = name;
     this.#shape = shape;
+    this.#limit = limit;
   }
 
   /** Whether some but not all pieces have come. */
@@ -197,7 +199,7 @@ export class ObjectAssembler {
 
   /**
    * @returns the whole object with its last piece, else undefined
-   * @throws FramingError when it becomes larger than an ASF header may be
+   * @throws FramingError when it becomes larger than the limit
    */
   add({ afFlags, payload }: WmspPacket): Buffer | undefined {
     const begins = this.#begins(afFlags, payload);
@@ -208,8 +210,8 @@ export class ObjectAssembler {
     // A copy: the object may live longer than the slice it came in.
     this.#pieces.push(Buffer.from(payload));
     this.#size += payload.length;
-    if (this.#size > MAX_HEADER_SIZE + 64 || this.#pieces.length > MAX_PIECES) {
-      throw new FramingError(`The ${this.#name} packets hold more than ${MAX_HEADER_SIZE} bytes.`);
+    if (this.#size > this.#limit || this.#pieces.length > MAX_PIECES) {
+      throw new FramingError(`The ${this.#name} packets hold more than ${this.#limit} bytes.`);
     }
     const isLast = (afFlags & LAST_PIECE) !== 0;
     // Flags that begin as they should are believed at the end, too.

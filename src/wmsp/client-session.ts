@@ -87,7 +87,7 @@ export class ClientSession {
   #expectedPackets: ReadonlySet<number> = new Set();
   #expectedResponses: WmspRequestType[] = [];
   readonly #headerPieces: ObjectAssembler;
-  readonly #metadataPieces = new ObjectAssembler('$M');
+  readonly #metadataPieces = new ObjectAssembler('$M', undefined, 1024 * 1024);
   #cause: HeaderCause = 'describe';
   #play: PlayParameters | undefined;
   // The current playlist entry was asked for with Speed.

@@ -1,5 +1,6 @@
 import { liveHeader } from '../asf/edit.js';
 import { type AsfHeader, DATA_OBJECT_HEAD_SIZE } from '../asf/header.js';
+import { playerHeader } from '../asf/lean-header.js';
 import type { Field } from '../http/message.js';
 import type { Broadcast } from '../media/broadcast.js';
 import type { StartupProfile } from '../media/on-demand/options.js';
@@ -116,8 +117,8 @@ export function entryHead(
 ): Buffer {
   const asBroadcast = program.playlist && !profile.version9;
   const isFile = entry.kind === 'file' && !asBroadcast;
-  const told = asBroadcast ? broadcastHeader(header).bytes : header.bytes;
-  const asfHeader = headerPackets(isFile && profile.dataSize === 'large' ? withLargeData(header) : told);
+  const told = playerHeader(asBroadcast ? broadcastHeader(header) : header);
+  const asfHeader = headerPackets(isFile && profile.dataSize === 'large' ? withLargeData(told) : told.bytes);
   if (!profile.metadata || identity.encoder) return asfHeader;
   const metadata = metadataPackets({
     playlistGenId: genIdOf(entry),

@@ -213,7 +213,7 @@ describe('MSBD over TCP', () => {
   });
 
   it('[MSBD-034] refuses a stream whose header or packets are too large', async () => {
-    station = await Station.open({}, { padding: 66_000 });
+    station = await Station.open({}, { ballast: 66_000 });
     const peer = await station.peer();
     peer.send(connectRequest());
     expect(wireMessages(await peer.untilClosed())[0]).toMatchObject({ id: 8, hr: 0xc00d0033 });
@@ -226,7 +226,7 @@ describe('MSBD over TCP', () => {
   it('ends for those that it cannot give another header to', async () => {
     station = await Station.open();
     const player = await station.player();
-    station.header({ padding: 66_000 });
+    station.header({ ballast: 66_000 });
     await untilShape(player, /^CSES$/);
     station.header();
     await station.player();
@@ -459,7 +459,7 @@ describe('hostile clients', () => {
   });
 
   it('that flood it with requests and never read are dropped', async () => {
-    station = await Station.open({}, { padding: 60_000 });
+    station = await Station.open({}, { ballast: 60_000 });
     const peer = await station.player();
     peer.socket.pause();
     peer.send(Buffer.concat(Array<Buffer>(10_000).fill(wire(3))));
@@ -469,7 +469,7 @@ describe('hostile clients', () => {
 
   it('that ask slowly and never read are dropped before they fill the memory', async () => {
     const broadcast = new Broadcast({ batchInterval: 0 });
-    broadcast.write({ type: 'header', header: testHeader({ padding: 60_000 }) });
+    broadcast.write({ type: 'header', header: testHeader({ ballast: 60_000 }) });
     // As of a client that takes nothing.
     const socket = new Duplex({ read: () => {}, write: () => {} });
     const players = new Set<Connection>();

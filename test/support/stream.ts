@@ -13,8 +13,8 @@ export interface TestHeaderOptions {
   readonly preroll?: number;
   readonly video?: boolean;
   readonly fileId?: string;
-  /** Pads the header by so many bytes. */
-  readonly padding?: number;
+  /** Bytes of an object that players cannot do without. */
+  readonly ballast?: number;
 }
 
 function streamProperties(number: number, streamType: string, typeSpecificData: Buffer): HeaderObject {
@@ -58,7 +58,7 @@ function videoFormat(): Buffer {
 
 /** A small header as an encoder would send it: video 1 and audio 2, or audio 2 alone. */
 export function testHeader(options: TestHeaderOptions = {}): AsfHeader {
-  const { packetSize = PACKET_SIZE, preroll = 1000, video = true, title = '', padding = 0 } = options;
+  const { packetSize = PACKET_SIZE, preroll = 1000, video = true, title = '', ballast = 0 } = options;
   const fileId = options.fileId ?? guidFromString('11111111-2222-3333-4444-555555555555');
   const objects: HeaderObject[] = [
     {
@@ -88,7 +88,15 @@ export function testHeader(options: TestHeaderOptions = {}): AsfHeader {
     ...(title === ''
       ? []
       : [{ type: 'contentDescription' as const, title, author: '', copyright: '', description: '', rating: '' }]),
-    ...(padding === 0 ? [] : [{ type: 'padding' as const, data: Buffer.alloc(padding) }]),
+    ...(ballast === 0
+      ? []
+      : [
+          {
+            type: 'errorCorrection' as const,
+            errorCorrectionType: GUID.noErrorCorrection,
+            data: Buffer.alloc(ballast),
+          },
+        ]),
   ];
   return buildHeader(objects, { fileId, size: 50n, packetCount: 0n });
 }

@@ -499,7 +499,7 @@ describe('a server that says no', () => {
 describe('input that cannot be pushed', () => {
   it('[WMHTTP-036] [WMHTTP-043] is a header that would have to be split', async () => {
     const { client: push, peer } = await connected();
-    await expect(push.write(header(testHeader({ padding: 66_000 })))).rejects.toEqual(
+    await expect(push.write(header(testHeader({ ballast: 66_000 })))).rejects.toEqual(
       failure('WM_BAD_INPUT', 'the protocol allows 65531'),
     );
     await peer.ended();

@@ -136,7 +136,7 @@ describe('ObjectAssembler', () => {
     const assembler = new ObjectAssembler('$H');
     const piece: WmspPacket = { id: 0x48, reason: 0, location: 0, afFlags: 0, payload: Buffer.alloc(65_000) };
     expect(() => {
-      for (let count = 0; count < 20; count++) assembler.add(piece);
+      for (let count = 0; count < 520; count++) assembler.add(piece);
     }).toThrow(expect.objectContaining({ code: 'WM_PROTOCOL' }));
     const none: WmspPacket = { ...piece, payload: Buffer.alloc(0) };
     expect(() => {

@@ -134,7 +134,7 @@ describe('Describe of a file', () => {
   );
 
   it('[WMSP-106] [WMSP-107] [WMSP-113] splits a header of 200 KB over several $H', async () => {
-    await fileOf({ padding: 200_000 });
+    await fileOf({ ballast: 200_000 });
     const packets = wirePackets((await describeFile(OLD)).body);
     expect(packets.map(({ location }) => location)).toEqual([0, 1, 2, 3]);
     expect(packets.map(({ afFlags }) => afFlags)).toEqual([0x04, 0, 0, 0x08]);

@@ -94,7 +94,8 @@ export function servedHeader(file: PacketFile, times: MediaTimes): AsfHeader {
     maximumPacketSize: packetSize,
   };
   const measured = {
-    fileSize: BigInt(file.size),
+    // Players may get a shorter header than the file has.
+    fileSize: BigInt(file.size - file.dataStart + header.bytes.length),
     playDuration: BigInt(times.end * HUNDRED_NS_PER_MS),
     sendDuration: BigInt((times.sendEnd - times.sendStart) * HUNDRED_NS_PER_MS),
   };

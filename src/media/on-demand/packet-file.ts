@@ -3,6 +3,7 @@ import { type FileHandle, open, stat } from 'node:fs/promises';
 import { AsfError } from '../../asf/error.js';
 import { GUID } from '../../asf/guid.js';
 import { type AsfHeader, DATA_OBJECT_HEAD_SIZE, headerObjectSize, parseHeader } from '../../asf/header.js';
+import { playerHeader } from '../../asf/lean-header.js';
 import { type DataPacket, parsePacket } from '../../asf/packet.js';
 import { WmError } from '../../errors.js';
 import { systemErrorCode, systemErrorReason } from '../system-error.js';
@@ -72,18 +73,50 @@ async function fill(
   return filled;
 }
 
-/** The Header Object and the first 50 bytes of the Data Object. */
-async function readHeader(handle: FileHandle, path: string, fileSize: number): Promise<AsfHeader> {
+/** The header as players get it, and where the first packet is in the file. */
+interface FileHead {
+  readonly header: AsfHeader;
+  readonly dataStart: number;
+}
+
+/** A header that is left larger than this would be held for every file that is open. Bytes. */
+const MAX_KEPT_HEADER_SIZE = 1024 * 1024;
+
+/** Large headers are read one after the other, since each is in memory as a whole for a moment. */
+let largeRead: Promise<unknown> = Promise.resolve();
+
+function afterOtherLargeReads<T>(read: () => Promise<T>): Promise<T> {
+  const reading = largeRead.then(read);
+  largeRead = reading.catch(() => undefined);
+  return reading;
+}
+
+/** The Header Object and the first 50 bytes of the Data Object; of a large header only what players need is kept. */
+async function readHeader(handle: FileHandle, path: string, fileSize: number): Promise<FileHead> {
   let bytes = await readAt(handle, path, 0, Math.min(HEAD_READ_SIZE, fileSize));
   const objectSize = headerObjectSize(bytes);
   if (objectSize > fileSize) throw new AsfError('The file ends inside the ASF header.', fileSize);
   const size = objectSize + DATA_OBJECT_HEAD_SIZE;
-  if (bytes.length < size) bytes = await readAt(handle, path, 0, Math.min(size, fileSize));
+  const read = async (): Promise<FileHead> => {
+    if (bytes.length < size) bytes = await readAt(handle, path, 0, Math.min(size, fileSize));
+    return { header: playersHeader(path, bytes, size), dataStart: size };
+  };
+  return size <= MAX_KEPT_HEADER_SIZE ? read() : afterOtherLargeReads(read);
+}
+
+function playersHeader(path: string, bytes: Buffer, size: number): AsfHeader {
+  const objectSize = size - DATA_OBJECT_HEAD_SIZE;
   if (bytes.length < size) throw new WmError('WM_BAD_INPUT', `${path} holds a header but no packets.`);
   if (bytes.toString('hex', objectSize, objectSize + 16) !== GUID.dataObject) {
     throw new AsfError('The ASF header is not followed by a Data Object.', objectSize);
   }
-  return parseHeader(bytes.subarray(0, size));
+  const header = playerHeader(parseHeader(bytes.subarray(0, size)));
+  if (header.bytes.length > MAX_KEPT_HEADER_SIZE) {
+    throw new AsfError(
+      `${header.bytes.length} bytes of the ASF header cannot be left out, which is too much to be served.`,
+    );
+  }
+  return header;
 }
 
 /** What tells one state of a file from the next. */
@@ -107,7 +140,7 @@ export interface PacketRun {
  */
 export class PacketFile {
   readonly path: string;
-  /** As it stands in the file. */
+  /** As it stands in the file, but for what players can do without in a large one. */
   readonly header: AsfHeader;
   readonly packetSize: number;
   /** Packets that one read takes to look at them. */
@@ -127,14 +160,14 @@ export class PacketFile {
   #extending: Promise<boolean> | undefined;
   #closing: Promise<void> | undefined;
 
-  private constructor(path: string, handle: FileHandle, stats: Stats, header: AsfHeader) {
-    const { dataObject, packetSize, broadcast, bytes } = header;
+  private constructor(path: string, handle: FileHandle, stats: Stats, { header, dataStart }: FileHead) {
+    const { dataObject, packetSize, broadcast } = header;
     this.path = path;
     this.#handle = handle;
     this.header = header;
     this.packetSize = packetSize;
     this.batchPackets = Math.max(1, Math.floor(BATCH_SIZE / packetSize));
-    this.dataStart = bytes.length;
+    this.dataStart = dataStart;
     this.size = stats.size;
     this.#knownSize = stats.size;
     this.modified = stats.mtime;

@@ -3,8 +3,9 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { execa } from 'execa';
+import { withFileProperties } from '../../../src/asf/edit.js';
 import { AsfFileBuilder } from '../../../src/asf/file.js';
-import { DATA_OBJECT_HEAD_SIZE, parseHeader } from '../../../src/asf/header.js';
+import { buildHeader, DATA_OBJECT_HEAD_SIZE, type HeaderObject, parseHeader } from '../../../src/asf/header.js';
 import { parsePacket } from '../../../src/asf/packet.js';
 import { buildPacket, packetFields } from '../../../src/asf/packet-build.js';
 import { AsfReader } from '../../../src/asf/reader.js';
@@ -83,6 +84,22 @@ function pictureSources({
   const filters = [...(noise ? ['noise=alls=80:allf=t'] : []), ...(filter ? [filter] : [])];
   const first = [`testsrc2=size=${size}:rate=${fps}`, ...filters].join(',');
   return secondVideo ? [first, `${first},negate`] : [first];
+}
+
+/** A copy of a file with more objects in its header. @returns its path */
+export async function withHeaderObjects(
+  path: string,
+  name: string,
+  ...extra: readonly HeaderObject[]
+): Promise<string> {
+  const bytes = await readFile(path);
+  const { bytes: old, objects, fileProperties, dataObject } = parseHeader(bytes);
+  const build = (fileSize: number) =>
+    buildHeader([...withFileProperties(objects, fileProperties, { fileSize: BigInt(fileSize) }), ...extra], dataObject);
+  const header = build(bytes.length - old.length + build(0).bytes.length);
+  const copy = join(dirname(path), name);
+  await writeFile(copy, Buffer.concat([header.bytes, bytes.subarray(old.length)]));
+  return copy;
 }
 
 /** A copy of a file that ends with its last packet, without the index behind it. @returns its path */

@@ -75,7 +75,7 @@ describe('open', () => {
 
   it('reads a header of half a megabyte', async () => {
     const path = join(folder, 'large-header.wmv');
-    writeAsf(path, testHeader({ padding: 500_000 }), frames(20));
+    writeAsf(path, testHeader({ ballast: 500_000 }), frames(20));
     expect(locations(await play(await open(path)))).toHaveLength(20);
   });
 });

@@ -302,8 +302,8 @@ describe('a packet and a byte', () => {
 
   it('counts the header when both readings name a packet', async () => {
     const path = join(folder, 'even.wmv');
-    const length = testHeader().bytes.length + 24;
-    const header = testHeader({ padding: 400 - (length % 400) });
+    const length = testHeader().bytes.length + 44;
+    const header = testHeader({ ballast: 400 - (length % 400) });
     expect(header.bytes.length % 400).toBe(0);
     writeAsf(
       path,
