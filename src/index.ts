@@ -28,11 +28,19 @@ export { type ArchiveOptions, ArchiveSink } from './media/archive.js';
 export { Broadcast, type BroadcastCounters, type BroadcastOptions } from './media/broadcast.js';
 export type { AsfEvent, AsfSink, AsfSource, EndEvent, HeaderEvent, PacketEvent } from './media/events.js';
 export { type FileSourceOptions, fileSource } from './media/file-source.js';
-export type { LaneFormat, LaneItem, Player, PlayerOutput, PlayerSession } from './media/lane.js';
+export type { Player } from './media/player.js';
 export { pump } from './media/pump.js';
 export type { ReconnectPolicy, ReconnectReport } from './media/reconnect.js';
 export { Sequence, type SequenceOptions } from './media/sequence.js';
 export { Timeline, type TimelineOptions } from './media/timeline.js';
+export type {
+  LaneChoice,
+  PlayerOutput,
+  PlayerSession,
+  WireBatch,
+  WireFormat,
+  WirePacket,
+} from './media/wire.js';
 export { MsbClient, type MsbClientOptions, type MsbDescription } from './msb/client.js';
 export { type OpenNscOptions, openNsc } from './msb/open-nsc.js';
 export { MulticastReceiver, type MulticastReceiverOptions } from './msb/receiver.js';

@@ -292,6 +292,7 @@ export class Exchange {
 export class ResponseStream {
   readonly #host: ExchangeHost;
   readonly #chunked: boolean;
+  readonly framing = 'stream';
   ended = false;
   /** Called once when the connection is lost before `end`. */
   onLost: (() => void) | undefined;
@@ -311,8 +312,13 @@ export class ResponseStream {
     return this.#host.socket.writableLength;
   }
 
+  /** Sends bytes with whatever goes with them, as {@link write} does. */
+  put({ bytes }: { readonly bytes: Buffer }, done?: () => void): void {
+    this.write(bytes, done);
+  }
+
   /** Calls back once the operating system has taken everything; never when the connection is lost before. */
-  whenDrained(callback: () => void): void {
+  drained(callback: () => void): void {
     const { socket } = this.#host;
     if (socket.writableNeedDrain) socket.once('drain', callback);
     else queueMicrotask(callback);

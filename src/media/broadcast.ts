@@ -1,71 +1,38 @@
+import { type Command, commandPacket } from '../asf/command.js';
 import { liveHeader, sameLayout } from '../asf/edit.js';
 import { AsfError } from '../asf/error.js';
 import { startPacket } from '../asf/filter.js';
 import type { AsfHeader } from '../asf/header.js';
-import type { DataPacket } from '../asf/packet.js';
+import { type DataPacket, parsePacket } from '../asf/packet.js';
 import { stripPadding } from '../asf/padding.js';
+import type { BroadcastCounters, BroadcastOptions, Follower, JoinOptions, Release } from './broadcast-options.js';
 import type { AsfEvent, AsfSink, EndEvent } from './events.js';
-import { type BroadcastPacket, type Delivery, Lane, type LaneFormat, Player, type PlayerSession } from './lane.js';
+import { History } from './history.js';
+import { type Delivery, type Group, Lane, type Moment } from './lane.js';
+import { Player } from './player.js';
 import { Timeline } from './timeline.js';
+import type { BroadcastPacket, HeaderCause, LaneChoice, PlayerSession, WireFormat } from './wire.js';
 
-export interface BroadcastOptions {
-  /** Media in ms that a new player gets at once; the least is the header's preroll. */
-  readonly burst?: number;
-  /** Milliseconds between deliveries; by default it grows with the number of players from 0 to 250. */
-  readonly batchInterval?: number;
-  /** Bytes that may wait for a player, besides its first burst, before packets are left out for it. */
-  readonly maxBacklog?: number;
-  /** Longest time in ms that a player may stay behind before it is dropped. */
-  readonly patience?: number;
-  /** Most bytes kept for bursts; a stream whose key frames are rarer than that starts late for new players. */
-  readonly maxHistory?: number;
-  /** A lane could not be served and its players were dropped; a fault of this program. */
-  readonly onError?: (error: unknown) => void;
-  /** A clock in ms that never goes back. */
-  readonly now?: () => number;
-}
+export type { BroadcastCounters, BroadcastOptions, Follower, JoinOptions, Release } from './broadcast-options.js';
 
-/** Counters since the broadcast began; bytes and packets, not rates. */
-export interface BroadcastCounters {
-  packetsIn: number;
-  bytesIn: number;
-  bytesOut: number;
-  skippedPackets: number;
-  droppedPlayers: number;
-  /** Times that a source came back and was joined to what was there. */
-  splices: number;
-}
-
-/**
- * Somebody who takes every packet by itself as soon as it comes, and nothing that was there before: whoever sends datagrams, of which
- * a batch would be a burst that receivers have no room for.
- */
-export interface Follower {
-  /** This header holds from here on: it is another one than before, or another run begins. */
-  started(header: AsfHeader): void;
-  /**
-   * @param packet as the players get it
-   * @param placed the same with its padding
-   * @returns the bytes that were sent
-   */
-  packet(packet: BroadcastPacket, placed: DataPacket): number;
-  ended(event: EndEvent): void;
-}
-
-const DEFAULTS = { burst: 3_000, maxBacklog: 1024 * 1024, patience: 20_000, maxHistory: 32 * 1024 * 1024 };
+const DEFAULTS = {
+  burst: 3_000,
+  history: 10_000,
+  maxBacklog: 1024 * 1024,
+  patience: 20_000,
+  cleanStartPatience: 5_000,
+  maxHistory: 32 * 1024 * 1024,
+};
 const MAX_BATCH_INTERVAL = 250;
-// What a packet in the history takes besides its bytes; without it tiny packets would make a long history.
-const ENTRY_OVERHEAD = 300;
-// How often the history is looked through for what may go: by packets, and by send time in ms.
-const TRIM_PACKETS = 1_024;
-const TRIM_TIME = 250;
+// What waits for the next delivery, with its padding, is sent before that when it is more than this.
+const MAX_PENDING = 1024 * 1024;
 
 /**
  * The live hub between one source and many players.
  *
  * Packets are prepared once, kept for the burst that lets a new player start at a key frame with some seconds in hand, and
  * delivered in batches. A source that comes back with the same layout is joined to the timeline as if it had never left; one
- * with another header is announced to the players as a new entry.
+ * with another header, or that has ended its entry, is announced to the players as a new entry.
  */
 export class Broadcast implements AsfSink {
   readonly counters: BroadcastCounters = {
@@ -80,18 +47,25 @@ export class Broadcast implements AsfSink {
   readonly #now: () => number;
   readonly #lanes = new Map<string, Lane>();
   readonly #followers = new Set<Follower>();
+  readonly #history = new History();
   #timeline = newTimeline();
   #header: AsfHeader | undefined;
   #videoStreams: ReadonlySet<number> = new Set();
+  #commandStream: number | undefined;
   #generation = 0;
   readonly #awaitingHeader = new Set<() => void>();
+  #holds = 0;
   #live = false;
-  #history: BroadcastPacket[] = [];
-  #historyBytes = 0;
-  // Packets, and send time in ms, since the history was last looked through.
-  #sinceTrim = 0;
-  #trimmedAt = 0;
+  // The source has ended its entry, and more are to come.
+  #entryEnded = false;
   #nextLocation = 0;
+  // When the first packet under this header came, or a player last could have started cleanly.
+  #cleanAt: number | undefined;
+  #toldUnclean = false;
+  // How far the presentation times are ahead of the send times, ms, as the first packet has it.
+  #ahead: number | undefined;
+  #newest: { sendTime: number; commands: number } = { sendTime: 0, commands: 0 };
+  #pending = 0;
   #flushTimer: NodeJS.Timeout | NodeJS.Immediate | undefined;
 
   constructor(options: BroadcastOptions = {}) {
@@ -104,20 +78,35 @@ export class Broadcast implements AsfSink {
     return this.#header;
   }
 
-  /** Counts the headers; the playlist-gen-id of a live broadcast. */
+  /** Counts the entries; the playlist-gen-id of a live broadcast. */
   get generation(): number {
     return this.#generation;
   }
 
-  /** Whether a source is feeding it, or has left without an end and may come back. */
+  /** True while a source feeds it, or has left without an end and may come back. */
   get live(): boolean {
     return this.#live;
   }
 
   get players(): number {
     let count = 0;
-    for (const lane of this.#lanes.values()) count += lane.players.size;
+    for (const lane of this.#lanes.values()) count += lane.players;
     return count;
+  }
+
+  /** True while there are players, followers or others that hold it. */
+  get wanted(): boolean {
+    return this.#holds > 0 || this.#followers.size > 0 || this.players > 0;
+  }
+
+  /** Keeps a source that runs only on demand running, as a player does, for those that are none: archives, waiting sessions, peers. */
+  hold(): Release {
+    let held = true;
+    this.#holds++;
+    return () => {
+      if (held) this.#holds--;
+      held = false;
+    };
   }
 
   /** Resolves when a source's header comes, or after `milliseconds`. */
@@ -137,8 +126,30 @@ export class Broadcast implements AsfSink {
   write(event: AsfEvent): void {
     if (event.type === 'header') this.#setHeader(event.header);
     else if (event.type === 'packet') this.#addPacket(event.packet);
-    else if (!event.moreEntries) this.#end(event);
-    // With more entries to come, the next header decides whether the players notice anything.
+    else if (event.moreEntries) this.#entryEnded = true;
+    else this.#end(event);
+  }
+
+  /**
+   * Sends players a script command, to be run with the newest packet.
+   *
+   * @returns false when the header has no stream of commands, or nothing is live
+   * @throws AsfError when it does not fit a packet
+   */
+  insert(command: Command): boolean {
+    const header = this.#header;
+    const stream = this.#commandStream;
+    if (!header || !this.#live || stream === undefined) return false;
+    const { sendTime } = this.#newest;
+    const bytes = commandPacket(command, {
+      stream,
+      sendTime,
+      presentationTime: sendTime + this.#preroll,
+      mediaObjectNumber: this.#newest.commands++,
+      packetSize: header.packetSize,
+    });
+    this.#pass(parsePacket(bytes), false);
+    return true;
   }
 
   /** Ends the broadcast for all players. */
@@ -147,39 +158,65 @@ export class Broadcast implements AsfSink {
   }
 
   /**
-   * Adds a player: it gets a burst that starts at a key frame, then everything as it comes.
-   * The header is not sent; the session has sent it.
-   *
-   * @param sequence the 8-bit number of the first packet
+   * Adds a player: it gets what was kept since a key frame, then everything as it comes. The header is not sent; the session has
+   * sent it. The session is told with what the player starts before the first byte.
    */
-  join(session: PlayerSession, format: LaneFormat, sequence = 0): Player {
-    const player = new Player(session, sequence);
-    this.counters.bytesOut += this.#lane(format).join(player, this.#burst);
+  join(session: PlayerSession, choice: LaneChoice, wire: WireFormat, options: JoinOptions = {}): Player {
+    const group = this.#lane(choice).group(wire);
+    const lead = Math.max(options.lead ?? 0, this.#burst);
+    const from = this.#startIn(group, lead);
+    const byLane = wire.numbers === 'lane' ? group.numberFrom(from === -1 ? group.delivered : from) : 0;
+    const player = new Player(session, options.number ?? byLane);
+    this.#counted((moment) => {
+      group.await(player, moment.now);
+      const first = group.lane.entry(from);
+      const granted = first ? (group.lane.entry(group.delivered - 1)!.sendTime - first.sendTime) | 0 : 0;
+      session.starting?.({ number: player.number, location: first?.location, lead: Math.max(granted, 0) });
+      if (from !== -1 && player.group === group) group.startAt(player, from, moment);
+    });
     return player;
   }
 
-  /**
-   * Gives a player other streams: from the next key frame of what it then gets, while what it has goes on until there.
-   */
-  change(player: Player, format: LaneFormat): void {
-    if (!player.lane) return;
-    const successor = this.#lane(format);
-    player.successor = successor === player.lane ? undefined : successor;
+  /** Gives a player other streams: from the next key frame of what it then gets, while what it has goes on until there. */
+  change(player: Player, choice: LaneChoice, wire: WireFormat | undefined = player.group?.wire): void {
+    if (!player.group || !wire) return;
+    const abandoned = player.successor;
+    const successor = this.#lane(choice).group(wire);
+    player.successor = successor === player.group ? undefined : successor;
+    player.waitingSince = this.#now();
+    if (abandoned && abandoned !== successor) this.#dropIdle(abandoned);
+  }
+
+  /** Writes what a player gets from now on in another format; its streams and its numbers go on. */
+  rewire(player: Player, wire: WireFormat): void {
+    const { group } = player;
+    if (!group || group.wire === wire) return;
+    // What came before is sent as it would have been.
+    this.#flush();
+    if (player.group !== group) return;
+    const { waiting, waitingSince, at, successor } = player;
+    group.leave(player);
+    group.lane.group(wire).await(player, waitingSince);
+    Object.assign(player, { waiting, at, rewired: true });
+    if (successor) player.successor = successor.lane.group(wire);
+    this.#dropIdle(group);
+    if (successor) this.#dropIdle(successor);
   }
 
   leave(player: Player): void {
-    const { lane } = player;
-    if (!lane) return;
-    lane.leave(player);
+    const { group, successor } = player;
+    if (!group) return;
+    group.leave(player);
     player.successor = undefined;
-    this.#dropIdle(lane);
+    this.#dropIdle(group);
+    if (successor) this.#dropIdle(successor);
   }
 
   /** Adds a follower, which is told at once when there is something to follow; until {@link unfollow}, over all ends. */
   follow(follower: Follower): void {
     this.#followers.add(follower);
     const header = this.#header;
-    if (header && this.#live) this.#tell(follower, () => follower.started(header));
+    if (header && this.#live) this.#tell(follower, () => follower.started(header, 'run'));
   }
 
   unfollow(follower: Follower): void {
@@ -197,67 +234,96 @@ export class Broadcast implements AsfSink {
     }
   }
 
-  #tellStarted(header: AsfHeader): void {
-    for (const follower of [...this.#followers]) this.#tell(follower, () => follower.started(header));
+  #tellStarted(header: AsfHeader, cause: HeaderCause | 'run'): void {
+    for (const follower of [...this.#followers]) this.#tell(follower, () => follower.started(header, cause));
   }
 
-  #lane(format: LaneFormat): Lane {
-    let lane = this.#lanes.get(format.key);
+  #lane(choice: LaneChoice): Lane {
+    let lane = this.#lanes.get(choice.key);
     if (!lane) {
-      // What waits for the next delivery must not be taken for delivered by the new lane's first player.
-      this.#flush();
-      lane = new Lane(format, this.#header!, this.#history);
-      this.#lanes.set(format.key, lane);
+      const cleanAt = this.#cleanAt ?? this.#now();
+      lane = new Lane(choice, this.#header!, { backlog: this.#history.packets, cleanAt });
+      this.#lanes.set(choice.key, lane);
     }
     return lane;
   }
 
-  /** Forgets a lane without players, unless somebody is about to move there. */
-  #dropIdle(lane: Lane): void {
-    if (lane.players.size > 0) return;
-    for (const { players } of this.#lanes.values()) {
-      for (const { successor } of players) if (successor === lane) return;
+  /** Where a new player starts; -1 when it has to wait for a key frame. */
+  #startIn({ lane, delivered }: Group, lead: number): number {
+    const clean = lane.startFor(lead, delivered, true);
+    if (clean !== -1 || this.#now() - lane.cleanAt < this.#options.cleanStartPatience) return clean;
+    this.#tellUnclean();
+    return lane.startFor(lead, delivered, false);
+  }
+
+  #tellUnclean(): void {
+    if (this.#toldUnclean) return;
+    this.#toldUnclean = true;
+    const seconds = this.#options.cleanStartPatience / 1000;
+    this.#options.onWarning?.(
+      `No key frame came for ${seconds} s, so players begin without one; the encoder marks none, or sends them too rarely.`,
+    );
+  }
+
+  /** Forgets a group without players, and its lane, unless somebody is about to move there. */
+  #dropIdle(group: Group): void {
+    if (group.players.size > 0) return;
+    for (const lane of this.#lanes.values()) {
+      for (const { players } of lane.groups.values()) {
+        for (const { successor } of players) if (successor === group) return;
+      }
     }
-    this.#lanes.delete(lane.format.key);
+    const { lane } = group;
+    if (lane.groups.get(group.wire.key) === group) lane.groups.delete(group.wire.key);
+    if (lane.groups.size === 0 && this.#lanes.get(lane.choice.key) === lane) this.#lanes.delete(lane.choice.key);
   }
 
   #setHeader(encoderHeader: AsfHeader): void {
     const previous = this.#header;
     const header = liveHeader(encoderHeader);
     const wasLive = this.#live;
+    const isEntry = this.#entryEnded && wasLive;
     this.#live = true;
+    this.#entryEnded = false;
     for (const notify of [...this.#awaitingHeader]) queueMicrotask(notify);
-    if (previous && sameLayout(previous, header)) {
+    if (previous && !isEntry && sameLayout(previous, header)) {
       if (this.#nextLocation > 0) {
         this.#timeline.restart();
         this.counters.splices++;
       }
-      if (!wasLive) this.#tellStarted(previous);
+      if (!wasLive) this.#tellStarted(previous, 'run');
       return;
     }
     this.#flush();
-    this.#header = header;
-    this.#generation++;
-    this.#videoStreams = new Set(
-      header.streams.filter((stream) => stream.type === 'video').map((stream) => stream.number),
-    );
-    this.#timeline = newTimeline();
-    this.#history = [];
-    this.#historyBytes = 0;
-    this.#nextLocation = 0;
+    this.#begin(header);
+    const cause = isEntry ? 'entry' : 'layout';
     const lanes = [...this.#lanes.values()];
     this.#lanes.clear();
-    for (const lane of lanes) this.#announce(lane, header);
-    this.#tellStarted(header);
+    for (const player of playersOf(lanes)) this.#announce(player, header, cause);
+    this.#tellStarted(header, cause);
   }
 
-  #announce(lane: Lane, header: AsfHeader): void {
-    for (const player of lane.players) {
-      lane.leave(player);
-      player.successor = undefined;
-      const format = player.session.changed(header);
-      if (format) this.#lane(format).await(player);
-    }
+  #begin(header: AsfHeader): void {
+    this.#header = header;
+    this.#generation++;
+    const numbers = (type: string) =>
+      header.streams.filter((stream) => stream.type === type).map(({ number }) => number);
+    this.#videoStreams = new Set(numbers('video'));
+    this.#commandStream = numbers('command')[0];
+    this.#timeline = newTimeline();
+    this.#history.clear(header.packetSize);
+    this.#nextLocation = 0;
+    this.#ahead = undefined;
+    this.#cleanAt = undefined;
+    this.#toldUnclean = false;
+    this.#newest = { sendTime: 0, commands: 0 };
+  }
+
+  #announce(player: Player, header: AsfHeader, cause: HeaderCause): void {
+    player.group?.leave(player);
+    player.successor = undefined;
+    const wanted = player.session.changed(header, cause);
+    if (wanted) this.#lane(wanted.choice).group(wanted.wire).await(player, this.#now());
   }
 
   #addPacket(packet: DataPacket): void {
@@ -266,8 +332,16 @@ export class Broadcast implements AsfSink {
     this.counters.bytesIn += packet.bytes.length;
     if (packet.parity) return;
     const placed = this.#timeline.packet(packet);
+    this.#ahead ??= aheadOf(placed);
+    this.#newest.sendTime = placed.sendTime;
+    this.#pass(placed, true);
+  }
+
+  /** @param media false for a packet of this program's own, which no player may start with */
+  #pass(placed: DataPacket, media: boolean): void {
+    const now = this.#now();
     const keyStreams = keyStreamsOf(placed, this.#videoStreams);
-    const cleanStart = keyStreams.length > 0 || this.#videoStreams.size === 0;
+    const cleanStart = media && (keyStreams.length > 0 || this.#videoStreams.size === 0);
     const wire = stripPadding(placed);
     const start = cleanStart ? startPacket(placed, this.#videoStreams) : undefined;
     const entry: BroadcastPacket = {
@@ -279,14 +353,17 @@ export class Broadcast implements AsfSink {
       cleanStart,
       keyStreams,
     };
-    this.#history.push(entry);
-    this.#historyBytes += entry.wire.length + ENTRY_OVERHEAD;
-    for (const lane of this.#lanes.values()) this.#guard(lane, () => lane.append(entry));
+    if (cleanStart) this.#cleanAt = now;
+    this.#cleanAt ??= now;
+    const { history, maxHistory } = this.#options;
+    const limits = { milliseconds: Math.max(history, this.#burst), bytes: maxHistory };
+    const oldest = this.#history.add(entry, limits);
+    for (const lane of this.#lanes.values()) this.#guard(lane, () => lane.append(entry, now));
     for (const follower of this.#followers) {
       this.counters.bytesOut += this.#tell(follower, () => follower.packet(entry, placed)) ?? 0;
     }
-    if (this.#trimIsDue(entry)) this.#trim(entry.sendTime);
     this.#schedule();
+    if (oldest !== undefined) for (const lane of this.#lanes.values()) lane.trim(oldest);
   }
 
   /** A lane that fails takes its own players with it and nobody else. */
@@ -294,9 +371,9 @@ export class Broadcast implements AsfSink {
     try {
       return work();
     } catch (error) {
-      this.#lanes.delete(lane.format.key);
-      for (const player of lane.players) {
-        lane.leave(player);
+      this.#lanes.delete(lane.choice.key);
+      for (const player of playersOf([lane])) {
+        player.group?.leave(player);
         player.session.output.destroy();
       }
       this.#options.onError?.(error);
@@ -304,96 +381,91 @@ export class Broadcast implements AsfSink {
     }
   }
 
-  // Without video every packet is a clean start; looking through the history for each of them would be quadratic.
-  #trimIsDue({ cleanStart, sendTime }: BroadcastPacket): boolean {
-    this.#sinceTrim++;
-    if (this.#historyBytes > this.#options.maxHistory) return true;
-    return cleanStart && (this.#sinceTrim >= TRIM_PACKETS || ((sendTime - this.#trimmedAt) | 0) >= TRIM_TIME);
-  }
-
-  /** Keeps what a new player may need: from the newest clean start that is a whole burst old. */
-  #trim(newest: number): void {
-    this.#sinceTrim = 0;
-    this.#trimmedAt = newest;
-    let keep = 0;
-    for (let index = this.#history.length - 1; index > 0; index--) {
-      const { cleanStart, sendTime } = this.#history[index]!;
-      if (cleanStart && ((newest - sendTime) | 0) >= this.#burst) {
-        keep = index;
-        break;
-      }
-    }
-    let bytes = this.#historyBytes;
-    for (let index = 0; index < keep; index++) bytes -= this.#history[index]!.wire.length + ENTRY_OVERHEAD;
-    if (bytes > this.#options.maxHistory) {
-      // Some more than needed goes, so that the next packet does not have to do it again.
-      const target = this.#options.maxHistory * 0.75;
-      while (bytes > target && keep < this.#history.length - 1) {
-        bytes -= this.#history[keep++]!.wire.length + ENTRY_OVERHEAD;
-      }
-    }
-    if (keep === 0) return;
-    this.#historyBytes = bytes;
-    this.#history.splice(0, keep);
-    const oldest = this.#history[0]!.location;
-    for (const lane of this.#lanes.values()) lane.trim(oldest);
+  /** What the header says of the preroll, if the packets bear it out, ms. */
+  get #preroll(): number {
+    const said = this.#header?.preroll ?? 0;
+    return this.#ahead === undefined ? Math.min(said, this.#options.history) : Math.min(said, Math.max(this.#ahead, 0));
   }
 
   get #burst(): number {
-    return Math.max(this.#options.burst, this.#header?.fileProperties.preroll ?? 0);
+    return Math.max(this.#options.burst, this.#preroll);
   }
 
   #schedule(): void {
-    if (this.#flushTimer !== undefined || this.#lanes.size === 0) return;
+    if (this.#lanes.size === 0) return;
+    this.#pending += this.#header!.packetSize;
+    if (this.#pending > MAX_PENDING) this.#flush();
+    if (this.#flushTimer !== undefined || this.#pending === 0) return;
     const interval = this.#options.batchInterval ?? Math.min(MAX_BATCH_INTERVAL, Math.floor(this.players / 10));
     const flush = () => this.#flush();
     this.#flushTimer = interval === 0 ? setImmediate(flush) : setTimeout(flush, interval);
   }
 
   #flush(): void {
+    this.#pending = 0;
     if (this.#flushTimer !== undefined) {
       clearTimeout(this.#flushTimer as NodeJS.Timeout);
       clearImmediate(this.#flushTimer as NodeJS.Immediate);
       this.#flushTimer = undefined;
     }
-    const totals: Delivery = { bytes: 0, skippedPackets: 0, droppedPlayers: 0 };
-    const limits = { backlog: this.#options.maxBacklog + this.#historyBytes, patience: this.#options.patience };
-    const now = this.#now();
-    const moving = [...this.#lanes.values()].flatMap(
-      (lane) => this.#guard(lane, () => lane.deliver(limits, now, totals)) ?? [],
-    );
-    for (const [player, location] of moving) this.#move(player, location, totals);
+    this.#counted((moment) => {
+      const moving: Array<readonly [Player, number]> = [];
+      for (const lane of this.#lanes.values()) {
+        for (const group of [...lane.groups.values()]) {
+          moving.push(...(this.#guard(lane, () => group.deliver(moment)) ?? []));
+        }
+      }
+      for (const [player, location] of moving) this.#move(player, location, moment);
+    });
+  }
+
+  #counted(work: (moment: Moment) => void): void {
+    const { maxBacklog, patience, cleanStartPatience } = this.#options;
+    const totals: Delivery = { bytes: 0, skippedPackets: 0, droppedPlayers: 0, uncleanStarts: 0 };
+    const backlog = maxBacklog + this.#history.wireBytes;
+    work({ totals, now: this.#now(), limits: { backlog, patience, cleanStart: cleanStartPatience } });
     this.counters.bytesOut += totals.bytes;
     this.counters.skippedPackets += totals.skippedPackets;
     this.counters.droppedPlayers += totals.droppedPlayers;
+    if (totals.uncleanStarts > 0) this.#tellUnclean();
   }
 
-  #move(player: Player, location: number, totals: Delivery): void {
-    const { lane: previous, successor } = player;
+  #move(player: Player, location: number, moment: Moment): void {
+    const { group: previous, successor } = player;
     // It may have left while others were served.
     if (!previous || !successor) return;
     previous.leave(player);
     player.successor = undefined;
-    totals.bytes += successor.takeOver(player, location);
+    successor.await(player, moment.now);
+    successor.startAt(player, successor.lane.indexOf(location), moment);
     this.#dropIdle(previous);
   }
 
   #end(event: EndEvent): void {
     this.#flush();
     this.#live = false;
+    this.#entryEnded = false;
     const lanes = [...this.#lanes.values()];
     this.#lanes.clear();
-    for (const lane of lanes) {
-      for (const player of lane.players) {
-        lane.leave(player);
-        player.session.ended(event);
-      }
+    for (const player of playersOf(lanes)) {
+      player.group?.leave(player);
+      player.session.ended(event);
     }
     for (const follower of [...this.#followers]) this.#tell(follower, () => follower.ended(event));
-    // Whoever joins the next run must not get the last seconds of this one.
-    this.#history = [];
-    this.#historyBytes = 0;
+    // Players that join the next run must not get the last seconds of this one.
+    this.#history.clear(this.#header?.packetSize ?? 0);
   }
+}
+
+function playersOf(lanes: readonly Lane[]): Player[] {
+  return lanes.flatMap((lane) => [...lane.groups.values()].flatMap(({ players }) => [...players]));
+}
+
+/** How far the first object of a packet is presented after the packet is sent, ms; undefined when that is not said. */
+function aheadOf({ payloads, sendTime }: DataPacket): number | undefined {
+  const times = payloads.filter(({ presentationTime }) => presentationTime >= 0);
+  if (times.length === 0) return undefined;
+  return Math.max(...times.map(({ presentationTime }) => (presentationTime - sendTime) | 0));
 }
 
 const NONE: readonly number[] = [];

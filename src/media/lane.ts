@@ -1,111 +1,14 @@
 import type { AsfHeader } from '../asf/header.js';
-import type { EndEvent } from './events.js';
-
-/** A data packet of a broadcast as the lanes take it. */
-export interface BroadcastPacket {
-  /** Number of the packet in the virtual ASF file that the broadcast is, from 0 for each header (MS-WMSP 2.2.3.1.2). */
-  readonly location: number;
-  /** Without padding, with an explicit Packet Length where that was cut. */
-  readonly wire: Buffer;
-  /** The same for a player that starts here: without the ends of objects that began before. */
-  readonly start: Buffer;
-  /** Milliseconds modulo 2^32. */
-  readonly sendTime: number;
-  /** A player may start here: a key frame of some video begins in it, or there is no video. */
-  readonly cleanStart: boolean;
-  /** The video streams of which a key frame begins in it. */
-  readonly keyStreams: readonly number[];
-}
-
-/** A packet as the players of one lane get it. */
-export interface LaneItem {
-  readonly location: number;
-  readonly bytes: Buffer;
-}
-
-/** What a group of players has in common: which streams they get, and how packets are wrapped for them. */
-export interface LaneFormat {
-  /** Players whose formats have the same key share everything. */
-  readonly key: string;
-  /**
-   * How many different numberings there are: 1 when all players get the same bytes, 256 when each packet carries an 8-bit
-   * number that counts the packets of the player's own session.
-   */
-  readonly phases: 1 | 256;
-  /** Whether a player of this lane may start with the packet; by default where any video has a key frame. */
-  startsAt?(packet: BroadcastPacket): boolean;
-  /** The packet's bytes for this lane, or undefined when nothing in it is for this lane. */
-  select(packet: BroadcastPacket, header: AsfHeader): Buffer | undefined;
-  /**
-   * Wraps packets for the wire.
-   * @param sequence the 8-bit number of the first of them
-   */
-  wrap(items: readonly LaneItem[], sequence: number): Buffer;
-}
-
-/** Where a player's bytes go. What is handed to `write` may be shared by many players and does not change. */
-export interface PlayerOutput {
-  /** @param done called once the operating system has taken the bytes, or never will; where it is given they may change then */
-  write(bytes: Buffer, done?: () => void): void;
-  /** Bytes written and not yet taken by the operating system. */
-  readonly backlog: number;
-  destroy(): void;
-}
-
-/** A player's session, as the broadcast sees it. */
-export interface PlayerSession {
-  readonly output: PlayerOutput;
-  /**
-   * Another header holds from here on.
-   * @returns how the player wants what follows, or undefined when it cannot take another header and has ended itself
-   */
-  changed(header: AsfHeader): LaneFormat | undefined;
-  ended(event: EndEvent): void;
-}
-
-/** A player's place in a lane. Kept small: there are thousands. */
-export class Player {
-  readonly session: PlayerSession;
-  lane: Lane | undefined;
-  /** The lane that it moves to at the next key frame there, because other streams were chosen. */
-  successor: Lane | undefined;
-  /** Data packets sent. */
-  sent = 0;
-  /** Packets left out because the player was too slow. */
-  skipped = 0;
-  /** Not in step: gets nothing until a packet with a clean start. */
-  waiting = true;
-  /** When the player fell behind, on the broadcast's clock in ms; -1 while it keeps up. */
-  behindSince = -1;
-  readonly #firstSequence: number;
-
-  /** @param sequence the 8-bit number of the first packet */
-  constructor(session: PlayerSession, sequence: number) {
-    this.session = session;
-    this.#firstSequence = sequence;
-  }
-
-  /** The 8-bit number of the next packet. */
-  get sequence(): number {
-    return (this.#firstSequence + this.sent) & 255;
-  }
-}
-
-interface Entry extends LaneItem {
-  /** Instead of `bytes` for a player that starts here. */
-  readonly start: Buffer;
-  readonly cleanStart: boolean;
-  readonly sendTime: number;
-}
-
-/** What a lane delivers at once. */
-interface Batch {
-  readonly entries: readonly Entry[];
-  /** Where a player that waits may start; -1 nowhere. */
-  readonly firstClean: number;
-  /** The wrapped bytes by phase, the number that the first packet has for the player; plus 256 for players that start. */
-  readonly wrapped: Map<number, Buffer>;
-}
+import { Numbering } from './numbering.js';
+import type { Player, SentUnit } from './player.js';
+import {
+  type BroadcastPacket,
+  type LaneChoice,
+  type LaneEntry,
+  type WireBatch,
+  type WireFormat,
+  writeRun,
+} from './wire.js';
 
 /** The limits that a lane keeps for its players. */
 export interface LaneLimits {
@@ -113,6 +16,8 @@ export interface LaneLimits {
   readonly backlog: number;
   /** Longest time in ms that a player may stay behind before it is dropped. */
   readonly patience: number;
+  /** Longest time in ms that a player waits for a clean start before it begins with what there is. */
+  readonly cleanStart: number;
 }
 
 /** What one delivery did. */
@@ -120,196 +25,377 @@ export interface Delivery {
   bytes: number;
   skippedPackets: number;
   droppedPlayers: number;
+  /** Players that began without a key frame, because none came. */
+  uncleanStarts: number;
 }
 
-/**
- * The players of a broadcast that get the same packets in the same wrapping.
- *
- * A session numbers its packets from 0, so two players that joined at different packets need different bytes; but they differ
- * by a constant, and there are only 256 of them. A batch is therefore wrapped once for each difference ("phase") in use, and
- * players of a phase share the very same Buffer.
- */
-export class Lane {
-  readonly format: LaneFormat;
-  readonly players = new Set<Player>();
-  readonly #header: AsfHeader;
-  #entries: Entry[] = [];
-  // Number within the lane of #entries[0]; what a phase is counted from.
-  #first = 0;
-  // Entries up to here (exclusive, as number within the lane) have been delivered.
-  #delivered = 0;
-  #burst: { from: number; to: number; bytes: Buffer } | undefined;
+/** What a delivery needs to know. */
+export interface Moment {
+  readonly limits: LaneLimits;
+  /** The broadcast's clock in ms. */
+  readonly now: number;
+  readonly totals: Delivery;
+}
 
-  constructor(format: LaneFormat, header: AsfHeader, backlog: Iterable<BroadcastPacket>) {
-    this.format = format;
+/** Bytes of a piece of what a new player gets at once; restored padding counts. */
+const PIECE_SIZE = 256 * 1024;
+/** Most bytes of such pieces that are kept for players to come. */
+const MAX_PIECES = 4 * 1024 * 1024;
+
+/** The players of a broadcast that get the same streams, and the packets of these streams that are kept. */
+export class Lane {
+  readonly choice: LaneChoice;
+  readonly groups = new Map<string, Group>();
+  readonly #header: AsfHeader;
+  readonly #numberings = new Map<string, Numbering>();
+  #entries: LaneEntry[] = [];
+  // Number within the lane of #entries[0].
+  #first = 0;
+  /** When a packet with a clean start last came, or the lane was made, on the broadcast's clock in ms. */
+  cleanAt: number;
+
+  constructor(
+    choice: LaneChoice,
+    header: AsfHeader,
+    { backlog, cleanAt }: { backlog: Iterable<BroadcastPacket>; cleanAt: number },
+  ) {
+    this.choice = choice;
     this.#header = header;
-    for (const packet of backlog) this.append(packet);
-    this.#delivered = this.#end;
+    this.cleanAt = cleanAt;
+    for (const packet of backlog) this.append(packet, cleanAt);
   }
 
-  get #end(): number {
+  get first(): number {
+    return this.#first;
+  }
+
+  /** One past the newest packet. */
+  get end(): number {
     return this.#first + this.#entries.length;
   }
 
-  append(packet: BroadcastPacket): void {
-    const { location, wire } = packet;
-    const bytes = this.format.select(packet, this.#header);
+  get players(): number {
+    let count = 0;
+    for (const { players } of this.groups.values()) count += players.size;
+    return count;
+  }
+
+  append(packet: BroadcastPacket, now: number): void {
+    const { location, wire, sendTime } = packet;
+    const bytes = this.choice.select(packet, this.#header);
     if (!bytes) return;
     const ownStart =
-      packet.start === wire ? undefined : this.format.select({ ...packet, wire: packet.start }, this.#header);
-    const cleanStart = this.format.startsAt?.(packet) ?? packet.cleanStart;
-    this.#entries.push({ location, bytes, start: ownStart ?? bytes, cleanStart, sendTime: packet.sendTime });
+      packet.start === wire ? undefined : this.choice.select({ ...packet, wire: packet.start }, this.#header);
+    const cleanStart = this.choice.startsAt?.(packet) ?? packet.cleanStart;
+    if (cleanStart) this.cleanAt = now;
+    const start = ownStart && ownStart !== bytes ? { location, bytes: ownStart } : undefined;
+    this.#entries.push({ location, bytes, start, cleanStart, sendTime });
   }
 
   /** Forgets packets from before `location`; what has not been delivered stays. */
   trim(location: number): void {
+    let limit = this.end;
+    for (const { delivered } of this.groups.values()) limit = Math.min(limit, delivered);
     let count = 0;
-    const limit = this.#delivered - this.#first;
-    while (count < limit && this.#entries[count]!.location < location) count++;
+    while (count < limit - this.#first && this.#entries[count]!.location < location) count++;
     if (count === 0) return;
     this.#entries.splice(0, count);
     this.#first += count;
+    for (const numbering of this.#numberings.values()) numbering.trim(this.#first);
+  }
+
+  /** The group of a format; one that is new has nothing to deliver yet. */
+  group(wire: WireFormat): Group {
+    let group = this.groups.get(wire.key);
+    if (!group) {
+      group = new Group(this, wire);
+      this.groups.set(wire.key, group);
+    }
+    return group;
+  }
+
+  /** @param index within the lane, of a packet that is there */
+  entry(index: number): LaneEntry | undefined {
+    return this.#entries[index - this.#first];
+  }
+
+  /** Number of the first unit of a packet, as `numbers: 'lane'` has it. */
+  numberAt(wire: WireFormat, index: number): number {
+    return this.#numbering(wire).at(index, this.#entries, this.#first);
+  }
+
+  /** The unit with a number; undefined when it is not there any more. */
+  unit(wire: WireFormat, number: number): SentUnit | undefined {
+    const place = this.#numbering(wire).find(number);
+    const packet = place && this.entry(place.index);
+    return packet && { packet, unit: place.unit };
+  }
+
+  /** Writes a run of packets. @param from within the lane, as `to`, which is exclusive */
+  write(wire: WireFormat, run: { from: number; to: number; number: number; starting: boolean }): WireBatch {
+    const first = this.#first;
+    return writeRun(wire, { ...run, entries: this.#entries, from: run.from - first, to: run.to - first });
+  }
+
+  /** The first packet from `from` on, and before `to`, that a player may start with; -1 when there is none. */
+  cleanStartIn(from: number, to: number): number {
+    for (let index = Math.max(from, this.#first); index < to; index++) if (this.entry(index)!.cleanStart) return index;
+    return -1;
+  }
+
+  /** The first packet at or behind a location; the end when there is none. */
+  indexOf(location: number): number {
+    let [low, high] = [0, this.#entries.length];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.#entries[middle]!.location >= location) high = middle;
+      else low = middle + 1;
+    }
+    return this.#first + low;
   }
 
   /**
-   * Adds a player and sends it what it needs to start at once: from the newest clean start that is `burst` ms old, or else the
-   * oldest there is. Without one it waits.
+   * Where a player starts that wants `lead` ms of media at once: the newest clean start that is so old, or else the oldest there is.
    *
-   * @returns the bytes sent
+   * @param end what comes from here on is delivered later
+   * @param clean false to take any packet
+   * @returns -1 when there is none
    */
-  join(player: Player, burst: number): number {
-    this.await(player);
-    const from = this.#burstStart(burst);
-    if (from === -1) return 0;
-    const bytes = this.#wrapBurst(from, player.sequence);
-    player.waiting = false;
-    player.sent += this.#delivered - from;
-    player.session.output.write(bytes);
-    return bytes.length;
-  }
-
-  /** Adds a player that starts with the next clean start to come. */
-  await(player: Player): void {
-    player.lane = this;
-    player.waiting = true;
-    this.players.add(player);
-  }
-
-  /** The number within the lane of the entry that a burst starts with; -1 when there is none. */
-  #burstStart(burst: number): number {
+  startFor(lead: number, end: number, clean: boolean): number {
     let oldest = -1;
-    const newest = this.#entries[this.#delivered - this.#first - 1]?.sendTime ?? 0;
-    for (let index = this.#delivered - this.#first - 1; index >= 0; index--) {
-      const { cleanStart, sendTime } = this.#entries[index]!;
-      if (!cleanStart) continue;
-      oldest = this.#first + index;
-      if (((newest - sendTime) | 0) >= burst) break;
+    const newest = this.entry(end - 1)?.sendTime ?? 0;
+    for (let index = end - 1; index >= this.#first; index--) {
+      const { cleanStart, sendTime } = this.entry(index)!;
+      if (clean && !cleanStart) continue;
+      oldest = index;
+      if (((newest - sendTime) | 0) >= lead) break;
     }
     return oldest;
   }
 
-  /** Sends all that was delivered to others from `location` on to a player that comes from another lane. */
-  takeOver(player: Player, location: number): number {
-    this.await(player);
-    const index = this.#entries.findIndex((entry) => entry.location >= location);
-    const end = this.#delivered - this.#first;
-    if (index === -1 || index >= end) return 0;
-    player.waiting = false;
-    const bytes = this.format.wrap(starting(this.#entries.slice(index, end)), player.sequence);
-    player.sent += end - index;
-    player.session.output.write(bytes);
-    return bytes.length;
+  #numbering(wire: WireFormat): Numbering {
+    let numbering = this.#numberings.get(wire.key);
+    if (!numbering) {
+      numbering = new Numbering(wire, this.#first);
+      this.#numberings.set(wire.key, numbering);
+    }
+    return numbering;
+  }
+}
+
+interface Piece {
+  readonly to: number;
+  readonly batch: WireBatch;
+}
+
+/**
+ * The players of a lane whose packets are written in the same way.
+ *
+ * Where a protocol counts the packets of each session, two players that joined at different packets need different bytes; but they
+ * differ by a constant, of which the wire shows only some bits. So a batch is written once for each difference ("phase") in use, and
+ * players of a phase share the very same Buffer.
+ */
+export class Group {
+  readonly lane: Lane;
+  readonly wire: WireFormat;
+  readonly players = new Set<Player>();
+  /** Packets up to here (exclusive, as number within the lane) have been delivered. */
+  delivered: number;
+  // What players were given at once, for those that come after them, by where the piece starts and its phase.
+  readonly #pieces = new Map<string, Piece>();
+  #piecesSize = 0;
+
+  constructor(lane: Lane, wire: WireFormat) {
+    this.lane = lane;
+    this.wire = wire;
+    this.delivered = lane.end;
   }
 
-  // Players come in crowds; those that start at the same packet get the same bytes as long as no new batch came.
-  #wrapBurst(from: number, sequence: number): Buffer {
-    const cached = this.#burst;
-    if (sequence === 0 && cached && cached.from === from && cached.to === this.#delivered) return cached.bytes;
-    const entries = this.#entries.slice(from - this.#first, this.#delivered - this.#first);
-    const bytes = this.format.wrap(starting(entries), sequence);
-    if (sequence === 0) this.#burst = { from, to: this.#delivered, bytes };
-    return bytes;
+  /** The number, within the lane, of the next unit to be delivered. */
+  get number(): number {
+    return this.lane.numberAt(this.wire, this.delivered);
+  }
+
+  /** Adds a player that starts with the next clean start to come. */
+  await(player: Player, now: number): void {
+    player.group = this;
+    player.waiting = true;
+    player.waitingSince = now;
+    player.at = -1;
+    this.players.add(player);
   }
 
   leave(player: Player): void {
     this.players.delete(player);
-    player.lane = undefined;
+    player.group = undefined;
+    player.at = -1;
+  }
+
+  /** Lets a player start with a packet that was delivered to others; it gets all from there on. */
+  startAt(player: Player, index: number, moment: Moment): void {
+    player.waiting = false;
+    player.at = index;
+    const entry = this.lane.entry(index);
+    if (entry) player.begin(entry, index, true);
+    this.#catchUp(player, moment, true);
+  }
+
+  /** Number of the first unit for a player that starts at a packet, when all players are to share their bytes. */
+  numberFrom(index: number): number {
+    const { lane, wire } = this;
+    if (index >= this.delivered || !wire.units) return lane.numberAt(wire, index);
+    const { start } = lane.entry(index)!;
+    return lane.numberAt(wire, index + 1) - wire.units(start ?? lane.entry(index)!);
+  }
+
+  /** Gives a player what others have got already, in pieces, as far as it takes them. */
+  #catchUp(player: Player, moment: Moment, starting: boolean): void {
+    const { output } = player.session;
+    let first = starting;
+    while (player.at >= 0 && player.group === this) {
+      if (player.at < this.lane.first) {
+        // It was too slow for what is kept.
+        const lost = this.delivered - player.at;
+        player.skipped += lost;
+        moment.totals.skippedPackets += lost;
+        this.await(player, moment.now);
+        return;
+      }
+      if (player.at >= this.delivered) {
+        player.at = -1;
+        player.behindSince = -1;
+        return;
+      }
+      if (output.backlog > moment.limits.backlog) {
+        player.behindSince = moment.now;
+        return;
+      }
+      const { to, batch } = this.#piece(player, first);
+      first = false;
+      this.#put(player, batch, to - player.at, moment.totals);
+      player.at = to;
+    }
+  }
+
+  // Players come in crowds; those that start at the same packet get the same bytes as long as nothing new was delivered.
+  #piece(player: Player, starting: boolean): Piece {
+    const { at } = player;
+    const { wire, lane, delivered } = this;
+    const phase = this.#phase(player.number, at);
+    const key = `${at} ${phase} ${starting}`;
+    const kept = this.#pieces.get(key);
+    if (kept && (kept.to === delivered || kept.batch.bytes.length >= PIECE_SIZE)) return kept;
+    let to = at;
+    for (let size = 0; to < delivered && size < PIECE_SIZE; to++) size += sizeOf(wire, lane.entry(to)!);
+    const piece = { to, batch: lane.write(wire, { from: at, to, number: player.number, starting }) };
+    this.#keep(key, piece);
+    return piece;
+  }
+
+  #keep(key: string, piece: Piece): void {
+    const size = piece.batch.bytes.length;
+    if (this.#piecesSize + size > MAX_PIECES) {
+      this.#pieces.clear();
+      this.#piecesSize = 0;
+    }
+    this.#piecesSize += size - (this.#pieces.get(key)?.batch.bytes.length ?? 0);
+    this.#pieces.set(key, piece);
+  }
+
+  #phase(number: number, index: number): number {
+    if (this.wire.numbers === 'none') return 0;
+    return ((number - this.lane.numberAt(this.wire, index)) & this.wire.mask) >>> 0;
+  }
+
+  #put(player: Player, batch: WireBatch, packets: number, totals: Delivery): void {
+    player.sent += packets;
+    player.number += batch.ends.length;
+    totals.bytes += batch.bytes.length;
+    player.session.output.put(batch);
   }
 
   /**
    * Sends what was appended since the last delivery to every player that keeps up.
    *
-   * @returns the players that move to their successor lanes, with the location from which they get that lane's packets
+   * @returns the players that move to their successors, with the location from which they get the packets there
    */
-  deliver(limits: LaneLimits, now: number, totals: Delivery): Array<readonly [player: Player, location: number]> {
-    const entries = this.#entries.slice(this.#delivered - this.#first);
-    this.#delivered = this.#end;
+  deliver(moment: Moment): Array<readonly [player: Player, location: number]> {
+    const { lane } = this;
+    const from = this.delivered;
+    const to = lane.end;
     const moving: Array<readonly [Player, number]> = [];
-    if (entries.length === 0) return moving;
-    const batch: Batch = {
-      entries,
-      firstClean: entries.findIndex((entry) => entry.cleanStart),
-      wrapped: new Map(),
-    };
+    if (from === to) return moving;
+    const batch = new Batch(this, from, to);
+    this.delivered = to;
+    const { limits, now, totals } = moment;
     for (const player of this.players) {
-      if (player.behindSince >= 0 && !this.#catchesUp(player, limits, now, totals)) {
-        player.skipped += entries.length;
-        totals.skippedPackets += entries.length;
+      if (player.at >= 0) {
+        if (player.behindSince < 0 || this.#catchesUp(player, moment)) this.#catchUp(player, moment, false);
         continue;
       }
-      const location = player.successor ? this.#handOver(player, entries, totals) : -1;
+      if (player.behindSince >= 0 && !this.#catchesUp(player, moment)) {
+        player.skipped += to - from;
+        totals.skippedPackets += to - from;
+        continue;
+      }
+      const location = player.successor ? this.#handOver(player, batch, moment) : -1;
       if (location >= 0) {
         moving.push([player, location]);
         continue;
       }
-      this.#send(player, batch, totals);
+      this.#send(player, batch, moment);
       if (player.session.output.backlog > limits.backlog) {
         player.waiting = true;
+        player.waitingSince = now;
         player.behindSince = now;
       }
     }
     return moving;
   }
 
-  #send(player: Player, { entries, firstClean, wrapped }: Batch, totals: Delivery): void {
-    const start = player.waiting ? firstClean : 0;
-    if (start === -1) return;
-    const phase = this.format.phases === 1 ? 0 : (player.sequence - start) & 255;
-    const key = player.waiting ? phase + 256 : phase;
-    let bytes = wrapped.get(key);
-    if (!bytes) {
-      bytes = this.format.wrap(player.waiting ? starting(entries.slice(start)) : entries, (phase + start) & 255);
-      wrapped.set(key, bytes);
+  #send(player: Player, batch: Batch, { limits, now, totals }: Moment): void {
+    const { from, to, firstClean } = batch;
+    let start = from;
+    if (player.waiting) {
+      start = firstClean;
+      if (start === -1) {
+        if (now - player.waitingSince < limits.cleanStart) return;
+        totals.uncleanStarts++;
+        start = from;
+      }
     }
+    if (player.waiting || player.rewired) player.begin(this.lane.entry(start)!, start, player.waiting);
+    const phase = this.#phase(player.number, start);
+    const written = batch.write(start, phase, player.number, player.waiting);
     player.waiting = false;
-    player.sent += entries.length - start;
-    player.session.output.write(bytes);
-    totals.bytes += bytes.length;
+    this.#put(player, written, to - start, totals);
   }
 
   /**
-   * The location at which a player's successor lane has a clean start within this batch, after what comes before it here was
-   * sent; -1 while there is none: the streams that are replaced go on until the key frame of the new one (MS-WMSP 3.2.5.7).
+   * The location at which a player's successor has a clean start within this batch, after what comes before it here was sent; -1
+   * while there is none: the streams that are replaced go on until the key frame of the new one (MS-WMSP 3.2.5.7).
    */
-  #handOver(player: Player, batch: readonly Entry[], totals: Delivery): number {
-    const location = player.successor!.#cleanStartFrom(batch[0]!.location);
-    if (location === -1) return -1;
-    const before = batch.filter((entry) => entry.location < location);
-    if (before.length > 0 && !player.waiting) {
-      const bytes = this.format.wrap(before, player.sequence);
-      player.sent += before.length;
-      player.session.output.write(bytes);
-      totals.bytes += bytes.length;
+  #handOver(player: Player, { from, to }: Batch, { limits, now, totals }: Moment): number {
+    const { lane } = this;
+    const next = player.successor!.lane;
+    const newest = next.indexOf(lane.entry(from)!.location);
+    let index = next.cleanStartIn(newest, next.end);
+    if (index === -1) {
+      if (now - player.waitingSince < limits.cleanStart || newest >= next.end) return -1;
+      totals.uncleanStarts++;
+      index = newest;
+    }
+    const { location } = next.entry(index)!;
+    const before = Math.min(lane.indexOf(location), to);
+    if (before > from && !player.waiting) {
+      const batch = lane.write(this.wire, { from, to: before, number: player.number, starting: false });
+      this.#put(player, batch, before - from, totals);
     }
     return location;
   }
 
-  #cleanStartFrom(location: number): number {
-    return this.#entries.find((entry) => entry.cleanStart && entry.location >= location)?.location ?? -1;
-  }
-
-  /** Whether a player that fell behind may go on; one that stays behind for too long is dropped. */
-  #catchesUp(player: Player, limits: LaneLimits, now: number, totals: Delivery): boolean {
+  /** True if a player that fell behind may go on; one that stays behind for too long is dropped. */
+  #catchesUp(player: Player, { limits, now, totals }: Moment): boolean {
     const { output } = player.session;
     if (output.backlog <= limits.backlog / 4) {
       player.behindSince = -1;
@@ -323,7 +409,39 @@ export class Lane {
   }
 }
 
-/** What a player gets that starts with the first of these. */
-function starting([first, ...rest]: readonly Entry[]): LaneItem[] {
-  return first ? [{ location: first.location, bytes: first.start }, ...rest] : [];
+/** What a group delivers at once. */
+class Batch {
+  readonly from: number;
+  readonly to: number;
+  /** Where a player that waits may start, as number within the lane; -1 nowhere. */
+  readonly firstClean: number;
+  readonly #group: Group;
+  readonly #written = new Map<number, WireBatch>();
+
+  constructor(group: Group, from: number, to: number) {
+    this.#group = group;
+    this.from = from;
+    this.to = to;
+    this.firstClean = group.lane.cleanStartIn(from, to);
+  }
+
+  /** The packets from `start` on, for all players of a phase. */
+  write(start: number, phase: number, number: number, starting: boolean): WireBatch {
+    const key = phase * 2 + (starting ? 1 : 0);
+    let written = this.#written.get(key);
+    if (!written) {
+      const { lane, wire } = this.#group;
+      written = lane.write(wire, { from: start, to: this.to, number, starting });
+      this.#written.set(key, written);
+    }
+    return written;
+  }
+}
+
+/** Bytes of a packet on the wire. */
+function sizeOf(wire: WireFormat, packet: LaneEntry): number {
+  const units = wire.units ? wire.units(packet) : 1;
+  let size = 0;
+  for (let unit = 0; unit < units; unit++) size += wire.size(packet, unit);
+  return size;
 }

@@ -1,10 +1,8 @@
 import type { AsfHeader } from '../asf/header.js';
 import { playerHeader } from '../asf/lean-header.js';
-import { parsePacket } from '../asf/packet.js';
-import { restorePadding } from '../asf/padding.js';
 import type { Broadcast } from '../media/broadcast.js';
-import type { LaneFormat, LaneItem } from '../media/lane.js';
-import { buildPackets, MAX_PAYLOAD } from './packet.js';
+import type { WireFormat } from '../media/wire.js';
+import { MAX_PAYLOAD, packetWire } from './packet.js';
 import type { StreamMessages } from './server-session.js';
 import { buildStreamInfo, MAX_BINARY_DATA, streamIdOf, streamInfoOf } from './stream-info.js';
 
@@ -12,7 +10,9 @@ import { buildStreamInfo, MAX_BINARY_DATA, streamIdOf, streamInfoOf } from './st
 export interface ChannelStream {
   readonly header: AsfHeader;
   readonly messages: StreamMessages;
-  readonly format: LaneFormat;
+  readonly wire: WireFormat;
+  /** dwPacketId of location 0, modulo 2^32. */
+  readonly base: number;
 }
 
 /**
@@ -63,17 +63,15 @@ export class Channel {
         indication: buildStreamInfo('IND_STREAMINFO', info),
         response: buildStreamInfo('RES_STREAMINFO', info),
       },
-      format: {
-        key: `msbd ${streamId}`,
-        phases: 1,
-        // 2.2.10: padding is part of the payload.
-        select: ({ wire }) => restorePadding(parsePacket(wire), header.packetSize),
-        wrap: (items: readonly LaneItem[]) => {
-          const last = base + (items.at(-1)?.location ?? 0) + 1;
-          if (((last - this.#next) | 0) > 0) this.#next = last >>> 0;
-          return buildPackets(items, streamId, base);
+      base,
+      wire: packetWire(streamId, {
+        packetSize: header.packetSize,
+        idOf: (location) => {
+          const id = (base + location) >>> 0;
+          if (((id + 1 - this.#next) | 0) > 0) this.#next = (id + 1) >>> 0;
+          return id;
         },
-      },
+      }),
     };
   }
 }

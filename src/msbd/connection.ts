@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import { isLoopback, plainAddress } from '../http/addresses.js';
-import type { LaneFormat, Player, PlayerSession } from '../media/lane.js';
+import type { Player } from '../media/player.js';
+import { EVERY_STREAM, type PlayerOutput, type PlayerSession, type Wanted } from '../media/wire.js';
 import { Refusal, type RefusalKind } from '../refusal.js';
 import { HR, MsbdError } from './base.js';
 import type { Channel, ChannelStream } from './channel.js';
@@ -48,7 +49,7 @@ const REFUSALS: Readonly<Record<RefusalKind, number>> = {
 /** One client's connection: the socket of a {@link ServerSession}, and its place in a broadcast or a group. */
 export class Connection implements PlayerSession, GroupMember {
   readonly socket: Socket;
-  readonly output;
+  readonly output: PlayerOutput;
   readonly #host: ConnectionHost;
   readonly #session: ServerSession;
   readonly #reader = new MessageReader();
@@ -73,7 +74,9 @@ export class Connection implements PlayerSession, GroupMember {
     this.#address = plainAddress(socket.remoteAddress ?? '');
     this.#isLocal = isLoopback(this.#address) || socket.remoteAddress === socket.localAddress;
     this.output = {
-      write: (bytes: Buffer) => void socket.write(bytes),
+      framing: 'stream',
+      put: ({ bytes }, done) => void socket.write(bytes, done),
+      drained: (then) => void (socket.writableNeedDrain ? socket.once('drain', then) : queueMicrotask(then)),
       get backlog() {
         return socket.writableLength;
       },
@@ -102,14 +105,14 @@ export class Connection implements PlayerSession, GroupMember {
     this.socket.end();
   }
 
-  changed(): LaneFormat | undefined {
+  changed(): Wanted | undefined {
     const stream = this.#channel?.stream;
     if (!stream || this.output.backlog > MAX_HEADERS_BEHIND) {
       this.#over();
       return undefined;
     }
     this.#perform(this.#session.change(stream.messages, false));
-    return stream.format;
+    return { choice: EVERY_STREAM, wire: stream.wire };
   }
 
   ended(): void {
@@ -198,8 +201,8 @@ export class Connection implements PlayerSession, GroupMember {
     this.#join(stream);
   }
 
-  #join({ format }: ChannelStream): void {
-    if (!this.#group) this.#player = this.#channel?.broadcast.join(this, format);
+  #join({ wire }: ChannelStream): void {
+    if (!this.#group) this.#player = this.#channel?.broadcast.join(this, EVERY_STREAM, wire);
   }
 
   /** Waits whether another stream follows, as when an encoder is started again. */

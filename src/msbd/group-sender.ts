@@ -2,7 +2,7 @@ import type { Socket } from 'node:dgram';
 import { type DataPacket, parsePacket } from '../asf/packet.js';
 import { restorePadding, stripPadding } from '../asf/padding.js';
 import type { Follower } from '../media/broadcast.js';
-import type { BroadcastPacket } from '../media/lane.js';
+import type { BroadcastPacket } from '../media/wire.js';
 import { isCongested, openSendingSocket } from '../msb/group-socket.js';
 import { canBeProtected, ParitySpan, withErrorCorrection } from '../msb/parity.js';
 import type { Channel, ChannelStream } from './channel.js';
@@ -104,9 +104,12 @@ export class GroupSender implements Follower {
 
   packet({ location }: BroadcastPacket, placed: DataPacket): number {
     if (!this.#stream) return 0;
-    const { header, format } = this.#stream;
+    const { header, wire } = this.#stream;
     const before = this.#bytes;
-    this.#sendPacket(format.wrap([{ location, bytes: this.#payload(placed, header.packetSize) }], 0));
+    const packet = { location, bytes: this.#payload(placed, header.packetSize) };
+    const message = Buffer.allocUnsafe(wire.size(packet, 0));
+    wire.write(message, 0, packet, 0, 0);
+    this.#sendPacket(message);
     return this.#bytes - before;
   }
 

@@ -1,4 +1,5 @@
-import type { LaneItem } from '../media/lane.js';
+import { writeWhole } from '../asf/whole.js';
+import type { WireFormat, WirePacket } from '../media/wire.js';
 import { BASE_SIZE, HR, MAX_MESSAGE_SIZE, MESSAGE_ID, MsbdError, writeBase } from './base.js';
 
 /*
@@ -36,19 +37,47 @@ export interface PacketMessage {
  * @param base added to each location, modulo 2^32, it makes the dwPacketId
  * @throws MsbdError for a payload of more than 65511 bytes
  */
-export function buildPackets(items: readonly LaneItem[], streamId: number, base: number): Buffer {
+export function buildPackets(items: readonly WirePacket[], streamId: number, base: number): Buffer {
   const size = items.reduce((sum, { bytes }) => sum + PACKET_HEAD_SIZE + bytes.length, 0);
   const out = Buffer.allocUnsafe(size);
   let at = 0;
   for (const { location, bytes } of items) {
-    writeBase(out, MESSAGE_ID.IND_PACKET, PACKET_HEAD_SIZE + bytes.length, HR.ok, at);
-    out.writeUInt32LE((base + location) >>> 0, at + 16);
-    out.writeUInt16LE(streamId, at + 20);
-    out.writeUInt16LE(bytes.length + 8, at + 22);
+    writePacketHead(out, at, { packetId: base + location, streamId, size: bytes.length });
     at += PACKET_HEAD_SIZE;
     at += bytes.copy(out, at);
   }
   return out;
+}
+
+function writePacketHead(out: Buffer, at: number, head: { packetId: number; streamId: number; size: number }): void {
+  writeBase(out, MESSAGE_ID.IND_PACKET, PACKET_HEAD_SIZE + head.size, HR.ok, at);
+  out.writeUInt32LE(head.packetId >>> 0, at + 16);
+  out.writeUInt16LE(head.streamId, at + 20);
+  out.writeUInt16LE(head.size + 8, at + 22);
+}
+
+/**
+ * How the packets of a stream are written (2.2.10): with their padding, which is part of the payload, and with the numbers of the
+ * broadcast, so that all clients are sent the same bytes.
+ *
+ * @param how.packetSize bytes of a packet with its padding
+ * @param how.idOf the dwPacketId of a location
+ */
+export function packetWire(
+  streamId: number,
+  { packetSize, idOf }: { readonly packetSize: number; readonly idOf: (location: number) => number },
+): WireFormat {
+  return {
+    key: `msbd ${streamId}`,
+    numbers: 'none',
+    mask: 0,
+    size: () => PACKET_HEAD_SIZE + packetSize,
+    write: (into, at, { location, bytes }) => {
+      writePacketHead(into, at, { packetId: idOf(location), streamId, size: packetSize });
+      writeWhole(into, at + PACKET_HEAD_SIZE, bytes, packetSize);
+      return PACKET_HEAD_SIZE + packetSize;
+    },
+  };
 }
 
 /**

@@ -5,7 +5,7 @@ import { type DataPacket, parsePacket } from '../asf/packet.js';
 import { WmError } from '../errors.js';
 import type { Broadcast, Follower } from '../media/broadcast.js';
 import type { EndEvent } from '../media/events.js';
-import type { BroadcastPacket } from '../media/lane.js';
+import type { BroadcastPacket } from '../media/wire.js';
 import { MulticastSender } from '../msb/sender.js';
 
 /** How a point is multicast, as the configuration has it. */

@@ -51,7 +51,7 @@ export async function sendFile(exchange: Exchange, path: string): Promise<void> 
     stream.write(chunk as Buffer);
     if (stream.backlog < BACKLOG) return;
     file.pause();
-    stream.whenDrained(() => file.resume());
+    stream.drained(() => file.resume());
   });
 }
 

@@ -70,7 +70,7 @@ export class Remotes implements RemoteContent {
   /** Lets go what nobody plays any more; called every few seconds. */
   sweep(now: number = steadyNow()): void {
     for (const remote of this.#remotes.values()) {
-      if (remote.broadcast.players > 0) remote.idleSince = now;
+      if (remote.broadcast.wanted) remote.idleSince = now;
       else if (now - remote.idleSince > LINGER) void remote.source.close();
     }
   }

@@ -1,13 +1,12 @@
 import { buildAsx } from '../announce/asx.js';
 import type { AsfHeader } from '../asf/header.js';
-import { parsePacket } from '../asf/packet.js';
-import { restorePadding } from '../asf/padding.js';
+import { writeWhole } from '../asf/whole.js';
 import { messageOf } from '../errors.js';
 import type { Exchange, ResponseStream } from '../http/exchange.js';
 import { type Field, HttpError } from '../http/message.js';
 import { refusalStatus } from '../http/refusals.js';
 import type { Broadcast } from '../media/broadcast.js';
-import type { LaneFormat, PlayerSession } from '../media/lane.js';
+import { EVERY_STREAM, type PlayerSession, type WireFormat } from '../media/wire.js';
 import type { Redirect } from '../playback/content.js';
 import { describeContent } from '../wmsp/packets.js';
 import type { Refusal } from './access.js';
@@ -18,18 +17,20 @@ import { sendFile } from './plain-file.js';
 import type { PublishingPoint, PublishingPoints } from './points.js';
 import { webFields } from './web-fields.js';
 
-/** Packets as they stand in a file: full size, nothing around them; all players of it share every byte. */
-const plainFormat: LaneFormat = {
-  key: 'asf',
-  phases: 1,
-  select: ({ wire }, header) => restorePadding(parsePacket(wire), header.packetSize),
-  wrap: (items) => Buffer.concat(items.map(({ bytes }) => bytes)),
-};
+/** Packets as they are in a file: full size, nothing around them; all players share every byte. */
+function plainWire(packetSize: number): WireFormat {
+  return {
+    key: 'asf',
+    numbers: 'none',
+    mask: 0,
+    size: () => packetSize,
+    write: (into, at, { bytes }) => writeWhole(into, at, bytes, packetSize),
+  };
+}
 
 /** A client that gets a broadcast as an endless ASF file. */
 class PlainPlayer implements PlayerSession {
   readonly output: ResponseStream;
-
   readonly #left: () => void;
 
   /** @param left called when it gets nothing more, perhaps several times */
@@ -37,7 +38,7 @@ class PlainPlayer implements PlayerSession {
     this.output = stream;
     this.#left = left;
     stream.write(header.bytes);
-    const player = broadcast.join(this, plainFormat);
+    const player = broadcast.join(this, EVERY_STREAM, plainWire(header.packetSize));
     stream.onLost = () => {
       broadcast.leave(player);
       left();

@@ -1,23 +1,22 @@
-import { filterPacket } from '../asf/filter.js';
 import type { AsfHeader } from '../asf/header.js';
-import { parsePacket } from '../asf/packet.js';
-import { restorePadding } from '../asf/padding.js';
 import type { WmError } from '../errors.js';
 import type { Broadcast } from '../media/broadcast.js';
 import type { EndEvent } from '../media/events.js';
-import type { LaneFormat, Player, PlayerOutput, PlayerSession } from '../media/lane.js';
 import { buffers } from '../media/on-demand/buffer-pool.js';
 import { OnDemandFlow, type Ticker } from '../media/on-demand/flow.js';
 import type { OnDemandItem } from '../media/on-demand/options.js';
 import type { OnDemandReader } from '../media/on-demand/reader.js';
-import { choiceOf, levelOf, type StreamSelection } from '../playback/selection.js';
-import { dataPackets, dataPacketsSize, writeDataPackets } from './packets.js';
+import type { Player } from '../media/player.js';
+import { oneUnit, type PlayerOutput, type PlayerSession, type Wanted } from '../media/wire.js';
+import { laneChoice } from '../playback/lane-choice.js';
+import { choiceOf, type StreamSelection } from '../playback/selection.js';
+import { dataPacketsSize, dataWire, writeDataPackets } from './packets.js';
 import type { ClientProfile } from './profiles.js';
 
 /** What carries the $D packets of one entry to one player. */
 export interface Feed {
-  /** AFFlags of the next packet. */
-  readonly sequence: number;
+  /** Number of the next packet, unbounded; AFFlags has its lowest byte. */
+  readonly number: number;
   readonly packets: { readonly sent: number; readonly skipped: number };
   start(): void;
   /** Another choice of streams: one that is turned on begins at a key frame (MS-WMSP 3.2.5.7). */
@@ -33,42 +32,12 @@ export interface FeedListener {
   ended(reason: number): void;
 }
 
-/**
- * How the $D packets of a selection look. Players with the same selection and padding share a lane, whatever the order in
- * which they named the streams.
- */
-export function dataFormat(
-  header: AsfHeader,
-  selection: StreamSelection,
-  padding: ClientProfile['padding'],
-): LaneFormat {
-  const level = (stream: number) => levelOf(selection, stream);
-  const levels = header.streams.map(({ number }) => [number, level(number)] as const);
-  const video = header.streams
-    .filter(({ number, type }) => type === 'video' && level(number) < 2)
-    .map(({ number }) => number);
-  const everything = levels.every(([, value]) => value === 0);
-  const nothing = levels.every(([, value]) => value === 2);
-  const chosen = levels.map(([number, value]) => `${number}:${value}`).join(' ');
-  return {
-    key: `wmsp ${padding} ${everything ? 'all' : chosen}`,
-    phases: 256,
-    startsAt: ({ keyStreams }) => video.length === 0 || keyStreams.some((stream) => video.includes(stream)),
-    select: ({ wire }) => {
-      if (nothing) return undefined;
-      const bytes = everything ? wire : filterPacket(parsePacket(wire), level);
-      return bytes && padding === 'kept' ? restorePadding(parsePacket(bytes), header.packetSize) : bytes;
-    },
-    wrap: dataPackets,
-  };
-}
-
 export interface LiveFeedOptions {
   readonly broadcast: Broadcast;
   readonly output: PlayerOutput;
   readonly padding: ClientProfile['padding'];
   readonly selection: StreamSelection;
-  readonly sequence: number;
+  readonly number: number;
   readonly listener: FeedListener;
 }
 
@@ -83,8 +52,8 @@ export class LiveFeed implements Feed, PlayerSession {
     this.output = options.output;
   }
 
-  get sequence(): number {
-    return (this.#player?.sequence ?? this.#options.sequence) & 255;
+  get number(): number {
+    return this.#player?.number ?? this.#options.number;
   }
 
   get packets(): { sent: number; skipped: number } {
@@ -92,30 +61,31 @@ export class LiveFeed implements Feed, PlayerSession {
   }
 
   start(): void {
-    const { broadcast, selection, sequence } = this.#options;
-    this.#player = broadcast.join(this, this.#format(broadcast.header!, selection), sequence);
+    const { broadcast, selection, number } = this.#options;
+    const { choice, wire } = this.#wanted(broadcast.header!, selection);
+    this.#player = broadcast.join(this, choice, wire, { number });
   }
 
   select(selection: StreamSelection): void {
     const { broadcast } = this.#options;
-    if (this.#player) broadcast.change(this.#player, this.#format(broadcast.header!, selection));
+    if (this.#player) broadcast.change(this.#player, laneChoice(broadcast.header!, selection));
   }
 
   stop(): void {
     if (this.#player) this.#options.broadcast.leave(this.#player);
   }
 
-  changed(header: AsfHeader): LaneFormat | undefined {
+  changed(header: AsfHeader): Wanted | undefined {
     const selection = this.#options.listener.changed(header);
-    return selection && this.#format(header, selection);
+    return selection && this.#wanted(header, selection);
   }
 
   ended({ reason }: EndEvent): void {
     this.#options.listener.ended(reason);
   }
 
-  #format(header: AsfHeader, selection: StreamSelection): LaneFormat {
-    return dataFormat(header, selection, this.#options.padding);
+  #wanted(header: AsfHeader, selection: StreamSelection): Wanted {
+    return { choice: laneChoice(header, selection), wire: dataWire(header.packetSize, this.#options.padding) };
   }
 }
 
@@ -134,7 +104,7 @@ export interface FileFeedOptions {
   readonly rate: number;
   readonly speed: number | undefined;
   readonly acceleration: { readonly bitsPerSecond: number; readonly milliseconds: number } | undefined;
-  readonly sequence: number;
+  readonly number: number;
   readonly listener: FeedListener;
   readonly onError: (error: WmError) => void;
 }
@@ -176,8 +146,8 @@ export class FileFeed implements Feed {
     });
   }
 
-  get sequence(): number {
-    return (this.#options.sequence + this.#sent) & 255;
+  get number(): number {
+    return this.#options.number + this.#sent;
   }
 
   get packets(): { sent: number; skipped: number } {
@@ -188,9 +158,9 @@ export class FileFeed implements Feed {
     const size = dataPacketsSize(items);
     const room = buffers.take(size);
     const unpaced = this.#options.marksUnpaced ? items.length - (more ? 0 : 1) : 0;
-    writeDataPackets(room, items, this.sequence, unpaced);
+    writeDataPackets(room, items, this.number & 255, unpaced);
     this.#sent += items.length;
-    this.#options.output.write(room.subarray(0, size), () => buffers.give(room));
+    this.#options.output.put(oneUnit(room.subarray(0, size)), () => buffers.give(room));
   }
 
   start(): void {

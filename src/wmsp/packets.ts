@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import type { AsfHeader } from '../asf/header.js';
+import { writeWhole } from '../asf/whole.js';
 import { WmError } from '../errors.js';
-import type { LaneItem } from '../media/lane.js';
+import type { WireFormat, WirePacket } from '../media/wire.js';
 import { contentDescription } from './content-description.js';
 
 /** The bytes of a $D, $H or $M packet before its payload: framing header and MMS header. */
@@ -48,7 +49,7 @@ function writeDataHead(out: Buffer, at: number, id: number, size: number, locati
  * @param sequence AFFlags of the first; each following one is one higher, modulo 256
  * @throws WmError WM_PROTOCOL when a packet is larger than {@link MAX_PAYLOAD}
  */
-export function dataPackets(items: readonly LaneItem[], sequence: number): Buffer {
+export function dataPackets(items: readonly WirePacket[], sequence: number): Buffer {
   const out = Buffer.allocUnsafe(dataPacketsSize(items));
   writeDataPackets(out, items, sequence);
   return out;
@@ -59,14 +60,9 @@ export function dataPackets(items: readonly LaneItem[], sequence: number): Buffe
  *
  * @throws WmError WM_PROTOCOL when a packet is larger than {@link MAX_PAYLOAD}
  */
-export function dataPacketsSize(items: readonly LaneItem[]): number {
+export function dataPacketsSize(items: readonly WirePacket[]): number {
   let total = 0;
-  for (const { bytes } of items) {
-    if (bytes.length > MAX_PAYLOAD) {
-      throw new WmError('WM_PROTOCOL', `An ASF packet of ${bytes.length} bytes does not fit a $D packet.`);
-    }
-    total += DATA_HEAD_SIZE + bytes.length;
-  }
+  for (const { bytes } of items) total += DATA_HEAD_SIZE + payloadSize(bytes.length);
   return total;
 }
 
@@ -76,7 +72,7 @@ export function dataPacketsSize(items: readonly LaneItem[]): number {
  * @param unpaced the packets, counted from the first, behind which the next one follows without a pause: they get the B bit
  *   (MS-WMSP 2.2.3.1.1)
  */
-export function writeDataPackets(out: Buffer, items: readonly LaneItem[], sequence: number, unpaced = 0): void {
+export function writeDataPackets(out: Buffer, items: readonly WirePacket[], sequence: number, unpaced = 0): void {
   let at = 0;
   let afFlags = sequence;
   let left = unpaced;
@@ -87,6 +83,35 @@ export function writeDataPackets(out: Buffer, items: readonly LaneItem[], sequen
     at += DATA_HEAD_SIZE + bytes.length;
     afFlags++;
   }
+}
+
+/**
+ * How live $D packets are written (MS-WMSP 2.2.3.3): AFFlags counts the packets of a session from its start.
+ *
+ * @param packetSize bytes of a packet with its padding
+ * @param padding whether packets keep it
+ */
+export function dataWire(packetSize: number, padding: 'kept' | 'cut'): WireFormat {
+  const keeps = padding === 'kept';
+  return {
+    key: `wmsp ${padding}`,
+    numbers: 'player',
+    mask: 255,
+    size: ({ bytes }) => DATA_HEAD_SIZE + payloadSize(keeps ? packetSize : bytes.length),
+    write: (into, at, { location, bytes }, _unit, number) => {
+      const size = keeps ? packetSize : bytes.length;
+      writeDataHead(into, at, ID.D, size, location, number & 255);
+      if (keeps) writeWhole(into, at + DATA_HEAD_SIZE, bytes, packetSize);
+      else bytes.copy(into, at + DATA_HEAD_SIZE);
+      return DATA_HEAD_SIZE + size;
+    },
+  };
+}
+
+/** @throws WmError WM_PROTOCOL when a packet is larger than {@link MAX_PAYLOAD} */
+function payloadSize(size: number): number {
+  if (size > MAX_PAYLOAD) throw new WmError('WM_PROTOCOL', `An ASF packet of ${size} bytes does not fit a $D packet.`);
+  return size;
 }
 
 /** An object as one or more $H or $M packets: pieces are numbered from 0 in LocationId (MS-WMSP 2.2.3.1.2). */

@@ -1,7 +1,7 @@
 import type { AsfHeader } from '../asf/header.js';
 import type { Exchange, ResponseStream } from '../http/exchange.js';
-import type { PlayerOutput } from '../media/lane.js';
 import type { Ticker } from '../media/on-demand/flow.js';
+import { oneUnit, type PlayerOutput } from '../media/wire.js';
 import type { PlaylistPlace, Program } from '../playback/content.js';
 import { type Entry, headerOf, type LiveEntry } from '../playback/entry.js';
 import { lengthOf, NORMAL_PACE, type Pace } from '../playback/pace.js';
@@ -98,8 +98,8 @@ export class WmspSession implements FeedListener {
   #pace: Pace = NORMAL_PACE;
   #selection: StreamSelection = NO_STREAMS;
   #selectedAt = Number.NEGATIVE_INFINITY;
-  // AFFlags of the next $D; goes on from one Play to the next (2.2.3.1.2).
-  #sequence = 0;
+  // Number of the next $D, of which AFFlags has the lowest byte; goes on from one Play to the next (2.2.3.1.2).
+  #number = 0;
   #sent = 0;
   #skipped = 0;
   readonly #pause: Wait;
@@ -116,7 +116,9 @@ export class WmspSession implements FeedListener {
     this.#liveEnd = new Wait(host.ticker, host.now);
     const stream = () => this.#stream;
     this.#output = {
-      write: (bytes, done) => this.#stream?.write(bytes, done),
+      framing: 'stream',
+      put: (batch, done) => this.#stream?.put(batch, done),
+      drained: (then) => this.#stream?.drained(then),
       get backlog() {
         return stream()?.backlog ?? 0;
       },
@@ -287,7 +289,7 @@ export class WmspSession implements FeedListener {
 
   /** For the feed: the broadcast has another header. */
   changed(header: AsfHeader): StreamSelection | undefined {
-    if (this.profile.endBeforeChange) this.#output.write(endPacket(1));
+    if (this.profile.endBeforeChange) this.#write(endPacket(1));
     const program = this.#program!;
     if (this.#changeDue() > this.#host.now()) {
       // What comes meanwhile is not kept for one player; it goes on with what the broadcast keeps for those that join.
@@ -314,8 +316,8 @@ export class WmspSession implements FeedListener {
   /** The client has to say whether it goes on in the entry before (MS-WMSP 3.1.5.14), so nothing more is sent. */
   #rewound(): void {
     const another = this.#program!.canSkip(-1) && this.profile.version9;
-    if (another) this.#output.write(Buffer.concat([endPacket(REWOUND), changePacket(RECEDING)]));
-    else this.#output.write(endPacket(REWOUND));
+    if (another) this.#write(Buffer.concat([endPacket(REWOUND), changePacket(RECEDING)]));
+    else this.#write(endPacket(REWOUND));
     this.stop();
   }
 
@@ -326,7 +328,7 @@ export class WmspSession implements FeedListener {
       this.#finish(0);
       return;
     }
-    if (this.profile.endBeforeChange) this.#output.write(endPacket(1));
+    if (this.profile.endBeforeChange) this.#write(endPacket(1));
     await this.#pauseUntil(this.#changeDue(entry.delay));
     if (this.#program !== program) return;
     this.#liveEndAt = undefined;
@@ -346,7 +348,7 @@ export class WmspSession implements FeedListener {
    * (MS-WMSP 3.2.4.2). Clients below 9.0 know nothing of that: they would wait for ever.
    */
   #announce(header: AsfHeader, entry: Entry): boolean {
-    this.#output.write(Buffer.concat([changePacket(), this.#head(header, entry)]));
+    this.#write(Buffer.concat([changePacket(), this.#head(header, entry)]));
     if (this.#header) this.#selection = predicted(this.#selection, this.#header, header);
     this.#header = header;
     this.tell(this.#told!.path, entry);
@@ -424,7 +426,7 @@ export class WmspSession implements FeedListener {
 
   #startFeed(entry: Entry, from: number, burst?: number): void {
     this.#setState('STREAMING');
-    const common = { output: this.#output, sequence: this.#sequence, listener: this };
+    const common = { output: this.#output, number: this.#number, listener: this };
     if (entry.kind === 'live') {
       this.#playsUntil = Number.NEGATIVE_INFINITY;
       const { padding } = this.profile;
@@ -476,19 +478,23 @@ export class WmspSession implements FeedListener {
     if (!feed) return;
     this.#feed = undefined;
     feed.stop();
-    this.#sequence = feed.sequence;
+    this.#number = feed.number;
     this.#sent += feed.packets.sent;
     this.#skipped += feed.packets.skipped;
   }
 
   #finish(reason: number): void {
-    this.#output.write(endPacket(reason));
+    this.#write(endPacket(reason));
     this.stop();
   }
 
   #fail(error: unknown): void {
     this.#host.failed(error);
     if (this.active) this.#finish(UNEXPECTED);
+  }
+
+  #write(bytes: Buffer): void {
+    this.#output.put(oneUnit(bytes));
   }
 
   #takeStream(stream: ResponseStream): void {
@@ -499,7 +505,7 @@ export class WmspSession implements FeedListener {
   // The client would take 255 for a packet of the response before (2.2.3.1.2).
   #nextResponse(): void {
     if (this.#feed) return;
-    if (this.#sequence === 255) this.#sequence = 0;
+    if ((this.#number & 255) === 255) this.#number++;
   }
 
   #setState(state: SessionState): void {

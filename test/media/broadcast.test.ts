@@ -2,9 +2,9 @@ import { jest } from '@jest/globals';
 import { type DataPacket, parsePacket } from '../../src/asf/packet.js';
 import { buildPacket, packetFields } from '../../src/asf/packet-build.js';
 import { Broadcast, type BroadcastOptions } from '../../src/media/broadcast.js';
-import type { LaneFormat } from '../../src/media/lane.js';
-import { FakePlayer, textFormat } from '../support/players.js';
-import { AUDIO, type TestHeaderOptions, testHeader, testPacket } from '../support/stream.js';
+import { EVERY_STREAM } from '../../src/media/wire.js';
+import { FakePlayer, textWire } from '../support/players.js';
+import { AUDIO, type TestHeaderOptions, type TestPacketOptions, testHeader, testPacket } from '../support/stream.js';
 
 beforeEach(() => {
   jest.useFakeTimers();
@@ -28,9 +28,9 @@ class Feed {
     this.broadcast.write({ type: 'header', header: testHeader(header) });
   }
 
-  feed(packets: number): void {
+  feed(packets: number, options: TestPacketOptions = {}): void {
     for (let index = 0; index < packets; index++) {
-      const packet = testPacket(this.sendTime, { key: this.sendTime % KEY_DISTANCE === 0 });
+      const packet = testPacket(this.sendTime, { key: this.sendTime % KEY_DISTANCE === 0, ...options });
       this.broadcast.write({ type: 'packet', packet });
       this.sendTime += 100;
     }
@@ -41,8 +41,8 @@ class Feed {
     jest.advanceTimersByTime(TICK);
   }
 
-  join(player = new FakePlayer(), format = textFormat()): FakePlayer {
-    this.broadcast.join(player, format);
+  join(player = new FakePlayer(), wire = textWire()): FakePlayer {
+    this.broadcast.join(player, EVERY_STREAM, wire);
     return player;
   }
 }
@@ -66,10 +66,10 @@ describe('starting a player', () => {
   });
 
   it('leaves the end of the picture before out for whoever starts, and for nobody else', () => {
-    const sizes: LaneFormat = {
-      ...textFormat(),
-      wrap: (items) => Buffer.from(items.map(({ bytes }) => `${parsePacket(bytes).payloads.length}\n`).join('')),
-    };
+    const sizes = textWire('sizes', {
+      size: () => 2,
+      write: (into, at, { bytes }) => into.write(`${parsePacket(bytes).payloads.length}\n`, at),
+    });
     const feed = new Feed();
     const write = (sendTime: number) => {
       feed.broadcast.write({ type: 'packet', packet: keyFrameBehindEnd(sendTime) });
@@ -91,7 +91,7 @@ describe('starting a player', () => {
 
   it('never bursts less than the preroll', () => {
     const feed = new Feed({ burst: 0 }, { preroll: 2000 });
-    feed.feed(40);
+    feed.feed(40, { preroll: 2000 });
     expect(feed.join().packets[0]).toEqual([15, 0]);
   });
 
@@ -156,18 +156,18 @@ describe('starting a player', () => {
 
   it('wraps a batch once for all that get the same, and once for each numbering in use', () => {
     const feed = new Feed();
-    const format = textFormat();
-    const wrap = jest.spyOn(format, 'wrap');
-    const joinAt = () => feed.broadcast.join(new FakePlayer(), format);
+    const wire = textWire();
+    const write = jest.spyOn(wire, 'write');
+    const joinAt = () => feed.broadcast.join(new FakePlayer(), EVERY_STREAM, wire);
     feed.feed(11);
     for (let count = 0; count < 50; count++) joinAt();
     feed.feed(5);
     feed.deliver();
     for (let count = 0; count < 50; count++) joinAt();
-    wrap.mockClear();
+    write.mockClear();
     feed.feed(2);
     feed.deliver();
-    expect(wrap).toHaveBeenCalledTimes(2);
+    expect(write).toHaveBeenCalledTimes(2 * 2);
   });
 });
 
@@ -177,7 +177,7 @@ describe('slow players', () => {
   it('skips to the next key frame when a player has caught up, and counts what it left out', () => {
     const feed = new Feed(limits);
     const slow = feed.join();
-    const player = feed.broadcast.join(new FakePlayer(), textFormat('other'));
+    const player = feed.broadcast.join(new FakePlayer(), EVERY_STREAM, textWire('other'));
     feed.feed(1);
     slow.backlog = 1e9;
     feed.deliver();
@@ -224,12 +224,14 @@ describe('a source that goes and comes', () => {
   it('never lets send times go back when a source comes back', () => {
     const feed = new Feed();
     const times: number[] = [];
-    const format = { ...textFormat('times'), select: ({ wire }: { wire: Buffer }) => wire };
-    const keep = (items: ReadonlyArray<{ bytes: Buffer }>) => {
-      for (const { bytes } of items) times.push(parsePacket(bytes).sendTime);
-      return Buffer.alloc(1);
-    };
-    feed.broadcast.join(new FakePlayer(), { ...format, wrap: keep });
+    const wire = textWire('times', {
+      size: () => 0,
+      write: (_into, _at, { bytes }) => {
+        times.push(parsePacket(bytes).sendTime);
+        return 0;
+      },
+    });
+    feed.broadcast.join(new FakePlayer(), EVERY_STREAM, wire);
     feed.feed(10);
     feed.deliver();
     feed.broadcast.write({ type: 'header', header: testHeader() });
@@ -287,11 +289,16 @@ describe('what must not happen', () => {
     const feed = new Feed({ onError: (error) => errors.push(error) });
     feed.feed(3);
     const good = feed.join();
-    const failing = { ...textFormat('failing'), wrap: () => Buffer.alloc(1) };
+    let fails = false;
+    const failing = textWire('failing', {
+      size: () => {
+        if (fails) throw new Error('too large');
+        return 0;
+      },
+      write: () => 0,
+    });
     const bad = feed.join(new FakePlayer(), failing);
-    failing.wrap = () => {
-      throw new Error('too large');
-    };
+    fails = true;
     feed.feed(2);
     feed.deliver();
     expect(bad.destroyed).toBe(true);

@@ -1,7 +1,8 @@
 import { WmError } from '../../src/errors.js';
 import type { AsfEvent, AsfSource } from '../../src/media/events.js';
+import { EVERY_STREAM } from '../../src/media/wire.js';
 import { Remotes } from '../../src/server/remote.js';
-import { FakePlayer, textFormat } from '../support/players.js';
+import { FakePlayer, textWire } from '../support/players.js';
 import { testHeader } from '../support/stream.js';
 
 /** A source that has a header and then nothing, until it is closed. */
@@ -43,7 +44,7 @@ describe('content of another server', () => {
     const source = new Still();
     const remotes = new Remotes({ connect: () => source });
     const broadcast = await remotes.open('mms://a/x');
-    const player = broadcast.join(new FakePlayer(), textFormat());
+    const player = broadcast.join(new FakePlayer(), EVERY_STREAM, textWire());
     remotes.sweep(Date.now() + 60_000);
     expect(source.closed).toBe(false);
     broadcast.leave(player);

@@ -1,32 +1,58 @@
 import type { AsfHeader } from '../../src/asf/header.js';
 import type { EndEvent } from '../../src/media/events.js';
-import type { LaneFormat, PlayerSession } from '../../src/media/lane.js';
+import {
+  EVERY_STREAM,
+  type FirstPacket,
+  type HeaderCause,
+  type PlayerSession,
+  type Wanted,
+  type WireBatch,
+  type WireFormat,
+} from '../../src/media/wire.js';
 
-/** A lane whose wrapped packets are `location:sequence` lines, which tests can read. */
-export function textFormat(key = 'text', phases: 1 | 256 = 256): LaneFormat {
-  return {
+/** A format whose units are `location:number` lines, which tests can read. */
+export function textWire(key = 'text', more: Partial<WireFormat> = {}): WireFormat {
+  const line = (location: number, number: number, mask: number) =>
+    `${location}:${String((number & mask) >>> 0).padStart(5, '0')}\n`;
+  const wire: WireFormat = {
     key,
-    phases,
-    select: ({ wire }) => wire,
-    wrap: (items, sequence) =>
-      Buffer.from(items.map(({ location }, index) => `${location}:${(sequence + index) & 255}\n`).join('')),
+    numbers: 'player',
+    mask: 255,
+    size: ({ location }) => line(location, 0, wire.mask).length,
+    write: (into, at, { location }, _unit, number) => into.write(line(location, number, wire.mask), at, 'latin1'),
+    ...more,
   };
+  return wire;
+}
+
+/** All streams in a format. */
+export function wanting(wire: WireFormat = textWire()): Wanted {
+  return { choice: EVERY_STREAM, wire };
 }
 
 /** A player that keeps what it gets and whose backlog the test sets. */
 export class FakePlayer implements PlayerSession {
-  readonly written: Buffer[] = [];
+  readonly batches: WireBatch[] = [];
   readonly headers: AsfHeader[] = [];
+  readonly causes: HeaderCause[] = [];
   readonly ends: EndEvent[] = [];
+  /** What it was told before its first byte, and how many batches had come by then. */
+  readonly starts: Array<FirstPacket & { readonly after: number }> = [];
   backlog = 0;
   destroyed = false;
+  framing: 'stream' | 'datagrams' = 'stream';
   /** What it answers to another header; undefined leaves. */
-  next: LaneFormat | undefined = textFormat();
+  next: Wanted | undefined = wanting();
 
   readonly output = {
-    write: (bytes: Buffer) => {
-      this.written.push(bytes);
+    getFraming: () => this.framing,
+    get framing(): 'stream' | 'datagrams' {
+      return this.getFraming();
     },
+    put: (batch: WireBatch) => {
+      this.batches.push(batch);
+    },
+    drained: (then: () => void) => queueMicrotask(then),
     getBacklog: () => this.backlog,
     get backlog(): number {
       return this.getBacklog();
@@ -36,8 +62,13 @@ export class FakePlayer implements PlayerSession {
     },
   };
 
-  changed(header: AsfHeader): LaneFormat | undefined {
+  starting(first: FirstPacket): void {
+    this.starts.push({ ...first, after: this.batches.length });
+  }
+
+  changed(header: AsfHeader, cause: HeaderCause): Wanted | undefined {
     this.headers.push(header);
+    this.causes.push(cause);
     return this.next;
   }
 
@@ -45,8 +76,12 @@ export class FakePlayer implements PlayerSession {
     this.ends.push(event);
   }
 
-  /** Location and sequence number of each packet that came. */
-  get packets(): Array<[location: number, sequence: number]> {
+  get written(): Buffer[] {
+    return this.batches.map(({ bytes }) => bytes);
+  }
+
+  /** Location and number of each unit that came. */
+  get packets(): Array<[location: number, number: number]> {
     return this.written
       .flatMap((bytes) => bytes.toString().trimEnd().split('\n'))
       .filter((line) => line !== '')

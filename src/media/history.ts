@@ -1,0 +1,86 @@
+import type { BroadcastPacket } from './wire.js';
+
+export interface HistoryLimits {
+  /** Milliseconds of media, by send times, that are kept; with more, back to a packet that a player may start with. */
+  readonly milliseconds: number;
+  /** Most bytes, counted as players may get them: with their padding. */
+  readonly bytes: number;
+}
+
+// What a packet in the history takes besides its bytes; without it tiny packets would make a long history.
+const ENTRY_OVERHEAD = 300;
+// How often the history is looked through for what may go: by packets, and by send time in ms.
+const TRIM_PACKETS = 1_024;
+const TRIM_TIME = 250;
+
+/** The newest packets of a broadcast, kept for those that join. */
+export class History {
+  #packets: BroadcastPacket[] = [];
+  #packetSize = 0;
+  #wireBytes = 0;
+  // Packets, and send time in ms, since it was last looked through.
+  #sinceTrim = 0;
+  #trimmedAt = 0;
+
+  get packets(): readonly BroadcastPacket[] {
+    return this.#packets;
+  }
+
+  /** Bytes as kept, without padding. */
+  get wireBytes(): number {
+    return this.#wireBytes;
+  }
+
+  /** @param packetSize of the packets to come, bytes with padding */
+  clear(packetSize: number): void {
+    this.#packets = [];
+    this.#packetSize = packetSize;
+    this.#wireBytes = 0;
+  }
+
+  /**
+   * Adds a packet, and looks from time to time for what may go.
+   *
+   * @returns the location of the oldest packet that is left, if some went
+   */
+  add(packet: BroadcastPacket, limits: HistoryLimits): number | undefined {
+    this.#packets.push(packet);
+    this.#wireBytes += packet.wire.length;
+    this.#sinceTrim++;
+    return this.#trimIsDue(packet, limits) ? this.#trim(packet.sendTime, limits) : undefined;
+  }
+
+  #size(packets: number): number {
+    return packets * (this.#packetSize + ENTRY_OVERHEAD);
+  }
+
+  // Without video every packet is a clean start; looking through the history for each of them would be quadratic.
+  #trimIsDue({ cleanStart, sendTime }: BroadcastPacket, { bytes }: HistoryLimits): boolean {
+    if (this.#size(this.#packets.length) > bytes) return true;
+    return cleanStart && (this.#sinceTrim >= TRIM_PACKETS || ((sendTime - this.#trimmedAt) | 0) >= TRIM_TIME);
+  }
+
+  /** Keeps what a new player may need: from the newest clean start that is old enough. */
+  #trim(newest: number, { milliseconds, bytes }: HistoryLimits): number | undefined {
+    this.#sinceTrim = 0;
+    this.#trimmedAt = newest;
+    const packets = this.#packets;
+    let keep = 0;
+    for (let index = packets.length - 1; index > 0; index--) {
+      const { cleanStart, sendTime } = packets[index]!;
+      if (cleanStart && ((newest - sendTime) | 0) >= milliseconds) {
+        keep = index;
+        break;
+      }
+    }
+    if (this.#size(packets.length - keep) > bytes) {
+      // Some more than needed goes, so that the next packet does not have to do it again.
+      const left = Math.floor((bytes * 0.75) / this.#size(1));
+      keep = Math.max(keep, Math.min(packets.length - left, packets.length - 1));
+    }
+    if (keep === 0) return undefined;
+    for (let index = 0; index < keep; index++) this.#wireBytes -= packets[index]!.wire.length;
+    packets.splice(0, keep);
+    return packets[0]!.location;
+  }
+}

@@ -1,0 +1,178 @@
+import type { AsfHeader } from '../asf/header.js';
+import type { EndEvent } from './events.js';
+
+/** A data packet of a broadcast as the lanes take it. */
+export interface BroadcastPacket {
+  /** Number of the packet in the virtual ASF file that the broadcast is, from 0 for each header (MS-WMSP 2.2.3.1.2). */
+  readonly location: number;
+  /** Without padding, with an explicit Packet Length where that was cut. */
+  readonly wire: Buffer;
+  /** The same for a player that starts here: without the ends of objects that began before. */
+  readonly start: Buffer;
+  /** Milliseconds modulo 2^32. */
+  readonly sendTime: number;
+  /** A player may start here: a key frame of some video begins in it, or there is no video. */
+  readonly cleanStart: boolean;
+  /** The video streams of which a key frame begins in it. */
+  readonly keyStreams: readonly number[];
+}
+
+/** An ASF data packet on its way to players, without its padding. */
+export interface WirePacket {
+  /** Number of the packet in the (virtual) ASF file. */
+  readonly location: number;
+  readonly bytes: Buffer;
+}
+
+/** A choice of streams. Players with the same choice share its packets, whatever protocol they speak. */
+export interface LaneChoice {
+  /** Choices with the same key are the same choice. */
+  readonly key: string;
+  /** True if a player with this choice may start with the packet; default: where any video has a key frame. */
+  startsAt?(packet: BroadcastPacket): boolean;
+  /** Returns the packet's bytes for this choice, without padding, or undefined when it has none of the chosen streams. */
+  select(packet: BroadcastPacket, header: AsfHeader): Buffer | undefined;
+}
+
+/** All streams, for players that choose none. */
+export const EVERY_STREAM: LaneChoice = { key: 'all', select: ({ wire }) => wire };
+
+/**
+ * How a protocol writes packets: frames of a byte stream, or datagrams. Pure functions; players whose formats have the same key
+ * are sent the same bytes wherever their numbers agree.
+ */
+export interface WireFormat {
+  /** The protocol, and what is constant in its frames: channel, incarnation, SSRC, largest datagram. */
+  readonly key: string;
+  /**
+   * How units are numbered. `player`: from the number that each player starts with. `lane`: by the lane, and the player is told the
+   * first number, so that all players share bytes from the start. `none`: not at all.
+   */
+  readonly numbers: 'none' | 'player' | 'lane';
+  /** The bits of a number that reach the wire: numbers that agree in them give the same bytes. */
+  readonly mask: number;
+  /** Units that a packet is written as, each a frame or a datagram that takes one number; absent: always one. */
+  units?(packet: WirePacket): number;
+  /** Bytes of a unit, counted from 0 within its packet. */
+  size(packet: WirePacket, unit: number): number;
+  /**
+   * Writes a unit to `into` from `at` on.
+   *
+   * @param number of the unit; unbounded, to be masked here
+   * @returns the bytes written, which are {@link size}
+   */
+  write(into: Buffer, at: number, packet: WirePacket, unit: number, number: number): number;
+}
+
+/** Units ready to be sent, one after another. May be shared by many players and does not change. */
+export interface WireBatch {
+  readonly bytes: Buffer;
+  /** Where each unit ends in `bytes`, ascending; byte streams ignore it. */
+  readonly ends: readonly number[];
+}
+
+/** Where a player's units go. */
+export interface PlayerOutput {
+  /** `datagrams` sends each unit as a datagram of its own, and keeps what is needed to send it again. */
+  readonly framing: 'stream' | 'datagrams';
+  /** Bytes that were put and that the operating system has not taken yet. */
+  readonly backlog: number;
+  /** @param done called once the operating system has taken the units, or never will; where it is given the bytes may change then */
+  put(batch: WireBatch, done?: () => void): void;
+  /** Calls back once the operating system takes bytes at once again; never when the output is lost before. */
+  drained(then: () => void): void;
+  /** Gives the output up: the player is too slow, or it cannot be served. */
+  destroy(): void;
+}
+
+/** What a player gets first. */
+export interface FirstPacket {
+  /** Number of the first unit, unbounded. */
+  readonly number: number;
+  /** Location of the first packet; undefined while there is none that the player can start with. */
+  readonly location: number | undefined;
+  /** Milliseconds of media that the player gets at once. */
+  readonly lead: number;
+}
+
+/** What a player gets: a choice of streams in the format of its protocol. */
+export interface Wanted {
+  readonly choice: LaneChoice;
+  readonly wire: WireFormat;
+}
+
+/**
+ * Why another header holds: `entry`: the source ended an entry and began the next one, which may have an equal header; `layout`:
+ * the streams are others than before.
+ */
+export type HeaderCause = 'entry' | 'layout';
+
+/** A player's session, as the broadcast sees it. */
+export interface PlayerSession {
+  /** Asked for each time, since a session may get another connection. */
+  readonly output: PlayerOutput;
+  /** The player is about to get its first packet; called during {@link Broadcast.join}, before the first byte. */
+  starting?(first: FirstPacket): void;
+  /**
+   * Another header holds from here on.
+   * @returns what the player wants of it, or undefined when it cannot take another header and has left
+   */
+  changed(header: AsfHeader, cause: HeaderCause): Wanted | undefined;
+  ended(event: EndEvent): void;
+}
+
+/** A packet as a player may begin with it: `start` in place of `bytes`, where they differ. */
+export interface LaneEntry extends WirePacket {
+  readonly start: WirePacket | undefined;
+  readonly cleanStart: boolean;
+  readonly sendTime: number;
+}
+
+/** Bytes of a run of entries, and what its units are numbered with. */
+export interface Run {
+  readonly entries: readonly LaneEntry[];
+  readonly from: number;
+  readonly to: number;
+  /** Number of the first unit. */
+  readonly number: number;
+  /** True if a player starts with the first entry. */
+  readonly starting: boolean;
+}
+
+/** The entry as it is sent. */
+export function sent(entry: LaneEntry, starting: boolean): WirePacket {
+  return starting ? (entry.start ?? entry) : entry;
+}
+
+/** Units of an entry. */
+export function unitsOf(wire: WireFormat, packet: WirePacket): number {
+  return wire.units ? wire.units(packet) : 1;
+}
+
+/** Writes a run of packets, each unit behind the last. Throws what the format throws. */
+export function writeRun(wire: WireFormat, { entries, from, to, number, starting }: Run): WireBatch {
+  const ends: number[] = [];
+  let size = 0;
+  for (let index = from; index < to; index++) {
+    const packet = sent(entries[index]!, starting && index === from);
+    const units = unitsOf(wire, packet);
+    for (let unit = 0; unit < units; unit++) {
+      size += wire.size(packet, unit);
+      ends.push(size);
+    }
+  }
+  const bytes = Buffer.allocUnsafe(size);
+  let at = 0;
+  let next = number;
+  for (let index = from; index < to; index++) {
+    const packet = sent(entries[index]!, starting && index === from);
+    const units = unitsOf(wire, packet);
+    for (let unit = 0; unit < units; unit++) at += wire.write(bytes, at, packet, unit, next++);
+  }
+  return { bytes, ends };
+}
+
+/** A batch of one unit. */
+export function oneUnit(bytes: Buffer): WireBatch {
+  return { bytes, ends: [bytes.length] };
+}
