@@ -1,3 +1,6 @@
+// Far from UTC, by half an hour too, so that local time where UTC is meant shows.
+process.env.TZ = 'America/St_Johns';
+
 const project = (name, testMatch, extra = {}) => ({
   displayName: name,
   testMatch,

@@ -64,11 +64,12 @@ function translated(text: Buffer, letters: ReadonlyMap<number, number>): Buffer 
 }
 
 /**
- * A string as it stands in an .nsc file ([MS-MSB] 2.2.1.2): as it is when it is printable ASCII, else encoded as UTF-16LE with a
- * null at its end. What would be taken for an encoded one, or would lose a blank, is encoded too.
+ * Returns a string as it stands in an .nsc file ([MS-MSB] 2.2.1.1, 2.2.1.2): literal if it is of visible ASCII alone (VCHAR), else
+ * encoded as UTF-16LE with a null at its end. A blank is no VCHAR: readers such as VLC's reject it in a literal string. What would be
+ * taken for an encoded string is encoded, too.
  */
 export function encodeString(text: string): string {
-  if (/^(?!02)[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/.test(text)) return text;
+  if (/^(?!02)[\x21-\x7e]+$/.test(text)) return text;
   return encodeBlock(Buffer.from(`${text}\0`, 'utf16le'));
 }
 

@@ -1,52 +1,57 @@
-import { randomBytes } from 'node:crypto';
 import type { NscFile } from '../announce/nsc.js';
 import { describeStreams } from '../asf/edit.js';
 import { WmError } from '../errors.js';
 import { HttpClient } from '../http/client.js';
 import { PLAYER_PRODUCT } from '../http/product.js';
-import { anonymousPlayerId, legacyLogLine } from '../wmlog/client-log.js';
+import { legacyLogLine } from '../wmlog/client-log.js';
 import type { EntryReport } from './session.js';
 
 export interface LogContext {
   readonly nsc: NscFile;
   /** Where the .nsc file was found. */
   readonly nscUrl: string | undefined;
+  /** c-playerid: the same in all logs of a session ([MS-WMLOG] 2.1.18). */
+  readonly playerId: string;
+  /** When the log is made. */
+  readonly now: Date;
 }
 
 /** Longest wait for the web server, ms. */
 const TIMEOUT = 5_000;
+
 /**
- * What a client submits of a multicast to the Log URL of its .nsc file ([MS-WMLOG] 2.3, 3.6; [MS-MSB] 3.2.5.4): `MX_STATS_LogLine:`,
- * a blank, a tab, and the 47 values.
+ * Returns what a client submits of a multicast to the Log URL of its .nsc file ([MS-WMLOG] 2.3, 2.5.4, 3.6; [MS-MSB] 3.2.5.4): a
+ * Legacy Log as `MX_STATS_LogLine:`, a blank, a tab, and the 47 values.
  */
-export function logBody(report: EntryReport, { nsc, nscUrl }: LogContext): string {
-  const { header, startedAt, endedAt, packets, bytes, lost, longestGap, recovered } = report;
+export function logBody(report: EntryReport, { nsc, nscUrl, playerId, now }: LogContext): string {
+  const { header, startedAt, endedAt, received, reordered, recovered, lost, longestGap } = report;
   const codecs = (kind: string) =>
     describeStreams(header)
       .filter(({ type }) => type === kind)
       .map(({ codec }) => codec);
-  const receiving = endedAt - startedAt;
   const host = nsc.address.includes(':') ? `[${nsc.address}]` : nsc.address;
+  const group = `asfm://${host}:${nsc.port}`;
   const line = legacyLogLine({
-    now: new Date(),
-    usedUrl: `asfm://${host}:${nsc.port}`,
-    requestedUrl: nscUrl ?? '-',
+    now,
+    usedUrl: group,
+    // 2.1.32: the URL of a multicast is that of its group, wherever its .nsc file was.
+    requestedUrl: group,
     startTime: 0,
     duration: Math.abs((report.lastSendTime - report.firstSendTime) | 0),
-    receiving,
+    receiving: endedAt - startedAt,
     rate: 1,
     reconnected: false,
-    playerId: anonymousPlayerId(randomBytes(6).toString('hex').toUpperCase()),
+    playerId,
     playerVersion: PLAYER_PRODUCT.split('/')[1]!,
     userAgent: PLAYER_PRODUCT,
     fileLength: 0,
     fileSize: 0,
-    averageBandwidth: receiving > 0 ? (bytes * 8000) / receiving : undefined,
+    averageBandwidth: report.averageBandwidth,
     audioCodecs: codecs('audio'),
     videoCodecs: codecs('video'),
-    bytes,
-    packets,
-    multicast: { channelUrl: nscUrl, address: nsc.address, lost, longestGap, recovered },
+    bytes: report.bytes,
+    packets: received,
+    multicast: { channelUrl: nscUrl, address: nsc.address, lost, longestGap, recovered, reordered },
     descriptions: [],
   });
   return `MX_STATS_LogLine: \t${line}`;

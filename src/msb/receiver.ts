@@ -1,9 +1,12 @@
+import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:dgram';
 import type { NscFile } from '../announce/nsc.js';
 import { WmError } from '../errors.js';
 import type { AsfEvent, AsfSource } from '../media/events.js';
+import { anonymousPlayerId } from '../wmlog/client-log.js';
 import { openReceivingSocket } from './group-socket.js';
 import { submitReport } from './log.js';
+import { LogQueue } from './log-queue.js';
 import { isNscLocation } from './open-nsc.js';
 import { type EntryReport, MsbSession, type SessionAction, type SessionOptions, type SessionStats } from './session.js';
 
@@ -47,7 +50,8 @@ export class MulticastReceiver implements AsfSource {
   readonly #options: MulticastReceiverOptions;
   readonly #now: () => number;
   readonly #queue: AsfEvent[] = [];
-  readonly #logs = new Set<Promise<void>>();
+  readonly #logs: LogQueue;
+  readonly #playerId = anonymousPlayerId(randomBytes(6).toString('hex').toUpperCase());
   #queued = 0;
   #overflow = 0;
   #session: MsbSession | undefined;
@@ -61,6 +65,7 @@ export class MulticastReceiver implements AsfSource {
   constructor(options: MulticastReceiverOptions) {
     this.#options = options;
     this.#now = options.now ?? (() => performance.now());
+    this.#logs = new LogQueue(options.onNote);
   }
 
   /** Counts since the start; undefined before the iteration begins. `overflow` are packets that nobody took in time. */
@@ -98,7 +103,7 @@ export class MulticastReceiver implements AsfSource {
     if (failure)
       throw new WmError('WM_FAILED', `The multicast cannot be received: ${failure.message}`, { cause: failure });
     if (this.#state === 'silent' && !this.#closed) yield* this.#fallBack();
-    await Promise.all(this.#logs);
+    await this.#logs.settled();
   }
 
   /** Ends it as the end of the stream does, with a log. */
@@ -110,7 +115,7 @@ export class MulticastReceiver implements AsfSource {
     this.#leave();
     this.#wake();
     await this.#unicast?.close();
-    await Promise.all(this.#logs);
+    await this.#logs.settled();
   }
 
   /** What the session has to say, until it is over. */
@@ -180,14 +185,10 @@ export class MulticastReceiver implements AsfSource {
   }
 
   #submit(report: EntryReport): void {
-    const { nsc, nscUrl, log = true, onNote } = this.#options;
-    if (!log || nsc.logUrl === undefined) return;
-    const submitting = submitReport(nsc.logUrl, report, { nsc, nscUrl }).catch((error: unknown) => {
-      if (!(error instanceof WmError)) throw error;
-      onNote?.(`The log was not taken: ${error.message}`);
-    });
-    this.#logs.add(submitting);
-    void submitting.finally(() => this.#logs.delete(submitting));
+    const { nsc, nscUrl, log = true } = this.#options;
+    const { logUrl } = nsc;
+    if (!log || logUrl === undefined) return;
+    this.#logs.add(() => submitReport(logUrl, report, { nsc, nscUrl, playerId: this.#playerId, now: new Date() }));
   }
 
   #leave(): void {

@@ -18,9 +18,11 @@ export interface ReceptionStats {
   parityPackets: number;
   /** Packets that parity brought back. */
   recovered: number;
-  /** Packets that were sent and never came. */
+  /** Packets that came after a later one, and still in time. */
+  reordered: number;
+  /** Packets that were sent, never came and were not brought back. */
   lost: number;
-  /** The most of them in a row. */
+  /** The longest run of packets that never came, whether parity brought them back or not. */
   longestGap: number;
   duplicates: number;
   /** Packets that came after they had been given up. */
@@ -32,11 +34,16 @@ export interface Received {
   readonly streamId: number;
   /** An ASF data packet that belongs to no span. */
   readonly payload: Buffer;
+  /** At its first attempt, after a later packet, or rebuilt from a parity packet. */
+  readonly how: 'received' | 'reordered' | 'rebuilt';
+  /** Packets directly before it that were given up. */
+  readonly missing: number;
 }
 
 interface Slot {
   readonly streamId: number;
   readonly payload: Buffer;
+  readonly how: Received['how'];
   /** Of its span; undefined when none protects it. */
   readonly cycle: number | undefined;
 }
@@ -66,6 +73,7 @@ export class MsbReception {
     packets: 0,
     parityPackets: 0,
     recovered: 0,
+    reordered: 0,
     lost: 0,
     longestGap: 0,
     duplicates: 0,
@@ -77,6 +85,11 @@ export class MsbReception {
   /** The id that is delivered next; undefined before the first packet. */
   #next: number | undefined;
   #highest = 0;
+  /** The highest id that came; undefined before the first packet. */
+  #newest: number | undefined;
+  /** Packets given up since the last one that was delivered, and those that never came since the last one that did. */
+  #missing = 0;
+  #run = 0;
   /** Since when `next` has been missing while later ones are there. */
   #missingSince: number | undefined;
   /** A packet that fits no sequence; if the next one follows it, both are of a sender that began anew. */
@@ -110,6 +123,7 @@ export class MsbReception {
     // A parity packet tells of packets of which none came.
     const missing = ((this.#lastSpanEnd - this.#next) | 0) + 1;
     if (missing > 0) this.#countLost(missing);
+    this.#missing = 0;
     return rest;
   }
 
@@ -130,7 +144,11 @@ export class MsbReception {
     }
     this.#stranger = undefined;
     this.stats.packets++;
-    this.#put(packet.id, { streamId: packet.streamId, payload: packet.payload, cycle: protection?.cycle });
+    const isLater = this.#newest === undefined || ((packet.id - this.#newest) | 0) > 0;
+    if (isLater) this.#newest = packet.id;
+    else this.stats.reordered++;
+    const how = isLater ? 'received' : 'reordered';
+    this.#put(packet.id, { streamId: packet.streamId, payload: packet.payload, how, cycle: protection?.cycle });
     const span = this.#spans.find(({ first, last }) => within(packet.id, first, last));
     if (span) this.#rebuild(span);
     return true;
@@ -147,6 +165,8 @@ export class MsbReception {
     this.#lastSpanEnd = undefined;
     this.#missingSince = undefined;
     this.#next = undefined;
+    this.#newest = undefined;
+    this.#run = 0;
     return [...rest, ...this.packet(previous, now), ...this.packet(packet, now)];
   }
 
@@ -205,7 +225,8 @@ export class MsbReception {
     this.#forget(span);
     if (missing === undefined || ((missing - this.#next!) | 0) < 0) return;
     try {
-      this.#put(missing, { streamId, payload: recoverPacket(parity, present).bytes, cycle });
+      const payload = recoverPacket(parity, present).bytes;
+      this.#put(missing, { streamId, payload, how: 'rebuilt', cycle });
       this.stats.recovered++;
     } catch (error) {
       // It was no parity packet of theirs, whatever it said.
@@ -247,8 +268,16 @@ export class MsbReception {
   #deliver(into: Received[]): void {
     if (this.#next === undefined) return;
     for (let slot = this.#slots.get(this.#next); slot; slot = this.#slots.get(this.#next)) {
-      const { streamId, payload, cycle } = slot;
-      into.push({ streamId, payload: cycle === undefined ? payload : markPacket(payload) });
+      const { streamId, payload, how, cycle } = slot;
+      if (how === 'rebuilt') this.#countRun(1);
+      else this.#run = 0;
+      into.push({
+        streamId,
+        payload: cycle === undefined ? payload : markPacket(payload),
+        how,
+        missing: this.#missing,
+      });
+      this.#missing = 0;
       this.#slots.delete((this.#next - HISTORY) >>> 0);
       this.#next = (this.#next + 1) >>> 0;
       this.#missingSince = undefined;
@@ -272,7 +301,13 @@ export class MsbReception {
 
   #countLost(packets: number): void {
     this.stats.lost += packets;
-    this.stats.longestGap = Math.max(this.stats.longestGap, packets);
+    this.#missing += packets;
+    this.#countRun(packets);
+  }
+
+  #countRun(packets: number): void {
+    this.#run += packets;
+    this.stats.longestGap = Math.max(this.stats.longestGap, this.#run);
   }
 }
 

@@ -21,17 +21,28 @@ export interface SessionOptions extends ReceptionOptions {
 /** What came of one playlist entry, or of the whole stream. */
 export interface EntryReport {
   readonly header: AsfHeader;
-  /** On the clock of the session, ms. */
+  /** When its first and its last packet came, on the clock of the session, ms. */
   readonly startedAt: number;
   readonly endedAt: number;
-  /** Send times, ms. */
+  /** Send times of the packets that were passed on, ms. */
   readonly firstSendTime: number;
   readonly lastSendTime: number;
-  readonly packets: number;
-  readonly bytes: number;
-  readonly lost: number;
-  readonly longestGap: number;
+  /** Packets that were passed on, at least one. */
+  readonly rendered: number;
+  /** Packets that came at the first attempt, in order. */
+  readonly received: number;
+  /** Packets that came after a later one. */
+  readonly reordered: number;
+  /** Packets that never came and were rebuilt from parity packets. */
   readonly recovered: number;
+  /** Packets that never came and stay lost. */
+  readonly lost: number;
+  /** The longest run of packets that never came, rebuilt or not. */
+  readonly longestGap: number;
+  /** Of the ASF packets that came. */
+  readonly bytes: number;
+  /** Bits per second since the session began, over all entries; undefined if that took no time. */
+  readonly averageBandwidth: number | undefined;
 }
 
 export type SessionAction =
@@ -50,7 +61,7 @@ export interface SessionStats extends ReceptionStats {
   beacons: number;
   /** Datagrams that are neither MSB packets nor Beacons, and packets whose ASF packet cannot be read. */
   malformed: number;
-  /** Datagrams from other addresses than that of the Multicast Adapter. */
+  /** Datagrams from other addresses than that of the Multicast Adapter, and stray packets of another entry. */
   foreign: number;
   /** Packets whose ASF header is not in the .nsc file. */
   unknownFormat: number;
@@ -60,6 +71,12 @@ const OPEN_TIMEOUT = { least: 10_000, most: 30_000, usual: 20_000 };
 const END_TIMEOUT = 30_000;
 /** So many wStreamIDs are remembered as told of. */
 const MAX_UNKNOWN = 64;
+/**
+ * Another entry begins with its third packet in a row, or when its packets waited for so many ms and none came of the present one: a
+ * datagram can be anybody's, and one alone must not end an entry.
+ */
+const ENTRY_PACKETS = 3;
+const ENTRY_WAIT = 500;
 
 /** An entry that is being received. */
 interface Entry {
@@ -67,10 +84,15 @@ interface Entry {
   readonly header: AsfHeader;
   readonly start: LiveStart | undefined;
   readonly startedAt: number;
-  readonly before: ReceptionStats;
+  lastAt: number;
   firstSendTime: number;
   lastSendTime: number;
-  packets: number;
+  rendered: number;
+  readonly how: Record<Received['how'], number>;
+  lost: number;
+  /** Packets that never came since the last one that did, and the most of them. */
+  run: number;
+  longestGap: number;
   bytes: number;
 }
 
@@ -90,6 +112,15 @@ export class MsbSession {
   /** When the End of Stream timer was started or reset last; undefined when it does not run. */
   #endSince: number | undefined;
   #entry: Entry | undefined;
+  /** Packets of another entry, until it is certain that it begins. */
+  #next: Received[] = [];
+  #nextSince = 0;
+  /** Lost packets that are counted in an entry. */
+  #lostSeen = 0;
+  /** Bytes of the ASF packets that came, and when the first and the last one did. */
+  #bytes = 0;
+  #firstAt: number | undefined;
+  #lastAt = 0;
   #over = false;
 
   /**
@@ -154,6 +185,7 @@ export class MsbSession {
     if (this.#over) return [];
     const actions: SessionAction[] = [];
     this.#take(this.#reception.tick(now), now, actions);
+    if (this.#next.length > 0 && now - this.#nextSince >= ENTRY_WAIT) this.#begin(now, actions);
     const { openTimeout = OPEN_TIMEOUT.usual, endTimeout = END_TIMEOUT } = this.#options;
     if (this.#openSince !== undefined && now - this.#openSince >= openTimeout) {
       this.#over = true;
@@ -169,8 +201,9 @@ export class MsbSession {
     if (this.#over) return [];
     const actions: SessionAction[] = [];
     this.#take(this.#reception.flush(), now, actions);
+    if (this.#next.length > 0) this.#begin(now, actions);
     this.#over = true;
-    if (this.#entry) this.#endEntry(this.#entry, now, false, actions);
+    if (this.#entry) this.#endEntry(this.#entry, false, actions);
     return actions;
   }
 
@@ -185,51 +218,123 @@ export class MsbSession {
   }
 
   #take(received: readonly Received[], now: number, actions: SessionAction[]): void {
-    for (const { streamId, payload } of received) {
-      const entry = this.#entryOf(streamId, now, actions);
-      const packet = entry && this.#packetOf(payload);
-      const wanted = packet && (entry.start ? entry.start.packet(packet) : packet);
-      if (!wanted) continue;
-      if (entry.packets === 0) entry.firstSendTime = wanted.sendTime;
-      entry.packets++;
-      entry.bytes += wanted.bytes.length;
-      entry.lastSendTime = wanted.sendTime;
-      actions.push({ type: 'event', event: { type: 'packet', packet: wanted } });
+    for (const each of received) {
+      const current = this.#entry;
+      if (current?.streamId === each.streamId) {
+        this.#dropNext();
+        this.#passOn(current, each, now, actions);
+      } else if (this.#headers.has(formatIdOf(each.streamId))) this.#mayBegin(each, now, actions);
+      else this.#lostSeen += each.missing;
     }
   }
 
-  /** The entry that a packet belongs to; undefined when its header is not known. */
-  #entryOf(streamId: number, now: number, actions: SessionAction[]): Entry | undefined {
+  /** A packet of another entry than the present one came. */
+  #mayBegin(each: Received, now: number, actions: SessionAction[]): void {
+    if (this.#next[0] && this.#next[0].streamId !== each.streamId) this.#dropNext();
+    if (this.#next.length === 0) this.#nextSince = now;
+    this.#next.push(each);
+    if (!this.#entry || this.#next.length >= ENTRY_PACKETS) this.#begin(now, actions);
+  }
+
+  #dropNext(): void {
+    if (this.#next.length === 0) return;
+    this.#counts.foreign += this.#next.length;
+    for (const { missing } of this.#next) if (this.#entry) this.#countMissing(this.#entry, missing);
+    this.#next = [];
+  }
+
+  /** Begins the entry of the packets that waited for it. */
+  #begin(now: number, actions: SessionAction[]): void {
+    const packets = this.#next;
+    this.#next = [];
+    const { streamId, missing } = packets[0]!;
     const current = this.#entry;
-    if (current?.streamId === streamId) return current;
-    const header = this.#headers.get(formatIdOf(streamId));
-    if (!header) return undefined;
-    if (current) this.#endEntry(current, now, true, actions);
-    // Whoever joins is somewhere in an entry; the next one comes from its start.
-    const joins = current === undefined && !this.#options.anywhere;
-    this.#entry = {
+    // What is missing between two entries is counted in the first of them.
+    if (current) {
+      this.#countMissing(current, missing);
+      this.#endEntry(current, true, actions);
+    }
+    const entry = this.#newEntry(streamId, current === undefined, now);
+    this.#entry = entry;
+    actions.push({ type: 'event', event: { type: 'header', header: entry.header } });
+    for (const [index, packet] of packets.entries()) {
+      this.#passOn(entry, index === 0 ? { ...packet, missing: 0 } : packet, now, actions);
+    }
+  }
+
+  #newEntry(streamId: number, isFirst: boolean, now: number): Entry {
+    const header = this.#headers.get(formatIdOf(streamId))!;
+    // A client that joins is somewhere in an entry; the next one comes from its start.
+    const joins = isFirst && !this.#options.anywhere;
+    return {
       streamId,
       header,
       start: joins ? new LiveStart(header, new Set(header.streams.map(({ number }) => number))) : undefined,
       startedAt: now,
-      before: { ...this.#reception.stats },
+      lastAt: now,
       firstSendTime: 0,
       lastSendTime: 0,
-      packets: 0,
+      rendered: 0,
+      how: { received: 0, reordered: 0, rebuilt: 0 },
+      lost: 0,
+      run: 0,
+      longestGap: 0,
       bytes: 0,
     };
-    actions.push({ type: 'event', event: { type: 'header', header } });
-    return this.#entry;
   }
 
-  #endEntry(entry: Entry, now: number, moreEntries: boolean, actions: SessionAction[]): void {
-    const { header, startedAt, before, firstSendTime, lastSendTime, packets, bytes } = entry;
-    const { lost, recovered, longestGap } = this.#reception.stats;
+  #passOn(entry: Entry, { payload, how, missing }: Received, now: number, actions: SessionAction[]): void {
+    this.#countMissing(entry, missing);
+    entry.how[how]++;
+    if (how === 'rebuilt') entry.longestGap = Math.max(entry.longestGap, ++entry.run);
+    else {
+      entry.run = 0;
+      entry.bytes += payload.length;
+      entry.lastAt = now;
+      this.#bytes += payload.length;
+      this.#firstAt ??= now;
+      this.#lastAt = now;
+    }
+    const packet = this.#packetOf(payload);
+    const wanted = packet && (entry.start ? entry.start.packet(packet) : packet);
+    if (!wanted) return;
+    if (entry.rendered === 0) entry.firstSendTime = wanted.sendTime;
+    entry.rendered++;
+    entry.lastSendTime = wanted.sendTime;
+    actions.push({ type: 'event', event: { type: 'packet', packet: wanted } });
+  }
+
+  #countMissing(entry: Entry, packets: number): void {
+    this.#lostSeen += packets;
+    entry.lost += packets;
+    entry.run += packets;
+    entry.longestGap = Math.max(entry.longestGap, entry.run);
+  }
+
+  /** Reports an entry, unless nothing of it was rendered ([MS-MSB] 3.2.7.1). */
+  #endEntry(entry: Entry, moreEntries: boolean, actions: SessionAction[]): void {
+    // Those that only a parity packet told of, at the very end.
+    if (!moreEntries) this.#countMissing(entry, this.#reception.stats.lost - this.#lostSeen);
+    const { header, startedAt, lastAt, firstSendTime, lastSendTime, rendered, how, lost, longestGap, bytes } = entry;
     this.#entry = undefined;
     actions.push({ type: 'event', event: { type: 'end', moreEntries, reason: moreEntries ? 1 : 0 } });
-    if (packets === 0) return;
-    const counts = { packets, bytes, lost: lost - before.lost, recovered: recovered - before.recovered, longestGap };
-    const report = { header, startedAt, endedAt: now, firstSendTime, lastSendTime, ...counts };
+    if (rendered === 0) return;
+    const duration = this.#lastAt - (this.#firstAt ?? this.#lastAt);
+    const report: EntryReport = {
+      header,
+      startedAt,
+      endedAt: lastAt,
+      firstSendTime,
+      lastSendTime,
+      rendered,
+      received: how.received,
+      reordered: how.reordered,
+      recovered: how.rebuilt,
+      lost,
+      longestGap,
+      bytes,
+      averageBandwidth: duration > 0 ? (this.#bytes * 8000) / duration : undefined,
+    };
     actions.push({ type: 'report', report });
   }
 

@@ -36,6 +36,7 @@ export interface ClientLogFields {
   readonly audioCodecs: readonly string[];
   readonly videoCodecs: readonly string[];
   readonly bytes: number;
+  /** That came at the first attempt (2.1.15). */
   readonly packets: number;
   /** Of what came by multicast; without it, it came over TCP by HTTP. */
   readonly multicast?: MulticastLogFields | undefined;
@@ -49,10 +50,14 @@ export interface MulticastLogFields {
   readonly channelUrl: string | undefined;
   /** The group. */
   readonly address: string;
-  /** Packets that never came, the most of them in a row, and those that parity packets brought back. */
+  /** Packets that never came and stay lost. */
   readonly lost: number;
+  /** The longest run of packets that never came, rebuilt or not. */
   readonly longestGap: number;
+  /** Packets that never came and were rebuilt from parity packets. */
   readonly recovered: number;
+  /** Packets that came after a later one. */
+  readonly reordered: number;
 }
 
 const EMPTY = '-';
@@ -71,7 +76,9 @@ type LogField = readonly [name: string, value: string];
 /** Name and value of all fields, in the order of [MS-WMLOG] 2.2.1; the last three are the optional ones. */
 function fieldsOf(log: ClientLogFields): LogField[] {
   const { multicast, packets } = log;
-  const { lost = 0, longestGap = 0, recovered = 0 } = multicast ?? {};
+  // TCP loses nothing.
+  const { lost = 0, longestGap = 0, recovered = 0, reordered = 0 } = multicast ?? {};
+  const rendered = packets + recovered + reordered;
   const [date = '', time = ''] = log.now.toISOString().split('T');
   return [
     ['c-ip', '0.0.0.0'],
@@ -105,16 +112,15 @@ function fieldsOf(log: ClientLogFields): LogField[] {
     ['c-bytes', count(log.bytes)],
     ['s-pkts-sent', EMPTY],
     ['c-pkts-received', count(packets)],
-    // TCP loses nothing.
-    ['c-pkts-lost-client', '0'],
-    ['c-pkts-lost-net', count(lost)],
+    ['c-pkts-lost-client', count(lost)],
+    ['c-pkts-lost-net', count(lost + recovered)],
     ['c-pkts-lost-cont-net', count(longestGap)],
     ['c-resendreqs', EMPTY],
     ['c-pkts-recovered-ECC', count(recovered)],
-    ['c-pkts-recovered-resent', '0'],
+    ['c-pkts-recovered-resent', count(reordered)],
     ['c-buffercount', '0'],
     ['c-totalbuffertime', '0'],
-    ['c-quality', multicast ? count((100 * packets) / Math.max(packets + lost, 1)) : '100'],
+    ['c-quality', rendered + lost === 0 ? '100' : count((100 * rendered) / (rendered + lost))],
     ['s-ip', multicast?.address ?? EMPTY],
     ['s-dns', EMPTY],
     ['s-totalclients', EMPTY],
@@ -207,9 +213,14 @@ function count(value: number): string {
   return String(Math.min(Math.max(Math.trunc(value), 0), LARGEST));
 }
 
+/** Each name once, as many of them as fit (2.1.1). */
 function codecs(names: readonly string[]): string {
-  const text = [...new Set(names)].filter((name) => name !== '').join(';');
-  return text === '' || text.length > MAX_CODECS ? EMPTY : text;
+  let text = '';
+  for (const name of new Set(names.map((each) => clean(each)))) {
+    const longer = text === '' ? name : `${text};${name}`;
+    if (name !== EMPTY && longer.length <= MAX_CODECS) text = longer;
+  }
+  return text === '' ? EMPTY : text;
 }
 
 function described({ descriptions }: ClientLogFields, wanted: string): string {

@@ -132,8 +132,15 @@ describe('encoded values', () => {
     );
   });
 
-  it('[MSB-018] [MSB-019] are UTF-16LE with a null for what is not printable ASCII, and literal for the rest', () => {
-    expect(encodeString('MY_COMPUTER, bpp')).toBe('MY_COMPUTER, bpp');
+  it('[MSB-018] [MSB-019] are UTF-16LE with a null for all but visible ASCII, and literal for the rest', () => {
+    expect(encodeString('MY_COMPUTER,bpp~!')).toBe('MY_COMPUTER,bpp~!');
+    // The example of MS-MSB 4.3, but for its checksum, which does not hold there.
+    const example = '029W000000000YJG1P05y0Gm1F04q0K01L05G0HG1I02m0801Y0700S00000';
+    expect(encodeString('MY_COMPUTER, bpp').slice(4)).toBe(example.slice(4));
+    for (const text of ['MY_COMPUTER, bpp', ' a', 'a ', 'a\tb', 'a\u007f', 'a\r\nb']) {
+      expect(encodeString(text)).toMatch(/^02[0-9A-Za-z{}]+$/);
+      expect(decodeString(encodeString(text), () => {})).toBe(text);
+    }
     const encoded = encodeString('Süd');
     expect(decodeBlock(encoded)!.data).toEqual(Buffer.from('Süd\0', 'utf16le'));
     expect(encodeString('02 the channel')).toMatch(/^02[0-9A-Za-z{}]+$/);
@@ -147,7 +154,7 @@ describe('.nsc files', () => {
     expect(lines.at(-1)).toBe('');
     expect(lines.slice(0, 15)).toEqual([
       '[Address]',
-      'Name=MY_COMPUTER, bpp',
+      `Name=${encodeBlock(Buffer.from('MY_COMPUTER, bpp\0', 'utf16le'))}`,
       'NSC Format Version=3.0',
       'Multicast Adapter=157.55.149.102',
       'IP Address=239.192.48.179',
@@ -301,8 +308,20 @@ describe('.nsc files', () => {
     expect(looksLikeNsc(EXAMPLE)).toBe(true);
     expect(looksLikeNsc('\ufeff\r\n[address]\n')).toBe(true);
     for (const text of ['', '<asx>', '[Reference]\r\n', 'x [Address]\r\n']) expect(looksLikeNsc(text)).toBe(false);
-    const groups = ['224.0.0.1', '239.255.255.255', 'ff02::1', 'FF15::7'];
+    const groups = ['224.0.0.0', '224.0.0.1', '232.1.2.3', '239.255.255.255', 'ff02::1', 'FF15::7'];
     expect(groups.every(isMulticastAddress)).toBe(true);
-    expect(['223.1.1.1', '240.0.0.1', 'fe80::1', 'ff02::1%lo', 'localhost', ''].some(isMulticastAddress)).toBe(false);
+    expect(
+      [
+        '223.255.255.255',
+        '240.0.0.0',
+        '2.2.4.0',
+        '22.4.0.0',
+        '255.255.255.255',
+        'fe80::1',
+        'ff02::1%lo',
+        'localhost',
+        '',
+      ].some(isMulticastAddress),
+    ).toBe(false);
   });
 });

@@ -14,7 +14,8 @@ import { isNscLocation, openNsc } from '../../src/msb/open-nsc.js';
 import { BEACON } from '../../src/msb/packet.js';
 import { MulticastReceiver } from '../../src/msb/receiver.js';
 import { type MulticastOptions, MulticastSender } from '../../src/msb/sender.js';
-import { liveAudio, PACKET_SIZE, packets } from './support.js';
+import { MsbTransmission } from '../../src/msb/transmission.js';
+import { liveAudio, liveVideo, PACKET_SIZE, packets } from './support.js';
 
 // Systems route no IPv6 multicast over the loopback interface; with a hop limit of 0 nothing leaves the host by another one.
 const [ipv6] = Object.entries(networkInterfaces()).find(([, all]) =>
@@ -295,8 +296,92 @@ describe('MulticastReceiver', () => {
       'UDP',
       '0',
       address,
-      'http://web/live.nsc',
+      `asfm://${address}:${port}`,
     ]);
+    expect(values[26]).toBe('http://web/live.nsc');
+  });
+
+  /** Has a receiver with that Log URL in a group, and sends it exactly these datagrams. */
+  async function receiveDatagrams(transmission: MsbTransmission, logUrl: string, notes: string[] = []) {
+    const group = { address: `239.255.${byte()}.${byte()}`, port: await freePort() };
+    const nsc = { ...group, formats: transmission.formats, logUrl };
+    const onNote = (text: string) => notes.push(text);
+    const receiver = new MulticastReceiver({ nsc, nscUrl: 'http://web/a.nsc', interface: '127.0.0.1', onNote });
+    open.push(receiver);
+    const { done } = collect(receiver);
+    const socket = createSocket('udp4');
+    open.push({ close: () => new Promise<void>((resolve) => socket.close(() => resolve())) });
+    await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve));
+    socket.setMulticastInterface('127.0.0.1');
+    const send = (bytes: Buffer) =>
+      new Promise<void>((resolve) => socket.send(bytes, group.port, group.address, () => resolve()));
+    await until(() => {
+      void send(BEACON);
+      return (receiver.stats?.beacons ?? 0) > 0;
+    });
+    return { receiver, done, send };
+  }
+
+  const lineOf = (body: string) => /^MX_STATS_LogLine: \t(.*)$/.exec(body)![1]!.split(' ');
+
+  it('[WMLOG-017] [WMLOG-026] reports packets that were rebuilt and packets that stay lost as MS-WMLOG counts them', async () => {
+    const web = await LogServer.start();
+    open.push(web);
+    const transmission = new MsbTransmission({ span: 10 });
+    transmission.header(liveAudio());
+    const { receiver, done, send } = await receiveDatagrams(transmission, web.url);
+    const gone = new Set([15, 39, 40, 72, 73]);
+    for (const [index, packet] of packets(102).entries()) {
+      const [data, ...parity] = transmission.packet(packet);
+      for (const datagram of [...(gone.has(index) ? [] : [data!]), ...parity]) await send(datagram);
+    }
+    for (const datagram of transmission.end()) await send(datagram);
+    await until(() => receiver.stats!.packets + receiver.stats!.parityPackets >= 108);
+    await receiver.close();
+    await done;
+    const values = lineOf(web.requests.find(({ method }) => method === 'POST')!.body);
+    // received, lost-client, lost-net, lost-cont-net, resendreqs, recovered-ECC, recovered-resent
+    expect(values.slice(30, 37)).toEqual(['97', '2', '5', '2', '-', '3', '0']);
+    expect(values[39]).toBe('98');
+  });
+
+  it('submits logs a few at a time, and not all of them, when entries end again and again', async () => {
+    const web = await LogServer.start();
+    open.push(web);
+    const transmission = new MsbTransmission();
+    transmission.header(liveAudio());
+    const notes: string[] = [];
+    const { receiver, done, send } = await receiveDatagrams(transmission, web.url, notes);
+    let sent = 0;
+    for (let entry = 0; entry < 100; entry++) {
+      for (const packet of packets(3, entry * 3)) {
+        for (const datagram of transmission.packet(packet)) await send(datagram);
+        sent++;
+      }
+      transmission.header(liveAudio());
+      await until(() => receiver.stats!.packets >= sent);
+    }
+    await receiver.close();
+    await done;
+    expect(web.mostAtOnce).toBeLessThanOrEqual(2);
+    const posts = web.requests.filter(({ method }) => method === 'POST').map(({ body }) => lineOf(body));
+    expect(posts.length).toBeGreaterThan(10);
+    expect(notes.length).toBeLessThanOrEqual(1);
+    // One session has one c-playerid.
+    expect(new Set(posts.map((values) => values[9])).size).toBe(1);
+  });
+
+  it('[MSB-106] submits no log at all when nothing could be rendered', async () => {
+    const web = await LogServer.start();
+    open.push(web);
+    const transmission = new MsbTransmission();
+    transmission.header(liveVideo());
+    const { receiver, done, send } = await receiveDatagrams(transmission, web.url);
+    for (const packet of packets(5)) for (const datagram of transmission.packet(packet)) await send(datagram);
+    await until(() => receiver.stats!.packets >= 5);
+    await receiver.close();
+    await done;
+    expect(web.requests).toEqual([]);
   });
 
   it('submits nothing to a web server that does not take logs, and goes on', async () => {
@@ -320,6 +405,8 @@ describe('MulticastReceiver', () => {
 class LogServer {
   readonly requests: Array<{ method: string; body: string; headers: IncomingMessage['headers'] }> = [];
   readonly url: string;
+  /** The most requests at one time. */
+  mostAtOnce = 0;
   readonly #server: Server;
 
   private constructor(server: Server) {
@@ -331,9 +418,14 @@ class LogServer {
     const server = createServer();
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const own = new LogServer(server);
+    let open = 0;
     server.on('request', async (request, response) => {
+      own.mostAtOnce = Math.max(own.mostAtOnce, ++open);
       const chunks: Buffer[] = [];
       for await (const chunk of request) chunks.push(chunk as Buffer);
+      // It takes its time, so that requests that could overlap do.
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      open--;
       own.requests.push({ method: request.method!, body: Buffer.concat(chunks).toString(), headers: request.headers });
       response.end(greeting);
     });

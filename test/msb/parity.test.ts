@@ -39,6 +39,31 @@ describe('spans and parity packets', () => {
     expect(parity.subarray(3)).toEqual(xor(own).subarray(3));
   });
 
+  it.each([1, 2, 3, 4, 15])(
+    '[MSB-049] XOR every byte from the fourth on, and none of the first three, of %i packets',
+    (count) => {
+      const span = new ParitySpan(count);
+      // Every byte of every packet is another one, so that none that is left out or taken twice is hidden by an equal one.
+      const own = Array.from({ length: count }, (_, number) =>
+        Buffer.from(
+          Array.from({ length: 12 + number }, (_, at) =>
+            at === 0 ? 0x82 : (7 + 31 * at + 97 * number * number) & 255,
+          ),
+        ),
+      );
+      const sent = own.map((packet) => added(span, packet));
+      for (const [index, packet] of sent.entries()) expect(packet.subarray(3)).toEqual(own[index]!.subarray(3));
+      const parity = span.close()!;
+      expect(parity).toHaveLength(12 + count - 1);
+      for (let at = 3; at < parity.length; at++) {
+        expect(parity[at]).toBe(own.reduce((sum, packet) => sum ^ (packet[at] ?? 0), 0));
+      }
+      expect(parity[0]).toBe(0x92);
+      expect(parity[1]! & 0x0f).toBe(2);
+      expect(parity[2]).toBe(0);
+    },
+  );
+
   it('[MSB-050] [MSB-053] [MSB-054] [MSB-055] mark data with 82 x1 and parity with 92 x2', () => {
     const span = new ParitySpan(2);
     const [first, second] = packets(2);

@@ -37,6 +37,27 @@ describe('MsbSession', () => {
     for (const openTimeout of [0, 9_999, 30_001]) expect(() => pair({ openTimeout })).toThrow('10 to 30 seconds');
   });
 
+  it('[MSB-090] counts the Open timer from when it begins to listen, and stops it for good with the first packet', () => {
+    const start = 5_000_000;
+    const later = () => {
+      const transmission = new MsbTransmission();
+      transmission.header(liveAudio());
+      const nsc: NscFile = { address: '239.1.2.3', port: 5000, formats: transmission.formats };
+      return { transmission, session: new MsbSession(nsc, start, { openTimeout: 10_000, endTimeout: 60_000 }) };
+    };
+    const silent = later().session;
+    expect(silent.tick(start)).toEqual([]);
+    expect(silent.tick(start + 9_999)).toEqual([]);
+    expect(kinds(silent.tick(start + 10_000))).toEqual(['openTimeout']);
+    const { session, transmission } = later();
+    const [datagram] = transmission.packet(packets(1)[0]!);
+    expect(kinds(session.datagram(datagram!, SENDER, start + 9_999))).toEqual(['header', 'packet']);
+    for (let seconds = 10; seconds < 60; seconds++) expect(session.tick(start + seconds * 1_000)).toEqual([]);
+    const beacon = later().session;
+    beacon.datagram(BEACON, SENDER, start + 9_999);
+    for (let seconds = 10; seconds < 600; seconds++) expect(beacon.tick(start + seconds * 1_000)).toEqual([]);
+  });
+
   it('[MSB-082] [MSB-092] is content with a Beacon, at any time', () => {
     const { session, send } = pair();
     expect(session.datagram(BEACON, SENDER, 19_000)).toEqual([]);
@@ -92,27 +113,28 @@ describe('MsbSession', () => {
     transmission.header(liveAudio('new'));
     expect(kinds(send(1, 1, 1))).toEqual(['unknownFormat']);
     session.update({ ...nsc, formats: transmission.formats });
-    expect(kinds(send(1, 2, 2))).toEqual(['end', 'report', 'header', 'packet']);
+    expect(kinds(send(3, 2, 2))).toEqual(['end', 'report', 'header', 'packet', 'packet', 'packet']);
   });
 
   it('[MSB-069] [MSB-107] begins another entry where wStreamID changes, though the header is the same, and reports the last', () => {
     const { session, send, transmission } = pair();
     send(4, 0, 1_000);
     transmission.header(liveAudio());
-    const actions = send(2, 4, 3_000);
-    expect(kinds(actions)).toEqual(['end', 'report', 'header', 'packet', 'packet']);
+    const actions = send(3, 4, 3_000);
+    expect(kinds(actions)).toEqual(['end', 'report', 'header', 'packet', 'packet', 'packet']);
     expect(eventsOf(actions)[0]).toEqual({ type: 'end', moreEntries: true, reason: 1 });
     const report = actions.find((action) => action.type === 'report')!.report;
     expect(report).toMatchObject({
-      packets: 4,
+      rendered: 4,
+      received: 4,
       lost: 0,
       startedAt: 1_000,
-      endedAt: 3_000,
+      endedAt: 1_000,
       firstSendTime: 0,
       lastSendTime: 120,
     });
     const last = session.tick(40_000).find((action) => action.type === 'report')!.report;
-    expect(last).toMatchObject({ packets: 2, startedAt: 3_000 });
+    expect(last).toMatchObject({ rendered: 3, startedAt: 3_000, endedAt: 3_000 });
   });
 
   it('[MSB-105] [MSB-106] reports when it is stopped, but not when nothing was received', () => {
@@ -122,6 +144,115 @@ describe('MsbSession', () => {
     expect(session.stop(600)).toEqual([]);
     expect(send(3, 3, 700)).toEqual([]);
     expect(pair().session.stop(500)).toEqual([]);
+  });
+
+  it('[MSB-106] reports no entry of which nothing was rendered, whether it is stopped, ends or another one begins', () => {
+    const open = () => {
+      const transmission = new MsbTransmission();
+      transmission.header(liveVideo());
+      const formats = [...transmission.formats];
+      const session = new MsbSession({ address: '239.1.2.3', port: 5000, formats }, 0);
+      // Audio alone: it waits for a key frame of the video that the header declares.
+      const send = (count: number, from: number, now: number) =>
+        packets(count, from)
+          .flatMap((packet) => transmission.packet(packet))
+          .flatMap((datagram) => session.datagram(datagram, SENDER, now));
+      expect(kinds(send(5, 0, 100))).toEqual(['header']);
+      return { transmission, session, send };
+    };
+    const stopped = open();
+    expect(kinds(stopped.session.stop(500))).toEqual(['end']);
+    const ended = open();
+    expect(kinds(ended.session.tick(30_100))).toEqual(['end', 'over']);
+    const changed = open();
+    changed.transmission.header(liveVideo());
+    expect(kinds(changed.send(3, 5, 200))).toEqual(['end', 'header', 'packet', 'packet', 'packet']);
+    expect(kinds(changed.session.stop(500))).toEqual(['end', 'report']);
+  });
+
+  /** A transmission with parity, and a session that gets its datagrams but for those that `keep` does not let through. */
+  function lossy(keep: (index: number) => boolean, options: SessionOptions = {}) {
+    const transmission = new MsbTransmission({ span: 10 });
+    transmission.header(liveAudio());
+    const session = new MsbSession({ address: '239.1.2.3', port: 5000, formats: transmission.formats }, 0, options);
+    const send = (count: number, from: number, now: number) => {
+      const all = packets(count, from).flatMap((packet, index) => {
+        const [data, ...parity] = transmission.packet(packet);
+        return [...(keep(from + index) ? [data!] : []), ...parity];
+      });
+      return [...all, ...transmission.end()].flatMap((datagram) => session.datagram(datagram, SENDER, now));
+    };
+    return { transmission, session, send };
+  }
+
+  const reportsOf = (actions: readonly SessionAction[]) =>
+    actions.flatMap((action) => (action.type === 'report' ? [action.report] : []));
+
+  it('[WMLOG-015] [WMLOG-018] counts what came, what was rebuilt and what stays lost, each once', () => {
+    // 15, 39 and 40 are the only ones missing in their spans; 72 and 73 are in one.
+    const gone = new Set([15, 39, 40, 72, 73]);
+    const { session, send } = lossy((index) => !gone.has(index));
+    const actions = [...send(102, 0, 1_000), ...session.stop(9_000)];
+    expect(kinds(actions).filter((kind) => kind === 'packet')).toHaveLength(100);
+    expect(reportsOf(actions)).toMatchObject([
+      { rendered: 100, received: 97, recovered: 3, lost: 2, reordered: 0, longestGap: 2 },
+    ]);
+  });
+
+  it('[WMLOG-016] takes packets that parity brought back for lost on the network: the longest run goes over them', () => {
+    // With 1, 4 and 8 of 1 to 8 it is 3, here without a parity packet that could help.
+    const plain = lossy((index) => ![2, 3, 5, 6, 7].includes(index));
+    expect(reportsOf([...plain.send(9, 0, 0), ...plain.session.stop(1)])).toMatchObject([{ lost: 5, longestGap: 3 }]);
+    // The last of one span and the first of the next, both rebuilt.
+    const rebuilt = lossy((index) => ![9, 10].includes(index));
+    expect(reportsOf([...rebuilt.send(20, 0, 0), ...rebuilt.session.stop(1)])).toMatchObject([
+      { lost: 0, recovered: 2, longestGap: 2, received: 18 },
+    ]);
+  });
+
+  it('[WMLOG-020] counts packets that came after a later one by themselves', () => {
+    const { transmission, session } = pair();
+    const datagrams = packets(6).flatMap((packet) => transmission.packet(packet));
+    const order = [0, 2, 1, 3, 5, 4].map((index) => datagrams[index]!);
+    const actions = order.flatMap((datagram) => session.datagram(datagram, SENDER, 0));
+    expect(reportsOf([...actions, ...session.stop(1)])).toMatchObject([
+      { rendered: 6, received: 4, reordered: 2, lost: 0, longestGap: 0 },
+    ]);
+  });
+
+  it('counts losses in the entry that they are of, and the bandwidth over all entries', () => {
+    const { transmission, session, send } = lossy((index) => ![12, 13, 43].includes(index), { endTimeout: 5_000 });
+    const first = [...send(20, 0, 1_000), ...send(10, 20, 3_000)];
+    transmission.header(liveAudio());
+    const second = [...send(20, 30, 5_000), ...session.tick(20_000)];
+    const [one, two] = reportsOf([...first, ...second]);
+    expect(one).toMatchObject({ received: 28, lost: 2, recovered: 0, longestGap: 2, startedAt: 1_000, endedAt: 3_000 });
+    expect(two).toMatchObject({ received: 19, lost: 0, recovered: 1, longestGap: 1, startedAt: 5_000, endedAt: 5_000 });
+    expect(two!.averageBandwidth).toBeCloseTo(((one!.bytes + two!.bytes) * 8) / 4);
+    expect(one!.averageBandwidth).toBeCloseTo((one!.bytes * 8) / 2);
+  });
+
+  it('ends no entry for a few stray datagrams of another one, as anybody can send them', () => {
+    const { session, send, transmission } = pair();
+    send(5, 0, 0);
+    const stray = (id: number) => serialiseMsbPacket(id, transmission.streamId ^ 0x8000, packets(1, id)[0]!.bytes);
+    for (let round = 0; round < 50; round++) {
+      const id = 5 + round * 2;
+      expect(session.datagram(stray(id), SENDER, round)).toEqual([]);
+      const own = serialiseMsbPacket(id + 1, transmission.streamId, packets(1, id + 1)[0]!.bytes);
+      expect(kinds(session.datagram(own, SENDER, round))).toEqual(['packet']);
+    }
+    expect(session.stats.foreign).toBe(50);
+    // What is not followed by the present entry was of another one, as short as that may be.
+    expect(session.datagram(stray(105), SENDER, 1_000)).toEqual([]);
+    expect(session.tick(1_499)).toEqual([]);
+    expect(kinds(session.tick(1_500))).toEqual(['end', 'report', 'header', 'packet']);
+    expect(kinds(session.stop(1_600))).toEqual(['end', 'report']);
+    const brief = pair();
+    brief.send(3, 0, 0);
+    brief.transmission.header(liveAudio());
+    expect(brief.send(2, 3, 1)).toEqual([]);
+    expect(kinds(brief.session.stop(2))).toEqual(['end', 'report', 'header', 'packet', 'packet', 'end', 'report']);
   });
 
   it('[MSB-108] leaves out datagrams that are none, and packets that cannot be read', () => {

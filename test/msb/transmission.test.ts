@@ -146,4 +146,20 @@ describe('MsbTransmission', () => {
     const huge = parsePacket(packetOf(0, [{ stream: 1, time: 0, data: Buffer.alloc(65_480, 1) }]));
     expect(() => started().packet(huge)).toThrow(MsbError);
   });
+
+  it('[MSB-049] [MSB-050] XORs what is sent of a span, byte for byte from the parsing information on', () => {
+    const transmission = new MsbTransmission({ span: 3 });
+    transmission.header(liveAudio());
+    const [first, second, third, parity] = parsed(packets(3).flatMap((packet) => transmission.packet(packet)));
+    const data = [first!.payload, second!.payload, third!.payload];
+    expect(data.map((payload) => payload[0])).toEqual([0x82, 0x82, 0x82]);
+    const length = Math.max(...data.map((payload) => payload.length));
+    expect(parity!.payload).toHaveLength(length);
+    for (let at = 3; at < length; at++) {
+      expect(parity!.payload[at]).toBe(data.reduce((sum, payload) => sum ^ (payload[at] ?? 0), 0));
+    }
+    // The first byte of the parsing information is the same in all three, so it shows in the sum.
+    expect(parity!.payload[3]).toBe(data[0]![3]);
+    expect(parity!.payload[3]).not.toBe(0);
+  });
 });

@@ -148,7 +148,12 @@ describe('RES_CONNECT', () => {
     expect(buildConnectResponse({ hr: 0, inNsc: false, group: undefined }).readUInt32LE(16)).toBe(0);
   });
 
-  it.each(['223.255.255.255', '240.0.0.1', '239.1.2', '239.1.2.256', 'ff02::1'])(
+  it.each(['224.0.0.0', '239.255.255.255'])('[MSBD-050] may name %s, the first or the last group', (address) => {
+    const group = { address, port: 1 };
+    expect(readMessage(buildConnectResponse({ hr: 0, inNsc: false, group }))).toMatchObject({ group });
+  });
+
+  it.each(['223.255.255.255', '240.0.0.0', '239.1.2', '239.1.2.256', 'ff02::1'])(
     '[MSBD-050] sends none to %s',
     (address) => {
       expect(() => buildConnectResponse({ hr: 0, inNsc: false, group: { address, port: 1 } })).toThrow(MsbdError);

@@ -1,13 +1,13 @@
 import type { Socket } from 'node:net';
 import { connect } from 'node:net';
 import { Duplex } from 'node:stream';
-import { WmError } from '../../src/errors.js';
 import { Broadcast } from '../../src/media/broadcast.js';
 import { Channel } from '../../src/msbd/channel.js';
 import { Connection } from '../../src/msbd/connection.js';
 import { MsbdServer } from '../../src/msbd/server.js';
 import type { ClientReport } from '../../src/msbd/server-options.js';
 import { DEFAULT_TIMERS } from '../../src/msbd/server-session.js';
+import { Refusal } from '../../src/refusal.js';
 import { testHeader, testPacket } from '../support/stream.js';
 import { connectRequest, Station, shape, untilShape, type WireMessage, wire, wireMessages } from './support.js';
 
@@ -174,8 +174,8 @@ describe('MSBD over TCP', () => {
   ])('[MSBD-043] [MSBD-070] refuses %s', async (_, channel, hr) => {
     const content = {
       open: async (name: string) => {
-        if (name === 'secret') throw new WmError('WM_AUTH_REFUSED', 'No.');
-        if (name === 'full') throw new WmError('WM_UNREACHABLE', 'No room.');
+        if (name === 'secret') throw new Refusal('forbidden', 'No.');
+        if (name === 'full') throw new Refusal('busy', 'No room.');
         if (name === 'broken') throw new Error('The test broke it.');
         return undefined;
       },

@@ -88,6 +88,27 @@ describe('the legacy log as a line', () => {
     expect(fieldsOf({ videoCodecs: ['WMV2', 'WMV3'] })['videocodec']).toBe('WMV2;WMV3');
   });
 
+  it('[WMLOG-003] keeps to 256 characters, as they are written, with as many whole names as fit', () => {
+    const name = (length: number, char = 'x') => char.repeat(length);
+    expect(fieldsOf({ audioCodecs: [name(256)] })['audiocodec']).toBe(name(256));
+    expect(fieldsOf({ audioCodecs: [name(257)] })['audiocodec']).toBe('-');
+    expect(fieldsOf({ audioCodecs: [name(127, 'a'), name(128, 'b')] })['audiocodec']).toHaveLength(256);
+    expect(fieldsOf({ videoCodecs: [name(128, 'a'), name(128, 'b'), 'c'] })['videocodec']).toBe(`${name(128, 'a')};c`);
+    // Three bytes as UTF-8, nine characters when they are percent-encoded.
+    expect(fieldsOf({ audioCodecs: [name(29, '\u20ac')] })['audiocodec']).toBe('-');
+    expect(fieldsOf({ audioCodecs: [name(28, '\u20ac')] })['audiocodec']).toHaveLength(252);
+    expect(fieldsOf({ audioCodecs: ['WMA', 'WMA', 'WMA'] })['audiocodec']).toBe('WMA');
+  });
+
+  it('[WMLOG-046] says when it was made in UTC, wherever the clocks stand', () => {
+    // The tests run in a time zone of its own, so this is another hour and another day there.
+    const now = new Date('2024-03-01T01:02:03.999Z');
+    expect(now.getTimezoneOffset()).not.toBe(0);
+    expect(now.getDate()).not.toBe(1);
+    expect(fieldsOf({ now })).toMatchObject({ date: '2024-03-01', time: '01:02:03' });
+    expect(clientLogXml('legacy', { ...LOG, now })).toContain('<date>2024-03-01</date>\r\n<time>01:02:03</time>');
+  });
+
   it('[WMLOG-035] [WMLOG-036] names the playlist entry as the server did', () => {
     const descriptions = [
       { name: 'WMS_CONTENT_DESCRIPTION_PLAYLIST_ENTRY_URL', value: 'C:\\My Ad.wmv' },
