@@ -8,9 +8,6 @@ export class MmspError extends WmError {
   }
 }
 
-/** The default port of the control connection (TCP) and of resend requests (UDP), MS-MMSP 1.9. */
-export const MMSP_PORT = 1755;
-
 /** MID of the messages that a client sends (MS-MMSP 2.2.4). */
 export const CLIENT_MID = {
   connect: 0x00030001,
