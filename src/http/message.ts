@@ -1,7 +1,15 @@
 import { WmError } from '../errors.js';
+import {
+  type Field,
+  type HeaderFields,
+  headLines,
+  parseFields,
+  serialiseHead,
+  TOKEN,
+  trimBlanks,
+} from '../framing/text-head.js';
 
-/** A request or response head may not be larger than this; what is longer is refused with 431. */
-export const MAX_HEAD_SIZE = 16 * 1024;
+export { type Field, HeaderFields, headLength, MAX_HEAD_SIZE } from '../framing/text-head.js';
 
 /** A request that cannot be served, with the HTTP status that says so. */
 export class HttpError extends WmError {
@@ -14,63 +22,7 @@ export class HttpError extends WmError {
   }
 }
 
-/** Header fields in their order, with duplicates; names are compared without regard to case (RFC 9110 5.1). */
-export class HeaderFields {
-  readonly entries: ReadonlyArray<readonly [name: string, value: string]>;
-
-  constructor(entries: ReadonlyArray<readonly [string, string]> = []) {
-    this.entries = entries;
-  }
-
-  /** The values of all fields of that name, in order. */
-  all(name: string): string[] {
-    const wanted = name.toLowerCase();
-    return this.entries.filter(([field]) => field.toLowerCase() === wanted).map(([, value]) => value);
-  }
-
-  /** The first field of that name. */
-  get(name: string): string | undefined {
-    const wanted = name.toLowerCase();
-    return this.entries.find(([field]) => field.toLowerCase() === wanted)?.[1];
-  }
-
-  /**
-   * All elements of a comma-separated list field, lower-cased and trimmed, as Connection and Cache-Control have them. A comma in a
-   * quoted string separates nothing (RFC 9110 5.6.1).
-   */
-  tokens(name: string): string[] {
-    return this.all(name)
-      .flatMap(splitList)
-      .map((token) => trimBlanks(token).toLowerCase())
-      .filter((token) => token !== '');
-  }
-}
-
-/** Splits at the commas that are outside of quoted strings (RFC 9110 5.6.4); from a quote that is never closed on, at all. */
-function splitList(value: string): string[] {
-  if (!value.includes('"')) return value.split(',');
-  const parts: string[] = [];
-  let start = 0;
-  for (let at = 0; at < value.length; at++) {
-    if (value[at] === ',') {
-      parts.push(value.slice(start, at));
-      start = at + 1;
-    } else if (value[at] === '"') {
-      const end = endOfQuoted(value, at);
-      if (end === undefined) return [...parts, ...value.slice(start).split(',')];
-      at = end;
-    }
-  }
-  return [...parts, value.slice(start)];
-}
-
-function endOfQuoted(value: string, start: number): number | undefined {
-  for (let at = start + 1; at < value.length; at++) {
-    if (value[at] === '\\') at++;
-    else if (value[at] === '"') return at;
-  }
-  return undefined;
-}
+const malformed = (message: string) => new HttpError(400, message);
 
 export interface RequestHead {
   readonly method: string;
@@ -91,65 +43,8 @@ export interface ResponseHead {
 /** How long a body is: a number of bytes, chunked, or up to the end of the connection. */
 export type BodyFraming = { kind: 'length'; length: number } | { kind: 'chunked' } | { kind: 'close' };
 
-/**
- * The size in bytes of the head at the start of `bytes`, with its empty line, or 0 when the empty line has not come.
- * Bare LF counts as a line end, as RFC 9112 2.2 allows.
- */
-export function headLength(bytes: Buffer): number {
-  for (let at = bytes.indexOf(10); at !== -1; at = bytes.indexOf(10, at + 1)) {
-    if (bytes[at + 1] === 10) return at + 2;
-    if (bytes[at + 1] === 13 && bytes[at + 2] === 10) return at + 3;
-  }
-  return 0;
-}
-
-/**
- * A text without the blanks and tabs around it. Nothing else is white space in HTTP (RFC 9110 5.6.3): `trim()` would also remove
- * a no-break space, and what another program on the way takes for a part of the value would be gone here.
- */
-export function trimBlanks(text: string): string {
-  let start = 0;
-  let end = text.length;
-  while (start < end && isBlank(text.charCodeAt(start))) start++;
-  while (end > start && isBlank(text.charCodeAt(end - 1))) end--;
-  return text.slice(start, end);
-}
-
-function isBlank(code: number): boolean {
-  return code === 0x20 || code === 0x09;
-}
-
-const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
-// Latin-1 but no control characters: what a field value may hold (RFC 9110 5.5).
-const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
-
 // Blanks inside are borne, because some players do not encode them; control characters are not.
 const TARGET = /^[\x21-\x7e\x80-\xff][\x20-\x7e\x80-\xff]*$/;
-
-function splitLines(bytes: Buffer): string[] {
-  const lines = bytes.toString('latin1').split('\n');
-  return lines.map((line) => (line.endsWith('\r') ? line.slice(0, -1) : line)).filter((line) => line !== '');
-}
-
-function parseFields(lines: string[]): HeaderFields {
-  const entries: Array<[string, string]> = [];
-  for (const line of lines) {
-    const last = entries.at(-1);
-    if (line.startsWith(' ') || line.startsWith('\t')) {
-      // The responses of Windows Media Services in the specifications' own samples are folded.
-      if (!last) throw new HttpError(400, 'The first header line starts with a blank.');
-      if (!FIELD_VALUE.test(line)) throw new HttpError(400, 'A header line is malformed.');
-      last[1] = `${last[1]} ${trimBlanks(line)}`;
-      continue;
-    }
-    const colon = line.indexOf(':');
-    const name = line.slice(0, Math.max(colon, 0));
-    const value = trimBlanks(line.slice(colon + 1));
-    if (!TOKEN.test(name) || !FIELD_VALUE.test(value)) throw new HttpError(400, 'A header line is malformed.');
-    entries.push([name, value]);
-  }
-  return new HeaderFields(entries);
-}
 
 /**
  * Parses a request head (RFC 9112 3 and 5).
@@ -158,7 +53,7 @@ function parseFields(lines: string[]): HeaderFields {
  * @throws HttpError 400 for bad syntax, 505 for a major version other than 1
  */
 export function parseRequestHead(bytes: Buffer): RequestHead {
-  const [first = '', ...rest] = splitLines(bytes);
+  const [first = '', ...rest] = headLines(bytes);
   // By hand and not by one expression: a long run of blanks would make that one try every pair of them.
   const line = trimBlanks(first);
   const methodEnd = line.indexOf(' ');
@@ -170,7 +65,7 @@ export function parseRequestHead(bytes: Buffer): RequestHead {
     throw new HttpError(400, 'The request line is malformed.');
   }
   if (version[1] !== '1') throw new HttpError(505, `HTTP/${version[1]} is not spoken here.`);
-  const headers = parseFields(rest);
+  const headers = parseFields(rest, malformed);
   checkHost(headers);
   return { method, target, minorVersion: version[2] === '0' ? 0 : 1, headers };
 }
@@ -191,11 +86,11 @@ function checkHost(headers: HeaderFields): void {
  * @throws HttpError (status 502) when it is not HTTP
  */
 export function parseResponseHead(bytes: Buffer): ResponseHead {
-  const [first = '', ...rest] = splitLines(bytes);
+  const [first = '', ...rest] = headLines(bytes);
   const match = /^(?:HTTP\/1\.(\d)|ICY) +(\d{3})(?: (.*))?$/.exec(first.trimEnd());
   if (!match) throw new HttpError(502, 'The answer is not HTTP.');
   const minorVersion = match[1] === '1' ? 1 : 0;
-  return { status: Number(match[2]), reason: match[3] ?? '', minorVersion, headers: parseFields(rest) };
+  return { status: Number(match[2]), reason: match[3] ?? '', minorVersion, headers: parseFields(rest, malformed) };
 }
 
 function contentLength(headers: HeaderFields): number | undefined {
@@ -240,19 +135,6 @@ export function keepsAlive(head: RequestHead | ResponseHead): boolean {
   return head.minorVersion === 1 || connection.includes('keep-alive');
 }
 
-export type Field = readonly [name: string, value: string];
-
-function serialise(firstLine: string, fields: readonly Field[]): Buffer {
-  let text = `${firstLine}\r\n`;
-  for (const [name, value] of fields) {
-    if (!TOKEN.test(name) || !FIELD_VALUE.test(value)) {
-      throw new WmError('WM_FAILED', `The header field ${name} would have held a character that HTTP forbids.`);
-    }
-    text += `${name}: ${value}\r\n`;
-  }
-  return Buffer.from(`${text}\r\n`, 'latin1');
-}
-
 /** A request head as bytes; the case and the order of the fields are kept, since some peers mind them. */
 export function serialiseRequestHead(
   method: string,
@@ -261,12 +143,12 @@ export function serialiseRequestHead(
   minorVersion: 0 | 1 = 1,
 ): Buffer {
   if (!/^[\x21-\xff]+$/.test(target)) throw new WmError('WM_USAGE', `"${target}" cannot stand in a request line.`);
-  return serialise(`${method} ${target} HTTP/1.${minorVersion}`, fields);
+  return serialiseHead(`${method} ${target} HTTP/1.${minorVersion}`, fields);
 }
 
 /** A response head as bytes. The reason phrase is never empty: libmms and xine stop at `HTTP/1.0 200`. */
 export function serialiseResponseHead(status: number, fields: readonly Field[], minorVersion: 0 | 1 = 1): Buffer {
-  return serialise(`HTTP/1.${minorVersion} ${status} ${reasonPhrase(status)}`, fields);
+  return serialiseHead(`HTTP/1.${minorVersion} ${status} ${reasonPhrase(status)}`, fields);
 }
 
 const REASONS: Readonly<Record<number, string>> = {

@@ -1,0 +1,140 @@
+import { WmError } from '../errors.js';
+
+/** A request or response head may not be larger than this; what is longer is refused with 431. */
+export const MAX_HEAD_SIZE = 16 * 1024;
+
+/** Header fields in their order, with duplicates; names are compared without regard to case (RFC 9110 5.1). */
+export class HeaderFields {
+  readonly entries: ReadonlyArray<readonly [name: string, value: string]>;
+
+  constructor(entries: ReadonlyArray<readonly [string, string]> = []) {
+    this.entries = entries;
+  }
+
+  /** The values of all fields of that name, in order. */
+  all(name: string): string[] {
+    const wanted = name.toLowerCase();
+    return this.entries.filter(([field]) => field.toLowerCase() === wanted).map(([, value]) => value);
+  }
+
+  /** The first field of that name. */
+  get(name: string): string | undefined {
+    const wanted = name.toLowerCase();
+    return this.entries.find(([field]) => field.toLowerCase() === wanted)?.[1];
+  }
+
+  /**
+   * All elements of a comma-separated list field, lower-cased and trimmed, as Connection and Cache-Control have them. A comma in a
+   * quoted string separates nothing (RFC 9110 5.6.1).
+   */
+  tokens(name: string): string[] {
+    return this.all(name)
+      .flatMap(splitList)
+      .map((token) => trimBlanks(token).toLowerCase())
+      .filter((token) => token !== '');
+  }
+}
+
+/** Splits at the commas that are outside of quoted strings (RFC 9110 5.6.4); from a quote that is never closed on, at all. */
+function splitList(value: string): string[] {
+  if (!value.includes('"')) return value.split(',');
+  const parts: string[] = [];
+  let start = 0;
+  for (let at = 0; at < value.length; at++) {
+    if (value[at] === ',') {
+      parts.push(value.slice(start, at));
+      start = at + 1;
+    } else if (value[at] === '"') {
+      const end = endOfQuoted(value, at);
+      if (end === undefined) return [...parts, ...value.slice(start).split(',')];
+      at = end;
+    }
+  }
+  return [...parts, value.slice(start)];
+}
+
+function endOfQuoted(value: string, start: number): number | undefined {
+  for (let at = start + 1; at < value.length; at++) {
+    if (value[at] === '\\') at++;
+    else if (value[at] === '"') return at;
+  }
+  return undefined;
+}
+
+/**
+ * The size in bytes of the head at the start of `bytes`, with its empty line, or 0 when the empty line has not come.
+ * Bare LF counts as a line end, as RFC 9112 2.2 allows.
+ */
+export function headLength(bytes: Buffer): number {
+  for (let at = bytes.indexOf(10); at !== -1; at = bytes.indexOf(10, at + 1)) {
+    if (bytes[at + 1] === 10) return at + 2;
+    if (bytes[at + 1] === 13 && bytes[at + 2] === 10) return at + 3;
+  }
+  return 0;
+}
+
+/**
+ * A text without the blanks and tabs around it. Nothing else is white space in HTTP (RFC 9110 5.6.3): `trim()` would also remove
+ * a no-break space, and what another program on the way takes for a part of the value would be gone here.
+ */
+export function trimBlanks(text: string): string {
+  let start = 0;
+  let end = text.length;
+  while (start < end && isBlank(text.charCodeAt(start))) start++;
+  while (end > start && isBlank(text.charCodeAt(end - 1))) end--;
+  return text.slice(start, end);
+}
+
+function isBlank(code: number): boolean {
+  return code === 0x20 || code === 0x09;
+}
+
+/** A token of HTTP and RTSP (RFC 9110 5.6.2), such as a method or the name of a field. */
+export const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+// Latin-1 but no control characters: what a field value may hold (RFC 9110 5.5).
+const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
+
+/** The lines of a head, without its empty ones. */
+export function headLines(bytes: Buffer): string[] {
+  const lines = bytes.toString('latin1').split('\n');
+  return lines.map((line) => (line.endsWith('\r') ? line.slice(0, -1) : line)).filter((line) => line !== '');
+}
+
+/**
+ * Reads the lines of a head after its first one.
+ *
+ * @param malformed makes the error for a line that is none
+ */
+export function parseFields(lines: readonly string[], malformed: (message: string) => Error): HeaderFields {
+  const entries: Array<[string, string]> = [];
+  for (const line of lines) {
+    const last = entries.at(-1);
+    if (line.startsWith(' ') || line.startsWith('\t')) {
+      // The responses of Windows Media Services in the specifications' own samples are folded.
+      if (!last) throw malformed('The first header line starts with a blank.');
+      if (!FIELD_VALUE.test(line)) throw malformed('A header line is malformed.');
+      last[1] = `${last[1]} ${trimBlanks(line)}`;
+      continue;
+    }
+    const colon = line.indexOf(':');
+    const name = line.slice(0, Math.max(colon, 0));
+    const value = trimBlanks(line.slice(colon + 1));
+    if (!TOKEN.test(name) || !FIELD_VALUE.test(value)) throw malformed('A header line is malformed.');
+    entries.push([name, value]);
+  }
+  return new HeaderFields(entries);
+}
+
+export type Field = readonly [name: string, value: string];
+
+/** A head as bytes. @throws WmError WM_FAILED for a field that HTTP forbids */
+export function serialiseHead(firstLine: string, fields: readonly Field[]): Buffer {
+  let text = `${firstLine}\r\n`;
+  for (const [name, value] of fields) {
+    if (!TOKEN.test(name) || !FIELD_VALUE.test(value)) {
+      throw new WmError('WM_FAILED', `The header field ${name} would have held a character that HTTP forbids.`);
+    }
+    text += `${name}: ${value}\r\n`;
+  }
+  return Buffer.from(`${text}\r\n`, 'latin1');
+}
