@@ -110,6 +110,24 @@ describe('multicast delivery', () => {
     );
   });
 
+  it('[MSBD-026] [MSBD-028] tells of an entry that has the header of the last, and sends it under another wStreamId', async () => {
+    const { address, port } = await open(3);
+    const heard = await listen(address, port);
+    const player = await station!.player(2);
+    station!.feed(2);
+    station!.broadcast.write({ type: 'end', moreEntries: true, reason: 1 });
+    station!.header();
+    station!.feed(2);
+    await untilShape(player, /^CSS$/);
+    // Two packets and the parity packet that ends their span, and two more.
+    const datagrams = await heard.until(5);
+    const [first, second] = wireMessages(player.received)
+      .filter(({ id }) => id === 5)
+      .map(({ bytes }) => bytes.readUInt16LE(16));
+    expect(second).not.toBe(first);
+    expect(datagrams.map((bytes) => bytes.readUInt16LE(20))).toEqual([first, first, first, second, second]);
+  });
+
   it('sends once for any number of clients, and nothing when the last has gone', async () => {
     const { address, port } = await open();
     const heard = await listen(address, port);

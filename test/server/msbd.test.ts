@@ -10,7 +10,7 @@ import { describeSourceUrl, isSourceUrl, openSourceUrl } from '../../src/server/
 import { connectRequest, shape, untilShape, wireMessages } from '../msbd/support.js';
 import { testHeader, testPacket } from '../support/stream.js';
 import { RawPeer } from '../support/wire.js';
-import { ServerStation } from './station.js';
+import { ServerStation, type TestEncoder } from './station.js';
 
 const peers: RawPeer[] = [];
 afterEach(() => {
@@ -59,6 +59,57 @@ describe('MSBD of a media server', () => {
     a.end();
     await untilShape(first, /^CSP+ES$/);
     expect(shape(second.received)).not.toContain('E');
+  });
+
+  /** Ends an entry with more to come, and begins the next one under the very same header. */
+  const nextEntry = (encoder: TestEncoder, title: string) => {
+    encoder.end(1);
+    encoder.send('C', Buffer.concat([Buffer.alloc(4), testHeader({ title }).bytes]));
+    encoder.send('H', testHeader({ title }).bytes);
+    for (let packet = 0; packet < 3; packet++) encoder.key();
+  };
+  const streamIds = (bytes: Buffer) =>
+    wireMessages(bytes).flatMap(({ id, bytes: own }) =>
+      id === 5 || id === 10 ? [own.readUInt16LE(id === 5 ? 16 : 20)] : [],
+    );
+
+  it('[MSBD-026] [MSBD-028] tells of each entry that is pushed with IND_STREAMINFO, though its header is that of the last', async () => {
+    const port = await open();
+    const encoder = await push('/a');
+    const peer = await ask(port, 'a');
+    await untilShape(peer, /^CSP+$/);
+    nextEntry(encoder, '/a');
+    await untilShape(peer, /^CSP+SPPP$/);
+    nextEntry(encoder, '/a');
+    const messages = await untilShape(peer, /^CSP+SPPPSPPP$/);
+    const ids = streamIds(peer.received);
+    const entries = ids.filter((id, index) => id !== ids[index - 1]);
+    expect(new Set(entries).size).toBe(3);
+    expect(entries).toHaveLength(3);
+    for (const id of entries) expect(id & 0x7800).toBe(0);
+    const numbers = messages.filter(({ id }) => id === 10).map(({ bytes }) => bytes.readUInt32LE(16));
+    expect(numbers).toEqual(numbers.map((_, index) => numbers[0]! + index));
+    const infos = messages.filter(({ id }) => id === 5).map(({ bytes }) => bytes.subarray(18));
+    expect(infos[1]).toEqual(infos[0]);
+  });
+
+  it('[MSBD-026] passes each entry on to those that pull it from here, by MSBD again', async () => {
+    const port = await open();
+    const encoder = await push('/a');
+    const other = await ServerStation.open({
+      points: [{ path: '/copy', source: `msbd://127.0.0.1:${port}/a` }],
+      msbd: { port: 0 },
+    });
+    try {
+      const copy = other.server.points.get('/copy')!;
+      while (!copy.broadcast.live) await copy.broadcast.nextHeader(3_000);
+      const peer = await ask(other.server.ports.msbd!, 'copy');
+      await untilShape(peer, /^CSP*$/);
+      nextEntry(encoder, '/a');
+      await untilShape(peer, /^CSP*SPPP$/);
+    } finally {
+      await other.close();
+    }
   });
 
   it('lists its clients among the players, by the points that they play', async () => {

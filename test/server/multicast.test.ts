@@ -1,10 +1,13 @@
 import { createSocket } from 'node:dgram';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { readMetafile } from '../../src/announce/asx-read.js';
 import { parseNsc } from '../../src/announce/nsc.js';
 import type { AsfEvent } from '../../src/media/events.js';
 import { MsbClient } from '../../src/msb/client.js';
 import { parseConfig } from '../../src/server/config.js';
 import { openSourceUrl } from '../../src/server/source-url.js';
+import { testHeader } from '../support/stream.js';
 import { ServerStation } from './station.js';
 
 async function freePort(): Promise<number> {
@@ -95,6 +98,88 @@ describe('a point that is multicast', () => {
       'end',
     ]);
     expect(client.stats).toMatchObject({ damagedPackets: 0, lostPackets: 0 });
+  });
+
+  it('[MSB-069] [MSB-079] sends each entry that is pushed under another wStreamID, though its header is that of the last', async () => {
+    const server = await station();
+    const encoder = await server.push('/live');
+    encoder.key();
+    const ask = () => server.ask('GET /live.nsc HTTP/1.1');
+    let response = await ask();
+    while (response.status !== 200) response = await ask();
+    const { address, port, formats } = parseNsc(response.body.toString('latin1'));
+    const listener = createSocket({ type: 'udp4', reuseAddr: true });
+    open.push({ close: () => new Promise<void>((resolve) => listener.close(() => resolve())) });
+    const datagrams: Buffer[] = [];
+    listener.on('message', (bytes) => datagrams.push(bytes));
+    await new Promise<void>((resolve) => listener.bind(port, address, resolve));
+    listener.addMembership(address, '127.0.0.1');
+    const until = async (count: number) => {
+      while (datagrams.filter(({ length }) => length > 4).length < count)
+        await new Promise((resolve) => setTimeout(resolve, 2));
+    };
+    for (let entry = 0; entry < 3; entry++) {
+      if (entry > 0) {
+        encoder.end(1);
+        encoder.send('C', Buffer.concat([Buffer.alloc(4), testHeader().bytes]));
+        encoder.send('H', testHeader().bytes);
+      }
+      // With a parity packet for every three.
+      for (let packet = 0; packet < 6; packet++) encoder.key();
+      await until(8 * (entry + 1));
+    }
+    const packets = datagrams.filter(({ length }) => length > 4);
+    const streamIds = packets.map((bytes) => bytes.readUInt16LE(4));
+    const entries = streamIds.filter((id, index) => id !== streamIds[index - 1]);
+    expect(entries).toEqual([entries[0], entries[0]! ^ 0x8000, entries[0]]);
+    expect(new Set(streamIds.map((id) => id & 0x7fff))).toEqual(new Set([formats[0]!.id]));
+    const later = parseNsc((await ask()).body.toString('latin1'));
+    expect(later.formats).toHaveLength(1);
+  });
+
+  it('[MSB-080] [MSB-107] is received as another entry, with a log for each, where the header stays the same', async () => {
+    const web = createServer((request, response) => {
+      request.resume().once('end', () => {
+        if (request.method === 'POST') posts++;
+        response.end('<body><h1>WMS ISAPI Log Dll/9.0.0.1</h1></body>');
+      });
+    });
+    let posts = 0;
+    await new Promise<void>((resolve) => web.listen(0, '127.0.0.1', resolve));
+    open.push({
+      close: () => {
+        web.closeAllConnections();
+        return new Promise<void>((resolve) => web.close(() => resolve()));
+      },
+    });
+    const { port } = web.address() as AddressInfo;
+    const server = await station(`, logUrl: "http://127.0.0.1:${port}/log.dll"`);
+    const encoder = await server.push('/live');
+    encoder.key();
+    while ((await server.ask('GET /live.nsc HTTP/1.1')).status !== 200);
+    const client = openSourceUrl(`http://127.0.0.1:${server.port}/live.nsc`, { interface: '127.0.0.1' });
+    const events: AsfEvent[] = [];
+    const done = (async () => {
+      for await (const event of client) events.push(event);
+    })();
+    const kinds = () =>
+      events.map(({ type }) => type).filter((type, index, all) => type !== 'packet' || all[index - 1] !== type);
+    const more = async (wanted: string[]) => {
+      while (kinds().join() !== wanted.join()) {
+        encoder.key();
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+    };
+    await more(['header', 'packet']);
+    encoder.end(1);
+    encoder.send('C', Buffer.concat([Buffer.alloc(4), testHeader().bytes]));
+    encoder.send('H', testHeader().bytes);
+    await more(['header', 'packet', 'end', 'header', 'packet']);
+    const change = events.find(({ type }) => type === 'end');
+    expect(change).toEqual({ type: 'end', moreEntries: true, reason: 1 });
+    await client.close();
+    await done;
+    expect(posts).toBe(2);
   });
 
   it('is listed with what was sent, and is no player', async () => {
