@@ -26,6 +26,7 @@ export type { TlsTrust } from './http/connection.js';
 export type { Credentials as UserCredentials } from './http/credentials.js';
 export { type ArchiveOptions, ArchiveSink } from './media/archive.js';
 export { Broadcast, type BroadcastCounters, type BroadcastOptions } from './media/broadcast.js';
+export { DatagramOutput, type DatagramOutputOptions, DatagramPacer, type DatagramSender } from './media/datagrams.js';
 export type { AsfEvent, AsfSink, AsfSource, EndEvent, HeaderEvent, PacketEvent } from './media/events.js';
 export { type FileSourceOptions, fileSource } from './media/file-source.js';
 export type { Player } from './media/player.js';

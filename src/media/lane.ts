@@ -99,9 +99,13 @@ export class Lane {
     let count = 0;
     while (count < limit - this.#first && this.#entries[count]!.location < location) count++;
     if (count === 0) return;
+    for (const numbering of this.#numberings.values()) {
+      // Counted before it goes, or what follows it would have no number.
+      numbering.at(this.#first + count, this.#entries, this.#first);
+      numbering.trim(this.#first + count);
+    }
     this.#entries.splice(0, count);
     this.#first += count;
-    for (const numbering of this.#numberings.values()) numbering.trim(this.#first);
   }
 
   /** The group of a format; one that is new has nothing to deliver yet. */
@@ -126,6 +130,7 @@ export class Lane {
 
   /** The unit with a number; undefined when it is not there any more. */
   unit(wire: WireFormat, number: number): SentUnit | undefined {
+    this.numberAt(wire, this.end);
     const place = this.#numbering(wire).find(number);
     const packet = place && this.entry(place.index);
     return packet && { packet, unit: place.unit };

@@ -1,10 +1,10 @@
 import { jest } from '@jest/globals';
 import { type DataPacket, parsePacket } from '../../src/asf/packet.js';
 import { buildPacket, packetFields } from '../../src/asf/packet-build.js';
-import { Broadcast, type BroadcastOptions } from '../../src/media/broadcast.js';
 import { EVERY_STREAM } from '../../src/media/wire.js';
 import { FakePlayer, textWire } from '../support/players.js';
-import { AUDIO, type TestHeaderOptions, type TestPacketOptions, testHeader, testPacket } from '../support/stream.js';
+import { AUDIO, testHeader, testPacket } from '../support/stream.js';
+import { Feed } from './feed.js';
 
 beforeEach(() => {
   jest.useFakeTimers();
@@ -13,39 +13,6 @@ beforeEach(() => {
 afterEach(() => {
   jest.useRealTimers();
 });
-
-const TICK = 100;
-const KEY_DISTANCE = 500;
-
-/** A broadcast fed with one packet each 100 ms of send time, a key frame each 500 ms. */
-class Feed {
-  readonly broadcast: Broadcast;
-  sendTime = 0;
-  now = 1;
-
-  constructor(options: BroadcastOptions = {}, header: TestHeaderOptions = {}) {
-    this.broadcast = new Broadcast({ burst: 1000, batchInterval: TICK, now: () => this.now, ...options });
-    this.broadcast.write({ type: 'header', header: testHeader(header) });
-  }
-
-  feed(packets: number, options: TestPacketOptions = {}): void {
-    for (let index = 0; index < packets; index++) {
-      const packet = testPacket(this.sendTime, { key: this.sendTime % KEY_DISTANCE === 0, ...options });
-      this.broadcast.write({ type: 'packet', packet });
-      this.sendTime += 100;
-    }
-  }
-
-  deliver(): void {
-    this.now += TICK;
-    jest.advanceTimersByTime(TICK);
-  }
-
-  join(player = new FakePlayer(), wire = textWire()): FakePlayer {
-    this.broadcast.join(player, EVERY_STREAM, wire);
-    return player;
-  }
-}
 
 /** A packet with the end of a picture that began before, and a key frame behind it. */
 function keyFrameBehindEnd(sendTime: number): DataPacket {

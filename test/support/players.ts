@@ -39,6 +39,8 @@ export class FakePlayer implements PlayerSession {
   /** What it was told before its first byte, and how many batches had come by then. */
   readonly starts: Array<FirstPacket & { readonly after: number }> = [];
   backlog = 0;
+  /** The test takes what was put by lowering the backlog; otherwise it stays as the test sets it. */
+  counts = false;
   destroyed = false;
   framing: 'stream' | 'datagrams' = 'stream';
   /** What it answers to another header; undefined leaves. */
@@ -51,6 +53,7 @@ export class FakePlayer implements PlayerSession {
     },
     put: (batch: WireBatch) => {
       this.batches.push(batch);
+      if (this.counts) this.backlog += batch.bytes.length;
     },
     drained: (then: () => void) => queueMicrotask(then),
     getBacklog: () => this.backlog,

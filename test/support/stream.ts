@@ -13,6 +13,8 @@ export interface TestHeaderOptions {
   readonly preroll?: number;
   readonly video?: boolean;
   readonly fileId?: string;
+  /** Number of a stream of script commands. */
+  readonly commands?: number;
   /** Bytes of an object that players cannot do without. */
   readonly ballast?: number;
 }
@@ -58,7 +60,7 @@ function videoFormat(): Buffer {
 
 /** A small header as an encoder would send it: video 1 and audio 2, or audio 2 alone. */
 export function testHeader(options: TestHeaderOptions = {}): AsfHeader {
-  const { packetSize = PACKET_SIZE, preroll = 1000, video = true, title = '', ballast = 0 } = options;
+  const { commands, packetSize = PACKET_SIZE, preroll = 1000, video = true, title = '', ballast = 0 } = options;
   const fileId = options.fileId ?? guidFromString('11111111-2222-3333-4444-555555555555');
   const objects: HeaderObject[] = [
     {
@@ -78,6 +80,7 @@ export function testHeader(options: TestHeaderOptions = {}): AsfHeader {
     { type: 'headerExtension', objects: [] },
     ...(video ? [streamProperties(VIDEO, GUID.videoMedia, videoFormat())] : []),
     streamProperties(AUDIO, GUID.audioMedia, waveFormat()),
+    ...(commands === undefined ? [] : [streamProperties(commands, GUID.commandMedia, Buffer.alloc(0))]),
     {
       type: 'streamBitrateProperties',
       records: [
