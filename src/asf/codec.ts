@@ -136,9 +136,13 @@ export function decodeText(bytes: Buffer): string {
     .replace(/\0+$/, '');
 }
 
-/** UTF-16LE with one terminating NUL; of an empty text nothing, as ffmpeg writes it too. */
+/** The most characters of a text that fill a field of 65,535 bytes without a NUL. */
+const FULL_FIELD = 32_767;
+
+/** UTF-16LE with one terminating NUL; of an empty text nothing, as ffmpeg writes it too. One that fills its field has no NUL. */
 export function encodeText(text: string): Buffer {
-  return text === '' ? Buffer.alloc(0) : Buffer.from(`${text}\0`, 'utf16le');
+  if (text === '') return Buffer.alloc(0);
+  return Buffer.from(text.length === FULL_FIELD ? text : `${text}\0`, 'utf16le');
 }
 
 /**

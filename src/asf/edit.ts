@@ -1,3 +1,4 @@
+import { WmError } from '../errors.js';
 import { randomGuid } from './guid.js';
 import { type AsfHeader, buildHeader, DATA_OBJECT_HEAD_SIZE, headerLength } from './header.js';
 import { OBJECT_HEAD_SIZE, objectBytes } from './object-tree.js';
@@ -28,6 +29,21 @@ export interface LiveHeaderOptions {
   readonly bitrates?: ReadonlyMap<number, number>;
   /** Bytes. */
   readonly packetSize?: number;
+}
+
+/** The most characters (UTF-16 code units) of a text of the Content Description: with a NUL they fill its 65,535 bytes. */
+export const MAX_TEXT_LENGTH = 32_766;
+
+/**
+ * Checks texts that are to stand in a header.
+ * @param texts by the name that the message is to have
+ * @throws WmError WM_USAGE for one of more than {@link MAX_TEXT_LENGTH} characters
+ */
+export function checkTexts(texts: Readonly<Record<string, string | undefined>>): void {
+  for (const [name, { length = 0 } = {}] of Object.entries(texts)) {
+    if (length <= MAX_TEXT_LENGTH) continue;
+    throw new WmError('WM_USAGE', `${name} has ${length} characters; an ASF header holds at most ${MAX_TEXT_LENGTH}.`);
+  }
 }
 
 const ZERO_GUID = '0'.repeat(32);
@@ -106,6 +122,7 @@ function bitrateObject(rates: ReadonlyMap<number, number>): StreamBitratePropert
 function describedAs(old: ContentDescription | undefined, options: LiveHeaderOptions): ContentDescription | undefined {
   const { title, author, copyright, description, rating } = options;
   if ([title, author, copyright, description, rating].every((text) => text === undefined)) return old;
+  checkTexts({ title, author, copyright, description, rating });
   return {
     type: 'contentDescription',
     title: title ?? old?.title ?? '',
@@ -136,7 +153,7 @@ export function withFileProperties(
  * The header as clients of a live stream get it (asf.md 10.7): Broadcast set and Seekable clear, durations 0, Data Packets
  * Count 0xFFFFFFFF, a File ID and a creation date, Stream Bitrate Properties, no index parameters and no markers, and a
  * Data Object of 50 bytes. Doing it twice changes nothing more. What a Digital Signature covers stays as it is.
- * @throws AsfError when a text or a number does not fit its field
+ * @throws WmError WM_USAGE when a text of the options is too long; AsfError when a number does not fit its field
  */
 export function liveHeader(header: AsfHeader, options: LiveHeaderOptions = {}): AsfHeader {
   const { fileProperties: file } = header;

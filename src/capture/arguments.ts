@@ -8,9 +8,10 @@ import { AUDIO_SAMPLE_RATE, type CaptureOptions, type CompleteCaptureOptions, co
  * inputs and go behind ours (`-f alsa -i default` adds a microphone to a camera); the streams are then chosen by ffmpeg
  * from all of them, and with a `-map` in `extra` by it alone.
  *
+ * @param inputTexts whether title, author and the like of the input go into the header
  * @throws WmError WM_USAGE when an option is out of its limits (see {@link completeOptions})
  */
-export function ffmpegArguments(options: CaptureOptions): string[] {
+export function ffmpegArguments(options: CaptureOptions, inputTexts = true): string[] {
   const complete = completeOptions(options);
   const lastInput = complete.extra.lastIndexOf('-i');
   const inputs = lastInput < 0 ? [] : complete.extra.slice(0, lastInput + 2);
@@ -29,6 +30,7 @@ export function ffmpegArguments(options: CaptureOptions): string[] {
     // With chapters ffmpeg writes a Marker Object and a wrong number of header objects.
     '-map_chapters',
     '-1',
+    ...(inputTexts ? [] : ['-map_metadata', '-1']),
     ...videoArguments(complete),
     ...audioArguments(complete),
     ...metadataArguments(complete),
@@ -114,6 +116,10 @@ function audioArguments({ audio, input }: CompleteCaptureOptions): string[] {
   ];
 }
 
+/** A longer text is not given to ffmpeg, which breaks its own header when that exceeds 32 KiB on a pipe. Characters. */
+const LONGEST_TEXT = 500;
+
+/** Texts replace those of the input, of which ffmpeg writes some twice. The whole of a long one is put in afterwards. */
 function metadataArguments({ metadata }: CompleteCaptureOptions): string[] {
   const entries: readonly (readonly [string, string | undefined])[] = [
     ['title', metadata.title],
@@ -121,5 +127,7 @@ function metadataArguments({ metadata }: CompleteCaptureOptions): string[] {
     ['copyright', metadata.copyright],
     ['comment', metadata.comment],
   ];
-  return entries.flatMap(([name, value]) => (value === undefined ? [] : ['-metadata', `${name}=${value}`]));
+  return entries.flatMap(([name, value]) =>
+    value === undefined ? [] : ['-metadata', `${name}=${value.length > LONGEST_TEXT ? '' : value}`],
+  );
 }

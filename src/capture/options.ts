@@ -1,3 +1,4 @@
+import { checkTexts } from '../asf/edit.js';
 import { WmError } from '../errors.js';
 import type { WindowsMediaEncoder } from './find.js';
 
@@ -199,6 +200,7 @@ export function completeOptions(options: CaptureOptions): CompleteCaptureOptions
   const input = options.input ?? 'test';
   if (input === '')
     throw usage('--input is empty; name a file, a URL or a device, or leave it out for the test picture.');
+  const metadata = checkedMetadata(options.metadata);
   return {
     input,
     inputFormat: options.inputFormat,
@@ -208,7 +210,7 @@ export function completeOptions(options: CaptureOptions): CompleteCaptureOptions
     duration: options.duration,
     loop: options.loop ?? false,
     realtime: options.realtime ?? readsInRealTime(input, options.inputFormat),
-    metadata: options.metadata ?? {},
+    metadata,
     extra: options.extra ?? [],
   };
 }
@@ -256,6 +258,16 @@ export function parseDuration(text: string, option = '--duration'): number {
   if (seconds <= 0)
     throw usage(`${option} "${text}" is not a duration; write seconds or h:mm:ss, for example 90 or 1:30.`);
   return seconds;
+}
+
+/**
+ * Texts for the header.
+ * @throws WmError WM_USAGE for one that is longer than its field, by the name of its option
+ */
+export function checkedMetadata(metadata: CaptureMetadata = {}): CaptureMetadata {
+  const { title, author, copyright, comment } = metadata;
+  checkTexts({ '--title': title, '--author': author, '--copyright': copyright, '--comment': comment });
+  return metadata;
 }
 
 function checkedSize(size: Size, option: string): Size {

@@ -23,6 +23,8 @@ export interface CaptureSourceOptions extends CaptureOptions {
   readonly stopTimeout?: number | undefined;
   /** Gets every line of ffmpeg's log. */
   readonly onLog?: ((line: LogLine) => void) | undefined;
+  /** Gets a sentence about what is not as it was asked for. */
+  readonly onWarning?: ((message: string) => void) | undefined;
 }
 
 type Encoder = ReturnType<typeof startEncoder>;
@@ -43,8 +45,8 @@ type Outcome = { readonly type: 'ended' | 'stalled' | 'text' } | { readonly type
 export class CaptureSource implements AsfSource {
   readonly #options: CaptureSourceOptions;
   readonly #complete: CompleteCaptureOptions;
-  readonly #log: EncoderLog;
-  readonly #reader = new AsfReader();
+  #log: EncoderLog;
+  #reader = new AsfReader();
   readonly #reading = new SingleReading();
   #closing = false;
   #encoder: Encoder | undefined;
@@ -82,8 +84,23 @@ export class CaptureSource implements AsfSource {
 
   async *#events(): AsyncGenerator<AsfEvent, void, undefined> {
     const ffmpeg = await this.#findFfmpeg();
-    const args = ffmpegArguments({ ...this.#options, input: await unambiguousInput(this.#complete) });
-    if (this.#closing) return;
+    const input = await unambiguousInput(this.#complete);
+    const unreadable = yield* this.#run(ffmpeg, ffmpegArguments({ ...this.#options, input }));
+    if (unreadable === undefined) return;
+    // On a pipe ffmpeg cannot complete a header larger than its buffer, and the texts of an input are what makes one so large.
+    if (this.#complete.input === '-' || this.#closing) throw unreadable;
+    this.#options.onWarning?.(
+      'ffmpeg wrote no readable ASF header; it starts again without the title and other texts of the input, which may be too long.',
+    );
+    this.#reader = new AsfReader();
+    this.#log = new EncoderLog(this.#options.onLog);
+    const again = yield* this.#run(ffmpeg, ffmpegArguments({ ...this.#options, input }, false));
+    if (again !== undefined) throw again;
+  }
+
+  /** One run of ffmpeg. @returns the failure, when not even the header of its output could be read */
+  async *#run(ffmpeg: FfmpegInfo, args: readonly string[]): AsyncGenerator<AsfEvent, WmError | undefined, undefined> {
+    if (this.#closing) return undefined;
     this.#command = [ffmpeg.path, ...args];
     this.#encoder = startEncoder(ffmpeg.path, args, this.#complete.input === '-', this.#log);
     const encoder = this.#encoder;
@@ -104,12 +121,14 @@ export class CaptureSource implements AsfSource {
       }
       const error = this.#closing ? undefined : await this.#failure(encoder, outcome, ffmpeg.path, started);
       if (started) yield { type: 'end', moreEntries: false, reason: 0 };
+      if (error !== undefined && outcome.type === 'notAsf' && !started) return error;
       if (error !== undefined) throw error;
     } finally {
       // Also when the consumer left the loop: nobody reads any more, so ffmpeg must not be left waiting in a write.
       encoder.process.stdout.destroy();
       await encoder.stop(this.#options.stopTimeout ?? 2000);
     }
+    return undefined;
   }
 
   async #findFfmpeg(): Promise<FfmpegInfo> {

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { LiveHeaderOptions } from '../asf/edit.js';
 import { findFfmpeg } from '../capture/find.js';
-import { parseBitrate, parseDuration, parseSize, type Size } from '../capture/options.js';
+import { checkedMetadata, parseBitrate, parseDuration, parseSize, type Size } from '../capture/options.js';
 import { CaptureSource } from '../capture/source.js';
 import { messageOf, WmError } from '../errors.js';
 import type { AsfSource } from '../media/events.js';
@@ -155,6 +155,7 @@ async function openCapture(
       metadata: { title, author, copyright, comment },
       extra,
       onLog: ({ text }) => reporter.detail(`ffmpeg: ${text}`),
+      onWarning: (message) => reporter.warn(message),
     });
 }
 
@@ -169,8 +170,9 @@ export function inputNames({ input = [], copy, inputFormat }: InputOptions, extr
   return [...input.filter((name) => !isTest(name)), ...further];
 }
 
-/** To be called before anything is opened. @throws WmError WM_USAGE for what contradicts `--copy` */
+/** To be called before anything is opened. @throws WmError WM_USAGE for texts that are too long, and what contradicts `--copy` */
 export function checkInput(options: InputOptions, extra: readonly string[]): void {
+  checkedMetadata(options);
   if (!options.copy) return;
   if (options.input === undefined) throw new WmError('WM_USAGE', '--copy needs --input: the ASF file to send.');
   const given = Object.entries(ENCODING_OPTIONS).find(([key]) => options[key as keyof InputOptions] !== undefined)?.[1];

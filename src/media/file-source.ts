@@ -2,7 +2,7 @@ import { constants, createReadStream, openSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
-import { type LiveHeaderOptions, liveHeader, sameLayout } from '../asf/edit.js';
+import { checkTexts, type LiveHeaderOptions, liveHeader, sameLayout } from '../asf/edit.js';
 import { AsfError } from '../asf/error.js';
 import type { AsfHeader } from '../asf/header.js';
 import type { DataPacket } from '../asf/packet.js';
@@ -42,7 +42,7 @@ const READ_SIZE = 64 * 1024;
  * The iteration throws, after an end event if there was a header:
  * @throws WmError WM_NO_INPUT when the file cannot be opened or read, WM_BAD_INPUT when it is empty, a folder or without
  * packets, WM_ASF_MALFORMED when it is not ASF (the message says what it looks like); at once WM_USAGE for a loop of
- * standard input
+ * standard input and for texts that are too long
  */
 export function fileSource(options: FileSourceOptions): AsfSource {
   return new FileSource(options);
@@ -63,6 +63,10 @@ class FileSource implements AsfSource {
   constructor(options: FileSourceOptions) {
     if (options.path === '-' && options.loop) {
       throw new WmError('WM_USAGE', 'Standard input can be read only once; --loop needs a file.');
+    }
+    if (typeof options.live === 'object') {
+      const { title, author, copyright, description, rating } = options.live;
+      checkTexts({ title, author, copyright, description, rating });
     }
     this.#options = options;
     this.#name = options.path === '-' ? 'Standard input' : options.path;

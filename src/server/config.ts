@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { isMulticastAddress } from '../announce/nsc.js';
+import { MAX_TEXT_LENGTH } from '../asf/edit.js';
 import { messageOf, WmError } from '../errors.js';
 import { addressList } from '../http/address-list.js';
 import { systemErrorReason } from '../media/system-error.js';
@@ -10,6 +11,7 @@ import { REALM, SCHEMES } from './credentials.js';
 import { isSourceUrl } from './source-url.js';
 
 const port = z.number().int().min(0).max(65_535);
+const text = z.string().max(MAX_TEXT_LENGTH);
 const seconds = z.number().min(0).max(3_600);
 
 function isSource(text: string): boolean {
@@ -46,10 +48,10 @@ const settingsShape = {
   burst: seconds.optional(),
   maxPlayers: z.number().int().min(1).optional(),
   autoDestroy: z.boolean().optional(),
-  title: z.string().optional(),
-  author: z.string().optional(),
-  copyright: z.string().optional(),
-  description: z.string().optional(),
+  title: text.optional(),
+  author: text.optional(),
+  copyright: text.optional(),
+  description: text.optional(),
 };
 const settingsSchema = z.strictObject(settingsShape);
 const multicastSchema = z.strictObject({

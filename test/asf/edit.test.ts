@@ -45,6 +45,27 @@ const esp = (changes: Partial<ExtendedStreamProperties> = {}): ExtendedStreamPro
 });
 
 describe('liveHeader (asf.md 10.7)', () => {
+  it('has texts that fill their fields, and says which one is longer', () => {
+    const title = 'é'.repeat(32_766);
+    const { objects } = parseHeader(liveHeader(likeFfmpeg(), { title }).bytes);
+    expect(objects.find(({ type }) => type === 'contentDescription')).toMatchObject({ title });
+    const message = 'author has 32767 characters; an ASF header holds at most 32766.';
+    expect(() => liveHeader(likeFfmpeg(), { author: `${title}x` })).toThrow(
+      expect.objectContaining({ code: 'WM_USAGE', message }),
+    );
+  });
+
+  it('keeps a text beside others that fills its field without a NUL', () => {
+    const full = 'x'.repeat(32_767);
+    const texts = { type: 'contentDescription', title: full, author: '', copyright: '', description: '', rating: '' };
+    const old = header([fileProperties(), audio(1), texts as HeaderObject]);
+    const made = liveHeader(parseHeader(old.bytes), { author: 'Anna' });
+    expect(made.objects.find(({ type }) => type === 'contentDescription')).toMatchObject({
+      title: full,
+      author: 'Anna',
+    });
+  });
+
   it('sets Broadcast, clears Seekable and zeroes the durations', () => {
     const { fileProperties: file, broadcast } = liveHeader(likeFfmpeg());
     expect(file).toMatchObject({

@@ -74,6 +74,19 @@ describe('ffmpegArguments', () => {
     ]);
   });
 
+  it("gives ffmpeg no text that would break its header, and none of the input's in its place", () => {
+    const args = ffmpegArguments({ metadata: { title: 'x'.repeat(501), author: 'y'.repeat(500) } });
+    expect(args.filter((_, index) => args[index - 1] === '-metadata')).toEqual(['title=', `author=${'y'.repeat(500)}`]);
+  });
+
+  it.each(['title', 'author', 'copyright', 'comment'])('refuses a --%s that is longer than its field', (name) => {
+    expect(() => ffmpegArguments({ metadata: { [name]: 'x'.repeat(32_766) } })).not.toThrow();
+    const message = `--${name} has 32767 characters; an ASF header holds at most 32766.`;
+    expect(() => ffmpegArguments({ metadata: { [name]: 'é'.repeat(32_767) } })).toThrow(
+      expect.objectContaining({ code: 'WM_USAGE', message }),
+    );
+  });
+
   it('puts arguments of the user behind its own, but the output', () => {
     const args = ffmpegArguments({ extra: ['-b:v', '1M'] });
     expect(args.slice(-5)).toEqual(['-b:v', '1M', '-f', 'asf', 'pipe:1']);

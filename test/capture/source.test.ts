@@ -6,7 +6,7 @@ import { type FfmpegInfo, findFfmpeg, inspectFfmpegs, windowsMediaEncoders } fro
 import { CaptureSource, type CaptureSourceOptions } from '../../src/capture/source.js';
 import { WmError } from '../../src/errors.js';
 import type { AsfEvent } from '../../src/media/events.js';
-import { collect, decode, fakeFfmpeg, fileOf, script, temporaryFolder } from './support.js';
+import { collect, decode, fakeFfmpeg, ffmpegPath, fileOf, script, temporaryFolder } from './support.js';
 
 const folder = temporaryFolder();
 const small = { size: { width: 160, height: 120 }, videoBitrate: 100_000, realtime: false, watchdog: 10 };
@@ -81,6 +81,42 @@ describe.each(programs.map((program) => [`${program.origin} ${program.version}`,
       expect(complaints).toBe('');
       expect(frames.get(0)).toHaveLength(50);
       expect(frames.get(1)!.length).toBeGreaterThanOrEqual(42);
+    });
+
+    it('has texts that fill their fields', async () => {
+      const full = 'é'.repeat(32_766);
+      const metadata = { title: full, author: full, copyright: full, comment: full };
+      const { events, error } = await collect(
+        new CaptureSource({ ...small, ffmpeg: await info(path), duration: 0.2, metadata }),
+      );
+      expect(error).toBeUndefined();
+      expect(header(events).objects.find(({ type }) => type === 'contentDescription')).toMatchObject({
+        title: full,
+        author: full,
+        copyright: full,
+        description: full,
+      });
+    });
+
+    it('leaves out the texts of an input that ffmpeg cannot write into its header, and says so', async () => {
+      const input = join(folder, 'long.mkv');
+      const { events: captured } = await collect(new CaptureSource({ ...small, duration: 1 }));
+      const tags = ['-metadata', `comment=${'x'.repeat(40_000)}`, '-f', 'matroska', '-y', input];
+      await execa(ffmpegPath, ['-v', 'error', '-i', 'pipe:0', '-c', 'copy', ...tags], { input: fileOf(captured) });
+      const warnings: string[] = [];
+      const { events, error } = await collect(
+        new CaptureSource({
+          ...small,
+          ffmpeg: await info(path),
+          input,
+          metadata: { title: 'Ours' },
+          onWarning: (message) => warnings.push(message),
+        }),
+      );
+      expect(error).toBeUndefined();
+      expect(warnings).toEqual([expect.stringContaining('texts of the input')]);
+      expect(header(events).objects.find(({ type }) => type === 'contentDescription')).toMatchObject({ title: 'Ours' });
+      expect((await decode(fileOf(events))).frames.get(0)!.length).toBeGreaterThanOrEqual(25);
     });
 
     it('captures sound alone in packets that whole frames fill', async () => {

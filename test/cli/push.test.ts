@@ -66,6 +66,21 @@ describe('wmpush', () => {
     expect(await readBack(archive.replace('.asf', '-2.asf'))).toMatchObject({ shape: 'H 8 E0' });
   });
 
+  it.each(['--title', '--author', '--copyright', '--comment'])(
+    'refuses a %s that no header holds in one short sentence, before anything is opened',
+    async (option) => {
+      const long = [option, 'x'.repeat(40_000), '--ffmpeg', '/nowhere', URL_OF_NOBODY];
+      for (const input of [[], ['--copy', '-i', '/nowhere.asf']]) {
+        const { error } = await runCommand(pushCommand(), ...input, ...long);
+        expect(error).toMatchObject({
+          exitCode: 2,
+          message: `${option} has 40000 characters; an ASF header holds at most 32766.`,
+        });
+      }
+      expect((await runCommand(pullServeCommand(), ...long.slice(0, -1))).error).toMatchObject({ exitCode: 2 });
+    },
+  );
+
   it.each([
     ['--copy'],
     ['--copy', '-i', 'x.asf', '--size', '640x360'],

@@ -57,6 +57,15 @@ describe('fileSource', () => {
     expect(first.header.objects.find(({ type }) => type === 'contentDescription')).toMatchObject({ title: 'Now live' });
   });
 
+  it.each(['title', 'author', 'copyright', 'description', 'rating'])(
+    'refuses a %s that no header holds before it opens anything',
+    (name) => {
+      const open = () => fileSource({ path: '/nowhere.asf', live: { [name]: 'x'.repeat(32_767) } });
+      const message = `${name} has 32767 characters; an ASF header holds at most 32766.`;
+      expect(open).toThrow(expect.objectContaining({ code: 'WM_USAGE', message }));
+    },
+  );
+
   it('gives packets when they are due', async () => {
     const clock = new FakeClock();
     const start = clock.time;

@@ -80,6 +80,12 @@ describe('the configuration', () => {
     expect(fail(text)).toMatch(new RegExp(`^serve\\.yaml:${line}: `));
   });
 
+  it.each(['title', 'author', 'copyright', 'description'])('says that a %s is too long for a header', (name) => {
+    const text = (length: number) => `points:\n  - path: /a\n    ${name}: ${'x'.repeat(length)}\n`;
+    expect(fail(text(32_767))).toMatch(new RegExp(`^serve\\.yaml:3: points\\.0\\.${name}: .*32766 characters`));
+    expect(() => parseConfig(text(32_766), 'serve.yaml')).not.toThrow();
+  });
+
   it('does not repeat what stands at an alias, which may be a password', () => {
     expect(fail('users: *hunter2\n')).not.toContain('hunter2');
   });
