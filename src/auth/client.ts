@@ -4,6 +4,7 @@ import { WmError } from '../errors.js';
 import type { Credentials as UserCredentials } from '../http/credentials.js';
 import type { Field, HeaderFields } from '../http/message.js';
 import { encodeBasic } from './basic.js';
+import type { Scheme } from './dialog.js';
 import {
   type DigestChallenge,
   type DigestInput,
@@ -13,7 +14,6 @@ import {
   readDigestChallenge,
 } from './digest.js';
 import { AuthError } from './error.js';
-import type { Scheme } from './exchange.js';
 import { type Credentials, decodeToken, parseChallenges } from './fields.js';
 import { SpnegoClient } from './negotiate.js';
 import { NtlmClient, type NtlmIdentity } from './ntlm/client.js';

@@ -139,10 +139,10 @@ export function readDigestChallenge({ parameters }: Credentials): DigestChalleng
   };
 }
 
-/** The value of WWW-Authenticate for a challenge (RFC 7616 3.3). */
+/** The parameters of a challenge, as WWW-Authenticate has them behind the scheme (RFC 7616 3.3). */
 export function formatDigestChallenge(challenge: DigestChallenge): string {
   const { realm, nonce, opaque, algorithm, qop, stale } = challenge;
-  return `Digest ${[
+  return [
     `realm=${quote(realm)}`,
     ...(qop ? ['qop="auth"'] : []),
     `algorithm=${formatAlgorithm(algorithm)}`,
@@ -150,7 +150,7 @@ export function formatDigestChallenge(challenge: DigestChallenge): string {
     ...(opaque === undefined ? [] : [`opaque="${opaque}"`]),
     ...(stale ? ['stale=true'] : []),
     'charset="UTF-8"',
-  ].join(', ')}`;
+  ].join(', ');
 }
 
 /** The value of Authorization for credentials (RFC 7616 3.4); `opaque` is the challenge's. */

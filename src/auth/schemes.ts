@@ -1,4 +1,4 @@
-import type { Scheme } from './exchange.js';
+import type { Scheme } from './dialog.js';
 
 /** The schemes as header fields name them, the strongest first. */
 export const SCHEME_NAMES = {

@@ -1,10 +1,18 @@
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import { steadyNow } from '../clock.js';
-import type { Field } from '../http/message.js';
+import type { Challenge } from '../refusal.js';
 import { decodeBasic } from './basic.js';
+import type {
+  AuthenticatedUser,
+  AuthOutcome,
+  AuthRequest,
+  ChallengeReason,
+  Finish,
+  GivenCredentials,
+  Scheme,
+} from './dialog.js';
 import { type DigestCredentials, digestResponse, formatDigestChallenge, readDigest } from './digest.js';
 import { AuthError } from './error.js';
-import type { AuthenticatedUser, AuthOutcome, AuthRequest, ChallengeReason, Scheme } from './exchange.js';
 import { type Credentials, decodeToken, parseCredentials, quote } from './fields.js';
 import { type Acceptor, NegotiateAcceptor, RawAcceptor } from './negotiate.js';
 import { Nonces } from './nonces.js';
@@ -21,8 +29,6 @@ export interface ServerAuthenticatorOptions {
   readonly realm: string;
   /** In the order of the challenges, the most preferred first. */
   readonly schemes: readonly Scheme[];
-  /** Acts as a proxy: Proxy-Authenticate instead of WWW-Authenticate; default false. */
-  readonly proxy?: boolean | undefined;
   /** The server's name in NTLM; default `WMCAST`. */
   readonly ntlmServerName?: string | undefined;
   /** Take NTLM v1 too, which is easily broken; default false. */
@@ -45,11 +51,6 @@ export const ADDRESS_POLICY: ThrottlePolicy = { free: 10, pause: 1_000, longestP
  */
 export const USER_POLICY: ThrottlePolicy = { free: 100, pause: 1_000, longestPause: 60_000, memory: 900_000 };
 
-const FIELD_NAMES = {
-  server: { challenge: 'WWW-Authenticate', info: 'Authentication-Info' },
-  proxy: { challenge: 'Proxy-Authenticate', info: 'Proxy-Authentication-Info' },
-} as const;
-
 /** What is known of a connection. */
 interface ConnectionState {
   readonly scheme: Scheme;
@@ -60,7 +61,7 @@ interface ConnectionState {
 }
 
 type Verdict =
-  | { readonly kind: 'good'; readonly entry: UserEntry; readonly fields?: readonly Field[] }
+  | { readonly kind: 'good'; readonly entry: UserEntry; readonly finish?: Finish }
   | { readonly kind: 'continue'; readonly token: Buffer }
   | { readonly kind: 'stale' }
   /** Of a scheme that is not spoken here: some clients try one before they are asked. */
@@ -73,7 +74,6 @@ export class ServerAuthenticator {
   readonly #store: CredentialStore;
   readonly #realm: string;
   readonly #schemes: readonly Scheme[];
-  readonly #names: (typeof FIELD_NAMES)[keyof typeof FIELD_NAMES];
   readonly #ntlm: NtlmAcceptorOptions;
   readonly #nonces: Nonces;
   readonly #opaque = randomBytes(12).toString('base64url');
@@ -83,14 +83,17 @@ export class ServerAuthenticator {
   readonly #pairs: Throttle;
   // Failures from elsewhere count for nobody who comes from where that user was let in before.
   readonly #known = new KnownPlaces();
-  readonly #connections = new WeakMap<object, ConnectionState>();
+  // What a client says to this server as a proxy is another login than what it says to it as a server.
+  readonly #connections = {
+    server: new WeakMap<object, ConnectionState>(),
+    proxy: new WeakMap<object, ConnectionState>(),
+  };
 
   constructor(options: ServerAuthenticatorOptions) {
     const { now = steadyNow } = options;
     this.#store = options.store;
     this.#realm = options.realm;
     this.#schemes = options.schemes;
-    this.#names = options.proxy ? FIELD_NAMES.proxy : FIELD_NAMES.server;
     this.#ntlm = {
       now,
       version1: options.ntlmVersion1 ?? false,
@@ -110,21 +113,22 @@ export class ServerAuthenticator {
    * @throws WmError WM_CONFIG when the store cannot be read
    */
   async check(request: AuthRequest): Promise<AuthOutcome> {
-    const { authorization, connection, remoteAddress } = request;
-    if (authorization === undefined) {
-      const entry = await this.#entryOf(this.#connections.get(connection)?.user);
+    const { remoteAddress, credentials } = request;
+    const { connection, given } = credentials;
+    if (given === undefined) {
+      const entry = await this.#entryOf(this.#statesOf(request).get(connection)?.user);
       return entry ? accepted(entry) : this.#challenge(request, 'missing');
     }
     const address = throttleKey(remoteAddress);
-    const verdict = await this.#judge(request, authorization);
+    const verdict = await this.#judge(request, given);
     switch (verdict.kind) {
       case 'good':
         this.#known.add(pairKey(nameKey(verdict.entry.name), address));
-        return accepted(verdict.entry, verdict.fields);
+        return accepted(verdict.entry, verdict.finish);
       case 'continue': {
-        const { scheme } = this.#connections.get(connection)!;
-        const value = `${SCHEME_NAMES[scheme]} ${verdict.token.toString('base64')}`;
-        return { kind: 'challenge', reason: 'continue', fields: [[this.#names.challenge, value]] };
+        const { scheme } = this.#statesOf(request).get(connection)!;
+        const next = { scheme: SCHEME_NAMES[scheme], token: verdict.token.toString('base64') };
+        return { kind: 'challenge', reason: 'continue', challenges: [next] };
       }
       case 'stale':
         return this.#challenge(request, 'stale');
@@ -138,23 +142,28 @@ export class ServerAuthenticator {
     }
   }
 
+  #statesOf({ credentials: { proxied } }: AuthRequest): WeakMap<object, ConnectionState> {
+    return proxied ? this.#connections.proxy : this.#connections.server;
+  }
+
   /** The user of a connection, unless the password was changed or the user removed since. */
   async #entryOf(user: ConnectionState['user']): Promise<UserEntry | undefined> {
     const entry = user && (await this.#store.find(user.name));
     return user && entry?.nt?.equals(user.nt) ? entry : undefined;
   }
 
-  async #judge(request: AuthRequest, authorization: string): Promise<Verdict> {
-    const { connection } = request;
-    const before = this.#connections.get(connection);
+  async #judge(request: AuthRequest, given: GivenCredentials): Promise<Verdict> {
+    const { connection } = request.credentials;
+    const states = this.#statesOf(request);
+    const before = states.get(connection);
     // Whatever comes next, a handshake cannot go on from where it was, nor may a refused user stay.
-    this.#connections.delete(connection);
+    states.delete(connection);
     try {
-      const credentials = parseCredentials(authorization);
+      const credentials = parseCredentials(`${given.scheme} ${given.token}`);
       const scheme = schemeOf(credentials.scheme);
       if (!scheme || !this.#enabled(request).includes(scheme)) return { kind: 'ignored' };
       if (scheme === 'basic') return await this.#basic(request, credentials);
-      if (scheme === 'digest') return await this.#digest(request, readDigest(credentials));
+      if (scheme === 'digest') return await this.#digest(request, readDigest(credentials), given.request);
       return await this.#handshake(request, before, scheme, decodeToken(credentials.token ?? ''));
     } catch (error) {
       if (!(error instanceof AuthError)) throw error;
@@ -203,21 +212,25 @@ export class ServerAuthenticator {
     return good && entry ? { kind: 'good', entry } : { kind: 'bad', name };
   }
 
-  async #digest(request: AuthRequest, credentials: DigestCredentials): Promise<Verdict> {
+  async #digest(
+    request: AuthRequest,
+    credentials: DigestCredentials,
+    signed: GivenCredentials['request'] = { method: '', target: '' },
+  ): Promise<Verdict> {
     const { user, realm, nonce, uri, response, protection, algorithm } = credentials;
     const entry = await this.#look(user, request);
     if (entry && 'kind' in entry) return entry;
     const secret = entry?.digest?.realm === this.#realm ? entry.digest : undefined;
     const { md5, sha256 } = secret ?? NOBODY.digest;
-    const expected = digestResponse(algorithm.hash === 'MD5' ? md5 : sha256, request.method, credentials);
-    const matches = sameText(expected, response) && realm === this.#realm && sameResource(uri, request.target);
+    const expected = digestResponse(algorithm.hash === 'MD5' ? md5 : sha256, signed.method, credentials);
+    const matches = sameText(expected, response) && realm === this.#realm && sameResource(uri, signed.target);
     if (!matches || !entry || !secret) return { kind: 'bad', name: user };
     const count = protection && Number.parseInt(protection.nc, 16);
     if (!this.#nonces.use(nonce, count)) return { kind: 'stale' };
     if (protection) return { kind: 'good', entry };
     // Without a count a nonce is good once; so the client gets its next one (RFC 2617 3.2.3).
-    const next: Field = [this.#names.info, `nextnonce="${this.#nonces.issue()}"`];
-    return { kind: 'good', entry, fields: [next] };
+    const finish = { scheme: SCHEME_NAMES.digest, token: `nextnonce="${this.#nonces.issue()}"` };
+    return { kind: 'good', entry, finish };
   }
 
   async #handshake(
@@ -226,53 +239,56 @@ export class ServerAuthenticator {
     scheme: 'negotiate' | 'ntlm',
     token: Buffer,
   ): Promise<Verdict> {
-    const { connection } = request;
+    const { connection } = request.credentials;
+    const states = this.#statesOf(request);
     const started = before?.scheme === scheme ? before.acceptor : undefined;
     const acceptor = started ?? (scheme === 'ntlm' ? new RawAcceptor(this.#ntlm) : new NegotiateAcceptor(this.#ntlm));
     const step = acceptor.step(token);
     if (step.kind === 'reply') {
-      this.#connections.set(connection, { scheme, acceptor });
+      states.set(connection, { scheme, acceptor });
       return { kind: 'continue', token: step.token };
     }
     const entry = await this.#look(step.userName, request);
     if (entry && 'kind' in entry) return entry;
     const proof = step.verify(entry?.nt ?? NOBODY.nt);
     if (!proof || !entry?.nt) return { kind: 'bad', name: step.userName };
-    this.#connections.set(connection, { scheme, user: { name: entry.name, nt: entry.nt } });
+    states.set(connection, { scheme, user: { name: entry.name, nt: entry.nt } });
     if (!proof.token) return { kind: 'good', entry };
-    const last = `${SCHEME_NAMES[scheme]} ${proof.token.toString('base64')}`;
-    return { kind: 'good', entry, fields: [[this.#names.challenge, last]] };
+    const finish = { scheme: SCHEME_NAMES[scheme], token: proof.token.toString('base64') };
+    return { kind: 'good', entry, finish };
   }
 
   #challenge(request: AuthRequest, reason: ChallengeReason): AuthOutcome {
-    const schemes = schemesFor(this.#enabled(request), request.accepts);
-    const old = request.accepts !== undefined && request.accepts.length > 0;
-    const values = schemes.flatMap((scheme) => this.#challengesOf(scheme, reason === 'stale', old));
-    return { kind: 'challenge', reason, fields: values.map((value) => [this.#names.challenge, value] as const) };
+    const { accepts } = request.credentials;
+    const schemes = schemesFor(this.#enabled(request), accepts);
+    const challenges = schemes.flatMap((scheme) => this.#challengesOf(scheme, reason === 'stale', accepts.length > 0));
+    return { kind: 'challenge', reason, challenges };
   }
 
   /** @param old the client is of the family of Windows Media, which may look at the first Digest challenge alone */
-  #challengesOf(scheme: Scheme, stale: boolean, old: boolean): string[] {
+  #challengesOf(scheme: Scheme, stale: boolean, old: boolean): Challenge[] {
+    const name = SCHEME_NAMES[scheme];
     switch (scheme) {
       case 'negotiate':
       case 'ntlm':
-        return [SCHEME_NAMES[scheme]];
+        return [{ scheme: name }];
       case 'basic':
-        return [`Basic realm=${quote(this.#realm)}, charset="UTF-8"`];
+        return [{ scheme: name, token: `realm=${quote(this.#realm)}, charset="UTF-8"` }];
       case 'digest': {
         const hashes = old ? (['MD5', 'SHA-256'] as const) : (['SHA-256', 'MD5'] as const);
         const common = { realm: this.#realm, opaque: this.#opaque, qop: true, stale };
-        return hashes.map((hash) =>
-          formatDigestChallenge({ ...common, nonce: this.#nonces.issue(), algorithm: { hash, session: false } }),
-        );
+        return hashes.map((hash) => {
+          const algorithm = { hash, session: false };
+          return { scheme: name, token: formatDigestChallenge({ ...common, nonce: this.#nonces.issue(), algorithm }) };
+        });
       }
     }
   }
 }
 
-function accepted({ name, groups }: UserEntry, fields: readonly Field[] = []): AuthOutcome {
+function accepted({ name, groups }: UserEntry, finish?: Finish): AuthOutcome {
   const user: AuthenticatedUser = { name, groups };
-  return { kind: 'accepted', user, fields };
+  return { kind: 'accepted', user, ...(finish ? { finish } : {}) };
 }
 
 function blocked(milliseconds: number): AuthOutcome {

@@ -1,8 +1,7 @@
-import type { AuthOutcome, AuthRequest, Scheme } from '../auth/exchange.js';
+import type { AuthOutcome, AuthRequest, Caller, Finish, Scheme } from '../auth/dialog.js';
 import { type AddressList, addressList } from '../http/address-list.js';
 import { isLoopback, plainAddress } from '../http/addresses.js';
-import type { Exchange } from '../http/exchange.js';
-import type { Field } from '../http/message.js';
+import { Refusal, type RefusalKind, type RefusalOptions } from '../refusal.js';
 
 /** Who may do something, as it stands in a configuration. */
 export interface AccessRule {
@@ -39,20 +38,22 @@ export function ruleOf({ addresses, users, groups, trusted }: AccessRule): Rule 
   };
 }
 
-/** What a request wants: NTLM cannot be asked for in the middle of a push (MS-WMHTTP 3.2.5.2). */
-export type Purpose = 'push' | 'pushStart' | 'play' | 'admin';
-
-export interface Refusal {
-  readonly status: number;
-  readonly fields: readonly Field[];
-  /** One sentence for a person. */
-  readonly message: string;
-}
-
-/** Whether a request may do what it wants. */
+/** Whether a caller may do what it wants. */
 export type Access =
-  | { readonly granted: true; readonly user: string | undefined; readonly fields: readonly Field[] }
-  | ({ readonly granted: false } & Refusal);
+  | {
+      readonly granted: true;
+      /** The user who was let in; undefined if nobody was asked. */
+      readonly user: string | undefined;
+      /** True if it was not asked only because of where it comes from. Web pages can borrow that from people who look at them. */
+      readonly trusted: boolean;
+      readonly finish?: Finish | undefined;
+    }
+  | {
+      readonly granted: false;
+      readonly refusal: Refusal;
+      /** The credentials were good, but their user may not. */
+      readonly finish?: Finish | undefined;
+    };
 
 /** Says who sent a request; `ServerAuthenticator` is one. */
 export interface Authenticator {
@@ -60,20 +61,17 @@ export interface Authenticator {
 }
 
 export interface AccessControlOptions {
-  /** Asks clients of this server who they are; without it nobody is let in who would have to be asked. */
-  readonly origin?: Authenticator | undefined;
-  /** The same for clients that take this server for a proxy. */
-  readonly proxy?: Authenticator | undefined;
+  /** Asks clients who they are; without it nobody is let in who would have to be asked. */
+  readonly authenticator?: Authenticator | undefined;
+  /** The most preferred first. */
   readonly schemes: readonly Scheme[];
   /** Basic also where everybody on the way can read the password. */
   readonly basicWithoutTls: boolean;
-  /** Somebody was refused for a wrong name or password, or is not listened to for a while. */
+  /** Somebody was refused for a wrong name or password. */
   readonly onWarning?: ((message: string) => void) | undefined;
 }
 
-const GRANTED: Access = { granted: true, user: undefined, fields: [] };
-
-/** Decides by address and credentials who may do what. */
+/** Decides by address and credentials who may do what, whatever protocol they speak. */
 export class AccessControl {
   readonly #options: AccessControlOptions;
 
@@ -82,96 +80,73 @@ export class AccessControl {
   }
 
   /**
-   * The answer when it does not depend on credentials, else a promise of it.
+   * The answer when it does not depend on credentials, else a promise of it. After a refusal with challenges the connection has to
+   * be kept for the next try.
    *
-   * A refusal with 401 or 407 is a challenge, behind which the connection has to be kept.
+   * @param what what the caller wants, as in "may not …", for messages
+   * @throws WmError WM_CONFIG when the users cannot be read
    */
-  check(exchange: Exchange, rule: Rule, purpose: Purpose): Access | Promise<Access> {
-    const local = isLocal(exchange);
-    const { remoteAddress } = exchange;
+  check(caller: Caller, rule: Rule, what: string): Access | Promise<Access> {
+    const { remoteAddress, local, credentials } = caller;
+    const address = plainAddress(remoteAddress);
     if (rule.addresses && !rule.addresses.includes(remoteAddress, local)) {
-      return refusal(403, `Not from ${plainAddress(remoteAddress)}.`);
+      return denied('forbidden', `${address} may not ${what}: its address is not in \`addresses\`.`);
     }
-    if (!rule.users || rule.trusted.includes(remoteAddress, local)) return GRANTED;
-    const proxied = isProxied(exchange);
-    const authenticator = proxied ? this.#options.proxy : this.#options.origin;
-    const schemes = this.#schemes(exchange, local, purpose);
-    if (!authenticator) return refusal(403, 'Only from this host, as the server knows no users.');
-    if (schemes.length === 0) return refusal(403, 'Only over TLS, as the password would be readable.');
-    return this.#authenticate(exchange, rule, { authenticator, schemes, proxied, purpose });
+    if (!rule.users) return { granted: true, user: undefined, trusted: rule.addresses !== undefined };
+    if (isTrusted(caller, rule)) return { granted: true, user: undefined, trusted: true };
+    const { authenticator } = this.#options;
+    if (!authenticator) {
+      return denied('forbidden', `${address} may not ${what}: that needs a user, and the server knows none.`);
+    }
+    const schemes = this.#schemes(caller);
+    if (schemes.length === 0) {
+      return denied('forbidden', `${address} may not ${what} without TLS, as the password would be readable.`);
+    }
+    return this.#authenticate(authenticator, { credentials, remoteAddress: address, schemes }, rule, what);
   }
 
-  async #authenticate(
-    exchange: Exchange,
-    rule: Rule,
-    how: { authenticator: Authenticator; schemes: readonly Scheme[]; proxied: boolean; purpose: Purpose },
-  ): Promise<Access> {
-    const { request, connection } = exchange;
-    const { proxied, schemes, purpose } = how;
-    const address = plainAddress(exchange.remoteAddress);
-    const outcome = await how.authenticator.check({
-      connection,
-      method: request.method,
-      target: request.target,
-      authorization: request.headers.get(proxied ? 'Proxy-Authorization' : 'Authorization'),
-      remoteAddress: address,
-      accepts: acceptedSchemes(exchange, proxied && purpose === 'play'),
-      schemes,
-    });
+  async #authenticate(authenticator: Authenticator, request: AuthRequest, rule: Rule, what: string): Promise<Access> {
+    const outcome = await authenticator.check(request);
+    const { remoteAddress: address } = request;
     if (outcome.kind === 'blocked') {
-      const fields: Field[] = [['Retry-After', String(outcome.retryAfter)]];
-      return { granted: false, status: 429, fields, message: 'Too many attempts failed.' };
+      const { retryAfter } = outcome;
+      return denied('throttled', `After too many failed logins ${address} has to wait ${retryAfter} s.`, {
+        retryAfter,
+      });
     }
     if (outcome.kind === 'challenge') {
-      if (outcome.reason === 'refused') this.#options.onWarning?.(`${address} gave a wrong user name or password.`);
-      const { fields } = outcome;
-      return { granted: false, status: proxied ? 407 : 401, fields, message: 'A user name and a password are needed.' };
+      const { challenges, reason } = outcome;
+      if (reason === 'refused') this.#options.onWarning?.(`${address} gave a wrong user name or password.`);
+      return denied('unauthorized', `A user name and a password are needed to ${what}.`, { challenges });
     }
-    const { user, fields } = outcome;
-    if (!isAmong(user, rule)) return refusal(403, `${user.name} may not.`, fields);
-    return { granted: true, user: user.name, fields };
+    const { user, finish } = outcome;
+    if (isAmong(user, rule)) return { granted: true, user: user.name, trusted: false, finish };
+    return { ...denied('forbidden', `User ${user.name} may not ${what}.`), finish };
   }
 
-  #schemes(exchange: Exchange, local: boolean, purpose: Purpose): Scheme[] {
+  #schemes({ local, secure, credentials }: Caller): Scheme[] {
     const { schemes, basicWithoutTls } = this.#options;
-    const unreadable = exchange.secure || local || basicWithoutTls;
-    const possible = schemes.filter((scheme) => {
-      if (scheme === 'basic') return unreadable;
-      return purpose !== 'pushStart' || scheme === 'digest';
-    });
-    if (exchange.request.headers.get('Via') === undefined) return possible;
-    // A connection of a proxy may be everybody's, or end behind each request; then what authenticates connections cannot work (RFC 4559 6).
+    const unreadable = secure || local || basicWithoutTls;
+    const possible = schemes.filter(
+      (scheme) => (scheme !== 'basic' || unreadable) && (credentials.schemes?.includes(scheme) ?? true),
+    );
+    if (!credentials.via) return possible;
+    // A connection of a proxy may be everybody's, or end after each request; then what authenticates connections cannot work (RFC 4559 6).
     const ofRequests = possible.filter((scheme) => scheme === 'digest' || scheme === 'basic');
     return ofRequests.length > 0 ? ofRequests : possible;
   }
 }
 
-function refusal(status: number, message: string, fields: readonly Field[] = []): Access {
-  return { granted: false, status, fields, message };
+function denied(kind: RefusalKind, message: string, options?: RefusalOptions): Extract<Access, { granted: false }> {
+  return { granted: false, refusal: new Refusal(kind, message, options) };
+}
+
+/** A loopback address that is not the client's is that of a proxy on this host, which brings everybody. */
+function isTrusted({ remoteAddress, local }: Caller, { trusted }: Rule): boolean {
+  return (local || !isLoopback(remoteAddress)) && trusted.includes(remoteAddress, local);
 }
 
 function isAmong({ name, groups }: { name: string; groups: readonly string[] }, rule: Rule): boolean {
   if (rule.users?.has('*') || rule.users?.has(name.toLowerCase())) return true;
   return groups.some((group) => rule.groups.has(group));
-}
-
-/** Whoever names a whole URL in the request line takes this server for a proxy (RFC 9112 3.2.2). */
-function isProxied({ request }: Exchange): boolean {
-  return /^[a-z][a-z0-9+.-]*:\/\//i.test(request.target);
-}
-
-function acceptedSchemes({ request: { headers } }: Exchange, ofProxy: boolean): string[] {
-  // MS-WMSP 3.2.5.1 has a header of its own for proxies; MS-WMHTTP 2.2.1.10 says that it is not for pushes.
-  const forProxy = ofProxy ? headers.all('X-Accept-Proxy-Authentication') : [];
-  return forProxy.length > 0 ? forProxy : headers.all('X-Accept-Authentication');
-}
-
-/**
- * Whether the client runs on this host. What a proxy on this host brings from elsewhere does not, if the proxy says so.
- */
-export function isLocal(exchange: Exchange): boolean {
-  if (!exchange.local) return false;
-  const { headers } = exchange.request;
-  if (headers.get('Forwarded') !== undefined) return false;
-  return [...headers.tokens('X-Forwarded-For'), ...headers.tokens('X-Real-IP')].every(isLoopback);
 }

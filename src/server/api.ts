@@ -1,12 +1,13 @@
+import { callerOf, finishFields, headerRefusal } from '../auth/header-dialog.js';
 import { messageOf } from '../errors.js';
 import type { Exchange } from '../http/exchange.js';
 import { type Field, HttpError } from '../http/message.js';
-import { refusalStatus } from '../http/refusals.js';
 import { SERVER_NAME } from '../wmsp/responses.js';
 import type { AccessControl, Rule } from './access.js';
 import { queryOf } from './paths.js';
 import type { Players } from './players.js';
 import type { PublishingPoint, PublishingPoints } from './points.js';
+import { refuseWebPages } from './web-pages.js';
 
 export interface AdminApiOptions {
   readonly points: PublishingPoints;
@@ -17,6 +18,8 @@ export interface AdminApiOptions {
   readonly status: () => object;
   readonly access: AccessControl;
   readonly rule: Rule;
+  /** Names by which the server may be addressed; see {@link refuseWebPages}. */
+  readonly names: ReadonlySet<string>;
   readonly onError: (error: unknown) => void;
 }
 
@@ -65,25 +68,29 @@ export class AdminApi {
     this.#answer(exchange, path.slice(PREFIX.length)).then(
       (reply) => respond(exchange, reply),
       (error: unknown) => {
-        if (refusalStatus(error) === undefined) this.#options.onError(error);
-        respond(exchange, failureOf(error));
+        const refusal = headerRefusal(error, exchange.request);
+        if (!refusal) this.#options.onError(error);
+        const body = { error: refusal ? messageOf(error) : 'Something went wrong here.' };
+        respond(exchange, { status: 500, ...refusal, body });
       },
     );
     return true;
   }
 
   async #answer(exchange: Exchange, path: string): Promise<Reply> {
-    const { access, rule } = this.#options;
-    const verdict = await access.check(exchange, rule, 'admin');
-    if (!verdict.granted) return { ...verdict, body: { error: verdict.message } };
-    refuseForgery(exchange, verdict.user);
+    const { access, rule, names } = this.#options;
+    const verdict = await access.check(callerOf(exchange), rule, 'use the administration');
+    const finish = finishFields(verdict.finish, exchange.request);
+    if (!verdict.granted) throw verdict.refusal;
+    refuseWebPages(exchange, { trusted: verdict.user === undefined }, names);
+    refuseForms(exchange);
     const { method } = exchange.request;
     const found = this.#routes.flatMap(([allowed, pattern, handler]) => {
       const parameters = matched(pattern, path);
       return parameters ? [{ allowed, handler, parameters }] : [];
     });
     const route = found.find(({ allowed }) => allowed === method || (allowed === 'GET' && method === 'HEAD'));
-    if (route) return { ...route.handler(route.parameters, exchange), fields: verdict.fields };
+    if (route) return { ...route.handler(route.parameters, exchange), fields: finish };
     if (found.length === 0) throw new HttpError(404, `There is nothing at ${PREFIX}${path}.`);
     const fields: Field[] = [['Allow', found.map(({ allowed }) => allowed).join(', ')]];
     return { status: 405, body: { error: `${method} is not possible here.` }, fields };
@@ -164,28 +171,13 @@ function decoded(segment: string): string {
   }
 }
 
-/** Keeps web pages that somebody on a trusted host looks at from using the trust in that host. */
-function refuseForgery({ request, host }: Exchange, user: string | undefined): void {
-  const { headers, method } = request;
-  const origin = headers.get('Origin');
-  if (origin !== undefined && origin.replace(/^https?:\/\//, '') !== host) {
-    throw new HttpError(403, 'Not from the pages of another site.');
-  }
-  // A name that leads to this host by a trick of its DNS would make its pages ones of this site.
-  if (user === undefined && !/^(?:localhost|[\d.]+|\[[\d:a-f.]+\])(?::\d+)?$/i.test(host)) {
-    throw new HttpError(403, 'Without credentials the server has to be named by its address, or as localhost.');
-  }
+/** A web page can make a browser send a form without asking, but no change with one of these headers. */
+function refuseForms({ request: { headers, method } }: Exchange): void {
   if (method === 'GET' || method === 'HEAD') return;
   const json = /^application\/json(?:;|$)/i.test(headers.get('Content-Type') ?? '');
   if (!json && headers.get('X-Requested-With') === undefined) {
     throw new HttpError(403, 'A change needs the header Content-Type: application/json, or X-Requested-With.');
   }
-}
-
-function failureOf(error: unknown): Reply {
-  const status = refusalStatus(error);
-  if (status === undefined) return { status: 500, body: { error: 'Something went wrong here.' } };
-  return { status, body: { error: messageOf(error) } };
 }
 
 function respond(exchange: Exchange, { status, body, fields = [] }: Reply): void {

@@ -81,6 +81,7 @@ const ADMIN_DEFAULT = { trusted: ['loopback'], groups: ['admin'] };
 /** The configuration file of `wmcast serve`; samples/serve.yaml explains each field. */
 export const configSchema = z.strictObject({
   host: z.string().min(1).optional(),
+  names: z.array(z.string().regex(/^[^\s/:@]+$/, 'must be the name of a host, such as media.example.com')).default([]),
   httpPort: z.union([port, z.literal('none')]).default(8080),
   tls: z.strictObject({ cert: z.string().min(1), key: z.string().min(1), port: port.default(8443) }).optional(),
   users: z.string().min(1).optional(),

@@ -1,4 +1,4 @@
-import type { Scheme } from '../auth/exchange.js';
+import type { Scheme } from '../auth/dialog.js';
 import { FileStore } from '../auth/file-store.js';
 import { ServerAuthenticator } from '../auth/server.js';
 import { AccessControl } from './access.js';
@@ -27,7 +27,6 @@ export async function openAccess(
   onWarning: (message: string) => void,
 ): Promise<AccessControl> {
   const store = users === undefined ? undefined : await FileStore.open(users, { onWarning });
-  const origin = store && new ServerAuthenticator({ store, realm, schemes });
-  const proxy = store && new ServerAuthenticator({ store, realm, schemes, proxy: true });
-  return new AccessControl({ origin, proxy, schemes, basicWithoutTls, onWarning });
+  const authenticator = store && new ServerAuthenticator({ store, realm, schemes });
+  return new AccessControl({ authenticator, schemes, basicWithoutTls, onWarning });
 }

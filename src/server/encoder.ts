@@ -1,3 +1,4 @@
+import { callerOf } from '../auth/header-dialog.js';
 import { steadyNow } from '../clock.js';
 import { isLoopback, plainAddress } from '../http/addresses.js';
 import { HttpServer, type TlsIdentity } from '../http/server.js';
@@ -82,9 +83,9 @@ export class EncoderServer implements Content {
       content: this,
       pathOf,
       encoder: true,
-      authorize: async (exchange) => {
-        const verdict = await access.check(exchange, this.#rule, 'play');
-        return verdict.granted ? undefined : verdict;
+      authorize: async (exchange, path) => {
+        const verdict = await access.check(callerOf(exchange, { player: true }), this.#rule, `play ${path}`);
+        if (!verdict.granted) throw verdict.refusal;
       },
       ...(options.maxClients === undefined ? {} : { maxPlayers: options.maxClients }),
       onPlay: (_path, client, address) => this.#played(client, plainAddress(address)),

@@ -1,17 +1,20 @@
+import type { Scheme } from '../auth/dialog.js';
+import { callerOf, finishFields } from '../auth/header-dialog.js';
 import { plainAddress } from '../http/addresses.js';
 import type { Redirect } from '../playback/content.js';
+import { Refusal } from '../refusal.js';
 import type {
   Publisher,
   PushDecision,
   PushGate,
   PushPoint,
-  PushRefusal,
   PushSetupRequest,
   PushStartRequest,
 } from '../wmhttp/push-gate.js';
-import { type AccessControl, isLocal, type Rule } from './access.js';
+import type { AccessControl, Rule } from './access.js';
 import { isReserved } from './paths.js';
 import type { PublishingPoint, PublishingPoints } from './points.js';
+import { refuseWebPages } from './web-pages.js';
 
 export interface PushPointsOptions {
   readonly points: PublishingPoints;
@@ -20,9 +23,14 @@ export interface PushPointsOptions {
   readonly rule: Rule;
   /** What is somewhere else, by path. */
   readonly redirects: ReadonlyMap<string, Redirect>;
+  /** Names by which the server may be addressed; see {@link refuseWebPages}. */
+  readonly names: ReadonlySet<string>;
   /** Ask for credentials with each PushStart request, too. */
   readonly authenticateStart: boolean;
 }
+
+// What authenticates connections cannot be asked for in the middle of a push (MS-WMHTTP 3.2.5.2).
+const START_SCHEMES: readonly Scheme[] = ['digest', 'basic'];
 
 /** Lets encoders push to publishing points. */
 export class PushPoints implements PushGate {
@@ -37,25 +45,29 @@ export class PushPoints implements PushGate {
     const redirect = redirects.get(path);
     // Who comes through a proxy already is where the redirect sends others (MS-WMHTTP 3.2.5.1).
     if (redirect && !(redirect.proxy && exchange.request.headers.get('Via') !== undefined)) return redirect;
-    if (isReserved(path)) return { refuse: 404 };
+    if (isReserved(path)) throw new Refusal('not-found', `${path} is the administration's.`);
     const model = points.modelFor(path, template);
-    const access = await this.#options.access.check(exchange, model?.settings.push ?? this.#options.rule, 'push');
-    if (!access.granted) return { refuse: access.status, fields: access.fields };
-    const { user, fields } = access;
+    const caller = callerOf(exchange);
+    const rule = model?.settings.push ?? this.#options.rule;
+    const access = await this.#options.access.check(caller, rule, `push to ${path}`);
+    if (!access.granted) throw access.refusal;
+    refuseWebPages(exchange, access, this.#options.names);
+    const { user, finish } = access;
     const isNew = points.get(path) === undefined;
-    const point = points.forPush(path, template, isLocal(exchange));
+    const point = points.forPush(path, template, caller.local);
     const destroyed = autoDestroy || (isNew && point.settings.autoDestroy === true);
-    return { accept: this.#pushPoint(point, destroyed), user, fields };
+    return { accept: this.#pushPoint(point, destroyed), user, fields: finishFields(finish, exchange.request) };
   }
 
-  start(request: PushStartRequest): undefined | Promise<PushRefusal | undefined> {
+  start(request: PushStartRequest): undefined | Promise<void> {
     return request.moved || this.#options.authenticateStart ? this.#askAgain(request) : undefined;
   }
 
-  async #askAgain({ path, exchange }: PushStartRequest): Promise<PushRefusal | undefined> {
+  async #askAgain({ path, exchange }: PushStartRequest): Promise<void> {
     const rule = this.#options.points.get(path)?.settings.push ?? this.#options.rule;
-    const access = await this.#options.access.check(exchange, rule, 'pushStart');
-    return access.granted ? undefined : { refuse: access.status, fields: access.fields };
+    const caller = callerOf(exchange, { schemes: START_SCHEMES });
+    const access = await this.#options.access.check(caller, rule, `push to ${path}`);
+    if (!access.granted) throw access.refusal;
   }
 
   #pushPoint(point: PublishingPoint, destroyed: boolean): PushPoint {

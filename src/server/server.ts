@@ -1,4 +1,5 @@
 import { networkInterfaces } from 'node:os';
+import { callerOf } from '../auth/header-dialog.js';
 import { printable, WmError } from '../errors.js';
 import { plainAddress } from '../http/addresses.js';
 import { Admission } from '../http/admission.js';
@@ -6,10 +7,11 @@ import type { Exchange } from '../http/exchange.js';
 import { HttpServer, type TlsIdentity } from '../http/server.js';
 import { OnDemandFiles } from '../media/on-demand/files.js';
 import type { Redirect } from '../playback/content.js';
+import { Refusal } from '../refusal.js';
 import { PushServer } from '../wmhttp/server.js';
 import { SERVER_NAME } from '../wmsp/responses.js';
 import { type PlayReport, type SubmittedLog, WmspServer } from '../wmsp/server.js';
-import { type AccessControl, type Refusal, type Rule, ruleOf } from './access.js';
+import { type Access, type AccessControl, type Rule, ruleOf } from './access.js';
 import { AdminApi } from './api.js';
 import { checkRules, type ServerConfig } from './config.js';
 import { ContentRoot, type ContentRootOptions } from './content.js';
@@ -26,6 +28,7 @@ import { PushPoints } from './push-points.js';
 import { connectRemote, Remotes } from './remote.js';
 import { readTls, TlsWatch } from './tls-files.js';
 import { WebServer } from './web.js';
+import { namesOf } from './web-pages.js';
 
 // Of pushes; also with few points, encoders that come back need a second one for a moment.
 const MIN_SESSIONS = 1_000;
@@ -106,11 +109,13 @@ export class MediaServer {
     );
     this.#access = means.access;
     this.#playRule = ruleOf(config.access.play);
+    const names = namesOf([...config.names, ...(config.host === undefined ? [] : [config.host])]);
     const gate = new PushPoints({
       points: this.points,
       access: this.#access,
       rule: ruleOf(config.access.push),
       redirects,
+      names,
       authenticateStart: config.push.authenticateStart ?? false,
     });
     this.#push = new PushServer(gate, {
@@ -163,6 +168,7 @@ export class MediaServer {
       status: () => ({ uptime: Math.round((Date.now() - this.#startedAt) / 1000), ...this.stats() }),
       access: this.#access,
       rule: ruleOf(config.access.admin),
+      names,
       onError: (error) => listener.error?.(error),
     });
     const http = {
@@ -295,12 +301,12 @@ export class MediaServer {
   }
 
   /** @param start it would begin to play, not only be told of it */
-  #authorize(exchange: Exchange, path: string, start: boolean): Refusal | undefined | Promise<Refusal | undefined> {
+  #authorize(exchange: Exchange, path: string, start: boolean): void | Promise<void> {
     const point = this.points.find(path);
-    if (!point || point.path === path || !this.#content) return this.#authorizeAt(point, exchange, start);
+    if (!point || point.path === path || !this.#content) return this.#authorizeAt(point, path, exchange, start);
     // A file goes before the point whose name it has without the suffix, and that point's rule is not the file's.
     const other = this.#content.resolve(path).catch(() => true);
-    return other.then((isThere) => this.#authorizeAt(isThere ? undefined : point, exchange, start));
+    return other.then((isThere) => this.#authorizeAt(isThere ? undefined : point, path, exchange, start));
   }
 
   /** Whether there are as many players as there may be, by whatever protocol. */
@@ -311,19 +317,23 @@ export class MediaServer {
 
   #authorizeAt(
     point: PublishingPoint | undefined,
+    path: string,
     exchange: Exchange,
     start: boolean,
-  ): Refusal | undefined | Promise<Refusal | undefined> {
-    if (start && this.#isFull) {
-      return { status: 503, fields: [], message: 'The server has as many players as it may.' };
-    }
+  ): void | Promise<void> {
+    if (start && this.#isFull) throw new Refusal('busy', 'The server has as many players as it may.');
     if (start && point && point.broadcast.players >= (point.settings.maxPlayers ?? Number.POSITIVE_INFINITY)) {
-      return { status: 503, fields: [], message: `${point.path} has as many players as it may.` };
+      throw new Refusal('busy', `${point.path} has as many players as it may.`);
     }
-    const access = this.#access.check(exchange, point?.settings.play ?? this.#playRule, 'play');
-    if (access instanceof Promise) return access.then((awaited) => (awaited.granted ? undefined : awaited));
-    return access.granted ? undefined : access;
+    const caller = callerOf(exchange, { player: true });
+    const access = this.#access.check(caller, point?.settings.play ?? this.#playRule, `play ${path}`);
+    if (access instanceof Promise) return access.then(throwRefusal);
+    throwRefusal(access);
   }
+}
+
+function throwRefusal(access: Access): void {
+  if (!access.granted) throw access.refusal;
 }
 
 /** What is read before a server can be made. */

@@ -1,15 +1,14 @@
 import { buildAsx } from '../announce/asx.js';
 import type { AsfHeader } from '../asf/header.js';
 import { writeWhole } from '../asf/whole.js';
+import { headerRefusal } from '../auth/header-dialog.js';
 import { messageOf } from '../errors.js';
 import type { Exchange, ResponseStream } from '../http/exchange.js';
 import { type Field, HttpError } from '../http/message.js';
-import { refusalStatus } from '../http/refusals.js';
 import type { Broadcast } from '../media/broadcast.js';
 import { EVERY_STREAM, type PlayerSession, type WireFormat } from '../media/wire.js';
 import type { Redirect } from '../playback/content.js';
 import { describeContent } from '../wmsp/packets.js';
-import type { Refusal } from './access.js';
 import type { ContentRoot } from './content.js';
 import type { PointMulticast } from './multicast.js';
 import { pathOf, queryOf } from './paths.js';
@@ -56,8 +55,8 @@ class PlainPlayer implements PlayerSession {
   }
 }
 
-/** Whether somebody may have what is at a path, and `start` a stream of it; undefined when they may. */
-export type WebAuthorization = (exchange: Exchange, path: string, start: boolean) => Promise<Refusal | undefined>;
+/** Rejects with a Refusal unless somebody may have what is at a path, and `start` a stream of it. */
+export type WebAuthorization = (exchange: Exchange, path: string, start: boolean) => Promise<void>;
 
 /** What the server tells of its points. */
 export interface WebHost {
@@ -99,12 +98,16 @@ export class WebServer {
   /** Answers a request that no protocol claimed. */
   handle(exchange: Exchange): void {
     this.#answer(exchange).catch((error: unknown) => {
-      const refused = refusalStatus(error);
-      if (refused === undefined) this.#host.onError(error);
-      const status = refused ?? 500;
-      const fields: Field[] = [...webFields('text/plain; charset=utf-8'), ...(status === 405 ? ALLOWED : [])];
-      const text = refused === undefined ? 'Something went wrong here.' : messageOf(error);
-      exchange.respond({ status, fields, body: Buffer.from(`${text}\n`), close: true });
+      const refusal = headerRefusal(error, exchange.request);
+      if (!refusal) this.#host.onError(error);
+      const { status = 500, challenge = false } = refusal ?? {};
+      const fields: Field[] = [
+        ...webFields('text/plain; charset=utf-8'),
+        ...(status === 405 ? ALLOWED : []),
+        ...(refusal?.fields ?? []),
+      ];
+      const text = refusal ? messageOf(error) : 'Something went wrong here.';
+      exchange.respond({ status, fields, body: Buffer.from(`${text}\n`), close: !challenge });
     });
   }
 
@@ -122,13 +125,7 @@ export class WebServer {
     const wantsMedia = queryOf(target).has('MSWMExt');
     const announced = this.#announcedBy(path);
     const point = this.#points.get(path);
-    const refusal = await this.#host.authorize(exchange, announced?.path ?? path, wantsMedia || !(point ?? announced));
-    if (refusal) {
-      const { status, fields, message } = refusal;
-      const all = [...webFields('text/plain; charset=utf-8'), ...fields];
-      exchange.respond({ status, fields: all, body: Buffer.from(`${message}\n`) });
-      return;
-    }
+    await this.#host.authorize(exchange, announced?.path ?? path, wantsMedia || !(point ?? announced));
     if (point) {
       if (wantsMedia) this.#stream(exchange, point);
       else this.#announce(exchange, path, point.broadcast.header);

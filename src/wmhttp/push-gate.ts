@@ -23,14 +23,8 @@ export interface PushStartRequest {
   readonly moved: boolean;
 }
 
-/** A request gets an HTTP error status; with 401 and 407 the connection stays open for another try. */
-export interface PushRefusal {
-  readonly refuse: number;
-  readonly fields?: readonly Field[];
-}
-
 /**
- * What becomes of a PushSetup request: it may push to a point, it is refused, or it is sent elsewhere, with 302 or to a proxy with
+ * What becomes of a PushSetup request that is not refused: it may push to a point, or is sent elsewhere, with 302 or to a proxy with
  * 305 (MS-WMHTTP 3.2.5.1).
  */
 export type PushDecision =
@@ -41,19 +35,19 @@ export type PushDecision =
       /** For the response. */
       readonly fields?: readonly Field[];
     }
-  | PushRefusal
   | { readonly redirect: string; readonly proxy: boolean };
 
 /** Decides who may push where. */
 export interface PushGate {
-  /** May throw a Refusal. */
+  /** @throws Refusal; with challenges the connection stays open for another try */
   open(request: PushSetupRequest): PushDecision | Promise<PushDecision>;
   /**
    * Asked for each PushStart request; without this method, whoever knows the push-id may go on.
    *
-   * @returns undefined to let it go on. A challenge must not name NTLM (MS-WMHTTP 3.2.5.2).
+   * @returns nothing, or a promise of it, to let it go on
+   * @throws Refusal as `open`; the promise may be rejected with one. A challenge must not name NTLM (MS-WMHTTP 3.2.5.2).
    */
-  start?(request: PushStartRequest): PushRefusal | undefined | Promise<PushRefusal | undefined>;
+  start?(request: PushStartRequest): void | Promise<void>;
 }
 
 /** Who publishes, for the publishing point. */

@@ -1,9 +1,9 @@
 import { randomInt } from 'node:crypto';
+import { headerRefusal } from '../auth/header-dialog.js';
 import { WmError } from '../errors.js';
 import { plainAddress } from '../http/addresses.js';
 import type { Exchange } from '../http/exchange.js';
 import { type Field, HttpError } from '../http/message.js';
-import { refusalStatus } from '../http/refusals.js';
 import {
   decodePath,
   isEncoder,
@@ -15,7 +15,7 @@ import {
   responseFields,
   targetPath,
 } from './messages.js';
-import type { PushDecision, PushGate, PushRefusal } from './push-gate.js';
+import type { PushDecision, PushGate } from './push-gate.js';
 import { PushSession, type PushSessionHost } from './push-session.js';
 import { IDLE_TIMEOUT, INACTIVITY_TIMEOUT } from './server-session.js';
 
@@ -127,11 +127,14 @@ export class PushServer {
     });
   }
 
-  #refuse(exchange: Exchange, error: unknown): void {
-    const status = refusalStatus(error);
-    if (status === undefined) this.#options.onError?.(error);
-    // Encoders hang when the connection stays open behind an error.
-    exchange.respond({ status: status ?? 500, fields: this.#fields(), close: true });
+  /** @param challenged called if the answer asks for credentials, so that there is time for another try */
+  #refuse(exchange: Exchange, error: unknown, challenged?: () => void): void {
+    const refusal = headerRefusal(error, exchange.request);
+    if (!refusal) this.#options.onError?.(error);
+    const { status = 500, fields = [], challenge = false } = refusal ?? {};
+    if (challenge) challenged?.();
+    // Encoders hang when the connection stays open behind any other error.
+    exchange.respond({ status, fields: [...this.#fields(), ...fields], close: !challenge });
   }
 
   #checkSyntax(exchange: Exchange): string {
@@ -160,13 +163,13 @@ export class PushServer {
       existing.doubt();
       throw new HttpError(409, 'The session is streaming.');
     }
-    const decision = await this.#gate.open({
-      path,
-      template: templatePath,
-      autoDestroy: autoDestroy ?? false,
-      exchange,
-    });
-    this.#decide(exchange, decision, { path, autoDestroy, existing, ids });
+    const asked = { path, template: templatePath, autoDestroy: autoDestroy ?? false, exchange };
+    try {
+      const decision = await this.#gate.open(asked);
+      this.#decide(exchange, decision, { path, autoDestroy, existing, ids });
+    } catch (error) {
+      this.#refuse(exchange, error, () => existing?.challenged('setup'));
+    }
   }
 
   /**
@@ -200,11 +203,6 @@ export class PushServer {
       exchange.respond({ status: decision.proxy ? 305 : 302, fields, close: true });
       return;
     }
-    if ('refuse' in decision) {
-      this.#deny(exchange, decision);
-      if (isChallenge(decision)) existing?.challenged('setup');
-      return;
-    }
     const { accept: point, user, fields = [] } = decision;
     const address = plainAddress(exchange.remoteAddress);
     let session = existing;
@@ -234,34 +232,24 @@ export class PushServer {
     exchange.respond({ status, fields: [...this.#fields(session.id), ...received, ...fields] });
   }
 
-  #deny(exchange: Exchange, refusal: PushRefusal): void {
-    const { refuse: status, fields = [] } = refusal;
-    exchange.respond({ status, fields: [...this.#fields(), ...fields], close: !isChallenge(refusal) });
-  }
-
   #askToStart(exchange: Exchange): void {
+    let session: PushSession | undefined;
+    const refuse = (error: unknown) => this.#refuse(exchange, error, () => session?.challenged('start'));
     try {
-      const session = this.#sessionToStart(exchange);
+      session = this.#sessionToStart(exchange);
       const moved = plainAddress(exchange.remoteAddress) !== session.address;
-      const refusal = this.#gate.start?.({ path: session.path, exchange, moved });
-      if (refusal instanceof Promise) {
-        refusal
-          .then((awaited) => this.#start(exchange, this.#sessionToStart(exchange), awaited))
-          .catch((error: unknown) => this.#refuse(exchange, error));
+      const asked = this.#gate.start?.({ path: session.path, exchange, moved });
+      if (asked instanceof Promise) {
+        asked.then(() => this.#start(exchange, this.#sessionToStart(exchange))).catch(refuse);
       } else {
-        this.#start(exchange, session, refusal);
+        this.#start(exchange, session);
       }
     } catch (error) {
-      this.#refuse(exchange, error);
+      refuse(error);
     }
   }
 
-  #start(exchange: Exchange, session: PushSession, refusal: PushRefusal | undefined): void {
-    if (refusal) {
-      this.#deny(exchange, refusal);
-      if (isChallenge(refusal)) session.challenged('start');
-      return;
-    }
+  #start(exchange: Exchange, session: PushSession): void {
     const refused = session.pushStart(exchange);
     if (refused !== undefined) throw new HttpError(refused, 'The session is streaming already.');
     this.#unstarted.delete(session);
@@ -304,10 +292,6 @@ export class PushServer {
       if (!this.#sessions.has(id)) return id;
     }
   }
-}
-
-function isChallenge({ refuse }: PushRefusal): boolean {
-  return refuse === 401 || refuse === 407;
 }
 
 function oldestOf(sessions: ReadonlySet<PushSession>, address: string): PushSession | undefined {

@@ -2,7 +2,6 @@ import type { AsfHeader } from '../asf/header.js';
 import { WmError } from '../errors.js';
 import type { Exchange } from '../http/exchange.js';
 import { HttpError } from '../http/message.js';
-import { refusalStatus } from '../http/refusals.js';
 import type { Program, Redirect } from '../playback/content.js';
 import { type Entry, headerOf } from '../playback/entry.js';
 import { ALL_STREAMS, NO_STREAMS, type StreamSelection, switched } from '../playback/selection.js';
@@ -19,10 +18,8 @@ export interface Handling extends WmspRequest {
   readonly path: string;
 }
 
-/** The HTTP status that tells a client of an error. */
+/** The HTTP status that tells a client of an error that is no refusal. */
 export function statusOf(error: unknown): number {
-  const status = refusalStatus(error);
-  if (status !== undefined) return status;
   if (error instanceof WmError && error.code === 'WM_NO_INPUT') return 404;
   return 500;
 }

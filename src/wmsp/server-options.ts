@@ -1,5 +1,4 @@
 import type { Exchange } from '../http/exchange.js';
-import type { Field } from '../http/message.js';
 import type { Ticker } from '../media/on-demand/flow.js';
 import type { Content } from '../playback/content.js';
 import type { PaceLimits } from './play.js';
@@ -24,20 +23,13 @@ export interface PlayReport {
   readonly skippedPackets: number;
 }
 
-/** Why a request is refused; behind 401 and 407 the connection is kept for another try (MS-WMSP 3.2.5.1). */
-export interface WmspRefusal {
-  readonly status: number;
-  readonly fields: readonly Field[];
-}
-
 export interface WmspServerOptions {
   readonly content: Content;
-  /** Whether somebody may have what is at a path; asked for Describe, Play, GetContentInfo and SendEvent. */
-  readonly authorize?: (
-    exchange: Exchange,
-    path: string,
-    type: WmspRequestType,
-  ) => WmspRefusal | undefined | Promise<WmspRefusal | undefined>;
+  /**
+   * Throws, or rejects with, a Refusal unless somebody may have what is at a path; asked for Describe, Play, GetContentInfo and
+   * SendEvent. With challenges the connection is kept for another try (MS-WMSP 3.2.5.1).
+   */
+  readonly authorize?: (exchange: Exchange, path: string, type: WmspRequestType) => void | Promise<void>;
   /** Decodes and checks the path of a request-target; throws a Refusal. */
   readonly pathOf: (target: string) => string;
   /** Answer as an encoder that is pulled (MS-WMSP 4.11). */

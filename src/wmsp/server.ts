@@ -1,6 +1,6 @@
+import { headerRefusal } from '../auth/header-dialog.js';
 import type { Exchange } from '../http/exchange.js';
 import { type Field, HttpError } from '../http/message.js';
-import { refusalStatus } from '../http/refusals.js';
 import { Ticker } from '../media/on-demand/flow.js';
 import type { Program } from '../playback/content.js';
 import { NO_STREAMS, switched } from '../playback/selection.js';
@@ -32,7 +32,7 @@ import {
   SERVER_NAME,
   type ServerIdentity,
 } from './responses.js';
-import type { WmspRefusal, WmspServerOptions } from './server-options.js';
+import type { WmspServerOptions } from './server-options.js';
 import type { SessionHost, WmspSession } from './session.js';
 import { Sessions } from './sessions.js';
 
@@ -127,18 +127,12 @@ export class WmspServer {
       const path = exchange.request.target === '*' ? '*' : this.#options.pathOf(exchange.request.target);
       const handling = { ...request, exchange, profile, path };
       const asks = OPENING.has(request.type) ? this.#options.authorize?.(exchange, path, request.type) : undefined;
-      const refusal = asks && (await asks);
-      if (refusal) this.#deny(handling, refusal);
-      else await this.#dispatch(handling);
+      if (asks) await asks;
+      await this.#dispatch(handling);
     } catch (error) {
       const session = this.#sessions.get(request.pragma.number('client-id') ?? 0);
       this.#refuse(exchange, error, session && commonFields(this.#identity, profile, this.#idTokens(session)));
     }
-  }
-
-  #deny({ exchange, profile }: Handling, { status, fields }: WmspRefusal): void {
-    const all = [...commonFields(this.#identity, profile, []), ...fields];
-    exchange.respond({ status, fields: all, close: status !== 401 && status !== 407 });
   }
 
   /** Forgets sessions whose Idle-Timeout is over (MS-WMSP 3.2.6.2). Called once a second. */
@@ -479,8 +473,9 @@ export class WmspServer {
     error: unknown,
     fields: readonly Field[] = commonFields(this.#identity, undefined, []),
   ): void {
-    const status = statusOf(error);
-    if (status >= 500 && refusalStatus(error) === undefined) this.#options.onError?.(error);
-    exchange.respond({ status, fields, close: true });
+    const refusal = headerRefusal(error, exchange.request);
+    const status = refusal?.status ?? statusOf(error);
+    if (status >= 500 && !refusal) this.#options.onError?.(error);
+    exchange.respond({ status, fields: [...fields, ...(refusal?.fields ?? [])], close: !refusal?.challenge });
   }
 }

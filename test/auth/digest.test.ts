@@ -117,7 +117,7 @@ describe('Digest credentials', () => {
       qop: true,
       stale: true,
     } as const;
-    expect(readDigestChallenge(parseCredentials(formatDigestChallenge(challenge)))).toEqual(challenge);
+    expect(readDigestChallenge(parseCredentials(`Digest ${formatDigestChallenge(challenge)}`))).toEqual(challenge);
   });
 
   it('leave challenges alone that they cannot answer', () => {

@@ -1,11 +1,12 @@
 import { ClientAuthenticator } from '../../src/auth/client.js';
-import type { Scheme } from '../../src/auth/exchange.js';
+import type { Scheme } from '../../src/auth/dialog.js';
+import { callerOf } from '../../src/auth/header-dialog.js';
 import type { Exchange } from '../../src/http/exchange.js';
 import type { RequestHead } from '../../src/http/message.js';
 import { HttpServer } from '../../src/http/server.js';
 import { PushClient } from '../../src/wmhttp/client.js';
 import { testHeader, testPacket } from '../support/stream.js';
-import { station } from './support.js';
+import { headersOf, station } from './support.js';
 
 let server: HttpServer | undefined;
 afterEach(() => server?.close());
@@ -17,26 +18,16 @@ async function pushed(schemes: readonly Scheme[], askStart: boolean) {
   const at = await station(schemes);
   const requests: Array<{ readonly request: RequestHead; readonly connection: object }> = [];
   const take = async (exchange: Exchange) => {
-    const { request, connection, remoteAddress } = exchange;
+    const { request, connection } = exchange;
     requests.push({ request, connection });
     const starts = typeOf(request) === 'pushstart';
-    const { method, target, headers } = request;
-    const authorization = headers.get('Authorization');
     const fields = [
       ['Server', 'Cougar/9.5.5732.6324'],
       ['Set-Cookie', 'push-id=7'],
     ] as const;
-    const about = {
-      connection,
-      method,
-      target,
-      remoteAddress,
-      authorization,
-      accepts: headers.all('X-Accept-Authentication'),
-    };
-    const outcome = starts && !askStart ? undefined : await at.server.check(about);
+    const outcome = starts && !askStart ? undefined : await at.server.check(callerOf(exchange));
     if (outcome?.kind === 'challenge') {
-      exchange.respond({ status: 401, fields: [...fields, ...outcome.fields] });
+      exchange.respond({ status: 401, fields: [...fields, ...headersOf(outcome).entries] });
       return;
     }
     const done = () => exchange.respond({ status: outcome?.kind === 'blocked' ? 403 : 204, fields });

@@ -1,10 +1,14 @@
-import type { AuthOutcome, AuthRequest, Scheme } from '../../src/auth/exchange.js';
+import type { AuthOutcome, AuthRequest, CredentialsDialog, Scheme } from '../../src/auth/dialog.js';
+import { finishFields, headerRefusal } from '../../src/auth/header-dialog.js';
 import { makeSecrets } from '../../src/auth/secrets.js';
 import { ServerAuthenticator, type ServerAuthenticatorOptions } from '../../src/auth/server.js';
 import { type CredentialStore, type UserEntry, userKey } from '../../src/auth/store.js';
-import { HeaderFields } from '../../src/http/message.js';
+import { HeaderFields, parseRequestHead } from '../../src/http/message.js';
+import { Refusal } from '../../src/refusal.js';
 
 export const REALM = 'wmcast';
+
+const REQUEST = parseRequestHead(Buffer.from('GET /live HTTP/1.1\r\n\r\n'));
 
 /** Users that a test adds, with everything that is kept of their passwords. */
 export class MemoryStore implements CredentialStore {
@@ -22,12 +26,20 @@ export class MemoryStore implements CredentialStore {
   }
 }
 
+export interface TestRequest extends Partial<Pick<AuthRequest, 'remoteAddress' | 'schemes'>> {
+  readonly connection?: object;
+  readonly method?: string;
+  readonly target?: string;
+  readonly accepts?: readonly string[];
+  readonly proxied?: boolean;
+}
+
 export interface Station {
   readonly store: MemoryStore;
   readonly server: ServerAuthenticator;
   /** Ms; moves only by the test. */
   readonly clock: { now: number };
-  check(authorization: string | undefined, request?: Partial<AuthRequest>): Promise<AuthOutcome>;
+  check(authorization: string | undefined, request?: TestRequest): Promise<AuthOutcome>;
 }
 
 /** A server that knows `alice`, password `sésame`, of the group `encoders`. */
@@ -44,25 +56,33 @@ export async function station(
     store,
     server,
     clock,
-    check: (authorization, request) =>
+    check: (authorization, { remoteAddress = '192.0.2.1', schemes, ...request } = {}) =>
       server.check({
-        connection,
-        method: 'GET',
-        target: '/live',
-        remoteAddress: '192.0.2.1',
-        ...request,
-        authorization,
+        remoteAddress,
+        ...(schemes ? { schemes } : {}),
+        credentials: dialog(authorization, { connection, ...request }),
       }),
   };
+}
+
+/** What a request with an Authorization field says. */
+export function dialog(authorization: string | undefined, request: TestRequest = {}): CredentialsDialog {
+  const { connection = {}, method = 'GET', target = '/live', accepts = [], proxied = false } = request;
+  const [, scheme = '', token = ''] = /^(\S*) *(.*)$/s.exec(authorization ?? '') ?? [];
+  const given = authorization === undefined ? undefined : { scheme, token, request: { method, target } };
+  return { connection, accepts, proxied, via: false, given };
 }
 
 /** The values of the challenges. */
 export function challengesOf(outcome: AuthOutcome): string[] {
   if (outcome.kind !== 'challenge') throw new Error(`It is ${outcome.kind}.`);
-  return outcome.fields.map(([, value]) => value);
+  return outcome.challenges.map(({ scheme, token }) => (token === undefined ? scheme : `${scheme} ${token}`));
 }
 
 /** The fields of an outcome as a client gets them. */
 export function headersOf(outcome: AuthOutcome): HeaderFields {
-  return new HeaderFields(outcome.kind === 'blocked' ? [] : outcome.fields);
+  if (outcome.kind === 'blocked') return new HeaderFields();
+  if (outcome.kind === 'accepted') return new HeaderFields(finishFields(outcome.finish, REQUEST));
+  const { challenges } = outcome;
+  return new HeaderFields(headerRefusal(new Refusal('unauthorized', 'No.', { challenges }), REQUEST)!.fields);
 }

@@ -6,6 +6,7 @@ import { ServerAuthenticator } from '../../src/auth/server.js';
 import { newPassword } from '../../src/cli/password.js';
 import { addCommand, newProgram } from '../../src/cli/program.js';
 import { usersCommand } from '../../src/cli/users.js';
+import { dialog } from '../auth/support.js';
 import { newFolder, removeFolders, runCommand, runProgram } from './run.js';
 
 let path = '';
@@ -26,7 +27,7 @@ const failing = (...args: string[]) => runProgram(program(), 'users', ...args);
 
 async function letsIn(authorization: string): Promise<boolean> {
   const server = new ServerAuthenticator({ store: await FileStore.open(path), realm: 'wmcast', schemes: ['basic'] });
-  const request = { connection: {}, method: 'GET', target: '/', remoteAddress: '::1', authorization };
+  const request = { remoteAddress: '::1', credentials: dialog(authorization) };
   return (await server.check(request)).kind === 'accepted';
 }
 

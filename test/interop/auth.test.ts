@@ -5,14 +5,16 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { execa, execaSync } from 'execa';
 import { ClientAuthenticator } from '../../src/auth/client.js';
-import type { Scheme } from '../../src/auth/exchange.js';
+import type { Scheme } from '../../src/auth/dialog.js';
 import { FileStore } from '../../src/auth/file-store.js';
+import { callerOf } from '../../src/auth/header-dialog.js';
 import { makeSecrets, SECRET_KINDS } from '../../src/auth/secrets.js';
 import { ServerAuthenticator } from '../../src/auth/server.js';
 import { changeUserFile } from '../../src/auth/user-file.js';
 import { HttpClient } from '../../src/http/client.js';
 import { keepsAlive } from '../../src/http/message.js';
 import { HttpServer } from '../../src/http/server.js';
+import { headersOf } from '../auth/support.js';
 import { Apache } from './support/apache.js';
 import { Child, stopAll } from './support/child.js';
 import { Server } from './support/commands.js';
@@ -59,13 +61,11 @@ describe('our server lets in', () => {
     const authenticator = new ServerAuthenticator({ store, realm: 'wmcast', schemes, ntlmVersion1 });
     server = new HttpServer({
       onRequest: (exchange) => {
-        const { connection, remoteAddress, request } = exchange;
-        const { method, target, headers } = request;
-        const authorization = headers.get('Authorization');
-        void authenticator.check({ connection, method, target, authorization, remoteAddress }).then((outcome) => {
+        void authenticator.check(callerOf(exchange)).then((outcome) => {
+          const fields = headersOf(outcome).entries;
           if (outcome.kind === 'accepted') {
-            exchange.respond({ status: 200, fields: outcome.fields, body: Buffer.from(outcome.user.name) });
-          } else if (outcome.kind === 'challenge') exchange.respond({ status: 401, fields: outcome.fields });
+            exchange.respond({ status: 200, fields, body: Buffer.from(outcome.user.name) });
+          } else if (outcome.kind === 'challenge') exchange.respond({ status: 401, fields });
           else exchange.respond({ status: 403 });
         });
       },

@@ -1,6 +1,7 @@
-import type { AuthOutcome, AuthRequest, Scheme } from '../../src/auth/exchange.js';
+import type { AuthOutcome, AuthRequest, Scheme } from '../../src/auth/dialog.js';
+import { callerOf, finishFields, type HeaderDialogOptions, headerRefusal } from '../../src/auth/header-dialog.js';
 import { HttpServer } from '../../src/http/server.js';
-import { AccessControl, type AccessRule, type Purpose, ruleOf } from '../../src/server/access.js';
+import { AccessControl, type AccessRule, ruleOf } from '../../src/server/access.js';
 import { field, Peer } from '../http/peer.js';
 
 let server: HttpServer;
@@ -9,19 +10,19 @@ let peers: Peer[];
 let asked: AuthRequest[];
 let warnings: string[];
 let rule: AccessRule;
-let purpose: Purpose;
+let how: HeaderDialogOptions;
 let outcome: AuthOutcome;
 let options: { users?: boolean; basicWithoutTls?: boolean; schemes?: Scheme[] };
 
 const CHALLENGE: AuthOutcome = {
   kind: 'challenge',
-  fields: [['WWW-Authenticate', 'Digest realm="x"']],
+  challenges: [{ scheme: 'Digest', token: 'realm="x"' }],
   reason: 'missing',
 };
 const accepted = (name: string, ...groups: string[]): AuthOutcome => ({
   kind: 'accepted',
   user: { name, groups },
-  fields: [['Authentication-Info', 'nextnonce="1"']],
+  finish: { scheme: 'Digest', token: 'nextnonce="1"' },
 });
 
 beforeEach(async () => {
@@ -29,7 +30,7 @@ beforeEach(async () => {
   asked = [];
   warnings = [];
   rule = {};
-  purpose = 'play';
+  how = { player: true };
   outcome = CHALLENGE;
   options = {};
   server = new HttpServer({
@@ -41,16 +42,18 @@ beforeEach(async () => {
         },
       };
       const control = new AccessControl({
-        origin: options.users === false ? undefined : authenticator,
-        proxy: options.users === false ? undefined : authenticator,
+        authenticator: options.users === false ? undefined : authenticator,
         schemes: options.schemes ?? ['negotiate', 'ntlm', 'digest', 'basic'],
         basicWithoutTls: options.basicWithoutTls ?? false,
         onWarning: (message) => warnings.push(message),
       });
-      void Promise.resolve(control.check(exchange, ruleOf(rule), purpose)).then((access) => {
-        const { fields } = access;
+      void Promise.resolve(control.check(callerOf(exchange, how), ruleOf(rule), 'play /live')).then((access) => {
+        const fields = finishFields(access.finish, exchange.request);
         if (access.granted) exchange.respond({ status: 200, fields: [...fields, ['X-User', access.user ?? '-']] });
-        else exchange.respond({ status: access.status, fields, body: Buffer.from(access.message) });
+        else {
+          const { status, fields: more } = headerRefusal(access.refusal, exchange.request)!;
+          exchange.respond({ status, fields: [...fields, ...more], body: Buffer.from(access.refusal.message) });
+        }
       });
     },
   });
@@ -128,7 +131,38 @@ describe('access', () => {
     expect((await ask('Forwarded: for=127.0.0.1')).status).toBe(401);
     expect((await ask('X-Real-IP: 198.51.100.7')).status).toBe(401);
     expect((await ask('X-Forwarded-For: 127.0.0.1')).status).toBe(200);
-    expect((await ask('Via: 1.1 proxy')).status).toBe(200);
+  });
+
+  it.each([
+    'Via: 1.1 proxy',
+    'CF-Connecting-IP: 198.51.100.7',
+    'X-Client-IP: 198.51.100.7',
+    'True-Client-IP: 2001:db8::7',
+    'x-real-ip: 198.51.100.7',
+    'Fastly-Client-IP: 198.51.100.7',
+    'CloudFront-Viewer-Address: 198.51.100.7:1234',
+    'X-Forwarded-Host: media.example.com',
+    'X-Forwarded-For:',
+    'X-Forwarded-For: unknown',
+    'X-Forwarded-For: localhost.evil.example',
+    'Forwarded: for=198.51.100.7',
+  ])('takes nobody for local whom a proxy brings with %s', async (line) => {
+    rule = { users: ['anna'], trusted: ['loopback'] };
+    expect((await ask(line)).status).toBe(401);
+  });
+
+  it.each(['X-Client-IP: 127.0.0.1', 'X-Real-IP: ::1', 'X-Forwarded-For: 127.0.0.1, ::1', 'X-Tip: 7'])(
+    'takes those for local whom a proxy brings from this host with %s',
+    async (line) => {
+      rule = { users: ['anna'], trusted: ['loopback'] };
+      expect((await ask(line)).status).toBe(200);
+    },
+  );
+
+  it('trusts no loopback address from which a proxy brings somebody else', async () => {
+    rule = { users: ['anna'], trusted: ['127.0.0.0/8'] };
+    expect((await ask()).status).toBe(200);
+    expect((await ask(ELSEWHERE)).status).toBe(401);
   });
 
   it('is for nobody who would have to be asked when no users are known', async () => {
@@ -171,34 +205,38 @@ describe('what clients are asked for', () => {
 
   it('is nothing that authenticates connections behind a proxy, where they may be shared', async () => {
     await ask('Via: 1.1 proxy');
-    expect(asked[0]!.schemes).toEqual(['digest', 'basic']);
+    expect(asked[0]!.schemes).toEqual(['digest']);
+    options = { basicWithoutTls: true };
+    await ask('Via: 1.1 proxy');
+    expect(asked[1]!.schemes).toEqual(['digest', 'basic']);
     options = { schemes: ['negotiate', 'ntlm'] };
     await ask('Via: 1.1 proxy');
-    expect(asked[1]!.schemes).toEqual(['negotiate', 'ntlm']);
+    expect(asked[2]!.schemes).toEqual(['negotiate', 'ntlm']);
   });
 
   it('[WMHTTP-096] [WMHTTP-001] is not NTLM for a PushStart', async () => {
-    purpose = 'pushStart';
+    how = { schemes: ['digest', 'basic'] };
     await ask(ELSEWHERE);
     expect(asked[0]!.schemes).toEqual(['digest']);
   });
 
   it('follows X-Accept-Authentication', async () => {
     await ask('X-Accept-Authentication: Digest', 'X-Accept-Authentication: NTLM, Negotiate');
-    expect(asked[0]!.accepts).toEqual(['Digest', 'NTLM, Negotiate']);
+    expect(asked[0]!.credentials.accepts).toEqual(['Digest', 'NTLM, Negotiate']);
   });
 
   it('[WMSP-212] is Proxy-Authorization when it was sent to a proxy', async () => {
-    outcome = { kind: 'challenge', fields: [['Proxy-Authenticate', 'NTLM']], reason: 'missing' };
-    const { status } = await ask(
+    outcome = { kind: 'challenge', challenges: [{ scheme: 'NTLM' }], reason: 'missing' };
+    const { status, head } = await ask(
       'GET http://other/live HTTP/1.1',
       'Authorization: Basic YTpi',
       'Proxy-Authorization: NTLM abc',
     );
     expect(status).toBe(407);
-    expect(asked[0]!.authorization).toBe('NTLM abc');
+    expect(field(head, 'Proxy-Authenticate')).toBe('NTLM');
+    expect(asked[0]!.credentials).toMatchObject({ proxied: true, given: { scheme: 'NTLM', token: 'abc' } });
     await ask('Authorization: Basic YTpi', 'Proxy-Authorization: NTLM abc');
-    expect(asked[1]!.authorization).toBe('Basic YTpi');
+    expect(asked[1]!.credentials).toMatchObject({ proxied: false, given: { scheme: 'Basic', token: 'YTpi' } });
   });
 
   it('[WMSP-214] [WMHTTP-014] follows X-Accept-Proxy-Authentication as a proxy, but not for pushes', async () => {
@@ -209,9 +247,9 @@ describe('what clients are asked for', () => {
     ];
     await ask(...lines);
     await ask(lines[0]!, lines[2]!);
-    purpose = 'push';
+    how = {};
     await ask(...lines);
-    expect(asked.map(({ accepts }) => accepts)).toEqual([['NTLM'], ['Digest'], ['Digest']]);
+    expect(asked.map(({ credentials }) => credentials.accepts)).toEqual([['NTLM'], ['Digest'], ['Digest']]);
   });
 
   it('is asked once for all requests of a connection with the same identity', async () => {
@@ -222,7 +260,7 @@ describe('what clients are asked for', () => {
     peer.send('GET /2 HTTP/1.1\r\n\r\n');
     await peer.head();
     await ask();
-    expect(asked[1]!.connection).toBe(asked[0]!.connection);
-    expect(asked[2]!.connection).not.toBe(asked[0]!.connection);
+    expect(asked[1]!.credentials.connection).toBe(asked[0]!.credentials.connection);
+    expect(asked[2]!.credentials.connection).not.toBe(asked[0]!.credentials.connection);
   });
 });

@@ -200,7 +200,7 @@ describe('a player with credentials', () => {
     const lines = [`GET ${path} HTTP/1.1`, 'Host: server'];
     const response = await station.ask(...lines);
     expect(response.status).toBe(401);
-    expect(response.body.toString()).toBe('A user name and a password are needed.\n');
+    expect(response.body.toString()).toMatch(/^A user name and a password are needed to play \/live/);
     const head = [`HEAD ${path} HTTP/1.1`, 'Host: server'];
     const peer = await station.peer();
     peer.request(...head, `Authorization: Basic ${Buffer.from('anna:anna-secret').toString('base64')}`);

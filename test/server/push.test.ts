@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
-import { tmpdir } from 'node:os';
+import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ServerConfig } from '../../src/server/config.js';
 import { defaultConfig } from '../../src/server/config.js';
@@ -180,9 +180,45 @@ describe('a session whose encoder goes on from another address', () => {
   });
 });
 
+describe('a push that a web page makes a browser send', () => {
+  const HOST = (name: string) => [`Host: ${name}`];
+
+  it('is refused when the page is of another site', async () => {
+    await open();
+    const { response } = await station.setUp('/live', { more: [...HOST('127.0.0.1'), 'Origin: http://evil.example'] });
+    expect(response.status).toBe(403);
+    const own = await station.setUp('/live', { more: [...HOST('127.0.0.1'), 'Origin: http://127.0.0.1'] });
+    expect(own.response.status).toBe(204);
+  });
+
+  it('is refused when the name of its site was given the address of the server', async () => {
+    await open({ names: ['media.example.com'], host: '127.0.0.1' });
+    for (const name of ['evil.example', 'evil.example:8080', 'localhost.evil.example', '127.0.0.1.evil.example']) {
+      const { response } = await station.setUp('/live', { more: HOST(name) });
+      expect([name, response.status]).toEqual([name, 403]);
+    }
+    for (const name of ['127.0.0.1:8080', '[::1]', 'LOCALHOST', 'media.example.com.:80', hostname()]) {
+      const { response } = await station.setUp('/live', { more: HOST(name) });
+      expect([name, response.status]).toEqual([name, 204]);
+    }
+  });
+
+  it('may name the server as it likes with a password, or where everybody may push', async () => {
+    await open({
+      users: await usersFile({ anna: [] }),
+      access: { ...defaultConfig().access, push: { users: ['anna'] } },
+    });
+    expect((await station.setUp('/live', { more: [...HOST('any.example'), basic('anna')] })).response.status).toBe(204);
+    await station.close();
+    await open({ access: { ...defaultConfig().access, push: {} } });
+    expect((await station.setUp('/live', { more: HOST('any.example') })).response.status).toBe(204);
+  });
+});
+
 describe('a push that is at home elsewhere', () => {
   it('[WMHTTP-084] is sent there with 302, or to a proxy with 305 unless it comes through one', async () => {
     await open({
+      access: { ...defaultConfig().access, push: {} },
       redirects: [
         { path: '/moved', to: 'http://other:81/live', proxy: false },
         { path: '/live', to: 'http://proxy:3128', proxy: true },

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ClientAuthenticator } from '../../src/auth/client.js';
-import type { Scheme } from '../../src/auth/exchange.js';
+import type { Scheme } from '../../src/auth/dialog.js';
 import { makeSecrets } from '../../src/auth/secrets.js';
 import { changeUserFile } from '../../src/auth/user-file.js';
 import { HeaderFields } from '../../src/http/message.js';

@@ -1,13 +1,18 @@
 import type { AsfEvent, AsfSink } from '../../src/media/events.js';
+import { Refusal } from '../../src/refusal.js';
 import type {
   Publisher,
   PushDecision,
   PushGate,
   PushPoint,
-  PushRefusal,
   PushSetupRequest,
   PushStartRequest,
 } from '../../src/wmhttp/server.js';
+
+/** The refusal of a gate that asks for credentials. */
+export function challenge(scheme: string, token?: string): Refusal {
+  return new Refusal('unauthorized', 'Who are you?', { challenges: [{ scheme, token }] });
+}
 
 /** A publishing point that writes down what happens to it. */
 export class RecordingPoint implements PushPoint, AsfSink {
@@ -53,12 +58,12 @@ export class RecordingGate implements PushGate {
   readonly requests: PushSetupRequest[] = [];
   readonly points: RecordingPoint[] = [];
   readonly starts: PushStartRequest[] = [];
-  startDecision: PushRefusal | undefined | Promise<PushRefusal | undefined>;
+  startDecision: (() => void | Promise<void>) | undefined;
   decide: ((request: PushSetupRequest) => PushDecision | Promise<PushDecision>) | undefined;
 
-  start(request: PushStartRequest): PushRefusal | undefined | Promise<PushRefusal | undefined> {
+  start(request: PushStartRequest): void | Promise<void> {
     this.starts.push(request);
-    return this.startDecision;
+    return this.startDecision?.();
   }
 
   open(request: PushSetupRequest): PushDecision | Promise<PushDecision> {

@@ -1,4 +1,4 @@
-import { HttpError } from '../../src/http/message.js';
+import { Refusal } from '../../src/refusal.js';
 import { endPacket, fillerPackets, headerPacket } from '../../src/wmhttp/packets.js';
 import { field, turns, until } from '../http/peer.js';
 import { testHeader, testPacket } from '../support/stream.js';
@@ -24,7 +24,7 @@ import {
   stop,
   stream,
 } from './harness.js';
-import { RecordingPoint } from './recorder.js';
+import { challenge, RecordingPoint } from './recorder.js';
 
 beforeEach(() => serve());
 
@@ -158,13 +158,11 @@ describe('PushSetup', () => {
 
   it('is refused with the status of the gate', async () => {
     for (const decide of [
-      () => ({ refuse: 404 }),
-      async () => ({ refuse: 404 }),
       () => {
-        throw new HttpError(404, 'No such point.');
+        throw new Refusal('not-found', 'No such point.');
       },
       async () => {
-        throw new HttpError(404, 'No such point.');
+        throw new Refusal('not-found', 'No such point.');
       },
     ]) {
       gate.decide = decide;
@@ -184,7 +182,7 @@ describe('PushSetup', () => {
   });
 
   it('keeps the connection open behind a challenge, and takes the next try on it', async () => {
-    gate.decide = () => ({ refuse: 401, fields: [['WWW-Authenticate', 'Negotiate']] });
+    gate.decide = () => Promise.reject(challenge('Negotiate'));
     const { peer, response, status } = await setUp({ body: 'AutoDestroy: 1\r\n' });
     expect(status).toBe(401);
     expect(field(response, 'WWW-Authenticate')).toBe('Negotiate');
@@ -197,7 +195,9 @@ describe('PushSetup', () => {
   it('[WMHTTP-087] starts Inactivity-Timeout anew for the session that a challenged request names', async () => {
     const { id } = await setUp();
     clock.now += 100_000;
-    gate.decide = () => ({ refuse: 401, fields: [['WWW-Authenticate', 'NTLM']] });
+    gate.decide = () => {
+      throw challenge('NTLM');
+    };
     expect((await setUp({ id })).status).toBe(401);
     clock.now += 119_000;
     push.sweep();
@@ -402,12 +402,14 @@ describe('PushStart', () => {
 
   it('[WMHTTP-096] may be challenged: the connection stays, the rest of its body is thrown away, and Idle-Timeout runs', async () => {
     const { peer, id, point } = await setUp();
-    gate.startDecision = { refuse: 401, fields: [['WWW-Authenticate', 'Digest realm="x"']] };
+    gate.startDecision = () => {
+      throw challenge('Digest', 'realm="x"');
+    };
     clock.now += 100_000;
     peer.send(head('start', { id, length: H.length }), H);
-    const challenge = await peer.head();
-    expect(statusOf(challenge)).toBe(401);
-    expect(field(challenge, 'Connection')).toBe('Keep-Alive');
+    const refusal = await peer.head();
+    expect(statusOf(refusal)).toBe(401);
+    expect(field(refusal, 'Connection')).toBe('Keep-Alive');
     expect(point.story).toBe('');
     clock.now += 59_000;
     push.sweep();
@@ -420,7 +422,7 @@ describe('PushStart', () => {
 
   it('[WMHTTP-096] that is challenged leaves 60 s for another try', async () => {
     const { peer, id } = await setUp();
-    gate.startDecision = Promise.resolve({ refuse: 401 });
+    gate.startDecision = () => Promise.reject(challenge('Digest'));
     peer.send(head('start', { id, length: 0 }));
     expect(statusOf(await peer.head())).toBe(401);
     clock.now += 60_000;
@@ -431,9 +433,10 @@ describe('PushStart', () => {
   it('is refused when its session has gone while the gate thought about it', async () => {
     const { peer, id } = await setUp();
     let decide = () => {};
-    gate.startDecision = new Promise<undefined>((resolve) => {
-      decide = () => resolve(undefined);
+    const decision = new Promise<void>((resolve) => {
+      decide = resolve;
     });
+    gate.startDecision = () => decision;
     peer.send(head('start', { id, length: ENDLESS }), H);
     await until(() => gate.starts.length === 1);
     clock.now += 120_000;

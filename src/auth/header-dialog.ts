@@ -1,0 +1,113 @@
+import { isLoopback } from '../http/addresses.js';
+import type { Field, RequestHead } from '../http/message.js';
+import { REFUSAL_STATUS, refusalStatus } from '../http/refusals.js';
+import { type Challenge, Refusal } from '../refusal.js';
+import type { Caller, Finish, Scheme } from './dialog.js';
+import { SCHEME_NAMES } from './schemes.js';
+
+/** A request with header fields, and its connection; `Exchange` is one. */
+export interface HeaderRequest {
+  readonly request: RequestHead;
+  readonly connection: object;
+  readonly remoteAddress: string;
+  /** True if the connection comes from this host. */
+  readonly local: boolean;
+  /** True if the connection is under TLS. */
+  readonly secure: boolean;
+}
+
+export interface HeaderDialogOptions {
+  /** A player's request: MS-WMSP 3.2.5.1 has a header of its own for the schemes of proxies, which pushes have not (MS-WMHTTP 2.2.1.10). */
+  readonly player?: boolean;
+  /** As in {@link Caller}; default all. */
+  readonly schemes?: readonly Scheme[];
+}
+
+/** Who sent a request, and what its header fields say of credentials (RFC 9110 11). */
+export function callerOf(from: HeaderRequest, { player = false, schemes }: HeaderDialogOptions = {}): Caller {
+  const { connection, remoteAddress, secure, request } = from;
+  const { method, target, headers } = request;
+  const proxied = isProxied(request);
+  const forProxy = proxied && player ? headers.all('X-Accept-Proxy-Authentication') : [];
+  const authorization = headers.get(proxied ? 'Proxy-Authorization' : 'Authorization');
+  return {
+    remoteAddress,
+    local: isLocal(from),
+    secure,
+    credentials: {
+      connection,
+      accepts: forProxy.length > 0 ? forProxy : headers.all('X-Accept-Authentication'),
+      schemes,
+      proxied,
+      via: headers.get('Via') !== undefined,
+      given: authorization === undefined ? undefined : { ...splitScheme(authorization), request: { method, target } },
+    },
+  };
+}
+
+function splitScheme(value: string): { scheme: string; token: string } {
+  const [, scheme = '', token = ''] = /^[ \t]*([^ \t]*)[ \t]*(.*)$/s.exec(value) ?? [];
+  return { scheme, token };
+}
+
+/** A client that names a whole URL in the request line takes this server for a proxy (RFC 9112 3.2.2). */
+function isProxied({ target }: RequestHead): boolean {
+  return /^[a-z][a-z0-9+.-]*:\/\//i.test(target);
+}
+
+/** Fields that only proxies write and that do not say plainly where the client is. */
+const PROXY_FIELD = /^(?:via|forwarded|cdn-loop|cf-ray|x-arr-log-id)$/i;
+/** Fields in which proxies name their client: X-Forwarded-For, X-Real-IP, CF-Connecting-IP, X-Client-IP, True-Client-IP and their like. */
+const CLIENT_FIELD = /forwarded|(?:^|[-_]|client|real|remote|user)ip(?:v[46])?$|addr(?:ess)?$/i;
+
+/**
+ * True if the client runs on this host. A request that a proxy on this host brings does not count, unless the proxy says that
+ * its client is on this host too.
+ */
+function isLocal({ local, request: { headers } }: HeaderRequest): boolean {
+  return local && headers.entries.every(([name, value]) => !isOfProxy(name, value));
+}
+
+function isOfProxy(name: string, value: string): boolean {
+  if (PROXY_FIELD.test(name)) return true;
+  return CLIENT_FIELD.test(name) && !value.split(',').every((address) => isLoopback(address.trim()));
+}
+
+/** How a refused request is answered over HTTP. */
+export interface HeaderRefusal {
+  readonly status: number;
+  readonly fields: readonly Field[];
+  /** True if the connection has to be kept, because the next try belongs to it. */
+  readonly challenge: boolean;
+}
+
+/**
+ * The answer to what was thrown to refuse a request; undefined for any other error.
+ *
+ * @param request the request that was refused: a proxy asks in fields of its own
+ */
+export function headerRefusal(error: unknown, request: RequestHead): HeaderRefusal | undefined {
+  const status = refusalStatus(error);
+  if (status === undefined) return undefined;
+  if (!(error instanceof Refusal)) return { status, fields: [], challenge: false };
+  const proxied = isProxied(request);
+  const name = proxied ? 'Proxy-Authenticate' : 'WWW-Authenticate';
+  const fields: Field[] = error.challenges.map((challenge) => [name, fieldValue(challenge)]);
+  if (error.retryAfter !== undefined) fields.push(['Retry-After', String(error.retryAfter)]);
+  const challenge = status === REFUSAL_STATUS.unauthorized && error.challenges.length > 0;
+  return { status: challenge && proxied ? 407 : status, fields, challenge };
+}
+
+/** The fields that tell a client the last step of its login (RFC 7615, RFC 4559 5). */
+export function finishFields(finish: Finish | undefined, request: RequestHead): Field[] {
+  if (!finish) return [];
+  const proxied = isProxied(request);
+  if (finish.scheme === SCHEME_NAMES.digest) {
+    return [[proxied ? 'Proxy-Authentication-Info' : 'Authentication-Info', finish.token]];
+  }
+  return [[proxied ? 'Proxy-Authenticate' : 'WWW-Authenticate', fieldValue(finish)]];
+}
+
+function fieldValue({ scheme, token }: Challenge): string {
+  return token === undefined ? scheme : `${scheme} ${token}`;
+}
