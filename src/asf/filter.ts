@@ -9,8 +9,9 @@ const TIMES_LENGTH = 6;
 
 /**
  * The packet with only the wanted payloads (asf.md 10.3, 10.4), their headers untouched, without padding and with an
- * explicit Packet Length; the same Buffer when nothing was dropped, undefined when nothing is left. A parity packet comes
- * back as it is: who filters its span must drop it.
+ * explicit Packet Length; the same Buffer when nothing was dropped, undefined when nothing is left. What could not be read
+ * of a damaged packet and payloads without data are dropped too: some players lose the rest of the packet over them. A
+ * parity packet comes back as it is: who filters its span must drop it.
  * @param level asked once for each payload. Level 1 is for video: nothing else carries the key bit, so it would drop all
  *   of an audio stream
  */
@@ -44,7 +45,8 @@ function keepPayloads(packet: DataPacket, isWanted: (payload: Payload) => boolea
     kept.push(payload);
     keptBytes += payload.dataStart + payload.dataLength - payload.headerStart;
   }
-  if (kept.length === payloads.length) return bytes;
+  const isWhole = !packet.damaged && packet.emptyPayloads === 0;
+  if (kept.length === payloads.length && (isWhole || kept.length === 0)) return bytes;
   if (kept.length === 0) return undefined;
 
   // Something was dropped and something kept, so this is the multiple form and has the Payload Flags byte.

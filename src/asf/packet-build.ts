@@ -161,11 +161,13 @@ export function buildPacket(fields: PacketFields): Buffer {
 
 /**
  * The fields with which {@link buildPacket} writes the packet again byte for byte; the buffers in it are views.
- * @throws AsfError for a parity packet, which has no fields, and for a damaged one
+ * @throws AsfError for a parity packet, which has no fields, and for one that is damaged or has payloads without data
  */
 export function packetFields(packet: DataPacket): PacketFields {
   const { bytes, lengthTypeFlags } = packet;
-  if (packet.parity || packet.damaged) throw new AsfError('A parity or damaged packet cannot be taken apart.');
+  if (packet.parity || packet.damaged || packet.emptyPayloads > 0 || packet.payloads.length === 0) {
+    throw new AsfError('A packet that is parity, damaged or partly empty cannot be taken apart.');
+  }
   return {
     errorCorrection: bytes.subarray(0, packet.errorCorrectionLength),
     multiple: packet.multiple,

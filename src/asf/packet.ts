@@ -29,7 +29,7 @@ export interface DataPacket {
   sendTime: number;
   /** Milliseconds. */
   duration: number;
-  /** Empty for a parity packet. */
+  /** Empty for a parity packet, and for one of padding only. */
   payloads: readonly Payload[];
   lengthTypeFlags: number;
   propertyFlags: number;
@@ -55,6 +55,8 @@ export interface DataPacket {
   end: number;
   /** A payload was broken; those before it are here. */
   damaged: boolean;
+  /** Payloads without data that were skipped by their length; they are not in `payloads`. */
+  emptyPayloads: number;
 }
 
 /** Bytes of a field by its code: 0 absent, 1 BYTE, 2 WORD, 3 DWORD (asf.md 7.2). */
@@ -110,9 +112,9 @@ function readPayload(
   if (replicatedLength > 1 && replicatedLength < 8) return undefined;
   const lengthStart = replicatedStart + replicatedLength;
   const dataStart = lengthStart + FIELD_SIZE[lengthCode as LengthType];
-  if (dataStart >= end) return undefined;
+  if (dataStart > end) return undefined;
   const dataLength = lengthCode === 0 ? end - dataStart : readField(b, lengthStart, lengthCode);
-  if (dataLength === 0 || dataLength > end - dataStart) return undefined;
+  if (dataLength > end - dataStart) return undefined;
 
   const offset = readField(b, offsetStart, offsetCode);
   const compressed = replicatedLength === 1;
@@ -137,19 +139,23 @@ function readPayload(
   };
 }
 
-/** The payloads of a packet as far as they can be read; the packet is marked as damaged when that is not all of them. */
+/**
+ * The payloads of a packet as far as they can be read; the packet is marked as damaged when that is not all of them. One
+ * without data is counted and skipped; nothing but padding is no damage (asf.md 16.7).
+ */
 function readPayloads(packet: DataPacket): Payload[] {
   const { bytes, end, propertyFlags } = packet;
   let start = packet.payloadsStart;
+  if (start >= end) return [];
   let count = 1;
   let lengthCode = 0;
   if (packet.multiple) {
-    if (start >= end) return [];
     count = bytes[start]! & 0x3f;
     lengthCode = bytes[start]! >> 6;
     start++;
     // Without a length no payload but the last could be told from the next.
-    if (lengthCode === 0) return [];
+    packet.damaged = lengthCode === 0 && count > 0;
+    if (packet.damaged) return [];
   }
   const payloads: Payload[] = [];
   for (let i = 0; i < count; i++) {
@@ -158,25 +164,24 @@ function readPayloads(packet: DataPacket): Payload[] {
       packet.damaged = true;
       break;
     }
-    payloads.push(payload);
+    if (payload.dataLength > 0) payloads.push(payload);
+    else packet.emptyPayloads++;
     start = payload.dataStart + payload.dataLength;
   }
   packet.payloadsEnd = start;
   return payloads;
 }
 
-/** Bytes of the error correction field, its flags byte included; 0 when there is none. */
-function errorCorrectionLength(bytes: Buffer): number {
-  const flags = bytes[0]!;
-  if (flags < 0x80) return 0;
-  if ((flags & 0x60) !== 0) throw new AsfError('A data packet has an unknown kind of error correction data.', 0);
-  return 1 + (flags & 0x0f);
+/** Why some bytes are no packet, and where that shows. */
+interface Fault {
+  readonly fault: string;
+  readonly offset: number;
 }
 
 /**
  * Reads one data packet (asf.md 7); nothing is copied. Costs one object for the packet and one for each payload.
  * @param bytes exactly what the transport delivered as the packet
- * @throws AsfError when the head is broken or not one payload can be read (asf.md 7.5, 16.6, 16.7)
+ * @throws AsfError when the head is broken, or there are payloads and not one can be read (asf.md 7.5, 16.6, 16.7)
  *
  *  0                   1                   2                   3
  *  0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
@@ -195,15 +200,34 @@ function errorCorrectionLength(bytes: Buffer): number {
  * +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
  */
 export function parsePacket(bytes: Buffer): DataPacket {
+  const result = readPacket(bytes);
+  if ('fault' in result) throw new AsfError(result.fault, result.offset);
+  return result;
+}
+
+/**
+ * As {@link parsePacket}, for bytes that may well be something else: an error costs much more than a look at them.
+ * @returns undefined where that throws
+ */
+export function tryParsePacket(bytes: Buffer): DataPacket | undefined {
+  const result = readPacket(bytes);
+  return 'fault' in result ? undefined : result;
+}
+
+function readPacket(bytes: Buffer): DataPacket | Fault {
   const size = bytes.length;
-  if (size === 0) throw new AsfError('A data packet is empty.', 0);
-  const head = errorCorrectionLength(bytes);
+  if (size === 0) return { fault: 'A data packet is empty.', offset: 0 };
+  const flags = bytes[0]!;
+  if (flags >= 0x80 && (flags & 0x60) !== 0) {
+    return { fault: 'A data packet has an unknown kind of error correction data.', offset: 0 };
+  }
+  const head = flags < 0x80 ? 0 : 1 + (flags & 0x0f);
   if (head > 0 && (bytes[0]! & 0x10) !== 0) return parityPacket(bytes, head);
-  if (head + 2 > size) throw new AsfError('A data packet ends inside its head.', size);
+  if (head + 2 > size) return { fault: 'A data packet ends inside its head.', offset: size };
   const lengthTypeFlags = bytes[head]!;
   const propertyFlags = bytes[head + 1]!;
   if (lengthTypeFlags >= 0x80 || propertyFlags >> 6 !== 1) {
-    throw new AsfError('A data packet has invalid flags.', head);
+    return { fault: 'A data packet has invalid flags.', offset: head };
   }
   const sequenceCode = (lengthTypeFlags >> 1) & 3;
   const paddingCode = (lengthTypeFlags >> 3) & 3;
@@ -212,14 +236,17 @@ export function parsePacket(bytes: Buffer): DataPacket {
   const paddingStart = sequenceStart + FIELD_SIZE[sequenceCode as LengthType];
   const sendTimeStart = paddingStart + FIELD_SIZE[paddingCode as LengthType];
   const payloadsStart = sendTimeStart + 6;
-  if (payloadsStart > size) throw new AsfError('A data packet ends inside its head.', size);
+  if (payloadsStart > size) return { fault: 'A data packet ends inside its head.', offset: size };
   const length = lengthCode === 0 ? size : readField(bytes, head + 2, lengthCode);
   if (length > size || length < payloadsStart) {
-    throw new AsfError(`A data packet of ${size} bytes says it has ${length}.`, head + 2);
+    return { fault: `A data packet of ${size} bytes says it has ${length}.`, offset: head + 2 };
   }
   const paddingLength = readField(bytes, paddingStart, paddingCode);
   if (paddingLength > length - payloadsStart) {
-    throw new AsfError(`A data packet of ${length} bytes says it has ${paddingLength} bytes of padding.`, paddingStart);
+    return {
+      fault: `A data packet of ${length} bytes says it has ${paddingLength} bytes of padding.`,
+      offset: paddingStart,
+    };
   }
   const packet: DataPacket = {
     bytes,
@@ -240,9 +267,12 @@ export function parsePacket(bytes: Buffer): DataPacket {
     payloadsEnd: payloadsStart,
     end: length - paddingLength,
     damaged: false,
+    emptyPayloads: 0,
   };
   const payloads = readPayloads(packet);
-  if (payloads.length === 0) throw new AsfError('A data packet holds no payload that can be read.', payloadsStart);
+  if (payloads.length === 0 && packet.damaged) {
+    return { fault: 'A data packet holds no payload that can be read.', offset: payloadsStart };
+  }
   packet.payloads = payloads;
   return packet;
 }
@@ -271,6 +301,7 @@ function parityPacket(bytes: Buffer, head: number): DataPacket {
     payloadsEnd: bytes.length,
     end: bytes.length,
     damaged: false,
+    emptyPayloads: 0,
   };
 }
 

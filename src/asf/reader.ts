@@ -2,9 +2,12 @@ import { AsfError } from './error.js';
 import { GUID } from './guid.js';
 import { type AsfHeader, DATA_OBJECT_HEAD_SIZE, headerObjectSize, parseHeader } from './header.js';
 import { OBJECT_HEAD_SIZE } from './object-tree.js';
-import { type DataPacket, parsePacket } from './packet.js';
+import type { DataPacket, Payload } from './packet.js';
 import { ByteQueue } from './queue.js';
+import { readCutPacket, tidyPacket } from './repair.js';
+import { declaredPackets, findObject, INDEX_GUIDS, isObjectAt, PacketScanner, SCAN_HEAD_SIZE } from './scan.js';
 import { describeBytes } from './sniff.js';
+import { findHeaderEnd, joinHeader } from './top-level.js';
 
 /** What {@link AsfReader} gives, in the order of the input. */
 export type AsfItem =
@@ -16,66 +19,63 @@ export type AsfItem =
 /** The largest index object that is kept, in bytes; a larger one is skipped. */
 const MAX_INDEX_SIZE = 16 * 1024 * 1024;
 
-const INDEX_GUIDS: ReadonlySet<string> = new Set([
-  GUID.simpleIndexObject,
-  GUID.indexObject,
-  GUID.mediaObjectIndexObject,
-  GUID.timecodeIndexObject,
-]);
-
 /** The chunk that ffmpeg writes behind everything on a pipe: "$E", a length of 8 twice, nothing else (ffmpeg-asf.md). */
 const END_CHUNK = Buffer.from('244508000000000000000800', 'hex');
 
-/** Error correction flags of practically all packets; nothing else that can stand at their place begins so. */
-const COMMON_FIRST_BYTE = 0x82;
-
-/** Bytes that tell the start of a common data packet: `82 00 00`, Length Type Flags, 0x5D. */
-const PACKET_SIGNATURE_SIZE = 5;
-
-function looksLikePacket(bytes: Buffer, at: number): boolean {
-  return (
-    bytes[at] === 0x82 && bytes[at + 1] === 0 && bytes[at + 2] === 0 && bytes[at + 3]! < 0x80 && bytes[at + 4] === 0x5d
-  );
-}
-
-/** Where in the buffer behind its first byte a data packet seems to start, or -1. */
-function findPacket(bytes: Buffer): number {
-  for (let at = 1; (at = bytes.indexOf(COMMON_FIRST_BYTE, at)) !== -1; at++) {
-    if (at + PACKET_SIGNATURE_SIZE > bytes.length) return -1;
-    if (looksLikePacket(bytes, at)) return at;
-  }
-  return -1;
-}
+const isEndChunk = (bytes: Buffer, at: number): boolean =>
+  bytes[at] === END_CHUNK[0] && bytes.subarray(at, at + END_CHUNK.length).equals(END_CHUNK);
 
 /**
  * Takes a file or a live pipe in chunks of any size and gives the header, the packets and the index objects. Packets that
  * lie inside one chunk are views of it, so a chunk must not be written to after it was pushed.
  *
- * A file (the Data Object says its size) has its packets counted, then its index objects read. A live pipe (Broadcast, or a
- * Data Object of no more than its head) has packets until it ends; index objects between and behind them are dropped, and
- * so is ffmpeg's end chunk. In both, another Header Object at the end of the data starts over with a new header item.
+ * The packets of a file end where the Data Object says, those of a live pipe, or of a file that does not say, where an index
+ * or the input ends. Another Header Object starts over with a new header item. Where bytes were lost or added, the next
+ * packet is looked for, and packets come without what cannot be read of them (asf.md 16.6, 16.7).
  */
 export class AsfReader {
   #queue = new ByteQueue();
   #state: 'header' | 'packets' | 'objects' | 'done' = 'header';
   #header: AsfHeader | undefined;
+  #scanner: PacketScanner | undefined;
+  /** Packets are given at once, and not when one can see what follows them. */
   #live = false;
-  /** Of a file: packets still to come. */
-  #packetsLeft = 0;
+  /** Bytes of data that are still to come, as the header says it; undefined when it says nothing that can be believed. */
+  #dataLeft: number | undefined;
   /** Bytes to drop before anything else is read. */
   #skip = 0;
+  /** Bytes since the last packet that are none. */
+  #lostBytes = 0;
   #ended = false;
+  #isCut = false;
   #damagedPackets = 0;
+  #leftOutPackets = 0;
+  #skippedBytes = 0;
   #truncated = false;
 
-  /** Packets that could not be read and were dropped, or of which payloads were dropped. */
+  /** Packets that could not be read and were left out, or of which payloads were left out. */
   get damagedPackets(): number {
     return this.#damagedPackets;
   }
 
-  /** The input ended in the middle of something. */
+  /** Those of the damaged packets of which nothing was given. */
+  get leftOutPackets(): number {
+    return this.#leftOutPackets;
+  }
+
+  /** Bytes between packets that were skipped, where they are no more than half a packet. */
+  get skippedBytes(): number {
+    return this.#skippedBytes;
+  }
+
+  /** The input ended in the middle of something, or before all packets came that the header promised. */
   get truncated(): boolean {
     return this.#truncated;
+  }
+
+  /** The input ended inside a packet. */
+  get cutPacket(): boolean {
+    return this.#isCut;
   }
 
   /** The last header that was read. */
@@ -85,7 +85,7 @@ export class AsfReader {
 
   /**
    * Takes the next bytes; what became whole comes back.
-   * @throws AsfError when the input is not ASF or its header cannot be used; the reader then takes nothing more
+   * @throws AsfError when the input is not ASF or its first header cannot be used; the reader then takes nothing more
    */
   push(chunk: Buffer): AsfItem[] {
     if (this.#state === 'done') return [];
@@ -102,7 +102,7 @@ export class AsfReader {
     this.#ended = true;
     const items = this.#run();
     if (this.#state === 'header') this.#endInHeader(items);
-    else if (this.#state === 'packets') this.#truncated = this.#live ? !this.#endsCleanly() : this.#packetsLeft > 0;
+    else if (this.#state === 'packets') this.#endInPackets();
     else if (this.#state === 'objects') this.#truncated = this.#queue.length > 0 && this.#atIndex();
     this.#state = 'done';
     return items;
@@ -125,7 +125,7 @@ export class AsfReader {
       case 'header':
         return this.#readHeader(items);
       case 'packets':
-        return this.#live ? this.#readLive(items) : this.#readCounted(items);
+        return this.#readPacket(items);
       case 'objects':
         return this.#readObject(items);
       case 'done':
@@ -141,95 +141,198 @@ export class AsfReader {
   }
 
   #readHeader(items: AsfItem[]): boolean {
-    const head = this.#queue.peek(OBJECT_HEAD_SIZE);
-    if (head === undefined) return false;
-    const size = headerObjectSize(head);
-    const bytes = this.#queue.peek(size + DATA_OBJECT_HEAD_SIZE);
-    if (bytes === undefined) return false;
-    if (bytes.toString('hex', size, size + 16) !== GUID.dataObject) {
-      throw new AsfError('An ASF header is not followed by a Data Object.', size);
+    try {
+      let bytes = this.#queue.peek(Math.min(this.#queue.length, OBJECT_HEAD_SIZE));
+      for (;;) {
+        const end = findHeaderEnd(bytes ?? Buffer.alloc(0));
+        if ('data' in end) {
+          const header = parseHeader(joinHeader(bytes!, end.data));
+          this.#queue.skip(bytes!.length);
+          this.#begin(header, items);
+          return true;
+        }
+        bytes = this.#queue.peek(end.needed);
+        if (bytes === undefined) return false;
+      }
+    } catch (error) {
+      // In the middle of the input it is but damage.
+      if (this.#header === undefined || !(error instanceof AsfError)) throw error;
+      this.#lose(OBJECT_HEAD_SIZE);
+      this.#state = 'packets';
+      return true;
     }
-    this.#queue.skip(bytes.length);
-    this.#begin(parseHeader(bytes), items);
-    return true;
   }
 
   #begin(header: AsfHeader, items: AsfItem[]): void {
-    const dataSize = Number(header.dataObject.size) - DATA_OBJECT_HEAD_SIZE;
+    const packets = header.broadcast ? undefined : declaredPackets(header);
     this.#header = header;
-    this.#live = header.broadcast || dataSize <= 0;
-    this.#packetsLeft = Math.max(Math.floor(dataSize / header.packetSize), 0);
+    this.#scanner = new PacketScanner(header);
+    this.#live = packets === undefined;
+    this.#dataLeft = packets === undefined ? undefined : Number(header.dataObject.size) - DATA_OBJECT_HEAD_SIZE;
+    this.#lostBytes = 0;
     this.#state = 'packets';
     items.push({ type: 'header', header });
   }
 
-  #readCounted(items: AsfItem[]): boolean {
-    const { packetSize, dataObject } = this.#header!;
-    if (this.#packetsLeft === 0) {
-      this.#skip = (Number(dataObject.size) - DATA_OBJECT_HEAD_SIZE) % packetSize;
+  #readPacket(items: AsfItem[]): boolean {
+    const { packetSize } = this.#scanner!;
+    if (this.#dataLeft !== undefined && this.#dataLeft < packetSize) {
+      this.#advance(this.#dataLeft);
       this.#state = 'objects';
       return true;
     }
+    const head = this.#queue.peek(SCAN_HEAD_SIZE);
+    if (head === undefined) return this.#ended && this.#readCut(items);
+    if (!this.#scanner!.looksRight(head, 0) && this.#readBetweenPackets(head)) return true;
     const bytes = this.#queue.peek(packetSize);
-    if (bytes === undefined) return false;
-    this.#queue.skip(packetSize);
-    this.#packetsLeft--;
-    this.#readPacket(bytes, items);
+    if (bytes === undefined) return this.#ended && this.#readCut(items);
+    const packet = this.#scanner!.read(bytes, 0);
+    const isGood = packet !== undefined && this.#scanner!.judge(packet) === 'good';
+    if (!isGood) return this.#resynchronise(packet, false, items);
+    const next = this.#whatFollows();
+    if (next === 'unknown') return false;
+    if (next === 'nothing') return this.#resynchronise(packet, true, items);
+    this.#give(packet, items);
+    this.#advance(packetSize);
     return true;
   }
 
-  #readLive(items: AsfItem[]): boolean {
-    const { first } = this.#queue;
-    if (first !== COMMON_FIRST_BYTE && first !== -1) {
-      // Not enough bytes to tell an object from a packet; at the end of the input they are judged as they are.
-      const head = this.#queue.peek(OBJECT_HEAD_SIZE);
-      if (head === undefined) return false;
-      if (this.#readBetweenPackets(head)) return true;
-    }
-    const size = this.#header!.packetSize;
-    const bytes = this.#queue.peek(size);
-    if (bytes === undefined) return false;
-    if (this.#readPacket(bytes, items)) {
-      this.#queue.skip(size);
-      return true;
-    }
-    return this.#findNextPacket(bytes);
-  }
-
-  /** What may stand where a live packet should: an index object, a new header, the end chunk. */
+  /** What may stand where a packet should: an index object, a new header, the end chunk. */
   #readBetweenPackets(head: Buffer): boolean {
     const id = head.toString('hex', 0, 16);
-    if (INDEX_GUIDS.has(id)) this.#skip = Math.max(Number(head.readBigUInt64LE(16)), OBJECT_HEAD_SIZE);
-    else if (id === GUID.headerObject) this.#state = 'header';
-    else if (head.subarray(0, END_CHUNK.length).equals(END_CHUNK)) this.#state = 'done';
-    else return false;
+    if (id === GUID.headerObject) this.#state = 'header';
+    else if (isEndChunk(head, 0)) this.#state = 'done';
+    else if (!INDEX_GUIDS.has(id)) return false;
+    else if (this.#live) this.#skip = Math.max(Number(head.readBigUInt64LE(16)), OBJECT_HEAD_SIZE);
+    else this.#state = 'objects';
     return true;
   }
 
-  /** True when the packet could be used. */
-  #readPacket(bytes: Buffer, items: AsfItem[]): boolean {
-    try {
-      const packet = parsePacket(bytes);
-      if (packet.damaged) this.#damagedPackets++;
-      items.push({ type: 'packet', packet });
-      return true;
-    } catch (error) {
-      if (!(error instanceof AsfError)) throw error;
-      this.#damagedPackets++;
-      return false;
-    }
+  /** Whether behind the packet at the front something begins that may follow it. */
+  #whatFollows(): 'something' | 'nothing' | 'unknown' {
+    const { packetSize } = this.#scanner!;
+    if (this.#dataLeft !== undefined && this.#dataLeft - packetSize < packetSize) return 'something';
+    const bytes = this.#queue.peek(packetSize + SCAN_HEAD_SIZE);
+    if (bytes === undefined) return this.#live || this.#ended ? 'something' : 'unknown';
+    const isRight =
+      this.#scanner!.looksRight(bytes, packetSize) || isObjectAt(bytes, packetSize) || isEndChunk(bytes, packetSize);
+    return isRight ? 'something' : 'nothing';
   }
 
   /**
-   * After a packet of a live pipe that could not be read: the next is expected one packet size on. Only when none is there
-   * were bytes lost, and then the next one is looked for. Every step moves on, so that the work stays linear.
+   * What begins here, or what begins behind it, is no packet of the usual form. The next is expected one packet size on;
+   * only when none is there were bytes lost or added, and it is looked for in between. Every step moves on, so that the
+   * work stays linear.
    */
-  #findNextPacket(bytes: Buffer): boolean {
-    const next = this.#queue.peek(bytes.length + PACKET_SIGNATURE_SIZE);
-    const isAligned = next === undefined || looksLikePacket(next, bytes.length);
-    const found = isAligned ? -1 : findPacket(bytes);
-    this.#queue.skip(found === -1 ? bytes.length : found);
+  #resynchronise(packet: DataPacket | undefined, isGood: boolean, items: AsfItem[]): boolean {
+    const scanner = this.#scanner!;
+    const size = scanner.packetSize;
+    const wanted = 2 * size + SCAN_HEAD_SIZE;
+    const window = this.#queue.peek(this.#ended ? Math.min(wanted, this.#queue.length) : wanted);
+    if (window === undefined) return false;
+    const next = scanner.read(window, size);
+    const isFollowed = next !== undefined && scanner.judge(next) === 'good';
+    const isBelieved = isGood || (packet !== undefined && this.#isOtherTime(packet, next));
+    if (isFollowed || (isBelieved && next === undefined && window.length < 2 * size)) {
+      if (isBelieved) this.#give(packet!, items);
+      else this.#lostBytes += size;
+      this.#advance(size);
+      return true;
+    }
+    const found = this.#findNext(window);
+    if (found === -1 || found >= size) {
+      if (isBelieved) this.#give(packet!, items);
+      else this.#lostBytes += size;
+      this.#advance(size);
+      return true;
+    }
+    // Whatever the header said of the size of the data, it is not so.
+    this.#dataLeft = undefined;
+    const left = isBelieved || packet === undefined ? readCutPacket(window.subarray(0, found), size) : undefined;
+    if (left !== undefined && scanner.judge(left.packet) === 'good') {
+      this.#give(left.packet, items);
+      if (!left.whole) this.#damagedPackets++;
+    } else {
+      this.#lostBytes += found;
+    }
+    this.#advance(found);
     return true;
+  }
+
+  /** Whether the times of a recording jump here: what follows is of the same time. */
+  #isOtherTime(packet: DataPacket, next: DataPacket | undefined): boolean {
+    if (next === undefined || this.#scanner!.judge(packet) !== 'far') return false;
+    return this.#scanner!.judge(next) !== 'foreign' && this.#scanner!.agree(packet, next);
+  }
+
+  /** The next place behind the front where a packet or an object begins, or -1. */
+  #findNext(window: Buffer): number {
+    const size = this.#scanner!.packetSize;
+    const packet = this.#scanner!.find(window, 1, size);
+    const object = findObject(window, 1, packet === -1 ? size : packet);
+    return object === -1 ? packet : object;
+  }
+
+  #advance(bytes: number): void {
+    this.#skip += bytes;
+    if (this.#dataLeft !== undefined) this.#dataLeft -= bytes;
+  }
+
+  #lose(bytes: number): void {
+    this.#lostBytes += bytes;
+    this.#advance(bytes);
+  }
+
+  #give(packet: DataPacket, items: AsfItem[]): void {
+    const scanner = this.#scanner!;
+    this.#countLost();
+    if (scanner.judge(packet) === 'far') scanner.follow(packet);
+    const isNear = (payload: Payload): boolean => scanner.isNear(packet, payload);
+    const tidy = tidyPacket(packet, scanner.packetSize, isNear);
+    if (packet.damaged || tidy?.payloads.length !== packet.payloads.length) this.#damagedPackets++;
+    if (tidy === undefined) return;
+    scanner.follow(tidy);
+    if (tidy.payloads.length > 0 || tidy.parity) items.push({ type: 'packet', packet: tidy });
+  }
+
+  /** Counts what was lost between two packets. */
+  #countLost(): void {
+    if (this.#lostBytes === 0) return;
+    const { packetSize } = this.#scanner!;
+    const packets = Math.round(this.#lostBytes / packetSize);
+    this.#leftOutPackets += packets;
+    this.#damagedPackets += packets;
+    if (packets === 0) this.#skippedBytes += this.#lostBytes;
+    this.#lostBytes = 0;
+  }
+
+  /** What is left at the end is less than a packet: some of its payloads may be whole, or all of them. */
+  #readCut(items: AsfItem[]): boolean {
+    const size = this.#scanner!.packetSize;
+    const bytes = this.#queue.peek(this.#queue.length) ?? Buffer.alloc(0);
+    if (bytes.length === 0 || bytes.length >= size) return false;
+    const left = readCutPacket(bytes, size);
+    const isGood = left !== undefined && this.#scanner!.judge(left.packet) === 'good';
+    if (isGood) {
+      this.#give(left.packet, items);
+      this.#advance(size);
+    } else {
+      this.#skip += bytes.length;
+    }
+    this.#isCut = !(isGood && left.whole) && !this.#isLeftBehind(bytes);
+    this.#state = 'packets';
+    return false;
+  }
+
+  /** What encoders leave behind the last packet. */
+  #isLeftBehind(bytes: Buffer): boolean {
+    if (this.#atIndex() || END_CHUNK.subarray(0, bytes.length).equals(bytes.subarray(0, END_CHUNK.length))) return true;
+    return !this.#scanner!.mayBegin(bytes);
+  }
+
+  #endInPackets(): void {
+    const isMissing = this.#dataLeft !== undefined && this.#dataLeft >= this.#scanner!.packetSize;
+    this.#truncated = this.#isCut || isMissing;
   }
 
   /** Objects behind the data of a file. */
@@ -260,11 +363,11 @@ export class AsfReader {
   #endInHeader(items: AsfItem[]): void {
     const bytes = this.#queue.peek(this.#queue.length) ?? Buffer.alloc(0);
     this.#truncated = true;
+    if (this.#header !== undefined) return;
     if (bytes.length >= OBJECT_HEAD_SIZE && headerObjectSize(bytes) <= bytes.length) {
       this.#begin(parseHeader(bytes), items);
       return;
     }
-    if (this.#header !== undefined) return;
     const isStart = bytes.length > 0 && GUID.headerObject.startsWith(bytes.toString('hex', 0, 16));
     throw new AsfError(
       isStart ? 'The input ends inside the ASF header.' : `This is not ASF but ${describeBytes(bytes)}.`,
@@ -275,13 +378,5 @@ export class AsfReader {
   #atIndex(): boolean {
     const start = this.#queue.peek(16);
     return start !== undefined && INDEX_GUIDS.has(start.toString('hex'));
-  }
-
-  /** Whether a live pipe ends with nothing, or with what encoders leave behind the last packet. */
-  #endsCleanly(): boolean {
-    const left = this.#queue.length;
-    const bytes = this.#queue.peek(left);
-    if (left === 0 || bytes === undefined) return true;
-    return this.#atIndex() || END_CHUNK.subarray(0, left).equals(bytes.subarray(0, END_CHUNK.length));
   }
 }

@@ -7,6 +7,7 @@ import { AsfError } from '../asf/error.js';
 import type { AsfHeader } from '../asf/header.js';
 import type { DataPacket } from '../asf/packet.js';
 import { type AsfItem, AsfReader } from '../asf/reader.js';
+import { declaredPackets } from '../asf/scan.js';
 import { WmError } from '../errors.js';
 import type { AsfEvent, AsfSource } from './events.js';
 import { type Clock, Pacer, systemClock } from './pacing.js';
@@ -202,19 +203,21 @@ class FileSource implements AsfSource {
   }
 
   #warnings(reader: AsfReader, packets: number): void {
-    const { header, damagedPackets, truncated } = reader;
+    const { header, damagedPackets, leftOutPackets, skippedBytes, truncated, cutPacket } = reader;
     if (header === undefined) return;
-    const expected = header.broadcast ? 0 : Number(header.dataObject.packetCount);
-    // Dropped packets were there; some damaged ones were also delivered in part, so the count is clamped.
-    const missing = Math.max(expected - packets - damagedPackets, 0);
-    if (truncated && missing > 0) {
+    const found = packets + leftOutPackets;
+    const expected = (header.broadcast ? undefined : declaredPackets(header)) ?? 0;
+    const missing = Math.max(expected - found, 0);
+    if (missing > 0) {
       const percent = Math.max(1, Math.round((100 * missing) / expected));
       this.#warn(`is cut: the last ${missing} of ${expected} packets (${percent} %) are missing`);
-    } else if (truncated) {
+    } else if (truncated && cutPacket) {
       this.#warn(`is cut in the middle of a packet, after ${packets} packets`);
     }
-    if (damagedPackets > 0)
-      this.#warn(`is damaged: ${damagedPackets} of ${packets} packets were left out or incomplete`);
+    if (damagedPackets > 0) {
+      this.#warn(`is damaged: ${damagedPackets} of ${found} packets were left out or are incomplete`);
+    }
+    if (skippedBytes > 0) this.#warn(`is damaged: ${skippedBytes} bytes between its packets were skipped`);
   }
 
   #warn(what: string): void {

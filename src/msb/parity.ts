@@ -59,7 +59,7 @@ export function canBeProtected(packet: Buffer): boolean {
  */
 export function withErrorCorrection(packet: DataPacket, packetSize: number): Buffer | undefined {
   if (canBeProtected(packet.bytes)) return packet.bytes;
-  if (packet.damaged || packet.parity) return undefined;
+  if (packet.damaged || packet.parity || packet.emptyPayloads > 0 || packet.payloads.length === 0) return undefined;
   const fields = packetFields(packet);
   const bytes = buildPacket({ ...fields, errorCorrection: Buffer.from([DATA_FLAGS, 0, 0]), filler: NONE });
   return bytes.length > packetSize ? undefined : bytes;

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { AsfError, buildPacket, packetFields, packetStartsKeyFrame, parsePacket } from '../../src/asf/index.js';
+import { tidyPacket } from '../../src/asf/repair.js';
 import {
   failsOnlyWithAsfError,
   hex,
@@ -85,14 +86,49 @@ describe('several payloads, as ffmpeg writes them', () => {
   });
 
   it.each([
-    ['a count of 0', 12, 0x80],
     ['no payload length field', 12, 0x02],
     ['a replicated length of 5', 19, 5],
-    ['a first payload of no bytes', 28, 0],
+    ['a first payload that is longer than the packet', 28, 99],
   ])('is refused with %s', (_name, at, value) => {
     const broken = Buffer.from(bytes);
     broken[at] = value;
     expect(() => parsePacket(broken)).toThrow(AsfError);
+  });
+});
+
+describe('a payload without data (asf.md 16.7)', () => {
+  const bytes = hex(`82 0000  09 5d  00  00000000 2800
+    83
+    01 01 00000000 08 03000000 1c0c0000 0300 010203
+    02 07 00000000 08 00000000 1c0c0000 0000
+    82 01 00000000 08 09000000 300c0000 0200 0405`);
+
+  it('is skipped by its length, and those that follow it are read', () => {
+    const packet = parsePacket(bytes);
+    expect(packet.payloads.map(({ stream, dataLength }) => [stream, dataLength])).toEqual([
+      [1, 3],
+      [2, 2],
+    ]);
+    expect(packet).toMatchObject({ damaged: false, emptyPayloads: 1 });
+  });
+
+  it('is left out when the packet is made ready for players', () => {
+    const tidy = tidyPacket(parsePacket(bytes), 100)!;
+    expect(tidy).toMatchObject({ damaged: false, emptyPayloads: 0 });
+    expect(tidy.bytes).toHaveLength(100);
+    expect(tidy.payloads.map(({ stream, dataLength }) => [stream, dataLength])).toEqual([
+      [1, 3],
+      [2, 2],
+    ]);
+  });
+
+  it.each([
+    ['a single one up to the padding', '82 0000 08 5d 02 e8030000 2a00 02 01 00000000 08 02000000 b80b0000 0000'],
+    ['no payload at all', '82 0000 00 5d e8030000 2a00'],
+    ['a count of 0', '82 0000 09 5d 03 e8030000 2a00 80 000000'],
+    ['padding right behind the times', '82 0000 09 5d 04 e8030000 2a00 00000000'],
+  ])('may be all that there is: %s', (_name, text) => {
+    expect(parsePacket(hex(text))).toMatchObject({ payloads: [], damaged: false, sendTime: 1000 });
   });
 });
 
@@ -168,7 +204,6 @@ describe('packets with a broken head are refused', () => {
     ],
     ['a Packet Length of 0', '82 0000 40 5d 0000 e8030000 2a00 02 01 00000000 08 02000000 b80b0000 aabb'],
     ['more padding than room', '82 0000 08 5d 50 e8030000 2a00 02 01 00000000 08 02000000 b80b0000 aabb'],
-    ['no room for a payload', '82 0000 00 5d e8030000 2a00'],
   ])('%s', (_name, text) => {
     expect(() => parsePacket(hex(text))).toThrow(AsfError);
   });

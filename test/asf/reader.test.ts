@@ -98,9 +98,15 @@ describe('a live pipe', () => {
   });
 
   it('tells when it was cut inside a packet', () => {
-    const { items, reader } = readAll(live().subarray(0, -10));
+    const { items, reader } = readAll(live().subarray(0, -(SIZE - 30)));
     expect(packetsOf(items)).toHaveLength(3);
     expect(reader.truncated).toBe(true);
+  });
+
+  it('is whole when it was cut in the padding of its last packet', () => {
+    const { items, reader } = readAll(live().subarray(0, -10));
+    expect(packetsOf(items).map(({ bytes }) => bytes.length)).toEqual([SIZE, SIZE, SIZE, SIZE]);
+    expect(reader.truncated).toBe(false);
   });
 
   it('drops a packet that cannot be read and goes on with the next', () => {
