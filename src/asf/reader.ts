@@ -147,7 +147,7 @@ export class AsfReader {
         const end = findHeaderEnd(bytes ?? Buffer.alloc(0));
         if ('data' in end) {
           const header = parseHeader(joinHeader(bytes!, end.data));
-          this.#queue.skip(bytes!.length);
+          this.#queue.skip(end.data + DATA_OBJECT_HEAD_SIZE);
           this.#begin(header, items);
           return true;
         }
