@@ -25,6 +25,8 @@ export interface CarryOptions {
   readonly onReady: (header: AsfHeader) => void;
   /** More for the event `stats`. */
   readonly extra?: () => Record<string, unknown>;
+  /** More for the status line. */
+  readonly statusExtra?: () => string;
   /** Called at the end, also before an error is thrown; everything is closed then. */
   readonly onEnd: (carried: Carried, failed: boolean) => void;
 }
@@ -118,13 +120,14 @@ export function emptyInput(): WmError {
 
 /** Tells how it goes, about once a second. @returns ends that */
 function tell(options: CarryOptions, progress: Progress, isReady: () => boolean): () => void {
-  const { reporter, name, extra = () => ({}) } = options;
+  const { reporter, name, extra = () => ({}), statusExtra = () => '' } = options;
   const timer = setInterval(() => {
     if (!isReady()) return;
     const { totals } = progress;
     const rate = progress.rate();
     reporter.event('stats', { ...totals, bitsPerSecond: Math.round(rate), ...extra() });
-    reporter.status(`${name}  ${asClock(totals.mediaSeconds)}  ${withUnit(rate, 'bit/s')}  ${totals.packets} packets`);
+    const figures = `${asClock(totals.mediaSeconds)}  ${withUnit(rate, 'bit/s')}  ${totals.packets} packets`;
+    reporter.status(`${name}  ${figures}${statusExtra()}`);
   }, STATS_INTERVAL);
   return () => clearInterval(timer);
 }

@@ -6,6 +6,7 @@ import { CaptureSource } from '../capture/source.js';
 import { messageOf, WmError } from '../errors.js';
 import type { AsfSource } from '../media/events.js';
 import { fileSource } from '../media/file-source.js';
+import { MeteredSource } from '../media/metered-source.js';
 import { Sequence } from '../media/sequence.js';
 import { parsedBy, wholeNumber } from './program.js';
 import type { Reporter } from './reporter.js';
@@ -101,16 +102,37 @@ export async function openSource(
   options: InputOptions,
   extra: readonly string[],
   reporter: Reporter,
-): Promise<AsfSource> {
+): Promise<MeteredSource> {
   const { input: inputs = [TEST_INPUT], loop, duration } = options;
   const open = options.copy ? openCopy(options, reporter) : await openCapture(options, extra, reporter);
-  if (inputs.length === 1) return open(inputs[0]!, { loop, duration });
-  return new Sequence({
-    entries: inputs.map((input) => () => open(input, {})),
-    loop,
-    duration,
-    onSkipped: (error, index) => reporter.warn(`${inputs[index]} is passed over: ${messageOf(error)}`),
-  });
+  const source =
+    inputs.length === 1
+      ? open(inputs[0]!, { loop, duration })
+      : new Sequence({
+          entries: inputs.map((input) => () => open(input, {})),
+          loop,
+          duration,
+          onSkipped: (error, index) => reporter.warn(`${inputs[index]} is passed over: ${messageOf(error)}`),
+        });
+  return new MeteredSource(source, { onBehind: (speed) => reporter.warn(behind(speed, options)) });
+}
+
+/** The sentence about a source that is too slow. */
+function behind(speed: number, { copy }: InputOptions): string {
+  const pace = `${speed.toFixed(2)} times real time`;
+  return copy
+    ? `The input comes at only ${pace}; players will have to wait for it.`
+    : `Encoding falls behind: it runs at only ${pace}. Take a smaller --size, a lower --fps or a lower --video-bitrate; or the input itself is this slow.`;
+}
+
+/** A speed for the status line. */
+export function asSpeed(speed: number | undefined): string {
+  return speed === undefined ? '' : `  ${speed.toFixed(2)}x`;
+}
+
+/** A speed for the event `stats`. */
+export function speedField(speed: number | undefined): { readonly speed?: number } {
+  return speed === undefined ? {} : { speed: Math.round(speed * 100) / 100 };
 }
 
 interface Extent {

@@ -1,12 +1,13 @@
 import type { Command } from 'commander';
 import { WmError } from '../errors.js';
+import type { MeteredSource } from '../media/metered-source.js';
 import { isMulticast } from '../msbd/messages.js';
 import type { MulticastOptions } from '../msbd/server-options.js';
 import { EncoderServer } from '../server/encoder.js';
 import type { MsbdPort } from '../server/msbd.js';
 import { emptyInput } from './carry.js';
 import { keepYoungSpaceSmall } from './heap.js';
-import { addInputOptions, checkInput, type InputOptions, openSource } from './input-options.js';
+import { addInputOptions, asSpeed, checkInput, type InputOptions, openSource, speedField } from './input-options.js';
 import { parseMsbdPort } from './msbd-port.js';
 import { addCommonOptions, Interruption, newProgram, parsedBy, portNumber, wholeNumber } from './program.js';
 import { RateMeter, STATS_INTERVAL } from './rate.js';
@@ -88,12 +89,16 @@ async function serve(extra: string[], options: PullServeOptions): Promise<void> 
   const reporter = new Reporter(options);
   const interruption = new Interruption();
   checkInput(options, extra);
+  let source: MeteredSource | undefined;
   const server = await EncoderServer.start({
     host: options.host,
     httpPort: options.httpPort,
     msbdPort: options.msbd ? (options.msbdPort ?? 'auto') : 'none',
     multicast: multicastOf(options),
-    open: () => openSource(options, extra, reporter),
+    open: async () => {
+      source = await openSource(options, extra, reporter);
+      return source;
+    },
     onDemand: options.onDemand ?? false,
     maxClients: options.maxClients,
     allow: options.allow ?? [],
@@ -120,8 +125,10 @@ async function serve(extra: string[], options: PullServeOptions): Promise<void> 
   const timer = setInterval(() => {
     const { bytesOut, packetsIn } = server.broadcast.counters;
     const rate = meter.bitsPerSecond(bytesOut);
-    reporter.event('stats', { clients: server.clients, packets: packetsIn, bytesOut });
-    reporter.status(`${server.clients} pulling, ${packetsIn} packets captured, ${withUnit(rate, 'bit/s')} out`);
+    const { speed } = source ?? {};
+    reporter.event('stats', { clients: server.clients, packets: packetsIn, bytesOut, ...speedField(speed) });
+    const figures = `${server.clients} pulling, ${packetsIn} packets captured, ${withUnit(rate, 'bit/s')} out`;
+    reporter.status(`${figures}${asSpeed(speed)}`);
   }, STATS_INTERVAL);
   try {
     await interruption.race(server.run(), { grace: GRACE });

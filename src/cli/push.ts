@@ -4,7 +4,15 @@ import type { AsfSink } from '../media/events.js';
 import { parsePushUrl } from '../wmhttp/push-url.js';
 import { type AccessOptions, accessTo, addAccessOptions } from './access-options.js';
 import { carry, describeForReady } from './carry.js';
-import { addInputOptions, checkInput, type InputOptions, inputNames, openSource } from './input-options.js';
+import {
+  addInputOptions,
+  asSpeed,
+  checkInput,
+  type InputOptions,
+  inputNames,
+  openSource,
+  speedField,
+} from './input-options.js';
 import { addCommonOptions, Interruption, newProgram } from './program.js';
 import {
   addPushOptions,
@@ -55,7 +63,8 @@ async function push(target: string, extra: string[], options: PushOptions): Prom
   let pushed: OpenPush | undefined;
   await carry({
     source,
-    extra: () => ({ ...pushed?.stats }),
+    extra: () => ({ ...speedField(source.speed), ...pushed?.stats }),
+    statusExtra: () => asSpeed(source.speed),
     // The input is looked at before the server is bothered: a push session that has nothing to send helps nobody.
     openSinks: async () => {
       pushed = await openPush(access, options, { reporter, interruption, patient: options.copy ?? false });
