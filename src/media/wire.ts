@@ -22,6 +22,8 @@ export interface WirePacket {
   /** Number of the packet in the (virtual) ASF file. */
   readonly location: number;
   readonly bytes: Buffer;
+  /** True if the next packet follows without a pause, where that is known. */
+  readonly followed?: boolean;
 }
 
 /** A choice of streams. Players with the same choice share its packets, whatever protocol they speak. */

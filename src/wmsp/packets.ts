@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { AsfHeader } from '../asf/header.js';
 import { writeWhole } from '../asf/whole.js';
 import { WmError } from '../errors.js';
-import type { WireFormat, WirePacket } from '../media/wire.js';
+import type { WireFormat } from '../media/wire.js';
 import { contentDescription } from './content-description.js';
 
 /** The bytes of a $D, $H or $M packet before its payload: framing header and MMS header. */
@@ -43,64 +43,26 @@ function writeDataHead(out: Buffer, at: number, id: number, size: number, locati
 }
 
 /**
- * A run of $D packets, one after another (MS-WMSP 2.2.3.3).
- *
- * @param items ASF data packets with their numbers in the (virtual) ASF file
- * @param sequence AFFlags of the first; each following one is one higher, modulo 256
- * @throws WmError WM_PROTOCOL when a packet is larger than {@link MAX_PAYLOAD}
- */
-export function dataPackets(items: readonly WirePacket[], sequence: number): Buffer {
-  const out = Buffer.allocUnsafe(dataPacketsSize(items));
-  writeDataPackets(out, items, sequence);
-  return out;
-}
-
-/**
- * The bytes of a run of $D packets.
- *
- * @throws WmError WM_PROTOCOL when a packet is larger than {@link MAX_PAYLOAD}
- */
-export function dataPacketsSize(items: readonly WirePacket[]): number {
-  let total = 0;
-  for (const { bytes } of items) total += DATA_HEAD_SIZE + payloadSize(bytes.length);
-  return total;
-}
-
-/**
- * Writes what {@link dataPackets} gives to the start of a buffer, which must have {@link dataPacketsSize} bytes.
- *
- * @param unpaced the packets, counted from the first, behind which the next one follows without a pause: they get the B bit
- *   (MS-WMSP 2.2.3.1.1)
- */
-export function writeDataPackets(out: Buffer, items: readonly WirePacket[], sequence: number, unpaced = 0): void {
-  let at = 0;
-  let afFlags = sequence;
-  let left = unpaced;
-  for (const { bytes, location } of items) {
-    writeDataHead(out, at, ID.D, bytes.length, location, afFlags & 255);
-    if (left-- > 0) out[at] = FRAME | B_BIT;
-    bytes.copy(out, at + DATA_HEAD_SIZE);
-    at += DATA_HEAD_SIZE + bytes.length;
-    afFlags++;
-  }
-}
-
-/**
- * How live $D packets are written (MS-WMSP 2.2.3.3): AFFlags counts the packets of a session from its start.
+ * How $D packets are written (MS-WMSP 2.2.3.3): AFFlags counts the packets of a session from its start, modulo 256. Its `size` throws
+ * WmError WM_PROTOCOL when a packet is larger than {@link MAX_PAYLOAD}.
  *
  * @param packetSize bytes of a packet with its padding
- * @param padding whether packets keep it
+ * @param client whether it gets packets with their padding, and the B bit (MS-WMSP 2.2.3.1.1)
  */
-export function dataWire(packetSize: number, padding: 'kept' | 'cut'): WireFormat {
+export function dataWire(
+  packetSize: number,
+  { padding, marksUnpaced }: { readonly padding: 'kept' | 'cut'; readonly marksUnpaced: boolean },
+): WireFormat {
   const keeps = padding === 'kept';
   return {
-    key: `wmsp ${padding}`,
+    key: `wmsp ${padding}${marksUnpaced ? ' B' : ''}`,
     numbers: 'player',
     mask: 255,
     size: ({ bytes }) => DATA_HEAD_SIZE + payloadSize(keeps ? packetSize : bytes.length),
-    write: (into, at, { location, bytes }, _unit, number) => {
+    write: (into, at, { location, bytes, followed }, _unit, number) => {
       const size = keeps ? packetSize : bytes.length;
       writeDataHead(into, at, ID.D, size, location, number & 255);
+      if (marksUnpaced && followed) into[at] = FRAME | B_BIT;
       if (keeps) writeWhole(into, at + DATA_HEAD_SIZE, bytes, packetSize);
       else bytes.copy(into, at + DATA_HEAD_SIZE);
       return DATA_HEAD_SIZE + size;

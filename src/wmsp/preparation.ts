@@ -1,12 +1,9 @@
-import type { Field } from '../http/message.js';
 import type { Program } from '../playback/content.js';
-import type { Entry, FileEntry } from '../playback/entry.js';
-import type { Pace } from '../playback/pace.js';
-import { choiceOf, predicted, type StreamSelection } from '../playback/selection.js';
-import { type Handling, playableHeader, plOffset, selectionOf, supportedBy } from './handling.js';
+import type { Entry } from '../playback/entry.js';
+import { predicted, type StreamSelection } from '../playback/selection.js';
+import { type Handling, playableHeader, plOffset, selectionOf } from './handling.js';
 import { changePacket } from './packets.js';
-import { choosePosition, grantPace, limitOf, type PaceLimits } from './play.js';
-import { entryHead, FEATURE_PREFIX, formatStartupProfile, type ServerIdentity } from './responses.js';
+import { entryHead, type ServerIdentity } from './responses.js';
 
 /** The entry that a Play gets, and what opens its body. */
 export interface ChosenEntry {
@@ -42,56 +39,4 @@ export async function chooseEntry(
     selection: predicted(selection, header, playableHeader(entry)),
     skipped: true,
   };
-}
-
-/** How an entry is sent that a Play or a PlayNextEntry asks for. */
-export interface Preparation {
-  /** For a file: the packet to start with. */
-  readonly from: number;
-  readonly pace: Pace;
-  readonly tokens: readonly string[];
-  readonly fields: readonly Field[];
-}
-
-/**
- * Finds where an entry begins and how fast it is sent, by the tokens of a Play or a PlayNextEntry (MS-WMSP 3.2.5.6 and 3.2.5.9).
- *
- * @throws HttpError 400 for a rate that there is not; WmError WM_NO_INPUT when the file cannot be read
- */
-export async function prepareEntry(
-  handling: Handling,
-  entry: Entry,
-  selection: StreamSelection,
-  limits: PaceLimits,
-): Promise<Preparation> {
-  const { pragma, client } = handling;
-  const { pace, tokens } = grantPace(entry, pragma, client, limits);
-  if (entry.kind === 'live') return { from: 0, pace, tokens, fields: [] };
-  const position = choosePosition(entry, pragma);
-  const choice = choiceOf(selection);
-  let from = await entry.file.locate(position, choice);
-  let start = position.kind === 'time' ? position.milliseconds : position.kind === 'start' ? 0 : undefined;
-  if (entry.begin && start === undefined) {
-    const first = await entry.file.locate({ kind: 'time', milliseconds: entry.begin }, choice);
-    if (first > from) [from, start] = [first, entry.begin];
-  }
-  const limit = limitOf(entry, pragma.number('max-duration') ?? 0, start, pace.rate);
-  const fields = await startupProfile(handling, entry, from, selection, pace);
-  const where = { ...(start === undefined ? {} : { start }), ...(limit ? { limit } : {}) };
-  return { from, pace: { ...pace, ...where }, tokens, fields };
-}
-
-/** X-StartupProfile, for a client that understands it and a Play that is accelerated (MS-WMSP 3.2.5.6). */
-async function startupProfile(
-  { exchange, profile: { version9 } }: Handling,
-  entry: FileEntry,
-  from: number,
-  selection: StreamSelection,
-  { acceleration, rate }: Pace,
-): Promise<Field[]> {
-  if (!acceleration || rate !== 1 || !version9) return [];
-  if (!supportedBy(exchange).has(`${FEATURE_PREFIX}startupprofile`)) return [];
-  const options = { choice: choiceOf(selection), duration: acceleration.milliseconds };
-  const profile = await entry.file.startupProfile(from, options);
-  return profile ? [['X-StartupProfile', formatStartupProfile(profile)]] : [];
 }

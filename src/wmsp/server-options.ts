@@ -1,7 +1,7 @@
 import type { Exchange } from '../http/exchange.js';
 import type { Ticker } from '../media/on-demand/flow.js';
 import type { Content } from '../playback/content.js';
-import type { PaceLimits } from './play.js';
+import type { PaceLimits } from '../playback/pace.js';
 import type { WmspRequestType } from './requests.js';
 
 /** A client's log as it was submitted (MS-WMSP 2.2.2.4). */

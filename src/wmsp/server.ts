@@ -3,7 +3,11 @@ import type { Exchange } from '../http/exchange.js';
 import { type Field, HttpError } from '../http/message.js';
 import { Ticker } from '../media/on-demand/flow.js';
 import type { Program } from '../playback/content.js';
+import { DEFAULT_LIMITS } from '../playback/pace.js';
+import type { PlaybackHost, Started } from '../playback/port.js';
+import { ReadySessions } from '../playback/ready.js';
 import { NO_STREAMS, switched } from '../playback/selection.js';
+import { ResendBudget } from '../playback/sent-ring.js';
 import {
   type Handling,
   isRedirect,
@@ -15,9 +19,9 @@ import {
 } from './handling.js';
 import { changePacket, endPacket, PACKET_PAIR_SIZE, packetPair } from './packets.js';
 import { PipelineTest } from './pipeline-test.js';
-import { DEFAULT_LIMITS, type PaceLimits } from './play.js';
+import { askedPlay } from './play.js';
 import { streamSwitches } from './pragma.js';
-import { chooseEntry, prepareEntry } from './preparation.js';
+import { chooseEntry } from './preparation.js';
 import { profileOf } from './profiles.js';
 import { sendElsewhere } from './redirect.js';
 import { classifyRequest, type WmspRequest, type WmspRequestType } from './requests.js';
@@ -28,6 +32,7 @@ import {
   entryHead,
   FEATURE_PREFIX,
   featuresOf,
+  formatStartupProfile,
   genIdOf,
   SERVER_NAME,
   type ServerIdentity,
@@ -50,6 +55,8 @@ interface Playing {
   readonly client: string;
   readonly remoteAddress: string;
   readonly since: number;
+  /** Its response was opened. */
+  told: boolean;
 }
 
 /** The server role of MS-WMSP. It owns the sessions (3.2.1); requests come from an {@link HttpServer}. */
@@ -59,7 +66,7 @@ export class WmspServer {
   readonly #now: () => number;
   readonly #host: SessionHost;
   readonly #ticker: Ticker;
-  readonly #limits: PaceLimits;
+  readonly #playback: PlaybackHost;
   readonly #sessions: Sessions;
   readonly #playing = new Map<WmspSession, Playing>();
   readonly #sweeper: NodeJS.Timeout;
@@ -73,18 +80,21 @@ export class WmspServer {
     };
     this.#now = options.now ?? (() => performance.now());
     this.#ticker = options.ticker ?? new Ticker();
-    this.#limits = options.limits ?? DEFAULT_LIMITS;
-    this.#sessions = new Sessions(options.maxIdleSessions ?? 20_000, this.#now);
-    this.#host = {
-      identity: this.#identity,
+    this.#playback = {
       ticker: this.#ticker,
       now: this.#now,
       ahead: options.ahead,
-      used: (session) => this.#sessions.touch(session),
-      streaming: (session, active) => {
-        if (!active) this.#report(session);
-      },
+      limits: options.limits ?? DEFAULT_LIMITS,
+      ready: new ReadySessions(this.#now),
+      resends: new ResendBudget(),
       failed: (error) => options.onError?.(error),
+    };
+    this.#sessions = new Sessions(options.maxIdleSessions ?? 20_000, this.#now);
+    this.#host = {
+      identity: this.#identity,
+      playback: this.#playback,
+      used: (session) => this.#sessions.touch(session),
+      stopped: (session) => this.#report(session),
     };
     this.#sweeper = setInterval(() => this.sweep(), SWEEP_INTERVAL);
     this.#sweeper.unref();
@@ -138,6 +148,8 @@ export class WmspServer {
   /** Forgets sessions whose Idle-Timeout is over (MS-WMSP 3.2.6.2). Called once a second. */
   sweep(): void {
     this.#sessions.sweep(this.#playing.size);
+    this.#playback.ready.sweep();
+    this.#playback.resends.sweep();
   }
 
   #dispatch(handling: Handling): Promise<void> | void {
@@ -206,10 +218,10 @@ export class WmspServer {
     this.#refuseHijack(handling);
     const program = await this.#open(handling);
     if (!program) return;
-    let started = false;
+    let taken = false;
     try {
       const { entry, opening, selection, skipped } = await chooseEntry(handling, program, this.#identity);
-      const { from, pace, ...granted } = await prepareEntry(handling, entry, selection, this.#limits);
+      const asked = askedPlay(entry, pragma, client);
       if (exchange.lost) return;
       // What was true before the files were opened need not be true any more.
       this.#refuseHijack(handling);
@@ -220,27 +232,46 @@ export class WmspServer {
       const session = found ?? this.#newSession(handling);
       session.pipelined = pragma.flag('version11-enabled') && exchange.request.minorVersion === 1;
       session.clientLag = pragma.number('client-lag') ?? 0;
-      const tokens = [...this.#tokens(handling, session, program, found === undefined), ...granted.tokens];
-      if (skipped) tokens.push('expect-new-header=1');
-      const fields = [...this.#contentFields(handling, program, 'application/x-mms-framed', tokens), ...granted.fields];
       const lost =
         found === undefined && pragma.has('client-id') && needsHeaderAgain(client, pragma.number('request-context'));
+      const body = lost
+        ? Buffer.concat([opening, endPacket(1), changePacket(), this.#head(handling, program)])
+        : opening;
+      const wait = skipped && !session.features.has(`${FEATURE_PREFIX}predstrm`);
+      const order = { ...asked.order, selection, wait, profile: this.#wantsProfile(handling) };
       this.#begin(session, handling);
-      const stream = exchange.startStream(200, fields, { chunked: session.pipelined });
-      started = true;
-      session.play({
-        stream,
-        program,
-        path,
-        opening: lost ? Buffer.concat([opening, endPacket(1), changePacket(), this.#head(handling, program)]) : opening,
-        selection,
-        from,
-        pace,
-        wait: skipped && !session.features.has(`${FEATURE_PREFIX}predstrm`),
-      });
+      taken = true;
+      const opened = await this.#try(session, found === undefined, () =>
+        session.play(path, program, order, body, (first) => {
+          if (exchange.lost || exchange.queued) return undefined;
+          const tokens = this.#tokens(handling, session, program, found === undefined);
+          if (first) tokens.push(...asked.granted(first.pace));
+          if (skipped) tokens.push('expect-new-header=1');
+          const fields = this.#contentFields(handling, program, 'application/x-mms-framed', tokens);
+          this.#told(session);
+          return exchange.startStream(200, [...fields, ...profileFields(first)], { chunked: session.pipelined });
+        }),
+      );
+      if (!opened) throw new HttpError(400, 'The Play was overtaken by another request.');
     } finally {
-      if (!started) program.close();
+      if (!taken) program.close();
     }
+  }
+
+  /** Has a session start what a Play asks for; one that cannot is as it was before. */
+  async #try(session: WmspSession, isNew: boolean, play: () => Promise<boolean>): Promise<boolean> {
+    try {
+      return await play();
+    } catch (error) {
+      if (isNew) this.#sessions.delete(session);
+      else session.stop();
+      throw error;
+    }
+  }
+
+  /** True for a client that understands X-StartupProfile (MS-WMSP 3.2.5.6). */
+  #wantsProfile({ exchange, profile }: Handling): boolean {
+    return profile.version9 && supportedBy(exchange).has(`${FEATURE_PREFIX}startupprofile`);
   }
 
   #head({ profile }: Handling, program: Program): Buffer {
@@ -257,16 +288,23 @@ export class WmspServer {
   #begin(session: WmspSession, { path, client, exchange }: Handling): void {
     this.#sessions.touch(session);
     const { remoteAddress } = exchange;
-    this.#playing.set(session, { path, client: client.text, remoteAddress, since: this.#now() });
-    this.#options.onPlay?.(path, client.text, remoteAddress, session.clientId);
+    this.#playing.set(session, { path, client: client.text, remoteAddress, since: this.#now(), told: false });
+  }
+
+  #told(session: WmspSession): void {
+    const playing = this.#playing.get(session);
+    if (!playing) return;
+    playing.told = true;
+    this.#options.onPlay?.(playing.path, playing.client, playing.remoteAddress, session.clientId);
   }
 
   #report(session: WmspSession): void {
     const playing = this.#playing.get(session);
     if (!playing) return;
     this.#playing.delete(session);
+    if (!playing.told) return;
     const { path, client, remoteAddress, since } = playing;
-    const { sent, skipped } = session.packets;
+    const { sent, skipped } = session.playback.packets;
     const milliseconds = this.#now() - since;
     const { clientId } = session;
     this.#options.onPlayed?.({
@@ -285,7 +323,7 @@ export class WmspServer {
     const session = this.#requiredSession(handling);
     session.clientLag = pragma.number('client-lag') ?? 0;
     const switches = streamSwitches(pragma, session.streamNumbers) ?? [];
-    session.select(switched(session.selection, switches), true);
+    session.select(switched(session.playback.asked, switches), true);
     const fields = commonFields(this.#identity, handling.profile, this.#idTokens(session));
     if (session.pipelined && session.active && session.streamsBefore(exchange)) {
       session.moveTo(() => exchange.startStream(200, this.#framed(fields), { chunked: true }));
@@ -296,25 +334,29 @@ export class WmspServer {
   }
 
   async #playNextEntry(handling: Handling): Promise<void> {
-    const { exchange, pragma, profile } = handling;
+    const { exchange, client, pragma, profile } = handling;
     const session = this.#requiredSession(handling);
-    const { program } = session;
-    if (!session.pipelined || !program || !session.streamsBefore(exchange))
+    const { program } = session.playback;
+    if (!session.pipelined || !program || !session.streamsBefore(exchange) || session.playback.state === 'starting')
       throw new HttpError(400, 'No entry waits to be played.');
     session.clientLag = pragma.number('client-lag') ?? 0;
     const switches = streamSwitches(pragma, session.streamNumbers);
-    const selection = switches ? switched(NO_STREAMS, switches) : session.selection;
     const { awaited } = session;
-    const how = awaited && (await prepareEntry(handling, awaited, selection, this.#limits));
-    if (session.program !== program || !session.streamsBefore(exchange))
-      throw new HttpError(400, 'No entry waits to be played.');
-    const features = `features="${featuresOf(program.current, program, profile).join(',')}"`;
-    const tokens = [...this.#idTokens(session), features, ...(how?.tokens ?? [])];
-    const fields = this.#framed([...commonFields(this.#identity, profile, tokens), ...(how?.fields ?? [])]);
-    session.moveTo(() => exchange.startStream(200, fields, { chunked: true }));
-    session.nextEntryRequested();
-    if (switches) session.select(selection, false);
-    await session.resume(how);
+    const asked = awaited && askedPlay(awaited, pragma, client);
+    if (switches) session.select(switched(NO_STREAMS, switches), false);
+    const open = (first?: Started) => {
+      const features = `features="${featuresOf(program.current, program, profile).join(',')}"`;
+      const tokens = [...this.#idTokens(session), features, ...((first && asked?.granted(first.pace)) ?? [])];
+      const fields = [...commonFields(this.#identity, profile, tokens), ...profileFields(first)];
+      return exchange.startStream(200, this.#framed(fields), { chunked: true });
+    };
+    if (!asked) {
+      session.confirmNext(open);
+      return;
+    }
+    const order = { ...asked.order, profile: this.#wantsProfile(handling) };
+    const opened = await session.playNext(order, exchange, open);
+    if (!opened) throw new HttpError(400, 'No entry waits to be played.');
   }
 
   #framed(fields: readonly Field[]): Field[] {
@@ -478,4 +520,9 @@ export class WmspServer {
     if (status >= 500 && !refusal) this.#options.onError?.(error);
     exchange.respond({ status, fields: [...fields, ...(refusal?.fields ?? [])], close: !refusal?.challenge });
   }
+}
+
+/** X-StartupProfile, where there is something to say (MS-WMSP 3.2.5.6). */
+function profileFields(first: Started | undefined): Field[] {
+  return first?.profile ? [['X-StartupProfile', formatStartupProfile(first.profile)]] : [];
 }

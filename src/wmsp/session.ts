@@ -1,14 +1,22 @@
 import type { AsfHeader } from '../asf/header.js';
 import type { Exchange, ResponseStream } from '../http/exchange.js';
-import type { Ticker } from '../media/on-demand/flow.js';
-import { oneUnit, type PlayerOutput } from '../media/wire.js';
+import { oneUnit, type PlayerOutput, type WireFormat } from '../media/wire.js';
 import type { PlaylistPlace, Program } from '../playback/content.js';
-import { type Entry, headerOf, type LiveEntry } from '../playback/entry.js';
-import { lengthOf, NORMAL_PACE, type Pace } from '../playback/pace.js';
-import { choiceOf, NO_STREAMS, predicted, type StreamSelection } from '../playback/selection.js';
-import { Wait } from '../playback/wait.js';
-import { type Feed, type FeedListener, FileFeed, LiveFeed, REWOUND, UNEXPECTED } from './feed.js';
-import { changePacket, endPacket } from './packets.js';
+import { type Entry, headerOf } from '../playback/entry.js';
+import type { PlayOrder } from '../playback/place.js';
+import type {
+  ChangeAnswer,
+  ChangeTimes,
+  Ending,
+  EntryChange,
+  PlaybackHost,
+  PlaybackPort,
+  PlaybackState,
+  Started,
+} from '../playback/port.js';
+import type { StreamSelection } from '../playback/selection.js';
+import { PlaybackSession } from '../playback/session.js';
+import { changePacket, dataWire, endPacket } from './packets.js';
 import type { PipelineTest } from './pipeline-test.js';
 import type { ClientProfile } from './profiles.js';
 import { entryHead, FEATURE_PREFIX, genIdOf, type ServerIdentity } from './responses.js';
@@ -19,42 +27,28 @@ export type SessionState = 'INIT' | 'STREAMING' | 'WAITING' | 'IDLE';
 /** What sessions need of their server. */
 export interface SessionHost {
   readonly identity: ServerIdentity;
-  readonly ticker: Ticker;
-  /** A clock in ms. */
-  now(): number;
-  /** Milliseconds by which packets of files may leave before they are due. */
-  readonly ahead: number | undefined;
-  /** The session was used just now, which starts its Idle-Timeout anew. */
+  readonly playback: PlaybackHost;
+  /** The session was used just now, which restarts its Idle-Timeout. */
   used(session: WmspSession): void;
-  /** The session began or ended to stream. */
-  streaming(session: WmspSession, active: boolean): void;
-  failed(error: unknown): void;
+  /** Nothing is sent or awaited any more. */
+  stopped(session: WmspSession): void;
 }
 
-/** How a Play begins. */
-export interface PlayOrder {
-  readonly stream: ResponseStream;
-  readonly program: Program;
-  readonly path: string;
-  /** What opens the body: the head of the entry, or of several when the player skips (MS-WMSP 3.2.5.6). */
-  readonly opening: Buffer;
-  readonly selection: StreamSelection;
-  /** For a file: the packet to start with. */
-  readonly from: number;
-  readonly pace: Pace;
-  /** The streams of the entry are not chosen yet: wait for SelectStream or PlayNextEntry. */
-  readonly wait: boolean;
-}
+/**
+ * Opens the response that what starts is sent in; undefined when that is not possible any more.
+ *
+ * @param first undefined when the client is told of another header first
+ */
+export type OpenResponse = (first: Started | undefined) => ResponseStream | undefined;
 
-// MS-WMSP 3.2.4.2: $C waits for what the client says it lags, up to a bound, and for this long after a SelectStream.
-const MAX_LAG = 15_000;
+// MS-WMSP 3.2.4.2: $C waits for this long after a SelectStream.
 const SELECTION_PAUSE = 8_000;
 // $C Reason: rewinding came to the start of an entry that another one stands before (MS-WMSP 2.2.3.2).
 const RECEDING = 0x400d14be;
-// A player is kept ahead by the preroll and this, in ms of media, also from one entry of a playlist to the next.
-const LEAD = 2_000;
-// Entries without a duration, such as pictures, take as long, in ms; a playlist of them would otherwise be sent at once.
-const SHORTEST_ENTRY = 1_000;
+// $E Reason: rewinding came to the start of the entry (MS-WMSP 2.2.3.4).
+const REWOUND = 0x000d2f09;
+// $E Reason: the entry cannot be sent on (E_UNEXPECTED).
+const UNEXPECTED = 0x8000ffff;
 
 /** What the client of a session was told last of where it is. */
 interface Told {
@@ -68,9 +62,9 @@ interface Told {
 const ASSUMED_FEATURES: ReadonlySet<string> = new Set([`${FEATURE_PREFIX}predstrm`, `${FEATURE_PREFIX}sswitch`]);
 
 /** A streaming session (MS-WMSP 3.2.1): what a client-id stands for, across connections. */
-export class WmspSession implements FeedListener {
+export class WmspSession implements PlaybackPort {
   readonly clientId: number;
-  state: SessionState = 'INIT';
+  readonly playback: PlaybackSession;
   profile: ClientProfile;
   /** When it was last used; it is forgotten some time later unless it streams. */
   usedAt = 0;
@@ -83,39 +77,20 @@ export class WmspSession implements FeedListener {
   pipelineTest: PipelineTest | undefined;
   /** The last request of the session; its connection is closed with the session, if it is still there. */
   lastExchange: WeakRef<Exchange> | undefined;
+  readonly output: PlayerOutput;
   readonly #host: SessionHost;
-  readonly #output: PlayerOutput;
   #stream: ResponseStream | undefined;
-  #program: Program | undefined;
   #told: Told | undefined;
-  // The header that the client was given last.
-  #header: AsfHeader | undefined;
-  // The client knows the entry that plays: it asked for it, or chose its streams.
-  #confirmed = false;
-  // When the client, if it plays in real time, will be through with what it was given.
-  #playsUntil = Number.NEGATIVE_INFINITY;
-  #feed: Feed | undefined;
-  #pace: Pace = NORMAL_PACE;
-  #selection: StreamSelection = NO_STREAMS;
-  #selectedAt = Number.NEGATIVE_INFINITY;
-  // Number of the next $D, of which AFFlags has the lowest byte; goes on from one Play to the next (2.2.3.1.2).
-  #number = 0;
-  #sent = 0;
-  #skipped = 0;
-  readonly #pause: Wait;
-  // Of a live entry that does not last as long as its broadcast.
-  readonly #liveEnd: Wait;
-  #liveEndAt: number | undefined;
-  #played = false;
+  /** Opens the response for what is about to start. */
+  #opens: OpenResponse | undefined;
+  #wasActive = false;
 
   constructor(clientId: number, profile: ClientProfile, host: SessionHost) {
     this.clientId = clientId;
     this.profile = profile;
     this.#host = host;
-    this.#pause = new Wait(host.ticker, host.now);
-    this.#liveEnd = new Wait(host.ticker, host.now);
     const stream = () => this.#stream;
-    this.#output = {
+    this.output = {
       framing: 'stream',
       put: (batch, done) => this.#stream?.put(batch, done),
       drained: (then) => this.#stream?.drained(then),
@@ -124,11 +99,19 @@ export class WmspSession implements FeedListener {
       },
       destroy: () => this.#stream?.destroy(),
     };
+    this.playback = new PlaybackSession(this, host.playback);
   }
 
-  /** A Play response is open, be it that data flows or that the streams of an entry are awaited. */
+  get state(): SessionState {
+    const { state } = this.playback;
+    if (state === 'waiting') return 'WAITING';
+    if (this.playback.active) return 'STREAMING';
+    return this.#told ? 'IDLE' : 'INIT';
+  }
+
+  /** True while a Play response is open: data flows, or the streams of an entry are awaited. */
   get active(): boolean {
-    return this.state === 'STREAMING' || this.state === 'WAITING';
+    return this.playback.active;
   }
 
   /** Playlist-gen-id: that of the entry that the client was told of last; 0 before there is one. */
@@ -138,28 +121,13 @@ export class WmspSession implements FeedListener {
 
   /** The entry whose streams, or whose PlayNextEntry, are awaited. */
   get awaited(): Entry | undefined {
-    return this.state === 'WAITING' ? this.#program?.current : undefined;
-  }
-
-  /** What plays, if something does. */
-  get program(): Program | undefined {
-    return this.#program;
-  }
-
-  /** Data packets sent and left out in the current or last Play. */
-  get packets(): { readonly sent: number; readonly skipped: number } {
-    const { sent = 0, skipped = 0 } = this.#feed?.packets ?? {};
-    return { sent: this.#sent + sent, skipped: this.#skipped + skipped };
-  }
-
-  get selection(): StreamSelection {
-    return this.#selection;
+    return this.state === 'WAITING' ? this.playback.current : undefined;
   }
 
   /** Streams of the entry that plays, as stream-switch-entry may name them. */
   get streamNumbers(): ReadonlySet<number> {
-    const header = this.#program && headerOf(this.#program.current);
-    return new Set(header?.streams.map(({ number }) => number));
+    const { current } = this.playback;
+    return new Set(current && headerOf(current)?.streams.map(({ number }) => number));
   }
 
   /** The client is told of an entry of what the path names. */
@@ -176,33 +144,25 @@ export class WmspSession implements FeedListener {
     return { entry, reached: this.#told.reached };
   }
 
-  /** Begins the body of a Play response. */
-  play({ stream, program, path, opening, selection, from, pace, wait }: PlayOrder): void {
-    this.#program = program;
-    this.#selection = selection;
-    this.#pace = pace;
-    this.#sent = 0;
-    this.#skipped = 0;
-    this.#confirmed = true;
-    this.#header = headerOf(program.current);
+  /**
+   * Starts a Play.
+   *
+   * @param program which the session closes in the end
+   * @param opens the response, whose body the session begins with `opening`
+   * @returns whether the response was opened
+   */
+  async play(path: string, program: Program, order: PlayOrder, opening: Buffer, opens: OpenResponse): Promise<boolean> {
+    this.playback.open(program);
     this.tell(path, program.current);
-    this.#takeStream(stream);
     this.#nextResponse();
-    this.#host.streaming(this, true);
-    stream.write(opening);
-    const isFirst = !this.#played;
-    this.#played = true;
-    this.#liveEndAt = undefined;
-    if (wait) this.#setState('WAITING');
-    else if (isFirst && beginsEntry(program.current, from, pace)) this.#startLater(program.current, from, pace);
-    else this.#startFeed(program.current, from);
-  }
-
-  /** The first entry of a playlist may have a delay as the others. */
-  #startLater(entry: Entry, from: number, pace: Pace): void {
-    this.#setState('STREAMING');
-    if (entry.delay) this.#pause.until(this.#host.now() + entry.delay, () => this.#start(entry, from, pace));
-    else this.#startFeed(entry, from);
+    return this.#answer(
+      (first) => {
+        const stream = opens(first);
+        stream?.write(opening);
+        return stream;
+      },
+      () => this.playback.play(order),
+    );
   }
 
   /**
@@ -211,34 +171,45 @@ export class WmspSession implements FeedListener {
    * @param timed SelectStream, behind which the next $C waits for a while (3.2.4.2)
    */
   select(selection: StreamSelection, timed: boolean): void {
-    this.#selection = selection;
-    this.#confirmed = true;
-    if (timed) this.#selectedAt = this.#host.now();
-    this.#feed?.select(selection);
+    this.playback.select(selection, timed);
+    this.playback.confirm();
   }
 
-  /**
-   * Starts the entry that was awaited.
-   *
-   * @param how from where and how fast, as the client asks it; by default from its start in real time
-   */
-  async resume(how?: { readonly from: number; readonly pace: Pace }): Promise<void> {
-    const program = this.#program;
-    if (this.state !== 'WAITING' || !program) return;
-    this.#setState('STREAMING');
+  /** Starts the entry whose streams were awaited, now that they are chosen. */
+  async resume(): Promise<void> {
     try {
-      const entry = program.current;
-      if (entry.kind === 'live' && entry.broadcast.header !== this.#header) await this.#change(program, entry);
-      else if (how) this.#start(entry, how.from, how.pace);
-      else await this.#startEntry(program, entry);
+      await this.playback.resume();
     } catch (error) {
-      this.#fail(error);
+      this.playback.fail(error);
     }
   }
 
   /**
-   * Whether an exchange is behind what is sent, on the same connection. Only there the rest may go on: whoever guesses a client-id
-   * must not get what another one was let in for.
+   * PlayNextEntry for the entry that is awaited: it begins in a response of its own (MS-WMSP 3.2.5.9).
+   *
+   * @returns whether that response was opened
+   */
+  playNext(order: PlayOrder, exchange: Exchange, opens: OpenResponse): Promise<boolean> {
+    this.#nextResponse();
+    return this.#answer(
+      (first) => {
+        if (!this.streamsBefore(exchange)) return undefined;
+        this.#leaveStream();
+        return opens(first);
+      },
+      () => this.playback.resume(order),
+    );
+  }
+
+  /** PlayNextEntry for the entry that plays already: the rest is sent in a response of its own (MS-WMSP 3.2.5.9). */
+  confirmNext(next: () => ResponseStream): void {
+    this.moveTo(next);
+    this.playback.confirm();
+  }
+
+  /**
+   * True if an exchange is behind what is sent, on the same connection. Only there the rest may go on: who guesses a client-id must
+   * not get what another one was let in for.
    */
   streamsBefore(exchange: Exchange): boolean {
     return exchange.queued && this.#stream?.connection === exchange.connection;
@@ -249,36 +220,15 @@ export class WmspSession implements FeedListener {
    * @param next opens that response, once this one has ended and those that waited have been sent
    */
   moveTo(next: () => ResponseStream): void {
-    const previous = this.#stream;
-    this.#stream = undefined;
-    if (previous) {
-      previous.onLost = undefined;
-      previous.end();
-    }
+    this.#leaveStream();
     this.#takeStream(next());
-  }
-
-  /** A PlayNextEntry begins a response of its own. */
-  nextEntryRequested(): void {
-    this.#confirmed = true;
-    this.#nextResponse();
   }
 
   /** Stops for good: a Stop request, the client's connection, the server's end. */
   stop(): void {
-    if (!this.active) return;
-    this.#leaveFeed();
-    this.#pause.cancel();
-    this.#setState('IDLE');
-    const stream = this.#stream;
-    this.#stream = undefined;
-    if (stream) {
-      stream.onLost = undefined;
-      stream.end();
-    }
-    this.#program?.close();
-    this.#program = undefined;
-    this.#host.streaming(this, false);
+    this.#opens = undefined;
+    this.playback.stop('closed');
+    this.#leaveStream();
   }
 
   /** Stops, and closes the client's connection even if it could be used again. */
@@ -287,214 +237,83 @@ export class WmspSession implements FeedListener {
     this.lastExchange?.deref()?.closeConnection();
   }
 
-  /** For the feed: the broadcast has another header. */
-  changed(header: AsfHeader): StreamSelection | undefined {
-    if (this.profile.endBeforeChange) this.#write(endPacket(1));
-    const program = this.#program!;
-    if (this.#changeDue() > this.#host.now()) {
-      // What comes meanwhile is not kept for one player; it goes on with what the broadcast keeps for those that join.
-      this.#leaveFeed();
-      if (program.current.kind === 'live') this.#endLater(program.current);
-      this.#changeLater(program).catch((error: unknown) => this.#fail(error));
-      return undefined;
-    }
-    if (this.#announce(header, program.current)) return this.#selection;
-    this.#leaveFeed();
-    this.#setState('WAITING');
-    return undefined;
+  /** For the playback. */
+  wire(header: AsfHeader): WireFormat {
+    return dataWire(header.packetSize, this.profile);
   }
 
-  /** For the feed: the entry is over. */
-  ended(reason: number): void {
-    this.#leaveFeed();
-    this.#pause.cancel();
-    if (reason === REWOUND) this.#rewound();
-    else if (reason !== 0 || this.#pace.limit?.asked) this.#finish(reason);
-    else this.#advance(this.#program!).catch((error: unknown) => this.#fail(error));
-  }
-
-  /** The client has to say whether it goes on in the entry before (MS-WMSP 3.1.5.14), so nothing more is sent. */
-  #rewound(): void {
-    const another = this.#program!.canSkip(-1) && this.profile.version9;
-    if (another) this.#write(Buffer.concat([endPacket(REWOUND), changePacket(RECEDING)]));
-    else this.#write(endPacket(REWOUND));
-    this.stop();
-  }
-
-  async #advance(program: Program): Promise<void> {
-    const entry = await program.next();
-    if (this.#program !== program) return;
-    if (!entry) {
-      this.#finish(0);
-      return;
-    }
-    if (this.profile.endBeforeChange) this.#write(endPacket(1));
-    await this.#pauseUntil(this.#changeDue(entry.delay));
-    if (this.#program !== program) return;
-    this.#liveEndAt = undefined;
-    await this.#change(program, entry);
-  }
-
-  /** Goes on with another entry, or with another header of a live one, as soon as its streams are known. */
-  async #change(program: Program, entry: Entry): Promise<void> {
-    const header = headerOf(entry);
-    if (!header) this.#finish(0);
-    else if (this.#announce(header, entry)) await this.#startEntry(program, entry);
-    else this.#setState('WAITING');
+  /** For the playback: when $C may be sent (MS-WMSP 3.2.4.2). */
+  get changes(): ChangeTimes {
+    return { lag: this.clientLag, quietAfterSelect: SELECTION_PAUSE, confirmFirst: false };
   }
 
   /**
-   * $C and the head of an entry, with the streams that fit best. @returns whether they may be sent without being asked for
-   * (MS-WMSP 3.2.4.2). Clients below 9.0 know nothing of that: they would wait for ever.
+   * For the playback: $C and the head of an entry. It goes on if the client may be sent it without asking for it (MS-WMSP 3.2.4.2);
+   * clients below 9.0 know nothing of that: they would wait for ever.
    */
-  #announce(header: AsfHeader, entry: Entry): boolean {
-    this.#write(Buffer.concat([changePacket(), this.#head(header, entry)]));
-    if (this.#header) this.#selection = predicted(this.#selection, this.#header, header);
-    this.#header = header;
+  announce({ header, entry, confirmed }: EntryChange): ChangeAnswer {
+    this.#open(undefined);
+    const head = entryHead(header, entry, this.playback.program!, this.profile, this.#host.identity);
+    this.#write(Buffer.concat([changePacket(), head]));
     this.tell(this.#told!.path, entry);
-    const confirmed = this.#confirmed || !this.profile.version9;
-    this.#confirmed = false;
-    return confirmed && this.features.has(`${FEATURE_PREFIX}predstrm`);
+    const known = confirmed || !this.profile.version9;
+    return known && this.features.has(`${FEATURE_PREFIX}predstrm`) ? 'go on' : 'wait';
   }
 
-  /**
-   * When $C may be sent for what comes now (MS-WMSP 3.2.4.2): not before the client has had time for what it has, and for what it chose. Nor long before it is through with
-   * the entry: the leads of many short ones would add up.
-   */
-  #changeDue(delay = 0): number {
-    const now = this.#host.now();
-    const { acceleration } = this.#pace;
-    const lead = Math.max(this.#lead, acceleration?.milliseconds ?? 0);
-    const lag = now + Math.min(this.clientLag, MAX_LAG);
-    const wanted = delay ? Math.max(now, this.#playsUntil) + delay : this.#playsUntil - lead;
-    return Math.max(lag, this.#selectedAt + SELECTION_PAUSE, wanted);
+  /** For the playback. */
+  starting(first: Started): void {
+    this.#open(first);
   }
 
-  #pauseUntil(due: number): Promise<void> {
-    return new Promise((resolve) => this.#pause.until(due, resolve));
-  }
-
-  async #changeLater(program: Program): Promise<void> {
-    await this.#pauseUntil(this.#changeDue());
-    if (this.#program !== program) return;
-    this.#liveEnd.cancel();
-    await this.#change(program, program.current);
-  }
-
-  /** Milliseconds of media that a player is ahead. */
-  get #lead(): number {
-    return (this.#header?.preroll ?? 0) + LEAD;
-  }
-
-  #head(header: AsfHeader, entry: Entry): Buffer {
-    return entryHead(header, entry, this.#program!, this.profile, this.#host.identity);
-  }
-
-  /** Starts an entry from its beginning, in continuation of what was sent before. */
-  async #startEntry(program: Program, entry: Entry): Promise<void> {
-    if (entry.kind === 'live') {
-      this.#start(entry, 0, NORMAL_PACE);
+  /** For the playback. */
+  ended(how: Ending, _number: number, reason: number): void {
+    if (how === 'more-follows') {
+      if (this.profile.endBeforeChange) this.#write(endPacket(1));
       return;
     }
-    const { begin = 0, duration } = entry;
-    const from = await entry.file.locate({ kind: 'time', milliseconds: begin }, choiceOf(this.#selection));
-    if (this.#program !== program) return;
-    const { rate } = this.#pace;
-    const ahead = this.#playsUntil - this.#host.now();
-    this.#start(
-      entry,
-      from,
-      {
-        rate: rate > 0 && entry.file.stridable && !entry.noSkip ? rate : 1,
-        start: begin,
-        ...(duration === undefined
-          ? {}
-          : { limit: { start: begin, milliseconds: Math.max(1, duration), asked: false } }),
-      },
-      Math.min(Math.max(0, this.#lead - ahead), this.#lead),
-    );
-  }
-
-  #start(entry: Entry, from: number, pace: Pace, burst?: number): void {
-    if (entry.kind === 'live' && !entry.broadcast.live) {
-      this.ended(0);
-      return;
-    }
-    this.#pace = pace;
-    this.#startFeed(entry, from, burst);
-  }
-
-  #startFeed(entry: Entry, from: number, burst?: number): void {
-    this.#setState('STREAMING');
-    const common = { output: this.#output, number: this.#number, listener: this };
-    if (entry.kind === 'live') {
-      this.#playsUntil = Number.NEGATIVE_INFINITY;
-      const { padding } = this.profile;
-      this.#feed = new LiveFeed({ ...common, broadcast: entry.broadcast, padding, selection: this.#selection });
-    } else {
-      const { rate, speed, acceleration, start, limit } = this.#pace;
-      const reader = entry.file.reader({
-        from,
-        exact: start === undefined,
-        rate,
-        choice: choiceOf(this.#selection),
-        padding: this.profile.padding,
-        ...(limit ? { maxDuration: limit.milliseconds } : {}),
-        ...(limit?.start === undefined ? {} : { start: limit.start }),
-      });
-      const { ticker, now, ahead } = this.#host;
-      const begun = burst === undefined ? now() : Math.max(now(), this.#playsUntil);
-      this.#playsUntil = begun + Math.max(lengthOf(entry, from, this.#pace), SHORTEST_ENTRY);
-      const onError = (error: unknown) => this.#host.failed(error);
-      const { marksUnpaced } = this.profile;
-      this.#feed = new FileFeed({
-        ...common,
-        marksUnpaced,
-        reader,
-        ticker,
-        now,
-        rate,
-        ahead,
-        burst,
-        speed,
-        acceleration,
-        onError,
-      });
-    }
-    this.#feed.start();
-    if (entry.kind === 'live' && this.#feed) this.#endLater(entry);
-  }
-
-  /** Under another header of its broadcast an entry lasts no longer. */
-  #endLater({ duration }: LiveEntry): void {
-    if (duration === undefined) return;
-    this.#liveEndAt ??= this.#host.now() + duration;
-    this.#liveEnd.until(this.#liveEndAt, () => this.ended(0));
-  }
-
-  #leaveFeed(): void {
-    this.#liveEnd.cancel();
-    const feed = this.#feed;
-    if (!feed) return;
-    this.#feed = undefined;
-    feed.stop();
-    this.#number = feed.number;
-    this.#sent += feed.packets.sent;
-    this.#skipped += feed.packets.skipped;
-  }
-
-  #finish(reason: number): void {
-    this.#write(endPacket(reason));
+    const end = endPacket(how === 'rewound' ? REWOUND : how === 'failed' ? reason || UNEXPECTED : 0);
+    // The client has to say whether it goes on in the entry before (MS-WMSP 3.1.5.14), so nothing more is sent.
+    const another = how === 'rewound' && this.profile.version9 && this.playback.program?.canSkip(-1);
+    this.#write(another ? Buffer.concat([end, changePacket(RECEDING)]) : end);
     this.stop();
   }
 
-  #fail(error: unknown): void {
-    this.#host.failed(error);
-    if (this.active) this.#finish(UNEXPECTED);
+  /** For the playback. */
+  entered(_state: PlaybackState): void {
+    this.#host.used(this);
+    const { active } = this.playback;
+    if (this.#wasActive && !active) this.#host.stopped(this);
+    this.#wasActive = active;
+  }
+
+  /** Has a response opened by what an operation starts. @returns whether it was */
+  async #answer(opens: OpenResponse, operate: () => Promise<unknown>): Promise<boolean> {
+    let opened = false;
+    const open: OpenResponse = (first) => {
+      const stream = opens(first);
+      opened = stream !== undefined;
+      return stream;
+    };
+    this.#opens = open;
+    try {
+      await operate();
+    } finally {
+      if (this.#opens === open) this.#opens = undefined;
+    }
+    return opened;
+  }
+
+  #open(first: Started | undefined): void {
+    const opens = this.#opens;
+    if (!opens) return;
+    this.#opens = undefined;
+    const stream = opens(first);
+    if (stream) this.#takeStream(stream);
+    else this.stop();
   }
 
   #write(bytes: Buffer): void {
-    this.#output.put(oneUnit(bytes));
+    this.output.put(oneUnit(bytes));
   }
 
   #takeStream(stream: ResponseStream): void {
@@ -502,19 +321,17 @@ export class WmspSession implements FeedListener {
     stream.onLost = () => this.stop();
   }
 
-  // The client would take 255 for a packet of the response before (2.2.3.1.2).
+  #leaveStream(): void {
+    const stream = this.#stream;
+    if (!stream) return;
+    this.#stream = undefined;
+    stream.onLost = undefined;
+    stream.end();
+  }
+
+  /** The client would take 255 for a packet of the response before (MS-WMSP 2.2.3.1.2). */
   #nextResponse(): void {
-    if (this.#feed) return;
-    if ((this.#number & 255) === 255) this.#number++;
+    const { number } = this.playback;
+    if ((number & 255) === 255) this.playback.countFrom(number + 1);
   }
-
-  #setState(state: SessionState): void {
-    this.state = state;
-    this.#host.used(this);
-  }
-}
-
-function beginsEntry(entry: Entry, from: number, { start }: Pace): boolean {
-  if (entry.kind === 'live') return true;
-  return start === undefined ? from === 0 : start <= (entry.begin ?? 0);
 }

@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import { WmError } from '../../src/errors.js';
+import type { WirePacket } from '../../src/media/wire.js';
 import {
   changePacket,
-  dataPackets,
+  dataWire,
   describeContent,
   endPacket,
   headerPackets,
@@ -13,6 +14,17 @@ import { testHeader } from '../support/stream.js';
 import { wirePackets } from '../support/wire.js';
 
 const item = (location: number, size: number) => ({ location, bytes: Buffer.alloc(size, location & 255) });
+
+/** A run of packets as they are written without padding. */
+function dataPackets(items: readonly WirePacket[], sequence: number): Buffer {
+  const wire = dataWire(1450, { padding: 'cut', marksUnpaced: false });
+  const frames = items.map((packet, index) => {
+    const frame = Buffer.alloc(wire.size(packet, 0));
+    wire.write(frame, 0, packet, 0, sequence + index);
+    return frame;
+  });
+  return Buffer.concat(frames);
+}
 
 describe('$D', () => {
   it('[WMSP-099] [WMSP-104] [WMSP-116] is the framing header, the MMS header and one ASF packet, little-endian', () => {

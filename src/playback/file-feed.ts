@@ -1,0 +1,138 @@
+import type { AsfHeader } from '../asf/header.js';
+import { buffers } from '../media/on-demand/buffer-pool.js';
+import { OnDemandFlow } from '../media/on-demand/flow.js';
+import type { OnDemandItem } from '../media/on-demand/options.js';
+import type { OnDemandReader } from '../media/on-demand/reader.js';
+import type { SentUnit } from '../media/player.js';
+import { unitsOf, type WireFormat } from '../media/wire.js';
+import type { FileEntry } from './entry.js';
+import type { Feed, FeedListener, PacketCounts } from './feed.js';
+import type { Place } from './place.js';
+import type { PlaybackHost, PlaybackPort } from './port.js';
+import { choiceOf, type StreamSelection } from './selection.js';
+import type { SentRing } from './sent-ring.js';
+
+export interface FileFeedOptions {
+  readonly entry: FileEntry;
+  readonly place: Place;
+  readonly port: PlaybackPort;
+  readonly header: AsfHeader;
+  readonly selection: StreamSelection;
+  /** Number of the first unit. */
+  readonly number: number;
+  readonly listener: FeedListener;
+  readonly host: PlaybackHost;
+}
+
+// Byte streams do not ask where units end.
+const NO_ENDS: readonly number[] = [];
+
+/** A file, as one player gets it. */
+export class FileFeed implements Feed {
+  readonly #options: FileFeedOptions;
+  readonly #reader: OnDemandReader;
+  readonly #flow: OnDemandFlow;
+  readonly #ring: SentRing | undefined;
+  #wire: WireFormat;
+  #number: number;
+  #sent = 0;
+
+  constructor(options: FileFeedOptions) {
+    const { entry, place, port, header, selection, number, listener, host } = options;
+    const { rate, speed, acceleration, start, limit } = place.pace;
+    this.#options = options;
+    this.#number = number;
+    this.#wire = port.wire(header);
+    this.#ring = port.output.framing === 'datagrams' ? host.resends.ring(host.now) : undefined;
+    this.#reader = entry.file.reader({
+      from: place.from,
+      exact: start === undefined,
+      rate,
+      choice: choiceOf(selection),
+      padding: 'cut',
+      ...(limit ? { maxDuration: limit.milliseconds } : {}),
+      ...(limit?.start === undefined ? {} : { start: limit.start }),
+    });
+    this.#flow = new OnDemandFlow({
+      reader: this.#reader,
+      ticker: host.ticker,
+      now: host.now,
+      rate,
+      ...(host.ahead === undefined ? {} : { ahead: host.ahead }),
+      ...(place.burst === undefined ? {} : { burst: place.burst }),
+      ...(speed === undefined ? {} : { speed }),
+      ...(acceleration === undefined ? {} : { acceleration }),
+      output: {
+        write: (items, more) => this.#write(items, more),
+        get backlog() {
+          return port.output.backlog;
+        },
+      },
+      onEnd: ({ rewound }) => listener.feedEnded(rewound ? 'rewound' : 'end', 0),
+      onError: (error) => {
+        host.failed(error);
+        listener.feedEnded('failed', 0);
+      },
+    });
+  }
+
+  get number(): number {
+    return this.#number;
+  }
+
+  get packets(): PacketCounts {
+    return { sent: this.#sent, skipped: 0 };
+  }
+
+  get position(): number {
+    return this.#reader.position;
+  }
+
+  start(): void {
+    this.#flow.start();
+  }
+
+  select(selection: StreamSelection): void {
+    this.#reader.choose(choiceOf(selection));
+  }
+
+  rewire(wire: WireFormat): void {
+    this.#wire = wire;
+  }
+
+  recent(number: number): SentUnit | undefined {
+    return this.#ring?.find(number);
+  }
+
+  stop(): void {
+    this.#flow.stop();
+  }
+
+  forget(): void {
+    this.#ring?.clear();
+  }
+
+  /** The bytes of the items are valid during the call; those that are put are given back once they are out. */
+  #write(items: readonly OnDemandItem[], more: boolean): void {
+    const { output } = this.#options.port;
+    const wire = this.#wire;
+    let size = 0;
+    for (const item of items) {
+      for (let unit = unitsOf(wire, item) - 1; unit >= 0; unit--) size += wire.size(item, unit);
+    }
+    const room = buffers.take(size);
+    const ends: number[] | undefined = output.framing === 'datagrams' ? [] : undefined;
+    let at = 0;
+    for (const [index, item] of items.entries()) {
+      const packet = { location: item.location, bytes: item.bytes, followed: more || index < items.length - 1 };
+      const units = unitsOf(wire, packet);
+      this.#ring?.add(this.#number, units, packet);
+      for (let unit = 0; unit < units; unit++) {
+        at += wire.write(room, at, packet, unit, this.#number++);
+        ends?.push(at);
+      }
+    }
+    this.#sent += items.length;
+    output.put({ bytes: room.subarray(0, size), ends: ends ?? NO_ENDS }, () => buffers.give(room));
+  }
+}

@@ -1,0 +1,117 @@
+import type { AsfHeader } from '../asf/header.js';
+import type { Broadcast } from '../media/broadcast.js';
+import type { EndEvent } from '../media/events.js';
+import type { Player, SentUnit } from '../media/player.js';
+import type { FirstPacket, HeaderCause, PlayerOutput, PlayerSession, Wanted, WireFormat } from '../media/wire.js';
+import type { Feed, FeedListener, PacketCounts } from './feed.js';
+import { laneChoice } from './lane-choice.js';
+import type { PlaybackPort } from './port.js';
+import type { StreamSelection } from './selection.js';
+
+/** What the feed of a broadcast tells its session. */
+export interface LiveListener extends FeedListener {
+  /** The player is about to get its first packet. */
+  feedStarts(first: FirstPacket): void;
+  /** The broadcast goes on under another header. @returns the choice of streams, or undefined if the feed was stopped */
+  feedChanged(header: AsfHeader, cause: HeaderCause): StreamSelection | undefined;
+}
+
+export interface LiveFeedOptions {
+  readonly broadcast: Broadcast;
+  readonly port: PlaybackPort;
+  readonly header: AsfHeader;
+  readonly selection: StreamSelection;
+  /** Number of the first unit; default as the broadcast numbers them. */
+  readonly number: number | undefined;
+  /** Milliseconds of media that the player wants at once; default what the broadcast gives. */
+  readonly lead?: number | undefined;
+  readonly listener: LiveListener;
+}
+
+/** A broadcast, as one player gets it. */
+export class LiveFeed implements Feed, PlayerSession {
+  readonly position = undefined;
+  readonly #options: LiveFeedOptions;
+  #header: AsfHeader;
+  #selection: StreamSelection;
+  #player: Player | undefined;
+  #stopped = false;
+
+  constructor(options: LiveFeedOptions) {
+    this.#options = options;
+    this.#header = options.header;
+    this.#selection = options.selection;
+  }
+
+  get output(): PlayerOutput {
+    return this.#stopped ? NOWHERE : this.#options.port.output;
+  }
+
+  get number(): number {
+    return this.#player?.number ?? this.#options.number ?? 0;
+  }
+
+  get packets(): PacketCounts {
+    return { sent: this.#player?.sent ?? 0, skipped: this.#player?.skipped ?? 0 };
+  }
+
+  start(): void {
+    const { broadcast, number, lead } = this.#options;
+    const choice = laneChoice(this.#header, this.#selection);
+    const options = { ...(number === undefined ? {} : { number }), ...(lead === undefined ? {} : { lead }) };
+    this.#player = broadcast.join(this, choice, this.#wire, options);
+    // What it told when it started may have ended it.
+    if (this.#stopped) broadcast.leave(this.#player);
+  }
+
+  select(selection: StreamSelection): void {
+    this.#selection = selection;
+    if (this.#player) this.#options.broadcast.change(this.#player, laneChoice(this.#header, selection));
+  }
+
+  rewire(wire: WireFormat): void {
+    if (this.#player) this.#options.broadcast.rewire(this.#player, wire);
+  }
+
+  recent(number: number): SentUnit | undefined {
+    return this.#player?.recent(number);
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    if (this.#player) this.#options.broadcast.leave(this.#player);
+  }
+
+  forget(): void {
+    this.#player = undefined;
+  }
+
+  starting(first: FirstPacket): void {
+    if (!this.#stopped) this.#options.listener.feedStarts(first);
+  }
+
+  changed(header: AsfHeader, cause: HeaderCause): Wanted | undefined {
+    const selection = this.#options.listener.feedChanged(header, cause);
+    if (!selection || this.#stopped) return undefined;
+    this.#header = header;
+    this.#selection = selection;
+    return { choice: laneChoice(header, selection), wire: this.#wire };
+  }
+
+  ended({ reason }: EndEvent): void {
+    if (!this.#stopped) this.#options.listener.feedEnded('end', reason);
+  }
+
+  get #wire(): WireFormat {
+    return this.#options.port.wire(this.#header);
+  }
+}
+
+/** For a player that has left while it was being served. */
+const NOWHERE: PlayerOutput = {
+  framing: 'stream',
+  backlog: 0,
+  put: (_, done) => done?.(),
+  drained: (then) => then(),
+  destroy: () => undefined,
+};

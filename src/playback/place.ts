@@ -1,0 +1,88 @@
+import type { StartPosition } from '../media/on-demand/options.js';
+import type { Entry, FileEntry } from './entry.js';
+import { grantPace, type LimitWish, limitOf, type Pace, type PaceLimits, type PaceWish, positionIn } from './pace.js';
+import type { Started } from './port.js';
+import { choiceOf, type StreamSelection } from './selection.js';
+
+/** What a player asks for when it starts. */
+export interface PlayOrder extends PaceWish {
+  /** Where; a broadcast has no other place than now. */
+  readonly position: StartPosition;
+  /** Which streams; default those that were asked for last. */
+  readonly selection?: StreamSelection;
+  readonly limit?: LimitWish;
+  /** True if it wants to know what it needs to start early. */
+  readonly profile?: boolean;
+  /** True if it chooses the streams once it has been told of the entry, and then resumes. */
+  readonly wait?: boolean;
+}
+
+/** The beginning of an entry, or of a broadcast that which comes now. */
+export const AT_START: StartPosition = { kind: 'start' };
+
+/** Where and how an entry is sent. */
+export interface Place {
+  /** Number of the packet in a file. */
+  readonly from: number;
+  readonly pace: Pace;
+  readonly profile?: Started['profile'];
+  /** In continuation of what was sent before: milliseconds of media that leave at once. */
+  readonly burst?: number;
+}
+
+/**
+ * Finds where an entry begins for a player, and how fast it is sent.
+ *
+ * @param granted the choice of streams, which may change meanwhile; undefined when nobody wants the place any more
+ * @returns undefined when nobody wants it any more
+ * @throws WmError WM_NO_INPUT when the file cannot be read
+ */
+export async function findPlace(
+  entry: Entry,
+  order: PlayOrder,
+  limits: PaceLimits,
+  granted: () => StreamSelection | undefined,
+): Promise<Place | undefined> {
+  const pace = grantPace(entry, order, limits);
+  if (entry.kind === 'live') return { from: 0, pace };
+  for (let selection = granted(); selection; ) {
+    const place = await placeIn(entry, order, pace, selection);
+    const now = granted();
+    // Where another stream has its key frame is another place.
+    if (now === selection) return place;
+    selection = now;
+  }
+  return undefined;
+}
+
+async function placeIn(entry: FileEntry, order: PlayOrder, pace: Pace, selection: StreamSelection): Promise<Place> {
+  const { file, begin } = entry;
+  const choice = choiceOf(selection);
+  const position = positionIn(entry, order.position);
+  let from = await file.locate(position, choice);
+  let start = position.kind === 'time' ? position.milliseconds : position.kind === 'start' ? 0 : undefined;
+  if (begin && start === undefined) {
+    const first = await file.locate({ kind: 'time', milliseconds: begin }, choice);
+    if (first > from) [from, start] = [first, begin];
+  }
+  const limit = limitOf(entry, order.limit ?? {}, start, pace.rate);
+  const { acceleration } = pace;
+  const profile =
+    order.profile && acceleration && pace.rate === 1
+      ? await file.startupProfile(from, { choice, duration: acceleration.milliseconds })
+      : undefined;
+  const where = { ...(start === undefined ? {} : { start }), ...(limit ? { limit } : {}) };
+  return { from, pace: { ...pace, ...where }, ...(profile ? { profile } : {}) };
+}
+
+/** Returns what a player is told of a start in a file, or of one in a broadcast that is yet to come. */
+export function startedAt(number: number, entry: Entry, { from, pace, profile }: Place): Started {
+  const location = entry.kind === 'file' ? from : undefined;
+  return { number, location, position: pace.start, pace, profile };
+}
+
+/** Returns the order that goes on at a packet of a file, as fast and as far as before. */
+export function orderFrom(packet: number, { rate, speed, limit }: Pace): PlayOrder {
+  const until = limit?.asked && limit.start !== undefined ? { until: limit.start + limit.milliseconds } : {};
+  return { position: { kind: 'packet', packet }, rate, speed, limit: until };
+}

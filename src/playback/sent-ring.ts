@@ -1,0 +1,134 @@
+import type { SentUnit } from '../media/player.js';
+import type { WirePacket } from '../media/wire.js';
+
+// Of one player: milliseconds, and bytes.
+const KEEP = 10_000;
+const MAX_KEPT = 256 * 1024;
+const MAX_ALL = 64 * 1024 * 1024;
+// What a packet takes besides its bytes.
+const OVERHEAD = 200;
+
+/** What all players of a server may have kept of files, to be sent again. */
+export class ResendBudget {
+  readonly #most: number;
+  readonly #rings = new Set<SentRing>();
+  #used = 0;
+
+  /** @param most bytes */
+  constructor(most: number = MAX_ALL) {
+    this.#most = most;
+  }
+
+  /** Bytes that are kept. */
+  get used(): number {
+    return this.#used;
+  }
+
+  /** Makes a ring for one player. @param now a clock in ms */
+  ring(now: () => number): SentRing {
+    const ring = new SentRing(
+      {
+        take: (size) => {
+          if (this.#used + size > this.#most) return false;
+          this.#used += size;
+          this.#rings.add(ring);
+          return true;
+        },
+        give: (size) => {
+          this.#used -= size;
+          if (ring.bytes === 0) this.#rings.delete(ring);
+        },
+      },
+      now,
+    );
+    return ring;
+  }
+
+  /** Drops what is too old to be asked for. To be called about once a second. */
+  sweep(): void {
+    for (const ring of this.#rings) ring.expire();
+  }
+}
+
+interface Share {
+  take(size: number): boolean;
+  give(size: number): void;
+}
+
+interface Kept {
+  /** Of the first unit. */
+  readonly number: number;
+  readonly units: number;
+  readonly packet: WirePacket;
+  readonly at: number;
+  /** Bytes that it takes. */
+  readonly size: number;
+}
+
+/**
+ * Copies of the packets that a player of datagrams was sent last, since the buffers of files are used again at once. Bounded by time
+ * and bytes for the player, and by the bytes of all players.
+ */
+export class SentRing {
+  readonly #share: Share;
+  readonly #now: () => number;
+  /** The oldest first; ascending by number. */
+  #kept: Kept[] = [];
+  #bytes = 0;
+
+  /** For {@link ResendBudget.ring}. */
+  constructor(share: Share, now: () => number) {
+    this.#share = share;
+    this.#now = now;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** @param number of the first of its units */
+  add(number: number, units: number, packet: WirePacket): void {
+    const size = packet.bytes.length + OVERHEAD;
+    if (this.#bytes + size > MAX_KEPT) this.#drop((_, left) => left + size > MAX_KEPT * 0.75);
+    if (size > MAX_KEPT || !this.#share.take(size)) return;
+    this.#bytes += size;
+    const copy = { ...packet, bytes: Buffer.from(packet.bytes) };
+    this.#kept.push({ number, units, packet: copy, at: this.#now(), size });
+  }
+
+  /** Finds a unit by its number. */
+  find(number: number): SentUnit | undefined {
+    let [low, high] = [0, this.#kept.length];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      const { number: first, units } = this.#kept[middle]!;
+      if (first + units <= number) low = middle + 1;
+      else high = middle;
+    }
+    const found = this.#kept[low];
+    if (!found || found.number > number || found.at < this.#now() - KEEP) return undefined;
+    return { packet: found.packet, unit: number - found.number };
+  }
+
+  /** Drops what is too old. */
+  expire(): void {
+    const oldest = this.#now() - KEEP;
+    this.#drop(({ at }) => at < oldest);
+  }
+
+  clear(): void {
+    this.#drop(() => true);
+  }
+
+  /** Drops the oldest ones as long as that is wanted. @param wanted told the bytes that are left with the packet */
+  #drop(wanted: (kept: Kept, left: number) => boolean): void {
+    let count = 0;
+    let freed = 0;
+    while (count < this.#kept.length && wanted(this.#kept[count]!, this.#bytes - freed))
+      freed += this.#kept[count++]!.size;
+    if (count === 0) return;
+    this.#kept.splice(0, count);
+    this.#bytes -= freed;
+    this.#share.give(freed);
+  }
+}

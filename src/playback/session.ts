@@ -1,0 +1,528 @@
+import type { AsfHeader } from '../asf/header.js';
+import type { StartPosition } from '../media/on-demand/options.js';
+import type { SentUnit } from '../media/player.js';
+import type { FirstPacket, HeaderCause } from '../media/wire.js';
+import { Refusal } from '../refusal.js';
+import type { Program } from './content.js';
+import { type Entry, headerOf, type LiveEntry } from './entry.js';
+import type { PacketCounts } from './feed.js';
+import { FeedSlot } from './feed-slot.js';
+import { FileFeed } from './file-feed.js';
+import { Lead } from './lead.js';
+import { LiveFeed, type LiveListener } from './live-feed.js';
+import { beginsEntry, NORMAL_PACE, type Pace } from './pace.js';
+import { AT_START, findPlace, orderFrom, type Place, type PlayOrder, startedAt } from './place.js';
+import type { ChangeAnswer, Ending, EntryChange, PlaybackHost, PlaybackPort, PlaybackState, Started } from './port.js';
+import { ProgramSlot, type Reopen } from './program-slot.js';
+import { NO_STREAMS, predicted, type StreamSelection } from './selection.js';
+import { Wait } from './wait.js';
+
+/**
+ * One player's way through what a URL names, for every unicast protocol: where it is in a playlist, which streams it gets, how fast,
+ * and what feeds it.
+ *
+ * Operations may be called at any time. Each of those that change what is sent takes a turn: it ends the feed at once, and what an
+ * earlier one was waiting for is then of no effect; its promise resolves to undefined.
+ */
+export class PlaybackSession implements LiveListener {
+  readonly #port: PlaybackPort;
+  readonly #host: PlaybackHost;
+  readonly #programs = new ProgramSlot();
+  readonly #feeds = new FeedSlot();
+  readonly #lead: Lead;
+  readonly #pause: Wait;
+  /** Of a live entry that does not last as long as its broadcast. */
+  readonly #liveEnd: Wait;
+  #state: PlaybackState = 'init';
+  #turn = 0;
+  /** The header that the player was told last, and the id of its entry. */
+  #header: AsfHeader | undefined;
+  #entry = 0;
+  /** What is being started, or where a player that is paused or waits goes on; undefined is the start of the entry. */
+  #order: PlayOrder | undefined;
+  #started: { readonly turn: number; readonly first: Started } | undefined;
+  /** The player knows the entry that plays: it asked for it, or chose its streams. */
+  #confirmed = false;
+  /** What could not be announced yet. */
+  #later: EntryChange['cause'] | undefined;
+  #pace: Pace = NORMAL_PACE;
+  #asked: StreamSelection = NO_STREAMS;
+  #granted: StreamSelection = NO_STREAMS;
+  #liveEndAt: number | undefined;
+  #played = false;
+
+  constructor(port: PlaybackPort, host: PlaybackHost) {
+    this.#port = port;
+    this.#host = host;
+    this.#lead = new Lead(host.now);
+    this.#pause = new Wait(host.ticker, host.now);
+    this.#liveEnd = new Wait(host.ticker, host.now);
+  }
+
+  get state(): PlaybackState {
+    return this.#state;
+  }
+
+  /** True while something is sent, about to be sent, or awaited. */
+  get active(): boolean {
+    return this.#state !== 'init' && this.#state !== 'ready';
+  }
+
+  /** Undefined before {@link open}, and after it was given back. */
+  get program(): Program | undefined {
+    return this.#programs.program;
+  }
+
+  get current(): Entry | undefined {
+    return this.#programs.current;
+  }
+
+  /** The streams that the player asked for. */
+  get asked(): StreamSelection {
+    return this.#asked;
+  }
+
+  /** The streams that it gets. */
+  get granted(): StreamSelection {
+    return this.#granted;
+  }
+
+  /** Number of the next unit; unbounded, the wire masks it. */
+  get number(): number {
+    return this.#feeds.number ?? 0;
+  }
+
+  /** Data packets sent and left out since the last {@link play}. */
+  get packets(): PacketCounts {
+    return this.#feeds.packets;
+  }
+
+  /** Numbers what comes next from there on; has no effect while something is sent. */
+  countFrom(number: number): void {
+    this.#feeds.countFrom(number);
+  }
+
+  /**
+   * Takes a program, which it closes in the end; the player knows the header of its entry.
+   *
+   * @param reopen opens it again where the player is; without it a session that has given it back cannot go on
+   */
+  open(program: Program, reopen?: Reopen): void {
+    this.#take();
+    this.#programs.open(program, reopen);
+    this.#header = headerOf(program.current);
+    this.#entry = program.current.id;
+    this.#order = undefined;
+    this.#enter('ready');
+  }
+
+  /**
+   * Starts the entry that the program is on.
+   *
+   * @returns undefined if another operation came in between, or if the player was told of another header instead
+   * @throws Refusal offline, gone; WmError WM_NO_INPUT when the file cannot be read: the session is ready again
+   */
+  play(order: PlayOrder): Promise<Started | undefined> {
+    return this.#operate('ready', async (turn) => {
+      this.#order = order;
+      if (order.selection) this.#ask(order.selection);
+      const program = await this.#reach(turn);
+      if (!program) return;
+      this.#feeds.reset();
+      this.#confirmed = true;
+      await this.#playEntry(turn, program, order);
+    });
+  }
+
+  /** Stops sending; {@link resume} goes on from there. */
+  pause(): void {
+    if (!this.active) return;
+    const { wait: _, ...pending } = this.#order ?? { position: AT_START };
+    const position = this.#feeds.feed?.position;
+    this.#take();
+    this.#order = position === undefined ? pending : orderFrom(position, this.#pace);
+    this.#enter('ready');
+  }
+
+  /** Goes to another position in a file: at once if something is sent, otherwise with what starts next. */
+  async seek(position: StartPosition): Promise<Started | undefined> {
+    const sending = this.#state === 'playing' || this.#state === 'starting';
+    if (!sending) {
+      if (this.#state !== 'init') this.#order = { ...(this.#order ?? orderFrom(0, this.#pace)), position };
+      return undefined;
+    }
+    if (this.current?.kind === 'live') return undefined;
+    const order = { ...(this.#order ?? orderFrom(0, this.#pace)), position };
+    return this.#operate('ready', async (turn) => {
+      this.#order = order;
+      const program = await this.#reach(turn);
+      if (program) await this.#playEntry(turn, program, order);
+    });
+  }
+
+  /**
+   * Starts the entry that the player was told of, or goes on after a pause; it has confirmed the entry either way.
+   *
+   * @param how default: from where it is, as fast as before
+   */
+  async resume(how?: Partial<PlayOrder>): Promise<Started | undefined> {
+    this.#confirmed = true;
+    if (this.#state === 'ready') return this.play({ position: AT_START, ...this.#order, ...how });
+    if (this.#state !== 'waiting') return undefined;
+    const later = this.#later;
+    const order = how || this.#order ? { position: AT_START, ...this.#order, ...how } : undefined;
+    return this.#operate('waiting', async (turn) => {
+      this.#order = order;
+      const program = await this.#reach(turn);
+      if (!program) return;
+      const entry = program.current;
+      if (later || !this.#knows(entry)) await this.#change(turn, program, later ?? 'header');
+      else if (order && entry.kind === 'file') await this.#playEntry(turn, program, order);
+      else await this.#startEntry(turn, entry);
+    });
+  }
+
+  /** The player has confirmed the entry that it was told of; what was held back until then is announced. */
+  confirm(): void {
+    this.#confirmed = true;
+    const cause = this.#later;
+    const { program } = this;
+    if (!cause || this.#state !== 'waiting' || !program) return;
+    this.#later = undefined;
+    this.#change(this.#turn, program, cause).catch((error: unknown) => this.fail(error));
+  }
+
+  /** @param timed nothing changes for a while after it, as the port says */
+  select(asked: StreamSelection, timed: boolean): void {
+    if (timed) this.#lead.selected();
+    this.#ask(asked);
+    this.#feeds.select(this.#granted);
+  }
+
+  /** Writes what follows as the port says now. */
+  rewire(): void {
+    if (this.#header) this.#feeds.rewire(this.#port.wire(this.#header));
+  }
+
+  /**
+   * Skips in a playlist; goes on where it is if there is no such entry.
+   *
+   * @param place id of the entry from which `offset` counts; default the current one
+   */
+  next(offset: -1 | 0 | 1, place?: number): Promise<Started | undefined> {
+    const { feed } = this.#feeds;
+    const here = feed?.position === undefined ? this.#order : orderFrom(feed.position, this.#pace);
+    return this.#operate('ready', async (turn) => {
+      this.#order = here;
+      const program = await this.#reach(turn);
+      if (!program) return;
+      const { current } = program;
+      const entry = await this.#programs.move(program.seek(place ?? current.id, offset));
+      if (turn !== this.#turn) return;
+      if (!entry || entry === current) return this.#playEntry(turn, program, here ?? { position: AT_START });
+      this.#order = undefined;
+      this.#liveEndAt = undefined;
+      if (feed) await this.#tellEnd(turn);
+      if (turn === this.#turn) await this.#change(turn, program, offset < 0 ? 'previous' : 'next');
+    });
+  }
+
+  /** Finds units that were sent, as far as they are kept; {@link PlaybackPort.wire} writes them again. */
+  resend(numbers: readonly number[]): Array<SentUnit & { readonly number: number }> {
+    return numbers.flatMap((number) => {
+      const unit = this.#feeds.recent(number);
+      return unit ? [{ ...unit, number }] : [];
+    });
+  }
+
+  /**
+   * Sends nothing more.
+   *
+   * @param how `stopped` keeps the program, to start it again; `closed` gives all back; `kicked` tells the player before that
+   */
+  stop(how: 'stopped' | 'closed' | 'kicked'): void {
+    if (this.#state === 'init') return;
+    this.#take();
+    this.#order = undefined;
+    if (this.#state !== 'ready') this.#enter('ready');
+    if (how === 'stopped') return;
+    if (how === 'kicked') this.#port.ended('kicked', this.number, 0);
+    // What was told may have closed it.
+    if (!this.#programs.any) return;
+    this.#programs.close();
+    this.#feeds.forget();
+    this.#enter('init');
+  }
+
+  /** For the sessions that are ready: gives the program back and keeps only where the player is. */
+  giveBack(): void {
+    if (this.#state !== 'ready') return;
+    this.#programs.giveBack();
+    this.#feeds.forget();
+  }
+
+  /** Something failed that the player did not cause: it is told, if it waits for anything. */
+  fail(error: unknown): void {
+    this.#host.failed(error);
+    if (this.active) this.#finish('failed', 0);
+  }
+
+  /** For the feed: something is about to be sent of a broadcast. */
+  feedStarts({ number, location }: FirstPacket): void {
+    this.#tell({ number, location, position: undefined, pace: this.#pace, profile: undefined });
+  }
+
+  /** For the feed: the broadcast goes on under another header. */
+  feedChanged(header: AsfHeader, cause: HeaderCause): StreamSelection | undefined {
+    const program = this.program!;
+    const change = cause === 'entry' ? 'next' : 'header';
+    if (this.#port.output.framing === 'datagrams' || this.#changeDue() > this.#host.now()) {
+      // What comes meanwhile is not kept for one player; it goes on with what the broadcast keeps for those that join.
+      const later = this.#take();
+      if (program.current.kind === 'live') this.#endLater(program.current);
+      this.#changeLater(later, program, change).catch((error: unknown) => this.fail(error));
+      return undefined;
+    }
+    const turn = this.#turn;
+    void this.#tellEnd(turn);
+    if (turn !== this.#turn) return undefined;
+    const answer = this.#announce(header, program.current, change);
+    if (turn !== this.#turn) return undefined;
+    if (answer === 'go on') return this.#granted;
+    this.#leaveFeed();
+    this.#await(answer, change);
+    return undefined;
+  }
+
+  feedEnded(how: 'end' | 'rewound' | 'failed', reason: number): void {
+    const asked = this.#pace.limit?.asked;
+    const turn = this.#take();
+    if (how === 'rewound') this.#finish('rewound', 0);
+    else if (how === 'failed' || reason !== 0) this.#finish('failed', reason);
+    else if (asked) this.#finish('done', 0);
+    else this.#advance(turn, this.program!).catch((error: unknown) => this.fail(error));
+  }
+
+  /** Takes a turn: what is sent ends, and what earlier turns wait for has no effect any more. */
+  #take(): number {
+    this.#leaveFeed();
+    this.#pause.cancel();
+    this.#later = undefined;
+    return ++this.#turn;
+  }
+
+  /** @param fallback the state when the operation fails */
+  async #operate(fallback: 'ready' | 'waiting', work: (turn: number) => Promise<void>): Promise<Started | undefined> {
+    if (!this.#programs.any) throw new Refusal('gone', 'There is nothing that could be played.');
+    const turn = this.#take();
+    this.#enter('starting');
+    try {
+      await work(turn);
+    } catch (error) {
+      // What came in between has dealt with what there was.
+      if (turn !== this.#turn) return undefined;
+      this.#enter(fallback);
+      throw error;
+    }
+    return this.#started?.turn === turn ? this.#started.first : undefined;
+  }
+
+  #reach(turn: number): Promise<Program | undefined> {
+    return this.#programs.reach(() => turn === this.#turn);
+  }
+
+  async #playEntry(turn: number, program: Program, order: PlayOrder): Promise<void> {
+    const entry = program.current;
+    if (!this.#knows(entry)) return this.#change(turn, program, 'header');
+    if (entry.kind === 'live' && !entry.broadcast.live)
+      throw new Refusal('offline', 'It is offline: nothing feeds it at the moment.');
+    const place = await findPlace(entry, order, this.#host.limits, this.#current(turn));
+    if (!place) return;
+    const delay = this.#played || order.wait || !beginsEntry(entry, place.from, place.pace) ? 0 : (entry.delay ?? 0);
+    this.#played = true;
+    this.#liveEndAt = undefined;
+    if (!order.wait && delay === 0) return this.#start(entry, place);
+    this.#pace = place.pace;
+    this.#tell(startedAt(this.number, entry, place));
+    if (turn !== this.#turn) return;
+    if (order.wait) {
+      this.#order = undefined;
+      this.#enter('waiting');
+    } else {
+      this.#enter('playing');
+      this.#pause.until(this.#host.now() + delay, () => this.#start(entry, place));
+    }
+  }
+
+  /** The choice of streams as long as that turn lasts. */
+  #current(turn: number): () => StreamSelection | undefined {
+    return () => (turn === this.#turn ? this.#granted : undefined);
+  }
+
+  async #advance(turn: number, program: Program): Promise<void> {
+    const entry = await this.#programs.move(program.next());
+    if (turn !== this.#turn) return;
+    if (!entry) {
+      this.#finish('done', 0);
+      return;
+    }
+    await this.#tellEnd(turn);
+    if (turn !== this.#turn) return;
+    await this.#pauseUntil(this.#changeDue(entry.delay));
+    if (turn !== this.#turn) return;
+    this.#liveEndAt = undefined;
+    await this.#change(turn, program, 'next');
+  }
+
+  async #changeLater(turn: number, program: Program, cause: EntryChange['cause']): Promise<void> {
+    await this.#tellEnd(turn);
+    if (turn !== this.#turn) return;
+    await this.#pauseUntil(this.#changeDue());
+    if (turn !== this.#turn) return;
+    this.#liveEnd.cancel();
+    await this.#change(turn, program, cause);
+  }
+
+  /** Goes on with another entry, or with another header of a live one, as soon as the player may have it. */
+  async #change(turn: number, program: Program, cause: EntryChange['cause']): Promise<void> {
+    const entry = program.current;
+    const header = headerOf(entry);
+    if (!header) {
+      this.#finish('done', 0);
+      return;
+    }
+    const answer = this.#announce(header, entry, cause);
+    if (turn !== this.#turn) return;
+    if (answer === 'go on') await this.#startEntry(turn, entry);
+    else this.#await(answer, cause);
+  }
+
+  /** Announces an entry, with the streams that the player will want of it. */
+  #announce(header: AsfHeader, entry: Entry, cause: EntryChange['cause']): ChangeAnswer {
+    const confirmed = this.#confirmed;
+    if (!confirmed && this.#port.changes.confirmFirst) return 'later';
+    const selection = this.#header ? predicted(this.#asked, this.#header, header) : this.#asked;
+    const answer = this.#port.announce({ header, entry, selection, number: this.number, cause, confirmed });
+    if (answer === 'later') return answer;
+    this.#ask(selection);
+    this.#header = header;
+    this.#entry = entry.id;
+    this.#programs.given(entry);
+    this.#confirmed = false;
+    return answer;
+  }
+
+  #await(answer: ChangeAnswer, cause: EntryChange['cause']): void {
+    this.#later = answer === 'later' ? cause : undefined;
+    this.#order = undefined;
+    this.#enter('waiting');
+  }
+
+  /** Tells the player that another entry follows, once the output has let out what was put. */
+  async #tellEnd(turn: number): Promise<void> {
+    const { output } = this.#port;
+    if (output.framing === 'datagrams') await new Promise<void>((resolve) => output.drained(resolve));
+    if (turn === this.#turn) this.#port.ended('more-follows', this.number, 0);
+  }
+
+  #finish(how: Ending, reason: number): void {
+    const turn = this.#take();
+    this.#order = undefined;
+    this.#enter('ready');
+    const tell = () => {
+      if (turn === this.#turn) this.#port.ended(how, this.number, reason);
+    };
+    const { output } = this.#port;
+    if (output.framing === 'datagrams') output.drained(tell);
+    else tell();
+  }
+
+  #changeDue(delay?: number): number {
+    return this.#lead.changeDue(this.#preroll, this.#pace, this.#port.changes, delay);
+  }
+
+  #pauseUntil(due: number): Promise<void> {
+    return new Promise((resolve) => this.#pause.until(due, resolve));
+  }
+
+  get #preroll(): number {
+    return this.#header?.preroll ?? 0;
+  }
+
+  /** Starts an entry from its beginning, in continuation of what was sent before. */
+  async #startEntry(turn: number, entry: Entry): Promise<void> {
+    if (entry.kind === 'live') return this.#start(entry, { from: 0, pace: NORMAL_PACE });
+    const { begin = 0 } = entry;
+    const order: PlayOrder = {
+      position: { kind: 'time', milliseconds: begin },
+      rate: Math.max(0, this.#pace.rate) || 1,
+    };
+    const place = await findPlace(entry, order, this.#host.limits, this.#current(turn));
+    if (!place) return;
+    this.#start(entry, { ...place, burst: this.#lead.burst(this.#preroll) });
+  }
+
+  #start(entry: Entry, place: Place): void {
+    if (entry.kind === 'live' && !entry.broadcast.live) {
+      this.feedEnded('end', 0);
+      return;
+    }
+    const { from, pace, burst } = place;
+    this.#pace = pace;
+    this.#order = undefined;
+    this.#enter('playing');
+    const header = headerOf(entry)!;
+    const { number } = this.#feeds;
+    const common = { port: this.#port, header, selection: this.#granted, listener: this };
+    if (entry.kind === 'live') {
+      this.#lead.live();
+      this.#feeds.take(new LiveFeed({ ...common, number, broadcast: entry.broadcast }));
+    } else {
+      this.#lead.file(entry, from, pace, burst !== undefined);
+      this.#feeds.take(new FileFeed({ ...common, number: number ?? 0, entry, place, host: this.#host }));
+      this.#tell(startedAt(this.number, entry, place));
+    }
+    // What it was told may have ended it.
+    this.#feeds.feed?.start();
+    if (entry.kind === 'live' && this.#feeds.feed) this.#endLater(entry);
+  }
+
+  /** Under another header of its broadcast an entry lasts no longer. */
+  #endLater({ duration }: LiveEntry): void {
+    if (duration === undefined) return;
+    this.#liveEndAt ??= this.#host.now() + duration;
+    this.#liveEnd.until(this.#liveEndAt, () => this.feedEnded('end', 0));
+  }
+
+  #leaveFeed(): void {
+    this.#liveEnd.cancel();
+    this.#feeds.leave();
+  }
+
+  #ask(selection: StreamSelection): void {
+    this.#asked = selection;
+    this.#granted = selection;
+  }
+
+  /** True if the player was told of an entry and its header. */
+  #knows(entry: Entry): boolean {
+    const header = headerOf(entry);
+    if (entry.id !== this.#entry) return false;
+    if (header === this.#header) return true;
+    return entry.kind === 'file' && header !== undefined && this.#header?.bytes.equals(header.bytes) === true;
+  }
+
+  /** Once for each turn that starts something. */
+  #tell(first: Started): void {
+    if (this.#started?.turn === this.#turn) return;
+    this.#started = { turn: this.#turn, first };
+    this.#port.starting(first);
+  }
+
+  #enter(state: PlaybackState): void {
+    this.#state = state;
+    if (state === 'ready') this.#host.ready.add(this);
+    else this.#host.ready.delete(this);
+    this.#port.entered?.(state);
+  }
+}
