@@ -162,6 +162,11 @@ const mediaTypes: ReadonlyMap<string, MediaType> = new Map<string, MediaType>([
   [GUID.binaryMedia, { type: 'binary', format: binaryFormat }],
 ]);
 
+/** What a stream type is, by its GUID in hexadecimal digits as it stands in a file. */
+export function streamKindOf(streamType: string): StreamKind {
+  return mediaTypes.get(streamType)?.type ?? 'unknown';
+}
+
 function describe(
   object: StreamPropertiesObject,
   hidden: boolean,

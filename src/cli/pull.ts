@@ -4,6 +4,7 @@ import { Command } from 'commander';
 import { WmError } from '../errors.js';
 import { takeCredentials } from '../http/credentials.js';
 import { ArchiveSink } from '../media/archive.js';
+import { isMediaName } from '../media/names.js';
 import { carry, describeForReady } from './carry.js';
 import { addCommonOptions, Interruption } from './program.js';
 import { addReceiveOptions, isServerUrl, openClient, type ReceiveOptions, warnOfStart } from './receive-options.js';
@@ -95,7 +96,7 @@ export function defaultFileName(url: string): string {
     .replace(/^[.\s-]+/, '')
     .slice(0, 100);
   const base = name === '' ? hostname.replace(/[^\w.-]/g, '_') : name;
-  return /\.(?:asf|wmv|wma)$/i.test(base) ? base : `${base.replace(/\.(?:asx|wax|wvx|wmx|wsx|nsc|m3u)$/i, '')}.asf`;
+  return isMediaName(base) ? base : `${base.replace(/\.(?:asx|wax|wvx|wmx|wsx|nsc|m3u)$/i, '')}.asf`;
 }
 
 function decoded(text: string): string {

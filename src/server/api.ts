@@ -2,6 +2,7 @@ import { callerOf, finishFields, headerRefusal } from '../auth/header-dialog.js'
 import { messageOf } from '../errors.js';
 import type { Exchange } from '../http/exchange.js';
 import { type Field, HttpError } from '../http/message.js';
+import { rawPathOf } from '../http/target.js';
 import { SERVER_NAME } from '../wmsp/responses.js';
 import type { AccessControl, Rule } from './access.js';
 import { queryOf } from './paths.js';
@@ -63,7 +64,7 @@ export class AdminApi {
 
   /** Answers a request whose path is below /api. @returns whether it was one */
   handle(exchange: Exchange): boolean {
-    const path = exchange.request.target.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i, '').split(/[?#]/, 1)[0] ?? '';
+    const path = rawPathOf(exchange.request.target);
     if (path !== PREFIX && !path.startsWith(`${PREFIX}/`)) return false;
     this.#answer(exchange, path.slice(PREFIX.length)).then(
       (reply) => respond(exchange, reply),

@@ -4,6 +4,7 @@ import { access, constants, opendir, realpath, stat } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import { MAX_WSX_SIZE, parseWsx, REQUESTED_URL } from '../announce/wsx.js';
 import { WmError } from '../errors.js';
+import { isMediaName, MEDIA_SUFFIXES } from '../media/names.js';
 import {
   alternativesOf,
   MAX_PLAYLIST_ENTRIES,
@@ -45,10 +46,9 @@ export interface ContentRootOptions {
   readonly remember?: number;
 }
 
-const MEDIA_NAME = /\.(?:asf|wmv|wma)$/i;
 const PLAYLIST_NAME = /\.wsx$/i;
 /** As the last segment of a path: the files of its folder, or those of one kind. */
-const WILDCARD = /^\*(?:\.(?:\*|(asf|wmv|wma)))?$/i;
+const WILDCARD = new RegExp(`^\\*(?:\\.(?:\\*|(${MEDIA_SUFFIXES.join('|')})))?$`, 'i');
 const REMOTE = /^(?:https?|mms|mms[htu]|rtsp|rtsp[tu]):\/\/[^/?#\s]/i;
 
 const MAX_PATH = 1024;
@@ -134,13 +134,13 @@ export class ContentRoot {
    * @throws Refusal `not-found` when there is none; otherwise as {@link resolve}
    */
   async file(path: string): Promise<string> {
-    const found = MEDIA_NAME.test(path) ? await this.#find(path) : undefined;
+    const found = isMediaName(path) ? await this.#find(path) : undefined;
     if (!found?.stats.isFile()) throw new Refusal('not-found', `There is nothing at ${path}.`);
     return found.real;
   }
 
   async #resolve(path: string): Promise<ContentItem | undefined> {
-    if (MEDIA_NAME.test(path)) {
+    if (isMediaName(path)) {
       const found = await this.#find(path);
       if (found?.stats.isFile()) return { kind: 'file', path, file: found.real };
     }
@@ -216,7 +216,7 @@ export class ContentRoot {
       try {
         for await (const entry of await opendir(real)) {
           const playable = entry.isFile() || entry.isSymbolicLink();
-          if (!playable || !MEDIA_NAME.test(entry.name) || hidden(entry.name)) continue;
+          if (!playable || !isMediaName(entry.name) || hidden(entry.name)) continue;
           names.push(entry.name);
           if (names.length > MAX_PLAYLIST_ENTRIES)
             throw new WmError('WM_CONFIG', `${path}: A folder is played with at most ${MAX_PLAYLIST_ENTRIES} files.`);
@@ -395,7 +395,7 @@ class Expansion {
       return withPresentation(this.#requested, media);
     }
     const source = sourceOf(media, text, this.#open.at(-1)!);
-    const single = source.kind !== 'file' || (MEDIA_NAME.test(source.path) && !wildcardOf(source.path));
+    const single = source.kind !== 'file' || (isMediaName(source.path) && !wildcardOf(source.path));
     const list = single ? undefined : await this.#list(media, source.path);
     if (list === undefined) return { ...media, sources: [source] };
     return withPresentation(list, media);
@@ -463,7 +463,7 @@ function sourceOf(media: PlaylistMedia, text: string, playlist: string): Content
     throw mistake(media, `src="${shown}" is neither a path below the content folder nor a URL that can be played.`);
   const name = text.replaceAll('\\', '/');
   const isList = name.endsWith('/') || wildcardOf(name) !== undefined;
-  if (name.startsWith('/') && !isList && !MEDIA_NAME.test(name) && !PLAYLIST_NAME.test(name))
+  if (name.startsWith('/') && !isList && !isMediaName(name) && !PLAYLIST_NAME.test(name))
     return { kind: 'point', path: name.split('?', 1)[0]! };
   const folder = name.startsWith('/') ? '' : playlist.slice(0, playlist.lastIndexOf('/'));
   const segments: string[] = [];

@@ -1,6 +1,7 @@
 import { callerOf } from '../auth/header-dialog.js';
 import { steadyNow } from '../clock.js';
 import { isLoopback, plainAddress } from '../http/addresses.js';
+import { answersMethod } from '../http/methods.js';
 import { HttpServer, type TlsIdentity } from '../http/server.js';
 import { Broadcast, type BroadcastOptions } from '../media/broadcast.js';
 import type { AsfSource } from '../media/events.js';
@@ -99,7 +100,8 @@ export class EncoderServer implements Content {
       onRequest: (exchange) => {
         if (!this.#mayPull(exchange.remoteAddress)) throw new Refusal('forbidden', 'This address may not pull.');
         // MS-WMSP 3.2.5.1: other clients are not served media.
-        if (!this.#wmsp.handle(exchange)) throw new Refusal('not-found', 'Only Windows Media clients are served here.');
+        if (this.#wmsp.handle(exchange) || answersMethod(exchange)) return;
+        throw new Refusal('not-found', 'Only Windows Media clients are served here.');
       },
     });
   }

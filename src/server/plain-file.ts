@@ -1,7 +1,10 @@
 import { createReadStream } from 'node:fs';
-import { stat } from 'node:fs/promises';
+import { type FileHandle, open } from 'node:fs/promises';
+import { streamKindsIn } from '../asf/kinds.js';
+import { trimBlanks } from '../framing/text-head.js';
 import type { Exchange } from '../http/exchange.js';
 import { type Field, HttpError } from '../http/message.js';
+import { mediaType } from '../media/names.js';
 import { webFields } from './web-fields.js';
 
 interface Range {
@@ -11,6 +14,8 @@ interface Range {
 }
 
 const BACKLOG = 256 * 1024;
+// So much of a file is looked at to see what is in it.
+const SNIFFED = 64 * 1024;
 
 /**
  * Sends a file as it is, or one range of it (RFC 9110 14), to a player that does not speak the protocol.
@@ -18,15 +23,16 @@ const BACKLOG = 256 * 1024;
  * @throws HttpError 404 when the file is gone
  */
 export async function sendFile(exchange: Exchange, path: string): Promise<void> {
-  const stats = await stat(path).catch(() => undefined);
-  if (!stats?.isFile()) throw new HttpError(404, 'The file is gone.');
-  const { size } = stats;
-  const asked = exchange.request.headers.get('Range');
+  const { size, modified, type } = await factsOf(path);
+  const { method, minorVersion } = exchange.request;
+  const lastModified = modified.toUTCString();
+  const asked = method === 'HEAD' ? undefined : rangeAsked(exchange, lastModified);
   const range = asked === undefined ? undefined : parseRange(asked, size);
   const fields: Field[] = [
-    ...webFields('video/x-ms-asf'),
-    ['Accept-Ranges', 'bytes'],
-    ['Last-Modified', stats.mtime.toUTCString()],
+    ...webFields(type),
+    // xine believes that an HTTP/1.0 server that says so would not seek, and stops.
+    ...(minorVersion === 0 ? [] : [['Accept-Ranges', 'bytes'] as const]),
+    ['Last-Modified', lastModified],
   ];
   if (range === 'unsatisfiable') {
     exchange.respond({ status: 416, fields: [...fields, ['Content-Range', `bytes */${size}`]], close: true });
@@ -38,7 +44,8 @@ export async function sendFile(exchange: Exchange, path: string): Promise<void> 
   const status = range ? 206 : 200;
   if (exchange.queued || exchange.lost) return;
   const stream = exchange.startStream(status, fields, { chunked: false });
-  if (exchange.request.method === 'HEAD' || end < start) {
+  if (method === 'HEAD') return;
+  if (end < start) {
     stream.end();
     return;
   }
@@ -55,9 +62,39 @@ export async function sendFile(exchange: Exchange, path: string): Promise<void> 
   });
 }
 
+interface Facts {
+  /** Bytes. */
+  readonly size: number;
+  readonly modified: Date;
+  /** Content-Type. */
+  readonly type: string;
+}
+
+async function factsOf(path: string): Promise<Facts> {
+  let file: FileHandle | undefined;
+  try {
+    file = await open(path);
+    const stats = await file.stat();
+    if (!stats.isFile()) throw new HttpError(404, 'The file is gone.');
+    const { buffer, bytesRead } = await file.read(Buffer.allocUnsafe(SNIFFED), 0, SNIFFED, 0);
+    const type = mediaType(streamKindsIn(buffer.subarray(0, bytesRead)), path);
+    return { size: stats.size, modified: stats.mtime, type };
+  } catch (error) {
+    throw error instanceof HttpError ? error : new HttpError(404, 'The file is gone.');
+  } finally {
+    await file?.close();
+  }
+}
+
+/** The Range field, unless it is meant for another version of the file than the one that is there (RFC 9110 13.1.5). */
+function rangeAsked({ request: { headers } }: Exchange, lastModified: string): string | undefined {
+  const condition = headers.get('If-Range');
+  return condition === undefined || condition === lastModified ? headers.get('Range') : undefined;
+}
+
 /** The one range of a Range header; undefined when it is to be ignored: not bytes, malformed, or several. */
 function parseRange(text: string, size: number): Range | 'unsatisfiable' | undefined {
-  const match = /^bytes=(\d{0,15})-(\d{0,15})$/.exec(text.trim());
+  const match = /^bytes=(\d{0,15})-(\d{0,15})$/i.exec(trimBlanks(text));
   if (!match || (match[1] === '' && match[2] === '')) return undefined;
   if (match[1] === '') {
     const suffix = Number(match[2]);
@@ -65,6 +102,7 @@ function parseRange(text: string, size: number): Range | 'unsatisfiable' | undef
   }
   const start = Number(match[1]);
   const end = match[2] === '' ? size - 1 : Math.min(Number(match[2]), size - 1);
+  if (match[2] !== '' && Number(match[2]) < start) return undefined;
   if (start >= size) return 'unsatisfiable';
-  return end < start ? undefined : { start, end };
+  return { start, end };
 }

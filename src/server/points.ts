@@ -3,6 +3,7 @@ import { steadyNow } from '../clock.js';
 import { plainAddress } from '../http/addresses.js';
 import { Broadcast, type BroadcastOptions } from '../media/broadcast.js';
 import type { AsfEvent, AsfSink } from '../media/events.js';
+import { withoutMediaSuffix } from '../media/names.js';
 import { Refusal } from '../refusal.js';
 import type { Publisher } from '../wmhttp/push-gate.js';
 import { PointArchive } from './point-archive.js';
@@ -33,8 +34,6 @@ export interface PointEvent {
   readonly clean?: boolean;
 }
 
-const MEDIA_SUFFIX = /\.(?:asf|wmv|wma)$/i;
-
 // What fits the packets of every protocol (MS-WMSP 2.2.3.1.2); WMHTTP alone could carry a few bytes more.
 const MAX_PACKET_SIZE = 65_527;
 
@@ -46,6 +45,8 @@ const TAKEOVER_SILENCE = 5_000;
 export class PublishingPoint {
   /** The path, with its leading slash. */
   readonly path: string;
+  /** The path as people compare names: without regard to case, and to how accents are written. */
+  readonly foldedPath: string;
   /** Stands in the configuration, so no push session removes it. */
   readonly configured: boolean;
   readonly broadcast: Broadcast;
@@ -68,6 +69,7 @@ export class PublishingPoint {
     },
   ) {
     this.path = path;
+    this.foldedPath = folded(path);
     this.configured = configured;
     this.broadcast = how.broadcast;
     this.settings = how.settings ?? {};
@@ -154,6 +156,10 @@ export class PublishingPoint {
   }
 }
 
+function folded(path: string): string {
+  return path.normalize('NFC').toLowerCase();
+}
+
 /** The publishing points of a server, by path. */
 export class PublishingPoints {
   readonly #options: PointsOptions;
@@ -173,7 +179,26 @@ export class PublishingPoints {
 
   /** The point of that name, or of that name without the suffix of a media file, which some players insist on. */
   find(path: string): PublishingPoint | undefined {
-    return this.get(path) ?? this.get(path.replace(MEDIA_SUFFIX, ''));
+    const stem = withoutMediaSuffix(path);
+    return this.get(path) ?? this.get(stem) ?? this.named(path) ?? (stem === path ? undefined : this.named(stem));
+  }
+
+  /**
+   * The point of that name, also with a slash at its end, and in another case when no point has exactly that name and one alone has
+   * it in another.
+   */
+  named(path: string): PublishingPoint | undefined {
+    const name = path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path;
+    const exact = this.get(path) ?? this.get(name);
+    if (exact) return exact;
+    const wanted = folded(name);
+    let found: PublishingPoint | undefined;
+    for (const point of this.#points.values()) {
+      if (point.foldedPath !== wanted) continue;
+      if (found) return undefined;
+      found = point;
+    }
+    return found;
   }
 
   /** Adds a point that stays. */
@@ -186,7 +211,7 @@ export class PublishingPoints {
    * is neither.
    */
   modelFor(path: string, template: string | undefined): PublishingPoint | undefined {
-    return this.get(path) ?? (template === undefined ? undefined : this.get(template));
+    return this.named(path) ?? (template === undefined ? undefined : this.named(template));
   }
 
   /**
@@ -196,8 +221,9 @@ export class PublishingPoints {
    * @throws Refusal `not-found` when the point does not exist and is not to be made, `busy` when there are too many
    */
   forPush(path: string, template: string | undefined, local: boolean): PublishingPoint {
+    const present = this.named(path);
+    if (present) return present;
     const model = this.modelFor(path, template);
-    if (model?.path === path) return model;
     if (path === '/') throw new Refusal('not-found', 'The URL names no publishing point.');
     const { newPoints } = this.#options;
     const needsTemplate = newPoints === 'template' || (newPoints === 'loopback' && !local);

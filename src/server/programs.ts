@@ -6,7 +6,7 @@ import type { Content, PlaylistPlace, Program, Redirect } from '../playback/cont
 import type { Entry, FileEntry } from '../playback/entry.js';
 import { Refusal } from '../refusal.js';
 import type { ContentRoot, ContentSource } from './content.js';
-import type { PublishingPoints } from './points.js';
+import type { PublishingPoint, PublishingPoints } from './points.js';
 
 /** Something on another server, as a broadcast of this one. */
 export interface RemoteContent {
@@ -41,7 +41,6 @@ function singleProgram(current: Entry, close: () => void): Program {
 }
 
 const FIRST_ENTRY: PlaylistPlace = { entry: 0, reached: 0 };
-const MEDIA_SUFFIX = /\.(?:asf|wmv|wma)$/i;
 
 /** What the URLs of a server name: redirects, publishing points, and what is in the content folder. */
 export class Programs implements Content {
@@ -56,18 +55,21 @@ export class Programs implements Content {
     const redirect = redirects?.get(path);
     if (redirect) return redirect;
     const point = points.get(path);
-    if (point) {
-      const wrapped = await content?.wrap({ kind: 'point', path });
-      return wrapped ? PlaylistProgram.open(wrapped, this.#options, place) : liveProgram(point.broadcast);
-    }
+    if (point) return this.#openPoint(point, place);
     const item = await content?.resolve(path);
     if (item?.kind === 'file') {
       const file = await files.acquire(item.file);
       return singleProgram({ kind: 'file', id: 1, file }, () => files.release(file));
     }
     if (item?.kind === 'playlist') return PlaylistProgram.open(item.playlist, this.#options, place);
-    const suffixed = points.get(path.replace(MEDIA_SUFFIX, ''));
-    return suffixed && liveProgram(suffixed.broadcast);
+    // A file goes before a point whose name is only like what was asked for.
+    const similar = points.find(path);
+    return similar && this.#openPoint(similar, place);
+  }
+
+  async #openPoint({ path, broadcast }: PublishingPoint, place: PlaylistPlace): Promise<Program> {
+    const wrapped = await this.#options.content?.wrap({ kind: 'point', path });
+    return wrapped ? PlaylistProgram.open(wrapped, this.#options, place) : liveProgram(broadcast);
   }
 }
 

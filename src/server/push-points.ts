@@ -53,7 +53,7 @@ export class PushPoints implements PushGate {
     if (!access.granted) throw access.refusal;
     refuseWebPages(exchange, access, this.#options.names);
     const { user, finish } = access;
-    const isNew = points.get(path) === undefined;
+    const isNew = points.named(path) === undefined;
     const point = points.forPush(path, template, caller.local);
     const destroyed = autoDestroy || (isNew && point.settings.autoDestroy === true);
     return { accept: this.#pushPoint(point, destroyed), user, fields: finishFields(finish, exchange.request) };
@@ -64,7 +64,7 @@ export class PushPoints implements PushGate {
   }
 
   async #askAgain({ path, exchange }: PushStartRequest): Promise<void> {
-    const rule = this.#options.points.get(path)?.settings.push ?? this.#options.rule;
+    const rule = this.#options.points.named(path)?.settings.push ?? this.#options.rule;
     const caller = callerOf(exchange, { schemes: START_SCHEMES });
     const access = await this.#options.access.check(caller, rule, `push to ${path}`);
     if (!access.granted) throw access.refusal;

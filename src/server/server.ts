@@ -159,6 +159,7 @@ export class MediaServer {
       playing: (path, { request, remoteAddress }) =>
         this.#players.beganPlain(path, printable(request.headers.get('User-Agent') ?? ''), remoteAddress),
       redirect: (path) => redirects.get(path),
+      onWarning,
       onError,
     });
     const api = new AdminApi({

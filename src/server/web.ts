@@ -2,10 +2,12 @@ import { buildAsx } from '../announce/asx.js';
 import type { AsfHeader } from '../asf/header.js';
 import { writeWhole } from '../asf/whole.js';
 import { headerRefusal } from '../auth/header-dialog.js';
-import { messageOf } from '../errors.js';
+import { messageOf, printable } from '../errors.js';
 import type { Exchange, ResponseStream } from '../http/exchange.js';
 import { type Field, HttpError } from '../http/message.js';
+import { ALLOWED, answersMethod } from '../http/methods.js';
 import type { Broadcast } from '../media/broadcast.js';
+import { ASF_TYPE, mediaType } from '../media/names.js';
 import { EVERY_STREAM, type PlayerSession, type WireFormat } from '../media/wire.js';
 import type { Redirect } from '../playback/content.js';
 import { describeContent } from '../wmsp/packets.js';
@@ -14,6 +16,7 @@ import type { PointMulticast } from './multicast.js';
 import { pathOf, queryOf } from './paths.js';
 import { sendFile } from './plain-file.js';
 import type { PublishingPoint, PublishingPoints } from './points.js';
+import { RefusedStreams } from './refused-streams.js';
 import { webFields } from './web-fields.js';
 
 /** Packets as they are in a file: full size, nothing around them; all players share every byte. */
@@ -67,6 +70,8 @@ export interface WebHost {
   readonly redirect: (path: string) => Redirect | undefined;
   /** Somebody gets the broadcast of a path. @returns to be called when they get nothing more */
   readonly playing: (path: string, exchange: Exchange) => () => void;
+  /** Somebody sends a stream in a way that is not taken: what the operator should know. */
+  readonly onWarning: (message: string) => void;
   /** Content cannot be given, through no fault of the client. */
   readonly onError: (error: unknown) => void;
 }
@@ -78,16 +83,18 @@ export class WebServer {
   readonly #points: PublishingPoints;
   readonly #content: ContentRoot | undefined;
   readonly #host: WebHost;
+  readonly #refusedStreams: RefusedStreams;
 
   constructor(points: PublishingPoints, content: ContentRoot | undefined, host: WebHost) {
     this.#points = points;
     this.#content = content;
     this.#host = host;
+    this.#refusedStreams = new RefusedStreams(host.onWarning);
   }
 
   /** Whether a request is for the announcement of a point, which players fetch under the name that they have in the protocol. */
   announces({ request: { method, target } }: Exchange): boolean {
-    if (method !== 'GET' || !/\.(?:asx|nsc)(?:[?#]|$)/i.test(target)) return false;
+    if ((method !== 'GET' && method !== 'HEAD') || !/\.(?:asx|nsc)(?:[?#]|$)/i.test(target)) return false;
     try {
       return this.#announcedBy(pathOf(target)) !== undefined;
     } catch {
@@ -103,7 +110,7 @@ export class WebServer {
       const { status = 500, challenge = false } = refusal ?? {};
       const fields: Field[] = [
         ...webFields('text/plain; charset=utf-8'),
-        ...(status === 405 ? ALLOWED : []),
+        ...(status === 405 ? [ALLOWED] : []),
         ...(refusal?.fields ?? []),
       ];
       const text = refusal ? messageOf(error) : 'Something went wrong here.';
@@ -113,8 +120,15 @@ export class WebServer {
 
   async #answer(exchange: Exchange): Promise<void> {
     const { method, target } = exchange.request;
-    if (method !== 'GET' && method !== 'HEAD') throw new HttpError(405, `${method} is not possible here.`);
+    if (method === 'OPTIONS') {
+      answersMethod(exchange, webFields('text/plain; charset=utf-8'));
+      return;
+    }
     const path = pathOf(target);
+    if (method !== 'GET' && method !== 'HEAD') {
+      if (['POST', 'PUT', 'SOURCE'].includes(method)) this.#refusedStreams.refused(exchange, path);
+      throw new HttpError(405, `${printable(method, 20)} is not supported here; allowed: ${ALLOWED[1]}.`);
+    }
     const moved = this.#host.redirect(path);
     if (moved) {
       const fields: Field[] = [...webFields('text/plain; charset=utf-8'), ['Location', moved.redirect]];
@@ -125,10 +139,10 @@ export class WebServer {
     const wantsMedia = queryOf(target).has('MSWMExt');
     const announced = this.#announcedBy(path);
     const point = this.#points.get(path);
-    await this.#host.authorize(exchange, announced?.path ?? path, wantsMedia || !(point ?? announced));
+    const starts = wantsMedia || !(announced ?? this.#points.named(path));
+    await this.#host.authorize(exchange, announced?.path ?? path, starts);
     if (point) {
-      if (wantsMedia) this.#stream(exchange, point);
-      else this.#announce(exchange, path, point.broadcast.header);
+      this.#give(exchange, point, wantsMedia);
       return;
     }
     if (announced) {
@@ -146,9 +160,14 @@ export class WebServer {
       this.#announce(exchange, path, undefined);
       return;
     }
-    const suffixed = this.#points.find(path);
-    if (!suffixed) throw new HttpError(404, `There is nothing at ${path}.`);
-    this.#stream(exchange, suffixed);
+    const similar = this.#points.find(path);
+    if (!similar) throw new HttpError(404, `There is nothing at ${path}.`);
+    this.#give(exchange, similar, wantsMedia || this.#points.named(path) === undefined);
+  }
+
+  #give(exchange: Exchange, point: PublishingPoint, asMedia: boolean): void {
+    if (asMedia) this.#stream(exchange, point);
+    else this.#announce(exchange, point.path, point.broadcast.header);
   }
 
   #announce(exchange: Exchange, path: string, header: AsfHeader | undefined): void {
@@ -157,13 +176,13 @@ export class WebServer {
     // A player that cannot receive multicasts goes on to the next one.
     const multicast = this.#host.multicast(path) ? [announcementUrl(exchange, path, 'nsc')] : [];
     const body = buildAsx([{ ...about, refs: [...multicast, ...pointUrls(authority, path, exchange.secure)] }]);
-    exchange.respond({ status: 200, fields: webFields('video/x-ms-asf'), body: Buffer.from(body, 'utf8') });
+    exchange.respond({ status: 200, fields: webFields(ASF_TYPE), body: Buffer.from(body, 'utf8') });
   }
 
   /** The point whose announcement a path names: `/live.asx`, and `/live.nsc` when it is multicast. */
   #announcedBy(path: string): { as: 'asx' | 'nsc'; path: string; point: PublishingPoint } | undefined {
     const [, stem, ending] = /^(.+)\.(asx|nsc)$/i.exec(path) ?? [];
-    const point = stem === undefined || this.#points.get(path) ? undefined : this.#points.get(stem);
+    const point = stem === undefined || this.#points.get(path) ? undefined : this.#points.named(stem);
     if (!point) return undefined;
     const as = ending!.toLowerCase() as 'asx' | 'nsc';
     return as === 'nsc' && !this.#host.multicast(point.path) ? undefined : { as, path: point.path, point };
@@ -173,18 +192,18 @@ export class WebServer {
     const [unicastUrl] = pointUrls(authorityOf(exchange), path, exchange.secure);
     const text = this.#host.multicast(path)!.nsc(unicastUrl!);
     if (text === undefined) throw new HttpError(503, `Nobody has fed ${path} yet, so there is no header to announce.`);
-    exchange.respond({ status: 200, fields: webFields('video/x-ms-asf'), body: Buffer.from(text, 'latin1') });
+    exchange.respond({ status: 200, fields: webFields(ASF_TYPE), body: Buffer.from(text, 'latin1') });
   }
 
   #stream(exchange: Exchange, point: PublishingPoint): void {
     const { broadcast } = point;
     if (!broadcast.live || !broadcast.header) throw new HttpError(503, `Nobody feeds ${point.path} at the moment.`);
-    const fields = webFields('video/x-ms-asf');
+    if (exchange.queued) throw new HttpError(400, 'This connection streams already.');
+    const fields = webFields(mediaType(broadcast.header.streams.map(({ type }) => type)));
     if (exchange.request.method === 'HEAD') {
-      exchange.respond({ status: 200, fields, close: true });
+      exchange.startStream(200, fields, { chunked: false });
       return;
     }
-    if (exchange.queued) throw new HttpError(400, 'This connection streams already.');
     const left = this.#host.playing(point.path, exchange);
     new PlainPlayer(exchange.startStream(200, fields, { chunked: false }), broadcast, broadcast.header, left);
   }
@@ -194,8 +213,6 @@ export class WebServer {
 function isBrowser({ request }: Exchange): boolean {
   return request.headers.tokens('Accept').some((type) => type.startsWith('text/html'));
 }
-
-const ALLOWED: Field[] = [['Allow', 'GET, HEAD']];
 
 /** The host and port that the client used; what cannot be one is not repeated to it. */
 function authorityOf(exchange: Exchange): string {

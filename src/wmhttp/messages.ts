@@ -1,5 +1,6 @@
 import { WmError } from '../errors.js';
 import { type Field, type HeaderFields, HttpError } from '../http/message.js';
+import { decodePath, rawPathOf } from '../http/target.js';
 import { type Cookie, isPushId, PUSH_ID, parseCookies } from './cookies.js';
 
 /** Media type of a PushSetup request (MS-WMHTTP 2.2.1.1.1). */
@@ -192,19 +193,13 @@ export function responseFields({ serverName = DEFAULT_SERVER, now, timeout = 60_
  * @throws HttpError 400 when it has no absolute path or does not decode to printable UTF-8
  */
 export function targetPath(target: string): string {
-  const [raw = ''] = target.replace(/^https?:\/\/[^/?#]*/i, '').split(/[?#]/, 1);
-  const path = decodePath(raw);
+  const path = namedPath(rawPathOf(target));
   if (path === undefined) throw new HttpError(400, 'The request does not name a publishing point.');
   return path;
 }
 
 /** A path-absolute with its percent-encoding taken off; undefined when it is none, or holds control characters. */
-export function decodePath(path: string): string | undefined {
-  if (!path.startsWith('/')) return undefined;
-  try {
-    const decoded = decodeURIComponent(path);
-    return /\p{Cc}/u.test(decoded) ? undefined : decoded;
-  } catch {
-    return undefined;
-  }
+export function namedPath(path: string): string | undefined {
+  const decoded = path.startsWith('/') ? decodePath(path, false) : undefined;
+  return decoded === undefined || /\p{Cc}/u.test(decoded) ? undefined : decoded;
 }

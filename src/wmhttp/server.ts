@@ -4,10 +4,11 @@ import { WmError } from '../errors.js';
 import { plainAddress } from '../http/addresses.js';
 import type { Exchange } from '../http/exchange.js';
 import { type Field, HttpError } from '../http/message.js';
+import { ASF_TYPE } from '../media/names.js';
 import {
-  decodePath,
   isEncoder,
   MAX_SETUP_BODY,
+  namedPath,
   parseSetupBody,
   pushIds,
   pushRequestType,
@@ -150,12 +151,12 @@ export class PushServer {
     const body = await exchange.readBody(MAX_SETUP_BODY);
     if (!isEncoder(headers.get('User-Agent'))) {
       // What a Windows server says to anything else than an encoder: here is how to play this (MS-WMHTTP 3.2.5.1).
-      const fields: Field[] = [...this.#fields(), ['Content-Type', 'video/x-ms-asf']];
+      const fields: Field[] = [...this.#fields(), ['Content-Type', ASF_TYPE]];
       exchange.respond({ status: 200, fields, body: playThis(exchange, path) });
       return;
     }
     const { template, autoDestroy } = parseSetupBody(body);
-    const templatePath = template === undefined ? undefined : decodePath(template);
+    const templatePath = template === undefined ? undefined : namedPath(template);
     if (template !== undefined && templatePath === undefined) throw new HttpError(400, 'The template is malformed.');
     const ids = pushIds(headers);
     const existing = this.#sessionToSetUp(ids, path);

@@ -66,6 +66,8 @@ function requestType(head: RequestHead, pragma: PragmaTokens): WmspRequestType |
   switch (head.method) {
     case 'GET':
       return getType(pragma);
+    case 'HEAD':
+      return headType(pragma);
     case 'POST':
       return postType(head, pragma);
     case 'OPTIONS':
@@ -81,6 +83,12 @@ function getType(pragma: PragmaTokens): WmspRequestType {
   // Some samples of a SelectStream have xPlayStrm=1; they are Play requests.
   if (pragma.flag('xPlayStrm')) return 'Play';
   return hasStreamSwitch(pragma) ? 'SelectStream' : 'Describe';
+}
+
+/** HEAD is GET without its body, for what is asked of content; what changes a session cannot be tried. */
+function headType(pragma: PragmaTokens): WmspRequestType | undefined {
+  const type = getType(pragma);
+  return type === 'Describe' || type === 'Play' ? type : undefined;
 }
 
 function hasStreamSwitch(pragma: PragmaTokens): boolean {

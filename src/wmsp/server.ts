@@ -1,6 +1,7 @@
 import { headerRefusal } from '../auth/header-dialog.js';
 import type { Exchange } from '../http/exchange.js';
 import { type Field, HttpError } from '../http/message.js';
+import { ALLOWED } from '../http/methods.js';
 import { Ticker } from '../media/on-demand/flow.js';
 import type { Program } from '../playback/content.js';
 import { DEFAULT_LIMITS } from '../playback/pace.js';
@@ -124,7 +125,8 @@ export class WmspServer {
     const request = classifyRequest(exchange.request);
     if (request === 'foreign') return false;
     if (request === 'invalid') {
-      this.#refuse(exchange, new HttpError(400, 'The request is of no type that there is.'));
+      const fields = [...commonFields(this.#identity, undefined, []), ALLOWED];
+      this.#refuse(exchange, new HttpError(400, 'The request is of no type that there is.'), fields);
       return true;
     }
     void this.#handle(exchange, request);
@@ -239,6 +241,12 @@ export class WmspServer {
         : opening;
       const wait = skipped && !session.features.has(`${FEATURE_PREFIX}predstrm`);
       const order = { ...asked.order, selection, wait, profile: this.#wantsProfile(handling) };
+      if (exchange.request.method === 'HEAD') {
+        const tokens = this.#tokens(handling, session, program, found === undefined);
+        const fields = this.#contentFields(handling, program, 'application/x-mms-framed', tokens);
+        exchange.startStream(200, fields, { chunked: session.pipelined });
+        return;
+      }
       this.#begin(session, handling);
       taken = true;
       const opened = await this.#try(session, found === undefined, () =>
@@ -398,9 +406,10 @@ export class WmspServer {
     if (!session && exchange.request.method !== 'OPTIONS') throw new HttpError(400, 'The client-id is unknown.');
     if (session) this.#sessions.touch(session);
     const tokens = session ? this.#idTokens(session) : [];
+    const allow = exchange.request.method === 'OPTIONS' ? [ALLOWED] : [];
     exchange.respond({
       status: 200,
-      fields: commonFields(this.#identity, profile, tokens),
+      fields: [...commonFields(this.#identity, profile, tokens), ...allow],
       close: !session?.pipelined,
     });
   }

@@ -12,6 +12,12 @@ describe('the path of a request', () => {
     ['/a%20b', '/a b'],
     ['/caf\u00c3\u00a9', '/café'],
     ['/caf%C3%A9', '/café'],
+    ['/caf%E9', '/café'],
+    ['/caf\u00e9', '/café'],
+    ['/%252e%252e/a', '/%2e%2e/a'],
+    ['/%c0%ae%c0%ae/a', '/À®À®/a'],
+    [`/live?token=${'a'.repeat(8_000)}`, '/live'],
+    [`/${'%E4%B8%AD'.repeat(400)}`, `/${'中'.repeat(400)}`],
   ])('of %s is %s', (target, path) => {
     expect(pathOf(target)).toBe(path);
   });
@@ -29,6 +35,12 @@ describe('the path of a request', () => {
     '/./a',
     '/%E2%80%AEevil',
     '/%E2%80%A8',
+    '/%zz',
+    '/%80uro',
+    '/a%5cb',
+    '/a/%2E%2E%2Fb',
+    '/%2e',
+    `/${'a'.repeat(1_024)}`,
   ])('is refused for %s', (target) => {
     expect(() => pathOf(target)).toThrow(Refusal);
   });

@@ -1,0 +1,18 @@
+import type { Exchange } from './exchange.js';
+import type { Field } from './message.js';
+
+/** The methods that servers of Windows Media answer to; of POST requests those of a few types only. */
+export const ALLOWED: Field = ['Allow', 'GET, HEAD, POST, OPTIONS'];
+
+/**
+ * Answers OPTIONS, and refuses methods that nothing is done with.
+ *
+ * @param fields of every response
+ * @returns false for GET, HEAD and POST
+ */
+export function answersMethod(exchange: Exchange, fields: readonly Field[] = []): boolean {
+  const { method } = exchange.request;
+  if (['GET', 'HEAD', 'POST'].includes(method)) return false;
+  exchange.respond({ status: method === 'OPTIONS' ? 200 : 405, fields: [...fields, ALLOWED] });
+  return true;
+}

@@ -1,0 +1,33 @@
+/* The names of media files, and what HTTP calls what is in them. */
+
+/** The endings of media files, without the dot. */
+export const MEDIA_SUFFIXES = ['asf', 'wmv', 'wma'] as const;
+
+const SUFFIX = new RegExp(`\\.(${MEDIA_SUFFIXES.join('|')})$`, 'i');
+
+/** True if a name ends like that of a media file, in any case. */
+export function isMediaName(name: string): boolean {
+  return SUFFIX.test(name);
+}
+
+/** A name without the ending of a media file, which some players insist on. */
+export function withoutMediaSuffix(name: string): string {
+  return name.replace(SUFFIX, '');
+}
+
+/** The Content-Type of a playlist or an announcement, and of media of which nothing else is known. */
+export const ASF_TYPE = 'video/x-ms-asf';
+
+/**
+ * The Content-Type of plain ASF.
+ *
+ * @param kinds the types of its streams; `audio` with no picture beside it makes it sound, whatever its name
+ * @param name of the file, if it has one
+ */
+export function mediaType(kinds: Iterable<string>, name = ''): string {
+  const all = new Set(kinds);
+  if (all.has('audio') && !['video', 'image'].some((kind) => all.has(kind))) return 'audio/x-ms-wma';
+  const [, suffix] = SUFFIX.exec(name.toLowerCase()) ?? [];
+  if (suffix === 'wma' && all.size === 0) return 'audio/x-ms-wma';
+  return suffix === 'wmv' ? 'video/x-ms-wmv' : ASF_TYPE;
+}
