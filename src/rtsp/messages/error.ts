@@ -1,0 +1,12 @@
+import { WmError } from '../../errors.js';
+
+/** Bytes that are not RTSP, RTP or SDP, with the status that answers them. */
+export class RtspError extends WmError {
+  readonly status: number;
+
+  constructor(status: number, message: string) {
+    super('WM_PROTOCOL', message);
+    this.name = 'RtspError';
+    this.status = status;
+  }
+}

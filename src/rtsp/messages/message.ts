@@ -1,0 +1,247 @@
+import {
+  type Field,
+  type HeaderFields,
+  headLength,
+  headLines,
+  MAX_HEAD_SIZE,
+  parseFields,
+  serialiseHead,
+  TOKEN,
+  trimBlanks,
+} from '../../framing/text-head.js';
+import { RtspError } from './error.js';
+
+/** A request of either side (RFC 2326 6); servers send them too. */
+export interface RtspRequest {
+  readonly type: 'request';
+  readonly method: string;
+  /** The request URL as it came, or `*`. */
+  readonly url: string;
+  readonly headers: HeaderFields;
+  readonly body: Buffer;
+}
+
+/** A response of either side (RFC 2326 7). */
+export interface RtspResponse {
+  readonly type: 'response';
+  readonly status: number;
+  readonly reason: string;
+  readonly headers: HeaderFields;
+  readonly body: Buffer;
+}
+
+/** A frame of media on the connection of RTSP (RFC 2326 10.12). */
+export interface InterleavedFrame {
+  readonly type: 'frame';
+  readonly channel: number;
+  /** A view. */
+  readonly bytes: Buffer;
+}
+
+export type RtspInput = RtspRequest | RtspResponse | InterleavedFrame;
+
+type Head = Omit<RtspRequest, 'body'> | Omit<RtspResponse, 'body'>;
+
+const DOLLAR = 0x24;
+const FRAME_HEAD = 4;
+/** A body of a request or response may not be longer by default; logs and SDP are far below. */
+const MAX_BODY = 1024 * 1024;
+
+const REASONS: Readonly<Record<number, string>> = {
+  200: 'OK',
+  302: 'Moved Temporarily',
+  305: 'Use Proxy',
+  400: 'Bad Request',
+  401: 'Unauthorized',
+  403: 'Forbidden',
+  404: 'Not Found',
+  405: 'Method Not Allowed',
+  407: 'Proxy Authentication Required',
+  408: 'Request Time-out',
+  412: 'Precondition Failed',
+  413: 'Request Entity Too Large',
+  414: 'Request-URI Too Large',
+  415: 'Unsupported Media Type',
+  451: 'Parameter Not Understood',
+  453: 'Not Enough Bandwidth',
+  454: 'Session Not Found',
+  455: 'Method Not Valid in This State',
+  457: 'Invalid Range',
+  459: 'Aggregate Operation Not Allowed',
+  460: 'Only Aggregate Operation Allowed',
+  461: 'Unsupported Transport',
+  500: 'Internal Server Error',
+  501: 'Not Implemented',
+  503: 'Service Unavailable',
+  505: 'RTSP Version Not Supported',
+  551: 'Option not supported',
+};
+
+/** The reason phrase of a status (RFC 2326 7.1.1); never empty. */
+export function rtspReason(status: number): string {
+  return REASONS[status] ?? 'Unknown';
+}
+
+/** A request as bytes. Content-Length is added where there is a body. @throws WmError for a field that may not be sent */
+export function serialiseRequest(method: string, url: string, fields: readonly Field[], body?: Buffer): Buffer {
+  if (!/^[\x21-\x7e]+$/.test(url)) throw new RtspError(400, 'A URL with blanks cannot be requested.');
+  return withBody(`${method} ${url} RTSP/1.0`, fields, body);
+}
+
+/** A response as bytes. Content-Length is added where there is a body. @throws WmError for a field that may not be sent */
+export function serialiseResponse(status: number, fields: readonly Field[], body?: Buffer): Buffer {
+  return withBody(`RTSP/1.0 ${status} ${rtspReason(status)}`, fields, body);
+}
+
+function withBody(firstLine: string, fields: readonly Field[], body: Buffer | undefined): Buffer {
+  if (!body) return serialiseHead(firstLine, fields);
+  return Buffer.concat([serialiseHead(firstLine, [...fields, ['Content-Length', `${body.length}`]]), body]);
+}
+
+/** Writes the head of an interleaved frame; its packet follows. @param size bytes, at most 65535 @returns where the packet begins */
+export function writeFrameHead(into: Buffer, at: number, channel: number, size: number): number {
+  into[at] = DOLLAR;
+  into[at + 1] = channel;
+  into.writeUInt16BE(size, at + 2);
+  return at + FRAME_HEAD;
+}
+
+/**
+ * Reads the stream of an RTSP connection, in slices of any size: requests, responses and interleaved frames in any order, as both
+ * sides send them. It holds at most one head and its body, or one frame.
+ *
+ * Blank lines between messages are skipped: real servers send them.
+ */
+export class RtspReader {
+  readonly #maxBody: number;
+  #pending: Buffer = Buffer.alloc(0);
+  // Bytes of #pending that hold no end of a head.
+  #searched = 0;
+  #head: { readonly message: Head; readonly size: number } | undefined;
+  // Slices that came while more bytes than these are needed; joining each at once would be quadratic.
+  #slices: Buffer[] = [];
+  #missing = 0;
+  #failure: RtspError | undefined;
+
+  /** @param maxBody the longest body of a message, bytes */
+  constructor({ maxBody = MAX_BODY }: { maxBody?: number } = {}) {
+    this.#maxBody = maxBody;
+  }
+
+  /** True if the bytes so far end in the middle of something. */
+  get midMessage(): boolean {
+    return this.#pending.length > 0 || this.#slices.length > 0 || this.#head !== undefined;
+  }
+
+  /**
+   * Takes the next bytes of the stream, which must not change while frames of them are in use.
+   *
+   * @returns what they complete
+   * @throws RtspError for what is not RTSP, and at every call from then on
+   */
+  *push(slice: Buffer): Generator<RtspInput, void, undefined> {
+    if (this.#failure) throw this.#failure;
+    this.#slices.push(slice);
+    this.#missing -= slice.length;
+    if (this.#missing > 0) return;
+    this.#pending = this.#slices.length === 1 && this.#pending.length === 0 ? slice : this.#joined();
+    this.#slices = [];
+    this.#missing = 0;
+    for (;;) {
+      const input = this.#next();
+      if (!input) return;
+      yield input;
+    }
+  }
+
+  #joined(): Buffer {
+    return Buffer.concat([this.#pending, ...this.#slices]);
+  }
+
+  #next(): RtspInput | undefined {
+    try {
+      if (this.#head) return this.#body(this.#head);
+      this.#skipBlankLines();
+      if (this.#pending.length === 0) return undefined;
+      return this.#pending[0] === DOLLAR ? this.#frame() : this.#message();
+    } catch (error) {
+      this.#failure = error instanceof RtspError ? error : new RtspError(400, 'A message cannot be read.');
+      this.#pending = Buffer.alloc(0);
+      throw this.#failure;
+    }
+  }
+
+  #skipBlankLines(): void {
+    let at = 0;
+    while (this.#pending[at] === 10 || this.#pending[at] === 13) at++;
+    if (at === 0) return;
+    this.#pending = this.#pending.subarray(at);
+    this.#searched = 0;
+  }
+
+  #frame(): InterleavedFrame | undefined {
+    if (this.#pending.length < FRAME_HEAD) return undefined;
+    const size = this.#pending.readUInt16BE(2);
+    if (!this.#has(FRAME_HEAD + size)) return undefined;
+    const frame = this.#take(FRAME_HEAD + size);
+    return { type: 'frame', channel: frame[1]!, bytes: frame.subarray(FRAME_HEAD) };
+  }
+
+  #message(): RtspInput | undefined {
+    const start = Math.max(0, this.#searched - 3);
+    const found = headLength(this.#pending.subarray(start));
+    if (found === 0) {
+      this.#searched = this.#pending.length;
+      if (this.#pending.length > MAX_HEAD_SIZE) throw new RtspError(413, 'The head of a message is too long.');
+      return undefined;
+    }
+    if (start + found > MAX_HEAD_SIZE) throw new RtspError(413, 'The head of a message is too long.');
+    this.#searched = 0;
+    const message = parseHead(this.#take(start + found));
+    this.#head = { message, size: bodySize(message.headers, this.#maxBody) };
+    return this.#body(this.#head);
+  }
+
+  #body({ message, size }: { readonly message: Head; readonly size: number }): RtspInput | undefined {
+    if (!this.#has(size)) return undefined;
+    this.#head = undefined;
+    return { ...message, body: this.#take(size) } as RtspRequest | RtspResponse;
+  }
+
+  #has(size: number): boolean {
+    this.#missing = Math.max(0, size - this.#pending.length);
+    return this.#missing === 0;
+  }
+
+  #take(size: number): Buffer {
+    const taken = this.#pending.subarray(0, size);
+    this.#pending = this.#pending.subarray(size);
+    return taken;
+  }
+}
+
+function parseHead(bytes: Buffer): Head {
+  const [first = '', ...rest] = headLines(bytes);
+  const headers = parseFields(rest, (message) => new RtspError(400, message));
+  const line = trimBlanks(first);
+  const answer = /^RTSP\/1\.\d (\d{3})(?: (.{0,200}))?$/.exec(line);
+  if (answer) return { type: 'response', status: Number(answer[1]), reason: answer[2] ?? '', headers };
+  const methodEnd = line.indexOf(' ');
+  const versionStart = line.lastIndexOf(' ');
+  const method = line.slice(0, Math.max(methodEnd, 0));
+  const url = trimBlanks(line.slice(methodEnd, Math.max(versionStart, methodEnd)));
+  const version = line.slice(versionStart + 1);
+  if (!TOKEN.test(method) || url === '' || !/^RTSP\/\d\.\d$/.test(version)) {
+    throw new RtspError(400, 'The first line of a message is malformed.');
+  }
+  if (version !== 'RTSP/1.0') throw new RtspError(505, `${version} is not spoken here.`);
+  return { type: 'request', method, url, headers };
+}
+
+function bodySize(headers: HeaderFields, most: number): number {
+  const values = new Set(headers.all('Content-Length').map(trimBlanks));
+  const [value = '0'] = values;
+  if (values.size > 1 || !/^\d{1,12}$/.test(value)) throw new RtspError(400, 'Content-Length is malformed.');
+  if (Number(value) > most) throw new RtspError(413, `A body of ${value} bytes is too long.`);
+  return Number(value);
+}
