@@ -3,7 +3,8 @@ import { describeStreams } from '../asf/edit.js';
 import { WmError } from '../errors.js';
 import { HttpClient } from '../http/client.js';
 import { PLAYER_PRODUCT } from '../http/product.js';
-import { legacyLogLine } from '../wmlog/client-log.js';
+import { clientLogForWeb } from '../wmlog/client-log.js';
+import { isValidationPage } from '../wmlog/line.js';
 import type { EntryReport } from './session.js';
 
 export interface LogContext {
@@ -31,7 +32,7 @@ export function logBody(report: EntryReport, { nsc, nscUrl, playerId, now }: Log
       .map(({ codec }) => codec);
   const host = nsc.address.includes(':') ? `[${nsc.address}]` : nsc.address;
   const group = `asfm://${host}:${nsc.port}`;
-  const line = legacyLogLine({
+  return clientLogForWeb('legacy', {
     now,
     usedUrl: group,
     // 2.1.32: the URL of a multicast is that of its group, wherever its .nsc file was.
@@ -51,10 +52,10 @@ export function logBody(report: EntryReport, { nsc, nscUrl, playerId, now }: Log
     videoCodecs: codecs('video'),
     bytes: report.bytes,
     packets: received,
-    multicast: { channelUrl: nscUrl, address: nsc.address, lost, longestGap, recovered, reordered },
+    losses: { lost, longestGap, recovered, resent: reordered },
+    multicast: { channelUrl: nscUrl, address: nsc.address },
     descriptions: [],
   });
-  return `MX_STATS_LogLine: \t${line}`;
 }
 
 /**
@@ -67,7 +68,7 @@ export async function submitReport(logUrl: string, report: EntryReport, context:
   if (url?.protocol !== 'http:') throw new WmError('WM_USAGE', `${logUrl} is no http:// URL.`);
   const target = `${url.pathname}${url.search}`;
   const answer = await request(url, 'GET', target);
-  if (!/<h1>(?:NetShow|WMS) ISAPI Log Dll/i.test(answer)) {
+  if (!isValidationPage(answer)) {
     throw new WmError('WM_PROTOCOL', `${logUrl} does not take logs.`);
   }
   await request(url, 'POST', target, Buffer.from(logBody(report, context), 'utf8'));

@@ -1,5 +1,12 @@
 import fc from 'fast-check';
-import { anonymousPlayerId, type ClientLogFields, clientLogXml, legacyLogLine } from '../../src/wmlog/client-log.js';
+import {
+  anonymousPlayerId,
+  type ClientLogFields,
+  clientLogForWeb,
+  clientLogXml,
+  connectTimeLogXml,
+  legacyLogLine,
+} from '../../src/wmlog/client-log.js';
 
 const LOG: ClientLogFields = {
   now: new Date('2003-09-27T00:27:24.5Z'),
@@ -131,7 +138,161 @@ describe('the legacy log as a line', () => {
   });
 });
 
+describe('what a client says of itself', () => {
+  it('[WMLOG-006] [WMLOG-014] names its processor, system and program in visible characters', () => {
+    const fields = fieldsOf();
+    for (const name of ['c-cpu', 'c-os', 'c-hostexe']) expect(fields[name]).toMatch(/^[\x21-\x7e]{1,64}$/);
+    expect(fields['c-os']).toBe(
+      { win32: 'Windows', darwin: 'macOS', linux: 'Linux' }[process.platform as string] ?? process.platform,
+    );
+  });
+
+  it('[WMLOG-009] [WMLOG-010] names its program, which is no library, and versions of two or four numbers', () => {
+    const fields = fieldsOf();
+    expect(fields['c-hostexe']).toBe('wmcast');
+    for (const name of ['c-hostexever', 'c-osversion', 'c-playerversion']) {
+      expect(fields[name]).toMatch(/^\d{1,2}\.\d{1,2}(?:\.\d{1,4}\.\d{1,4})?$/);
+    }
+  });
+
+  it('[WMLOG-007] [WMLOG-051] says nothing of its name or the names and figures of the server', () => {
+    expect(fieldsOf()).toMatchObject({ 'c-dns': '-', 's-dns': '-' });
+  });
+
+  it('[WMLOG-049] [WMLOG-059] leaves to proxies what only they know', () => {
+    expect(fieldsOf()).toMatchObject({ 's-cpu-util': '-', 's-totalclients': '-' });
+  });
+
+  it('[WMLOG-025] [WMLOG-037] says its language and where it came from', () => {
+    expect(fieldsOf()).toMatchObject({ 'c-playerlanguage': 'en-US' });
+    expect(fieldsOf({ language: 'de-DE', referer: 'http://web/a page' })).toMatchObject({
+      'c-playerlanguage': 'de-DE',
+      'cs-Referer': 'http://web/a_page',
+    });
+  });
+
+  it('[WMLOG-038] has a dash for a page that there is none of', () => {
+    expect(fieldsOf()['cs-Referer']).toBe('-');
+  });
+
+  it('[WMLOG-027] [WMLOG-028] has the rate in one or two digits', () => {
+    expect(fieldsOf({ rate: -5 })['c-rate']).toBe('-5');
+    expect(fieldsOf({ rate: 2.9 })['c-rate']).toBe('2');
+    expect(fieldsOf({ rate: 1_000 })['c-rate']).toBe('99');
+  });
+
+  it('[WMLOG-005] [WMLOG-032] counts how often and how long it waited for data', () => {
+    expect(fieldsOf()).toMatchObject({ 'c-buffercount': '0', 'c-totalbuffertime': '0' });
+    expect(fieldsOf({ buffering: { count: 3, milliseconds: 4_200 } })).toMatchObject({
+      'c-buffercount': '3',
+      'c-totalbuffertime': '5',
+    });
+  });
+
+  it('[WMLOG-019] [WMLOG-029] counts what was rebuilt, and requests where there are any', () => {
+    expect(fieldsOf()['c-resendreqs']).toBe('-');
+    const losses = { lost: 2, longestGap: 4, recovered: 3, resent: 6, resendRequests: 7 };
+    expect(fieldsOf({ losses, packets: 89 })).toMatchObject({
+      'c-pkts-received': '89',
+      'c-pkts-lost-client': '2',
+      'c-pkts-lost-net': '5',
+      'c-pkts-lost-cont-net': '4',
+      'c-resendreqs': '7',
+      'c-pkts-recovered-ECC': '3',
+      'c-pkts-recovered-resent': '6',
+      'c-quality': '98',
+    });
+  });
+
+  it('[WMLOG-048] [WMLOG-061] names the protocol and the transport that were used', () => {
+    expect(fieldsOf()).toMatchObject({ protocol: 'http', transport: 'TCP' });
+    expect(fieldsOf({ protocol: 'rtsp', transport: 'UDP' })).toMatchObject({ protocol: 'rtsp', transport: 'UDP' });
+    const multicast = { channelUrl: 'http://web/a.nsc', address: '239.1.2.3' };
+    expect(fieldsOf({ multicast })).toMatchObject({ protocol: 'asfm', transport: 'UDP' });
+  });
+
+  it('[WMLOG-033] names the .nsc file that led to the content', () => {
+    expect(fieldsOf({ multicast: { channelUrl: 'http://web/a.nsc', address: '239.1.2.3' } })['c-channelURL']).toBe(
+      'http://web/a.nsc',
+    );
+    expect(fieldsOf({ multicast: { channelUrl: undefined, address: '239.1.2.3' } })['c-channelURL']).toBe('-');
+  });
+
+  it('[WMLOG-062] lists the video codecs with semicolons and without blanks', () => {
+    expect(fieldsOf({ videoCodecs: ['Windows Media Video 9', 'MPEG-4'] })['videocodec']).toBe(
+      'Windows_Media_Video_9;MPEG-4',
+    );
+  });
+
+  it('[WMLOG-021] [WMLOG-022] is the same player in all logs of a session', () => {
+    const id = anonymousPlayerId('70b64f321a80');
+    expect(id).toBe('{3300AD50-2C39-46c0-AE0A-70b64f321a80}');
+    for (const kind of ['legacy', 'streaming', 'rendering'] as const) {
+      expect(clientLogXml(kind, { ...LOG, playerId: id })).toContain(`<c-playerid>${id}</c-playerid>`);
+    }
+  });
+});
+
+describe('logs for a web server', () => {
+  const valuesOf = (kind: 'legacy' | 'streaming' | 'rendering', log: Partial<ClientLogFields> = {}) =>
+    /^MX_STATS_LogLine: \t(.*)$/.exec(clientLogForWeb(kind, { ...LOG, ...log }))![1]!.split(' ');
+
+  it('[WMLOG-093] [WMLOG-055] name the server that the content came from in a Legacy Log', () => {
+    const values = valuesOf('legacy', { serverAddress: '192.0.2.1' });
+    expect(values).toHaveLength(47);
+    expect(values[40]).toBe('192.0.2.1');
+    expect(valuesOf('legacy')[40]).toBe('-');
+  });
+
+  it('[WMLOG-097] [WMLOG-094] do so in a Streaming Log, which has no codecs', () => {
+    const values = valuesOf('streaming', { serverAddress: '192.0.2.1', videoCodecs: ['V'] });
+    expect(values).toHaveLength(47);
+    expect([values[0], values[24], values[25], values[40], values[41], values[43]]).toEqual([
+      '0.0.0.0',
+      '-',
+      '-',
+      '192.0.2.1',
+      '-',
+      '-',
+    ]);
+  });
+
+  it('[WMLOG-102] [WMLOG-056] have 47 values in a Rendering Log, too, and no server', () => {
+    const values = valuesOf('rendering', { serverAddress: '192.0.2.1' });
+    expect(values).toHaveLength(47);
+    expect([values[0], values[22], values[23], values[40]]).toEqual(['-', 'Cache', '-', '-']);
+  });
+});
+
+describe('the connect-time log', () => {
+  it('[WMLOG-103] [WMLOG-104] has an empty Summary and eight elements in their order', () => {
+    const xml = connectTimeLogXml(new Date('2006-08-30T13:18:44Z'), 'TCP');
+    const lines = xml.split('\r\n');
+    expect(lines.slice(0, 4)).toEqual(['<XML>', '<Summary></Summary>', '<c-dns>-</c-dns>', '<c-ip>0.0.0.0</c-ip>']);
+    expect(lines.map((line) => /^<([\w-]+)>/.exec(line)?.[1])).toEqual([
+      ...['XML', 'Summary', 'c-dns', 'c-ip', 'c-os', 'c-osversion', 'date', 'time', 'c-cpu', 'transport'],
+      ...[undefined, undefined],
+    ]);
+    expect(xml).toContain('<date>2006-08-30</date>\r\n<time>13:18:44</time>');
+    expect(xml).toContain('<transport>TCP</transport>');
+    expect(connectTimeLogXml(new Date(0), 'UDP')).toContain('<transport>UDP</transport>');
+  });
+});
+
 describe('the legacy log as XML', () => {
+  it('[WMLOG-089] [WMLOG-091] has no address and no server', () => {
+    const { line, elements } = read(clientLogXml('legacy', { ...LOG, serverAddress: '192.0.2.1' }), NAMES);
+    for (const values of [line, elements]) {
+      expect(values).toMatchObject({ 'c-ip': '0.0.0.0', 's-ip': '-', 's-dns': '-', 's-cpu-util': '-' });
+    }
+  });
+
+  it('[WMLOG-090] [WMLOG-092] has the three optional values in its line', () => {
+    const { line } = read(clientLogXml('legacy', LOG), NAMES);
+    expect(Object.keys(line)).toHaveLength(47);
+    expect(line['cs-url']).toBe('mms://srv/mcast1200K?WMBitrate=6000000');
+  });
+
   it('[WMLOG-083] [WMLOG-046] holds the line, and an element for each value', () => {
     const xml = clientLogXml('legacy', LOG);
     expect(xml.startsWith('<XML>\r\n<Summary>0.0.0.0 2003-09-27 00:27:24 - ')).toBe(true);
