@@ -11,6 +11,8 @@ const project = (name, testMatch, extra = {}) => ({
       { jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'es6' } },
     ],
   },
+  // A time limit is for what hangs: a loaded machine takes many times longer than a fast one.
+  testTimeout: 30_000,
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
   ...extra,
 });
@@ -23,6 +25,7 @@ export default {
     project('unit', ['<rootDir>/test/**/*.test.ts'], {
       testPathIgnorePatterns: ['/node_modules/', '<rootDir>/test/interop/'],
     }),
-    project('interop', ['<rootDir>/test/interop/**/*.test.ts']),
+    // A real program may take as long as test/interop/support lets it.
+    project('interop', ['<rootDir>/test/interop/**/*.test.ts'], { testTimeout: 240_000 }),
   ],
 };

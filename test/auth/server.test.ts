@@ -141,7 +141,7 @@ describe('ServerAuthenticator', () => {
       const kinds = outcomes.map(({ kind }) => kind);
       expect(kinds.filter((kind) => kind === 'blocked')).toHaveLength(8);
       expect(outcomes.find(({ kind }) => kind === 'blocked')).toEqual({ kind: 'blocked', retryAfter: 1 });
-    }, 20_000);
+    });
   });
 
   describe('Digest', () => {

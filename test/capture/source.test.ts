@@ -6,6 +6,7 @@ import { type FfmpegInfo, findFfmpeg, inspectFfmpegs, windowsMediaEncoders } fro
 import { CaptureSource, type CaptureSourceOptions } from '../../src/capture/source.js';
 import { WmError } from '../../src/errors.js';
 import type { AsfEvent } from '../../src/media/events.js';
+import { until } from '../support/until.js';
 import { collect, decode, fakeFfmpeg, ffmpegPath, fileOf, script, temporaryFolder } from './support.js';
 
 const folder = temporaryFolder();
@@ -306,7 +307,7 @@ describe('CaptureSource and an ffmpeg that misbehaves', () => {
       watchdog: 5,
     });
     const reading = collect(source);
-    while (source.pid === undefined) await new Promise((resolve) => setImmediate(resolve));
+    await until('ffmpeg to be started', () => source.pid !== undefined);
     await source.close();
     expect(source.pid).toBeUndefined();
     expect(await reading).toEqual({ events: [], error: undefined });

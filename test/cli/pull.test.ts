@@ -4,6 +4,7 @@ import { Writable } from 'node:stream';
 import { AsfReader } from '../../src/asf/reader.js';
 import { defaultFileName, pullCommand } from '../../src/cli/pull.js';
 import { StdoutSink } from '../../src/cli/stdout-sink.js';
+import { until } from '../support/until.js';
 import {
   CLIENT_ID,
   COUGAR,
@@ -163,7 +164,7 @@ describe('wmcast pull', () => {
     const running = runCommand(pullCommand(), server.url(), '-o', file);
     await server.request('Play');
     const size = async () => (existsSync(file) ? (await readBack(file).catch(() => undefined))?.shape : undefined);
-    while (!(await size())?.startsWith('H 20')) await new Promise((resolve) => setImmediate(resolve));
+    await until('20 packets in the file', async () => (await size())?.startsWith('H 20'));
     process.emit(signal);
     const { error, exitCode } = await running;
     expect([error, exitCode]).toEqual([undefined, code]);

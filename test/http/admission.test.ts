@@ -3,7 +3,7 @@ import { connect, type Socket } from 'node:net';
 import { Admission, type AdmissionOptions } from '../../src/http/admission.js';
 import { HttpServer } from '../../src/http/server.js';
 import { testTls } from '../support/tls.js';
-import { until } from './peer.js';
+import { until } from '../support/until.js';
 
 let clock = 0;
 let warnings: string[] = [];
@@ -124,7 +124,7 @@ describe('a server with an Admission', () => {
     await open(port, '127.0.0.2');
     await open(port, '127.0.0.2');
     await open(tlsPort, '127.0.0.2');
-    await until(() => shared.connections === 3);
+    await until('three connections', () => shared.connections === 3);
     for (const taken of [port, tlsPort]) {
       const refused = await open(taken, '127.0.0.2');
       refused.resume();
@@ -132,9 +132,9 @@ describe('a server with an Admission', () => {
     }
     expect(shared.connections).toBe(3);
     await open(port, '127.0.0.3');
-    await until(() => shared.connections === 4);
+    await until('four connections', () => shared.connections === 4);
     for (const socket of sockets.splice(0)) socket.destroy();
-    await until(() => shared.connections === 0);
+    await until('no connections', () => shared.connections === 0);
     expect(errors).toEqual([]);
     expect(warnings).toHaveLength(1);
   });

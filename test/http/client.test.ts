@@ -1,5 +1,6 @@
 import { HttpClient } from '../../src/http/client.js';
-import { PeerServer, turns, until } from './peer.js';
+import { until } from '../support/until.js';
+import { PeerServer, turns } from './peer.js';
 
 let server: PeerServer;
 let client: HttpClient | undefined;
@@ -115,6 +116,6 @@ describe('HttpClient', () => {
     await peer.head();
     expect((await peer.bytes(size)).length).toBe(size);
     await closed;
-    await until(() => peer.socket.destroyed);
+    await until('the connection to be closed', () => peer.socket.destroyed);
   });
 });

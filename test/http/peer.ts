@@ -2,6 +2,9 @@ import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { headLength } from '../../src/http/message.js';
 
+/** How long something may take to come, ms. */
+const PATIENCE = 20_000;
+
 /** One end of a TCP connection that sends exact bytes and waits for exact bytes. */
 export class Peer {
   readonly socket: Socket;
@@ -41,11 +44,22 @@ export class Peer {
   }
 
   async #until(enough: () => boolean, what: string): Promise<void> {
-    while (!enough()) {
-      if (this.#ended) throw new Error(`The connection ended before ${what}; got ${this.#received.toString('latin1')}`);
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
+    let late = false;
+    const timer = setTimeout(() => {
+      late = true;
+      this.#wake?.();
+    }, PATIENCE);
+    try {
+      while (!enough()) {
+        const got = `; got ${this.#received.toString('latin1')}`;
+        if (this.#ended) throw new Error(`The connection ended before ${what}${got}`);
+        if (late) throw new Error(`Waited ${PATIENCE / 1000} s for ${what}${got}`);
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve;
+        });
+      }
+    } finally {
+      clearTimeout(timer);
     }
   }
 
@@ -141,11 +155,6 @@ export function field(head: string, name: string): string | undefined {
 /** Lets everything that is ready happen. */
 export async function turns(count = 5): Promise<void> {
   for (let turn = 0; turn < count; turn++) await new Promise((resolve) => setImmediate(resolve));
-}
-
-/** Waits until a condition holds; the test's own time-out is the limit. */
-export async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setImmediate(resolve));
 }
 
 /** Sends `size` zero bytes piece by piece; gives how many the network has taken so far. */

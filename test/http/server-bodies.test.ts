@@ -1,7 +1,8 @@
 import { jest } from '@jest/globals';
 import type { Exchange } from '../../src/http/exchange.js';
 import { HttpServer, type HttpServerOptions } from '../../src/http/server.js';
-import { field, Peer, turns, until } from './peer.js';
+import { until } from '../support/until.js';
+import { field, Peer, turns } from './peer.js';
 
 let server: HttpServer;
 let port: number;
@@ -56,7 +57,7 @@ describe('a body that nobody wants', () => {
     const drip = setInterval(() => client.send('1'), 20);
     await client.ended();
     clearInterval(drip);
-    await until(() => server.connections === 0);
+    await until('the server to have no connections', () => server.connections === 0);
   });
 
   it('is read to its end when it is short, so that the connection goes on', async () => {
@@ -81,7 +82,7 @@ describe('a body that nobody wants', () => {
       await turns(20);
     }
     await client.ended();
-    await until(() => server.connections === 0);
+    await until('the server to have no connections', () => server.connections === 0);
   });
 
   it('does not save a client that takes nothing of its stream from being cut', async () => {
@@ -97,7 +98,7 @@ describe('a body that nobody wants', () => {
     client.socket.pause();
     client.send('GET / HTTP/1.1\r\nContent-Length: 60000\r\n\r\n');
     const drip = setInterval(() => client.send('x'), 20);
-    await until(() => exchanges[0]?.lost === true);
+    await until('the exchange to be lost', () => exchanges[0]?.lost === true);
     clearInterval(drip);
   });
 

@@ -4,7 +4,8 @@ import { connect as connectTls } from 'node:tls';
 import type { Exchange } from '../../src/http/exchange.js';
 import { HttpServer } from '../../src/http/server.js';
 import { renewedTls, testTls } from '../support/tls.js';
-import { Peer, until } from './peer.js';
+import { until } from '../support/until.js';
+import { Peer } from './peer.js';
 
 let server: HttpServer;
 let port: number;
@@ -59,7 +60,7 @@ describe('an HTTP server under TLS', () => {
     const socket = connect({ port, host: '127.0.0.1' });
     await once(socket, 'connect');
     const other = await secure();
-    await until(() => server.connections === 1);
+    await until('the server to have one connection', () => server.connections === 1);
     socket.on('error', () => {});
     const gone = once(socket, 'close');
     await server.close(50);

@@ -3,7 +3,8 @@ import { connect } from 'node:net';
 import { jest } from '@jest/globals';
 import type { Exchange, ResponseStream } from '../../src/http/exchange.js';
 import { HttpServer, type HttpServerOptions } from '../../src/http/server.js';
-import { field, Peer, pour, settled, turns, until } from './peer.js';
+import { until } from '../support/until.js';
+import { field, Peer, pour, settled, turns } from './peer.js';
 
 let server: HttpServer;
 let port: number;
@@ -106,7 +107,7 @@ describe('HttpServer', () => {
     const size = 32 * 1024 * 1024;
     client.send(`POST / HTTP/1.1\r\nContent-Length: ${size}\r\n\r\n`);
     const taken = pour(client, size);
-    await until(() => exchanges.length === 1);
+    await until('the request', () => exchanges.length === 1);
     expect(await settled(taken)).toBeLessThan(size);
     expect((await exchanges[0]!.readBody(size)).length).toBe(size);
     exchanges[0]!.respond({ status: 204 });
@@ -118,7 +119,7 @@ describe('HttpServer', () => {
     await start((exchange) => exchanges.push(exchange));
     const client = await peer();
     client.send('POST / HTTP/1.1\r\nContent-Length: 0\r\n\r\n');
-    await until(() => exchanges.length === 1);
+    await until('the request', () => exchanges.length === 1);
     await turns();
     const ended = new Promise<string>((resolve) => {
       exchanges[0]!.receive({ data: () => {}, end: () => resolve('end'), aborted: () => resolve('aborted') }, 1000);
@@ -131,9 +132,9 @@ describe('HttpServer', () => {
     await start((exchange) => exchanges.push(exchange));
     const client = await peer();
     client.send('POST / HTTP/1.1\r\nContent-Length: 10\r\n\r\nabc');
-    await until(() => exchanges.length === 1);
+    await until('the request', () => exchanges.length === 1);
     client.destroy();
-    await until(() => server.connections === 0);
+    await until('the server to have no connections', () => server.connections === 0);
     await expect(exchanges[0]!.readBody(100)).rejects.toMatchObject({ status: 400 });
   });
 
@@ -151,9 +152,9 @@ describe('HttpServer', () => {
     stalled.socket.pause();
     stalled.send('GET /stalled HTTP/1.1\r\n\r\n');
     idle.send('GET /idle HTTP/1.1\r\n\r\n');
-    await until(() => streams.size === 2);
+    await until('two streams', () => streams.size === 2);
     streams.get('/stalled')!.write(Buffer.alloc(16 * 1024 * 1024));
-    await until(() => exchanges.get('/stalled')!.lost);
+    await until('the stalled connection to be lost', () => exchanges.get('/stalled')!.lost);
     expect(exchanges.get('/idle')!.lost).toBe(false);
     streams.get('/idle')!.write(Buffer.from('data'));
     await idle.head();
@@ -174,7 +175,7 @@ describe('HttpServer', () => {
     const client = await peer();
     const size = 16 * 1024 * 1024;
     client.send(`POST / HTTP/1.1\r\nContent-Length: ${size}\r\n\r\n`, Buffer.alloc(size));
-    await until(() => exchange !== undefined);
+    await until('the request', () => exchange !== undefined);
     await turns(50);
     expect(received).toBeLessThan(1024 * 1024);
     exchange!.resumeBody();
@@ -276,7 +277,7 @@ describe('HttpServer', () => {
     try {
       const client = await peer();
       client.send('POST / HTTP/1.1\r\nContent-Length: 50\r\n\r\na');
-      await until(() => read.length === 1);
+      await until('the first piece of the body', () => read.length === 1);
       later = 20_000;
       client.send('b');
       await turns(20);
@@ -323,7 +324,7 @@ describe('HttpServer', () => {
       received += chunk.length;
     });
     client.socket.resume();
-    await until(() => received > requests * body.length);
+    await until('all answers', () => received > requests * body.length);
     expect(handled).toBe(requests);
   });
 
@@ -374,11 +375,11 @@ describe('HttpServer', () => {
     await start(echo);
     const sockets = Array.from({ length: 1000 }, () => connect({ port, host: '127.0.0.1' }));
     await Promise.all(sockets.map((socket) => once(socket, 'connect')));
-    await until(() => server.connections === 1000);
+    await until('the server to have 1000 connections', () => server.connections === 1000);
     const client = await peer();
     client.send('GET /still HTTP/1.1\r\n\r\n');
     expect(await answer(client)).toBe('/still ');
     for (const socket of sockets) socket.destroy();
-    await until(() => server.connections === 1);
+    await until('the server to have one connection', () => server.connections === 1);
   });
 });

@@ -21,31 +21,21 @@ describe('commands on a terminal', () => {
     removeFolders();
   });
 
-  itNeeds(
-    [PYTHON],
-    'Ctrl-C ends the demo while its spinner turns: 130',
-    async () => {
-      const demo = onTerminal('Capturing', '^C', 'demo');
-      const exit = await demo.ends(10_000);
-      expect({ ...exit, output: demo.output }).toMatchObject({ code: 130 });
-      expect(demo.output.join('\n')).not.toMatch(/Error/);
-    },
-    20_000,
-  );
+  itNeeds([PYTHON], 'Ctrl-C ends the demo while its spinner turns: 130', async () => {
+    const demo = onTerminal('Capturing', '^C', 'demo');
+    const exit = await demo.ends();
+    expect({ ...exit, output: demo.output }).toMatchObject({ code: 130 });
+    expect(demo.output.join('\n')).not.toMatch(/Error/);
+  });
 
-  itNeeds(
-    [PYTHON],
-    'a terminal that goes away ends a push: 129, with its archive finished',
-    async () => {
-      const server = await Server.start();
-      const archive = join(newFolder(), 'kept.asf');
-      const url = server.url(newPoint());
-      const push = onTerminal('packets', 'hang-up', 'wmpush', '--archive', archive, url);
-      expect({ ...(await push.ends(15_000)), output: push.output }).toMatchObject({ code: 129 });
-      // A file that was not finished would still be that of a live stream.
-      expect(await readBack(archive)).toMatchObject({ live: false, warnings: [] });
-      await server.stop();
-    },
-    30_000,
-  );
+  itNeeds([PYTHON], 'a terminal that goes away ends a push: 129, with its archive finished', async () => {
+    const server = await Server.start();
+    const archive = join(newFolder(), 'kept.asf');
+    const url = server.url(newPoint());
+    const push = onTerminal('packets', 'hang-up', 'wmpush', '--archive', archive, url);
+    expect({ ...(await push.ends()), output: push.output }).toMatchObject({ code: 129 });
+    // A file that was not finished would still be that of a live stream.
+    expect(await readBack(archive)).toMatchObject({ live: false, warnings: [] });
+    await server.stop();
+  });
 });

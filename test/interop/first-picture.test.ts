@@ -18,8 +18,8 @@ describe('a player that joins a stream that has been live for a while', () => {
   beforeAll(async () => {
     server = await Server.start();
     const push = await server.publish(point);
-    await push.event('stats', ({ seconds }) => Number(seconds) * 1000 >= LIVE_FOR, { timeout: 20_000 });
-  }, 30_000);
+    await push.event('stats', ({ seconds }) => Number(seconds) * 1000 >= LIVE_FOR);
+  });
 
   afterAll(async () => {
     await stopAll();
@@ -28,24 +28,19 @@ describe('a player that joins a stream that has been live for a while', () => {
 
   for (const id of ['ffmpeg', 'mpv', 'mplayer', 'vlc', 'gstHttp', 'libmms', 'xine'] as const) {
     const { name, needs, start } = PLAYERS[id]!;
-    itNeeds(
-      needs,
-      `${name}: first picture within ${LIMIT} ms, and none from half a picture`,
-      async () => {
-        const times: number[] = [];
-        const problems: string[] = [];
-        for (let attempt = 0; attempt < TRIES; attempt++) {
-          const player = start(server.url(point));
-          times.push(Math.round(await player.firstPicture()));
-          await player.decodes(50, 0);
-          problems.push(...player.problems);
-          await player.stop();
-        }
-        process.stdout.write(`  ${name}: first picture after ${times.join(', ')} ms\n`);
-        expect(Math.min(...times)).toBeLessThanOrEqual(LIMIT);
-        expect(problems).toEqual([]);
-      },
-      30_000,
-    );
+    itNeeds(needs, `${name}: first picture within ${LIMIT} ms, and none from half a picture`, async () => {
+      const times: number[] = [];
+      const problems: string[] = [];
+      for (let attempt = 0; attempt < TRIES; attempt++) {
+        const player = start(server.url(point));
+        times.push(Math.round(await player.firstPicture()));
+        await player.decodes(50, 0);
+        problems.push(...player.problems);
+        await player.stop();
+      }
+      process.stdout.write(`  ${name}: first picture after ${times.join(', ')} ms\n`);
+      expect(Math.min(...times)).toBeLessThanOrEqual(LIMIT);
+      expect(problems).toEqual([]);
+    });
   }
 });

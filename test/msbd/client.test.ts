@@ -64,7 +64,7 @@ describe('MsbdClient', () => {
     });
     const { error } = await receive({ url });
     expect(error).toMatchObject({ code: 'WM_PROTOCOL', message: expect.stringContaining('reads no answer') });
-  }, 20_000);
+  });
 
   it('[MSBD-013] reads packets that come byte by byte', async () => {
     const bytes = Buffer.concat([START, packetsFrom(SENT.slice(0, 2)), END]);

@@ -3,6 +3,7 @@ import { parsePacket } from '../../src/asf/packet.js';
 import { buildPacket, packetFields } from '../../src/asf/packet-build.js';
 import { buildPackets } from '../../src/msbd/packet.js';
 import { testPacket } from '../support/stream.js';
+import { until } from '../support/until.js';
 import { shapeOf } from '../wmsp/client-support.js';
 import {
   connectRequest,
@@ -137,7 +138,7 @@ describe('multicast delivery', () => {
     await heard.until(2);
     expect(station!.server.clients).toBe(3);
     for (const player of players.slice(0, 2)) player.close();
-    while (station!.server.clients > 1) await new Promise((resolve) => setImmediate(resolve));
+    await until('one client to be left', () => station!.server.clients <= 1);
     expect(station!.broadcast.players).toBe(1);
     station!.feed(1);
     await untilShape(players[2]!, /^CSPPP$/);

@@ -9,6 +9,7 @@ import type { ClientReport } from '../../src/msbd/server-options.js';
 import { DEFAULT_TIMERS } from '../../src/msbd/server-session.js';
 import { Refusal } from '../../src/refusal.js';
 import { testHeader, testPacket } from '../support/stream.js';
+import { until } from '../support/until.js';
 import { connectRequest, Station, shape, untilShape, type WireMessage, wire, wireMessages } from './support.js';
 
 let station: Station;
@@ -208,7 +209,7 @@ describe('MSBD over TCP', () => {
     third.send(connectRequest());
     expect(wireMessages(await third.untilClosed())[0]).toMatchObject({ id: 8, hr: 0xc00d0025 });
     second.close();
-    while (station.server.clients > 1) await new Promise((resolve) => setImmediate(resolve));
+    await until('one client to be left', () => station.server.clients <= 1);
     await station.player();
   });
 
@@ -264,7 +265,7 @@ describe('MSBD over TCP', () => {
     await untilShape(player, /^CSPP$/);
     station.now += 1_500;
     player.close();
-    while (reports.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    await until('a report', () => reports.length > 0);
     expect(told).toEqual([['live', '127.0.0.1']]);
     expect(reports).toEqual([
       {
@@ -289,7 +290,7 @@ describe('MSBD over TCP', () => {
     station = await Station.open();
     const player = await station.player();
     player.send(connectRequest());
-    while (station.server.clients > 0) await new Promise((resolve) => setImmediate(resolve));
+    await until('no clients', () => station.server.clients === 0);
     station.feed(2);
     const messages = wireMessages(await player.untilClosed());
     expect(messages.map(({ id, hr }) => [id, hr])).toEqual([
@@ -463,7 +464,7 @@ describe('hostile clients', () => {
     const peer = await station.player();
     peer.socket.pause();
     peer.send(Buffer.concat(Array<Buffer>(10_000).fill(wire(3))));
-    while (station.server.clients > 0) await new Promise((resolve) => setImmediate(resolve));
+    await until('no clients', () => station.server.clients === 0);
     await station.player();
   });
 
@@ -482,7 +483,7 @@ describe('hostile clients', () => {
       group: async () => undefined,
     });
     socket.emit('data', connectRequest());
-    while (players.size === 0) await new Promise((resolve) => setImmediate(resolve));
+    await until('a player', () => players.size > 0);
     for (let asked = 0; asked < 1_000 && !socket.destroyed; asked++) {
       socket.emit('data', wire(3));
       connection.tick(0);

@@ -1,5 +1,5 @@
 import type { ServerConfig } from '../../src/server/config.js';
-import { until } from '../http/peer.js';
+import { until } from '../support/until.js';
 import { parseResponse } from '../support/wire.js';
 import { ServerStation } from './station.js';
 import { askAs, removeUsers, usersFile } from './users.js';
@@ -27,7 +27,8 @@ async function api(line: string, ...more: string[]) {
   };
 }
 
-const publishing = (path: string) => until(() => station.server.points.get(path)?.publisher !== undefined);
+const publishing = (path: string) =>
+  until(`a push to ${path}`, () => station.server.points.get(path)?.publisher !== undefined);
 
 describe('the administration', () => {
   it('tells of the server, its points, publishers and players', async () => {
@@ -67,7 +68,7 @@ describe('the administration', () => {
     });
     expect((await api('GET /players?limit=0')).json).toEqual({ total: 1, players: [] });
     player.close();
-    await until(() => station.server.stats().players === 0);
+    await until('no players', () => station.server.stats().players === 0);
     expect((await api('GET /players')).json).toEqual({ total: 0, players: [] });
   });
 
@@ -84,10 +85,10 @@ describe('the administration', () => {
     const who = { path: '/live', client: 'radio/1', remoteAddress: '127.0.0.1' };
     expect((await api('GET /players')).json).toMatchObject({ total: 2, players: [who, who] });
     players[0]!.close();
-    await until(() => station.server.stats().players === 1);
+    await until('a player', () => station.server.stats().players === 1);
     expect((await api('GET /players')).json).toMatchObject({ total: 1 });
     await api('DELETE /points/live', CHANGE);
-    await until(() => station.server.stats().players === 0);
+    await until('no players', () => station.server.stats().players === 0);
     expect((await api('GET /players')).json).toEqual({ total: 0, players: [] });
   });
 
@@ -97,7 +98,7 @@ describe('the administration', () => {
     await publishing('/live');
     expect((await api('POST /points/live/disconnect', CHANGE)).status).toBe(204);
     expect(parseResponse(await encoder.peer.untilClosed())?.status).toBe(403);
-    await until(() => station.server.points.get('/live') === undefined);
+    await until('/live to be removed', () => station.server.points.get('/live') === undefined);
     expect((await api('POST /points/live/disconnect', CHANGE)).status).toBe(404);
   });
 

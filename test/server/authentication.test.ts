@@ -1,4 +1,4 @@
-import { until } from '../http/peer.js';
+import { until } from '../support/until.js';
 import { parseResponse, type RawPeer } from '../support/wire.js';
 import { ENCODER, ServerStation } from './station.js';
 import { askAs, removeUsers, usersFile } from './users.js';
@@ -169,7 +169,7 @@ describe('a player with credentials', () => {
   beforeEach(async () => {
     await open({ access: { push: { trusted: ['loopback'], users: ['*'] }, play: PLAY, admin: {} } });
     (await station.push('/live')).key();
-    while (station.server.stats().publishers === 0) await new Promise((resolve) => setImmediate(resolve));
+    await until('a publisher', () => station.server.stats().publishers > 0);
   });
 
   it('[WMSP-212] [WMSP-213] is asked with 401 for what it accepts, in its own order', async () => {
@@ -214,7 +214,7 @@ describe('a point that is fed from a server that asks', () => {
   async function pulling(password: string) {
     await open({ access: broadcasting });
     (await station.push('/live')).key();
-    await until(() => station.server.points.get('/live')!.broadcast.live);
+    await until('/live to be live', () => station.server.points.get('/live')!.broadcast.live);
     const told: string[] = [];
     const source = `http://anna:${password}@127.0.0.1:${station.port}/live`;
     const listener = { warning: (message: string) => told.push(message) };
@@ -223,7 +223,7 @@ describe('a point that is fed from a server that asks', () => {
 
   it('gets in with the user of the URL, whose password nobody is shown', async () => {
     const { puller } = await pulling('anna-secret');
-    await until(() => puller.server.points.get('/copy')!.broadcast.live);
+    await until('/copy to be live', () => puller.server.points.get('/copy')!.broadcast.live);
     const { body } = await puller.ask('GET /api/publishers HTTP/1.1', 'Host: localhost');
     expect(body.toString()).toContain(`"remoteAddress":"http://127.0.0.1:${station.port}/live"`);
     await puller.close();
@@ -231,7 +231,7 @@ describe('a point that is fed from a server that asks', () => {
 
   it('warns without the password when that is wrong', async () => {
     const { puller, told } = await pulling('hush');
-    await until(() => told.length > 0);
+    await until('something to be told', () => told.length > 0);
     expect(told[0]).toMatch(/^\/copy cannot be pulled from http:\/\/127.*does not accept the user or the password/);
     expect(told.join()).not.toContain('hush');
     await puller.close();

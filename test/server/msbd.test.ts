@@ -9,6 +9,7 @@ import { MsbdListener } from '../../src/server/msbd.js';
 import { describeSourceUrl, isSourceUrl, openSourceUrl } from '../../src/server/source-url.js';
 import { connectRequest, shape, untilShape, wireMessages } from '../msbd/support.js';
 import { testHeader, testPacket } from '../support/stream.js';
+import { until } from '../support/until.js';
 import { RawPeer } from '../support/wire.js';
 import { ServerStation, type TestEncoder } from './station.js';
 
@@ -43,7 +44,7 @@ describe('MSBD of a media server', () => {
     const encoder = await station.push(path, { title: path });
     encoder.key();
     const point = () => station.server.points.get(path);
-    while (!point()?.broadcast.live) await new Promise((resolve) => setImmediate(resolve));
+    await until('the point to be live', () => point()?.broadcast.live);
     return encoder;
   };
 

@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import type { ServerConfig } from '../../src/server/config.js';
 import { defaultConfig } from '../../src/server/config.js';
 import { readBack } from '../cli/run.js';
-import { Peer, until } from '../http/peer.js';
+import { Peer } from '../http/peer.js';
+import { until } from '../support/until.js';
 import { parseResponse, type WireResponse } from '../support/wire.js';
 import { ServerStation, type TestEncoder } from './station.js';
 import { removeUsers, usersFile } from './users.js';
@@ -25,7 +26,8 @@ async function open(config: Partial<ServerConfig> = {}) {
 afterEach(() => station.close());
 afterAll(removeUsers);
 
-const publishing = (path = '/live') => until(() => station.server.points.get(path)?.publisher !== undefined);
+const publishing = (path = '/live') =>
+  until(`a push to ${path}`, () => station.server.points.get(path)?.publisher !== undefined);
 const template = (path: string, autoDestroy = 0) => ({
   body: `Template-URL: "${path}"\r\nAutoDestroy: ${autoDestroy}\r\n`,
 });
@@ -68,11 +70,11 @@ describe('a push to a new name', () => {
     const encoder = await station.push('/new', {}, template('/base'));
     await publishing('/new');
     encoder.end();
-    await until(() => station.server.points.get('/new') === undefined);
+    await until('/new to be removed', () => station.server.points.get('/new') === undefined);
     const again = await station.push('/base');
     await publishing('/base');
     again.end();
-    await until(() => station.server.points.get('/base')!.publisher === undefined);
+    await until('the push to /base to end', () => station.server.points.get('/base')!.publisher === undefined);
   });
 
   it('without a template may be for this host alone', async () => {
@@ -91,7 +93,7 @@ describe('a push to a new name', () => {
       const encoder = await station.push(path, {}, stays ? {} : { body: 'AutoDestroy: 1\r\n' });
       await publishing(path);
       encoder.end();
-      await until(() => station.server.stats().publishers === 0);
+      await until('no publishers', () => station.server.stats().publishers === 0);
       expect(station.server.points.get(path) !== undefined).toBe(stays);
     }
   });
@@ -124,7 +126,7 @@ describe('the one publisher of a point', () => {
     await publishing();
     expect((await answerTo(await station.push('/live'))).status).toBe(409);
     first.key();
-    await until(() => station.server.stats().packetsIn === 1);
+    await until('a packet', () => station.server.stats().packetsIn === 1);
   });
 
   it('takes over from itself when it knows the push-id, be the old session alive', async () => {
@@ -136,7 +138,7 @@ describe('the one publisher of a point', () => {
     expect((await answerTo(first)).status).toBe(409);
     expect(station.server.points.get('/live')!.publisher).not.toBe(before);
     second.key();
-    await until(() => station.server.stats().packetsIn === 1);
+    await until('a packet', () => station.server.stats().packetsIn === 1);
   });
 
   it('does not take over with a push-id that was guessed', async () => {
@@ -158,7 +160,7 @@ describe('the one publisher of a point', () => {
     const second = await station.push('/live', {}, { more: [basic('anna')] });
     expect((await answerTo(first)).status).toBe(409);
     second.key();
-    await until(() => station.server.stats().packetsIn === 1);
+    await until('a packet', () => station.server.stats().packetsIn === 1);
     expect(station.server.points.get('/live')!.publisher!.user).toBe('anna');
   });
 });
@@ -246,7 +248,7 @@ describe('players of a point', () => {
     expect((await station.ask('GET /live.asf HTTP/1.1', 'Host: x')).status).toBe(503);
     expect((await station.ask('GET /live HTTP/1.1', 'Host: x')).status).toBe(200);
     first.close();
-    await until(() => station.server.stats().players === 0);
+    await until('no players', () => station.server.stats().players === 0);
     const next = await station.peer();
     next.request('HEAD /live.asf HTTP/1.1', 'Host: x');
     expect((await next.until(parseResponse)).status).toBe(200);
@@ -268,14 +270,14 @@ describe('the archive of a point', () => {
     await publishing('/a b');
     first.key();
     first.key();
-    await until(() => station.server.stats().packetsIn === 2);
+    await until('two packets', () => station.server.stats().packetsIn === 2);
     first.peer.close();
-    await until(() => station.server.points.get('/a b')!.publisher!.lost);
+    await until('the push to be lost', () => station.server.points.get('/a b')!.publisher!.lost);
     const second = await station.push('/a%20b');
     second.key();
-    await until(() => station.server.stats().packetsIn === 3);
+    await until('three packets', () => station.server.stats().packetsIn === 3);
     second.end();
-    await until(() => station.server.stats().publishers === 0);
+    await until('no publishers', () => station.server.stats().publishers === 0);
     await station.server.points.get('/a b')!.close();
     const files = await readdir(join(folder, 'deep', 'er'));
     expect(files).toEqual([expect.stringMatching(/^a%20b-\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d\.\d{3}Z\.asf$/)]);
@@ -291,9 +293,9 @@ describe('the archive of a point', () => {
     await publishing();
     encoder.key();
     encoder.key();
-    await until(() => station.server.stats().packetsIn === 2 && warnings.length > 0);
+    await until('two packets and a warning', () => station.server.stats().packetsIn === 2 && warnings.length > 0);
     encoder.end();
-    await until(() => station.server.stats().publishers === 0);
+    await until('no publishers', () => station.server.stats().publishers === 0);
     await station.server.points.get('/live')!.close();
     expect(warnings).toEqual([expect.stringMatching(/cannot be created: .*The broadcast goes on without it\.$/)]);
   });
@@ -313,12 +315,12 @@ describe('a flood', () => {
     });
     for (let count = 0; count < 10_000; count += 100) {
       peer.send(Array.from({ length: 100 }, (_, index) => one(count + index)).join(''));
-      await until(() => answered >= count + 100 || peer.ended);
+      await until('all answers, or the end', () => answered >= count + 100 || peer.ended);
     }
     expect(peer.ended).toBe(false);
     expect(station.server.stats().points).toBeLessThanOrEqual(50);
     expect(station.server.stats().publishers).toBe(1);
     encoder.key();
-    await until(() => station.server.stats().packetsIn === 1);
-  }, 15_000);
+    await until('a packet', () => station.server.stats().packetsIn === 1);
+  });
 });

@@ -7,6 +7,7 @@ import { defaultConfig } from '../../src/server/config.js';
 import type { PointEvent } from '../../src/server/points.js';
 import { MediaServer } from '../../src/server/server.js';
 import { PACKET_SIZE } from '../support/stream.js';
+import { until } from '../support/until.js';
 import { parseResponse, wirePackets } from '../support/wire.js';
 import { ServerStation } from './station.js';
 
@@ -35,7 +36,7 @@ async function watch(path: string, ...lines: string[]) {
 
 /** Waits until the point has its header. */
 async function live(path: string): Promise<void> {
-  while (!station.server.points.get(path)?.broadcast.header) await new Promise((resolve) => setImmediate(resolve));
+  await until(`${path} to have a header`, () => station.server.points.get(path)?.broadcast.header);
 }
 
 describe('from push to play', () => {
@@ -93,7 +94,7 @@ describe('publishing points', () => {
     const encoder = await station.push('/live');
     await live('/live');
     encoder.end();
-    while (events.length < 3) await new Promise((resolve) => setImmediate(resolve));
+    await until('three events', () => events.length >= 3);
     expect(events.map(({ what }) => what)).toEqual(['created', 'publishing', 'unpublished']);
     expect(events[1]).toMatchObject({ point: '/live', remoteAddress: '127.0.0.1' });
     expect(events[2]).toMatchObject({ clean: true });
@@ -103,10 +104,10 @@ describe('publishing points', () => {
     const first = await station.push('/live');
     await live('/live');
     first.end();
-    while (station.server.stats().publishers > 0) await new Promise((resolve) => setImmediate(resolve));
+    await until('no publishers', () => station.server.stats().publishers === 0);
     expect((await station.ask('GET /live HTTP/1.0', PLAYER[0]!)).status).toBe(503);
     await station.push('/live');
-    while (station.server.stats().publishers === 0) await new Promise((resolve) => setImmediate(resolve));
+    await until('a publisher', () => station.server.stats().publishers > 0);
     expect((await station.ask('GET /live HTTP/1.0', PLAYER[0]!)).status).toBe(200);
   });
 
@@ -126,7 +127,7 @@ describe('publishing points', () => {
     await live('/live');
     const player = await watch('/live');
     first.peer.close();
-    while (station.server.stats().connections > 1) await new Promise((resolve) => setImmediate(resolve));
+    await until('one connection to be left', () => station.server.stats().connections <= 1);
     const second = await station.push('/live');
     second.key();
     const bytes = await player.until((received) => (received.includes('$D') ? received : undefined));
@@ -191,7 +192,7 @@ describe('publishing points', () => {
     expect((await station.push('/b')).setupStatus).toBe(503);
     first.key();
     first.end();
-    while (station.server.stats().publishers > 0) await new Promise((resolve) => setImmediate(resolve));
+    await until('no publishers', () => station.server.stats().publishers === 0);
     expect((await station.push('/b')).setupStatus).toBe(204);
   });
 });

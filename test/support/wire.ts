@@ -1,5 +1,8 @@
 import { connect, type Socket } from 'node:net';
 
+/** How long something may take to come, ms. */
+const PATIENCE = 20_000;
+
 /** A TCP peer that sends exactly the bytes of the test and keeps all that comes back. */
 export class RawPeer {
   readonly socket: Socket;
@@ -57,7 +60,7 @@ export class RawPeer {
   }
 
   /** Waits until `found` says something about the bytes so far; fails when the connection ends or time is up before. */
-  async until<T>(found: (bytes: Buffer) => T | undefined, milliseconds = 5_000): Promise<T> {
+  async until<T>(found: (bytes: Buffer) => T | undefined, milliseconds = PATIENCE): Promise<T> {
     const deadline = Date.now() + milliseconds;
     for (;;) {
       const result = found(this.received);
@@ -72,7 +75,7 @@ export class RawPeer {
   }
 
   /** Waits until the other side closes, and gives all that came. */
-  async untilClosed(milliseconds = 5_000): Promise<Buffer> {
+  async untilClosed(milliseconds = PATIENCE): Promise<Buffer> {
     const deadline = Date.now() + milliseconds;
     while (!this.#ended) {
       const left = deadline - Date.now();

@@ -5,8 +5,9 @@ import { ClientAuthenticator } from '../../src/auth/client.js';
 import { type Frame, FrameReader } from '../../src/framing/framing.js';
 import type { AsfEvent } from '../../src/media/events.js';
 import { PushClient, type PushOptions, type PushStats } from '../../src/wmhttp/client.js';
-import { field, type Peer, PeerServer, turns, until } from '../http/peer.js';
+import { field, type Peer, PeerServer, turns } from '../http/peer.js';
 import { testHeader, testPacket } from '../support/stream.js';
+import { until } from '../support/until.js';
 
 const OK =
   'HTTP/1.1 204 No Content\r\nServer: Cougar/9.6.7600.16385\r\nSet-Cookie: push-id=4124758405\r\nContent-Length: 0\r\n';
@@ -445,7 +446,7 @@ describe('a server that says no', () => {
   ])('with %s in the middle of the body ends the push with %s', async (status, code) => {
     const { client: push, peer } = await streaming();
     peer.send(`HTTP/1.1 ${status}\r\nServer: Cougar/9.6\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`);
-    await until(() => push.failure !== undefined);
+    await until('the push to fail', () => push.failure !== undefined);
     const error = failure(code, status);
     await expect(push.write(packet())).rejects.toEqual(error);
     await expect(push.write(end(0))).rejects.toEqual(error);
@@ -455,7 +456,7 @@ describe('a server that says no', () => {
   it('[WMHTTP-070] or is no Windows Media server any more, ends it too', async () => {
     const { client: push, peer } = await streaming();
     peer.send('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n');
-    await until(() => push.failure !== undefined);
+    await until('the push to fail', () => push.failure !== undefined);
     await expect(push.close()).rejects.toEqual(failure('WM_PROTOCOL', 'not a Windows Media server'));
   });
 
@@ -463,7 +464,7 @@ describe('a server that says no', () => {
     const { client: push, peer } = await streaming();
     await push.write(packet());
     peer.destroy();
-    await until(() => push.failure !== undefined);
+    await until('the push to fail', () => push.failure !== undefined);
     await expect(push.write(packet())).rejects.toEqual(failure('WM_SERVER_GONE', `127.0.0.1:${server.port}`));
   });
 

@@ -1,8 +1,8 @@
 import { HttpServer } from '../../src/http/server.js';
 import { PushClient } from '../../src/wmhttp/client.js';
 import { PushServer } from '../../src/wmhttp/server.js';
-import { until } from '../http/peer.js';
 import { testHeader, testPacket } from '../support/stream.js';
+import { until } from '../support/until.js';
 import { RecordingGate } from './recorder.js';
 
 describe('our client against our server', () => {
@@ -41,7 +41,7 @@ describe('our client against our server', () => {
       await client.write({ type: 'end', moreEntries: false, reason: 0 });
       await client.close();
       const point = gate.points[0]!;
-      await until(() => point.log.includes('release clean destroy'));
+      await until('the point to be removed', () => point.log.includes('release clean destroy'));
       expect(gate.requests[0]).toMatchObject({ path: '/pub', template: '/t', autoDestroy: true });
       expect(point.log.filter((entry) => entry !== 'packet')).toEqual([
         'start',
@@ -71,9 +71,9 @@ describe('our client against our server', () => {
     const client = await PushClient.connect({ url: `http://127.0.0.1:${port}/pub` });
     await client.write({ type: 'header', header: testHeader() });
     const point = gate.points[0]!;
-    await until(() => point.events.length === 1);
+    await until('an event at the point', () => point.events.length === 1);
     point.publisher!.disconnect('busy');
-    await until(() => client.failure !== undefined);
+    await until('the push to fail', () => client.failure !== undefined);
     expect(client.failure).toMatchObject({
       code: 'WM_PUSH_REFUSED',
       message: `The server refused the push to http://127.0.0.1:${port}/pub: 503 Service Unavailable.`,

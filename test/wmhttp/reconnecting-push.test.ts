@@ -5,9 +5,9 @@ import {
   type ReconnectingPushOptions,
   type ResumeReport,
 } from '../../src/wmhttp/reconnecting-push.js';
-import { until } from '../http/peer.js';
 import { Cutter } from '../support/cutter.js';
 import { testHeader, testPacket } from '../support/stream.js';
+import { until } from '../support/until.js';
 import { clock, gate, nothingOdd, push as pushServer, serve, serverPort, stop } from './harness.js';
 
 let cutter: Cutter;
@@ -60,7 +60,7 @@ const range = (from: number, to: number) => Array.from({ length: to - from }, (_
 /** Writes packets, and waits until the server has the last of them. */
 async function send(push: ReconnectingPush, from: number, to: number, point = 0): Promise<void> {
   for (let number = from; number < to; number++) await push.write(packet(number));
-  await until(() => packetsOf(point).at(-1) === to - 1);
+  await until('the last packet at the point', () => packetsOf(point).at(-1) === to - 1);
 }
 
 describe('a line that breaks', () => {
@@ -90,7 +90,7 @@ describe('a line that breaks', () => {
     await send(push, 0, 3);
     cutter.hold();
     for (const number of range(3, 40)) await push.write(packet(number));
-    await until(() => push.stats.waiting === 0);
+    await until('the push to have sent everything', () => push.stats.waiting === 0);
     expect(packetsOf()).toEqual([0, 1, 2]);
     cutter.cut();
     await send(push, 40, 41);
@@ -104,7 +104,7 @@ describe('a line that breaks', () => {
     await send(push, 0, 5);
     cutter.refusing = true;
     for (const number of range(5, 50)) expect(push.write(packet(number))).toBeUndefined();
-    await until(() => breaks.length >= 3);
+    await until('three breaks', () => breaks.length >= 3);
     expect(push.stats.dropped).toBe(0);
     expect(push.stats.waiting).toBeGreaterThan(40);
     cutter.refusing = false;
@@ -119,7 +119,7 @@ describe('a line that breaks', () => {
     await send(push, 0, 5);
     cutter.refusing = true;
     for (const number of range(5, 45)) await push.write(packet(number));
-    await until(() => breaks.length > 0);
+    await until('a break', () => breaks.length > 0);
     cutter.refusing = false;
     await send(push, 45, 50);
     const got = packetsOf();
@@ -138,7 +138,7 @@ describe('a line that breaks', () => {
     cutter.hold();
     for (const number of range(3, 35)) {
       await push.write(packet(number));
-      await until(() => push.stats.waiting === 0);
+      await until('the push to have sent everything', () => push.stats.waiting === 0);
     }
     cutter.cut();
     await send(push, 35, 41);
@@ -157,7 +157,7 @@ describe('a line that breaks', () => {
     const writing = (async () => {
       for (const number of range(5, 60)) await push.write(packet(number));
     })();
-    await until(() => breaks.length >= 3);
+    await until('three breaks', () => breaks.length >= 3);
     expect(push.stats.waiting).toBeLessThan(15);
     cutter.refusing = false;
     await writing;
@@ -190,7 +190,7 @@ describe('a line that breaks', () => {
     for (const number of range(5, 9)) await push.write(packet(number));
     await push.write({ type: 'end', moreEntries: false, reason: 0 });
     const closing = push.close();
-    await until(() => push.stats.waiting === 0);
+    await until('the push to have sent everything', () => push.stats.waiting === 0);
     cutter.cut();
     await closing;
     expect(packetsOf()).toEqual(range(0, 9));
@@ -203,7 +203,7 @@ describe('a line that breaks', () => {
     await send(push, 0, 45);
     cutter.refusing = true;
     await push.write(packet(45));
-    await until(() => breaks.length > 0);
+    await until('a break', () => breaks.length > 0);
     clock.now += 61_000;
     pushServer.sweep();
     cutter.refusing = false;
@@ -221,7 +221,7 @@ describe('a line that breaks', () => {
     await send(push, 0, 5);
     cutter.freeze();
     await push.write(packet(5));
-    await until(() => breaks.some(({ error }) => error.message.includes('409')));
+    await until('a break because of a 409', () => breaks.some(({ error }) => error.message.includes('409')));
     clock.now += 2_000;
     await send(push, 6, 8);
     expect(packetsOf()).toEqual(range(0, 8));
@@ -237,7 +237,7 @@ describe('a push that is over', () => {
     await send(push, 0, 2);
     cutter.refusing = true;
     await push.write(packet(2));
-    await until(() => breaks.length === 2);
+    await until('two breaks', () => breaks.length === 2);
     await expect(
       (async () => {
         for (;;) {
@@ -273,7 +273,7 @@ describe('a push that is over', () => {
     expect(breaks).toEqual([]);
     const reconnect = { retries: Number.POSITIVE_INFINITY, initialDelay: 1, maxDelay: 2, first: true };
     const connecting = connect({ reconnect });
-    await until(() => breaks.length === 3);
+    await until('three breaks', () => breaks.length === 3);
     cutter.refusing = false;
     await connecting;
   });

@@ -4,7 +4,8 @@ import { Exchange } from '../../src/http/exchange.js';
 import { Refusal } from '../../src/refusal.js';
 import { dataPacket, headerPacket } from '../../src/wmhttp/packets.js';
 import { PushServer } from '../../src/wmhttp/server.js';
-import { field, settled, turns, until } from '../http/peer.js';
+import { field, settled, turns } from '../http/peer.js';
+import { until } from '../support/until.js';
 import {
   C,
   clock,
@@ -45,7 +46,7 @@ describe('encoders that break the rules', () => {
     expect(statusOf(response)).toBe(400);
     expect(field(response, 'Connection')).toBe('close');
     await peer.ended();
-    await until(() => point.log.includes('release'));
+    await until('the point to be released', () => point.log.includes('release'));
     expect(push.sessions).toBe(0);
     nothingOdd();
   });
@@ -59,24 +60,24 @@ describe('encoders that break the rules', () => {
   it('get 400 when the body ends in the middle of a packet', async () => {
     const { peer, point } = await stream([H, D.subarray(0, 50)], { length: H.length + 50 });
     expect(statusOf(await peer.head())).toBe(400);
-    await until(() => point.log.includes('release'));
+    await until('the point to be released', () => point.log.includes('release'));
   });
 
   it('lose a damaged packet and go on', async () => {
     const { point } = await stream([H, dataPacket(Buffer.alloc(400, 0xff)), D]);
-    await until(() => point.events.length === 2);
+    await until('two events at the point', () => point.events.length === 2);
     expect(point.story).toBe('start, header, packet');
   });
 
   it('bear the B bit and packets with their padding', async () => {
     const b = Buffer.concat([Buffer.from([0xa4]), D.subarray(1)]);
     const { point } = await stream([H, b, b]);
-    await until(() => point.events.length === 3);
+    await until('three events at the point', () => point.events.length === 3);
   });
 
   it('do not disturb others, whatever they send', async () => {
     const good = await stream([H, D]);
-    await until(() => good.point.events.length === 2);
+    await until('two events at the good point', () => good.point.events.length === 2);
     await fc.assert(
       fc.asyncProperty(fc.boolean(), fc.uint8Array({ minLength: 1, maxLength: 200 }), async (withHeader, bytes) => {
         const length = (withHeader ? H.length : 0) + bytes.length;
@@ -87,7 +88,7 @@ describe('encoders that break the rules', () => {
       { numRuns: 40 },
     );
     good.peer.send(D);
-    await until(() => good.point.events.length === 3);
+    await until('three events at the good point', () => good.point.events.length === 3);
     nothingOdd();
   });
 });
@@ -95,7 +96,7 @@ describe('encoders that break the rules', () => {
 describe('timers', () => {
   it('[WMHTTP-077] [WMHTTP-109] answer 408 in the middle of a body in which no packet comes', async () => {
     const { peer, point } = await stream([H, Buffer.from('2444ffff', 'hex')], {}, { body: 'AutoDestroy: 1\r\n' });
-    await until(() => point.events.length === 1);
+    await until('an event at the point', () => point.events.length === 1);
     clock.now += 59_999;
     peer.send(Buffer.alloc(1000));
     await turns();
@@ -111,14 +112,14 @@ describe('timers', () => {
 
   it('[WMHTTP-077] let a push of days alone as long as packets come', async () => {
     const { peer, point } = await stream([H]);
-    await until(() => point.events.length === 1);
+    await until('an event at the point', () => point.events.length === 1);
     for (let hours = 0; hours < 72; hours++) {
       for (let step = 0; step < 3; step++) {
         clock.now += 59_000;
         push.sweep();
         peer.send(D);
         const wanted = point.events.length + 1;
-        await until(() => point.events.length === wanted);
+        await until('the events at the point', () => point.events.length === wanted);
       }
     }
     expect(push.sessions).toBe(1);
@@ -127,7 +128,7 @@ describe('timers', () => {
   it('are the only ones in a body: that of the connection does not run', async () => {
     const receive = jest.spyOn(Exchange.prototype, 'receive');
     const { point } = await stream([H]);
-    await until(() => point.events.length === 1);
+    await until('an event at the point', () => point.events.length === 1);
     expect(receive.mock.calls.at(-1)![1]).toBe(Number.POSITIVE_INFINITY);
     receive.mockRestore();
   });
@@ -152,9 +153,9 @@ describe('timers', () => {
     '[WMHTTP-111] let a session go on with %s when its connection was lost in a body',
     async (_what, packets, more) => {
       const { peer, id, point } = await stream([H, D, D.subarray(0, 100)]);
-      await until(() => point.events.length === 2);
+      await until('two events at the point', () => point.events.length === 2);
       peer.destroy();
-      await until(() => http.connections === 0);
+      await until('the server to have no connections', () => http.connections === 0);
       clock.now += 59_000;
       push.sweep();
       expect(push.sessions).toBe(1);
@@ -162,7 +163,7 @@ describe('timers', () => {
       const again = await connect();
       const wanted = point.events.length + more.split(',').length;
       again.send(head('start', { id, length: ENDLESS }), ...packets);
-      await until(() => point.events.length === wanted);
+      await until('the events at the point', () => point.events.length === wanted);
       expect(point.publisher!.lost).toBe(false);
       again.send(E0);
       await again.ended();
@@ -173,15 +174,15 @@ describe('timers', () => {
   it('says how many packets of a session came before its connection was lost', async () => {
     const { peer, id, response } = await stream([H, D, D, D.subarray(0, 100)]);
     expect(field(response, 'X-Push-Packets')).toBeUndefined();
-    await until(() => gate.points[0]!.events.length === 3);
+    await until('three events at the point', () => gate.points[0]!.events.length === 3);
     peer.destroy();
-    await until(() => http.connections === 0);
+    await until('the server to have no connections', () => http.connections === 0);
     expect(field((await setUp({ id })).response, 'X-Push-Packets')).toBe('2');
   });
 
   it('[WMHTTP-089] refuses who comes back while the old connection is open, and then drops that if it is silent', async () => {
     const { peer, id, point } = await stream([H, D]);
-    await until(() => point.events.length === 2);
+    await until('two events at the point', () => point.events.length === 2);
     expect((await setUp({ id })).status).toBe(409);
     clock.now += 2_000;
     expect((await setUp({ id })).status).toBe(409);
@@ -196,13 +197,13 @@ describe('timers', () => {
 
   it('[WMHTTP-111] drop it when nobody comes back within Idle-Timeout', async () => {
     const { peer, point } = await stream([H, D]);
-    await until(() => point.events.length === 2);
+    await until('two events at the point', () => point.events.length === 2);
     peer.destroy();
-    await until(() => http.connections === 0);
+    await until('the server to have no connections', () => http.connections === 0);
     clock.now += 60_000;
     push.sweep();
     expect(push.sessions).toBe(0);
-    await until(() => point.log.includes('release'));
+    await until('the point to be released', () => point.log.includes('release'));
     expect(point.story).toBe('start, header, packet, close, release');
   });
 
@@ -210,12 +211,12 @@ describe('timers', () => {
     const { peer, id, point } = await stream([H], { length: H.length });
     await peer.head();
     peer.destroy();
-    await until(() => http.connections === 0);
+    await until('the server to have no connections', () => http.connections === 0);
     clock.now += 119_000;
     push.sweep();
     const again = await connect();
     again.send(head('start', { id, length: ENDLESS }), D);
-    await until(() => point.events.length === 2);
+    await until('two events at the point', () => point.events.length === 2);
   });
 
   it('[WMHTTP-077] [WMHTTP-078] have the bounds of the specification', () => {
@@ -231,7 +232,7 @@ describe('timers', () => {
 describe('the publishing point', () => {
   it('[WMHTTP-081] disconnects a session in the middle of its body', async () => {
     const { peer, point } = await stream([H, D], {}, { body: 'AutoDestroy: 1\r\n' });
-    await until(() => point.events.length === 2);
+    await until('two events at the point', () => point.events.length === 2);
     point.publisher!.disconnect('forbidden');
     point.publisher!.disconnect('failed');
     const response = await peer.head();
@@ -239,7 +240,7 @@ describe('the publishing point', () => {
     expect(field(response, 'Connection')).toBe('close');
     await peer.ended();
     expect(push.sessions).toBe(0);
-    await until(() => point.log.includes('release destroy'));
+    await until('the point to be removed', () => point.log.includes('release destroy'));
   });
 
   it('refuses a session when it is taken', async () => {
@@ -254,7 +255,7 @@ describe('the publishing point', () => {
 
   it('lets a newcomer take the place of the old session', async () => {
     const old = await stream([H, D]);
-    await until(() => old.point.events.length === 2);
+    await until('two events of the old push', () => old.point.events.length === 2);
     const newcomer = await setUp();
     const start = newcomer.point.start.bind(newcomer.point);
     newcomer.point.start = (publisher) => {
@@ -263,13 +264,13 @@ describe('the publishing point', () => {
     };
     newcomer.peer.send(head('start', { id: newcomer.id, length: ENDLESS }), H, D);
     expect(statusOf(await old.peer.head())).toBe(409);
-    await until(() => newcomer.point.events.length === 2);
+    await until('two events of the newcomer', () => newcomer.point.events.length === 2);
     expect(push.sessions).toBe(1);
   });
 
   it('ends the session with 500 when it fails, and that is told', async () => {
     const { peer, point } = await stream([H]);
-    await until(() => point.events.length === 1);
+    await until('an event at the point', () => point.events.length === 1);
     point.writeError = new Error('a fault');
     peer.send(D, D);
     expect(statusOf(await peer.head())).toBe(500);
@@ -278,14 +279,14 @@ describe('the publishing point', () => {
 
   it('holds the encoder back while it is behind, and no timer runs meanwhile', async () => {
     const { peer, point } = await stream([H]);
-    await until(() => point.events.length === 1);
+    await until('an event at the point', () => point.events.length === 1);
     let go: () => void = () => {};
     point.hold = new Promise((resolve) => {
       go = resolve;
     });
     const count = 50_000;
     peer.send(...Array<Buffer>(count).fill(D));
-    await until(() => point.events.length === 2);
+    await until('two events at the point', () => point.events.length === 2);
     expect(await settled(() => -peer.socket.writableLength)).toBeLessThan(0);
     clock.now += 100_000;
     push.sweep();
@@ -300,13 +301,13 @@ describe('the publishing point', () => {
 
   it('ends the session when what it was behind with fails', async () => {
     const { peer, point } = await stream([H]);
-    await until(() => point.events.length === 1);
+    await until('an event at the point', () => point.events.length === 1);
     let fail: (error: Error) => void = () => {};
     point.hold = new Promise((_resolve, reject) => {
       fail = reject;
     });
     peer.send(D, D);
-    await until(() => point.events.length === 2);
+    await until('two events at the point', () => point.events.length === 2);
     fail(new Refusal('busy', 'Full.'));
     expect(statusOf(await peer.head())).toBe(503);
     expect(point.story).toBe('start, header, packet, close, release');
@@ -315,7 +316,7 @@ describe('the publishing point', () => {
   it('gets a good-bye when the server closes', async () => {
     const { peer, point } = await stream([H]);
     const idle = await setUp();
-    await until(() => point.events.length === 1);
+    await until('an event at the point', () => point.events.length === 1);
     push.close();
     expect(statusOf(await peer.head())).toBe(503);
     await idle.peer.ended();

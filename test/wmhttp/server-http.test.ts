@@ -1,4 +1,5 @@
-import { field, pour, until } from '../http/peer.js';
+import { field, pour } from '../http/peer.js';
+import { until } from '../support/until.js';
 import {
   clock,
   connect,
@@ -65,7 +66,7 @@ describe('a Content-Length that lies', () => {
 
   it('by saying too much gets 408 when nothing comes', async () => {
     const { peer, point } = await stream([H, D], { length: 1_000_000 });
-    await until(() => point.events.length === 2);
+    await until('two events at the point', () => point.events.length === 2);
     clock.now += 60_000;
     push.sweep();
     expect(statusOf(await peer.head())).toBe(408);

@@ -1,7 +1,8 @@
 import { Refusal } from '../../src/refusal.js';
 import { endPacket, fillerPackets, headerPacket } from '../../src/wmhttp/packets.js';
-import { field, turns, until } from '../http/peer.js';
+import { field, turns } from '../http/peer.js';
 import { testHeader, testPacket } from '../support/stream.js';
+import { until } from '../support/until.js';
 import {
   C,
   clock,
@@ -89,7 +90,7 @@ describe('PushSetup', () => {
 
   it('[WMHTTP-089] is refused while the session streams on another connection', async () => {
     const { id } = await stream([H, D]);
-    await until(() => gate.points[0]!.events.length === 2);
+    await until('two events at the point', () => gate.points[0]!.events.length === 2);
     const { status } = await setUp({ id });
     expect(status).toBe(409);
     expect(gate.points[0]!.story).toBe('start, header, packet');
@@ -246,7 +247,7 @@ describe('PushSetup', () => {
     await stop();
     await serve({ maxIdleSessions: 3, maxSessions: 5 });
     const streaming = await stream([H]);
-    await until(() => streaming.point.events.length === 1);
+    await until('an event at the point', () => streaming.point.events.length === 1);
     const first = await setUp();
     for (let count = 0; count < 6; count++) await setUp();
     expect(push.sessions).toBe(4);
@@ -262,7 +263,7 @@ describe('PushSetup', () => {
     await serve({ maxSessions: 2 });
     for (let count = 0; count < 2; count++) {
       const { point } = await stream([H]);
-      await until(() => point.events.length === 1);
+      await until('an event at the point', () => point.events.length === 1);
     }
     const { status, point } = await setUp({ body: 'AutoDestroy: 1\r\n' });
     expect(status).toBe(503);
@@ -308,7 +309,7 @@ describe('PushStart', () => {
     peer.send(head('start', { id: '123', length: ENDLESS }));
     expect(statusOf(await peer.head())).toBe(404);
     const session = await stream([]);
-    await until(() => push.sessions === 1);
+    await until('one session', () => push.sessions === 1);
     const second = await connect();
     second.send(head('start', { id: session.id, length: ENDLESS }));
     expect(statusOf(await second.head())).toBe(409);
@@ -331,13 +332,13 @@ describe('PushStart', () => {
 
   it('[WMHTTP-098] is refused while another one is in progress, which goes on', async () => {
     const { peer, id, point } = await stream([H]);
-    await until(() => point.events.length === 1);
+    await until('an event at the point', () => point.events.length === 1);
     const second = await connect();
     second.send(head('start', { id, length: ENDLESS }), H);
     expect(statusOf(await second.head())).toBe(409);
     await second.ended();
     peer.send(D);
-    await until(() => point.events.length === 2);
+    await until('two events at the point', () => point.events.length === 2);
   });
 
   it('[WMHTTP-099] is refused for another path than that of the session', async () => {
@@ -358,13 +359,13 @@ describe('PushStart', () => {
 
   it('[WMHTTP-005] bears ;charset=UTF-8', async () => {
     const { point } = await stream([H], { type: 'application/x-wms-pushstart;charset=UTF-8' });
-    await until(() => point.events.length === 1);
+    await until('an event at the point', () => point.events.length === 1);
   });
 
   it('finds its push-id among other cookies, and behind one of a session that is gone', async () => {
     const { peer, id, point } = await setUp();
     peer.send(head('start', { id: `0; a=b; push-id=${id}`, length: ENDLESS }), H);
-    await until(() => point.events.length === 1);
+    await until('an event at the point', () => point.events.length === 1);
   });
 
   it('takes a PushStart over another connection', async () => {
@@ -372,7 +373,7 @@ describe('PushStart', () => {
     peer.destroy();
     const other = await connect();
     other.send(head('start', { id, length: ENDLESS }), H, D);
-    await until(() => point.events.length === 2);
+    await until('two events at the point', () => point.events.length === 2);
   });
 
   it('[WMHTTP-102] [WMHTTP-103] [WMHTTP-104] [WMHTTP-030] answers 204 behind a whole body, and takes the next on the same connection', async () => {
@@ -438,7 +439,7 @@ describe('PushStart', () => {
     });
     gate.startDecision = () => decision;
     peer.send(head('start', { id, length: ENDLESS }), H);
-    await until(() => gate.starts.length === 1);
+    await until('the question whether a push may start', () => gate.starts.length === 1);
     clock.now += 120_000;
     push.sweep();
     decide();
@@ -448,7 +449,7 @@ describe('PushStart', () => {
   it('is told to the gate with whether its client has moved', async () => {
     const { peer, id } = await setUp();
     peer.send(head('start', { id, length: ENDLESS }), H);
-    await until(() => gate.starts.length === 1);
+    await until('the question whether a push may start', () => gate.starts.length === 1);
     expect(gate.starts[0]).toMatchObject({ path: '/pub', moved: false });
   });
 
@@ -476,9 +477,9 @@ describe('PushStart', () => {
     const bytes = Buffer.from(testHeader().bytes);
     bytes.writeUInt32LE(bytes.readUInt32LE(24) - 1, 24);
     const { peer, point } = await stream([headerPacket(bytes), D]);
-    await until(() => point.events.length === 2);
+    await until('two events at the point', () => point.events.length === 2);
     peer.destroy();
-    await until(() => http.connections === 0);
+    await until('the server to have no connections', () => http.connections === 0);
     expect(push.sessions).toBe(1);
   });
 });

@@ -263,7 +263,7 @@ export function ordinary(play: (reply: Reply, request: SeenRequest) => void): Sc
 
 /** Short waits, so that a fault ends a test soon. */
 export const QUICK: Partial<WmspClientOptions> = {
-  timeouts: { connect: 2_000, answer: 2_000, data: 2_000, side: 1_000 },
+  timeouts: { connect: 10_000, answer: 10_000, data: 10_000, side: 5_000 },
 };
 
 export interface Received {

@@ -1,6 +1,7 @@
 import { parsePacket } from '../../src/asf/packet.js';
 import type { PlayReport } from '../../src/wmsp/server.js';
 import { AUDIO, PACKET_SIZE } from '../support/stream.js';
+import { until } from '../support/until.js';
 import { BOTH_STREAMS, clientIdOf, kindsOf, NEW, OLD, PLAY, Station } from './station.js';
 
 let station: Station;
@@ -281,5 +282,5 @@ describe('Play', () => {
 
 /** The server learns of a closed connection in a turn of its own. */
 async function gone(): Promise<void> {
-  while (station.server.players > 0) await new Promise((resolve) => setImmediate(resolve));
+  await until('no players', () => station.server.players === 0);
 }

@@ -112,7 +112,7 @@ export class Station {
    * sockets and disk keep up.
    */
   async tickUntil(happened: () => boolean, step = 100): Promise<void> {
-    const deadline = Date.now() + 4_500;
+    const deadline = Date.now() + 20_000;
     while (!happened()) {
       if (Date.now() > deadline) throw new Error('It did not happen in time.');
       this.tick(step);

@@ -22,6 +22,11 @@ export interface ChildOptions {
 
 const running = new Set<Child>();
 const KILL_AFTER = 3_000;
+/**
+ * How long a program may take for anything, ms. Only something that hangs takes so long; a loaded machine takes many times longer
+ * than a fast one for what it does.
+ */
+export const PATIENCE = 90_000;
 const CONTROL = 3;
 
 /** A real program that a test runs: its lines, its end, and the certainty that it goes away. */
@@ -72,7 +77,7 @@ export class Child {
    *
    * @throws Error with the last lines when it ends first, or after `timeout` ms
    */
-  async until<T>(what: string, find: () => T | undefined, timeout = 10_000): Promise<T> {
+  async until<T>(what: string, find: () => T | undefined, timeout = PATIENCE): Promise<T> {
     const early = find();
     if (early !== undefined) return early;
     let watcher = () => {};
@@ -93,7 +98,7 @@ export class Child {
   }
 
   /** Its end by itself. @throws Error after `timeout` ms */
-  async ends(timeout = 10_000): Promise<Exit> {
+  async ends(timeout = PATIENCE): Promise<Exit> {
     return within(this.exited, timeout, () => this.describe(`did not end within ${timeout} ms`));
   }
 

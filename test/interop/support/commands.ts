@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import { Child, type ChildOptions } from './child.js';
+import { Child, type ChildOptions, PATIENCE } from './child.js';
 
 /** One line of `--json`. */
 export type CommandEvent = Readonly<Record<string, unknown>> & { readonly event: string };
@@ -30,7 +30,7 @@ export class Command extends Child {
   event(
     name: string,
     fits: (event: CommandEvent) => boolean = () => true,
-    { timeout = 10_000, from = 0 }: { timeout?: number; from?: number } = {},
+    { timeout = PATIENCE, from = 0 }: { timeout?: number; from?: number } = {},
   ): Promise<CommandEvent> {
     return this.until(
       `the event "${name}"`,
@@ -40,7 +40,7 @@ export class Command extends Child {
   }
 
   /** The first event of that name that fits, of those that come from now on. */
-  next(name: string, fits?: (event: CommandEvent) => boolean, timeout = 10_000): Promise<CommandEvent> {
+  next(name: string, fits?: (event: CommandEvent) => boolean, timeout = PATIENCE): Promise<CommandEvent> {
     return this.event(name, fits, { timeout, from: this.events.length });
   }
 }

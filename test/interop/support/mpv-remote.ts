@@ -1,4 +1,4 @@
-import { Child, readLines } from './child.js';
+import { Child, PATIENCE, readLines } from './child.js';
 import { Player } from './player.js';
 
 /** A line that mpv sends over its remote control. */
@@ -62,7 +62,7 @@ export class MpvRemote extends Player {
   }
 
   /** Waits until a property has a value that fits. @throws Error when it ends before, or after `timeout` ms */
-  async until(name: Property, fits: (value: unknown) => boolean, timeout = 20_000): Promise<void> {
+  async until(name: Property, fits: (value: unknown) => boolean, timeout = PATIENCE): Promise<void> {
     const found = () => (fits(this.#values.get(name)) ? true : undefined);
     await this.child.until(`${name}, which is ${String(this.#values.get(name))}`, found, timeout);
   }

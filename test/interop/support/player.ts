@@ -1,4 +1,4 @@
-import { type Child, type Exit, within } from './child.js';
+import { type Child, type Exit, PATIENCE, within } from './child.js';
 
 /** A real player that plays a URL, and what it has decoded so far. */
 export abstract class Player {
@@ -18,7 +18,7 @@ export abstract class Player {
   }
 
   /** Waits until so much is decoded. @throws Error when the player ends first, or after `timeout` ms */
-  async decodes(frames: number, soundSeconds: number, timeout = 20_000): Promise<void> {
+  async decodes(frames: number, soundSeconds: number, timeout = PATIENCE): Promise<void> {
     const what = `${frames} pictures and ${soundSeconds} s of sound`;
     const enough = () => (this.frames >= frames && this.soundSeconds >= soundSeconds ? true : undefined);
     try {
@@ -29,13 +29,13 @@ export abstract class Player {
   }
 
   /** Milliseconds from the start of the program to its first decoded picture. */
-  async firstPicture(timeout = 10_000): Promise<number> {
+  async firstPicture(timeout = PATIENCE): Promise<number> {
     await this.child.until('a picture', () => this.#firstFrameAt ?? this.#noteFirstFrame(), timeout);
     return this.#firstFrameAt! - this.child.startedAt;
   }
 
   /** Waits for its end. @throws Error after `timeout` ms */
-  async ends(timeout = 10_000): Promise<Exit> {
+  async ends(timeout = PATIENCE): Promise<Exit> {
     return within(this.child.exited, timeout, () => `${this.summary}; ${this.child.describe('did not end')}`);
   }
 

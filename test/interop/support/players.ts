@@ -1,7 +1,7 @@
 import { chmodSync, existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Child, type ChildOptions } from './child.js';
+import { Child, type ChildOptions, PATIENCE } from './child.js';
 import { newFolder } from './content.js';
 import { ffmpegDecoding } from './ffmpeg.js';
 import { FrameCrc, SOUND_BYTES_PER_SECOND } from './frame-crc.js';
@@ -221,7 +221,7 @@ export class VlcPlayer extends Player {
   }
 
   /** Waits for a line of its log. @throws Error when it ends before, or after `timeout` ms */
-  async logs(text: string, timeout = 20_000): Promise<string> {
+  async logs(text: string, timeout = PATIENCE): Promise<string> {
     return this.child.until(`"${text}"`, () => this.child.log.find((line) => line.includes(text)), timeout);
   }
 

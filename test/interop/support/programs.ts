@@ -57,13 +57,8 @@ function isPresent({ name, present }: Requirement): boolean {
  * A test that needs programs. Where one is missing it is skipped and its title says why; `.ci/install-players` installs
  * them all.
  */
-export function itNeeds(
-  requirements: readonly Requirement[],
-  title: string,
-  test: () => Promise<void>,
-  timeout?: number,
-): void {
+export function itNeeds(requirements: readonly Requirement[], title: string, test: () => Promise<void>): void {
   const lacking = missing(requirements);
-  if (lacking.length === 0) it(title, test, timeout);
+  if (lacking.length === 0) it(title, test);
   else it.skip(`${title} (not here: ${lacking.join(', ')})`, test);
 }

@@ -8,7 +8,7 @@ export class Together {
   readonly #flows: Array<() => void> = [];
 
   /** A test of its own, which waits for what {@link start} began. */
-  it(requirements: readonly Requirement[], title: string, test: () => Promise<void>, timeout = 60_000): void {
+  it(requirements: readonly Requirement[], title: string, test: () => Promise<void>): void {
     let outcome: Promise<void> = Promise.resolve();
     const begin = () => {
       outcome = test();
@@ -16,7 +16,7 @@ export class Together {
       outcome.catch(() => {});
     };
     if (missing(requirements).length === 0) this.#flows.push(begin);
-    itNeeds(requirements, title, () => outcome, timeout);
+    itNeeds(requirements, title, () => outcome);
   }
 
   /** Begins all of them; for the end of beforeAll. */

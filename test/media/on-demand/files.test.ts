@@ -6,6 +6,7 @@ import type { OnDemandFile } from '../../../src/media/on-demand/file.js';
 import { OnDemandFiles, type OnDemandFilesOptions } from '../../../src/media/on-demand/files.js';
 import { temporaryFolder } from '../../capture/support.js';
 import { testHeader } from '../../support/stream.js';
+import { until } from '../../support/until.js';
 import { everything, madePacket, play, writeAsf } from './support.js';
 
 const folder = temporaryFolder();
@@ -37,7 +38,7 @@ async function descriptors(): Promise<string[]> {
 }
 
 async function untilClosed(name: string): Promise<void> {
-  while ((await descriptors()).includes(name)) await setImmediate();
+  await until(`${name} to be closed`, async () => !(await descriptors()).includes(name));
 }
 
 async function isClosed(file: OnDemandFile): Promise<boolean> {
