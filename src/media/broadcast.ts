@@ -9,6 +9,7 @@ import type { BroadcastCounters, BroadcastOptions, Follower, JoinOptions, Releas
 import type { AsfEvent, AsfSink, EndEvent } from './events.js';
 import { History } from './history.js';
 import { type Delivery, type Group, Lane, type Moment } from './lane.js';
+import { PacketClock } from './packet-clock.js';
 import { Player } from './player.js';
 import { Timeline } from './timeline.js';
 import type { BroadcastPacket, HeaderCause, LaneChoice, PlayerSession, WireFormat } from './wire.js';
@@ -49,6 +50,7 @@ export class Broadcast implements AsfSink {
   readonly #followers = new Set<Follower>();
   readonly #history = new History();
   #timeline = newTimeline();
+  #clock = new PacketClock();
   #header: AsfHeader | undefined;
   #videoStreams: ReadonlySet<number> = new Set();
   #commandStream: number | undefined;
@@ -170,8 +172,8 @@ export class Broadcast implements AsfSink {
     this.#counted((moment) => {
       group.await(player, moment.now);
       const first = group.lane.entry(from);
-      const granted = first ? (group.lane.entry(group.delivered - 1)!.sendTime - first.sendTime) | 0 : 0;
-      session.starting?.({ number: player.number, location: first?.location, lead: Math.max(granted, 0) });
+      const granted = first ? group.lane.entry(group.delivered - 1)!.time - first.time : 0;
+      session.starting?.({ number: player.number, location: first?.location, lead: granted });
       if (from !== -1 && player.group === group) group.startAt(player, from, moment);
     });
     return player;
@@ -311,6 +313,7 @@ export class Broadcast implements AsfSink {
     this.#videoStreams = new Set(numbers('video'));
     this.#commandStream = numbers('command')[0];
     this.#timeline = newTimeline();
+    this.#clock = new PacketClock();
     this.#history.clear(header.packetSize);
     this.#nextLocation = 0;
     this.#ahead = undefined;
@@ -349,7 +352,7 @@ export class Broadcast implements AsfSink {
       wire,
       // What is whole comes back as the same bytes, with its padding.
       start: start === undefined || start === placed.bytes ? wire : start,
-      sendTime: placed.sendTime,
+      time: media ? this.#clock.of(placed) : this.#clock.now,
       cleanStart,
       keyStreams,
     };
@@ -481,7 +484,7 @@ function keyStreamsOf({ payloads }: DataPacket, videoStreams: ReadonlySet<number
   return found ?? NONE;
 }
 
-/** Encoders restart without a word too: a jump of the send times is taken for another run. */
+/** Encoders restart without a word too. */
 function newTimeline(): Timeline {
-  return new Timeline({ spliceJumps: true });
+  return new Timeline({ detectsRestarts: true });
 }

@@ -5,12 +5,12 @@ import type { Readable } from 'node:stream';
 import { checkTexts, type LiveHeaderOptions, liveHeader, sameLayout } from '../asf/edit.js';
 import { AsfError } from '../asf/error.js';
 import type { AsfHeader } from '../asf/header.js';
-import type { DataPacket } from '../asf/packet.js';
 import { type AsfItem, AsfReader } from '../asf/reader.js';
 import { declaredPackets } from '../asf/scan.js';
 import { WmError } from '../errors.js';
 import type { AsfEvent, AsfSource } from './events.js';
 import { type Clock, Pacer, systemClock } from './pacing.js';
+import { PacketClock } from './packet-clock.js';
 import { SingleReading, withEnd } from './source.js';
 import { systemErrorCode, systemErrorReason } from './system-error.js';
 import { Timeline } from './timeline.js';
@@ -20,7 +20,7 @@ export interface FileSourceOptions {
   readonly path: string;
   /** Begins again when the file ends, as one continuous stream; not with standard input. Default false. */
   readonly loop?: boolean | undefined;
-  /** Gives packets when they are due by their send times, not as fast as they are taken. Default false. */
+  /** Gives packets when they are due by their times, not as fast as they are taken. Default false. */
   readonly pace?: boolean | undefined;
   /** Seconds of media, counted by send times, after which the source ends. Default: all. */
   readonly duration?: number | undefined;
@@ -58,8 +58,7 @@ class FileSource implements AsfSource {
   #stream: Readable | undefined;
   #header: AsfHeader | undefined;
   #timeline = new Timeline();
-  /** Send time of the first packet, ms; counts the duration. */
-  #firstSendTime: number | undefined;
+  readonly #times = new PacketClock();
 
   constructor(options: FileSourceOptions) {
     if (options.path === '-' && options.loop) {
@@ -113,8 +112,9 @@ class FileSource implements AsfSource {
         if (item.type !== 'packet') continue;
         packets++;
         const packet = this.#timeline.packet(item.packet);
-        if (this.#isBeyondDuration(packet)) return undefined;
-        await this.#pacer?.wait(packet.sendTime, this.#closed.signal);
+        const time = this.#times.of(packet);
+        if (time >= (this.#options.duration ?? Number.POSITIVE_INFINITY) * 1000) return undefined;
+        await this.#pacer?.wait(time, this.#closed.signal);
         if (this.#closed.signal.aborted) return undefined;
         yield { type: 'packet', packet };
       }
@@ -137,12 +137,6 @@ class FileSource implements AsfSource {
     const { live = this.#options.loop ?? false } = this.#options;
     if (live === false) yield { type: 'header', header };
     else yield { type: 'header', header: liveHeader(header, live === true ? {} : live) };
-  }
-
-  #isBeyondDuration(packet: DataPacket): boolean {
-    this.#firstSendTime ??= packet.sendTime;
-    const { duration } = this.#options;
-    return duration !== undefined && ((packet.sendTime - this.#firstSendTime) | 0) >= duration * 1000;
   }
 
   async *#items(reader: AsfReader): AsyncGenerator<AsfItem[], void, undefined> {

@@ -1,7 +1,7 @@
 import type { BroadcastPacket } from './wire.js';
 
 export interface HistoryLimits {
-  /** Milliseconds of media, by send times, that are kept; with more, back to a packet that a player may start with. */
+  /** Milliseconds of media, that are kept; with more, back to a packet that a player may start with. */
   readonly milliseconds: number;
   /** Most bytes, counted as players may get them: with their padding. */
   readonly bytes: number;
@@ -9,7 +9,7 @@ export interface HistoryLimits {
 
 // What a packet in the history takes besides its bytes; without it tiny packets would make a long history.
 const ENTRY_OVERHEAD = 300;
-// How often the history is looked through for what may go: by packets, and by send time in ms.
+// How often the history is looked through for what may go: by packets, and by time in ms.
 const TRIM_PACKETS = 1_024;
 const TRIM_TIME = 250;
 
@@ -18,7 +18,7 @@ export class History {
   #packets: BroadcastPacket[] = [];
   #packetSize = 0;
   #wireBytes = 0;
-  // Packets, and send time in ms, since it was last looked through.
+  // Packets, and time in ms, since it was last looked through.
   #sinceTrim = 0;
   #trimmedAt = 0;
 
@@ -36,6 +36,8 @@ export class History {
     this.#packets = [];
     this.#packetSize = packetSize;
     this.#wireBytes = 0;
+    this.#sinceTrim = 0;
+    this.#trimmedAt = 0;
   }
 
   /**
@@ -47,7 +49,7 @@ export class History {
     this.#packets.push(packet);
     this.#wireBytes += packet.wire.length;
     this.#sinceTrim++;
-    return this.#trimIsDue(packet, limits) ? this.#trim(packet.sendTime, limits) : undefined;
+    return this.#trimIsDue(packet, limits) ? this.#trim(packet.time, limits) : undefined;
   }
 
   #size(packets: number): number {
@@ -55,9 +57,9 @@ export class History {
   }
 
   // Without video every packet is a clean start; looking through the history for each of them would be quadratic.
-  #trimIsDue({ cleanStart, sendTime }: BroadcastPacket, { bytes }: HistoryLimits): boolean {
+  #trimIsDue({ cleanStart, time }: BroadcastPacket, { bytes }: HistoryLimits): boolean {
     if (this.#size(this.#packets.length) > bytes) return true;
-    return cleanStart && (this.#sinceTrim >= TRIM_PACKETS || ((sendTime - this.#trimmedAt) | 0) >= TRIM_TIME);
+    return cleanStart && (this.#sinceTrim >= TRIM_PACKETS || time - this.#trimmedAt >= TRIM_TIME);
   }
 
   /** Keeps what a new player may need: from the newest clean start that is old enough. */
@@ -67,8 +69,8 @@ export class History {
     const packets = this.#packets;
     let keep = 0;
     for (let index = packets.length - 1; index > 0; index--) {
-      const { cleanStart, sendTime } = packets[index]!;
-      if (cleanStart && ((newest - sendTime) | 0) >= milliseconds) {
+      const { cleanStart, time } = packets[index]!;
+      if (cleanStart && newest - time >= milliseconds) {
         keep = index;
         break;
       }

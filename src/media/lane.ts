@@ -81,7 +81,7 @@ export class Lane {
   }
 
   append(packet: BroadcastPacket, now: number): void {
-    const { location, wire, sendTime } = packet;
+    const { location, wire, time } = packet;
     const bytes = this.choice.select(packet, this.#header);
     if (!bytes) return;
     const ownStart =
@@ -89,7 +89,7 @@ export class Lane {
     const cleanStart = this.choice.startsAt?.(packet) ?? packet.cleanStart;
     if (cleanStart) this.cleanAt = now;
     const start = ownStart && ownStart !== bytes ? { location, bytes: ownStart } : undefined;
-    this.#entries.push({ location, bytes, start, cleanStart, sendTime });
+    this.#entries.push({ location, bytes, start, cleanStart, time });
   }
 
   /** Forgets packets from before `location`; what has not been delivered stays. */
@@ -168,12 +168,12 @@ export class Lane {
    */
   startFor(lead: number, end: number, clean: boolean): number {
     let oldest = -1;
-    const newest = this.entry(end - 1)?.sendTime ?? 0;
+    const newest = this.entry(end - 1)?.time ?? 0;
     for (let index = end - 1; index >= this.#first; index--) {
-      const { cleanStart, sendTime } = this.entry(index)!;
+      const { cleanStart, time } = this.entry(index)!;
       if (clean && !cleanStart) continue;
       oldest = index;
-      if (((newest - sendTime) | 0) >= lead) break;
+      if (newest - time >= lead) break;
     }
     return oldest;
   }

@@ -1,20 +1,19 @@
 import type { AsfEvent } from './events.js';
+import { PacketClock } from './packet-clock.js';
 
-/** How much of a stream has come, by the send times under each header. */
+/** How much of a stream has come, by the times of its packets under each header. */
 export class MediaTime {
   #before = 0;
-  #first: number | undefined;
   #elapsed = 0;
+  #clock = new PacketClock();
 
   count(event: AsfEvent): void {
     if (event.type === 'header') {
       this.#before += this.#elapsed;
       this.#elapsed = 0;
-      this.#first = undefined;
+      this.#clock = new PacketClock();
     } else if (event.type === 'packet') {
-      const { sendTime } = event.packet;
-      this.#first ??= sendTime;
-      this.#elapsed = Math.abs((sendTime - this.#first) | 0);
+      this.#elapsed = this.#clock.of(event.packet);
     }
   }
 

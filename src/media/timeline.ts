@@ -1,12 +1,13 @@
 import { type DataPacket, type Payload, parsePacket } from '../asf/packet.js';
 import { rebasePacket } from '../asf/rebase.js';
+import { RestartDetector } from './packet-clock.js';
 
 export interface TimelineOptions {
   /**
-   * Takes a send time that goes back by more than a second, or forward by more than ten, for a restart of the source
-   * (asf.md 10.6). Default false: only `restart` is one.
+   * Takes presentation times of a stream that go back for a restart of the source (asf.md 10.6), as {@link RestartDetector} does.
+   * Default false: only `restart` is one.
    */
-  readonly spliceJumps?: boolean;
+  readonly detectsRestarts?: boolean;
 }
 
 /** What is known of a stream, in times and numbers of the timeline, not of the source. */
@@ -20,11 +21,11 @@ interface StreamState {
   numberDelta: number;
   /** Of which run `numberDelta` is. */
   run: number;
+  /** A presentation time far ahead that nothing has confirmed yet. */
+  leap: number | undefined;
 }
 
-/** Going back by less is jitter of an encoder, ms. */
-const BACKWARD_JITTER = 1000;
-/** Going forward by more is another epoch, ms. */
+/** Going forward by more is believed only once the next packet confirms it; a damaged one may say anything. Milliseconds. */
 const FORWARD_JUMP = 10_000;
 
 /**
@@ -34,17 +35,16 @@ const FORWARD_JUMP = 10_000;
  * milliseconds modulo 2^32. Packets of the first run are passed on untouched.
  */
 export class Timeline {
-  readonly #options: TimelineOptions;
   readonly #streams = new Map<number, StreamState>();
   #run = 0;
   #delta = 0;
   #restarting = false;
-  /** Of the timeline and of the source; undefined before the first packet. */
+  /** Of the timeline; undefined before the first packet. */
   #sendTime: number | undefined;
-  #sourceSendTime = 0;
+  readonly #detector: RestartDetector | undefined;
 
   constructor(options: TimelineOptions = {}) {
-    this.#options = options;
+    this.#detector = options.detectsRestarts ? new RestartDetector() : undefined;
   }
 
   /** Whether packets are changed at present, because a later run is not where its source puts it. */
@@ -64,20 +64,14 @@ export class Timeline {
   packet(packet: DataPacket): DataPacket {
     // What is XORed together cannot be shifted; a receiver can only use it in the first run.
     if (packet.parity) return packet;
-    if (this.#options.spliceJumps && this.#jumps(packet.sendTime)) this.restart();
+    if (this.#restarting) this.#detector?.restart();
+    if (this.#detector?.begins(packet)) this.restart();
     if (this.#restarting) this.#splice(packet);
-    this.#sourceSendTime = packet.sendTime;
     const sendTime = this.#placeSendTime(packet.sendTime);
     const numbers = this.#numberDeltas(packet.payloads, 2 ** (8 * mediaObjectNumberSize(packet)));
     const placed = this.#rebase(packet, sendTime, numbers);
     this.#note(placed);
     return placed;
-  }
-
-  #jumps(sendTime: number): boolean {
-    if (this.#sendTime === undefined) return false;
-    const step = difference(sendTime, this.#sourceSendTime);
-    return step < -BACKWARD_JITTER || step > FORWARD_JUMP;
   }
 
   /** Finds the shift that puts the first object of a new run where the last one of the old run ends. */
@@ -140,6 +134,14 @@ export class Timeline {
       const last = lastSubObjectTime(packet.bytes, payload);
       const step = difference(last, state.presentationTime);
       if (step <= 0) continue;
+      if (
+        step > FORWARD_JUMP &&
+        !(state.leap !== undefined && Math.abs(difference(last, state.leap)) <= FORWARD_JUMP)
+      ) {
+        state.leap = last;
+        continue;
+      }
+      state.leap = undefined;
       state.presentationTime = last;
       if (payload.compressed && payload.presentationTimeDelta > 0) state.objectDuration = payload.presentationTimeDelta;
       else if (step <= FORWARD_JUMP) state.objectDuration = step;
@@ -156,6 +158,7 @@ export class Timeline {
         mediaObjectNumber: payload.mediaObjectNumber,
         numberDelta: 0,
         run: this.#run,
+        leap: undefined,
       };
       this.#streams.set(payload.stream, state);
     }

@@ -9,8 +9,8 @@ export interface BroadcastPacket {
   readonly wire: Buffer;
   /** The same for a player that starts here: without the ends of objects that began before. */
   readonly start: Buffer;
-  /** Milliseconds modulo 2^32. */
-  readonly sendTime: number;
+  /** Milliseconds since the first packet under this header; never less than that of the packet before. */
+  readonly time: number;
   /** A player may start here: a key frame of some video begins in it, or there is no video. */
   readonly cleanStart: boolean;
   /** The video streams of which a key frame begins in it. */
@@ -127,7 +127,7 @@ export interface PlayerSession {
 export interface LaneEntry extends WirePacket {
   readonly start: WirePacket | undefined;
   readonly cleanStart: boolean;
-  readonly sendTime: number;
+  readonly time: number;
 }
 
 /** Bytes of a run of entries, and what its units are numbered with. */

@@ -74,5 +74,5 @@ export class PointArchive {
 }
 
 function newTimeline(): Timeline {
-  return new Timeline({ spliceJumps: true });
+  return new Timeline({ detectsRestarts: true });
 }

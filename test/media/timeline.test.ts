@@ -106,12 +106,69 @@ describe('Timeline', () => {
     expect(sendTimes(second)).toEqual([2 ** 32 - 2960, 2 ** 32 - 2920]);
   });
 
-  it('takes jumps for restarts when it is told to', () => {
-    const jumping = [...run(3), ...run(3, 90_000), ...run(3)];
-    expect(sendTimes(place(new Timeline({ spliceJumps: true }), jumping))).toEqual([
-      0, 40, 80, 120, 160, 200, 240, 280, 320,
-    ]);
-    expect(sendTimes(place(new Timeline(), jumping))).toEqual(sendTimes(jumping));
+  describe('that looks for restarts', () => {
+    const detecting = () => new Timeline({ detectsRestarts: true });
+    /** A block of one stream, whose send times are those of its objects. */
+    const block = (stream: number, from: number, to: number) =>
+      Array.from({ length: (to - from) / 100 }, (_, index) => {
+        const time = from + index * 100;
+        return makePacket(time, [{ stream, number: time / 100, time: time + 3000 }]);
+      });
+
+    it('finds one where the presentation times of a stream go back', () => {
+      expect(sendTimes(place(detecting(), [...run(3, 5000), ...run(3)]))).toEqual([5000, 5040, 5080, 5120, 5160, 5200]);
+      expect(sendTimes(place(new Timeline(), [...run(3, 5000), ...run(3)]))).toEqual([5000, 5040, 5080, 0, 40, 80]);
+    });
+
+    it('leaves blocks of audio and video as they are, however far send times go back between them', () => {
+      const blocks = [block(1, 0, 15_000), block(2, 0, 15_000), block(1, 15_000, 30_000), block(2, 15_000, 30_000)];
+      const packets = blocks.flat();
+      const timeline = detecting();
+      expect(place(timeline, packets).every((packet, index) => packet === packets[index])).toBe(true);
+      expect(timeline.shifted).toBe(false);
+    });
+
+    it('leaves reordered send times as they are', () => {
+      const late = run(50).map((packet, index) =>
+        makePacket(index % 5 === 4 ? packet.sendTime : packet.sendTime + 4000, [
+          { number: index, time: packet.sendTime + 8000 },
+        ]),
+      );
+      expect(place(detecting(), late).every((packet, index) => packet === late[index])).toBe(true);
+    });
+
+    it('leaves a hole where it is, and pictures that are shown in another order', () => {
+      const packets = [...run(3), ...run(3, 60_000)];
+      expect(presentationTimes(place(detecting(), packets))).toEqual(presentationTimes(packets));
+      const order = [3000, 3200, 3080, 3120, 3400].map((time, number) => makePacket(number, [{ number, time }]));
+      expect(presentationTimes(place(detecting(), order))).toEqual([3000, 3200, 3080, 3120, 3400]);
+    });
+
+    it('is not led astray by a damaged packet, neither then nor at the next restart', () => {
+      const timeline = detecting();
+      const packets = [...run(3), makePacket(120, [{ number: 3, time: 2_000_000_000 }]), ...run(3, 160)];
+      expect(presentationTimes(place(timeline, packets))).toEqual(presentationTimes(packets));
+      timeline.restart();
+      expect(presentationTimes(place(timeline, run(1)))).toEqual([3280]);
+    });
+
+    it('finds it by the send times where nothing else is said', () => {
+      const bare = (sendTime: number) => {
+        const packet = makePacket(sendTime, [{ time: 0 }]);
+        return { ...packet, payloads: packet.payloads.map((payload) => ({ ...payload, presentationTime: -1 })) };
+      };
+      const timeline = detecting();
+      place(timeline, [bare(90_000), bare(90_040), bare(0), bare(40)]);
+      expect(timeline.shifted).toBe(true);
+    });
+
+    it('takes what the source says for one restart, not for two', () => {
+      const timeline = detecting();
+      place(timeline, run(5, 5000));
+      timeline.restart();
+      expect(numbers(place(timeline, run(3)))).toEqual([5, 6, 7]);
+      expect(presentationTimes(place(timeline, run(3, 120)))).toEqual([8320, 8360, 8400]);
+    });
   });
 
   it('never goes back over any runs, and keeps the distances within one', () => {
