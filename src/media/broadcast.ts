@@ -169,6 +169,7 @@ export class Broadcast implements AsfSink {
     const from = this.#startIn(group, lead);
     const byLane = wire.numbers === 'lane' ? group.numberFrom(from === -1 ? group.delivered : from) : 0;
     const player = new Player(session, options.number ?? byLane);
+    player.lead = lead;
     this.#counted((moment) => {
       group.await(player, moment.now);
       const first = group.lane.entry(from);

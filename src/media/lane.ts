@@ -358,15 +358,22 @@ export class Group {
     return moving;
   }
 
-  #send(player: Player, batch: Batch, { limits, now, totals }: Moment): void {
+  #send(player: Player, batch: Batch, moment: Moment): void {
+    const { limits, now, totals } = moment;
     const { from, to, firstClean } = batch;
     let start = from;
     if (player.waiting) {
       start = firstClean;
       if (start === -1) {
-        if (now - player.waitingSince < limits.cleanStart) return;
+        const waited = now - player.waitingSince;
+        if (waited < limits.cleanStart) return;
         totals.uncleanStarts++;
         start = from;
+        if (player.sent === 0) {
+          // It gets what came while it waited, too.
+          this.startAt(player, this.lane.startFor(player.lead + waited, to, false), moment);
+          return;
+        }
       }
     }
     if (player.waiting || player.rewired) player.begin(this.lane.entry(start)!, start, player.waiting);

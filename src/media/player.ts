@@ -34,6 +34,8 @@ export class Player {
   number: number;
   /** Data packets sent. */
   sent = 0;
+  /** Milliseconds of media that it wants at once. */
+  lead = 0;
   /** Packets left out because the player was too slow. */
   skipped = 0;
   /** Out of step: gets nothing until a packet with a clean start. */

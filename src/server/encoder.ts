@@ -79,7 +79,8 @@ export class EncoderServer implements Content {
       ...(allow.length === 0 ? {} : { addresses: allow }),
       ...(users === undefined ? {} : { users: ['*'] }),
     });
-    this.broadcast = new Broadcast(options.broadcast);
+    const { onWarning } = options;
+    this.broadcast = new Broadcast({ ...(onWarning ? { onWarning } : {}), ...options.broadcast });
     this.#wmsp = new WmspServer({
       content: this,
       pathOf,

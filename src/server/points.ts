@@ -266,8 +266,12 @@ export class PublishingPoints {
 
   #create(path: string, configured: boolean, settings: PointSettings = {}): PublishingPoint {
     const { burst } = settings;
-    const broadcast = new Broadcast({ ...this.#options.broadcast, ...(burst === undefined ? {} : { burst }) });
-    const { onWarning } = this.#options;
+    const { onWarning = () => {} } = this.#options;
+    const broadcast = new Broadcast({
+      onWarning: (message) => onWarning(`${path}: ${message}`),
+      ...this.#options.broadcast,
+      ...(burst === undefined ? {} : { burst }),
+    });
     const point = new PublishingPoint(path, configured, { broadcast, settings, onWarning });
     this.#points.set(path, point);
     this.tell({ point: path, what: 'created' });

@@ -89,7 +89,7 @@ export class Remotes implements RemoteContent {
     const { url: name } = takeCredentials(url);
     const warn = (text: string) => this.#options.onWarning?.(`${name}: ${text}`);
     const source = (this.#options.connect ?? connectRemote)(url, warn);
-    const broadcast = new Broadcast(this.#options.broadcast);
+    const broadcast = new Broadcast({ onWarning: warn, ...this.#options.broadcast });
     const remote: Remote = {
       broadcast,
       source,
