@@ -33,18 +33,25 @@ export interface Metafile {
   /** Entries and, as strings, references to other announcements, in the order in which they stand. */
   readonly items: ReadonlyArray<MetafileEntry | string>;
   readonly events: readonly MetafileEvent[];
+  /** Where it was found in the end, when that is not where it was looked for; references are relative to it. */
+  readonly location?: string;
 }
 
 /** A longer text is no announcement, in characters. */
 export const MAX_METAFILE_SIZE = 256 * 1024;
+/** The root of an announcement stands no further from its beginning, in characters. */
+const MAX_PROLOGUE = 64 * 1024;
+/** A longer reference is left out, in characters. */
+const MAX_URL = 2048;
 const MAX_REFS = 1000;
 const MAX_TEXT = 1000;
 
-/** Whether the start of a response is that of an announcement. */
+/**
+ * Whether the start of a text is that of an announcement: of an .asx file, of a `[Reference]` text or of `ASF URL`. Other things may
+ * stand before: a DOCTYPE, comments, what a script complains of. Only a web page that has an `<asx>` somewhere is none.
+ */
 export function looksLikeMetafile(start: string): boolean {
-  return /^\ufeff?(?:\s|<\?xml[^>]{0,200}>|<!--(?:(?!-->).){0,500}-->)*(?:<asx[\s>]|\[reference\]|asf\s+https?:\/\/)/is.test(
-    start,
-  );
+  return asxRoot(start) !== undefined || referencesStart(start) !== undefined;
 }
 
 /**
@@ -54,8 +61,41 @@ export function looksLikeMetafile(start: string): boolean {
  * @returns undefined when it is none of them, or declares entities
  */
 export function readMetafile(text: string): Metafile | undefined {
-  if (text.length > MAX_METAFILE_SIZE || !looksLikeMetafile(text) || /<!ENTITY/i.test(text)) return undefined;
-  return /<asx[\s>]/i.test(text) ? new AsxReader().read(text) : readReferences(text);
+  if (text.length > MAX_METAFILE_SIZE || /<!ENTITY/i.test(text)) return undefined;
+  const root = asxRoot(text);
+  if (root !== undefined) return new AsxReader().read(text.slice(root));
+  const start = referencesStart(text);
+  return start === undefined ? undefined : readReferences(text.slice(start));
+}
+
+/** Where the `<asx` of a text is, outside of comments; undefined when there is none, or the text is a web page. */
+function asxRoot(text: string): number | undefined {
+  const lower = text.slice(0, MAX_PROLOGUE).toLowerCase();
+  for (let at = lower.indexOf('<'); at !== -1; at = lower.indexOf('<', at + 1)) {
+    if (lower.startsWith('<!--', at)) {
+      const end = lower.indexOf('-->', at + 4);
+      if (end === -1) return undefined;
+      at = end;
+    } else if (/^<(?:html|head|body)[\s>]/.test(lower.slice(at, at + 6))) return undefined;
+    else if (/^<asx[\s>]/.test(lower.slice(at, at + 5))) return at;
+  }
+  return undefined;
+}
+
+/** Where the line `[Reference]` or `ASF URL` of a text is. */
+function referencesStart(text: string): number | undefined {
+  const prologue = text.slice(0, MAX_PROLOGUE);
+  for (let at = 0; at <= prologue.length; ) {
+    const end = prologue.indexOf('\n', at);
+    const line = prologue
+      .slice(at, end === -1 ? prologue.length : end)
+      .replace(/^\ufeff/, '')
+      .trim();
+    if (/^\[reference\]$/i.test(line) || /^asf\s{1,20}[a-z]{2,10}:\/\//i.test(line.slice(0, 40))) return at;
+    if (end === -1) return undefined;
+    at = end + 1;
+  }
+  return undefined;
 }
 
 interface DraftAbout {
@@ -132,7 +172,7 @@ class AsxReader {
       if (name === 'duration') this.#entry.duration = seconds;
     }
     const url = href?.trim() ?? '';
-    if (url === '' || ++this.#refs > MAX_REFS) return;
+    if (url === '' || url.length > MAX_URL || ++this.#refs > MAX_REFS) return;
     if (name === 'ref') this.#entry?.refs.push(url);
     if (name === 'entryref') items.push(url);
     if (name === 'logurl') (this.#entry ?? this.#about).logUrls.push(url);
@@ -188,10 +228,20 @@ function secondsOf(text: string): number | undefined {
   return Number(hours ?? 0) * 3600 + Number(minutes ?? 0) * 60 + Number(seconds);
 }
 
+/** Lines `Ref1=URL` and `ASF URL`; blanks in a URL belong to it. */
 function readReferences(text: string): Metafile {
-  const numbered = [...text.matchAll(/^[ \t]*ref\d{1,4}[ \t]*=[ \t]*(\S{1,2048})[ \t\r]*$/gim)].map(([, url]) => url!);
-  const plain = [...text.matchAll(/^\ufeff?asf[ \t]+(\S{1,2048})/gim)].map(([, url]) => url!);
-  const refs = [...numbered, ...plain].slice(0, MAX_REFS);
-  const entries = refs.length === 0 ? [] : [{ title: '', refs }];
+  const refs: string[] = [];
+  for (const raw of text.split('\n')) {
+    if (refs.length >= MAX_REFS) break;
+    const line = raw.replace(/^\ufeff/, '').trim();
+    if (line.length > MAX_URL) continue;
+    const [, url = ''] = /^(?:ref\d{1,4}\s*=|asf\s)(.*)$/i.exec(line) ?? [];
+    if (url.trim() !== '') refs.push(url.trim());
+  }
+  return listOf(refs.length === 0 ? [] : [{ title: '', refs }]);
+}
+
+/** A list of entries as an announcement. */
+export function listOf(entries: readonly MetafileEntry[]): Metafile {
   return { title: '', entries, entryRefs: [], items: entries, events: [] };
 }

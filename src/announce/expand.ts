@@ -34,7 +34,7 @@ export async function expandMetafile(metafile: Metafile, options: ExpandOptions)
       if (above.includes(url) || above.length > maxDepth || loads >= maxLoads) continue;
       loads++;
       const inner = await load(url);
-      if (inner) await walk(inner, url, [...above, url]);
+      if (inner) await walk(inner, inner.location ?? url, [...above, url]);
     }
   };
   await walk(metafile, options.base, [options.base]);

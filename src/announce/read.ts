@@ -1,34 +1,125 @@
-import { type Metafile, type MetafileEntry, readMetafile } from './asx-read.js';
-import { readM3u } from './m3u.js';
+import { listOf, looksLikeMetafile, MAX_METAFILE_SIZE, type Metafile, readMetafile } from './asx-read.js';
+import { type M3uEntry, readM3u } from './m3u.js';
+import { looksLikeNsc } from './nsc.js';
+import { looksLikePls, readPls } from './pls.js';
+
+/** What an announcement turns out to be. */
+export type Announcement =
+  /** An .asx file, `[Reference]` text, .m3u or .pls playlist, or list of URLs. */
+  | { readonly kind: 'list'; readonly metafile: Metafile }
+  /** An .nsc file. */
+  | { readonly kind: 'nsc'; readonly text: string }
+  /** It is one, but cannot be read. */
+  | { readonly kind: 'unreadable'; readonly why: string };
+
+/** What is known of bytes beside themselves. */
+export interface AnnouncementHints {
+  /** Where they were found. */
+  readonly location?: string | undefined;
+  /** Their media type (Content-Type), if anybody said. */
+  readonly type?: string | undefined;
+}
+
+/** No announcement is larger, in bytes: this is the bound of .nsc files, the largest of them. */
+export const MAX_ANNOUNCEMENT_SIZE = 4 * 1024 * 1024;
+/** Bytes that tell whether something is an announcement. */
+export const ANNOUNCEMENT_START_SIZE = 128 * 1024;
+const MAX_LISTED = 1000;
+const MAX_URL = 2048;
+const ENDING = /\.(?:asx|wax|wvx|wmx|m3u|pls)$/i;
+const URL_LINE = /^(?:https?|mms[htu]?|httpt?|rtsp[tu]?|msbd):\/\/\S/i;
 
 /** Whether a path or a URL is that of an announcement, by its ending. */
 export function isAnnouncementLocation(text: string): boolean {
-  const place = text.trim().split(/[?#]/, 1)[0]!;
-  return /\.(?:asx|wax|wvx|wmx|m3u)$/i.test(place) && /^(?:https?:\/\/|(?![a-z][a-z0-9+.-]+:\/\/))/i.test(place);
+  return ENDING.test(placeOf(text)) && /^(?:https?:\/\/|(?![a-z][a-z0-9+.-]+:\/\/))/i.test(text.trim());
 }
 
 /**
- * Reads an announcement, in any encoding that {@link decodeText} knows.
+ * Reads an announcement by its bytes, in any encoding that {@link decodeText} knows. The hints decide only where bytes do not: a list of
+ * relative names without `#EXTM3U` is an .m3u playlist if it is called one, and text that is named an announcement is one that cannot be
+ * read. Never throws.
  *
- * @param isM3u its name says so; a text that begins with `#EXTM3U` is one anyhow
- * @returns undefined when it is none, or one of HLS
+ * @returns undefined when it is none
  */
-export function readAnnouncement(bytes: Buffer, isM3u: boolean): Metafile | undefined {
-  const text = decodeText(bytes);
-  const found = readMetafile(text);
-  if (found || !(isM3u || /^#EXTM3U/.test(text))) return found;
-  if (/^#EXT-X-/m.test(text) || text.includes('\0')) return undefined;
-  const entries = readM3u(text).map(({ url, title = '' }): MetafileEntry => ({ title, refs: [url] }));
-  return { title: '', entries, entryRefs: [], items: entries, events: [] };
+export function readAnnouncement(bytes: Buffer, hints: AnnouncementHints = {}): Announcement | undefined {
+  if (!looksLikeText(bytes)) return undefined;
+  const text = decodeText(bytes).replace(/^\ufeff/, '');
+  const isNamedM3u = /\.m3u8?$/i.test(placeOf(hints.location ?? '')) || /\bmpegurl\b/i.test(hints.type ?? '');
+  if (looksLikeNsc(text)) return { kind: 'nsc', text };
+  const isNamed = isNamedM3u || isNamedAnnouncement(hints);
+  if (text.length > MAX_METAFILE_SIZE) {
+    if (!isNamed && !looksLikeMetafile(text) && !isM3u(text)) return undefined;
+    return { kind: 'unreadable', why: `it is longer than ${MAX_METAFILE_SIZE} characters` };
+  }
+  const metafile = readMetafile(text);
+  if (metafile) return { kind: 'list', metafile };
+  if (looksLikeMetafile(text)) return { kind: 'unreadable', why: 'it declares entities' };
+  if (isM3u(text) || (isNamedM3u && !/^\s*</.test(text))) return readPlaylist(text, readM3u);
+  if (looksLikePls(text)) return readPlaylist(text, readPls);
+  const urls = urlLines(text);
+  if (urls) return { kind: 'list', metafile: listOf(urls.map((url) => ({ title: '', refs: [url] }))) };
+  return isNamed ? { kind: 'unreadable', why: 'it has none of the forms of an announcement' } : undefined;
 }
 
-/** Text in whatever it is encoded: UTF-16 with a byte order mark, UTF-8, or else Windows-1252; without the mark. */
+/** Whether bytes are the start of text, in an encoding that {@link decodeText} knows. */
+export function looksLikeText(bytes: Buffer): boolean {
+  if (utf16Of(bytes) !== undefined) return true;
+  const start = bytes.subarray(0, 512);
+  return start.length > 0 && start.every((byte) => byte >= 0x20 || (byte >= 0x09 && byte <= 0x0d) || byte === 0x1b);
+}
+
+/** Text in whatever it is encoded: UTF-16 (also without a byte order mark), UTF-8, or else Windows-1252; without the mark. */
 export function decodeText(bytes: Buffer): string {
-  if (bytes[0] === 0xff && bytes[1] === 0xfe) return new TextDecoder('utf-16le').decode(bytes);
-  if (bytes[0] === 0xfe && bytes[1] === 0xff) return new TextDecoder('utf-16be').decode(bytes);
+  const utf16 = utf16Of(bytes);
+  if (utf16 !== undefined) return new TextDecoder(utf16).decode(bytes);
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch {
     return new TextDecoder('windows-1252').decode(bytes);
   }
+}
+
+function utf16Of(bytes: Buffer): 'utf-16le' | 'utf-16be' | undefined {
+  const [first = 0, second = 0, third = 0, fourth = 0] = bytes;
+  if (first === 0xff && second === 0xfe) return 'utf-16le';
+  if (first === 0xfe && second === 0xff) return 'utf-16be';
+  // Without a mark: what begins an announcement is ASCII.
+  if (first !== 0 && second === 0 && third !== 0 && fourth === 0) return 'utf-16le';
+  if (first === 0 && second !== 0 && third === 0 && fourth !== 0) return 'utf-16be';
+  return undefined;
+}
+
+function placeOf(location: string): string {
+  return location.trim().split(/[?#]/, 1)[0]!;
+}
+
+/** `video/x-ms-asf` is both that of an announcement and that of ASF; a text of this type is an announcement. */
+function isNamedAnnouncement({ location = '', type = '' }: AnnouncementHints): boolean {
+  if (ENDING.test(placeOf(location))) return true;
+  return /^(?:video|audio|application)\/(?:x-ms-(?:asf|asx|wax|wvx|wmx)|x-scpls|pls\+xml|vnd\.ms-asf)\s*(?:;|$)/i.test(
+    type.slice(0, 100).trim(),
+  );
+}
+
+function isM3u(text: string): boolean {
+  return /^\s{0,200}#EXTM3U/.test(text);
+}
+
+function readPlaylist(text: string, read: (text: string) => M3uEntry[]): Announcement {
+  if (/^#EXT-X-/m.test(text)) return { kind: 'unreadable', why: 'it is a playlist of HLS, which is another protocol' };
+  const entries = read(text).filter(({ url }) => url.length <= MAX_URL);
+  const listed = entries.slice(0, MAX_LISTED).map(({ url, title = '' }) => ({ title, refs: [url] }));
+  return { kind: 'list', metafile: listOf(listed) };
+}
+
+/** The lines of a text of which every one is a URL or a comment. */
+function urlLines(text: string): string[] | undefined {
+  const urls: string[] = [];
+  for (const raw of text.split('\n')) {
+    const line = raw.trim();
+    if (line === '' || line.startsWith('#')) continue;
+    if (line.length > MAX_URL || !URL_LINE.test(line) || urls.length >= MAX_LISTED) return undefined;
+    urls.push(line);
+  }
+  return urls.length === 0 ? undefined : urls;
 }

@@ -1,13 +1,17 @@
 import type { Command } from 'commander';
-import type { LiveHeaderOptions } from '../asf/edit.js';
+import { type LiveHeaderOptions, liveHeader } from '../asf/edit.js';
+import { ClientAuthenticator } from '../auth/client.js';
 import { findFfmpeg } from '../capture/find.js';
 import { checkedMetadata, parseBitrate, parseDuration, parseSize, type Size } from '../capture/options.js';
 import { CaptureSource } from '../capture/source.js';
 import { messageOf, WmError } from '../errors.js';
-import type { AsfSource } from '../media/events.js';
+import { takeCredentials } from '../http/credentials.js';
+import type { AsfEvent, AsfSource } from '../media/events.js';
 import { fileSource } from '../media/file-source.js';
 import { MeteredSource } from '../media/metered-source.js';
 import { Sequence } from '../media/sequence.js';
+import { PacedSource } from '../sources/paced.js';
+import { isSourceUrl, openSourceUrl } from '../sources/table.js';
 import { parsedBy, wholeNumber } from './program.js';
 import type { Reporter } from './reporter.js';
 
@@ -37,6 +41,8 @@ export interface InputOptions {
 }
 
 const TEST_INPUT = 'test';
+/** How often a server that is copied from may be away in a row. */
+const COPY_RETRIES = 10;
 
 /** What only ffmpeg can do. */
 const ENCODING_OPTIONS = {
@@ -58,7 +64,10 @@ export function addInputOptions(command: Command): Command {
       (input: string, before: readonly string[] = []) => [...before, input],
     )
     .option('--input-format <name>', "the input's format as ffmpeg names it, for example v4l2 or alsa")
-    .option('--copy', 'the input is ASF: send its packets as they are, at their pace, without ffmpeg')
+    .option(
+      '--copy',
+      'the input is ASF, in a file or at a URL: send its packets as they are, at their pace, without ffmpeg',
+    )
     .option('--loop', 'start again when the input ends')
     .option(
       '-t, --duration <time>',
@@ -142,14 +151,47 @@ interface Extent {
 }
 
 function openCopy(options: InputOptions, reporter: Reporter): (input: string, extent: Extent) => AsfSource {
-  return (path, extent) =>
-    fileSource({
-      ...extent,
-      path,
-      pace: true,
-      live: liveTexts(options),
-      warn: (message) => reporter.warn(message),
-    });
+  const warn = (message: string) => reporter.warn(message);
+  const live = liveTexts(options);
+  return (path, { loop, duration }) => {
+    if (!isSourceUrl(path)) return fileSource({ loop, duration, path, pace: true, live, warn });
+    return new Sequence({ entries: [() => new LiveCopy(openRemote(path, reporter), live)], loop, duration });
+  };
+}
+
+/** What is at a URL, at its pace and received again when it breaks. */
+function openRemote(location: string, reporter: Reporter): AsfSource {
+  const { url, credentials } = takeCredentials(location);
+  return new PacedSource(
+    openSourceUrl(url, {
+      speed: 1,
+      reconnect: { retries: COPY_RETRIES },
+      onNote: (text) => reporter.detail(text),
+      onReconnect: ({ error }) => reporter.info(`${error.message} Trying again.`),
+      ...(credentials && { authorize: new ClientAuthenticator({ server: credentials }) }),
+    }),
+  );
+}
+
+/** A source whose headers are those of a live stream. */
+class LiveCopy implements AsfSource {
+  readonly #source: AsfSource;
+  readonly #texts: LiveHeaderOptions;
+
+  constructor(source: AsfSource, texts: LiveHeaderOptions) {
+    this.#source = source;
+    this.#texts = texts;
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<AsfEvent, void, undefined> {
+    for await (const event of this.#source) {
+      yield event.type === 'header' ? { type: 'header', header: liveHeader(event.header, this.#texts) } : event;
+    }
+  }
+
+  close(): Promise<void> {
+    return this.#source.close();
+  }
 }
 
 async function openCapture(

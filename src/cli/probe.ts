@@ -5,10 +5,11 @@ import { flattenObjects } from '../asf/stream.js';
 import { WmError } from '../errors.js';
 import { takeCredentials } from '../http/credentials.js';
 import { fileSource } from '../media/file-source.js';
-import { describeSourceUrl, type SourceDescription } from '../server/source-url.js';
+import { describeSource } from '../sources/local.js';
+import type { SourceDescription } from '../sources/source.js';
 import { describeContent } from '../wmsp/packets.js';
 import { addCommonOptions, Interruption } from './program.js';
-import { addServerOptions, clientOptions, isServerUrl, type ServerOptions } from './receive-options.js';
+import { addServerOptions, clientOptions, isServerUrl, leadsElsewhere, type ServerOptions } from './receive-options.js';
 import { asClock, Reporter, type ReporterOptions, withUnit } from './reporter.js';
 
 interface ProbeOptions extends ServerOptions, ReporterOptions {}
@@ -55,13 +56,14 @@ async function probe(from: string, options: ProbeOptions): Promise<void> {
   const reporter = new Reporter(options);
   const interruption = new Interruption();
   interruption.signal.addEventListener('abort', () => process.exit(interruption.exitCode));
-  const findings = isServerUrl(from) ? await probeServer(from, options, reporter) : await probeFile(from);
+  const isFile = !isServerUrl(from) && !(await leadsElsewhere(from));
+  const findings = isFile ? await probeFile(from) : await probeServer(from, options, reporter);
   if (reporter.json) reporter.event('probe', { ...findings });
   else reporter.print(inWords(findings));
 }
 
 async function probeServer(url: string, options: ProbeOptions, reporter: Reporter): Promise<Findings> {
-  const description = await describeSourceUrl(takeCredentials(url).url, clientOptions(url, options, reporter));
+  const description = await describeSource(takeCredentials(url).url, clientOptions(url, options, reporter));
   const { header, metadata, live, group } = description;
   const chosen = description.chosen ?? allStreams(header);
   return {

@@ -4,14 +4,11 @@ import { parseBitrate, parseDuration } from '../capture/options.js';
 import { WmError } from '../errors.js';
 import { takeCredentials } from '../http/credentials.js';
 import type { AsfSource } from '../media/events.js';
-import { fileSource } from '../media/file-source.js';
-import {
-  hasChoiceOfStreams,
-  isSourceUrl,
-  openSourceUrl,
-  type RemoteSource,
-  type SourceOptions,
-} from '../server/source-url.js';
+import { isAnnouncementFile } from '../sources/announced.js';
+import { localSource } from '../sources/local.js';
+import { PacedSource } from '../sources/paced.js';
+import type { RemoteSource, SourceOptions } from '../sources/source.js';
+import { hasChoiceOfStreams, isSourceUrl, openSourceUrl } from '../sources/table.js';
 import { type AccessOptions, accessTo, addAccessOptions } from './access-options.js';
 import { parsedBy, parseRetry } from './program.js';
 import { asClock, type Reporter } from './reporter.js';
@@ -107,7 +104,8 @@ export function isServerUrl(from: string): boolean {
 export function clientOptions(url: string, options: ServerOptions, reporter: Reporter): SourceOptions {
   const { streams, bandwidth, userAgent, asServer, pipelined, strict, interface: own } = options;
   const { proxy, tls, authorize } = accessTo(url, options);
-  if ((streams ?? bandwidth) !== undefined && !hasChoiceOfStreams(takeCredentials(url).url)) {
+  const isServer = isServerUrl(takeCredentials(url).url);
+  if ((streams ?? bandwidth) !== undefined && isServer && !hasChoiceOfStreams(takeCredentials(url).url)) {
     reporter.warn('--streams and --bandwidth have no effect here: MSBD and multicasts carry all streams.');
   }
   return {
@@ -132,8 +130,12 @@ export function clientOptions(url: string, options: ServerOptions, reporter: Rep
  * @param pace ask for content on demand at the pace at which it plays, unless a speed was named
  */
 export function openClient(url: string, options: ReceiveOptions, reporter: Reporter, pace = false): RemoteSource {
+  return openSourceUrl(takeCredentials(url).url, receivingOptions(url, options, reporter, pace));
+}
+
+function receivingOptions(url: string, options: ReceiveOptions, reporter: Reporter, pace: boolean): SourceOptions {
   const { duration, start, retry, speed = pace ? 1 : DEFAULT_SPEED, log } = options;
-  return openSourceUrl(takeCredentials(url).url, {
+  return {
     ...clientOptions(url, options, reporter),
     startTime: start === undefined ? 0 : Math.round(start * 1000),
     maxDuration: duration === undefined ? 0 : Math.ceil(duration * 1000),
@@ -144,7 +146,7 @@ export function openClient(url: string, options: ReceiveOptions, reporter: Repor
       reporter.event('reconnect', { attempt, delay, code: error.code, message: error.message });
       reporter.info(`${error.message} Trying again in ${(delay / 1000).toFixed(1)} s (${attempt}).`);
     },
-  });
+  };
 }
 
 /**
@@ -153,8 +155,17 @@ export function openClient(url: string, options: ReceiveOptions, reporter: Repor
  * @param pace gives the packets when they are due, as live receivers need them
  */
 export function openFrom(from: string, options: ReceiveOptions, reporter: Reporter, pace: boolean): AsfSource {
-  if (isServerUrl(from)) return openClient(from, options, reporter, pace);
-  return fileSource({ path: from, pace, warn: (message) => reporter.warn(message) });
+  if (isServerUrl(from)) {
+    const client = openClient(from, options, reporter, pace);
+    return pace && options.speed === undefined ? new PacedSource(client) : client;
+  }
+  const file = { path: from, pace, warn: (message: string) => reporter.warn(message) };
+  return localSource(file, receivingOptions(from, options, reporter, pace));
+}
+
+/** Whether a file holds an announcement, so that it is what that leads to that is meant. */
+export async function leadsElsewhere(path: string): Promise<boolean> {
+  return path !== '-' && !isServerUrl(path) && (await isAnnouncementFile(path));
 }
 
 /** Says when `--start` cannot be had, since servers then give what they have: a live stream from now, a file its last seconds. */

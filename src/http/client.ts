@@ -87,6 +87,8 @@ interface Outstanding {
  * back-pressure, while a response, be it early, is awaited. Responses pair with requests in their order (RFC 9112 9.3.2).
  */
 export class HttpClient {
+  /** The address of the other side, as it was when the connection was made. */
+  readonly remoteAddress: string;
   readonly #socket: Socket;
   readonly #name: string;
   readonly #listeners = {
@@ -123,6 +125,7 @@ export class HttpClient {
   private constructor(socket: Socket, name: string) {
     this.#socket = socket;
     this.#name = name;
+    this.remoteAddress = socket.remoteAddress ?? '';
     socket.setNoDelay(true);
     for (const [event, listener] of Object.entries(this.#listeners)) socket.on(event, listener);
   }

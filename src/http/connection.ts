@@ -1,6 +1,8 @@
-import { connect, isIP, type Socket } from 'node:net';
+import { type LookupAddress, lookup } from 'node:dns';
+import { connect, isIP, type LookupFunction, type Socket } from 'node:net';
 import { connect as connectTls, rootCertificates, type TLSSocket } from 'node:tls';
 import { messageOf, WmError } from '../errors.js';
+import type { AddressGuard } from './address-guard.js';
 
 /** Whom to believe that they are who they say. */
 export interface TlsTrust {
@@ -17,6 +19,8 @@ export interface Endpoint {
   readonly port: number;
   /** Speaks TLS; undefined plain TCP. */
   readonly tls?: TlsTrust | undefined;
+  /** Which of the host's addresses may be connected to; default all. */
+  readonly guard?: AddressGuard | undefined;
 }
 
 /** Milliseconds that a connection may take to stand. */
@@ -31,23 +35,59 @@ export function authorityOf({ host, port }: Endpoint): string {
  * A connection that stands, TLS included. Nothing reads it yet.
  *
  * @param timeout in ms, for TCP and TLS each
- * @throws WmError WM_UNREACHABLE when the name is unknown, nobody listens or nobody answers in time; WM_TLS as {@link startTls}
+ * @throws WmError WM_UNREACHABLE when the name is unknown, nobody listens or nobody answers in time; WM_TLS as {@link startTls};
+ *   WM_PROTOCOL for an address that the guard does not allow
  */
 export async function openConnection(endpoint: Endpoint, timeout: number): Promise<Socket> {
   const socket = await dial(endpoint, timeout);
   return endpoint.tls ? startTls(socket, endpoint, timeout) : socket;
 }
 
+/**
+ * How a socket is to find the addresses of a host, if a guard has to allow them: it sees what is connected to, whatever names or
+ * redirects led there.
+ *
+ * @throws WmError WM_PROTOCOL when the host is an address that is not allowed
+ */
+export function guardedLookup({ host, guard }: Endpoint): { readonly lookup?: LookupFunction } {
+  if (!guard) return {};
+  // An address is not looked up.
+  if (isIP(host) !== 0 && !guard.allows(host)) throw forbidden(host, host);
+  return {
+    lookup: (name, options, callback) => {
+      lookup(name, { ...options, all: true }, (error, addresses: LookupAddress[]) => {
+        const allowed = error ? [] : addresses.filter(({ address }) => guard.allows(address));
+        const [first] = allowed;
+        if (error || !first) callback(error ?? forbidden(name, addresses[0]?.address ?? name), '', 0);
+        else if (options.all) callback(null, allowed);
+        else callback(null, first.address, first.family);
+      });
+    },
+  };
+}
+
+function forbidden(name: string, address: string): WmError {
+  const what = name === address ? address : `${name} (${address})`;
+  return new WmError('WM_PROTOCOL', `${what} is a private address, where other servers may not lead this one.`);
+}
+
 function dial(endpoint: Endpoint, timeout: number): Promise<Socket> {
   const { host, port } = endpoint;
   return new Promise((resolve, reject) => {
-    const socket = connect({ host, port });
+    const socket = connect({ host, port, ...guardedLookup(endpoint) });
     const refuse = (why: string) => {
       clearTimeout(timer);
       socket.destroy();
       reject(new WmError('WM_UNREACHABLE', `${host}:${port} cannot be reached: ${why}.`));
     };
-    const failed = (error: NodeJS.ErrnoException) => refuse(describeConnectError(error));
+    const failed = (error: NodeJS.ErrnoException) => {
+      if (!(error instanceof WmError)) {
+        refuse(describeConnectError(error));
+        return;
+      }
+      clearTimeout(timer);
+      reject(error);
+    };
     const timer = setTimeout(() => refuse(`no answer within ${timeout / 1000} s`), timeout);
     socket.once('error', failed);
     socket.once('connect', () => {

@@ -11,6 +11,8 @@ export interface MsbClientOptions extends Omit<MulticastReceiverOptions, 'nsc' |
   readonly url: string;
   /** For https://. */
   readonly tls?: TlsTrust | undefined;
+  /** Reads the .nsc file, in place of a request for the URL. */
+  readonly read?: (() => Promise<NscFile>) | undefined;
 }
 
 /** What an .nsc file names. */
@@ -30,18 +32,20 @@ export class MsbClient implements AsfSource {
   #receiver: MulticastReceiver | undefined;
   #closed = false;
 
-  /** @throws WmError WM_USAGE when the URL is not that of an .nsc file */
+  /** @throws WmError WM_USAGE when the URL is not that of an .nsc file, and nothing else reads it */
   constructor(options: MsbClientOptions) {
-    if (!isNscLocation(options.url)) throw new WmError('WM_USAGE', `${options.url} does not name an .nsc file.`);
+    if (!options.read && !isNscLocation(options.url))
+      throw new WmError('WM_USAGE', `${options.url} does not name an .nsc file.`);
     this.#options = options;
   }
 
   /** What there is, without joining the group. @throws WmError as {@link openNsc} */
   static async describe({
     url,
+    read,
     ...options
-  }: Pick<MsbClientOptions, 'url' | 'onNote' | 'tls'>): Promise<MsbDescription> {
-    return describe(url, await openNsc(url, options));
+  }: Pick<MsbClientOptions, 'url' | 'onNote' | 'tls' | 'read'>): Promise<MsbDescription> {
+    return describe(url, await (read?.() ?? openNsc(url, options)));
   }
 
   /** Known when the first header comes. */
@@ -58,9 +62,8 @@ export class MsbClient implements AsfSource {
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<AsfEvent, void, undefined> {
-    const { url, onNote, tls, ...rest } = this.#options;
+    const { url, onNote, tls, read = () => openNsc(url, { onNote, tls }), ...rest } = this.#options;
     const isRemote = /^\s*https?:/i.test(url);
-    const read = () => openNsc(url, { onNote, tls });
     this.#nsc = await read();
     this.#receiver = new MulticastReceiver({
       ...rest,

@@ -1,6 +1,7 @@
 import type { NscFile } from '../announce/nsc.js';
 import { describeStreams } from '../asf/edit.js';
 import { WmError } from '../errors.js';
+import type { AddressGuard } from '../http/address-guard.js';
 import { HttpClient } from '../http/client.js';
 import { PLAYER_PRODUCT } from '../http/product.js';
 import { clientLogForWeb } from '../wmlog/client-log.js';
@@ -63,21 +64,32 @@ export function logBody(report: EntryReport, { nsc, nscUrl, playerId, now }: Log
  *
  * @throws WmError WM_USAGE for a URL that is not http://, WM_PROTOCOL when it is no such web server, WM_UNREACHABLE, WM_SERVER_GONE
  */
-export async function submitReport(logUrl: string, report: EntryReport, context: LogContext): Promise<void> {
+export async function submitReport(
+  logUrl: string,
+  report: EntryReport,
+  context: LogContext,
+  guard?: AddressGuard,
+): Promise<void> {
   const url = URL.canParse(logUrl) ? new URL(logUrl) : undefined;
   if (url?.protocol !== 'http:') throw new WmError('WM_USAGE', `${logUrl} is no http:// URL.`);
   const target = `${url.pathname}${url.search}`;
-  const answer = await request(url, 'GET', target);
+  const answer = await request(url, 'GET', target, guard);
   if (!isValidationPage(answer)) {
     throw new WmError('WM_PROTOCOL', `${logUrl} does not take logs.`);
   }
-  await request(url, 'POST', target, Buffer.from(logBody(report, context), 'utf8'));
+  await request(url, 'POST', target, guard, Buffer.from(logBody(report, context), 'utf8'));
 }
 
 /** @returns the body of the response */
-async function request(url: URL, method: string, target: string, body?: Buffer): Promise<string> {
+async function request(
+  url: URL,
+  method: string,
+  target: string,
+  guard: AddressGuard | undefined,
+  body?: Buffer,
+): Promise<string> {
   const host = url.hostname.replace(/^\[|\]$/g, '');
-  const client = await HttpClient.connect({ host, port: Number(url.port || 80), timeout: TIMEOUT });
+  const client = await HttpClient.connect({ host, port: Number(url.port || 80), timeout: TIMEOUT, guard });
   try {
     const described = body === undefined ? [] : ([['Content-Type', 'text/plain;charset=UTF-8']] as const);
     const length = body === undefined ? [] : ([['Content-Length', String(body.length)]] as const);

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:dgram';
 import type { NscFile } from '../announce/nsc.js';
 import { WmError } from '../errors.js';
+import type { AddressGuard } from '../http/address-guard.js';
 import type { AsfEvent, AsfSource } from '../media/events.js';
 import { anonymousPlayerId } from '../wmlog/client-log.js';
 import { openReceivingSocket } from './group-socket.js';
@@ -23,6 +24,8 @@ export interface MulticastReceiverOptions extends SessionOptions {
   readonly reload?: (() => Promise<NscFile>) | undefined;
   /** Whether to submit logs to the Log URL; default true. */
   readonly log?: boolean | undefined;
+  /** Where the Log URL may lead; default anywhere. */
+  readonly guard?: AddressGuard | undefined;
   /** Gets a sentence about what goes on that is no error. */
   readonly onNote?: ((text: string) => void) | undefined;
   /** A clock in ms that never goes back. */

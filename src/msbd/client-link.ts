@@ -1,6 +1,8 @@
 import type { Socket as UdpSocket } from 'node:dgram';
 import { connect, type Socket } from 'node:net';
 import { messageOf, WmError } from '../errors.js';
+import type { AddressGuard } from '../http/address-guard.js';
+import { guardedLookup } from '../http/connection.js';
 import { openReceivingSocket } from '../msb/group-socket.js';
 import { MsbReception } from '../msb/reception.js';
 import { MsbdError } from './base.js';
@@ -32,6 +34,8 @@ export interface LinkOptions {
   readonly url: MsbdUrl;
   readonly href: string;
   readonly timeouts: MsbdTimeouts;
+  /** Which addresses of the server may be connected to; default all. */
+  readonly guard?: AddressGuard | undefined;
   readonly onNote: (text: string) => void;
 }
 
@@ -118,10 +122,11 @@ export class MsbdLink {
 
   #open(): void {
     if (this.#over) return;
-    const { host, port } = this.#options.url;
+    const { guard, url } = this.#options;
+    const { host, port } = url;
     const { connect: limit } = this.#options.timeouts;
     this.#deadline = performance.now() + limit;
-    const socket = connect({ host, port, family: 4, noDelay: true });
+    const socket = connect({ host, port, family: 4, noDelay: true, ...guardedLookup({ host, port, guard }) });
     this.#socket = socket;
     socket.once('connect', () => {
       this.#deadline = performance.now() + this.#options.timeouts.answer;
@@ -259,6 +264,10 @@ export class MsbdLink {
       this.#flush();
       this.#waiting.push({ type: 'end' });
       this.#wake();
+      return;
+    }
+    if (error instanceof WmError) {
+      this.#fail(error);
       return;
     }
     const { href } = this.#options;

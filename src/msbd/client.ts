@@ -2,6 +2,7 @@ import { AsfError } from '../asf/error.js';
 import { type AsfHeader, parseHeader } from '../asf/header.js';
 import { type DataPacket, parsePacket } from '../asf/packet.js';
 import { printable, WmError } from '../errors.js';
+import type { AddressGuard } from '../http/address-guard.js';
 import { Continuity } from '../media/continuity.js';
 import type { AsfEvent, AsfSource } from '../media/events.js';
 import { LiveStart } from '../media/live-start.js';
@@ -21,6 +22,10 @@ export interface MsbdClientOptions {
   /** Leave out packets that cannot be read, and go on. Default true. */
   readonly tolerant?: boolean | undefined;
   readonly timeouts?: Partial<MsbdTimeouts> | undefined;
+  /** Which addresses of the server may be connected to, when `led`. Default: all. */
+  readonly guard?: AddressGuard | undefined;
+  /** Another host named the URL, in an announcement. Default false. */
+  readonly led?: boolean | undefined;
   /** Default: never. */
   readonly reconnect?: ReconnectPolicy | undefined;
   readonly clock?: Clock | undefined;
@@ -211,11 +216,12 @@ export class MsbdClient implements AsfSource {
   }
 
   #newLink(): MsbdLink {
-    const { url: href, timeouts } = this.#options;
+    const { url: href, timeouts, guard, led } = this.#options;
     return new MsbdLink({
       url: this.#url,
       href,
       timeouts: { ...DEFAULT_TIMEOUTS, ...timeouts },
+      guard: led ? guard : undefined,
       onNote: (text) => this.#note(text),
     });
   }

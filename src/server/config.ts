@@ -5,10 +5,10 @@ import { MAX_TEXT_LENGTH } from '../asf/edit.js';
 import { messageOf, WmError } from '../errors.js';
 import { addressList } from '../http/address-list.js';
 import { systemErrorReason } from '../media/system-error.js';
+import { isSourceUrl } from '../sources/table.js';
 import { parseYamlFile } from '../yaml-file.js';
 import type { AccessRule } from './access.js';
 import { REALM, SCHEMES } from './credentials.js';
-import { isSourceUrl } from './source-url.js';
 
 const port = z.number().int().min(0).max(65_535);
 const text = z.string().max(MAX_TEXT_LENGTH);
@@ -118,6 +118,7 @@ export const configSchema = z.strictObject({
     .default({}),
   points: z.array(pointSchema).default([]),
   content: z.strictObject({ folder: z.string().min(1), wrapper: z.string().min(1).optional() }).optional(),
+  privateSources: addressesSchema.default([]),
   redirects: z.array(z.strictObject({ path: pathSchema, to: z.url(), proxy: z.boolean().default(false) })).default([]),
   limits: z
     .strictObject({

@@ -1,12 +1,13 @@
 import { ClientAuthenticator } from '../auth/client.js';
 import { steadyNow } from '../clock.js';
 import { messageOf, WmError } from '../errors.js';
+import type { AddressGuard } from '../http/address-guard.js';
 import { takeCredentials } from '../http/credentials.js';
 import { Broadcast, type BroadcastOptions } from '../media/broadcast.js';
 import type { AsfSource } from '../media/events.js';
 import { pump } from '../media/pump.js';
+import { openSourceUrl } from '../sources/table.js';
 import type { RemoteContent } from './programs.js';
-import { openSourceUrl } from './source-url.js';
 
 export interface RemotesOptions {
   readonly broadcast?: BroadcastOptions;
@@ -34,13 +35,14 @@ const SWEEP_INTERVAL = 5_000;
  * Another server's content, pulled as a distribution server pulls it, over any number of broken connections.
  *
  * @param location its URL, which may have a user and a password in it
+ * @param guard where announcements and redirects of other hosts may lead; default anywhere
  * @throws WmError WM_USAGE when it is no URL of a source
  */
-export function connectRemote(location: string, onNote: (text: string) => void): AsfSource {
+export function connectRemote(location: string, onNote: (text: string) => void, guard?: AddressGuard): AsfSource {
   const { url, credentials } = takeCredentials(location);
   const authorize = credentials && new ClientAuthenticator({ server: credentials });
   const reconnect = { retries: Number.POSITIVE_INFINITY };
-  return openSourceUrl(url, { identity: 'NSServer', reconnect, onNote, ...(authorize ? { authorize } : {}) });
+  return openSourceUrl(url, { identity: 'NSServer', reconnect, onNote, guard, ...(authorize ? { authorize } : {}) });
 }
 
 /** Content of other servers, pulled once for all players of this one and only while there are any. */

@@ -1,6 +1,8 @@
 import { networkInterfaces } from 'node:os';
 import { callerOf } from '../auth/header-dialog.js';
 import { printable, WmError } from '../errors.js';
+import { type AddressGuard, publicAddresses } from '../http/address-guard.js';
+import { addressList } from '../http/address-list.js';
 import { plainAddress } from '../http/addresses.js';
 import { Admission } from '../http/admission.js';
 import type { Exchange } from '../http/exchange.js';
@@ -79,6 +81,7 @@ export class MediaServer {
   readonly #content: ContentRoot | undefined;
   readonly #programs: Programs;
   readonly #remotes: Remotes;
+  readonly #guard: AddressGuard;
   readonly #pulls: PointPull[] = [];
   #multicasts: Multicasts | undefined;
   #msbd: MsbdListener | undefined;
@@ -125,7 +128,8 @@ export class MediaServer {
       ...(config.push.idleTimeout === undefined ? {} : { idleTimeout: config.push.idleTimeout * 1000 }),
       onError: (error) => listener.error?.(error),
     });
-    this.#remotes = new Remotes({ onWarning });
+    this.#guard = publicAddresses(addressList(config.privateSources));
+    this.#remotes = new Remotes({ onWarning, connect: (url, onNote) => connectRemote(url, onNote, this.#guard) });
     const content = config.content && new ContentRoot(config.content.folder, contentOptions(config));
     this.#content = content;
     this.#programs = new Programs({
@@ -262,7 +266,9 @@ export class MediaServer {
     for (const { path, source: url } of this.#config.points) {
       if (url === undefined) continue;
       const point = this.points.get(path)!;
-      this.#pulls.push(new PointPull({ point, url, connect: (from) => connectRemote(from, onWarning), onWarning }));
+      this.#pulls.push(
+        new PointPull({ point, url, connect: (from) => connectRemote(from, onWarning, this.#guard), onWarning }),
+      );
     }
   }
 

@@ -1,10 +1,14 @@
-import { looksLikeMetafile, MAX_METAFILE_SIZE } from '../announce/asx-read.js';
+import { LeadsElsewhere } from '../announce/elsewhere.js';
+import { ANNOUNCEMENT_START_SIZE, MAX_ANNOUNCEMENT_SIZE, readAnnouncement } from '../announce/read.js';
 import { GUID } from '../asf/guid.js';
 import type { ClientRequest as Asked, HttpAuthenticator } from '../auth/client.js';
 import { messageOf, WmError } from '../errors.js';
+import type { AddressGuard } from '../http/address-guard.js';
+import { isLoopback } from '../http/addresses.js';
 import { MAX_CHALLENGES } from '../http/authenticator.js';
 import { type ConnectionReuse, type HttpClient, StaleConnection, type StreamedResponse } from '../http/client.js';
 import type { TlsTrust } from '../http/connection.js';
+import { decodeContent } from '../http/content-coding.js';
 import { refusedCredentials } from '../http/credentials.js';
 import { keepsAlive, type ResponseHead } from '../http/message.js';
 import type { ResponseBody } from '../http/response-body.js';
@@ -41,14 +45,16 @@ export interface LinkOptions {
   readonly userAgent: string;
   /** Shared by all links of a client. */
   readonly reuse: ConnectionReuse;
+  /** Where redirects of other hosts may lead; with `led` also where the URL itself may. */
+  readonly guard?: AddressGuard | undefined;
+  readonly led?: boolean | undefined;
   readonly onNote: (text: string) => void;
 }
 
-/** What a Describe led to: WMSP, plain ASF in the body, or an announcement. */
+/** What a Describe led to: WMSP, or plain ASF in the body. */
 export type Described =
   | { readonly kind: 'wmsp'; readonly header: Buffer; readonly bandwidth: number | undefined }
-  | { readonly kind: 'asf'; readonly plain: PlainAsf }
-  | { readonly kind: 'metafile'; readonly text: string };
+  | { readonly kind: 'asf'; readonly plain: PlainAsf };
 
 /** What {@link ClientLink.play} yields. */
 export type LinkEvent = Extract<ClientAction, { readonly type: 'metadata' | 'header' | 'data' | 'end' | 'movedBack' }>;
@@ -68,6 +74,8 @@ export class ClientLink {
   readonly #side = new Set<Promise<void>>();
   readonly #credentials: ClientCredentials;
   #proxy: WmspUrl | undefined;
+  #guard: AddressGuard | undefined;
+  #proxyGuard: AddressGuard | undefined;
   #http: HttpClient | undefined;
   // The last response on the streaming connection has been read to its end, and another request may follow on it.
   #reusable = false;
@@ -87,6 +95,7 @@ export class ClientLink {
     this.#options = options;
     this.session = options.session;
     this.#proxy = options.proxy;
+    if (options.led) this.#guard = options.guard;
     this.#credentials = new ClientCredentials(options.authorize, options.credentialsFor);
     this.session.peer.viaProxy = asksProxy(this.#route);
   }
@@ -100,6 +109,7 @@ export class ClientLink {
    * Asks what is at the URL (MS-WMSP 3.1.4.2). Up to five redirects are followed and challenges answered.
    *
    * @throws WmError WM_UNREACHABLE, WM_SERVER_GONE, WM_PROTOCOL, WM_HTTP_MALFORMED, WM_NO_INPUT, WM_AUTH_REFUSED
+   * @throws LeadsElsewhere for an announcement, or a redirect to another protocol; WM_BAD_INPUT for an announcement that cannot be read
    */
   async describe(): Promise<Described> {
     let redirects = 0;
@@ -107,7 +117,7 @@ export class ClientLink {
     for (;;) {
       await this.#carryOut(this.session.describe());
       const response = await this.#nextResponse();
-      const [action] = this.session.streamResponse(response.head, performance.now());
+      const [action] = await this.#describeResponse(response);
       if (action?.type === 'redirect') {
         if (++redirects > MAX_REDIRECTS) {
           throw new WmError('WM_PROTOCOL', `The server redirects again and again, last to ${action.location}.`);
@@ -214,20 +224,41 @@ export class ClientLink {
       throw new WmError('WM_UNREACHABLE', `${this.session.peer.url.authority} has nothing to send yet.`);
     }
     if ((first[0]! & 0x7f) === 0x24) return this.#describedByPackets(head, body, first);
-    if (!this.#options.tolerant) throw incompatibleError(head, this.session.peer.url.href);
     const start = await this.#atLeast(first, body, GUID_SIZE);
-    if (start.subarray(0, GUID_SIZE).equals(ASF_START)) {
+    if (this.#options.tolerant && start.subarray(0, GUID_SIZE).equals(ASF_START)) {
       this.session.connectionLost();
       return { kind: 'asf', plain: await PlainAsf.open(start, body, this.#options.timeouts.data) };
     }
-    if (
-      looksLikeMetafile(start.toString('utf8')) ||
-      /\b(?:asf|asx|wax|wvx|wmx)\b/i.test(head.headers.get('Content-Type') ?? '')
-    ) {
-      const text = (await this.#atLeast(start, body, MAX_METAFILE_SIZE)).toString('utf8');
-      if (looksLikeMetafile(text)) return { kind: 'metafile', text };
-    }
+    await this.#readElsewhere(start, head, body);
     throw incompatibleError(head, this.session.peer.url.href);
+  }
+
+  /** A server that a strict client refuses may still lead elsewhere: any web server has announcements. */
+  async #describeResponse({ head, body }: StreamedResponse): Promise<ClientAction[]> {
+    try {
+      return this.session.streamResponse(head, performance.now());
+    } catch (error) {
+      const { answer } = this.#options.timeouts;
+      const first = isSuccess(head) && !this.#options.tolerant ? await body.next(answer) : undefined;
+      if (first) await this.#readElsewhere(first, head, body);
+      throw error;
+    }
+  }
+
+  /** @throws LeadsElsewhere or WM_BAD_INPUT when the body is an announcement */
+  async #readElsewhere(start: Buffer, head: ResponseHead, body: ResponseBody): Promise<void> {
+    const hints = { location: this.session.peer.url.href, type: head.headers.get('Content-Type') };
+    const coding = head.headers.get('Content-Encoding');
+    const until = performance.now() + this.#options.timeouts.answer;
+    const read = (bytes: Buffer) => readAnnouncement(decodeContent(bytes, coding, MAX_ANNOUNCEMENT_SIZE), hints);
+    const beginning = await this.#atLeast(start, body, ANNOUNCEMENT_START_SIZE, until);
+    if (!read(beginning)) return;
+    const announcement = read(await this.#atLeast(beginning, body, MAX_ANNOUNCEMENT_SIZE, until));
+    const { href } = this.session.peer.url;
+    if (announcement?.kind === 'unreadable') {
+      throw new WmError('WM_BAD_INPUT', `The announcement at ${href} cannot be read: ${announcement.why}.`);
+    }
+    if (announcement) throw new LeadsElsewhere(href, this.#isRemote, announcement);
   }
 
   async #describedByPackets(head: StreamedResponse['head'], body: ResponseBody, first: Buffer): Promise<Described> {
@@ -256,10 +287,16 @@ export class ClientLink {
     throw new WmError('WM_PROTOCOL', `The answer of ${this.session.peer.url.authority} ends before an ASF header.`);
   }
 
-  async #atLeast(start: Buffer, body: ResponseBody, size: number): Promise<Buffer> {
+  /** @param until the latest time for all of it, on the clock of `performance.now()` */
+  async #atLeast(start: Buffer, body: ResponseBody, size: number, until = Number.POSITIVE_INFINITY): Promise<Buffer> {
     const pieces = [start];
+    const { data } = this.#options.timeouts;
     for (let total = start.length; total < size; ) {
-      const piece = await body.next(this.#options.timeouts.data);
+      const left = until - performance.now();
+      if (left <= 0) {
+        throw new WmError('WM_UNREACHABLE', `${this.session.peer.url.authority} takes too long over its answer.`);
+      }
+      const piece = await body.next(Math.min(data, left));
       if (!piece) break;
       pieces.push(piece);
       total += piece.length;
@@ -392,8 +429,8 @@ export class ClientLink {
   get #route(): Route {
     const { tls } = this.#options;
     return {
-      server: endpointOf(this.session.peer.url, tls),
-      proxy: this.#proxy && endpointOf(this.#proxy, tls),
+      server: { ...endpointOf(this.session.peer.url, tls), guard: this.#guard },
+      proxy: this.#proxy && { ...endpointOf(this.#proxy, tls), guard: this.#proxyGuard },
     };
   }
 
@@ -459,20 +496,28 @@ export class ClientLink {
     }
   }
 
+  /** Whether it is another host that answers, and not a program on this one. */
+  get #isRemote(): boolean {
+    return this.#proxy !== undefined || !isLoopback(this.#http?.remoteAddress ?? '');
+  }
+
   #redirect(location: string, proxy: boolean): void {
+    const isRemote = this.#isRemote;
     this.#dropStream();
     const { peer } = this.session;
     let url: WmspUrl;
     try {
       url = parseWmspUrl(location, peer.url);
-    } catch (error) {
-      throw new WmError('WM_PROTOCOL', `The server redirects to ${location}, where this client cannot go.`, {
-        cause: error,
-      });
+    } catch {
+      throw new LeadsElsewhere(location, isRemote);
     }
     if (proxy) {
       this.#proxy = url;
-    } else peer.url = url;
+      if (isRemote) this.#proxyGuard = this.#options.guard;
+    } else {
+      peer.url = url;
+      if (isRemote) this.#guard = this.#options.guard;
+    }
     peer.viaProxy = asksProxy(this.#route);
   }
 
@@ -544,6 +589,10 @@ export class ClientLink {
       Math.max(due - performance.now(), 0),
     );
   }
+}
+
+function isSuccess({ status }: ResponseHead): boolean {
+  return status >= 200 && status < 300;
 }
 
 function isChallenge({ status }: ResponseHead): boolean {

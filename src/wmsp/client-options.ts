@@ -1,5 +1,6 @@
 import type { AsfHeader } from '../asf/header.js';
 import type { HttpAuthenticator } from '../auth/client.js';
+import type { AddressGuard } from '../http/address-guard.js';
 import type { TlsTrust } from '../http/connection.js';
 import type { Clock } from '../media/pacing.js';
 import type { ReconnectPolicy, ReconnectReport } from '../media/reconnect.js';
@@ -11,7 +12,7 @@ import type { LinkParameters } from './client-requests.js';
 import type { StreamWish } from './client-streams.js';
 
 export interface WmspClientOptions extends StreamWish {
-  /** `http://`, `https://`, `mmsh://` or `mms://`; of content, or of an announcement (.asx) that leads to it. */
+  /** `http://`, `https://`, `mmsh://` or `mms://` */
   readonly url: string;
   /** A player, or a server that relays; default NSPlayer. */
   readonly identity?: ClientIdentity['token'] | undefined;
@@ -46,6 +47,10 @@ export interface WmspClientOptions extends StreamWish {
   readonly authorize?: HttpAuthenticator | undefined;
   /** For `https://`. */
   readonly tls?: TlsTrust | undefined;
+  /** Where redirects of other hosts may lead, and with `led` the URL itself. Default: anywhere. */
+  readonly guard?: AddressGuard | undefined;
+  /** Another host named the URL, in an announcement. Default false. */
+  readonly led?: boolean | undefined;
   readonly timeouts?: Partial<WmspTimeouts> | undefined;
   /** Default: never. */
   readonly reconnect?: ReconnectPolicy | undefined;
@@ -59,7 +64,7 @@ export interface WmspClientOptions extends StreamWish {
 
 /** What a server says of itself and of the content at a URL. */
 export interface WmspDescription {
-  /** Where it is in the end, after redirects and announcements. */
+  /** Where it is in the end, after redirects. */
   readonly url: string;
   /** `wmsp`, or `http` for plain ASF. */
   readonly transport: 'wmsp' | 'http';

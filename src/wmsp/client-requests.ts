@@ -86,6 +86,8 @@ const LARGEST = 0xffffffff;
 /** Describe (MS-WMSP 2.2.2.1). */
 export function describeRequest(context: RequestContext, packetPair: boolean, pipelining: boolean): ClientRequest {
   return request(context, 'Describe', 'GET', [
+    // It may be an announcement on a web server, and some of those compress what nobody forbids.
+    ['Accept-Encoding', 'identity'],
     ...pragma(pipelining && 'version11-enabled=1'),
     ...pragma(
       'no-cache',

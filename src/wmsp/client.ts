@@ -1,4 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto';
+import type { LeadsElsewhere } from '../announce/elsewhere.js';
 import { AsfError } from '../asf/error.js';
 import { type AsfHeader, parseHeader } from '../asf/header.js';
 import { type DataPacket, parsePacket } from '../asf/packet.js';
@@ -13,8 +14,7 @@ import { backOff, isTransient } from '../media/reconnect.js';
 import { SingleReading, withEnd } from '../media/source.js';
 import { anonymousPlayerId, type ClientLogKind } from '../wmlog/client-log.js';
 import { CookieJar } from './client-cookies.js';
-import { ClientLink, type LinkEvent } from './client-link.js';
-import { ContentOpener, type Opened } from './client-open.js';
+import { ClientLink, type Described, type LinkEvent } from './client-link.js';
 import { DEFAULT_TIMEOUTS, type WmspClientOptions, type WmspDescription } from './client-options.js';
 import type { PlainAsf } from './client-plain.js';
 import { type ClientIdentity, clientIdentity, defaultIdentity } from './client-product.js';
@@ -38,8 +38,8 @@ export interface WmspClientStats {
 
 /**
  * Receives a stream over HTTP as a player or a relaying server does (MS-WMSP 3.1): live or on demand, from a Windows Media server,
- * an encoder, VLC, ffserver, or as plain ASF from any web server; an .asx file at the URL leads on to the first of its references
- * that works. It is a source of headers, packets as the server sent them, and an end.
+ * an encoder, VLC, ffserver, or as plain ASF from any web server. It is a source of headers, packets as the server sent them, and an
+ * end. What leads to other URLs, such as an .asx file, is thrown as {@link LeadsElsewhere}.
  *
  * When the connection breaks it is made again as {@link WmspClientOptions.reconnect} says: on demand the stream goes on with the next packet, live
  * as one stream without what was sent twice.
@@ -56,7 +56,8 @@ export class WmspClient implements AsfSource {
   readonly #report: StreamReport;
   readonly #closed = new AbortController();
   #link: ClientLink | undefined;
-  readonly #opener: ContentOpener;
+  // The one that is being described.
+  #opening: ClientLink | undefined;
   #description: WmspDescription | undefined;
   // Of what comes at present: its header with all streams, those that are taken, the entry's number.
   #header: AsfHeader | undefined;
@@ -90,10 +91,6 @@ export class WmspClient implements AsfSource {
     this.#startTime = options.startTime ?? 0;
     this.#startPacket = options.startPacket;
     const playerId = anonymousPlayerId(randomBytes(6).toString('hex').toUpperCase());
-    this.#opener = new ContentOpener({
-      newLink: (url) => this.#newLink(url),
-      onNote: (text) => this.#note(text),
-    });
     this.#report = new StreamReport({ identity: this.#identity, playerId, requestedUrl: options.url });
   }
 
@@ -104,7 +101,7 @@ export class WmspClient implements AsfSource {
    */
   static async describe(options: WmspClientOptions): Promise<WmspDescription> {
     const client = new WmspClient(options);
-    const { link, described } = await client.#opener.open(client.#url);
+    const { link, described } = await client.#open();
     try {
       return client.#describe(link, described);
     } finally {
@@ -130,6 +127,7 @@ export class WmspClient implements AsfSource {
    * The iteration throws, after an end event if there was a header:
    * @throws WmError WM_UNREACHABLE, WM_SERVER_GONE, WM_NO_INPUT, WM_AUTH_REFUSED, WM_PROTOCOL, WM_HTTP_MALFORMED,
    *   WM_ASF_MALFORMED, WM_USAGE for streams that are not there
+   * @throws LeadsElsewhere for an announcement or a redirect to another protocol, WM_BAD_INPUT for an announcement that cannot be read
    */
   [Symbol.asyncIterator](): AsyncGenerator<AsfEvent, void, undefined> {
     this.#reading.begin();
@@ -158,7 +156,7 @@ export class WmspClient implements AsfSource {
 
   close(): Promise<void> {
     this.#closed.abort();
-    this.#opener.cancel();
+    this.#opening?.destroy();
     if (this.#link?.playing) {
       this.#link.stop();
       this.#link.renderingFinished();
@@ -173,7 +171,7 @@ export class WmspClient implements AsfSource {
       await this.#link?.finish();
     } finally {
       this.#link?.destroy();
-      this.#opener.cancel();
+      this.#opening?.destroy();
     }
   }
 
@@ -206,7 +204,7 @@ export class WmspClient implements AsfSource {
   /** Everything that one connection brings. */
   async *#connection(): AsyncGenerator<AsfEvent, 'ended' | 'stopped', undefined> {
     if (!this.#link) {
-      const { link, described } = await this.#opener.open(this.#url);
+      const { link, described } = await this.#open();
       this.#link = link;
       this.#report.newSession();
       this.#describe(link, described);
@@ -326,6 +324,21 @@ export class WmspClient implements AsfSource {
     return 'ended';
   }
 
+  /** A new link, and what it says of the URL. */
+  async #open(): Promise<{ readonly link: ClientLink; readonly described: Described }> {
+    const link = this.#newLink(this.#url);
+    this.#opening = link;
+    try {
+      if (this.#closed.signal.aborted) throw new WmError('WM_FAILED', 'The source is closed.');
+      return { link, described: await link.describe() };
+    } catch (error) {
+      link.destroy();
+      throw error;
+    } finally {
+      this.#opening = undefined;
+    }
+  }
+
   #newLink(url: WmspUrl): ClientLink {
     const { pipelined = false, packetPair = false, authorize, log = true } = this.#options;
     const session = new ClientSession({
@@ -349,6 +362,8 @@ export class WmspClient implements AsfSource {
       credentialsFor: this.#url.origin,
       userAgent: this.#identity.text,
       reuse: this.#reuse,
+      guard: this.#options.guard,
+      led: this.#options.led,
       onNote: (text) => this.#note(text),
     });
   }
@@ -364,7 +379,7 @@ export class WmspClient implements AsfSource {
     });
   }
 
-  #describe(link: ClientLink, described: Opened['described']): WmspDescription {
+  #describe(link: ClientLink, described: Described): WmspDescription {
     const { peer } = link.session;
     const bandwidth = described.kind === 'wmsp' ? described.bandwidth : undefined;
     const header = described.kind === 'wmsp' ? parseHeader(described.header) : described.plain.header;

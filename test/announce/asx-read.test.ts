@@ -39,8 +39,41 @@ describe('readMetafile', () => {
     expect(readMetafile('ASF http://h/x.asf\r\n')!.entries).toEqual([{ title: '', refs: ['http://h/x.asf'] }]);
   });
 
+  it.each([
+    ['a DOCTYPE', '<!DOCTYPE asx SYSTEM "asx.dtd">\n'],
+    [
+      'what PHP complains of',
+      '<br />\n<b>Warning</b>:  date() [<a href="x">f</a>] in <b>/a.php</b> on line <b>3</b><br />\n',
+    ],
+    ['text', 'Notice: undefined index\r\n'],
+    ['comments', '<!-- <asx> <html> -->\n<!-- another -->'],
+    ['a mark and blank lines', '\ufeff\r\n\r\n'],
+  ])('reads what stands after %s', (_, before) => {
+    const entries = [{ title: '', refs: ['mms://h/a b.wmv'] }];
+    expect(readMetafile(`${before}<asx><entry><ref href="mms://h/a b.wmv"/></entry></asx>`)!.entries).toEqual(entries);
+    expect(readMetafile(`${before}\n[Reference]\nRef1=mms://h/a b.wmv \n`)!.entries).toEqual(entries);
+    expect(readMetafile(`${before}\nASF mms://h/a b.wmv\n`)!.entries).toEqual(entries);
+  });
+
+  it('leaves out references that are longer than a URL may be', () => {
+    const long = `mms://h/${'a'.repeat(100_000)}`;
+    expect(readMetafile(`<asx><entry><ref href="${long}"/><ref href="x"/></entry></asx>`)!.entries[0]!.refs).toEqual([
+      'x',
+    ]);
+    expect(readMetafile(`[reference]\nref1=${long}\nref2=x`)!.entries[0]!.refs).toEqual(['x']);
+  });
+
   it('takes nothing else for an announcement', () => {
-    for (const text of ['', 'http://h/', '<html><asx>', '<asxy>', '$H', 'x <asx>']) {
+    for (const text of [
+      '',
+      'http://h/',
+      '<html><asx>',
+      '<!DOCTYPE html>\n<HTML><body><asx>',
+      '<asxy>',
+      '$H',
+      '<!-- <asx> -->',
+      'x [reference]',
+    ]) {
       expect(looksLikeMetafile(text)).toBe(false);
       expect(readMetafile(text)).toBeUndefined();
     }

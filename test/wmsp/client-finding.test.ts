@@ -1,3 +1,5 @@
+import type { AsfEvent } from '../../src/media/events.js';
+import { openSourceUrl } from '../../src/sources/table.js';
 import {
   CLIENT_ID,
   COUGAR,
@@ -10,9 +12,11 @@ import {
   ordinary,
   packets,
   playing,
+  QUICK,
   receive,
   type Script,
   ScriptedServer,
+  shapeOf,
 } from './client-support.js';
 
 let server: ScriptedServer;
@@ -24,6 +28,17 @@ const WHOLE = Buffer.concat(SENT);
 async function serve(script: Script): Promise<ScriptedServer> {
   server = await ScriptedServer.listen(script);
   return server;
+}
+
+/** Receives what a URL leads to, by whatever client. */
+async function follow({ url }: { url: string }): Promise<{ shape: string; error: unknown }> {
+  const events: AsfEvent[] = [];
+  try {
+    for await (const event of openSourceUrl(url, QUICK)) events.push(event);
+  } catch (error) {
+    return { shape: shapeOf(events), error };
+  }
+  return { shape: shapeOf(events), error: undefined };
 }
 
 /** The usual Play response: an entry and its end. */
@@ -85,7 +100,7 @@ describe('redirects and announcements', () => {
       } else if (request.line.includes('/gone')) reply.send(head('HTTP/1.0 404 Not Found', COUGAR)).end();
       else ordinary((play) => play.send(FILE).end())(request, reply);
     });
-    const { shape, error } = await receive({ url: server.url('/list.asx') });
+    const { shape, error } = await follow({ url: server.url('/list.asx') });
     expect([shape, error]).toEqual(['H 20 E0', undefined]);
   });
 
@@ -98,16 +113,16 @@ describe('redirects and announcements', () => {
         reply.send(head('HTTP/1.0 200 OK', 'Content-Type: video/x-ms-asf'), text).end();
       } else ordinary((play) => play.send(FILE).end())(request, reply);
     });
-    expect((await receive({ url: server.url('/ref') })).shape).toBe('H 20 E0');
+    expect((await follow({ url: server.url('/ref') })).shape).toBe('H 20 E0');
     const before = server.requests.length;
-    const { error } = await receive({ url: server.url('/self') });
+    const { error } = await follow({ url: server.url('/self') });
     expect(error).toMatchObject({ code: 'WM_PROTOCOL', message: /again and again/ });
     expect(server.requests.length - before).toBe(4);
   });
 
   it('an announcement without a usable reference says so', async () => {
     await serve((_, reply) => reply.send(head('HTTP/1.0 200 OK'), '<asx><entry/></asx>').end());
-    expect((await receive({ url: server.url() })).error).toMatchObject({ code: 'WM_BAD_INPUT' });
+    expect((await follow({ url: server.url() })).error).toMatchObject({ code: 'WM_BAD_INPUT' });
   });
 });
 

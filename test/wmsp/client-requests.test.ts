@@ -87,6 +87,7 @@ describe('Describe', () => {
       'User-Agent: NSPlayer/12.0.7680.0',
       'Host: srv',
       'Cache-Control: no-cache',
+      'Accept-Encoding: identity',
       'Pragma: no-cache,rate=1.000,stream-time=0,stream-offset=0:0,packet-num=4294967295,max-duration=0',
       `Pragma: xClientGUID=${GUID}`,
       `Supported: ${FEATURES}`,

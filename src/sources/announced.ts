@@ -1,39 +1,45 @@
 import { resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { MAX_METAFILE_SIZE, type Metafile, type MetafileEntry } from '../announce/asx-read.js';
+import { listOf, type Metafile, type MetafileEntry } from '../announce/asx-read.js';
+import { LeadsElsewhere } from '../announce/elsewhere.js';
 import { expandMetafile } from '../announce/expand.js';
-import { isAnnouncementLocation, readAnnouncement } from '../announce/read.js';
+import { isAnnouncementLocation, MAX_ANNOUNCEMENT_SIZE, readAnnouncement } from '../announce/read.js';
 import { messageOf, WmError } from '../errors.js';
-import { fetchFile } from '../http/fetch.js';
 import type { AsfEvent, AsfSource } from '../media/events.js';
 import { fileSource } from '../media/file-source.js';
 import { Sequence } from '../media/sequence.js';
 import { readSmallFile } from '../media/small-file.js';
 import { isNscLocation } from '../msb/open-nsc.js';
-import type { RemoteSource, SourceDescription, SourceOptions } from './source-url.js';
+import { WmspClient } from '../wmsp/client.js';
+import { isWmspUrl } from '../wmsp/client-url.js';
+import type { RemoteSource, SourceDescription, SourceOptions, SourceTable } from './source.js';
 
-/** How a URL that an announcement names is received. */
-export interface SourceTable {
-  open(url: string, options: SourceOptions): RemoteSource;
-  describe(url: string, options: SourceOptions): Promise<SourceDescription>;
+/** A list of entries, and where it was found. */
+export interface FoundList {
+  readonly metafile: Metafile;
+  /** A URL or a path; references are relative to it. */
+  readonly location: string;
 }
 
 /** References of one entry that are tried. */
 const MAX_TRIED = 16;
+/** References that are tried in all, whatever announcements lead to. */
+const MAX_TRIED_IN_ALL = 256;
 const NO_COUNTS = { reconnects: 0, damagedPackets: 0, lostPackets: 0, recoveredPackets: 0 };
 
 /** A reference as it can be received. */
 type Place = { readonly url: string } | { readonly path: string };
 
 /**
- * What an announcement (.asx, .m3u) names as a source: its entries one behind the other, of each the first reference that works. Local
- * files are taken from local announcements only.
+ * The entries of an announcement as one source: one after the other, of each the first reference that works. Local files are taken from
+ * local announcements only.
  *
  * The iteration throws:
- * @throws WmError WM_NO_INPUT, WM_UNREACHABLE, WM_SERVER_GONE or WM_PROTOCOL when there is no announcement, WM_BAD_INPUT when it names
- *   nothing; what the last reference threw when none works
+ * @throws WmError WM_NO_INPUT when there is no announcement, WM_BAD_INPUT when it cannot be read or names nothing; what the last
+ *   reference threw when none works
  */
 export class AnnouncementSource implements RemoteSource {
+  readonly #find: () => Promise<FoundList>;
   readonly #location: string;
   readonly #options: SourceOptions;
   readonly #table: SourceTable;
@@ -41,16 +47,22 @@ export class AnnouncementSource implements RemoteSource {
   #before = NO_COUNTS;
   #sequence: Sequence | undefined;
   #closed = false;
+  // Another host has named some of the entries.
+  #led: boolean;
 
-  constructor(location: string, options: SourceOptions, table: SourceTable) {
-    this.#location = location.trim();
-    this.#options = options;
+  constructor(found: FoundList, options: SourceOptions, table: SourceTable, find = () => Promise.resolve(found)) {
+    this.#find = find;
+    this.#location = found.location;
+    this.#options = { ...options, tries: options.tries ?? { left: MAX_TRIED_IN_ALL } };
+    this.#led = options.led ?? false;
     this.#table = table;
   }
 
-  /** What its first entry is, by the first reference that works. @throws WmError as the iteration */
-  static describe(location: string, options: SourceOptions, table: SourceTable): Promise<SourceDescription> {
-    return new AnnouncementSource(location, options, table).#describe();
+  /** The announcement in a file of this host; it is read when the source is. */
+  static at(path: string, options: SourceOptions, table: SourceTable): AnnouncementSource {
+    const location = path.trim();
+    const find = async () => ({ metafile: await readLocal(location), location });
+    return new AnnouncementSource({ metafile: listOf([]), location }, options, table, find);
   }
 
   get description(): RemoteSource['description'] {
@@ -82,26 +94,34 @@ export class AnnouncementSource implements RemoteSource {
     await this.#sequence?.close();
   }
 
-  async #describe(): Promise<SourceDescription> {
+  /** What its first entry is, by the first reference that works. @throws WmError as the iteration */
+  async describe(): Promise<SourceDescription> {
     const [entry] = await this.#entries();
     return this.#firstThatWorks(entry!, (place) => {
       if ('path' in place) return describeFile(place.path);
-      return this.#table.describe(place.url, { ...this.#options, announcements: this.#below(place.url) });
+      return this.#table.describe(place.url, this.#below());
     });
+  }
+
+  get #isRemote(): boolean {
+    return isWmspUrl(this.#location);
   }
 
   async #firstThatWorks<T>(entry: MetafileEntry, attempt: (place: Place) => Promise<T>): Promise<T> {
     let failure = new WmError('WM_BAD_INPUT', `${this.#location} names nothing that can be received.`);
+    const tries = this.#options.tries!;
     for (const ref of entry.refs.slice(0, MAX_TRIED)) {
+      if (--tries.left < 0) throw new WmError('WM_PROTOCOL', `${this.#location} leads to too many others.`);
       try {
         return await attempt(this.#placeOf(ref));
       } catch (error) {
         if (!(error instanceof WmError) || this.#closed) throw error;
         this.#note(`${ref} does not work: ${error.message}`);
-        failure = error;
+        // That nothing here receives such a URL says less than what was found at another.
+        if (error.code !== 'WM_USAGE' || failure.code === 'WM_BAD_INPUT') failure = error;
       }
     }
-    throw failure;
+    throw failure.code === 'WM_USAGE' ? new WmError('WM_BAD_INPUT', failure.message, { cause: failure }) : failure;
   }
 
   #entrySource(entry: MetafileEntry, index: number, isOnly: boolean): AsfSource {
@@ -143,67 +163,59 @@ export class AnnouncementSource implements RemoteSource {
   }
 
   #open(place: Place, entry: MetafileEntry, index: number, isOnly: boolean): AsfSource & Partial<RemoteSource> {
-    const { startTime = 0, reconnect, speed, onNote } = this.#options;
+    const { startTime = 0, reconnect, speed } = this.#options;
     if ('path' in place) return fileSource({ path: place.path, pace: speed === 1, warn: (text) => this.#note(text) });
     return this.#table.open(place.url, {
-      ...this.#options,
-      onNote,
+      ...this.#below(),
       startTime: (index === 0 ? startTime : 0) + (entry.startTime ?? 0) * 1000,
       // A reference that does not work is no reason to wait while there are others.
       reconnect: reconnect && { ...reconnect, first: isOnly && reconnect.first === true },
-      announcements: this.#below(place.url),
     });
   }
 
-  /** How deep in announcements a reference is; what turned out to be none is not taken for one again. */
-  #below(url: string): number {
-    return url === this.#location ? Number.POSITIVE_INFINITY : (this.#options.announcements ?? 0) + 1;
+  #below(): SourceOptions {
+    return { ...this.#options, depth: (this.#options.depth ?? 0) + 1, led: this.#led };
   }
 
   async #entries(): Promise<readonly MetafileEntry[]> {
-    const isRemote = /^https?:\/\//i.test(this.#location);
-    const base = isRemote ? this.#location : pathToFileURL(resolve(this.#location)).href;
-    const { metafile, url } = await this.#load(base).catch((error: unknown) => {
-      // Perhaps it wants credentials, or is too long for an announcement.
-      if (isRemote && error instanceof WmError && error.code === 'WM_PROTOCOL')
-        return { metafile: undefined, url: base };
-      throw error;
-    });
-    if (!metafile) {
-      if (isRemote) return [{ title: '', refs: [this.#location] }];
-      throw new WmError('WM_BAD_INPUT', `${this.#location} is no announcement.`);
-    }
+    const { metafile, location } = await this.#find();
+    const base = this.#isRemote ? location : pathToFileURL(resolve(location)).href;
     const load = async (other: string) => {
       try {
-        return (await this.#load(other)).metafile;
+        return await this.#load(other);
       } catch (error) {
         if (!(error instanceof WmError)) throw error;
         this.#note(`The entries of ${other} are left out: ${error.message}`);
         return undefined;
       }
     };
-    const entries = await expandMetafile(metafile, { base: url, load });
+    const entries = await expandMetafile(metafile, { base, load });
     if (entries.length === 0)
       throw new WmError('WM_BAD_INPUT', `${this.#location} names nothing that can be received.`);
     return entries;
   }
 
-  async #load(url: string): Promise<{ metafile: Metafile | undefined; url: string }> {
-    const isM3u = /\.m3u(?:[?#]|$)/i.test(url);
+  /** What another announcement holds (ENTRYREF); what is none is an entry. */
+  async #load(url: string): Promise<Metafile> {
     const place = this.#placeOf(url);
     const path = 'path' in place ? place.path : place.url;
-    if (!/^https?:\/\//i.test(path)) {
-      return { metafile: readAnnouncement(await readSmallFile(path, MAX_METAFILE_SIZE), isM3u), url };
+    if (!isWmspUrl(path)) return readLocal(path);
+    try {
+      await WmspClient.describe({ ...this.#below(), url: path });
+    } catch (error) {
+      if (!(error instanceof LeadsElsewhere)) throw error;
+      const { announcement, location, isRemote } = error;
+      this.#led ||= isRemote;
+      if (announcement?.kind === 'list') return { ...announcement.metafile, location };
     }
-    const { body, url: found } = await fetchFile(url, { tls: this.#options.tls });
-    return { metafile: readAnnouncement(body, isM3u), url: found };
+    return listOf([{ title: '', refs: [url] }]);
   }
 
   /** @throws WmError WM_BAD_INPUT for a local file that an announcement on a server names */
   #placeOf(ref: string): Place {
     // A reference such as c:/a.asx is a path on this host, too.
     const isLocal = /^file:/i.test(ref) || !/^[a-z][a-z0-9+.-]+:\/\//i.test(ref);
-    if (isLocal && /^https?:\/\//i.test(this.#location))
+    if (isLocal && (this.#isRemote || this.#led))
       throw new WmError('WM_BAD_INPUT', `${ref} is a file on this host, which is not for a server to name.`);
     if (!/^file:/i.test(ref)) return { url: ref };
     try {
@@ -217,6 +229,25 @@ export class AnnouncementSource implements RemoteSource {
   #note(text: string): void {
     this.#options.onNote?.(text);
   }
+}
+
+/**
+ * Reads the announcement in a file.
+ *
+ * @throws WmError WM_NO_INPUT when there is no such file, WM_BAD_INPUT when it is none, or cannot be read
+ */
+async function readLocal(path: string): Promise<Metafile> {
+  const announcement = readAnnouncement(await readSmallFile(path, MAX_ANNOUNCEMENT_SIZE), { location: path });
+  if (announcement?.kind === 'unreadable')
+    throw new WmError('WM_BAD_INPUT', `The announcement ${path} cannot be read: ${announcement.why}.`);
+  if (announcement?.kind !== 'list') throw new WmError('WM_BAD_INPUT', `${path} is no announcement.`);
+  return announcement.metafile;
+}
+
+/** Whether a file of this host holds a list of other places, whatever it is called. */
+export async function isAnnouncementFile(path: string): Promise<boolean> {
+  const bytes = await readSmallFile(path, MAX_ANNOUNCEMENT_SIZE).catch(() => Buffer.alloc(0));
+  return readAnnouncement(bytes)?.kind === 'list';
 }
 
 async function describeFile(path: string): Promise<SourceDescription> {

@@ -6,7 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ArchiveSink } from '../../src/media/archive.js';
 import { pump } from '../../src/media/pump.js';
-import { describeSourceUrl, isSourceUrl, openSourceUrl, type SourceOptions } from '../../src/server/source-url.js';
+import type { SourceOptions } from '../../src/sources/source.js';
+import { describeSourceUrl, isSourceUrl, openSourceUrl } from '../../src/sources/table.js';
 import { testHeader, testPacket } from '../support/stream.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'wmcast-asx-'));

@@ -1,0 +1,38 @@
+import type { M3uEntry } from './m3u.js';
+
+const MAX_ENTRIES = 10_000;
+const MAX_LINE = 4096;
+
+/** Whether the start of a text is that of a .pls playlist: its first line that says something is `[playlist]`. */
+export function looksLikePls(start: string): boolean {
+  for (const raw of start.slice(0, MAX_LINE).split('\n', 100)) {
+    const line = raw.replace(/^\ufeff/, '').trim();
+    if (/^\[playlist\]$/i.test(line)) return true;
+    if (line !== '' && !/^[;#]/.test(line)) return false;
+  }
+  return false;
+}
+
+/**
+ * Reads a .pls playlist (`File1=`, `Title1=`, `Length1=` in any order), in the order of its numbers; no more than 10 000 entries are
+ * taken. Never throws.
+ */
+export function readPls(text: string): M3uEntry[] {
+  const found = new Map<number, { url?: string; title?: string; length?: string }>();
+  for (const raw of text.split('\n')) {
+    const line = raw.slice(0, MAX_LINE).trim();
+    const [, name = '', number, value = ''] = /^(file|title|length)(\d{1,5})\s*=(.*)$/i.exec(line) ?? [];
+    if (number === undefined || (found.size >= MAX_ENTRIES && !found.has(Number(number)))) continue;
+    const entry = found.get(Number(number)) ?? {};
+    const key = { file: 'url', title: 'title', length: 'length' } as const;
+    entry[key[name.toLowerCase() as keyof typeof key]] = value.trim();
+    found.set(Number(number), entry);
+  }
+  return [...found]
+    .sort(([a], [b]) => a - b)
+    .flatMap(([, { url = '', title = '', length = '' }]) => {
+      if (url === '') return [];
+      const hasEnd = /^\d{1,9}$/.test(length) && Number(length) > 0;
+      return [{ url, ...(title === '' ? {} : { title }), ...(hasEnd ? { duration: Number(length) } : {}) }];
+    });
+}

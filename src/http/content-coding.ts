@@ -1,0 +1,31 @@
+import { brotliDecompressSync, constants, gunzipSync, inflateSync } from 'node:zlib';
+
+/**
+ * Decodes a body that a server compressed although nobody asked for it (RFC 9110 8.4). Gzip is known by its first bytes, too. The
+ * start of a body gives the start of its content.
+ *
+ * @param limit of the content in bytes
+ * @returns the bytes themselves when they are not compressed, cannot be decoded, or hold more than the limit
+ */
+export function decodeContent(bytes: Buffer, coding: string | undefined, limit: number): Buffer {
+  const isGzip = bytes[0] === 0x1f && bytes[1] === 0x8b;
+  const name = isGzip ? 'gzip' : (coding ?? '').trim().toLowerCase();
+  const zlib = { finishFlush: constants.Z_SYNC_FLUSH, maxOutputLength: limit };
+  try {
+    switch (name) {
+      case 'gzip':
+        return gunzipSync(bytes, zlib);
+      case 'deflate':
+        return inflateSync(bytes, zlib);
+      case 'br':
+        return brotliDecompressSync(bytes, {
+          finishFlush: constants.BROTLI_OPERATION_FLUSH,
+          maxOutputLength: limit,
+        });
+      default:
+        return bytes;
+    }
+  } catch {
+    return bytes;
+  }
+}

@@ -1,0 +1,146 @@
+import { LeadsElsewhere } from '../announce/elsewhere.js';
+import { parseNsc } from '../announce/nsc.js';
+import { WmError } from '../errors.js';
+import type { AsfEvent } from '../media/events.js';
+import { MsbClient } from '../msb/client.js';
+import { WmspClient } from '../wmsp/client.js';
+import { AnnouncementSource } from './announced.js';
+import type { RemoteSource, SourceDescription, SourceOptions, SourceTable } from './source.js';
+
+const NO_COUNTS = { reconnects: 0, damagedPackets: 0 };
+
+/**
+ * What is at an http:// or mms:// URL: a stream, or an announcement or a redirect to another protocol, which is followed. What it is
+ * shows in what comes, not in the URL.
+ *
+ * The iteration throws as {@link WmspClient}, and as what it leads to.
+ */
+export class FollowedSource implements RemoteSource {
+  readonly #client: WmspClient;
+  readonly #options: SourceOptions;
+  readonly #table: SourceTable;
+  #current: RemoteSource;
+  #begun = false;
+  #closed = false;
+
+  /** @throws WmError WM_USAGE for a URL or an option that cannot be used */
+  constructor(url: string, options: SourceOptions, table: SourceTable) {
+    this.#client = new WmspClient({ ...options, url });
+    this.#current = this.#client;
+    this.#options = options;
+    this.#table = table;
+  }
+
+  static async describe(url: string, options: SourceOptions, table: SourceTable): Promise<SourceDescription> {
+    try {
+      return await WmspClient.describe({ ...options, url });
+    } catch (error) {
+      if (!(error instanceof LeadsElsewhere)) throw error;
+      return describeNext(error, options, table);
+    }
+  }
+
+  get description(): RemoteSource['description'] {
+    return this.#current.description;
+  }
+
+  get stats(): RemoteSource['stats'] {
+    return this.#current.stats ?? NO_COUNTS;
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<AsfEvent, void, undefined> {
+    try {
+      for await (const event of this.#client) {
+        this.#begun = true;
+        yield event;
+      }
+    } catch (error) {
+      if (!(error instanceof LeadsElsewhere) || this.#begun || this.#closed) throw error;
+      this.#current = openNext(error, this.#options, this.#table);
+    }
+    if (this.#current === this.#client || this.#closed) return;
+    yield* this.#current;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#current.close();
+  }
+}
+
+/** The source that a URL leads to. @throws WmError WM_PROTOCOL when it can be received by nothing here */
+function openNext(found: LeadsElsewhere, options: SourceOptions, table: SourceTable): RemoteSource {
+  const { location, announcement } = found;
+  const next = below(found, options);
+  if (announcement?.kind === 'list') {
+    return new AnnouncementSource({ ...announcement, location }, { ...options, led: next.led }, table);
+  }
+  if (announcement?.kind === 'nsc') {
+    const { log, onNote, interface: own, guard } = options;
+    return new MsbClient({
+      url: location,
+      log,
+      onNote,
+      interface: own,
+      guard: next.led ? guard : undefined,
+      read: nscReader(found, options),
+      openUrl: (unicast) => table.open(unicast, next),
+    });
+  }
+  return redirected(found, () => table.open(location, next));
+}
+
+async function describeNext(
+  found: LeadsElsewhere,
+  options: SourceOptions,
+  table: SourceTable,
+): Promise<SourceDescription> {
+  const { location, announcement } = found;
+  const next = below(found, options);
+  if (announcement?.kind === 'list') {
+    return new AnnouncementSource({ ...announcement, location }, { ...options, led: next.led }, table).describe();
+  }
+  if (announcement?.kind === 'nsc') {
+    const described = await MsbClient.describe({
+      url: location,
+      onNote: options.onNote,
+      read: nscReader(found, options),
+    });
+    return { ...described, transport: 'msb' };
+  }
+  return redirected(found, () => table.describe(location, next));
+}
+
+/** A redirect may lead to another protocol, not to a file of this host, nor to what nothing here receives. */
+function redirected<T>(found: LeadsElsewhere, follow: () => T): T {
+  if (!/^[a-z][a-z0-9+.-]+:\/\//i.test(found.location)) throw found;
+  try {
+    return follow();
+  } catch (error) {
+    throw error instanceof WmError && error.code === 'WM_USAGE' ? found : error;
+  }
+}
+
+function below({ isRemote }: LeadsElsewhere, { depth = 0, led = false, ...options }: SourceOptions): SourceOptions {
+  return { ...options, depth: depth + 1, led: led || isRemote };
+}
+
+/** Gives the .nsc file that was found, and then what is there when it is read again. */
+function nscReader({ location, announcement }: LeadsElsewhere, options: SourceOptions) {
+  let text = announcement?.kind === 'nsc' ? announcement.text : undefined;
+  return async () => {
+    const first = text;
+    text = undefined;
+    return parseNsc(first ?? (await nscAt(location, options)), location, options.onNote);
+  };
+}
+
+async function nscAt(url: string, options: SourceOptions): Promise<string> {
+  try {
+    await WmspClient.describe({ ...options, url });
+  } catch (error) {
+    if (!(error instanceof LeadsElsewhere)) throw error;
+    if (error.announcement?.kind === 'nsc') return error.announcement.text;
+  }
+  throw new WmError('WM_BAD_INPUT', `${url} is no .nsc file any more.`);
+}
