@@ -11,8 +11,6 @@ const project = (name, testMatch, extra = {}) => ({
       { jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'es6' } },
     ],
   },
-  // A time limit is for what hangs: a loaded machine takes many times longer than a fast one.
-  testTimeout: 30_000,
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
   ...extra,
 });
@@ -23,9 +21,11 @@ export default {
   reporters: ['default', '<rootDir>/test/support/tally.js'],
   projects: [
     project('unit', ['<rootDir>/test/**/*.test.ts'], {
+      setupFilesAfterEnv: ['<rootDir>/test/support/unit-setup.ts'],
       testPathIgnorePatterns: ['/node_modules/', '<rootDir>/test/interop/'],
     }),
-    // A real program may take as long as test/interop/support lets it.
-    project('interop', ['<rootDir>/test/interop/**/*.test.ts'], { testTimeout: 240_000 }),
+    project('interop', ['<rootDir>/test/interop/**/*.test.ts'], {
+      setupFilesAfterEnv: ['<rootDir>/test/interop/support/setup.ts'],
+    }),
   ],
 };

@@ -13,7 +13,7 @@ export class Command extends Child {
   constructor(
     name: 'wmcast' | 'wmpush' | 'wmpull-serve',
     args: readonly string[],
-    options: Pick<ChildOptions, 'ownGroup'> = {},
+    options: Pick<ChildOptions, 'ownGroup' | 'stdin'> = {},
   ) {
     const events: CommandEvent[] = [];
     const bin = fileURLToPath(new URL(`../../../bin/${name}.js`, import.meta.url));
