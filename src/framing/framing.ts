@@ -55,7 +55,7 @@ export class FramingError extends WmError {
 export interface Frame {
   /** PacketID, see {@link PACKET_ID}; any byte may come. */
   readonly id: number;
-  /** The next packet follows without a pacing delay (MS-WMSP 2.2.3.1.1); never set in a push, but borne. */
+  /** The next packet follows without a pacing delay (MS-WMSP 2.2.3.1.1); never set in a push (MS-WMHTTP 2.2.3.1.1). */
   readonly b: boolean;
   /** The PacketLength bytes behind the framing header: Reason, MMS data packet header and payload as the packet has them. */
   readonly payload: Buffer;

@@ -103,33 +103,36 @@ export function fillerPackets(size: number): Buffer[] {
 export type PushPacket =
   | { readonly type: 'header'; readonly header: Buffer }
   /** `header` is empty in the WMSP form, where a $H follows. */
-  | { readonly type: 'streamChange'; readonly reason: number; readonly header: Buffer }
+  | { readonly type: 'streamChange'; readonly header: Buffer }
   | { readonly type: 'data'; readonly packet: Buffer }
   /** `reason` as unsigned 32-bit HRESULT. */
   | { readonly type: 'endOfStream'; readonly reason: number }
   | { readonly type: 'filler' };
 
 /**
- * Reads a packet of a PushStart body (MS-WMHTTP 2.2.3). Filler is not looked at.
+ * Reads a packet of a PushStart body (MS-WMHTTP 2.2.3, validated as 3.2.5.3 to 3.2.5.7 demand). The bytes of filler are ignored.
  *
- * @throws WmError WM_PROTOCOL for a packet of another protocol, a $C or $E without Reason, or an ASF header that is larger
- *   than its packet may hold
+ * @throws WmError WM_PROTOCOL for a packet of another protocol, a set B bit, a length that the type cannot have, or a $C with another
+ *   Reason than 0
  */
-export function parsePushPacket({ id, payload }: Frame): PushPacket {
+export function parsePushPacket({ id, b, payload }: Frame): PushPacket {
+  if (b) throw new WmError('WM_PROTOCOL', `A ${packetName(id)} packet of a push has the B bit set.`);
   switch (id) {
     case PACKET_ID.header:
       if (payload.length > MAX_HEADER_PAYLOAD) break;
       return { type: 'header', header: payload };
     case PACKET_ID.streamChange:
-      if (payload.length === 0) return { type: 'streamChange', reason: 0, header: payload };
       if (payload.length < 4 || payload.length > 4 + MAX_STREAM_CHANGE_PAYLOAD) break;
-      return { type: 'streamChange', reason: payload.readUInt32LE(0), header: payload.subarray(4) };
+      if (payload.readUInt32LE(0) !== 0) throw new WmError('WM_PROTOCOL', 'The Reason of a $C packet is not 0.');
+      return { type: 'streamChange', header: payload.subarray(4) };
     case PACKET_ID.data:
+      if (payload.length === 0) break;
       return { type: 'data', packet: payload };
     case PACKET_ID.endOfStream:
       if (payload.length !== 4) break;
       return { type: 'endOfStream', reason: payload.readUInt32LE(0) };
     case PACKET_ID.filler:
+      if (payload.length > MAX_FILLER_PAYLOAD) break;
       return { type: 'filler' };
     default:
       throw new WmError('WM_PROTOCOL', `A push has no ${packetName(id)} packets.`);

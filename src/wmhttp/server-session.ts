@@ -1,5 +1,5 @@
 import { AsfError } from '../asf/error.js';
-import { type AsfHeader, parseHeader } from '../asf/header.js';
+import { type AsfHeader, DATA_OBJECT_HEAD_SIZE, headerObjectSize, parseHeader } from '../asf/header.js';
 import { type DataPacket, parsePacket } from '../asf/packet.js';
 import { markLength } from '../asf/padding.js';
 import { WmError } from '../errors.js';
@@ -226,6 +226,9 @@ export class ServerSession {
     this.#packetState = 'HeaderOrData';
     // A session that is resumed before a PushStart has succeeded begins with $H again (3.1.4.2.1), which is no other header.
     if (goesOn) return [];
+    if (bytes.length !== headerObjectSize(bytes) + DATA_OBJECT_HEAD_SIZE) {
+      throw new WmError('WM_PROTOCOL', 'An ASF header is not followed by 50 bytes of its Data Object, or by more.');
+    }
     const header = parseHeader(bytes);
     this.#header = header;
     return [{ type: 'event', event: { type: 'header', header } }];

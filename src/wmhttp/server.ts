@@ -77,7 +77,9 @@ export class PushServer {
     this.#now = options.now ?? Date.now;
     this.#host = {
       now: this.#now,
-      respond: (exchange, status, pushId, close) => exchange.respond({ status, fields: this.#fields(pushId), close }),
+      // Also after HTTP/1.0, where encoders go on without asking for it (MS-WMHTTP 3.2.5.2.1).
+      respond: (exchange, status, pushId, close) =>
+        exchange.respond({ status, fields: this.#fields(pushId), close, keep: !close }),
       deleted: (session) => this.#forget(session),
       failed: (error) => options.onError?.(error),
     };
@@ -135,12 +137,13 @@ export class PushServer {
     const { status = 500, fields = [], challenge = false } = refusal ?? {};
     if (challenge) challenged?.();
     // Encoders hang when the connection stays open behind any other error.
-    exchange.respond({ status, fields: [...this.#fields(), ...fields], close: !challenge });
+    exchange.respond({ status, fields: [...this.#fields(), ...fields], close: !challenge, keep: challenge });
   }
 
   #checkSyntax(exchange: Exchange): string {
-    const { method, headers, target } = exchange.request;
+    const { method, headers, target, minorVersion } = exchange.request;
     if (method !== 'POST') throw new HttpError(400, 'A push request is a POST.');
+    if (minorVersion === 1 && headers.get('Host') === undefined) throw new HttpError(400, 'A push request has a Host.');
     if (headers.get('Content-Length') === undefined) throw new HttpError(411, 'A push request has a Content-Length.');
     return (this.#options.pathOf ?? targetPath)(target);
   }
@@ -230,7 +233,7 @@ export class PushServer {
     const status = session.pushSetup(exchange);
     if (status !== 204) throw new HttpError(status, 'The session is streaming.');
     const received: Field[] = session.started ? [[RECEIVED_FIELD, String(session.received)]] : [];
-    exchange.respond({ status, fields: [...this.#fields(session.id), ...received, ...fields] });
+    exchange.respond({ status, fields: [...this.#fields(session.id), ...received, ...fields], keep: true });
   }
 
   #askToStart(exchange: Exchange): void {
@@ -258,6 +261,9 @@ export class PushServer {
 
   #sessionToStart(exchange: Exchange): PushSession {
     const path = this.#checkSyntax(exchange);
+    if (!isEncoder(exchange.request.headers.get('User-Agent'))) {
+      throw new HttpError(400, 'A PushStart request comes from an encoder.');
+    }
     const ids = pushIds(exchange.request.headers);
     if (ids.length === 0) throw new HttpError(400, 'A PushStart request has a push-id.');
     const sessions = ids.map((id) => this.#sessions.get(id)).filter((session) => session !== undefined);

@@ -125,6 +125,7 @@ async function setUpAs(user: string, path = '/live'): Promise<{ peer: RawPeer; c
 const start = (cookie: string, path = '/live', ...more: string[]) => [
   `POST ${path} HTTP/1.1`,
   ENCODER,
+  'Host: server',
   'Content-Type: application/x-wms-pushstart',
   `Cookie: ${cookie}`,
   'Content-Length: 4',

@@ -173,7 +173,7 @@ describe('a session whose encoder goes on from another address', () => {
     await once(elsewhere, 'connect');
     const peer = new Peer(elsewhere);
     peer.send(
-      'POST /live HTTP/1.1\r\nUser-Agent: WMEncoder/12.0\r\nContent-Type: application/x-wms-pushstart\r\n',
+      'POST /live HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: WMEncoder/12.0\r\nContent-Type: application/x-wms-pushstart\r\n',
       `Cookie: ${response.field('Set-Cookie')}\r\nContent-Length: 1000\r\n\r\n`,
     );
     expect(await peer.head()).toMatch(/^HTTP\/1.1 403 /);
@@ -308,7 +308,7 @@ describe('a flood', () => {
     await publishing();
     const peer = await station.peer();
     const one = (count: number) =>
-      `POST /flood-${count} HTTP/1.1\r\nUser-Agent: WMEncoder/12.0\r\nContent-Type: application/x-wms-pushsetup\r\nContent-Length: 0\r\n\r\n`;
+      `POST /flood-${count} HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: WMEncoder/12.0\r\nContent-Type: application/x-wms-pushsetup\r\nContent-Length: 0\r\n\r\n`;
     let answered = 0;
     peer.socket.on('data', (chunk: Buffer) => {
       answered += chunk.toString('latin1').split('HTTP/1.1 ').length - 1;

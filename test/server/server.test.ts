@@ -147,6 +147,7 @@ describe('publishing points', () => {
       const peer = await station.peer();
       peer.request(
         `POST ${path} HTTP/1.1`,
+        'Host: 127.0.0.1',
         'User-Agent: WMEncoder/11.0',
         'Content-Type: application/x-wms-pushsetup',
         'Cookie: push-id=0',

@@ -45,6 +45,7 @@ export class ServerStation {
     connection.clear();
     connection.request(
       `POST ${path} HTTP/1.1`,
+      ...(more.some((line) => line.startsWith('Host:')) ? [] : ['Host: 127.0.0.1']),
       ENCODER,
       'Content-Type: application/x-wms-pushsetup',
       `Cookie: push-id=${id}`,
@@ -104,6 +105,7 @@ export class TestEncoder {
     this.peer.clear();
     this.peer.request(
       `POST ${path} HTTP/1.1`,
+      'Host: 127.0.0.1',
       ENCODER,
       'Content-Type: application/x-wms-pushstart',
       `Cookie: push-id=${this.id}`,

@@ -41,7 +41,7 @@ describe('a server with TLS', () => {
       expect(baseUrl).toBe(`https://127.0.0.1:${ports.https}`);
       const encoder = await secure(ports.https!);
       const setup = 'User-Agent: WMEncoder/12.0\r\nContent-Type: application/x-wms-pushsetup\r\nContent-Length: 0\r\n';
-      encoder.send(`POST /live HTTP/1.1\r\n${setup}\r\n`);
+      encoder.send(`POST /live HTTP/1.1\r\nHost: 127.0.0.1\r\n${setup}\r\n`);
       expect(await encoder.head()).toMatch(/^HTTP\/1.1 204 /);
       const browser = await secure(ports.https!);
       browser.send(`GET /live HTTP/1.0\r\nHost: media:${ports.https}\r\n\r\n`);

@@ -60,6 +60,8 @@ export interface Request {
   readonly length?: number | undefined;
   readonly agent?: string | undefined;
   readonly body?: string;
+  /** The Host line; none when it is empty. */
+  readonly host?: string;
   readonly more?: string;
 }
 
@@ -69,7 +71,7 @@ export function head(kind: 'setup' | 'start', request: Request): string {
   const agent = 'agent' in request ? request.agent : 'WMEncoder/12.0.7601.17514';
   return (
     `${method} ${path} HTTP/1.1\r\nContent-Type: ${request.type ?? `application/x-wms-push${kind}`}\r\n` +
-    `${agent === undefined ? '' : `User-Agent: ${agent}\r\n`}Host: server\r\n` +
+    `${agent === undefined ? '' : `User-Agent: ${agent}\r\n`}${request.host ?? 'Host: server\r\n'}` +
     `${length === undefined ? '' : `Content-Length: ${length}\r\n`}` +
     `${request.id === undefined ? '' : `Cookie: push-id=${request.id}\r\n`}${request.more ?? ''}\r\n${body}`
   );

@@ -47,7 +47,7 @@ describe('packets of a push', () => {
 
   it('[WMHTTP-034] [WMHTTP-035] $C holds a Reason of zero and the new ASF header', () => {
     expect(streamChangePacket(body).toString('hex')).toBe('2443070000000000a1b2c3');
-    expect(parse(streamChangePacket(body))).toEqual([{ type: 'streamChange', reason: 0, header: body }]);
+    expect(parse(streamChangePacket(body))).toEqual([{ type: 'streamChange', header: body }]);
   });
 
   it('[WMHTTP-032] [WMHTTP-039] $E is 8 bytes with its Reason in little-endian order', () => {
@@ -91,14 +91,22 @@ describe('packets of a push', () => {
 
   it('reads the $C of WMSP, which has no header', () => {
     const empty = Buffer.alloc(0);
-    expect(parse(Buffer.from('24430000', 'hex'))).toEqual([{ type: 'streamChange', reason: 0, header: empty }]);
-    expect(parse(Buffer.from('2443040000000000', 'hex'))).toEqual([{ type: 'streamChange', reason: 0, header: empty }]);
+    expect(parse(Buffer.from('2443040000000000', 'hex'))).toEqual([{ type: 'streamChange', header: empty }]);
   });
 
   it.each([
     ['a $E without Reason', '24450000'],
     ['a $E with a payload', '244505000000000000'],
     ['a $C with half a Reason', '244302000000'],
+    ['[WMHTTP-119] a $C without Reason', '24430000'],
+    ['[WMHTTP-119] a $C with Reason 5', '2443040005000000'],
+    ['[WMHTTP-119] a $C with Reason S_FALSE', '2443040001000000'],
+    ['[WMHTTP-117] a $D without a packet', '24440000'],
+    ['[WMHTTP-116] a $H with the B bit', 'a4480000'],
+    ['[WMHTTP-117] a $D with the B bit', 'a444010000'],
+    ['[WMHTTP-118] a $E with the B bit', 'a445040000000000'],
+    ['[WMHTTP-119] a $C with the B bit', 'a443040000000000'],
+    ['[WMHTTP-120] a $F with the B bit', 'a4460000'],
     ['a $M of WMSP', '244d0000'],
     ['a $P of WMSP', '24500000'],
     ['a packet that is no letter', '24000000'],
@@ -109,6 +117,7 @@ describe('packets of a push', () => {
   it('refuses headers larger than their packets may hold', () => {
     expect(() => parsePushPacket({ id: 0x48, b: false, payload: Buffer.alloc(65_532) })).toThrow('65532');
     expect(() => parsePushPacket({ id: 0x43, b: false, payload: Buffer.alloc(65_532) })).toThrow('65532');
+    expect(() => parsePushPacket({ id: 0x46, b: false, payload: Buffer.alloc(65_532) })).toThrow('65532');
   });
 
   it('throws nothing but WmError on random packets', () => {

@@ -28,6 +28,13 @@ import {
   stream,
 } from './harness.js';
 
+/** A $C packet with another Reason. */
+function withReason(packet: Buffer, reason: number): Buffer {
+  const changed = Buffer.from(packet);
+  changed.writeUInt32LE(reason, 4);
+  return changed;
+}
+
 beforeEach(() => serve());
 
 afterEach(stop);
@@ -39,6 +46,8 @@ describe('encoders that break the rules', () => {
     ['a $D larger than the packet size', [H, dataPacket(Buffer.alloc(500))]],
     ['an unknown packet', [H, Buffer.from('24510000', 'hex')]],
     ['no framing at all', [H, Buffer.from('GET / HTTP/1.1\r\n\r\n')]],
+    ['[WMHTTP-117] a $D with the B bit', [H, Buffer.concat([Buffer.from([0xa4]), D.subarray(1)])]],
+    ['[WMHTTP-119] a $C with Reason 5', [H, E1, withReason(C, 5)]],
     ['[WMHTTP-106] a $D behind $E with Reason 1', [H, E1, D]],
   ])('get 400 at once for %s, and their session ends', async (_what, packets) => {
     const { peer, point } = await stream(packets);
@@ -67,12 +76,6 @@ describe('encoders that break the rules', () => {
     const { point } = await stream([H, dataPacket(Buffer.alloc(400, 0xff)), D]);
     await until('two events at the point', () => point.events.length === 2);
     expect(point.story).toBe('start, header, packet');
-  });
-
-  it('bear the B bit and packets with their padding', async () => {
-    const b = Buffer.concat([Buffer.from([0xa4]), D.subarray(1)]);
-    const { point } = await stream([H, b, b]);
-    await until('three events at the point', () => point.events.length === 3);
   });
 
   it('do not disturb others, whatever they send', async () => {

@@ -4,6 +4,7 @@ import {
   clock,
   connect,
   D,
+  E0,
   E1,
   ENDLESS,
   gate,
@@ -24,9 +25,30 @@ afterEach(stop);
 const asVersion1_0 = (text: string) => text.replace('HTTP/1.1', 'HTTP/1.0');
 
 describe('a push over HTTP/1.0', () => {
-  it('[WMHTTP-003] goes over a connection for each request', async () => {
+  it.each(['', 'Connection: Keep-Alive\r\n'])(
+    '[WMHTTP-003] [WMHTTP-094] goes on over the connection of its PushSetup, asked for or not (%j)',
+    async (more) => {
+      const peer = await connect();
+      peer.send(asVersion1_0(head('setup', { id: '0', more, host: '' })));
+      const response = await peer.head();
+      expect(response).toMatch(/^HTTP\/1.0 204 /);
+      expect(field(response, 'Connection')).toBe('Keep-Alive');
+      const id = field(response, 'Set-Cookie')!.slice('push-id='.length);
+      for (const body of [[H, D], [D], [D, E0]]) {
+        const length = body.reduce((sum, { length: size }) => sum + size, 0);
+        peer.send(asVersion1_0(head('start', { id, length, more, host: '' })), ...body);
+        expect(await peer.head()).toMatch(/^HTTP\/1.0 204 /);
+      }
+      await peer.ended();
+      expect(gate.points[0]!.story).toBe('start, header, packet, packet, packet, end0, close, release clean');
+      nothingOdd();
+    },
+  );
+
+  it('[WMHTTP-003] goes over a connection for each request when it says so', async () => {
+    const close = 'Connection: close\r\n';
     const first = await connect();
-    first.send(asVersion1_0(head('setup', { id: '0' })));
+    first.send(asVersion1_0(head('setup', { id: '0', more: close })));
     const response = await first.head();
     expect(response).toMatch(/^HTTP\/1.0 204 /);
     expect(field(response, 'Connection')).toBe('close');
@@ -38,7 +60,7 @@ describe('a push over HTTP/1.0', () => {
     ]) {
       const next = await connect();
       const length = body.reduce((sum, { length: size }) => sum + size, 0);
-      next.send(asVersion1_0(head('start', { id, length })), ...body);
+      next.send(asVersion1_0(head('start', { id, length, more: close })), ...body);
       expect(await next.head()).toMatch(/^HTTP\/1.0 204 /);
       await next.ended();
     }

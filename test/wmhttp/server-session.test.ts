@@ -96,21 +96,26 @@ describe('packets', () => {
     expect(event!.header.bytes.equals(testHeader({ title: 'Second' }).bytes)).toBe(true);
   });
 
-  it('bears the entry change of WMSP: a $C without a header, then $H', () => {
+  it('tolerates the entry change of WMSP: a $C without a header, then $H', () => {
     const empty = Buffer.from('2443040000000000', 'hex');
     expect(feed(started(), [H, E1, empty, H, D])).toEqual(['header', 'end1', '', 'header', 'packet']);
     expect(feed(started(), [H, E1, C, H, D])).toEqual(['header', 'end1', 'header', 'header', 'packet']);
     expect(feed(started(), [H, E1, empty, D]).at(-1)).toBe('400! drop');
   });
 
-  it('bears the B bit', () => {
-    expect(feed(started(), [Buffer.concat([Buffer.from([0xa4]), H.subarray(1)])])).toEqual(['header']);
+  it('[WMHTTP-033] takes no packet with the B bit', () => {
+    const withB = (packet: Buffer) => Buffer.concat([Buffer.from([0xa4]), packet.subarray(1)]);
+    expect(feed(started(), [withB(H)])).toEqual(['400! drop']);
+    for (const packet of [D, E1, E0, F]) expect(feed(started(), [H, withB(packet)]).at(-1)).toBe('400! drop');
+    expect(feed(started(), [H, E1, withB(C)]).at(-1)).toBe('400! drop');
   });
 
   it.each([
     ['an ASF header that is none', headerPacket(Buffer.alloc(100))],
     ['an ASF header that is cut', headerPacket(header.bytes.subarray(0, 200))],
     ['an empty ASF header', headerPacket(Buffer.alloc(0))],
+    ['[WMHTTP-116] an ASF header without its Data Object', headerPacket(header.bytes.subarray(0, -50))],
+    ['[WMHTTP-116] more than an ASF header', headerPacket(Buffer.concat([header.bytes, Buffer.alloc(1)]))],
   ])('ends the session with 400 at %s', (_what, packet) => {
     expect(feed(started(), [packet])).toEqual(['400! drop']);
   });
@@ -120,19 +125,15 @@ describe('packets', () => {
     ['an unknown packet', Buffer.from('24580000', 'hex')],
     ['a $M of WMSP', Buffer.from('244d0000', 'hex')],
     ['a $E without Reason', Buffer.from('24450000', 'hex')],
+    ['[WMHTTP-117] a $D without a packet', Buffer.from('24440000', 'hex')],
   ])('ends the session with 400 at %s', (_what, packet) => {
     expect(feed(started(), [H, packet, D])).toEqual(['header', '400! drop', '']);
   });
 
   it('drops and counts a damaged $D and goes on', () => {
     const session = started();
-    expect(feed(session, [H, dataPacket(Buffer.alloc(400, 0xff)), dataPacket(Buffer.alloc(0)), D])).toEqual([
-      'header',
-      '',
-      '',
-      'packet',
-    ]);
-    expect(session.damagedPackets).toBe(2);
+    expect(feed(session, [H, dataPacket(Buffer.alloc(400, 0xff)), D])).toEqual(['header', '', 'packet']);
+    expect(session.damagedPackets).toBe(1);
     expect(session.packets).toBe(1);
   });
 

@@ -130,6 +130,7 @@ describe('PushSetup', () => {
 
   it.each<[string, Request, number]>([
     ['another method', { method: 'PUT' }, 400],
+    ['no Host', { host: '' }, 400],
     ['no length', { length: undefined }, 411],
     ['a chunked body', { length: undefined, more: 'Transfer-Encoding: chunked\r\n', body: '0\r\n\r\n' }, 411],
     ['an unknown directive', { body: 'Foo: 1\r\n' }, 400],
@@ -351,10 +352,28 @@ describe('PushStart', () => {
     ['no length', { length: undefined }, 411],
     ['a chunked body', { length: undefined, more: 'Transfer-Encoding: chunked\r\n' }, 411],
     ['a bad target', { path: '/%ff' }, 400],
+    ['no Host', { host: '' }, 400],
   ])('[WMHTTP-083] is refused with %s', async (_what, request, status) => {
     const { peer } = await stream([], request);
     expect(statusOf(await peer.head())).toBe(status);
     await peer.ended();
+  });
+
+  it.each([
+    undefined,
+    'NSPlayer/12.0.7601.17514',
+    'WMEncoder',
+    'WMEncoder/12',
+    'Mozilla/5.0 WMEncoder/12.0',
+    'curl/8.0',
+  ])('[WMHTTP-082] [WMHTTP-122] is refused from %p, and the session waits for its encoder', async (agent) => {
+    const { peer, id, point } = await stream([H], { agent });
+    expect(statusOf(await peer.head())).toBe(400);
+    await peer.ended();
+    expect(point.story).toBe('');
+    const encoder = await connect();
+    encoder.send(head('start', { id, length: ENDLESS }), H);
+    await until('the header at the point', () => point.events.length === 1);
   });
 
   it('[WMHTTP-005] bears ;charset=UTF-8', async () => {
