@@ -110,12 +110,16 @@ export const qword: Codec<bigint> = {
   write: (writer, value) => writer.uint64(value),
 };
 
+const LARGEST_QWORD = 2n ** 64n - 1n;
+
 /** A QWORD whose sensible values are small. */
 export const qwordNumber: Codec<number> = {
   read: (reader) => Number(reader.uint64()),
   write: (writer, value) => {
-    if (!(Number.isInteger(value) && value >= 0)) throw new AsfError(`${value} does not fit a QWORD.`);
-    writer.uint64(BigInt(value));
+    if (!(Number.isInteger(value) && value >= 0 && value <= 2 ** 64))
+      throw new AsfError(`${value} does not fit a QWORD.`);
+    // The largest values are read as 2^64, the nearest that a number can be.
+    writer.uint64(value === 2 ** 64 ? LARGEST_QWORD : BigInt(value));
   },
 };
 

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { isatty } from 'node:tty';
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { messageOf, WmError } from '../errors.js';
@@ -44,25 +45,39 @@ export async function run(program: Command, argv: readonly string[] = process.ar
     if (error instanceof CommanderError) process.exit(usageExit(error, argv));
     if (!(error instanceof Interrupted)) {
       const exitCode = new Reporter(options).error(error);
-      end(process.exitCode ?? exitCode);
+      return end(process.exitCode ?? exitCode);
     }
   }
-  end(process.exitCode ?? 0);
+  return end(process.exitCode ?? 0);
 }
 
 /** Those of standard input, output and error that are one. */
 const terminals = [0, 1, 2].filter((fd) => isatty(fd));
 
+/** How long the end of the process waits for a disk, ms. */
+const DISK_TIMEOUT = 1_000;
+
 /**
  * Ends the process. Node.js crashes in `exit` when a terminal has gone that it wants to leave as it found it; a process that SIGHUP
- * kills has the same exit code for a shell, 129.
+ * kills has the same exit code for a shell, 129. And `exit` waits for a disk that does not answer, perhaps for ever; then the signal
+ * that was to end the process does.
  */
-function end(exitCode: number | string): never {
-  if (exitCode === EXIT_CODES.SIGHUP && !terminals.every((fd) => isatty(fd))) {
-    process.removeAllListeners('SIGHUP');
-    process.kill(process.pid, 'SIGHUP');
-  }
+async function end(exitCode: number | string): Promise<never> {
+  const signal = Object.entries(EXIT_CODES).find(([, code]) => code === exitCode)?.[0];
+  if (exitCode === EXIT_CODES.SIGHUP && !terminals.every((fd) => isatty(fd))) kill('SIGHUP');
+  const deadline = performance.now() + DISK_TIMEOUT;
+  while (signal && waitsForDisk() && performance.now() < deadline) await delay(20);
+  if (signal && waitsForDisk()) kill(signal as NodeJS.Signals);
   process.exit(exitCode);
+}
+
+function kill(signal: NodeJS.Signals): void {
+  process.removeAllListeners(signal);
+  process.kill(process.pid, signal);
+}
+
+function waitsForDisk(): boolean {
+  return process.getActiveResourcesInfo().some((name) => name.startsWith('FSReq'));
 }
 
 /** The exit code for what commander has told a person already, as it has its help and its version; scripts get it here. */

@@ -22,6 +22,13 @@ export interface ArchiveOptions {
   readonly queue?: number | undefined;
   /** Bytes that may wait when the caller does not; beyond them the archive fails. Default 64 MiB. */
   readonly queueLimit?: number | undefined;
+  /** Milliseconds within which the disk has to do each thing that it is asked for, else the archive fails; default: no limit. */
+  readonly patience?: number | undefined;
+  /**
+   * How many times larger than what came the file may become, beyond its first 64 MiB, because packets get their padding back; else the
+   * archive fails. Default: no limit.
+   */
+  readonly maxExpansion?: number | undefined;
   /** Replaces files that exist (default); otherwise one that exists is an error. */
   readonly overwrite?: boolean | undefined;
   /** Gets a sentence about packets that the file cannot hold: longer than the header says, or without a header. */
@@ -42,7 +49,7 @@ export interface ArchivedFile {
 
 type Task =
   | { readonly type: 'open'; readonly header: AsfHeader }
-  | { readonly type: 'packet'; readonly packet: DataPacket }
+  | { readonly type: 'packet'; readonly packet: DataPacket; readonly size: number }
   | { readonly type: 'finish' };
 
 interface Waiter {
@@ -53,6 +60,11 @@ interface Waiter {
 
 /** Bytes given to the disk in one call. */
 const BATCH_SIZE = 1024 * 1024;
+/** To complete a file, everything that the system still holds of it has to reach the disk: so much more patience. */
+const FINISH_PATIENCE = 2;
+/** Files up to here may be as large as they like. Bytes. */
+const FREE_EXPANSION = 64 * 1024 * 1024;
+
 /**
  * Records what it is given to an ASF file. The file is playable at any moment, even if this process is killed: it grows
  * by whole packets under the header of a live stream. An end event, or `close`, completes it with counts, durations and an
@@ -67,7 +79,13 @@ export class ArchiveSink implements AsfSink {
   readonly #options: ArchiveOptions;
   readonly #files: WrittenFile[] = [];
   #queue: Task[] = [];
+  // What waits, and all that came, as it will be on the disk: with its padding. And what came as it came.
   #queuedBytes = 0;
+  #wholeBytes = 0;
+  #receivedBytes = 0;
+  #packetSize = 0;
+  // The disk has not answered; it is asked for nothing more.
+  #stuck = false;
   #waiters: Waiter[] = [];
   #running = false;
   #closed = false;
@@ -93,22 +111,35 @@ export class ArchiveSink implements AsfSink {
   write(event: AsfEvent): void | Promise<void> {
     if (this.#failure !== undefined) return this.#report();
     if (this.#closed) return Promise.reject(new WmError('WM_FAILED', `The archive ${this.#path} is already closed.`));
+    if (event.type === 'header') this.#packetSize = event.header.packetSize;
     if (event.type !== 'packet') {
       this.#enqueue(event.type === 'header' ? { type: 'open', header: event.header } : { type: 'finish' });
       return this.#until('idle');
     }
-    this.#queuedBytes += event.packet.bytes.length;
-    this.#enqueue({ type: 'packet', packet: event.packet });
+    const size = Math.max(event.packet.bytes.length, this.#packetSize);
+    this.#queuedBytes += size;
+    this.#wholeBytes += size;
+    this.#receivedBytes += event.packet.bytes.length;
+    this.#enqueue({ type: 'packet', packet: event.packet, size });
+    const { maxExpansion = Number.POSITIVE_INFINITY } = this.#options;
+    if (this.#wholeBytes > FREE_EXPANSION && this.#wholeBytes > maxExpansion * this.#receivedBytes) {
+      this.#fail(new Error('its packets are almost empty, and would fill the disk with padding'));
+    }
     if (this.#queuedBytes > (this.#options.queueLimit ?? 64 * 1024 * 1024)) {
       this.#fail(new Error('the disk is slower than the stream'));
     }
     return this.#queuedBytes > this.#limit ? this.#until('drained') : undefined;
   }
 
+  /** Gives the rest up: what waits is dropped, and the next promise is rejected with the reason. */
+  abort(reason: string): void {
+    this.#fail(new Error(reason));
+  }
+
   async close(): Promise<void> {
     if (!this.#closed && this.#failure === undefined) this.#enqueue({ type: 'finish' });
     this.#closed = true;
-    if (this.#running) await this.#until('idle');
+    if (this.#running && !this.#stuck) await this.#until('idle');
     await this.#report();
     if (this.#unwritable > 0) {
       this.#options.warn?.(
@@ -146,15 +177,34 @@ export class ArchiveSink implements AsfSink {
       while (this.#queue.length > 0) {
         const tasks = this.#queue;
         this.#queue = [];
-        for (let at = 0; at < tasks.length && this.#failure === undefined; ) at = await this.#step(tasks, at);
+        for (let at = 0; at < tasks.length && this.#failure === undefined; ) {
+          at = await this.#patiently(this.#step(tasks, at), tasks[at]!);
+        }
         this.#wake('drained');
       }
     } catch (error) {
       this.#fail(error);
     }
     this.#running = false;
-    if (this.#failure !== undefined) await this.#files.at(-1)?.abandon();
+    if (this.#failure !== undefined && !this.#stuck) await this.#files.at(-1)?.abandon();
     this.#wake('idle');
+  }
+
+  /** Waits for a step no longer than the disk may take. */
+  async #patiently(step: Promise<number>, { type }: Task): Promise<number> {
+    const { patience } = this.#options;
+    if (patience === undefined) return step;
+    const limit = type === 'finish' ? patience * FINISH_PATIENCE : patience;
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => {
+        this.#stuck = true;
+        reject(new Error(`the disk has not answered for ${limit / 1000} s`));
+      }, limit);
+    });
+    // What comes of it after all is of no use any more.
+    step.catch(() => undefined);
+    return Promise.race([step, late]).finally(() => clearTimeout(timer));
   }
 
   /** Does one task, or a batch of packets; gives the place of the next one. */
@@ -167,10 +217,10 @@ export class ArchiveSink implements AsfSink {
       let size = 0;
       let next = at;
       for (; next < tasks.length && size < BATCH_SIZE; next++) {
-        const { type, packet } = tasks[next] as { type: string; packet?: DataPacket };
-        if (type !== 'packet' || packet === undefined) break;
-        this.#queuedBytes -= packet.bytes.length;
-        const bytes = this.#stored(packet);
+        const each = tasks[next]!;
+        if (each.type !== 'packet') break;
+        this.#queuedBytes -= each.size;
+        const bytes = this.#stored(each.packet);
         if (bytes === undefined || bytes.length === 0) continue;
         batch.push(bytes);
         size += bytes.length;
@@ -207,6 +257,10 @@ export class ArchiveSink implements AsfSink {
           cause: error,
         });
       });
+      if (this.#stuck) {
+        await handle.close();
+        return;
+      }
       const isRegular = (await handle.stat()).isFile();
       const file = new WrittenFile(path, handle, isRegular);
       this.#files.push(file);

@@ -41,6 +41,9 @@ const MAX_PACKET_SIZE = 65_527;
 // connection still looks alive.
 const TAKEOVER_SILENCE = 5_000;
 
+// So long the end of the server waits for an archive to be completed.
+const ARCHIVE_TIMEOUT = 5_000;
+
 /** A broadcast publishing point: a name, a live hub, and at most one publisher. */
 export class PublishingPoint {
   /** The path, with its leading slash. */
@@ -120,7 +123,18 @@ export class PublishingPoint {
     this.#publisher?.disconnect('busy');
     await this.broadcast.close();
     this.#endArchive();
-    await this.#archiving;
+    await this.#archived();
+  }
+
+  /** Waits until the archives are complete, but not for a disk that does not answer. */
+  async #archived(): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<string>((resolve) => {
+      timer = setTimeout(() => resolve('The archive is not complete: its disk has not answered.'), ARCHIVE_TIMEOUT);
+    });
+    const warning = await Promise.race([this.#archiving.then(() => undefined), late]);
+    clearTimeout(timer);
+    if (warning) this.#onWarning(`${this.path}: ${warning}`);
   }
 
   #mayReplace(previous: Publisher, publisher: Publisher): boolean {
@@ -139,7 +153,7 @@ export class PublishingPoint {
     const told = this.#withTexts(event);
     this.broadcast.write(told);
     const { archive } = this.settings;
-    if (archive !== undefined) this.#archive ??= new PointArchive(archive, this.path, this.#onWarning);
+    if (archive !== undefined) this.#archive ??= new PointArchive(archive, this.path, { onWarning: this.#onWarning });
     return this.#archive?.write(told);
   }
 

@@ -219,6 +219,13 @@ describe('liveHeader (asf.md 10.7)', () => {
   });
 });
 
+describe('a preroll that nothing could hold', () => {
+  it.each([2 ** 64, 2 ** 63, 2 ** 53])('is kept as it is: %d ms', (preroll) => {
+    const { bytes } = liveHeader(liveAv({ preroll }));
+    expect(parseHeader(bytes).preroll).toBe(preroll);
+  });
+});
+
 describe('sameLayout', () => {
   const base = liveAv();
 

@@ -343,3 +343,80 @@ describe('ArchiveSink on a disk that fails', () => {
     createReadStream(path).destroy();
   });
 });
+
+describe('ArchiveSink on a disk that does not answer', () => {
+  const never = new Promise<never>(() => {});
+
+  /** Writes packets until the caller is to wait. */
+  function untilItAsks(archive: ArchiveSink): Promise<void> {
+    for (let time = 0; ; time += 40) {
+      const wait = archive.write(packet(time));
+      if (wait) return wait;
+    }
+  }
+
+  it('fails when its patience is over, wherever the disk stops', async () => {
+    const opening = new ArchiveSink('rec.asf', { open: () => never, patience: 20 });
+    await expect(opening.write({ type: 'header', header })).rejects.toThrow(/has not answered for 0.02 s/);
+    await opening.close();
+
+    const { file, archive } = fakeArchive(new FakeFile(), { patience: 20, queue: 1000 });
+    await archive.write({ type: 'header', header });
+    file.gate = never;
+    const wait = untilItAsks(archive);
+    await expect(wait).rejects.toMatchObject({ code: 'WM_DISK', message: expect.stringContaining('has not answered') });
+    // Nothing more is asked of it, not even to close the file.
+    expect(file.closed).toBe(false);
+    expect(archive.write(packet(1000))).toBeUndefined();
+    await archive.close();
+  });
+
+  it('closes a file that could be opened after all', async () => {
+    const file = new FakeFile();
+    let answer: () => void = () => {};
+    const opened = new Promise<FakeFile>((resolve) => (answer = () => resolve(file)));
+    const archive = new ArchiveSink('rec.asf', { open: () => opened, patience: 20 });
+    await expect(archive.write({ type: 'header', header })).rejects.toThrow(/has not answered/);
+    answer();
+    while (!file.closed) await new Promise((resolve) => setImmediate(resolve));
+    expect(archive.files).toEqual([]);
+  });
+
+  it('can be given up', async () => {
+    const { file, archive } = fakeArchive(new FakeFile(), { queue: 1000 });
+    await archive.write({ type: 'header', header });
+    let open: () => void = () => {};
+    file.gate = new Promise((resolve) => (open = resolve));
+    const wait = untilItAsks(archive);
+    archive.abort('nobody wants it');
+    await expect(wait).rejects.toThrow(/nobody wants it/);
+    open();
+    await archive.close();
+    while (!file.closed) await new Promise((resolve) => setImmediate(resolve));
+  });
+
+  it('counts what waits for it with the padding that it will have', async () => {
+    const { file, archive } = fakeArchive(new FakeFile(), { queue: 4000 });
+    await archive.write({ type: 'header', header });
+    file.gate = never;
+    const tiny = makePacket(0, [{ time: 3100, size: 1 }], 60);
+    const waits = Array.from({ length: 12 }, () => archive.write({ type: 'packet', packet: tiny }) !== undefined);
+    // The first one does not wait any more.
+    expect(waits).toEqual([...Array(11).fill(false), true]);
+  });
+
+  it('does not become far larger than what came', async () => {
+    const large = liveHeader(await makeHeader(60_000));
+    const file = new FakeFile();
+    file.write = async (_bytes, _offset, length) => ({ bytesWritten: length });
+    const { archive } = fakeArchive(file, { maxExpansion: 100, queueLimit: 1e12 });
+    await archive.write({ type: 'header', header: large });
+    const tiny = makePacket(0, [{ time: 3100, size: 1 }], 60);
+    let failure: unknown;
+    for (let count = 0; count < 2000 && failure === undefined; count++) {
+      await Promise.resolve(archive.write({ type: 'packet', packet: tiny })).catch((error) => (failure = error));
+    }
+    expect(failure).toMatchObject({ code: 'WM_DISK', message: expect.stringContaining('padding') });
+    expect(archive.files[0]!.bytes).toBeLessThan(70 * 1024 * 1024);
+  });
+});

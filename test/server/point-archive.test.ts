@@ -1,0 +1,81 @@
+import type { ArchiveFile } from '../../src/media/archive.js';
+import { PointArchive } from '../../src/server/point-archive.js';
+import { temporaryFolder } from '../capture/support.js';
+import { testHeader, testPacket } from '../support/stream.js';
+
+const folder = temporaryFolder();
+const never = new Promise<never>(() => {});
+let warnings: string[];
+
+beforeEach(() => {
+  warnings = [];
+});
+
+const onWarning = (message: string) => void warnings.push(message);
+const header = { type: 'header', header: testHeader() } as const;
+const packet = (time: number) => ({ type: 'packet', packet: testPacket(time, { key: true }) }) as const;
+const warned = async () => {
+  while (warnings.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+};
+
+describe('the archive of a point, on a disk that does not answer', () => {
+  it('makes nobody wait for its file, warns once, and goes on without it', async () => {
+    const archive = new PointArchive(folder, '/live', { onWarning, patience: 50, openFile: () => never });
+    expect(archive.write(header)).toBeUndefined();
+    expect(archive.write(packet(0))).toBeUndefined();
+    await warned();
+    expect(warnings[0]).toMatch(/has not answered .* The broadcast goes on without it\.$/);
+    for (let time = 0; time < 50_000; time += 10) expect(archive.write(packet(time))).toBeUndefined();
+    await archive.close();
+    expect(warnings).toHaveLength(1);
+  });
+
+  it('does not ask that disk again while it owes an answer', async () => {
+    const elsewhere = `${folder}/elsewhere`;
+    let asked = 0;
+    const openFile = () => {
+      asked++;
+      return never;
+    };
+    for (let push = 0; push < 3; push++) {
+      const archive = new PointArchive(elsewhere, '/live', { onWarning, patience: 30, openFile });
+      archive.write(header);
+      const before = warnings.length;
+      while (warnings.length === before) await new Promise((resolve) => setTimeout(resolve, 5));
+      await archive.close();
+    }
+    expect(asked).toBe(1);
+    expect(warnings[2]).toContain('still does not answer');
+  });
+
+  it('makes a push wait only for a while for a disk that is too slow', async () => {
+    const file: ArchiveFile = {
+      write: async (_bytes, _offset, length) => ({ bytesWritten: length }),
+      truncate: async () => {},
+      sync: async () => {},
+      stat: async () => ({ isFile: () => true }),
+      close: async () => {},
+    };
+    const slow = {
+      ...file,
+      write: () =>
+        new Promise<{ bytesWritten: number }>((resolve) => setTimeout(() => resolve({ bytesWritten: 1 }), 5)),
+    };
+    const archive = new PointArchive(`${folder}/slow`, '/live', {
+      onWarning,
+      patience: 100,
+      openFile: async () => slow,
+    });
+    archive.write(header);
+    const waits: Array<Promise<void>> = [];
+    for (let time = 0; waits.length === 0; time += 10) {
+      const wait = archive.write(packet(time));
+      if (wait) waits.push(wait);
+    }
+    await Promise.all(waits);
+    await warned();
+    expect(warnings).toHaveLength(1);
+    expect(archive.write(packet(0))).toBeUndefined();
+    await archive.close();
+  });
+});
