@@ -119,7 +119,7 @@ export class PlaybackSession implements LiveListener {
   /**
    * Starts the entry that the program is on.
    *
-   * @returns undefined if another operation came in between, or if the player was told of another header instead
+   * @returns undefined if another operation came in between, or if the player has to go on first
    * @throws Refusal offline, gone; WmError WM_NO_INPUT when the file cannot be read: the session is ready again
    */
   play(order: PlayOrder): Promise<Started | undefined> {
