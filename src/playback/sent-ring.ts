@@ -1,5 +1,5 @@
 import type { SentUnit } from '../media/player.js';
-import type { WirePacket } from '../media/wire.js';
+import type { WireBatch, WireFormat, WirePacket } from '../media/wire.js';
 
 // Of one player: milliseconds, and bytes.
 const KEEP = 10_000;
@@ -131,4 +131,13 @@ export class SentRing {
     this.#bytes -= freed;
     this.#share.give(freed);
   }
+}
+
+/** Writes units that need not follow each other. */
+export function writeUnits(wire: WireFormat, units: ReadonlyArray<SentUnit & { readonly number: number }>): WireBatch {
+  const sizes = units.map(({ packet, unit }) => wire.size(packet, unit));
+  const bytes = Buffer.allocUnsafe(sizes.reduce((sum, size) => sum + size, 0));
+  let at = 0;
+  const ends = units.map(({ packet, unit, number }) => (at += wire.write(bytes, at, packet, unit, number)));
+  return { bytes, ends };
 }

@@ -1,7 +1,6 @@
 import type { AsfHeader } from '../asf/header.js';
 import type { StartPosition } from '../media/on-demand/options.js';
-import type { SentUnit } from '../media/player.js';
-import type { FirstPacket, HeaderCause } from '../media/wire.js';
+import type { FirstPacket, HeaderCause, WireBatch, WireFormat } from '../media/wire.js';
 import { Refusal } from '../refusal.js';
 import type { Program } from './content.js';
 import { type Entry, headerOf, type LiveEntry } from './entry.js';
@@ -15,7 +14,11 @@ import { AT_START, findPlace, orderFrom, type Place, type PlayOrder, startedAt }
 import type { ChangeAnswer, Ending, EntryChange, PlaybackHost, PlaybackPort, PlaybackState, Started } from './port.js';
 import { ProgramSlot, type Reopen } from './program-slot.js';
 import { NO_STREAMS, predicted, type StreamSelection } from './selection.js';
+import { writeUnits } from './sent-ring.js';
 import { Wait } from './wait.js';
+
+// Of one request.
+const MAX_RESENT = 128;
 
 /**
  * One player's way through what a URL names, for every unicast protocol: where it is in a playlist, which streams it gets, how fast,
@@ -227,12 +230,20 @@ export class PlaybackSession implements LiveListener {
     });
   }
 
-  /** Finds units that were sent, as far as they are kept; {@link PlaybackPort.wire} writes them again. */
-  resend(numbers: readonly number[]): Array<SentUnit & { readonly number: number }> {
-    return numbers.flatMap((number) => {
+  /**
+   * Writes units again that were sent, as far as they are kept; what was sent before the last two entries is not.
+   *
+   * @param numbers as the player got them, unbounded; at most 128 are looked for
+   * @param wire default: as the port says now
+   */
+  resend(numbers: readonly number[], wire?: WireFormat): WireBatch {
+    const units = numbers.slice(0, MAX_RESENT).flatMap((number) => {
       const unit = this.#feeds.recent(number);
       return unit ? [{ ...unit, number }] : [];
     });
+    return this.#header
+      ? writeUnits(wire ?? this.#port.wire(this.#header), units)
+      : { bytes: Buffer.alloc(0), ends: [] };
   }
 
   /**

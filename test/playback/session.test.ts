@@ -1,6 +1,6 @@
-import { parsePacket } from '../../src/asf/packet.js';
 import type { Program } from '../../src/playback/content.js';
 import { ALL_STREAMS, NO_STREAMS } from '../../src/playback/selection.js';
+import { ResendBudget } from '../../src/playback/sent-ring.js';
 import { dataWire } from '../../src/wmsp/packets.js';
 import { textWire } from '../support/players.js';
 import { PACKETS_A_SECOND } from '../wmsp/content.js';
@@ -323,20 +323,36 @@ describe('resends', () => {
   it('come from a file, from what was sent in the last 10 s, also after another entry began', async () => {
     const session = await playing({ file: 'a' });
     await house.until('some packets', () => port.packets.length > 100);
-    const [found] = session.resend([41]);
-    expect(found).toMatchObject({ number: 41, unit: 1, packet: { location: 20 } });
-    expect(parsePacket(found!.packet.bytes).sendTime).toBeGreaterThan(0);
-    expect(session.resend([session.number, session.number + 7, -1])).toEqual([]);
+    // Two units a packet.
+    const { bytes, ends } = session.resend([41, 40]);
+    expect(bytes.toString()).toBe('20:00041\n20:00040\n');
+    expect(ends).toEqual([9, 18]);
+    expect(session.resend([session.number, session.number + 7, -1]).ends).toEqual([]);
+    expect(session.resend(Array.from({ length: 200 }, () => 40)).ends).toHaveLength(128);
     session.pause();
-    expect(session.resend([41])).toHaveLength(1);
+    expect(session.resend([41]).ends).toHaveLength(1);
     house.tick(10_001);
-    expect([session.resend([41]), house.host.resends.used]).toEqual([[], 0]);
+    expect([session.resend([41]).ends, house.host.resends.used]).toEqual([[], 0]);
   });
 
   it('are kept for datagrams alone', async () => {
     port.framing = 'stream';
     const session = await playing({ file: 'a' });
     await house.until('some packets', () => port.packets.length > 100);
-    expect([session.resend([41]), house.host.resends.used]).toEqual([[], 0]);
+    expect([session.resend([41]).ends, house.host.resends.used]).toEqual([[], 0]);
+  });
+
+  it('take 256 KiB of a player and what all may have together, the latest of each', async () => {
+    const now = () => house.now;
+    const budget = new ResendBudget(600_000);
+    const rings = [budget.ring(now), budget.ring(now), budget.ring(now)];
+    for (let number = 0; number < 1_000; number++)
+      for (const ring of rings) ring.add(number, 1, { location: number, bytes: Buffer.alloc(1_000) });
+    expect(rings[0]!.bytes).toBeLessThanOrEqual(256 * 1024);
+    expect(rings[0]!.find(999)!.packet.location).toBe(999);
+    expect(rings[0]!.find(700)).toBeUndefined();
+    expect(budget.used).toBeLessThanOrEqual(600_000);
+    for (const ring of rings) ring.clear();
+    expect(budget.used).toBe(0);
   });
 });

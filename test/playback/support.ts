@@ -89,7 +89,7 @@ export class House {
 
   /** Lets time go by until something has happened; `step` ms of the clock for each turn of the event loop. */
   async until(what: string, happened: () => boolean, step = 50): Promise<void> {
-    const deadline = Date.now() + 10_000;
+    const deadline = Date.now() + 4_500;
     while (!happened()) {
       if (Date.now() > deadline) throw new Error(`This did not happen: ${what}.`);
       this.tick(step);
