@@ -90,7 +90,13 @@ export class SentRing {
   add(number: number, units: number, packet: WirePacket): void {
     const size = packet.bytes.length + OVERHEAD;
     if (this.#bytes + size > MAX_KEPT) this.#drop((_, left) => left + size > MAX_KEPT * 0.75);
-    if (size > MAX_KEPT || !this.#share.take(size)) return;
+    if (size > MAX_KEPT) return;
+    if (!this.#share.take(size)) {
+      // Others have the rest: this player keeps no more than it has, but the latest.
+      const most = this.#bytes - size;
+      this.#drop((_, left) => left > most);
+      if (!this.#share.take(size)) return;
+    }
     this.#bytes += size;
     const copy = { ...packet, bytes: Buffer.from(packet.bytes) };
     this.#kept.push({ number, units, packet: copy, at: this.#now(), size });
