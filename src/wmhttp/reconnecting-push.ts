@@ -250,6 +250,8 @@ export class ReconnectingPush implements AsfSink {
         this.#client = await PushClient.connect(this.#options, push);
         break;
       } catch (thrown) {
+        // Without another attempt, what broke the push says more than that the server is gone now.
+        if (isStale && this.#attempt >= reconnect.retries) throw cause;
         error = thrown;
       }
     }

@@ -149,6 +149,8 @@ describe('what goes wrong, through the real commands', () => {
     it('the server is killed in the middle of a push: 69', async () => {
       const mortal = await Server.start();
       const push = await mortal.publish('/live', '--retry', '0');
+      // Before anything was sent it would try another connection at once.
+      await push.event('stats', ({ sent }) => Number(sent) > 0);
       await mortal.stop('SIGKILL');
       fails(await failure(push), 69, 'WM_SERVER_GONE');
     });
