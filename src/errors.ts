@@ -80,7 +80,7 @@ export class WmError extends Error {
   readonly code: ErrorCode;
 
   constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
-    super(hidePasswords(message), options);
+    super(shortened(hidePasswords(message)), options);
     this.name = 'WmError';
     this.code = code;
   }
@@ -96,24 +96,82 @@ export class WmError extends Error {
   }
 }
 
+/** No message is longer, in characters: what it repeats may come from the network. */
+const MAX_MESSAGE = 4096;
+
+function shortened(text: string): string {
+  return text.length <= MAX_MESSAGE ? text : `${text.slice(0, MAX_MESSAGE)}…`;
+}
+
 /** The message of anything that was thrown, without the passwords of URLs in it. */
 export function messageOf(error: unknown): string {
-  return hidePasswords(error instanceof Error ? error.message : String(error));
+  return shortened(hidePasswords(error instanceof Error ? error.message : String(error)));
 }
 
 /** Characters that can harm a terminal or a log are not let through: they come from the network. */
 export function printable(text: string, limit = 80): string {
-  return text.replace(/[^\x20-\x7e]/g, '?').slice(0, limit);
+  return text.slice(0, limit).replace(/[^\x20-\x7e]/g, '?');
 }
 
-// `user:password@` as it should be; as people write it who do not escape the `/`, `?` or `#` of a password, which is told from a port
-// by what stands behind the digits; and without a scheme.
-const ESCAPED_USER = /(\w:\/\/)[^\s/?#"'@]+@/g;
-const UNESCAPED_USER = /(\w:\/\/)[^\s/?#"'@:[]*:(?!\d{1,5}(?:[/?#\s"',;.]|$))[^\s"'@]*@/g;
-const BARE_USER = /(^|[\s"'(])[\w.%+-]+:[^\s/"'@]+@(?=[\w[])/g;
-
-/** The text with user and password in URLs replaced, because messages end up in logs and bug reports. */
+/** The text with user and password in URLs replaced, because messages end up in logs and bug reports. Takes linear time. */
 export function hidePasswords(text: string): string {
   if (!text.includes('@')) return text;
-  return text.replace(ESCAPED_USER, '$1***@').replace(UNESCAPED_USER, '$1***@').replace(BARE_USER, '$1***@');
+  // No part of a URL that is looked for has a blank or a quote in it.
+  return text.replace(/[^\s"']+/g, (word) => (word.includes('@') ? hideInWord(word) : word));
+}
+
+function hideInWord(word: string): string {
+  const segments = word.split('@');
+  const last = segments.pop()!;
+  // Each segment ends at an `@`, so each character is looked at only a few times.
+  const hidden = segments.map((segment, index) => {
+    const next = segments[index + 1] ?? last;
+    return hideBareUser(hideUnescapedUser(hideEscapedUser(segment)), index === 0, /^[\w[]/.test(next));
+  });
+  return [...hidden, last].join('@');
+}
+
+/** `scheme://user:password` as it should be. */
+function hideEscapedUser(segment: string): string {
+  const scheme = segment.lastIndexOf('://');
+  const user = segment.slice(scheme + 3);
+  return startsUrl(segment, scheme) && user !== '' && !/[/?#]/.test(user)
+    ? `${segment.slice(0, scheme + 3)}***`
+    : segment;
+}
+
+/**
+ * As people write it who do not escape the `/`, `?` or `#` of a password, which is told from a port by what follows the digits.
+ */
+function hideUnescapedUser(segment: string): string {
+  for (let scheme = segment.indexOf('://'); scheme !== -1; scheme = segment.indexOf('://', scheme + 3)) {
+    if (!startsUrl(segment, scheme)) continue;
+    let at = scheme + 3;
+    while (at < segment.length && !'/?#:['.includes(segment[at]!)) at++;
+    if (segment[at] !== ':' || /^\d{1,5}[/?#,;.]/.test(segment.slice(at + 1, at + 8))) continue;
+    return `${segment.slice(0, scheme + 3)}***`;
+  }
+  return segment;
+}
+
+/** `user:password` without a scheme, where a word begins or a bracket opens. */
+function hideBareUser(segment: string, isStart: boolean, hasHost: boolean): string {
+  if (!hasHost) return segment;
+  const lastSlash = segment.lastIndexOf('/');
+  for (
+    let start = isStart ? 0 : segment.indexOf('(') + 1;
+    isStart || start > 0;
+    start = segment.indexOf('(', start) + 1
+  ) {
+    let colon = start;
+    while (colon < segment.length && /[\w.%+-]/.test(segment[colon]!)) colon++;
+    const isUser = colon > start && segment[colon] === ':' && colon > lastSlash && colon + 1 < segment.length;
+    if (isUser) return `${segment.slice(0, start)}***`;
+    isStart = false;
+  }
+  return segment;
+}
+
+function startsUrl(segment: string, scheme: number): boolean {
+  return scheme > 0 && /\w/.test(segment[scheme - 1]!);
 }

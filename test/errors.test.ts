@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import fc from 'fast-check';
 import { errorTable, hidePasswords, messageOf, WmError } from '../src/errors.js';
 
 describe('the table of errors', () => {
@@ -49,5 +50,43 @@ describe('the table of errors', () => {
     '/folder/a:b@c.wmv',
   ])('leaves %s alone', (text) => {
     expect(hidePasswords(text)).toBe(text);
+  });
+
+  it('hides exactly what three expressions say, whose cost grows with the square of the length', () => {
+    const expressions = [
+      /(\w:\/\/)[^\s/?#"'@]+@/g,
+      /(\w:\/\/)[^\s/?#"'@:[]*:(?!\d{1,5}(?:[/?#\s"',;.]|$))[^\s"'@]*@/g,
+      /(^|[\s"'(])[\w.%+-]+:[^\s/"'@]+@(?=[\w[])/g,
+    ];
+    const parts = fc.constantFrom(
+      'a',
+      'b1',
+      '80',
+      ':',
+      '//',
+      '://',
+      '/',
+      '@',
+      ' ',
+      '"',
+      '(',
+      '[',
+      '.',
+      '#',
+      '?',
+      'http://',
+    );
+    fc.assert(
+      fc.property(fc.array(parts, { maxLength: 14 }), (text) => {
+        const said = expressions.reduce((rest, each) => rest.replace(each, '$1***@'), text.join(''));
+        expect(hidePasswords(text.join(''))).toBe(said);
+      }),
+      { numRuns: 3000 },
+    );
+  });
+
+  it('repeats no more than some thousand characters of what it is told', () => {
+    expect(new WmError('WM_PROTOCOL', 'x'.repeat(100_000)).message.length).toBeLessThan(5_000);
+    expect(messageOf(new Error('x'.repeat(100_000))).length).toBeLessThan(5_000);
   });
 });

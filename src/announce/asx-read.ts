@@ -44,6 +44,8 @@ const MAX_PROLOGUE = 64 * 1024;
 /** A longer reference is left out, in characters. */
 const MAX_URL = 2048;
 const MAX_REFS = 1000;
+/** Tags that nobody closes, as people write `<ref>`; what follows more of them is left out. */
+const MAX_OPEN = 5000;
 const MAX_TEXT = 1000;
 
 /**
@@ -130,11 +132,19 @@ class AsxReader {
   #refs = 0;
 
   read(text: string): Metafile {
+    let depth = 0;
     const parser = new Parser(
       {
-        onopentag: (name, attributes) => this.#open(name, attributes),
+        onopentag: (name, attributes) => {
+          // The parser's work for a tag grows with the number of those that are open.
+          if (++depth > MAX_OPEN) parser.pause();
+          else this.#open(name, attributes);
+        },
         ontext: (part) => this.#text(part),
-        onclosetag: (name) => this.#close(name),
+        onclosetag: (name) => {
+          depth--;
+          this.#close(name);
+        },
       },
       // As XML, so that <title> and <base> are tags as any other.
       { xmlMode: true, decodeEntities: true, lowerCaseTags: true, lowerCaseAttributeNames: true },

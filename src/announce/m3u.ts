@@ -35,7 +35,9 @@ export function readM3u(text: string): M3uEntry[] {
 }
 
 function aboutOf(line: string): Omit<M3uEntry, 'url'> {
-  const [, seconds = '', title = ''] = /^#EXTINF:\s*(-?\d{1,9}(?:\.\d{1,6})?)[^,]*,?(.*)$/.exec(line) ?? [];
+  const [, seconds = ''] = /^#EXTINF:\s*(-?\d{1,9}(?:\.\d{1,6})?)/.exec(line) ?? [];
+  const comma = line.indexOf(',');
+  const title = seconds === '' || comma === -1 ? '' : line.slice(comma + 1);
   const duration = Number(seconds);
   return {
     ...(title.trim() === '' ? {} : { title: title.trim() }),

@@ -35,7 +35,7 @@ export function encodeBlock(data: Buffer, key = 0): string {
   bytes.writeUInt32BE(data.length, 5);
   data.copy(bytes, HEAD_SIZE);
   bytes[0] = checksum(bytes);
-  const text = Buffer.from(bytes.toString('base64').replace(/=+$/, ''), 'latin1');
+  const text = Buffer.from(bytes.toString('base64').replace(/={1,2}$/, ''), 'latin1');
   return `02${translated(text, fromBase64).toString('latin1')}`;
 }
 

@@ -134,10 +134,14 @@ export const guid: Codec<string> = {
 
 /** UTF-16LE without its terminating NULs; an odd last byte is left out. */
 export function decodeText(bytes: Buffer): string {
-  return bytes
-    .subarray(0, bytes.length & ~1)
-    .toString('utf16le')
-    .replace(/\0+$/, '');
+  return withoutNuls(bytes.subarray(0, bytes.length & ~1).toString('utf16le'));
+}
+
+/** A text without the NULs at its end. Takes linear time, however many there are elsewhere. */
+export function withoutNuls(text: string): string {
+  let end = text.length;
+  while (end > 0 && text[end - 1] === '\0') end--;
+  return text.slice(0, end);
 }
 
 /** The most characters of a text that fill a field of 65,535 bytes without a NUL. */
@@ -179,7 +183,7 @@ export const textInCharacters = (length: Codec<number>): Codec<string> =>
 export const narrowText = (length: Codec<number>): Codec<string> =>
   mapped(
     blob(length),
-    (bytes) => bytes.toString('latin1').replace(/\0+$/, ''),
+    (bytes) => withoutNuls(bytes.toString('latin1')),
     (value) => Buffer.from(`${value}\0`, 'latin1'),
   );
 

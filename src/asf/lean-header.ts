@@ -38,7 +38,7 @@ const RECORD_FIELDS = 12;
 
 /** What says how to decode or to buffer the streams; it goes only when nothing else is left. */
 const TECHNICAL =
-  /^(?:IsVBR|WMFSDK\w*|ASFLeakyBucketPairs|AspectRatio[XY]|DeviceConformanceTemplate|DVR \w+.*|WM\/WM\w+)$/i;
+  /^(?:IsVBR|WMFSDK\w*|ASFLeakyBucketPairs|AspectRatio[XY]|DeviceConformanceTemplate|DVR \w.*|WM\/WM\w+)$/i;
 
 const PICTURE = /^WM\/Picture$/i;
 

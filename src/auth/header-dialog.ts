@@ -46,8 +46,9 @@ export function callerOf(from: HeaderRequest, { player = false, schemes }: Heade
 }
 
 function splitScheme(value: string): { scheme: string; token: string } {
-  const [, scheme = '', token = ''] = /^[ \t]*([^ \t]*)[ \t]*(.*)$/s.exec(value) ?? [];
-  return { scheme, token };
+  const text = value.replace(/^[ \t]+/, '');
+  const [scheme = ''] = text.split(/[ \t]/, 1);
+  return { scheme, token: text.slice(scheme.length).replace(/^[ \t]+/, '') };
 }
 
 /** A client that names a whole URL in the request line takes this server for a proxy (RFC 9112 3.2.2). */

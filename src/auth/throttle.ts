@@ -92,7 +92,7 @@ export function pairKey(user: string, address: string): string {
 
 /** What an address counts as: itself, or the /64 network of an IPv6 address, which one host has whole. */
 export function throttleKey(address: string): string {
-  const plain = plainAddress(address).replace(/%.*$/, '').toLowerCase();
+  const plain = plainAddress(address).split('%', 1)[0]!.toLowerCase();
   if (!plain.includes(':')) return plain;
   const [head = '', tail] = plain.split('::');
   const front = head === '' ? [] : head.split(':');

@@ -134,8 +134,9 @@ async function looksLikeText(input: string): Promise<string | undefined> {
       if (/[^\P{Cc}\s]/u.test(text) || /\ufffd/.test(text.slice(0, -1))) return undefined;
       return `it looks like text ("${text
         .trim()
-        .split(/\s*[\r\n]/)[0]!
-        .slice(0, 40)}")`;
+        .split(/[\r\n]/, 1)[0]!
+        .slice(0, 40)
+        .trimEnd()}")`;
     } finally {
       await file.close();
     }

@@ -43,7 +43,9 @@ export class EncoderLog {
     return [...new Set(texts.map((text) => text.trim()))].slice(-count).join(' / ');
   }
 
-  #line(raw: string): void {
+  #line(whole: string): void {
+    // Some of it is the input's, such as its title.
+    const raw = whole.slice(0, 2 * MAX_LINE_LENGTH);
     if (raw.trim() === '' || noise.test(raw)) return;
     const [, source, mark, message] = /^(?:\[([^\]]+?)(?: @ [^\]]*)?\] )?\[([a-z]+)\] (.*)$/.exec(raw) ?? [];
     const level = levelOf(mark);

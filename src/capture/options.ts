@@ -222,7 +222,7 @@ const factors: Readonly<Record<string, number>> = { '': 1, k: 1000, m: 1_000_000
  * @throws WmError WM_USAGE that names the option and says what is wrong
  */
 export function parseBitrate(text: string, option = '--video-bitrate'): number {
-  const match = /^\s*(\d+(?:\.\d+)?|\.\d+)\s*([km]?)(?:i?bit\/s|bits?|bps|b\/s|b)?\s*$/i.exec(text);
+  const match = /^(\d+(?:\.\d+)?|\.\d+)\s*([km]?)(?:i?bit\/s|bits?|bps|b\/s|b)?$/i.exec(text.trim());
   if (match === null)
     throw usage(`${option} "${text}" is not a bit rate; write for example 300k or 1.5M (bits per second).`);
   const bitrate = Math.round(Number(match[1]) * factors[match[2]!.toLowerCase()]!);
@@ -253,7 +253,7 @@ export function parseSize(text: string, option = '--size'): Size {
  * @throws WmError WM_USAGE that names the option and says what is wrong
  */
 export function parseDuration(text: string, option = '--duration'): number {
-  const match = /^\s*(?:(?:(\d{1,6}):)?(\d{1,6}):)?(\d{1,9}(?:\.\d+)?)\s*s?\s*$/i.exec(text);
+  const match = /^(?:(?:(\d{1,6}):)?(\d{1,6}):)?(\d{1,9}(?:\.\d+)?)\s*s?$/i.exec(text.trim());
   const seconds = match === null ? 0 : Number(match[1] ?? 0) * 3600 + Number(match[2] ?? 0) * 60 + Number(match[3]);
   if (seconds <= 0)
     throw usage(`${option} "${text}" is not a duration; write seconds or h:mm:ss, for example 90 or 1:30.`);

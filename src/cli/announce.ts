@@ -94,7 +94,7 @@ function decodedPath({ pathname }: URL): string {
 }
 
 async function multicastOf(url: string, reporter: Reporter): Promise<NscFile> {
-  const location = isNscLocation(url) ? url : `${url.replace(/[?#].*$/, '').replace(/\/$/, '')}.nsc`;
+  const location = isNscLocation(url) ? url : `${url.split(/[?#]/, 1)[0]!.replace(/\/$/, '')}.nsc`;
   if (!isNscLocation(location))
     throw new WmError('WM_USAGE', `The multicast of ${url} cannot be asked for; give an http:// URL.`);
   try {

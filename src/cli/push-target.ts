@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { parseDuration } from '../capture/options.js';
 import { WmError } from '../errors.js';
+import { takeCredentials } from '../http/credentials.js';
 import type { AsfSink } from '../media/events.js';
 import { ReconnectingPush, type ReconnectingPushStats } from '../wmhttp/reconnecting-push.js';
 import type { Access } from './access-options.js';
@@ -123,7 +124,7 @@ export function lossOf({ dropped, waiting }: ReconnectingPushStats): string {
  * @throws WmError WM_USAGE
  */
 export function refuseCredentials(url: string): void {
-  const [, scheme, rest] = /^\s*([a-z][a-z0-9+.-]*:\/\/)[^/?#]*@(.*)$/is.exec(url) ?? [];
-  if (scheme === undefined) return;
-  throw new WmError('WM_USAGE', `A user and a password in a URL cannot be used yet; give ${scheme}${rest}.`);
+  const { url: open } = takeCredentials(url);
+  if (open === url) return;
+  throw new WmError('WM_USAGE', `A user and a password in a URL cannot be used yet; give ${open.trim()}.`);
 }

@@ -130,7 +130,7 @@ export class Admission {
 function peerOf(address: string): string {
   const plain = plainAddress(address);
   if (!isIPv6(plain) || plain === '::1') return plain;
-  const [before = '', after] = plain.replace(/%.*$/, '').split('::');
+  const [before = '', after] = plain.split('%', 1)[0]!.split('::');
   const head = before === '' ? [] : before.split(':');
   const tail = after === undefined || after === '' ? [] : after.split(':');
   const zeros = Array.from({ length: Math.max(0, 8 - head.length - tail.length) }, () => '0');

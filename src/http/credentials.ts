@@ -22,8 +22,13 @@ export function refusedCredentials(status: number, given: boolean): string {
  * @returns the URL without it, and what it said, percent-decoded; undefined when there was none
  */
 export function takeCredentials(url: string): { url: string; credentials: Credentials | undefined } {
-  const [, scheme, userinfo, rest] = /^(\s*[a-z][a-z0-9+.-]*:\/\/)([^/?#]*)@(.*)$/is.exec(url) ?? [];
-  if (scheme === undefined || userinfo === undefined) return { url, credentials: undefined };
+  const [scheme] = /^\s*[a-z][a-z0-9+.-]*:\/\//i.exec(url) ?? [];
+  if (scheme === undefined) return { url, credentials: undefined };
+  const [authority = ''] = url.slice(scheme.length).split(/[/?#]/, 1);
+  const at = authority.lastIndexOf('@');
+  if (at === -1) return { url, credentials: undefined };
+  const userinfo = authority.slice(0, at);
+  const rest = url.slice(scheme.length + at + 1);
   const colon = userinfo.indexOf(':');
   const user = decode(colon === -1 ? userinfo : userinfo.slice(0, colon));
   const password = colon === -1 ? '' : decode(userinfo.slice(colon + 1));

@@ -1,3 +1,4 @@
+import { withoutNuls } from '../asf/codec.js';
 import type { AsfHeader } from '../asf/header.js';
 import { isErrorResult } from '../hresult.js';
 import { BASE_SIZE, type Base, HR, MESSAGE_ID, MsbdError, newMessage } from './base.js';
@@ -157,5 +158,5 @@ export function readStreamInfo(bytes: Buffer, { hr }: Base): StreamInfo | undefi
 /** A text of a STREAMINFO as a person may read it, whatever its sender encoded it in: UTF-16LE or an 8-bit code. */
 export function textOf(bytes: Buffer): string {
   const isWide = bytes.length % 2 === 0 && bytes.some((byte, index) => index % 2 === 1 && byte === 0);
-  return bytes.toString(isWide ? 'utf16le' : 'latin1').replace(/\0+$/, '');
+  return withoutNuls(bytes.toString(isWide ? 'utf16le' : 'latin1'));
 }

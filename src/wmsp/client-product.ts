@@ -91,8 +91,9 @@ export type StartupProfile = ReadonlyMap<string, readonly number[]>;
 /** Reads an X-StartupProfile header; a parameter that is malformed is left out. Undefined when nothing is left. */
 export function parseStartupProfile(field: string | undefined): StartupProfile | undefined {
   const profile = new Map<string, readonly number[]>();
-  for (const [, name, list] of (field ?? '').matchAll(/([A-Za-z]+)=(-?\d{1,10}(?:,-?\d{1,10})*)(?=[;\s]|$)/g)) {
-    profile.set(name!.toLowerCase(), list!.split(',').map(Number));
+  for (const parameter of (field ?? '').split(/[;\s]/)) {
+    const [, name, list] = /^([A-Za-z]+)=(-?\d{1,10}(?:,-?\d{1,10})*)$/.exec(parameter) ?? [];
+    if (name !== undefined) profile.set(name.toLowerCase(), list!.split(',').map(Number));
   }
   return profile.size === 0 ? undefined : profile;
 }

@@ -122,5 +122,5 @@ export function wideText(text: string): Buffer {
 
 /** A UTF-16LE text of a peer: up to its first null character, or to the end of the bytes; an odd last byte is ignored. */
 export function readWideText(bytes: Buffer): string {
-  return bytes.toString('utf16le').replace(/\0[\s\S]*$/, '');
+  return bytes.toString('utf16le').split('\0', 1)[0]!;
 }

@@ -100,7 +100,7 @@ export function readResponseToken(token: Buffer): NtlmToken | BasicCredentials {
     const isBare = token.length >= 8 && token.readUInt32LE(0) === 0 && token.readUInt32LE(4) === 1;
     return readNtlm(isBare ? token : token.subarray(2));
   }
-  const credentials = token.toString('latin1').replace(/\0[\s\S]*$/, '');
+  const credentials = token.toString('latin1').split('\0', 1)[0]!;
   if (!/^[A-Za-z0-9+/]{1,4096}={0,2}$/.test(credentials)) throw new MmspError('A token holds no credentials.');
   return { scheme: 'basic', credentials };
 }

@@ -128,7 +128,8 @@ const FRAME_RATES = { smpte: 30_000 / 1_001, 'smpte-30-drop': 30_000 / 1_001, 's
  */
 export function readRange(value: string): Range {
   const [specifier = ''] = value.trim().split(';', 1);
-  const match = /^([a-z0-9-]{1,20})\s*=\s*([^-,;\s]{0,40})\s*-\s*([^-,;\s]{0,40})\s*$/i.exec(specifier);
+  const blankless = specifier.replace(/\s{1,20}(?=[-=])|(?<=[-=])\s{1,20}/g, '').trim();
+  const match = /^([a-z0-9-]{1,20})=([^-,;\s]{0,40})-([^-,;\s]{0,40})$/i.exec(blankless);
   const unit = match?.[1]?.toLowerCase();
   const [start = '', end = ''] = [match?.[2], match?.[3]];
   if (unit === 'npt') return { unit: 'time', start: start === 'now' ? undefined : npt(start), end: npt(end) };

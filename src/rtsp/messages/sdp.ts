@@ -166,7 +166,7 @@ export function readSdp(text: string): Sdp {
   const of = (start: string) => session.find((line) => line.startsWith(start))?.slice(start.length);
   const data = (type: string) => of(`a=pgmpu:${type}`);
   const encoded = data(HEADER_TYPE);
-  if (encoded === undefined || !/^[A-Za-z0-9+/\s]*={0,2}\s*$/.test(encoded.slice(0, 1024))) {
+  if (encoded === undefined || !/^[A-Za-z0-9+/\s]*(?:={1,2}\s*)?$/.test(encoded.slice(0, 1024))) {
     throw new RtspError(400, 'The SDP holds no ASF header.');
   }
   const origin = /^\S+ (\S{1,64}) \S+ IN (IP[46]) (\S{1,64})$/.exec(of('o=') ?? '');
