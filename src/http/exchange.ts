@@ -76,6 +76,7 @@ export class Exchange {
   #stream: ResponseStream | undefined;
   #closing: boolean;
   #aborted = false;
+  #controller: AbortController | undefined;
   #bodyAborted = false;
   bodyDone = false;
   responded = false;
@@ -117,6 +118,13 @@ export class Exchange {
   /** The connection is lost; nothing can be sent any more. */
   get lost(): boolean {
     return this.#aborted;
+  }
+
+  /** Aborted once the connection is lost. */
+  get signal(): AbortSignal {
+    this.#controller ??= new AbortController();
+    if (this.#aborted) this.#controller.abort();
+    return this.#controller.signal;
   }
 
   /** Whether an earlier response on this connection still streams, so that this one has to wait for its end. */
@@ -272,6 +280,7 @@ export class Exchange {
   /** For the connection: it is lost. */
   abort(): void {
     this.#aborted = true;
+    this.#controller?.abort();
     if (!this.bodyDone) {
       this.bodyDone = true;
       this.#bodyAborted = true;
@@ -296,6 +305,8 @@ export class ResponseStream {
   ended = false;
   /** Called once when the connection is lost before `end`. */
   onLost: (() => void) | undefined;
+  /** Called once when nothing more is sent: behind `end`, or behind {@link onLost}. */
+  onOver: (() => void) | undefined;
 
   constructor(host: ExchangeHost, chunked: boolean) {
     this.#host = host;
@@ -351,6 +362,7 @@ export class ResponseStream {
     this.ended = true;
     if (this.#chunked) this.#host.socket.write(LAST_CHUNK);
     this.#host.advance();
+    this.onOver?.();
   }
 
   /** Gives the connection up at once: the client reads too slowly or broke the rules. */
@@ -363,5 +375,6 @@ export class ResponseStream {
     if (this.ended) return;
     this.ended = true;
     this.onLost?.();
+    this.onOver?.();
   }
 }

@@ -56,6 +56,8 @@ export class Connection implements PlayerSession, GroupMember {
   readonly #address: string;
   readonly #isLocal: boolean;
   readonly #since: number;
+  // Aborted once it wants nothing more.
+  readonly #wanted = new AbortController();
   #name = '';
   #hasPlayed = false;
   #delivery: Delivery = 'tcp';
@@ -153,18 +155,23 @@ export class Connection implements PlayerSession, GroupMember {
       refusal = await this.#open(request);
     } catch (error) {
       refusal = error instanceof Refusal ? REFUSALS[error.kind] : HR.noStream;
-      if (!(error instanceof Refusal)) this.#host.options.onError?.(error);
+      if (!(error instanceof Refusal) && !this.#wanted.signal.aborted) this.#host.options.onError?.(error);
     }
-    if (refusal !== HR.ok) this.#perform(this.#session.refuse(refusal, this.#host.now()));
+    if (refusal === HR.ok) return;
+    this.#wanted.abort();
+    this.#perform(this.#session.refuse(refusal, this.#host.now()));
   }
 
   /** @returns {@link HR}.ok once the client plays or has gone, or why it may not */
   async #open({ delivery, channel: name }: ConnectRequest): Promise<number> {
     const { options } = this.#host;
-    const isFull = options.isFull ?? (() => false);
     if (delivery === 'multicast' && !options.multicast) return HR.notFound;
-    if (isFull()) return HR.busy;
-    const channel = await this.#host.channel(name, { remoteAddress: this.#address, local: this.#isLocal });
+    const channel = await this.#host.channel(name, {
+      remoteAddress: this.#address,
+      local: this.#isLocal,
+      connection: this,
+      signal: this.#wanted.signal,
+    });
     if (!channel) return HR.notFound;
     const first = channel.broadcast.live ? channel.stream : undefined;
     if (!first) return HR.noStream;
@@ -178,7 +185,7 @@ export class Connection implements PlayerSession, GroupMember {
     this.#group = group;
     const { stream } = channel;
     const isWaiting = !this.socket.destroyed && this.#session.state === 'connecting';
-    if (!isWaiting || !stream || isFull()) {
+    if (!isWaiting || !stream) {
       group?.leave(this);
       return stream ? HR.busy : HR.noStream;
     }
@@ -223,6 +230,7 @@ export class Connection implements PlayerSession, GroupMember {
   }
 
   #leave(): void {
+    this.#wanted.abort();
     this.#host.players.delete(this);
     if (this.#player) this.#channel?.broadcast.leave(this.#player);
     this.#count();

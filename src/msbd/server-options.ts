@@ -20,6 +20,10 @@ export interface MsbdPeer {
   readonly remoteAddress: string;
   /** It runs on this host. */
   readonly local: boolean;
+  /** The same object for everything that comes over one connection. */
+  readonly connection: object;
+  /** Aborted once the client is refused, gets nothing more, or has gone. */
+  readonly signal: AbortSignal;
 }
 
 /** How packets reach the clients that ask for multicast delivery. */
@@ -37,8 +41,6 @@ export interface MulticastOptions {
 
 export interface MsbdServerOptions {
   readonly content: MsbdContent;
-  /** Whether another client is one too many; default: never. */
-  readonly isFull?: (() => boolean) | undefined;
   /** Connections, also of those that have not asked for anything yet. Default 10000. */
   readonly maxConnections?: number | undefined;
   /** Without it, who asks for multicast delivery is refused. */

@@ -1,3 +1,6 @@
+import type { Rule } from '../auth/access.js';
+import type { Caller } from '../auth/dialog.js';
+import type { Refusal } from '../refusal.js';
 import type { Entry } from './entry.js';
 
 /** One player's way through what a URL names: a single entry, or the entries of a server-side playlist. */
@@ -34,13 +37,78 @@ export interface PlaylistPlace {
   readonly reached: number;
 }
 
+/** What somebody asks for. */
+export interface ContentRequest {
+  /** The decoded path of the URL, with its leading slash. */
+  readonly path: string;
+  /** Who asks. */
+  readonly caller: Caller;
+  /**
+   * `play` takes a place among the players; `describe` opens content to tell of it; `info` and `event` open nothing.
+   */
+  readonly purpose: 'describe' | 'play' | 'info' | 'event';
+  /** Ends waits, for the header of a source that starts only now for example, once whoever asks has gone. */
+  readonly signal: AbortSignal;
+}
+
+/** What is known of content without opening it. */
+export interface ContentInfo {
+  /** True for what is live, or begins with it. */
+  readonly live: boolean;
+  /** True for a server-side playlist. */
+  readonly playlist: boolean;
+  /** Only for a single file. */
+  readonly file?: ContentFile;
+}
+
+/** A file as caches know it. */
+export interface ContentFile {
+  /** Bytes. */
+  readonly size: number;
+  readonly modified: Date;
+  /** Another one whenever the file is another one. */
+  readonly version: string;
+}
+
+/** Content that was located. Nothing of it is open. */
+export interface Found {
+  /** What it is counted under: the path of its publishing point, else its own. */
+  readonly path: string;
+  /** Who may play it. */
+  readonly rule: Rule;
+  /** Most players at a time. */
+  readonly maxPlayers?: number | undefined;
+  /** @throws Refusal if it cannot be told, because a playlist is wrong for example */
+  info(): Promise<ContentInfo>;
+  /**
+   * Opens it. This may start what feeds it and wait for its header.
+   *
+   * @param place where to begin if it is a playlist; default the first entry
+   * @throws Refusal if it cannot be played at the moment; the reason of `signal` once that is aborted
+   */
+  open(signal: AbortSignal, place?: PlaylistPlace): Promise<Program>;
+}
+
+/** A path that names nothing that can be played. */
+export interface Missing {
+  /** Who may know that. */
+  readonly rule: Rule;
+  readonly missing: Refusal;
+}
+
 /** Where servers find what they serve. */
 export interface Content {
-  /**
-   * @param path the decoded path of the URL, with its leading slash
-   * @param place where to begin if it is a playlist; default the first entry
-   * @returns undefined when nothing has that name
-   * @throws Refusal when it is there but cannot be played at the moment, or may not be
-   */
-  open(path: string, place?: PlaylistPlace): Promise<Program | Redirect | undefined>;
+  /** Locates what a path names: it starts nothing, opens nothing and waits for no source. */
+  find(request: Pick<ContentRequest, 'path'>): Promise<Found | Missing | Redirect>;
+}
+
+/** What is known of content that is open, of a playlist by the entry that it is on. */
+export function infoOf({ current, playlist }: Program): ContentInfo {
+  const live = current.kind === 'live';
+  return { live, playlist, ...(live || playlist ? {} : { file: current.file }) };
+}
+
+/** True if content is somewhere else. */
+export function isRedirect(found: object): found is Redirect {
+  return 'redirect' in found;
 }

@@ -1,10 +1,10 @@
+import type { AccessControl, Rule } from '../auth/access.js';
 import { callerOf, finishFields, headerRefusal } from '../auth/header-dialog.js';
 import { messageOf } from '../errors.js';
 import type { Exchange } from '../http/exchange.js';
 import { type Field, HttpError } from '../http/message.js';
 import { rawPathOf } from '../http/target.js';
 import { SERVER_NAME } from '../wmsp/responses.js';
-import type { AccessControl, Rule } from './access.js';
 import { queryOf } from './paths.js';
 import type { Players } from './players.js';
 import type { PublishingPoint, PublishingPoints } from './points.js';

@@ -2,12 +2,12 @@ import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { isMulticastAddress } from '../announce/nsc.js';
 import { MAX_TEXT_LENGTH } from '../asf/edit.js';
+import type { AccessRule } from '../auth/access.js';
 import { messageOf, WmError } from '../errors.js';
 import { addressList } from '../http/address-list.js';
 import { systemErrorReason } from '../media/system-error.js';
 import { isSourceUrl } from '../sources/table.js';
 import { parseYamlFile } from '../yaml-file.js';
-import type { AccessRule } from './access.js';
 import { REALM, SCHEMES } from './credentials.js';
 
 const port = z.number().int().min(0).max(65_535);

@@ -36,6 +36,9 @@ export type ContentItem =
       readonly origin: 'wsx' | 'folder' | 'wrapper';
     };
 
+/** What stands at a path, as far as that is known without reading it. A playlist may turn out to be empty. */
+export type LocatedItem = { readonly kind: 'file'; readonly file: string } | { readonly kind: 'playlist' };
+
 export interface ContentRootOptions {
   /**
    * The path below the content folder of a wrapper playlist: what is asked for is played where `%RequestedURL%` stands in it. It
@@ -117,6 +120,22 @@ export class ContentRoot {
         : { kind: 'seq', items: item.playlist.items, repeat: item.playlist.repeat };
     const playlist = await this.#wrapped(this.#wrapper, requested);
     return { kind: 'playlist', path, playlist, origin: item.kind === 'file' ? 'wrapper' : item.origin };
+  }
+
+  /**
+   * Locates what {@link resolve} would give, and reads nothing of it.
+   *
+   * @throws as {@link resolve}
+   */
+  async locate(path: string): Promise<LocatedItem | undefined> {
+    if (path === this.#wrapper) return undefined;
+    const found = isMediaName(path) ? await this.#find(path) : undefined;
+    if (found?.stats.isFile())
+      return this.#wrapper === undefined ? { kind: 'file', file: found.real } : { kind: 'playlist' };
+    if (path.includes('//')) return undefined;
+    const wildcard = wildcardOf(path);
+    const list = await this.#find(wildcard ? wildcard.folder : withoutSlash(path));
+    return list?.stats.isDirectory() || (list && PLAYLIST_NAME.test(path)) ? { kind: 'playlist' } : undefined;
   }
 
   /**

@@ -1,18 +1,20 @@
-import { callerOf } from '../auth/header-dialog.js';
+import { orAborted } from '../abort.js';
+import { type AccessControl, type Rule, ruleOf } from '../auth/access.js';
 import { steadyNow } from '../clock.js';
-import { isLoopback, plainAddress } from '../http/addresses.js';
+import { plainAddress } from '../http/addresses.js';
 import { answersMethod } from '../http/methods.js';
 import { HttpServer, type TlsIdentity } from '../http/server.js';
 import { Broadcast, type BroadcastOptions } from '../media/broadcast.js';
 import type { AsfSource } from '../media/events.js';
 import { pump } from '../media/pump.js';
 import type { ClientReport, MsbdPeer, MulticastOptions } from '../msbd/server-options.js';
-import type { Content, Program } from '../playback/content.js';
+import type { Content, Found } from '../playback/content.js';
+import { Entrance } from '../playback/entrance.js';
+import { LocalLimits } from '../playback/limits.js';
 import { Refusal } from '../refusal.js';
 import { type PlayReport, WmspServer } from '../wmsp/server.js';
-import { type AccessControl, type Rule, ruleOf } from './access.js';
 import { openAccess } from './credentials.js';
-import { MsbdListener, type MsbdPort } from './msbd.js';
+import { enterByMsbd, MsbdListener, type MsbdPort } from './msbd.js';
 import { pathOf } from './paths.js';
 import { liveProgram } from './programs.js';
 import { readTls, type TlsFileNames } from './tls-files.js';
@@ -65,6 +67,7 @@ export class EncoderServer implements Content {
   readonly #wmsp: WmspServer;
   #msbd: MsbdListener | undefined;
   readonly #rule: Rule;
+  readonly #entrance: Entrance;
   #source: AsfSource | undefined;
   #running: Promise<void> | undefined;
   #idleTimer: NodeJS.Timeout | undefined;
@@ -81,15 +84,11 @@ export class EncoderServer implements Content {
     });
     const { onWarning } = options;
     this.broadcast = new Broadcast({ ...(onWarning ? { onWarning } : {}), ...options.broadcast });
+    this.#entrance = new Entrance({ content: this, access, limits: new LocalLimits(options.maxClients) });
     this.#wmsp = new WmspServer({
-      content: this,
+      entrance: this.#entrance,
       pathOf,
       encoder: true,
-      authorize: async (exchange, path) => {
-        const verdict = await access.check(callerOf(exchange, { player: true }), this.#rule, `play ${path}`);
-        if (!verdict.granted) throw verdict.refusal;
-      },
-      ...(options.maxClients === undefined ? {} : { maxPlayers: options.maxClients }),
       onPlay: (_path, client, address) => this.#played(client, plainAddress(address)),
       onPlayed: (report) => this.#left(report),
       onError: (error) => options.onError?.(error),
@@ -99,7 +98,10 @@ export class EncoderServer implements Content {
       onError: (error) => options.onError?.(error),
       onWarning: options.onWarning,
       onRequest: (exchange) => {
-        if (!this.#mayPull(exchange.remoteAddress)) throw new Refusal('forbidden', 'This address may not pull.');
+        const { remoteAddress, local } = exchange;
+        if (this.#rule.addresses?.includes(remoteAddress, local) === false) {
+          throw new Refusal('forbidden', `${plainAddress(remoteAddress)} may not pull.`);
+        }
         // MS-WMSP 3.2.5.1: other clients are not served media.
         if (this.#wmsp.handle(exchange) || answersMethod(exchange)) return;
         throw new Refusal('not-found', 'Only Windows Media clients are served here.');
@@ -146,12 +148,17 @@ export class EncoderServer implements Content {
     await capture;
   }
 
-  /** For the WMSP server: the one thing that there is. */
-  async open(): Promise<Program | undefined> {
-    // Those who play by WMSP are counted where they begin to.
-    if ((this.#msbd?.clients ?? 0) > 0 && this.#isFull()) throw new Refusal('busy', 'There are too many clients.');
-    await this.#start();
-    return liveProgram(this.broadcast);
+  /** The one thing that there is, whatever the path. */
+  async find(): Promise<Found> {
+    return {
+      path: '/',
+      rule: this.#rule,
+      info: async () => ({ live: true, playlist: false }),
+      open: async (signal) => {
+        await orAborted(this.#start(), signal);
+        return liveProgram(this.broadcast);
+      },
+    };
   }
 
   #listenMsbd(): Promise<MsbdListener> {
@@ -161,21 +168,16 @@ export class EncoderServer implements Content {
       host,
       multicast,
       content: { open: (_channel, client) => this.#openMsbd(client) },
-      isFull: () => this.#isFull(),
       onPlay: (_channel, address) => this.#played('MSBD', address),
       onPlayed: (report) => this.#left(report),
       onError,
     });
   }
 
-  async #openMsbd({ remoteAddress }: MsbdPeer): Promise<Broadcast> {
-    if (!this.#mayPull(remoteAddress)) throw new Refusal('forbidden', 'This address may not pull.');
-    await this.#start();
+  async #openMsbd(client: MsbdPeer): Promise<Broadcast> {
+    await enterByMsbd(this.#entrance, '/', client);
+    await orAborted(this.#start(), client.signal);
     return this.broadcast;
-  }
-
-  #isFull(): boolean {
-    return this.clients >= (this.#options.maxClients ?? Number.POSITIVE_INFINITY);
   }
 
   #played(client: string, address: string): void {
@@ -242,9 +244,5 @@ export class EncoderServer implements Content {
     this.#idleTimer = setTimeout(() => {
       if (this.clients === 0) void this.#source?.close();
     }, LINGER);
-  }
-
-  #mayPull(address: string): boolean {
-    return this.#rule.addresses?.includes(address, isLoopback(address)) ?? true;
   }
 }

@@ -3,8 +3,9 @@ import type { Broadcast } from '../media/broadcast.js';
 import { NETSHOW } from '../msbd/messages.js';
 import { MsbdServer } from '../msbd/server.js';
 import { MSBD_PORT, type MsbdContent, type MsbdPeer, type MsbdServerOptions } from '../msbd/server-options.js';
+import { isRedirect } from '../playback/content.js';
+import type { Entrance, Pass } from '../playback/entrance.js';
 import { Refusal } from '../refusal.js';
-import type { Rule } from './access.js';
 import type { PlayingClient } from './players.js';
 
 /** Where MSBD is spoken: a port, 0 for a free one; `auto` is 7007 unless another program has it; `none` is nowhere. */
@@ -64,39 +65,43 @@ export class MsbdListener {
 interface NamedPoint {
   readonly path: string;
   readonly broadcast: Broadcast;
-  readonly settings: { readonly play?: Rule | undefined; readonly maxPlayers?: number | undefined };
 }
 
 /** The publishing points of a server as the channels of MSBD, which knows no users: only addresses let somebody in. */
 export class PointChannels implements MsbdContent {
   readonly #points: Iterable<NamedPoint>;
-  readonly #rule: Rule;
+  readonly #entrance: Pick<Entrance, 'enter'>;
   readonly #netShow: string | undefined;
 
-  /**
-   * @param rule who may play points that have none of their own
-   * @param netShow the path of the point that the channel `NetShow` means
-   */
-  constructor(points: Iterable<NamedPoint>, rule: Rule, netShow?: string) {
+  /** @param netShow the path of the point that the channel `NetShow` means */
+  constructor(points: Iterable<NamedPoint>, entrance: Pick<Entrance, 'enter'>, netShow?: string) {
     this.#points = points;
-    this.#rule = rule;
+    this.#entrance = entrance;
     this.#netShow = netShow;
   }
 
-  async open(channel: string, { remoteAddress, local }: MsbdPeer): Promise<Broadcast | undefined> {
+  async open(channel: string, peer: MsbdPeer): Promise<Broadcast | undefined> {
     const point = pointOfChannel(this.#points, channel, this.#netShow);
     if (!point) return undefined;
-    const { broadcast, settings } = point;
-    const { addresses, users, trusted } = settings.play ?? this.#rule;
-    const isAllowed = addresses?.includes(remoteAddress, local) ?? true;
-    if (!isAllowed || (users && !trusted.includes(remoteAddress, local))) {
-      throw new Refusal('forbidden', `${remoteAddress} may not play ${point.path} by MSBD.`);
-    }
-    if (broadcast.players >= (settings.maxPlayers ?? Number.POSITIVE_INFINITY)) {
-      throw new Refusal('busy', `${point.path} has as many players as it may.`);
-    }
-    return broadcast;
+    await enterByMsbd(this.#entrance, point.path, peer);
+    return point.broadcast;
   }
+}
+
+/**
+ * Lets a client of MSBD in, and takes a place for it until it has gone.
+ *
+ * @throws Refusal
+ */
+export async function enterByMsbd(entrance: Pick<Entrance, 'enter'>, path: string, peer: MsbdPeer): Promise<Pass> {
+  const { remoteAddress, local, connection, signal } = peer;
+  const credentials = { connection, accepts: [], schemes: [], proxied: false, via: false };
+  const caller = { remoteAddress, local, secure: false, credentials };
+  const pass = await entrance.enter({ path, caller, purpose: 'play', signal });
+  if (isRedirect(pass)) throw new Refusal('gone', `${path} is at ${pass.redirect} now.`);
+  if (signal.aborted) pass.leave();
+  else signal.addEventListener('abort', () => pass.leave(), { once: true });
+  return pass;
 }
 
 /** @param channel szChannel, with or without a slash before it */

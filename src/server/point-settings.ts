@@ -1,5 +1,5 @@
 import type { LiveHeaderOptions } from '../asf/edit.js';
-import { type Rule, ruleOf } from './access.js';
+import { type Rule, ruleOf } from '../auth/access.js';
 import type { PointConfig } from './config.js';
 
 /** What a publishing point copies from its template (MS-WMHTTP 2.2.2.1.1). */

@@ -1,11 +1,24 @@
+import { stat } from 'node:fs/promises';
+import type { Rule } from '../auth/access.js';
 import { messageOf } from '../errors.js';
 import type { Broadcast } from '../media/broadcast.js';
 import type { OnDemandFiles } from '../media/on-demand/files.js';
+import { versionOf } from '../media/on-demand/packet-file.js';
 import { MAX_PLAYLIST_ENTRIES, type Playlist, type PlaylistCursor, type PlaylistEntry } from '../media/playlist.js';
-import type { Content, PlaylistPlace, Program, Redirect } from '../playback/content.js';
+import { systemErrorReason } from '../media/system-error.js';
+import type {
+  Content,
+  ContentInfo,
+  ContentRequest,
+  Found,
+  Missing,
+  PlaylistPlace,
+  Program,
+  Redirect,
+} from '../playback/content.js';
 import type { Entry, FileEntry } from '../playback/entry.js';
 import { Refusal } from '../refusal.js';
-import type { ContentRoot, ContentSource } from './content.js';
+import type { ContentRoot, ContentSource, LocatedItem } from './content.js';
 import type { PublishingPoint, PublishingPoints } from './points.js';
 
 /** Something on another server, as a broadcast of this one. */
@@ -13,14 +26,17 @@ export interface RemoteContent {
   /**
    * Has it pulled from there, if it is not already.
    *
+   * @param signal ends the wait for it
    * @returns the broadcast once it is live
    * @throws WmError when the other server does not give it
    */
-  open(url: string): Promise<Broadcast>;
+  open(url: string, signal: AbortSignal): Promise<Broadcast>;
 }
 
 export interface ProgramsOptions {
   readonly points: PublishingPoints;
+  /** Who may play content, and points that have no rule of their own. */
+  readonly rule: Rule;
   readonly files: OnDemandFiles;
   readonly content?: ContentRoot | undefined;
   readonly remote?: RemoteContent | undefined;
@@ -50,27 +66,83 @@ export class Programs implements Content {
     this.#options = options;
   }
 
-  async open(path: string, place: PlaylistPlace = FIRST_ENTRY): Promise<Program | Redirect | undefined> {
-    const { points, content, files, redirects } = this.#options;
+  async find({ path }: Pick<ContentRequest, 'path'>): Promise<Found | Missing | Redirect> {
+    const { points, content, redirects, rule } = this.#options;
     const redirect = redirects?.get(path);
     if (redirect) return redirect;
     const point = points.get(path);
-    if (point) return this.#openPoint(point, place);
-    const item = await content?.resolve(path);
-    if (item?.kind === 'file') {
-      const file = await files.acquire(item.file);
-      return singleProgram({ kind: 'file', id: 1, file }, () => files.release(file));
+    if (point) return this.#point(point);
+    try {
+      // A file goes before a point whose name is only like what was asked for.
+      const item = await content?.locate(path);
+      if (item) return this.#item(path, item);
+    } catch (error) {
+      if (error instanceof Refusal) return { rule, missing: error };
+      throw error;
     }
-    if (item?.kind === 'playlist') return PlaylistProgram.open(item.playlist, this.#options, place);
-    // A file goes before a point whose name is only like what was asked for.
     const similar = points.find(path);
-    return similar && this.#openPoint(similar, place);
+    return similar ? this.#point(similar) : { rule, missing: nothingAt(path) };
   }
 
-  async #openPoint({ path, broadcast }: PublishingPoint, place: PlaylistPlace): Promise<Program> {
-    const wrapped = await this.#options.content?.wrap({ kind: 'point', path });
-    return wrapped ? PlaylistProgram.open(wrapped, this.#options, place) : liveProgram(broadcast);
+  #point({ path, broadcast, settings }: PublishingPoint): Found {
+    const wrapped = async () => this.#options.content?.wrap({ kind: 'point', path });
+    return {
+      path,
+      rule: settings.play ?? this.#options.rule,
+      maxPlayers: settings.maxPlayers,
+      info: async () => {
+        const playlist = await wrapped();
+        return playlist ? playlistInfo(playlist) : { live: true, playlist: false };
+      },
+      open: async (signal, place = FIRST_ENTRY) => {
+        const playlist = await wrapped();
+        return playlist ? PlaylistProgram.open(playlist, this.#options, place, signal) : liveProgram(broadcast);
+      },
+    };
   }
+
+  #item(path: string, located: LocatedItem): Found {
+    const { content, files, rule } = this.#options;
+    const resolve = async () => {
+      const item = await content?.resolve(path);
+      if (!item) throw nothingAt(path);
+      return item;
+    };
+    return {
+      path,
+      rule,
+      info: async () => {
+        if (located.kind === 'file') return fileInfo(located.file, path);
+        const item = await resolve();
+        return item.kind === 'playlist' ? playlistInfo(item.playlist) : fileInfo(item.file, path);
+      },
+      open: async (signal, place = FIRST_ENTRY) => {
+        const item = await resolve();
+        if (item.kind === 'playlist') return PlaylistProgram.open(item.playlist, this.#options, place, signal);
+        const file = await files.acquire(item.file);
+        return singleProgram({ kind: 'file', id: 1, file }, () => files.release(file));
+      },
+    };
+  }
+}
+
+function nothingAt(path: string): Refusal {
+  return new Refusal('not-found', `There is nothing at ${path}.`);
+}
+
+async function fileInfo(file: string, path: string): Promise<ContentInfo> {
+  try {
+    const stats = await stat(file);
+    const { size, mtime: modified } = stats;
+    return { live: false, playlist: false, file: { size, modified, version: versionOf(stats) } };
+  } catch (error) {
+    throw new Refusal('gone', `${path} cannot be read: ${systemErrorReason(error)}.`, { cause: error });
+  }
+}
+
+function playlistInfo(playlist: Playlist<ContentSource>): ContentInfo {
+  const [first] = playlist.cursor().current?.sources ?? [];
+  return { live: first !== undefined && first.kind !== 'file', playlist: true };
 }
 
 /** One player's way through a server-side playlist. */
@@ -78,8 +150,8 @@ class PlaylistProgram implements Program {
   readonly playlist = true;
   readonly #cursor: PlaylistCursor<ContentSource>;
   readonly #options: ProgramsOptions;
+  readonly #closing = new AbortController();
   #current: Entry;
-  #closed = false;
 
   private constructor(cursor: PlaylistCursor<ContentSource>, current: Entry, options: ProgramsOptions) {
     this.#cursor = cursor;
@@ -92,10 +164,11 @@ class PlaylistProgram implements Program {
     playlist: Playlist<ContentSource>,
     options: ProgramsOptions,
     place: PlaylistPlace,
+    signal: AbortSignal,
   ): Promise<PlaylistProgram> {
     const cursor = playlist.cursor();
     goTo(cursor, playlist, place);
-    const first = await firstPlayable(cursor, options);
+    const first = await firstPlayable(cursor, options, signal);
     if (!first) throw new Refusal('busy', 'Nothing in the playlist can be played.');
     return new PlaylistProgram(cursor, first, options);
   }
@@ -121,16 +194,20 @@ class PlaylistProgram implements Program {
   }
 
   close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
+    if (this.#closing.signal.aborted) return;
+    this.#closing.abort();
     this.#release(this.#current);
   }
 
   async #move(step: () => PlaylistEntry<ContentSource> | undefined): Promise<Entry | undefined> {
     if (!step()) return undefined;
-    const entry = await firstPlayable(this.#cursor, this.#options);
+    const { signal } = this.#closing;
+    const entry = await firstPlayable(this.#cursor, this.#options, signal).catch((error: unknown) => {
+      if (signal.aborted) return undefined;
+      throw error;
+    });
     if (!entry) return undefined;
-    if (this.#closed) {
+    if (signal.aborted) {
       this.#release(entry);
       return undefined;
     }
@@ -163,17 +240,24 @@ function goTo(
   if (place.entry === 0 || !cursor.seek(place.entry)) cursor.seek(first.id);
 }
 
-/** Opens the entry that the cursor is on, or, when it cannot be played, what comes instead. */
+/**
+ * Opens the entry that the cursor is on, or, when it cannot be played, what comes instead.
+ *
+ * @throws the reason of the signal once that is aborted
+ */
 async function firstPlayable(
   cursor: PlaylistCursor<ContentSource>,
   options: ProgramsOptions,
+  signal: AbortSignal,
 ): Promise<Entry | undefined> {
   for (let entry = cursor.current; entry; entry = cursor.fail()) {
     for (const source of entry.sources) {
       try {
-        const opened = await openSource(entry, source, options);
+        const opened = await openSource(entry, source, options, signal);
         if (opened) return opened;
       } catch (error) {
+        // A player that has gone wants nothing else instead.
+        signal.throwIfAborted();
         options.onWarning?.(`${entry.place ?? 'A playlist entry'} cannot be played: ${messageOf(error)}`);
       }
     }
@@ -185,6 +269,7 @@ async function openSource(
   entry: PlaylistEntry<ContentSource>,
   source: ContentSource,
   { points, files, content, remote }: ProgramsOptions,
+  signal: AbortSignal,
 ): Promise<Entry | undefined> {
   const { id, clientData, noSkip, delay, dur } = entry;
   const common = { id, descriptions: [...clientData], ...(delay === undefined ? {} : { delay }) };
@@ -197,7 +282,8 @@ async function openSource(
       ...(entry.duration === undefined ? {} : { duration: entry.duration }),
     };
   }
-  const broadcast = source.kind === 'point' ? points.get(source.path)?.broadcast : await remote?.open(source.url);
+  const broadcast =
+    source.kind === 'point' ? points.get(source.path)?.broadcast : await remote?.open(source.url, signal);
   if (!broadcast?.live) return undefined;
   return { ...common, kind: 'live', broadcast, ...(dur === undefined ? {} : { duration: dur }) };
 }

@@ -1,3 +1,4 @@
+import type { AccessControl, Rule } from '../auth/access.js';
 import type { Scheme } from '../auth/dialog.js';
 import { callerOf, finishFields } from '../auth/header-dialog.js';
 import { plainAddress } from '../http/addresses.js';
@@ -11,7 +12,6 @@ import type {
   PushSetupRequest,
   PushStartRequest,
 } from '../wmhttp/push-gate.js';
-import type { AccessControl, Rule } from './access.js';
 import { isReserved } from './paths.js';
 import type { PublishingPoint, PublishingPoints } from './points.js';
 import { refuseWebPages } from './web-pages.js';

@@ -1,3 +1,4 @@
+import { orAborted } from '../abort.js';
 import { ClientAuthenticator } from '../auth/client.js';
 import { steadyNow } from '../clock.js';
 import { messageOf, WmError } from '../errors.js';
@@ -61,11 +62,15 @@ export class Remotes implements RemoteContent {
     return this.#remotes.size;
   }
 
-  async open(url: string): Promise<Broadcast> {
+  async open(url: string, signal: AbortSignal): Promise<Broadcast> {
+    signal.throwIfAborted();
     const remote = this.#remotes.get(url) ?? this.#pull(url);
+    const { broadcast } = remote;
     remote.idleSince = steadyNow();
-    if (!remote.broadcast.live) await Promise.race([remote.broadcast.nextHeader(START_TIMEOUT), remote.ended]);
-    if (remote.broadcast.live) return remote.broadcast;
+    if (!broadcast.live) {
+      await orAborted(Promise.race([broadcast.nextHeader(START_TIMEOUT), remote.ended]), signal);
+    }
+    if (broadcast.live) return broadcast;
     throw remote.failure ?? new WmError('WM_UNREACHABLE', `${url} gave nothing within ${START_TIMEOUT / 1000} s.`);
   }
 

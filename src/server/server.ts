@@ -1,5 +1,5 @@
 import { networkInterfaces } from 'node:os';
-import { callerOf } from '../auth/header-dialog.js';
+import { type AccessControl, ruleOf } from '../auth/access.js';
 import { printable, WmError } from '../errors.js';
 import { type AddressGuard, publicAddresses } from '../http/address-guard.js';
 import { addressList } from '../http/address-list.js';
@@ -9,11 +9,11 @@ import type { Exchange } from '../http/exchange.js';
 import { HttpServer, type TlsIdentity } from '../http/server.js';
 import { OnDemandFiles } from '../media/on-demand/files.js';
 import type { Redirect } from '../playback/content.js';
-import { Refusal } from '../refusal.js';
+import { Entrance } from '../playback/entrance.js';
+import { LocalLimits } from '../playback/limits.js';
 import { PushServer } from '../wmhttp/server.js';
 import { SERVER_NAME } from '../wmsp/responses.js';
 import { type PlayReport, type SubmittedLog, WmspServer } from '../wmsp/server.js';
-import { type Access, type AccessControl, type Rule, ruleOf } from './access.js';
 import { AdminApi } from './api.js';
 import { checkRules, type ServerConfig } from './config.js';
 import { ContentRoot, type ContentRootOptions } from './content.js';
@@ -24,7 +24,7 @@ import { pathOf } from './paths.js';
 import { Players, type PlayingClient } from './players.js';
 import { PointPull } from './point-pull.js';
 import { settingsOf } from './point-settings.js';
-import { type PointEvent, type PublishingPoint, PublishingPoints } from './points.js';
+import { type PointEvent, PublishingPoints } from './points.js';
 import { Programs } from './programs.js';
 import { PushPoints } from './push-points.js';
 import { connectRemote, Remotes } from './remote.js';
@@ -72,14 +72,12 @@ export class MediaServer {
   readonly #https: HttpServer | undefined;
   readonly #tlsWatch: TlsWatch | undefined;
   readonly #access: AccessControl;
-  readonly #playRule: Rule;
   readonly #players = new Players(() => this.#msbdPlaying());
   readonly #startedAt = Date.now();
   readonly #push: PushServer;
   readonly #wmsp: WmspServer;
   readonly #files = new OnDemandFiles();
-  readonly #content: ContentRoot | undefined;
-  readonly #programs: Programs;
+  readonly #entrance: Entrance;
   readonly #remotes: Remotes;
   readonly #guard: AddressGuard;
   readonly #pulls: PointPull[] = [];
@@ -111,7 +109,6 @@ export class MediaServer {
       config.redirects.map(({ path, to, proxy }) => [path, { redirect: to, proxy }]),
     );
     this.#access = means.access;
-    this.#playRule = ruleOf(config.access.play);
     const names = namesOf([...config.names, ...(config.host === undefined ? [] : [config.host])]);
     const gate = new PushPoints({
       points: this.points,
@@ -131,23 +128,23 @@ export class MediaServer {
     this.#guard = publicAddresses(addressList(config.privateSources));
     this.#remotes = new Remotes({ onWarning, connect: (url, onNote) => connectRemote(url, onNote, this.#guard) });
     const content = config.content && new ContentRoot(config.content.folder, contentOptions(config));
-    this.#content = content;
-    this.#programs = new Programs({
+    const programs = new Programs({
       points: this.points,
+      rule: ruleOf(config.access.play),
       files: this.#files,
       content,
       remote: this.#remotes,
       redirects,
       onWarning,
     });
+    const limits = new LocalLimits(config.limits.players);
+    this.#entrance = new Entrance({ content: programs, access: means.access, limits });
     this.#wmsp = new WmspServer({
-      content: this.#programs,
+      entrance: this.#entrance,
       onError,
       pathOf,
-      ...(config.limits.players === undefined ? {} : { maxPlayers: config.limits.players }),
       onLog: (log) => listener.log?.(log),
       ...(listener.event ? { onEvent: (path: string, body: string) => listener.event?.(path, body) } : {}),
-      authorize: (exchange, path, type) => this.#authorize(exchange, path, type === 'Play'),
       onPlay: (path, client, address, id) => {
         this.#players.began(path, client, address, id);
         listener.play?.(path, client, plainAddress(address));
@@ -158,11 +155,10 @@ export class MediaServer {
       },
     });
     const web = new WebServer(this.points, content, {
-      authorize: async (...asked) => this.#authorize(...asked),
+      entrance: this.#entrance,
       multicast: (path) => this.#multicasts?.get(path),
       playing: (path, { request, remoteAddress }) =>
         this.#players.beganPlain(path, printable(request.headers.get('User-Agent') ?? ''), remoteAddress),
-      redirect: (path) => redirects.get(path),
       onWarning,
       onError,
     });
@@ -285,9 +281,8 @@ export class MediaServer {
       port: msbd.port ?? 'none',
       host,
       multicast: msbd.multicast && { ...msbd.multicast, address: msbd.multicast.group },
-      content: new PointChannels(this.points, this.#playRule, msbd.netShow),
+      content: new PointChannels(this.points, this.#entrance, msbd.netShow),
       inNsc: (broadcast) => this.#multicasts?.has(broadcast) ?? false,
-      isFull: () => this.#isFull,
       onPlay: (channel, address) => listener.play?.(pathOfChannel(channel), 'MSBD', address),
       onPlayed: ({ channel, ...report }) =>
         listener.played?.({ ...report, path: pathOfChannel(channel), client: 'MSBD', clientId: 0 }),
@@ -306,41 +301,6 @@ export class MediaServer {
     if (httpPort !== 'none') this.#ports = { http: await this.#http.listen(httpPort, host) };
     if (this.#https && tls) this.#ports = { ...this.#ports, https: await this.#https.listen(tls.port, host) };
   }
-
-  /** @param start it would begin to play, not only be told of it */
-  #authorize(exchange: Exchange, path: string, start: boolean): void | Promise<void> {
-    const point = this.points.find(path);
-    if (!point || point.path === path || !this.#content) return this.#authorizeAt(point, path, exchange, start);
-    // A file goes before the point whose name it has without the suffix, and that point's rule is not the file's.
-    const other = this.#content.resolve(path).catch(() => true);
-    return other.then((isThere) => this.#authorizeAt(isThere ? undefined : point, path, exchange, start));
-  }
-
-  /** Whether there are as many players as there may be, by whatever protocol. */
-  get #isFull(): boolean {
-    const { players = Number.POSITIVE_INFINITY } = this.#config.limits;
-    return this.#players.size + (this.#msbd?.clients ?? 0) >= players;
-  }
-
-  #authorizeAt(
-    point: PublishingPoint | undefined,
-    path: string,
-    exchange: Exchange,
-    start: boolean,
-  ): void | Promise<void> {
-    if (start && this.#isFull) throw new Refusal('busy', 'The server has as many players as it may.');
-    if (start && point && point.broadcast.players >= (point.settings.maxPlayers ?? Number.POSITIVE_INFINITY)) {
-      throw new Refusal('busy', `${point.path} has as many players as it may.`);
-    }
-    const caller = callerOf(exchange, { player: true });
-    const access = this.#access.check(caller, point?.settings.play ?? this.#playRule, `play ${path}`);
-    if (access instanceof Promise) return access.then(throwRefusal);
-    throwRefusal(access);
-  }
-}
-
-function throwRefusal(access: Access): void {
-  if (!access.granted) throw access.refusal;
 }
 
 /** What is read before a server can be made. */

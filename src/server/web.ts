@@ -1,7 +1,7 @@
 import { buildAsx } from '../announce/asx.js';
 import type { AsfHeader } from '../asf/header.js';
 import { writeWhole } from '../asf/whole.js';
-import { headerRefusal } from '../auth/header-dialog.js';
+import { callerOf, headerRefusal } from '../auth/header-dialog.js';
 import { messageOf, printable } from '../errors.js';
 import type { Exchange, ResponseStream } from '../http/exchange.js';
 import { type Field, HttpError } from '../http/message.js';
@@ -9,7 +9,8 @@ import { ALLOWED, answersMethod } from '../http/methods.js';
 import type { Broadcast } from '../media/broadcast.js';
 import { ASF_TYPE, mediaType } from '../media/names.js';
 import { EVERY_STREAM, type PlayerSession, type WireFormat } from '../media/wire.js';
-import type { Redirect } from '../playback/content.js';
+import { isRedirect } from '../playback/content.js';
+import type { Entrance } from '../playback/entrance.js';
 import { describeContent } from '../wmsp/packets.js';
 import type { ContentRoot } from './content.js';
 import type { PointMulticast } from './multicast.js';
@@ -58,16 +59,19 @@ class PlainPlayer implements PlayerSession {
   }
 }
 
-/** Rejects with a Refusal unless somebody may have what is at a path, and `start` a stream of it. */
-export type WebAuthorization = (exchange: Exchange, path: string, start: boolean) => Promise<void>;
+/** The announcement of a point. */
+interface Announced {
+  readonly as: 'asx' | 'nsc';
+  readonly path: string;
+  readonly point: PublishingPoint;
+}
 
 /** What the server tells of its points. */
 export interface WebHost {
-  readonly authorize: WebAuthorization;
+  /** The way to content. */
+  readonly entrance: Pick<Entrance, 'enter'>;
   /** How the point at a path is multicast, if it is. */
   readonly multicast: (path: string) => PointMulticast | undefined;
-  /** Where the content of a path has moved to, if it has. */
-  readonly redirect: (path: string) => Redirect | undefined;
   /** Somebody gets the broadcast of a path. @returns to be called when they get nothing more */
   readonly playing: (path: string, exchange: Exchange) => () => void;
   /** Somebody sends a stream in a way that is not taken: what the operator should know. */
@@ -105,6 +109,7 @@ export class WebServer {
   /** Answers a request that no protocol claimed. */
   handle(exchange: Exchange): void {
     this.#answer(exchange).catch((error: unknown) => {
+      if (exchange.lost) return;
       const refusal = headerRefusal(error, exchange.request);
       if (!refusal) this.#host.onError(error);
       const { status = 500, challenge = false } = refusal ?? {};
@@ -129,18 +134,33 @@ export class WebServer {
       if (['POST', 'PUT', 'SOURCE'].includes(method)) this.#refusedStreams.refused(exchange, path);
       throw new HttpError(405, `${printable(method, 20)} is not supported here; allowed: ${ALLOWED[1]}.`);
     }
-    const moved = this.#host.redirect(path);
-    if (moved) {
-      const fields: Field[] = [...webFields('text/plain; charset=utf-8'), ['Location', moved.redirect]];
-      exchange.respond({ status: moved.proxy ? 305 : 302, fields });
-      return;
-    }
     // The parameter that Windows Media Services puts into its .asx answers, for clients that go by the ending of a URL.
     const wantsMedia = queryOf(target).has('MSWMExt');
     const announced = this.#announcedBy(path);
-    const point = this.#points.get(path);
     const starts = wantsMedia || !(announced ?? this.#points.named(path));
-    await this.#host.authorize(exchange, announced?.path ?? path, starts);
+    const pass = await this.#host.entrance.enter({
+      path: announced?.path ?? path,
+      caller: callerOf(exchange, { player: true }),
+      purpose: starts ? 'play' : 'info',
+      signal: exchange.signal,
+    });
+    if (isRedirect(pass)) {
+      const fields: Field[] = [...webFields('text/plain; charset=utf-8'), ['Location', pass.redirect]];
+      exchange.respond({ status: pass.proxy ? 305 : 302, fields });
+      return;
+    }
+    try {
+      await this.#serve(exchange, path, announced, wantsMedia);
+    } finally {
+      const { stream } = exchange;
+      if (stream && !stream.ended) stream.onOver = () => pass.leave();
+      else pass.leave();
+    }
+  }
+
+  /** Gives what is at a path to somebody who may have it. */
+  async #serve(exchange: Exchange, path: string, announced: Announced | undefined, wantsMedia: boolean): Promise<void> {
+    const point = this.#points.get(path);
     if (point) {
       this.#give(exchange, point, wantsMedia);
       return;
@@ -180,7 +200,7 @@ export class WebServer {
   }
 
   /** The point whose announcement a path names: `/live.asx`, and `/live.nsc` when it is multicast. */
-  #announcedBy(path: string): { as: 'asx' | 'nsc'; path: string; point: PublishingPoint } | undefined {
+  #announcedBy(path: string): Announced | undefined {
     const [, stem, ending] = /^(.+)\.(asx|nsc)$/i.exec(path) ?? [];
     const point = stem === undefined || this.#points.get(path) ? undefined : this.#points.named(stem);
     if (!point) return undefined;

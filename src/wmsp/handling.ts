@@ -2,7 +2,6 @@ import type { AsfHeader } from '../asf/header.js';
 import { WmError } from '../errors.js';
 import type { Exchange } from '../http/exchange.js';
 import { HttpError } from '../http/message.js';
-import type { Program, Redirect } from '../playback/content.js';
 import { type Entry, headerOf } from '../playback/entry.js';
 import { ALL_STREAMS, NO_STREAMS, type StreamSelection, switched } from '../playback/selection.js';
 import { MAX_PAYLOAD } from './packets.js';
@@ -22,11 +21,6 @@ export interface Handling extends WmspRequest {
 export function statusOf(error: unknown): number {
   if (error instanceof WmError && error.code === 'WM_NO_INPUT') return 404;
   return 500;
-}
-
-/** Whether a URL's content is elsewhere. */
-export function isRedirect(found: Program | Redirect): found is Redirect {
-  return 'redirect' in found;
 }
 
 /** The header of an entry that can be played now. */

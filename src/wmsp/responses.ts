@@ -4,7 +4,7 @@ import { playerHeader } from '../asf/lean-header.js';
 import type { Field } from '../http/message.js';
 import type { Broadcast } from '../media/broadcast.js';
 import type { StartupProfile } from '../media/on-demand/options.js';
-import type { Program } from '../playback/content.js';
+import type { ContentInfo, Program } from '../playback/content.js';
 import type { Entry } from '../playback/entry.js';
 import { describeContent, headerPackets, metadataPackets } from './packets.js';
 import type { ClientProfile } from './profiles.js';
@@ -54,16 +54,15 @@ const MAX_AGE = 86_399;
 
 /** Cache-Control and what belongs to it (MS-WMSP 2.2.1.1): broadcasts are not kept, files are, and asked about. */
 export function cacheFields(
-  entry: Entry,
-  playlist: boolean,
+  { live, playlist, file }: ContentInfo,
   { events = false }: Pick<ServerIdentity, 'events'> = {},
 ): { readonly cacheControl: string; readonly validators: Field[] } {
   const subscription = events ? ', x-wms-event-subscription="remote-open, remote-close, remote-log"' : '';
-  if (entry.kind === 'live' || playlist) {
-    const types = [...(entry.kind === 'live' ? ['broadcast'] : []), ...(playlist ? ['playlist'] : [])].join(', ');
+  if (!file) {
+    const types = [...(live ? ['broadcast'] : []), ...(playlist ? ['playlist'] : [])].join(', ');
     return { cacheControl: `no-cache, x-wms-stream-type="${types}"${subscription}`, validators: [] };
   }
-  const { size, modified, version } = entry.file;
+  const { size, modified, version } = file;
   const keep = 'user-public, must-revalidate, proxy-public, proxy-revalidate';
   return {
     cacheControl: `no-cache, x-wms-content-size=${size}, max-age=${MAX_AGE}, ${keep}${subscription}`,

@@ -1,8 +1,6 @@
-import type { Exchange } from '../http/exchange.js';
 import type { Ticker } from '../media/on-demand/flow.js';
-import type { Content } from '../playback/content.js';
+import type { Entrance } from '../playback/entrance.js';
 import type { PaceLimits } from '../playback/pace.js';
-import type { WmspRequestType } from './requests.js';
 
 /** A client's log as it was submitted (MS-WMSP 2.2.2.4). */
 export interface SubmittedLog {
@@ -24,17 +22,12 @@ export interface PlayReport {
 }
 
 export interface WmspServerOptions {
-  readonly content: Content;
-  /**
-   * Throws, or rejects with, a Refusal unless somebody may have what is at a path; asked for Describe, Play, GetContentInfo and
-   * SendEvent. With challenges the connection is kept for another try (MS-WMSP 3.2.5.1).
-   */
-  readonly authorize?: (exchange: Exchange, path: string, type: WmspRequestType) => void | Promise<void>;
+  /** The way to content. Refusals with challenges keep the connection for another try (MS-WMSP 3.2.5.1). */
+  readonly entrance: Pick<Entrance, 'enter'>;
   /** Decodes and checks the path of a request-target; throws a Refusal. */
   readonly pathOf: (target: string) => string;
   /** Answer as an encoder that is pulled (MS-WMSP 4.11). */
   readonly encoder?: boolean;
-  readonly maxPlayers?: number;
   /** Sessions that do not stream; when there are more, those that were used longest ago are forgotten. */
   readonly maxIdleSessions?: number;
   readonly limits?: PaceLimits;

@@ -1,23 +1,16 @@
-import { headerRefusal } from '../auth/header-dialog.js';
+import { callerOf, finishFields, headerRefusal } from '../auth/header-dialog.js';
 import type { Exchange } from '../http/exchange.js';
 import { type Field, HttpError } from '../http/message.js';
 import { ALLOWED } from '../http/methods.js';
 import { Ticker } from '../media/on-demand/flow.js';
-import type { Program } from '../playback/content.js';
+import { infoOf, isRedirect, type PlaylistPlace, type Program } from '../playback/content.js';
+import type { Pass } from '../playback/entrance.js';
 import { DEFAULT_LIMITS } from '../playback/pace.js';
 import type { PlaybackHost, Started } from '../playback/port.js';
 import { ReadySessions } from '../playback/ready.js';
 import { NO_STREAMS, switched } from '../playback/selection.js';
 import { ResendBudget } from '../playback/sent-ring.js';
-import {
-  type Handling,
-  isRedirect,
-  needsHeaderAgain,
-  playableHeader,
-  statusOf,
-  supportedBy,
-  withBehind,
-} from './handling.js';
+import { type Handling, needsHeaderAgain, playableHeader, statusOf, supportedBy, withBehind } from './handling.js';
 import { changePacket, endPacket, PACKET_PAIR_SIZE, packetPair } from './packets.js';
 import { PipelineTest } from './pipeline-test.js';
 import { askedPlay } from './play.js';
@@ -25,7 +18,7 @@ import { streamSwitches } from './pragma.js';
 import { chooseEntry } from './preparation.js';
 import { profileOf } from './profiles.js';
 import { sendElsewhere } from './redirect.js';
-import { classifyRequest, type WmspRequest, type WmspRequestType } from './requests.js';
+import { classifyRequest, type WmspRequest } from './requests.js';
 import {
   cacheFields,
   commonFields,
@@ -48,14 +41,16 @@ export type { PlayReport, SubmittedLog, WmspServerOptions } from './server-optio
 const ANNOUNCED_TIMEOUT = 60_000;
 const SWEEP_INTERVAL = 1_000;
 const MAX_LOG = 64 * 1024;
-// The requests that are about content, not about a session that there is.
-const OPENING: ReadonlySet<WmspRequestType> = new Set(['Describe', 'Play', 'GetContentInfo', 'SendEvent']);
+/** What the requests that are about content, not about a session, want of it. */
+const PURPOSES = { Describe: 'describe', Play: 'play', GetContentInfo: 'info', SendEvent: 'event' } as const;
 
 interface Playing {
   readonly path: string;
   readonly client: string;
   readonly remoteAddress: string;
   readonly since: number;
+  /** Its place among the players. */
+  readonly pass: Pass;
   /** Its response was opened. */
   told: boolean;
 }
@@ -138,8 +133,6 @@ export class WmspServer {
     try {
       const path = exchange.request.target === '*' ? '*' : this.#options.pathOf(exchange.request.target);
       const handling = { ...request, exchange, profile, path };
-      const asks = OPENING.has(request.type) ? this.#options.authorize?.(exchange, path, request.type) : undefined;
-      if (asks) await asks;
       await this.#dispatch(handling);
     } catch (error) {
       const session = this.#sessions.get(request.pragma.number('client-id') ?? 0);
@@ -181,8 +174,9 @@ export class WmspServer {
 
   async #describe(handling: Handling): Promise<void> {
     const { exchange, profile } = handling;
-    const program = await this.#open(handling);
-    if (!program) return;
+    const pass = await this.#enter(handling, 'Describe');
+    if (!pass) return;
+    const program = await pass.open();
     try {
       const found = this.#knownSession(handling);
       if (found?.active) throw new HttpError(400, 'The session is streaming.');
@@ -190,7 +184,7 @@ export class WmspServer {
       const head = this.#head(handling, program);
       const experiments = this.#experiments(handling);
       const tokens = [...this.#tokens(handling, session, program, found === undefined), ...experiments];
-      const fields = this.#contentFields(handling, program, 'application/vnd.ms.wms-hdr.asfv1', tokens);
+      const fields = this.#contentFields(handling, pass, program, 'application/vnd.ms.wms-hdr.asfv1', tokens);
       const close = profile.closesAfterDescribe;
       if (experiments.includes('packet-pair-experiment=1')) {
         const parts = (headSize: number) => withBehind(packetPair(headSize), head);
@@ -216,20 +210,28 @@ export class WmspServer {
   }
 
   async #play(handling: Handling): Promise<void> {
-    const { exchange, client, pragma, path } = handling;
     this.#refuseHijack(handling);
-    const program = await this.#open(handling);
-    if (!program) return;
+    const pass = await this.#enter(handling, 'Play');
+    if (!pass) return;
+    const isTaken = await this.#playWith(handling, pass).catch((error: unknown) => {
+      pass.leave();
+      throw error;
+    });
+    if (!isTaken) pass.leave();
+  }
+
+  /** @returns true if a session plays and has the pass now */
+  async #playWith(handling: Handling, pass: Pass): Promise<boolean> {
+    const { exchange, client, pragma, path } = handling;
+    const program = await pass.open(this.#placeOf(handling));
     let taken = false;
     try {
       const { entry, opening, selection, skipped } = await chooseEntry(handling, program, this.#identity);
       const asked = askedPlay(entry, pragma, client);
-      if (exchange.lost) return;
+      if (exchange.lost) return false;
       // What was true before the files were opened need not be true any more.
       this.#refuseHijack(handling);
       if (exchange.queued) throw new HttpError(400, 'This connection streams already.');
-      if (this.players >= (this.#options.maxPlayers ?? Number.POSITIVE_INFINITY))
-        throw new HttpError(503, 'The server is full.');
       const found = this.#knownSession(handling);
       const session = found ?? this.#newSession(handling);
       session.pipelined = pragma.flag('version11-enabled') && exchange.request.minorVersion === 1;
@@ -243,11 +245,11 @@ export class WmspServer {
       const order = { ...asked.order, selection, wait, profile: this.#wantsProfile(handling) };
       if (exchange.request.method === 'HEAD') {
         const tokens = this.#tokens(handling, session, program, found === undefined);
-        const fields = this.#contentFields(handling, program, 'application/x-mms-framed', tokens);
+        const fields = this.#contentFields(handling, pass, program, 'application/x-mms-framed', tokens);
         exchange.startStream(200, fields, { chunked: session.pipelined });
-        return;
+        return false;
       }
-      this.#begin(session, handling);
+      this.#begin(session, handling, pass);
       taken = true;
       const opened = await this.#try(session, found === undefined, () =>
         session.play(path, program, order, body, (first) => {
@@ -255,12 +257,13 @@ export class WmspServer {
           const tokens = this.#tokens(handling, session, program, found === undefined);
           if (first) tokens.push(...asked.granted(first.pace));
           if (skipped) tokens.push('expect-new-header=1');
-          const fields = this.#contentFields(handling, program, 'application/x-mms-framed', tokens);
+          const fields = this.#contentFields(handling, pass, program, 'application/x-mms-framed', tokens);
           this.#told(session);
           return exchange.startStream(200, [...fields, ...profileFields(first)], { chunked: session.pipelined });
         }),
       );
       if (!opened) throw new HttpError(400, 'The Play was overtaken by another request.');
+      return true;
     } finally {
       if (!taken) program.close();
     }
@@ -293,10 +296,11 @@ export class WmspServer {
       throw new HttpError(400, 'The session is streaming.');
   }
 
-  #begin(session: WmspSession, { path, client, exchange }: Handling): void {
+  #begin(session: WmspSession, { path, client, exchange }: Handling, pass: Pass): void {
     this.#sessions.touch(session);
     const { remoteAddress } = exchange;
-    this.#playing.set(session, { path, client: client.text, remoteAddress, since: this.#now(), told: false });
+    this.#playing.get(session)?.pass.leave();
+    this.#playing.set(session, { path, client: client.text, remoteAddress, since: this.#now(), pass, told: false });
   }
 
   #told(session: WmspSession): void {
@@ -310,6 +314,7 @@ export class WmspServer {
     const playing = this.#playing.get(session);
     if (!playing) return;
     this.#playing.delete(session);
+    playing.pass.leave();
     if (!playing.told) return;
     const { path, client, remoteAddress, since } = playing;
     const { sent, skipped } = session.playback.packets;
@@ -427,36 +432,33 @@ export class WmspServer {
   async #getContentInfo(handling: Handling): Promise<void> {
     const { exchange, profile } = handling;
     const session = this.#optionalSession(handling);
-    const program = await this.#open(handling);
-    if (!program) return;
-    const { cacheControl, validators } = cacheFields(program.current, program.playlist, this.#identity);
-    program.close();
-    const fields = commonFields(this.#identity, profile, session ? this.#idTokens(session) : [], cacheControl);
-    exchange.respond({ status: 200, fields: [...fields, ...validators], close: !session?.pipelined });
+    const pass = await this.#enter(handling, 'GetContentInfo');
+    if (!pass) return;
+    const { cacheControl, validators } = cacheFields(await pass.info(), this.#identity);
+    const fields = [...commonFields(this.#identity, profile, session ? this.#idTokens(session) : [], cacheControl)];
+    fields.push(...validators, ...finishFields(pass.finish, exchange.request));
+    exchange.respond({ status: 200, fields, close: !session?.pipelined });
   }
 
   async #sendEvent(handling: Handling): Promise<void> {
     const { exchange, profile, path } = handling;
     const session = this.#optionalSession(handling);
-    const program = await this.#open(handling);
-    if (!program) return;
-    program.close();
+    const pass = await this.#enter(handling, 'SendEvent');
+    if (!pass) return;
     const body = await exchange.readBody(MAX_LOG);
     this.#options.onEvent?.(path, body.toString('utf8'));
-    exchange.respond({
-      status: 200,
-      fields: commonFields(this.#identity, profile, session ? this.#idTokens(session) : []),
-    });
+    const fields = [...commonFields(this.#identity, profile, session ? this.#idTokens(session) : [])];
+    fields.push(...finishFields(pass.finish, exchange.request));
+    exchange.respond({ status: 200, fields });
   }
 
-  /** Opens what the URL names; undefined when the client was sent elsewhere. */
-  async #open(handling: Handling): Promise<Program | undefined> {
-    const { type, path, exchange, pragma, profile } = handling;
+  /** Asks for leave to have what the URL names; undefined when the client was sent elsewhere. */
+  async #enter(handling: Handling, type: keyof typeof PURPOSES): Promise<Pass | undefined> {
+    const { path, exchange, pragma, profile } = handling;
     const session = this.#sessions.get(pragma.number('client-id') ?? 0);
-    // Which entry of a playlist a Play applies to (MS-WMSP 2.2.1.4.18 and .19); all other requests are about the first.
-    const id = type === 'Play' ? pragma.number('playlist-seek-id') || pragma.number('playlist-gen-id') || 0 : 0;
-    const found = await this.#options.content.open(path, session?.placeIn(path, id) ?? { entry: id, reached: 0 });
-    if (!found) throw new HttpError(404, `There is nothing at ${path}.`);
+    const caller = callerOf(exchange, { player: true });
+    const { signal } = exchange;
+    const found = await this.#options.entrance.enter({ path, caller, purpose: PURPOSES[type], signal });
     if (!isRedirect(found)) return found;
     if (session && type === 'Describe') this.#sessions.delete(session);
     sendElsewhere(exchange, found, handling, {
@@ -467,6 +469,13 @@ export class WmspServer {
       },
     });
     return undefined;
+  }
+
+  /** Which entry of a playlist a Play applies to (MS-WMSP 2.2.1.4.18 and .19); all other requests are about the first. */
+  #placeOf({ path, pragma }: Handling): PlaylistPlace {
+    const session = this.#sessions.get(pragma.number('client-id') ?? 0);
+    const id = pragma.number('playlist-seek-id') || pragma.number('playlist-gen-id') || 0;
+    return session?.placeIn(path, id) ?? { entry: id, reached: 0 };
   }
 
   #knownSession({ pragma, profile, exchange }: Handling): WmspSession | undefined {
@@ -513,10 +522,16 @@ export class WmspServer {
     return tokens;
   }
 
-  #contentFields({ profile }: Handling, program: Program, contentType: string, tokens: readonly string[]): Field[] {
-    const { cacheControl, validators } = cacheFields(program.current, program.playlist, this.#identity);
+  #contentFields(
+    { profile, exchange }: Handling,
+    { finish }: Pass,
+    program: Program,
+    contentType: string,
+    tokens: readonly string[],
+  ): Field[] {
+    const { cacheControl, validators } = cacheFields(infoOf(program), this.#identity);
     const fields = commonFields(this.#identity, profile, tokens, cacheControl);
-    return [['Content-Type', contentType], ...fields, ...validators];
+    return [['Content-Type', contentType], ...fields, ...validators, ...finishFields(finish, exchange.request)];
   }
 
   #refuse(
@@ -524,6 +539,7 @@ export class WmspServer {
     error: unknown,
     fields: readonly Field[] = commonFields(this.#identity, undefined, []),
   ): void {
+    if (exchange.lost) return;
     const refusal = headerRefusal(error, exchange.request);
     const status = refusal?.status ?? statusOf(error);
     if (status >= 500 && !refusal) this.#options.onError?.(error);

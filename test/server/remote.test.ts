@@ -9,9 +9,14 @@ import { testHeader } from '../support/stream.js';
 class Still implements AsfSource {
   closed = false;
   #wake: () => void = () => {};
+  readonly #hasHeader: boolean;
+
+  constructor(hasHeader = true) {
+    this.#hasHeader = hasHeader;
+  }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<AsfEvent> {
-    yield { type: 'header', header: testHeader() };
+    if (this.#hasHeader) yield { type: 'header', header: testHeader() };
     if (!this.closed) await new Promise<void>((resolve) => (this.#wake = resolve));
     yield { type: 'end', moreEntries: false, reason: 0 };
   }
@@ -22,6 +27,8 @@ class Still implements AsfSource {
   }
 }
 
+const STAYS = new AbortController().signal;
+
 describe('content of another server', () => {
   it('is pulled once for all', async () => {
     const sources: Still[] = [];
@@ -31,7 +38,7 @@ describe('content of another server', () => {
         return sources.at(-1)!;
       },
     });
-    const [a, b] = await Promise.all([remotes.open('mms://a/x'), remotes.open('mms://a/x')]);
+    const [a, b] = await Promise.all([remotes.open('mms://a/x', STAYS), remotes.open('mms://a/x', STAYS)]);
     expect(a).toBe(b);
     expect(sources).toHaveLength(1);
     expect(a.header?.streams).toHaveLength(2);
@@ -43,7 +50,7 @@ describe('content of another server', () => {
   it('is let go some time after its last player', async () => {
     const source = new Still();
     const remotes = new Remotes({ connect: () => source });
-    const broadcast = await remotes.open('mms://a/x');
+    const broadcast = await remotes.open('mms://a/x', STAYS);
     const player = broadcast.join(new FakePlayer(), EVERY_STREAM, textWire());
     remotes.sweep(Date.now() + 60_000);
     expect(source.closed).toBe(false);
@@ -63,16 +70,30 @@ describe('content of another server', () => {
         close: async () => {},
       }),
     });
-    await expect(remotes.open('mms://a/x')).rejects.toBe(gone);
+    await expect(remotes.open('mms://a/x', STAYS)).rejects.toBe(gone);
     expect(warnings).toEqual(['mms://a/x: a:1 cannot be reached.']);
     expect(remotes.size).toBe(0);
     await remotes.close();
   });
 
+  it('is waited for only as long as the player is there', async () => {
+    const remotes = new Remotes({ connect: () => new Still(false) });
+    const player = new AbortController();
+    const gone = remotes.open('mms://a/x', player.signal);
+    const other = remotes.open('mms://a/x', STAYS);
+    player.abort(new Error('gone'));
+    await expect(gone).rejects.toThrow('gone');
+    expect(remotes.size).toBe(1);
+    await remotes.close();
+    await expect(other).rejects.toThrow('gave nothing');
+    await expect(remotes.open('mms://a/x', player.signal)).rejects.toThrow('gone');
+    expect(remotes.size).toBe(0);
+  });
+
   it('is bounded', async () => {
     const remotes = new Remotes({ connect: () => new Still(), maxRemotes: 1 });
-    await remotes.open('mms://a/x');
-    await expect(remotes.open('mms://a/y')).rejects.toBeInstanceOf(WmError);
+    await remotes.open('mms://a/x', STAYS);
+    await expect(remotes.open('mms://a/y', STAYS)).rejects.toBeInstanceOf(WmError);
     await remotes.close();
   });
 });

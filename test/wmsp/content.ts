@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import { AsfFileBuilder } from '../../src/asf/file.js';
 import { GUID } from '../../src/asf/guid.js';
 import { type AsfHeader, buildHeader, type HeaderObject } from '../../src/asf/header.js';
+import { ruleOf } from '../../src/auth/access.js';
 import { OnDemandFiles } from '../../src/media/on-demand/files.js';
-import type { Content as AnyContent, PlaylistPlace, Program, Redirect } from '../../src/playback/content.js';
+import type { Content as AnyContent, ContentRequest, Found, Missing, Redirect } from '../../src/playback/content.js';
 import { ContentRoot } from '../../src/server/content.js';
 import { PublishingPoints } from '../../src/server/points.js';
 import { Programs } from '../../src/server/programs.js';
@@ -95,6 +96,7 @@ export class Content implements AnyContent {
     this.folder = folder;
     this.#programs = new Programs({
       points: this.points,
+      rule: ruleOf({}),
       files: this.files,
       content: new ContentRoot(folder),
       redirects: this.redirects,
@@ -106,8 +108,8 @@ export class Content implements AnyContent {
     return new Content(await mkdtemp(join(tmpdir(), 'wmcast-wmsp-')));
   }
 
-  open(path: string, place?: PlaylistPlace): Promise<Program | Redirect | undefined> {
-    return this.#programs.open(path, place);
+  find(request: Pick<ContentRequest, 'path'>): Promise<Found | Missing | Redirect> {
+    return this.#programs.find(request);
   }
 
   path(name: string): string {

@@ -1,6 +1,6 @@
 import { Socket } from 'node:net';
 import { jest } from '@jest/globals';
-import type { Content as AnyContent, Program } from '../../src/playback/content.js';
+import type { Content as AnyContent, Found } from '../../src/playback/content.js';
 import { parseResponse, parseWholeResponse, type RawPeer, wirePackets } from '../support/wire.js';
 import { Content } from './content.js';
 import { BOTH_STREAMS, clientIdOf, kindsOf, NEW, OLD, PLAY, Station, tokenOf, type Watcher } from './station.js';
@@ -103,6 +103,8 @@ describe('Idle-Timeout', () => {
   });
 
   it('is that of each session alone, whatever others do', async () => {
+    // Long enough that the second entry comes only once time goes by.
+    await content.media('a.wmv', { seconds: 8 });
     await station.ask('GET /a.wmv HTTP/1.1', NEW);
     const watcher = await station.play('GET /list.wsx HTTP/1.0', NEW, NOT_PREDICTED, ...PLAY, ...BOTH_STREAMS);
     await station.ask('GET /a.wmv HTTP/1.1', NEW);
@@ -120,18 +122,24 @@ describe('a client that is quicker than the disk', () => {
 
   /** The same content, whose programs move on when they are let. */
   const slow: AnyContent = {
-    open: async (path, place) => {
-      const program = (await content.open(path, place)) as Program;
+    find: async (request) => {
+      const found = (await content.find(request)) as Found;
       return {
-        playlist: true,
-        get current() {
-          return program.current;
+        ...found,
+        open: async (signal, place) => {
+          const program = await found.open(signal, place);
+          return {
+            playlist: true,
+            get current() {
+              return program.current;
+            },
+            canSkip: (offset) => program.canSkip(offset),
+            next: () => new Promise((resolve) => held.push(() => resolve(program.next()))),
+            previous: () => program.previous(),
+            seek: (id, offset) => program.seek(id, offset),
+            close: () => program.close(),
+          };
         },
-        canSkip: (offset) => program.canSkip(offset),
-        next: () => new Promise((resolve) => held.push(() => resolve(program.next()))),
-        previous: () => program.previous(),
-        seek: (id, offset) => program.seek(id, offset),
-        close: () => program.close(),
       };
     },
   };

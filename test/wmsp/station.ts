@@ -1,6 +1,11 @@
+import { ruleOf } from '../../src/auth/access.js';
 import { HttpServer } from '../../src/http/server.js';
 import { Broadcast } from '../../src/media/broadcast.js';
 import { Ticker } from '../../src/media/on-demand/flow.js';
+import type { Content } from '../../src/playback/content.js';
+import { Entrance } from '../../src/playback/entrance.js';
+import { LocalLimits } from '../../src/playback/limits.js';
+import { Refusal } from '../../src/refusal.js';
 import { pathOf } from '../../src/server/paths.js';
 import { liveProgram } from '../../src/server/programs.js';
 import { WmspServer, type WmspServerOptions } from '../../src/wmsp/server.js';
@@ -41,6 +46,14 @@ export const BOTH_STREAMS: readonly string[] = [
   'Pragma: stream-switch-entry=ffff:1:0 ffff:2:0',
 ];
 
+export interface StationOptions extends Partial<WmspServerOptions> {
+  /** Default: one broadcast at /live. */
+  readonly content?: Content;
+  readonly maxPlayers?: number;
+}
+
+export const EVERYBODY = ruleOf({});
+
 /** A WMSP server with one broadcast at /live, which the test feeds, or with other content, and raw clients on it. */
 export class Station {
   readonly broadcast = new Broadcast({ batchInterval: 0, burst: 1000 });
@@ -54,9 +67,16 @@ export class Station {
   #peers: RawPeer[] = [];
   #sendTime = 0;
 
-  private constructor(options: Partial<WmspServerOptions>) {
+  private constructor({ content, maxPlayers, ...options }: StationOptions) {
+    const live: Content = {
+      find: async ({ path }) => {
+        if (path !== '/live') return { rule: EVERYBODY, missing: new Refusal('not-found', 'There is nothing.') };
+        const info = async () => ({ live: true, playlist: false });
+        return { path, rule: EVERYBODY, info, open: async () => liveProgram(this.broadcast) };
+      },
+    };
     this.server = new WmspServer({
-      content: { open: async (path) => (path === '/live' ? liveProgram(this.broadcast) : undefined) },
+      entrance: new Entrance({ content: content ?? live, limits: new LocalLimits(maxPlayers) }),
       pathOf,
       now: () => this.now,
       ticker: this.#ticker,
@@ -73,10 +93,7 @@ export class Station {
     });
   }
 
-  static async open(
-    options: Partial<WmspServerOptions> = {},
-    header: TestHeaderOptions | undefined = {},
-  ): Promise<Station> {
+  static async open(options: StationOptions = {}, header: TestHeaderOptions | undefined = {}): Promise<Station> {
     const station = new Station(options);
     station.port = await station.http.listen(0, '127.0.0.1');
     if (header) station.header(header);

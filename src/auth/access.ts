@@ -1,7 +1,7 @@
-import type { AuthOutcome, AuthRequest, Caller, Finish, Scheme } from '../auth/dialog.js';
 import { type AddressList, addressList } from '../http/address-list.js';
 import { isLoopback, plainAddress } from '../http/addresses.js';
 import { Refusal, type RefusalKind, type RefusalOptions } from '../refusal.js';
+import type { AuthOutcome, AuthRequest, Caller, Finish, Scheme } from './dialog.js';
 
 /** Who may do something, as it stands in a configuration. */
 export interface AccessRule {
@@ -99,6 +99,9 @@ export class AccessControl {
       return denied('forbidden', `${address} may not ${what}: that needs a user, and the server knows none.`);
     }
     const schemes = this.#schemes(caller);
+    if (credentials.schemes?.length === 0) {
+      return denied('forbidden', `${address} may not ${what} by this protocol, which has no passwords.`);
+    }
     if (schemes.length === 0) {
       return denied('forbidden', `${address} may not ${what} without TLS, as the password would be readable.`);
     }

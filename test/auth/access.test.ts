@@ -1,7 +1,7 @@
+import { AccessControl, type AccessRule, ruleOf } from '../../src/auth/access.js';
 import type { AuthOutcome, AuthRequest, Scheme } from '../../src/auth/dialog.js';
 import { callerOf, finishFields, type HeaderDialogOptions, headerRefusal } from '../../src/auth/header-dialog.js';
 import { HttpServer } from '../../src/http/server.js';
-import { AccessControl, type AccessRule, ruleOf } from '../../src/server/access.js';
 import { field, Peer } from '../http/peer.js';
 
 let server: HttpServer;

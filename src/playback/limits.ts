@@ -1,0 +1,58 @@
+import { Refusal } from '../refusal.js';
+
+/** Somebody who wants to play something. */
+export interface PlaceWish {
+  /** What is played: the path of a publishing point, or of content. */
+  readonly path: string;
+  /** Most players of the path at a time; default as many as want. */
+  readonly maxPlayers?: number | undefined;
+}
+
+/** A place among the players, to be given back when the player leaves. */
+export interface Ticket {
+  /** More than one call does nothing. */
+  release(): void;
+}
+
+/** How many may play. Asynchronous, because other processes and hosts may have to be asked. */
+export interface Limits {
+  /** @throws Refusal `busy` if there is no place left */
+  take(wish: PlaceWish): Promise<Ticket>;
+}
+
+/** The limits of one process. */
+export class LocalLimits implements Limits {
+  readonly #maxPlayers: number;
+  readonly #taken = new Map<string, number>();
+  #total = 0;
+
+  /** @param maxPlayers of all paths together */
+  constructor(maxPlayers: number = Number.POSITIVE_INFINITY) {
+    this.#maxPlayers = maxPlayers;
+  }
+
+  /** Places that are taken. */
+  get taken(): number {
+    return this.#total;
+  }
+
+  async take({ path, maxPlayers = Number.POSITIVE_INFINITY }: PlaceWish): Promise<Ticket> {
+    const taken = this.#taken.get(path) ?? 0;
+    if (this.#total >= this.#maxPlayers)
+      throw new Refusal('busy', `All ${this.#maxPlayers} places of the server are taken.`);
+    if (taken >= maxPlayers) throw new Refusal('busy', `All ${maxPlayers} places of ${path} are taken.`);
+    this.#taken.set(path, taken + 1);
+    this.#total++;
+    let released = false;
+    return {
+      release: () => {
+        if (released) return;
+        released = true;
+        this.#total--;
+        const left = this.#taken.get(path)! - 1;
+        if (left === 0) this.#taken.delete(path);
+        else this.#taken.set(path, left);
+      },
+    };
+  }
+}
