@@ -31,6 +31,8 @@ const MAX_UNREAD = 64 * 1024;
 // How long a client that is refused in the middle of its body may go on sending before the connection is cut: closing at
 // once would reset the connection and the client would never read why (RFC 9112 9.6).
 const LINGER = 2_000;
+// And so much it may send: reading what is thrown away costs as much as reading what is wanted; bytes.
+const MAX_LINGER = 4 * 1024 * 1024;
 // How long the rest of a body that nobody wants may take when its connection is to be kept for another try.
 const KEPT_BODY = 60_000;
 
@@ -50,6 +52,8 @@ export class ServerConnection implements ExchangeHost {
   #latest: Exchange | undefined;
   #deadline: number;
   #closing = false;
+  // Bytes that came while the connection was closing.
+  #ignored = 0;
   #bodyPaused = false;
   // The client sends requests and does not take the responses.
   #isBehind = false;
@@ -177,7 +181,11 @@ export class ServerConnection implements ExchangeHost {
   }
 
   #take(chunk: Buffer): void {
-    if (this.#closing) return;
+    if (this.#closing) {
+      this.#ignored += chunk.length;
+      if (this.#ignored > MAX_LINGER) this.socket.destroy();
+      return;
+    }
     if (this.#unread.length === 0) this.#unread = chunk;
     else if (chunk.length > 0) this.#unread = Buffer.concat([this.#unread, chunk]);
     try {

@@ -1,4 +1,3 @@
-import { createReadStream } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { streamKindsIn } from '../asf/kinds.js';
 import { trimBlanks } from '../framing/text-head.js';
@@ -23,7 +22,21 @@ const SNIFFED = 64 * 1024;
  * @throws HttpError 404 when the file is gone
  */
 export async function sendFile(exchange: Exchange, path: string): Promise<void> {
-  const { size, modified, type } = await factsOf(path);
+  // What is opened once is one file, whatever happens to its name meanwhile.
+  const file = await open(path).catch(() => {
+    throw new HttpError(404, 'The file is gone.');
+  });
+  let sending = false;
+  try {
+    sending = await answer(exchange, file, path);
+  } finally {
+    if (!sending) await file.close();
+  }
+}
+
+/** @returns true if the file is being sent, and will be closed then */
+async function answer(exchange: Exchange, file: FileHandle, path: string): Promise<boolean> {
+  const { size, modified, type } = await factsOf(file, path);
   const { method, minorVersion } = exchange.request;
   const lastModified = modified.toUTCString();
   const asked = method === 'HEAD' ? undefined : rangeAsked(exchange, lastModified);
@@ -36,30 +49,31 @@ export async function sendFile(exchange: Exchange, path: string): Promise<void> 
   ];
   if (range === 'unsatisfiable') {
     exchange.respond({ status: 416, fields: [...fields, ['Content-Range', `bytes */${size}`]], close: true });
-    return;
+    return false;
   }
   const { start, end } = range ?? { start: 0, end: size - 1 };
   if (range) fields.push(['Content-Range', `bytes ${start}-${end}/${size}`]);
   fields.push(['Content-Length', String(end - start + 1)]);
   const status = range ? 206 : 200;
-  if (exchange.queued || exchange.lost) return;
+  if (exchange.queued || exchange.lost) return false;
   const stream = exchange.startStream(status, fields, { chunked: false });
-  if (method === 'HEAD') return;
+  if (method === 'HEAD') return false;
   if (end < start) {
     stream.end();
-    return;
+    return false;
   }
-  const file = createReadStream(path, { start, end });
-  stream.onLost = () => file.destroy();
+  const source = file.createReadStream({ start, end });
+  stream.onLost = () => source.destroy();
   // Cut short, the length tells the client that something is missing.
-  file.on('error', () => stream.destroy());
-  file.on('end', () => stream.end());
-  file.on('data', (chunk) => {
+  source.on('error', () => stream.destroy());
+  source.on('end', () => stream.end());
+  source.on('data', (chunk) => {
     stream.write(chunk as Buffer);
     if (stream.backlog < BACKLOG) return;
-    file.pause();
-    stream.drained(() => file.resume());
+    source.pause();
+    stream.drained(() => source.resume());
   });
+  return true;
 }
 
 interface Facts {
@@ -70,20 +84,15 @@ interface Facts {
   readonly type: string;
 }
 
-async function factsOf(path: string): Promise<Facts> {
-  let file: FileHandle | undefined;
-  try {
-    file = await open(path);
-    const stats = await file.stat();
-    if (!stats.isFile()) throw new HttpError(404, 'The file is gone.');
-    const { buffer, bytesRead } = await file.read(Buffer.allocUnsafe(SNIFFED), 0, SNIFFED, 0);
-    const type = mediaType(streamKindsIn(buffer.subarray(0, bytesRead)), path);
-    return { size: stats.size, modified: stats.mtime, type };
-  } catch (error) {
-    throw error instanceof HttpError ? error : new HttpError(404, 'The file is gone.');
-  } finally {
-    await file?.close();
-  }
+async function factsOf(file: FileHandle, path: string): Promise<Facts> {
+  const stats = await file.stat();
+  if (!stats.isFile()) throw new HttpError(404, 'The file is gone.');
+  const { buffer, bytesRead } = await file.read(Buffer.allocUnsafe(SNIFFED), 0, SNIFFED, 0);
+  return {
+    size: stats.size,
+    modified: stats.mtime,
+    type: mediaType(streamKindsIn(buffer.subarray(0, bytesRead)), path),
+  };
 }
 
 /** The Range field, unless it is meant for another version of the file than the one that is there (RFC 9110 13.1.5). */

@@ -1,8 +1,9 @@
+import { connect } from 'node:net';
 import { jest } from '@jest/globals';
 import type { Exchange } from '../../src/http/exchange.js';
 import { HttpServer, type HttpServerOptions } from '../../src/http/server.js';
 import { until } from '../support/until.js';
-import { field, Peer, turns } from './peer.js';
+import { field, Peer, pour, turns } from './peer.js';
 
 let server: HttpServer;
 let port: number;
@@ -100,6 +101,19 @@ describe('a body that nobody wants', () => {
     const drip = setInterval(() => client.send('x'), 20);
     await until('the exchange to be lost', () => exchanges[0]?.lost === true);
     clearInterval(drip);
+  });
+
+  it('is cut when it keeps coming as fast as it can behind the answer', async () => {
+    await start((exchange) => exchange.respond({ status: 404, close: true }));
+    // A client that does not mind that the server has closed its side.
+    const client = new Peer(connect({ port, host: '127.0.0.1', allowHalfOpen: true }));
+    peers.push(client);
+    const size = 256 * 1024 * 1024;
+    client.send(`PUT / HTTP/1.1\r\nContent-Length: ${size}\r\n\r\n`);
+    const taken = pour(client, size);
+    expect(await client.head()).toMatch(/^HTTP\/1\.1 404 /);
+    await until('the connection to be gone', () => server.connections === 0);
+    expect(taken()).toBeLessThan(64 * 1024 * 1024);
   });
 
   it('does not end a stream that is sent meanwhile, but the connection behind it', async () => {
