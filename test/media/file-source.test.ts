@@ -7,6 +7,7 @@ import { WmError } from '../../src/errors.js';
 import type { AsfEvent, PacketEvent } from '../../src/media/events.js';
 import { type FileSourceOptions, fileSource } from '../../src/media/file-source.js';
 import { collect, decode, fileOf, temporaryFolder } from '../capture/support.js';
+import { until } from '../support/until.js';
 import { FakeClock, makeFile, makeHeader, makePacket } from './support.js';
 
 const folder = temporaryFolder();
@@ -25,13 +26,13 @@ async function failureOf(options: FileSourceOptions): Promise<WmError> {
 
 /** The writer's end of a pipe as soon as somebody has opened the other one; without that it cannot be had. */
 async function openedByReader(pipe: string): Promise<number> {
-  for (;;) {
+  return until('somebody to read the pipe', () => {
     try {
       return openSync(pipe, constants.O_WRONLY | constants.O_NONBLOCK);
     } catch {
-      await new Promise((resolve) => setImmediate(resolve));
+      return undefined;
     }
-  }
+  });
 }
 
 describe('fileSource', () => {

@@ -53,19 +53,15 @@ async function listen(
   port: number,
 ): Promise<{ datagrams: Buffer[]; until(count: number): Promise<Buffer[]> }> {
   const datagrams: Buffer[] = [];
-  let wake = () => {};
   const socket = createSocket({ type: 'udp4', reuseAddr: true });
   sockets.push(socket);
-  socket.on('message', (bytes) => {
-    datagrams.push(bytes);
-    wake();
-  });
+  socket.on('message', (bytes) => datagrams.push(bytes));
   await new Promise<void>((resolve) => socket.bind(port, address, resolve));
   socket.addMembership(address, LOOPBACK);
   return {
     datagrams,
     until: async (count) => {
-      while (datagrams.length < count) await new Promise<void>((resolve) => (wake = resolve));
+      await until(`${count} datagrams`, () => datagrams.length >= count);
       return datagrams;
     },
   };

@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { testHeader, testPacket } from '../support/stream.js';
+import { until } from '../support/until.js';
 import { parseResponse, parseWholeResponse, type WireResponse } from '../support/wire.js';
 import { ServerStation } from './station.js';
 
@@ -43,7 +44,7 @@ async function open(config: Parameters<typeof ServerStation.open>[0]): Promise<v
 
 async function live(path: string, video = true) {
   const encoder = await station.push(path, { video });
-  while (!station.server.points.get(path)?.broadcast.header) await new Promise((resolve) => setImmediate(resolve));
+  await until(`${path} to have a header`, () => station.server.points.get(path)?.broadcast.header);
   encoder.key();
   return encoder;
 }

@@ -6,6 +6,7 @@ import type { AsfEvent } from '../../src/media/events.js';
 import { WmspClient } from '../../src/wmsp/client.js';
 import type { WmspClientOptions } from '../../src/wmsp/client-options.js';
 import { type TestHeaderOptions, testHeader, testPacket } from '../support/stream.js';
+import { until } from '../support/until.js';
 
 /** A request as a scripted server saw it. */
 export interface SeenRequest {
@@ -84,7 +85,6 @@ export class ScriptedServer {
   readonly errors: unknown[] = [];
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
-  #wakers: Array<() => void> = [];
 
   private constructor(server: Server) {
     this.#server = server;
@@ -112,11 +112,7 @@ export class ScriptedServer {
 
   /** Waits for the nth request of a type, counted from 1. */
   async request(type: string, count = 1): Promise<SeenRequest> {
-    for (;;) {
-      const found = this.of(type)[count - 1];
-      if (found) return found;
-      await new Promise<void>((resolve) => this.#wakers.push(resolve));
-    }
+    return until(`request ${count} of type ${type}`, () => this.of(type)[count - 1]);
   }
 
   async close(): Promise<void> {
@@ -145,9 +141,6 @@ export class ScriptedServer {
         } catch (error) {
           this.errors.push(error);
         }
-        const wakers = this.#wakers;
-        this.#wakers = [];
-        for (const wake of wakers) wake();
       }
     });
   }
