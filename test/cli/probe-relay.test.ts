@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { probeCommand } from '../../src/cli/probe.js';
 import { relayCommand } from '../../src/cli/relay.js';
 import { ServerStation } from '../server/station.js';
+import { until } from '../support/until.js';
 import {
   CLIENT_ID,
   COUGAR,
@@ -159,9 +160,7 @@ describe('wmcast relay', () => {
     try {
       const to = `http://127.0.0.1:${station.port}/relayed`;
       const running = runCommand(relayCommand(), from.url(), to, '--json');
-      while (![...station.server.points].some(({ path }) => path === '/relayed')) {
-        await new Promise((resolve) => setImmediate(resolve));
-      }
+      await until('the point', () => [...station.server.points].some(({ path }) => path === '/relayed'));
       const playing = receive({ url: to, log: false }, (event) => {
         if (event.type === 'packet') release();
       });

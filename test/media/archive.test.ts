@@ -9,6 +9,7 @@ import { type ArchiveFile, ArchiveSink } from '../../src/media/archive.js';
 import type { AsfEvent, PacketEvent } from '../../src/media/events.js';
 import { fileSource } from '../../src/media/file-source.js';
 import { collect, decode, ffmpegPath, temporaryFolder } from '../capture/support.js';
+import { until } from '../support/until.js';
 import { makeFile, makeHeader, makePacket } from './support.js';
 
 const folder = temporaryFolder();
@@ -378,7 +379,7 @@ describe('ArchiveSink on a disk that does not answer', () => {
     const archive = new ArchiveSink('rec.asf', { open: () => opened, patience: 20 });
     await expect(archive.write({ type: 'header', header })).rejects.toThrow(/has not answered/);
     answer();
-    while (!file.closed) await new Promise((resolve) => setImmediate(resolve));
+    await until('the file to be closed', () => file.closed);
     expect(archive.files).toEqual([]);
   });
 
@@ -392,7 +393,7 @@ describe('ArchiveSink on a disk that does not answer', () => {
     await expect(wait).rejects.toThrow(/nobody wants it/);
     open();
     await archive.close();
-    while (!file.closed) await new Promise((resolve) => setImmediate(resolve));
+    await until('the file to be closed', () => file.closed);
   });
 
   it('counts what waits for it with the padding that it will have', async () => {

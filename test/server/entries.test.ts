@@ -3,6 +3,7 @@ import { parseNsc } from '../../src/announce/nsc.js';
 import { parseConfig } from '../../src/server/config.js';
 import { connectRequest, shape, untilShape, wireMessages } from '../msbd/support.js';
 import { testHeader } from '../support/stream.js';
+import { until } from '../support/until.js';
 import { parseResponse, RawPeer, wirePackets } from '../support/wire.js';
 import { BOTH_STREAMS, NEW, PLAY } from '../wmsp/station.js';
 import { ServerStation, type TestEncoder } from './station.js';
@@ -42,7 +43,7 @@ class Ways {
     open.push(server);
     const encoder = await server.push('/live');
     encoder.key();
-    while (!server.server.points.get('/live')!.broadcast.live) await new Promise((resolve) => setImmediate(resolve));
+    await until('/live to be live', () => server.server.points.get('/live')!.broadcast.live);
     const player = await server.peer();
     player.request('GET /live HTTP/1.1', NEW, 'Host: x', ...PLAY, ...BOTH_STREAMS);
     const puller = await RawPeer.connect(server.server.ports.msbd!);
@@ -70,7 +71,7 @@ class Ways {
 
   /** The wStreamIDs of the multicast, each as long as it lasts. */
   async multicast(packets: number): Promise<number[]> {
-    while (this.#datagrams.length < packets) await new Promise((resolve) => setImmediate(resolve));
+    await until(`${packets} datagrams`, () => this.#datagrams.length >= packets);
     const ids = this.#datagrams.map((bytes) => bytes.readUInt16LE(4));
     return ids.filter((id, index) => id !== ids[index - 1]);
   }
@@ -125,7 +126,7 @@ describe('an encoder that comes back', () => {
     ways.encoder.key();
     ways.encoder.peer.close();
     const point = ways.server.server.points.get('/live')!;
-    while (!point.publisher?.lost) await new Promise((resolve) => setImmediate(resolve));
+    await until('the encoder to be lost', () => point.publisher?.lost);
     const again = await ways.server.push('/live', {}, { id: `${ways.encoder.id}; push-id=0` });
     again.key();
     expect(await ways.seen(/HDDD$/)).toBe('MHDDD');

@@ -7,6 +7,7 @@ import type { AsfEvent } from '../../src/media/events.js';
 import { parseConfig } from '../../src/server/config.js';
 import { openSourceUrl } from '../../src/sources/table.js';
 import { testHeader } from '../support/stream.js';
+import { until } from '../support/until.js';
 import { ServerStation } from './station.js';
 
 async function freePort(): Promise<number> {
@@ -112,10 +113,8 @@ describe('a point that is multicast', () => {
     listener.on('message', (bytes) => datagrams.push(bytes));
     await new Promise<void>((resolve) => listener.bind(port, address, resolve));
     listener.addMembership(address, '127.0.0.1');
-    const until = async (count: number) => {
-      while (datagrams.filter(({ length }) => length > 4).length < count)
-        await new Promise((resolve) => setTimeout(resolve, 2));
-    };
+    const received = (count: number) =>
+      until(`${count} packets`, () => datagrams.filter(({ length }) => length > 4).length >= count);
     for (let entry = 0; entry < 3; entry++) {
       if (entry > 0) {
         encoder.end(1);
@@ -124,7 +123,7 @@ describe('a point that is multicast', () => {
       }
       // With a parity packet for every three.
       for (let packet = 0; packet < 6; packet++) encoder.key();
-      await until(8 * (entry + 1));
+      await received(8 * (entry + 1));
     }
     const packets = datagrams.filter(({ length }) => length > 4);
     const streamIds = packets.map((bytes) => bytes.readUInt16LE(4));

@@ -2,6 +2,7 @@ import type { ArchiveFile } from '../../src/media/archive.js';
 import { PointArchive } from '../../src/server/point-archive.js';
 import { temporaryFolder } from '../capture/support.js';
 import { testHeader, testPacket } from '../support/stream.js';
+import { until } from '../support/until.js';
 
 const folder = temporaryFolder();
 const never = new Promise<never>(() => {});
@@ -14,9 +15,7 @@ beforeEach(() => {
 const onWarning = (message: string) => void warnings.push(message);
 const header = { type: 'header', header: testHeader() } as const;
 const packet = (time: number) => ({ type: 'packet', packet: testPacket(time, { key: true }) }) as const;
-const warned = async () => {
-  while (warnings.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
-};
+const warned = () => until('a warning', () => warnings.length > 0);
 
 describe('the archive of a point, on a disk that does not answer', () => {
   it('makes nobody wait for its file, warns once, and goes on without it', async () => {
@@ -41,7 +40,7 @@ describe('the archive of a point, on a disk that does not answer', () => {
       const archive = new PointArchive(elsewhere, '/live', { onWarning, patience: 30, openFile });
       archive.write(header);
       const before = warnings.length;
-      while (warnings.length === before) await new Promise((resolve) => setTimeout(resolve, 5));
+      await until('another warning', () => warnings.length > before);
       await archive.close();
     }
     expect(asked).toBe(1);
