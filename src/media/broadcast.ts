@@ -7,8 +7,10 @@ import { type DataPacket, parsePacket } from '../asf/packet.js';
 import { stripPadding } from '../asf/padding.js';
 import type { BroadcastCounters, BroadcastOptions, Follower, JoinOptions, Release } from './broadcast-options.js';
 import type { AsfEvent, AsfSink, EndEvent } from './events.js';
+import { type Delivery, type Group, type LaneLimits, newTotals, QUICK } from './group.js';
 import { History } from './history.js';
-import { type Delivery, type Group, Lane, type Moment } from './lane.js';
+import type { Lane } from './lane.js';
+import { Lanes } from './lanes.js';
 import { PacketClock } from './packet-clock.js';
 import { Player } from './player.js';
 import { Timeline } from './timeline.js';
@@ -24,9 +26,8 @@ const DEFAULTS = {
   cleanStartPatience: 5_000,
   maxHistory: 32 * 1024 * 1024,
 };
-const MAX_BATCH_INTERVAL = 250;
-// What waits for the next delivery, with its padding, is sent before that when it is more than this.
-const MAX_PENDING = 1024 * 1024;
+// Who wants new players to have less at once than this, ms, wants them to be close to the source.
+const LOW_LATENCY_BURST = 1_000;
 
 /**
  * The live hub between one source and many players.
@@ -46,7 +47,7 @@ export class Broadcast implements AsfSink {
   };
   readonly #options: BroadcastOptions & typeof DEFAULTS;
   readonly #now: () => number;
-  readonly #lanes = new Map<string, Lane>();
+  readonly #lanes: Lanes;
   readonly #followers = new Set<Follower>();
   readonly #history = new History();
   #timeline = newTimeline();
@@ -67,12 +68,18 @@ export class Broadcast implements AsfSink {
   // How far the presentation times are ahead of the send times, ms, as the first packet has it.
   #ahead: number | undefined;
   #newest: { sendTime: number; commands: number } = { sendTime: 0, commands: 0 };
-  #pending = 0;
-  #flushTimer: NodeJS.Timeout | NodeJS.Immediate | undefined;
 
   constructor(options: BroadcastOptions = {}) {
     this.#options = { ...DEFAULTS, ...options };
     this.#now = options.now ?? (() => performance.now());
+    this.#lanes = new Lanes({
+      batchInterval: options.batchInterval,
+      lowLatency: this.#options.burst < LOW_LATENCY_BURST,
+      now: this.#now,
+      limits: () => this.#limits,
+      counted: (totals) => this.#count(totals),
+      failed: (error) => this.#options.onError?.(error),
+    });
   }
 
   /** The header that players get, in live form; undefined before the first source. */
@@ -91,9 +98,7 @@ export class Broadcast implements AsfSink {
   }
 
   get players(): number {
-    let count = 0;
-    for (const lane of this.#lanes.values()) count += lane.players;
-    return count;
+    return this.#lanes.players;
   }
 
   /** True while there are players, followers or others that hold it. */
@@ -164,19 +169,20 @@ export class Broadcast implements AsfSink {
    * sent it. The session is told with what the player starts before the first byte.
    */
   join(session: PlayerSession, choice: LaneChoice, wire: WireFormat, options: JoinOptions = {}): Player {
-    const group = this.#lane(choice).group(wire);
+    const lane = this.#lane(choice);
     const lead = Math.max(options.lead ?? 0, this.#burst);
+    const group = this.#lanes.group(lane, wire, lane.leadFor(lead));
     const from = this.#startIn(group, lead);
     const byLane = wire.numbers === 'lane' ? group.numberFrom(from === -1 ? group.delivered : from) : 0;
     const player = new Player(session, options.number ?? byLane);
     player.lead = lead;
-    this.#counted((moment) => {
-      group.await(player, moment.now);
-      const first = group.lane.entry(from);
-      const granted = first ? group.lane.entry(group.delivered - 1)!.time - first.time : 0;
-      session.starting?.({ number: player.number, location: first?.location, lead: granted });
-      if (from !== -1 && player.group === group) group.startAt(player, from, moment);
-    });
+    const totals = newTotals();
+    const moment = { now: this.#now(), limits: this.#limits, totals };
+    group.await(player, moment.now);
+    const location = lane.entry(from)?.location;
+    session.starting?.({ number: player.number, location, lead: group.leadFrom(from) });
+    if (from !== -1 && player.group === group) group.startAt(player, from, moment);
+    this.#count(totals);
     return player;
   }
 
@@ -184,10 +190,12 @@ export class Broadcast implements AsfSink {
   change(player: Player, choice: LaneChoice, wire: WireFormat | undefined = player.group?.wire): void {
     if (!player.group || !wire) return;
     const abandoned = player.successor;
-    const successor = this.#lane(choice).group(wire);
-    player.successor = successor === player.group ? undefined : successor;
+    const successor = this.#lane(choice).group(wire, QUICK);
+    const isSame = successor.lane === player.lane && wire.key === player.group.wire.key;
+    player.successor = isSame ? undefined : successor;
     player.waitingSince = this.#now();
-    if (abandoned && abandoned !== successor) this.#dropIdle(abandoned);
+    if (isSame) this.#lanes.dropIdle(successor);
+    if (abandoned && abandoned !== successor) this.#lanes.dropIdle(abandoned);
   }
 
   /** Writes what a player gets from now on in another format; its streams and its numbers go on. */
@@ -195,24 +203,19 @@ export class Broadcast implements AsfSink {
     const { group } = player;
     if (!group || group.wire === wire) return;
     // What came before is sent as it would have been.
-    this.#flush();
+    this.#lanes.flush();
     if (player.group !== group) return;
     const { waiting, waitingSince, at, successor } = player;
     group.leave(player);
-    group.lane.group(wire).await(player, waitingSince);
+    group.lane.group(wire, group.turn).await(player, waitingSince);
     Object.assign(player, { waiting, at, rewired: true });
-    if (successor) player.successor = successor.lane.group(wire);
-    this.#dropIdle(group);
-    if (successor) this.#dropIdle(successor);
+    if (successor) player.successor = successor.lane.group(wire, QUICK);
+    this.#lanes.dropIdle(group);
+    if (successor) this.#lanes.dropIdle(successor);
   }
 
   leave(player: Player): void {
-    const { group, successor } = player;
-    if (!group) return;
-    group.leave(player);
-    player.successor = undefined;
-    this.#dropIdle(group);
-    if (successor) this.#dropIdle(successor);
+    this.#lanes.leave(player);
   }
 
   /** Adds a follower, which is told at once when there is something to follow; until {@link unfollow}, over all ends. */
@@ -242,13 +245,8 @@ export class Broadcast implements AsfSink {
   }
 
   #lane(choice: LaneChoice): Lane {
-    let lane = this.#lanes.get(choice.key);
-    if (!lane) {
-      const cleanAt = this.#cleanAt ?? this.#now();
-      lane = new Lane(choice, this.#header!, { backlog: this.#history.packets, cleanAt });
-      this.#lanes.set(choice.key, lane);
-    }
-    return lane;
+    const kept = { backlog: this.#history.packets, cleanAt: this.#cleanAt ?? this.#now() };
+    return this.#lanes.lane(choice, this.#header!, kept);
   }
 
   /** Where a new player starts; -1 when it has to wait for a key frame. */
@@ -268,19 +266,6 @@ export class Broadcast implements AsfSink {
     );
   }
 
-  /** Forgets a group without players, and its lane, unless somebody is about to move there. */
-  #dropIdle(group: Group): void {
-    if (group.players.size > 0) return;
-    for (const lane of this.#lanes.values()) {
-      for (const { players } of lane.groups.values()) {
-        for (const { successor } of players) if (successor === group) return;
-      }
-    }
-    const { lane } = group;
-    if (lane.groups.get(group.wire.key) === group) lane.groups.delete(group.wire.key);
-    if (lane.groups.size === 0 && this.#lanes.get(lane.choice.key) === lane) this.#lanes.delete(lane.choice.key);
-  }
-
   #setHeader(encoderHeader: AsfHeader): void {
     const previous = this.#header;
     const header = liveHeader(encoderHeader);
@@ -297,12 +282,10 @@ export class Broadcast implements AsfSink {
       if (!wasLive) this.#tellStarted(previous, 'run');
       return;
     }
-    this.#flush();
+    this.#lanes.flush();
     this.#begin(header);
     const cause = isEntry ? 'entry' : 'layout';
-    const lanes = [...this.#lanes.values()];
-    this.#lanes.clear();
-    for (const player of playersOf(lanes)) this.#announce(player, header, cause);
+    for (const player of this.#lanes.clear()) this.#announce(player, header, cause);
     this.#tellStarted(header, cause);
   }
 
@@ -324,10 +307,8 @@ export class Broadcast implements AsfSink {
   }
 
   #announce(player: Player, header: AsfHeader, cause: HeaderCause): void {
-    player.group?.leave(player);
-    player.successor = undefined;
     const wanted = player.session.changed(header, cause);
-    if (wanted) this.#lane(wanted.choice).group(wanted.wire).await(player, this.#now());
+    if (wanted) this.#lane(wanted.choice).group(wanted.wire, QUICK).await(player, this.#now());
   }
 
   #addPacket(packet: DataPacket): void {
@@ -362,27 +343,11 @@ export class Broadcast implements AsfSink {
     const { history, maxHistory } = this.#options;
     const limits = { milliseconds: Math.max(history, this.#burst), bytes: maxHistory };
     const oldest = this.#history.add(entry, limits);
-    for (const lane of this.#lanes.values()) this.#guard(lane, () => lane.append(entry, now));
     for (const follower of this.#followers) {
       this.counters.bytesOut += this.#tell(follower, () => follower.packet(entry, placed)) ?? 0;
     }
-    this.#schedule();
-    if (oldest !== undefined) for (const lane of this.#lanes.values()) lane.trim(oldest);
-  }
-
-  /** A lane that fails takes its own players with it and nobody else. */
-  #guard<T>(lane: Lane, work: () => T): T | undefined {
-    try {
-      return work();
-    } catch (error) {
-      this.#lanes.delete(lane.choice.key);
-      for (const player of playersOf([lane])) {
-        player.group?.leave(player);
-        player.session.output.destroy();
-      }
-      this.#options.onError?.(error);
-      return undefined;
-    }
+    this.#lanes.append(entry, this.#header!.packetSize);
+    if (oldest !== undefined) this.#lanes.trim(oldest);
   }
 
   /** What the header says of the preroll, if the packets bear it out, ms. */
@@ -395,74 +360,27 @@ export class Broadcast implements AsfSink {
     return Math.max(this.#options.burst, this.#preroll);
   }
 
-  #schedule(): void {
-    if (this.#lanes.size === 0) return;
-    this.#pending += this.#header!.packetSize;
-    if (this.#pending > MAX_PENDING) this.#flush();
-    if (this.#flushTimer !== undefined || this.#pending === 0) return;
-    const interval = this.#options.batchInterval ?? Math.min(MAX_BATCH_INTERVAL, Math.floor(this.players / 10));
-    const flush = () => this.#flush();
-    this.#flushTimer = interval === 0 ? setImmediate(flush) : setTimeout(flush, interval);
-  }
-
-  #flush(): void {
-    this.#pending = 0;
-    if (this.#flushTimer !== undefined) {
-      clearTimeout(this.#flushTimer as NodeJS.Timeout);
-      clearImmediate(this.#flushTimer as NodeJS.Immediate);
-      this.#flushTimer = undefined;
-    }
-    this.#counted((moment) => {
-      const moving: Array<readonly [Player, number]> = [];
-      for (const lane of this.#lanes.values()) {
-        for (const group of [...lane.groups.values()]) {
-          moving.push(...(this.#guard(lane, () => group.deliver(moment)) ?? []));
-        }
-      }
-      for (const [player, location] of moving) this.#move(player, location, moment);
-    });
-  }
-
-  #counted(work: (moment: Moment) => void): void {
+  get #limits(): LaneLimits {
     const { maxBacklog, patience, cleanStartPatience } = this.#options;
-    const totals: Delivery = { bytes: 0, skippedPackets: 0, droppedPlayers: 0, uncleanStarts: 0 };
-    const backlog = maxBacklog + this.#history.wireBytes;
-    work({ totals, now: this.#now(), limits: { backlog, patience, cleanStart: cleanStartPatience } });
+    return { backlog: maxBacklog + this.#history.wireBytes, patience, cleanStart: cleanStartPatience };
+  }
+
+  #count(totals: Delivery): void {
     this.counters.bytesOut += totals.bytes;
     this.counters.skippedPackets += totals.skippedPackets;
     this.counters.droppedPlayers += totals.droppedPlayers;
     if (totals.uncleanStarts > 0) this.#tellUnclean();
   }
 
-  #move(player: Player, location: number, moment: Moment): void {
-    const { group: previous, successor } = player;
-    // It may have left while others were served.
-    if (!previous || !successor) return;
-    previous.leave(player);
-    player.successor = undefined;
-    successor.await(player, moment.now);
-    successor.startAt(player, successor.lane.indexOf(location), moment);
-    this.#dropIdle(previous);
-  }
-
   #end(event: EndEvent): void {
-    this.#flush();
+    this.#lanes.flush();
     this.#live = false;
     this.#entryEnded = false;
-    const lanes = [...this.#lanes.values()];
-    this.#lanes.clear();
-    for (const player of playersOf(lanes)) {
-      player.group?.leave(player);
-      player.session.ended(event);
-    }
+    for (const player of this.#lanes.clear()) player.session.ended(event);
     for (const follower of [...this.#followers]) this.#tell(follower, () => follower.ended(event));
     // Players that join the next run must not get the last seconds of this one.
     this.#history.clear(this.#header?.packetSize ?? 0);
   }
-}
-
-function playersOf(lanes: readonly Lane[]): Player[] {
-  return lanes.flatMap((lane) => [...lane.groups.values()].flatMap(({ players }) => [...players]));
 }
 
 /** How far the first object of a packet is presented after the packet is sent, ms; undefined when that is not said. */

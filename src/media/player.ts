@@ -1,4 +1,5 @@
-import type { Group, Lane } from './lane.js';
+import type { Group } from './group.js';
+import type { Lane } from './lane.js';
 import { type LaneEntry, type PlayerSession, sent, unitsOf, type WireFormat, type WirePacket } from './wire.js';
 
 /** Runs of packets without a gap that a player of datagrams remembers, to send some of them again. */
@@ -44,6 +45,8 @@ export class Player {
   waitingSince = 0;
   /** Number within the lane of the next packet, for a player that is getting what was kept piece by piece; -1 for all others. */
   at = -1;
+  /** When it will have some seconds in hand, on the broadcast's clock in ms. */
+  settledAt = Number.POSITIVE_INFINITY;
   /** When the player fell behind, on the broadcast's clock in ms; -1 while it keeps up. */
   behindSince = -1;
   /** Its format has changed since the last packet. */

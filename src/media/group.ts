@@ -1,0 +1,326 @@
+import type { Lane } from './lane.js';
+import type { Player } from './player.js';
+import type { LaneEntry, WireBatch, WireFormat } from './wire.js';
+
+/** The limits that a lane keeps for its players. */
+export interface LaneLimits {
+  /** Bytes that may wait for a player before packets are left out for it. */
+  readonly backlog: number;
+  /** Longest time in ms that a player may stay behind before it is dropped. */
+  readonly patience: number;
+  /** Longest time in ms that a player waits for a clean start before it begins with what there is. */
+  readonly cleanStart: number;
+}
+
+/** What one delivery did. */
+export interface Delivery {
+  bytes: number;
+  skippedPackets: number;
+  droppedPlayers: number;
+  /** Players that began without a key frame, because none came. */
+  uncleanStarts: number;
+}
+
+export function newTotals(): Delivery {
+  return { bytes: 0, skippedPackets: 0, droppedPlayers: 0, uncleanStarts: 0 };
+}
+
+/** What a delivery needs to know. */
+export interface Moment {
+  readonly limits: LaneLimits;
+  /** The broadcast's clock in ms. */
+  readonly now: number;
+  readonly totals: Delivery;
+}
+
+/** The turn of groups that are served quickly, because their players have little in hand. */
+export const QUICK = -1;
+/** What a player has to have in hand before it can wait for larger batches, ms of media. */
+export const SETTLED_LEAD = 2_000;
+
+/** Bytes of a piece of what a new player gets at once; restored padding counts. */
+const PIECE_SIZE = 256 * 1024;
+/** Most bytes of such pieces that are kept for players to come. */
+const MAX_PIECES = 4 * 1024 * 1024;
+
+interface Piece {
+  readonly to: number;
+  readonly batch: WireBatch;
+}
+
+/**
+ * The players of a lane whose packets are written in the same way.
+ *
+ * Where a protocol counts the packets of each session, two players that joined at different packets need different bytes; but they
+ * differ by a constant, of which the wire shows only some bits. So a batch is written once for each difference ("phase") in use, and
+ * players of a phase share the very same Buffer.
+ */
+export class Group {
+  readonly lane: Lane;
+  readonly wire: WireFormat;
+  /** When it is served, or {@link QUICK}. */
+  readonly turn: number;
+  readonly players = new Set<Player>();
+  /** Packets up to here (exclusive, as number within the lane) have been delivered. */
+  delivered: number;
+  // What players were given at once, for those that come after them, by where the piece starts and its phase.
+  readonly #pieces = new Map<string, Piece>();
+  #piecesSize = 0;
+
+  constructor(lane: Lane, wire: WireFormat, turn: number) {
+    this.lane = lane;
+    this.wire = wire;
+    this.turn = turn;
+    this.delivered = lane.end;
+  }
+
+  /** The number, within the lane, of the next unit to be delivered. */
+  get number(): number {
+    return this.lane.numberAt(this.wire, this.delivered);
+  }
+
+  /** Adds a player that starts with the next clean start to come. */
+  await(player: Player, now: number): void {
+    player.group = this;
+    player.waiting = true;
+    player.waitingSince = now;
+    player.at = -1;
+    this.players.add(player);
+  }
+
+  leave(player: Player): void {
+    this.players.delete(player);
+    player.group = undefined;
+    player.at = -1;
+  }
+
+  /** Lets a player start with a packet that was delivered to others; it gets all from there on. */
+  startAt(player: Player, index: number, moment: Moment): void {
+    player.waiting = false;
+    player.at = index;
+    const entry = this.lane.entry(index);
+    if (entry) player.begin(entry, index, true);
+    player.settledAt = moment.now + SETTLED_LEAD - this.leadFrom(index);
+    this.#catchUp(player, moment, true);
+  }
+
+  /** Milliseconds of media that a player gets at once that starts with a packet. */
+  leadFrom(index: number): number {
+    const first = this.lane.entry(index);
+    const last = this.lane.entry(this.delivered - 1);
+    return first && last ? Math.max(last.time - first.time, 0) : 0;
+  }
+
+  /** Number of the first unit for a player that starts at a packet, when all players are to share their bytes. */
+  numberFrom(index: number): number {
+    const { lane, wire } = this;
+    if (index >= this.delivered || !wire.units) return lane.numberAt(wire, index);
+    const { start } = lane.entry(index)!;
+    return lane.numberAt(wire, index + 1) - wire.units(start ?? lane.entry(index)!);
+  }
+
+  /** Gives a player what others have got already, in pieces, as far as it takes them. */
+  #catchUp(player: Player, moment: Moment, starting: boolean): void {
+    const { output } = player.session;
+    let first = starting;
+    while (player.at >= 0 && player.group === this) {
+      if (player.at < this.lane.first) {
+        // It was too slow for what is kept.
+        const lost = this.delivered - player.at;
+        player.skipped += lost;
+        moment.totals.skippedPackets += lost;
+        this.await(player, moment.now);
+        return;
+      }
+      if (player.at >= this.delivered) {
+        player.at = -1;
+        player.behindSince = -1;
+        return;
+      }
+      if (output.backlog > moment.limits.backlog) {
+        player.behindSince = moment.now;
+        return;
+      }
+      const { to, batch } = this.#piece(player, first);
+      first = false;
+      this.#put(player, batch, to - player.at, moment.totals);
+      player.at = to;
+    }
+  }
+
+  // Players come in crowds; those that start at the same packet get the same bytes as long as nothing new was delivered.
+  #piece(player: Player, starting: boolean): Piece {
+    const { at } = player;
+    const { wire, lane, delivered } = this;
+    const phase = this.#phase(player.number, at);
+    const key = `${at} ${phase} ${starting}`;
+    const kept = this.#pieces.get(key);
+    if (kept && (kept.to === delivered || kept.batch.bytes.length >= PIECE_SIZE)) return kept;
+    let to = at;
+    for (let size = 0; to < delivered && size < PIECE_SIZE; to++) size += sizeOf(wire, lane.entry(to)!);
+    const piece = { to, batch: lane.write(wire, { from: at, to, number: player.number, starting }) };
+    this.#keep(key, piece);
+    return piece;
+  }
+
+  #keep(key: string, piece: Piece): void {
+    const size = piece.batch.bytes.length;
+    if (this.#piecesSize + size > MAX_PIECES) {
+      this.#pieces.clear();
+      this.#piecesSize = 0;
+    }
+    this.#piecesSize += size - (this.#pieces.get(key)?.batch.bytes.length ?? 0);
+    this.#pieces.set(key, piece);
+  }
+
+  #phase(number: number, index: number): number {
+    if (this.wire.numbers === 'none') return 0;
+    return ((number - this.lane.numberAt(this.wire, index)) & this.wire.mask) >>> 0;
+  }
+
+  #put(player: Player, batch: WireBatch, packets: number, totals: Delivery): void {
+    player.sent += packets;
+    player.number += batch.ends.length;
+    totals.bytes += batch.bytes.length;
+    player.session.output.put(batch);
+  }
+
+  /**
+   * Sends what was appended since the last delivery to every player that keeps up.
+   *
+   * @returns the players that move to their successors, with the location from which they get the packets there
+   */
+  deliver(moment: Moment): Array<readonly [player: Player, location: number]> {
+    const { lane } = this;
+    const from = this.delivered;
+    const to = lane.end;
+    const moving: Array<readonly [Player, number]> = [];
+    if (from === to) return moving;
+    const batch = new Batch(this, from, to);
+    this.delivered = to;
+    const { limits, now, totals } = moment;
+    for (const player of this.players) {
+      if (player.at >= 0) {
+        if (player.behindSince < 0 || this.#catchesUp(player, moment)) this.#catchUp(player, moment, false);
+        continue;
+      }
+      if (player.behindSince >= 0 && !this.#catchesUp(player, moment)) {
+        player.skipped += to - from;
+        totals.skippedPackets += to - from;
+        continue;
+      }
+      const location = player.successor ? this.#handOver(player, batch, moment) : -1;
+      if (location >= 0) {
+        moving.push([player, location]);
+        continue;
+      }
+      this.#send(player, batch, moment);
+      if (player.session.output.backlog > limits.backlog) {
+        player.waiting = true;
+        player.waitingSince = now;
+        player.behindSince = now;
+      }
+    }
+    return moving;
+  }
+
+  #send(player: Player, batch: Batch, moment: Moment): void {
+    const { limits, now, totals } = moment;
+    const { from, to, firstClean } = batch;
+    let start = from;
+    if (player.waiting) {
+      start = firstClean;
+      if (start === -1) {
+        const waited = now - player.waitingSince;
+        if (waited < limits.cleanStart) return;
+        totals.uncleanStarts++;
+        start = from;
+        if (player.sent === 0) {
+          // It gets what came while it waited, too.
+          this.startAt(player, this.lane.startFor(player.lead + waited, to, false), moment);
+          return;
+        }
+      }
+    }
+    if (player.waiting || player.rewired) player.begin(this.lane.entry(start)!, start, player.waiting);
+    if (player.waiting) player.settledAt = now + SETTLED_LEAD;
+    const phase = this.#phase(player.number, start);
+    const written = batch.write(start, phase, player.number, player.waiting);
+    player.waiting = false;
+    this.#put(player, written, to - start, totals);
+  }
+
+  /**
+   * The location at which a player's successor has a clean start within this batch, after what comes before it here was sent; -1
+   * while there is none: the streams that are replaced go on until the key frame of the new one (MS-WMSP 3.2.5.7).
+   */
+  #handOver(player: Player, { from, to }: Batch, { limits, now, totals }: Moment): number {
+    const { lane } = this;
+    const next = player.successor!.lane;
+    const newest = next.indexOf(lane.entry(from)!.location);
+    let index = next.cleanStartIn(newest, next.end);
+    if (index === -1) {
+      if (now - player.waitingSince < limits.cleanStart || newest >= next.end) return -1;
+      totals.uncleanStarts++;
+      index = newest;
+    }
+    const { location } = next.entry(index)!;
+    const before = Math.min(lane.indexOf(location), to);
+    if (before > from && !player.waiting) {
+      const batch = lane.write(this.wire, { from, to: before, number: player.number, starting: false });
+      this.#put(player, batch, before - from, totals);
+    }
+    return location;
+  }
+
+  /** True if a player that fell behind may go on; one that stays behind for too long is dropped. */
+  #catchesUp(player: Player, { limits, now, totals }: Moment): boolean {
+    const { output } = player.session;
+    if (output.backlog <= limits.backlog / 4) {
+      player.behindSince = -1;
+      return true;
+    }
+    if (now - player.behindSince > limits.patience) {
+      totals.droppedPlayers++;
+      output.destroy();
+    }
+    return false;
+  }
+}
+
+/** What a group delivers at once. */
+class Batch {
+  readonly from: number;
+  readonly to: number;
+  /** Where a player that waits may start, as number within the lane; -1 nowhere. */
+  readonly firstClean: number;
+  readonly #group: Group;
+  readonly #written = new Map<number, WireBatch>();
+
+  constructor(group: Group, from: number, to: number) {
+    this.#group = group;
+    this.from = from;
+    this.to = to;
+    this.firstClean = group.lane.cleanStartIn(from, to);
+  }
+
+  /** The packets from `start` on, for all players of a phase. */
+  write(start: number, phase: number, number: number, starting: boolean): WireBatch {
+    const key = phase * 2 + (starting ? 1 : 0);
+    let written = this.#written.get(key);
+    if (!written) {
+      const { lane, wire } = this.#group;
+      written = lane.write(wire, { from: start, to: this.to, number, starting });
+      this.#written.set(key, written);
+    }
+    return written;
+  }
+}
+
+/** Bytes of a packet on the wire. */
+function sizeOf(wire: WireFormat, packet: LaneEntry): number {
+  const units = wire.units ? wire.units(packet) : 1;
+  let size = 0;
+  for (let unit = 0; unit < units; unit++) size += wire.size(packet, unit);
+  return size;
+}

@@ -1,0 +1,239 @@
+import type { AsfHeader } from '../asf/header.js';
+import { type Delivery, type Group, type LaneLimits, type Moment, newTotals, QUICK, SETTLED_LEAD } from './group.js';
+import { Lane } from './lane.js';
+import type { Player } from './player.js';
+import type { BroadcastPacket, LaneChoice, WireFormat } from './wire.js';
+
+export interface LanesOptions {
+  /** Milliseconds between deliveries, for all players alike; default: by what each player has in hand. */
+  readonly batchInterval: number | undefined;
+  /** Players are to get everything as soon as it comes. */
+  readonly lowLatency: boolean;
+  readonly now: () => number;
+  limits(): LaneLimits;
+  /** A delivery is over. */
+  counted(totals: Delivery): void;
+  /** A lane could not be served and its players were dropped. */
+  failed(error: unknown): void;
+}
+
+/** So many are served at once however much they have: it costs little. */
+const FEW_PLAYERS = 20;
+/** Up to so many settled players are served together; more are spread, so that no delivery keeps the others waiting. */
+const MANY_PLAYERS = 500;
+/** Turns in which settled players are served, and how far apart they are, ms: nobody waits longer than all of them. */
+const TURNS = 4;
+const TURN_INTERVAL = 100;
+/** The longest that packets wait for players that have little in hand, ms. */
+const MAX_QUICK_INTERVAL = 100;
+/** What waits for the next delivery, with its padding, is sent before that when it is more than this, bytes. */
+const MAX_PENDING = 1024 * 1024;
+
+/**
+ * The players of a broadcast, by what they get, and when they get it. A player with little in hand is served quickly. One that has some
+ * seconds cannot tell whether packets come one by one or in batches of 400 ms, which cost the server a fraction.
+ */
+export class Lanes {
+  readonly #options: LanesOptions;
+  readonly #lanes = new Map<string, Lane>();
+  #quickTimer: NodeJS.Timeout | NodeJS.Immediate | undefined;
+  #turnTimer: NodeJS.Timeout | undefined;
+  #turn = 0;
+  #turnDue = 0;
+  #nextTurn = 0;
+  // Bytes since the last delivery of all.
+  #pending = 0;
+
+  constructor(options: LanesOptions) {
+    this.#options = options;
+  }
+
+  get players(): number {
+    let count = 0;
+    for (const lane of this.#lanes.values()) count += lane.players;
+    return count;
+  }
+
+  /** The lane of a choice, made with the packets that are kept if it is not there. */
+  lane(choice: LaneChoice, header: AsfHeader, kept: { backlog: Iterable<BroadcastPacket>; cleanAt: number }): Lane {
+    let lane = this.#lanes.get(choice.key);
+    if (!lane) {
+      lane = new Lane(choice, header, kept);
+      this.#lanes.set(choice.key, lane);
+    }
+    return lane;
+  }
+
+  /** The group for a player that has `lead` ms of media in hand. */
+  group(lane: Lane, wire: WireFormat, lead: number): Group {
+    return lane.group(wire, lead >= SETTLED_LEAD && this.#mayWait ? this.#someTurn() : QUICK);
+  }
+
+  /** True if players are served in turns, once they have something in hand. */
+  get #mayWait(): boolean {
+    const { batchInterval, lowLatency } = this.#options;
+    return batchInterval === undefined && !lowLatency && this.players >= FEW_PLAYERS;
+  }
+
+  #someTurn(): number {
+    if (this.players < MANY_PLAYERS) return 0;
+    this.#nextTurn = (this.#nextTurn + 1) % TURNS;
+    return this.#nextTurn;
+  }
+
+  /** @param size bytes of the packet with its padding */
+  append(entry: BroadcastPacket, size: number): void {
+    const now = this.#options.now();
+    for (const lane of this.#lanes.values()) this.#guard(lane, () => lane.append(entry, now));
+    this.#schedule(size);
+  }
+
+  /** Forgets packets from before a location. */
+  trim(location: number): void {
+    for (const lane of this.#lanes.values()) lane.trim(location);
+  }
+
+  leave(player: Player): void {
+    const { group, successor } = player;
+    if (!group) return;
+    group.leave(player);
+    player.successor = undefined;
+    this.dropIdle(group);
+    if (successor) this.dropIdle(successor);
+  }
+
+  /** All players, which are in no lane any more. */
+  clear(): Player[] {
+    const lanes = [...this.#lanes.values()];
+    this.#lanes.clear();
+    const players = playersOf(lanes);
+    for (const player of players) {
+      player.group?.leave(player);
+      player.successor = undefined;
+    }
+    return players;
+  }
+
+  /** Forgets the groups of a lane without players, and the lane without groups, unless somebody is about to move there. */
+  dropIdle({ lane, players }: Group): void {
+    if (players.size > 0) return;
+    const awaited = new Set<Group>();
+    for (const { successor } of playersOf(this.#lanes.values())) if (successor) awaited.add(successor);
+    for (const group of [...lane.groups.values()]) {
+      if (group.players.size === 0 && !awaited.has(group)) lane.drop(group);
+    }
+    if (lane.groups.size === 0 && this.#lanes.get(lane.choice.key) === lane) this.#lanes.delete(lane.choice.key);
+  }
+
+  /** Serves everybody. */
+  flush(): void {
+    this.#pending = 0;
+    this.#cancel();
+    this.#deliver(() => true);
+  }
+
+  #schedule(size: number): void {
+    if (this.#lanes.size === 0) return;
+    this.#pending += size;
+    if (this.#pending > MAX_PENDING) {
+      this.flush();
+      return;
+    }
+    if (this.#quickTimer === undefined && this.#has((turn) => turn === QUICK)) this.#scheduleQuick();
+    if (this.#turnTimer === undefined && (this.#mayWait || this.#has((turn) => turn !== QUICK))) {
+      this.#turnDue = this.#options.now();
+      this.#scheduleTurn();
+    }
+  }
+
+  #scheduleQuick(): void {
+    const { batchInterval } = this.#options;
+    const interval = batchInterval ?? Math.min(MAX_QUICK_INTERVAL, Math.floor(this.players / 10));
+    const flush = () => {
+      this.#quickTimer = undefined;
+      this.#deliver(({ turn }) => turn === QUICK);
+    };
+    this.#quickTimer = interval === 0 ? setImmediate(flush) : setTimeout(flush, interval);
+  }
+
+  #scheduleTurn(): void {
+    this.#turnDue += TURN_INTERVAL;
+    this.#turnTimer = setTimeout(() => this.#takeTurn(), this.#turnDue - this.#options.now());
+  }
+
+  #takeTurn(): void {
+    const turn = this.#turn;
+    this.#turn = (turn + 1) % TURNS;
+    if (turn === 0) this.#pending = 0;
+    this.#turnTimer = undefined;
+    this.#deliver((group) => group.turn === turn || group.turn === QUICK);
+    if (this.#mayWait && (turn === 0 || this.players >= MANY_PLAYERS)) {
+      for (const lane of this.#lanes.values()) lane.settle(turn, this.#options.now());
+    }
+    if (this.#hasPending) this.#scheduleTurn();
+  }
+
+  /** True if something waits for another turn. */
+  get #hasPending(): boolean {
+    for (const lane of this.#lanes.values()) {
+      for (const { delivered, turn } of lane.groups.values()) if (turn !== QUICK && delivered < lane.end) return true;
+    }
+    return false;
+  }
+
+  #deliver(isServed: (group: Group) => boolean): void {
+    const totals = newTotals();
+    const moment = { totals, now: this.#options.now(), limits: this.#options.limits() };
+    const moving: Array<readonly [Player, number]> = [];
+    for (const lane of this.#lanes.values()) {
+      for (const group of [...lane.groups.values()]) {
+        if (isServed(group)) moving.push(...(this.#guard(lane, () => group.deliver(moment)) ?? []));
+      }
+    }
+    for (const [player, location] of moving) this.#move(player, location, moment);
+    this.#options.counted(totals);
+  }
+
+  #move(player: Player, location: number, moment: Moment): void {
+    const { group: previous, successor } = player;
+    // It may have left while others were served.
+    if (!previous || !successor) return;
+    previous.leave(player);
+    player.successor = undefined;
+    successor.await(player, moment.now);
+    successor.startAt(player, successor.lane.indexOf(location), moment);
+    this.dropIdle(previous);
+  }
+
+  /** A lane that fails takes its own players with it and nobody else. */
+  #guard<T>(lane: Lane, work: () => T): T | undefined {
+    try {
+      return work();
+    } catch (error) {
+      this.#lanes.delete(lane.choice.key);
+      for (const player of playersOf([lane])) {
+        player.group?.leave(player);
+        player.session.output.destroy();
+      }
+      this.#options.failed(error);
+      return undefined;
+    }
+  }
+
+  #cancel(): void {
+    clearTimeout(this.#quickTimer as NodeJS.Timeout);
+    clearImmediate(this.#quickTimer as NodeJS.Immediate);
+    this.#quickTimer = undefined;
+  }
+
+  #has(isMeant: (turn: number) => boolean): boolean {
+    for (const lane of this.#lanes.values()) {
+      for (const { turn, players } of lane.groups.values()) if (isMeant(turn) && players.size > 0) return true;
+    }
+    return false;
+  }
+}
+
+function playersOf(lanes: Iterable<Lane>): Player[] {
+  return [...lanes].flatMap(({ groups }) => [...groups.values()].flatMap(({ players }) => [...players]));
+}
