@@ -29,7 +29,7 @@ export { Broadcast, type BroadcastCounters, type BroadcastOptions } from './medi
 export { DatagramOutput, type DatagramOutputOptions, DatagramPacer, type DatagramSender } from './media/datagrams.js';
 export type { AsfEvent, AsfSink, AsfSource, EndEvent, HeaderEvent, PacketEvent } from './media/events.js';
 export { type FileSourceOptions, fileSource } from './media/file-source.js';
-export type { Player } from './media/player.js';
+export type { Player } from './media/group.js';
 export { pump } from './media/pump.js';
 export type { ReconnectPolicy, ReconnectReport } from './media/reconnect.js';
 export { Sequence, type SequenceOptions } from './media/sequence.js';

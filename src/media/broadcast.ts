@@ -7,12 +7,11 @@ import { type DataPacket, parsePacket } from '../asf/packet.js';
 import { stripPadding } from '../asf/padding.js';
 import type { BroadcastCounters, BroadcastOptions, Follower, JoinOptions, Release } from './broadcast-options.js';
 import type { AsfEvent, AsfSink, EndEvent } from './events.js';
-import { type Delivery, type Group, type LaneLimits, newTotals, QUICK } from './group.js';
+import { type Delivery, type Group, type LaneLimits, newTotals, Player } from './group.js';
 import { History } from './history.js';
 import type { Lane } from './lane.js';
 import { Lanes } from './lanes.js';
 import { PacketClock } from './packet-clock.js';
-import { Player } from './player.js';
 import { Timeline } from './timeline.js';
 import type { BroadcastPacket, HeaderCause, LaneChoice, PlayerSession, WireFormat } from './wire.js';
 
@@ -190,7 +189,7 @@ export class Broadcast implements AsfSink {
   change(player: Player, choice: LaneChoice, wire: WireFormat | undefined = player.group?.wire): void {
     if (!player.group || !wire) return;
     const abandoned = player.successor;
-    const successor = this.#lane(choice).group(wire, QUICK);
+    const successor = this.#lanes.group(this.#lane(choice), wire, 0);
     const isSame = successor.lane === player.lane && wire.key === player.group.wire.key;
     player.successor = isSame ? undefined : successor;
     player.waitingSince = this.#now();
@@ -207,9 +206,9 @@ export class Broadcast implements AsfSink {
     if (player.group !== group) return;
     const { waiting, waitingSince, at, successor } = player;
     group.leave(player);
-    group.lane.group(wire, group.turn).await(player, waitingSince);
+    this.#lanes.sibling(group, wire).await(player, waitingSince);
     Object.assign(player, { waiting, at, rewired: true });
-    if (successor) player.successor = successor.lane.group(wire, QUICK);
+    if (successor) player.successor = this.#lanes.sibling(successor, wire);
     this.#lanes.dropIdle(group);
     if (successor) this.#lanes.dropIdle(successor);
   }
@@ -308,7 +307,7 @@ export class Broadcast implements AsfSink {
 
   #announce(player: Player, header: AsfHeader, cause: HeaderCause): void {
     const wanted = player.session.changed(header, cause);
-    if (wanted) this.#lane(wanted.choice).group(wanted.wire, QUICK).await(player, this.#now());
+    if (wanted) this.#lanes.group(this.#lane(wanted.choice), wanted.wire, 0).await(player, this.#now());
   }
 
   #addPacket(packet: DataPacket): void {

@@ -1,20 +1,18 @@
 import type { AsfHeader } from '../asf/header.js';
-import { Group, QUICK } from './group.js';
 import { Numbering } from './numbering.js';
-import type { SentUnit } from './player.js';
 import {
   type BroadcastPacket,
   type LaneChoice,
   type LaneEntry,
+  type SentUnit,
   type WireBatch,
   type WireFormat,
   writeRun,
 } from './wire.js';
 
-/** The players of a broadcast that get the same streams, and the packets of these streams that are kept. */
+/** A choice of streams, and the packets of these streams that are kept. */
 export class Lane {
   readonly choice: LaneChoice;
-  readonly groups = new Map<string, Group>();
   readonly #header: AsfHeader;
   readonly #numberings = new Map<string, Numbering>();
   #entries: LaneEntry[] = [];
@@ -43,12 +41,6 @@ export class Lane {
     return this.#first + this.#entries.length;
   }
 
-  get players(): number {
-    let count = 0;
-    for (const { players } of this.groups.values()) count += players.size;
-    return count;
-  }
-
   append(packet: BroadcastPacket, now: number): void {
     const { location, wire, time } = packet;
     const bytes = this.choice.select(packet, this.#header);
@@ -61,12 +53,14 @@ export class Lane {
     this.#entries.push({ location, bytes, start, cleanStart, time });
   }
 
-  /** Forgets packets from before `location`; what has not been delivered stays. */
-  trim(location: number): void {
-    let limit = this.end;
-    for (const { delivered } of this.groups.values()) limit = Math.min(limit, delivered);
+  /**
+   * Forgets packets from before `location`.
+   *
+   * @param delivered packets from here on stay; number within the lane
+   */
+  trim(location: number, delivered: number): void {
     let count = 0;
-    while (count < limit - this.#first && this.#entries[count]!.location < location) count++;
+    while (count < delivered - this.#first && this.#entries[count]!.location < location) count++;
     if (count === 0) return;
     for (const numbering of this.#numberings.values()) {
       // Counted before it goes, or what follows it would have no number.
@@ -75,40 +69,6 @@ export class Lane {
     }
     this.#entries.splice(0, count);
     this.#first += count;
-  }
-
-  /**
-   * The group of a format; one that is new has nothing to deliver yet.
-   *
-   * @param turn when it is served, or {@link QUICK}
-   */
-  group(wire: WireFormat, turn: number): Group {
-    const key = `${turn} ${wire.key}`;
-    let group = this.groups.get(key);
-    if (!group) {
-      group = new Group(this, wire, turn);
-      this.groups.set(key, group);
-    }
-    return group;
-  }
-
-  drop(group: Group): void {
-    const key = `${group.turn} ${group.wire.key}`;
-    if (this.groups.get(key) === group) this.groups.delete(key);
-  }
-
-  /** Lets players that have enough in hand by now be served in a turn, with which everything has been delivered just now. */
-  settle(turn: number, now: number): void {
-    for (const group of [...this.groups.values()]) {
-      if (group.turn !== QUICK) continue;
-      for (const player of group.players) {
-        if (player.settledAt > now || player.waiting || player.at >= 0 || player.behindSince >= 0) continue;
-        const settled = this.group(group.wire, turn);
-        group.players.delete(player);
-        settled.players.add(player);
-        player.group = settled;
-      }
-    }
   }
 
   /** @param index within the lane, of a packet that is there */

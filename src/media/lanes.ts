@@ -1,7 +1,15 @@
 import type { AsfHeader } from '../asf/header.js';
-import { type Delivery, type Group, type LaneLimits, type Moment, newTotals, QUICK, SETTLED_LEAD } from './group.js';
+import {
+  type Delivery,
+  Group,
+  type LaneLimits,
+  type Moment,
+  newTotals,
+  type Player,
+  QUICK,
+  SETTLED_LEAD,
+} from './group.js';
 import { Lane } from './lane.js';
-import type { Player } from './player.js';
 import type { BroadcastPacket, LaneChoice, WireFormat } from './wire.js';
 
 export interface LanesOptions {
@@ -29,13 +37,19 @@ const MAX_QUICK_INTERVAL = 100;
 /** What waits for the next delivery, with its padding, is sent before that when it is more than this, bytes. */
 const MAX_PENDING = 1024 * 1024;
 
+/** A lane, and the groups of players that get it. */
+interface Served {
+  readonly lane: Lane;
+  readonly groups: Map<string, Group>;
+}
+
 /**
  * The players of a broadcast, by what they get, and when they get it. A player with little in hand is served quickly. One that has some
  * seconds cannot tell whether packets come one by one or in batches of 400 ms, which cost the server a fraction.
  */
 export class Lanes {
   readonly #options: LanesOptions;
-  readonly #lanes = new Map<string, Lane>();
+  readonly #lanes = new Map<string, Served>();
   #quickTimer: NodeJS.Timeout | NodeJS.Immediate | undefined;
   #turnTimer: NodeJS.Timeout | undefined;
   #turn = 0;
@@ -50,23 +64,45 @@ export class Lanes {
 
   get players(): number {
     let count = 0;
-    for (const lane of this.#lanes.values()) count += lane.players;
+    for (const { players } of this.#groups()) count += players.size;
     return count;
   }
 
   /** The lane of a choice, made with the packets that are kept if it is not there. */
   lane(choice: LaneChoice, header: AsfHeader, kept: { backlog: Iterable<BroadcastPacket>; cleanAt: number }): Lane {
-    let lane = this.#lanes.get(choice.key);
-    if (!lane) {
-      lane = new Lane(choice, header, kept);
-      this.#lanes.set(choice.key, lane);
+    let served = this.#lanes.get(choice.key);
+    if (!served) {
+      served = { lane: new Lane(choice, header, kept), groups: new Map() };
+      this.#lanes.set(choice.key, served);
     }
-    return lane;
+    return served.lane;
   }
 
-  /** The group for a player that has `lead` ms of media in hand. */
+  /**
+   * The group of a lane for a player that has `lead` ms of media in hand; one that is new has nothing to deliver yet.
+   */
   group(lane: Lane, wire: WireFormat, lead: number): Group {
-    return lane.group(wire, lead >= SETTLED_LEAD && this.#mayWait ? this.#someTurn() : QUICK);
+    return this.#group(lane, wire, lead >= SETTLED_LEAD && this.#mayWait ? this.#someTurn() : QUICK);
+  }
+
+  /** The group in which a player goes on in another format. */
+  sibling({ lane, turn }: Group, wire: WireFormat): Group {
+    return this.#group(lane, wire, turn);
+  }
+
+  #group(lane: Lane, wire: WireFormat, turn: number): Group {
+    const { groups } = this.#lanes.get(lane.choice.key)!;
+    const key = `${turn} ${wire.key}`;
+    let group = groups.get(key);
+    if (!group) {
+      group = new Group(lane, wire, turn);
+      groups.set(key, group);
+    }
+    return group;
+  }
+
+  *#groups(): Generator<Group, void, undefined> {
+    for (const { groups } of this.#lanes.values()) yield* groups.values();
   }
 
   /** True if players are served in turns, once they have something in hand. */
@@ -84,13 +120,17 @@ export class Lanes {
   /** @param size bytes of the packet with its padding */
   append(entry: BroadcastPacket, size: number): void {
     const now = this.#options.now();
-    for (const lane of this.#lanes.values()) this.#guard(lane, () => lane.append(entry, now));
+    for (const served of this.#lanes.values()) this.#guard(served, () => served.lane.append(entry, now));
     this.#schedule(size);
   }
 
   /** Forgets packets from before a location. */
   trim(location: number): void {
-    for (const lane of this.#lanes.values()) lane.trim(location);
+    for (const { lane, groups } of this.#lanes.values()) {
+      let delivered = lane.end;
+      for (const group of groups.values()) delivered = Math.min(delivered, group.delivered);
+      lane.trim(location, delivered);
+    }
   }
 
   leave(player: Player): void {
@@ -104,9 +144,8 @@ export class Lanes {
 
   /** All players, which are in no lane any more. */
   clear(): Player[] {
-    const lanes = [...this.#lanes.values()];
+    const players = [...this.#players()];
     this.#lanes.clear();
-    const players = playersOf(lanes);
     for (const player of players) {
       player.group?.leave(player);
       player.successor = undefined;
@@ -116,13 +155,18 @@ export class Lanes {
 
   /** Forgets the groups of a lane without players, and the lane without groups, unless somebody is about to move there. */
   dropIdle({ lane, players }: Group): void {
-    if (players.size > 0) return;
+    const served = this.#lanes.get(lane.choice.key);
+    if (players.size > 0 || served?.lane !== lane) return;
     const awaited = new Set<Group>();
-    for (const { successor } of playersOf(this.#lanes.values())) if (successor) awaited.add(successor);
-    for (const group of [...lane.groups.values()]) {
-      if (group.players.size === 0 && !awaited.has(group)) lane.drop(group);
+    for (const { successor } of this.#players()) if (successor) awaited.add(successor);
+    for (const [key, group] of served.groups) {
+      if (group.players.size === 0 && !awaited.has(group)) served.groups.delete(key);
     }
-    if (lane.groups.size === 0 && this.#lanes.get(lane.choice.key) === lane) this.#lanes.delete(lane.choice.key);
+    if (served.groups.size === 0) this.#lanes.delete(lane.choice.key);
+  }
+
+  *#players(): Generator<Player, void, undefined> {
+    for (const { players } of this.#groups()) yield* players;
   }
 
   /** Serves everybody. */
@@ -167,17 +211,23 @@ export class Lanes {
     if (turn === 0) this.#pending = 0;
     this.#turnTimer = undefined;
     this.#deliver((group) => group.turn === turn || group.turn === QUICK);
-    if (this.#mayWait && (turn === 0 || this.players >= MANY_PLAYERS)) {
-      for (const lane of this.#lanes.values()) lane.settle(turn, this.#options.now());
-    }
+    if (this.#mayWait && (turn === 0 || this.players >= MANY_PLAYERS)) this.#settle(turn);
     if (this.#hasPending) this.#scheduleTurn();
+  }
+
+  /** Lets players that have enough in hand by now be served in a turn, with which everything has been delivered just now. */
+  #settle(turn: number): void {
+    const now = this.#options.now();
+    for (const group of [...this.#groups()]) {
+      if (group.turn !== QUICK) continue;
+      for (const player of group.players)
+        if (player.isSettled(now)) group.hand(player, this.#group(group.lane, group.wire, turn));
+    }
   }
 
   /** True if something waits for another turn. */
   get #hasPending(): boolean {
-    for (const lane of this.#lanes.values()) {
-      for (const { delivered, turn } of lane.groups.values()) if (turn !== QUICK && delivered < lane.end) return true;
-    }
+    for (const { delivered, turn, lane } of this.#groups()) if (turn !== QUICK && delivered < lane.end) return true;
     return false;
   }
 
@@ -185,9 +235,9 @@ export class Lanes {
     const totals = newTotals();
     const moment = { totals, now: this.#options.now(), limits: this.#options.limits() };
     const moving: Array<readonly [Player, number]> = [];
-    for (const lane of this.#lanes.values()) {
-      for (const group of [...lane.groups.values()]) {
-        if (isServed(group)) moving.push(...(this.#guard(lane, () => group.deliver(moment)) ?? []));
+    for (const served of [...this.#lanes.values()]) {
+      for (const group of [...served.groups.values()]) {
+        if (isServed(group)) moving.push(...(this.#guard(served, () => group.deliver(moment)) ?? []));
       }
     }
     for (const [player, location] of moving) this.#move(player, location, moment);
@@ -206,14 +256,16 @@ export class Lanes {
   }
 
   /** A lane that fails takes its own players with it and nobody else. */
-  #guard<T>(lane: Lane, work: () => T): T | undefined {
+  #guard<T>({ lane, groups }: Served, work: () => T): T | undefined {
     try {
       return work();
     } catch (error) {
       this.#lanes.delete(lane.choice.key);
-      for (const player of playersOf([lane])) {
-        player.group?.leave(player);
-        player.session.output.destroy();
+      for (const group of groups.values()) {
+        for (const player of group.players) {
+          group.leave(player);
+          player.session.output.destroy();
+        }
       }
       this.#options.failed(error);
       return undefined;
@@ -227,13 +279,7 @@ export class Lanes {
   }
 
   #has(isMeant: (turn: number) => boolean): boolean {
-    for (const lane of this.#lanes.values()) {
-      for (const { turn, players } of lane.groups.values()) if (isMeant(turn) && players.size > 0) return true;
-    }
+    for (const { turn, players } of this.#groups()) if (isMeant(turn) && players.size > 0) return true;
     return false;
   }
-}
-
-function playersOf(lanes: Iterable<Lane>): Player[] {
-  return [...lanes].flatMap(({ groups }) => [...groups.values()].flatMap(({ players }) => [...players]));
 }

@@ -130,6 +130,13 @@ export interface LaneEntry extends WirePacket {
   readonly time: number;
 }
 
+/** A unit that a player was sent. */
+export interface SentUnit {
+  readonly packet: WirePacket;
+  /** Counted from 0 within the packet. */
+  readonly unit: number;
+}
+
 /** Bytes of a run of entries, and what its units are numbered with. */
 export interface Run {
   readonly entries: readonly LaneEntry[];

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import { isLoopback, plainAddress } from '../http/addresses.js';
-import type { Player } from '../media/player.js';
+import type { Player } from '../media/group.js';
 import { EVERY_STREAM, type PlayerOutput, type PlayerSession, type Wanted } from '../media/wire.js';
 import { Refusal, type RefusalKind } from '../refusal.js';
 import { HR, MsbdError } from './base.js';

@@ -1,5 +1,4 @@
-import type { SentUnit } from '../media/player.js';
-import type { WireFormat } from '../media/wire.js';
+import type { SentUnit, WireFormat } from '../media/wire.js';
 import type { Feed, PacketCounts } from './feed.js';
 import type { StreamSelection } from './selection.js';
 

@@ -3,7 +3,7 @@ import { buffers } from '../media/on-demand/buffer-pool.js';
 import { OnDemandFlow } from '../media/on-demand/flow.js';
 import type { OnDemandItem } from '../media/on-demand/options.js';
 import type { OnDemandReader } from '../media/on-demand/reader.js';
-import type { SentUnit } from '../media/player.js';
+import type { SentUnit } from '../media/wire.js';
 import { unitsOf, type WireFormat } from '../media/wire.js';
 import type { FileEntry } from './entry.js';
 import type { Feed, FeedListener, PacketCounts } from './feed.js';

@@ -1,8 +1,16 @@
 import type { AsfHeader } from '../asf/header.js';
 import type { Broadcast } from '../media/broadcast.js';
 import type { EndEvent } from '../media/events.js';
-import type { Player, SentUnit } from '../media/player.js';
-import type { FirstPacket, HeaderCause, PlayerOutput, PlayerSession, Wanted, WireFormat } from '../media/wire.js';
+import type { Player } from '../media/group.js';
+import type {
+  FirstPacket,
+  HeaderCause,
+  PlayerOutput,
+  PlayerSession,
+  SentUnit,
+  Wanted,
+  WireFormat,
+} from '../media/wire.js';
 import type { Feed, FeedListener, PacketCounts } from './feed.js';
 import { laneChoice } from './lane-choice.js';
 import type { PlaybackPort } from './port.js';

@@ -1,5 +1,4 @@
-import type { SentUnit } from '../media/player.js';
-import type { WireBatch, WireFormat, WirePacket } from '../media/wire.js';
+import type { SentUnit, WireBatch, WireFormat, WirePacket } from '../media/wire.js';
 
 // Of one player: milliseconds, and bytes.
 const KEEP = 10_000;
