@@ -3,7 +3,7 @@ import { jest } from '@jest/globals';
 import type { Exchange } from '../../src/http/exchange.js';
 import { HttpServer, type HttpServerOptions } from '../../src/http/server.js';
 import { until } from '../support/until.js';
-import { field, Peer, pour, turns } from './peer.js';
+import { field, Peer, turns } from './peer.js';
 
 let server: HttpServer;
 let port: number;
@@ -110,10 +110,19 @@ describe('a body that nobody wants', () => {
     peers.push(client);
     const size = 256 * 1024 * 1024;
     client.send(`PUT / HTTP/1.1\r\nContent-Length: ${size}\r\n\r\n`);
-    const taken = pour(client, size);
+    let taken = 0;
+    const piece = Buffer.alloc(65_536);
+    const more = () => {
+      client.socket.write(piece, (error) => {
+        if (error || taken >= size) return;
+        taken += piece.length;
+        more();
+      });
+    };
+    more();
     expect(await client.head()).toMatch(/^HTTP\/1\.1 404 /);
     await until('the connection to be gone', () => server.connections === 0);
-    expect(taken()).toBeLessThan(64 * 1024 * 1024);
+    expect(taken).toBeLessThan(64 * 1024 * 1024);
   });
 
   it('does not end a stream that is sent meanwhile, but the connection behind it', async () => {
