@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { isLoopback, plainAddress } from './addresses.js';
+import { plainAddress } from './addresses.js';
 import { chunkHead, LAST_CHUNK } from './body.js';
 import { type Field, HttpError, type RequestHead, serialiseResponseHead } from './message.js';
 
@@ -13,6 +13,8 @@ const MAX_DISCARDED = 64 * 1024;
 export interface ExchangeHost {
   readonly socket: Socket;
   readonly remoteAddress: string;
+  /** True if the client runs on this host. */
+  readonly local: boolean;
   readonly secure: boolean;
   isQueued(exchange: Exchange): boolean;
   /** An exchange changed: its response may be sent now, or the next request may be read. */
@@ -106,8 +108,7 @@ export class Exchange {
 
   /** Whether the client runs on this host: it came over the loopback, or from the very address that it came to. */
   get local(): boolean {
-    const remote = plainAddress(this.remoteAddress);
-    return isLoopback(remote) || (remote !== '' && remote === plainAddress(this.#host.socket.localAddress ?? ''));
+    return this.#host.local;
   }
 
   /** Whether the connection is under TLS. */

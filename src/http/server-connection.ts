@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import { BodyReader } from './body.js';
 import { Exchange, type ExchangeHost } from './exchange.js';
 import { HttpError, headLength, keepsAlive, MAX_HEAD_SIZE, parseRequestHead, requestBodyFraming } from './message.js';
+import { peerOf } from './peer.js';
 import { refusalStatus } from './refusals.js';
 
 /** What a server says of each of its connections; all times in ms. */
@@ -42,6 +43,7 @@ const NOTHING: Buffer = Buffer.alloc(0);
 export class ServerConnection implements ExchangeHost {
   readonly socket: Socket;
   readonly remoteAddress: string;
+  readonly local: boolean;
   readonly secure: boolean;
   readonly #options: ConnectionOptions;
   #unread: Buffer = NOTHING;
@@ -70,7 +72,9 @@ export class ServerConnection implements ExchangeHost {
   constructor(socket: Socket, options: ConnectionOptions) {
     this.socket = socket;
     this.secure = 'encrypted' in socket;
-    this.remoteAddress = socket.remoteAddress ?? '';
+    const { remoteAddress, local } = peerOf(socket);
+    this.remoteAddress = remoteAddress;
+    this.local = local;
     this.#options = options;
     this.#deadline = Date.now() + options.headTimeout;
     socket.on('data', (chunk) => this.#take(chunk));

@@ -1,9 +1,10 @@
 import { createServer, type Server, type Socket } from 'node:net';
-import { createServer as createTlsServer, Server as TlsServer } from 'node:tls';
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:tls';
 import { messageOf, WmError } from '../errors.js';
 import { Admission } from './admission.js';
 import type { Exchange } from './exchange.js';
 import { listenTcp } from './listen.js';
+import { ProxyGate, type ProxyOptions, peerOf } from './peer.js';
 import { type ConnectionOptions, ServerConnection } from './server-connection.js';
 
 /** Who a server is under TLS: PEM texts; `cert` is the whole chain, its own certificate first. */
@@ -21,6 +22,8 @@ export interface HttpServerOptions extends Partial<ConnectionOptions> {
   readonly maxConnections?: number;
   /** Connections were turned away; for a server without an `admission` of its own. */
   readonly onWarning?: ((message: string) => void) | undefined;
+  /** Which peers say whom they bring, by the PROXY protocol; default none. */
+  readonly proxies?: ProxyOptions | undefined;
   /** Speak TLS 1.2 and 1.3, and nothing else, on this port. */
   readonly tls?: TlsIdentity;
 }
@@ -45,7 +48,10 @@ const SWEEP_INTERVAL = 1_000;
 export class HttpServer {
   readonly #options: ConnectionOptions & Pick<HttpServerOptions, 'onError'>;
   readonly #admission: Admission;
+  /** What listens. */
   readonly #server: Server;
+  readonly #tls: TlsServer | undefined;
+  readonly #gate: ProxyGate | undefined;
   readonly #connections = new Set<ServerConnection>();
   // Those whose TLS handshake is not over.
   readonly #handshaking = new Set<Socket>();
@@ -56,9 +62,16 @@ export class HttpServer {
     this.#options = { ...DEFAULTS, ...options };
     const { maxConnections: connections = MAX_CONNECTIONS, onWarning } = options;
     this.#admission = options.admission ?? new Admission({ connections, onWarning });
-    this.#server = options.tls
-      ? this.#tlsServer(options.tls)
-      : createServer({ noDelay: true }, (socket) => this.#admit(socket) && this.#accept(socket));
+    const { tls, proxies } = options;
+    this.#tls = tls && this.#tlsServer(tls);
+    const take = (socket: Socket) => {
+      if (this.#tls) this.#tls.emit('connection', socket);
+      else if (this.#admit(socket)) this.#accept(socket);
+    };
+    this.#gate = proxies && new ProxyGate(proxies, take);
+    if (this.#tls && !this.#gate) this.#server = this.#tls;
+    else
+      this.#server = createServer({ noDelay: true }, (socket) => (this.#gate ? this.#gate.take(socket) : take(socket)));
   }
 
   get connections(): number {
@@ -71,8 +84,7 @@ export class HttpServer {
    * @throws WmError WM_CONFIG when it is unusable; the one before stays
    */
   renewTls(identity: TlsIdentity): void {
-    const server = this.#server;
-    if (server instanceof TlsServer) withTls(() => server.setSecureContext(tlsContext(identity)));
+    withTls(() => this.#tls?.setSecureContext(tlsContext(identity)));
   }
 
   /**
@@ -102,6 +114,7 @@ export class HttpServer {
     });
     for (const connection of this.#connections) connection.finish();
     for (const socket of this.#handshaking) socket.destroy();
+    this.#gate?.close();
     const timer = setTimeout(() => {
       for (const connection of this.#connections) connection.socket.destroy();
     }, graceMilliseconds);
@@ -123,7 +136,7 @@ export class HttpServer {
 
   /** @returns false for a connection that was turned away */
   #admit(socket: Socket): boolean {
-    const address = socket.remoteAddress ?? '';
+    const address = peerOf(socket).remoteAddress;
     if (!this.#admission.admit(address)) {
       socket.destroy();
       return false;

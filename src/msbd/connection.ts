@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
-import { isLoopback, plainAddress } from '../http/addresses.js';
+import { plainAddress } from '../http/addresses.js';
+import { peerOf } from '../http/peer.js';
 import type { Player } from '../media/group.js';
 import { EVERY_STREAM, type PlayerOutput, type PlayerSession, type Wanted } from '../media/wire.js';
 import { Refusal, type RefusalKind } from '../refusal.js';
@@ -73,8 +74,9 @@ export class Connection implements PlayerSession, GroupMember {
     this.#host = host;
     this.#since = host.now();
     this.#session = new ServerSession(host.timers, this.#since);
-    this.#address = plainAddress(socket.remoteAddress ?? '');
-    this.#isLocal = isLoopback(this.#address) || socket.remoteAddress === socket.localAddress;
+    const { remoteAddress, local } = peerOf(socket);
+    this.#address = plainAddress(remoteAddress);
+    this.#isLocal = local;
     this.output = {
       framing: 'stream',
       put: ({ bytes }, done) => void socket.write(bytes, done),

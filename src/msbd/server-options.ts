@@ -1,3 +1,4 @@
+import type { ProxyOptions } from '../http/peer.js';
 import type { Broadcast } from '../media/broadcast.js';
 import type { Delivery } from './messages.js';
 import type { ServerTimers } from './server-session.js';
@@ -43,6 +44,8 @@ export interface MsbdServerOptions {
   readonly content: MsbdContent;
   /** Connections, also of those that have not asked for anything yet. Default 10000. */
   readonly maxConnections?: number | undefined;
+  /** Which peers say whom they bring, by the PROXY protocol; default none. */
+  readonly proxies?: ProxyOptions | undefined;
   /** Without it, who asks for multicast delivery is refused. */
   readonly multicast?: MulticastOptions | undefined;
   /** How long clients wait for another stream when one has ended, in ms, before they are told that none follows. Default 0. */

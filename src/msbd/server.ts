@@ -3,6 +3,7 @@ import { createServer, isIP, type Server, type Socket } from 'node:net';
 import { WmError } from '../errors.js';
 import { plainAddress } from '../http/addresses.js';
 import { listenTcp } from '../http/listen.js';
+import { ProxyGate } from '../http/peer.js';
 import type { Broadcast } from '../media/broadcast.js';
 import { Channel } from './channel.js';
 import { Connection, type ConnectionHost } from './connection.js';
@@ -16,6 +17,7 @@ const SWEEP_INTERVAL = 1_000;
 export class MsbdServer {
   readonly #options: MsbdServerOptions;
   readonly #server: Server;
+  readonly #gate: ProxyGate | undefined;
   readonly #connections = new Set<Connection>();
   readonly #channels = new WeakMap<Broadcast, Channel>();
   readonly #groups = new Map<Channel, Promise<GroupSender>>();
@@ -28,7 +30,9 @@ export class MsbdServer {
   constructor(options: MsbdServerOptions) {
     this.#options = options;
     this.#now = options.now ?? (() => performance.now());
-    this.#server = createServer({ noDelay: true }, (socket) => this.#accept(socket));
+    const accept = (socket: Socket) => this.#accept(socket);
+    this.#gate = options.proxies && new ProxyGate(options.proxies, accept);
+    this.#server = createServer({ noDelay: true }, (socket) => (this.#gate ? this.#gate.take(socket) : accept(socket)));
     this.#server.maxConnections = options.maxConnections ?? 10_000;
     this.#host = {
       options,
@@ -76,6 +80,7 @@ export class MsbdServer {
     const closed = new Promise<void>((resolve) => {
       this.#server.close(() => resolve());
     });
+    this.#gate?.close();
     for (const connection of this.#connections) connection.finish();
     const timer = setTimeout(() => {
       for (const { socket } of this.#connections) socket.destroy();

@@ -84,6 +84,7 @@ export const configSchema = z.strictObject({
   names: z.array(z.string().regex(/^[^\s/:@]+$/, 'must be the name of a host, such as media.example.com')).default([]),
   httpPort: z.union([port, z.literal('none')]).default(8080),
   tls: z.strictObject({ cert: z.string().min(1), key: z.string().min(1), port: port.default(8443) }).optional(),
+  proxyProtocol: addressesSchema.optional(),
   users: z.string().min(1).optional(),
   realm: z
     .string()

@@ -6,6 +6,7 @@ import { addressList } from '../http/address-list.js';
 import { plainAddress } from '../http/addresses.js';
 import { Admission } from '../http/admission.js';
 import type { Exchange } from '../http/exchange.js';
+import type { ProxyOptions } from '../http/peer.js';
 import { HttpServer, type TlsIdentity } from '../http/server.js';
 import { OnDemandFiles } from '../media/on-demand/files.js';
 import type { Redirect } from '../playback/content.js';
@@ -173,6 +174,7 @@ export class MediaServer {
       onError: (error) => listener.error?.(error),
     });
     const http = {
+      proxies: this.#proxies(onWarning),
       admission: new Admission({
         connections: config.limits.connections,
         perAddress: config.limits.connectionsPerAddress,
@@ -278,6 +280,7 @@ export class MediaServer {
   async #startMsbd(listener: ServerListener): Promise<void> {
     const { host, msbd } = this.#config;
     this.#msbd = await MsbdListener.start({
+      proxies: this.#proxies((message) => listener.warning?.(message)),
       port: msbd.port ?? 'none',
       host,
       multicast: msbd.multicast && { ...msbd.multicast, address: msbd.multicast.group },
@@ -294,6 +297,11 @@ export class MediaServer {
   #msbdPlaying(): Iterable<PlayingClient> {
     const paths = new Map([...this.points].map(({ path, broadcast }) => [broadcast, path]));
     return this.#msbd?.playing((broadcast) => paths.get(broadcast)) ?? [];
+  }
+
+  #proxies(onWarning: (message: string) => void): ProxyOptions | undefined {
+    const { proxyProtocol } = this.#config;
+    return proxyProtocol && { addresses: addressList(proxyProtocol), onWarning };
   }
 
   async #listen(): Promise<void> {
