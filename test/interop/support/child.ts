@@ -77,7 +77,14 @@ export class Child {
    *
    * @throws Error with the last lines when it ends first, or after `timeout` ms
    */
-  async until<T>(what: string, find: () => T | undefined, timeout = PATIENCE): Promise<T> {
+  until<T>(what: string, find: () => T | undefined, timeout = PATIENCE): Promise<T> {
+    const found = this.#until(what, find, timeout);
+    // A test that failed before it came to await this has said why, and is not to be ended by this in the middle of another one.
+    found.catch(() => {});
+    return found;
+  }
+
+  async #until<T>(what: string, find: () => T | undefined, timeout: number): Promise<T> {
     const early = find();
     if (early !== undefined) return early;
     let watcher = () => {};
