@@ -1,6 +1,7 @@
 import { streamChangePacket } from '../../src/wmhttp/packets.js';
 import { testHeader, testPacket } from '../support/stream.js';
-import { parseResponse, parseWholeResponse } from '../support/wire.js';
+import { until } from '../support/until.js';
+import { parseResponse, parseWholeResponse, wirePackets } from '../support/wire.js';
 import { ENCODER, ServerStation } from './station.js';
 
 let station: ServerStation;
@@ -73,6 +74,26 @@ describe('the whole server', () => {
     const refused = parseResponse(await peer.untilClosed())!;
     expect([refused.status, refused.field('Connection')]).toEqual([400, 'close']);
     expect(station.server.points.get('/live')?.publisher).toBeUndefined();
+  });
+
+  it.each([
+    ['of a vendor', 0xe004_0001],
+    ['of Windows', 0x8000_4005],
+    ['of success that is not S_FALSE', 2],
+  ])('[WMHTTP-002] [WMHTTP-107] takes the end of a push with an HRESULT %s, and tells players', async (_, hresult) => {
+    const encoder = await station.push('/live');
+    await until('the point to be live', () => station.server.points.get('/live')?.broadcast.live === true);
+    encoder.key();
+    const player = await station.peer();
+    player.request('GET /live HTTP/1.0', 'User-Agent: NSPlayer/4.1.0.3856', 'Pragma: xPlayStrm=1');
+    await player.until((bytes) => (bytes.includes('$H') ? true : undefined));
+    encoder.end(hresult);
+    expect(parseResponse(await encoder.peer.untilClosed())!.status).toBe(204);
+    const last = wirePackets(parseResponse(await player.untilClosed())!.body).at(-1)!;
+    expect(last).toMatchObject({ id: 'E' });
+    // What is no code of Windows has the customer bit, and nothing of this side sets it.
+    expect([0, hresult]).toContain(last.reason >>> 0);
+    expect(station.server.stats().publishers).toBe(0);
   });
 
   it('[WMHTTP-003] [WMHTTP-094] [WMHTTP-104] takes a push over HTTP/1.0 that says nothing of keeping the connection', async () => {
