@@ -2,7 +2,7 @@ import { hostname } from 'node:os';
 import { buildNsc } from '../announce/nsc.js';
 import type { AsfHeader } from '../asf/header.js';
 import { type DataPacket, parsePacket } from '../asf/packet.js';
-import { WmError } from '../errors.js';
+import { messageOf, WmError } from '../errors.js';
 import type { Broadcast, Follower } from '../media/broadcast.js';
 import type { EndEvent } from '../media/events.js';
 import type { BroadcastPacket } from '../media/wire.js';
@@ -57,6 +57,14 @@ export class PointMulticast implements Follower {
     return this.#point.broadcast;
   }
 
+  get group(): string {
+    return this.#config.group;
+  }
+
+  get port(): number {
+    return this.#config.port;
+  }
+
   /** What is sent where, for the administrator. */
   get view(): object {
     const { group, port, ttl, fec } = this.#config;
@@ -103,21 +111,30 @@ export class PointMulticast implements Follower {
   }
 }
 
-/** Starts what the configuration says of multicasts; nothing stays open when one of them cannot be. */
+/** The points that are multicast: those of the configuration, and those that pushes make from them. */
 export class Multicasts {
-  readonly #points: ReadonlyMap<string, PointMulticast>;
+  readonly #points: Map<string, PointMulticast>;
+  readonly #onWarning: (message: string) => void;
+  // Copies begin and end one after the other.
+  #turn: Promise<void> = Promise.resolve();
+  #closed = false;
 
-  private constructor(points: ReadonlyMap<string, PointMulticast>) {
+  private constructor(points: Map<string, PointMulticast>, onWarning: (message: string) => void) {
     this.#points = points;
+    this.#onWarning = onWarning;
   }
 
-  /** @throws WmError WM_CONFIG with the path of the point that cannot be multicast */
+  /**
+   * Starts those of the configuration; nothing stays open when one of them cannot be.
+   *
+   * @throws WmError WM_CONFIG with the path of the point that cannot be multicast
+   */
   static async start(
     wanted: ReadonlyArray<{ readonly point: MulticastPoint; readonly config: MulticastConfig }>,
     onWarning: (message: string) => void,
   ): Promise<Multicasts> {
     const points = new Map<string, PointMulticast>();
-    const all = new Multicasts(points);
+    const all = new Multicasts(points, onWarning);
     for (const { point, config } of wanted) {
       try {
         points.set(point.path, await PointMulticast.start(point, config, onWarning));
@@ -128,6 +145,43 @@ export class Multicasts {
       }
     }
     return all;
+  }
+
+  /**
+   * Multicasts a point as the template that it was made from (MS-WMHTTP 2.2.2.1.1): in the same group, on the next port that no other
+   * point has there, because receivers could not tell two senders apart. Its .nsc file says which. Nothing if it is multicast already.
+   */
+  copy(point: MulticastPoint, template: MulticastConfig): void {
+    this.#inTurn(async () => {
+      if (this.#closed || this.#points.has(point.path)) return;
+      const port = this.#freePort(template);
+      if (port === undefined) {
+        this.#onWarning(`${point.path} is not multicast: ${template.group} has no free port above ${template.port}.`);
+        return;
+      }
+      this.#points.set(point.path, await PointMulticast.start(point, { ...template, port }, this.#onWarning));
+    });
+  }
+
+  /** A point is gone. */
+  remove(path: string): void {
+    this.#inTurn(async () => {
+      const point = this.#points.get(path);
+      this.#points.delete(path);
+      await point?.close();
+    });
+  }
+
+  #inTurn(work: () => Promise<void>): void {
+    this.#turn = this.#turn.then(work).catch((error: unknown) => this.#onWarning(messageOf(error)));
+  }
+
+  #freePort({ group, port }: MulticastConfig): number | undefined {
+    const taken = new Set(
+      [...this.#points.values()].filter((point) => point.group === group).map((point) => point.port),
+    );
+    for (let free = port + 1; free <= 65_535; free++) if (!taken.has(free)) return free;
+    return undefined;
   }
 
   /** What is sent where, for the administrator. */
@@ -145,6 +199,8 @@ export class Multicasts {
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
+    await this.#turn;
     await Promise.all([...this.#points.values()].map((point) => point.close()));
   }
 }

@@ -1,6 +1,7 @@
 import type { LiveHeaderOptions } from '../asf/edit.js';
 import { type Rule, ruleOf } from '../auth/access.js';
 import type { PointConfig } from './config.js';
+import type { MulticastConfig } from './multicast.js';
 
 /** What a publishing point copies from its template (MS-WMHTTP 2.2.2.1.1). */
 export interface PointSettings {
@@ -16,6 +17,8 @@ export interface PointSettings {
   readonly autoDestroy?: boolean | undefined;
   /** Texts that stand over those of the encoder; undefined when there are none. */
   readonly texts?: LiveHeaderOptions | undefined;
+  /** A point that is made from this one is multicast in the same group, on a port of its own. */
+  readonly multicast?: MulticastConfig | undefined;
 }
 
 /**
@@ -23,8 +26,8 @@ export interface PointSettings {
  *
  * @throws WmError WM_USAGE for an address that is none
  */
-export function settingsOf(config: PointConfig): PointSettings {
-  const { access, burst, archive, maxPlayers, autoDestroy } = config;
+export function settingsOf(config: PointConfig & Pick<PointSettings, 'multicast'>): PointSettings {
+  const { multicast, access, burst, archive, maxPlayers, autoDestroy } = config;
   return {
     push: access?.push && ruleOf(access.push),
     play: access?.play && ruleOf(access.play),
@@ -33,6 +36,7 @@ export function settingsOf(config: PointConfig): PointSettings {
     maxPlayers,
     autoDestroy,
     texts: textsOf(config),
+    multicast,
   };
 }
 

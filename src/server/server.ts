@@ -102,7 +102,10 @@ export class MediaServer {
         burst: config.live.burst * 1000,
         ...(config.live.batchInterval === undefined ? {} : { batchInterval: config.live.batchInterval * 1000 }),
       },
-      onEvent: (event) => listener.point?.(event),
+      onEvent: (event) => {
+        this.#multicastAsTemplate(event);
+        listener.point?.(event);
+      },
       onWarning,
     });
     for (const point of config.points) this.points.configure(point.path, settingsOf(point));
@@ -275,6 +278,14 @@ export class MediaServer {
       config ? [{ point: this.points.get(path)!, config }] : [],
     );
     this.#multicasts = await Multicasts.start(wanted, onWarning);
+  }
+
+  /** A point that a push made from a template is multicast as that one is. */
+  #multicastAsTemplate({ point: path, what }: PointEvent): void {
+    if (what === 'removed') this.#multicasts?.remove(path);
+    const point = what === 'created' || what === 'publishing' ? this.points.get(path) : undefined;
+    const { multicast } = point?.settings ?? {};
+    if (point && !point.configured && multicast) this.#multicasts?.copy(point, multicast);
   }
 
   async #startMsbd(listener: ServerListener): Promise<void> {

@@ -31,6 +31,44 @@ async function station(more = ''): Promise<ServerStation> {
   return made;
 }
 
+describe('a point that is made from a template that is multicast', () => {
+  it('[WMHTTP-022] is multicast in the same group on a port of its own, until it is removed', async () => {
+    const server = await station();
+    const views = async () => {
+      const { multicasts } = JSON.parse(
+        (await server.ask('GET /api/multicasts HTTP/1.1', 'Host: 127.0.0.1')).body.toString(),
+      );
+      return multicasts as Array<{ path: string; group: string; port: number; fec: number; packets: number }>;
+    };
+    const [template] = await views();
+    const encoders = [];
+    for (const path of ['/one', '/two']) {
+      const body = 'Template-URL: "/live"\r\nAutoDestroy: 1\r\n';
+      encoders.push(await server.push(path, {}, { body }));
+      encoders.at(-1)!.key();
+    }
+    const all = await until('both copies to send', async () => {
+      const now = await views();
+      return now.length === 3 && now.every(({ path, packets }) => path === '/live' || packets > 0) && now;
+    });
+    const { group, port, fec } = template!;
+    expect(all.map((view) => [view.path, view.group, view.port, view.fec])).toEqual([
+      ['/live', group, port, fec],
+      ['/one', group, port + 1, fec],
+      ['/two', group, port + 2, fec],
+    ]);
+    const nsc = await server.ask('GET /two.nsc HTTP/1.1', 'Host: server:8080');
+    expect(parseNsc(nsc.body.toString('latin1'))).toMatchObject({ address: group, port: port + 2, ecc: 3 });
+    encoders[0]!.end();
+    await until('one copy to end', async () => (await views()).length === 2);
+    expect((await server.ask('GET /one.nsc HTTP/1.1', 'Host: server')).status).toBe(404);
+    const again = await server.push('/three', {}, { body: 'Template-URL: "/live"\r\nAutoDestroy: 0\r\n' });
+    again.key();
+    const third = await until('another copy', async () => (await views()).find(({ path }) => path === '/three'));
+    expect(third.port).toBe(port + 1);
+  });
+});
+
 describe('a point that is multicast', () => {
   it('[MSB-036] [MSB-075] is announced by an .nsc file that names the group, the headers, and where else it is', async () => {
     const server = await station(', ttl: 3, logUrl: "http://logs/log.dll"');
