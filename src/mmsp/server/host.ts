@@ -1,0 +1,23 @@
+import type { Entrance } from '../../playback/entrance.js';
+import type { PlaybackHost } from '../../playback/port.js';
+import type { MmspSession } from './session.js';
+
+/** What sessions need of their server. */
+export interface SessionHost {
+  readonly playback: PlaybackHost;
+  readonly entrance: Pick<Entrance, 'enter'>;
+  /** ServerVersionInfo, for example 9.5.6001.18281. */
+  readonly version: string;
+  /** True if Data packets can be sent by UDP. */
+  readonly offersUdp: boolean;
+  /** The path of content that a fileName stands for. @throws Refusal for a name that no content can have */
+  pathOf(fileName: string): string;
+  /** The session began to send, or goes on with another entry. */
+  started(session: MmspSession): void;
+  /** Nothing is sent any more; may be called more than once. */
+  stopped(session: MmspSession): void;
+  refused(session: MmspSession, fileName: string, why: string): void;
+  /** @param log a CLIENT_LOG as it came */
+  log(session: MmspSession, log: Buffer): void;
+  failed(error: unknown): void;
+}

@@ -1,0 +1,386 @@
+import { randomBytes } from 'node:crypto';
+import { createSocket, type Socket as UdpSocket } from 'node:dgram';
+import { createServer, type Server, type Socket } from 'node:net';
+import { WmError } from '../../errors.js';
+import { isLoopback, plainAddress } from '../../http/addresses.js';
+import type { Admission } from '../../http/admission.js';
+import { listenTcp } from '../../http/listen.js';
+import { DatagramOutput, DatagramPacer } from '../../media/datagrams.js';
+import { Ticker } from '../../media/on-demand/flow.js';
+import type { PlayerOutput } from '../../media/wire.js';
+import type { Entrance } from '../../playback/entrance.js';
+import { DEFAULT_LIMITS, type PaceLimits } from '../../playback/pace.js';
+import { ReadySessions } from '../../playback/ready.js';
+import { ResendBudget } from '../../playback/sent-ring.js';
+import { MmspError, splitMessages } from '../messages/base.js';
+import { readClientMessage } from '../messages/client.js';
+import { TcpPacketReader, wrapMessages } from '../messages/frame.js';
+import { readResendRequest } from '../messages/resend.js';
+import { buildPing } from '../messages/server.js';
+import type { SessionHost } from './host.js';
+import { MmspSession, type SessionLink } from './session.js';
+
+/** What a session that played is reported with. */
+export interface MmspPlayed {
+  readonly path: string;
+  readonly client: string;
+  readonly remoteAddress: string;
+  readonly transport: 'tcp' | 'udp';
+  readonly milliseconds: number;
+  readonly packets: number;
+  readonly skippedPackets: number;
+}
+
+export interface MmspServerOptions {
+  readonly entrance: Pick<Entrance, 'enter'>;
+  /** The path of content that a fileName stands for. @throws Refusal for a name that no content can have */
+  readonly pathOf: (fileName: string) => string;
+  /** ServerVersionInfo: major.minor or major.minor.n.n. */
+  readonly version: string;
+  readonly limits?: PaceLimits;
+  /** Decides which connections are taken; default all. */
+  readonly admission?: Admission;
+  readonly timers?: Partial<MmspTimers>;
+  readonly onPlay?: (path: string, client: string, remoteAddress: string) => void;
+  readonly onPlayed?: (report: MmspPlayed) => void;
+  /** A client was refused what it named. */
+  readonly onRefused?: (fileName: string, remoteAddress: string, why: string) => void;
+  /** @param log a CLIENT_LOG as it came */
+  readonly onLog?: (path: string, remoteAddress: string, log: Buffer) => void;
+  readonly onError?: (error: unknown) => void;
+  /** A clock in ms that never goes back. */
+  readonly now?: () => number;
+}
+
+/** Milliseconds (MS-MMSP 3.2.2). */
+export interface MmspTimers {
+  /** Without a message for so long a client is pinged; it is given up when it does not answer in the same time. */
+  readonly keepAlive: number;
+  /** A session that plays nothing is closed after so long. */
+  readonly idle: number;
+  /** A connection that has not opened anything is closed after so long. */
+  readonly setUp: number;
+}
+
+const DEFAULT_TIMERS: MmspTimers = { keepAlive: 30_000, idle: 3_600_000, setUp: 60_000 };
+const SWEEP_INTERVAL = 1_000;
+/** Answers that a client does not read may take so many bytes, besides media. */
+const MAX_ANSWERS_BEHIND = 1024 * 1024;
+/** Datagrams with resend requests that one client may send in a second. */
+const MAX_RESEND_REQUESTS = 200;
+
+/** The server role of MS-MMSP: a TCP port for clients, and a UDP port for their resend requests and for Data packets. */
+export class MmspServer {
+  readonly #options: MmspServerOptions;
+  readonly #timers: MmspTimers;
+  readonly #now: () => number;
+  readonly #server: Server;
+  readonly #connections = new Map<number, Connection>();
+  readonly #host: SessionHost;
+  readonly #pacer = new DatagramPacer();
+  readonly #playing = new Map<MmspSession, { readonly since: number }>();
+  #udp: UdpSocket | undefined;
+  #sweeper: NodeJS.Timeout | undefined;
+
+  constructor(options: MmspServerOptions) {
+    this.#options = options;
+    this.#timers = { ...DEFAULT_TIMERS, ...options.timers };
+    this.#now = options.now ?? (() => performance.now());
+    this.#server = createServer({ noDelay: true }, (socket) => this.#accept(socket));
+    this.#host = {
+      playback: {
+        ticker: new Ticker(),
+        now: this.#now,
+        ahead: undefined,
+        limits: options.limits ?? DEFAULT_LIMITS,
+        ready: new ReadySessions(this.#now),
+        resends: new ResendBudget(),
+        failed: (error) => options.onError?.(error),
+      },
+      entrance: options.entrance,
+      version: options.version,
+      offersUdp: true,
+      pathOf: options.pathOf,
+      started: (session) => this.#started(session),
+      stopped: (session) => this.#stopped(session),
+      refused: (session, fileName, why) => options.onRefused?.(fileName, session.about.remoteAddress, why),
+      log: (session, log) => options.onLog?.(session.about.path, session.about.remoteAddress, log),
+      failed: (error) => options.onError?.(error),
+    };
+  }
+
+  /** Clients that play at the moment. */
+  get players(): number {
+    return this.#playing.size;
+  }
+
+  /** The sessions that play. */
+  *sessions(): Generator<MmspSession, void, undefined> {
+    yield* this.#playing.keys();
+  }
+
+  /** Ends a session that plays. @param id nCubs @returns false when there is no such session */
+  kick(id: number): boolean {
+    const connection = this.#connections.get(id);
+    connection?.session.kick();
+    return connection !== undefined;
+  }
+
+  /**
+   * Starts to listen on a port of TCP and the same one of UDP.
+   *
+   * @param port 0 takes a port that is free for both
+   * @param host without one, all addresses of the host, IPv4 and IPv6
+   * @returns the port
+   * @throws WmError WM_PORT_IN_USE, or WM_FAILED when the address cannot be used
+   */
+  async listen(port: number, host?: string): Promise<number> {
+    const taken = await listenTcp(this.#server, { port, ...(host === undefined ? {} : { host }) });
+    try {
+      this.#udp = await this.#bind(taken, host);
+    } catch (error) {
+      this.#server.close();
+      throw error;
+    }
+    this.#server.on('error', (error) => this.#options.onError?.(error));
+    this.#sweeper = setInterval(() => this.sweep(), SWEEP_INTERVAL);
+    this.#sweeper.unref();
+    return taken;
+  }
+
+  /** Looks at the timers of all sessions; called once a second. */
+  sweep(): void {
+    const now = this.#now();
+    for (const connection of this.#connections.values()) connection.tick(now, this.#timers);
+    this.#host.playback.ready.sweep();
+    this.#host.playback.resends.sweep();
+  }
+
+  /** Ends what plays, and stops; bounded in time. */
+  async close(graceMilliseconds = 1_000): Promise<void> {
+    clearInterval(this.#sweeper);
+    const closed = new Promise<void>((resolve) => {
+      if (this.#server.listening) this.#server.close(() => resolve());
+      else resolve();
+    });
+    for (const { session } of this.#connections.values()) session.kick();
+    const timer = setTimeout(() => {
+      for (const { socket } of this.#connections.values()) socket.destroy();
+    }, graceMilliseconds);
+    await closed;
+    clearTimeout(timer);
+    const udp = this.#udp;
+    this.#udp = undefined;
+    if (udp) await new Promise<void>((resolve) => udp.close(() => resolve()));
+  }
+
+  async #bind(port: number, host: string | undefined): Promise<UdpSocket> {
+    const socket = createSocket({ type: host === undefined || host.includes(':') ? 'udp6' : 'udp4' });
+    await new Promise<void>((resolve, reject) => {
+      socket.once('error', (error) =>
+        reject(new WmError('WM_PORT_IN_USE', `UDP port ${port} cannot be used.`, { cause: error })),
+      );
+      socket.bind(port, host, () => resolve());
+    });
+    socket.removeAllListeners('error');
+    socket.on('error', (error) => this.#options.onError?.(error));
+    socket.on('message', (bytes, { address }) => this.#datagram(bytes, plainAddress(address)));
+    return socket;
+  }
+
+  /** A resend request counts only from the address that the client's connection comes from. */
+  #datagram(bytes: Buffer, address: string): void {
+    const request = readResendRequest(bytes);
+    const connection = request && this.#connections.get(request.clientId);
+    if (connection?.address !== address) return;
+    connection.resend(request!, this.#now());
+  }
+
+  #accept(socket: Socket): void {
+    const admission = this.#options.admission;
+    const address = socket.remoteAddress;
+    // It was closed again before it could be taken.
+    if (address === undefined || (admission && !admission.admit(address))) {
+      socket.destroy();
+      return;
+    }
+    let id = 0;
+    do id = randomBytes(4).readUInt32LE(0);
+    while (id === 0 || this.#connections.has(id));
+    const connection = new Connection(id, socket, {
+      host: this.#host,
+      now: this.#now,
+      datagrams: (port) => this.#output(address, port),
+    });
+    this.#connections.set(id, connection);
+    socket.once('close', () => {
+      this.#connections.delete(id);
+      admission?.release(address);
+    });
+  }
+
+  /** Data packets for a client, which go to the address of its connection and nowhere else (3.2.5.5). */
+  #output(address: string, port: number): DatagramOutput {
+    const udp = this.#udp!;
+    // A socket for IPv6 reaches IPv4 by mapped addresses, in which form it has them itself.
+    const isMapped = udp.address().family === 'IPv6' && !address.includes(':');
+    return new DatagramOutput({
+      sender: udp,
+      address: isMapped ? `::ffff:${address}` : address,
+      port,
+      pacer: this.#pacer,
+    });
+  }
+
+  #started(session: MmspSession): void {
+    if (this.#playing.has(session)) return;
+    this.#playing.set(session, { since: this.#now() });
+    const { path, client, remoteAddress } = session.about;
+    this.#options.onPlay?.(path, client, remoteAddress);
+  }
+
+  #stopped(session: MmspSession): void {
+    const playing = this.#playing.get(session);
+    if (!playing) return;
+    this.#playing.delete(session);
+    const { path, client, remoteAddress, transport, packets } = session.about;
+    this.#options.onPlayed?.({
+      path,
+      client,
+      remoteAddress,
+      transport,
+      milliseconds: this.#now() - playing.since,
+      packets: packets.sent,
+      skippedPackets: packets.skipped,
+    });
+  }
+}
+
+interface ConnectionMeans {
+  readonly host: SessionHost;
+  readonly now: () => number;
+  readonly datagrams: (port: number) => DatagramOutput;
+}
+
+/** One client's TCP connection. */
+class Connection implements SessionLink {
+  readonly socket: Socket;
+  readonly session: MmspSession;
+  readonly tcp: PlayerOutput;
+  readonly #means: ConnectionMeans;
+  readonly #reader = new TcpPacketReader({ takesData: false });
+  readonly #since: number;
+  #sequence = 0;
+  #heardAt: number;
+  #toldAt: number;
+  #pingedAt = Number.NEGATIVE_INFINITY;
+  #idleSince: number;
+  #requests = 0;
+  #requestsAt = 0;
+  #ending = false;
+
+  constructor(id: number, socket: Socket, means: ConnectionMeans) {
+    this.socket = socket;
+    this.#means = means;
+    const now = means.now();
+    this.#since = now;
+    this.#heardAt = now;
+    this.#toldAt = now;
+    this.#idleSince = now;
+    this.tcp = {
+      framing: 'stream',
+      put: ({ bytes }, done) => void socket.write(bytes, done),
+      drained: (then) => void (socket.writableNeedDrain ? socket.once('drain', then) : queueMicrotask(then)),
+      get backlog() {
+        return socket.writableLength;
+      },
+      destroy: () => void socket.destroy(),
+    };
+    this.session = new MmspSession(id, this, means.host);
+    socket.on('data', (bytes) => this.#receive(bytes));
+    socket.on('error', () => socket.destroy());
+    socket.once('close', () => this.session.close());
+  }
+
+  get connection(): object {
+    return this.socket;
+  }
+
+  get address(): string {
+    return plainAddress(this.socket.remoteAddress ?? '');
+  }
+
+  get remoteAddress(): string {
+    return this.address;
+  }
+
+  get isLocal(): boolean {
+    return isLoopback(this.address) || this.socket.remoteAddress === this.socket.localAddress;
+  }
+
+  send(message: Buffer): void {
+    const now = this.#means.now();
+    this.#toldAt = now;
+    if (this.socket.writableLength > MAX_ANSWERS_BEHIND && !this.session.active) this.socket.destroy();
+    else this.socket.write(wrapMessages(message, this.#sequence++, now - this.#since));
+  }
+
+  udp(port: number): DatagramOutput {
+    return this.#means.datagrams(port);
+  }
+
+  end(): void {
+    this.#ending = true;
+    this.session.close();
+    this.socket.end();
+    // What the client goes on to say has nobody to read it.
+    this.socket.resume();
+  }
+
+  resend(request: Parameters<MmspSession['resend']>[0], now: number): void {
+    if (now - this.#requestsAt >= 1_000) {
+      this.#requestsAt = now;
+      this.#requests = 0;
+    }
+    if (++this.#requests <= MAX_RESEND_REQUESTS) this.session.resend(request);
+  }
+
+  tick(now: number, { keepAlive, idle, setUp }: MmspTimers): void {
+    const { state, active } = this.session.playback;
+    if (active) this.#idleSince = now;
+    if (this.#ending || (state === 'init' && now - this.#since > setUp)) {
+      this.socket.destroy();
+      return;
+    }
+    if (now - this.#idleSince > idle) {
+      this.end();
+      return;
+    }
+    const isPinged = this.#pingedAt > this.#heardAt;
+    if (isPinged && now - this.#pingedAt > keepAlive) this.socket.destroy();
+    else if (!isPinged && now - Math.max(this.#heardAt, this.#toldAt) > keepAlive) {
+      this.#pingedAt = now;
+      this.send(buildPing());
+    }
+  }
+
+  #receive(bytes: Buffer): void {
+    if (this.#ending) return;
+    this.#heardAt = this.#means.now();
+    try {
+      for (const packet of this.#reader.push(bytes)) {
+        if (packet.type !== 'messages') continue;
+        for (const raw of splitMessages(packet.field)) {
+          if (!this.session.receive(readClientMessage(raw))) {
+            this.end();
+            return;
+          }
+          if (this.#ending) return;
+        }
+      }
+    } catch (error) {
+      this.socket.destroy();
+      if (!(error instanceof MmspError)) this.#means.host.failed(error);
+    }
+  }
+}
