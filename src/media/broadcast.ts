@@ -128,6 +128,13 @@ export class Broadcast implements AsfSink {
     });
   }
 
+  /** Returns the packets that are kept, from a location on. */
+  since(location: number): readonly BroadcastPacket[] {
+    const { packets } = this.#history;
+    const oldest = packets[0]?.location ?? 0;
+    return packets.slice(Math.max(0, location - oldest));
+  }
+
   /** Takes the next event of the source; never waits. */
   write(event: AsfEvent): void {
     if (event.type === 'header') this.#setHeader(event.header);

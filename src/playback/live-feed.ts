@@ -13,13 +13,15 @@ import type {
 } from '../media/wire.js';
 import type { Feed, FeedListener, PacketCounts } from './feed.js';
 import { laneChoice } from './lane-choice.js';
-import type { PlaybackPort } from './port.js';
+import { liveStartupProfile } from './live-profile.js';
+import type { Place } from './place.js';
+import type { PlaybackPort, Started } from './port.js';
 import type { StreamSelection } from './selection.js';
 
 /** What the feed of a broadcast tells its session. */
 export interface LiveListener extends FeedListener {
   /** The player is about to get its first packet. */
-  feedStarts(first: FirstPacket): void;
+  feedStarts(first: Started): void;
   /** The broadcast goes on under another header. @returns the choice of streams, or undefined if the feed was stopped */
   feedChanged(header: AsfHeader, cause: HeaderCause): StreamSelection | undefined;
 }
@@ -31,8 +33,8 @@ export interface LiveFeedOptions {
   readonly selection: StreamSelection;
   /** Number of the first unit; default as the broadcast numbers them. */
   readonly number: number | undefined;
-  /** Milliseconds of media that the player wants at once; default what the broadcast gives. */
-  readonly lead?: number | undefined;
+  /** How it is sent: an acceleration is for what is kept of the broadcast. */
+  readonly place: Place;
   readonly listener: LiveListener;
 }
 
@@ -64,8 +66,9 @@ export class LiveFeed implements Feed, PlayerSession {
   }
 
   start(): void {
-    const { broadcast, number, lead } = this.#options;
+    const { broadcast, number, place } = this.#options;
     const choice = laneChoice(this.#header, this.#selection);
+    const lead = place.pace.acceleration?.milliseconds;
     const options = { ...(number === undefined ? {} : { number }), ...(lead === undefined ? {} : { lead }) };
     this.#player = broadcast.join(this, choice, this.#wire, options);
     // What it told when it started may have ended it.
@@ -94,8 +97,18 @@ export class LiveFeed implements Feed, PlayerSession {
     this.#player = undefined;
   }
 
-  starting(first: FirstPacket): void {
-    if (!this.#stopped) this.#options.listener.feedStarts(first);
+  starting({ number, location, lead }: FirstPacket): void {
+    if (this.#stopped) return;
+    const { broadcast, place, listener } = this.#options;
+    const { acceleration, ...rest } = place.pace;
+    // What is kept is all that can be faster.
+    const milliseconds = Math.min(acceleration?.milliseconds ?? 0, lead);
+    const granted = acceleration && milliseconds > 0 ? { acceleration: { ...acceleration, milliseconds } } : {};
+    const profile =
+      place.profiled && location !== undefined && milliseconds > 0
+        ? liveStartupProfile(broadcast, this.#header, this.#selection, location, milliseconds)
+        : undefined;
+    listener.feedStarts({ number, location, position: undefined, pace: { ...rest, ...granted }, profile });
   }
 
   changed(header: AsfHeader, cause: HeaderCause): Wanted | undefined {

@@ -60,7 +60,10 @@ export interface Limit {
 /** All of it in real time. */
 export const NORMAL_PACE: Pace = { rate: 1 };
 
-/** Grants of a wish what there is, and never more than was asked for. A broadcast has its own rate. */
+/**
+ * Grants of a wish what there is, and never more than was asked for. A broadcast has its own rate, and is never faster than real time
+ * for long: what is kept of it can be sent at once.
+ */
 export function grantPace(entry: Entry, wish: PaceWish, limits: PaceLimits): Pace {
   const { rate = 1, speed = 1, acceleration } = wish;
   const bitsPerSecond = Math.min(acceleration?.bitsPerSecond ?? 0, limits.bandwidth);
@@ -68,7 +71,7 @@ export function grantPace(entry: Entry, wish: PaceWish, limits: PaceLimits): Pac
   const strides = entry.kind === 'file' && entry.file.stridable && !entry.noSkip;
   return {
     rate: strides ? rate : 1,
-    ...(speed > 1 ? { speed: Math.min(speed, limits.speed) } : {}),
+    ...(speed > 1 ? { speed: entry.kind === 'live' ? 1 : Math.min(speed, limits.speed) } : {}),
     ...(bitsPerSecond > 0 && milliseconds > 0 ? { acceleration: { bitsPerSecond, milliseconds } } : {}),
   };
 }

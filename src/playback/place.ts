@@ -26,6 +26,8 @@ export interface Place {
   readonly from: number;
   readonly pace: Pace;
   readonly profile?: Started['profile'];
+  /** True if the player wants one, which is known of a broadcast only when it joins. */
+  readonly profiled?: boolean;
   /** In continuation of what was sent before: milliseconds of media that leave at once. */
   readonly burst?: number;
 }
@@ -44,7 +46,7 @@ export async function findPlace(
   granted: () => StreamSelection | undefined,
 ): Promise<Place | undefined> {
   const pace = grantPace(entry, order, limits);
-  if (entry.kind === 'live') return { from: 0, pace };
+  if (entry.kind === 'live') return { from: 0, pace, profiled: order.profile ?? false };
   for (let selection = granted(); selection; ) {
     const place = await placeIn(entry, order, pace, selection);
     const now = granted();
@@ -77,8 +79,9 @@ async function placeIn(entry: FileEntry, order: PlayOrder, pace: Pace, selection
 
 /** Returns what a player is told of a start in a file, or of one in a broadcast that is yet to come. */
 export function startedAt(number: number, entry: Entry, { from, pace, profile }: Place): Started {
-  const location = entry.kind === 'file' ? from : undefined;
-  return { number, location, position: pace.start, pace, profile };
+  if (entry.kind === 'file') return { number, location: from, position: pace.start, pace, profile };
+  const { acceleration: _, ...granted } = pace;
+  return { number, location: undefined, position: undefined, pace: granted, profile };
 }
 
 /** Returns the order that goes on at a packet of a file, as fast and as far as before. */

@@ -1,6 +1,6 @@
 import type { AsfHeader } from '../asf/header.js';
 import type { StartPosition } from '../media/on-demand/options.js';
-import type { FirstPacket, HeaderCause, WireBatch, WireFormat } from '../media/wire.js';
+import type { HeaderCause, WireBatch, WireFormat } from '../media/wire.js';
 import { Refusal } from '../refusal.js';
 import type { Program } from './content.js';
 import { type Entry, headerOf, type LiveEntry } from './entry.js';
@@ -181,7 +181,7 @@ export class PlaybackSession implements LiveListener {
       const entry = program.current;
       if (later || !this.#knows(entry)) await this.#change(turn, program, later ?? 'header');
       else if (order && entry.kind === 'file') await this.#playEntry(turn, program, order);
-      else await this.#startEntry(turn, entry);
+      else await this.#startEntry(turn, entry, order);
     });
   }
 
@@ -279,8 +279,8 @@ export class PlaybackSession implements LiveListener {
   }
 
   /** For the feed: something is about to be sent of a broadcast. */
-  feedStarts({ number, location }: FirstPacket): void {
-    this.#tell({ number, location, position: undefined, pace: this.#pace, profile: undefined });
+  feedStarts(first: Started): void {
+    this.#tell(first);
   }
 
   /** For the feed: the broadcast goes on under another header. */
@@ -461,16 +461,12 @@ export class PlaybackSession implements LiveListener {
   }
 
   /** Starts an entry from its beginning, in continuation of what was sent before. */
-  async #startEntry(turn: number, entry: Entry): Promise<void> {
-    if (entry.kind === 'live') return this.#start(entry, { from: 0, pace: NORMAL_PACE });
-    const { begin = 0 } = entry;
-    const order: PlayOrder = {
-      position: { kind: 'time', milliseconds: begin },
-      rate: Math.max(0, this.#pace.rate) || 1,
-    };
+  async #startEntry(turn: number, entry: Entry, wish?: PlayOrder): Promise<void> {
+    const begin = (entry.kind === 'file' && entry.begin) || 0;
+    const rate = Math.max(0, this.#pace.rate) || 1;
+    const order = wish ?? { position: { kind: 'time', milliseconds: begin }, rate };
     const place = await findPlace(entry, order, this.#host.limits, this.#current(turn));
-    if (!place) return;
-    this.#start(entry, { ...place, burst: this.#lead.burst(this.#preroll) });
+    if (place) this.#start(entry, { ...place, burst: this.#lead.burst(this.#preroll) });
   }
 
   #start(entry: Entry, place: Place): void {
@@ -487,7 +483,7 @@ export class PlaybackSession implements LiveListener {
     const common = { port: this.#port, header, selection: this.#granted, listener: this };
     if (entry.kind === 'live') {
       this.#lead.live();
-      this.#feeds.take(new LiveFeed({ ...common, number, broadcast: entry.broadcast }));
+      this.#feeds.take(new LiveFeed({ ...common, number, place, broadcast: entry.broadcast }));
     } else {
       this.#lead.file(entry, from, pace, burst !== undefined);
       this.#feeds.take(new FileFeed({ ...common, number: number ?? 0, entry, place, host: this.#host }));

@@ -2,7 +2,7 @@ import { HttpError } from '../http/message.js';
 import type { StartPosition } from '../media/on-demand/options.js';
 import type { Entry } from '../playback/entry.js';
 import type { Acceleration, LimitWish, Pace } from '../playback/pace.js';
-import type { PlayOrder } from '../playback/place.js';
+import { AT_START, type PlayOrder } from '../playback/place.js';
 import type { PragmaTokens } from './pragma.js';
 import type { ClientProduct } from './requests.js';
 
@@ -57,13 +57,13 @@ export interface AskedPlay {
  * @throws HttpError 400 for a rate that there is not
  */
 export function askedPlay(entry: Entry, pragma: PragmaTokens, client: ClientProduct): AskedPlay {
-  if (entry.kind === 'live') return { order: { position: { kind: 'start' } }, granted: () => [] };
   const speed = Number(/^\s*(\d{1,10}(?:\.\d{1,3})?)/.exec(pragma.text('Speed') ?? '')?.[1] ?? 0);
   const asked = askedAcceleration(pragma, client);
   return {
     order: {
-      position: startPosition(pragma),
-      rate: playbackRate(pragma),
+      ...(entry.kind === 'file'
+        ? { position: startPosition(pragma), rate: playbackRate(pragma) }
+        : { position: AT_START }),
       speed,
       acceleration: asked?.acceleration,
       limit: maxDuration(pragma),

@@ -2,7 +2,7 @@ import { parsePacket } from '../../src/asf/packet.js';
 import type { PlayReport } from '../../src/wmsp/server.js';
 import { AUDIO, PACKET_SIZE } from '../support/stream.js';
 import { until } from '../support/until.js';
-import { BOTH_STREAMS, clientIdOf, kindsOf, NEW, OLD, PLAY, Station } from './station.js';
+import { BOTH_STREAMS, clientIdOf, kindsOf, NEW, OLD, PLAY, Station, tokenOf } from './station.js';
 
 let station: Station;
 
@@ -12,6 +12,54 @@ beforeEach(async () => {
 });
 
 afterEach(() => station.close());
+
+describe('a broadcast that is asked for faster than real time', () => {
+  const STARTUP = 'Supported: com.microsoft.wm.predstrm, com.microsoft.wm.startupprofile';
+  const FAST = 'Pragma: LinkBW=2147483647, AccelBW=2000000, AccelDuration=8000, Speed=6104.070';
+
+  /** Feeds so many seconds, with a key frame in each. */
+  function feed(seconds: number): void {
+    for (let packets = 0; packets < seconds * 10; packets++) station.packet({ key: packets % 10 === 0 });
+  }
+
+  it('[WMSP-244] [WMSP-245] [WMSP-045] [WMSP-269] gets at once what it asks for of what is kept, and is told so; then it is in real time', async () => {
+    feed(20);
+    const watcher = await station.play(NEW, ...PLAY, ...BOTH_STREAMS, STARTUP, FAST);
+    expect(tokenOf(watcher.response, 'AccelBW')).toBe('2000000');
+    expect(tokenOf(watcher.response, 'AccelDuration')).toBe('8000');
+    expect(tokenOf(watcher.response, 'Speed')).toBe('1.000');
+    const burst = (await watcher.packetsWith('D', 80)).filter(({ id }) => id === 'D');
+    expect(burst.length).toBeLessThanOrEqual(91);
+  });
+
+  it('[WMSP-245] is granted no more than what is kept', async () => {
+    feed(3);
+    const watcher = await station.play(NEW, ...PLAY, ...BOTH_STREAMS, FAST);
+    expect(Number(tokenOf(watcher.response, 'AccelDuration'))).toBe(3_000);
+  });
+
+  it('[WMSP-244] is granted nothing that it did not ask for, or that is not for its version', async () => {
+    feed(20);
+    for (const lines of [[NEW], [OLD, FAST]]) {
+      const { response } = await station.play(...lines, ...PLAY, ...BOTH_STREAMS);
+      expect(response.pragma.filter((token) => /^(?:Accel|Burst)/.test(token))).toEqual([]);
+      expect(response.field('X-StartupProfile')).toBeUndefined();
+    }
+  });
+
+  it('[WMSP-246] [WMSP-068] [WMSP-071] [WMSP-073] has X-StartupProfile for what it gets at once, if it lists the feature', async () => {
+    feed(20);
+    const { response } = await station.play(NEW, ...PLAY, ...BOTH_STREAMS, STARTUP, FAST);
+    const profile = response.field('X-StartupProfile')!;
+    // Pictures of 300 bytes every 100 ms.
+    expect(profile).toMatch(/^Rate=10,[\d,]+;MaxBytes=[\d,]+;Time=[\d,]+;StartTime=\d+;LastTime=8000;/);
+    expect(Number(/ByteRate=(\d+),/.exec(profile)![1]) / 3_000).toBeCloseTo(1, 1);
+    const again = await station.play(NEW, ...PLAY, ...BOTH_STREAMS, STARTUP, FAST);
+    expect(again.response.field('X-StartupProfile')).toBe(profile);
+    const other = await station.play(NEW, ...PLAY, ...BOTH_STREAMS, FAST);
+    expect(other.response.field('X-StartupProfile')).toBeUndefined();
+  });
+});
 
 describe('Play', () => {
   it('[WMSP-247] [WMSP-091] [WMSP-232] starts with the header again and goes on with data packets', async () => {

@@ -9,7 +9,7 @@ const RATES = [10, 12, 15, 20, 30];
 const MAX_READ = 8 * 1024 * 1024;
 
 /** A media object as it is sent. */
-interface SentObject {
+export interface SentObject {
   readonly type: string | undefined;
   /** Presentation time, ms from the first object's. */
   readonly time: number;
@@ -92,6 +92,17 @@ export async function computeStartupProfile(
   options: StartupProfileOptions,
 ): Promise<StartupProfile | undefined> {
   const { objects, first } = await readObjects(file, streams, from, options);
+  return startupProfileOf(objects, first);
+}
+
+/**
+ * Computes the numbers of X-StartupProfile ([MS-WMSP] 2.2.1.12).
+ *
+ * @param objects in the order of sending
+ * @param first presentation time of the first, ms
+ * @returns undefined when nothing can be said: no media, or all of one time
+ */
+export function startupProfileOf(objects: readonly SentObject[], first: number): StartupProfile | undefined {
   let lowest = 0;
   let highest = 0;
   let total = 0;
