@@ -59,7 +59,10 @@ async function serve(options: ServeOptions): Promise<void> {
     played: (report) => log.info(report, `${report.remoteAddress} played ${report.path}`),
     warning: (message) => log.warn(message),
     log: (submitted) => log.debug(submitted, 'log submitted'),
-    event: (path, text) => log.debug({ path, text }, 'event submitted'),
+    // Players are asked for their events only where somebody reads of them.
+    ...(log.isLevelEnabled('debug')
+      ? { event: (path: string, text: string) => log.debug({ path, text }, 'event submitted') }
+      : {}),
     error: (error) => log.error(error, `internal error: ${messageOf(error)}`),
   });
   const server = await interruption.race(starting, { late: (late) => void late.close() });

@@ -51,13 +51,14 @@ export interface AskedPlay {
 }
 
 /**
- * Reads what the tokens of a Play ask for (MS-WMSP 3.2.5.6). A token counts only for clients for which it is defined: AccelBW from 8.0,
- * BurstBW from 9.0.
+ * Reads what the tokens of a Play ask for (MS-WMSP 3.2.5.6). A token counts only for clients for which it is defined: AccelBW from
+ * 8.0, BurstBW and Speed from 9.0.
  *
  * @throws HttpError 400 for a rate that there is not
  */
 export function askedPlay(entry: Entry, pragma: PragmaTokens, client: ClientProduct): AskedPlay {
-  const speed = Number(/^\s*(\d{1,10}(?:\.\d{1,3})?)/.exec(pragma.text('Speed') ?? '')?.[1] ?? 0);
+  const speed =
+    client.major < 9 ? 0 : Number(/^\s*(\d{1,10}(?:\.\d{1,3})?)/.exec(pragma.text('Speed') ?? '')?.[1] ?? 0);
   const asked = askedAcceleration(pragma, client);
   return {
     order: {

@@ -65,7 +65,7 @@ function* splitTokens(line: string): Generator<readonly [name: string, value: st
  */
 export function streamSwitches(pragma: PragmaTokens, known: ReadonlySet<number>): StreamSwitch[] | undefined {
   const text = pragma.text('stream-switch-entry') ?? pragma.text('switch-stream-entry');
-  if (text === undefined) return undefined;
+  if (text === undefined || pragma.number('stream-switch-count') === 0) return undefined;
   const stream = (digits: string) => {
     const hexadecimal = Number.parseInt(digits, 16);
     return known.has(hexadecimal) || !/^\d+$/.test(digits) ? hexadecimal : Number.parseInt(digits, 10);

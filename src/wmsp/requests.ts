@@ -77,11 +77,22 @@ function requestType(head: RequestHead, pragma: PragmaTokens): WmspRequestType |
   }
 }
 
-function getType(pragma: PragmaTokens): WmspRequestType {
-  if (pragma.has('pipeline-request')) return 'Pipeline';
-  if (pragma.has('xPlayNextEntry')) return 'PlayNextEntry';
-  // Some samples of a SelectStream have xPlayStrm=1; they are Play requests.
-  if (pragma.flag('xPlayStrm')) return 'Play';
+/** Returns the type whose mark a request has; with none, or with those of several, it is of no type (MS-WMSP 3.2.5.1). */
+function only(marks: ReadonlyArray<readonly [marked: boolean, type: WmspRequestType]>): WmspRequestType | undefined {
+  const [first, second] = marks.filter(([marked]) => marked);
+  return second ? undefined : first?.[1];
+}
+
+function getType(pragma: PragmaTokens): WmspRequestType | undefined {
+  // With stream-switch-entry each of these is what it is, and says what it chooses.
+  const marks = [
+    [pragma.has('pipeline-request'), 'Pipeline'],
+    [pragma.has('xPlayNextEntry'), 'PlayNextEntry'],
+    [pragma.flag('xPlayStrm'), 'Play'],
+  ] as const;
+  if (marks.some(([marked]) => marked)) return only(marks);
+  // These are for POST requests.
+  if (pragma.has('xStopStrm') || pragma.has('xKeepAliveInPause')) return undefined;
   return hasStreamSwitch(pragma) ? 'SelectStream' : 'Describe';
 }
 
@@ -97,11 +108,14 @@ function hasStreamSwitch(pragma: PragmaTokens): boolean {
 
 function postType(head: RequestHead, pragma: PragmaTokens): WmspRequestType | undefined {
   const contentType = (head.headers.get('Content-Type') ?? '').split(';')[0]!.trim().toLowerCase();
-  if (pragma.has('xStopStrm')) return 'Stop';
-  if (pragma.has('xKeepAliveInPause')) return 'KeepAlive';
-  if (hasStreamSwitch(pragma)) return 'SelectStream';
-  if (pragma.has('log-line') || contentType === 'application/x-wms-logstats') return 'Log';
-  if (contentType === 'application/x-wms-sendevent') return 'SendEvent';
-  if (contentType === 'application/x-wms-getcontentinfo') return 'GetContentInfo';
-  return undefined;
+  // These are GET requests.
+  if (pragma.has('pipeline-request') || pragma.has('xPlayNextEntry') || pragma.flag('xPlayStrm')) return undefined;
+  return only([
+    [pragma.has('xStopStrm'), 'Stop'],
+    [pragma.has('xKeepAliveInPause'), 'KeepAlive'],
+    [hasStreamSwitch(pragma), 'SelectStream'],
+    [pragma.has('log-line') || contentType === 'application/x-wms-logstats', 'Log'],
+    [contentType === 'application/x-wms-sendevent', 'SendEvent'],
+    [contentType === 'application/x-wms-getcontentinfo', 'GetContentInfo'],
+  ]);
 }

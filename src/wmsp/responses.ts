@@ -57,9 +57,9 @@ export function cacheFields(
   { live, playlist, file }: ContentInfo,
   { events = false }: Pick<ServerIdentity, 'events'> = {},
 ): { readonly cacheControl: string; readonly validators: Field[] } {
-  const subscription = events ? ', x-wms-event-subscription="remote-open, remote-close, remote-log"' : '';
+  const subscription = events ? ', x-wms-event-subscription="remote-open,remote-close,remote-log"' : '';
   if (!file) {
-    const types = [...(live ? ['broadcast'] : []), ...(playlist ? ['playlist'] : [])].join(', ');
+    const types = [...(live ? ['broadcast'] : []), ...(playlist ? ['playlist'] : [])].join(',');
     return { cacheControl: `no-cache, x-wms-stream-type="${types}"${subscription}`, validators: [] };
   }
   const { size, modified, version } = file;

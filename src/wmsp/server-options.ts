@@ -1,6 +1,7 @@
 import type { Ticker } from '../media/on-demand/flow.js';
 import type { Entrance } from '../playback/entrance.js';
 import type { PaceLimits } from '../playback/pace.js';
+import type { WmLog } from '../wmlog/log.js';
 
 /** A client's log as it was submitted (MS-WMSP 2.2.2.4). */
 export interface SubmittedLog {
@@ -8,6 +9,8 @@ export interface SubmittedLog {
   readonly path: string;
   readonly form: 'log-line' | 'xml';
   readonly text: string;
+  /** What it says; undefined when it is malformed. */
+  readonly log: WmLog | undefined;
 }
 
 /** One stream that a client played, told when it ends. */

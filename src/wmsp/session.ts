@@ -16,6 +16,7 @@ import type {
 } from '../playback/port.js';
 import type { StreamSelection } from '../playback/selection.js';
 import { PlaybackSession } from '../playback/session.js';
+import { Connections } from './connections.js';
 import { changePacket, dataWire, endPacket } from './packets.js';
 import type { PipelineTest } from './pipeline-test.js';
 import type { ClientProfile } from './profiles.js';
@@ -64,6 +65,8 @@ const ASSUMED_FEATURES: ReadonlySet<string> = new Set([`${FEATURE_PREFIX}predstr
 /** A streaming session (MS-WMSP 3.2.1): what a client-id stands for, across connections. */
 export class WmspSession implements PlaybackPort {
   readonly clientId: number;
+  /** The address that its requests come from: those from elsewhere are not of this client. */
+  readonly address: string;
   readonly playback: PlaybackSession;
   profile: ClientProfile;
   /** When it was last used; it is forgotten some time later unless it streams. */
@@ -75,8 +78,8 @@ export class WmspSession implements PlaybackPort {
   clientLag = 0;
   /** What a running Pipeline test has open (3.2.5.5). */
   pipelineTest: PipelineTest | undefined;
-  /** The last request of the session; its connection is closed with the session, if it is still there. */
-  lastExchange: WeakRef<Exchange> | undefined;
+  /** Its connections, which are closed with it. */
+  readonly connections = new Connections();
   readonly output: PlayerOutput;
   readonly #host: SessionHost;
   #stream: ResponseStream | undefined;
@@ -85,8 +88,9 @@ export class WmspSession implements PlaybackPort {
   #opens: OpenResponse | undefined;
   #wasActive = false;
 
-  constructor(clientId: number, profile: ClientProfile, host: SessionHost) {
+  constructor(clientId: number, profile: ClientProfile, address: string, host: SessionHost) {
     this.clientId = clientId;
+    this.address = address;
     this.profile = profile;
     this.#host = host;
     const stream = () => this.#stream;
@@ -231,10 +235,10 @@ export class WmspSession implements PlaybackPort {
     this.#leaveStream();
   }
 
-  /** Stops, and closes the client's connection even if it could be used again. */
+  /** Stops, and closes the client's connections even if they could be used again (MS-WMSP 3.2.6.2). */
   disconnect(): void {
     this.stop();
-    this.lastExchange?.deref()?.closeConnection();
+    this.connections.close();
   }
 
   /** For the playback. */

@@ -30,12 +30,13 @@ export class Sessions implements Iterable<WmspSession> {
     return this.#sessions.get(clientId);
   }
 
-  create(profile: ClientProfile, host: SessionHost): WmspSession {
+  /** @param address that of the client, as {@link WmspSession.address} has it */
+  create(profile: ClientProfile, address: string, host: SessionHost): WmspSession {
     let clientId: number;
     // Below 2^31, since some clients read it as a signed number; 0 would look like none.
     do clientId = randomInt(1, 0x7fffffff);
     while (this.#sessions.has(clientId));
-    const session = new WmspSession(clientId, profile, host);
+    const session = new WmspSession(clientId, profile, address, host);
     this.touch(session);
     return session;
   }

@@ -180,7 +180,7 @@ describe('GetContentInfo of a file', () => {
     const events: string[] = [];
     station = await Station.open({ content, onEvent: (path, body) => events.push(`${path} ${body}`) });
     const [, names] = /x-wms-event-subscription="([^"]*)"/.exec((await getContentInfo()).field('Cache-Control')!)!;
-    expect(names!.split(', ')).toEqual(['remote-open', 'remote-close', 'remote-log']);
+    expect(names!.split(',')).toEqual(['remote-open', 'remote-close', 'remote-log']);
     const peer = await station.peer();
     peer.request('POST /clip.wmv HTTP/1.1', NEW, 'Content-Type: application/x-wms-sendevent', 'Content-Length: 17');
     peer.send('1\r\n1,"28","0"\r\n\r\n');

@@ -350,6 +350,6 @@ describe('live entries', () => {
     expect(broadcasts[2]).toBe(broadcasts[0]);
     expect(new Set(idsOf(watcher.packets)).size).toBe(3);
     expect(tokenOf(watcher.response, 'features')).toContain('broadcast');
-    expect(watcher.response.field('Cache-Control')).toContain('x-wms-stream-type="broadcast, playlist"');
+    expect(watcher.response.field('Cache-Control')).toContain('x-wms-stream-type="broadcast,playlist"');
   });
 });

@@ -24,8 +24,8 @@ describe('the type of a request', () => {
     expect(typeOf('GET /a HTTP/1.1', UA, 'Pragma: no-cache, xPlayStrm=1', 'Pragma: stream-switch-entry=ffff:1:0')).toBe(
       'Play',
     );
-    expect(typeOf('GET /a HTTP/1.1', UA, 'Pragma: xPlayStrm=1, xPlayNextEntry=1')).toBe('PlayNextEntry');
-    expect(typeOf('GET /a HTTP/1.1', UA, 'Pragma: xPlayStrm=1, pipeline-request=1')).toBe('Pipeline');
+    expect(typeOf('GET /a HTTP/1.1', UA, 'Pragma: xPlayStrm=0, xPlayNextEntry=1')).toBe('PlayNextEntry');
+    expect(typeOf('GET /a HTTP/1.1', UA, 'Pragma: pipeline-request=1')).toBe('Pipeline');
   });
 
   it('[WMSP-080] is KeepAlive for a POST with xKeepAliveInPause', () => {
@@ -47,6 +47,35 @@ describe('the type of a request', () => {
     expect(typeOf('POST /a HTTP/1.1', UA, 'Content-Type: application/x-wms-getcontentinfo')).toBe('GetContentInfo');
     expect(typeOf('POST /a HTTP/1.1', UA, 'Content-Type: application/x-wms-sendevent;charset=UTF-8')).toBe('SendEvent');
     expect(typeOf('POST /a HTTP/1.1', UA, 'Content-Type: application/x-www-form-urlencoded')).toBe('invalid');
+  });
+
+  it.each([
+    ['GET', 'xPlayStrm=1, xPlayNextEntry=1'],
+    ['GET', 'xPlayStrm=1, pipeline-request=1'],
+    ['GET', 'pipeline-request=1, xPlayNextEntry=1'],
+    ['GET', 'xStopStrm=1'],
+    ['GET', 'xKeepAliveInPause=1'],
+    ['HEAD', 'xPlayStrm=1, pipeline-request=1'],
+    ['POST', 'xKeepAliveInPause=1, xStopStrm=1'],
+    ['POST', 'xKeepAliveInPause=1, stream-switch-entry=ffff:1:0'],
+    ['POST', 'xStopStrm=1, stream-switch-entry=ffff:1:0'],
+    ['POST', 'xPlayStrm=1'],
+    ['POST', 'xPlayNextEntry=1, xStopStrm=1'],
+    ['POST', 'pipeline-request=1, xKeepAliveInPause=1'],
+  ])('[WMSP-275] [WMSP-211] is none of them for a %s with %s', (method, tokens) => {
+    expect(typeOf(`${method} /a HTTP/1.1`, UA, `Pragma: ${tokens}`)).toBe('invalid');
+  });
+
+  it('[WMSP-275] is none of them for a log that is also something else', () => {
+    for (const token of ['xKeepAliveInPause=1', 'xStopStrm=1', 'stream-switch-entry=ffff:1:0', 'pipeline-request=1'])
+      expect(typeOf('POST /a HTTP/1.1', UA, 'Pragma: log-line=1 2 3', `Pragma: ${token}`)).toBe('invalid');
+    for (const type of ['x-wms-sendevent', 'x-wms-getcontentinfo'])
+      expect(typeOf('POST /a HTTP/1.1', UA, 'Pragma: log-line=1 2 3', `Content-Type: application/${type}`)).toBe(
+        'invalid',
+      );
+    expect(typeOf('POST /a HTTP/1.1', UA, 'Pragma: xStopStrm=1', 'Content-Type: application/x-wms-LogStats')).toBe(
+      'invalid',
+    );
   });
 
   it('is nothing of this protocol without one of its User-Agents', () => {

@@ -1,7 +1,8 @@
 import { Socket } from 'node:net';
 import { jest } from '@jest/globals';
+import { Exchange } from '../../src/http/exchange.js';
 import type { Content as AnyContent, Found } from '../../src/playback/content.js';
-import { parseResponse, parseWholeResponse, type RawPeer, wirePackets } from '../support/wire.js';
+import { parseResponse, parseResponses, parseWholeResponse, type RawPeer, wirePackets } from '../support/wire.js';
 import { Content } from './content.js';
 import { BOTH_STREAMS, clientIdOf, kindsOf, NEW, OLD, PLAY, Station, tokenOf, type Watcher } from './station.js';
 
@@ -84,6 +85,29 @@ describe('Idle-Timeout', () => {
     expect(station.server.sessions).toBe(0);
   });
 
+  it('[WMSP-279] [WMSP-260] closes all connections of the session, and no other', async () => {
+    const describing = await station.peer();
+    describing.request('GET /list.wsx HTTP/1.1', NEW, 'Connection: keep-alive');
+    const id = clientIdOf(await describing.until(parseWholeResponse));
+    const shared = await station.peer();
+    const others = [await station.peer(), await station.peer(), shared];
+    for (const peer of others) {
+      peer.request('GET /list.wsx HTTP/1.1', NEW, 'Connection: keep-alive', `Pragma: client-id=${id}`);
+      await peer.until(parseWholeResponse);
+    }
+    // Another session has come over this one since.
+    idle(40_000);
+    shared.request('GET /list.wsx HTTP/1.1', NEW, 'Connection: keep-alive');
+    await shared.until((bytes) =>
+      parseResponses(bytes).filter(({ complete }) => complete).length === 2 ? true : undefined,
+    );
+    idle(30_000);
+    await describing.untilClosed();
+    for (const peer of others.slice(0, 2)) await peer.untilClosed();
+    await station.settle();
+    expect([shared.ended, station.server.sessions]).toEqual([false, 1]);
+  });
+
   it('[WMSP-217] starts anew with each request of a client that waits', async () => {
     const watcher = await waiting();
     for (let round = 0; round < 3; round++) {
@@ -114,6 +138,44 @@ describe('Idle-Timeout', () => {
     idle(26_000);
     // The one that waits began to do so later.
     expect(station.server.sessions).toBe(1);
+  });
+});
+
+describe('a client-id from another address', () => {
+  const elsewhere = () => jest.spyOn(Exchange.prototype, 'remoteAddress', 'get').mockReturnValue('192.0.2.9');
+
+  it.each([
+    ['Stop', 'POST', ['Pragma: xStopStrm=1', 'Content-Length: 0']],
+    ['SelectStream', 'POST', ['Pragma: stream-switch-entry=ffff:1:2', 'Content-Length: 0']],
+    ['Log', 'POST', ['Pragma: log-line=1 2 3', 'Content-Length: 0']],
+    ['KeepAlive', 'POST', ['Pragma: xKeepAliveInPause=1', 'Content-Length: 0']],
+    ['Pipeline', 'GET', ['Pragma: pipeline-request=1']],
+    ['PlayNextEntry', 'GET', ['Pragma: xPlayNextEntry=1']],
+  ])('[WMSP-216] is unknown: %s', async (_, method, lines) => {
+    const logs: unknown[] = [];
+    await station.close();
+    station = await Station.open({ content, onLog: (log) => logs.push(log) });
+    const watcher = await station.play('GET /a.wmv HTTP/1.0', NEW, ...PLAY, ...BOTH_STREAMS);
+    const request = [`${method} /a.wmv HTTP/1.1`, NEW, `Pragma: client-id=${clientIdOf(watcher.response)}`, ...lines];
+    elsewhere();
+    const response = await station.ask(...request);
+    expect(response.status).toBe(400);
+    expect(response.pragma.join()).not.toContain('client-id');
+    jest.restoreAllMocks();
+    expect(logs).toEqual([]);
+    await station.tickUntil(() => watcher.peer.ended);
+    expect(kindsOf(await watcher.all())).toEqual(['M', 'H', 'D', 'E0']);
+  });
+
+  it('[WMSP-229] gets a session of its own with a Describe or a Play', async () => {
+    const id = clientIdOf(await station.ask('GET /a.wmv HTTP/1.1', NEW));
+    elsewhere();
+    const described = await station.ask('GET /a.wmv HTTP/1.1', NEW, `Pragma: client-id=${id}`);
+    const played = await station.play('GET /a.wmv HTTP/1.0', NEW, ...PLAY, ...BOTH_STREAMS, `Pragma: client-id=${id}`);
+    for (const response of [described, played.response]) {
+      expect(response.pragma).toContain('xResetStrm=1');
+      expect(clientIdOf(response)).not.toBe(id);
+    }
   });
 });
 

@@ -1,3 +1,4 @@
+import { buildXmlLog } from '../../src/wmlog/log.js';
 import type { SubmittedLog } from '../../src/wmsp/server.js';
 import { parseWholeResponse } from '../support/wire.js';
 import { BOTH_STREAMS, clientIdOf, NEW, OLD, PLAY, Station } from './station.js';
@@ -125,6 +126,31 @@ describe('Log', () => {
     expect(logs).toEqual([{ clientId: id, path: '/live', form: 'xml', text: xml }]);
   });
 
+  it('[WMSP-257] is checked, and handed on with what it says', async () => {
+    const id = clientIdOf(await describeRequest(NEW));
+    const text = buildXmlLog({
+      kind: 'streaming',
+      values: { 'x-duration': '12', 'c-bytes': '9' },
+      description: [],
+      vendors: [],
+    });
+    const peer = await station.peer();
+    peer.request(
+      'POST /live HTTP/1.1',
+      NEW,
+      `Pragma: client-id=${id}`,
+      'Content-Type: application/x-wms-LogStats;charset=UTF-8',
+      `Content-Length: ${Buffer.byteLength(text)}`,
+    );
+    peer.send(text);
+    expect((await peer.until(parseWholeResponse)).status).toBe(204);
+    expect(logs[0]!.log).toMatchObject({
+      kind: 'streaming',
+      values: { 'x-duration': '12', 'c-bytes': '9' },
+      invalid: [],
+    });
+  });
+
   it('[WMSP-257] is not refused for what it says', async () => {
     const id = clientIdOf(await describeRequest(OLD));
     const response = await station.ask(
@@ -135,6 +161,7 @@ describe('Log', () => {
       'Content-Length: 0',
     );
     expect(response.status).toBe(204);
+    expect(logs).toEqual([{ clientId: id, path: '/live', form: 'log-line', text: 'nonsense', log: undefined }]);
   });
 
   it('[WMSP-216] is an error without a known client-id', async () => {
