@@ -1,8 +1,9 @@
 import { ACCEPTED_SCHEMES } from '../auth/schemes.js';
 import { type ErrorCode, WmError } from '../errors.js';
+import { type Cookie, parseSetCookies } from '../http/cookies.js';
 import { refusedCredentials } from '../http/credentials.js';
 import type { Field, ResponseHead } from '../http/message.js';
-import { type Cookie, isPushId, PUSH_ID, parseSetCookies } from './cookies.js';
+import { isPushId, PUSH_ID } from './cookies.js';
 import {
   buildSetupBody,
   DEFAULT_USER_AGENT,

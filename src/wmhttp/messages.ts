@@ -1,7 +1,8 @@
 import { WmError } from '../errors.js';
+import { type Cookie, parseCookies } from '../http/cookies.js';
 import { type Field, type HeaderFields, HttpError } from '../http/message.js';
 import { decodePath, rawPathOf } from '../http/target.js';
-import { type Cookie, isPushId, PUSH_ID, parseCookies } from './cookies.js';
+import { isPushId, PUSH_ID } from './cookies.js';
 
 /** Media type of a PushSetup request (MS-WMHTTP 2.2.1.1.1). */
 export const PUSH_SETUP_TYPE = 'application/x-wms-pushsetup';

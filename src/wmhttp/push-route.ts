@@ -3,9 +3,10 @@ import { WmError } from '../errors.js';
 import { isLoopback } from '../http/addresses.js';
 import { ConnectionReuse, type HttpClient } from '../http/client.js';
 import type { Endpoint, TlsTrust } from '../http/connection.js';
+import { endpointOf, type HttpUrl } from '../http/http-url.js';
 import type { Field, ResponseHead } from '../http/message.js';
 import { asksProxy, connectRoute, type Route } from '../http/tunnel.js';
-import { formatPushUrl, type PushTarget, parsePushUrl } from './push-url.js';
+import { parsePushUrl } from './push-url.js';
 
 export interface PushRouteOptions {
   /** `http://host[:port]/point`, or `https://` */
@@ -26,8 +27,8 @@ const OF_CONNECTION = /^(?:NTLM|Negotiate)\b/i;
 /** The way from here to a publishing point: where redirects have led, through which proxy, with which credentials. */
 export class PushRoute {
   readonly #options: PushRouteOptions;
-  #target: PushTarget;
-  #proxy: PushTarget | undefined;
+  #target: HttpUrl;
+  #proxy: HttpUrl | undefined;
   // By name: what the next request is sent with.
   readonly #credentials = new Map<string, Field>();
   // The statuses that credentials are shown for: they are meant for the server and the proxy of the options, for nobody else.
@@ -43,7 +44,7 @@ export class PushRoute {
 
   /** The publishing point, for people. */
   get url(): string {
-    return formatPushUrl(this.#target);
+    return this.#target.href;
   }
 
   /** For the Host field. */
@@ -83,7 +84,7 @@ export class PushRoute {
    * @throws WmError WM_PUSH_REFUSED when there is no way to go there, or it leads from TLS to what anybody could read
    */
   redirect(location: string, proxy: boolean): void {
-    let target: PushTarget;
+    let target: HttpUrl;
     try {
       target = parsePushUrl(location, this.url);
     } catch (error) {
@@ -92,7 +93,7 @@ export class PushRoute {
       });
     }
     if (this.#target.secure && !target.secure) {
-      const sentence = `The server redirects the push to ${formatPushUrl(target)}, which would be without TLS.`;
+      const sentence = `The server redirects the push to ${target.href}, which would be without TLS.`;
       throw new WmError('WM_PUSH_REFUSED', sentence);
     }
     this.#credentials.clear();
@@ -145,7 +146,7 @@ export class PushRoute {
     return { server: this.#endpoint(this.#target), proxy: this.#proxy && this.#endpoint(this.#proxy) };
   }
 
-  #endpoint({ host, port, secure }: PushTarget): Endpoint {
-    return { host, port, tls: secure ? (this.#options.tls ?? {}) : undefined };
+  #endpoint(url: HttpUrl): Endpoint {
+    return endpointOf(url, this.#options.tls);
   }
 }

@@ -1,3 +1,4 @@
+import { parseSetCookie } from '../http/cookies.js';
 import type { WmspUrl } from './client-url.js';
 
 interface StoredCookie {
@@ -25,7 +26,7 @@ export class CookieJar {
   store(url: WmspUrl, fields: readonly string[]): void {
     for (const field of fields.slice(0, MAX_COOKIES)) {
       if (field.length > MAX_LENGTH) continue;
-      const cookie = parseSetCookie(field, url);
+      const cookie = readCookie(field, url);
       if (!cookie) continue;
       const same = ({ name, domain, path }: StoredCookie) =>
         name === cookie.name && domain === cookie.domain && path === cookie.path;
@@ -44,13 +45,11 @@ export class CookieJar {
   }
 }
 
-function parseSetCookie(field: string, url: WmspUrl): (StoredCookie & { expired: boolean }) | undefined {
-  const [pair = '', ...rest] = field.split(';').map((part) => part.trim());
-  const equals = pair.indexOf('=');
-  const name = pair.slice(0, Math.max(equals, 0)).trim();
-  const value = pair.slice(equals + 1).trim();
+function readCookie(field: string, url: WmspUrl): (StoredCookie & { expired: boolean }) | undefined {
+  const cookie = parseSetCookie(field);
+  if (!cookie) return undefined;
+  const { name, value, attributes } = cookie;
   if (!/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(name) || !/^[\x20-\x7e]*$/.test(value)) return undefined;
-  const attributes = new Map(rest.map(splitAttribute));
   const host = url.host.toLowerCase();
   const domain = (attributes.get('domain') ?? '').replace(/^\./, '').toLowerCase();
   // A server sets cookies for itself and for the domain it is in, not for others (RFC 2109 4.3.2).
@@ -65,18 +64,6 @@ function parseSetCookie(field: string, url: WmspUrl): (StoredCookie & { expired:
     path: path?.startsWith('/') ? path : defaultPath(url),
     expired: age !== undefined && Number(age) <= 0,
   };
-}
-
-function splitAttribute(text: string): [name: string, value: string] {
-  const equals = text.indexOf('=');
-  if (equals === -1) return [text.toLowerCase(), ''];
-  return [
-    text.slice(0, equals).trim().toLowerCase(),
-    text
-      .slice(equals + 1)
-      .trim()
-      .replace(/^"(.*)"$/, '$1'),
-  ];
 }
 
 function defaultPath({ path }: WmspUrl): string {

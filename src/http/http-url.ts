@@ -1,0 +1,49 @@
+import type { Endpoint, TlsTrust } from './connection.js';
+
+/** What an http:// or https:// URL names, taken apart; user, password and fragment are left out. */
+export interface HttpUrl {
+  /** True for https: the connection speaks TLS. */
+  readonly secure: boolean;
+  /** A name or an address, without brackets. */
+  readonly host: string;
+  readonly port: number;
+  /** For the Host header: without the port when it is 80, or 443 with TLS. */
+  readonly authority: string;
+  /** Path and query as they are in a request line. */
+  readonly path: string;
+  /** Scheme and authority. */
+  readonly origin: string;
+  /** The whole URL, as it is in a request line to a proxy and in logs. */
+  readonly href: string;
+}
+
+const DEFAULT_PORTS: Readonly<Record<string, number>> = { 'http:': 80, 'https:': 443 };
+
+/**
+ * Takes a URL apart.
+ *
+ * @param base what a relative URL is relative to
+ * @returns undefined when it is none, names no host, or has another scheme
+ */
+export function readHttpUrl(text: string, base?: string): HttpUrl | undefined {
+  if (!URL.canParse(text, base)) return undefined;
+  const { protocol, hostname, host: authority, port, pathname, search } = new URL(text, base);
+  const defaultPort = DEFAULT_PORTS[protocol];
+  if (defaultPort === undefined || hostname === '') return undefined;
+  const path = `${pathname}${search}`;
+  const origin = `${protocol}//${authority}`;
+  return {
+    secure: protocol === 'https:',
+    host: hostname.replace(/^\[|\]$/g, ''),
+    port: port === '' ? defaultPort : Number(port),
+    authority,
+    path,
+    origin,
+    href: `${origin}${path}`,
+  };
+}
+
+/** Where to connect to for a URL. @param trust for TLS */
+export function endpointOf({ secure, host, port }: HttpUrl, trust: TlsTrust = {}): Endpoint {
+  return { host, port, ...(secure ? { tls: trust } : {}) };
+}
