@@ -4,6 +4,8 @@
  * @throws the reason of the signal
  */
 export async function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  // Nobody waits for it any more, so nobody else would take its failure.
+  if (signal.aborted) promise.catch(() => {});
   signal.throwIfAborted();
   let stop = () => {};
   const aborted = new Promise<never>((_, reject) => {

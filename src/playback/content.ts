@@ -47,6 +47,8 @@ export interface ContentRequest {
    * `play` takes a place among the players; `describe` opens content to tell of it; `info` and `event` open nothing.
    */
   readonly purpose: 'describe' | 'play' | 'info' | 'event';
+  /** The pulls of other servers that wait for it, by their names. */
+  readonly pulls?: readonly string[] | undefined;
   /** Ends waits, for the header of a source that starts only now for example, once whoever asks has gone. */
   readonly signal: AbortSignal;
 }
@@ -99,7 +101,7 @@ export interface Missing {
 /** Where servers find what they serve. */
 export interface Content {
   /** Locates what a path names: it starts nothing, opens nothing and waits for no source. */
-  find(request: Pick<ContentRequest, 'path'>): Promise<Found | Missing | Redirect>;
+  find(request: Pick<ContentRequest, 'path' | 'pulls'>): Promise<Found | Missing | Redirect>;
 }
 
 /** What is known of content that is open, of a playlist by the entry that it is on. */

@@ -67,7 +67,9 @@ const multicastSchema = z.strictObject({
 });
 const pointSchema = z.strictObject({
   path: pathSchema,
-  source: remoteSchema.optional(),
+  source: z.union([remoteSchema, z.array(remoteSchema).min(1).max(8)]).optional(),
+  filler: z.string().min(1).optional(),
+  onDemand: z.boolean().optional(),
   multicast: multicastSchema.optional(),
   ...settingsShape,
 });

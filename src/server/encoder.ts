@@ -1,6 +1,5 @@
 import { orAborted } from '../abort.js';
 import { type AccessControl, type Rule, ruleOf } from '../auth/access.js';
-import { steadyNow } from '../clock.js';
 import { plainAddress } from '../http/addresses.js';
 import { answersMethod } from '../http/methods.js';
 import { HttpServer, type TlsIdentity } from '../http/server.js';
@@ -11,6 +10,7 @@ import type { ClientReport, MsbdPeer, MulticastOptions } from '../msbd/server-op
 import type { Content, Found } from '../playback/content.js';
 import { Entrance } from '../playback/entrance.js';
 import { LocalLimits } from '../playback/limits.js';
+import { PulledBroadcast } from '../receiving/pulled-broadcast.js';
 import { Refusal } from '../refusal.js';
 import { type PlayReport, WmspServer } from '../wmsp/server.js';
 import { openAccess } from './credentials.js';
@@ -52,8 +52,9 @@ interface Means {
   readonly tls: TlsIdentity | undefined;
 }
 
-// How long a puller waits for the first header of a capture that starts for it, and how long that goes on without pullers.
+// How long a puller waits for the header of a capture that has just begun, ms.
 const START_TIMEOUT = 15_000;
+// How long a capture that starts for a puller goes on without pullers, ms.
 const LINGER = 10_000;
 
 /**
@@ -68,9 +69,9 @@ export class EncoderServer implements Content {
   #msbd: MsbdListener | undefined;
   readonly #rule: Rule;
   readonly #entrance: Entrance;
+  readonly #onDemand: PulledBroadcast | undefined;
   #source: AsfSource | undefined;
   #running: Promise<void> | undefined;
-  #idleTimer: NodeJS.Timeout | undefined;
   readonly #whenClosed: Array<() => void> = [];
   #closed = false;
   #port = 0;
@@ -84,13 +85,14 @@ export class EncoderServer implements Content {
     });
     const { onWarning } = options;
     this.broadcast = new Broadcast({ ...(onWarning ? { onWarning } : {}), ...options.broadcast });
+    this.#onDemand = options.onDemand ? this.#pulled(options) : undefined;
     this.#entrance = new Entrance({ content: this, access, limits: new LocalLimits(options.maxClients) });
     this.#wmsp = new WmspServer({
       entrance: this.#entrance,
       pathOf,
       encoder: true,
-      onPlay: (_path, client, address) => this.#played(client, plainAddress(address)),
-      onPlayed: (report) => this.#left(report),
+      onPlay: (_path, client, address) => options.onPlay?.(client, plainAddress(address)),
+      onPlayed: (report) => options.onPlayed?.(report),
       onError: (error) => options.onError?.(error),
     });
     this.#http = new HttpServer({
@@ -162,14 +164,14 @@ export class EncoderServer implements Content {
   }
 
   #listenMsbd(): Promise<MsbdListener> {
-    const { msbdPort = 'none', host, multicast, onError, users } = this.#options;
+    const { msbdPort = 'none', host, multicast, onError, onPlay, onPlayed, users } = this.#options;
     return MsbdListener.start({
       port: msbdPort === 'auto' && users !== undefined ? 'none' : msbdPort,
       host,
       multicast,
       content: { open: (_channel, client) => this.#openMsbd(client) },
-      onPlay: (_channel, address) => this.#played('MSBD', address),
-      onPlayed: (report) => this.#left(report),
+      onPlay: (_channel, address) => onPlay?.('MSBD', address),
+      onPlayed,
       onError,
     });
   }
@@ -180,29 +182,28 @@ export class EncoderServer implements Content {
     return this.broadcast;
   }
 
-  #played(client: string, address: string): void {
-    clearTimeout(this.#idleTimer);
-    this.#options.onPlay?.(client, address);
+  #pulled({ open, onError }: EncoderServerOptions): PulledBroadcast {
+    return new PulledBroadcast({
+      sources: [{ name: 'the capture', open: () => open() }],
+      policy: 'first-player',
+      linger: LINGER,
+      begin: () => this.broadcast,
+      end: () => void this.broadcast.close(),
+      wanted: () => this.clients > 0 || this.broadcast.wanted,
+      onFailure: (_source, _reason, error) => onError?.(error),
+    });
   }
 
-  #left(report: PlayReport | ClientReport): void {
-    this.#options.onPlayed?.(report);
-    this.#stopWhenIdle();
-  }
-
-  /** Has what waits for its first puller captured, and waits for the header. */
+  /** Has what waits for its first puller captured. Who asks is told that nothing is there when that fails. */
   async #start(): Promise<void> {
-    if (this.#options.onDemand && !this.#running && !this.#closed) {
-      this.#track(this.#capture().catch((error) => this.#options.onError?.(error)));
-      this.#stopWhenIdle();
-    }
-    await this.#header();
+    if (this.#onDemand) await this.#onDemand.demand().catch(() => {});
+    else if (this.#running && !this.broadcast.live) await this.#header(this.#running);
   }
 
   /** Ends the capture and tells all pullers with $E. */
   async close(): Promise<void> {
     this.#closed = true;
-    clearTimeout(this.#idleTimer);
+    await this.#onDemand?.close();
     await this.#source?.close();
     await this.#running;
     await this.broadcast.close();
@@ -230,19 +231,8 @@ export class EncoderServer implements Content {
     });
   }
 
-  /** Waits until a capture that has just started has its header. */
-  async #header(): Promise<void> {
-    const deadline = steadyNow() + START_TIMEOUT;
-    while (!this.broadcast.live && this.#running && steadyNow() < deadline) {
-      await Promise.race([this.broadcast.nextHeader(deadline - steadyNow()), this.#running]);
-    }
-  }
-
-  #stopWhenIdle(): void {
-    if (!this.#options.onDemand || this.#closed) return;
-    clearTimeout(this.#idleTimer);
-    this.#idleTimer = setTimeout(() => {
-      if (this.clients === 0) void this.#source?.close();
-    }, LINGER);
+  /** Waits until a capture that has just started has its header, or has ended. */
+  async #header(running: Promise<void>): Promise<void> {
+    await Promise.race([this.broadcast.nextHeader(START_TIMEOUT), running]);
   }
 }

@@ -1,3 +1,4 @@
+import { orAborted } from '../abort.js';
 import { WmError } from '../errors.js';
 import type { Broadcast } from '../media/broadcast.js';
 import { NETSHOW } from '../msbd/messages.js';
@@ -7,6 +8,7 @@ import { isRedirect } from '../playback/content.js';
 import type { Entrance, Pass } from '../playback/entrance.js';
 import { Refusal } from '../refusal.js';
 import type { PlayingClient } from './players.js';
+import type { PointFeeder } from './points.js';
 
 /** Where MSBD is spoken: a port, 0 for a free one; `auto` is 7007 unless another program has it; `none` is nowhere. */
 export type MsbdPort = number | 'auto' | 'none';
@@ -65,6 +67,7 @@ export class MsbdListener {
 interface NamedPoint {
   readonly path: string;
   readonly broadcast: Broadcast;
+  readonly feeder: PointFeeder | undefined;
 }
 
 /** The publishing points of a server as the channels of MSBD, which knows no users: only addresses let somebody in. */
@@ -84,6 +87,8 @@ export class PointChannels implements MsbdContent {
     const point = pointOfChannel(this.#points, channel, this.#netShow);
     if (!point) return undefined;
     await enterByMsbd(this.#entrance, point.path, peer);
+    // MSBD has no place for the pulls of servers that wait.
+    if (point.feeder) await orAborted(point.feeder.demand([]), peer.signal);
     return point.broadcast;
   }
 }

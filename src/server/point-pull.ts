@@ -1,63 +1,79 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { messageOf } from '../errors.js';
 import { takeCredentials } from '../http/credentials.js';
 import type { AsfSource } from '../media/events.js';
-import { pump } from '../media/pump.js';
-import type { PublishingPoint } from './points.js';
+import type { PullChain } from '../receiving/pull-chain.js';
+import { PulledBroadcast, type PulledBroadcastOptions } from '../receiving/pulled-broadcast.js';
+import { Refusal } from '../refusal.js';
+import type { Publisher } from '../wmhttp/push-gate.js';
+import type { PointFeeder, PublishingPoint } from './points.js';
 
 export interface PointPullOptions {
   readonly point: PublishingPoint;
-  /** May have a user and a password in it, which nobody is told. */
-  readonly url: string;
-  readonly connect: (url: string) => AsfSource;
+  /** URLs in order of preference; they may have a user and a password in them, which nobody is told. */
+  readonly urls: readonly string[];
+  /** Opens a URL. @param alone there is no other source: it is worth to wait for it to come back */
+  readonly connect: (
+    url: string,
+    how: { readonly alone: boolean; readonly chain: PullChain },
+  ) => AsfSource | Promise<AsfSource>;
+  /** What is sent while none of them has anything. */
+  readonly filler?: { readonly name: string; open(): AsfSource } | undefined;
+  /** Only while somebody plays the point. */
+  readonly onDemand?: boolean | undefined;
   readonly onWarning: (message: string) => void;
-  /** Milliseconds between two attempts. */
-  readonly pause?: number;
+  /** For tests. */
+  readonly timers?: Pick<PulledBroadcastOptions, 'backOff' | 'linger' | 'patience' | 'returnAfter' | 'stall' | 'tick'>;
 }
 
-const PAUSE = 5_000;
-
-/** Feeds a point from another server or an encoder, again and again, until it is closed. */
-export class PointPull {
+/** Feeds a point from other servers or encoders. A push to the point takes precedence while it lasts. */
+export class PointPull implements PointFeeder {
   readonly #options: PointPullOptions;
-  readonly #closing = new AbortController();
-  readonly #ended: Promise<void>;
-  #source: AsfSource | undefined;
+  readonly #pulled: PulledBroadcast;
+  readonly #publisher: Publisher;
 
   constructor(options: PointPullOptions) {
+    const { point, urls, connect, filler, onDemand = false, onWarning, timers } = options;
     this.#options = options;
-    this.#ended = this.#run();
+    const alone = urls.length === 1 && !filler;
+    const sources = urls.map((url) => ({
+      name: takeCredentials(url).url,
+      open: (chain: PullChain) => connect(url, { alone, chain }),
+    }));
+    const pulled = new PulledBroadcast({
+      ...timers,
+      sources: filler ? [...sources, filler] : sources,
+      policy: onDemand ? 'first-player' : 'always',
+      begin: () => point.publish(this.#publisher),
+      end: () => void point.unpublish(this.#publisher),
+      wanted: () => point.broadcast.wanted,
+      free: () => point.publisher === undefined || point.publisher === this.#publisher,
+      onFailure: (source, reason) => onWarning(`${point.path} cannot be pulled from ${source}: ${reason}`),
+      onNote: (text) => onWarning(`${point.path}: ${text}`),
+    });
+    this.#pulled = pulled;
+    this.#publisher = {
+      get remoteAddress() {
+        return pulled.source ?? '';
+      },
+      lost: false,
+      disconnect: () => pulled.displaced(),
+    };
+    if (!onDemand) pulled.start();
   }
 
-  async close(): Promise<void> {
-    this.#closing.abort();
-    await this.#source?.close();
-    await this.#ended;
-  }
-
-  async #run(): Promise<void> {
-    const { pause = PAUSE } = this.#options;
-    const { signal } = this.#closing;
-    while (!signal.aborted) {
-      await this.#pullOnce();
-      await delay(pause, undefined, { signal }).catch(() => {});
-    }
-  }
-
-  async #pullOnce(): Promise<void> {
-    const { point, url: location, connect, onWarning } = this.#options;
-    const { url } = takeCredentials(location);
-    const publisher = { remoteAddress: url, lost: false, disconnect: () => void this.#source?.close() };
+  async demand(chain: PullChain): Promise<void> {
+    this.#pulled.refuseRing(chain);
+    const { point, onDemand } = this.#options;
+    if (!onDemand || point.broadcast.live) return;
     try {
-      this.#source = connect(location);
-      await pump(this.#source, [point.publish(publisher)]);
+      await this.#pulled.demand(chain);
     } catch (error) {
-      onWarning(`${point.path} cannot be pulled from ${url}: ${messageOf(error)}`);
-    } finally {
-      point.unpublish(publisher);
-      const source = this.#source;
-      this.#source = undefined;
-      await source?.close();
+      if (error instanceof Refusal) throw error;
+      throw new Refusal('offline', `${point.path} is offline: ${messageOf(error)}`, { cause: error });
     }
+  }
+
+  close(): Promise<void> {
+    return this.#pulled.close();
   }
 }

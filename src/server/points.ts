@@ -4,6 +4,7 @@ import { plainAddress } from '../http/addresses.js';
 import { Broadcast, type BroadcastOptions } from '../media/broadcast.js';
 import type { AsfEvent, AsfSink } from '../media/events.js';
 import { withoutMediaSuffix } from '../media/names.js';
+import type { PullChain } from '../receiving/pull-chain.js';
 import { Refusal } from '../refusal.js';
 import type { Publisher } from '../wmhttp/push-gate.js';
 import { PointArchive } from './point-archive.js';
@@ -44,6 +45,17 @@ const TAKEOVER_SILENCE = 5_000;
 // So long the end of the server waits for an archive to be completed.
 const ARCHIVE_TIMEOUT = 5_000;
 
+/** What feeds a point from elsewhere. */
+export interface PointFeeder {
+  /**
+   * Somebody asks for the point: has it pulled if that waits for players, and waits until it is live.
+   *
+   * @param chain the pulls of servers that wait for it
+   * @throws Refusal `failed` when servers would wait for each other in a ring, `offline` when nothing comes
+   */
+  demand(chain: PullChain): Promise<void>;
+}
+
 /** A broadcast publishing point: a name, a live hub, and at most one publisher. */
 export class PublishingPoint {
   /** The path, with its leading slash. */
@@ -54,6 +66,8 @@ export class PublishingPoint {
   readonly configured: boolean;
   readonly broadcast: Broadcast;
   readonly settings: PointSettings;
+  /** What feeds it from elsewhere, if anything does. */
+  feeder: PointFeeder | undefined;
   readonly #onWarning: (message: string) => void;
   #publisher: Publisher | undefined;
   #publishingSince = 0;

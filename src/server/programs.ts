@@ -1,4 +1,5 @@
 import { stat } from 'node:fs/promises';
+import { orAborted } from '../abort.js';
 import type { Rule } from '../auth/access.js';
 import { messageOf } from '../errors.js';
 import type { Broadcast } from '../media/broadcast.js';
@@ -17,6 +18,7 @@ import type {
   Redirect,
 } from '../playback/content.js';
 import type { Entry, FileEntry } from '../playback/entry.js';
+import { comesFromHere, type PullChain } from '../receiving/pull-chain.js';
 import { Refusal } from '../refusal.js';
 import type { ContentRoot, ContentSource, LocatedItem } from './content.js';
 import type { PublishingPoint, PublishingPoints } from './points.js';
@@ -27,10 +29,11 @@ export interface RemoteContent {
    * Has it pulled from there, if it is not already.
    *
    * @param signal ends the wait for it
+   * @param chain the pulls of servers that wait for it
    * @returns the broadcast once it is live
    * @throws WmError when the other server does not give it
    */
-  open(url: string, signal: AbortSignal): Promise<Broadcast>;
+  open(url: string, signal: AbortSignal, chain: PullChain): Promise<Broadcast>;
 }
 
 export interface ProgramsOptions {
@@ -44,6 +47,12 @@ export interface ProgramsOptions {
   readonly redirects?: ReadonlyMap<string, Redirect>;
   /** An entry of a playlist cannot be played and is passed over. */
   readonly onWarning?: (message: string) => void;
+}
+
+/** What a player's way through a playlist needs. */
+interface PlaylistOptions extends ProgramsOptions {
+  /** The pulls of servers that wait for it. */
+  readonly chain: PullChain;
 }
 
 /** A broadcast on its own: one entry that begins anew with each header of its source. */
@@ -66,25 +75,26 @@ export class Programs implements Content {
     this.#options = options;
   }
 
-  async find({ path }: Pick<ContentRequest, 'path'>): Promise<Found | Missing | Redirect> {
+  async find({ path, pulls = [] }: Pick<ContentRequest, 'path' | 'pulls'>): Promise<Found | Missing | Redirect> {
     const { points, content, redirects, rule } = this.#options;
     const redirect = redirects?.get(path);
     if (redirect) return redirect;
     const point = points.get(path);
-    if (point) return this.#point(point);
+    if (point) return this.#point(point, pulls);
     try {
       // A file goes before a point whose name is only like what was asked for.
       const item = await content?.locate(path);
-      if (item) return this.#item(path, item);
+      if (item) return this.#item(path, item, pulls);
     } catch (error) {
       if (error instanceof Refusal) return { rule, missing: error };
       throw error;
     }
     const similar = points.find(path);
-    return similar ? this.#point(similar) : { rule, missing: nothingAt(path) };
+    return similar ? this.#point(similar, pulls) : { rule, missing: nothingAt(path) };
   }
 
-  #point({ path, broadcast, settings }: PublishingPoint): Found {
+  #point(point: PublishingPoint, chain: PullChain): Found {
+    const { path, broadcast, settings } = point;
     const wrapped = async () => this.#options.content?.wrap({ kind: 'point', path });
     return {
       path,
@@ -95,13 +105,14 @@ export class Programs implements Content {
         return playlist ? playlistInfo(playlist) : { live: true, playlist: false };
       },
       open: async (signal, place = FIRST_ENTRY) => {
+        await demand(point, chain, signal);
         const playlist = await wrapped();
-        return playlist ? PlaylistProgram.open(playlist, this.#options, place, signal) : liveProgram(broadcast);
+        return playlist ? this.#open(playlist, place, chain, signal) : liveProgram(broadcast);
       },
     };
   }
 
-  #item(path: string, located: LocatedItem): Found {
+  #item(path: string, located: LocatedItem, chain: PullChain): Found {
     const { content, files, rule } = this.#options;
     const resolve = async () => {
       const item = await content?.resolve(path);
@@ -118,12 +129,28 @@ export class Programs implements Content {
       },
       open: async (signal, place = FIRST_ENTRY) => {
         const item = await resolve();
-        if (item.kind === 'playlist') return PlaylistProgram.open(item.playlist, this.#options, place, signal);
+        if (item.kind === 'playlist') return this.#open(item.playlist, place, chain, signal);
         const file = await files.acquire(item.file);
         return singleProgram({ kind: 'file', id: 1, file }, () => files.release(file));
       },
     };
   }
+
+  /** @throws Refusal `failed` when a pull of this server asks: it may be the one that an entry would wait for */
+  #open(
+    playlist: Playlist<ContentSource>,
+    place: PlaylistPlace,
+    chain: PullChain,
+    signal: AbortSignal,
+  ): Promise<Program> {
+    if (comesFromHere(chain)) throw new Refusal('failed', 'A playlist may not be pulled by the server that it is on.');
+    return PlaylistProgram.open(playlist, { ...this.#options, chain }, place, signal);
+  }
+}
+
+/** Has a point pulled that waits for players. */
+async function demand({ feeder }: PublishingPoint, chain: PullChain, signal: AbortSignal): Promise<void> {
+  if (feeder) await orAborted(feeder.demand(chain), signal);
 }
 
 function nothingAt(path: string): Refusal {
@@ -149,11 +176,11 @@ function playlistInfo(playlist: Playlist<ContentSource>): ContentInfo {
 class PlaylistProgram implements Program {
   readonly playlist = true;
   readonly #cursor: PlaylistCursor<ContentSource>;
-  readonly #options: ProgramsOptions;
+  readonly #options: PlaylistOptions;
   readonly #closing = new AbortController();
   #current: Entry;
 
-  private constructor(cursor: PlaylistCursor<ContentSource>, current: Entry, options: ProgramsOptions) {
+  private constructor(cursor: PlaylistCursor<ContentSource>, current: Entry, options: PlaylistOptions) {
     this.#cursor = cursor;
     this.#current = current;
     this.#options = options;
@@ -162,7 +189,7 @@ class PlaylistProgram implements Program {
   /** @throws Refusal `busy` when not one entry can be played */
   static async open(
     playlist: Playlist<ContentSource>,
-    options: ProgramsOptions,
+    options: PlaylistOptions,
     place: PlaylistPlace,
     signal: AbortSignal,
   ): Promise<PlaylistProgram> {
@@ -247,7 +274,7 @@ function goTo(
  */
 async function firstPlayable(
   cursor: PlaylistCursor<ContentSource>,
-  options: ProgramsOptions,
+  options: PlaylistOptions,
   signal: AbortSignal,
 ): Promise<Entry | undefined> {
   for (let entry = cursor.current; entry; entry = cursor.fail()) {
@@ -268,7 +295,7 @@ async function firstPlayable(
 async function openSource(
   entry: PlaylistEntry<ContentSource>,
   source: ContentSource,
-  { points, files, content, remote }: ProgramsOptions,
+  { points, files, content, remote, chain }: PlaylistOptions,
   signal: AbortSignal,
 ): Promise<Entry | undefined> {
   const { id, clientData, noSkip, delay, dur } = entry;
@@ -282,8 +309,9 @@ async function openSource(
       ...(entry.duration === undefined ? {} : { duration: entry.duration }),
     };
   }
-  const broadcast =
-    source.kind === 'point' ? points.get(source.path)?.broadcast : await remote?.open(source.url, signal);
+  const point = source.kind === 'point' ? points.get(source.path) : undefined;
+  if (point) await demand(point, chain, signal);
+  const broadcast = source.kind === 'url' ? await remote?.open(source.url, signal, chain) : point?.broadcast;
   if (!broadcast?.live) return undefined;
   return { ...common, kind: 'live', broadcast, ...(dur === undefined ? {} : { duration: dur }) };
 }

@@ -5,13 +5,19 @@ import { type AddressGuard, publicAddresses } from '../http/address-guard.js';
 import { addressList } from '../http/address-list.js';
 import { plainAddress } from '../http/addresses.js';
 import { Admission } from '../http/admission.js';
+import { takeCredentials } from '../http/credentials.js';
 import type { Exchange } from '../http/exchange.js';
 import type { ProxyOptions } from '../http/peer.js';
 import { HttpServer, type TlsIdentity } from '../http/server.js';
+import type { Broadcast } from '../media/broadcast.js';
+import type { AsfSource } from '../media/events.js';
+import { fileSource } from '../media/file-source.js';
 import { OnDemandFiles } from '../media/on-demand/files.js';
 import type { Redirect } from '../playback/content.js';
 import { Entrance } from '../playback/entrance.js';
 import { LocalLimits } from '../playback/limits.js';
+import type { PullChain } from '../receiving/pull-chain.js';
+import { Refusal } from '../refusal.js';
 import { PushServer } from '../wmhttp/server.js';
 import { SERVER_NAME } from '../wmsp/responses.js';
 import { type PlayReport, type SubmittedLog, WmspServer } from '../wmsp/server.js';
@@ -19,13 +25,15 @@ import { AdminApi } from './api.js';
 import { checkRules, type ServerConfig } from './config.js';
 import { ContentRoot, type ContentRootOptions } from './content.js';
 import { openAccess } from './credentials.js';
+import { FollowedPoint } from './followed-point.js';
 import { MsbdListener, PointChannels, pathOfChannel } from './msbd.js';
 import { Multicasts } from './multicast.js';
+import { ownPathOf } from './own-addresses.js';
 import { pathOf } from './paths.js';
 import { Players, type PlayingClient } from './players.js';
 import { PointPull } from './point-pull.js';
 import { settingsOf } from './point-settings.js';
-import { type PointEvent, PublishingPoints } from './points.js';
+import { type PointEvent, type PublishingPoint, PublishingPoints } from './points.js';
 import { Programs } from './programs.js';
 import { PushPoints } from './push-points.js';
 import { connectRemote, Remotes } from './remote.js';
@@ -130,7 +138,11 @@ export class MediaServer {
       onError: (error) => listener.error?.(error),
     });
     this.#guard = publicAddresses(addressList(config.privateSources));
-    this.#remotes = new Remotes({ onWarning, connect: (url, onNote) => connectRemote(url, onNote, this.#guard) });
+    this.#remotes = new Remotes({
+      onWarning,
+      connect: (url, onNote, chain) => connectRemote(url, { onNote, chain, guard: this.#guard }),
+      own: (url, chain) => this.#ownBroadcast(url, chain),
+    });
     const content = config.content && new ContentRoot(config.content.folder, contentOptions(config));
     const programs = new Programs({
       points: this.points,
@@ -264,13 +276,50 @@ export class MediaServer {
   }
 
   #startPulling(onWarning: (message: string) => void): void {
-    for (const { path, source: url } of this.#config.points) {
-      if (url === undefined) continue;
+    for (const { path, source = [], filler, onDemand, multicast } of this.#config.points) {
+      const urls = [source].flat();
+      if (urls.length === 0 && filler === undefined) continue;
       const point = this.points.get(path)!;
-      this.#pulls.push(
-        new PointPull({ point, url, connect: (from) => connectRemote(from, onWarning, this.#guard), onWarning }),
-      );
+      const pull = new PointPull({
+        point,
+        urls,
+        ...(filler === undefined ? {} : { filler: fillerFrom(filler, onWarning) }),
+        // A group has no players that could ask.
+        onDemand: onDemand === true && !multicast,
+        connect: (url, how) => this.#connect(url, path, { ...how, onNote: onWarning }),
+        onWarning,
+      });
+      point.feeder = pull;
+      this.#pulls.push(pull);
     }
+  }
+
+  /** Opens a source of a point: another point of this server from inside, everything else as a client. */
+  async #connect(
+    location: string,
+    path: string,
+    { alone, chain, onNote }: { alone: boolean; chain: PullChain; onNote: (message: string) => void },
+  ): Promise<AsfSource> {
+    const own = await this.#ownPoint(takeCredentials(location).url);
+    if (own?.path === path) throw new WmError('WM_CONFIG', `${path} names itself as its source.`);
+    if (own) {
+      await own.feeder?.demand(chain);
+      return new FollowedPoint(own.broadcast, alone);
+    }
+    const retries = alone ? Number.POSITIVE_INFINITY : 1;
+    return connectRemote(location, { onNote, chain, retries, guard: this.#guard });
+  }
+
+  async #ownPoint(url: string): Promise<PublishingPoint | undefined> {
+    const path = await ownPathOf(url, this.#ports);
+    return path === undefined ? undefined : this.points.find(path);
+  }
+
+  async #ownBroadcast(url: string, chain: PullChain): Promise<Broadcast | undefined> {
+    const point = await this.#ownPoint(url);
+    await point?.feeder?.demand(chain);
+    if (point && !point.broadcast.live) throw new Refusal('offline', `${point.path} is offline.`);
+    return point?.broadcast;
   }
 
   async #startMulticasts(onWarning: (message: string) => void): Promise<void> {
@@ -340,6 +389,11 @@ function authority(host: string | undefined, port: number): string {
   const everywhere = host === undefined || host === '0.0.0.0' || host === '::';
   const name = everywhere ? (firstAddress() ?? '127.0.0.1') : host;
   return `${name.includes(':') ? `[${name}]` : name}:${port}`;
+}
+
+/** A file that is sent again and again, for as long as no source of a point has anything. */
+function fillerFrom(path: string, warn: (message: string) => void) {
+  return { name: path, open: () => fileSource({ path, loop: true, pace: true, live: true, warn }) };
 }
 
 function firstAddress(): string | undefined {

@@ -1,3 +1,4 @@
+import { orAborted } from '../abort.js';
 import { buildAsx } from '../announce/asx.js';
 import type { AsfHeader } from '../asf/header.js';
 import { writeWhole } from '../asf/whole.js';
@@ -11,6 +12,7 @@ import { ASF_TYPE, mediaType } from '../media/names.js';
 import { EVERY_STREAM, type PlayerSession, type WireFormat } from '../media/wire.js';
 import { isRedirect } from '../playback/content.js';
 import type { Entrance } from '../playback/entrance.js';
+import { PULL_CHAIN_FIELD, parsePullChain } from '../receiving/pull-chain.js';
 import { describeContent } from '../wmsp/packets.js';
 import type { ContentRoot } from './content.js';
 import type { PointMulticast } from './multicast.js';
@@ -162,7 +164,7 @@ export class WebServer {
   async #serve(exchange: Exchange, path: string, announced: Announced | undefined, wantsMedia: boolean): Promise<void> {
     const point = this.#points.get(path);
     if (point) {
-      this.#give(exchange, point, wantsMedia);
+      await this.#give(exchange, point, wantsMedia);
       return;
     }
     if (announced) {
@@ -182,11 +184,11 @@ export class WebServer {
     }
     const similar = this.#points.find(path);
     if (!similar) throw new HttpError(404, `There is nothing at ${path}.`);
-    this.#give(exchange, similar, wantsMedia || this.#points.named(path) === undefined);
+    await this.#give(exchange, similar, wantsMedia || this.#points.named(path) === undefined);
   }
 
-  #give(exchange: Exchange, point: PublishingPoint, asMedia: boolean): void {
-    if (asMedia) this.#stream(exchange, point);
+  async #give(exchange: Exchange, point: PublishingPoint, asMedia: boolean): Promise<void> {
+    if (asMedia) await this.#stream(exchange, point);
     else this.#announce(exchange, point.path, point.broadcast.header);
   }
 
@@ -215,7 +217,9 @@ export class WebServer {
     exchange.respond({ status: 200, fields: webFields(ASF_TYPE), body: Buffer.from(text, 'latin1') });
   }
 
-  #stream(exchange: Exchange, point: PublishingPoint): void {
+  async #stream(exchange: Exchange, point: PublishingPoint): Promise<void> {
+    const pulls = parsePullChain(exchange.request.headers.get(PULL_CHAIN_FIELD));
+    if (point.feeder) await orAborted(point.feeder.demand(pulls), exchange.signal);
     const { broadcast } = point;
     if (!broadcast.live || !broadcast.header) throw new HttpError(503, `Nobody feeds ${point.path} at the moment.`);
     if (exchange.queued) throw new HttpError(400, 'This connection streams already.');

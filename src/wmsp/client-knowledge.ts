@@ -1,4 +1,5 @@
 import type { ResponseHead } from '../http/message.js';
+import type { PullChain } from '../receiving/pull-chain.js';
 import type { CookieJar } from './client-cookies.js';
 import { incompatibleError } from './client-errors.js';
 import { parseFeatures, type ReceivedMetadata } from './client-packets.js';
@@ -26,6 +27,7 @@ export interface KnowledgeOptions {
   readonly tolerant: boolean;
   /** In order of preference. */
   readonly authenticationSchemes: readonly string[];
+  readonly pullChain?: PullChain | undefined;
 }
 
 const DEFAULT_KEEP_ALIVE = 60_000;
@@ -118,7 +120,7 @@ export class ServerKnowledge {
 
   /** @param http11 the version of the request that is to be made */
   context(http11: boolean): RequestContext {
-    const { identity, guid, cookies, authenticationSchemes } = this.#options;
+    const { identity, guid, cookies, authenticationSchemes, pullChain } = this.#options;
     return {
       identity,
       guid,
@@ -127,6 +129,7 @@ export class ServerKnowledge {
       proxyKeepsOne: this.#proxyKeepsOne,
       cookie: cookies.header(this.url),
       authenticationSchemes,
+      pullChain,
       http11,
       clientId: this.#clientId,
       playlistGenId: this.#playlistGenId,

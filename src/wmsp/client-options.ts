@@ -4,6 +4,7 @@ import type { AddressGuard } from '../http/address-guard.js';
 import type { TlsTrust } from '../http/connection.js';
 import type { Clock } from '../media/pacing.js';
 import type { ReconnectPolicy, ReconnectReport } from '../media/reconnect.js';
+import type { PullChain } from '../receiving/pull-chain.js';
 import type { CookieJar } from './client-cookies.js';
 import type { WmspTimeouts } from './client-link.js';
 import type { ReceivedMetadata } from './client-packets.js';
@@ -45,6 +46,8 @@ export interface WmspClientOptions extends StreamWish {
   readonly cookies?: CookieJar | undefined;
   /** Answers the challenges of proxies and of the server that `url` names; no other server gets credentials. */
   readonly authorize?: HttpAuthenticator | undefined;
+  /** For servers: the pulls that wait for this one, by which rings of servers are found. */
+  readonly pullChain?: PullChain | undefined;
   /** For `https://`. */
   readonly tls?: TlsTrust | undefined;
   /** Where redirects of other hosts may lead, and with `led` the URL itself. Default: anywhere. */

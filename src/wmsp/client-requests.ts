@@ -1,6 +1,7 @@
 import { WmError } from '../errors.js';
 import type { Field } from '../http/message.js';
 import type { StreamSwitch } from '../playback/selection.js';
+import { formatPullChain, PULL_CHAIN_FIELD, type PullChain } from '../receiving/pull-chain.js';
 import { type ClientIdentity, type Feature, formatSupported, type ServerProduct } from './client-product.js';
 import { remoteLogEvent } from './remote-event.js';
 import type { WmspRequestType } from './requests.js';
@@ -29,6 +30,8 @@ export interface RequestContext {
   readonly cookie: string | undefined;
   /** In order of preference. */
   readonly authenticationSchemes: readonly string[];
+  /** Of a server that relays: the pulls that wait for the answer. */
+  readonly pullChain?: PullChain | undefined;
   /** HTTP/1.1, with several requests on one connection; otherwise HTTP/1.0. */
   readonly http11: boolean;
   readonly clientId: number | undefined;
@@ -241,7 +244,7 @@ function request(
   method: ClientRequest['method'],
   own: readonly Field[],
 ): ClientRequest {
-  const { identity, authority, cookie, authenticationSchemes: schemes, http11 } = context;
+  const { identity, authority, cookie, authenticationSchemes: schemes, http11, pullChain = [] } = context;
   const accepted = schemes.join(', ');
   const fields: Field[] = [
     ['Accept', '*/*'],
@@ -255,6 +258,7 @@ function request(
           ['X-Accept-Proxy-Authentication', accepted],
         ] as const)),
     ...(cookie === undefined ? [] : [['Cookie', cookie] as const]),
+    ...(pullChain.length === 0 ? [] : [[PULL_CHAIN_FIELD, formatPullChain(pullChain)] as const]),
     ...(context.viaProxy ? joinPragma(own, context.proxyKeepsOne) : own),
   ];
   return { type, method, wholeServer: false, minorVersion: http11 ? 1 : 0, fields, body: undefined };

@@ -340,7 +340,7 @@ export class WmspClient implements AsfSource {
   }
 
   #newLink(url: WmspUrl): ClientLink {
-    const { pipelined = false, packetPair = false, authorize, log = true } = this.#options;
+    const { pipelined = false, packetPair = false, authorize, log = true, pullChain = [] } = this.#options;
     const session = new ClientSession({
       identity: this.#identity,
       guid: this.#guid,
@@ -350,6 +350,7 @@ export class WmspClient implements AsfSource {
       pipelined,
       packetPair,
       authenticationSchemes: authorize?.schemes ?? [],
+      pullChain,
       buildLog: (kind, form) => (log ? this.#logText(kind, form, session) : undefined),
     });
     return new ClientLink({

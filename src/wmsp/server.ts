@@ -11,6 +11,7 @@ import type { PlaybackHost, Started } from '../playback/port.js';
 import { ReadySessions } from '../playback/ready.js';
 import { NO_STREAMS, switched } from '../playback/selection.js';
 import { ResendBudget } from '../playback/sent-ring.js';
+import { PULL_CHAIN_FIELD, parsePullChain } from '../receiving/pull-chain.js';
 import { parseLog, type WmLog } from '../wmlog/log.js';
 import { type Handling, needsHeaderAgain, statusOf, supportedBy, withBehind } from './handling.js';
 import { changePacket, endPacket, PACKET_PAIR_SIZE, packetPair } from './packets.js';
@@ -392,7 +393,8 @@ export class WmspServer {
     const session = this.#sessionOf(handling);
     const caller = callerOf(exchange, { player: true });
     const { signal } = exchange;
-    const found = await this.#options.entrance.enter({ path, caller, purpose: PURPOSES[type], signal });
+    const pulls = parsePullChain(exchange.request.headers.get(PULL_CHAIN_FIELD));
+    const found = await this.#options.entrance.enter({ path, caller, purpose: PURPOSES[type], pulls, signal });
     if (!isRedirect(found)) return found;
     if (session && type === 'Describe') this.#sessions.delete(session);
     sendElsewhere(exchange, found, handling, {

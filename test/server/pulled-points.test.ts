@@ -1,0 +1,240 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileSource } from '../../src/media/file-source.js';
+import { parseConfig } from '../../src/server/config.js';
+import { ownPathOf } from '../../src/server/own-addresses.js';
+import { PointPull } from '../../src/server/point-pull.js';
+import { PublishingPoints } from '../../src/server/points.js';
+import { connectRemote } from '../../src/server/remote.js';
+import { connectRequest, untilShape } from '../msbd/support.js';
+import { testHeader, testPacket } from '../support/stream.js';
+import { until } from '../support/until.js';
+import { RawPeer } from '../support/wire.js';
+import { ServerStation, type TestEncoder } from './station.js';
+
+const open: Array<{ close(): Promise<void> }> = [];
+afterEach(async () => {
+  for (const each of open.splice(0).reverse()) await each.close();
+});
+
+/** A TCP port that is free at the moment. */
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as { port: number };
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+async function station(text: string, httpPort = 0): Promise<ServerStation & { warnings: string[] }> {
+  const warnings: string[] = [];
+  const config = { ...parseConfig(text, 'serve.yaml'), host: '127.0.0.1', httpPort };
+  const made = await ServerStation.open(config, { warning: (message) => warnings.push(message) });
+  open.push(made);
+  return Object.assign(made, { warnings });
+}
+
+/** Pushes key frames until a condition holds. */
+const keyUntil = (encoder: TestEncoder, what: string, holds: () => boolean) =>
+  until(what, () => {
+    encoder.key();
+    return holds();
+  });
+
+const isLive = ({ server }: ServerStation, path: string) => server.points.get(path)?.broadcast.live === true;
+
+const PLAY = [
+  'User-Agent: NSPlayer/12.0',
+  'Pragma: xPlayStrm=1',
+  'Pragma: stream-switch-count=2',
+  'Pragma: stream-switch-entry=ffff:1:0 ffff:2:0',
+];
+
+describe('a point with sources', () => {
+  it('plays what it can get, a file at the worst, and goes back to the better when that is there again', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'wmcast-'));
+    open.push({ close: () => rm(folder, { recursive: true }) });
+    const file = join(folder, 'slate.asf');
+    const packets = Array.from({ length: 20 }, (_, index) => testPacket(index * 100, { key: true }).bytes);
+    await writeFile(file, Buffer.concat([testHeader({ title: 'slate' }).bytes, ...packets]));
+    const port = await freePort();
+    const origin = await ServerStation.open({ httpPort: port });
+    const points = new PublishingPoints({ newPoints: 'any' });
+    const point = points.configure('/x');
+    const warnings: string[] = [];
+    const pull = new PointPull({
+      point,
+      urls: [`http://127.0.0.1:${port}/live`],
+      connect: (url, { chain }) => connectRemote(url, { onNote: () => {}, chain, retries: 0 }),
+      filler: { name: 'slate.asf', open: () => fileSource({ path: file, loop: true, pace: true, live: true }) },
+      onWarning: (text) => warnings.push(text),
+      timers: { tick: 10, returnAfter: 50, backOff: { initialDelay: 20, maxDelay: 50 } },
+    });
+    open.push(pull);
+    const title = () => {
+      const described = point.broadcast.header?.objects.find((object) => object.type === 'contentDescription');
+      return described?.type === 'contentDescription' ? described.title : undefined;
+    };
+    let ends = 0;
+    point.broadcast.follow({ started: () => {}, packet: () => 0, ended: () => ends++ });
+    await until('the filler', () => title() === 'slate');
+    const encoder = await origin.push('/live', { title: 'live' });
+    await keyUntil(encoder, 'the stream', () => title() === 'live');
+    await origin.close();
+    await until('the filler', () => title() === 'slate');
+    const again = await ServerStation.open({ httpPort: port });
+    open.push(again);
+    const second = await again.push('/live', { title: 'live' });
+    await keyUntil(second, 'the stream to be back', () => title() === 'live');
+    expect(ends).toBe(0);
+    expect(warnings[0]).toMatch(/^\/x cannot be pulled from http:\/\/127\.0\.0\.1:\d+\/live: /);
+    expect(warnings).toContain(`/x: It comes from http://127.0.0.1:${port}/live now.`);
+    expect(warnings).toContain('/x: It comes from slate.asf now.');
+    expect(warnings.length).toBeLessThan(12);
+  }, 20_000);
+
+  it('takes a list, a file to fill in, and waiting for players from the configuration', () => {
+    const text = 'points: [{ path: /x, source: [http://a/1, msbd://b/2], filler: slate.wmv, onDemand: true }]';
+    expect(parseConfig(text, 'serve.yaml').points[0]).toMatchObject({
+      source: ['http://a/1', 'msbd://b/2'],
+      filler: 'slate.wmv',
+      onDemand: true,
+    });
+    for (const bad of ['[]', '[a.wmv]', '[http://a/1, 7]']) {
+      expect(() => parseConfig(`points: [{ path: /x, source: ${bad} }]`, 'serve.yaml')).toThrow('source');
+    }
+  });
+
+  it('is fed by a push while that lasts', async () => {
+    const origin = await station('');
+    const encoder = await origin.push('/live', { title: 'pulled' });
+    const server = await station(`points: [{ path: /x, source: "http://127.0.0.1:${origin.port}/live" }]`);
+    const point = server.server.points.get('/x')!;
+    await keyUntil(encoder, 'the point to be live', () => point.broadcast.live);
+    expect(point.publisher?.remoteAddress).toBe(`http://127.0.0.1:${origin.port}/live`);
+    const { response } = await server.setUp('/x');
+    expect(response.status).toBe(204);
+  });
+});
+
+describe('a point that is pulled for its players', () => {
+  it.each(['WMSP', 'plain HTTP', 'MSBD'])('begins when the first one asks by %s, and not before', async (how) => {
+    const origin = await station('');
+    await keyUntil(await origin.push('/live'), 'the origin', () => isLive(origin, '/live'));
+    const server = await station(
+      `msbd: { port: 0 }\npoints: [{ path: /x, onDemand: true, source: "http://127.0.0.1:${origin.port}/live" }]`,
+    );
+    const point = server.server.points.get('/x')!;
+    expect((await server.ask('GET /api/status HTTP/1.1')).status).toBe(200);
+    expect(point.publisher).toBeUndefined();
+    const peer = how === 'MSBD' ? await RawPeer.connect(server.server.ports.msbd!) : await server.peer();
+    open.push({ close: async () => peer.close() });
+    if (how === 'MSBD') {
+      peer.send(connectRequest(1, 'x'));
+      await untilShape(peer, /^CS/);
+    } else {
+      peer.request('GET /x?MSWMExt=.asf HTTP/1.0', ...(how === 'WMSP' ? PLAY : ['User-Agent: VLC']));
+      await peer.until((bytes) => (bytes.includes('200 OK') ? true : undefined));
+    }
+    expect(point.broadcast.live).toBe(true);
+    expect(point.publisher).toBeDefined();
+  });
+
+  it('says at once that it is offline when its source is', async () => {
+    const dead = await freePort();
+    const server = await station(`points: [{ path: /x, onDemand: true, source: "http://127.0.0.1:${dead}/live" }]`);
+    const started = performance.now();
+    const response = await server.ask('GET /x HTTP/1.1', 'User-Agent: NSPlayer/12.0');
+    expect(response.status).toBeGreaterThanOrEqual(400);
+    expect(performance.now() - started).toBeLessThan(10_000);
+  });
+});
+
+describe('a source on this very server', () => {
+  it('is followed from inside, under any of its names', async () => {
+    const port = await freePort();
+    const server = await station(
+      `points: [{ path: /live }, { path: /copy, source: "http://localhost:${port}/live" }, { path: /third, source: "mms://127.0.0.1:${port}/copy" }]`,
+      port,
+    );
+    const encoder = await server.push('/live', { title: 'mine' });
+    const third = server.server.points.get('/third')!.broadcast;
+    await keyUntil(encoder, 'the last point to have packets', () => third.live && third.counters.packetsIn > 3);
+    // Nobody plays: there is no connection to ourselves.
+    expect(server.server.points.get('/live')!.broadcast.players).toBe(0);
+    expect(server.server.points.get('/copy')!.broadcast.players).toBe(0);
+    const asked = await server.ask('GET /third HTTP/1.1', 'User-Agent: NSPlayer/12.0');
+    expect(asked.status).toBe(200);
+    expect(server.warnings).toEqual([]);
+    encoder.end();
+    await until('the last point to end', () => !third.live);
+  });
+
+  it('is refused when it is the point itself', async () => {
+    const port = await freePort();
+    const server = await station(`points: [{ path: /x, source: "http://127.0.0.1:${port}/x" }]`, port);
+    await until('a warning', () => server.warnings.length > 0);
+    expect(server.warnings[0]).toBe(
+      `/x cannot be pulled from http://127.0.0.1:${port}/x: /x names itself as its source.`,
+    );
+  });
+
+  it.each([2, 3])('ends a ring of %i points that wait for players at once', async (count) => {
+    const port = await freePort();
+    const points = Array.from(
+      { length: count },
+      (_, index) => `{ path: /p${index}, onDemand: true, source: "http://127.0.0.1:${port}/p${(index + 1) % count}" }`,
+    );
+    const server = await station(`points: [${points.join(', ')}]`, port);
+    const started = performance.now();
+    const response = await server.ask('GET /p0 HTTP/1.1', 'User-Agent: NSPlayer/12.0');
+    expect(response.status).toBeGreaterThanOrEqual(400);
+    expect(performance.now() - started).toBeLessThan(10_000);
+    for (const { feeder } of server.server.points) expect(feeder).toBeDefined();
+  });
+
+  it('is known by addresses and names of this host, and by its ports', async () => {
+    const ports = { http: 8080, https: 8443, msbd: 7007 };
+    expect(await ownPathOf('http://127.0.0.1:8080/a%20b?x=1', ports)).toBe('/a b');
+    expect(await ownPathOf('mms://localhost:8080/live', ports)).toBe('/live');
+    expect(await ownPathOf('https://[::1]:8443/live', ports)).toBe('/live');
+    expect(await ownPathOf('msbd://127.0.0.1/live', ports)).toBe('/live');
+    for (const other of [
+      'http://127.0.0.1:8081/',
+      'http://192.0.2.1:8080/',
+      'http://127.0.0.1/',
+      'https://127.0.0.1:8080/',
+      'ftp://127.0.0.1:8080/',
+      'x.nsc',
+    ]) {
+      expect(await ownPathOf(other, ports)).toBeUndefined();
+    }
+    expect(await ownPathOf('http://127.0.0.1:8080/', { https: 8443 })).toBeUndefined();
+  });
+});
+
+describe('servers that pull from each other', () => {
+  it('end a ring at once, instead of waiting for each other', async () => {
+    const [a, b, c] = [await freePort(), await freePort(), await freePort()];
+    const text = (next: number) => `points: [{ path: /x, onDemand: true, source: "http://127.0.0.1:${next}/x" }]`;
+    const first = await station(text(b), a);
+    await station(text(c), b);
+    await station(text(a), c);
+    const started = performance.now();
+    const response = await first.ask('GET /x HTTP/1.1', 'User-Agent: NSPlayer/12.0');
+    expect(response.status).toBeGreaterThanOrEqual(400);
+    expect(performance.now() - started).toBeLessThan(10_000);
+  }, 20_000);
+
+  it('play what the last of them has', async () => {
+    const origin = await station('');
+    await keyUntil(await origin.push('/x'), 'the origin', () => isLive(origin, '/x'));
+    let next = origin;
+    for (let hop = 0; hop < 3; hop++) {
+      next = await station(`points: [{ path: /x, onDemand: true, source: "http://127.0.0.1:${next.port}/x" }]`);
+    }
+    expect((await next.ask('GET /x HTTP/1.1', 'User-Agent: NSPlayer/12.0')).status).toBe(200);
+  });
+});
