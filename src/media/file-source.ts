@@ -5,8 +5,10 @@ import type { Readable } from 'node:stream';
 import { checkTexts, type LiveHeaderOptions, liveHeader, sameLayout } from '../asf/edit.js';
 import { AsfError } from '../asf/error.js';
 import type { AsfHeader } from '../asf/header.js';
+import type { DataPacket } from '../asf/packet.js';
 import { type AsfItem, AsfReader } from '../asf/reader.js';
 import { declaredPackets } from '../asf/scan.js';
+import { LARGEST_CARRIED_PACKET, SPLIT_SIZE, splitPacket, withPacketSize } from '../asf/split.js';
 import { WmError } from '../errors.js';
 import type { AsfEvent, AsfSource } from './events.js';
 import { type Clock, Pacer, systemClock } from './pacing.js';
@@ -24,7 +26,10 @@ export interface FileSourceOptions {
   readonly pace?: boolean | undefined;
   /** Seconds of media, counted by send times, after which the source ends. Default: all. */
   readonly duration?: number | undefined;
-  /** Makes the header one of a live stream, as pushing needs it; texts and rates can be given. Default: `loop`. */
+  /**
+   * Makes the header one of a live stream, as pushing needs it, and packets that no protocol carries several smaller ones;
+   * texts and rates can be given. Default: `loop`.
+   */
   readonly live?: boolean | LiveHeaderOptions | undefined;
   /** Gets a sentence when the file is cut or damaged, and yet plays. */
   readonly warn?: ((message: string) => void) | undefined;
@@ -59,6 +64,8 @@ class FileSource implements AsfSource {
   #header: AsfHeader | undefined;
   #timeline = new Timeline();
   readonly #times = new PacketClock();
+  /** Packets are larger than the protocols carry, and become several. */
+  #isSplit = false;
 
   constructor(options: FileSourceOptions) {
     if (options.path === '-' && options.loop) {
@@ -111,15 +118,27 @@ class FileSource implements AsfSource {
         if (item.type === 'header') yield* this.#headerEvents(item.header);
         if (item.type !== 'packet') continue;
         packets++;
-        const packet = this.#timeline.packet(item.packet);
-        const time = this.#times.of(packet);
-        if (time >= (this.#options.duration ?? Number.POSITIVE_INFINITY) * 1000) return undefined;
-        await this.#pacer?.wait(time, this.#closed.signal);
-        if (this.#closed.signal.aborted) return undefined;
-        yield { type: 'packet', packet };
+        for (const each of this.#carried(item.packet)) {
+          const packet = this.#timeline.packet(each);
+          if (!(await this.#isDue(packet))) return undefined;
+          yield { type: 'packet', packet };
+        }
       }
     }
     return packets;
+  }
+
+  /** Waits until a packet is to be given; false when the source is to end before it. */
+  async #isDue(packet: DataPacket): Promise<boolean> {
+    const time = this.#times.of(packet);
+    if (time >= (this.#options.duration ?? Number.POSITIVE_INFINITY) * 1000) return false;
+    await this.#pacer?.wait(time, this.#closed.signal);
+    return !this.#closed.signal.aborted;
+  }
+
+  /** The packet as protocols carry it. */
+  #carried(packet: DataPacket): readonly DataPacket[] {
+    return this.#isSplit ? splitPacket(packet, SPLIT_SIZE) : [packet];
   }
 
   *#headerEvents(header: AsfHeader): Generator<AsfEvent, void, undefined> {
@@ -135,8 +154,13 @@ class FileSource implements AsfSource {
       yield { type: 'end', moreEntries: true, reason: 1 };
     }
     const { live = this.#options.loop ?? false } = this.#options;
-    if (live === false) yield { type: 'header', header };
-    else yield { type: 'header', header: liveHeader(header, live === true ? {} : live) };
+    this.#isSplit = live !== false && header.packetSize > LARGEST_CARRIED_PACKET;
+    if (live === false) {
+      yield { type: 'header', header };
+      return;
+    }
+    const carried = this.#isSplit ? withPacketSize(header, SPLIT_SIZE) : header;
+    yield { type: 'header', header: liveHeader(carried, live === true ? {} : live) };
   }
 
   async *#items(reader: AsfReader): AsyncGenerator<AsfItem[], void, undefined> {

@@ -3,8 +3,8 @@ import { orAborted } from '../abort.js';
 import type { Rule } from '../auth/access.js';
 import { messageOf } from '../errors.js';
 import type { Broadcast } from '../media/broadcast.js';
+import { versionOf } from '../media/on-demand/disk-file.js';
 import type { OnDemandFiles } from '../media/on-demand/files.js';
-import { versionOf } from '../media/on-demand/packet-file.js';
 import { MAX_PLAYLIST_ENTRIES, type Playlist, type PlaylistCursor, type PlaylistEntry } from '../media/playlist.js';
 import { systemErrorReason } from '../media/system-error.js';
 import type {

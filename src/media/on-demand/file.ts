@@ -3,12 +3,12 @@ import type { AsfHeader } from '../../asf/header.js';
 import { WmError } from '../../errors.js';
 import { GateStreams } from './gate.js';
 import { KeyFrameMap } from './key-frames.js';
-import { durationOf, measureTimes, servedHeader } from './measure.js';
 import type { ReaderOptions, StartPosition, StartupProfile, StartupProfileOptions, StreamChoice } from './options.js';
 import { PacketFile } from './packet-file.js';
 import { ReadQueue } from './read-queue.js';
 import { OnDemandReader } from './reader.js';
 import { Seeker } from './seek.js';
+import { durationOf, servedHeader } from './served-header.js';
 import { computeStartupProfile } from './startup-profile.js';
 
 export type { ReaderOptions, StartPosition, StartupProfile, StreamChoice } from './options.js';
@@ -56,22 +56,22 @@ export class OnDemandFile {
   private constructor(
     file: PacketFile,
     header: AsfHeader,
-    durationMs: number,
     keys: KeyFrameMap,
     seeker: Seeker,
+    streams: GateStreams,
     reads: ReadQueue,
   ) {
     this.path = file.path;
     this.header = header;
     this.packetSize = file.packetSize;
-    this.durationMs = durationMs;
+    this.durationMs = durationOf(file);
     this.size = file.size;
     this.modified = file.modified;
     this.version = file.version;
     this.#file = file;
     this.#keys = keys;
     this.#seeker = seeker;
-    this.#streams = new GateStreams(header);
+    this.#streams = streams;
     this.#reads = reads;
     this.seekable = true;
     this.stridable = this.#streams.keyed.includes(1);
@@ -85,12 +85,12 @@ export class OnDemandFile {
   static async open(path: string, options: OnDemandFileOptions = {}): Promise<OnDemandFile> {
     const file = await PacketFile.open(path);
     try {
-      const times = await measureTimes(file);
-      const header = servedHeader(file, times);
+      const header = servedHeader(file);
       const streams = new GateStreams(header);
       const keys = new KeyFrameMap(file, (stream) => streams.keyed[stream] === 1);
-      const seeker = new Seeker(file, keys, times, header);
-      return new OnDemandFile(file, header, durationOf(file, times), keys, seeker, options.reads ?? new ReadQueue());
+      const keyless = (stream: number): void => void (streams.keyed[stream] = 0);
+      const seeker = new Seeker(file, keys, header, keyless);
+      return new OnDemandFile(file, header, keys, seeker, streams, options.reads ?? new ReadQueue());
     } catch (error) {
       await file.close();
       if (!(error instanceof AsfError)) throw error;

@@ -1,8 +1,8 @@
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { WmError } from '../../errors.js';
+import { versionOf } from './disk-file.js';
 import { OnDemandFile } from './file.js';
-import { versionOf } from './packet-file.js';
 import { ReadQueue } from './read-queue.js';
 
 export interface OnDemandFilesOptions {

@@ -6,6 +6,8 @@ import { keyFrameStreams } from './seek.js';
 
 /** Stream numbers have 7 bits. */
 const STREAM_NUMBERS = 128;
+/** A stream without a key frame for so long, in ms of media, begins with any object: better than nothing. */
+const PATIENCE = 10_000;
 
 /** What a gate has to know of the streams of a file; shared by its readers. */
 export class GateStreams {
@@ -34,7 +36,7 @@ function passesAt(level: number | undefined, key: boolean, isKeyed: boolean): bo
 
 /**
  * Decides which payloads a player gets (asf.md 10.4, 10.5). A stream that is turned on begins with a whole object, one of
- * video with a key frame; a stream of the same type that is turned off with the same choice is taken to be replaced by it and
+ * video with a key frame, if one comes within ten seconds; a stream of the same type that is turned off with the same choice is taken to be replaced by it and
  * goes on until then ([MS-WMSP] 3.2.5.7).
  */
 export class StreamGate implements PayloadFilter {
@@ -43,6 +45,8 @@ export class StreamGate implements PayloadFilter {
   readonly #levels = new Uint8Array(STREAM_NUMBERS).fill(2);
   /** By stream: the level from its next start on, when that lets more through. */
   readonly #wanted = new Uint8Array(STREAM_NUMBERS).fill(2);
+  /** By stream: the presentation time of the first object that was held back since the choice, ms. */
+  readonly #waitingSince = new Map<number, number>();
   /** By stream: the stream whose start ends it; 0 none. */
   readonly #replacedBy = new Uint8Array(STREAM_NUMBERS);
   #settled = false;
@@ -71,6 +75,7 @@ export class StreamGate implements PayloadFilter {
       if (!this.#streams.types.has(stream)) this.#levels[stream] = this.#wanted[stream]!;
     }
     this.#replacedBy.fill(0);
+    this.#waitingSince.clear();
     const begun = new Map<string, number[]>();
     for (const [stream, type] of this.#streams.types) {
       if (this.#levels[stream] !== 2 || this.#wanted[stream] === 2) continue;
@@ -93,12 +98,19 @@ export class StreamGate implements PayloadFilter {
     return this.#wanted[stream] as ThinningLevel;
   }
 
-  passes({ stream, key, offset }: Payload): boolean {
+  passes(payload: Payload): boolean {
+    const { stream, key, offset } = payload;
     const isKeyed = this.#streams.keyed[stream] === 1;
-    if (!this.#settled && offset === 0 && (key || !isKeyed) && this.#wanted[stream]! < this.#levels[stream]!) {
-      this.#begin(stream);
+    if (!this.#settled && offset === 0 && this.#wanted[stream]! < this.#levels[stream]!) {
+      if (key || !isKeyed || this.#hasWaited(payload)) this.#begin(stream);
     }
     return passesAt(this.#levels[stream], key, isKeyed);
+  }
+
+  #hasWaited({ stream, presentationTime }: Payload): boolean {
+    const since = this.#waitingSince.get(stream) ?? presentationTime;
+    this.#waitingSince.set(stream, since);
+    return ((presentationTime - since) | 0) >= PATIENCE;
   }
 
   #begin(stream: number): void {

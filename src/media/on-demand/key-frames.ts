@@ -1,5 +1,5 @@
 import type { Payload } from '../../asf/packet.js';
-import { type PacketFile, visitPackets } from './packet-file.js';
+import type { PacketFile } from './packet-file.js';
 
 /** Where a key frame begins. */
 export interface KeyFramePlace {
@@ -23,6 +23,8 @@ export interface PacketPlace {
 interface Segment {
   /** Packets that were looked at. */
   readonly packets: number;
+  /** One of them could be read. */
+  readonly readable: boolean;
   readonly keys: readonly KeyFramePlace[];
 }
 
@@ -32,6 +34,8 @@ const SEGMENT_SIZE = 128 * 1024;
 const MAX_REMEMBERED = 100_000;
 /** Packets in which the send time of a segment is looked for before all of it is read. */
 const PROBE_PACKETS = 4;
+/** How much is read at most to find one key frame. Bytes. */
+const MAX_SEARCH = 64 * 1024 * 1024;
 
 const isBefore = (a: PacketPlace, b: PacketPlace): boolean =>
   a.packet < b.packet || (a.packet === b.packet && a.order < b.order);
@@ -47,34 +51,88 @@ export class KeyFrameMap {
   readonly #isVideo: (stream: number) => boolean;
   readonly #segmentPackets: number;
   readonly #segments = new Map<number, Segment | Promise<Segment>>();
-  readonly #sendTimes = new Map<number, number>();
+  readonly #sendTimes = new Map<number, number | undefined>();
   #remembered = 0;
 
   /** @param isVideo tells the streams whose objects are not all key frames */
   constructor(file: PacketFile, isVideo: (stream: number) => boolean) {
     this.#file = file;
     this.#isVideo = isVideo;
-    this.#segmentPackets = Math.max(1, Math.floor(SEGMENT_SIZE / file.packetSize));
+    this.#segmentPackets = Math.max(file.batchPackets, Math.floor(SEGMENT_SIZE / file.packetSpan));
   }
 
-  /** The first key frame at or behind a place that is accepted. @throws WmError WM_NO_INPUT when the disk fails */
-  async next(from: PacketPlace, accept: (key: KeyFramePlace) => boolean): Promise<KeyFramePlace | undefined> {
+  /**
+   * The first key frame at or behind a place that is accepted; undefined also when there is none in the next 64 MiB.
+   * @throws WmError WM_NO_INPUT when the disk fails
+   */
+  next(from: PacketPlace, accept: (key: KeyFramePlace) => boolean): Promise<KeyFramePlace | undefined> {
     const first = Math.floor(Math.max(from.packet, 0) / this.#segmentPackets);
-    for (let segment = first; segment < this.#segmentCount; segment++) {
-      const { keys } = await this.#keysOf(segment);
-      const found = keys.find((key) => !isBefore(key, from) && accept(key));
+    return this.#search(first, 1, ({ keys }) => keys.find((key) => !isBefore(key, from) && accept(key)));
+  }
+
+  /**
+   * The last key frame before a place that is accepted; undefined also when there is none in 64 MiB before it.
+   * @throws WmError WM_NO_INPUT when the disk fails
+   */
+  previous(before: PacketPlace, accept: (key: KeyFramePlace) => boolean): Promise<KeyFramePlace | undefined> {
+    const last = Math.min(Math.floor(before.packet / this.#segmentPackets), this.#segmentCount - 1);
+    return this.#search(last, -1, ({ keys }) => keys.findLast((key) => isBefore(key, before) && accept(key)));
+  }
+
+  /** Whether a search backwards from a packet may end before it has come to the start of the file. */
+  isFar(packet: number): boolean {
+    return packet * this.#file.packetSpan > MAX_SEARCH;
+  }
+
+  /**
+   * Where to go on reading when nothing could be read before a packet: there, or behind a hole that it is in.
+   * @throws WmError WM_NO_INPUT when the disk fails
+   */
+  async behindHole(packet: number): Promise<number> {
+    const segment = Math.floor(packet / this.#segmentPackets);
+    if (segment >= this.#segmentCount || (await this.#sendTimeOf(segment)) !== undefined) return packet;
+    const readable = await this.#nextReadable(segment, 1);
+    return readable === undefined ? this.#file.packetCount : readable * this.#segmentPackets;
+  }
+
+  /** Looks through segments; what cannot be read is passed over without being read as a whole. */
+  async #search(
+    from: number,
+    direction: 1 | -1,
+    find: (segment: Segment) => KeyFramePlace | undefined,
+  ): Promise<KeyFramePlace | undefined> {
+    let left = Math.ceil(MAX_SEARCH / (this.#segmentPackets * this.#file.packetSpan));
+    for (let at = from; at >= 0 && at < this.#segmentCount && left > 0; at += direction, left--) {
+      const segment = await this.#keysOf(at);
+      const found = find(segment);
       if (found !== undefined) return found;
+      if (segment.readable) continue;
+      const readable = await this.#nextReadable(at, direction);
+      if (readable === undefined) return undefined;
+      at = readable - direction;
     }
     return undefined;
   }
 
-  /** The last key frame before a place that is accepted. @throws WmError WM_NO_INPUT when the disk fails */
-  async previous(before: PacketPlace, accept: (key: KeyFramePlace) => boolean): Promise<KeyFramePlace | undefined> {
-    const last = Math.min(Math.floor(before.packet / this.#segmentPackets), this.#segmentCount - 1);
-    for (let segment = last; segment >= 0; segment--) {
-      const { keys } = await this.#keysOf(segment);
-      const found = keys.findLast((key) => isBefore(key, before) && accept(key));
-      if (found !== undefined) return found;
+  /**
+   * The nearest segment in which something can be read, behind one in which nothing can: by steps that become larger, then by
+   * halving, so that a hole of any size costs some dozens of reads.
+   */
+  async #nextReadable(from: number, direction: 1 | -1): Promise<number | undefined> {
+    const last = direction === 1 ? this.#segmentCount - 1 : 0;
+    let hole = from;
+    for (let step = 1; hole !== last; step *= 2) {
+      let found = direction === 1 ? Math.min(hole + step, last) : Math.max(hole - step, last);
+      if ((await this.#sendTimeOf(found)) === undefined) {
+        hole = found;
+        continue;
+      }
+      while (Math.abs(found - hole) > 1) {
+        const middle = Math.floor((found + hole) / 2);
+        if ((await this.#sendTimeOf(middle)) === undefined) hole = middle;
+        else found = middle;
+      }
+      return found;
     }
     return undefined;
   }
@@ -98,8 +156,16 @@ export class KeyFrameMap {
     while (low < high) {
       const middle = Math.floor((low + high) / 2);
       const time = await this.#sendTimeOf(middle);
-      if (time !== undefined && ((time - sendTime) | 0) > 0) high = middle;
-      else low = middle + 1;
+      if (time !== undefined) {
+        if (((time - sendTime) | 0) > 0) high = middle;
+        else low = middle + 1;
+        continue;
+      }
+      // In a hole it is what follows it that tells on which side to go on.
+      const readable = await this.#nextReadable(middle, 1);
+      const next = readable === undefined ? undefined : await this.#sendTimeOf(readable);
+      if (next === undefined || ((next - sendTime) | 0) > 0) high = middle;
+      else low = readable! + 1;
     }
     return Math.min(low * this.#segmentPackets, this.#file.packetCount);
   }
@@ -114,13 +180,13 @@ export class KeyFrameMap {
     limit: number,
     accept: (payload: Payload, sendTime: number) => boolean,
   ): Promise<number | undefined> {
-    const lowest = Math.max(before - Math.ceil(limit / this.#file.packetSize), 0);
+    const lowest = Math.max(before - Math.ceil(limit / this.#file.packetSpan), 0);
     for (let end = before; end > lowest; ) {
       const from = Math.max(end - this.#segmentPackets, lowest);
       let found: number | undefined;
-      visitPackets(await this.#file.read(from, end - from), this.#file.packetSize, (packet, index) => {
+      await this.#file.visit(from, end - from, (packet, location) => {
         const starts = packet.payloads.some((payload) => payload.offset === 0 && accept(payload, packet.sendTime));
-        if (starts) found = from + index;
+        if (starts) found = location;
       });
       if (found !== undefined) return found;
       end = from;
@@ -132,19 +198,21 @@ export class KeyFrameMap {
     return Math.ceil(this.#file.packetCount / this.#segmentPackets);
   }
 
+  /** Of the first packet in it that can be read; undefined when none can. */
   async #sendTimeOf(segment: number): Promise<number | undefined> {
-    const known = this.#sendTimes.get(segment);
-    if (known !== undefined) return known;
+    if (this.#sendTimes.has(segment)) return this.#sendTimes.get(segment);
     let time: number | undefined;
     const from = segment * this.#segmentPackets;
     for (const count of [Math.min(PROBE_PACKETS, this.#segmentPackets), this.#segmentPackets]) {
-      visitPackets(await this.#file.read(from, count), this.#file.packetSize, (packet) => {
-        time ??= packet.sendTime;
+      await this.#file.visit(from, count, (packet) => {
+        time = packet.sendTime;
+        return false;
       });
       if (time !== undefined) break;
     }
     if (this.#sendTimes.size >= MAX_REMEMBERED) this.#sendTimes.clear();
-    if (time !== undefined) this.#sendTimes.set(segment, time);
+    // The last one may be written yet.
+    if (time !== undefined || segment < this.#segmentCount - 1) this.#sendTimes.set(segment, time);
     return time;
   }
 
@@ -181,16 +249,16 @@ export class KeyFrameMap {
 
   async #scan(from: number, packets: number): Promise<Segment> {
     const keys: KeyFramePlace[] = [];
-    const { preroll } = this.#file.header;
-    const { bytes, release } = await this.#file.borrow(from, packets);
-    visitPackets(bytes, this.#file.packetSize, (packet, index) => {
+    const { preroll } = this.#file;
+    let readable = false;
+    await this.#file.visit(from, packets, (packet, location) => {
+      readable = true;
       packet.payloads.forEach(({ stream, key, offset, mediaObjectNumber, presentationTime }, order) => {
         if (!key || offset !== 0 || !this.#isVideo(stream)) return;
         const time = presentationTime === -1 ? (packet.sendTime + preroll) >>> 0 : presentationTime;
-        keys.push({ stream, packet: from + index, order, number: mediaObjectNumber, time });
+        keys.push({ stream, packet: location, order, number: mediaObjectNumber, time });
       });
     });
-    release();
-    return { packets, keys };
+    return { packets, readable, keys };
   }
 }

@@ -1,7 +1,6 @@
-import { withFileProperties } from '../../asf/edit.js';
-import { type AsfHeader, buildHeader, DATA_OBJECT_HEAD_SIZE, FILE_FLAG } from '../../asf/header.js';
 import type { DataPacket } from '../../asf/packet.js';
-import { type PacketFile, visitPackets } from './packet-file.js';
+import type { Part } from './part.js';
+import { type PlacedPacket, readPackets, trusted } from './parts.js';
 
 /** The first and the last times of a file, ms. They go on past 2^32, and the last ones are never below the first. */
 export interface MediaTimes {
@@ -12,13 +11,19 @@ export interface MediaTimes {
   readonly sendStart: number;
   /** When the last packet has been sent. */
   readonly sendEnd: number;
+  /** That of the header, unless it cannot be true. */
+  readonly preroll: number;
 }
 
-const HUNDRED_NS_PER_MS = 10_000;
 /** A step between two objects that is larger says nothing about how long the last one lasts. Milliseconds. */
 const MAX_OBJECT_DURATION = 10_000;
-/** Live headers of Microsoft's encoder set it beside Broadcast (asf.md 3.1). */
-const LIVE_FLAG = 8;
+/** A file may begin this much before or after the time 0, as many do, and is played as it is. Milliseconds. */
+const LATEST_START = 1000;
+/** A preroll that is longer than packets are really sent ahead, by more than this, is an error of the header. Milliseconds. */
+const LONGEST_PREROLL = 60_000;
+
+/** Media that is longer, and is said to be sent in a quarter of the time or less, has no send times. Milliseconds. */
+const STILL = 5000;
 
 /** A 32-bit time that goes on past 2^32: the value nearest to another. */
 const unwrap = (time: number, near: number): number => near + ((time - near) | 0);
@@ -31,79 +36,91 @@ function visitObjects(packet: DataPacket, preroll: number, visit: (stream: numbe
 }
 
 /**
- * Reads the times at both ends of a file, at most 32 KiB each.
+ * Reads the times at both ends of a part, at most 32 KiB each, as they are in the file. From then on the part's scanner
+ * believes packets of these times.
  * @throws WmError WM_NO_INPUT when the disk fails
  */
-export async function measureTimes(file: PacketFile): Promise<MediaTimes> {
-  const { batchPackets, packetCount, packetSize } = file;
-  const { preroll } = file.header;
+export async function measurePart(part: Part): Promise<MediaTimes> {
+  const { batch, slots, scanner } = part;
+  const head = near(part, trusted(part, await readPackets(part, 0, Math.min(batch, slots))), 0);
+  const sendStart = head[0]?.packet.sendTime ?? 0;
+  const preroll = plausiblePreroll(part.header.preroll, head);
   let start: number | undefined;
-  let sendStart: number | undefined;
-  visitPackets(await file.read(0, batchPackets), packetSize, (packet) => {
-    sendStart ??= packet.sendTime;
+  for (const { packet } of head) {
     visitObjects(packet, preroll, (_stream, time) => {
       start = Math.min(start ?? time, unwrap(time, start ?? time));
     });
-  });
-  const first = Math.max(start ?? preroll, 0);
-  const firstSent = sendStart ?? 0;
-  let end = first;
-  let sendEnd = firstSent;
+  }
+  const begin = Math.max(start ?? preroll, 0);
+  const from = Math.max(slots - batch, 0);
+  const tail = near(part, trusted(part, await readPackets(part, from, slots - from)), -1);
+  let end = begin;
+  let sendEnd = sendStart;
+  let lastSent = sendStart;
   const streams = new Map<number, { last: number; step: number }>();
-  const from = Math.max(packetCount - batchPackets, 0);
-  visitPackets(await file.read(from, batchPackets), packetSize, (packet) => {
-    sendEnd = Math.max(sendEnd, unwrap(packet.sendTime, firstSent) + packet.duration);
+  for (const { packet } of tail) {
+    lastSent = unwrap(packet.sendTime, sendStart);
+    sendEnd = Math.max(sendEnd, lastSent + packet.duration);
     visitObjects(packet, preroll, (stream, value) => {
-      const time = unwrap(value, first);
+      const time = unwrap(value, begin);
       const clock = streams.get(stream) ?? { last: time, step: 0 };
       if (time > clock.last) clock.step = time - clock.last > MAX_OBJECT_DURATION ? 0 : time - clock.last;
       clock.last = Math.max(clock.last, time);
       streams.set(stream, clock);
     });
-  });
+  }
   for (const { last, step } of streams.values()) end = Math.max(end, last + step);
-  return { start: first, end, sendStart: firstSent, sendEnd };
+  scanner.believe(begin >>> 0, end - begin);
+  const isStill = end - begin > STILL && (lastSent - sendStart) * 4 < end - begin;
+  part.lead = isStill ? preroll : undefined;
+  if (isStill) return { start: begin, end, sendStart: begin - preroll, sendEnd: end - preroll, preroll };
+  return { start: begin, end, sendStart, sendEnd, preroll };
 }
 
-/** Play Duration of the header without the preroll, ms; 0 when it says none. */
-function declaredDuration({ fileProperties: { playDuration }, preroll }: AsfHeader): number {
-  return Math.max(Math.floor(Number(playDuration) / HUNDRED_NS_PER_MS) - preroll, 0);
+/** The packets near in time to one of them. @param at its index */
+function near(part: Part, packets: readonly PlacedPacket[], at: number): PlacedPacket[] {
+  const reference = packets.at(at);
+  if (reference === undefined) return [];
+  const hasTime = part.scanner.timeOf(reference.packet) !== undefined;
+  return packets.filter((each) => !hasTime || each === reference || part.scanner.agree(each.packet, reference.packet));
 }
 
-/** Milliseconds of media: what the header of a complete file says, else what was measured. */
-export function durationOf(file: PacketFile, times: MediaTimes): number {
-  const declared = file.complete ? declaredDuration(file.header) : 0;
-  return declared > 0 ? declared : Math.max(times.end - file.header.preroll, 0);
+/** That of the header, or how far ahead the first packets are sent, if the header's cannot be true (asf.md 16.10). */
+function plausiblePreroll(declared: number, packets: readonly PlacedPacket[]): number {
+  const leads = packets.flatMap(({ packet }) =>
+    packet.payloads.flatMap(({ presentationTime }) =>
+      presentationTime === -1 ? [] : [(presentationTime - packet.sendTime) | 0],
+    ),
+  );
+  const lead = leads.reduce((least, each) => Math.min(least, each), leads[0] ?? declared);
+  return declared > Math.max(lead, 0) + LONGEST_PREROLL ? Math.max(lead, 0) : declared;
 }
 
 /**
- * The header as players get it on demand: as in the file, but Seekable, because every file here can be sought in, and
- * Minimum and Maximum Packet Size equal. A header of a live stream becomes one of a file, and one of a cut file gets the
- * counts, sizes and durations of what is there (asf.md 3.1, 5). Its length changes only if it held broken objects.
- * @throws AsfError when the header cannot be written
+ * Puts the parts one behind the other, the first at the start of the media: presentation times begin at the preroll, and go
+ * on where the last object of the part before ended. A file that begins nearly there stays as it is.
+ * @param measured of each part
+ * @returns the times of the whole
  */
-export function servedHeader(file: PacketFile, times: MediaTimes): AsfHeader {
-  const { header, packetCount, packetSize, complete } = file;
-  const { fileProperties: stored, dataObject } = header;
-  const kept = complete ? stored.flags : stored.flags & ~(FILE_FLAG.broadcast | LIVE_FLAG);
-  const count = BigInt(packetCount);
-  const counts = {
-    flags: kept | FILE_FLAG.seekable,
-    dataPacketsCount: count,
-    minimumPacketSize: packetSize,
-    maximumPacketSize: packetSize,
-  };
-  const measured = {
-    // Players may get a shorter header than the file has.
-    fileSize: BigInt(file.size - file.dataStart + header.bytes.length),
-    playDuration: BigInt(times.end * HUNDRED_NS_PER_MS),
-    sendDuration: BigInt((times.sendEnd - times.sendStart) * HUNDRED_NS_PER_MS),
-  };
-  const declared = { fileSize: stored.fileSize, playDuration: stored.playDuration, sendDuration: stored.sendDuration };
-  const fresh = { ...stored, ...counts, ...(complete && declaredDuration(header) > 0 ? declared : measured) };
-  const size = complete ? dataObject.size : BigInt(DATA_OBJECT_HEAD_SIZE + packetCount * packetSize);
-  const same = (Object.keys(fresh) as (keyof typeof fresh)[]).every((key) => fresh[key] === stored[key]);
-  if (same && size === dataObject.size && count === dataObject.packetCount) return header;
-  const data = { fileId: dataObject.fileId, size, packetCount: count };
-  return buildHeader(withFileProperties(header.objects, stored, fresh), data);
+export function placeParts(parts: readonly Part[], measured: readonly MediaTimes[]): MediaTimes {
+  let whole: MediaTimes | undefined;
+  parts.forEach((part, index) => {
+    const times = measured[index]!;
+    const before = parts[index - 1];
+    part.first = before === undefined ? 0 : before.first + before.count;
+    const target: number = whole === undefined ? times.preroll : whole.end;
+    const isRight = whole === undefined && Math.abs(times.start - target) <= LATEST_START;
+    part.presentationShift = isRight ? 0 : target - times.start;
+    part.sendShift = isRight ? 0 : whole === undefined ? -times.sendStart : part.presentationShift;
+    const end = times.end + part.presentationShift;
+    const sendEnd = times.sendEnd + part.sendShift;
+    whole = {
+      start: whole?.start ?? times.start + part.presentationShift,
+      sendStart: whole?.sendStart ?? times.sendStart + part.sendShift,
+      end: Math.max(end, whole?.end ?? end),
+      sendEnd: Math.max(sendEnd, whole?.sendEnd ?? sendEnd),
+      preroll: whole?.preroll ?? times.preroll,
+    };
+  });
+  return whole!;
 }

@@ -3,7 +3,7 @@ import { type DataPacket, type Payload, parsePacket } from '../../asf/packet.js'
 import { restorePadding, stripPadding } from '../../asf/padding.js';
 import type { PayloadFilter } from './gate.js';
 import type { OnDemandItem, Pacer, ReaderOptions } from './options.js';
-import { tryPacket } from './packet-file.js';
+import type { PacketRun } from './packet-file.js';
 
 /**
  * The packet with the payloads that are wanted, with or without padding ([MS-WMSP] 2.2.3.3); undefined when none is.
@@ -75,21 +75,20 @@ const INTERLEAVING = 1000;
 export interface ReadyPackets {
   /** Views of the run, as far as the packets did not have to be changed. */
   readonly items: readonly OnDemandItem[];
-  /** Whole packets that are done with; the next one is not due. */
-  readonly packets: number;
+  /** Number of the next packet to look at: one that is not due, or the one behind the run. */
+  readonly next: number;
   /** No packet that comes later can be wanted. */
   readonly over: boolean;
+  /** Not one packet could be read. */
+  readonly empty: boolean;
 }
 
 /**
- * Makes the packets of a run ready for the wire that are due. Packets that cannot be read, carry parity only or nothing that
- * is wanted are left out.
- * @param from the number of the first one
+ * Makes the packets of a run ready for the wire that are due. Packets of which nothing is wanted are left out.
  * @param end where given, packets beyond it are left out
  */
 export function prepare(
-  bytes: Buffer,
-  from: number,
+  run: PacketRun,
   packetSize: number,
   filter: PayloadFilter,
   padding: ReaderOptions['padding'],
@@ -98,18 +97,18 @@ export function prepare(
 ): ReadyPackets {
   const items: OnDemandItem[] = [];
   const isWanted = (payload: Payload): boolean => filter.passes(payload);
-  let packets = 0;
-  for (let at = 0; at + packetSize <= bytes.length; at += packetSize, packets++) {
-    const packet = tryPacket(bytes.subarray(at, at + packetSize));
-    if (packet === undefined) continue;
+  let empty = true;
+  for (let packet = run.next(); packet !== undefined; packet = run.next()) {
+    const { location } = run;
+    empty = false;
     const judged = end?.judge(packet) ?? 'within';
-    if (judged === 'over') return { items, packets, over: true };
+    if (judged === 'over') return { items, next: location, over: true, empty };
     if (judged === 'beyond') continue;
     // Before the filter, which may be asked for every payload only once.
-    if (!pacer.due(packet.sendTime)) break;
+    if (!pacer.due(packet.sendTime)) return { items, next: location, over: false, empty };
     const wire = wirePacket(packet, packetSize, padding, filter.open ? undefined : isWanted);
     pacer.given(wire?.length ?? 0);
-    if (wire !== undefined) items.push({ location: from + packets, bytes: wire, sendTime: packet.sendTime });
+    if (wire !== undefined) items.push({ location, bytes: wire, sendTime: packet.sendTime });
   }
-  return { items, packets, over: false };
+  return { items, next: run.end, over: false, empty };
 }

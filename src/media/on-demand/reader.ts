@@ -62,7 +62,7 @@ export class OnDemandReader {
       const isChosen = (stream: number): boolean => this.#gate.level(stream) !== 2;
       this.#trick = new TrickPlay(file, keys, { ...options, from: this.#at }, maxDuration, isChosen);
     } else if (maxDuration !== undefined) {
-      this.#endTime = new EndTime(maxDuration, start === undefined ? undefined : start + file.header.preroll);
+      this.#endTime = new EndTime(maxDuration, start === undefined ? undefined : start + file.preroll);
     }
   }
 
@@ -73,7 +73,7 @@ export class OnDemandReader {
 
   /** Milliseconds, of the header. */
   get preroll(): number {
-    return this.#shared.file.header.preroll;
+    return this.#shared.file.preroll;
   }
 
   /**
@@ -98,22 +98,37 @@ export class OnDemandReader {
   }
 
   async #nextPackets(pacer: Pacer): Promise<OnDemandBatch> {
-    const { file, reads, packetRate } = this.#shared;
+    const { file, keys, reads, packetRate } = this.#shared;
     if (this.#at >= file.packetCount && !(await file.extend())) return END;
     const from = this.#at;
-    const most = Math.max(1, Math.floor(LARGEST_READ / file.packetSize));
+    const most = Math.max(1, Math.floor(LARGEST_READ / file.packetSpan));
     // One more, to see that it is not due yet.
     const wanted = Math.ceil(pacer.span * packetRate * VARIATION) + 1;
-    const count = Math.min(wanted, most, file.packetCount - from);
+    const count = Math.min(wanted, most, await this.#available());
     const borrow = () => file.borrow(from, count);
     // Who has nothing yet does not wait for those who want more.
-    const { bytes, release } = await (this.#isFirst ? borrow() : reads.run(borrow));
+    const run = await (this.#isFirst ? borrow() : reads.run(borrow));
     this.#isFirst = false;
-    const { padding } = this.#options;
-    const { items, packets, over } = prepare(bytes, from, file.packetSize, this.#gate, padding, pacer, this.#endTime);
-    this.#at = from + packets;
-    const isCut = packets < count && packets * file.packetSize === bytes.length;
-    const end = over || isCut || (this.#at >= file.packetCount && !(await file.extend()));
-    return { items, end, release };
+    const { items, next, over, empty } = prepare(
+      run,
+      file.packetSize,
+      this.#gate,
+      this.#options.padding,
+      pacer,
+      this.#endTime,
+    );
+    this.#at = empty && !run.short ? await keys.behindHole(next) : next;
+    const end = over || (run.short && next >= run.end) || (this.#at >= file.packetCount && !(await file.extend()));
+    return { items, end, release: () => run.release() };
+  }
+
+  /** Packets that can be read now. A last one that is not whole comes only when it does not become so. */
+  async #available(): Promise<number> {
+    const { file } = this.#shared;
+    const left = file.packetCount - this.#at;
+    if (!file.cut) return left;
+    if (left > 1) return left - 1;
+    await file.extend();
+    return Math.max(file.packetCount - this.#at, 1);
   }
 }

@@ -2,7 +2,6 @@ import type { AsfHeader } from '../../asf/header.js';
 import { STREAM_FLAG } from '../../asf/objects.js';
 import type { StreamProperties } from '../../asf/stream.js';
 import type { KeyFrameMap, KeyFramePlace } from './key-frames.js';
-import { type MediaTimes, measureTimes } from './measure.js';
 import type { StartPosition, StreamChoice } from './options.js';
 import type { PacketFile } from './packet-file.js';
 import { NO_PACKET, readTimeIndexes, type TimeIndex } from './time-index.js';
@@ -32,19 +31,20 @@ const isUpTo = (a: number, b: number): boolean => ((a - b) | 0) <= 0;
 export class Seeker {
   readonly #file: PacketFile;
   readonly #keys: KeyFrameMap;
-  #times: MediaTimes;
-  /** Packets of which the times are. */
-  #measuredPackets: number;
   readonly #headerSize: number;
   readonly #videoStreams: ReadonlySet<number>;
   #indexes: Promise<ReadonlyMap<number, TimeIndex>> | undefined;
 
-  /** @param header as players get it: its size counts in byte positions */
-  constructor(file: PacketFile, keys: KeyFrameMap, times: MediaTimes, header: AsfHeader) {
+  readonly #onKeyless: (stream: number) => void;
+
+  /**
+   * @param header as players get it: its size counts in byte positions
+   * @param onKeyless told of a video stream in which no key frame was found
+   */
+  constructor(file: PacketFile, keys: KeyFrameMap, header: AsfHeader, onKeyless: (stream: number) => void) {
     this.#file = file;
     this.#keys = keys;
-    this.#times = times;
-    this.#measuredPackets = file.packetCount;
+    this.#onKeyless = onKeyless;
     this.#headerSize = header.bytes.length;
     this.#videoStreams = keyFrameStreams(header);
   }
@@ -79,9 +79,10 @@ export class Seeker {
   }
 
   async #atTime(milliseconds: number, choice: StreamChoice): Promise<number> {
-    const wanted = milliseconds + this.#file.header.preroll;
-    if (wanted > this.#times.end) await this.#measureAgain();
-    const { start, end } = this.#times;
+    const wanted = milliseconds + this.#file.preroll;
+    // A recording that goes on may have come there by now.
+    if (wanted > this.#file.times.end) await this.#file.extend();
+    const { start, end } = this.#file.times;
     const target = Math.min(Math.max(wanted, start), end);
     const chosen = this.#file.header.streams.filter(({ number }) => choice.level(number) !== 2);
     const videos = chosen.filter(({ number }) => this.#videoStreams.has(number));
@@ -92,24 +93,27 @@ export class Seeker {
     return (await this.#anyObject(target, audio)) ?? (await this.#anyObject(target, chosen)) ?? 0;
   }
 
-  /** A recording that goes on may have come there by now. */
-  async #measureAgain(): Promise<void> {
-    await this.#file.extend();
-    const { packetCount } = this.#file;
-    if (packetCount === this.#measuredPackets) return;
-    this.#times = await measureTimes(this.#file);
-    this.#measuredPackets = packetCount;
+  /** When what is shown up to a time has been sent, ms modulo 2^32. */
+  #sentBy(target: number): number {
+    const { start, sendStart } = this.#file.times;
+    // Some files have all send times later than the presentation times.
+    const late = Math.max(sendStart - start, 0);
+    return (target + late + SEND_SLACK) >>> 0;
   }
 
   /** Before the first key frame, the start of the file; undefined for a stream without key frames. */
   async #keyFrame(stream: number, target: number): Promise<number | undefined> {
-    const packet = (await this.#indexed(stream, target)) ?? (await this.#keys.behind((target + SEND_SLACK) >>> 0));
+    const packet = (await this.#indexed(stream, target)) ?? (await this.#keys.behind(this.#sentBy(target)));
     const isOfStream = (key: KeyFramePlace): boolean => key.stream === stream;
     const isBefore = (key: KeyFramePlace): boolean => isOfStream(key) && isUpTo(key.time, target);
     const key = await this.#keys.previous({ packet, order: 0 }, isBefore);
     if (key !== undefined) return key.packet;
-    const isAnywhere = (await this.#keys.next({ packet: 0, order: 0 }, isOfStream)) !== undefined;
-    return isAnywhere ? 0 : undefined;
+    // Further back than one looks; the next one is better than a picture that cannot be decoded.
+    const isFar = this.#keys.isFar(packet);
+    const next = await this.#keys.next({ packet: isFar ? packet : 0, order: 0 }, isOfStream);
+    if (next === undefined) this.#onKeyless(stream);
+    if (next === undefined) return undefined;
+    return isFar ? next.packet : 0;
   }
 
   /**
@@ -152,8 +156,8 @@ export class Seeker {
   async #anyObject(target: number, streams: readonly StreamProperties[]): Promise<number | undefined> {
     const numbers = new Set(streams.map(({ number }) => number));
     if (numbers.size === 0) return undefined;
-    const { preroll } = this.#file.header;
-    const behind = await this.#keys.behind((target + SEND_SLACK) >>> 0);
+    const { preroll } = this.#file;
+    const behind = await this.#keys.behind(this.#sentBy(target));
     return this.#keys.objectBefore(behind, MAX_AUDIO_WALK, ({ stream, presentationTime }, sendTime) => {
       if (!numbers.has(stream)) return false;
       return isUpTo(presentationTime === -1 ? (sendTime + preroll) >>> 0 : presentationTime, target);

@@ -1,6 +1,6 @@
 import { type GateStreams, StreamGate } from './gate.js';
 import type { StartupProfile, StartupProfileOptions } from './options.js';
-import { type PacketFile, visitPackets } from './packet-file.js';
+import type { PacketFile } from './packet-file.js';
 import { EndTime } from './prepare.js';
 
 /** Tenths of the average rate, those of the specification's example ([MS-WMSP] 2.2.1.12). */
@@ -29,12 +29,12 @@ async function readObjects(
   const objects: SentObject[] = [];
   let first: number | undefined;
   let over = false;
-  const limit = Math.min(from + Math.ceil(MAX_READ / file.packetSize), file.packetCount);
+  const limit = Math.min(from + Math.ceil(MAX_READ / file.packetSpan), file.packetCount);
   for (let at = from; at < limit && !over; at += file.batchPackets) {
-    visitPackets(await file.read(at, file.batchPackets), file.packetSize, (packet) => {
-      const judged = over ? 'over' : end.judge(packet);
+    await file.visit(at, Math.min(file.batchPackets, limit - at), (packet) => {
+      const judged = end.judge(packet);
       over = judged === 'over';
-      if (judged !== 'within') return;
+      if (judged !== 'within') return !over;
       for (const payload of packet.payloads) {
         const { stream, offset, presentationTime, objectSize, dataLength } = payload;
         if (!gate.passes(payload) || offset !== 0 || presentationTime === -1) continue;
@@ -42,6 +42,7 @@ async function readObjects(
         const time = (presentationTime - first) | 0;
         objects.push({ type: streams.types.get(stream), time, size: objectSize === -1 ? dataLength : objectSize });
       }
+      return true;
     });
   }
   return { objects, first: first ?? 0 };

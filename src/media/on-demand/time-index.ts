@@ -46,7 +46,9 @@ function columnOf({ interval, specifiers, blocks }: IndexObject, column: number,
 
 /** Reads the whole objects behind the data, one after another. */
 async function* indexObjects(file: PacketFile): AsyncGenerator<Buffer, void, undefined> {
-  let at = file.dataEnd;
+  const { indexStart } = file;
+  if (indexStart === undefined) return;
+  let at = indexStart;
   let budget = MAX_INDEX_SIZE;
   for (let count = 0; count < MAX_OBJECTS; count++) {
     const left = file.knownSize - at;

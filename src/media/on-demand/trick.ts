@@ -1,7 +1,7 @@
 import type { DataPacket, Payload } from '../../asf/packet.js';
 import type { KeyFrameMap, KeyFramePlace, PacketPlace } from './key-frames.js';
 import type { OnDemandBatch, OnDemandItem, Pacer, ReaderOptions } from './options.js';
-import { type PacketFile, tryPacket } from './packet-file.js';
+import type { PacketFile } from './packet-file.js';
 import { wirePacket } from './prepare.js';
 
 /** Pictures that follow one another faster than this, in ms of the viewer's time, are left out. */
@@ -58,7 +58,7 @@ export class TrickPlay {
     this.#maxDuration = maxDuration ?? Number.POSITIVE_INFINITY;
     this.#interval = SHORTEST_INTERVAL * Math.abs(options.rate);
     this.#place = { packet: options.from, order: options.rate < 0 ? Number.POSITIVE_INFINITY : 0 };
-    if (options.start !== undefined) this.#firstTime = (options.start + file.header.preroll) >>> 0;
+    if (options.start !== undefined) this.#firstTime = (options.start + file.preroll) >>> 0;
   }
 
   get position(): number {
@@ -69,9 +69,9 @@ export class TrickPlay {
   async next(pacer: Pacer): Promise<OnDemandBatch> {
     const frame = this.#frame ?? (await this.#nextFrame());
     if (frame === undefined) return this.#end();
-    const items = await this.#readFrame(frame, pacer);
+    const { items, release } = await this.#readFrame(frame, pacer);
     this.#frame = frame.done ? undefined : frame;
-    return { items, end: false };
+    return { items, end: false, release };
   }
 
   #end(): OnDemandBatch {
@@ -98,22 +98,23 @@ export class TrickPlay {
     return this.#lastTime === undefined || Math.abs((time - this.#lastTime) | 0) >= this.#interval;
   }
 
-  async #readFrame(frame: OpenFrame, pacer: Pacer): Promise<OnDemandItem[]> {
-    const { packetSize, batchPackets, packetCount } = this.#file;
-    const bytes = await this.#file.read(frame.packet, batchPackets);
+  async #readFrame(frame: OpenFrame, pacer: Pacer): Promise<{ items: OnDemandItem[]; release: () => void }> {
+    const run = await this.#file.borrow(frame.packet, this.#file.batchPackets);
     const items: OnDemandItem[] = [];
-    for (let at = 0; at + packetSize <= bytes.length && !frame.done; at += packetSize, frame.packet++) {
-      const packet = tryPacket(bytes.subarray(at, at + packetSize));
-      if (packet === undefined) continue;
+    const release = () => run.release();
+    for (let packet = run.next(); packet !== undefined && !frame.done; packet = run.next()) {
+      frame.packet = run.location;
       // Before the payloads are looked at, which is done only once.
       if (packet.payloads.some(({ stream }) => stream === frame.key.stream) && !pacer.due(packet.sendTime))
-        return items;
+        return { items, release };
       const wire = this.#wire(packet, frame, frame.packet);
       pacer.given(wire?.length ?? 0);
       if (wire !== undefined) items.push({ location: frame.packet, bytes: wire, sendTime: packet.sendTime });
+      frame.packet++;
     }
-    if (frame.packet >= packetCount || bytes.length < batchPackets * packetSize) frame.done = true;
-    return items;
+    if (!frame.done) frame.packet = run.from + run.count;
+    if (frame.packet >= this.#file.packetCount || run.short) frame.done = true;
+    return { items, release };
   }
 
   #wire(packet: DataPacket, frame: OpenFrame, location: number): Buffer | undefined {

@@ -57,7 +57,7 @@ describe('open', () => {
     const header = testHeader().bytes;
     await writeFile(path('cut.wmv'), header.subarray(0, 100));
     await writeFile(path('header.wmv'), header);
-    await writeFile(path('half.wmv'), Buffer.concat([header, frames(1)[0]!.subarray(0, 399)]));
+    await writeFile(path('half.wmv'), Buffer.concat([header, frames(1)[0]!.subarray(0, 20)]));
     await writeFile(path('headless.wmv'), header.subarray(0, header.length - 50));
     await writeFile(path('other.wmv'), Buffer.concat([header.subarray(0, header.length - 50), Buffer.alloc(900)]));
     expect(await failure(path('missing.wmv'))).toBe('WM_NO_INPUT /missing.wmv does not exist.');
@@ -107,12 +107,12 @@ describe('the header', () => {
     const path = join(folder, 'cut-data.wmv');
     await copyFile(whole, path);
     const { header: stored } = contentsOf(whole);
-    await truncate(path, stored.bytes.length + 60 * 1400 + 700);
+    await truncate(path, stored.bytes.length + 60 * 1400 + 20);
     const file = await open(path);
     expect(file.packetCount).toBe(60);
     const { fileProperties, dataObject, bytes } = file.header;
     expect(fileProperties.dataPacketsCount).toBe(60n);
-    expect(fileProperties.fileSize).toBe(BigInt(stored.bytes.length + 60 * 1400 + 700));
+    expect(fileProperties.fileSize).toBe(BigInt(stored.bytes.length + 60 * 1400 + 20));
     expect(dataObject).toMatchObject({ packetCount: 60n, size: BigInt(50 + 60 * 1400) });
     expect(bytes).toHaveLength(stored.bytes.length);
     const times = contentsOf(path).packets.flatMap(({ payloads }) => payloads.map((each) => each.presentationTime));

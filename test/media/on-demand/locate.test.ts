@@ -266,11 +266,11 @@ describe('odd files', () => {
     const file = await open(path);
     // Packets of a whole piece and more, at which the search looks.
     patch(path, testHeader().bytes.length + 327 * 400, Buffer.alloc(350 * 400, 0xee));
-    expect(file.durationMs).toBe(base + 100_000);
-    expect(await at(file, base + 5_050)).toBe(50);
-    expect(await at(file, base + 31_050)).toBe(310);
-    expect(await at(file, base + 90_050)).toBe(900);
-    expect(await at(file, 1000)).toBe(0);
+    expect(file.durationMs).toBe(100_000);
+    expect(await at(file, 5_050)).toBe(50);
+    expect(await at(file, 31_050)).toBe(310);
+    expect(await at(file, 90_050)).toBe(900);
+    expect(await at(file, 1000)).toBe(10);
   });
 });
 

@@ -1,0 +1,88 @@
+import type { Stats } from 'node:fs';
+import { type FileHandle, open, stat } from 'node:fs/promises';
+import { WmError } from '../../errors.js';
+import { systemErrorCode, systemErrorReason } from '../system-error.js';
+
+function openError(path: string, error: unknown): WmError {
+  const reason = systemErrorCode(error) === 'ENOENT' ? 'does not exist' : `cannot be read: ${systemErrorReason(error)}`;
+  return new WmError('WM_NO_INPUT', `${path} ${reason}.`, { cause: error });
+}
+
+/** What tells one state of a file from the next. */
+export function versionOf({ dev, ino, size, mtimeMs }: Pick<Stats, 'dev' | 'ino' | 'size' | 'mtimeMs'>): string {
+  return `${dev}-${ino}-${size}-${mtimeMs}`;
+}
+
+/** A regular file that is open for reading, with errors that name it. */
+export class DiskFile {
+  readonly path: string;
+  /** When the file was opened. */
+  readonly stats: Stats;
+  readonly #handle: FileHandle;
+  #closing: Promise<void> | undefined;
+
+  private constructor(path: string, handle: FileHandle, stats: Stats) {
+    this.path = path;
+    this.#handle = handle;
+    this.stats = stats;
+  }
+
+  /** @throws WmError WM_NO_INPUT when it cannot be opened, WM_BAD_INPUT when it is empty or not a regular file */
+  static async open(path: string): Promise<DiskFile> {
+    // Opening a named pipe would wait for its writer, so what it is comes first.
+    const before = await stat(path).catch((error: unknown) => Promise.reject(openError(path, error)));
+    if (before.isDirectory()) throw new WmError('WM_BAD_INPUT', `${path} is a folder, not a file.`);
+    if (!before.isFile()) throw new WmError('WM_BAD_INPUT', `${path} is not a regular file.`);
+    const handle = await open(path, 'r').catch((error: unknown) => Promise.reject(openError(path, error)));
+    try {
+      const stats = await handle.stat();
+      if (stats.size === 0) throw new WmError('WM_BAD_INPUT', `${path} is empty.`);
+      return new DiskFile(path, handle, stats);
+    } catch (error) {
+      await handle.close().catch(() => undefined);
+      throw error instanceof WmError ? error : openError(path, error);
+    }
+  }
+
+  /** Bytes at this moment. @throws WmError WM_NO_INPUT */
+  async size(): Promise<number> {
+    const { size } = await this.#handle.stat().catch((error: unknown) => Promise.reject(openError(this.path, error)));
+    return size;
+  }
+
+  /**
+   * Bytes from anywhere in the file; fewer than asked for at its end.
+   * @throws WmError WM_NO_INPUT when the disk fails or the file was closed
+   */
+  async read(position: number, length: number): Promise<Buffer> {
+    const buffer = Buffer.allocUnsafeSlow(length);
+    const filled = await this.fill(buffer, position, length);
+    return filled === length ? buffer : buffer.subarray(0, filled);
+  }
+
+  /**
+   * Reads into a buffer from `at` on.
+   * @returns the bytes that were there
+   * @throws WmError WM_NO_INPUT when the disk fails or the file was closed
+   */
+  async fill(buffer: Buffer, position: number, length: number, at = 0): Promise<number> {
+    if (this.#closing !== undefined) throw new WmError('WM_NO_INPUT', `${this.path} was closed.`);
+    let filled = 0;
+    try {
+      while (filled < length) {
+        const { bytesRead } = await this.#handle.read(buffer, at + filled, length - filled, position + filled);
+        if (bytesRead === 0) break;
+        filled += bytesRead;
+      }
+    } catch (error) {
+      throw openError(this.path, error);
+    }
+    return filled;
+  }
+
+  /** Waits for reads under way; may be called more than once. */
+  close(): Promise<void> {
+    this.#closing ??= this.#handle.close();
+    return this.#closing;
+  }
+}

@@ -1,0 +1,100 @@
+import type { AsfHeader } from '../../asf/header.js';
+import { PacketScanner } from '../../asf/scan.js';
+import { piecesOf, SPLIT_SIZE } from '../../asf/split.js';
+import { buffers } from './buffer-pool.js';
+import type { DiskFile } from './disk-file.js';
+import type { FileHead } from './file-head.js';
+import { isAligned, PacketRun, type PacketView, RUN_TAIL_SIZE } from './packet-run.js';
+
+/** Bytes of packets that one read takes to look at them, or one packet if that is larger. */
+const BATCH_SIZE = 32 * 1024;
+
+/**
+ * A header and its data packets in a file, of which there may be several: recordings are joined by putting one behind the
+ * other. Places in it are counted from its first packet: place i is at `dataStart + i × packetSize`.
+ */
+export class Part implements PacketView {
+  readonly header: AsfHeader;
+  readonly dataStart: number;
+  readonly packetSize: number;
+  readonly pieces: number;
+  readonly pieceSize: number;
+  /** Believes packets of the times that were measured. */
+  readonly scanner: PacketScanner;
+  /** The packets as they are in the file, of any time. */
+  readonly raw: PacketView;
+  /** Places that one read takes to look at what is in them. */
+  readonly batch: number;
+  /** Places that hold packets; rises while a recording goes on. */
+  slots = 0;
+  /** Where the data ends at the latest, bytes. */
+  end = Number.POSITIVE_INFINITY;
+  /** The last place is not whole: the file ends in it. */
+  cut = false;
+  /** The header says how many packets there are, and they are. */
+  complete = false;
+  /** Number of the first packet, as all parts count them. */
+  first = 0;
+  sendShift = 0;
+  presentationShift = 0;
+  lead: number | undefined;
+  readonly #disk: DiskFile;
+
+  constructor(disk: DiskFile, { header, dataStart }: FileHead) {
+    this.#disk = disk;
+    this.header = header;
+    this.dataStart = dataStart;
+    this.packetSize = header.packetSize;
+    this.pieces = piecesOf(header.packetSize);
+    this.pieceSize = this.pieces === 1 ? header.packetSize : SPLIT_SIZE;
+    this.scanner = new PacketScanner(header);
+    const { packetSize } = this;
+    const scanner = new PacketScanner(header);
+    const asIs = { sendShift: 0, presentationShift: 0, lead: undefined, pieces: 1, pieceSize: packetSize };
+    this.raw = { packetSize, scanner, ...asIs };
+    this.batch = Math.max(1, Math.floor(BATCH_SIZE / header.packetSize));
+  }
+
+  /** Packet numbers of all its places. */
+  get count(): number {
+    return this.slots * this.pieces;
+  }
+
+  /**
+   * The packets that begin in some places as players get them, in memory that is used again.
+   * @param from number of the first packet that is wanted, which begins in the first place
+   * @throws WmError WM_NO_INPUT when the disk fails or the file was closed
+   */
+  borrow(slot: number, slots: number, from: number): Promise<PacketRun> {
+    return this.#borrow(this, this.first + slot * this.pieces, from, slot, slots);
+  }
+
+  /** As {@link borrow}, as they are in the file; they have the numbers of their places. */
+  borrowRaw(slot: number, slots: number): Promise<PacketRun> {
+    return this.#borrow(this.raw, slot, slot, slot, slots);
+  }
+
+  async #borrow(view: PacketView, first: number, from: number, slot: number, slots: number): Promise<PacketRun> {
+    const { packetSize, end } = this;
+    const position = this.dataStart + slot * packetSize;
+    const size = slots * packetSize;
+    const wanted = Math.max(0, Math.min(size + RUN_TAIL_SIZE, end - position));
+    let room = buffers.take(wanted);
+    let filled = await this.#disk.fill(room, position, wanted);
+    const last = filled < size + RUN_TAIL_SIZE;
+    let before = 0;
+    if (slot > 0 && !isAligned(room.subarray(0, filled), slots, view)) {
+      // A packet that ends in the first place may begin before it.
+      before = packetSize;
+      const larger = buffers.take(before + filled);
+      room.copy(larger, before, 0, filled);
+      buffers.give(room);
+      room = larger;
+      filled += await this.#disk.fill(room, position - before, before);
+    }
+    const bytes = room.subarray(0, filled);
+    const least = this.cut && slot + slots >= this.slots ? size - packetSize : size;
+    const short = filled - before < least;
+    return new PacketRun({ view, bytes, before, last, first, slots, from, short, release: () => buffers.give(room) });
+  }
+}

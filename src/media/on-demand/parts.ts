@@ -1,0 +1,251 @@
+import { sameLayout } from '../../asf/edit.js';
+import { AsfError } from '../../asf/error.js';
+import { GUID } from '../../asf/guid.js';
+import { DATA_OBJECT_HEAD_SIZE } from '../../asf/header.js';
+import { OBJECT_HEAD_SIZE } from '../../asf/object-tree.js';
+import type { DataPacket } from '../../asf/packet.js';
+import { declaredPackets, SCAN_HEAD_SIZE } from '../../asf/scan.js';
+import { WmError } from '../../errors.js';
+import type { DiskFile } from './disk-file.js';
+import { readFileHead } from './file-head.js';
+import { Part } from './part.js';
+
+/** Recordings in one file. */
+const MAX_PARTS = 1000;
+/** Objects behind the data that are looked at. */
+const MAX_OBJECTS = 100;
+/** How far from the end of a file without a packet count the last packet is looked for one by one. Bytes. */
+const MAX_TAIL_SIZE = 16 * 1024 * 1024;
+/** Places of a recording that are looked at to see whether another one follows in it. */
+const PROBES = 64;
+/** Reads that may be made for that in one file. */
+const MAX_PROBES = 1500;
+/** Times may go back by so much within one recording, ms. */
+const REORDERING = 5000;
+
+export interface FoundParts {
+  readonly parts: readonly Part[];
+  /** Another recording follows that cannot be played as one with the others: its streams or packets are others. */
+  readonly foreign: boolean;
+}
+
+/**
+ * Finds the recordings in a file. Of a complete one the end is known; in one whose header does not say how long it is, some
+ * places are looked at: behind another header packets begin at other distances, or times go back.
+ * @throws AsfError, WmError as `PacketFile.open`
+ */
+export async function findParts(disk: DiskFile): Promise<FoundParts> {
+  const { size } = disk.stats;
+  const probes = { left: MAX_PROBES };
+  const parts: Part[] = [];
+  for (let head = await readFileHead(disk, 0, size); ; ) {
+    const part = new Part(disk, head);
+    await takeForm(part);
+    await countPackets(disk, part, size);
+    const next = await (part.complete ? headerBehind(disk, part) : headerInside(disk, part, probes));
+    if (next !== undefined) await endAt(part, next);
+    if (part.slots > 0) parts.push(part);
+    if (next === undefined || parts.length >= MAX_PARTS) return { parts, foreign: false };
+    try {
+      head = await readFileHead(disk, next, size);
+    } catch (error) {
+      if (error instanceof AsfError || (error instanceof WmError && error.code === 'WM_BAD_INPUT')) {
+        return { parts, foreign: false };
+      }
+      throw error;
+    }
+    if (parts.length > 0 && !sameLayout(parts[0]!.header, head.header)) return { parts, foreign: true };
+  }
+}
+
+/** Learns what the packets look like. */
+async function takeForm(part: Part): Promise<void> {
+  const packets = await readPackets(part, 0, part.batch);
+  const [first = packets[0]] = trusted(part, packets);
+  if (first === undefined) return;
+  part.raw.scanner.takeForm(first.packet);
+  part.scanner.takeForm(first.packet);
+}
+
+/**
+ * Counts the packets: those that the header says there are, if they are there; else up to the last that can be read.
+ * @param size bytes of the file
+ * @throws WmError WM_NO_INPUT when the disk fails
+ */
+export async function countPackets(disk: DiskFile, part: Part, size: number): Promise<void> {
+  const { dataStart, packetSize } = part;
+  const data = size - dataStart;
+  // Who finished a recording in the meantime wrote its size here.
+  const head = await disk.read(dataStart - DATA_OBJECT_HEAD_SIZE, DATA_OBJECT_HEAD_SIZE);
+  const isData = head.length === DATA_OBJECT_HEAD_SIZE && head.toString('hex', 0, 16) === GUID.dataObject;
+  const dataObject = isData
+    ? { ...part.header.dataObject, size: head.readBigUInt64LE(16), packetCount: head.readBigUInt64LE(40) }
+    : part.header.dataObject;
+  let declared = declaredPackets({ ...part.header, dataObject });
+  part.cut = false;
+  if (declared !== undefined && declared * packetSize <= data) {
+    part.slots = declared;
+    const tail = await readTail(part);
+    part.complete = !part.header.broadcast && tail === 'right';
+    if (part.complete) return;
+    // Bytes were added, so that the last packets are further on than they should be.
+    if (tail === 'shifted') declared = undefined;
+  }
+  const available = Math.max(Math.ceil(data / packetSize), 0);
+  await countReadable(part, declared === undefined ? available : Math.min(declared, available));
+}
+
+/** The data ends where another header begins. */
+async function endAt(part: Part, end: number): Promise<void> {
+  part.end = end;
+  if (!part.complete) await countReadable(part, Math.ceil((end - part.dataStart) / part.packetSize));
+}
+
+/** The packets that begin in some places, as they are in the file, with memory of their own. */
+export async function readPackets(part: Part, slot: number, slots: number): Promise<PlacedPacket[]> {
+  const run = await part.borrowRaw(slot, slots);
+  const found: PlacedPacket[] = [];
+  for (let packet = run.next(); packet !== undefined; packet = run.next()) {
+    found.push({ packet: { ...packet, bytes: Buffer.from(packet.bytes) }, place: run.location, cut: run.cut });
+  }
+  run.release();
+  return found;
+}
+
+/** A packet and the place in which it ends. */
+export interface PlacedPacket {
+  readonly packet: DataPacket;
+  readonly place: number;
+  /** The data ends in it. */
+  readonly cut: boolean;
+}
+
+/** Those that have the form of the others, or the time of one beside them: that is hardly chance. */
+export function trusted(part: Part, packets: readonly PlacedPacket[]): PlacedPacket[] {
+  const agrees = (a: PlacedPacket, b: PlacedPacket | undefined): boolean =>
+    b !== undefined && part.raw.scanner.agree(a.packet, b.packet);
+  return packets.filter(
+    (each, at) =>
+      part.raw.scanner.looksRight(each.packet.bytes, 0) ||
+      agrees(each, packets[at - 1]) ||
+      agrees(each, packets[at + 1]),
+  );
+}
+
+/** Whether the last packets that the header promises are where they should be. */
+async function readTail(part: Part): Promise<'right' | 'shifted' | 'unreadable'> {
+  const from = Math.max(part.slots - part.batch, 0);
+  const run = await part.borrowRaw(from, part.slots - from);
+  let count = 0;
+  while (run.next() !== undefined) count++;
+  run.release();
+  return count === 0 ? 'unreadable' : run.shifted ? 'shifted' : 'right';
+}
+
+/**
+ * Counts the places up to the last packet that can be read. Behind the packets may be an index, what a protocol left, or the
+ * zeros of a file whose space was reserved.
+ */
+async function countReadable(part: Part, available: number): Promise<void> {
+  const last = await lastReadable(part, available);
+  part.slots = last === undefined ? 0 : last.place + 1;
+  part.cut = last?.cut ?? false;
+}
+
+async function lastReadable(part: Part, available: number): Promise<PlacedPacket | undefined> {
+  const { batch, packetSize } = part;
+  const lastOf = async (from: number, slots: number): Promise<PlacedPacket | undefined> =>
+    trusted(part, await readPackets(part, from, slots)).at(-1);
+  const stop = Math.max(available - Math.floor(MAX_TAIL_SIZE / packetSize), 0);
+  let end = available;
+  while (end > stop) {
+    const from = Math.max(end - batch, 0);
+    const found = await lastOf(from, end - from);
+    if (found !== undefined) return found;
+    end = from;
+  }
+  let low = 0;
+  let last: PlacedPacket | undefined;
+  while (low < end) {
+    const middle = Math.floor((low + end) / 2);
+    const found = await lastOf(middle, Math.min(batch, end - middle));
+    if (found === undefined) {
+      end = middle;
+    } else {
+      last = found;
+      low = found.place + 1;
+    }
+  }
+  return last;
+}
+
+/** Where a further header begins behind the data of a complete recording and its indexes, bytes; undefined without one. */
+async function headerBehind(disk: DiskFile, part: Part): Promise<number | undefined> {
+  let at = part.dataStart + Number(part.header.dataObject.size) - DATA_OBJECT_HEAD_SIZE;
+  for (let count = 0; count < MAX_OBJECTS; count++) {
+    const head = await disk.read(at, OBJECT_HEAD_SIZE);
+    if (head.length < OBJECT_HEAD_SIZE) return undefined;
+    if (head.toString('hex', 0, 16) === GUID.headerObject) return at;
+    const size = Number(head.readBigUInt64LE(16));
+    if (size < OBJECT_HEAD_SIZE || !Number.isSafeInteger(at + size)) return undefined;
+    at += size;
+  }
+  return undefined;
+}
+
+/** Where the next packet begins at or behind the start of a place, in bytes from there, and its time. */
+interface Phase {
+  readonly offset: number;
+  /** ms modulo 2^32 */
+  readonly time: number | undefined;
+}
+
+/** Looks for another header in data whose end is not known. */
+async function headerInside(disk: DiskFile, part: Part, probes: { left: number }): Promise<number | undefined> {
+  const { scanner } = part.raw;
+  const phaseOf = async (slot: number): Promise<Phase | undefined> => {
+    probes.left--;
+    const bytes = await disk.read(part.dataStart + slot * part.packetSize, 2 * part.packetSize + SCAN_HEAD_SIZE);
+    const offset = scanner.looksRight(bytes, 0) ? 0 : scanner.find(bytes, 1, part.packetSize);
+    const packet = offset === -1 ? undefined : scanner.read(bytes, offset);
+    return packet === undefined ? undefined : { offset: offset % part.packetSize, time: scanner.timeOf(packet) };
+  };
+  const step = Math.max(Math.floor(part.slots / PROBES), 1);
+  let low = 0;
+  let known = await phaseOf(0);
+  for (let probe = step; probe < part.slots + step && probes.left > 0; ) {
+    const slot = Math.min(probe, part.slots - 1);
+    const phase = await phaseOf(slot);
+    if (phase === undefined || known === undefined || isSame(known, phase)) {
+      if (phase !== undefined) [low, known] = [slot, phase];
+      probe += step;
+      continue;
+    }
+    let high = slot;
+    let behind: Phase = phase;
+    while (high - low > 1 && probes.left > 0) {
+      const middle = Math.floor((low + high) / 2);
+      const found = await phaseOf(middle);
+      if (found !== undefined && isSame(known, found)) [low, known] = [middle, found];
+      else [high, behind] = [middle, found ?? behind];
+    }
+    const header = high - low > 1 ? undefined : await findHeader(disk, part, low, high);
+    if (header !== undefined) return header;
+    // Only bytes that were lost or added; the rest is compared with what follows them.
+    [low, known] = [high, behind];
+  }
+  return undefined;
+}
+
+function isSame(a: Phase, b: Phase): boolean {
+  if (a.offset !== b.offset) return false;
+  return a.time === undefined || b.time === undefined || ((b.time - a.time) | 0) > -REORDERING;
+}
+
+/** A header between two places. */
+async function findHeader(disk: DiskFile, part: Part, from: number, to: number): Promise<number | undefined> {
+  const start = part.dataStart + from * part.packetSize;
+  const bytes = await disk.read(start, (to - from + 2) * part.packetSize + OBJECT_HEAD_SIZE);
+  const at = bytes.indexOf(Buffer.from(GUID.headerObject, 'hex'));
+  return at === -1 ? undefined : start + at;
+}

@@ -1,0 +1,57 @@
+import { withFileProperties } from '../../asf/edit.js';
+import { type AsfHeader, buildHeader, DATA_OBJECT_HEAD_SIZE, FILE_FLAG } from '../../asf/header.js';
+import type { PacketFile } from './packet-file.js';
+
+const HUNDRED_NS_PER_MS = 10_000;
+/** Live headers of Microsoft's encoder set it beside Broadcast (asf.md 3.1). */
+const LIVE_FLAG = 8;
+
+/** Play Duration of the header without the preroll, ms; 0 when it says none. */
+function declaredDuration({ fileProperties: { playDuration }, preroll }: AsfHeader): number {
+  return Math.max(Math.floor(Number(playDuration) / HUNDRED_NS_PER_MS) - preroll, 0);
+}
+
+/** Whether what the header says of the duration is right for the packets that players get. */
+function isDeclared(file: PacketFile): boolean {
+  return file.indexStart !== undefined && file.complete && declaredDuration(file.header) > 0;
+}
+
+/** Milliseconds of media: what the header of a complete file says, else what was measured. */
+export function durationOf(file: PacketFile): number {
+  return isDeclared(file) ? declaredDuration(file.header) : Math.max(file.times.end - file.preroll, 0);
+}
+
+/**
+ * The header as players get it on demand: as in the file, but Seekable, because every file here can be sought in, and
+ * Minimum and Maximum Packet Size equal. A header of a live stream becomes one of a file, and one of a cut file gets the
+ * counts, sizes and durations of what is there (asf.md 3.1, 5). Its length changes only if it held broken objects.
+ * @throws AsfError when the header cannot be written
+ */
+export function servedHeader(file: PacketFile): AsfHeader {
+  const { header, packetCount, packetSize, complete, times } = file;
+  const { fileProperties: stored, dataObject } = header;
+  const kept = complete ? stored.flags : stored.flags & ~(FILE_FLAG.broadcast | LIVE_FLAG);
+  const count = BigInt(packetCount);
+  const counts = {
+    flags: kept | FILE_FLAG.seekable,
+    dataPacketsCount: count,
+    minimumPacketSize: packetSize,
+    maximumPacketSize: packetSize,
+    preroll: times.preroll,
+  };
+  const isAsStored = file.recordings === 1 && packetSize === header.packetSize;
+  const dataSize = isAsStored ? file.dataSize : packetCount * packetSize;
+  const measured = {
+    // Players may get a shorter header than the file has.
+    fileSize: BigInt(dataSize + header.bytes.length),
+    playDuration: BigInt(times.end * HUNDRED_NS_PER_MS),
+    sendDuration: BigInt((times.sendEnd - times.sendStart) * HUNDRED_NS_PER_MS),
+  };
+  const declared = { fileSize: stored.fileSize, playDuration: stored.playDuration, sendDuration: stored.sendDuration };
+  const fresh = { ...stored, ...counts, ...(isDeclared(file) ? declared : measured) };
+  const size = complete && isAsStored ? dataObject.size : BigInt(DATA_OBJECT_HEAD_SIZE + packetCount * packetSize);
+  const same = (Object.keys(fresh) as (keyof typeof fresh)[]).every((key) => fresh[key] === stored[key]);
+  if (same && size === dataObject.size && count === dataObject.packetCount) return header;
+  const data = { fileId: dataObject.fileId, size, packetCount: count };
+  return buildHeader(withFileProperties(header.objects, stored, fresh), data);
+}

@@ -1,0 +1,331 @@
+import { closeSync, openSync, readFileSync, truncateSync, writeFileSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { jest } from '@jest/globals';
+import { withFileProperties } from '../../../src/asf/edit.js';
+import { type AsfHeader, buildHeader, buildSimpleIndex, parsePacket } from '../../../src/asf/index.js';
+import { DiskFile } from '../../../src/media/on-demand/disk-file.js';
+import { OnDemandFile } from '../../../src/media/on-demand/file.js';
+import { temporaryFolder } from '../../capture/support.js';
+import { testHeader } from '../../support/stream.js';
+import { everything, locations, madePacket, only, PREROLL, play } from './support.js';
+
+const folder = temporaryFolder();
+const opened: OnDemandFile[] = [];
+const SIZE = 400;
+/** A packet is sent in so many ms, and a key frame begins in every tenth. */
+const STEP = 100;
+const GOP = 10;
+
+async function open(path: string): Promise<OnDemandFile> {
+  const file = await OnDemandFile.open(path);
+  opened.push(file);
+  return file;
+}
+
+afterAll(() => Promise.all(opened.map((file) => file.close())));
+
+interface FilmOptions {
+  /** ms that are added to all times. */
+  readonly from?: number;
+  readonly keys?: boolean;
+  readonly packetSize?: number;
+}
+
+/** Packets with a picture and a sound each, which fill most of them. */
+function film(count: number, { from = 0, keys = true, packetSize = SIZE }: FilmOptions = {}): Buffer[] {
+  const size = Math.min(Math.floor(packetSize * 0.43), 60_000);
+  return Array.from({ length: count }, (_each, number) => {
+    const time = from + number * STEP;
+    const picture = { stream: 1, key: keys && number % GOP === 0, number, time, size };
+    return madePacket(time, [picture, { stream: 2, number, time, size }], packetSize);
+  });
+}
+
+function complete(header: AsfHeader, packets: number, changes = {}): AsfHeader {
+  const { packetSize } = header;
+  const properties = { flags: 2, dataPacketsCount: BigInt(packets), ...changes };
+  return buildHeader(withFileProperties(header.objects, header.fileProperties, properties), {
+    fileId: header.fileId,
+    size: BigInt(50 + packets * packetSize),
+    packetCount: BigInt(packets),
+  });
+}
+
+function write(name: string, ...pieces: readonly (Buffer | readonly Buffer[])[]): string {
+  const path = join(folder, name);
+  writeFileSync(path, Buffer.concat(pieces.flat()));
+  return path;
+}
+
+/** Of each packet the media times of its objects, in packets' steps from the start; all must be there together. */
+function times(items: Awaited<ReturnType<typeof play>>): number[] {
+  return items.map(({ bytes }) => {
+    const { payloads } = parsePacket(bytes);
+    const found = new Set(payloads.map(({ presentationTime }) => (presentationTime - PREROLL) / STEP));
+    expect(found.size).toBe(1);
+    return [...found][0]!;
+  });
+}
+
+const range = (from: number, to: number): number[] => Array.from({ length: to - from }, (_each, at) => from + at);
+
+const at = (file: OnDemandFile, milliseconds: number): Promise<number> =>
+  file.locate({ kind: 'time', milliseconds }, everything);
+
+/** The media time of what a player gets first after a seek, in steps. */
+async function firstAt(file: OnDemandFile, milliseconds: number): Promise<number> {
+  const from = await at(file, milliseconds);
+  return times(await play(file, { from }))[0]!;
+}
+
+describe('bytes that were lost or added in the middle of a file', () => {
+  const packets = film(300);
+  const cut = [...packets.slice(0, 100), packets[100]!.subarray(0, 300), ...packets.slice(101, 200)];
+  const body = Buffer.concat([...cut, Buffer.alloc(170, 0x55), ...packets.slice(200)]);
+  // The recorder wrote what it believed to have written; or it was stopped before it wrote anything.
+  const files = [
+    ['a finished file', complete(testHeader(), 300)],
+    ['a recording', testHeader()],
+  ] as const;
+
+  it.each(files)('cost %s the packet that is not whole, and nothing else', async (name, header) => {
+    const file = await open(write(`${name}.asf`, header.bytes, body));
+    const items = await play(file);
+    // Half of the packet that was cut is there.
+    expect(times(items.filter(({ bytes }) => parsePacket(bytes).payloads.length === 2))).toEqual([
+      ...range(0, 100),
+      ...range(101, 300),
+    ]);
+    expect(items.length).toBeLessThanOrEqual(300);
+    const numbers = locations(items);
+    expect(numbers).toEqual([...new Set(numbers)].sort((a, b) => a - b));
+    expect(file.durationMs).toBe(30_000);
+  });
+
+  it.each(files)('leave %s its seeks', async (name, header) => {
+    const file = await open(write(`seeks in ${name}.asf`, header.bytes, body));
+    for (const seconds of [3, 9, 10.5, 15, 19.5, 25, 29]) {
+      expect(await firstAt(file, seconds * 1000)).toBe(Math.floor(seconds) * GOP);
+    }
+  });
+
+  it('do not matter to playing backwards', async () => {
+    const file = await open(write('backwards.asf', testHeader().bytes, body));
+    const items = await play(file, { from: file.packetCount, rate: -1, choice: only({ 1: 0 }) });
+    // The key frame of the packet that was cut is whole.
+    expect(times(items)).toEqual(range(0, 30).map((second) => (29 - second) * GOP));
+  });
+});
+
+it('sends no noise on, however well it can be read as packets', async () => {
+  const packets = film(100);
+  packets[40] = madePacket(4000, [{ stream: 99, time: 4000, size: 300 }]);
+  packets[50] = madePacket(2_000_000_000, [{ stream: 1, key: true, time: 2_000_000_000, size: 300 }]);
+  packets[60] = Buffer.alloc(SIZE, 0x82);
+  const file = await open(write('noise.asf', complete(testHeader(), 100).bytes, packets));
+  expect(locations(await play(file))).toEqual(range(0, 100).filter((each) => ![40, 50, 60].includes(each)));
+  expect(file.durationMs).toBe(10_000);
+});
+
+it('plays what is whole of a last packet that is cut, and all of one that is cut in its padding', async () => {
+  const packets = film(10);
+  const path = write('cut.asf', complete(testHeader(), 10).bytes, packets);
+  const { length } = readFileSync(path);
+  truncateSync(path, length - 5);
+  expect(times(await play(await open(path)))).toEqual(range(0, 10));
+  truncateSync(path, length - 100);
+  const items = await play(await open(path));
+  expect(items.map(({ bytes }) => parsePacket(bytes).payloads.length)).toEqual([2, 2, 2, 2, 2, 2, 2, 2, 2, 1]);
+});
+
+describe('recordings that were joined', () => {
+  const live = testHeader().bytes;
+  const first = film(100);
+  const second = film(50, { from: 3_600_000 });
+  const third = film(70);
+  const index = buildSimpleIndex({
+    fileId: testHeader().fileId,
+    interval: 10_000_000n,
+    maximumPacketCount: 1,
+    packetNumbers: Uint32Array.of(0, 0, 0),
+    packetCounts: Uint16Array.of(1, 1, 1),
+  });
+  const files = [
+    ['without sizes', [live, ...first, live, ...second, live, ...third]],
+    [
+      'that are complete',
+      [
+        ...[complete(testHeader(), 100).bytes, ...first, index],
+        ...[complete(testHeader(), 50).bytes, ...second, index],
+        ...[complete(testHeader(), 70).bytes, ...third],
+      ],
+    ],
+    // The last packet of the first one is cut in its second object.
+    [
+      'of which one is cut',
+      [live, ...first.slice(0, -1), first.at(-1)!.subarray(0, 300), live, ...second, live, ...third],
+    ],
+  ] as const;
+
+  it.each(files)('%s are one that lasts as long as all of them', async (name, pieces) => {
+    const file = await open(write(`joined ${name}.asf`, ...pieces));
+    const played = times(await play(file));
+    expect(played).toEqual(range(0, 220));
+    expect(file.durationMs).toBe(22_000);
+    expect(Number(file.header.fileProperties.playDuration)).toBe((22_000 + PREROLL) * 10_000);
+    expect(file.header.dataObject.packetCount).toBe(BigInt(file.packetCount));
+    for (const seconds of [4, 9.5, 10, 12, 14.9, 15, 21]) {
+      expect(await firstAt(file, seconds * 1000)).toBe(Math.floor(seconds) * GOP);
+    }
+  });
+
+  it('are found where the second header leaves the packets at the same distances, by the times that go back', async () => {
+    const padded = testHeader({ ballast: SIZE - ((live.length + 44) % SIZE) });
+    const pieces = [padded.bytes, ...first, padded.bytes, ...third];
+    expect(padded.bytes.length % SIZE).toBe(0);
+    const file = await open(write('aligned.asf', ...pieces));
+    expect(times(await play(file))).toEqual(range(0, 170));
+  });
+
+  it('of which one has other streams are played up to it', async () => {
+    const file = await open(write('foreign.asf', live, ...first, testHeader({ commands: 3 }).bytes, ...third));
+    expect(times(await play(file))).toEqual(range(0, 100));
+  });
+});
+
+describe('times that do not begin at 0', () => {
+  it.each([
+    ['ten hours in', 36_000_000],
+    ['so that they wrap after five seconds', 2 ** 32 - 5000 - PREROLL],
+    ['some seconds early', -PREROLL - 3000],
+  ])('%s', async (name, from) => {
+    const packets = film(200, { from });
+    for (const header of [testHeader(), complete(testHeader(), 200)]) {
+      const file = await open(write(`${name}.asf`, header.bytes, packets));
+      expect(times(await play(file))).toEqual(range(0, 200));
+      expect(file.durationMs).toBe(20_000);
+      for (const seconds of [0, 3, 7, 19.5])
+        expect(await firstAt(file, seconds * 1000)).toBe(Math.floor(seconds) * GOP);
+      const [item] = await play(file);
+      expect(item!.sendTime).toBe(0);
+    }
+  });
+
+  it('a preroll that cannot be is replaced by how far ahead packets are sent', async () => {
+    for (const preroll of [2 ** 53, 4_000_000]) {
+      const file = await open(write('preroll.asf', complete(testHeader({ preroll }), 100).bytes, film(100)));
+      expect(file.header.preroll).toBe(PREROLL);
+      expect(file.durationMs).toBe(10_000);
+      expect(await firstAt(file, 5000)).toBe(50);
+    }
+  });
+
+  it('send times that stand still are made from the presentation times', async () => {
+    const packets = film(200).map((bytes) => {
+      const still = Buffer.from(bytes);
+      still.writeUInt32LE(0, parsePacket(bytes).sendTimeStart);
+      return still;
+    });
+    const file = await open(write('still.asf', complete(testHeader(), 200).bytes, packets));
+    expect((await play(file)).map(({ sendTime }) => sendTime / STEP)).toEqual(range(0, 200));
+    expect(await firstAt(file, 12_000)).toBe(120);
+  });
+});
+
+describe('a file of which a part was never written', () => {
+  const header = complete(testHeader(), 1000).bytes;
+
+  it('ends with what is there, also for seeks beyond it', async () => {
+    const file = await open(write('half.asf', header, film(500), Buffer.alloc(500 * SIZE)));
+    expect(file.packetCount).toBe(500);
+    expect(file.durationMs).toBe(50_000);
+    expect(await firstAt(file, 80_000)).toBe(490);
+  });
+
+  it('is followed while it is written into the space that was reserved', async () => {
+    const path = write('reserved.asf', testHeader().bytes, film(20), Buffer.alloc(80 * SIZE));
+    const file = await open(path);
+    const reader = file.reader({ from: 10, choice: everything, rate: 1, padding: 'cut' });
+    await reader.next({ span: 0, due: () => true, given: () => undefined });
+    const handle = openSync(path, 'r+');
+    const more = Buffer.concat(film(40).slice(20));
+    writeSync(handle, more, 0, more.length, testHeader().bytes.length + 20 * SIZE);
+    closeSync(handle);
+    const got: number[] = [];
+    for (let round = 0, end = false; !end && round < 100; round++) {
+      const batch = await reader.next();
+      got.push(...locations(batch.items));
+      ({ end } = batch);
+    }
+    expect(got.at(-1)).toBe(39);
+  });
+
+  it('costs seeks and players few reads, however large the hole is', async () => {
+    const path = join(folder, 'hole.asf');
+    const length = 12_000_000;
+    const packets = complete(testHeader(), length);
+    const handle = openSync(path, 'w');
+    const head = Buffer.concat([packets.bytes, ...film(5000)]);
+    const tail = Buffer.concat(film(5000, { from: 2_000_000 }));
+    writeSync(handle, head, 0, head.length, 0);
+    writeSync(handle, tail, 0, tail.length, packets.bytes.length + (length - 5000) * SIZE);
+    closeSync(handle);
+    const fill = jest.spyOn(DiskFile.prototype, 'fill');
+    const file = await open(path);
+    const seeks = [
+      [100, 1000],
+      [1000, 4990],
+      [2200, 22_000],
+      [499, 4990],
+    ] as const;
+    for (const [seconds, first] of seeks) expect(await firstAt(file, seconds * 1000)).toBe(first);
+    expect(times(await play(file, { from: 4998 }))).toEqual([4998, 4999, ...range(20_000, 25_000)]);
+    const bytes = fill.mock.calls.reduce((sum, [, , size]) => sum + size, 0);
+    fill.mockRestore();
+    expect(bytes).toBeLessThan(200 * 1024 * 1024);
+  }, 30_000);
+});
+
+describe('video without key frames that are marked', () => {
+  it('costs a seek no more than a part of the file, and is played', async () => {
+    const file = await open(write('keyless.asf', complete(testHeader(), 1000).bytes, film(1000, { keys: false })));
+    const from = await at(file, 50_000);
+    expect(from).toBe(500);
+    const [item] = await play(file, { from });
+    expect(parsePacket(item!.bytes).payloads.map(({ stream }) => stream)).toEqual([1, 2]);
+  });
+
+  it('that has one at its start only begins after some seconds where a player goes on', async () => {
+    const packets = film(1000, { keys: false });
+    packets[0] = film(1)[0]!;
+    const file = await open(write('first only.asf', complete(testHeader(), 1000).bytes, packets));
+    const items = await play(file, { from: 300 });
+    const begin = items.find(({ bytes }) => parsePacket(bytes).payloads.some(({ stream }) => stream === 1));
+    expect(begin!.location).toBeLessThanOrEqual(300 + 110);
+  });
+});
+
+it('divides packets that no protocol carries, and nothing of them is lost', async () => {
+  const packets = film(30, { packetSize: 100_000 });
+  const file = await open(write('large.asf', complete(testHeader({ packetSize: 100_000 }), 30).bytes, packets));
+  expect(file.packetSize).toBeLessThan(65_000);
+  expect(file.header.packetSize).toBe(file.packetSize);
+  const sizes = new Map<string, number>();
+  const items = await play(file, { padding: 'kept' });
+  for (const { bytes } of items) {
+    expect(bytes).toHaveLength(file.packetSize);
+    for (const { stream, mediaObjectNumber, offset, dataLength } of parsePacket(bytes).payloads) {
+      const name = `${stream} ${mediaObjectNumber}`;
+      expect(offset).toBe(sizes.get(name) ?? 0);
+      sizes.set(name, offset + dataLength);
+    }
+  }
+  expect([...sizes.values()]).toEqual(Array.from({ length: 60 }, () => 43_000));
+  const numbers = locations(items);
+  expect(numbers).toEqual([...numbers].sort((a, b) => a - b));
+  expect(new Set(numbers).size).toBe(numbers.length);
+  expect(await firstAt(file, 2000)).toBe(20);
+  // A player that goes on at a number in the middle of a packet gets what follows.
+  const middle = items[7]!.location;
+  expect(locations(await play(file, { from: middle, exact: true }))).toEqual(numbers.slice(7));
+});
