@@ -1,3 +1,4 @@
+import type { Admission } from '../http/admission.js';
 import type { ProxyOptions } from '../http/peer.js';
 import type { Broadcast } from '../media/broadcast.js';
 import type { Delivery } from './messages.js';
@@ -42,8 +43,8 @@ export interface MulticastOptions {
 
 export interface MsbdServerOptions {
   readonly content: MsbdContent;
-  /** Connections, also of those that have not asked for anything yet. Default 10000. */
-  readonly maxConnections?: number | undefined;
+  /** Which connections are taken, also of those that have not asked for anything yet; several servers may share one. Default 10000. */
+  readonly admission?: Admission | undefined;
   /** Which peers say whom they bring, by the PROXY protocol; default none. */
   readonly proxies?: ProxyOptions | undefined;
   /** Without it, who asks for multicast delivery is refused. */

@@ -2,8 +2,9 @@ import { lookup } from 'node:dns/promises';
 import { createServer, isIP, type Server, type Socket } from 'node:net';
 import { WmError } from '../errors.js';
 import { plainAddress } from '../http/addresses.js';
+import { Admission } from '../http/admission.js';
 import { listenTcp } from '../http/listen.js';
-import { ProxyGate } from '../http/peer.js';
+import { ProxyGate, peerOf } from '../http/peer.js';
 import type { Broadcast } from '../media/broadcast.js';
 import { Channel } from './channel.js';
 import { Connection, type ConnectionHost } from './connection.js';
@@ -17,6 +18,7 @@ const SWEEP_INTERVAL = 1_000;
 export class MsbdServer {
   readonly #options: MsbdServerOptions;
   readonly #server: Server;
+  readonly #admission: Admission;
   readonly #gate: ProxyGate | undefined;
   readonly #connections = new Set<Connection>();
   readonly #channels = new WeakMap<Broadcast, Channel>();
@@ -33,7 +35,7 @@ export class MsbdServer {
     const accept = (socket: Socket) => this.#accept(socket);
     this.#gate = options.proxies && new ProxyGate(options.proxies, accept);
     this.#server = createServer({ noDelay: true }, (socket) => (this.#gate ? this.#gate.take(socket) : accept(socket)));
-    this.#server.maxConnections = options.maxConnections ?? 10_000;
+    this.#admission = options.admission ?? new Admission({ connections: 10_000 });
     this.#host = {
       options,
       timers: { ...DEFAULT_TIMERS, ...options.timers },
@@ -64,7 +66,10 @@ export class MsbdServer {
    */
   async listen(port: number, host?: string): Promise<number> {
     const taken = await listenTcp(this.#server, { port, host: await ipv4(host) });
-    this.#server.on('error', (error) => this.#options.onError?.(error));
+    this.#server.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EMFILE' || error.code === 'ENFILE') this.#admission.starved();
+      else this.#options.onError?.(error);
+    });
     this.#sweeper = setInterval(() => this.sweep(), SWEEP_INTERVAL);
     return taken;
   }
@@ -72,6 +77,7 @@ export class MsbdServer {
   /** Looks at the timers of all sessions; called once a second. */
   sweep(): void {
     const now = this.#now();
+    this.#admission.sweep();
     for (const connection of this.#connections) connection.tick(now);
   }
 
@@ -93,6 +99,12 @@ export class MsbdServer {
   }
 
   #accept(socket: Socket): void {
+    const address = peerOf(socket).remoteAddress;
+    if (!this.#admission.admit(address)) {
+      socket.destroy();
+      return;
+    }
+    socket.once('close', () => this.#admission.release(address));
     const connection = new Connection(socket, this.#host);
     this.#connections.add(connection);
     socket.once('close', () => this.#connections.delete(connection));

@@ -77,6 +77,8 @@ export interface ServerStats {
 export class MediaServer {
   readonly points: PublishingPoints;
   readonly #config: ServerConfig;
+  /** Of all listeners together. */
+  readonly #admission: Admission;
   readonly #http: HttpServer;
   readonly #https: HttpServer | undefined;
   readonly #tlsWatch: TlsWatch | undefined;
@@ -188,14 +190,15 @@ export class MediaServer {
       names,
       onError: (error) => listener.error?.(error),
     });
+    this.#admission = new Admission({
+      connections: config.limits.connections,
+      perAddress: config.limits.connectionsPerAddress,
+      configured: true,
+      onWarning,
+    });
     const http = {
       proxies: this.#proxies(onWarning),
-      admission: new Admission({
-        connections: config.limits.connections,
-        perAddress: config.limits.connectionsPerAddress,
-        configured: true,
-        onWarning,
-      }),
+      admission: this.#admission,
       onError: (error: unknown) => listener.error?.(error),
       onRequest: (exchange: Exchange) => {
         if (this.#push.handle(exchange) || api.handle(exchange)) return;
@@ -340,6 +343,7 @@ export class MediaServer {
   async #startMsbd(listener: ServerListener): Promise<void> {
     const { host, msbd } = this.#config;
     this.#msbd = await MsbdListener.start({
+      admission: this.#admission,
       proxies: this.#proxies((message) => listener.warning?.(message)),
       port: msbd.port ?? 'none',
       host,

@@ -41,8 +41,8 @@ async function open(limits: { connections?: number; connectionsPerAddress?: numb
 }
 
 /** A connection from an address of this host that the server does not take for its operator's. */
-async function stranger(address = '127.0.0.2'): Promise<Socket> {
-  const socket = connect({ port: station.port, host: '127.0.0.1', localAddress: address });
+async function stranger(address = '127.0.0.2', port = station.port): Promise<Socket> {
+  const socket = connect({ port, host: '127.0.0.1', localAddress: address });
   sockets.push(socket);
   socket.on('error', () => {});
   socket.resume();
@@ -162,6 +162,20 @@ describe('floods', () => {
     await once(other, 'close');
     expect(other.bytesRead).toBeGreaterThan(400);
     expect(warnings).toEqual([expect.stringContaining('127.0.0.2 has the 40 that one address may have')]);
+  });
+
+  it('of connections to MSBD count as well, and are told', async () => {
+    warnings = [];
+    const limits = { ...defaultConfig().limits, connections: 100, connectionsPerAddress: 10 };
+    station = await ServerStation.open({ limits, msbd: { port: 0 } }, { warning: (message) => warnings.push(message) });
+    const { msbd, http } = station.server.ports;
+    for (let count = 0; count < 10; count++) await stranger('127.0.0.2', count % 2 === 0 ? msbd! : http!);
+    for (const port of [msbd!, http!]) {
+      const refused = await stranger('127.0.0.2', port);
+      await until('one to be closed', () => refused.closed);
+    }
+    expect(sockets.filter(({ closed }) => closed)).toHaveLength(2);
+    expect(warnings).toEqual([expect.stringContaining('127.0.0.2 has the 10 that one address may have')]);
   });
 
   it('of connections from everywhere leave some to this host', async () => {
