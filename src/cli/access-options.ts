@@ -27,15 +27,16 @@ export interface Access {
 
 export function addAccessOptions(command: Command): Command {
   return command
-    .option('--user <name>', 'for a server that asks who it is: name or DOMAIN\\name (also WMCAST_USER, or in the URL)')
-    .option('--password <text>', "the user's; better in WMCAST_PASSWORD, which nobody else sees")
-    .option('--basic-in-clear', 'send the password by Basic although everybody on the way can read it')
+    .optionsGroup('Login and network:')
+    .option('--user <name>', 'user to log in as: name or DOMAIN\\name (also WMCAST_USER, or in the URL)')
+    .option('--password <text>', 'its password; other users of this host can see it here, but not in WMCAST_PASSWORD')
+    .option('--basic-in-clear', 'allow Basic without TLS, where anyone on the network can read the password')
     .option(
       '--proxy <url>',
-      'an HTTP proxy, for example http://proxy:8080 (its user: in the URL, or WMCAST_PROXY_USER and _PASSWORD)',
+      'HTTP proxy, for example http://proxy:8080 (its user: in the URL, or WMCAST_PROXY_USER and WMCAST_PROXY_PASSWORD)',
     )
-    .option('--ca <file>', 'of https: trust the certificates in this PEM file too')
-    .option('--insecure', 'of https: trust any certificate');
+    .option('--ca <file>', 'also trust the certificates in this PEM file')
+    .option('--insecure', 'trust any certificate');
 }
 
 /**

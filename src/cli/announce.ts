@@ -6,11 +6,12 @@ import { messageOf, WmError } from '../errors.js';
 import { isNscLocation, openNsc } from '../msb/open-nsc.js';
 import { pointUrls } from '../server/web.js';
 import { replaceFile } from './multicast-target.js';
+import { addForceOption, type OutputOptions, refuseExisting } from './output-file.js';
 import { addCommonOptions } from './program.js';
 import { refuseCredentials } from './push-target.js';
 import { Reporter, type ReporterOptions } from './reporter.js';
 
-interface AnnounceOptions extends ReporterOptions {
+interface AnnounceOptions extends ReporterOptions, OutputOptions {
   readonly asx?: string;
   readonly m3u?: string;
   readonly nsc?: string;
@@ -23,31 +24,31 @@ interface AnnounceOptions extends ReporterOptions {
 
 export function announceCommand(): Command {
   const command = new Command('announce')
-    .description('writes .asx, .m3u and .nsc files that lead players to a stream')
-    .argument('<url...>', 'points and files of servers, for example http://server:8080/live; .nsc files of multicasts')
-    .option(
-      '--asx <file>',
-      'for Windows Media Player and most others; - for standard output, as without any of the three',
-    )
-    .option('--m3u <file>', 'a plain playlist')
-    .option('--nsc <file>', 'of the multicast of a point, as its server has it now, or of another .nsc file')
-    .option('--title <text>', 'what players show')
-    .option('--author <text>')
-    .option('--copyright <text>')
-    .option('--log-url <url>', 'where players tell what they got')
-    .option('--unicast-url <url>', 'of a multicast: where the same stream is for those that it does not reach')
+    .description('Writes .asx, .m3u and .nsc files that lead players to a stream.')
+    .argument('<url...>', 'points and files on servers, for example http://server:8080/live, or .nsc files')
+    .option('--asx <file>', 'write an .asx file; - for standard output, which is the default')
+    .option('--m3u <file>', 'write an .m3u playlist')
+    .option('--nsc <file>', 'write the .nsc file of a multicast point, as its server has it now')
+    .option('--title <text>', 'title that players show')
+    .option('--author <text>', 'author')
+    .option('--copyright <text>', 'copyright notice')
+    .option('--log-url <url>', 'where players send their logs')
+    .option('--unicast-url <url>', 'where receivers without multicast find the same stream')
     .addHelpText(
       'after',
       '\nExamples:\n  wmcast announce http://server:8080/live --asx live.asx --title "The news"' +
         '\n  wmcast announce http://server:8080/live --nsc live.nsc --log-url http://logs/log.dll',
     );
-  return addCommonOptions(command).action((urls: string[], options: AnnounceOptions) => announce(urls, options));
+  return addCommonOptions(addForceOption(command)).action((urls: string[], options: AnnounceOptions) =>
+    announce(urls, options),
+  );
 }
 
 async function announce(urls: readonly string[], options: AnnounceOptions): Promise<void> {
   const reporter = new Reporter(options);
   const { asx, m3u, nsc, title, author, copyright, logUrl } = options;
   for (const url of urls) refuseCredentials(url);
+  for (const file of [asx, m3u, nsc]) if (file !== undefined) await refuseExisting(file, options);
   const written: string[] = [];
   const put = async (target: string, text: string) => {
     if (target === '-') process.stdout.write(text);

@@ -21,7 +21,7 @@ export interface CarryOptions {
   readonly name: string;
   /** Seconds of the stream. */
   readonly duration?: number | undefined;
-  /** Called with the first header. */
+  /** Called with the first header, once the sinks have taken what follows it. */
   readonly onReady: (header: AsfHeader) => void;
   /** More for the event `stats`. */
   readonly extra?: () => Record<string, unknown>;
@@ -83,15 +83,22 @@ export async function carry(options: CarryOptions): Promise<void> {
   const progress = new Progress();
   let sinks: readonly AsfSink[] = [];
   let ready = false;
+  // Until it has been told of.
+  let first: AsfHeader | undefined;
   const late: AsfSink = {
     write: async (event) => {
       if (!ready) {
         if (event.type !== 'header') return;
         sinks = await options.openSinks(event.header);
         ready = true;
-        onReady(event.header);
+        first = event.header;
       }
       for (const sink of sinks) await sink.write(event);
+      // A server that refuses does so when it has seen what comes.
+      if (first && event.type !== 'header') {
+        onReady(first);
+        first = undefined;
+      }
     },
     close: () => Promise.resolve(),
   };

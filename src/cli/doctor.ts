@@ -13,8 +13,8 @@ const DEFAULT_HTTP_PORT = 8080;
 
 export function doctorCommand(): Command {
   const command = new Command('doctor')
-    .description('what this host has: ffmpeg and its encoders, free ports, and what is missing')
-    .option('--ffmpeg <path>', 'look at this ffmpeg too');
+    .description('Checks this host: ffmpeg and its encoders, free ports, what is missing.')
+    .option('--ffmpeg <path>', 'also check this ffmpeg');
   return addCommonOptions(command).action((options: DoctorOptions) => doctor(options));
 }
 

@@ -57,48 +57,51 @@ const ENCODING_OPTIONS = {
 
 export function addInputOptions(command: Command): Command {
   return command
+    .optionsGroup('Input:')
     .option(
       '-i, --input <x>',
-      'a file, a URL, a device, - for standard input, or "test" for a picture with a clock and a tone (default: test); several -i' +
-        ' follow each other',
+      'file, URL, device, - for standard input, or "test" for a clock and a tone (default: test); several play in turn',
       (input: string, before: readonly string[] = []) => [...before, input],
     )
-    .option('--input-format <name>', "the input's format as ffmpeg names it, for example v4l2 or alsa")
-    .option(
-      '--copy',
-      'the input is ASF, in a file or at a URL: send its packets as they are, at their pace, without ffmpeg',
-    )
-    .option('--loop', 'start again when the input ends')
+    .option('--input-format <name>', 'format of the input as ffmpeg calls it, for example v4l2 or alsa')
+    .option('--copy', 'send the packets of an ASF file or URL unchanged, at their own pace, without ffmpeg')
+    .option('--loop', 'start over when the input ends')
     .option(
       '-t, --duration <time>',
-      'end after so many seconds',
+      'stop after this time, for example 90 or 1:30',
       parsedBy((text) => parseDuration(text)),
     )
+    .optionsGroup('Encoding:')
     .option(
       '--video-bitrate <rate>',
-      'for example 300k or 1.5M',
+      'bits per second, for example 1.5M (default: 300k)',
       parsedBy((text) => parseBitrate(text)),
     )
     .option(
       '--audio-bitrate <rate>',
-      'for example 64k',
+      'bits per second (default: 64k)',
       parsedBy((text) => parseBitrate(text, '--audio-bitrate')),
     )
     .option(
       '--size <WxH>',
-      'of the picture, for example 640x360',
+      'picture size (default: 640x360)',
       parsedBy((text) => parseSize(text)),
     )
-    .option('--fps <number>', 'frames per second', wholeNumber(1, 120))
-    .option('--key-frame-interval <seconds>', 'between two key frames', wholeNumber(1, 60))
-    .option('--packet-size <bytes>', 'of an ASF data packet', wholeNumber(200, 16_000))
-    .option('--no-video', 'leave the picture out')
-    .option('--no-audio', 'leave the sound out')
-    .option('--title <text>', 'what players show')
-    .option('--author <text>')
-    .option('--copyright <text>')
-    .option('--comment <text>')
-    .option('--ffmpeg <path>', 'the ffmpeg to use; see wmcast doctor');
+    .option('--fps <number>', 'frames per second (default: 25)', wholeNumber(1, 120))
+    .option('--key-frame-interval <seconds>', 'time between two key frames (default: 2)', wholeNumber(1, 60))
+    .option(
+      '--packet-size <bytes>',
+      'size of an ASF data packet (default: about 100 ms, at most 1450)',
+      wholeNumber(200, 16_000),
+    )
+    .option('--no-video', 'send no picture')
+    .option('--no-audio', 'send no sound')
+    .option('--ffmpeg <path>', 'ffmpeg to use; wmcast doctor lists what was found')
+    .optionsGroup('Texts that players show:')
+    .option('--title <text>', 'title')
+    .option('--author <text>', 'author')
+    .option('--copyright <text>', 'copyright notice')
+    .option('--comment <text>', 'description');
 }
 
 /**

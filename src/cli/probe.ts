@@ -16,9 +16,9 @@ interface ProbeOptions extends ServerOptions, ReporterOptions {}
 
 export function probeCommand(): Command {
   const command = new Command('probe')
-    .description('tells what is at a URL or in an ASF file, and receives nothing of it')
-    .argument('<url|file>', 'for example mmsh://server/live or msbd://encoder:7007')
-    .addHelpText('after', '\nExample: wmcast probe mmsh://server/live');
+    .description('Describes what is at a URL or in an ASF file, without receiving it.')
+    .argument('<url|file>', 'stream or file, for example mmsh://server/live')
+    .addHelpText('after', '\nExamples:\n  wmcast probe mmsh://server/live\n  wmcast probe --json film.wmv');
   return addCommonOptions(addServerOptions(command)).action((from: string, options: ProbeOptions) =>
     probe(from, options),
   );

@@ -15,7 +15,7 @@ export function newProgram(name: string, description: string): Command {
       'print the versions of wmcast, Node.js and ffmpeg',
     )
     .showSuggestionAfterError()
-    .showHelpAfterError('(--help shows all options)')
+    .showHelpAfterError('(--help lists all options)')
     .exitOverride();
 }
 
@@ -28,9 +28,11 @@ export function addCommand(program: Command, command: Command): Command {
 /** Options that every command has. */
 export function addCommonOptions(command: Command): Command {
   return command
-    .option('--json', 'one JSON object a line on standard output')
-    .option('-q, --quiet', 'only errors')
-    .option('-v, --verbose', 'more detail');
+    .optionsGroup('Output:')
+    .option('--json', 'print one JSON object per line on standard output')
+    .option('-q, --quiet', 'print errors only')
+    .option('-v, --verbose', 'print more detail')
+    .optionsGroup('');
 }
 
 /** Runs a program and ends the process with its exit code; with that of a signal whenever one came. */
@@ -115,6 +117,28 @@ export function wholeNumber(least: number, most: number): (text: string) => numb
     }
     return value;
   });
+}
+
+/**
+ * The arguments that are ffmpeg's: those after `--`.
+ *
+ * @param extra all that came after the arguments of the command
+ * @throws WmError WM_USAGE for one that came without `--`
+ */
+export function ffmpegArguments(extra: readonly string[], command: Command): string[] {
+  let root = command;
+  while (root.parent) root = root.parent;
+  const { rawArgs } = root as Command & { readonly rawArgs: readonly string[] };
+  const dashes = rawArgs.indexOf('--');
+  const after = dashes === -1 ? 0 : rawArgs.length - dashes - 1;
+  const [stray] = extra.slice(0, Math.max(0, extra.length - after));
+  if (stray !== undefined) {
+    throw new WmError(
+      'WM_USAGE',
+      `"${stray}" is one argument too many: an input is named with -i, and arguments for ffmpeg come after --.`,
+    );
+  }
+  return [...extra];
 }
 
 /** A number of attempts. @throws WmError WM_USAGE */

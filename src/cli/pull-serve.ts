@@ -9,7 +9,15 @@ import { emptyInput } from './carry.js';
 import { keepYoungSpaceSmall } from './heap.js';
 import { addInputOptions, asSpeed, checkInput, type InputOptions, openSource, speedField } from './input-options.js';
 import { parseMsbdPort } from './msbd-port.js';
-import { addCommonOptions, Interruption, newProgram, parsedBy, portNumber, wholeNumber } from './program.js';
+import {
+  addCommonOptions,
+  ffmpegArguments,
+  Interruption,
+  newProgram,
+  parsedBy,
+  portNumber,
+  wholeNumber,
+} from './program.js';
 import { RateMeter, STATS_INTERVAL } from './rate.js';
 import { Reporter, type ReporterOptions, withUnit } from './reporter.js';
 import { type TlsOptions, tlsFiles } from './tls-options.js';
@@ -38,36 +46,43 @@ export function pullServeCommand(name = 'wmpull-serve'): Command {
   const command = newProgram(
     name,
     'Captures with ffmpeg, or reads ASF, and lets servers and players pull it with WMSP and MSBD.',
-  ).argument('[ffmpeg arguments...]', 'behind --: given to ffmpeg as they are');
+  ).argument('[ffmpeg arguments...]', 'arguments after -- are passed to ffmpeg unchanged');
   return addCommonOptions(
     addInputOptions(command)
-      .option('--host <address>', 'the address to listen on (default: all)')
-      .option('--http-port <port>', '0 takes a free one', portNumber, 8080)
-      .option('--msbd-port <port>', '0 takes a free one, none is none (default: 7007 if it is free)', parseMsbdPort)
-      .option('--no-msbd', 'speak WMSP only')
-      .option('--msbd-multicast <group:port>', 'where MSBD clients that want multicast get it', parsedBy(parseGroup))
-      .option('--multicast-ttl <n>', 'networks that multicast may pass (default: 1)', wholeNumber(0, 255))
+      .optionsGroup('Serving:')
+      .option('--host <address>', 'address to listen on (default: all)')
+      .option('--http-port <port>', 'port for WMSP; 0 picks a free one', portNumber, 8080)
       .option(
-        '--multicast-interface <address>',
-        'the interface that multicast leaves by, by name or by an address of it',
+        '--msbd-port <port>',
+        'port for MSBD; 0 picks a free one, none opens none (default: 7007 if it is free)',
+        parseMsbdPort,
       )
+      .option('--no-msbd', 'serve WMSP only')
+      .option('--msbd-multicast <group:port>', 'group for MSBD clients that ask for multicast', parsedBy(parseGroup))
+      .option('--multicast-ttl <n>', 'routers that multicast may pass (default: 1)', wholeNumber(0, 255))
+      .option('--multicast-interface <address>', 'network interface for multicast, by name or address')
       .option(
         '--multicast-fec <n>',
-        'a parity packet behind every n packets, 1 to 14 (default: none)',
+        'send a parity packet after every n packets, 1 to 14 (default: none)',
         wholeNumber(1, 14),
       )
-      .option('--max-clients <number>', 'more than so many pullers at a time are refused', wholeNumber(1, 100_000))
-      .option('--allow <address...>', 'who may pull: addresses or networks such as 192.0.2.0/24 (default: all)')
-      .option('--users <file>', 'ask who pulls by HTTP, as wmcast users keeps them; then there is no MSBD by itself')
-      .option('--tls-cert <file>', 'speak TLS on the HTTP port: the certificate and those above it, in PEM form')
-      .option('--tls-key <file>', 'the private key of the certificate, in PEM form')
-      .option('--on-demand', 'capture only while somebody pulls'),
+      .option('--max-clients <number>', 'refuse more clients than this', wholeNumber(1, 100_000))
+      .option('--allow <address...>', 'addresses or networks that may pull, such as 192.0.2.0/24 (default: all)')
+      .option(
+        '--users <file>',
+        'file of users: clients have to log in over HTTP; MSBD is then off unless a port is given',
+      )
+      .option('--tls-cert <file>', 'certificate chain in PEM form: use TLS on the HTTP port')
+      .option('--tls-key <file>', 'private key of the certificate, in PEM form')
+      .option('--on-demand', 'capture only while a client pulls'),
   )
     .addHelpText(
       'after',
       '\nExamples:\n  wmpull-serve --http-port 8080\n  wmpull-serve -i show.wmv --copy --loop --allow 192.0.2.7',
     )
-    .action((extra: string[], options: PullServeOptions) => serve(extra, options));
+    .action((extra: string[], options: PullServeOptions, self: Command) =>
+      serve(ffmpegArguments(extra, self), options),
+    );
 }
 
 /** @throws WmError WM_USAGE */

@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import { Command } from 'commander';
 import { WmError } from '../errors.js';
@@ -6,29 +5,32 @@ import { takeCredentials } from '../http/credentials.js';
 import { ArchiveSink } from '../media/archive.js';
 import { isMediaName } from '../media/names.js';
 import { carry, describeForReady } from './carry.js';
+import { addForceOption, existingFor, type OutputOptions, refuseExisting } from './output-file.js';
 import { addCommonOptions, Interruption } from './program.js';
 import { addReceiveOptions, isServerUrl, openClient, type ReceiveOptions, warnOfStart } from './receive-options.js';
 import { asClock, Reporter, type ReporterOptions, withUnit } from './reporter.js';
 import { StdoutSink } from './stdout-sink.js';
 
-interface PullOptions extends ReceiveOptions, ReporterOptions {
+interface PullOptions extends ReceiveOptions, ReporterOptions, OutputOptions {
   readonly output?: string;
 }
 
 export function pullCommand(): Command {
   const command = new Command('pull')
-    .description('receives a stream and records it')
-    .argument(
-      '<url>',
-      'for example mmsh://server/live or msbd://encoder:7007; an .nsc file; an .asx or .m3u file, which is followed',
+    .description('Receives a stream and records it.')
+    .argument('<url>', 'stream, for example mmsh://server/live or msbd://encoder:7007, or an .nsc, .asx or .m3u file')
+    .option(
+      '-o, --output <file>',
+      'file to record to; - writes plain ASF to standard output (default: named after the URL)',
     )
-    .option('-o, --output <file>', 'where to record; - writes plain ASF to standard output (default: named as the URL)')
     .addHelpText(
       'after',
       '\nExamples:\n  wmcast pull mmsh://server/live -o live.asf\n  wmcast pull --retry forever http://radio:8000/ -o radio.asf' +
         '\n  wmcast pull mms://server/film.wmv -o - | ffplay -',
     );
-  return addCommonOptions(addReceiveOptions(command)).action((url: string, options: PullOptions) => pull(url, options));
+  return addCommonOptions(addReceiveOptions(addForceOption(command))).action((url: string, options: PullOptions) =>
+    pull(url, options),
+  );
 }
 
 async function pull(source: string, options: PullOptions): Promise<void> {
@@ -39,12 +41,11 @@ async function pull(source: string, options: PullOptions): Promise<void> {
   const toStdout = output === '-';
   if (toStdout && options.json) throw new WmError('WM_USAGE', '--json and -o - cannot both have standard output.');
   const path = output ?? defaultFileName(url);
-  if (output === undefined && existsSync(path)) {
-    throw new WmError('WM_USAGE', `${path} exists already; -o ${path} replaces it.`);
-  }
+  await refuseExisting(path, options);
   const client = openClient(source, options, reporter);
   const interruption = new Interruption();
-  const archive = new ArchiveSink(path, { warn: (message) => reporter.warn(message) });
+  const existing = await existingFor(path, options, 'refuse');
+  const archive = new ArchiveSink(path, { existing, warn: (message) => reporter.warn(message) });
   const counts = () => {
     const { reconnects, lostPackets, recoveredPackets } = client.stats;
     return { reconnects, lostPackets, recoveredPackets };

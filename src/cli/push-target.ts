@@ -27,16 +27,17 @@ export interface PushTargetOptions {
 
 export function addPushOptions(command: Command): Command {
   return command
-    .option('--template <path>', 'of a push: the point whose settings a new point copies')
-    .option('--auto-destroy', 'of a push: remove the point at the end')
+    .optionsGroup('Push:')
+    .option('--template <path>', 'point whose settings a new point copies')
+    .option('--auto-destroy', 'remove the point when the push ends')
     .option(
       '--buffer <time>',
-      'of a push: keep so many seconds while the line is down, and drop and count what is older (default: 60)',
+      'media kept while the connection is down; older packets are dropped and counted (default: 60 s)',
       parsedBy((text) => parseDuration(text, '--buffer')),
     )
     .option(
       '--request-length <time>',
-      'of a push: so many seconds in each request, which the server confirms (default: 60 through proxies, else one without end)',
+      'start a new request this often, so that the server confirms what it has (default: 60 s through proxies, else never)',
       parsedBy((text) => parseDuration(text, '--request-length')),
     );
 }
@@ -44,7 +45,7 @@ export function addPushOptions(command: Command): Command {
 export function addRetryOption(command: Command): Command {
   return command.option(
     '--retry <n>',
-    'try again so often when the connection fails, or "forever" (default: 10, once something has come)',
+    'attempts in a row after a failure, or "forever" (default: 10, after the first success)',
     parsedBy(parseRetry),
   );
 }

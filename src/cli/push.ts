@@ -13,7 +13,8 @@ import {
   openSource,
   speedField,
 } from './input-options.js';
-import { addCommonOptions, Interruption, newProgram } from './program.js';
+import { addForceOption, existingFor, type OutputOptions } from './output-file.js';
+import { addCommonOptions, ffmpegArguments, Interruption, newProgram } from './program.js';
 import {
   addPushOptions,
   addRetryOption,
@@ -25,19 +26,21 @@ import {
 import { asClock, Reporter, type ReporterOptions, withUnit } from './reporter.js';
 import { refuseSameFile } from './same-file.js';
 
-interface PushOptions extends InputOptions, AccessOptions, PushTargetOptions, ReporterOptions {
+interface PushOptions extends InputOptions, AccessOptions, PushTargetOptions, ReporterOptions, OutputOptions {
   readonly archive?: string;
 }
 
 /** @param name `wmpush`, or what `wmcast` calls it */
 export function pushCommand(name = 'wmpush'): Command {
   const command = newProgram(name, 'Captures with ffmpeg, or reads ASF, and pushes to a publishing point with WMHTTP.')
-    .argument('<url>', 'the publishing point, for example http://server:8080/live')
-    .argument('[ffmpeg arguments...]', 'behind --: given to ffmpeg as they are');
+    .argument('<url>', 'publishing point, for example http://server:8080/live')
+    .argument('[ffmpeg arguments...]', 'arguments after -- are passed to ffmpeg unchanged');
   return addCommonOptions(
-    addAccessOptions(addRetryOption(addPushOptions(addInputOptions(command)))).option(
-      '--archive <file>',
-      'keep what is pushed in an ASF file as well',
+    addAccessOptions(
+      addForceOption(addRetryOption(addPushOptions(addInputOptions(command)))).option(
+        '--archive <file>',
+        'also record what is pushed to an ASF file; one that exists is kept, and the name gets a number',
+      ),
     ),
   )
     .addHelpText(
@@ -45,7 +48,9 @@ export function pushCommand(name = 'wmpush'): Command {
       '\nExamples:\n  wmpush http://server:8080/live\n  wmpush -i film.mp4 --loop http://server:8080/film\n  wmpush -i show.wmv --copy http://server:8080/show' +
         '\n  WMCAST_USER=me WMCAST_PASSWORD=secret wmpush --retry forever --buffer 120 https://server/live',
     )
-    .action((url: string, extra: string[], options: PushOptions) => push(url, extra, options));
+    .action((url: string, extra: string[], options: PushOptions, self: Command) =>
+      push(url, ffmpegArguments(extra, self), options),
+    );
 }
 
 async function push(target: string, extra: string[], options: PushOptions): Promise<void> {
@@ -61,6 +66,7 @@ async function push(target: string, extra: string[], options: PushOptions): Prom
   if (archive !== undefined) await refuseSameFile(inputNames(options, extra), archive);
   const source = await interruption.race(openSource(options, extra, reporter), { late: (late) => void late.close() });
   let pushed: OpenPush | undefined;
+  let kept: ArchiveSink | undefined;
   await carry({
     source,
     extra: () => ({ ...speedField(source.speed), ...pushed?.stats }),
@@ -69,7 +75,11 @@ async function push(target: string, extra: string[], options: PushOptions): Prom
     openSinks: async () => {
       pushed = await openPush(access, options, { reporter, interruption, patient: options.copy ?? false });
       const sinks: AsfSink[] = [pushed];
-      if (archive !== undefined) sinks.push(new ArchiveSink(archive, { warn: (message) => reporter.warn(message) }));
+      if (archive !== undefined) {
+        const existing = await existingFor(archive, options, 'number');
+        kept = new ArchiveSink(archive, { existing, warn: (message) => reporter.warn(message) });
+        sinks.push(kept);
+      }
       return sinks;
     },
     reporter,
@@ -83,7 +93,12 @@ async function push(target: string, extra: string[], options: PushOptions): Prom
     onEnd: (carried, failed) => {
       if (failed) return;
       const { mediaSeconds, packets, bytes } = carried;
-      reporter.event('done', { ...carried, ...pushed?.stats });
+      const files = kept?.files.map(({ path, packets: inFile, bytes: size }) => ({
+        path,
+        packets: inFile,
+        bytes: size,
+      }));
+      reporter.event('done', { ...carried, ...pushed?.stats, ...(files ? { files } : {}) });
       const lost = pushed ? lossOf(pushed.stats) : '';
       reporter.info(`Pushed ${asClock(mediaSeconds)}, ${packets} packets, ${withUnit(bytes, 'byte')}.${lost}`);
     },

@@ -42,42 +42,43 @@ const DEFAULT_SPEED = 100;
 
 export function addServerOptions(command: Command): Command {
   return addAccessOptions(command)
-    .option('--streams <numbers>', 'only these, for example 1,2; probe shows the numbers', parsedBy(parseStreams))
+    .optionsGroup('What to ask for:')
+    .option('--streams <numbers>', 'only these streams, for example 1,2; probe lists them', parsedBy(parseStreams))
     .option(
       '--bandwidth <rate>',
-      'of streams of several bit rates take those that fit, for example 300k; "measure" has the server measure it',
+      'choose the bit rates that fit, for example 300k; "measure" lets the server measure the line',
       parsedBy((text) => (text === 'measure' ? 'measure' : parseBitrate(text, '--bandwidth'))),
     )
-    .option('--user-agent <text>', 'who to be, for example NSPlayer/9.0.0.2833')
-    .option('--as-server', 'ask as a server that relays (NSServer), as encoders expect it')
-    .option('--pipelined', 'use one connection for everything if the server can')
-    .option('--interface <name>', 'of a multicast: the network to join it on, by name or by an address of it')
-    .option('--strict', 'take no server that breaks a rule of the protocol');
+    .option('--user-agent <text>', 'identify as this client, for example NSPlayer/9.0.0.2833')
+    .option('--as-server', 'identify as a relaying server (NSServer), as encoders expect')
+    .option('--pipelined', 'use one connection for all requests if the server allows it')
+    .option('--interface <name>', 'network interface for multicast, by name or address')
+    .option('--strict', 'reject servers that violate the specification (default: tolerate them)');
 }
 
 export function addReceiveOptions(command: Command): Command {
   return addServerOptions(command)
     .option(
       '-t, --duration <time>',
-      'end after so many seconds of the stream',
+      'stop after this much of the stream, for example 90 or 1:30',
       parsedBy((text) => parseDuration(text)),
     )
     .option(
       '--start <time>',
-      'begin so far into the content; not for live streams',
+      'start at this time of the content; live streams have none',
       parsedBy((text) => parseDuration(text, '--start')),
     )
     .option(
       '--speed <factor>',
-      'content on demand so much faster than it plays, if the server can (default: 100; 1 to where it is live)',
+      'ask for content on demand this much faster than real time (default: 100; 1 for live sinks)',
       parsedBy(parseSpeed),
     )
     .option(
       '--retry <n>',
-      'try again so often when the connection fails, or "forever" (default: 10, once something has come)',
+      'attempts in a row after a failure, or "forever" (default: 10, after the first success)',
       parsedBy(parseRetry),
     )
-    .option('--no-log', 'do not tell the server at the end what was received');
+    .option('--no-log', 'send the server no log of what was received');
 }
 
 /** @throws WmError WM_USAGE */

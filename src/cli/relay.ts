@@ -9,6 +9,7 @@ import { parsePushUrl } from '../wmhttp/push-url.js';
 import { accessTo } from './access-options.js';
 import { carry, describeForReady } from './carry.js';
 import { type MulticastTargetOptions, openMulticast } from './multicast-target.js';
+import { addForceOption, existingFor, type OutputOptions, refuseExisting } from './output-file.js';
 import { addCommonOptions, Interruption } from './program.js';
 import { addPushOptions, lossOf, type OpenPush, openPush, type PushTargetOptions } from './push-target.js';
 import { addReceiveOptions, isServerUrl, openFrom, type ReceiveOptions, warnOfStart } from './receive-options.js';
@@ -16,7 +17,7 @@ import { asClock, Reporter, type ReporterOptions, withUnit } from './reporter.js
 import { refuseSameFile } from './same-file.js';
 import { StdoutSink } from './stdout-sink.js';
 
-interface RelayOptions extends ReceiveOptions, PushTargetOptions, ReporterOptions {
+interface RelayOptions extends ReceiveOptions, PushTargetOptions, ReporterOptions, OutputOptions {
   readonly pushProxy?: string;
   readonly nsc?: string;
   readonly unicastUrl?: string;
@@ -25,24 +26,24 @@ interface RelayOptions extends ReceiveOptions, PushTargetOptions, ReporterOption
 
 export function relayCommand(): Command {
   const command = new Command('relay')
-    .description('carries a stream from anywhere to anywhere')
-    .argument('<from>', 'a server as for pull, for example mmsh://server/live; an ASF file; - for standard input')
+    .description('Carries a stream from any source to any sink.')
+    .argument('<from>', 'stream as for pull, for example mmsh://server/live; an ASF file; - for standard input')
     .argument(
       '<to>',
       'a publishing point, for example http://server:8080/live; a multicast group, for example msb://239.192.1.1:5000?ttl=1&fec=10;' +
         ' a file; - for standard output',
     )
-    .option('--push-proxy <url>', 'of a push: an HTTP proxy, for example http://proxy:8080')
-    .option('--nsc <file>', 'of a multicast: write what receivers need, and keep it up to date')
-    .option('--unicast-url <url>', 'of a multicast: where the same stream is for those that it does not reach')
-    .option('--log-url <url>', 'of a multicast: where receivers tell what they got')
+    .option('--push-proxy <url>', 'HTTP proxy for the push, for example http://proxy:8080')
+    .option('--nsc <file>', 'write the .nsc file that receivers need, and keep it up to date')
+    .option('--unicast-url <url>', 'where receivers without multicast find the same stream')
+    .option('--log-url <url>', 'where receivers send their logs')
     .addHelpText(
       'after',
       '\nExamples:\n  wmcast relay --retry forever mmsh://encoder:8080/ http://server:8080/live' +
         '\n  wmcast relay show.wmv http://server:8080/show' +
         '\n  wmcast relay show.wmv "msb://239.192.1.1:5000?interface=eth0&fec=10" --nsc show.nsc',
     );
-  return addCommonOptions(addPushOptions(addReceiveOptions(command))).action(
+  return addCommonOptions(addPushOptions(addReceiveOptions(addForceOption(command)))).action(
     (from: string, to: string, options: RelayOptions) => relay(from, to, options),
   );
 }
@@ -64,6 +65,8 @@ async function relay(source: string, target: string, options: RelayOptions): Pro
   if (to === '-' && options.json) throw new WmError('WM_USAGE', '--json and - cannot both have standard output.');
   const isFile = !isPush && !isMulticast && to !== '-';
   if (isFile && !isServerUrl(from)) await refuseSameFile([from], to);
+  if (isFile) await refuseExisting(to, options);
+  const existing = isFile ? await existingFor(to, options, 'refuse') : 'refuse';
   const { ca, insecure, pushProxy: proxy } = options;
   const access = accessTo(
     target,
@@ -80,7 +83,7 @@ async function relay(source: string, target: string, options: RelayOptions): Pro
     openSinks: async (header) => {
       if (to === '-') return [new StdoutSink()];
       if (isMulticast) return [await openMulticast(multicastOf(to, options, reporter))];
-      if (!isPush) return [new ArchiveSink(to, { warn: (message) => reporter.warn(message) })];
+      if (!isPush) return [new ArchiveSink(to, { existing, warn: (message) => reporter.warn(message) })];
       pushed = await openPush(access, options, { reporter, interruption, patient: !header.broadcast });
       return [liveSink(pushed)];
     },

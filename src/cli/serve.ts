@@ -27,20 +27,34 @@ interface ServeOptions extends ReporterOptions, TlsOptions {
 
 export function serveCommand(): Command {
   const command = new Command('serve')
-    .description('the media server: takes pushes and serves players')
-    .option('--config <file.yaml>', 'read a configuration; options of the command line come first')
-    .option('--host <address>', 'the address to listen on (default: all)')
-    .option('--http-port <port>', 'WMSP, pushes and announcements; 0 takes a free one, none (default: 8080)', httpPort)
-    .option('--tls-cert <file>', 'the same under TLS: the certificate and those above it, in PEM form')
-    .option('--tls-key <file>', 'the private key of the certificate, in PEM form')
-    .option('--https-port <port>', 'where TLS is spoken; 0 takes a free one (default: 8443)', portNumber)
-    .option('--msbd-port <port>', 'MSBD; 0 takes a free one, none (default: 7007 if it is free)', parseMsbdPort)
-    .option('--users <file>', 'who is known, as wmcast users keeps it: they may push from anywhere')
-    .option('--content <folder>', 'on-demand files, playlists and folders, served below /')
-    .addOption(
-      new Option('--log-format <format>', 'of the log on standard error').choices(['text', 'json']).default('text'),
+    .description('Runs the media server: accepts pushes, serves players.')
+    .optionsGroup('Configuration:')
+    .option('--config <file.yaml>', 'read a configuration; command-line options take precedence')
+    .option('--host <address>', 'address to listen on (default: all)')
+    .option(
+      '--http-port <port>',
+      'port for WMSP, pushes and announcements; 0 picks a free one, none opens none (default: 8080)',
+      httpPort,
     )
-    .addHelpText('after', '\nExample: wmcast serve --http-port 8080\n  then:  wmpush http://localhost:8080/live');
+    .option('--tls-cert <file>', 'certificate chain in PEM form: serve the same over TLS')
+    .option('--tls-key <file>', 'private key of the certificate, in PEM form')
+    .option('--https-port <port>', 'port for TLS; 0 picks a free one (default: 8443)', portNumber)
+    .option(
+      '--msbd-port <port>',
+      'port for MSBD; 0 picks a free one, none opens none (default: 7007 if it is free)',
+      parseMsbdPort,
+    )
+    .option('--users <file>', 'file of users, kept by wmcast users; they may push from anywhere')
+    .option('--content <folder>', 'folder of on-demand files and playlists, served below /')
+    .addOption(
+      new Option('--log-format <format>', 'format of the log on standard error')
+        .choices(['text', 'json'])
+        .default('text'),
+    )
+    .addHelpText(
+      'after',
+      '\nExamples:\n  wmcast serve\n  wmcast serve --config serve.yaml\n  wmcast serve --content /srv/media --http-port 80',
+    );
   return addCommonOptions(command).action((options: ServeOptions) => serve(options));
 }
 

@@ -25,7 +25,7 @@ interface AddOptions extends SecretOptions {
 }
 
 export function usersCommand(): Command {
-  const users = new Command('users').description('the users whom a server lets in, in a file');
+  const users = new Command('users').description('Manages the file of users that a server accepts.');
   users.addCommand(
     withSecrets(users.createCommand('add'))
       .description('add a user; asks for the password')

@@ -6,7 +6,7 @@ import type { AsfHeader } from '../asf/header.js';
 import type { DataPacket } from '../asf/packet.js';
 import { WmError } from '../errors.js';
 import type { AsfEvent, AsfSink } from './events.js';
-import { systemErrorReason } from './system-error.js';
+import { systemErrorCode, systemErrorReason } from './system-error.js';
 
 /** What the archive needs of a file; a `FileHandle` of node:fs/promises is one. */
 export interface ArchiveFile {
@@ -29,8 +29,11 @@ export interface ArchiveOptions {
    * archive fails. Default: no limit.
    */
   readonly maxExpansion?: number | undefined;
-  /** Replaces files that exist (default); otherwise one that exists is an error. */
-  readonly overwrite?: boolean | undefined;
+  /**
+   * What happens to files that exist: they are replaced (default), they are an error, or the recording gets the next number that is
+   * free: `name-2.asf`, `name-3.asf`, …
+   */
+  readonly existing?: 'replace' | 'refuse' | 'number' | undefined;
   /** Gets a sentence about packets that the file cannot hold: longer than the header says, or without a header. */
   readonly warn?: ((message: string) => void) | undefined;
   /** Default: that of node:fs/promises. */
@@ -58,6 +61,8 @@ interface Waiter {
   readonly reject: (error: WmError) => void;
 }
 
+/** A folder with so many recordings of one name is full. */
+const MAX_NUMBER = 100_000;
 /** Bytes given to the disk in one call. */
 const BATCH_SIZE = 1024 * 1024;
 /** To complete a file, everything that the system still holds of it has to reach the disk: so much more patience. */
@@ -84,6 +89,8 @@ export class ArchiveSink implements AsfSink {
   #wholeBytes = 0;
   #receivedBytes = 0;
   #packetSize = 0;
+  // Of the newest file.
+  #number = 0;
   // The disk has not answered; it is asked for nothing more.
   #stuck = false;
   #waiters: Waiter[] = [];
@@ -244,19 +251,29 @@ export class ArchiveSink implements AsfSink {
     }
   }
 
+  /** Opens the next file. @throws WmError WM_DISK */
+  async #create(): Promise<{ path: string; handle: ArchiveFile }> {
+    const { existing = 'replace', open: openFile = open } = this.#options;
+    for (;;) {
+      const path = numbered(this.#path, ++this.#number);
+      try {
+        return { path, handle: await openFile(path, existing === 'replace' ? 'w' : 'wx') };
+      } catch (error) {
+        if (existing === 'number' && systemErrorCode(error) === 'EEXIST' && this.#number < MAX_NUMBER) continue;
+        throw new WmError('WM_DISK', `The archive ${path} cannot be created: ${systemErrorReason(error)}.`, {
+          cause: error,
+        });
+      }
+    }
+  }
+
   async #open(header: AsfHeader): Promise<void> {
     const last = this.#files.at(-1);
     // A header that nothing followed is not worth a file.
     if (last !== undefined && last.packets === 0 && !last.finished) await last.restart(header);
     else {
       await last?.finish();
-      const path = numbered(this.#path, this.#files.length + 1);
-      const flags = this.#options.overwrite === false ? 'wx' : 'w';
-      const handle = await (this.#options.open ?? open)(path, flags).catch((error: unknown) => {
-        throw new WmError('WM_DISK', `The archive ${path} cannot be created: ${systemErrorReason(error)}.`, {
-          cause: error,
-        });
-      });
+      const { path, handle } = await this.#create();
       if (this.#stuck) {
         await handle.close();
         return;

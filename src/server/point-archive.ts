@@ -52,7 +52,7 @@ export class PointArchive {
     this.#onWarning = onWarning;
     this.#patience = patience;
     this.#sink = new ArchiveSink(join(folder, `${name}-${time}.asf`), {
-      overwrite: false,
+      existing: 'refuse',
       warn: onWarning,
       patience,
       maxExpansion: MAX_EXPANSION,

@@ -1,4 +1,4 @@
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { AsfReader } from '../../src/asf/reader.js';
@@ -227,7 +227,7 @@ describe('wmcast pull', () => {
     expect(server.connections).toBe(0);
   });
 
-  it('does not overwrite a file that nobody named', async () => {
+  it('does not replace a file without --force, named or not', async () => {
     await serve(whole);
     const folder = newFolder();
     const before = process.cwd();
@@ -235,7 +235,12 @@ describe('wmcast pull', () => {
     try {
       writeFileSync('x.asf', 'mine');
       const { error } = await runCommand(pullCommand(), server.url('/x'));
-      expect(error).toMatchObject({ code: 'WM_USAGE', message: 'x.asf exists already; -o x.asf replaces it.' });
+      const message = 'x.asf exists already: name another file, or add --force to replace it.';
+      expect(error).toMatchObject({ code: 'WM_USAGE', message });
+      expect((await runCommand(pullCommand(), server.url('/y'), '-o', 'x.asf')).error).toMatchObject({ message });
+      expect(readFileSync('x.asf', 'latin1')).toBe('mine');
+      expect((await runCommand(pullCommand(), server.url('/x'), '--force')).error).toBeUndefined();
+      expect(readFileSync('x.asf').length).toBeGreaterThan(1000);
       expect((await runCommand(pullCommand(), server.url('/y'))).error).toBeUndefined();
       expect(existsSync('y.asf')).toBe(true);
     } finally {

@@ -51,6 +51,33 @@ describe('wmpush', () => {
     expect(await readBack(archive)).toMatchObject({ shape: 'H 20 E0', warnings: [] });
   });
 
+  it('keeps an archive that exists, and numbers the new one; --force replaces it', async () => {
+    const station = await ServerStation.open();
+    const archive = join(newFolder(), 'film.asf');
+    writeFileSync(archive, 'a film');
+    const file = asfFile();
+    const url = `http://127.0.0.1:${station.port}/kept`;
+    const args = ['--json', '-i', file, '--copy', '--archive', archive, url];
+    const { events, error } = await runCommand(pushCommand(), ...args);
+    expect(error).toBeUndefined();
+    const numbered = archive.replace('.asf', '-2.asf');
+    expect(events.at(-1)).toMatchObject({ event: 'done', files: [{ path: numbered, packets: 20 }] });
+    expect(readFileSync(archive, 'latin1')).toBe('a film');
+    expect(await readBack(numbered)).toMatchObject({ shape: 'H 20 E0' });
+    const forced = await runCommand(pushCommand(), ...args, '--force');
+    expect(forced.events.at(-1)).toMatchObject({ files: [{ path: archive }] });
+    await station.close();
+  });
+
+  it.each([
+    ['a stray word', [URL_OF_NOBODY, 'film.mp4'], 'film.mp4'],
+    ['a stray word before those of ffmpeg', [URL_OF_NOBODY, 'film.mp4', '--', '-vf', 'hflip'], 'film.mp4'],
+  ])('refuses %s, which would be an output of ffmpeg', async (_, args, word) => {
+    const { error } = await runCommand(pushCommand(), ...args);
+    expect(error).toMatchObject({ code: 'WM_USAGE', message: expect.stringContaining(`"${word}"`) });
+    expect((error as WmError).message).toContain('-i');
+  });
+
   it('pushes several files as one stream of several entries, and passes over one that is not there', async () => {
     const station = await ServerStation.open();
     const archive = join(newFolder(), 'out.asf');

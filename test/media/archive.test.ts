@@ -231,7 +231,7 @@ describe('ArchiveSink', () => {
   it('leaves a file alone when it may not be replaced', async () => {
     const path = join(folder, 'kept.asf');
     await writeFile(path, 'precious');
-    const archive = new ArchiveSink(path, { overwrite: false });
+    const archive = new ArchiveSink(path, { existing: 'refuse' });
     await expect(archive.write(events[0]!)).rejects.toMatchObject({
       code: 'WM_DISK',
       message: expect.stringContaining('exists already'),

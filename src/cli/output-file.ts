@@ -1,0 +1,46 @@
+import { stat } from 'node:fs/promises';
+import type { Command } from 'commander';
+import { WmError } from '../errors.js';
+
+/** The option of every command that writes files. */
+export interface OutputOptions {
+  readonly force?: true;
+}
+
+export function addForceOption(command: Command): Command {
+  return command.option('--force', 'replace files that exist');
+}
+
+/**
+ * Refuses to replace a file. Devices and pipes may be written again.
+ *
+ * @param path where something is about to be written; - for standard output
+ * @throws WmError WM_USAGE when it exists and --force was not given
+ */
+export async function refuseExisting(path: string, { force }: OutputOptions): Promise<void> {
+  if (force || path === '-' || !(await isFile(path))) return;
+  throw new WmError('WM_USAGE', `${path} exists already: name another file, or add --force to replace it.`);
+}
+
+/**
+ * What a recording does with a file that exists: it is replaced if --force says so, or if it is a device or a pipe.
+ *
+ * @param otherwise what is done with a file
+ */
+export async function existingFor<T extends 'refuse' | 'number'>(
+  path: string,
+  { force }: OutputOptions,
+  otherwise: T,
+): Promise<'replace' | T> {
+  return force || (await isSpecial(path)) ? 'replace' : otherwise;
+}
+
+async function isFile(path: string): Promise<boolean> {
+  const found = await stat(path).catch(() => undefined);
+  return found?.isFile() ?? false;
+}
+
+async function isSpecial(path: string): Promise<boolean> {
+  const found = await stat(path).catch(() => undefined);
+  return found !== undefined && !found.isFile();
+}
