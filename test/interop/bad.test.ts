@@ -2,9 +2,9 @@ import { truncate, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { parseResponse, type RawPeer } from '../support/wire.js';
-import { type Exit, stopAll } from './support/child.js';
+import type { Exit } from './support/child.js';
 import { Command, newPoint, Server } from './support/commands.js';
-import { decodeFile, makeAsf, newFolder, removeFolders } from './support/content.js';
+import { decodeFile, makeAsf, newFolder } from './support/content.js';
 import { FfmpegPlayer } from './support/players.js';
 import { packetsOf, wirePlayer, wirePush } from './support/wire.js';
 
@@ -78,11 +78,6 @@ describe('what goes wrong, through the real commands', () => {
     peer.send(Buffer.from([0x24, 0x48, 0xff, 0xff]));
     silent = { peer, startedAt: performance.now() };
     slow = await startStuckPlayer();
-  });
-
-  afterAll(async () => {
-    await stopAll();
-    removeFolders();
   });
 
   describe('inputs', () => {

@@ -1,6 +1,4 @@
-import { stopAll } from './support/child.js';
 import { newPoint, Server } from './support/commands.js';
-import { removeFolders } from './support/content.js';
 import type { Player } from './support/player.js';
 import { FfmpegPlayer, PLAYERS } from './support/players.js';
 import { missing } from './support/programs.js';
@@ -24,11 +22,6 @@ describe('a publisher that stops, comes back, or comes back as another one', () 
 
   beforeAll(async () => {
     server = await Server.start();
-  });
-
-  afterAll(async () => {
-    await stopAll();
-    removeFolders();
   });
 
   it('ends with SIGTERM: $E with Reason 0, and every player ends by itself with exit code 0', async () => {

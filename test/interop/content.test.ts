@@ -1,8 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { stopAll } from './support/child.js';
 import { Command, newPoint, Server } from './support/commands.js';
-import { decodeFile, makeAsf, newFolder, removeFolders, withSinglePayloads } from './support/content.js';
+import { decodeFile, makeAsf, newFolder, withSinglePayloads } from './support/content.js';
 import type { FrameCrc } from './support/frame-crc.js';
 import { FfmpegPlayer, MplayerPlayer } from './support/players.js';
 import { itNeeds, missing, program } from './support/programs.js';
@@ -135,11 +134,6 @@ describe('what is received over mmsh is what was sent', () => {
       outcome.catch(() => {});
       received.set(name, outcome);
     }
-  });
-
-  afterAll(async () => {
-    await stopAll();
-    removeFolders();
   });
 
   /**

@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { readBack } from '../cli/run.js';
-import { Child, stopAll } from './support/child.js';
+import { Child } from './support/child.js';
 import { newPoint, Server } from './support/commands.js';
-import { newFolder, removeFolders } from './support/content.js';
+import { newFolder } from './support/content.js';
 import { itNeeds, program } from './support/programs.js';
 
 const PYTHON = program('python3');
@@ -16,11 +16,6 @@ function onTerminal(text: string, keys: '^C' | 'hang-up', name: string, ...args:
 }
 
 describe('commands on a terminal', () => {
-  afterAll(async () => {
-    await stopAll();
-    removeFolders();
-  });
-
   itNeeds([PYTHON], 'Ctrl-C ends the demo while its spinner turns: 130', async () => {
     const demo = onTerminal('Capturing', '^C', 'demo');
     const exit = await demo.ends();

@@ -1,6 +1,5 @@
-import { stopAll } from './support/child.js';
 import { newPoint, Server } from './support/commands.js';
-import { makeAsf, newContentFolder, removeFolders } from './support/content.js';
+import { makeAsf, newContentFolder } from './support/content.js';
 import { PLAYERS } from './support/players.js';
 import { itNeeds } from './support/programs.js';
 
@@ -24,11 +23,6 @@ describe('a player that joins a stream that has been live for a while', () => {
     server = await Server.start('--content', folder);
     const push = await server.publish(point);
     await push.event('stats', ({ seconds }) => Number(seconds) * 1000 >= LIVE_FOR);
-  });
-
-  afterAll(async () => {
-    await stopAll();
-    removeFolders();
   });
 
   for (const id of ['ffmpeg', 'mpv', 'mplayer', 'vlc', 'gstHttp', 'libmms', 'xine'] as const) {

@@ -1,16 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type HeaderObject, parseHeader } from '../../src/asf/header.js';
-import { PATIENCE, stopAll } from './support/child.js';
+import { PATIENCE } from './support/child.js';
 import { Command, newPoint, Server } from './support/commands.js';
-import {
-  decodeFile,
-  makeAsf,
-  newContentFolder,
-  newFolder,
-  removeFolders,
-  withHeaderObjects,
-} from './support/content.js';
+import { decodeFile, makeAsf, newContentFolder, newFolder, withHeaderObjects } from './support/content.js';
 import type { FrameCrc } from './support/frame-crc.js';
 import { PLAYERS } from './support/players.js';
 import { Together } from './support/together.js';
@@ -58,11 +51,6 @@ describe('headers larger than players take', () => {
       await server.publish(point, '--input', join(folder, file), '--copy', '--loop');
     }
     together.start();
-  });
-
-  afterAll(async () => {
-    await stopAll();
-    removeFolders();
   });
 
   for (const [file, title] of LARGE) {

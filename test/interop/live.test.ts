@@ -1,7 +1,6 @@
 import { join } from 'node:path';
-import { stopAll } from './support/child.js';
 import { type Command, newPoint, Server } from './support/commands.js';
-import { decodeFile, newFolder, removeFolders } from './support/content.js';
+import { decodeFile, newFolder } from './support/content.js';
 import { indexOfRun } from './support/frame-crc.js';
 import type { Player } from './support/player.js';
 import { type FfmpegPlayer, PLAYERS } from './support/players.js';
@@ -23,11 +22,6 @@ describe('one publisher and every player at the same time', () => {
     for (const [id, kind] of Object.entries(PLAYERS)) {
       if (missing(kind.needs).length === 0) players.set(id, kind.start(server.url(point)));
     }
-  });
-
-  afterAll(async () => {
-    await stopAll();
-    removeFolders();
   });
 
   for (const [id, { name, needs }] of Object.entries(PLAYERS)) {

@@ -1,9 +1,8 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AsfReader } from '../../src/asf/reader.js';
-import { stopAll } from './support/child.js';
 import { Command, Server } from './support/commands.js';
-import { decodeFile, makeAsf, newFolder, removeFolders } from './support/content.js';
+import { decodeFile, makeAsf, newFolder } from './support/content.js';
 import { indexOfRun } from './support/frame-crc.js';
 import { FfmpegPlayer } from './support/players.js';
 import { itNeeds, program } from './support/programs.js';
@@ -31,11 +30,6 @@ describe('MSBD from end to end', () => {
 
   beforeAll(async () => {
     film = await makeAsf('film.asf', { duration: LENGTH });
-  });
-
-  afterAll(async () => {
-    await stopAll();
-    removeFolders();
   });
 
   // No program but ours speaks MSBD today, so it is the file itself and ffmpeg that judge what comes out.

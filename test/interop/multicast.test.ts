@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { AsfReader } from '../../src/asf/reader.js';
 import { stopAll } from './support/child.js';
 import type { CommandEvent } from './support/commands.js';
-import { decodeFile, makeAsf, newFolder, removeFolders } from './support/content.js';
+import { decodeFile, makeAsf, newFolder } from './support/content.js';
 import { namespaces, TwoHosts } from './support/namespaces.js';
 import { itNeeds, program } from './support/programs.js';
 
@@ -46,8 +46,6 @@ describe('multicast from one host to another over a link that loses packets', ()
     await stopAll();
     hosts.close();
   });
-
-  afterAll(removeFolders);
 
   /** Relays the file to a group while another host records it. @returns the recording, and what `pull` says of it at its end */
   async function transfer(

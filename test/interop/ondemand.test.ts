@@ -1,16 +1,8 @@
 import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { stopAll } from './support/child.js';
 import { Server } from './support/commands.js';
-import {
-  type ContentOptions,
-  decodeFile,
-  makeAsf,
-  newContentFolder,
-  removeFolders,
-  withoutIndex,
-} from './support/content.js';
+import { type ContentOptions, decodeFile, makeAsf, newContentFolder, withoutIndex } from './support/content.js';
 import { MpvRemote } from './support/mpv-remote.js';
 import type { Player } from './support/player.js';
 import { FfmpegPlayer, LibmmsPlayer, MplayerPlayer, MpvPlayer, VlcPlayer, XinePlayer } from './support/players.js';
@@ -132,11 +124,6 @@ describe('files on demand, played whole', () => {
     await withoutIndex(onDisk('index.wmv'), 'without-index.wmv');
     server = await Server.start('--content', folder);
     together.start();
-  });
-
-  afterAll(async () => {
-    await stopAll();
-    removeFolders();
   });
 
   for (const [file, title, pictures] of CONTENTS) {

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
-import { Child, stopAll } from './support/child.js';
+import { Child } from './support/child.js';
 import { Server } from './support/commands.js';
-import { makeAsf, newContentFolder, removeFolders } from './support/content.js';
+import { makeAsf, newContentFolder } from './support/content.js';
 import type { Player } from './support/player.js';
 import { FfmpegPlayer, XinePlayer } from './support/players.js';
 import { library, program, type Requirement } from './support/programs.js';
@@ -28,11 +28,6 @@ describe('plain HTTP', () => {
     server = await Server.start('--content', folder);
     together.start();
   }, 60_000);
-
-  afterAll(async () => {
-    await stopAll();
-    removeFolders();
-  });
 
   for (const file of ['film.wmv', 'sound.wma']) {
     for (const [name, needs, play] of KINDS) {

@@ -1,8 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { stopAll } from './support/child.js';
 import { Server } from './support/commands.js';
-import { decodeFile, makeAsf, newContentFolder, removeFolders } from './support/content.js';
+import { decodeFile, makeAsf, newContentFolder } from './support/content.js';
 import type { FrameCrc } from './support/frame-crc.js';
 import { MpvRemote } from './support/mpv-remote.js';
 import { FfmpegPlayer, LibmmsPlayer } from './support/players.js';
@@ -46,11 +45,6 @@ describe('playlists and folders on demand', () => {
     ]);
     server = await Server.start('--content', folder);
     together.start();
-  });
-
-  afterAll(async () => {
-    await stopAll();
-    removeFolders();
   });
 
   for (const [path, title] of [

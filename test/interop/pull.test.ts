@@ -1,8 +1,7 @@
 import { statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { stopAll } from './support/child.js';
 import { Command, newPoint, Server } from './support/commands.js';
-import { decodeFile, makeAsf, newFolder, removeFolders } from './support/content.js';
+import { decodeFile, makeAsf, newFolder } from './support/content.js';
 import { indexOfRun } from './support/frame-crc.js';
 import { FfmpegPlayer } from './support/players.js';
 import { itNeeds, program } from './support/programs.js';
@@ -28,11 +27,6 @@ describe('pull, probe and relay with a server of VLC', () => {
 
   beforeAll(async () => {
     file = await makeAsf('source.asf', { duration: 20 });
-  });
-
-  afterAll(async () => {
-    await stopAll();
-    removeFolders();
   });
 
   itNeeds(
@@ -90,11 +84,6 @@ describe('pull of content on demand from a server of our own', () => {
     server = await Server.start('--content', dirname(file));
   });
 
-  afterAll(async () => {
-    await stopAll();
-    removeFolders();
-  });
-
   for (const options of [[], ['--pipelined'], ['--strict'], ['--pipelined', '--strict'], ['--as-server']]) {
     it(`records every picture and every sound ${options.join(' ')}`.trim(), async () => {
       const recorded = join(newFolder(), 'copy.asf');
@@ -124,11 +113,6 @@ describe('pull of content on demand from a server of our own', () => {
 });
 
 describe('pull from a server of our own', () => {
-  afterAll(async () => {
-    await stopAll();
-    removeFolders();
-  });
-
   it('records exactly the pictures that were pushed', async () => {
     const server = await Server.start();
     const point = newPoint();

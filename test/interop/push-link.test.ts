@@ -5,9 +5,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileSource } from '../../src/media/file-source.js';
 import { Cutter } from '../support/cutter.js';
 import { renewedTls, testTls } from '../support/tls.js';
-import { Child, stopAll } from './support/child.js';
+import { Child } from './support/child.js';
 import { Command, newPoint, Server } from './support/commands.js';
-import { newFolder, removeFolders } from './support/content.js';
+import { newFolder } from './support/content.js';
 import { FfmpegPlayer } from './support/players.js';
 import { itNeeds, missing, program } from './support/programs.js';
 import { marksOf, wirePlayer } from './support/wire.js';
@@ -33,11 +33,6 @@ async function startServer(): Promise<void> {
 }
 
 const newPointSettings = [newPoint(), newPoint()];
-
-afterAll(async () => {
-  await stopAll();
-  removeFolders();
-});
 
 /** The payloads of all packets of a file, as one string each. */
 async function packetsIn(path: string): Promise<string[]> {

@@ -2,9 +2,9 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseHeader } from '../../src/asf/header.js';
-import { Child, stopAll } from './support/child.js';
+import { Child } from './support/child.js';
 import { Server } from './support/commands.js';
-import { decodeFile, makeAsf, newContentFolder, newFolder, removeFolders, withoutIndex } from './support/content.js';
+import { decodeFile, makeAsf, newContentFolder, newFolder, withoutIndex } from './support/content.js';
 import { type FrameCrc, indexOfRun } from './support/frame-crc.js';
 import { MpvRemote } from './support/mpv-remote.js';
 import { FfmpegPlayer, LibmmsPlayer, MplayerPlayer, VlcPlayer } from './support/players.js';
@@ -60,11 +60,6 @@ describe('seeking in files on demand, and pausing', () => {
     [long, paused] = await Promise.all([decodeFile(onDisk(LONG), ['-copyts']), decodeFile(onDisk(PAUSED))]);
     server = await Server.start('--content', folder);
     together.start();
-  });
-
-  afterAll(async () => {
-    await stopAll();
-    removeFolders();
   });
 
   for (const [file, title] of [
