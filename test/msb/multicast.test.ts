@@ -281,7 +281,9 @@ describe('MulticastReceiver', () => {
     await done;
     expect(events.at(-1)).toEqual({ type: 'end', moreEntries: false, reason: 0 });
     // It asks first whether logs are taken there.
-    expect(web.requests.map(({ method }) => method).slice(0, 2)).toEqual(['GET', 'POST']);
+    const methods = web.requests.map(({ method }) => method);
+    expect(methods[0]).toBe('GET');
+    expect(methods.indexOf('POST')).toBeGreaterThan(0);
     const post = web.requests.find(({ method }) => method === 'POST')!;
     expect(post.headers['content-type']).toBe('text/plain;charset=UTF-8');
     const values = /^MX_STATS_LogLine: \t(.*)$/.exec(post.body)![1]!.split(' ');
