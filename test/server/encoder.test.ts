@@ -72,6 +72,28 @@ const PULL = [
   'Pragma: stream-switch-entry=ffff:1:0 ffff:2:0',
 ];
 
+describe('an encoder that is asked for something else than its stream', () => {
+  it.each([
+    ['HEAD / HTTP/1.1', [PULL[0]!], 200, undefined],
+    ['HEAD / HTTP/1.1', PULL, 200, undefined],
+    ['HEAD / HTTP/1.1', ['User-Agent: Lavf/59'], 404, undefined],
+    ['OPTIONS * HTTP/1.1', [], 200, 'GET, HEAD, POST, OPTIONS'],
+    ['OPTIONS * HTTP/1.1', [PULL[0]!], 200, 'GET, HEAD, POST, OPTIONS'],
+    ['PUT / HTTP/1.1', ['User-Agent: Lavf/59'], 405, 'GET, HEAD, POST, OPTIONS'],
+  ])('answers %s of %j with %i', async (line, more, status, allow) => {
+    await start();
+    const running = server.run();
+    source.feed(header(), key(0));
+    const peer = await request(line, 'Host: a', 'Connection: close', ...more);
+    const response = parseResponse(await peer.untilClosed())!;
+    expect([response.status, response.field('Allow')]).toEqual([status, allow]);
+    if (line.startsWith('HEAD')) expect(response.body).toHaveLength(0);
+    expect(server.clients).toBe(0);
+    await server.close();
+    await running;
+  });
+});
+
 describe('an encoder that is pulled', () => {
   it('[WMSP-265] [WMSP-218] answers as Rex, with a broadcast, no $M, and $H alone', async () => {
     await start();
