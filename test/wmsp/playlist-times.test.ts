@@ -54,7 +54,8 @@ describe('dur of a live entry', () => {
     expect(kindsOf(watcher.packets)).toEqual(['H', 'D']);
     const changed = await timeOf(() => count(watcher.packets, 'C') === 1);
     expect(changed - begun).toBeGreaterThanOrEqual(20_000);
-    expect(changed - begun).toBeLessThan(21_000);
+    // The server's time goes on while the machine is busy with something else.
+    expect(changed - begun).toBeLessThan(30_000);
     await station.tickUntil(() => watcher.peer.ended);
     expect(kindsOf(await watcher.all())).toEqual(['H', 'D', 'C0', 'H', 'D', 'E0']);
     expect(live.players).toBe(0);
