@@ -49,9 +49,11 @@ export { type MulticastOptions, MulticastSender, type MulticastStats } from './m
 export { MsbdClient, type MsbdClientOptions, type MsbdClientStats, type MsbdDescription } from './msbd/client.js';
 export { MsbdServer } from './msbd/server.js';
 export type { MsbdContent, MsbdServerOptions } from './msbd/server-options.js';
+export type { SessionInfo, SessionReport } from './playback/registry.js';
 export { defaultConfig, parseConfig, readConfig, type ServerConfig } from './server/config.js';
+export type { ServerPorts } from './server/listener.js';
 export type { PointEvent } from './server/points.js';
-export { MediaServer, type ServerListener, type ServerPorts, type ServerStats } from './server/server.js';
+export { MediaServer, type ServerEvents, type ServerStats } from './server/server.js';
 export { PushClient, type PushOptions, type PushStats } from './wmhttp/client.js';
 export {
   ReconnectingPush,
@@ -66,4 +68,4 @@ export {
   type WmspDescription,
 } from './wmsp/client.js';
 export { CookieJar } from './wmsp/client-cookies.js';
-export type { PlayReport, SubmittedLog } from './wmsp/server.js';
+export type { SubmittedLog } from './wmsp/server.js';

@@ -304,6 +304,8 @@ export class ResponseStream {
   readonly #chunked: boolean;
   readonly framing = 'stream';
   ended = false;
+  /** Bytes of the body so far. */
+  bytes = 0;
   /** Called once when the connection is lost before `end`. */
   onLost: (() => void) | undefined;
   /** Called once when nothing more is sent: behind `end`, or behind {@link onLost}. */
@@ -346,6 +348,7 @@ export class ResponseStream {
       return;
     }
     const { socket } = this.#host;
+    this.bytes += bytes.length;
     if (this.#chunked) {
       socket.cork();
       socket.write(chunkHead(bytes.length));

@@ -3,13 +3,14 @@ import { plainAddress } from '../http/addresses.js';
 import { peerOf } from '../http/peer.js';
 import type { Player } from '../media/group.js';
 import { EVERY_STREAM, type PlayerOutput, type PlayerSession, type Wanted } from '../media/wire.js';
+import type { SessionRegistry } from '../playback/registry.js';
 import { Refusal, type RefusalKind } from '../refusal.js';
 import { HR, MsbdError } from './base.js';
 import type { Channel, ChannelStream } from './channel.js';
 import { fitsDatagram, type GroupMember, type GroupSender } from './group-sender.js';
 import type { ConnectRequest, Delivery } from './messages.js';
 import { MessageReader } from './reader.js';
-import type { MsbdPeer, MsbdPlaying, MsbdServerOptions } from './server-options.js';
+import type { MsbdPeer, MsbdServerOptions } from './server-options.js';
 import { type ServerAction, ServerSession, type ServerTimers } from './server-session.js';
 
 /** What connections share. */
@@ -19,6 +20,7 @@ export interface ConnectionHost {
   readonly now: () => number;
   /** Those that a stream is sent to. */
   readonly players: Set<Connection>;
+  readonly registry: SessionRegistry;
   channel(name: string, client: MsbdPeer): Promise<Channel | undefined>;
   /** @returns undefined when nothing is sent to groups */
   group(channel: Channel): Promise<GroupSender | undefined>;
@@ -56,11 +58,11 @@ export class Connection implements PlayerSession, GroupMember {
   readonly #reader = new MessageReader();
   readonly #address: string;
   readonly #isLocal: boolean;
-  readonly #since: number;
   // Aborted once it wants nothing more.
   readonly #wanted = new AbortController();
   #name = '';
-  #hasPlayed = false;
+  /** To be called when it plays no more. */
+  #played: (() => void) | undefined;
   #delivery: Delivery = 'tcp';
   #channel: Channel | undefined;
   #player: Player | undefined;
@@ -72,8 +74,7 @@ export class Connection implements PlayerSession, GroupMember {
   constructor(socket: Socket, host: ConnectionHost) {
     this.socket = socket;
     this.#host = host;
-    this.#since = host.now();
-    this.#session = new ServerSession(host.timers, this.#since);
+    this.#session = new ServerSession(host.timers, host.now());
     const { remoteAddress, local } = peerOf(socket);
     this.#address = plainAddress(remoteAddress);
     this.#isLocal = local;
@@ -89,13 +90,6 @@ export class Connection implements PlayerSession, GroupMember {
     socket.on('data', (bytes) => this.#receive(bytes));
     socket.on('error', () => socket.destroy());
     socket.once('close', () => this.#gone());
-  }
-
-  /** What is sent to it, once it plays. */
-  get playing(): MsbdPlaying {
-    const milliseconds = this.#host.now() - this.#since;
-    const broadcast = this.#channel?.broadcast;
-    return { broadcast, channel: this.#name, remoteAddress: this.#address, delivery: this.#delivery, milliseconds };
   }
 
   tick(now: number): void {
@@ -204,10 +198,29 @@ export class Connection implements PlayerSession, GroupMember {
       this.#leave();
       return;
     }
-    this.#hasPlayed = true;
     this.#host.players.add(this);
-    options.onPlay?.(this.#name, this.#address);
+    this.#register();
     this.#join(stream);
+  }
+
+  #register(): void {
+    const { options, registry } = this.#host;
+    const { broadcast } = this.#channel!;
+    const name = this.#name.startsWith('/') ? this.#name : `/${this.#name}`;
+    this.#played = registry.begin({
+      role: 'player',
+      protocol: 'MSBD',
+      transport: this.#delivery,
+      path: options.pathOf?.(broadcast, this.#name) ?? name,
+      client: 'MSBD',
+      remoteAddress: this.#address,
+      counts: () => ({
+        bytes: this.socket.bytesWritten,
+        packets: this.#packets + (this.#player?.sent ?? 0),
+        lost: this.#skippedPackets + (this.#player?.skipped ?? 0),
+      }),
+      stop: () => this.finish(),
+    });
   }
 
   #join({ wire }: ChannelStream): void {
@@ -238,6 +251,8 @@ export class Connection implements PlayerSession, GroupMember {
     this.#count();
     this.#group?.leave(this);
     this.#group = undefined;
+    this.#played?.();
+    this.#played = undefined;
   }
 
   #count(): void {
@@ -249,14 +264,5 @@ export class Connection implements PlayerSession, GroupMember {
   #gone(): void {
     this.#session.closed();
     this.#leave();
-    if (!this.#hasPlayed) return;
-    this.#host.options.onPlayed?.({
-      channel: this.#name,
-      remoteAddress: this.#address,
-      delivery: this.#delivery,
-      milliseconds: Math.round(this.#host.now() - this.#since),
-      packets: this.#packets,
-      skippedPackets: this.#skippedPackets,
-    });
   }
 }

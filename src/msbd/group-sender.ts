@@ -27,6 +27,8 @@ export interface GroupSenderOptions {
   /** Data packets for each parity packet ([MS-MSB] 2.2.2), 1 to 15; 0 for none. Packets without room for its marks go unprotected. */
   readonly fec: number;
   readonly onError: (error: unknown) => void;
+  /** A datagram of so many bytes was sent. */
+  readonly onSent?: (bytes: number) => void;
   /** It sends no more. */
   readonly onClose: () => void;
 }
@@ -157,6 +159,7 @@ export class GroupSender implements Follower {
     if (this.#closed || isCongested(this.#socket)) return;
     this.#socket.send(datagram, () => {});
     this.#bytes += datagram.length;
+    this.#options.onSent?.(datagram.length);
   }
 }
 

@@ -1,7 +1,7 @@
 import type { Admission } from '../http/admission.js';
 import type { ProxyOptions } from '../http/peer.js';
 import type { Broadcast } from '../media/broadcast.js';
-import type { Delivery } from './messages.js';
+import type { SessionRegistry } from '../playback/registry.js';
 import type { ServerTimers } from './server-session.js';
 
 /** The port on which MSBD servers usually listen; none is assigned (MS-MSBD 2.1). */
@@ -54,33 +54,12 @@ export interface MsbdServerOptions {
   /** Whether the header is offered in an .nsc file too (2.2.8). Default: no. */
   readonly inNsc?: ((broadcast: Broadcast) => boolean) | undefined;
   readonly timers?: Partial<ServerTimers> | undefined;
-  readonly onPlay?: ((channel: string, remoteAddress: string) => void) | undefined;
-  readonly onPlayed?: ((report: ClientReport) => void) | undefined;
+  /** Where clients that a stream is sent to are known; default one of its own. */
+  readonly registry?: SessionRegistry | undefined;
+  /** The path of a broadcast, for the registry; default that of the channel that was asked for. */
+  readonly pathOf?: ((broadcast: Broadcast, channel: string) => string) | undefined;
   /** Something failed that no client caused. */
   readonly onError?: ((error: unknown) => void) | undefined;
   /** ms that only go forward; default `performance.now`. */
   readonly now?: (() => number) | undefined;
-}
-
-/** A client that a stream is sent to. */
-export interface MsbdPlaying {
-  readonly broadcast: Broadcast | undefined;
-  /** As it asked for it. */
-  readonly channel: string;
-  readonly remoteAddress: string;
-  readonly delivery: Delivery;
-  /** Since its connection. */
-  readonly milliseconds: number;
-}
-
-/** What a client got, told when it leaves. */
-export interface ClientReport {
-  readonly channel: string;
-  readonly remoteAddress: string;
-  readonly delivery: Delivery;
-  readonly milliseconds: number;
-  /** Data packets that were sent on its connection. */
-  readonly packets: number;
-  /** Packets left out because it was too slow. */
-  readonly skippedPackets: number;
 }

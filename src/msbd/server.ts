@@ -6,10 +6,11 @@ import { Admission } from '../http/admission.js';
 import { listenTcp } from '../http/listen.js';
 import { ProxyGate, peerOf } from '../http/peer.js';
 import type { Broadcast } from '../media/broadcast.js';
+import { SessionRegistry } from '../playback/registry.js';
 import { Channel } from './channel.js';
 import { Connection, type ConnectionHost } from './connection.js';
 import { GroupSender } from './group-sender.js';
-import type { MsbdPeer, MsbdPlaying, MsbdServerOptions, MulticastOptions } from './server-options.js';
+import type { MsbdPeer, MsbdServerOptions, MulticastOptions } from './server-options.js';
 import { DEFAULT_TIMERS } from './server-session.js';
 
 const SWEEP_INTERVAL = 1_000;
@@ -25,6 +26,7 @@ export class MsbdServer {
   readonly #groups = new Map<Channel, Promise<GroupSender>>();
   // Those of the senders that there are.
   readonly #addresses = new Set<string>();
+  #groupBytes = 0;
   readonly #host: ConnectionHost;
   readonly #now: () => number;
   #sweeper: NodeJS.Timeout | undefined;
@@ -41,9 +43,15 @@ export class MsbdServer {
       timers: { ...DEFAULT_TIMERS, ...options.timers },
       now: this.#now,
       players: new Set(),
+      registry: options.registry ?? new SessionRegistry({ now: this.#now }),
       channel: (name, client) => this.#channel(name, client),
       group: (channel) => this.#group(channel),
     };
+  }
+
+  /** Connections that are open. */
+  get connections(): number {
+    return this.#connections.size;
   }
 
   /** Clients that a stream is sent to. */
@@ -51,9 +59,9 @@ export class MsbdServer {
     return this.#host.players.size;
   }
 
-  /** Who they are. */
-  *playing(): Generator<MsbdPlaying, void, undefined> {
-    for (const { playing } of this.#host.players) yield playing;
+  /** Bytes that were sent to multicast groups. */
+  get groupBytes(): number {
+    return this.#groupBytes;
   }
 
   /**
@@ -140,6 +148,9 @@ export class MsbdServer {
       interface: multicast.interface,
       fec: multicast.fec ?? 0,
       onError: (error) => this.#options.onError?.(error),
+      onSent: (bytes) => {
+        this.#groupBytes += bytes;
+      },
       onClose: forget,
     });
     this.#addresses.add(address);

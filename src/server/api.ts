@@ -4,15 +4,16 @@ import { messageOf } from '../errors.js';
 import type { Exchange } from '../http/exchange.js';
 import { type Field, HttpError } from '../http/message.js';
 import { rawPathOf } from '../http/target.js';
+import type { SessionInfo, SessionRegistry, SessionRole } from '../playback/registry.js';
 import { SERVER_NAME } from '../wmsp/responses.js';
 import { queryOf } from './paths.js';
-import type { Players } from './players.js';
 import type { PublishingPoint, PublishingPoints } from './points.js';
 import { refuseWebPages } from './web-pages.js';
 
 export interface AdminApiOptions {
   readonly points: PublishingPoints;
-  readonly players: Players;
+  /** Who plays and who feeds points. */
+  readonly registry: SessionRegistry;
   /** Points that are multicast. */
   readonly multicasts: () => Iterable<object>;
   /** Figures for /api/status. */
@@ -30,7 +31,7 @@ interface Reply {
   readonly fields?: readonly Field[];
 }
 
-type Handler = (parameters: readonly string[], exchange: Exchange) => Reply;
+type Handler = (parameters: readonly string[], exchange: Exchange) => Reply | Promise<Reply>;
 
 /** `:` stands for one segment of the path, percent-encoded. */
 type Route = readonly [method: 'GET' | 'POST' | 'DELETE', path: string, handler: Handler];
@@ -55,7 +56,13 @@ export class AdminApi {
     ['POST', '/points/:/disconnect', ([name]) => this.#disconnect(this.#point(name))],
     ['GET', '/publishers', () => ({ status: 200, body: { publishers: this.#publishers() } })],
     ['GET', '/multicasts', () => ({ status: 200, body: { multicasts: [...this.#options.multicasts()] } })],
-    ['GET', '/players', (_, exchange) => ({ status: 200, body: this.#players(exchange) })],
+    [
+      'GET',
+      '/players',
+      async (_, exchange) => ({ status: 200, body: await this.#list(exchange, 'players', 'player') }),
+    ],
+    ['GET', '/sessions', async (_, exchange) => ({ status: 200, body: await this.#list(exchange, 'sessions') })],
+    ['DELETE', '/sessions/:', ([id]) => this.#end(id)],
   ];
 
   constructor(options: AdminApiOptions) {
@@ -91,7 +98,7 @@ export class AdminApi {
       return parameters ? [{ allowed, handler, parameters }] : [];
     });
     const route = found.find(({ allowed }) => allowed === method || (allowed === 'GET' && method === 'HEAD'));
-    if (route) return { ...route.handler(route.parameters, exchange), fields: finish };
+    if (route) return { ...(await route.handler(route.parameters, exchange)), fields: finish };
     if (found.length === 0) throw new HttpError(404, `There is nothing at ${PREFIX}${path}.`);
     const fields: Field[] = [['Allow', found.map(({ allowed }) => allowed).join(', ')]];
     return { status: 405, body: { error: `${method} is not possible here.` }, fields };
@@ -124,14 +131,27 @@ export class AdminApi {
     });
   }
 
-  #players(exchange: Exchange): object {
-    const { players } = this.#options;
-    const asked = Number(queryOf(exchange.request.target).get('limit') ?? DEFAULT_LIMIT);
+  async #list(exchange: Exchange, name: string, role?: SessionRole): Promise<object> {
+    const query = queryOf(exchange.request.target);
+    const asked = Number(query.get('limit') ?? DEFAULT_LIMIT);
     if (!Number.isInteger(asked) || asked < 0) throw new HttpError(400, 'The limit is no number.');
-    const all = [...players];
-    const listed = all.slice(0, Math.min(asked, MAX_LIMIT));
-    return { total: all.length, players: listed.map((player) => ({ ...player, since: time(player.since) })) };
+    const after = query.get('after');
+    const { total, sessions } = await this.#options.registry.list({
+      limit: Math.min(asked, MAX_LIMIT),
+      ...(role ? { role } : {}),
+      ...(after === null ? {} : { after }),
+    });
+    return { total, [name]: sessions.map(sessionView) };
   }
+
+  async #end(id = ''): Promise<Reply> {
+    if (!(await this.#options.registry.end(id))) throw new HttpError(404, `There is no session ${id}.`);
+    return { status: 204 };
+  }
+}
+
+function sessionView({ since, user, entry, ...info }: SessionInfo): object {
+  return { ...info, user: user ?? null, entry: entry ?? null, since: time(since) };
 }
 
 function pointView(point: PublishingPoint): object {

@@ -6,13 +6,14 @@ import { HttpServer, type TlsIdentity } from '../http/server.js';
 import { Broadcast, type BroadcastOptions } from '../media/broadcast.js';
 import type { AsfSource } from '../media/events.js';
 import { pump } from '../media/pump.js';
-import type { ClientReport, MsbdPeer, MulticastOptions } from '../msbd/server-options.js';
+import type { MsbdPeer, MulticastOptions } from '../msbd/server-options.js';
 import type { Content, Found } from '../playback/content.js';
 import { Entrance } from '../playback/entrance.js';
 import { LocalLimits } from '../playback/limits.js';
+import { SessionRegistry, type SessionReport } from '../playback/registry.js';
 import { PulledBroadcast } from '../receiving/pulled-broadcast.js';
 import { Refusal } from '../refusal.js';
-import { type PlayReport, WmspServer } from '../wmsp/server.js';
+import { WmspServer } from '../wmsp/server.js';
 import { openAccess } from './credentials.js';
 import { enterByMsbd, MsbdListener, type MsbdPort } from './msbd.js';
 import { pathOf } from './paths.js';
@@ -40,7 +41,7 @@ export interface EncoderServerOptions {
   readonly tls?: TlsFileNames | undefined;
   readonly broadcast?: BroadcastOptions;
   readonly onPlay?: (client: string, remoteAddress: string) => void;
-  readonly onPlayed?: (report: PlayReport | ClientReport) => void;
+  readonly onPlayed?: (report: SessionReport) => void;
   readonly onError?: (error: unknown) => void;
   /** Something that an operator can mend. */
   readonly onWarning?: ((message: string) => void) | undefined;
@@ -66,7 +67,8 @@ export class EncoderServer implements Content {
   readonly #options: EncoderServerOptions;
   readonly #http: HttpServer;
   readonly #wmsp: WmspServer;
-  #msbd: MsbdListener | undefined;
+  readonly #msbd: MsbdListener;
+  readonly #registry: SessionRegistry;
   readonly #rule: Rule;
   readonly #entrance: Entrance;
   readonly #onDemand: PulledBroadcast | undefined;
@@ -74,7 +76,7 @@ export class EncoderServer implements Content {
   #running: Promise<void> | undefined;
   readonly #whenClosed: Array<() => void> = [];
   #closed = false;
-  #port = 0;
+  #ports: { http: number; msbd?: number } = { http: 0 };
 
   private constructor(options: EncoderServerOptions, { access, tls }: Means) {
     this.#options = options;
@@ -87,14 +89,18 @@ export class EncoderServer implements Content {
     this.broadcast = new Broadcast({ ...(onWarning ? { onWarning } : {}), ...options.broadcast });
     this.#onDemand = options.onDemand ? this.#pulled(options) : undefined;
     this.#entrance = new Entrance({ content: this, access, limits: new LocalLimits(options.maxClients) });
+    this.#registry = new SessionRegistry({
+      onBegin: ({ client, remoteAddress }) => options.onPlay?.(client, remoteAddress),
+      onEnd: (report) => options.onPlayed?.(report),
+    });
     this.#wmsp = new WmspServer({
       entrance: this.#entrance,
       pathOf,
       encoder: true,
-      onPlay: (_path, client, address) => options.onPlay?.(client, plainAddress(address)),
-      onPlayed: (report) => options.onPlayed?.(report),
+      registry: this.#registry,
       onError: (error) => options.onError?.(error),
     });
+    this.#msbd = this.#msbdListener();
     this.#http = new HttpServer({
       ...(tls === undefined ? {} : { tls }),
       onError: (error) => options.onError?.(error),
@@ -121,9 +127,10 @@ export class EncoderServer implements Content {
     const { users, tls, onWarning = () => {} } = options;
     const access = await openAccess({ users }, onWarning);
     const server = new EncoderServer(options, { access, tls: tls && (await readTls(tls, onWarning)) });
-    server.#port = await server.#http.listen(options.httpPort, options.host);
+    const http = await server.#http.listen(options.httpPort, options.host);
+    server.#ports = { http };
     try {
-      server.#msbd = await server.#listenMsbd();
+      server.#ports = { http, ...(await server.#msbd.start()) };
     } catch (error) {
       await server.close();
       throw error;
@@ -132,11 +139,11 @@ export class EncoderServer implements Content {
   }
 
   get ports(): { http: number; msbd?: number } {
-    return { http: this.#port, ...this.#msbd?.ports };
+    return this.#ports;
   }
 
   get clients(): number {
-    return this.#wmsp.players + (this.#msbd?.clients ?? 0);
+    return this.#registry.players;
   }
 
   /** Captures until the source ends; with `onDemand` until `close`. Throws what the capture throws. */
@@ -163,15 +170,15 @@ export class EncoderServer implements Content {
     };
   }
 
-  #listenMsbd(): Promise<MsbdListener> {
-    const { msbdPort = 'none', host, multicast, onError, onPlay, onPlayed, users } = this.#options;
-    return MsbdListener.start({
+  #msbdListener(): MsbdListener {
+    const { msbdPort = 'none', host, multicast, onError, users } = this.#options;
+    return new MsbdListener({
       port: msbdPort === 'auto' && users !== undefined ? 'none' : msbdPort,
       host,
       multicast,
       content: { open: (_channel, client) => this.#openMsbd(client) },
-      onPlay: (_channel, address) => onPlay?.('MSBD', address),
-      onPlayed,
+      registry: this.#registry,
+      pathOf: () => '/',
       onError,
     });
   }
@@ -208,7 +215,7 @@ export class EncoderServer implements Content {
     await this.#running;
     await this.broadcast.close();
     this.#wmsp.close();
-    await Promise.all([this.#http.close(), this.#msbd?.close()]);
+    await Promise.all([this.#http.close(), this.#msbd.close()]);
     for (const done of this.#whenClosed) done();
   }
 

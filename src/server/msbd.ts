@@ -7,7 +7,7 @@ import { MSBD_PORT, type MsbdContent, type MsbdPeer, type MsbdServerOptions } fr
 import { isRedirect } from '../playback/content.js';
 import type { Entrance, Pass } from '../playback/entrance.js';
 import { Refusal } from '../refusal.js';
-import type { PlayingClient } from './players.js';
+import type { Listener, ServerPorts } from './listener.js';
 import type { PointFeeder } from './points.js';
 
 /** Where MSBD is spoken: a port, 0 for a free one; `auto` is 7007 unless another program has it; `none` is nowhere. */
@@ -19,47 +19,46 @@ export interface MsbdListenerOptions extends MsbdServerOptions {
 }
 
 /** The MSBD side of a server. */
-export class MsbdListener {
+export class MsbdListener implements Listener {
+  readonly name = 'msbd';
   readonly #server: MsbdServer;
-  readonly #port: number | undefined;
+  readonly #port: MsbdPort;
+  readonly #host: string | undefined;
+  #listens = false;
 
-  private constructor(server: MsbdServer, port: number | undefined) {
-    this.#server = server;
+  constructor({ port, host, ...options }: MsbdListenerOptions) {
+    this.#server = new MsbdServer(options);
     this.#port = port;
+    this.#host = host;
   }
 
-  /** @throws WmError WM_PORT_IN_USE, or WM_FAILED when it cannot listen there; with `auto` it then goes without */
-  static async start({ port, host, ...options }: MsbdListenerOptions): Promise<MsbdListener> {
-    const server = new MsbdServer(options);
-    if (port === 'none') return new MsbdListener(server, undefined);
-    try {
-      return new MsbdListener(server, await server.listen(port === 'auto' ? MSBD_PORT : port, host));
-    } catch (error) {
-      if (port === 'auto' && error instanceof WmError) return new MsbdListener(server, undefined);
-      throw error;
-    }
+  get connections(): number {
+    return this.#server.connections;
   }
 
-  /** For the `ports` of a server: nothing when it does not listen. */
-  get ports(): { msbd?: number } {
-    return this.#port === undefined ? {} : { msbd: this.#port };
+  get groupBytes(): number {
+    return this.#server.groupBytes;
   }
 
   get clients(): number {
     return this.#server.clients;
   }
 
-  /** Who plays. @param pathOf the point that has a broadcast */
-  *playing(pathOf: (broadcast: Broadcast) => string | undefined): Generator<PlayingClient, void, undefined> {
-    for (const { broadcast, channel, remoteAddress, delivery, milliseconds } of this.#server.playing()) {
-      const path = (broadcast && pathOf(broadcast)) ?? pathOfChannel(channel);
-      const client = delivery === 'multicast' ? 'MSBD, multicast' : 'MSBD';
-      yield { path, client, remoteAddress, since: Date.now() - milliseconds };
+  /** As {@link Listener.start}; with `auto` it goes without a port that another program has. */
+  async start(): Promise<ServerPorts> {
+    if (this.#port === 'none') return {};
+    try {
+      const msbd = await this.#server.listen(this.#port === 'auto' ? MSBD_PORT : this.#port, this.#host);
+      this.#listens = true;
+      return { msbd };
+    } catch (error) {
+      if (this.#port === 'auto' && error instanceof WmError) return {};
+      throw error;
     }
   }
 
   async close(): Promise<void> {
-    if (this.#port !== undefined) await this.#server.close();
+    if (this.#listens) await this.#server.close();
   }
 }
 
@@ -91,6 +90,12 @@ export class PointChannels implements MsbdContent {
     if (point.feeder) await orAborted(point.feeder.demand([]), peer.signal);
     return point.broadcast;
   }
+
+  /** The path of a broadcast. @param channel what it was asked for as */
+  pathOf(broadcast: Broadcast, channel: string): string {
+    for (const point of this.#points) if (point.broadcast === broadcast) return point.path;
+    return pathOfChannel(channel);
+  }
 }
 
 /**
@@ -110,7 +115,7 @@ export async function enterByMsbd(entrance: Pick<Entrance, 'enter'>, path: strin
 }
 
 /** @param channel szChannel, with or without a slash before it */
-export function pathOfChannel(channel: string): string {
+function pathOfChannel(channel: string): string {
   return channel.startsWith('/') ? channel : `/${channel}`;
 }
 

@@ -7,6 +7,7 @@ import type { Broadcast, Follower } from '../media/broadcast.js';
 import type { EndEvent } from '../media/events.js';
 import type { BroadcastPacket } from '../media/wire.js';
 import { MulticastSender } from '../msb/sender.js';
+import type { Listener, ServerPorts } from './listener.js';
 
 /** How a point is multicast, as the configuration has it. */
 export interface MulticastConfig {
@@ -65,6 +66,11 @@ export class PointMulticast implements Follower {
     return this.#config.port;
   }
 
+  /** Bytes of datagrams that were sent. */
+  get bytes(): number {
+    return this.#sender.stats.bytes;
+  }
+
   /** What is sent where, for the administrator. */
   get view(): object {
     const { group, port, ttl, fec } = this.#config;
@@ -111,40 +117,46 @@ export class PointMulticast implements Follower {
   }
 }
 
+/** A point, and how it is to be multicast. */
+export interface WantedMulticast {
+  readonly point: MulticastPoint;
+  readonly config: MulticastConfig;
+}
+
 /** The points that are multicast: those of the configuration, and those that pushes make from them. */
-export class Multicasts {
-  readonly #points: Map<string, PointMulticast>;
+export class Multicasts implements Listener {
+  readonly name = 'multicast';
+  readonly connections = 0;
+  readonly #wanted: readonly WantedMulticast[];
   readonly #onWarning: (message: string) => void;
+  readonly #points = new Map<string, PointMulticast>();
   // Copies begin and end one after the other.
   #turn: Promise<void> = Promise.resolve();
   #closed = false;
 
-  private constructor(points: Map<string, PointMulticast>, onWarning: (message: string) => void) {
-    this.#points = points;
+  constructor(wanted: readonly WantedMulticast[], onWarning: (message: string) => void) {
+    this.#wanted = wanted;
     this.#onWarning = onWarning;
   }
 
-  /**
-   * Starts those of the configuration; nothing stays open when one of them cannot be.
-   *
-   * @throws WmError WM_CONFIG with the path of the point that cannot be multicast
-   */
-  static async start(
-    wanted: ReadonlyArray<{ readonly point: MulticastPoint; readonly config: MulticastConfig }>,
-    onWarning: (message: string) => void,
-  ): Promise<Multicasts> {
-    const points = new Map<string, PointMulticast>();
-    const all = new Multicasts(points, onWarning);
-    for (const { point, config } of wanted) {
+  get groupBytes(): number {
+    let bytes = 0;
+    for (const point of this.#points.values()) bytes += point.bytes;
+    return bytes;
+  }
+
+  /** Starts those of the configuration; nothing stays open when one of them cannot be. @throws WmError WM_CONFIG with the path of the point that cannot be multicast */
+  async start(): Promise<ServerPorts> {
+    for (const { point, config } of this.#wanted) {
       try {
-        points.set(point.path, await PointMulticast.start(point, config, onWarning));
+        this.#points.set(point.path, await PointMulticast.start(point, config, this.#onWarning));
       } catch (error) {
-        await all.close();
+        await this.close();
         if (!(error instanceof WmError)) throw error;
         throw new WmError('WM_CONFIG', `${point.path} cannot be multicast: ${error.message}`, { cause: error });
       }
     }
-    return all;
+    return {};
   }
 
   /**

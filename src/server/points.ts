@@ -4,11 +4,13 @@ import { plainAddress } from '../http/addresses.js';
 import { Broadcast, type BroadcastOptions } from '../media/broadcast.js';
 import type { AsfEvent, AsfSink } from '../media/events.js';
 import { withoutMediaSuffix } from '../media/names.js';
+import type { SessionRegistry } from '../playback/registry.js';
 import type { PullChain } from '../receiving/pull-chain.js';
 import { Refusal } from '../refusal.js';
 import type { Publisher } from '../wmhttp/push-gate.js';
 import { PointArchive } from './point-archive.js';
 import type { PointSettings } from './point-settings.js';
+import { addCounters, newCounters, type TotalCounters } from './totals.js';
 
 /** Which points a push may make. */
 type NewPointPolicy = 'any' | 'loopback' | 'template' | 'none';
@@ -21,6 +23,8 @@ export interface PointsOptions {
   readonly newPoints: NewPointPolicy;
   readonly broadcast?: BroadcastOptions;
   readonly maxPoints?: number;
+  /** Where publishers are known. */
+  readonly registry?: SessionRegistry;
   /** Something that an operator wants to know about a point. */
   readonly onEvent?: (event: PointEvent) => void;
   /** Something went wrong that an operator can mend, such as a full disk. */
@@ -69,7 +73,10 @@ export class PublishingPoint {
   /** What feeds it from elsewhere, if anything does. */
   feeder: PointFeeder | undefined;
   readonly #onWarning: (message: string) => void;
+  readonly #registry: SessionRegistry | undefined;
   #publisher: Publisher | undefined;
+  /** Ends the session of the publisher in the registry. */
+  #over: (() => void) | undefined;
   #publishingSince = 0;
   #fedAt = 0;
   #archive: PointArchive | undefined;
@@ -83,6 +90,7 @@ export class PublishingPoint {
       readonly broadcast: Broadcast;
       readonly settings?: PointSettings;
       readonly onWarning?: ((message: string) => void) | undefined;
+      readonly registry?: SessionRegistry | undefined;
     },
   ) {
     this.path = path;
@@ -91,6 +99,7 @@ export class PublishingPoint {
     this.broadcast = how.broadcast;
     this.settings = how.settings ?? {};
     this.#onWarning = how.onWarning ?? (() => {});
+    this.#registry = how.registry;
   }
 
   get publisher(): Publisher | undefined {
@@ -117,16 +126,38 @@ export class PublishingPoint {
     this.#publishingSince = Date.now();
     this.#fedAt = steadyNow();
     previous?.disconnect('taken');
+    this.#over?.();
+    this.#over = this.#register(publisher);
     return {
       write: (event: AsfEvent) => (this.#publisher === publisher ? this.#take(event) : undefined),
       close: async () => {},
     };
   }
 
+  #register(publisher: Publisher): (() => void) | undefined {
+    const { bytesIn, packetsIn } = this.broadcast.counters;
+    return this.#registry?.begin({
+      role: 'publisher',
+      protocol: publisher.protocol ?? 'WMHTTP',
+      transport: 'tcp',
+      path: this.path,
+      client: publisher.client ?? '',
+      remoteAddress: plainAddress(publisher.remoteAddress),
+      user: publisher.user,
+      counts: () => {
+        const { counters } = this.broadcast;
+        return { bytes: counters.bytesIn - bytesIn, packets: counters.packetsIn - packetsIn, lost: 0 };
+      },
+      stop: () => publisher.disconnect('forbidden'),
+    });
+  }
+
   /** The publisher is gone; players are told unless another one has taken over. */
   unpublish(publisher: Publisher): boolean {
     if (this.#publisher !== publisher) return false;
     this.#publisher = undefined;
+    this.#over?.();
+    this.#over = undefined;
     void this.broadcast.close();
     this.#endArchive();
     return true;
@@ -192,6 +223,8 @@ function folded(path: string): string {
 export class PublishingPoints {
   readonly #options: PointsOptions;
   readonly #points = new Map<string, PublishingPoint>();
+  /** Of points that were removed. */
+  readonly #before = newCounters();
 
   constructor(options: PointsOptions) {
     this.#options = options;
@@ -260,12 +293,25 @@ export class PublishingPoints {
     return this.#create(path, false, model?.settings);
   }
 
+  /** What all points took in and left out since the start, also those that were removed. */
+  get counters(): TotalCounters {
+    const total = { ...this.#before };
+    for (const { broadcast } of this) addCounters(total, broadcast.counters);
+    return total;
+  }
+
   /**
-   * A push begins: the point is there from now on, even if a session that never began has taken it away meanwhile.
+   * Lets a publisher feed a point, which is there from now on, even if a session that never began has taken it away meanwhile.
+   * Asynchronous, because other hosts may have to be asked whose the point is.
    *
-   * @throws Refusal `taken` when another point has taken its place
+   * @throws Refusal `taken` while another one feeds it, or when another point has taken its place
    */
-  keep(point: PublishingPoint): void {
+  async publish(point: PublishingPoint, publisher: Publisher): Promise<AsfSink> {
+    this.#keep(point);
+    return point.publish(publisher);
+  }
+
+  #keep(point: PublishingPoint): void {
     const present = this.#points.get(point.path);
     if (present && present !== point) throw new Refusal('taken', `${point.path} has a publisher already.`);
     this.#points.set(point.path, point);
@@ -285,6 +331,7 @@ export class PublishingPoints {
   remove(point: PublishingPoint): void {
     if (point.configured || this.#points.get(point.path) !== point) return;
     this.#points.delete(point.path);
+    addCounters(this.#before, point.broadcast.counters);
     this.tell({ point: point.path, what: 'removed' });
   }
 
@@ -294,13 +341,13 @@ export class PublishingPoints {
 
   #create(path: string, configured: boolean, settings: PointSettings = {}): PublishingPoint {
     const { burst } = settings;
-    const { onWarning = () => {} } = this.#options;
+    const { onWarning = () => {}, registry } = this.#options;
     const broadcast = new Broadcast({
       onWarning: (message) => onWarning(`${path}: ${message}`),
       ...this.#options.broadcast,
       ...(burst === undefined ? {} : { burst }),
     });
-    const point = new PublishingPoint(path, configured, { broadcast, settings, onWarning });
+    const point = new PublishingPoint(path, configured, { broadcast, settings, onWarning, registry });
     this.#points.set(path, point);
     this.tell({ point: path, what: 'created' });
     return point;

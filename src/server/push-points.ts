@@ -74,9 +74,8 @@ export class PushPoints implements PushGate {
     const { points } = this.#options;
     let publisher: Publisher | undefined;
     return {
-      start: (candidate) => {
-        points.keep(point);
-        const sink = point.publish(candidate);
+      start: async (candidate) => {
+        const sink = await points.publish(point, candidate);
         publisher = candidate;
         const remoteAddress = plainAddress(candidate.remoteAddress);
         points.tell({ point: point.path, what: 'publishing', remoteAddress });

@@ -9,6 +9,7 @@ import type { PullChain } from '../receiving/pull-chain.js';
 import { PulledBroadcast } from '../receiving/pulled-broadcast.js';
 import { openSourceUrl } from '../sources/table.js';
 import type { RemoteContent } from './programs.js';
+import { addCounters, newCounters, type TotalCounters } from './totals.js';
 
 export interface RemotesOptions {
   readonly broadcast?: BroadcastOptions;
@@ -53,9 +54,18 @@ export function connectRemote(location: string, options: ConnectRemoteOptions): 
 export class Remotes implements RemoteContent {
   readonly #options: RemotesOptions;
   readonly #remotes = new Map<string, Remote>();
+  /** Of pulls that have ended. */
+  readonly #before = newCounters();
 
   constructor(options: RemotesOptions = {}) {
     this.#options = options;
+  }
+
+  /** What all pulls took in and left out since the start. */
+  get counters(): TotalCounters {
+    const total = { ...this.#before };
+    for (const { broadcast } of this.#remotes.values()) addCounters(total, broadcast.counters);
+    return total;
   }
 
   get size(): number {
@@ -96,7 +106,9 @@ export class Remotes implements RemoteContent {
       end: () => void broadcast.close(),
       wanted: () => broadcast.wanted,
       onFailure: (_, reason) => warn(reason),
-      onStop: () => this.#remotes.delete(url),
+      onStop: () => {
+        if (this.#remotes.delete(url)) addCounters(this.#before, broadcast.counters);
+      },
     });
     const remote = { broadcast, pulled };
     this.#remotes.set(url, remote);

@@ -1,9 +1,8 @@
 import { networkInterfaces } from 'node:os';
 import { type AccessControl, ruleOf } from '../auth/access.js';
-import { printable, WmError } from '../errors.js';
+import { WmError } from '../errors.js';
 import { type AddressGuard, publicAddresses } from '../http/address-guard.js';
 import { addressList } from '../http/address-list.js';
-import { plainAddress } from '../http/addresses.js';
 import { Admission } from '../http/admission.js';
 import { takeCredentials } from '../http/credentials.js';
 import type { Exchange } from '../http/exchange.js';
@@ -16,21 +15,23 @@ import { OnDemandFiles } from '../media/on-demand/files.js';
 import type { Redirect } from '../playback/content.js';
 import { Entrance } from '../playback/entrance.js';
 import { LocalLimits } from '../playback/limits.js';
+import { SessionRegistry, type SessionReport } from '../playback/registry.js';
+import { SessionIds } from '../playback/session-ids.js';
 import type { PullChain } from '../receiving/pull-chain.js';
 import { Refusal } from '../refusal.js';
 import { PushServer } from '../wmhttp/server.js';
 import { SERVER_NAME } from '../wmsp/responses.js';
-import { type PlayReport, type SubmittedLog, WmspServer } from '../wmsp/server.js';
+import { type SubmittedLog, WmspServer } from '../wmsp/server.js';
 import { AdminApi } from './api.js';
 import { checkRules, type ServerConfig } from './config.js';
 import { ContentRoot, type ContentRootOptions } from './content.js';
 import { openAccess } from './credentials.js';
 import { FollowedPoint } from './followed-point.js';
-import { MsbdListener, PointChannels, pathOfChannel } from './msbd.js';
+import { HttpListener, type Listener, type ServerPorts } from './listener.js';
+import { MsbdListener, PointChannels } from './msbd.js';
 import { Multicasts } from './multicast.js';
 import { ownPathOf } from './own-addresses.js';
 import { pathOf } from './paths.js';
-import { Players, type PlayingClient } from './players.js';
 import { PointPull } from './point-pull.js';
 import { settingsOf } from './point-settings.js';
 import { type PointEvent, type PublishingPoint, PublishingPoints } from './points.js';
@@ -38,6 +39,7 @@ import { Programs } from './programs.js';
 import { PushPoints } from './push-points.js';
 import { connectRemote, Remotes } from './remote.js';
 import { readTls, TlsWatch } from './tls-files.js';
+import { addCounters, newCounters } from './totals.js';
 import { WebServer } from './web.js';
 import { namesOf } from './web-pages.js';
 
@@ -46,11 +48,11 @@ const MIN_SESSIONS = 1_000;
 // How long a file that was found in the content folder is not looked for again, in ms.
 const PATHS_REMEMBERED = 1_000;
 
-/** What a server tells while it runs. */
-export interface ServerListener {
+/** What a server tells while it runs. Reports and logs of all protocols leave here. */
+export interface ServerEvents {
   point?(event: PointEvent): void;
   play?(path: string, client: string, remoteAddress: string): void;
-  played?(report: PlayReport): void;
+  played?(report: SessionReport): void;
   log?(log: SubmittedLog): void;
   /** What a player tells of while it plays (MS-WMSP 2.2.5); asked for only where somebody listens. */
   event?(path: string, body: string): void;
@@ -79,11 +81,11 @@ export class MediaServer {
   readonly #config: ServerConfig;
   /** Of all listeners together. */
   readonly #admission: Admission;
-  readonly #http: HttpServer;
-  readonly #https: HttpServer | undefined;
+  readonly #multicasts: Multicasts;
+  readonly #listeners: readonly Listener[];
   readonly #tlsWatch: TlsWatch | undefined;
   readonly #access: AccessControl;
-  readonly #players = new Players(() => this.#msbdPlaying());
+  readonly #registry: SessionRegistry;
   readonly #startedAt = Date.now();
   readonly #push: PushServer;
   readonly #wmsp: WmspServer;
@@ -92,29 +94,36 @@ export class MediaServer {
   readonly #remotes: Remotes;
   readonly #guard: AddressGuard;
   readonly #pulls: PointPull[] = [];
-  #multicasts: Multicasts | undefined;
-  #msbd: MsbdListener | undefined;
+  readonly #started: Listener[] = [];
   #ports: ServerPorts = {};
 
-  private constructor(config: ServerConfig, listener: ServerListener, means: Means) {
+  private constructor(config: ServerConfig, events: ServerEvents, means: Means) {
     this.#config = config;
-    const onWarning = (message: string) => listener.warning?.(message);
+    const onWarning = (message: string) => events.warning?.(message);
     // What is wrong with a file or a playlist is for the operator to mend.
     const onError = (error: unknown) => {
       if (error instanceof WmError) onWarning(error.message);
-      else listener.error?.(error);
+      else events.error?.(error);
     };
+    const ids = new SessionIds();
+    this.#registry = new SessionRegistry({
+      ids,
+      onBegin: ({ role, path, client, remoteAddress }) =>
+        role === 'player' && events.play?.(path, client, remoteAddress),
+      onEnd: (report) => report.role === 'player' && events.played?.(report),
+    });
     this.points = new PublishingPoints({
+      registry: this.#registry,
       newPoints: config.push.newPoints,
       maxPoints: config.limits.points,
       broadcast: {
-        onError: (error) => listener.error?.(error),
+        onError: (error) => events.error?.(error),
         burst: config.live.burst * 1000,
         ...(config.live.batchInterval === undefined ? {} : { batchInterval: config.live.batchInterval * 1000 }),
       },
       onEvent: (event) => {
         this.#multicastAsTemplate(event);
-        listener.point?.(event);
+        events.point?.(event);
       },
       onWarning,
     });
@@ -137,7 +146,7 @@ export class MediaServer {
       serverName: SERVER_NAME,
       maxSessions: Math.max(config.limits.points, MIN_SESSIONS),
       ...(config.push.idleTimeout === undefined ? {} : { idleTimeout: config.push.idleTimeout * 1000 }),
-      onError: (error) => listener.error?.(error),
+      onError: (error) => events.error?.(error),
     });
     this.#guard = publicAddresses(addressList(config.privateSources));
     this.#remotes = new Remotes({
@@ -161,34 +170,33 @@ export class MediaServer {
       entrance: this.#entrance,
       onError,
       pathOf,
-      onLog: (log) => listener.log?.(log),
-      ...(listener.event ? { onEvent: (path: string, body: string) => listener.event?.(path, body) } : {}),
-      onPlay: (path, client, address, id) => {
-        this.#players.began(path, client, address, id);
-        listener.play?.(path, client, plainAddress(address));
-      },
-      onPlayed: (report) => {
-        this.#players.ended(report);
-        listener.played?.(report);
-      },
+      registry: this.#registry,
+      ids,
+      onLog: (log) => events.log?.(log),
+      ...(events.event ? { onEvent: (path: string, body: string) => events.event?.(path, body) } : {}),
     });
+    this.#multicasts = new Multicasts(
+      config.points.flatMap(({ path, multicast }) =>
+        multicast ? [{ point: this.points.get(path)!, config: multicast }] : [],
+      ),
+      onWarning,
+    );
     const web = new WebServer(this.points, content, {
       entrance: this.#entrance,
-      multicast: (path) => this.#multicasts?.get(path),
-      playing: (path, { request, remoteAddress }) =>
-        this.#players.beganPlain(path, printable(request.headers.get('User-Agent') ?? ''), remoteAddress),
+      multicast: (path) => this.#multicasts.get(path),
+      registry: this.#registry,
       onWarning,
       onError,
     });
     const api = new AdminApi({
       points: this.points,
-      players: this.#players,
-      multicasts: () => this.#multicasts ?? [],
+      registry: this.#registry,
+      multicasts: () => this.#multicasts,
       status: () => ({ uptime: Math.round((Date.now() - this.#startedAt) / 1000), ...this.stats() }),
       access: this.#access,
       rule: ruleOf(config.access.admin),
       names,
-      onError: (error) => listener.error?.(error),
+      onError: (error) => events.error?.(error),
     });
     this.#admission = new Admission({
       connections: config.limits.connections,
@@ -199,17 +207,21 @@ export class MediaServer {
     const http = {
       proxies: this.#proxies(onWarning),
       admission: this.#admission,
-      onError: (error: unknown) => listener.error?.(error),
+      onError: (error: unknown) => events.error?.(error),
       onRequest: (exchange: Exchange) => {
         if (this.#push.handle(exchange) || api.handle(exchange)) return;
         if (!web.announces(exchange) && this.#wmsp.handle(exchange)) return;
         web.handle(exchange);
       },
     };
-    this.#http = new HttpServer(http);
+    const { host, httpPort, tls } = config;
+    const listeners: Listener[] = [];
+    if (httpPort !== 'none') listeners.push(new HttpListener('http', new HttpServer(http), { port: httpPort, host }));
     const https = means.tls && new HttpServer({ ...http, tls: means.tls });
-    this.#https = https;
-    this.#tlsWatch = https && new TlsWatch(config.tls!, (identity) => https.renewTls(identity), onWarning);
+    if (https && tls) listeners.push(new HttpListener('https', https, { port: tls.port, host }));
+    this.#tlsWatch = https && tls && new TlsWatch(tls, (identity) => https.renewTls(identity), onWarning);
+    listeners.push(this.#multicasts, this.#msbdListener(events));
+    this.#listeners = listeners;
   }
 
   /**
@@ -218,20 +230,21 @@ export class MediaServer {
    * @throws WmError WM_PORT_IN_USE, or WM_FAILED when it cannot listen there; WM_CONFIG when the users, the key or the certificate
    *   cannot be used, or rules name users although none are known
    */
-  static async start(config: ServerConfig, listener: ServerListener = {}): Promise<MediaServer> {
+  static async start(config: ServerConfig, events: ServerEvents = {}): Promise<MediaServer> {
     if (config.httpPort === 'none' && !config.tls) {
       throw new WmError('WM_CONFIG', 'Without an HTTP port the server needs TLS.');
     }
     checkRules(config);
-    const onWarning = (message: string) => listener.warning?.(message);
-    const server = new MediaServer(config, listener, {
+    const onWarning = (message: string) => events.warning?.(message);
+    const server = new MediaServer(config, events, {
       tls: config.tls && (await readTls(config.tls, onWarning)),
       access: await openAccess({ ...config, schemes: config.authentication }, onWarning),
     });
     try {
-      await server.#listen();
-      await server.#startMulticasts(onWarning);
-      await server.#startMsbd(listener);
+      for (const listener of server.#listeners) {
+        server.#ports = { ...server.#ports, ...(await listener.start()) };
+        server.#started.push(listener);
+      }
     } catch (error) {
       await server.close();
       throw error;
@@ -253,16 +266,16 @@ export class MediaServer {
   }
 
   stats(): ServerStats {
-    const stats = { bytesIn: 0, bytesOut: 0, packetsIn: 0, skippedPackets: 0, droppedPlayers: 0 };
-    let [players, publishers, points] = [0, 0, 0];
-    for (const { broadcast, publisher } of this.points) {
+    let [publishers, points] = [0, 0];
+    for (const { publisher } of this.points) {
       points++;
-      players += broadcast.players;
       if (publisher) publishers++;
-      for (const name of Object.keys(stats) as Array<keyof typeof stats>) stats[name] += broadcast.counters[name];
     }
-    const connections = this.#http.connections + (this.#https?.connections ?? 0);
-    return { connections, players, publishers, points, ...stats };
+    const counters = newCounters();
+    for (const each of [this.points, this.#remotes]) addCounters(counters, each.counters);
+    const connections = sumOf(this.#listeners, (each) => each.connections);
+    const bytesOut = this.#registry.bytesOut + sumOf(this.#listeners, (each) => each.groupBytes);
+    return { connections, players: this.#registry.players, publishers, points, bytesOut, ...counters };
   }
 
   /** Ends all broadcasts with $E, sends encoders away, and stops; bounded in time. */
@@ -270,10 +283,9 @@ export class MediaServer {
     await Promise.all(this.#pulls.map((pull) => pull.close()));
     this.#tlsWatch?.close();
     await Promise.all([...this.points].map((point) => point.close()));
-    await this.#multicasts?.close();
     this.#push.close();
     this.#wmsp.close();
-    await Promise.all([this.#http.close(), this.#https?.close(), this.#msbd?.close()]);
+    await Promise.all(this.#started.map((each) => each.close()));
     await this.#remotes.close();
     await this.#files.close();
   }
@@ -325,53 +337,34 @@ export class MediaServer {
     return point?.broadcast;
   }
 
-  async #startMulticasts(onWarning: (message: string) => void): Promise<void> {
-    const wanted = this.#config.points.flatMap(({ path, multicast: config }) =>
-      config ? [{ point: this.points.get(path)!, config }] : [],
-    );
-    this.#multicasts = await Multicasts.start(wanted, onWarning);
-  }
-
   /** A point that a push made from a template is multicast as that one is. */
   #multicastAsTemplate({ point: path, what }: PointEvent): void {
-    if (what === 'removed') this.#multicasts?.remove(path);
+    if (what === 'removed') this.#multicasts.remove(path);
     const point = what === 'created' || what === 'publishing' ? this.points.get(path) : undefined;
     const { multicast } = point?.settings ?? {};
-    if (point && !point.configured && multicast) this.#multicasts?.copy(point, multicast);
+    if (point && !point.configured && multicast) this.#multicasts.copy(point, multicast);
   }
 
-  async #startMsbd(listener: ServerListener): Promise<void> {
+  #msbdListener(events: ServerEvents): MsbdListener {
     const { host, msbd } = this.#config;
-    this.#msbd = await MsbdListener.start({
+    const channels = new PointChannels(this.points, this.#entrance, msbd.netShow);
+    return new MsbdListener({
       admission: this.#admission,
-      proxies: this.#proxies((message) => listener.warning?.(message)),
+      proxies: this.#proxies((message) => events.warning?.(message)),
       port: msbd.port ?? 'none',
       host,
       multicast: msbd.multicast && { ...msbd.multicast, address: msbd.multicast.group },
-      content: new PointChannels(this.points, this.#entrance, msbd.netShow),
-      inNsc: (broadcast) => this.#multicasts?.has(broadcast) ?? false,
-      onPlay: (channel, address) => listener.play?.(pathOfChannel(channel), 'MSBD', address),
-      onPlayed: ({ channel, ...report }) =>
-        listener.played?.({ ...report, path: pathOfChannel(channel), client: 'MSBD', clientId: 0 }),
-      onError: (error) => listener.error?.(error),
+      content: channels,
+      pathOf: (broadcast, channel) => channels.pathOf(broadcast, channel),
+      inNsc: (broadcast) => this.#multicasts.has(broadcast),
+      registry: this.#registry,
+      onError: (error) => events.error?.(error),
     });
-    this.#ports = { ...this.#ports, ...this.#msbd.ports };
-  }
-
-  #msbdPlaying(): Iterable<PlayingClient> {
-    const paths = new Map([...this.points].map(({ path, broadcast }) => [broadcast, path]));
-    return this.#msbd?.playing((broadcast) => paths.get(broadcast)) ?? [];
   }
 
   #proxies(onWarning: (message: string) => void): ProxyOptions | undefined {
     const { proxyProtocol } = this.#config;
     return proxyProtocol && { addresses: addressList(proxyProtocol), onWarning };
-  }
-
-  async #listen(): Promise<void> {
-    const { host, httpPort, tls } = this.#config;
-    if (httpPort !== 'none') this.#ports = { http: await this.#http.listen(httpPort, host) };
-    if (this.#https && tls) this.#ports = { ...this.#ports, https: await this.#https.listen(tls.port, host) };
   }
 }
 
@@ -379,13 +372,6 @@ export class MediaServer {
 interface Means {
   readonly tls: TlsIdentity | undefined;
   readonly access: AccessControl;
-}
-
-/** Ports by protocol; those that are not listened on are left out. */
-export interface ServerPorts {
-  readonly http?: number;
-  readonly https?: number;
-  readonly msbd?: number;
 }
 
 /** `host:port` as it stands in a URL; for a server on all addresses, one that others can reach. */
@@ -404,6 +390,10 @@ function firstAddress(): string | undefined {
   return Object.values(networkInterfaces())
     .flatMap((addresses) => addresses ?? [])
     .find(({ family, internal }) => family === 'IPv4' && !internal)?.address;
+}
+
+function sumOf<T>(all: readonly T[], figure: (each: T) => number): number {
+  return all.reduce((sum, each) => sum + figure(each), 0);
 }
 
 function contentOptions({ content }: ServerConfig): ContentRootOptions {

@@ -4,14 +4,17 @@ import type { AsfHeader } from '../asf/header.js';
 import { writeWhole } from '../asf/whole.js';
 import { callerOf, headerRefusal } from '../auth/header-dialog.js';
 import { messageOf, printable } from '../errors.js';
+import { plainAddress } from '../http/addresses.js';
 import type { Exchange, ResponseStream } from '../http/exchange.js';
 import { type Field, HttpError } from '../http/message.js';
 import { ALLOWED, answersMethod } from '../http/methods.js';
 import type { Broadcast } from '../media/broadcast.js';
+import type { Player } from '../media/group.js';
 import { ASF_TYPE, mediaType } from '../media/names.js';
 import { EVERY_STREAM, type PlayerSession, type WireFormat } from '../media/wire.js';
 import { isRedirect } from '../playback/content.js';
-import type { Entrance } from '../playback/entrance.js';
+import type { Entrance, Pass } from '../playback/entrance.js';
+import type { SessionRegistry } from '../playback/registry.js';
 import { PULL_CHAIN_FIELD, parsePullChain } from '../receiving/pull-chain.js';
 import { describeContent } from '../wmsp/packets.js';
 import type { ContentRoot } from './content.js';
@@ -36,18 +39,13 @@ function plainWire(packetSize: number): WireFormat {
 /** A client that gets a broadcast as an endless ASF file. */
 class PlainPlayer implements PlayerSession {
   readonly output: ResponseStream;
-  readonly #left: () => void;
+  readonly player: Player;
 
-  /** @param left called when it gets nothing more, perhaps several times */
-  constructor(stream: ResponseStream, broadcast: Broadcast, header: AsfHeader, left: () => void) {
+  constructor(stream: ResponseStream, broadcast: Broadcast, header: AsfHeader) {
     this.output = stream;
-    this.#left = left;
     stream.write(header.bytes);
-    const player = broadcast.join(this, EVERY_STREAM, plainWire(header.packetSize));
-    stream.onLost = () => {
-      broadcast.leave(player);
-      left();
-    };
+    this.player = broadcast.join(this, EVERY_STREAM, plainWire(header.packetSize));
+    stream.onLost = () => broadcast.leave(this.player);
   }
 
   /** A file has one header; whoever wants what follows asks again. */
@@ -57,7 +55,6 @@ class PlainPlayer implements PlayerSession {
 
   ended(): void {
     this.output.end();
-    this.#left();
   }
 }
 
@@ -74,8 +71,8 @@ export interface WebHost {
   readonly entrance: Pick<Entrance, 'enter'>;
   /** How the point at a path is multicast, if it is. */
   readonly multicast: (path: string) => PointMulticast | undefined;
-  /** Somebody gets the broadcast of a path. @returns to be called when they get nothing more */
-  readonly playing: (path: string, exchange: Exchange) => () => void;
+  /** Where those are known who get a stream or a file. */
+  readonly registry: SessionRegistry;
   /** Somebody sends a stream in a way that is not taken: what the operator should know. */
   readonly onWarning: (message: string) => void;
   /** Content cannot be given, through no fault of the client. */
@@ -151,45 +148,65 @@ export class WebServer {
       exchange.respond({ status: pass.proxy ? 305 : 302, fields });
       return;
     }
+    let player: PlainPlayer | undefined;
     try {
-      await this.#serve(exchange, path, announced, wantsMedia);
+      player = await this.#serve(exchange, path, announced, wantsMedia);
     } finally {
       const { stream } = exchange;
-      if (stream && !stream.ended) stream.onOver = () => pass.leave();
+      if (stream && !stream.ended) this.#register(exchange, stream, pass, player);
       else pass.leave();
     }
   }
 
-  /** Gives what is at a path to somebody who may have it. */
-  async #serve(exchange: Exchange, path: string, announced: Announced | undefined, wantsMedia: boolean): Promise<void> {
+  /** Somebody gets a stream, or a file. */
+  #register(exchange: Exchange, stream: ResponseStream, pass: Pass, player: PlainPlayer | undefined): void {
+    const { request, remoteAddress, secure } = exchange;
+    const over = this.#host.registry.begin({
+      role: 'player',
+      protocol: 'HTTP',
+      transport: secure ? 'tls' : 'tcp',
+      path: pass.path,
+      client: printable(request.headers.get('User-Agent') ?? ''),
+      remoteAddress: plainAddress(remoteAddress),
+      user: pass.user,
+      counts: () => ({ bytes: stream.bytes, packets: player?.player.sent ?? 0, lost: player?.player.skipped ?? 0 }),
+      stop: () => (player ? player.ended() : stream.destroy()),
+    });
+    stream.onOver = () => {
+      over();
+      pass.leave();
+    };
+  }
+
+  /** Gives what is at a path to somebody who may have it. @returns who gets a stream of it */
+  async #serve(
+    exchange: Exchange,
+    path: string,
+    announced: Announced | undefined,
+    wantsMedia: boolean,
+  ): Promise<PlainPlayer | undefined> {
     const point = this.#points.get(path);
-    if (point) {
-      await this.#give(exchange, point, wantsMedia);
-      return;
-    }
+    if (point) return this.#give(exchange, point, wantsMedia);
     if (announced) {
       if (announced.as === 'nsc') this.#announceMulticast(exchange, announced.path);
       else this.#announce(exchange, announced.path, announced.point.broadcast.header);
-      return;
+      return undefined;
     }
     const item = await this.#content?.resolve(path);
-    if (item?.kind === 'file') {
-      if (wantsMedia || !isBrowser(exchange)) await sendFile(exchange, item.file);
-      else this.#announce(exchange, path, undefined);
-      return;
-    }
     if (item) {
-      this.#announce(exchange, path, undefined);
-      return;
+      if (item.kind === 'file' && (wantsMedia || !isBrowser(exchange))) await sendFile(exchange, item.file);
+      else this.#announce(exchange, path, undefined);
+      return undefined;
     }
     const similar = this.#points.find(path);
     if (!similar) throw new HttpError(404, `There is nothing at ${path}.`);
-    await this.#give(exchange, similar, wantsMedia || this.#points.named(path) === undefined);
+    return this.#give(exchange, similar, wantsMedia || this.#points.named(path) === undefined);
   }
 
-  async #give(exchange: Exchange, point: PublishingPoint, asMedia: boolean): Promise<void> {
-    if (asMedia) await this.#stream(exchange, point);
-    else this.#announce(exchange, point.path, point.broadcast.header);
+  async #give(exchange: Exchange, point: PublishingPoint, asMedia: boolean): Promise<PlainPlayer | undefined> {
+    if (asMedia) return this.#stream(exchange, point);
+    this.#announce(exchange, point.path, point.broadcast.header);
+    return undefined;
   }
 
   #announce(exchange: Exchange, path: string, header: AsfHeader | undefined): void {
@@ -217,7 +234,7 @@ export class WebServer {
     exchange.respond({ status: 200, fields: webFields(ASF_TYPE), body: Buffer.from(text, 'latin1') });
   }
 
-  async #stream(exchange: Exchange, point: PublishingPoint): Promise<void> {
+  async #stream(exchange: Exchange, point: PublishingPoint): Promise<PlainPlayer | undefined> {
     const pulls = parsePullChain(exchange.request.headers.get(PULL_CHAIN_FIELD));
     if (point.feeder) await orAborted(point.feeder.demand(pulls), exchange.signal);
     const { broadcast } = point;
@@ -226,10 +243,9 @@ export class WebServer {
     const fields = webFields(mediaType(broadcast.header.streams.map(({ type }) => type)));
     if (exchange.request.method === 'HEAD') {
       exchange.startStream(200, fields, { chunked: false });
-      return;
+      return undefined;
     }
-    const left = this.#host.playing(point.path, exchange);
-    new PlainPlayer(exchange.startStream(200, fields, { chunked: false }), broadcast, broadcast.header, left);
+    return new PlainPlayer(exchange.startStream(200, fields, { chunked: false }), broadcast, broadcast.header);
   }
 }
 

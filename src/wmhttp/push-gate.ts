@@ -52,6 +52,10 @@ export interface PushGate {
 
 /** Who publishes, for the publishing point. */
 export interface Publisher {
+  /** What it speaks; default `WMHTTP`. */
+  readonly protocol?: string;
+  /** The product that it names. */
+  readonly client?: string;
   readonly remoteAddress: string;
   /** Whom its credentials name; undefined when nobody asked. */
   readonly user?: string | undefined;
@@ -70,9 +74,9 @@ export interface PushPoint {
   /**
    * The session begins to publish: its first valid ASF header has come. That header is the first thing the sink gets.
    *
-   * @throws Refusal `taken` when somebody else publishes to the point
+   * @throws Refusal `taken` when somebody else publishes to the point; the promise may be rejected with it
    */
-  start(publisher: Publisher): AsfSink;
+  start(publisher: Publisher): AsfSink | Promise<AsfSink>;
   /**
    * The session is gone; called once for each point that was accepted, started or not, behind `close` of the sink.
    *

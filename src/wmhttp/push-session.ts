@@ -1,3 +1,4 @@
+import { printable } from '../errors.js';
 import { FrameReader, FramingError } from '../framing/framing.js';
 import type { BodySink, Exchange } from '../http/exchange.js';
 import { REFUSAL_STATUS, refusalStatus } from '../http/refusals.js';
@@ -43,6 +44,8 @@ export class PushSession {
   readonly #point: PushPoint;
   readonly #machine: ServerSession;
   #sink: AsfSink | undefined;
+  /** Settles once the point is ready and has what came before. */
+  #starting: Promise<void> | undefined;
   // The last request of the session: while its body comes in, the one to answer.
   #exchange: Exchange | undefined;
   #body: PushBody | undefined;
@@ -194,17 +197,39 @@ export class PushSession {
 
   #write(event: AsfEvent): Promise<unknown> | undefined {
     try {
-      this.#sink ??= this.#point.start(this.#publisher());
-      return this.#sink.write(event) ?? undefined;
+      if (!this.#sink && !this.#starting) {
+        const started = this.#point.start(this.#publisher());
+        if (!(started instanceof Promise)) this.#sink = started;
+        else {
+          this.#starting = started.then((sink) => {
+            this.#sink = sink;
+          });
+        }
+      }
+      return this.#starting ? this.#queue(event, this.#starting) : (this.#sink?.write(event) ?? undefined);
     } catch (error) {
       this.#failed(error);
       return undefined;
     }
   }
 
+  /** What comes before the point is ready waits for its turn. */
+  #queue(event: AsfEvent, before: Promise<void>): Promise<void> {
+    const queued = before
+      .then(() => this.#sink?.write(event))
+      .catch((error: unknown) => this.#failed(error))
+      .then(() => {
+        if (this.#starting === queued) this.#starting = undefined;
+      });
+    this.#starting = queued;
+    return queued;
+  }
+
   #publisher(): Publisher {
     const isLost = () => this.#lost;
     return {
+      protocol: 'WMHTTP',
+      client: printable(this.#exchange?.request.headers.get('User-Agent') ?? ''),
       remoteAddress: this.#exchange?.remoteAddress ?? '',
       user: this.user,
       session: this.id,
@@ -233,13 +258,12 @@ export class PushSession {
         this.#host.failed(error);
       }
     };
-    const sink = this.#sink;
-    if (!sink) {
+    if (!this.#sink && !this.#starting) {
       release();
       return;
     }
-    sink
-      .close()
+    Promise.resolve(this.#starting)
+      .then(() => this.#sink?.close())
       .catch((error: unknown) => this.#host.failed(error))
       .finally(release);
   }

@@ -1,32 +1,31 @@
+import { plainAddress } from '../http/addresses.js';
+import type { Exchange } from '../http/exchange.js';
 import type { Pass } from '../playback/entrance.js';
-import type { PlayReport } from './server-options.js';
+import type { SessionRegistry } from '../playback/registry.js';
 import type { WmspSession } from './session.js';
 
-/** Who hears of plays, and a clock in ms. */
-export interface PlaysOptions {
-  readonly onPlay?: ((path: string, client: string, remoteAddress: string, clientId: number) => void) | undefined;
-  readonly onPlayed?: ((report: PlayReport) => void) | undefined;
-  now(): number;
+/** A Play as it came. */
+export interface PlayRequest {
+  readonly path: string;
+  /** The product that the client names. */
+  readonly client: string;
+  readonly exchange: Pick<Exchange, 'remoteAddress' | 'secure'>;
 }
 
-interface Play {
-  readonly path: string;
-  readonly client: string;
-  readonly remoteAddress: string;
-  readonly since: number;
+interface Play extends PlayRequest {
   /** Its place among the players. */
   readonly pass: Pass;
-  /** Its response was opened. */
-  opened: boolean;
+  /** Ends it in the registry; undefined until its response was opened. */
+  over: (() => void) | undefined;
 }
 
 /** The sessions that have a Play response open, or are about to. */
 export class Plays {
-  readonly #options: PlaysOptions;
+  readonly #registry: SessionRegistry;
   readonly #plays = new Map<WmspSession, Play>();
 
-  constructor(options: PlaysOptions) {
-    this.#options = options;
+  constructor(registry: SessionRegistry) {
+    this.#registry = registry;
   }
 
   get size(): number {
@@ -34,17 +33,34 @@ export class Plays {
   }
 
   /** A session takes a place; nobody is told yet. */
-  begin(session: WmspSession, pass: Pass, path: string, client: string, remoteAddress: string): void {
-    this.#plays.get(session)?.pass.leave();
-    this.#plays.set(session, { path, client, remoteAddress, since: this.#options.now(), pass, opened: false });
+  begin(session: WmspSession, pass: Pass, { path, client, exchange }: PlayRequest): void {
+    this.ended(session);
+    const { remoteAddress, secure } = exchange;
+    this.#plays.set(session, { path, client, exchange: { remoteAddress, secure }, pass, over: undefined });
   }
 
   /** Its response was opened. */
   opened(session: WmspSession): void {
     const play = this.#plays.get(session);
     if (!play) return;
-    play.opened = true;
-    this.#options.onPlay?.(play.path, play.client, play.remoteAddress, session.clientId);
+    const { path, client, exchange, pass } = play;
+    const before = session.bytes;
+    play.over = this.#registry.begin({
+      role: 'player',
+      protocol: 'WMSP',
+      transport: exchange.secure ? 'tls' : 'tcp',
+      path,
+      client,
+      remoteAddress: plainAddress(exchange.remoteAddress),
+      user: pass.user,
+      clientId: session.clientId,
+      counts: () => {
+        const { sent, skipped } = session.playback.packets;
+        return { bytes: session.bytes - before, packets: sent, lost: skipped };
+      },
+      entry: () => (session.playback.program?.playlist ? session.playback.current?.id : undefined),
+      stop: () => session.kick(),
+    });
   }
 
   /** Its response has ended; called also when there was none. */
@@ -52,12 +68,6 @@ export class Plays {
     const play = this.#plays.get(session);
     this.#plays.delete(session);
     play?.pass.leave();
-    if (!play?.opened) return;
-    const { path, client, remoteAddress, since } = play;
-    const { sent, skipped } = session.playback.packets;
-    const milliseconds = this.#options.now() - since;
-    const { clientId } = session;
-    const report = { clientId, path, client, remoteAddress, milliseconds, packets: sent, skippedPackets: skipped };
-    this.#options.onPlayed?.(report);
+    play?.over?.();
   }
 }

@@ -1,6 +1,8 @@
 import type { Ticker } from '../media/on-demand/flow.js';
 import type { Entrance } from '../playback/entrance.js';
 import type { PaceLimits } from '../playback/pace.js';
+import type { SessionRegistry } from '../playback/registry.js';
+import type { SessionIds } from '../playback/session-ids.js';
 import type { WmLog } from '../wmlog/log.js';
 
 /** A client's log as it was submitted (MS-WMSP 2.2.2.4). */
@@ -11,17 +13,6 @@ export interface SubmittedLog {
   readonly text: string;
   /** What it says; undefined when it is malformed. */
   readonly log: WmLog | undefined;
-}
-
-/** One stream that a client played, told when it ends. */
-export interface PlayReport {
-  readonly clientId: number;
-  readonly path: string;
-  readonly client: string;
-  readonly remoteAddress: string;
-  readonly milliseconds: number;
-  readonly packets: number;
-  readonly skippedPackets: number;
 }
 
 export interface WmspServerOptions {
@@ -37,8 +28,10 @@ export interface WmspServerOptions {
   readonly onLog?: (log: SubmittedLog) => void;
   /** The body of a SendEvent request (MS-WMSP 2.2.5). */
   readonly onEvent?: (path: string, body: string) => void;
-  readonly onPlay?: (path: string, client: string, remoteAddress: string, clientId: number) => void;
-  readonly onPlayed?: (report: PlayReport) => void;
+  /** Where sessions that play are known; default one of its own. */
+  readonly registry?: SessionRegistry;
+  /** What client-ids say of where their sessions live; default nothing. */
+  readonly ids?: SessionIds;
   /** Something failed that no client caused, such as a file that cannot be read on. */
   readonly onError?: (error: unknown) => void;
   /** Milliseconds by which packets of files may leave before they are due; default 1000 (see OnDemandFlowOptions). */

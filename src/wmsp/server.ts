@@ -9,6 +9,7 @@ import type { Pass } from '../playback/entrance.js';
 import { DEFAULT_LIMITS } from '../playback/pace.js';
 import type { PlaybackHost, Started } from '../playback/port.js';
 import { ReadySessions } from '../playback/ready.js';
+import { SessionRegistry } from '../playback/registry.js';
 import { NO_STREAMS, switched } from '../playback/selection.js';
 import { ResendBudget } from '../playback/sent-ring.js';
 import { PULL_CHAIN_FIELD, parsePullChain } from '../receiving/pull-chain.js';
@@ -29,7 +30,7 @@ import type { WmspServerOptions } from './server-options.js';
 import type { SessionHost, WmspSession } from './session.js';
 import { Sessions } from './sessions.js';
 
-export type { PlayReport, SubmittedLog, WmspServerOptions } from './server-options.js';
+export type { SubmittedLog, WmspServerOptions } from './server-options.js';
 
 const SWEEP_INTERVAL = 1_000;
 const MAX_LOG = 64 * 1024;
@@ -67,8 +68,8 @@ export class WmspServer {
       resends: new ResendBudget(),
       failed: (error) => options.onError?.(error),
     };
-    this.#sessions = new Sessions(options.maxIdleSessions ?? 20_000, this.#now);
-    this.#plays = new Plays({ onPlay: options.onPlay, onPlayed: options.onPlayed, now: this.#now });
+    this.#sessions = new Sessions(options.maxIdleSessions ?? 20_000, this.#now, options.ids);
+    this.#plays = new Plays(options.registry ?? new SessionRegistry({ now: this.#now }));
     this.#host = {
       identity,
       playback: this.#playback,
@@ -233,7 +234,7 @@ export class WmspServer {
         return false;
       }
       this.#sessions.touch(session);
-      this.#plays.begin(session, pass, path, client.text, exchange.remoteAddress);
+      this.#plays.begin(session, pass, { path, client: client.text, exchange });
       taken = true;
       const opened = await this.#try(session, found === undefined, () =>
         session.play(path, program, order, body, (first) => {

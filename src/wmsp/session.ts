@@ -83,6 +83,8 @@ export class WmspSession implements PlaybackPort {
   readonly output: PlayerOutput;
   readonly #host: SessionHost;
   #stream: ResponseStream | undefined;
+  /** Bytes of responses that are over. */
+  #bytesBefore = 0;
   #told: Told | undefined;
   /** Opens the response for what is about to start. */
   #opens: OpenResponse | undefined;
@@ -116,6 +118,11 @@ export class WmspSession implements PlaybackPort {
   /** True while a Play response is open: data flows, or the streams of an entry are awaited. */
   get active(): boolean {
     return this.playback.active;
+  }
+
+  /** Bytes of its responses so far. */
+  get bytes(): number {
+    return this.#bytesBefore + (this.#stream?.bytes ?? 0);
   }
 
   /** Playlist-gen-id: that of the entry that the client was told of last; 0 before there is one. */
@@ -235,6 +242,12 @@ export class WmspSession implements PlaybackPort {
     this.#leaveStream();
   }
 
+  /** Tells the client that it is over, and closes its connections. */
+  kick(): void {
+    this.playback.stop('kicked');
+    this.disconnect();
+  }
+
   /** Stops, and closes the client's connections even if they could be used again (MS-WMSP 3.2.6.2). */
   disconnect(): void {
     this.stop();
@@ -329,6 +342,7 @@ export class WmspSession implements PlaybackPort {
     const stream = this.#stream;
     if (!stream) return;
     this.#stream = undefined;
+    this.#bytesBefore += stream.bytes;
     stream.onLost = undefined;
     stream.end();
   }

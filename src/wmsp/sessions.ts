@@ -1,4 +1,4 @@
-import { randomInt } from 'node:crypto';
+import { SessionIds } from '../playback/session-ids.js';
 import type { ClientProfile } from './profiles.js';
 import { type SessionHost, WmspSession } from './session.js';
 
@@ -11,11 +11,13 @@ export class Sessions implements Iterable<WmspSession> {
   readonly #sessions = new Map<number, WmspSession>();
   readonly #maxIdle: number;
   readonly #now: () => number;
+  readonly #ids: SessionIds;
 
   /** @param maxIdle sessions that do not stream; past it those that were used longest ago are forgotten */
-  constructor(maxIdle: number, now: () => number) {
+  constructor(maxIdle: number, now: () => number, ids: SessionIds = new SessionIds()) {
     this.#maxIdle = maxIdle;
     this.#now = now;
+    this.#ids = ids;
   }
 
   get size(): number {
@@ -34,7 +36,7 @@ export class Sessions implements Iterable<WmspSession> {
   create(profile: ClientProfile, address: string, host: SessionHost): WmspSession {
     let clientId: number;
     // Below 2^31, since some clients read it as a signed number; 0 would look like none.
-    do clientId = randomInt(1, 0x7fffffff);
+    do clientId = this.#ids.random(1, 0x7fffffff);
     while (this.#sessions.has(clientId));
     const session = new WmspSession(clientId, profile, address, host);
     this.touch(session);

@@ -5,8 +5,8 @@ import { Broadcast } from '../../src/media/broadcast.js';
 import { Channel } from '../../src/msbd/channel.js';
 import { Connection } from '../../src/msbd/connection.js';
 import { MsbdServer } from '../../src/msbd/server.js';
-import type { ClientReport } from '../../src/msbd/server-options.js';
 import { DEFAULT_TIMERS } from '../../src/msbd/server-session.js';
+import { type SessionInfo, SessionRegistry, type SessionReport } from '../../src/playback/registry.js';
 import { Refusal } from '../../src/refusal.js';
 import { testHeader, testPacket } from '../support/stream.js';
 import { until } from '../support/until.js';
@@ -264,29 +264,23 @@ describe('MSBD over TCP', () => {
   });
 
   it('tells of who plays, and what they got', async () => {
-    const told: unknown[] = [];
-    const reports: ClientReport[] = [];
-    station = await Station.open({
-      onPlay: (...args) => told.push(args),
-      onPlayed: (report) => reports.push(report),
+    const told: SessionInfo[] = [];
+    const reports: SessionReport[] = [];
+    const registry = new SessionRegistry({
+      now: () => station.now,
+      onBegin: (info) => told.push(info),
+      onEnd: (report) => reports.push(report),
     });
+    station = await Station.open({ registry });
     const player = await station.player(1, 'live');
     station.feed(2);
     await untilShape(player, /^CSPP$/);
     station.now += 1_500;
     player.close();
     await until('a report', () => reports.length > 0);
-    expect(told).toEqual([['live', '127.0.0.1']]);
-    expect(reports).toEqual([
-      {
-        channel: 'live',
-        remoteAddress: '127.0.0.1',
-        delivery: 'tcp',
-        milliseconds: 1_500,
-        packets: 2,
-        skippedPackets: 0,
-      },
-    ]);
+    expect(told).toMatchObject([{ path: '/live', remoteAddress: '127.0.0.1', protocol: 'MSBD', transport: 'tcp' }]);
+    expect(reports).toMatchObject([{ path: '/live', milliseconds: 1_500, packets: 2, skippedPackets: 0 }]);
+    expect(reports[0]!.bytes).toBeGreaterThan(2 * testPacket(0).bytes.length);
   });
 
   it('tells all clients that nothing follows when it is closed', async () => {
@@ -394,11 +388,9 @@ describe('fan-out', () => {
       patience: 20_000,
       now: () => now,
     });
-    const reports: ClientReport[] = [];
-    const server = new MsbdServer({
-      content: { open: async () => broadcast },
-      onPlayed: (report) => reports.push(report),
-    });
+    const reports: SessionReport[] = [];
+    const registry = new SessionRegistry({ onEnd: (report) => reports.push(report) });
+    const server = new MsbdServer({ content: { open: async () => broadcast }, registry });
     station.port = await server.listen(0, '127.0.0.1');
     broadcast.write({
       type: 'header',
@@ -489,6 +481,7 @@ describe('hostile clients', () => {
       timers: { ...DEFAULT_TIMERS, ping: 0 },
       now: () => 0,
       players,
+      registry: new SessionRegistry(),
       channel: async () => new Channel(broadcast),
       group: async () => undefined,
     });

@@ -274,25 +274,26 @@ describe('MsbdListener', () => {
     const listening = once(blocker, 'listening').catch(() => {});
     blocker.listen(MSBD_PORT, '127.0.0.1');
     await listening;
-    const without = await MsbdListener.start({ port: 'auto', host: '127.0.0.1', content });
-    expect(without.ports).toEqual({});
+    const place = { host: '127.0.0.1', content };
+    const without = new MsbdListener({ port: 'auto', ...place });
+    expect(await without.start()).toEqual({});
     await without.close();
-    await expect(MsbdListener.start({ port: MSBD_PORT, host: '127.0.0.1', content })).rejects.toMatchObject({
+    await expect(new MsbdListener({ port: MSBD_PORT, ...place }).start()).rejects.toMatchObject({
       code: 'WM_PORT_IN_USE',
     });
     if (!blocker.listening) return;
     await new Promise((resolve) => blocker.close(resolve));
-    const listener = await MsbdListener.start({ port: 'auto', host: '127.0.0.1', content });
-    expect(listener.ports).toEqual({ msbd: 7007 });
+    const listener = new MsbdListener({ port: 'auto', ...place });
+    expect(await listener.start()).toEqual({ msbd: 7007 });
     await listener.close();
   });
 
   it('[MSBD-006] takes the port that is named, or none', async () => {
-    const none = await MsbdListener.start({ port: 'none', content });
-    expect(none.ports).toEqual({});
+    const none = new MsbdListener({ port: 'none', content });
+    expect(await none.start()).toEqual({});
     await none.close();
-    const free = await MsbdListener.start({ port: 0, host: '127.0.0.1', content });
-    expect(free.ports.msbd).toBeGreaterThan(0);
+    const free = new MsbdListener({ port: 0, host: '127.0.0.1', content });
+    expect((await free.start()).msbd).toBeGreaterThan(0);
     await free.close();
   });
 });

@@ -1,5 +1,5 @@
 import { defaultConfig, type ServerConfig } from '../../src/server/config.js';
-import { MediaServer, type ServerListener } from '../../src/server/server.js';
+import { MediaServer, type ServerEvents } from '../../src/server/server.js';
 import { type TestHeaderOptions, testHeader, testPacket } from '../support/stream.js';
 import { parseResponse, parseWholeResponse, RawPeer, type WireResponse } from '../support/wire.js';
 
@@ -16,7 +16,7 @@ export class ServerStation {
     this.errors = errors;
   }
 
-  static async open(config: Partial<ServerConfig> = {}, listener: ServerListener = {}): Promise<ServerStation> {
+  static async open(config: Partial<ServerConfig> = {}, listener: ServerEvents = {}): Promise<ServerStation> {
     const errors: unknown[] = [];
     const complete = { ...defaultConfig(), host: '127.0.0.1', httpPort: 0, ...config };
     const server = await MediaServer.start(complete, { error: (error) => errors.push(error), ...listener });

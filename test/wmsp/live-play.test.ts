@@ -1,5 +1,5 @@
 import { parsePacket } from '../../src/asf/packet.js';
-import type { PlayReport } from '../../src/wmsp/server.js';
+import { SessionRegistry, type SessionReport } from '../../src/playback/registry.js';
 import { AUDIO, PACKET_SIZE } from '../support/stream.js';
 import { until } from '../support/until.js';
 import { BOTH_STREAMS, clientIdOf, kindsOf, NEW, OLD, PLAY, Station, tokenOf } from './station.js';
@@ -310,8 +310,8 @@ describe('Play', () => {
 
   it('tells who played what, and how much', async () => {
     await station.close();
-    const reports: PlayReport[] = [];
-    station = await Station.open({ onPlayed: (report) => reports.push(report) });
+    const reports: SessionReport[] = [];
+    station = await Station.open({ registry: new SessionRegistry({ onEnd: (report) => reports.push(report) }) });
     station.key();
     const watcher = await station.play(OLD, ...PLAY, ...BOTH_STREAMS);
     station.end();

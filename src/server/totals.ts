@@ -1,0 +1,15 @@
+import type { BroadcastCounters } from '../media/broadcast.js';
+
+/** What broadcasts took in and left out. */
+export type TotalCounters = Pick<BroadcastCounters, 'bytesIn' | 'packetsIn' | 'skippedPackets' | 'droppedPlayers'>;
+
+type Sums = { -readonly [Name in keyof TotalCounters]: number };
+
+export function newCounters(): Sums {
+  return { bytesIn: 0, packetsIn: 0, skippedPackets: 0, droppedPlayers: 0 };
+}
+
+/** Adds the counters of one broadcast to a sum. */
+export function addCounters(sum: Sums, counters: TotalCounters): void {
+  for (const name of Object.keys(newCounters()) as Array<keyof TotalCounters>) sum[name] += counters[name];
+}
