@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises';
 import { Command } from 'commander';
 import { describeStreams, type StreamDescription } from '../asf/edit.js';
 import type { AsfHeader } from '../asf/header.js';
@@ -5,6 +6,8 @@ import { flattenObjects } from '../asf/stream.js';
 import { WmError } from '../errors.js';
 import { takeCredentials } from '../http/credentials.js';
 import { fileSource } from '../media/file-source.js';
+import { OnDemandFile } from '../media/on-demand/file.js';
+import type { FileCondition } from '../media/on-demand/packet-file.js';
 import { describeSource } from '../sources/local.js';
 import type { SourceDescription } from '../sources/source.js';
 import { describeContent } from '../wmsp/packets.js';
@@ -42,6 +45,10 @@ interface Findings {
   readonly duration?: number | undefined;
   readonly size?: number | undefined;
   readonly packets?: number | undefined;
+  /** Of a file: packets that the header promises and that are not there. */
+  readonly missingPackets?: number | undefined;
+  /** What is unusual about a file, each a clause. */
+  readonly notes?: readonly string[] | undefined;
   readonly packetSize: number;
   /** ms */
   readonly preroll: number;
@@ -85,23 +92,76 @@ function serverTexts(metadata: SourceDescription['metadata']): Record<string, st
   return Object.fromEntries((metadata?.descriptions ?? []).map(({ name, value }) => [name, value]));
 }
 
+/** What is said in the header of a file, and what a server measures of it. */
 async function probeFile(path: string): Promise<Findings> {
+  const header = await readHeader(path);
+  const findings = {
+    file: path,
+    transport: 'file',
+    ...ofHeader(header, false, allStreams(header)),
+    metadata: textsOf(header),
+  };
+  if (!(await isRegularFile(path))) return findings;
+  return { ...findings, ...(await measured(path)) };
+}
+
+async function readHeader(path: string): Promise<AsfHeader> {
   const source = fileSource({ path });
   try {
-    for await (const event of source) {
-      if (event.type !== 'header') continue;
-      const { header } = event;
-      return {
-        file: path,
-        transport: 'file',
-        ...ofHeader(header, header.broadcast, allStreams(header)),
-        metadata: textsOf(header),
-      };
-    }
+    for await (const event of source) if (event.type === 'header') return event.header;
   } finally {
     await source.close();
   }
   throw new WmError('WM_BAD_INPUT', `${path} holds no ASF header.`);
+}
+
+const isRegularFile = (path: string): Promise<boolean> =>
+  stat(path).then(
+    (found) => found.isFile(),
+    () => false,
+  );
+
+type Measured = Pick<Findings, 'duration' | 'size' | 'packets' | 'packetSize' | 'preroll' | 'missingPackets' | 'notes'>;
+
+/** What players get of a file, as a server finds it. */
+async function measured(path: string): Promise<Partial<Measured>> {
+  const file = await OnDemandFile.open(path).catch((error: unknown) => {
+    if (error instanceof WmError && error.code === 'WM_BAD_INPUT') return error;
+    throw error;
+  });
+  if (file instanceof WmError) return { duration: 0, packets: 0, notes: ['no packet can be read'] };
+  try {
+    const { condition } = file;
+    const { packets, promised = packets, packetSize } = condition;
+    const missingPackets = Math.max(promised - packets, 0);
+    return {
+      duration: file.durationMs / 1000,
+      size: file.size,
+      packets,
+      packetSize,
+      preroll: file.header.preroll,
+      missingPackets,
+      notes: notesOf(condition, missingPackets, file.packetSize),
+    };
+  } finally {
+    await file.close();
+  }
+}
+
+/** What is unusual about a file. */
+function notesOf(condition: FileCondition, missing: number, servedSize: number): string[] {
+  const { promised = 0, cut, unfinished, recordings, foreign, startsAt, packetSize } = condition;
+  const percent = Math.max(1, Math.round((100 * missing) / promised));
+  const notes: ReadonlyArray<readonly [isSo: boolean, note: string]> = [
+    [missing > 0, `the last ${missing} of ${promised} packets (${percent} %) are missing`],
+    [cut, 'the last packet is not whole'],
+    [unfinished, 'the header does not rightly say how long it is: a recording that was not finished, or still goes on'],
+    [recordings > 1, `${recordings} recordings that were joined, played as one`],
+    [foreign, 'another recording with other streams follows, which is not played'],
+    [startsAt !== 0, `its times begin at ${asClock(Math.abs(startsAt) / 1000)}; players get them from 0 on`],
+    [servedSize !== packetSize, `players get its packets divided into ones of ${servedSize} bytes`],
+  ];
+  return notes.filter(([isSo]) => isSo).map(([, note]) => note);
 }
 
 function allStreams(header: AsfHeader): ReadonlySet<number> {
@@ -171,6 +231,7 @@ function inWords(findings: Findings): string {
     ['Size', size === undefined ? undefined : `${withUnit(size, 'byte')}, ${packets} packets`],
     ['Packets', `${findings.packetSize} byte each, preroll ${findings.preroll} ms`],
     ['Bit rate', withUnit(findings.bitsPerSecond, 'bit/s')],
+    ...(findings.notes ?? []).map((note) => ['Note', note] as const),
     ...streams.map((stream) => [`Stream ${stream.number}`, streamInWords(stream)] as const),
     ...findings.exclusive.map((numbers) => ['One of', numbers.join(', ')] as const),
     ...Object.entries(metadata).map(([name, value]) => [shown(name), value] as const),

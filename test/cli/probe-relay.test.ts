@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { probeCommand } from '../../src/cli/probe.js';
 import { relayCommand } from '../../src/cli/relay.js';
 import { ServerStation } from '../server/station.js';
+import { testHeader } from '../support/stream.js';
 import { until } from '../support/until.js';
 import {
   CLIENT_ID,
@@ -105,6 +106,30 @@ describe('wmcast probe', () => {
     expect(events).toMatchObject([{ file: path, transport: 'file', live: false, packets: 20, streams: [{}, {}] }]);
     const { output } = await runCommand(probeCommand(), path);
     expect(output).toMatch(/^File {12}\/.*in\.asf\nKind {12}on demand\n/);
+  });
+
+  it.each([
+    [
+      'half of it is missing',
+      [0, 10],
+      20,
+      { packets: 10, missingPackets: 10, notes: [/last 10 of 20 packets \(50 %\)/] },
+    ],
+    ['its header has the sizes of a live stream', [0, 20], 0, { packets: 20, live: false, notes: [/not rightly say/] }],
+    ['the space for half of it was reserved', [0, 10, -10], 20, { packets: 10, missingPackets: 10 }],
+    ['it is complete', [0, 20], 20, { packets: 20, missingPackets: 0, notes: [] }],
+  ] as const)('says of a file what a server measures: %s', async (_name, [from, to, zeros = 0], count, expected) => {
+    const path = join(newFolder(), 'odd.asf');
+    const header = count === 0 ? testHeader() : fileHeader(count);
+    const filler = Buffer.alloc(-zeros * header.packetSize);
+    writeFileSync(path, Buffer.concat([header.bytes, ...SENT.slice(from, to), filler]));
+    const { events } = await runCommand(probeCommand(), path, '--json');
+    const [found] = events as unknown as Array<{ notes: string[]; duration: number }>;
+    const { notes = [], ...facts } = { notes: undefined, ...expected };
+    expect(found).toMatchObject(facts);
+    for (const note of notes) expect(found!.notes.join()).toMatch(note);
+    if ('notes' in expected) expect(found!.notes).toHaveLength(notes.length);
+    expect(found!.duration).toBeGreaterThan(0);
   });
 
   it.each([

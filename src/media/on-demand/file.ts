@@ -4,7 +4,7 @@ import { WmError } from '../../errors.js';
 import { GateStreams } from './gate.js';
 import { KeyFrameMap } from './key-frames.js';
 import type { ReaderOptions, StartPosition, StartupProfile, StartupProfileOptions, StreamChoice } from './options.js';
-import { PacketFile } from './packet-file.js';
+import { type FileCondition, PacketFile } from './packet-file.js';
 import { ReadQueue } from './read-queue.js';
 import { OnDemandReader } from './reader.js';
 import { Seeker } from './seek.js';
@@ -96,6 +96,11 @@ export class OnDemandFile {
       if (!(error instanceof AsfError)) throw error;
       throw new WmError(error.code, `${path} cannot be played: ${error.message}`, { cause: error });
     }
+  }
+
+  /** What the file on disk is like. */
+  get condition(): FileCondition {
+    return this.#file.condition;
   }
 
   /** Data packets that are there; rises while a recording goes on. */

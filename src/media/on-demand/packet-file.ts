@@ -1,6 +1,7 @@
 import { AsfError } from '../../asf/error.js';
 import { type AsfHeader, DATA_OBJECT_HEAD_SIZE } from '../../asf/header.js';
 import type { DataPacket } from '../../asf/packet.js';
+import { declaredPackets } from '../../asf/scan.js';
 import { WmError } from '../../errors.js';
 import { DiskFile, versionOf } from './disk-file.js';
 import { type MediaTimes, measurePart, placeParts } from './measure.js';
@@ -9,6 +10,26 @@ import type { Part } from './part.js';
 import { countPackets, findParts } from './parts.js';
 
 export type { PacketRun } from './packet-run.js';
+
+/** What a file is like, beside what players get of it. */
+export interface FileCondition {
+  /** Data packets that can be read from it, and, with some that cannot, those up to the last. */
+  readonly packets: number;
+  /** Those that the header of the first recording promises; undefined when it says nothing that can be believed. */
+  readonly promised: number | undefined;
+  /** Bytes of the packets in the file. */
+  readonly packetSize: number;
+  /** The last packet is not whole. */
+  readonly cut: boolean;
+  /** The header is one of a live stream, or of a recording that was never finished. */
+  readonly unfinished: boolean;
+  /** Recordings that were joined, and are played as one. */
+  readonly recordings: number;
+  /** Another recording follows that is not played, because its streams or its packet size are others. */
+  readonly foreign: boolean;
+  /** Media time in the file at which it begins, ms; players get it from 0 on. */
+  readonly startsAt: number;
+}
 
 /**
  * The data packets of an ASF file on disk, read when they are asked for, as players get them: of one size, and with times
@@ -36,7 +57,7 @@ export class PacketFile {
   /** Differs when the file was changed or replaced. */
   readonly version: string;
   /** Another recording follows that cannot be played as one with this one. */
-  readonly foreign: boolean;
+  readonly #foreign: boolean;
   readonly #disk: DiskFile;
   readonly #parts: readonly Part[];
   readonly #measured: MediaTimes[];
@@ -60,7 +81,7 @@ export class PacketFile {
     this.#knownSize = disk.stats.size;
     this.modified = disk.stats.mtime;
     this.version = versionOf(disk.stats);
-    this.foreign = foreign;
+    this.#foreign = foreign;
   }
 
   /**
@@ -108,6 +129,22 @@ export class PacketFile {
   /** Recordings that were joined. */
   get recordings(): number {
     return this.#parts.length;
+  }
+
+  get condition(): FileCondition {
+    const [first] = this.#parts;
+    const { packetSize, presentationShift } = first!;
+    const promised = declaredPackets(this.header);
+    return {
+      packets: this.#parts.reduce((sum, { slots }) => sum + slots, 0),
+      promised,
+      packetSize,
+      cut: this.cut,
+      unfinished: promised === undefined,
+      recordings: this.#parts.length,
+      foreign: this.#foreign,
+      startsAt: -presentationShift,
+    };
   }
 
   /** Bytes at the last look. */

@@ -132,14 +132,14 @@ export function trusted(part: Part, packets: readonly PlacedPacket[]): PlacedPac
   );
 }
 
-/** Whether the last packets that the header promises are where they should be. */
+/** Whether the last packets that the header promises are there, and where they should be. */
 async function readTail(part: Part): Promise<'right' | 'shifted' | 'unreadable'> {
   const from = Math.max(part.slots - part.batch, 0);
   const run = await part.borrowRaw(from, part.slots - from);
-  let count = 0;
-  while (run.next() !== undefined) count++;
+  while (run.next() !== undefined);
   run.release();
-  return count === 0 ? 'unreadable' : run.shifted ? 'shifted' : 'right';
+  if (run.shifted) return 'shifted';
+  return run.location === part.slots - 1 ? 'right' : 'unreadable';
 }
 
 /**
