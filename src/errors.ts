@@ -3,7 +3,11 @@
  * `docs/errors.md` is tested against it.
  */
 export const errorTable = {
-  WM_FAILED: { exitCode: 1, meaning: 'The work could not be finished.', hint: 'See the message; -v shows more.' },
+  WM_FAILED: {
+    exitCode: 1,
+    meaning: 'The work could not be finished.',
+    hint: 'Run the command again with -v for more detail.',
+  },
   WM_PORT_IN_USE: {
     exitCode: 1,
     meaning: 'Another program listens on the port.',
@@ -11,66 +15,75 @@ export const errorTable = {
   },
   WM_FFMPEG_FAILED: {
     exitCode: 1,
-    meaning: 'ffmpeg ended with an error while it captured.',
-    hint: 'The last lines of its log are in the message; -v shows all of them.',
+    meaning: 'ffmpeg ended with an error while capturing.',
+    hint: "The message ends with the last lines of ffmpeg's log; -v shows all of it.",
   },
   WM_DISK: {
     exitCode: 1,
     meaning: 'A file could not be written.',
-    hint: 'Check the free space and the permissions of its folder.',
+    hint: 'Check the free space, and the permissions of the folder.',
   },
-  WM_USAGE: { exitCode: 2, meaning: 'The command line is wrong.', hint: 'See --help.' },
+  WM_USAGE: { exitCode: 2, meaning: 'The command line is wrong.', hint: '--help lists the options.' },
   WM_BAD_INPUT: {
     exitCode: 65,
-    meaning: 'The input is there but is not what it should be.',
-    hint: 'Look at it with ffprobe.',
+    meaning: 'The input exists but is not what it should be.',
+    hint: 'Check what it is with wmcast probe or ffprobe.',
   },
   WM_ASF_MALFORMED: {
     exitCode: 65,
     meaning: 'Data that should be ASF is not, or is damaged.',
-    hint: 'Without --copy, ffmpeg re-encodes nearly any input.',
+    hint: 'Check the file with wmcast probe.',
   },
-  WM_NO_INPUT: { exitCode: 66, meaning: 'The input cannot be opened.', hint: 'Check the path or the URL.' },
+  WM_NO_INPUT: { exitCode: 66, meaning: 'There is nothing of that name.', hint: 'Check the path or the URL.' },
   WM_UNREACHABLE: {
     exitCode: 69,
-    meaning: 'The server does not answer.',
-    hint: 'Check the host, the port and that the server runs.',
+    meaning: 'The server does not answer, or has nothing to give at the moment.',
+    hint: 'Check the host and the port, and that the server is running.',
   },
   WM_SERVER_GONE: {
     exitCode: 69,
-    meaning: 'The server closed the connection in the middle of the work.',
-    hint: "Look into the server's log.",
+    meaning: 'The server closed the connection before the end.',
+    hint: 'The log of the server may say why.',
   },
   WM_FFMPEG_MISSING: {
     exitCode: 69,
     meaning: 'No usable ffmpeg was found.',
-    hint: 'Install ffmpeg, or name one with --ffmpeg or FFMPEG_PATH; wmcast doctor tells what was tried.',
+    hint: 'Install ffmpeg, or name one with --ffmpeg or FFMPEG_PATH; wmcast doctor lists what was tried.',
   },
   WM_PROTOCOL: {
     exitCode: 76,
-    meaning: 'The other side broke the rules of the protocol.',
+    meaning: 'The peer violated the protocol.',
     hint: 'Check that the URL names a Windows Media server.',
   },
-  WM_HTTP_MALFORMED: { exitCode: 76, meaning: 'The other side does not speak HTTP.', hint: 'Check the port.' },
+  WM_HTTP_MALFORMED: { exitCode: 76, meaning: 'The peer does not speak HTTP.', hint: 'Check the port.' },
   WM_PUSH_REFUSED: {
     exitCode: 76,
     meaning: 'The server refused the push.',
-    hint: 'The point may be taken, unknown, or not open to pushes from here.',
+    hint: 'The log of the server may say why.',
   },
   WM_AUTH_REFUSED: {
     exitCode: 77,
     meaning: 'The server refused access.',
-    hint: 'Name a user: --user or WMCAST_USER, with the password in WMCAST_PASSWORD; without one wmcast serve takes pushes from its own host alone.',
+    hint: 'Log in with --user or WMCAST_USER, and the password in WMCAST_PASSWORD.',
   },
   WM_TLS: {
     exitCode: 76,
-    meaning: 'No TLS connection that can be trusted came about.',
-    hint: 'Name the certificate to trust with --ca; --insecure takes any.',
+    meaning: "The server's certificate is not trusted, or TLS failed.",
+    hint: 'Trust its certificate with --ca; --insecure trusts any.',
   },
-  WM_CONFIG: { exitCode: 78, meaning: 'The configuration is wrong.', hint: 'The message names the file and the line.' },
+  WM_CONFIG: {
+    exitCode: 78,
+    meaning: 'The configuration is wrong.',
+    hint: 'Mend it at the file and line in the message.',
+  },
 } as const satisfies Record<string, { exitCode: number; meaning: string; hint: string }>;
 
 export type ErrorCode = keyof typeof errorTable;
+
+export interface WmErrorOptions extends ErrorOptions {
+  /** Fits this error better than the hint of its code. */
+  readonly hint?: string | undefined;
+}
 
 /**
  * An error with one of the stable codes of {@link errorTable}; its message is one sentence for a person, without the passwords of URLs
@@ -78,11 +91,13 @@ export type ErrorCode = keyof typeof errorTable;
  */
 export class WmError extends Error {
   readonly code: ErrorCode;
+  readonly #hint: string | undefined;
 
-  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+  constructor(code: ErrorCode, message: string, { hint, ...options }: WmErrorOptions = {}) {
     super(shortened(hidePasswords(message)), options);
     this.name = 'WmError';
     this.code = code;
+    this.#hint = hint;
   }
 
   /** The exit code of a command that fails with this error. */
@@ -90,9 +105,9 @@ export class WmError extends Error {
     return errorTable[this.code].exitCode;
   }
 
-  /** What the person can do about it. */
+  /** What the person can do about it, in one sentence. */
   get hint(): string {
-    return errorTable[this.code].hint;
+    return this.#hint ?? errorTable[this.code].hint;
   }
 }
 

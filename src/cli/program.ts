@@ -88,7 +88,10 @@ function usageExit({ code, message, exitCode }: CommanderError, argv: readonly s
   const sentence = code === 'commander.help' ? 'a command is missing' : message.replace(/^error: /, '');
   const error = new WmError(
     'WM_USAGE',
-    `${sentence.replace(/\s+/g, ' ').replace(/^./, (first) => first.toUpperCase())}.`,
+    `${sentence
+      .replace(/\s+/g, ' ')
+      .replace(/\.$/, '')
+      .replace(/^./, (first) => first.toUpperCase())}.`,
   );
   // The options were not read to their end, so this is all there is to go by.
   const end = argv.indexOf('--');

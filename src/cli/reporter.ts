@@ -74,7 +74,8 @@ export class Reporter {
   /** The event of a failure that a person has been told of, or is to be told of. */
   errorEvent(error: unknown): { code: ErrorCode; hint: string; exitCode: number } {
     const code = error instanceof WmError ? error.code : 'WM_FAILED';
-    const { exitCode, hint } = errorTable[code];
+    const { exitCode } = errorTable[code];
+    const hint = error instanceof WmError ? error.hint : errorTable[code].hint;
     this.event('error', { code, message: messageOf(error), hint, exitCode });
     return { code, hint, exitCode };
   }

@@ -11,8 +11,15 @@ export interface Credentials {
  */
 export function refusedCredentials(status: number, given: boolean): string {
   const who = status === 407 ? 'The proxy' : 'The server';
-  if (given) return `${who} does not accept the user or the password`;
-  return `${who} asks who this is, and no user was named${status === 407 ? ' for it (WMCAST_PROXY_USER)' : ''}`;
+  return given ? `${who} does not accept the user or the password` : `${who} requires a login`;
+}
+
+/** The hint for a login that failed or is missing. @param given true if a user and a password were sent */
+export function loginHint(status: number, given: boolean): string {
+  const prefix = status === 407 ? 'WMCAST_PROXY' : 'WMCAST';
+  if (given) return 'Check the user name and the password.';
+  const option = status === 407 ? '' : '--user or ';
+  return `Log in with ${option}${prefix}_USER, and the password in ${prefix}_PASSWORD.`;
 }
 
 /**

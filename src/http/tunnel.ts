@@ -75,6 +75,10 @@ async function tunnel(proxy: Endpoint, server: Endpoint, options: RouteOptions &
 
 function refusal(proxy: string, target: string, status: number, reason: string): WmError {
   const sentence = `The proxy ${proxy} does not connect to ${target}: ${`${status} ${reason}`.trim()}.`;
-  if (status === 401 || status === 403 || status === 407) return new WmError('WM_AUTH_REFUSED', sentence);
+  if (status === 401 || status === 403 || status === 407) {
+    return new WmError('WM_AUTH_REFUSED', sentence, {
+      hint: 'Log in to the proxy with WMCAST_PROXY_USER and WMCAST_PROXY_PASSWORD, or ask for the host to be allowed.',
+    });
+  }
   return new WmError('WM_UNREACHABLE', sentence);
 }

@@ -1,7 +1,7 @@
 import { ACCEPTED_SCHEMES } from '../auth/schemes.js';
 import { type ErrorCode, WmError } from '../errors.js';
 import { type Cookie, parseSetCookies } from '../http/cookies.js';
-import { refusedCredentials } from '../http/credentials.js';
+import { loginHint, refusedCredentials } from '../http/credentials.js';
 import type { Field, ResponseHead } from '../http/message.js';
 import { isPushId, PUSH_ID } from './cookies.js';
 import {
@@ -74,10 +74,28 @@ export interface PushSessionState {
 export class PushRefusal extends WmError {
   readonly status: number;
 
-  constructor(code: ErrorCode, message: string, status: number) {
-    super(code, message);
+  constructor(code: ErrorCode, message: string, status: number, hint?: string) {
+    super(code, message, { hint });
     this.name = 'PushRefusal';
     this.status = status;
+  }
+}
+
+/** What a person can do about a push that was refused. @param known true if a user was named */
+function pushHint(status: number, known: boolean): string | undefined {
+  switch (status) {
+    case 403:
+      return known
+        ? "This user may not push there; the server's administrator can allow it."
+        : 'Pushes may be allowed from the server itself only, or after a login (--user).';
+    case 404:
+      return 'Name a publishing point, such as http://server:8080/live.';
+    case 409:
+      return 'Another encoder is publishing there: stop it, or push to another point.';
+    case 503:
+      return 'The server has reached a limit; try again later.';
+    default:
+      return undefined;
   }
 }
 
@@ -319,12 +337,23 @@ export class ClientSession {
   refusal({ status, reason }: Pick<ResponseHead, 'status' | 'reason'>): PushRefusal {
     const said = `${status}${reason === '' ? '' : ` ${reason}`}`;
     const { name = 'the publishing point', knows } = this.#options;
+    const known = knows?.(status) ?? false;
     if (status === 401 || status === 407) {
-      const sentence = `${refusedCredentials(status, knows?.(status) ?? false)}: ${said} for ${name}.`;
-      return new PushRefusal('WM_AUTH_REFUSED', sentence, status);
+      const sentence = `${refusedCredentials(status, known)}: ${said} for ${name}.`;
+      return new PushRefusal('WM_AUTH_REFUSED', sentence, status, loginHint(status, known));
+    }
+    if (status === 403 && this.#headerSent) {
+      const sentence = `The server ended the push to ${name}: ${said}.`;
+      return new PushRefusal(
+        'WM_AUTH_REFUSED',
+        sentence,
+        status,
+        'An administrator ended it, or withdrew the permission.',
+      );
     }
     const code = status === 403 ? 'WM_AUTH_REFUSED' : 'WM_PUSH_REFUSED';
-    return new PushRefusal(code, `The server refused the push to ${name}: ${said}.`, status);
+    const why = status === 409 ? `${name} is taken` : `The server refused the push to ${name}`;
+    return new PushRefusal(code, `${why}: ${said}.`, status, pushHint(status, known));
   }
 
   /**

@@ -15,10 +15,16 @@ export function statusError(head: ResponseHead, what: string): WmError {
   switch (true) {
     case head.status === 404 || head.status === 410:
       return new WmError('WM_NO_INPUT', `There is nothing at ${what}: the server answered ${status}.`);
-    case head.status === 401 || head.status === 403 || head.status === 407:
+    case head.status === 403:
+      return new WmError('WM_AUTH_REFUSED', `The server does not allow ${what}: ${status}.`, {
+        hint: 'This user or address may not; the administrator of the server can allow it.',
+      });
+    case head.status === 401 || head.status === 407:
       return new WmError('WM_AUTH_REFUSED', `The server refused ${what}: ${status}.`);
     case head.status >= 500:
-      return new WmError('WM_UNREACHABLE', `The server has nothing for ${what} at the moment: ${status}.`);
+      return new WmError('WM_UNREACHABLE', `The server has nothing for ${what} at the moment: ${status}.`, {
+        hint: 'The point may be offline, or the server full; --retry forever waits for it.',
+      });
     default:
       return new WmError('WM_PROTOCOL', `The server refused ${what}: ${status}.`);
   }

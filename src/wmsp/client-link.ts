@@ -9,7 +9,7 @@ import { MAX_CHALLENGES } from '../http/authenticator.js';
 import { type ConnectionReuse, type HttpClient, StaleConnection, type StreamedResponse } from '../http/client.js';
 import type { TlsTrust } from '../http/connection.js';
 import { decodeContent } from '../http/content-coding.js';
-import { refusedCredentials } from '../http/credentials.js';
+import { loginHint, refusedCredentials } from '../http/credentials.js';
 import { keepsAlive, type ResponseHead } from '../http/message.js';
 import type { ResponseBody } from '../http/response-body.js';
 import { asksProxy, connectRoute, type Route } from '../http/tunnel.js';
@@ -527,8 +527,9 @@ export class ClientLink {
     const target = asksProxy(this.#route) ? url.href : url.path;
     const about = { method: 'GET', target, ...(this.#http ? { connection: this.#http } : {}) };
     if (!(await this.#mayAnswer(head, about, count))) {
-      const sentence = refusedCredentials(head.status, this.#credentials.knows(head.status));
-      throw new WmError('WM_AUTH_REFUSED', `${sentence}: ${head.status} for ${url.href}.`);
+      const known = this.#credentials.knows(head.status);
+      const sentence = `${refusedCredentials(head.status, known)}: ${head.status} for ${url.href}.`;
+      throw new WmError('WM_AUTH_REFUSED', sentence, { hint: loginHint(head.status, known) });
     }
     const rest = await this.#atLeast(Buffer.alloc(0), body, MAX_REFUSED_BODY);
     this.#reusable = rest.length < MAX_REFUSED_BODY && body.complete && keepsAlive(head);

@@ -102,16 +102,32 @@ describe('PushSetup', () => {
   });
 
   it.each([
-    [403, 'WM_AUTH_REFUSED'],
-    [404, 'WM_PUSH_REFUSED'],
-    [409, 'WM_PUSH_REFUSED'],
-    [500, 'WM_PUSH_REFUSED'],
-  ])('reports status %i as %s with the name of the point', (status, code) => {
+    [403, 'WM_AUTH_REFUSED', 'The server refused the push to http://host/pub', /after a login \(--user\)/],
+    [404, 'WM_PUSH_REFUSED', 'The server refused the push to http://host/pub', /^Name a publishing point/],
+    [409, 'WM_PUSH_REFUSED', 'http://host/pub is taken', /^Another encoder is publishing there/],
+    [500, 'WM_PUSH_REFUSED', 'The server refused the push to http://host/pub', /log of the server/],
+  ])('reports status %i as %s with the name of the point, and what to do', (status, code, sentence, hint) => {
     const session = new ClientSession({ name: 'http://host/pub' });
     session.pushSetup('host');
     expect(() => session.response(response(status))).toThrow(
-      expect.objectContaining({ code, message: `The server refused the push to http://host/pub: ${status} Reason.` }),
+      expect.objectContaining({ code, message: `${sentence}: ${status} Reason.`, hint: expect.stringMatching(hint) }),
     );
+  });
+
+  it('tells a push that was ended by an administrator from one that needs a login', () => {
+    const { session } = streaming({ contentLength: 2 ** 31 - 1 });
+    expect(session.refusal({ status: 403, reason: 'Forbidden' })).toMatchObject({
+      message: expect.stringMatching(/^The server ended the push to /),
+      hint: expect.stringMatching(/^An administrator ended it/),
+    });
+  });
+
+  it.each([
+    [false, /^Log in with --user or WMCAST_USER/],
+    [true, /^Check the user name and the password/],
+  ])('hints at what helps after 401 (with a user: %s)', (knows, hint) => {
+    const session = new ClientSession({ knows: () => knows });
+    expect(session.refusal({ status: 401, reason: '' }).hint).toMatch(hint);
   });
 
   it('asks for credentials at 401 and 407, and to go elsewhere at 302 and 305', () => {
