@@ -25,11 +25,6 @@ export function newPullName(): string {
   return `${NODE}.${++pulls}`;
 }
 
-/** Whether one of the pulls is of this process. */
-export function comesFromHere(chain: PullChain): boolean {
-  return chain.some((name) => name.startsWith(`${NODE}.`));
-}
-
 /** Reads the value of the field; what is none is left out, and so is what comes after the first {@link MAX_HOPS} and one more. */
 export function parsePullChain(value: string | undefined): PullChain {
   if (value === undefined) return [];

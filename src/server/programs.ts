@@ -18,7 +18,7 @@ import type {
   Redirect,
 } from '../playback/content.js';
 import type { Entry, FileEntry } from '../playback/entry.js';
-import { comesFromHere, type PullChain } from '../receiving/pull-chain.js';
+import type { PullChain } from '../receiving/pull-chain.js';
 import { Refusal } from '../refusal.js';
 import type { ContentRoot, ContentSource, LocatedItem } from './content.js';
 import type { PublishingPoint, PublishingPoints } from './points.js';
@@ -136,14 +136,12 @@ export class Programs implements Content {
     };
   }
 
-  /** @throws Refusal `failed` when a pull of this server asks: it may be the one that an entry would wait for */
   #open(
     playlist: Playlist<ContentSource>,
     place: PlaylistPlace,
     chain: PullChain,
     signal: AbortSignal,
   ): Promise<Program> {
-    if (comesFromHere(chain)) throw new Refusal('failed', 'A playlist may not be pulled by the server that it is on.');
     return PlaylistProgram.open(playlist, { ...this.#options, chain }, place, signal);
   }
 }

@@ -371,6 +371,24 @@ describe('MulticastReceiver', () => {
     expect(new Set(posts.map((values) => values[9])).size).toBe(1);
   });
 
+  it('[WMLOG-022] [WMLOG-023] names an anonymous player, another one for each session', async () => {
+    const web = await LogServer.start();
+    open.push(web);
+    for (let session = 0; session < 2; session++) {
+      const transmission = new MsbTransmission();
+      transmission.header(liveAudio());
+      const { receiver, done, send } = await receiveDatagrams(transmission, web.url);
+      for (const datagram of transmission.packet(packets(1)[0]!)) await send(datagram);
+      await until('the packet', () => receiver.stats!.packets > 0);
+      await receiver.close();
+      await done;
+    }
+    const posts = web.requests.filter(({ method }) => method === 'POST').map(({ body }) => lineOf(body)[9]!);
+    expect(posts).toHaveLength(2);
+    for (const id of posts) expect(id).toMatch(/^\{3300AD50-2C39-46c0-AE0A-[0-9A-F]{12}\}$/);
+    expect(posts[0]).not.toBe(posts[1]);
+  });
+
   it('[MSB-106] submits no log at all when nothing could be rendered', async () => {
     const web = await LogServer.start();
     open.push(web);

@@ -228,6 +228,23 @@ describe('servers that pull from each other', () => {
     expect(performance.now() - started).toBeLessThan(10_000);
   }, 20_000);
 
+  it.each([1, 2, 3])('end a ring of playlists on %i of them', async (count) => {
+    const ports = [await freePort(), await freePort(), await freePort()].slice(0, count);
+    const stations = [];
+    for (const [index, port] of ports.entries()) {
+      const folder = await mkdtemp(join(tmpdir(), 'wmcast-'));
+      open.push({ close: () => rm(folder, { recursive: true }) });
+      const next = `http://127.0.0.1:${ports[(index + 1) % count]}/p.wsx`;
+      await writeFile(join(folder, 'p.wsx'), `<?wsx version="1.0"?><smil><media src="${next}"/></smil>`);
+      stations.push(await station(`content: { folder: ${folder} }\nprivateSources: [loopback]`, port));
+    }
+    const started = performance.now();
+    const response = await stations[0]!.ask('GET /p.wsx HTTP/1.1', 'User-Agent: NSPlayer/12.0');
+    expect(response.status).toBeGreaterThanOrEqual(400);
+    expect(performance.now() - started).toBeLessThan(10_000);
+    expect(stations[0]!.warnings.join()).toContain('cannot be played');
+  });
+
   it('play what the last of them has', async () => {
     const origin = await station('');
     await keyUntil(await origin.push('/x'), 'the origin', () => isLive(origin, '/x'));
