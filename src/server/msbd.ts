@@ -8,6 +8,7 @@ import { isRedirect } from '../playback/content.js';
 import type { Entrance, Pass } from '../playback/entrance.js';
 import { Refusal } from '../refusal.js';
 import type { Listener, ServerPorts } from './listener.js';
+import { named } from './names.js';
 import type { PointFeeder } from './points.js';
 
 /** Where MSBD is spoken: a port, 0 for a free one; `auto` is 7007 unless another program has it; `none` is nowhere. */
@@ -132,9 +133,9 @@ function pointOfChannel(
   netShow: string | undefined,
 ): NamedPoint | undefined {
   const all = [...points];
-  const named = (path: string) => all.find((point) => point.path === path);
-  if (channel !== '' && channel.toLowerCase() !== NETSHOW.toLowerCase()) return named(pathOfChannel(channel));
-  if (netShow !== undefined) return named(netShow);
+  const find = (path: string) => named(all, path);
+  if (channel !== '' && channel.toLowerCase() !== NETSHOW.toLowerCase()) return find(pathOfChannel(channel));
+  if (netShow !== undefined) return find(netShow);
   const live = all.filter(({ broadcast }) => broadcast.live);
-  return named(pathOfChannel(channel)) ?? (live.length === 1 ? live[0] : undefined);
+  return find(pathOfChannel(channel)) ?? (live.length === 1 ? live[0] : undefined);
 }

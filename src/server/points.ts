@@ -8,6 +8,7 @@ import type { SessionRegistry } from '../playback/registry.js';
 import type { PullChain } from '../receiving/pull-chain.js';
 import { Refusal } from '../refusal.js';
 import type { Publisher } from '../wmhttp/push-gate.js';
+import { folded, named } from './names.js';
 import { PointArchive } from './point-archive.js';
 import type { PointSettings } from './point-settings.js';
 import { addCounters, newCounters, type TotalCounters } from './totals.js';
@@ -215,10 +216,6 @@ export class PublishingPoint {
   }
 }
 
-function folded(path: string): string {
-  return path.normalize('NFC').toLowerCase();
-}
-
 /** The publishing points of a server, by path. */
 export class PublishingPoints {
   readonly #options: PointsOptions;
@@ -249,17 +246,7 @@ export class PublishingPoints {
    * it in another.
    */
   named(path: string): PublishingPoint | undefined {
-    const name = path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path;
-    const exact = this.get(path) ?? this.get(name);
-    if (exact) return exact;
-    const wanted = folded(name);
-    let found: PublishingPoint | undefined;
-    for (const point of this.#points.values()) {
-      if (point.foldedPath !== wanted) continue;
-      if (found) return undefined;
-      found = point;
-    }
-    return found;
+    return this.get(path) ?? named(this.#points.values(), path);
   }
 
   /** Adds a point that stays. */

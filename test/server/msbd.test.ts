@@ -153,6 +153,22 @@ describe('MSBD of a media server', () => {
     expect(() => parseConfig('msbd: { netShow: b }', 'serve.yaml')).toThrow('netShow');
   });
 
+  it('finds a channel with a slash at its end and in any case, and lets nobody in by that', async () => {
+    const port = await open({
+      points: [
+        { path: '/Live' },
+        { path: '/two' },
+        { path: '/TWO' },
+        { path: '/far', access: { play: { addresses: ['192.0.2.0/24'] } } },
+      ],
+    });
+    for (const path of ['/Live', '/two', '/TWO', '/far']) await push(path);
+    for (const channel of ['live', '/LIVE', 'Live/', 'two', 'TWO'])
+      expect([channel, await answer(port, channel)]).toEqual([channel, 0]);
+    expect(await answer(port, 'Two')).not.toBe(0);
+    expect(await answer(port, 'FAR')).toBe(0x80070005);
+  });
+
   it('lets nobody play what has rules that they do not meet', async () => {
     const port = await open({
       points: [
