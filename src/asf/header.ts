@@ -16,6 +16,9 @@ export const DATA_OBJECT_HEAD_SIZE = 50;
 /** The largest Header Object that is read, in bytes: pictures and space for later edits make them this large. */
 export const MAX_HEADER_SIZE = 32 * 1024 * 1024;
 
+/** What ffmpeg leaves in the place of a size that it cannot go back to, on a pipe. */
+const UNWRITTEN_SIZE = 0xffff_ffff_ffff_ffffn;
+
 /** The largest packet size that is believed, in bytes. */
 const MAX_PACKET_SIZE = 1024 * 1024;
 
@@ -60,6 +63,7 @@ export function headerObjectSize(bytes: Buffer): number {
     throw new AsfError(`This is not ASF but ${describeBytes(bytes)}.`, 0);
   }
   const size = bytes.readBigUInt64LE(16);
+  if (size === UNWRITTEN_SIZE) throw new AsfError('An ASF header was not completed: it does not say its size.', 16);
   if (size < HEADER_HEAD_SIZE || size > MAX_HEADER_SIZE) {
     throw new AsfError(`An ASF header of ${size} bytes is not read: the limit is ${MAX_HEADER_SIZE}.`, 16);
   }

@@ -91,6 +91,7 @@ export const configSchema = z.strictObject({
   realm: z
     .string()
     .regex(/^[\x20-\x7e]+$/, 'must be ASCII')
+    .max(255)
     .default(REALM),
   authentication: z
     .array(z.enum(['negotiate', 'ntlm', 'digest', 'basic']))

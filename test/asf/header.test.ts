@@ -311,6 +311,12 @@ describe('building', () => {
     ).toThrow(AsfError);
   });
 
+  it('says of one that ffmpeg could not complete on a pipe that it has no size', () => {
+    const bytes = Buffer.from(liveAv().bytes);
+    bytes.writeBigUInt64LE(2n ** 64n - 1n, 16);
+    expect(() => parseHeader(bytes)).toThrow('An ASF header was not completed: it does not say its size.');
+  });
+
   it('writes count, sizes and reserved fields', () => {
     const { bytes } = liveAv();
     expect(bytes.readBigUInt64LE(16)).toBe(BigInt(bytes.length - 50));
