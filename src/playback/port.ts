@@ -2,6 +2,7 @@ import type { AsfHeader } from '../asf/header.js';
 import type { Ticker } from '../media/on-demand/flow.js';
 import type { StartupProfile } from '../media/on-demand/options.js';
 import type { PlayerOutput, WireFormat } from '../media/wire.js';
+import type { AdaptingSession } from './adaptation.js';
 import type { Entry } from './entry.js';
 import type { Pace, PaceLimits } from './pace.js';
 import type { ReadySessions } from './ready.js';
@@ -18,7 +19,7 @@ export type PlaybackState = 'init' | 'ready' | 'starting' | 'playing' | 'waiting
 export interface EntryChange {
   readonly header: AsfHeader;
   readonly entry: Entry;
-  /** The streams that the player will want of it, as the server predicts them. */
+  /** The streams that the player will get of it, as the server predicts them. */
   readonly selection: StreamSelection;
   /** Number of the next unit. */
   readonly number: number;
@@ -94,6 +95,8 @@ export interface PlaybackHost {
   readonly limits: PaceLimits;
   readonly ready: ReadySessions;
   readonly resends: ResendBudget;
+  /** The sessions that are sent a broadcast. */
+  readonly live: Set<AdaptingSession>;
   /** Something failed that no player caused. */
   failed(error: unknown): void;
 }

@@ -2,6 +2,7 @@ import type { AsfHeader } from '../asf/header.js';
 import type { StartPosition } from '../media/on-demand/options.js';
 import type { HeaderCause, WireBatch, WireFormat } from '../media/wire.js';
 import { Refusal } from '../refusal.js';
+import { type Adaptation, Thinning } from './adaptation.js';
 import type { Program } from './content.js';
 import { type Entry, headerOf, type LiveEntry } from './entry.js';
 import type { PacketCounts } from './feed.js';
@@ -33,6 +34,7 @@ export class PlaybackSession implements LiveListener {
   readonly #programs = new ProgramSlot();
   readonly #feeds = new FeedSlot();
   readonly #lead: Lead;
+  readonly #adaptation: Adaptation = new Thinning();
   readonly #pause: Wait;
   /** Of a live entry that does not last as long as its broadcast. */
   readonly #liveEnd: Wait;
@@ -265,6 +267,14 @@ export class PlaybackSession implements LiveListener {
     this.#enter('init');
   }
 
+  /** For the playback, about once a second while a broadcast is sent: gives the player more or less of it. */
+  adapt(): void {
+    const { skipped } = this.packets;
+    if (!this.#adaptation.observe({ now: this.#host.now(), skipped })) return;
+    this.#ask(this.#asked);
+    this.#feeds.select(this.#granted);
+  }
+
   /** For the sessions that are ready: gives the program back and keeps only where the player is. */
   giveBack(): void {
     if (this.#state !== 'ready') return;
@@ -412,11 +422,12 @@ export class PlaybackSession implements LiveListener {
   #announce(header: AsfHeader, entry: Entry, cause: EntryChange['cause']): ChangeAnswer {
     const confirmed = this.#confirmed;
     if (!confirmed && this.#port.changes.confirmFirst) return 'later';
-    const selection = this.#header ? predicted(this.#asked, this.#header, header) : this.#asked;
+    const wanted = this.#header ? predicted(this.#asked, this.#header, header) : this.#asked;
+    const selection = this.#adaptation.grant(wanted, header);
     const answer = this.#port.announce({ header, entry, selection, number: this.number, cause, confirmed });
     if (answer === 'later') return answer;
-    this.#ask(selection);
     this.#header = header;
+    this.#ask(wanted);
     this.#entry = entry.id;
     this.#programs.given(entry);
     this.#confirmed = false;
@@ -508,7 +519,7 @@ export class PlaybackSession implements LiveListener {
 
   #ask(selection: StreamSelection): void {
     this.#asked = selection;
-    this.#granted = selection;
+    this.#granted = this.#header ? this.#adaptation.grant(selection, this.#header) : selection;
   }
 
   /** True if the player was told of an entry and its header. */
@@ -530,6 +541,8 @@ export class PlaybackSession implements LiveListener {
     this.#state = state;
     if (state === 'ready') this.#host.ready.add(this);
     else this.#host.ready.delete(this);
+    if (state === 'playing' && this.current?.kind === 'live') this.#host.live.add(this);
+    else this.#host.live.delete(this);
     this.#port.entered?.(state);
   }
 }

@@ -3,15 +3,12 @@ import { plainAddress } from '../http/addresses.js';
 import type { Exchange } from '../http/exchange.js';
 import { type Field, HttpError } from '../http/message.js';
 import { ALLOWED } from '../http/methods.js';
-import { Ticker } from '../media/on-demand/flow.js';
 import { type ContentInfo, infoOf, isRedirect, type PlaylistPlace } from '../playback/content.js';
 import type { Pass } from '../playback/entrance.js';
-import { DEFAULT_LIMITS } from '../playback/pace.js';
-import type { PlaybackHost, Started } from '../playback/port.js';
-import { ReadySessions } from '../playback/ready.js';
+import { Playback } from '../playback/host.js';
+import type { Started } from '../playback/port.js';
 import { SessionRegistry } from '../playback/registry.js';
 import { NO_STREAMS, switched } from '../playback/selection.js';
-import { ResendBudget } from '../playback/sent-ring.js';
 import { PULL_CHAIN_FIELD, parsePullChain } from '../receiving/pull-chain.js';
 import { parseLog, type WmLog } from '../wmlog/log.js';
 import { type Handling, needsHeaderAgain, statusOf, supportedBy, withBehind } from './handling.js';
@@ -43,8 +40,7 @@ export class WmspServer {
   readonly #replies: Replies;
   readonly #now: () => number;
   readonly #host: SessionHost;
-  readonly #ticker: Ticker;
-  readonly #playback: PlaybackHost;
+  readonly #playback: Playback;
   readonly #sessions: Sessions;
   readonly #plays: Plays;
   readonly #sweeper: NodeJS.Timeout;
@@ -57,17 +53,8 @@ export class WmspServer {
       events: options.onEvent !== undefined,
     };
     this.#replies = new Replies(identity);
-    this.#now = options.now ?? (() => performance.now());
-    this.#ticker = options.ticker ?? new Ticker();
-    this.#playback = {
-      ticker: this.#ticker,
-      now: this.#now,
-      ahead: options.ahead,
-      limits: options.limits ?? DEFAULT_LIMITS,
-      ready: new ReadySessions(this.#now),
-      resends: new ResendBudget(),
-      failed: (error) => options.onError?.(error),
-    };
+    this.#playback = new Playback(options);
+    this.#now = this.#playback.now;
     this.#sessions = new Sessions(options.maxIdleSessions ?? 20_000, this.#now, options.ids);
     this.#plays = new Plays(options.registry ?? new SessionRegistry({ now: this.#now }));
     this.#host = {
@@ -127,8 +114,7 @@ export class WmspServer {
   /** Forgets sessions whose Idle-Timeout is over (MS-WMSP 3.2.6.2). Called once a second. */
   sweep(): void {
     this.#sessions.sweep(this.#plays.size);
-    this.#playback.ready.sweep();
-    this.#playback.resends.sweep();
+    this.#playback.sweep();
   }
 
   #dispatch(handling: Handling): Promise<void> | void {
@@ -332,7 +318,7 @@ export class WmspServer {
     if (!test) {
       if (exchange.queued) throw new HttpError(400, 'This connection streams already.');
       const stream = exchange.startStream(200, this.#replies.framed(session, profile), { chunked: true });
-      session.pipelineTest = new PipelineTest(stream, this.#ticker, this.#now);
+      session.pipelineTest = new PipelineTest(stream, this.#playback.ticker, this.#now);
       return;
     }
     session.pipelineTest = undefined;

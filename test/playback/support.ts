@@ -52,6 +52,7 @@ export class House {
       limits: DEFAULT_LIMITS,
       ready: new ReadySessions(now, maxReady),
       resends: new ResendBudget(),
+      live: new Set(),
       failed: (error) => this.errors.push(error),
     };
   }
@@ -85,6 +86,7 @@ export class House {
     this.ticker.tick();
     this.host.ready.sweep();
     this.host.resends.sweep();
+    for (const session of this.host.live) session.adapt();
   }
 
   /** Lets time go by until something has happened; `step` ms of the clock for each turn of the event loop. */

@@ -1,10 +1,10 @@
 import type { Entrance } from '../../playback/entrance.js';
-import type { PlaybackHost } from '../../playback/port.js';
+import type { Playback } from '../../playback/host.js';
 import type { MmspSession } from './session.js';
 
 /** What sessions need of their server. */
 export interface SessionHost {
-  readonly playback: PlaybackHost;
+  readonly playback: Playback;
   readonly entrance: Pick<Entrance, 'enter'>;
   /** ServerVersionInfo, for example 9.5.6001.18281. */
   readonly version: string;

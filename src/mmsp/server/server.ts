@@ -6,12 +6,10 @@ import { isLoopback, plainAddress } from '../../http/addresses.js';
 import type { Admission } from '../../http/admission.js';
 import { listenTcp } from '../../http/listen.js';
 import { DatagramOutput, DatagramPacer } from '../../media/datagrams.js';
-import { Ticker } from '../../media/on-demand/flow.js';
 import type { PlayerOutput } from '../../media/wire.js';
 import type { Entrance } from '../../playback/entrance.js';
-import { DEFAULT_LIMITS, type PaceLimits } from '../../playback/pace.js';
-import { ReadySessions } from '../../playback/ready.js';
-import { ResendBudget } from '../../playback/sent-ring.js';
+import { Playback } from '../../playback/host.js';
+import type { PaceLimits } from '../../playback/pace.js';
 import { MmspError, splitMessages } from '../messages/base.js';
 import { readClientMessage } from '../messages/client.js';
 import { TcpPacketReader, wrapMessages } from '../messages/frame.js';
@@ -88,15 +86,7 @@ export class MmspServer {
     this.#now = options.now ?? (() => performance.now());
     this.#server = createServer({ noDelay: true }, (socket) => this.#accept(socket));
     this.#host = {
-      playback: {
-        ticker: new Ticker(),
-        now: this.#now,
-        ahead: undefined,
-        limits: options.limits ?? DEFAULT_LIMITS,
-        ready: new ReadySessions(this.#now),
-        resends: new ResendBudget(),
-        failed: (error) => options.onError?.(error),
-      },
+      playback: new Playback(options),
       entrance: options.entrance,
       version: options.version,
       offersUdp: true,
@@ -152,8 +142,7 @@ export class MmspServer {
   sweep(): void {
     const now = this.#now();
     for (const connection of this.#connections.values()) connection.tick(now, this.#timers);
-    this.#host.playback.ready.sweep();
-    this.#host.playback.resends.sweep();
+    this.#host.playback.sweep();
   }
 
   /** Ends what plays, and stops; bounded in time. */

@@ -1,0 +1,139 @@
+import { GUID } from '../../src/asf/guid.js';
+import { type AsfHeader, buildHeader, type HeaderObject } from '../../src/asf/header.js';
+import { parsePacket } from '../../src/asf/packet.js';
+import { Thinning } from '../../src/playback/adaptation.js';
+import { ALL_STREAMS, levelOf, NO_STREAMS, type StreamSelection, switched } from '../../src/playback/selection.js';
+import { dataWire } from '../../src/wmsp/packets.js';
+import { AUDIO, testHeader, VIDEO } from '../support/stream.js';
+import { FakePort, Feeder, House } from './support.js';
+
+/** Videos 1 (300 kbit/s), 3 (100) and 5 (700) that exclude each other, and audio 2. */
+function severalRates(): AsfHeader {
+  const { objects, dataObject } = testHeader();
+  const video = objects.find((object) => object.type === 'streamProperties')!;
+  const exclusion: HeaderObject = {
+    type: 'advancedMutualExclusion',
+    exclusionType: GUID.mutexBitrate,
+    streamNumbers: [1, 3, 5],
+  };
+  const rates: HeaderObject = {
+    type: 'streamBitrateProperties',
+    records: [
+      { flags: 1, averageBitrate: 300_000 },
+      { flags: 2, averageBitrate: 64_000 },
+      { flags: 3, averageBitrate: 100_000 },
+      { flags: 5, averageBitrate: 700_000 },
+    ],
+  };
+  const all = objects.flatMap((object): HeaderObject[] => {
+    if (object.type === 'streamBitrateProperties') return [rates];
+    if (object.type === 'headerExtension') return [{ ...object, objects: [exclusion] }];
+    return object === video ? [object, ...[3, 5].map((flags) => ({ ...video, flags }) as HeaderObject)] : [object];
+  });
+  return buildHeader(all, dataObject);
+}
+
+const levels = (selection: StreamSelection, ...streams: number[]) =>
+  streams.map((stream) => levelOf(selection, stream));
+
+/** Lets seconds go by, in some of which packets are left out. */
+class Line {
+  readonly thinning = new Thinning();
+  now = 0;
+  skipped = 0;
+
+  seconds(count: number, skips = 0): boolean[] {
+    return Array.from({ length: count }, () => {
+      this.now += 1_000;
+      this.skipped += skips;
+      return this.thinning.observe({ now: this.now, skipped: this.skipped });
+    });
+  }
+}
+
+describe('a player whose line is too slow', () => {
+  it('gets all that it asked for as long as it takes it, and after a moment in which it did not', () => {
+    const line = new Line();
+    line.seconds(60);
+    line.seconds(1, 10);
+    line.seconds(60);
+    line.seconds(1, 10);
+    expect(line.thinning.grant(ALL_STREAMS, severalRates())).toBe(ALL_STREAMS);
+  });
+
+  it('gets the lowest of the rates that it turned on, then key frames, and sound all the time', () => {
+    const line = new Line();
+    const header = severalRates();
+    expect(line.seconds(2, 10)).toEqual([false, true]);
+    expect(levels(line.thinning.grant(ALL_STREAMS, header), 1, 2, 3, 5)).toEqual([2, 0, 0, 2]);
+    expect(line.seconds(5, 10)).toEqual([false, false, false, false, true]);
+    expect(levels(line.thinning.grant(ALL_STREAMS, header), 1, 2, 3, 5)).toEqual([2, 0, 1, 2]);
+    expect(line.seconds(60, 10)).not.toContain(true);
+  });
+
+  it('gets no stream that it did not choose', () => {
+    const line = new Line();
+    line.seconds(2, 10);
+    const chosen = switched(
+      NO_STREAMS,
+      [1, 2].map((destination) => ({ source: undefined, destination, level: 0 as const })),
+    );
+    expect(levels(line.thinning.grant(chosen, severalRates()), 1, 2, 3, 5)).toEqual([1, 0, 2, 2]);
+  });
+
+  it('gets more again after a quiet time, which is longer each time that this was too much', () => {
+    const line = new Line();
+    line.seconds(2, 10);
+    expect(line.seconds(30).indexOf(true)).toBe(29);
+    expect(line.thinning.grant(ALL_STREAMS, testHeader())).toBe(ALL_STREAMS);
+    line.seconds(2, 10);
+    expect(line.seconds(60).indexOf(true)).toBe(59);
+    line.seconds(2, 10);
+    expect(line.seconds(120).indexOf(true)).toBe(119);
+  });
+});
+
+describe('a session', () => {
+  it('thins what a slow player gets, keeps what it asked for, and undoes nothing of that with its next choice', async () => {
+    const house = await House.build();
+    const live = new Feeder(house);
+    const port = new FakePort();
+    port.format = dataWire(400, { padding: 'cut', marksUnpaced: false });
+    const session = house.session(port);
+    live.packet({ key: true });
+    session.open(await house.program(live.broadcast));
+    await session.play({ position: { kind: 'start' }, selection: ALL_STREAMS });
+    let sent = 1;
+    const feed = async (count: number) => {
+      for (; count > 0; count--, sent++) {
+        live.packet({ key: sent % 10 === 0 });
+        live.packet({ stream: AUDIO });
+        await house.settle();
+      }
+    };
+    port.backlog = 100_000_000;
+    await feed(2);
+    house.tick(1_000);
+    await feed(2);
+    house.tick(1_000);
+    expect(session.packets.skipped).toBeGreaterThan(0);
+    expect(levels(session.granted, VIDEO, AUDIO)).toEqual([1, 0]);
+    expect(session.asked).toBe(ALL_STREAMS);
+    session.select(ALL_STREAMS, true);
+    expect(levels(session.granted, VIDEO, AUDIO)).toEqual([1, 0]);
+    port.backlog = 0;
+    await feed(25);
+    const before = port.batches.length;
+    await feed(20);
+    const payloads = port.batches
+      .slice(before)
+      .flatMap(({ bytes, ends }) => ends.map((end, index) => bytes.subarray((ends[index - 1] ?? 0) + 12, end)))
+      .flatMap((bytes) => parsePacket(bytes).payloads);
+    expect(payloads.filter(({ stream }) => stream === AUDIO)).toHaveLength(20);
+    expect(payloads.filter(({ stream }) => stream === VIDEO).every(({ key }) => key)).toBe(true);
+    expect(payloads.some(({ stream }) => stream === VIDEO)).toBe(true);
+    session.stop('closed');
+    expect(house.host.live.size).toBe(0);
+    await house.close();
+  });
+});
