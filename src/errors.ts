@@ -83,6 +83,8 @@ export type ErrorCode = keyof typeof errorTable;
 export interface WmErrorOptions extends ErrorOptions {
   /** Fits this error better than the hint of its code. */
   readonly hint?: string | undefined;
+  readonly passing?: boolean | undefined;
+  readonly retryIn?: number | undefined;
 }
 
 /**
@@ -91,12 +93,18 @@ export interface WmErrorOptions extends ErrorOptions {
  */
 export class WmError extends Error {
   readonly code: ErrorCode;
+  /** The other side says that it may do later what it does not now, whatever the code. */
+  readonly passing: boolean;
+  /** How long the other side wants to be left alone before another try, in ms. */
+  readonly retryIn: number | undefined;
   readonly #hint: string | undefined;
 
-  constructor(code: ErrorCode, message: string, { hint, ...options }: WmErrorOptions = {}) {
+  constructor(code: ErrorCode, message: string, { hint, passing = false, retryIn, ...options }: WmErrorOptions = {}) {
     super(shortened(hidePasswords(message)), options);
     this.name = 'WmError';
     this.code = code;
+    this.passing = passing;
+    this.retryIn = retryIn;
     this.#hint = hint;
   }
 

@@ -2,6 +2,7 @@ import { printable, WmError } from '../errors.js';
 import { HttpClient } from './client.js';
 import type { TlsTrust } from './connection.js';
 import { PLAYER_PRODUCT } from './product.js';
+import { statusError } from './status-error.js';
 
 export interface FetchOptions {
   /** Longest wait for a connection, and for the response, ms; default 10000. */
@@ -33,6 +34,7 @@ export async function fetchFile(location: string, options: FetchOptions = {}): P
         ['Host', url.host],
         ['User-Agent', PLAYER_PRODUCT],
         ['Accept', '*/*'],
+        ['Accept-Encoding', 'identity'],
         ['Connection', 'close'],
       ] as const;
       client.send('GET', `${url.pathname}${url.search}`, fields);
@@ -42,7 +44,8 @@ export async function fetchFile(location: string, options: FetchOptions = {}): P
       if (target === undefined) {
         const text = body.length < 200 ? printable(body.toString('utf8').trim().replace(/\s+/g, ' '), 200) : '';
         const said = text === '' ? '' : `: ${text}`;
-        throw new WmError('WM_PROTOCOL', `${url.href} answered with status ${head.status}${said}`);
+        const { code, passing, retryIn } = statusError(head, url.href);
+        throw new WmError(code, `${url.href} answered with status ${head.status}${said}`, { passing, retryIn });
       }
       url = urlOf(target, url);
     } finally {

@@ -1,4 +1,5 @@
-import { WmError } from '../errors.js';
+import { type ErrorCode, WmError } from '../errors.js';
+import { type Clock, systemClock } from './pacing.js';
 
 /** When a connection that broke is made again. */
 export interface ReconnectPolicy {
@@ -30,7 +31,97 @@ export function backOff({ initialDelay, maxDelay }: ReconnectPolicy, attempt: nu
   return Math.round((full * (1 + random())) / 2);
 }
 
-/** Whether another attempt may bring what this one did not. */
-export function isTransient(error: unknown): error is WmError {
-  return error instanceof WmError && (error.code === 'WM_SERVER_GONE' || error.code === 'WM_UNREACHABLE');
+/** As {@link backOff}, but no shorter than the other side asks for (Retry-After). */
+export function waitBefore(policy: ReconnectPolicy, attempt: number, error: unknown, random: () => number): number {
+  const asked = error instanceof WmError ? (error.retryIn ?? 0) : 0;
+  return Math.max(backOff(policy, attempt, random), asked);
+}
+
+/**
+ * Whether another attempt may bring what this one did not, by the code of its error: `always`; only `once` the stream has worked, since
+ * what is wrong then was right before; or `never`. Of what has worked once, servers say many things while they or what stands before
+ * them start again: a web page in the place of the stream, 403 or 404, something that is not HTTP.
+ */
+const RETRIES: Readonly<Record<ErrorCode, 'always' | 'once' | 'never'>> = {
+  WM_UNREACHABLE: 'always',
+  WM_SERVER_GONE: 'always',
+  WM_NO_INPUT: 'once',
+  WM_AUTH_REFUSED: 'once',
+  WM_PUSH_REFUSED: 'once',
+  WM_PROTOCOL: 'once',
+  WM_HTTP_MALFORMED: 'once',
+  WM_ASF_MALFORMED: 'once',
+  WM_BAD_INPUT: 'once',
+  WM_TLS: 'once',
+  WM_FAILED: 'never',
+  WM_USAGE: 'never',
+  WM_CONFIG: 'never',
+  WM_DISK: 'never',
+  WM_PORT_IN_USE: 'never',
+  WM_FFMPEG_FAILED: 'never',
+  WM_FFMPEG_MISSING: 'never',
+};
+
+/**
+ * Whether another attempt may succeed: one table for pulls, pushes, MSBD, multicasts and the sources of points.
+ *
+ * @param worked the stream has come, or has been taken, before
+ */
+export function mayRetry(error: unknown, worked: boolean): error is WmError {
+  if (!(error instanceof WmError)) return false;
+  const when = RETRIES[error.code];
+  return error.passing || when === 'always' || (when === 'once' && worked);
+}
+
+/** What a source that is received again needs to know. */
+export interface RetryOptions {
+  /** Default: never. */
+  readonly reconnect?: ReconnectPolicy | undefined;
+  readonly onReconnect?: ((report: ReconnectReport) => void) | undefined;
+  readonly clock?: Clock | undefined;
+  /** 0 to 1; default Math.random. */
+  readonly random?: (() => number) | undefined;
+  /** False ends it at the first breach of the protocol, also when it has worked. Default true. */
+  readonly tolerant?: boolean | undefined;
+}
+
+/** The attempts of one source: counts them, waits between them, and says when there are no more. */
+export class Retries {
+  readonly #options: RetryOptions;
+  readonly #signal: AbortSignal;
+  #attempt = 0;
+  #reconnects = 0;
+
+  /** @param signal ends a wait early */
+  constructor(options: RetryOptions, signal: AbortSignal) {
+    this.#options = options;
+    this.#signal = signal;
+  }
+
+  /** How often it was received again after it had worked. */
+  get reconnects(): number {
+    return this.#reconnects;
+  }
+
+  /** Something has come: the next failure is the first of a row. */
+  progressed(): void {
+    this.#attempt = 0;
+  }
+
+  /**
+   * Waits before the next attempt.
+   *
+   * @param worked the source has had a header
+   * @throws the error when no other attempt is wanted, or may bring anything
+   */
+  async after(error: unknown, worked: boolean): Promise<void> {
+    const { reconnect, clock = systemClock, random = Math.random, onReconnect, tolerant = true } = this.#options;
+    if (!reconnect || !mayRetry(error, worked) || (!worked && !reconnect.first)) throw error;
+    const isBreach = error.code === 'WM_PROTOCOL' || error.code === 'WM_HTTP_MALFORMED';
+    if ((isBreach && !tolerant) || ++this.#attempt > reconnect.retries) throw error;
+    if (worked) this.#reconnects++;
+    const delay = waitBefore(reconnect, this.#attempt, error, random);
+    onReconnect?.({ error, attempt: this.#attempt, delay });
+    await clock.sleep(delay, this.#signal);
+  }
 }

@@ -6,8 +6,8 @@ import type { AddressGuard } from '../http/address-guard.js';
 import { Continuity } from '../media/continuity.js';
 import type { AsfEvent, AsfSource } from '../media/events.js';
 import { LiveStart } from '../media/live-start.js';
-import { type Clock, systemClock } from '../media/pacing.js';
-import { backOff, isTransient, type ReconnectPolicy, type ReconnectReport } from '../media/reconnect.js';
+import type { Clock } from '../media/pacing.js';
+import { type ReconnectPolicy, type ReconnectReport, Retries } from '../media/reconnect.js';
 import { SingleReading, withEnd } from '../media/source.js';
 import { DEFAULT_TIMEOUTS, type LinkEvent, MsbdLink, type MsbdTimeouts } from './client-link.js';
 import { type MsbdUrl, parseMsbdUrl } from './client-url.js';
@@ -84,7 +84,7 @@ export class MsbdClient implements AsfSource {
   #header: AsfHeader | undefined;
   #start: LiveStart | undefined;
   #location = 0;
-  #attempt = 0;
+  readonly #retries: Retries;
   readonly #reading = new SingleReading();
   #stats = {
     packets: 0,
@@ -93,12 +93,12 @@ export class MsbdClient implements AsfSource {
     lostPackets: 0,
     recoveredPackets: 0,
     parityPackets: 0,
-    reconnects: 0,
   };
 
   /** @throws WmError WM_USAGE for a URL that cannot be used */
   constructor(options: MsbdClientOptions) {
     this.#options = options;
+    this.#retries = new Retries(options, this.#closed.signal);
     const url = parseMsbdUrl(options.url);
     this.#url = { ...url, interface: options.interface ?? url.interface };
   }
@@ -127,6 +127,7 @@ export class MsbdClient implements AsfSource {
     const { lostPackets, recoveredPackets, parityPackets } = this.#stats;
     return {
       ...this.#stats,
+      reconnects: this.#retries.reconnects,
       lostPackets: lostPackets + lost,
       recoveredPackets: recoveredPackets + recovered,
       parityPackets: parityPackets + parity,
@@ -164,7 +165,7 @@ export class MsbdClient implements AsfSource {
         throw new WmError('WM_NO_INPUT', `There is nothing at ${this.#options.url} at the moment.`);
       } catch (error) {
         if (this.#closed.signal.aborted) return;
-        await this.#waitForRetry(error);
+        await this.#retries.after(error, this.#continuity.header !== undefined);
       } finally {
         this.#settle(link);
       }
@@ -195,7 +196,7 @@ export class MsbdClient implements AsfSource {
     const wanted = this.#start ? this.#start.packet(packet) : packet;
     const placed = wanted && this.#continuity.packet(this.#location++, wanted);
     if (!placed) return;
-    this.#attempt = 0;
+    this.#retries.progressed();
     this.#stats.packets++;
     this.#stats.bytes += placed.bytes.length;
     yield { type: 'packet', packet: placed };
@@ -249,19 +250,6 @@ export class MsbdClient implements AsfSource {
     this.#stats.lostPackets += link.losses.lost;
     this.#stats.recoveredPackets += link.losses.recovered;
     this.#stats.parityPackets += link.losses.parity;
-  }
-
-  async #waitForRetry(error: unknown): Promise<void> {
-    const { reconnect, clock = systemClock, random = Math.random, onReconnect } = this.#options;
-    const known = this.#continuity.header !== undefined;
-    // A server that was started again has its live points back only when their encoders are.
-    const isAway = known && error instanceof WmError && error.code === 'WM_NO_INPUT';
-    const mayRetry = (isTransient(error) || isAway) && (known || reconnect?.first === true);
-    if (!reconnect || !mayRetry || ++this.#attempt > reconnect.retries) throw error;
-    if (known) this.#stats.reconnects++;
-    const delay = backOff(reconnect, this.#attempt, random);
-    onReconnect?.({ error, attempt: this.#attempt, delay });
-    await clock.sleep(delay, this.#closed.signal);
   }
 
   #note(text: string): void {

@@ -4,7 +4,7 @@ import { steadyNow } from '../clock.js';
 import { messageOf, WmError } from '../errors.js';
 import type { AsfEvent, AsfSink, AsfSource } from '../media/events.js';
 import { LiveStart } from '../media/live-start.js';
-import { backOff, type ReconnectPolicy } from '../media/reconnect.js';
+import { type ReconnectPolicy, waitBefore } from '../media/reconnect.js';
 import { Refusal } from '../refusal.js';
 import { MAX_HOPS, newPullName, type PullChain } from './pull-chain.js';
 import { RepeatedWarnings } from './repeated-warnings.js';
@@ -393,7 +393,7 @@ export class PulledBroadcast {
     if (now - since >= LASTING) standing.attempts = 0;
     standing.attempts++;
     standing.triedAt = now;
-    standing.retryAt = now + backOff({ ...BACK_OFF[policy], ...given }, standing.attempts, random);
+    standing.retryAt = now + waitBefore({ ...BACK_OFF[policy], ...given }, standing.attempts, failure, random);
     const { name } = sources[index]!;
     this.#failure = failure ?? new WmError('WM_UNREACHABLE', `${name} has ended.`);
     const reason = failure === undefined ? undefined : this.#warnings.due(String(index), messageOf(failure), now);

@@ -5,6 +5,7 @@ import type { AsfEvent } from '../media/events.js';
 import { MsbClient } from '../msb/client.js';
 import { WmspClient } from '../wmsp/client.js';
 import { AnnouncementSource } from './announced.js';
+import { MulticastSource } from './multicast.js';
 import type { RemoteSource, SourceDescription, SourceOptions, SourceTable } from './source.js';
 
 const NO_COUNTS = { reconnects: 0, damagedPackets: 0 };
@@ -77,15 +78,16 @@ function openNext(found: LeadsElsewhere, options: SourceOptions, table: SourceTa
   }
   if (announcement?.kind === 'nsc') {
     const { log, onNote, interface: own, guard } = options;
-    return new MsbClient({
+    const multicast = {
       url: location,
       log,
       onNote,
       interface: own,
       guard: next.led ? guard : undefined,
       read: nscReader(found, options),
-      openUrl: (unicast) => table.open(unicast, next),
-    });
+      openUrl: (unicast: string) => table.open(unicast, next),
+    };
+    return new MulticastSource(multicast, options);
   }
   return redirected(found, () => table.open(location, next));
 }

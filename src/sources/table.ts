@@ -6,6 +6,7 @@ import { MsbdClient } from '../msbd/client.js';
 import { isWmspUrl } from '../wmsp/client-url.js';
 import { AnnouncementSource } from './announced.js';
 import { FollowedSource } from './followed.js';
+import { MulticastSource } from './multicast.js';
 import {
   MAX_DEPTH,
   type RemoteSource,
@@ -49,15 +50,11 @@ const KINDS: readonly SourceKind[] = [
     form: '.nsc files',
     hasChoice: false,
     isFor: isNscLocation,
-    open: (url, { log, onNote, tls, interface: own, ...others }) =>
-      new MsbClient({
-        url,
-        log,
-        onNote,
-        tls,
-        interface: own,
-        openUrl: (unicast) => openSourceUrl(unicast, { log, onNote, tls, ...others }),
-      }),
+    open: (url, options) => {
+      const { log, onNote, tls, interface: own } = options;
+      const openUrl = (unicast: string) => openSourceUrl(unicast, options);
+      return new MulticastSource({ url, log, onNote, tls, interface: own, openUrl }, options);
+    },
     describe: async (url, { onNote, tls }) => ({
       ...(await MsbClient.describe({ url, onNote, tls })),
       transport: 'msb',

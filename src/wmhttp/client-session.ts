@@ -3,6 +3,7 @@ import { type ErrorCode, WmError } from '../errors.js';
 import { type Cookie, parseSetCookies } from '../http/cookies.js';
 import { loginHint, refusedCredentials } from '../http/credentials.js';
 import type { Field, ResponseHead } from '../http/message.js';
+import { isPassing, retryAfterOf } from '../http/status-error.js';
 import { isPushId, PUSH_ID } from './cookies.js';
 import {
   buildSetupBody,
@@ -74,8 +75,8 @@ export interface PushSessionState {
 export class PushRefusal extends WmError {
   readonly status: number;
 
-  constructor(code: ErrorCode, message: string, status: number, hint?: string) {
-    super(code, message, { hint });
+  constructor(code: ErrorCode, message: string, { status, headers }: ResponseHead, hint?: string) {
+    super(code, message, { hint, passing: isPassing(status), retryIn: retryAfterOf(headers) });
     this.name = 'PushRefusal';
     this.status = status;
   }
@@ -334,26 +335,23 @@ export class ClientSession {
   }
 
   /** The error for a response that refuses, with its status in words. */
-  refusal({ status, reason }: Pick<ResponseHead, 'status' | 'reason'>): PushRefusal {
+  refusal(head: ResponseHead): PushRefusal {
+    const { status, reason } = head;
     const said = `${status}${reason === '' ? '' : ` ${reason}`}`;
     const { name = 'the publishing point', knows } = this.#options;
     const known = knows?.(status) ?? false;
     if (status === 401 || status === 407) {
       const sentence = `${refusedCredentials(status, known)}: ${said} for ${name}.`;
-      return new PushRefusal('WM_AUTH_REFUSED', sentence, status, loginHint(status, known));
+      return new PushRefusal('WM_AUTH_REFUSED', sentence, head, loginHint(status, known));
     }
     if (status === 403 && this.#headerSent) {
       const sentence = `The server ended the push to ${name}: ${said}.`;
-      return new PushRefusal(
-        'WM_AUTH_REFUSED',
-        sentence,
-        status,
-        'An administrator ended it, or withdrew the permission.',
-      );
+      const hint = 'An administrator ended it, or withdrew the permission.';
+      return new PushRefusal('WM_AUTH_REFUSED', sentence, head, hint);
     }
     const code = status === 403 ? 'WM_AUTH_REFUSED' : 'WM_PUSH_REFUSED';
     const why = status === 409 ? `${name} is taken` : `The server refused the push to ${name}`;
-    return new PushRefusal(code, `${why}: ${said}.`, status, pushHint(status, known));
+    return new PushRefusal(code, `${why}: ${said}.`, head, pushHint(status, known));
   }
 
   /**

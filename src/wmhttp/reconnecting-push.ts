@@ -2,7 +2,7 @@ import { messageOf, WmError } from '../errors.js';
 import { StaleConnection } from '../http/client.js';
 import type { AsfEvent, AsfSink } from '../media/events.js';
 import { type Clock, systemClock } from '../media/pacing.js';
-import { backOff, isTransient, type ReconnectPolicy, type ReconnectReport } from '../media/reconnect.js';
+import { mayRetry, type ReconnectPolicy, type ReconnectReport, waitBefore } from '../media/reconnect.js';
 import { PushClient, type PushOptions, type ResumablePush } from './client.js';
 import { PushRefusal } from './client-session.js';
 import { PushBuffer, type PushBufferOptions } from './push-buffer.js';
@@ -59,8 +59,7 @@ const OVERLAP = 3_000;
 const LASTING = 10_000;
 // A line that takes nothing for so long is dead, ms.
 const STALLED = 20_000;
-// Statuses behind which another try may succeed, and 409: the server may still take the old connection for alive.
-const PASSING = new Set([408, 425, 429, 500, 502, 503, 504]);
+// The server may still take the old connection for alive.
 const CONFLICT = 409;
 
 /**
@@ -116,8 +115,9 @@ export class ReconnectingPush implements AsfSink {
       try {
         return new ReconnectingPush(options, await PushClient.connect(options));
       } catch (error) {
-        if (!reconnect.first || !mayPass(error, true) || attempt > reconnect.retries || signal?.aborted) throw error;
-        const delay = backOff(reconnect, attempt, random);
+        const isPossible = mayRetry(error, false) || isConflict(error);
+        if (!reconnect.first || !isPossible || attempt > reconnect.retries || signal?.aborted) throw error;
+        const delay = waitBefore(reconnect, attempt, error, random);
         onReconnect?.({ error, attempt, delay });
         await clock.sleep(delay, signal);
       }
@@ -239,11 +239,13 @@ export class ReconnectingPush implements AsfSink {
     if (this.#clock.now() - this.#connectedAt >= LASTING) this.#attempt = 0;
     let error = cause;
     for (let first = true; ; first = false) {
-      if (this.#closed.signal.aborted || !mayPass(error, !first)) throw error;
+      // What a server says in the middle of a push it means: another publisher has taken over, or it wants no more.
+      const isPossible = first ? mayRetry(error, false) : mayRetry(error, true) || isConflict(error);
+      if (this.#closed.signal.aborted || !isPossible || !(error instanceof WmError)) throw error;
       // A connection that broke because it was used again, which happens once, says nothing of the server.
       const isStale = first && error instanceof StaleConnection;
       if (!isStale && ++this.#attempt > reconnect.retries) throw error;
-      const delay = isStale ? 0 : backOff(reconnect, this.#attempt, random);
+      const delay = isStale ? 0 : waitBefore(reconnect, this.#attempt, error, random);
       if (!isStale) onReconnect?.({ error, attempt: this.#attempt, delay });
       await this.#clock.sleep(delay, this.#closed.signal);
       try {
@@ -325,13 +327,7 @@ export class ReconnectingPush implements AsfSink {
   }
 }
 
-/**
- * Whether another attempt may succeed.
- *
- * @param connecting the error came from an attempt to connect: another publisher at the point may be one's own old connection;
- *   in the middle of a push it is somebody who has taken over
- */
-function mayPass(error: unknown, connecting: boolean): error is WmError {
-  if (isTransient(error)) return true;
-  return error instanceof PushRefusal && (PASSING.has(error.status) || (connecting && error.status === CONFLICT));
+/** Another publisher at the point, when one connects, may be one's own old connection. */
+function isConflict(error: unknown): error is PushRefusal {
+  return error instanceof PushRefusal && error.status === CONFLICT;
 }

@@ -2,9 +2,10 @@ import { printable, WmError } from '../errors.js';
 import { PACKET_ID, packetName } from '../framing/framing.js';
 import { hexResult, isErrorResult } from '../hresult.js';
 import type { ResponseHead } from '../http/message.js';
+import { statusError } from '../http/status-error.js';
 import type { StreamSwitch } from '../playback/selection.js';
 import type { ClientLogKind } from '../wmlog/client-log.js';
-import { NS_S_CHANGENOTICE_BACKWARD, statusError } from './client-errors.js';
+import { NS_S_CHANGENOTICE_BACKWARD } from './client-errors.js';
 import { type KnowledgeOptions, ServerKnowledge } from './client-knowledge.js';
 import {
   HEADER_SHAPE,

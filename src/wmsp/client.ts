@@ -9,8 +9,7 @@ import { ConnectionReuse } from '../http/client.js';
 import { Continuity } from '../media/continuity.js';
 import type { AsfEvent, AsfSource } from '../media/events.js';
 import { LiveStart } from '../media/live-start.js';
-import { systemClock } from '../media/pacing.js';
-import { backOff, isTransient } from '../media/reconnect.js';
+import { mayRetry, Retries } from '../media/reconnect.js';
 import { SingleReading, withEnd } from '../media/source.js';
 import { anonymousPlayerId, type ClientLogKind } from '../wmlog/client-log.js';
 import { CookieJar } from './client-cookies.js';
@@ -73,16 +72,16 @@ export class WmspClient implements AsfSource {
   #refused = false;
   #paused = false;
   #wake: () => void = () => {};
-  #attempt = 0;
   readonly #reading = new SingleReading();
   #packets = 0;
   #bytes = 0;
   #damagedPackets = 0;
-  #reconnects = 0;
+  readonly #retries: Retries;
 
   /** @throws WmError WM_USAGE for a URL, proxy or User-Agent that cannot be used */
   constructor(options: WmspClientOptions) {
     this.#options = options;
+    this.#retries = new Retries(options, this.#closed.signal);
     this.#url = parseWmspUrl(options.url);
     this.#proxy = options.proxy === undefined ? undefined : parseWmspUrl(options.proxy);
     const { userAgent, identity = 'NSPlayer' } = options;
@@ -119,7 +118,7 @@ export class WmspClient implements AsfSource {
       packets: this.#packets,
       bytes: this.#bytes,
       damagedPackets: this.#damagedPackets,
-      reconnects: this.#reconnects,
+      reconnects: this.#retries.reconnects,
     };
   }
 
@@ -186,9 +185,9 @@ export class WmspClient implements AsfSource {
       } catch (error) {
         if (this.#closed.signal.aborted || (this.#isComplete && !this.#refused)) return;
         // When the server has forgotten the session: begin another, with the same position.
-        const isForgotten = resumed !== undefined && error instanceof WmError && !isTransient(error);
+        const isForgotten = resumed !== undefined && error instanceof WmError && !mayRetry(error, false);
         if (this.#isLive || this.#description?.transport === 'http' || isForgotten) this.#dropLink();
-        if (!isForgotten) await this.#waitForRetry(error);
+        if (!isForgotten) await this.#retries.after(error, this.#continuity.header !== undefined);
       }
     }
   }
@@ -291,7 +290,7 @@ export class WmspClient implements AsfSource {
     if (!wanted) return;
     const placed = this.#continuity.packet(location, wanted, (this.#options.rate ?? 1) < 0);
     if (!placed) return;
-    this.#attempt = 0;
+    this.#retries.progressed();
     this.#firstSendTime ??= packet.sendTime;
     this.#packets++;
     this.#bytes += placed.bytes.length;
@@ -375,7 +374,7 @@ export class WmspClient implements AsfSource {
       header: this.#header,
       metadata: peer.metadata,
       live: this.#isLive,
-      reconnected: this.#reconnects > 0,
+      reconnected: this.#retries.reconnects > 0,
       rate: this.#options.rate ?? 1,
     });
   }
@@ -466,19 +465,6 @@ export class WmspClient implements AsfSource {
     if (this.#isLive || !header || lastLocation === undefined) return false;
     const isOne = !this.#description?.features.includes('playlist');
     return isOne && header.dataObject.packetCount > 0n && BigInt(lastLocation + 1) >= header.dataObject.packetCount;
-  }
-
-  async #waitForRetry(error: unknown): Promise<void> {
-    const { reconnect, clock = systemClock, random = Math.random, onReconnect } = this.#options;
-    // A server that was started again has its live points back only when their encoders are.
-    const isAway = this.#isLive && error instanceof WmError && error.code === 'WM_NO_INPUT';
-    const mayRetry =
-      (isTransient(error) || isAway) && (this.#continuity.header !== undefined || reconnect?.first === true);
-    if (!reconnect || !mayRetry || ++this.#attempt > reconnect.retries) throw error;
-    if (this.#continuity.header) this.#reconnects++;
-    const delay = backOff(reconnect, this.#attempt, random);
-    onReconnect?.({ error, attempt: this.#attempt, delay });
-    await clock.sleep(delay, this.#closed.signal);
   }
 
   #dropLink(): void {

@@ -240,6 +240,25 @@ describe('MsbdClient', () => {
     ]);
   });
 
+  it.each([
+    ['access denied', connectResponse(0x80070005)],
+    ['HTTP', Buffer.from('HTTP/1.1 403 Forbidden\r\n\r\n')],
+    ['a header that is none', Buffer.concat([connectResponse(), wire(5, Buffer.alloc(100, 1))])],
+    [
+      'garbage between packets',
+      Buffer.concat([START, packetsFrom(SENT.slice(0, 2)), Buffer.from('20 bytes of garbage!')]),
+    ],
+  ])('goes on after a cut although the server says for a while: %s', async (_, answer) => {
+    const url = await serve((socket, count) => {
+      if (count === 1) socket.end(Buffer.concat([START, packetsFrom(SENT.slice(0, 12))]));
+      else if (count < 5) socket.end(answer);
+      else socket.write(Buffer.concat([connectResponse(), streamInfo(7), packetsFrom(SENT.slice(8), 100, 7), END]));
+    });
+    const { error, payloads } = await receive({ url, clock: noWait, reconnect: { retries: 5 } });
+    expect(error).toBeUndefined();
+    expect(payloads).toEqual(SENT);
+  });
+
   it('gives up after so many attempts, and at once when it never had anything', async () => {
     const url = await serve((socket, count) =>
       socket.end(count === 1 ? Buffer.concat([START, packetsFrom(SENT)]) : wire(6)),

@@ -116,7 +116,7 @@ describe('PushSetup', () => {
 
   it('tells a push that was ended by an administrator from one that needs a login', () => {
     const { session } = streaming({ contentLength: 2 ** 31 - 1 });
-    expect(session.refusal({ status: 403, reason: 'Forbidden' })).toMatchObject({
+    expect(session.refusal({ ...response(403), reason: 'Forbidden' })).toMatchObject({
       message: expect.stringMatching(/^The server ended the push to /),
       hint: expect.stringMatching(/^An administrator ended it/),
     });
@@ -127,7 +127,7 @@ describe('PushSetup', () => {
     [true, /^Check the user name and the password/],
   ])('hints at what helps after 401 (with a user: %s)', (knows, hint) => {
     const session = new ClientSession({ knows: () => knows });
-    expect(session.refusal({ status: 401, reason: '' }).hint).toMatch(hint);
+    expect(session.refusal({ ...response(401), reason: '' }).hint).toMatch(hint);
   });
 
   it('asks for credentials at 401 and 407, and to go elsewhere at 302 and 305', () => {
