@@ -142,6 +142,7 @@ export class MediaServer {
       authenticateStart: config.push.authenticateStart ?? false,
     });
     this.#push = new PushServer(gate, {
+      ids,
       pathOf,
       serverName: SERVER_NAME,
       maxSessions: Math.max(config.limits.points, MIN_SESSIONS),

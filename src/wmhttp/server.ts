@@ -5,6 +5,7 @@ import { plainAddress } from '../http/addresses.js';
 import type { Exchange } from '../http/exchange.js';
 import { type Field, HttpError } from '../http/message.js';
 import { ASF_TYPE } from '../media/names.js';
+import { SessionIds } from '../playback/session-ids.js';
 import {
   isEncoder,
   MAX_SETUP_BODY,
@@ -31,6 +32,8 @@ export interface PushServerOptions {
   readonly maxSessions?: number;
   /** Most sessions that have not sent a PushStart yet; past it the oldest goes, of the newcomer's address if there is one. */
   readonly maxIdleSessions?: number;
+  /** What the first nine digits of push-ids say of where their sessions live; default nothing. */
+  readonly ids?: SessionIds;
   /** Milliseconds since 1970. */
   readonly now?: () => number;
   /** Decodes and checks the path of a request-target; throws a Refusal. */
@@ -54,6 +57,7 @@ export class PushServer {
   readonly #idleTimeout: number;
   readonly #inactivityTimeout: number;
   readonly #now: () => number;
+  readonly #ids: SessionIds;
   readonly #sessions = new Map<string, PushSession>();
   // Sessions without a PushStart, oldest first.
   readonly #unstarted = new Set<PushSession>();
@@ -75,6 +79,7 @@ export class PushServer {
     }
     if (!(this.#inactivityTimeout >= 0)) throw new WmError('WM_CONFIG', 'The inactivity time-out is negative.');
     this.#now = options.now ?? Date.now;
+    this.#ids = options.ids ?? new SessionIds();
     this.#host = {
       now: this.#now,
       // Also after HTTP/1.0, where encoders go on without asking for it (MS-WMHTTP 3.2.5.2.1).
@@ -295,7 +300,7 @@ export class PushServer {
    */
   #newId(): string {
     for (;;) {
-      const id = `${randomInt(1e8, 1e9)}${String(randomInt(0, 1e9)).padStart(9, '0')}`;
+      const id = `${this.#ids.random(1e8, 1e9)}${String(randomInt(0, 1e9)).padStart(9, '0')}`;
       if (!this.#sessions.has(id)) return id;
     }
   }

@@ -1,0 +1,112 @@
+import fc from 'fast-check';
+import {
+  type RunningSession,
+  type SessionInfo,
+  SessionRegistry,
+  type SessionReport,
+} from '../../src/playback/registry.js';
+import { SessionIds } from '../../src/playback/session-ids.js';
+
+let now: number;
+let begun: SessionInfo[];
+let ended: SessionReport[];
+let stopped: number;
+let registry: SessionRegistry;
+
+beforeEach(() => {
+  now = 1_000;
+  begun = [];
+  ended = [];
+  stopped = 0;
+  registry = new SessionRegistry({
+    ids: new SessionIds({ node: 2, worker: 1, nodes: 3, workers: 4 }),
+    now: () => now,
+    onBegin: (info) => begun.push(info),
+    onEnd: (report) => ended.push(report),
+  });
+});
+
+function session(
+  counts = { bytes: 100, packets: 2, lost: 1 },
+  role: 'player' | 'publisher' = 'player',
+): RunningSession {
+  const facts = { protocol: 'WMSP', transport: 'tcp', path: '/live', client: 'x/1', remoteAddress: '192.0.2.1' };
+  return { role, ...facts, counts: () => counts, stop: () => void stopped++ };
+}
+
+describe('the registry of sessions', () => {
+  it('tells when each begins and ends, and what it was', () => {
+    const over = registry.begin(session());
+    expect(begun).toMatchObject([{ id: '2.1.1', path: '/live', bytes: 100, entry: undefined }]);
+    now += 1_500;
+    over();
+    over();
+    expect(ended).toEqual([
+      expect.objectContaining({ id: '2.1.1', milliseconds: 1_500, packets: 2, skippedPackets: 1, bytes: 100 }),
+    ]);
+  });
+
+  it('counts players and their bytes, also of those that have left', () => {
+    const counts = { bytes: 10, packets: 0, lost: 0 };
+    const over = registry.begin(session(counts));
+    registry.begin(session());
+    registry.begin(session(undefined, 'publisher'));
+    expect([registry.players, registry.bytesOut]).toEqual([2, 110]);
+    counts.bytes = 50;
+    expect(registry.bytesOut).toBe(150);
+    over();
+    expect([registry.players, registry.bytesOut]).toEqual([1, 150]);
+    expect([...registry]).toHaveLength(2);
+  });
+
+  it('lists by role, and goes on behind a session even if that one has ended', async () => {
+    const overs = [1, 2, 3, 4].map(() => registry.begin(session()));
+    registry.begin(session(undefined, 'publisher'));
+    const first = await registry.list({ role: 'player', limit: 2 });
+    expect(first.total).toBe(4);
+    expect(first.sessions.map(({ id }) => id)).toEqual(['2.1.1', '2.1.2']);
+    overs[1]!();
+    const next = await registry.list({ role: 'player', after: '2.1.2' });
+    expect(next.sessions.map(({ id }) => id)).toEqual(['2.1.3', '2.1.4']);
+    expect((await registry.list()).total).toBe(4);
+  });
+
+  it('ends a session by its id, and no other', async () => {
+    registry.begin(session());
+    expect(await registry.end('2.1.2')).toBe(false);
+    expect(stopped).toBe(0);
+    expect(await registry.end('2.1.1')).toBe(true);
+    expect(stopped).toBe(1);
+  });
+});
+
+describe('the id of a session', () => {
+  it('says where the session lives', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 64 }),
+        fc.integer({ min: 1, max: 64 }),
+        fc.nat(63),
+        fc.nat(63),
+        (nodes, workers, n, w) => {
+          const home = { node: n % nodes, worker: w % workers };
+          const ids = new SessionIds({ ...home, nodes, workers });
+          const id = ids.random(1, 0x7fffffff);
+          expect(id).toBeGreaterThanOrEqual(1);
+          expect(id).toBeLessThan(0x7fffffff + nodes * workers);
+          expect(new SessionIds({ nodes, workers }).homeOf(id)).toEqual(home);
+        },
+      ),
+    );
+  });
+
+  it('costs a single process none of the numbers', () => {
+    const ids = new SessionIds();
+    const seen = new Set(Array.from({ length: 200 }, () => ids.random(5, 8)));
+    expect([...seen].sort()).toEqual([5, 6, 7]);
+  });
+
+  it('is of a place that there is', () => {
+    expect(() => new SessionIds({ node: 1 })).toThrow(RangeError);
+  });
+});
