@@ -1,9 +1,8 @@
 import type { Entrance } from '../../playback/entrance.js';
 import type { Playback } from '../../playback/host.js';
-import type { MmspSession } from './session.js';
 
 /** What sessions need of their server. */
-export interface SessionHost {
+export interface SessionHost<Session> {
   readonly playback: Playback;
   readonly entrance: Pick<Entrance, 'enter'>;
   /** ServerVersionInfo, for example 9.5.6001.18281. */
@@ -13,11 +12,11 @@ export interface SessionHost {
   /** The path of content that a fileName stands for. @throws Refusal for a name that no content can have */
   pathOf(fileName: string): string;
   /** The session began to send, or goes on with another entry. */
-  started(session: MmspSession): void;
+  started(session: Session): void;
   /** Nothing is sent any more; may be called more than once. */
-  stopped(session: MmspSession): void;
-  refused(session: MmspSession, fileName: string, why: string): void;
+  stopped(session: Session): void;
+  refused(session: Session, fileName: string, why: string): void;
   /** @param log a CLIENT_LOG as it came */
-  log(session: MmspSession, log: Buffer): void;
+  log(session: Session, log: Buffer): void;
   failed(error: unknown): void;
 }

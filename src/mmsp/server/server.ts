@@ -74,7 +74,7 @@ export class MmspServer {
   readonly #now: () => number;
   readonly #server: Server;
   readonly #connections = new Map<number, Connection>();
-  readonly #host: SessionHost;
+  readonly #host: SessionHost<MmspSession>;
   readonly #pacer = new DatagramPacer();
   readonly #playing = new Map<MmspSession, { readonly since: number }>();
   #udp: UdpSocket | undefined;
@@ -246,7 +246,7 @@ export class MmspServer {
 }
 
 interface ConnectionMeans {
-  readonly host: SessionHost;
+  readonly host: SessionHost<MmspSession>;
   readonly now: () => number;
   readonly datagrams: (port: number) => DatagramOutput;
 }

@@ -61,7 +61,7 @@ export class MmspSession implements PlaybackPort {
   readonly playback: PlaybackSession;
   /** nCubs: what resend requests of this client name. */
   readonly clientId: number;
-  readonly #host: SessionHost;
+  readonly #host: SessionHost<MmspSession>;
   readonly #link: SessionLink;
   readonly #gone = new AbortController();
   #state: State = 'connect';
@@ -87,7 +87,7 @@ export class MmspSession implements PlaybackPort {
   #playsUntil = 0;
   #endTimer: NodeJS.Timeout | undefined;
 
-  constructor(clientId: number, link: SessionLink, host: SessionHost) {
+  constructor(clientId: number, link: SessionLink, host: SessionHost<MmspSession>) {
     this.clientId = clientId;
     this.#link = link;
     this.#host = host;
