@@ -41,6 +41,9 @@ export interface FileSourceOptions {
 /** Small, so that a paced source holds little; a read of the file costs nothing beside the packets in it. Bytes. */
 const READ_SIZE = 64 * 1024;
 
+/** Paced packets leave by so much early, ms, several at once: each wakes everybody on its way. */
+const EARLY = 100;
+
 /**
  * An ASF file or standard input as a source: its header, its packets as they are, an end event. No more than one read is
  * held in memory. A file that ends too early plays as far as it goes, and `warn` says what is missing.
@@ -77,7 +80,7 @@ class FileSource implements AsfSource {
     }
     this.#options = options;
     this.#name = options.path === '-' ? 'Standard input' : options.path;
-    this.#pacer = options.pace ? new Pacer(options.clock ?? systemClock) : undefined;
+    this.#pacer = options.pace ? new Pacer(options.clock ?? systemClock, { early: EARLY }) : undefined;
   }
 
   [Symbol.asyncIterator](): AsyncGenerator<AsfEvent, void, undefined> {

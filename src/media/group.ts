@@ -1,6 +1,7 @@
 import type { Lane } from './lane.js';
 import {
   type LaneEntry,
+  type PlayerOutput,
   type PlayerSession,
   type SentUnit,
   sent,
@@ -285,11 +286,13 @@ export class Group {
     return ((number - this.lane.numberAt(this.wire, index)) & this.wire.mask) >>> 0;
   }
 
-  #put(player: Player, batch: WireBatch, packets: number, totals: Delivery): void {
+  #put(player: Player, batch: WireBatch, packets: number, totals: Delivery): PlayerOutput {
     player.sent += packets;
     player.number += batch.ends.length;
     totals.bytes += batch.bytes.length;
-    player.session.output.put(batch);
+    const { output } = player.session;
+    output.put(batch);
+    return output;
   }
 
   /**
@@ -321,8 +324,8 @@ export class Group {
         moving.push([player, location]);
         continue;
       }
-      this.#send(player, batch, moment);
-      if (player.session.output.backlog > limits.backlog) {
+      const output = this.#send(player, batch, moment);
+      if (output && output.backlog > limits.backlog) {
         player.waiting = true;
         player.waitingSince = now;
         player.behindSince = now;
@@ -331,7 +334,8 @@ export class Group {
     return moving;
   }
 
-  #send(player: Player, batch: Batch, moment: Moment): void {
+  /** @returns where it was sent to; undefined when nothing was */
+  #send(player: Player, batch: Batch, moment: Moment): PlayerOutput | undefined {
     const { limits, now, totals } = moment;
     const { from, to, firstClean } = batch;
     let start = from;
@@ -339,22 +343,21 @@ export class Group {
       start = firstClean;
       if (start === -1) {
         const waited = now - player.waitingSince;
-        if (waited < limits.cleanStart) return;
+        if (waited < limits.cleanStart) return undefined;
         totals.uncleanStarts++;
         start = from;
         if (player.sent === 0) {
           // It gets what came while it waited, too.
           this.startAt(player, this.lane.startFor(player.lead + waited, to, false), moment);
-          return;
+          return undefined;
         }
       }
     }
     if (player.waiting || player.rewired) player.begin(this.lane.entry(start)!, start, player.waiting);
     if (player.waiting) player.settledAt = now + SETTLED_LEAD;
-    const phase = this.#phase(player.number, start);
-    const written = batch.write(start, phase, player.number, player.waiting);
+    const written = batch.write(start, player.number, player.waiting);
     player.waiting = false;
-    this.#put(player, written, to - start, totals);
+    return this.#put(player, written, to - start, totals);
   }
 
   /**
@@ -402,25 +405,46 @@ class Batch {
   /** Where a player that waits may start, as number within the lane; -1 nowhere. */
   readonly firstClean: number;
   readonly #group: Group;
+  // Number of the first unit of the first packet, and of the one that players start with.
+  readonly #number: number;
+  #startNumber: number | undefined;
   readonly #written = new Map<number, WireBatch>();
+  // What was given last: most players are of one phase, one after another.
+  #lastKey = -1;
+  #last: WireBatch | undefined;
 
   constructor(group: Group, from: number, to: number) {
     this.#group = group;
     this.from = from;
     this.to = to;
     this.firstClean = group.lane.cleanStartIn(from, to);
+    this.#number = group.lane.numberAt(group.wire, from);
   }
 
-  /** The packets from `start` on, for all players of a phase. */
-  write(start: number, phase: number, number: number, starting: boolean): WireBatch {
+  /**
+   * The packets from `start` on, for all players of a phase.
+   *
+   * @param number of the first unit for the player
+   */
+  write(start: number, number: number, starting: boolean): WireBatch {
+    const { wire } = this.#group;
+    const phase = wire.numbers === 'none' ? 0 : ((number - this.#numberOf(start)) & wire.mask) >>> 0;
     const key = phase * 2 + (starting ? 1 : 0);
+    if (key === this.#lastKey) return this.#last!;
     let written = this.#written.get(key);
     if (!written) {
-      const { lane, wire } = this.#group;
-      written = lane.write(wire, { from: start, to: this.to, number, starting });
+      written = this.#group.lane.write(wire, { from: start, to: this.to, number, starting });
       this.#written.set(key, written);
     }
+    this.#lastKey = key;
+    this.#last = written;
     return written;
+  }
+
+  #numberOf(start: number): number {
+    if (start === this.from) return this.#number;
+    this.#startNumber ??= this.#group.lane.numberAt(this.#group.wire, start);
+    return this.#startNumber;
   }
 }
 

@@ -54,6 +54,9 @@ export class Lanes {
   #turnTimer: NodeJS.Timeout | undefined;
   #turn = 0;
   #turnDue = 0;
+  #turnsSincePacket = 0;
+  // After so many without a packet everybody has everything.
+  #quietTurns = TURNS;
   #nextTurn = 0;
   // Bytes since the last delivery of all.
   #pending = 0;
@@ -179,6 +182,7 @@ export class Lanes {
   #schedule(size: number): void {
     if (this.#lanes.size === 0) return;
     this.#pending += size;
+    this.#turnsSincePacket = 0;
     if (this.#pending > MAX_PENDING) {
       this.flush();
       return;
@@ -201,7 +205,10 @@ export class Lanes {
   }
 
   #scheduleTurn(): void {
-    this.#turnDue += TURN_INTERVAL;
+    const isOne = this.players < MANY_PLAYERS && !this.#has((turn) => turn > 0);
+    if (isOne) this.#turn = 0;
+    this.#quietTurns = isOne ? 1 : TURNS;
+    this.#turnDue += isOne ? TURNS * TURN_INTERVAL : TURN_INTERVAL;
     this.#turnTimer = setTimeout(() => this.#takeTurn(), this.#turnDue - this.#options.now());
   }
 
@@ -212,7 +219,9 @@ export class Lanes {
     this.#turnTimer = undefined;
     this.#deliver((group) => group.turn === turn || group.turn === QUICK);
     if (this.#mayWait && (turn === 0 || this.players >= MANY_PLAYERS)) this.#settle(turn);
-    if (this.#hasPending) this.#scheduleTurn();
+    this.#turnsSincePacket++;
+    // As long as packets come, turns are as far apart as they are meant to be.
+    if (this.#turnsSincePacket <= this.#quietTurns && this.#has((other) => other !== QUICK)) this.#scheduleTurn();
   }
 
   /** Lets players that have enough in hand by now be served in a turn, with which everything has been delivered just now. */
@@ -223,12 +232,6 @@ export class Lanes {
       for (const player of group.players)
         if (player.isSettled(now)) group.hand(player, this.#group(group.lane, group.wire, turn));
     }
-  }
-
-  /** True if something waits for another turn. */
-  get #hasPending(): boolean {
-    for (const { delivered, turn, lane } of this.#groups()) if (turn !== QUICK && delivered < lane.end) return true;
-    return false;
   }
 
   #deliver(isServed: (group: Group) => boolean): void {

@@ -30,14 +30,19 @@ const SHORTEST_SLEEP = 1;
 export class Pacer {
   readonly #clock: Clock;
   readonly #rate: number;
+  readonly #early: number;
   /** t0 and T0; undefined before the first packet. */
   #anchor: { readonly at: number; readonly time: number } | undefined;
   #last = 0;
 
-  /** @param options.rate how many times faster than real time; default 1 */
-  constructor(clock: Clock = systemClock, options: { readonly rate?: number } = {}) {
+  /**
+   * @param options.rate how many times faster than real time; default 1
+   * @param options.early packets may leave so many ms before they are due, so that several go out together; default 0
+   */
+  constructor(clock: Clock = systemClock, options: { readonly rate?: number; readonly early?: number } = {}) {
     this.#clock = clock;
     this.#rate = options.rate ?? 1;
+    this.#early = options.early ?? 0;
   }
 
   /**
@@ -57,9 +62,9 @@ export class Pacer {
     return now;
   }
 
-  /** Waits until the packet is due, or until the signal aborts. */
+  /** Waits until the packet is due, or nearly, or until the signal aborts. */
   async wait(time: number, signal?: AbortSignal): Promise<void> {
     const ms = this.due(time) - this.#clock.now();
-    if (ms >= SHORTEST_SLEEP && !signal?.aborted) await this.#clock.sleep(ms, signal);
+    if (ms >= Math.max(SHORTEST_SLEEP, this.#early) && !signal?.aborted) await this.#clock.sleep(ms, signal);
   }
 }

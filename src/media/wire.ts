@@ -87,6 +87,15 @@ export interface PlayerOutput {
   destroy(): void;
 }
 
+/** For a player that has left while it was being served. */
+export const NOWHERE: PlayerOutput = {
+  framing: 'stream',
+  backlog: 0,
+  put: (_, done) => done?.(),
+  drained: (then) => then(),
+  destroy: () => undefined,
+};
+
 /** What a player gets first. */
 export interface FirstPacket {
   /** Number of the first unit, unbounded. */

@@ -2,14 +2,15 @@ import type { AsfHeader } from '../asf/header.js';
 import type { Broadcast } from '../media/broadcast.js';
 import type { EndEvent } from '../media/events.js';
 import type { Player } from '../media/group.js';
-import type {
-  FirstPacket,
-  HeaderCause,
-  PlayerOutput,
-  PlayerSession,
-  SentUnit,
-  Wanted,
-  WireFormat,
+import {
+  type FirstPacket,
+  type HeaderCause,
+  NOWHERE,
+  type PlayerOutput,
+  type PlayerSession,
+  type SentUnit,
+  type Wanted,
+  type WireFormat,
 } from '../media/wire.js';
 import type { Feed, FeedListener, PacketCounts } from './feed.js';
 import { laneChoice } from './lane-choice.js';
@@ -127,12 +128,3 @@ export class LiveFeed implements Feed, PlayerSession {
     return this.#options.port.wire(this.#header);
   }
 }
-
-/** For a player that has left while it was being served. */
-const NOWHERE: PlayerOutput = {
-  framing: 'stream',
-  backlog: 0,
-  put: (_, done) => done?.(),
-  drained: (then) => then(),
-  destroy: () => undefined,
-};

@@ -1,6 +1,6 @@
 import type { AsfHeader } from '../asf/header.js';
 import type { Exchange, ResponseStream } from '../http/exchange.js';
-import { oneUnit, type PlayerOutput, type WireFormat } from '../media/wire.js';
+import { NOWHERE, oneUnit, type PlayerOutput, type WireFormat } from '../media/wire.js';
 import type { PlaylistPlace, Program } from '../playback/content.js';
 import { type Entry, headerOf } from '../playback/entry.js';
 import type { PlayOrder } from '../playback/place.js';
@@ -80,7 +80,6 @@ export class WmspSession implements PlaybackPort {
   pipelineTest: PipelineTest | undefined;
   /** Its connections, which are closed with it. */
   readonly connections = new Connections();
-  readonly output: PlayerOutput;
   readonly #host: SessionHost;
   #stream: ResponseStream | undefined;
   /** Bytes of responses that are over. */
@@ -95,17 +94,12 @@ export class WmspSession implements PlaybackPort {
     this.address = address;
     this.profile = profile;
     this.#host = host;
-    const stream = () => this.#stream;
-    this.output = {
-      framing: 'stream',
-      put: (batch, done) => this.#stream?.put(batch, done),
-      drained: (then) => this.#stream?.drained(then),
-      get backlog() {
-        return stream()?.backlog ?? 0;
-      },
-      destroy: () => this.#stream?.destroy(),
-    };
     this.playback = new PlaybackSession(this, host.playback);
+  }
+
+  /** Where the body of its Play goes. */
+  get output(): PlayerOutput {
+    return this.#stream ?? NOWHERE;
   }
 
   get state(): SessionState {
