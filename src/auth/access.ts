@@ -39,7 +39,7 @@ export function ruleOf({ addresses, users, groups, trusted }: AccessRule): Rule 
 }
 
 /** Whether a caller may do what it wants. */
-export type Access =
+export type AccessDecision =
   | {
       readonly granted: true;
       /** The user who was let in; undefined if nobody was asked. */
@@ -86,7 +86,7 @@ export class AccessControl {
    * @param what what the caller wants, as in "may not …", for messages
    * @throws WmError WM_CONFIG when the users cannot be read
    */
-  check(caller: Caller, rule: Rule, what: string): Access | Promise<Access> {
+  check(caller: Caller, rule: Rule, what: string): AccessDecision | Promise<AccessDecision> {
     const { remoteAddress, local, credentials } = caller;
     const address = plainAddress(remoteAddress);
     if (rule.addresses && !rule.addresses.includes(remoteAddress, local)) {
@@ -108,7 +108,12 @@ export class AccessControl {
     return this.#authenticate(authenticator, { credentials, remoteAddress: address, schemes }, rule, what);
   }
 
-  async #authenticate(authenticator: Authenticator, request: AuthRequest, rule: Rule, what: string): Promise<Access> {
+  async #authenticate(
+    authenticator: Authenticator,
+    request: AuthRequest,
+    rule: Rule,
+    what: string,
+  ): Promise<AccessDecision> {
     const outcome = await authenticator.check(request);
     const { remoteAddress: address } = request;
     if (outcome.kind === 'blocked') {
@@ -140,7 +145,11 @@ export class AccessControl {
   }
 }
 
-function denied(kind: RefusalKind, message: string, options?: RefusalOptions): Extract<Access, { granted: false }> {
+function denied(
+  kind: RefusalKind,
+  message: string,
+  options?: RefusalOptions,
+): Extract<AccessDecision, { granted: false }> {
   return { granted: false, refusal: new Refusal(kind, message, options) };
 }
 

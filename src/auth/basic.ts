@@ -1,6 +1,6 @@
 import type { Credentials as UserCredentials } from '../http/credentials.js';
 import { AuthError } from './error.js';
-import { decodeText, decodeToken } from './fields.js';
+import { decodeAuthText, decodeToken } from './fields.js';
 
 /** Bytes of a user name and a password with their colon. */
 const MAX_USER_PASS = 1_024;
@@ -22,5 +22,5 @@ export function decodeBasic(token: string): UserCredentials {
   if (colon < 0 || bytes.length > MAX_USER_PASS || hasControls) {
     throw new AuthError('The Basic credentials are malformed.');
   }
-  return { user: decodeText(bytes.subarray(0, colon)), password: decodeText(bytes.subarray(colon + 1)) };
+  return { user: decodeAuthText(bytes.subarray(0, colon)), password: decodeAuthText(bytes.subarray(colon + 1)) };
 }

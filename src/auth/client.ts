@@ -14,7 +14,7 @@ import {
   readDigestChallenge,
 } from './digest.js';
 import { AuthError } from './error.js';
-import { type Credentials, decodeToken, parseChallenges } from './fields.js';
+import { decodeToken, parseChallenges, type SchemeValue } from './fields.js';
 import { SpnegoClient } from './negotiate.js';
 import { NtlmClient, type NtlmIdentity } from './ntlm/client.js';
 import { ntowfV1 } from './ntlm/keys.js';
@@ -33,7 +33,7 @@ export interface ClientAuthenticatorOptions {
 }
 
 /** A request, as far as credentials depend on it. */
-export interface ClientRequest {
+export interface SignedRequest {
   readonly method: string;
   /** As it stands in the request line. */
   readonly target: string;
@@ -44,7 +44,7 @@ export interface ClientRequest {
 }
 
 /** A response with status 401 or 407, and the request that it answers. */
-export interface ClientChallenge extends ClientRequest {
+export interface ClientChallenge extends SignedRequest {
   readonly status: number;
   readonly headers: HeaderFields;
   /** Nobody on the way can read what is sent: TLS, or this very host. */
@@ -60,7 +60,7 @@ export interface HttpAuthenticator {
   /** @returns the Authorization or Proxy-Authorization field of the next try, which `fields` gives for it too; undefined gives up */
   answer(challenge: ClientChallenge): Field | undefined | Promise<Field | undefined>;
   /** All that a request has to have; to be asked for every request, just before it is sent. */
-  fields?(request: ClientRequest, statuses?: readonly number[]): readonly Field[];
+  fields?(request: SignedRequest, statuses?: readonly number[]): readonly Field[];
   /** Whether there is a password for who answers with this status, for what people are told; without it, there is. */
   knows?(status: number): boolean;
 }
@@ -102,7 +102,7 @@ export class ClientAuthenticator implements HttpAuthenticator {
    *
    * @param statuses who sees the request: 401 the server, 407 a proxy; default both
    */
-  fields(request: ClientRequest, statuses: readonly number[] = [401, 407]): readonly Field[] {
+  fields(request: SignedRequest, statuses: readonly number[] = [401, 407]): readonly Field[] {
     const server = statuses.includes(401) && !this.#isForeign(request) ? this.#server : undefined;
     const proxy = statuses.includes(407) ? this.#proxy : undefined;
     return [server, proxy].map((side) => side?.field(request)).filter((field) => field !== undefined);
@@ -112,7 +112,7 @@ export class ClientAuthenticator implements HttpAuthenticator {
     return (status === 407 ? this.#proxy : this.#server) !== undefined;
   }
 
-  #isForeign({ origin }: ClientRequest): boolean {
+  #isForeign({ origin }: SignedRequest): boolean {
     if (origin === undefined) return false;
     this.#origin ??= origin.toLowerCase();
     return this.#origin !== origin.toLowerCase();
@@ -153,7 +153,7 @@ class Side {
     this.#basicInClear = basicInClear;
   }
 
-  field(request: ClientRequest): Field | undefined {
+  field(request: SignedRequest): Field | undefined {
     const value = this.#takePending(request) ?? this.#known(request);
     this.#note(request, value);
     return value === undefined ? undefined : [this.#field, value];
@@ -176,25 +176,25 @@ class Side {
   }
 
   /** For the same request, if possible on the same connection; others of that connection are of no use any more. */
-  #takePending({ method, target, connection = this }: ClientRequest): string | undefined {
+  #takePending({ method, target, connection = this }: SignedRequest): string | undefined {
     const same = this.#pending.filter((pending) => pending.method === method && pending.target === target);
     const taken = same.find((pending) => pending.connection === connection) ?? same.at(-1);
     this.#pending = this.#pending.filter((pending) => pending !== taken && pending.connection !== connection);
     return taken?.value;
   }
 
-  #known(request: ClientRequest): string | undefined {
+  #known(request: SignedRequest): string | undefined {
     if (this.#tunnel !== (request.method === 'CONNECT')) return undefined;
     return this.#digest ? this.#digestValue(request) : this.#basic;
   }
 
-  #note({ connection = this }: ClientRequest, value: string | undefined): void {
+  #note({ connection = this }: SignedRequest, value: string | undefined): void {
     if (value === undefined) this.#sent.delete(connection);
     else this.#sent.set(connection, value);
   }
 
   /** The proof, when the server has sent a challenge of NTLM. */
-  #handshakeGoesOn(sent: Sent | undefined, offers: readonly Credentials[]): string | undefined {
+  #handshakeGoesOn(sent: Sent | undefined, offers: readonly SchemeValue[]): string | undefined {
     const offer = offers.find(continuesHandshake);
     const scheme = offer && handshakeOf(offer.scheme);
     if (!scheme || !offer.token || sent?.proof || !this.#usable.has(scheme)) return undefined;
@@ -208,7 +208,7 @@ class Side {
     }
   }
 
-  #begin(sent: Sent | undefined, challenge: ClientChallenge, offers: readonly Credentials[]): string | undefined {
+  #begin(sent: Sent | undefined, challenge: ClientChallenge, offers: readonly SchemeValue[]): string | undefined {
     const digests = offers.filter(({ scheme }) => scheme === 'digest').map(readDigestChallenge);
     if (sent?.proof && !this.#mayTryAgain(sent, digests)) return undefined;
     // The server has no use for what begins a handshake: it knows Kerberos alone under Negotiate, say.
@@ -239,7 +239,7 @@ class Side {
     return `${SCHEME_NAMES[scheme]} ${this.#handshake(scheme).negotiate.toString('base64')}`;
   }
 
-  #firstDigest(request: ClientRequest, digests: ReadonlyArray<DigestChallenge | undefined>): string | undefined {
+  #firstDigest(request: SignedRequest, digests: ReadonlyArray<DigestChallenge | undefined>): string | undefined {
     const known = digests.filter((digest) => digest !== undefined);
     const challenge = known.find(({ algorithm }) => algorithm.hash === 'SHA-256') ?? known[0];
     if (!challenge) return undefined;
@@ -249,7 +249,7 @@ class Side {
     return this.#digestValue(request);
   }
 
-  #digestValue({ method, target }: ClientRequest): string | undefined {
+  #digestValue({ method, target }: SignedRequest): string | undefined {
     if (!this.#digest) return undefined;
     const { challenge, secret } = this.#digest;
     const { algorithm, nonce, realm, qop, opaque } = challenge;
@@ -298,7 +298,7 @@ function isFirstToken(token: Buffer): boolean {
   return messageType(token) === 1 || token[0] === 0x60;
 }
 
-function continuesHandshake({ scheme, token }: Credentials): boolean {
+function continuesHandshake({ scheme, token }: SchemeValue): boolean {
   return token !== undefined && handshakeOf(scheme) !== undefined;
 }
 
@@ -307,7 +307,7 @@ function handshakeOf(name: string): HandshakeScheme | undefined {
 }
 
 /** The challenges of one field; none when it is malformed, so that the other fields count. */
-function readChallenges(value: string): Credentials[] {
+function readChallenges(value: string): SchemeValue[] {
   try {
     return parseChallenges(value);
   } catch (error) {

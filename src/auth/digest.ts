@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { AuthError } from './error.js';
-import { type Credentials, decodeText, quote, quoteBytes } from './fields.js';
+import { decodeAuthText, quote, quoteBytes, type SchemeValue } from './fields.js';
 
 /** The hash functions of RFC 2617 and RFC 7616 that are spoken here. */
 export type DigestHash = 'MD5' | 'SHA-256';
@@ -67,7 +67,7 @@ export interface DigestCredentials extends DigestInput {
 }
 
 /** The text of a parameter, whose characters stand for bytes. */
-const textOf = (parameter: string) => decodeText(Buffer.from(parameter, 'latin1'));
+const textOf = (parameter: string) => decodeAuthText(Buffer.from(parameter, 'latin1'));
 
 /** username* (RFC 8187 3.2.1). @throws AuthError when it is malformed or not in UTF-8 */
 function extendedValue(text: string): string {
@@ -83,7 +83,7 @@ function extendedValue(text: string): string {
  *
  * @throws AuthError when a parameter is missing or malformed, or for another qop or algorithm
  */
-export function readDigest({ parameters }: Credentials): DigestCredentials {
+export function readDigest({ parameters }: SchemeValue): DigestCredentials {
   const need = (name: string): string => {
     const value = parameters.get(name);
     if (value === undefined || value === '') throw new AuthError(`The Digest credentials lack ${name}.`);
@@ -120,7 +120,7 @@ export interface DigestChallenge {
 }
 
 /** Reads a Digest challenge (RFC 7616 3.3); undefined when this client cannot answer it. */
-export function readDigestChallenge({ parameters }: Credentials): DigestChallenge | undefined {
+export function readDigestChallenge({ parameters }: SchemeValue): DigestChallenge | undefined {
   const algorithm = parseAlgorithm(parameters.get('algorithm'));
   const nonce = parameters.get('nonce');
   const qops = parameters

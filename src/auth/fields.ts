@@ -1,7 +1,7 @@
 import { AuthError } from './error.js';
 
 /** One challenge, or the credentials of a request (RFC 9110 11.3 and 11.4): a scheme with a token or with parameters. */
-export interface Credentials {
+export interface SchemeValue {
   /** In lower case. */
   readonly scheme: string;
   /** The token68, as NTLM, Negotiate and Basic have it. */
@@ -85,7 +85,7 @@ class Scanner {
  *
  * @throws AuthError for what does not follow the grammar, and for a parameter that comes twice
  */
-export function parseChallenges(value: string): Credentials[] {
+export function parseChallenges(value: string): SchemeValue[] {
   const scanner = new Scanner(value);
   const challenges: Array<{ scheme: string; token?: string; parameters: Map<string, string> }> = [];
   scanner.skipSeparators();
@@ -121,7 +121,7 @@ function addParameter(parameters: Map<string, string>, name: string, value: stri
  *
  * @throws AuthError when it is malformed or holds more than one set of credentials
  */
-export function parseCredentials(value: string): Credentials {
+export function parseCredentials(value: string): SchemeValue {
   const [credentials, ...others] = parseChallenges(value);
   if (!credentials || others.length > 0) throw new AuthError('The credentials are malformed.');
   return credentials;
@@ -142,7 +142,7 @@ export function quote(text: string): string {
 }
 
 /** The text of a field's Latin-1 characters: UTF-8 if their bytes are, else Latin-1, which old clients send (RFC 7617 B.3). */
-export function decodeText(bytes: Buffer): string {
+export function decodeAuthText(bytes: Buffer): string {
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch {

@@ -13,7 +13,7 @@ import type {
 } from './dialog.js';
 import { type DigestCredentials, digestResponse, formatDigestChallenge, readDigest } from './digest.js';
 import { AuthError } from './error.js';
-import { type Credentials, decodeToken, parseCredentials, quote } from './fields.js';
+import { decodeToken, parseCredentials, quote, type SchemeValue } from './fields.js';
 import { type Acceptor, NegotiateAcceptor, RawAcceptor } from './negotiate.js';
 import { Nonces } from './nonces.js';
 import type { NtlmAcceptorOptions } from './ntlm/acceptor.js';
@@ -200,7 +200,7 @@ export class ServerAuthenticator {
     return milliseconds > 0 ? { kind: 'wait', milliseconds } : this.#store.find(name);
   }
 
-  async #basic(request: AuthRequest, { token }: Credentials): Promise<Verdict> {
+  async #basic(request: AuthRequest, { token }: SchemeValue): Promise<Verdict> {
     const { user, password } = decodeBasic(token ?? '');
     // Windows clients put a domain before the name.
     const name = user.slice(user.lastIndexOf('\\') + 1);

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { WmError } from '../errors.js';
 import type { MeteredSource } from '../media/metered-source.js';
 import { isMulticast } from '../msbd/messages.js';
-import type { MulticastOptions } from '../msbd/server-options.js';
+import type { MsbdMulticast } from '../msbd/server-options.js';
 import { EncoderServer } from '../server/encoder.js';
 import type { MsbdPort } from '../server/msbd.js';
 import { emptyInput } from './carry.js';
@@ -32,7 +32,7 @@ interface PullServeOptions extends InputOptions, ReporterOptions, TlsOptions {
   /** False with --no-msbd. */
   readonly msbd: boolean;
   readonly msbdPort?: MsbdPort;
-  readonly msbdMulticast?: MulticastOptions;
+  readonly msbdMulticast?: MsbdMulticast;
   readonly multicastTtl?: number;
   readonly multicastInterface?: string;
   readonly multicastFec?: number;
@@ -86,7 +86,7 @@ export function pullServeCommand(name = 'wmpull-serve'): Command {
 }
 
 /** @throws WmError WM_USAGE */
-function parseGroup(text: string): MulticastOptions {
+function parseGroup(text: string): MsbdMulticast {
   const [, address = '', port = ''] = /^([\d.]+):(\d{1,5})$/.exec(text) ?? [];
   const group = { address, port: Number(port) };
   if (!isMulticast(group))
@@ -94,7 +94,7 @@ function parseGroup(text: string): MulticastOptions {
   return group;
 }
 
-function multicastOf(options: PullServeOptions): MulticastOptions | undefined {
+function multicastOf(options: PullServeOptions): MsbdMulticast | undefined {
   const { msbdMulticast, multicastTtl: ttl, multicastInterface, multicastFec: fec } = options;
   return msbdMulticast && { ...msbdMulticast, ttl, fec, interface: multicastInterface };
 }

@@ -29,7 +29,7 @@ export interface MsbdPeer {
 }
 
 /** How packets reach the clients that ask for multicast delivery. */
-export interface MulticastOptions {
+export interface MsbdMulticast {
   /** IPv4; the first channel that is asked for gets it, each other one the next address. */
   readonly address: string;
   readonly port: number;
@@ -48,7 +48,7 @@ export interface MsbdServerOptions {
   /** Which peers say whom they bring, by the PROXY protocol; default none. */
   readonly proxies?: ProxyOptions | undefined;
   /** Without it, who asks for multicast delivery is refused. */
-  readonly multicast?: MulticastOptions | undefined;
+  readonly multicast?: MsbdMulticast | undefined;
   /** How long clients wait for another stream when one has ended, in ms, before they are told that none follows. Default 0. */
   readonly hold?: number | undefined;
   /** Whether the header is offered in an .nsc file too (2.2.8). Default: no. */

@@ -10,7 +10,7 @@ import { SessionRegistry } from '../playback/registry.js';
 import { Channel } from './channel.js';
 import { Connection, type ConnectionHost } from './connection.js';
 import { GroupSender } from './group-sender.js';
-import type { MsbdPeer, MsbdServerOptions, MulticastOptions } from './server-options.js';
+import type { MsbdMulticast, MsbdPeer, MsbdServerOptions } from './server-options.js';
 import { DEFAULT_TIMERS } from './server-session.js';
 
 const SWEEP_INTERVAL = 1_000;
@@ -159,7 +159,7 @@ export class MsbdServer {
     return starting;
   }
 
-  #freeAddress({ address }: MulticastOptions): string | undefined {
+  #freeAddress({ address }: MsbdMulticast): string | undefined {
     const first = address.split('.').reduce((sum, part) => sum * 256 + Number(part), 0);
     for (let value = first; value < 0xf000_0000 && value - first <= this.#addresses.size; value++) {
       const text = [24, 16, 8, 0].map((shift) => (value >>> shift) & 255).join('.');

@@ -1,4 +1,4 @@
-import type { Access, Rule } from '../auth/access.js';
+import type { AccessDecision, Rule } from '../auth/access.js';
 import type { Caller, Finish } from '../auth/dialog.js';
 import {
   type Content,
@@ -13,7 +13,7 @@ import { type Limits, LocalLimits, type Ticket } from './limits.js';
 
 /** Decides who may do what; `AccessControl` is one. */
 export interface AccessCheck {
-  check(caller: Caller, rule: Rule, what: string): Access | Promise<Access>;
+  check(caller: Caller, rule: Rule, what: string): AccessDecision | Promise<AccessDecision>;
 }
 
 export interface EntranceOptions {

@@ -83,7 +83,7 @@ export interface SessionRegistryOptions {
   readonly now?: () => number;
 }
 
-interface Entry {
+interface Registered {
   readonly session: RunningSession;
   readonly id: string;
   readonly since: number;
@@ -98,7 +98,7 @@ export class SessionRegistry {
   readonly #options: SessionRegistryOptions;
   readonly #ids: SessionIds;
   readonly #now: () => number;
-  readonly #entries = new Map<string, Entry>();
+  readonly #entries = new Map<string, Registered>();
   #players = 0;
   /** Bytes to players that have left. */
   #bytesBefore = 0;
@@ -154,7 +154,7 @@ export class SessionRegistry {
     return entry !== undefined;
   }
 
-  #end(entry: Entry): void {
+  #end(entry: Registered): void {
     if (!this.#entries.delete(entry.id)) return;
     const { session, id, startedAt } = entry;
     const { bytes, packets, lost } = session.counts();
@@ -177,6 +177,6 @@ function factsOf(session: RunningSession): SessionFacts {
   return { role, protocol, transport, path, client, remoteAddress, user, clientId };
 }
 
-function infoOf({ session, id, since }: Entry): SessionInfo {
+function infoOf({ session, id, since }: Registered): SessionInfo {
   return { id, ...factsOf(session), entry: session.entry?.(), since, ...session.counts() };
 }

@@ -78,7 +78,7 @@ export class ContentRoot {
   readonly #wrapper: string | undefined;
   readonly #remember: number;
   /** Paths that were found lately, the oldest first. */
-  readonly #found = new Map<string, { readonly at: number; readonly found: Promise<Found | undefined> }>();
+  readonly #found = new Map<string, { readonly at: number; readonly found: Promise<FoundFile | undefined> }>();
   readonly #cache = new Map<string, { readonly stamp: string; readonly value: unknown }>();
   /** Playlists that name no other and no folder: they change only when their own file does. */
   readonly #plain = new WeakMap<Playlist, Playlist<ContentSource>>();
@@ -203,7 +203,7 @@ export class ContentRoot {
     return { kind: 'wsx', written: await this.#playlist(path, found) };
   }
 
-  async #playlist(path: string, { real, stats }: Found): Promise<Playlist> {
+  async #playlist(path: string, { real, stats }: FoundFile): Promise<Playlist> {
     return this.#cached(`${path}\0${real}`, stats, async () => {
       const chunks: Buffer[] = [];
       try {
@@ -219,7 +219,7 @@ export class ContentRoot {
   async #folderItems(
     path: string,
     wildcard: Wildcard | undefined,
-    found: Found,
+    found: FoundFile,
   ): Promise<PlaylistMedia<ContentSource>[]> {
     const folder = wildcard?.folder ?? path;
     const names = await this.#names(folder, found);
@@ -229,7 +229,7 @@ export class ContentRoot {
     return wanted.map((name) => mediaFor({ kind: 'file', path: `${base}${name}` }));
   }
 
-  async #names(path: string, { real, stats }: Found): Promise<readonly string[]> {
+  async #names(path: string, { real, stats }: FoundFile): Promise<readonly string[]> {
     return this.#cached(`${path}\0${real}`, stats, async () => {
       const names: string[] = [];
       try {
@@ -265,7 +265,7 @@ export class ContentRoot {
   }
 
   /** The file or folder at a path, if it is there and below the content folder. */
-  #find(path: string): Promise<Found | undefined> {
+  #find(path: string): Promise<FoundFile | undefined> {
     const now = performance.now();
     const known = this.#found.get(path);
     if (known && now - known.at < this.#remember) return known.found;
@@ -279,7 +279,7 @@ export class ContentRoot {
     return found;
   }
 
-  async #look(path: string): Promise<Found | undefined> {
+  async #look(path: string): Promise<FoundFile | undefined> {
     const segments = segmentsOf(path);
     if (segments === undefined) return undefined;
     let root: string;
@@ -305,7 +305,7 @@ export class ContentRoot {
   }
 }
 
-interface Found {
+interface FoundFile {
   readonly real: string;
   readonly stats: BigIntStats;
 }

@@ -6,7 +6,7 @@ import { HttpServer, type TlsIdentity } from '../http/server.js';
 import { Broadcast, type BroadcastOptions } from '../media/broadcast.js';
 import type { AsfSource } from '../media/events.js';
 import { pump } from '../media/pump.js';
-import type { MsbdPeer, MulticastOptions } from '../msbd/server-options.js';
+import type { MsbdMulticast, MsbdPeer } from '../msbd/server-options.js';
 import type { Content, Found } from '../playback/content.js';
 import { Entrance } from '../playback/entrance.js';
 import { LocalLimits } from '../playback/limits.js';
@@ -27,7 +27,7 @@ export interface EncoderServerOptions {
   /** Default `none`. */
   readonly msbdPort?: MsbdPort | undefined;
   /** Where packets go to for those who ask by MSBD for multicast delivery; without it they are refused. */
-  readonly multicast?: MulticastOptions | undefined;
+  readonly multicast?: MsbdMulticast | undefined;
   /** Opens what is to be pulled; with `onDemand` more than once. */
   readonly open: () => Promise<AsfSource>;
   /** Capture only while somebody pulls; otherwise from the start. */

@@ -1,7 +1,7 @@
 import { LeadsElsewhere } from '../announce/elsewhere.js';
 import { ANNOUNCEMENT_START_SIZE, MAX_ANNOUNCEMENT_SIZE, readAnnouncement } from '../announce/read.js';
 import { GUID } from '../asf/guid.js';
-import type { ClientRequest as Asked, HttpAuthenticator } from '../auth/client.js';
+import type { SignedRequest as Asked, HttpAuthenticator } from '../auth/client.js';
 import { messageOf, WmError } from '../errors.js';
 import type { AddressGuard } from '../http/address-guard.js';
 import { isLoopback } from '../http/addresses.js';

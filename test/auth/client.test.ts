@@ -1,4 +1,4 @@
-import { ClientAuthenticator, type ClientAuthenticatorOptions, type ClientRequest } from '../../src/auth/client.js';
+import { ClientAuthenticator, type ClientAuthenticatorOptions, type SignedRequest } from '../../src/auth/client.js';
 import { HeaderFields } from '../../src/http/message.js';
 import { challengesOf, headersOf, station } from './support.js';
 
@@ -9,7 +9,7 @@ const LINE = { method: 'GET', target: '/live' };
 function ask(
   client: ClientAuthenticator,
   challenges: readonly string[],
-  about: Partial<ClientRequest> & { status?: number; secure?: boolean } = {},
+  about: Partial<SignedRequest> & { status?: number; secure?: boolean } = {},
 ) {
   const name = about.status === 407 ? 'Proxy-Authenticate' : 'WWW-Authenticate';
   const headers = new HeaderFields(challenges.map((value) => [name, value]));

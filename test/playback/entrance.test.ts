@@ -1,4 +1,4 @@
-import { type Access, ruleOf } from '../../src/auth/access.js';
+import { type AccessDecision, ruleOf } from '../../src/auth/access.js';
 import type { Caller } from '../../src/auth/dialog.js';
 import type { ContentRequest, Found, Missing, Program, Redirect } from '../../src/playback/content.js';
 import { Entrance, type Pass } from '../../src/playback/entrance.js';
@@ -16,7 +16,7 @@ const PROGRAM = { playlist: false } as Program;
 
 let log: string[];
 let found: Found | Missing | Redirect;
-let verdict: Access | Refusal;
+let verdict: AccessDecision | Refusal;
 let limits: LocalLimits;
 
 beforeEach(() => {

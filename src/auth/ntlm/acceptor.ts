@@ -2,7 +2,7 @@ import { randomBytes, timingSafeEqual } from 'node:crypto';
 import { steadyNow } from '../../clock.js';
 import { AuthError } from '../error.js';
 import { AV, AV_FLAG_MIC, avFlags, buildAvPairs, parseAvPairs } from './av-pairs.js';
-import { fileTime } from './file-time.js';
+import { fileTimeBytes } from './file-time.js';
 import { FLAGS, flagsOf, has } from './flags.js';
 import {
   hmacMd5,
@@ -118,7 +118,7 @@ export class NtlmAcceptor {
         [AV.NbComputerName, name],
         [AV.DnsDomainName, dnsName],
         [AV.DnsComputerName, dnsName],
-        [AV.Timestamp, fileTime(this.#now())],
+        [AV.Timestamp, fileTimeBytes(this.#now())],
       ]),
     });
     return this.#challenge;

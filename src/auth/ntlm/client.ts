@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { AuthError } from '../error.js';
 import { AV, AV_FLAG_MIC, type AvPair, avFlags, avValue, buildAvPairs, parseAvPairs } from './av-pairs.js';
-import { fileTime } from './file-time.js';
+import { fileTimeBytes } from './file-time.js';
 import { FLAGS, flagsOf, has } from './flags.js';
 import { computeResponseV2, hmacMd5, ntowfV2, Signer } from './keys.js';
 import {
@@ -121,7 +121,7 @@ export class NtlmClient {
       ntowfV2(ntHash, user, domain),
       serverChallenge,
       this.#random(8),
-      time ?? fileTime(this.#now()),
+      time ?? fileTimeBytes(this.#now()),
       buildAvPairs(time ? protectedPairs(pairs) : pairs),
     );
   }

@@ -2,7 +2,7 @@
 const EPOCH = 11_644_473_600_000n;
 
 /** A FILETIME (MS-DTYP 2.3.3): 100 ns since 1601, 8 bytes little-endian, from ms since 1970. */
-export function fileTime(milliseconds: number): Buffer {
+export function fileTimeBytes(milliseconds: number): Buffer {
   const bytes = Buffer.alloc(8);
   bytes.writeBigUInt64LE((BigInt(Math.floor(milliseconds)) + EPOCH) * 10_000n);
   return bytes;
