@@ -1,3 +1,4 @@
+import { printable } from '../errors.js';
 import { type AddressList, addressList } from '../http/address-list.js';
 import { isLoopback, plainAddress } from '../http/addresses.js';
 import { Refusal, type RefusalKind, type RefusalOptions } from '../refusal.js';
@@ -123,8 +124,11 @@ export class AccessControl {
       });
     }
     if (outcome.kind === 'challenge') {
-      const { challenges, reason } = outcome;
-      if (reason === 'refused') this.#options.onWarning?.(`${address} gave a wrong user name or password.`);
+      const { challenges, reason, name } = outcome;
+      if (reason === 'refused') {
+        const user = name === undefined || name === '' ? 'without a user name' : `as ${printable(name)}`;
+        this.#options.onWarning?.(`Login failed ${user} from ${address}, to ${what}.`);
+      }
       return denied('unauthorized', `A user name and a password are needed to ${what}.`, { challenges });
     }
     const { user, finish } = outcome;

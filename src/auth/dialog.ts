@@ -77,6 +77,8 @@ export type AuthOutcome =
       /** The connection is to be kept for the next try. */
       readonly challenges: readonly Challenge[];
       readonly reason: ChallengeReason;
+      /** The name that was given with wrong credentials, if it could be read. */
+      readonly name?: string | undefined;
     }
   | {
       /** Too many failures from the address or for the user; there is no challenge. */

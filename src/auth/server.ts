@@ -138,7 +138,7 @@ export class ServerAuthenticator {
         return blocked(verdict.milliseconds);
       case 'bad':
         this.#countFailure(verdict.name, address);
-        return this.#challenge(request, 'refused');
+        return { ...this.#challenge(request, 'refused'), name: verdict.name };
     }
   }
 
@@ -258,7 +258,7 @@ export class ServerAuthenticator {
     return { kind: 'good', entry, finish };
   }
 
-  #challenge(request: AuthRequest, reason: ChallengeReason): AuthOutcome {
+  #challenge(request: AuthRequest, reason: ChallengeReason): Extract<AuthOutcome, { kind: 'challenge' }> {
     const { accepts } = request.credentials;
     const schemes = schemesFor(this.#enabled(request), accepts);
     const challenges = schemes.flatMap((scheme) => this.#challengesOf(scheme, reason === 'stale', accepts.length > 0));

@@ -4,14 +4,16 @@ import pino, { type Logger } from 'pino';
 import { prettyFactory } from 'pino-pretty';
 import { messageOf, WmError } from '../errors.js';
 import { systemErrorReason } from '../media/system-error.js';
+import type { SessionReport } from '../playback/registry.js';
 import { defaultConfig, readConfig, type ServerConfig } from '../server/config.js';
+import type { ServerPorts } from '../server/listener.js';
 import type { MsbdPort } from '../server/msbd.js';
 import { MediaServer } from '../server/server.js';
 import { keepYoungSpaceSmall } from './heap.js';
 import { parseMsbdPort } from './msbd-port.js';
 import { addCommonOptions, Interruption, portNumber } from './program.js';
 import { RateMeter, STATS_INTERVAL } from './rate.js';
-import { Reporter, type ReporterOptions, withUnit } from './reporter.js';
+import { asClock, Reporter, type ReporterOptions, withUnit } from './reporter.js';
 import { type TlsOptions, tlsFiles } from './tls-options.js';
 
 interface ServeOptions extends ReporterOptions, TlsOptions {
@@ -69,8 +71,11 @@ async function serve(options: ServeOptions): Promise<void> {
       log.info(event, `${event.point} ${event.what}`);
       reporter.event('point', { ...event });
     },
-    play: (path, client, address) => log.debug({ path, client, address }, `${address} plays ${path}`),
-    played: (report) => log.info(report, `${report.remoteAddress} played ${report.path}`),
+    play: (session) => {
+      const { path, client, remoteAddress, protocol } = session;
+      log.info(session, `${remoteAddress} plays ${path} by ${protocol} with ${client || 'an unnamed player'}`);
+    },
+    played: (report) => log.info(report, playedSentence(report)),
     warning: (message) => log.warn(message),
     log: (submitted) => log.debug(submitted, 'log submitted'),
     // Players are asked for their events only where somebody reads of them.
@@ -86,7 +91,7 @@ async function serve(options: ServeOptions): Promise<void> {
   reporter.event('ready', { ports, urls });
   const pushUrl = `${pushBase(config, baseUrl) ?? baseUrl}/live`;
   const playUrl = ports.https === undefined ? `mmsh://${new URL(baseUrl).host}/live` : `${baseUrl}/live`;
-  reporter.info(`Listening: ${baseUrl}\nPush with: wmpush ${pushUrl}    Play with: ${playUrl}`);
+  reporter.info(`Listening on ${placesOf(config.host, ports)}\nPush with: wmpush ${pushUrl}\nPlay with: ${playUrl}`);
   const meter = new RateMeter();
   const timer = setInterval(() => {
     const stats = server.stats();
@@ -100,6 +105,19 @@ async function serve(options: ServeOptions): Promise<void> {
   await server.close();
   reporter.event('done', { ...server.stats() });
   process.exitCode = interruption.exitCode;
+}
+
+/** The addresses and ports that a server listens on, in words. */
+export function placesOf(host: string | undefined, ports: ServerPorts): string {
+  const everywhere = host === undefined || host === '0.0.0.0' || host === '::';
+  const listed = Object.entries(ports).map(([name, port]) => `${name.toUpperCase()} ${port}`);
+  return `${everywhere ? 'all addresses' : host}: ${listed.join(', ')}`;
+}
+
+/** What the log says of a player that has left. */
+export function playedSentence({ remoteAddress, path, milliseconds, bytes, skippedPackets }: SessionReport): string {
+  const left = skippedPackets > 0 ? `, ${skippedPackets} packets left out` : '';
+  return `${remoteAddress} played ${path} for ${asClock(milliseconds / 1000)}, ${withUnit(bytes, 'B')}${left}`;
 }
 
 /** What a push to a server on all addresses has to name when such pushes are taken from this host alone. */
@@ -153,6 +171,7 @@ function openLog({ logFormat, quiet, verbose }: ServeOptions, reporter: Reporter
   const level = quiet ? 'error' : verbose ? 'debug' : 'info';
   if (logFormat === 'json') return pino({ level }, { write: (line: string) => reporter.log(line) });
   const colorize = process.stderr.isTTY && !process.env['NO_COLOR'];
-  const format = prettyFactory({ colorize, hideObject: !verbose, ignore: 'pid,hostname' });
+  const translateTime = 'SYS:yyyy-mm-dd HH:MM:ss';
+  const format = prettyFactory({ colorize, hideObject: !verbose, ignore: 'pid,hostname', translateTime });
   return pino({ level }, { write: (line: string) => reporter.log(String(format(line))) });
 }

@@ -15,7 +15,7 @@ import { OnDemandFiles } from '../media/on-demand/files.js';
 import type { Redirect } from '../playback/content.js';
 import { Entrance } from '../playback/entrance.js';
 import { LocalLimits } from '../playback/limits.js';
-import { SessionRegistry, type SessionReport } from '../playback/registry.js';
+import { type SessionInfo, SessionRegistry, type SessionReport } from '../playback/registry.js';
 import { SessionIds } from '../playback/session-ids.js';
 import type { PullChain } from '../receiving/pull-chain.js';
 import { Refusal } from '../refusal.js';
@@ -51,7 +51,8 @@ const PATHS_REMEMBERED = 1_000;
 /** What a server tells while it runs. Reports and logs of all protocols leave here. */
 export interface ServerEvents {
   point?(event: PointEvent): void;
-  play?(path: string, client: string, remoteAddress: string): void;
+  /** A player begins. */
+  play?(session: SessionInfo): void;
   played?(report: SessionReport): void;
   log?(log: SubmittedLog): void;
   /** What a player tells of while it plays (MS-WMSP 2.2.5); asked for only where somebody listens. */
@@ -108,8 +109,7 @@ export class MediaServer {
     const ids = new SessionIds();
     this.#registry = new SessionRegistry({
       ids,
-      onBegin: ({ role, path, client, remoteAddress }) =>
-        role === 'player' && events.play?.(path, client, remoteAddress),
+      onBegin: (session) => session.role === 'player' && events.play?.(session),
       onEnd: (report) => report.role === 'player' && events.played?.(report),
     });
     this.points = new PublishingPoints({

@@ -177,7 +177,11 @@ describe('access', () => {
     expect(warnings).toEqual([]);
     outcome = { ...CHALLENGE, reason: 'refused' };
     await ask('Authorization: Basic YTpi');
-    expect(warnings).toEqual(['127.0.0.1 gave a wrong user name or password.']);
+    expect(warnings).toEqual([expect.stringMatching(/^Login failed without a user name from 127\.0\.0\.1, to /)]);
+    warnings.length = 0;
+    outcome = { ...CHALLENGE, reason: 'refused', name: 'anna\u001b[2J' };
+    await ask('Authorization: Basic YTpi');
+    expect(warnings).toEqual([expect.stringMatching(/^Login failed as anna\?\[2J from 127\.0\.0\.1, to /)]);
   });
 
   it('says when to try again to those who failed too often', async () => {

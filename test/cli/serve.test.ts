@@ -1,12 +1,33 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { pushBase, serveCommand } from '../../src/cli/serve.js';
+import { placesOf, playedSentence, pushBase, serveCommand } from '../../src/cli/serve.js';
 import { defaultConfig } from '../../src/server/config.js';
 import { newFolder, removeFolders, runCommand } from './run.js';
 
 afterAll(removeFolders);
 
 const LOOPBACK = ['--host', '127.0.0.1', '--http-port', '0'];
+
+describe('what wmcast serve says', () => {
+  it('names all addresses and ports that it listens on', () => {
+    expect(placesOf(undefined, { http: 8080, msbd: 7007 })).toBe('all addresses: HTTP 8080, MSBD 7007');
+    expect(placesOf('::', { https: 8443 })).toBe('all addresses: HTTPS 8443');
+    expect(placesOf('127.0.0.1', { http: 80 })).toBe('127.0.0.1: HTTP 80');
+  });
+
+  it('sums up a player that has left', () => {
+    const report = {
+      remoteAddress: '192.0.2.7',
+      path: '/live',
+      milliseconds: 62_500,
+      bytes: 3_400_000,
+      skippedPackets: 0,
+    };
+    const session = { role: 'player', protocol: 'WMSP', transport: 'tcp', client: 'x', id: '1', packets: 9 } as const;
+    expect(playedSentence({ ...session, ...report })).toBe('192.0.2.7 played /live for 0:01:02, 3.40 MB');
+    expect(playedSentence({ ...session, ...report, skippedPackets: 12 })).toMatch(/, 12 packets left out$/);
+  });
+});
 
 describe('wmcast serve', () => {
   it('does not start with a content folder that is none, wherever that is named', async () => {

@@ -26,7 +26,7 @@ async function open(config: Partial<ServerConfig> = {}) {
     { proxyProtocol: ['loopback'], ...config },
     {
       warning: (message) => warnings.push(message),
-      play: (path, client, address) => played.push(`${path} ${client} ${address}`),
+      play: ({ path, client, remoteAddress }) => played.push(`${path} ${client} ${remoteAddress}`),
     },
   );
 }
