@@ -25,8 +25,8 @@ export type ClientState = 'INIT' | 'STREAMING' | 'IDLE';
 /** KeepAlive-Mode of MS-WMSP 3.1.1. */
 export type KeepAliveMode = 'non-pipelined' | 'pipelined';
 
-/** Why an ASF header came: in a Describe or Play response, for another playlist entry ($C), or without any notice. */
-export type HeaderCause = 'describe' | 'play' | 'change' | 'unannounced';
+/** Why an ASF header came: in a Describe or Play response, for another playlist entry ($C, or $E with Reason 1 alone), or without notice. */
+export type HeaderCause = 'describe' | 'play' | 'change' | 'next' | 'unannounced';
 
 /** What the session asks its owner to do, or tells it, in order. */
 export type ClientAction =
@@ -433,7 +433,8 @@ export class ClientSession {
 
   /** Receiving a $H packet (3.1.5.8). */
   #headerPacket(packet: WmspPacket): ClientAction[] {
-    if (!this.#expectedPackets.has(ID.header) && !this.#headerPieces.pending) this.#cause = 'unannounced';
+    const isExpected = this.#expectedPackets.has(ID.header) || this.#headerPieces.pending;
+    if (!isExpected && this.#cause !== 'next') this.#cause = 'unannounced';
     this.#expectedPackets = new Set([ID.header]);
     const bytes = this.#headerPieces.add(packet);
     return bytes ? this.#wholeHeader(bytes) : [];
@@ -461,6 +462,7 @@ export class ClientSession {
   #dataPacket({ location, payload }: WmspPacket): ClientAction[] {
     this.#keepAliveDue = undefined;
     this.#state = 'STREAMING';
+    if (this.#cause === 'next') this.#cause = 'unannounced';
     this.#expectedPackets = new Set([ID.streamChange, ID.data, ID.endOfStream]);
     return [{ type: 'data', location, bytes: payload }];
   }
@@ -475,6 +477,7 @@ export class ClientSession {
     if (isNews) actions.push({ type: 'end', reason });
     if (wasStreaming) actions.push(...this.#log(true));
     this.#turnIdle(now);
+    if (reason === 1) this.#cause = 'next';
     // Whatever is not "more entries follow" is an end (figure 21).
     this.#expectedPackets = new Set([reason === 1 ? ID.streamChange : ID.endOfStream]);
     return actions;

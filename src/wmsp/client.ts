@@ -234,11 +234,13 @@ export class WmspClient implements AsfSource {
     switch (event.type) {
       case 'header':
         if (event.cause === 'change') link.renderingFinished();
-        yield* this.#headerEvents(parseHeader(event.bytes), event.cause === 'change');
+        yield* this.#headerEvents(parseHeader(event.bytes), event.cause === 'change' || event.cause === 'next');
         this.#entryId = link.session.peer.playlistGenId;
         if (event.cause === 'change') {
           this.#report.restart('another');
           await link.nextEntry(this.#parameters());
+        } else if (event.cause === 'next') {
+          this.#report.restart('another');
         } else if (
           event.cause === 'play' &&
           this.#description &&

@@ -113,6 +113,12 @@ describe('servers that leave the specification, by default and with --strict', (
     expect(strict).toEqual(['H 10 E0', 'WM_PROTOCOL']);
   });
 
+  it('[WMSP-192] the same header behind $E(1) without a $C is another entry by default, too', async () => {
+    const { byDefault, strict } = await both({ play: [ENTRY, FIRST, packets.E(1), ENTRY, AGAIN, packets.E(0)] });
+    expect(byDefault).toEqual(['H 10 E1 H 10 E0', undefined]);
+    expect(strict).toEqual(['H 10 E0', 'WM_PROTOCOL']);
+  });
+
   it('[WMSP-192] data behind $E(1): the entry goes on by default, an error for a strict client', async () => {
     const { byDefault, strict } = await both({ play: [ENTRY, FIRST, packets.E(1), REST, packets.E(0)] });
     expect(byDefault).toEqual(WHOLE);
