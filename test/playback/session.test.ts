@@ -284,7 +284,7 @@ describe('a session that is ready', () => {
     await playing({ file: 'z' });
     await house.until('the end', logged('end done'));
     expect(port.locations).toEqual(everything(count(4)));
-  }, 30_000);
+  });
 });
 
 describe('players that join at one key frame', () => {

@@ -93,7 +93,7 @@ describe('a point with sources', () => {
     expect(warnings).toContain(`/x: It comes from http://127.0.0.1:${port}/live now.`);
     expect(warnings).toContain('/x: It comes from slate.asf now.');
     expect(warnings.length).toBeLessThan(12);
-  }, 20_000);
+  });
 
   it('takes a list, a file to fill in, and waiting for players from the configuration', () => {
     const text = 'points: [{ path: /x, source: [http://a/1, msbd://b/2], filler: slate.wmv, onDemand: true }]';
@@ -226,7 +226,7 @@ describe('servers that pull from each other', () => {
     const response = await first.ask('GET /x HTTP/1.1', 'User-Agent: NSPlayer/12.0');
     expect(response.status).toBeGreaterThanOrEqual(400);
     expect(performance.now() - started).toBeLessThan(10_000);
-  }, 20_000);
+  });
 
   it.each([1, 2, 3])('end a ring of playlists on %i of them', async (count) => {
     const ports = [await freePort(), await freePort(), await freePort()].slice(0, count);

@@ -68,7 +68,7 @@ it('only fails in words, whatever a file holds, and never gives packets that are
     ),
     { numRuns: 300 },
   );
-}, 20_000);
+});
 
 it('gives from the start just what the filter leaves of every packet, whatever is chosen', async () => {
   const file = await OnDemandFile.open(film);
