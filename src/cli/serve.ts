@@ -22,6 +22,7 @@ interface ServeOptions extends ReporterOptions, TlsOptions {
   readonly httpPort?: number | 'none';
   readonly httpsPort?: number;
   readonly msbdPort?: MsbdPort;
+  readonly mmsPort?: number | 'none';
   readonly users?: string;
   readonly content?: string;
   readonly logFormat: 'text' | 'json';
@@ -45,6 +46,11 @@ export function serveCommand(): Command {
       '--msbd-port <port>',
       'port for MSBD; 0 picks a free one, none opens none (default: 7007 if it is free)',
       parseMsbdPort,
+    )
+    .option(
+      '--mms-port <port>',
+      'port for MMSP over TCP and UDP, for example 1755; 0 picks a free one (default: none)',
+      httpPort,
     )
     .option('--users <file>', 'file of users, kept by wmcast users; they may push from anywhere')
     .option('--content <folder>', 'folder of on-demand files and playlists, served below /')
@@ -87,7 +93,8 @@ async function serve(options: ServeOptions): Promise<void> {
   const server = await interruption.race(starting, { late: (late) => void late.close() });
   const { ports, baseUrl } = server;
   const msbdUrls = ports.msbd === undefined ? [] : [`msbd://${new URL(baseUrl).hostname}:${ports.msbd}`];
-  const urls = [baseUrl, ...[...server.points].map(({ path }) => `${baseUrl}${path}`), ...msbdUrls];
+  const mmsUrls = ports.mms === undefined ? [] : [`mms://${new URL(baseUrl).hostname}:${ports.mms}`];
+  const urls = [baseUrl, ...[...server.points].map(({ path }) => `${baseUrl}${path}`), ...msbdUrls, ...mmsUrls];
   reporter.event('ready', { ports, urls });
   const pushUrl = `${pushBase(config, baseUrl) ?? baseUrl}/live`;
   const playUrl = ports.https === undefined ? `mmsh://${new URL(baseUrl).host}/live` : `${baseUrl}/live`;
@@ -140,6 +147,7 @@ async function configOf(options: ServeOptions): Promise<ServerConfig> {
     ...(httpPort === undefined ? {} : { httpPort }),
     ...(tls === undefined ? {} : { tls }),
     msbd: { ...base.msbd, port: options.msbdPort ?? base.msbd.port ?? 'auto' },
+    ...(options.mmsPort === undefined ? {} : { mms: { port: options.mmsPort } }),
     ...(users === undefined ? {} : { users }),
     ...(folder === undefined ? {} : { content: { ...base.content, folder } }),
   };

@@ -100,6 +100,8 @@ export class DatagramOutput implements PlayerOutput {
   readonly framing = 'datagrams';
   /** Units that were left out, because too much waited or they were too large. */
   lostUnits = 0;
+  /** Bytes that were given to the operating system. */
+  sentBytes = 0;
   readonly #options: DatagramOutputOptions;
   readonly #queue: Queued[] = [];
   readonly #repeats: Queued[] = [];
@@ -213,6 +215,7 @@ export class DatagramOutput implements PlayerOutput {
     const size = batch.ends[next]! - from;
     queued.next++;
     this.#allowance -= size;
+    this.sentBytes += size;
     const { sender, port, address } = this.#options;
     const sent = queued.done ? this.#lands(queued) : this.#sent;
     try {

@@ -120,6 +120,7 @@ export const configSchema = z.strictObject({
       multicast: multicastSchema.pick({ group: true, port: true, ttl: true, interface: true, fec: true }).optional(),
     })
     .default({}),
+  mms: z.strictObject({ port: z.union([port, z.literal('none')]).default('none') }).default({ port: 'none' }),
   points: z.array(pointSchema).default([]),
   content: z.strictObject({ folder: z.string().min(1), wrapper: z.string().min(1).optional() }).optional(),
   privateSources: addressesSchema.default([]),

@@ -5,6 +5,8 @@ export interface ServerPorts {
   readonly http?: number;
   readonly https?: number;
   readonly msbd?: number;
+  /** MMSP, of TCP and UDP. */
+  readonly mms?: number;
 }
 
 /** A way in, or out to groups: a protocol on its ports. `MediaServer` has an array of them; another protocol is one more. */

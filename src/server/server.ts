@@ -28,6 +28,7 @@ import { ContentRoot, type ContentRootOptions } from './content.js';
 import { openAccess } from './credentials.js';
 import { FollowedPoint } from './followed-point.js';
 import { HttpListener, type Listener, type ServerPorts } from './listener.js';
+import { MmspListener } from './mmsp.js';
 import { MsbdListener, PointChannels } from './msbd.js';
 import { Multicasts } from './multicast.js';
 import { ownPathOf } from './own-addresses.js';
@@ -221,7 +222,7 @@ export class MediaServer {
     const https = means.tls && new HttpServer({ ...http, tls: means.tls });
     if (https && tls) listeners.push(new HttpListener('https', https, { port: tls.port, host }));
     this.#tlsWatch = https && tls && new TlsWatch(tls, (identity) => https.renewTls(identity), onWarning);
-    listeners.push(this.#multicasts, this.#msbdListener(events));
+    listeners.push(this.#multicasts, this.#msbdListener(events), this.#mmspListener(events, onError));
     this.#listeners = listeners;
   }
 
@@ -360,6 +361,20 @@ export class MediaServer {
       inNsc: (broadcast) => this.#multicasts.has(broadcast),
       registry: this.#registry,
       onError: (error) => events.error?.(error),
+    });
+  }
+
+  #mmspListener(events: ServerEvents, onError: (error: unknown) => void): MmspListener {
+    const { host, mms } = this.#config;
+    return new MmspListener({
+      admission: this.#admission,
+      proxies: this.#proxies((message) => events.warning?.(message)),
+      port: mms.port,
+      host,
+      version: SERVER_NAME.slice(SERVER_NAME.indexOf('/') + 1),
+      entrance: this.#entrance,
+      registry: this.#registry,
+      onError,
     });
   }
 

@@ -205,7 +205,7 @@ describe('a session of MMSP, live', () => {
     peer.close();
     await until('the report', () => station.played.length === 1);
     expect(station.played).toMatchObject([
-      { path: '/live', client: 'NSPlayer/9.0.0.4503', transport: 'tcp', packets: 2 },
+      { protocol: 'MMSP', path: '/live', client: 'NSPlayer/9.0.0.4503', transport: 'tcp', packets: 2 },
     ]);
   });
 });

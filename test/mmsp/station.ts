@@ -11,6 +11,7 @@ import { MmspServer, type MmspServerOptions } from '../../src/mmsp/server/server
 import type { Content } from '../../src/playback/content.js';
 import { Entrance } from '../../src/playback/entrance.js';
 import { LocalLimits } from '../../src/playback/limits.js';
+import { SessionRegistry } from '../../src/playback/registry.js';
 import { Refusal } from '../../src/refusal.js';
 import { pathOf } from '../../src/server/paths.js';
 import { liveProgram } from '../../src/server/programs.js';
@@ -31,6 +32,7 @@ export class Station {
   readonly server: MmspServer;
   readonly errors: unknown[] = [];
   readonly played: unknown[] = [];
+  readonly registry = new SessionRegistry({ onEnd: (report) => this.played.push(report) });
   port = 0;
   readonly #peers: Peer[] = [];
   #sendTime = 0;
@@ -48,7 +50,7 @@ export class Station {
       pathOf: (name) => pathOf(`/${name.replace(/^\/+/, '')}`),
       version: '9.5.6001.18281',
       onError: (error) => this.errors.push(error),
-      onPlayed: (report) => this.played.push(report),
+      registry: this.registry,
       ...options,
     });
   }

@@ -7,8 +7,6 @@ export interface SessionHost<Session> {
   readonly entrance: Pick<Entrance, 'enter'>;
   /** ServerVersionInfo, for example 9.5.6001.18281. */
   readonly version: string;
-  /** True if Data packets can be sent by UDP. */
-  readonly offersUdp: boolean;
   /** The path of content that a fileName stands for. @throws Refusal for a name that no content can have */
   pathOf(fileName: string): string;
   /** The session began to send, or goes on with another entry. */

@@ -2,14 +2,16 @@ import { randomBytes } from 'node:crypto';
 import { createSocket, type Socket as UdpSocket } from 'node:dgram';
 import { createServer, type Server, type Socket } from 'node:net';
 import { WmError } from '../../errors.js';
-import { isLoopback, plainAddress } from '../../http/addresses.js';
+import { plainAddress } from '../../http/addresses.js';
 import type { Admission } from '../../http/admission.js';
 import { listenTcp } from '../../http/listen.js';
+import { ProxyGate, type ProxyOptions, peerOf } from '../../http/peer.js';
 import { DatagramOutput, DatagramPacer } from '../../media/datagrams.js';
 import type { PlayerOutput } from '../../media/wire.js';
 import type { Entrance } from '../../playback/entrance.js';
 import { Playback } from '../../playback/host.js';
 import type { PaceLimits } from '../../playback/pace.js';
+import { SessionRegistry } from '../../playback/registry.js';
 import { MmspError, splitMessages } from '../messages/base.js';
 import { readClientMessage } from '../messages/client.js';
 import { TcpPacketReader, wrapMessages } from '../messages/frame.js';
@@ -17,17 +19,6 @@ import { readResendRequest } from '../messages/resend.js';
 import { buildPing } from '../messages/server.js';
 import type { SessionHost } from './host.js';
 import { MmspSession, type SessionLink } from './session.js';
-
-/** What a session that played is reported with. */
-export interface MmspPlayed {
-  readonly path: string;
-  readonly client: string;
-  readonly remoteAddress: string;
-  readonly transport: 'tcp' | 'udp';
-  readonly milliseconds: number;
-  readonly packets: number;
-  readonly skippedPackets: number;
-}
 
 export interface MmspServerOptions {
   readonly entrance: Pick<Entrance, 'enter'>;
@@ -39,12 +30,14 @@ export interface MmspServerOptions {
   /** Decides which connections are taken; default all. */
   readonly admission?: Admission;
   readonly timers?: Partial<MmspTimers>;
-  readonly onPlay?: (path: string, client: string, remoteAddress: string) => void;
-  readonly onPlayed?: (report: MmspPlayed) => void;
+  /** Where sessions that play are registered; default one of its own. */
+  readonly registry?: SessionRegistry;
+  /** Proxies that name their clients by the PROXY protocol. */
+  readonly proxies?: ProxyOptions | undefined;
   /** A client was refused what it named. */
   readonly onRefused?: (fileName: string, remoteAddress: string, why: string) => void;
   /** @param log a CLIENT_LOG as it came */
-  readonly onLog?: (path: string, remoteAddress: string, log: Buffer) => void;
+  readonly onLog?: (path: string, remoteAddress: string, client: string, log: Buffer) => void;
   readonly onError?: (error: unknown) => void;
   /** A clock in ms that never goes back. */
   readonly now?: () => number;
@@ -76,7 +69,10 @@ export class MmspServer {
   readonly #connections = new Map<number, Connection>();
   readonly #host: SessionHost<MmspSession>;
   readonly #pacer = new DatagramPacer();
-  readonly #playing = new Map<MmspSession, { readonly since: number }>();
+  /** Ends a session in the registry. */
+  readonly #playing = new Map<MmspSession, () => void>();
+  readonly #registry: SessionRegistry;
+  readonly #gate: ProxyGate | undefined;
   #udp: UdpSocket | undefined;
   #sweeper: NodeJS.Timeout | undefined;
 
@@ -84,17 +80,20 @@ export class MmspServer {
     this.#options = options;
     this.#timers = { ...DEFAULT_TIMERS, ...options.timers };
     this.#now = options.now ?? (() => performance.now());
-    this.#server = createServer({ noDelay: true }, (socket) => this.#accept(socket));
+    this.#registry = options.registry ?? new SessionRegistry({ now: this.#now });
+    const accept = (socket: Socket) => this.#accept(socket);
+    this.#gate = options.proxies && new ProxyGate(options.proxies, accept);
+    this.#server = createServer({ noDelay: true }, (socket) => (this.#gate ? this.#gate.take(socket) : accept(socket)));
     this.#host = {
       playback: new Playback(options),
       entrance: options.entrance,
       version: options.version,
-      offersUdp: true,
       pathOf: options.pathOf,
       started: (session) => this.#started(session),
       stopped: (session) => this.#stopped(session),
       refused: (session, fileName, why) => options.onRefused?.(fileName, session.about.remoteAddress, why),
-      log: (session, log) => options.onLog?.(session.about.path, session.about.remoteAddress, log),
+      log: (session, log) =>
+        options.onLog?.(session.about.path, session.about.remoteAddress, session.about.client, log),
       failed: (error) => options.onError?.(error),
     };
   }
@@ -104,16 +103,9 @@ export class MmspServer {
     return this.#playing.size;
   }
 
-  /** The sessions that play. */
-  *sessions(): Generator<MmspSession, void, undefined> {
-    yield* this.#playing.keys();
-  }
-
-  /** Ends a session that plays. @param id nCubs @returns false when there is no such session */
-  kick(id: number): boolean {
-    const connection = this.#connections.get(id);
-    connection?.session.kick();
-    return connection !== undefined;
+  /** Connections that are open. */
+  get connections(): number {
+    return this.#connections.size;
   }
 
   /**
@@ -223,25 +215,27 @@ export class MmspServer {
 
   #started(session: MmspSession): void {
     if (this.#playing.has(session)) return;
-    this.#playing.set(session, { since: this.#now() });
-    const { path, client, remoteAddress } = session.about;
-    this.#options.onPlay?.(path, client, remoteAddress);
-  }
-
-  #stopped(session: MmspSession): void {
-    const playing = this.#playing.get(session);
-    if (!playing) return;
-    this.#playing.delete(session);
-    const { path, client, remoteAddress, transport, packets } = session.about;
-    this.#options.onPlayed?.({
+    const { path, client, remoteAddress, transport, user } = session.about;
+    const over = this.#registry.begin({
+      role: 'player',
+      protocol: 'MMSP',
+      transport,
       path,
       client,
       remoteAddress,
-      transport,
-      milliseconds: this.#now() - playing.since,
-      packets: packets.sent,
-      skippedPackets: packets.skipped,
+      user,
+      counts: () => {
+        const { sent, skipped } = session.playback.packets;
+        return { bytes: session.bytes, packets: sent, lost: skipped };
+      },
+      stop: () => session.kick(),
     });
+    this.#playing.set(session, over);
+  }
+
+  #stopped(session: MmspSession): void {
+    this.#playing.get(session)?.();
+    this.#playing.delete(session);
   }
 }
 
@@ -258,6 +252,8 @@ class Connection implements SessionLink {
   readonly tcp: PlayerOutput;
   readonly #means: ConnectionMeans;
   readonly #reader = new TcpPacketReader({ takesData: false });
+  readonly remoteAddress: string;
+  readonly isLocal: boolean;
   readonly #since: number;
   #sequence = 0;
   #heardAt: number;
@@ -271,6 +267,9 @@ class Connection implements SessionLink {
   constructor(id: number, socket: Socket, means: ConnectionMeans) {
     this.socket = socket;
     this.#means = means;
+    const peer = peerOf(socket);
+    this.remoteAddress = plainAddress(peer.remoteAddress);
+    this.isLocal = peer.local;
     const now = means.now();
     this.#since = now;
     this.#heardAt = now;
@@ -295,16 +294,17 @@ class Connection implements SessionLink {
     return this.socket;
   }
 
+  /** Where Data packets by UDP go, and resend requests come from. */
   get address(): string {
     return plainAddress(this.socket.remoteAddress ?? '');
   }
 
-  get remoteAddress(): string {
-    return this.address;
+  get offersUdp(): boolean {
+    return this.remoteAddress === this.address;
   }
 
-  get isLocal(): boolean {
-    return isLoopback(this.address) || this.socket.remoteAddress === this.socket.localAddress;
+  get bytesWritten(): number {
+    return this.socket.bytesWritten;
   }
 
   send(message: Buffer): void {

@@ -46,6 +46,10 @@ export interface SessionLink {
   readonly connection: object;
   readonly remoteAddress: string;
   readonly isLocal: boolean;
+  /** Bytes written to the connection. */
+  readonly bytesWritten: number;
+  /** True if datagrams to the address of the connection reach the client: no proxy is in between. */
+  readonly offersUdp: boolean;
   /** Sends a message in a TcpMessageHeader packet. */
   send(message: Buffer): void;
   /** The output over TCP: Data packets on the control connection. */
@@ -102,8 +106,13 @@ export class MmspSession implements PlaybackPort {
       client: this.#subscriber.text,
       remoteAddress,
       transport: this.#udp ? ('udp' as const) : ('tcp' as const),
-      packets: this.playback.packets,
+      user: this.#pass?.user,
     };
+  }
+
+  /** Bytes sent to the client since it connected, framing included. */
+  get bytes(): number {
+    return this.#link.bytesWritten + (this.#udp?.sentBytes ?? 0);
   }
 
   /** True while something is sent or awaited; an idle session is closed after the Idle-Timeout. */
@@ -160,8 +169,8 @@ export class MmspSession implements PlaybackPort {
     this.#gone.abort();
     this.#cancelHeader();
     clearTimeout(this.#endTimer);
-    this.playback.stop('closed');
     this.#host.stopped(this);
+    this.playback.stop('closed');
     this.#pass?.leave();
     this.#pass = undefined;
     this.#udp?.close();
@@ -214,7 +223,7 @@ export class MmspSession implements PlaybackPort {
   }
 
   #connectFunnel({ transport, port }: Funnel): void {
-    if (transport === 'udp' && !this.#host.offersUdp) {
+    if (transport === 'udp' && !this.#link.offersUdp) {
       // The client may try the other transport on this connection (3.1.5.5).
       this.#link.send(messages.buildDisconnectedFunnel(HR.invalidRequest));
       return;

@@ -1,4 +1,4 @@
-"""Reads an mmsh:// URL with libmms and writes the ASF bytes to standard output until the stream ends.
+"""Reads an mmsh:// or mmst:// URL with libmms and writes the ASF bytes to standard output until the stream ends.
 
 With `time SECONDS` or `byte OFFSET` behind the URL it seeks there once it has read the header.
 """
@@ -21,12 +21,14 @@ def function(name, result, *arguments):
     return function
 
 
-connect = function("mmsh_connect", POINTER, POINTER, POINTER, ctypes.c_char_p, ctypes.c_int)
-read = function("mmsh_read", ctypes.c_int, POINTER, POINTER, ctypes.c_char_p, ctypes.c_int)
-header_size = function("mmsh_get_asf_header_len", ctypes.c_uint32, POINTER)
-is_seekable = function("mmsh_get_seekable", ctypes.c_int, POINTER)
-seek_time = function("mmsh_time_seek", ctypes.c_int, POINTER, POINTER, ctypes.c_double)
-seek_byte = function("mmsh_seek", ctypes.c_int64, POINTER, POINTER, ctypes.c_int64, ctypes.c_int)
+# The two protocols of libmms have functions of the same shape.
+PREFIX = "mms_" if sys.argv[1].startswith("mmst:") else "mmsh_"
+connect = function(PREFIX + "connect", POINTER, POINTER, POINTER, ctypes.c_char_p, ctypes.c_int)
+read = function(PREFIX + "read", ctypes.c_int, POINTER, POINTER, ctypes.c_char_p, ctypes.c_int)
+header_size = function(PREFIX + "get_asf_header_len", ctypes.c_uint32, POINTER)
+is_seekable = function(PREFIX + "get_seekable", ctypes.c_int, POINTER)
+seek_time = function(PREFIX + "time_seek", ctypes.c_int, POINTER, POINTER, ctypes.c_double)
+seek_byte = function(PREFIX + "seek", ctypes.c_int64, POINTER, POINTER, ctypes.c_int64, ctypes.c_int)
 
 stream = connect(None, None, sys.argv[1].encode(), NO_BANDWIDTH_LIMIT)
 if not stream:

@@ -1,0 +1,48 @@
+import { MmspServer, type MmspServerOptions } from '../mmsp/server/server.js';
+import type { Listener, ServerPorts } from './listener.js';
+import { pathOf } from './paths.js';
+
+export interface MmspListenerOptions extends Omit<MmspServerOptions, 'pathOf' | 'version'> {
+  /** Of TCP and of UDP; 0 takes a free one, `none` is nowhere. */
+  readonly port: number | 'none';
+  readonly host?: string | undefined;
+  /** The version that clients are told. */
+  readonly version: string;
+}
+
+/** The MMSP side of a server. */
+export class MmspListener implements Listener {
+  readonly name = 'mms';
+  readonly groupBytes = 0;
+  readonly #server: MmspServer;
+  readonly #port: number | 'none';
+  readonly #host: string | undefined;
+  #listens = false;
+
+  constructor({ port, host, ...options }: MmspListenerOptions) {
+    this.#server = new MmspServer({ ...options, pathOf: pathOfFile });
+    this.#port = port;
+    this.#host = host;
+  }
+
+  get connections(): number {
+    return this.#server.connections;
+  }
+
+  async start(): Promise<ServerPorts> {
+    if (this.#port === 'none') return {};
+    const mms = await this.#server.listen(this.#port, this.#host);
+    this.#listens = true;
+    return { mms };
+  }
+
+  async close(): Promise<void> {
+    if (this.#listens) await this.#server.close();
+  }
+}
+
+/** A fileName is a path without percent-encoding, mostly without its leading slash (MS-MMSP 2.2.4.21). @throws Refusal */
+function pathOfFile(fileName: string): string {
+  const [path = ''] = fileName.split('?', 1);
+  return pathOf(`/${encodeURI(path.replace(/^\/+/, '')).replaceAll('%25', '%')}`);
+}
