@@ -1,4 +1,4 @@
-// The server side of bench/fanout.mjs and bench/fanout-msbd.mjs, a process of its own so that its CPU time is its own: wmcast, or
+// The server side of bench/fanout-msbd.mjs and of the live figure of bench/fanout-ondemand.mjs, a process of its own so that its CPU time is its own: wmcast, or
 // the ceiling, with the heads that packets have in WMSP or in MSBD.
 //   fanout-server.mjs wmcast|ceiling|msbd|msbd-ceiling INTERVAL_MS
 import net from 'node:net';

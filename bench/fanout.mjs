@@ -1,56 +1,178 @@
-// Live fan-out: what wmcast needs to serve many players, beside a ceiling that writes one shared buffer to each player and
-// knows no protocol at all.
+// Live fan-out as it is run: `wmcast serve` with a `wmpush --copy` of a file, and at the same time a ceiling that writes one shared
+// buffer to each player and knows no protocol at all. CPU seconds for each GB, once all players have joined. Linux, for /proc.
 //
-//   npm run build && node bench/fanout.mjs [--players 1000] [--seconds 15] [--interval 100] [--load PROGRAM]
+//   npm run build && node bench/fanout.mjs [--players 100,500,1000] [--seconds 15] [--runs 3] [--load PROGRAM] [--ceiling SCRIPT]
 //
-// The players are a process of their own (bench/load.mjs). --load names another generator, called as
-// PROGRAM HOST PORT PATH PLAYERS SECONDS RAMP_PER_SECOND PID and printing one JSON line with data_packets, MB, af_gaps,
-// loc_gaps, playing and first_data_ms_p99; above 2000 players the one here is slower than the server.
+// The players of each server are a process of their own (bench/load.mjs). --load names another generator, called as
+// PROGRAM HOST PORT PATH PLAYERS SECONDS RAMP_PER_SECOND PID and printing one JSON line as that does; above 2000 players the one here
+// is slower than the server. --ceiling names another ceiling, called as bench/ceiling.mjs is. --serve names another bin/wmcast.js, to
+// compare with.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import net from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
-import { measureFanout } from './fanout-measure.mjs';
+import { testFile } from './stream.mjs';
+
+const RAMP = 500;
+/** Milliseconds between two writes of the ceiling. */
+const INTERVAL = 200;
+/** Of the file, bits per second with the heads of the protocol. */
+const KBPS = 371;
+const FILE_SECONDS = 60;
+const here = (name) => new URL(name, import.meta.url).pathname;
 
 const { values } = parseArgs({
   options: {
-    players: { type: 'string', default: '1000' },
+    players: { type: 'string', default: '100,500,1000' },
     seconds: { type: 'string', default: '15' },
-    interval: { type: 'string', default: '100' },
+    runs: { type: 'string', default: '3' },
     load: { type: 'string' },
+    ceiling: { type: 'string', default: here('./ceiling.mjs') },
+    serve: { type: 'string', default: here('../bin/wmcast.js') },
   },
 });
-const players = Number(values.players);
 const seconds = Number(values.seconds);
-const here = (name) => new URL(name, import.meta.url).pathname;
+const delay = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-async function measure(kind) {
-  return measureFanout({
-    server: [here('./fanout-server.mjs'), [kind, values.interval]],
-    load: values.load ? [values.load] : [process.execPath, here('./load.mjs')],
-    path: '/live',
-    players,
-    seconds,
-  });
+/** CPU seconds of a process so far, all threads, to the nanosecond. */
+async function cpuOf({ pid }) {
+  let sum = 0;
+  for (const task of await readdir(`/proc/${pid}/task`)) {
+    const text = await readFile(`/proc/${pid}/task/${task}/schedstat`, 'latin1').catch(() => '0');
+    sum += Number(text.split(' ')[0]);
+  }
+  return sum / 1e9;
 }
 
-const row = (
-  kind,
-  { rate, steady, whole, memoryPerPlayer, playing, data_packets, MB, af_gaps, loc_gaps, first_data_ms_p99 },
-) => ({
-  server: kind,
-  players: playing,
-  'kbit/s each': Math.round(rate / 1000),
-  MB: Math.round(MB),
-  'CPU s/GB steady': steady.toFixed(2),
-  'with joining': whole.toFixed(2),
-  'KB/player': (memoryPerPlayer / 1024).toFixed(1),
-  packets: data_packets,
-  'lost (LocationId)': loc_gaps,
-  'AFFlags wrong': af_gaps,
-  'first data p99 ms': first_data_ms_p99,
-});
+async function megabytesOf({ pid }) {
+  return Number(/VmRSS:\s+(\d+)/.exec(await readFile(`/proc/${pid}/status`, 'latin1'))[1]) / 1024;
+}
 
-const ours = await measure('wmcast');
-const ceiling = await measure('ceiling');
-console.table([row('wmcast', ours), row('ceiling', ceiling)]);
-console.log(
-  `CPU seconds per GB, wmcast / ceiling: steady ${(ours.steady / ceiling.steady).toFixed(2)}, with joining ${(ours.whole / ceiling.whole).toFixed(2)}`,
-);
+function start(script, args) {
+  return spawn(process.execPath, [script, ...args], { stdio: ['ignore', 'pipe', 'ignore'] });
+}
+
+async function freePort() {
+  const probe = net.createServer().listen(0, '127.0.0.1');
+  await once(probe, 'listening');
+  const { port } = probe.address();
+  probe.close();
+  await once(probe, 'close');
+  return port;
+}
+
+async function listens(port) {
+  for (let tries = 0; tries < 500; tries++) {
+    const socket = net.connect(port, '127.0.0.1');
+    const connected = await new Promise((resolve) => {
+      socket.on('connect', () => resolve(true)).on('error', () => resolve(false));
+    });
+    socket.destroy();
+    if (connected) return;
+    await delay(20);
+  }
+  throw new Error('The ceiling does not listen.');
+}
+
+/** wmcast as its commands run it. */
+async function startOurs(file) {
+  const server = start(values.serve, [
+    'serve',
+    '--host',
+    '127.0.0.1',
+    '--http-port',
+    '0',
+    '--msbd-port',
+    'none',
+    '--json',
+  ]);
+  const [line] = await once(createInterface(server.stdout), 'line');
+  const port = JSON.parse(line).ports.http;
+  server.stdout.resume();
+  const push = start(join(values.serve, '../wmpush.js'), [
+    '--copy',
+    '--loop',
+    '-i',
+    file,
+    `http://127.0.0.1:${port}/live`,
+  ]);
+  push.stdout.resume();
+  // It starts players with a burst; let it have one to give.
+  await delay(6000);
+  return { server, port, others: [push] };
+}
+
+async function startCeiling() {
+  const port = await freePort();
+  const server = start(values.ceiling, [port, KBPS, INTERVAL].map(String));
+  await listens(port);
+  return { server, port, others: [] };
+}
+
+function play({ server, port }, players, time) {
+  const args = ['127.0.0.1', port, '/live', players, time, RAMP, server.pid].map(String);
+  const [program, before] = values.load ? [values.load, []] : [process.execPath, [here('./load.mjs')]];
+  const load = spawn(program, [...before, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+  let output = '';
+  load.stdout.on('data', (chunk) => {
+    output += chunk;
+  });
+  return once(load, 'close').then(() => JSON.parse(output));
+}
+
+async function measure(file, players) {
+  const both = [await startOurs(file), await startCeiling()];
+  try {
+    const joining = (players / RAMP + 3) * 1000;
+    const memory = await megabytesOf(both[0].server);
+    const look = () => Promise.all(both.map(({ server }) => cpuOf(server)));
+    const atStart = await look();
+    const loads = both.map((each) => play(each, players, joining / 1000 + seconds + 1));
+    await delay(joining);
+    const from = await look();
+    const begun = performance.now();
+    await delay(seconds * 1000);
+    const to = await look();
+    const gigabytes = (players * KBPS * (performance.now() - begun)) / 8e9;
+    const perPlayer = ((await megabytesOf(both[0].server)) - memory) / players;
+    const [ours] = await Promise.all(loads);
+    const [steady, ceiling] = to.map((cpu, index) => (cpu - from[index]) / gigabytes);
+    return { ours, steady, ceiling, ratio: steady / ceiling, join: (from[0] - atStart[0]) / players, perPlayer };
+  } finally {
+    for (const { server, others } of both) for (const each of [server, ...others]) each.kill();
+  }
+}
+
+const median = (numbers) => [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)];
+
+const folder = await mkdtemp(join(tmpdir(), 'wmcast-bench-'));
+try {
+  const file = join(folder, 'live.asf');
+  await testFile(file, { seconds: FILE_SECONDS });
+  const rows = [];
+  for (const players of values.players.split(',').map(Number)) {
+    const runs = [];
+    for (let run = 0; run < Number(values.runs); run++) runs.push(await measure(file, players));
+    const middle = (name) => median(runs.map((run) => run[name]));
+    const worst = (name) => Math.max(...runs.map(({ ours }) => ours[name] ?? 0));
+    rows.push({
+      players,
+      'CPU s/GB': middle('steady').toFixed(2),
+      ceiling: middle('ceiling').toFixed(2),
+      ratio: middle('ratio').toFixed(2),
+      'ms CPU a join': (middle('join') * 1000).toFixed(2),
+      'KB/player': (middle('perPlayer') * 1024).toFixed(1),
+      'lost (LocationId)': worst('loc_gaps'),
+      'AFFlags wrong': worst('af_gaps'),
+      'first data p99 ms': worst('first_data_ms_p99'),
+      'longest gap p99 ms': worst('max_gap_ms_p99'),
+    });
+  }
+  console.table(rows);
+} finally {
+  await rm(folder, { recursive: true });
+}

@@ -34,6 +34,8 @@ class Player {
   locationGaps = 0;
   flagGaps = 0;
   firstAfter = -1;
+  longestGap = 0;
+  #lastAt = 0;
   #headDone = false;
   #tail = Buffer.alloc(0);
   #skip = 0;
@@ -79,12 +81,15 @@ class Player {
   #count(data, at) {
     const location = data.readUInt32LE(at + 4);
     const flags = data[at + 9];
-    if (this.packets === 0) this.firstAfter = performance.now() - this.#connectedAt;
+    const now = performance.now();
+    if (this.packets === 0) this.firstAfter = now - this.#connectedAt;
     else {
+      this.longestGap = Math.max(this.longestGap, now - this.#lastAt);
       if (location !== this.#location + 1) this.locationGaps++;
       if (flags !== ((this.#flags + 1) & 255)) this.flagGaps++;
     }
     this.packets++;
+    this.#lastAt = now;
     this.#location = location;
     this.#flags = flags;
   }
@@ -102,6 +107,7 @@ setTimeout(() => {
   const sum = (name) => all.reduce((total, player) => total + player[name], 0);
   const playing = all.filter(({ packets }) => packets > 0);
   const firsts = playing.map(({ firstAfter }) => firstAfter).sort((a, b) => a - b);
+  const gaps = playing.map(({ longestGap }) => longestGap).sort((a, b) => a - b);
   const firstData = (part) => Math.round((firsts[Math.floor(firsts.length * part)] ?? -1) * 10) / 10;
   const result = {
     playing: playing.length,
@@ -111,6 +117,7 @@ setTimeout(() => {
     loc_gaps: sum('locationGaps'),
     first_data_ms_p50: firstData(0.5),
     first_data_ms_p99: firstData(0.99),
+    max_gap_ms_p99: Math.round(gaps[Math.floor(gaps.length * 0.99)] ?? -1),
   };
   process.stdout.write(`${JSON.stringify(result)}\n`, () => process.exit(0));
 }, Number(seconds) * 1000);

@@ -8,7 +8,7 @@ export interface BroadcastOptions {
   readonly burst?: number;
   /** Media in ms that is kept for players that ask for more at once, and for datagrams that are lost. */
   readonly history?: number;
-  /** Milliseconds between deliveries, for all players; by default up to 400 for those that have some seconds in hand. */
+  /** Milliseconds between deliveries, for all players; by default up to 360 for those that have some seconds in hand. */
   readonly batchInterval?: number;
   /** Bytes that may wait for a player, besides its first burst, before packets are left out for it. */
   readonly maxBacklog?: number;

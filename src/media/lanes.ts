@@ -31,7 +31,7 @@ const FEW_PLAYERS = 20;
 const MANY_PLAYERS = 500;
 /** Turns in which settled players are served, and how far apart they are, ms: nobody waits longer than all of them. */
 const TURNS = 4;
-const TURN_INTERVAL = 100;
+const TURN_INTERVAL = 90;
 /** The longest that packets wait for players that have little in hand, ms. */
 const MAX_QUICK_INTERVAL = 100;
 /** What waits for the next delivery, with its padding, is sent before that when it is more than this, bytes. */
@@ -45,7 +45,7 @@ interface Served {
 
 /**
  * The players of a broadcast, by what they get, and when they get it. A player with little in hand is served quickly. One that has some
- * seconds cannot tell whether packets come one by one or in batches of 400 ms, which cost the server a fraction.
+ * seconds cannot tell whether packets come one by one or in batches of 360 ms, which cost the server a fraction.
  */
 export class Lanes {
   readonly #options: LanesOptions;
