@@ -11,8 +11,8 @@ export interface ScheduleOptions {
   readonly largestStep: number;
 }
 
-/** Send times may go back by this much and are then taken to stand still. Milliseconds. */
-const JITTER = 1000;
+/** Send times may go back by this much and are then taken to stand still: some files have blocks of audio and of video. Milliseconds. */
+const LONGEST_BLOCK = 60_000;
 
 /**
  * Says when packets are due by their send times (asf.md 11): the first ones at once, or at the rate of the acceleration, the
@@ -23,6 +23,7 @@ export class Schedule {
   /** Milliseconds of media so far: the steps of the send times, added up. */
   #media = 0;
   #lastSendTime: number | undefined;
+  #leap: number | undefined;
   /** Where the time and the media of the schedule count from. */
   #origin = { time: 0, media: 0 };
   /** Media from the origin on that is due with it. */
@@ -78,11 +79,26 @@ export class Schedule {
   }
 
   #advance(sendTime: number): void {
-    const last = this.#lastSendTime!;
-    const step = (this.#options.backwards ? last - sendTime : sendTime - last) | 0;
-    if (step < 0 && step >= -JITTER) return;
-    if (step > 0 && step <= this.#options.largestStep) this.#media += step;
+    const { largestStep } = this.#options;
+    const step = this.#step(this.#lastSendTime!, sendTime);
+    if (step <= 0 && step >= -LONGEST_BLOCK) return;
+    if (step > 0 && step <= largestStep) {
+      this.#leap = undefined;
+      this.#media += step;
+      this.#lastSendTime = sendTime;
+      return;
+    }
+    // One packet that is far from the others is damaged; two are a gap.
+    const since = this.#leap === undefined ? Number.POSITIVE_INFINITY : this.#step(this.#leap, sendTime);
+    this.#leap = sendTime;
+    if (Math.abs(since) > largestStep) return;
+    this.#leap = undefined;
+    this.#media += Math.max(since, 0);
     this.#lastSendTime = sendTime;
+  }
+
+  #step(from: number, to: number): number {
+    return (this.#options.backwards ? from - to : to - from) | 0;
   }
 
   /** Never later than without acceleration: a player may ask for less than the media needs. */

@@ -244,6 +244,17 @@ describe('pace', () => {
     expect([...stage.sent.values()]).toEqual([0, 100, 100, 100, 100, 200, 200, 300, 300, 400]);
   });
 
+  it('keeps its pace in a file of blocks of audio and video, whose send times overlap, and after a damaged packet', async () => {
+    const block = (from: number) => Array.from({ length: 20 }, (_, index) => from + index * 100);
+    const times = [...block(0), ...block(0), ...block(2000), ...block(2000), 1_000_000_000, ...block(4000)];
+    const items = times.map((sendTime, location) => ({ location, bytes: Buffer.alloc(10), sendTime }));
+    const stage = await new Stage([{ items, end: true }], { burst: 0 }).start();
+    await stage.pass(20_000);
+    expect(stage.sent.get(40)).toBe(2000);
+    expect(stage.sent.get(79)).toBe(3900);
+    expect(stage.sent.get(100)).toBe(5900);
+  });
+
   it('goes on where send times wrap', async () => {
     const stage = await new Stage(packets(50, { first: 2 ** 32 - 2000 }), { burst: 0 }).start();
     await stage.pass(5000);
