@@ -131,7 +131,7 @@ async function measured(path: string): Promise<Partial<Measured>> {
   });
   if (file instanceof WmError) return { duration: 0, packets: 0, notes: ['no packet can be read'] };
   try {
-    const { condition } = file;
+    const condition = file.condition!;
     const { packets, promised = packets, packetSize } = condition;
     const missingPackets = Math.max(promised - packets, 0);
     return {

@@ -6,6 +6,7 @@ import type { AsfHeader } from '../asf/header.js';
 import type { DataPacket } from '../asf/packet.js';
 import { WmError } from '../errors.js';
 import type { AsfEvent, AsfSink } from './events.js';
+import { markGrowing } from './growing.js';
 import { systemErrorCode, systemErrorReason } from './system-error.js';
 
 /** What the archive needs of a file; a `FileHandle` of node:fs/promises is one. */
@@ -13,7 +14,7 @@ export interface ArchiveFile {
   write(bytes: Buffer, offset: number, length: number, position: number | null): Promise<{ bytesWritten: number }>;
   truncate(length: number): Promise<void>;
   sync(): Promise<void>;
-  stat(): Promise<{ isFile(): boolean }>;
+  stat(): Promise<{ isFile(): boolean; readonly dev?: number; readonly ino?: number }>;
   close(): Promise<void>;
 }
 
@@ -71,7 +72,7 @@ const FINISH_PATIENCE = 2;
 const FREE_EXPANSION = 64 * 1024 * 1024;
 
 /**
- * Records what it is given to an ASF file. The file is playable at any moment, even if this process is killed: it grows
+ * Records what it is given to an ASF file. Players of this process may play it meanwhile, and wait at its end. The file is playable at any moment, even if this process is killed: it grows
  * by whole packets under the header of a live stream. An end event, or `close`, completes it with counts, durations and an
  * index. Times are shifted so that a file starts at 0. Every further header opens a file of its own: `name-2.asf`,
  * `name-3.asf`, …
@@ -278,8 +279,8 @@ export class ArchiveSink implements AsfSink {
         await handle.close();
         return;
       }
-      const isRegular = (await handle.stat()).isFile();
-      const file = new WrittenFile(path, handle, isRegular);
+      const about = await handle.stat();
+      const file = new WrittenFile(path, handle, about.isFile(), growingMark(about));
       this.#files.push(file);
       await file.restart(header);
     }
@@ -326,6 +327,7 @@ class WrittenFile {
   readonly #handle: ArchiveFile;
   /** One can go back in it to complete its header. */
   readonly #isRegular: boolean;
+  readonly #ended: () => void;
   #builder: AsfFileBuilder | undefined;
   /** Bytes of whole packets and what stands before them. */
   position = 0;
@@ -333,10 +335,12 @@ class WrittenFile {
   finished = false;
   #closed = false;
 
-  constructor(path: string, handle: ArchiveFile, isRegular: boolean) {
+  /** @param ended called when nothing more is written */
+  constructor(path: string, handle: ArchiveFile, isRegular: boolean, ended: () => void = () => undefined) {
     this.path = path;
     this.#handle = handle;
     this.#isRegular = isRegular;
+    this.#ended = ended;
   }
 
   /** Writes the header at the start of a file without packets. */
@@ -395,6 +399,7 @@ class WrittenFile {
 
   async #close(): Promise<void> {
     this.#closed = true;
+    this.#ended();
     await this.#handle.close();
   }
 
@@ -407,6 +412,11 @@ class WrittenFile {
       progress?.(written);
     }
   }
+}
+
+/** Says that a file is being written, to those who play it; undefined for what is no file. */
+function growingMark({ dev, ino }: { readonly dev?: number; readonly ino?: number }): (() => void) | undefined {
+  return dev === undefined || ino === undefined ? undefined : markGrowing({ dev, ino });
 }
 
 function numbered(path: string, number: number): string {

@@ -1,6 +1,4 @@
-import { AsfError } from '../../asf/error.js';
 import type { AsfHeader } from '../../asf/header.js';
-import { WmError } from '../../errors.js';
 import { GateStreams } from './gate.js';
 import { KeyFrameMap } from './key-frames.js';
 import type { ReaderOptions, StartPosition, StartupProfile, StartupProfileOptions, StreamChoice } from './options.js';
@@ -8,8 +6,8 @@ import { type FileCondition, PacketFile } from './packet-file.js';
 import { ReadQueue } from './read-queue.js';
 import { OnDemandReader } from './reader.js';
 import { Seeker } from './seek.js';
-import { durationOf, servedHeader } from './served-header.js';
 import { computeStartupProfile } from './startup-profile.js';
+import type { PacketStore } from './store.js';
 
 export type { ReaderOptions, StartPosition, StartupProfile, StreamChoice } from './options.js';
 
@@ -46,25 +44,18 @@ export class OnDemandFile {
   readonly seekable: boolean;
   /** There is video that can be played fast and backwards ([MS-WMSP] 2.2.1.4.8.8). */
   readonly stridable: boolean;
-  readonly #file: PacketFile;
+  readonly #file: PacketStore;
   readonly #keys: KeyFrameMap;
   readonly #seeker: Seeker;
   readonly #streams: GateStreams;
   readonly #reads: ReadQueue;
   readonly #profiles = new Map<string, Promise<StartupProfile | undefined>>();
 
-  private constructor(
-    file: PacketFile,
-    header: AsfHeader,
-    keys: KeyFrameMap,
-    seeker: Seeker,
-    streams: GateStreams,
-    reads: ReadQueue,
-  ) {
+  private constructor(file: PacketStore, keys: KeyFrameMap, seeker: Seeker, streams: GateStreams, reads: ReadQueue) {
     this.path = file.path;
-    this.header = header;
+    this.header = file.header;
     this.packetSize = file.packetSize;
-    this.durationMs = durationOf(file);
+    this.durationMs = file.durationMs;
     this.size = file.size;
     this.modified = file.modified;
     this.version = file.version;
@@ -83,24 +74,21 @@ export class OnDemandFile {
    *   without packets, WM_ASF_MALFORMED when it is not ASF; one sentence that begins with the path
    */
   static async open(path: string, options: OnDemandFileOptions = {}): Promise<OnDemandFile> {
-    const file = await PacketFile.open(path);
-    try {
-      const header = servedHeader(file);
-      const streams = new GateStreams(header);
-      const keys = new KeyFrameMap(file, (stream) => streams.keyed[stream] === 1);
-      const keyless = (stream: number): void => void (streams.keyed[stream] = 0);
-      const seeker = new Seeker(file, keys, header, keyless);
-      return new OnDemandFile(file, header, keys, seeker, streams, options.reads ?? new ReadQueue());
-    } catch (error) {
-      await file.close();
-      if (!(error instanceof AsfError)) throw error;
-      throw new WmError(error.code, `${path} cannot be played: ${error.message}`, { cause: error });
-    }
+    return OnDemandFile.over(await PacketFile.open(path), options);
   }
 
-  /** What the file on disk is like. */
-  get condition(): FileCondition {
-    return this.#file.condition;
+  /** Plays what is in a store, which is closed with the file. */
+  static over(store: PacketStore, options: OnDemandFileOptions = {}): OnDemandFile {
+    const streams = new GateStreams(store.header);
+    const keys = new KeyFrameMap(store, (stream) => streams.keyed[stream] === 1);
+    const keyless = (stream: number): void => void (streams.keyed[stream] = 0);
+    const seeker = new Seeker(store, keys, store.header, keyless);
+    return new OnDemandFile(store, keys, seeker, streams, options.reads ?? new ReadQueue());
+  }
+
+  /** What the file is like; undefined for one that is not on the disk as a whole. */
+  get condition(): FileCondition | undefined {
+    return this.#file instanceof PacketFile ? this.#file.condition : undefined;
   }
 
   /** Data packets that are there; rises while a recording goes on. */
@@ -117,7 +105,7 @@ export class OnDemandFile {
    * @throws WmError WM_NO_INPUT when the disk fails or the file was closed
    */
   locate(position: StartPosition, choice: StreamChoice): Promise<number> {
-    return this.#seeker.locate(position, choice);
+    return this.#file.locate?.(position, choice) ?? this.#seeker.locate(position, choice);
   }
 
   /** A reader for one player; it holds nothing that must be closed. */

@@ -19,6 +19,8 @@ export interface OnDemandOutput {
 export interface OnDemandFlowOptions {
   readonly reader: {
     next(pacer: Pacer): Promise<OnDemandBatch>;
+    /** Nothing more is wanted. */
+    close?(): void;
     /** Milliseconds. */
     readonly preroll: number;
   };
@@ -130,7 +132,10 @@ export class OnDemandFlow {
 
   /** Sends nothing more and calls nobody any more. */
   stop(): void {
-    if (this.#state === 'running') this.#options.ticker.delete(this.#tick);
+    if (this.#state === 'running') {
+      this.#options.ticker.delete(this.#tick);
+      this.#options.reader.close?.();
+    }
     this.#state = 'done';
   }
 
@@ -161,11 +166,13 @@ export class OnDemandFlow {
   async #read(): Promise<void> {
     this.#reading = true;
     try {
-      do {
+      for (let goesOn = true; goesOn; ) {
         const batch = await this.#options.reader.next(this.#pacer);
         if (this.#state === 'running') this.#send(batch);
         batch.release?.();
-      } while (this.#state === 'running' && this.#mayRead());
+        // What is not there yet is asked for with the next tick.
+        goesOn = !batch.idle && this.#state === 'running' && this.#mayRead();
+      }
     } catch (error) {
       this.#fail(error);
     } finally {

@@ -1,5 +1,5 @@
 import type { Payload } from '../../asf/packet.js';
-import type { PacketFile } from './packet-file.js';
+import type { PacketStore } from './store.js';
 
 /** Where a key frame begins. */
 export interface KeyFramePlace {
@@ -47,7 +47,7 @@ const isBefore = (a: PacketPlace, b: PacketPlace): boolean =>
  * its players.
  */
 export class KeyFrameMap {
-  readonly #file: PacketFile;
+  readonly #file: PacketStore;
   readonly #isVideo: (stream: number) => boolean;
   readonly #segmentPackets: number;
   readonly #segments = new Map<number, Segment | Promise<Segment>>();
@@ -55,7 +55,7 @@ export class KeyFrameMap {
   #remembered = 0;
 
   /** @param isVideo tells the streams whose objects are not all key frames */
-  constructor(file: PacketFile, isVideo: (stream: number) => boolean) {
+  constructor(file: PacketStore, isVideo: (stream: number) => boolean) {
     this.#file = file;
     this.#isVideo = isVideo;
     this.#segmentPackets = Math.max(file.batchPackets, Math.floor(SEGMENT_SIZE / file.packetSpan));

@@ -70,6 +70,8 @@ export interface OnDemandBatch {
   readonly end: boolean;
   /** With `end`: the start of the file was reached backwards (NS_S_EOS_RECEDING, [MS-WMSP] 2.2.3.4). */
   readonly rewound?: boolean;
+  /** More will come, but is not there: to be asked for again in a moment. */
+  readonly idle?: boolean;
   /** The items are not needed any more; at most once. Without it they stay as they are. */
   release?(): void;
 }

@@ -3,11 +3,15 @@ import { type AsfHeader, DATA_OBJECT_HEAD_SIZE } from '../../asf/header.js';
 import type { DataPacket } from '../../asf/packet.js';
 import { declaredPackets } from '../../asf/scan.js';
 import { WmError } from '../../errors.js';
+import { isGrowing } from '../growing.js';
 import { DiskFile, versionOf } from './disk-file.js';
 import { type MediaTimes, measurePart, placeParts } from './measure.js';
 import type { PacketRun } from './packet-run.js';
 import type { Part } from './part.js';
 import { countPackets, findParts } from './parts.js';
+import { durationOf, servedHeader } from './served-header.js';
+import type { PacketStore } from './store.js';
+import { readTimeIndexes, type TimeIndex } from './time-index.js';
 
 export type { PacketRun } from './packet-run.js';
 
@@ -39,10 +43,16 @@ export interface FileCondition {
  * header of a live stream (a recording that goes on, or whose program was killed), is where the last packet ends; such a file
  * may still grow. Where bytes were lost or added, some numbers have no packet.
  */
-export class PacketFile {
+export class PacketFile implements PacketStore {
   readonly path: string;
   /** As it stands in the file, but for what players can do without in a large one. */
+  readonly stored: AsfHeader;
+  /**
+   * As players get it: of a file, not live, and Seekable; otherwise as it stands in the file, or, where that is not right for
+   * what they get, with the counts, sizes and durations of what was there when it was opened.
+   */
   readonly header: AsfHeader;
+  readonly durationMs: number;
   /** Of the packets that players get, bytes. */
   readonly packetSize: number;
   /** Bytes of the file in which there is one packet. */
@@ -63,6 +73,8 @@ export class PacketFile {
   readonly #measured: MediaTimes[];
   #times: MediaTimes;
   #knownSize: number;
+  /** The last packet will not become whole. */
+  #isCutFinal = false;
   #extending: Promise<boolean> | undefined;
 
   private constructor(disk: DiskFile, parts: readonly Part[], measured: MediaTimes[], foreign: boolean) {
@@ -72,7 +84,7 @@ export class PacketFile {
     this.#parts = parts;
     this.#measured = measured;
     this.#times = placeParts(parts, measured);
-    this.header = first!.header;
+    this.stored = first!.header;
     this.packetSize = first!.pieceSize;
     this.packetSpan = first!.packetSize / first!.pieces;
     this.batchPackets = first!.batch * first!.pieces;
@@ -82,6 +94,8 @@ export class PacketFile {
     this.modified = disk.stats.mtime;
     this.version = versionOf(disk.stats);
     this.#foreign = foreign;
+    this.header = servedHeader(this);
+    this.durationMs = durationOf(this);
   }
 
   /**
@@ -134,7 +148,7 @@ export class PacketFile {
   get condition(): FileCondition {
     const [first] = this.#parts;
     const { packetSize, presentationShift } = first!;
-    const promised = declaredPackets(this.header);
+    const promised = declaredPackets(this.stored);
     return {
       packets: this.#parts.reduce((sum, { slots }) => sum + slots, 0),
       promised,
@@ -152,13 +166,19 @@ export class PacketFile {
     return this.#knownSize;
   }
 
+  /** The packets are as they stand in the file, and no others. */
+  get untouched(): boolean {
+    const [part] = this.#parts;
+    const isMoved = part!.sendShift !== 0 || part!.presentationShift !== 0;
+    return this.#parts.length === 1 && part!.pieces === 1 && !isMoved;
+  }
+
   /** Where index objects may stand that are right for the packets as they are, bytes; undefined when none can be. */
   get indexStart(): number | undefined {
     const [part] = this.#parts;
-    if (this.#parts.length > 1 || part!.pieces > 1 || part!.sendShift !== 0 || part!.presentationShift !== 0)
-      return undefined;
+    if (!this.untouched) return undefined;
     if (!part!.complete) return part!.dataStart + part!.slots * part!.packetSize;
-    return part!.dataStart + Number(this.header.dataObject.size) - DATA_OBJECT_HEAD_SIZE;
+    return part!.dataStart + Number(this.stored.dataObject.size) - DATA_OBJECT_HEAD_SIZE;
   }
 
   /** Bytes of everything but the header, as it is in the file. */
@@ -207,6 +227,28 @@ export class PacketFile {
     return this.#disk.read(position, length);
   }
 
+  available(from: number, count: number): number {
+    const left = Math.min(count, this.packetCount - from);
+    // A last one that is not whole comes only when it does not become so.
+    const isLastCut = this.cut && from + left >= this.packetCount && !this.#isCutFinal;
+    return Math.max(isLastCut ? left - 1 : left, 0);
+  }
+
+  /** @throws WmError WM_NO_INPUT */
+  async want(from: number): Promise<'there' | 'later' | 'end'> {
+    const isGoingOn = isGrowing(this.#disk.stats);
+    await this.extend();
+    if (this.available(from, 1) > 0) return 'there';
+    if (isGoingOn) return 'later';
+    if (!this.cut) return 'end';
+    this.#isCutFinal = true;
+    return this.available(from, 1) > 0 ? 'there' : 'end';
+  }
+
+  readIndexes(): Promise<ReadonlyMap<number, TimeIndex>> {
+    return readTimeIndexes(this);
+  }
+
   /** Looks whether a file that was not complete has more packets by now. @throws WmError WM_NO_INPUT */
   extend(): Promise<boolean> {
     if (this.complete) return Promise.resolve(false);
@@ -228,6 +270,7 @@ export class PacketFile {
     const wasCut = last.cut;
     if (size === this.#knownSize && !(await this.#isWritten(last))) return false;
     if (size < this.#knownSize) return false;
+    this.#isCutFinal = false;
     await countPackets(this.#disk, last, size);
     this.#knownSize = size;
     last.slots = Math.max(last.slots, before);

@@ -1,16 +1,16 @@
 import { type GateStreams, StreamGate } from './gate.js';
 import type { KeyFrameMap } from './key-frames.js';
 import type { OnDemandBatch, Pacer, ReaderOptions, StreamChoice } from './options.js';
-import type { PacketFile } from './packet-file.js';
 import { EndTime, prepare } from './prepare.js';
 import type { ReadQueue } from './read-queue.js';
+import type { PacketStore } from './store.js';
 import { TrickPlay } from './trick.js';
 
 export type { OnDemandBatch } from './options.js';
 
 /** What the readers of one file share. */
 export interface ReaderFile {
-  readonly file: PacketFile;
+  readonly file: PacketStore;
   readonly keys: KeyFrameMap;
   readonly streams: GateStreams;
   readonly reads: ReadQueue;
@@ -27,6 +27,7 @@ const AT_ONCE: Pacer = { span: Number.POSITIVE_INFINITY, due: () => true, given:
 /** Milliseconds: nothing here lasts longer, and 32-bit times cannot tell more apart. */
 const LONGEST = 2 ** 30;
 const END: OnDemandBatch = { items: [], end: true };
+const LATER: OnDemandBatch = { items: [], end: false, idle: true };
 
 /** The duration if it is one that limits anything. */
 function limitOf(duration: number | undefined): number | undefined {
@@ -46,6 +47,7 @@ export class OnDemandReader {
   readonly #trick: TrickPlay | undefined;
   readonly #endTime: EndTime | undefined;
   #at: number;
+  readonly #closing = new AbortController();
   #isFirst = true;
   #ended = false;
 
@@ -99,12 +101,15 @@ export class OnDemandReader {
 
   async #nextPackets(pacer: Pacer): Promise<OnDemandBatch> {
     const { file, keys, reads, packetRate } = this.#shared;
-    if (this.#at >= file.packetCount && !(await file.extend())) return END;
     const from = this.#at;
+    if (file.available(from, 1) === 0) {
+      const wanted = await file.want(from, this.#closing.signal);
+      if (wanted !== 'there') return wanted === 'end' ? END : LATER;
+    }
     const most = Math.max(1, Math.floor(LARGEST_READ / file.packetSpan));
     // One more, to see that it is not due yet.
-    const wanted = Math.ceil(pacer.span * packetRate * VARIATION) + 1;
-    const count = Math.min(wanted, most, await this.#available());
+    const due = Math.ceil(pacer.span * packetRate * VARIATION) + 1;
+    const count = file.available(from, Math.min(due, most));
     const borrow = () => file.borrow(from, count);
     // Who has nothing yet does not wait for those who want more.
     const run = await (this.#isFirst ? borrow() : reads.run(borrow));
@@ -118,17 +123,15 @@ export class OnDemandReader {
       this.#endTime,
     );
     this.#at = empty && !run.short ? await keys.behindHole(next) : next;
-    const end = over || (run.short && next >= run.end) || (this.#at >= file.packetCount && !(await file.extend()));
-    return { items, end, release: () => run.release() };
+    const release = () => run.release();
+    if (over || (run.short && next >= run.end)) return { items, end: true, release };
+    if (file.available(this.#at, 1) > 0) return { items, end: false, release };
+    const more = await file.want(this.#at, this.#closing.signal);
+    return { items, end: more === 'end', idle: more === 'later', release };
   }
 
-  /** Packets that can be read now. A last one that is not whole comes only when it does not become so. */
-  async #available(): Promise<number> {
-    const { file } = this.#shared;
-    const left = file.packetCount - this.#at;
-    if (!file.cut) return left;
-    if (left > 1) return left - 1;
-    await file.extend();
-    return Math.max(file.packetCount - this.#at, 1);
+  /** Gives up what is waited for; to be called when nothing more is wanted. */
+  close(): void {
+    this.#closing.abort();
   }
 }

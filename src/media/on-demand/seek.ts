@@ -3,8 +3,8 @@ import { STREAM_FLAG } from '../../asf/objects.js';
 import type { StreamProperties } from '../../asf/stream.js';
 import type { KeyFrameMap, KeyFramePlace } from './key-frames.js';
 import type { StartPosition, StreamChoice } from './options.js';
-import type { PacketFile } from './packet-file.js';
-import { NO_PACKET, readTimeIndexes, type TimeIndex } from './time-index.js';
+import type { PacketStore } from './store.js';
+import { NO_PACKET, type TimeIndex } from './time-index.js';
 
 /** An object is sent before it is shown (asf.md 8); some encoders are late by some milliseconds. */
 const SEND_SLACK = 1000;
@@ -24,12 +24,15 @@ export function keyFrameStreams(header: AsfHeader): ReadonlySet<number> {
   return new Set(streams.map(({ number }) => number));
 }
 
+/** A search is not given up: it is bounded. */
+const NEVER = new AbortController().signal;
+
 /** Signed: is the 32-bit time `a` at or before `b`? */
 const isUpTo = (a: number, b: number): boolean => ((a - b) | 0) <= 0;
 
 /** Finds the packet to begin with. */
 export class Seeker {
-  readonly #file: PacketFile;
+  readonly #file: PacketStore;
   readonly #keys: KeyFrameMap;
   readonly #headerSize: number;
   readonly #videoStreams: ReadonlySet<number>;
@@ -41,7 +44,7 @@ export class Seeker {
    * @param header as players get it: its size counts in byte positions
    * @param onKeyless told of a video stream in which no key frame was found
    */
-  constructor(file: PacketFile, keys: KeyFrameMap, header: AsfHeader, onKeyless: (stream: number) => void) {
+  constructor(file: PacketStore, keys: KeyFrameMap, header: AsfHeader, onKeyless: (stream: number) => void) {
     this.#file = file;
     this.#keys = keys;
     this.#onKeyless = onKeyless;
@@ -81,7 +84,7 @@ export class Seeker {
   async #atTime(milliseconds: number, choice: StreamChoice): Promise<number> {
     const wanted = milliseconds + this.#file.preroll;
     // A recording that goes on may have come there by now.
-    if (wanted > this.#file.times.end) await this.#file.extend();
+    if (wanted > this.#file.times.end) await this.#file.want(this.#file.packetCount, NEVER);
     const { start, end } = this.#file.times;
     const target = Math.min(Math.max(wanted, start), end);
     const chosen = this.#file.header.streams.filter(({ number }) => choice.level(number) !== 2);
@@ -122,7 +125,7 @@ export class Seeker {
    * frames of all streams in one.
    */
   async #indexed(stream: number, target: number): Promise<number | undefined> {
-    this.#indexes ??= readTimeIndexes(this.#file).catch((error: unknown) => {
+    this.#indexes ??= this.#file.readIndexes().catch((error: unknown) => {
       this.#indexes = undefined;
       throw error;
     });

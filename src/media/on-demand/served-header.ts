@@ -1,6 +1,21 @@
 import { withFileProperties } from '../../asf/edit.js';
 import { type AsfHeader, buildHeader, DATA_OBJECT_HEAD_SIZE, FILE_FLAG } from '../../asf/header.js';
-import type { PacketFile } from './packet-file.js';
+import type { MediaTimes } from './measure.js';
+
+/** What the header of a file is made of. */
+export interface StoredFile {
+  /** As it stands in the file. */
+  readonly stored: AsfHeader;
+  readonly packetSize: number;
+  readonly packetCount: number;
+  readonly complete: boolean;
+  readonly recordings: number;
+  /** Bytes of everything but the header. */
+  readonly dataSize: number;
+  /** The packets are as they stand in the file, and no others. */
+  readonly untouched: boolean;
+  readonly times: MediaTimes;
+}
 
 const HUNDRED_NS_PER_MS = 10_000;
 /** Live headers of Microsoft's encoder set it beside Broadcast (asf.md 3.1). */
@@ -12,13 +27,13 @@ function declaredDuration({ fileProperties: { playDuration }, preroll }: AsfHead
 }
 
 /** Whether what the header says of the duration is right for the packets that players get. */
-function isDeclared(file: PacketFile): boolean {
-  return file.indexStart !== undefined && file.complete && declaredDuration(file.header) > 0;
+function isDeclared(file: StoredFile): boolean {
+  return file.untouched && file.complete && declaredDuration(file.stored) > 0;
 }
 
 /** Milliseconds of media: what the header of a complete file says, else what was measured. */
-export function durationOf(file: PacketFile): number {
-  return isDeclared(file) ? declaredDuration(file.header) : Math.max(file.times.end - file.preroll, 0);
+export function durationOf(file: StoredFile): number {
+  return isDeclared(file) ? declaredDuration(file.stored) : Math.max(file.times.end - file.times.preroll, 0);
 }
 
 /**
@@ -27,8 +42,8 @@ export function durationOf(file: PacketFile): number {
  * counts, sizes and durations of what is there (asf.md 3.1, 5). Its length changes only if it held broken objects.
  * @throws AsfError when the header cannot be written
  */
-export function servedHeader(file: PacketFile): AsfHeader {
-  const { header, packetCount, packetSize, complete, times } = file;
+export function servedHeader(file: StoredFile): AsfHeader {
+  const { stored: header, packetCount, packetSize, complete, times } = file;
   const { fileProperties: stored, dataObject } = header;
   const kept = complete ? stored.flags : stored.flags & ~(FILE_FLAG.broadcast | LIVE_FLAG);
   const count = BigInt(packetCount);

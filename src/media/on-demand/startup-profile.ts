@@ -1,7 +1,7 @@
 import { type GateStreams, StreamGate } from './gate.js';
 import type { StartupProfile, StartupProfileOptions } from './options.js';
-import type { PacketFile } from './packet-file.js';
 import { EndTime } from './prepare.js';
+import type { PacketStore } from './store.js';
 
 /** Tenths of the average rate, those of the specification's example ([MS-WMSP] 2.2.1.12). */
 const RATES = [10, 12, 15, 20, 30];
@@ -19,7 +19,7 @@ export interface SentObject {
 
 /** The objects of the chosen streams for so many ms of media, in the order of sending. */
 async function readObjects(
-  file: PacketFile,
+  file: PacketStore,
   streams: GateStreams,
   from: number,
   { choice, duration }: StartupProfileOptions,
@@ -87,7 +87,7 @@ function underflow(objects: readonly SentObject[], lowest: number, rate: number)
  * @throws WmError WM_NO_INPUT when the disk fails
  */
 export async function computeStartupProfile(
-  file: PacketFile,
+  file: PacketStore,
   streams: GateStreams,
   from: number,
   options: StartupProfileOptions,

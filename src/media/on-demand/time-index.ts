@@ -1,8 +1,8 @@
 import { AsfError } from '../../asf/error.js';
 import { GUID } from '../../asf/guid.js';
+import type { AsfHeader } from '../../asf/header.js';
 import { OBJECT_HEAD_SIZE } from '../../asf/object-tree.js';
 import { type IndexObject, parseIndexObject, parseSimpleIndex, type SimpleIndex } from '../../asf/simple-index.js';
-import type { PacketFile } from './packet-file.js';
 
 /** The key frames of one stream by time, as an index object of the file gives them (asf.md 6). */
 export interface TimeIndex {
@@ -10,6 +10,17 @@ export interface TimeIndex {
   readonly interval: number;
   /** By entry: the packet in which the last key frame up to entry × interval begins, or {@link NO_PACKET}. Not checked. */
   readonly packets: Uint32Array;
+}
+
+/** A file that may have indexes. */
+export interface IndexedFile {
+  readonly header: AsfHeader;
+  readonly packetSize: number;
+  /** Where index objects may stand that are right for the packets, bytes; undefined when none can be. */
+  readonly indexStart: number | undefined;
+  /** Bytes of the file at the last look. */
+  readonly knownSize: number;
+  readBytes(position: number, length: number): Promise<Buffer>;
 }
 
 /** An entry that names no packet. */
@@ -45,7 +56,7 @@ function columnOf({ interval, specifiers, blocks }: IndexObject, column: number,
 }
 
 /** Reads the whole objects behind the data, one after another. */
-async function* indexObjects(file: PacketFile): AsyncGenerator<Buffer, void, undefined> {
+async function* indexObjects(file: IndexedFile): AsyncGenerator<Buffer, void, undefined> {
   const { indexStart } = file;
   if (indexStart === undefined) return;
   let at = indexStart;
@@ -71,7 +82,7 @@ async function* indexObjects(file: PacketFile): AsyncGenerator<Buffer, void, und
  * @returns by stream number; a Simple Index goes before an Index Object
  * @throws WmError WM_NO_INPUT when the disk fails
  */
-export async function readTimeIndexes(file: PacketFile): Promise<Map<number, TimeIndex>> {
+export async function readTimeIndexes(file: IndexedFile): Promise<Map<number, TimeIndex>> {
   const visible = file.header.streams.filter(({ type, hidden }) => type === 'video' && !hidden);
   const streams = visible.map(({ number }) => number).sort((a, b) => a - b);
   const simple = new Map<number, TimeIndex>();

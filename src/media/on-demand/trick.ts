@@ -1,8 +1,8 @@
 import type { DataPacket, Payload } from '../../asf/packet.js';
 import type { KeyFrameMap, KeyFramePlace, PacketPlace } from './key-frames.js';
 import type { OnDemandBatch, OnDemandItem, Pacer, ReaderOptions } from './options.js';
-import type { PacketFile } from './packet-file.js';
 import { wirePacket } from './prepare.js';
+import type { PacketStore } from './store.js';
 
 /** Pictures that follow one another faster than this, in ms of the viewer's time, are left out. */
 const SHORTEST_INTERVAL = 100;
@@ -29,7 +29,7 @@ interface OpenFrame {
  * dense that more than ten a second would be seen, some are left out: a player could not take the bytes of all.
  */
 export class TrickPlay {
-  readonly #file: PacketFile;
+  readonly #file: PacketStore;
   readonly #keys: KeyFrameMap;
   readonly #options: ReaderOptions;
   readonly #isChosen: (stream: number) => boolean;
@@ -45,7 +45,7 @@ export class TrickPlay {
    * @param isChosen whether the key frames of a stream are to be sent, as it is when asked
    */
   constructor(
-    file: PacketFile,
+    file: PacketStore,
     keys: KeyFrameMap,
     options: ReaderOptions,
     maxDuration: number | undefined,

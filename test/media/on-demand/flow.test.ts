@@ -11,6 +11,7 @@ interface Run {
   readonly items: readonly OnDemandItem[];
   readonly end: boolean;
   readonly rewound?: boolean;
+  readonly idle?: boolean;
   /** Send times of packets of which nothing is to be sent. */
   readonly passed?: readonly number[];
 }
@@ -93,7 +94,7 @@ class Stage {
 }
 
 /** As a reader does: what is due of a run, and what is not. */
-function split({ items, end, rewound, passed = [] }: Run, pacer: Pacer): { due: Run; rest?: Run } {
+function split({ items, end, rewound, idle, passed = [] }: Run, pacer: Pacer): { due: Run; rest?: Run } {
   const late = passed.findIndex((sendTime) => {
     const due = pacer.due(sendTime);
     if (due) pacer.given(0);
@@ -107,7 +108,8 @@ function split({ items, end, rewound, passed = [] }: Run, pacer: Pacer): { due: 
     count++;
   }
   const due = items.slice(0, count);
-  if (count === items.length) return { due: { items: due, end, ...(rewound === undefined ? {} : { rewound }) } };
+  const about = { ...(rewound === undefined ? {} : { rewound }), ...(idle === undefined ? {} : { idle }) };
+  if (count === items.length) return { due: { items: due, end, ...about } };
   return { due: { items: due, end: false }, rest: { items: items.slice(count), end } };
 }
 
@@ -369,6 +371,20 @@ describe('the end', () => {
     writing.flow.start();
     await writing.settle();
     expect(writing.reads).toBe(1);
+  });
+});
+
+describe('a reader that has nothing yet', () => {
+  it('is asked again with the next tick, and not before', async () => {
+    const [first, last] = packets(6, { size: 3 });
+    const nothing = { items: [], end: false, idle: true };
+    const stage = await new Stage([{ ...first!, idle: true }, nothing, nothing, last!]).start();
+    expect([stage.reads, stage.locations]).toEqual([1, [0, 1, 2]]);
+    await stage.pass(100);
+    expect([stage.reads, stage.locations]).toEqual([3, [0, 1, 2]]);
+    await stage.pass(50);
+    expect(stage.locations).toEqual([0, 1, 2, 3, 4, 5]);
+    expect(stage.ends).toEqual([{ rewound: false }]);
   });
 });
 

@@ -3,10 +3,12 @@ import { join } from 'node:path';
 import { jest } from '@jest/globals';
 import { withFileProperties } from '../../../src/asf/edit.js';
 import { type AsfHeader, buildHeader, buildSimpleIndex, parsePacket } from '../../../src/asf/index.js';
+import { ArchiveSink } from '../../../src/media/archive.js';
 import { DiskFile } from '../../../src/media/on-demand/disk-file.js';
 import { OnDemandFile } from '../../../src/media/on-demand/file.js';
 import { temporaryFolder } from '../../capture/support.js';
 import { testHeader } from '../../support/stream.js';
+import { until } from '../../support/until.js';
 import { everything, locations, madePacket, only, PREROLL, play } from './support.js';
 
 const folder = temporaryFolder();
@@ -328,4 +330,33 @@ it('divides packets that no protocol carries, and nothing of them is lost', asyn
   // A player that goes on at a number in the middle of a packet gets what follows.
   const middle = items[7]!.location;
   expect(locations(await play(file, { from: middle, exact: true }))).toEqual(numbers.slice(7));
+});
+
+describe('a recording that goes on', () => {
+  it('is played from its first packet on, waited for at its end, and ends when it is finished', async () => {
+    const path = join(folder, 'goes on.asf');
+    const archive = new ArchiveSink(path);
+    const packets = film(40).map((bytes) => parsePacket(bytes));
+    await archive.write({ type: 'header', header: testHeader() });
+    for (const packet of packets.slice(0, 20)) await archive.write({ type: 'packet', packet });
+    await until('20 packets to be written', () => archive.files[0]?.packets === 20);
+    const file = await open(path);
+    const reader = file.reader({ from: 0, choice: everything, rate: 1, padding: 'cut' });
+    const first = await reader.next();
+    expect(locations(first.items)).toEqual(range(0, 20));
+    expect(first).toMatchObject({ end: false, idle: true });
+    expect(await reader.next()).toMatchObject({ items: [], end: false, idle: true });
+    for (const packet of packets.slice(20)) await archive.write({ type: 'packet', packet });
+    await until('40 packets to be written', () => archive.files[0]?.packets === 40);
+    expect(locations((await reader.next()).items)).toEqual(range(20, 40));
+    await archive.close();
+    expect(await reader.next()).toMatchObject({ items: [], end: true });
+    expect((await play(await open(path))).length).toBe(40);
+  });
+
+  it('that nobody writes any more ends with its last packet', async () => {
+    const file = await open(write('left.asf', testHeader().bytes, film(20)));
+    const reader = file.reader({ from: 0, choice: everything, rate: 1, padding: 'cut' });
+    expect(await reader.next()).toMatchObject({ end: true });
+  });
 });
