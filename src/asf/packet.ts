@@ -305,6 +305,14 @@ function parityPacket(bytes: Buffer, head: number): DataPacket {
   };
 }
 
+/** True if a key frame of one of the video streams begins with a payload; only video carries the key bit (asf.md 7.8). */
+export function startsKeyFrame(
+  { key, offset, stream }: Pick<Payload, 'key' | 'offset' | 'stream'>,
+  videoStreams: { has(stream: number): boolean },
+): boolean {
+  return key && offset === 0 && videoStreams.has(stream);
+}
+
 /**
  * Whether a media object starts here that a decoder can start with (asf.md 7.8): a key object of one of the video
  * streams, or any object when there is no video, because only video carries the key bit.
@@ -314,7 +322,7 @@ export function packetStartsKeyFrame(packet: DataPacket, videoStreams: ReadonlyS
   const anyStream = videoStreams.size === 0;
   for (let i = 0; i < payloads.length; i++) {
     const payload = payloads[i]!;
-    if (payload.offset === 0 && (anyStream || (payload.key && videoStreams.has(payload.stream)))) return true;
+    if (anyStream ? payload.offset === 0 : startsKeyFrame(payload, videoStreams)) return true;
   }
   return false;
 }

@@ -3,7 +3,7 @@ import { liveHeader, sameLayout } from '../asf/edit.js';
 import { AsfError } from '../asf/error.js';
 import { startPacket } from '../asf/filter.js';
 import type { AsfHeader } from '../asf/header.js';
-import { type DataPacket, parsePacket } from '../asf/packet.js';
+import { type DataPacket, parsePacket, startsKeyFrame } from '../asf/packet.js';
 import { stripPadding } from '../asf/padding.js';
 import type { BroadcastCounters, BroadcastOptions, Follower, JoinOptions, Release } from './broadcast-options.js';
 import type { AsfEvent, AsfSink, EndEvent } from './events.js';
@@ -401,10 +401,10 @@ const NONE: readonly number[] = [];
 /** The video streams of which a key frame begins in a packet. */
 function keyStreamsOf({ payloads }: DataPacket, videoStreams: ReadonlySet<number>): readonly number[] {
   let found: number[] | undefined;
-  for (const { key, offset, stream } of payloads) {
-    if (!key || offset !== 0 || !videoStreams.has(stream)) continue;
+  for (const payload of payloads) {
+    if (!startsKeyFrame(payload, videoStreams)) continue;
     found ??= [];
-    found.push(stream);
+    found.push(payload.stream);
   }
   return found ?? NONE;
 }

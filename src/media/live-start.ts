@@ -1,6 +1,6 @@
 import { startPacket } from '../asf/filter.js';
 import type { AsfHeader } from '../asf/header.js';
-import { type DataPacket, parsePacket } from '../asf/packet.js';
+import { type DataPacket, parsePacket, startsKeyFrame } from '../asf/packet.js';
 
 /** So long a key frame is waited for, in ms of the stream: some encoders mark none. */
 const LONGEST_WAIT = 10_000;
@@ -25,7 +25,7 @@ export class LiveStart {
   packet(packet: DataPacket): DataPacket | undefined {
     if (!this.#waiting) return packet;
     this.#firstSendTime ??= packet.sendTime;
-    const isKey = packet.payloads.some(({ stream, key, offset }) => key && offset === 0 && this.#video.has(stream));
+    const isKey = packet.payloads.some((payload) => startsKeyFrame(payload, this.#video));
     const waited = (packet.sendTime - this.#firstSendTime) | 0;
     if (!isKey && waited < LONGEST_WAIT && waited > -LONGEST_WAIT) return undefined;
     this.#waiting = false;

@@ -2,6 +2,7 @@ import { WmError } from '../errors.js';
 import { type Cookie, parseCookies } from '../http/cookies.js';
 import { type Field, type HeaderFields, HttpError } from '../http/message.js';
 import { decodePath, rawPathOf } from '../http/target.js';
+import { FEATURES, formatSupported } from '../wms/features.js';
 import { isPushId, PUSH_ID } from './cookies.js';
 
 /** Media type of a PushSetup request (MS-WMHTTP 2.2.1.1.1). */
@@ -22,9 +23,7 @@ export const DEFAULT_SERVER = 'Cougar/9.6.7600.16385';
 /** How the client names itself: the encoder of Windows 7. */
 export const DEFAULT_USER_AGENT = 'WMEncoder/12.0.7600.16385';
 
-const SUPPORTED = ['srvppair', 'sswitch', 'predstrm', 'fastcache', 'startupprofile']
-  .map((feature) => `com.microsoft.wm.${feature}`)
-  .join(', ');
+const SUPPORTED = formatSupported(FEATURES);
 
 /** Which push request this is, by the media type of Content-Type alone (MS-WMHTTP 2.2.2.1, 2.2.2.2). */
 export function pushRequestType(headers: HeaderFields): 'setup' | 'start' | undefined {

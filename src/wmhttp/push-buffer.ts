@@ -1,5 +1,6 @@
 import { AsfError } from '../asf/error.js';
 import type { AsfHeader } from '../asf/header.js';
+import { startsKeyFrame } from '../asf/packet.js';
 import type { AsfEvent } from '../media/events.js';
 
 export interface PushBufferOptions {
@@ -182,9 +183,7 @@ export class PushBuffer {
   #isCleanStart(event: AsfEvent): boolean {
     if (event.type !== 'packet') return false;
     if (this.#videoStreams.size === 0) return true;
-    return event.packet.payloads.some(
-      ({ key, offset, stream }) => key && offset === 0 && this.#videoStreams.has(stream),
-    );
+    return event.packet.payloads.some((payload) => startsKeyFrame(payload, this.#videoStreams));
   }
 
   /** Sets the place where sending goes on. */

@@ -1,17 +1,11 @@
 import type { ResponseHead } from '../http/message.js';
 import type { PullChain } from '../receiving/pull-chain.js';
+import { type Feature, parseSupported } from '../wms/features.js';
+import { parseStartupProfile, type StartupParameters } from '../wms/startup-profile.js';
 import type { CookieJar } from './client-cookies.js';
 import { incompatibleError } from './client-errors.js';
 import { parseFeatures, type ReceivedMetadata } from './client-packets.js';
-import {
-  type ClientIdentity,
-  type Feature,
-  parseServerProduct,
-  parseStartupProfile,
-  parseSupported,
-  type ServerProduct,
-  type StartupProfile,
-} from './client-product.js';
+import { type ClientIdentity, parseServerProduct, type ServerProduct } from './client-product.js';
 import type { RequestContext } from './client-requests.js';
 import type { WmspUrl } from './client-url.js';
 import { PragmaTokens } from './pragma.js';
@@ -51,7 +45,7 @@ export class ServerKnowledge {
   #clientId: number | undefined;
   #playlistGenId = 0;
   #keepAliveTimeout = DEFAULT_KEEP_ALIVE;
-  #startupProfile: StartupProfile | undefined;
+  #startupProfile: StartupParameters | undefined;
   #metadata: ReceivedMetadata | undefined;
 
   constructor(options: KnowledgeOptions) {
@@ -109,7 +103,7 @@ export class ServerKnowledge {
   }
 
   /** That of the last Play response. */
-  get startupProfile(): StartupProfile | undefined {
+  get startupProfile(): StartupParameters | undefined {
     return this.#startupProfile;
   }
 

@@ -5,10 +5,12 @@ import type { TlsTrust } from '../http/connection.js';
 import type { Clock } from '../media/pacing.js';
 import type { ReconnectPolicy, ReconnectReport } from '../media/reconnect.js';
 import type { PullChain } from '../receiving/pull-chain.js';
+import type { Feature } from '../wms/features.js';
+import type { StartupParameters } from '../wms/startup-profile.js';
 import type { CookieJar } from './client-cookies.js';
 import type { WmspTimeouts } from './client-link.js';
 import type { ReceivedMetadata } from './client-packets.js';
-import type { ClientIdentity, Feature, ServerProduct, StartupProfile } from './client-product.js';
+import type { ClientIdentity, ServerProduct } from './client-product.js';
 import type { LinkParameters } from './client-requests.js';
 import type { StreamWish } from './client-streams.js';
 
@@ -81,7 +83,7 @@ export interface WmspDescription {
   /** Of the playlist entry; 0 unknown. */
   readonly playlistGenId: number;
   readonly metadata: ReceivedMetadata | undefined;
-  readonly startupProfile: StartupProfile | undefined;
+  readonly startupProfile: StartupParameters | undefined;
   /** The packet-pair estimate, bits per second. */
   readonly bandwidth: number | undefined;
   /** Whether it is live; otherwise it can be asked for from any place. */

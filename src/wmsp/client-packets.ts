@@ -2,6 +2,7 @@ import { GUID } from '../asf/guid.js';
 import { DATA_OBJECT_HEAD_SIZE, MAX_HEADER_SIZE } from '../asf/header.js';
 import { ByteQueue } from '../asf/queue.js';
 import { FRAME_HEADER_SIZE, FramingError, PACKET_ID, packetName } from '../framing/framing.js';
+import { MAX_PAIRED_HEAD, PACKET_PAIR_LENGTHS, packetPairPayloads } from '../wms/packet-pair.js';
 import { PragmaTokens } from './pragma.js';
 
 /** One packet of a response body (MS-WMSP 2.2.3). */
@@ -21,10 +22,6 @@ export interface WmspPacket {
 const DATA_HEAD_SIZE = 12;
 const REASON_SIZE = 4;
 const NOTHING: Buffer = Buffer.alloc(0);
-
-/** PacketLength of the three $P packets, which is not their size (MS-WMSP 2.2.3.7). */
-const PACKET_PAIR_LENGTHS = [504, 504, 1048] as const;
-const MAX_HEAD_COUNT = 504;
 
 /**
  * Cuts the packets of MS-WMSP out of a response body. It takes slices of any size; a packet inside one slice is a view of it.
@@ -132,8 +129,8 @@ export class WmspPacketReader {
     const start = this.#queue.peek(FRAME_HEADER_SIZE + REASON_SIZE);
     if (!start) return undefined;
     const reason = start.readUInt32LE(FRAME_HEADER_SIZE);
-    if (reason > MAX_HEAD_COUNT) throw new FramingError(`A $P packet counts ${reason} bytes of the head.`);
-    const padding = [expected - reason, expected, expected + reason][this.#packetPairs]!;
+    if (reason > MAX_PAIRED_HEAD) throw new FramingError(`A $P packet counts ${reason} bytes of the head.`);
+    const padding = packetPairPayloads(reason)[this.#packetPairs]!;
     const bytes = this.#queue.peek(start.length + padding);
     if (!bytes) return undefined;
     this.#queue.skip(bytes.length);

@@ -65,35 +65,3 @@ export function clientIdentity(userAgent: string): ClientIdentity {
   }
   return { token: product.token, major: product.major, minor: product.minor, text: userAgent };
 }
-
-/** The features that the Supported header names (MS-WMSP 2.2.1.7), without their common prefix. */
-export type Feature = 'fastcache' | 'predstrm' | 'srvppair' | 'sswitch' | 'startupprofile';
-
-const FEATURE_PREFIX = 'com.microsoft.wm.';
-const FEATURES: ReadonlySet<string> = new Set(['fastcache', 'predstrm', 'srvppair', 'sswitch', 'startupprofile']);
-
-/** The known features of all Supported headers of a message; undefined when there is no such header. */
-export function parseSupported(fields: readonly string[]): ReadonlySet<Feature> | undefined {
-  if (fields.length === 0) return undefined;
-  const tokens = fields.flatMap((field) => field.split(',')).map((token) => token.trim().toLowerCase());
-  const names = tokens.filter((token) => token.startsWith(FEATURE_PREFIX)).map((t) => t.slice(FEATURE_PREFIX.length));
-  return new Set(names.filter((name): name is Feature => FEATURES.has(name)));
-}
-
-/** The value of a Supported header. */
-export function formatSupported(features: readonly Feature[]): string {
-  return features.map((feature) => FEATURE_PREFIX + feature).join(', ');
-}
-
-/** X-StartupProfile (MS-WMSP 2.2.1.12): the numbers of each parameter by its name in lower case; a list may be empty. */
-export type StartupProfile = ReadonlyMap<string, readonly number[]>;
-
-/** Reads an X-StartupProfile header; a parameter that is malformed is left out. Undefined when nothing is left. */
-export function parseStartupProfile(field: string | undefined): StartupProfile | undefined {
-  const profile = new Map<string, readonly number[]>();
-  for (const parameter of (field ?? '').split(/[;\s]/)) {
-    const [, name, list] = /^([A-Za-z]+)=(-?\d{1,10}(?:,-?\d{1,10})*)$/.exec(parameter) ?? [];
-    if (name !== undefined) profile.set(name.toLowerCase(), list!.split(',').map(Number));
-  }
-  return profile.size === 0 ? undefined : profile;
-}

@@ -2,8 +2,9 @@ import { WmError } from '../errors.js';
 import type { Field } from '../http/message.js';
 import type { StreamSwitch } from '../playback/selection.js';
 import { formatPullChain, PULL_CHAIN_FIELD, type PullChain } from '../receiving/pull-chain.js';
-import { type ClientIdentity, type Feature, formatSupported, type ServerProduct } from './client-product.js';
-import { remoteLogEvent } from './remote-event.js';
+import { type Feature, formatSupported } from '../wms/features.js';
+import { remoteLogEvent } from '../wms/remote-event.js';
+import type { ClientIdentity, ServerProduct } from './client-product.js';
 import type { WmspRequestType } from './requests.js';
 
 /** A request, ready for the connection but for its request line. */

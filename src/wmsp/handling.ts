@@ -4,11 +4,11 @@ import type { Exchange } from '../http/exchange.js';
 import { HttpError } from '../http/message.js';
 import { type Entry, headerOf } from '../playback/entry.js';
 import { ALL_STREAMS, NO_STREAMS, type StreamSelection, switched } from '../playback/selection.js';
+import { type Feature, parseSupported } from '../wms/features.js';
 import { MAX_PAYLOAD } from './packets.js';
 import { streamSwitches } from './pragma.js';
 import type { ClientProfile } from './profiles.js';
 import type { ClientProduct, WmspRequest } from './requests.js';
-import { EXTENSIONS } from './responses.js';
 
 /** One request on its way through the server. */
 export interface Handling extends WmspRequest {
@@ -37,10 +37,9 @@ export function withBehind([first, second, third]: readonly Buffer[], behind: Bu
   return [first!, second!, Buffer.concat([third!, behind])];
 }
 
-/** Which of this server's extensions a request lists (MS-WMSP 2.2.1.7). Nothing else of the list is kept: a session lives long. */
-export function supportedBy(exchange: Exchange): ReadonlySet<string> {
-  const listed = new Set(exchange.request.headers.tokens('Supported'));
-  return new Set(EXTENSIONS.filter((name) => listed.has(name)));
+/** The features that a request lists (MS-WMSP 2.2.1.7); undefined when it lists none at all. */
+export function supportedBy({ request }: Exchange): ReadonlySet<Feature> | undefined {
+  return parseSupported(request.headers.all('Supported'));
 }
 
 /** Which streams a Play asks for (MS-WMSP 3.2.5.6); a client that names streams gets only those. */

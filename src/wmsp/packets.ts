@@ -3,7 +3,8 @@ import type { AsfHeader } from '../asf/header.js';
 import { writeWhole } from '../asf/whole.js';
 import { WmError } from '../errors.js';
 import type { WireFormat } from '../media/wire.js';
-import { contentDescription } from './content-description.js';
+import { contentDescription } from '../wms/content-description.js';
+import { MAX_PAIRED_HEAD, PACKET_PAIR_LENGTHS, packetPairPayloads } from '../wms/packet-pair.js';
 
 /** The bytes of a $D, $H or $M packet before its payload: framing header and MMS header. */
 const DATA_HEAD_SIZE = 12;
@@ -151,12 +152,6 @@ export function changePacket(reason = 0): Buffer {
 /** $T (MS-WMSP 2.2.3.8), which has neither Reason nor payload. */
 export const TEST_PACKET: Buffer = Buffer.from([FRAME, 0x54, 0, 0]);
 
-// PacketLength of the three $P packets, which is not their true size (MS-WMSP 2.2.3.7).
-const PAIR_LENGTHS = [504, 504, 1048] as const;
-
-/** The bytes of the three $P packets together, whatever the size of the response head. */
-export const PACKET_PAIR_SIZE = 2080;
-
 /**
  * The three $P packets (MS-WMSP 2.2.3.7). The first one fills, with the response head, exactly what the second one has.
  *
@@ -166,9 +161,9 @@ export const PACKET_PAIR_SIZE = 2080;
  *     |  504 - Reason, 504, 1048 + Reason random bytes
  */
 export function packetPair(headSize: number): Buffer[] {
-  const reason = Math.min(PAIR_LENGTHS[0], headSize);
-  const payloads = [PAIR_LENGTHS[0] - reason, PAIR_LENGTHS[1], PAIR_LENGTHS[2] + reason];
-  return PAIR_LENGTHS.map((length, index) => {
+  const reason = Math.min(MAX_PAIRED_HEAD, headSize);
+  const payloads = packetPairPayloads(reason);
+  return PACKET_PAIR_LENGTHS.map((length, index) => {
     const head = Buffer.from([FRAME, ID.P, 0, 0, 0, 0, 0, 0]);
     head.writeUInt16LE(length, 2);
     head.writeUInt32LE(reason, 4);

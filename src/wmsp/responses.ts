@@ -3,9 +3,9 @@ import { type AsfHeader, DATA_OBJECT_HEAD_SIZE } from '../asf/header.js';
 import { playerHeader } from '../asf/lean-header.js';
 import type { Field } from '../http/message.js';
 import type { Broadcast } from '../media/broadcast.js';
-import type { StartupProfile } from '../media/on-demand/options.js';
 import type { ContentInfo, Program } from '../playback/content.js';
 import type { Entry } from '../playback/entry.js';
+import { FEATURES, formatSupported } from '../wms/features.js';
 import { describeContent, headerPackets, metadataPackets } from './packets.js';
 import type { ClientProfile } from './profiles.js';
 
@@ -14,14 +14,6 @@ export const SERVER_NAME = 'Cougar/9.5.6001.18281';
 
 /** What an encoder that is pulled calls itself. */
 export const ENCODER_NAME = 'Rex/11.0.6001.7000';
-
-export const FEATURE_PREFIX = 'com.microsoft.wm.';
-
-/** The extensions of this server, for clients from 9.0 (MS-WMSP 2.2.1.7). */
-export const EXTENSIONS: readonly string[] = ['srvppair', 'sswitch', 'predstrm', 'fastcache', 'startupprofile'].map(
-  (name) => FEATURE_PREFIX + name,
-);
-const SUPPORTED = EXTENSIONS.join(', ');
 
 /** How a server presents itself. */
 export interface ServerIdentity {
@@ -45,7 +37,7 @@ export function commonFields(
     ['Cache-Control', cacheControl],
     ['Pragma', ['no-cache', ...tokens].join(', ')],
   ];
-  if (profile?.version9 && !identity.encoder) fields.push(['Supported', SUPPORTED]);
+  if (profile?.version9 && !identity.encoder) fields.push(['Supported', formatSupported(FEATURES)]);
   return fields;
 }
 
@@ -165,19 +157,4 @@ const GENERATION_STEP = 65_536;
 export function genIdOf(entry: Entry): number {
   if (entry.kind === 'file') return entry.id;
   return (entry.id + (entry.broadcast.generation - 1) * GENERATION_STEP) % 2 ** 32 || 1;
-}
-
-/** The value of X-StartupProfile (MS-WMSP 2.2.1.12): every part ends with a semicolon, the last one too. */
-export function formatStartupProfile(profile: StartupProfile): string {
-  const parts: Array<[name: string, value: number | readonly number[]]> = [
-    ['Rate', profile.rate],
-    ['MaxBytes', profile.maxBytes],
-    ['Time', profile.time],
-    ['StartTime', profile.startTime],
-    ['LastTime', profile.lastTime],
-    ['MaxDiffTime', profile.maxDiffTime],
-    ['MaxDiffSndTime', profile.maxDiffSndTime],
-    ['ByteRate', profile.byteRate],
-  ];
-  return parts.map(([name, value]) => `${name}=${value};`).join('');
 }

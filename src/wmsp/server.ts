@@ -11,8 +11,9 @@ import { SessionRegistry } from '../playback/registry.js';
 import { NO_STREAMS, switched } from '../playback/selection.js';
 import { PULL_CHAIN_FIELD, parsePullChain } from '../receiving/pull-chain.js';
 import { parseLog, type WmLog } from '../wmlog/log.js';
+import { PACKET_PAIR_SIZE } from '../wms/packet-pair.js';
 import { type Handling, needsHeaderAgain, statusOf, supportedBy, withBehind } from './handling.js';
-import { changePacket, endPacket, PACKET_PAIR_SIZE, packetPair } from './packets.js';
+import { changePacket, endPacket, packetPair } from './packets.js';
 import { PipelineTest } from './pipeline-test.js';
 import { askedPlay } from './play.js';
 import { Plays } from './plays.js';
@@ -22,7 +23,7 @@ import { profileOf } from './profiles.js';
 import { sendElsewhere } from './redirect.js';
 import { profileFields, Replies } from './replies.js';
 import { classifyRequest, type WmspRequest } from './requests.js';
-import { ENCODER_NAME, FEATURE_PREFIX, featuresOf, SERVER_NAME, type ServerIdentity } from './responses.js';
+import { ENCODER_NAME, featuresOf, SERVER_NAME, type ServerIdentity } from './responses.js';
 import type { WmspServerOptions } from './server-options.js';
 import type { SessionHost, WmspSession } from './session.js';
 import { Sessions } from './sessions.js';
@@ -211,7 +212,7 @@ export class WmspServer {
       const body = lost
         ? Buffer.concat([opening, endPacket(1), changePacket(), this.#replies.head(profile, program)])
         : opening;
-      const wait = skipped && !session.features.has(`${FEATURE_PREFIX}predstrm`);
+      const wait = skipped && !session.features.has('predstrm');
       const order = { ...asked.order, selection, wait, profile: this.#wantsProfile(handling) };
       if (exchange.request.method === 'HEAD') {
         const tokens = this.#replies.contentTokens(handling, session, program, found === undefined);
@@ -253,7 +254,7 @@ export class WmspServer {
 
   /** True for a client that understands X-StartupProfile (MS-WMSP 3.2.5.6). */
   #wantsProfile({ exchange, profile }: Handling): boolean {
-    return profile.version9 && supportedBy(exchange).has(`${FEATURE_PREFIX}startupprofile`);
+    return profile.version9 && supportedBy(exchange)?.has('startupprofile') === true;
   }
 
   /** A Play for a session that streams could be somebody who takes it over (MS-WMSP 3.2.5.6). */
@@ -428,7 +429,7 @@ export class WmspServer {
   #use(session: WmspSession, { profile, exchange }: Handling): void {
     session.profile = profile;
     session.connections.add(exchange);
-    if (exchange.request.headers.get('Supported') !== undefined) session.features = supportedBy(exchange);
+    session.features = supportedBy(exchange) ?? session.features;
   }
 
   #requiredSession(handling: Handling): WmspSession {

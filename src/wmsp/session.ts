@@ -16,11 +16,12 @@ import type {
 } from '../playback/port.js';
 import type { StreamSelection } from '../playback/selection.js';
 import { PlaybackSession } from '../playback/session.js';
+import type { Feature } from '../wms/features.js';
 import { Connections } from './connections.js';
 import { changePacket, dataWire, endPacket } from './packets.js';
 import type { PipelineTest } from './pipeline-test.js';
 import type { ClientProfile } from './profiles.js';
-import { entryHead, FEATURE_PREFIX, genIdOf, type ServerIdentity } from './responses.js';
+import { entryHead, genIdOf, type ServerIdentity } from './responses.js';
 
 /** The states of MS-WMSP 3.2.1. */
 export type SessionState = 'INIT' | 'STREAMING' | 'WAITING' | 'IDLE';
@@ -60,7 +61,7 @@ interface Told {
   readonly reached: number;
 }
 
-const ASSUMED_FEATURES: ReadonlySet<string> = new Set([`${FEATURE_PREFIX}predstrm`, `${FEATURE_PREFIX}sswitch`]);
+const ASSUMED_FEATURES: ReadonlySet<Feature> = new Set(['predstrm', 'sswitch'] as const);
 
 /** A streaming session (MS-WMSP 3.2.1): what a client-id stands for, across connections. */
 export class WmspSession implements PlaybackPort {
@@ -72,7 +73,7 @@ export class WmspSession implements PlaybackPort {
   /** When it was last used; it is forgotten some time later unless it streams. */
   usedAt = 0;
   /** Client-features; until a Supported header comes, prediction and stream selection are taken for supported (3.2.3). */
-  features: ReadonlySet<string> = ASSUMED_FEATURES;
+  features: ReadonlySet<Feature> = ASSUMED_FEATURES;
   /** KeepAlive-Mode. */
   pipelined = false;
   clientLag = 0;
@@ -268,7 +269,7 @@ export class WmspSession implements PlaybackPort {
     this.#write(Buffer.concat([changePacket(), head]));
     this.tell(this.#told!.path, entry);
     const known = confirmed || !this.profile.version9;
-    return known && this.features.has(`${FEATURE_PREFIX}predstrm`) ? 'go on' : 'wait';
+    return known && this.features.has('predstrm') ? 'go on' : 'wait';
   }
 
   /** For the playback. */

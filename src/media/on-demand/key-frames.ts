@@ -1,4 +1,4 @@
-import type { Payload } from '../../asf/packet.js';
+import { type Payload, startsKeyFrame } from '../../asf/packet.js';
 import type { PacketStore } from './store.js';
 
 /** Where a key frame begins. */
@@ -48,7 +48,7 @@ const isBefore = (a: PacketPlace, b: PacketPlace): boolean =>
  */
 export class KeyFrameMap {
   readonly #file: PacketStore;
-  readonly #isVideo: (stream: number) => boolean;
+  readonly #video: { has(stream: number): boolean };
   readonly #segmentPackets: number;
   readonly #segments = new Map<number, Segment | Promise<Segment>>();
   readonly #sendTimes = new Map<number, number | undefined>();
@@ -57,7 +57,7 @@ export class KeyFrameMap {
   /** @param isVideo tells the streams whose objects are not all key frames */
   constructor(file: PacketStore, isVideo: (stream: number) => boolean) {
     this.#file = file;
-    this.#isVideo = isVideo;
+    this.#video = { has: isVideo };
     this.#segmentPackets = Math.max(file.batchPackets, Math.floor(SEGMENT_SIZE / file.packetSpan));
   }
 
@@ -253,8 +253,9 @@ export class KeyFrameMap {
     let readable = false;
     await this.#file.visit(from, packets, (packet, location) => {
       readable = true;
-      packet.payloads.forEach(({ stream, key, offset, mediaObjectNumber, presentationTime }, order) => {
-        if (!key || offset !== 0 || !this.#isVideo(stream)) return;
+      packet.payloads.forEach((payload, order) => {
+        const { stream, mediaObjectNumber, presentationTime } = payload;
+        if (!startsKeyFrame(payload, this.#video)) return;
         const time = presentationTime === -1 ? (packet.sendTime + preroll) >>> 0 : presentationTime;
         keys.push({ stream, packet: location, order, number: mediaObjectNumber, time });
       });
