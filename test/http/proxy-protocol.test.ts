@@ -1,6 +1,9 @@
+import type { Socket } from 'node:net';
+import { PassThrough } from 'node:stream';
 import fc from 'fast-check';
 import { WmError } from '../../src/errors.js';
 import { addressList } from '../../src/http/address-list.js';
+import { ProxyGate, peerOf } from '../../src/http/peer.js';
 import { MAX_PROXY_HEADER, readProxyHeader } from '../../src/http/proxy-protocol.js';
 import { HttpServer } from '../../src/http/server.js';
 import { proxyHeader } from '../support/proxy.js';
@@ -8,6 +11,22 @@ import { RawPeer } from '../support/wire.js';
 
 const line = (text: string) => Buffer.from(text, 'latin1');
 const from = (source: string, destination: string) => ({ source, destination });
+
+describe('a proxy on another host', () => {
+  it('brings nobody who is on this one, whatever it says', async () => {
+    const place = { remoteAddress: '192.0.2.1', remotePort: 5, localAddress: '192.0.2.9', localPort: 80 };
+    const socket = Object.assign(new PassThrough(), place) as unknown as Socket;
+    const passed = new Promise<Socket>((resolve) => {
+      new ProxyGate({ addresses: addressList(['192.0.2.1']) }, resolve).take(socket);
+    });
+    socket.write(Buffer.concat([proxyHeader('127.0.0.1', '127.0.0.1'), line('GET')]));
+    expect(peerOf(await passed)).toEqual({ remoteAddress: '127.0.0.1', local: false });
+    expect(String(await new Promise((resolve) => socket.once('data', resolve).resume()))).toBe('GET');
+    socket.destroy();
+    await new Promise((resolve) => socket.once('close', resolve));
+    expect(peerOf(socket)).toEqual({ remoteAddress: '192.0.2.1', local: false });
+  });
+});
 
 describe('a proxy that says nothing', () => {
   it('is cut off after a while, and so are those that wait when the server closes', async () => {

@@ -17,6 +17,13 @@ let reached: Socket[];
 let folder: string;
 
 const PLAYER = 'User-Agent: NSPlayer/12.0.7680.0';
+const INFO = [
+  'POST /far.wsx HTTP/1.1',
+  'Host: x',
+  PLAYER,
+  'Content-Type: application/x-wms-getcontentinfo',
+  'Content-Length: 0',
+];
 const PLAY = ['Pragma: xPlayStrm=1', 'Pragma: stream-switch-count=1', 'Pragma: stream-switch-entry=ffff:1:0'];
 
 beforeEach(async () => {
@@ -55,7 +62,7 @@ describe('content of another server that only some may play', () => {
     const lines = [
       ['GET /far.wsx HTTP/1.1', 'Host: x', PLAYER],
       ['GET /far.wsx HTTP/1.1', 'Host: x', PLAYER, ...PLAY],
-      ['GET /far.wsx HTTP/1.1', 'Host: x', PLAYER, 'Pragma: getcontentinfo=1'],
+      INFO,
       ['GET /far.wsx HTTP/1.1', 'Host: x', 'User-Agent: mpv'],
       ['GET /far.wsx?MSWMExt=.asf HTTP/1.1', 'Host: x'],
       ['HEAD /far.wsx HTTP/1.1', 'Host: x', PLAYER],
@@ -81,10 +88,18 @@ describe('content of another server that only some may play', () => {
     expect((await station.ask(...request)).status).toBe(503);
     first.close();
     // The server may hear of the new request before it hears that the first one has gone.
-    await until(
-      'a free place',
-      async () => (await station.ask('GET / HTTP/1.1', 'Host: x', PLAYER, ...PLAY)).status === 404,
-    );
+    const free = async () => (await station.ask('GET / HTTP/1.1', 'Host: x', PLAYER, ...PLAY)).status === 404;
+    // Sooner than the wait of the one that left would have ended by itself.
+    await until('a free place', free, 8_000);
+  });
+});
+
+describe('a GetContentInfo request', () => {
+  it('opens nothing, and waits for nothing', async () => {
+    await open();
+    const { status, field } = await station.ask(...INFO);
+    expect([status, reached.length]).toEqual([200, 0]);
+    expect(field('Cache-Control')).toContain('x-wms-stream-type="broadcast,playlist"');
   });
 });
 
