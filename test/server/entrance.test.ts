@@ -52,6 +52,38 @@ async function open(config: Partial<ServerConfig> = {}) {
 const access = (play: object) => ({ ...defaultConfig().access, play });
 
 describe('content of another server that only some may play', () => {
+  it('is not pulled for a stranger as the source of a point that waits for its first player', async () => {
+    const { port } = origin.address() as { port: number };
+    await open({
+      users: await usersFile({ anna: [] }),
+      msbd: { port: 0 },
+      points: [
+        {
+          path: '/far',
+          source: `http://127.0.0.1:${port}/live`,
+          onDemand: true,
+          access: { play: { users: ['anna'] } },
+        },
+      ],
+    });
+    for (const request of [
+      ['GET /far HTTP/1.1', 'Host: x', PLAYER],
+      ['GET /far HTTP/1.1', 'Host: x', PLAYER, ...PLAY],
+      ['GET /far.asf HTTP/1.1', 'Host: x', 'User-Agent: mpv'],
+      ['GET /FAR?MSWMExt=.asf HTTP/1.1', 'Host: x'],
+      ['GET /far.asx HTTP/1.1', 'Host: x'],
+    ]) {
+      expect([request, (await station.ask(...request)).status]).toEqual([request, 401]);
+    }
+    const receiver = await RawPeer.connect(station.server.ports.msbd!);
+    receiver.send(connectRequest(1, 'far\0'));
+    expect(wireMessages(await receiver.untilClosed())[0]).toMatchObject({ id: 8, hr: 0x80070005 });
+    expect(reached).toHaveLength(0);
+    const peer = await station.peer();
+    void askAs(peer, 'anna', ['digest'], ['GET /far HTTP/1.1', 'Host: x', PLAYER, ...PLAY]).catch(() => {});
+    await until('the origin to be reached', () => reached.length > 0);
+  });
+
   it('is not asked for by a stranger, who does not wait for it either', async () => {
     await open({
       users: await usersFile({ anna: [] }),
