@@ -15,13 +15,14 @@ const ZERO_FILE_ID = '0'.repeat(32);
 /**
  * Makes one run of events of what came over several connections, or with several headers. Live, packets that a server sends again
  * are left out, and a stream that starts anew under the same header goes on where the old one ended ({@link Timeline}). On
- * demand, packets are known by their numbers, so that after a resume the sequence is that of one connection.
+ * demand, packets are known by their numbers, so that after a resume the sequence is that of one connection; where a protocol gives
+ * none, by their send times and bytes.
  */
 export class Continuity {
   #timeline = new Timeline();
   #header: AsfHeader | undefined;
   // Of the last packet as it came; undefined when the next one needs no comparison.
-  #last: { readonly location: number; readonly sendTime: number } | undefined;
+  #last: { readonly location: number | undefined; readonly sendTime: number } | undefined;
   #recent: Buffer[] = [];
   // The next packet may be one that came already.
   #resuming = false;
@@ -80,33 +81,41 @@ export class Continuity {
   /**
    * A packet came.
    *
-   * @param location its number in the (virtual) file
+   * @param location its number in the (virtual) file; undefined if the protocol gives none
    * @param backwards the content is sent backwards
    * @returns it, in its place on the timeline; undefined when it came before
    */
-  packet(location: number, packet: DataPacket, backwards = false): DataPacket | undefined {
+  packet(location: number | undefined, packet: DataPacket, backwards = false): DataPacket | undefined {
     if (this.#resuming && this.#last && this.#cameBefore(this.#last, location, packet, backwards)) return undefined;
     this.#resuming = false;
     if (packet.sendTime !== this.#last?.sendTime) this.#recent = [];
-    if (this.#live && this.#recent.length < MAX_REMEMBERED) this.#recent.push(packet.bytes);
+    const isKnownByBytes = this.#live || location === undefined;
+    if (isKnownByBytes && this.#recent.length < MAX_REMEMBERED) this.#recent.push(packet.bytes);
     this.#last = { location, sendTime: packet.sendTime };
     return this.#timeline.packet(packet);
   }
 
   #cameBefore(
-    last: { readonly location: number; readonly sendTime: number },
-    location: number,
+    last: { readonly location: number | undefined; readonly sendTime: number },
+    location: number | undefined,
     packet: DataPacket,
     backwards: boolean,
   ): boolean {
-    if (!this.#live) return backwards ? location >= last.location : location <= last.location;
+    if (!this.#live && location !== undefined && last.location !== undefined) {
+      return backwards ? location >= last.location : location <= last.location;
+    }
     // Servers number live packets in ways of their own, so it is the send time that counts.
     const step = (packet.sendTime - last.sendTime) | 0;
+    if (!this.#live) return (backwards ? step > 0 : step < 0) || (step === 0 && this.#isRecent(packet));
     if (step < -LARGEST_OVERLAP || step > LARGEST_GAP) {
       this.#restart();
       return false;
     }
-    return step < 0 || (step === 0 && this.#recent.some((bytes) => bytes.equals(packet.bytes)));
+    return step < 0 || (step === 0 && this.#isRecent(packet));
+  }
+
+  #isRecent(packet: DataPacket): boolean {
+    return this.#recent.some((bytes) => bytes.equals(packet.bytes));
   }
 
   #restart(): void {

@@ -84,19 +84,19 @@ export class MsbdLink {
   }
 
   /**
-   * Connects, and gives what comes until the end.
+   * Connects, and gives what comes until the end: what came at once in one array.
    *
    * @throws WmError WM_UNREACHABLE, WM_SERVER_GONE, WM_PROTOCOL, WM_NO_INPUT, WM_AUTH_REFUSED
    */
-  async *events(): AsyncGenerator<LinkEvent, void, undefined> {
+  async *events(): AsyncGenerator<readonly LinkEvent[], void, undefined> {
     this.#open();
     try {
       for (;;) {
-        const event = this.#waiting.shift();
-        if (event) {
-          this.#took(event);
-          yield event;
-          if (event.type === 'end') return;
+        const events = this.#waiting.splice(0);
+        if (events.length > 0) {
+          this.#tookAll();
+          yield events;
+          if (events.some(({ type }) => type === 'end')) return;
         } else if (this.#failure !== undefined) throw this.#failure;
         else if (this.#over) return;
         else {
@@ -189,10 +189,9 @@ export class MsbdLink {
     this.#wake();
   }
 
-  #took(event: LinkEvent): void {
-    if (event.type !== 'packet') return;
-    this.#waitingBytes -= event.payload.length;
-    if (this.#waitingBytes < MAX_WAITING / 2 && this.#socket?.isPaused()) this.#socket.resume();
+  #tookAll(): void {
+    this.#waitingBytes = 0;
+    if (this.#socket?.isPaused()) this.#socket.resume();
   }
 
   async #join(group: Group): Promise<void> {

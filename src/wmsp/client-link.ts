@@ -3,6 +3,7 @@ import { ANNOUNCEMENT_START_SIZE, MAX_ANNOUNCEMENT_SIZE, readAnnouncement } from
 import { GUID } from '../asf/guid.js';
 import type { SignedRequest as Asked, HttpAuthenticator } from '../auth/client.js';
 import { messageOf, WmError } from '../errors.js';
+import { PACKET_ID } from '../framing/framing.js';
 import type { AddressGuard } from '../http/address-guard.js';
 import { isLoopback } from '../http/addresses.js';
 import { MAX_CHALLENGES } from '../http/authenticator.js';
@@ -57,7 +58,7 @@ export type Described =
   | { readonly kind: 'wmsp'; readonly header: Buffer; readonly bandwidth: number | undefined }
   | { readonly kind: 'asf'; readonly plain: PlainAsf };
 
-/** What {@link ClientLink.play} yields. */
+/** What {@link ClientLink.play} yields: $D packets that came together in one array, everything else by itself. */
 export type LinkEvent = Extract<ClientAction, { readonly type: 'metadata' | 'header' | 'data' | 'end' | 'movedBack' }>;
 
 const MAX_REDIRECTS = 5;
@@ -136,7 +137,7 @@ export class ClientLink {
    * @returns `ended` after the $E of the last entry, `stopped` after {@link stop}
    * @throws WmError as {@link describe}
    */
-  async *play(parameters: PlayParameters): AsyncGenerator<LinkEvent, 'ended' | 'stopped', undefined> {
+  async *play(parameters: PlayParameters): AsyncGenerator<readonly LinkEvent[], 'ended' | 'stopped', undefined> {
     this.#stopped = false;
     this.#playing = true;
     let challenges = 0;
@@ -177,6 +178,11 @@ export class ClientLink {
   /** The one who plays is through with the playlist entry (MS-WMSP 3.1.4.8). */
   renderingFinished(): void {
     for (const action of this.session.renderingFinished()) this.#perform(action);
+  }
+
+  /** Passes on a remote event of a client of this one, as that client (MS-WMSP 2.2.2.9). */
+  forward(body: Buffer, agent: string): void {
+    for (const action of this.session.forward(body, agent)) this.#perform(action);
   }
 
   /** Streams of a new playlist entry (MS-WMSP 3.1.4.5), after a header with the cause `change`. */
@@ -309,25 +315,48 @@ export class ClientLink {
   async *#read(
     { head, body }: StreamedResponse,
     http: HttpClient | undefined,
-  ): AsyncGenerator<LinkEvent, boolean, undefined> {
+  ): AsyncGenerator<readonly LinkEvent[], boolean, undefined> {
     const reader = new WmspPacketReader(!this.#options.tolerant);
     const { data } = this.#options.timeouts;
     this.#body = body;
     for (let piece = await body.next(data); piece; piece = await body.next(data)) {
       reader.push(piece);
-      for (let packet = reader.next(); packet; packet = reader.next()) {
-        // First what the server is to get: the one who plays may take long over an event.
-        const events = this.session.packet(packet, performance.now()).map((action) => this.#perform(action));
-        for (const event of events) if (event) yield event;
-        if (events.some((event) => event?.type === 'end' && event.reason !== 1)) return true;
-        if (this.#stopped && !this.#http) return false;
-      }
+      if (yield* this.#packets(reader)) return true;
+      if (this.#stopped && !this.#http) return false;
       this.#arm();
     }
     this.#body = undefined;
     this.#reusable = this.#http === http && keepsAlive(head);
     this.session.bodyEnded();
     return !this.#stopped && this.session.responsesDue === 0 && this.session.state !== 'STREAMING';
+  }
+
+  /** What one piece of a body brings. @returns whether the last entry has ended */
+  async *#packets(reader: WmspPacketReader): AsyncGenerator<readonly LinkEvent[], boolean, undefined> {
+    let data: LinkEvent[] = [];
+    let isOver = false;
+    try {
+      for (let packet = reader.next(); packet && !isOver; packet = reader.next()) {
+        // What a log counts must have been taken, and what follows a header depends on who takes that.
+        if (packet.id !== PACKET_ID.data && data.length > 0) {
+          yield data;
+          data = [];
+        }
+        // First what the server is to get: the one who plays may take long over an event.
+        const events = this.session.packet(packet, performance.now()).flatMap((action) => this.#perform(action) ?? []);
+        for (const event of events) {
+          if (event.type === 'data') data.push(event);
+          else yield [event];
+        }
+        isOver = events.some((event) => event.type === 'end' && event.reason !== 1);
+        if (this.#stopped && !this.#http) break;
+      }
+    } catch (error) {
+      if (data.length > 0) yield data;
+      throw error;
+    }
+    if (data.length > 0) yield data;
+    return isOver;
   }
 
   /** The next answer on the streaming connection; all requests that wait for one are sent once more if the connection was stale. */

@@ -5,6 +5,7 @@ import type { TlsTrust } from '../http/connection.js';
 import type { Clock } from '../media/pacing.js';
 import type { ReconnectPolicy, ReconnectReport } from '../media/reconnect.js';
 import type { PullChain } from '../receiving/pull-chain.js';
+import type { StreamWish } from '../receiving/streams.js';
 import type { Feature } from '../wms/features.js';
 import type { StartupParameters } from '../wms/startup-profile.js';
 import type { CookieJar } from './client-cookies.js';
@@ -12,7 +13,6 @@ import type { WmspTimeouts } from './client-link.js';
 import type { ReceivedMetadata } from './client-packets.js';
 import type { ClientIdentity, ServerProduct } from './client-product.js';
 import type { LinkParameters } from './client-requests.js';
-import type { StreamWish } from './client-streams.js';
 
 export interface WmspClientOptions extends StreamWish {
   /** `http://`, `https://`, `mmsh://` or `mms://` */

@@ -1,5 +1,6 @@
 import { describeStreams } from '../asf/edit.js';
 import type { AsfHeader } from '../asf/header.js';
+import type { Received } from '../receiving/received.js';
 import { type ClientLogFields, type ClientLogKind, clientLogXml, legacyLogLine } from '../wmlog/client-log.js';
 import type { ReceivedMetadata } from './client-packets.js';
 import type { ClientIdentity } from './client-product.js';
@@ -20,57 +21,14 @@ export interface ReportState {
   readonly rate: number;
 }
 
-/**
- * Counts what was streamed since the last Play or playlist entry, for the Log that follows it ([MS-WMLOG] 2.5, 2.6), and what was
- * passed on of the entry in all, for the Rendering Log (2.7).
- */
+/** The logs of a session, of what was received in it. */
 export class StreamReport {
   readonly #context: ReportContext;
-  #packets = 0;
-  #bytes = 0;
-  #firstSendTime = 0;
-  #lastSendTime = 0;
-  #firstAt = 0;
-  #lastAt = 0;
-  // Of earlier Plays of the session, pauses left out: bytes, and ms.
-  #bytesBefore = 0;
-  #receivingBefore = 0;
-  // Of earlier Plays of the entry.
-  #renderedBefore = 0;
-  #renderedFrom: number | undefined;
+  readonly #received: Received;
 
-  constructor(context: ReportContext) {
+  constructor(context: ReportContext, received: Received) {
     this.#context = context;
-  }
-
-  /** The server knows nothing of what came before: another session begins. */
-  newSession(): void {
-    this.restart('same');
-    this.#bytesBefore = 0;
-    this.#receivingBefore = 0;
-  }
-
-  /** Counts from 0 again. @param entry for a Play of the `same` playlist entry or for `another` one */
-  restart(entry: 'same' | 'another'): void {
-    this.#renderedBefore = entry === 'same' ? this.#renderedBefore + this.#duration : 0;
-    if (entry === 'another') this.#renderedFrom = undefined;
-    this.#bytesBefore += this.#bytes;
-    this.#receivingBefore += this.#receiving;
-    this.#packets = 0;
-    this.#bytes = 0;
-  }
-
-  /** @param now ms of a clock that only goes forward */
-  packet(size: number, sendTime: number, now: number): void {
-    if (this.#packets === 0) {
-      this.#renderedFrom ??= sendTime;
-      this.#firstSendTime = sendTime;
-      this.#firstAt = now;
-    }
-    this.#packets++;
-    this.#bytes += size;
-    this.#lastSendTime = sendTime;
-    this.#lastAt = now;
+    this.#received = received;
   }
 
   /** The text of a log, in the form that the server wants; only a Legacy Log can be a `line`. */
@@ -78,29 +36,13 @@ export class StreamReport {
     const fields = this.#fields(state);
     if (form === 'line') return legacyLogLine(fields);
     if (kind !== 'rendering') return clientLogXml(kind, fields);
-    const duration = this.#renderedBefore + this.#duration;
-    const startTime = state.live ? 0 : (this.#renderedFrom ?? 0) / 1000;
-    return clientLogXml(kind, { ...fields, startTime, duration });
-  }
-
-  /** Milliseconds of content since the last restart. */
-  get #duration(): number {
-    return this.#packets === 0 ? 0 : Math.abs((this.#lastSendTime - this.#firstSendTime) | 0);
-  }
-
-  /** Milliseconds in which the content came, since the last restart. */
-  get #receiving(): number {
-    return this.#packets === 0 ? 0 : this.#lastAt - this.#firstAt;
-  }
-
-  /** Bits per second since the session began, without the pauses in it ([MS-WMLOG] 2.1.2); undefined while nothing has come. */
-  get #averageBandwidth(): number | undefined {
-    const milliseconds = this.#receivingBefore + this.#receiving;
-    return milliseconds <= 0 ? undefined : ((this.#bytesBefore + this.#bytes) * 8000) / milliseconds;
+    const { start, duration } = this.#received.entry;
+    return clientLogXml(kind, { ...fields, startTime: state.live ? 0 : start / 1000, duration });
   }
 
   #fields({ usedUrl, header, metadata, live, reconnected, rate }: ReportState): ClientLogFields {
     const { identity, playerId, requestedUrl } = this.#context;
+    const { packets, bytes, firstSendTime, duration, receiving, averageBandwidth } = this.#received;
     const streams = header === undefined ? [] : describeStreams(header);
     const codecs = (type: string) => streams.filter((stream) => stream.type === type).map(({ codec }) => codec);
     const file = live ? undefined : header?.fileProperties;
@@ -109,9 +51,9 @@ export class StreamReport {
       now: new Date(),
       usedUrl,
       requestedUrl,
-      startTime: live || this.#packets === 0 ? 0 : this.#firstSendTime / 1000,
-      duration: this.#duration,
-      receiving: this.#receiving,
+      startTime: live ? 0 : firstSendTime / 1000,
+      duration,
+      receiving,
       rate,
       reconnected,
       playerId,
@@ -119,11 +61,11 @@ export class StreamReport {
       userAgent: identity.text,
       fileLength: length,
       fileSize: file === undefined ? 0 : Number(file.fileSize),
-      averageBandwidth: this.#averageBandwidth,
+      averageBandwidth,
       audioCodecs: codecs('audio'),
       videoCodecs: codecs('video'),
-      bytes: this.#bytes,
-      packets: this.#packets,
+      bytes,
+      packets,
       descriptions: metadata?.descriptions ?? [],
     };
   }

@@ -228,7 +228,12 @@ export function logRequest(context: RequestContext, form: 'xml' | 'line', text: 
  * @param log a Rendering Log in XML format ([MS-WMLOG] 2.7.2)
  */
 export function remoteLogRequest(context: RequestContext, url: string, log: string): ClientRequest {
-  const body = remoteLogEvent({ userAgent: context.identity.text, guid: context.guid, url, log });
+  const { identity, guid } = context;
+  return eventRequest(context, remoteLogEvent({ userAgent: identity.text, guid, url, log }));
+}
+
+/** SendEvent (MS-WMSP 2.2.2.9). @param body with one event */
+export function eventRequest(context: RequestContext, body: Buffer): ClientRequest {
   const fields: Field[] = [
     ...pragma('no-cache'),
     ...sessionFields(context),

@@ -197,6 +197,15 @@ export class ClientSession {
     return [{ type: 'send', on: 'own', request }];
   }
 
+  /** A client of this one has a remote event for the server (2.2.2.9). @param body of it @param agent that client's User-Agent */
+  forward(body: Buffer, agent: string): ClientAction[] {
+    const request = requests.eventRequest(
+      { ...this.#context(false), identity: { ...this.#options.identity, text: agent } },
+      body,
+    );
+    return [{ type: 'send', on: 'own', request }];
+  }
+
   /** The KeepAlive timer expired (3.1.6.1). @param streamOpen whether the streaming connection is open */
   keepAliveExpired(now: number, streamOpen: boolean): ClientAction[] {
     const actions =

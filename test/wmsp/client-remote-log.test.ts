@@ -1,3 +1,4 @@
+import type { WmspClient } from '../../src/wmsp/client.js';
 import {
   CLIENT_ID,
   COUGAR,
@@ -7,6 +8,7 @@ import {
   HEADER,
   head,
   media,
+  ordinary,
   packets,
   playing,
   receive,
@@ -219,5 +221,21 @@ describe('the remote-log event', () => {
       await station.close();
       await content.close();
     }
+  });
+
+  it('of a client of a proxy is passed on as that client', async () => {
+    let client: WmspClient | undefined;
+    server = await ScriptedServer.listen(
+      ordinary((reply) => reply.send(playing(COUGAR, CLIENT_ID), ENTRY, dataPackets(media(5)), packets.E(0)).end()),
+    );
+    const event = Buffer.from('x-wms-event: remote-log');
+    await receive({ url: server.url() }, ({ type }, receiving) => {
+      if (type !== 'header' || client) return;
+      client = receiving;
+      client.forward(event, 'NSPlayer/7.1.0.3055');
+    });
+    const request = await server.request('SendEvent');
+    expect([request.body, request.field('User-Agent')]).toEqual([event.toString(), 'NSPlayer/7.1.0.3055']);
+    expect(request.pragma).toContain('client-id=123');
   });
 });

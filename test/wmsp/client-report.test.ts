@@ -1,3 +1,4 @@
+import { Received } from '../../src/receiving/received.js';
 import { defaultIdentity } from '../../src/wmsp/client-product.js';
 import { StreamReport } from '../../src/wmsp/client-report.js';
 import { HEADER } from './client-support.js';
@@ -11,30 +12,28 @@ const STATE = {
   rate: 1,
 };
 
-function newReport(): StreamReport {
+function bandwidth(received: Received): string | undefined {
   const playerId = '{3300AD50-2C39-46c0-AE0A-000000000000}';
-  return new StreamReport({ identity: defaultIdentity('NSPlayer'), playerId, requestedUrl: 'http://h/x' });
-}
-
-function bandwidth(report: StreamReport): string | undefined {
+  const context = { identity: defaultIdentity('NSPlayer'), playerId, requestedUrl: 'http://h/x' };
+  const report = new StreamReport(context, received);
   return /<avgbandwidth>(.*)<\/avgbandwidth>/.exec(report.text('streaming', 'xml', STATE))?.[1];
 }
 
 /** So many packets of 1000 bytes, 100 ms apart, from a time on. */
-function take(report: StreamReport, count: number, from: number): void {
+function take(report: Received, count: number, from: number): void {
   for (let index = 0; index < count; index++) report.packet(1000, index * 100, from + index * 100);
 }
 
 describe('avgbandwidth', () => {
   it('[WMLOG-004] is in bits per second', () => {
-    const report = newReport();
+    const report = new Received();
     report.newSession();
     take(report, 11, 5_000);
     expect(bandwidth(report)).toBe('88000');
   });
 
   it('[WMLOG-004] counts from the start of the session, over playlist entries, and leaves pauses out', () => {
-    const report = newReport();
+    const report = new Received();
     report.newSession();
     take(report, 11, 0);
     report.restart('another');
@@ -47,7 +46,7 @@ describe('avgbandwidth', () => {
   });
 
   it('[WMLOG-004] begins anew with another session, and is "-" while nothing has come', () => {
-    const report = newReport();
+    const report = new Received();
     report.newSession();
     expect(bandwidth(report)).toBe('-');
     take(report, 11, 0);

@@ -4,7 +4,8 @@ import { type AsfHeader, buildHeader, type HeaderObject } from '../../src/asf/he
 import { parsePacket } from '../../src/asf/packet.js';
 import { buildPacket } from '../../src/asf/packet-build.js';
 import { flattenObjects } from '../../src/asf/stream.js';
-import { chooseStreams, headerWithStreams, packetWithStreams, selectionOf } from '../../src/wmsp/client-streams.js';
+import { chooseStreams, headerWithStreams, packetWithStreams } from '../../src/receiving/streams.js';
+import { selectionOf } from '../../src/wmsp/client-streams.js';
 import { AUDIO, testHeader, VIDEO } from '../support/stream.js';
 
 /** One audio stream (2) and videos of several rates that exclude each other: 1 (300k), 3 (100k), 5 (700k). */

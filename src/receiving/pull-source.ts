@@ -1,0 +1,460 @@
+import { LeadsElsewhere } from '../announce/elsewhere.js';
+import { AsfError } from '../asf/error.js';
+import type { AsfHeader } from '../asf/header.js';
+import { type DataPacket, parsePacket } from '../asf/packet.js';
+import { type ErrorCode, printable, WmError } from '../errors.js';
+import { Continuity } from '../media/continuity.js';
+import type { AsfEvent, AsfSource } from '../media/events.js';
+import { LiveStart } from '../media/live-start.js';
+import { mayRetry, Retries, type RetryOptions } from '../media/reconnect.js';
+import { SingleReading, withEnd } from '../media/source.js';
+import {
+  type LinkEvent,
+  type Losses,
+  type PullLink,
+  ServerFailure,
+  type SourceFacts,
+  type Way,
+  type Wish,
+} from './link.js';
+import { Received } from './received.js';
+import { chooseStreams, headerWithStreams, packetWithStreams, type StreamWish } from './streams.js';
+
+export interface PullOptions extends StreamWish, RetryOptions {
+  /** Milliseconds into the content. Default 0. */
+  readonly startTime?: number | undefined;
+  /** Number of an ASF packet; goes before `startTime`. */
+  readonly startPacket?: number | undefined;
+  /** 1 to 5 forward, -5 to -1 backward. Default 1. */
+  readonly rate?: number | undefined;
+  /** Milliseconds of media that are wanted. Default: all. */
+  readonly maxDuration?: number | undefined;
+  /** What messages call a packet of the protocol. */
+  readonly packetName?: string | undefined;
+  /** Leaves out packets that only protect others. Default false. */
+  readonly withoutParity?: boolean | undefined;
+  readonly onNote?: ((text: string) => void) | undefined;
+}
+
+/** What a source has received so far. */
+export interface PullStats {
+  /** ASF data packets that were passed on. */
+  readonly packets: number;
+  readonly bytes: number;
+  /** Packets that could not be read and were left out. */
+  readonly damagedPackets: number;
+  /** Packets that are missing, as far as the protocol tells. */
+  readonly lostPackets: number;
+  /** Lost packets that parity brought back. */
+  readonly recoveredPackets: number;
+  readonly parityPackets: number;
+  readonly reconnects: number;
+}
+
+const OPEN_WITHIN = 60_000;
+/** Behind these the next way may do what this one did not. What a server refuses or has no more it refuses on every way. */
+const PASSED_ON: ReadonlySet<ErrorCode> = new Set([
+  'WM_UNREACHABLE',
+  'WM_SERVER_GONE',
+  'WM_PROTOCOL',
+  'WM_HTTP_MALFORMED',
+]);
+
+/**
+ * Receives a stream over any protocol: opens the first of its ways that gives packets, chooses streams, goes on after a break where it
+ * was, and makes one run of headers, packets and an end of it all.
+ *
+ * The iteration throws what the last way threw, after an end event if there was a header.
+ */
+export class PullSource<F extends SourceFacts = SourceFacts> implements AsfSource {
+  readonly #options: PullOptions;
+  readonly #continuity = new Continuity();
+  readonly #received = new Received();
+  readonly #retries: Retries;
+  readonly #closed = new AbortController();
+  readonly #reading = new SingleReading();
+  #ways: ReadonlyArray<Way<F>>;
+  // Those that have failed since a packet came last.
+  readonly #failed = new Set<Way<F>>();
+  #link: PullLink<F> | undefined;
+  #opening: PullLink<F> | undefined;
+  #playing = false;
+  // A packet has come over the present link.
+  #delivers = false;
+  #facts: F | undefined;
+  // Of what comes at present: its header with all streams, those that are taken, what the link calls the entry.
+  #header: AsfHeader | undefined;
+  #chosen: ReadonlySet<number> = new Set();
+  #entry: number | undefined;
+  #start: LiveStart | undefined;
+  #startTime: number;
+  #startPacket: number | undefined;
+  #firstSendTime: number | undefined;
+  #seeking = false;
+  #paused = false;
+  #wake: () => void = () => {};
+  #counts = { packets: 0, bytes: 0, damagedPackets: 0 };
+  #losses: Losses = { lost: 0, recovered: 0, parity: 0 };
+
+  /** @param ways in order of preference, at least one */
+  constructor(ways: ReadonlyArray<Way<F>>, options: PullOptions) {
+    this.#ways = ways;
+    this.#options = options;
+    this.#retries = new Retries(options, this.#closed.signal);
+    this.#startTime = options.startTime ?? 0;
+    this.#startPacket = options.startPacket;
+  }
+
+  /** What the last link found; undefined before. Known when the first header comes. */
+  get facts(): F | undefined {
+    return this.#facts;
+  }
+
+  get stats(): PullStats {
+    const { lost = 0, recovered = 0, parity = 0 } = this.#link?.losses ?? {};
+    return {
+      ...this.#counts,
+      reconnects: this.#retries.reconnects,
+      lostPackets: this.#losses.lost + lost,
+      recoveredPackets: this.#losses.recovered + recovered,
+      parityPackets: this.#losses.parity + parity,
+    };
+  }
+
+  [Symbol.asyncIterator](): AsyncGenerator<AsfEvent, void, undefined> {
+    this.#reading.begin();
+    return this.#events();
+  }
+
+  /** Asks what there is, and receives nothing of it. @throws WmError as the iteration */
+  async describe(): Promise<F> {
+    try {
+      for (;;) {
+        try {
+          return await this.#open();
+        } catch (error) {
+          if (!this.#hasOtherWay(error)) throw error;
+        }
+      }
+    } finally {
+      this.#drop();
+    }
+  }
+
+  /** Has the server stop; the session is kept if it can be, so that {@link resume} goes on with the next packet. */
+  pause(): void {
+    if (this.#paused) return;
+    this.#paused = true;
+    this.#link?.pause();
+  }
+
+  resume(): void {
+    this.#paused = false;
+    this.#wake();
+  }
+
+  /** Goes on at another place, of content on demand. @param milliseconds from its start */
+  seek(milliseconds: number): void {
+    this.#startTime = milliseconds;
+    this.#startPacket = undefined;
+    this.#seeking = true;
+    this.#link?.pause();
+  }
+
+  /** Passes on what a client of this one reports, if the protocol can: for proxies. As {@link PullLink.forward}. */
+  forward(body: Buffer, agent: string): void {
+    this.#link?.forward?.(body, agent);
+  }
+
+  close(): Promise<void> {
+    this.#closed.abort();
+    this.#opening?.destroy();
+    if (this.#playing && this.#link?.stop) this.#link.stop();
+    else this.#link?.destroy();
+    this.#wake();
+    return Promise.resolve();
+  }
+
+  async *#events(): AsyncGenerator<AsfEvent, void, undefined> {
+    try {
+      yield* withEnd(this.#stream(), () => this.#hasWorked);
+      await this.#link?.finish?.();
+    } finally {
+      this.#drop();
+      this.#opening?.destroy();
+    }
+  }
+
+  get #hasWorked(): boolean {
+    return this.#continuity.header !== undefined;
+  }
+
+  /** Everything up to the last packet, over as many links as it takes. */
+  async *#stream(): AsyncGenerator<AsfEvent, void, undefined> {
+    for (;;) {
+      await this.#whilePaused();
+      if (this.#closed.signal.aborted) return;
+      const resumed = this.#link;
+      try {
+        if ((yield* this.#connection()) === 'ended') return;
+      } catch (error) {
+        if (this.#closed.signal.aborted || (this.#isComplete && !(error instanceof ServerFailure))) return;
+        // When the server has forgotten the session: begin another, with the same position.
+        const isForgotten = resumed !== undefined && error instanceof WmError && !mayRetry(error, false);
+        const hasOtherWay = this.#hasOtherWay(error);
+        if (this.#isLive || !this.#facts?.resumable || isForgotten || hasOtherWay) this.#drop();
+        if (!isForgotten && !hasOtherWay) await this.#retries.after(error, this.#hasWorked);
+      }
+    }
+  }
+
+  async #whilePaused(): Promise<void> {
+    while (this.#paused && !this.#closed.signal.aborted) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+
+  /** Everything that one link brings. */
+  async *#connection(): AsyncGenerator<AsfEvent, 'ended' | 'stopped', undefined> {
+    if (!this.#link) await this.#open();
+    const link = this.#link!;
+    if (this.#seeking) this.#continuity.jumped();
+    this.#seeking = false;
+    this.#received.restart('same');
+    this.#playing = true;
+    const play = link.play(() => this.#wish);
+    const { firstPacketWithin, name } = this.#ways[0]!;
+    const silence = `${name} gave no packet within ${(firstPacketWithin ?? 0) / 1000} s.`;
+    const until = performance.now() + (firstPacketWithin ?? 0);
+    try {
+      for (;;) {
+        const isJudged = this.#delivers || firstPacketWithin === undefined;
+        const { done, value } = await (isJudged
+          ? play.next()
+          : within(play.next(), until - performance.now(), silence));
+        if (done) return value;
+        for (const event of value) {
+          // What came together with the packet at which it was interrupted is asked for again, if it is wanted.
+          if (this.#isInterrupted && event.type !== 'header') continue;
+          yield* this.#take(event);
+        }
+      }
+    } finally {
+      this.#playing = false;
+      // A link that is silent does not come back from what it waits for.
+      const ended = play.return('stopped').catch(() => undefined);
+      if (this.#delivers || firstPacketWithin === undefined) await ended;
+    }
+  }
+
+  get #isInterrupted(): boolean {
+    const isInterrupted = this.#paused || this.#seeking;
+    if (isInterrupted && !this.#facts?.resumable) {
+      throw new WmError('WM_FAILED', 'Plain ASF can be neither paused nor sought.');
+    }
+    return isInterrupted || this.#closed.signal.aborted;
+  }
+
+  *#take(event: LinkEvent): Generator<AsfEvent, void, undefined> {
+    switch (event.type) {
+      case 'header':
+        yield* this.#takeHeader(event.header, event.announced);
+        this.#entry = event.entry;
+        if (event.announced) this.#received.restart('another');
+        break;
+      case 'packet': {
+        const packet = this.#readPacket(event.bytes);
+        if (packet) yield* this.#passOn(event.location, packet);
+        break;
+      }
+      case 'parsed':
+        yield* this.#passOn(event.location, event.packet);
+        break;
+      case 'damaged':
+        this.#counts.damagedPackets += event.packets;
+        break;
+    }
+  }
+
+  *#takeHeader(header: AsfHeader, announced: boolean): Generator<AsfEvent, void, undefined> {
+    const isFirst = !this.#hasWorked;
+    this.#header = header;
+    this.#chosen = this.#choose(header, isFirst);
+    if (announced) {
+      this.#startTime = 0;
+      this.#startPacket = undefined;
+    }
+    if (isFirst && this.#isLive) this.#start = new LiveStart(header, this.#chosen);
+    yield* this.#continuity.take(headerWithStreams(header, this.#chosen), announced, this.#isLive);
+  }
+
+  *#passOn(location: number | undefined, packet: DataPacket): Generator<AsfEvent, void, undefined> {
+    this.#works();
+    this.#received.packet(packet.bytes.length, packet.sendTime, performance.now());
+    // What parity protects has been put right by now; a recording has no place for it.
+    if (packet.parity && this.#options.withoutParity) {
+      this.#losses = { ...this.#losses, parity: this.#losses.parity + 1 };
+      return;
+    }
+    const chosen = packetWithStreams(packet, this.#chosen);
+    const wanted = chosen && this.#start ? this.#start.packet(chosen) : chosen;
+    if (!wanted) return;
+    const placed = this.#continuity.packet(location, wanted, (this.#options.rate ?? 1) < 0);
+    if (!placed) return;
+    this.#retries.progressed();
+    this.#firstSendTime ??= packet.sendTime;
+    this.#counts.packets++;
+    this.#counts.bytes += placed.bytes.length;
+    yield { type: 'packet', packet: placed };
+  }
+
+  #readPacket(bytes: Buffer): DataPacket | undefined {
+    try {
+      const size = this.#header?.packetSize ?? 0;
+      if (bytes.length > size) throw new AsfError(`A packet of ${bytes.length} bytes is larger than ${size}.`);
+      return parsePacket(bytes);
+    } catch (error) {
+      if (!(error instanceof AsfError)) throw error;
+      const { tolerant = true, packetName = 'A packet' } = this.#options;
+      if (!tolerant) throw new WmError('WM_PROTOCOL', `${packetName} is malformed: ${error.message}`, { cause: error });
+      if (this.#counts.damagedPackets++ === 0) this.#note(`A packet is left out: ${error.message}`);
+      return undefined;
+    }
+  }
+
+  #choose(header: AsfHeader, first: boolean): ReadonlySet<number> {
+    const { streams, bandwidth = this.#facts?.bandwidth } = this.#options;
+    const known = new Set(header.streams.map(({ number }) => number));
+    // Who named streams of the first entry meant those of the same numbers in the others.
+    const there = first ? streams : streams?.filter((number) => known.has(number));
+    return chooseStreams(header, { bandwidth, streams: there?.length === 0 ? undefined : there });
+  }
+
+  get #wish(): Wish {
+    const { rate = 1 } = this.#options;
+    const header = this.#header ?? this.#facts!.header;
+    const { lastLocation, lastSendTime } = this.#continuity;
+    const next =
+      this.#isLive || lastLocation === undefined ? this.#startPacket : Math.max(lastLocation + Math.sign(rate), 0);
+    return {
+      header,
+      chosen: this.#header ? this.#chosen : this.#choose(header, true),
+      live: this.#isLive,
+      startTime: this.#isLive ? 0 : this.#startTime,
+      startPacket: next,
+      lastSendTime,
+      entry: lastSendTime === undefined ? undefined : this.#entry,
+      rate,
+      maxDuration: this.#remainingDuration,
+    };
+  }
+
+  /** What is still wanted of {@link PullOptions.maxDuration}. */
+  get #remainingDuration(): number {
+    const { maxDuration = 0 } = this.#options;
+    const { lastSendTime } = this.#continuity;
+    if (maxDuration === 0 || this.#firstSendTime === undefined || lastSendTime === undefined) return maxDuration;
+    return Math.max(maxDuration - Math.abs((lastSendTime - this.#firstSendTime) | 0), 1);
+  }
+
+  get #isLive(): boolean {
+    return this.#facts?.live ?? this.#header?.broadcast ?? false;
+  }
+
+  /** All packets of a file have come, and only the end is missing. */
+  get #isComplete(): boolean {
+    const { lastLocation, header } = this.#continuity;
+    if (this.#isLive || !header || lastLocation === undefined || !this.#facts?.single) return false;
+    return header.dataObject.packetCount > 0n && BigInt(lastLocation + 1) >= header.dataObject.packetCount;
+  }
+
+  /** Opens the present way. */
+  async #open(): Promise<F> {
+    const way = this.#ways[0]!;
+    const { openWithin = OPEN_WITHIN } = way;
+    const link = way.connect(this.#context);
+    this.#opening = link;
+    this.#delivers = false;
+    try {
+      if (this.#closed.signal.aborted) throw new WmError('WM_FAILED', 'The source is closed.');
+      this.#facts = await within(link.open(), openWithin, `${way.name} does not answer.`);
+      this.#link = link;
+      this.#received.newSession();
+      return this.#facts;
+    } catch (error) {
+      link.destroy();
+      throw error;
+    } finally {
+      this.#opening = undefined;
+    }
+  }
+
+  get #context() {
+    const source = this;
+    return {
+      received: this.#received,
+      get header() {
+        return source.#header;
+      },
+      get reconnects() {
+        return source.#retries.reconnects;
+      },
+    };
+  }
+
+  /** Packets come over the present way: it is the first to be tried from now on. */
+  #works(): void {
+    if (this.#delivers) return;
+    this.#delivers = true;
+    this.#failed.clear();
+  }
+
+  /** Goes over to the next way that has not failed, if the error may not come there. When all have, the round is over. */
+  #hasOtherWay(error: unknown): boolean {
+    if (this.#ways.length < 2 || !(error instanceof WmError) || error instanceof LeadsElsewhere) return false;
+    if (!PASSED_ON.has(error.code)) return false;
+    // A way that worked is tried again first, unless it is one whose packets may fail to come while all else works.
+    if (this.#delivers && this.#ways[0]!.firstPacketWithin === undefined) return false;
+    const [failed, ...others] = this.#ways as [Way<F>, ...Way<F>[]];
+    this.#failed.add(failed);
+    this.#ways = [...others, failed];
+    const isOver = this.#failed.size === this.#ways.length;
+    if (isOver) this.#failed.clear();
+    else this.#note(`${failed.name} does not work: ${error.message} Going on with ${this.#ways[0]!.name}.`);
+    return !isOver;
+  }
+
+  /** Lets a link go, and keeps its counts. */
+  #drop(): void {
+    const link = this.#link;
+    this.#link = undefined;
+    const { lost = 0, recovered = 0, parity = 0 } = link?.losses ?? {};
+    const before = this.#losses;
+    this.#losses = {
+      lost: before.lost + lost,
+      recovered: before.recovered + recovered,
+      parity: before.parity + parity,
+    };
+    link?.destroy();
+  }
+
+  #note(text: string): void {
+    this.#options.onNote?.(printable(text, 500));
+  }
+}
+
+/** @throws WmError WM_UNREACHABLE with the sentence when the work is not done in time; it is then left to itself */
+async function within<T>(work: Promise<T>, milliseconds: number, sentence: string): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new WmError('WM_UNREACHABLE', sentence)), Math.max(milliseconds, 0));
+  });
+  work.catch(() => undefined);
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

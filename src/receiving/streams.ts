@@ -1,0 +1,99 @@
+import { AsfError } from '../asf/error.js';
+import { type Exclusion, exclusionsOf, leftOut } from '../asf/exclusions.js';
+import { filterPacket } from '../asf/filter.js';
+import { type AsfHeader, buildHeader, type HeaderObject } from '../asf/header.js';
+import { type DataPacket, parsePacket } from '../asf/packet.js';
+import { WmError } from '../errors.js';
+
+/** Which streams are wanted. */
+export interface StreamWish {
+  /** Exactly these numbers; goes before `bandwidth`. */
+  readonly streams?: readonly number[] | undefined;
+  /** Bits per second that may come: of streams that exclude each other the best that fit. */
+  readonly bandwidth?: number | undefined;
+}
+
+/**
+ * The streams to take: those that were named; else all, but of streams that exclude each other (asf.md 3.7, 4.2) the first,
+ * or, with a bandwidth, the best that fit.
+ *
+ * @throws WmError WM_USAGE when a stream was named that is not there
+ */
+export function chooseStreams(header: AsfHeader, { streams, bandwidth }: StreamWish): ReadonlySet<number> {
+  const known = header.streams.map(({ number }) => number);
+  if (streams) {
+    const unknown = streams.find((number) => !known.includes(number));
+    if (unknown !== undefined || streams.length === 0) {
+      throw new WmError('WM_USAGE', `There is no stream ${unknown ?? ''}; there are ${known.join(', ')}.`);
+    }
+    return new Set(streams);
+  }
+  const exclusions = exclusionsOf(header);
+  const rate = (choice: Iterable<number>) =>
+    [...choice].reduce((sum, number) => sum + (header.streamBitrates.get(number) ?? 0), 0);
+  const least = (choices: Exclusion['choices'], by: Exclusion['by']) =>
+    by === 'bitrate' && bandwidth !== undefined
+      ? choices.reduce((best, choice) => (rate(choice) < rate(best) ? choice : best))
+      : choices[0]!;
+  const without = (left: ReadonlySet<number>) => known.filter((number) => !left.has(number));
+  // Every exclusion gets its smallest first; the bandwidth that remains goes to them in their order.
+  let used = rate(without(leftOut(exclusions, least)));
+  const left = leftOut(exclusions, (choices, by) => {
+    const smallest = least(choices, by);
+    if (by !== 'bitrate' || bandwidth === undefined) return smallest;
+    const fitting = choices.filter((choice) => used - rate(smallest) + rate(choice) <= bandwidth);
+    const best = fitting.reduce((most, choice) => (rate(choice) >= rate(most) ? choice : most), smallest);
+    used += rate(best) - rate(smallest);
+    return best;
+  });
+  return new Set(without(left));
+}
+
+/**
+ * The header without the streams that were not chosen, so that a player does not wait for a stream that never comes; the same
+ * header when all were. What names only dropped streams goes with them, and so does a signature.
+ */
+export function headerWithStreams(header: AsfHeader, chosen: ReadonlySet<number>): AsfHeader {
+  if (header.streams.every(({ number }) => chosen.has(number))) return header;
+  const kept = header.objects.flatMap((object) => objectWithStreams(object, chosen));
+  try {
+    return buildHeader(kept, header.dataObject);
+  } catch (error) {
+    // An odd object that cannot be written anew; the whole header serves too.
+    if (error instanceof AsfError) return header;
+    throw error;
+  }
+}
+
+function objectWithStreams(object: HeaderObject, chosen: ReadonlySet<number>): HeaderObject[] {
+  switch (object.type) {
+    case 'streamProperties':
+      return chosen.has(object.flags & 0x7f) ? [object] : [];
+    case 'extendedStreamProperties':
+      return chosen.has(object.streamNumber) ? [object] : [];
+    case 'streamBitrateProperties':
+      return [{ ...object, records: object.records.filter(({ flags }) => chosen.has(flags & 0x7f)) }];
+    case 'streamPrioritization':
+      return [{ ...object, records: object.records.filter(({ streamNumber }) => chosen.has(streamNumber)) }];
+    case 'bitrateMutualExclusion':
+    case 'advancedMutualExclusion': {
+      const streamNumbers = object.streamNumbers.filter((number) => chosen.has(number));
+      return streamNumbers.length > 1 ? [{ ...object, streamNumbers }] : [];
+    }
+    case 'groupMutualExclusion':
+    case 'bandwidthSharing':
+    case 'digitalSignature':
+      return [];
+    case 'headerExtension':
+      return [{ ...object, objects: object.objects.flatMap((each) => objectWithStreams(each, chosen)) }];
+    default:
+      return [object];
+  }
+}
+
+/** The packet without payloads of streams that were not chosen, as servers send them that ignore the selection. */
+export function packetWithStreams(packet: DataPacket, chosen: ReadonlySet<number>): DataPacket | undefined {
+  if (packet.payloads.every(({ stream }) => chosen.has(stream))) return packet;
+  const bytes = filterPacket(packet, (stream) => (chosen.has(stream) ? 0 : 2));
+  return bytes === undefined ? undefined : parsePacket(bytes);
+}
