@@ -70,6 +70,7 @@ export class PacketScanner {
   /** Error correction data and Property Flags of the last packet that was followed: nearly always the next one's too. */
   #correction: Buffer = Buffer.from([0x82, 0, 0]);
   #propertyFlags = 0x5d;
+  #hasFar = false;
   /** The presentation times that are believed, ms modulo 2^32, and how far they reach. */
   #window: { readonly from: number; readonly length: number } | undefined;
 
@@ -113,7 +114,13 @@ export class PacketScanner {
       if (!this.isNear(packet, payload)) far++;
     }
     if (declared === 0) return packet.payloads.length === 0 ? 'good' : 'foreign';
+    this.#hasFar = far > 0;
     return far === declared ? 'far' : 'good';
+  }
+
+  /** Some payloads of the packet that was judged last have times far from those that are believed. */
+  get hasFar(): boolean {
+    return this.#hasFar;
   }
 
   /** Whether the time of a payload is near those that are believed. */

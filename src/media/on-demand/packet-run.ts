@@ -74,6 +74,8 @@ export class PacketRun {
   #location = -1;
   #isShifted = false;
   #isCut = false;
+  /** Nothing is wrong in the packet that was judged last. */
+  #isTidy = true;
   /** Packets that were made of one that is too large. */
   #pieces: DataPacket[] = [];
 
@@ -215,12 +217,15 @@ export class PacketRun {
     const { scanner } = this.#view;
     if (packet.parity) return false;
     const verdict = scanner.judge(packet);
+    this.#isTidy = !packet.damaged && packet.emptyPayloads === 0 && !scanner.hasFar;
     if (verdict !== 'far') return verdict === 'good';
     const follower = scanner.read(this.#fields.bytes, next);
     return follower !== undefined && scanner.judge(follower) !== 'foreign' && scanner.agree(packet, follower);
   }
 
+  /** The packet that was believed last, without what is wrong in it. */
   #tidy(packet: DataPacket): DataPacket | undefined {
+    if (this.#isTidy) return packet;
     const { packetSize, scanner } = this.#view;
     if (scanner.judge(packet) === 'far') return tidyPacket(packet, packetSize);
     return tidyPacket(packet, packetSize, (payload: Payload) => scanner.isNear(packet, payload));
