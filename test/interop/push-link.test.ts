@@ -1,5 +1,4 @@
 import { readdirSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileSource } from '../../src/media/file-source.js';
@@ -10,6 +9,7 @@ import { Command, newPoint, Server } from './support/commands.js';
 import { newFolder } from './support/content.js';
 import { FfmpegPlayer } from './support/players.js';
 import { itNeeds, missing, program } from './support/programs.js';
+import { onFreePort } from './support/vlc-server.js';
 import { marksOf, wirePlayer } from './support/wire.js';
 
 /** How long the line is cut again and again, in seconds; more by hand. */
@@ -109,14 +109,16 @@ describe('through tinyproxy', () => {
 
   beforeAll(async () => {
     if (missing(TINYPROXY).length > 0) return;
-    proxyPort = await freePort();
-    const config = join(folder, 'tinyproxy.conf');
-    const lines = [`Port ${proxyPort}`, 'Listen 127.0.0.1', 'Timeout 600', 'Allow 127.0.0.1', 'BasicAuth me secret'];
-    writeFileSync(config, `${lines.join('\n')}\n`);
-    const proxy = new Child('tinyproxy', ['-d', '-c', config]);
-    await proxy.until('the proxy', () =>
-      [...proxy.log, ...proxy.output].find((line) => /Accepting connections|listening/i.test(line)),
-    );
+    await onFreePort(async (port) => {
+      proxyPort = port;
+      const config = join(folder, 'tinyproxy.conf');
+      const lines = [`Port ${port}`, 'Listen 127.0.0.1', 'Timeout 600', 'Allow 127.0.0.1', 'BasicAuth me secret'];
+      writeFileSync(config, `${lines.join('\n')}\n`);
+      const proxy = new Child('tinyproxy', ['-d', '-c', config]);
+      await proxy.until('the proxy', () =>
+        [...proxy.log, ...proxy.output].find((line) => line.includes('Accepting connections')),
+      );
+    });
   });
 
   itNeeds(TINYPROXY, '[WMHTTP-045] [WMHTTP-055] [WMHTTP-113] a push arrives whole, in several requests', async () => {
@@ -161,11 +163,3 @@ describe('through tinyproxy', () => {
     expect(distrusting.events.at(-1)).toMatchObject({ event: 'error', code: 'WM_TLS' });
   });
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof address === 'object' && address ? address.port : 0;
-}

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { Child } from './child.js';
-import { freePort } from './vlc-server.js';
+import { onFreePort } from './vlc-server.js';
 
 const MODULES = '/usr/lib/apache2/modules';
 
@@ -36,14 +36,15 @@ export class Apache {
     await writeFile(file('digest'), `${name}:Apache 2:${ha1}\n`);
     await writeFile(file('ntlm'), `STUDIO:${name}:${password}\n`);
     await writeFile(file('page.txt'), 'let in\n');
-    const port = await freePort();
-    await writeFile(file('httpd.conf'), configuration(folder, port));
-    await execa('chmod', ['-R', 'a+rX', folder]);
-    const child = new Child('apache2', ['-f', file('httpd.conf'), '-DFOREGROUND'], {
-      environment: { NTLM_USER_FILE: file('ntlm') },
+    return onFreePort(async (port) => {
+      await writeFile(file('httpd.conf'), configuration(folder, port));
+      await execa('chmod', ['-R', 'a+rX', folder]);
+      const child = new Child('apache2', ['-f', file('httpd.conf'), '-DFOREGROUND'], {
+        environment: { NTLM_USER_FILE: file('ntlm') },
+      });
+      await child.until('its log', () => child.output.find((line) => line.includes('resuming normal operations')));
+      return new Apache(port, folder, child);
     });
-    await child.until('its log', () => child.output.find((line) => line.includes('resuming normal operations')));
-    return new Apache(port, folder, child);
   }
 
   async stop(): Promise<void> {

@@ -17,6 +17,23 @@ export function freePort(): Promise<number> {
   });
 }
 
+const ATTEMPTS = 5;
+
+/**
+ * Starts a program that cannot take a free port by itself: another program may take the same one in between, so it is tried again.
+ *
+ * @param start resolves when the program listens on the port, and rejects when it ends instead
+ */
+export async function onFreePort<T>(start: (port: number) => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await start(await freePort());
+    } catch (error) {
+      if (attempt === ATTEMPTS) throw error;
+    }
+  }
+}
+
 /** VLC that serves an ASF file over MMS-HTTP, at its pace. */
 export class VlcServer extends Child {
   readonly url: string;
@@ -34,9 +51,11 @@ export class VlcServer extends Child {
     this.url = `mmsh://127.0.0.1:${port}/x`;
   }
 
-  static async start(file: string): Promise<VlcServer> {
-    const server = new VlcServer(file, await freePort());
-    await server.until('that it serves', () => server.log.find((line) => line.includes('using `mmsh/asfh://')));
-    return server;
+  static start(file: string): Promise<VlcServer> {
+    return onFreePort(async (port) => {
+      const server = new VlcServer(file, port);
+      await server.until('that it serves', () => server.log.find((line) => line.includes('using `mmsh/asfh://')));
+      return server;
+    });
   }
 }
