@@ -2,19 +2,19 @@ import type { AsfHeader } from '../asf/header.js';
 import type { StartPosition } from '../media/on-demand/options.js';
 import type { HeaderCause, WireBatch, WireFormat } from '../media/wire.js';
 import { Refusal } from '../refusal.js';
-import { type Adaptation, Thinning } from './adaptation.js';
 import type { Program } from './content.js';
 import { type Entry, headerOf, type LiveEntry } from './entry.js';
 import type { PacketCounts } from './feed.js';
 import { FeedSlot } from './feed-slot.js';
 import { FileFeed } from './file-feed.js';
+import { Grant } from './grant.js';
 import { Lead } from './lead.js';
 import { LiveFeed, type LiveListener } from './live-feed.js';
 import { beginsEntry, NORMAL_PACE, type Pace } from './pace.js';
 import { AT_START, findPlace, orderFrom, type Place, type PlayOrder, startedAt } from './place.js';
 import type { ChangeAnswer, Ending, EntryChange, PlaybackHost, PlaybackPort, PlaybackState, Started } from './port.js';
 import { ProgramSlot, type Reopen } from './program-slot.js';
-import { NO_STREAMS, predicted, type StreamSelection } from './selection.js';
+import { predicted, type StreamSelection } from './selection.js';
 import { writeUnits } from './sent-ring.js';
 import { Wait } from './wait.js';
 
@@ -34,7 +34,7 @@ export class PlaybackSession implements LiveListener {
   readonly #programs = new ProgramSlot();
   readonly #feeds = new FeedSlot();
   readonly #lead: Lead;
-  readonly #adaptation: Adaptation = new Thinning();
+  readonly #grant = new Grant();
   readonly #pause: Wait;
   /** Of a live entry that does not last as long as its broadcast. */
   readonly #liveEnd: Wait;
@@ -51,8 +51,6 @@ export class PlaybackSession implements LiveListener {
   /** What could not be announced yet. */
   #later: EntryChange['cause'] | undefined;
   #pace: Pace = NORMAL_PACE;
-  #asked: StreamSelection = NO_STREAMS;
-  #granted: StreamSelection = NO_STREAMS;
   #liveEndAt: number | undefined;
   #played = false;
 
@@ -84,12 +82,12 @@ export class PlaybackSession implements LiveListener {
 
   /** The streams that the player asked for. */
   get asked(): StreamSelection {
-    return this.#asked;
+    return this.#grant.asked;
   }
 
   /** The streams that it gets. */
   get granted(): StreamSelection {
-    return this.#granted;
+    return this.#grant.granted;
   }
 
   /** Number of the next unit; unbounded, the wire masks it. */
@@ -130,7 +128,7 @@ export class PlaybackSession implements LiveListener {
   play(order: PlayOrder): Promise<Started | undefined> {
     return this.#operate('ready', async (turn) => {
       this.#order = order;
-      if (order.selection) this.#ask(order.selection);
+      if (order.selection) this.#grant.ask(order.selection, this.#header);
       const program = await this.#reach(turn);
       if (!program) return;
       this.#feeds.reset();
@@ -200,8 +198,8 @@ export class PlaybackSession implements LiveListener {
   /** @param timed nothing changes for a while after it, as the port says */
   select(asked: StreamSelection, timed: boolean): void {
     if (timed) this.#lead.selected();
-    this.#ask(asked);
-    this.#feeds.select(this.#granted);
+    this.#grant.ask(asked, this.#header);
+    this.#feeds.select(this.granted);
   }
 
   /** Writes what follows as the port says now. */
@@ -270,9 +268,7 @@ export class PlaybackSession implements LiveListener {
   /** For the playback, about once a second while a broadcast is sent: gives the player more or less of it. */
   adapt(): void {
     const { skipped } = this.packets;
-    if (!this.#adaptation.observe({ now: this.#host.now(), skipped })) return;
-    this.#ask(this.#asked);
-    this.#feeds.select(this.#granted);
+    if (this.#grant.adapt({ now: this.#host.now(), skipped }, this.#header)) this.#feeds.select(this.granted);
   }
 
   /** For the sessions that are ready: gives the program back and keeps only where the player is. */
@@ -309,7 +305,7 @@ export class PlaybackSession implements LiveListener {
     if (turn !== this.#turn) return undefined;
     const answer = this.#announce(header, program.current, change);
     if (turn !== this.#turn) return undefined;
-    if (answer === 'go on') return this.#granted;
+    if (answer === 'go on') return this.granted;
     this.#leaveFeed();
     this.#await(answer, change);
     return undefined;
@@ -377,7 +373,7 @@ export class PlaybackSession implements LiveListener {
 
   /** The choice of streams as long as that turn lasts. */
   #current(turn: number): () => StreamSelection | undefined {
-    return () => (turn === this.#turn ? this.#granted : undefined);
+    return () => (turn === this.#turn ? this.granted : undefined);
   }
 
   async #advance(turn: number, program: Program): Promise<void> {
@@ -422,12 +418,12 @@ export class PlaybackSession implements LiveListener {
   #announce(header: AsfHeader, entry: Entry, cause: EntryChange['cause']): ChangeAnswer {
     const confirmed = this.#confirmed;
     if (!confirmed && this.#port.changes.confirmFirst) return 'later';
-    const wanted = this.#header ? predicted(this.#asked, this.#header, header) : this.#asked;
-    const selection = this.#adaptation.grant(wanted, header);
+    const wanted = this.#header ? predicted(this.asked, this.#header, header) : this.asked;
+    const selection = this.#grant.of(wanted, header);
     const answer = this.#port.announce({ header, entry, selection, number: this.number, cause, confirmed });
     if (answer === 'later') return answer;
     this.#header = header;
-    this.#ask(wanted);
+    this.#grant.ask(wanted, header);
     this.#entry = entry.id;
     this.#programs.given(entry);
     this.#confirmed = false;
@@ -491,7 +487,7 @@ export class PlaybackSession implements LiveListener {
     this.#enter('playing');
     const header = headerOf(entry)!;
     const { number } = this.#feeds;
-    const common = { port: this.#port, header, selection: this.#granted, listener: this };
+    const common = { port: this.#port, header, selection: this.granted, listener: this };
     if (entry.kind === 'live') {
       this.#lead.live();
       this.#feeds.take(new LiveFeed({ ...common, number, place, broadcast: entry.broadcast }));
@@ -515,11 +511,6 @@ export class PlaybackSession implements LiveListener {
   #leaveFeed(): void {
     this.#liveEnd.cancel();
     this.#feeds.leave();
-  }
-
-  #ask(selection: StreamSelection): void {
-    this.#asked = selection;
-    this.#granted = this.#header ? this.#adaptation.grant(selection, this.#header) : selection;
   }
 
   /** True if the player was told of an entry and its header. */
