@@ -6,7 +6,7 @@ import { guardedLookup } from '../http/connection.js';
 import { openReceivingSocket } from '../msb/group-socket.js';
 import { MsbReception } from '../msb/reception.js';
 import { MsbdError } from './base.js';
-import { type ClientEvent, ClientSession } from './client-session.js';
+import { type ClientEvent, MsbdClientSession } from './client-session.js';
 import type { MsbdUrl } from './client-url.js';
 import { type Group, readMessage } from './messages.js';
 import { MessageReader } from './reader.js';
@@ -45,10 +45,10 @@ const MAX_WAITING = 8 * 1024 * 1024;
 const MAX_UNREAD = 64 * 1024;
 const TICK = 100;
 
-/** One connection to a server, with the group that it leads to: the sockets of a {@link ClientSession}. */
+/** One connection to a server, with the group that it leads to: the sockets of a {@link MsbdClientSession}. */
 export class MsbdLink {
   readonly #options: LinkOptions;
-  readonly #session: ClientSession;
+  readonly #session: MsbdClientSession;
   readonly #reader = new MessageReader();
   readonly #reception = new MsbReception();
   #socket: Socket | undefined;
@@ -69,7 +69,7 @@ export class MsbdLink {
   constructor(options: LinkOptions) {
     this.#options = options;
     const { delivery, channel } = options.url;
-    this.#session = new ClientSession({ delivery, channel, url: options.href });
+    this.#session = new MsbdClientSession({ delivery, channel, url: options.href });
   }
 
   /** The group that packets come to, if any. */

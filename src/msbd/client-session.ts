@@ -50,7 +50,7 @@ const MAX_FORMER = 64;
 const NOTHING: readonly ClientEvent[] = [];
 
 /** A session at the client (MS-MSBD 3.2), without sockets; times are in ms of any clock that only goes forward. */
-export class ClientSession {
+export class MsbdClientSession {
   readonly #options: ClientSessionOptions;
   #state: ClientState = 'closed';
   #info: StreamInfo | undefined;

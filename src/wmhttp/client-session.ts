@@ -21,17 +21,17 @@ export type ClientState = 'Init' | 'WaitingForPushSetupResponse' | 'PushSetupCom
 
 /** What the session asks its owner to do, in order. */
 export type ClientAction =
-  /** Have a connection, then call {@link ClientSession.pushStart}. */
+  /** Have a connection, then call {@link PushClientSession.pushStart}. */
   | { readonly type: 'pushStart' }
   /** Send these bytes of the body of the PushStart request. */
   | { readonly type: 'send'; readonly bytes: Buffer }
   /** The body is complete; nothing more can be sent before its response. */
   | { readonly type: 'awaitResponse' }
-  /** Connect to another server (302), or to a proxy that leads to the same one (305), and call {@link ClientSession.pushSetup}. */
+  /** Connect to another server (302), or to a proxy that leads to the same one (305), and call {@link PushClientSession.pushSetup}. */
   | { readonly type: 'redirect'; readonly location: string; readonly proxy: boolean }
   /**
    * The server (401) or a proxy (407) wants credentials: with PushSetup, or with PushStart, on a new connection if its body was not
-   * complete (MS-WMHTTP 3.1.5.2); then call {@link ClientSession.pushSetup} or {@link ClientSession.pushStart} again.
+   * complete (MS-WMHTTP 3.1.5.2); then call {@link PushClientSession.pushSetup} or {@link PushClientSession.pushStart} again.
    */
   | { readonly type: 'authenticate'; readonly status: number }
   /** PushSetup succeeded: the server waits for an ASF header. */
@@ -119,7 +119,7 @@ const NTLM_NEGOTIATE = /^(?:NTLM|Negotiate) TlRMTVNTUAAB/i;
  * The client's side of a push session (MS-WMHTTP 3.1) without sockets and clocks: what goes into which PushStart body, when a
  * body is filled up, and what waits for the next one.
  */
-export class ClientSession {
+export class PushClientSession {
   #state: ClientState = 'Init';
   #pushId = '0';
   #cookies: Cookie[] = [];

@@ -8,7 +8,7 @@ import { type ClientResponse, type HttpClient, StaleConnection } from '../http/c
 import { CONNECT_TIMEOUT, type TlsTrust } from '../http/connection.js';
 import { keepsAlive, type ResponseHead } from '../http/message.js';
 import type { AsfEvent, AsfSink } from '../media/events.js';
-import { type ClientAction, ClientSession, PushRefusal, type PushSessionState } from './client-session.js';
+import { type ClientAction, PushClientSession, PushRefusal, type PushSessionState } from './client-session.js';
 import { S_FALSE, S_OK } from './packets.js';
 import { PushRoute } from './push-route.js';
 
@@ -70,7 +70,7 @@ export class PushClient implements AsfSink {
   readonly #options: PushOptions;
   readonly #timeout: number;
   readonly #route: PushRoute;
-  #session: ClientSession;
+  #session: PushClientSession;
   #http: HttpClient | undefined;
   #listening: HttpClient | undefined;
   #connecting = false;
@@ -237,9 +237,9 @@ export class PushClient implements AsfSink {
     }
   }
 
-  #newSession(resume: PushSessionState | undefined): ClientSession {
+  #newSession(resume: PushSessionState | undefined): PushClientSession {
     const { template, autoDestroy, userAgent, contentLength, bodyDuration, authorize } = this.#options;
-    const session = new ClientSession({
+    const session = new PushClientSession({
       name: this.#route.url,
       template,
       autoDestroy,

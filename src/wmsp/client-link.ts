@@ -20,7 +20,7 @@ import { incompatibleError } from './client-errors.js';
 import { WmspPacketReader } from './client-packets.js';
 import { PlainAsf } from './client-plain.js';
 import type { ClientRequest, PlayParameters } from './client-requests.js';
-import type { ClientAction, ClientSession } from './client-session.js';
+import type { ClientAction, WmspClientSession } from './client-session.js';
 import { endpointOf, parseWmspUrl, type WmspUrl } from './client-url.js';
 
 /** How long to wait, each in ms. */
@@ -36,7 +36,7 @@ export interface WmspTimeouts {
 }
 
 export interface LinkOptions {
-  readonly session: ClientSession;
+  readonly session: WmspClientSession;
   readonly proxy: WmspUrl | undefined;
   readonly timeouts: WmspTimeouts;
   readonly tolerant: boolean;
@@ -68,9 +68,9 @@ const MAX_REFUSED_BODY = 64 * 1024;
 const GUID_SIZE = 16;
 const ASF_START = Buffer.from(GUID.headerObject, 'hex');
 
-/** The connections of one session: carries out what the {@link ClientSession} asks for and feeds it with what comes. */
+/** The connections of one session: carries out what the {@link WmspClientSession} asks for and feeds it with what comes. */
 export class ClientLink {
-  readonly session: ClientSession;
+  readonly session: WmspClientSession;
   readonly #options: LinkOptions;
   readonly #abort = new AbortController();
   readonly #side = new Set<Promise<void>>();

@@ -19,7 +19,7 @@ import type { PlainAsf } from './client-plain.js';
 import { type ClientIdentity, clientIdentity, defaultIdentity } from './client-product.js';
 import { StreamReport } from './client-report.js';
 import { DEFAULT_LINK, type PlayParameters } from './client-requests.js';
-import { ClientSession } from './client-session.js';
+import { WmspClientSession } from './client-session.js';
 import { selectionOf } from './client-streams.js';
 import { parseWmspUrl, type WmspUrl } from './client-url.js';
 
@@ -177,7 +177,7 @@ export class WmspPullLink implements PullLink<WmspFacts> {
   #newLink(onNote: (text: string) => void): ClientLink {
     const { identity, guid, url, cookies, proxy, reuse, options } = this.#peer;
     const { pipelined = false, packetPair = false, authorize, log = true, pullChain = [], tolerant = true } = options;
-    const session: ClientSession = new ClientSession({
+    const session: WmspClientSession = new WmspClientSession({
       identity,
       guid,
       url,
@@ -205,7 +205,7 @@ export class WmspPullLink implements PullLink<WmspFacts> {
     });
   }
 
-  #logText(kind: ClientLogKind, form: 'xml' | 'line', { peer }: ClientSession): string {
+  #logText(kind: ClientLogKind, form: 'xml' | 'line', { peer }: WmspClientSession): string {
     const { header, reconnects } = this.#context;
     return this.#report.text(kind, form, {
       usedUrl: peer.url.href,

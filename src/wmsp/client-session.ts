@@ -38,7 +38,7 @@ export type ClientAction =
   /** The server (401) or a proxy (407) wants credentials: send the request again with them. */
   | { readonly type: 'challenge'; readonly request: WmspRequestType }
   | { readonly type: 'metadata'; readonly metadata: ReceivedMetadata }
-  /** After a `change` the owner calls {@link ClientSession.nextEntry}. */
+  /** After a `change` the owner calls {@link WmspClientSession.nextEntry}. */
   | { readonly type: 'header'; readonly bytes: Buffer; readonly cause: HeaderCause }
   | { readonly type: 'data'; readonly location: number; readonly bytes: Buffer }
   /** $E of an entry that was streaming: 0 the end, 1 more entries follow, otherwise an HRESULT. */
@@ -73,7 +73,7 @@ const ID = PACKET_ID;
  * Every method throws WmError: WM_PROTOCOL, WM_NO_INPUT, WM_AUTH_REFUSED, WM_UNREACHABLE for what the server answers,
  * WM_SERVER_GONE for an error HRESULT or a body that ends too early.
  */
-export class ClientSession {
+export class WmspClientSession {
   /** What is known of the server; set by responses. */
   readonly peer: ServerKnowledge;
   readonly #options: ClientSessionOptions;

@@ -1,23 +1,23 @@
-import { type ClientEvent, ClientSession } from '../../src/msbd/client-session.js';
+import { type ClientEvent, MsbdClientSession } from '../../src/msbd/client-session.js';
 import { parseMsbdUrl } from '../../src/msbd/client-url.js';
 import { readMessage } from '../../src/msbd/messages.js';
 import { connectResponse, emptyStreamInfo, indPacket, media, streamInfo, wire } from './support.js';
 
 const [PAYLOAD] = media(1);
 
-function newSession(delivery: 'tcp' | 'multicast' = 'tcp'): ClientSession {
-  const session = new ClientSession({ delivery, channel: 'NetShow', url: 'msbd://h' });
+function newSession(delivery: 'tcp' | 'multicast' = 'tcp'): MsbdClientSession {
+  const session = new MsbdClientSession({ delivery, channel: 'NetShow', url: 'msbd://h' });
   session.connected();
   return session;
 }
 
-const take = (session: ClientSession, ...packets: Buffer[]): ClientEvent[] =>
+const take = (session: MsbdClientSession, ...packets: Buffer[]): ClientEvent[] =>
   packets.flatMap((bytes) => session.receive(readMessage(bytes), 0));
 const types = (events: readonly ClientEvent[]) => events.map(({ type }) => type);
 
 describe('a session at the client', () => {
   it('[MSBD-079] [MSBD-040] sends REQ_CONNECT first, and waits for RES_CONNECT', () => {
-    const session = new ClientSession({ delivery: 'tcp', channel: 'NetShow', url: 'msbd://h' });
+    const session = new MsbdClientSession({ delivery: 'tcp', channel: 'NetShow', url: 'msbd://h' });
     const [request, ...more] = session.connected();
     expect(more).toEqual([]);
     expect((request as { bytes: Buffer }).bytes.toString('hex')).toBe(

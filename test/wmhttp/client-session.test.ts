@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { FrameReader } from '../../src/framing/framing.js';
 import { HeaderFields, type ResponseHead } from '../../src/http/message.js';
-import { type ClientAction, ClientSession, type ClientSessionOptions } from '../../src/wmhttp/client-session.js';
+import { type ClientAction, type ClientSessionOptions, PushClientSession } from '../../src/wmhttp/client-session.js';
 
 const HEADER = Buffer.alloc(100, 0x68);
 const PACKET_SIZE = 60;
@@ -36,7 +36,7 @@ const value = (fields: ReadonlyArray<readonly [string, string]>, name: string) =
 
 /** A session that has sent its first PushStart. */
 function streaming(options: ClientSessionOptions = {}, setupResponse = ok(['Set-Cookie', 'push-id=77'])) {
-  const session = new ClientSession(options);
+  const session = new PushClientSession(options);
   session.pushSetup('host');
   session.response(setupResponse);
   expect(types(session.header(HEADER, PACKET_SIZE, 80_000))).toEqual(['pushStart']);
@@ -45,7 +45,7 @@ function streaming(options: ClientSessionOptions = {}, setupResponse = ok(['Set-
 
 describe('PushSetup', () => {
   it('[WMHTTP-017] [WMHTTP-046] [WMHTTP-049] has a length, type, host, agent and push-id=0, and is not chunked', () => {
-    const { fields, body } = new ClientSession({ autoDestroy: true }).pushSetup('host:8080');
+    const { fields, body } = new PushClientSession({ autoDestroy: true }).pushSetup('host:8080');
     expect(fields).toEqual([
       ['Content-Type', 'application/x-wms-pushsetup'],
       ['X-Accept-Authentication', 'Negotiate, NTLM, Digest'],
@@ -58,7 +58,7 @@ describe('PushSetup', () => {
   });
 
   it('goes through the states of figure 8', () => {
-    const session = new ClientSession();
+    const session = new PushClientSession();
     expect(session.state).toBe('Init');
     session.pushSetup('host');
     expect(session.state).toBe('WaitingForPushSetupResponse');
@@ -72,7 +72,7 @@ describe('PushSetup', () => {
   });
 
   it('[WMHTTP-052] keeps PushStart for after a successful response', () => {
-    const session = new ClientSession();
+    const session = new PushClientSession();
     expect(session.header(HEADER, PACKET_SIZE, 0)).toEqual([]);
     expect(() => session.pushStart('host')).toThrow('PushSetup');
     session.pushSetup('host');
@@ -83,7 +83,7 @@ describe('PushSetup', () => {
 
   it('[WMHTTP-070] reports a server that is none', () => {
     for (const fields of [[], [['Server', 'nginx/1.22']]] as Array<Array<[string, string]>>) {
-      const session = new ClientSession();
+      const session = new PushClientSession();
       session.pushSetup('host');
       expect(() => session.response(response(200, ...fields))).toThrow(
         expect.objectContaining({
@@ -107,7 +107,7 @@ describe('PushSetup', () => {
     [409, 'WM_PUSH_REFUSED', 'http://host/pub is taken', /^Another encoder is publishing there/],
     [500, 'WM_PUSH_REFUSED', 'The server refused the push to http://host/pub', /log of the server/],
   ])('reports status %i as %s with the name of the point, and what to do', (status, code, sentence, hint) => {
-    const session = new ClientSession({ name: 'http://host/pub' });
+    const session = new PushClientSession({ name: 'http://host/pub' });
     session.pushSetup('host');
     expect(() => session.response(response(status))).toThrow(
       expect.objectContaining({ code, message: `${sentence}: ${status} Reason.`, hint: expect.stringMatching(hint) }),
@@ -126,12 +126,12 @@ describe('PushSetup', () => {
     [false, /^Log in with --user or WMCAST_USER/],
     [true, /^Check the user name and the password/],
   ])('hints at what helps after 401 (with a user: %s)', (knows, hint) => {
-    const session = new ClientSession({ knows: () => knows });
+    const session = new PushClientSession({ knows: () => knows });
     expect(session.refusal({ ...response(401), reason: '' }).hint).toMatch(hint);
   });
 
   it('asks for credentials at 401 and 407, and to go elsewhere at 302 and 305', () => {
-    const session = new ClientSession();
+    const session = new PushClientSession();
     session.pushSetup('host');
     expect(session.response(response(401, ['Set-Cookie', 'push-id=5']))).toEqual([
       { type: 'authenticate', status: 401 },
@@ -185,7 +185,7 @@ describe('PushStart', () => {
   });
 
   it('[WMHTTP-056] is never shorter than three whole packets, or the largest header and 4', () => {
-    const large = new ClientSession({ contentLength: 1 });
+    const large = new PushClientSession({ contentLength: 1 });
     large.pushSetup('host');
     large.response(ok());
     large.header(HEADER, 8000, 0);
@@ -224,7 +224,7 @@ describe('PushStart', () => {
 
 describe('Length-Remaining', () => {
   /** A session with exactly `left` bytes of Length-Remaining. */
-  function withLeft(left: number): ClientSession {
+  function withLeft(left: number): PushClientSession {
     const { session } = streaming({ contentLength: 104 + 1000 });
     session.packet(Buffer.alloc(1000 - left - 4));
     expect(session.lengthRemaining).toBe(left);
@@ -404,7 +404,7 @@ describe('the end of entries', () => {
     const { session } = streaming();
     session.end(1);
     expect(() => session.packet(Buffer.alloc(10))).toThrow('without an ASF header');
-    expect(() => new ClientSession().packet(Buffer.alloc(10))).toThrow('without an ASF header');
+    expect(() => new PushClientSession().packet(Buffer.alloc(10))).toThrow('without an ASF header');
   });
 
   it('[WMHTTP-040] [WMHTTP-065] closes behind $E with any Reason but 1, without a response', () => {

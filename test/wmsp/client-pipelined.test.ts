@@ -1,4 +1,4 @@
-import type { ClientSession } from '../../src/wmsp/client-session.js';
+import type { WmspClientSession } from '../../src/wmsp/client-session.js';
 import {
   described as describedSession,
   E,
@@ -35,7 +35,7 @@ async function serve(script: Script): Promise<void> {
 }
 
 describe('the pipelined mode', () => {
-  function testing(): ClientSession {
+  function testing(): WmspClientSession {
     const session = describedSession({ pipelined: true }, { Pragma: 'client-id=5, pipeline-experiment=1' });
     session.startStreaming(PLAY);
     return session;

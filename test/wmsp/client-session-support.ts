@@ -4,7 +4,7 @@ import { CookieJar } from '../../src/wmsp/client-cookies.js';
 import { type WmspPacket, WmspPacketReader } from '../../src/wmsp/client-packets.js';
 import { defaultIdentity } from '../../src/wmsp/client-product.js';
 import { DEFAULT_LINK, type PlayParameters } from '../../src/wmsp/client-requests.js';
-import { type ClientAction, ClientSession, type ClientSessionOptions } from '../../src/wmsp/client-session.js';
+import { type ClientAction, type ClientSessionOptions, WmspClientSession } from '../../src/wmsp/client-session.js';
 import { parseWmspUrl } from '../../src/wmsp/client-url.js';
 import { ENTRY, media, packets } from './client-support.js';
 
@@ -38,8 +38,8 @@ export function packetOf(bytes: Buffer): WmspPacket {
 export const E = (reason = 0) => packetOf(packets.E(reason));
 export const C = (reason = 0) => packetOf(packets.C(reason));
 
-export function newSession(options: Partial<ClientSessionOptions> = {}): ClientSession {
-  return new ClientSession({
+export function newSession(options: Partial<ClientSessionOptions> = {}): WmspClientSession {
+  return new WmspClientSession({
     identity: defaultIdentity('NSPlayer'),
     guid: '{G}',
     url: parseWmspUrl('http://srv/x'),
@@ -70,7 +70,7 @@ export const types = (actions: readonly ClientAction[]) => actions.map(({ type }
 export function described(
   options: Partial<ClientSessionOptions> = {},
   fields: Record<string, string> = {},
-): ClientSession {
+): WmspClientSession {
   const session = newSession(options);
   session.describe();
   session.streamResponse(response(fields), 0);
@@ -83,7 +83,7 @@ export function described(
 export function streaming(
   options: Partial<ClientSessionOptions> = {},
   fields: Record<string, string> = {},
-): ClientSession {
+): WmspClientSession {
   const session = described(options, fields);
   session.startStreaming(PLAY);
   session.streamResponse(response(fields), 0);
@@ -94,7 +94,7 @@ export function streaming(
 }
 
 /** A session that streams, pipelined. */
-export function pipelined(): ClientSession {
+export function pipelined(): WmspClientSession {
   const session = described({ pipelined: true }, { Pragma: 'client-id=5, pipeline-experiment=1' });
   session.startStreaming(PLAY);
   session.streamResponse(response(), 0);

@@ -1,5 +1,5 @@
 import { messageOf, WmError } from '../../errors.js';
-import type { OnDemandBatch, OnDemandItem, Pacer } from './options.js';
+import type { DueCheck, OnDemandBatch, OnDemandItem } from './options.js';
 import { Schedule } from './schedule.js';
 import type { Ticker } from './ticker.js';
 
@@ -18,7 +18,7 @@ export interface OnDemandOutput {
 
 export interface OnDemandFlowOptions {
   readonly reader: {
-    next(pacer: Pacer): Promise<OnDemandBatch>;
+    next(pacer: DueCheck): Promise<OnDemandBatch>;
     /** Nothing more is wanted. */
     close?(): void;
     /** Milliseconds. */
@@ -74,7 +74,7 @@ export class OnDemandFlow {
   readonly #maxBacklog: number;
   readonly #ahead: number;
   readonly #schedule: Schedule;
-  readonly #pacer: Pacer;
+  readonly #pacer: DueCheck;
   readonly #tick = (): void => this.#go();
   #state: 'new' | 'running' | 'done' = 'new';
   #reading = false;

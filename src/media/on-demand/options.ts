@@ -40,7 +40,7 @@ export interface ReaderOptions {
 }
 
 /** Asked by a reader for each packet, so that it gives what is due and no more. */
-export interface Pacer {
+export interface DueCheck {
   /** Milliseconds of media that are about due: how much is worth reading. */
   readonly span: number;
   /**

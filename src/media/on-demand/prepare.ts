@@ -2,7 +2,7 @@ import { filterPacket } from '../../asf/filter.js';
 import { type DataPacket, type Payload, parsePacket } from '../../asf/packet.js';
 import { restorePadding, stripPadding } from '../../asf/padding.js';
 import type { PayloadFilter } from './gate.js';
-import type { OnDemandItem, Pacer, ReaderOptions } from './options.js';
+import type { DueCheck, OnDemandItem, ReaderOptions } from './options.js';
 import type { PacketRun } from './packet-file.js';
 
 /**
@@ -92,7 +92,7 @@ export function prepare(
   packetSize: number,
   filter: PayloadFilter,
   padding: ReaderOptions['padding'],
-  pacer: Pacer,
+  pacer: DueCheck,
   end?: EndTime,
 ): ReadyPackets {
   const items: OnDemandItem[] = [];

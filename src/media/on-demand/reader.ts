@@ -1,6 +1,6 @@
 import { type GateStreams, StreamGate } from './gate.js';
 import type { KeyFrameMap } from './key-frames.js';
-import type { OnDemandBatch, Pacer, ReaderOptions, StreamChoice } from './options.js';
+import type { DueCheck, OnDemandBatch, ReaderOptions, StreamChoice } from './options.js';
 import { EndTime, prepare } from './prepare.js';
 import type { ReadQueue } from './read-queue.js';
 import type { PacketStore } from './store.js';
@@ -23,7 +23,7 @@ const LARGEST_READ = 128 * 1024;
 /** How much more than the average a stretch of media may have without a second read. */
 const VARIATION = 1.25;
 /** Everything is due. */
-const AT_ONCE: Pacer = { span: Number.POSITIVE_INFINITY, due: () => true, given: () => undefined };
+const AT_ONCE: DueCheck = { span: Number.POSITIVE_INFINITY, due: () => true, given: () => undefined };
 /** Milliseconds: nothing here lasts longer, and 32-bit times cannot tell more apart. */
 const LONGEST = 2 ** 30;
 const END: OnDemandBatch = { items: [], end: true };
@@ -92,14 +92,14 @@ export class OnDemandReader {
    * @param pacer by default all packets are due
    * @throws WmError WM_NO_INPUT when the disk fails or the file was closed
    */
-  async next(pacer: Pacer = AT_ONCE): Promise<OnDemandBatch> {
+  async next(pacer: DueCheck = AT_ONCE): Promise<OnDemandBatch> {
     if (this.#ended) return END;
     const batch = await (this.#trick?.next(pacer) ?? this.#nextPackets(pacer));
     this.#ended = batch.end;
     return batch;
   }
 
-  async #nextPackets(pacer: Pacer): Promise<OnDemandBatch> {
+  async #nextPackets(pacer: DueCheck): Promise<OnDemandBatch> {
     const { file, keys, reads, packetRate } = this.#shared;
     const from = this.#at;
     if (file.available(from, 1) === 0) {

@@ -1,6 +1,6 @@
 import type { DataPacket, Payload } from '../../asf/packet.js';
 import type { KeyFrameMap, KeyFramePlace, PacketPlace } from './key-frames.js';
-import type { OnDemandBatch, OnDemandItem, Pacer, ReaderOptions } from './options.js';
+import type { DueCheck, OnDemandBatch, OnDemandItem, ReaderOptions } from './options.js';
 import { wirePacket } from './prepare.js';
 import type { PacketStore } from './store.js';
 
@@ -66,7 +66,7 @@ export class TrickPlay {
   }
 
   /** What is due of the next key frame, as much as goes into one batch. @throws WmError WM_NO_INPUT when the disk fails */
-  async next(pacer: Pacer): Promise<OnDemandBatch> {
+  async next(pacer: DueCheck): Promise<OnDemandBatch> {
     const frame = this.#frame ?? (await this.#nextFrame());
     if (frame === undefined) return this.#end();
     const { items, release } = await this.#readFrame(frame, pacer);
@@ -98,7 +98,7 @@ export class TrickPlay {
     return this.#lastTime === undefined || Math.abs((time - this.#lastTime) | 0) >= this.#interval;
   }
 
-  async #readFrame(frame: OpenFrame, pacer: Pacer): Promise<{ items: OnDemandItem[]; release: () => void }> {
+  async #readFrame(frame: OpenFrame, pacer: DueCheck): Promise<{ items: OnDemandItem[]; release: () => void }> {
     const run = await this.#file.borrow(frame.packet, this.#file.batchPackets);
     const items: OnDemandItem[] = [];
     const release = () => run.release();

@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import { jest } from '@jest/globals';
 import { WmError } from '../../../src/errors.js';
 import { OnDemandFlow, type OnDemandFlowOptions, Ticker } from '../../../src/media/on-demand/flow.js';
-import type { OnDemandItem, Pacer } from '../../../src/media/on-demand/options.js';
+import type { DueCheck, OnDemandItem } from '../../../src/media/on-demand/options.js';
 
 const PREROLL = 1000;
 
@@ -94,7 +94,7 @@ class Stage {
 }
 
 /** As a reader does: what is due of a run, and what is not. */
-function split({ items, end, rewound, idle, passed = [] }: Run, pacer: Pacer): { due: Run; rest?: Run } {
+function split({ items, end, rewound, idle, passed = [] }: Run, pacer: DueCheck): { due: Run; rest?: Run } {
   const late = passed.findIndex((sendTime) => {
     const due = pacer.due(sendTime);
     if (due) pacer.given(0);
@@ -169,7 +169,7 @@ describe('pace', () => {
     const spans: number[] = [];
     const reader = {
       preroll: PREROLL,
-      next: async (pacer: Pacer) => {
+      next: async (pacer: DueCheck) => {
         spans.push(pacer.span);
         // The first packet, then the burst and what is due with it, then nothing.
         const sendTime = [0, 5000][spans.length - 1] ?? spans.length * 9000;

@@ -13,9 +13,9 @@ import {
 } from '../../../src/asf/index.js';
 import type { OnDemandFile } from '../../../src/media/on-demand/file.js';
 import type {
+  DueCheck,
   OnDemandBatch,
   OnDemandItem,
-  Pacer,
   ReaderOptions,
   StreamChoice,
 } from '../../../src/media/on-demand/options.js';
@@ -103,7 +103,7 @@ export type ReadOptions = Partial<ReaderOptions>;
 
 /** Everything that a reader gives, or so many packets. */
 export async function readAll(
-  reader: { next(pacer: Pacer): Promise<OnDemandBatch> },
+  reader: { next(pacer: DueCheck): Promise<OnDemandBatch> },
   limit = Number.POSITIVE_INFINITY,
 ): Promise<{ items: OnDemandItem[]; rewound: boolean; batches: number }> {
   const items: OnDemandItem[] = [];
