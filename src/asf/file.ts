@@ -14,6 +14,9 @@ const HUNDRED_NS_PER_MS = 10_000n;
 /** A last object that would last longer than this is a jump in the times, milliseconds. */
 const MAX_OBJECT_DURATION = 10_000;
 
+/** A preroll that is longer than packets are really sent ahead, by more than this, is an error of the header. Milliseconds. */
+export const LONGEST_PREROLL = 60_000;
+
 export interface AsfFileOptions {
   /** Shift the times so that the file starts at 0 (asf.md 10.6); default true. A file from its start is not changed by it. */
   readonly rebase?: boolean;
@@ -138,11 +141,17 @@ export class AsfFileBuilder {
    * preroll, where it would be before the start.
    */
   #startDelta(packet: DataPacket): number {
-    let lead = this.header.preroll;
-    for (const { presentationTime } of packet.payloads) {
-      if (presentationTime !== -1) lead = Math.min(lead, (presentationTime - packet.sendTime) | 0);
-    }
-    return this.header.preroll - Math.max(lead, 0) - packet.sendTime;
+    const leads = packet.payloads.flatMap(({ presentationTime }) =>
+      presentationTime === -1 ? [] : [(presentationTime - packet.sendTime) | 0],
+    );
+    const declared = this.header.preroll;
+    const lead = Math.max(
+      leads.reduce((least, each) => Math.min(least, each), leads[0] ?? declared),
+      0,
+    );
+    // A preroll that cannot be true must not move anything.
+    if (declared > lead + LONGEST_PREROLL) return -packet.sendTime;
+    return declared - Math.min(lead, declared) - packet.sendTime;
   }
 
   #track(packet: DataPacket, delta: number): void {

@@ -135,6 +135,14 @@ describe('AsfFileBuilder', () => {
     expect([first!.sendTime, first!.payloads[0]!.presentationTime]).toEqual([2500, PREROLL]);
   });
 
+  it('is not moved by a preroll that cannot be true', () => {
+    for (const preroll of [2 ** 64, 3_600_000]) {
+      const { bytes } = makeFile(liveAv({ preroll }), frames(3, 1_000_000));
+      const [first] = packetsOf(readAll(bytes).items);
+      expect([first!.sendTime, first!.payloads[0]!.presentationTime]).toEqual([0, PREROLL]);
+    }
+  });
+
   it('keeps the times when asked to', () => {
     const source = frames(2, 1_000_000);
     expect(packetsOf(readAll(makeFile(liveAv(), source, false).bytes).items).map(({ bytes }) => bytes)).toEqual(source);

@@ -1,3 +1,4 @@
+import { LONGEST_PREROLL } from '../../asf/file.js';
 import type { DataPacket } from '../../asf/packet.js';
 import type { Part } from './part.js';
 import { type PlacedPacket, readPackets, trusted } from './parts.js';
@@ -19,8 +20,6 @@ export interface MediaTimes {
 const MAX_OBJECT_DURATION = 10_000;
 /** A file may begin this much before or after the time 0, as many do, and is played as it is. Milliseconds. */
 const LATEST_START = 1000;
-/** A preroll that is longer than packets are really sent ahead, by more than this, is an error of the header. Milliseconds. */
-const LONGEST_PREROLL = 60_000;
 
 /** Media that is longer, and is said to be sent in a quarter of the time or less, has no send times. Milliseconds. */
 const STILL = 5000;

@@ -18,6 +18,8 @@ export interface StoredFile {
 }
 
 const HUNDRED_NS_PER_MS = 10_000;
+/** What a header says of the duration may be wrong by so much, or by a tenth, and is still taken. Milliseconds. */
+const LARGEST_ERROR = 10_000;
 /** Live headers of Microsoft's encoder set it beside Broadcast (asf.md 3.1). */
 const LIVE_FLAG = 8;
 
@@ -26,14 +28,19 @@ function declaredDuration({ fileProperties: { playDuration }, preroll }: AsfHead
   return Math.max(Math.floor(Number(playDuration) / HUNDRED_NS_PER_MS) - preroll, 0);
 }
 
+const measuredDuration = ({ times }: StoredFile): number => Math.max(times.end - times.preroll, 0);
+
 /** Whether what the header says of the duration is right for the packets that players get. */
 function isDeclared(file: StoredFile): boolean {
-  return file.untouched && file.complete && declaredDuration(file.stored) > 0;
+  const declared = declaredDuration(file.stored);
+  const measured = measuredDuration(file);
+  const isNear = Math.abs(declared - measured) <= Math.max(LARGEST_ERROR, measured / 10);
+  return file.untouched && file.complete && declared > 0 && isNear;
 }
 
 /** Milliseconds of media: what the header of a complete file says, else what was measured. */
 export function durationOf(file: StoredFile): number {
-  return isDeclared(file) ? declaredDuration(file.stored) : Math.max(file.times.end - file.times.preroll, 0);
+  return isDeclared(file) ? declaredDuration(file.stored) : measuredDuration(file);
 }
 
 /**

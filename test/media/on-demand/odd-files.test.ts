@@ -195,6 +195,14 @@ describe('recordings that were joined', () => {
   });
 });
 
+it('lasts as long as its times say where the header says something else', async () => {
+  const packets = [...film(100), ...film(100, { from: 70_000 })];
+  const declared = { playDuration: BigInt((20_000 + PREROLL) * 10_000) };
+  const file = await open(write('hole in time.asf', complete(testHeader(), 200, declared).bytes, packets));
+  expect(file.durationMs).toBe(80_000);
+  expect(await firstAt(file, 75_000)).toBe(750);
+});
+
 describe('times that do not begin at 0', () => {
   it.each([
     ['ten hours in', 36_000_000],
