@@ -1,7 +1,9 @@
 import type { AccessControl, Rule } from '../auth/access.js';
 import type { Scheme } from '../auth/dialog.js';
 import { callerOf, finishFields } from '../auth/header-dialog.js';
+import { messageOf } from '../errors.js';
 import { plainAddress } from '../http/addresses.js';
+import type { Exchange } from '../http/exchange.js';
 import type { Redirect } from '../playback/content.js';
 import { Refusal } from '../refusal.js';
 import type {
@@ -25,6 +27,8 @@ export interface PushPointsOptions {
   readonly redirects: ReadonlyMap<string, Redirect>;
   /** Names by which the server may be addressed; see {@link refuseWebPages}. */
   readonly names: ReadonlySet<string>;
+  /** A push was refused that its encoder cannot be told the reason of. */
+  readonly onWarning?: (message: string) => void;
   /** Ask for credentials with each PushStart request, too. */
   readonly authenticateStart: boolean;
 }
@@ -51,12 +55,23 @@ export class PushPoints implements PushGate {
     const rule = model?.settings.push ?? this.#options.rule;
     const access = await this.#options.access.check(caller, rule, `push to ${path}`);
     if (!access.granted) throw access.refusal;
-    refuseWebPages(exchange, access, this.#options.names);
+    this.#refuseWebPages(exchange, access, path);
     const { user, finish } = access;
     const isNew = points.named(path) === undefined;
     const point = points.forPush(path, template, caller.local);
     const destroyed = autoDestroy || (isNew && point.settings.autoDestroy === true);
     return { accept: this.#pushPoint(point, destroyed), user, fields: finishFields(finish, exchange.request) };
+  }
+
+  /** An encoder says only that it got 403, so the operator is told why. */
+  #refuseWebPages(exchange: Exchange, access: { readonly trusted: boolean }, path: string): void {
+    try {
+      refuseWebPages(exchange, access, this.#options.names);
+    } catch (error) {
+      const address = plainAddress(exchange.remoteAddress);
+      this.#options.onWarning?.(`A push to ${path} from ${address} was refused. ${messageOf(error)}`);
+      throw error;
+    }
   }
 
   start(request: PushStartRequest): undefined | Promise<void> {

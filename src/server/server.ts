@@ -140,6 +140,7 @@ export class MediaServer {
       rule: ruleOf(config.access.push),
       redirects,
       names,
+      onWarning,
       authenticateStart: config.push.authenticateStart ?? false,
     });
     this.#push = new PushServer(gate, {

@@ -199,6 +199,7 @@ describe('a push that a web page makes a browser send', () => {
       const { response } = await station.setUp('/live', { more: HOST(name) });
       expect([name, response.status]).toEqual([name, 403]);
     }
+    expect(warnings[0]).toMatch(/^A push to \/live from 127\.0\.0\.1 was refused\. Without credentials the server/);
     for (const name of ['127.0.0.1:8080', '[::1]', 'LOCALHOST', 'media.example.com.:80', hostname()]) {
       const { response } = await station.setUp('/live', { more: HOST(name) });
       expect([name, response.status]).toEqual([name, 204]);
