@@ -169,8 +169,8 @@ export class PacketScanner {
   }
 
   /**
-   * The first place from `from` to `to` where a packet of the usual form begins that is good and, as far as one can see, has
-   * another one behind it; -1 when there is none.
+   * The first place from `from` to `to` where a packet of the usual form begins that is good and, as far as one can see, whole;
+   * -1 when there is none.
    */
   find(bytes: Buffer, from: number, to: number): number {
     const last = Math.min(to, bytes.length - this.packetSize);
@@ -186,11 +186,25 @@ export class PacketScanner {
       const packet = this.read(bytes, at);
       if (packet === undefined || packet.parity || packet.payloads.length === 0 || packet.damaged) continue;
       const end = at + this.packetSize;
-      if (bytes.length >= end + SCAN_HEAD_SIZE && !this.looksRight(bytes, end) && !isObjectAt(bytes, end)) continue;
+      const isFollowed = bytes.length < end + SCAN_HEAD_SIZE || this.looksRight(bytes, end) || isObjectAt(bytes, end);
+      // Bytes may have been added after this packet too. If another one begins inside it, it is the rest of one that was cut.
+      if (!isFollowed && this.#beginsWithin(bytes, at + 1, end)) continue;
       const verdict = this.judge(packet);
       if (verdict === 'good' || (verdict === 'far' && this.#isFollowed(bytes, at, packet))) return at;
     }
     return -1;
+  }
+
+  /** True if something with the form of a packet begins from `from` on and before `to`. */
+  #beginsWithin(bytes: Buffer, from: number, to: number): boolean {
+    const isCorrected = this.#correction.length > 0;
+    const known = isCorrected ? this.#correction : this.#propertyFlags;
+    const knownAt = isCorrected ? 0 : 1;
+    for (let at = from; ; at++) {
+      at = bytes.indexOf(known, at + knownAt) - knownAt;
+      if (at < from || at >= to) return false;
+      if (this.looksRight(bytes, at)) return true;
+    }
   }
 
   #isFollowed(bytes: Buffer, at: number, packet: DataPacket): boolean {

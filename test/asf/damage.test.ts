@@ -85,6 +85,18 @@ describe('bytes that were lost or added (asf.md 16.6)', () => {
     },
   );
 
+  it.each(
+    forms(
+      [...packets(0, 5), ...packets(5, 10).flatMap((each) => [Buffer.from('24440000000000000000', 'hex'), each])],
+      10,
+    ),
+  )('in %s: bytes are before each packet', (_name, bytes) => {
+    const { numbers, payloads, whole } = readIn(bytes, 333);
+    expect(numbers).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    expect(payloads.every((count) => count === 2)).toBe(true);
+    expect(whole).toBe(true);
+  });
+
   it.each(forms([...packets(0, 5), Buffer.alloc(11 * SIZE + 7), ...packets(5, 10)], 21))(
     'in %s: many packets of zeros are left out, and counted',
     (_name, bytes) => {
