@@ -193,6 +193,7 @@ export class FakePort implements PlaybackPort {
   framing: 'stream' | 'datagrams' = 'stream';
   /** What waits for an output of datagrams to be drained. */
   readonly awaitsDrain: Array<() => void> = [];
+  onDrain = (then: () => void): void => void this.awaitsDrain.push(then);
   session: PlaybackSession | undefined;
   backlog = 0;
 
@@ -205,7 +206,7 @@ export class FakePort implements PlaybackPort {
         if (this.log.at(-1) !== 'data') this.log.push('data');
         done?.();
       },
-      drained: (then) => this.awaitsDrain.push(then),
+      drained: (then) => this.onDrain(then),
       destroy: () => this.session?.stop('closed'),
     };
   }

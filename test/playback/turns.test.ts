@@ -148,8 +148,13 @@ beforeAll(async () => {
 
 afterAll(() => house.close());
 
-const STATES = ['ready', 'given back', 'playing a file', 'playing a broadcast', 'waiting', 'between entries'] as const;
+const STATES = [
+  ...['ready', 'given back', 'playing a file', 'playing a broadcast'],
+  ...['waiting', 'between entries', 'between headers'],
+] as const;
 type State = (typeof STATES)[number];
+/** Those in which the output lets things out when the gates let it. */
+const OVER_DATAGRAMS: readonly State[] = ['between entries', 'between headers'];
 
 /** A session in a state, and how many feeds it has. */
 async function stage(state: State) {
@@ -159,7 +164,10 @@ async function stage(state: State) {
   live.packet({ key: true });
   const port = new FakePort();
   const file = { file: 'long' };
-  const made = state === 'playing a broadcast' ? [live.broadcast, file] : [file, live.broadcast, file];
+  if (OVER_DATAGRAMS.includes(state)) port.framing = 'datagrams';
+  port.onDrain = (then) => void gates.pass(async () => undefined).then(then);
+  const isLive = state === 'playing a broadcast' || state === 'between headers';
+  const made = isLive ? [live.broadcast, file] : [file, live.broadcast, file];
   const open = async (): Promise<Program> => new GatedProgram(await house.program(...made), gates, asked);
   const session = house.session(port);
   session.open(await open(), () => gates.pass(open));
@@ -181,6 +189,13 @@ async function stage(state: State) {
     await gates.one();
     await started;
     await house.until('the last packet', () => port.locations.length > 0, 0);
+  }
+  if (state === 'between headers') {
+    await begin(session.play(START));
+    gates.shut();
+    live.header({ title: 'another', packetSize: 500 });
+    live.packet({ key: true });
+    await settled();
   }
   gates.shut();
   const feeds = async () => {
