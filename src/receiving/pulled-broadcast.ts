@@ -4,6 +4,7 @@ import { steadyNow } from '../clock.js';
 import { messageOf, WmError } from '../errors.js';
 import type { AsfEvent, AsfSink, AsfSource } from '../media/events.js';
 import { LiveStart } from '../media/live-start.js';
+import { Ticker } from '../media/on-demand/ticker.js';
 import { type ReconnectPolicy, waitBefore } from '../media/reconnect.js';
 import { Refusal } from '../refusal.js';
 import { MAX_HOPS, newPullName, type PullChain } from './pull-chain.js';
@@ -56,7 +57,9 @@ export interface PulledBroadcastOptions {
   readonly random?: (() => number) | undefined;
 }
 
-const DEFAULTS = { linger: 30_000, returnAfter: 15_000, stall: 10_000, patience: 15_000, tick: 1_000 };
+const DEFAULTS = { linger: 30_000, returnAfter: 15_000, stall: 10_000, patience: 15_000 };
+/** One timer for all: hundreds of timers would wake the process up hundreds of times a second. */
+const ALL = new Ticker(1_000);
 const FOREVER = Number.POSITIVE_INFINITY;
 /** Where players ask again by themselves, one that comes late must not wait for long. */
 const BACK_OFF: Readonly<Record<PulledBroadcastOptions['policy'], ReconnectPolicy>> = {
@@ -110,7 +113,9 @@ export class PulledBroadcast {
   readonly #warnings = new RepeatedWarnings();
   readonly #reading = new Set<Promise<void>>();
   readonly #waiters = new Set<Waiter>();
-  #timer: NodeJS.Timeout | undefined;
+  readonly #ticker: Ticker;
+  readonly #task = () => this.sweep();
+  #running = false;
   #sink: AsfSink | undefined;
   #active: Feed | undefined;
   /** What is being opened, or waits for its key frame to take over. */
@@ -128,9 +133,9 @@ export class PulledBroadcast {
       returnAfter: returnAfter ?? DEFAULTS.returnAfter,
       stall: stall ?? DEFAULTS.stall,
       patience: patience ?? DEFAULTS.patience,
-      tick: tick ?? DEFAULTS.tick,
     };
     this.#now = options.now ?? steadyNow;
+    this.#ticker = tick === undefined ? ALL : new Ticker(tick);
     const never = Number.NEGATIVE_INFINITY;
     this.#standings = options.sources.map(() => ({ attempts: 0, triedAt: never, retryAt: never }));
   }
@@ -142,7 +147,7 @@ export class PulledBroadcast {
 
   /** True while sources are used or tried. */
   get running(): boolean {
-    return this.#timer !== undefined;
+    return this.#running;
   }
 
   /** The name of the source that is used; undefined while there is none. */
@@ -152,9 +157,10 @@ export class PulledBroadcast {
 
   /** With the policy `always`: begins. */
   start(): void {
-    if (this.#closed || this.#timer) return;
+    if (this.#closed || this.#running) return;
     this.#idleSince = this.#now();
-    this.#timer = setInterval(() => this.sweep(), this.#options.tick).unref();
+    this.#running = true;
+    this.#ticker.add(this.#task);
     this.#next();
   }
 
@@ -170,7 +176,7 @@ export class PulledBroadcast {
     if (this.#closed) throw new WmError('WM_UNREACHABLE', 'The server is closing.');
     this.#idleSince = this.#now();
     if (this.live) return;
-    if (!this.#timer) this.#chain = chain;
+    if (!this.#running) this.#chain = chain;
     const live = this.#whenLive();
     this.start();
     await live;
@@ -190,7 +196,7 @@ export class PulledBroadcast {
 
   /** Looks at the timers; called about once a second. */
   sweep(now: number = this.#now()): void {
-    if (this.#closed || !this.#timer) return;
+    if (this.#closed || !this.#running) return;
     const { policy, wanted, linger, stall, patience, sources } = this.#options;
     if (policy === 'first-player') {
       if (wanted?.() || this.#waiters.size > 0) this.#idleSince = now;
@@ -250,7 +256,7 @@ export class PulledBroadcast {
 
   /** Opens what is due: any source while none is used, else a better one. */
   #next(): void {
-    if (this.#closed || !this.#timer || this.#candidate) return;
+    if (this.#closed || !this.#running || this.#candidate || this.#active?.index === 0) return;
     if (this.#options.free?.() === false) return;
     const now = this.#now();
     const active = this.#active;
@@ -413,8 +419,8 @@ export class PulledBroadcast {
   }
 
   #stop(): void {
-    clearInterval(this.#timer);
-    this.#timer = undefined;
+    this.#running = false;
+    this.#ticker.delete(this.#task);
     this.#drop();
     this.#endSink();
     this.#settle(this.#failure ?? this.#gaveNothing(''));
