@@ -208,7 +208,9 @@ async function stage(state: State) {
     expect([...asked.values()].every((isCurrent) => isCurrent())).toBe(true);
     return asked.size + live.broadcast.players;
   };
-  return { session, gates, feeds };
+  /** What the player was told so far. */
+  const told = () => port.changed.length + port.starts.length + port.ends.length;
+  return { session, gates, feeds, told };
 }
 
 /** What an operation throws is a rejection, too. */
@@ -217,10 +219,12 @@ async function call(session: PlaybackSession, operation: Operation): Promise<voi
 }
 
 async function run(state: State, steps: ReadonlyArray<{ readonly operation: Operation; readonly gates: number }>) {
-  const { session, gates, feeds } = await stage(state);
+  const { session, gates, feeds, told } = await stage(state);
+  let toldAtEnd = 0;
   const results: Array<Promise<unknown>> = [];
   for (const { operation, gates: through } of steps) {
     const result = call(session, operation);
+    toldAtEnd = told();
     // Nothing is there any more behind a stop.
     results.push(result.catch((error: unknown) => (error instanceof Refusal ? undefined : Promise.reject(error))));
     await settled();
@@ -236,7 +240,7 @@ async function run(state: State, steps: ReadonlyArray<{ readonly operation: Oper
   session.stop('closed');
   await settled();
   expect(count).toBeLessThanOrEqual(1);
-  if (ENDING.includes(last)) expect(count).toBe(0);
+  if (ENDING.includes(last)) expect([count, told()]).toEqual([0, toldAtEnd]);
   if (last === 'play' && !stopped) expect(count).toBe(1);
   expect(house.open).toBe(0);
 }
