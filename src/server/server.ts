@@ -14,6 +14,7 @@ import { fileSource } from '../media/file-source.js';
 import { OnDemandFiles } from '../media/on-demand/files.js';
 import type { Redirect } from '../playback/content.js';
 import { Entrance } from '../playback/entrance.js';
+import { Playback } from '../playback/host.js';
 import { LocalLimits } from '../playback/limits.js';
 import { type SessionInfo, SessionRegistry, type SessionReport } from '../playback/registry.js';
 import { SessionIds } from '../playback/session-ids.js';
@@ -90,6 +91,7 @@ export class MediaServer {
   readonly #registry: SessionRegistry;
   readonly #startedAt = Date.now();
   readonly #push: PushServer;
+  readonly #playback: Playback;
   readonly #wmsp: WmspServer;
   readonly #files = new OnDemandFiles();
   readonly #entrance: Entrance;
@@ -169,8 +171,10 @@ export class MediaServer {
     });
     const limits = new LocalLimits(config.limits.players);
     this.#entrance = new Entrance({ content: programs, access: means.access, limits });
+    this.#playback = new Playback({ onError });
     this.#wmsp = new WmspServer({
       entrance: this.#entrance,
+      playback: this.#playback,
       onError,
       pathOf,
       registry: this.#registry,
@@ -374,6 +378,7 @@ export class MediaServer {
       host,
       version: SERVER_NAME.slice(SERVER_NAME.indexOf('/') + 1),
       entrance: this.#entrance,
+      playback: this.#playback,
       registry: this.#registry,
       onError,
     });

@@ -1,5 +1,6 @@
 import type { Ticker } from '../media/on-demand/flow.js';
 import type { Entrance } from '../playback/entrance.js';
+import type { Playback } from '../playback/host.js';
 import type { PaceLimits } from '../playback/pace.js';
 import type { SessionRegistry } from '../playback/registry.js';
 import type { SessionIds } from '../playback/session-ids.js';
@@ -24,6 +25,8 @@ export interface WmspServerOptions {
   readonly encoder?: boolean;
   /** Sessions that do not stream; when there are more, those that were used longest ago are forgotten. */
   readonly maxIdleSessions?: number;
+  /** What the sessions of all protocols share; default one of its own, of the options below. */
+  readonly playback?: Playback;
   readonly limits?: PaceLimits;
   readonly onLog?: (log: SubmittedLog) => void;
   /** The body of a SendEvent request (MS-WMSP 2.2.5). */

@@ -54,7 +54,7 @@ export class WmspServer {
       events: options.onEvent !== undefined,
     };
     this.#replies = new Replies(identity);
-    this.#playback = new Playback(options);
+    this.#playback = options.playback ?? new Playback(options);
     this.#now = this.#playback.now;
     this.#sessions = new Sessions(options.maxIdleSessions ?? 20_000, this.#now, options.ids);
     this.#plays = new Plays(options.registry ?? new SessionRegistry({ now: this.#now }));

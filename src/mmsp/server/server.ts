@@ -26,6 +26,8 @@ export interface MmspServerOptions {
   readonly pathOf: (fileName: string) => string;
   /** ServerVersionInfo: major.minor or major.minor.n.n. */
   readonly version: string;
+  /** What the sessions of all protocols share; default one of its own. */
+  readonly playback?: Playback;
   readonly limits?: PaceLimits;
   /** Decides which connections are taken; default all. */
   readonly admission?: Admission;
@@ -85,7 +87,7 @@ export class MmspServer {
     this.#gate = options.proxies && new ProxyGate(options.proxies, accept);
     this.#server = createServer({ noDelay: true }, (socket) => (this.#gate ? this.#gate.take(socket) : accept(socket)));
     this.#host = {
-      playback: new Playback(options),
+      playback: options.playback ?? new Playback(options),
       entrance: options.entrance,
       version: options.version,
       pathOf: options.pathOf,
