@@ -179,7 +179,7 @@ export class PlaybackSession implements LiveListener {
       const program = await this.#reach(turn);
       if (!program) return;
       const entry = program.current;
-      if (later || !this.#knows(entry)) await this.#change(turn, program, later ?? 'header');
+      if (later || !this.#knows(entry)) await this.#change(turn, program, later ?? this.#causeOf(entry));
       else if (order && entry.kind === 'file') await this.#playEntry(turn, program, order);
       else await this.#startEntry(turn, entry, order);
     });
@@ -350,7 +350,7 @@ export class PlaybackSession implements LiveListener {
 
   async #playEntry(turn: number, program: Program, order: PlayOrder): Promise<void> {
     const entry = program.current;
-    if (!this.#knows(entry)) return this.#change(turn, program, 'header');
+    if (!this.#knows(entry)) return this.#change(turn, program, this.#causeOf(entry));
     if (entry.kind === 'live' && !entry.broadcast.live)
       throw new Refusal('offline', 'It is offline: nothing feeds it at the moment.');
     const place = await findPlace(entry, order, this.#host.limits, this.#current(turn));
@@ -519,6 +519,12 @@ export class PlaybackSession implements LiveListener {
     if (entry.id !== this.#entry) return false;
     if (header === this.#header) return true;
     return entry.kind === 'file' && header !== undefined && this.#header?.bytes.equals(header.bytes) === true;
+  }
+
+  /** Why a player has to be told of an entry that it does not know. */
+  #causeOf({ id }: Entry): EntryChange['cause'] {
+    if (id === this.#entry) return 'header';
+    return id < this.#entry ? 'previous' : 'next';
   }
 
   /** Once for each turn that starts something. */

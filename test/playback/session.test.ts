@@ -97,6 +97,48 @@ describe('a pause', () => {
   });
 });
 
+describe('a pause between entries', () => {
+  it('lets the player be told of the entry that it was not told of yet, also where its header is the same', async () => {
+    await house.media('short', { seconds: 1 });
+    port.answer = 'later';
+    const session = await playing({ file: 'short' }, { file: 'short' });
+    await house.until('the question', () => port.changed.length === 1);
+    session.pause();
+    port.answer = 'go on';
+    await session.resume();
+    await house.until('the end', logged('end done'));
+    expect(port.log.slice(1)).toEqual([
+      'data',
+      'end more-follows',
+      'next short',
+      `start ${count(1)}`,
+      'data',
+      'end done',
+    ]);
+    expect(port.changed.at(-1)!.entry.id).toBe(2);
+  });
+
+  it('keeps the entry that the player was told of, and starts it from its beginning', async () => {
+    port.answer = 'wait';
+    const session = await playing({ file: 'a' }, { file: 'a', begin: 2_000 });
+    await house.until('the next entry', () => port.changed.length === 1);
+    session.pause();
+    expect(await session.resume()).toMatchObject({ location: count(2), position: 2_000 });
+    expect(port.changed).toHaveLength(1);
+  });
+
+  it('lets a player skip, and start there', async () => {
+    const session = await playing({ file: 'a' }, { file: 'a' });
+    session.pause();
+    await session.next(1);
+    expect([session.state, port.changed.at(-1)!.entry.id, port.log.includes('end more-follows')]).toEqual([
+      'playing',
+      2,
+      false,
+    ]);
+  });
+});
+
 describe('a seek', () => {
   it('goes on elsewhere at once, and says so before the first byte', async () => {
     const session = await playing({ file: 'a' });
