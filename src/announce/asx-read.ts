@@ -1,11 +1,11 @@
 import { Parser } from 'htmlparser2';
 
-/** One entry of an announcement; what it does not say is not there. */
+/** One entry of an announcement. Properties that it does not state are absent. */
 export interface MetafileEntry {
   readonly title: string;
   readonly author?: string;
   readonly copyright?: string;
-  /** Where it is, the best way first, as written; relative ones are relative to the announcement. */
+  /** URLs of the same content as written, in order of preference; relative ones are relative to the announcement. */
   readonly refs: readonly string[];
   /** Seconds. */
   readonly startTime?: number;
@@ -14,53 +14,53 @@ export interface MetafileEntry {
   readonly logUrls?: readonly string[];
 }
 
-/** What is played when the stream calls for it. */
+/** What to play when a script command in the stream asks for it. */
 export interface MetafileEvent {
   readonly name: string;
   readonly whenDone: string;
   readonly entries: readonly MetafileEntry[];
 }
 
-/** What an announcement holds: an .asx file, or one of its text ancestors. */
+/** The contents of an announcement: an .asx file or one of its text ancestors. */
 export interface Metafile {
   readonly title: string;
   readonly author?: string;
   readonly copyright?: string;
   readonly logUrls?: readonly string[];
   readonly entries: readonly MetafileEntry[];
-  /** Other announcements whose entries belong here (ENTRYREF), as written. */
+  /** Other announcements whose entries are included here (ENTRYREF), as written. */
   readonly entryRefs: readonly string[];
-  /** Entries and, as strings, references to other announcements, in the order in which they stand. */
+  /** Entries and, as strings, references to other announcements, in document order. */
   readonly items: ReadonlyArray<MetafileEntry | string>;
   readonly events: readonly MetafileEvent[];
-  /** Where it was found in the end, when that is not where it was looked for; references are relative to it. */
+  /** Where it was actually found, if that differs from where it was looked for; references are relative to it. */
   readonly location?: string;
 }
 
-/** A longer text is no announcement, in characters. */
+/** The maximum length of an announcement, in characters. */
 export const MAX_METAFILE_SIZE = 256 * 1024;
-/** The root of an announcement stands no further from its beginning, in characters. */
+/** How far from the start of the text the root of an announcement may be, in characters. */
 const MAX_PROLOGUE = 64 * 1024;
-/** A longer reference is left out, in characters. */
+/** Longer references are left out; in characters. */
 const MAX_URL = 2048;
 const MAX_REFS = 1000;
-/** Tags that nobody closes, as people write `<ref>`; what follows more of them is left out. */
+/** The maximum number of tags left open, as people write `<ref>`; anything after that is left out. */
 const MAX_OPEN = 5000;
 const MAX_TEXT = 1000;
 
 /**
- * Whether the start of a text is that of an announcement: of an .asx file, of a `[Reference]` text or of `ASF URL`. Other things may
- * stand before: a DOCTYPE, comments, what a script complains of. Only a web page that has an `<asx>` somewhere is none.
+ * True if a text starts like an announcement: an .asx file, a `[Reference]` text or `ASF URL`. A DOCTYPE, comments or
+ * the warnings of a script may come first. A web page with an `<asx>` somewhere in it does not count.
  */
 export function looksLikeMetafile(start: string): boolean {
   return asxRoot(start) !== undefined || referencesStart(start) !== undefined;
 }
 
 /**
- * Reads an announcement: an .asx file as it is met in the wild (any case, bare ampersands, tags left open), or a `[Reference]`
- * text with `Ref1=` lines, or `ASF URL`. No more than 1000 references are read. Never throws.
+ * Reads an announcement: an .asx file as found in the wild (any case, bare ampersands, tags left open), a `[Reference]`
+ * text with `Ref1=` lines, or `ASF URL`. Reads at most 1000 references. Never throws.
  *
- * @returns undefined when it is none of them, or declares entities
+ * @returns undefined if the text is none of these, or declares entities
  */
 export function readMetafile(text: string): Metafile | undefined {
   if (text.length > MAX_METAFILE_SIZE || /<!ENTITY/i.test(text)) return undefined;
@@ -70,7 +70,7 @@ export function readMetafile(text: string): Metafile | undefined {
   return start === undefined ? undefined : readReferences(text.slice(start));
 }
 
-/** Where the `<asx` of a text is, outside of comments; undefined when there is none, or the text is a web page. */
+/** Returns the index of `<asx` outside comments; undefined if there is none or the text is a web page. */
 function asxRoot(text: string): number | undefined {
   const lower = text.slice(0, MAX_PROLOGUE).toLowerCase();
   for (let at = lower.indexOf('<'); at !== -1; at = lower.indexOf('<', at + 1)) {
@@ -84,7 +84,7 @@ function asxRoot(text: string): number | undefined {
   return undefined;
 }
 
-/** Where the line `[Reference]` or `ASF URL` of a text is. */
+/** Returns the index of the line `[Reference]` or `ASF URL`. */
 function referencesStart(text: string): number | undefined {
   const prologue = text.slice(0, MAX_PROLOGUE);
   for (let at = 0; at <= prologue.length; ) {
@@ -127,7 +127,7 @@ class AsxReader {
   readonly #events: DraftEvent[] = [];
   #event: DraftEvent | undefined;
   #entry: DraftEntry | undefined;
-  /** The text that is being read. */
+  /** The element whose text is being read. */
   #field: 'title' | 'author' | 'copyright' | undefined;
   #refs = 0;
 
@@ -136,7 +136,7 @@ class AsxReader {
     const parser = new Parser(
       {
         onopentag: (name, attributes) => {
-          // The parser's work for a tag grows with the number of those that are open.
+          // The parser's work for each tag grows with the number of open tags.
           if (++depth > MAX_OPEN) parser.pause();
           else this.#open(name, attributes);
         },
@@ -146,7 +146,7 @@ class AsxReader {
           this.#close(name);
         },
       },
-      // As XML, so that <title> and <base> are tags as any other.
+      // XML mode, so that <title> and <base> are ordinary tags.
       { xmlMode: true, decodeEntities: true, lowerCaseTags: true, lowerCaseAttributeNames: true },
     );
     parser.end(text);
@@ -201,7 +201,7 @@ class AsxReader {
   }
 }
 
-/** Without entries that are nowhere. */
+/** Drops entries without a reference. */
 function finished(items: ReadonlyArray<DraftEntry | string>): Array<MetafileEntry | string> {
   return items.flatMap((item): Array<MetafileEntry | string> => {
     if (typeof item === 'string') return [item];
@@ -231,14 +231,14 @@ function shortened(text = ''): string {
   return text.trim().slice(0, MAX_TEXT);
 }
 
-/** `hh:mm:ss.fract`, of which the hours and minutes may be left out. */
+/** Parses `hh:mm:ss.fract`, where hours and minutes are optional, into seconds. */
 function secondsOf(text: string): number | undefined {
   const [, hours, minutes, seconds] = /^\s*(?:(?:(\d{1,4}):)?(\d{1,4}):)?(\d{1,6}(?:\.\d{1,9})?)\s*$/.exec(text) ?? [];
   if (seconds === undefined) return undefined;
   return Number(hours ?? 0) * 3600 + Number(minutes ?? 0) * 60 + Number(seconds);
 }
 
-/** Lines `Ref1=URL` and `ASF URL`; blanks in a URL belong to it. */
+/** Reads `Ref1=URL` lines and `ASF URL`; blanks in a URL are part of it. */
 function readReferences(text: string): Metafile {
   const refs: string[] = [];
   for (const raw of text.split('\n')) {
@@ -251,7 +251,7 @@ function readReferences(text: string): Metafile {
   return listOf(refs.length === 0 ? [] : [{ title: '', refs }]);
 }
 
-/** A list of entries as an announcement. */
+/** Makes an announcement of a list of entries. */
 export function listOf(entries: readonly MetafileEntry[]): Metafile {
   return { title: '', entries, entryRefs: [], items: entries, events: [] };
 }

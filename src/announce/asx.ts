@@ -1,30 +1,30 @@
-/** What an .asx file says of an entry, or of all of them. */
+/** The metadata of one entry of an .asx file, or of the whole file. */
 export interface AsxAbout {
   readonly title?: string | undefined;
   readonly author?: string | undefined;
   readonly copyright?: string | undefined;
-  /** Where players submit logs, by HTTP. */
+  /** URLs to which players submit logs by HTTP. */
   readonly logUrls?: readonly string[] | undefined;
 }
 
-/** One entry of an .asx file: what to call it, and where it is, the best way first. */
+/** One entry of an .asx file: its metadata and its URLs, in order of preference. */
 export interface AsxEntry extends AsxAbout {
   readonly refs: readonly string[];
   /** Where in the content to begin, in seconds. */
   readonly startTime?: number | undefined;
-  /** How long to play, in seconds; default to the end. */
+  /** How long to play, in seconds; default: to the end. */
   readonly duration?: number | undefined;
 }
 
-/** Another .asx file whose entries belong here. */
+/** Another .asx file whose entries are included here. */
 export interface AsxEntryRef {
   readonly entryRef: string;
 }
 
-/** What is played when the stream says so by a script command of this name. */
+/** What to play when a script command of this name occurs in the stream. */
 export interface AsxEvent {
   readonly name: string;
-  /** What comes after it; `resume` goes on where it was interrupted. */
+  /** What to do afterwards; `resume` continues at the point of interruption. */
   readonly whenDone: 'resume' | 'next' | 'break';
   readonly items: ReadonlyArray<AsxEntry | AsxEntryRef>;
 }
@@ -33,7 +33,7 @@ export interface AsxOptions extends AsxAbout {
   readonly events?: readonly AsxEvent[] | undefined;
 }
 
-/** An .asx file (Windows Media metafile, version 3.0) with CR LF line ends, as old players expect them. */
+/** Builds an .asx file (Windows Media metafile, version 3.0) with CR LF line ends, as old players expect them. */
 export function buildAsx(
   items: ReadonlyArray<AsxEntry | AsxEntryRef>,
   { events = [], ...about }: AsxOptions = {},
@@ -87,7 +87,7 @@ function escapeXml(text: string): string {
     '"': '&quot;',
     "'": '&apos;',
   };
-  // Control characters cannot stand in XML 1.0 at all.
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is to be removed
+  // XML 1.0 cannot represent control characters at all.
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are the characters to remove
   return text.replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f]/g, '').replace(/[&<>"']/g, (char) => named[char]!);
 }

@@ -2,13 +2,13 @@ import { WmError } from '../errors.js';
 import type { Announcement } from './read.js';
 
 /**
- * A URL names no stream of its own but leads to others: by an announcement, or by a redirect to another protocol. Clients throw it
- * before their first event; whoever has all protocols at hand goes on from there.
+ * Thrown by a client before its first event if a URL leads to other streams: through an announcement, or a redirect to
+ * another protocol. Code that has all protocols at hand continues from there.
  */
 export class LeadsElsewhere extends WmError {
-  /** Where the announcement was found; of a redirect its target. */
+  /** The URL of the announcement, or the target of the redirect. */
   readonly location: string;
-  /** Another host says so, and not a program on this one. */
+  /** True if another host said so, rather than a program on this one. */
   readonly isRemote: boolean;
   /** Undefined for a redirect. */
   readonly announcement: Exclude<Announcement, { readonly kind: 'unreadable' }> | undefined;

@@ -1,21 +1,21 @@
 import type { Metafile, MetafileEntry } from './asx-read.js';
 
 export interface ExpandOptions {
-  /** Where the announcement was found; references are relative to it. */
+  /** The URL of the announcement; references are relative to it. */
   readonly base: string;
-  /** Reads another announcement; undefined when there is none at the URL. */
+  /** Reads another announcement; undefined if there is none at the URL. */
   readonly load: (url: string) => Promise<Metafile | undefined>;
-  /** How deep announcements may lead to others; default 4. */
+  /** How many levels of announcements to follow; default 4. */
   readonly maxDepth?: number | undefined;
-  /** Entries that are taken; default 1000. */
+  /** The maximum number of entries; default 1000. */
   readonly maxEntries?: number | undefined;
-  /** Announcements that are read; default 32. */
+  /** The maximum number of announcements to read; default 32. */
   readonly maxLoads?: number | undefined;
 }
 
 /**
- * The entries of an announcement and of those that it refers to (ENTRYREF), in order, with whole URLs. One that leads back to itself,
- * or deeper or wider than the bounds allow, is left out.
+ * Returns the entries of an announcement and of those it refers to (ENTRYREF), in order, with absolute URLs. References
+ * that lead back to themselves or exceed the limits are left out.
  *
  * @throws whatever `load` throws
  */

@@ -3,14 +3,14 @@ export interface M3uEntry {
   /** A URL or a path, as written. */
   readonly url: string;
   readonly title?: string | undefined;
-  /** Seconds; undefined when it has no end or that is not known. */
+  /** Seconds; undefined if endless or unknown. */
   readonly duration?: number | undefined;
 }
 
 const MAX_ENTRIES = 10_000;
 const MAX_LINE = 4096;
 
-/** An .m3u playlist with titles (`#EXTM3U`, `#EXTINF`), CR LF at the end of every line. */
+/** Builds an .m3u playlist with titles (`#EXTM3U`, `#EXTINF`) and CR LF line ends. */
 export function buildM3u(entries: readonly M3uEntry[]): string {
   const lines = entries.flatMap(({ url, title, duration }) => [
     `#EXTINF:${duration === undefined ? -1 : Math.round(duration)},${oneLine(title ?? '')}`,
@@ -19,7 +19,7 @@ export function buildM3u(entries: readonly M3uEntry[]): string {
   return ['#EXTM3U', ...lines, ''].join('\r\n');
 }
 
-/** Reads an .m3u playlist, with or without titles, of which no more than 10 000 entries are taken. Never throws. */
+/** Reads an .m3u playlist, with or without titles: at most 10 000 entries. Never throws. */
 export function readM3u(text: string): M3uEntry[] {
   const entries: M3uEntry[] = [];
   let about: Omit<M3uEntry, 'url'> = {};

@@ -3,7 +3,7 @@ import { WmError } from '../errors.js';
 /** CRC, Key and Length of the EncodedDataHeader, in bytes. */
 const HEAD_SIZE = 9;
 const ALPHABET = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz{}';
-// Both take six bits at a time, the most significant first, so that only the letters differ.
+// Both alphabets encode six bits at a time, most significant first; only the characters differ.
 const BASE64 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
 const toBase64 = new Map([...ALPHABET].map((char, index) => [char.charCodeAt(0), BASE64.charCodeAt(index)]));
 const fromBase64 = new Map([...BASE64].map((char, index) => [char.charCodeAt(0), ALPHABET.charCodeAt(index)]));
@@ -13,12 +13,12 @@ export interface EncodedBlock {
   /** The Format ID of an ASF header, 0 for everything else. */
   readonly key: number;
   readonly data: Buffer;
-  /** Whether the CRC holds. */
+  /** True if the CRC is correct. */
   readonly intact: boolean;
 }
 
 /**
- * Encodes bytes as they stand in an .nsc file ([MS-MSB] 2.2.1.3), with the "02" that says so.
+ * Encodes bytes for an .nsc file, starting with the "02" that marks an encoded value ([MS-MSB] 2.2.1.3).
  *
  * +-----------------------------+----------+
  * | CRC                         | BYTE     |  the XOR of all bytes that follow
@@ -27,7 +27,7 @@ export interface EncodedBlock {
  * | data                        |          |
  * +-----------------------------+----------+
  *
- * These bytes are one string of bits, of which every six are a character, the last ones filled up with zeros.
+ * These bytes are read as one string of bits. Each six bits make one character; the last ones are padded with zeros.
  */
 export function encodeBlock(data: Buffer, key = 0): string {
   const bytes = Buffer.alloc(HEAD_SIZE + data.length);
@@ -40,9 +40,10 @@ export function encodeBlock(data: Buffer, key = 0): string {
 }
 
 /**
- * Decodes what {@link encodeBlock} gives ([MS-MSB] 2.2.1.3.2).
+ * Decodes the result of {@link encodeBlock} ([MS-MSB] 2.2.1.3.2).
  *
- * @returns undefined when the text is none: no "02", other characters, too short, or its Length is not that of its data
+ * @returns undefined if the text lacks the "02", has other characters, is too short, or its Length does not match its
+ *   data
  */
 export function decodeBlock(text: string): EncodedBlock | undefined {
   if (!/^02[0-9A-Za-z{}]{12,}$/.test(text)) return undefined;
@@ -51,7 +52,7 @@ export function decodeBlock(text: string): EncodedBlock | undefined {
   return { key: bytes.readUInt32BE(1), data: bytes.subarray(HEAD_SIZE), intact: bytes[0] === checksum(bytes) };
 }
 
-/** The XOR of all bytes but the first. */
+/** Returns the XOR of all bytes but the first. */
 function checksum(bytes: Buffer): number {
   let sum = 0;
   for (let at = 1; at < bytes.length; at++) sum ^= bytes[at]!;
@@ -64,9 +65,9 @@ function translated(text: Buffer, letters: ReadonlyMap<number, number>): Buffer 
 }
 
 /**
- * Returns a string as it stands in an .nsc file ([MS-MSB] 2.2.1.1, 2.2.1.2): literal if it is of visible ASCII alone (VCHAR), else
- * encoded as UTF-16LE with a null at its end. A blank is no VCHAR: readers such as VLC's reject it in a literal string. What would be
- * taken for an encoded string is encoded, too.
+ * Encodes a string for an .nsc file: literally if it consists of visible ASCII only (VCHAR), otherwise as UTF-16LE with
+ * a terminating null. A blank is not a VCHAR: readers such as VLC's reject it in a literal string. A string that would
+ * be taken for an encoded one is encoded, too ([MS-MSB] 2.2.1.1, 2.2.1.2).
  */
 export function encodeString(text: string): string {
   if (/^(?!02)[\x21-\x7e]+$/.test(text)) return text;
@@ -74,10 +75,11 @@ export function encodeString(text: string): string {
 }
 
 /**
- * Reads a string of an .nsc file, encoded or not ([MS-MSB] 2.2.1.1). What begins with "02" and cannot be decoded stands for itself.
+ * Decodes a string of an .nsc file, encoded or not ([MS-MSB] 2.2.1.1). A string that begins with "02" but cannot be
+ * decoded is taken literally.
  *
- * @param onDamage called when the checksum does not hold; may throw
- * @returns undefined when it is empty, which is as if it were not there
+ * @param onDamage called if the checksum is wrong; may throw
+ * @returns undefined if it is empty, which means the same as absent
  */
 export function decodeString(value: string, onDamage: () => void): string | undefined {
   const block = decodeBlock(value);
@@ -88,7 +90,9 @@ export function decodeString(value: string, onDamage: () => void): string | unde
   return (end < 0 ? text : text.slice(0, end)) || undefined;
 }
 
-/** An integer of an .nsc file, `0x` and 8 hexadecimal digits. @throws WmError WM_FAILED when it does not fit 32 bits */
+/**
+ * Encodes an integer for an .nsc file: `0x` and 8 hexadecimal digits. @throws WmError WM_FAILED if it exceeds 32 bits
+ */
 export function encodeInteger(value: number, name: string): string {
   if (!Number.isInteger(value) || value < 0 || value > 0xffff_ffff) {
     throw new WmError('WM_FAILED', `${name} cannot be ${value} in an .nsc file.`);
@@ -96,7 +100,7 @@ export function encodeInteger(value: number, name: string): string {
   return `0x${value.toString(16).toUpperCase().padStart(8, '0')}`;
 }
 
-/** Reads what {@link encodeInteger} gives, always hexadecimal. @returns undefined when it is none */
+/** Decodes the result of {@link encodeInteger}, always as hexadecimal. @returns undefined if it is not an integer */
 export function decodeInteger(value: string): number | undefined {
   return /^0x[0-9a-f]{1,8}$/i.test(value) ? Number.parseInt(value.slice(2), 16) : undefined;
 }

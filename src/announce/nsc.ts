@@ -4,44 +4,44 @@ import { decodeBlock, decodeInteger, decodeString, encodeBlock, encodeInteger, e
 
 /** An ASF header of an .nsc file. */
 export interface NscFormat {
-  /** 11 bits; the packets name it. */
+  /** 11 bits; packets refer to it. */
   readonly id: number;
   /** The ASF Header Object and the first 50 bytes of the ASF Data Object. */
   readonly header: Buffer;
   readonly description?: string | undefined;
 }
 
-/** What an .nsc file says of a multicast ([MS-MSB] 2.2.1.4). */
+/** The contents of an .nsc file: how to receive a multicast ([MS-MSB] 2.2.1.4). */
 export interface NscFile {
-  /** The name of the machine, a comma, and that of the publishing point. */
+  /** The machine's name, a comma, and the name of the publishing point. */
   readonly name?: string | undefined;
   readonly version?: string | undefined;
-  /** The address that the datagrams come from. */
+  /** The source address of the datagrams. */
   readonly adapter?: string | undefined;
   /** The multicast group, IPv4 or IPv6. */
   readonly address: string;
   readonly port: number;
-  /** Of the datagrams: the IPv4 TTL or IPv6 hop limit. */
+  /** The IPv4 TTL or IPv6 hop limit of the datagrams. */
   readonly ttl?: number | undefined;
-  /** The most data packets for which a parity packet stands. */
+  /** The maximum number of data packets that one parity packet covers. */
   readonly ecc?: number | undefined;
-  /** Where players submit what they received, by HTTP. */
+  /** Where players submit their logs, by HTTP. */
   readonly logUrl?: string | undefined;
-  /** Where the same stream is for those that the multicast does not reach. */
+  /** The URL of the same stream for clients that the multicast does not reach. */
   readonly unicastUrl?: string | undefined;
   readonly allowSplitting?: boolean | undefined;
   readonly allowCaching?: boolean | undefined;
   /** Seconds. */
   readonly cacheExpiration?: number | undefined;
-  /** Milliseconds that a client buffers against jitter of the network. */
+  /** How much a client buffers against network jitter, in ms. */
   readonly networkBuffer?: number | undefined;
   /** One for each ASF header, at least one. */
   readonly formats: readonly NscFormat[];
 }
 
-/** A larger file is no .nsc file; bytes. */
+/** The maximum size of an .nsc file, in bytes. */
 export const MAX_NSC_SIZE = 4 * 1024 * 1024;
-/** Characters of a string; ASF headers may be as long as the file. */
+/** The maximum length of a string, in characters; ASF headers may be as long as the file. */
 const MAX_STRING = 8 * 1024;
 const MAX_FORMATS = 256;
 const MAX_LINES = 4096;
@@ -49,10 +49,10 @@ const LARGEST_FORMAT_ID = 0x7ff;
 const VERSION = '3.0';
 
 /**
- * Writes an .nsc file ([MS-MSB] 2.2.1): ASCII, CR LF at the end of every line, the properties in the order of the specification.
+ * Builds an .nsc file ([MS-MSB] 2.2.1): ASCII, CR LF line ends, the properties in the order of the specification.
  *
- * @throws WmError WM_FAILED for what cannot be: no multicast group, a port of 0, a TTL or a span too large, two formats with one ID,
- *   no format
+ * @throws WmError WM_FAILED if the address is not a multicast group, the port is 0, the TTL or the span is too large,
+ *   two formats have the same ID, or there is no format
  */
 export function buildNsc(file: NscFile): string {
   checkFile(file);
@@ -99,26 +99,26 @@ function checkFile({ address, port, ttl, ecc, version, formats }: NscFile): void
   if (formats.some(({ id }) => !(id >= 0 && id <= LARGEST_FORMAT_ID))) refuse('a Format ID has more than 11 bits');
 }
 
-/** Whether it is the address of a multicast group: 224.0.0.0/4 or ff00::/8, without a zone. */
+/** True if the address is that of a multicast group: 224.0.0.0/4 or ff00::/8, without a zone. */
 export function isMulticastAddress(address: string): boolean {
   const version = isIP(address);
   if (version === 4) return /^2(?:2[4-9]|3\d)\./.test(address);
   return version === 6 && /^ff[0-9a-f]{2}:/i.test(address) && !address.includes('%');
 }
 
-/** Whether the start of a file or a response is that of an .nsc file. */
+/** True if a file or a response starts like an .nsc file. */
 export function looksLikeNsc(start: string): boolean {
   return /^\ufeff?\s{0,200}\[Address\][ \t]*\r?\n/i.test(start);
 }
 
 /**
- * Reads an .nsc file ([MS-MSB] 2.2.1), as forgiving of its form as Windows is: any blanks about `=`, properties in any order, others
- * that older servers write, lines that end with LF alone.
+ * Reads an .nsc file ([MS-MSB] 2.2.1) as leniently as Windows does: any blanks around `=`, properties in any order,
+ * extra ones that older servers write, bare LF line ends.
  *
- * @param name what the messages call it
- * @param warn gets a sentence about what is damaged and yet does no harm: the checksum of a text for people
- * @throws WmError WM_BAD_INPUT when it is none, more than 4 MiB, a property is too long, lacks its place in the order of things or
- *   has a checksum that does not hold, or it does not say which group and port, or no ASF header
+ * @param name how messages refer to the file
+ * @param warn receives a sentence about harmless damage: a wrong checksum of a text that only people read
+ * @throws WmError WM_BAD_INPUT if it is not an .nsc file, exceeds 4 MiB, has a property that is too long or has a wrong
+ *   checksum, or lacks a section, the group, the port or an ASF header
  */
 export function parseNsc(text: string, name = 'The .nsc file', warn: (message: string) => void = () => {}): NscFile {
   return new NscReader(name, warn).read(text);
@@ -127,7 +127,7 @@ export function parseNsc(text: string, name = 'The .nsc file', warn: (message: s
 class NscReader {
   readonly #name: string;
   readonly #warn: (message: string) => void;
-  /** The properties of [Address] by their names in lower case. */
+  /** The properties of [Address] by lower-case name. */
   readonly #address = new Map<string, string>();
   readonly #formats = new Map<string, string>();
   readonly #descriptions = new Map<string, string>();
@@ -171,7 +171,7 @@ class NscReader {
     return Object.fromEntries(Object.entries(found).filter(([, value]) => value !== undefined)) as unknown as NscFile;
   }
 
-  /** Puts every property where it belongs. */
+  /** Sorts the properties into their sections. */
   #sort(text: string): void {
     const lines = text.split(/\r?\n/, MAX_LINES + 1);
     if (lines.length > MAX_LINES) this.#refuse(`has more than ${MAX_LINES} lines`);
@@ -211,7 +211,7 @@ class NscReader {
     if (this.#formats.size > MAX_FORMATS) this.#refuse(`has more than ${MAX_FORMATS} ASF headers`);
   }
 
-  /** @param forPeople a damaged text is only told of */
+  /** @param forPeople a wrong checksum only causes a warning */
   #text(name: string, forPeople = false): string | undefined {
     return this.#decoded(name, this.#address.get(name.toLowerCase()) ?? '', forPeople);
   }

@@ -3,7 +3,7 @@ import type { M3uEntry } from './m3u.js';
 const MAX_ENTRIES = 10_000;
 const MAX_LINE = 4096;
 
-/** Whether the start of a text is that of a .pls playlist: its first line that says something is `[playlist]`. */
+/** True if a text starts like a .pls playlist: its first line with any content is `[playlist]`. */
 export function looksLikePls(start: string): boolean {
   for (const raw of start.slice(0, MAX_LINE).split('\n', 100)) {
     const line = raw.replace(/^\ufeff/, '').trim();
@@ -14,8 +14,8 @@ export function looksLikePls(start: string): boolean {
 }
 
 /**
- * Reads a .pls playlist (`File1=`, `Title1=`, `Length1=` in any order), in the order of its numbers; no more than 10 000 entries are
- * taken. Never throws.
+ * Reads a .pls playlist (`File1=`, `Title1=`, `Length1=` in any order) and returns its entries by number, at most 10
+ * 000. Never throws.
  */
 export function readPls(text: string): M3uEntry[] {
   const found = new Map<number, { url?: string; title?: string; length?: string }>();

@@ -3,43 +3,43 @@ import { type M3uEntry, readM3u } from './m3u.js';
 import { looksLikeNsc } from './nsc.js';
 import { looksLikePls, readPls } from './pls.js';
 
-/** What an announcement turns out to be. */
+/** An announcement, read or found unreadable. */
 export type Announcement =
   /** An .asx file, `[Reference]` text, .m3u or .pls playlist, or list of URLs. */
   | { readonly kind: 'list'; readonly metafile: Metafile }
   /** An .nsc file. */
   | { readonly kind: 'nsc'; readonly text: string }
-  /** It is one, but cannot be read. */
+  /** An announcement that cannot be read. */
   | { readonly kind: 'unreadable'; readonly why: string };
 
-/** What is known of bytes beside themselves. */
+/** What is known about some bytes apart from the bytes themselves. */
 export interface AnnouncementHints {
   /** Where they were found. */
   readonly location?: string | undefined;
-  /** Their media type (Content-Type), if anybody said. */
+  /** Their media type (Content-Type), if stated. */
   readonly type?: string | undefined;
 }
 
-/** No announcement is larger, in bytes: this is the bound of .nsc files, the largest of them. */
+/** The maximum size of an announcement, in bytes: the limit of .nsc files, which may be the largest. */
 export const MAX_ANNOUNCEMENT_SIZE = 4 * 1024 * 1024;
-/** Bytes that tell whether something is an announcement. */
+/** How many bytes it takes to recognize an announcement. */
 export const ANNOUNCEMENT_START_SIZE = 128 * 1024;
 const MAX_LISTED = 1000;
 const MAX_URL = 2048;
 const ENDING = /\.(?:asx|wax|wvx|wmx|m3u|pls)$/i;
 const URL_LINE = /^(?:https?|mms[htu]?|httpt?|rtsp[tu]?|msbd):\/\/\S/i;
 
-/** Whether a path or a URL is that of an announcement, by its ending. */
+/** True if a path or URL has the extension of an announcement. */
 export function isAnnouncementLocation(text: string): boolean {
   return ENDING.test(placeOf(text)) && /^(?:https?:\/\/|(?![a-z][a-z0-9+.-]+:\/\/))/i.test(text.trim());
 }
 
 /**
- * Reads an announcement by its bytes, in any encoding that {@link decodeText} knows. The hints decide only where bytes do not: a list of
- * relative names without `#EXTM3U` is an .m3u playlist if it is called one, and text that is named an announcement is one that cannot be
- * read. Never throws.
+ * Reads an announcement from its bytes, in any encoding that {@link decodeText} knows. The hints matter only where the
+ * bytes leave a doubt: a list of relative names without `#EXTM3U` is an .m3u playlist if it is named like one, and a
+ * text that is named like an announcement but is none of them is `unreadable`. Never throws.
  *
- * @returns undefined when it is none
+ * @returns undefined if it is not an announcement
  */
 export function readAnnouncement(bytes: Buffer, hints: AnnouncementHints = {}): Announcement | undefined {
   if (!looksLikeText(bytes)) return undefined;
@@ -61,14 +61,14 @@ export function readAnnouncement(bytes: Buffer, hints: AnnouncementHints = {}): 
   return isNamed ? { kind: 'unreadable', why: 'it has none of the forms of an announcement' } : undefined;
 }
 
-/** Whether bytes are the start of text, in an encoding that {@link decodeText} knows. */
+/** True if the bytes are the start of a text in an encoding that {@link decodeText} knows. */
 export function looksLikeText(bytes: Buffer): boolean {
   if (utf16Of(bytes) !== undefined) return true;
   const start = bytes.subarray(0, 512);
   return start.length > 0 && start.every((byte) => byte >= 0x20 || (byte >= 0x09 && byte <= 0x0d) || byte === 0x1b);
 }
 
-/** Text in whatever it is encoded: UTF-16 (also without a byte order mark), UTF-8, or else Windows-1252; without the mark. */
+/** Decodes UTF-16 (with or without a byte order mark), UTF-8, or otherwise Windows-1252; removes the mark. */
 export function decodeText(bytes: Buffer): string {
   const utf16 = utf16Of(bytes);
   if (utf16 !== undefined) return new TextDecoder(utf16).decode(bytes);
@@ -83,7 +83,7 @@ function utf16Of(bytes: Buffer): 'utf-16le' | 'utf-16be' | undefined {
   const [first = 0, second = 0, third = 0, fourth = 0] = bytes;
   if (first === 0xff && second === 0xfe) return 'utf-16le';
   if (first === 0xfe && second === 0xff) return 'utf-16be';
-  // Without a mark: what begins an announcement is ASCII.
+  // No byte order mark: every announcement begins with ASCII.
   if (first !== 0 && second === 0 && third !== 0 && fourth === 0) return 'utf-16le';
   if (first === 0 && second !== 0 && third === 0 && fourth !== 0) return 'utf-16be';
   return undefined;
@@ -93,7 +93,7 @@ function placeOf(location: string): string {
   return location.trim().split(/[?#]/, 1)[0]!;
 }
 
-/** `video/x-ms-asf` is both that of an announcement and that of ASF; a text of this type is an announcement. */
+/** Announcements and ASF share `video/x-ms-asf`; a text of this type is an announcement. */
 function isNamedAnnouncement({ location = '', type = '' }: AnnouncementHints): boolean {
   if (ENDING.test(placeOf(location))) return true;
   return /^(?:video|audio|application)\/(?:x-ms-(?:asf|asx|wax|wvx|wmx)|x-scpls|pls\+xml|vnd\.ms-asf)\s*(?:;|$)/i.test(
@@ -112,7 +112,7 @@ function readPlaylist(text: string, read: (text: string) => M3uEntry[]): Announc
   return { kind: 'list', metafile: listOf(listed) };
 }
 
-/** The lines of a text of which every one is a URL or a comment. */
+/** Returns the URLs of a text whose lines are all URLs or comments. */
 function urlLines(text: string): string[] | undefined {
   const urls: string[] = [];
   for (const raw of text.split('\n')) {

@@ -8,9 +8,9 @@ import {
   type PlaylistNode,
 } from '../media/playlist.js';
 
-/** A larger file is no playlist. Bytes, or characters of a text. */
+/** The maximum size of a playlist, in bytes, or in characters of a text. */
 export const MAX_WSX_SIZE = 1024 * 1024;
-/** What stands in a wrapper playlist for that which the player asked for. */
+/** The placeholder in a wrapper playlist for the URL that the player asked for. */
 export const REQUESTED_URL = '%RequestedURL%';
 
 const MAX_DEPTH = 32;
@@ -18,11 +18,11 @@ const MAX_ELEMENTS = 4 * MAX_PLAYLIST_ENTRIES;
 const MAX_VALUE = 4096;
 const MAX_CLIENT_DATA = 32;
 const MAX_REPEAT = 1_000_000;
-/** Send times are 32 bits of milliseconds, so no file is longer. */
+/** Send times are 32 bits of milliseconds, so no file can be longer. */
 const MAX_TIME = 0xffff_ffff;
 
 const CONTAINERS = new Set(['smil', 'seq', 'switch']);
-// SMIL has several names for the same thing; the server does not tell them apart.
+// SMIL has several names for the same thing; the server treats them alike.
 const MEDIA = new Set(['media', 'ref', 'audio', 'video', 'img', 'animation', 'text', 'textstream']);
 const MEDIA_ATTRIBUTES: ReadonlySet<string> = new Set(
   'id src begin end dur clipBegin clipEnd repeatCount noSkip role mediaName'.split(' '),
@@ -32,7 +32,7 @@ const ATTRIBUTES: ReadonlyMap<string, ReadonlySet<string>> = new Map([
   ['seq', new Set(['id', 'repeatCount'])],
   ['switch', new Set(['id'])],
 ]);
-// Known to Windows Media Services; to leave them out silently would play something else than what was written.
+// Windows Media Services knows these. Ignoring them silently would play something other than what was written.
 const UNSUPPORTED = new Set(
   'excl priorityClass event begin end dur repeatDur syncEvent endSync noRecede higher lower peers pauseDisplay'.split(
     ' ',
@@ -48,19 +48,21 @@ interface RawElement {
 }
 
 /**
- * Reads a server-side playlist, the subset of SMIL 2.0 that Windows Media Services calls .wsx: `smil`, `seq`, `switch`, `media`
- * (also as `ref`, `audio`, `video`, `img`, …) and `clientData`. Names are case-sensitive. Sources stay as they are written.
+ * Reads a server-side playlist, the subset of SMIL 2.0 that Windows Media Services calls .wsx: `smil`, `seq`, `switch`,
+ * `media` (also as `ref`, `audio`, `video`, `img`, …) and `clientData`. Names are case-sensitive. Sources stay as they
+ * are written.
  *
- * - `repeatCount` is a number, rounded up, or `indefinite`.
- * - `clipBegin` and `clipEnd` are places in the file; `dur` says how long to play; `begin` how long to wait after the entry before;
- *   `end` when it is over, counted as `begin` is. A time is `1:30:00`, `1:30`, `90s`, `1.5min`, `1h`, `500ms` or `90` (seconds).
- * - What an outer `clientData` says goes before what an inner one does.
+ * - `repeatCount` is a number, which is rounded up, or `indefinite`.
+ * - `clipBegin` and `clipEnd` are positions in the file; `dur` is how long to play; `begin` is how long to wait after
+ *   the previous entry; `end` is when it is over, counted as `begin` is. A time is `1:30:00`, `1:30`, `90s`, `1.5min`,
+ *   `1h`, `500ms` or `90` (seconds).
+ * - An outer `clientData` takes precedence over an inner one.
  *
- * `source` is the text or its bytes, in UTF-8, or UTF-16 with a byte order mark; `file` its name in messages. Document types are
- * refused, so there are no entities but those of XML itself.
+ * `source` is the text or its bytes, in UTF-8, or in UTF-16 with a byte order mark; `file` is its name in messages.
+ * Document types are rejected, so the only entities are those of XML itself.
  *
- * @throws WmError WM_CONFIG with the file, the line and the column for whatever is not so; for more than 1 MiB, 10 000 entries,
- *   32 elements in each other, 4096 characters in a value
+ * @throws WmError WM_CONFIG with file, line and column for any violation, and for more than 1 MiB, 10 000 entries, 32
+ *   nested elements, or 4096 characters in a value
  */
 export function parseWsx(source: string | Uint8Array, file: string): Playlist {
   if (source.length > MAX_WSX_SIZE)
@@ -71,7 +73,7 @@ export function parseWsx(source: string | Uint8Array, file: string): Playlist {
   try {
     return new Playlist(itemsOf(root, root.clientData), { repeat });
   } catch (error) {
-    // What the playlist as a whole is not allowed to be is known only when it is complete.
+    // Some rules can be checked only on the complete playlist.
     if (error instanceof WmError && !error.message.startsWith(`${file}:`))
       throw new WmError('WM_CONFIG', `${root.place}: ${error.message}`, { cause: error });
     throw error;
@@ -87,7 +89,7 @@ function decode(bytes: Uint8Array, file: string): string {
   }
 }
 
-/** From text to elements whose names and attributes are allowed where they stand. */
+/** Turns text into elements, and rejects names and attributes where they are not allowed. */
 class WsxReader {
   readonly #text: string;
   readonly #file: string;
@@ -189,7 +191,7 @@ class WsxReader {
     if (this.#stack.length > 0 && /\S/.test(text)) this.#fail(this.#here(), 'A playlist holds elements, not text.');
   }
 
-  /** The place of a character, given by its index; calls go forward through the text. */
+  /** Returns the line and column of an index; successive calls must move forward through the text. */
   #place(index: number): string {
     const counted = this.#counted;
     for (; counted.index < index; counted.index++) {
@@ -210,7 +212,7 @@ class WsxReader {
   }
 }
 
-/** The message of the parser as the end of a sentence of ours; it may quote what the file says. */
+/** Turns the parser's message into the end of our sentence; it may quote the file. */
 function sentence(message: string): string {
   return `${shown(message.split('\n', 1)[0]!.replace(/\.$/, ''), 120)}.`;
 }
@@ -227,9 +229,9 @@ function itemsOf(container: RawElement, data: ReadonlyMap<string, string>): Play
   return container.children.flatMap((child) => nodesOf(child, joined(child.clientData, data)));
 }
 
-/** What both say; the outer one goes before. */
+/** Merges two maps; the outer one takes precedence. */
 function joined(inner: ReadonlyMap<string, string>, outer: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
-  // Entries that say nothing of their own share one map.
+  // Entries without data of their own share one map.
   if (inner.size === 0) return outer;
   return new Map([...inner, ...outer]);
 }
@@ -334,10 +336,10 @@ function noSkipOf(element: RawElement): boolean {
 }
 
 /**
- * Writes a playlist as {@link parseWsx} reads it, with CR LF line ends. An entry with several sources becomes a `switch`. Reading
- * it again gives the same course; characters that XML 1.0 cannot hold are left out.
+ * Writes a playlist as {@link parseWsx} reads it, with CR LF line ends. An entry with several sources becomes a
+ * `switch`. Reading it again gives the same sequence; characters that XML 1.0 cannot represent are left out.
  *
- * @throws WmError WM_CONFIG when a name in `clientData` cannot be the name of an attribute
+ * @throws WmError WM_CONFIG if a name in `clientData` cannot be an attribute name
  */
 export function buildWsx(playlist: Playlist): string {
   const lines = ['<?wsx version="1.0"?>', `<smil${repeatAttribute(playlist.repeat)}>`];
@@ -402,9 +404,9 @@ function repeatAttribute(repeat: number): string {
 }
 
 function attribute(name: string, value: string): string {
-  // Line ends in a value would be read back as spaces unless they are written as references.
+  // Line ends in a value would be read back as spaces unless written as character references.
   const escaped = value
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: XML cannot hold them
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: XML cannot represent them
     .replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff\p{Surrogate}]/gu, '')
     .replace(/[&<>"\t\n\r]/g, (char) => `&#${char.charCodeAt(0)};`);
   return ` ${name}="${escaped}"`;
