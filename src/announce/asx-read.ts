@@ -60,7 +60,7 @@ export function looksLikeMetafile(start: string): boolean {
  * Reads an announcement: an .asx file as found in the wild (any case, bare ampersands, tags left open), a `[Reference]`
  * text with `Ref1=` lines, or `ASF URL`. Reads at most 1000 references. Never throws.
  *
- * @returns undefined if the text is none of these, or declares entities
+ * @returns undefined if the text has none of these forms, or declares entities
  */
 export function readMetafile(text: string): Metafile | undefined {
   if (text.length > MAX_METAFILE_SIZE || /<!ENTITY/i.test(text)) return undefined;
@@ -70,7 +70,7 @@ export function readMetafile(text: string): Metafile | undefined {
   return start === undefined ? undefined : readReferences(text.slice(start));
 }
 
-/** Returns the index of `<asx` outside comments; undefined if there is none or the text is a web page. */
+/** Returns the index of `<asx` outside comments; undefined if it has none or is a web page. */
 function asxRoot(text: string): number | undefined {
   const lower = text.slice(0, MAX_PROLOGUE).toLowerCase();
   for (let at = lower.indexOf('<'); at !== -1; at = lower.indexOf('<', at + 1)) {

@@ -3,7 +3,7 @@ import type { Metafile, MetafileEntry } from './asx-read.js';
 export interface ExpandOptions {
   /** The URL of the announcement; references are relative to it. */
   readonly base: string;
-  /** Reads another announcement; undefined if there is none at the URL. */
+  /** Reads another announcement; undefined if the URL has none. */
   readonly load: (url: string) => Promise<Metafile | undefined>;
   /** How many levels of announcements to follow; default 4. */
   readonly maxDepth?: number | undefined;

@@ -37,7 +37,7 @@ export function isAnnouncementLocation(text: string): boolean {
 /**
  * Reads an announcement from its bytes, in any encoding that {@link decodeText} knows. The hints matter only where the
  * bytes leave a doubt: a list of relative names without `#EXTM3U` is an .m3u playlist if it is named like one, and a
- * text that is named like an announcement but is none of them is `unreadable`. Never throws.
+ * text that is named like an announcement but has none of their forms is `unreadable`. Never throws.
  *
  * @returns undefined if it is not an announcement
  */

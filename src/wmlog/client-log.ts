@@ -4,81 +4,84 @@ import { buildLine, buildWebLog } from './line.js';
 import { buildXmlLog, MEDIA_NAMES, type WmLog } from './log.js';
 import type { LogPair, VendorData } from './xml.js';
 
-/** What a client reports of content; the other kind of log, `connect-time`, is made by {@link connectTimeLogXml}. */
+/** The kinds of log about content; the other kind, `connect-time`, is made by {@link connectTimeLogXml}. */
 export type ClientLogKind = 'legacy' | 'streaming' | 'rendering';
 
-/** What a client reports of content that it has streamed or rendered ([MS-WMLOG] 2.1); what is not known stays out. */
+/** A client's report on content that it has streamed or rendered ([MS-WMLOG] 2.1); unknown fields are absent. */
 export interface ClientLogFields {
   /** When the log is made. */
   readonly now: Date;
-  /** The URL that was used in the end, and the one that was asked for at first. */
+  /** The URL that was used in the end, and the one that was requested first. */
   readonly usedUrl: string;
   readonly requestedUrl: string;
-  /** Seconds: where in the content it started; 0 for a live broadcast. */
+  /** Where in the content it started, in seconds; 0 for a live broadcast. */
   readonly startTime: number;
-  /** Milliseconds of content that were rendered. */
+  /** How much content was rendered, in ms. */
   readonly duration: number;
-  /** Milliseconds that receiving it took. */
+  /** How long receiving it took, in ms. */
   readonly receiving: number;
-  /** 1 normal, negative backwards, at the beginning of what is reported; in a Rendering Log that of playback, else of streaming. */
+  /**
+   * The rate at the beginning of the reported period: 1 is normal, negative is backwards. In a Rendering Log that of
+   * playback, otherwise of streaming.
+   */
   readonly rate: number;
-  /** True if the connection was lost and made again meanwhile. */
+  /** True if the connection was lost and re-established meanwhile. */
   readonly reconnected: boolean;
-  /** Registry format, with braces. */
+  /** In registry format, with braces. */
   readonly playerId: string;
-  /** Of the User-Agent, such as 12.0.7680.0. */
+  /** From the User-Agent, such as 12.0.7680.0. */
   readonly playerVersion: string;
   readonly userAgent: string;
   /** RFC 3066; default en-US. */
   readonly language?: string | undefined;
-  /** The web page that the player or its announcement came from. */
+  /** The web page that linked to the player or its announcement. */
   readonly referer?: string | undefined;
-  /** Of the whole file in seconds and bytes; 0 for a live broadcast. */
+  /** Of the whole file, in seconds and in bytes; 0 for a live broadcast. */
   readonly fileLength: number;
   readonly fileSize: number;
-  /** Bits per second over the session; undefined when nothing came. */
+  /** Bits per second over the session; undefined if nothing was received. */
   readonly averageBandwidth: number | undefined;
   readonly audioCodecs: readonly string[];
   readonly videoCodecs: readonly string[];
   readonly bytes: number;
-  /** Packets that came at the first attempt (2.1.15). */
+  /** Packets received at the first attempt (2.1.15). */
   readonly packets: number;
-  /** Packets that did not, of what came by datagrams. */
+  /** Packets not received at the first attempt; for datagrams only. */
   readonly losses?: LossLogFields | undefined;
-  /** How often, and how many ms in all, playback waited for data. */
+  /** How often playback waited for data, and for how many ms in all. */
   readonly buffering?: { readonly count: number; readonly milliseconds: number } | undefined;
-  /** By what it came; default over TCP by HTTP. */
+  /** The protocol used; default: HTTP over TCP. */
   readonly protocol?: 'http' | 'rtsp' | 'mms' | undefined;
   readonly transport?: 'TCP' | 'UDP' | undefined;
-  /** Of what came by multicast; it then names protocol and transport. */
+  /** For content received by multicast; determines protocol and transport. */
   readonly multicast?: MulticastLogFields | undefined;
-  /** The address of the server, which only web servers are told (2.1.43). */
+  /** The address of the server, reported only to web servers (2.1.43). */
   readonly serverAddress?: string | undefined;
-  /** From the server's content description, by the names that it has there. */
+  /** From the server's content description, under the names used there. */
   readonly descriptions: readonly LogPair[];
-  /** What an announcement adds under names of its own (3.2). */
+  /** Data from an announcement, under vendors' own names (3.2). */
   readonly vendors?: readonly VendorData[] | undefined;
 }
 
-/** Packets that did not come at the first attempt ([MS-WMLOG] 2.1.12 to 2.1.17, 2.1.23). */
+/** Packets not received at the first attempt ([MS-WMLOG] 2.1.12 to 2.1.17, 2.1.23). */
 export interface LossLogFields {
-  /** Packets that never came and stay lost. */
+  /** Packets never received nor recovered. */
   readonly lost: number;
-  /** The longest run of packets that never came, rebuilt or not. */
+  /** The longest run of packets that never arrived, recovered or not. */
   readonly longestGap: number;
-  /** Packets that never came and were rebuilt by error correction. */
+  /** Packets that never arrived and were recovered by error correction. */
   readonly recovered: number;
-  /** Packets that came because they were sent again, or after a later one. */
+  /** Packets that arrived because they were resent, or after a later one. */
   readonly resent: number;
-  /** Requests to send packets again; undefined where there are none. */
+  /** Requests to resend packets; undefined if the protocol has none. */
   readonly resendRequests?: number | undefined;
 }
 
-/** Where a multicast came from. */
+/** The source of a multicast. */
 export interface MulticastLogFields {
-  /** Where its .nsc file was found; undefined when that was no URL. */
+  /** The URL of its .nsc file; undefined if that was not a URL. */
   readonly channelUrl: string | undefined;
-  /** The group. */
+  /** The multicast group. */
   readonly address: string;
 }
 
@@ -86,7 +89,7 @@ const HOST_PROGRAM = 'wmcast';
 const HOST_VERSION = '0.1';
 const NO_LOSSES: LossLogFields = { lost: 0, longestGap: 0, recovered: 0, resent: 0 };
 
-/** The values of a Legacy Log ([MS-WMLOG] 2.5.1) for a Windows Media server, which has no s-ip. */
+/** Returns the values of a Legacy Log for a Windows Media server, which has no s-ip ([MS-WMLOG] 2.5.1). */
 function legacyValues(log: ClientLogFields): LogValues {
   const { multicast, packets, losses = NO_LOSSES, buffering = { count: 0, milliseconds: 0 } } = log;
   const rendered = packets + losses.recovered + losses.resent;
@@ -132,16 +135,16 @@ function legacyValues(log: ClientLogFields): LogValues {
   };
 }
 
-/** What is empty in a Streaming Log ([MS-WMLOG] 2.6.1). */
+/** Fields that are empty in a Streaming Log ([MS-WMLOG] 2.6.1). */
 const OF_RENDERING: readonly LogField[] = ['audiocodec', 'videocodec'];
-/** What is empty in a Rendering Log ([MS-WMLOG] 2.7.1): nothing of it came from the network. */
+/** Fields that are empty in a Rendering Log, because none of it came from the network ([MS-WMLOG] 2.7.1). */
 const OF_STREAMING: readonly LogField[] = [
   ...(['avgbandwidth', 'transport', 'c-pkts-received', 'c-pkts-lost-client', 'c-pkts-lost-net'] as const),
   ...(['c-pkts-lost-cont-net', 'c-resendreqs', 'c-pkts-recovered-ECC', 'c-pkts-recovered-resent'] as const),
   ...(['c-buffercount', 'c-totalbuffertime'] as const),
 ];
 
-/** A log of what a client reports. */
+/** Makes a log of a client's report. */
 function clientLog(kind: ClientLogKind, log: ClientLogFields): WmLog {
   const { descriptions: description, vendors = [] } = log;
   return { kind, values: valuesOf(kind, log), invalid: [], description, vendors };
@@ -156,7 +159,7 @@ function valuesOf(kind: ClientLogKind, log: ClientLogFields): LogValues {
     case 'rendering':
       return {
         ...without(legacyValues(log), OF_STREAMING),
-        // 2.1.8 governs it where the schema does not.
+        // 2.1.8 governs this field where the schema does not.
         'c-ip': EMPTY,
         protocol: 'Cache',
         'c-bytes': '0',
@@ -171,39 +174,45 @@ function without(values: LogValues, fields: readonly LogField[]): LogValues {
 }
 
 /**
- * The Legacy Log in W3C format ([MS-WMLOG] 2.5.2, 2.2.1): 47 values with one space between them, visible ASCII only, so that it
- * can stand in a header field.
+ * Builds the Legacy Log in W3C format ([MS-WMLOG] 2.5.2, 2.2.1): 47 values separated by single spaces, in visible ASCII
+ * only, so that it fits in a header field.
  */
 export function legacyLogLine(log: ClientLogFields): string {
   return buildLine(legacyValues(log), 47);
 }
 
-/** A log in XML format ([MS-WMLOG] 2.4, 2.5.3, 2.6.2, 2.7.2): lines that end with CR LF. */
+/** Builds a log in XML format, with CR LF line ends ([MS-WMLOG] 2.4, 2.5.3, 2.6.2, 2.7.2). */
 export function clientLogXml(kind: ClientLogKind, log: ClientLogFields): string {
   return buildXmlLog(clientLog(kind, log));
 }
 
 /**
- * A log as the body of a POST request to a web server ([MS-WMLOG] 2.5.4, 2.6.3, 2.7.3): 47 values. A Legacy or Streaming Log names the
- * server that the content came from, or the group of a multicast.
+ * Builds a log as the body of a POST request to a web server ([MS-WMLOG] 2.5.4, 2.6.3, 2.7.3): 47 values. A Legacy or
+ * Streaming Log names the server that the content came from, or the multicast group.
  */
 export function clientLogForWeb(kind: ClientLogKind, log: ClientLogFields): string {
   const address = log.multicast?.address ?? log.serverAddress ?? EMPTY;
   return buildWebLog({ ...valuesOf(kind, log), ...(kind === 'rendering' ? {} : { 's-ip': textValue(address) }) });
 }
 
-/** What a client says when it begins, in case that it is cut off before it can say more ([MS-WMLOG] 2.8): XML with CR LF. */
+/**
+ * Builds the log that a client sends when it begins, in case it is cut off before it can report more: XML with CR LF
+ * line ends ([MS-WMLOG] 2.8).
+ */
 export function connectTimeLogXml(now: Date, transport: 'TCP' | 'UDP'): string {
   const values: LogValues = { ...timeValues(now), ...systemValues(), transport };
   return buildXmlLog({ kind: 'connect-time', values, description: [], vendors: [] });
 }
 
-/** A c-playerid that names nobody: the fixed start, and 12 digits that are chosen for the session ([MS-WMLOG] 2.1.18). */
+/**
+ * Returns a c-playerid that identifies nobody: the fixed start and 12 digits chosen for the session ([MS-WMLOG]
+ * 2.1.18).
+ */
 export function anonymousPlayerId(randomHex: string): string {
   return `{3300AD50-2C39-46c0-AE0A-${randomHex.slice(0, 12).padStart(12, '0')}}`;
 }
 
-/** UTC ([MS-WMLOG] 2.1.36, 2.1.49). */
+/** Returns date and time in UTC ([MS-WMLOG] 2.1.36, 2.1.49). */
 function timeValues(now: Date): LogValues {
   const [date = '', time = ''] = now.toISOString().split('T');
   return { date, time: time.slice(0, 8) };
@@ -217,7 +226,7 @@ function systemValues(): LogValues {
   };
 }
 
-/** Whole seconds, rounded up ([MS-WMLOG] 2.1.52). */
+/** Returns whole seconds, rounded up ([MS-WMLOG] 2.1.52). */
 function seconds(milliseconds: number): string {
   return countValue(Math.ceil(milliseconds / 1000));
 }

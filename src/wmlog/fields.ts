@@ -17,40 +17,40 @@ const EXTENDED = [
 /** The name of a field of a log ([MS-WMLOG] 2.1). */
 export type LogField = (typeof BASIC)[number] | (typeof EXTENDED)[number];
 
-/** How many values a log line has ([MS-WMLOG] 2.2.1, 2.2.2). */
+/** The number of values in a log line ([MS-WMLOG] 2.2.1, 2.2.2). */
 export type LineLength = 44 | 47 | 52;
 
-/** The fields of a log line in their order. */
+/** The fields of each log line, in order. */
 export const LINE_FIELDS: Readonly<Record<LineLength, readonly LogField[]>> = {
   44: BASIC,
   47: [...BASIC, ...OPTIONAL],
   52: [...BASIC, ...EXTENDED],
 };
 
-/** The fields of a Connect-Time Log in their order ([MS-WMLOG] 2.8). */
+/** The fields of a Connect-Time Log, in order ([MS-WMLOG] 2.8). */
 export const CONNECT_TIME_FIELDS: readonly LogField[] = [
   ...(['c-dns', 'c-ip', 'c-os', 'c-osversion', 'date', 'time', 'c-cpu', 'transport'] as const),
 ];
 
-/** Values by field; a field that is not there is empty. */
+/** Values by field; an absent field is empty. */
 export type LogValues = { readonly [Field in LogField]?: string };
 
-/** What an empty value looks like ([MS-WMLOG] 2.2). */
+/** The text of an empty value ([MS-WMLOG] 2.2). */
 export const EMPTY = '-';
 
-/** The most that the value of a field may have, in characters; URLs are the longest. */
+/** The maximum length of a value, in characters; URLs are the longest. */
 export const MAX_VALUE = 4_096;
 const LARGEST = 0xffff_ffff;
 const MAX_CODECS = 256;
 
-/** A whole number as a log has it: 0 to 4,294,967,295. */
+/** Formats a whole number, limited to 0 to 4,294,967,295. */
 export function countValue(value: number): string {
   return String(Math.min(Math.max(Math.trunc(value), 0), LARGEST));
 }
 
 /**
- * A text as the value of a field ([MS-WMLOG] 2.2): blanks become underscores, everything but visible ASCII is percent-encoded, and
- * nothing becomes a dash.
+ * Formats a text as the value of a field ([MS-WMLOG] 2.2): blanks become underscores, everything but visible ASCII is
+ * percent-encoded, and an empty text becomes a dash.
  */
 export function textValue(text: string): string {
   const value = text.replace(/\s/g, '_').replace(/[^\x21-\x7e]/gu, (char) => percentEncoded(char));
@@ -61,7 +61,7 @@ function percentEncoded(char: string): string {
   return [...Buffer.from(char, 'utf8')].map((byte) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`).join('');
 }
 
-/** The names of codecs as a value: each once, as many as fit 256 characters ([MS-WMLOG] 2.1.1, 2.1.51). */
+/** Formats the names of codecs as a value: each once, as many as fit in 256 characters ([MS-WMLOG] 2.1.1, 2.1.51). */
 export function codecsValue(names: readonly string[]): string {
   let text = '';
   for (const name of new Set(names.map((each) => textValue(each)))) {
@@ -77,7 +77,7 @@ const matches =
   (pattern: RegExp): Rule =>
   (value) =>
     pattern.test(value);
-/** Visible characters, in any script: clients have been seen that percent-encode nothing. */
+/** Visible characters in any script: some clients percent-encode nothing. */
 const text =
   (longest: number): Rule =>
   (value) =>
@@ -93,7 +93,7 @@ const name = matches(/^[\w.~%!$&'()*+,;=-]{1,255}$/);
 const version = matches(/^\d{1,2}\.\d{1,2}(?:\.\d{1,4}){0,2}$/);
 const address: Rule = (value) => isIP(value) !== 0;
 
-/** What each field may hold besides a dash ([MS-WMLOG] 2.1). */
+/** The values that each field may hold besides a dash ([MS-WMLOG] 2.1). */
 const RULES: Readonly<Record<LogField, Rule>> = {
   'c-ip': address,
   date: matches(/^\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])$/),
@@ -103,7 +103,7 @@ const RULES: Readonly<Record<LogField, Rule>> = {
   'c-starttime': count,
   'x-duration': count,
   'c-rate': matches(/^-?\d{1,2}$/),
-  // Clients write 200 and 210; a server in front of another one may have written its own.
+  // Clients write 200 and 210; a proxy may have written its own.
   'c-status': matches(/^\d{3}$/),
   'c-playerid': matches(/^\{[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}\}$/i),
   'c-playerversion': version,
@@ -152,20 +152,20 @@ const RULES: Readonly<Record<LogField, Rule>> = {
 
 const BY_LOWER_CASE = new Map(Object.keys(RULES).map((field) => [field.toLowerCase(), field as LogField]));
 
-/** The field of that name, in whatever case; undefined when there is none. */
+/** Returns the field of that name, in any case, or undefined. */
 export function fieldNamed(text: string): LogField | undefined {
   return BY_LOWER_CASE.get(text.toLowerCase());
 }
 
-/** Values that a log holds, and the fields whose values could not be. */
+/** The acceptable values of a log, and the fields whose values were rejected. */
 export interface CheckedValues {
   readonly values: LogValues;
   readonly invalid: readonly LogField[];
 }
 
 /**
- * Leaves out what no field may hold, as logs come from anybody ([MS-WMLOG] 4): a log file that holds control characters, or text where
- * a number should be, misleads the programs that read it. Empty values are left out, too.
+ * Drops values that their fields may not hold, because anybody can send a log ([MS-WMLOG] 4): control characters in a
+ * log file, or text in place of a number, mislead the programs that read it. Drops empty values, too.
  */
 export function checkedValues(found: Iterable<readonly [LogField, string]>): CheckedValues {
   const values: { [Field in LogField]?: string } = {};

@@ -1,7 +1,7 @@
 import { countValue, EMPTY, type LogValues, textValue } from './fields.js';
 import type { WmLog } from './log.js';
 
-/** What a proxy knows when it passes a log on. */
+/** What a proxy adds to a log that it forwards. */
 export interface Forwarder {
   /** Its product token, such as `WMCacheProxy/9.00.00.1234`. */
   readonly product: string;
@@ -11,15 +11,16 @@ export interface Forwarder {
   readonly ownAddress: string;
   /** Its Internet host name, if it has one. */
   readonly hostName?: string | undefined;
-  /** Its load over all processors, 0 to 100. */
+  /** Its load across all processors, 0 to 100. */
   readonly cpuPercent: number;
-  /** Its clients, of all servers. */
+  /** The number of its clients, for all servers. */
   readonly clients: number;
 }
 
 /**
- * A log as a proxy passes it on ([MS-WMLOG] 2.1.8, 2.1.34, 2.1.41 to 2.1.47): what the client cannot know is filled in, what it may
- * not say is overwritten, and its User-Agent gives way to that of the proxy. A Connect-Time Log has only the address of these.
+ * Returns the log as a proxy forwards it ([MS-WMLOG] 2.1.8, 2.1.34, 2.1.41 to 2.1.47): it fills in what the client
+ * cannot know, overwrites what the client may not state, and puts its own User-Agent in place of the client's. Of
+ * these, a Connect-Time Log has only the address.
  */
 export function forwardedLog(log: WmLog, by: Forwarder): WmLog {
   const address: LogValues = { 'c-ip': textValue(by.clientAddress) };

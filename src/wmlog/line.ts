@@ -1,13 +1,13 @@
 import { WmError } from '../errors.js';
 import { type CheckedValues, checkedValues, EMPTY, LINE_FIELDS, type LineLength, type LogValues } from './fields.js';
 
-/** A longer line is none; characters. */
+/** The maximum length of a line, in characters. */
 const MAX_LINE = 32 * 1024;
-/** Where a log that is sent to a web server begins ([MS-WMLOG] 2.3); readers tolerate other white space. */
+/** The start of a log for a web server ([MS-WMLOG] 2.3); readers tolerate other white space. */
 const WEB_PREFIX = 'MX_STATS_LogLine:';
 const TITLES = { netShow: 'NetShow ISAPI Log Dll', windowsMedia: /^WMS ISAPI Log Dll\/\d{1,4}(?:\.\d{1,4}){3}/ };
 
-/** A text that is no log (code WM_PROTOCOL). */
+/** Thrown for a text that is not a log (code WM_PROTOCOL). */
 export class WmLogError extends WmError {
   constructor(message: string) {
     super('WM_PROTOCOL', message);
@@ -15,21 +15,22 @@ export class WmLogError extends WmError {
   }
 }
 
-/** A log line as it was read. */
+/** A parsed log line. */
 export interface ParsedLine extends CheckedValues {
   readonly length: LineLength;
 }
 
 /**
- * Writes a log in W3C syntax ([MS-WMLOG] 2.2): its values in the order of that line, one blank between two of them, a dash for each
- * that is empty.
+ * Builds a log in W3C syntax ([MS-WMLOG] 2.2): the values in the order of the line, separated by single blanks, with a
+ * dash for each empty one.
  */
 export function buildLine(values: LogValues, length: LineLength): string {
   return LINE_FIELDS[length].map((field) => values[field] ?? EMPTY).join(' ');
 }
 
 /**
- * Reads a log in W3C syntax: 44, 47 or 52 values. White space around it and runs of it within, such as line breaks, are tolerated.
+ * Parses a log in W3C syntax: 44, 47 or 52 values. Tolerates white space around it and runs of white space within, such
+ * as line breaks.
  *
  * @throws WmLogError for another number of values, or more than 32 KiB
  */
@@ -37,7 +38,7 @@ export function parseLine(text: string): ParsedLine {
   if (text.length > MAX_LINE) throw new WmLogError(`A log line has ${text.length} characters, more than ${MAX_LINE}.`);
   const trimmed = text.trim();
   const separated = trimmed.split(' ');
-  // With one blank after the other a value is empty, unless they are meant as one.
+  // Two blanks in a row mean an empty value, unless the count shows that they are one separator.
   const parts = lengthOf(separated.length) && !/[^\S ]/.test(trimmed) ? separated : trimmed.split(/\s+/);
   const length = lengthOf(parts.length);
   if (!length) throw new WmLogError(`A log line has ${parts.length} values, not 44, 47 or 52.`);
@@ -49,20 +50,24 @@ function lengthOf(count: number): LineLength | undefined {
   return count === 44 || count === 47 || count === 52 ? count : undefined;
 }
 
-/** The body of the POST request that submits a log to a web server ([MS-WMLOG] 2.3). @param length 44, or 47 with the optional ones */
+/**
+ * Builds the body of the POST request that submits a log to a web server ([MS-WMLOG] 2.3). @param length 44, or 47 with
+ * the optional values
+ */
 export function buildWebLog(values: LogValues, length: 44 | 47 = 47): string {
   return `${WEB_PREFIX} \t${buildLine(values, length)}`;
 }
 
-/** Whether a text is meant as a log that is sent to a web server. */
+/** True if a text is meant to be a log for a web server. */
 export function isWebLog(text: string): boolean {
   return text.trimStart().startsWith(WEB_PREFIX);
 }
 
 /**
- * Reads the body of a POST request that submits a log to a web server ([MS-WMLOG] 2.3). Other lines before and after it are ignored.
+ * Parses the body of a POST request that submits a log to a web server ([MS-WMLOG] 2.3). Other lines before and after
+ * the log are ignored.
  *
- * @throws WmLogError when it holds no log, or more than one line does not fit
+ * @throws WmLogError if there is no log in it, or the log line is malformed
  */
 export function parseWebLog(body: string): ParsedLine {
   if (body.length > 2 * MAX_LINE)
@@ -80,13 +85,18 @@ export function parseWebLog(body: string): ParsedLine {
   }
 }
 
-/** What a web server that takes logs answers to a GET request ([MS-WMLOG] 2.3): HTML. @param version four numbers */
+/**
+ * Builds the HTML with which a logging web server answers a GET request ([MS-WMLOG] 2.3). @param version four numbers
+ */
 export function buildValidationPage(version: string): string {
   const title = `WMS ISAPI Log Dll/${version}`;
   return `<head><title>${title}</title></head>\r\n<body><h1>${title}</h1></body>\r\n`;
 }
 
-/** Whether the answer to a GET request is that of a web server that takes logs ([MS-WMLOG] 2.3); what else it holds is ignored. */
+/**
+ * True if the answer to a GET request comes from a web server that accepts logs ([MS-WMLOG] 2.3); other content is
+ * ignored.
+ */
 export function isValidationPage(html: string): boolean {
   const heading = /<body>\s{0,100}<h1>([^<]{0,100})/i.exec(html.slice(0, MAX_LINE))?.[1];
   return heading !== undefined && (heading.startsWith(TITLES.netShow) || TITLES.windowsMedia.test(heading));

@@ -12,25 +12,26 @@ import { buildLine, isWebLog, type ParsedLine, parseLine, parseWebLog } from './
 import { buildXml, isXmlLog, type LogPair, parseXml, type VendorData } from './xml.js';
 
 /**
- * What a log is about: `legacy` streaming and rendering at once ([MS-WMLOG] 2.5); where a client gets content faster than it renders
- * it, `streaming` the one (2.6) and `rendering` the other (2.7); `connect-time` a client that has just begun (2.8).
+ * The subject of a log: `legacy` for streaming and rendering together ([MS-WMLOG] 2.5); where a client receives content
+ * faster than it renders it, `streaming` (2.6) and `rendering` (2.7) separately; `connect-time` for a client that has
+ * just begun (2.8).
  */
 export type LogKind = 'legacy' | 'streaming' | 'rendering' | 'connect-time';
 
-/** A log as data, whatever form it has on its way. */
+/** A log as data, independent of its form on the wire. */
 export interface WmLog {
   readonly kind: LogKind;
-  /** Fields that are not empty. Each value is one that its field may hold. */
+  /** The fields that are not empty, with acceptable values only. */
   readonly values: LogValues;
-  /** Fields that held something that cannot be, and are empty here. */
+  /** Fields whose values were rejected, and that are therefore empty. */
   readonly invalid: readonly LogField[];
-  /** What the server said of the content, as the client gives it back; only in XML form. */
+  /** The server's content description as the client returns it; only in XML form. */
   readonly description: readonly LogPair[];
-  /** What vendors added; only in XML form. */
+  /** Vendors' additions; only in XML form. */
   readonly vendors: readonly VendorData[];
 }
 
-/** How long the line of each kind is that is sent to a Windows Media server; a Rendering Log for a web server has 47 values. */
+/** The length of the line for a Windows Media server, by kind; a Rendering Log for a web server has 47 values. */
 const LENGTHS: Readonly<Record<Exclude<LogKind, 'connect-time'>, LineLength>> = {
   legacy: 47,
   streaming: 47,
@@ -39,22 +40,22 @@ const LENGTHS: Readonly<Record<Exclude<LogKind, 'connect-time'>, LineLength>> = 
 const XML_FIELDS: readonly LogField[] = [...LINE_FIELDS[44], 'cs-url'];
 
 /**
- * Writes a log in XML form ([MS-WMLOG] 2.4, 2.5.3, 2.6.2, 2.7.2, 2.8). The schema has elements for the 44 basic fields and cs-url; what
- * else a log holds is in the line of its Summary.
+ * Builds a log in XML form ([MS-WMLOG] 2.4, 2.5.3, 2.6.2, 2.7.2, 2.8). The schema has elements for the 44 basic fields
+ * and cs-url; all other fields are in the line of its Summary.
  */
 export function buildXmlLog({ kind, values, description, vendors }: Omit<WmLog, 'invalid'>): string {
   if (kind === 'connect-time') return buildXml({ summary: '', fields: CONNECT_TIME_FIELDS, values });
-  // 2.1.8 governs the line of a Rendering Log, the schema all others.
+  // 2.1.8 governs the line of a Rendering Log, the schema that of all others.
   const summary = buildLine(kind === 'rendering' ? values : { 'c-ip': '0.0.0.0', ...values }, LENGTHS[kind]);
   return buildXml({ summary, fields: XML_FIELDS, values, description, vendors });
 }
 
 /**
- * Reads a log that a client submits to a server: in XML form, as a line, or as for a web server. The body of a WMSP or RTSP log request
- * and the pragma `log-line` are such texts.
+ * Parses a log that a client submits to a server: in XML form, as a line, or as for a web server. The body of a WMSP or
+ * RTSP log request and the pragma `log-line` are such texts.
  *
- * @param kind what the protocol says that it is; without it, what it looks like
- * @throws WmLogError when it is none of them, or larger than a log can be
+ * @param kind the kind as the protocol states it; default: judged by the contents
+ * @throws WmLogError if it has none of these forms or exceeds the size limit
  */
 export function parseLog(text: string, kind?: LogKind): WmLog {
   if (isXmlLog(text)) return parseXmlLog(text, kind);
@@ -65,7 +66,7 @@ export function parseLog(text: string, kind?: LogKind): WmLog {
 function parseXmlLog(text: string, kind: LogKind | undefined): WmLog {
   const { summary, elements, description, vendors } = parseXml(text);
   const line = summary === '' ? undefined : parseLine(summary);
-  // The line takes precedence: a proxy writes into it what the schema fixes in the elements.
+  // The line takes precedence: a proxy writes there what the schema fixes in the elements.
   const inLine = new Set(line ? LINE_FIELDS[line.length] : []);
   const found: Array<readonly [LogField, string]> = [];
   for (const [name, value] of elements) {
@@ -82,7 +83,7 @@ function parseXmlLog(text: string, kind: LogKind | undefined): WmLog {
   return { ...whole(checked, kind), description, vendors };
 }
 
-/** cs-media-name and cs-media-role of a log without a line: the content description says the same (2.1.29, 2.1.30). */
+/** Takes cs-media-name and cs-media-role from the content description, for a log without a line (2.1.29, 2.1.30). */
 function mediaOf(values: LogValues, description: readonly LogPair[]): LogValues {
   const media = (Object.entries(MEDIA_NAMES) as Array<[LogField, string]>).flatMap(([field, name]) => {
     const value = description.find((pair) => pair.name === name)?.value;
@@ -91,7 +92,7 @@ function mediaOf(values: LogValues, description: readonly LogPair[]): LogValues 
   return checkedValues(media).values;
 }
 
-/** The names in a content description of what two fields repeat ([MS-WMLOG] 2.1.29, 2.1.30). */
+/** The names in a content description whose values two fields repeat ([MS-WMLOG] 2.1.29, 2.1.30). */
 export const MEDIA_NAMES = {
   'cs-media-name': 'WMS_CONTENT_DESCRIPTION_PLAYLIST_ENTRY_URL',
   'cs-media-role': 'WMS_CONTENT_DESCRIPTION_ROLE',
@@ -104,7 +105,7 @@ function whole(
   return { kind: kind ?? kindOf(values, length), values, invalid };
 }
 
-/** What a log looks like that does not say what it is. */
+/** Guesses the kind of a log that does not state it. */
 function kindOf(values: LogValues, length: LineLength | undefined): LogKind {
   if (length === undefined && values['cs-uri-stem'] === undefined) return 'connect-time';
   if (length === 52 || values.protocol?.toLowerCase() === 'cache') return 'rendering';

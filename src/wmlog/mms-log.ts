@@ -3,8 +3,9 @@ import { WmLogError } from './line.js';
 import type { WmLog } from './log.js';
 
 /*
- * CLIENT_LOG ([MS-MMSP] 2.2.1.1), 1490 bytes, and CLIENT_LOG_INFO (2.2.1.2) in it, 1142 bytes; integers are little-endian. Texts are in
- * the ANSI code page of the client, here Latin-1, and end with a null; an empty one is a hyphen.
+ * CLIENT_LOG ([MS-MMSP] 2.2.1.1), 1490 bytes, and CLIENT_LOG_INFO (2.2.1.2) within it, 1142 bytes; integers are
+ * little-endian. Texts are in the ANSI code page of the client, here Latin-1, and end with a null; an empty one is a
+ * hyphen.
  *
  * +--------------------------+-------+      CLIENT_LOG_INFO, from offset 4:
  * | cbSize = 1490            |    4  |      +--------------------------+-------+
@@ -41,13 +42,13 @@ import type { WmLog } from './log.js';
 export const CLIENT_LOG_SIZE = 1490;
 const INFO_SIZE = 1142;
 
-/** What an MMSP client reports when a stream stops ([MS-MMSP] 2.2.1). Texts are empty where the client has none. */
+/** An MMSP client's report when a stream stops ([MS-MMSP] 2.2.1). Texts that the client lacks are empty. */
 export interface MmsClientLog {
   readonly url: string;
   readonly channelUrl: string;
   readonly userAgent: string;
   readonly hostingWebPage: string;
-  /** Four numbers with dots between them, as all versions here. */
+  /** Four numbers separated by dots, like all versions here. */
   readonly clientVersion: string;
   readonly language: string;
   readonly playerId: string;
@@ -61,7 +62,7 @@ export interface MmsClientLog {
   readonly averageBandwidth: number;
   readonly audioCodec: string;
   readonly videoCodec: string;
-  /** Milliseconds in the content, and of it. */
+  /** Where in the content it started, and how much of it was played, in ms. */
   readonly startTime: number;
   readonly played: number;
   readonly rate: number;
@@ -72,12 +73,12 @@ export interface MmsClientLog {
   readonly packetsReceived: number;
   readonly packetsLostClient: number;
   readonly packetsRecoveredEcc: number;
-  /** Percent of the packets of the last 30 seconds. */
+  /** Percentage of the packets of the last 30 seconds. */
   readonly quality: number;
   readonly hr: number;
-  /** The openFileId of the server's report. */
+  /** The openFileId from the server's report. */
   readonly sourceId: number;
-  /** IPv4, undefined where the client does not say it. */
+  /** IPv4; undefined if the client does not state it. */
   readonly address: string | undefined;
   readonly computerDns: string;
   readonly os: string;
@@ -95,7 +96,7 @@ export interface MmsClientLog {
 
 type Kind = 'u32' | 'i16' | 'u64' | 'version' | 'address' | number;
 
-/** Name and form of each value, in order; a number is the size of a text. `cbSize` stands before each of the two parts. */
+/** Name and form of each value, in order; a number is the size of a text. `cbSize` precedes each of the two parts. */
 const INFO: ReadonlyArray<readonly [keyof MmsClientLog, Kind]> = [
   ['url', 260],
   ['channelUrl', 260],
@@ -145,7 +146,7 @@ function sizeOf(kind: Kind): number {
   return typeof kind === 'number' ? kind : SIZES[kind];
 }
 
-/** Where each value stands. */
+/** The offset of each value. */
 const LAYOUT: ReadonlyArray<{ readonly name: keyof MmsClientLog; readonly kind: Kind; readonly at: number }> = (() => {
   let at = 8;
   const place = ([name, kind]: readonly [keyof MmsClientLog, Kind]) => {
@@ -156,7 +157,7 @@ const LAYOUT: ReadonlyArray<{ readonly name: keyof MmsClientLog; readonly kind: 
   return [...INFO.map(place), ...REST.map(place)];
 })();
 
-/** Writes a CLIENT_LOG; texts that are too long are cut, numbers that are too large become the largest. */
+/** Builds a CLIENT_LOG. Texts that are too long are cut; numbers that are too large become the maximum. */
 export function buildClientLog(log: MmsClientLog): Buffer {
   const bytes = Buffer.alloc(CLIENT_LOG_SIZE);
   bytes.writeUInt32LE(CLIENT_LOG_SIZE, 0);
@@ -179,7 +180,7 @@ function writeValue(bytes: Buffer, at: number, kind: Kind, value: string | numbe
       break;
     case 'version': {
       const parts = String(value ?? '').split('.');
-      // The most significant part is the last one in bytes.
+      // The most significant part comes last in the bytes.
       for (let part = 0; part < 4; part++)
         bytes.writeUInt16LE(Math.min(Number(parts[part]) || 0, 0xffff), at + 6 - 2 * part);
       break;
@@ -194,9 +195,9 @@ function writeValue(bytes: Buffer, at: number, kind: Kind, value: string | numbe
 }
 
 /**
- * Reads a CLIENT_LOG. More bytes than it has are ignored, also those that a later version of it may put behind each part.
+ * Parses a CLIENT_LOG. Extra bytes are ignored, also those that a later version may append to each part.
  *
- * @throws WmLogError when it is cut or its sizes cannot be
+ * @throws WmLogError if it is truncated or its sizes are impossible
  */
 export function parseClientLog(bytes: Buffer): MmsClientLog {
   if (bytes.length < CLIENT_LOG_SIZE) throw new WmLogError(`A CLIENT_LOG has ${bytes.length} bytes.`);
@@ -230,9 +231,9 @@ function readValue(bytes: Buffer, at: number, kind: Kind): string | number | und
 }
 
 /**
- * What an MMSP client reported as a log like all others: a Legacy Log, made when it came.
+ * Turns an MMSP client's report into a Legacy Log, dated at its arrival.
  *
- * @param now when it came
+ * @param now the time of arrival
  */
 export function logOfMmsClient(log: MmsClientLog, now: Date): WmLog {
   const [date = '', time = ''] = now.toISOString().split('T');

@@ -1,39 +1,39 @@
 import { EMPTY, type LogField, type LogValues } from './fields.js';
 import { WmLogError } from './line.js';
 
-/** A name and a value that are no field: of a content description, or a vendor's. */
+/** A name and a value that are not a field: from a content description or a vendor. */
 export interface LogPair {
   readonly name: string;
   readonly value: string;
 }
 
-/** What a vendor adds to a log, under a name of its own ([MS-WMLOG] 2.4, 3.2). */
+/** A vendor's addition to a log, under a name of its own ([MS-WMLOG] 2.4, 3.2). */
 export interface VendorData {
   readonly name: string;
   readonly pairs: readonly LogPair[];
 }
 
-/** What a log in XML form holds, before anybody has looked at it. */
+/** The raw contents of a log in XML form, before any value is checked. */
 export interface XmlLog {
-  /** The text of the `Summary` element: a log line, or nothing. */
+  /** The text of the `Summary` element: a log line, or empty. */
   readonly summary: string;
-  /** The elements beside it that hold a text, by their names, the first of each. */
+  /** The other elements that hold a text, by name; the first of each. */
   readonly elements: ReadonlyMap<string, string>;
   readonly description: readonly LogPair[];
   readonly vendors: readonly VendorData[];
 }
 
-/** A longer text is no log; characters. */
+/** The maximum length of a log, in characters. */
 const MAX_XML = 128 * 1024;
 const MAX_ELEMENTS = 512;
-/** Of a content description, which the server may make as long as it likes, and of vendors. */
+/** The maximum number of pairs of a vendor, and in a content description, which servers make as long as they like. */
 const MAX_PAIRS = 64;
 const MAX_PAIR_VALUE = 1_024;
 const MAX_VENDORS = 16;
 const NAME = /^[A-Za-z_][\w.-]{0,127}$/;
 const DESCRIPTION = 'ContentDescription';
 
-/** What in the elements differs from the line: the schema fixes it ([MS-WMLOG] 2.4). */
+/** Values that the schema fixes for the elements, whatever the line says ([MS-WMLOG] 2.4). */
 const FIXED: LogValues = {
   'c-ip': '0.0.0.0',
   's-ip': EMPTY,
@@ -44,15 +44,15 @@ const FIXED: LogValues = {
 
 export interface BuildXmlOptions {
   readonly summary: string;
-  /** The elements that follow it, in their order. */
+  /** The elements that follow it, in order. */
   readonly fields: readonly LogField[];
   readonly values: LogValues;
-  /** Pairs whose name is none for an element are left out, and so are those beyond the first 64. */
+  /** Pairs whose name cannot be an element's are left out, and so are those after the first 64. */
   readonly description?: readonly LogPair[] | undefined;
   readonly vendors?: readonly VendorData[] | undefined;
 }
 
-/** Writes a log in XML form ([MS-WMLOG] 2.4, 2.8): an element a line, each with CR LF at its end. */
+/** Builds a log in XML form: one element per line, with CR LF line ends ([MS-WMLOG] 2.4, 2.8). */
 export function buildXml({ summary, fields, values, description = [], vendors = [] }: BuildXmlOptions): string {
   const elements = fields.map((field) => element(field, FIXED[field] ?? values[field] ?? EMPTY));
   const described = pairElements(description);
@@ -75,31 +75,32 @@ function element(name: string, text: string): string {
 
 function escapeXml(text: string): string {
   const named: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' };
-  // Control characters cannot stand in XML 1.0 at all.
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is to be removed
+  // XML 1.0 cannot represent control characters at all.
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are the characters to remove
   return text.replace(/[\u0000-\u001f]/g, '').replace(/[&<>"]/g, (char) => named[char]!);
 }
 
-/** Whether a text is meant as a log in XML form. */
+/** True if a text is meant to be a log in XML form. */
 export function isXmlLog(text: string): boolean {
   return /^\ufeff?\s{0,200}<(?:XML\s{0,20}>|\?xml)/i.test(text);
 }
 
 /**
- * Reads a log in XML form as clients write it: white space about any tag, elements in any order and twice, an `&` that is not escaped,
- * an end tag that is missing before the next sibling or has lost its slash are all tolerated ([MS-WMLOG] 2.4, appendix note 8).
+ * Parses a log in XML form as clients write it. Tolerates white space around any tag, elements in any order or
+ * repeated, an unescaped `&`, and an end tag that is missing before the next sibling or has lost its slash ([MS-WMLOG]
+ * 2.4, appendix note 8).
  *
- * @throws WmLogError when it is none, has more than 128 KiB, more than 512 elements, or elements deeper than those of a vendor
+ * @throws WmLogError if it is not a log, or exceeds 128 KiB, 512 elements, or the nesting of a vendor's data
  */
 export function parseXml(text: string): XmlLog {
   if (text.length > MAX_XML) throw new WmLogError(`A log has ${text.length} characters, more than ${MAX_XML}.`);
   return new XmlReader().read(text);
 }
 
-/** An element that has begun. */
+/** An open element. */
 interface Open {
   readonly name: string;
-  /** Pairs within it; undefined while it has held nothing but text. */
+  /** Pairs within it; undefined as long as it holds only text. */
   pairs: LogPair[] | undefined;
   text: string;
 }
@@ -154,7 +155,7 @@ class XmlReader {
       this.#end();
       return;
     }
-    // An element with a text of its own holds no others: its end tag is missing.
+    // An element with text of its own has no children: its end tag is missing.
     if (current && this.#open.length > 1 && current.text.trim() !== '') this.#end();
     if (this.#open.length >= 3) throw new WmLogError('The elements of a log are nested too deeply.');
     const parent = this.#open.at(-1);
@@ -162,17 +163,17 @@ class XmlReader {
     this.#open.push({ name, pairs: undefined, text: '' });
   }
 
-  /** Ends the element of that name, and those in it; an end tag of none is ignored. */
+  /** Ends the element of that name and those within it; ignores an end tag without a start. */
   #close(name: string): void {
     if (!this.#open.some((each) => each.name.toLowerCase() === name.toLowerCase())) return;
     for (let ended = ''; ended !== name.toLowerCase(); ) ended = this.#end().toLowerCase();
   }
 
-  /** @returns the name of the element that ends */
+  /** @returns the name of the ended element */
   #end(): string {
     const { name, pairs, text } = this.#open.pop()!;
     const parent = this.#open.at(-1);
-    // Control characters would mislead the programs that read what becomes of a log ([MS-WMLOG] 4).
+    // Control characters would mislead the programs that read the log file later ([MS-WMLOG] 4).
     const value = unescapeXml(text)
       .replace(/\p{Cc}+/gu, ' ')
       .trim();
