@@ -9,37 +9,37 @@ import { MulticastReceiver, type MulticastReceiverOptions } from './receiver.js'
 export interface MsbClientOptions extends Omit<MulticastReceiverOptions, 'nsc' | 'nscUrl' | 'reload'> {
   /** A path or an http:// or https:// URL of an .nsc file. */
   readonly url: string;
-  /** For https://. */
+  /** Certificates to trust, for https://. */
   readonly tls?: TlsTrust | undefined;
-  /** Reads the .nsc file, in place of a request for the URL. */
+  /** Reads the .nsc file instead of requesting the URL. */
   readonly read?: (() => Promise<NscFile>) | undefined;
 }
 
-/** What an .nsc file names. */
+/** The stream that an .nsc file announces. */
 export interface MsbDescription {
-  /** That of the .nsc file, or the Unicast URL when that is received. */
+  /** The URL of the .nsc file, or the Unicast URL while that is received. */
   readonly url: string;
   readonly live: true;
-  /** The first that the file has. */
+  /** The first header in the .nsc file. */
   readonly header: AsfHeader;
   readonly group: { readonly address: string; readonly port: number };
 }
 
-/** What an .nsc file announces, as a source: see {@link MulticastReceiver}. */
+/** The stream that an .nsc file announces, as a source: see {@link MulticastReceiver}. */
 export class MsbClient implements AsfSource {
   readonly #options: MsbClientOptions;
   #nsc: NscFile | undefined;
   #receiver: MulticastReceiver | undefined;
   #closed = false;
 
-  /** @throws WmError WM_USAGE when the URL is not that of an .nsc file, and nothing else reads it */
+  /** @throws WmError WM_USAGE if the URL is not that of an .nsc file and there is no `read` */
   constructor(options: MsbClientOptions) {
     if (!options.read && !isNscLocation(options.url))
       throw new WmError('WM_USAGE', `${options.url} does not name an .nsc file.`);
     this.#options = options;
   }
 
-  /** What there is, without joining the group. @throws WmError as {@link openNsc} */
+  /** Describes the stream without joining the group. @throws WmError as {@link openNsc} */
   static async describe({
     url,
     read,
@@ -48,7 +48,7 @@ export class MsbClient implements AsfSource {
     return describe(url, await (read?.() ?? openNsc(url, options)));
   }
 
-  /** Known when the first header comes. */
+  /** Known once the first header arrives. */
   get description(): MsbDescription | undefined {
     if (!this.#nsc || !this.#receiver) return undefined;
     const url = this.#receiver.unicast ? (this.#nsc.unicastUrl ?? this.#options.url) : this.#options.url;

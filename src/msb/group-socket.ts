@@ -5,37 +5,38 @@ import { isMulticastAddress } from '../announce/nsc.js';
 import { WmError } from '../errors.js';
 import { systemErrorReason } from '../media/system-error.js';
 
-/** A multicast group, and the network on which it is. */
+/** A multicast group and the interface to reach it by. */
 export interface GroupAddress {
   /** IPv4 or IPv6. */
   readonly address: string;
-  /** UDP. */
+  /** UDP port. */
   readonly port: number;
-  /** The name of a network interface or an address of it; default: as the system routes. */
+  /** The name or an address of a network interface; default: the system's choice of route. */
   readonly interface?: string | undefined;
 }
 
 export interface SendingOptions extends GroupAddress {
-  /** How many networks datagrams may pass, 0 (this host) to 255; default 1: this network. */
+  /** TTL or hop limit of datagrams, 0 (this host) to 255; default 1: this network only. */
   readonly ttl?: number | undefined;
 }
 
-/** Bytes that the system may hold for a receiver; at 20 Mbit/s this is half a second. Linux may grant less. */
+/** Receive buffer in bytes; half a second at 20 Mbit/s. Linux may grant less. */
 const RECEIVE_BUFFER = 1024 * 1024;
 
-/** More that waits for a network that takes nothing is of no use when it comes, bytes. */
+/** Bytes waiting for a blocked network, at most; anything queued beyond that would arrive too late to be of use. */
 const SEND_LIMIT = 1024 * 1024;
 
-/** Whether so much waits to be sent that what comes now is better left out. */
+/** True if so much is waiting to be sent that new datagrams should be dropped. */
 export function isCongested(socket: Socket): boolean {
   return socket.getSendQueueSize() > SEND_LIMIT;
 }
 
 /**
- * A socket that is connected to the group, so that a datagram costs no look-up.
+ * Opens a socket connected to the group, so that sending a datagram needs no look-up.
  *
- * @returns it, and the address that datagrams leave from
- * @throws WmError WM_USAGE when the address is none of a group or there is no such interface, WM_UNREACHABLE when no network leads there
+ * @returns the socket, and the address that datagrams leave from
+ * @throws WmError WM_USAGE if the address is not that of a group or the interface does not exist, WM_UNREACHABLE if no
+ *   network leads there
  */
 export async function openSendingSocket(group: SendingOptions): Promise<{ socket: Socket; source: string }> {
   const own = interfaceOf(group);
@@ -55,7 +56,7 @@ export async function openSendingSocket(group: SendingOptions): Promise<{ socket
 }
 
 /**
- * A socket that gets what is sent to the group; several may be open on one host.
+ * Opens a socket that receives what is sent to the group; several may be open on one host.
  *
  * @throws WmError as {@link openSendingSocket}
  */
@@ -63,7 +64,7 @@ export async function openReceivingSocket(group: GroupAddress): Promise<Socket> 
   const own = interfaceOf(group);
   const socket = createSocket({ type: isIP(group.address) === 6 ? 'udp6' : 'udp4', reuseAddr: true });
   try {
-    // Bound to the group, a socket does not get what comes to the port for other groups; Windows has no such thing.
+    // A socket bound to the group ignores datagrams for other groups on the same port. Windows does not support this.
     const address = process.platform === 'win32' ? undefined : withZone(group.address, own);
     await done(socket, (ready) =>
       socket.bind({ port: group.port, ...(address === undefined ? {} : { address }) }, ready),
@@ -72,7 +73,7 @@ export async function openReceivingSocket(group: GroupAddress): Promise<Socket> 
     try {
       socket.setRecvBufferSize(RECEIVE_BUFFER);
     } catch {
-      // What the system gives by itself has to do.
+      // Make do with the buffer that the system grants by default.
     }
     return socket;
   } catch (error) {
@@ -80,7 +81,7 @@ export async function openReceivingSocket(group: GroupAddress): Promise<Socket> 
   }
 }
 
-/** Waits for a call that ends with a callback or with the socket's `error`. */
+/** Waits for a call that ends with a callback or with an `error` event of the socket. */
 async function done(socket: Socket, begin: (ready: (error?: unknown) => void) => void): Promise<void> {
   let refuse: (error: Error) => void = () => {};
   try {
@@ -101,11 +102,11 @@ function failed(socket: Socket, { address, port }: GroupAddress, what: string, e
 }
 
 interface OwnInterface {
-  /** What a sending socket is bound to. */
+  /** The address that a sending socket is bound to. */
   readonly bind: string | undefined;
-  /** As the multicast options take it. */
+  /** In the form that the multicast socket options take. */
   readonly multicast: string;
-  /** Of link-local groups. */
+  /** The zone of link-local groups. */
   readonly zone: string;
 }
 

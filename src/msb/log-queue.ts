@@ -3,15 +3,15 @@ import { messageOf, WmError } from '../errors.js';
 /** Submits one log. */
 type Submission = () => Promise<void>;
 
-/** Connections to the web server at once. */
+/** Simultaneous connections to the web server. */
 const AT_ONCE = 2;
-/** Logs that wait; whoever sends to a group decides how often an entry ends. */
+/** Logs that may wait. The sender of a group decides how often an entry ends, and so how many logs there are. */
 const MAX_WAITING = 16;
-/** Longest wait for all of them at the end, ms. */
+/** Longest wait for all logs at the end, in ms. */
 const GRACE = 10_000;
 
 /**
- * Submits logs a few at a time, in order. More than {@link MAX_WAITING} that wait are left out: a log is worth less than the
+ * Submits logs in order, a few at a time. Drops logs when {@link MAX_WAITING} are waiting: a log is not worth the
  * connections that a flood of them would take.
  */
 export class LogQueue {
@@ -25,7 +25,7 @@ export class LogQueue {
     this.#onNote = onNote;
   }
 
-  /** Takes a log that is submitted now or later; its WmErrors become notes. */
+  /** Queues a log; its WmErrors become notes. */
   add(submission: Submission): void {
     if (this.#abandoned) return;
     if (this.#waiting.length >= MAX_WAITING) {
@@ -36,7 +36,7 @@ export class LogQueue {
     this.#next();
   }
 
-  /** Waits until all are submitted, 10 s at most; those that wait then are left out. */
+  /** Waits until all logs are submitted, 10 s at most; drops those that are still waiting then. */
   async settled(): Promise<void> {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<void>((resolve) => {

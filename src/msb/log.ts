@@ -14,16 +14,16 @@ export interface LogContext {
   readonly nscUrl: string | undefined;
   /** c-playerid: the same in all logs of a session ([MS-WMLOG] 2.1.18). */
   readonly playerId: string;
-  /** When the log is made. */
+  /** When the log is written. */
   readonly now: Date;
 }
 
-/** Longest wait for the web server, ms. */
+/** Longest wait for the web server, in ms. */
 const TIMEOUT = 5_000;
 
 /**
- * Returns what a client submits of a multicast to the Log URL of its .nsc file ([MS-WMLOG] 2.3, 2.5.4, 3.6; [MS-MSB] 3.2.5.4): a
- * Legacy Log as `MX_STATS_LogLine:`, a blank, a tab, and the 47 values.
+ * Returns the body that a multicast client submits to the Log URL of its .nsc file: a Legacy Log as
+ * `MX_STATS_LogLine:`, a blank, a tab, and the 47 values ([MS-WMLOG] 2.3, 2.5.4, 3.6; [MS-MSB] 3.2.5.4).
  */
 export function logBody(report: EntryReport, { nsc, nscUrl, playerId, now }: LogContext): string {
   const { header, startedAt, endedAt, received, reordered, recovered, lost, longestGap } = report;
@@ -36,7 +36,7 @@ export function logBody(report: EntryReport, { nsc, nscUrl, playerId, now }: Log
   return clientLogForWeb('legacy', {
     now,
     usedUrl: group,
-    // 2.1.32: the URL of a multicast is that of its group, wherever its .nsc file was.
+    // 2.1.32: the URL of a multicast is that of its group, wherever its .nsc file was found.
     requestedUrl: group,
     startTime: 0,
     duration: Math.abs((report.lastSendTime - report.firstSendTime) | 0),
@@ -60,9 +60,10 @@ export function logBody(report: EntryReport, { nsc, nscUrl, playerId, now }: Log
 }
 
 /**
- * Submits a log to a web server: asks with GET whether there is somebody who takes it, then POSTs it.
+ * Submits a log to a web server: asks with GET whether the server takes logs, then POSTs it.
  *
- * @throws WmError WM_USAGE for a URL that is not http://, WM_PROTOCOL when it is no such web server, WM_UNREACHABLE, WM_SERVER_GONE
+ * @throws WmError WM_USAGE for a URL that is not http://, WM_PROTOCOL if the server does not take logs, WM_UNREACHABLE,
+ *   WM_SERVER_GONE
  */
 export async function submitReport(
   logUrl: string,

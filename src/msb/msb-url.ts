@@ -3,25 +3,26 @@ import { WmError } from '../errors.js';
 import { MAX_SPAN } from './parity.js';
 import type { MulticastOptions } from './sender.js';
 
-/** Where to, of {@link MulticastOptions}. */
+/** The destination part of {@link MulticastOptions}. */
 export type MsbTarget = Pick<MulticastOptions, 'address' | 'port' | 'ttl' | 'interface' | 'span'>;
 
-/** Whether text is meant as the URL of a multicast group. */
+/** True if the text looks like the URL of a multicast group. */
 export function isMsbUrl(text: string): boolean {
   return /^\s*msb:\/\//i.test(text);
 }
 
 /**
- * Reads the URL of a multicast group to send to: `msb://239.1.2.3:5000[?ttl=1&interface=eth0&fec=10]`, `msb://[ff15::7]:5000`.
- * `iface` is `interface` too; `fec` the data packets for each parity packet.
+ * Reads the URL of a multicast group to send to: `msb://239.1.2.3:5000[?ttl=1&interface=eth0&fec=10]`,
+ * `msb://[ff15::7]:5000`. `iface` is an alias of `interface`; `fec` is the number of data packets for each parity
+ * packet.
  *
- * @throws WmError WM_USAGE with what is wrong
+ * @throws WmError WM_USAGE with the reason
  */
 export function parseMsbUrl(text: string): MsbTarget {
   const refuse = (what: string): never => {
     throw new WmError('WM_USAGE', `${text.trim()} names no multicast group: ${what}.`);
   };
-  // The host of an unknown scheme is kept as it stands.
+  // URL keeps the host of an unknown scheme unchanged.
   const url = URL.canParse(text.trim()) ? new URL(text.trim()) : refuse('it is no URL');
   const address = url.hostname.replace(/^\[|\]$/g, '');
   if (!isMulticastAddress(address)) refuse('groups are 224.0.0.0 to 239.255.255.255 and ff00::/8');

@@ -8,7 +8,7 @@ export interface OpenNscOptions extends FetchOptions {
   readonly onNote?: ((text: string) => void) | undefined;
 }
 
-/** Whether a path or a URL is that of an .nsc file, by its ending. */
+/** True if a path or URL ends like that of an .nsc file. */
 export function isNscLocation(text: string): boolean {
   return (
     /\.nsc$/i.test(text.trim().split(/[?#]/, 1)[0]!) && /^\s*(?:https?:\/\/|(?![a-z][a-z0-9+.-]+:\/\/))/i.test(text)
@@ -18,14 +18,14 @@ export function isNscLocation(text: string): boolean {
 /**
  * Reads an .nsc file from a path or from an http:// or https:// URL.
  *
- * @throws WmError WM_NO_INPUT when there is no such file, WM_UNREACHABLE, WM_SERVER_GONE or WM_PROTOCOL when the server does not give
- *   it, WM_BAD_INPUT when it is no usable .nsc file
+ * @throws WmError WM_NO_INPUT if the file does not exist; WM_UNREACHABLE, WM_SERVER_GONE or WM_PROTOCOL if the server
+ *   does not deliver it; WM_BAD_INPUT if it is not a usable .nsc file
  */
 export async function openNsc(location: string, options: OpenNscOptions = {}): Promise<NscFile> {
   const place = location.trim();
   const isRemote = /^https?:\/\//i.test(place);
   const bytes = isRemote ? (await fetchFile(place, options)).body : await readSmallFile(place, MAX_NSC_SIZE);
-  // It is ASCII, but editors put marks before it.
+  // The format is ASCII, but editors add byte order marks.
   const text = decodeText(bytes);
   if (!looksLikeNsc(text))
     throw new WmError('WM_BAD_INPUT', `${place} is no .nsc file: it does not begin with [Address].`);

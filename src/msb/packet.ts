@@ -1,10 +1,10 @@
 import { WmError } from '../errors.js';
 
-/** Bytes of an MSB packet before its ASF packet. */
+/** Bytes that precede the ASF packet in an MSB packet. */
 export const MSB_HEAD_SIZE = 8;
-/** The largest ASF packet that an MSB packet can carry, in bytes, by its wPacketSize. */
+/** The largest ASF packet that wPacketSize allows in an MSB packet, in bytes. */
 export const MAX_MSB_PAYLOAD = 0xffff - MSB_HEAD_SIZE;
-/** The largest ASF packet that a UDP datagram over IPv4 can carry as an MSB packet, in bytes. */
+/** The largest ASF packet that fits as an MSB packet into a UDP datagram over IPv4, in bytes. */
 export const MAX_UDP_PAYLOAD = 65_507 - MSB_HEAD_SIZE;
 /** A Format ID has 11 bits. */
 export const FORMAT_ID_MASK = 0x07ff;
@@ -22,14 +22,14 @@ export class MsbError extends WmError {
 /** An MSB packet ([MS-MSB] 2.2.4). */
 export interface MsbPacket {
   readonly type: 'packet';
-  /** dwPacketID: counts packets modulo 2^32; a parity packet repeats that of the packet before it. */
+  /** dwPacketID: counts packets modulo 2^32; a parity packet repeats the id of the packet before it. */
   readonly id: number;
   readonly streamId: number;
-  /** One whole ASF packet; a view of the datagram. */
+  /** A whole ASF packet; a view of the datagram. */
   readonly payload: Buffer;
 }
 
-/** What one datagram of a multicast group is. */
+/** The content of one datagram of a multicast group. */
 export type MsbDatagram = MsbPacket | { readonly type: 'beacon' };
 
 /**
@@ -43,13 +43,13 @@ export type MsbDatagram = MsbPacket | { readonly type: 'beacon' };
  */
 export const BEACON: Buffer = Buffer.from('MSB ', 'latin1');
 
-/** The Format ID in a wStreamID, 0 to 2047. */
+/** Returns the Format ID in a wStreamID, 0 to 2047. */
 export function formatIdOf(streamId: number): number {
   return streamId & FORMAT_ID_MASK;
 }
 
 /**
- * A wStreamID ([MS-MSB] 2.2.4).
+ * Returns a wStreamID ([MS-MSB] 2.2.4).
  *
  * @param toggle inverted whenever the playlist entry changes
  */
@@ -85,10 +85,10 @@ export function serialiseMsbPacket(id: number, streamId: number, payload: Buffer
 }
 
 /**
- * Reads what came as one datagram; nothing is copied. The length decides first: a packet may have the Beacon's number as its
- * dwPacketID.
+ * Reads one datagram without copying. The length decides first: the dwPacketID of a packet may equal the signature of a
+ * Beacon.
  *
- * @throws MsbError for anything else than a Beacon or an MSB packet whose wPacketSize is the length of the datagram
+ * @throws MsbError for anything but a Beacon or an MSB packet whose wPacketSize is the length of the datagram
  */
 export function parseMsbDatagram(bytes: Buffer): MsbDatagram {
   const { length } = bytes;

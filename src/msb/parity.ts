@@ -3,31 +3,31 @@ import { type DataPacket, parsePacket } from '../asf/packet.js';
 import { buildPacket, packetFields } from '../asf/packet-build.js';
 import { MsbError } from './packet.js';
 
-/** The most data packets that one parity packet may stand for ([MS-MSB] 2.2.2). */
+/** The most data packets that one parity packet may cover ([MS-MSB] 2.2.2). */
 export const MAX_SPAN = 15;
 /** The span that [MS-MSB] 2.2.2 recommends. */
 export const DEFAULT_SPAN = 10;
 
-/** Error Correction Flags and two bytes of Error Correction Data; what comes behind them is under the parity. */
+/** Error Correction Flags and two bytes of Error Correction Data. The parity covers everything after them. */
 const FIELD_LENGTH = 3;
 const DATA_FLAGS = 0x82;
 const PARITY_FLAGS = 0x92;
 const TYPE_DATA = 1;
 const TYPE_PARITY = 2;
-/** Number has four bits, so the parity packet of a span of 15 could not be numbered. */
+/** Number has four bits, so the parity packet of a span of 15 would have no number. */
 const LARGEST_NUMBER = 15;
 
 /** The Error Correction Data of an ASF packet, as MSB uses it. */
 export interface Protection {
   readonly parity: boolean;
-  /** Counts the packets of the span from 1, the parity packet last; or is 1 in all of them. */
+  /** The packet's place in its span, counted from 1, with the parity packet last; or 1 in all of them. */
   readonly number: number;
   /** The same for all packets of a span; compared for equality only. */
   readonly cycle: number;
 }
 
 /**
- * What the Error Correction Data of an ASF packet says ([MS-MSB] 2.2.2, asf.md 7.1).
+ * Reads the Error Correction Data of an ASF packet ([MS-MSB] 2.2.2, asf.md 7.1).
  *
  *  0                   1                   2
  *  0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3
@@ -45,17 +45,17 @@ export function protectionOf(packet: Buffer): Protection | undefined {
   return { parity, number: packet[1]! >> 4, cycle: packet[2]! };
 }
 
-/** Whether an ASF packet has the three bytes that tell of its span, whatever they say. */
+/** True if an ASF packet has room for the three bytes that describe its span, whatever they contain. */
 export function canBeProtected(packet: Buffer): boolean {
   return packet.length > FIELD_LENGTH && packet[0] === DATA_FLAGS;
 }
 
 /**
- * The packet with Error Correction Flags and two bytes of Error Correction Data, as all packets of a span must have them; they say
- * that nothing protects it. The same packet when it has them.
+ * Returns the packet with Error Correction Flags and two bytes of Error Correction Data, which all packets of a span
+ * must have; they mark it as unprotected. Returns the same packet if it already has them.
  *
- * @param packetSize the result is not longer
- * @returns undefined when there is no room for them
+ * @param packetSize upper limit of the result, in bytes
+ * @returns undefined if there is no room for them
  */
 export function withErrorCorrection(packet: DataPacket, packetSize: number): Buffer | undefined {
   if (canBeProtected(packet.bytes)) return packet.bytes;
@@ -65,7 +65,10 @@ export function withErrorCorrection(packet: DataPacket, packetSize: number): Buf
   return bytes.length > packetSize ? undefined : bytes;
 }
 
-/** A copy of a packet of {@link canBeProtected} form with other Error Correction Data; without any it is that of no span. */
+/**
+ * Returns a copy of a packet for which {@link canBeProtected} holds, with other Error Correction Data; without
+ * `protection` the copy belongs to no span.
+ */
 export function markPacket(packet: Buffer, protection?: Protection): Buffer {
   const out = Buffer.from(packet);
   mark(out, protection);
@@ -79,14 +82,14 @@ function mark(packet: Buffer, protection: Protection | undefined): void {
 
 const NONE = Buffer.alloc(0);
 
-/** XORs what is behind the Error Correction Data of a packet into `sum`, which is as long or longer. */
+/** XORs the bytes after a packet's Error Correction Data into `sum`, which is at least as long. */
 function addTo(sum: Buffer, packet: Buffer): void {
   for (let at = FIELD_LENGTH; at < packet.length; at++) sum[at]! ^= packet[at]!;
 }
 
 /**
- * The packets between two parity packets, on the sending side ([MS-MSB] 2.2.2). Shorter packets count as if zeros followed them, so
- * the parity packet is as long as the longest.
+ * The packets between two parity packets, on the sending side. Shorter packets count as if padded with zeros, so the
+ * parity packet is as long as the longest ([MS-MSB] 2.2.2).
  */
 export class ParitySpan {
   readonly #span: number;
@@ -108,17 +111,17 @@ export class ParitySpan {
     this.#numbered = span < LARGEST_NUMBER;
   }
 
-  /** Data packets in the span that is open; 0 when none is. */
+  /** Number of data packets in the open span; 0 if no span is open. */
   get open(): number {
     return this.#count;
   }
 
-  /** Whether the parity packet is due. */
+  /** True if the parity packet is due. */
   get full(): boolean {
     return this.#count === this.#span;
   }
 
-  /** Takes the next packet, which is of {@link canBeProtected} form, and writes into it where it stands in its span. */
+  /** Adds the next packet, for which {@link canBeProtected} holds, and writes its place in the span into it. */
   add(packet: Buffer): void {
     this.#count++;
     mark(packet, { parity: false, number: this.#numbered ? this.#count : 1, cycle: this.#cycle });
@@ -126,7 +129,7 @@ export class ParitySpan {
     addTo(this.#sum, packet);
   }
 
-  /** Ends the span, full or not. @returns its parity packet; undefined when no packet is in it */
+  /** Ends the span, full or not. @returns its parity packet; undefined if the span is empty */
   close(): Buffer | undefined {
     if (this.#count === 0) return undefined;
     const parity = Buffer.from(this.#sum.subarray(0, this.#length));
@@ -151,11 +154,11 @@ export class ParitySpan {
 }
 
 /**
- * The one packet of a span that was lost ([MS-MSB] 3.2.5.3), with the Error Correction Data of a packet in no span, and as long as
- * it says it is.
+ * Rebuilds the only lost packet of a span, as long as its own fields say, with the Error Correction Data of a packet
+ * outside any span ([MS-MSB] 3.2.5.3).
  *
  * @param received the other data packets of the span
- * @throws AsfError when what comes out is no ASF packet: the packets were not of one span
+ * @throws AsfError if the result is not an ASF packet: the packets did not belong to one span
  */
 export function recoverPacket(parity: Buffer, received: readonly Buffer[]): DataPacket {
   const sum = Buffer.from(parity);

@@ -12,42 +12,43 @@ import { isNscLocation } from './open-nsc.js';
 import { type EntryReport, MsbSession, type SessionAction, type SessionOptions, type SessionStats } from './session.js';
 
 export interface MulticastReceiverOptions extends SessionOptions {
-  /** What the .nsc file says. */
+  /** The content of the .nsc file. */
   readonly nsc: NscFile;
-  /** Where the .nsc file was found; stands in logs. */
+  /** Where the .nsc file was found, for logs. */
   readonly nscUrl?: string | undefined;
-  /** The name of a network interface or an address of it; default: as the system routes. */
+  /** The name or an address of a network interface; default: the system's choice of route. */
   readonly interface?: string | undefined;
-  /** Opens the Unicast URL when nothing comes by multicast; without it that is an error. */
+  /** Opens the Unicast URL if nothing arrives by multicast; without it, that is an error. */
   readonly openUrl?: ((url: string) => AsfSource) | undefined;
-  /** Reads the .nsc file again, when packets come whose header is not in it. */
+  /** Reads the .nsc file again if packets arrive whose header it lacks. */
   readonly reload?: (() => Promise<NscFile>) | undefined;
-  /** Whether to submit logs to the Log URL; default true. */
+  /** True to submit logs to the Log URL; default true. */
   readonly log?: boolean | undefined;
-  /** Where the Log URL may lead; default anywhere. */
+  /** Limits where the Log URL may lead; default anywhere. */
   readonly guard?: AddressGuard | undefined;
-  /** Gets a sentence about what goes on that is no error. */
+  /** Receives sentences about events that are not errors. */
   readonly onNote?: ((text: string) => void) | undefined;
   /** A clock in ms that never goes back. */
   readonly now?: (() => number) | undefined;
 }
 
-/** How often timers are looked at, ms of the system's clock. */
+/** Interval at which timers are checked, in ms of the system's clock. */
 const TICK = 100;
-/** Times between two readings of the .nsc file, ms. */
+/** Shortest time between two reads of the .nsc file, in ms. */
 const RELOAD_PAUSE = 5_000;
-/** Bytes that wait for who takes the events; more is lost, as if the network had lost it. */
+/** Bytes that may wait for the consumer of the events; the rest is dropped, as if the network had lost it. */
 const MAX_QUEUE = 16 * 1024 * 1024;
-/** What an event takes besides its bytes. */
+/** Memory that an event takes besides its bytes. */
 const EVENT_OVERHEAD = 300;
 
 /**
- * A multicast as a source ([MS-MSB] 3.2): joins the group, puts packets in order, fills losses from parity packets, and ends when none
- * have come for as long as the End of Stream timer says. When nothing comes at all it goes on with the Unicast URL.
+ * Receives a multicast as a source ([MS-MSB] 3.2): joins the group, puts packets in order, and fills gaps from parity
+ * packets. Ends when nothing has arrived until the End of Stream timer expires. If nothing arrives at all, falls back
+ * to the Unicast URL.
  *
  * The iteration throws:
- * @throws WmError WM_BAD_INPUT when an ASF header of the .nsc file cannot be read, WM_UNREACHABLE when the group cannot be joined or
- *   nothing comes and there is no Unicast URL; what the source at the Unicast URL throws
+ * @throws WmError WM_BAD_INPUT if an ASF header of the .nsc file cannot be read, WM_UNREACHABLE if the group cannot be
+ *   joined or if nothing arrives and there is no Unicast URL; and any error of the source at the Unicast URL
  */
 export class MulticastReceiver implements AsfSource {
   readonly #options: MulticastReceiverOptions;
@@ -71,12 +72,15 @@ export class MulticastReceiver implements AsfSource {
     this.#logs = new LogQueue(options.onNote);
   }
 
-  /** Counts since the start; undefined before the iteration begins. `overflow` are packets that nobody took in time. */
+  /**
+   * Counts since the start; undefined before the iteration begins. `overflow` counts packets that the consumer did not
+   * take in time.
+   */
   get stats(): (SessionStats & { overflow: number }) | undefined {
     return this.#session && { ...this.#session.stats, overflow: this.#overflow };
   }
 
-  /** Whether it is the Unicast URL that is received. */
+  /** True if the Unicast URL is being received. */
   get unicast(): boolean {
     return this.#unicast !== undefined;
   }
@@ -109,7 +113,7 @@ export class MulticastReceiver implements AsfSource {
     await this.#logs.settled();
   }
 
-  /** Ends it as the end of the stream does, with a log. */
+  /** Ends reception as the end of the stream would, with a log. */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
@@ -121,7 +125,7 @@ export class MulticastReceiver implements AsfSource {
     await this.#logs.settled();
   }
 
-  /** What the session has to say, until it is over. */
+  /** The events of the session, until it is over. */
   async *#events(): AsyncGenerator<AsfEvent, void, undefined> {
     for (;;) {
       const batch = this.#queue.splice(0);
@@ -143,7 +147,7 @@ export class MulticastReceiver implements AsfSource {
       throw new WmError('WM_UNREACHABLE', `${silence}, and there is no Unicast URL to turn to.`);
     }
     if (openUrl === undefined) throw new WmError('WM_UNREACHABLE', `${silence}.`);
-    // A path would be a file of this host, and an .nsc file could lead round in a circle.
+    // A path would name a file on this host, and an .nsc file could lead in a circle.
     if (!/^\s*[a-z][a-z0-9+.-]+:\/\//i.test(nsc.unicastUrl) || isNscLocation(nsc.unicastUrl)) {
       throw new WmError('WM_UNREACHABLE', `${silence}, and the Unicast URL is no URL of a stream.`);
     }

@@ -3,9 +3,9 @@ import type { MsbPacket } from './packet.js';
 import { MAX_SPAN, markPacket, type Protection, protectionOf, recoverPacket } from './parity.js';
 
 export interface ReceptionOptions {
-  /** Packets that may come before one that is awaited, until it is taken for lost; default 48. */
+  /** Packets that may arrive ahead of a missing one before it counts as lost; default 48. */
   readonly window?: number | undefined;
-  /** Longest wait for a packet that may come out of order, in ms; default 300. */
+  /** Longest wait for a packet that may be out of order, in ms; default 300. */
   readonly hold?: number | undefined;
   /** Longest wait for a packet whose span has no parity packet yet, in ms; default 3000. */
   readonly parityHold?: number | undefined;
@@ -13,30 +13,30 @@ export interface ReceptionOptions {
 
 /** Counts since the start. */
 export interface ReceptionStats {
-  /** Data packets that came, each once. */
+  /** Data packets received, each counted once. */
   packets: number;
   parityPackets: number;
-  /** Packets that parity brought back. */
+  /** Packets rebuilt from parity. */
   recovered: number;
-  /** Packets that came after a later one, and still in time. */
+  /** Packets that arrived after a later one, but still in time. */
   reordered: number;
-  /** Packets that were sent, never came and were not brought back. */
+  /** Packets that were sent, never arrived and could not be rebuilt. */
   lost: number;
-  /** The longest run of packets that never came, whether parity brought them back or not. */
+  /** The longest run of packets that never arrived, rebuilt or not. */
   longestGap: number;
   duplicates: number;
-  /** Packets that came after they had been given up. */
+  /** Packets that arrived after they had been given up. */
   late: number;
 }
 
-/** A packet in its place. */
+/** A packet in sequence. */
 export interface Received {
   readonly streamId: number;
-  /** An ASF data packet that belongs to no span. */
+  /** An ASF data packet, marked as belonging to no span. */
   readonly payload: Buffer;
-  /** At its first attempt, after a later packet, or rebuilt from a parity packet. */
+  /** Arrived in order, arrived after a later packet, or rebuilt from a parity packet. */
   readonly how: 'received' | 'reordered' | 'rebuilt';
-  /** Packets directly before it that were given up. */
+  /** Number of packets directly before it that were given up. */
   readonly missing: number;
 }
 
@@ -44,7 +44,7 @@ interface Slot {
   readonly streamId: number;
   readonly payload: Buffer;
   readonly how: Received['how'];
-  /** Of its span; undefined when none protects it. */
+  /** The cycle of its span; undefined if it is unprotected. */
   readonly cycle: number | undefined;
 }
 
@@ -57,16 +57,16 @@ interface Span {
 }
 
 const DEFAULTS = { window: 48, hold: 300, parityHold: 3_000 };
-/** What came last is kept this long, as packets, to rebuild others with and to know duplicates by. */
+/** Number of recent packets kept, to rebuild others and to recognise duplicates. */
 const HISTORY = 64;
-/** A larger step of the ids is that of another sender, or of one that was started again. */
+/** A larger step of the ids means another sender, or one that was restarted. */
 const LARGEST_STEP = 3_000;
 /** Where the Error Correction Data ends. */
 const PROTECTED_FROM = 3;
 
 /**
- * Puts the MSB packets of a group in order: waits a little for those that are missing, rebuilds them from parity packets ([MS-MSB]
- * 3.2.5.3), and counts what stays lost. It holds no more than the packets of one window. Time is given in ms.
+ * Puts the MSB packets of a group in order: waits briefly for missing packets, rebuilds them from parity packets
+ * ([MS-MSB] 3.2.5.3), and counts the rest as lost. Holds at most one window of packets. Times are in ms.
  */
 export class MsbReception {
   readonly stats: ReceptionStats = {
@@ -82,19 +82,19 @@ export class MsbReception {
   readonly #options: typeof DEFAULTS;
   readonly #slots = new Map<number, Slot>();
   #spans: Span[] = [];
-  /** The id that is delivered next; undefined before the first packet. */
+  /** The id to deliver next; undefined before the first packet. */
   #next: number | undefined;
   #highest = 0;
-  /** The highest id that came; undefined before the first packet. */
+  /** The highest id received; undefined before the first packet. */
   #newest: number | undefined;
-  /** Packets given up since the last one that was delivered, and those that never came since the last one that did. */
+  /** Packets given up since the last delivery, and packets that never arrived since the last one that did. */
   #missing = 0;
   #run = 0;
-  /** Since when `next` has been missing while later ones are there. */
+  /** When `next` went missing while later packets were there. */
   #missingSince: number | undefined;
-  /** A packet that fits no sequence; if the next one follows it, both are of a sender that began anew. */
+  /** A packet outside the sequence; if the next one follows it, the sender has restarted. */
   #stranger: MsbPacket | undefined;
-  /** The id with which the newest span that is known ended. */
+  /** The id that ended the newest known span. */
   #lastSpanEnd: number | undefined;
 
   constructor(options: ReceptionOptions = {}) {
@@ -102,7 +102,7 @@ export class MsbReception {
     this.#options = { ...DEFAULTS, ...Object.fromEntries(given) };
   }
 
-  /** Takes the next MSB packet that came. @returns what is in order now */
+  /** Takes the next MSB packet. @returns the packets that are now in order */
   packet(packet: MsbPacket, now: number): Received[] {
     const protection = protectionOf(packet.payload);
     if (protection?.parity) this.#parity(packet, protection);
@@ -110,24 +110,26 @@ export class MsbReception {
     return this.#ready(now);
   }
 
-  /** Gives up what has been missing for too long; to be called every now and then. @returns what is in order now */
+  /**
+   * Gives up packets that have been missing for too long; call it regularly. @returns the packets that are now in order
+   */
   tick(now: number): Received[] {
     return this.#ready(now);
   }
 
-  /** Gives up everything that is missing, at the end. @returns the rest */
+  /** Gives up all missing packets, at the end. @returns the rest */
   flush(): Received[] {
     const rest: Received[] = [];
     while (this.#skip(rest)) this.#deliver(rest);
     if (this.#next === undefined || this.#lastSpanEnd === undefined) return rest;
-    // A parity packet tells of packets of which none came.
+    // The parity packet covers packets that never arrived.
     const missing = ((this.#lastSpanEnd - this.#next) | 0) + 1;
     if (missing > 0) this.#countLost(missing);
     this.#missing = 0;
     return rest;
   }
 
-  /** @returns false when its id cannot be of this sequence */
+  /** @returns false if its id cannot belong to this sequence */
   #data(packet: MsbPacket, protection: Protection | undefined): boolean {
     this.#next ??= packet.id;
     const distance = (packet.id - this.#next) | 0;
@@ -154,7 +156,7 @@ export class MsbReception {
     return true;
   }
 
-  /** What fits no sequence: two in a row begin another one. */
+  /** Handles a packet outside the sequence: two in a row begin a new one. */
   #foreign(packet: MsbPacket, now: number): Received[] {
     const previous = this.#stranger;
     this.#stranger = packet;
@@ -182,7 +184,7 @@ export class MsbReception {
     this.stats.parityPackets++;
     const first = this.#firstOfSpan(id, number, cycle);
     if (this.#lastSpanEnd === undefined || ((id - this.#lastSpanEnd) | 0) > 0) this.#lastSpanEnd = id;
-    // Everything up to the end of the span was delivered or given up.
+    // Everything up to the end of the span has been delivered or given up.
     if (first === undefined || distance < 0) return;
     if (this.#spans.some(({ last }) => last === id)) return;
     const span = { first, last: id, streamId, cycle, parity: payload };
@@ -190,10 +192,10 @@ export class MsbReception {
     this.#rebuild(span);
   }
 
-  /** Where the span of a parity packet begins; undefined when that cannot be known. */
+  /** Returns the id of the first packet in a parity packet's span; undefined if unknown. */
   #firstOfSpan(last: number, number: number, cycle: number): number | undefined {
     if (number > 1) return (last - number + 2) >>> 0;
-    // A server may number no packets; then the span before says where this one begins, or the packets themselves do.
+    // A server may leave its packets unnumbered. The span starts after the previous one, or where the packets show it.
     const before = this.#lastSpanEnd;
     if (before !== undefined && within((before + 1) >>> 0, (last - MAX_SPAN + 1) >>> 0, last))
       return (before + 1) >>> 0;
@@ -205,7 +207,7 @@ export class MsbReception {
     return (last - MAX_SPAN + 1) >>> 0;
   }
 
-  /** Brings back the one packet of a span that is missing. */
+  /** Rebuilds the only missing packet of a span. */
   #rebuild(span: Span): void {
     const { first, last, streamId, cycle, parity } = span;
     let missing: number | undefined;
@@ -229,7 +231,7 @@ export class MsbReception {
       this.#put(missing, { streamId, payload, how: 'rebuilt', cycle });
       this.stats.recovered++;
     } catch (error) {
-      // It was no parity packet of theirs, whatever it said.
+      // It was not the parity packet of these packets, whatever its fields say.
       if (!(error instanceof AsfError)) throw error;
     }
   }
@@ -257,14 +259,14 @@ export class MsbReception {
     return this.#slots.size > 0 && ((this.#highest - this.#next!) | 0) >= 0;
   }
 
-  /** How long the packet that is missing is waited for: longer while a parity packet may bring it back. */
+  /** How long to wait for the missing packet: longer while a parity packet may still bring it back. */
   get #patience(): number {
     const isProtected = this.#slots.get(this.#highest)?.cycle !== undefined;
     const parityCame = this.#lastSpanEnd !== undefined && ((this.#lastSpanEnd - this.#next!) | 0) >= 0;
     return isProtected && !parityCame ? this.#options.parityHold : this.#options.hold;
   }
 
-  /** Takes what is in order. */
+  /** Delivers the packets that are in order. */
   #deliver(into: Received[]): void {
     if (this.#next === undefined) return;
     for (let slot = this.#slots.get(this.#next); slot; slot = this.#slots.get(this.#next)) {
@@ -285,7 +287,7 @@ export class MsbReception {
     if (this.#spans.length > 0) this.#spans = this.#spans.filter(({ last }) => ((last - this.#next!) | 0) >= 0);
   }
 
-  /** Gives up what is missing before the next packet that is there. @returns false when nothing is there */
+  /** Gives up the gap before the next packet received. @returns false if there is no such packet */
   #skip(into: Received[]): boolean {
     if (this.#next === undefined || !this.#pending) return false;
     let gap = 0;
@@ -315,7 +317,7 @@ function within(id: number, first: number, last: number): boolean {
   return (id - first) >>> 0 <= (last - first) >>> 0;
 }
 
-/** Whether both are the same ASF packet; one of them may have been rebuilt. */
+/** True if both are the same ASF packet; one of them may have been rebuilt. */
 function sameContent(a: Buffer, b: Buffer): boolean {
   return a.length === b.length && a.subarray(PROTECTED_FROM).equals(b.subarray(PROTECTED_FROM));
 }

@@ -11,9 +11,9 @@ export interface MulticastOptions extends SendingOptions {
   readonly span?: number | undefined;
   /** Milliseconds between two Beacon packets while there is nothing else to send, 1000 to 10000; default 5000. */
   readonly beaconInterval?: number | undefined;
-  /** The ASF headers that receivers need have changed, so the .nsc file has to be written again. */
+  /** Called when the set of ASF headers that receivers need has changed, so the .nsc file must be rewritten. */
   readonly onFormats?: (() => void) | undefined;
-  /** Gets a sentence about datagrams that could not be sent; once for each kind. */
+  /** Receives a sentence about datagrams that could not be sent; once for each kind of error. */
   readonly warn?: ((message: string) => void) | undefined;
 }
 
@@ -23,7 +23,7 @@ export interface MulticastStats {
   packets: number;
   parityPackets: number;
   beacons: number;
-  /** Of all datagrams, without the heads of UDP and IP. */
+  /** Of all datagrams, without IP and UDP headers. */
   bytes: number;
   /** Datagrams that could not be sent. */
   failed: number;
@@ -33,19 +33,19 @@ const DEFAULT_BEACON_INTERVAL = 5_000;
 const BEACON_INTERVALS = { least: 1_000, most: 10_000 };
 
 /**
- * Sends a stream to a multicast group ([MS-MSB] 3.1), as soon as it is given something: packets are to be written when they are due.
- * While there is nothing, Beacon packets tell receivers that there will be.
+ * Sends a stream to a multicast group ([MS-MSB] 3.1). Sends at once: write each packet when it is due. While the stream
+ * is idle, Beacon packets tell receivers to keep waiting.
  */
 export class MulticastSender implements AsfSink {
   readonly stats: MulticastStats = { packets: 0, parityPackets: 0, beacons: 0, bytes: 0, failed: 0 };
-  /** The address that the datagrams come from. */
+  /** The address that datagrams leave from. */
   readonly source: string;
   readonly #options: MulticastOptions;
   readonly #socket: Socket;
   readonly #transmission: MsbTransmission;
   readonly #beacon: NodeJS.Timeout;
   readonly #warned = new Set<string>();
-  /** MSB packets were sent since the Beacon timer expired last. */
+  /** True if MSB packets were sent since the Beacon timer last expired. */
   #busy = false;
   #closed = false;
 
@@ -60,8 +60,8 @@ export class MulticastSender implements AsfSink {
   }
 
   /**
-   * @throws WmError WM_USAGE when the group is none or the interface is not there, WM_UNREACHABLE when no network leads to it,
-   *   WM_PROTOCOL for a span or an interval that the specification does not allow
+   * @throws WmError WM_USAGE if the address is not that of a group or the interface does not exist, WM_UNREACHABLE if
+   *   no network leads to the group, WM_PROTOCOL for a span or an interval that the specification does not allow
    */
   static async open(options: MulticastOptions): Promise<MulticastSender> {
     const { span, beaconInterval = DEFAULT_BEACON_INTERVAL } = options;
@@ -79,9 +79,9 @@ export class MulticastSender implements AsfSink {
   }
 
   /**
-   * What an .nsc file says of this multicast; `more` adds to it.
+   * Describes this multicast for an .nsc file; `more` adds fields to it.
    *
-   * The Multicast Adapter, by which receivers know the datagrams, is there when the interface was named.
+   * The Multicast Adapter, by which receivers recognise the datagrams, is included only if the interface was named.
    */
   announcement(more: Partial<NscFile> = {}): NscFile {
     const { address, port, ttl, span, interface: own } = this.#options;
@@ -118,7 +118,7 @@ export class MulticastSender implements AsfSink {
     }
   }
 
-  /** Ends the last span and stops; what was sent is with the system then. */
+  /** Ends the last span and closes the socket; everything sent has reached the system by then. */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#send(this.#transmission.end());
@@ -141,14 +141,14 @@ export class MulticastSender implements AsfSink {
     }
   }
 
-  /** There is nothing to send from now on: the Beacon timer starts ([MS-MSB] 3.1.5.3). */
+  /** The stream is idle from now on: starts the Beacon timer ([MS-MSB] 3.1.5.3). */
   #idle(): void {
     this.#busy = false;
     this.#beacon.refresh();
   }
 
   #beaconTimer(): void {
-    // A source that fell silent without an end has nothing to send either.
+    // A source that went silent without an end is idle too.
     if (!this.#busy) this.#sendBeacon();
     this.#busy = false;
   }

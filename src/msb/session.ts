@@ -12,48 +12,48 @@ export interface SessionOptions extends ReceptionOptions {
   readonly openTimeout?: number | undefined;
   /** The End of Stream timer in ms; default 30 000. */
   readonly endTimeout?: number | undefined;
-  /** Begins with the first packet that comes, even if no key frame is in it. Default false. */
+  /** True to begin with the first packet that arrives, even without a key frame. Default false. */
   readonly anywhere?: boolean | undefined;
-  /** Takes datagrams from every address, not only from the Multicast Adapter of the .nsc file. Default false. */
+  /** True to take datagrams from any address, not only from the Multicast Adapter of the .nsc file. Default false. */
   readonly anySource?: boolean | undefined;
 }
 
-/** What came of one playlist entry, or of the whole stream. */
+/** Statistics of one playlist entry, or of the whole stream. */
 export interface EntryReport {
   readonly header: AsfHeader;
-  /** When its first and its last packet came, on the clock of the session, ms. */
+  /** When its first and last packets arrived, in ms on the session's clock. */
   readonly startedAt: number;
   readonly endedAt: number;
-  /** Send times of the packets that were passed on, ms. */
+  /** Send times of the packets that were passed on, in ms. */
   readonly firstSendTime: number;
   readonly lastSendTime: number;
-  /** Packets that were passed on, at least one. */
+  /** Packets passed on, at least one. */
   readonly rendered: number;
-  /** Packets that came at the first attempt, in order. */
+  /** Packets that arrived in order. */
   readonly received: number;
-  /** Packets that came after a later one. */
+  /** Packets that arrived after a later one. */
   readonly reordered: number;
-  /** Packets that never came and were rebuilt from parity packets. */
+  /** Packets that never arrived and were rebuilt from parity packets. */
   readonly recovered: number;
-  /** Packets that never came and stay lost. */
+  /** Packets that never arrived and could not be rebuilt. */
   readonly lost: number;
-  /** The longest run of packets that never came, rebuilt or not. */
+  /** The longest run of packets that never arrived, rebuilt or not. */
   readonly longestGap: number;
-  /** Of the ASF packets that came. */
+  /** Of the ASF packets that arrived. */
   readonly bytes: number;
-  /** Bits per second since the session began, over all entries; undefined if that took no time. */
+  /** Bits per second since the session began, over all entries; undefined if no time has passed. */
   readonly averageBandwidth: number | undefined;
 }
 
 export type SessionAction =
   | { readonly type: 'event'; readonly event: AsfEvent }
-  /** An entry is over, of which at least one packet was passed on. */
+  /** An entry is over of which at least one packet was passed on. */
   | { readonly type: 'report'; readonly report: EntryReport }
-  /** Packets come whose ASF header is not in the .nsc file; told once for each wStreamID. */
+  /** Packets arrive whose ASF header is not in the .nsc file; reported once for each wStreamID. */
   | { readonly type: 'unknownFormat'; readonly formatId: number }
-  /** The Open timer has expired: nothing comes here. */
+  /** The Open timer has expired: nothing arrives here. */
   | { readonly type: 'openTimeout' }
-  /** The End of Stream timer has expired: the end event was among the actions before. */
+  /** The End of Stream timer has expired; the end event came earlier in the same actions. */
   | { readonly type: 'over' };
 
 /** Counts since the start. */
@@ -61,7 +61,7 @@ export interface SessionStats extends ReceptionStats {
   beacons: number;
   /** Datagrams that are neither MSB packets nor Beacons, and packets whose ASF packet cannot be read. */
   malformed: number;
-  /** Datagrams from other addresses than that of the Multicast Adapter, and stray packets of another entry. */
+  /** Datagrams from addresses other than the Multicast Adapter, and stray packets of another entry. */
   foreign: number;
   /** Packets whose ASF header is not in the .nsc file. */
   unknownFormat: number;
@@ -69,11 +69,11 @@ export interface SessionStats extends ReceptionStats {
 
 const OPEN_TIMEOUT = { least: 10_000, most: 30_000, usual: 20_000 };
 const END_TIMEOUT = 30_000;
-/** So many wStreamIDs are remembered as told of. */
+/** Unknown wStreamIDs that are remembered as reported. */
 const MAX_UNKNOWN = 64;
 /**
- * Another entry begins with its third packet in a row, or when its packets waited for so many ms and none came of the present one: a
- * datagram can be anybody's, and one alone must not end an entry.
+ * A new entry begins with its third packet in a row, or when its packets have waited this many ms and the current entry
+ * sent none. Datagrams can be forged, and a single one must not end an entry.
  */
 const ENTRY_PACKETS = 3;
 const ENTRY_WAIT = 500;
@@ -90,15 +90,15 @@ interface Entry {
   rendered: number;
   readonly how: Record<Received['how'], number>;
   lost: number;
-  /** Packets that never came since the last one that did, and the most of them. */
+  /** Packets missing since the last one that arrived, and the longest such run. */
   run: number;
   longestGap: number;
   bytes: number;
 }
 
 /**
- * The receiving side of a multicast without its socket ([MS-MSB] 3.2): from datagrams to the events of a stream. Time is given in ms
- * of a clock that only goes forward.
+ * The receiving side of a multicast without its socket ([MS-MSB] 3.2): turns datagrams into the events of a stream.
+ * Times are in ms of a monotonic clock.
  */
 export class MsbSession {
   readonly #options: SessionOptions;
@@ -107,27 +107,27 @@ export class MsbSession {
   readonly #counts = { beacons: 0, malformed: 0, foreign: 0, unknownFormat: 0 };
   readonly #unknown = new Set<number>();
   #headers: ReadonlyMap<number, AsfHeader>;
-  /** When the Open timer was started; undefined when it does not run. */
+  /** When the Open timer was started; undefined while it is not running. */
   #openSince: number | undefined;
-  /** When the End of Stream timer was started or reset last; undefined when it does not run. */
+  /** When the End of Stream timer was last started or reset; undefined while it is not running. */
   #endSince: number | undefined;
   #entry: Entry | undefined;
-  /** Packets of another entry, until it is certain that it begins. */
+  /** Packets of another entry, until it is certain that the entry begins. */
   #next: Received[] = [];
   #nextSince = 0;
-  /** Lost packets that are counted in an entry. */
+  /** Lost packets already counted in an entry. */
   #lostSeen = 0;
-  /** Bytes of the ASF packets that came, and when the first and the last one did. */
+  /** Bytes of the ASF packets received, and when the first and the last one arrived. */
   #bytes = 0;
   #firstAt: number | undefined;
   #lastAt = 0;
   #over = false;
 
   /**
-   * The Open timer starts now.
+   * Starts the Open timer.
    *
-   * @throws WmError WM_BAD_INPUT when an ASF header of the file cannot be read, WM_PROTOCOL for an Open timer that the specification
-   *   does not allow
+   * @throws WmError WM_BAD_INPUT if an ASF header of the file cannot be read, WM_PROTOCOL for an Open timer that the
+   *   specification does not allow
    */
   constructor(nsc: NscFile, now: number, options: SessionOptions = {}) {
     const { openTimeout = OPEN_TIMEOUT.usual } = options;
@@ -145,13 +145,13 @@ export class MsbSession {
     return { ...this.#reception.stats, ...this.#counts };
   }
 
-  /** The .nsc file was read again. @throws WmError WM_BAD_INPUT, and nothing has changed */
+  /** Takes a new reading of the .nsc file. @throws WmError WM_BAD_INPUT, and nothing changes */
   update(nsc: NscFile): void {
     this.#headers = new Map([...this.#headers, ...headersOf(nsc)]);
     this.#unknown.clear();
   }
 
-  /** @param source the address that it came from */
+  /** @param source the address that the datagram came from */
   datagram(bytes: Buffer, source: string, now: number): SessionAction[] {
     if (this.#over) return [];
     if (this.#adapter !== undefined && source.split('%')[0]!.toLowerCase() !== this.#adapter) {
@@ -180,7 +180,7 @@ export class MsbSession {
     return actions;
   }
 
-  /** To be called every now and then: the timers, and packets that are waited for in vain. */
+  /** Checks the timers and gives up overdue packets; call it regularly. */
   tick(now: number): SessionAction[] {
     if (this.#over) return [];
     const actions: SessionAction[] = [];
@@ -196,7 +196,9 @@ export class MsbSession {
     return actions;
   }
 
-  /** The person stops it ([MS-MSB] 3.2.7.1), or it has ended: the rest, a report and an end event. */
+  /**
+   * Ends the session, because the user stops it ([MS-MSB] 3.2.7.1) or it is over: the rest, a report and an end event.
+   */
   stop(now: number): SessionAction[] {
     if (this.#over) return [];
     const actions: SessionAction[] = [];
@@ -228,7 +230,7 @@ export class MsbSession {
     }
   }
 
-  /** A packet of another entry than the present one came. */
+  /** Handles a packet of an entry other than the current one. */
   #mayBegin(each: Received, now: number, actions: SessionAction[]): void {
     if (this.#next[0] && this.#next[0].streamId !== each.streamId) this.#dropNext();
     if (this.#next.length === 0) this.#nextSince = now;
@@ -243,13 +245,13 @@ export class MsbSession {
     this.#next = [];
   }
 
-  /** Begins the entry of the packets that waited for it. */
+  /** Begins the entry whose packets have been waiting. */
   #begin(now: number, actions: SessionAction[]): void {
     const packets = this.#next;
     this.#next = [];
     const { streamId, missing } = packets[0]!;
     const current = this.#entry;
-    // What is missing between two entries is counted in the first of them.
+    // Packets lost between two entries count for the first.
     if (current) {
       this.#countMissing(current, missing);
       this.#endEntry(current, true, actions);
@@ -264,7 +266,7 @@ export class MsbSession {
 
   #newEntry(streamId: number, isFirst: boolean, now: number): Entry {
     const header = this.#headers.get(formatIdOf(streamId))!;
-    // A client that joins is somewhere in an entry; the next one comes from its start.
+    // A client that joins arrives in the middle of an entry; the next entry starts at its beginning.
     const joins = isFirst && !this.#options.anywhere;
     return {
       streamId,
@@ -311,9 +313,9 @@ export class MsbSession {
     entry.longestGap = Math.max(entry.longestGap, entry.run);
   }
 
-  /** Reports an entry, unless nothing of it was rendered ([MS-MSB] 3.2.7.1). */
+  /** Reports an entry, unless none of it was rendered ([MS-MSB] 3.2.7.1). */
   #endEntry(entry: Entry, moreEntries: boolean, actions: SessionAction[]): void {
-    // Those that only a parity packet told of, at the very end.
+    // At the very end: packets known only from a parity packet.
     if (!moreEntries) this.#countMissing(entry, this.#reception.stats.lost - this.#lostSeen);
     const { header, startedAt, lastAt, firstSendTime, lastSendTime, rendered, how, lost, longestGap, bytes } = entry;
     this.#entry = undefined;

@@ -19,20 +19,20 @@ export interface TransmissionOptions {
 const ZERO_FILE_ID = '0'.repeat(32);
 
 /**
- * What a header of a file without a File ID or a date gets instead: the same each time, so that receivers that have its .nsc file
- * know it again when its sender was started again.
+ * Fills in the identity of a header without a File ID or a date. It is the same each time, so that receivers that have
+ * the .nsc file recognise the header after the sender restarts.
  */
 function identityOf({ bytes, fileId }: AsfHeader): LiveHeaderOptions {
   const digest = createHash('sha256').update(bytes).digest('hex');
   return { now: new Date(0), ...(fileId === ZERO_FILE_ID ? { fileId: digest.slice(0, 32) } : {}) };
 }
 
-/** So many ASF headers are announced; a client that comes late needs only the newest. */
+/** ASF headers that are announced; a client that joins late needs only the newest. */
 const MAX_FORMATS = 32;
 
 /**
- * The sending side of a multicast without its socket ([MS-MSB] 3.1): from headers and packets to the datagrams of MSB packets, with
- * their ids, stream ids, cycles and parity packets.
+ * The sending side of a multicast without its socket ([MS-MSB] 3.1): turns headers and packets into the datagrams of
+ * MSB packets, with their ids, stream ids, cycles and parity packets.
  */
 export class MsbTransmission {
   readonly #span: ParitySpan | undefined;
@@ -41,28 +41,28 @@ export class MsbTransmission {
   #current: NscFormat | undefined;
   #packetSize = 0;
   #toggle = false;
-  /** Datagrams with parity packets that were made. */
+  /** Number of datagrams with parity packets. */
   parityPackets = 0;
 
-  /** @throws MsbError for a span that cannot be */
+  /** @throws MsbError for a span out of range */
   constructor({ span = 0, firstId = 0 }: TransmissionOptions = {}) {
     this.#span = span === 0 ? undefined : new ParitySpan(span);
     this.#id = firstId >>> 0;
   }
 
-  /** The ASF headers for an .nsc file, the oldest first; each has a Format ID of its own. */
+  /** The ASF headers for an .nsc file, oldest first, each with a Format ID of its own. */
   get formats(): readonly NscFormat[] {
     return this.#formats;
   }
 
-  /** The wStreamID of what is sent now. @throws MsbError before the first header */
+  /** The current wStreamID. @throws MsbError before the first header */
   get streamId(): number {
     if (!this.#current) throw new MsbError('A data packet came before the header.');
     return streamIdOf(this.#current.id, this.#toggle);
   }
 
   /**
-   * What follows is another file or playlist entry, or has another header ([MS-MSB] 3.1.5.1): its wStreamID differs from the last.
+   * Begins another file or playlist entry, or one with another header: the wStreamID changes ([MS-MSB] 3.1.5.1).
    *
    * @returns the parity packet that ends the last span, if one is open
    */
@@ -76,17 +76,17 @@ export class MsbTransmission {
   }
 
   /**
-   * The datagrams for an ASF data packet: itself, without padding, and the parity packet when it ends a span. None for a parity packet
-   * of somebody else's.
+   * Returns the datagrams for an ASF data packet: the packet without padding, and the parity packet if it ends a span.
+   * Returns none for a parity packet from another sender.
    *
-   * @throws MsbError before the first header, and when it does not fit a datagram
+   * @throws MsbError before the first header, or if the packet does not fit a datagram
    */
   packet(packet: DataPacket): Buffer[] {
     const { streamId } = this;
     if (packet.parity) return [];
     const plain = this.#unpadded(packet);
     const span = this.#span;
-    // What has no room for the bytes that tell of the span goes unprotected, between two spans.
+    // A packet without room for its place in a span goes unprotected, between two spans.
     const guarded = span && withErrorCorrection(plain, this.#packetSize);
     const payload = guarded ?? plain.bytes;
     if (payload.length > MAX_UDP_PAYLOAD) {
@@ -99,7 +99,7 @@ export class MsbTransmission {
     return span.full ? [datagram, ...this.end()] : [datagram];
   }
 
-  /** Ends the span that is open ([MS-MSB] 3.1.5.3). @returns its parity packet, which has the id of the packet before it */
+  /** Ends the open span ([MS-MSB] 3.1.5.3). @returns its parity packet, which has the id of the packet before it */
   end(): Buffer[] {
     const parity = this.#span?.close();
     if (!parity) return [];
@@ -113,7 +113,9 @@ export class MsbTransmission {
     return datagram;
   }
 
-  /** Of no span, without padding, and with a length of its own when it is shorter than others. */
+  /**
+   * Rewrites a packet to belong to no span, without padding, and with an explicit length if it is shorter than others.
+   */
   #unpadded(packet: DataPacket): DataPacket {
     let plain = packet;
     if (inParitySpan(plain)) plain = parsePacket(markPacket(plain.bytes));
