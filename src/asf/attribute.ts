@@ -5,8 +5,8 @@ const KINDS = ['string', 'bytes', 'bool', 'dword', 'qword', 'word', 'guid'] as c
 const SIZES = { dword: 4, qword: 8, word: 2, guid: 16 } as const;
 
 /**
- * The value of a content descriptor (asf.md 3.10) or a metadata record (4.4). A value whose length does not fit its type
- * keeps its bytes.
+ * Decodes the value of a content descriptor (asf.md 3.10) or a metadata record (4.4). A value whose length does not fit
+ * its type keeps its bytes.
  * @param boolSize bytes of a BOOL: 4 in Extended Content Description, 2 in Metadata
  */
 export function decodeAttribute(dataType: number, bytes: Buffer, boolSize: 2 | 4): AttributeValue {
@@ -49,7 +49,7 @@ function valueBytes(attribute: AttributeValue, boolSize: 2 | 4): Buffer {
   }
 }
 
-/** The data type and the bytes of a value; the opposite of {@link decodeAttribute}. */
+/** Returns the data type and the bytes of a value; the inverse of {@link decodeAttribute}. */
 export function encodeAttribute(attribute: AttributeValue, boolSize: 2 | 4): { dataType: number; bytes: Buffer } {
   const dataType = attribute.kind === 'other' ? attribute.dataType : KINDS.indexOf(attribute.kind);
   return { dataType, bytes: valueBytes(attribute, boolSize) };

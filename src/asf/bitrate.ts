@@ -1,23 +1,26 @@
 import type { FileProperties, HeaderObject } from './objects.js';
 import { flattenObjects, type StreamProperties } from './stream.js';
 
-/** Maximum Bitrate of headers whose writer did not know it. */
+/** Maximum Bitrate in headers whose writer did not know it. */
 const UNKNOWN_BITRATE = 0xffff_ffff;
 const LARGEST_BITRATE = 0xffff_ffff;
 
-/** What a stream of script commands is given when nothing says its rate, bits per second. */
+/** The rate assumed for a stream of script commands if the header gives none, bits per second. */
 const COMMAND_BITRATE = 1000;
 
-/** What packet and payload headers add to a rate: near the measured 1.4 % at 3200, 2.5 % at 1400, 6 % at 512 bytes. */
+/**
+ * Adds the overhead of packet and payload headers: close to the measured 1.4 % at 3200, 2.5 % at 1400, 6 % at 512
+ * bytes.
+ */
 export function withOverhead(bitsPerSecond: number, packetSize: number): number {
   return Math.min(Math.round(bitsPerSecond * (1 + 28 / packetSize + 0.005)), LARGEST_BITRATE);
 }
 
-/** The rate of one stream by its own description, bits per second with overhead; 0 when it says none. */
+/** The rate that a stream's own description gives, bits per second with overhead; 0 if it gives none. */
 function ownBitrate(stream: StreamProperties, packetSize: number): number {
   const { extended, format } = stream;
   if (extended !== undefined) {
-    // Encoders do not agree which of the two is the peak, so the larger counts.
+    // Encoders disagree about which of the two is the peak, so the larger counts.
     const rate = Math.max(extended.dataBitrate, extended.alternateDataBitrate);
     if (rate > 0 && rate < UNKNOWN_BITRATE) return withOverhead(rate, packetSize);
   }
@@ -26,8 +29,9 @@ function ownBitrate(stream: StreamProperties, packetSize: number): number {
 }
 
 /**
- * Bits per second by stream number: from Stream Bitrate Properties; else Extended Stream Properties; else for audio its
- * average, for video what Maximum Bitrate leaves, in equal parts (asf.md 11). A stream of unknown rate is not in it.
+ * Returns bits per second by stream number: from Stream Bitrate Properties, else from Extended Stream Properties, else
+ * estimated. Audio uses its average; video streams share equally what Maximum Bitrate leaves (asf.md 11). Streams of
+ * unknown rate are missing.
  */
 export function findBitrates(
   objects: readonly HeaderObject[],

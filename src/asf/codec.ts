@@ -1,14 +1,14 @@
 import { AsfError } from './error.js';
 
-/** How much a reader may still make of what it reads; it is shared by all readers of one header. */
+/** What readers may still create; all readers of one header share it. */
 export interface Budget {
-  /** Objects of the header. */
+  /** Objects in the header. */
   objects: number;
-  /** Items of lists, over all objects. */
+  /** List items, over all objects. */
   items: number;
 }
 
-/** Reads little-endian fields from a part of a buffer; every read is checked. The buffers it gives are views. */
+/** Reads little-endian fields from part of a buffer and checks each read. The buffers it returns are views. */
 export class ByteReader {
   readonly bytes: Buffer;
   position: number;
@@ -26,7 +26,7 @@ export class ByteReader {
     return this.end - this.position;
   }
 
-  /** Moves over `size` bytes and gives their offset. @throws AsfError when there are fewer */
+  /** Skips `size` bytes and returns their offset. @throws AsfError if there are fewer */
   skip(size: number): number {
     if (size > this.remaining) throw new AsfError('A field goes beyond the end of its object.', this.position);
     const at = this.position;
@@ -64,7 +64,7 @@ export class ByteWriter {
     return at;
   }
 
-  /** @throws AsfError when the value does not fit `size` bytes */
+  /** @throws AsfError if the value does not fit in `size` bytes */
   uint(value: number, size: number): void {
     if (!(Number.isInteger(value) && value >= 0 && value < 2 ** (8 * size))) {
       throw new AsfError(`${value} does not fit a field of ${size} bytes.`, this.#length);
@@ -73,7 +73,7 @@ export class ByteWriter {
     this.#buffer.writeUIntLE(value, at, size);
   }
 
-  /** @throws AsfError when the value does not fit 8 bytes */
+  /** @throws AsfError if the value does not fit in 8 bytes */
   uint64(value: bigint): void {
     if (value < 0n || value >= 1n << 64n) throw new AsfError(`${value} does not fit a QWORD.`, this.#length);
     const at = this.#reserve(8);
@@ -90,7 +90,7 @@ export class ByteWriter {
   }
 }
 
-/** How a value stands in the bytes; reading throws AsfError when they end too early, writing when a value does not fit. */
+/** How a value is encoded. Reading throws AsfError if the bytes end too early, writing if a value does not fit. */
 export interface Codec<T> {
   read(reader: ByteReader): T;
   write(writer: ByteWriter, value: T): void;
@@ -112,13 +112,13 @@ export const qword: Codec<bigint> = {
 
 const LARGEST_QWORD = 2n ** 64n - 1n;
 
-/** A QWORD whose sensible values are small. */
+/** A QWORD as a number, for fields whose sensible values are small. */
 export const qwordNumber: Codec<number> = {
   read: (reader) => Number(reader.uint64()),
   write: (writer, value) => {
     if (!(Number.isInteger(value) && value >= 0 && value <= 2 ** 64))
       throw new AsfError(`${value} does not fit a QWORD.`);
-    // The largest values are read as 2^64, the nearest that a number can be.
+    // The largest values are read as 2^64, the nearest number.
     writer.uint64(value === 2 ** 64 ? LARGEST_QWORD : BigInt(value));
   },
 };
@@ -132,30 +132,33 @@ export const guid: Codec<string> = {
   },
 };
 
-/** UTF-16LE without its terminating NULs; an odd last byte is left out. */
+/** Decodes UTF-16LE without its terminating NULs; an odd last byte is ignored. */
 export function decodeText(bytes: Buffer): string {
   return withoutNuls(bytes.subarray(0, bytes.length & ~1).toString('utf16le'));
 }
 
-/** A text without the NULs at its end. Takes linear time, however many there are elsewhere. */
+/** Removes the NULs at the end of a text, in linear time however many there are elsewhere. */
 export function withoutNuls(text: string): string {
   let end = text.length;
   while (end > 0 && text[end - 1] === '\0') end--;
   return text.slice(0, end);
 }
 
-/** The most characters of a text that fill a field of 65,535 bytes without a NUL. */
+/** The characters that fill a field of 65,535 bytes without a NUL. */
 const FULL_FIELD = 32_767;
 
-/** UTF-16LE with one terminating NUL; of an empty text nothing, as ffmpeg writes it too. One that fills its field has no NUL. */
+/**
+ * Encodes UTF-16LE with one terminating NUL. An empty text takes no bytes, as in ffmpeg; one that fills its field has
+ * no NUL.
+ */
 export function encodeText(text: string): Buffer {
   if (text === '') return Buffer.alloc(0);
   return Buffer.from(text.length === FULL_FIELD ? text : `${text}\0`, 'utf16le');
 }
 
 /**
- * Bytes behind their length. A length that goes beyond the object is cut to what is there (asf.md 16.3).
- * @param unit bytes that one of the length stands for
+ * Bytes preceded by their length. A length that exceeds the object is cut to the bytes that are left (asf.md 16.3).
+ * @param unit bytes per unit of the length
  */
 export const blob = (length: Codec<number>, unit = 1): Codec<Buffer> => ({
   read: (reader) => reader.take(Math.min(length.read(reader) * unit, reader.remaining)),
@@ -172,14 +175,14 @@ function mapped<A, B>(codec: Codec<A>, decode: (value: A) => B, encode: (value: 
   };
 }
 
-/** UTF-16LE text behind its length in bytes. */
+/** UTF-16LE text preceded by its length in bytes. */
 export const text = (length: Codec<number>): Codec<string> => mapped(blob(length), decodeText, encodeText);
 
-/** UTF-16LE text behind its length in characters. */
+/** UTF-16LE text preceded by its length in characters. */
 export const textInCharacters = (length: Codec<number>): Codec<string> =>
   mapped(blob(length, 2), decodeText, encodeText);
 
-/** Single-byte text behind its length in bytes. */
+/** Single-byte text preceded by its length in bytes. */
 export const narrowText = (length: Codec<number>): Codec<string> =>
   mapped(
     blob(length),
@@ -187,15 +190,15 @@ export const narrowText = (length: Codec<number>): Codec<string> =>
     (value) => Buffer.from(`${value}\0`, 'latin1'),
   );
 
-/** All that is left of the object. */
+/** The rest of the object. */
 export const rest: Codec<Buffer> = {
   read: (reader) => reader.take(reader.remaining),
   write: (writer, value) => writer.put(value),
 };
 
 /**
- * Up to `count` items; the first that goes beyond the object ends the list (asf.md 16.3).
- * @throws AsfError when there are more than the reader's budget allows
+ * Reads up to `count` items; the first one that exceeds the object ends the list (asf.md 16.3).
+ * @throws AsfError if there are more than the reader's budget allows
  */
 export function readItems<T>(reader: ByteReader, count: number, item: Codec<T>): T[] {
   const items: T[] = [];
@@ -211,7 +214,7 @@ export function readItems<T>(reader: ByteReader, count: number, item: Codec<T>):
   return items;
 }
 
-/** Items behind their count. */
+/** Items preceded by their count. */
 export const list = <T>(count: Codec<number>, item: Codec<T>): Codec<readonly T[]> => ({
   read: (reader) => readItems(reader, count.read(reader), item),
   write: (writer, value) => {
@@ -220,7 +223,7 @@ export const list = <T>(count: Codec<number>, item: Codec<T>): Codec<readonly T[
   },
 });
 
-/** Fields in the order in which they are written here. */
+/** Fields, encoded in the order in which they are given. */
 export function struct<T extends object>(fields: { readonly [K in keyof T]-?: Codec<T[K]> }): Codec<T> {
   const keys = Object.keys(fields) as (keyof T)[];
   return {

@@ -1,31 +1,30 @@
 import { AsfError } from './error.js';
 import { buildPacket } from './packet-build.js';
 
-/** A script command as players run it: `URL`, `TEXT`, `FILENAME`, `EVENT` or a type of the publisher's own, and what it says. */
+/** A script command as players run it. The type is `URL`, `TEXT`, `FILENAME`, `EVENT` or one of the publisher's own. */
 export interface Command {
   readonly type: string;
   readonly text: string;
 }
 
 export interface CommandPacketFields {
-  /** Number of the stream of commands. */
+  /** Number of the command stream. */
   readonly stream: number;
   /** Milliseconds modulo 2^32. */
   readonly sendTime: number;
   /** Milliseconds modulo 2^32, preroll included. */
   readonly presentationTime: number;
   readonly mediaObjectNumber: number;
-  /** Bytes; the packet is not padded to it. */
+  /** Bytes; the packet is not padded to this size. */
   readonly packetSize: number;
 }
 
-// Packet Length as a WORD is what lets a receiver fill the packet up.
+// With Packet Length as a WORD, a receiver can pad the packet.
 const WORD = 2;
 
 /**
- * One data packet with one script command: its type and its text in UTF-16, little-endian, each with a final NUL (asf.md 13).
- *
- * @throws AsfError when it does not fit a packet
+ * Builds a data packet with one script command: its type and its text in UTF-16LE, each with a final NUL (asf.md 13).
+ * @throws AsfError if it does not fit in a packet
  */
 export function commandPacket({ type, text }: Command, fields: CommandPacketFields): Buffer {
   const { stream, sendTime, presentationTime, mediaObjectNumber, packetSize } = fields;

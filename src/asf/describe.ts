@@ -1,13 +1,13 @@
 import type { AsfHeader } from './header.js';
 import { flattenObjects, type StreamFormat, type StreamKind, type StreamProperties } from './stream.js';
 
-/** What a person or a program wants to know of a stream. */
+/** A stream as a person or a program wants it described. */
 export interface StreamDescription {
   readonly number: number;
   readonly type: StreamKind;
-  /** The FourCC of video, a name of the audio format, or the type of the stream. */
+  /** The FourCC of video, the name of the audio format, or the type of the stream. */
   readonly codec: string;
-  /** Bits per second; 0 unknown. */
+  /** Bits per second; 0 if unknown. */
   readonly bitrate: number;
   readonly encrypted: boolean;
   readonly hidden: boolean;
@@ -38,7 +38,7 @@ const audioCodecs: ReadonlyMap<number, string> = new Map([
   [0x7a22, 'GSM-AMR'],
 ]);
 
-/** Characters that can harm a terminal or a log are not let through: a FourCC is four bytes from the network. */
+/** Replaces characters that could harm a terminal or a log: a FourCC is four bytes from the network. */
 function printable(fourCC: string): string {
   return fourCC.replace(/[^\x20-\x7e]/g, '?');
 }
@@ -69,7 +69,7 @@ function extendedDetails(stream: StreamProperties, languages: readonly string[])
   };
 }
 
-/** The streams of a header, in the order of {@link AsfHeader.streams}. */
+/** Describes the streams of a header, in the order of {@link AsfHeader.streams}. */
 export function describeStreams(header: AsfHeader): StreamDescription[] {
   const languageList = flattenObjects(header.objects).find((object) => object.type === 'languageList');
   return header.streams.map((stream) => ({

@@ -14,30 +14,32 @@ import { flattenObjects } from './stream.js';
 
 export { describeStreams, type StreamDescription } from './describe.js';
 
-/** What {@link liveHeader} is to say; what is left out stays as the header has it. */
+/** The fields that {@link liveHeader} sets; those left out keep the header's values. */
 export interface LiveHeaderOptions {
   readonly title?: string;
   readonly author?: string;
   readonly copyright?: string;
   readonly description?: string;
   readonly rating?: string;
-  /** Raw GUID; default: kept, or a new one when it is zero. */
+  /** Raw GUID; default: the header's, or a new one if that is zero. */
   readonly fileId?: string;
-  /** Creation date for headers that have none; default: the time of the call. */
+  /** Creation date for headers without one; default: now. */
   readonly now?: Date;
-  /** Bits per second by stream number, packet overhead included; goes before what the header says. */
+  /** Bits per second by stream number, packet overhead included; takes precedence over the header's. */
   readonly bitrates?: ReadonlyMap<number, number>;
   /** Bytes. */
   readonly packetSize?: number;
 }
 
-/** The most characters (UTF-16 code units) of a text of the Content Description: with a NUL they fill its 65,535 bytes. */
+/**
+ * The most characters (UTF-16 code units) in a text of the Content Description: with a NUL they fill its 65,535 bytes.
+ */
 export const MAX_TEXT_LENGTH = 32_766;
 
 /**
- * Checks texts that are to stand in a header.
- * @param texts by the name that the message is to have
- * @throws WmError WM_USAGE for one of more than {@link MAX_TEXT_LENGTH} characters
+ * Checks texts that are to go into a header.
+ * @param texts by the name to use in the message
+ * @throws WmError WM_USAGE if one has more than {@link MAX_TEXT_LENGTH} characters
  */
 export function checkTexts(texts: Readonly<Record<string, string | undefined>>): void {
   for (const [name, { length = 0 } = {}] of Object.entries(texts)) {
@@ -48,27 +50,27 @@ export function checkTexts(texts: Readonly<Record<string, string | undefined>>):
 
 const ZERO_GUID = '0'.repeat(32);
 
-/** Players take 0 for the end, so a live header has the largest DWORD, as Microsoft's encoder writes it. */
+/** Players take 0 to mean the end, so a live header has the largest DWORD, as Microsoft's encoder writes it. */
 const LIVE_PACKETS_COUNT = 0xffff_ffffn;
 
-/** 1970-01-01 in 100 ns units since 1601-01-01, which ffmpeg writes when it knows no date. */
+/** 1970-01-01 in 100 ns units since 1601-01-01, which ffmpeg writes if it knows no date. */
 const UNIX_EPOCH = 116_444_736_000_000_000n;
 
 const LARGEST_BITRATE = 0xffff_ffff;
 
-/** 100 ns units since 1601-01-01 UTC (asf.md 1). */
+/** Converts a date to 100 ns units since 1601-01-01 UTC (asf.md 1). */
 export function fileTime(date: Date): bigint {
   return BigInt(date.getTime()) * 10_000n + UNIX_EPOCH;
 }
 
-/** The objects that a Digital Signature covers: those between File Properties and itself (asf.md 15). */
+/** Returns the objects that a Digital Signature covers: those between File Properties and the signature (asf.md 15). */
 export function signedObjects(objects: readonly HeaderObject[]): ReadonlySet<HeaderObject> {
   const file = objects.findIndex((object) => object.type === 'fileProperties');
   const signature = objects.findIndex((object) => object.type === 'digitalSignature');
   return new Set(objects.slice(file + 1, Math.max(signature, file + 1)));
 }
 
-/** One object as it is in a live header; undefined for one that has no place there (asf.md 10.7). */
+/** One object as it appears in a live header; undefined if it has no place there (asf.md 10.7). */
 function liveObject(object: HeaderObject): HeaderObject | undefined {
   switch (object.type) {
     case 'marker':
@@ -96,7 +98,7 @@ function liveObjects(objects: readonly HeaderObject[], signed: ReadonlySet<Heade
   return live.filter((object) => object !== undefined);
 }
 
-/** The rates that the live header lists: those asked for, else those of the header, else 0. */
+/** The rates that the live header lists: those of the options, else those of the header, else 0. */
 function listedBitrates(header: AsfHeader, options: LiveHeaderOptions): Map<number, number> {
   const rates = new Map<number, number>();
   for (const { number } of header.streams) {
@@ -105,7 +107,7 @@ function listedBitrates(header: AsfHeader, options: LiveHeaderOptions): Map<numb
   return rates;
 }
 
-/** The sum of the visible streams' rates; what the header says when one of them is not known. */
+/** The sum of the visible streams' rates, or the header's value if one of them is unknown. */
 function maximumBitrate(header: AsfHeader, rates: ReadonlyMap<number, number>): number {
   const visible = header.streams.filter((stream) => !stream.hidden);
   const sum = visible.reduce((total, { number }) => total + rates.get(number)!, 0);
@@ -118,7 +120,7 @@ function bitrateObject(rates: ReadonlyMap<number, number>): StreamBitratePropert
   return { type: 'streamBitrateProperties', records };
 }
 
-/** The texts that were asked for, put over those of the header. */
+/** The Content Description with the texts of the options in place of the header's. */
 function describedAs(old: ContentDescription | undefined, options: LiveHeaderOptions): ContentDescription | undefined {
   const { title, author, copyright, description, rating } = options;
   if ([title, author, copyright, description, rating].every((text) => text === undefined)) return old;
@@ -133,14 +135,14 @@ function describedAs(old: ContentDescription | undefined, options: LiveHeaderOpt
   };
 }
 
-/** The objects with one put in the place of another, or at the end, where no signature covers it. */
+/** The objects with one replaced, or with one added at the end, where no signature covers it. */
 function placed(objects: readonly HeaderObject[], old: HeaderObject | undefined, fresh: HeaderObject): HeaderObject[] {
   return old !== undefined && objects.includes(old)
     ? objects.map((object) => (object === old ? fresh : object))
     : [...objects, fresh];
 }
 
-/** The header with other File Properties, whose size never changes. */
+/** Returns the header with other File Properties; their size never changes. */
 export function withFileProperties(
   objects: readonly HeaderObject[],
   old: FileProperties,
@@ -150,10 +152,11 @@ export function withFileProperties(
 }
 
 /**
- * The header as clients of a live stream get it (asf.md 10.7): Broadcast set and Seekable clear, durations 0, Data Packets
- * Count 0xFFFFFFFF, a File ID and a creation date, Stream Bitrate Properties, no index parameters and no markers, and a
- * Data Object of 50 bytes. Doing it twice changes nothing more. What a Digital Signature covers stays as it is.
- * @throws WmError WM_USAGE when a text of the options is too long; AsfError when a number does not fit its field
+ * Converts a header to the form that clients of a live stream get (asf.md 10.7): Broadcast set and Seekable clear,
+ * durations 0, Data Packets Count 0xFFFFFFFF, a File ID and a creation date, Stream Bitrate Properties, no index
+ * parameters or markers, and a Data Object of 50 bytes. Idempotent. Objects that a Digital Signature covers do not
+ * change.
+ * @throws WmError WM_USAGE if a text of the options is too long; AsfError if a number does not fit its field
  */
 export function liveHeader(header: AsfHeader, options: LiveHeaderOptions = {}): AsfHeader {
   const { fileProperties: file } = header;
@@ -189,7 +192,7 @@ export function liveHeader(header: AsfHeader, options: LiveHeaderOptions = {}): 
   return buildHeader(withFileProperties(objects, file, { ...changes, fileSize }), data);
 }
 
-/** What is compared of a header: every object, with what differs from one start of an encoder to the next left out. */
+/** The bytes that are compared: every object, without the fields that differ each time an encoder starts. */
 function layoutBytes(header: AsfHeader): Buffer {
   const parts = header.objects.map((object) => {
     if (object.type === 'fileProperties') {
@@ -212,8 +215,8 @@ function layoutBytes(header: AsfHeader): Buffer {
 }
 
 /**
- * Whether packets under one header may follow packets under the other without a new header, as when an encoder comes back:
- * the headers are equal but for File ID, creation date, file size, counts and durations (asf.md 10.6).
+ * True if packets under one header may follow packets under the other without a new header, as when an encoder comes
+ * back: the headers are equal except for File ID, creation date, file size, counts and durations (asf.md 10.6).
  */
 export function sameLayout(a: AsfHeader, b: AsfHeader): boolean {
   return layoutBytes(a).equals(layoutBytes(b));

@@ -7,15 +7,16 @@ type Choice = readonly number[];
 
 /** Streams of which only one choice is sent at a time. */
 export interface Exclusion {
-  /** What the choices differ in (asf.md 3.7). */
+  /** How the choices differ (asf.md 3.7). */
   readonly by: 'bitrate' | 'language' | 'unknown';
-  /** Two or more, all of streams that the header declares, in the order of the object. */
+  /** Two or more, in the order of the object, and only with streams that the header declares. */
   readonly choices: readonly Choice[];
 }
 
 /**
- * Returns which streams of a header exclude each other: by Bitrate and Advanced Mutual Exclusion objects, where each stream is a
- * choice, and by Group Mutual Exclusion objects, where each record is; in the header or in its extension (asf.md 3.7, 4.2).
+ * Returns which streams of a header exclude each other. In Bitrate and Advanced Mutual Exclusion objects each stream is
+ * a choice, in Group Mutual Exclusion objects each record. They may be in the header or in its extension (asf.md 3.7,
+ * 4.2).
  */
 export function exclusionsOf({ objects, streams }: Pick<AsfHeader, 'objects' | 'streams'>): Exclusion[] {
   const declared = new Set(streams.map(({ number }) => number));
@@ -49,10 +50,9 @@ function reasonOf(exclusionType: string): Exclusion['by'] {
 }
 
 /**
- * Returns the streams to leave out so that one choice of each exclusion remains. Where exclusions overlap, a choice that an earlier
- * one has kept stays.
- *
- * @param pick selects one of the choices that remain possible, of which there is at least one; by default the first
+ * Returns the streams to leave out so that one choice of each exclusion remains. Where exclusions overlap, a choice
+ * kept for an earlier one stays.
+ * @param pick selects one of the choices that are still possible (at least one); default: the first
  */
 export function leftOut(
   exclusions: readonly Exclusion[],

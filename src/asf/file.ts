@@ -11,23 +11,23 @@ import { buildSimpleIndex } from './simple-index.js';
 const EMPTY = Buffer.alloc(0);
 const HUNDRED_NS_PER_MS = 10_000n;
 
-/** A last object that would last longer than this is a jump in the times, milliseconds. */
+/** A last object longer than this is taken for a jump in the times. Milliseconds. */
 const MAX_OBJECT_DURATION = 10_000;
 
-/** A preroll that is longer than packets are really sent ahead, by more than this, is an error of the header. Milliseconds. */
+/** A preroll that exceeds the real lead of the packets by more than this is an error in the header. Milliseconds. */
 export const LONGEST_PREROLL = 60_000;
 
 export interface AsfFileOptions {
-  /** Shift the times so that the file starts at 0 (asf.md 10.6); default true. A file from its start is not changed by it. */
+  /** Shifts the times so that the file starts at 0 (asf.md 10.6); default true. A complete file stays unchanged. */
   readonly rebase?: boolean;
 }
 
-/** A 32-bit time that goes on past 2^32: the value nearest to the one before. */
+/** Extends a 32-bit time past 2^32: returns the value nearest to the previous one. */
 function unwrap(time: number, previous: number): number {
   return previous + ((time - previous) | 0);
 }
 
-/** Where the times of one stream have come to. */
+/** The latest time of one stream. */
 class StreamClock {
   #last = -1;
   #duration = 0;
@@ -35,24 +35,25 @@ class StreamClock {
   add(presentationTime: number): void {
     if (this.#last === -1) this.#last = presentationTime;
     const time = unwrap(presentationTime, this.#last);
-    // Of frames out of order only the one that is later than all others moves the end.
+    // When frames are out of order, only the latest one moves the end.
     if (time <= this.#last) return;
     this.#duration = time - this.#last > MAX_OBJECT_DURATION ? 0 : time - this.#last;
     this.#last = time;
   }
 
-  /** When the last object ends, if it lasts as long as the one before. */
+  /** The end of the last object if it lasts as long as the one before. */
   get end(): number {
     return this.#last === -1 ? 0 : this.#last + this.#duration;
   }
 }
 
 /**
- * Makes a file of a header and packets: what `start` gives, what `packet` gives for every packet, then the trailer of
- * `finish`; last the header of `finish` at offset 0. It does no I/O, and its memory grows by one key frame a second only.
+ * Builds a file from a header and packets. Write what `start` returns, then what `packet` returns for each packet, then
+ * the trailer of `finish`; last, overwrite offset 0 with the header of `finish`. Does no I/O; its memory grows only by
+ * one key frame per second.
  */
 export class AsfFileBuilder {
-  /** The header that the file starts with: marked live, so that a file that was cut still plays. */
+  /** The header that the file starts with. It is marked live so that a truncated file still plays. */
   readonly header: AsfHeader;
   readonly #rebase: boolean;
   readonly #keyFrames: KeyFrameIndex;
@@ -63,8 +64,8 @@ export class AsfFileBuilder {
   #sendEnd = 0;
 
   /**
-   * @param header of the packets; a file or a live one
-   * @throws AsfError when a live header cannot be made of it
+   * @param header of the packets, from a file or a live stream
+   * @throws AsfError if no live header can be made from it
    */
   constructor(header: AsfHeader, options: AsfFileOptions = {}) {
     this.header = liveHeader(header);
@@ -83,15 +84,15 @@ export class AsfFileBuilder {
     return Math.max(this.#playDuration() - this.header.preroll, 0);
   }
 
-  /** The header as it stands while the file grows. */
+  /** The header to write while the file grows. */
   start(): Buffer {
     return this.header.bytes;
   }
 
   /**
-   * The packet as it goes into the file: of full size, its times counted from the start of the file. Empty for a parity
-   * packet, which has no place in a file. The same Buffer when nothing had to change.
-   * @throws AsfError when it is longer than the packet size; nothing is counted then
+   * Returns the packet as it goes into the file: at full size, its times counted from the start of the file. Empty for
+   * a parity packet, which has no place in a file. The same Buffer if nothing had to change.
+   * @throws AsfError if it is longer than the packet size; nothing is counted then
    */
   packet(packet: DataPacket): Buffer {
     if (packet.parity) return EMPTY;
@@ -107,8 +108,8 @@ export class AsfFileBuilder {
   }
 
   /**
-   * What to append behind the last packet (a Simple Index for each visible video stream with key frames, in the order of
-   * stream numbers), and the final header, as long as that of {@link start}.
+   * Returns what to append after the last packet, and the final header. The trailer has a Simple Index for each visible
+   * video stream with key frames, in order of stream numbers. The header is as long as that of {@link start}.
    */
   finish(): { trailer: Buffer; header: Buffer } {
     const { header } = this;
@@ -130,15 +131,15 @@ export class AsfFileBuilder {
     return { trailer, header: buildHeader(objects, { fileId: header.fileId, size: dataSize, packetCount }).bytes };
   }
 
-  /** Visible video streams in the order of their numbers. */
+  /** Visible video streams, in order of their numbers. */
   #indexedStreams(): number[] {
     const video = this.header.streams.filter((stream) => stream.type === 'video' && !stream.hidden);
     return video.map(({ number }) => number).sort((a, b) => a - b);
   }
 
   /**
-   * What brings the first packet to the start of the file: its Send Time to 0, but no presentation time of it below the
-   * preroll, where it would be before the start.
+   * The shift that moves the first packet to the start of the file: its Send Time to 0, but none of its presentation
+   * times below the preroll, which would be before the start.
    */
   #startDelta(packet: DataPacket): number {
     const leads = packet.payloads.flatMap(({ presentationTime }) =>
@@ -149,7 +150,7 @@ export class AsfFileBuilder {
       leads.reduce((least, each) => Math.min(least, each), leads[0] ?? declared),
       0,
     );
-    // A preroll that cannot be true must not move anything.
+    // An impossible preroll must not move anything.
     if (declared > lead + LONGEST_PREROLL) return -packet.sendTime;
     return declared - Math.min(lead, declared) - packet.sendTime;
   }
@@ -175,7 +176,7 @@ function shift(payload: Payload, delta: number): Payload {
   return presentationTime === -1 ? payload : { ...payload, presentationTime: (presentationTime + delta) >>> 0 };
 }
 
-/** The object with the Seekable flag in the Extended Stream Properties of the streams that have an index. */
+/** The object with the Seekable flag set in the Extended Stream Properties of the streams that have an index. */
 function withSeekableStreams(object: HeaderObject, indexed: readonly number[]): HeaderObject {
   if (object.type === 'headerExtension') {
     return { ...object, objects: object.objects.map((each) => withSeekableStreams(each, indexed)) };
@@ -184,9 +185,11 @@ function withSeekableStreams(object: HeaderObject, indexed: readonly number[]): 
   return { ...object, flags: object.flags | STREAM_FLAG.seekable };
 }
 
-/** The same, but what would become longer or shorter by being written anew stays as it is: the header keeps its size. */
+/**
+ * The same for all objects. Objects whose length would change are left as they are, so that the header keeps its size.
+ */
 function seekableObjects(objects: readonly HeaderObject[], indexed: readonly number[]): HeaderObject[] {
-  // A signature covers what stands before it.
+  // A signature covers what precedes it.
   if (objects.some((object) => object.type === 'digitalSignature')) return [...objects];
   return objects.map((object) => {
     const changed = withSeekableStreams(object, indexed);

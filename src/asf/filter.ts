@@ -1,19 +1,19 @@
 import { explicitLengthType, headLength, writeHead } from './layout.js';
 import type { DataPacket, Payload } from './packet.js';
 
-/** 0 everything, 1 key objects only, 2 nothing ([MS-WMSP] stream thinning levels). */
+/** 0 everything, 1 key objects only, 2 nothing (MS-WMSP stream thinning levels). */
 export type ThinningLevel = 0 | 1 | 2;
 
 /** Send Time DWORD and Duration WORD. */
 const TIMES_LENGTH = 6;
 
 /**
- * The packet with only the wanted payloads (asf.md 10.3, 10.4), their headers untouched, without padding and with an
- * explicit Packet Length; the same Buffer when nothing was dropped, undefined when nothing is left. What could not be read
- * of a damaged packet and payloads without data are dropped too: some players lose the rest of the packet over them. A
- * parity packet comes back as it is: who filters its span must drop it.
- * @param level asked once for each payload. Level 1 is for video: nothing else carries the key bit, so it would drop all
- *   of an audio stream
+ * Returns the packet with only the wanted payloads (asf.md 10.3, 10.4). Their headers are unchanged; padding is removed
+ * and Packet Length is explicit. The same Buffer if nothing was dropped, undefined if nothing is left. The unreadable
+ * part of a damaged packet and payloads without data are dropped too, because some players lose the rest of the packet
+ * over them. A parity packet is returned unchanged: a caller that filters its span must drop it.
+ * @param level asked once for each payload. Level 1 is for video: nothing else has the key bit, so it would drop all of
+ *   an audio stream
  */
 export function filterPacket(packet: DataPacket, level: (stream: number) => ThinningLevel): Buffer | undefined {
   return keepPayloads(packet, ({ stream, key }) => {
@@ -23,9 +23,9 @@ export function filterPacket(packet: DataPacket, level: (stream: number) => Thin
 }
 
 /**
- * The packet for a decoder that starts with it: without what continues objects that began in packets before, and of the
- * video streams without what stands ahead of a key object. Some players decode half an object as if it were whole. Form and
- * result are those of {@link filterPacket}.
+ * Returns the packet for a decoder that starts with it. Continuations of objects that began in earlier packets are
+ * removed, and so is everything of a video stream before a key object: some players decode half an object as if it were
+ * whole. The result has the form of {@link filterPacket}.
  */
 export function startPacket(packet: DataPacket, videoStreams: ReadonlySet<number>): Buffer | undefined {
   const begun = new Set<number>();
@@ -49,7 +49,7 @@ function keepPayloads(packet: DataPacket, isWanted: (payload: Payload) => boolea
   if (kept.length === payloads.length && (isWhole || kept.length === 0)) return bytes;
   if (kept.length === 0) return undefined;
 
-  // Something was dropped and something kept, so this is the multiple form and has the Payload Flags byte.
+  // Something was dropped and something kept, so this is the multiple form, which has a Payload Flags byte.
   const packetLengthType = explicitLengthType(packet, bytes.length);
   const head = headLength(packet, packetLengthType, 0);
   const length = head + TIMES_LENGTH + 1 + keptBytes;

@@ -102,15 +102,15 @@ const table = {
   none: ['00000000-0000-0000-0000-000000000000', 'GUID_NULL'],
 } as const satisfies Record<string, readonly [text: string, name: string]>;
 
-/** Where the bytes of the raw form stand in the text form: the first three groups are little-endian (asf.md 1). */
+/** Position of each byte of the raw form in the text form: the first three groups are little-endian (asf.md 1). */
 const textOrder = [3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15] as const;
 
 const reorder = (hex: string): string => textOrder.map((index) => hex.slice(index * 2, index * 2 + 2)).join('');
 
 /**
- * The raw form of a GUID from its text form, with or without braces and dashes, in either case.
+ * Converts the text form of a GUID, in either case and with or without braces and dashes, to the raw form.
  * @returns 32 lower-case hex characters, the 16 bytes in file order
- * @throws AsfError when the text is no GUID
+ * @throws AsfError if the text is not a GUID
  */
 export function guidFromString(text: string): string {
   const hex = text.replace(/[{}-]/g, '').toLowerCase();
@@ -118,13 +118,13 @@ export function guidFromString(text: string): string {
   return reorder(hex);
 }
 
-/** The text form `AABBCCDD-EEFF-GGHH-IIJJ-KKLLMMNNOOPP` (upper case, no braces) of 32 raw hex characters. */
+/** Converts 32 raw hex characters to the text form `AABBCCDD-EEFF-GGHH-IIJJ-KKLLMMNNOOPP` (upper case, no braces). */
 export function guidToString(raw: string): string {
   const hex = reorder(raw).toUpperCase();
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
 }
 
-/** Every GUID of the container by name, as 32 lower-case hex characters of the raw 16 bytes in file order. */
+/** The GUIDs of the container by name, as 32 lower-case hex characters of the raw 16 bytes in file order. */
 export const GUID = Object.fromEntries(Object.entries(table).map(([key, [text]]) => [key, guidFromString(text)])) as {
   readonly [key in keyof typeof table]: string;
 };
@@ -133,15 +133,15 @@ const names: ReadonlyMap<string, string> = new Map(
   Object.values(table).map(([text, name]) => [guidFromString(text), name]),
 );
 
-/** The specification's name of a raw GUID (`ASF_Header_Object`), or undefined for one that is not known here. */
+/** Returns the specification's name of a raw GUID (`ASF_Header_Object`), or undefined if it is unknown. */
 export function guidName(raw: string): string | undefined {
   return names.get(raw);
 }
 
-/** A new random GUID (version 4) in raw form, for File IDs. */
+/** Returns a new random GUID (version 4) in raw form, for File IDs. */
 export function randomGuid(): string {
   const bytes = randomBytes(16);
-  // Version and variant sit in bytes 7 and 8 of the file order, because the third group is little-endian.
+  // Version and variant are in bytes 7 and 8 of the file order, because the third group is little-endian.
   bytes[7] = (bytes[7]! & 0x0f) | 0x40;
   bytes[8] = (bytes[8]! & 0x3f) | 0x80;
   return bytes.toString('hex');

@@ -10,22 +10,24 @@ import { findStreams, flattenObjects, type StreamProperties } from './stream.js'
 export * from './objects.js';
 export type * from './stream.js';
 
-/** The bytes of the Data Object before its first packet, which every Microsoft protocol sends behind the Header Object. */
+/**
+ * The bytes of the Data Object before its first packet, which every Microsoft protocol sends after the Header Object.
+ */
 export const DATA_OBJECT_HEAD_SIZE = 50;
 
-/** The largest Header Object that is read, in bytes: pictures and space for later edits make them this large. */
+/** The largest Header Object that is read, in bytes. Pictures and space for later edits make headers large. */
 export const MAX_HEADER_SIZE = 32 * 1024 * 1024;
 
-/** What ffmpeg leaves in the place of a size that it cannot go back to, on a pipe. */
+/** Written by ffmpeg to a pipe, where it cannot go back to fill in a size. */
 const UNWRITTEN_SIZE = 0xffff_ffff_ffff_ffffn;
 
-/** The largest packet size that is believed, in bytes. */
+/** The largest plausible packet size, in bytes. */
 const MAX_PACKET_SIZE = 1024 * 1024;
 
 /** Head, Number of Header Objects, two reserved bytes. */
 const HEADER_HEAD_SIZE = 30;
 
-/** What the first 50 bytes of a Data Object say (asf.md 5). */
+/** The first 50 bytes of a Data Object (asf.md 5). */
 export interface DataObject {
   readonly fileId: string;
   /** Object Size in bytes; 50 or less when live. */
@@ -34,19 +36,22 @@ export interface DataObject {
   readonly packetCount: bigint;
 }
 
-/** An ASF header: its bytes and what they say. Nothing in it is changed in place. */
+/** An ASF header: its bytes and their meaning. Never changed in place. */
 export interface AsfHeader {
   /** Header Object + the first 50 bytes of the Data Object, as every Microsoft protocol sends it. */
   readonly bytes: Buffer;
   /** In file order; the Header Extension has its own `objects`. */
   readonly objects: readonly HeaderObject[];
   readonly fileProperties: FileProperties;
-  /** In the order of their declaration, those hidden in Extended Stream Properties last. */
+  /** In the order of declaration, those hidden in Extended Stream Properties last. */
   readonly streams: readonly StreamProperties[];
-  /** Bytes of every data packet. */
+  /** Bytes per data packet. */
   readonly packetSize: number;
   readonly broadcast: boolean;
-  /** Bits per second by stream number: from Stream Bitrate Properties, else Extended Stream Properties, else estimated (asf.md 11). */
+  /**
+   * Bits per second by stream number: from Stream Bitrate Properties, else Extended Stream Properties, else estimated
+   * (asf.md 11).
+   */
   readonly streamBitrates: ReadonlyMap<number, number>;
   readonly fileId: string;
   /** Milliseconds. */
@@ -55,8 +60,8 @@ export interface AsfHeader {
 }
 
 /**
- * The size that the first 24 bytes of a Header Object say, in bytes.
- * @throws AsfError when they are the start of something else, or the size cannot be
+ * Returns the size that the first 24 bytes of a Header Object declare, in bytes.
+ * @throws AsfError if they are the start of something else, or the size is impossible
  */
 export function headerObjectSize(bytes: Buffer): number {
   if (bytes.length < OBJECT_HEAD_SIZE || bytes.toString('hex', 0, 16) !== GUID.headerObject) {
@@ -72,7 +77,7 @@ export function headerObjectSize(bytes: Buffer): number {
 
 function packetSizeOf(file: FileProperties): number {
   const size = file.maximumPacketSize || file.minimumPacketSize;
-  if (size === 0 || size > MAX_PACKET_SIZE) throw new AsfError(`A packet size of ${size} bytes cannot be.`);
+  if (size === 0 || size > MAX_PACKET_SIZE) throw new AsfError(`A packet size of ${size} bytes is not possible.`);
   return size;
 }
 
@@ -97,7 +102,7 @@ function dataObjectHead(data: DataObject): Buffer {
   return writer.finish();
 }
 
-/** The bytes behind the Header Object when they are the start of a Data Object. */
+/** Returns the start of a Data Object at an offset; undefined if something else is there. */
 function findDataObject(bytes: Buffer, at: number): Buffer | undefined {
   if (bytes.length - at < DATA_OBJECT_HEAD_SIZE) return undefined;
   const isData = bytes.toString('hex', at, at + 16) === GUID.dataObject;
@@ -105,8 +110,8 @@ function findDataObject(bytes: Buffer, at: number): Buffer | undefined {
 }
 
 /**
- * Reads a Header Object (asf.md 2 to 5), alone or with the first 50 bytes of the Data Object behind it; those of a live
- * stream are added when they are absent. What follows is ignored. The bytes are copied.
+ * Reads a Header Object (asf.md 2 to 5), with or without the first 50 bytes of the Data Object after it. If they are
+ * absent, those of a live stream are added. Anything after them is ignored. The bytes are copied.
  *
  * +--------------------------+----------+
  * | ASF_Header_Object        | 16 bytes |
@@ -118,12 +123,12 @@ function findDataObject(bytes: Buffer, at: number): Buffer | undefined {
  * | Data Object head         | 50 bytes |
  * +--------------------------+----------+
  *
- * @throws AsfError when it is not a Header Object, is cut, larger than {@link MAX_HEADER_SIZE}, or lacks File Properties,
- *   a usable packet size or a stream
+ * @throws AsfError if it is not a Header Object, is cut, is larger than {@link MAX_HEADER_SIZE}, or lacks File
+ *   Properties, a usable packet size or a stream
  */
 export function parseHeader(bytes: Buffer): AsfHeader {
   const size = headerObjectSize(bytes);
-  if (size > bytes.length) throw new AsfError(`Of an ASF header of ${size} bytes only ${bytes.length} are here.`, size);
+  if (size > bytes.length) throw new AsfError(`An ASF header ends after ${bytes.length} of ${size} bytes.`, size);
   const whole = Buffer.allocUnsafeSlow(size + DATA_OBJECT_HEAD_SIZE);
   bytes.copy(whole, 0, 0, size);
   const objects = readObjects(whole, HEADER_HEAD_SIZE, size);
@@ -154,15 +159,15 @@ export function parseHeader(bytes: Buffer): AsfHeader {
   };
 }
 
-/** How long the bytes of a header with these objects are, the first 50 of the Data Object included. */
+/** Returns the length in bytes of a header with these objects, the first 50 bytes of the Data Object included. */
 export function headerLength(objects: readonly HeaderObject[]): number {
   return objects.reduce((sum, object) => sum + objectBytes(object).length, HEADER_HEAD_SIZE + DATA_OBJECT_HEAD_SIZE);
 }
 
 /**
- * Writes a Header Object and the first 50 bytes of the Data Object. Objects that came from {@link parseHeader} and were
- * not copied are written byte for byte; sizes and the Number of Header Objects are computed.
- * @throws AsfError when a value does not fit its field, or the header would not be one that {@link parseHeader} reads
+ * Writes a Header Object and the first 50 bytes of the Data Object. Objects from {@link parseHeader} that were not
+ * copied are written byte for byte; sizes and the Number of Header Objects are computed.
+ * @throws AsfError if a value does not fit its field, or {@link parseHeader} would reject the result
  */
 export function buildHeader(objects: readonly HeaderObject[], data: DataObject): AsfHeader {
   const children = objects.map(objectBytes);

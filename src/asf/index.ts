@@ -1,4 +1,4 @@
-/** The ASF container: headers, data packets, indexes and what is done to them, without I/O. */
+/** The ASF container without I/O: headers, data packets, indexes, and operations on them. */
 
 export {
   describeStreams,

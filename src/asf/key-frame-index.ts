@@ -3,27 +3,27 @@ import type { SimpleIndex } from './simple-index.js';
 
 /** One key frame: where it starts and how many packets it spans. */
 export interface KeyFrame {
-  /** Milliseconds, preroll included; goes on past 2^32. */
+  /** Milliseconds, preroll included; continues past 2^32. */
   readonly presentationTime: number;
   /** Counted from 0. */
   readonly packetNumber: number;
   packetCount: number;
 }
 
-/** The time between two entries of a Simple Index, milliseconds; also what key frames are thinned to. */
+/** The time between two entries of a Simple Index, in ms; key frames are thinned to it too. */
 const INTERVAL = 1000;
 const HUNDRED_NS_PER_MS = 10_000;
 
-/** However far times jump, the entries of an index stay in proportion to the packets of the file. */
+/** However far times jump, the size of an index stays in proportion to the packets of the file. */
 const MIN_ENTRIES = 86_400;
 const ENTRIES_PER_PACKET = 16;
 
 const LARGEST_WORD = 0xffff;
 
-/** The key frames of one video stream, at most one a second, in rising order. */
+/** The key frames of one video stream, at most one a second, in ascending order. */
 class StreamKeyFrames {
   readonly keys: KeyFrame[] = [];
-  /** The key frame whose payloads still come. */
+  /** The key frame whose payloads are still arriving. */
   #open: KeyFrame | undefined;
   #last: number | undefined;
 
@@ -42,7 +42,7 @@ class StreamKeyFrames {
     const slot = Math.ceil(time / INTERVAL);
     const newestSlot = newest === undefined ? -1 : Math.ceil(newest.presentationTime / INTERVAL);
     if (slot < newestSlot) return;
-    // An entry names the last key frame before its time, so the later one of a second takes the earlier one's place.
+    // An entry names the last key frame before its time, so of two in one second the later replaces the earlier.
     if (slot === newestSlot) this.keys.pop();
     this.#last = time;
     this.#open = { presentationTime: time, packetNumber, packetCount: 1 };
@@ -51,8 +51,8 @@ class StreamKeyFrames {
 }
 
 /**
- * Finds the key frames of video streams while packets go by (asf.md 12): for the index of a file that is written, and for
- * seeking in one that has none. Keeps at most one key frame a second of time stamps and stream.
+ * Collects the key frames of video streams as packets pass (asf.md 12), to index a file while it is written and to seek
+ * in one without an index. Keeps at most one key frame per stream and second of time stamps.
  */
 export class KeyFrameIndex {
   readonly #streams: ReadonlyMap<number, StreamKeyFrames>;
@@ -63,12 +63,12 @@ export class KeyFrameIndex {
     this.#streams = new Map([...videoStreams].map((number) => [number, new StreamKeyFrames()]));
   }
 
-  /** Packets seen so far. */
+  /** Packets so far. */
   get packetCount(): number {
     return this.#packets;
   }
 
-  /** Looks at the next packet; its number is the count of those before it. */
+  /** Adds the next packet; its number is the count of those before it. */
   add(packet: DataPacket): void {
     const { payloads } = packet;
     for (let i = 0; i < payloads.length; i++) {
@@ -78,13 +78,13 @@ export class KeyFrameIndex {
     this.#packets++;
   }
 
-  /** The key frames of a stream in rising order; none for a stream that is not watched. */
+  /** Returns the key frames of a stream in ascending order; empty if the stream is not watched. */
   keyFrames(stream: number): readonly Readonly<KeyFrame>[] {
     return this.#streams.get(stream)?.keys ?? [];
   }
 
   /**
-   * The last key frame at or before a time, or the first one when all are later; undefined when there is none.
+   * Returns the last key frame at or before a time, or the first one if all are later; undefined without key frames.
    * @param presentationTime milliseconds, preroll included
    */
   find(stream: number, presentationTime: number): Readonly<KeyFrame> | undefined {
@@ -100,7 +100,8 @@ export class KeyFrameIndex {
   }
 
   /**
-   * The Simple Index of a stream: an entry a second, or fewer for a file of few packets that seems to last for months.
+   * Builds the Simple Index of a stream: one entry a second, or fewer if a file of few packets seems to last for
+   * months.
    * @param playDuration milliseconds, preroll included
    */
   simpleIndex(stream: number, fileId: string, playDuration: number): SimpleIndex {

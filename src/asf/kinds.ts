@@ -5,9 +5,8 @@ import { type StreamKind, streamKindOf } from './stream.js';
 const STREAM_PROPERTIES = Buffer.from(GUID.streamPropertiesObject, 'hex');
 
 /**
- * The kinds of streams that a header declares, found by their GUIDs alone: also where the header is cut, too large to be read, or
- * wrong otherwise. For what a file is called, not for what is done with it.
- *
+ * Returns the kinds of streams that a header declares. Finds them by their GUIDs only, so it works even if the header
+ * is cut, too large to read, or otherwise wrong. Good enough to name a file, not to process it.
  * @param bytes the beginning of a file
  */
 export function streamKindsIn(bytes: Buffer): ReadonlySet<StreamKind> {

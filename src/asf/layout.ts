@@ -1,26 +1,26 @@
 import { type DataPacket, FIELD_SIZE, type LengthType } from './packet.js';
 import { writeField } from './packet-build.js';
 
-/** The codes of the two fields that padding has to do with; the others stay as the packet has them. */
+/** The length fields that padding affects; the packet's other fields do not change. */
 export interface LengthFields {
   readonly packetLengthType: LengthType;
-  /** The value of Packet Length, bytes; ignored when it is absent. */
+  /** The value of Packet Length, in bytes; ignored if the field is absent. */
   readonly packetLength: number;
   readonly paddingType: LengthType;
-  /** The value of Padding Length, bytes; 0 when it is absent. */
+  /** The value of Padding Length, in bytes; 0 if the field is absent. */
   readonly paddingLength: number;
 }
 
 const sequenceType = (packet: DataPacket): LengthType => ((packet.lengthTypeFlags >> 1) & 3) as LengthType;
 
-/** Bytes before Send Time when Packet Length and Padding Length have these codes. */
+/** Returns the bytes before Send Time if Packet Length and Padding Length have these codes. */
 export function headLength(packet: DataPacket, packetLengthType: LengthType, paddingType: LengthType): number {
   const { errorCorrectionLength } = packet;
   const fields = FIELD_SIZE[packetLengthType] + FIELD_SIZE[sequenceType(packet)] + FIELD_SIZE[paddingType];
   return errorCorrectionLength + 2 + fields;
 }
 
-/** Writes everything before Send Time with other length fields; returns where Send Time goes. */
+/** Writes everything before Send Time, with other length fields; returns the offset of Send Time. */
 export function writeHead(out: Buffer, packet: DataPacket, lengths: LengthFields): number {
   const sequence = sequenceType(packet);
   const { packetLengthType, packetLength, paddingType, paddingLength } = lengths;
@@ -32,7 +32,9 @@ export function writeHead(out: Buffer, packet: DataPacket, lengths: LengthFields
   return writeField(out, at, paddingType, paddingLength, 'Padding Length');
 }
 
-/** The code of Packet Length for a packet of up to `size` bytes: the code it has, if any, else WORD or DWORD. */
+/**
+ * Returns the code of Packet Length for a packet of up to `size` bytes: its present code, if any, else WORD or DWORD.
+ */
 export function explicitLengthType(packet: DataPacket, size: number): LengthType {
   const present = ((packet.lengthTypeFlags >> 5) & 3) as LengthType;
   if (present !== 0) return present;
@@ -40,8 +42,8 @@ export function explicitLengthType(packet: DataPacket, size: number): LengthType
 }
 
 /**
- * Whether the packet belongs to a span that a parity packet protects: then its bytes must not change, because the parity
- * is computed over them (asf.md 7.1). Without parity the first byte of the error correction data is 0.
+ * True if the packet belongs to a span that a parity packet protects. Its bytes must not change then, because the
+ * parity is computed over them (asf.md 7.1). Without parity the first byte of the error correction data is 0.
  */
 export function inParitySpan(packet: DataPacket): boolean {
   return packet.parity || (packet.errorCorrectionLength >= 2 && packet.bytes[1] !== 0);

@@ -3,16 +3,18 @@ import { type AsfHeader, buildHeader, headerLength } from './header.js';
 import { objectBytes } from './object-tree.js';
 import type { AttributeValue, ContentDescription, HeaderObject } from './objects.js';
 
-/** The largest ASF header that every player takes, bytes: xine no more than this, and some servers that are pushed to. */
+/**
+ * The largest ASF header that every player accepts, in bytes: the limit of xine and of some servers that take pushes.
+ */
 export const PLAYER_HEADER_SIZE = 8 * 1024;
 
-/** The largest that libmms and MPlayer take, bytes. */
+/** The largest that libmms and MPlayer accept, in bytes. */
 const LIBMMS_HEADER_SIZE = 16 * 1024;
 
-/** The largest that one $H packet carries (MS-WMSP 2.2.3.1.2), and FFmpeg takes no more than one; bytes. */
+/** The largest that fits in one $H packet (MS-WMSP 2.2.3.1.2), in bytes; FFmpeg accepts only one. */
 export const CARRIED_HEADER_SIZE = 65_527;
 
-/** Characters that are left of a text of the Content Description which is too long. */
+/** The length to which long texts of the Content Description are cut, in characters. */
 const KEPT_TEXT = 250;
 
 /** A descriptor of Extended Content Description or a record of Metadata. */
@@ -26,17 +28,17 @@ interface Omissible {
   readonly what: HeaderObject | Attribute;
   /** Lower ones go first. */
   readonly rank: number;
-  /** Roughly, bytes. */
+  /** Bytes, approximately. */
   readonly size: number;
 }
 
 const RANK = { padding: 0, picture: 1, attribute: 2, text: 3, list: 4 } as const;
 
-/** Bytes of a descriptor and of a record without name and value. */
+/** Bytes of a descriptor and of a record, without name and value. */
 const DESCRIPTOR_FIELDS = 6;
 const RECORD_FIELDS = 12;
 
-/** What says how to decode or to buffer the streams; it goes only when nothing else is left. */
+/** Attributes that players need to decode or buffer the streams; they are removed last. */
 const TECHNICAL =
   /^(?:IsVBR|WMFSDK\w*|ASFLeakyBucketPairs|AspectRatio[XY]|DeviceConformanceTemplate|DVR \w.*|WM\/WM\w+)$/i;
 
@@ -45,11 +47,11 @@ const PICTURE = /^WM\/Picture$/i;
 const lean = new WeakMap<AsfHeader, AsfHeader>();
 
 /**
- * The header as players get it, and servers that a stream is pushed to: when it is larger than all of them take, without what
- * they can do without. Padding goes first, then pictures, then other attributes and unknown objects, the largest first, then
- * the ends of long texts, then lists of commands, markers and codecs. Only as much goes as needed to fit
- * {@link PLAYER_HEADER_SIZE}, or the next limit, up to {@link CARRIED_HEADER_SIZE}, if that cannot be reached. What a Digital
- * Signature covers stays. The sizes in the header are right. The same header gives the same result.
+ * Shrinks a header for players, and for servers that a stream is pushed to, by removing what they can do without.
+ * Padding goes first, then pictures, then other attributes and unknown objects (largest first), then the ends of long
+ * texts, then lists of commands, markers and codecs. Only as much goes as is needed to fit {@link PLAYER_HEADER_SIZE},
+ * or the next limit up to {@link CARRIED_HEADER_SIZE} if that cannot be reached. Objects that a Digital Signature
+ * covers stay. Sizes in the header are updated. The same header always returns the same result.
  */
 export function playerHeader(header: AsfHeader): AsfHeader {
   const known = lean.get(header);
@@ -59,7 +61,10 @@ export function playerHeader(header: AsfHeader): AsfHeader {
   return made;
 }
 
-/** The header without the least that brings it to the first of `limits` (bytes) that can be reached; else to the smallest size. */
+/**
+ * Removes as little as possible to reach the first of `limits` (in bytes) that can be reached; else returns the
+ * smallest header.
+ */
 function headerWithin(header: AsfHeader, limits: readonly number[]): AsfHeader {
   const { length } = header.bytes;
   if (length <= limits[0]!) return header;
@@ -70,7 +75,7 @@ function headerWithin(header: AsfHeader, limits: readonly number[]): AsfHeader {
   if (length <= limit) return header;
   const omitted = new Set<HeaderObject | Attribute>();
   let [made, next] = [header, 0];
-  // What is written from its fields may become some bytes longer than it was, so one round may not be enough.
+  // Objects written from their fields may be some bytes longer than they were, so one round may not be enough.
   while (made.bytes.length > limit && next < all.length) {
     for (let left = made.bytes.length - limit; left > 0 && next < all.length; next++) {
       left -= all[next]!.size;
@@ -90,7 +95,7 @@ function valueSize(attribute: AttributeValue): number {
 const encodedSize = (text: string): number => (text === '' ? 0 : 2 * text.length + 2);
 
 function* ofAttributes(attributes: readonly Attribute[], fixedSize: number): Generator<Omissible> {
-  // Of equal ones, those that come later go first.
+  // Of equals, the later ones go first.
   for (const what of attributes.toReversed()) {
     const size = fixedSize + encodedSize(what.name) + valueSize(what.value);
     const rank = PICTURE.test(what.name) ? RANK.picture : TECHNICAL.test(what.name) ? RANK.list : RANK.attribute;
@@ -135,7 +140,7 @@ function* ofObject(object: HeaderObject): Generator<Omissible> {
   }
 }
 
-/** In the order in which they go. */
+/** In the order of removal. */
 function omissible(objects: readonly HeaderObject[]): Omissible[] {
   const signed = signedObjects(objects);
   const all = objects.flatMap((object) => (signed.has(object) ? [] : [...ofObject(object)]));
@@ -143,7 +148,7 @@ function omissible(objects: readonly HeaderObject[]): Omissible[] {
 }
 
 function shortened(texts: ContentDescription): ContentDescription {
-  // Half a surrogate pair at the end is no character.
+  // Half a surrogate pair at the end is not a character.
   const cut = (text: string): string =>
     text.length <= KEPT_TEXT ? text : `${text.slice(0, KEPT_TEXT - 1).replace(/[\ud800-\udbff]$/, '')}…`;
   const { type, title, author, copyright, description, rating } = texts;
@@ -159,13 +164,13 @@ function shortened(texts: ContentDescription): ContentDescription {
 
 type Omitted = ReadonlySet<HeaderObject | Attribute>;
 
-/** Those that remain; the same array when all do. */
+/** The attributes that remain; the same array if all do. */
 function remaining<T extends Attribute>(attributes: readonly T[], omitted: Omitted): readonly T[] {
   const kept = attributes.filter((each) => !omitted.has(each));
   return kept.length === attributes.length ? attributes : kept;
 }
 
-/** The object without what is omitted in it; itself when that is nothing, undefined when nothing of it remains. */
+/** The object without what was omitted: the same object if that is nothing, undefined if nothing remains. */
 function reduced(object: HeaderObject, omitted: Omitted): HeaderObject | undefined {
   if (object.type === 'contentDescription') return omitted.has(object) ? shortened(object) : object;
   if (omitted.has(object)) return undefined;
@@ -193,7 +198,7 @@ function reducedAll(objects: readonly HeaderObject[], omitted: Omitted): HeaderO
   return objects.map((object) => reduced(object, omitted)).filter((object) => object !== undefined);
 }
 
-/** The header without something; File Size counts what is gone. */
+/** The header without what was omitted; File Size is reduced accordingly. */
 function without(header: AsfHeader, omitted: Omitted): AsfHeader {
   const objects = reducedAll(header.objects, omitted);
   const less = BigInt(Math.max(header.bytes.length - headerLength(objects), 0));

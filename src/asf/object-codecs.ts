@@ -21,17 +21,17 @@ import {
 import { GUID } from './guid.js';
 import type * as o from './objects.js';
 
-/** The fields of an object: everything behind its 24-byte head. */
+/** The fields of an object: everything after its 24-byte head. */
 type Fields<T extends o.HeaderObject> = Omit<T, 'type'>;
 
-/** One kind of header object: its GUID, its name here, and how its fields stand in the bytes. */
+/** One kind of header object: its GUID, its name here, and the encoding of its fields. */
 export interface ObjectKind {
   readonly guid: string;
   readonly type: o.HeaderObject['type'];
   readonly codec: Codec<o.HeaderObject>;
 }
 
-/** @param codec of the fields; the type is put on and taken off here */
+/** @param codec of the fields; the type is added and removed here */
 export function kind<T extends o.HeaderObject>(
   guidOfKind: string,
   type: T['type'],
@@ -42,7 +42,7 @@ export function kind<T extends o.HeaderObject>(
     type,
     codec: {
       read: (reader) => ({ type, ...codec.read(reader) }) as T,
-      // The table is asked by the object's type, so what comes here is a T.
+      // The table is looked up by the object's type, so this is a T.
       write: (writer, object) => codec.write(writer, object as T),
     },
   };
@@ -62,7 +62,7 @@ const fileProperties: Codec<Fields<o.FileProperties>> = struct({
   maximumBitrate: dword,
 });
 
-/** Both lengths stand before both data fields. */
+/** Both lengths precede both data fields. */
 const streamProperties: Codec<Fields<o.StreamPropertiesObject>> = {
   read: (reader) => {
     const streamType = guid.read(reader);
@@ -109,7 +109,7 @@ const command = struct<o.ScriptCommandEntry>({
   name: textInCharacters(word),
 });
 
-/** Both counts stand before both lists. A command of a type that is not there is left out (asf.md 3.5). */
+/** Both counts precede both lists. A command whose type does not exist is left out (asf.md 3.5). */
 const scriptCommand: Codec<Fields<o.ScriptCommand>> = {
   read: (reader) => {
     const reserved = guid.read(reader);
@@ -241,7 +241,7 @@ const encryptionRecord: Codec<o.ContentEncryptionRecord> = struct({
   data: blob(dword),
 });
 
-/** Every kind but Header Extension and Extended Stream Properties, which hold other objects. */
+/** All kinds except Header Extension and Extended Stream Properties, which contain other objects. */
 export const leafKinds: readonly ObjectKind[] = [
   kind<o.FileProperties>(GUID.filePropertiesObject, 'fileProperties', fileProperties),
   kind<o.StreamPropertiesObject>(GUID.streamPropertiesObject, 'streamProperties', streamProperties),

@@ -24,21 +24,21 @@ import type {
   StreamPropertiesObject,
 } from './objects.js';
 
-/** Bytes before the fields of every object: GUID and QWORD size. */
+/** Bytes before the fields of an object: GUID and QWORD size. */
 export const OBJECT_HEAD_SIZE = 24;
 
-/** A Header Extension inside a Header Extension is read once more, not without end (asf.md 16). */
+/** A Header Extension may contain one more, but not without end (asf.md 16). */
 const MAX_DEPTH = 2;
 
-/** Real headers have some tens of objects. An object costs much more memory than its 24 bytes. */
+/** Real headers have a few dozen objects. An object takes much more memory than its 24 bytes. */
 const MAX_OBJECTS = 16_384;
 
-/** Of descriptors, records, markers and the like, for the same reason. */
+/** Descriptors, records, markers and the like, limited for the same reason. */
 const MAX_ITEMS = 32_768;
 
 /**
- * The bytes from which an object was read, its head included. An edit is a copy and so has none: that is how what nobody
- * changed is written back byte for byte, with its reserved fields, missing NULs and trailing bytes.
+ * The bytes from which an object was read, its head included. An edited copy has none. Unchanged objects are written
+ * back from here byte for byte, with their reserved fields, missing NULs and trailing bytes.
  */
 const originals = new WeakMap<HeaderObject, Buffer>();
 
@@ -82,7 +82,7 @@ const extendedFixed = struct({
   averageTimePerFrame: qword,
 });
 
-/** Looks for nothing but Stream Properties, so that objects inside each other cannot make the reader descend. */
+/** Looks only for Stream Properties, so that nested objects cannot cause recursion. */
 function readHiddenStream({ bytes, position, end, budget }: ByteReader): StreamPropertiesObject | undefined {
   if (bytes.toString('hex', position, Math.min(position + 16, end)) !== GUID.streamPropertiesObject) return undefined;
   const size = objectSizeAt(bytes, position, end);
@@ -90,7 +90,7 @@ function readHiddenStream({ bytes, position, end, budget }: ByteReader): StreamP
   return object?.type === 'streamProperties' ? object : undefined;
 }
 
-/** Both counts stand before both lists; Stream Properties may follow as an object of its own. */
+/** Both counts precede both lists; Stream Properties may follow as an object of its own. */
 const extendedStreamProperties: Codec<Omit<ExtendedStreamProperties, 'type'>> = {
   read: (reader) => {
     const fixed = extendedFixed.read(reader);
@@ -122,7 +122,7 @@ const kinds: readonly ObjectKind[] = [
 const byGuid: ReadonlyMap<string, ObjectKind> = new Map(kinds.map((each) => [each.guid, each]));
 const byType: ReadonlyMap<string, ObjectKind> = new Map(kinds.map((each) => [each.type, each]));
 
-/** The fields of one whole object; one that is not known or cannot be read stays bytes. */
+/** Reads the fields of one whole object; one that is unknown or unreadable stays as bytes. */
 function readObject(bytes: Buffer, start: number, end: number, depth: number, budget: Budget): HeaderObject {
   const id = bytes.toString('hex', start, start + 16);
   const raw = bytes.subarray(start, end);
@@ -138,7 +138,7 @@ function readObject(bytes: Buffer, start: number, end: number, depth: number, bu
   return object;
 }
 
-/** The size of the object at an offset, or undefined when it is less than its head or goes beyond the end (asf.md 16.1). */
+/** The size of the object at an offset; undefined if it is smaller than its head or exceeds the end (asf.md 16.1). */
 function objectSizeAt(bytes: Buffer, at: number, end: number): number | undefined {
   if (end - at < OBJECT_HEAD_SIZE) return undefined;
   const size = bytes.readBigUInt64LE(at + 16);
@@ -146,9 +146,9 @@ function objectSizeAt(bytes: Buffer, at: number, end: number): number | undefine
 }
 
 /**
- * The objects that stand back to back from `start` to `end`. Reading stops at the first that is not whole. The buffers in
- * them are views. An object whose lists are so long that they would fill the memory stays bytes.
- * @throws AsfError when there are more than 16,384
+ * Reads the objects that follow one another from `start` to `end`, up to the first incomplete one. The buffers in them
+ * are views. An object whose lists would fill the memory stays as bytes.
+ * @throws AsfError if there are more than 16,384
  */
 export function readObjects(bytes: Buffer, start: number, end: number): HeaderObject[] {
   return readWithin(bytes, start, end, 0, { objects: MAX_OBJECTS, items: MAX_ITEMS });
@@ -164,13 +164,13 @@ function readWithin(bytes: Buffer, start: number, end: number, depth: number, bu
     at += size;
   }
   const objects = new Array<HeaderObject>(spans.length);
-  // The small ones first, so that a huge one leaves the budget to what describes the streams.
+  // Small objects first, so that a huge one cannot use up the budget of those that describe the streams.
   const bySize = spans.toSorted((a, b) => a.size - b.size);
   for (const { at, size, place } of bySize) objects[place] = readObject(bytes, at, at + size, depth, budget);
   return objects;
 }
 
-/** GUID, size and body of an object. */
+/** Prepends GUID and size to the body of an object. */
 export function frameObject(id: string, body: Buffer): Buffer {
   const writer = new ByteWriter();
   guid.write(writer, id);
@@ -180,8 +180,9 @@ export function frameObject(id: string, body: Buffer): Buffer {
 }
 
 /**
- * The bytes of an object, its head included: those it was read from, or, when it is new or a copy, written from its fields.
- * @throws AsfError when a value does not fit its field
+ * Returns the bytes of an object, its head included: those it was read from, or, for a new object or a copy, its
+ * encoded fields.
+ * @throws AsfError if a value does not fit its field
  */
 export function objectBytes(object: HeaderObject): Buffer {
   const original = originals.get(object);

@@ -1,7 +1,7 @@
 /**
  * The objects of the ASF header as plain data. GUIDs are 32 lower-case hex characters of the raw 16 bytes, QWORDs are
- * bigint, texts have lost their terminating NULs. Objects are never changed in place: an edit is a copy
- * (`{ ...object, title }`), and whatever was not copied is written back byte for byte.
+ * bigint, texts have no terminating NULs. Objects are never changed in place: an edit is a copy (`{ ...object, title
+ * }`), and an object that was not copied is written back byte for byte.
  */
 
 /** File Properties (asf.md 3.1), mandatory. */
@@ -18,7 +18,7 @@ export interface FileProperties {
   readonly playDuration: bigint;
   /** 100 ns units; 0 when live. */
   readonly sendDuration: bigint;
-  /** Milliseconds that every presentation time has been shifted up. */
+  /** Milliseconds by which every presentation time is increased. */
   readonly preroll: number;
   /** Bit 0 Broadcast, bit 1 Seekable; others are kept as they are. */
   readonly flags: number;
@@ -31,13 +31,13 @@ export interface FileProperties {
 /** Bits of {@link FileProperties.flags}. */
 export const FILE_FLAG = { broadcast: 1, seekable: 2 } as const;
 
-/** Stream Properties (asf.md 3.2) as it stands in the file; {@link StreamProperties} is the reading of it. */
+/** Stream Properties (asf.md 3.2) as in the file; {@link StreamProperties} is the decoded form. */
 export interface StreamPropertiesObject {
   readonly type: 'streamProperties';
   /** Media GUID. */
   readonly streamType: string;
   readonly errorCorrectionType: string;
-  /** 100 ns units added to all the times of the stream. */
+  /** Added to all times of the stream, in 100 ns units. */
   readonly timeOffset: bigint;
   /** Bits 0–6 stream number, bit 15 Encrypted Content. */
   readonly flags: number;
@@ -85,7 +85,7 @@ export interface ScriptCommand {
 }
 
 export interface MarkerEntry {
-  /** By the specification into the Data Object; not reliable. */
+  /** Into the Data Object, according to the specification; unreliable. */
   readonly offset: bigint;
   /** 100 ns units, preroll included. */
   readonly presentationTime: bigint;
@@ -136,7 +136,7 @@ export type AttributeValue =
   | { readonly kind: 'qword'; readonly value: bigint }
   | { readonly kind: 'word'; readonly value: number }
   | { readonly kind: 'guid'; readonly value: string }
-  /** A data type that is not known, or a value whose length does not fit its type. */
+  /** An unknown data type, or a value whose length does not fit its type. */
   | { readonly kind: 'other'; readonly dataType: number; readonly value: Buffer };
 
 export interface ContentDescriptor {
@@ -195,7 +195,7 @@ export interface DigitalSignature {
   readonly data: Buffer;
 }
 
-/** Padding (asf.md 3.14) and the Index Placeholder of Microsoft files (4.5): bytes without meaning. */
+/** Padding (asf.md 3.14) and the Index Placeholder of Microsoft files (4.5): meaningless bytes. */
 export interface Padding {
   readonly type: 'padding' | 'indexPlaceholder';
   readonly data: Buffer;
@@ -208,7 +208,7 @@ export interface StreamName {
 
 export interface PayloadExtensionSystem {
   readonly systemId: string;
-  /** Bytes a payload, 0xFFFF = variable. */
+  /** Bytes per payload; 0xFFFF: variable. */
   readonly dataSize: number;
   readonly info: Buffer;
 }
@@ -216,7 +216,7 @@ export interface PayloadExtensionSystem {
 /** Extended Stream Properties (asf.md 4.1). */
 export interface ExtendedStreamProperties {
   readonly type: 'extendedStreamProperties';
-  /** Milliseconds; 0 unset. */
+  /** Milliseconds; 0 if unset. */
   readonly startTime: bigint;
   readonly endTime: bigint;
   /** Leaky bucket: bits per second of payload, ms, ms. */
@@ -226,17 +226,17 @@ export interface ExtendedStreamProperties {
   readonly alternateDataBitrate: number;
   readonly alternateBufferSize: number;
   readonly alternateInitialBufferFullness: number;
-  /** Bytes; 0 unknown. */
+  /** Bytes; 0 if unknown. */
   readonly maximumObjectSize: number;
   /** Bit 0 Reliable, 1 Seekable, 2 No Cleanpoints, 3 Resend Live Cleanpoints. */
   readonly flags: number;
   readonly streamNumber: number;
   readonly languageIndex: number;
-  /** 100 ns units; of video only. */
+  /** 100 ns units; only for video. */
   readonly averageTimePerFrame: bigint;
   readonly names: readonly StreamName[];
   readonly payloadExtensionSystems: readonly PayloadExtensionSystem[];
-  /** Present when the stream is hidden from readers that do not know this object. */
+  /** Present if the stream is hidden from readers that do not know this object. */
   readonly streamProperties: StreamPropertiesObject | undefined;
 }
 
@@ -247,7 +247,7 @@ export const STREAM_FLAG = { reliable: 1, seekable: 2, noCleanpoints: 4, resendL
 export interface GroupMutualExclusion {
   readonly type: 'groupMutualExclusion';
   readonly exclusionType: string;
-  /** Streams of one record may be sent together; records exclude one another. */
+  /** The streams of one record may be sent together; records exclude each other. */
   readonly groups: readonly (readonly number[])[];
 }
 
@@ -276,7 +276,7 @@ export interface LanguageList {
 export interface MetadataRecord {
   /** Index into the Language List; 0 in Metadata. */
   readonly languageIndex: number;
-  /** 0 = the whole file. */
+  /** 0: the whole file. */
   readonly streamNumber: number;
   readonly name: string;
   readonly value: AttributeValue;
@@ -322,7 +322,7 @@ export interface AdvancedContentEncryption {
   readonly records: readonly ContentEncryptionRecord[];
 }
 
-/** An object that is not known, or is too damaged to be read: kept byte for byte, its 24-byte head included. */
+/** An object that is unknown or too damaged to read: kept byte for byte, its 24-byte head included. */
 export interface UnknownObject {
   readonly type: 'unknown';
   readonly guid: string;

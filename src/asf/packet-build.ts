@@ -5,27 +5,27 @@ export interface PayloadFields {
   readonly stream: number;
   readonly key?: boolean;
   readonly mediaObjectNumber: number;
-  /** Offset Into Media Object; for a compressed payload its Presentation Time. */
+  /** Offset Into Media Object, or the Presentation Time of a compressed payload. */
   readonly offset: number;
-  /** All of the replicated data; for a compressed payload the one Presentation Time Delta byte. */
+  /** All of the replicated data, or the one Presentation Time Delta byte of a compressed payload. */
   readonly replicated: Buffer;
   readonly data: Buffer;
 }
 
 export interface PacketFields {
-  /** All of the error correction field, its flags byte first; empty for none. Default `82 00 00`. */
+  /** The whole error correction field, flags byte first; empty for none. Default `82 00 00`. */
   readonly errorCorrection?: Buffer;
-  /** Default: several payloads or not. */
+  /** Default: true if there are several payloads. */
   readonly multiple?: boolean;
   readonly sequenceType?: LengthType;
   readonly sequence?: number;
   /** Default 0 (absent); the value is computed. */
   readonly packetLengthType?: LengthType;
-  /** Default: none, or by `packetSize` as asf.md 7.6 has it. */
+  /** Default: none, or chosen for `packetSize` (asf.md 7.6). */
   readonly paddingType?: LengthType;
-  /** The padding behind the payloads. */
+  /** The padding after the payloads. */
   readonly padding?: Buffer;
-  /** Pads with zeros to this size, in bytes. Not together with `paddingType` and `padding`. */
+  /** Pads with zeros to this size, in bytes. Cannot be combined with `paddingType` and `padding`. */
   readonly packetSize?: number;
   /** Default 0x5D. */
   readonly propertyFlags?: number;
@@ -34,9 +34,9 @@ export interface PacketFields {
   readonly sendTime: number;
   readonly duration: number;
   readonly payloads: readonly PayloadFields[];
-  /** Bytes between the last payload and the padding; normally none. */
+  /** Bytes between the last payload and the padding; usually none. */
   readonly gap?: Buffer;
-  /** Bytes behind the packet's explicit length; normally none. */
+  /** Bytes after the packet's explicit length; usually none. */
   readonly filler?: Buffer;
 }
 
@@ -46,7 +46,7 @@ const DEFAULT_PROPERTY_FLAGS = 0x5d;
 const LARGEST = [0, 0xff, 0xffff, 0xffff_ffff] as const;
 const MAX_PAYLOADS = 63;
 
-/** Writes a field of the coded size; returns where the next one starts. @throws AsfError when the value does not fit */
+/** Writes a field of the coded size; returns the offset of the next one. @throws AsfError if the value does not fit */
 export function writeField(out: Buffer, at: number, code: LengthType, value: number, name: string): number {
   if (!(Number.isInteger(value) && value >= 0 && value <= LARGEST[code])) {
     throw new AsfError(`${name} ${value} does not fit a field of ${FIELD_SIZE[code]} bytes.`, at);
@@ -55,7 +55,7 @@ export function writeField(out: Buffer, at: number, code: LengthType, value: num
   return at + FIELD_SIZE[code];
 }
 
-/** How a gap of that many bytes behind the payloads is written (asf.md 7.6): the padding field counts into the gap. */
+/** Returns the padding that fills a gap of this many bytes after the payloads; the field itself counts (asf.md 7.6). */
 export function paddingForGap(gap: number): { readonly type: LengthType; readonly length: number } {
   if (gap === 0) return { type: 0, length: 0 };
   if (gap <= 256) return { type: 1, length: gap - 1 };
@@ -69,7 +69,7 @@ interface PaddingPlan {
   readonly bytes: Buffer;
 }
 
-/** The padding that the caller asked for; `used` is the packet's length without any. */
+/** The padding that the caller asked for; `used` is the length of the packet without any. */
 function planPadding(fields: PacketFields, used: number): PaddingPlan {
   if (fields.packetSize === undefined) {
     const bytes = fields.padding ?? NONE;
@@ -107,8 +107,8 @@ function checkForm(fields: PacketFields, multiple: boolean, propertyFlags: numbe
 }
 
 /**
- * Writes a data packet of any form (asf.md 7); the layout stands at parsePacket and its payloads.
- * @throws AsfError when a value does not fit its field, or everything does not fit `packetSize`
+ * Writes a data packet of any form (asf.md 7); parsePacket has the layout.
+ * @throws AsfError if a value does not fit its field, or the content does not fit in `packetSize`
  */
 export function buildPacket(fields: PacketFields): Buffer {
   const errorCorrection = fields.errorCorrection ?? DEFAULT_ERROR_CORRECTION;
@@ -160,7 +160,7 @@ export function buildPacket(fields: PacketFields): Buffer {
 }
 
 /**
- * The fields with which {@link buildPacket} writes the packet again byte for byte; the buffers in it are views.
+ * Returns the fields from which {@link buildPacket} rebuilds the packet byte for byte; the buffers in them are views.
  * @throws AsfError for a parity packet, which has no fields, and for one that is damaged or has payloads without data
  */
 export function packetFields(packet: DataPacket): PacketFields {

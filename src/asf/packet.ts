@@ -7,9 +7,9 @@ export interface Payload {
   mediaObjectNumber: number;
   /** Offset Into Media Object, bytes; 0 for compressed payloads. */
   offset: number;
-  /** Bytes; -1 unknown. */
+  /** Bytes; -1 if unknown. */
   objectSize: number;
-  /** Milliseconds, preroll included, modulo 2^32; -1 unknown. */
+  /** Milliseconds, preroll included, modulo 2^32; -1 if unknown. */
   presentationTime: number;
   compressed: boolean;
   /** Milliseconds between the sub-objects of a compressed payload. */
@@ -22,24 +22,27 @@ export interface Payload {
   dataLength: number;
 }
 
-/** One data packet (asf.md 7): its bytes, and where everything in them stands. */
+/** One data packet (asf.md 7): its bytes, and where its parts are. */
 export interface DataPacket {
   bytes: Buffer;
   /** Milliseconds modulo 2^32. */
   sendTime: number;
   /** Milliseconds. */
   duration: number;
-  /** Empty for a parity packet, and for one of padding only. */
+  /** Empty for a parity packet, and for one with only padding. */
   payloads: readonly Payload[];
   lengthTypeFlags: number;
   propertyFlags: number;
   /** Bytes including the flags byte; 0 if absent. */
   errorCorrectionLength: number;
-  /** Opaque Data Present: not media but the XOR of a span of packets. */
+  /** Opaque Data Present: the content is not media but the XOR of a span of packets. */
   parity: boolean;
   /** The Packet Length field is present. */
   explicitLength: boolean;
-  /** The packet's own length: the Packet Length field, or all of `bytes`. What follows it is filler of the transport. */
+  /**
+   * The packet's own length: the Packet Length field, or all of `bytes`. Anything after it is filler from the
+   * transport.
+   */
   length: number;
   sequence: number;
   /** The value of the Padding Length field; 0 if absent. */
@@ -47,22 +50,22 @@ export interface DataPacket {
   multiple: boolean;
   /** Offset of Send Time, which ends the fields of variable size. */
   sendTimeStart: number;
-  /** Offset of the first payload, or of Payload Flags when there are several. */
+  /** Offset of the first payload, or of Payload Flags if there are several. */
   payloadsStart: number;
-  /** End of the last payload that could be read. */
+  /** End of the last readable payload. */
   payloadsEnd: number;
   /** Start of the padding. */
   end: number;
-  /** A payload was broken; those before it are here. */
+  /** True if a payload was broken; those before it are in `payloads`. */
   damaged: boolean;
-  /** Payloads without data that were skipped by their length; they are not in `payloads`. */
+  /** Payloads without data, which were skipped by their length and are not in `payloads`. */
   emptyPayloads: number;
 }
 
 /** Bytes of a field by its code: 0 absent, 1 BYTE, 2 WORD, 3 DWORD (asf.md 7.2). */
 export const FIELD_SIZE = [0, 1, 2, 4] as const;
 
-/** A little-endian field of the coded size; 0 when it is absent. The caller has checked that it is inside the buffer. */
+/** Reads a little-endian field of the coded size; 0 if absent. The caller has checked that it is inside the buffer. */
 function readField(b: Buffer, at: number, code: number): number {
   if (code === 1) return b[at]!;
   if (code === 0) return 0;
@@ -140,8 +143,8 @@ function readPayload(
 }
 
 /**
- * The payloads of a packet as far as they can be read; the packet is marked as damaged when that is not all of them. One
- * without data is counted and skipped; nothing but padding is no damage (asf.md 16.7).
+ * Reads the payloads of a packet as far as possible, and marks the packet damaged if some are missing. One without data
+ * is counted and skipped; only padding is not damage (asf.md 16.7).
  */
 function readPayloads(packet: DataPacket): Payload[] {
   const { bytes, end, propertyFlags } = packet;
@@ -153,7 +156,7 @@ function readPayloads(packet: DataPacket): Payload[] {
     count = bytes[start]! & 0x3f;
     lengthCode = bytes[start]! >> 6;
     start++;
-    // Without a length no payload but the last could be told from the next.
+    // Without a length only the last payload has an end.
     packet.damaged = lengthCode === 0 && count > 0;
     if (packet.damaged) return [];
   }
@@ -172,7 +175,7 @@ function readPayloads(packet: DataPacket): Payload[] {
   return payloads;
 }
 
-/** Why some bytes are no packet, and where that shows. */
+/** Why some bytes are not a packet, and where the fault is. */
 interface Fault {
   readonly fault: string;
   readonly offset: number;
@@ -206,8 +209,8 @@ export function parsePacket(bytes: Buffer): DataPacket {
 }
 
 /**
- * As {@link parsePacket}, for bytes that may well be something else: an error costs much more than a look at them.
- * @returns undefined where that throws
+ * The same as {@link parsePacket}, for bytes that may well be something else: an exception costs far more than a check.
+ * @returns undefined where parsePacket throws
  */
 export function tryParsePacket(bytes: Buffer): DataPacket | undefined {
   const result = readPacket(bytes);
@@ -279,7 +282,7 @@ function readPacket(bytes: Buffer): DataPacket | Fault {
 
 const NO_PAYLOADS: readonly Payload[] = [];
 
-/** A parity packet has no fields behind its error correction data: what follows is the XOR of other packets. */
+/** A parity packet has no fields after its error correction data: the rest is the XOR of other packets. */
 function parityPacket(bytes: Buffer, head: number): DataPacket {
   const start = Math.min(head, bytes.length);
   return {
@@ -305,7 +308,7 @@ function parityPacket(bytes: Buffer, head: number): DataPacket {
   };
 }
 
-/** True if a key frame of one of the video streams begins with a payload; only video carries the key bit (asf.md 7.8). */
+/** True if a key frame of one of the video streams begins with a payload; only video has the key bit (asf.md 7.8). */
 export function startsKeyFrame(
   { key, offset, stream }: Pick<Payload, 'key' | 'offset' | 'stream'>,
   videoStreams: { has(stream: number): boolean },
@@ -314,8 +317,8 @@ export function startsKeyFrame(
 }
 
 /**
- * Whether a media object starts here that a decoder can start with (asf.md 7.8): a key object of one of the video
- * streams, or any object when there is no video, because only video carries the key bit.
+ * True if a media object begins here that a decoder can start with (asf.md 7.8): a key object of one of the video
+ * streams, or, without video, any object, because only video has the key bit.
  */
 export function packetStartsKeyFrame(packet: DataPacket, videoStreams: ReadonlySet<number>): boolean {
   const { payloads } = packet;

@@ -3,7 +3,7 @@ import { explicitLengthType, headLength, inParitySpan, writeHead } from './layou
 import type { DataPacket } from './packet.js';
 import { paddingForGap } from './packet-build.js';
 
-/** The packet without padding and with Packet Length, or undefined when it would be longer than `limit` bytes. */
+/** The packet without padding and with Packet Length, or undefined if it would exceed `limit` bytes. */
 function withExplicitLength(packet: DataPacket, limit: number): Buffer | undefined {
   const body = packet.end - packet.sendTimeStart;
   const packetLengthType = explicitLengthType(packet, packet.bytes.length + 2);
@@ -17,9 +17,9 @@ function withExplicitLength(packet: DataPacket, limit: number): Buffer | undefin
 }
 
 /**
- * The packet without its padding (asf.md 10.1; [MS-WMSP] 2.2.3.3, [MS-WMHTTP] 2.2.3.3). An explicit Packet Length takes
- * the place of the Padding Length, because receivers fill packets up with zeros, and then a single payload could not be
- * told from the filler. The same Buffer when nothing is gained, for parity packets and for packets of a parity span.
+ * Returns the packet without its padding (asf.md 10.1; MS-WMSP 2.2.3.3; MS-WMHTTP 2.2.3.3). An explicit Packet Length
+ * replaces the Padding Length: receivers pad packets with zeros, and a single payload could not be distinguished from
+ * that filler. The same Buffer if nothing is gained, for parity packets, and for packets of a parity span.
  */
 export function stripPadding(packet: DataPacket): Buffer {
   const { bytes } = packet;
@@ -29,9 +29,9 @@ export function stripPadding(packet: DataPacket): Buffer {
 }
 
 /**
- * The packet padded with zeros to exactly `packetSize` bytes, without Packet Length, as it stands in a file (asf.md 10.2);
- * the same Buffer when it is that already.
- * @throws AsfError when its content is longer
+ * Returns the packet padded with zeros to exactly `packetSize` bytes, without Packet Length, as in a file (asf.md
+ * 10.2). The same Buffer if it already has that form.
+ * @throws AsfError if its content is longer
  */
 export function restorePadding(packet: DataPacket, packetSize: number): Buffer {
   const { bytes } = packet;
@@ -54,9 +54,9 @@ export function restorePadding(packet: DataPacket, packetSize: number): Buffer {
 }
 
 /**
- * Gives a packet that arrived shorter than `packetSize` without an explicit Packet Length one (a sender that removed the
- * padding and only set the Padding Length to 0), so that receivers that fill it with zeros decode it. The same Buffer for
- * all other packets. Where the field does not fit, the padding is restored instead.
+ * Adds an explicit Packet Length to a packet that is shorter than `packetSize` and has none, so that receivers that pad
+ * it with zeros can decode it. Senders produce such packets by removing the padding and only setting Padding Length to
+ * 0. Returns the same Buffer for all other packets. Where the field does not fit, restores the padding instead.
  */
 export function markLength(packet: DataPacket, packetSize: number): Buffer {
   if (packet.bytes.length >= packetSize || packet.explicitLength || inParitySpan(packet)) return packet.bytes;

@@ -9,42 +9,43 @@ import { declaredPackets, findObject, INDEX_GUIDS, isObjectAt, PacketScanner, SC
 import { describeBytes } from './sniff.js';
 import { findHeaderEnd, joinHeader } from './top-level.js';
 
-/** What {@link AsfReader} gives, in the order of the input. */
+/** The output of {@link AsfReader}, in the order of the input. */
 export type AsfItem =
   | { readonly type: 'header'; readonly header: AsfHeader }
   | { readonly type: 'packet'; readonly packet: DataPacket }
-  /** A top-level index object behind the data of a file, whole. */
+  /** A whole top-level index object after the data of a file. */
   | { readonly type: 'index'; readonly bytes: Buffer };
 
-/** The largest index object that is kept, in bytes; a larger one is skipped. */
+/** The largest index object that is kept, in bytes; larger ones are skipped. */
 const MAX_INDEX_SIZE = 16 * 1024 * 1024;
 
-/** The chunk that ffmpeg writes behind everything on a pipe: "$E", a length of 8 twice, nothing else (ffmpeg-asf.md). */
+/** The chunk that ffmpeg writes at the very end of a pipe: "$E", twice a length of 8, nothing else (ffmpeg-asf.md). */
 const END_CHUNK = Buffer.from('244508000000000000000800', 'hex');
 
 const isEndChunk = (bytes: Buffer, at: number): boolean =>
   bytes[at] === END_CHUNK[0] && bytes.subarray(at, at + END_CHUNK.length).equals(END_CHUNK);
 
 /**
- * Takes a file or a live pipe in chunks of any size and gives the header, the packets and the index objects. Packets that
- * lie inside one chunk are views of it, so a chunk must not be written to after it was pushed.
+ * Reads a file or a live pipe in chunks of any size and returns the header, the packets and the index objects. Packets
+ * that lie inside one chunk are views of it, so a chunk must not be written to after it was pushed.
  *
- * The packets of a file end where the Data Object says, those of a live pipe, or of a file that does not say, where an index
- * or the input ends. Another Header Object starts over with a new header item. Where bytes were lost or added, the next
- * packet is looked for, and packets come without what cannot be read of them (asf.md 16.6, 16.7).
+ * The packets of a file end where the Data Object says. Those of a live pipe, or of a file that does not say, end at an
+ * index or the end of the input. Another Header Object starts over with a new header item. Where bytes were lost or
+ * added, the reader searches for the next packet. Packets are returned without their unreadable parts (asf.md 16.6,
+ * 16.7).
  */
 export class AsfReader {
   #queue = new ByteQueue();
   #state: 'header' | 'packets' | 'objects' | 'done' = 'header';
   #header: AsfHeader | undefined;
   #scanner: PacketScanner | undefined;
-  /** Packets are given at once, and not when one can see what follows them. */
+  /** True if packets are returned at once, without waiting to see what follows them. */
   #live = false;
-  /** Bytes of data that are still to come, as the header says it; undefined when it says nothing that can be believed. */
+  /** Bytes of data still to come, according to the header; undefined if it says nothing credible. */
   #dataLeft: number | undefined;
   /** Bytes to drop before anything else is read. */
   #skip = 0;
-  /** Bytes since the last packet that are none. */
+  /** Bytes since the last packet that do not belong to one. */
   #lostBytes = 0;
   #ended = false;
   #isCut = false;
@@ -53,27 +54,27 @@ export class AsfReader {
   #skippedBytes = 0;
   #truncated = false;
 
-  /** Packets that could not be read and were left out, or of which payloads were left out. */
+  /** Packets that were unreadable and left out, or that lost some of their payloads. */
   get damagedPackets(): number {
     return this.#damagedPackets;
   }
 
-  /** Those of the damaged packets of which nothing was given. */
+  /** The damaged packets of which nothing was returned. */
   get leftOutPackets(): number {
     return this.#leftOutPackets;
   }
 
-  /** Bytes between packets that were skipped, where they are no more than half a packet. */
+  /** Bytes skipped between packets, where they are no more than half a packet. */
   get skippedBytes(): number {
     return this.#skippedBytes;
   }
 
-  /** The input ended in the middle of something, or before all packets came that the header promised. */
+  /** True if the input ended in the middle of something, or before all packets that the header promised. */
   get truncated(): boolean {
     return this.#truncated;
   }
 
-  /** The input ended inside a packet. */
+  /** True if the input ended inside a packet. */
   get cutPacket(): boolean {
     return this.#isCut;
   }
@@ -84,8 +85,8 @@ export class AsfReader {
   }
 
   /**
-   * Takes the next bytes; what became whole comes back.
-   * @throws AsfError when the input is not ASF or its first header cannot be used; the reader then takes nothing more
+   * Takes the next bytes; returns the items that they complete.
+   * @throws AsfError if the input is not ASF or its first header is unusable; the reader then accepts no more input
    */
   push(chunk: Buffer): AsfItem[] {
     if (this.#state === 'done') return [];
@@ -94,8 +95,8 @@ export class AsfReader {
   }
 
   /**
-   * Says that nothing more comes.
-   * @throws AsfError when not even a header came
+   * Ends the input.
+   * @throws AsfError if not even a header came
    */
   end(): AsfItem[] {
     if (this.#ended) return [];
@@ -119,7 +120,7 @@ export class AsfReader {
     return items;
   }
 
-  /** Does one step; false when it needs more bytes. */
+  /** Does one step; false if it needs more bytes. */
   #step(items: AsfItem[]): boolean {
     switch (this.#state) {
       case 'header':
@@ -134,7 +135,7 @@ export class AsfReader {
     }
   }
 
-  /** False while there is more to drop than has come. */
+  /** False while there is more to drop than has arrived. */
   #dropSkipped(): boolean {
     if (this.#skip > 0) this.#skip -= this.#queue.skip(this.#skip);
     return this.#skip === 0;
@@ -155,7 +156,7 @@ export class AsfReader {
         if (bytes === undefined) return false;
       }
     } catch (error) {
-      // In the middle of the input it is but damage.
+      // In the middle of the input it is only damage.
       if (this.#header === undefined || !(error instanceof AsfError)) throw error;
       this.#lose(OBJECT_HEAD_SIZE);
       this.#state = 'packets';
@@ -197,7 +198,7 @@ export class AsfReader {
     return true;
   }
 
-  /** What may stand where a packet should: an index object, a new header, the end chunk. */
+  /** Reads what may take the place of a packet: an index object, a new header, the end chunk. */
   #readBetweenPackets(head: Buffer): boolean {
     const id = head.toString('hex', 0, 16);
     if (id === GUID.headerObject) this.#state = 'header';
@@ -208,7 +209,7 @@ export class AsfReader {
     return true;
   }
 
-  /** Whether behind the packet at the front something begins that may follow it. */
+  /** Tells what follows the packet at the front: something that may follow a packet, or nothing of the kind. */
   #whatFollows(): 'something' | 'nothing' | 'unknown' {
     const { packetSize } = this.#scanner!;
     if (this.#dataLeft !== undefined && this.#dataLeft - packetSize < packetSize) return 'something';
@@ -220,9 +221,9 @@ export class AsfReader {
   }
 
   /**
-   * What begins here, or what begins behind it, is no packet of the usual form. The next is expected one packet size on;
-   * only when none is there were bytes lost or added, and it is looked for in between. Every step moves on, so that the
-   * work stays linear.
+   * Handles a packet of unusual form, or one that is not followed as expected. The next packet is expected one packet
+   * size on. If it is not there, bytes were lost or added, and the search begins in between. Every step advances, so
+   * that the work stays linear.
    */
   #resynchronise(packet: DataPacket | undefined, isGood: boolean, items: AsfItem[]): boolean {
     const scanner = this.#scanner!;
@@ -246,7 +247,7 @@ export class AsfReader {
       this.#advance(size);
       return true;
     }
-    // Whatever the header said of the size of the data, it is not so.
+    // The header was wrong about the size of the data.
     this.#dataLeft = undefined;
     const left = isBelieved || packet === undefined ? readCutPacket(window.subarray(0, found), size) : undefined;
     if (left !== undefined && scanner.judge(left.packet) === 'good') {
@@ -259,13 +260,13 @@ export class AsfReader {
     return true;
   }
 
-  /** Whether the times of a recording jump here: what follows is of the same time. */
+  /** True if the times of a recording jump here: the next packet agrees with this one. */
   #isOtherTime(packet: DataPacket, next: DataPacket | undefined): boolean {
     if (next === undefined || this.#scanner!.judge(packet) !== 'far') return false;
     return this.#scanner!.judge(next) !== 'foreign' && this.#scanner!.agree(packet, next);
   }
 
-  /** The next place behind the front where a packet or an object begins, or -1. */
+  /** The next place after the front where a packet or an object begins, or -1. */
   #findNext(window: Buffer): number {
     const size = this.#scanner!.packetSize;
     const packet = this.#scanner!.find(window, 1, size);
@@ -306,7 +307,7 @@ export class AsfReader {
     this.#lostBytes = 0;
   }
 
-  /** What is left at the end is less than a packet: some of its payloads may be whole, or all of them. */
+  /** The rest of the input is less than a packet; some or all of its payloads may still be whole. */
   #readCut(items: AsfItem[]): boolean {
     const size = this.#scanner!.packetSize;
     const bytes = this.#queue.peek(this.#queue.length) ?? Buffer.alloc(0);
@@ -324,7 +325,7 @@ export class AsfReader {
     return false;
   }
 
-  /** What encoders leave behind the last packet. */
+  /** True for what encoders leave after the last packet. */
   #isLeftBehind(bytes: Buffer): boolean {
     if (this.#atIndex() || END_CHUNK.subarray(0, bytes.length).equals(bytes.subarray(0, END_CHUNK.length))) return true;
     return !this.#scanner!.mayBegin(bytes);
@@ -335,7 +336,7 @@ export class AsfReader {
     this.#truncated = this.#isCut || isMissing;
   }
 
-  /** Objects behind the data of a file. */
+  /** Reads the objects after the data of a file. */
   #readObject(items: AsfItem[]): boolean {
     const head = this.#queue.peek(OBJECT_HEAD_SIZE);
     if (head === undefined) return false;

@@ -1,13 +1,13 @@
 import { type DataPacket, FIELD_SIZE, type LengthType, type Payload } from './packet.js';
 
 export interface RebaseOptions {
-  /** Milliseconds added to presentation times beyond `deltaMs`, for a change of preroll. */
+  /** Milliseconds added to presentation times in addition to `deltaMs`, for a change of preroll. */
   readonly prerollDelta?: number;
   /** Added to the media object numbers, by stream number, modulo the width of the field. */
   readonly mediaObjectNumbers?: ReadonlyMap<number, number>;
 }
 
-/** Adds to a little-endian field of the coded size in place, modulo its width. */
+/** Adds to a little-endian field of the coded size, in place and modulo its width. */
 function addToField(out: Buffer, at: number, code: LengthType, delta: number): void {
   const size = FIELD_SIZE[code];
   if (size === 0) return;
@@ -26,8 +26,9 @@ function rebasePayload(out: Buffer, packet: DataPacket, payload: Payload, delta:
 }
 
 /**
- * A copy of the packet with send and presentation times shifted by `deltaMs` (whole milliseconds, may be negative) modulo
- * 2^32, and media object numbers when asked for (asf.md 10.6). Nothing changes its size. A parity packet is copied as is.
+ * Returns a copy of the packet with send and presentation times shifted by `deltaMs` (whole milliseconds, may be
+ * negative) modulo 2^32, and media object numbers if asked for (asf.md 10.6). Sizes do not change. A parity packet is
+ * copied unchanged.
  */
 export function rebasePacket(packet: DataPacket, deltaMs: number, options: RebaseOptions = {}): Buffer {
   const out = Buffer.from(packet.bytes);

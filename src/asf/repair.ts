@@ -2,7 +2,7 @@ import { filterPacket } from './filter.js';
 import { type DataPacket, type Payload, parsePacket, tryParsePacket } from './packet.js';
 import { restorePadding } from './padding.js';
 
-/** The packet with the payloads that are wanted, at full size; undefined when none is. */
+/** The packet with only the wanted payloads, at full size; undefined if there are none. */
 function rebuilt(
   packet: DataPacket,
   packetSize: number,
@@ -14,8 +14,8 @@ function rebuilt(
 }
 
 /**
- * The packet without what players stumble over (asf.md 16.7): the rest of a damaged one, payloads without data, and payloads
- * that are not wanted. The same object when there is nothing of this, undefined when nothing is left.
+ * Returns the packet without the parts that make players stumble (asf.md 16.7): the rest of a damaged one, payloads
+ * without data, and unwanted payloads. The same object if it has none of these, undefined if nothing is left.
  * @param packetSize bytes of the result, if it is another packet
  */
 export function tidyPacket(
@@ -28,18 +28,18 @@ export function tidyPacket(
   return isTidy ? packet : rebuilt(packet, packetSize, isWanted);
 }
 
-/** What is left of a packet whose end is missing. */
+/** The remains of a packet whose end is missing. */
 export interface CutPacket {
-  /** Of full size, with the payloads that are there to their last byte. */
+  /** At full size, with only the complete payloads. */
   readonly packet: DataPacket;
-  /** Nothing but padding is missing. */
+  /** True if only padding is missing. */
   readonly whole: boolean;
 }
 
 /**
- * Reads a packet of which only the first bytes are there (asf.md 16.5).
+ * Reads a packet of which only the first bytes exist (asf.md 16.5).
  * @param bytes fewer than the packet size
- * @returns undefined when no payload is whole
+ * @returns undefined if no payload is whole
  */
 export function readCutPacket(bytes: Buffer, packetSize: number): CutPacket | undefined {
   const filled = Buffer.alloc(packetSize);

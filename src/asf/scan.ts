@@ -2,11 +2,15 @@ import { GUID } from './guid.js';
 import { type AsfHeader, DATA_OBJECT_HEAD_SIZE } from './header.js';
 import { type DataPacket, type Payload, tryParsePacket } from './packet.js';
 
-/** Media further away in time from what is around it is noise, unless what follows is there too. Milliseconds. */
+/**
+ * Packets further in time than this from those around them are noise, unless the next ones are there too. Milliseconds.
+ */
 const FAR = 60 * 60 * 1000;
-/** Places with the form of a packet that are looked at in one search: by chance there is hardly ever one. */
+/** Candidates that are examined in one search; there is hardly ever one by chance. */
 const MAX_TRIES = 64;
-/** Enough bytes to tell what begins at a place: an object's head, or everything before the Send Time of a packet. */
+/**
+ * Enough bytes to recognise what begins at a place: an object's head, or everything before the Send Time of a packet.
+ */
 export const SCAN_HEAD_SIZE = 24;
 
 /** The index objects that may follow the data. */
@@ -19,13 +23,13 @@ export const INDEX_GUIDS: ReadonlySet<string> = new Set([
 const OBJECT_IDS = [GUID.headerObject, ...INDEX_GUIDS].map((id) => Buffer.from(id, 'hex'));
 const OBJECT_FIRST_BYTES: ReadonlySet<number> = new Set(OBJECT_IDS.map((id) => id[0]!));
 
-/** Whether one of the objects begins here that may follow or interrupt the data: an index, or the header of a further file. */
+/** True if an object begins here that may follow or interrupt the data: an index, or the header of another file. */
 export function isObjectAt(bytes: Buffer, at: number): boolean {
   if (!OBJECT_FIRST_BYTES.has(bytes[at]!)) return false;
   return OBJECT_IDS.some((id) => bytes.length >= at + id.length && id.compare(bytes, at, at + id.length) === 0);
 }
 
-/** The first place from `from` to `to` where such an object begins, or -1. */
+/** Returns the first place from `from` to `to` where such an object begins, or -1. */
 export function findObject(bytes: Buffer, from: number, to: number): number {
   let first = -1;
   for (const id of OBJECT_IDS) {
@@ -36,8 +40,8 @@ export function findObject(bytes: Buffer, from: number, to: number): number {
 }
 
 /**
- * Data packets that the header says there are, when its fields agree; undefined when they say nothing, or contradict one
- * another: then the data goes on until something else begins.
+ * Returns the number of data packets that the header declares, if its fields agree. Undefined if they say nothing or
+ * contradict one another: then the data continues until something else begins.
  */
 export function declaredPackets({ dataObject, packetSize }: AsfHeader): number | undefined {
   const { size, packetCount } = dataObject;
@@ -47,31 +51,34 @@ export function declaredPackets({ dataObject, packetSize }: AsfHeader): number |
   return Number(count);
 }
 
-/** How believable something is that can be read as a packet. */
+/** How credible a packet is. */
 export type Verdict =
   | 'good'
   /** Its times are far from those around it: noise, unless the packets that follow it are there too. */
   | 'far'
-  /** Of streams that the header does not declare. */
+  /** It belongs to streams that the header does not declare. */
   | 'foreign';
 
-/** Signed distance of two times modulo 2^32, ms. */
+/** Signed difference of two times modulo 2^32, in ms. */
 const distance = (a: number, b: number): number => (a - b) | 0;
 
 /**
- * Tells data packets from other bytes, for all ways of reading (asf.md 16.6). Nearly anything can be read as a packet by
- * chance, so one is believed only if it has payloads of streams that the header declares, and times near the others'.
+ * Distinguishes data packets from other bytes, for all ways of reading (asf.md 16.6). Nearly any bytes can be parsed as
+ * a packet, so one is credible only if it has payloads of declared streams and times close to the others'.
  */
 export class PacketScanner {
   readonly packetSize: number;
-  /** 1 declared, 2 with times that are judged: those of scripts and pictures may lie anywhere. */
+  /** 1: declared. 2: its times are judged as well; those of scripts and pictures may be anywhere. */
   readonly #streams = new Uint8Array(128);
   readonly #preroll: number;
-  /** Error correction data and Property Flags of the last packet that was followed: nearly always the next one's too. */
+  /**
+   * Error correction data and Property Flags of the last packet that was followed; the next one nearly always has the
+   * same.
+   */
   #correction: Buffer = Buffer.from([0x82, 0, 0]);
   #propertyFlags = 0x5d;
   #hasFar = false;
-  /** The presentation times that are believed, ms modulo 2^32, and how far they reach. */
+  /** The credible presentation times: a start in ms modulo 2^32, and a length. */
   #window: { readonly from: number; readonly length: number } | undefined;
 
   constructor(header: AsfHeader) {
@@ -82,7 +89,7 @@ export class PacketScanner {
     }
   }
 
-  /** Whether a packet of the usual form seems to begin here; needs {@link SCAN_HEAD_SIZE} bytes. */
+  /** True if a packet of the usual form seems to begin here; needs {@link SCAN_HEAD_SIZE} bytes. */
   looksRight(bytes: Buffer, at: number): boolean {
     const { length } = this.#correction;
     if (bytes.length < at + length + 2) return false;
@@ -90,7 +97,7 @@ export class PacketScanner {
     return bytes[at + length]! < 0x80 && bytes[at + length + 1] === this.#propertyFlags;
   }
 
-  /** As {@link looksRight}, at the start of bytes of which the rest may not have come. */
+  /** The same as {@link looksRight} at the start of bytes that may be incomplete. */
   mayBegin(bytes: Buffer): boolean {
     const length = Math.min(this.#correction.length, bytes.length);
     return bytes.length >= this.#correction.length + 2
@@ -98,7 +105,7 @@ export class PacketScanner {
       : this.#correction.compare(bytes, 0, length, 0, length) === 0;
   }
 
-  /** The packet that begins here, whatever it is worth; undefined when there is none, or less than its full size. */
+  /** Returns the packet that begins here, credible or not; undefined if the bytes are not a packet or too few. */
   read(bytes: Buffer, at: number): DataPacket | undefined {
     if (at + this.packetSize > bytes.length) return undefined;
     return tryParsePacket(bytes.subarray(at, at + this.packetSize));
@@ -118,12 +125,12 @@ export class PacketScanner {
     return far === declared ? 'far' : 'good';
   }
 
-  /** Some payloads of the packet that was judged last have times far from those that are believed. */
+  /** True if some payloads of the last packet that was judged have times far from the credible ones. */
   get hasFar(): boolean {
     return this.#hasFar;
   }
 
-  /** Whether the time of a payload is near those that are believed. */
+  /** True if the time of a payload is close to the credible ones. */
   isNear(packet: DataPacket, payload: Payload): boolean {
     if (this.#window === undefined || this.#streams[payload.stream] !== 2) return true;
     const time = timeOf(packet, payload, this.#preroll);
@@ -131,26 +138,26 @@ export class PacketScanner {
     return after >= -FAR && after <= this.#window.length + FAR;
   }
 
-  /** Whether two packets are of the same time. */
+  /** True if the times of two packets are close. */
   agree(a: DataPacket, b: DataPacket): boolean {
     const times = [this.timeOf(a), this.timeOf(b)];
     return times[0] !== undefined && times[1] !== undefined && Math.abs(distance(times[0], times[1])) <= FAR;
   }
 
-  /** Presentation time of the first payload of sound or video, ms modulo 2^32; undefined when there is none. */
+  /** Presentation time of the first audio or video payload, ms modulo 2^32; undefined without such a payload. */
   timeOf(packet: DataPacket): number | undefined {
     const payload = packet.payloads.find(({ stream }) => this.#streams[stream] === 2);
     return payload === undefined ? undefined : timeOf(packet, payload, this.#preroll);
   }
 
-  /** Takes the packet for one of the stream: the next one is near it and has the same form. */
+  /** Accepts the packet as one of the stream: the next one is close to it and has the same form. */
   follow(packet: DataPacket): void {
     this.takeForm(packet);
     const time = this.timeOf(packet);
     if (time !== undefined) this.#window = { from: time, length: 0 };
   }
 
-  /** Packets have the form of this one. */
+  /** Sets the form in which packets are expected. */
   takeForm({ bytes, errorCorrectionLength, propertyFlags, parity }: DataPacket): void {
     if (parity) return;
     this.#propertyFlags = propertyFlags;
@@ -163,14 +170,14 @@ export class PacketScanner {
     this.#correction = Buffer.from(bytes.subarray(0, errorCorrectionLength));
   }
 
-  /** Believes times of a span. @param from ms modulo 2^32 @param length ms */
+  /** Makes a span of times credible. @param from ms modulo 2^32 @param length ms */
   believe(from: number, length: number): void {
     this.#window = { from, length };
   }
 
   /**
-   * The first place from `from` to `to` where a packet of the usual form begins that is good and, as far as one can see, whole;
-   * -1 when there is none.
+   * Returns the first place from `from` to `to` where a good packet of the usual form begins that is whole as far as
+   * can be seen; -1 if not found.
    */
   find(bytes: Buffer, from: number, to: number): number {
     const last = Math.min(to, bytes.length - this.packetSize);
@@ -187,7 +194,8 @@ export class PacketScanner {
       if (packet === undefined || packet.parity || packet.payloads.length === 0 || packet.damaged) continue;
       const end = at + this.packetSize;
       const isFollowed = bytes.length < end + SCAN_HEAD_SIZE || this.looksRight(bytes, end) || isObjectAt(bytes, end);
-      // Bytes may have been added after this packet too. If another one begins inside it, it is the rest of one that was cut.
+      // Bytes may have been added after this packet too. If another one begins inside it, this is the rest of one that
+      // was cut.
       if (!isFollowed && this.#beginsWithin(bytes, at + 1, end)) continue;
       const verdict = this.judge(packet);
       if (verdict === 'good' || (verdict === 'far' && this.#isFollowed(bytes, at, packet))) return at;
@@ -195,7 +203,7 @@ export class PacketScanner {
     return -1;
   }
 
-  /** True if something with the form of a packet begins from `from` on and before `to`. */
+  /** True if something in the form of a packet begins at or after `from` and before `to`. */
   #beginsWithin(bytes: Buffer, from: number, to: number): boolean {
     const isCorrected = this.#correction.length > 0;
     const known = isCorrected ? this.#correction : this.#propertyFlags;

@@ -4,14 +4,17 @@ import { GUID } from './guid.js';
 import { frameObject, OBJECT_HEAD_SIZE } from './object-tree.js';
 import type { IndexSpecifier } from './objects.js';
 
-/** Simple Index (asf.md 6), of one video stream. */
+/** Simple Index of one video stream (asf.md 6). */
 export interface SimpleIndex {
   readonly fileId: string;
   /** 100 ns units between two entries; 0 in the dummy index of audio files. */
   readonly interval: bigint;
   /** The largest of {@link packetCounts}. */
   readonly maximumPacketCount: number;
-  /** By entry: the packet, counted from 0, in which the last key frame with a presentation time ≤ entry × interval starts. */
+  /**
+   * By entry: the packet, counted from 0, in which the last key frame with a presentation time ≤ entry × interval
+   * starts.
+   */
   readonly packetNumbers: Uint32Array;
   /** By entry: how many packets that key frame spans. */
   readonly packetCounts: Uint16Array;
@@ -21,7 +24,7 @@ export interface SimpleIndex {
 export interface IndexBlock {
   /** By specifier: bytes from the first data packet. */
   readonly positions: BigUint64Array;
-  /** By entry and in it by specifier: bytes to add to the position; 0xFFFFFFFF is no offset. */
+  /** By entry, then by specifier: bytes to add to the position; 0xFFFFFFFF: no offset. */
   readonly offsets: Uint32Array;
 }
 
@@ -36,18 +39,18 @@ export interface IndexObject {
 
 const ENTRY_SIZE = 6;
 
-/** A reader of the fields of a whole object. @throws AsfError when the bytes are not one of these objects */
+/** Returns a reader of the fields of a whole object. @throws AsfError if it is not one of these objects */
 function openObject(bytes: Buffer, guids: readonly string[]): ByteReader {
   if (bytes.length < OBJECT_HEAD_SIZE || !guids.includes(bytes.toString('hex', 0, 16))) {
     throw new AsfError('This is not an index object.', 0);
   }
   const size = bytes.readBigUInt64LE(16);
-  if (size < OBJECT_HEAD_SIZE) throw new AsfError(`An index object of ${size} bytes cannot be.`, 16);
+  if (size < OBJECT_HEAD_SIZE) throw new AsfError(`An index object of ${size} bytes is not possible.`, 16);
   return new ByteReader(bytes, OBJECT_HEAD_SIZE, size > bytes.length ? bytes.length : Number(size));
 }
 
 /**
- * Reads a Simple Index Object, its head included. Entries that are cut are left out.
+ * Reads a Simple Index Object, its head included. Cut entries are left out.
  *
  * +---------------------------+----------+
  * | ASF_Simple_Index_Object   | 16 bytes |
@@ -60,7 +63,7 @@ function openObject(bytes: Buffer, guids: readonly string[]): ByteReader {
  * | Packet Count              | WORD     |
  * +---------------------------+----------+
  *
- * @throws AsfError when it is another object or shorter than its fixed fields
+ * @throws AsfError if it is another object or shorter than its fixed fields
  */
 export function parseSimpleIndex(bytes: Buffer): SimpleIndex {
   const reader = openObject(bytes, [GUID.simpleIndexObject]);
@@ -77,7 +80,7 @@ export function parseSimpleIndex(bytes: Buffer): SimpleIndex {
   return { fileId, interval, maximumPacketCount, packetNumbers, packetCounts };
 }
 
-/** Writes a Simple Index Object, its head included; the layout stands at {@link parseSimpleIndex}. */
+/** Writes a Simple Index Object, its head included; {@link parseSimpleIndex} has the layout. */
 export function buildSimpleIndex(index: SimpleIndex): Buffer {
   const writer = new ByteWriter();
   guid.write(writer, index.fileId);
@@ -101,7 +104,7 @@ function readBlock(reader: ByteReader, specifierCount: number): IndexBlock {
 }
 
 /**
- * Reads an Index Object or a Media Object Index Object, its head included. What is cut is left out.
+ * Reads an Index Object or a Media Object Index Object, its head included. Cut parts are left out.
  *
  * +---------------------------+----------+
  * | GUID, Object Size         | 24 bytes |
@@ -114,7 +117,7 @@ function readBlock(reader: ByteReader, specifierCount: number): IndexBlock {
  * | Offsets                   | DWORDs   |    ns times each entry
  * +---------------------------+----------+
  *
- * @throws AsfError when it is another object, or its specifiers are cut
+ * @throws AsfError if it is another object, or its specifiers are cut
  */
 export function parseIndexObject(bytes: Buffer): IndexObject {
   const reader = openObject(bytes, [GUID.indexObject, GUID.mediaObjectIndexObject]);

@@ -1,4 +1,4 @@
-/** What else an input may be, by its first bytes. */
+/** Other formats, recognised by their first bytes. */
 const signatures: readonly { readonly at: number; readonly bytes: string; readonly name: string }[] = [
   { at: 0, bytes: 'RIFF', name: 'a RIFF file (AVI or WAV)' },
   { at: 0, bytes: '\x1a\x45\xdf\xa3', name: 'Matroska or WebM' },
@@ -17,7 +17,7 @@ const signatures: readonly { readonly at: number; readonly bytes: string; readon
 
 const SHOWN = 24;
 
-/** Says in words what the first bytes of an input are that should have been ASF. */
+/** Names the format of an input that should have been ASF, by its first bytes. */
 export function describeBytes(bytes: Buffer): string {
   if (bytes.length === 0) return 'nothing';
   const start = bytes.toString('latin1', 0, 64);

@@ -4,18 +4,18 @@ import type { DataPacket, Payload } from './packet.js';
 import { FIELD_SIZE, type LengthType, parsePacket } from './packet.js';
 import { buildPacket, type PayloadFields, packetFields } from './packet-build.js';
 
-/** The largest data packet that all protocols carry, bytes: a $D packet has at most 65,535 with its own fields. */
+/** The largest data packet that all protocols carry, in bytes: a $D packet has at most 65,535 with its own fields. */
 export const LARGEST_CARRIED_PACKET = 65_500;
 
-/** The packet size into which larger packets are divided, bytes: players with buffers of 64 KiB take several of them. */
+/** The size to which larger packets are split, in bytes, so that several fit in players' buffers of 64 KiB. */
 export const SPLIT_SIZE = 16_000;
 
-/** How many packets of {@link SPLIT_SIZE} one of a size may become, with room for the heads that are repeated. */
+/** Returns the most packets of {@link SPLIT_SIZE} that one packet can become, allowing for repeated heads. */
 export function piecesOf(packetSize: number): number {
   return packetSize <= LARGEST_CARRIED_PACKET ? 1 : Math.ceil(packetSize / (SPLIT_SIZE / 2));
 }
 
-/** Everything that a packet has beside its payloads; padding comes to it as a field of up to 4 bytes. */
+/** The most bytes of a packet apart from its payloads; padding adds a field of up to 4 bytes. */
 const PACKET_OVERHEAD = 1 + 15 + 2 + 4 + 4 + 4 + 6 + 1;
 const MAX_PAYLOADS = 63;
 
@@ -26,16 +26,16 @@ function headSize(propertyFlags: number, payload: Payload): number {
 }
 
 /**
- * The packet as several ones of another size, with the same times (asf.md 10.2): payloads are kept whole where they fit, else
- * become fragments of their objects. One that would not even fit with little data, and a compressed one that does not fit,
- * is left out. Where the packet is small enough it is the only one.
+ * Splits a packet into several of another size, with the same times (asf.md 10.2). Payloads stay whole where they fit
+ * and are fragmented otherwise. Left out are those that would not fit even with little data, and compressed ones that
+ * do not fit. A packet that is small enough is the only one returned.
  * @param size bytes of the results
  */
 export function splitPacket(packet: DataPacket, size: number): DataPacket[] {
   const { bytes } = packet;
   const fields = packetFields(packet);
   const results: DataPacket[] = [];
-  // Fragments may begin anywhere in their object, so that the offset must be a DWORD.
+  // Fragments may begin anywhere in their object, so the offset must be a DWORD.
   const propertyFlags = packet.propertyFlags | 0x0c;
   let payloads: PayloadFields[] = [];
   let room = size - PACKET_OVERHEAD;
@@ -69,8 +69,8 @@ export function splitPacket(packet: DataPacket, size: number): DataPacket[] {
 }
 
 /**
- * The header for packets of another size.
- * @throws AsfError when it cannot be written
+ * Returns the header for packets of another size.
+ * @throws AsfError if it cannot be written
  */
 export function withPacketSize(header: AsfHeader, size: number): AsfHeader {
   const sizes = { minimumPacketSize: size, maximumPacketSize: size };

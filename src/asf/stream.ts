@@ -52,15 +52,15 @@ export type StreamFormat = AudioFormat | VideoFormat | ImageFormat | BinaryForma
 
 export type StreamKind = 'audio' | 'video' | 'command' | 'image' | 'file' | 'binary' | 'unknown';
 
-/** A stream of the file, wherever its Stream Properties stand. */
+/** A stream of the file, wherever its Stream Properties are. */
 export interface StreamProperties {
   /** 1 to 127. */
   readonly number: number;
   readonly type: StreamKind;
-  /** Undefined for a command stream, an unknown type, and when the type-specific data is too short. */
+  /** Undefined for a command stream, an unknown type, and too short type-specific data. */
   readonly format: StreamFormat | undefined;
   readonly encrypted: boolean;
-  /** Its Stream Properties stand inside Extended Stream Properties, where old readers do not look. */
+  /** True if its Stream Properties are inside Extended Stream Properties, where old readers do not look. */
   readonly hidden: boolean;
   readonly object: StreamPropertiesObject;
   readonly extended: ExtendedStreamProperties | undefined;
@@ -97,7 +97,7 @@ function audioFormat(data: Buffer): AudioFormat | undefined {
   };
 }
 
-/** Encoded Width and Height, Reserved Flags, Format Data Size, in front of the BITMAPINFOHEADER. */
+/** Encoded Width and Height, Reserved Flags, Format Data Size, before the BITMAPINFOHEADER. */
 const VIDEO_HEAD_SIZE = 11;
 const BITMAP_INFO_SIZE = 40;
 
@@ -162,7 +162,7 @@ const mediaTypes: ReadonlyMap<string, MediaType> = new Map<string, MediaType>([
   [GUID.binaryMedia, { type: 'binary', format: binaryFormat }],
 ]);
 
-/** What a stream type is, by its GUID in hexadecimal digits as it stands in a file. */
+/** Returns the kind of a stream type, given its raw GUID in hex. */
 export function streamKindOf(streamType: string): StreamKind {
   return mediaTypes.get(streamType)?.type ?? 'unknown';
 }
@@ -184,15 +184,15 @@ function describe(
   };
 }
 
-/** All objects, those of the Header Extension behind those of the Header. */
+/** Returns all objects, those of the Header Extension after those of the Header. */
 export function flattenObjects(objects: readonly HeaderObject[]): HeaderObject[] {
   const extensions = objects.filter((object) => object.type === 'headerExtension');
   return [...objects, ...extensions.flatMap((extension) => flattenObjects(extension.objects))];
 }
 
 /**
- * The streams that the objects declare (asf.md 3.2, 4.1). Of two declarations of one number the first counts, and one that
- * is not hidden before one that is; number 0 is none.
+ * Returns the streams that the objects declare (asf.md 3.2, 4.1). If a number is declared twice, the first counts, and
+ * a visible one takes precedence over a hidden one. Number 0 is ignored.
  */
 export function findStreams(objects: readonly HeaderObject[]): StreamProperties[] {
   const all = flattenObjects(objects);

@@ -6,9 +6,9 @@ import { INDEX_GUIDS } from './scan.js';
 
 /** Where the header of a file ends. */
 export type HeaderEnd =
-  /** So many bytes from the start are needed to tell; more than there are. */
+  /** Bytes from the start that are needed to tell; more than there are. */
   | { readonly needed: number }
-  /** Where the Data Object begins, bytes from the start; its head is there too. */
+  /** Offset of the Data Object from the start, in bytes; its head is there too. */
   | { readonly data: number };
 
 /** Head, Number of Header Objects, two reserved bytes. */
@@ -16,7 +16,7 @@ const HEADER_HEAD_SIZE = 30;
 
 const idAt = (bytes: Buffer, at: number): string => bytes.toString('hex', at, at + 16);
 
-/** Walks objects by their sizes to the Data Object; undefined when that does not lead to it. */
+/** Walks objects by their sizes to the Data Object; undefined if that does not reach it. */
 function walk(bytes: Buffer, start: number): HeaderEnd | undefined {
   for (let at = start; at <= MAX_HEADER_SIZE; ) {
     const end = at + DATA_OBJECT_HEAD_SIZE;
@@ -30,11 +30,11 @@ function walk(bytes: Buffer, start: number): HeaderEnd | undefined {
 }
 
 /**
- * Finds the Data Object. Programs that change headers forget to correct the size of the Header Object, or put objects
- * between it and the data. So where the data does not follow at that size, the objects are walked by their own sizes, as
+ * Finds the Data Object. Programs that edit headers forget to correct the size of the Header Object, or put objects
+ * between it and the data. So if the data does not follow at that size, the objects are walked by their own sizes, as
  * ffmpeg does.
- * @param bytes from the first one of the Header Object on, as many as there are
- * @throws AsfError when it is no Header Object, or no Data Object follows
+ * @param bytes the Header Object from its first byte, and as many after it as there are
+ * @throws AsfError if it is not a Header Object, or no Data Object follows
  */
 export function findHeaderEnd(bytes: Buffer): HeaderEnd {
   if (bytes.length < OBJECT_HEAD_SIZE) return { needed: OBJECT_HEAD_SIZE };
@@ -50,9 +50,9 @@ export function findHeaderEnd(bytes: Buffer): HeaderEnd {
 }
 
 /**
- * The Header Object and the first 50 bytes of the Data Object, one directly after the other and with a size that is true.
- * Objects that stood between them are then part of the header, but for indexes.
- * @param data where the Data Object begins, as {@link findHeaderEnd} says
+ * Returns the Header Object, with its correct size, directly followed by the first 50 bytes of the Data Object. Objects
+ * that were between them become part of the header, except indexes.
+ * @param data offset of the Data Object, from {@link findHeaderEnd}
  */
 export function joinHeader(bytes: Buffer, data: number): Buffer {
   const end = data + DATA_OBJECT_HEAD_SIZE;
@@ -64,7 +64,7 @@ export function joinHeader(bytes: Buffer, data: number): Buffer {
   return header;
 }
 
-/** The header up to its end, and what follows it up to the data, without whole index objects. */
+/** The header up to its end, then everything before the data except whole index objects. */
 function objectsBetween(bytes: Buffer, from: number, to: number): Buffer[] {
   const pieces = [bytes.subarray(0, from)];
   for (let at = from; at < to; ) {

@@ -3,12 +3,11 @@ import { FIELD_SIZE, type LengthType } from './packet.js';
 import { paddingForGap } from './packet-build.js';
 
 /**
- * Writes a data packet that was read before, padded with zeros to exactly `packetSize` bytes and without Packet Length, as it
- * is in a file (asf.md 10.2): what `restorePadding` gives, without reading the payloads and without a buffer of its own.
- *
- * @param bytes a packet that `parsePacket` takes
+ * Writes a data packet that was read before, padded with zeros to exactly `packetSize` bytes and without Packet Length,
+ * as in a file (asf.md 10.2). Same result as `restorePadding`, but does not read the payloads and allocates no buffer.
+ * @param bytes a packet that `parsePacket` accepts
  * @returns `packetSize`
- * @throws AsfError when its content is longer
+ * @throws AsfError if its content is longer
  */
 export function writeWhole(into: Buffer, at: number, bytes: Buffer, packetSize: number): number {
   const flags = bytes[0]!;
