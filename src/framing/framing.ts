@@ -43,7 +43,7 @@ export const PACKET_ID = {
 const FRAME = 0x24;
 const B_BIT = 0x80;
 
-/** The byte stream does not consist of framed packets. Nothing behind the place where it is seen can be read. */
+/** The byte stream does not consist of framed packets. Nothing after the fault can be read. */
 export class FramingError extends WmError {
   constructor(message: string) {
     super('WM_PROTOCOL', message);
@@ -53,26 +53,25 @@ export class FramingError extends WmError {
 
 /** One packet, without its framing header. */
 export interface Frame {
-  /** PacketID, see {@link PACKET_ID}; any byte may come. */
+  /** PacketID, see {@link PACKET_ID}; any byte is possible. */
   readonly id: number;
   /** The next packet follows without a pacing delay (MS-WMSP 2.2.3.1.1); never set in a push (MS-WMHTTP 2.2.3.1.1). */
   readonly b: boolean;
-  /** The PacketLength bytes behind the framing header: Reason, MMS data packet header and payload as the packet has them. */
+  /** The PacketLength bytes after the framing header, unchanged: Reason, MMS data packet header and payload. */
   readonly payload: Buffer;
 }
 
-/** A packet's name as the specifications write it, for messages: `$D`, or the byte when it is no letter. */
+/** Returns a packet's name as the specifications write it, for messages: `$D`, or the byte if it is not a letter. */
 export function packetName(id: number): string {
   return id > 0x20 && id < 0x7f ? `$${String.fromCharCode(id)}` : `0x${id.toString(16).padStart(2, '0')}`;
 }
 
 /**
- * The 4 bytes before a packet's content (MS-WMSP 2.2.3.1.1).
- *
+ * Returns the 4 bytes before a packet's content (MS-WMSP 2.2.3.1.1).
  * @param id PacketID
  * @param length PacketLength: bytes that follow the framing header, 0 to 65535
  * @param b the B bit; WMHTTP never sets it (MS-WMHTTP 2.2.3.1.1)
- * @throws FramingError when `length` does not fit the 16-bit field
+ * @throws FramingError if `length` does not fit the 16-bit field
  */
 export function frameHeader(id: number, length: number, b = false): Buffer {
   const bytes = Buffer.allocUnsafe(FRAME_HEADER_SIZE);
@@ -81,9 +80,8 @@ export function frameHeader(id: number, length: number, b = false): Buffer {
 }
 
 /**
- * A whole packet in one new Buffer: the framing header and a copy of `payload`.
- *
- * @throws FramingError when the payload is larger than 65535 bytes
+ * Returns a whole packet in a new Buffer: the framing header and a copy of `payload`.
+ * @throws FramingError if the payload is larger than 65535 bytes
  */
 export function framePacket(id: number, payload: Buffer): Buffer {
   const bytes = Buffer.allocUnsafe(FRAME_HEADER_SIZE + payload.length);
@@ -104,28 +102,28 @@ function writeFrameHeader(bytes: Buffer, id: number, length: number, b: boolean)
 const NOTHING: Buffer = Buffer.alloc(0);
 
 /**
- * Cuts framed packets out of a byte stream: {@link push} it slices of any size, then call {@link next} until it returns
- * undefined. A payload that lies inside one slice is a view of that slice; one that was split is copied once, so the
- * reader itself never holds more than one packet (65539 bytes) beside the slices it was given.
+ * Reads framed packets from a byte stream: {@link push} slices of any size, then call {@link next} until it returns
+ * undefined. A payload inside one slice is a view of that slice; a split one is copied once. So the reader itself never
+ * holds more than one packet (65539 bytes) besides the slices it was given.
  */
 export class FrameReader {
   #slice: Buffer = NOTHING;
   #at = 0;
-  // Slices that wait behind #slice, when the caller pushed before it had taken all packets.
+  // Slices that wait after #slice, if the caller pushed before it had taken all packets.
   readonly #waiting: Buffer[] = [];
   readonly #head: Buffer = Buffer.alloc(FRAME_HEADER_SIZE);
   #headSize = 0;
-  // A packet that is split over slices, and how much of it is there.
+  // A packet that is split over slices, and how many of its bytes have arrived.
   #payload: Buffer | undefined;
   #payloadSize = 0;
   #failure: FramingError | undefined;
 
-  /** Whether the bytes so far end in the middle of a packet. */
+  /** True if the bytes so far end in the middle of a packet. */
   get midPacket(): boolean {
     return this.#headSize > 0 || this.#at < this.#slice.length || this.#waiting.length > 0;
   }
 
-  /** Gives the next bytes of the stream; they must not change while packets of them are in use. */
+  /** Adds the next bytes of the stream; they must not change while packets of them are in use. */
   push(bytes: Buffer): void {
     if (bytes.length === 0) return;
     if (this.#at < this.#slice.length) {
@@ -137,9 +135,8 @@ export class FrameReader {
   }
 
   /**
-   * The next whole packet, or undefined when more bytes are needed.
-   *
-   * @throws FramingError when a packet does not start with 0x24 or 0xA4; from then on at every call
+   * Returns the next whole packet, or undefined if more bytes are needed.
+   * @throws FramingError if a packet does not start with 0x24 or 0xA4; from then on at every call
    */
   next(): Frame | undefined {
     if (this.#failure) throw this.#failure;

@@ -1,6 +1,6 @@
 import { WmError } from '../errors.js';
 
-/** A request or response head may not be larger than this; what is longer is refused with 431. */
+/** The largest request or response head; anything longer is refused with 431. */
 export const MAX_HEAD_SIZE = 16 * 1024;
 
 /** Header fields in their order, with duplicates; names are compared without regard to case (RFC 9110 5.1). */
@@ -11,21 +11,21 @@ export class HeaderFields {
     this.entries = entries;
   }
 
-  /** The values of all fields of that name, in order. */
+  /** Returns the values of all fields of that name, in order. */
   all(name: string): string[] {
     const wanted = name.toLowerCase();
     return this.entries.filter(([field]) => field.toLowerCase() === wanted).map(([, value]) => value);
   }
 
-  /** The first field of that name. */
+  /** Returns the first field of that name. */
   get(name: string): string | undefined {
     const wanted = name.toLowerCase();
     return this.entries.find(([field]) => field.toLowerCase() === wanted)?.[1];
   }
 
   /**
-   * All elements of a comma-separated list field, lower-cased and trimmed, as Connection and Cache-Control have them. A comma in a
-   * quoted string separates nothing (RFC 9110 5.6.1).
+   * Returns all elements of a comma-separated list field, lower-cased and trimmed, as in Connection and Cache-Control.
+   * A comma in a quoted string does not separate (RFC 9110 5.6.1).
    */
   tokens(name: string): string[] {
     return this.all(name)
@@ -35,7 +35,10 @@ export class HeaderFields {
   }
 }
 
-/** Splits at the commas that are outside of quoted strings (RFC 9110 5.6.4); from a quote that is never closed on, at all. */
+/**
+ * Splits at the commas outside of quoted strings (RFC 9110 5.6.4). After a quote that is never closed, all commas
+ * count.
+ */
 function splitList(value: string): string[] {
   if (!value.includes('"')) return value.split(',');
   const parts: string[] = [];
@@ -62,8 +65,8 @@ function endOfQuoted(value: string, start: number): number | undefined {
 }
 
 /**
- * The size in bytes of the head at the start of `bytes`, with its empty line, or 0 when the empty line has not come.
- * Bare LF counts as a line end, as RFC 9112 2.2 allows.
+ * Returns the size in bytes of the head at the start of `bytes`, its empty line included, or 0 if the empty line has
+ * not arrived. A bare LF counts as a line end (RFC 9112 2.2).
  */
 export function headLength(bytes: Buffer): number {
   for (let at = bytes.indexOf(10); at !== -1; at = bytes.indexOf(10, at + 1)) {
@@ -74,8 +77,8 @@ export function headLength(bytes: Buffer): number {
 }
 
 /**
- * A text without the blanks and tabs around it. Nothing else is white space in HTTP (RFC 9110 5.6.3): `trim()` would also remove
- * a no-break space, and what another program on the way takes for a part of the value would be gone here.
+ * Removes blanks and tabs around a text. HTTP has no other white space (RFC 9110 5.6.3): `trim()` would also remove a
+ * no-break space, which another program on the way takes for part of the value.
  */
 export function trimBlanks(text: string): string {
   let start = 0;
@@ -89,28 +92,27 @@ function isBlank(code: number): boolean {
   return code === 0x20 || code === 0x09;
 }
 
-/** A token of HTTP and RTSP (RFC 9110 5.6.2), such as a method or the name of a field. */
+/** A token of HTTP and RTSP (RFC 9110 5.6.2), such as a method or a field name. */
 export const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
-// Latin-1 but no control characters: what a field value may hold (RFC 9110 5.5).
+// Latin-1 without control characters: the characters of a field value (RFC 9110 5.5).
 const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 
-/** The lines of a head, without its empty ones. */
+/** Returns the lines of a head, without empty ones. */
 export function headLines(bytes: Buffer): string[] {
   const lines = bytes.toString('latin1').split('\n');
   return lines.map((line) => (line.endsWith('\r') ? line.slice(0, -1) : line)).filter((line) => line !== '');
 }
 
 /**
- * Reads the lines of a head after its first one.
- *
- * @param malformed makes the error for a line that is none
+ * Parses the lines of a head after the first one.
+ * @param malformed creates the error for a line that is not a header field
  */
 export function parseFields(lines: readonly string[], malformed: (message: string) => Error): HeaderFields {
   const entries: Array<[string, string]> = [];
   for (const line of lines) {
     const last = entries.at(-1);
     if (line.startsWith(' ') || line.startsWith('\t')) {
-      // The responses of Windows Media Services in the specifications' own samples are folded.
+      // Windows Media Services folds its responses in the samples of the specifications.
       if (!last) throw malformed('The first header line starts with a blank.');
       if (!FIELD_VALUE.test(line)) throw malformed('A header line is malformed.');
       last[1] = `${last[1]} ${trimBlanks(line)}`;
@@ -127,7 +129,7 @@ export function parseFields(lines: readonly string[], malformed: (message: strin
 
 export type Field = readonly [name: string, value: string];
 
-/** A head as bytes. @throws WmError WM_FAILED for a field that HTTP forbids */
+/** Serialises a head. @throws WmError WM_FAILED for a field that HTTP forbids */
 export function serialiseHead(firstLine: string, fields: readonly Field[]): Buffer {
   let text = `${firstLine}\r\n`;
   for (const [name, value] of fields) {

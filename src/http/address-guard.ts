@@ -2,17 +2,17 @@ import { BlockList, isIP, isIPv6 } from 'node:net';
 import type { AddressList } from './address-list.js';
 import { isLoopback, plainAddress } from './addresses.js';
 
-/** Says which addresses may be connected to. It is asked about the address itself, after its name was resolved. */
+/** Decides which addresses may be connected to. It is asked about the address itself, after its name was resolved. */
 export interface AddressGuard {
-  /** @param address of IPv4 or IPv6 */
+  /** @param address IPv4 or IPv6 */
   allows(address: string): boolean;
 }
 
-/** Networks that are nobody's on the internet: of this host, private, link-local, shared, reserved and multicast (RFC 6890). */
+/** Networks without public hosts: this host's own, private, link-local, shared, reserved and multicast (RFC 6890). */
 const PRIVATE: readonly string[] = [
   ...['0.0.0.0/8', '10.0.0.0/8', '100.64.0.0/10', '127.0.0.0/8', '169.254.0.0/16', '172.16.0.0/12', '192.0.0.0/24'],
   ...['192.168.0.0/16', '198.18.0.0/15', '224.0.0.0/4', '240.0.0.0/4'],
-  // Those of IPv4 within IPv6 (NAT64, 6to4) lead to any of the above.
+  // IPv4 addresses within IPv6 (NAT64, 6to4) lead to any of the above.
   ...['::/127', '64:ff9b::/96', '2002::/16', 'fc00::/7', 'fe80::/10', 'fec0::/10', 'ff00::/8'],
 ];
 
@@ -23,9 +23,8 @@ for (const network of PRIVATE) {
 }
 
 /**
- * A guard that allows public addresses only, so that what strangers name does not lead into the network that this host is in.
- *
- * @param allowed private addresses that are allowed all the same; default none
+ * Returns a guard that allows only public addresses, so that strangers cannot name hosts inside this host's network.
+ * @param allowed private addresses that are allowed nevertheless; default none
  */
 export function publicAddresses(allowed?: AddressList): AddressGuard {
   return {

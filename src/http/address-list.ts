@@ -2,20 +2,19 @@ import { BlockList, isIP, isIPv6 } from 'node:net';
 import { WmError } from '../errors.js';
 import { plainAddress } from './addresses.js';
 
-/** Addresses and networks, of IPv4 and IPv6. */
+/** A list of IPv4 and IPv6 addresses and networks. */
 export interface AddressList {
   /**
-   * @param address as a socket has it
-   * @param local whether that client runs on this host, for lists that name `loopback`
+   * @param address as in a socket
+   * @param local true if the client runs on this host, for lists with `loopback`
    */
   includes(address: string, local: boolean): boolean;
 }
 
 /**
- * Makes a list of addresses (`192.0.2.7`, `2001:db8::7`), networks (`192.0.2.0/24`) and the word `loopback`, which stands for
- * clients on this host.
- *
- * @throws WmError WM_USAGE for an entry that is nothing of these
+ * Parses a list of addresses (`192.0.2.7`, `2001:db8::7`), networks (`192.0.2.0/24`) and the word `loopback`, which
+ * means clients on this host.
+ * @throws WmError WM_USAGE for any other entry
  */
 export function addressList(entries: readonly string[]): AddressList {
   const list = new BlockList();

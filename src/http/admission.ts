@@ -3,29 +3,29 @@ import { isIPv6 } from 'node:net';
 import { devNull } from 'node:os';
 import { plainAddress } from './addresses.js';
 
-/** How many connections a listener takes. */
+/** The limits on the connections of a listener. */
 export interface AdmissionOptions {
-  /** Connections at a time, all addresses together. */
+  /** Simultaneous connections, all addresses together. */
   readonly connections: number;
-  /** Connections at a time of one address; default half of all. 127.0.0.1 and ::1 have no such limit. */
+  /** Simultaneous connections per address; default half of all. 127.0.0.1 and ::1 have no such limit. */
   readonly perAddress?: number | undefined;
-  /** True if the limits are `limits` of a configuration, which warnings then name. */
+  /** True if the limits are `limits` of a configuration; warnings then name them. */
   readonly configured?: boolean;
-  /** Connections were turned away: one sentence for the operator, at most one a minute. */
+  /** Reports refused connections to the operator: one sentence, at most once a minute. */
   readonly onWarning?: ((message: string) => void) | undefined;
-  /** Milliseconds of any clock that does not go back. */
+  /** Milliseconds from any monotonic clock. */
   readonly now?: () => number;
-  /** True if the process can open no more files; default: it is tried. */
+  /** True if the process cannot open more files; default: tries it. */
   readonly outOfFiles?: () => boolean;
 }
 
 const WARNING_INTERVAL = 60_000;
-// Of all connections, so many are kept for this host, so that its operator gets in whatever comes from outside.
+// Connections reserved for this host, so that its operator always gets in.
 const MAX_RESERVE = 32;
 
 /**
- * Decides which connections are taken, for one listener or for several together, so that one address cannot have them all, and an
- * operator on this host always gets in. What is turned away is told once a minute.
+ * Decides which connections are accepted, for one listener or for several together. One address cannot take them all,
+ * and an operator on this host always gets in. Refused connections are reported once a minute.
  */
 export class Admission {
   readonly #options: AdmissionOptions;
@@ -34,7 +34,7 @@ export class Admission {
   readonly #now: () => number;
   readonly #held = new Map<string, number>();
   #total = 0;
-  // Turned away since the last warning.
+  // Refused since the last warning.
   #full = 0;
   #crowded = 0;
   #crowdedBy = '';
@@ -49,15 +49,14 @@ export class Admission {
     this.#now = options.now ?? (() => performance.now());
   }
 
-  /** Connections that are held. */
+  /** Connections that are open now. */
   get connections(): number {
     return this.#total;
   }
 
   /**
-   * Whether a connection may stay. It counts from then on, until {@link release}.
-   *
-   * @param address the peer's, as a socket has it
+   * True if a connection may stay. It counts from then on, until {@link release}.
+   * @param address the peer's, as in a socket
    */
   admit(address: string): boolean {
     const peer = peerOf(address);
@@ -79,7 +78,7 @@ export class Admission {
     return true;
   }
 
-  /** An admitted connection is closed. */
+  /** An admitted connection was closed. */
   release(address: string): void {
     const peer = peerOf(address);
     const held = this.#held.get(peer) ?? 0;
@@ -89,15 +88,15 @@ export class Admission {
     this.#total--;
   }
 
-  /** The system gave no connection for want of files (EMFILE, ENFILE). */
+  /** The system could not accept a connection because it ran out of files (EMFILE, ENFILE). */
   starved(): void {
     this.#starved = true;
     this.#warn();
   }
 
   /**
-   * Tells what was turned away since the last warning, if it is time. Also looks whether the process can open files: when it cannot,
-   * the system closes new connections and says nothing. Called about once a second.
+   * Reports what was refused since the last warning, if a report is due. Also checks if the process can open files: if
+   * not, the system closes new connections silently. Call it about once a second.
    */
   sweep(): void {
     if ((this.#options.outOfFiles ?? cannotOpenFiles)()) this.#starved = true;
@@ -126,7 +125,7 @@ export class Admission {
   }
 }
 
-/** Who has an address: of IPv6 a host has 64 bits to choose from, so the network counts. */
+/** The key under which an address is counted. An IPv6 host can choose from 64 bits, so its network counts. */
 function peerOf(address: string): string {
   const plain = plainAddress(address);
   if (!isIPv6(plain) || plain === '::1') return plain;
@@ -137,7 +136,7 @@ function peerOf(address: string): string {
   return `${[...head, ...zeros, ...tail].slice(0, 4).join(':')}::/64`;
 }
 
-/** The addresses that programs on this host use when they are told no other: not all of 127.0.0.0/8. */
+/** True for the addresses that programs on this host use by default: not all of 127.0.0.0/8. */
 function isOwnHost(address: string): boolean {
   return address === '127.0.0.1' || address === '::1';
 }

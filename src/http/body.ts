@@ -1,16 +1,16 @@
 import { type BodyFraming, HttpError } from './message.js';
 
-/** What takes the bytes of a body as they come. */
+/** Takes the bytes of a body as they arrive. */
 export type BodyConsumer = (chunk: Buffer) => void;
 
-// A chunk-size line with extensions, or a trailer line, may not be longer than this.
+// The longest chunk-size line with extensions, or trailer line.
 const MAX_LINE = 1024;
-// Bytes of chunk extensions in one body: nobody uses them but those who want a body to be much more work than it is long.
+// Bytes of chunk extensions in one body. Only attackers use them, to make a body more work than its length suggests.
 const MAX_EXTENSIONS = 16 * 1024;
 
 /**
- * Cuts a body out of a byte stream (RFC 9112 6 and 7.1): feed it slices of any size; what lies behind the body is given
- * back, because it belongs to the next message. Chunk borders are not preserved; nothing is copied.
+ * Extracts a body from a byte stream (RFC 9112 6 and 7.1). Takes slices of any size and returns the bytes after the
+ * body, which belong to the next message. Chunk boundaries are not preserved; nothing is copied.
  */
 export class BodyReader {
   readonly #framing: BodyFraming;
@@ -21,7 +21,10 @@ export class BodyReader {
   #trailerLines = 0;
   #extensions = 0;
 
-  /** @param strict each line of the chunked coding ends with CR LF and holds nothing odd, as in requests it has to */
+  /**
+   * @param strict requires CR LF at the end of each line of the chunked coding and rejects odd lines, as is a must for
+   *   requests
+   */
   constructor(framing: BodyFraming, { strict = false } = {}) {
     this.#framing = framing;
     this.#strict = strict;
@@ -34,13 +37,13 @@ export class BodyReader {
     return this.#state === 'done';
   }
 
-  /** Bytes of the body that are still to come; Infinity while nobody knows. */
+  /** Bytes of the body still to come; Infinity while unknown. */
   get left(): number {
     if (this.done) return 0;
     return this.#framing.kind === 'length' ? this.#remaining : Number.POSITIVE_INFINITY;
   }
 
-  /** Whether the end of the connection is the regular end of the body. */
+  /** True if the end of the connection regularly ends the body. */
   get endsWithConnection(): boolean {
     return this.#framing.kind === 'close';
   }
@@ -48,7 +51,7 @@ export class BodyReader {
   /**
    * @param bytes the next bytes of the connection
    * @param consume takes the body's bytes, as views of `bytes`
-   * @returns what lies behind the end of the body (empty when the body is not done)
+   * @returns the bytes after the end of the body (empty if the body is not complete)
    * @throws HttpError 400 for a malformed chunk
    */
   feed(bytes: Buffer, consume: BodyConsumer): Buffer {
@@ -88,7 +91,7 @@ export class BodyReader {
     return end + 1;
   }
 
-  /** Where one reader takes a bare LF for the end of a line and another does not, requests can be smuggled. */
+  /** If one reader takes a bare LF as a line end and another does not, requests can be smuggled. */
   #lineText(line: string): string {
     if (!this.#strict) return line.trimEnd();
     if (!line.endsWith('\r')) throw new HttpError(400, 'A line of a chunked body does not end with CR LF.');
@@ -105,7 +108,7 @@ export class BodyReader {
   }
 }
 
-/** One chunk of the chunked transfer coding (RFC 9112 7.1): its head; the data and CR LF follow. */
+/** Returns the head of a chunk of the chunked transfer coding; the data and CR LF follow (RFC 9112 7.1). */
 export function chunkHead(size: number): Buffer {
   return Buffer.from(`${size.toString(16)}\r\n`, 'latin1');
 }

@@ -14,8 +14,8 @@ import {
 import { ResponseBody } from './response-body.js';
 
 /**
- * A connection that had carried an answer before broke at the next request, before the first byte of an answer to it: the server had
- * closed it without saying so, or a load balancer had. The request may be sent once more on a new connection (RFC 9112 9.3.1).
+ * A reused connection broke at the next request, before the first byte of its response: the server or a load balancer
+ * had closed it silently. The request may be sent once more on a new connection (RFC 9112 9.3.1).
  */
 export class StaleConnection extends WmError {
   constructor(message: string, options?: ErrorOptions) {
@@ -25,18 +25,18 @@ export class StaleConnection extends WmError {
 }
 
 /**
- * What is known of servers that close connections without saying so: shared by all connections of a client, so that a retry does not
- * use a connection again that will break again.
+ * Remembers servers that close idle connections silently. All connections of a client share it, so that a retry does
+ * not reuse a connection that will break again.
  */
 export class ConnectionReuse {
   readonly #refused = new Set<string>();
 
-  /** True unless a connection to the server broke when it was used again. @param server scheme and authority, or any other name */
+  /** True unless a reused connection to the server broke. @param server scheme and authority, or any other name */
   allows(server: string): boolean {
     return !this.#refused.has(server);
   }
 
-  /** A connection was {@link StaleConnection}. */
+  /** A connection failed with {@link StaleConnection}. */
   broke(server: string): void {
     this.#refused.add(server);
   }
@@ -48,10 +48,10 @@ export interface ClientResponse {
   readonly body: Buffer;
 }
 
-/** A response whose body is read while it comes. */
+/** A response whose body is read as it arrives. */
 export interface StreamedResponse {
   readonly head: ResponseHead;
-  /** Bytes of the head, with its empty line. */
+  /** Bytes of the head, its empty line included. */
   readonly headSize: number;
   readonly body: ResponseBody;
 }
@@ -64,7 +64,7 @@ export interface SendOptions {
 }
 
 export interface ConnectOptions extends Endpoint {
-  /** How long the connection may take to stand, in ms; default 10000. */
+  /** Time limit for connecting, in ms; default 10000. */
   readonly timeout?: number;
 }
 
@@ -83,11 +83,12 @@ interface Outstanding {
 }
 
 /**
- * The client's side of an HTTP connection for requests whose body may last for days: the body is written piece by piece with
- * back-pressure, while a response, be it early, is awaited. Responses pair with requests in their order (RFC 9112 9.3.2).
+ * The client side of an HTTP connection for requests whose body may last for days. The body is written piece by piece
+ * with back-pressure while the response, possibly an early one, is awaited. Responses are matched to requests in order
+ * (RFC 9112 9.3.2).
  */
 export class HttpClient {
-  /** The address of the other side, as it was when the connection was made. */
+  /** The address of the other side when the connection was made. */
   readonly remoteAddress: string;
   readonly #socket: Socket;
   readonly #name: string;
@@ -101,20 +102,20 @@ export class HttpClient {
     end: () => this.#ended(),
     close: () => this.#fail(this.#lost(`${this.#name} closed the connection.`)),
   };
-  // Whole answers that have come.
+  // Complete responses so far.
   #answers = 0;
-  // Bytes since the last of them.
+  // Bytes received since the last complete response.
   #begun = 0;
-  // Pieces of the body of the last request were written.
+  // True if pieces of the last request's body were written.
   #bodyBegun = false;
-  // The requests whose response has not come.
+  // The requests without a response.
   readonly #outstanding: Outstanding[] = [];
   readonly #early: AnyResponse[] = [];
   #waiter: Waiter | undefined;
   #unread: Buffer = Buffer.alloc(0);
   #head: ResponseHead | undefined;
   #body: BodyReader | undefined;
-  // Who takes the body when it is read as it comes.
+  // The reader of a streamed body.
   #stream: ResponseBody | undefined;
   #parts: Buffer[] = [];
   #partsSize = 0;
@@ -131,34 +132,34 @@ export class HttpClient {
   }
 
   /**
-   * @throws WmError WM_UNREACHABLE when the name is unknown, nobody listens or nobody answers in time; WM_TLS when the host's
-   *   certificate is not to be trusted, WM_SERVER_GONE
+   * @throws WmError WM_UNREACHABLE if the name is unknown, nothing listens or there is no answer in time; WM_TLS if the
+   *   host's certificate is not trusted; WM_SERVER_GONE
    */
   static async connect({ timeout = CONNECT_TIMEOUT, ...endpoint }: ConnectOptions): Promise<HttpClient> {
     return new HttpClient(await openConnection(endpoint, timeout), authorityOf(endpoint));
   }
 
-  /** A client on a connection that stands. @param name what messages call the other side */
+  /** Creates a client on an open connection. @param name what messages call the other side */
   static over(socket: Socket, name: string): HttpClient {
     return new HttpClient(socket, name);
   }
 
-  /** Whether the connection can take another request. */
+  /** True if the connection can take another request. */
   get open(): boolean {
     return this.#failure === undefined && this.#socket.writable;
   }
 
-  /** Why the connection cannot be used any more. */
+  /** Why the connection is no longer usable. */
   get failure(): WmError | undefined {
     return this.#failure;
   }
 
-  /** Whether the connection ended in an error, or with bytes that could not be sent. */
+  /** True if the connection ended with an error, or with bytes that could not be sent. */
   get broken(): boolean {
     return this.#broken;
   }
 
-  /** Bytes that the operating system has not taken yet. */
+  /** Bytes that the operating system has not accepted yet. */
   get backlog(): number {
     return this.#socket.writableLength;
   }
@@ -173,8 +174,7 @@ export class HttpClient {
 
   /**
    * Sends a piece of a request's body.
-   *
-   * @returns a promise while the connection is behind: wait for it before the next piece. It is resolved too when the
+   * @returns a promise while the connection is behind: wait for it before the next piece. It also resolves if the
    *   connection fails; see {@link failure}
    */
   write(bytes: Buffer): Promise<void> | undefined {
@@ -184,18 +184,17 @@ export class HttpClient {
   }
 
   /**
-   * The response to the oldest request that has none yet.
-   *
+   * Returns the response to the oldest request without one.
    * @param timeout in ms; Infinity waits as long as the connection lasts
-   * @throws WmError WM_SERVER_GONE, WM_HTTP_MALFORMED, or WM_UNREACHABLE after the time-out
+   * @throws WmError WM_SERVER_GONE, WM_HTTP_MALFORMED, or WM_UNREACHABLE after the timeout
    */
   response(timeout: number): Promise<ClientResponse> {
     return this.#next(timeout) as Promise<ClientResponse>;
   }
 
   /**
-   * As {@link response}, but as soon as the head is there: the body is read from {@link StreamedResponse.body} while it comes.
-   * For requests that were sent as `streamed`. The response to the next request follows only when this body has been read.
+   * The same as {@link response}, but as soon as the head has arrived; {@link StreamedResponse.body} reads the body as
+   * it arrives. For requests that were sent as `streamed`. The next response follows only after this body was read.
    */
   streamedResponse(timeout: number): Promise<StreamedResponse> {
     return this.#next(timeout) as Promise<StreamedResponse>;
@@ -226,8 +225,8 @@ export class HttpClient {
   }
 
   /**
-   * Sends what was written and closes. The other side may take its time as long as it goes on taking bytes; after
-   * `graceMilliseconds` without any progress the connection is cut.
+   * Sends what was written and closes. The other side may be slow as long as it accepts bytes; after
+   * `graceMilliseconds` without progress the connection is cut.
    */
   close(graceMilliseconds = 2_000): Promise<void> {
     return new Promise((resolve) => {
@@ -256,7 +255,7 @@ export class HttpClient {
     this.#socket.destroy();
   }
 
-  /** Gives the connection away, behind a success response to CONNECT: something else is spoken on it now. */
+  /** Gives up the connection, after a success response to CONNECT, to another protocol. */
   detach(): Socket {
     const socket = this.#socket;
     this.#failure ??= new WmError('WM_FAILED', `The connection to ${this.#name} is used for something else.`);
@@ -290,7 +289,8 @@ export class HttpClient {
       if (head.status >= 100 && head.status < 200) return true;
       const request = this.#outstanding.shift();
       if (!request) throw new WmError('WM_HTTP_MALFORMED', `${this.#name} answered without a request.`);
-      // What proxies say on a connection that was idle for too long, though a request crosses it; in a body it means that one.
+      // Proxies send this on a connection that was idle for too long, even if a request crosses it; during a body it
+      // means that request.
       if (head.status === 408 && this.#answers > 0 && !this.#bodyBegun)
         throw new StaleConnection(`${this.#name} gave up the connection.`);
       this.#head = head;

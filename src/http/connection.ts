@@ -4,39 +4,38 @@ import { connect as connectTls, rootCertificates, type TLSSocket } from 'node:tl
 import { messageOf, WmError } from '../errors.js';
 import type { AddressGuard } from './address-guard.js';
 
-/** Whom to believe that they are who they say. */
+/** Which certificates to trust. */
 export interface TlsTrust {
-  /** Certificates of authorities, or of the server itself, in PEM; they are trusted besides those of the system. */
+  /** Certificates of authorities, or of the server itself, in PEM; they are trusted in addition to the system's. */
   readonly ca?: string | undefined;
-  /** Takes any certificate: the connection is encrypted, but nobody knows with whom. Default false. */
+  /** Accepts any certificate: the connection is encrypted, but the other side is not verified. Default false. */
   readonly insecure?: boolean | undefined;
 }
 
-/** Where to connect to, how. */
+/** Where and how to connect. */
 export interface Endpoint {
   /** A name or an address, without brackets. */
   readonly host: string;
   readonly port: number;
-  /** Speaks TLS; undefined plain TCP. */
+  /** Speaks TLS; undefined for plain TCP. */
   readonly tls?: TlsTrust | undefined;
   /** Which of the host's addresses may be connected to; default all. */
   readonly guard?: AddressGuard | undefined;
 }
 
-/** Milliseconds that a connection may take to stand. */
+/** Time limit for connecting, in ms. */
 export const CONNECT_TIMEOUT = 10_000;
 
-/** The host and the port as a person reads them, and as CONNECT wants them (RFC 9110 9.3.6). */
+/** Returns host and port as a person reads them, and as CONNECT takes them (RFC 9110 9.3.6). */
 export function authorityOf({ host, port }: Endpoint): string {
   return isIP(host) === 6 ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
 /**
- * A connection that stands, TLS included. Nothing reads it yet.
- *
+ * Opens a connection, TLS included. Nothing reads it yet.
  * @param timeout in ms, for TCP and TLS each
- * @throws WmError WM_UNREACHABLE when the name is unknown, nobody listens or nobody answers in time; WM_TLS as {@link startTls};
- *   WM_PROTOCOL for an address that the guard does not allow
+ * @throws WmError WM_UNREACHABLE if the name is unknown, nothing listens or there is no answer in time; WM_TLS as
+ *   {@link startTls}; WM_PROTOCOL for an address that the guard does not allow
  */
 export async function openConnection(endpoint: Endpoint, timeout: number): Promise<Socket> {
   const socket = await dial(endpoint, timeout);
@@ -44,10 +43,9 @@ export async function openConnection(endpoint: Endpoint, timeout: number): Promi
 }
 
 /**
- * How a socket is to find the addresses of a host, if a guard has to allow them: it sees what is connected to, whatever names or
- * redirects led there.
- *
- * @throws WmError WM_PROTOCOL when the host is an address that is not allowed
+ * Returns the lookup with which a socket resolves a host, if a guard has to allow its addresses. The guard sees the
+ * address that is connected to, whatever names or redirects led there.
+ * @throws WmError WM_PROTOCOL if the host is an address that is not allowed
  */
 export function guardedLookup({ host, guard }: Endpoint): { readonly lookup?: LookupFunction } {
   if (!guard) return {};
@@ -99,11 +97,10 @@ function dial(endpoint: Endpoint, timeout: number): Promise<Socket> {
 }
 
 /**
- * Speaks TLS over a connection (RFC 8446), with the host's name for SNI and for the certificate.
- *
+ * Starts TLS on a connection (RFC 8446), with the host's name for SNI and for the certificate.
  * @param timeout in ms
- * @throws WmError WM_TLS when the certificate is not to be trusted, or the other side speaks no TLS; WM_UNREACHABLE when it does not
- *   answer in time, WM_SERVER_GONE when it closes
+ * @throws WmError WM_TLS if the certificate is not trusted or the other side does not speak TLS; WM_UNREACHABLE if it
+ *   does not answer in time; WM_SERVER_GONE if it closes
  */
 export function startTls(socket: Socket, endpoint: Endpoint, timeout: number): Promise<TLSSocket> {
   const { host, tls: { ca, insecure = false } = {} } = endpoint;
@@ -136,7 +133,7 @@ export function startTls(socket: Socket, endpoint: Endpoint, timeout: number): P
       return;
     }
     const ready = secured;
-    // What happens below is told by the layer above.
+    // The upper layer reports errors of the lower one.
     socket.on('error', () => {});
     ready.once('error', failed);
     ready.once('close', gone);
@@ -149,7 +146,7 @@ export function startTls(socket: Socket, endpoint: Endpoint, timeout: number): P
   });
 }
 
-/** What was given, besides the authorities that Node.js knows: it takes one list for the other. */
+/** The given certificates and the authorities that Node.js knows, because a given list replaces those. */
 function trusted(ca: string): string[] {
   return [...rootCertificates, ca];
 }

@@ -1,11 +1,10 @@
 import { brotliDecompressSync, constants, gunzipSync, inflateSync } from 'node:zlib';
 
 /**
- * Decodes a body that a server compressed although nobody asked for it (RFC 9110 8.4). Gzip is known by its first bytes, too. The
- * start of a body gives the start of its content.
- *
- * @param limit of the content in bytes
- * @returns the bytes themselves when they are not compressed, cannot be decoded, or hold more than the limit
+ * Decodes a body that a server compressed although it was not asked to (RFC 9110 8.4). Also recognises gzip by its
+ * first bytes. The start of a body yields the start of its content.
+ * @param limit of the content, in bytes
+ * @returns the bytes themselves if they are not compressed, cannot be decoded, or exceed the limit
  */
 export function decodeContent(bytes: Buffer, coding: string | undefined, limit: number): Buffer {
   const isGzip = bytes[0] === 0x1f && bytes[1] === 0x8b;

@@ -1,17 +1,17 @@
 import { trimBlanks } from '../framing/text-head.js';
 
-/** A cookie of a Cookie or Set-Cookie header. */
+/** A cookie from a Cookie or Set-Cookie header. */
 export interface Cookie {
   readonly name: string;
   readonly value: string;
 }
 
-// Field values cannot be longer than a head, but the number of cookies that are looked at is kept small all the same.
+// The size of a head already limits field values; this limits the work on them too.
 const MAX_COOKIES = 64;
 
 /**
- * Index of the next separator from `at` on; the length of `text` when there is none. Separators inside a quoted value do
- * not count, but a lone quotation mark does not swallow the cookies behind it.
+ * Index of the next separator from `at` on, or the length of `text`. Separators inside a quoted value do not count, but
+ * an unmatched quotation mark does not swallow the cookies after it.
  */
 function nextSeparator(text: string, at: number, separators: string): number {
   for (let index = at; index < text.length; index++) {
@@ -36,8 +36,9 @@ function unquote(value: string): string {
 }
 
 /**
- * The cookies of the Cookie headers of a request, in order and with duplicates (RFC 2109 4.3.4: `;` or `,` between them,
- * values may be quoted, names that start with `$` are attributes and are left out). What is no pair is skipped.
+ * Parses the Cookie headers of a request; keeps order and duplicates. Cookies are separated by `;` or `,`, values may
+ * be quoted, and names that start with `$` are attributes, which are ignored (RFC 2109 4.3.4). Anything but a name and
+ * a value is skipped.
  */
 export function parseCookies(values: readonly string[]): Cookie[] {
   const cookies: Cookie[] = [];
@@ -54,13 +55,15 @@ export function parseCookies(values: readonly string[]): Cookie[] {
 
 /** A cookie as a Set-Cookie header sets it. */
 export interface SetCookie extends Cookie {
-  /** By name in lower case, without quotation marks around the values; empty for those that have none, such as Secure. */
+  /**
+   * By name in lower case, without quotation marks around the values; empty for those without a value, such as Secure.
+   */
   readonly attributes: ReadonlyMap<string, string>;
 }
 
 /**
- * The cookie that one Set-Cookie header sets (RFC 2109 4.2.2); undefined when it is no pair. The value stays as it is, quotation marks
- * included, since it is only given back.
+ * Parses one Set-Cookie header (RFC 2109 4.2.2); undefined if it has no name and value. The value is kept as it is,
+ * quotation marks included, since it is only sent back.
  */
 export function parseSetCookie(text: string): SetCookie | undefined {
   const attributes = new Map<string, string>();
@@ -78,7 +81,7 @@ export function parseSetCookie(text: string): SetCookie | undefined {
   return pair && { ...pair, attributes };
 }
 
-/** The cookies that the Set-Cookie headers of a response set, in order, without their attributes. */
+/** Returns the cookies that the Set-Cookie headers of a response set, in order, without their attributes. */
 export function parseSetCookies(values: readonly string[]): Cookie[] {
   return values.slice(0, MAX_COOKIES).flatMap((text) => {
     const cookie = parseSetCookie(text);

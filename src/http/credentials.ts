@@ -1,20 +1,19 @@
-/** Who somebody says to be. Never part of a message. */
+/** A user and a password. Never part of a message. */
 export interface Credentials {
   readonly user: string;
   readonly password: string;
 }
 
 /**
- * What is wrong when a server (401) or a proxy (407) lets nobody in, as the beginning of a sentence.
- *
- * @param given whether it was told a user and a password
+ * Says what is wrong if a server (401) or a proxy (407) refuses access, as the beginning of a sentence.
+ * @param given true if a user and a password were sent
  */
 export function refusedCredentials(status: number, given: boolean): string {
   const who = status === 407 ? 'The proxy' : 'The server';
   return given ? `${who} does not accept the user or the password` : `${who} requires a login`;
 }
 
-/** The hint for a login that failed or is missing. @param given true if a user and a password were sent */
+/** Returns the hint for a failed or missing login. @param given true if a user and a password were sent */
 export function loginHint(status: number, given: boolean): string {
   const prefix = status === 407 ? 'WMCAST_PROXY' : 'WMCAST';
   if (given) return 'Check the user name and the password.';
@@ -23,10 +22,9 @@ export function loginHint(status: number, given: boolean): string {
 }
 
 /**
- * Takes `user:password@` out of a URL (RFC 3986 3.2.1), so that nothing that repeats the URL repeats it. Works on what is no
- * valid URL too.
- *
- * @returns the URL without it, and what it said, percent-decoded; undefined when there was none
+ * Removes `user:password@` from a URL (RFC 3986 3.2.1), so that nothing that prints the URL prints them. Also works on
+ * invalid URLs.
+ * @returns the URL without it, and the percent-decoded credentials, or undefined without any
  */
 export function takeCredentials(url: string): { url: string; credentials: Credentials | undefined } {
   const [scheme] = /^\s*[a-z][a-z0-9+.-]*:\/\//i.exec(url) ?? [];
@@ -46,7 +44,7 @@ function decode(text: string): string {
   try {
     return decodeURIComponent(text);
   } catch {
-    // What is not encoded stands for itself.
+    // Text that is not encoded is taken literally.
     return text;
   }
 }

@@ -4,12 +4,12 @@ import { chunkHead, LAST_CHUNK } from './body.js';
 import { type Field, HttpError, type RequestHead, serialiseResponseHead } from './message.js';
 
 const EMPTY: Buffer = Buffer.alloc(0);
-// For a small body to come; a client that sends byte by byte must not hold a connection for hours.
+// Time for a small body; a client that sends byte by byte must not occupy a connection for hours.
 const BODY_TIME = 30_000;
-// Of a body that nobody wants, so much is read behind the response for the sake of the connection; a longer one ends with it.
+// The most that is read of an unwanted body after the response to keep the connection; a longer one ends with it.
 const MAX_DISCARDED = 64 * 1024;
 
-/** What the connection offers its exchanges. */
+/** The connection, as its exchanges see it. */
 export interface ExchangeHost {
   readonly socket: Socket;
   readonly remoteAddress: string;
@@ -19,23 +19,25 @@ export interface ExchangeHost {
   isQueued(exchange: Exchange): boolean;
   /** An exchange changed: its response may be sent now, or the next request may be read. */
   advance(): void;
-  /** Sets the time-out for the rest of the request's body; Infinity when the owner has timers of its own. */
+  /** Sets the longest pause in the rest of the request's body; Infinity if the owner has timers of its own. */
   allowBodyGap(milliseconds: number): void;
-  /** Sets the time-out for all of the rest of the request's body, however its pieces come. */
+  /** Sets the time limit for the whole rest of the request's body, however its pieces arrive. */
   allowBodyTime(milliseconds: number): void;
-  /** Bytes of the body that are still to come; Infinity while nobody knows. */
+  /** Bytes of the body still to come; Infinity while unknown. */
   bodyLeft(exchange: Exchange): number;
-  /** Nobody wants the rest of the body, which may take a while only. @param kept longer, for a connection that is to be kept */
+  /**
+   * The rest of the body is not wanted and may take only a short time. @param kept longer, for a connection to be kept
+   */
   discardBody(kept: boolean): void;
-  /** Somebody takes the body from now on; what was held back may go out. */
+  /** The body is wanted from now on; what was held back may go out. */
   bodyWanted(): void;
   pauseBody(): void;
   resumeBody(): void;
-  /** Closes the connection if `exchange` is the last one that came over it and nothing is being sent. */
+  /** Closes the connection if `exchange` is its last one and nothing is being sent. */
   closeBehind(exchange: Exchange): void;
 }
 
-/** Takes the body of a request as it comes in. */
+/** Takes the body of a request as it arrives. */
 export interface BodySink {
   data(chunk: Buffer): void;
   end(): void;
@@ -43,11 +45,11 @@ export interface BodySink {
   aborted(): void;
 }
 
-/** A body whose parts leave in TCP segments of their own, the first one together with the head. */
+/** A body whose parts are sent in TCP segments of their own, the first one together with the head. */
 export interface SegmentedBody {
   /** Bytes of all parts. */
   readonly length: number;
-  /** @param headSize the bytes of the response head */
+  /** @param headSize bytes of the response head */
   parts(headSize: number): readonly Buffer[];
 }
 
@@ -55,20 +57,20 @@ export interface Response {
   readonly status: number;
   readonly fields?: readonly Field[];
   readonly body?: Buffer | SegmentedBody;
-  /** The version in the status line, where it is not that of the request. */
+  /** The version in the status line, if it differs from the request's. */
   readonly minorVersion?: 0 | 1;
-  /** Close the connection behind this response even if the client would keep it. */
+  /** Close the connection after this response even if the client would keep it. */
   readonly close?: boolean;
   /**
-   * Keep the connection behind this response unless the client said `close`: where its version would not, and where a large part of
-   * the body is still to come.
+   * Keep the connection after this response unless the client said `close`: even if its version would not, and even if
+   * a large part of the body is still to come.
    */
   readonly keep?: boolean;
 }
 
 /**
- * One request and its response on a server connection. Responses leave in the order of the requests: while an earlier
- * response still streams, a later one waits for its end (RFC 9112 9.3.2).
+ * One request and its response on a server connection. Responses are sent in the order of the requests: while an
+ * earlier response is streaming, a later one waits for its end (RFC 9112 9.3.2).
  */
 export class Exchange {
   readonly request: RequestHead;
@@ -93,12 +95,12 @@ export class Exchange {
     return this.#host.remoteAddress;
   }
 
-  /** The TCP connection, as something to know it again by: the same object for all its exchanges, and for no others. */
+  /** Identifies the TCP connection: the same object for all its exchanges, and for no others. */
   get connection(): object {
     return this.#host;
   }
 
-  /** The request's Host, or the address it came to, as it stands in a URL. */
+  /** The request's Host, or the address it came to, in the form used in a URL. */
   get host(): string {
     const { socket } = this.#host;
     const address = plainAddress(socket.localAddress ?? '');
@@ -106,34 +108,34 @@ export class Exchange {
     return this.request.headers.get('Host') ?? `${name}:${socket.localPort}`;
   }
 
-  /** Whether the client runs on this host: it came over the loopback, or from the very address that it came to. */
+  /** True if the client runs on this host: it came over the loopback, or from the very address that it connected to. */
   get local(): boolean {
     return this.#host.local;
   }
 
-  /** Whether the connection is under TLS. */
+  /** True if the connection uses TLS. */
   get secure(): boolean {
     return this.#host.secure;
   }
 
-  /** The connection is lost; nothing can be sent any more. */
+  /** True if the connection is lost; nothing more can be sent. */
   get lost(): boolean {
     return this.#aborted;
   }
 
-  /** Aborted once the connection is lost. */
+  /** Aborted when the connection is lost. */
   get signal(): AbortSignal {
     this.#controller ??= new AbortController();
     if (this.#aborted) this.#controller.abort();
     return this.#controller.signal;
   }
 
-  /** Whether an earlier response on this connection still streams, so that this one has to wait for its end. */
+  /** True if an earlier response on this connection is still streaming, so that this one has to wait. */
   get queued(): boolean {
     return this.#host.isQueued(this);
   }
 
-  /** Whether the connection closes behind the response. */
+  /** True if the connection closes after the response. */
   get closing(): boolean {
     return this.#closing;
   }
@@ -142,20 +144,20 @@ export class Exchange {
     return this.#stream;
   }
 
-  /** The response is complete and the next one may follow it. */
+  /** True if the response is complete and the next one may follow. */
   get finished(): boolean {
     return this.responded && this.#pending === undefined && (this.#stream === undefined || this.#stream.ended);
   }
 
   /**
-   * Hands the body to `sink` as it comes. Until this is called, or the response is sent, the body waits in the connection.
-   *
-   * @param gapMilliseconds the longest pause between two pieces; Infinity when the sink has timers of its own
+   * Delivers the body to `sink` as it arrives. Until this is called or the response is sent, the body waits in the
+   * connection.
+   * @param gapMilliseconds the longest pause between two pieces; Infinity if the sink has timers of its own
    */
   receive(sink: BodySink, gapMilliseconds: number): void {
     this.#sink = sink;
     if (this.bodyDone) {
-      // The body ended, or the connection was lost, before somebody wanted it.
+      // The body ended, or the connection was lost, before the sink was set.
       queueMicrotask(() => (this.#bodyAborted ? sink.aborted() : sink.end()));
       return;
     }
@@ -164,9 +166,8 @@ export class Exchange {
   }
 
   /**
-   * Reads the whole body, which may take 30 s in all; a client that takes longer gets 408.
-   *
-   * @throws HttpError 413 when it is larger than `limit` bytes, 400 when the connection ends before it is complete
+   * Reads the whole body, for at most 30 s in all; a slower client gets 408.
+   * @throws HttpError 413 if it is larger than `limit` bytes, 400 if the connection ends before it is complete
    */
   readBody(limit: number): Promise<Buffer> {
     return new Promise((resolve, reject) => {
@@ -179,7 +180,7 @@ export class Exchange {
         else parts.push(chunk);
       };
       const aborted = () => reject(new HttpError(400, 'The request ended before its body was complete.'));
-      // Whoever says that the body will be too large is told before it comes.
+      // A client that announces too large a body is refused before it sends it.
       if (Number(this.request.headers.get('Content-Length') ?? 0) > limit) {
         refuse();
         return;
@@ -202,13 +203,13 @@ export class Exchange {
     this.#host.resumeBody();
   }
 
-  /** Sends a whole response; Content-Length and Connection are added. A second call is ignored. */
+  /** Sends a complete response; Content-Length and Connection are added. A second call is ignored. */
   respond(response: Response): void {
     if (this.responded) return;
     const { status, fields = [], body, minorVersion = this.request.minorVersion, keep = false } = response;
     this.#endBehind(response.close ?? false, keep);
     const length: Field = ['Content-Length', String(body?.length ?? 0)];
-    // Before anything counts as sent: with a field that cannot be sent, another response still can.
+    // Serialised before anything counts as sent: if a field cannot be sent, another response still can.
     const head = serialiseResponseHead(status, [...fields, length, this.#connectionField()], minorVersion);
     this.responded = true;
     if (!this.bodyDone) this.#host.discardBody(keep);
@@ -222,8 +223,8 @@ export class Exchange {
   }
 
   /**
-   * Starts a response of unknown length: chunked, or up to the end of the connection. To HEAD it is the head alone, and the stream
-   * has ended already.
+   * Starts a response of unknown length: chunked, or until the connection ends. A response to HEAD is only the head,
+   * and its stream has already ended.
    *
    * The response has to be the first in line: check {@link queued} before.
    */
@@ -240,18 +241,18 @@ export class Exchange {
     this.#stream = new ResponseStream(this.#host, options.chunked);
     if (isHead) this.#stream.ended = true;
     const { socket } = this.#host;
-    // What is sent with it at once leaves with it.
+    // Bytes written right away share a segment with the head.
     socket.cork();
     socket.write(head);
     queueMicrotask(() => {
       socket.uncork();
-      // What came in one segment with this request may be answered while its response streams.
+      // A request that came in the same segment may be answered while this response is streaming.
       this.#host.advance();
     });
     return this.#stream;
   }
 
-  /** Settles whether the connection outlives the response. */
+  /** Decides if the connection outlives the response. */
   #endBehind(close: boolean, keep: boolean): void {
     if (keep) this.#closing = this.request.headers.tokens('Connection').includes('close');
     else if (close || this.#host.bodyLeft(this) > MAX_DISCARDED) this.#closing = true;
@@ -261,12 +262,12 @@ export class Exchange {
     return ['Connection', this.#closing ? 'close' : 'Keep-Alive'];
   }
 
-  /** For the connection: whether the body is wanted, be it to throw it away. */
+  /** For the connection: true if the body is wanted, even if only to discard it. */
   get takesBody(): boolean {
     return this.#sink !== undefined || this.responded;
   }
 
-  /** For the connection: a piece of the body came. */
+  /** For the connection: a piece of the body arrived. */
   takeBody(chunk: Buffer): void {
     this.#sink?.data(chunk);
   }
@@ -278,7 +279,7 @@ export class Exchange {
     this.#sink?.end();
   }
 
-  /** For the connection: it is lost. */
+  /** For the connection: it was lost. */
   abort(): void {
     this.#aborted = true;
     this.#controller?.abort();
@@ -290,7 +291,7 @@ export class Exchange {
     this.#stream?.lost();
   }
 
-  /** For the connection: a whole response that waits, as the pieces to send one by one; once. */
+  /** For the connection: returns a complete response that waits, as the pieces to send one by one; only once. */
   takeResponse(): readonly Buffer[] | undefined {
     const pending = this.#pending;
     this.#pending = undefined;
@@ -306,9 +307,9 @@ export class ResponseStream {
   ended = false;
   /** Bytes of the body so far. */
   bytes = 0;
-  /** Called once when the connection is lost before `end`. */
+  /** Called once if the connection is lost before `end`. */
   onLost: (() => void) | undefined;
-  /** Called once when nothing more is sent: behind `end`, or behind {@link onLost}. */
+  /** Called once when nothing more will be sent: after `end`, or after {@link onLost}. */
   onOver: (() => void) | undefined;
 
   constructor(host: ExchangeHost, chunked: boolean) {
@@ -316,22 +317,22 @@ export class ResponseStream {
     this.#chunked = chunked;
   }
 
-  /** The TCP connection, as {@link Exchange.connection} has it. */
+  /** The TCP connection, see {@link Exchange.connection}. */
   get connection(): object {
     return this.#host;
   }
 
-  /** Bytes that were written and that the operating system has not taken yet. */
+  /** Bytes that were written but not yet accepted by the operating system. */
   get backlog(): number {
     return this.#host.socket.writableLength;
   }
 
-  /** Sends bytes with whatever goes with them, as {@link write} does. */
+  /** Sends the bytes of an object, as {@link write} does. */
   put({ bytes }: { readonly bytes: Buffer }, done?: () => void): void {
     this.write(bytes, done);
   }
 
-  /** Calls back once the operating system has taken everything; never when the connection is lost before. */
+  /** Calls back once the operating system has accepted everything; never if the connection is lost before. */
   drained(callback: () => void): void {
     const { socket } = this.#host;
     if (socket.writableNeedDrain) socket.once('drain', callback);
@@ -339,8 +340,8 @@ export class ResponseStream {
   }
 
   /**
-   * Sends bytes. `bytes` is not copied and must not change afterwards.
-   * @param done called once the operating system has taken them, or never will; from then on they may change
+   * Sends bytes. `bytes` is not copied.
+   * @param done called when the operating system has accepted the bytes, or never will; until then they must not change
    */
   write(bytes: Buffer, done?: () => void): void {
     if (this.ended) {
@@ -360,7 +361,7 @@ export class ResponseStream {
     }
   }
 
-  /** Ends the body; responses that waited behind it follow, or the connection closes. */
+  /** Ends the body. Responses that waited for it follow, or the connection closes. */
   end(): void {
     if (this.ended) return;
     this.ended = true;
@@ -369,12 +370,12 @@ export class ResponseStream {
     this.onOver?.();
   }
 
-  /** Gives the connection up at once: the client reads too slowly or broke the rules. */
+  /** Drops the connection at once: the client reads too slowly or violated the protocol. */
   destroy(): void {
     this.#host.socket.destroy();
   }
 
-  /** For the exchange: the connection is lost. */
+  /** For the exchange: the connection was lost. */
   lost(): void {
     if (this.ended) return;
     this.ended = true;

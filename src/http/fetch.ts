@@ -5,7 +5,7 @@ import { PLAYER_PRODUCT } from './product.js';
 import { statusError } from './status-error.js';
 
 export interface FetchOptions {
-  /** Longest wait for a connection, and for the response, ms; default 10000. */
+  /** Time limit for connecting, and for the response, in ms; default 10000. */
   readonly timeout?: number | undefined;
   /** For https://. */
   readonly tls?: TlsTrust | undefined;
@@ -15,11 +15,10 @@ const TIMEOUT = 10_000;
 const MAX_REDIRECTS = 5;
 
 /**
- * Gets a small file from a web server, as a player, behind up to five redirects.
- *
- * @returns its bytes, no more than 1 MiB, and where it was in the end
- * @throws WmError WM_USAGE for another kind of URL, WM_UNREACHABLE, WM_SERVER_GONE, WM_TLS, WM_HTTP_MALFORMED, or WM_PROTOCOL when the
- *   server does not give it
+ * Downloads a small file from a web server, as a player would, following up to five redirects.
+ * @returns its bytes, at most 1 MiB, and its final URL
+ * @throws WmError WM_USAGE for another kind of URL, WM_UNREACHABLE, WM_SERVER_GONE, WM_TLS, WM_HTTP_MALFORMED, or
+ *   WM_PROTOCOL if the server does not send it
  */
 export async function fetchFile(location: string, options: FetchOptions = {}): Promise<{ body: Buffer; url: string }> {
   const { timeout = TIMEOUT, tls = {} } = options;

@@ -1,29 +1,28 @@
 import type { Endpoint, TlsTrust } from './connection.js';
 
-/** What an http:// or https:// URL names, taken apart; user, password and fragment are left out. */
+/** The parts of an http:// or https:// URL, without user, password and fragment. */
 export interface HttpUrl {
-  /** True for https: the connection speaks TLS. */
+  /** True for https: the connection uses TLS. */
   readonly secure: boolean;
   /** A name or an address, without brackets. */
   readonly host: string;
   readonly port: number;
-  /** For the Host header: without the port when it is 80, or 443 with TLS. */
+  /** For the Host header: without the port if it is 80, or 443 with TLS. */
   readonly authority: string;
-  /** Path and query as they are in a request line. */
+  /** Path and query, as in a request line. */
   readonly path: string;
   /** Scheme and authority. */
   readonly origin: string;
-  /** The whole URL, as it is in a request line to a proxy and in logs. */
+  /** The whole URL, as in a request line to a proxy and in logs. */
   readonly href: string;
 }
 
 const DEFAULT_PORTS: Readonly<Record<string, number>> = { 'http:': 80, 'https:': 443 };
 
 /**
- * Takes a URL apart.
- *
- * @param base what a relative URL is relative to
- * @returns undefined when it is none, names no host, or has another scheme
+ * Parses a URL.
+ * @param base of a relative URL
+ * @returns undefined if it is not a URL, has no host, or has another scheme
  */
 export function readHttpUrl(text: string, base?: string): HttpUrl | undefined {
   if (!URL.canParse(text, base)) return undefined;
@@ -43,7 +42,7 @@ export function readHttpUrl(text: string, base?: string): HttpUrl | undefined {
   };
 }
 
-/** Where to connect to for a URL. @param trust for TLS */
+/** Returns the endpoint of a URL. @param trust for TLS */
 export function endpointOf({ secure, host, port }: HttpUrl, trust: TlsTrust = {}): Endpoint {
   return { host, port, ...(secure ? { tls: trust } : {}) };
 }

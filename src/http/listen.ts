@@ -2,12 +2,11 @@ import type { Server } from 'node:net';
 import { messageOf, WmError } from '../errors.js';
 
 /**
- * Has a TCP server listen.
- *
- * @param place.port 0 takes a free port
- * @param place.host without one, all addresses of the host, IPv4 and IPv6
+ * Makes a TCP server listen.
+ * @param place.port 0 for a free port
+ * @param place.host default: all addresses of the host, IPv4 and IPv6
  * @returns the port
- * @throws WmError WM_PORT_IN_USE, or WM_FAILED when the address cannot be used
+ * @throws WmError WM_PORT_IN_USE, or WM_FAILED if the address cannot be used
  */
 export function listenTcp(server: Server, place: { readonly port: number; readonly host?: string }): Promise<number> {
   const { port, host } = place;

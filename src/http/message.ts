@@ -11,7 +11,7 @@ import {
 
 export { type Field, HeaderFields, headLength, MAX_HEAD_SIZE } from '../framing/text-head.js';
 
-/** A request that cannot be served, with the HTTP status that says so. */
+/** A request that cannot be served, and the HTTP status to answer it with. */
 export class HttpError extends WmError {
   readonly status: number;
 
@@ -26,7 +26,7 @@ const malformed = (message: string) => new HttpError(400, message);
 
 export interface RequestHead {
   readonly method: string;
-  /** The request-target as it came: a path, an absolute URL (to a proxy) or `*`. */
+  /** The request-target as received: a path, an absolute URL (to a proxy) or `*`. */
   readonly target: string;
   /** 0 for HTTP/1.0, 1 for HTTP/1.1 */
   readonly minorVersion: 0 | 1;
@@ -40,21 +40,20 @@ export interface ResponseHead {
   readonly headers: HeaderFields;
 }
 
-/** How long a body is: a number of bytes, chunked, or up to the end of the connection. */
+/** The length of a body: a number of bytes, chunked, or until the connection ends. */
 export type BodyFraming = { kind: 'length'; length: number } | { kind: 'chunked' } | { kind: 'close' };
 
-// Blanks inside are borne, because some players do not encode them; control characters are not.
+// Blanks inside are tolerated, because some players do not encode them; control characters are not.
 const TARGET = /^[\x21-\x7e\x80-\xff][\x20-\x7e\x80-\xff]*$/;
 
 /**
  * Parses a request head (RFC 9112 3 and 5).
- *
- * @param bytes the head up to and with its empty line, as {@link headLength} measures it
+ * @param bytes the head, its empty line included, as measured by {@link headLength}
  * @throws HttpError 400 for bad syntax, 505 for a major version other than 1
  */
 export function parseRequestHead(bytes: Buffer): RequestHead {
   const [first = '', ...rest] = headLines(bytes);
-  // By hand and not by one expression: a long run of blanks would make that one try every pair of them.
+  // Not one regular expression: it would try every pair of blanks in a long run of them.
   const line = trimBlanks(first);
   const methodEnd = line.indexOf(' ');
   const versionStart = line.lastIndexOf(' ');
@@ -70,10 +69,10 @@ export function parseRequestHead(bytes: Buffer): RequestHead {
   return { method, target, minorVersion: version[2] === '0' ? 0 : 1, headers };
 }
 
-// What may stand in a Host field (RFC 3986 3.2.2, 3.2.3): nothing that ends the authority of a URL, and no list.
+// The characters of a Host field (RFC 3986 3.2.2, 3.2.3): none that ends the authority of a URL, and no list.
 const HOST = /^[\w.~!$&'()*+;=%:[\]\x80-\xff-]*$/;
 
-/** Several names, or what is none, let two programs on the way see two hosts (RFC 9112 3.2). */
+/** With several names, or a malformed one, two programs on the way can see different hosts (RFC 9112 3.2). */
 function checkHost(headers: HeaderFields): void {
   const hosts = headers.all('Host');
   if (hosts.length > 1) throw new HttpError(400, 'A request names one Host.');
@@ -81,9 +80,8 @@ function checkHost(headers: HeaderFields): void {
 }
 
 /**
- * Parses a response head (RFC 9112 4); a missing reason phrase is accepted, as is `ICY` in the place of the version.
- *
- * @throws HttpError (status 502) when it is not HTTP
+ * Parses a response head (RFC 9112 4). Accepts a missing reason phrase, and `ICY` in place of the version.
+ * @throws HttpError (status 502) if it is not HTTP
  */
 export function parseResponseHead(bytes: Buffer): ResponseHead {
   const [first = '', ...rest] = headLines(bytes);
@@ -97,15 +95,14 @@ function contentLength(headers: HeaderFields): number | undefined {
   const values = new Set(headers.all('Content-Length').flatMap((value) => value.split(',').map(trimBlanks)));
   if (values.size === 0) return undefined;
   const [value = ''] = values;
-  // Two different lengths are how requests are smuggled past a proxy (RFC 9112 6.3).
+  // Requests are smuggled past a proxy with two different lengths (RFC 9112 6.3).
   if (values.size > 1 || !/^\d{1,15}$/.test(value)) throw new HttpError(400, 'Content-Length is malformed.');
   return Number(value);
 }
 
 /**
- * How the body of a request is delimited (RFC 9112 6.3).
- *
- * @throws HttpError 400 for contradicting or malformed lengths, 501 for a transfer coding other than chunked
+ * Returns how the body of a request is delimited (RFC 9112 6.3).
+ * @throws HttpError 400 for contradictory or malformed lengths, 501 for a transfer coding other than chunked
  */
 export function requestBodyFraming(head: RequestHead): BodyFraming {
   const codings = head.headers.tokens('Transfer-Encoding');
@@ -117,7 +114,7 @@ export function requestBodyFraming(head: RequestHead): BodyFraming {
   return { kind: 'chunked' };
 }
 
-/** How the body of a response to `method` is delimited (RFC 9112 6.3). */
+/** Returns how the body of a response to `method` is delimited (RFC 9112 6.3). */
 export function responseBodyFraming(head: ResponseHead, method: string): BodyFraming {
   const isTunnel = method === 'CONNECT' && head.status >= 200 && head.status < 300;
   if (method === 'HEAD' || isTunnel || head.status === 204 || head.status === 304 || head.status < 200) {
@@ -128,14 +125,16 @@ export function responseBodyFraming(head: ResponseHead, method: string): BodyFra
   return length === undefined ? { kind: 'close' } : { kind: 'length', length };
 }
 
-/** Whether the connection stays open after this message (RFC 9112 9.3; Keep-Alive for HTTP/1.0 as in RFC 2068 19.7.1). */
+/**
+ * True if the connection stays open after this message (RFC 9112 9.3; Keep-Alive for HTTP/1.0 as in RFC 2068 19.7.1).
+ */
 export function keepsAlive(head: RequestHead | ResponseHead): boolean {
   const connection = head.headers.tokens('Connection');
   if (connection.includes('close')) return false;
   return head.minorVersion === 1 || connection.includes('keep-alive');
 }
 
-/** A request head as bytes; the case and the order of the fields are kept, since some peers mind them. */
+/** Serialises a request head. Keeps the case and the order of the fields, because some peers depend on them. */
 export function serialiseRequestHead(
   method: string,
   target: string,
@@ -146,7 +145,7 @@ export function serialiseRequestHead(
   return serialiseHead(`${method} ${target} HTTP/1.${minorVersion}`, fields);
 }
 
-/** A response head as bytes. The reason phrase is never empty: libmms and xine stop at `HTTP/1.0 200`. */
+/** Serialises a response head. The reason phrase is never empty: libmms and xine stop at `HTTP/1.0 200`. */
 export function serialiseResponseHead(status: number, fields: readonly Field[], minorVersion: 0 | 1 = 1): Buffer {
   return serialiseHead(`HTTP/1.${minorVersion} ${status} ${reasonPhrase(status)}`, fields);
 }
@@ -178,7 +177,7 @@ const REASONS: Readonly<Record<number, string>> = {
   505: 'HTTP Version Not Supported',
 };
 
-/** The reason phrase of a status; never empty. */
+/** Returns the reason phrase of a status; never empty. */
 export function reasonPhrase(status: number): string {
   return REASONS[status] ?? 'Unknown';
 }

@@ -1,12 +1,11 @@
 import type { Exchange } from './exchange.js';
 import type { Field } from './message.js';
 
-/** The methods that servers of Windows Media answer to; of POST requests those of a few types only. */
+/** The methods that Windows Media servers answer; POST only with a few content types. */
 export const ALLOWED: Field = ['Allow', 'GET, HEAD, POST, OPTIONS'];
 
 /**
- * Answers OPTIONS, and refuses methods that nothing is done with.
- *
+ * Answers OPTIONS, and refuses unsupported methods.
  * @param fields of every response
  * @returns false for GET, HEAD and POST
  */

@@ -4,20 +4,20 @@ import type { AddressList } from './address-list.js';
 import { isLoopback, plainAddress } from './addresses.js';
 import { MAX_PROXY_HEADER, type ProxiedConnection, readProxyHeader } from './proxy-protocol.js';
 
-/** Who is at the other end of a connection. */
+/** The other end of a connection. */
 export interface Peer {
-  /** As a socket has it, or as a proxy says. */
+  /** From the socket, or from the header of a proxy. */
   readonly remoteAddress: string;
-  /** True if the client runs on this host: it came over the loopback, or from the very address that it came to. */
+  /** True if the client runs on this host: it came over the loopback, or from the very address that it connected to. */
   readonly local: boolean;
 }
 
-/** Which peers are proxies that say whom they bring, before anything else, by the PROXY protocol. */
+/** Which peers are proxies that announce their clients by the PROXY protocol. */
 export interface ProxyOptions {
   readonly addresses: AddressList;
-  /** A proxy that is listed did not say whom it brings: one sentence, at most one a minute. */
+  /** A listed proxy sent no header: one sentence, at most once a minute. */
   readonly onWarning?: ((message: string) => void) | undefined;
-  /** Longest time for its header, ms; default 5000. */
+  /** Time limit for the header, in ms; default 5000. */
   readonly timeout?: number;
 }
 
@@ -25,8 +25,8 @@ const HEADER_TIMEOUT = 5_000;
 const WARNING_INTERVAL = 60_000;
 
 /**
- * Peers that came through proxies, while they are connected. By their ports, because a socket and the one that speaks TLS on top of it
- * are two objects.
+ * Peers that are connected through proxies. The keys are ports, because a socket and the TLS socket on top of it are
+ * two objects.
  */
 const proxied = new Map<string, Peer>();
 
@@ -39,14 +39,14 @@ function directPeer({ remoteAddress = '', localAddress = '' }: Socket): Peer {
   return { remoteAddress, local: isLoopback(remote) || (remote !== '' && remote === plainAddress(localAddress)) };
 }
 
-/** Who is at the other end of a socket, or of the proxy there. */
+/** Returns the peer at the other end of a socket, or of the proxy there. */
 export function peerOf(socket: Socket): Peer {
   return (proxied.size > 0 ? proxied.get(keyOf(socket)) : undefined) ?? directPeer(socket);
 }
 
 /**
- * Stands before a listener and reads the headers of listed proxies; everybody else passes as they are. A listed proxy that sends no
- * header is cut off: it would make everybody behind it look like itself.
+ * Sits before a listener and reads the headers of listed proxies; other connections pass unchanged. A listed proxy that
+ * sends no header is cut off, because all its clients would seem to be the proxy itself.
  */
 export class ProxyGate {
   readonly #options: ProxyOptions;
@@ -54,13 +54,13 @@ export class ProxyGate {
   readonly #waiting = new Set<Socket>();
   #warnedAt = Number.NEGATIVE_INFINITY;
 
-  /** @param pass takes each connection; `peerOf` knows it by then */
+  /** @param pass takes each connection; `peerOf` knows its peer by then */
   constructor(options: ProxyOptions, pass: (socket: Socket) => void) {
     this.#options = options;
     this.#pass = pass;
   }
 
-  /** Takes a connection that has just been made. */
+  /** Takes a new connection. */
   take(socket: Socket): void {
     const { remoteAddress, local } = directPeer(socket);
     if (!this.#options.addresses.includes(remoteAddress, local)) {
@@ -95,7 +95,7 @@ export class ProxyGate {
     socket.on('data', take).on('close', done).on('error', ignore);
   }
 
-  /** Cuts off those whose header is awaited. */
+  /** Cuts the connections whose header is still missing. */
   close(): void {
     for (const socket of this.#waiting) socket.destroy();
   }
@@ -106,10 +106,10 @@ export class ProxyGate {
     const key = keyOf(socket);
     const peer = behind(directPeer(socket), connection);
     proxied.set(key, peer);
-    // Another connection may have the same ports by then.
+    // By then another connection may have the same ports.
     socket.once('close', () => proxied.get(key) === peer && proxied.delete(key));
     this.#pass(socket);
-    // A listener that speaks TLS reads by itself; others get what came before they listened.
+    // A TLS listener reads by itself; others get what arrived before they listened.
     if (socket.listenerCount('data') > 0) socket.resume();
   }
 
@@ -121,7 +121,7 @@ export class ProxyGate {
   }
 }
 
-/** A client of a proxy on another host is on no host that this one can trust, even if the proxy calls it its own. */
+/** A client of a proxy on another host is never local, even if the proxy says so. */
 function behind(proxy: Peer, connection: ProxiedConnection | undefined): Peer {
   if (!connection) return { remoteAddress: proxy.remoteAddress, local: false };
   const { source, destination } = connection;

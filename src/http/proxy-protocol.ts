@@ -5,7 +5,7 @@ import { WmError } from '../errors.js';
 const SIGNATURE = Buffer.from('0d0a0d0a000d0a515549540a', 'hex');
 const MAX_LINE = 107;
 const HEAD_SIZE = 16;
-/** Of version 2: the addresses, and what proxies add to them (TLV). No proxy adds more. */
+/** In version 2: the addresses, and what proxies append to them (TLV). No proxy appends more. */
 const MAX_REST = 4_096;
 
 const COMMAND = { local: 0, proxy: 1 } as const;
@@ -15,7 +15,7 @@ const FAMILIES = new Map([
   [0x21, 16],
 ]);
 
-/** What a proxy says of the connection that it brings. */
+/** A client's connection, as its proxy describes it. */
 export interface ProxiedConnection {
   /** The client's address. */
   readonly source: string;
@@ -23,23 +23,23 @@ export interface ProxiedConnection {
   readonly destination: string;
 }
 
-/** A header that is complete. */
+/** A complete header. */
 export interface ProxyHeader {
-  /** Bytes of the header; what follows is the client's. */
+  /** Bytes of the header; the client's bytes follow. */
   readonly size: number;
-  /** Undefined for connections of the proxy's own, and for those that it knows nothing of. */
+  /** Undefined for the proxy's own connections, and for those whose origin it does not know. */
   readonly connection: ProxiedConnection | undefined;
 }
 
-/** Most bytes of a header. */
+/** The most bytes of a header. */
 export const MAX_PROXY_HEADER = HEAD_SIZE + MAX_REST;
 
 /**
- * Reads the header that a proxy puts before the client's bytes, version 1 (a line) or 2 (binary) of the PROXY protocol.
- *
- * @param bytes what has come so far
- * @returns undefined while more has to come
- * @throws WmError WM_PROTOCOL when it is no such header
+ * Reads the header that a proxy sends before the client's bytes: version 1 (a line) or 2 (binary) of the PROXY
+ * protocol.
+ * @param bytes received so far
+ * @returns undefined if more bytes are needed
+ * @throws WmError WM_PROTOCOL if it is not such a header
  */
 export function readProxyHeader(bytes: Buffer): ProxyHeader | undefined {
   const compared = Math.min(bytes.length, SIGNATURE.length);
@@ -58,7 +58,7 @@ function readLine(bytes: Buffer): ProxyHeader | undefined {
   }
   const size = end + 2;
   const [, family, source = '', destination = '', ...ports] = bytes.toString('latin1', 0, end).split(' ');
-  // What follows is to be ignored.
+  // The rest is to be ignored.
   if (family === 'UNKNOWN') return { size, connection: undefined };
   const isAddress = family === 'TCP4' ? isIPv4 : family === 'TCP6' ? isIPv6 : () => false;
   const isPort = (text: string) => /^(?:0|[1-9]\d{0,4})$/.test(text) && Number(text) <= 65_535;
@@ -94,7 +94,9 @@ function addressOf(bytes: Buffer): string {
   return canonical(groups.join(':'));
 }
 
-/** An address as sockets have it: of IPv6 with the longest run of zeros left out; IPv4 without the prefix of IPv6. */
+/**
+ * Returns an address as sockets write it: IPv6 with the longest run of zeros shortened, IPv4 without the IPv6 prefix.
+ */
 function canonical(address: string): string {
   if (isIPv4(address)) return address;
   if (address.includes('%')) throw malformed();

@@ -18,7 +18,9 @@ export const REFUSAL_STATUS: Readonly<Record<RefusalKind, number>> = {
   failed: 500,
 };
 
-/** The status of what was thrown to refuse a request; undefined for any other error, which is one of this side. */
+/**
+ * Returns the status for an error that refuses a request; undefined for any other error, which is this side's fault.
+ */
 export function refusalStatus(error: unknown): number | undefined {
   if (error instanceof HttpError) return error.status;
   return error instanceof Refusal ? REFUSAL_STATUS[error.kind] : undefined;

@@ -1,17 +1,17 @@
 import type { WmError } from '../errors.js';
 
-/** What a body needs of the connection it comes from. */
+/** The connection, as far as a body needs it. */
 export interface BodyFlow {
-  /** Nobody takes the body at the moment: read no more. */
+  /** The body is not being read: stop reading the connection. */
   pause(): void;
   resume(): void;
-  /** Nothing came for so long, in ms: the connection is of no use any more. Gives the error that says so. */
+  /** Nothing arrived for this many ms, so the connection is dead. Returns the error to report. */
   silent(milliseconds: number): WmError;
 }
 
-/** What may wait for the reader before the connection is paused, in bytes. */
+/** Bytes that may wait for the reader before the connection is paused. */
 const HIGH_WATER = 256 * 1024;
-/** Counted for each piece beside its bytes, so that a body of one-byte chunks is bounded as well. */
+/** Counted for each piece in addition to its bytes, to bound a body of one-byte chunks too. */
 const PIECE_OVERHEAD = 128;
 
 interface Waiter {
@@ -20,8 +20,8 @@ interface Waiter {
 }
 
 /**
- * The body of a response, read while it comes. At most 256 KiB wait for the reader; then the connection is paused, so that the
- * server feels that the reader is behind.
+ * The body of a response, read as it arrives. At most 256 KiB wait for the reader; then the connection is paused, so
+ * that the server slows down to the reader's pace.
  */
 export class ResponseBody {
   readonly #flow: BodyFlow;
@@ -36,17 +36,16 @@ export class ResponseBody {
     this.#flow = flow;
   }
 
-  /** Whether all of it has come from the server, be it read or not. */
+  /** True if all of it has arrived from the server, read or not. */
   get complete(): boolean {
     return this.#complete;
   }
 
   /**
-   * What has come since the last call, at least one byte; undefined at the end of the body.
-   *
+   * Returns what has arrived since the last call, at least one byte; undefined at the end of the body.
    * @param timeout in ms; Infinity waits as long as the connection lasts
-   * @throws WmError WM_SERVER_GONE when the connection ends in the middle or nothing comes in time, WM_HTTP_MALFORMED for a bad
-   *   chunk; what came before is given first
+   * @throws WmError WM_SERVER_GONE if the connection ends in the middle or nothing arrives in time, WM_HTTP_MALFORMED
+   *   for a bad chunk; earlier bytes are returned first
    */
   next(timeout: number): Promise<Buffer | undefined> {
     if (this.#waitingSize > 0) return Promise.resolve(this.#takeAll());
@@ -69,7 +68,7 @@ export class ResponseBody {
     });
   }
 
-  /** Takes a piece from the connection. */
+  /** Adds a piece from the connection. */
   push(piece: Buffer): void {
     if (piece.length === 0) return;
     const waiter = this.#waiter;
@@ -86,14 +85,14 @@ export class ResponseBody {
     }
   }
 
-  /** Nothing follows: the body is whole. */
+  /** The body is complete. */
   end(): void {
     this.#complete = true;
     this.#waiter?.resolve(undefined);
     this.#waiter = undefined;
   }
 
-  /** Nothing follows: the rest of the body is lost. */
+  /** The rest of the body is lost. */
   fail(error: WmError): void {
     if (this.#complete) return;
     this.#failure ??= error;

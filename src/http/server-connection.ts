@@ -5,41 +5,41 @@ import { HttpError, headLength, keepsAlive, MAX_HEAD_SIZE, parseRequestHead, req
 import { peerOf } from './peer.js';
 import { refusalStatus } from './refusals.js';
 
-/** What a server says of each of its connections; all times in ms. */
+/** Options for each connection of a server; all times in ms. */
 export interface ConnectionOptions {
-  /** Called for each request as soon as its head is complete; the body may still be on its way. */
+  /** Called for each request as soon as its head is complete; the body may still be arriving. */
   readonly onRequest: (exchange: Exchange) => void;
-  /** An exception that a request handler let through; the client got a 500. */
+  /** An exception that escaped from a request handler; the client got a 500. */
   readonly onError?: (error: unknown) => void;
-  /** Longest time for a request head, from its first byte. */
+  /** Time limit for a request head, from its first byte. */
   readonly headTimeout: number;
-  /** Longest time between two requests. */
+  /** The longest time between two requests. */
   readonly idleTimeout: number;
-  /** Longest time for the client to take a whole response. */
+  /** Time limit for the client to take a complete response. */
   readonly writeTimeout: number;
-  /** Longest time in which a client takes nothing of a response that streams, though there is something for it. */
+  /** The longest time in which a client takes nothing of a streaming response although data is waiting for it. */
   readonly stallTimeout: number;
 }
 
-// Requests that wait behind a response that streams; past this the connection is not read until they are answered.
+// Requests that may wait for a streaming response; beyond this, the connection is not read until they are answered.
 const MAX_WAITING = 64;
-// The longest pause within a request body whose owner did not say otherwise.
+// The longest pause in a request body, unless its owner sets another.
 const BODY_GAP = 30_000;
-// Of responses that the client does not take, so much is held before no more of its requests are read; bytes.
+// Bytes of untaken responses beyond which no more of the client's requests are read.
 const MAX_UNSENT = 256 * 1024;
-// Of a body that nobody takes yet, so much is held before the connection is no longer read.
+// Bytes of an unclaimed body beyond which the connection is not read.
 const MAX_UNREAD = 64 * 1024;
-// How long a client that is refused in the middle of its body may go on sending before the connection is cut: closing at
-// once would reset the connection and the client would never read why (RFC 9112 9.6).
+// How long a client that is refused during its body may keep sending before the connection is cut. Closing at once
+// would reset the connection, and the client would never see the reason (RFC 9112 9.6).
 const LINGER = 2_000;
-// And so much it may send: reading what is thrown away costs as much as reading what is wanted; bytes.
+// How much it may send then: reading what is discarded costs as much as reading what is wanted. Bytes.
 const MAX_LINGER = 4 * 1024 * 1024;
-// How long the rest of a body that nobody wants may take when its connection is to be kept for another try.
+// Time limit for the rest of an unwanted body if its connection is to be kept for another attempt.
 const KEPT_BODY = 60_000;
 
 const NOTHING: Buffer = Buffer.alloc(0);
 
-/** One connection of an HTTP server: cuts requests out of what comes, and sends the responses in the order of the requests. */
+/** One connection of an HTTP server: parses the requests and sends the responses in the same order. */
 export class ServerConnection implements ExchangeHost {
   readonly socket: Socket;
   readonly remoteAddress: string;
@@ -54,19 +54,19 @@ export class ServerConnection implements ExchangeHost {
   #latest: Exchange | undefined;
   #deadline: number;
   #closing = false;
-  // Bytes that came while the connection was closing.
+  // Bytes that arrived while the connection was closing.
   #ignored = 0;
   #bodyPaused = false;
-  // The client sends requests and does not take the responses.
+  // True if the client sends requests but does not take the responses.
   #isBehind = false;
   #bodyGap = BODY_GAP;
-  // The client waits for leave to send its body (Expect: 100-continue).
+  // True if the client waits for permission to send its body (Expect: 100-continue).
   #awaitsLeave = false;
-  // Bytes of streams that the operating system had taken when that was last looked at.
+  // Bytes of streams that the operating system had accepted at the last check.
   #taken = -1;
   // For the whole body.
   #bodyDeadline = Number.POSITIVE_INFINITY;
-  // When the first byte of a head that is not complete came; 0 between heads.
+  // When the first byte of an incomplete head arrived; 0 between heads.
   #headSince = 0;
 
   constructor(socket: Socket, options: ConnectionOptions) {
@@ -78,12 +78,12 @@ export class ServerConnection implements ExchangeHost {
     this.#options = options;
     this.#deadline = Date.now() + options.headTimeout;
     socket.on('data', (chunk) => this.#take(chunk));
-    // What an error means for the exchanges, 'close' tells them; without a listener it would end the process.
+    // The exchanges learn of errors by 'close'; without a listener an error would end the process.
     socket.on('error', () => socket.destroy());
     socket.on('close', () => this.#lost());
   }
 
-  /** Ends the connection when what is being sent has left. */
+  /** Ends the connection once everything has been sent. */
   finish(): void {
     this.#closing = true;
     if (this.#exchanges.length === 0 || this.#exchanges.every((exchange) => exchange.stream)) this.socket.end();
@@ -105,7 +105,7 @@ export class ServerConnection implements ExchangeHost {
     }
   }
 
-  /** Cuts a connection that has taken nothing since the last look, though there was something for it. */
+  /** Cuts a connection that has taken nothing since the last check although data was waiting. */
   #watchStream(now: number): void {
     const { bytesWritten, writableLength } = this.socket;
     const taken = bytesWritten - writableLength;
@@ -118,14 +118,14 @@ export class ServerConnection implements ExchangeHost {
     return this.#exchanges[0] !== exchange;
   }
 
-  /** True for the request that is being answered with a stream: what still comes of its body moves no deadline. */
+  /** True for the request that is being answered with a stream: further pieces of its body move no deadline. */
   #isStreaming(exchange: Exchange): boolean {
     return exchange.stream !== undefined && this.#exchanges[0] === exchange;
   }
 
   bodyLeft(exchange: Exchange): number {
     if (exchange !== this.#receiving) return 0;
-    // Who has no leave may or may not send the body: where the next request would begin is not known.
+    // Without permission a client may or may not send the body, so the start of the next request is unknown.
     return this.#awaitsLeave ? Number.POSITIVE_INFINITY : (this.#body?.left ?? 0);
   }
 
@@ -215,7 +215,7 @@ export class ServerConnection implements ExchangeHost {
     }
   }
 
-  /** A request is handled when the ones before it are answered, or stream their answers. */
+  /** True if a request may be handled: those before it are answered, or their responses are streaming. */
   #mayStart(): boolean {
     if (this.#exchanges.length === 0 && this.socket.writableLength > MAX_UNSENT) {
       this.#awaitDrain();
@@ -229,7 +229,7 @@ export class ServerConnection implements ExchangeHost {
   }
 
   #readHead(): boolean {
-    // Some clients put an empty line before a request (RFC 9112 2.2).
+    // Some clients send an empty line before a request (RFC 9112 2.2).
     let start = 0;
     while (this.#unread[start] === 13 || this.#unread[start] === 10) start++;
     if (start > 0) this.#unread = this.#unread.subarray(start);
@@ -243,7 +243,7 @@ export class ServerConnection implements ExchangeHost {
       return false;
     }
     const head = parseRequestHead(this.#unread.subarray(0, size));
-    // Before it counts as a request: where nobody knows where the body ends, nothing of the connection can be read on.
+    // Before it counts as a request: if the end of the body is unknown, nothing more of the connection can be read.
     const framing = requestBodyFraming(head);
     this.#unread = this.#unread.subarray(size);
     this.#headSince = 0;
@@ -256,7 +256,7 @@ export class ServerConnection implements ExchangeHost {
     this.#bodyDeadline = Number.POSITIVE_INFINITY;
     this.#deadline = Date.now() + this.#bodyGap;
     const expects = head.minorVersion === 1 && head.headers.tokens('Expect').includes('100-continue');
-    // In the middle of an earlier response the leave would become a part of that one.
+    // In the middle of an earlier response, "100 Continue" would become part of it.
     this.#awaitsLeave = expects && !this.#body.done && !this.isQueued(exchange);
     this.#dispatch(exchange);
     if (this.#body.done) this.#bodyComplete(exchange);
@@ -298,7 +298,7 @@ export class ServerConnection implements ExchangeHost {
     this.advance();
   }
 
-  /** Sends the responses that may leave, and reads on or closes behind them. */
+  /** Sends the responses that may go, then reads on or closes. */
   advance(): void {
     while (this.#exchanges.length > 0) {
       const exchange = this.#exchanges[0]!;
@@ -314,7 +314,7 @@ export class ServerConnection implements ExchangeHost {
         return;
       }
       if (!exchange.bodyDone) {
-        // The rest of its body is still to come, if only to be thrown away.
+        // The rest of its body is still to come, even if only to be discarded.
         this.bodyWanted();
         return;
       }
@@ -330,7 +330,7 @@ export class ServerConnection implements ExchangeHost {
     this.#closing = true;
     this.#unread = NOTHING;
     this.socket.end();
-    // The rest of a body is read and thrown away for a while, so that the response is not lost with a reset.
+    // The rest of a body is read and discarded for a while, so that a reset does not destroy the response.
     this.#bodyPaused = false;
     this.socket.resume();
     this.#deadline = Date.now() + (exchange.bodyDone ? this.#options.writeTimeout : LINGER);
@@ -368,8 +368,8 @@ export class ServerConnection implements ExchangeHost {
 }
 
 /**
- * Whether the first byte can be that of a method (RFC 9110 5.6.2), so that whoever speaks TLS or another protocol to this port is told at
- * once instead of after the time for a head.
+ * True if the first byte can begin a method (RFC 9110 5.6.2). A client that speaks TLS or another protocol to this port
+ * is answered at once, not only after the head's time limit.
  */
 function mayBeginHead(bytes: Buffer): boolean {
   const first = bytes[0];

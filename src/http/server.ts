@@ -7,24 +7,24 @@ import { listenTcp } from './listen.js';
 import { ProxyGate, type ProxyOptions, peerOf } from './peer.js';
 import { type ConnectionOptions, ServerConnection } from './server-connection.js';
 
-/** Who a server is under TLS: PEM texts; `cert` is the whole chain, its own certificate first. */
+/** A server's identity for TLS, as PEM texts; `cert` is the whole chain, its own certificate first. */
 export interface TlsIdentity {
   readonly key: string | Buffer;
   readonly cert: string | Buffer;
 }
 
 export interface HttpServerOptions extends Partial<ConnectionOptions> {
-  /** Called for each request as soon as its head is complete; the body may still be on its way. */
+  /** Called for each request as soon as its head is complete; the body may still be arriving. */
   readonly onRequest: (exchange: Exchange) => void;
-  /** Which connections are taken; several servers may share one. Default: as many as `maxConnections` says. */
+  /** Decides which connections are accepted; several servers may share one. Default: limited by `maxConnections`. */
   readonly admission?: Admission;
-  /** Default 20000; for a server without an `admission` of its own. */
+  /** Default 20000; for a server without its own `admission`. */
   readonly maxConnections?: number;
-  /** Connections were turned away; for a server without an `admission` of its own. */
+  /** Reports refused connections, for a server without its own `admission`. */
   readonly onWarning?: ((message: string) => void) | undefined;
-  /** Which peers say whom they bring, by the PROXY protocol; default none. */
+  /** Peers that announce their clients by the PROXY protocol; default none. */
   readonly proxies?: ProxyOptions | undefined;
-  /** Speak TLS 1.2 and 1.3, and nothing else, on this port. */
+  /** Speak only TLS 1.2 and 1.3 on this port. */
   readonly tls?: TlsIdentity;
 }
 
@@ -32,7 +32,7 @@ const DEFAULTS = {
   headTimeout: 20_000,
   idleTimeout: 150_000,
   writeTimeout: 30_000,
-  // Players that somebody has paused stop reading; they are tolerated for a while.
+  // Paused players stop reading; they are tolerated for a while.
   stallTimeout: 20 * 60_000,
 };
 const MAX_CONNECTIONS = 20_000;
@@ -41,23 +41,22 @@ const SWEEP_INTERVAL = 1_000;
 /**
  * An HTTP/1.0 and 1.1 server for long streams in both directions.
  *
- * It exists beside node:http because the protocols here need what that hides or forbids: answers to later requests while an
- * earlier response streams, refusals in the middle of a body, and half the memory a connection (docs/architecture.md has the
- * figures). One sweep a second replaces timers per connection.
+ * The protocols here need what node:http hides or forbids: answers to later requests while an earlier response is
+ * streaming, refusals in the middle of a body, and half the memory per connection (figures in docs/architecture.md).
+ * One sweep a second replaces timers per connection.
  */
 export class HttpServer {
   readonly #options: ConnectionOptions & Pick<HttpServerOptions, 'onError'>;
   readonly #admission: Admission;
-  /** What listens. */
   readonly #server: Server;
   readonly #tls: TlsServer | undefined;
   readonly #gate: ProxyGate | undefined;
   readonly #connections = new Set<ServerConnection>();
-  // Those whose TLS handshake is not over.
+  // Sockets whose TLS handshake is not complete.
   readonly #handshaking = new Set<Socket>();
   #sweeper: NodeJS.Timeout | undefined;
 
-  /** @throws WmError WM_CONFIG when the key or the certificate of `tls` is unusable, or they do not belong together */
+  /** @throws WmError WM_CONFIG if the key or the certificate of `tls` is unusable, or they do not match */
   constructor(options: HttpServerOptions) {
     this.#options = { ...DEFAULTS, ...options };
     const { maxConnections: connections = MAX_CONNECTIONS, onWarning } = options;
@@ -79,9 +78,8 @@ export class HttpServer {
   }
 
   /**
-   * Shows another certificate to those who connect from now on; nothing on a server without TLS.
-   *
-   * @throws WmError WM_CONFIG when it is unusable; the one before stays
+   * Replaces the certificate for new connections; does nothing on a server without TLS.
+   * @throws WmError WM_CONFIG if it is unusable; the previous one stays
    */
   renewTls(identity: TlsIdentity): void {
     withTls(() => this.#tls?.setSecureContext(tlsContext(identity)));
@@ -89,11 +87,10 @@ export class HttpServer {
 
   /**
    * Starts to listen.
-   *
-   * @param port 0 takes a free port
-   * @param host without one, all addresses of the host, IPv4 and IPv6
+   * @param port 0 for a free port
+   * @param host default: all addresses of the host, IPv4 and IPv6
    * @returns the port
-   * @throws WmError WM_PORT_IN_USE, or WM_FAILED when the address cannot be used
+   * @throws WmError WM_PORT_IN_USE, or WM_FAILED if the address cannot be used
    */
   async listen(port: number, host?: string): Promise<number> {
     const taken = await listenTcp(this.#server, { port, ...(host === undefined ? {} : { host }) });
@@ -105,9 +102,7 @@ export class HttpServer {
     return taken;
   }
 
-  /**
-   * Stops listening, lets what was written leave for at most `graceMilliseconds`, then closes all connections.
-   */
+  /** Stops listening, waits at most `graceMilliseconds` for pending data to be sent, then closes all connections. */
   async close(graceMilliseconds = 1_000): Promise<void> {
     const closed = new Promise<void>((resolve) => {
       this.#server.close(() => resolve());
@@ -134,7 +129,7 @@ export class HttpServer {
     return server;
   }
 
-  /** @returns false for a connection that was turned away */
+  /** @returns false for a connection that was refused */
   #admit(socket: Socket): boolean {
     const address = peerOf(socket).remoteAddress;
     if (!this.#admission.admit(address)) {

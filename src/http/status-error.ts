@@ -1,21 +1,24 @@
 import { printable, WmError } from '../errors.js';
 import type { HeaderFields, ResponseHead } from './message.js';
 
-/** A longer wait that a server asks for is cut, ms. */
+/** The longest wait that a server may ask for, in ms; longer ones are cut. */
 const LONGEST_WAIT = 3_600_000;
-/** Statuses of a server that may have another answer later, besides 500 and more (RFC 9110 15.5.9, RFC 8470, RFC 6585 4). */
+/**
+ * Statuses after which a server may give another answer later, besides 500 and above (RFC 9110 15.5.9, RFC 8470, RFC
+ * 6585 4).
+ */
 const PASSING: ReadonlySet<number> = new Set([408, 425, 429]);
 
-/** Whether the same request may succeed later, by what a status says. */
+/** True if a status says that the same request may succeed later. */
 export function isPassing(status: number): boolean {
   return PASSING.has(status) || status >= 500;
 }
 
 /**
- * How long a server wants to be left alone, in ms, at most an hour (Retry-After, RFC 9110 10.2.3): seconds, or a date.
- *
+ * Returns how long to wait before the next request, in ms, at most an hour (Retry-After, RFC 9110 10.2.3): seconds, or
+ * a date.
  * @param now ms since 1970
- * @returns undefined when it does not say
+ * @returns undefined if the server does not say
  */
 export function retryAfterOf(headers: HeaderFields, now = Date.now()): number | undefined {
   const text = headers.get('Retry-After')?.trim().slice(0, 64) ?? '';
@@ -25,10 +28,9 @@ export function retryAfterOf(headers: HeaderFields, now = Date.now()): number | 
 }
 
 /**
- * What a status outside 200 to 299 means for the one who wants the content: WM_NO_INPUT when there is none, WM_AUTH_REFUSED,
- * WM_UNREACHABLE when it may come back ({@link isPassing}), else WM_PROTOCOL.
- *
- * @param what the URL or the request, for the sentence
+ * Converts a status outside 200 to 299 to an error: WM_NO_INPUT if the content does not exist, WM_AUTH_REFUSED,
+ * WM_UNREACHABLE if it may come back ({@link isPassing}), else WM_PROTOCOL.
+ * @param what the URL or the request, for the message
  */
 export function statusError(head: ResponseHead, what: string): WmError {
   const status = `${head.status} ${printable(head.reason)}`.trim();

@@ -4,9 +4,9 @@ import { HttpClient, StaleConnection } from './client.js';
 import { authorityOf, CONNECT_TIMEOUT, type Endpoint, startTls } from './connection.js';
 import { type Field, keepsAlive } from './message.js';
 
-/** The way to a server. */
+/** How to reach a server. */
 export interface Route {
-  /** The server, or with `proxy` what the proxy is to connect to. */
+  /** The server; with `proxy`, what the proxy is to connect to. */
   readonly server: Endpoint;
   /** An HTTP proxy on the way. */
   readonly proxy?: Endpoint | undefined;
@@ -16,22 +16,23 @@ export interface RouteOptions {
   /** In ms, for each step; default 10000. */
   readonly timeout?: number | undefined;
   readonly userAgent?: string | undefined;
-  /** Answers the proxy when it wants credentials for CONNECT. */
+  /** Answers the proxy if it asks for credentials for CONNECT. */
   readonly authorize?: ProxyAuthenticator | undefined;
 }
 
 /**
- * Whether requests of this route go to the proxy, with the whole URL as their target (RFC 9112 3.2.2). TLS needs a tunnel instead.
+ * True if requests on this route go to the proxy, with the whole URL as their target (RFC 9112 3.2.2). TLS needs a
+ * tunnel instead.
  */
 export function asksProxy({ server, proxy }: Route): boolean {
   return proxy !== undefined && server.tls === undefined;
 }
 
 /**
- * A connection for the requests of a route: to the server, to the proxy ({@link asksProxy}), or through the proxy by CONNECT
- * (RFC 9110 9.3.6) when the server speaks TLS.
- *
- * @throws WmError WM_UNREACHABLE, WM_TLS, WM_SERVER_GONE, WM_HTTP_MALFORMED; WM_AUTH_REFUSED when the proxy wants other credentials
+ * Opens a connection for the requests of a route: to the server, to the proxy ({@link asksProxy}), or, if the server
+ * speaks TLS, through the proxy by CONNECT (RFC 9110 9.3.6).
+ * @throws WmError WM_UNREACHABLE, WM_TLS, WM_SERVER_GONE, WM_HTTP_MALFORMED; WM_AUTH_REFUSED if the proxy wants other
+ *   credentials
  */
 export async function connectRoute(route: Route, options: RouteOptions = {}): Promise<HttpClient> {
   const { timeout = CONNECT_TIMEOUT } = options;
