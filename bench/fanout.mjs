@@ -90,9 +90,12 @@ async function startOurs(file) {
     'none',
     '--json',
   ]);
-  const [line] = await once(createInterface(server.stdout), 'line');
+  const lines = createInterface(server.stdout);
+  const [line] = await once(lines, 'line');
   const port = JSON.parse(line).ports.http;
-  server.stdout.resume();
+  const fed = new Promise((resolve) => {
+    lines.on('line', (text) => JSON.parse(text).packetsIn > 0 && resolve());
+  });
   const push = start(join(values.serve, '../wmpush.js'), [
     '--copy',
     '--loop',
@@ -101,8 +104,9 @@ async function startOurs(file) {
     `http://127.0.0.1:${port}/live`,
   ]);
   push.stdout.resume();
+  await fed;
   // It starts players with a burst; let it have one to give.
-  await delay(6000);
+  await delay(5000);
   return { server, port, others: [push] };
 }
 
