@@ -18,7 +18,7 @@ import { WmError } from '../errors.js';
 
 /** Bytes of MSBMSGBASE. */
 export const BASE_SIZE = 16;
-/** The largest cbMessage (2.2.1). */
+/** The largest cbMessage, in bytes (2.2.1). */
 export const MAX_MESSAGE_SIZE = 0xffff;
 
 const SIGNATURE = 0x2042534d;
@@ -37,22 +37,25 @@ export const MESSAGE_ID = {
   IND_PACKET: 0x000a,
 } as const;
 
-/** The values of hr that are sent here ([MS-ERREF] 2.1). */
+/** The values of hr that this server sends ([MS-ERREF] 2.1). */
 export const HR = {
   ok: 0,
   /** E_ACCESSDENIED */
   accessDenied: 0x80070005,
   /** E_INVALIDARG */
   invalidArgument: 0x80070057,
-  /** NS_E_FILE_NOT_FOUND: no such channel, or no such way to deliver it (3.1.5.1). */
+  /** NS_E_FILE_NOT_FOUND: the channel, or this way of delivery, does not exist (3.1.5.1). */
   notFound: 0xc00d001a,
   /** NS_E_BUSY */
   busy: 0xc00d0025,
-  /** NS_E_NO_STREAM: nothing follows, or nothing is there yet (3.1.5.3). */
+  /** NS_E_NO_STREAM: nothing follows, or there is no stream yet (3.1.5.3). */
   noStream: 0xc00d0033,
 } as const;
 
-/** Bytes that are no MSBD packet, or values that do not fit one. Nothing behind them on a connection can be read. */
+/**
+ * Thrown for bytes that are not an MSBD packet, or values that do not fit one. The rest of the connection cannot be
+ * read.
+ */
 export class MsbdError extends WmError {
   constructor(message: string) {
     super('WM_PROTOCOL', message);
@@ -60,16 +63,16 @@ export class MsbdError extends WmError {
   }
 }
 
-/** What MSBMSGBASE says. */
+/** The fields of MSBMSGBASE. */
 export interface Base {
   readonly id: number;
-  /** cbMessage, bytes: 16 to 65535. */
+  /** cbMessage: 16 to 65535 bytes. */
   readonly size: number;
   readonly hr: number;
 }
 
 /**
- * Reads the 16 bytes at `at`, which are there.
+ * Reads the 16 bytes at `at`; the caller checks that they are there.
  *
  * @throws MsbdError for another signature or version, or a cbMessage outside 16 to 65535
  */
@@ -97,7 +100,7 @@ export function writeBase(bytes: Buffer, id: number, size: number, hr: number = 
   bytes.writeUInt32LE(hr, at + 12);
 }
 
-/** A packet with `size` zero bytes behind MSBMSGBASE. */
+/** Returns a packet of `size` bytes: MSBMSGBASE, then zeros. */
 export function newMessage(id: number, size: number, hr: number = HR.ok): Buffer {
   const bytes = Buffer.alloc(BASE_SIZE + size);
   writeBase(bytes, id, bytes.length, hr);

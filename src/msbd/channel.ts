@@ -6,7 +6,7 @@ import { MAX_PAYLOAD, packetWire } from './packet.js';
 import type { StreamMessages } from './server-session.js';
 import { buildStreamInfo, MAX_BINARY_DATA, streamIdOf, streamInfoOf } from './stream-info.js';
 
-/** One stream of a channel: what is said of it, and what its packets look like. */
+/** One stream of a channel: its description, and the layout of its packets. */
 export interface ChannelStream {
   readonly header: AsfHeader;
   readonly messages: StreamMessages;
@@ -16,8 +16,8 @@ export interface ChannelStream {
 }
 
 /**
- * A broadcast as MSBD carries it. Whatever can be the same for all clients is: the packets with their numbers, so that all of a
- * lane are sent the same buffers, and what is said of a stream.
+ * A broadcast as MSBD carries it. Shares among all clients what can be the same for them: the numbered packets, so that
+ * everyone in a lane gets the same buffers, and the description of a stream.
  */
 export class Channel {
   readonly broadcast: Broadcast;
@@ -25,7 +25,7 @@ export class Channel {
   #generation = -1;
   #ended = false;
   #index = 0;
-  // dwPacketId of location 0 of the present stream, and the next one that is free.
+  // dwPacketId of location 0 of the current stream, and the next free one.
   #base = 0;
   #next = 0;
 
@@ -33,12 +33,15 @@ export class Channel {
     this.broadcast = broadcast;
   }
 
-  /** What the broadcast carries now; undefined before it has a header, and when that or its packets are too large for MSBD. */
+  /**
+   * The current stream; undefined before the broadcast has a header, and if the header or the packets are too large for
+   * MSBD.
+   */
   get stream(): ChannelStream | undefined {
     const { header: whole, generation } = this.broadcast;
     if (!whole) return undefined;
     if (generation === this.#generation && !this.#ended) return this.#stream;
-    // Behind a new header the broadcast counts packets from 0 again; dwPacketId goes on.
+    // After a new header the broadcast counts packets from 0 again; dwPacketId goes on.
     if (generation !== this.#generation) this.#base = this.#next;
     this.#generation = generation;
     this.#ended = false;
@@ -48,7 +51,7 @@ export class Channel {
     return this.#stream;
   }
 
-  /** The broadcast has ended: what may come next is another stream, even if its header is the same. */
+  /** The broadcast has ended: the next one counts as another stream, even with the same header. */
   ended(): void {
     this.#ended = true;
   }

@@ -16,7 +16,7 @@ import type { StreamInfo } from './stream-info.js';
 export interface MsbdTimeouts {
   /** For the TCP connection. */
   readonly connect: number;
-  /** From there to the description of the stream. */
+  /** From the connection to the description of the stream. */
   readonly answer: number;
   /** For the next packet. */
   readonly data: number;
@@ -24,7 +24,7 @@ export interface MsbdTimeouts {
 
 export const DEFAULT_TIMEOUTS: MsbdTimeouts = { connect: 10_000, answer: 15_000, data: 30_000 };
 
-/** What comes over a connection. */
+/** Something received over a connection. */
 export type LinkEvent =
   | { readonly type: 'stream'; readonly info: StreamInfo }
   | { readonly type: 'packet'; readonly payload: Buffer }
@@ -34,18 +34,18 @@ export interface LinkOptions {
   readonly url: MsbdUrl;
   readonly href: string;
   readonly timeouts: MsbdTimeouts;
-  /** Which addresses of the server may be connected to; default all. */
+  /** Limits the addresses of the server that may be connected to; default all. */
   readonly guard?: AddressGuard | undefined;
   readonly onNote: (text: string) => void;
 }
 
-/** More that waits to be taken stops the connection, or loses datagrams; bytes. */
+/** Bytes that may wait for the consumer; beyond that the connection pauses, or datagrams are lost. */
 const MAX_WAITING = 8 * 1024 * 1024;
-/** Answers that a server leaves unread, bytes. */
+/** Bytes of answers that a server may leave unread. */
 const MAX_UNREAD = 64 * 1024;
 const TICK = 100;
 
-/** One connection to a server, with the group that it leads to: the sockets of a {@link MsbdClientSession}. */
+/** One connection to a server, and the group that the server names: the sockets of a {@link MsbdClientSession}. */
 export class MsbdLink {
   readonly #options: LinkOptions;
   readonly #session: MsbdClientSession;
@@ -61,7 +61,7 @@ export class MsbdLink {
   #over = false;
   #deadline = 0;
   #badDatagrams = 0;
-  // dwPacketId of the last packet on the connection, and how many are missing there.
+  // dwPacketId of the last packet on the connection, and the number of packets missing there.
   #lastId: number | undefined;
   #gaps = 0;
   #wake: () => void = () => {};
@@ -72,19 +72,19 @@ export class MsbdLink {
     this.#session = new MsbdClientSession({ delivery, channel, url: options.href });
   }
 
-  /** The group that packets come to, if any. */
+  /** The group that packets are sent to, if any. */
   get group(): Group | undefined {
     return this.#group;
   }
 
-  /** Packets that are missing by their numbers or came too late for their stream, and those that parity brought back. */
+  /** Packets missing by their numbers or too late for their stream, and packets rebuilt from parity. */
   get losses(): { readonly lost: number; readonly recovered: number; readonly parity: number } {
     const { lost, recovered, parityPackets } = this.#reception.stats;
     return { lost: lost + this.#gaps + this.#session.strangers, recovered, parity: parityPackets };
   }
 
   /**
-   * Connects, and gives what comes until the end: what came at once in one array.
+   * Connects, and yields events until the end, in one array what arrived together.
    *
    * @throws WmError WM_UNREACHABLE, WM_SERVER_GONE, WM_PROTOCOL, WM_NO_INPUT, WM_AUTH_REFUSED
    */
@@ -110,7 +110,7 @@ export class MsbdLink {
     }
   }
 
-  /** Ends it; what has come is still given. */
+  /** Ends the connection; events already received are still yielded. */
   close(): void {
     this.#over = true;
     clearInterval(this.#timer);
@@ -210,7 +210,7 @@ export class MsbdLink {
     }
   }
 
-  /** Only IND_PACKET comes as a datagram (2.1); others, and damaged ones, may be anybody's. */
+  /** Only IND_PACKET is sent as a datagram (2.1); anything else, or anything damaged, may come from anybody. */
   #datagram(bytes: Buffer): void {
     try {
       const message = readMessage(bytes);

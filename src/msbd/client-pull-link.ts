@@ -5,7 +5,7 @@ import { type LinkOptions, type LinkEvent as MsbdEvent, MsbdLink } from './clien
 import type { Group } from './messages.js';
 import { type StreamInfo, textOf } from './stream-info.js';
 
-/** What a server says of a stream. */
+/** A server's description of a stream. */
 export interface MsbdDescription {
   readonly url: string;
   readonly transport: 'msbd';
@@ -17,16 +17,16 @@ export interface MsbdDescription {
   readonly link: string;
   /** Bits per second. */
   readonly bitRate: number;
-  /** Where packets are sent to when that is not the connection. */
+  /** The group that packets are sent to; undefined if they come on the connection. */
   readonly group: Group | undefined;
 }
 
-/** What an MSBD link finds. */
+/** The facts about a source that an MSBD link finds out. */
 export interface MsbdFacts extends SourceFacts {
   readonly description: MsbdDescription;
 }
 
-/** A connection to a server of MSBD as a link of a {@link PullSource}. */
+/** A connection to an MSBD server as a link of a {@link PullSource}. */
 export class MsbdPullLink implements PullLink<MsbdFacts> {
   readonly #href: string;
   readonly #link: MsbdLink;
@@ -44,7 +44,7 @@ export class MsbdPullLink implements PullLink<MsbdFacts> {
     return this.#link.losses;
   }
 
-  /** What the server said of the stream last. */
+  /** The server's latest description of the stream. */
   get description(): MsbdDescription | undefined {
     return this.#description;
   }

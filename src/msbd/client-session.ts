@@ -12,44 +12,47 @@ import {
 import type { PacketMessage } from './packet.js';
 import type { StreamInfo } from './stream-info.js';
 
-/** The states of figure 2 of MS-MSBD, and the one before the connection. */
+/** The states of figure 2 of MS-MSBD, and the one before the connection is made. */
 export type ClientState = 'closed' | 'waiting for RES_CONNECT' | 'receiving' | 'ended';
 
-/** What a session wants done, or tells of, in order. */
+/** What a session wants done or reports, in order. */
 export type ClientEvent =
   | { readonly type: 'send'; readonly bytes: Buffer }
-  /** Packets come to this group. */
+  /** Packets are sent to this group. */
   | { readonly type: 'join'; readonly group: Group }
-  /** The first stream, or another one. */
+  /** The first stream, or a new one. */
   | { readonly type: 'stream'; readonly info: StreamInfo }
-  /** A packet of the present stream. */
+  /** A packet of the current stream. */
   | { readonly type: 'packet'; readonly packet: PacketMessage }
   /** Nothing follows; the client closes the connection (4.1). */
   | { readonly type: 'end' }
-  /** The server does something unusual, for a person to read. */
+  /** The server does something unusual; the text is for the user. */
   | { readonly type: 'note'; readonly text: string };
 
 export interface ClientSessionOptions {
   readonly delivery: Delivery;
   /** szChannel */
   readonly channel: string;
-  /** What refusals are told of. */
+  /** The URL that refusals name. */
   readonly url: string;
 }
 
-/** How long the server may take for the IND_STREAMINFO that follows RES_CONNECT until it is asked for one (2.2.5), ms. */
+/** How long to wait for the IND_STREAMINFO that follows RES_CONNECT before asking for it (2.2.5), in ms. */
 const ASK_AFTER = 3_000;
-/** Datagrams of a stream may come before the IND_STREAMINFO that announces it, which goes another way. */
+/** Datagrams kept ahead of the IND_STREAMINFO that announces their stream; it travels by another way. */
 const MAX_EARLY = 64;
-/** How long they wait for it, ms. */
+/** How long they are kept, in ms. */
 const EARLY_WAIT = 2_000;
-/** So many packets in a row with the wStreamId of the previous stream are not late: the server gives all streams the same. */
+/**
+ * This many packets in a row with the previous stream's wStreamId are not late: the server uses one wStreamId for all
+ * streams.
+ */
 const MAX_LATE = 64;
-/** So many earlier wStreamIds are remembered. */
+/** Earlier wStreamIds that are remembered. */
 const MAX_FORMER = 64;
 const NOTHING: readonly ClientEvent[] = [];
 
-/** A session at the client (MS-MSBD 3.2), without sockets; times are in ms of any clock that only goes forward. */
+/** A client session (MS-MSBD 3.2), without sockets; times are in ms of any monotonic clock. */
 export class MsbdClientSession {
   readonly #options: ClientSessionOptions;
   #state: ClientState = 'closed';
@@ -58,10 +61,10 @@ export class MsbdClientSession {
   #sawEnd = false;
   #early: PacketMessage[] = [];
   #earlyUntil = Number.POSITIVE_INFINITY;
-  // wStreamIds of earlier streams, of which packets may still come.
+  // wStreamIds of earlier streams, whose packets may still arrive.
   #former = new Set<number>();
   #late = 0;
-  // Other wStreamIds than the announced one that packets of the present stream have.
+  // Unannounced wStreamIds that packets of the current stream carry.
   readonly #aliases = new Set<number>();
   #strangers = 0;
 
@@ -73,22 +76,22 @@ export class MsbdClientSession {
     return this.#state;
   }
 
-  /** What the server said of the present stream. */
+  /** The server's description of the current stream. */
   get info(): StreamInfo | undefined {
     return this.#info;
   }
 
-  /** Whether the end of the stream was announced, so that a close of the connection is no failure. */
+  /** True if the end of the stream was announced, so that closing the connection is not a failure. */
   get sawEnd(): boolean {
     return this.#sawEnd;
   }
 
-  /** Packets of earlier streams that came too late and were left out (2.2.6, wStreamId). */
+  /** Packets of earlier streams that arrived too late and were dropped (2.2.6, wStreamId). */
   get strangers(): number {
     return this.#strangers;
   }
 
-  /** The connection is there (3.2.3). */
+  /** Tells the session that the connection is made (3.2.3). */
   connected(): readonly ClientEvent[] {
     const { delivery, channel } = this.#options;
     this.#state = 'waiting for RES_CONNECT';
@@ -96,10 +99,10 @@ export class MsbdClientSession {
   }
 
   /**
-   * A packet came on the connection.
+   * Takes a packet from the connection.
    *
-   * @throws MsbdError for one that has no place there
-   * @throws WmError when the server refuses: WM_NO_INPUT, WM_AUTH_REFUSED, WM_UNREACHABLE, WM_PROTOCOL
+   * @throws MsbdError for a packet that does not belong there
+   * @throws WmError if the server refuses: WM_NO_INPUT, WM_AUTH_REFUSED, WM_UNREACHABLE, WM_PROTOCOL
    */
   receive(message: Message, now: number): readonly ClientEvent[] {
     if (this.#state === 'ended' || message.type === 'undefined') return NOTHING;
@@ -113,7 +116,7 @@ export class MsbdClientSession {
         return this.#streamInfo(message.type, message.info);
       case 'IND_EOS':
         this.#sawEnd = true;
-        // On one connection nothing of a stream follows its end.
+        // On a TCP connection no packets of a stream follow its end.
         if (this.#options.delivery === 'tcp') this.#former.clear();
         return NOTHING;
       case 'IND_PACKET':
@@ -124,10 +127,10 @@ export class MsbdClientSession {
   }
 
   /**
-   * A packet came, on the connection or as a datagram in its turn.
+   * Takes a packet, from the connection or as a datagram in its order.
    *
-   * Late packets of an earlier stream are left out (2.2.6). A wStreamId that was never announced is tolerated: on a connection the
-   * packet belongs to the stream that was announced last; a datagram may be ahead of its announcement and waits for it.
+   * Drops late packets of an earlier stream (2.2.6). Tolerates a wStreamId that was never announced: on a connection
+   * the packet belongs to the last announced stream; a datagram may be ahead of its announcement and waits for it.
    */
   packet(packet: PacketMessage): readonly ClientEvent[] {
     const { streamId } = packet;
@@ -157,7 +160,7 @@ export class MsbdClientSession {
     return events;
   }
 
-  /** Packets whose announcement has not come by the end of the connection belong to the last stream. */
+  /** Assigns packets whose announcement never came to the last stream, when the connection ends. */
   flush(): readonly ClientEvent[] {
     return this.#early.length === 0 ? NOTHING : this.#adoptEarly();
   }
@@ -168,7 +171,7 @@ export class MsbdClientSession {
     return this.#adopt(packets);
   }
 
-  /** Takes packets with another wStreamId for those of the present stream. */
+  /** Treats packets with another wStreamId as packets of the current stream. */
   #adopt(packets: readonly PacketMessage[]): readonly ClientEvent[] {
     const { streamId } = packets.at(-1)!;
     const isNew = this.#aliases.size === 0;
@@ -193,9 +196,9 @@ export class MsbdClientSession {
       this.#sawEnd = true;
       return [{ type: 'end' }];
     }
-    // An answer repeats what was said.
+    // The answer repeats what is already known.
     if (type === 'RES_STREAMINFO' && info.streamId === this.#info?.streamId) return NOTHING;
-    // What waited under another number is of the stream that ends here.
+    // Packets waiting under another number belong to the stream that ends here.
     const waiting = this.#early.filter(({ streamId }) => streamId === info.streamId);
     this.#early = this.#early.filter(({ streamId }) => streamId !== info.streamId);
     const last = this.#info ? this.flush() : NOTHING;

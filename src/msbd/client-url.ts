@@ -2,7 +2,7 @@ import { WmError } from '../errors.js';
 import { type Delivery, NETSHOW } from './messages.js';
 import { MSBD_PORT } from './server-options.js';
 
-/** What an `msbd://` URL names. */
+/** The parts of an `msbd://` URL. */
 export interface MsbdUrl {
   readonly host: string;
   readonly port: number;
@@ -10,18 +10,19 @@ export interface MsbdUrl {
   readonly channel: string;
   /** `multicast` with `?multicast`. */
   readonly delivery: Delivery;
-  /** The interface that joins the group, by its name or an address of it: from `interface=`. */
+  /** The interface that joins the group, by its name or an address of it, from `interface=`. */
   readonly interface: string | undefined;
 }
 
-/** Longer names serve nobody. */
+/** Longer names are of no use to anyone. */
 const MAX_CHANNEL = 1024;
 
 /**
- * Takes a URL apart; user, password and fragment are left away.
+ * Parses a URL; ignores user, password and fragment.
  *
  * @param url `msbd://host[:port][/channel][?multicast[&interface=eth0]]`; without a port 7007
- * @throws WmError WM_USAGE when it is no such URL, or names a host by an address of IPv6, which MSBD has not (MS-MSBD 2.1)
+ * @throws WmError WM_USAGE if it is not such a URL, or if its host is an IPv6 address, which MSBD does not support
+ *   (MS-MSBD 2.1)
  */
 export function parseMsbdUrl(url: string): MsbdUrl {
   let parsed: URL;

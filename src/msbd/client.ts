@@ -11,54 +11,54 @@ import { parseMsbdUrl } from './client-url.js';
 export type { MsbdDescription } from './client-pull-link.js';
 
 export interface MsbdClientOptions {
-  /** `msbd://host[:port][/channel]`, with `?multicast` to have packets sent to a group; see parseMsbdUrl. */
+  /** `msbd://host[:port][/channel]`, with `?multicast` to request delivery to a group; see parseMsbdUrl. */
   readonly url: string;
-  /** The interface that joins a group, by its name or an address of it; goes before that of the URL. */
+  /** The interface that joins a group, by its name or an address of it; takes precedence over that of the URL. */
   readonly interface?: string | undefined;
-  /** Leave out packets that cannot be read, and go on. Default true. */
+  /** True to drop packets that cannot be read, and go on. Default true. */
   readonly tolerant?: boolean | undefined;
   readonly timeouts?: Partial<MsbdTimeouts> | undefined;
-  /** Which addresses of the server may be connected to, when `led`. Default: all. */
+  /** Limits the addresses of the server that may be connected to when `led`. Default: all. */
   readonly guard?: AddressGuard | undefined;
-  /** Another host named the URL, in an announcement. Default false. */
+  /** True if another host named the URL, in an announcement. Default false. */
   readonly led?: boolean | undefined;
   /** Default: never. */
   readonly reconnect?: ReconnectPolicy | undefined;
   readonly clock?: Clock | undefined;
   /** 0 to 1; default Math.random. */
   readonly random?: (() => number) | undefined;
-  /** Gets sentences that a person may want to know. */
+  /** Receives sentences for the user. */
   readonly onNote?: ((text: string) => void) | undefined;
   readonly onReconnect?: ((report: ReconnectReport) => void) | undefined;
 }
 
-/** What a client has received so far. */
+/** Counts of a client so far. */
 export interface MsbdClientStats {
   /** ASF data packets that were passed on. */
   readonly packets: number;
   readonly bytes: number;
-  /** Packets that could not be read and were left out. */
+  /** Packets that could not be read and were dropped. */
   readonly damagedPackets: number;
-  /** Packets that are missing by their numbers: left out by the server, or lost on the way. */
+  /** Packets that are missing by their numbers: dropped by the server, or lost on the way. */
   readonly lostPackets: number;
-  /** Lost datagrams that parity packets brought back. */
+  /** Lost datagrams that were rebuilt from parity packets. */
   readonly recoveredPackets: number;
   readonly parityPackets: number;
   readonly reconnects: number;
 }
 
 /**
- * Receives a live stream by MSBD as a distribution server does (MS-MSBD 3.2): over TCP, or from a multicast group that a TCP
- * connection controls. It is a source of headers, packets as the server sent them, and an end.
+ * Receives a live stream by MSBD as a distribution server does (MS-MSBD 3.2): over TCP, or from a multicast group that
+ * a TCP connection controls. It is a source of headers, packets as the server sent them, and an end.
  *
- * When the connection breaks it is made again as {@link MsbdClientOptions.reconnect} says; the stream then goes on as one, without
- * what was sent twice.
+ * If the connection breaks, reconnects as {@link MsbdClientOptions.reconnect} says. The stream then goes on as one,
+ * without the packets that were sent twice.
  */
 export class MsbdClient implements AsfSource {
   readonly #source: PullSource<MsbdFacts>;
   #link: MsbdPullLink | undefined;
 
-  /** @throws WmError WM_USAGE for a URL that cannot be used */
+  /** @throws WmError WM_USAGE for an unusable URL */
   constructor(options: MsbdClientOptions) {
     const { url: href, timeouts, guard, led, onNote } = options;
     const url = parseMsbdUrl(href);
@@ -81,7 +81,7 @@ export class MsbdClient implements AsfSource {
   }
 
   /**
-   * Asks what is at a URL, and receives nothing of it.
+   * Describes the stream at a URL without receiving it.
    *
    * @throws WmError as the iteration of a client
    */
@@ -89,7 +89,7 @@ export class MsbdClient implements AsfSource {
     return (await new MsbdClient(options).#source.describe()).description;
   }
 
-  /** What the server said last; undefined before it did. Known when the first header comes. */
+  /** The server's latest description. Known once the first header arrives. */
   get description(): MsbdDescription | undefined {
     return this.#link?.description ?? this.#source.facts?.description;
   }
@@ -100,8 +100,8 @@ export class MsbdClient implements AsfSource {
 
   /**
    * The iteration throws, after an end event if there was a header:
-   * @throws WmError WM_UNREACHABLE, WM_SERVER_GONE, WM_NO_INPUT, WM_AUTH_REFUSED, WM_PROTOCOL, WM_ASF_MALFORMED, WM_USAGE for an
-   *   interface that is not there
+   * @throws WmError WM_UNREACHABLE, WM_SERVER_GONE, WM_NO_INPUT, WM_AUTH_REFUSED, WM_PROTOCOL, WM_ASF_MALFORMED,
+   *   WM_USAGE for an interface that does not exist
    */
   [Symbol.asyncIterator](): AsyncGenerator<AsfEvent, void, undefined> {
     return this.#source[Symbol.asyncIterator]();

@@ -13,26 +13,26 @@ import { MessageReader } from './reader.js';
 import type { MsbdPeer, MsbdServerOptions } from './server-options.js';
 import { type ServerAction, ServerSession, type ServerTimers } from './server-session.js';
 
-/** What connections share. */
+/** The server's state that connections share. */
 export interface ConnectionHost {
   readonly options: MsbdServerOptions;
   readonly timers: ServerTimers;
   readonly now: () => number;
-  /** Those that a stream is sent to. */
+  /** The connections that receive a stream. */
   readonly players: Set<Connection>;
   readonly registry: SessionRegistry;
   channel(name: string, client: MsbdPeer): Promise<Channel | undefined>;
-  /** @returns undefined when nothing is sent to groups */
+  /** @returns undefined if the server does not send to groups */
   group(channel: Channel): Promise<GroupSender | undefined>;
 }
 
-/** A client that does not read gets no more headers than fit in this, bytes. */
+/** Bytes of headers that may wait for a client that does not read. */
 const MAX_HEADERS_BEHIND = 64 * 1024 * 1024;
 
-/** A client that asks and does not read gets no more answers than fit in this, bytes. */
+/** Bytes of answers that may wait for a client that asks but does not read. */
 const MAX_ANSWERS_BEHIND = 8 * 1024 * 1024;
 
-/** hr of each refusal (3.1.5.1). */
+/** The hr of each refusal (3.1.5.1). */
 const REFUSALS: Readonly<Record<RefusalKind, number>> = {
   'bad-request': HR.invalidArgument,
   unauthorized: HR.accessDenied,
@@ -58,16 +58,16 @@ export class Connection implements PlayerSession, GroupMember {
   readonly #reader = new MessageReader();
   readonly #address: string;
   readonly #isLocal: boolean;
-  // Aborted once it wants nothing more.
+  // Aborted once the client wants nothing more.
   readonly #wanted = new AbortController();
   #name = '';
-  /** To be called when it plays no more. */
+  /** Call when the client stops playing. */
   #played: (() => void) | undefined;
   #delivery: Delivery = 'tcp';
   #channel: Channel | undefined;
   #player: Player | undefined;
   #group: GroupSender | undefined;
-  // Of the players that it was before, in streams that have ended.
+  // Packets sent to it as a player of streams that have ended.
   #packets = 0;
   #skippedPackets = 0;
 
@@ -96,7 +96,7 @@ export class Connection implements PlayerSession, GroupMember {
     this.#perform(this.#session.tick(now));
   }
 
-  /** Tells that nothing follows, and closes once that is sent. */
+  /** Tells the client that nothing follows, and closes once that is sent. */
   finish(): void {
     this.#perform(this.#session.refuse(HR.noStream, this.#host.now()));
     this.#over();
@@ -158,7 +158,7 @@ export class Connection implements PlayerSession, GroupMember {
     this.#perform(this.#session.refuse(refusal, this.#host.now()));
   }
 
-  /** @returns {@link HR}.ok once the client plays or has gone, or why it may not */
+  /** @returns {@link HR}.ok once the client plays or has gone, or the reason for a refusal */
   async #open({ delivery, channel: name }: ConnectRequest): Promise<number> {
     const { options } = this.#host;
     if (delivery === 'multicast' && !options.multicast) return HR.notFound;
@@ -227,7 +227,7 @@ export class Connection implements PlayerSession, GroupMember {
     if (!this.#group) this.#player = this.#channel?.broadcast.join(this, EVERY_STREAM, wire);
   }
 
-  /** Waits whether another stream follows, as when an encoder is started again. */
+  /** Waits in case another stream follows, as when an encoder restarts. */
   async #awaitNext(hold: number): Promise<void> {
     this.#count();
     const { broadcast } = this.#channel!;

@@ -9,10 +9,10 @@ import type { Channel, ChannelStream } from './channel.js';
 import type { Group } from './messages.js';
 import { buildPackets, PACKET_HEAD_SIZE, readPacket } from './packet.js';
 
-/** The most that fits a datagram of IPv4. */
+/** The largest payload of an IPv4 datagram, in bytes. */
 const MAX_DATAGRAM = 65_507;
 
-/** Whether packets of so many bytes can be sent as datagrams. */
+/** True if packets of this size can be sent as datagrams. */
 export function fitsDatagram(packetSize: number): boolean {
   return packetSize + PACKET_HEAD_SIZE <= MAX_DATAGRAM;
 }
@@ -20,29 +20,33 @@ export function fitsDatagram(packetSize: number): boolean {
 export interface GroupSenderOptions {
   readonly channel: Channel;
   readonly group: Group;
-  /** How many networks datagrams may pass; 1 is this one. */
+  /** TTL of datagrams; 1 is this network only. */
   readonly ttl: number;
-  /** The interface that they leave by: its name or an address of it; default: as the system routes. */
+  /** The interface that datagrams leave by: its name or an address of it; default: the system's choice of route. */
   readonly interface: string | undefined;
-  /** Data packets for each parity packet ([MS-MSB] 2.2.2), 1 to 15; 0 for none. Packets without room for its marks go unprotected. */
+  /**
+   * Data packets for each parity packet ([MS-MSB] 2.2.2), 1 to 15; 0 for no parity. Packets without room for its fields
+   * go unprotected.
+   */
   readonly fec: number;
   readonly onError: (error: unknown) => void;
-  /** A datagram of so many bytes was sent. */
+  /** Called with the size of each datagram sent, in bytes. */
   readonly onSent?: (bytes: number) => void;
-  /** It sends no more. */
+  /** Called when the sender has stopped. */
   readonly onClose: () => void;
 }
 
-/** Who listens to a group, by the connection that controls it. */
+/** A listener of a group, represented by the connection that controls it. */
 export interface GroupMember {
-  /** The broadcast goes on under another header. */
+  /** The broadcast goes on with another header. */
   changed(): void;
-  /** It is over, or cannot be sent to a group any more. */
+  /** The broadcast is over, or can no longer be sent to a group. */
   ended(): void;
 }
 
 /**
- * Sends a channel's packets to a multicast group (MS-MSBD 2.1, 2.2.10), one datagram each, for as long as there are members.
+ * Sends a channel's packets to a multicast group, one datagram each, as long as the group has members (MS-MSBD 2.1,
+ * 2.2.10).
  */
 export class GroupSender implements Follower {
   readonly group: Group;
@@ -52,7 +56,7 @@ export class GroupSender implements Follower {
   #stream: ChannelStream | undefined;
   #ended = false;
   readonly #span: ParitySpan | undefined;
-  // The packet that was sent last.
+  // The last packet sent.
   #last: { readonly streamId: number; readonly packetId: number } | undefined;
   #bytes = 0;
   #closed = false;
@@ -66,7 +70,10 @@ export class GroupSender implements Follower {
     this.#stream = usable(options.channel);
   }
 
-  /** @throws MsbError for a span that cannot be; WmError WM_USAGE when there is no such interface, WM_UNREACHABLE when no network leads to the group */
+  /**
+   * @throws MsbError for a span out of range; WmError WM_USAGE if the interface does not exist, WM_UNREACHABLE if no
+   *   network leads to the group
+   */
   static async start(options: GroupSenderOptions): Promise<GroupSender> {
     const { group, ttl, interface: own } = options;
     const { socket } = await openSendingSocket({ ...group, ttl, interface: own });
@@ -75,7 +82,7 @@ export class GroupSender implements Follower {
     return sender;
   }
 
-  /** Ends it for the member; with the last one nothing is sent any more. */
+  /** Removes a member; sending stops with the last one. */
   leave(member: GroupMember): void {
     this.members.delete(member);
     if (this.members.size === 0) this.close();
@@ -96,7 +103,7 @@ export class GroupSender implements Follower {
     this.#stream = usable(this.#options.channel);
     if (this.#stream === before) return;
     this.#endSpan();
-    // Behind an end, the members wait for what follows by themselves.
+    // After an end, the members wait for the next stream on their own.
     if (wasEnded) return;
     for (const member of [...this.members]) {
       if (this.#stream) member.changed();
@@ -115,7 +122,7 @@ export class GroupSender implements Follower {
     return this.#bytes - before;
   }
 
-  /** A whole packet; with parity, if there is room in its padding, with the bytes that tell of the span ([MS-MSB] 2.2.2). */
+  /** Returns a whole packet; with parity, and if its padding has room, with its place in the span ([MS-MSB] 2.2.2). */
   #payload(placed: DataPacket, packetSize: number): Buffer {
     const whole = restorePadding(placed, packetSize);
     if (!this.#span || canBeProtected(whole)) return whole;
@@ -133,7 +140,7 @@ export class GroupSender implements Follower {
     const span = this.#span;
     const payload = message.subarray(PACKET_HEAD_SIZE);
     if (!span || !canBeProtected(payload)) {
-      // What has no room for the bytes that tell of the span goes unprotected, between two spans.
+      // A packet without room for its place in a span goes unprotected, between two spans.
       this.#endSpan();
       this.#put(message);
       return;
@@ -146,7 +153,7 @@ export class GroupSender implements Follower {
     if (span.full) this.#endSpan();
   }
 
-  /** Sends the parity packet of the span that is open; it has the number of the packet before it (2.2.10). */
+  /** Sends the parity packet of the open span; it has the number of the packet before it (2.2.10). */
   #endSpan(): void {
     const parity = this.#span?.close();
     if (parity && this.#last) {
@@ -155,7 +162,7 @@ export class GroupSender implements Follower {
   }
 
   #put(datagram: Buffer): void {
-    // A network that is away for a moment is no reason to end: datagrams may be lost.
+    // A network that is down for a moment is no reason to stop: datagrams may be lost.
     if (this.#closed || isCongested(this.#socket)) return;
     this.#socket.send(datagram, () => {});
     this.#bytes += datagram.length;
@@ -163,7 +170,7 @@ export class GroupSender implements Follower {
   }
 }
 
-/** What the channel carries, if it can be sent as datagrams. */
+/** Returns the channel's current stream, if its packets fit datagrams. */
 function usable({ stream }: Channel): ChannelStream | undefined {
   return stream && fitsDatagram(stream.header.packetSize) ? stream : undefined;
 }

@@ -2,13 +2,13 @@ import { BASE_SIZE, MAX_MESSAGE_SIZE, MESSAGE_ID, MsbdError, newMessage, readBas
 import { type PacketMessage, readPacket } from './packet.js';
 import { readStreamInfo, type StreamInfo } from './stream-info.js';
 
-/** The packets that are an MSBMSGBASE and nothing else (MS-MSBD 2.2.2, 2.2.3, 2.2.4, 2.2.9). */
+/** Packets that consist of MSBMSGBASE only (MS-MSBD 2.2.2, 2.2.3, 2.2.4, 2.2.9). */
 export type BareType = 'REQ_PING' | 'RES_PING' | 'REQ_STREAMINFO' | 'IND_EOS';
 
-/** How packets are to come: on this connection, or to a multicast group (2.2.7 dwFlags). */
+/** How packets are delivered: on this connection, or to a multicast group (2.2.7 dwFlags). */
 export type Delivery = 'tcp' | 'multicast';
 
-/** Where the packets of a channel are sent to. */
+/** The multicast group that a channel is sent to. */
 export interface Group {
   /** IPv4 */
   readonly address: string;
@@ -25,13 +25,13 @@ export interface ConnectRequest {
 export interface ConnectResponse {
   readonly type: 'RES_CONNECT';
   readonly hr: number;
-  /** The ASF header is in an .nsc file too. */
+  /** True if the ASF header is in an .nsc file too. */
   readonly inNsc: boolean;
-  /** Undefined when packets come on the connection. */
+  /** Undefined if packets come on the connection. */
   readonly group: Group | undefined;
 }
 
-/** Any packet, taken apart. */
+/** Any packet, parsed. */
 export type Message =
   | { readonly type: BareType }
   | ConnectRequest
@@ -39,14 +39,14 @@ export type Message =
   | {
       readonly type: 'RES_STREAMINFO' | 'IND_STREAMINFO';
       readonly hr: number;
-      /** Undefined: nothing follows. */
+      /** Undefined if nothing follows. */
       readonly info: StreamInfo | undefined;
     }
   | ({ readonly type: 'IND_PACKET' } & PacketMessage)
   /** 0x0000, 0x0006 and all above 0x000A. */
   | { readonly type: 'undefined'; readonly id: number };
 
-/** The szChannel of everybody who wants what there is (2.2.7). */
+/** The szChannel of clients that take whatever the server has (2.2.7). */
 export const NETSHOW = 'NetShow';
 
 const DW_FLAGS: Record<Delivery, number> = { tcp: 1, multicast: 2 };
@@ -54,7 +54,7 @@ const CONNECT_HEAD_SIZE = BASE_SIZE + 4;
 const RES_CONNECT_SIZE = 36;
 const AF_INET = 2;
 
-/** A packet that is an MSBMSGBASE with hr 0 and nothing else: 16 bytes. */
+/** Builds a packet that is only an MSBMSGBASE with hr 0: 16 bytes. */
 export function buildBare(type: BareType): Buffer {
   return newMessage(MESSAGE_ID[type], 0);
 }
@@ -73,7 +73,7 @@ export function buildBare(type: BareType): Buffer {
  *  +---------------------------------------------------------------+
  */
 
-/** @throws MsbdError when szChannel is longer than 65514 bytes */
+/** @throws MsbdError if szChannel is longer than 65514 bytes */
 export function buildConnectRequest(delivery: Delivery, channel: string = NETSHOW): Buffer {
   const text = Buffer.from(channel, 'utf16le');
   if (text.length > MAX_MESSAGE_SIZE - CONNECT_HEAD_SIZE) throw new MsbdError('The name of the channel is too long.');
@@ -94,7 +94,7 @@ function readConnectRequest(bytes: Buffer): ConnectRequest {
 }
 
 /*
- * MSB_MSG_RES_CONNECT (MS-MSBD 2.2.8), 36 bytes; integers are little-endian but for sin_port and sin_addr.
+ * MSB_MSG_RES_CONNECT (MS-MSBD 2.2.8), 36 bytes; integers are little-endian except sin_port and sin_addr.
  *
  *   0                   1                   2                   3
  *   0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
@@ -111,7 +111,7 @@ function readConnectRequest(bytes: Buffer): ConnectRequest {
  *  +---------------------------------------------------------------+
  */
 
-/** @throws MsbdError for a group that is no IPv4 multicast address or has no port */
+/** @throws MsbdError for a group that is not an IPv4 multicast address or has no port */
 export function buildConnectResponse({ hr, inNsc, group }: Omit<ConnectResponse, 'type'>): Buffer {
   const bytes = newMessage(MESSAGE_ID.RES_CONNECT, RES_CONNECT_SIZE - BASE_SIZE, hr);
   bytes.writeUInt32LE(inNsc ? 2 : 0, 16);
@@ -136,7 +136,7 @@ function readConnectResponse(bytes: Buffer, hr: number): ConnectResponse {
   };
 }
 
-/** Whether datagrams can be sent there: 224.0.0.0/4 and a port. */
+/** True if datagrams can be sent to the group: 224.0.0.0/4 and a port. */
 export function isMulticast({ address, port }: Group): boolean {
   const parts = address.split('.');
   const isAddress = parts.length === 4 && parts.every((part) => /^\d{1,3}$/.test(part) && Number(part) < 256);
@@ -144,10 +144,11 @@ export function isMulticast({ address, port }: Group): boolean {
 }
 
 /**
- * Takes a packet apart; buffers in the result are views.
+ * Parses a packet; buffers in the result are views.
  *
- * @param bytes exactly one packet, as MessageReader gives it, or a datagram; more than the packet type has is ignored
- * @throws MsbdError when it is no packet, is cut, or one of its lengths or values cannot be
+ * @param bytes exactly one packet, as MessageReader yields it, or a datagram; bytes after the fields of the packet type
+ *   are ignored
+ * @throws MsbdError if it is not a packet, is truncated, or has an impossible length or value
  */
 export function readMessage(bytes: Buffer): Message {
   if (bytes.length < BASE_SIZE) throw new MsbdError(`A packet has ${bytes.length} bytes.`);

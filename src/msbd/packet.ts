@@ -20,10 +20,10 @@ import { BASE_SIZE, HR, MAX_MESSAGE_SIZE, MESSAGE_ID, MsbdError, writeBase } fro
 
 /** Bytes before the payload. */
 export const PACKET_HEAD_SIZE = BASE_SIZE + 8;
-/** The most that a payload can have, in bytes: wPacketSize is at most 0xFFEF. */
+/** The largest payload in bytes: wPacketSize is at most 0xFFEF. */
 export const MAX_PAYLOAD = MAX_MESSAGE_SIZE - PACKET_HEAD_SIZE;
 
-/** One ASF data packet on its way. */
+/** One ASF data packet in transit. */
 export interface PacketMessage {
   /** Counts the packets modulo 2^32; a parity packet has the number of the one before it. */
   readonly packetId: number;
@@ -32,9 +32,9 @@ export interface PacketMessage {
 }
 
 /**
- * Several IND_PACKETs in one new Buffer.
+ * Builds several IND_PACKETs in one new Buffer.
  *
- * @param base added to each location, modulo 2^32, it makes the dwPacketId
+ * @param base added to each location, modulo 2^32, to give the dwPacketId
  * @throws MsbdError for a payload of more than 65511 bytes
  */
 export function buildPackets(items: readonly WirePacket[], streamId: number, base: number): Buffer {
@@ -57,8 +57,8 @@ function writePacketHead(out: Buffer, at: number, head: { packetId: number; stre
 }
 
 /**
- * How the packets of a stream are written (2.2.10): with their padding, which is part of the payload, and with the numbers of the
- * broadcast, so that all clients are sent the same bytes.
+ * Returns how to write the packets of a stream (2.2.10): with their padding, which is part of the payload, and with the
+ * numbers of the broadcast, so that all clients are sent the same bytes.
  *
  * @param how.packetSize bytes of a packet with its padding
  * @param how.idOf the dwPacketId of a location
@@ -81,9 +81,9 @@ export function packetWire(
 }
 
 /**
- * Reads what follows MSBMSGBASE; the payload is a view. Any wStreamId is taken: it is only compared for equality.
+ * Reads what follows MSBMSGBASE; the payload is a view. Accepts any wStreamId: it is only compared for equality.
  *
- * @throws MsbdError when wPacketSize is less than 8 or more than there is
+ * @throws MsbdError if wPacketSize is less than 8 or reaches past the end
  */
 export function readPacket(bytes: Buffer): PacketMessage {
   if (bytes.length < PACKET_HEAD_SIZE) throw new MsbdError(`An IND_PACKET has ${bytes.length} bytes.`);

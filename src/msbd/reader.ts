@@ -1,27 +1,27 @@
 import { BASE_SIZE, type MsbdError, readBase } from './base.js';
 
 /**
- * Cuts packets out of a TCP stream given in slices of any size (MS-MSBD 2.2.1, cbMessage). A packet that lies inside one slice is
- * a view of it; one that was split is copied once. It never holds more than one packet, 65535 bytes.
+ * Cuts packets out of a TCP stream that arrives in slices of any size (MS-MSBD 2.2.1, cbMessage). A packet inside one
+ * slice is a view of it; a packet split over slices is copied once. Holds at most one packet, 65535 bytes.
  */
 export class MessageReader {
   readonly #head = Buffer.alloc(BASE_SIZE);
   #headSize = 0;
-  // A packet that is split over slices, once its size is known, and how much of it is there.
+  // A packet that is split over slices, once its size is known, and how much of it has arrived.
   #message: Buffer | undefined;
   #messageSize = 0;
   #failure: MsbdError | undefined;
 
-  /** Whether the bytes so far end in the middle of a packet. */
+  /** True if the bytes so far end in the middle of a packet. */
   get midMessage(): boolean {
     return this.#headSize > 0 || this.#message !== undefined;
   }
 
   /**
-   * Takes the next bytes of the stream, which must not change while packets of them are in use.
+   * Takes the next bytes of the stream, which must not change while packets from them are in use.
    *
-   * @returns the whole packets that they complete, one after the other
-   * @throws MsbdError when something is no packet; from then on at every call
+   * @returns the packets that they complete, one after the other
+   * @throws MsbdError for bytes that are not a packet; after that, at every call
    */
   *push(slice: Buffer): Generator<Buffer, void, undefined> {
     let at = 0;
@@ -47,7 +47,7 @@ export class MessageReader {
     return slice.length - at < size ? undefined : slice.subarray(at, at + size);
   }
 
-  /** Keeps what it can of a packet that is split. @returns the bytes taken */
+  /** Collects a packet that is split over slices. @returns the bytes taken */
   #collect(slice: Buffer, at: number): number {
     if (this.#message) {
       const taken = slice.copy(this.#message, this.#messageSize, at);

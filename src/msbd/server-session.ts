@@ -9,7 +9,7 @@ import {
 } from './messages.js';
 import { buildEmptyStreamInfo } from './stream-info.js';
 
-/** The states of figure 1 of MS-MSBD, with those between a request and its answer and before a connection is gone. */
+/** The states of figure 1 of MS-MSBD, and those between a request and its answer and before a connection is gone. */
 export type ServerState =
   | 'waiting for REQ_CONNECT'
   | 'connecting'
@@ -23,11 +23,11 @@ export type ServerState =
 export type ServerAction =
   | { readonly type: 'connect'; readonly request: ConnectRequest }
   | { readonly type: 'send'; readonly bytes: Buffer }
-  /** Close the connection once all is sent; more may come from the client until it closes too. */
+  /** Close the connection once everything is sent; the client may send more until it closes too. */
   | { readonly type: 'finish' }
   | { readonly type: 'destroy' };
 
-/** The packets that tell of a stream, made once for all clients. */
+/** The packets that describe a stream, built once for all clients. */
 export interface StreamMessages {
   /** IND_STREAMINFO */
   readonly indication: Buffer;
@@ -35,7 +35,7 @@ export interface StreamMessages {
   readonly response: Buffer;
 }
 
-/** Milliseconds. */
+/** In ms. */
 export interface ServerTimers {
   /** From the connection to its REQ_CONNECT. */
   readonly connect: number;
@@ -51,7 +51,7 @@ export const DEFAULT_TIMERS: ServerTimers = { connect: 10_000, ping: 120_000, an
 
 const DESTROY: readonly ServerAction[] = [{ type: 'destroy' }];
 const NOTHING: readonly ServerAction[] = [];
-// REQ_STREAMINFO within a second; nobody has reason for more than one, and each answer may have 64 KiB.
+// REQ_STREAMINFOs accepted in a second. Nobody needs more than one, and each answer may take 64 KiB.
 const MAX_ASKED = 16;
 const EMPTY = buildEmptyStreamInfo();
 const EOS = buildBare('IND_EOS');
@@ -61,16 +61,16 @@ function send(...bytes: readonly Buffer[]): ServerAction[] {
   return bytes.map((each) => ({ type: 'send', bytes: each }));
 }
 
-/** One client's session at the server (MS-MSBD 3.1), without sockets; times are in ms of any clock that only goes forward. */
+/** One client's session at the server (MS-MSBD 3.1), without sockets; times are in ms of any monotonic clock. */
 export class ServerSession {
   readonly #timers: ServerTimers;
   #state: ServerState = 'waiting for REQ_CONNECT';
   #deadline: number;
   #stream: StreamMessages | undefined;
-  // REQ_STREAMINFO since the last tick, and those that wait for the stream.
+  // REQ_STREAMINFOs since the last tick, and those that wait for the stream.
   #asked = 0;
   #early = 0;
-  // Further REQ_CONNECTs that came before the first one was answered.
+  // Further REQ_CONNECTs that arrived before the first one was answered.
   #repeated = 0;
 
   constructor(timers: ServerTimers, now: number) {
@@ -82,26 +82,26 @@ export class ServerSession {
     return this.#state;
   }
 
-  /** @param bytes one packet, as MessageReader gives it; nothing that is in it makes this throw */
+  /** @param bytes one packet, as MessageReader yields it; no content makes this throw */
   receive(bytes: Buffer, now: number): readonly ServerAction[] {
     if (this.#state === 'refused' || this.#state === 'closed') return NOTHING;
     let message: Message;
     try {
       message = readMessage(bytes);
     } catch {
-      // 2.2.8: also a request that cannot be understood is answered.
+      // 2.2.8: even a request that cannot be understood is answered.
       if (readBase(bytes).id === MESSAGE_ID.REQ_CONNECT) return this.#connect(undefined, now);
       return this.#state === 'ended' ? NOTHING : this.#destroy();
     }
     if (message.type === 'REQ_CONNECT') return this.#connect(message, now);
     if (this.#state === 'ended') return NOTHING;
-    // 3.1.3: REQ_CONNECT comes first; a peer that begins with something else speaks another protocol.
+    // 3.1.3: REQ_CONNECT comes first; a peer that begins otherwise speaks another protocol.
     if (this.#state === 'waiting for REQ_CONNECT') return this.#destroy();
     return this.#take(message, now);
   }
 
   /**
-   * Every REQ_CONNECT gets its RES_CONNECT (2.2.8): a second one is refused, which ends the connection (3.1.5.1).
+   * Answers every REQ_CONNECT with a RES_CONNECT (2.2.8): a second one is refused, which ends the connection (3.1.5.1).
    *
    * @param request undefined if it cannot be understood
    */
@@ -129,16 +129,16 @@ export class ServerSession {
         if (this.#state === 'streaming and waiting for RES_PING') this.#waitForPing(now);
         return NOTHING;
       default:
-        // What only servers send.
+        // Only servers send these.
         return this.#destroy();
     }
   }
 
   /**
-   * The request is granted (3.1.5.1).
+   * Grants the request (3.1.5.1).
    *
    * @param group where the packets go, if not to this connection
-   * @param inNsc the header is in an .nsc file too
+   * @param inNsc true if the header is in an .nsc file too
    */
   accept(stream: StreamMessages, group: Group | undefined, inNsc: boolean, now: number): readonly ServerAction[] {
     if (this.#state !== 'connecting') return NOTHING;
@@ -149,13 +149,13 @@ export class ServerSession {
     return this.#repeated === 0 ? granted : [...granted, ...this.#refused(this.#repeats(), now)];
   }
 
-  /** The request is not granted: says why, and closes. @param hr a failure */
+  /** Refuses the request with a reason, and closes. @param hr a failure */
   refuse(hr: number, now: number): readonly ServerAction[] {
     if (this.#state !== 'connecting') return NOTHING;
     return this.#refused([hr, ...this.#repeats()], now);
   }
 
-  /** Answers one REQ_CONNECT for each of the failures, and closes the connection (3.1.5.1). */
+  /** Answers one REQ_CONNECT for each failure, and closes the connection (3.1.5.1). */
   #refused(results: readonly number[], now: number): readonly ServerAction[] {
     this.#end(now);
     this.#state = 'refused';
@@ -163,14 +163,14 @@ export class ServerSession {
     return [...send(...answers), { type: 'finish' }];
   }
 
-  /** The failures that answer the REQ_CONNECTs that came while the first one waited. */
+  /** The failures that answer REQ_CONNECTs that arrived while the first one was pending. */
   #repeats(): readonly number[] {
     return Array<number>(this.#repeated).fill(HR.invalidArgument);
   }
 
   /**
-   * Another stream follows: within a broadcast with IND_STREAMINFO alone (2.2.6, 4.2), after the end of one behind
-   * IND_EOS (3.1.5.3).
+   * Announces another stream: within a broadcast by IND_STREAMINFO only (2.2.6, 4.2), after its end following IND_EOS
+   * (3.1.5.3).
    */
   change(stream: StreamMessages, afterEnd: boolean): readonly ServerAction[] {
     if (!this.streaming) return NOTHING;
@@ -178,7 +178,9 @@ export class ServerSession {
     return afterEnd ? send(EOS, stream.indication) : send(stream.indication);
   }
 
-  /** Nothing follows (3.1.5.3). It is the client that closes then; one that does not is closed after a while. */
+  /**
+   * Announces that nothing follows (3.1.5.3). The client closes then; if it does not, the server closes after a while.
+   */
   end(now: number): readonly ServerAction[] {
     if (!this.streaming) return NOTHING;
     this.#end(now);
@@ -189,7 +191,7 @@ export class ServerSession {
     return this.#state === 'streaming' || this.#state === 'streaming and waiting for RES_PING';
   }
 
-  /** The connection is gone. */
+  /** Tells the session that the connection is gone. */
   closed(): void {
     this.#state = 'closed';
   }

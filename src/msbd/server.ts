@@ -15,7 +15,9 @@ import { DEFAULT_TIMERS } from './server-session.js';
 
 const SWEEP_INTERVAL = 1_000;
 
-/** Serves live streams to servers and players by MSBD: over TCP, and to multicast groups (MS-MSBD 3.1). IPv4 only (2.1). */
+/**
+ * Serves live streams to servers and players by MSBD, over TCP and to multicast groups (MS-MSBD 3.1). IPv4 only (2.1).
+ */
 export class MsbdServer {
   readonly #options: MsbdServerOptions;
   readonly #server: Server;
@@ -24,7 +26,7 @@ export class MsbdServer {
   readonly #connections = new Set<Connection>();
   readonly #channels = new WeakMap<Broadcast, Channel>();
   readonly #groups = new Map<Channel, Promise<GroupSender>>();
-  // Those of the senders that there are.
+  // The group addresses in use.
   readonly #addresses = new Set<string>();
   #groupBytes = 0;
   readonly #host: ConnectionHost;
@@ -49,17 +51,17 @@ export class MsbdServer {
     };
   }
 
-  /** Connections that are open. */
+  /** Number of open connections. */
   get connections(): number {
     return this.#connections.size;
   }
 
-  /** Clients that a stream is sent to. */
+  /** Number of clients that receive a stream. */
   get clients(): number {
     return this.#host.players.size;
   }
 
-  /** Bytes that were sent to multicast groups. */
+  /** Bytes sent to multicast groups. */
   get groupBytes(): number {
     return this.#groupBytes;
   }
@@ -68,9 +70,9 @@ export class MsbdServer {
    * Starts to listen.
    *
    * @param port 0 takes a free port
-   * @param host an IPv4 address or a name that has one; without it all IPv4 addresses of the host
+   * @param host an IPv4 address or a name that has one; without it, all IPv4 addresses of the host
    * @returns the port
-   * @throws WmError WM_PORT_IN_USE, or WM_FAILED when the address cannot be used, such as one of IPv6 alone
+   * @throws WmError WM_PORT_IN_USE, or WM_FAILED if the address cannot be used, such as an IPv6 address
    */
   async listen(port: number, host?: string): Promise<number> {
     const taken = await listenTcp(this.#server, { port, host: await ipv4(host) });
@@ -82,7 +84,7 @@ export class MsbdServer {
     return taken;
   }
 
-  /** Looks at the timers of all sessions; called once a second. */
+  /** Checks the timers of all sessions; called once a second. */
   sweep(): void {
     const now = this.#now();
     this.#admission.sweep();
@@ -129,7 +131,7 @@ export class MsbdServer {
     return channel;
   }
 
-  /** The sender for a channel, which lives as long as it has members. */
+  /** Returns the sender of a channel, which exists as long as it has members. */
   async #group(channel: Channel): Promise<GroupSender | undefined> {
     const { multicast } = this.#options;
     if (!multicast) return undefined;
@@ -169,7 +171,7 @@ export class MsbdServer {
   }
 }
 
-/** An address of IPv4 to listen on. */
+/** Returns an IPv4 address to listen on. */
 async function ipv4(host: string | undefined): Promise<string> {
   if (host === undefined || host === '::') return '0.0.0.0';
   if (isIP(plainAddress(host)) === 4) return plainAddress(host);

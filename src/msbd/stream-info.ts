@@ -33,24 +33,24 @@ import { BASE_SIZE, type Base, HR, MESSAGE_ID, MsbdError, newMessage } from './b
  */
 
 const FIXED_SIZE = 32;
-/** The most that bBinaryData holds, in bytes (2.2.6). */
+/** The largest bBinaryData, in bytes (2.2.6). */
 export const MAX_BINARY_DATA = 0xffcf;
 const UNKNOWN_DURATION = 0xffff_ffff;
 const NOTHING = Buffer.alloc(0);
 
-/** What is said of a stream. */
+/** The description of a stream. */
 export interface StreamInfo {
-  /** 0 to 0x7FF or 0x8000 to 0x87FF, another one for each stream. */
+  /** 0 to 0x7FF or 0x8000 to 0x87FF, different for each stream. */
   readonly streamId: number;
-  /** The most that the payload of an IND_PACKET has, bytes. */
+  /** The largest payload of an IND_PACKET, in bytes. */
   readonly packetSize: number;
-  /** 0: unknown. */
+  /** 0 if unknown. */
   readonly totalPackets: number;
   /** Bits per second. */
   readonly bitRate: number;
-  /** Milliseconds; undefined: unknown, as of a live stream. */
+  /** In ms; undefined if unknown, as for a live stream. */
   readonly duration: number | undefined;
-  /** What the texts are encoded in is left to the sender (2.2.6); here it is UTF-16LE. */
+  /** The sender chooses the encoding of the texts (2.2.6); this server uses UTF-16LE. */
   readonly title: Buffer;
   readonly description: Buffer;
   readonly link: Buffer;
@@ -58,19 +58,19 @@ export interface StreamInfo {
   readonly header: Buffer;
 }
 
-/** Whether a number may be a wStreamId (2.2.6). */
+/** True if a number is a valid wStreamId (2.2.6). */
 export function isStreamId(value: number): boolean {
   return value <= 0x87ff && (value & 0x7800) === 0;
 }
 
-/** The wStreamId of the nth stream of a broadcast: all 4096 in turn. @param index from 0 */
+/** Returns the wStreamId of the nth stream of a broadcast: all 4096 in turn. @param index from 0 */
 export function streamIdOf(index: number): number {
   return (index & 0x7ff) | ((index & 0x800) << 4);
 }
 
 /**
- * What is said of a stream with an ASF header (2.2.6): dwBitRate is its Maximum Bitrate, msDuration its Play Duration, which with
- * the number of packets is unknown of a live stream.
+ * Describes a stream by its ASF header (2.2.6): dwBitRate is its Maximum Bitrate, msDuration its Play Duration.
+ * Duration and number of packets are unknown for a live stream.
  */
 export function streamInfoOf(header: AsfHeader, streamId: number): StreamInfo {
   const { fileProperties: file, packetSize, broadcast, dataObject, bytes } = header;
@@ -91,9 +91,9 @@ export function streamInfoOf(header: AsfHeader, streamId: number): StreamInfo {
 }
 
 /**
- * A whole STREAMINFO packet. Title and description give way to a header that needs the room.
+ * Builds a whole STREAMINFO packet. Title and description make way for a header that needs their room.
  *
- * @throws MsbdError when the header is larger than 65487 bytes, or a value does not fit its field
+ * @throws MsbdError if the header is larger than 65487 bytes, or a value does not fit its field
  */
 export function buildStreamInfo(kind: 'RES_STREAMINFO' | 'IND_STREAMINFO', info: StreamInfo): Buffer {
   const { streamId, packetSize, totalPackets, bitRate, duration = UNKNOWN_DURATION, header } = info;
@@ -118,17 +118,17 @@ export function buildStreamInfo(kind: 'RES_STREAMINFO' | 'IND_STREAMINFO', info:
   return bytes;
 }
 
-/** The IND_STREAMINFO that says that nothing follows (3.1.5.3): 48 bytes, hr 0xC00D0033, zeros. */
+/** Builds the IND_STREAMINFO that says that nothing follows (3.1.5.3): 48 bytes, hr 0xC00D0033, zeros. */
 export function buildEmptyStreamInfo(): Buffer {
   return newMessage(MESSAGE_ID.IND_STREAMINFO, FIXED_SIZE, HR.noStream);
 }
 
 /**
- * Reads what follows MSBMSGBASE. A packet without bBinaryData, or with an hr that is a failure, is an "empty" one, of which
- * nothing else is read: Windows leaves its fields as they are (3.2.5.2, note 4). Any wStreamId is taken: it is only compared.
+ * Reads what follows MSBMSGBASE. A packet without bBinaryData, or whose hr is a failure, counts as "empty", and its
+ * other fields are ignored: Windows does not set them (3.2.5.2, note 4). Accepts any wStreamId: it is only compared.
  *
  * @returns undefined for an empty one
- * @throws MsbdError when the sizes do not add up
+ * @throws MsbdError if the sizes do not add up
  */
 export function readStreamInfo(bytes: Buffer, { hr }: Base): StreamInfo | undefined {
   const start = BASE_SIZE + FIXED_SIZE;
@@ -155,7 +155,7 @@ export function readStreamInfo(bytes: Buffer, { hr }: Base): StreamInfo | undefi
   };
 }
 
-/** A text of a STREAMINFO as a person may read it, whatever its sender encoded it in: UTF-16LE or an 8-bit code. */
+/** Decodes a text of a STREAMINFO for display, whatever encoding its sender used: UTF-16LE or an 8-bit code. */
 export function textOf(bytes: Buffer): string {
   const isWide = bytes.length % 2 === 0 && bytes.some((byte, index) => index % 2 === 1 && byte === 0);
   return withoutNuls(bytes.toString(isWide ? 'utf16le' : 'latin1'));
