@@ -24,7 +24,8 @@ interface Symptom {
   readonly say: (end: EncoderEnd, found: string) => string;
 }
 
-const cannotOpen = ({ input }: EncoderEnd, found: string) => `The input ${quote(input)} cannot be opened: ${found}`;
+const cannotOpen = ({ input }: EncoderEnd, found: string) =>
+  `The input ${quote(input)} cannot be opened: ${found.replace(/^cannot open [^:]*: /i, '')}`;
 const notMedia = ({ input }: EncoderEnd, found: string) =>
   `The input ${quote(input)} is not media that ffmpeg can read: ${found}`;
 
@@ -84,9 +85,22 @@ export async function captureFailure(end: EncoderEnd, log: EncoderLog): Promise<
   return failure('WM_FFMPEG_FAILED', `ffmpeg ended ${how} ${when}`, log);
 }
 
+/** Between the lines of a log that are told in one. */
+const LINE_BREAK = ' / ';
+
+/** True if a sentence has the reason that ends a line of ffmpeg's already. */
+function isSaid(sentence: string, line: string): boolean {
+  const reason = line.split(': ').at(-1)!.replace(/\.$/, '').toLowerCase();
+  return reason.length > 3 && sentence.toLowerCase().includes(reason);
+}
+
 /** A message in the form of all failures of a capture: the sentence, then what ffmpeg said. */
 export function failure(code: ErrorCode, sentence: string, log: EncoderLog, cause?: unknown): WmError {
-  const tail = log.tail();
+  const tail = log
+    .tail()
+    .split(LINE_BREAK)
+    .filter((line) => !isSaid(sentence, line))
+    .join(LINE_BREAK);
   const message = tail === '' ? `${sentence}.` : `${sentence} (ffmpeg: ${tail.replace(/\.$/, '')}).`;
   return new WmError(code, message, cause === undefined ? {} : { cause });
 }

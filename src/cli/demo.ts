@@ -113,10 +113,11 @@ class Playback {
     if (this.#delays.length > 250) this.#delays.shift();
   }
 
-  /** Median over the newest frames, in ms; NaN before there are any. */
+  /** Median over the newest frames, in ms, at least 0; NaN before there are any. */
   get latency(): number {
     const sorted = [...this.#delays].sort((a, b) => a - b);
-    return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+    // The clock is read when the first packet is there, which may be a little after its capture.
+    return Math.max(0, sorted[Math.floor(sorted.length / 2)] ?? Number.NaN);
   }
 }
 
@@ -145,6 +146,9 @@ async function demo(options: DemoOptions): Promise<void> {
     const playback = new Playback(Number(pushing['startedAt']));
     const player = play(ffmpeg.path, `mmsh://${authority}/demo`, playback, ending.signal);
     reporter.event('ready', { ports: ready.ports, urls: demoUrls(authority) });
+    spinner.stop();
+    reporter.info(invitation(authority));
+    spinner.start();
     const stopped = Promise.race([
       player.then(() => 'The player stopped by itself.'),
       ...companions.map(({ ended }) => ended.then(() => 'A command of the demo stopped by itself.')),
@@ -182,7 +186,7 @@ async function watch(seconds: number | undefined, playback: Playback, encoder: C
     if (seconds !== undefined || interruption.signal.aborted) return;
     spinner.stop();
     clearInterval(timer);
-    reporter.info(`Decoded ${summary(playback, 1)}; ${bitrate(encoder)}.\n${invitation(authority)}`);
+    reporter.info(`Decoded ${summary(playback, 1)}; ${bitrate(encoder)}.\nThe stream goes on until Ctrl-C.`);
     await interruption.received;
   } finally {
     clearInterval(timer);
@@ -206,7 +210,7 @@ function report(reporter: Reporter, playback: Playback, encoder: Companion): voi
 function summary({ frames, sounds, firstFrameAfter, latency }: Playback, details: 0 | 1): string {
   const counts = `${frames} frames and ${sounds} pieces of sound`;
   if (details === 0 || frames === 0) return counts;
-  return `${counts}; first picture after ${firstFrameAfter} ms, newest picture ${Math.round(latency)} ms behind the capture`;
+  return `${counts}; first picture after ${firstFrameAfter} ms, newest picture ${Math.round(latency)} ms after its capture`;
 }
 
 function demoUrls(authority: string): string[] {
@@ -216,7 +220,7 @@ function demoUrls(authority: string): string[] {
 function invitation(authority: string): string {
   const [mmsh, plain, page] = demoUrls(authority);
   return [
-    'It goes on until Ctrl-C. Open it in a player:',
+    'The stream is on. Open it in a player:',
     `  vlc      ${mmsh}`,
     `  mpv      ${mmsh}`,
     `  ffplay   ${plain}`,

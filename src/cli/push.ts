@@ -67,12 +67,14 @@ async function push(target: string, extra: string[], options: PushOptions): Prom
   const source = await interruption.race(openSource(options, extra, reporter), { late: (late) => void late.close() });
   let pushed: OpenPush | undefined;
   let kept: ArchiveSink | undefined;
+  let startedAt = 0;
   await carry({
     source,
     extra: () => ({ ...speedField(source.speed), ...pushed?.stats }),
     statusExtra: () => asSpeed(source.speed),
     // The input is looked at before the server is bothered: a push session that has nothing to send helps nobody.
     openSinks: async () => {
+      startedAt = Date.now();
       pushed = await openPush(access, options, { reporter, interruption, patient: options.copy ?? false });
       const sinks: AsfSink[] = [pushed];
       if (archive !== undefined) {
@@ -87,7 +89,7 @@ async function push(target: string, extra: string[], options: PushOptions): Prom
     name: url,
     onReady: (header) => {
       const { words, fields } = describeForReady(header);
-      reporter.event('ready', { url, startedAt: Date.now(), ...fields });
+      reporter.event('ready', { url, startedAt, ...fields });
       reporter.info(`Pushing ${words} to ${url}`);
     },
     onEnd: (carried, failed) => {
