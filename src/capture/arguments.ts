@@ -1,15 +1,15 @@
 import { AUDIO_SAMPLE_RATE, type CaptureOptions, type CompleteCaptureOptions, completeOptions } from './options.js';
 
 /**
- * The arguments for ffmpeg 4.1 or newer that make it write live ASF on its standard output and its log, each line with
- * its level, on standard error.
+ * Returns the arguments with which ffmpeg 4.1 or newer writes live ASF to standard output and its log, each line with
+ * its level, to standard error.
  *
- * `extra` goes behind all output options, so it overrides them. Options up to the last `-i` in it belong to further
- * inputs and go behind ours (`-f alsa -i default` adds a microphone to a camera); the streams are then chosen by ffmpeg
- * from all of them, and with a `-map` in `extra` by it alone.
+ * `extra` comes after all output options, so it overrides them. Options up to the last `-i` in it belong to further
+ * inputs and come after ours (`-f alsa -i default` adds a microphone to a camera). Then ffmpeg chooses the streams from
+ * all inputs, or `-map` options in `extra` do.
  *
- * @param inputTexts whether title, author and the like of the input go into the header
- * @throws WmError WM_USAGE when an option is out of its limits (see {@link completeOptions})
+ * @param inputTexts true to copy title, author and the like from the input to the header
+ * @throws WmError WM_USAGE if an option exceeds its limits (see {@link completeOptions})
  */
 export function ffmpegArguments(options: CaptureOptions, inputTexts = true): string[] {
   const complete = completeOptions(options);
@@ -20,12 +20,13 @@ export function ffmpegArguments(options: CaptureOptions, inputTexts = true): str
     '-hide_banner',
     '-nostdin',
     '-nostats',
-    // The level of each line tells errors from talk; info names the format that ffmpeg takes the input for.
+    // The level of each line tells errors from chatter; info also reports the input format that ffmpeg has detected.
     '-loglevel',
     'level+info',
     ...inputArguments(complete),
     ...inputs,
-    // Optional: a file may lack either. Capital V leaves out cover pictures, which would be a video of one frame.
+    // Optional, because a file may lack either. Capital V leaves out cover pictures, which would be a video of one
+    // frame.
     ...(inputs.length > 0 || outputs.includes('-map') ? [] : mapArguments(complete)),
     // With chapters ffmpeg writes a Marker Object and a wrong number of header objects.
     '-map_chapters',
@@ -60,7 +61,7 @@ function inputArguments(options: CompleteCaptureOptions): string[] {
   ];
 }
 
-/** One graph for both, because two inputs held back to real time start at different moments. */
+/** A single graph, because two inputs throttled to real time start at different moments. */
 function testGraph({ video, audio }: CompleteCaptureOptions): string {
   const outputs: string[] = [];
   if (video !== undefined) outputs.push(`testsrc2=size=${video.size.width}x${video.size.height}:rate=${video.fps}`);
@@ -93,7 +94,7 @@ function videoArguments({ video, input }: CompleteCaptureOptions): string[] {
   ];
 }
 
-/** The bound on peaks is always set: without it the first second has three times the rate. */
+/** Peaks are always limited: otherwise the first second has three times the rate. */
 function bitrateArguments(bitrate: number): string[] {
   const rate = String(bitrate);
   return ['-b:v', rate, '-maxrate', rate, '-bufsize', rate];
@@ -101,7 +102,7 @@ function bitrateArguments(bitrate: number): string[] {
 
 function audioArguments({ audio, input }: CompleteCaptureOptions): string[] {
   if (audio === undefined) return ['-an'];
-  // Gaps in a live input's audio become silence; otherwise sound and picture would drift apart.
+  // Fill gaps in a live input's audio with silence; otherwise sound and picture would drift apart.
   const filter = input === 'test' ? [] : ['-af', 'aresample=async=1'];
   return [
     '-c:a',
@@ -116,10 +117,10 @@ function audioArguments({ audio, input }: CompleteCaptureOptions): string[] {
   ];
 }
 
-/** A longer text is not given to ffmpeg, which breaks its own header when that exceeds 32 KiB on a pipe. Characters. */
+/** The longest text to pass to ffmpeg, in characters: on a pipe, ffmpeg corrupts its header if it exceeds 32 KiB. */
 const LONGEST_TEXT = 500;
 
-/** Texts replace those of the input, of which ffmpeg writes some twice. The whole of a long one is put in afterwards. */
+/** Replaces the texts of the input, some of which ffmpeg writes twice. A long text is inserted in full afterwards. */
 function metadataArguments({ metadata }: CompleteCaptureOptions): string[] {
   const entries: readonly (readonly [string, string | undefined])[] = [
     ['title', metadata.title],

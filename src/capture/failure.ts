@@ -6,15 +6,15 @@ import type { EncoderLog } from './log.js';
 
 /** How ffmpeg ended. */
 export interface EncoderEnd {
-  /** Null when a signal ended it. */
+  /** Null if a signal ended it. */
   readonly exitCode: number | null;
   readonly signal: NodeJS.Signals | null;
-  /** It had already delivered a header: the input was open and the encoders ran. */
+  /** True if it had delivered a header: the input was open and the encoders were running. */
   readonly started: boolean;
   /** The path of the program. */
   readonly program: string;
   readonly input: string;
-  /** Arguments of the user's own were given. */
+  /** True if the user gave arguments of their own. */
   readonly extra: boolean;
 }
 
@@ -29,7 +29,7 @@ const cannotOpen = ({ input }: EncoderEnd, found: string) =>
 const notMedia = ({ input }: EncoderEnd, found: string) =>
   `The input ${quote(input)} is not media that ffmpeg can read: ${found}`;
 
-/** In order: what tells most stands first. They apply to errors before the first output; later ones have other causes. */
+/** The most telling symptoms first. They apply to errors before the first output; later errors have other causes. */
 const symptoms: readonly Symptom[] = [
   {
     pattern: /Unknown encoder '[^']*'/,
@@ -70,9 +70,9 @@ const symptoms: readonly Symptom[] = [
 ];
 
 /**
- * One sentence on why ffmpeg ended, with the last lines of its log: WM_NO_INPUT when the input is missing or does not
- * answer, WM_BAD_INPUT when it is not media, WM_USAGE when ffmpeg did not take its arguments, WM_FFMPEG_MISSING when it
- * lacks an encoder, WM_FFMPEG_FAILED otherwise.
+ * Explains in one sentence why ffmpeg ended, with the last lines of its log: WM_NO_INPUT if the input is missing or
+ * does not answer, WM_BAD_INPUT if it is not media, WM_USAGE if ffmpeg rejected its arguments, WM_FFMPEG_MISSING if it
+ * lacks an encoder, otherwise WM_FFMPEG_FAILED.
  */
 export async function captureFailure(end: EncoderEnd, log: EncoderLog): Promise<WmError> {
   if (!end.started) {
@@ -85,16 +85,16 @@ export async function captureFailure(end: EncoderEnd, log: EncoderLog): Promise<
   return failure('WM_FFMPEG_FAILED', `ffmpeg ended ${how} ${when}`, log);
 }
 
-/** Between the lines of a log that are told in one. */
+/** The separator of log lines that are quoted together. */
 const LINE_BREAK = ' / ';
 
-/** True if a sentence has the reason that ends a line of ffmpeg's already. */
+/** True if a sentence already contains the reason at the end of a line of ffmpeg's. */
 function isSaid(sentence: string, line: string): boolean {
   const reason = line.split(': ').at(-1)!.replace(/\.$/, '').toLowerCase();
   return reason.length > 3 && sentence.toLowerCase().includes(reason);
 }
 
-/** A message in the form of all failures of a capture: the sentence, then what ffmpeg said. */
+/** Composes a message in the form of all capture failures: the sentence, then ffmpeg's own words. */
 export function failure(code: ErrorCode, sentence: string, log: EncoderLog, cause?: unknown): WmError {
   const tail = log
     .tail()
@@ -105,7 +105,7 @@ export function failure(code: ErrorCode, sentence: string, log: EncoderLog, caus
   return new WmError(code, message, cause === undefined ? {} : { cause });
 }
 
-/** What ffmpeg took for ANSI art, because some builds draw any text file. */
+/** Composes the failure for input that ffmpeg took for ANSI art: some builds draw any text file. */
 export async function textInput(input: string, log: EncoderLog): Promise<WmError> {
   const text = (await looksLikeText(input)) ?? 'it is text';
   return failure('WM_BAD_INPUT', `The input ${quote(input)} is not media: ${text}`, log);
@@ -123,7 +123,7 @@ async function foundSymptom(end: EncoderEnd, log: EncoderLog): Promise<WmError |
   return undefined;
 }
 
-/** Builds that are linked statically crash when they look up a host name; it may be the name or the build. */
+/** Explains a crash of a statically linked build during a host name lookup. The name or the build may be at fault. */
 async function crashedOnHostName(end: EncoderEnd): Promise<WmError | undefined> {
   if (end.signal !== 'SIGSEGV' || !/^[a-z][a-z\d+.-]*:\/\//i.test(end.input)) return undefined;
   const host = /:\/\/(?:[^/@]*@)?\[?([^/:\]]+)/.exec(end.input)?.[1];
@@ -136,7 +136,7 @@ async function crashedOnHostName(end: EncoderEnd): Promise<WmError | undefined> 
   return new WmError('WM_FFMPEG_FAILED', `${end.program} crashed when it looked up ${host}; ${advice}.`);
 }
 
-/** In words, when the input is a local file whose first bytes are text. */
+/** Describes the input, if it is a local file whose first bytes are text. */
 async function looksLikeText(input: string): Promise<string | undefined> {
   try {
     const file = await open(input.replace(/^file:/, ''), 'r');
@@ -144,7 +144,7 @@ async function looksLikeText(input: string): Promise<string | undefined> {
       const { bytesRead, buffer } = await file.read(Buffer.alloc(256), 0, 256, 0);
       if (bytesRead === 0) return 'it is empty';
       const text = buffer.toString('utf8', 0, bytesRead);
-      // Control characters other than white space, or bytes that are not UTF-8 (a cut last character apart), are not text.
+      // Text has no control characters but white space, and is valid UTF-8 (apart from a truncated last character).
       if (/[^\P{Cc}\s]/u.test(text) || /\ufffd/.test(text.slice(0, -1))) return undefined;
       return `it looks like text ("${text
         .trim()

@@ -11,43 +11,43 @@ import {
   whyNotExecutable,
 } from './places.js';
 
-/** The encoders of the old Windows Media codecs that an ffmpeg may have; nothing newer can be encoded by any ffmpeg. */
+/** The encoders for the old Windows Media codecs that an ffmpeg may have; no ffmpeg can encode the newer ones. */
 export const windowsMediaEncoders = ['wmv1', 'wmv2', 'msmpeg4', 'msmpeg4v2', 'wmav1', 'wmav2'] as const;
 
 export type WindowsMediaEncoder = (typeof windowsMediaEncoders)[number];
 
-/** What a candidate must have to be taken without being named. */
+/** The encoders that an ffmpeg needs to be chosen automatically. */
 const requiredEncoders = ['wmv2', 'wmav2'] as const satisfies readonly WindowsMediaEncoder[];
 
-/** One ffmpeg that was looked at. */
+/** An ffmpeg that was examined. */
 export interface FfmpegCandidate {
-  /** The program, or the name under which it was looked for when there is none. */
+  /** The program's path, or the name that was looked up without success. */
   readonly path: string;
   readonly origin: FfmpegOrigin;
-  /** Why it cannot be used; absent when it can. Reads as a sentence after the path ("… does not exist"). */
+  /** Why it cannot be used; absent if it can. Completes the sentence that the path begins ("… does not exist"). */
   readonly problem?: string;
-  /** As it gives it itself, for example `5.1.9-0+deb12u1`; absent when it could not be asked. */
+  /** As it reports it, for example `5.1.9-0+deb12u1`; absent if it could not be asked. */
   readonly version?: string;
-  /** Absent when it could not be asked. */
+  /** Absent if it could not be asked. */
   readonly encoders?: readonly WindowsMediaEncoder[];
 }
 
-/** The ffmpeg that is used. */
+/** The chosen ffmpeg. */
 export interface FfmpegInfo {
   readonly path: string;
   readonly version: string;
   readonly origin: FfmpegOrigin;
   readonly encoders: readonly WindowsMediaEncoder[];
-  /** Everything that was looked at, in order, this one last. */
+  /** Every candidate that was examined, in order; the chosen one is last. */
   readonly tried: readonly FfmpegCandidate[];
 }
 
 export interface FindFfmpegOptions {
-  /** The value of --ffmpeg: a path, or a name that is looked for on PATH. No other is tried. */
+  /** The value of --ffmpeg: a path, or a name to look up on PATH. No other candidate is tried. */
   readonly explicit?: string | undefined;
-  /** Default: the environment of this process; PATH, PATHEXT and FFMPEG_PATH count. */
+  /** Default: the environment of this process. PATH, PATHEXT and FFMPEG_PATH matter. */
   readonly env?: NodeJS.ProcessEnv | undefined;
-  /** How long one candidate may take to answer, in milliseconds. Default 10 000. */
+  /** How long one candidate may take to answer, in ms; default 10 000. */
   readonly probeTimeout?: number | undefined;
   /** Default: ffmpeg-static, then @ffmpeg-installer/ffmpeg. */
   readonly packages?: readonly FfmpegPackage[] | undefined;
@@ -55,14 +55,15 @@ export interface FindFfmpegOptions {
 
 const DEFAULT_PROBE_TIMEOUT = 10_000;
 
-/** More entries of PATH than this hold no further ffmpeg worth starting. */
+/** The maximum number of ffmpegs on PATH to try. */
 const MAX_ON_PATH = 8;
 
 /**
- * Finds the ffmpeg to capture with: --ffmpeg, then FFMPEG_PATH, then the first on PATH, then the packages, that has the
+ * Finds the ffmpeg to capture with: --ffmpeg, then FFMPEG_PATH, then the first on PATH or in the packages that has the
  * `wmv2` and `wmav2` encoders and the `asf` muxer. One that was named, by --ffmpeg or FFMPEG_PATH, is never replaced by
  * another.
- * @throws WmError WM_FFMPEG_MISSING when the named one is not usable (the message names it), or none is
+ *
+ * @throws WmError WM_FFMPEG_MISSING if the named one is unusable (the message names it), or no usable one was found
  */
 export async function findFfmpeg(options: FindFfmpegOptions = {}): Promise<FfmpegInfo> {
   const tried: FfmpegCandidate[] = [];
@@ -81,8 +82,8 @@ export async function findFfmpeg(options: FindFfmpegOptions = {}): Promise<Ffmpe
 }
 
 /**
- * Looks at every ffmpeg that {@link findFfmpeg} knows of, for `wmcast doctor`; the one it would take is the first
- * without a problem, unless a named one stands before it. Throws nothing.
+ * Examines every ffmpeg that {@link findFfmpeg} considers, for `wmcast doctor`. The one it would choose is the first
+ * without a problem, unless a named one comes before it. Never throws.
  */
 export async function inspectFfmpegs(options: FindFfmpegOptions = {}): Promise<FfmpegCandidate[]> {
   const all: FfmpegCandidate[] = [];
@@ -90,12 +91,12 @@ export async function inspectFfmpegs(options: FindFfmpegOptions = {}): Promise<F
   return all;
 }
 
-/** Lazily, because each costs three processes and the first is nearly always the one. */
+/** Lazy, because each candidate costs three processes, and the first one is nearly always chosen. */
 async function* candidates(options: FindFfmpegOptions): AsyncGenerator<FfmpegCandidate> {
   const env = options.env ?? process.env;
   const { FFMPEG_PATH } = env;
   const timeout = options.probeTimeout ?? DEFAULT_PROBE_TIMEOUT;
-  // A directory may stand on PATH twice under two names (/bin is a link to /usr/bin on most systems).
+  // One directory may be on PATH under two names (/bin is a link to /usr/bin on most systems).
   const seen = new Set<string>();
   const probeNew = async (path: string, origin: FfmpegOrigin): Promise<FfmpegCandidate | undefined> => {
     const real = await realpath(path).catch(() => path);
@@ -157,7 +158,10 @@ async function probe(path: string, origin: FfmpegOrigin, timeout: number): Promi
   return missing.length === 0 ? found : { ...found, problem: `has not ${missing.join(' and ')}` };
 }
 
-/** The second column of ffmpeg's lists (` V..... wmv2   Windows Media Video 8`), where one entry may have several names. */
+/**
+ * Returns the second column of ffmpeg's lists (` V..... wmv2   Windows Media Video 8`); one entry may have several
+ * names.
+ */
 function listedNames(list: string): Set<string> {
   const names = new Set<string>();
   for (const line of list.split('\n')) {

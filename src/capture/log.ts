@@ -5,23 +5,25 @@ export type LogLevel = 'error' | 'warning' | 'info';
 /** One line of ffmpeg's log. */
 export interface LogLine {
   readonly level: LogLevel;
-  /** The line as a person reads it: without level and address, passwords in URLs hidden. */
+  /** The line for a person to read: without level and address, and with passwords in URLs hidden. */
   readonly text: string;
 }
 
 const KEPT_LINES = 40;
 const MAX_LINE_LENGTH = 2000;
 
-/** Says nothing to a person: a hint at info level that comes with every upper bound of the bit rate. */
+/** A hint at info level that comes with every upper bound of the bit rate and helps nobody. */
 const noise = /impossible bitrate constraints/;
 
-/** Takes ffmpeg's standard error (`-loglevel level+info`) in pieces, keeps the last lines, and notes what matters. */
+/**
+ * Reads ffmpeg's standard error (`-loglevel level+info`) chunk by chunk, keeps the last lines, and notes what matters.
+ */
 export class EncoderLog {
   /** The newest lines, oldest first. */
   readonly lines: LogLine[] = [];
   /** The newest lines at error level, oldest first. */
   readonly errors: string[] = [];
-  /** The format that ffmpeg takes the input for, for example `mov,mp4,m4a,3gp,3g2,mj2`. */
+  /** The input format that ffmpeg has detected, for example `mov,mp4,m4a,3gp,3g2,mj2`. */
   inputFormat: string | undefined;
   readonly #onLine: ((line: LogLine) => void) | undefined;
   #rest = '';
@@ -36,15 +38,15 @@ export class EncoderLog {
     for (const line of lines) this.#line(line);
   }
 
-  /** The last lines, those at error level if there are any, as one text. */
+  /** Returns the last lines as one text: only those at error level, if there are any. */
   tail(count = 3): string {
     const texts = this.errors.length > 0 ? this.errors : this.lines.map(({ text }) => text);
-    // The same complaint often comes from each layer of ffmpeg.
+    // Several layers of ffmpeg often repeat the same complaint.
     return [...new Set(texts.map((text) => text.trim()))].slice(-count).join(' / ');
   }
 
   #line(whole: string): void {
-    // Some of it is the input's, such as its title.
+    // Parts of the line may come from the input, such as its title.
     const raw = whole.slice(0, 2 * MAX_LINE_LENGTH);
     if (raw.trim() === '' || noise.test(raw)) return;
     const [, source, mark, message] = /^(?:\[([^\]]+?)(?: @ [^\]]*)?\] )?\[([a-z]+)\] (.*)$/.exec(raw) ?? [];

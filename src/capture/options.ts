@@ -11,7 +11,7 @@ export interface Size {
   readonly height: number;
 }
 
-/** What the header says of the content; players show it. */
+/** Texts for the header; players show them. */
 export interface CaptureMetadata {
   readonly title?: string | undefined;
   readonly author?: string | undefined;
@@ -19,16 +19,16 @@ export interface CaptureMetadata {
   readonly comment?: string | undefined;
 }
 
-/** What to capture, and how to encode it. */
+/** What to capture and how to encode it. */
 export interface CaptureOptions {
   /**
    * `test` (default): a moving picture with a running clock and a 440 Hz tone that beeps an octave higher every second.
    * Otherwise anything that ffmpeg opens: a file, a URL, a device, `-` for standard input.
    */
   readonly input?: string | undefined;
-  /** The input's format as ffmpeg names it (`v4l2`, `alsa`, `dshow`, `lavfi`, …); needed for devices. */
+  /** The input's format by its ffmpeg name (`v4l2`, `alsa`, `dshow`, `lavfi`, …); needed for devices. */
   readonly inputFormat?: string | undefined;
-  /** Default `wmv2`, the newest that ffmpeg encodes. */
+  /** Default `wmv2`, the newest that ffmpeg can encode. */
   readonly videoEncoder?: VideoEncoder | undefined;
   /** Default `wmav2`. */
   readonly audioEncoder?: AudioEncoder | undefined;
@@ -36,11 +36,11 @@ export interface CaptureOptions {
   readonly videoBitrate?: number | undefined;
   /** Bits per second, at least 24 000; default 64 000. */
   readonly audioBitrate?: number | undefined;
-  /** Even numbers; default 640x360. Other shapes of picture get black bars. */
+  /** Even numbers; default 640x360. Pictures of another shape get black bars. */
   readonly size?: Size | undefined;
   /** Default 25. */
   readonly fps?: number | undefined;
-  /** Seconds between key frames; default 2. A player that joins waits for one. */
+  /** Seconds between key frames; default 2. A player that joins has to wait for one. */
   readonly keyFrameInterval?: number | undefined;
   /** Bytes, 200 to 16 000; default {@link defaultPacketSize}. */
   readonly packetSize?: number | undefined;
@@ -48,12 +48,12 @@ export interface CaptureOptions {
   readonly noAudio?: boolean | undefined;
   /** Seconds of media after which the capture ends; default never. */
   readonly duration?: number | undefined;
-  /** Starts the input again when it ends; for files. */
+  /** True to start the input again when it ends; for files. */
   readonly loop?: boolean | undefined;
-  /** Reads no faster than real time; default for what is not live by itself, see {@link readsInRealTime}. */
+  /** True to read no faster than real time; default: for inputs that are not live, see {@link readsInRealTime}. */
   readonly realtime?: boolean | undefined;
   readonly metadata?: CaptureMetadata | undefined;
-  /** Arguments for ffmpeg as they are, what stands after `--` on the command line. See {@link ffmpegArguments}. */
+  /** Arguments passed to ffmpeg unchanged: those after `--` on the command line. See {@link ffmpegArguments}. */
   readonly extra?: readonly string[] | undefined;
 }
 
@@ -61,7 +61,7 @@ export interface CaptureOptions {
 export interface CompleteCaptureOptions {
   readonly input: string;
   readonly inputFormat: string | undefined;
-  /** Undefined: no video. */
+  /** Undefined for no video. */
   readonly video:
     | {
         readonly encoder: VideoEncoder;
@@ -72,7 +72,7 @@ export interface CompleteCaptureOptions {
         readonly keyFrameDistance: number;
       }
     | undefined;
-  /** Undefined: no audio. */
+  /** Undefined for no audio. */
   readonly audio: { readonly encoder: AudioEncoder; readonly bitrate: number } | undefined;
   readonly packetSize: number;
   readonly duration: number | undefined;
@@ -82,28 +82,32 @@ export interface CompleteCaptureOptions {
   readonly extra: readonly string[];
 }
 
-/** Every capture has this sampling rate, in Hz: the WMA encoders take no bit rate of use below it that is not worse. */
+/**
+ * The sampling rate of every capture, in Hz: below it, the WMA encoders accept no bit rate at which they sound better.
+ */
 export const AUDIO_SAMPLE_RATE = 44_100;
 
 /** Samples in one frame of ffmpeg's WMA encoders at {@link AUDIO_SAMPLE_RATE}. */
 const WMA_FRAME_SAMPLES = 2048;
 
-/** ffmpeg's WMA encoders refuse less. */
+/** The minimum bit rate that ffmpeg's WMA encoders accept. */
 const MIN_AUDIO_BITRATE = 24_000;
 
 const MIN_PACKET_SIZE = 200;
-/** Longer packets do not fit the 16-bit lengths of the protocols with their heads around them on every carrier. */
+/**
+ * The maximum packet size, in bytes: with their headers, longer packets exceed the 16-bit lengths of some protocols.
+ */
 const MAX_PACKET_SIZE = 16_000;
-/** With the heads of RTP, MSB or MSBD, UDP and IP a packet of this size travels in one Ethernet frame. */
+/** The packet size, in bytes, that fits into one Ethernet frame with the headers of RTP, MSB or MSBD, UDP and IP. */
 const ONE_FRAME_PACKET_SIZE = 1450;
-/** Bytes of a data packet as ffmpeg writes it before its first payload, and of each payload's head. */
+/** Bytes before the first payload of a data packet from ffmpeg; also of each payload's header. */
 const PACKET_HEAD_SIZE = 16;
 const PAYLOAD_HEAD_SIZE = 17;
 
 /**
- * The packet size for low latency, in bytes. A packet leaves when it is full, so it holds about 100 ms of the whole bit
- * rate, but fits one Ethernet frame. Audio frames are never split by ffmpeg, so audio alone gets packets that whole
- * frames fill: 1450 bytes at 64 kb/s would be a third padding.
+ * Returns the packet size for low latency, in bytes. A packet leaves when it is full, so it holds about 100 ms of the
+ * total bit rate, but at most one Ethernet frame. ffmpeg never splits audio frames, so packets of an audio-only stream
+ * are sized to hold whole frames: at 64 kbit/s a third of 1450 bytes would be padding.
  */
 export function defaultPacketSize(videoBitrate: number, audioBitrate: number): number {
   if (videoBitrate > 0) return clamp(Math.round(((videoBitrate + audioBitrate) * 0.1) / 8), 600, ONE_FRAME_PACKET_SIZE);
@@ -113,20 +117,20 @@ export function defaultPacketSize(videoBitrate: number, audioBitrate: number): n
 }
 
 /**
- * The rate on the wire for a rate of media data, in bits per second: heads of packets and payloads and the padding add
- * 4 % at 3200 bytes, 6 % at 1450 and 10 % at 800 to what ffmpeg is asked for.
+ * Returns the rate on the wire for a rate of media data, both in bits per second. Packet and payload headers and
+ * padding add 4 % at 3200 bytes, 6 % at 1450 and 10 % at 800 to the rate that ffmpeg is asked for.
  */
 export function rateWithOverhead(bitrate: number, packetSize: number): number {
   return Math.round(bitrate * (1.02 + 60 / packetSize));
 }
 
-/** Network inputs that give data at their own pace; reading them by the clock would only add delay and lose packets. */
+/** Network inputs that deliver data at their own pace; throttling them would only add delay and lose packets. */
 const liveSchemes =
   /^(rtsps?|rtspt|rtspu|rtmp[a-z]*|rtp|srtp|udp|udplite|srt|rist|sctp|tcp|mms[a-z]*|whep|zmq|amqp|unix):/i;
 
 /**
- * Whether ffmpeg has to be held back to real time: for the test picture, files, standard input and what comes over HTTP,
- * which may be files too. Devices and the live protocols have their own pace.
+ * True if ffmpeg has to be throttled to real time: for the test picture, files, standard input and HTTP, which may
+ * carry files. Devices and live protocols have a pace of their own.
  */
 export function readsInRealTime(input: string, inputFormat: string | undefined): boolean {
   if (inputFormat !== undefined && captureDevices.has(inputFormat)) return false;
@@ -161,7 +165,8 @@ const captureDevices = new Set([
 
 /**
  * Fills in the defaults and checks the limits.
- * @throws WmError WM_USAGE when a value cannot be meant, in words that say which and what to do
+ *
+ * @throws WmError WM_USAGE for an impossible value; the message names the option and says what to do
  */
 export function completeOptions(options: CaptureOptions): CompleteCaptureOptions {
   if (options.noVideo && options.noAudio) {
@@ -218,8 +223,9 @@ export function completeOptions(options: CaptureOptions): CompleteCaptureOptions
 const factors: Readonly<Record<string, number>> = { '': 1, k: 1000, m: 1_000_000 };
 
 /**
- * Bits per second from `300k`, `1.5M`, `64000`, `300kbps`, `300 kbit/s`.
- * @throws WmError WM_USAGE that names the option and says what is wrong
+ * Parses bits per second from `300k`, `1.5M`, `64000`, `300kbps`, `300 kbit/s`.
+ *
+ * @throws WmError WM_USAGE that names the option and the problem
  */
 export function parseBitrate(text: string, option = '--video-bitrate'): number {
   const match = /^(\d+(?:\.\d+)?|\.\d+)\s*([km]?)(?:i?bit\/s|bits?|bps|b\/s|b)?$/i.exec(text.trim());
@@ -238,8 +244,9 @@ export function parseBitrate(text: string, option = '--video-bitrate'): number {
 }
 
 /**
- * A picture size from `640x360`.
- * @throws WmError WM_USAGE that names the option and says what is wrong
+ * Parses a picture size such as `640x360`.
+ *
+ * @throws WmError WM_USAGE that names the option and the problem
  */
 export function parseSize(text: string, option = '--size'): Size {
   const match = /^\s*(\d{1,6})\s*[x×]\s*(\d{1,6})\s*$/i.exec(text);
@@ -249,8 +256,9 @@ export function parseSize(text: string, option = '--size'): Size {
 }
 
 /**
- * Seconds from `90`, `1.5`, `1:30` or `00:01:30`.
- * @throws WmError WM_USAGE that names the option and says what is wrong
+ * Parses a duration such as `90`, `1.5`, `1:30` or `00:01:30` into seconds.
+ *
+ * @throws WmError WM_USAGE that names the option and the problem
  */
 export function parseDuration(text: string, option = '--duration'): number {
   const match = /^(?:(?:(\d{1,6}):)?(\d{1,6}):)?(\d{1,9}(?:\.\d+)?)\s*s?$/i.exec(text.trim());
@@ -261,8 +269,9 @@ export function parseDuration(text: string, option = '--duration'): number {
 }
 
 /**
- * Texts for the header.
- * @throws WmError WM_USAGE for one that is longer than its field, by the name of its option
+ * Checks the texts for the header.
+ *
+ * @throws WmError WM_USAGE that names the option of a text that is too long
  */
 export function checkedMetadata(metadata: CaptureMetadata = {}): CaptureMetadata {
   const { title, author, copyright, comment } = metadata;
@@ -273,7 +282,7 @@ export function checkedMetadata(metadata: CaptureMetadata = {}): CaptureMetadata
 function checkedSize(size: Size, option: string): Size {
   const { width, height } = size;
   for (const side of [width, height]) {
-    // The colour planes have half the size, and the encoders' headers hold no more than 12 bits.
+    // The colour planes have half the size, and the encoders' headers have room for 12 bits only.
     if (Number.isInteger(side) && side % 2 === 0 && side >= 16 && side <= 4094) continue;
     const nearest = clamp(2 * Math.round(side / 2), 16, 4094);
     throw usage(

@@ -3,17 +3,20 @@ import { access, stat } from 'node:fs/promises';
 import { delimiter, join, resolve } from 'node:path';
 import { systemErrorCode, systemErrorReason } from '../media/system-error.js';
 
-/** Where a candidate comes from. */
+/** Where a candidate was found. */
 export type FfmpegOrigin = '--ffmpeg' | 'FFMPEG_PATH' | 'PATH' | 'ffmpeg-static' | '@ffmpeg-installer/ffmpeg';
 
-/** A package that carries an ffmpeg program. */
+/** A package that contains an ffmpeg program. */
 export interface FfmpegPackage {
   readonly origin: FfmpegOrigin;
-  /** Gives the path of the program; undefined or a rejection when the package is not there or not for this platform. */
+  /**
+   * Returns the path of the program; undefined or a rejection if the package is missing or does not support this
+   * platform.
+   */
   load(): Promise<string | undefined>;
 }
 
-/** A name without a folder means what it means in a shell. */
+/** Resolves a name without a folder as a shell does. */
 export async function locate(value: string, env: NodeJS.ProcessEnv): Promise<string> {
   if (/[\\/]/.test(value)) return resolve(value);
   for await (const path of programsOnPath(value, env)) return path;
@@ -48,8 +51,8 @@ export async function whyNotExecutable(path: string): Promise<string | undefined
 }
 
 /**
- * The specifiers are not literals so that the optional package need not be there, not even for the compiler. Both export
- * a CommonJS value: a path or null, and an object with a path (which throws when the platform has none).
+ * The specifiers are not literals because the optional packages may be missing, even at compile time. Both packages
+ * export a CommonJS value: a path or null, and an object with a path (which throws if the platform is unsupported).
  */
 export const packagesWithFfmpeg: readonly FfmpegPackage[] = [
   { origin: 'ffmpeg-static', load: () => packageExport('ffmpeg-static') },

@@ -15,32 +15,33 @@ import { EncoderLog, type LogLine } from './log.js';
 import { type CaptureOptions, type CompleteCaptureOptions, completeOptions, rateWithOverhead } from './options.js';
 
 export interface CaptureSourceOptions extends CaptureOptions {
-  /** What {@link findFfmpeg} gave; default: it is asked when the capture starts. */
+  /** The result of {@link findFfmpeg}; default: it is called when the capture starts. */
   readonly ffmpeg?: FfmpegInfo | undefined;
-  /** Seconds without a byte from ffmpeg, while one waits for it, after which the capture fails; default 15, 0 never. */
+  /** How many seconds to wait for data from ffmpeg before the capture fails; default 15, 0 for ever. */
   readonly watchdog?: number | undefined;
-  /** Milliseconds that ffmpeg has to end after `close` before it is killed; default 2000. */
+  /** How long ffmpeg may take to end after `close` before it is killed, in ms; default 2000. */
   readonly stopTimeout?: number | undefined;
-  /** Gets every line of ffmpeg's log. */
+  /** Receives every line of ffmpeg's log. */
   readonly onLog?: ((line: LogLine) => void) | undefined;
-  /** Gets a sentence about what is not as it was asked for. */
+  /** Receives a sentence about anything that is not as requested. */
   readonly onWarning?: ((message: string) => void) | undefined;
 }
 
 type Encoder = ReturnType<typeof startEncoder>;
 
-/** How the reading of ffmpeg's output came to its end. */
+/** How reading ffmpeg's output ended. */
 type Outcome = { readonly type: 'ended' | 'stalled' | 'text' } | { readonly type: 'notAsf'; readonly error: AsfError };
 
 /**
- * ffmpeg as an encoder: a header made live, data packets as ffmpeg completes them, and an end. Reading slowly slows ffmpeg
- * down. It starts with the iteration, of which there can be one; leaving the loop, `close` and the end of this process
- * all end it.
+ * Runs ffmpeg as an encoder: yields a header made live, each data packet as ffmpeg completes it, and an end. Reading
+ * slowly slows ffmpeg down. ffmpeg starts with the iteration, which is possible only once. Leaving the loop, `close`
+ * and the end of this process all end it.
  *
- * When ffmpeg fails after the header, the iteration yields an end event, so that what was broadcast ends properly, and
- * then throws; when it fails earlier it throws at once:
- * @throws WmError WM_NO_INPUT, WM_BAD_INPUT, WM_FFMPEG_MISSING, WM_FFMPEG_FAILED, or WM_USAGE (also from the constructor,
- * see {@link completeOptions})
+ * If ffmpeg fails after the header, the iteration first yields an end event, so that the broadcast ends properly, and
+ * then throws. If ffmpeg fails earlier, it throws at once.
+ *
+ * @throws WmError WM_NO_INPUT, WM_BAD_INPUT, WM_FFMPEG_MISSING, WM_FFMPEG_FAILED, or WM_USAGE (also from the
+ *   constructor, see {@link completeOptions})
  */
 export class CaptureSource implements AsfSource {
   readonly #options: CaptureSourceOptions;
@@ -63,7 +64,7 @@ export class CaptureSource implements AsfSource {
     return this.#encoder?.running ? this.#encoder.process.pid : undefined;
   }
 
-  /** The program and the arguments with which ffmpeg was started. */
+  /** The program and the arguments that ffmpeg was started with. */
   get command(): readonly string[] | undefined {
     return this.#command;
   }
@@ -74,8 +75,8 @@ export class CaptureSource implements AsfSource {
   }
 
   /**
-   * Asks ffmpeg to end and kills it when it does not; resolves when it is gone. The iteration gives what ffmpeg had still
-   * completed and an end event, if there was a header.
+   * Asks ffmpeg to end and kills it if it does not; resolves once it is gone. The iteration still yields what ffmpeg
+   * has completed, and an end event if there was a header.
    */
   async close(): Promise<void> {
     this.#closing = true;
@@ -87,7 +88,8 @@ export class CaptureSource implements AsfSource {
     const input = await unambiguousInput(this.#complete);
     const unreadable = yield* this.#run(ffmpeg, ffmpegArguments({ ...this.#options, input }));
     if (unreadable === undefined) return;
-    // On a pipe ffmpeg cannot complete a header larger than its buffer, and the texts of an input are what makes one so large.
+    // On a pipe ffmpeg cannot write a header larger than its buffer. Only the texts of an input make a header that
+    // large.
     if (this.#complete.input === '-' || this.#closing) throw unreadable;
     this.#options.onWarning?.(
       'ffmpeg wrote no readable ASF header; it starts again without the title and other texts of the input, which may be too long.',
@@ -98,7 +100,7 @@ export class CaptureSource implements AsfSource {
     if (again !== undefined) throw again;
   }
 
-  /** One run of ffmpeg. @returns the failure, when not even the header of its output could be read */
+  /** Runs ffmpeg once. @returns the failure, if not even the header of its output could be read */
   async *#run(ffmpeg: FfmpegInfo, args: readonly string[]): AsyncGenerator<AsfEvent, WmError | undefined, undefined> {
     if (this.#closing) return undefined;
     this.#command = [ffmpeg.path, ...args];
@@ -124,7 +126,7 @@ export class CaptureSource implements AsfSource {
       if (error !== undefined && outcome.type === 'notAsf' && !started) return error;
       if (error !== undefined) throw error;
     } finally {
-      // Also when the consumer left the loop: nobody reads any more, so ffmpeg must not be left waiting in a write.
+      // Also needed if the consumer left the loop: without a reader, ffmpeg would block in a write.
       encoder.process.stdout.destroy();
       await encoder.stop(this.#options.stopTimeout ?? 2000);
     }
@@ -142,7 +144,7 @@ export class CaptureSource implements AsfSource {
     return ffmpeg;
   }
 
-  /** The items of each chunk, and at last how it ended unless it simply did. */
+  /** Yields the items of each chunk, and finally the outcome, unless the output simply ended. */
   async *#read(encoder: Encoder): AsyncGenerator<AsfItem[] | Outcome, void, undefined> {
     const watchdog = (this.#options.watchdog ?? 15) * 1000;
     const chunks: AsyncIterator<Buffer> = encoder.process.stdout[Symbol.asyncIterator]();
@@ -158,12 +160,12 @@ export class CaptureSource implements AsfSource {
       }
     } catch (error) {
       if (error instanceof AsfError) yield { type: 'notAsf', error };
-      // A broken pipe says no more than that ffmpeg is gone; how it went is told by its exit code.
+      // A broken pipe only means that ffmpeg is gone; its exit code says why.
       else if (error instanceof WmError) throw error;
     }
   }
 
-  /** Some builds draw a text file as a picture. The log's pipe may be behind by what this turn of the loop still reads. */
+  /** True if a build of ffmpeg draws a text file as a picture. Its log may arrive a turn of the event loop late. */
   async #isText(): Promise<boolean> {
     if (this.#complete.inputFormat !== undefined) return false;
     if (this.#log.inputFormat === undefined) await new Promise((resolve) => setImmediate(resolve));
@@ -184,7 +186,7 @@ export class CaptureSource implements AsfSource {
       ...(author === undefined ? {} : { author }),
       ...(copyright === undefined ? {} : { copyright }),
       ...(comment === undefined ? {} : { description: comment }),
-      // Arguments of the user's own may set other rates; then what ffmpeg's header says is nearer to the truth.
+      // The user's own arguments may set other rates; then ffmpeg's header is closer to the truth.
       ...(this.#complete.extra.length > 0 ? {} : { bitrates: this.#bitrates(header) }),
     };
   }
@@ -215,7 +217,7 @@ export class CaptureSource implements AsfSource {
       const sentence = `ffmpeg did not write ASF: ${outcome.error.message}`;
       return failure('WM_FFMPEG_FAILED', sentence, this.#log, outcome.error);
     }
-    // Its output has ended, so it ends too, and if not it hangs.
+    // Its output has ended, so it should end soon; if it does not, it hangs.
     const exit = (await withTimeout(encoder.exited, stopTimeout)) ?? (await encoder.stop(stopTimeout));
     if (exit.spawnError !== undefined) {
       return new WmError('WM_FFMPEG_MISSING', `${program} cannot be started: ${systemErrorReason(exit.spawnError)}.`);
@@ -232,7 +234,7 @@ interface EncoderExit {
   readonly spawnError?: Error;
 }
 
-/** Starts ffmpeg, reads its log, and knows how to end it. */
+/** Starts ffmpeg and reads its log. */
 function startEncoder(program: string, args: readonly string[], readsStdin: boolean, log: EncoderLog) {
   // `cleanup` is execa's default: it also ends ffmpeg when this process exits or is ended by a signal.
   const process = execa(program, args, {
@@ -259,7 +261,10 @@ function startEncoder(program: string, args: readonly string[], readsStdin: bool
   process.stderr.on('error', () => undefined);
   process.stdout.on('error', () => undefined);
 
-  /** SIGINT lets it complete its last packet; a blocked input ends only at the second; the rest is for one that hangs. */
+  /**
+   * SIGINT lets it complete its last packet; a blocked input ends only at the second SIGINT; SIGKILL is for one that
+   * hangs.
+   */
   const stop = async (timeout: number): Promise<EncoderExit> => {
     for (const [signal, patience] of [
       ['SIGINT', timeout / 4],
@@ -287,7 +292,7 @@ function startEncoder(program: string, args: readonly string[], readsStdin: bool
   };
 }
 
-/** ffmpeg takes what stands before a colon for a protocol, even in the name of a file that exists. */
+/** ffmpeg takes any text before a colon for a protocol, even in the name of an existing file. */
 async function unambiguousInput({ input, inputFormat }: CompleteCaptureOptions): Promise<string> {
   if (inputFormat !== undefined || !/^[^/\\]*:/.test(input) || /^[a-z][a-z\d+.-]*:\/\//i.test(input)) return input;
   const isFile = await stat(input).then(
@@ -297,7 +302,7 @@ async function unambiguousInput({ input, inputFormat }: CompleteCaptureOptions):
   return isFile ? `file:${input}` : input;
 }
 
-/** Undefined when `ms` milliseconds pass first; 0 waits for ever. */
+/** Resolves to undefined if `ms` milliseconds pass first; 0 waits for ever. */
 async function withTimeout<T>(promise: Promise<T>, ms: number): Promise<T | undefined> {
   if (ms <= 0) return promise;
   let timer: NodeJS.Timeout | undefined;

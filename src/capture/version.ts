@@ -5,10 +5,10 @@ import { locate, packagesWithFfmpeg, programsOnPath } from './places.js';
 const TIMEOUT = 5_000;
 
 /**
- * The ffmpeg that a command without --ffmpeg would look at first, for `--version`; it is not asked what it can encode, as
- * `findFfmpeg` does.
+ * Returns path and version of the ffmpeg that a command without --ffmpeg would try first, for `--version`. Unlike
+ * `findFfmpeg`, it does not check the encoders.
  *
- * @returns its path and version; undefined when there is none that answers
+ * @returns undefined if no ffmpeg answers
  */
 export async function firstFfmpeg(env = process.env): Promise<{ path: string; version: string } | undefined> {
   for await (const path of places(env)) {

@@ -6,7 +6,7 @@ import type { TlsTrust } from '../http/connection.js';
 import { type Credentials, takeCredentials } from '../http/credentials.js';
 import { systemErrorReason } from '../media/system-error.js';
 
-/** The options that say how to get to a server, and as whom. */
+/** The options for how to reach a server and how to log in. */
 export interface AccessOptions {
   readonly user?: string;
   readonly password?: string;
@@ -16,9 +16,9 @@ export interface AccessOptions {
   readonly insecure?: true;
 }
 
-/** What a client needs of them. */
+/** What a client needs from them. */
 export interface Access {
-  /** Without the password that may have been in it. */
+  /** Without the password that it may have contained. */
   readonly url: string;
   readonly proxy: string | undefined;
   readonly tls: TlsTrust;
@@ -40,10 +40,10 @@ export function addAccessOptions(command: Command): Command {
 }
 
 /**
- * How to get to a server.
+ * Resolves how to reach a server and how to log in.
  *
- * @param text its URL, which may have a user and a password in it; they go before those of the options and of the environment
- * @param prefix of the environment's `WMCAST_USER` and `WMCAST_PASSWORD`
+ * @param text its URL; a user and a password in it take precedence over those of the options and of the environment
+ * @param prefix prefix of the environment variables, as in `WMCAST_USER` and `WMCAST_PASSWORD`
  * @throws WmError WM_CONFIG for certificates that cannot be read, WM_USAGE for a user without a password
  */
 export function accessTo(text: string, options: AccessOptions, prefix = 'WMCAST'): Access {
@@ -54,7 +54,7 @@ export function accessTo(text: string, options: AccessOptions, prefix = 'WMCAST'
   const server = pair(to.credentials, user ?? env[`${prefix}_USER`], password ?? env[`${prefix}_PASSWORD`], prefix);
   const { WMCAST_PROXY_USER: proxyUser, WMCAST_PROXY_PASSWORD: proxyPassword } = env;
   const proxy = pair(through?.credentials, proxyUser, proxyPassword, 'WMCAST_PROXY');
-  // What is in the arguments is shown to everybody who lists processes.
+  // Anyone who lists processes can see the arguments.
   if (to.credentials || through?.credentials || password !== undefined) process.title = 'wmcast';
   return {
     url: to.url,
@@ -64,7 +64,7 @@ export function accessTo(text: string, options: AccessOptions, prefix = 'WMCAST'
   };
 }
 
-/** A URL may name the user alone. */
+/** A URL may name a user without a password. */
 function pair(
   inUrl: Credentials | undefined,
   otherUser: string | undefined,

@@ -73,7 +73,7 @@ function moreOf({ title, logUrl, unicastUrl }: AnnounceOptions): Partial<NscFile
   return Object.fromEntries(Object.entries(given).filter(([, text]) => text !== undefined));
 }
 
-/** Where players find it, the best way first. @throws WmError WM_USAGE */
+/** Returns the URLs for players, in order of preference. @throws WmError WM_USAGE */
 function refsOf(text: string): string[] {
   if (isNscLocation(text)) return [text];
   const url = URL.canParse(text) ? new URL(text) : undefined;
@@ -81,7 +81,7 @@ function refsOf(text: string): string[] {
   if (!url || scheme === undefined || !/^(?:https?|mms[hut]?|rtsp[tu]?|msbd)$/.test(scheme)) {
     throw new WmError('WM_USAGE', `"${text}" is no URL of a stream such as http://server:8080/live.`);
   }
-  // With a query it is not the point itself that is named, and other schemes say how to play it.
+  // A URL with a query names something other than the point, and other schemes already say how to play it.
   if (!/^https?$/.test(scheme) || url.search !== '') return [text];
   return pointUrls(url.host, decodedPath(url), scheme === 'https');
 }

@@ -8,33 +8,33 @@ import { Interrupted, type Interruption } from './program.js';
 import { RateMeter, STATS_INTERVAL } from './rate.js';
 import { asClock, type Reporter, withUnit } from './reporter.js';
 
-/** After a signal a source may take so long to come to its end, and a sink to take what is there, in ms. */
+/** After a signal, how long a source may take to end, and a sink to take the rest; in ms. */
 const GRACE = 4_000;
 
 export interface CarryOptions {
   readonly source: AsfSource;
-  /** Opens the sinks once there is something for them. */
+  /** Opens the sinks once there is data for them. */
   readonly openSinks: (header: AsfHeader) => readonly AsfSink[] | Promise<readonly AsfSink[]>;
   readonly reporter: Reporter;
   readonly interruption: Interruption;
-  /** What the status line starts with. */
+  /** The beginning of the status line. */
   readonly name: string;
-  /** Seconds of the stream. */
+  /** The maximum length of the stream, in seconds. */
   readonly duration?: number | undefined;
-  /** Called with the first header, once the sinks have taken what follows it. */
+  /** Called with the first header, once the sinks have accepted the event after it. */
   readonly onReady: (header: AsfHeader) => void;
-  /** More for the event `stats`. */
+  /** Additional fields for the event `stats`. */
   readonly extra?: () => Record<string, unknown>;
-  /** More for the status line. */
+  /** Additional text for the status line. */
   readonly statusExtra?: () => string;
-  /** Called at the end, also before an error is thrown; everything is closed then. */
+  /** Called at the end, when everything is closed, and before an error is thrown. */
   readonly onEnd: (carried: Carried, failed: boolean) => void;
 }
 
 export interface Carried {
-  /** Since the first header. */
+  /** Seconds since the first header. */
   readonly seconds: number;
-  /** Of the stream, by send times. */
+  /** Length of the stream by send times, in seconds. */
   readonly mediaSeconds: number;
   readonly packets: number;
   readonly bytes: number;
@@ -57,7 +57,7 @@ class Progress {
     this.#bytes += event.packet.bytes.length;
   }
 
-  /** Bits per second since the last call. */
+  /** Returns bits per second since the last call. */
   rate(): number {
     return this.#meter?.bitsPerSecond(this.#bytes) ?? 0;
   }
@@ -70,10 +70,10 @@ class Progress {
 }
 
 /**
- * Carries a source into sinks until it ends or a signal comes, tells of it, and closes them all: also after an error, so that what came
- * is safe. A signal also ends the wait for a source or a sink that does nothing.
+ * Carries a source to sinks until it ends or a signal arrives, and reports progress. Closes them all, even after an
+ * error, so that what was received is safe. A signal also ends the wait for a source or sink that does nothing.
  *
- * @throws what the source or a sink throws; WmError WM_BAD_INPUT when the source ends before it has a header
+ * @throws the errors of the source and the sinks; WmError WM_BAD_INPUT if the source ends before its header
  */
 export async function carry(options: CarryOptions): Promise<void> {
   const { source, reporter, interruption, onReady, onEnd } = options;
@@ -83,7 +83,7 @@ export async function carry(options: CarryOptions): Promise<void> {
   const progress = new Progress();
   let sinks: readonly AsfSink[] = [];
   let ready = false;
-  // Until it has been told of.
+  // The first header, until it has been reported.
   let first: AsfHeader | undefined;
   const late: AsfSink = {
     write: async (event) => {
@@ -94,7 +94,7 @@ export async function carry(options: CarryOptions): Promise<void> {
         first = event.header;
       }
       for (const sink of sinks) await sink.write(event);
-      // A server that refuses does so when it has seen what comes.
+      // A server that rejects the stream does so when it sees the first data.
       if (first && event.type !== 'header') {
         onReady(first);
         first = undefined;
@@ -110,7 +110,7 @@ export async function carry(options: CarryOptions): Promise<void> {
   interruption.signal.removeEventListener('abort', stop);
   reporter.endStatus();
   await source.close();
-  // One that cannot be ended well must not keep the others from it.
+  // One sink that fails to close must not keep the others from closing.
   for (const closed of await Promise.allSettled(sinks.map((sink) => sink.close()))) {
     if (closed.status === 'rejected') errors.push(closed.reason);
   }
@@ -120,12 +120,12 @@ export async function carry(options: CarryOptions): Promise<void> {
   if (failures.length > 0) throw failures[0];
 }
 
-/** For an input that ends before its header. */
+/** The error for an input that ends before its header. */
 export function emptyInput(): WmError {
   return new WmError('WM_BAD_INPUT', 'The input ended before there was anything to send.');
 }
 
-/** Tells how it goes, about once a second. @returns ends that */
+/** Reports progress about once a second. @returns a function that stops the reports */
 function tell(options: CarryOptions, progress: Progress, isReady: () => boolean): () => void {
   const { reporter, name, extra = () => ({}), statusExtra = () => '' } = options;
   const timer = setInterval(() => {
@@ -139,7 +139,7 @@ function tell(options: CarryOptions, progress: Progress, isReady: () => boolean)
   return () => clearInterval(timer);
 }
 
-/** The events of the first seconds, counted by send times over all headers, and an end. */
+/** Yields the first seconds of a source, counted by send times across all headers, and then an end. */
 async function* limited(source: AsfSource, seconds: number | undefined): AsyncGenerator<AsfEvent, void, undefined> {
   const media = new MediaTime();
   let over = false;
@@ -153,7 +153,7 @@ async function* limited(source: AsfSource, seconds: number | undefined): AsyncGe
   }
 }
 
-/** The streams of a header in words and as fields of the event `ready`. */
+/** Describes the streams of a header in words, and as fields of the event `ready`. */
 export function describeForReady(header: AsfHeader): { words: string; fields: Record<string, unknown> } {
   const streams = describeStreams(header);
   const bitsPerSecond = streams.reduce((sum, { bitrate }) => sum + bitrate, 0);

@@ -6,7 +6,7 @@ interface Entry {
   load(): Promise<Command>;
 }
 
-/** The commands by name; the module of one is loaded when it is called, so that each starts as fast as its own imports. */
+/** The commands by name. The module of each is loaded on demand, so that it starts as fast as its own imports allow. */
 const commands: Readonly<Record<string, Entry>> = {
   serve: {
     summary: 'run the media server: accept pushes, serve players',
@@ -46,13 +46,13 @@ const commands: Readonly<Record<string, Entry>> = {
   },
 };
 
-/** The command that the arguments call, be it for its help. */
+/** Returns the command that the arguments name, even if only to show its help. */
 function called(argv: readonly string[]): string | undefined {
   const [first, second] = argv.slice(2).filter((argument) => !argument.startsWith('-'));
   return first === 'help' ? second : first;
 }
 
-/** The program `wmcast`: finds the command that the arguments call, and runs it. */
+/** The program `wmcast`: runs the command that the arguments name. */
 export async function wmcast(argv: readonly string[]): Promise<never> {
   const program = newProgram('wmcast', 'The Windows Media streaming system: media server and tools.').usage(
     '<command> [options]',

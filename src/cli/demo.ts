@@ -11,12 +11,12 @@ interface DemoOptions extends ReporterOptions {
   readonly httpPort: number;
 }
 
-/** Seconds that the stream runs before the player comes; as long as a burst. */
+/** How long the stream runs before the player starts, in seconds: the length of a burst. */
 const HEAD_START = 5;
-/** Seconds of playing before the demo says what it saw and invites others. */
+/** How long the demo plays before it reports and invites others, in seconds. */
 const INTRODUCTION = 8;
 
-/** Lines of a command's standard error that tell why it ended. */
+/** The number of lines of a command's standard error to show when it has failed. */
 const LOG_TAIL = 5;
 
 const bin = (name: string) => fileURLToPath(new URL(`../../bin/${name}.js`, import.meta.url));
@@ -30,7 +30,7 @@ function startCommand(name: string, args: readonly string[]) {
   });
 }
 
-/** A command of ours that runs beside the demo and tells what it does as JSON lines. */
+/** One of our commands that runs as part of the demo and reports in JSON lines. */
 class Companion {
   readonly #process: ReturnType<typeof startCommand>;
   readonly #waiting = new Map<string, (event: Record<string, unknown>) => void>();
@@ -46,7 +46,7 @@ class Companion {
 
   async #read(): Promise<void> {
     for await (const line of this.#process.iterable()) {
-      // The last line of one that was killed may not be whole.
+      // A killed command may leave an incomplete last line.
       if (!/^\{.*\}$/.test(line)) continue;
       const event = JSON.parse(line) as Record<string, unknown>;
       const name = String(event['event']);
@@ -63,7 +63,7 @@ class Companion {
     }
   }
 
-  /** The next event of that name; fails when the command ends before it. */
+  /** Waits for the next event of a name; rejects if the command ends first. */
   async event(name: string): Promise<Record<string, unknown>> {
     const event = new Promise<Record<string, unknown>>((resolve) => this.#waiting.set(name, resolve));
     const failed = this.ended.then(() => {
@@ -86,7 +86,7 @@ class Playback {
   sounds = 0;
   readonly connectedAt = Date.now();
   firstFrameAfter = -1;
-  /** Milliseconds from capture to decoded frame, of the newest frames. */
+  /** Delays from capture to decoded frame, in ms, of the newest frames. */
   #delays: number[] = [];
   #timeBase = 0;
   readonly #captureStart: number;
@@ -95,7 +95,7 @@ class Playback {
     this.#captureStart = captureStart;
   }
 
-  /** Takes a line of ffmpeg's framecrc muxer: `stream, dts, pts, duration, size, checksum`. */
+  /** Parses a line of ffmpeg's framecrc muxer: `stream, dts, pts, duration, size, checksum`. */
   take(line: string): void {
     const base = /^#tb 0: (\d+)\/(\d+)/.exec(line);
     if (base) this.#timeBase = Number(base[1]) / Number(base[2]);
@@ -113,10 +113,10 @@ class Playback {
     if (this.#delays.length > 250) this.#delays.shift();
   }
 
-  /** Median over the newest frames, in ms, at least 0; NaN before there are any. */
+  /** The median delay of the newest frames, in ms, at least 0; NaN before there are any. */
   get latency(): number {
     const sorted = [...this.#delays].sort((a, b) => a - b);
-    // The clock is read when the first packet is there, which may be a little after its capture.
+    // The clock is read when the first packet arrives, which may be a little after its capture.
     return Math.max(0, sorted[Math.floor(sorted.length / 2)] ?? Number.NaN);
   }
 }
@@ -125,7 +125,7 @@ async function demo(options: DemoOptions): Promise<void> {
   const reporter = new Reporter(options);
   const interruption = new Interruption();
   const isSilent = reporter.json || Boolean(options.quiet);
-  // To discard what is typed it would take Ctrl-C for a key.
+  // If it discarded what is typed, it would swallow Ctrl-C as a key press.
   const settings = { stream: process.stderr, discardStdin: false, isSilent };
   const spinner = ora({ text: 'Starting the server', ...settings }).start();
   const companions: Companion[] = [];
@@ -140,7 +140,7 @@ async function demo(options: DemoOptions): Promise<void> {
     const encoder = new Companion('wmpush', [`http://${authority}/demo`, '--title', 'wmcast demo']);
     companions.push(encoder);
     const pushing = await interruption.race(encoder.event('ready'));
-    // Viewers come to a stream that runs: with a burst in hand they see a picture at once.
+    // Real viewers join a running stream: with a burst they see a picture at once.
     spinner.text = 'Letting the stream run for some seconds';
     await elapsed(HEAD_START, interruption);
     const playback = new Playback(Number(pushing['startedAt']));
@@ -158,7 +158,7 @@ async function demo(options: DemoOptions): Promise<void> {
     if (trouble !== undefined && !interruption.signal.aborted) throw new WmError('WM_FAILED', trouble);
     report(reporter, playback, encoder);
   } catch (error) {
-    // On a terminal Ctrl-C ends the companions too, before they can say what one waits for.
+    // On a terminal, Ctrl-C also ends the companions before they can report what is being waited for.
     if (!interruption.signal.aborted) throw error;
   } finally {
     spinner.stop();
@@ -175,7 +175,7 @@ interface Stage {
   readonly authority: string;
 }
 
-/** Lets the demo run for `seconds`, or until Ctrl-C, and shows how it goes. */
+/** Lets the demo run for `seconds`, or until Ctrl-C, and shows its progress. */
 async function watch(seconds: number | undefined, playback: Playback, encoder: Companion, stage: Stage): Promise<void> {
   const { spinner, reporter, interruption, authority } = stage;
   const timer = setInterval(() => {
@@ -193,7 +193,7 @@ async function watch(seconds: number | undefined, playback: Playback, encoder: C
   }
 }
 
-/** What the encoder sends at the moment. */
+/** Returns the encoder's current bit rate in words. */
 function bitrate(encoder: Companion): string {
   return `${withUnit(Number(encoder.latest.get('stats')?.['bitsPerSecond'] ?? 0), 'bit/s')} sent`;
 }

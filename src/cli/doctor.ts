@@ -22,7 +22,7 @@ async function doctor(options: DoctorOptions): Promise<void> {
   const reporter = new Reporter(options);
   const candidates = await inspectFfmpegs({ explicit: options.ffmpeg });
   const usable = candidates.find(({ problem }) => problem === undefined);
-  // One that was named is never replaced by another, so its problem is the answer.
+  // A named ffmpeg is never replaced by another, so its problem is the answer.
   const named = candidates.find(({ origin }) => origin === '--ffmpeg' || origin === 'FFMPEG_PATH');
   const taken = named && named.problem !== undefined ? undefined : usable;
   const port = await portState(DEFAULT_HTTP_PORT);

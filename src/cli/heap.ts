@@ -1,12 +1,12 @@
 import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8';
 
-// Enough that the garbage of thousands of writes a second is collected cheaply; what V8 would take is up to 48 MB.
+// Enough to collect the garbage of thousands of writes a second cheaply; V8's own limit can be 48 MB.
 const ENOUGH = 6 * 1024 * 1024;
 const CHECK_INTERVAL = 100;
 
 /**
- * Stops V8's space for young objects from growing once it has a few megabytes. A server of many players makes garbage steadily,
- * for which that space would grow to more than a thousand players take themselves, without a measurable gain.
+ * Limits V8's space for young objects to a few megabytes. A server with many players makes garbage steadily. Without
+ * the limit that space would grow to more memory than a thousand players need, with no measurable gain.
  */
 export function keepYoungSpaceSmall(): void {
   const timer = setInterval(() => {

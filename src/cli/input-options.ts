@@ -15,9 +15,9 @@ import { isSourceUrl, openSourceUrl } from '../sources/table.js';
 import { parsedBy, wholeNumber } from './program.js';
 import type { Reporter } from './reporter.js';
 
-/** The options that say what to capture or read, and how to encode it. */
+/** The options for what to capture or read and how to encode it. */
 export interface InputOptions {
-  /** One behind the other; default {@link TEST_INPUT}. */
+  /** One after the other; default {@link TEST_INPUT}. */
   readonly input?: readonly string[];
   readonly inputFormat?: string;
   readonly copy?: true;
@@ -41,10 +41,10 @@ export interface InputOptions {
 }
 
 const TEST_INPUT = 'test';
-/** How often a server that is copied from may be away in a row. */
+/** How many attempts in a row to reach a server that is being copied from. */
 const COPY_RETRIES = 10;
 
-/** What only ffmpeg can do. */
+/** The options that need ffmpeg. */
 const ENCODING_OPTIONS = {
   inputFormat: '--input-format',
   videoBitrate: '--video-bitrate',
@@ -105,10 +105,10 @@ export function addInputOptions(command: Command): Command {
 }
 
 /**
- * Opens what the options name.
+ * Opens the source that the options name.
  *
- * @param extra arguments for ffmpeg, as they stood after `--`
- * @throws WmError WM_FFMPEG_MISSING, WM_USAGE; the rest shows when the source is read
+ * @param extra arguments for ffmpeg, those after `--`
+ * @throws WmError WM_FFMPEG_MISSING, WM_USAGE; other errors occur when the source is read
  */
 export async function openSource(
   options: InputOptions,
@@ -129,7 +129,7 @@ export async function openSource(
   return new MeteredSource(source, { onBehind: (speed) => reporter.warn(behind(speed, options)) });
 }
 
-/** The sentence about a source that is too slow. */
+/** Composes the warning about a source that is too slow. */
 function behind(speed: number, { copy }: InputOptions): string {
   const pace = `${speed.toFixed(2)} times real time`;
   return copy
@@ -137,12 +137,12 @@ function behind(speed: number, { copy }: InputOptions): string {
     : `Encoding falls behind: it runs at only ${pace}. Take a smaller --size, a lower --fps or a lower --video-bitrate; or the input itself is this slow.`;
 }
 
-/** A speed for the status line. */
+/** Formats a speed for the status line. */
 export function asSpeed(speed: number | undefined): string {
   return speed === undefined ? '' : `  ${speed.toFixed(2)}x`;
 }
 
-/** A speed for the event `stats`. */
+/** Formats a speed for the event `stats`. */
 export function speedField(speed: number | undefined): { readonly speed?: number } {
   return speed === undefined ? {} : { speed: Math.round(speed * 100) / 100 };
 }
@@ -162,7 +162,7 @@ function openCopy(options: InputOptions, reporter: Reporter): (input: string, ex
   };
 }
 
-/** What is at a URL, at its pace and received again when it breaks. */
+/** Opens a URL at its own pace, with reconnection after failures. */
 function openRemote(location: string, reporter: Reporter): AsfSource {
   const { url, credentials } = takeCredentials(location);
   return new PacedSource(
@@ -176,7 +176,7 @@ function openRemote(location: string, reporter: Reporter): AsfSource {
   );
 }
 
-/** A source whose headers are those of a live stream. */
+/** A source whose headers are turned into those of a live stream. */
 class LiveCopy implements AsfSource {
   readonly #source: AsfSource;
   readonly #texts: LiveHeaderOptions;
@@ -227,9 +227,9 @@ async function openCapture(
 }
 
 /**
- * The files that are read, as far as the options name them: what must not be written over.
+ * Returns the input files as far as the options name them: these must not be overwritten.
  *
- * @param extra as for {@link openSource}; further inputs may stand there
+ * @param extra as for {@link openSource}; it may name further inputs
  */
 export function inputNames({ input = [], copy, inputFormat }: InputOptions, extra: readonly string[]): string[] {
   const further = extra.filter((_, index) => extra[index - 1] === '-i');
@@ -237,7 +237,10 @@ export function inputNames({ input = [], copy, inputFormat }: InputOptions, extr
   return [...input.filter((name) => !isTest(name)), ...further];
 }
 
-/** To be called before anything is opened. @throws WmError WM_USAGE for texts that are too long, and what contradicts `--copy` */
+/**
+ * Checks the options before anything is opened. @throws WmError WM_USAGE for texts that are too long and for options
+ * that contradict `--copy`
+ */
 export function checkInput(options: InputOptions, extra: readonly string[]): void {
   checkedMetadata(options);
   if (!options.copy) return;

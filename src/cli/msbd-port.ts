@@ -1,7 +1,7 @@
 import type { MsbdPort } from '../server/msbd.js';
 import { portNumber } from './program.js';
 
-/** A parser for `--msbd-port`: 0 takes a free port. */
+/** Parses `--msbd-port`; 0 picks a free port. */
 export function parseMsbdPort(text: string): MsbdPort {
   return text === 'none' ? 'none' : portNumber(text);
 }

@@ -9,9 +9,9 @@ import { MulticastSender, type MulticastStats } from '../msb/sender.js';
 export interface MulticastTargetOptions {
   /** `msb://group:port?…` */
   readonly url: string;
-  /** Where to write what receivers need; written again whenever it changes. */
+  /** Where to write the .nsc file for receivers; it is rewritten whenever it changes. */
   readonly nsc?: string | undefined;
-  /** What the .nsc file says besides. */
+  /** Additional properties for the .nsc file. */
   readonly more?: Partial<NscFile> | undefined;
   readonly warn: (message: string) => void;
 }
@@ -22,9 +22,10 @@ export interface MulticastTarget extends AsfSink {
 }
 
 /**
- * Opens a multicast group, and keeps its .nsc file as it has to be.
+ * Opens a multicast group and keeps its .nsc file up to date.
  *
- * @throws WmError as {@link parseMsbUrl} and {@link MulticastSender.open}; while it is written to, WM_DISK when the .nsc file cannot be
+ * @throws WmError as {@link parseMsbUrl} and {@link MulticastSender.open}; from `write`, WM_DISK if the .nsc file
+ *   cannot be written
  */
 export async function openMulticast({ url, nsc, more, warn }: MulticastTargetOptions): Promise<MulticastTarget> {
   let stale = false;
@@ -49,7 +50,7 @@ export async function openMulticast({ url, nsc, more, warn }: MulticastTargetOpt
   };
 }
 
-/** Writes a file that others may read at any moment. @throws WmError WM_DISK */
+/** Atomically replaces a file that others may read at any moment. @throws WmError WM_DISK */
 export async function replaceFile(path: string, text: string): Promise<void> {
   const draft = `${path}.${process.pid}.part`;
   try {

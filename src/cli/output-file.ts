@@ -12,10 +12,10 @@ export function addForceOption(command: Command): Command {
 }
 
 /**
- * Refuses to replace a file. Devices and pipes may be written again.
+ * Refuses to replace an existing file. Devices and pipes may be written to.
  *
- * @param path where something is about to be written; - for standard output
- * @throws WmError WM_USAGE when it exists and --force was not given
+ * @param path the output about to be written; - for standard output
+ * @throws WmError WM_USAGE if it exists and --force was not given
  */
 export async function refuseExisting(path: string, { force }: OutputOptions): Promise<void> {
   if (force || path === '-' || !(await isFile(path))) return;
@@ -23,9 +23,9 @@ export async function refuseExisting(path: string, { force }: OutputOptions): Pr
 }
 
 /**
- * What a recording does with a file that exists: it is replaced if --force says so, or if it is a device or a pipe.
+ * Decides what a recording does with an existing file: replace it if --force was given, or if it is a device or a pipe.
  *
- * @param otherwise what is done with a file
+ * @param otherwise the decision for all other files
  */
 export async function existingFor<T extends 'refuse' | 'number'>(
   path: string,

@@ -2,7 +2,7 @@ import type { ReadStream } from 'node:tty';
 import { WmError } from '../errors.js';
 import { Interrupted } from './program.js';
 
-/** Bytes of a password; Basic and Digest take no more. */
+/** The maximum length of a password, in bytes; Basic and Digest accept no more. */
 const MAX_PASSWORD = 256;
 
 const KEYS = {
@@ -15,9 +15,9 @@ const KEYS = {
   delete: 0x7f,
 } as const;
 
-/** Where a password comes from, and where questions go. */
+/** Where a password comes from, and where to ask for it. */
 export interface PasswordSource {
-  /** `--password-stdin`: all of standard input, without the line end behind it. */
+  /** True for `--password-stdin`: reads all of standard input, without the final line end. */
   readonly fromStdin: boolean;
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly input: NodeJS.ReadableStream & Partial<Pick<ReadStream, 'isTTY' | 'setRawMode'>>;
@@ -25,10 +25,11 @@ export interface PasswordSource {
 }
 
 /**
- * A new password: from standard input, from WMCAST_PASSWORD, or typed twice on a terminal, which shows nothing of it. Never from an
- * argument, which every process on the host can read.
+ * Gets a new password: from standard input, from WMCAST_PASSWORD, or typed twice on a terminal without echo. Never from
+ * an argument, because every process on the host can read arguments.
  *
- * @throws WmError WM_USAGE when there is none, or it is empty, too long or has control characters; Interrupted at Ctrl-C
+ * @throws WmError WM_USAGE if there is no password, or it is empty, too long or has control characters; Interrupted on
+ *   Ctrl-C
  */
 export async function newPassword({ fromStdin, environment, input, ask }: PasswordSource): Promise<string> {
   if (fromStdin) return checked((await readAll(input)).replace(/\r?\n$/, ''));
@@ -69,7 +70,7 @@ async function readAll(input: NodeJS.ReadableStream): Promise<string> {
   return Buffer.concat(parts).toString('utf8');
 }
 
-/** Lines typed on a terminal that does not show them. */
+/** Reads lines from a terminal without echo. */
 class HiddenLines {
   readonly #input: PasswordSource['input'];
   readonly #ask: (text: string) => void;
@@ -133,7 +134,7 @@ class HiddenLines {
   };
 }
 
-/** Takes the last character away: in UTF-8 it may have several bytes. */
+/** Removes the last character, which may have several bytes in UTF-8. */
 function eraseCharacter(bytes: number[]): void {
   while (bytes.length > 0) {
     const last = bytes.pop()!;

@@ -27,7 +27,7 @@ export function probeCommand(): Command {
   );
 }
 
-/** What there is to know, with nothing that a terminal would mind. */
+/** The findings to report, free of characters that would affect a terminal. */
 interface Findings {
   readonly url?: string | undefined;
   readonly file?: string | undefined;
@@ -45,16 +45,16 @@ interface Findings {
   readonly duration?: number | undefined;
   readonly size?: number | undefined;
   readonly packets?: number | undefined;
-  /** Of a file: packets that the header promises and that are not there. */
+  /** For a file: packets that the header promises but the file lacks. */
   readonly missingPackets?: number | undefined;
-  /** What is unusual about a file, each a clause. */
+  /** What is unusual about a file, one clause each. */
   readonly notes?: readonly string[] | undefined;
   readonly packetSize: number;
   /** ms */
   readonly preroll: number;
   readonly bitsPerSecond: number;
   readonly streams: ReadonlyArray<StreamDescription & { readonly chosen: boolean }>;
-  /** Sets of streams of which one at a time is sent. */
+  /** Sets of streams of which only one is sent at a time. */
   readonly exclusive: ReadonlyArray<readonly number[]>;
   readonly metadata: Readonly<Record<string, string>>;
 }
@@ -92,7 +92,7 @@ function serverTexts(metadata: SourceDescription['metadata']): Record<string, st
   return Object.fromEntries((metadata?.descriptions ?? []).map(({ name, value }) => [name, value]));
 }
 
-/** What is said in the header of a file, and what a server measures of it. */
+/** Combines the header of a file with what a server measures. */
 async function probeFile(path: string): Promise<Findings> {
   const header = await readHeader(path);
   const findings = {
@@ -123,7 +123,7 @@ const isRegularFile = (path: string): Promise<boolean> =>
 
 type Measured = Pick<Findings, 'duration' | 'size' | 'packets' | 'packetSize' | 'preroll' | 'missingPackets' | 'notes'>;
 
-/** What players get of a file, as a server finds it. */
+/** Measures a file as a server would: what players would get. */
 async function measured(path: string): Promise<Partial<Measured>> {
   const file = await OnDemandFile.open(path).catch((error: unknown) => {
     if (error instanceof WmError && error.code === 'WM_BAD_INPUT') return error;
@@ -148,7 +148,7 @@ async function measured(path: string): Promise<Partial<Measured>> {
   }
 }
 
-/** What is unusual about a file. */
+/** Lists what is unusual about a file. */
 function notesOf(condition: FileCondition, missing: number, servedSize: number): string[] {
   const { promised = 0, cut, unfinished, recordings, foreign, startsAt, packetSize } = condition;
   const percent = Math.max(1, Math.round((100 * missing) / promised));
@@ -189,7 +189,7 @@ function ofHeader(header: AsfHeader, live: boolean, chosen: ReadonlySet<number>)
   };
 }
 
-/** The Content Description and the Extended Content Description, as far as they are text or numbers. */
+/** Returns the Content Description and the Extended Content Description, as far as they are text or numbers. */
 function textsOf(header: AsfHeader): Record<string, string> {
   const texts: Array<readonly [string, string]> = [...describeContent(header)];
   for (const object of flattenObjects(header.objects)) {
@@ -209,7 +209,7 @@ function textsOf(header: AsfHeader): Record<string, string> {
   return Object.fromEntries(texts);
 }
 
-/** Control characters would steer the terminal. */
+/** Replaces control characters, which would affect the terminal. */
 function shown(text: string): string {
   return text.replace(/\p{C}/gu, '?').slice(0, 300);
 }

@@ -5,7 +5,7 @@ import { messageOf, WmError } from '../errors.js';
 import { Reporter, type ReporterOptions } from './reporter.js';
 import { packageVersion } from './version.js';
 
-/** A command with the conventions of all of them: usage errors exit with 2, unknown options name the nearest one. */
+/** Creates a command with the common conventions: usage errors exit with 2, unknown options suggest the nearest one. */
 export function newProgram(name: string, description: string): Command {
   return new Command(name)
     .description(description)
@@ -19,13 +19,13 @@ export function newProgram(name: string, description: string): Command {
     .exitOverride();
 }
 
-/** Adds a command that has the conventions of the program, with the commands in it. */
+/** Adds a command and its subcommands, with the conventions of the program. */
 export function addCommand(program: Command, command: Command): Command {
   for (const part of command.copyInheritedSettings(program).commands) part.copyInheritedSettings(command);
   return program.addCommand(command);
 }
 
-/** Options that every command has. */
+/** Adds the options that every command has. */
 export function addCommonOptions(command: Command): Command {
   return command
     .optionsGroup('Output:')
@@ -35,7 +35,7 @@ export function addCommonOptions(command: Command): Command {
     .optionsGroup('');
 }
 
-/** Runs a program and ends the process with its exit code; with that of a signal whenever one came. */
+/** Runs a program and ends the process with its exit code, or with that of a signal if one arrived. */
 export async function run(program: Command, argv: readonly string[] = process.argv): Promise<never> {
   let options: ReporterOptions = {};
   program.hook('preAction', (_, command) => {
@@ -53,16 +53,16 @@ export async function run(program: Command, argv: readonly string[] = process.ar
   return end(process.exitCode ?? 0);
 }
 
-/** Those of standard input, output and error that are one. */
+/** Standard input, output and error, as far as they are terminals. */
 const terminals = [0, 1, 2].filter((fd) => isatty(fd));
 
-/** How long the end of the process waits for a disk, ms. */
+/** How long the end of the process waits for a disk, in ms. */
 const DISK_TIMEOUT = 1_000;
 
 /**
- * Ends the process. Node.js crashes in `exit` when a terminal has gone that it wants to leave as it found it; a process that SIGHUP
- * kills has the same exit code for a shell, 129. And `exit` waits for a disk that does not answer, perhaps for ever; then the signal
- * that was to end the process does.
+ * Ends the process. In `exit`, Node.js crashes when it tries to restore a terminal that is gone; a process killed by
+ * SIGHUP has the same exit code for a shell, 129. `exit` may also wait for ever for a disk that does not answer. Then
+ * the process kills itself with the signal that asked it to end.
  */
 async function end(exitCode: number | string): Promise<never> {
   const signal = Object.entries(EXIT_CODES).find(([, code]) => code === exitCode)?.[0];
@@ -82,7 +82,10 @@ function waitsForDisk(): boolean {
   return process.getActiveResourcesInfo().some((name) => name.startsWith('FSReq'));
 }
 
-/** The exit code for what commander has told a person already, as it has its help and its version; scripts get it here. */
+/**
+ * Returns the exit code after commander has printed an error, the help or the version. With --json, scripts get the
+ * error as an event.
+ */
 function usageExit({ code, message, exitCode }: CommanderError, argv: readonly string[]): number {
   if (exitCode === 0) return 0;
   const sentence = code === 'commander.help' ? 'a command is missing' : message.replace(/^error: /, '');
@@ -93,14 +96,14 @@ function usageExit({ code, message, exitCode }: CommanderError, argv: readonly s
       .replace(/\.$/, '')
       .replace(/^./, (first) => first.toUpperCase())}.`,
   );
-  // The options were not read to their end, so this is all there is to go by.
+  // The options were not parsed completely, so look for the flag in the raw arguments.
   const end = argv.indexOf('--');
   const json = argv.slice(0, end < 0 ? argv.length : end).includes('--json');
   new Reporter({ json }).errorEvent(error);
   return error.exitCode;
 }
 
-/** Uses a parser that throws {@link WmError} as commander wants it, so that the message names the option. */
+/** Adapts a parser that throws {@link WmError} to commander, so that the message names the option. */
 export function parsedBy<T>(parse: (text: string) => T): (text: string) => T {
   return (text) => {
     try {
@@ -111,7 +114,7 @@ export function parsedBy<T>(parse: (text: string) => T): (text: string) => T {
   };
 }
 
-/** A parser for whole numbers from `least` to `most`. */
+/** Returns a parser for whole numbers from `least` to `most`. */
 export function wholeNumber(least: number, most: number): (text: string) => number {
   return parsedBy((text) => {
     const value = Number(text);
@@ -123,10 +126,10 @@ export function wholeNumber(least: number, most: number): (text: string) => numb
 }
 
 /**
- * The arguments that are ffmpeg's: those after `--`.
+ * Returns the arguments for ffmpeg: those after `--`.
  *
- * @param extra all that came after the arguments of the command
- * @throws WmError WM_USAGE for one that came without `--`
+ * @param extra everything after the command's own arguments
+ * @throws WmError WM_USAGE for an argument that came without `--`
  */
 export function ffmpegArguments(extra: readonly string[], command: Command): string[] {
   let root = command;
@@ -144,21 +147,24 @@ export function ffmpegArguments(extra: readonly string[], command: Command): str
   return [...extra];
 }
 
-/** A number of attempts. @throws WmError WM_USAGE */
+/** Parses a number of attempts. @throws WmError WM_USAGE */
 export function parseRetry(text: string): number {
   if (text === 'forever') return Number.POSITIVE_INFINITY;
   if (!/^\d{1,6}$/.test(text)) throw new WmError('WM_USAGE', 'It takes a number or "forever".');
   return Number(text);
 }
 
-/** A parser for a TCP port; 0 takes a free one. */
+/** Parses a TCP port; 0 picks a free one. */
 export const portNumber: (text: string) => number = wholeNumber(0, 65_535);
 
 const EXIT_CODES = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
-/** A terminal that closes and npm both send a signal twice, which is no wish for haste; ms. */
+/**
+ * A closing terminal and npm both send a signal twice within this time, in ms; that does not mean the user is
+ * impatient.
+ */
 const SAME_SIGNAL = 300;
 
-/** What a wait is rejected with that a signal ended: no failure to tell of. */
+/** The rejection of a wait that a signal ended; not a failure to report. */
 export class Interrupted extends Error {
   constructor() {
     super('Interrupted.');
@@ -166,7 +172,7 @@ export class Interrupted extends Error {
   }
 }
 
-/** The wish of the person, or of the system, that the command ends. */
+/** A request from the user or the system to end the command. */
 export class Interruption {
   /** Aborted by the first SIGINT, SIGTERM or SIGHUP; a second one ends the process at once. */
   readonly signal: AbortSignal;
@@ -183,7 +189,7 @@ export class Interruption {
       }
       this.#exitCode = exitCode;
       this.#receivedAt = performance.now();
-      // Whatever the command says of its end, even that it failed, it ended because of the signal.
+      // Whatever the command reports at its end, even a failure, it ended because of the signal.
       process.exitCode = exitCode;
       controller.abort();
     };
@@ -195,7 +201,7 @@ export class Interruption {
     return this.#exitCode;
   }
 
-  /** Resolves when the signal comes. */
+  /** Resolves when the signal arrives. */
   get received(): Promise<void> {
     return new Promise((resolve) => {
       if (this.signal.aborted) resolve();
@@ -204,9 +210,9 @@ export class Interruption {
   }
 
   /**
-   * Waits for something, but after a signal no longer than `grace` ms.
+   * Waits for `work`, but after a signal for at most `grace` ms.
    *
-   * @param late gets what came when nobody waited for it any more, to close it
+   * @param late receives a result that arrived too late, to close it
    * @throws Interrupted, or what `work` throws
    */
   async race<T>(

@@ -38,10 +38,10 @@ interface PullServeOptions extends InputOptions, ReporterOptions, TlsOptions {
   readonly multicastFec?: number;
 }
 
-/** After a signal a capture may take so long to come to its end, in ms. */
+/** After a signal, how long a capture may take to end, in ms. */
 const GRACE = 3_000;
 
-/** @param name `wmpull-serve`, or what `wmcast` calls it */
+/** @param name `wmpull-serve`, or the name that `wmcast` gives it */
 export function pullServeCommand(name = 'wmpull-serve'): Command {
   const command = newProgram(
     name,

@@ -87,7 +87,7 @@ async function pull(source: string, options: PullOptions): Promise<void> {
   process.exitCode = interruption.exitCode;
 }
 
-/** The last part of a URL's path, or its host, as the name of an ASF file in the current folder. */
+/** Returns the last part of a URL's path, or its host, as the name of an ASF file in the current folder. */
 export function defaultFileName(url: string): string {
   const isUrl = /^\s*[a-z][a-z0-9+.-]+:\/\//i.test(url);
   const { hostname, pathname } = new URL(isUrl ? url.trim().replace(/^[^:]+:/, 'http:') : pathToFileURL(url.trim()));

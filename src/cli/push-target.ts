@@ -8,7 +8,7 @@ import type { Access } from './access-options.js';
 import { type Interruption, parsedBy, parseRetry } from './program.js';
 import type { Reporter } from './reporter.js';
 
-/** After a signal a server may take so long for what it still has to say, in ms. */
+/** After a signal, how long to wait for the server's final response, in ms. */
 const GRACE = 3_000;
 
 const DEFAULT_RETRIES = 10;
@@ -17,7 +17,7 @@ const DEFAULT_RETRIES = 10;
 export interface PushTargetOptions {
   readonly template?: string;
   readonly autoDestroy?: true;
-  /** Attempts; Infinity never gives up. */
+  /** The number of attempts; Infinity for no limit. */
   readonly retry?: number;
   /** Seconds. */
   readonly buffer?: number;
@@ -50,15 +50,15 @@ export function addRetryOption(command: Command): Command {
   );
 }
 
-/** A push, for {@link carry}. */
+/** A push for {@link carry}. */
 export interface OpenPush extends AsfSink {
   readonly stats: ReconnectingPushStats;
 }
 
 /**
- * A push that tells of its breaks, and whose waits for the server a signal ends.
+ * Opens a push that reports interruptions. A signal ends its waits for the server.
  *
- * @param patient the source can wait, so that nothing need be dropped
+ * @param patient true if the source can wait, so that nothing has to be dropped
  * @throws Interrupted, or as {@link ReconnectingPush.connect}
  */
 export async function openPush(
@@ -113,14 +113,14 @@ export async function openPush(
   };
 }
 
-/** The sentence about what did not get through; empty when all did. */
+/** Composes the sentence about lost packets; empty if nothing was lost. */
 export function lossOf({ dropped, waiting }: ReconnectingPushStats): string {
   const lost = dropped + waiting;
   return lost === 0 ? '' : ` ${lost} packets were lost.`;
 }
 
 /**
- * Refuses a URL with a user's name or password in it, where they cannot be used, without repeating them.
+ * Rejects a URL that contains a user or password where they cannot be used, without repeating them.
  *
  * @throws WmError WM_USAGE
  */

@@ -30,7 +30,7 @@ interface PushOptions extends InputOptions, AccessOptions, PushTargetOptions, Re
   readonly archive?: string;
 }
 
-/** @param name `wmpush`, or what `wmcast` calls it */
+/** @param name `wmpush`, or the name that `wmcast` gives it */
 export function pushCommand(name = 'wmpush'): Command {
   const command = newProgram(name, 'Captures with ffmpeg, or reads ASF, and pushes to a publishing point with WMHTTP.')
     .argument('<url>', 'publishing point, for example http://server:8080/live')
@@ -57,7 +57,7 @@ async function push(target: string, extra: string[], options: PushOptions): Prom
   const reporter = new Reporter(options);
   const interruption = new Interruption();
   const { archive } = options;
-  // What is wrong with the command line is told before anything is opened.
+  // Report errors in the command line before anything is opened.
   const access = accessTo(target, options);
   const { url } = access;
   parsePushUrl(url);
@@ -72,7 +72,7 @@ async function push(target: string, extra: string[], options: PushOptions): Prom
     source,
     extra: () => ({ ...speedField(source.speed), ...pushed?.stats }),
     statusExtra: () => asSpeed(source.speed),
-    // The input is looked at before the server is bothered: a push session that has nothing to send helps nobody.
+    // Check the input before contacting the server: a push session with nothing to send helps nobody.
     openSinks: async () => {
       startedAt = Date.now();
       pushed = await openPush(access, options, { reporter, interruption, patient: options.copy ?? false });

@@ -1,15 +1,17 @@
-/** How often a command tells how it goes, in ms; a busy process is asked later, so rates go by the clock. */
+/**
+ * How often a command reports progress, in ms. Timers of a busy process are late, so rates are computed by the clock.
+ */
 export const STATS_INTERVAL = 1_000;
 
-/** The rate of something that is counted. */
+/** Measures the rate of a counter. */
 export class RateMeter {
   #bytes = 0;
   #at = performance.now();
 
   /**
-   * Bits per second since the last call, or since the meter was made.
+   * Returns bits per second since the last call, or since the meter was made.
    *
-   * @param bytes that were counted so far
+   * @param bytes the number of bytes counted so far
    */
   bitsPerSecond(bytes: number): number {
     const now = performance.now();

@@ -13,10 +13,10 @@ import { type AccessOptions, accessTo, addAccessOptions } from './access-options
 import { parsedBy, parseRetry } from './program.js';
 import { asClock, type Reporter } from './reporter.js';
 
-/** The options that say what to ask a server for, and as whom. */
+/** The options for what to request from a server, and how to log in. */
 export interface ServerOptions extends AccessOptions {
   readonly streams?: readonly number[];
-  /** Bits per second, or to be measured. */
+  /** Bits per second, or `measure` to have the line measured. */
   readonly bandwidth?: number | 'measure';
   readonly userAgent?: string;
   readonly asServer?: true;
@@ -25,7 +25,7 @@ export interface ServerOptions extends AccessOptions {
   readonly interface?: string;
 }
 
-/** The options that say what to receive, and how long to go on trying. */
+/** The options for what to receive, and how long to keep trying. */
 export interface ReceiveOptions extends ServerOptions {
   /** Seconds. */
   readonly duration?: number;
@@ -96,12 +96,15 @@ function parseSpeed(text: string): number {
   return value;
 }
 
-/** Whether it names a server, and not a file. @throws WmError WM_USAGE for a kind of URL that cannot be received */
+/**
+ * True if the text names a server rather than a file. @throws WmError WM_USAGE for a kind of URL that cannot be
+ * received
+ */
 export function isServerUrl(from: string): boolean {
   return isSourceUrl(from);
 }
 
-/** What a client is made of these options. @param url may have a user and a password in it */
+/** Turns the options into those of a client. @param url may contain a user and a password */
 export function clientOptions(url: string, options: ServerOptions, reporter: Reporter): SourceOptions {
   const { streams, bandwidth, userAgent, asServer, pipelined, strict, interface: own } = options;
   const { proxy, tls, authorize } = accessTo(url, options);
@@ -126,9 +129,9 @@ export function clientOptions(url: string, options: ServerOptions, reporter: Rep
 }
 
 /**
- * A server's stream, received and taken up again when it breaks.
+ * Opens a server's stream, which is resumed after interruptions.
  *
- * @param pace ask for content on demand at the pace at which it plays, unless a speed was named
+ * @param pace true to request content on demand at its playback rate, unless a speed was given
  */
 export function openClient(url: string, options: ReceiveOptions, reporter: Reporter, pace = false): RemoteSource {
   return openSourceUrl(takeCredentials(url).url, receivingOptions(url, options, reporter, pace));
@@ -151,9 +154,9 @@ function receivingOptions(url: string, options: ReceiveOptions, reporter: Report
 }
 
 /**
- * A server's stream, or a file.
+ * Opens a server's stream or a file.
  *
- * @param pace gives the packets when they are due, as live receivers need them
+ * @param pace true to yield packets when they are due, as live receivers need them
  */
 export function openFrom(from: string, options: ReceiveOptions, reporter: Reporter, pace: boolean): AsfSource {
   if (isServerUrl(from)) {
@@ -164,12 +167,15 @@ export function openFrom(from: string, options: ReceiveOptions, reporter: Report
   return localSource(file, receivingOptions(from, options, reporter, pace));
 }
 
-/** Whether a file holds an announcement, so that it is what that leads to that is meant. */
+/** True if a file is an announcement, which means that the content it leads to is wanted. */
 export async function leadsElsewhere(path: string): Promise<boolean> {
   return path !== '-' && !isServerUrl(path) && (await isAnnouncementFile(path));
 }
 
-/** Says when `--start` cannot be had, since servers then give what they have: a live stream from now, a file its last seconds. */
+/**
+ * Warns if `--start` has no effect: servers then send what they have, a live stream from now or the last seconds of a
+ * file.
+ */
 export function warnOfStart(header: AsfHeader, { start }: ReceiveOptions, isServer: boolean, reporter: Reporter): void {
   if (start === undefined || start === 0) return;
   const { broadcast, fileProperties, preroll } = header;

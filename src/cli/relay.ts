@@ -118,7 +118,7 @@ function multicastOf(
   return { url, nsc, more, warn: (message) => reporter.warn(message) };
 }
 
-/** A push is live, whatever its headers say of the file they come from. */
+/** Marks headers as live: a push is live even if its source is a file. */
 function liveSink(sink: AsfSink): AsfSink {
   return {
     write: (event: AsfEvent) =>

@@ -8,8 +8,8 @@ export interface ReporterOptions {
 }
 
 /**
- * What a command tells a person and a script. Data and `--json` events go to standard output, everything else to standard
- * error; the status line is there on a terminal only.
+ * Reports to people and scripts. Data and `--json` events go to standard output, everything else to standard error; the
+ * status line appears on terminals only.
  */
 export class Reporter {
   readonly json: boolean;
@@ -21,20 +21,20 @@ export class Reporter {
     this.json = json;
     this.verbose = verbose;
     this.#quiet = quiet;
-    // A reader that has seen enough, such as head, is no error.
+    // A reader that has seen enough, such as head, is not an error.
     process.stdout.on('error', (error: NodeJS.ErrnoException) => {
       if (error.code === 'EPIPE') process.exit(0);
     });
-    // A terminal that has gone takes no words; the work is still ended well.
+    // A terminal that is gone cannot show messages; the work still has to be ended properly.
     process.stderr.on('error', () => {});
   }
 
-  /** One JSON object on a line of standard output; nothing without --json. */
+  /** Writes one JSON object as a line on standard output; does nothing without --json. */
   event(event: string, fields: Record<string, unknown> = {}): void {
     if (this.json) process.stdout.write(`${JSON.stringify({ event, ...fields })}\n`);
   }
 
-  /** Data for standard output. */
+  /** Writes data to standard output. */
   print(text: string): void {
     process.stdout.write(`${text}\n`);
   }
@@ -47,7 +47,7 @@ export class Reporter {
     if (this.verbose) this.#line(text);
   }
 
-  /** A line of a log, which has levels of its own; it may end with a line feed. */
+  /** Writes a line of a log, which has levels of its own; it may end with a line feed. */
   log(line: string): void {
     this.#line(line.replace(/\n$/, ''));
   }
@@ -58,7 +58,7 @@ export class Reporter {
   }
 
   /**
-   * Tells of a failure in one sentence with a hint.
+   * Reports a failure in one sentence with a hint.
    *
    * @returns the exit code
    */
@@ -71,7 +71,7 @@ export class Reporter {
     return exitCode;
   }
 
-  /** The event of a failure that a person has been told of, or is to be told of. */
+  /** Writes the event of a failure that is also reported to people. */
   errorEvent(error: unknown): { code: ErrorCode; hint: string; exitCode: number } {
     const code = error instanceof WmError ? error.code : 'WM_FAILED';
     const { exitCode } = errorTable[code];
@@ -80,7 +80,7 @@ export class Reporter {
     return { code, hint, exitCode };
   }
 
-  /** Sets the status line; without a terminal nothing happens. */
+  /** Sets the status line; does nothing without a terminal. */
   status(text: string): void {
     if (this.#quiet || this.json || !process.stderr.isTTY) return;
     const shown = harmless(text);
@@ -101,16 +101,17 @@ export class Reporter {
   }
 }
 
-// What moves the cursor, changes the title of the window or the direction of writing; not line ends, tabs, and the colours of logs.
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out
+// Matches anything that moves the cursor, or changes the window's title or the writing direction; but not line ends,
+// tabs and the colours of logs.
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these are the characters to remove
 const CONTROLS = /(?!\u001b\[[\d;]{0,20}m|[\n\t]|\r\n)[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu;
 
-/** A text as a terminal can have it: parts of it may be the words of other hosts. */
+/** Makes a text safe for a terminal: parts of it may come from other hosts. */
 function harmless(text: string): string {
   return text.replace(CONTROLS, '?');
 }
 
-/** A number of bytes or bits as people read it: three digits and a unit. */
+/** Formats a number of bytes or bits as people read it: three digits and a unit. */
 export function withUnit(value: number, unit: string): string {
   const scales: ReadonlyArray<readonly [number, string]> = [
     [1e9, 'G'],
@@ -122,7 +123,7 @@ export function withUnit(value: number, unit: string): string {
   return `${scale === 1 || scaled >= 100 ? Math.round(scaled) : scaled.toPrecision(3)} ${prefix}${unit}`;
 }
 
-/** Seconds as h:mm:ss. */
+/** Formats seconds as h:mm:ss. */
 export function asClock(seconds: number): string {
   const whole = Math.floor(seconds);
   const part = (value: number) => String(value).padStart(2, '0');

@@ -6,14 +6,14 @@ const statOf = promisify(stat);
 const fstatOf = promisify(fstat);
 
 /**
- * Refuses to write over a file that is to be read, by whatever names it goes.
+ * Refuses to overwrite an input file, whatever names it goes by.
  *
- * @param inputs paths, - for standard input; what is no file, such as a URL, is passed over
+ * @param inputs paths, - for standard input; anything that is not a file, such as a URL, is ignored
  * @throws WmError WM_USAGE
  */
 export async function refuseSameFile(inputs: readonly string[], output: string): Promise<void> {
   const target = await statOf(output).catch(() => undefined);
-  // Devices and pipes may be both.
+  // A device or a pipe may be both input and output.
   if (!target?.isFile()) return;
   for (const input of inputs) {
     const source = await inputStats(input);

@@ -84,7 +84,7 @@ async function serve(options: ServeOptions): Promise<void> {
     played: (report) => log.info(report, playedSentence(report)),
     warning: (message) => log.warn(message),
     log: (submitted) => log.debug(submitted, 'log submitted'),
-    // Players are asked for their events only where somebody reads of them.
+    // Players are asked for their events only if the log shows them.
     ...(log.isLevelEnabled('debug')
       ? { event: (path: string, text: string) => log.debug({ path, text }, 'event submitted') }
       : {}),
@@ -114,20 +114,23 @@ async function serve(options: ServeOptions): Promise<void> {
   process.exitCode = interruption.exitCode;
 }
 
-/** The addresses and ports that a server listens on, in words. */
+/** Lists the addresses and ports that a server listens on, in words. */
 export function placesOf(host: string | undefined, ports: ServerPorts): string {
   const everywhere = host === undefined || host === '0.0.0.0' || host === '::';
   const listed = Object.entries(ports).map(([name, port]) => `${name.toUpperCase()} ${port}`);
   return `${everywhere ? 'all addresses' : host}: ${listed.join(', ')}`;
 }
 
-/** What the log says of a player that has left. */
+/** Composes the log line about a player that has left. */
 export function playedSentence({ remoteAddress, path, milliseconds, bytes, skippedPackets }: SessionReport): string {
   const left = skippedPackets > 0 ? `, ${skippedPackets} packets left out` : '';
   return `${remoteAddress} played ${path} for ${asClock(milliseconds / 1000)}, ${withUnit(bytes, 'B')}${left}`;
 }
 
-/** What a push to a server on all addresses has to name when such pushes are taken from this host alone. */
+/**
+ * Returns the base URL that pushes have to use, if the server listens on all addresses but accepts pushes from this
+ * host only.
+ */
 export function pushBase({ host, users }: ServerConfig, baseUrl: string): string | undefined {
   const everywhere = host === undefined || host === '0.0.0.0' || host === '::';
   if (!everywhere || users !== undefined) return undefined;
@@ -155,7 +158,7 @@ async function configOf(options: ServeOptions): Promise<ServerConfig> {
   return config;
 }
 
-/** @throws WmError WM_USAGE when half of it is missing */
+/** @throws WmError WM_USAGE if only one of the two options is given */
 function tlsOf(options: ServeOptions, { tls }: ServerConfig): ServerConfig['tls'] {
   const { httpsPort } = options;
   const files = tlsFiles(options, tls);
@@ -164,7 +167,10 @@ function tlsOf(options: ServeOptions, { tls }: ServerConfig): ServerConfig['tls'
   throw new WmError('WM_USAGE', '--https-port needs --tls-cert and --tls-key.');
 }
 
-/** A server takes a folder that comes later; a person has mistyped it. @throws WmError WM_CONFIG */
+/**
+ * Rejects a missing folder. The server itself would accept one that appears later, but on a command line it is a typing
+ * error. @throws WmError WM_CONFIG
+ */
 async function checkFolder(folder: string): Promise<void> {
   try {
     await (await opendir(folder)).close();
@@ -174,7 +180,7 @@ async function checkFolder(folder: string): Promise<void> {
   }
 }
 
-/** Its lines go through the reporter, which keeps them apart from the status line. */
+/** Opens a log whose lines go through the reporter, which keeps them apart from the status line. */
 function openLog({ logFormat, quiet, verbose }: ServeOptions, reporter: Reporter): Logger {
   const level = quiet ? 'error' : verbose ? 'debug' : 'info';
   if (logFormat === 'json') return pino({ level }, { write: (line: string) => reporter.log(line) });

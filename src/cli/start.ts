@@ -2,9 +2,9 @@ import { firstFfmpeg } from '../capture/version.js';
 import { packageVersion } from './version.js';
 
 /**
- * Starts a program. `--version` as the only argument is answered here, without loading what the commands are made of.
+ * Starts a program. Answers `--version` as the only argument itself, without loading the commands.
  *
- * @param load gives the program, which takes the arguments of the process and ends it
+ * @param load returns the program, which parses the arguments of the process and ends it
  */
 export async function start(load: () => Promise<(argv: readonly string[]) => Promise<never>>): Promise<void> {
   const [option, ...more] = process.argv.slice(2);

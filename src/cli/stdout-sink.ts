@@ -6,8 +6,8 @@ import type { AsfEvent, AsfSink } from '../media/events.js';
 import { systemErrorCode, systemErrorReason } from '../media/system-error.js';
 
 /**
- * Writes plain ASF to a pipe, in the form of a live stream: the header, packets of full size, and nothing behind them. Another header
- * stands where it changes.
+ * Writes plain ASF to a pipe, in the form of a live stream: the header, full-size packets, and nothing else. When the
+ * header changes, the new one follows in the stream.
  */
 export class StdoutSink implements AsfSink {
   readonly #stream: Writable;
@@ -21,7 +21,9 @@ export class StdoutSink implements AsfSink {
     });
   }
 
-  /** @throws WmError WM_DISK when standard output is a file and cannot be written; a reader that has gone is none of its errors */
+  /**
+   * @throws WmError WM_DISK if standard output is a file and cannot be written; a reader that is gone is not an error
+   */
   write(event: AsfEvent): void | Promise<void> {
     this.#check();
     switch (event.type) {
@@ -36,7 +38,7 @@ export class StdoutSink implements AsfSink {
   }
 
   /**
-   * Waits until everything is out of this process.
+   * Waits until all data has left this process.
    *
    * @throws WmError WM_DISK as {@link write}
    */
@@ -62,7 +64,7 @@ export class StdoutSink implements AsfSink {
     try {
       return this.#builder?.packet(packet) ?? Buffer.alloc(0);
     } catch (error) {
-      // One that is too long for its header, which no reader would take.
+      // A packet that is too long for its header, which no reader would accept.
       if (error instanceof AsfError) return Buffer.alloc(0);
       throw error;
     }

@@ -7,10 +7,10 @@ export interface TlsOptions {
 }
 
 /**
- * The key and the certificate of a command that listens; undefined when it is to go without TLS.
+ * Returns the key and the certificate of a command that listens; undefined to run without TLS.
  *
- * @param base what a configuration says
- * @throws WmError WM_USAGE when half of it is missing
+ * @param base the files that the configuration names
+ * @throws WmError WM_USAGE if only one of them is given
  */
 export function tlsFiles({ tlsCert, tlsKey }: TlsOptions, base?: TlsFileNames): TlsFileNames | undefined {
   const [cert, key] = [tlsCert ?? base?.cert, tlsKey ?? base?.key];

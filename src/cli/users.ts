@@ -106,7 +106,7 @@ async function add(name: string, options: AddOptions): Promise<void> {
   for (const each of [name, ...(options.group ?? [])]) checkUserName(each);
   const taken = () =>
     new WmError('WM_FAILED', `${path} has a user ${name} already; wmcast users passwd changes the password.`);
-  // Before somebody has typed a password twice.
+  // Check this before somebody types a password twice.
   if ((await readUserFile(path).catch(() => undefined))?.users.has(userKey(name))) throw taken();
   const password = await ask(options);
   const { schemes = SECRET_KINDS, realm = DEFAULT_REALM } = options;

@@ -14,29 +14,29 @@ import { WmspClient } from '../wmsp/client.js';
 import { isWmspUrl } from '../wmsp/client-url.js';
 import type { RemoteSource, SourceDescription, SourceOptions, SourceTable } from './source.js';
 
-/** A list of entries, and where it was found. */
+/** A list of entries and where it was found. */
 export interface FoundList {
   readonly metafile: Metafile;
-  /** A URL or a path; references are relative to it. */
+  /** A URL or a path; references in the list are relative to it. */
   readonly location: string;
 }
 
-/** References of one entry that are tried. */
+/** The maximum number of references to try for one entry. */
 const MAX_TRIED = 16;
-/** References that are tried in all, whatever announcements lead to. */
+/** The maximum number of references to try in all, however many announcements they come from. */
 const MAX_TRIED_IN_ALL = 256;
 const NO_COUNTS = { reconnects: 0, damagedPackets: 0, lostPackets: 0, recoveredPackets: 0 };
 
-/** A reference as it can be received. */
+/** A reference in a form that can be received. */
 type Place = { readonly url: string } | { readonly path: string };
 
 /**
- * The entries of an announcement as one source: one after the other, of each the first reference that works. Local files are taken from
- * local announcements only.
+ * The entries of an announcement as one source: one after the other, each by the first of its references that works.
+ * Local files are accepted from local announcements only.
  *
  * The iteration throws:
- * @throws WmError WM_NO_INPUT when there is no announcement, WM_BAD_INPUT when it cannot be read or names nothing; what the last
- *   reference threw when none works
+ * @throws WmError WM_NO_INPUT if there is no announcement, WM_BAD_INPUT if it cannot be read or names nothing; the
+ *   error of the last reference if none works
  */
 export class AnnouncementSource implements RemoteSource {
   readonly #find: () => Promise<FoundList>;
@@ -47,7 +47,7 @@ export class AnnouncementSource implements RemoteSource {
   #before = NO_COUNTS;
   #sequence: Sequence | undefined;
   #closed = false;
-  // Another host has named some of the entries.
+  // True once another host has named some of the entries.
   #led: boolean;
 
   constructor(found: FoundList, options: SourceOptions, table: SourceTable, find = () => Promise.resolve(found)) {
@@ -58,7 +58,7 @@ export class AnnouncementSource implements RemoteSource {
     this.#table = table;
   }
 
-  /** The announcement in a file of this host; it is read when the source is. */
+  /** Opens the announcement in a file of this host, which is read when the source is. */
   static at(path: string, options: SourceOptions, table: SourceTable): AnnouncementSource {
     const location = path.trim();
     const find = async () => ({ metafile: await readLocal(location), location });
@@ -94,7 +94,7 @@ export class AnnouncementSource implements RemoteSource {
     await this.#sequence?.close();
   }
 
-  /** What its first entry is, by the first reference that works. @throws WmError as the iteration */
+  /** Describes the first entry by the first of its references that works. @throws WmError as the iteration does */
   async describe(): Promise<SourceDescription> {
     const [entry] = await this.#entries();
     return this.#firstThatWorks(entry!, (place) => {
@@ -117,7 +117,7 @@ export class AnnouncementSource implements RemoteSource {
       } catch (error) {
         if (!(error instanceof WmError) || this.#closed) throw error;
         this.#note(`${ref} does not work: ${error.message}`);
-        // That nothing here receives such a URL says less than what was found at another.
+        // An unsupported URL says less than the error of a reference that was tried.
         if (error.code !== 'WM_USAGE' || failure.code === 'WM_BAD_INPUT') failure = error;
       }
     }
@@ -155,7 +155,7 @@ export class AnnouncementSource implements RemoteSource {
     }
   }
 
-  /** Keeps the counts of a source that is over. */
+  /** Keeps the counts of a finished source. */
   async #settle(source: AsfSource): Promise<void> {
     this.#before = { ...NO_COUNTS, ...this.stats };
     if (this.#current === source) this.#current = undefined;
@@ -168,7 +168,7 @@ export class AnnouncementSource implements RemoteSource {
     return this.#table.open(place.url, {
       ...this.#below(),
       startTime: (index === 0 ? startTime : 0) + (entry.startTime ?? 0) * 1000,
-      // A reference that does not work is no reason to wait while there are others.
+      // While there are other references, do not wait for one that does not work.
       reconnect: reconnect && { ...reconnect, first: isOnly && reconnect.first === true },
     });
   }
@@ -195,7 +195,7 @@ export class AnnouncementSource implements RemoteSource {
     return entries;
   }
 
-  /** What another announcement holds (ENTRYREF); what is none is an entry. */
+  /** Returns the contents of another announcement (ENTRYREF); anything else is an entry. */
   async #load(url: string): Promise<Metafile> {
     const place = this.#placeOf(url);
     const path = 'path' in place ? place.path : place.url;
@@ -211,7 +211,7 @@ export class AnnouncementSource implements RemoteSource {
     return listOf([{ title: '', refs: [url] }]);
   }
 
-  /** @throws WmError WM_BAD_INPUT for a local file that an announcement on a server names */
+  /** @throws WmError WM_BAD_INPUT for a local file that a server's announcement names */
   #placeOf(ref: string): Place {
     // A reference such as c:/a.asx is a path on this host, too.
     const isLocal = /^file:/i.test(ref) || !/^[a-z][a-z0-9+.-]+:\/\//i.test(ref);
@@ -234,7 +234,7 @@ export class AnnouncementSource implements RemoteSource {
 /**
  * Reads the announcement in a file.
  *
- * @throws WmError WM_NO_INPUT when there is no such file, WM_BAD_INPUT when it is none, or cannot be read
+ * @throws WmError WM_NO_INPUT if there is no such file, WM_BAD_INPUT if it is not an announcement or cannot be read
  */
 async function readLocal(path: string): Promise<Metafile> {
   const announcement = readAnnouncement(await readSmallFile(path, MAX_ANNOUNCEMENT_SIZE), { location: path });
@@ -244,7 +244,7 @@ async function readLocal(path: string): Promise<Metafile> {
   return announcement.metafile;
 }
 
-/** Whether a file of this host holds a list of other places, whatever it is called. */
+/** True if a file of this host is a list of other places, whatever its name. */
 export async function isAnnouncementFile(path: string): Promise<boolean> {
   const bytes = await readSmallFile(path, MAX_ANNOUNCEMENT_SIZE).catch(() => Buffer.alloc(0));
   return readAnnouncement(bytes)?.kind === 'list';

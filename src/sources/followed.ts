@@ -11,10 +11,10 @@ import type { RemoteSource, SourceDescription, SourceOptions, SourceTable } from
 const NO_COUNTS = { reconnects: 0, damagedPackets: 0 };
 
 /**
- * What is at an http:// or mms:// URL: a stream, or an announcement or a redirect to another protocol, which is followed. What it is
- * shows in what comes, not in the URL.
+ * The content of an http:// or mms:// URL: a stream, or an announcement or redirect to another protocol, which is
+ * followed. Only the response shows which it is, not the URL.
  *
- * The iteration throws as {@link WmspClient}, and as what it leads to.
+ * The iteration throws as {@link WmspClient} does, and as the source it leads to.
  */
 export class FollowedSource implements RemoteSource {
   readonly #client: WmspClient;
@@ -24,7 +24,7 @@ export class FollowedSource implements RemoteSource {
   #begun = false;
   #closed = false;
 
-  /** @throws WmError WM_USAGE for a URL or an option that cannot be used */
+  /** @throws WmError WM_USAGE for an unusable URL or option */
   constructor(url: string, options: SourceOptions, table: SourceTable) {
     this.#client = new WmspClient({ ...options, url });
     this.#current = this.#client;
@@ -69,7 +69,7 @@ export class FollowedSource implements RemoteSource {
   }
 }
 
-/** The source that a URL leads to. @throws WmError WM_PROTOCOL when it can be received by nothing here */
+/** Opens the source that a URL leads to. @throws WmError WM_PROTOCOL if nothing here can receive it */
 function openNext(found: LeadsElsewhere, options: SourceOptions, table: SourceTable): RemoteSource {
   const { location, announcement } = found;
   const next = below(found, options);
@@ -113,7 +113,7 @@ async function describeNext(
   return redirected(found, () => table.describe(location, next));
 }
 
-/** A redirect may lead to another protocol, not to a file of this host, nor to what nothing here receives. */
+/** Runs `follow`. A redirect may lead to another protocol, but not to a local file or to an unsupported URL. */
 function redirected<T>(found: LeadsElsewhere, follow: () => T): T {
   if (!/^[a-z][a-z0-9+.-]+:\/\//i.test(found.location)) throw found;
   try {
@@ -127,7 +127,7 @@ function below({ isRemote }: LeadsElsewhere, { depth = 0, led = false, ...option
   return { ...options, depth: depth + 1, led: led || isRemote };
 }
 
-/** Gives the .nsc file that was found, and then what is there when it is read again. */
+/** Returns the .nsc file that was found, and on later calls reads it again. */
 function nscReader({ location, announcement }: LeadsElsewhere, options: SourceOptions) {
   let text = announcement?.kind === 'nsc' ? announcement.text : undefined;
   return async () => {

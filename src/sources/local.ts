@@ -5,9 +5,9 @@ import type { SourceDescription, SourceOptions } from './source.js';
 import { describeSourceUrl, isSourceUrl, TABLE } from './table.js';
 
 /**
- * What a file of this host holds, whatever it is called: ASF, or an announcement, which is followed.
+ * Opens a file of this host, whatever its name: ASF, or an announcement, which is followed.
  *
- * @param options of the file, and of the sources that an announcement names
+ * @param options for the sources that an announcement names
  */
 export function localSource(file: FileSourceOptions, options: SourceOptions = {}): AsfSource {
   let source: AsfSource | undefined;
@@ -26,7 +26,7 @@ export function localSource(file: FileSourceOptions, options: SourceOptions = {}
   };
 }
 
-/** Asks what a URL names, or what an announcement in a file of any name leads to. @throws WmError as {@link describeSourceUrl} */
+/** Describes what a URL names, or an announcement in a file leads to. @throws WmError as {@link describeSourceUrl} */
 export function describeSource(place: string, options: SourceOptions = {}): Promise<SourceDescription> {
   if (isSourceUrl(place)) return describeSourceUrl(place, options);
   return AnnouncementSource.at(place, options, TABLE).describe();

@@ -6,7 +6,7 @@ import type { RemoteSource } from './source.js';
 
 const MORE: EndEvent = { type: 'end', moreEntries: true, reason: 1 };
 
-/** A multicast that is received again when it fails, as {@link RetryOptions} say. */
+/** A multicast that is received again after a failure, as {@link RetryOptions} say. */
 export class MulticastSource implements RemoteSource {
   readonly #options: MsbClientOptions;
   readonly #closed = new AbortController();
@@ -14,7 +14,7 @@ export class MulticastSource implements RemoteSource {
   #client: MsbClient;
   #before = { damagedPackets: 0, lostPackets: 0, recoveredPackets: 0 };
   #worked = false;
-  // The end of what the last client gave is due.
+  // True if the end of the last client's content is still to be yielded.
   #open = false;
 
   /** @throws WmError WM_USAGE as {@link MsbClient} */
@@ -60,7 +60,7 @@ export class MulticastSource implements RemoteSource {
     }
   }
 
-  /** What one client gives, without the last end. */
+  /** Yields the events of one client, without the last end. */
   async *#events(): AsyncGenerator<AsfEvent, void, undefined> {
     for await (const event of this.#client) {
       if (event.type === 'end' && !event.moreEntries) continue;

@@ -4,8 +4,8 @@ import { type Clock, Pacer, systemClock } from '../media/pacing.js';
 type Described = AsfSource & { readonly description?: { readonly live: boolean } | undefined };
 
 /**
- * A source at the pace at which it plays, as live receivers need it: live content as it comes, content on demand when it is due, however
- * fast its server sends it.
+ * Paces a source at its playback rate, as live receivers need it: live content as it arrives, and content on demand
+ * when it is due, however fast the server sends it.
  */
 export class PacedSource implements AsfSource {
   readonly #source: Described;

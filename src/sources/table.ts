@@ -16,9 +16,9 @@ import {
 } from './source.js';
 
 interface SourceKind {
-  /** What its URLs look like, for a person. */
+  /** The form of its URLs, for people. */
   readonly form: string;
-  /** Whether a client can say which streams it wants, or at how many bits per second. */
+  /** True if a client can choose streams or a bit rate. */
   readonly hasChoice: boolean;
   isFor(text: string): boolean;
   /** @throws WmError WM_USAGE */
@@ -29,12 +29,12 @@ interface SourceKind {
 /** The table, for sources that lead to others. */
 export const TABLE: SourceTable = { open: openSourceUrl, describe: describeSourceUrl };
 
-/** Every kind of source that a URL or an announcement on this host can name, the more special first. */
+/** Every kind of source that a URL or an announcement on this host can name, the more specific first. */
 const KINDS: readonly SourceKind[] = [
   {
     form: 'http://, https://, mmsh://, mms://',
     hasChoice: true,
-    // An announcement is known by what comes, whatever the URL is called.
+    // The content shows whether it is an announcement, whatever the URL looks like.
     isFor: isWmspUrl,
     open: (url, options) => new FollowedSource(url, options, TABLE),
     describe: (url, options) => FollowedSource.describe(url, options, TABLE),
@@ -82,7 +82,10 @@ function kindOf(url: string, { depth = 0 }: SourceOptions = {}): SourceKind {
   );
 }
 
-/** Whether text names a source on another host, or an announcement. @throws WmError WM_USAGE for a kind of URL that is none */
+/**
+ * True if the text names a source on another host, or an announcement. @throws WmError WM_USAGE for an unknown kind of
+ * URL
+ */
 export function isSourceUrl(text: string): boolean {
   if (KINDS.some(({ isFor }) => isFor(text))) return true;
   if (!/^\s*[a-z][a-z0-9+.-]+:\/\//i.test(text)) return false;
@@ -90,22 +93,22 @@ export function isSourceUrl(text: string): boolean {
   return false;
 }
 
-/** Whether {@link SourceOptions} `streams` and `bandwidth` mean anything for a URL. */
+/** True if {@link SourceOptions} `streams` and `bandwidth` have an effect for the URL. */
 export function hasChoiceOfStreams(url: string): boolean {
   return kindOf(url).hasChoice && !isNscLocation(url);
 }
 
 /**
- * Opens what a URL names, with the client of its kind.
+ * Opens a URL with the client of its kind.
  *
- * @throws WmError WM_USAGE when there is no such kind, or the URL or an option cannot be used
+ * @throws WmError WM_USAGE if the kind is unknown, or the URL or an option is unusable
  */
 export function openSourceUrl(url: string, options: SourceOptions = {}): RemoteSource {
   return kindOf(url, options).open(url, options);
 }
 
 /**
- * Asks what is at a URL, and receives nothing of it.
+ * Describes the source at a URL without receiving it.
  *
  * @throws WmError as {@link openSourceUrl}, and as the iteration of the client of its kind
  */
