@@ -4,30 +4,29 @@ import { isLoopback, plainAddress } from '../http/addresses.js';
 import { Refusal, type RefusalKind, type RefusalOptions } from '../refusal.js';
 import type { AuthOutcome, AuthRequest, Caller, Finish, Scheme } from './dialog.js';
 
-/** Who may do something, as it stands in a configuration. */
+/** Who may do something, as in a configuration. */
 export interface AccessRule {
-  /** Addresses from where it is possible at all; without them, all. */
+  /** Addresses from which it is allowed at all; default all. */
   readonly addresses?: readonly string[] | undefined;
-  /** Users who may; `*` is anybody who is known. Without users and groups nobody is asked who they are. */
+  /** Users who may; `*` is anyone with an account. Without users and groups, no login is needed. */
   readonly users?: readonly string[] | undefined;
   readonly groups?: readonly string[] | undefined;
-  /** Addresses from where nobody is asked who they are. */
+  /** Addresses that need no login. */
   readonly trusted?: readonly string[] | undefined;
 }
 
-/** An {@link AccessRule} that is ready to be asked. */
+/** An {@link AccessRule} prepared for lookups. */
 export interface Rule {
   readonly addresses: AddressList | undefined;
   readonly trusted: AddressList;
-  /** Lower case; undefined when nobody is asked. */
+  /** Lower case; undefined if no login is needed. */
   readonly users: ReadonlySet<string> | undefined;
   readonly groups: ReadonlySet<string>;
 }
 
 /**
- * Makes a rule ready.
- *
- * @throws WmError WM_USAGE for an address that is none
+ * Prepares a rule.
+ * @throws WmError WM_USAGE for a malformed address
  */
 export function ruleOf({ addresses, users, groups, trusted }: AccessRule): Rule {
   const asks = users !== undefined || groups !== undefined;
@@ -39,40 +38,40 @@ export function ruleOf({ addresses, users, groups, trusted }: AccessRule): Rule 
   };
 }
 
-/** Whether a caller may do what it wants. */
+/** Whether a caller may do what it asks for. */
 export type AccessDecision =
   | {
       readonly granted: true;
-      /** The user who was let in; undefined if nobody was asked. */
+      /** The user who logged in; undefined if no login was needed. */
       readonly user: string | undefined;
-      /** True if it was not asked only because of where it comes from. Web pages can borrow that from people who look at them. */
+      /** True if only its address spared it a login. Web pages can exploit the address of the people who view them. */
       readonly trusted: boolean;
       readonly finish?: Finish | undefined;
     }
   | {
       readonly granted: false;
       readonly refusal: Refusal;
-      /** The credentials were good, but their user may not. */
+      /** The credentials were good, but this user may not. */
       readonly finish?: Finish | undefined;
     };
 
-/** Says who sent a request; `ServerAuthenticator` is one. */
+/** Authenticates requests; `ServerAuthenticator` is one. */
 export interface Authenticator {
   check(request: AuthRequest): Promise<AuthOutcome>;
 }
 
 export interface AccessControlOptions {
-  /** Asks clients who they are; without it nobody is let in who would have to be asked. */
+  /** Authenticates clients; without it everyone who would need a login is refused. */
   readonly authenticator?: Authenticator | undefined;
   /** The most preferred first. */
   readonly schemes: readonly Scheme[];
-  /** Basic also where everybody on the way can read the password. */
+  /** True to offer Basic even where others on the way can read the password. */
   readonly basicWithoutTls: boolean;
-  /** Somebody was refused for a wrong name or password. */
+  /** A wrong name or password was refused. */
   readonly onWarning?: ((message: string) => void) | undefined;
 }
 
-/** Decides by address and credentials who may do what, whatever protocol they speak. */
+/** Decides by address and credentials who may do what, in any protocol. */
 export class AccessControl {
   readonly #options: AccessControlOptions;
 
@@ -81,11 +80,10 @@ export class AccessControl {
   }
 
   /**
-   * The answer when it does not depend on credentials, else a promise of it. After a refusal with challenges the connection has to
-   * be kept for the next try.
-   *
-   * @param what what the caller wants, as in "may not …", for messages
-   * @throws WmError WM_CONFIG when the users cannot be read
+   * Returns the answer, or a promise of it if it depends on credentials. After a refusal with challenges the connection
+   * has to be kept for the next attempt.
+   * @param what the caller wants, as in "may not …", for messages
+   * @throws WmError WM_CONFIG if the users cannot be read
    */
   check(caller: Caller, rule: Rule, what: string): AccessDecision | Promise<AccessDecision> {
     const { remoteAddress, local, credentials } = caller;
@@ -143,7 +141,8 @@ export class AccessControl {
       (scheme) => (scheme !== 'basic' || unreadable) && (credentials.schemes?.includes(scheme) ?? true),
     );
     if (!credentials.via) return possible;
-    // A connection of a proxy may be everybody's, or end after each request; then what authenticates connections cannot work (RFC 4559 6).
+    // A proxy may share a connection among clients, or close it after each request. Schemes that authenticate
+    // connections cannot work then (RFC 4559 6).
     const ofRequests = possible.filter((scheme) => scheme === 'digest' || scheme === 'basic');
     return ofRequests.length > 0 ? ofRequests : possible;
   }
@@ -157,7 +156,7 @@ function denied(
   return { granted: false, refusal: new Refusal(kind, message, options) };
 }
 
-/** A loopback address that is not the client's is that of a proxy on this host, which brings everybody. */
+/** A loopback address that is not the client's own is that of a proxy on this host, which serves anyone. */
 function isTrusted({ remoteAddress, local }: Caller, { trusted }: Rule): boolean {
   return (local || !isLoopback(remoteAddress)) && trusted.includes(remoteAddress, local);
 }

@@ -2,18 +2,17 @@ import type { Credentials as UserCredentials } from '../http/credentials.js';
 import { AuthError } from './error.js';
 import { decodeAuthText, decodeToken } from './fields.js';
 
-/** Bytes of a user name and a password with their colon. */
+/** Bytes of a user name and a password, with the colon between them. */
 const MAX_USER_PASS = 1_024;
 
-/** The token68 of Basic credentials, in UTF-8 (RFC 7617 2). */
+/** Encodes the token68 of Basic credentials, in UTF-8 (RFC 7617 2). */
 export function encodeBasic({ user, password }: UserCredentials): string {
   return Buffer.from(`${user}:${password}`, 'utf8').toString('base64');
 }
 
 /**
- * Reads the token68 of Basic credentials (RFC 7617 2): UTF-8, or Latin-1 where the bytes are no UTF-8.
- *
- * @throws AuthError when it is malformed, longer than 1024 bytes or holds control characters
+ * Decodes the token68 of Basic credentials (RFC 7617 2): UTF-8, or Latin-1 if the bytes are not UTF-8.
+ * @throws AuthError if it is malformed, longer than 1024 bytes or has control characters
  */
 export function decodeBasic(token: string): UserCredentials {
   const bytes = decodeToken(token);

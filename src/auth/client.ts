@@ -26,20 +26,20 @@ export interface ClientAuthenticatorOptions {
   readonly server?: UserCredentials | undefined;
   /** For proxies (407). */
   readonly proxy?: UserCredentials | undefined;
-  /** What may be spoken; default all. */
+  /** The schemes to use; default all. */
   readonly schemes?: readonly Scheme[] | undefined;
-  /** Send a server the password with Basic although everybody on the way can read it; default false. */
+  /** Send a server the password with Basic even if others on the way can read it; default false. */
   readonly basicInClear?: boolean | undefined;
 }
 
-/** A request, as far as credentials depend on it. */
+/** A request, as far as its credentials depend on it. */
 export interface SignedRequest {
   readonly method: string;
-  /** As it stands in the request line. */
+  /** As in the request line. */
   readonly target: string;
-  /** The same object for all requests on a connection, where there are several connections. */
+  /** The same object for all requests on a connection, if there are several connections. */
   readonly connection?: object | undefined;
-  /** The server. Its password goes to the first one only, wherever redirects lead. */
+  /** The server. Its password is sent only to the first one, wherever redirects lead. */
   readonly origin?: string | undefined;
 }
 
@@ -47,30 +47,36 @@ export interface SignedRequest {
 export interface ClientChallenge extends SignedRequest {
   readonly status: number;
   readonly headers: HeaderFields;
-  /** Nobody on the way can read what is sent: TLS, or this very host. */
+  /** True if nobody on the way can read what is sent: TLS, or this host itself. */
   readonly secure?: boolean | undefined;
-  /** The connection stays open behind the response; default true. NTLM and Negotiate need that, and some proxies close all. */
+  /**
+   * True if the connection stays open after the response; default true. NTLM and Negotiate need that, and some proxies
+   * close every connection.
+   */
   readonly persistent?: boolean | undefined;
 }
 
-/** What a client of HTTP asks for credentials; {@link ClientAuthenticator} is one. */
+/** The source of an HTTP client's credentials; {@link ClientAuthenticator} is one. */
 export interface HttpAuthenticator {
   /** For X-Accept-Authentication, in order of preference. */
   readonly schemes: readonly string[];
-  /** @returns the Authorization or Proxy-Authorization field of the next try, which `fields` gives for it too; undefined gives up */
+  /**
+   * @returns the Authorization or Proxy-Authorization field of the next attempt, which `fields` returns for it too;
+   *   undefined to give up
+   */
   answer(challenge: ClientChallenge): Field | undefined | Promise<Field | undefined>;
-  /** All that a request has to have; to be asked for every request, just before it is sent. */
+  /** Returns the credential fields of a request; to be called for every request, just before it is sent. */
   fields?(request: SignedRequest, statuses?: readonly number[]): readonly Field[];
-  /** Whether there is a password for who answers with this status, for what people are told; without it, there is. */
+  /** True if there is a password for a peer that answers with this status, for messages; default true. */
   knows?(status: number): boolean;
 }
 
 const WORKSTATION = hostname().split('.')[0]!.toUpperCase().slice(0, 15);
 
 /**
- * Answers challenges with a user's password (RFC 9110 11): Negotiate (NTLM in SPNEGO) before NTLM, Digest with SHA-256, Digest with MD5 and
- * Basic, whatever the server prefers. Basic is for TLS, for this host and for proxies, unless it is allowed everywhere. A server that
- * has refused the password is not asked again.
+ * Answers challenges with a user's password (RFC 9110 11). It prefers Negotiate (NTLM in SPNEGO), then NTLM, Digest
+ * with SHA-256, Digest with MD5 and Basic, whatever the server prefers. Basic is used with TLS, on this host and for
+ * proxies, unless it is allowed everywhere. A password that a server has refused is not sent to it again.
  */
 export class ClientAuthenticator implements HttpAuthenticator {
   readonly schemes: readonly string[];
@@ -86,9 +92,9 @@ export class ClientAuthenticator implements HttpAuthenticator {
   }
 
   /**
-   * The field for the next try of a request; undefined when there is no password, it was refused, or nothing that is offered is spoken.
-   *
-   * @throws WmError WM_AUTH_REFUSED when Basic alone is offered where it would show the password
+   * Returns the field for the next attempt of a request; undefined if there is no password, it was refused, or no
+   * offered scheme is supported.
+   * @throws WmError WM_AUTH_REFUSED if only Basic is offered and it would expose the password
    */
   answer(challenge: ClientChallenge): Field | undefined {
     if (challenge.status === 407) return this.#proxy?.answer(challenge, 'Proxy-Authenticate');
@@ -97,10 +103,10 @@ export class ClientAuthenticator implements HttpAuthenticator {
   }
 
   /**
-   * For any request: the answer to the challenge that it got, or what is known from earlier ones. NTLM and Negotiate give nothing
-   * beforehand, because they authenticate a connection; on a new one they begin again when the server asks.
-   *
-   * @param statuses who sees the request: 401 the server, 407 a proxy; default both
+   * Returns the fields for any request: the answer to its challenge, or credentials known from earlier ones. NTLM and
+   * Negotiate send nothing in advance, because they authenticate a connection; on a new one they start again when the
+   * server asks.
+   * @param statuses the recipients of the request: 401 the server, 407 a proxy; default both
    */
   fields(request: SignedRequest, statuses: readonly number[] = [401, 407]): readonly Field[] {
     const server = statuses.includes(401) && !this.#isForeign(request) ? this.#server : undefined;
@@ -128,10 +134,10 @@ interface Pending {
   readonly value: string;
 }
 
-/** Answers that may wait at once, each for its request. */
+/** Answers that may wait at the same time, each for its request. */
 const MAX_PENDING = 16;
 
-/** What is known of the server, or of the proxy. */
+/** The state of the login at the server, or at the proxy. */
 class Side {
   readonly #credentials: UserCredentials;
   readonly #field: string;
@@ -140,7 +146,7 @@ class Side {
   #identity: NtlmIdentity | undefined;
   #basic: string | undefined;
   #digest: { readonly challenge: DigestChallenge; readonly secret: string; count: number } | undefined;
-  // The proxy's password was asked for by CONNECT; what goes through the tunnel is none of its business.
+  // True if the proxy asked for its password at CONNECT; requests through the tunnel do not concern it.
   #tunnel = false;
   // Answers that have not been sent yet.
   #pending: Pending[] = [];
@@ -175,7 +181,10 @@ class Side {
     return [this.#field, value];
   }
 
-  /** For the same request, if possible on the same connection; others of that connection are of no use any more. */
+  /**
+   * Takes the answer for the same request, on the same connection if possible; others for that connection are useless
+   * now.
+   */
   #takePending({ method, target, connection = this }: SignedRequest): string | undefined {
     const same = this.#pending.filter((pending) => pending.method === method && pending.target === target);
     const taken = same.find((pending) => pending.connection === connection) ?? same.at(-1);
@@ -193,7 +202,7 @@ class Side {
     else this.#sent.set(connection, value);
   }
 
-  /** The proof, when the server has sent a challenge of NTLM. */
+  /** Returns the proof if the server has sent an NTLM challenge. */
   #handshakeGoesOn(sent: Sent | undefined, offers: readonly SchemeValue[]): string | undefined {
     const offer = offers.find(continuesHandshake);
     const scheme = offer && handshakeOf(offer.scheme);
@@ -211,7 +220,7 @@ class Side {
   #begin(sent: Sent | undefined, challenge: ClientChallenge, offers: readonly SchemeValue[]): string | undefined {
     const digests = offers.filter(({ scheme }) => scheme === 'digest').map(readDigestChallenge);
     if (sent?.proof && !this.#mayTryAgain(sent, digests)) return undefined;
-    // The server has no use for what begins a handshake: it knows Kerberos alone under Negotiate, say.
+    // The server rejects the start of the handshake: for example, it only knows Kerberos under Negotiate.
     if (sent && !sent.proof) this.#usable.delete(sent.scheme);
     const offered = new Set(offers.map(({ scheme }) => schemeOf(scheme)));
     for (const scheme of ALL_SCHEMES) {
@@ -222,13 +231,16 @@ class Side {
     return undefined;
   }
 
-  /** Whether it was the nonce that was refused: the server says so, or it has been good for an earlier request. */
+  /**
+   * True if the nonce was refused, not the password: the server says so, or the password has worked for an earlier
+   * request.
+   */
   #mayTryAgain({ scheme }: Sent, digests: ReadonlyArray<DigestChallenge | undefined>): boolean {
     if (scheme !== 'digest' || !this.#digest) return false;
     return this.#digest.count > 1 || digests.some((digest) => digest?.stale);
   }
 
-  /** What a scheme begins with; undefined when the server's challenge cannot be answered. */
+  /** The first token of a scheme; undefined if the server's challenge cannot be answered. */
   #first(
     scheme: Scheme,
     challenge: ClientChallenge,
@@ -279,10 +291,10 @@ class Side {
   }
 }
 
-/** What the refused request had. */
+/** The credentials of the refused request. */
 interface Sent {
   readonly scheme: Scheme;
-  /** It proved the password, and did not only begin a handshake. */
+  /** True if it proved the password, and did not only begin a handshake. */
   readonly proof: boolean;
 }
 
@@ -293,7 +305,7 @@ function sentOf(value: string | undefined): Sent | undefined {
   return { scheme, proof: !handshakeOf(scheme) || !isFirstToken(Buffer.from(token, 'base64')) };
 }
 
-/** Whether a token begins a handshake: NEGOTIATE_MESSAGE or NegTokenInit. */
+/** True if a token begins a handshake: NEGOTIATE_MESSAGE or NegTokenInit. */
 function isFirstToken(token: Buffer): boolean {
   return messageType(token) === 1 || token[0] === 0x60;
 }
@@ -306,7 +318,7 @@ function handshakeOf(name: string): HandshakeScheme | undefined {
   return name === 'negotiate' || name === 'ntlm' ? name : undefined;
 }
 
-/** The challenges of one field; none when it is malformed, so that the other fields count. */
+/** The challenges of one field; empty if it is malformed, so that the other fields count. */
 function readChallenges(value: string): SchemeValue[] {
   try {
     return parseChallenges(value);

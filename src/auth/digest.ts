@@ -2,13 +2,13 @@ import { createHash } from 'node:crypto';
 import { AuthError } from './error.js';
 import { decodeAuthText, quote, quoteBytes, type SchemeValue } from './fields.js';
 
-/** The hash functions of RFC 2617 and RFC 7616 that are spoken here. */
+/** The supported hash functions of RFC 2617 and RFC 7616. */
 export type DigestHash = 'MD5' | 'SHA-256';
 
-/** The value of `algorithm`, taken apart. */
+/** A parsed value of `algorithm`. */
 export interface DigestAlgorithm {
   readonly hash: DigestHash;
-  /** `-sess`: HA1 covers the nonces too. */
+  /** `-sess`: HA1 includes the nonces. */
   readonly session: boolean;
 }
 
@@ -19,36 +19,35 @@ function hexHash(hash: DigestHash, text: string, encoding: 'utf8' | 'latin1'): s
   return createHash(HASHES[hash]).update(text, encoding).digest('hex');
 }
 
-/** HA1 without `-sess` (RFC 7616 3.4.2), in hexadecimal: what a server keeps of a password. */
+/** Returns HA1 without `-sess` (RFC 7616 3.4.2), in hexadecimal: a server keeps it in place of a password. */
 export function digestSecret(hash: DigestHash, user: string, realm: string, password: string): string {
   return hexHash(hash, `${user}:${realm}:${password}`, 'utf8');
 }
 
-/** `algorithm` in a field; undefined for one that is not spoken here. It is MD5 when it is left away. */
+/** Parses `algorithm`; undefined if it is not supported. MD5 if the field leaves it out. */
 export function parseAlgorithm(text = 'MD5'): DigestAlgorithm | undefined {
   const match = /^(MD5|SHA-256)(-sess)?$/i.exec(text);
   if (!match) return undefined;
   return { hash: match[1]!.toUpperCase() as DigestHash, session: match[2] !== undefined };
 }
 
-/** `algorithm` as a field has it. */
+/** Returns `algorithm` as it is written in a field. */
 export function formatAlgorithm({ hash, session }: DigestAlgorithm): string {
   return session ? `${hash}-sess` : hash;
 }
 
-/** What a response is computed from; each character stands for one byte. */
+/** The input for a response; each character is one byte. */
 export interface DigestInput {
   readonly algorithm: DigestAlgorithm;
   readonly nonce: string;
   readonly uri: string;
-  /** With `qop=auth`; undefined for RFC 2069, which old clients speak. */
+  /** With `qop=auth`; undefined for RFC 2069, which old clients use. */
   readonly protection: { readonly nc: string; readonly cnonce: string } | undefined;
 }
 
 /**
- * `response` (RFC 7616 3.4.1; RFC 2617 3.2.2.1 without qop), in hexadecimal.
- *
- * @param secret of {@link digestSecret}, with the algorithm's hash
+ * Computes `response` (RFC 7616 3.4.1; RFC 2617 3.2.2.1 without qop), in hexadecimal.
+ * @param secret from {@link digestSecret}, with the algorithm's hash
  */
 export function digestResponse(secret: string, method: string, input: DigestInput): string {
   const { algorithm, nonce, uri, protection } = input;
@@ -66,10 +65,10 @@ export interface DigestCredentials extends DigestInput {
   readonly response: string;
 }
 
-/** The text of a parameter, whose characters stand for bytes. */
+/** The text of a parameter whose characters are bytes. */
 const textOf = (parameter: string) => decodeAuthText(Buffer.from(parameter, 'latin1'));
 
-/** username* (RFC 8187 3.2.1). @throws AuthError when it is malformed or not in UTF-8 */
+/** username* (RFC 8187 3.2.1). @throws AuthError if it is malformed or not in UTF-8 */
 function extendedValue(text: string): string {
   const match = /^UTF-8'[^']*'(.*)$/i.exec(text);
   try {
@@ -79,9 +78,8 @@ function extendedValue(text: string): string {
 }
 
 /**
- * Reads Digest credentials (RFC 7616 3.4).
- *
- * @throws AuthError when a parameter is missing or malformed, or for another qop or algorithm
+ * Parses Digest credentials (RFC 7616 3.4).
+ * @throws AuthError if a parameter is missing or malformed, or for another qop or algorithm
  */
 export function readDigest({ parameters }: SchemeValue): DigestCredentials {
   const need = (name: string): string => {
@@ -92,7 +90,7 @@ export function readDigest({ parameters }: SchemeValue): DigestCredentials {
   const algorithm = parseAlgorithm(parameters.get('algorithm'));
   const qop = parameters.get('qop')?.toLowerCase();
   if (!algorithm || (qop !== undefined && qop !== 'auth'))
-    throw new AuthError('The Digest credentials are of no known kind.');
+    throw new AuthError('The Digest credentials are of an unknown kind.');
   const nc = qop && need('nc');
   if (nc !== undefined && !/^[0-9a-f]{8}$/i.test(nc)) throw new AuthError('The nonce count is malformed.');
   const extended = parameters.get('username*');
@@ -113,13 +111,13 @@ export interface DigestChallenge {
   readonly nonce: string;
   readonly opaque: string | undefined;
   readonly algorithm: DigestAlgorithm;
-  /** Whether `qop` offers `auth`; a challenge without any is of RFC 2069. */
+  /** True if `qop` offers `auth`; a challenge without qop follows RFC 2069. */
   readonly qop: boolean;
-  /** The credentials were good, only the nonce was not. */
+  /** True if only the nonce was wrong; the credentials were good. */
   readonly stale: boolean;
 }
 
-/** Reads a Digest challenge (RFC 7616 3.3); undefined when this client cannot answer it. */
+/** Parses a Digest challenge (RFC 7616 3.3); undefined if this client cannot answer it. */
 export function readDigestChallenge({ parameters }: SchemeValue): DigestChallenge | undefined {
   const algorithm = parseAlgorithm(parameters.get('algorithm'));
   const nonce = parameters.get('nonce');
@@ -139,7 +137,7 @@ export function readDigestChallenge({ parameters }: SchemeValue): DigestChalleng
   };
 }
 
-/** The parameters of a challenge, as WWW-Authenticate has them behind the scheme (RFC 7616 3.3). */
+/** Returns the parameters of a challenge, as in WWW-Authenticate after the scheme (RFC 7616 3.3). */
 export function formatDigestChallenge(challenge: DigestChallenge): string {
   const { realm, nonce, opaque, algorithm, qop, stale } = challenge;
   return [
@@ -153,7 +151,7 @@ export function formatDigestChallenge(challenge: DigestChallenge): string {
   ].join(', ');
 }
 
-/** The value of Authorization for credentials (RFC 7616 3.4); `opaque` is the challenge's. */
+/** Returns the value of Authorization for credentials (RFC 7616 3.4); `opaque` comes from the challenge. */
 export function formatDigest(credentials: DigestCredentials, opaque: string | undefined): string {
   const { user, realm, nonce, uri, response, algorithm, protection } = credentials;
   return `Digest ${[

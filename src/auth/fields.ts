@@ -1,16 +1,18 @@
 import { AuthError } from './error.js';
 
-/** One challenge, or the credentials of a request (RFC 9110 11.3 and 11.4): a scheme with a token or with parameters. */
+/**
+ * One challenge, or the credentials of a request (RFC 9110 11.3 and 11.4): a scheme with a token or with parameters.
+ */
 export interface SchemeValue {
   /** In lower case. */
   readonly scheme: string;
-  /** The token68, as NTLM, Negotiate and Basic have it. */
+  /** The token68 of NTLM, Negotiate and Basic. */
   readonly token?: string;
-  /** Names in lower case, values without quotes; Latin-1 characters stand for bytes. */
+  /** Names in lower case, values without quotes; Latin-1 characters are bytes. */
   readonly parameters: ReadonlyMap<string, string>;
 }
 
-/** Characters of one field value that are read; a head has 16384 at most. */
+/** The most characters of a field value that are read; a head has at most 16384. */
 const MAX_VALUE = 16_384;
 const MAX_CHALLENGES = 16;
 const MAX_PARAMETERS = 32;
@@ -47,7 +49,7 @@ class Scanner {
     return true;
   }
 
-  /** Blanks and commas: empty list elements are borne (RFC 9110 5.6.1.2). */
+  /** Blanks and commas: empty list elements are tolerated (RFC 9110 5.6.1.2). */
   skipSeparators(): boolean {
     let comma = false;
     for (;;) {
@@ -57,7 +59,7 @@ class Scanner {
     }
   }
 
-  /** The value behind `name =`; undefined when there is no `=`. */
+  /** The value after `name =`; undefined if there is no `=`. */
   value(): string | undefined {
     const before = this.#at;
     this.take(SPACE);
@@ -69,7 +71,7 @@ class Scanner {
     const quoted = this.take(QUOTED);
     if (quoted !== undefined) return quoted.replace(/\\(.)/gs, '$1');
     const token = this.take(TOKEN);
-    // An empty value is against the grammar but was sent by more than one browser, as in opaque=
+    // The grammar forbids an empty value, but several browsers have sent one, as in opaque=
     if (token === undefined && !this.done && !this.peek(',')) throw new AuthError('A parameter has no value.');
     return token ?? '';
   }
@@ -80,10 +82,9 @@ class Scanner {
 }
 
 /**
- * Reads a WWW-Authenticate or Proxy-Authenticate value, which may hold several challenges (RFC 9110 11.6.1), or an Authorization
- * value. At most 16 challenges of 32 parameters are read, in linear time.
- *
- * @throws AuthError for what does not follow the grammar, and for a parameter that comes twice
+ * Parses a WWW-Authenticate or Proxy-Authenticate value, which may have several challenges (RFC 9110 11.6.1), or an
+ * Authorization value. Reads at most 16 challenges of 32 parameters, in linear time.
+ * @throws AuthError for anything that violates the grammar, and for a parameter that occurs twice
  */
 export function parseChallenges(value: string): SchemeValue[] {
   const scanner = new Scanner(value);
@@ -117,9 +118,8 @@ function addParameter(parameters: Map<string, string>, name: string, value: stri
 }
 
 /**
- * Reads the value of Authorization or Proxy-Authorization (RFC 9110 11.6.2).
- *
- * @throws AuthError when it is malformed or holds more than one set of credentials
+ * Parses the value of Authorization or Proxy-Authorization (RFC 9110 11.6.2).
+ * @throws AuthError if it is malformed or has more than one set of credentials
  */
 export function parseCredentials(value: string): SchemeValue {
   const [credentials, ...others] = parseChallenges(value);
@@ -128,7 +128,7 @@ export function parseCredentials(value: string): SchemeValue {
 }
 
 /**
- * A quoted string (RFC 9110 5.6.4) of bytes, each as one Latin-1 character, as header fields are written. Control characters become
+ * Quotes bytes, each given as one Latin-1 character, as in header fields (RFC 9110 5.6.4). Control characters become
  * spaces.
  */
 export function quoteBytes(bytes: string): string {
@@ -136,12 +136,12 @@ export function quoteBytes(bytes: string): string {
   return `"${bytes.replace(/[\x00-\x1f\x7f]/g, ' ').replace(/["\\]/g, '\\$&')}"`;
 }
 
-/** As {@link quoteBytes}, of the UTF-8 bytes of a text. */
+/** The same as {@link quoteBytes} for the UTF-8 bytes of a text. */
 export function quote(text: string): string {
   return quoteBytes(Buffer.from(text, 'utf8').toString('latin1'));
 }
 
-/** The text of a field's Latin-1 characters: UTF-8 if their bytes are, else Latin-1, which old clients send (RFC 7617 B.3). */
+/** Decodes the bytes of a field: UTF-8 if they are valid, else Latin-1, which old clients send (RFC 7617 B.3). */
 export function decodeAuthText(bytes: Buffer): string {
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
@@ -151,9 +151,8 @@ export function decodeAuthText(bytes: Buffer): string {
 }
 
 /**
- * The bytes of a base64 token (RFC 4648 4), with or without padding.
- *
- * @throws AuthError when it is something else
+ * Decodes a base64 token (RFC 4648 4), with or without padding.
+ * @throws AuthError if it is not base64
  */
 export function decodeToken(token: string): Buffer {
   const digits = token.replace(/={1,2}$/, '');

@@ -4,17 +4,19 @@ import { type CredentialStore, type UserEntry, userKey } from './store.js';
 import { readUserFile, type UserFileContents, userFileVersion } from './user-file.js';
 
 export interface FileStoreOptions {
-  /** Told in one sentence of a file that others can read, and of a change that cannot be read: then the old users stay. */
+  /**
+   * Called with one sentence if others can read the file, or if a change of it cannot be read; the old users stay then.
+   */
   readonly onWarning?: ((message: string) => void) | undefined;
-  /** Ms between two looks at the file; default 1000. */
+  /** Ms between two checks of the file; default 1000. */
   readonly interval?: number;
-  /** Ms of any clock; default {@link steadyNow}. One that is set back makes the next look come at once. */
+  /** Ms from any clock; default {@link steadyNow}. If it is set back, the next check comes at once. */
   readonly now?: () => number;
 }
 
 const DEFAULT_INTERVAL = 1_000;
 
-/** The users of a file that `wmcast users` keeps; a change of it counts within a second. */
+/** The users of a file that `wmcast users` manages; changes take effect within a second. */
 export class FileStore implements CredentialStore {
   readonly path: string;
   readonly #onWarning: (message: string) => void;
@@ -35,7 +37,7 @@ export class FileStore implements CredentialStore {
     this.#warnIfOpen();
   }
 
-  /** @throws WmError WM_CONFIG when the file cannot be read or is malformed */
+  /** @throws WmError WM_CONFIG if the file cannot be read or is malformed */
   static async open(path: string, options: FileStoreOptions = {}): Promise<FileStore> {
     return new FileStore(path, await readUserFile(path), options);
   }

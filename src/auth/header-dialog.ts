@@ -12,18 +12,21 @@ export interface HeaderRequest {
   readonly remoteAddress: string;
   /** True if the connection comes from this host. */
   readonly local: boolean;
-  /** True if the connection is under TLS. */
+  /** True if the connection uses TLS. */
   readonly secure: boolean;
 }
 
 export interface HeaderDialogOptions {
-  /** A player's request: MS-WMSP 3.2.5.1 has a header of its own for the schemes of proxies, which pushes have not (MS-WMHTTP 2.2.1.10). */
+  /**
+   * True for a player's request: MS-WMSP 3.2.5.1 has an additional header for the schemes of proxies, which pushes lack
+   * (MS-WMHTTP 2.2.1.10).
+   */
   readonly player?: boolean;
   /** As in {@link Caller}; default all. */
   readonly schemes?: readonly Scheme[];
 }
 
-/** Who sent a request, and what its header fields say of credentials (RFC 9110 11). */
+/** Returns the sender of a request, with the credentials in its header fields (RFC 9110 11). */
 export function callerOf(from: HeaderRequest, { player = false, schemes }: HeaderDialogOptions = {}): Caller {
   const { connection, remoteAddress, secure, request } = from;
   const { method, target, headers } = request;
@@ -51,18 +54,21 @@ function splitScheme(value: string): { scheme: string; token: string } {
   return { scheme, token: text.slice(scheme.length).replace(/^[ \t]+/, '') };
 }
 
-/** A client that names a whole URL in the request line takes this server for a proxy (RFC 9112 3.2.2). */
+/** A client that sends a whole URL in the request line takes this server for a proxy (RFC 9112 3.2.2). */
 function isProxied({ target }: RequestHead): boolean {
   return /^[a-z][a-z0-9+.-]*:\/\//i.test(target);
 }
 
-/** Fields that only proxies write and that do not say plainly where the client is. */
+/** Fields that only proxies write and that do not clearly show where the client is. */
 const PROXY_FIELD = /^(?:via|forwarded|cdn-loop|cf-ray|x-arr-log-id)$/i;
-/** Fields in which proxies name their client: X-Forwarded-For, X-Real-IP, CF-Connecting-IP, X-Client-IP, True-Client-IP and their like. */
+/**
+ * Fields in which proxies name their client, such as X-Forwarded-For, X-Real-IP, CF-Connecting-IP, X-Client-IP and
+ * True-Client-IP.
+ */
 const CLIENT_FIELD = /forwarded|(?:^|[-_]|client|real|remote|user)ip(?:v[46])?$|addr(?:ess)?$/i;
 
 /**
- * True if the client runs on this host. A request that a proxy on this host brings does not count, unless the proxy says that
+ * True if the client runs on this host. Requests through a proxy on this host do not count, unless the proxy says that
  * its client is on this host too.
  */
 function isLocal({ local, request: { headers } }: HeaderRequest): boolean {
@@ -74,18 +80,17 @@ function isOfProxy(name: string, value: string): boolean {
   return CLIENT_FIELD.test(name) && !value.split(',').every((address) => isLoopback(address.trim()));
 }
 
-/** How a refused request is answered over HTTP. */
+/** The answer to a refused request over HTTP. */
 export interface HeaderRefusal {
   readonly status: number;
   readonly fields: readonly Field[];
-  /** True if the connection has to be kept, because the next try belongs to it. */
+  /** True if the connection has to be kept, because the next attempt belongs to it. */
   readonly challenge: boolean;
 }
 
 /**
- * The answer to what was thrown to refuse a request; undefined for any other error.
- *
- * @param request the request that was refused: a proxy asks in fields of its own
+ * Returns the answer to an error that refuses a request; undefined for any other error.
+ * @param request the refused request: a proxy uses fields of its own for challenges
  */
 export function headerRefusal(error: unknown, request: RequestHead): HeaderRefusal | undefined {
   const status = refusalStatus(error);
@@ -99,7 +104,7 @@ export function headerRefusal(error: unknown, request: RequestHead): HeaderRefus
   return { status: challenge && proxied ? 407 : status, fields, challenge };
 }
 
-/** The fields that tell a client the last step of its login (RFC 7615, RFC 4559 5). */
+/** Returns the fields with the last step of a client's login (RFC 7615, RFC 4559 5). */
 export function finishFields(finish: Finish | undefined, request: RequestHead): Field[] {
   if (!finish) return [];
   const proxied = isProxied(request);

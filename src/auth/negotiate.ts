@@ -17,13 +17,14 @@ import {
 export interface Acceptor {
   /**
    * Takes the client's next token.
-   *
-   * @throws AuthError when it is malformed or is not what comes next; the handshake is over then
+   * @throws AuthError if it is malformed or out of order; this ends the handshake
    */
   step(token: Buffer): AcceptorStep;
 }
 
-/** NTLM under the scheme NTLM (MS-NTHT), and bare NTLM messages under Negotiate, which Windows sends (MS-WMHTTP 4.8). */
+/**
+ * NTLM under the scheme NTLM (MS-NTHT), and bare NTLM messages under Negotiate, which Windows sends (MS-WMHTTP 4.8).
+ */
 export class RawAcceptor implements Acceptor {
   readonly #ntlm: NtlmAcceptor;
 
@@ -72,7 +73,7 @@ class SpnegoAcceptor implements Acceptor {
     if (init.ntlmAt < 0) throw new AuthError('The client does not offer NTLM under Negotiate.');
     this.#init = init;
     if (init.ntlmAt === 0 && init.mechToken) return this.#challenge(init.mechToken, true);
-    // The client's favourite, Kerberos, is not spoken here; the lists have to be protected then (RFC 4178 5).
+    // The client prefers Kerberos, which is not supported; the lists have to be protected then (RFC 4178 5).
     return { kind: 'reply', token: buildNegTokenResp({ negState: NEG_STATE.requestMic }, true) };
   }
 
@@ -97,7 +98,7 @@ class SpnegoAcceptor implements Acceptor {
   }
 }
 
-/** The scheme Negotiate: SPNEGO, or bare NTLM messages, as the client's first token is. */
+/** The scheme Negotiate: SPNEGO or bare NTLM messages, depending on the client's first token. */
 export class NegotiateAcceptor implements Acceptor {
   readonly #options: NtlmAcceptorOptions;
   #inner: Acceptor | undefined;
@@ -127,9 +128,8 @@ export class SpnegoClient {
   }
 
   /**
-   * Answers the server's token, which may be a bare NTLM message too.
-   *
-   * @throws AuthError when it is malformed, or rejects
+   * Answers the server's token, which may also be a bare NTLM message.
+   * @throws AuthError if it is malformed or a rejection
    */
   authenticate(token: Buffer): Buffer {
     if (messageType(token) === 2) return this.#ntlm.authenticate(token).message;

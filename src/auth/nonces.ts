@@ -2,10 +2,10 @@ import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 
 const DEFAULT_LIFETIME = 300_000;
 const MAX_USED = 10_000;
-/** Nonce counts that may come late, by other connections of the same client. */
+/** How far a nonce count may be late when one client uses several connections. */
 const WINDOW = 64n;
 
-/** Bytes of a nonce: when it was made (48 bits, ms), random ones, and the HMAC over both. */
+/** Bytes of a nonce: its time (48 bits, ms), random bytes, and the HMAC of both. */
 const SIZES = { time: 6, random: 10, mac: 16 } as const;
 const SIGNED = SIZES.time + SIZES.random;
 
@@ -21,13 +21,13 @@ export interface NonceOptions {
 interface Usage {
   readonly issuedAt: number;
   highest: bigint;
-  /** Which of the counts up to 64 below the highest one were used. */
+  /** The used ones among the 64 counts below the highest. */
   seen: bigint;
 }
 
 /**
- * The nonces of a server (RFC 7616 3.3, 5.4). One that nobody has used yet takes no memory: its time is in it, and a code that
- * only this server can make. Only good credentials make a nonce remembered, so strangers cannot fill the memory.
+ * The nonces of a server (RFC 7616 3.3, 5.4). An unused nonce takes no memory: it contains its time, and a code that
+ * only this server can compute. A nonce is remembered only after good credentials, so strangers cannot fill the memory.
  */
 export class Nonces {
   readonly #now: () => number;
@@ -35,7 +35,7 @@ export class Nonces {
   readonly #limit: number;
   readonly #key = randomBytes(32);
   readonly #used = new Map<string, Usage>();
-  // What was made before this time and is not remembered may have been forgotten, so it counts as used up.
+  // A nonce that is older than this and not remembered may have been forgotten, so it counts as used.
   #forgottenUpTo = 0;
 
   constructor({ now, lifetime = DEFAULT_LIFETIME, limit = MAX_USED }: NonceOptions) {
@@ -44,7 +44,7 @@ export class Nonces {
     this.#limit = limit;
   }
 
-  /** A new one, in base64url. */
+  /** Returns a new nonce, in base64url. */
   issue(): string {
     const signed = randomBytes(SIGNED);
     signed.writeUIntBE(Math.max(Math.floor(this.#now()), this.#forgottenUpTo + 1), 0, SIZES.time);
@@ -52,10 +52,10 @@ export class Nonces {
   }
 
   /**
-   * Uses a nonce for a request whose credentials are good.
-   *
-   * @param count the nonce count; undefined without qop, when a nonce is good for one request
-   * @returns false when it is not one of this server's, is too old, or the count was used already: then the client is told `stale`
+   * Uses a nonce for a request with good credentials.
+   * @param count the nonce count; undefined without qop, where a nonce is good for one request
+   * @returns false if it is not from this server, is too old, or the count was already used: the client is then told
+   *   `stale`
    */
   use(nonce: string, count: number | undefined): boolean {
     const issuedAt = this.#issuedAt(nonce);
@@ -98,7 +98,7 @@ export class Nonces {
   }
 }
 
-/** Whether a count is new; notes that it is used. */
+/** True if a count is new; marks it as used. */
 function mark(usage: Usage, count: bigint): boolean {
   if (count > usage.highest) {
     const shift = count - usage.highest;

@@ -2,12 +2,12 @@ import { createHmac, randomBytes } from 'node:crypto';
 import { NOBODY, verifyScrypt } from './secrets.js';
 import type { ScryptSecret, UserEntry } from './store.js';
 
-/** Passwords that may wait to be hashed; each takes some 50 ms of a thread of the pool. */
+/** Passwords that may wait to be hashed; each occupies a thread of the pool for some 50 ms. */
 const MAX_PENDING = 32;
-/** So many wait of users at places that are known for them, whatever strangers send. */
+/** Limit for users at addresses where they are known, however much strangers send. */
 const MAX_PENDING_KNOWN = 64;
 const MAX_REMEMBERED = 1_000;
-/** Ms that a good password need not be hashed again. */
+/** Ms for which a good password need not be hashed again. */
 const REMEMBERED_FOR = 300_000;
 
 interface Remembered {
@@ -15,7 +15,9 @@ interface Remembered {
   readonly until: number;
 }
 
-/** Checks the passwords of Basic. Clients send theirs with every request, so good ones are remembered, as keyed hashes. */
+/**
+ * Checks the passwords of Basic. Clients send theirs with every request, so good ones are remembered, as keyed hashes.
+ */
 export class PasswordCheck {
   readonly #now: () => number;
   readonly #key = randomBytes(32);
@@ -28,15 +30,15 @@ export class PasswordCheck {
   }
 
   /**
-   * @param entry the user; undefined for an unknown one, which costs the same
-   * @param known the user was let in from this address before
-   * @returns undefined when too many passwords wait already
+   * @param entry the user; undefined for an unknown one, which takes as much work
+   * @param known true if the user logged in from this address before
+   * @returns undefined if too many passwords are waiting
    */
   async check(entry: UserEntry | undefined, password: string, known = false): Promise<boolean | undefined> {
     const secret = entry?.basic;
     const key = entry && createHmac('sha256', this.#key).update(`${entry.name}\0${password}`).digest('base64');
     const remembered = key === undefined ? undefined : this.#good.get(key);
-    // The hash itself is compared, so that a new password counts at once.
+    // The hash is compared too, so that a new password takes effect at once.
     const isFresh = remembered && this.#now() < remembered.until;
     if (isFresh && secret && remembered.secret.hash.equals(secret.hash)) return true;
     if (this.#pending >= (known ? MAX_PENDING_KNOWN : MAX_PENDING)) return undefined;

@@ -4,7 +4,7 @@ import { digestSecret } from './digest.js';
 import { ntowfV1 } from './ntlm/keys.js';
 import type { DigestSecret, ScryptSecret, UserEntry } from './store.js';
 
-/** What of a password may be kept: for Basic, for Digest, for NTLM and Negotiate. */
+/** The forms in which a password may be kept: for Basic, for Digest, for NTLM and Negotiate. */
 export const SECRET_KINDS = ['basic', 'digest', 'ntlm'] as const;
 export type SecretKind = (typeof SECRET_KINDS)[number];
 
@@ -18,7 +18,7 @@ function scryptOf(password: string, { salt, n, r, p }: Omit<ScryptSecret, 'hash'
   return derive(password.normalize('NFC'), salt, size, { N: n, r, p, maxmem: 256 * n * r });
 }
 
-/** The secrets of a password. scrypt takes 16 MiB and some 50 ms. */
+/** Derives the secrets of a password. scrypt takes 16 MiB and some 50 ms. */
 export async function makeSecrets(
   user: string,
   password: string,
@@ -43,12 +43,12 @@ function digestSecrets(user: string, password: string, realm: string): DigestSec
   };
 }
 
-/** Whether it is the password, in a time that does not depend on the answer. */
+/** True if the password is right, in a time that does not depend on the answer. */
 export async function verifyScrypt(password: string, secret: ScryptSecret): Promise<boolean> {
   return timingSafeEqual(await scryptOf(password, secret, secret.hash.length), secret.hash);
 }
 
-/** The secrets of nobody: what credentials of unknown users are compared with, so that they cost the same. */
+/** Dummy secrets to compare with the credentials of unknown users, so that the comparison takes as long. */
 export const NOBODY = {
   basic: { ...COST, salt: randomBytes(16), hash: randomBytes(HASH_SIZE) },
   digest: { md5: randomBytes(16).toString('hex'), sha256: randomBytes(32).toString('hex') },

@@ -25,38 +25,41 @@ import { KnownPlaces, pairKey, Throttle, type ThrottlePolicy, throttleKey } from
 
 export interface ServerAuthenticatorOptions {
   readonly store: CredentialStore;
-  /** What a person is shown when asked for a password; Digest secrets hold for one realm only. */
+  /** Shown to a person who is asked for a password; Digest secrets are valid for one realm only. */
   readonly realm: string;
   /** In the order of the challenges, the most preferred first. */
   readonly schemes: readonly Scheme[];
   /** The server's name in NTLM; default `WMCAST`. */
   readonly ntlmServerName?: string | undefined;
-  /** Take NTLM v1 too, which is easily broken; default false. */
+  /** Accept NTLM v1 too, which is easily broken; default false. */
   readonly ntlmVersion1?: boolean | undefined;
-  /** Ms that a nonce of Digest is good for; default 300000. */
+  /** Ms for which a Digest nonce is valid; default 300000. */
   readonly nonceLifetime?: number | undefined;
-  /** Failures by one address, and those for one user at an address that is known for that user; default {@link ADDRESS_POLICY}. */
+  /**
+   * For failures from one address, and for those of one user at an address known for that user; default {@link
+   * ADDRESS_POLICY}.
+   */
   readonly addressPolicy?: ThrottlePolicy | undefined;
-  /** Failures for one user from all addresses that are not known for that user; default {@link USER_POLICY}. */
+  /** For failures of one user from all addresses not known for that user; default {@link USER_POLICY}. */
   readonly userPolicy?: ThrottlePolicy | undefined;
-  /** Ms since 1970, only going forward; default {@link steadyNow}. */
+  /** Ms since 1970, monotonic; default {@link steadyNow}. */
   readonly now?: (() => number) | undefined;
 }
 
 /** After 10 failures an address waits 1 s, then twice as long after each more, up to 15 minutes. */
 export const ADDRESS_POLICY: ThrottlePolicy = { free: 10, pause: 1_000, longestPause: 900_000, memory: 900_000 };
 /**
- * Against guesses from many addresses at once. One address cannot get that far, so that no stranger keeps a user out; and the pause
- * is never longer than a minute.
+ * Against guesses from many addresses at once. One address cannot get that far, so no stranger can lock a user out, and
+ * the pause never exceeds a minute.
  */
 export const USER_POLICY: ThrottlePolicy = { free: 100, pause: 1_000, longestPause: 60_000, memory: 900_000 };
 
-/** What is known of a connection. */
+/** The login state of a connection. */
 interface ConnectionState {
   readonly scheme: Scheme;
-  /** The handshake that goes on. */
+  /** The handshake in progress. */
   readonly acceptor?: Acceptor;
-  /** Who was let in, with the secret that proved it. */
+  /** The user who logged in, with the secret that proved it. */
   readonly user?: { readonly name: string; readonly nt: Buffer };
 }
 
@@ -64,12 +67,12 @@ type Verdict =
   | { readonly kind: 'good'; readonly entry: UserEntry; readonly finish?: Finish }
   | { readonly kind: 'continue'; readonly token: Buffer }
   | { readonly kind: 'stale' }
-  /** Of a scheme that is not spoken here: some clients try one before they are asked. */
+  /** Of an unsupported scheme: some clients try one before they are asked. */
   | { readonly kind: 'ignored' }
   | { readonly kind: 'bad'; readonly name: string | undefined }
   | { readonly kind: 'wait'; readonly milliseconds: number };
 
-/** Says who sent a request. One serves all connections of a server. */
+/** Authenticates requests, for all connections of a server. */
 export class ServerAuthenticator {
   readonly #store: CredentialStore;
   readonly #realm: string;
@@ -81,9 +84,9 @@ export class ServerAuthenticator {
   readonly #addresses: Throttle;
   readonly #users: Throttle;
   readonly #pairs: Throttle;
-  // Failures from elsewhere count for nobody who comes from where that user was let in before.
+  // Failures from elsewhere do not count at an address from which the user has logged in before.
   readonly #known = new KnownPlaces();
-  // What a client says to this server as a proxy is another login than what it says to it as a server.
+  // A client may log in twice: to this server as a proxy, and to it as a server.
   readonly #connections = {
     server: new WeakMap<object, ConnectionState>(),
     proxy: new WeakMap<object, ConnectionState>(),
@@ -107,10 +110,9 @@ export class ServerAuthenticator {
   }
 
   /**
-   * Looks at the credentials of a request. A connection that NTLM or Negotiate let in needs none for its later requests, as long as
-   * the user is there with the same password.
-   *
-   * @throws WmError WM_CONFIG when the store cannot be read
+   * Checks the credentials of a request. A connection that logged in with NTLM or Negotiate needs none for later
+   * requests, as long as the user exists with the same password.
+   * @throws WmError WM_CONFIG if the store cannot be read
    */
   async check(request: AuthRequest): Promise<AuthOutcome> {
     const { remoteAddress, credentials } = request;
@@ -146,7 +148,7 @@ export class ServerAuthenticator {
     return proxied ? this.#connections.proxy : this.#connections.server;
   }
 
-  /** The user of a connection, unless the password was changed or the user removed since. */
+  /** The user of a connection, unless the password has changed or the user was removed. */
   async #entryOf(user: ConnectionState['user']): Promise<UserEntry | undefined> {
     const entry = user && (await this.#store.find(user.name));
     return user && entry?.nt?.equals(user.nt) ? entry : undefined;
@@ -156,7 +158,7 @@ export class ServerAuthenticator {
     const { connection } = request.credentials;
     const states = this.#statesOf(request);
     const before = states.get(connection);
-    // Whatever comes next, a handshake cannot go on from where it was, nor may a refused user stay.
+    // Whatever comes next, the old handshake cannot continue, and a refused user must not stay logged in.
     states.delete(connection);
     try {
       const credentials = parseCredentials(`${given.scheme} ${given.token}`);
@@ -186,7 +188,7 @@ export class ServerAuthenticator {
     return schemes ? this.#schemes.filter((scheme) => schemes.includes(scheme)) : this.#schemes;
   }
 
-  /** Looks a user up unless there were too many failures. */
+  /** Looks a user up, unless there were too many failures. */
   async #look(
     name: string,
     { remoteAddress }: AuthRequest,
@@ -228,7 +230,7 @@ export class ServerAuthenticator {
     const count = protection && Number.parseInt(protection.nc, 16);
     if (!this.#nonces.use(nonce, count)) return { kind: 'stale' };
     if (protection) return { kind: 'good', entry };
-    // Without a count a nonce is good once; so the client gets its next one (RFC 2617 3.2.3).
+    // Without a count a nonce is good only once, so the client gets its next one (RFC 2617 3.2.3).
     const finish = { scheme: SCHEME_NAMES.digest, token: `nextnonce="${this.#nonces.issue()}"` };
     return { kind: 'good', entry, finish };
   }
@@ -265,7 +267,7 @@ export class ServerAuthenticator {
     return { kind: 'challenge', reason, challenges };
   }
 
-  /** @param old the client is of the family of Windows Media, which may look at the first Digest challenge alone */
+  /** @param old true for clients of the Windows Media family, which may look only at the first Digest challenge */
   #challengesOf(scheme: Scheme, stale: boolean, old: boolean): Challenge[] {
     const name = SCHEME_NAMES[scheme];
     switch (scheme) {
@@ -295,7 +297,9 @@ function blocked(milliseconds: number): AuthOutcome {
   return { kind: 'blocked', retryAfter: Math.max(Math.ceil(milliseconds / 1_000), 1) };
 }
 
-/** What failures for a user are counted under: no user has a longer name, and strangers are not to fill the memory with theirs. */
+/**
+ * The key under which a user's failures are counted. No user has a longer name, and strangers must not fill the memory.
+ */
 function nameKey(name: string): string {
   return userKey(name.slice(0, 128)).slice(0, 64);
 }
@@ -305,7 +309,10 @@ function sameText(expected: string, given: string): boolean {
   return bytes.length === expected.length && timingSafeEqual(Buffer.from(expected, 'latin1'), bytes);
 }
 
-/** Whether the uri of Digest credentials is the request-target, which a proxy may have cut or made absolute (RFC 7616 3.4.6). */
+/**
+ * True if the uri of Digest credentials is the request-target, which a proxy may have cut or made absolute (RFC 7616
+ * 3.4.6).
+ */
 function sameResource(uri: string, target: string): boolean {
   const path = (text: string) => text.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i, '') || '/';
   return uri === target || path(uri) === path(target);

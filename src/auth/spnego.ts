@@ -6,7 +6,7 @@ const SPNEGO_OID = Buffer.from('2b0601050502', 'hex');
 const NTLM_OID = Buffer.from('2b06010401823702020a', 'hex');
 
 const MAX_MECHANISMS = 16;
-/** Bytes of MechTypeList, which a server keeps for each connection that shakes hands. */
+/** The most bytes of a MechTypeList, which a server keeps for each connection during its handshake. */
 const MAX_LIST = 512;
 
 const TAG = { octets: 0x04, oid: 0x06, enumerated: 0x0a, sequence: 0x30, application: 0x60, context: 0xa0 } as const;
@@ -17,9 +17,9 @@ export type NegState = (typeof NEG_STATE)[keyof typeof NEG_STATE];
 
 export interface NegTokenInit {
   readonly kind: 'init';
-  /** The DER of MechTypeList, over which the MICs are computed. */
+  /** The DER of MechTypeList, from which the MICs are computed. */
   readonly mechTypeList: Buffer;
-  /** Where NTLM stands in it; -1 nowhere. */
+  /** Position of NTLM in it; -1 if absent. */
   readonly ntlmAt: number;
   /** The first message of the first mechanism. */
   readonly mechToken: Buffer | undefined;
@@ -32,7 +32,7 @@ export interface NegTokenResp {
   readonly mechListMic?: Buffer | undefined;
 }
 
-/** DER elements (X.690) one behind the other; lengths of up to 2 bytes. */
+/** Consecutive DER elements (X.690), with lengths of up to 2 bytes. */
 class DerReader {
   #rest: Buffer;
 
@@ -44,12 +44,12 @@ class DerReader {
     return this.#rest[0];
   }
 
-  /** The contents of the next element, if it has this tag. @throws AuthError when it is cut off */
+  /** The contents of the next element, if it has this tag. @throws AuthError if it is cut off */
   optional(tag: number): DerReader | undefined {
     return this.tag === tag ? this.#element() : undefined;
   }
 
-  /** @throws AuthError when the next element has another tag, or is cut off */
+  /** @throws AuthError if the next element has another tag, or is cut off */
   required(tag: number): DerReader {
     const found = this.optional(tag);
     if (!found) throw new AuthError('A Negotiate token is malformed.');
@@ -85,7 +85,7 @@ function der(tag: number, ...contents: readonly Buffer[]): Buffer {
 
 const context = (number: number, ...contents: readonly Buffer[]) => der(TAG.context + number, ...contents);
 
-/** The MechTypeList of a client that speaks NTLM alone. */
+/** The MechTypeList of a client that only speaks NTLM. */
 export const NTLM_ONLY = der(TAG.sequence, der(TAG.oid, NTLM_OID));
 
 /*
@@ -111,13 +111,13 @@ export const NTLM_ONLY = der(TAG.sequence, der(TAG.oid, NTLM_OID));
  *       A3 length 04 length            [3] mechListMIC
  */
 
-/** The first token of a client that speaks NTLM alone (RFC 4178 4.2.1). */
+/** Builds the first token of a client that only speaks NTLM (RFC 4178 4.2.1). */
 export function buildNegTokenInit(mechToken: Buffer): Buffer {
   const fields = der(TAG.sequence, context(0, NTLM_ONLY), context(2, der(TAG.octets, mechToken)));
   return der(TAG.application, der(TAG.oid, SPNEGO_OID), context(0, fields));
 }
 
-/** Each other token (RFC 4178 4.2.2); `supportedMech` names NTLM, as a server's first one does. */
+/** Builds any other token (RFC 4178 4.2.2); `supportedMech` adds the name of NTLM, as in a server's first one. */
 export function buildNegTokenResp(response: Omit<NegTokenResp, 'kind'>, supportedMech = false): Buffer {
   const { negState, responseToken, mechListMic } = response;
   const fields = [
@@ -130,15 +130,14 @@ export function buildNegTokenResp(response: Omit<NegTokenResp, 'kind'>, supporte
 }
 
 /**
- * Reads a token of either kind. At most 16 mechanisms are read.
- *
- * @throws AuthError when it is no SPNEGO
+ * Parses a token of either kind. Reads at most 16 mechanisms.
+ * @throws AuthError if it is not SPNEGO
  */
 export function parseNegToken(token: Buffer): NegTokenInit | NegTokenResp {
   const outer = new DerReader(token);
   if (outer.tag === TAG.context + 1) return parseResp(outer.required(TAG.context + 1).required(TAG.sequence));
   const inner = outer.required(TAG.application);
-  if (!inner.required(TAG.oid).bytes.equals(SPNEGO_OID)) throw new AuthError('A Negotiate token is no SPNEGO.');
+  if (!inner.required(TAG.oid).bytes.equals(SPNEGO_OID)) throw new AuthError('A Negotiate token is not SPNEGO.');
   return parseInit(inner.required(TAG.context).required(TAG.sequence));
 }
 

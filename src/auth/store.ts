@@ -15,7 +15,7 @@ export interface DigestSecret {
   readonly sha256: string;
 }
 
-/** A user and what is kept of the password, for the schemes that the user may authenticate with. */
+/** A user, and the secrets for the schemes that the user may log in with. */
 export interface UserEntry {
   readonly name: string;
   readonly groups: readonly string[];
@@ -25,16 +25,16 @@ export interface UserEntry {
   readonly nt?: Buffer;
 }
 
-/** Where a server looks users up. */
+/** A server's source of users. */
 export interface CredentialStore {
   /**
-   * @param name as the client wrote it; stores compare without regard to case, as NTLM does
-   * @throws WmError when the store cannot be read
+   * @param name as the client wrote it; stores ignore case, as NTLM does
+   * @throws WmError if the store cannot be read
    */
   find(name: string): Promise<UserEntry | undefined>;
 }
 
-/** Names are compared without regard to case, whether their accents are characters of their own or not. */
+/** The key of a user name: ignores case, and if accents are separate characters. */
 export function userKey(name: string): string {
   return name.normalize('NFC').toLowerCase();
 }

@@ -1,27 +1,27 @@
 import { plainAddress } from '../http/addresses.js';
 
-/** How often somebody may fail. */
+/** The limits on failures. */
 export interface ThrottlePolicy {
-  /** Failures that cost nothing. */
+  /** Failures without a pause. */
   readonly free: number;
   /** Ms of the first pause; each further failure doubles it. */
   readonly pause: number;
   /** Ms of the longest pause. */
   readonly longestPause: number;
-  /** Ms without a failure after which all is forgotten. */
+  /** Ms without a failure after which everything is forgotten. */
   readonly memory: number;
 }
 
 interface Failures {
   count: number;
-  /** Ms since the last one for which no try is looked at. */
+  /** Ms after the last failure during which attempts are refused. */
   pause: number;
   lastAt: number;
 }
 
 const MAX_KEYS = 10_000;
 
-/** Counts failures for each of up to 10000 keys, and says how long the next try has to wait. */
+/** Counts failures for each of up to 10000 keys, and says how long the next attempt has to wait. */
 export class Throttle {
   readonly #policy: ThrottlePolicy;
   readonly #now: () => number;
@@ -33,11 +33,11 @@ export class Throttle {
     this.#now = now;
   }
 
-  /** Ms until the next try is looked at; 0 at once. */
+  /** Ms until the next attempt is accepted; 0 for at once. */
   wait(key: string): number {
     const known = this.#failures.get(key);
     if (!known) return 0;
-    // Never longer than the pause itself, whatever happened to the clock meanwhile.
+    // Never longer than the pause itself, whatever the clock did.
     return Math.min(Math.max(known.lastAt + known.pause - this.#now(), 0), known.pause);
   }
 
@@ -47,7 +47,7 @@ export class Throttle {
     const known = this.#failures.get(key);
     const count = (known && now < known.lastAt + memory ? known.count : 0) + 1;
     const wait = count <= free ? 0 : Math.min(pause * 2 ** Math.min(count - free - 1, 30), longestPause);
-    // Put at the end: those that failed longest ago are forgotten first.
+    // Moved to the end: the oldest failures are forgotten first.
     this.#failures.delete(key);
     if (this.#failures.size >= MAX_KEYS) {
       const [oldest] = this.#failures.keys();
@@ -58,19 +58,19 @@ export class Throttle {
 }
 
 /**
- * Remembers which users logged in from which addresses: the last 10000 pairs. Only good credentials add one, so strangers cannot
- * push users out.
+ * Remembers which users logged in from which addresses: the last 10000 pairs. Only good credentials add one, so
+ * strangers cannot push users out.
  */
 export class KnownPlaces {
   readonly #pairs = new Set<string>();
 
-  /** @param pair as {@link pairKey} makes it */
+  /** @param pair from {@link pairKey} */
   has(pair: string): boolean {
     return this.#pairs.has(pair);
   }
 
   add(pair: string): void {
-    // Put at the end: those that were not used for longest are forgotten first.
+    // Moved to the end: the least recently used are forgotten first.
     this.#pairs.delete(pair);
     if (this.#pairs.size >= MAX_KEYS) {
       const [oldest] = this.#pairs.keys();
@@ -81,16 +81,15 @@ export class KnownPlaces {
 }
 
 /**
- * A user at an address, as one key.
- *
- * @param user what failures for the user are counted under
- * @param address as {@link throttleKey} makes it
+ * Returns the key of a user at an address.
+ * @param user the key under which the user's failures are counted
+ * @param address from {@link throttleKey}
  */
 export function pairKey(user: string, address: string): string {
   return `${address}\0${user}`;
 }
 
-/** What an address counts as: itself, or the /64 network of an IPv6 address, which one host has whole. */
+/** Returns the key of an address: the address, or the /64 network of an IPv6 address, since one host has all of it. */
 export function throttleKey(address: string): string {
   const plain = plainAddress(address).split('%', 1)[0]!.toLowerCase();
   if (!plain.includes(':')) return plain;

@@ -11,9 +11,9 @@ import { parseYamlFile } from '../yaml-file.js';
 import { type ScryptSecret, type UserEntry, userKey } from './store.js';
 
 const MAX_SIZE = 16 * 1024 * 1024;
-const HEADING = ' Users of wmcast. It holds secrets: nobody else may read it. `wmcast users` writes it.';
+const HEADING = ' Users of wmcast. Contains secrets: only the owner may read it. Written by `wmcast users`.';
 
-/** What a name may be: no colon, because of Basic and Digest, and none that NTLM reads as a domain. */
+/** A valid name: no colon, because of Basic and Digest, and nothing that NTLM reads as a domain. */
 const NAME = /^[^\p{C}:\\"/\s](?:[^\p{C}:\\"/]{0,62}[^\p{C}:\\"/\s])?$/u;
 
 const nameSchema = z.string().regex(NAME, 'must have 1 to 64 characters, and no colon, slash, backslash or quote');
@@ -39,7 +39,7 @@ function parseScrypt(text: string): ScryptSecret | undefined {
   const match = SCRYPT.exec(text);
   if (!match) return undefined;
   const [n = 0, r = 0, p = 0] = match.slice(1, 4).map(Number);
-  // What a stranger's request may cost is bounded: 128 MiB.
+  // Limits the cost of a stranger's request: 128 MiB.
   const sane =
     n >= 2 && n <= 131_072 && Number.isInteger(Math.log2(n)) && r >= 1 && n * r <= 1_048_576 && p >= 1 && p <= 4;
   if (!sane) return undefined;
@@ -50,7 +50,7 @@ function formatScrypt({ n, r, p, salt, hash }: ScryptSecret): string {
   return `scrypt:${n}:${r}:${p}:${salt.toString('base64')}:${hash.toString('base64')}`;
 }
 
-/** @throws WmError WM_USAGE when it can be no user's or group's name */
+/** @throws WmError WM_USAGE if it is not possible as the name of a user or a group */
 export function checkUserName(name: string): void {
   const result = nameSchema.safeParse(name);
   if (!result.success)
@@ -83,12 +83,12 @@ function parseUsers(text: string, path: string): ParsedFile {
   return { users, document };
 }
 
-/** What has been read, and from which version of the file. */
+/** The users that were read, and the version of the file. */
 export interface UserFileContents {
   readonly users: UserTable;
   /** Changes whenever the file does. */
   readonly version: string;
-  /** Others than the owner may read or write the file. */
+  /** True if others than the owner may read or write the file. */
   readonly open: boolean;
 }
 
@@ -96,7 +96,7 @@ function versionOf({ ino, size, mtimeNs }: { ino: bigint; size: bigint; mtimeNs:
   return `${ino}:${size}:${mtimeNs}`;
 }
 
-/** The version of a file as it is now; undefined when it cannot be looked at. */
+/** Returns the version of a file as it is now; undefined if it cannot be accessed. */
 export async function userFileVersion(path: string): Promise<string | undefined> {
   try {
     return versionOf(await stat(path, { bigint: true }));
@@ -107,8 +107,7 @@ export async function userFileVersion(path: string): Promise<string | undefined>
 
 /**
  * Reads a file of users.
- *
- * @throws WmError WM_CONFIG when it cannot be read or is malformed, with the line; never with what stands there
+ * @throws WmError WM_CONFIG if it cannot be read or is malformed; names the line but never quotes it
  */
 export async function readUserFile(path: string): Promise<UserFileContents> {
   const { text, version, mode } = await readText(path);
@@ -131,17 +130,16 @@ async function readText(path: string): Promise<{ text: string; version: string; 
   }
 }
 
-/** What is to be changed: an entry for a name, undefined to remove it. */
+/** The change: an entry for a name, or undefined to remove it. */
 export type UserChange = (
   users: UserTable,
 ) => Promise<{ readonly name: string; readonly entry: UserEntry | undefined }>;
 
 /**
- * Changes one user. The file is made with mode 0600 if it is not there; it is replaced as a whole, so readers see the old one or the
- * new one. Several processes may do this at once: each waits for the others, up to 10 s.
- *
- * @param change sees what is there; what it throws leaves the file as it is
- * @throws WmError WM_CONFIG when the file cannot be read or written
+ * Changes one user. The file is created with mode 0600 if it does not exist. It is replaced atomically, so readers see
+ * the old one or the new one. Several processes may do this at once: each waits for the others, up to 10 s.
+ * @param change gets the current users; if it throws, the file stays unchanged
+ * @throws WmError WM_CONFIG if the file cannot be read or written
  */
 export async function changeUserFile(path: string, change: UserChange): Promise<void> {
   const unlock = await lock(path);
@@ -181,7 +179,7 @@ async function replace(path: string, text: string): Promise<void> {
     const handle = await open(temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC, 0o600);
     try {
       await handle.chmod(0o600);
-      // A server that runs as somebody else has to go on reading what root has changed.
+      // A server that runs as another user must still be able to read the file after root has changed it.
       const old = await stat(path).catch(() => undefined);
       if (old && process.getuid?.() === 0) await handle.chown(old.uid, old.gid);
       await handle.writeFile(text);
@@ -197,7 +195,7 @@ async function replace(path: string, text: string): Promise<void> {
   }
 }
 
-/** So that the new name outlives a power cut; not every system can do it. */
+/** So that the new name survives a power failure; not every system can do this. */
 async function syncFolder(folder: string): Promise<void> {
   try {
     const handle = await open(folder, 'r');
@@ -208,7 +206,9 @@ async function syncFolder(folder: string): Promise<void> {
 const LOCK_WAIT = 10_000;
 const LOCK_STALE = 30_000;
 
-/** A lock that holds against other processes: a file beside the other one. One that its owner left behind is broken after 30 s. */
+/**
+ * A lock against other processes: a file next to the other one. A lock that its owner abandoned is broken after 30 s.
+ */
 async function lock(path: string): Promise<() => Promise<void>> {
   const name = `${path}.lock`;
   for (const deadline = steadyNow() + LOCK_WAIT; ; ) {
@@ -224,7 +224,10 @@ async function lock(path: string): Promise<() => Promise<void>> {
     );
     if (age > LOCK_STALE) await unlink(name).catch(() => undefined);
     else if (steadyNow() > deadline) {
-      throw new WmError('WM_CONFIG', `Another process has been changing ${path} for long; if none is, remove ${name}.`);
+      throw new WmError(
+        'WM_CONFIG',
+        `Another process has locked ${path} for too long; if there is no such process, remove ${name}.`,
+      );
     } else await delay(20 + Math.random() * 30);
   }
 }

@@ -84,7 +84,7 @@ export class BodyReader {
     this.#line = '';
     if (this.#state === 'size') this.#startChunk(line);
     else if (this.#state === 'dataEnd') {
-      if (line !== '') throw new HttpError(400, 'A chunk is longer than it said.');
+      if (line !== '') throw new HttpError(400, 'A chunk is longer than its size says.');
       this.#state = 'size';
     } else if (line === '') this.#state = 'done';
     else if (++this.#trailerLines > 32) throw new HttpError(400, 'There are too many trailer fields.');

@@ -63,7 +63,7 @@ export function parseRequestHead(bytes: Buffer): RequestHead {
   if (!version || !TOKEN.test(method) || !TARGET.test(target)) {
     throw new HttpError(400, 'The request line is malformed.');
   }
-  if (version[1] !== '1') throw new HttpError(505, `HTTP/${version[1]} is not spoken here.`);
+  if (version[1] !== '1') throw new HttpError(505, `HTTP/${version[1]} is not supported.`);
   const headers = parseFields(rest, malformed);
   checkHost(headers);
   return { method, target, minorVersion: version[2] === '0' ? 0 : 1, headers };
@@ -75,7 +75,7 @@ const HOST = /^[\w.~!$&'()*+;=%:[\]\x80-\xff-]*$/;
 /** With several names, or a malformed one, two programs on the way can see different hosts (RFC 9112 3.2). */
 function checkHost(headers: HeaderFields): void {
   const hosts = headers.all('Host');
-  if (hosts.length > 1) throw new HttpError(400, 'A request names one Host.');
+  if (hosts.length > 1) throw new HttpError(400, 'A request must name exactly one Host.');
   if (!HOST.test(hosts[0] ?? '')) throw new HttpError(400, 'The Host header is malformed.');
 }
 
@@ -110,7 +110,8 @@ export function requestBodyFraming(head: RequestHead): BodyFraming {
   if (head.headers.get('Transfer-Encoding') === undefined) return { kind: 'length', length: length ?? 0 };
   if (length !== undefined) throw new HttpError(400, 'Content-Length and Transfer-Encoding exclude each other.');
   if (head.minorVersion === 0) throw new HttpError(400, 'HTTP/1.0 has no Transfer-Encoding.');
-  if (codings.length > 1 || codings[0] !== 'chunked') throw new HttpError(501, 'Only the chunked coding is known.');
+  if (codings.length > 1 || codings[0] !== 'chunked')
+    throw new HttpError(501, 'The only supported transfer coding is chunked.');
   return { kind: 'chunked' };
 }
 

@@ -110,5 +110,5 @@ function canonical(address: string): string {
 }
 
 function malformed(): WmError {
-  return new WmError('WM_PROTOCOL', 'This is no header of the PROXY protocol.');
+  return new WmError('WM_PROTOCOL', 'This is not a header of the PROXY protocol.');
 }

@@ -25,9 +25,9 @@ import {
 import { Rc4 } from './rc4.js';
 
 export interface NtlmAcceptorOptions {
-  /** The NetBIOS and DNS name that clients are told; default `WMCAST`. */
+  /** The NetBIOS and DNS name sent to clients; default `WMCAST`. */
   readonly serverName?: string;
-  /** Take NTLM v1 responses too, which can be broken in hours; default false. LM responses are never taken. */
+  /** Accept NTLM v1 responses too, which can be cracked in hours; default false. LM responses are never accepted. */
   readonly version1?: boolean;
   /** Ms since 1970; default {@link steadyNow}. */
   readonly now?: () => number;
@@ -35,7 +35,7 @@ export interface NtlmAcceptorOptions {
   readonly random?: (size: number) => Buffer;
 }
 
-/** What a user is told from: the next token, or that the client has proved who it is, or says so. */
+/** The result of a client's token: a reply, or the user that the client claims or has proved to be. */
 export type AcceptorStep =
   | { readonly kind: 'reply'; readonly token: Buffer }
   | {
@@ -43,7 +43,7 @@ export type AcceptorStep =
       readonly userName: string;
       /**
        * @param ntHash of the user, 16 bytes
-       * @returns undefined when the client does not know the password; else the last token, where the client expects one
+       * @returns undefined if the client does not know the password; else the last token, if the client expects one
        */
       verify(ntHash: Buffer): { readonly token: Buffer | undefined } | undefined;
     };
@@ -70,11 +70,13 @@ const ALWAYS = flagsOf(
   'NEGOTIATE_TARGET_INFO',
 );
 
-/** Bytes of a NTLM v1 response; a longer one is of v2. */
+/** Bytes of an NTLM v1 response; a longer one is v2. */
 const V1_SIZE = 24;
-/** Bytes before the AV_PAIR structures in an NTLMv2_RESPONSE: the proof and the fixed part of NTLMv2_CLIENT_CHALLENGE. */
+/**
+ * Bytes before the AV_PAIR structures in an NTLMv2_RESPONSE: the proof and the fixed part of NTLMv2_CLIENT_CHALLENGE.
+ */
 const V2_HEAD = 16 + 28;
-/** How long a challenge may be answered; ms. */
+/** Time limit for the answer to a challenge, in ms. */
 const CHALLENGE_LIFETIME = 120_000;
 
 /** The server's side of one NTLM handshake on one connection (MS-NLMP 3.2.5.1). */
@@ -97,8 +99,7 @@ export class NtlmAcceptor {
 
   /**
    * Answers a NEGOTIATE_MESSAGE with a CHALLENGE_MESSAGE (MS-NLMP 3.2.5.1.1).
-   *
-   * @throws AuthError when it is none, or names no character set
+   * @throws AuthError if it is not one, or names no character set
    */
   challenge(negotiate: Buffer): Buffer {
     const { flags: asked } = parseNegotiate(negotiate);
@@ -126,8 +127,7 @@ export class NtlmAcceptor {
 
   /**
    * Reads an AUTHENTICATE_MESSAGE that answers the challenge.
-   *
-   * @throws AuthError when it is none, when no challenge was sent, or when that is too long ago
+   * @throws AuthError if it is not one, if no challenge was sent, or if that is too long ago
    */
   read(bytes: Buffer): AuthenticateMessage {
     if (this.#challenge.length === 0) throw new AuthError('An NTLM handshake begins at its end.');
@@ -136,11 +136,10 @@ export class NtlmAcceptor {
   }
 
   /**
-   * Whether the client knows the password (MS-NLMP 3.2.5.1.2). Each challenge can be answered once. Anonymous users, LM responses and,
-   * unless allowed, those of NTLM v1 are refused.
-   *
+   * Returns the session keys if the client knows the password (MS-NLMP 3.2.5.1.2). Each challenge can be answered once.
+   * Anonymous users, LM responses and, unless allowed, NTLM v1 responses are refused.
    * @param bytes of `message`
-   * @throws AuthError when the message is malformed
+   * @throws AuthError if the message is malformed
    */
   verify(message: AuthenticateMessage, bytes: Buffer, ntHash: Buffer): NtlmSession | undefined {
     const key = this.#keyExchangeKey(message, ntHash);
@@ -169,7 +168,7 @@ export class NtlmAcceptor {
     const { ntChallengeResponse, userName, domainName } = message;
     const proof = ntChallengeResponse.subarray(0, 16);
     const temp = ntChallengeResponse.subarray(16);
-    // Some clients compute with no domain although they name one (MS-NLMP 3.2.5.1.2).
+    // Some clients compute without a domain although they name one (MS-NLMP 3.2.5.1.2).
     for (const domain of [domainName, '']) {
       const key = ntowfV2(ntHash, userName, domain);
       const expected = ntProof(key, this.#serverChallenge, temp);
@@ -178,7 +177,7 @@ export class NtlmAcceptor {
     return undefined;
   }
 
-  /** A MIC has to be right where the response, which nobody else can make, says that there is one. */
+  /** The MIC has to be correct if the response, which only the client can make, says that there is one. */
   #micHolds({ ntChallengeResponse }: AuthenticateMessage, bytes: Buffer, exported: Buffer): boolean {
     if (ntChallengeResponse.length < V2_HEAD) return true;
     const pairs = parseAvPairs(ntChallengeResponse.subarray(V2_HEAD));

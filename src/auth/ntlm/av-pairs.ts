@@ -1,6 +1,6 @@
 import { AuthError } from '../error.js';
 
-/** AvId values that matter here (MS-NLMP 2.2.2.1), without the prefix MsvAv. */
+/** The AvId values used here (MS-NLMP 2.2.2.1), without the prefix MsvAv. */
 export const AV = {
   EOL: 0,
   NbComputerName: 1,
@@ -13,7 +13,7 @@ export const AV = {
   ChannelBindings: 10,
 } as const;
 
-/** The bit of MsvAvFlags that says that the AUTHENTICATE_MESSAGE has a MIC. */
+/** The bit of MsvAvFlags for an AUTHENTICATE_MESSAGE with a MIC. */
 export const AV_FLAG_MIC = 0x2;
 
 /** An attribute and its value. */
@@ -32,10 +32,9 @@ const HEAD = 4;
  */
 
 /**
- * Reads a sequence of AV_PAIR structures (MS-NLMP 2.2.2.1), little-endian, up to its MsvAvEOL, which is not in the result.
- * What follows that is left alone.
- *
- * @throws AuthError when a pair is cut off or MsvAvEOL is missing
+ * Parses a sequence of AV_PAIR structures (MS-NLMP 2.2.2.1), little-endian, up to its MsvAvEOL, which is not in the
+ * result. Bytes after that are ignored.
+ * @throws AuthError if a pair is cut off or MsvAvEOL is missing
  */
 export function parseAvPairs(bytes: Buffer): AvPair[] {
   const pairs: AvPair[] = [];
@@ -50,7 +49,7 @@ export function parseAvPairs(bytes: Buffer): AvPair[] {
   throw new AuthError('The target information of an NTLM message is malformed.');
 }
 
-/** AV_PAIR structures (MS-NLMP 2.2.2.1), little-endian, with MsvAvEOL behind them. */
+/** Writes AV_PAIR structures (MS-NLMP 2.2.2.1), little-endian, and the final MsvAvEOL. */
 export function buildAvPairs(pairs: readonly AvPair[]): Buffer {
   const parts = [...pairs, [AV.EOL, Buffer.alloc(0)] as const].map(([id, value]) => {
     const part = Buffer.alloc(HEAD + value.length);
@@ -62,12 +61,12 @@ export function buildAvPairs(pairs: readonly AvPair[]): Buffer {
   return Buffer.concat(parts);
 }
 
-/** The value of the first pair with that AvId. */
+/** Returns the value of the first pair with that AvId. */
 export function avValue(pairs: readonly AvPair[], wanted: number): Buffer | undefined {
   return pairs.find(([id]) => id === wanted)?.[1];
 }
 
-/** The value of MsvAvFlags (32 bits); 0 without it. */
+/** Returns the value of MsvAvFlags (32 bits); 0 without it. */
 export function avFlags(pairs: readonly AvPair[]): number {
   const value = avValue(pairs, AV.Flags);
   return value && value.length >= 4 ? value.readUInt32LE(0) : 0;

@@ -14,10 +14,10 @@ import {
 } from './messages.js';
 import { Rc4 } from './rc4.js';
 
-/** Who a client says that it is. */
+/** The user that a client claims to be. */
 export interface NtlmIdentity {
   readonly user: string;
-  /** Empty where the server is to know it. */
+  /** Empty if the server is to supply it. */
   readonly domain: string;
   /** NTOWFv1 of the password, 16 bytes. */
   readonly ntHash: Buffer;
@@ -33,7 +33,7 @@ export interface NtlmClientOptions {
   readonly random?: (size: number) => Buffer;
 }
 
-/** What a client of today asks for: extended session security, 128 bits, key exchange and signatures for SPNEGO. */
+/** What a modern client asks for: extended session security, 128 bits, key exchange and signatures for SPNEGO. */
 export const CLIENT_FLAGS = flagsOf(
   'NEGOTIATE_UNICODE',
   'NEGOTIATE_OEM',
@@ -52,7 +52,7 @@ export const CLIENT_FLAGS = flagsOf(
 export interface NtlmAnswer {
   /** AUTHENTICATE_MESSAGE. */
   readonly message: Buffer;
-  /** For what the client signs; undefined where signatures were not negotiated. */
+  /** For what the client signs; undefined if signatures were not negotiated. */
   readonly signer: Signer | undefined;
 }
 
@@ -72,15 +72,14 @@ export class NtlmClient {
     this.#negotiate = buildNegotiate({ flags: this.#flags });
   }
 
-  /** The NEGOTIATE_MESSAGE, which goes first (MS-NLMP 3.1.5.1.1). */
+  /** The NEGOTIATE_MESSAGE, which is sent first (MS-NLMP 3.1.5.1.1). */
   get negotiate(): Buffer {
     return this.#negotiate;
   }
 
   /**
    * Answers a CHALLENGE_MESSAGE (MS-NLMP 3.1.5.1.2). A server that sends the time gets a MIC.
-   *
-   * @throws AuthError when it is none, or offers no character set
+   * @throws AuthError if it is not one, or offers no character set
    */
   authenticate(challenge: Buffer): NtlmAnswer {
     const parsed = parseChallenge(challenge);
@@ -127,7 +126,7 @@ export class NtlmClient {
   }
 }
 
-/** The server's pairs with what says that there is a MIC, no channel binding and no target name (MS-NLMP 3.1.5.1.2). */
+/** The server's pairs, with added ones for a MIC, no channel binding and no target name (MS-NLMP 3.1.5.1.2). */
 function protectedPairs(pairs: readonly AvPair[]): AvPair[] {
   const flags = Buffer.alloc(4);
   flags.writeUInt32LE((avFlags(pairs) | AV_FLAG_MIC) >>> 0);

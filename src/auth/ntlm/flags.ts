@@ -1,4 +1,4 @@
-/** NegotiateFlags that matter here (MS-NLMP 2.2.2.5), without the prefix NTLMSSP_. */
+/** The NegotiateFlags used here (MS-NLMP 2.2.2.5), without the prefix NTLMSSP_. */
 export const FLAGS = {
   NEGOTIATE_UNICODE: 0x0000_0001,
   NEGOTIATE_OEM: 0x0000_0002,
@@ -17,12 +17,12 @@ export const FLAGS = {
   NEGOTIATE_56: 0x8000_0000,
 } as const;
 
-/** Whether a flag is set. */
+/** True if a flag is set. */
 export function has(flags: number, flag: keyof typeof FLAGS): boolean {
   return (flags & FLAGS[flag]) !== 0;
 }
 
-/** The 32-bit sum of flags. */
+/** Returns the 32-bit sum of flags. */
 export function flagsOf(...names: ReadonlyArray<keyof typeof FLAGS>): number {
   return names.reduce((flags, name) => (flags | FLAGS[name]) >>> 0, 0);
 }

@@ -16,12 +16,12 @@ function md5(...parts: readonly Buffer[]): Buffer {
   return hash.digest();
 }
 
-/** NTOWFv1 (MS-NLMP 3.3.1), the NT hash: 16 bytes. It stands for the password in all that follows. */
+/** NTOWFv1 (MS-NLMP 3.3.1), the NT hash: 16 bytes. It replaces the password in everything that follows. */
 export function ntowfV1(password: string): Buffer {
   return md4(Buffer.from(password, 'utf16le'));
 }
 
-/** Upper case character by character, as Windows does it: no character becomes two. */
+/** Upper case character by character, as in Windows: no character becomes two. */
 function upperCase(name: string): string {
   return [...name]
     .map((character) => {
@@ -36,7 +36,7 @@ export function ntowfV2(ntHash: Buffer, user: string, domain: string): Buffer {
   return hmacMd5(ntHash, Buffer.from(`${upperCase(user)}${domain}`, 'utf16le'));
 }
 
-/** What a client answers a challenge with. */
+/** A client's answers to a challenge. */
 export interface Responses {
   readonly ntChallengeResponse: Buffer;
   readonly lmChallengeResponse: Buffer;
@@ -46,7 +46,6 @@ export interface Responses {
 
 /**
  * ComputeResponse of NTLM v2 (MS-NLMP 3.3.2).
- *
  * @param key NTOWFv2
  * @param time a FILETIME, 8 bytes little-endian
  * @param serverName AV_PAIR structures with their MsvAvEOL
@@ -74,7 +73,7 @@ export function ntProof(key: Buffer, serverChallenge: Buffer, temp: Buffer): Buf
   return hmacMd5(key, serverChallenge, temp);
 }
 
-/** SessionBaseKey of NTLM v2 (MS-NLMP 3.3.2), which is the KeyExchangeKey too (3.4.5.1): 16 bytes. */
+/** SessionBaseKey of NTLM v2 (MS-NLMP 3.3.2), also its KeyExchangeKey (3.4.5.1): 16 bytes. */
 export function sessionBaseKeyV2(key: Buffer, proof: Buffer): Buffer {
   return hmacMd5(key, proof);
 }
@@ -87,12 +86,12 @@ export function desl(key: Buffer, data: Buffer): Buffer {
   return Buffer.concat([0, 7, 14].map((at) => des(padded.subarray(at, at + 7), data)));
 }
 
-/** DES (MS-NLMP 6) of 8 bytes with a key of 7 bytes, whose bits are spread over 8. */
+/** DES (MS-NLMP 6) of 8 bytes with a 7-byte key, whose bits are spread over 8 bytes. */
 export function des(key: Buffer, data: Buffer): Buffer {
   const bits = BigInt(`0x${key.toString('hex')}`);
   const spread = Buffer.alloc(8);
   for (let byte = 0; byte < 8; byte++) spread[byte] = Number((bits >> BigInt(49 - byte * 7)) & 0x7fn) << 1;
-  // OpenSSL 3 hides single DES, but triple DES with the same key three times is just that.
+  // OpenSSL 3 hides single DES, but triple DES with three equal keys is the same.
   const cipher = createCipheriv('des-ede3-ecb', Buffer.concat([spread, spread, spread]), null).setAutoPadding(false);
   return Buffer.concat([cipher.update(data), cipher.final()]);
 }
@@ -108,9 +107,9 @@ export function ntResponseV1(ntHash: Buffer, serverChallenge: Buffer, clientChal
 }
 
 /**
- * The KeyExchangeKey of NTLM v1 (MS-NLMP 3.4.5.1) from the NT hash, for servers that keep no LM hash: 16 bytes.
- *
- * @param lmChallengeResponse its first 8 bytes are the client's challenge with extended session security, else undefined
+ * The KeyExchangeKey of NTLM v1 (MS-NLMP 3.4.5.1) from the NT hash, for servers without an LM hash: 16 bytes.
+ * @param lmChallengeResponse its first 8 bytes are the client's challenge with extended session security, else
+ *   undefined
  */
 export function keyExchangeKeyV1(
   ntHash: Buffer,
@@ -161,19 +160,19 @@ export class Signer {
   readonly #handle: Rc4 | undefined;
   #seqNum = 0;
 
-  /** @param handle the RC4 state that is shared with sealing; none where no key exchange was negotiated */
+  /** @param handle the RC4 state, shared with sealing; undefined if no key exchange was negotiated */
   constructor(key: Buffer, handle: Rc4 | undefined) {
     this.#key = key;
     this.#handle = handle;
   }
 
-  /** The signer of a side whose session has these flags and keys. */
+  /** Creates the signer of one side for a session's flags and keys. */
   static of(flags: number, exportedSessionKey: Buffer, side: Side): Signer {
     const handle = has(flags, 'NEGOTIATE_KEY_EXCH') ? new Rc4(sealKey(flags, exportedSessionKey, side)) : undefined;
     return new Signer(signKey(exportedSessionKey, side), handle);
   }
 
-  /** The NTLMSSP_MESSAGE_SIGNATURE of a message: 16 bytes. */
+  /** Returns the NTLMSSP_MESSAGE_SIGNATURE of a message: 16 bytes. */
   sign(message: Buffer): Buffer {
     const signature = Buffer.alloc(16);
     signature.writeUInt32LE(1, 0);

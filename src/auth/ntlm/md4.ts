@@ -1,8 +1,7 @@
 const BLOCK = 64;
 
 /**
- * MD4 (RFC 1320), which NTOWFv1 needs and OpenSSL 3 has no more.
- *
+ * MD4 (RFC 1320), which NTOWFv1 needs and OpenSSL 3 no longer has.
  * @returns 16 bytes
  */
 export function md4(message: Buffer): Buffer {

@@ -4,10 +4,10 @@ import { FLAGS, has } from './flags.js';
 /** "NTLMSSP" with its terminating zero. */
 const SIGNATURE = Buffer.from('NTLMSSP\0', 'latin1');
 
-/** Bytes of one message: no name and no response comes near it. */
+/** The most bytes of a message: no name or response comes near it. */
 const MAX_MESSAGE = 32_768;
 
-/** Bytes of a NEGOTIATE_MESSAGE, which a server keeps for each connection that shakes hands. */
+/** The most bytes of a NEGOTIATE_MESSAGE, which a server keeps for each connection during its handshake. */
 const MAX_NEGOTIATE = 1_024;
 
 const TYPE_AT = 8;
@@ -15,9 +15,7 @@ const TYPE_AT = 8;
 /** 1 NEGOTIATE_MESSAGE, 2 CHALLENGE_MESSAGE, 3 AUTHENTICATE_MESSAGE. */
 export type MessageType = 1 | 2 | 3;
 
-/**
- * The MessageType of an NTLM message (MS-NLMP 2.2.1); undefined when the bytes are none.
- */
+/** Returns the MessageType of an NTLM message (MS-NLMP 2.2.1); undefined if the bytes are not one. */
 export function messageType(message: Buffer): MessageType | undefined {
   if (message.length < TYPE_AT + 4 || !message.subarray(0, TYPE_AT).equals(SIGNATURE)) return undefined;
   const type = message.readUInt32LE(TYPE_AT);
@@ -33,7 +31,7 @@ export interface ChallengeMessage {
   readonly targetName: string;
   /** 8 bytes. */
   readonly serverChallenge: Buffer;
-  /** AV_PAIR structures; empty where the server sends none. */
+  /** AV_PAIR structures; empty if the server sends none. */
   readonly targetInfo: Buffer;
 }
 
@@ -47,21 +45,21 @@ export interface AuthenticateMessage {
   readonly encryptedRandomSessionKey: Buffer;
 }
 
-/** VERSION (MS-NLMP 2.2.2.10): Windows 10.0, NTLMSSP_REVISION_W2K3. It is there for debugging only. */
+/** VERSION (MS-NLMP 2.2.2.10): Windows 10.0, NTLMSSP_REVISION_W2K3. Only used for debugging. */
 const VERSION = Buffer.from([10, 0, 0, 0, 0, 0, 0, 0x0f]);
 
 function check(message: Buffer, type: MessageType, size: number, limit = MAX_MESSAGE): void {
   if (messageType(message) !== type || message.length < size || message.length > limit) {
-    throw new AuthError(`A token is no NTLM message of type ${type}.`);
+    throw new AuthError(`A token is not an NTLM message of type ${type}.`);
   }
 }
 
-/** What the eight bytes at `at` point to: Len, MaxLen (ignored), BufferOffset. */
+/** The bytes that the eight bytes at `at` point to: Len, MaxLen (ignored), BufferOffset. */
 function payload(message: Buffer, at: number): Buffer {
   const length = message.readUInt16LE(at);
   const offset = message.readUInt32LE(at + 4);
   if (length === 0) return Buffer.alloc(0);
-  if (offset + length > message.length) throw new AuthError('An NTLM message points behind its end.');
+  if (offset + length > message.length) throw new AuthError('An NTLM message points past its end.');
   return message.subarray(offset, offset + length);
 }
 
@@ -73,7 +71,7 @@ function encode(name: string, flags: number): Buffer {
   return Buffer.from(name, has(flags, 'NEGOTIATE_UNICODE') ? 'utf16le' : 'latin1');
 }
 
-/** A message whose payload parts stand behind one another, each with its eight bytes of fields. */
+/** Builds a message whose payload parts follow one another, each with its eight bytes of fields. */
 function build(
   type: MessageType,
   headSize: number,
@@ -119,7 +117,7 @@ const NEGOTIATE = { flags: 12, domainName: 16, workstation: 24, version: 32, siz
  * +---------------------------------------------------------------+
  */
 
-/** A NEGOTIATE_MESSAGE without names (MS-NLMP 2.2.1.1), 40 bytes. */
+/** Builds a NEGOTIATE_MESSAGE without names (MS-NLMP 2.2.1.1), 40 bytes. */
 export function buildNegotiate({ flags }: NegotiateMessage): Buffer {
   const message = build(
     1,
@@ -135,9 +133,9 @@ export function buildNegotiate({ flags }: NegotiateMessage): Buffer {
 }
 
 /**
- * Reads a NEGOTIATE_MESSAGE (MS-NLMP 2.2.1.1). Old clients leave all behind NegotiateFlags away; the names are of no use.
- *
- * @throws AuthError when it is none, or has more than 1024 bytes
+ * Parses a NEGOTIATE_MESSAGE (MS-NLMP 2.2.1.1). Old clients omit everything after NegotiateFlags; the names are
+ * ignored.
+ * @throws AuthError if it is not one, or has more than 1024 bytes
  */
 export function parseNegotiate(message: Buffer): NegotiateMessage {
   check(message, 1, NEGOTIATE.flags + 4, MAX_NEGOTIATE);
@@ -183,7 +181,7 @@ const CHALLENGE = {
  * +---------------------------------------------------------------+
  */
 
-/** A CHALLENGE_MESSAGE (MS-NLMP 2.2.1.2): 56 bytes, the target name, the target information. */
+/** Builds a CHALLENGE_MESSAGE (MS-NLMP 2.2.1.2): 56 bytes, the target name, the target information. */
 export function buildChallenge({ flags, targetName, serverChallenge, targetInfo }: ChallengeMessage): Buffer {
   const message = build(
     2,
@@ -200,9 +198,8 @@ export function buildChallenge({ flags, targetName, serverChallenge, targetInfo 
 }
 
 /**
- * Reads a CHALLENGE_MESSAGE (MS-NLMP 2.2.1.2). Old servers leave all behind ServerChallenge away.
- *
- * @throws AuthError when it is none, or points behind its end
+ * Parses a CHALLENGE_MESSAGE (MS-NLMP 2.2.1.2). Old servers omit everything after ServerChallenge.
+ * @throws AuthError if it is not one, or points past its end
  */
 export function parseChallenge(message: Buffer): ChallengeMessage {
   check(message, 2, CHALLENGE.leastSize);
@@ -265,8 +262,8 @@ const MIC_SIZE = 16;
  */
 
 /**
- * An AUTHENTICATE_MESSAGE (MS-NLMP 2.2.1.3) with its MIC field zero, for {@link setMic}; 88 bytes and the payload. Without `mic` the
- * field is left away, as clients do that have none.
+ * Builds an AUTHENTICATE_MESSAGE (MS-NLMP 2.2.1.3) with its MIC field zero, for {@link setMic}: 88 bytes and the
+ * payload. Without `mic` the field is omitted, as by clients without a MIC.
  */
 export function buildAuthenticate(message: AuthenticateMessage, mic: boolean): Buffer {
   const { flags } = message;
@@ -288,10 +285,9 @@ export function buildAuthenticate(message: AuthenticateMessage, mic: boolean): B
 }
 
 /**
- * Reads an AUTHENTICATE_MESSAGE (MS-NLMP 2.2.1.3). Whether it has a MIC is not in the message itself but in MsvAvFlags of its
- * response; see {@link micOf}.
- *
- * @throws AuthError when it is none, points behind its end, or is of the old kind without NegotiateFlags
+ * Parses an AUTHENTICATE_MESSAGE (MS-NLMP 2.2.1.3). Not the message itself but MsvAvFlags of its response says if it
+ * has a MIC; see {@link micOf}.
+ * @throws AuthError if it is not one, points past its end, or is of the old kind without NegotiateFlags
  */
 export function parseAuthenticate(message: Buffer): AuthenticateMessage {
   check(message, 3, AUTHENTICATE.flags + 4);
@@ -308,7 +304,10 @@ export function parseAuthenticate(message: Buffer): AuthenticateMessage {
   };
 }
 
-/** The MIC of an AUTHENTICATE_MESSAGE, 16 bytes, and the message with zeros in its place. @throws AuthError when it is too short */
+/**
+ * Returns the MIC of an AUTHENTICATE_MESSAGE, 16 bytes, and the message with zeros in its place. @throws AuthError if
+ * it is too short
+ */
 export function micOf(message: Buffer): { readonly mic: Buffer; readonly zeroed: Buffer } {
   check(message, 3, AUTHENTICATE.size);
   const zeroed = Buffer.from(message);
@@ -316,12 +315,12 @@ export function micOf(message: Buffer): { readonly mic: Buffer; readonly zeroed:
   return { mic: message.subarray(AUTHENTICATE.mic, AUTHENTICATE.mic + MIC_SIZE), zeroed };
 }
 
-/** Writes the MIC, 16 bytes, into an AUTHENTICATE_MESSAGE that has room for it. */
+/** Writes the MIC, 16 bytes, into an AUTHENTICATE_MESSAGE with room for it. */
 export function setMic(message: Buffer, mic: Buffer): void {
   mic.copy(message, AUTHENTICATE.mic, 0, MIC_SIZE);
 }
 
-/** What has to be in the flags of every message: at least one character set (MS-NLMP 2.2.2.5). */
+/** True if the flags name a character set, which every message needs (MS-NLMP 2.2.2.5). */
 export function hasCharacterSet(flags: number): boolean {
   return (flags & (FLAGS.NEGOTIATE_UNICODE | FLAGS.NEGOTIATE_OEM)) !== 0;
 }

@@ -1,4 +1,7 @@
-/** RC4 with its state, as MS-NLMP 3.1.5.1 uses it: the key stream goes on from one message to the next. OpenSSL 3 has none. */
+/**
+ * RC4 with state, as MS-NLMP 3.1.5.1 uses it: the key stream continues from one message to the next. OpenSSL 3 has no
+ * RC4.
+ */
 export class Rc4 {
   readonly #state = new Uint8Array(256);
   #i = 0;
@@ -14,7 +17,7 @@ export class Rc4 {
     }
   }
 
-  /** Encrypts or decrypts: the bytes XORed with the next ones of the key stream. */
+  /** Encrypts or decrypts: XORs the bytes with the next ones of the key stream. */
   update(message: Buffer): Buffer {
     const state = this.#state;
     return Buffer.from(

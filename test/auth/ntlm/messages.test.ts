@@ -150,7 +150,7 @@ describe('damaged messages', () => {
   it('may not point behind their end', () => {
     const bytes = Buffer.from(V2.authenticate);
     bytes.writeUInt32LE(0xffff_fff0, 24);
-    expect(() => parseAuthenticate(bytes)).toThrow('points behind its end');
+    expect(() => parseAuthenticate(bytes)).toThrow('points past its end');
   });
 
   it('may lack what old ones lack', () => {
