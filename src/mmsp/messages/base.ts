@@ -1,6 +1,8 @@
 import { WmError } from '../../errors.js';
 
-/** Bytes that are not MMSP, or values that do not fit a message. The connection they came on cannot be read any further. */
+/**
+ * Thrown for bytes that are not MMSP, or values that do not fit a message. The rest of the connection cannot be read.
+ */
 export class MmspError extends WmError {
   constructor(message: string) {
     super('WM_PROTOCOL', message);
@@ -44,7 +46,10 @@ export const SERVER_MID = {
   redirect: 0x00040022,
 } as const;
 
-/** How the bandwidth is measured with a packet pair: the playIncarnation of Connect, ConnectedEX and both FunnelInfo messages. */
+/**
+ * How bandwidth is measured with a packet pair: the playIncarnation of Connect, ConnectedEX and both FunnelInfo
+ * messages.
+ */
 export const PACKET_PAIR = {
   none: 0xf0f0f0ef,
   /** Possible, or wanted. */
@@ -65,7 +70,8 @@ export const MAX_BIT_RATE = 0x00989680;
 export const HEAD_SIZE = 8;
 
 /**
- * A message of `size` bytes before its padding, all zeros but for chunkLen and MID; its length is a multiple of 8 (2.2.4).
+ * Returns a message of `size` bytes before its padding, all zeros except chunkLen and MID. Its length is a multiple of
+ * 8 (2.2.4).
  *
  * @param size bytes from chunkLen to the last field
  */
@@ -76,7 +82,7 @@ export function newMessage(mid: number, size: number): Buffer {
   return bytes;
 }
 
-/** A message as it came, its fields not yet read. */
+/** A received message, its fields not yet parsed. */
 export interface RawMessage {
   readonly mid: number;
   /** From chunkLen to the end of the padding. */
@@ -84,14 +90,14 @@ export interface RawMessage {
 }
 
 /**
- * Takes the MMS message field of a TcpMessageHeader packet apart (2.2.3): zero or more messages, each a view.
+ * Splits the MMS message field of a TcpMessageHeader packet into zero or more messages, each a view (2.2.3).
  *
  * @throws MmspError for a chunkLen that is 0 or reaches past the field
  */
 export function splitMessages(field: Buffer): RawMessage[] {
   const messages: RawMessage[] = [];
   let at = 0;
-  // Some clients add a few bytes that make no message; what is too short for a head is padding.
+  // Some clients add a few bytes that form no message; anything too short for a head is padding.
   while (field.length - at >= HEAD_SIZE) {
     const size = field.readUInt32LE(at) * 8;
     if (size === 0 || size > field.length - at) {
@@ -104,9 +110,9 @@ export function splitMessages(field: Buffer): RawMessage[] {
 }
 
 /**
- * Checks that the fixed fields of a message are there.
+ * Checks that the fixed fields of a message are present.
  *
- * @throws MmspError when it is shorter than `size` bytes
+ * @throws MmspError if it is shorter than `size` bytes
  */
 export function need({ mid, bytes }: RawMessage, size: number): Buffer {
   if (bytes.length < size) {
@@ -115,12 +121,12 @@ export function need({ mid, bytes }: RawMessage, size: number): Buffer {
   return bytes;
 }
 
-/** The bytes of a UTF-16LE text with its null character. */
+/** Returns a text in UTF-16LE with its null character. */
 export function wideText(text: string): Buffer {
   return Buffer.from(`${text}\0`, 'utf16le');
 }
 
-/** A UTF-16LE text of a peer: up to its first null character, or to the end of the bytes; an odd last byte is ignored. */
+/** Reads a peer's UTF-16LE text up to its first null character or the end of the bytes; ignores an odd last byte. */
 export function readWideText(bytes: Buffer): string {
   return bytes.toString('utf16le').split('\0', 1)[0]!;
 }

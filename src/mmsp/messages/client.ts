@@ -14,13 +14,13 @@ import {
 /** Where a client wants its Data packets (MS-MMSP 2.2.4.18). */
 export interface Funnel {
   readonly transport: 'tcp' | 'udp';
-  /** As the client names it, an IPv4 or IPv6 address without brackets; servers ignore it (3.2.5.5). */
+  /** As the client states it, an IPv4 or IPv6 address without brackets; servers ignore it (3.2.5.5). */
   readonly address: string;
   /** 1 to 65535. */
   readonly port: number;
 }
 
-/** Where a StartPlaying or StartStriding begins; a field without use is undefined (2.2.4.25). */
+/** Where a StartPlaying or StartStriding begins; an unused field is undefined (2.2.4.25). */
 export interface StartPlace {
   /** Seconds from the start of the content. */
   readonly position?: number | undefined;
@@ -30,7 +30,7 @@ export interface StartPlace {
   readonly location?: number | undefined;
 }
 
-/** One STREAM_SWITCH_ENTRY (2.2.4.28.1); no stream, 0xFFFF on the wire, is undefined. */
+/** One STREAM_SWITCH_ENTRY (2.2.4.28.1); undefined means no stream, 0xFFFF on the wire. */
 export interface SwitchEntry {
   readonly source: number | undefined;
   readonly destination: number | undefined;
@@ -38,7 +38,7 @@ export interface SwitchEntry {
   readonly level: number;
 }
 
-/** A message that a client sends, taken apart. */
+/** A message from a client, parsed. */
 export type ClientMessage =
   | {
       readonly type: 'connect';
@@ -48,7 +48,7 @@ export type ClientMessage =
       readonly subscriber: string;
       /** `HOST: ` of a request that came through a proxy. */
       readonly host?: string | undefined;
-      /** `VIA: `, the proxies that it came through. */
+      /** `VIA: `, the proxies that the request came through. */
       readonly via?: string | undefined;
     }
   | { readonly type: 'funnelInfo'; readonly incarnation: number }
@@ -56,9 +56,9 @@ export type ClientMessage =
   | {
       readonly type: 'openFile';
       readonly incarnation: number;
-      /** As it came: a path without percent-encoding, with or without its leading slash. */
+      /** As received: a path without percent-encoding, with or without its leading slash. */
       readonly fileName: string;
-      /** tokenData; empty when there is none. */
+      /** tokenData; empty if there is none. */
       readonly token: Buffer;
     }
   | { readonly type: 'securityResponse'; readonly incarnation: number; readonly cookie: number; readonly token: Buffer }
@@ -86,14 +86,14 @@ export type ClientMessage =
   | { readonly type: 'stopPlaying'; readonly openFileId: number; readonly incarnation: number }
   | { readonly type: 'closeFile'; readonly openFileId: number }
   | { readonly type: 'pong' }
-  /** CLIENT_LOG, as it came. */
+  /** CLIENT_LOG, unparsed. */
   | { readonly type: 'logging'; readonly log: Buffer }
-  /** A MID that no message of a client has. */
+  /** A MID that no client message has. */
   | { readonly type: 'unknown'; readonly mid: number };
 
 const NO_STREAM = 0xffff;
 const NOT_USED = 0xffffffff;
-/** The most entries of a StreamSwitch that can name streams of ASF: 127 as source, 127 as destination. */
+/** The most entries of a StreamSwitch that can name ASF streams: 127 as source, 127 as destination. */
 const MAX_ENTRIES = 254;
 const RELATIVE = 0x80000000;
 
@@ -244,9 +244,9 @@ export function buildLogging(log: Buffer): Buffer {
 }
 
 /**
- * Reads a message of a client.
+ * Reads a message from a client.
  *
- * @throws MmspError when it is cut, or one of its lengths reaches past its end
+ * @throws MmspError if it is truncated, or one of its lengths reaches past its end
  */
 export function readClientMessage(message: RawMessage): ClientMessage {
   const { mid, bytes } = message;
@@ -292,7 +292,7 @@ export function readClientMessage(message: RawMessage): ClientMessage {
 }
 
 function readConnect(bytes: Buffer): ClientMessage {
-  // The name, and after its null character the strings that proxies add (2.2.4.17).
+  // The name; the strings that proxies add follow its null character (2.2.4.17).
   const [subscriber = '', ...more] = bytes.toString('utf16le', 20).split('\0', 8);
   const after = (name: string) => more.find((text) => text.startsWith(name))?.slice(name.length);
   return {
@@ -304,7 +304,7 @@ function readConnect(bytes: Buffer): ClientMessage {
   };
 }
 
-/** @throws MmspError for a name that is none, another protocol or a port that there is not */
+/** @throws MmspError for a malformed name, another protocol or a port out of range */
 function readFunnel(name: string): Funnel {
   const parts = /^\\\\([^\\]{0,64})\\(TCP|UDP)\\(\d{1,5})$/i.exec(name);
   const port = Number(parts?.[3]);
@@ -347,7 +347,7 @@ function readStartPlaying(bytes: Buffer): ClientMessage {
   return {
     type: 'startPlaying',
     ...readStart(bytes),
-    // Clients of the libmms family send 0x00FFFFFF, which is no wish to stop after 4 hours 39 minutes.
+    // Clients of the libmms family send 0x00FFFFFF, which is not a wish to stop after 4 hours 39 minutes.
     stop: milliseconds === 0 || limit === 0x00ffffff ? undefined : { milliseconds, relative: limit >= RELATIVE },
     acceleration: hasAcceleration
       ? { bitsPerSecond: bytes.readUInt32LE(40), milliseconds: bytes.readUInt32LE(44) }
@@ -371,7 +371,7 @@ function readStart(bytes: Buffer): StartPlace & { openFileId: number; incarnatio
   };
 }
 
-/** @throws MmspError when `size` bytes are not there */
+/** @throws MmspError if there are fewer than `size` bytes */
 function sized(bytes: Buffer, at: number, size: number): Buffer {
   if (size > bytes.length || at > bytes.length - size) {
     throw new MmspError(`A token of ${size} bytes reaches past the end of its message.`);

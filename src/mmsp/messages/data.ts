@@ -15,13 +15,13 @@ import { DATA_HEAD_SIZE } from './frame.js';
  *  +---------------------------------------------------------------+
  */
 
-/** The most that fits into the Payload of a Data packet, bytes. */
+/** The largest Payload of a Data packet, in bytes. */
 export const MAX_PAYLOAD = 0xffff - DATA_HEAD_SIZE;
 
-/** AFFlags where they are no sequence number: of header parts, and of packet pairs (2.2.2). */
+/** AFFlags that are not a sequence number: in header parts, and in packet pairs (2.2.2). */
 export const AF_FLAGS = { more: 0x04, last: 0x0c, lastOld: 0x08, packetPair: 0x10 } as const;
 
-/** playIncarnation of packet pairs, and of what follows a ReportStreamChange over TCP (2.2.2, 3.2.4.2). */
+/** playIncarnation of packet pairs, and of packets that follow a ReportStreamChange over TCP (2.2.2, 3.2.4.2). */
 export const STREAM_CHANGE_INCARNATION = 0xff;
 
 const PAIR_LOCATION = 0xf0f0f000;
@@ -31,7 +31,7 @@ export const PAIR_SIZE = 1464;
 export interface DataPacketHead {
   /** LocationId, modulo 2^32. */
   readonly location: number;
-  /** playIncarnation: the low 8 bits of what caused the packet; never 0. */
+  /** playIncarnation: the low 8 bits of that of the request that caused the packet; never 0. */
   readonly incarnation: number;
   /** AFFlags: the low 8 bits of the sequence number, or {@link AF_FLAGS}. */
   readonly flags: number;
@@ -56,7 +56,7 @@ export function writeDataHead(into: Buffer, at: number, head: DataPacketHead, pa
   return at + DATA_HEAD_SIZE;
 }
 
-/** A whole Data packet. @throws MmspError for a payload of more than 65527 bytes */
+/** Builds a whole Data packet. @throws MmspError for a payload of more than 65527 bytes */
 export function buildData(head: DataPacketHead, payload: Buffer): Buffer {
   if (payload.length > MAX_PAYLOAD) throw new MmspError(`A payload of ${payload.length} bytes fits no Data packet.`);
   const bytes = Buffer.allocUnsafe(DATA_HEAD_SIZE + payload.length);
@@ -67,8 +67,8 @@ export function buildData(head: DataPacketHead, payload: Buffer): Buffer {
 /**
  * Reads a Data packet, from the TCP stream or a datagram.
  *
- * @param bytes one packet; what is beyond its PacketSize is ignored
- * @throws MmspError when it is cut
+ * @param bytes one packet; bytes after its PacketSize are ignored
+ * @throws MmspError if it is truncated
  */
 export function readData(bytes: Buffer): DataMessage {
   if (bytes.length < DATA_HEAD_SIZE) throw new MmspError(`A Data packet has ${bytes.length} bytes.`);
@@ -85,7 +85,7 @@ export function readData(bytes: Buffer): DataMessage {
 }
 
 /**
- * The Data packets of an ASF file header: the Header Object and the first 50 bytes of the Data Object (2.2.2).
+ * Builds the Data packets of an ASF file header: the Header Object and the first 50 bytes of the Data Object (2.2.2).
  *
  * @param largest bytes of a payload: filePacketSize, or cbPacketSize of the newest entry (3.2.5.8.1)
  */
@@ -101,7 +101,7 @@ export function headerPackets(header: Buffer, incarnation: number, largest: numb
 }
 
 /**
- * The two Data packets of a packet pair over UDP (3.2.5.8).
+ * Builds the two Data packets of a packet pair over UDP (3.2.5.8).
  *
  * @param random fills a buffer with random bytes
  */
@@ -119,7 +119,7 @@ export function isPacketPair({ location, flags }: DataPacketHead): boolean {
   return flags === AF_FLAGS.packetPair && (location === PAIR_LOCATION || location === PAIR_LOCATION + 1);
 }
 
-/** True if the flags of a header part say that it is the last one (3.1.5.12). */
+/** True if the flags of a header part mark it as the last one (3.1.5.12). */
 export function isLastHeaderPart(flags: number): boolean {
   return (flags & AF_FLAGS.lastOld) !== 0;
 }

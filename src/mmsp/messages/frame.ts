@@ -30,11 +30,14 @@ export const DATA_HEAD_SIZE = 8;
 
 const SESSION_ID = 0xb00bface;
 const SEAL = 0x20534d4d;
-// messageLength counts from the seal's end on.
+// messageLength counts from the end of the seal.
 const COUNTED_HEAD = 16;
-// Enough bytes to tell Data from messages, to be sure, and to know the size.
+// Bytes needed to tell Data from messages, to be certain of it, and to know the size.
 const STEPS = [DATA_HEAD_SIZE, 16, TCP_HEADER_SIZE] as const;
-/** A server takes no more in one packet: the longest legitimate one is a Logging message of 1504 bytes, or names and tokens. */
+/**
+ * The largest packet that a server accepts. The longest legitimate one is a Logging message of 1504 bytes, or has names
+ * and tokens.
+ */
 export const MAX_CONTROL_SIZE = 64 * 1024;
 
 /**
@@ -57,15 +60,15 @@ export function wrapMessages(messages: Buffer, seq: number, elapsed: number): Bu
   return bytes;
 }
 
-/** What travels on the TCP connection of a session. */
+/** A packet on the TCP connection of a session. */
 export type TcpPacket =
   | { readonly type: 'messages'; readonly field: Buffer; readonly seq: number }
-  /** A whole Data packet, its head included; only servers send them. */
+  /** A whole Data packet with its head; only servers send them. */
   | { readonly type: 'data'; readonly bytes: Buffer };
 
 /**
- * Cuts packets out of a TCP stream given in slices of any size. A packet that lies inside one slice is a view of it; one that was
- * split is copied once. It never holds more than one packet: `limit` bytes, or 64 KiB of a Data packet.
+ * Cuts packets out of a TCP stream that arrives in slices of any size. A packet inside one slice is a view of it; a
+ * packet split over slices is copied once. Holds at most one packet: `limit` bytes, or 64 KiB of a Data packet.
  *
  * chunkCount and seq are not checked: clients in use count chunks without the first 16 bytes.
  */
@@ -91,10 +94,10 @@ export class TcpPacketReader {
   }
 
   /**
-   * Takes the next bytes of the stream, which must not change while packets of them are in use.
+   * Takes the next bytes of the stream, which must not change while packets from them are in use.
    *
    * @returns the packets that they complete
-   * @throws MmspError when something is no packet, and at every call from then on
+   * @throws MmspError for bytes that are not a packet; after that, at every call
    */
   *push(slice: Buffer): Generator<TcpPacket, void, undefined> {
     let at = 0;
@@ -114,7 +117,7 @@ export class TcpPacketReader {
     }
   }
 
-  /** Keeps what it can of a packet that is split. @returns the bytes taken */
+  /** Collects a packet that is split over slices. @returns the bytes taken */
   #collect(slice: Buffer, at: number): number {
     const known = this.#rest && this.#sizeOf(this.#rest.subarray(0, this.#restSize));
     const wanted = known ?? STEPS.find((step) => step > this.#restSize)!;
@@ -137,7 +140,7 @@ export class TcpPacketReader {
     return head;
   }
 
-  /** The size of the packet that begins with these bytes; undefined while they are too few to tell. */
+  /** Returns the size of the packet that begins with these bytes; undefined if more bytes are needed. */
   #sizeOf(start: Buffer): number | undefined {
     if (start.length < DATA_HEAD_SIZE) return undefined;
     const mayBeHeader = start.readUInt32LE(4) === SESSION_ID && (start.length < 16 || isHeader(start));

@@ -27,7 +27,7 @@ export interface ResendRequest {
 
 const SIGNATURE = 0xbeeff00d;
 const HEAD = 12;
-/** Packets that one request may name. */
+/** The most packets that one request may name. */
 export const MAX_RESENDS = 32;
 
 /** @throws MmspError for none, or more than 32, numbers */
@@ -44,7 +44,7 @@ export function buildResendRequest({ clientId, sourceId, numbers }: ResendReques
   return bytes;
 }
 
-/** Reads a datagram; undefined when it is no resend request, or names no or more packets than it may (3.2.5.1). */
+/** Reads a datagram. Returns undefined if it is not a resend request, or names no packets or too many (3.2.5.1). */
 export function readResendRequest(bytes: Buffer): ResendRequest | undefined {
   if (bytes.length < HEAD || bytes.readUInt32LE(0) !== SIGNATURE) return undefined;
   const count = bytes.readUInt16LE(10);

@@ -21,7 +21,7 @@ export const FILE_ATTRIBUTE = {
   playlist: 0x40000000,
 } as const;
 
-/** What ReportOpenFile says of content (2.2.4.7). */
+/** ReportOpenFile's description of the content (2.2.4.7). */
 export interface FileFacts {
   /** FILE_ATTRIBUTE, combined. */
   readonly attributes: number;
@@ -29,23 +29,23 @@ export interface FileFacts {
   readonly duration: number;
   /** The largest ASF packet, bytes. */
   readonly packetSize: number;
-  /** 0 when it is not known. */
+  /** 0 if unknown. */
   readonly packetCount: number;
   /** The sum of the streams' maximum bit rates, bits per second. */
   readonly bitRate: number;
-  /** Bytes of the ASF file header, with 50 bytes of the Data Object. */
+  /** Bytes of the ASF file header, including 50 bytes of the Data Object. */
   readonly headerSize: number;
 }
 
-/** What a server says of itself (2.2.4.2). */
+/** A server's description of itself (2.2.4.2). */
 export interface ServerFacts {
   /** ServerVersionInfo, for example 9.0.0.3372. */
   readonly version: string;
-  /** AuthenPackage: the scheme of challenges; undefined when none will come. */
+  /** AuthenPackage: the scheme of challenges; undefined if there will be none. */
   readonly scheme: 'BASIC' | 'NTLM' | undefined;
 }
 
-/** A message that a server sends, taken apart. `hr` is an HRESULT; failures have their top bit set. */
+/** A message from a server, parsed. `hr` is an HRESULT; failures have their top bit set. */
 export type ServerMessage =
   | {
       readonly type: 'connectedEx';
@@ -53,7 +53,7 @@ export type ServerMessage =
       /** PACKET_PAIR.possible or .none. */
       readonly incarnation: number;
       readonly serverVersion: string;
-      /** The client version to upgrade to, and from where. */
+      /** The client version to upgrade to, and where to get it. */
       readonly upgrade: { readonly version: string; readonly url: string } | undefined;
       readonly scheme: string;
     }
@@ -63,7 +63,7 @@ export type ServerMessage =
       readonly incarnation: number;
       /** nCubs. */
       readonly clientId: number;
-      /** Bytes of a packet pair. */
+      /** The random bytes of a packet pair. */
       readonly pair: Buffer;
     }
   | { readonly type: 'connectedFunnel'; readonly hr: number }
@@ -93,11 +93,11 @@ export type ServerMessage =
       readonly bitRate: number;
     }
   | { readonly type: 'ping' }
-  /** A MID that no message of a server has. */
+  /** A MID that no server message has. */
   | { readonly type: 'unknown'; readonly mid: number };
 
 const FUNNEL_NAME = 'Funnel Of The Gods';
-/** nCubs and the like at their places, and the random bytes of a packet pair after them. */
+/** Fixed fields such as nCubs; the random bytes of a packet pair follow. */
 const FUNNEL_INFO_SIZE = 48;
 /** Random bytes of the three ReportFunnelInfo messages of a packet pair: packets of 512, 512 and 1056 bytes (3.2.5.4). */
 export const TCP_PAIR_SIZES = [432, 432, 976] as const;
@@ -160,7 +160,7 @@ export function buildDisconnectedFunnel(hr: number): Buffer {
   return withResult(SERVER_MID.disconnectedFunnel, 16, hr, 0);
 }
 
-/** @param incarnation that of the OpenFile or SecurityResponse that it answers */
+/** @param incarnation that of the OpenFile or SecurityResponse that this answers */
 export function buildReportOpenFile(incarnation: number, openFileId: number, facts: FileFacts): Buffer {
   const bytes = withResult(SERVER_MID.openFile, 116, 0, incarnation);
   bytes.writeUInt32LE(openFileId, 16);
@@ -174,13 +174,13 @@ export function buildReportOpenFile(incarnation: number, openFileId: number, fac
   return bytes;
 }
 
-/** A ReportOpenFile that says why the file cannot be opened. @param hr a failure */
+/** Builds a ReportOpenFile that says why the file cannot be opened. @param hr a failure */
 export function buildOpenFileFailure(incarnation: number, hr: number): Buffer {
   return withResult(SERVER_MID.openFile, 116, hr, incarnation);
 }
 
 /**
- * @param proxy true if `location` is a proxy to go through; '' means without one
+ * @param proxy true if `location` is a proxy to go through; '' means to use none
  * @param location mms://, mmst:// or mmsu://, without percent-encoding
  * @throws MmspError for a location of more than 65533 bytes
  */
@@ -194,7 +194,7 @@ export function buildRedirect(location: string, proxy: boolean): Buffer {
   return bytes;
 }
 
-/** @param incarnation that of the OpenFile or SecurityResponse that it answers */
+/** @param incarnation that of the OpenFile or SecurityResponse that this answers */
 export function buildSecurityChallenge(incarnation: number, cookie: number, token: Buffer): Buffer {
   const bytes = newMessage(SERVER_MID.securityChallenge, 20 + token.length);
   bytes.writeUInt32LE(incarnation >>> 0, 8);
@@ -249,9 +249,9 @@ export function buildPing(): Buffer {
 }
 
 /**
- * Reads a message of a server.
+ * Reads a message from a server.
  *
- * @throws MmspError when it is cut, or one of its lengths reaches past its end
+ * @throws MmspError if it is truncated, or one of its lengths reaches past its end
  */
 export function readServerMessage(message: RawMessage): ServerMessage {
   const { mid, bytes } = message;
@@ -326,7 +326,7 @@ function readConnectedEx(message: RawMessage, hr: number, incarnation: number): 
 }
 
 function readOpenFile(message: RawMessage, hr: number, incarnation: number): ServerMessage {
-  // What has failed may end early.
+  // A failure may omit the remaining fields.
   const bytes = need(message, hr >= 0x80000000 ? 16 : 80);
   const at = (place: number) => (bytes.length >= place + 4 ? bytes.readUInt32LE(place) : 0);
   const duration = bytes.length >= 40 ? bytes.readDoubleLE(32) : 0;

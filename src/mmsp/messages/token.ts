@@ -24,19 +24,19 @@ import { MmspError, readWideText, wideText } from './base.js';
 
 const NTLM_AUTH_HEAD = 24;
 const NTLM_SIGNATURE = Buffer.from('NTLMSSP\0', 'latin1');
-/** What a challenge or response by NTLM begins with. */
+/** The first bytes of an NTLM challenge or response. */
 const NTLM_MARK = Buffer.alloc(2);
 
-/** An NTLM token of a peer, and the form that it came in: a raw one is answered by a raw one (MS-MMSP 3.2.5.7). */
+/** An NTLM token from a peer, and the form that it came in: a raw one is answered with a raw one (MS-MMSP 3.2.5.7). */
 export interface NtlmToken {
   readonly scheme: 'ntlm';
-  /** As [MS-NLMP] has it; empty in a first challenge. */
+  /** In the form of [MS-NLMP]; empty in a first challenge. */
   readonly token: Buffer;
-  /** In an NTLM_AUTH structure. */
+  /** True if it came in an NTLM_AUTH structure. */
   readonly wrapped: boolean;
 }
 
-/** A challenge by Basic. */
+/** A Basic challenge. */
 export interface BasicChallenge {
   readonly scheme: 'basic';
   readonly realm: string;
@@ -48,22 +48,22 @@ export interface BasicCredentials {
   readonly credentials: string;
 }
 
-/** pToken of a challenge by Basic: `realm="…"`, of characters without quotes (2.2.4.14). */
+/** Builds pToken of a Basic challenge: `realm="…"`; the realm has no quotes (2.2.4.14). */
 export function basicChallenge(realm: string): Buffer {
   return wideText(`realm="${realm.replace(/["\\]/g, '')}"`);
 }
 
-/** The token of a client for Basic: null-terminated ASCII (2.2.4.21, 2.2.4.24). @param credentials base64 */
+/** Builds a client's Basic token: null-terminated ASCII (2.2.4.21, 2.2.4.24). @param credentials base64 */
 export function basicResponse(credentials: string): Buffer {
   return Buffer.from(`${credentials}\0`, 'latin1');
 }
 
-/** An NTLM token as a challenge, or as the answer to one, carries it: after two zero bytes (2.2.4.14, 2.2.4.24). */
+/** Returns an NTLM token as in a challenge or its response: after two zero bytes (2.2.4.14, 2.2.4.24). */
 export function ntlmToken(token: Buffer, wrapped: boolean): Buffer {
   return Buffer.concat([NTLM_MARK, token.length > 0 && wrapped ? wrap(token) : token]);
 }
 
-/** An NTLM token as tokenData of an OpenFile carries it, without the zero bytes (2.2.4.21). */
+/** Returns an NTLM token as in the tokenData of an OpenFile: without the zero bytes (2.2.4.21). */
 export function ntlmTokenData(token: Buffer, wrapped: boolean): Buffer {
   return wrapped ? wrap(token) : token;
 }
@@ -78,9 +78,9 @@ function wrap(token: Buffer): Buffer {
 }
 
 /**
- * Reads the pToken of a challenge (MS-MMSP 3.1.5.8): two zero bytes make it NTLM, anything else Basic.
+ * Reads the pToken of a challenge: two zero bytes mark NTLM, anything else is Basic (MS-MMSP 3.1.5.8).
  *
- * @throws MmspError when an NTLM_AUTH structure is cut
+ * @throws MmspError if an NTLM_AUTH structure is truncated
  */
 export function readChallengeToken(token: Buffer): NtlmToken | BasicChallenge {
   if (token.length >= 2 && token[0] === 0 && token[1] === 0) return readNtlm(token.subarray(2));
@@ -89,13 +89,13 @@ export function readChallengeToken(token: Buffer): NtlmToken | BasicChallenge {
 }
 
 /**
- * Reads the token of a client: tokenData of an OpenFile, or pToken of a SecurityResponse.
+ * Reads a client's token: tokenData of an OpenFile, or pToken of a SecurityResponse.
  *
- * @throws MmspError when it is neither NTLM nor ASCII
+ * @throws MmspError if it is neither NTLM nor ASCII
  */
 export function readResponseToken(token: Buffer): NtlmToken | BasicCredentials {
   if (token.subarray(0, NTLM_SIGNATURE.length).equals(NTLM_SIGNATURE)) return readNtlm(token);
-  // An NTLM_AUTH structure begins with zeros too, so it reads the same with the two bytes and without them.
+  // An NTLM_AUTH structure begins with zeros too, so it reads the same with and without the two bytes.
   if (token.length >= 2 && token[0] === 0 && token[1] === 0) {
     const isBare = token.length >= 8 && token.readUInt32LE(0) === 0 && token.readUInt32LE(4) === 1;
     return readNtlm(isBare ? token : token.subarray(2));

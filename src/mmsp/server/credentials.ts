@@ -3,14 +3,15 @@ import type { Refusal } from '../../refusal.js';
 import { type BasicCredentials, basicChallenge, type NtlmToken, ntlmToken } from '../messages/token.js';
 
 /**
- * How a client of MMSP may log in. There is no TLS, so Basic shows the password to everybody on the way: only this host may use it.
- * Clients below version 8 know only the scheme that ReportConnectedEX named (MS-MMSP 3.2.5.6), which is NTLM.
+ * Returns the schemes by which an MMSP client may log in. There is no TLS, and Basic exposes the password to everyone
+ * on the path, so only clients on this host may use it. Clients below version 8 know only the scheme that
+ * ReportConnectedEX named, NTLM (MS-MMSP 3.2.5.6).
  */
 export function schemesFor(major: number, isLocal: boolean): readonly Scheme[] {
   return isLocal && major >= 8 ? ['ntlm', 'basic'] : ['ntlm'];
 }
 
-/** Credentials of a client in the words of no protocol. */
+/** Converts a client's credentials to the protocol-neutral form. */
 export function givenCredentials(given: NtlmToken | BasicCredentials): GivenCredentials {
   return given.scheme === 'ntlm'
     ? { scheme: 'NTLM', token: given.token.toString('base64') }
@@ -18,10 +19,11 @@ export function givenCredentials(given: NtlmToken | BasicCredentials): GivenCred
 }
 
 /**
- * pToken of the SecurityChallenge that a refusal calls for (MS-MMSP 2.2.4.14).
+ * Returns the pToken of the SecurityChallenge that a refusal calls for (MS-MMSP 2.2.4.14).
  *
- * @param wrapped the client put its token into an NTLM_AUTH structure, and gets the challenge so (3.2.5.7)
- * @returns undefined when another try would not help
+ * @param wrapped true if the client sent its token in an NTLM_AUTH structure, and expects the challenge in one
+ *   (3.2.5.7)
+ * @returns undefined if another attempt would not help
  */
 export function challengeOf({ kind, challenges }: Refusal, wrapped: boolean): Buffer | undefined {
   if (kind !== 'unauthorized') return undefined;

@@ -4,7 +4,7 @@ import type { Program } from '../../playback/content.js';
 import type { Entry } from '../../playback/entry.js';
 import { FILE_ATTRIBUTE, type FileFacts } from '../messages/server.js';
 
-/** What a client is told of an entry, and the header that it is sent. */
+/** The description of an entry for a client, and the header to send. */
 export interface EntryFacts {
   readonly facts: FileFacts;
   /** Header Object and the first 50 bytes of the Data Object. */
@@ -12,9 +12,9 @@ export interface EntryFacts {
 }
 
 /**
- * What ReportOpenFile and ReportStreamChange say of an entry (MS-MMSP 2.2.4.7, 2.2.4.12).
+ * Describes an entry for ReportOpenFile and ReportStreamChange (MS-MMSP 2.2.4.7, 2.2.4.12).
  *
- * Live content has the attribute "broadcast" and no other: VLC and libmms think that 0x06000000 can be sought in.
+ * Live content has only the attribute "broadcast": VLC and libmms take 0x06000000 for seekable.
  */
 export function factsOf(header: AsfHeader, entry: Entry, program: Program): EntryFacts {
   const { bytes } = playerHeader(header);
@@ -36,7 +36,7 @@ export function factsOf(header: AsfHeader, entry: Entry, program: Program): Entr
   };
 }
 
-/** ms */
+/** In ms. */
 function durationOf({
   file,
   begin = 0,

@@ -1,20 +1,20 @@
 import type { Entrance } from '../../playback/entrance.js';
 import type { Playback } from '../../playback/host.js';
 
-/** What sessions need of their server. */
+/** The services that sessions need from their server. */
 export interface SessionHost<Session> {
   readonly playback: Playback;
   readonly entrance: Pick<Entrance, 'enter'>;
   /** ServerVersionInfo, for example 9.5.6001.18281. */
   readonly version: string;
-  /** The path of content that a fileName stands for. @throws Refusal for a name that no content can have */
+  /** Returns the path of the content that a fileName names. @throws Refusal for a name that no content can have */
   pathOf(fileName: string): string;
-  /** The session began to send, or goes on with another entry. */
+  /** The session has begun to send, or goes on with another entry. */
   started(session: Session): void;
-  /** Nothing is sent any more; may be called more than once. */
+  /** The session has stopped sending; may be called more than once. */
   stopped(session: Session): void;
   refused(session: Session, fileName: string, why: string): void;
-  /** @param log a CLIENT_LOG as it came */
+  /** @param log a CLIENT_LOG, unparsed */
   log(session: Session, log: Buffer): void;
   failed(error: unknown): void;
 }

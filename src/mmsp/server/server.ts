@@ -22,44 +22,44 @@ import { MmspSession, type SessionLink } from './session.js';
 
 export interface MmspServerOptions {
   readonly entrance: Pick<Entrance, 'enter'>;
-  /** The path of content that a fileName stands for. @throws Refusal for a name that no content can have */
+  /** Returns the path of the content that a fileName names. @throws Refusal for a name that no content can have */
   readonly pathOf: (fileName: string) => string;
   /** ServerVersionInfo: major.minor or major.minor.n.n. */
   readonly version: string;
-  /** What the sessions of all protocols share; default one of its own. */
+  /** The state that sessions of all protocols share; default one of its own. */
   readonly playback?: Playback;
   readonly limits?: PaceLimits;
-  /** Decides which connections are taken; default all. */
+  /** Decides which connections to accept; default all. */
   readonly admission?: Admission;
   readonly timers?: Partial<MmspTimers>;
-  /** Where sessions that play are registered; default one of its own. */
+  /** Where playing sessions are registered; default one of its own. */
   readonly registry?: SessionRegistry;
   /** Proxies that name their clients by the PROXY protocol. */
   readonly proxies?: ProxyOptions | undefined;
-  /** A client was refused what it named. */
+  /** Called when a client was refused the content it named. */
   readonly onRefused?: (fileName: string, remoteAddress: string, why: string) => void;
-  /** @param log a CLIENT_LOG as it came */
+  /** @param log a CLIENT_LOG, unparsed */
   readonly onLog?: (path: string, remoteAddress: string, client: string, log: Buffer) => void;
   readonly onError?: (error: unknown) => void;
-  /** A clock in ms that never goes back. */
+  /** A monotonic clock in ms. */
   readonly now?: () => number;
 }
 
-/** Milliseconds (MS-MMSP 3.2.2). */
+/** In ms (MS-MMSP 3.2.2). */
 export interface MmspTimers {
-  /** Without a message for so long a client is pinged; it is given up when it does not answer in the same time. */
+  /** A client that is silent for so long is pinged, and dropped if it does not answer within the same time. */
   readonly keepAlive: number;
-  /** A session that plays nothing is closed after so long. */
+  /** Until a session that plays nothing is closed. */
   readonly idle: number;
-  /** A connection that has not opened anything is closed after so long. */
+  /** Until a connection that has not opened anything is closed. */
   readonly setUp: number;
 }
 
 const DEFAULT_TIMERS: MmspTimers = { keepAlive: 30_000, idle: 3_600_000, setUp: 60_000 };
 const SWEEP_INTERVAL = 1_000;
-/** Answers that a client does not read may take so many bytes, besides media. */
+/** Bytes of answers, besides media, that may wait for a client that does not read. */
 const MAX_ANSWERS_BEHIND = 1024 * 1024;
-/** Datagrams with resend requests that one client may send in a second. */
+/** Datagrams with resend requests accepted from one client in a second. */
 const MAX_RESEND_REQUESTS = 200;
 
 /** The server role of MS-MMSP: a TCP port for clients, and a UDP port for their resend requests and for Data packets. */
@@ -71,7 +71,7 @@ export class MmspServer {
   readonly #connections = new Map<number, Connection>();
   readonly #host: SessionHost<MmspSession>;
   readonly #pacer = new DatagramPacer();
-  /** Ends a session in the registry. */
+  /** The playing sessions, each with the function that removes it from the registry. */
   readonly #playing = new Map<MmspSession, () => void>();
   readonly #registry: SessionRegistry;
   readonly #gate: ProxyGate | undefined;
@@ -100,23 +100,23 @@ export class MmspServer {
     };
   }
 
-  /** Clients that play at the moment. */
+  /** Number of clients that are playing. */
   get players(): number {
     return this.#playing.size;
   }
 
-  /** Connections that are open. */
+  /** Number of open connections. */
   get connections(): number {
     return this.#connections.size;
   }
 
   /**
-   * Starts to listen on a port of TCP and the same one of UDP.
+   * Starts to listen on a TCP port and the UDP port of the same number.
    *
    * @param port 0 takes a port that is free for both
-   * @param host without one, all addresses of the host, IPv4 and IPv6
+   * @param host the address to listen on; without it, all IPv4 and IPv6 addresses of the host
    * @returns the port
-   * @throws WmError WM_PORT_IN_USE, or WM_FAILED when the address cannot be used
+   * @throws WmError WM_PORT_IN_USE, or WM_FAILED if the address cannot be used
    */
   async listen(port: number, host?: string): Promise<number> {
     const taken = await listenTcp(this.#server, { port, ...(host === undefined ? {} : { host }) });
@@ -132,14 +132,14 @@ export class MmspServer {
     return taken;
   }
 
-  /** Looks at the timers of all sessions; called once a second. */
+  /** Checks the timers of all sessions; called once a second. */
   sweep(): void {
     const now = this.#now();
     for (const connection of this.#connections.values()) connection.tick(now, this.#timers);
     this.#host.playback.sweep();
   }
 
-  /** Ends what plays, and stops; bounded in time. */
+  /** Ends all playback, and stops; bounded in time. */
   async close(graceMilliseconds = 1_000): Promise<void> {
     clearInterval(this.#sweeper);
     const closed = new Promise<void>((resolve) => {
@@ -171,7 +171,7 @@ export class MmspServer {
     return socket;
   }
 
-  /** A resend request counts only from the address that the client's connection comes from. */
+  /** A resend request counts only if it comes from the address of the client's connection. */
   #datagram(bytes: Buffer, address: string): void {
     const request = readResendRequest(bytes);
     const connection = request && this.#connections.get(request.clientId);
@@ -182,7 +182,7 @@ export class MmspServer {
   #accept(socket: Socket): void {
     const admission = this.#options.admission;
     const address = socket.remoteAddress;
-    // It was closed again before it could be taken.
+    // The client closed the connection before it was accepted.
     if (address === undefined || (admission && !admission.admit(address))) {
       socket.destroy();
       return;
@@ -202,10 +202,10 @@ export class MmspServer {
     });
   }
 
-  /** Data packets for a client, which go to the address of its connection and nowhere else (3.2.5.5). */
+  /** Returns an output for Data packets to a client, which go only to the address of its connection (3.2.5.5). */
   #output(address: string, port: number): DatagramOutput {
     const udp = this.#udp!;
-    // A socket for IPv6 reaches IPv4 by mapped addresses, in which form it has them itself.
+    // An IPv6 socket reaches IPv4 through mapped addresses, and reports peers in that form.
     const isMapped = udp.address().family === 'IPv6' && !address.includes(':');
     return new DatagramOutput({
       sender: udp,
@@ -296,7 +296,7 @@ class Connection implements SessionLink {
     return this.socket;
   }
 
-  /** Where Data packets by UDP go, and resend requests come from. */
+  /** The address that Data packets by UDP go to, and that resend requests come from. */
   get address(): string {
     return plainAddress(this.socket.remoteAddress ?? '');
   }
@@ -324,7 +324,7 @@ class Connection implements SessionLink {
     this.#ending = true;
     this.session.close();
     this.socket.end();
-    // What the client goes on to say has nobody to read it.
+    // Nobody reads what the client still sends.
     this.socket.resume();
   }
 

@@ -24,31 +24,37 @@ import { HR, resultOf } from './refusals.js';
 import { readSubscriber, type Subscriber } from './subscriber.js';
 import { dataWire } from './wire.js';
 
-/** Clients in use write 1 into their messages, whatever they were told. */
+/** Clients in use write 1 into their messages, whatever value they were given. */
 const OPEN_FILE_ID = 1;
-/** A slow player that is told of the end at once drops what it has not played; it is told once it may have, within this time in ms. */
+/**
+ * A slow player that learns of the end at once drops what it has not played. It is told when it can have finished, at
+ * most this many ms later.
+ */
 const MAX_END_DELAY = 15_000;
 
 /**
- * What a client gets that never sent a StreamSwitch: all streams. The specification gives them to Windows Media Services alone
- * (3.2.5.11), but msdl and others in use do not ask either, and would get nothing.
+ * Streams for a client that never sends a StreamSwitch: all. The specification says so only for Windows Media Services
+ * (3.2.5.11), but msdl and other clients do not select either, and would get nothing.
  */
 const UNASKED: StreamSelection = ALL_STREAMS;
-/** The longest wait between two packets of a header, in ms; content of 1 bit per second would never begin. */
+/**
+ * The longest wait between two packets of a header, in ms; with content of 1 bit per second the header would never be
+ * complete.
+ */
 const MAX_HEADER_GAP = 500;
 
-/** The states of MS-MMSP 3.2.1, and what a client may send in them. */
+/** The states of MS-MMSP 3.2.1, by what a client may send in them. */
 type State = 'connect' | 'funnel' | 'open' | 'opened' | 'closed';
 
-/** The way from a session to its client. */
+/** A session's connection to its client. */
 export interface SessionLink {
-  /** The same object for all that comes over the connection: NTLM authenticates a connection. */
+  /** The same object for all messages of a connection: NTLM authenticates a connection. */
   readonly connection: object;
   readonly remoteAddress: string;
   readonly isLocal: boolean;
   /** Bytes written to the connection. */
   readonly bytesWritten: number;
-  /** True if datagrams to the address of the connection reach the client: no proxy is in between. */
+  /** True if datagrams to the address of the connection reach the client: there is no proxy in between. */
   readonly offersUdp: boolean;
   /** Sends a message in a TcpMessageHeader packet. */
   send(message: Buffer): void;
@@ -56,14 +62,17 @@ export interface SessionLink {
   readonly tcp: PlayerOutput;
   /** Makes an output that sends Data packets to a UDP port of the client's address. */
   udp(port: number): DatagramOutput;
-  /** Ends the connection once what was sent is out. */
+  /** Ends the connection once everything is sent. */
   end(): void;
 }
 
-/** One client of MMSP (MS-MMSP 3.2): its messages in, answers and Data packets out. Sockets and timers are the server's. */
+/**
+ * One client of MMSP (MS-MMSP 3.2): takes its messages, sends answers and Data packets. Sockets and timers are the
+ * server's.
+ */
 export class MmspSession implements PlaybackPort {
   readonly playback: PlaybackSession;
-  /** nCubs: what resend requests of this client name. */
+  /** nCubs: identifies this client in resend requests. */
   readonly clientId: number;
   readonly #host: SessionHost<MmspSession>;
   readonly #link: SessionLink;
@@ -71,23 +80,23 @@ export class MmspSession implements PlaybackPort {
   #state: State = 'connect';
   #subscriber: Subscriber = readSubscriber('');
   #udp: DatagramOutput | undefined;
-  /** The client agreed to be sent a packet pair by UDP before its next header (3.2.5.8). */
+  /** True if the client agreed to a packet pair by UDP before its next header (3.2.5.8). */
   #pairByUdp = false;
   #path = '';
   #pass: Pass | undefined;
   #header: Buffer = Buffer.alloc(0);
   #packetSize = 0;
-  /** Bits per second of the entry. */
+  /** Bit rate of the entry, in bits per second. */
   #bitRate = 1;
-  /** Header packets that wait for their turn; CancelReadBlock drops them (3.2.5.9). */
+  /** Timer of the remaining header packets; CancelReadBlock drops them (3.2.5.9). */
   #headerTimer: NodeJS.Timeout | undefined;
-  /** playIncarnation of what is sent, low 8 bits. */
+  /** playIncarnation of the packets being sent, low 8 bits. */
   #incarnation = 0;
-  /** StartPlaying or StartStriding that has not been answered yet. */
+  /** The StartPlaying or StartStriding that has not been answered yet. */
   #starting: { readonly incarnation: number; readonly striding: boolean } | undefined;
   #selection: StreamSelection | undefined;
   #challenged: { readonly cookie: number; readonly incarnation: number; readonly fileName: string } | undefined;
-  /** When a player that plays in real time is through with the entry, on the host's clock. */
+  /** When a real-time player will have finished the entry, on the host's clock. */
   #playsUntil = 0;
   #endTimer: NodeJS.Timeout | undefined;
 
@@ -98,7 +107,7 @@ export class MmspSession implements PlaybackPort {
     this.playback = new PlaybackSession(this, host.playback);
   }
 
-  /** What is shown of the session. */
+  /** The session's public description. */
   get about() {
     const { remoteAddress } = this.#link;
     return {
@@ -121,9 +130,9 @@ export class MmspSession implements PlaybackPort {
   }
 
   /**
-   * Takes a message of the client (MS-MMSP 3.2.5). Nothing is awaited: an answer that takes time is sent when it is there.
+   * Takes a message from the client (MS-MMSP 3.2.5). Never waits: an answer that takes time is sent when it is ready.
    *
-   * @returns false when the message cannot come now, and the connection is to be closed
+   * @returns false if the message is out of place, and the connection must be closed
    */
   receive(message: ClientMessage): boolean {
     switch (message.type) {
@@ -157,12 +166,12 @@ export class MmspSession implements PlaybackPort {
       case 'pong':
         return true;
       case 'unknown':
-        // A newer client may say more than is known here; what it needs an answer to it will miss.
+        // A newer client may send messages that are unknown here; it gets no answer to them.
         return this.#state !== 'connect';
     }
   }
 
-  /** Ends the session: the connection is gone, or is about to be closed. */
+  /** Ends the session because the connection is gone, or about to be closed. */
   close(): void {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
@@ -176,13 +185,13 @@ export class MmspSession implements PlaybackPort {
     this.#udp?.close();
   }
 
-  /** Ends the session on an operator's wish: the client is told. */
+  /** Ends the session at an operator's request, and tells the client. */
   kick(): void {
     if (this.#state === 'opened') this.playback.stop('kicked');
     this.#link.end();
   }
 
-  /** Sends a client of UDP again what it asks for, as far as that is kept (MS-MMSP 3.2.5.13). */
+  /** Sends lost packets to a UDP client again, as far as they are kept (MS-MMSP 3.2.5.13). */
   resend({ sourceId, numbers }: ResendRequest): void {
     if (!this.#udp || this.#state !== 'opened' || sourceId !== (OPEN_FILE_ID & 0xffff)) return;
     const batch = this.playback.resend(numbers);
@@ -195,7 +204,7 @@ export class MmspSession implements PlaybackPort {
     return true;
   }
 
-  /** Requests that name another file than the one that is open are not honoured (3.2.5.8). */
+  /** Ignores requests that name a file other than the open one (3.2.5.8). */
   #opened(openFileId: number, work: () => void): boolean {
     if (this.#state !== 'opened') return false;
     if (openFileId === OPEN_FILE_ID) work();
@@ -245,7 +254,7 @@ export class MmspSession implements PlaybackPort {
     void this.#enter(incarnation, challenged.fileName, token).catch((error: unknown) => this.#host.failed(error));
   }
 
-  /** Opens what a client names, or asks who it is (3.2.5.6, 3.2.5.7). */
+  /** Opens the content that a client names, or challenges the client to log in (3.2.5.6, 3.2.5.7). */
   async #enter(incarnation: number, fileName: string, token: Buffer): Promise<void> {
     const { signal } = this.#gone;
     let wrapped = false;
@@ -299,7 +308,7 @@ export class MmspSession implements PlaybackPort {
     }
   }
 
-  /** The header of the entry that the client is told of now. */
+  /** Takes over the header of the entry that the client is about to learn of. */
   #take(header: AsfHeader): messages.FileFacts {
     const told = factsOf(header, this.playback.current!, this.playback.program!);
     this.#header = told.header;
@@ -333,7 +342,7 @@ export class MmspSession implements PlaybackPort {
     this.#sendHeader(incarnation & 0xff);
   }
 
-  /** The header goes the way of the data; by UDP no faster than the content itself (3.2.5.8.1). */
+  /** Sends the header by the transport of the data; by UDP no faster than the content itself (3.2.5.8.1). */
   #sendHeader(incarnation: number): void {
     const packets = headerPackets(this.#header, incarnation, this.#packetSize);
     if (!this.#udp) {
@@ -368,13 +377,13 @@ export class MmspSession implements PlaybackPort {
     this.#link.send(messages.buildReportStreamSwitch());
   }
 
-  /** StartPlaying and StartStriding (3.2.5.11, 3.2.5.12). */
+  /** Handles StartPlaying and StartStriding (3.2.5.11, 3.2.5.12). */
   #start(message: Extract<ClientMessage, { type: 'startPlaying' | 'startStriding' }>): void {
     clearTimeout(this.#endTimer);
     const striding = message.type === 'startStriding';
     const { incarnation } = message;
     if (this.playback.state === 'playing' || this.playback.state === 'starting') {
-      // It confirms the entry, and what follows has its incarnation; the position does not count (3.2.5.11).
+      // This confirms the entry: the packets that follow have its incarnation, and its position is ignored (3.2.5.11).
       this.#incarnation = incarnation & 0xff;
       this.#reportStarted(incarnation, striding);
       this.playback.confirm();
@@ -383,7 +392,7 @@ export class MmspSession implements PlaybackPort {
     }
     this.#starting = { incarnation, striding };
     this.#incarnation = incarnation & 0xff;
-    // 255 would be next: the client could take it for a packet that was sent before (2.2.2).
+    // The next number would be 255, and the client could take the packet for an earlier one (2.2.2).
     const { number } = this.playback;
     if ((number & 0xff) === 0xff) this.playback.countFrom(number + 1);
     const order = orderOf(message, this.#selection ?? UNASKED);
@@ -431,7 +440,10 @@ export class MmspSession implements PlaybackPort {
     return { lag: 0, quietAfterSelect: 0, confirmFirst: false };
   }
 
-  /** For the playback: the next entry (3.2.4.2). Over TCP its header and data follow at once; over UDP the client asks for them. */
+  /**
+   * For the playback: announces the next entry (3.2.4.2). Over TCP its header and data follow at once; over UDP the
+   * client asks for them.
+   */
   announce({ header }: EntryChange): ChangeAnswer {
     this.#link.send(messages.buildStreamChange(this.#take(header)));
     if (this.#udp) return 'wait';
@@ -499,7 +511,10 @@ function orderOf(
   };
 }
 
-/** The schemes of MMSP are mms, mmst and mmsu (2.2.4.9); what leads elsewhere by HTTP is most likely served by MMSP too. */
+/**
+ * Rewrites a URL for MMSP, whose schemes are mms, mmst and mmsu (2.2.4.9): a host that serves content by HTTP most
+ * likely serves MMSP too.
+ */
 function mmsUrl(url: string): string {
   return url.replace(/^(?:https?|mmsh):\/\/([^/:]+|\[[^\]]+\])(?::\d+)?/i, 'mms://$1');
 }

@@ -1,16 +1,18 @@
-/** Who a client says it is in LinkViewerToMacConnect (MS-MMSP 2.2.4.17). */
+/** A client's description of itself in LinkViewerToMacConnect (MS-MMSP 2.2.4.17). */
 export interface Subscriber {
-  /** For logs: the name and version, without the GUID. */
+  /** Name and version without the GUID, for logs. */
   readonly text: string;
-  /** 4 for Windows Media Services 4.x, which names no version. */
+  /** 4 for Windows Media Services 4.x, which states no version. */
   readonly major: number;
-  /** True for Windows Media Services 4.x that relays: it wants padding kept, and all streams without asking for them. */
+  /**
+   * True for a relaying Windows Media Services 4.x, which wants padding kept and all streams without selecting them.
+   */
   readonly isServer: boolean;
   /** The player's GUID, without braces. */
   readonly guid: string | undefined;
 }
 
-/** Reads subscriberName; anything at all is taken, as clients in use send many forms. */
+/** Reads subscriberName. Accepts anything, because clients in use send many forms. */
 export function readSubscriber(name: string): Subscriber {
   const isServer = /^Spoo{2,4}on!/i.test(name);
   const version = /^NSPlayer\/(\d{1,5})(?:\.\d{1,5}){0,3}/i.exec(name);

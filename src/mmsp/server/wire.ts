@@ -6,11 +6,11 @@ import { MAX_PAYLOAD, writeDataHead } from '../messages/data.js';
 import { DATA_HEAD_SIZE } from '../messages/frame.js';
 
 /**
- * ASF packets as Data packets (MS-MMSP 2.2.2). AFFlags counts a player's packets from its first one; players with the same incarnation
- * whose numbers agree in their low 8 bits share bytes.
+ * Returns how to write ASF packets as Data packets (MS-MMSP 2.2.2). AFFlags counts a player's packets from its first
+ * one; players with the same incarnation whose numbers agree in their low 8 bits share bytes.
  *
- * @param incarnation the low 8 bits of the message that started it
- * @param keepsPadding for Windows Media Services 4.x (2.2.2)
+ * @param incarnation the low 8 bits of that of the message that started it
+ * @param keepsPadding true for Windows Media Services 4.x (2.2.2)
  */
 export function dataWire(incarnation: number, packetSize: number, keepsPadding: boolean): WireFormat {
   const payloadSize = (size: number) => {
