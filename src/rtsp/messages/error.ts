@@ -1,6 +1,6 @@
 import { WmError } from '../../errors.js';
 
-/** Bytes that are not RTSP, RTP or SDP, with the status that answers them. */
+/** Thrown for bytes that are not RTSP, RTP or SDP, with the status to answer. */
 export class RtspError extends WmError {
   readonly status: number;
 

@@ -1,9 +1,9 @@
 import { RtspError } from './error.js';
 
-/** One way of transport of a Transport header (RFC 2326 12.39, MS-RTSP 2.2.6.11). */
+/** One transport of a Transport header (RFC 2326 12.39, MS-RTSP 2.2.6.11). */
 export interface Transport {
   readonly protocol: 'udp' | 'tcp';
-  /** False for multicast, which there is not. */
+  /** False for multicast, which is not supported. */
   readonly unicast: boolean;
   /** client_port: the first port, and the second one of a pair. */
   readonly clientPort?: Ports | undefined;
@@ -23,14 +23,14 @@ export interface FecParameters {
   readonly span: number;
   /** 1 to `span` FEC packets. */
   readonly perSpan: number;
-  /** 1 to 12: the distance of packets of one span. */
+  /** 1 to 12: the distance between packets of one span. */
   readonly burstMargin: number;
 }
 
 const MAX_TRANSPORTS = 16;
 
 /**
- * Reads a Transport header: the ways that a client can take, the preferred first.
+ * Reads a Transport header: the transports that a client accepts, in its order of preference.
  *
  * @returns those that are RTP/AVP and well-formed, at most 16
  */
@@ -78,7 +78,7 @@ function readFec(...texts: Array<string | undefined>): FecParameters | undefined
   return fits && (span - 1) * burstMargin <= 24 ? { span, perSpan, burstMargin } : undefined;
 }
 
-/** Writes a Transport header of one way; parameters in the order of a real server's. */
+/** Writes a Transport header for one transport, with parameters in the order of a real server's. */
 export function writeTransport({
   protocol,
   clientPort,
@@ -108,14 +108,14 @@ function writePorts([first, second]: Ports): string {
   return second === undefined ? `${first}` : `${first}-${second}`;
 }
 
-/** An SSRC as 8 hexadecimal digits. */
+/** Formats an SSRC as 8 hexadecimal digits. */
 export function writeSsrc(ssrc: number): string {
   return (ssrc >>> 0).toString(16).padStart(8, '0');
 }
 
-/** What a Range header asks for (MS-RTSP 2.2.6.7). */
+/** The range that a Range header requests (MS-RTSP 2.2.6.7). */
 export type Range =
-  /** ms from the start of the content; without `start`, or with `now`, where it is. */
+  /** In ms from the start of the content; `start` is undefined if it is absent or `now`: the current position. */
   | { readonly unit: 'time'; readonly start: number | undefined; readonly end: number | undefined }
   | { readonly unit: 'byte' | 'packet'; readonly start: number; readonly end: number | undefined };
 
@@ -169,7 +169,12 @@ function count(text: string): number | undefined {
   return Number(text);
 }
 
-/** Seconds with three decimals, as npt has them. @param milliseconds Infinity for content without an end */
+/**
+ * Writes a range as npt, in seconds with three decimals.
+ *
+ * @param start in ms
+ * @param end in ms; Infinity for endless content
+ */
 export function writeNpt(start: number, end?: number): string {
   const seconds = (milliseconds: number) => (milliseconds / 1_000).toFixed(3);
   return `npt=${seconds(start)}-${end === undefined || !Number.isFinite(end) ? '' : seconds(end)}`;
@@ -178,20 +183,20 @@ export function writeNpt(start: number, end?: number): string {
 /** A stream of an RTP-Info or X-RTP-Info header (MS-RTSP 2.2.6.8, 2.2.6.27). */
 export interface RtpInfo {
   readonly url: string;
-  /** The 16-bit number of the next RTP packet. */
+  /** The 16-bit sequence number of the next RTP packet. */
   readonly sequence?: number | undefined;
   readonly rtpTime?: number | undefined;
   readonly ssrc?: number | undefined;
-  /** thinlevel; 0 without one. */
+  /** thinlevel; 0 if absent. */
   readonly thinning: 0 | 1 | 2;
 }
 
 const MAX_STREAMS = 128;
 
 /**
- * Reads RTP-Info or X-RTP-Info. URLs may be in quotes, with or without `url=`; parameters that are not known are ignored.
+ * Reads RTP-Info or X-RTP-Info. URLs may be in quotes, with or without `url=`; unknown parameters are ignored.
  *
- * @throws RtspError 400 when it names no URL, or more streams than ASF has
+ * @throws RtspError 400 if it names no URL, or more streams than ASF allows
  */
 export function readRtpInfo(value: string): RtpInfo[] {
   const streams = splitOutsideQuotes(value, ',').filter((text) => text.trim() !== '');
@@ -201,7 +206,7 @@ export function readRtpInfo(value: string): RtpInfo[] {
 
 function readStream(text: string): RtpInfo {
   const [first = '', ...parameters] = splitOutsideQuotes(text, ';').map((part) => part.trim());
-  // Both url="…" and "url=…" are in use.
+  // Both url="…" and "url=…" occur in practice.
   const url = first.replace(/^"?(?:url=)?"?/i, '').replace(/"$/, '');
   if (!/^[^\s"]{1,4096}$/.test(url)) throw new RtspError(400, 'RTP-Info names a stream without a URL.');
   const of = (key: string) =>
@@ -238,12 +243,12 @@ function splitOutsideQuotes(text: string, separator: string): string[] {
   return [...parts, text.slice(start)];
 }
 
-/** A URL as RTP-Info has it: in quotes where it holds a separator. */
+/** Writes a URL for RTP-Info: in quotes if it contains a separator. */
 export function writeStreamUrl(url: string): string {
   return /[,;]/.test(url) ? `"${url}"` : url;
 }
 
-/** RTP-Info of the streams of a PLAY response or of EndOfStream. @param rtpTime left out when undefined */
+/** Writes the RTP-Info of the streams in a PLAY response or an EndOfStream. @param rtpTime omitted if undefined */
 export function writeRtpInfo(streams: ReadonlyArray<Pick<RtpInfo, 'url' | 'sequence' | 'rtpTime'>>): string {
   return streams
     .map(({ url, sequence, rtpTime }) => {
@@ -255,13 +260,13 @@ export function writeRtpInfo(streams: ReadonlyArray<Pick<RtpInfo, 'url' | 'seque
     .join(', ');
 }
 
-/** X-Accelerate-Streaming, or X-Burst-Streaming (MS-RTSP 2.2.6.13, 2.2.6.17). */
+/** The value of X-Accelerate-Streaming or X-Burst-Streaming (MS-RTSP 2.2.6.13, 2.2.6.17). */
 export interface Burst {
   readonly bitsPerSecond: number;
   readonly milliseconds: number;
 }
 
-/** @param kind Accel or Burst @returns undefined when one of the two values is missing or none */
+/** @param kind Accel or Burst @returns undefined if one of the two values is missing or not a number */
 export function readBurst(kind: 'Accel' | 'Burst', value: string): Burst | undefined {
   const most = kind === 'Accel' ? 0xffffffff : 0x7fffffff;
   const number = (name: string) => {
@@ -278,7 +283,7 @@ export function writeBurst(kind: 'Accel' | 'Burst', { bitsPerSecond, millisecond
   return `${kind}Bandwidth=${bitsPerSecond};${kind}Duration=${milliseconds}`;
 }
 
-/** The id of a Session header, and its timeout in seconds (RFC 2326 12.37; 60 without one). */
+/** Returns the id of a Session header, and its timeout in seconds (RFC 2326 12.37; default 60). */
 export function readSession(value: string): { readonly id: string; readonly timeout: number } {
   const [id = '', ...parameters] = value.split(';', 8).map((part) => part.trim());
   const timeout = parameters
@@ -287,18 +292,18 @@ export function readSession(value: string): { readonly id: string; readonly time
   return { id, timeout: timeout === undefined || Number(timeout) === 0 ? 60 : Number(timeout) };
 }
 
-/** A decimal number of a header of one, such as X-Playlist-Gen-Id; undefined when it is none. */
+/** Reads a header that is one decimal number, such as X-Playlist-Gen-Id; undefined if it is not. */
 export function readNumber(value: string | undefined, most = 0xffffffff): number | undefined {
   return value !== undefined && /^\s*\d{1,10}\s*$/.test(value) && Number(value) <= most ? Number(value) : undefined;
 }
 
-/** Scale or Speed (RFC 2326 12.34, 12.35); undefined when it is none. */
+/** Reads Scale or Speed (RFC 2326 12.34, 12.35); undefined if it is not a number. */
 export function readRate(value: string | undefined): number | undefined {
   if (value === undefined || !/^\s*-?\d{1,6}(?:\.\d{0,6})?\s*$/.test(value)) return undefined;
   return Number(value);
 }
 
-/** A line of a stream switch (MS-RTSP 2.2.7.10); no stream is undefined. */
+/** A line of a stream switch (MS-RTSP 2.2.7.10); undefined means no stream. */
 export interface StreamSwitch {
   readonly old: number | undefined;
   readonly new: number | undefined;
@@ -312,7 +317,7 @@ const NO_STREAM = 0xffffffff;
 /**
  * Reads the body of a SelectStream, with or without "SSEntry:".
  *
- * @throws RtspError 400 when it is none
+ * @throws RtspError 400 if it is malformed
  */
 export function readStreamSwitch(body: string): StreamSwitch {
   const words = body
@@ -339,7 +344,7 @@ export function writeStreamSwitch({ old, new: next, thinning, oldUrl, newUrl }: 
   return `SSEntry: ${[old ?? NO_STREAM, next ?? NO_STREAM, thinning, ...urls].join(' ')}\r\n`;
 }
 
-/** Why a server says EndOfStream (MS-RTSP 2.2.7.3). */
+/** A server's reason for EndOfStream (MS-RTSP 2.2.7.3). */
 export type EndReason = 'end' | 'more-entries' | 'rewound' | 'kicked';
 
 const END_LINES = {
@@ -348,13 +353,13 @@ const END_LINES = {
   kicked: 'AdministrativeDisconnection',
 } as const;
 
-/** The body of an EndOfStream. */
+/** Writes the body of an EndOfStream. */
 export function writeEndOfStream(session: string, reason: EndReason): string {
   const line = reason === 'end' ? '' : `${END_LINES[reason]}: true\r\n`;
   return `Session: ${session}\r\nEOF: true\r\n${line}`;
 }
 
-/** Reads the body of a SET_PARAMETER of a server; undefined when it does not tell an end. */
+/** Reads the body of a server's SET_PARAMETER; undefined if it does not announce an end. */
 export function readEndOfStream(body: string): EndReason | undefined {
   const lines = body.slice(0, 4_096).toLowerCase().split(/\r?\n/);
   const says = (name: string) => lines.some((line) => line.replace(/\s/g, '') === `${name.toLowerCase()}:true`);

@@ -11,17 +11,17 @@ import {
 } from '../../framing/text-head.js';
 import { RtspError } from './error.js';
 
-/** A request of either side (RFC 2326 6); servers send them too. */
+/** A request, from a client or a server (RFC 2326 6). */
 export interface RtspRequest {
   readonly type: 'request';
   readonly method: string;
-  /** The request URL as it came, or `*`. */
+  /** The request URL as received, or `*`. */
   readonly url: string;
   readonly headers: HeaderFields;
   readonly body: Buffer;
 }
 
-/** A response of either side (RFC 2326 7). */
+/** A response, from a server or a client (RFC 2326 7). */
 export interface RtspResponse {
   readonly type: 'response';
   readonly status: number;
@@ -30,7 +30,7 @@ export interface RtspResponse {
   readonly body: Buffer;
 }
 
-/** A frame of media on the connection of RTSP (RFC 2326 10.12). */
+/** A frame of media on the RTSP connection (RFC 2326 10.12). */
 export interface InterleavedFrame {
   readonly type: 'frame';
   readonly channel: number;
@@ -44,7 +44,7 @@ type Head = Omit<RtspRequest, 'body'> | Omit<RtspResponse, 'body'>;
 
 const DOLLAR = 0x24;
 const FRAME_HEAD = 4;
-/** A body of a request or response may not be longer by default; logs and SDP are far below. */
+/** The default limit of a body, in bytes; logs and SDP are far smaller. */
 const MAX_BODY = 1024 * 1024;
 
 const REASONS: Readonly<Record<number, string>> = {
@@ -77,18 +77,18 @@ const REASONS: Readonly<Record<number, string>> = {
   551: 'Option not supported',
 };
 
-/** The reason phrase of a status (RFC 2326 7.1.1); never empty. */
+/** Returns the reason phrase of a status (RFC 2326 7.1.1); never empty. */
 export function rtspReason(status: number): string {
   return REASONS[status] ?? 'Unknown';
 }
 
-/** A request as bytes. Content-Length is added where there is a body. @throws WmError for a field that may not be sent */
+/** Writes a request; adds Content-Length if there is a body. @throws WmError for a field that must not be sent */
 export function serialiseRequest(method: string, url: string, fields: readonly Field[], body?: Buffer): Buffer {
   if (!/^[\x21-\x7e]+$/.test(url)) throw new RtspError(400, 'A URL with blanks cannot be requested.');
   return withBody(`${method} ${url} RTSP/1.0`, fields, body);
 }
 
-/** A response as bytes. Content-Length is added where there is a body. @throws WmError for a field that may not be sent */
+/** Writes a response; adds Content-Length if there is a body. @throws WmError for a field that must not be sent */
 export function serialiseResponse(status: number, fields: readonly Field[], body?: Buffer): Buffer {
   return withBody(`RTSP/1.0 ${status} ${rtspReason(status)}`, fields, body);
 }
@@ -107,18 +107,18 @@ export function writeFrameHead(into: Buffer, at: number, channel: number, size: 
 }
 
 /**
- * Reads the stream of an RTSP connection, in slices of any size: requests, responses and interleaved frames in any order, as both
- * sides send them. It holds at most one head and its body, or one frame.
+ * Reads the stream of an RTSP connection in slices of any size: requests, responses and interleaved frames in any
+ * order, from either side. Holds at most one head and its body, or one frame.
  *
- * Blank lines between messages are skipped: real servers send them.
+ * Skips blank lines between messages: real servers send them.
  */
 export class RtspReader {
   readonly #maxBody: number;
   #pending: Buffer = Buffer.alloc(0);
-  // Bytes of #pending that hold no end of a head.
+  // Bytes of #pending that have been searched without finding the end of a head.
   #searched = 0;
   #head: { readonly message: Head; readonly size: number } | undefined;
-  // Slices that came while more bytes than these are needed; joining each at once would be quadratic.
+  // Slices kept while more bytes than they hold are needed; joining each at once would take quadratic time.
   #slices: Buffer[] = [];
   #missing = 0;
   #failure: RtspError | undefined;
@@ -128,16 +128,16 @@ export class RtspReader {
     this.#maxBody = maxBody;
   }
 
-  /** True if the bytes so far end in the middle of something. */
+  /** True if the bytes so far end in the middle of a message or frame. */
   get midMessage(): boolean {
     return this.#pending.length > 0 || this.#slices.length > 0 || this.#head !== undefined;
   }
 
   /**
-   * Takes the next bytes of the stream, which must not change while frames of them are in use.
+   * Takes the next bytes of the stream, which must not change while frames from them are in use.
    *
-   * @returns what they complete
-   * @throws RtspError for what is not RTSP, and at every call from then on
+   * @returns the messages and frames that they complete
+   * @throws RtspError for bytes that are not RTSP; after that, at every call
    */
   *push(slice: Buffer): Generator<RtspInput, void, undefined> {
     if (this.#failure) throw this.#failure;

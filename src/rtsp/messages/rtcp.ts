@@ -1,5 +1,5 @@
 /*
- * RTCP as a client of a retransmission stream sends it (MS-RTSP 2.2.4, RFC 4585 6.2.1, RFC 3550 6.5); integers are big-endian.
+ * The RTCP that a client of a retransmission stream sends (MS-RTSP 2.2.4, RFC 4585 6.2.1, RFC 3550 6.5); integers are big-endian.
  *
  *   0                   1                   2                   3
  *   0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
@@ -19,30 +19,30 @@
 const VERSION = 0x80;
 const PT = { sdes: 202, feedback: 205 } as const;
 const NACK = 1;
-/** E, which a client sets and a server ignores (2.2.4). */
+/** E, set by clients and ignored by servers (2.2.4). */
 const E = 0x10;
 const CNAME = 1;
 const CNAME_SUFFIX = '@WMS:7ff42e07-3c7c-4eb5-9c17-6bdd11ad90de';
 
-/** NACK messages that a client puts in one packet at most (3.1.4.6). */
+/** The most NACK messages that a client puts in one packet (3.1.4.6). */
 export const MAX_NACKS = 32;
-/** Sequence numbers of one packet that a server looks up at most (3.2.5.10). */
+/** The most sequence numbers of one packet that a server looks up (3.2.5.10). */
 export const MAX_NACKED = 128;
 
-/** What a client asks to be sent again. */
+/** A client's request to send packets again. */
 export interface NackRequest {
   /** SSRC of the stream that the packets were lost from. */
   readonly mediaSsrc: number;
-  /** The SSRC that the SETUP of the retransmission stream was answered with. */
+  /** The SSRC from the response to the SETUP of the retransmission stream. */
   readonly rtxSsrc: number;
   /** 16-bit sequence numbers. */
   readonly sequences: readonly number[];
 }
 
 /**
- * Builds the RTCP packets that ask for lost RTP packets, at most {@link MAX_NACKS} messages each.
+ * Builds the RTCP packets that ask for lost RTP packets, with at most {@link MAX_NACKS} messages each.
  *
- * @param sequences lost numbers in their order, modulo 65536
+ * @param sequences lost numbers in order, modulo 65536
  */
 export function buildNacks({ mediaSsrc, rtxSsrc, sequences }: NackRequest): Buffer[] {
   const pairs = nackPairs(sequences);
@@ -64,7 +64,7 @@ export function buildNacks({ mediaSsrc, rtxSsrc, sequences }: NackRequest): Buff
   return packets;
 }
 
-/** PID and BLP: a number, and which of the 16 that follow are lost too. */
+/** Groups numbers into pairs of PID and BLP: a number, and which of the next 16 are lost too. */
 function nackPairs(sequences: readonly number[]): Array<{ pid: number; blp: number }> {
   const pairs: Array<{ pid: number; blp: number }> = [];
   for (const sequence of sequences) {
@@ -78,7 +78,7 @@ function nackPairs(sequences: readonly number[]): Array<{ pid: number; blp: numb
 
 function sdes(rtxSsrc: number): Buffer {
   const name = `${rtxSsrc >>> 0}${CNAME_SUFFIX}`;
-  // The items end with at least one null byte, at a multiple of 4.
+  // The items end with at least one null byte, on a multiple of 4.
   const bytes = Buffer.alloc(Math.ceil((8 + 2 + name.length + 1) / 4) * 4);
   bytes.writeUInt8(VERSION | 1, 0);
   bytes.writeUInt8(PT.sdes, 1);
@@ -93,8 +93,9 @@ function sdes(rtxSsrc: number): Buffer {
 /**
  * Reads a compound RTCP packet.
  *
- * @param bytes a datagram of anybody
- * @returns what it asks for; undefined without a generic NACK, without a CNAME of the form above, or when it is cut (3.2.5.10)
+ * @param bytes a datagram from anybody
+ * @returns the request; undefined without a generic NACK, without a CNAME of the form above, or if it is truncated
+ *   (3.2.5.10)
  */
 export function readNacks(bytes: Buffer): NackRequest | undefined {
   const sequences: number[] = [];

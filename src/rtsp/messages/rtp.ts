@@ -19,7 +19,7 @@ import { RtspError } from './error.js';
  *  |                  ASF packet, or a fragment of it              |
  *  +---------------------------------------------------------------+
  *
- * Length counts the payload header too: a real server writes it so, against the text of 2.2.1.3. Readers take both.
+ * Length includes the payload header: a real server writes it so, contrary to 2.2.1.3. Readers accept both.
  */
 
 /** Bytes of an RTP header without CSRC entries and extension. */
@@ -56,9 +56,9 @@ export function writeRtpHead(into: Buffer, at: number, head: RtpHead): number {
 }
 
 /**
- * Reads an RTP packet; CSRC entries, an extension and padding are left out of its payload (RFC 3550 5.1).
+ * Reads an RTP packet; its payload excludes CSRC entries, extension and padding (RFC 3550 5.1).
  *
- * @throws RtspError for another version, or when it is cut
+ * @throws RtspError for another version, or if it is truncated
  */
 export function readRtp(bytes: Buffer): RtpPacket {
   const bad = () => new RtspError(400, `A datagram of ${bytes.length} bytes is not RTP.`);
@@ -81,37 +81,37 @@ export function readRtp(bytes: Buffer): RtpPacket {
   };
 }
 
-/** How an ASF packet is cut into RTP packets. */
+/** How to cut ASF packets into RTP packets. */
 export interface AsfFraming {
   readonly payloadType: number;
   readonly ssrc: number;
   /** Bytes of an RTP packet with its header. */
   readonly largest: number;
-  /** The client listed com.microsoft.wm.locid (MS-RTSP 2.2.6.10.3). */
+  /** True if the client listed com.microsoft.wm.locid (MS-RTSP 2.2.6.10.3). */
   readonly withLocation: boolean;
 }
 
-/** What is sent of one ASF packet. */
+/** An ASF packet to send. */
 export interface AsfUnit {
   readonly bytes: Buffer;
-  /** ms; the RTP timestamp of all its fragments. */
+  /** In ms; the RTP timestamp of all its fragments. */
   readonly sendTime: number;
   readonly keyFrame: boolean;
   /** LocationId: the number of the packet in its file. */
   readonly location: number;
 }
 
-/** RTP packets that an ASF packet of `size` bytes takes; at least 1. */
+/** Returns the number of RTP packets for an ASF packet of `size` bytes; at least 1. */
 export function rtpUnits(size: number, framing: AsfFraming): number {
   return Math.max(1, Math.ceil(size / roomOf(framing)));
 }
 
-// Complete packets and last fragments carry a LocationId; fragments are cut as if all did.
+// Only complete packets and last fragments carry a LocationId, but all fragments are cut as if they did.
 function roomOf({ largest, withLocation }: AsfFraming): number {
   return Math.max(1, largest - RTP_HEAD_SIZE - ASF_HEAD_SIZE - (withLocation ? 4 : 0));
 }
 
-/** Bytes of the RTP packet `unit` of an ASF packet of `size` bytes. @param unit from 0 */
+/** Returns the size in bytes of the RTP packet `unit` of an ASF packet of `size` bytes. @param unit from 0 */
 export function rtpUnitSize(size: number, unit: number, framing: AsfFraming): number {
   const { from, to, last } = fragment(size, unit, framing);
   return RTP_HEAD_SIZE + ASF_HEAD_SIZE + (framing.withLocation && last ? 4 : 0) + to - from;
@@ -120,8 +120,8 @@ export function rtpUnitSize(size: number, unit: number, framing: AsfFraming): nu
 /**
  * Writes the RTP packet `unit` of an ASF packet (MS-RTSP 2.2.1).
  *
- * @param sequence counts RTP packets; its low 16 bits are sent
- * @returns where it ends
+ * @param sequence a running count of RTP packets; its low 16 bits are sent
+ * @returns where the packet ends
  */
 export function writeRtpUnit(
   into: Buffer,
@@ -150,20 +150,20 @@ function fragment(
 ): { from: number; to: number; last: boolean; whole: boolean } {
   const units = rtpUnits(size, framing);
   if (units === 1) return { from: 0, to: size, last: true, whole: true };
-  // Of even sizes, as a real server cuts them.
+  // Fragments of equal size, as a real server cuts them.
   const step = Math.ceil(size / units);
   const from = unit * step;
   return { from, to: Math.min(size, from + step), last: unit === units - 1, whole: false };
 }
 
-/** An ASF packet, or a fragment of one, in an RTP packet. */
+/** An ASF packet or a fragment of one, from an RTP packet. */
 export interface AsfPiece {
   readonly keyFrame: boolean;
   /** Bytes from the start of the ASF packet; undefined for a complete one. */
   readonly offset: number | undefined;
-  /** ms after the RTP timestamp. */
+  /** In ms after the RTP timestamp. */
   readonly relativeTime: number;
-  /** ms */
+  /** In ms. */
   readonly duration: number | undefined;
   readonly location: number | undefined;
   /** A view. */
@@ -171,11 +171,12 @@ export interface AsfPiece {
 }
 
 /**
- * Takes the payload of an RTP packet apart (MS-RTSP 2.2.1.3): any number of complete ASF packets, or one fragment.
+ * Parses the payload of an RTP packet: any number of complete ASF packets, or one fragment (MS-RTSP 2.2.1.3).
  *
- * Real servers count the payload header in Length, the text of 2.2.1.3 does not; the reading whose lengths add up is taken.
+ * Real servers include the payload header in Length, contrary to the text of 2.2.1.3; this takes the reading whose
+ * lengths add up.
  *
- * @throws RtspError when neither does
+ * @throws RtspError if neither does
  */
 export function readAsfPieces(payload: Buffer): AsfPiece[] {
   const pieces = readPieces(payload, true) ?? readPieces(payload, false);
@@ -183,7 +184,7 @@ export function readAsfPieces(payload: Buffer): AsfPiece[] {
   return pieces;
 }
 
-/** @returns undefined when the lengths do not add up */
+/** @returns undefined if the lengths do not add up */
 function readPieces(payload: Buffer, countsHead: boolean): AsfPiece[] | undefined {
   const pieces: AsfPiece[] = [];
   let at = 0;
@@ -201,7 +202,7 @@ function readPieces(payload: Buffer, countsHead: boolean): AsfPiece[] | undefine
       bytes: payload.subarray(at + headSize, at + size),
     });
     at += size;
-    // What is left of one reading may be too short for a head.
+    // Under the wrong reading, the rest may be too short for a head.
     if (at < payload.length && payload.length - at < ASF_HEAD_SIZE) return undefined;
   }
   return pieces;
@@ -240,9 +241,9 @@ function readAsfHead(payload: Buffer, at: number) {
 const PAIR_SIZES = { fixed: [1_454, 1_455, 1_456], variable: [1_283, 1_284, 1_285] } as const;
 
 /**
- * The three RTP packets of a packet pair (MS-RTSP 2.2.3.2): timestamp 0, marker set, S in the first alone.
+ * Builds the three RTP packets of a packet pair: timestamp 0, marker set, S only in the first (MS-RTSP 2.2.3.2).
  *
- * @param random fills so many bytes
+ * @param random returns so many random bytes
  */
 export function packetPair(
   head: Pick<RtpHead, 'payloadType' | 'ssrc'> & { readonly firstSequence: number },

@@ -1,18 +1,18 @@
 import { RtspError } from './error.js';
 
-/** A media section of an SDP as RTSP Windows Media has it (MS-RTSP 2.2.5). */
+/** A media section of an SDP of RTSP Windows Media (MS-RTSP 2.2.5). */
 export interface SdpMedia {
   readonly kind: 'audio' | 'video' | 'application';
-  /** a=stream: an ASF stream number, or from 65536 on a retransmission stream. */
+  /** a=stream: an ASF stream number, or 65536 and above for a retransmission stream. */
   readonly stream: number;
-  /** a=control: relative to that of the session, or a whole URL. */
+  /** a=control: relative to that of the session, or an absolute URL. */
   readonly control: string;
   /** Of x-asf-pf, or x-wms-rtx. */
   readonly payloadType: number;
   readonly format: 'x-asf-pf' | 'x-wms-rtx';
   /** b=AS: the peak bit rate, or the only one, in bits per second. */
   readonly bitRate?: number | undefined;
-  /** b=X-AV: the average bit rate in bits per second, where it differs. */
+  /** b=X-AV: the average bit rate in bits per second, if it differs. */
   readonly averageBitRate?: number | undefined;
   /** a=reliable */
   readonly reliable?: boolean | undefined;
@@ -29,7 +29,7 @@ export interface SdpFec {
   readonly perSpan: number;
 }
 
-/** Flags of a=type (2.2.5.2.6). */
+/** The flags of a=type (2.2.5.2.6). */
 export type SdpFeature =
   | 'broadcast'
   | 'lastentry'
@@ -44,19 +44,19 @@ export interface Sdp {
   readonly title: string;
   /** o=: decimal digits that change with the content. */
   readonly sessionId: string;
-  /** The address family of the server, and its address. */
+  /** The server's address and its family. */
   readonly origin: { readonly family: 'IP4' | 'IP6'; readonly address: string };
-  /** a=control of the session: a whole URL that ends in a slash. */
+  /** a=control of the session: an absolute URL that ends in a slash. */
   readonly control: string;
-  /** a=maxps: the size of ASF packets. */
+  /** a=maxps: the size of ASF packets, in bytes. */
   readonly maxPacketSize: number;
   readonly etag?: string | undefined;
-  /** a=range, npt in ms; end undefined for content without one. */
+  /** a=range, npt in ms; `end` is undefined for endless content. */
   readonly range?: { readonly start: number; readonly end: number | undefined } | undefined;
   readonly features: readonly SdpFeature[];
   /** The ASF file header: Header Object and the first 50 bytes of the Data Object. */
   readonly header: Buffer;
-  /** A content description list ([MS-WMSP] 2.2.4), as text. */
+  /** A content description list as text ([MS-WMSP] 2.2.4). */
   readonly contentDescription?: string | undefined;
   readonly media: readonly SdpMedia[];
 }
@@ -75,11 +75,11 @@ export const RTX_STREAM = 65_536;
 const LAST_STREAM = 131_070;
 const HEADER_TYPE = 'data:application/vnd.ms.wms-hdr.asfv1;base64,';
 const DESCRIPTION_TYPE = 'data:application/x-wms-contentdesc,';
-/** A longer SDP is no description. */
+/** The longest SDP accepted, in characters. */
 const MAX_SDP = 48 * 1024 * 1024;
 const MAX_MEDIA = 256;
 
-/** Writes an SDP in the order of a real server: audio, retransmission, other media, as `media` has them. */
+/** Writes an SDP in the order of a real server: audio, retransmission, other media, in the order of `media`. */
 export function writeSdp(sdp: Sdp): string {
   const { origin, header, features, etag, range, contentDescription } = sdp;
   const total = sdp.media.reduce((sum, { bitRate = 0 }) => sum + bitRate, 0);
@@ -129,7 +129,9 @@ const kilobits = (bitsPerSecond: number) => Math.ceil(bitsPerSecond / 1_000);
 const seconds = (milliseconds: number) => (milliseconds / 1_000).toFixed(3);
 const oneLine = (text: string) => text.replace(/[\0\r\n]+/g, ' ').trim();
 
-/** Percent-encodes what a URI may not hold, in UTF-8 (2.2.5.2.3.2); commas stay, as real servers have them. */
+/**
+ * Percent-encodes characters that a URI may not contain, in UTF-8 (2.2.5.2.3.2). Commas stay, as in real servers' SDPs.
+ */
 function escapeText(text: string): string {
   return [...Buffer.from(text, 'utf8')]
     .map((byte) => {
@@ -155,9 +157,9 @@ function unescapeText(text: string): string {
 }
 
 /**
- * Reads an SDP. Lines and attributes that are not known are ignored; media without a stream number that ASF has are left out.
+ * Reads an SDP. Ignores unknown lines and attributes, and media without a valid ASF stream number.
  *
- * @throws RtspError 400 without an ASF header, for a header that is not base64, or for too much
+ * @throws RtspError 400 without an ASF header, for a header that is not base64, or for an excessive size
  */
 export function readSdp(text: string): Sdp {
   if (text.length > MAX_SDP) throw new RtspError(400, 'The SDP is too long.');
@@ -189,7 +191,7 @@ export function readSdp(text: string): Sdp {
   };
 }
 
-/** The lines of the session, and of each media section. */
+/** Splits the lines into those of the session and those of each media section. */
 function sectionsOf(text: string): string[][] {
   const sections: string[][] = [[]];
   for (const line of text.split(/\r?\n/)) {
@@ -249,9 +251,9 @@ function readSdpFec(lines: readonly string[]): SdpFec | undefined {
 }
 
 /**
- * The URL of a stream: its control, resolved against that of the session (2.2.5.2.1).
+ * Returns the URL of a stream: its control, resolved against that of the session (2.2.5.2.1).
  *
- * @param request the URL that was described, where the session has no control
+ * @param request the URL of the DESCRIBE, for a session without a control
  */
 export function controlUrl(sdp: Pick<Sdp, 'control'>, control: string, request: string): string {
   if (/^[a-z][a-z0-9+.-]*:\/\//i.test(control)) return control;
