@@ -3,57 +3,60 @@ import type { ThinningLevel } from '../asf/filter.js';
 import type { AsfHeader } from '../asf/header.js';
 import { levelOf, type StreamSelection } from './selection.js';
 
-/** What a player's line bears, as far as it shows. */
+/** How well a player's connection keeps up, as far as the server can tell. */
 export interface Strain {
-  /** Of a clock, ms. */
+  /** The time of a clock in ms. */
   readonly now: number;
-  /** Packets left out so far because the player was too slow. */
+  /** Packets dropped so far because the player was too slow. */
   readonly skipped: number;
 }
 
 /**
- * Decides what a player gets of what it asked for. What it asked for stays as it is: its next choice undoes nothing of this. It may
- * only take away, by thinning or by keeping one of the exclusive streams that the player turned on: a player that chose one stream does
- * not know what to do with another.
+ * Decides how much of its selection a player gets. The player's own selection is never changed, so a new choice undoes
+ * nothing here. An adaptation may only reduce: it thins, or keeps one of the exclusive streams that the player turned
+ * on. A player that chose one stream does not know what to do with another.
  */
 export interface Adaptation {
-  /** Returns what the player gets of a selection; the selection itself when that is all of it. */
+  /** Returns what the player gets of a selection; the same object if that is all of it. */
   grant(asked: StreamSelection, header: AsfHeader): StreamSelection;
-  /** Takes note of how it goes; called about once a second while a broadcast is sent. @returns true if another grant is due */
+  /**
+   * Records how the player keeps up; called about once a second while a broadcast is sent.
+   * @returns true if another grant is due
+   */
   observe(strain: Strain): boolean;
 }
 
-/** Something that may get more or less of a broadcast. */
+/** A session that can be given more or less of a broadcast. */
 export interface AdaptingSession {
   adapt(): void;
 }
 
-// Milliseconds: strain that comes again within this is more than a moment's.
+// In ms. Strain that recurs within this time is not just momentary.
 const PERSISTENT = 15_000;
-// Milliseconds between two steps down, so that one has an effect before the next.
+// In ms, between two steps down, so that one takes effect before the next.
 const SETTLING = 5_000;
-// Milliseconds without strain after which a player gets more again; twice as long each time that this was too much.
+// In ms without strain, after which a player gets more again; doubled each time that more turns out to be too much.
 const QUIET = 30_000;
 const LONGEST_QUIET = 480_000;
 
 /**
- * Gives a player of a broadcast less when packets have to be left out for it again and again: first the lowest of the rates that it
- * turned on, then key frames alone. Sound goes on then, where whole stretches would be missing otherwise.
+ * Gives a player of a broadcast less when packets have to be dropped for it again and again: first the lowest of the
+ * rates that it turned on, then only key frames. The sound then continues without gaps.
  */
 export class Thinning implements Adaptation {
-  /** 0 takes nothing away. */
+  /** 0 takes nothing away; 1 and 2 are the two steps. */
   #step = 0;
   #skipped = 0;
   #strainedAt = Number.NEGATIVE_INFINITY;
   #steppedAt = Number.NEGATIVE_INFINITY;
   #quiet = QUIET;
-  /** The last step gave more. */
+  /** True if the last step gave the player more. */
   #raised = false;
 
   grant(asked: StreamSelection, header: AsfHeader): StreamSelection {
     if (this.#step === 0) return asked;
     const lowest = lowestRates(asked, header);
-    // Without several rates the first step is the second.
+    // If there are not several rates, the first step is the second.
     return this.#step === 1 && lowest !== asked ? lowest : keyFrames(lowest, header);
   }
 
@@ -83,7 +86,7 @@ export class Thinning implements Adaptation {
   }
 }
 
-/** Of streams that exclude each other by their rate, the lowest of those that are on. */
+/** Keeps only the lowest-rate stream of those that are on, where streams exclude each other by rate. */
 function lowestRates(asked: StreamSelection, header: AsfHeader): StreamSelection {
   const isOn = (number: number) => levelOf(asked, number) < 2;
   const rate = (choice: readonly number[]) =>

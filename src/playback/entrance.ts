@@ -11,45 +11,45 @@ import {
 } from './content.js';
 import { type Limits, LocalLimits, type Ticket } from './limits.js';
 
-/** Decides who may do what; `AccessControl` is one. */
+/** Decides who may do what; implemented by `AccessControl`. */
 export interface AccessCheck {
   check(caller: Caller, rule: Rule, what: string): AccessDecision | Promise<AccessDecision>;
 }
 
 export interface EntranceOptions {
   readonly content: Content;
-  /** Default: everybody may have everything. */
+  /** Default: no access control. */
   readonly access?: AccessCheck;
-  /** Default: none. */
+  /** Default: no limits. */
   readonly limits?: Limits;
 }
 
-/** Leave to have content, for one request or for as long as somebody plays. */
+/** Permission to use content, for one request or for as long as a player plays. */
 export interface Pass {
-  /** What it is counted under: the path of a publishing point, else the path that was asked for. */
+  /** The path that it is counted under: that of a publishing point, else the requested path. */
   readonly path: string;
-  /** Who was let in, if that was asked. */
+  /** The authenticated user, if authentication was required. */
   readonly user: string | undefined;
-  /** What the scheme of the credentials has left to say. */
+  /** The last message of the authentication scheme, if it has one. */
   readonly finish: Finish | undefined;
   /** @throws as `Found.info` */
   info(): Promise<ContentInfo>;
   /**
-   * May be called more than once, as by a session that gave its program back for a while.
+   * May be called more than once, for example by a session that gave its program back for a while.
    *
-   * @param signal ends waits; default that of the request
+   * @param signal ends waits; default: that of the request
    * @throws as `Found.open`
    */
   open(place?: PlaylistPlace, signal?: AbortSignal): Promise<Program>;
-  /** Gives the place among the players back. More than one call does nothing. */
+  /** Gives up the place among the players. Further calls have no effect. */
   leave(): void;
 }
 
 const NO_TICKET: Ticket = { release: () => {} };
 
 /**
- * The one way to content, whatever the protocol: locate it, ask who wants it, take a place, and only then open it. So a stranger
- * starts nothing and opens nothing, and learns of protected content only that it is protected.
+ * The only way to content, for every protocol: locate it, check access, take a place, and only then open it. So a
+ * stranger can start and open nothing, and learns of protected content only that it is protected.
  */
 export class Entrance {
   readonly #content: Content;
@@ -64,8 +64,8 @@ export class Entrance {
 
   /**
    * @returns where to go instead, for content that has moved
-   * @throws Refusal; with challenges the next try belongs to the same connection. The reason of the request's signal if whoever asks
-   *   has gone meanwhile.
+   * @throws Refusal; if it has challenges, the next attempt must use the same connection. Throws the reason of the
+   * request's signal if the caller has gone.
    */
   async enter(request: ContentRequest): Promise<Pass | Redirect> {
     const { path, caller, purpose, signal } = request;

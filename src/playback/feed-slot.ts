@@ -2,21 +2,21 @@ import type { SentUnit, WireFormat } from '../media/wire.js';
 import type { Feed, PacketCounts } from './feed.js';
 import type { StreamSelection } from './selection.js';
 
-/** The feed of a session, one at a time, and what adds up over its feeds. */
+/** The feed of a session, one at a time, and the totals over its feeds. */
 export class FeedSlot {
   #feed: Feed | undefined;
-  /** The feed before, of which some units may be asked for again. */
+  /** The previous feed, some of whose units may have to be resent. */
   #previous: Feed | undefined;
   #number: number | undefined;
   #sent = 0;
   #skipped = 0;
 
-  /** What is sent at the moment. */
+  /** The current feed. */
   get feed(): Feed | undefined {
     return this.#feed;
   }
 
-  /** Number of the next unit; undefined as long as nothing has chosen one. */
+  /** The number of the next unit; undefined until one has been chosen. */
   get number(): number | undefined {
     return this.#feed?.number ?? this.#number;
   }
@@ -33,18 +33,18 @@ export class FeedSlot {
     this.#skipped = 0;
   }
 
-  /** Numbers what comes next from there on; has no effect while something is sent. */
+  /** Sets the number of the next unit; has no effect while a feed is active. */
   countFrom(number: number): void {
     if (!this.#feed) this.#number = number;
   }
 
-  /** Takes a feed that is about to start, in place of the one that was left. */
+  /** Replaces the current feed with one that is about to start. */
   take(feed: Feed): void {
     this.leave();
     this.#feed = feed;
   }
 
-  /** Ends what is sent. */
+  /** Ends the current feed. */
   leave(): void {
     const feed = this.#feed;
     if (!feed) return;
@@ -66,12 +66,12 @@ export class FeedSlot {
     this.#feed?.rewire(wire);
   }
 
-  /** Finds a unit that was sent and is kept. */
+  /** Finds a sent unit that is still kept. */
   recent(number: number): SentUnit | undefined {
     return this.#feed?.recent(number) ?? this.#previous?.recent(number);
   }
 
-  /** Nothing of the feed before is asked for any more. */
+  /** Drops the previous feed, since none of its units will be asked for again. */
   forget(): void {
     this.#previous?.forget();
     this.#previous = undefined;

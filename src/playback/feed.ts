@@ -1,35 +1,35 @@
 import type { SentUnit, WireFormat } from '../media/wire.js';
 import type { StreamSelection } from './selection.js';
 
-/** Data packets that a player was sent, and that were left out because it was too slow. */
+/** The numbers of data packets sent to a player, and dropped because it was too slow. */
 export interface PacketCounts {
   readonly sent: number;
   readonly skipped: number;
 }
 
-/** What carries the packets of one entry to one player. */
+/** Carries the packets of one entry to one player. */
 export interface Feed {
-  /** Number of the next unit, unbounded. */
+  /** The number of the next unit, unbounded. */
   readonly number: number;
   readonly packets: PacketCounts;
-  /** Where it would go on: number of the packet in the file; undefined for a broadcast. */
+  /** The number of the packet in the file where it would continue; undefined for a broadcast. */
   readonly position: number | undefined;
-  /** Begins to send. Once only; not after {@link stop}. */
+  /** Starts sending. Once only, and not after {@link stop}. */
   start(): void;
-  /** Another choice of streams: one that is turned on begins at a key frame. */
+  /** Changes the choice of streams; a stream that is turned on begins at a key frame. */
   select(selection: StreamSelection): void;
-  /** The rest is written in another format. */
+  /** Writes the rest in another format. */
   rewire(wire: WireFormat): void;
-  /** Finds a unit that was sent, also after {@link stop}; undefined when it is not kept any more. */
+  /** Finds a unit that was sent, also after {@link stop}; undefined if it is no longer kept. */
   recent(number: number): SentUnit | undefined;
-  /** Sends nothing more, and tells nobody anything more. */
+  /** Stops sending and reporting. */
   stop(): void;
-  /** After {@link stop}: no unit of it is asked for any more. */
+  /** Drops what is kept for resending, after {@link stop}. */
   forget(): void;
 }
 
-/** What a feed tells its session. */
+/** The events that a feed reports to its session. */
 export interface FeedListener {
-  /** The entry is over. @param reason the HRESULT of the source, 0 for none */
+  /** Called at the end of the entry. @param reason the HRESULT of the source, or 0 */
   feedEnded(how: 'end' | 'rewound' | 'failed', reason: number): void;
 }

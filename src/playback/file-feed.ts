@@ -18,16 +18,16 @@ export interface FileFeedOptions {
   readonly port: PlaybackPort;
   readonly header: AsfHeader;
   readonly selection: StreamSelection;
-  /** Number of the first unit. */
+  /** The number of the first unit. */
   readonly number: number;
   readonly listener: FeedListener;
   readonly host: PlaybackHost;
 }
 
-// Byte streams do not ask where units end.
+// Byte streams do not need the ends of units.
 const NO_ENDS: readonly number[] = [];
 
-/** A file, as one player gets it. */
+/** Sends a file to one player. */
 export class FileFeed implements Feed {
   readonly #options: FileFeedOptions;
   readonly #reader: OnDemandReader;
@@ -112,7 +112,9 @@ export class FileFeed implements Feed {
     this.#ring?.clear();
   }
 
-  /** The bytes of the items are valid during the call; those that are put are given back once they are out. */
+  /**
+   * Writes items, whose bytes are valid only during the call. Their copies are released once the output has sent them.
+   */
   #write(items: readonly OnDemandItem[], more: boolean): void {
     const { output } = this.#options.port;
     const wire = this.#wire;

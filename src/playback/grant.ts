@@ -2,7 +2,7 @@ import type { AsfHeader } from '../asf/header.js';
 import { type Adaptation, type Strain, Thinning } from './adaptation.js';
 import { NO_STREAMS, type StreamSelection } from './selection.js';
 
-/** The streams that a player asked for, and those that it gets of them. */
+/** The streams that a player asked for, and those of them that it gets. */
 export class Grant {
   readonly #adaptation: Adaptation;
   #asked: StreamSelection = NO_STREAMS;
@@ -16,7 +16,7 @@ export class Grant {
     return this.#asked;
   }
 
-  /** Another object with each change. */
+  /** Replaced by another object with each change. */
   get granted(): StreamSelection {
     return this.#granted;
   }
@@ -26,13 +26,13 @@ export class Grant {
     return this.#adaptation.grant(selection, header);
   }
 
-  /** The player asks for a selection, of a header that it may not know yet. */
+  /** Records the selection that the player asks for. @param header undefined if the player does not know it yet */
   ask(selection: StreamSelection, header: AsfHeader | undefined): void {
     this.#asked = selection;
     this.#granted = header ? this.of(selection, header) : selection;
   }
 
-  /** Takes note of how the player bears what it gets. @returns true if it gets something else now */
+  /** Records how the player keeps up. @returns true if it gets something else now */
   adapt(strain: Strain, header: AsfHeader | undefined): boolean {
     if (!this.#adaptation.observe(strain)) return false;
     this.ask(this.#asked, header);

@@ -6,18 +6,18 @@ import { ReadySessions } from './ready.js';
 import { ResendBudget } from './sent-ring.js';
 
 export interface PlaybackOptions {
-  /** A clock in ms that only goes forward; default `performance.now`. */
+  /** A monotonic clock in ms; default: `performance.now`. */
   readonly now?: (() => number) | undefined;
-  /** Looks at that clock for what waits. */
+  /** Checks that clock for everything that waits. */
   readonly ticker?: Ticker | undefined;
-  /** Milliseconds by which packets of files may leave before they are due; default 1000. */
+  /** How far ahead of time packets of files may be sent, in ms; default: 1000. */
   readonly ahead?: number | undefined;
   readonly limits?: PaceLimits | undefined;
-  /** Something failed that no player caused, such as a file that cannot be read on. */
+  /** Called with errors that no player caused, such as a file that can no longer be read. */
   readonly onError?: ((error: unknown) => void) | undefined;
 }
 
-/** What the sessions of a server share. */
+/** The state that the sessions of a server share. */
 export class Playback implements PlaybackHost {
   readonly ticker: Ticker;
   readonly now: () => number;
@@ -25,7 +25,7 @@ export class Playback implements PlaybackHost {
   readonly limits: PaceLimits;
   readonly ready: ReadySessions;
   readonly resends = new ResendBudget();
-  /** Those that are sent a broadcast, and may get more or less of it. */
+  /** The sessions that are sent a broadcast, and may get more or less of it. */
   readonly live = new Set<AdaptingSession>();
   readonly #onError: ((error: unknown) => void) | undefined;
 
@@ -42,7 +42,7 @@ export class Playback implements PlaybackHost {
     this.#onError?.(error);
   }
 
-  /** Takes back what was kept long enough, and looks how the players bear what they get. To be called about once a second. */
+  /** Reclaims what was kept long enough, and adapts to how the players keep up. Call about once a second. */
   sweep(): void {
     this.ready.sweep();
     this.resends.sweep();

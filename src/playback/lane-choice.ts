@@ -5,8 +5,8 @@ import { EVERY_STREAM, type LaneChoice } from '../media/wire.js';
 import { levelOf, type StreamSelection } from './selection.js';
 
 /**
- * The packets of a selection, for players of a broadcast. Players with the same selection share a lane, whatever the order in which
- * they named the streams.
+ * Selects the packets of a broadcast. Players with the same selection share a lane, whatever the order in which they
+ * named the streams.
  */
 export function laneChoice(header: AsfHeader, selection: StreamSelection): LaneChoice {
   const level = (stream: number) => levelOf(selection, stream);

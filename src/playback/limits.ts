@@ -1,22 +1,22 @@
 import { Refusal } from '../refusal.js';
 
-/** Somebody who wants to play something. */
+/** A request for a place among the players. */
 export interface PlaceWish {
-  /** What is played: the path of a publishing point, or of content. */
+  /** The path of a publishing point, or of content. */
   readonly path: string;
-  /** Most players of the path at a time; default as many as want. */
+  /** The maximum number of players of the path at a time; default: unlimited. */
   readonly maxPlayers?: number | undefined;
 }
 
-/** A place among the players, to be given back when the player leaves. */
+/** A place among the players, released when the player leaves. */
 export interface Ticket {
-  /** More than one call does nothing. */
+  /** Further calls have no effect. */
   release(): void;
 }
 
-/** How many may play. Asynchronous, because other processes and hosts may have to be asked. */
+/** Limits the number of players. Asynchronous, because other processes and hosts may have to be asked. */
 export interface Limits {
-  /** @throws Refusal `busy` if there is no place left */
+  /** @throws Refusal `busy` if no place is left */
   take(wish: PlaceWish): Promise<Ticket>;
 }
 
@@ -31,7 +31,7 @@ export class LocalLimits implements Limits {
     this.#maxPlayers = maxPlayers;
   }
 
-  /** Places that are taken. */
+  /** The number of places taken. */
   get taken(): number {
     return this.#total;
   }

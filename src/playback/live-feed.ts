@@ -19,11 +19,14 @@ import type { Place } from './place.js';
 import type { PlaybackPort, Started } from './port.js';
 import type { StreamSelection } from './selection.js';
 
-/** What the feed of a broadcast tells its session. */
+/** The events that the feed of a broadcast reports to its session. */
 export interface LiveListener extends FeedListener {
-  /** The player is about to get its first packet. */
+  /** Called before the player gets its first packet. */
   feedStarts(first: Started): void;
-  /** The broadcast goes on under another header. @returns the choice of streams, or undefined if the feed was stopped */
+  /**
+   * Called when the broadcast continues under another header.
+   * @returns the choice of streams, or undefined if the feed was stopped
+   */
   feedChanged(header: AsfHeader, cause: HeaderCause): StreamSelection | undefined;
 }
 
@@ -32,14 +35,14 @@ export interface LiveFeedOptions {
   readonly port: PlaybackPort;
   readonly header: AsfHeader;
   readonly selection: StreamSelection;
-  /** Number of the first unit; default as the broadcast numbers them. */
+  /** The number of the first unit; default: as the broadcast numbers them. */
   readonly number: number | undefined;
-  /** How it is sent: an acceleration is for what is kept of the broadcast. */
+  /** How it is sent; an acceleration applies only to the history of the broadcast. */
   readonly place: Place;
   readonly listener: LiveListener;
 }
 
-/** A broadcast, as one player gets it. */
+/** Sends a broadcast to one player. */
 export class LiveFeed implements Feed, PlayerSession {
   readonly position = undefined;
   readonly #options: LiveFeedOptions;
@@ -72,7 +75,7 @@ export class LiveFeed implements Feed, PlayerSession {
     const lead = place.pace.acceleration?.milliseconds;
     const options = { ...(number === undefined ? {} : { number }), ...(lead === undefined ? {} : { lead }) };
     this.#player = broadcast.join(this, choice, this.#wire, options);
-    // What it told when it started may have ended it.
+    // An event reported while it started may have ended it.
     if (this.#stopped) broadcast.leave(this.#player);
   }
 
@@ -102,7 +105,7 @@ export class LiveFeed implements Feed, PlayerSession {
     if (this.#stopped) return;
     const { broadcast, place, listener } = this.#options;
     const { acceleration, ...rest } = place.pace;
-    // What is kept is all that can be faster.
+    // Only the history can be sent faster than real time.
     const milliseconds = Math.min(acceleration?.milliseconds ?? 0, lead);
     const granted = acceleration && milliseconds > 0 ? { acceleration: { ...acceleration, milliseconds } } : {};
     const profile =

@@ -6,19 +6,19 @@ import { type SentObject, startupProfileOf } from '../media/on-demand/startup-pr
 import { laneChoice } from './lane-choice.js';
 import { levelOf, type StreamSelection } from './selection.js';
 
-// Milliseconds of media by which what a player gets at once may differ from what was looked at.
+// In ms of media: profiles of bursts that differ by less are the same.
 const STEP = 500;
-// Of a broadcast.
+// For each broadcast.
 const MAX_PROFILES = 32;
 
 const known = new WeakMap<Broadcast, Map<string, StartupProfile | undefined>>();
 
 /**
- * Says what playing needs of a broadcast from a packet on, by what is kept ([MS-WMSP] 2.2.1.12). Players that join at one key frame with
- * one choice of streams share it.
+ * Returns what a player needs to play a broadcast from a packet on, according to its history ([MS-WMSP] 2.2.1.12).
+ * Players that join at the same key frame with the same choice of streams share a profile.
  *
  * @param lead ms of media that the player gets at once
- * @returns undefined when nothing can be said: no media, or all of one time
+ * @returns undefined if there is no media, or all of it has the same time
  */
 export function liveStartupProfile(
   broadcast: Broadcast,

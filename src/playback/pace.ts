@@ -4,34 +4,34 @@ import { type Entry, endOf, type FileEntry } from './entry.js';
 /** A rate above real time for the start of what is sent. */
 export interface Acceleration {
   readonly bitsPerSecond: number;
-  /** Milliseconds of media that are sent so fast. */
+  /** How much media is sent at this rate, in ms. */
   readonly milliseconds: number;
 }
 
-/** How fast a player wants what it gets. */
+/** How fast a player wants its data. */
 export interface PaceWish {
-  /** Of the media, -5 to 5 without 0; default 1. Other rates than 1 send key frames only. */
+  /** The rate of the media, -5 to 5 without 0; default: 1. Rates other than 1 send key frames only. */
   readonly rate?: number | undefined;
-  /** Times real time at which all is sent; 1 and less are no wish. */
+  /** A multiple of real time for everything that is sent; values up to 1 have no effect. */
   readonly speed?: number | undefined;
   readonly acceleration?: Acceleration | undefined;
 }
 
-/** How much a player wants, in ms: whichever comes first. */
+/** How much a player wants, in ms; the first limit reached ends it. */
 export interface LimitWish {
-  /** From where it starts. */
+  /** Counted from where it starts. */
   readonly lasting?: number | undefined;
   /** As a time in the file. */
   readonly until?: number | undefined;
 }
 
-/** The most that a server grants. */
+/** The maximum values that a server grants. */
 export interface PaceLimits {
-  /** Bits per second of an acceleration. */
+  /** The bandwidth of an acceleration, in bits per second. */
   readonly bandwidth: number;
-  /** Milliseconds of media of an acceleration. */
+  /** The length of an acceleration, in ms of media. */
   readonly accelerated: number;
-  /** Times real time. */
+  /** A multiple of real time. */
   readonly speed: number;
 }
 
@@ -42,27 +42,27 @@ export interface Pace {
   readonly rate: number;
   readonly speed?: number;
   readonly acceleration?: Acceleration;
-  /** Where in the file it begins, in ms; undefined when the client named a packet. */
+  /** Where it begins in the file, in ms; undefined if the client named a packet. */
   readonly start?: number;
   readonly limit?: Limit;
 }
 
 /** How much of a file is sent. */
 export interface Limit {
-  /** Milliseconds from the start of the file that it counts from; without it, the time of the first packet. */
+  /** Where it starts counting, in ms from the start of the file; default: the time of the first packet. */
   readonly start?: number;
-  /** Milliseconds of media, 1 or more. */
+  /** In ms of media, 1 or more. */
   readonly milliseconds: number;
-  /** The client wants no more than that: what follows in a playlist is not sent either. */
+  /** True if the client wants no more than that; then the next entries of a playlist are not sent either. */
   readonly asked: boolean;
 }
 
-/** All of it in real time. */
+/** Everything, in real time. */
 export const NORMAL_PACE: Pace = { rate: 1 };
 
 /**
- * Grants of a wish what there is, and never more than was asked for. A broadcast has its own rate, and is never faster than real time
- * for long: what is kept of it can be sent at once.
+ * Grants a wish as far as possible, and never more than was asked for. A broadcast has its own rate and cannot stay
+ * faster than real time; only its history can be sent at once.
  */
 export function grantPace(entry: Entry, wish: PaceWish, limits: PaceLimits): Pace {
   const { rate = 1, speed = 1, acceleration } = wish;
@@ -76,7 +76,10 @@ export function grantPace(entry: Entry, wish: PaceWish, limits: PaceLimits): Pac
   };
 }
 
-/** Returns where a player begins in a file: not before what the playlist gives of it, and there if it may not seek in it. */
+/**
+ * Returns where a player begins in a file: not before its entry begins, and at its beginning if the player may not seek
+ * in it.
+ */
 export function positionIn({ begin = 0, noSkip = false }: FileEntry, wish: StartPosition): StartPosition {
   const position: StartPosition = noSkip ? { kind: 'start' } : wish;
   if (position.kind === 'start') return begin > 0 ? { kind: 'time', milliseconds: begin } : position;
@@ -85,10 +88,10 @@ export function positionIn({ begin = 0, noSkip = false }: FileEntry, wish: Start
 }
 
 /**
- * Returns how much of a file is sent: what its playlist gives of it, and what the player wants. Backwards it ends where the entry
- * begins.
+ * Returns how much of a file is sent: no more than the playlist gives and the player wants. Playing backwards ends
+ * where the entry begins.
  *
- * @param start where the player begins, in ms; undefined when it named a packet
+ * @param start where the player begins, in ms; undefined if it named a packet
  */
 export function limitOf(entry: FileEntry, wish: LimitWish, start: number | undefined, rate: number): Limit | undefined {
   const { lasting = Number.POSITIVE_INFINITY, until = Number.POSITIVE_INFINITY } = wish;
@@ -109,18 +112,18 @@ export function limitOf(entry: FileEntry, wish: LimitWish, start: number | undef
 
 function limit(start: number | undefined, milliseconds: number, asked: boolean): Limit | undefined {
   if (!Number.isFinite(milliseconds)) return undefined;
-  // 0 would be no limit.
+  // 0 would mean no limit.
   return { ...(start === undefined ? {} : { start }), milliseconds: Math.max(1, milliseconds), asked };
 }
 
-/** Returns how long a player is busy with what it gets of a file, in ms; less when it is sent faster. */
+/** Returns how long a player is busy with its part of a file, in ms; less if it is sent faster. */
 export function lengthOf({ file }: FileEntry, from: number, { rate, speed = 1, start, limit }: Pace): number {
   const begin = start ?? (file.durationMs * from) / Math.max(1, file.packetCount);
   const left = rate < 0 ? begin : Math.max(0, file.durationMs - begin);
   return Math.min(left, limit?.milliseconds ?? left) / (Math.abs(rate) * speed);
 }
 
-/** True if a player that starts there has an entry from its beginning. */
+/** True if a player that starts there gets the entry from its beginning. */
 export function beginsEntry(entry: Entry, from: number, { start }: Pace): boolean {
   if (entry.kind === 'live') return true;
   return start === undefined ? from === 0 : start <= (entry.begin ?? 0);

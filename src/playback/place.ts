@@ -4,40 +4,41 @@ import { grantPace, type LimitWish, limitOf, type Pace, type PaceLimits, type Pa
 import type { Started } from './port.js';
 import { choiceOf, type StreamSelection } from './selection.js';
 
-/** What a player asks for when it starts. */
+/** The request of a player that starts. */
 export interface PlayOrder extends PaceWish {
-  /** Where; a broadcast has no other place than now. */
+  /** Where to start; a broadcast always starts now. */
   readonly position: StartPosition;
-  /** Which streams; default those that were asked for last. */
+  /** The streams; default: those that were asked for last. */
   readonly selection?: StreamSelection;
   readonly limit?: LimitWish;
-  /** True if it wants to know what it needs to start early. */
+  /** True if it asks what it needs to start early. */
   readonly profile?: boolean;
-  /** True if it chooses the streams once it has been told of the entry, and then resumes. */
+  /** True if it chooses the streams after the entry was announced to it, and then resumes. */
   readonly wait?: boolean;
 }
 
-/** The beginning of an entry, or of a broadcast that which comes now. */
+/** The beginning of an entry; for a broadcast, now. */
 export const AT_START: StartPosition = { kind: 'start' };
 
 /** Where and how an entry is sent. */
 export interface Place {
-  /** Number of the packet in a file. */
+  /** The number of the packet in a file. */
   readonly from: number;
   readonly pace: Pace;
   readonly profile?: Started['profile'];
-  /** True if the player wants one, which is known of a broadcast only when it joins. */
+  /** True if the player wants a profile; that of a broadcast is known only when the player joins. */
   readonly profiled?: boolean;
-  /** In continuation of what was sent before: milliseconds of media that leave at once. */
+  /** How much media is sent at once, in ms, when it continues what was sent before. */
   readonly burst?: number;
 }
 
 /**
  * Finds where an entry begins for a player, and how fast it is sent.
  *
- * @param granted the choice of streams, which may change meanwhile; undefined when nobody wants the place any more
- * @returns undefined when nobody wants it any more
- * @throws WmError WM_NO_INPUT when the file cannot be read
+ * @param granted returns the choice of streams, which may change meanwhile; undefined once the place is no longer
+ * wanted
+ * @returns undefined if the place is no longer wanted
+ * @throws WmError WM_NO_INPUT if the file cannot be read
  */
 export async function findPlace(
   entry: Entry,
@@ -50,7 +51,7 @@ export async function findPlace(
   for (let selection = granted(); selection; ) {
     const place = await placeIn(entry, order, pace, selection);
     const now = granted();
-    // Where another stream has its key frame is another place.
+    // The key frame of another stream may be elsewhere.
     if (now === selection) return place;
     selection = now;
   }
@@ -77,14 +78,14 @@ async function placeIn(entry: FileEntry, order: PlayOrder, pace: Pace, selection
   return { from, pace: { ...pace, ...where }, ...(profile ? { profile } : {}) };
 }
 
-/** Returns what a player is told of a start in a file, or of one in a broadcast that is yet to come. */
+/** Returns what a player is told about its start in a file, or in a broadcast that has not started yet. */
 export function startedAt(number: number, entry: Entry, { from, pace, profile }: Place): Started {
   if (entry.kind === 'file') return { number, location: from, position: pace.start, pace, profile };
   const { acceleration: _, ...granted } = pace;
   return { number, location: undefined, position: undefined, pace: granted, profile };
 }
 
-/** Returns the order that goes on at a packet of a file, as fast and as far as before. */
+/** Returns the order that continues at a packet of a file, as fast and as far as before. */
 export function orderFrom(packet: number, { rate, speed, limit }: Pace): PlayOrder {
   const until = limit?.asked && limit.start !== undefined ? { until: limit.start + limit.milliseconds } : {};
   return { position: { kind: 'packet', packet }, rate, speed, limit: until };

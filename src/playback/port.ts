@@ -10,93 +10,99 @@ import type { StreamSelection } from './selection.js';
 import type { ResendBudget } from './sent-ring.js';
 
 /**
- * The states of a session. `ready`: nothing is sent, but it knows what and where it would; `starting`: an operation looks for the
- * place to send from; `waiting`: the player was told of an entry and has to say whether it goes on.
+ * The states of a session. `ready`: nothing is sent, but the session knows what and where it would play; `starting`: an
+ * operation is looking for the place to send from; `waiting`: an entry was announced, and the player has to say whether
+ * to go on.
  */
 export type PlaybackState = 'init' | 'ready' | 'starting' | 'playing' | 'waiting';
 
-/** What comes after what a player has. */
+/** An entry, or another header, that follows the player's data. */
 export interface EntryChange {
   readonly header: AsfHeader;
   readonly entry: Entry;
   /** The streams that the player will get of it, as the server predicts them. */
   readonly selection: StreamSelection;
-  /** Number of the next unit. */
+  /** The number of the next unit. */
   readonly number: number;
-  /** `header`: the entry goes on under another header. */
+  /** `header`: the entry continues under another header. */
   readonly cause: 'next' | 'previous' | 'header';
-  /** True if the player has confirmed the entry before this one: it asked for it, or chose its streams. */
+  /** True if the player has confirmed the previous entry: it asked for it, or chose its streams. */
   readonly confirmed: boolean;
 }
 
-/** `wait`: the player has been told, and says when it goes on; `later`: it could not be told yet, and is asked again. */
+/**
+ * `wait`: the player was told and says when to go on; `later`: it could not be told yet, and the port is asked again.
+ */
 export type ChangeAnswer = 'go on' | 'wait' | 'later';
 
-/** How something starts that is sent. */
+/** The details of a start. */
 export interface Started {
-  /** Number of the first unit, unbounded. */
+  /** The number of the first unit, unbounded. */
   readonly number: number;
-  /** Number of the first packet in the (virtual) ASF file; undefined for a broadcast whose next key frame has yet to come. */
+  /**
+   * The number of the first packet in the (virtual) ASF file; undefined for a broadcast that waits for its next key
+   * frame.
+   */
   readonly location: number | undefined;
-  /** Milliseconds from the start of a file; undefined for a broadcast, and when the player named a packet. */
+  /** In ms from the start of a file; undefined for a broadcast, and if the player named a packet. */
   readonly position: number | undefined;
-  /** As it was granted. */
+  /** As granted. */
   readonly pace: Pace;
-  /** What the player needs to start early, if it asked for it and there is something to say. */
+  /** What the player needs to start early, if it asked for that and it is known. */
   readonly profile: StartupProfile | undefined;
 }
 
 /**
- * Why a player gets nothing more for now. `rewound`: it came to the start of an entry backwards; `kicked`: an operator ended the
- * session.
+ * Why a player gets nothing more for now. `rewound`: playing backwards, it reached the start of an entry; `kicked`: an
+ * operator ended the session.
  */
 export type Ending = 'done' | 'more-follows' | 'rewound' | 'failed' | 'kicked';
 
-/** When a player may be told of another entry. */
+/** When another entry may be announced to a player. */
 export interface ChangeTimes {
-  /** Milliseconds that the player is behind with what it has. */
+  /** How far the player lags, in ms, in playing the data that it has. */
   readonly lag: number;
-  /** Milliseconds for which nothing changes after the player chose streams. */
+  /** In ms, how long nothing changes after the player chose streams. */
   readonly quietAfterSelect: number;
-  /** It is told of no entry before it has confirmed the last one. */
+  /** True if no entry is announced to it before it has confirmed the last one. */
   readonly confirmFirst: boolean;
 }
 
-/** One player's connection, as the session sees it: what a protocol has to implement. */
+/** One player's connection, as the session sees it: the interface that a protocol implements. */
 export interface PlaybackPort {
-  /** Where the player's units go. Asked for at each use: it may be another one after the player has reconnected. */
+  /** Where the player's units go. Read at each use, because it may change when the player reconnects. */
   readonly output: PlayerOutput;
-  /** How packets are written from now on; asked for at each start. @param header of what is sent */
+  /** Returns how packets are written from now on; called at each start. @param header the header of the content */
   wire(header: AsfHeader): WireFormat;
   /** Tells the player that another entry, or another header, follows. */
   announce(change: EntryChange): ChangeAnswer;
-  /** Something is about to be sent: called before the first byte of every start. */
+  /** Called before the first byte of every start. */
   starting(first: Started): void;
   /**
-   * Tells the player that nothing more comes. Called once the output has let out what was put, if it sends datagrams; on a byte
-   * stream what is written now comes after that anyway.
+   * Tells the player that nothing more comes. If the output sends datagrams, this is called once it is drained; on a
+   * byte stream, data written now follows the rest anyway.
    *
-   * @param number of the unit that would be next
-   * @param reason the HRESULT that the source gave; 0 for none
+   * @param number the number of the unit that would be next
+   * @param reason the HRESULT that the source gave, or 0
    */
   ended(how: Ending, number: number, reason: number): void;
-  /** The session is in another state, or begins the same again. */
+  /** Called when the session enters a state, or enters the same state again. */
   entered?(state: PlaybackState): void;
   readonly changes: ChangeTimes;
 }
 
-/** What sessions need of their server. */
+/** The services that a server offers its sessions. */
 export interface PlaybackHost {
   readonly ticker: Ticker;
-  /** A clock in ms. */
+  /** Returns the time of a clock in ms. */
   now(): number;
-  /** Milliseconds by which packets of files may leave before they are due. */
+  /** How far ahead of time packets of files may be sent, in ms. */
   readonly ahead: number | undefined;
   readonly limits: PaceLimits;
   readonly ready: ReadySessions;
   readonly resends: ResendBudget;
   /** The sessions that are sent a broadcast. */
   readonly live: Set<AdaptingSession>;
-  /** Something failed that no player caused. */
+  /** Reports an error that no player caused. */
   failed(error: unknown): void;
 }

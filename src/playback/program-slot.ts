@@ -3,22 +3,22 @@ import { Refusal } from '../refusal.js';
 import type { PlaylistPlace, Program } from './content.js';
 import type { Entry } from './entry.js';
 
-/** How a session opens its program again after it gave it back. */
+/** Opens a session's program again after it was given back. */
 export type Reopen = (place: PlaylistPlace) => Promise<Program | undefined>;
 
 /** The program of a session: open, or given back with its place kept. */
 export class ProgramSlot {
   #program: Program | undefined;
   #reopen: Reopen | undefined;
-  /** Where to open the program again, once it was given back. */
+  /** Where to open the program again after it was given back. */
   #place: PlaylistPlace | undefined;
-  /** A step of the program under way, which cannot be called back. */
+  /** A step of the program in progress, which cannot be cancelled. */
   #moving: Promise<unknown> | undefined;
-  /** The furthest entry that the player was given, by its id. */
+  /** The id of the furthest entry that the player was given. */
   #reached = 0;
   #held: { readonly broadcast: Broadcast; readonly release: Release } | undefined;
 
-  /** Undefined before {@link open}, and after it was given back. */
+  /** Undefined before {@link open}, and after the program was given back. */
   get program(): Program | undefined {
     return this.#program;
   }
@@ -32,7 +32,7 @@ export class ProgramSlot {
     return this.#program !== undefined || this.#place !== undefined;
   }
 
-  /** Takes a program in place of the one before. */
+  /** Replaces the program. */
   open(program: Program, reopen: Reopen | undefined): void {
     this.close();
     this.#program = program;
@@ -42,7 +42,8 @@ export class ProgramSlot {
   }
 
   /**
-   * Returns the program once it has come to rest, or has been opened again; undefined if nobody wants it any more by then.
+   * Returns the program, once a step in progress has ended or the program has been opened again; undefined if it is no
+   * longer wanted by then.
    *
    * @throws Refusal gone
    */
@@ -73,13 +74,13 @@ export class ProgramSlot {
     }
   }
 
-  /** The player was given an entry. */
+  /** Records that the player was given an entry. */
   given(entry: Entry): void {
     this.#reached = Math.max(this.#reached, entry.id);
     this.keepLive();
   }
 
-  /** Has a source that runs only on demand run on for a player that waits. */
+  /** Keeps a source that runs only on demand running for a waiting player. */
   keepLive(): void {
     const entry = this.current;
     const broadcast = entry?.kind === 'live' ? entry.broadcast : undefined;
@@ -89,7 +90,7 @@ export class ProgramSlot {
     this.#held = held;
   }
 
-  /** Closes the program and keeps where the player is in it. */
+  /** Closes the program and remembers the player's place in it. */
   giveBack(): void {
     const program = this.#program;
     if (!program) return;

@@ -1,20 +1,20 @@
-/** Something that keeps what it has open, to go on soon. */
+/** A session that keeps its program open so that it can soon go on. */
 export interface ReadySession {
   giveBack(): void;
 }
 
-// Milliseconds, and sessions; together far below the files that a server may have open.
+// In ms, and in sessions. Together they stay far below the number of files that a server may have open.
 const KEEP = 30_000;
 const MAX_KEPT = 64;
 
 /**
- * The sessions that send nothing but could go on at once. Each keeps its program open for a while; then, or when there are too many of
- * them, those that have been ready for longest give it back and keep only their place.
+ * The sessions that send nothing but could go on at once. Each keeps its program open for a while. After that, or if
+ * there are too many, those that have been ready the longest give the program back and keep only their place.
  */
 export class ReadySessions {
   readonly #now: () => number;
   readonly #maxKept: number;
-  /** Since when, in that order. */
+  /** Since when each session has been ready, in that order. */
   readonly #kept = new Map<ReadySession, number>();
 
   /** @param now a clock in ms */
@@ -23,12 +23,12 @@ export class ReadySessions {
     this.#maxKept = maxKept;
   }
 
-  /** Sessions that have not given back what they hold. */
+  /** The number of sessions that have not given back their program. */
   get size(): number {
     return this.#kept.size;
   }
 
-  /** The session is ready from now on. */
+  /** Records that the session is ready from now on. */
   add(session: ReadySession): void {
     this.#kept.delete(session);
     this.#kept.set(session, this.#now());
@@ -39,7 +39,7 @@ export class ReadySessions {
     this.#kept.delete(session);
   }
 
-  /** Takes back what was kept long enough. To be called about once a second. */
+  /** Gives back the programs that were kept long enough. Call about once a second. */
   sweep(): void {
     const limit = this.#now() - KEEP;
     for (const [session, since] of this.#kept) {

@@ -1,76 +1,76 @@
 import { SessionIds } from './session-ids.js';
 
-/** What somebody does here: plays, or feeds a publishing point. */
+/** The purpose of a session: to play, or to feed a publishing point. */
 export type SessionRole = 'player' | 'publisher';
 
-/** What is known of a session when it begins. */
+/** The facts known about a session when it begins. */
 export interface SessionFacts {
   readonly role: SessionRole;
   /** `WMSP`, `WMHTTP`, `MSBD`, `HTTP` … */
   readonly protocol: string;
   /** `tcp`, `tls`, `udp` or `multicast`. */
   readonly transport: string;
-  /** What is played or fed. */
+  /** The path of what is played or fed. */
   readonly path: string;
   /** The product that the client names. */
   readonly client: string;
-  /** As people write it. */
+  /** The address in text form. */
   readonly remoteAddress: string;
-  /** Who was let in, if that was asked. */
+  /** The authenticated user, if authentication was required. */
   readonly user?: string | undefined;
-  /** The client-id of MS-WMSP 2.2.1.4.2. */
+  /** The client-id (MS-WMSP 2.2.1.4.2). */
   readonly clientId?: number | undefined;
 }
 
-/** What went over a session so far. */
+/** The traffic of a session so far. */
 export interface SessionCounts {
-  /** Bytes of its streams, framing included. */
+  /** Bytes of its streams, including framing. */
   readonly bytes: number;
   /** Data packets. */
   readonly packets: number;
-  /** Data packets left out because the client was too slow. */
+  /** Data packets dropped because the client was too slow. */
   readonly lost: number;
 }
 
-/** A session as its protocol knows it. */
+/** A session, as its protocol knows it. */
 export interface RunningSession extends SessionFacts {
   counts(): SessionCounts;
-  /** The number of the playlist entry that plays; undefined outside of playlists. */
+  /** The number of the current playlist entry; undefined outside of playlists. */
   entry?(): number | undefined;
-  /** Ends it; it says itself that it is over. More than one call does nothing. */
+  /** Ends the session, which then reports its end itself. Further calls have no effect. */
   stop(): void;
 }
 
-/** A session as operators see it. */
+/** A session, as operators see it. */
 export interface SessionInfo extends SessionFacts, SessionCounts {
-  /** Names the host, the process and the session. */
+  /** Identifies the host, the process and the session. */
   readonly id: string;
   readonly entry: number | undefined;
-  /** Ms since 1970. */
+  /** In ms since 1970. */
   readonly since: number;
 }
 
-/** What a session was, told when it is over. */
+/** The summary of a session that has ended. */
 export interface SessionReport extends SessionFacts {
   readonly id: string;
   readonly milliseconds: number;
-  /** Data packets that were sent. */
+  /** Data packets sent. */
   readonly packets: number;
-  /** Packets left out because the client was too slow. */
+  /** Packets dropped because the client was too slow. */
   readonly skippedPackets: number;
   readonly bytes: number;
 }
 
 export interface SessionFilter {
   readonly role?: SessionRole;
-  /** Most sessions in the answer. */
+  /** The maximum number of sessions in the answer. */
   readonly limit?: number;
-  /** The id behind which to go on; default from the first. */
+  /** The id after which the list starts; default: from the first. */
   readonly after?: string;
 }
 
 export interface SessionList {
-  /** All that fit the filter. */
+  /** The number of all sessions that match the filter. */
   readonly total: number;
   readonly sessions: readonly SessionInfo[];
 }
@@ -79,7 +79,7 @@ export interface SessionRegistryOptions {
   readonly ids?: SessionIds;
   readonly onBegin?: (info: SessionInfo) => void;
   readonly onEnd?: (report: SessionReport) => void;
-  /** Ms since 1970, only going forward; default `Date.now`. */
+  /** A monotonic clock in ms; default: `performance.now`. */
   readonly now?: () => number;
 }
 
@@ -91,8 +91,8 @@ interface Registered {
 }
 
 /**
- * All sessions, whatever their protocol: the one place that counts them, that ends them, and that reports leave from. Asynchronous where
- * other processes and hosts may have to be asked.
+ * All sessions, whatever their protocol: the one place that counts, ends and reports them. Asynchronous where other
+ * processes and hosts may have to be asked.
  */
 export class SessionRegistry {
   readonly #options: SessionRegistryOptions;
@@ -100,7 +100,7 @@ export class SessionRegistry {
   readonly #now: () => number;
   readonly #entries = new Map<string, Registered>();
   #players = 0;
-  /** Bytes to players that have left. */
+  /** Bytes sent to players that have left. */
   #bytesBefore = 0;
 
   constructor(options: SessionRegistryOptions = {}) {
@@ -109,7 +109,7 @@ export class SessionRegistry {
     this.#now = options.now ?? (() => performance.now());
   }
 
-  /** Players of this process. */
+  /** The number of players of this process. */
   get players(): number {
     return this.#players;
   }
@@ -121,15 +121,15 @@ export class SessionRegistry {
     return bytes;
   }
 
-  /** The sessions of this process. */
+  /** Yields the sessions of this process. */
   *[Symbol.iterator](): Generator<SessionInfo, void, undefined> {
     for (const entry of this.#entries.values()) yield infoOf(entry);
   }
 
   /**
-   * A session begins.
+   * Registers a session that begins.
    *
-   * @returns to be called when it is over; more than one call does nothing
+   * @returns a function to call at its end; further calls have no effect
    */
   begin(session: RunningSession): () => void {
     const entry = { session, id: this.#ids.next(), since: Date.now(), startedAt: this.#now() };
@@ -141,13 +141,13 @@ export class SessionRegistry {
 
   async list({ role, limit = Number.POSITIVE_INFINITY, after }: SessionFilter = {}): Promise<SessionList> {
     const all = [...this.#entries.values()].filter(({ session }) => role === undefined || session.role === role);
-    // The one that the id is of may have ended meanwhile.
+    // The session with this id may have ended meanwhile.
     const from = after === undefined ? 0 : countIn(after);
     const rest = all.filter(({ id }) => countIn(id) > from);
     return { total: all.length, sessions: rest.slice(0, limit).map(infoOf) };
   }
 
-  /** Ends a session. @returns false if there is none with that id */
+  /** Ends a session. @returns false if no session has that id */
   async end(id: string): Promise<boolean> {
     const entry = this.#entries.get(id);
     entry?.session.stop();
@@ -167,7 +167,7 @@ export class SessionRegistry {
   }
 }
 
-/** The count in an id, which only grows. */
+/** Returns the count in an id, which only grows. */
 function countIn(id: string): number {
   return Number(id.slice(id.lastIndexOf('.') + 1)) || 0;
 }

@@ -3,19 +3,19 @@ import type { ThinningLevel } from '../asf/filter.js';
 import type { AsfHeader } from '../asf/header.js';
 import type { StreamChoice } from '../media/on-demand/options.js';
 
-/** One change of a selection, as stream-switch-entry names it (MS-WMSP 2.2.1.4.27). */
+/** One change of a selection, as in a stream-switch-entry (MS-WMSP 2.2.1.4.27). */
 export interface StreamSwitch {
-  /** The stream that the other one replaces; undefined where there is none. */
+  /** The stream to be replaced, if there is one. */
   readonly source: number | undefined;
   readonly destination: number;
   readonly level: ThinningLevel;
 }
 
-/** Which streams a player wants: the level by stream number, and what holds for streams that it did not name. */
+/** The streams that a player wants: a level by stream number, and the level of all other streams. */
 export interface StreamSelection {
   readonly levels: ReadonlyMap<number, ThinningLevel>;
   readonly others: ThinningLevel;
-  /** Kinds of streams that it turned off in entries before, where they need not be in this one. */
+  /** Kinds of streams that it turned off in previous entries; this entry need not have any. */
   readonly unwanted?: ReadonlySet<string>;
 }
 
@@ -26,17 +26,17 @@ export function levelOf({ levels, others }: StreamSelection, stream: number): Th
   return levels.get(stream) ?? others;
 }
 
-/** A selection as the readers of files want it. */
+/** Returns a selection in the form that file readers take. */
 export function choiceOf(selection: StreamSelection): StreamChoice {
   return { level: (stream) => levelOf(selection, stream) };
 }
 
-// ASF 3.3 has 7 bits for it; what clients name beyond is not kept.
+// A stream number has 7 bits (ASF 3.3); larger ones from clients are ignored.
 const MAX_STREAM = 127;
 
 /**
- * A selection after stream-switch-entry (MS-WMSP 2.2.1.4.27): destinations get their levels, and a stream that another one
- * replaces is turned off. Numbers that no stream can have are left out.
+ * Returns the selection after a stream-switch-entry (MS-WMSP 2.2.1.4.27): destinations get their levels, and a replaced
+ * stream is turned off. Impossible stream numbers are ignored.
  */
 export function switched(selection: StreamSelection, switches: readonly StreamSwitch[]): StreamSelection {
   const levels = new Map(selection.levels);
@@ -47,9 +47,9 @@ export function switched(selection: StreamSelection, switches: readonly StreamSw
 }
 
 /**
- * What a player that chose streams of one entry will want of the next (MS-WMSP 3.2.4.2): the same streams where they are of the
- * same kinds; else everything but the kinds that it turned off, in the last entry that had them, and of streams that exclude
- * each other only the first. A player that chose nothing gets nothing.
+ * Predicts which streams of the next entry a player will want (MS-WMSP 3.2.4.2). If both entries have the same streams
+ * of the same kinds, it wants the same ones. Otherwise it wants all but the kinds that it turned off in the last entry
+ * that had them, and only the first of streams that exclude each other. A player that chose nothing gets nothing.
  */
 export function predicted(selection: StreamSelection, previous: AsfHeader, next: AsfHeader): StreamSelection {
   const unwanted = new Set(selection.unwanted);

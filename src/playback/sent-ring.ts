@@ -1,13 +1,13 @@
 import type { SentUnit, WireBatch, WireFormat, WirePacket } from '../media/wire.js';
 
-// Of one player: milliseconds, and bytes.
+// For each player, in ms and in bytes.
 const KEEP = 10_000;
 const MAX_KEPT = 256 * 1024;
 const MAX_ALL = 64 * 1024 * 1024;
-// What a packet takes besides its bytes.
+// The memory that a packet takes in addition to its bytes.
 const OVERHEAD = 200;
 
-/** What all players of a server may have kept of files, to be sent again. */
+/** Bounds the packets of files that a server keeps for resending, over all players. */
 export class ResendBudget {
   readonly #most: number;
   readonly #rings = new Set<SentRing>();
@@ -18,7 +18,7 @@ export class ResendBudget {
     this.#most = most;
   }
 
-  /** Bytes that are kept. */
+  /** The number of bytes kept. */
   get used(): number {
     return this.#used;
   }
@@ -43,7 +43,7 @@ export class ResendBudget {
     return ring;
   }
 
-  /** Drops what is too old to be asked for. To be called about once a second. */
+  /** Drops packets that are too old to be asked for. Call about once a second. */
   sweep(): void {
     for (const ring of this.#rings) ring.expire();
   }
@@ -55,23 +55,23 @@ interface Share {
 }
 
 interface Kept {
-  /** Of the first unit. */
+  /** The number of the first unit. */
   readonly number: number;
   readonly units: number;
   readonly packet: WirePacket;
   readonly at: number;
-  /** Bytes that it takes. */
+  /** The memory that it takes, in bytes. */
   readonly size: number;
 }
 
 /**
- * Copies of the packets that a player of datagrams was sent last, since the buffers of files are used again at once. Bounded by time
- * and bytes for the player, and by the bytes of all players.
+ * Copies of the packets that a player was sent last by datagrams; copies, because the buffers of files are reused at
+ * once. Bounded in time and bytes for the player, and in bytes over all players.
  */
 export class SentRing {
   readonly #share: Share;
   readonly #now: () => number;
-  /** The oldest first; ascending by number. */
+  /** The oldest first; in ascending order of number. */
   #kept: Kept[] = [];
   #bytes = 0;
 
@@ -85,13 +85,13 @@ export class SentRing {
     return this.#bytes;
   }
 
-  /** @param number of the first of its units */
+  /** @param number the number of its first unit */
   add(number: number, units: number, packet: WirePacket): void {
     const size = packet.bytes.length + OVERHEAD;
     if (this.#bytes + size > MAX_KEPT) this.#drop((_, left) => left + size > MAX_KEPT * 0.75);
     if (size > MAX_KEPT) return;
     if (!this.#share.take(size)) {
-      // Others have the rest: this player keeps no more than it has, but the latest.
+      // The budget is used up, so this player replaces its oldest packets with the newest.
       const most = this.#bytes - size;
       this.#drop((_, left) => left > most);
       if (!this.#share.take(size)) return;
@@ -115,7 +115,7 @@ export class SentRing {
     return { packet: found.packet, unit: number - found.number };
   }
 
-  /** Drops what is too old. */
+  /** Drops packets that are too old. */
   expire(): void {
     const oldest = this.#now() - KEEP;
     this.#drop(({ at }) => at < oldest);
@@ -125,7 +125,7 @@ export class SentRing {
     this.#drop(() => true);
   }
 
-  /** Drops the oldest ones as long as that is wanted. @param wanted told the bytes that are left with the packet */
+  /** Drops the oldest packets as long as `wanted` says so. @param wanted gets the bytes left, including the packet */
   #drop(wanted: (kept: Kept, left: number) => boolean): void {
     let count = 0;
     let freed = 0;
@@ -138,7 +138,7 @@ export class SentRing {
   }
 }
 
-/** Writes units that need not follow each other. */
+/** Writes units that need not be consecutive. */
 export function writeUnits(wire: WireFormat, units: ReadonlyArray<SentUnit & { readonly number: number }>): WireBatch {
   const sizes = units.map(({ packet, unit }) => wire.size(packet, unit));
   const bytes = Buffer.allocUnsafe(sizes.reduce((sum, size) => sum + size, 0));

@@ -1,23 +1,24 @@
 import { randomInt } from 'node:crypto';
 
-/** Where a session lives: a process of a host, among those that share its publishing points. */
+/** The location of a session: a process of a host, among those that share its publishing points. */
 export interface SessionHome {
-  /** Number of the host, from 0. */
+  /** The number of the host, from 0. */
   readonly node: number;
-  /** Number of its process, from 0. */
+  /** The number of its process, from 0. */
   readonly worker: number;
 }
 
 export interface SessionIdsOptions extends Partial<SessionHome> {
-  /** Hosts that there may be at most; default 1. */
+  /** The maximum number of hosts; default: 1. */
   readonly nodes?: number;
-  /** Processes of a host that there may be at most; default 1. */
+  /** The maximum number of processes of a host; default: 1. */
   readonly workers?: number;
 }
 
 /**
- * The ids of sessions. Each says where its session lives, so that a request which comes to another process can be handed over: a
- * number by its remainder, which costs a single process none of the numbers that strangers would have to guess.
+ * The ids of sessions. Each tells where its session lives, so that a request that reaches another process can be passed
+ * on. A number tells it by its remainder; with a single process every number remains possible, so strangers have as
+ * many to guess from.
  */
 export class SessionIds {
   readonly home: SessionHome;
@@ -32,17 +33,17 @@ export class SessionIds {
     this.#workers = workers;
   }
 
-  /** The next id for operators and logs: node, worker and a count. */
+  /** Returns the next id for operators and logs: node, worker and a count. */
   next(): string {
     const { node, worker } = this.home;
     return `${node}.${worker}.${++this.#last}`;
   }
 
   /**
-   * A number that cannot be guessed and says where it was made; `homeOf` reads that.
+   * Returns a number that cannot be guessed and tells where it was made, which `homeOf` reads.
    *
-   * @param from the smallest one
-   * @param to the first that is too large
+   * @param from the smallest number
+   * @param to the first number that is too large
    */
   random(from: number, to: number): number {
     const places = this.#nodes * this.#workers;
@@ -51,7 +52,7 @@ export class SessionIds {
     return first + places * randomInt(0, Math.ceil((to - first) / places));
   }
 
-  /** Where a number of {@link random} was made, here or elsewhere. */
+  /** Returns where a number of {@link random} was made, here or elsewhere. */
   homeOf(id: number): SessionHome {
     const place = id % (this.#nodes * this.#workers);
     return { node: Math.floor(place / this.#workers), worker: place % this.#workers };

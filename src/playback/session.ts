@@ -18,15 +18,15 @@ import { predicted, type StreamSelection } from './selection.js';
 import { writeUnits } from './sent-ring.js';
 import { Wait } from './wait.js';
 
-// Of one request.
+// For one request.
 const MAX_RESENT = 128;
 
 /**
- * One player's way through what a URL names, for every unicast protocol: where it is in a playlist, which streams it gets, how fast,
- * and what feeds it.
+ * One player's way through the content of a URL, for every unicast protocol: its place in a playlist, its streams, its
+ * speed, and its feed.
  *
- * Operations may be called at any time. Each of those that change what is sent takes a turn: it ends the feed at once, and what an
- * earlier one was waiting for is then of no effect; its promise resolves to undefined.
+ * Operations may be called at any time. Each one that changes what is sent takes a turn: it ends the feed at once, and
+ * what an earlier operation was waiting for has no effect. The promise of that operation resolves to undefined.
  */
 export class PlaybackSession implements LiveListener {
   readonly #port: PlaybackPort;
@@ -36,19 +36,21 @@ export class PlaybackSession implements LiveListener {
   readonly #lead: Lead;
   readonly #grant = new Grant();
   readonly #pause: Wait;
-  /** Of a live entry that does not last as long as its broadcast. */
+  /** For a live entry that ends before its broadcast. */
   readonly #liveEnd: Wait;
   #state: PlaybackState = 'init';
   #turn = 0;
   /** The header that the player was told last, and the id of its entry. */
   #header: AsfHeader | undefined;
   #entry = 0;
-  /** What is being started, or where a player that is paused or waits goes on; undefined is the start of the entry. */
+  /**
+   * The order that is being started, or where a paused or waiting player goes on; undefined for the start of the entry.
+   */
   #order: PlayOrder | undefined;
   #started: { readonly turn: number; readonly first: Started } | undefined;
-  /** The player knows the entry that plays: it asked for it, or chose its streams. */
+  /** True if the player knows the current entry: it asked for it, or chose its streams. */
   #confirmed = false;
-  /** What could not be announced yet. */
+  /** A change that could not be announced yet. */
   #later: EntryChange['cause'] | undefined;
   #pace: Pace = NORMAL_PACE;
   #liveEndAt: number | undefined;
@@ -71,7 +73,7 @@ export class PlaybackSession implements LiveListener {
     return this.#state !== 'init' && this.#state !== 'ready';
   }
 
-  /** Undefined before {@link open}, and after it was given back. */
+  /** Undefined before {@link open}, and after the program was given back. */
   get program(): Program | undefined {
     return this.#programs.program;
   }
@@ -85,30 +87,30 @@ export class PlaybackSession implements LiveListener {
     return this.#grant.asked;
   }
 
-  /** The streams that it gets. */
+  /** The streams that the player gets. */
   get granted(): StreamSelection {
     return this.#grant.granted;
   }
 
-  /** Number of the next unit; unbounded, the wire masks it. */
+  /** The number of the next unit; unbounded, since the wire masks it. */
   get number(): number {
     return this.#feeds.number ?? 0;
   }
 
-  /** Data packets sent and left out since the last {@link play}. */
+  /** Data packets sent and dropped since the last {@link play}. */
   get packets(): PacketCounts {
     return this.#feeds.packets;
   }
 
-  /** Numbers what comes next from there on; has no effect while something is sent. */
+  /** Sets the number of the next unit; has no effect while something is sent. */
   countFrom(number: number): void {
     this.#feeds.countFrom(number);
   }
 
   /**
-   * Takes a program, which it closes in the end; the player knows the header of its entry.
+   * Takes a program, which it closes at the end. The player knows the header of its entry.
    *
-   * @param reopen opens it again where the player is; without it a session that has given it back cannot go on
+   * @param reopen opens the program again where the player is; without it, a session that gave it back cannot go on
    */
   open(program: Program, reopen?: Reopen): void {
     this.#take();
@@ -120,10 +122,10 @@ export class PlaybackSession implements LiveListener {
   }
 
   /**
-   * Starts the entry that the program is on.
+   * Starts the current entry of the program.
    *
-   * @returns undefined if another operation came in between, or if the player has to go on first
-   * @throws Refusal offline, gone; WmError WM_NO_INPUT when the file cannot be read: the session is ready again
+   * @returns undefined if another operation intervened, or if the player has to resume first
+   * @throws Refusal offline, gone; WmError WM_NO_INPUT if the file cannot be read; the session is then ready again
    */
   play(order: PlayOrder): Promise<Started | undefined> {
     return this.#operate('ready', async (turn) => {
@@ -137,7 +139,7 @@ export class PlaybackSession implements LiveListener {
     });
   }
 
-  /** Stops sending; {@link resume} goes on from there. */
+  /** Stops sending; {@link resume} continues from there. */
   pause(): void {
     if (!this.active) return;
     const { wait: _, ...pending } = this.#order ?? { position: AT_START };
@@ -147,7 +149,7 @@ export class PlaybackSession implements LiveListener {
     this.#enter('ready');
   }
 
-  /** Goes to another position in a file: at once if something is sent, otherwise with what starts next. */
+  /** Moves to another position in a file: at once if something is sent, otherwise at the next start. */
   async seek(position: StartPosition): Promise<Started | undefined> {
     const sending = this.#state === 'playing' || this.#state === 'starting';
     if (!sending) {
@@ -164,9 +166,9 @@ export class PlaybackSession implements LiveListener {
   }
 
   /**
-   * Starts the entry that the player was told of, or goes on after a pause; it has confirmed the entry either way.
+   * Starts the entry that was announced to the player, or continues after a pause; either confirms the entry.
    *
-   * @param how default: from where it is, as fast as before
+   * @param how default: from the current position, as fast as before
    */
   async resume(how?: Partial<PlayOrder>): Promise<Started | undefined> {
     this.#confirmed = true;
@@ -185,7 +187,7 @@ export class PlaybackSession implements LiveListener {
     });
   }
 
-  /** The player has confirmed the entry that it was told of; what was held back until then is announced. */
+  /** The player has confirmed the announced entry. A change that was held back until now is announced. */
   confirm(): void {
     this.#confirmed = true;
     const cause = this.#later;
@@ -195,22 +197,22 @@ export class PlaybackSession implements LiveListener {
     this.#change(this.#turn, program, cause).catch((error: unknown) => this.fail(error));
   }
 
-  /** @param timed nothing changes for a while after it, as the port says */
+  /** @param timed true if nothing changes for a while after it, as the port says */
   select(asked: StreamSelection, timed: boolean): void {
     if (timed) this.#lead.selected();
     this.#grant.ask(asked, this.#header);
     this.#feeds.select(this.granted);
   }
 
-  /** Writes what follows as the port says now. */
+  /** Writes the following packets as the port says now. */
   rewire(): void {
     if (this.#header) this.#feeds.rewire(this.#port.wire(this.#header));
   }
 
   /**
-   * Skips in a playlist; goes on where it is if there is no such entry.
+   * Skips in a playlist; continues in the current entry if there is no such entry.
    *
-   * @param place id of the entry from which `offset` counts; default the current one
+   * @param place the id of the entry from which `offset` counts; default: the current one
    */
   next(offset: -1 | 0 | 1, place?: number): Promise<Started | undefined> {
     const { feed } = this.#feeds;
@@ -231,9 +233,9 @@ export class PlaybackSession implements LiveListener {
   }
 
   /**
-   * Writes units again that were sent, as far as they are kept; what was sent before the last two entries is not.
+   * Writes sent units again, as far as they are kept; only those of the last two feeds are.
    *
-   * @param numbers as the player got them, unbounded; at most 128 are looked for
+   * @param numbers the unbounded numbers under which the player got them; at most 128 are looked for
    * @param wire default: as the port says now
    */
   resend(numbers: readonly number[], wire?: WireFormat): WireBatch {
@@ -247,9 +249,10 @@ export class PlaybackSession implements LiveListener {
   }
 
   /**
-   * Sends nothing more.
+   * Stops sending.
    *
-   * @param how `stopped` keeps the program, to start it again; `closed` gives all back; `kicked` tells the player before that
+   * @param how `stopped` keeps the program for another start; `closed` gives everything back; `kicked` tells the player
+   * first
    */
   stop(how: 'stopped' | 'closed' | 'kicked'): void {
     if (this.#state === 'init') return;
@@ -258,43 +261,44 @@ export class PlaybackSession implements LiveListener {
     if (this.#state !== 'ready') this.#enter('ready');
     if (how === 'stopped') return;
     if (how === 'kicked') this.#port.ended('kicked', this.number, 0);
-    // What was told may have closed it.
+    // The call may have closed the session.
     if (!this.#programs.any) return;
     this.#programs.close();
     this.#feeds.forget();
     this.#enter('init');
   }
 
-  /** For the playback, about once a second while a broadcast is sent: gives the player more or less of it. */
+  /** Gives the player more or less of a broadcast. Called by the playback about once a second. */
   adapt(): void {
     const { skipped } = this.packets;
     if (this.#grant.adapt({ now: this.#host.now(), skipped }, this.#header)) this.#feeds.select(this.granted);
   }
 
-  /** For the sessions that are ready: gives the program back and keeps only where the player is. */
+  /** Gives the program back and keeps only the player's place. Called for sessions that are ready. */
   giveBack(): void {
     if (this.#state !== 'ready') return;
     this.#programs.giveBack();
     this.#feeds.forget();
   }
 
-  /** Something failed that the player did not cause: it is told, if it waits for anything. */
+  /** Reports a failure that the player did not cause; the player is told if it is waiting for anything. */
   fail(error: unknown): void {
     this.#host.failed(error);
     if (this.active) this.#finish('failed', 0);
   }
 
-  /** For the feed: something is about to be sent of a broadcast. */
+  /** Called by the feed before it sends a broadcast. */
   feedStarts(first: Started): void {
     this.#tell(first);
   }
 
-  /** For the feed: the broadcast goes on under another header. */
+  /** Called by the feed when the broadcast continues under another header. */
   feedChanged(header: AsfHeader, cause: HeaderCause): StreamSelection | undefined {
     const program = this.program!;
     const change = cause === 'entry' ? 'next' : 'header';
     if (this.#port.output.framing === 'datagrams' || this.#changeDue() > this.#host.now()) {
-      // What comes meanwhile is not kept for one player; it goes on with what the broadcast keeps for those that join.
+      // Packets that arrive meanwhile are not kept for one player; it continues with the history, like a player that
+      // joins.
       const later = this.#take();
       if (program.current.kind === 'live') this.#endLater(program.current);
       this.#changeLater(later, program, change).catch((error: unknown) => this.fail(error));
@@ -320,7 +324,7 @@ export class PlaybackSession implements LiveListener {
     else this.#advance(turn, this.program!).catch((error: unknown) => this.fail(error));
   }
 
-  /** Takes a turn: what is sent ends, and what earlier turns wait for has no effect any more. */
+  /** Takes a turn: ends the feed, and makes what earlier turns wait for ineffective. */
   #take(): number {
     this.#leaveFeed();
     this.#pause.cancel();
@@ -328,7 +332,7 @@ export class PlaybackSession implements LiveListener {
     return ++this.#turn;
   }
 
-  /** @param fallback the state when the operation fails */
+  /** @param fallback the state if the operation fails */
   async #operate(fallback: 'ready' | 'waiting', work: (turn: number) => Promise<void>): Promise<Started | undefined> {
     if (!this.#programs.any) throw new Refusal('gone', 'There is nothing that could be played.');
     const turn = this.#take();
@@ -336,7 +340,7 @@ export class PlaybackSession implements LiveListener {
     try {
       await work(turn);
     } catch (error) {
-      // What came in between has dealt with what there was.
+      // A newer operation has taken care of the state.
       if (turn !== this.#turn) return undefined;
       this.#enter(fallback);
       throw error;
@@ -371,7 +375,7 @@ export class PlaybackSession implements LiveListener {
     }
   }
 
-  /** The choice of streams as long as that turn lasts. */
+  /** Returns a function that returns the choice of streams as long as that turn lasts. */
   #current(turn: number): () => StreamSelection | undefined {
     return () => (turn === this.#turn ? this.granted : undefined);
   }
@@ -400,7 +404,7 @@ export class PlaybackSession implements LiveListener {
     await this.#change(turn, program, cause);
   }
 
-  /** Goes on with another entry, or with another header of a live one, as soon as the player may have it. */
+  /** Continues with another entry, or with another header of a live one, as soon as the player may have it. */
   async #change(turn: number, program: Program, cause: EntryChange['cause']): Promise<void> {
     const entry = program.current;
     const header = headerOf(entry);
@@ -436,7 +440,7 @@ export class PlaybackSession implements LiveListener {
     this.#enter('waiting');
   }
 
-  /** Tells the player that another entry follows, once the output has let out what was put. */
+  /** Tells the player that another entry follows, once the output is drained. */
   async #tellEnd(turn: number): Promise<void> {
     const { output } = this.#port;
     if (output.framing === 'datagrams') await new Promise<void>((resolve) => output.drained(resolve));
@@ -496,12 +500,12 @@ export class PlaybackSession implements LiveListener {
       this.#feeds.take(new FileFeed({ ...common, number: number ?? 0, entry, place, host: this.#host }));
       this.#tell(startedAt(this.number, entry, place));
     }
-    // What it was told may have ended it.
+    // The announcement may have ended the feed.
     this.#feeds.feed?.start();
     if (entry.kind === 'live' && this.#feeds.feed) this.#endLater(entry);
   }
 
-  /** Under another header of its broadcast an entry lasts no longer. */
+  /** Ends a live entry after its duration, which another header of its broadcast does not extend. */
   #endLater({ duration }: LiveEntry): void {
     if (duration === undefined) return;
     this.#liveEndAt ??= this.#host.now() + duration;
@@ -513,7 +517,7 @@ export class PlaybackSession implements LiveListener {
     this.#feeds.leave();
   }
 
-  /** True if the player was told of an entry and its header. */
+  /** True if an entry and its header were announced to the player. */
   #knows(entry: Entry): boolean {
     const header = headerOf(entry);
     if (entry.id !== this.#entry) return false;
@@ -521,13 +525,13 @@ export class PlaybackSession implements LiveListener {
     return entry.kind === 'file' && header !== undefined && this.#header?.bytes.equals(header.bytes) === true;
   }
 
-  /** Why a player has to be told of an entry that it does not know. */
+  /** Returns why an entry that the player does not know has to be announced. */
   #causeOf({ id }: Entry): EntryChange['cause'] {
     if (id === this.#entry) return 'header';
     return id < this.#entry ? 'previous' : 'next';
   }
 
-  /** Once for each turn that starts something. */
+  /** Tells the port of a start, once per turn. */
   #tell(first: Started): void {
     if (this.#started?.turn === this.#turn) return;
     this.#started = { turn: this.#turn, first };

@@ -1,6 +1,6 @@
 import type { Ticker } from '../media/on-demand/ticker.js';
 
-/** One wait at a time, until a moment of the server's clock. */
+/** Waits for a moment of the server's clock, one at a time. */
 export class Wait {
   readonly #ticker: Ticker;
   readonly #now: () => number;
@@ -12,7 +12,7 @@ export class Wait {
     this.#now = now;
   }
 
-  /** Calls `then` at that moment, at once if it has passed; instead of what was waited for before. It must not throw. */
+  /** Calls `then` at that moment, or at once if it has passed; replaces the previous wait. `then` must not throw. */
   until(due: number, then: () => void): void {
     this.cancel();
     if (due <= this.#now()) {

@@ -1,12 +1,12 @@
 import { contentDescription, VT_I4 } from './content-description.js';
 
-/** What a remote-log event says (MS-WMSP 2.2.5). */
+/** The contents of a remote-log event (MS-WMSP 2.2.5). */
 export interface RemoteLog {
   /** The User-Agent header. */
   readonly userAgent: string;
-  /** xClientGUID, with braces. */
+  /** The xClientGUID, with braces. */
   readonly guid: string;
-  /** Of the content, `http://`. */
+  /** The URL of the content, `http://`. */
   readonly url: string;
   /** A Rendering Log in XML format ([MS-WMLOG] 2.7.2). */
   readonly log: string;
@@ -18,8 +18,8 @@ const USER_CONTEXT = '2';
 const COMMAND_CONTEXT = '5';
 
 /**
- * A remote-log event, the body of a SendEvent request, in UTF-8 (MS-WMSP 2.2.5). Each line ends with CR LF; lengths are decimal
- * and count bytes.
+ * Builds a remote-log event, the body of a SendEvent request, in UTF-8 (MS-WMSP 2.2.5). Each line ends with CR LF;
+ * lengths are decimal and count bytes.
  *
  *     1                                                       EncodingFormat
  *     1,30,0                                                  EncodingVersion, EventType, EventReason (HRESULT)

@@ -1,6 +1,6 @@
 import type { StartupProfile } from '../media/on-demand/options.js';
 
-/** Writes the value of X-StartupProfile ([MS-WMSP] 2.2.1.12): every part ends with a semicolon, the last one too. */
+/** Formats the value of X-StartupProfile ([MS-WMSP] 2.2.1.12): every part ends with a semicolon, including the last. */
 export function formatStartupProfile(profile: StartupProfile): string {
   const parts: Array<[name: string, value: number | readonly number[]]> = [
     ['Rate', profile.rate],
@@ -15,10 +15,10 @@ export function formatStartupProfile(profile: StartupProfile): string {
   return parts.map(([name, value]) => `${name}=${value};`).join('');
 }
 
-/** The numbers of each parameter of an X-StartupProfile header by its name in lower case; a list may be empty. */
+/** The numbers of each parameter of an X-StartupProfile header, by its name in lower case; a list may be empty. */
 export type StartupParameters = ReadonlyMap<string, readonly number[]>;
 
-/** Reads an X-StartupProfile header; a parameter that is malformed is left out. Undefined when nothing is left. */
+/** Reads an X-StartupProfile header; malformed parameters are ignored. Undefined if no parameter is left. */
 export function parseStartupProfile(field: string | undefined): StartupParameters | undefined {
   const profile = new Map<string, readonly number[]>();
   for (const parameter of (field ?? '').split(/[;\s]/)) {
