@@ -4,10 +4,10 @@ import type { AsfHeader } from '../asf/header.js';
 import { type DataPacket, parsePacket } from '../asf/packet.js';
 import { type ErrorCode, printable, WmError } from '../errors.js';
 import { Continuity } from '../media/continuity.js';
-import type { AsfEvent, AsfSource } from '../media/events.js';
+import type { AsfEvent, AsfSource, EndEvent } from '../media/events.js';
 import { LiveStart } from '../media/live-start.js';
 import { mayRetry, Retries, type RetryOptions } from '../media/reconnect.js';
-import { SingleReading, withEnd } from '../media/source.js';
+import { SingleReading } from '../media/source.js';
 import {
   type LinkEvent,
   type Losses,
@@ -51,6 +51,7 @@ export interface PullStats {
   readonly reconnects: number;
 }
 
+const END: EndEvent = { type: 'end', moreEntries: false, reason: 0 };
 const OPEN_WITHIN = 60_000;
 /** Behind these the next way may do what this one did not. What a server refuses or has no more it refuses on every way. */
 const PASSED_ON: ReadonlySet<ErrorCode> = new Set([
@@ -175,11 +176,38 @@ export class PullSource<F extends SourceFacts = SourceFacts> implements AsfSourc
     return Promise.resolve();
   }
 
+  /**
+   * Takes what links bring, one event after the other: the next packet of an array is looked at when the one before has been taken, so
+   * that a pause or a seek ends it there.
+   */
   async *#events(): AsyncGenerator<AsfEvent, void, undefined> {
+    const batches = this.#batches();
     try {
-      yield* withEnd(this.#stream(), () => this.#hasWorked);
+      let failure: { readonly error: unknown } | undefined;
+      try {
+        let next = await batches.next();
+        while (!next.done) {
+          let refused: { readonly error: unknown } | undefined;
+          for (const event of next.value) {
+            const taken = this.#tryTake(event);
+            if (taken === undefined) continue;
+            if ('error' in taken) {
+              refused = taken;
+              break;
+            }
+            if ('type' in taken) yield taken;
+            else yield* taken;
+          }
+          next = refused ? await batches.throw(refused.error) : await batches.next();
+        }
+      } catch (error) {
+        failure = { error };
+      }
+      if (this.#hasWorked) yield END;
+      if (failure) throw failure.error;
       await this.#link?.finish?.();
     } finally {
+      await batches.return();
       this.#drop();
       this.#opening?.destroy();
     }
@@ -190,7 +218,7 @@ export class PullSource<F extends SourceFacts = SourceFacts> implements AsfSourc
   }
 
   /** Everything up to the last packet, over as many links as it takes. */
-  async *#stream(): AsyncGenerator<AsfEvent, void, undefined> {
+  async *#batches(): AsyncGenerator<readonly LinkEvent[], void, undefined> {
     for (;;) {
       await this.#whilePaused();
       if (this.#closed.signal.aborted) return;
@@ -217,7 +245,7 @@ export class PullSource<F extends SourceFacts = SourceFacts> implements AsfSourc
   }
 
   /** Everything that one link brings. */
-  async *#connection(): AsyncGenerator<AsfEvent, 'ended' | 'stopped', undefined> {
+  async *#connection(): AsyncGenerator<readonly LinkEvent[], 'ended' | 'stopped', undefined> {
     if (!this.#link) await this.#open();
     const link = this.#link!;
     if (this.#seeking) this.#continuity.jumped();
@@ -235,11 +263,7 @@ export class PullSource<F extends SourceFacts = SourceFacts> implements AsfSourc
           ? play.next()
           : within(play.next(), until - performance.now(), silence));
         if (done) return value;
-        for (const event of value) {
-          // What came together with the packet at which it was interrupted is asked for again, if it is wanted.
-          if (this.#isInterrupted && event.type !== 'header') continue;
-          yield* this.#take(event);
-        }
+        yield value;
       }
     } finally {
       this.#playing = false;
@@ -257,28 +281,37 @@ export class PullSource<F extends SourceFacts = SourceFacts> implements AsfSourc
     return isInterrupted || this.#closed.signal.aborted;
   }
 
-  *#take(event: LinkEvent): Generator<AsfEvent, void, undefined> {
-    switch (event.type) {
-      case 'header':
-        yield* this.#takeHeader(event.header, event.announced);
-        this.#entry = event.entry;
-        if (event.announced) this.#received.restart('another');
-        break;
-      case 'packet': {
-        const packet = this.#readPacket(event.bytes);
-        if (packet) yield* this.#passOn(event.location, packet);
-        break;
-      }
-      case 'parsed':
-        yield* this.#passOn(event.location, event.packet);
-        break;
-      case 'damaged':
-        this.#counts.damagedPackets += event.packets;
-        break;
+  #tryTake(event: LinkEvent): AsfEvent | readonly AsfEvent[] | { readonly error: unknown } | undefined {
+    try {
+      // What came together with the packet at which it was interrupted is asked for again, if it is wanted.
+      if (event.type !== 'header' && this.#isInterrupted) return undefined;
+      return this.#take(event);
+    } catch (error) {
+      return { error };
     }
   }
 
-  *#takeHeader(header: AsfHeader, announced: boolean): Generator<AsfEvent, void, undefined> {
+  #take(event: LinkEvent): AsfEvent | readonly AsfEvent[] | undefined {
+    switch (event.type) {
+      case 'header': {
+        const events = this.#takeHeader(event.header, event.announced);
+        this.#entry = event.entry;
+        if (event.announced) this.#received.restart('another');
+        return events;
+      }
+      case 'packet': {
+        const packet = this.#readPacket(event.bytes);
+        return packet && this.#placed(event.location, packet);
+      }
+      case 'parsed':
+        return this.#placed(event.location, event.packet);
+      case 'damaged':
+        this.#counts.damagedPackets += event.packets;
+        return undefined;
+    }
+  }
+
+  #takeHeader(header: AsfHeader, announced: boolean): readonly AsfEvent[] {
     const isFirst = !this.#hasWorked;
     this.#header = header;
     this.#chosen = this.#choose(header, isFirst);
@@ -287,27 +320,28 @@ export class PullSource<F extends SourceFacts = SourceFacts> implements AsfSourc
       this.#startPacket = undefined;
     }
     if (isFirst && this.#isLive) this.#start = new LiveStart(header, this.#chosen);
-    yield* this.#continuity.take(headerWithStreams(header, this.#chosen), announced, this.#isLive);
+    return this.#continuity.take(headerWithStreams(header, this.#chosen), announced, this.#isLive);
   }
 
-  *#passOn(location: number | undefined, packet: DataPacket): Generator<AsfEvent, void, undefined> {
+  /** A packet in its place; undefined when it is not wanted, or came before. */
+  #placed(location: number | undefined, packet: DataPacket): AsfEvent | undefined {
     this.#works();
     this.#received.packet(packet.bytes.length, packet.sendTime, performance.now());
     // What parity protects has been put right by now; a recording has no place for it.
     if (packet.parity && this.#options.withoutParity) {
       this.#losses = { ...this.#losses, parity: this.#losses.parity + 1 };
-      return;
+      return undefined;
     }
     const chosen = packetWithStreams(packet, this.#chosen);
     const wanted = chosen && this.#start ? this.#start.packet(chosen) : chosen;
-    if (!wanted) return;
+    if (!wanted) return undefined;
     const placed = this.#continuity.packet(location, wanted, (this.#options.rate ?? 1) < 0);
-    if (!placed) return;
+    if (!placed) return undefined;
     this.#retries.progressed();
     this.#firstSendTime ??= packet.sendTime;
     this.#counts.packets++;
     this.#counts.bytes += placed.bytes.length;
-    yield { type: 'packet', packet: placed };
+    return { type: 'packet', packet: placed };
   }
 
   #readPacket(bytes: Buffer): DataPacket | undefined {
