@@ -17,7 +17,7 @@ import { statusError } from '../http/status-error.js';
 import { asksProxy, connectRoute, type Route } from '../http/tunnel.js';
 import { ClientCredentials } from './client-credentials.js';
 import { incompatibleError } from './client-errors.js';
-import { WmspPacketReader } from './client-packets.js';
+import { type WmspPacket, WmspPacketReader } from './client-packets.js';
 import { PlainAsf } from './client-plain.js';
 import type { ClientRequest, PlayParameters } from './client-requests.js';
 import type { ClientAction, WmspClientSession } from './client-session.js';
@@ -317,12 +317,16 @@ export class ClientLink {
     http: HttpClient | undefined,
   ): AsyncGenerator<readonly LinkEvent[], boolean, undefined> {
     const reader = new WmspPacketReader(!this.#options.tolerant);
+    const batches = new PacketBatches(reader, (packet) => this.#eventsOf(packet));
     const { data } = this.#options.timeouts;
     this.#body = body;
     for (let piece = await body.next(data); piece; piece = await body.next(data)) {
       reader.push(piece);
-      if (yield* this.#packets(reader)) return true;
-      if (this.#stopped && !this.#http) return false;
+      for (let events = batches.next(); events; events = batches.next()) {
+        yield events;
+        if (isLast(events)) return true;
+        if (this.#stopped && !this.#http) return false;
+      }
       this.#arm();
     }
     this.#body = undefined;
@@ -331,32 +335,14 @@ export class ClientLink {
     return !this.#stopped && this.session.responsesDue === 0 && this.session.state !== 'STREAMING';
   }
 
-  /** What one piece of a body brings. @returns whether the last entry has ended */
-  async *#packets(reader: WmspPacketReader): AsyncGenerator<readonly LinkEvent[], boolean, undefined> {
-    let data: LinkEvent[] = [];
-    let isOver = false;
-    try {
-      for (let packet = reader.next(); packet && !isOver; packet = reader.next()) {
-        // What a log counts must have been taken, and what follows a header depends on who takes that.
-        if (packet.id !== PACKET_ID.data && data.length > 0) {
-          yield data;
-          data = [];
-        }
-        // First what the server is to get: the one who plays may take long over an event.
-        const events = this.session.packet(packet, performance.now()).flatMap((action) => this.#perform(action) ?? []);
-        for (const event of events) {
-          if (event.type === 'data') data.push(event);
-          else yield [event];
-        }
-        isOver = events.some((event) => event.type === 'end' && event.reason !== 1);
-        if (this.#stopped && !this.#http) break;
-      }
-    } catch (error) {
-      if (data.length > 0) yield data;
-      throw error;
+  /** What a packet brings for the one who plays, after what it asks to be done. */
+  #eventsOf(packet: WmspPacket): LinkEvent[] {
+    const events: LinkEvent[] = [];
+    for (const action of this.session.packet(packet, performance.now())) {
+      const event = this.#perform(action);
+      if (event) events.push(event);
     }
-    if (data.length > 0) yield data;
-    return isOver;
+    return events;
   }
 
   /** The next answer on the streaming connection; all requests that wait for one are sent once more if the connection was stale. */
@@ -624,6 +610,53 @@ export class ClientLink {
 
 function isSuccess({ status }: ResponseHead): boolean {
   return status >= 200 && status < 300;
+}
+
+/**
+ * What comes of the packets of a body, in arrays: $D packets that came together in one, anything else by itself. A packet that is no $D
+ * is looked at when those before it have been taken: a log counts them, and what follows a header depends on who takes that.
+ */
+class PacketBatches {
+  readonly #reader: WmspPacketReader;
+  readonly #eventsOf: (packet: WmspPacket) => LinkEvent[];
+  readonly #ready: LinkEvent[][] = [];
+  #next: WmspPacket | undefined;
+  #failure: { readonly error: unknown } | undefined;
+
+  constructor(reader: WmspPacketReader, eventsOf: (packet: WmspPacket) => LinkEvent[]) {
+    this.#reader = reader;
+    this.#eventsOf = eventsOf;
+  }
+
+  /** @returns undefined when more bytes are needed @throws what reader or session throw, after what came before */
+  next(): readonly LinkEvent[] | undefined {
+    const ready = this.#ready.shift();
+    if (ready) return ready;
+    if (this.#failure) throw this.#failure.error;
+    const data: LinkEvent[] = [];
+    try {
+      while (this.#ready.length === 0) {
+        this.#next ??= this.#reader.next();
+        if (!this.#next || (this.#next.id !== PACKET_ID.data && data.length > 0)) break;
+        const events = this.#eventsOf(this.#next);
+        this.#next = undefined;
+        for (const event of events) {
+          if (event.type === 'data' && this.#ready.length === 0) data.push(event);
+          else this.#ready.push([event]);
+        }
+      }
+    } catch (error) {
+      if (data.length === 0) throw error;
+      this.#failure = { error };
+    }
+    return data.length > 0 ? data : this.#ready.shift();
+  }
+}
+
+/** Whether nothing follows after the end of the last entry. */
+function isLast(events: readonly LinkEvent[]): boolean {
+  const [event] = events;
+  return event?.type === 'end' && event.reason !== 1;
 }
 
 function isChallenge({ status }: ResponseHead): boolean {

@@ -86,7 +86,7 @@ export class WmspPullLink implements PullLink<WmspFacts> {
         const { done, value } = await play.next();
         if (done) return value;
         const [first] = value;
-        if (first?.type === 'data') yield value.flatMap(packetOf);
+        if (first?.type === 'data') yield packetsOf(value);
         else if (first && (yield* this.#control(first, wish))) return 'ended';
       }
     } finally {
@@ -242,8 +242,12 @@ export class WmspPullLink implements PullLink<WmspFacts> {
   }
 }
 
-function packetOf(event: WmspEvent): LinkEvent[] {
-  return event.type === 'data' ? [{ type: 'packet', bytes: event.bytes, location: event.location }] : [];
+function packetsOf(events: readonly WmspEvent[]): LinkEvent[] {
+  const packets: LinkEvent[] = [];
+  for (const event of events) {
+    if (event.type === 'data') packets.push({ type: 'packet', bytes: event.bytes, location: event.location });
+  }
+  return packets;
 }
 
 function sameStreams(a: SourceFacts['header'], b: SourceFacts['header']): boolean {
