@@ -12,15 +12,15 @@ import { refuseWebPages } from './web-pages.js';
 
 export interface AdminApiOptions {
   readonly points: PublishingPoints;
-  /** Who plays and who feeds points. */
+  /** All sessions of players and publishers. */
   readonly registry: SessionRegistry;
-  /** Points that are multicast. */
+  /** The points that are multicast. */
   readonly multicasts: () => Iterable<object>;
-  /** Figures for /api/status. */
+  /** Returns the figures for /api/status. */
   readonly status: () => object;
   readonly access: AccessControl;
   readonly rule: Rule;
-  /** Names by which the server may be addressed; see {@link refuseWebPages}. */
+  /** The names under which the server may be addressed; see {@link refuseWebPages}. */
   readonly names: ReadonlySet<string>;
   readonly onError: (error: unknown) => void;
 }
@@ -33,18 +33,19 @@ interface Reply {
 
 type Handler = (parameters: readonly string[], exchange: Exchange) => Reply | Promise<Reply>;
 
-/** `:` stands for one segment of the path, percent-encoded. */
+/** `:` matches one percent-encoded segment of the path. */
 type Route = readonly [method: 'GET' | 'POST' | 'DELETE', path: string, handler: Handler];
 
 const PREFIX = '/api';
 const DEFAULT_LIMIT = 1_000;
 const MAX_LIMIT = 100_000;
-// What an encoder that is sent away by hand gets: one that it does not try again on.
+// The reason for an encoder that is disconnected by hand: one after which it does not retry.
 const SENT_AWAY = 'forbidden';
 
 /**
- * The administration over HTTP, in JSON (docs/server.md lists it). Requests that change something need a header that no web page
- * can make a browser send to another site without asking: `Content-Type: application/json` or `X-Requested-With`.
+ * The administration API: JSON over HTTP (docs/server.md lists the requests). Requests that change something need a
+ * header that no web page can make a browser send to another site without asking: `Content-Type: application/json` or
+ * `X-Requested-With`.
  */
 export class AdminApi {
   readonly #options: AdminApiOptions;
@@ -69,7 +70,7 @@ export class AdminApi {
     this.#options = options;
   }
 
-  /** Answers a request whose path is below /api. @returns whether it was one */
+  /** Answers a request whose path is below /api. @returns false for any other request */
   handle(exchange: Exchange): boolean {
     const path = rawPathOf(exchange.request.target);
     if (path !== PREFIX && !path.startsWith(`${PREFIX}/`)) return false;
@@ -192,7 +193,7 @@ function decoded(segment: string): string {
   }
 }
 
-/** A web page can make a browser send a form without asking, but no change with one of these headers. */
+/** A web page can make a browser submit a form without asking, but not a request with one of these headers. */
 function refuseForms({ request: { headers, method } }: Exchange): void {
   if (method === 'GET' || method === 'HEAD') return;
   const json = /^application\/json(?:;|$)/i.test(headers.get('Content-Type') ?? '');

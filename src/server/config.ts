@@ -33,7 +33,7 @@ const addressesSchema = z.array(z.string()).superRefine((entries, context) => {
 });
 const namesSchema = z.array(z.string().min(1));
 
-/** Who may do something; docs/server.md explains how the four go together. */
+/** Who may do something; docs/server.md explains how the four properties combine. */
 const ruleSchema = z.strictObject({
   addresses: addressesSchema.optional(),
   users: namesSchema.optional(),
@@ -41,7 +41,7 @@ const ruleSchema = z.strictObject({
   trusted: addressesSchema.optional(),
 });
 
-/** What a new publishing point copies from its template. */
+/** The settings that a new publishing point copies from its template. */
 const settingsShape = {
   access: z.strictObject({ push: ruleSchema.optional(), play: ruleSchema.optional() }).optional(),
   archive: z.string().min(1).optional(),
@@ -143,7 +143,7 @@ export const configSchema = z.strictObject({
 
 export type ServerConfig = z.output<typeof configSchema>;
 
-/** The configuration of a server that was given none. */
+/** Returns the configuration of a server without a configuration file. */
 export function defaultConfig(): ServerConfig {
   return configSchema.parse({});
 }
@@ -151,7 +151,7 @@ export function defaultConfig(): ServerConfig {
 /**
  * Reads a YAML configuration.
  *
- * @throws WmError WM_CONFIG with the file, the line and what is wrong there
+ * @throws WmError WM_CONFIG with the file, the line and the problem
  */
 export async function readConfig(file: string): Promise<ServerConfig> {
   let text: string;
@@ -164,14 +164,14 @@ export async function readConfig(file: string): Promise<ServerConfig> {
   return parseConfig(text, file);
 }
 
-/** As {@link readConfig}, from a text; `file` is its name in messages. */
+/** Parses a configuration like {@link readConfig}; `file` is its name in messages. */
 export function parseConfig(text: string, file: string): ServerConfig {
   return parseYamlFile(text, file, configSchema).data;
 }
 
 /**
- * Refuses rules that nobody can fulfil because no users are known: those that name users or groups, and those that ask everybody who they
- * are and trust no address.
+ * Rejects rules that nobody can fulfil without a user file: those that name users or groups, and those that require a
+ * login from everybody and trust no address.
  *
  * @throws WmError WM_CONFIG with the place of the rule
  */
@@ -188,6 +188,6 @@ export function checkRules({ users, access, points }: ServerConfig): void {
 
 function asksInVain({ users = [], groups = [], trusted = [] }: AccessRule): boolean {
   if (trusted.length === 0) return users.length > 0 || groups.length > 0;
-  // The default rules stand in configurations of servers without users, too.
+  // The default rules are also part of configurations without users.
   return users.some((name) => name !== '*') || groups.some((name) => !ADMIN_DEFAULT.groups.includes(name));
 }

@@ -15,78 +15,79 @@ import {
 import { systemErrorCode, systemErrorReason } from '../media/system-error.js';
 import { Refusal } from '../refusal.js';
 
-/** Where an entry of a playlist comes from. */
+/** The source of a playlist entry. */
 export type ContentSource =
-  /** A file, by its path below the content folder; {@link ContentRoot.file} finds it when it is to be opened. */
+  /** A file, by its path below the content folder; {@link ContentRoot.file} locates it when it is opened. */
   | { readonly kind: 'file'; readonly path: string }
   /** A live publishing point of this server, by its path. */
   | { readonly kind: 'point'; readonly path: string }
-  /** Something on another server. */
+  /** A stream from another server. */
   | { readonly kind: 'url'; readonly url: string };
 
-/** What stands at a path below the content folder. */
+/** The content at a path below the content folder. */
 export type ContentItem =
-  /** `file` is its absolute path, with no symbolic link in it. */
+  /** `file` is its absolute path without symbolic links. */
   | { readonly kind: 'file'; readonly path: string; readonly file: string }
   | {
       readonly kind: 'playlist';
       readonly path: string;
       readonly playlist: Playlist<ContentSource>;
-      /** What made it a playlist: a .wsx file, a folder, or a file that the wrapper stands around. */
+      /** Why it is a playlist: it is a .wsx file or a folder, or the wrapper playlist surrounds it. */
       readonly origin: 'wsx' | 'folder' | 'wrapper';
     };
 
-/** What stands at a path, as far as that is known without reading it. A playlist may turn out to be empty. */
+/** The content at a path, as far as it is known without reading it. A playlist may turn out to be empty. */
 export type LocatedItem = { readonly kind: 'file'; readonly file: string } | { readonly kind: 'playlist' };
 
 export interface ContentRootOptions {
   /**
-   * The path below the content folder of a wrapper playlist: what is asked for is played where `%RequestedURL%` stands in it. It
-   * cannot be asked for itself.
+   * The wrapper playlist, as a path below the content folder: requested content is played in place of its
+   * `%RequestedURL%`. Players cannot request the wrapper itself.
    */
   readonly wrapper?: string;
-  /** Milliseconds for which a path that was found is not looked at again, so that a crowd does not wait for the disk; default 0. */
+  /** How long a found path is not looked up again, so that a crowd does not wait for the disk; in ms, default 0. */
   readonly remember?: number;
 }
 
 const PLAYLIST_NAME = /\.wsx$/i;
-/** As the last segment of a path: the files of its folder, or those of one kind. */
+/** As the last segment of a path: all files of the folder, or those of one type. */
 const WILDCARD = new RegExp(`^\\*(?:\\.(?:\\*|(${MEDIA_SUFFIXES.join('|')})))?$`, 'i');
 const REMOTE = /^(?:https?|mms|mms[htu]|rtsp|rtsp[tu]):\/\/[^/?#\s]/i;
 
 const MAX_PATH = 1024;
 const MAX_CACHED = 256;
 const MAX_REMEMBERED = 1024;
-/** Playlists and folders in one playlist, however often each of them is named. */
+/** The maximum number of playlists and folders within one playlist, counting repeated ones each time. */
 const MAX_LISTS = 256;
 const MAX_LIST_DEPTH = 8;
-/** File systems count time in steps; a file that was changed this recently may change again unseen. Nanoseconds. */
+/** File system time has a limited resolution: a file changed this recently may change again unnoticed. In ns. */
 const SETTLED = 2_000_000_000n;
 
-// The same everywhere, whatever the locale of the server.
+// The same order everywhere, whatever the locale of the server.
 const naturalOrder = new Intl.Collator('en', { numeric: true });
 
 /**
- * The content folder of a server: finds what a player asks for, and reads playlists and the names in folders. It opens no media.
+ * The content folder of a server: finds what a player asks for, and reads playlists and the names in folders. Opens no
+ * media.
  *
- * Nothing outside the folder is ever given: not by `..`, not by a symbolic link, not by a playlist. Names that begin with a dot are
- * not there. Upper and lower case are as the file system has them. Playlists and lists of names are kept until their time of
- * change is another one.
+ * Never gives access to anything outside the folder: not through `..`, a symbolic link or a playlist. Names that begin
+ * with a dot do not exist. Case sensitivity is that of the file system. Playlists and lists of names are cached until
+ * their modification time changes.
  */
 export class ContentRoot {
   readonly #folder: string;
   readonly #wrapper: string | undefined;
   readonly #remember: number;
-  /** Paths that were found lately, the oldest first. */
+  /** Recently found paths, oldest first. */
   readonly #found = new Map<string, { readonly at: number; readonly found: Promise<FoundFile | undefined> }>();
   readonly #cache = new Map<string, { readonly stamp: string; readonly value: unknown }>();
-  /** Playlists that name no other and no folder: they change only when their own file does. */
+  /** Playlists that name no playlist or folder: they change only when their own file does. */
   readonly #plain = new WeakMap<Playlist, Playlist<ContentSource>>();
 
   /**
-   * `folder` is looked at with every request, so it may come later, and may be replaced.
+   * The folder is checked at each request, so it may be created later, or replaced.
    *
-   * @throws WmError WM_CONFIG when the wrapper is not named as a .wsx file below the folder
+   * @throws WmError WM_CONFIG if the wrapper is not the path of a .wsx file below the folder
    */
   constructor(folder: string, options: ContentRootOptions = {}) {
     this.#folder = folder;
@@ -102,13 +103,15 @@ export class ContentRoot {
   }
 
   /**
-   * What stands at a decoded path with a leading slash, as players ask for it: a file, a .wsx playlist, or a folder (also as
-   * `folder/`, `folder/*`, `folder/*.wmv`), which is a playlist of its .asf, .wmv and .wma files in natural order. Undefined when
-   * there is nothing to play: that is 404, unless something else has that path.
+   * Resolves a decoded path with a leading slash, as players request it: a file, a .wsx playlist, or a folder (also as
+   * `folder/`, `folder/*`, `folder/*.wmv`), which is a playlist of its .asf, .wmv and .wma files in natural order.
+   * Returns undefined if there is nothing to play at the path: then it is 404, unless the path belongs to something
+   * else.
    *
-   * @throws Refusal `forbidden` for what is there but must not be given: a path or a symbolic link that leaves the folder, a file that
-   *   cannot be read or is none, such as a pipe; `busy` when the system has no more files to open. WmError WM_CONFIG when a playlist is
-   *   wrong (its name in the message is the path below the content folder), WM_NO_INPUT when the content folder cannot be read.
+   * @throws Refusal `forbidden` for existing content that must not be served: a path or a symbolic link that leaves the
+   *   folder, an unreadable file, or something other than a file, such as a pipe; `busy` if the system has no file
+   *   descriptors left. WmError WM_CONFIG if a playlist has an error (messages name it by its path below the content
+   *   folder), WM_NO_INPUT if the content folder cannot be read.
    */
   async resolve(path: string): Promise<ContentItem | undefined> {
     if (path === this.#wrapper) return undefined;
@@ -123,7 +126,7 @@ export class ContentRoot {
   }
 
   /**
-   * Locates what {@link resolve} would give, and reads nothing of it.
+   * Locates what {@link resolve} would return, without reading it.
    *
    * @throws as {@link resolve}
    */
@@ -139,7 +142,8 @@ export class ContentRoot {
   }
 
   /**
-   * The wrapper around something that is not in the content folder, such as a live publishing point; undefined without a wrapper.
+   * Returns the wrapper around something outside the content folder, such as a live publishing point; undefined without
+   * a wrapper.
    *
    * @throws as {@link resolve}
    */
@@ -148,9 +152,10 @@ export class ContentRoot {
   }
 
   /**
-   * The absolute path, with no symbolic link in it, of the .asf, .wmv or .wma file that a source of kind `file` names.
+   * Returns the absolute path, without symbolic links, of the .asf, .wmv or .wma file that a source of kind `file`
+   * names.
    *
-   * @throws Refusal `not-found` when there is none; otherwise as {@link resolve}
+   * @throws Refusal `not-found` if it does not exist; otherwise as {@link resolve}
    */
   async file(path: string): Promise<string> {
     const found = isMediaName(path) ? await this.#find(path) : undefined;
@@ -194,7 +199,7 @@ export class ContentRoot {
   }
 
   async #listAt(path: string): Promise<List | undefined> {
-    // A folder has one name only, with or without a slash at its end.
+    // A folder has only one name, with or without a final slash.
     if (path.includes('//')) return undefined;
     const wildcard = wildcardOf(path);
     const found = await this.#find(wildcard ? wildcard.folder : withoutSlash(path));
@@ -207,7 +212,7 @@ export class ContentRoot {
     return this.#cached(`${path}\0${real}`, stats, async () => {
       const chunks: Buffer[] = [];
       try {
-        // One byte more than is allowed, so that a longer file is noticed, whatever its size was a moment ago.
+        // Read one byte more than allowed, to notice a file that is too long, whatever its size was a moment ago.
         for await (const chunk of createReadStream(real, { end: MAX_WSX_SIZE })) chunks.push(chunk);
       } catch (error) {
         throw unreadable(path, error);
@@ -258,13 +263,13 @@ export class ContentRoot {
     const value = await load();
     if (BigInt(Date.now()) * 1_000_000n - stats.mtimeNs > SETTLED) {
       this.#cache.set(key, { stamp, value });
-      // The order of a Map is that of insertion, so the first one was not used for longest.
+      // A Map keeps insertion order, so the first key is the least recently used.
       if (this.#cache.size > MAX_CACHED) this.#cache.delete(this.#cache.keys().next().value!);
     }
     return value;
   }
 
-  /** The file or folder at a path, if it is there and below the content folder. */
+  /** Finds the file or folder at a path, if it exists and is below the content folder. */
   #find(path: string): Promise<FoundFile | undefined> {
     const now = performance.now();
     const known = this.#found.get(path);
@@ -327,12 +332,12 @@ function unreadable(path: string, error: unknown): Refusal {
   return new Refusal('busy', `${path} cannot be read: ${systemErrorReason(error)}.`);
 }
 
-/** The names on the way to a path; undefined when it cannot be there. */
+/** Returns the segments of a path; undefined if nothing can exist there. */
 function segmentsOf(path: string): string[] | undefined {
   if (!path.startsWith('/') || path.length > MAX_PATH) return undefined;
   const segments = path === '/' ? [] : path.slice(1).split('/');
   if (/[\\\0]/.test(path) || segments.includes('..')) throw new Refusal('forbidden', 'The path is not allowed.');
-  // On Windows a colon begins a stream of a file, or a drive.
+  // On Windows a colon begins an alternate data stream, or ends a drive letter.
   const strange = (segment: string) => segment === '' || hidden(segment) || (sep === '\\' && segment.includes(':'));
   return segments.some(strange) ? undefined : segments;
 }
@@ -358,14 +363,17 @@ function mediaFor(source: ContentSource): PlaylistMedia<ContentSource> {
   return { kind: 'media', sources: [source], noSkip: false, clientData: NO_DATA };
 }
 
-/** Makes a playlist of names into one of sources, with the entries of other playlists and of folders in the place of their names. */
+/**
+ * Turns a playlist of names into one of sources. The names of other playlists and of folders are replaced by their
+ * entries.
+ */
 class Expansion {
   readonly #listAt: (path: string) => Promise<List | undefined>;
   readonly #requested: PlaylistNode<ContentSource> | undefined;
-  /** The playlists that hold what is looked at. */
+  /** The playlists that enclose the current entry. */
   readonly #open: string[] = [];
   #entries = 0;
-  /** How many names were looked at because they may be those of lists. */
+  /** The number of names that were looked up because they may be those of lists. */
   lists = 0;
   requestedUsed = false;
 
@@ -420,7 +428,9 @@ class Expansion {
     return withPresentation(list, media);
   }
 
-  /** The entries of what a path names; undefined when it names no list, or nothing: then it fails when its turn comes. */
+  /**
+   * Returns the entries of the list at a path; undefined if there is no list. A missing file fails when its turn comes.
+   */
   async #list(media: PlaylistMedia, path: string): Promise<PlaylistNode<ContentSource> | undefined> {
     if (++this.lists > MAX_LISTS) throw mistake(media, `A playlist holds at most ${MAX_LISTS} playlists and folders.`);
     const list = await this.#listAt(path).catch((error: unknown) => {
@@ -439,7 +449,7 @@ class Expansion {
 
   #count(media: PlaylistMedia, entries: number): void {
     this.#entries += entries;
-    // A name of a list is counted, too, so the bound is a little above that of the playlist.
+    // The name of a list is also counted, so this bound is a little higher than that of the playlist.
     if (this.#entries > MAX_PLAYLIST_ENTRIES + MAX_LISTS)
       throw mistake(media, `A playlist has at most ${MAX_PLAYLIST_ENTRIES} entries.`);
   }
@@ -449,7 +459,7 @@ function mistake({ place }: PlaylistMedia, sentence: string): WmError {
   return new WmError('WM_CONFIG', `${place}: ${sentence}`);
 }
 
-/** Gives entries what the playlist says of the name that they stand for. */
+/** Applies the attributes of a playlist entry to the entries that replace it. */
 function withPresentation(node: PlaylistNode<ContentSource>, outer: PlaylistMedia): PlaylistNode<ContentSource> {
   const { begin, end, dur, delay, role, mediaName } = outer;
   const times = [begin, end, dur, delay].some((time) => time !== undefined);
@@ -468,16 +478,16 @@ function presented(node: PlaylistNode<ContentSource>, outer: PlaylistMedia): Pla
     ...rest,
     ...node,
     noSkip: node.noSkip || noSkip,
-    // As between elements, what is said further out goes before.
+    // As between elements, the outer value takes precedence.
     clientData: node.clientData.size === 0 ? clientData : new Map([...node.clientData, ...clientData]),
   };
 }
 
-/** What a text in a playlist names. */
+/** Returns the source that a text in a playlist names. */
 function sourceOf(media: PlaylistMedia, text: string, playlist: string): ContentSource {
   const shown = text.length > 60 ? `${text.slice(0, 60)}…` : text;
   if (REMOTE.test(text)) return { kind: 'url', url: text };
-  // This is also where drives of Windows end up.
+  // This also catches Windows drive letters.
   if (/^[a-z][a-z0-9+.-]*:|^\\\\/i.test(text))
     throw mistake(media, `src="${shown}" is neither a path below the content folder nor a URL that can be played.`);
   const name = text.replaceAll('\\', '/');

@@ -4,13 +4,13 @@ import { FileStore } from '../auth/file-store.js';
 import { ServerAuthenticator } from '../auth/server.js';
 
 export interface CredentialOptions {
-  /** The file that `wmcast users` keeps; without it nobody is known. */
+  /** The file that `wmcast users` maintains; without it there are no users. */
   readonly users?: string | undefined;
-  /** What people are shown who are asked; Digest secrets hold for one realm. Default `wmcast`. */
+  /** The name shown when a login is requested; Digest secrets are valid for one realm. Default `wmcast`. */
   readonly realm?: string | undefined;
-  /** The most preferred first; default all. */
+  /** In order of preference; default: all. */
   readonly schemes?: readonly Scheme[] | undefined;
-  /** Basic also where everybody on the way can read the password; default false. */
+  /** True to allow Basic also where others on the network can read the password; default false. */
   readonly basicWithoutTls?: boolean | undefined;
 }
 
@@ -18,9 +18,9 @@ export const SCHEMES: Scheme[] = ['negotiate', 'ntlm', 'digest', 'basic'];
 export const REALM = 'wmcast';
 
 /**
- * Makes ready who decides about access.
+ * Sets up access control.
  *
- * @throws WmError WM_CONFIG when the users cannot be read
+ * @throws WmError WM_CONFIG if the users cannot be read
  */
 export async function openAccess(
   { users, realm = REALM, schemes = SCHEMES, basicWithoutTls = false }: CredentialOptions,

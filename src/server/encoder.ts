@@ -22,45 +22,48 @@ import { readTls, type TlsFileNames } from './tls-files.js';
 
 export interface EncoderServerOptions {
   readonly host?: string | undefined;
-  /** 0 takes a free port. */
+  /** 0 picks a free port. */
   readonly httpPort: number;
   /** Default `none`. */
   readonly msbdPort?: MsbdPort | undefined;
-  /** Where packets go to for those who ask by MSBD for multicast delivery; without it they are refused. */
+  /** Where to send packets for MSBD clients that request multicast delivery; without it they are refused. */
   readonly multicast?: MsbdMulticast | undefined;
-  /** Opens what is to be pulled; with `onDemand` more than once. */
+  /** Opens the source to be pulled; called several times with `onDemand`. */
   readonly open: () => Promise<AsfSource>;
-  /** Capture only while somebody pulls; otherwise from the start. */
+  /** True to capture only while a client pulls; otherwise the capture runs from the start. */
   readonly onDemand?: boolean;
   readonly maxClients?: number | undefined;
-  /** Addresses and networks (`192.0.2.0/24`) that may pull, `loopback` for this host; empty: all. */
+  /** Addresses and networks (`192.0.2.0/24`) that may pull, or `loopback` for this host; if empty, all may. */
   readonly allow?: readonly string[];
-  /** The file of those who may pull by HTTP, with their password; MSBD has no passwords, so `auto` is `none` for it then. */
+  /**
+   * The file of users who may pull by HTTP, with their passwords. MSBD has no passwords, so `auto` then means `none`
+   * for it.
+   */
   readonly users?: string | undefined;
-  /** Speak TLS on the HTTP port. */
+  /** Uses TLS on the HTTP port. */
   readonly tls?: TlsFileNames | undefined;
   readonly broadcast?: BroadcastOptions;
   readonly onPlay?: (client: string, remoteAddress: string) => void;
   readonly onPlayed?: (report: SessionReport) => void;
   readonly onError?: (error: unknown) => void;
-  /** Something that an operator can mend. */
+  /** Called about problems that an operator can fix. */
   readonly onWarning?: ((message: string) => void) | undefined;
 }
 
-/** What is read before a server can be made. */
+/** What has to be read before the server can be created. */
 interface Means {
   readonly access: AccessControl;
   readonly tls: TlsIdentity | undefined;
 }
 
-// How long a puller waits for the header of a capture that has just begun, ms.
+// How long a puller waits for the header of a capture that has just started, in ms.
 const START_TIMEOUT = 15_000;
-// How long a capture that starts for a puller goes on without pullers, ms.
+// How long a capture that was started for a puller continues without pullers, in ms.
 const LINGER = 10_000;
 
 /**
- * An encoder's host that waits to be pulled (MS-WMSP 4.11, MS-MSBD): one live stream, whatever the path or the channel, to
- * servers and players.
+ * An encoder host that waits to be pulled by servers and players (MS-WMSP 4.11, MS-MSBD): one live stream, whatever the
+ * path or channel.
  */
 export class EncoderServer implements Content {
   readonly broadcast: Broadcast;
@@ -110,7 +113,7 @@ export class EncoderServer implements Content {
         if (this.#rule.addresses?.includes(remoteAddress, local) === false) {
           throw new Refusal('forbidden', `${plainAddress(remoteAddress)} may not pull.`);
         }
-        // MS-WMSP 3.2.5.1: other clients are not served media.
+        // MS-WMSP 3.2.5.1: other clients do not get media.
         if (this.#wmsp.handle(exchange) || answersMethod(exchange)) return;
         throw new Refusal('not-found', 'Only Windows Media clients are served here.');
       },
@@ -120,8 +123,8 @@ export class EncoderServer implements Content {
   /**
    * Starts to listen, and to capture unless that waits for the first puller.
    *
-   * @throws WmError WM_PORT_IN_USE, WM_USAGE for an address that is none, WM_CONFIG when the users, the key or the certificate cannot
-   *   be used
+   * @throws WmError WM_PORT_IN_USE, WM_USAGE for a malformed address, WM_CONFIG if the users, the key or the
+   *   certificate are unusable
    */
   static async start(options: EncoderServerOptions): Promise<EncoderServer> {
     const { users, tls, onWarning = () => {} } = options;
@@ -146,7 +149,7 @@ export class EncoderServer implements Content {
     return this.#registry.players;
   }
 
-  /** Captures until the source ends; with `onDemand` until `close`. Throws what the capture throws. */
+  /** Captures until the source ends; with `onDemand` until `close`. Throws the errors of the capture. */
   async run(): Promise<void> {
     if (this.#options.onDemand) {
       await new Promise<void>((resolve) => this.#whenClosed.push(resolve));
@@ -157,7 +160,7 @@ export class EncoderServer implements Content {
     await capture;
   }
 
-  /** The one thing that there is, whatever the path. */
+  /** Finds the one stream, whatever the path. */
   async find(): Promise<Found> {
     return {
       path: '/',
@@ -201,13 +204,13 @@ export class EncoderServer implements Content {
     });
   }
 
-  /** Has what waits for its first puller captured. Who asks is told that nothing is there when that fails. */
+  /** Starts a capture that waits for its first puller. If it fails, the client is told that nothing is there. */
   async #start(): Promise<void> {
     if (this.#onDemand) await this.#onDemand.demand().catch(() => {});
     else if (this.#running && !this.broadcast.live) await this.#header(this.#running);
   }
 
-  /** Ends the capture and tells all pullers with $E. */
+  /** Ends the capture and informs all pullers with $E. */
   async close(): Promise<void> {
     this.#closed = true;
     await this.#onDemand?.close();
@@ -238,7 +241,7 @@ export class EncoderServer implements Content {
     });
   }
 
-  /** Waits until a capture that has just started has its header, or has ended. */
+  /** Waits until a capture that has just started has its header or has ended. */
   async #header(running: Promise<void>): Promise<void> {
     await Promise.race([this.broadcast.nextHeader(START_TIMEOUT), running]);
   }

@@ -6,14 +6,14 @@ import type { AsfEvent, AsfSource, EndEvent } from '../media/events.js';
 import { SingleReading } from '../media/source.js';
 import type { BroadcastPacket, HeaderCause } from '../media/wire.js';
 
-/** Bytes that wait to be taken; more is left out. */
+/** The maximum size of the queue, in bytes; further packets are dropped. */
 const MAX_QUEUE = 16 * 1024 * 1024;
-/** What an event takes besides its bytes. */
+/** The memory that an event takes besides its bytes. */
 const EVENT_OVERHEAD = 300;
 
 /**
- * Another publishing point of this server as a source: what its URL would give, without a connection to ourselves. It begins with the
- * next packet and ends with the broadcast.
+ * Another publishing point of this server as a source, equivalent to its URL but without a connection to ourselves. It
+ * begins with the next packet and ends with the broadcast.
  */
 export class FollowedPoint implements AsfSource, Follower {
   readonly #broadcast: Broadcast;
@@ -25,7 +25,10 @@ export class FollowedPoint implements AsfSource, Follower {
   #closed = false;
   #wake: () => void = () => {};
 
-  /** @param wait true to wait until the point is live; else the iteration throws WmError WM_UNREACHABLE when it is not */
+  /**
+   * @param wait true to wait until the point is live; otherwise the iteration throws WmError WM_UNREACHABLE if it is
+   *   not
+   */
   constructor(broadcast: Broadcast, wait: boolean) {
     this.#broadcast = broadcast;
     this.#wait = wait;
@@ -68,7 +71,7 @@ export class FollowedPoint implements AsfSource, Follower {
     this.#put({ type: 'header', header });
   }
 
-  /** @returns 0: nothing is sent, it stays in this process */
+  /** @returns 0: nothing leaves this process */
   packet(_packet: BroadcastPacket, placed: DataPacket): number {
     if (this.#queued > MAX_QUEUE) return 0;
     this.#queued += placed.bytes.length + EVENT_OVERHEAD;

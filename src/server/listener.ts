@@ -1,33 +1,37 @@
 import type { HttpServer } from '../http/server.js';
 
-/** Ports by protocol; those that are not listened on are left out. */
+/** Ports by protocol; protocols without a port are absent. */
 export interface ServerPorts {
   readonly http?: number;
   readonly https?: number;
   readonly msbd?: number;
-  /** MMSP, of TCP and UDP. */
+  /** MMSP over TCP and UDP. */
   readonly mms?: number;
 }
 
-/** A way in, or out to groups: a protocol on its ports. `MediaServer` has an array of them; another protocol is one more. */
+/**
+ * A protocol on its ports, for clients to connect to or groups to send to. `MediaServer` has an array of listeners;
+ * another protocol is one more.
+ */
 export interface Listener {
   readonly name: string;
-  /** Connections that are open. */
+  /** The number of open connections. */
   readonly connections: number;
-  /** Bytes that were sent to multicast groups, which are no session's. */
+  /** Bytes sent to multicast groups, which belong to no session. */
   readonly groupBytes: number;
   /**
    * Starts to listen.
    *
-   * @returns the ports that are listened on
-   * @throws WmError WM_PORT_IN_USE, or WM_FAILED when it cannot listen there; WM_CONFIG for what cannot be set up
+   * @returns the ports that it listens on
+   * @throws WmError WM_PORT_IN_USE, or WM_FAILED if it cannot listen for another reason; WM_CONFIG for an impossible
+   *   setup
    */
   start(): Promise<ServerPorts>;
-  /** Tells clients that it is over and stops; bounded in time. */
+  /** Ends all sessions and stops; bounded in time. */
   close(): Promise<void>;
 }
 
-/** HTTP on a port, plain or under TLS. */
+/** HTTP on a port, with or without TLS. */
 export class HttpListener implements Listener {
   readonly name: 'http' | 'https';
   readonly groupBytes = 0;

@@ -3,10 +3,10 @@ import type { Listener, ServerPorts } from './listener.js';
 import { pathOf } from './paths.js';
 
 export interface MmspListenerOptions extends Omit<MmspServerOptions, 'pathOf' | 'version'> {
-  /** Of TCP and of UDP; 0 takes a free one, `none` is nowhere. */
+  /** The port for TCP and UDP; 0 picks a free one, `none` opens none. */
   readonly port: number | 'none';
   readonly host?: string | undefined;
-  /** The version that clients are told. */
+  /** The version reported to clients. */
   readonly version: string;
 }
 
@@ -41,7 +41,10 @@ export class MmspListener implements Listener {
   }
 }
 
-/** A fileName is a path without percent-encoding, mostly without its leading slash (MS-MMSP 2.2.4.21). @throws Refusal */
+/**
+ * Converts a fileName to a path: it has no percent-encoding and usually no leading slash (MS-MMSP 2.2.4.21). @throws
+ * Refusal
+ */
 function pathOfFile(fileName: string): string {
   const [path = ''] = fileName.split('?', 1);
   return pathOf(`/${encodeURI(path.replace(/^\/+/, '')).replaceAll('%25', '%')}`);

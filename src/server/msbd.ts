@@ -11,7 +11,7 @@ import type { Listener, ServerPorts } from './listener.js';
 import { named } from './names.js';
 import type { PointFeeder } from './points.js';
 
-/** Where MSBD is spoken: a port, 0 for a free one; `auto` is 7007 unless another program has it; `none` is nowhere. */
+/** The port for MSBD: 0 picks a free one, `auto` is 7007 unless another program has it, `none` opens none. */
 export type MsbdPort = number | 'auto' | 'none';
 
 export interface MsbdListenerOptions extends MsbdServerOptions {
@@ -45,7 +45,7 @@ export class MsbdListener implements Listener {
     return this.#server.clients;
   }
 
-  /** As {@link Listener.start}; with `auto` it goes without a port that another program has. */
+  /** Starts like {@link Listener.start}; with `auto` it runs without a port if another program has it. */
   async start(): Promise<ServerPorts> {
     if (this.#port === 'none') return {};
     try {
@@ -63,20 +63,20 @@ export class MsbdListener implements Listener {
   }
 }
 
-/** A publishing point, as far as it matters here. */
+/** The properties of a publishing point that MSBD needs. */
 interface NamedPoint {
   readonly path: string;
   readonly broadcast: Broadcast;
   readonly feeder: PointFeeder | undefined;
 }
 
-/** The publishing points of a server as the channels of MSBD, which knows no users: only addresses let somebody in. */
+/** The publishing points of a server as the channels of MSBD. MSBD knows no users, so only addresses grant access. */
 export class PointChannels implements MsbdContent {
   readonly #points: Iterable<NamedPoint>;
   readonly #entrance: Pick<Entrance, 'enter'>;
   readonly #netShow: string | undefined;
 
-  /** @param netShow the path of the point that the channel `NetShow` means */
+  /** @param netShow the path of the point that the channel `NetShow` names */
   constructor(points: Iterable<NamedPoint>, entrance: Pick<Entrance, 'enter'>, netShow?: string) {
     this.#points = points;
     this.#entrance = entrance;
@@ -87,12 +87,12 @@ export class PointChannels implements MsbdContent {
     const point = pointOfChannel(this.#points, channel, this.#netShow);
     if (!point) return undefined;
     await enterByMsbd(this.#entrance, point.path, peer);
-    // MSBD has no place for the pulls of servers that wait.
+    // MSBD cannot carry the chain of waiting pulls.
     if (point.feeder) await orAborted(point.feeder.demand([]), peer.signal);
     return point.broadcast;
   }
 
-  /** The path of a broadcast. @param channel what it was asked for as */
+  /** Returns the path of a broadcast. @param channel the channel that was requested */
   pathOf(broadcast: Broadcast, channel: string): string {
     for (const point of this.#points) if (point.broadcast === broadcast) return point.path;
     return pathOfChannel(channel);
@@ -100,7 +100,7 @@ export class PointChannels implements MsbdContent {
 }
 
 /**
- * Lets a client of MSBD in, and takes a place for it until it has gone.
+ * Admits an MSBD client and reserves a place for it until it leaves.
  *
  * @throws Refusal
  */
@@ -115,17 +115,17 @@ export async function enterByMsbd(entrance: Pick<Entrance, 'enter'>, path: strin
   return pass;
 }
 
-/** @param channel szChannel, with or without a slash before it */
+/** @param channel szChannel, with or without a leading slash */
 function pathOfChannel(channel: string): string {
   return channel.startsWith('/') ? channel : `/${channel}`;
 }
 
 /**
- * Returns the point that a client means: the one of that name. Old clients and Windows servers ask for `NetShow` whatever they want
- * (MS-MSBD 2.2.7), and so does a client that names no channel: it means the point that is set, else the point of that name, else
- * the only point that is live.
+ * Returns the point that a client asks for by name. Old clients and Windows servers always ask for `NetShow` (MS-MSBD
+ * 2.2.7). For them, and for clients that name no channel, it is the configured point, else the point of that name, else
+ * the only live point.
  *
- * @param netShow the path of the point that is set
+ * @param netShow the path of the configured point
  */
 function pointOfChannel(
   points: Iterable<NamedPoint>,

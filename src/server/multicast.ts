@@ -9,17 +9,17 @@ import type { BroadcastPacket } from '../media/wire.js';
 import { MulticastSender } from '../msb/sender.js';
 import type { Listener, ServerPorts } from './listener.js';
 
-/** How a point is multicast, as the configuration has it. */
+/** How to multicast a point: the settings from the configuration. */
 export interface MulticastConfig {
   readonly group: string;
   readonly port: number;
-  /** How many networks datagrams may pass. */
+  /** How many routers datagrams may pass. */
   readonly ttl: number;
-  /** The name of a network interface or an address of it. */
+  /** The network interface, by name or address. */
   readonly interface?: string | undefined;
-  /** Data packets for each parity packet; 0 for none. */
+  /** The number of data packets per parity packet; 0 for no parity packets. */
   readonly fec: number;
-  /** Where receivers submit what they got, by HTTP. */
+  /** Where receivers submit their logs, by HTTP. */
   readonly logUrl?: string | undefined;
 }
 
@@ -66,22 +66,22 @@ export class PointMulticast implements Follower {
     return this.#config.port;
   }
 
-  /** Bytes of datagrams that were sent. */
+  /** The number of bytes sent in datagrams. */
   get bytes(): number {
     return this.#sender.stats.bytes;
   }
 
-  /** What is sent where, for the administrator. */
+  /** The group and its figures, for the administrator. */
   get view(): object {
     const { group, port, ttl, fec } = this.#config;
     return { path: this.#point.path, group, port, ttl, fec, live: this.broadcast.live, ...this.#sender.stats };
   }
 
   /**
-   * The .nsc file as of now.
+   * Returns the current .nsc file.
    *
-   * @param unicastUrl where the point is for those that the multicast does not reach
-   * @returns undefined while there has been no header
+   * @param unicastUrl the URL of the point for clients that the multicast does not reach
+   * @returns undefined before the first header
    */
   nsc(unicastUrl: string): string | undefined {
     if (this.#sender.formats.length === 0) return undefined;
@@ -101,7 +101,7 @@ export class PointMulticast implements Follower {
 
   packet({ wire }: BroadcastPacket, placed: DataPacket): number {
     const { bytes } = this.#sender.stats;
-    // The padding is cut once for all.
+    // The padding is removed once for all followers.
     const packet = wire === placed.bytes ? placed : parsePacket(wire);
     this.#sender.write({ type: 'packet', packet });
     return this.#sender.stats.bytes - bytes;
@@ -117,20 +117,20 @@ export class PointMulticast implements Follower {
   }
 }
 
-/** A point, and how it is to be multicast. */
+/** A point and its multicast settings. */
 export interface WantedMulticast {
   readonly point: MulticastPoint;
   readonly config: MulticastConfig;
 }
 
-/** The points that are multicast: those of the configuration, and those that pushes make from them. */
+/** All multicast points: those of the configuration, and those that pushes make from templates. */
 export class Multicasts implements Listener {
   readonly name = 'multicast';
   readonly connections = 0;
   readonly #wanted: readonly WantedMulticast[];
   readonly #onWarning: (message: string) => void;
   readonly #points = new Map<string, PointMulticast>();
-  // Copies begin and end one after the other.
+  // Points are added and removed one after the other.
   #turn: Promise<void> = Promise.resolve();
   #closed = false;
 
@@ -145,7 +145,10 @@ export class Multicasts implements Listener {
     return bytes;
   }
 
-  /** Starts those of the configuration; nothing stays open when one of them cannot be. @throws WmError WM_CONFIG with the path of the point that cannot be multicast */
+  /**
+   * Starts the points of the configuration. If one of them fails, none stays open. @throws WmError WM_CONFIG with the
+   * path of the point that cannot be multicast
+   */
   async start(): Promise<ServerPorts> {
     for (const { point, config } of this.#wanted) {
       try {
@@ -160,8 +163,9 @@ export class Multicasts implements Listener {
   }
 
   /**
-   * Multicasts a point as the template that it was made from (MS-WMHTTP 2.2.2.1.1): in the same group, on the next port that no other
-   * point has there, because receivers could not tell two senders apart. Its .nsc file says which. Nothing if it is multicast already.
+   * Multicasts a point like the template that it was made from (MS-WMHTTP 2.2.2.1.1): to the same group, on the next
+   * port that no other point uses there, because receivers could not tell two senders apart. The point's .nsc file
+   * names the port. Does nothing if the point is already multicast.
    */
   copy(point: MulticastPoint, template: MulticastConfig): void {
     this.#inTurn(async () => {
@@ -175,7 +179,7 @@ export class Multicasts implements Listener {
     });
   }
 
-  /** A point is gone. */
+  /** Ends the multicast of a removed point. */
   remove(path: string): void {
     this.#inTurn(async () => {
       const point = this.#points.get(path);
@@ -196,7 +200,7 @@ export class Multicasts implements Listener {
     return undefined;
   }
 
-  /** What is sent where, for the administrator. */
+  /** Lists the groups and their figures, for the administrator. */
   *[Symbol.iterator](): Generator<object, void, undefined> {
     for (const point of this.#points.values()) yield point.view;
   }
@@ -205,7 +209,7 @@ export class Multicasts implements Listener {
     return this.#points.get(path);
   }
 
-  /** Whether a broadcast is multicast, so that its headers are in an .nsc file. */
+  /** True if a broadcast is multicast, so that its headers are in an .nsc file. */
   has(broadcast: Broadcast): boolean {
     return [...this.#points.values()].some((point) => point.broadcast === broadcast);
   }

@@ -1,17 +1,17 @@
-/** A path as people compare names: without regard to case, and to how accents are written. */
+/** Folds a path for comparison: ignores case, and how accents are encoded. */
 export function folded(path: string): string {
   return path.normalize('NFC').toLowerCase();
 }
 
-/** Something that has a path, perhaps {@link folded} already. */
+/** Something with a path, which may be {@link folded} already. */
 interface Named {
   readonly path: string;
   readonly foldedPath?: string;
 }
 
 /**
- * Returns what has a name, also with a slash at the name's end, and in another case when nothing has exactly that name and one alone
- * has it in another.
+ * Finds an item by its path, ignoring a final slash. If no path matches exactly, a single match that differs only in
+ * case counts.
  */
 export function named<T extends Named>(all: Iterable<T>, path: string): T | undefined {
   const name = path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path;

@@ -10,7 +10,7 @@ export interface OwnPorts {
   readonly msbd?: number | undefined;
 }
 
-/** Ports that URLs without one mean, and which of ours it has to be. */
+/** Default ports of URLs, and the port of ours that they have to match. */
 const SCHEMES: Readonly<Record<string, { readonly port: number; readonly ours: keyof OwnPorts }>> = {
   'http:': { port: 80, ours: 'http' },
   'mmsh:': { port: 80, ours: 'http' },
@@ -19,12 +19,12 @@ const SCHEMES: Readonly<Record<string, { readonly port: number; readonly ours: k
   'msbd:': { port: 7007, ours: 'msbd' },
 };
 
-/** Longest wait for a name to be resolved, ms. */
+/** How long to wait for a name to be resolved, in ms. */
 const TIMEOUT = 3_000;
 
 /**
- * The path that a URL names on this very server; undefined when it is another server's, or that cannot be known. A name that leads here
- * through a proxy or a router is not recognised.
+ * Returns the path that a URL names on this very server; undefined if it is another server's or that cannot be
+ * determined. A name that leads here through a proxy or a router is not recognised.
  *
  * @param url without credentials
  */

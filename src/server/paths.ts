@@ -3,17 +3,17 @@ import { Refusal } from '../refusal.js';
 
 export { queryOf } from '../http/target.js';
 
-// Longer names serve nobody and would stand in every log line.
+// Longer names help nobody and would fill every log line.
 const MAX_PATH = 1024;
 
-// Control characters, and those that change lines or the direction of writing: they would make log lines read as something else.
+// Control characters, and characters that change lines or the writing direction, would make log lines misleading.
 const MISLEADING = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}\\]/u;
 
 /**
- * The decoded path of a request-target: a path or an absolute URL, without its query.
+ * Returns the decoded path of a request-target: a path or an absolute URL, without its query.
  *
- * @throws Refusal `bad-request` for a target that is no path, holds a NUL or another character that controls writing, or leaves its folder with `..`;
- *   `too-long` when it is longer than 1024 characters, of which the query is none
+ * @throws Refusal `bad-request` if the target is not a path, contains a NUL or another misleading character, or leaves
+ *   its folder with `..`; `too-long` if the path exceeds 1024 characters
  */
 export function pathOf(target: string): string {
   const raw = rawPathOf(target) || '/';
@@ -28,7 +28,7 @@ export function pathOf(target: string): string {
   return path;
 }
 
-/** Whether a path belongs to the administration, so that no point can have it. */
+/** True if a path belongs to the administration, so that no point can have it. */
 export function isReserved(path: string): boolean {
   return path === '/api' || path.startsWith('/api/');
 }

@@ -8,21 +8,21 @@ import { webFields } from './web-fields.js';
 
 interface Range {
   readonly start: number;
-  /** Inclusive, as HTTP counts. */
+  /** Inclusive, as in HTTP. */
   readonly end: number;
 }
 
 const BACKLOG = 256 * 1024;
-// So much of a file is looked at to see what is in it.
+// How many bytes of a file to read to determine its media type.
 const SNIFFED = 64 * 1024;
 
 /**
- * Sends a file as it is, or one range of it (RFC 9110 14), to a player that does not speak the protocol.
+ * Sends a file unchanged, or one range of it (RFC 9110 14), to a player that does not speak the protocol.
  *
- * @throws HttpError 404 when the file is gone
+ * @throws HttpError 404 if the file is gone
  */
 export async function sendFile(exchange: Exchange, path: string): Promise<void> {
-  // What is opened once is one file, whatever happens to its name meanwhile.
+  // An open file stays the same, whatever happens to its name.
   const file = await open(path).catch(() => {
     throw new HttpError(404, 'The file is gone.');
   });
@@ -34,7 +34,7 @@ export async function sendFile(exchange: Exchange, path: string): Promise<void> 
   }
 }
 
-/** @returns true if the file is being sent, and will be closed then */
+/** @returns true if the file is being sent and will be closed afterwards */
 async function answer(exchange: Exchange, file: FileHandle, path: string): Promise<boolean> {
   const { size, modified, type } = await factsOf(file, path);
   const { method, minorVersion } = exchange.request;
@@ -43,7 +43,7 @@ async function answer(exchange: Exchange, file: FileHandle, path: string): Promi
   const range = asked === undefined ? undefined : parseRange(asked, size);
   const fields: Field[] = [
     ...webFields(type),
-    // xine believes that an HTTP/1.0 server that says so would not seek, and stops.
+    // xine assumes that an HTTP/1.0 server with this field cannot seek, and stops.
     ...(minorVersion === 0 ? [] : [['Accept-Ranges', 'bytes'] as const]),
     ['Last-Modified', lastModified],
   ];
@@ -64,7 +64,7 @@ async function answer(exchange: Exchange, file: FileHandle, path: string): Promi
   }
   const source = file.createReadStream({ start, end });
   stream.onLost = () => source.destroy();
-  // Cut short, the length tells the client that something is missing.
+  // The Content-Length tells the client that something is missing.
   source.on('error', () => stream.destroy());
   source.on('end', () => stream.end());
   source.on('data', (chunk) => {
@@ -95,13 +95,16 @@ async function factsOf(file: FileHandle, path: string): Promise<Facts> {
   };
 }
 
-/** The Range field, unless it is meant for another version of the file than the one that is there (RFC 9110 13.1.5). */
+/** Returns the Range field, unless it is for another version of the file (RFC 9110 13.1.5). */
 function rangeAsked({ request: { headers } }: Exchange, lastModified: string): string | undefined {
   const condition = headers.get('If-Range');
   return condition === undefined || condition === lastModified ? headers.get('Range') : undefined;
 }
 
-/** The one range of a Range header; undefined when it is to be ignored: not bytes, malformed, or several. */
+/**
+ * Parses the single range of a Range header; undefined if the header has to be ignored: other units, malformed, or
+ * several ranges.
+ */
 function parseRange(text: string, size: number): Range | 'unsatisfiable' | undefined {
   const match = /^bytes=(\d{0,15})-(\d{0,15})$/i.exec(trimBlanks(text));
   if (!match || (match[1] === '' && match[2] === '')) return undefined;

@@ -7,31 +7,31 @@ import { type ArchiveFile, ArchiveSink } from '../media/archive.js';
 import type { AsfEvent } from '../media/events.js';
 import { Timeline } from '../media/timeline.js';
 
-// The disk has to do each thing within this, ms, and a push waits no longer for it.
+// How long the disk may take for each operation, and a push waits for it, in ms.
 const PATIENCE = 10_000;
-// A file may be so many times larger than what was pushed, because packets get their padding back.
+// The maximum ratio of a file's size to the bytes pushed: packets get their padding back.
 const MAX_EXPANSION = 100;
 
-/** Folders whose disk has not answered; each thing asked of it takes a thread away from everything else until it does. */
+/** Folders whose disk has not answered. Each operation on it occupies a thread of the pool until it answers. */
 const stuckFolders = new Set<string>();
 
-// With the time behind it well below what file systems take for a name, 255 bytes.
+// With the time appended, well below the limit of file systems for a name, 255 bytes.
 const MAX_NAME = 180;
 
 export interface PointArchiveOptions {
   readonly onWarning: (message: string) => void;
-  /** The time that is part of the name. */
+  /** The time for the file name. */
   readonly now?: Date;
-  /** Milliseconds that the disk may take for one thing, and a push waits for it. */
+  /** How long the disk may take for one operation, and a push waits for it, in ms. */
   readonly patience?: number;
   /** Default: that of node:fs/promises. */
   readonly openFile?: (path: string, flags: 'w' | 'wx') => Promise<ArchiveFile>;
 }
 
 /**
- * Keeps what is pushed to a point, from the first header to when nobody publishes any more: an encoder that comes back with the
- * same layout goes on in the same file, as its players see it. When the disk fails, is too slow or does not answer, that is told once
- * and the rest is not kept; the broadcast goes on.
+ * Records what is pushed to a point, from the first header until nobody publishes any more. An encoder that comes
+ * back with the same layout continues in the same file, as it does for players. If the disk fails, is too slow or does
+ * not answer, a warning is issued once and the rest is not recorded; the broadcast goes on.
  */
 export class PointArchive {
   readonly #onWarning: (message: string) => void;
@@ -42,8 +42,8 @@ export class PointArchive {
   #failed = false;
 
   /**
-   * @param folder made if it is not there
-   * @param point the path of the point; its escaped form and the time are the name of the file
+   * @param folder created if missing
+   * @param point the path of the point; the file is named after its escaped form and the time
    */
   constructor(folder: string, point: string, options: PointArchiveOptions) {
     const { onWarning, now = new Date(), patience = PATIENCE, openFile = open } = options;
@@ -70,22 +70,22 @@ export class PointArchive {
   }
 
   /**
-   * Takes an event of the source. Where too much waits for the disk, the promise asks to wait for a while; it is never rejected, and
-   * never lasts long.
+   * Records an event of the source. If too much is waiting for the disk, the returned promise asks the source to pause.
+   * It never rejects and resolves within a bounded time.
    */
   write(event: AsfEvent): Promise<void> | undefined {
     const placed = this.#failed ? undefined : this.#place(event);
     const written = placed && this.#sink.write(placed)?.catch((error: unknown) => this.#fail(error));
-    // Players need not wait until the file is there.
+    // Players do not have to wait until the file exists.
     return placed?.type === 'packet' ? written && this.#shortly(written) : undefined;
   }
 
-  /** Completes the file, or gives up when the disk does not answer. */
+  /** Completes the file, or gives up if the disk does not answer. */
   async close(): Promise<void> {
     await this.#sink.close().catch((error: unknown) => this.#fail(error));
   }
 
-  /** Waits for the disk as long as a push may. */
+  /** Waits for the disk, but no longer than a push may wait. */
   async #shortly(done: Promise<void>): Promise<void> {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<void>((resolve) => {
@@ -98,10 +98,10 @@ export class PointArchive {
     clearTimeout(timer);
   }
 
-  /** The event as the file has it; undefined for one that it does not have. */
+  /** Returns the event as it goes into the file; undefined if it does not. */
   #place(event: AsfEvent): AsfEvent | undefined {
     if (event.type === 'packet') return { type: 'packet', packet: this.#timeline.packet(event.packet) };
-    // What follows an end may fit the same header; whether the file is complete, `close` says.
+    // The next header after an end may fit the same file; `close` completes it.
     if (event.type === 'end') return undefined;
     if (this.#header !== undefined && sameLayout(this.#header, event.header)) {
       this.#timeline.restart();

@@ -9,16 +9,16 @@ import type { PointFeeder, PublishingPoint } from './points.js';
 
 export interface PointPullOptions {
   readonly point: PublishingPoint;
-  /** URLs in order of preference; they may have a user and a password in them, which nobody is told. */
+  /** URLs in order of preference; users and passwords in them are never shown. */
   readonly urls: readonly string[];
-  /** Opens a URL. @param alone there is no other source: it is worth to wait for it to come back */
+  /** Opens a URL. @param alone true if there is no other source, so that waiting for it to come back is worthwhile */
   readonly connect: (
     url: string,
     how: { readonly alone: boolean; readonly chain: PullChain },
   ) => AsfSource | Promise<AsfSource>;
-  /** What is sent while none of them has anything. */
+  /** The content to send while no source has any. */
   readonly filler?: { readonly name: string; open(): AsfSource } | undefined;
-  /** Only while somebody plays the point. */
+  /** True to pull only while somebody plays the point. */
   readonly onDemand?: boolean | undefined;
   readonly onWarning: (message: string) => void;
   /** For tests. */

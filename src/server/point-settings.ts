@@ -3,28 +3,28 @@ import { type Rule, ruleOf } from '../auth/access.js';
 import type { PointConfig } from './config.js';
 import type { MulticastConfig } from './multicast.js';
 
-/** What a publishing point copies from its template (MS-WMHTTP 2.2.2.1.1). */
+/** The settings that a publishing point copies from its template (MS-WMHTTP 2.2.2.1.1). */
 export interface PointSettings {
-  /** Undefined: as the server has it. */
+  /** Undefined for the server's rule. */
   readonly push?: Rule | undefined;
   readonly play?: Rule | undefined;
-  /** Folder for what is pushed. */
+  /** The folder for recordings of pushes. */
   readonly archive?: string | undefined;
-  /** Milliseconds of media that a new player gets at once. */
+  /** How much media a new player gets at once, in ms. */
   readonly burst?: number | undefined;
   readonly maxPlayers?: number | undefined;
-  /** A point made from this one goes with the session that made it, whether its encoder asks for that or not. */
+  /** A point made from this one is removed with the session that made it, whether or not its encoder asks for that. */
   readonly autoDestroy?: boolean | undefined;
-  /** Texts that stand over those of the encoder; undefined when there are none. */
+  /** Texts that override those of the encoder; undefined if there are no such texts. */
   readonly texts?: LiveHeaderOptions | undefined;
-  /** A point that is made from this one is multicast in the same group, on a port of its own. */
+  /** A point made from this one is multicast in the same group, on a port of its own. */
   readonly multicast?: MulticastConfig | undefined;
 }
 
 /**
- * Makes the settings of a configuration ready.
+ * Turns the settings of a configuration into those of a point.
  *
- * @throws WmError WM_USAGE for an address that is none
+ * @throws WmError WM_USAGE for a malformed address
  */
 export function settingsOf(config: PointConfig & Pick<PointSettings, 'multicast'>): PointSettings {
   const { multicast, access, burst, archive, maxPlayers, autoDestroy } = config;

@@ -13,22 +13,23 @@ import { PointArchive } from './point-archive.js';
 import type { PointSettings } from './point-settings.js';
 import { addCounters, newCounters, type TotalCounters } from './totals.js';
 
-/** Which points a push may make. */
+/** Which points a push may create. */
 type NewPointPolicy = 'any' | 'loopback' | 'template' | 'none';
 
 export interface PointsOptions {
   /**
-   * `any`: whoever may push may push to a new name; `loopback`: from this host alone, else as the next; `template`: a new name
-   * needs a Template-URL that names an existing point (MS-WMHTTP 2.2.2.1.1); `none`: only points that are there take pushes.
+   * `any`: a push may use any new name; `loopback`: only a push from this host may, for others `template` applies;
+   * `template`: a new name needs a Template-URL that names an existing point (MS-WMHTTP 2.2.2.1.1); `none`: pushes go
+   * to existing points only.
    */
   readonly newPoints: NewPointPolicy;
   readonly broadcast?: BroadcastOptions;
   readonly maxPoints?: number;
-  /** Where publishers are known. */
+  /** The registry of publishers. */
   readonly registry?: SessionRegistry;
-  /** Something that an operator wants to know about a point. */
+  /** Called about events of a point that interest an operator. */
   readonly onEvent?: (event: PointEvent) => void;
-  /** Something went wrong that an operator can mend, such as a full disk. */
+  /** Called about problems that an operator can fix, such as a full disk. */
   readonly onWarning?: (message: string) => void;
 }
 
@@ -36,27 +37,27 @@ export interface PointEvent {
   readonly point: string;
   readonly what: 'created' | 'publishing' | 'unpublished' | 'removed';
   readonly remoteAddress?: string;
-  /** For `unpublished`: the encoder said $E, or was lost. */
+  /** For `unpublished`: true if the encoder said $E, false if it was lost. */
   readonly clean?: boolean;
 }
 
-// What fits the packets of every protocol (MS-WMSP 2.2.3.1.2); WMHTTP alone could carry a few bytes more.
+// The largest packet that every protocol can carry (MS-WMSP 2.2.3.1.2); WMHTTP itself could carry a few bytes more.
 const MAX_PACKET_SIZE = 65_527;
 
-// A publisher that was silent for this long may be displaced: after a network loss the encoder comes back while the old
-// connection still looks alive.
+// A publisher that has been silent for this long may be displaced, in ms: after a network failure the encoder comes
+// back while its old connection still seems alive.
 const TAKEOVER_SILENCE = 5_000;
 
-// So long the end of the server waits for an archive to be completed.
+// How long the end of the server waits for an archive to be completed, in ms.
 const ARCHIVE_TIMEOUT = 5_000;
 
-/** What feeds a point from elsewhere. */
+/** Feeds a point from elsewhere. */
 export interface PointFeeder {
   /**
-   * Somebody asks for the point: has it pulled if that waits for players, and waits until it is live.
+   * Handles a request for the point: starts the pull if it waits for players, and waits until the point is live.
    *
-   * @param chain the pulls of servers that wait for it
-   * @throws Refusal `failed` when servers would wait for each other in a ring, `offline` when nothing comes
+   * @param chain the pulls of servers that are waiting for it
+   * @throws Refusal `failed` if servers would wait for each other in a ring, `offline` if nothing arrives
    */
   demand(chain: PullChain): Promise<void>;
 }
@@ -65,23 +66,23 @@ export interface PointFeeder {
 export class PublishingPoint {
   /** The path, with its leading slash. */
   readonly path: string;
-  /** The path as people compare names: without regard to case, and to how accents are written. */
+  /** The path folded for comparison: ignores case, and how accents are encoded. */
   readonly foldedPath: string;
-  /** Stands in the configuration, so no push session removes it. */
+  /** True if the point is in the configuration, so that no push session removes it. */
   readonly configured: boolean;
   readonly broadcast: Broadcast;
   readonly settings: PointSettings;
-  /** What feeds it from elsewhere, if anything does. */
+  /** Feeds the point from elsewhere, if anything does. */
   feeder: PointFeeder | undefined;
   readonly #onWarning: (message: string) => void;
   readonly #registry: SessionRegistry | undefined;
   #publisher: Publisher | undefined;
-  /** Ends the session of the publisher in the registry. */
+  /** Ends the publisher's session in the registry. */
   #over: (() => void) | undefined;
   #publishingSince = 0;
   #fedAt = 0;
   #archive: PointArchive | undefined;
-  // Completes the archives of publishers that have gone.
+  // Resolves when the archives of earlier publishers are complete.
   #archiving: Promise<void> = Promise.resolve();
 
   constructor(
@@ -107,16 +108,16 @@ export class PublishingPoint {
     return this.#publisher;
   }
 
-  /** When the publisher began, ms since 1970. */
+  /** When the publisher began, in ms since 1970. */
   get publishingSince(): number {
     return this.#publishingSince;
   }
 
   /**
-   * Lets a publisher feed the point. It takes the place of one that is lost or silent, and of one that it was itself: of the same
-   * user at the same address, or of a session that it knows the push-id of.
+   * Lets a publisher feed the point. It displaces a publisher that is lost or silent, and an earlier connection of its
+   * own: of the same user at the same address, or of a session whose push-id it knows.
    *
-   * @throws Refusal `taken` while another one does
+   * @throws Refusal `taken` if another publisher feeds it
    */
   publish(publisher: Publisher): AsfSink {
     const previous = this.#publisher;
@@ -153,7 +154,7 @@ export class PublishingPoint {
     });
   }
 
-  /** The publisher is gone; players are told unless another one has taken over. */
+  /** Handles the end of a publisher. Players are informed unless another publisher has taken over. */
   unpublish(publisher: Publisher): boolean {
     if (this.#publisher !== publisher) return false;
     this.#publisher = undefined;
@@ -164,7 +165,7 @@ export class PublishingPoint {
     return true;
   }
 
-  /** Sends the publisher away, ends the broadcast, and completes the archive. */
+  /** Disconnects the publisher, ends the broadcast, and completes the archive. */
   async close(): Promise<void> {
     this.#publisher?.disconnect('busy');
     await this.broadcast.close();
@@ -184,7 +185,7 @@ export class PublishingPoint {
   }
 
   #mayReplace(previous: Publisher, publisher: Publisher): boolean {
-    // One whose connection broke would have to come back as a new session anyway, if its program was started again.
+    // After its connection broke, a restarted program would come back as a new session anyway.
     if (previous.lost || steadyNow() - this.#fedAt >= TAKEOVER_SILENCE) return true;
     if (previous.session !== undefined && publisher.formerSessions?.includes(previous.session)) return true;
     if (previous.user === undefined || previous.user !== publisher.user) return false;
@@ -220,7 +221,7 @@ export class PublishingPoint {
 export class PublishingPoints {
   readonly #options: PointsOptions;
   readonly #points = new Map<string, PublishingPoint>();
-  /** Of points that were removed. */
+  /** The counters of removed points. */
   readonly #before = newCounters();
 
   constructor(options: PointsOptions) {
@@ -235,38 +236,38 @@ export class PublishingPoints {
     return this.#points.get(path);
   }
 
-  /** The point of that name, or of that name without the suffix of a media file, which some players insist on. */
+  /** Finds the point of that name, or of that name without a media file suffix, which some players insist on. */
   find(path: string): PublishingPoint | undefined {
     const stem = withoutMediaSuffix(path);
     return this.get(path) ?? this.get(stem) ?? this.named(path) ?? (stem === path ? undefined : this.named(stem));
   }
 
   /**
-   * The point of that name, also with a slash at its end, and in another case when no point has exactly that name and one alone has
-   * it in another.
+   * Finds the point of that name, ignoring a final slash. If no name matches exactly, a single match that differs only
+   * in case counts.
    */
   named(path: string): PublishingPoint | undefined {
     return this.get(path) ?? named(this.#points.values(), path);
   }
 
-  /** Adds a point that stays. */
+  /** Adds a permanent point. */
   configure(path: string, settings?: PointSettings): PublishingPoint {
     return this.#create(path, true, settings);
   }
 
   /**
-   * The point that a push is judged by: the one that is there, or the template of the one that is to be made; undefined when there
-   * is neither.
+   * Returns the point whose settings apply to a push: the existing one, or the template for a new one; undefined if
+   * there is neither.
    */
   modelFor(path: string, template: string | undefined): PublishingPoint | undefined {
     return this.named(path) ?? (template === undefined ? undefined : this.named(template));
   }
 
   /**
-   * The point for a push, made if that is allowed.
+   * Returns the point for a push; creates it if that is allowed.
    *
-   * @param local whether the push comes from this host
-   * @throws Refusal `not-found` when the point does not exist and is not to be made, `busy` when there are too many
+   * @param local true if the push comes from this host
+   * @throws Refusal `not-found` if the point does not exist and may not be created, `busy` if there are too many
    */
   forPush(path: string, template: string | undefined, local: boolean): PublishingPoint {
     const present = this.named(path);
@@ -280,7 +281,7 @@ export class PublishingPoints {
     return this.#create(path, false, model?.settings);
   }
 
-  /** What all points took in and left out since the start, also those that were removed. */
+  /** The total counters of all points since the start, including removed ones. */
   get counters(): TotalCounters {
     const total = { ...this.#before };
     for (const { broadcast } of this) addCounters(total, broadcast.counters);
@@ -288,10 +289,10 @@ export class PublishingPoints {
   }
 
   /**
-   * Lets a publisher feed a point, which is there from now on, even if a session that never began has taken it away meanwhile.
-   * Asynchronous, because other hosts may have to be asked whose the point is.
+   * Lets a publisher feed a point. From now on the point exists, even if a session that never began has removed it
+   * meanwhile. Asynchronous, because the owner of the point may have to be looked up on other hosts.
    *
-   * @throws Refusal `taken` while another one feeds it, or when another point has taken its place
+   * @throws Refusal `taken` if another publisher feeds it, or another point has taken its place
    */
   async publish(point: PublishingPoint, publisher: Publisher): Promise<AsfSink> {
     this.#keep(point);
@@ -304,7 +305,7 @@ export class PublishingPoints {
     this.#points.set(point.path, point);
   }
 
-  /** Makes room for another point: those go that pushes made, that nobody feeds and nobody plays, the oldest first. */
+  /** Makes room for a new point: removes points that pushes created and that nobody feeds or plays, oldest first. */
   #makeRoom(): boolean {
     const limit = this.#options.maxPoints ?? 1_000;
     for (const point of this.#points.values()) {
@@ -314,7 +315,7 @@ export class PublishingPoints {
     return this.#points.size < limit;
   }
 
-  /** Removes a point that a push session made. */
+  /** Removes a point that a push session created. */
   remove(point: PublishingPoint): void {
     if (point.configured || this.#points.get(point.path) !== point) return;
     this.#points.delete(point.path);

@@ -23,39 +23,39 @@ import { Refusal } from '../refusal.js';
 import type { ContentRoot, ContentSource, LocatedItem } from './content.js';
 import type { PublishingPoint, PublishingPoints } from './points.js';
 
-/** Something on another server, as a broadcast of this one. */
+/** Streams from other servers, as broadcasts of this one. */
 export interface RemoteContent {
   /**
-   * Has it pulled from there, if it is not already.
+   * Pulls a stream, unless it is being pulled already.
    *
-   * @param signal ends the wait for it
-   * @param chain the pulls of servers that wait for it
+   * @param signal ends the wait
+   * @param chain the pulls of servers that are waiting for it
    * @returns the broadcast once it is live
-   * @throws WmError when the other server does not give it
+   * @throws WmError if the other server does not deliver it
    */
   open(url: string, signal: AbortSignal, chain: PullChain): Promise<Broadcast>;
 }
 
 export interface ProgramsOptions {
   readonly points: PublishingPoints;
-  /** Who may play content, and points that have no rule of their own. */
+  /** Who may play content, and points without a rule of their own. */
   readonly rule: Rule;
   readonly files: OnDemandFiles;
   readonly content?: ContentRoot | undefined;
   readonly remote?: RemoteContent | undefined;
-  /** What is somewhere else, by path. */
+  /** Content that has moved elsewhere, by path. */
   readonly redirects?: ReadonlyMap<string, Redirect>;
-  /** An entry of a playlist cannot be played and is passed over. */
+  /** Called when an entry of a playlist cannot be played and is skipped. */
   readonly onWarning?: (message: string) => void;
 }
 
-/** What a player's way through a playlist needs. */
+/** What one player's course through a playlist needs. */
 interface PlaylistOptions extends ProgramsOptions {
-  /** The pulls of servers that wait for it. */
+  /** The pulls of servers that are waiting for it. */
   readonly chain: PullChain;
 }
 
-/** A broadcast on its own: one entry that begins anew with each header of its source. */
+/** A single broadcast as a program: one entry, which starts over with each header of its source. */
 export function liveProgram(broadcast: Broadcast): Program {
   return singleProgram({ kind: 'live', id: 1, broadcast }, () => {});
 }
@@ -67,7 +67,7 @@ function singleProgram(current: Entry, close: () => void): Program {
 
 const FIRST_ENTRY: PlaylistPlace = { entry: 0, reached: 0 };
 
-/** What the URLs of a server name: redirects, publishing points, and what is in the content folder. */
+/** Resolves the URLs of a server: redirects, publishing points, and the content folder. */
 export class Programs implements Content {
   readonly #options: ProgramsOptions;
 
@@ -82,7 +82,7 @@ export class Programs implements Content {
     const point = points.get(path);
     if (point) return this.#point(point, pulls);
     try {
-      // A file goes before a point whose name is only like what was asked for.
+      // A file takes precedence over a point whose name is only similar to the request.
       const item = await content?.locate(path);
       if (item) return this.#item(path, item, pulls);
     } catch (error) {
@@ -146,7 +146,7 @@ export class Programs implements Content {
   }
 }
 
-/** Has a point pulled that waits for players. */
+/** Starts the pull of a point that waits for players. */
 async function demand({ feeder }: PublishingPoint, chain: PullChain, signal: AbortSignal): Promise<void> {
   if (feeder) await orAborted(feeder.demand(chain), signal);
 }
@@ -170,7 +170,7 @@ function playlistInfo(playlist: Playlist<ContentSource>): ContentInfo {
   return { live: first !== undefined && first.kind !== 'file', playlist: true };
 }
 
-/** One player's way through a server-side playlist. */
+/** One player's course through a server-side playlist. */
 class PlaylistProgram implements Program {
   readonly playlist = true;
   readonly #cursor: PlaylistCursor<ContentSource>;
@@ -184,7 +184,7 @@ class PlaylistProgram implements Program {
     this.#options = options;
   }
 
-  /** @throws Refusal `busy` when not one entry can be played */
+  /** @throws Refusal `busy` if no entry can be played */
   static async open(
     playlist: Playlist<ContentSource>,
     options: PlaylistOptions,
@@ -247,8 +247,8 @@ class PlaylistProgram implements Program {
 }
 
 /**
- * Goes to where a player wants to go on, or to the first entry where that is not allowed. Only where a cursor has been does it
- * let a player go past entries that must not be skipped, so it walks there first.
+ * Moves the cursor to where a player wants to continue, or to the first entry if that is not allowed. A cursor passes
+ * entries that must not be skipped only if it has been there, so it walks there first.
  */
 function goTo(
   cursor: PlaylistCursor<ContentSource>,
@@ -266,7 +266,7 @@ function goTo(
 }
 
 /**
- * Opens the entry that the cursor is on, or, when it cannot be played, what comes instead.
+ * Opens the cursor's entry, or, if it cannot be played, the next one that can.
  *
  * @throws the reason of the signal once that is aborted
  */
@@ -281,7 +281,7 @@ async function firstPlayable(
         const opened = await openSource(entry, source, options, signal);
         if (opened) return opened;
       } catch (error) {
-        // A player that has gone wants nothing else instead.
+        // A player that is gone needs no other entry.
         signal.throwIfAborted();
         options.onWarning?.(`${entry.place ?? 'A playlist entry'} cannot be played: ${messageOf(error)}`);
       }

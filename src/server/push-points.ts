@@ -21,19 +21,19 @@ import { refuseWebPages } from './web-pages.js';
 export interface PushPointsOptions {
   readonly points: PublishingPoints;
   readonly access: AccessControl;
-  /** For points that have no rule of their own. */
+  /** The rule for points without one of their own. */
   readonly rule: Rule;
-  /** What is somewhere else, by path. */
+  /** Points that have moved elsewhere, by path. */
   readonly redirects: ReadonlyMap<string, Redirect>;
-  /** Names by which the server may be addressed; see {@link refuseWebPages}. */
+  /** The names under which the server may be addressed; see {@link refuseWebPages}. */
   readonly names: ReadonlySet<string>;
-  /** A push was refused that its encoder cannot be told the reason of. */
+  /** Called when a push is refused for a reason that its encoder cannot be told. */
   readonly onWarning?: (message: string) => void;
-  /** Ask for credentials with each PushStart request, too. */
+  /** True to ask for credentials with each PushStart request, too. */
   readonly authenticateStart: boolean;
 }
 
-// What authenticates connections cannot be asked for in the middle of a push (MS-WMHTTP 3.2.5.2).
+// Schemes that authenticate connections cannot be requested in the middle of a push (MS-WMHTTP 3.2.5.2).
 const START_SCHEMES: readonly Scheme[] = ['digest', 'basic'];
 
 /** Lets encoders push to publishing points. */
@@ -47,7 +47,7 @@ export class PushPoints implements PushGate {
   async open({ path, template, autoDestroy, exchange }: PushSetupRequest): Promise<PushDecision> {
     const { points, redirects } = this.#options;
     const redirect = redirects.get(path);
-    // Who comes through a proxy already is where the redirect sends others (MS-WMHTTP 3.2.5.1).
+    // A request that came through a proxy is already where the redirect sends others (MS-WMHTTP 3.2.5.1).
     if (redirect && !(redirect.proxy && exchange.request.headers.get('Via') !== undefined)) return redirect;
     if (isReserved(path)) throw new Refusal('not-found', `${path} is the administration's.`);
     const model = points.modelFor(path, template);
@@ -63,7 +63,7 @@ export class PushPoints implements PushGate {
     return { accept: this.#pushPoint(point, destroyed), user, fields: finishFields(finish, exchange.request) };
   }
 
-  /** An encoder says only that it got 403, so the operator is told why. */
+  /** An encoder reports only that it got 403, so the operator is told the reason. */
   #refuseWebPages(exchange: Exchange, access: { readonly trusted: boolean }, path: string): void {
     try {
       refuseWebPages(exchange, access, this.#options.names);

@@ -3,21 +3,27 @@ import { printable } from '../errors.js';
 import { plainAddress } from '../http/addresses.js';
 import type { Exchange } from '../http/exchange.js';
 
-// Whoever tries, tries again every few seconds.
+// Refused encoders retry every few seconds.
 const INTERVAL = 60_000;
 const MAX_REMEMBERED = 100;
 
-/** Tells the operator of those who send a stream in a way that is not taken, as `ffmpeg -f asf http://…` does, and what to do instead. */
+/**
+ * Warns the operator about streams sent in an unsupported way, such as `ffmpeg -f asf http://…`, and suggests what to
+ * do instead.
+ */
 export class RefusedStreams {
   readonly #tell: (message: string) => void;
-  /** When it was told last, by path; the oldest first. */
+  /** The time of the last warning by path, oldest first. */
   readonly #told = new Map<string, number>();
 
   constructor(tell: (message: string) => void) {
     this.#tell = tell;
   }
 
-  /** A PUT, or a POST that is no push. Says so at most once a minute for each path, and for {@link MAX_REMEMBERED} paths. */
+  /**
+   * Reports a PUT, or a POST that is not a push: at most once a minute for each path, and for {@link MAX_REMEMBERED}
+   * paths.
+   */
   refused(exchange: Exchange, path: string): void {
     const now = steadyNow();
     for (const [known, at] of this.#told) {

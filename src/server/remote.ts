@@ -15,7 +15,7 @@ export interface RemotesOptions {
   readonly broadcast?: BroadcastOptions;
   /** Opens a URL; default {@link connectRemote}. */
   readonly connect?: (url: string, onNote: (text: string) => void, chain: PullChain) => AsfSource;
-  /** Gives what a URL names when that is on this very server. */
+  /** Returns the broadcast that a URL names if it is on this very server. */
   readonly own?: ((url: string, chain: PullChain) => Promise<Broadcast | undefined>) | undefined;
   readonly onWarning?: (message: string) => void;
   readonly maxRemotes?: number;
@@ -28,19 +28,19 @@ interface Remote {
 
 export interface ConnectRemoteOptions {
   readonly onNote: (text: string) => void;
-  /** Where announcements and redirects of other hosts may lead; default anywhere. */
+  /** Where announcements and redirects of other hosts may lead; default: anywhere. */
   readonly guard?: AddressGuard | undefined;
-  /** The pulls that wait for it. */
+  /** The pulls that are waiting for it. */
   readonly chain?: PullChain | undefined;
-  /** How often a connection that breaks is made again; default for ever. */
+  /** How often to reconnect after a failure; default: without limit. */
   readonly retries?: number | undefined;
 }
 
 /**
- * Another server's content, pulled as a distribution server pulls it.
+ * Opens the content of another server, pulled as a distribution server does.
  *
- * @param location its URL, which may have a user and a password in it
- * @throws WmError WM_USAGE when it is no URL of a source
+ * @param location its URL, which may contain a user and a password
+ * @throws WmError WM_USAGE if it is not the URL of a source
  */
 export function connectRemote(location: string, options: ConnectRemoteOptions): AsfSource {
   const { onNote, guard, chain: pullChain, retries = Number.POSITIVE_INFINITY } = options;
@@ -50,18 +50,18 @@ export function connectRemote(location: string, options: ConnectRemoteOptions): 
   return openSourceUrl(url, { ...how, ...(authorize ? { authorize } : {}) });
 }
 
-/** Content of other servers, pulled once for all players of this one and only while there are any. */
+/** Content of other servers, each pulled once for all players of this one, and only while there are any. */
 export class Remotes implements RemoteContent {
   readonly #options: RemotesOptions;
   readonly #remotes = new Map<string, Remote>();
-  /** Of pulls that have ended. */
+  /** The counters of pulls that have ended. */
   readonly #before = newCounters();
 
   constructor(options: RemotesOptions = {}) {
     this.#options = options;
   }
 
-  /** What all pulls took in and left out since the start. */
+  /** The total counters of all pulls since the start. */
   get counters(): TotalCounters {
     const total = { ...this.#before };
     for (const { broadcast } of this.#remotes.values()) addCounters(total, broadcast.counters);
@@ -81,7 +81,7 @@ export class Remotes implements RemoteContent {
     return broadcast;
   }
 
-  /** Lets go what nobody plays any more; every pull does so once a second by itself. */
+  /** Ends pulls that nobody plays any more; each pull also does so once a second by itself. */
   sweep(now: number): void {
     for (const { pulled } of this.#remotes.values()) pulled.sweep(now);
   }

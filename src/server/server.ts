@@ -45,27 +45,29 @@ import { addCounters, newCounters } from './totals.js';
 import { WebServer } from './web.js';
 import { namesOf } from './web-pages.js';
 
-// Of pushes; also with few points, encoders that come back need a second one for a moment.
+// The minimum limit of push sessions: even with few points, an encoder that comes back briefly needs a second one.
 const MIN_SESSIONS = 1_000;
-// How long a file that was found in the content folder is not looked for again, in ms.
+// How long a file that was found in the content folder is not looked up again, in ms.
 const PATHS_REMEMBERED = 1_000;
 
-/** What a server tells while it runs. Reports and logs of all protocols leave here. */
+/** What a running server reports. Reports and logs of all protocols come together here. */
 export interface ServerEvents {
   point?(event: PointEvent): void;
-  /** A player begins. */
+  /** A player has begun. */
   play?(session: SessionInfo): void;
   played?(report: SessionReport): void;
   log?(log: SubmittedLog): void;
-  /** What a player tells of while it plays (MS-WMSP 2.2.5); asked for only where somebody listens. */
+  /**
+   * An event that a player reports while it plays (MS-WMSP 2.2.5); requested from players only if there is a listener.
+   */
   event?(path: string, body: string): void;
-  /** Something that an operator can mend, such as a playlist entry that is not there. */
+  /** A problem that an operator can fix, such as a missing playlist entry. */
   warning?(message: string): void;
-  /** An error of the server's own that no peer caused. */
+  /** An internal error that no peer caused. */
   error?(error: unknown): void;
 }
 
-/** Figures of the moment, and counters since the start. */
+/** Current figures, and counters since the start. */
 export interface ServerStats {
   readonly connections: number;
   readonly players: number;
@@ -82,7 +84,7 @@ export interface ServerStats {
 export class MediaServer {
   readonly points: PublishingPoints;
   readonly #config: ServerConfig;
-  /** Of all listeners together. */
+  /** Shared by all listeners. */
   readonly #admission: Admission;
   readonly #multicasts: Multicasts;
   readonly #listeners: readonly Listener[];
@@ -104,7 +106,7 @@ export class MediaServer {
   private constructor(config: ServerConfig, events: ServerEvents, means: Means) {
     this.#config = config;
     const onWarning = (message: string) => events.warning?.(message);
-    // What is wrong with a file or a playlist is for the operator to mend.
+    // Errors in a file or a playlist are for the operator to fix.
     const onError = (error: unknown) => {
       if (error instanceof WmError) onWarning(error.message);
       else events.error?.(error);
@@ -234,8 +236,8 @@ export class MediaServer {
   /**
    * Starts a server.
    *
-   * @throws WmError WM_PORT_IN_USE, or WM_FAILED when it cannot listen there; WM_CONFIG when the users, the key or the certificate
-   *   cannot be used, or rules name users although none are known
+   * @throws WmError WM_PORT_IN_USE, or WM_FAILED if it cannot listen for another reason; WM_CONFIG if the users, the
+   *   key or the certificate are unusable, or rules name users although there is no user file
    */
   static async start(config: ServerConfig, events: ServerEvents = {}): Promise<MediaServer> {
     if (config.httpPort === 'none' && !config.tls) {
@@ -260,12 +262,12 @@ export class MediaServer {
     return server;
   }
 
-  /** The ports that are listened on, by protocol. */
+  /** The ports that the server listens on, by protocol. */
   get ports(): ServerPorts {
     return this.#ports;
   }
 
-  /** The URL of the server's root for a person on this host or beside it: under TLS if it has that. */
+  /** The URL of the server's root for people on this host or nearby; with TLS if it has that. */
   get baseUrl(): string {
     const { http, https } = this.#ports;
     const { host } = this.#config;
@@ -285,7 +287,7 @@ export class MediaServer {
     return { connections, players: this.#registry.players, publishers, points, bytesOut, ...counters };
   }
 
-  /** Ends all broadcasts with $E, sends encoders away, and stops; bounded in time. */
+  /** Ends all broadcasts with $E, disconnects encoders, and stops; bounded in time. */
   async close(): Promise<void> {
     await Promise.all(this.#pulls.map((pull) => pull.close()));
     this.#tlsWatch?.close();
@@ -306,7 +308,7 @@ export class MediaServer {
         point,
         urls,
         ...(filler === undefined ? {} : { filler: fillerFrom(filler, onWarning) }),
-        // A group has no players that could ask.
+        // A multicast group has no players that could ask.
         onDemand: onDemand === true && !multicast,
         connect: (url, how) => this.#connect(url, path, { ...how, onNote: onWarning }),
         onWarning,
@@ -316,7 +318,7 @@ export class MediaServer {
     }
   }
 
-  /** Opens a source of a point: another point of this server from inside, everything else as a client. */
+  /** Opens a source of a point: another point of this server directly, anything else as a client. */
   async #connect(
     location: string,
     path: string,
@@ -344,7 +346,7 @@ export class MediaServer {
     return point?.broadcast;
   }
 
-  /** A point that a push made from a template is multicast as that one is. */
+  /** Multicasts a point that a push created from a multicast template. */
   #multicastAsTemplate({ point: path, what }: PointEvent): void {
     if (what === 'removed') this.#multicasts.remove(path);
     const point = what === 'created' || what === 'publishing' ? this.points.get(path) : undefined;
@@ -390,20 +392,20 @@ export class MediaServer {
   }
 }
 
-/** What is read before a server can be made. */
+/** What has to be read before the server can be created. */
 interface Means {
   readonly tls: TlsIdentity | undefined;
   readonly access: AccessControl;
 }
 
-/** `host:port` as it stands in a URL; for a server on all addresses, one that others can reach. */
+/** Returns `host:port` for a URL; for a server on all addresses, an address that others can reach. */
 function authority(host: string | undefined, port: number): string {
   const everywhere = host === undefined || host === '0.0.0.0' || host === '::';
   const name = everywhere ? (firstAddress() ?? '127.0.0.1') : host;
   return `${name.includes(':') ? `[${name}]` : name}:${port}`;
 }
 
-/** A file that is sent again and again, for as long as no source of a point has anything. */
+/** Opens a file that is repeated while no source of a point has any content. */
 function fillerFrom(path: string, warn: (message: string) => void) {
   return { name: path, open: () => fileSource({ path, loop: true, pace: true, live: true, warn }) };
 }

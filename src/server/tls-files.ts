@@ -4,7 +4,7 @@ import { messageOf, WmError } from '../errors.js';
 import type { TlsIdentity } from '../http/server.js';
 import { systemErrorReason } from '../media/system-error.js';
 
-/** PEM files; `cert` holds the whole chain, the server's own certificate first. */
+/** PEM files; `cert` contains the whole chain, the server's own certificate first. */
 export interface TlsFileNames {
   readonly cert: string;
   readonly key: string;
@@ -13,8 +13,8 @@ export interface TlsFileNames {
 /**
  * Reads the key and the certificate of a server.
  *
- * @param onWarning told when clients will not trust the certificate because of its dates
- * @throws WmError WM_CONFIG when one of them cannot be read, or they do not belong together
+ * @param onWarning called if clients will not trust the certificate because of its dates
+ * @throws WmError WM_CONFIG if one of them cannot be read, or they do not belong together
  */
 export async function readTls(files: TlsFileNames, onWarning: (message: string) => void): Promise<TlsIdentity> {
   const { cert, key } = files;
@@ -28,7 +28,10 @@ export async function readTls(files: TlsFileNames, onWarning: (message: string) 
   return identity;
 }
 
-/** What is unusable for other reasons, such as a key under a pass phrase, OpenSSL refuses later on. */
+/**
+ * Checks that the two belong together. OpenSSL later rejects what is unusable for other reasons, such as an encrypted
+ * key.
+ */
 function checkPair({ cert, key }: TlsFileNames, identity: TlsIdentity, onWarning: (message: string) => void): void {
   let certificate: X509Certificate;
   let isPair: boolean;
@@ -44,10 +47,10 @@ function checkPair({ cert, key }: TlsFileNames, identity: TlsIdentity, onWarning
   if (Date.parse(validFrom) > Date.now()) onWarning(`The certificate ${cert} is not valid before ${validFrom}.`);
 }
 
-// Certificates are renewed weeks before they run out.
+// Certificates are renewed weeks before they expire.
 const INTERVAL = 60_000;
 
-/** Looks once a minute whether the files of a key and its certificate have changed. */
+/** Checks once a minute whether the files of a key and its certificate have changed. */
 export class TlsWatch {
   readonly #files: TlsFileNames;
   readonly #renew: (identity: TlsIdentity) => void;
@@ -55,7 +58,7 @@ export class TlsWatch {
   readonly #timer: NodeJS.Timeout;
   #version: Promise<string>;
 
-  /** @param renew gets what was read; may throw when it is unusable */
+  /** @param renew receives the new key and certificate; may throw if they are unusable */
   constructor(files: TlsFileNames, renew: (identity: TlsIdentity) => void, onWarning: (message: string) => void) {
     this.#files = files;
     this.#renew = renew;
@@ -65,7 +68,7 @@ export class TlsWatch {
     this.#timer.unref();
   }
 
-  /** Reads the files anew if they have changed; never throws. */
+  /** Reads the files again if they have changed; never throws. */
   async look(): Promise<void> {
     const before = this.#version;
     this.#version = versionOf(this.#files);

@@ -1,6 +1,6 @@
 import type { BroadcastCounters } from '../media/broadcast.js';
 
-/** What broadcasts took in and left out. */
+/** What broadcasts received and dropped. */
 export type TotalCounters = Pick<BroadcastCounters, 'bytesIn' | 'packetsIn' | 'skippedPackets' | 'droppedPlayers'>;
 
 type Sums = { -readonly [Name in keyof TotalCounters]: number };

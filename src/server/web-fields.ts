@@ -1,7 +1,7 @@
 import type { Field } from '../http/message.js';
 import { SERVER_NAME } from '../wmsp/responses.js';
 
-/** The fields of every answer to a client that does not speak the protocol. */
+/** Returns the fields of every response to a client that does not speak the protocol. */
 export function webFields(contentType: string): Field[] {
   return [
     ['Server', SERVER_NAME],

@@ -3,12 +3,13 @@ import type { Exchange } from '../http/exchange.js';
 import { Refusal } from '../refusal.js';
 
 /**
- * Keeps web pages from using the trust that the server has in the host of somebody who looks at them: a browser sends what a page
- * wants, also to a server in its own network.
+ * Keeps web pages from exploiting the server's trust in the host of a person who views them: a browser sends requests
+ * for any page, even to a server in its own network.
  *
- * @param access how the request was let in
- * @param names names of the server, in lower case, besides its addresses and `localhost`
- * @throws Refusal `forbidden` for what the pages of another site sent, and for a name of the server that may be one of theirs
+ * @param access how the request was admitted
+ * @param names the server's names, in lower case, besides its addresses and `localhost`
+ * @throws Refusal `forbidden` for a request from another site's page, and for a server name that may belong to such a
+ *   site
  */
 export function refuseWebPages(
   { request, host }: Pick<Exchange, 'request' | 'host'>,
@@ -19,7 +20,7 @@ export function refuseWebPages(
   if (origin !== undefined && origin.replace(/^https?:\/\//, '').toLowerCase() !== host.toLowerCase()) {
     throw new Refusal('forbidden', 'Pages of other sites may not do this.');
   }
-  // A site can give its own name the address of this server (DNS rebinding); then its pages pass for ones of this server.
+  // A site can map its own name to this server's address (DNS rebinding); then its pages count as ours.
   if (!trusted || isAddress(host) || names.has(nameOf(host))) return;
   throw new Refusal(
     'forbidden',
@@ -27,7 +28,7 @@ export function refuseWebPages(
   );
 }
 
-/** The names of a server that no page of another site can have: this host's, and those of its configuration. */
+/** Returns the server's names that no other site can have: this host's, and those of the configuration. */
 export function namesOf(configured: readonly string[]): ReadonlySet<string> {
   return new Set(['localhost', hostname(), ...configured].map((name) => name.toLowerCase()));
 }
@@ -36,7 +37,7 @@ function isAddress(host: string): boolean {
   return /^(?:[\d.]+|\[[\d:a-f.]+\])(?::\d+)?$/i.test(host);
 }
 
-/** The name in a Host field, without a port and without the dot of the root. */
+/** Returns the name in a Host field, without the port and the dot of the root. */
 function nameOf(host: string): string {
   return host.replace(/:\d*$/, '').replace(/\.$/, '').toLowerCase();
 }

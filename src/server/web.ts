@@ -25,7 +25,7 @@ import type { PublishingPoint, PublishingPoints } from './points.js';
 import { RefusedStreams } from './refused-streams.js';
 import { webFields } from './web-fields.js';
 
-/** Packets as they are in a file: full size, nothing around them; all players share every byte. */
+/** The format of packets in a file: full size, without framing. All players share the same bytes. */
 function plainWire(packetSize: number): WireFormat {
   return {
     key: 'asf',
@@ -36,7 +36,7 @@ function plainWire(packetSize: number): WireFormat {
   };
 }
 
-/** A client that gets a broadcast as an endless ASF file. */
+/** A client that receives a broadcast as an endless ASF file. */
 class PlainPlayer implements PlayerSession {
   readonly output: ResponseStream;
   readonly player: Player;
@@ -48,7 +48,7 @@ class PlainPlayer implements PlayerSession {
     stream.onLost = () => broadcast.leave(this.player);
   }
 
-  /** A file has one header; whoever wants what follows asks again. */
+  /** A file has only one header; a client that wants the next entry requests it again. */
   changed(): undefined {
     this.ended();
   }
@@ -58,29 +58,30 @@ class PlainPlayer implements PlayerSession {
   }
 }
 
-/** The announcement of a point. */
+/** A point whose announcement was requested. */
 interface Announced {
   readonly as: 'asx' | 'nsc';
   readonly path: string;
   readonly point: PublishingPoint;
 }
 
-/** What the server tells of its points. */
+/** The server as seen from its web pages. */
 export interface WebHost {
-  /** The way to content. */
+  /** Grants access to content. */
   readonly entrance: Pick<Entrance, 'enter'>;
-  /** How the point at a path is multicast, if it is. */
+  /** Returns the multicast of the point at a path, if it has one. */
   readonly multicast: (path: string) => PointMulticast | undefined;
-  /** Where those are known who get a stream or a file. */
+  /** The registry of clients that receive a stream or a file. */
   readonly registry: SessionRegistry;
-  /** Somebody sends a stream in a way that is not taken: what the operator should know. */
+  /** Called when somebody sends a stream in an unsupported way: what the operator should know. */
   readonly onWarning: (message: string) => void;
-  /** Content cannot be given, through no fault of the client. */
+  /** Called when content cannot be delivered, through no fault of the client. */
   readonly onError: (error: unknown) => void;
 }
 
 /**
- * What clients get that do not speak the protocol: .asx and .nsc announcements, the plain ASF stream of a point, files as they are.
+ * Serves clients that do not speak the protocol: .asx and .nsc announcements, the plain ASF stream of a point, and
+ * unchanged files.
  */
 export class WebServer {
   readonly #points: PublishingPoints;
@@ -95,7 +96,7 @@ export class WebServer {
     this.#refusedStreams = new RefusedStreams(host.onWarning);
   }
 
-  /** Whether a request is for the announcement of a point, which players fetch under the name that they have in the protocol. */
+  /** True if a request is for the announcement of a point. Players fetch those under their protocol's User-Agent. */
   announces({ request: { method, target } }: Exchange): boolean {
     if ((method !== 'GET' && method !== 'HEAD') || !/\.(?:asx|nsc)(?:[?#]|$)/i.test(target)) return false;
     try {
@@ -133,7 +134,8 @@ export class WebServer {
       if (['POST', 'PUT', 'SOURCE'].includes(method)) this.#refusedStreams.refused(exchange, path);
       throw new HttpError(405, `${printable(method, 20)} is not supported here; allowed: ${ALLOWED[1]}.`);
     }
-    // The parameter that Windows Media Services puts into its .asx answers, for clients that go by the ending of a URL.
+    // The parameter that Windows Media Services puts into its .asx responses, for clients that judge by the extension
+    // of a URL.
     const wantsMedia = queryOf(target).has('MSWMExt');
     const announced = this.#announcedBy(path);
     const starts = wantsMedia || !(announced ?? this.#points.named(path));
@@ -158,7 +160,7 @@ export class WebServer {
     }
   }
 
-  /** Somebody gets a stream, or a file. */
+  /** Registers a client that receives a stream or a file. */
   #register(exchange: Exchange, stream: ResponseStream, pass: Pass, player: PlainPlayer | undefined): void {
     const { request, remoteAddress, secure } = exchange;
     const over = this.#host.registry.begin({
@@ -178,7 +180,7 @@ export class WebServer {
     };
   }
 
-  /** Gives what is at a path to somebody who may have it. @returns who gets a stream of it */
+  /** Serves the content of a path to an admitted client. @returns the player, if it receives a stream */
   async #serve(
     exchange: Exchange,
     path: string,
@@ -212,13 +214,13 @@ export class WebServer {
   #announce(exchange: Exchange, path: string, header: AsfHeader | undefined): void {
     const about = Object.fromEntries(header ? describeContent(header) : []);
     const authority = authorityOf(exchange);
-    // A player that cannot receive multicasts goes on to the next one.
+    // A player that cannot receive multicasts continues with the next reference.
     const multicast = this.#host.multicast(path) ? [announcementUrl(exchange, path, 'nsc')] : [];
     const body = buildAsx([{ ...about, refs: [...multicast, ...pointUrls(authority, path, exchange.secure)] }]);
     exchange.respond({ status: 200, fields: webFields(ASF_TYPE), body: Buffer.from(body, 'utf8') });
   }
 
-  /** The point whose announcement a path names: `/live.asx`, and `/live.nsc` when it is multicast. */
+  /** Returns the point whose announcement a path names: `/live.asx`, and `/live.nsc` if it is multicast. */
   #announcedBy(path: string): Announced | undefined {
     const [, stem, ending] = /^(.+)\.(asx|nsc)$/i.exec(path) ?? [];
     const point = stem === undefined || this.#points.get(path) ? undefined : this.#points.named(stem);
@@ -249,12 +251,12 @@ export class WebServer {
   }
 }
 
-/** Whether a person's browser asks, which can show a file to a player only through an .asx. */
+/** True for a web browser, which can pass a stream to a player only through an .asx file. */
 function isBrowser({ request }: Exchange): boolean {
   return request.headers.tokens('Accept').some((type) => type.startsWith('text/html'));
 }
 
-/** The host and port that the client used; what cannot be one is not repeated to it. */
+/** Returns the host and port that the client used; a malformed value is not echoed. */
 function authorityOf(exchange: Exchange): string {
   const host = exchange.host;
   if (!/^(?:\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::\d{1,5})?$/i.test(host))
@@ -270,7 +272,10 @@ function escapedPath(path: string): string {
   return path.split('/').map(encodeURIComponent).join('/');
 }
 
-/** The URLs of a point: for players of the protocol first, then for any other; there is no name for the protocol under TLS. */
+/**
+ * Returns the URLs of a point: first for players of the protocol, then for all others. The protocol has no scheme for
+ * TLS.
+ */
 export function pointUrls(authority: string, path: string, secure = false): string[] {
   const escaped = escapedPath(path);
   if (secure) return [`https://${authority}${escaped}?MSWMExt=.asf`];
