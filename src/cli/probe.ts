@@ -214,6 +214,9 @@ function shown(text: string): string {
   return text.replace(/\p{C}/gu, '?').slice(0, 300);
 }
 
+/** Longer names of metadata move their value to the right. */
+const MAX_LABEL = 40;
+
 function inWords(findings: Findings): string {
   const { server, duration, size, packets, streams, metadata } = findings;
   const lines: Array<readonly [label: string, text: string | undefined]> = [
@@ -228,18 +231,17 @@ function inWords(findings: Findings): string {
     ['Bandwidth', findings.bandwidth === undefined ? undefined : `${withUnit(findings.bandwidth, 'bit/s')} (measured)`],
     ['Kind', findings.live ? 'live' : 'on demand'],
     ['Duration', duration === undefined ? undefined : asClock(duration)],
-    ['Size', size === undefined ? undefined : `${withUnit(size, 'byte')}, ${packets} packets`],
-    ['Packets', `${findings.packetSize} byte each, preroll ${findings.preroll} ms`],
+    ['Size', size === undefined ? undefined : `${withUnit(size, 'B')}, ${packets} packets`],
+    ['Packets', `${findings.packetSize} B each, preroll ${findings.preroll} ms`],
     ['Bit rate', withUnit(findings.bitsPerSecond, 'bit/s')],
     ...(findings.notes ?? []).map((note) => ['Note', note] as const),
     ...streams.map((stream) => [`Stream ${stream.number}`, streamInWords(stream)] as const),
     ...findings.exclusive.map((numbers) => ['One of', numbers.join(', ')] as const),
     ...Object.entries(metadata).map(([name, value]) => [shown(name), value] as const),
   ];
-  return lines
-    .filter(([, text]) => text !== undefined && text !== '')
-    .map(([label, text]) => `${label.padEnd(15)} ${shown(text!)}`)
-    .join('\n');
+  const known = lines.filter(([, text]) => text !== undefined && text !== '');
+  const width = Math.min(MAX_LABEL, Math.max(...known.map(([label]) => label.length)));
+  return known.map(([label, text]) => `${label.padEnd(width)}  ${shown(text!)}`).join('\n');
 }
 
 function streamInWords(stream: Findings['streams'][number]): string {
@@ -248,7 +250,7 @@ function streamInWords(stream: Findings['streams'][number]): string {
     stream.width === undefined ? undefined : `${stream.width}x${stream.height}`,
     stream.framesPerSecond === undefined ? undefined : `${stream.framesPerSecond} fps`,
     stream.samplesPerSecond === undefined ? undefined : `${stream.samplesPerSecond} Hz`,
-    stream.channels === undefined ? undefined : `${stream.channels} channels`,
+    stream.channels === undefined ? undefined : `${stream.channels} ${stream.channels === 1 ? 'channel' : 'channels'}`,
     stream.bitrate === 0 ? undefined : withUnit(stream.bitrate, 'bit/s'),
     stream.language,
     stream.encrypted ? 'encrypted' : undefined,

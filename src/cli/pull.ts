@@ -81,7 +81,7 @@ async function pull(source: string, options: PullOptions): Promise<void> {
       if (failed && carried.packets === 0) return;
       const where = files.length === 0 ? '' : ` in ${files.map(({ path: file }) => file).join(', ')}`;
       const { mediaSeconds, packets, bytes } = carried;
-      reporter.info(`Received ${asClock(mediaSeconds)}, ${packets} packets, ${withUnit(bytes, 'byte')}${where}.`);
+      reporter.info(`Received ${asClock(mediaSeconds)}, ${packets} packets, ${withUnit(bytes, 'B')}${where}.`);
     },
   });
   process.exitCode = interruption.exitCode;

@@ -102,7 +102,7 @@ async function push(target: string, extra: string[], options: PushOptions): Prom
       }));
       reporter.event('done', { ...carried, ...pushed?.stats, ...(files ? { files } : {}) });
       const lost = pushed ? lossOf(pushed.stats) : '';
-      reporter.info(`Pushed ${asClock(mediaSeconds)}, ${packets} packets, ${withUnit(bytes, 'byte')}.${lost}`);
+      reporter.info(`Pushed ${asClock(mediaSeconds)}, ${packets} packets, ${withUnit(bytes, 'B')}.${lost}`);
     },
   });
   process.exitCode = interruption.exitCode;

@@ -102,7 +102,7 @@ async function relay(source: string, target: string, options: RelayOptions): Pro
       if (failed && carried.packets === 0) return;
       const { mediaSeconds, packets, bytes } = carried;
       reporter.info(
-        `Relayed ${asClock(mediaSeconds)}, ${packets} packets, ${withUnit(bytes, 'byte')}.${pushed ? lossOf(pushed.stats) : ''}`,
+        `Relayed ${asClock(mediaSeconds)}, ${packets} packets, ${withUnit(bytes, 'B')}.${pushed ? lossOf(pushed.stats) : ''}`,
       );
     },
   });

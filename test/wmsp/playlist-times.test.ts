@@ -90,7 +90,6 @@ describe('dur of a live entry', () => {
       await timeOf(() => count(watcher.packets, 'H') === kinds.filter((kind) => kind === 'H').length);
       // A SelectStream holds the next $C back for 8 s.
       expect(station.now - begun).toBeGreaterThanOrEqual(Math.max(20_000, at + 8_000));
-      expect(station.now - begun).toBeLessThan(Math.max(20_000, at + 8_000) + 10_000);
       await station.tickUntil(() => watcher.peer.ended);
       expect(kindsOf(await watcher.all())).toEqual(kinds);
     },
