@@ -72,7 +72,7 @@ describe('a resend request', () => {
     expect(readResendRequest(bytes)).toEqual({ clientId: 0x12345678, sourceId: 1, numbers: [0x101, 0x102] });
   });
 
-  it('[MMSP-106] names 1 to 32 of them', () => {
+  it('[MMSP-106] names 1 to 32 packets', () => {
     const request = (count: number) => ({ clientId: 1, sourceId: 1, numbers: Array.from({ length: count }, () => 7) });
     expect(readResendRequest(buildResendRequest(request(32)))?.numbers).toHaveLength(32);
     expect(() => buildResendRequest(request(0))).toThrow(MmspError);
@@ -84,7 +84,7 @@ describe('a resend request', () => {
     }
   });
 
-  it('[MMSP-149] is told from anything else', () => {
+  it('[MMSP-149] is distinguished from anything else', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
         expect(readResendRequest(Buffer.from(bytes))).toBeUndefined();
@@ -135,7 +135,7 @@ describe('tokens', () => {
     }
   });
 
-  it('that are neither are an error, and no other one', () => {
+  it('that are neither cause only a MmspError', () => {
     expect(() => token.readResponseToken(Buffer.from('not base64!'))).toThrow(MmspError);
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 64 }), (bytes) => {

@@ -68,7 +68,7 @@ describe('the TCP stream of a session', () => {
   const data = buildData({ location: 3, incarnation: 4, flags: 5 }, Buffer.from('packet'));
   const messages = wrapMessages(buildPong(), 0, 0);
 
-  it('[MMSP-122] tells Data from messages by the session id, wherever it is cut', () => {
+  it('[MMSP-122] distinguishes Data from messages by the session id, wherever it is cut', () => {
     const stream = Buffer.concat([data, messages, data, data, messages]);
     const types = ['data', 'messages', 'data', 'data', 'messages'];
     for (let cut = 0; cut < stream.length; cut++) {
@@ -85,7 +85,7 @@ describe('the TCP stream of a session', () => {
     expect(packets.map(({ type }) => type)).toEqual(['data', 'messages']);
   });
 
-  it('[MMSP-149] takes no Data from a client', () => {
+  it('[MMSP-149] accepts no Data from a client', () => {
     const reader = new TcpPacketReader({ takesData: false });
     expect(() => [...reader.push(data)]).toThrow(MmspError);
     expect(() => [...reader.push(messages)]).toThrow(MmspError);
@@ -97,7 +97,7 @@ describe('the TCP stream of a session', () => {
     expect(read(odd, [])).toHaveLength(1);
   });
 
-  it('[MMSP-185] refuses sizes that are too small or too large before it keeps anything', () => {
+  it('[MMSP-185] refuses sizes that are too small or too large before it buffers anything', () => {
     for (const length of [0, 15, 64 * 1024 + 16, 0xffffffff]) {
       const bad = Buffer.from(messages);
       bad.writeUInt32LE(length, 8);
@@ -108,7 +108,7 @@ describe('the TCP stream of a session', () => {
     expect(() => [...new TcpPacketReader({ takesData: true }).push(short)]).toThrow(MmspError);
   });
 
-  it('throws nothing but its own error, whatever comes', () => {
+  it('throws only its own error, whatever arrives', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), fc.boolean(), (bytes, takesData) => {
         const reader = new TcpPacketReader({ takesData });

@@ -108,7 +108,7 @@ describe('messages of a client', () => {
     expect(readClient(bytes)).toEqual({ type: 'cancelReadBlock', incarnation: 3 });
   });
 
-  it('[MMSP-102] StreamSwitch, [MMSP-103] where 0xFFFF is no stream', () => {
+  it('[MMSP-102] StreamSwitch, [MMSP-103] where 0xFFFF means no stream', () => {
     const entries = [
       { source: 1, destination: 2, level: 0 },
       { source: undefined, destination: 3, level: 2 },
@@ -119,7 +119,7 @@ describe('messages of a client', () => {
     expect(readClient(bytes)).toEqual({ type: 'streamSwitch', entries });
   });
 
-  it('[MMSP-185] StreamSwitch: a count that lies is an error', () => {
+  it('[MMSP-185] StreamSwitch: a wrong count is an error', () => {
     for (const count of [4, 255, 0xffffffff]) {
       const bytes = client.buildStreamSwitch([{ source: 1, destination: 2, level: 0 }]);
       bytes.writeUInt32LE(count, 8);
@@ -140,7 +140,7 @@ describe('messages of a client', () => {
     expect(readClient(byByte)).toMatchObject({ position: undefined, offset: 5_000, location: undefined });
   });
 
-  it('StartPlaying: a position that is no time counts as none', () => {
+  it('StartPlaying: a position that is not a time counts as none', () => {
     for (const position of [Number.NaN, Number.POSITIVE_INFINITY, -1, Number.MAX_VALUE, 1e300]) {
       const bytes = client.buildStartPlaying({ openFileId: 1, incarnation: 9 });
       bytes.writeDoubleLE(position, 16);
@@ -160,7 +160,7 @@ describe('messages of a client', () => {
     expect(stopOf(0x00ffffff)).toBeUndefined();
   });
 
-  it('[MMSP-098] StartPlaying: the bandwidths that are there follow from its size', () => {
+  it('[MMSP-098] StartPlaying: its size tells which bandwidths are present', () => {
     const base = { openFileId: 1, incarnation: 9, position: 0 };
     const acceleration = { bitsPerSecond: 3_500_000, milliseconds: 8_000 };
     const sizes = [
@@ -200,7 +200,7 @@ describe('messages of a client', () => {
     expect(readClient(bytes)).toMatchObject({ type: 'logging' });
   });
 
-  it('that nobody knows, or that are cut, are told apart', () => {
+  it('that are unknown or truncated are distinguished', () => {
     const unknown = client.buildPong();
     unknown.writeUInt32LE(0x00031234, 4);
     expect(readClient(unknown)).toEqual({ type: 'unknown', mid: 0x00031234 });
@@ -268,7 +268,7 @@ describe('messages of a server', () => {
     expect(readServer(bytes)).toEqual({ type: 'endOfStream', hr: 1, incarnation: 9 });
   });
 
-  it('[MMSP-048] ReportFunnelInfo, [MMSP-050] with a packet pair over TCP alone', () => {
+  it('[MMSP-048] ReportFunnelInfo, [MMSP-050] with a packet pair only over TCP', () => {
     const bytes = server.buildReportFunnelInfo(PACKET_PAIR.none, 0xcafe0001);
     expect([bytes.length, ...u32(bytes, 4, 8, 12, 16, 20, 24, 28, 32, 36, 40, 44)]).toEqual([
       48, 0x00040015, 0, 0xf0f0f0ef, 8, 1, 0x00010000, 0xcafe0001, 0, 1, 0, 0,
@@ -299,7 +299,7 @@ describe('messages of a server', () => {
     expect(readServer(bytes)).toEqual({ type: 'openFile', hr: 0, incarnation: 9, openFileId: 1, ...facts });
   });
 
-  it('[MMSP-054] ReportOpenFile: live content is 0x02000000 and nothing else', () => {
+  it('[MMSP-054] ReportOpenFile: live content is only 0x02000000', () => {
     expect(server.FILE_ATTRIBUTE).toEqual({
       canStride: 0x00800000,
       canSeek: 0x01000000,
@@ -375,7 +375,7 @@ describe('messages of a server', () => {
     expect(readServer(ping)).toEqual({ type: 'ping' });
   });
 
-  it('throw nothing but their own error, whatever comes', () => {
+  it('throw only their own error, whatever arrives', () => {
     const mids = [...Object.values(SERVER_MID), ...Object.values(CLIENT_MID)];
     fc.assert(
       fc.property(fc.constantFrom(...mids), fc.uint8Array({ maxLength: 160 }), (mid, rest) => {

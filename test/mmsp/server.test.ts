@@ -58,7 +58,7 @@ describe('a session of MMSP, live', () => {
     expect(await peer.next('funnelInfo')).toMatchObject({ incarnation: PACKET_PAIR.none, pair: Buffer.alloc(0) });
   });
 
-  it('[MMSP-145] has an id that no other one has', async () => {
+  it('[MMSP-145] has a unique id', async () => {
     const ids = new Set<number>();
     for (let index = 0; index < 5; index++) {
       const peer = await station.connect();
@@ -68,7 +68,7 @@ describe('a session of MMSP, live', () => {
     expect(ids.size).toBe(5);
   });
 
-  it('[MMSP-053] opens as file 1, with the attribute of a broadcast alone', async () => {
+  it('[MMSP-053] opens as file 1, with only the attribute of a broadcast', async () => {
     const peer = await station.connect();
     const file = await peer.open('live');
     expect(file).toMatchObject({
@@ -84,7 +84,7 @@ describe('a session of MMSP, live', () => {
     expect(peer.order.indexOf('readBlock')).toBeLessThan(peer.order.indexOf('data'));
   });
 
-  it('[MMSP-170] is told that it plays before the first packet, [MMSP-174] and numbered from 0', async () => {
+  it('[MMSP-170] learns that it plays before the first packet, [MMSP-174] and is numbered from 0', async () => {
     const peer = await station.connect();
     await peer.play('live');
     station.packets(5);
@@ -96,7 +96,7 @@ describe('a session of MMSP, live', () => {
     expect(data[0]!.location).toBe(0);
   });
 
-  it('gets all streams if it never chooses any', async () => {
+  it('gets all streams if it never selects any', async () => {
     const peer = await station.connect();
     await peer.open('live');
     peer.data.length = 0;
@@ -106,7 +106,7 @@ describe('a session of MMSP, live', () => {
     await peer.dataCount(2);
   });
 
-  it('[MMSP-178] stops and starts again, its numbers going on', async () => {
+  it('[MMSP-178] stops and starts again, and its numbers go on', async () => {
     const peer = await station.connect();
     await peer.play('live');
     station.packets(3);
@@ -121,7 +121,7 @@ describe('a session of MMSP, live', () => {
     expect(first.flags).toBe(3);
   });
 
-  it('[MMSP-147] is given another entry over TCP: the change, its header, its data', async () => {
+  it('[MMSP-147] gets another entry over TCP: the change, its header, its data', async () => {
     const peer = await station.connect();
     await peer.play('live');
     station.packets(2);
@@ -141,7 +141,7 @@ describe('a session of MMSP, live', () => {
     expect(header!.payload.length).toBe(change.headerSize);
   });
 
-  it('[MMSP-046] is told of the end with 0', async () => {
+  it('[MMSP-046] learns of the end with hr 0', async () => {
     const peer = await station.connect();
     await peer.play('live');
     station.packets(2);
@@ -149,17 +149,17 @@ describe('a session of MMSP, live', () => {
     expect(await peer.next('endOfStream')).toEqual({ type: 'endOfStream', hr: 0, incarnation: 10 });
   });
 
-  it('[MMSP-158] is refused what is not there', async () => {
+  it('[MMSP-158] is refused content that does not exist', async () => {
     const peer = await station.connect();
     await peer.greet();
     peer.send(client.buildOpenFile(9, 'nothing'));
     expect(await peer.next('openFile')).toMatchObject({ hr: 0xc00d001a, incarnation: 9 });
-    // It may try another name.
+    // The client may try another name.
     peer.send(client.buildOpenFile(10, 'live'));
     expect(await peer.next('openFile')).toMatchObject({ hr: 0, incarnation: 10 });
   });
 
-  it('[MMSP-163] honours nothing that names another file', async () => {
+  it('[MMSP-163] ignores requests that name another file', async () => {
     const peer = await station.connect();
     await peer.open('live');
     const before = peer.order.length;
@@ -191,13 +191,13 @@ describe('a session of MMSP, live', () => {
     await peer.ends();
   });
 
-  it('is closed for what is not MMSP', async () => {
+  it('is closed for bytes that are not MMSP', async () => {
     const peer = await station.connect();
     peer.socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n'.padEnd(64));
     await peer.ends();
   });
 
-  it('[MMSP-183] leaves when its connection is lost, with a report', async () => {
+  it('[MMSP-183] leaves if its connection is lost, with a report', async () => {
     const peer = await station.connect();
     await peer.play('live');
     station.packets(2);
@@ -223,7 +223,7 @@ describe('a session of MMSP by UDP', () => {
     expect(data.map(({ flags, incarnation }) => [flags, incarnation])).toEqual([0, 1, 2].map((flags) => [flags, 10]));
   });
 
-  it('[MMSP-177] is sent again what it asks for, as it was', async () => {
+  it('[MMSP-177] gets what it asks for again, unchanged', async () => {
     const peer = await station.connect();
     await peer.play('live', {}, 'udp');
     station.packets(4);
@@ -234,7 +234,7 @@ describe('a session of MMSP by UDP', () => {
     expect(data.slice(4)).toEqual([data[2], data[1]]);
   });
 
-  it('[MMSP-176] is sent nothing for another id or another file', async () => {
+  it('[MMSP-176] gets nothing for another id or another file', async () => {
     const peer = await station.connect();
     await peer.play('live', {}, 'udp');
     station.packets(4);
@@ -275,7 +275,7 @@ describe('a session of MMSP, on demand', () => {
   });
   afterEach(() => content.close());
 
-  it('[MMSP-056] is told what the file is', async () => {
+  it('[MMSP-056] learns the facts of the file', async () => {
     const peer = await station.connect();
     const file = await peer.open('film.wmv');
     expect(file).toMatchObject({ attributes: 0x01800000, packetCount: 60, packetSize: expect.any(Number) });
@@ -296,7 +296,7 @@ describe('a session of MMSP, on demand', () => {
     expect(second).toMatchObject({ location: 45, incarnation: 11 });
   });
 
-  it('[MMSP-097] ends where it says', async () => {
+  it('[MMSP-097] ends where it asks', async () => {
     const peer = await station.connect();
     await peer.play('film.wmv', { stop: { milliseconds: 1_000, relative: false } });
     await peer.next('endOfStream');

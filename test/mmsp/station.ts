@@ -90,12 +90,12 @@ export class Station {
   }
 }
 
-/** A client that sends what a test says, and keeps what comes. */
+/** A client that sends what a test says, and records what arrives. */
 export class Peer {
   readonly socket: Socket;
   readonly messages: ServerMessage[] = [];
   readonly data: DataMessage[] = [];
-  /** Messages and Data packets in the order in which they came, by type. */
+  /** Messages and Data packets in order of arrival, by type. */
   readonly order: string[] = [];
   closed = false;
   udp: UdpSocket | undefined;
@@ -140,7 +140,7 @@ export class Peer {
     for (const message of messages) this.socket.write(wrapMessages(message, this.#sequence++, 0));
   }
 
-  /** The next message of a type that was not returned before. */
+  /** Returns the next message of a type that was not returned before. */
   async next<T extends ServerMessage['type']>(type: T): Promise<Extract<ServerMessage, { type: T }>> {
     const find = () => this.messages.findIndex((message, index) => index >= this.#seen && message.type === type);
     await until(`a ${type} message`, () => find() >= 0);
@@ -158,12 +158,12 @@ export class Peer {
     await until('the end of the connection', () => this.closed);
   }
 
-  /** A datagram from this peer's UDP port to the server. */
+  /** Sends a datagram from this peer's UDP port to the server. */
   datagram(bytes: Buffer): void {
     this.udp!.send(bytes, this.#port, '127.0.0.1');
   }
 
-  /** To where a file can be opened. */
+  /** Goes on until a file can be opened. */
   async greet(transport: 'tcp' | 'udp' = 'tcp', subscriber = SUBSCRIBER): Promise<void> {
     let port = 1037;
     if (transport === 'udp') {
@@ -182,7 +182,7 @@ export class Peer {
     await this.next('connectedFunnel');
   }
 
-  /** To where the header of a file is there. @returns what the server said of it */
+  /** Goes on until the header of a file has arrived. @returns the server's description of it */
   async open(path: string, transport: 'tcp' | 'udp' = 'tcp', subscriber = SUBSCRIBER) {
     await this.greet(transport, subscriber);
     this.send(client.buildOpenFile(9, path));
@@ -193,7 +193,7 @@ export class Peer {
     return file;
   }
 
-  /** To where it plays, with all streams. */
+  /** Goes on until it plays, with all streams. */
   async play(
     path: string,
     start: Partial<Parameters<typeof client.buildStartPlaying>[0]> = {},

@@ -32,7 +32,7 @@ const valuesOf = (report: Partial<EntryReport> = {}, nsc: Partial<NscFile> = {})
     .split(' ');
 
 describe('the log of a multicast', () => {
-  it('[WMLOG-081] [WMLOG-093] is a Legacy Log of 47 values behind its mark, a blank and a tab', () => {
+  it('[WMLOG-081] [WMLOG-093] is a Legacy Log of 47 values after its mark, a blank and a tab', () => {
     expect(logBody(REPORT, CONTEXT)).toMatch(/^MX_STATS_LogLine: \t0\.0\.0\.0 2024-03-01 01:02:03 - /);
     expect(valuesOf()).toHaveLength(47);
     expect(valuesOf()[40]).toBe('239.1.2.3');
@@ -50,7 +50,7 @@ describe('the log of a multicast', () => {
     expect(valuesOf({}, { address: 'ff15::7' })[4]).toBe('asfm://[ff15::7]:9000');
   });
 
-  it('[WMLOG-017] [WMLOG-018] counts 100 packets that were passed on, 3 of them rebuilt, beside 2 that are lost', () => {
+  it('[WMLOG-017] [WMLOG-018] counts 100 packets that were passed on, 3 of them rebuilt, and 2 that are lost', () => {
     expect(valuesOf().slice(30, 37)).toEqual(['97', '2', '5', '2', '-', '3', '0']);
     expect(valuesOf({ received: 90, reordered: 7 }).slice(30, 37)).toEqual(['90', '2', '5', '2', '-', '3', '7']);
   });
@@ -65,13 +65,13 @@ describe('the log of a multicast', () => {
     expect(valuesOf(counts)[39]).toBe(quality);
   });
 
-  it('[WMLOG-004] [WMLOG-034] has the bandwidth in bits per second, and the bytes that came', () => {
+  it('[WMLOG-004] [WMLOG-034] has the bandwidth in bits per second, and the bytes received', () => {
     expect(valuesOf()[21]).toBe('80000');
     expect(valuesOf({ averageBandwidth: undefined })[21]).toBe('-');
     expect(valuesOf()[28]).toBe('40000');
   });
 
-  it('[WMLOG-063] [WMLOG-047] has the seconds of content that were rendered, and no length of a file', () => {
+  it('[WMLOG-063] [WMLOG-047] has the seconds of content that were rendered, and no file length', () => {
     expect(valuesOf()[6]).toBe('4');
     expect(valuesOf().slice(19, 21)).toEqual(['0', '0']);
     expect(valuesOf()[5]).toBe('0');

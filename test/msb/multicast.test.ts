@@ -18,7 +18,8 @@ import { MsbTransmission } from '../../src/msb/transmission.js';
 import { until } from '../support/until.js';
 import { liveAudio, liveVideo, PACKET_SIZE, packets } from './support.js';
 
-// Systems route no IPv6 multicast over the loopback interface; with a hop limit of 0 nothing leaves the host by another one.
+// Systems do not route IPv6 multicast over the loopback interface. With a hop limit of 0, nothing leaves the host by
+// another one.
 const [ipv6] = Object.entries(networkInterfaces()).find(([, all]) =>
   all?.some(({ family, internal }) => family === 'IPv6' && !internal),
 ) ?? [undefined];
@@ -31,7 +32,7 @@ function byte(): number {
   return 1 + Math.floor(Math.random() * 250);
 }
 
-/** A UDP port that nobody has. */
+/** Returns a UDP port that nobody uses. */
 async function freePort(): Promise<number> {
   const socket = createSocket('udp4');
   await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve));
@@ -52,7 +53,7 @@ async function sender(options: Partial<MulticastOptions> = {}): Promise<Multicas
   return made;
 }
 
-/** Iterates a source until it has so many packets. */
+/** Iterates a source until it has delivered this many packets. */
 function collect(source: AsfSource, wanted = Number.POSITIVE_INFINITY): { events: AsfEvent[]; done: Promise<void> } {
   const events: AsfEvent[] = [];
   const run = async () => {
@@ -67,7 +68,7 @@ function collect(source: AsfSource, wanted = Number.POSITIVE_INFINITY): { events
 const filesOf = (events: readonly AsfEvent[]) =>
   events.flatMap((event) => (event.type === 'packet' ? [restorePadding(event.packet, PACKET_SIZE)] : []));
 
-/** Sends packets again and again until a receiver that was just opened has joined. */
+/** Sends packets repeatedly until a newly opened receiver has joined. */
 async function warmUp(from: MulticastSender, receiver: MulticastReceiver): Promise<void> {
   await until('the receiver to have joined', () => {
     from.write({ type: 'end', moreEntries: false, reason: 0 });
@@ -113,7 +114,7 @@ function liveAudioBytes(title: string, from: MulticastSender): Buffer {
 }
 
 describe('MulticastSender', () => {
-  /** A socket in the group that notes what comes. */
+  /** Opens a socket in the group that records what arrives. */
   async function listener({ address, port }: { address: string; port: number }): Promise<{ datagrams: Buffer[] }> {
     const socket = createSocket({ type: 'udp4', reuseAddr: true });
     const datagrams: Buffer[] = [];
@@ -165,7 +166,7 @@ describe('MulticastSender', () => {
     expect(buildNsc(without.announcement())).not.toContain('Default Ecc');
   });
 
-  it('refuses groups and interfaces that there are none, with one sentence', async () => {
+  it('refuses addresses that are not groups, and unknown interfaces, with one sentence', async () => {
     const group = { address: '239.1.2.3', port: 5000 };
     await expect(MulticastSender.open({ ...group, address: '10.0.0.1' })).rejects.toMatchObject({ code: 'WM_USAGE' });
     await expect(MulticastSender.open({ ...group, interface: 'nothing0' })).rejects.toThrow(
@@ -174,7 +175,7 @@ describe('MulticastSender', () => {
     await expect(MulticastSender.open({ ...group, span: 16 })).rejects.toMatchObject({ code: 'WM_PROTOCOL' });
   });
 
-  it('goes on when a packet does not fit a datagram, and tells of it once', async () => {
+  it('goes on if a packet does not fit a datagram, and reports it once', async () => {
     const notes: string[] = [];
     const from = await sender({ warn: (text) => notes.push(text) });
     from.write({ type: 'packet', packet: packets(1)[0]! });
@@ -198,10 +199,10 @@ describe('MulticastReceiver', () => {
     const { formats } = from;
     return { address: '239.255.251.252', port: await freePort(), formats, ...more };
   };
-  /** A clock that goes a hundred times as fast. */
+  /** A clock that runs a hundred times as fast. */
   const fast = () => performance.now() * 100;
 
-  it('[MSB-103] turns to the Unicast URL when nothing comes', async () => {
+  it('[MSB-103] falls back to the Unicast URL if nothing arrives', async () => {
     const opened: string[] = [];
     const header = liveAudio();
     const unicast: AsfSource = {
@@ -227,7 +228,7 @@ describe('MulticastReceiver', () => {
     expect(receiver.unicast).toBe(true);
   });
 
-  it('[MSB-104] reports a time-out when there is no Unicast URL', async () => {
+  it('[MSB-104] reports a time-out if there is no Unicast URL', async () => {
     const receiver = new MulticastReceiver({
       nsc: await unheard(),
       interface: '127.0.0.1',
@@ -280,7 +281,7 @@ describe('MulticastReceiver', () => {
     skipped = 31_000;
     await done;
     expect(events.at(-1)).toEqual({ type: 'end', moreEntries: false, reason: 0 });
-    // It asks first whether logs are taken there.
+    // It asks first whether the server takes logs.
     const methods = web.requests.map(({ method }) => method);
     expect(methods[0]).toBe('GET');
     expect(methods.indexOf('POST')).toBeGreaterThan(0);
@@ -301,7 +302,7 @@ describe('MulticastReceiver', () => {
     expect(values[26]).toBe('http://web/live.nsc');
   });
 
-  /** Has a receiver with that Log URL in a group, and sends it exactly these datagrams. */
+  /** Lets a receiver with this Log URL join a group, and sends it exactly these datagrams. */
   async function receiveDatagrams(transmission: MsbTransmission, logUrl: string, notes: string[] = []) {
     const group = { address: `239.255.${byte()}.${byte()}`, port: await freePort() };
     const nsc = { ...group, formats: transmission.formats, logUrl };
@@ -324,7 +325,7 @@ describe('MulticastReceiver', () => {
 
   const lineOf = (body: string) => /^MX_STATS_LogLine: \t(.*)$/.exec(body)![1]!.split(' ');
 
-  it('[WMLOG-078] [WMLOG-080] reports packets that were rebuilt and packets that stay lost as MS-WMLOG counts them', async () => {
+  it('[WMLOG-078] [WMLOG-080] reports rebuilt and lost packets as MS-WMLOG counts them', async () => {
     const web = await LogServer.start();
     open.push(web);
     const transmission = new MsbTransmission({ span: 10 });
@@ -345,7 +346,7 @@ describe('MulticastReceiver', () => {
     expect(values[39]).toBe('98');
   });
 
-  it('submits logs a few at a time, and not all of them, when entries end again and again', async () => {
+  it('submits logs a few at a time, and drops some, when entries end in quick succession', async () => {
     const web = await LogServer.start();
     open.push(web);
     const transmission = new MsbTransmission();
@@ -367,11 +368,11 @@ describe('MulticastReceiver', () => {
     const posts = web.requests.filter(({ method }) => method === 'POST').map(({ body }) => lineOf(body));
     expect(posts.length).toBeGreaterThan(10);
     expect(notes.length).toBeLessThanOrEqual(1);
-    // One session has one c-playerid.
+    // A session has a single c-playerid.
     expect(new Set(posts.map((values) => values[9])).size).toBe(1);
   });
 
-  it('[WMLOG-022] [WMLOG-023] names an anonymous player, another one for each session', async () => {
+  it('[WMLOG-022] [WMLOG-023] names an anonymous player, a different one for each session', async () => {
     const web = await LogServer.start();
     open.push(web);
     for (let session = 0; session < 2; session++) {
@@ -389,7 +390,7 @@ describe('MulticastReceiver', () => {
     expect(posts[0]).not.toBe(posts[1]);
   });
 
-  it('[MSB-106] submits no log at all when nothing could be rendered', async () => {
+  it('[MSB-106] submits no log if nothing could be rendered', async () => {
     const web = await LogServer.start();
     open.push(web);
     const transmission = new MsbTransmission();
@@ -423,7 +424,7 @@ describe('MulticastReceiver', () => {
 class LogServer {
   readonly requests: Array<{ method: string; body: string; headers: IncomingMessage['headers'] }> = [];
   readonly url: string;
-  /** The most requests at one time. */
+  /** The most simultaneous requests. */
   mostAtOnce = 0;
   readonly #server: Server;
 
@@ -441,7 +442,7 @@ class LogServer {
       own.mostAtOnce = Math.max(own.mostAtOnce, ++open);
       const chunks: Buffer[] = [];
       for await (const chunk of request) chunks.push(chunk as Buffer);
-      // It takes its time, so that requests that could overlap do.
+      // Answers late, so that requests that can overlap do.
       await new Promise((resolve) => setTimeout(resolve, 5));
       open--;
       own.requests.push({ method: request.method!, body: Buffer.concat(chunks).toString(), headers: request.headers });
@@ -457,7 +458,7 @@ class LogServer {
 }
 
 describe('where .nsc files are found', () => {
-  it('[MSB-003] is a path or a URL, also behind a redirect', async () => {
+  it('[MSB-003] is a path or a URL, even after a redirect', async () => {
     const from = await sender();
     from.write({ type: 'header', header: liveAudio('one') });
     const text = buildNsc(from.announcement());
@@ -489,7 +490,7 @@ describe('where .nsc files are found', () => {
     await expect(openNsc(path)).rejects.toThrow('is no .nsc file');
   });
 
-  it('is known by its ending', () => {
+  it('is recognised by its ending', () => {
     const yes = ['live.nsc', '/a/b.NSC', 'http://h/x.nsc', 'https://h/x.nsc?a=b', 'C:\\x.nsc'];
     expect(yes.every(isNscLocation)).toBe(true);
     const no = ['http://h/x.asx', 'live.asf', 'msbd://h/x.nsc', 'http://h/x?y=.nsc', ''];
@@ -522,7 +523,7 @@ describe('msb:// URLs', () => {
     'msb://239.1.2.3:5000?fec=16',
     'msb://239.1.2.3:5000?ttl=x',
     'msb://239.1.2.3:5000?tll=1',
-  ])('are refused when they do not: %s', (url) => {
+  ])('are refused if they do not: %s', (url) => {
     expect(() => parseMsbUrl(url)).toThrow(expect.objectContaining({ code: 'WM_USAGE' }));
   });
 });

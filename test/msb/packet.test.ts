@@ -44,7 +44,7 @@ describe('MSB packets', () => {
     );
   });
 
-  it('[MSB-061] [MSB-062] tell a Beacon by its length and its four characters', () => {
+  it('[MSB-061] [MSB-062] recognise a Beacon by its length and its four characters', () => {
     expect(BEACON).toEqual(hex('4d534220'));
     expect(BEACON.readUInt32LE(0)).toBe(0x2042534d);
     expect(parseMsbDatagram(hex('4d534220'))).toEqual({ type: 'beacon' });
@@ -52,7 +52,7 @@ describe('MSB packets', () => {
     expect(lookalike).toMatchObject({ type: 'packet', id: 0x2042534d });
   });
 
-  it('[MSB-108] are not what has another size than it says, or fewer than 8 bytes', () => {
+  it('[MSB-108] have the size that they state, and at least 8 bytes', () => {
     const good = serialiseMsbPacket(1, 1, Buffer.from('abc'));
     for (const bad of [
       '',
@@ -71,7 +71,7 @@ describe('MSB packets', () => {
     expect(serialiseMsbPacket(1, 1, Buffer.alloc(MAX_MSB_PAYLOAD)).readUInt16LE(6)).toBe(0xffff);
   });
 
-  it('only ever fail with an error of their own', () => {
+  it('only throw an error of their own', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 40 }), (bytes) => {
         try {

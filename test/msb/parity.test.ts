@@ -7,7 +7,7 @@ import { MsbError } from '../../src/msb/packet.js';
 import { markPacket, ParitySpan, protectionOf, recoverPacket, withErrorCorrection } from '../../src/msb/parity.js';
 import { packetFieldsArbitrary, packetOf } from '../asf/support.js';
 
-/** Data packets as they are sent: without padding, each of another length. */
+/** Data packets as they are sent: without padding, each of a different length. */
 function packets(count: number): Buffer[] {
   return Array.from({ length: count }, (_, index) => {
     const data = Buffer.alloc(30 + ((index * 37) % 90), index + 1);
@@ -21,7 +21,7 @@ function xor(buffers: readonly Buffer[]): Buffer {
   return out;
 }
 
-/** The packet as it is sent; the one that is given stays as it is. */
+/** Returns the packet as it is sent, and leaves the given one unchanged. */
 function added(span: ParitySpan, packet: Buffer): Buffer {
   const sent = Buffer.from(packet);
   span.add(sent);
@@ -29,7 +29,7 @@ function added(span: ParitySpan, packet: Buffer): Buffer {
 }
 
 describe('spans and parity packets', () => {
-  it('[MSB-045] [MSB-049] [MSB-051] XOR all bytes behind the Error Correction Data, shorter packets with zeros at their end', () => {
+  it('[MSB-045] [MSB-049] [MSB-051] XOR all bytes after the Error Correction Data, and pad shorter packets with zeros', () => {
     const span = new ParitySpan(4);
     const own = packets(4);
     expect(new Set(own.map(({ length }) => length)).size).toBe(4);
@@ -43,7 +43,7 @@ describe('spans and parity packets', () => {
     '[MSB-049] XOR every byte from the fourth on, and none of the first three, of %i packets',
     (count) => {
       const span = new ParitySpan(count);
-      // Every byte of every packet is another one, so that none that is left out or taken twice is hidden by an equal one.
+      // All bytes of all packets differ, so that an equal byte cannot hide one that is omitted or counted twice.
       const own = Array.from({ length: count }, (_, number) =>
         Buffer.from(
           Array.from({ length: 12 + number }, (_, at) =>
@@ -89,7 +89,7 @@ describe('spans and parity packets', () => {
     }
   });
 
-  it('[MSB-047] [MSB-057] stand for 1 to 15 packets; with 15, where the parity packet could not be numbered, all have number 1', () => {
+  it('[MSB-047] [MSB-057] cover 1 to 15 packets; with 15, where the parity packet could not be numbered, all have number 1', () => {
     for (const bad of [0, -1, 16, 2.5, Number.NaN]) expect(() => new ParitySpan(bad)).toThrow(MsbError);
     for (let size = 1; size <= 15; size++) {
       const span = new ParitySpan(size);
@@ -103,7 +103,7 @@ describe('spans and parity packets', () => {
     }
   });
 
-  it('[MSB-098] bring back any one packet of a span, with its own length', () => {
+  it('[MSB-098] rebuild any single packet of a span, with its own length', () => {
     fc.assert(
       fc.property(fc.array(packetFieldsArbitrary, { minLength: 1, maxLength: 15 }), fc.nat(), (fields, which) => {
         const own = fields.map((each) =>
@@ -126,7 +126,7 @@ describe('spans and parity packets', () => {
     );
   });
 
-  it('fail with an error of the container when the packets are not of one span', () => {
+  it('throw an error of the container if the packets are not of one span', () => {
     const span = new ParitySpan(2);
     const [a, b, c] = packets(3);
     added(span, a!);

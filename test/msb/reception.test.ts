@@ -14,7 +14,7 @@ function sent(count: number, span = 0, firstId = 0): MsbPacket[] {
   return parsed([...datagrams, ...transmission.end()]);
 }
 
-/** What was delivered, as it stands in a file. */
+/** The delivered packets, as in a file. */
 const asFile = (received: readonly Received[]) =>
   received.map(({ payload }) => restorePadding(parsePacket(payload), PACKET_SIZE));
 const original = (count: number) => packets(count).map(({ bytes }) => bytes);
@@ -25,21 +25,21 @@ function receive(datagrams: readonly MsbPacket[], reception = new MsbReception()
 }
 
 describe('MsbReception', () => {
-  it('[MSB-098] fills one loss in each span, byte for byte, whichever packet it is', () => {
+  it('[MSB-098] fills one gap in each span, byte for byte, whichever packet is missing', () => {
     for (let lost = 0; lost < 5; lost++) {
       const reception = new MsbReception();
       const own = sent(15, 5).filter(({ payload }) => {
         const { number, parity } = protectionOf(payload)!;
         return parity || number !== lost + 1;
       });
-      // Where the span begins with a loss nothing tells of it at the very start.
+      // If the span begins with a loss, nothing reveals that at the very start.
       const missing = lost === 0 ? 1 : 0;
       expect(asFile(receive(own, reception))).toEqual(original(15).slice(missing));
       expect(reception.stats).toMatchObject({ recovered: 3 - missing, lost: 0 });
     }
   });
 
-  it('counts what two losses in a span take, and delivers the rest', () => {
+  it('counts two losses in a span, and delivers the rest', () => {
     const reception = new MsbReception();
     const own = without(sent(15, 5), 7, 8);
     expect(asFile(receive(own, reception))).toEqual(without(original(15), 6, 7));
@@ -53,13 +53,14 @@ describe('MsbReception', () => {
       payload[2] = payload[2]! + 250;
       return { ...packet, payload };
     });
-    // The first packet of the second span, the last one of the third; where the first span began nobody knows.
+    // The first packet of the second span and the last one of the third are lost; where the first span began is
+    // unknown.
     const reception = new MsbReception();
     expect(asFile(receive(without(own, 11, 31), reception))).toEqual(original(30));
     expect(reception.stats).toMatchObject({ recovered: 2, lost: 0 });
   });
 
-  it('[MSB-065] begins with any id, and bears that it comes to 2^32', () => {
+  it('[MSB-065] begins with any id, and goes on past 2^32', () => {
     expect(asFile(receive(sent(40, 7, 0xffff_fff0).slice(5)))).toEqual(original(40).slice(5));
   });
 
@@ -70,7 +71,7 @@ describe('MsbReception', () => {
     expect(reception.stats.lost).toBe(0);
   });
 
-  it('puts in order what comes in another, and leaves out what comes twice', () => {
+  it('puts packets in order, and drops duplicates', () => {
     fc.assert(
       fc.property(
         fc.integer({ min: 0, max: 6 }),
@@ -83,7 +84,7 @@ describe('MsbReception', () => {
             )
             .sort((a, b) => a.at - b.at)
             .map(({ each }) => each);
-          // Nothing says of the packet that comes first that another one was before it.
+          // Nothing shows that the first packet to arrive was not the first one sent.
           const reception = new MsbReception();
           const ordered = receive([own[0]!, ...shuffled], reception);
           expect(asFile(ordered)).toEqual(original(60));
@@ -110,7 +111,7 @@ describe('MsbReception', () => {
             const cameAt = (id: number, parity: boolean) =>
               arrived[own.findIndex((each) => each.id === id && protectionOf(each.payload)!.parity === parity)]!;
             const came = ids.filter((id) => cameAt(id, false));
-            // Unnumbered packets at the edge of a span cannot be told from those of the next one; only that is forgiven.
+            // At the edge of a span, unnumbered packets look like those of the next span. Only that is tolerated.
             const restorable = came.length === ids.length - 1 && cameAt(ids.at(-1)!, true) && span < 15;
             expected.push(...(restorable ? ids : came).map((id) => all[id]!));
           }
@@ -123,7 +124,7 @@ describe('MsbReception', () => {
     );
   });
 
-  it('waits for a missing packet only so long: by packets, and by time', () => {
+  it('waits for a missing packet only for a limited number of packets and time', () => {
     const own = without(sent(200), 10);
     const reception = new MsbReception({ window: 20, hold: 100 });
     const delivered = own.slice(0, 29).flatMap((packet) => reception.packet(packet, 0));
@@ -134,12 +135,12 @@ describe('MsbReception', () => {
     expect(patient.tick(149)).toEqual([]);
     expect(patient.tick(150).length).toBe(2);
     expect(patient.stats.lost).toBe(1);
-    // It comes after all.
+    // It arrives after all.
     expect(patient.packet(sent(11)[10]!, 160)).toEqual([]);
     expect(patient.stats.late).toBe(1);
   });
 
-  it('waits longer where a parity packet may still come', () => {
+  it('waits longer while a parity packet may still arrive', () => {
     const own = sent(20, 10);
     const reception = new MsbReception({ hold: 100, parityHold: 1000 });
     for (const packet of own.slice(0, 6).filter((_, index) => index !== 3)) reception.packet(packet, 0);
@@ -148,7 +149,7 @@ describe('MsbReception', () => {
     expect(rest.length).toBe(7);
   });
 
-  it('goes on with a sender that was started again, with the same ids or with others', () => {
+  it('follows a sender that has restarted, with the same ids or with others', () => {
     const reception = new MsbReception();
     const first = sent(30, 0, 5000);
     const again = sent(30);
@@ -165,14 +166,14 @@ describe('MsbReception', () => {
     expect(both.length).toBe(50);
   });
 
-  it('does not lose its place by a single packet with a wild id', () => {
+  it('does not lose its place to a single packet with a wild id', () => {
     const own = sent(40);
     const wild = { ...own[0]!, id: 3_000_000 };
     const got = receive([...own.slice(0, 20), wild, ...own.slice(20)]);
     expect(asFile(got)).toEqual(original(40));
   });
 
-  it('holds little, whatever comes', () => {
+  it('holds little, whatever arrives', () => {
     fc.assert(
       fc.property(
         fc.array(fc.tuple(fc.nat(5000), fc.uint8Array({ maxLength: 12 }), fc.nat(3)), { maxLength: 300 }),

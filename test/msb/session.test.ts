@@ -26,7 +26,7 @@ const eventsOf = (actions: readonly SessionAction[]): AsfEvent[] =>
   actions.flatMap((action) => (action.type === 'event' ? [action.event] : []));
 
 describe('MsbSession', () => {
-  it('[MSB-089] [MSB-090] [MSB-091] waits 20 seconds for the first packet, or what it is told between 10 and 30', () => {
+  it('[MSB-089] [MSB-090] [MSB-091] waits 20 seconds for the first packet, or as configured between 10 and 30', () => {
     const usual = pair().session;
     expect(usual.tick(19_999)).toEqual([]);
     expect(usual.tick(20_000)).toEqual([{ type: 'openTimeout' }]);
@@ -37,7 +37,7 @@ describe('MsbSession', () => {
     for (const openTimeout of [0, 9_999, 30_001]) expect(() => pair({ openTimeout })).toThrow('10 to 30 seconds');
   });
 
-  it('[MSB-090] counts the Open timer from when it begins to listen, and stops it for good with the first packet', () => {
+  it('[MSB-090] counts the Open timer from when it begins to listen, and stops it permanently with the first packet', () => {
     const start = 5_000_000;
     const later = () => {
       const transmission = new MsbTransmission();
@@ -82,7 +82,7 @@ describe('MsbSession', () => {
     expect(send(1, 0, 21_000)).toEqual([]);
   });
 
-  it('[MSB-095] [MSB-096] [MSB-100] takes 30 seconds without packets for the end, or what it is told; Beacons do not count', () => {
+  it('[MSB-095] [MSB-096] [MSB-100] ends after 30 seconds without packets, or as configured; Beacons do not count', () => {
     const { session, send } = pair();
     send(3, 0, 1_000);
     session.datagram(BEACON, SENDER, 30_000);
@@ -95,7 +95,7 @@ describe('MsbSession', () => {
     expect(kinds(brief.session.tick(2_000))).toEqual(['end', 'report', 'over']);
   });
 
-  it('[MSB-097] leaves out what has an unknown Format ID, all that follows with it, and tells of it once', () => {
+  it('[MSB-097] drops packets with an unknown Format ID, and all that follow with it, and reports it once', () => {
     const { session, send } = pair();
     send(2, 0, 0);
     const foreign = (id: number) => serialiseMsbPacket(id, streamIdOf(7, true), packets(1, id)[0]!.bytes);
@@ -107,7 +107,7 @@ describe('MsbSession', () => {
     expect(kinds(again)).toEqual(['packet']);
   });
 
-  it('takes packets of a header that a newer .nsc file has', () => {
+  it('takes packets of a header from a newer .nsc file', () => {
     const { session, send, transmission, nsc } = pair();
     send(1, 0, 0);
     transmission.header(liveAudio('new'));
@@ -116,7 +116,7 @@ describe('MsbSession', () => {
     expect(kinds(send(3, 2, 2))).toEqual(['end', 'report', 'header', 'packet', 'packet', 'packet']);
   });
 
-  it('[MSB-069] [MSB-107] begins another entry where wStreamID changes, though the header is the same, and reports the last', () => {
+  it('[MSB-069] [MSB-107] begins another entry where wStreamID changes, even with the same header, and reports the last one', () => {
     const { session, send, transmission } = pair();
     send(4, 0, 1_000);
     transmission.header(liveAudio());
@@ -137,7 +137,7 @@ describe('MsbSession', () => {
     expect(last).toMatchObject({ rendered: 3, startedAt: 3_000, endedAt: 3_000 });
   });
 
-  it('[MSB-105] [MSB-106] reports when it is stopped, but not when nothing was received', () => {
+  it('[MSB-105] [MSB-106] reports if it is stopped, but not if nothing was received', () => {
     const { session, send } = pair();
     send(3, 0, 0);
     expect(kinds(session.stop(500))).toEqual(['end', 'report']);
@@ -152,7 +152,7 @@ describe('MsbSession', () => {
       transmission.header(liveVideo());
       const formats = [...transmission.formats];
       const session = new MsbSession({ address: '239.1.2.3', port: 5000, formats }, 0);
-      // Audio alone: it waits for a key frame of the video that the header declares.
+      // Audio only: the session waits for a key frame of the video that the header declares.
       const send = (count: number, from: number, now: number) =>
         packets(count, from)
           .flatMap((packet) => transmission.packet(packet))
@@ -170,7 +170,7 @@ describe('MsbSession', () => {
     expect(kinds(changed.session.stop(500))).toEqual(['end', 'report']);
   });
 
-  /** A transmission with parity, and a session that gets its datagrams but for those that `keep` does not let through. */
+  /** A transmission with parity, and a session that gets the datagrams for which `keep` returns true. */
   function lossy(keep: (index: number) => boolean, options: SessionOptions = {}) {
     const transmission = new MsbTransmission({ span: 10 });
     transmission.header(liveAudio());
@@ -188,8 +188,8 @@ describe('MsbSession', () => {
   const reportsOf = (actions: readonly SessionAction[]) =>
     actions.flatMap((action) => (action.type === 'report' ? [action.report] : []));
 
-  it('[WMLOG-015] [WMLOG-018] counts what came, what was rebuilt and what stays lost, each once', () => {
-    // 15, 39 and 40 are the only ones missing in their spans; 72 and 73 are in one.
+  it('[WMLOG-015] [WMLOG-018] counts received, rebuilt and lost packets, each once', () => {
+    // 15, 39 and 40 are each the only loss in their span; 72 and 73 are in the same span.
     const gone = new Set([15, 39, 40, 72, 73]);
     const { session, send } = lossy((index) => !gone.has(index));
     const actions = [...send(102, 0, 1_000), ...session.stop(9_000)];
@@ -199,18 +199,18 @@ describe('MsbSession', () => {
     ]);
   });
 
-  it('[WMLOG-016] takes packets that parity brought back for lost on the network: the longest run goes over them', () => {
-    // With 1, 4 and 8 of 1 to 8 it is 3, here without a parity packet that could help.
+  it('[WMLOG-016] counts rebuilt packets as lost on the network: the longest run includes them', () => {
+    // With only 1, 4 and 8 of 1 to 8 it is 3, here without a parity packet that could help.
     const plain = lossy((index) => ![2, 3, 5, 6, 7].includes(index));
     expect(reportsOf([...plain.send(9, 0, 0), ...plain.session.stop(1)])).toMatchObject([{ lost: 5, longestGap: 3 }]);
-    // The last of one span and the first of the next, both rebuilt.
+    // The last packet of one span and the first of the next, both rebuilt.
     const rebuilt = lossy((index) => ![9, 10].includes(index));
     expect(reportsOf([...rebuilt.send(20, 0, 0), ...rebuilt.session.stop(1)])).toMatchObject([
       { lost: 0, recovered: 2, longestGap: 2, received: 18 },
     ]);
   });
 
-  it('[WMLOG-020] counts packets that came after a later one by themselves', () => {
+  it('[WMLOG-020] counts packets that came after a later one separately', () => {
     const { transmission, session } = pair();
     const datagrams = packets(6).flatMap((packet) => transmission.packet(packet));
     const order = [0, 2, 1, 3, 5, 4].map((index) => datagrams[index]!);
@@ -220,7 +220,7 @@ describe('MsbSession', () => {
     ]);
   });
 
-  it('counts losses in the entry that they are of, and the bandwidth over all entries', () => {
+  it('counts losses in the entry that they belong to, and the bandwidth over all entries', () => {
     const { transmission, session, send } = lossy((index) => ![12, 13, 43].includes(index), { endTimeout: 5_000 });
     const first = [...send(20, 0, 1_000), ...send(10, 20, 3_000)];
     transmission.header(liveAudio());
@@ -232,7 +232,7 @@ describe('MsbSession', () => {
     expect(one!.averageBandwidth).toBeCloseTo((one!.bytes * 8) / 2);
   });
 
-  it('ends no entry for a few stray datagrams of another one, as anybody can send them', () => {
+  it('ends no entry for a few stray datagrams of another one, which anybody can send', () => {
     const { session, send, transmission } = pair();
     send(5, 0, 0);
     const stray = (id: number) => serialiseMsbPacket(id, transmission.streamId ^ 0x8000, packets(1, id)[0]!.bytes);
@@ -243,7 +243,7 @@ describe('MsbSession', () => {
       expect(kinds(session.datagram(own, SENDER, round))).toEqual(['packet']);
     }
     expect(session.stats.foreign).toBe(50);
-    // What is not followed by the present entry was of another one, as short as that may be.
+    // If the current entry does not go on after them, the packets began another one, however short it is.
     expect(session.datagram(stray(105), SENDER, 1_000)).toEqual([]);
     expect(session.tick(1_499)).toEqual([]);
     expect(kinds(session.tick(1_500))).toEqual(['end', 'report', 'header', 'packet']);
@@ -255,7 +255,7 @@ describe('MsbSession', () => {
     expect(kinds(brief.session.stop(2))).toEqual(['end', 'report', 'header', 'packet', 'packet', 'end', 'report']);
   });
 
-  it('[MSB-108] leaves out datagrams that are none, and packets that cannot be read', () => {
+  it('[MSB-108] drops datagrams that are not MSB packets, and packets that cannot be read', () => {
     const { session, send } = pair();
     send(1, 0, 0);
     for (const bytes of [Buffer.alloc(0), Buffer.alloc(7), Buffer.from('MSB'), Buffer.alloc(2000, 1)]) {
@@ -268,7 +268,7 @@ describe('MsbSession', () => {
     expect(kinds(session.datagram(serialiseMsbPacket(2, streamId, own!.bytes), SENDER, 3))).toEqual(['packet']);
   });
 
-  it('[MSB-109] leaves out datagrams from another address than the Multicast Adapter', () => {
+  it('[MSB-109] drops datagrams from an address other than the Multicast Adapter', () => {
     const { session, transmission } = pair({}, { adapter: '192.0.2.1' });
     const [datagram] = transmission.packet(packets(1)[0]!);
     expect(session.datagram(datagram!, '198.51.100.7', 0)).toEqual([]);
@@ -278,7 +278,7 @@ describe('MsbSession', () => {
     expect(kinds(any.session.datagram(datagram!, '198.51.100.7', 0))).toEqual(['header', 'packet']);
   });
 
-  it('begins at a key frame when there is video', () => {
+  it('begins at a key frame if there is video', () => {
     const transmission = new MsbTransmission();
     transmission.header(liveVideo());
     const session = new MsbSession({ address: '239.1.2.3', port: 5000, formats: transmission.formats }, 0);
@@ -290,7 +290,7 @@ describe('MsbSession', () => {
     expect(kinds(anywhere.datagram(datagram!, SENDER, 0))).toEqual(['header', 'packet']);
   });
 
-  it('refuses an .nsc file whose ASF header is none', () => {
+  it('refuses an .nsc file whose ASF header is malformed', () => {
     const formats = [{ id: 1, header: Buffer.from('no header at all, but text') }];
     expect(() => new MsbSession({ address: '239.1.2.3', port: 5000, formats }, 0)).toThrow(
       /"Format1" of the \.nsc file cannot be read/,

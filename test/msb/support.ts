@@ -5,7 +5,7 @@ import { audio, fileProperties, header, packetOf, video } from '../asf/support.j
 
 export const PACKET_SIZE = 200;
 
-/** A live header with audio alone, or with video too; `title` makes another one of it. */
+/** A live header with audio only, or with video too; `title` makes it a different one. */
 export function liveAudio(title?: string): AsfHeader {
   return liveHeader(header([fileProperties(), audio(1)]), title === undefined ? {} : { title });
 }
@@ -14,7 +14,7 @@ export function liveVideo(): AsfHeader {
   return liveHeader(header([fileProperties(), audio(1), video(2)]));
 }
 
-/** Packets with padding, as a file has them; each has other content and another length without padding. */
+/** Packets with padding, as in a file; each has different content, and a different length without padding. */
 export function packets(count: number, from = 0): DataPacket[] {
   return Array.from({ length: count }, (_, index) => {
     const number = from + index;

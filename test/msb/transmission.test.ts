@@ -21,7 +21,7 @@ describe('MsbTransmission', () => {
     expect(sendAll(started(0, 0xffff_fffe), 4).map(({ id }) => id)).toEqual([0xffff_fffe, 0xffff_ffff, 0, 1]);
   });
 
-  it('[MSB-052] [MSB-067] [MSB-083] sends the parity packet behind the last packet of its span, with the id of that', () => {
+  it('[MSB-052] [MSB-067] [MSB-083] sends the parity packet after the last packet of its span, with the id of that packet', () => {
     const sent = sendAll(started(10), 20);
     expect(sent.map(({ id }) => id)).toEqual([
       0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 19,
@@ -34,7 +34,7 @@ describe('MsbTransmission', () => {
     ]);
   });
 
-  it('[MSB-072] [MSB-073] takes the padding away, and says so in the packet', () => {
+  it('[MSB-072] [MSB-073] removes the padding, and says so in the packet', () => {
     const [packet] = packets(1);
     expect(packet!.paddingLength).toBeGreaterThan(0);
     const [sent] = parsed(started().packet(packet!));
@@ -44,13 +44,13 @@ describe('MsbTransmission', () => {
     expect(restorePadding(plain, PACKET_SIZE)).toEqual(packet!.bytes);
   });
 
-  it('[MSB-044] [MSB-048] protects with spans of the size that is asked for and no larger one', () => {
+  it('[MSB-044] [MSB-048] protects with spans of the requested size and no larger ones', () => {
     const sent = sendAll(started(3), 7);
     expect(sent.map(({ payload }) => protectionOf(payload)!.number)).toEqual([1, 2, 3, 4, 1, 2, 3, 4, 1]);
     expect(() => new MsbTransmission({ span: 16 })).toThrow(MsbError);
   });
 
-  it('[MSB-084] ends the last span with a parity packet though it is short', () => {
+  it('[MSB-084] ends the last span with a parity packet even if it is short', () => {
     const transmission = started(10);
     sendAll(transmission, 13);
     const [last, ...more] = parsed(transmission.end());
@@ -60,7 +60,7 @@ describe('MsbTransmission', () => {
     expect(transmission.end()).toEqual([]);
   });
 
-  it('[MSB-069] [MSB-079] [MSB-080] toggles bit 15 with every entry, though the header is the same', () => {
+  it('[MSB-069] [MSB-079] [MSB-080] toggles bit 15 with every entry, even with the same header', () => {
     const transmission = new MsbTransmission();
     const first = liveAudio();
     const streamIds = [first, first, liveAudio('other'), first, first].map((header) => {
@@ -87,7 +87,7 @@ describe('MsbTransmission', () => {
     expect(same?.id).toBe(again.formats[0]!.id);
   });
 
-  it('knows a header without File ID and date again when it is started again', () => {
+  it('recognises a header without File ID and date after a restart', () => {
     const bare = header([fileProperties({ fileId: '0'.repeat(32), creationDate: 0n }), audio(1)]);
     const formats = [1, 2].map(() => {
       const transmission = new MsbTransmission();
@@ -115,7 +115,7 @@ describe('MsbTransmission', () => {
     expect(protectionOf(sendAll(transmission, 1, 3)[0]!.payload)).toEqual({ parity: false, number: 1, cycle: 1 });
   });
 
-  it('makes its own protection of that which came, and leaves foreign parity packets out', () => {
+  it('replaces foreign protection by its own, and drops foreign parity packets', () => {
     const protectedBefore = parsePacket(markPacket(packets(1)[0]!.bytes, { parity: false, number: 7, cycle: 99 }));
     const [plain] = parsed(started().packet(protectedBefore));
     expect(plain!.payload.subarray(0, 3)).toEqual(Buffer.from([0x82, 0, 0]));
@@ -124,7 +124,7 @@ describe('MsbTransmission', () => {
     expect(started(5).packet(parsePacket(foreign))).toEqual([]);
   });
 
-  it('sends what has no room for protection without it, between two spans', () => {
+  it('sends packets without room for protection unprotected, between two spans', () => {
     const transmission = started(10);
     sendAll(transmission, 2);
     const full = { sendTime: 99, duration: 0, errorCorrection: Buffer.alloc(0), packetSize: PACKET_SIZE };
@@ -147,7 +147,7 @@ describe('MsbTransmission', () => {
     expect(() => started().packet(huge)).toThrow(MsbError);
   });
 
-  it('[MSB-049] [MSB-050] XORs what is sent of a span, byte for byte from the parsing information on', () => {
+  it('[MSB-049] [MSB-050] XORs the sent bytes of a span, from the parsing information on', () => {
     const transmission = new MsbTransmission({ span: 3 });
     transmission.header(liveAudio());
     const [first, second, third, parity] = parsed(packets(3).flatMap((packet) => transmission.packet(packet)));
@@ -158,7 +158,7 @@ describe('MsbTransmission', () => {
     for (let at = 3; at < length; at++) {
       expect(parity!.payload[at]).toBe(data.reduce((sum, payload) => sum ^ (payload[at] ?? 0), 0));
     }
-    // The first byte of the parsing information is the same in all three, so it shows in the sum.
+    // The first byte of the parsing information is the same in all three, so it appears in the sum.
     expect(parity!.payload[3]).toBe(data[0]![3]);
     expect(parity!.payload[3]).not.toBe(0);
   });

@@ -35,7 +35,7 @@ describe('a session at the client', () => {
     for (const event of events) if (event.type === 'send') expect(event.bytes).toEqual(wire(2));
   });
 
-  it('[MSBD-021] asks for no STREAMINFO when one comes, and for one when none does', () => {
+  it('[MSBD-021] asks for a STREAMINFO only if none comes', () => {
     const session = newSession();
     take(session, connectResponse(), streamInfo(1));
     expect(session.tick(1_000_000)).toEqual([]);
@@ -47,12 +47,12 @@ describe('a session at the client', () => {
     expect(types(take(waiting, streamInfo(1, {}, 4)))).toEqual(['stream']);
   });
 
-  it('[MSBD-071] takes the answer to a REQ_STREAMINFO for no other stream', () => {
+  it('[MSBD-071] does not take the answer to a REQ_STREAMINFO for another stream', () => {
     const session = newSession();
     expect(types(take(session, connectResponse(), streamInfo(1), streamInfo(1, {}, 4)))).toEqual(['stream']);
   });
 
-  it('[MSBD-037] leaves out packets of other streams than the present one', () => {
+  it('[MSBD-037] drops packets of streams other than the current one', () => {
     const session = newSession();
     const events = take(
       session,
@@ -68,7 +68,7 @@ describe('a session at the client', () => {
     expect(session.strangers).toBe(2);
   });
 
-  it('[MSBD-037] takes packets on a connection whose wStreamId was never announced for those of the present stream', () => {
+  it('[MSBD-037] assigns packets on a connection with an unannounced wStreamId to the current stream', () => {
     const session = newSession();
     const sent = [
       indPacket(0, 1, PAYLOAD!),
@@ -79,7 +79,7 @@ describe('a session at the client', () => {
     const events = take(session, connectResponse(), streamInfo(1), ...sent);
     expect(types(events)).toEqual(['stream', 'packet', 'note', 'packet', 'packet', 'packet']);
     expect(session.strangers).toBe(0);
-    // Of the next stream they are those of an earlier one, like its own number.
+    // Once the next stream has begun they belong to an earlier one, like its own number.
     expect(types(take(session, streamInfo(2), sent[2]!, sent[0]!, indPacket(4, 2, PAYLOAD!)))).toEqual([
       'stream',
       'packet',
@@ -87,7 +87,7 @@ describe('a session at the client', () => {
     expect(session.strangers).toBe(2);
   });
 
-  it('[MSBD-037] takes the number of an earlier stream for the present one after IND_EOS, and when nothing else comes', () => {
+  it("[MSBD-037] assigns packets with an earlier stream's number to the current one after IND_EOS, and if no others come", () => {
     const session = newSession();
     take(session, connectResponse(), streamInfo(1), indPacket(0, 1, PAYLOAD!));
     expect(types(take(session, wire(9), streamInfo(2), indPacket(1, 1, PAYLOAD!)))).toEqual([
@@ -102,7 +102,7 @@ describe('a session at the client', () => {
     expect(stubborn.strangers).toBe(64);
   });
 
-  it('[MSBD-037] takes datagrams whose announcement does not come for those of the present stream', () => {
+  it('[MSBD-037] assigns datagrams that are never announced to the current stream', () => {
     const open = () => {
       const session = newSession('multicast');
       take(session, connectResponse(0, { address: '239.1.2.3', port: 5000 }), streamInfo(1));
@@ -134,7 +134,7 @@ describe('a session at the client', () => {
 
   it.each([
     ['IND_EOS and an empty IND_STREAMINFO', [wire(9), emptyStreamInfo()]],
-    ['an empty IND_STREAMINFO alone', [emptyStreamInfo()]],
+    ['only an empty IND_STREAMINFO', [emptyStreamInfo()]],
     ['one with garbage in its fields, as Windows sends it', [wire(9), emptyStreamInfo(0xcd)]],
   ])('[MSBD-081] [MSBD-082] ends with %s', (_, packets) => {
     const session = newSession();
@@ -144,14 +144,14 @@ describe('a session at the client', () => {
     expect(session.sawEnd).toBe(true);
   });
 
-  it('[MSBD-083] [MSBD-073] goes on with another stream, with IND_EOS before it or without', () => {
+  it('[MSBD-083] [MSBD-073] goes on with another stream, with or without IND_EOS before it', () => {
     const session = newSession();
     take(session, connectResponse(), streamInfo(1));
     expect(types(take(session, wire(9), streamInfo(2), streamInfo(3)))).toEqual(['stream', 'stream']);
     expect(session.sawEnd).toBe(false);
   });
 
-  it('[MSBD-012] passes over packets of undefined types', () => {
+  it('[MSBD-012] ignores packets of undefined types', () => {
     expect(take(newSession(), connectResponse(), wire(6), wire(0x0b))).toEqual([]);
   });
 
@@ -173,13 +173,13 @@ describe('a session at the client', () => {
     ['RES_CONNECT twice', [connectResponse(), connectResponse()]],
     ['REQ_STREAMINFO', [connectResponse(), wire(3)]],
     ['RES_PING', [connectResponse(), wire(2)]],
-  ])('ends with a server that sends %s', (_, packets) => {
+  ])('ends if the server sends %s', (_, packets) => {
     expect(() => take(newSession(), ...packets)).toThrow(expect.objectContaining({ code: 'WM_PROTOCOL' }));
   });
 });
 
 describe('parseMsbdUrl', () => {
-  it('[MSBD-006] knows host, port and channel, and has defaults', () => {
+  it('[MSBD-006] parses host, port and channel, and has defaults', () => {
     expect(parseMsbdUrl('msbd://encoder')).toEqual({
       host: 'encoder',
       port: 7007,

@@ -22,7 +22,7 @@ const START = Buffer.concat([connectResponse(), streamInfo(1)]);
 const packetsFrom = (list: readonly Buffer[], firstId = 0, streamId = 1) =>
   Buffer.concat(list.map((payload, index) => indPacket(firstId + index, streamId, payload)));
 
-/** A clock whose waits are over at once. */
+/** A clock whose waits end at once. */
 const noWait: Clock = { now: () => performance.now(), sleep: () => Promise.resolve() };
 
 let server: ScriptedServer;
@@ -39,7 +39,7 @@ async function serve(script: Script): Promise<string> {
 }
 
 describe('MsbdClient', () => {
-  it('[MSBD-004] [MSBD-055] [MSBD-082] gives what comes over TCP, and closes at the end', async () => {
+  it('[MSBD-004] [MSBD-055] [MSBD-082] yields packets from TCP, and closes at the end', async () => {
     let closed: () => void = () => {};
     const whenClosed = new Promise<void>((resolve) => (closed = resolve));
     const url = await serve((socket) => {
@@ -55,7 +55,7 @@ describe('MsbdClient', () => {
     await whenClosed;
   });
 
-  it('keeps no answers for a server that asks and does not read', async () => {
+  it('does not pile up answers for a server that asks and does not read', async () => {
     const url = await serve((socket) => {
       socket.pause();
       const pings = Buffer.concat(Array.from({ length: 4096 }, () => wire(1)));
@@ -66,7 +66,7 @@ describe('MsbdClient', () => {
     expect(error).toMatchObject({ code: 'WM_PROTOCOL', message: expect.stringContaining('reads no answer') });
   });
 
-  it('[MSBD-013] reads packets that come byte by byte', async () => {
+  it('[MSBD-013] reads packets that arrive byte by byte', async () => {
     const bytes = Buffer.concat([START, packetsFrom(SENT.slice(0, 2)), END]);
     const url = await serve((socket) => {
       socket.setNoDelay(true);
@@ -79,7 +79,7 @@ describe('MsbdClient', () => {
     expect((await receive({ url })).payloads).toEqual(SENT.slice(0, 2));
   });
 
-  it('[MSBD-080] [MSBD-079] answers pings, and has said nothing before REQ_CONNECT', async () => {
+  it('[MSBD-080] [MSBD-079] answers pings, and sends nothing before REQ_CONNECT', async () => {
     const url = await serve((socket) => {
       socket.write(Buffer.concat([START, packetsFrom(SENT.slice(0, 1)), wire(1), packetsFrom(SENT.slice(1, 2), 1)]));
       socket.on('data', () => socket.write(END));
@@ -105,7 +105,7 @@ describe('MsbdClient', () => {
     expect(shapeOf((await receive({ url })).events)).toBe('H 3 E1 H 2 E0');
   });
 
-  it('[MSBD-037] loses nothing of a server that goes on under a wStreamId that it did not announce', async () => {
+  it('[MSBD-037] loses nothing if a server goes on under a wStreamId that it did not announce', async () => {
     const sent = media(57);
     const notes: string[] = [];
     const url = await serve((socket) => {
@@ -131,7 +131,7 @@ describe('MsbdClient', () => {
     expect(client.stats.lostPackets).toBe(2);
   });
 
-  it('[MSBD-058] [MSBD-059] takes any first number, and counts what is missing over its wrap', async () => {
+  it('[MSBD-058] [MSBD-059] takes any first number, and counts missing packets across its wrap', async () => {
     const url = await serve((socket) => {
       const numbers = [0xfffffffe, 0xffffffff, 2, 3];
       const packets = numbers.map((id, index) => indPacket(id, 1, SENT[index]!));
@@ -142,7 +142,7 @@ describe('MsbdClient', () => {
     expect(client.stats.lostPackets).toBe(2);
   });
 
-  it('knows parity packets by their flags, and that they repeat a number', async () => {
+  it('recognises parity packets by their flags, and by the number that they repeat', async () => {
     const parity = Buffer.from(SENT[1]!);
     parity.set([0x92, 0x32, 0x00]);
     const url = await serve((socket) => {
@@ -159,7 +159,7 @@ describe('MsbdClient', () => {
     expect(client.stats).toMatchObject({ packets: 3, parityPackets: 1, lostPackets: 0 });
   });
 
-  it('leaves out what it cannot read, and says so; or ends, if it is strict', async () => {
+  it('drops what it cannot read, and says so; or ends, if it is strict', async () => {
     const notes: string[] = [];
     const broken = Buffer.alloc(10, 0xff);
     const url = await serve((socket) => {
@@ -189,12 +189,12 @@ describe('MsbdClient', () => {
   it.each([
     ['nothing follows at all', Buffer.concat([connectResponse(), emptyStreamInfo()]), 'WM_NO_INPUT', ''],
     ['the connection is lost', Buffer.concat([START, packetsFrom(SENT)]), 'WM_SERVER_GONE', 'H 20 E0'],
-    ['it is lost behind IND_EOS', Buffer.concat([START, packetsFrom(SENT), wire(9)]), undefined, 'H 20 E0'],
+    ['it is lost after IND_EOS', Buffer.concat([START, packetsFrom(SENT), wire(9)]), undefined, 'H 20 E0'],
     ['it is refused', connectResponse(0x80070005), 'WM_AUTH_REFUSED', ''],
     ['it is not MSBD', Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n'), 'WM_PROTOCOL', ''],
-    ['the header is none', Buffer.concat([connectResponse(), wire(5, Buffer.alloc(100, 1))]), 'WM_PROTOCOL', ''],
-    ['a packet lies about its size', Buffer.concat([START, wire(10, Buffer.alloc(8, 0))]), 'WM_PROTOCOL', 'H E0'],
-  ])('says what is wrong when %s', async (_, bytes, code, shape) => {
+    ['the header is malformed', Buffer.concat([connectResponse(), wire(5, Buffer.alloc(100, 1))]), 'WM_PROTOCOL', ''],
+    ['a packet states a wrong size', Buffer.concat([START, wire(10, Buffer.alloc(8, 0))]), 'WM_PROTOCOL', 'H E0'],
+  ])('reports the outcome if %s', async (_, bytes, code, shape) => {
     const url = await serve((socket) => socket.end(bytes));
     const { error, events } = await receive({ url });
     if (code === undefined) expect(error).toBeUndefined();
@@ -202,7 +202,7 @@ describe('MsbdClient', () => {
     expect(shapeOf(events)).toBe(shape);
   });
 
-  it('says when nobody listens there, and when nothing comes in time', async () => {
+  it('reports that nobody listens there, and that nothing arrives in time', async () => {
     const url = await serve(() => {});
     const slow = await receive({ url, timeouts: { answer: 50 } });
     expect(slow.error).toMatchObject({ code: 'WM_UNREACHABLE' });
@@ -217,7 +217,7 @@ describe('MsbdClient', () => {
     expect(shapeOf(events)).toBe('H 20 E0');
   });
 
-  it('connects again, and goes on without what was sent twice', async () => {
+  it('reconnects, and goes on without what was sent twice', async () => {
     const reports: ReconnectReport[] = [];
     const url = await serve((socket, count) => {
       if (count === 1) socket.end(Buffer.concat([START, packetsFrom(SENT.slice(0, 12))]));
@@ -243,12 +243,12 @@ describe('MsbdClient', () => {
   it.each([
     ['access denied', connectResponse(0x80070005)],
     ['HTTP', Buffer.from('HTTP/1.1 403 Forbidden\r\n\r\n')],
-    ['a header that is none', Buffer.concat([connectResponse(), wire(5, Buffer.alloc(100, 1))])],
+    ['a malformed header', Buffer.concat([connectResponse(), wire(5, Buffer.alloc(100, 1))])],
     [
       'garbage between packets',
       Buffer.concat([START, packetsFrom(SENT.slice(0, 2)), Buffer.from('20 bytes of garbage!')]),
     ],
-  ])('goes on after a cut although the server says for a while: %s', async (_, answer) => {
+  ])('goes on after a cut, even if the server answers for a while with %s', async (_, answer) => {
     const url = await serve((socket, count) => {
       if (count === 1) socket.end(Buffer.concat([START, packetsFrom(SENT.slice(0, 12))]));
       else if (count < 5) socket.end(answer);
@@ -259,7 +259,7 @@ describe('MsbdClient', () => {
     expect(payloads).toEqual(SENT);
   });
 
-  it('gives up after so many attempts, and at once when it never had anything', async () => {
+  it('gives up after some attempts, and at once if it never received anything', async () => {
     const url = await serve((socket, count) =>
       socket.end(count === 1 ? Buffer.concat([START, packetsFrom(SENT)]) : wire(6)),
     );
@@ -280,7 +280,7 @@ describe('MsbdClient', () => {
     expect(events.at(-1)).toEqual({ type: 'end', moreEntries: false, reason: 0 });
   });
 
-  it('does not read more than it can hold from a server that is faster', async () => {
+  it('does not read more than it can hold from a faster server', async () => {
     let sent = 0;
     const big = testPacket(0, { key: true, packetSize: 60_000, dataSize: 59_000 }).bytes;
     const url = await serve((socket) => {
@@ -297,14 +297,14 @@ describe('MsbdClient', () => {
       if (event.type !== 'packet') continue;
       taken++;
       ahead = Math.max(ahead, sent - taken);
-      // Slower than the server, which has its turns meanwhile.
+      // Slower than the server, which runs in the meantime.
       for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve));
     }
     expect(taken).toBe(1_000);
     expect(ahead * big.length).toBeLessThan(40_000_000);
   });
 
-  it('tells what is there without asking for more', async () => {
+  it('describes the stream without requesting more', async () => {
     station = await Station.open({}, { title: 'Täst' });
     const url = `msbd://127.0.0.1:${station.port}`;
     const description = await MsbdClient.describe({ url });
@@ -313,7 +313,7 @@ describe('MsbdClient', () => {
     await expect(MsbdClient.describe({ url: `${url}/nothing` })).rejects.toMatchObject({ code: 'WM_NO_INPUT' });
   });
 
-  it('receives from the server here what was fed there, byte for byte', async () => {
+  it('receives from our own server what was fed to it, byte for byte', async () => {
     station = await Station.open();
     const { broadcast } = station;
     const sent: Buffer[] = [];

@@ -83,14 +83,14 @@ describe('MSBMSGBASE', () => {
     expect(() => readMessage(bytes)).toThrow(MsbdError);
   });
 
-  it('[MSBD-016] [MSBD-017] [MSBD-020] [MSBD-052] has packets that are nothing else', () => {
+  it('[MSBD-016] [MSBD-017] [MSBD-020] [MSBD-052] forms some packets without any other field', () => {
     expect(buildBare('REQ_PING')).toEqual(hex('4D534220 0601 0100 10000000 00000000'));
     expect(buildBare('RES_PING')).toEqual(hex('4D534220 0601 0200 10000000 00000000'));
     expect(buildBare('REQ_STREAMINFO')).toEqual(hex('4D534220 0601 0300 10000000 00000000'));
     expect(buildBare('IND_EOS')).toEqual(hex('4D534220 0601 0900 10000000 00000000'));
   });
 
-  it('[MSBD-002] [MSBD-015] has hr values that all are in [MS-ERREF], the failures with their top bit', () => {
+  it('[MSBD-002] [MSBD-015] has only hr values from [MS-ERREF], with the top bit set in failures', () => {
     const { ok, ...failures } = HR;
     expect(ok).toBe(0);
     for (const hr of Object.values(failures)) expect(hr >>> 31).toBe(1);
@@ -112,7 +112,7 @@ describe('REQ_CONNECT', () => {
     for (const flags of [0, 3, 4, 0x10001]) expect(() => readMessage(connectRequest(flags))).toThrow(MsbdError);
   });
 
-  it('[MSBD-041] takes the length of szChannel from cbMessage, and bears a null character behind it', () => {
+  it('[MSBD-041] takes the length of szChannel from cbMessage, and tolerates a null character after it', () => {
     expect(readMessage(connectRequest(1, 'live'))).toMatchObject({ channel: 'live' });
     expect(readMessage(connectRequest(1, 'live\0'))).toMatchObject({ channel: 'live' });
     expect(readMessage(connectRequest(1, ''))).toMatchObject({ channel: '' });
@@ -137,7 +137,7 @@ describe('RES_CONNECT', () => {
     expect(readMessage(bytes)).toEqual({ type: 'RES_CONNECT', hr: 0, inNsc: false, group });
   });
 
-  it('[MSBD-048] [MSBD-067] has zeros where there is no group', () => {
+  it('[MSBD-048] [MSBD-067] has zeros if there is no group', () => {
     const refusal = buildConnectResponse({ hr: HR.notFound, inNsc: false, group: undefined });
     expect(refusal).toEqual(hex(`4D534220 0601 0800 24000000 1A000DC0 ${'00'.repeat(20)}`));
     expect(readMessage(refusal)).toMatchObject({ hr: 0xc00d001a, group: undefined });
@@ -160,7 +160,7 @@ describe('RES_CONNECT', () => {
     },
   );
 
-  it('takes no group that is none', () => {
+  it('refuses an address that is not a group', () => {
     const bytes = wire(8, hex('00000000 0200 4A41 7F000001 0000000000000000'));
     expect(readMessage(bytes)).toMatchObject({ group: undefined });
   });
@@ -185,7 +185,7 @@ describe('STREAMINFO', () => {
     expect(response.readUInt16LE(6)).toBe(4);
   });
 
-  it('[MSBD-024] [MSBD-025] [MSBD-030] [MSBD-032] says 0xFFFFFFFF and 0 for what a live stream does not know', () => {
+  it('[MSBD-024] [MSBD-025] [MSBD-030] [MSBD-032] says 0xFFFFFFFF and 0 for facts that are unknown for a live stream', () => {
     const live = buildStreamInfo('RES_STREAMINFO', streamInfoOf(liveHeader(testHeader()), 1));
     expect([live.readUInt32LE(20), live.readUInt32LE(28)]).toEqual([0, 0xffffffff]);
     const file = fileHeader(81_234_567n, 77n);
@@ -210,7 +210,7 @@ describe('STREAMINFO', () => {
     expect(carried).toEqual(header.bytes);
   });
 
-  it('[MSBD-034] holds 65487 bytes and no more; texts give way to the header', () => {
+  it('[MSBD-034] holds 65487 bytes and no more; texts make way for the header', () => {
     const largest = info({ header: Buffer.alloc(MAX_BINARY_DATA, 1), title: Buffer.from('title') });
     const bytes = buildStreamInfo('IND_STREAMINFO', largest);
     expect(bytes).toHaveLength(65_535);
@@ -233,14 +233,14 @@ describe('STREAMINFO', () => {
     expect(buildEmptyStreamInfo()).toEqual(hex(`4D534220 0601 0500 30000000 33000DC0 ${'00'.repeat(32)}`));
   });
 
-  it('[MSBD-081] is empty whatever its fields say when nothing is behind them, or its hr is a failure', () => {
+  it('[MSBD-081] is empty whatever its fields say if nothing follows them, or if its hr is a failure', () => {
     expect(readMessage(wire(5, Buffer.alloc(32, 0xff), 0xc00d0033))).toMatchObject({ info: undefined });
     expect(readMessage(wire(5, Buffer.alloc(32, 0xff)))).toMatchObject({ info: undefined });
     expect(readMessage(wire(5, NONE, 0xc00d0033))).toMatchObject({ info: undefined });
     expect(readMessage(wire(5, Buffer.alloc(100, 0xff), 0xc00d0033))).toMatchObject({ info: undefined });
   });
 
-  it('[MSBD-084] is refused when its sizes are more than there is', () => {
+  it('[MSBD-084] is refused if its sizes exceed the packet', () => {
     const bytes = streamInfo(1);
     bytes.writeUInt32LE(bytes.readUInt32LE(44) + 1, 44);
     expect(() => readMessage(bytes)).toThrow(MsbdError);
@@ -279,7 +279,7 @@ describe('IND_PACKET', () => {
     expect(buildPackets([{ location: 0, bytes: NONE }], 1, 0).readUInt16LE(22)).toBe(8);
   });
 
-  it('[MSBD-084] is refused when wPacketSize is less than its fields or more than there is', () => {
+  it('[MSBD-084] is refused if wPacketSize is less than its fields or exceeds the packet', () => {
     for (const size of [0, 7, 9, 0xffff]) {
       const bytes = buildPackets([{ location: 0, bytes: NONE }], 1, 0);
       bytes.writeUInt16LE(size, 22);

@@ -23,7 +23,7 @@ import {
 } from './support.js';
 
 const LOOPBACK = '127.0.0.1';
-// Another group for each test, so that no test gets what another one sends.
+// A different group for each test, so that no test receives the packets of another.
 let groups = 0;
 const newGroup = () => `239.255.${process.pid % 250}.${++groups}`;
 
@@ -47,7 +47,7 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-/** Listens to a group, and keeps the datagrams. */
+/** Listens to a group, and records the datagrams. */
 async function listen(
   address: string,
   port: number,
@@ -67,7 +67,7 @@ async function listen(
   };
 }
 
-/** What was sent over the loopback before is read by then: the sockets are of this process. */
+/** By then, everything sent over the loopback before has been read: the sockets belong to this process. */
 async function nextPoll(): Promise<void> {
   for (let turn = 0; turn < 4; turn++) await new Promise((resolve) => setImmediate(resolve));
 }
@@ -79,7 +79,7 @@ async function open(fec?: number): Promise<{ address: string; port: number }> {
 }
 
 describe('multicast delivery', () => {
-  it('[MSBD-003] [MSBD-004] [MSBD-047] [MSBD-049] [MSBD-050] [MSBD-056] sends packets to the group that RES_CONNECT names, all else by TCP', async () => {
+  it('[MSBD-003] [MSBD-004] [MSBD-047] [MSBD-049] [MSBD-050] [MSBD-056] sends packets to the group that RES_CONNECT names, everything else by TCP', async () => {
     const { address, port } = await open();
     const heard = await listen(address, port);
     const player = await station!.player(2);
@@ -107,7 +107,7 @@ describe('multicast delivery', () => {
     );
   });
 
-  it('[MSBD-026] [MSBD-028] tells of an entry that has the header of the last, and sends it under another wStreamId', async () => {
+  it('[MSBD-026] [MSBD-028] announces an entry that has the same header as the last, and sends it under another wStreamId', async () => {
     const { address, port } = await open(3);
     const heard = await listen(address, port);
     const player = await station!.player(2);
@@ -125,7 +125,7 @@ describe('multicast delivery', () => {
     expect(datagrams.map((bytes) => bytes.readUInt16LE(20))).toEqual([first, first, first, second, second]);
   });
 
-  it('sends once for any number of clients, and nothing when the last has gone', async () => {
+  it('sends once for any number of clients, and stops when the last has gone', async () => {
     const { address, port } = await open();
     const heard = await listen(address, port);
     const players = await Promise.all([station!.player(2), station!.player(2), station!.player(1)]);
@@ -144,7 +144,7 @@ describe('multicast delivery', () => {
     expect((await heard.until(3)).map((bytes) => bytes.readUInt32LE(16))).toEqual([0, 1, 3]);
   });
 
-  it('[MSBD-073] goes on after the end of a stream when it waits for another', async () => {
+  it('[MSBD-073] goes on after the end of a stream if it waits for another', async () => {
     const { address, port } = { address: newGroup(), port: await freePort() };
     station = await Station.open({ hold: 3_000, multicast: { address, port, interface: LOOPBACK } });
     const heard = await listen(address, port);
@@ -158,7 +158,7 @@ describe('multicast delivery', () => {
     expect((await heard.until(2)).map((bytes) => bytes.readUInt32LE(16))).toEqual([0, 1]);
   });
 
-  it('[MSBD-063] [MSBD-064] sends a parity packet behind each span, with the number of the packet before it', async () => {
+  it('[MSBD-063] [MSBD-064] sends a parity packet after each span, with the number of the packet before it', async () => {
     const { address, port } = await open(3);
     const heard = await listen(address, port);
     const player = await station!.player(2);
@@ -179,7 +179,7 @@ describe('multicast delivery', () => {
     expect(payloads[3]!.subarray(3)).toEqual(Buffer.from(parity));
   });
 
-  it('protects packets that have no Error Correction Data, too, if there is room in their padding', async () => {
+  it('protects packets without Error Correction Data too, if there is room in their padding', async () => {
     const { address, port } = await open(2);
     const heard = await listen(address, port);
     const player = await station!.player(2);
@@ -215,7 +215,7 @@ describe('multicast delivery', () => {
 });
 
 describe('reception from a group', () => {
-  it('[MSBD-056] gives what was fed to the server, byte for byte, and its end', async () => {
+  it('[MSBD-056] yields what was fed to the server, byte for byte, and its end', async () => {
     await open();
     const sent: Buffer[] = [];
     const url = `msbd://${LOOPBACK}:${station!.port}/?multicast&interface=${LOOPBACK}`;
@@ -226,7 +226,7 @@ describe('reception from a group', () => {
         sent.push(...station!.feed(20));
       } else if (event.type === 'packet' && sent.length === 20) {
         sent.push(...station!.feed(1));
-        // So that the end, which comes another way, does not overtake the last datagram.
+        // So that the end, which travels by another way, does not overtake the last datagram.
         void nextPoll().then(() => station!.end());
       }
     });
@@ -237,7 +237,7 @@ describe('reception from a group', () => {
     expect(client.description!.group!.address).toMatch(/^239\.255\./);
   });
 
-  /** A server that sends these datagrams once the client listens, and then the end. */
+  /** A server that sends these datagrams once the client listens, then the end. */
   async function receiveDatagrams(datagrams: readonly Buffer[], options: { first?: Buffer } = {}) {
     const group = { address: newGroup(), port: await freePort() };
     const sender = createSocket('udp4');
@@ -249,7 +249,7 @@ describe('reception from a group', () => {
     let began = false;
     server = await ScriptedServer.listen((socket) => {
       socket.write(Buffer.concat([connectResponse(0, group), streamInfo(1)]));
-      // What nobody hears yet is sent again: the client says nothing when it has joined.
+      // The client does not say when it has joined, so the first datagram is sent until it is heard.
       const knock = setInterval(() => {
         if (!began) void send(options.first ?? indPacket(0, 1, SENT[0]!));
       }, 20);
@@ -278,13 +278,13 @@ describe('reception from a group', () => {
     expect(client.stats).toMatchObject({ packets: 12, lostPackets: 0 });
   });
 
-  it('[MSBD-059] counts those that never come', async () => {
+  it('[MSBD-059] counts those that never arrive', async () => {
     const { payloads, client } = await receiveDatagrams(numbered.filter((_, index) => index !== 3 && index !== 7));
     expect(payloads).toEqual(SENT.filter((_, index) => index !== 3 && index !== 7));
     expect(client.stats.lostPackets).toBe(2);
   });
 
-  it('brings a lost one back with a parity packet', async () => {
+  it('rebuilds a lost one from a parity packet', async () => {
     const span = SENT.slice(1, 4).map((bytes, index) => {
       const marked = Buffer.from(bytes);
       marked.set([0x82, 0x01 | ((index + 1) << 4), 9]);
@@ -300,7 +300,7 @@ describe('reception from a group', () => {
     expect(client.stats).toMatchObject({ packets: 12, lostPackets: 0, recoveredPackets: 1, parityPackets: 1 });
   });
 
-  it('[MSBD-084] passes over datagrams that are something else, cut, or lie', async () => {
+  it('[MSBD-084] ignores datagrams that are something else, truncated, or inconsistent', async () => {
     const bad = [
       Buffer.from('MSB '),
       Buffer.alloc(0),
@@ -320,7 +320,7 @@ describe('reception from a group', () => {
     expect(client.stats.damagedPackets).toBe(0);
   });
 
-  it('says when nothing comes to the group', async () => {
+  it('reports that nothing arrives in the group', async () => {
     const group = { address: newGroup(), port: await freePort() };
     server = await ScriptedServer.listen((socket) =>
       socket.write(Buffer.concat([connectResponse(0, group), streamInfo(1)])),

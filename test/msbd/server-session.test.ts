@@ -10,7 +10,7 @@ function newSession(timers: Partial<ServerTimers> = {}): ServerSession {
   return new ServerSession({ ...DEFAULT_TIMERS, ...timers }, 0);
 }
 
-/** A session that streams since 0. */
+/** A session that has been streaming since 0. */
 function streaming(timers?: Partial<ServerTimers>): ServerSession {
   const session = newSession(timers);
   session.receive(connectRequest(), 0);
@@ -18,7 +18,7 @@ function streaming(timers?: Partial<ServerTimers>): ServerSession {
   return session;
 }
 
-/** The letters of what is sent, and what else is done. */
+/** The letters of the packets sent, and the other actions. */
 function told(actions: readonly ServerAction[]): string {
   return actions.map((action) => (action.type === 'send' ? shape(action.bytes) : `<${action.type}>`)).join('');
 }
@@ -41,13 +41,13 @@ describe('a session at the server', () => {
     for (let minute = 0; minute < 10; minute++) expect(session.tick(minute * MINUTES)).toEqual([]);
   });
 
-  it('ends with a client that asks for nothing', () => {
+  it('ends if the client asks for nothing', () => {
     const session = newSession();
     expect(session.tick(9_999)).toEqual([]);
     expect(told(session.tick(10_000))).toBe('<destroy>');
   });
 
-  it('[MSBD-070] [MSBD-043] closes behind a refusal', () => {
+  it('[MSBD-070] [MSBD-043] closes after a refusal', () => {
     const session = newSession();
     session.receive(connectRequest(), 0);
     const actions = session.refuse(0x80070005, 0);
@@ -78,14 +78,14 @@ describe('a session at the server', () => {
     expect(session.receive(wire(3), 2 * MINUTES)).toEqual([{ type: 'send', bytes: OTHER.response }]);
   });
 
-  it('[MSBD-022] answers a REQ_STREAMINFO that came too early behind RES_CONNECT', () => {
+  it('[MSBD-022] answers a REQ_STREAMINFO that came too early, after RES_CONNECT', () => {
     const session = newSession();
     session.receive(connectRequest(), 0);
     expect(session.receive(wire(3), 0)).toEqual([]);
     expect(told(session.accept(STREAM, undefined, false, 0))).toBe('CSs');
   });
 
-  it('ends with a client that asks again and again', () => {
+  it('ends if the client asks again and again', () => {
     const session = streaming();
     for (let count = 0; count < 16; count++) expect(told(session.receive(wire(3), 0))).toBe('s');
     expect(told(session.receive(wire(3), 0))).toBe('<destroy>');
@@ -96,7 +96,7 @@ describe('a session at the server', () => {
     }
   });
 
-  it('[MSBD-018] [MSBD-019] [MSBD-077] sends REQ_PING two minutes behind RES_CONNECT, and two behind each answer', () => {
+  it('[MSBD-018] [MSBD-019] [MSBD-077] sends REQ_PING two minutes after RES_CONNECT, and two after each answer', () => {
     const session = streaming();
     expect(session.tick(2 * MINUTES - 1)).toEqual([]);
     expect(told(session.tick(2 * MINUTES))).toBe('?');
@@ -106,7 +106,7 @@ describe('a session at the server', () => {
     expect(told(session.tick(4 * MINUTES + 50))).toBe('?');
   });
 
-  it('[MSBD-078] closes when a ping is not answered for two minutes, and keeps a client that answers', () => {
+  it('[MSBD-078] closes if a ping is not answered for two minutes, and keeps a client that answers', () => {
     const silent = streaming();
     silent.tick(2 * MINUTES);
     expect(silent.tick(4 * MINUTES - 1)).toEqual([]);
@@ -119,18 +119,18 @@ describe('a session at the server', () => {
     }
   });
 
-  it('pings nobody when it is told so, and bears a RES_PING that it did not ask for', () => {
+  it('sends no pings if told so, and tolerates an unsolicited RES_PING', () => {
     const session = streaming({ ping: 0 });
     expect(session.tick(1000 * MINUTES)).toEqual([]);
     expect(session.receive(PONG, 0)).toEqual([]);
     expect(session.state).toBe('streaming');
   });
 
-  it('[MSBD-083] [MSBD-026] tells of another stream of a broadcast with IND_STREAMINFO alone', () => {
+  it('[MSBD-083] [MSBD-026] announces another stream within a broadcast by IND_STREAMINFO only', () => {
     expect(streaming().change(OTHER, false)).toEqual([{ type: 'send', bytes: OTHER.indication }]);
   });
 
-  it('[MSBD-072] [MSBD-073] tells of a stream behind the end of one with IND_EOS and IND_STREAMINFO', () => {
+  it('[MSBD-072] [MSBD-073] announces a stream that follows the end of another by IND_EOS and IND_STREAMINFO', () => {
     const actions = streaming().change(OTHER, true);
     expect(told(actions)).toBe('ES');
     expect(actions[1]).toEqual({ type: 'send', bytes: OTHER.indication });
@@ -146,7 +146,7 @@ describe('a session at the server', () => {
     expect(told(session.tick(30_000))).toBe('<destroy>');
   });
 
-  it('[MSBD-012] passes over packets of undefined types', () => {
+  it('[MSBD-012] ignores packets of undefined types', () => {
     const session = streaming();
     for (const id of [0, 6, 0x0b, 0xffff]) expect(session.receive(wire(id, Buffer.alloc(9)), 0)).toEqual([]);
     expect(session.state).toBe('streaming');
@@ -156,9 +156,9 @@ describe('a session at the server', () => {
     ['REQ_PING', wire(1)],
     ['RES_CONNECT', wire(8, Buffer.alloc(20))],
     ['IND_PACKET', wire(10, Buffer.from([0, 0, 0, 0, 1, 0, 8, 0]))],
-    ['an IND_PACKET that lies', wire(10, Buffer.alloc(8))],
+    ['an IND_PACKET with a wrong size', wire(10, Buffer.alloc(8))],
     ['IND_EOS', wire(9)],
-  ])('ends with a client that sends %s', (_, bytes) => {
+  ])('ends if the client sends %s', (_, bytes) => {
     expect(told(streaming().receive(bytes, 0))).toBe('<destroy>');
   });
 
@@ -169,7 +169,7 @@ describe('a session at the server', () => {
     ['an undefined type', 6],
     ['an undefined type', 0x0b],
     ['an undefined type', 0xffff],
-  ])('closes at once when the first message is %s', (_, id) => {
+  ])('closes at once if the first message is %s', (_, id) => {
     const session = newSession();
     expect(told(session.receive(wire(id, Buffer.alloc(9)), 0))).toBe('<destroy>');
     expect(session.receive(connectRequest(), 0)).toEqual([]);
@@ -184,7 +184,7 @@ describe('a session at the server', () => {
     ['the same', connectRequest()],
     ['another channel', connectRequest(1, 'other')],
     ['one that cannot be understood', connectRequest(3)],
-  ])('[MSBD-043] [MSBD-085] answers a second REQ_CONNECT, %s, with a refusal, which closes', (_, second) => {
+  ])('[MSBD-043] [MSBD-085] answers a second REQ_CONNECT, %s, with a refusal, and closes', (_, second) => {
     const session = streaming();
     const actions = session.receive(second, 0);
     expect(told(actions)).toBe('C<finish>');

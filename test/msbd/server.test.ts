@@ -32,7 +32,7 @@ describe('MSBD over TCP', () => {
     expect(messages[0]!.bytes.subarray(16)).toEqual(Buffer.alloc(20));
   });
 
-  it('[MSBD-057] [MSBD-059] numbers packets from 0, one by one, on over other streams', async () => {
+  it('[MSBD-057] [MSBD-059] numbers packets from 0, one by one, also across streams', async () => {
     station = await Station.open();
     const player = await station.player();
     station.feed(3);
@@ -42,7 +42,7 @@ describe('MSBD over TCP', () => {
     expect(ids(await untilShape(player, /^CSPPPSPP$/))).toEqual([0, 1, 2, 3, 4]);
   });
 
-  it('[MSBD-058] begins at a number other than 0 for who comes later: all get the same bytes', async () => {
+  it('[MSBD-058] begins at a number other than 0 for a client that joins later: all get the same bytes', async () => {
     station = await Station.open();
     const first = await station.player();
     station.feed(30);
@@ -65,7 +65,7 @@ describe('MSBD over TCP', () => {
     expect(payloads(await untilShape(player, /^CSPPP$/))).toEqual(sent);
   });
 
-  it('[MSBD-026] [MSBD-028] [MSBD-060] [MSBD-083] tells of another header by IND_STREAMINFO with a new wStreamId', async () => {
+  it('[MSBD-026] [MSBD-028] [MSBD-060] [MSBD-083] announces another header by IND_STREAMINFO with a new wStreamId', async () => {
     station = await Station.open();
     const player = await station.player();
     station.feed(1);
@@ -96,7 +96,7 @@ describe('MSBD over TCP', () => {
     await player.untilClosed();
   });
 
-  it('[MSBD-073] [MSBD-028] waits for another stream if it is told so, and tells of it behind IND_EOS', async () => {
+  it('[MSBD-073] [MSBD-028] waits for another stream if told so, and announces it after IND_EOS', async () => {
     station = await Station.open({ hold: 3_000 });
     const player = await station.player();
     station.feed(1);
@@ -132,7 +132,7 @@ describe('MSBD over TCP', () => {
     expect(ids(await untilShape(player, /^CSPsP$/))).toEqual([0, 1]);
   });
 
-  it('[MSBD-018] [MSBD-077] [MSBD-078] pings over the connection, and drops who does not answer', async () => {
+  it('[MSBD-018] [MSBD-077] [MSBD-078] pings over the connection, and drops a client that does not answer', async () => {
     station = await Station.open();
     const [alive, silent] = [await station.player(), await station.player()];
     station.tick(120_000);
@@ -147,7 +147,7 @@ describe('MSBD over TCP', () => {
     expect(station.server.clients).toBe(1);
   });
 
-  it('[MSBD-065] sends nothing to who does not ask, and drops that at last', async () => {
+  it('[MSBD-065] sends nothing to a client that does not ask, and finally drops it', async () => {
     station = await Station.open();
     const idle = await station.peer();
     const player = await station.player();
@@ -158,7 +158,7 @@ describe('MSBD over TCP', () => {
     expect(await idle.untilClosed()).toHaveLength(0);
   });
 
-  it('[MSBD-001] [MSBD-066] [MSBD-067] [MSBD-070] refuses multicast delivery when it has none, and closes', async () => {
+  it('[MSBD-001] [MSBD-066] [MSBD-067] [MSBD-070] refuses multicast delivery if it has none, and closes', async () => {
     station = await Station.open();
     const peer = await station.peer();
     peer.send(connectRequest(2));
@@ -168,9 +168,9 @@ describe('MSBD over TCP', () => {
   });
 
   it.each([
-    ['a channel that is not there', 'nothing', 0xc00d001a],
+    ['a channel that does not exist', 'nothing', 0xc00d001a],
     ['one that it may not have', 'secret', 0x80070005],
-    ['one that has no room', 'full', 0xc00d0025],
+    ['one that is full', 'full', 0xc00d0025],
     ['one that cannot be opened', 'broken', 0xc00d0033],
   ])('[MSBD-043] [MSBD-070] refuses %s', async (_, channel, hr) => {
     const content = {
@@ -189,7 +189,7 @@ describe('MSBD over TCP', () => {
     expect(errors).toHaveLength(channel === 'broken' ? 1 : 0);
   });
 
-  it('[MSBD-043] refuses who comes when nothing is live', async () => {
+  it('[MSBD-043] refuses clients if nothing is live', async () => {
     station = await Station.open({}, null);
     const early = await station.peer();
     early.send(connectRequest());
@@ -234,7 +234,7 @@ describe('MSBD over TCP', () => {
     expect(wireMessages(await other.untilClosed())[0]).toMatchObject({ id: 8, hr: 0xc00d0033 });
   });
 
-  it('ends for those that it cannot give another header to', async () => {
+  it('ends the stream for clients that it cannot give another header', async () => {
     station = await Station.open();
     const player = await station.player();
     station.header({ ballast: 66_000 });
@@ -243,7 +243,7 @@ describe('MSBD over TCP', () => {
     await station.player();
   });
 
-  it('[MSBD-041] gives the channel that is named to the one who knows them, and who asks', async () => {
+  it('[MSBD-041] passes the named channel and the client to the content', async () => {
     const asked: unknown[] = [];
     station = await Station.open({
       content: {
@@ -257,13 +257,13 @@ describe('MSBD over TCP', () => {
     expect(asked).toEqual([['live/a', expect.objectContaining({ remoteAddress: '127.0.0.1', local: true })]]);
   });
 
-  it('[MSBD-045] says when the header is in an .nsc file', async () => {
+  it('[MSBD-045] says if the header is in an .nsc file', async () => {
     station = await Station.open({ inNsc: (broadcast) => broadcast === station.broadcast });
     const player = await station.player();
     expect(wireMessages(player.received)[0]!.bytes.readUInt32LE(16)).toBe(2);
   });
 
-  it('tells of who plays, and what they got', async () => {
+  it('reports who plays, and what they received', async () => {
     const told: SessionInfo[] = [];
     const reports: SessionReport[] = [];
     const registry = new SessionRegistry({
@@ -283,7 +283,7 @@ describe('MSBD over TCP', () => {
     expect(reports[0]!.bytes).toBeGreaterThan(2 * testPacket(0).bytes.length);
   });
 
-  it('tells all clients that nothing follows when it is closed', async () => {
+  it('tells all clients that nothing follows if it is closed', async () => {
     station = await Station.open();
     const player = await station.player();
     await station.server.close();
@@ -308,7 +308,7 @@ describe('MSBD over TCP', () => {
     expect(station.server.clients).toBe(0);
   });
 
-  it('[MSBD-043] answers a REQ_CONNECT that waits for its channel when the server is closed', async () => {
+  it('[MSBD-043] answers a REQ_CONNECT that waits for its channel if it is closed', async () => {
     let answer: (broadcast: Broadcast) => void = () => {};
     const opening = new Promise<Broadcast>((resolve) => (answer = resolve));
     let asked: () => void = () => {};
@@ -335,21 +335,21 @@ describe('MSBD over TCP', () => {
     ['RES_PING', wire(2)],
     ['another wVersion', Buffer.from(connectRequest()).fill(0x05, 4, 5)],
     ['something else', Buffer.from('GET / HTTP/1.0\r\n\r\n')],
-  ])('[MSBD-012] [MSBD-086] closes at once, without a word, when a connection begins with %s', async (_, bytes) => {
+  ])('[MSBD-012] [MSBD-086] closes at once and silently if a connection begins with %s', async (_, bytes) => {
     station = await Station.open();
     const peer = await station.peer();
     peer.send(bytes);
     expect(await peer.untilClosed()).toHaveLength(0);
   });
 
-  it('[MSBD-086] closes at once when a later message has another wVersion', async () => {
+  it('[MSBD-086] closes at once if a later message has another wVersion', async () => {
     station = await Station.open();
     const player = await station.player();
     player.send(Buffer.from(wire(2)).fill(0x07, 4, 5));
     expect(shape(await player.untilClosed())).toBe('CS');
   });
 
-  it('[MSBD-005] listens on addresses of IPv4 only', async () => {
+  it('[MSBD-005] listens on IPv4 addresses only', async () => {
     station = await Station.open();
     const other = new MsbdServer({ content: { open: async () => undefined } });
     await expect(other.listen(0, '::1')).rejects.toMatchObject({ code: 'WM_FAILED' });
@@ -367,7 +367,7 @@ describe('MSBD over TCP', () => {
 });
 
 describe('fan-out', () => {
-  it('writes the same buffer to all who keep up', async () => {
+  it('writes the same buffer to all clients that keep up', async () => {
     station = await Station.open();
     const players = await Promise.all([station.player(), station.player(), station.player()]);
     const before = station.broadcast.counters.bytesOut;
@@ -378,7 +378,7 @@ describe('fan-out', () => {
     for (const other of others) expect(other).toEqual(first);
   });
 
-  it('skips to a key frame for who does not read, drops it in the end, and nobody else notices', async () => {
+  it('skips to a key frame for a client that does not read, drops it in the end, and disturbs no other client', async () => {
     station = await Station.open();
     let now = 0;
     const broadcast = new Broadcast({
@@ -440,7 +440,7 @@ describe('hostile clients', () => {
     ['a cbMessage of 65536', bad(8, 65_536)],
     ['a REQ_STREAMINFO first', wire(3)],
     ['an IND_PACKET', wire(10, Buffer.alloc(100, 0xff))],
-  ])('[MSBD-009] [MSBD-014] loses its connection with %s, and nobody else does', async (_, bytes) => {
+  ])('[MSBD-009] [MSBD-014] lose their connection by %s, and no other client does', async (_, bytes) => {
     station = await Station.open();
     const player = await station.player();
     const peer = await station.peer();
@@ -450,7 +450,7 @@ describe('hostile clients', () => {
     await untilShape(player, /^CSP$/);
   });
 
-  it('that say more than they send are dropped, as those that say nothing', async () => {
+  it('that send less than they announce are dropped, like silent ones', async () => {
     station = await Station.open();
     const peer = await station.peer();
     const lie = connectRequest();
@@ -461,7 +461,7 @@ describe('hostile clients', () => {
     expect(await peer.untilClosed()).toHaveLength(0);
   });
 
-  it('that flood it with requests and never read are dropped', async () => {
+  it('that flood the server with requests and never read are dropped', async () => {
     station = await Station.open({}, { ballast: 60_000 });
     const peer = await station.player();
     peer.socket.pause();
@@ -473,7 +473,7 @@ describe('hostile clients', () => {
   it('that ask slowly and never read are dropped before they fill the memory', async () => {
     const broadcast = new Broadcast({ batchInterval: 0 });
     broadcast.write({ type: 'header', header: testHeader({ ballast: 60_000 }) });
-    // As of a client that takes nothing.
+    // Like a client that reads nothing.
     const socket = new Duplex({ read: () => {}, write: () => {} });
     const players = new Set<Connection>();
     const connection = new Connection(socket as unknown as Socket, {

@@ -8,7 +8,7 @@ import type { MsbdServerOptions } from '../../src/msbd/server-options.js';
 import { type TestHeaderOptions, type TestPacketOptions, testHeader, testPacket } from '../support/stream.js';
 import { RawPeer } from '../support/wire.js';
 
-/** A packet of MSBD, taken apart without any code of the program. */
+/** A packet of MSBD, parsed without any code of the program. */
 export interface WireMessage {
   readonly id: number;
   readonly size: number;
@@ -16,7 +16,7 @@ export interface WireMessage {
   readonly bytes: Buffer;
 }
 
-/** All whole packets at the start of `bytes`; throws when something is no packet. */
+/** Returns all whole packets at the start of `bytes`; throws if something is not a packet. */
 export function wireMessages(bytes: Buffer): WireMessage[] {
   const messages: WireMessage[] = [];
   for (let at = 0; at + 16 <= bytes.length; ) {
@@ -44,7 +44,7 @@ export function shape(bytes: Buffer): string {
     .join('');
 }
 
-/** A packet of any kind with any body. */
+/** Builds a packet of any kind with any body. */
 export function wire(id: number, body: Buffer = Buffer.alloc(0), hr = 0): Buffer {
   const bytes = Buffer.alloc(16 + body.length);
   bytes.write('MSB ', 0, 'latin1');
@@ -102,13 +102,13 @@ export function indPacket(packetId: number, streamId: number, payload: Buffer): 
 
 export const END = Buffer.concat([wire(9), emptyStreamInfo()]);
 
-/** A server with one broadcast, whatever the channel, that the test feeds, and raw clients on it. */
+/** A server with one broadcast, whatever the channel, fed by the test, and raw clients of it. */
 export class Station {
   readonly broadcast = new Broadcast({ batchInterval: 0, burst: 1000 });
   readonly server: MsbdServer;
   readonly errors: unknown[] = [];
   port = 0;
-  /** The server's clock, ms. */
+  /** The server's clock, in ms. */
   now = 1_000_000;
   readonly #peers: RawPeer[] = [];
   #sendTime = 0;
@@ -133,7 +133,7 @@ export class Station {
     this.broadcast.write({ type: 'header', header: testHeader(options) });
   }
 
-  /** Feeds packets, 100 ms apart; all are key frames unless told otherwise. @returns them */
+  /** Feeds packets, 100 ms apart; all are key frames by default. @returns them */
   feed(count = 1, options: TestPacketOptions = {}): Buffer[] {
     return Array.from({ length: count }, () => {
       const packet = testPacket(this.#sendTime, { key: true, ...options });
@@ -147,7 +147,7 @@ export class Station {
     this.broadcast.write({ type: 'end', moreEntries: false, reason: 0 });
   }
 
-  /** Moves the clock, and has the server look at it. */
+  /** Moves the clock, and lets the server check its timers. */
   tick(milliseconds: number): void {
     this.now += milliseconds;
     this.server.sweep();
@@ -159,7 +159,7 @@ export class Station {
     return peer;
   }
 
-  /** A client that has been told of the stream. */
+  /** Returns a client that has received the description of the stream. */
   async player(flags = 1, channel?: string): Promise<RawPeer> {
     const peer = await this.peer();
     peer.send(connectRequest(flags, channel));
@@ -175,19 +175,19 @@ export class Station {
   }
 }
 
-/** Waits until the packets that came have that shape. @returns them */
+/** Waits until the received packets have that shape. @returns them */
 export function untilShape(peer: RawPeer, pattern: RegExp): Promise<WireMessage[]> {
   return peer.until((bytes) => (pattern.test(shape(bytes)) ? wireMessages(bytes) : undefined));
 }
 
-/** Says what a scripted server does with a connection; `count` is 1 for the first. */
+/** Handles a scripted server's connection; `count` is 1 for the first. */
 export type Script = (socket: Socket, count: number) => void;
 
-/** A server that sends exactly what the test says, once it was sent a REQ_CONNECT. */
+/** A server that sends exactly what the test says, once it has received a REQ_CONNECT. */
 export class ScriptedServer {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
-  /** What each connection sent. */
+  /** The bytes that each connection sent. */
   readonly received: Buffer[] = [];
 
   private constructor(script: Script) {
@@ -223,7 +223,7 @@ export class ScriptedServer {
   }
 }
 
-/** Reads a client to its end. */
+/** Reads from a client to its end. */
 export async function receive(
   options: MsbdClientOptions,
   observe: (event: AsfEvent, client: MsbdClient) => void = () => {},
@@ -243,7 +243,7 @@ export async function receive(
   return { client, events, payloads, error };
 }
 
-/** Packets that are key frames, 100 ms apart. */
+/** Returns packets that are key frames, 100 ms apart. */
 export function media(count: number, from = 0): Buffer[] {
   return Array.from({ length: count }, (_, index) => testPacket((from + index) * 100, { key: true }).bytes);
 }

@@ -36,7 +36,7 @@ describe('Transport', () => {
     );
   });
 
-  it('lists ways by preference; what is no RTP/AVP, or has no such port, is left out of it', () => {
+  it('lists transports by preference, without those that are not RTP/AVP or have no valid port', () => {
     const ways = headers.readTransports(
       'RAW/RAW/UDP;unicast, rtp/avp;unicast;client_port=70000, RTP/AVP/TCP;interleaved=4-5',
     );
@@ -81,7 +81,7 @@ describe('Range', () => {
     'x-asf-byte=-5',
     'x-asf-packet=99999999999999999999-',
     'npt=1:99:00-',
-  ])('[RTSP-069] "%s" is none', (text) => {
+  ])('[RTSP-069] "%s" is refused', (text) => {
     expect(() => headers.readRange(text)).toThrow(RtspError);
   });
 
@@ -105,7 +105,7 @@ describe('RTP-Info', () => {
     expect(headers.readRtpInfo(SERVER)).toEqual(streams.map((stream) => ({ ...stream, ssrc: undefined, thinning: 0 })));
   });
 
-  it('[RTSP-071] with quotes around the URL, [RTSP-099] which those with a separator need', () => {
+  it('[RTSP-071] with quotes around the URL, [RTSP-099] which a URL with a separator needs', () => {
     expect(headers.writeStreamUrl('rtsp://h/a;b,c')).toBe('"rtsp://h/a;b,c"');
     for (const text of ['url="rtsp://h/a;b,c";Seq=1', '"url=rtsp://h/a;b,c";seq=1', '"rtsp://h/a;b,c";seq=1']) {
       expect(headers.readRtpInfo(text)).toMatchObject([{ url: 'rtsp://h/a;b,c', sequence: 1 }]);
@@ -120,7 +120,7 @@ describe('RTP-Info', () => {
     ]);
   });
 
-  it('[RTSP-211] that names nothing is an error', () => {
+  it('[RTSP-211] without a URL is an error', () => {
     for (const text of ['', ' , ', ';seq=1', 'url=', 'a'.repeat(5_000), Array(200).fill('rtsp://h/x').join(',')]) {
       expect(() => headers.readRtpInfo(text)).toThrow(RtspError);
     }
@@ -170,7 +170,7 @@ describe('bodies', () => {
     expect(headers.readStreamSwitch(headers.writeStreamSwitch(added))).toEqual(added);
   });
 
-  it('[RTSP-120] a stream switch with another level is none', () => {
+  it('[RTSP-120] a stream switch with another level is refused', () => {
     for (const body of ['', 'SSEntry:', 'SSEntry: 1 2 3', 'SSEntry: a b c', 'SSEntry: 1 2']) {
       expect(() => headers.readStreamSwitch(body)).toThrow(RtspError);
     }
@@ -187,7 +187,7 @@ describe('bodies', () => {
     expect(headers.readEndOfStream('anything')).toBeUndefined();
   });
 
-  it('and headers of anybody throw nothing but their own error', () => {
+  it('and headers of any content throw only their own error', () => {
     const readers = [
       headers.readTransports,
       headers.readRange,

@@ -80,7 +80,7 @@ describe('an RTSP connection', () => {
     expect(() => [...reader.push(stream)]).toThrow(RtspError);
   });
 
-  it('does not read a long body again with each byte', () => {
+  it('does not rescan a long body with each byte', () => {
     const body = Buffer.alloc(200_000, 'x');
     const bytes = serialiseRequest('SET_PARAMETER', 'rtsp://h/', [], body);
     const reader = new RtspReader();
@@ -106,7 +106,7 @@ describe('an RTSP connection', () => {
     expect(() => serialiseRequest('PLAY', 'rtsp://h/a b', [])).toThrow(RtspError);
   });
 
-  it('throws nothing but its own error, whatever comes', () => {
+  it('throws only its own error, whatever arrives', () => {
     fc.assert(
       fc.property(
         fc.array(fc.oneof(fc.string(), fc.constantFrom('\r\n', '\r\n\r\n', ' RTSP/1.0', '$\0\0\x03abc', 'PLAY x'))),

@@ -17,7 +17,7 @@ function written(unit: rtp.AsfUnit, sequence: number, options: rtp.AsfFraming = 
     const size = rtp.rtpUnitSize(unit.bytes.length, index, options);
     const bytes = Buffer.alloc(size + 2, 0xee);
     expect(rtp.writeRtpUnit(bytes, 1, unit, index, sequence + index, options)).toBe(size + 1);
-    // Nothing is written before or after its place.
+    // Nothing is written outside its place.
     expect([bytes[0], bytes.at(-1)]).toEqual([0xee, 0xee]);
     return bytes.subarray(1, size + 1);
   });
@@ -40,12 +40,12 @@ describe('RTP packets', () => {
     expect(packets.map(({ sequence }) => sequence)).toEqual([0xffff, 0, 1, 2]);
   });
 
-  it('[RTSP-012] of a whole packet say its length, which counts the payload header', () => {
+  it('[RTSP-012] of a whole packet state its length, which includes the payload header', () => {
     const [packet] = written(unitOf(1_450, { keyFrame: true }), 0, { ...framing, largest: 1_500 });
     expect(packet!.subarray(12, 16).toString('hex')).toBe('c00005ae');
   });
 
-  it('[RTSP-011] say of a key frame in each fragment', () => {
+  it('[RTSP-011] mark a key frame in each fragment', () => {
     const flags = (keyFrame: boolean) =>
       written(unitOf(3_000, { keyFrame }), 0).map(
         (packet) => rtp.readAsfPieces(rtp.readRtp(packet).payload)[0]!.keyFrame,
@@ -54,7 +54,7 @@ describe('RTP packets', () => {
     expect(flags(false)).toEqual([false, false, false]);
   });
 
-  it('[RTSP-076] hold no LocationId unless it is wanted, [RTSP-077] and then where an ASF packet ends', () => {
+  it('[RTSP-076] have no LocationId unless it is wanted, [RTSP-077] and then where an ASF packet ends', () => {
     const locations = (withLocation: boolean) =>
       [
         ...written(unitOf(3_000), 0, { ...framing, withLocation }),
@@ -64,7 +64,7 @@ describe('RTP packets', () => {
     expect(locations(true)).toEqual([undefined, undefined, 41, 41]);
   });
 
-  it('are never larger than they may be, and give the packet back', () => {
+  it('are never larger than allowed, and can be reassembled', () => {
     fc.assert(
       fc.property(
         fc.integer({ min: 1, max: 70_000 }),
@@ -130,7 +130,7 @@ describe('the payload of RTP', () => {
     expect(rtp.readAsfPieces(piece(0x47, 7, Buffer.from('abc')))[0]!.bytes.toString()).toBe('abc');
   });
 
-  it('throws nothing but its own error, whatever comes', () => {
+  it('throws only its own error, whatever arrives', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 80 }), (bytes) => {
         for (const read of [rtp.readAsfPieces, rtp.readRtp]) {
@@ -172,7 +172,7 @@ describe('a packet pair over UDP', () => {
       Buffer.alloc(size, ++filled),
     );
 
-  it('[RTSP-032] has timestamp 0 and S in its first packet alone, [RTSP-033] and fixed sizes', () => {
+  it('[RTSP-032] has timestamp 0 and S only in its first packet, [RTSP-033] and fixed sizes', () => {
     const read = packets(false).map(rtp.readRtp);
     expect(read.map(({ marker, timestamp, sequence }) => [marker, timestamp, sequence])).toEqual([
       [true, 0, 0xffff],
@@ -188,7 +188,7 @@ describe('a packet pair over UDP', () => {
     expect(new Set(read.map(({ payload }) => payload[4])).size).toBe(3);
   });
 
-  it('[RTSP-034] tells the last by its size, [RTSP-206] where that may vary', () => {
+  it('[RTSP-034] identifies the last by its size, [RTSP-206] where that may vary', () => {
     const sizes = packets(true).map((packet) => packet.length - 16);
     expect(sizes[0]).toBe(1_283);
     expect(sizes.map((size) => size % 3)).toEqual([2, 0, 1]);
@@ -196,7 +196,7 @@ describe('a packet pair over UDP', () => {
 });
 
 describe('RTCP', () => {
-  it('[RTSP-035] asks by number and bits for those after it, [RTSP-036] with E set', () => {
+  it('[RTSP-035] asks by number and by bits for those after it, [RTSP-036] with E set', () => {
     const [packet] = buildNacks({ mediaSsrc: 0x01020304, rtxSsrc: 0x2f73682b, sequences: [0xfffe, 0, 15, 16, 100] });
     expect(packet!.subarray(0, 24).toString('hex')).toBe('91cd00052f73682b01020304fffe0002000f000100640000');
     expect(readNacks(packet!)).toEqual({
@@ -239,7 +239,7 @@ describe('RTCP', () => {
     for (let cut = 1; cut < packet!.length; cut++) expect(readNacks(packet!.subarray(0, cut))).toBeUndefined();
   });
 
-  it('of anybody never throws', () => {
+  it('of any content never throws', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => {
         expect(() => readNacks(Buffer.from(bytes))).not.toThrow();

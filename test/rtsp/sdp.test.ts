@@ -99,7 +99,7 @@ describe('an SDP', () => {
     expect(text).toContain('b=RS:0\r\nb=RR:0\r\n');
   });
 
-  it('[RTSP-042] tells the average where it differs', () => {
+  it('[RTSP-042] states the average if it differs', () => {
     expect(writeSdp({ ...sdp, media: [{ ...sdp.media[0]!, averageBitRate: undefined }] })).not.toContain('X-AV');
   });
 
@@ -124,7 +124,7 @@ describe('an SDP', () => {
     expect(readSdp(text.replace('24 1', '3 4')).media[0]!.fec).toBeUndefined();
   });
 
-  it('is for IPv6 where the server is', () => {
+  it('has IPv6 addresses if the server has', () => {
     const text = writeSdp({
       ...sdp,
       origin: { family: 'IP6', address: '2001:db8::1' },
@@ -141,12 +141,12 @@ describe('an SDP', () => {
     expect(writeSdp({ ...sdp, title: '\n' })).toContain('\r\ns=-\r\n');
   });
 
-  it('[RTSP-047] without an ASF header is none', () => {
+  it('[RTSP-047] without an ASF header is refused', () => {
     expect(() => readSdp('v=0\r\n')).toThrow(RtspError);
     expect(() => readSdp(writeSdp(sdp).replace(/base64,\w/, 'base64,!'))).toThrow(RtspError);
   });
 
-  it('[RTSP-051] of streams that ASF has', () => {
+  it('[RTSP-051] has only streams that ASF can have', () => {
     const streams = (stream: number) =>
       readSdp(writeSdp({ ...sdp, media: [{ ...sdp.media[0]!, stream }] })).media.length;
     expect([0, 1, 127, RTX_STREAM, 131_070, 131_071].map(streams)).toEqual([0, 1, 1, 1, 1, 0]);
@@ -158,7 +158,7 @@ describe('an SDP', () => {
     expect(controlUrl(sdp, 'rtsp://other/x', 'rtsp://h/test')).toBe('rtsp://other/x');
   });
 
-  it('of anybody throws nothing but its own error', () => {
+  it('of any content throws only its own error', () => {
     const lines = writeSdp(sdp).split('\r\n');
     fc.assert(
       fc.property(fc.array(fc.oneof(fc.constantFrom(...lines), fc.string())), (some) => {
