@@ -13,7 +13,7 @@ import {
 } from './support.js';
 
 const SIZE = 200;
-/** So much of each packet that a loss shows in the payloads, and not in the padding. */
+/** Large enough for a loss to hit the payloads, not the padding. */
 const DATA = 60;
 
 const piece = (number: number, stream: number): Piece => ({
@@ -26,7 +26,7 @@ const packet = (number: number): Buffer => packetOf(number * 40, [piece(number, 
 const packets = (from: number, to: number): Buffer[] =>
   Array.from({ length: to - from }, (_, index) => packet(from + index));
 
-/** A live pipe and a file with the same data, which is `count` packets by its header. */
+/** The same data as a live pipe and as a file whose header declares `count` packets. */
 function forms(data: readonly Buffer[], count: number): ReadonlyArray<readonly [name: string, bytes: Buffer]> {
   const body = Buffer.concat(data);
   const file = header([fileProperties({ flags: 2 }), audio(1), audio(2)], {
@@ -39,7 +39,7 @@ function forms(data: readonly Buffer[], count: number): ReadonlyArray<readonly [
   ];
 }
 
-/** Of the packets: their send times, and how many payloads each has. */
+/** The send times of the packets, and the number of payloads in each. */
 function readIn(bytes: Buffer, chunkSize?: number) {
   const { items, reader } = readAll(bytes, chunkSize);
   const all = packetsOf(items);
@@ -53,12 +53,12 @@ function readIn(bytes: Buffer, chunkSize?: number) {
 
 describe('bytes that were lost or added (asf.md 16.6)', () => {
   it.each(forms([...packets(0, 5), packet(5).subarray(0, 120), ...packets(6, 10)], 10))(
-    'in %s: the end of a packet is missing, and the next one is found',
+    'in %s: finds the next packet after one without its end',
     (_name, bytes) => {
       for (const chunkSize of [bytes.length, 64, 333]) {
         const { numbers, payloads, whole, reader } = readIn(bytes, chunkSize);
         expect(numbers).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
-        // The packet that was cut keeps the object that is whole.
+        // The cut packet keeps its complete object.
         expect(payloads).toEqual([2, 2, 2, 2, 2, 1, 2, 2, 2, 2]);
         expect(whole).toBe(true);
         expect(reader).toMatchObject({ damagedPackets: 1, leftOutPackets: 0, skippedBytes: 0, truncated: false });
@@ -67,7 +67,7 @@ describe('bytes that were lost or added (asf.md 16.6)', () => {
   );
 
   it.each(forms([...packets(0, 5), packet(5).subarray(110), ...packets(6, 10)], 10))(
-    'in %s: the start of a packet is missing',
+    'in %s: skips a packet without its start',
     (_name, bytes) => {
       const { numbers, reader } = readIn(bytes, 77);
       expect(numbers).toEqual([0, 1, 2, 3, 4, 6, 7, 8, 9]);
@@ -76,7 +76,7 @@ describe('bytes that were lost or added (asf.md 16.6)', () => {
   );
 
   it.each(forms([...packets(0, 5), Buffer.alloc(70, 0x55), ...packets(5, 10)], 10))(
-    'in %s: foreign bytes are between two packets',
+    'in %s: skips foreign bytes between two packets',
     (_name, bytes) => {
       const { numbers, whole, reader } = readIn(bytes);
       expect(numbers).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
@@ -90,7 +90,7 @@ describe('bytes that were lost or added (asf.md 16.6)', () => {
       [...packets(0, 5), ...packets(5, 10).flatMap((each) => [Buffer.from('24440000000000000000', 'hex'), each])],
       10,
     ),
-  )('in %s: bytes are before each packet', (_name, bytes) => {
+  )('in %s: skips foreign bytes before each packet', (_name, bytes) => {
     const { numbers, payloads, whole } = readIn(bytes, 333);
     expect(numbers).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
     expect(payloads.every((count) => count === 2)).toBe(true);
@@ -98,7 +98,7 @@ describe('bytes that were lost or added (asf.md 16.6)', () => {
   });
 
   it.each(forms([...packets(0, 5), Buffer.alloc(11 * SIZE + 7), ...packets(5, 10)], 21))(
-    'in %s: many packets of zeros are left out, and counted',
+    'in %s: leaves out many packets of zeros and counts them',
     (_name, bytes) => {
       const { numbers, reader } = readIn(bytes, 1000);
       expect(numbers).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
@@ -106,12 +106,12 @@ describe('bytes that were lost or added (asf.md 16.6)', () => {
     },
   );
 
-  it('reads packets on that have no error correction data', () => {
+  it('keeps reading when packets no longer have error correction data', () => {
     const bare = packets(5, 10).map((each) => {
       const body = each.subarray(3);
       return Buffer.concat([body, Buffer.alloc(3)]);
     });
-    // Their Padding Length is three bytes longer than before.
+    // Their Padding Length grows by three bytes.
     for (const each of bare) each[2] = each[2]! + 3;
     const { numbers, reader } = readIn(Buffer.concat([liveAv().bytes, ...packets(0, 5), ...bare]));
     expect(numbers).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
@@ -134,7 +134,7 @@ describe('noise that can be read as a packet', () => {
     }
   });
 
-  it('leaves out the one payload of a packet whose time is far away', () => {
+  it('leaves out only the payload whose time is far away', () => {
     const half = packetOf(200, [piece(5, 1), piece(50_000_000, 2)], SIZE);
     const { numbers, payloads, reader } = readIn(Buffer.concat([liveAv().bytes, ...packets(0, 5), half, packet(6)]));
     expect(numbers).toEqual([0, 1, 2, 3, 4, 5, 6]);
@@ -142,14 +142,14 @@ describe('noise that can be read as a packet', () => {
     expect(reader).toMatchObject({ damagedPackets: 1, leftOutPackets: 0 });
   });
 
-  it('is not what goes on at another time', () => {
+  it('does not include packets that continue at another time', () => {
     const later = packets(100_000, 100_005);
     const { numbers, reader } = readIn(Buffer.concat([liveAv().bytes, ...packets(0, 5), ...later]));
     expect(numbers).toEqual([0, 1, 2, 3, 4, 100_000, 100_001, 100_002, 100_003, 100_004]);
     expect(reader.damagedPackets).toBe(0);
   });
 
-  it('may be a header in the middle of the data', () => {
+  it('may look like a header in the middle of the data', () => {
     const broken = Buffer.from(liveAv().bytes);
     broken.fill(0, 30, 60);
     const { numbers, reader } = readIn(Buffer.concat([liveAv().bytes, ...packets(0, 5), broken, ...packets(5, 8)]));
@@ -159,12 +159,12 @@ describe('noise that can be read as a packet', () => {
 });
 
 describe('packets that are tidied', () => {
-  it('come without payloads of no data, and packets of padding only are no damage', () => {
+  it('lose payloads without data; only padding is not damage', () => {
     const empty = packetOf(200, [piece(5, 1), piece(5, 2)], SIZE);
     const second = empty.indexOf(Buffer.alloc(DATA, 6)) - 2;
     empty.writeUInt16LE(0, second);
     empty[second - 9] = 8;
-    // The first payload has no data; its former data is read as part of what follows, so the count says one payload less.
+    // The first payload has no data; its former data is read as part of the next one, so the count is one less.
     empty[empty.indexOf(0x82, 3)] = 0x81;
     const padding = packetOf(200, [piece(5, 1), piece(5, 2)], SIZE);
     padding[12] = 0x80;
@@ -174,7 +174,7 @@ describe('packets that are tidied', () => {
     expect(reader.damagedPackets).toBe(0);
   });
 
-  it('come without what cannot be read of them', () => {
+  it('lose what cannot be read', () => {
     const broken = packet(5);
     broken.writeUInt16LE(900, broken.lastIndexOf(Buffer.alloc(DATA, 6)) - 2);
     const { numbers, payloads, whole, reader } = readIn(
@@ -187,7 +187,7 @@ describe('packets that are tidied', () => {
   });
 });
 
-describe('headers that are a little wrong', () => {
+describe('slightly wrong headers', () => {
   const plain = liveAv().bytes;
   const body = plain.subarray(0, -50);
   const data = plain.subarray(-50);
@@ -215,13 +215,13 @@ describe('headers that are a little wrong', () => {
     }
   });
 
-  it('an index between header and data is not made part of the header', () => {
+  it('do not absorb an index between header and data', () => {
     const { items } = readAll(Buffer.concat([body, index, data, ...packets(0, 4)]));
     expect(headerOf(items).bytes).toEqual(plain);
     expect(packetsOf(items)).toHaveLength(4);
   });
 
-  it('are refused when no data follows', () => {
+  it('are refused if no data follows', () => {
     expect(() => readAll(Buffer.concat([sized(body.length - 10), Buffer.alloc(50), ...packets(0, 4)]))).toThrow(
       AsfError,
     );

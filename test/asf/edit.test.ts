@@ -12,7 +12,7 @@ import { audio, FILE_ID, fileProperties, header, liveAv, video, ZERO_ID } from '
 
 const UNIX_EPOCH = 116_444_736_000_000_000n;
 
-/** What ffmpeg writes at the head of a pipe. */
+/** The header that ffmpeg writes to a pipe. */
 const likeFfmpeg = () =>
   header(
     [
@@ -45,7 +45,7 @@ const esp = (changes: Partial<ExtendedStreamProperties> = {}): ExtendedStreamPro
 });
 
 describe('liveHeader (asf.md 10.7)', () => {
-  it('has texts that fill their fields, and says which one is longer', () => {
+  it('accepts texts that fill their fields, and names one that is too long', () => {
     const title = 'é'.repeat(32_766);
     const { objects } = parseHeader(liveHeader(likeFfmpeg(), { title }).bytes);
     expect(objects.find(({ type }) => type === 'contentDescription')).toMatchObject({ title });
@@ -55,7 +55,7 @@ describe('liveHeader (asf.md 10.7)', () => {
     );
   });
 
-  it('keeps a text beside others that fills its field without a NUL', () => {
+  it('keeps a text that fills its field without a NUL', () => {
     const full = 'x'.repeat(32_767);
     const texts = { type: 'contentDescription', title: full, author: '', copyright: '', description: '', rating: '' };
     const old = header([fileProperties(), audio(1), texts as HeaderObject]);
@@ -83,11 +83,11 @@ describe('liveHeader (asf.md 10.7)', () => {
     expect(liveHeader(likeFfmpeg()).fileProperties.dataPacketsCount).toBe(0xffff_ffffn);
   });
 
-  it('keeps flags that it does not know', () => {
+  it('keeps unknown flags', () => {
     expect(liveHeader(liveAv({ flags: 0xa })).fileProperties.flags).toBe(9);
   });
 
-  it('puts a random File ID in both places when there is none, and keeps one that is there', () => {
+  it('puts a random File ID in both places if it is missing, and keeps an existing one', () => {
     const live = liveHeader(likeFfmpeg());
     expect(live.fileId).not.toBe(ZERO_ID);
     expect(live.dataObject.fileId).toBe(live.fileId);
@@ -99,7 +99,7 @@ describe('liveHeader (asf.md 10.7)', () => {
     });
   });
 
-  it('dates a header that has no date', () => {
+  it('adds a date to a header without one', () => {
     const now = new Date('2024-03-01T12:00:00Z');
     expect(liveHeader(likeFfmpeg(), { now }).fileProperties.creationDate).toBe(fileTime(now));
     expect(fileTime(new Date(0))).toBe(UNIX_EPOCH);
@@ -116,14 +116,14 @@ describe('liveHeader (asf.md 10.7)', () => {
     );
   });
 
-  it('takes bit rates that were measured before those of the header', () => {
+  it('prefers measured bit rates to those of the header', () => {
     const first = liveHeader(likeFfmpeg());
     const second = liveHeader(first, { bitrates: new Map([[2, 777_000]]) });
     expect(second.streamBitrates.get(2)).toBe(777_000);
     expect(second.objects.filter(({ type }) => type === 'streamBitrateProperties')).toHaveLength(1);
   });
 
-  it('fills the room of index parameters with padding, drops markers, and makes Extended Stream Properties live', () => {
+  it('replaces index parameters by padding, drops markers, and makes Extended Stream Properties live', () => {
     const objects: HeaderObject[] = [
       fileProperties(),
       audio(1),
@@ -156,7 +156,7 @@ describe('liveHeader (asf.md 10.7)', () => {
     });
   });
 
-  it('has the size and count of what is in it, a Data Object of 50 bytes, and its own size as File Size', () => {
+  it('has correct size and count fields, a Data Object of 50 bytes, and its own size as File Size', () => {
     const live = liveHeader(
       header([fileProperties(), audio(1), { type: 'marker', reserved: GUID.reserved4, name: '', markers: [] }], {
         size: 5050n,
@@ -169,7 +169,7 @@ describe('liveHeader (asf.md 10.7)', () => {
     expect(live.fileProperties.fileSize).toBe(BigInt(live.bytes.length));
   });
 
-  it('sets the texts that are asked for and keeps the others', () => {
+  it('sets the given texts and keeps the others', () => {
     const first = liveHeader(likeFfmpeg(), { title: 'News', author: 'Ünal' });
     expect(first.objects.find(({ type }) => type === 'contentDescription')).toEqual({
       type: 'contentDescription',
@@ -186,19 +186,19 @@ describe('liveHeader (asf.md 10.7)', () => {
     });
   });
 
-  it('changes nothing more when it is done again', () => {
+  it('is idempotent', () => {
     const live = liveHeader(likeFfmpeg(), { title: 'News' });
     expect(liveHeader(live).bytes).toEqual(live.bytes);
   });
 
-  it('takes another packet size', () => {
+  it('can change the packet size', () => {
     expect(liveHeader(likeFfmpeg(), { packetSize: 1400 })).toMatchObject({
       packetSize: 1400,
       fileProperties: { minimumPacketSize: 1400 },
     });
   });
 
-  it('leaves what a Digital Signature covers as it is (asf.md 15)', () => {
+  it('does not change what a Digital Signature covers (asf.md 15)', () => {
     const signed: HeaderObject[] = [
       { type: 'extendedContentEncryption', data: Buffer.from('drm') },
       { type: 'headerExtension', objects: [esp()] },
@@ -219,8 +219,8 @@ describe('liveHeader (asf.md 10.7)', () => {
   });
 });
 
-describe('a preroll that nothing could hold', () => {
-  it.each([2 ** 64, 2 ** 63, 2 ** 53])('is kept as it is: %d ms', (preroll) => {
+describe('an impossibly large preroll', () => {
+  it.each([2 ** 64, 2 ** 63, 2 ** 53])('is kept: %d ms', (preroll) => {
     const { bytes } = liveHeader(liveAv({ preroll }));
     expect(parseHeader(bytes).preroll).toBe(preroll);
   });
@@ -229,7 +229,7 @@ describe('a preroll that nothing could hold', () => {
 describe('sameLayout', () => {
   const base = liveAv();
 
-  it('does not mind what differs at every start of an encoder', () => {
+  it('ignores what differs each time an encoder starts', () => {
     const again = liveAv({
       fileId: 'ab'.repeat(16),
       creationDate: 99n,
@@ -251,7 +251,7 @@ describe('sameLayout', () => {
     expect(sameLayout(encoded(1n), encoded(2n))).toBe(true);
   });
 
-  it('minds streams, packet size, preroll and flags', () => {
+  it('compares streams, packet size, preroll and flags', () => {
     expect(sameLayout(base, header([fileProperties(), audio(1)]))).toBe(false);
     expect(sameLayout(base, header([fileProperties(), audio(1), video(3)]))).toBe(false);
     expect(sameLayout(base, liveAv({ maximumPacketSize: 300 }))).toBe(false);
@@ -261,7 +261,7 @@ describe('sameLayout', () => {
 });
 
 describe('describeStreams', () => {
-  it('says what a person wants to know', () => {
+  it('returns what a person wants to know', () => {
     const source = header([
       fileProperties(),
       audio(1),
@@ -294,7 +294,7 @@ describe('describeStreams', () => {
     ]);
   });
 
-  it('lets no control characters of a FourCC through', () => {
+  it('removes control characters from a FourCC', () => {
     const colourful = video(1);
     const data = Buffer.from(colourful.typeSpecificData);
     data.write('\x1b[2J', 11 + 16, 'latin1');
@@ -303,7 +303,7 @@ describe('describeStreams', () => {
     );
   });
 
-  it('is the same of a header that was read again', () => {
+  it('is the same for a header that was read again', () => {
     expect(describeStreams(parseHeader(liveAv().bytes))).toEqual(describeStreams(liveAv()));
   });
 });

@@ -4,7 +4,7 @@ import { buildHeader, type HeaderObject, parseHeader } from '../../src/asf/heade
 import { testHeader } from '../support/stream.js';
 import { extension } from './object-support.js';
 
-/** A header with the streams 1 to 6, as it is read from its bytes. */
+/** A header with streams 1 to 6, read from its bytes. */
 function headerWith(...exclusions: HeaderObject[]) {
   const { objects, fileId, dataObject } = testHeader();
   const video = objects.find((object) => object.type === 'streamProperties')!;
@@ -50,7 +50,7 @@ describe('exclusionsOf', () => {
     expect(exclusionsOf(headerWith(...objects))).toEqual(expected);
   });
 
-  it('leaves out streams that are not declared, and objects that leave no choice', () => {
+  it('ignores undeclared streams, and objects that leave no choice', () => {
     const wide = { ...bitrate, streamNumbers: [1, 99, 5, 1] } as HeaderObject;
     const single = { ...advanced, streamNumbers: [2, 98, 2] } as HeaderObject;
     expect(exclusionsOf(headerWith(wide, single))).toEqual([{ by: 'bitrate', choices: [[1], [5]] }]);
@@ -70,7 +70,7 @@ describe('leftOut', () => {
     expect([...leftOut(exclusions)].sort()).toEqual(expected);
   });
 
-  it('keeps what is picked', () => {
+  it('keeps the choice that was picked', () => {
     expect([...leftOut([of([1], [3], [5])], (choices) => choices.at(-1)!)]).toEqual([1, 3]);
   });
 });

@@ -19,7 +19,7 @@ import {
 } from '../../src/asf/index.js';
 import { AV_INPUT, contents, hasFfmpeg, headerOf, packetsOf, readAll, Workshop } from './support.js';
 
-/** What ffmpeg's mmsh client and libmms make of stripped packets: the full size again, with zeros. */
+/** What ffmpeg's mmsh client and libmms do with stripped packets: they pad them with zeros to full size. */
 const zeroFill = (bytes: Buffer, size: number): Buffer => Buffer.concat([bytes, Buffer.alloc(size - bytes.length)]);
 
 // Without ffmpeg and ffprobe there is nothing real to compare with.
@@ -52,7 +52,7 @@ withFfmpeg('what ffmpeg writes (skipped only where ffmpeg or ffprobe is missing)
     ['file', 16_000],
     ['pipe', 512],
     ['pipe', 3200],
-  ] as const)('as a %s with packets of %i bytes is read and built again byte for byte', (target, packetSize) => {
+  ] as const)('as a %s with packets of %i bytes is read and rebuilt byte for byte', (target, packetSize) => {
     const original = shop.make(target, ...AV_INPUT(1), '-packet_size', String(packetSize));
     const { items, reader } = readAll(original, 1000);
     expect(reader).toMatchObject({ damagedPackets: 0, truncated: false });
@@ -70,7 +70,7 @@ withFfmpeg('what ffmpeg writes (skipped only where ffmpeg or ffprobe is missing)
     expect(bodies.length).toBeGreaterThan(1);
   });
 
-  it('with tags, languages and an aspect ratio is built again byte for byte, from copies of all fields too', () => {
+  it('with tags, languages and an aspect ratio is rebuilt byte for byte, even from copies of all fields', () => {
     const tags = ['title=Tïtle', 'author=A', 'copyright=C', 'comment=D', 'genre=G'].flatMap((tag) => [
       '-metadata',
       tag,
@@ -94,7 +94,7 @@ withFfmpeg('what ffmpeg writes (skipped only where ffmpeg or ffprobe is missing)
     ]);
   });
 
-  it('with chapters has a wrong count, and only that is put right', () => {
+  it('with chapters has a wrong count, and only that is corrected', () => {
     const chapters = shop.path('chapters.txt');
     shop.ffmpeg(...AV_INPUT(1), shop.path('plain.mkv'));
     const list =
@@ -131,7 +131,7 @@ withFfmpeg('what ffmpeg writes (skipped only where ffmpeg or ffprobe is missing)
     ).toEqual(expected);
   });
 
-  it('through a pipe has the packets of the file, and the same header at every start', () => {
+  it('through a pipe has the packets of the file, and the same header each time', () => {
     const { items, reader } = readAll(pipe, 4096);
     expect(packetsOf(items).map(({ bytes }) => bytes)).toEqual(packets.map(({ bytes }) => bytes));
     expect(items).toHaveLength(1 + packets.length);
@@ -144,7 +144,7 @@ withFfmpeg('what ffmpeg writes (skipped only where ffmpeg or ffprobe is missing)
     const stripped = packets.map(stripPadding);
     expect(stripped.some((bytes) => bytes.length < header.packetSize)).toBe(true);
     for (const bytes of stripped) {
-      // Where the new field would take up what was cut, nothing is cut.
+      // If the new field would take up what was cut, nothing is cut.
       if (bytes.length < header.packetSize) expect(parsePacket(bytes).paddingLength).toBe(0);
     }
     const expected = shop.frames(file);
@@ -164,7 +164,7 @@ withFfmpeg('what ffmpeg writes (skipped only where ffmpeg or ffprobe is missing)
     ).toEqual(file.subarray(0, header.bytes.length + packets.length * header.packetSize));
   });
 
-  it('decodes to other frames when only the Padding Length is set to 0: why the explicit length is written', () => {
+  it('decodes to other frames if only the Padding Length is set to 0: hence the explicit length', () => {
     const cut = packets.map((packet) => {
       const bytes = Buffer.from(packet.bytes.subarray(0, packet.end));
       bytes.writeUIntLE(0, 5, (packet.lengthTypeFlags >> 3) & 3 || 1);
@@ -175,13 +175,13 @@ withFfmpeg('what ffmpeg writes (skipped only where ffmpeg or ffprobe is missing)
     expect(shop.frames(asFile(header, cut))).not.toBe(shop.frames(file));
   });
 
-  it.each([1, 2])('decodes stream %i alone to the same frames when the other was filtered out', (wanted) => {
+  it.each([1, 2])('decodes stream %i to the same frames after the other was filtered out', (wanted) => {
     const kept = packets.flatMap((packet) => filterPacket(packet, (stream) => (stream === wanted ? 0 : 2)) ?? []);
     const filtered = kept.map((bytes) => restorePadding(parsePacket(bytes), header.packetSize));
     const map = ['-map', wanted === 1 ? '0:v' : '0:a'];
     expect(kept.length).toBeGreaterThan(10);
     expect(shop.frames(asFile(header, filtered), ...map)).toBe(shop.frames(file, ...map));
-    // The stripped form of the wire, filled with zeros by the receiver.
+    // The stripped form of the wire, padded with zeros by the receiver.
     expect(
       shop.frames(
         asFile(
@@ -199,7 +199,7 @@ withFfmpeg('what ffmpeg writes (skipped only where ffmpeg or ffprobe is missing)
       header,
       kept.map((bytes) => restorePadding(parsePacket(bytes), header.packetSize)),
     );
-    // The checksum alone: ffmpeg guesses another time base when frames are few.
+    // Only the checksums: ffmpeg guesses another time base if there are few frames.
     const sums = (text: string): string[] => text.match(/[0-9a-f]{32}$/gm) ?? [];
     const all = sums(shop.frames(file, '-map', '0:v'));
     const keys = sums(shop.frames(thinned, '-map', '0:v'));
@@ -228,7 +228,7 @@ withFfmpeg('what ffmpeg writes (skipped only where ffmpeg or ffprobe is missing)
     expect(Number(format.duration)).toBeLessThan(4);
   });
 
-  it('shifts all times of the frames by the same when rebased', () => {
+  it('shifts all frame times equally when rebased', () => {
     const shifted = asFile(
       header,
       packets.map((packet) => rebasePacket(packet, 10_000)),
@@ -266,18 +266,18 @@ withFfmpeg('files that are made of what ffmpeg writes to a pipe', () => {
 
   afterAll(() => shop.close());
 
-  it('hold the same frames', () => {
+  it('have the same frames', () => {
     expect(shop.frames(made)).toBe(shop.frames(source));
   });
 
-  it('say the duration that ffmpeg says of its own file', () => {
+  it('have the duration that ffmpeg reports for its own file', () => {
     const duration = (path: string): number =>
       Number(shop.probe('-show_entries', 'format=duration', '-of', 'csv=p=0', path));
     const own = duration(shop.save(shop.make('file', ...AV_INPUT(8))));
     expect(Math.abs(duration(shop.save(made)) - own)).toBeLessThan(0.1);
   });
 
-  it('have an index whose key frames are those of ffmpeg', () => {
+  it('have an index with the same key frames as that of ffmpeg', () => {
     const indexOf = (bytes: Buffer): number[] => {
       const item = readAll(bytes).items.find(({ type }) => type === 'index');
       return item?.type === 'index' ? [...parseSimpleIndex(item.bytes).packetNumbers] : [];
@@ -291,7 +291,7 @@ withFfmpeg('files that are made of what ffmpeg writes to a pipe', () => {
     expect(new Set(ours)).toEqual(new Set(keys.keyFrames(1).map(({ packetNumber }) => packetNumber)));
   });
 
-  it('can be sought in: ffmpeg starts at the frame asked for', () => {
+  it('are seekable: ffmpeg starts at the requested frame', () => {
     const path = shop.save(made);
     const at = (...options: string[]): string =>
       shop
@@ -304,7 +304,7 @@ withFfmpeg('files that are made of what ffmpeg writes to a pipe', () => {
     expect(at('-ss', '5', '-i', path)).toBe(at('-i', path, '-ss', '5'));
   });
 
-  it('play when they were cut before the end', () => {
+  it('play if they were cut before the end', () => {
     const { items } = readAll(source);
     const builder = new AsfFileBuilder(headerOf(items));
     const body = packetsOf(items).map((packet) => builder.packet(packet));
@@ -318,7 +318,7 @@ withFfmpeg('files that are made of what ffmpeg writes to a pipe', () => {
     expect(readAll(cut).reader.truncated).toBe(true);
   });
 
-  it('are not changed by being read and written once more', () => {
+  it('do not change when they are read and written again', () => {
     const again = build(made);
     const [first, second] = [headerOf(readAll(made).items), headerOf(readAll(again).items)];
     expect(again).toEqual(made);
@@ -327,10 +327,10 @@ withFfmpeg('files that are made of what ffmpeg writes to a pipe', () => {
 });
 
 withFfmpeg('compressed payloads', () => {
-  it('play like the objects that they are made of', () => {
+  it('play like the objects that they consist of', () => {
     const shop = new Workshop();
     try {
-      // Objects of at most 255 bytes, as compressed payloads want them.
+      // Objects of at most 255 bytes, as compressed payloads require.
       const source = shop.make(
         'file',
         '-f',

@@ -45,7 +45,7 @@ function makeFile(source: AsfHeader, packets: readonly Buffer[], rebase?: boolea
   return { bytes: Buffer.concat([final, ...body, trailer]), header: parseHeader(final), trailer };
 }
 
-/** Video of 25 frames a second, a key frame every second, one frame a packet; audio beside it. */
+/** Video at 25 frames a second with a key frame every second, one frame per packet, and audio. */
 function frames(count: number, from = 0): Buffer[] {
   return Array.from({ length: count }, (_, i) => {
     const time = from + i * 40;
@@ -58,7 +58,7 @@ function frames(count: number, from = 0): Buffer[] {
 }
 
 describe('AsfFileBuilder', () => {
-  it('makes a file whose header says sizes, counts, durations and Seekable', () => {
+  it('builds a file whose header has sizes, counts, durations and Seekable', () => {
     const { bytes, header: made, trailer } = makeFile(liveAv(), frames(50));
     expect(made.fileProperties).toMatchObject({
       fileId: FILE_ID,
@@ -95,7 +95,7 @@ describe('AsfFileBuilder', () => {
     });
   });
 
-  it('starts with a header that plays when the file is cut', () => {
+  it('starts with a header that plays even if the file is cut', () => {
     const builder = new AsfFileBuilder(liveAv({ flags: 2 }));
     const packets = frames(3).map((bytes) => builder.packet(parsePacket(bytes)));
     const { items, reader } = readAll(Buffer.concat([builder.start(), ...packets]));
@@ -112,7 +112,7 @@ describe('AsfFileBuilder', () => {
     expect(packetsOf(readAll(bytes).items).map((packet) => packet.bytes)).toEqual(source);
   });
 
-  it('leaves a file that starts at 0 alone, without copying', () => {
+  it('does not change or copy packets of a file that starts at 0', () => {
     const builder = new AsfFileBuilder(liveAv());
     for (const bytes of frames(3)) expect(builder.packet(parsePacket(bytes))).toBe(bytes);
   });
@@ -135,7 +135,7 @@ describe('AsfFileBuilder', () => {
     expect([first!.sendTime, first!.payloads[0]!.presentationTime]).toEqual([2500, PREROLL]);
   });
 
-  it('is not moved by a preroll that cannot be true', () => {
+  it('ignores an impossible preroll', () => {
     for (const preroll of [2 ** 64, 3_600_000]) {
       const { bytes } = makeFile(liveAv({ preroll }), frames(3, 1_000_000));
       const [first] = packetsOf(readAll(bytes).items);
@@ -143,12 +143,12 @@ describe('AsfFileBuilder', () => {
     }
   });
 
-  it('keeps the times when asked to', () => {
+  it('keeps the times if asked to', () => {
     const source = frames(2, 1_000_000);
     expect(packetsOf(readAll(makeFile(liveAv(), source, false).bytes).items).map(({ bytes }) => bytes)).toEqual(source);
   });
 
-  it('goes on where 32-bit times go round', () => {
+  it('continues where 32-bit times wrap', () => {
     const wrapping = frames(50).map((bytes) => rebasePacket(parsePacket(bytes), -800));
     const { header: made } = makeFile(liveAv(), wrapping, false);
     expect(made.fileProperties.sendDuration).toBe(2000n * 10_000n);
@@ -159,7 +159,7 @@ describe('AsfFileBuilder', () => {
     expect(made.dataObject.packetCount).toBe(1n);
   });
 
-  it('refuses a packet that is too long and goes on', () => {
+  it('refuses a packet that is too long and continues', () => {
     const builder = new AsfFileBuilder(liveAv());
     expect(() => builder.packet(parsePacket(packetOf(0, [{ stream: 1, time: 0, data: 'x'.repeat(300) }])))).toThrow(
       AsfError,
@@ -170,7 +170,7 @@ describe('AsfFileBuilder', () => {
     expect(builder.duration).toBe(0);
   });
 
-  it('makes a seekable file of audio alone, and one that is not of video without key frames', () => {
+  it('makes a file seekable if it has only audio, but not if video has no key frames', () => {
     const audioOnly = header([fileProperties(), audio(1)]);
     expect(makeFile(audioOnly, [packetOf(0, [{ stream: 1, time: PREROLL, data: 'a' }], SIZE)])).toMatchObject({
       header: { fileProperties: { flags: 2 } },
@@ -190,7 +190,7 @@ describe('AsfFileBuilder', () => {
     expect([first.packetNumbers[0], second.packetNumbers[0]]).toEqual([0, 1]);
   });
 
-  it('makes an empty file of nothing', () => {
+  it('builds an empty file without packets', () => {
     const { header: made, trailer } = makeFile(liveAv(), []);
     expect(made.fileProperties).toMatchObject({ playDuration: 0n, dataPacketsCount: 0n, flags: 0 });
     expect(trailer).toHaveLength(0);
@@ -216,7 +216,7 @@ describe('KeyFrameIndex', () => {
     expect(index.find(1, 0)).toBeUndefined();
   });
 
-  it('keeps one key frame a second, the last', () => {
+  it('keeps the last key frame of each second', () => {
     const index = new KeyFrameIndex([2]);
     for (const time of [1100, 1200, 1900, 2100])
       index.add(parsePacket(packetOf(0, [{ stream: 2, key: true, time, data: 'k' }])));
@@ -225,7 +225,7 @@ describe('KeyFrameIndex', () => {
 });
 
 describe('index objects', () => {
-  it('Simple Index by its bytes', () => {
+  it('match their bytes: Simple Index', () => {
     const bytes = hex(`${GUID.simpleIndexObject} 4400000000000000 ${FILE_ID} 8096980000000000 02000000 02000000
       00000000 0200  07000000 0100`);
     const index = parseSimpleIndex(bytes);
@@ -240,7 +240,7 @@ describe('index objects', () => {
     expect(parseSimpleIndex(bytes.subarray(0, -1)).packetNumbers).toHaveLength(1);
   });
 
-  it('Index Object by its bytes', () => {
+  it('match their bytes: Index Object', () => {
     const body = hex(`e8030000 0200 01000000  0100 0300 0200 0300
       02000000 0000000000000000 8000000000000000  00000000 01000000 02000000 ffffffff`);
     expect(parseIndexObject(frameObject(GUID.indexObject, body))).toEqual({
@@ -255,14 +255,14 @@ describe('index objects', () => {
     expect(parseIndexObject(frameObject(GUID.mediaObjectIndexObject, body)).kind).toBe('mediaObjectIndex');
   });
 
-  it('that promise more than they hold are read as far as they go', () => {
+  it('that promise more than they have are read as far as possible', () => {
     const none = hex('e8030000 0000 ffffffff');
     expect(parseIndexObject(frameObject(GUID.indexObject, none)).blocks).toEqual([]);
     const many = hex('e8030000 0100 ffffffff 0100 0300 ffffffff 0000000000000000 01000000');
     expect(parseIndexObject(frameObject(GUID.indexObject, many)).blocks[0]!.offsets).toEqual(Uint32Array.of(1));
   });
 
-  it('of another kind, or cut in their head, are refused', () => {
+  it('of another kind, or cut in the head, are refused', () => {
     expect(() => parseSimpleIndex(frameObject(GUID.paddingObject, Buffer.alloc(40)))).toThrow(AsfError);
     expect(() => parseSimpleIndex(frameObject(GUID.simpleIndexObject, Buffer.alloc(10)))).toThrow(AsfError);
     expect(() => parseIndexObject(frameObject(GUID.indexObject, hex('e8030000 ff00 01000000')))).toThrow(AsfError);

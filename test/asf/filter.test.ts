@@ -19,7 +19,7 @@ const only =
     streams.includes(stream) ? 0 : 2;
 
 describe('filtering streams', () => {
-  it('keeps the payloads of the wanted streams as they are, and the times of the packet', () => {
+  it('does not change the payloads of the wanted streams, or the times of the packet', () => {
     const packet = parsePacket(mixed());
     const filtered = parsePacket(filterPacket(packet, only(1, 3))!);
     expect(contents(filtered)).toEqual([(contents(packet) as unknown[])[0], (contents(packet) as unknown[])[2]]);
@@ -31,14 +31,14 @@ describe('filtering streams', () => {
     expect(parsePacket(bytes)).toMatchObject({ explicitLength: true, length: bytes.length, paddingLength: 0 });
   });
 
-  it('gives the same buffer when all is wanted, and nothing when nothing is', () => {
+  it('returns the same buffer if everything is wanted, and undefined if nothing is', () => {
     const bytes = mixed();
     expect(filterPacket(parsePacket(bytes), () => 0)).toBe(bytes);
     expect(filterPacket(parsePacket(bytes), () => 2)).toBeUndefined();
     expect(filterPacket(parsePacket(packetOf(0, [{ stream: 4, time: 0, data: 'x' }], 100)), only(1))).toBeUndefined();
   });
 
-  it('lets key objects alone through at level 1', () => {
+  it('keeps only key objects at level 1', () => {
     const filtered = filterPacket(parsePacket(mixed()), (stream) => (stream === 2 ? 1 : 2))!;
     expect(parsePacket(filtered).payloads).toMatchObject([{ stream: 2, key: true, presentationTime: 8010 }]);
   });
@@ -48,7 +48,7 @@ describe('filtering streams', () => {
     expect(filterPacket(parsePacket(parity), () => 2)).toBe(parity);
   });
 
-  it('keeps exactly what is wanted of any packet', () => {
+  it('keeps exactly the wanted payloads of any packet', () => {
     fc.assert(
       fc.property(packetArbitrary, fc.nat({ max: 127 }), (packet, threshold) => {
         const filtered = filterPacket(packet, (stream) => (stream <= threshold ? 0 : 2));
@@ -73,14 +73,14 @@ describe('the packet that a decoder starts with', () => {
     { stream: 2, time: 8050, data: 'the next one' },
   ];
 
-  it('loses the ends of objects that began before, and pictures ahead of the key frame', () => {
+  it('loses the ends of objects that began earlier, and pictures before the key frame', () => {
     const all = contents(parsePacket(packetOf(5000, pieces, 400))) as unknown[];
     const start = parsePacket(starting(packetOf(5000, pieces, 400))!);
     expect(contents(start)).toEqual([all[2], all[4], all[5]]);
     expect(start).toMatchObject({ sendTime: 5000, explicitLength: true, paddingLength: 0, damaged: false });
   });
 
-  it('is the same buffer when everything begins in it', () => {
+  it('is the same buffer if everything begins in it', () => {
     const bytes = packetOf(5000, [pieces[2]!, pieces[4]!], 400);
     expect(starting(bytes)).toBe(bytes);
   });
@@ -96,7 +96,7 @@ describe('rebasing', () => {
     expect(bytes).toEqual(before);
   });
 
-  it('goes round at 2^32 in both directions', () => {
+  it('wraps at 2^32 in both directions', () => {
     const packet = parsePacket(packetOf(0xffff_ff00, [{ stream: 1, time: 0xffff_fff0, data: 'x' }]));
     const shifted = parsePacket(rebasePacket(packet, 0x200));
     expect([shifted.sendTime, shifted.payloads[0]!.presentationTime]).toEqual([0x100, 0x1f0]);
@@ -129,7 +129,7 @@ describe('rebasing', () => {
     expect(shifted.payloads.map(({ mediaObjectNumber }) => mediaObjectNumber)).toEqual([4, 3]);
   });
 
-  it('there and back is the same for any packet', () => {
+  it('there and back returns the same bytes for any packet', () => {
     fc.assert(
       fc.property(packetArbitrary, fc.integer({ min: -0x8000_0000, max: 0x7fff_ffff }), (packet, delta) => {
         const there = parsePacket(rebasePacket(packet, delta));

@@ -25,7 +25,7 @@ describe('GUIDs', () => {
     expect(randomGuid()).not.toBe(randomGuid());
   });
 
-  it('refuses a text that is none', () => {
+  it('refuse a text that is not a GUID', () => {
     expect(() => guidFromString('75B22630')).toThrow(AsfError);
     expect(() => guidFromString('75B22630-668E-11CF-A6D9-00AA0062CE6G')).toThrow(AsfError);
   });

@@ -61,7 +61,7 @@ describe('streams', () => {
     expect(streams[1]!.extended!.averageTimePerFrame).toBe(400_000n);
   });
 
-  it('of the other media types', () => {
+  it('have the formats of the other media types', () => {
     const { streams } = header([
       fileProperties(),
       stream(GUID.commandMedia, 1),
@@ -94,7 +94,7 @@ describe('streams', () => {
     });
   });
 
-  it('with one number twice count once, the first; number 0 does not count (asf.md 16.9)', () => {
+  it('count once if a number is declared twice; number 0 does not count (asf.md 16.9)', () => {
     const { streams } = header([fileProperties(), audio(1), video(1), video(0)]);
     expect(streams.map(({ number, type }) => [number, type])).toEqual([[1, 'audio']]);
   });
@@ -136,15 +136,15 @@ describe('bit rates of the streams', () => {
     });
   });
 
-  it('are unknown when Maximum Bitrate does not say anything', () => {
+  it('are unknown without Maximum Bitrate', () => {
     for (const maximumBitrate of [0, 64_000, 0xffff_ffff]) {
       expect(liveAv({ maximumBitrate }).streamBitrates.get(2)).toBeUndefined();
     }
   });
 });
 
-describe('the Data Object behind the header', () => {
-  it('is read when it is there', () => {
+describe('the Data Object after the header', () => {
+  it('is read if it is there', () => {
     expect(header([fileProperties(), audio(1)], { size: 450n, packetCount: 2n }).dataObject).toEqual({
       fileId: FILE_ID,
       size: 450n,
@@ -152,7 +152,7 @@ describe('the Data Object behind the header', () => {
     });
   });
 
-  it('is added as a live one when it is absent or cut', () => {
+  it('is added as a live one if it is absent or cut', () => {
     const { bytes } = liveAv();
     for (const missing of [50, 20, 1]) {
       const parsed = parseHeader(bytes.subarray(0, bytes.length - missing));
@@ -161,7 +161,7 @@ describe('the Data Object behind the header', () => {
     }
   });
 
-  it('ends the bytes of the header, whatever follows', () => {
+  it('ends the header, whatever follows', () => {
     const { bytes } = liveAv();
     expect(parseHeader(Buffer.concat([bytes, Buffer.alloc(100, 1)])).bytes).toEqual(bytes);
   });
@@ -199,7 +199,7 @@ describe('damaged headers (asf.md 16)', () => {
     refused(lost, /no stream/);
   });
 
-  it('2: a wrong Number of Header Objects is not believed, and set right when written', () => {
+  it('2: a wrong Number of Header Objects is ignored, and corrected when written', () => {
     const { bytes, dataObject } = liveAv();
     const wrong = Buffer.from(bytes);
     wrong.writeUInt32LE(1, 24);
@@ -208,7 +208,7 @@ describe('damaged headers (asf.md 16)', () => {
     expect(buildHeader(parsed.objects, dataObject).bytes).toEqual(bytes);
   });
 
-  it('3: lengths inside an object that go beyond it are cut', () => {
+  it('3: lengths inside an object that exceed it are cut', () => {
     const title = Buffer.concat([hex('f0ff 0000 0000 0000 0000'), utf16('Title')]);
     expect(readBack(GUID.contentDescriptionObject, title)).toMatchObject({ title: 'Title' });
     const records = hex('ff00 0100 10270000 0200');
@@ -218,11 +218,11 @@ describe('damaged headers (asf.md 16)', () => {
     });
   });
 
-  it('3: an object that cannot be read at all is kept as it is', () => {
+  it('3: an unreadable object is kept unchanged', () => {
     expect(readBack(GUID.codecListObject, hex('0011'))).toMatchObject({ type: 'unknown', guid: GUID.codecListObject });
   });
 
-  it('4: the larger packet size counts, else the smaller; none or an absurd one is refused', () => {
+  it('4: the larger packet size counts, else the smaller; zero or an absurd one is refused', () => {
     const size = (minimumPacketSize: number, maximumPacketSize: number): number =>
       liveAv({ minimumPacketSize, maximumPacketSize }).packetSize;
     expect(size(100, 200)).toBe(200);
@@ -231,7 +231,7 @@ describe('damaged headers (asf.md 16)', () => {
     expect(() => size(0, 0x7fff_ffff)).toThrow(AsfError);
   });
 
-  it('refuses what is not whole, too large or something else, and says what it is', () => {
+  it('refuses what is incomplete, too large or something else, and names it', () => {
     const { bytes } = liveAv();
     refused(bytes.subarray(0, 200), /ends after 200 of/);
     const huge = Buffer.from(bytes);
@@ -245,7 +245,7 @@ describe('damaged headers (asf.md 16)', () => {
     refused(hex('0102'), /bytes that start with 0102/);
   });
 
-  it('does not descend without end: Header Extensions inside each other', () => {
+  it('limits recursion: nested Header Extensions', () => {
     let inner: Buffer = Buffer.alloc(0);
     for (let depth = 0; depth < 5000; depth++) {
       const size = Buffer.alloc(4);
@@ -255,7 +255,7 @@ describe('damaged headers (asf.md 16)', () => {
     expect(parseHeader(headerWith(inner)).streams).toHaveLength(1);
   });
 
-  it('does not descend without end: Extended Stream Properties inside each other', () => {
+  it('limits recursion: nested Extended Stream Properties', () => {
     let inner: Buffer = Buffer.alloc(0);
     for (let depth = 0; depth < 5000; depth++) {
       inner = frameObject(GUID.extendedStreamPropertiesObject, Buffer.concat([Buffer.alloc(64), inner]));
@@ -263,7 +263,7 @@ describe('damaged headers (asf.md 16)', () => {
     expect(parseHeader(headerWith(inner)).streams).toHaveLength(1);
   });
 
-  it('changed or cut anywhere throws nothing but AsfError', () => {
+  it('only throws AsfError if changed or cut anywhere', () => {
     const { bytes } = header([fileProperties(), audio(1), video(2), ...everyObject]);
     fc.assert(
       fc.property(mutation, (mutate) => {
@@ -283,7 +283,7 @@ describe('damaged headers (asf.md 16)', () => {
 });
 
 describe('building', () => {
-  it('refuses what does not fit', () => {
+  it('refuses values that do not fit', () => {
     const data = { fileId: FILE_ID, size: 50n, packetCount: 0n };
     expect(() => buildHeader([fileProperties({ flags: -1 }), audio(1)], data)).toThrow(AsfError);
     expect(() => buildHeader([fileProperties({ fileSize: 1n << 64n }), audio(1)], data)).toThrow(AsfError);
@@ -311,7 +311,7 @@ describe('building', () => {
     ).toThrow(AsfError);
   });
 
-  it('says of one that ffmpeg could not complete on a pipe that it has no size', () => {
+  it('reports the missing size of a header that ffmpeg could not complete on a pipe', () => {
     const bytes = Buffer.from(liveAv().bytes);
     bytes.writeBigUInt64LE(2n ** 64n - 1n, 16);
     expect(() => parseHeader(bytes)).toThrow('An ASF header was not completed: it does not say its size.');

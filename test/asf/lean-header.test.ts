@@ -48,18 +48,18 @@ const inExtension = ({ objects }: AsfHeader): readonly HeaderObject[] =>
   objects.flatMap((object) => (object.type === 'headerExtension' ? object.objects : []));
 
 describe('playerHeader', () => {
-  it('is the header itself when players take it', () => {
+  it('is the header itself if players accept it', () => {
     const exact = file(padding(PLAYER_HEADER_SIZE - file().bytes.length));
     expect(exact.bytes).toHaveLength(PLAYER_HEADER_SIZE);
     expect(playerHeader(exact)).toBe(exact);
   });
 
-  it('is made once for a header', () => {
+  it('is created once per header', () => {
     const large = file(padding(20_000));
     expect(playerHeader(large)).toBe(playerHeader(large));
   });
 
-  it('lacks padding, in the header and in its extension, before anything else', () => {
+  it('first drops padding, in the header and in its extension', () => {
     const lean = playerHeader(
       file(padding(30_000), extension(padding(4000), extended()), described(['WM/Picture', 5000])),
     );
@@ -85,12 +85,12 @@ describe('playerHeader', () => {
     ['133 KB', 133_000],
     ['2 MB', 2_000_000],
     ['30 MB', 30_000_000],
-  ])('lacks a cover picture of %s, but not the other attributes', (_, size) => {
+  ])('drops a cover picture of %s, but not the other attributes', (_, size) => {
     const lean = playerHeader(file(extension(library(['a', 3000], ['WM/Picture', size], ['b', 3000]))));
     expect(names(inExtension(lean)[0])).toEqual(['a', 'b']);
   });
 
-  it('lacks a banner', () => {
+  it('drops a banner', () => {
     const banner: HeaderObject = {
       type: 'contentBranding',
       bannerImageType: 2,
@@ -101,7 +101,7 @@ describe('playerHeader', () => {
     expect(types(playerHeader(file(banner)).objects)).not.toContain('contentBranding');
   });
 
-  it('lacks the largest attributes and unknown objects, and no more than it has to', () => {
+  it('drops the largest attributes and unknown objects, and no more than it has to', () => {
     const unknown: HeaderObject = {
       type: 'unknown',
       guid: 'ab'.repeat(16),
@@ -118,7 +118,7 @@ describe('playerHeader', () => {
     expect(leaner.objects.flatMap(names)).toEqual(['small', 'IsVBR', 'other']);
   });
 
-  it('lacks the last of many small attributes', () => {
+  it('drops the last of many small attributes', () => {
     const many = Array.from({ length: 3000 }, (_, at) => [`n${at}`, 20] as const);
     const lean = playerHeader(file(described(...many)));
     const kept = lean.objects.flatMap(names);
@@ -127,14 +127,14 @@ describe('playerHeader', () => {
     expect(lean.bytes.length).toBeLessThanOrEqual(PLAYER_HEADER_SIZE);
   });
 
-  it('has the beginning of long texts', () => {
+  it('keeps the beginning of long texts', () => {
     const [long] = playerHeader(file(texts(`${'😀'.repeat(15_000)}`))).objects.filter(
       ({ type }) => type === 'contentDescription',
     );
     expect(long).toMatchObject({ title: `${'😀'.repeat(124)}…`, author: 'Anna' });
   });
 
-  it('loses lists of commands, markers and codecs last', () => {
+  it('drops lists of commands, markers and codecs last', () => {
     const marker = { offset: 0n, presentationTime: 0n, sendTime: 0, flags: 0, description: 'x'.repeat(60) };
     const markers: HeaderObject = {
       type: 'marker',
@@ -165,7 +165,7 @@ describe('playerHeader', () => {
     expect(between(lean).equals(between(signed))).toBe(true);
   });
 
-  it('fits one packet when it cannot be as small as the oldest players need it, and loses nothing for that', () => {
+  it('fits in one packet if it cannot be as small as the oldest players need it, and loses nothing for that', () => {
     const signature: HeaderObject = { type: 'digitalSignature', signatureType: 2, data: Buffer.alloc(368) };
     const large = described(['WM/Picture', 30_000]);
     const fits = file(large, signature, padding(20_000));
@@ -177,7 +177,7 @@ describe('playerHeader', () => {
     ]);
   });
 
-  it('is as small as libmms and MPlayer take when xine cannot be helped', () => {
+  it('is small enough for libmms and MPlayer if it cannot be small enough for xine', () => {
     const signature: HeaderObject = { type: 'digitalSignature', signatureType: 2, data: Buffer.alloc(368) };
     const lean = playerHeader(file(described(['a', 9000]), signature, padding(5000), padding(9000)));
     expect(lean.objects.filter(({ type }) => type === 'padding').map((each) => objectBytes(each).length)).toEqual([
@@ -185,14 +185,14 @@ describe('playerHeader', () => {
     ]);
   });
 
-  it('is as small as can be when it fits nowhere', () => {
+  it('is as small as possible if it fits nowhere', () => {
     const signature: HeaderObject = { type: 'digitalSignature', signatureType: 2, data: Buffer.alloc(368) };
     const huge = library(['WM/Picture', 80_000]);
     const lean = playerHeader(file(huge, signature, padding(3000), texts('x'.repeat(3000))));
     expect(lean.bytes.length).toBeLessThan(file(huge, signature).bytes.length + 1000);
   });
 
-  it('says its own sizes: of the header, its extension and the file, and the number of objects', () => {
+  it('has correct sizes of the header, its extension and the file, and the number of objects', () => {
     const whole = file(extension(library(['WM/Picture', 20_000], ['a', 40])), padding(5000));
     const lean = playerHeader(whole);
     const own = lean.bytes.subarray(0, lean.bytes.length - DATA_OBJECT_HEAD_SIZE);
@@ -204,7 +204,7 @@ describe('playerHeader', () => {
     expect(lean.bytes.subarray(-DATA_OBJECT_HEAD_SIZE).equals(whole.bytes.subarray(-DATA_OBJECT_HEAD_SIZE))).toBe(true);
   });
 
-  it('of any header has its streams, reads the same again, and fits if that is possible', () => {
+  it('keeps the streams of any header, reads back the same, and fits if possible', () => {
     const object = fc.oneof(
       fc.integer({ min: 24, max: 70_000 }).map(padding),
       fc
@@ -233,12 +233,12 @@ describe('playerHeader', () => {
 });
 
 describe('a header of many parts', () => {
-  it('is refused when its objects alone would fill the memory', () => {
+  it('is refused if its objects would fill the memory', () => {
     const objects = Buffer.concat(Array.from({ length: 16_384 }, () => frameObject('ab'.repeat(16), Buffer.alloc(0))));
     expect(() => parseHeader(headerWith(objects))).toThrow(expect.objectContaining({ code: 'WM_ASF_MALFORMED' }));
   });
 
-  it('keeps lists as bytes that would fill the memory, and reads the others all the same', () => {
+  it('keeps lists that would fill the memory as bytes, and still reads the others', () => {
     const record = {
       languageIndex: 0,
       streamNumber: 0,

@@ -2,7 +2,7 @@ import { DATA_OBJECT_HEAD_SIZE, GUID, type HeaderObject, parseHeader, STREAM_FLA
 import { frameObject } from '../../src/asf/object-tree.js';
 import { audio, FILE_ID, fileProperties, header, hex, video } from './support.js';
 
-/** A header whose objects are the bytes given, behind File Properties and one audio stream. */
+/** A header with the given objects after File Properties and one audio stream. */
 export function headerWith(...extra: Buffer[]): Buffer {
   const { bytes } = header([fileProperties(), audio(1)]);
   const own = bytes.subarray(0, bytes.length - DATA_OBJECT_HEAD_SIZE);

@@ -6,7 +6,7 @@ import { audio, FILE_ID, fileProperties, header, hex, video } from './support.js
 describe('every header object', () => {
   const built = header([fileProperties(), audio(1), video(2), ...everyObject]);
 
-  it('is read back from the bytes that were written of its fields', () => {
+  it('is read back from its encoded fields', () => {
     expect(built.objects).toEqual([fileProperties(), audio(1), video(2), ...everyObject]);
   });
 
@@ -15,12 +15,12 @@ describe('every header object', () => {
     expect(again.bytes).toEqual(built.bytes);
   });
 
-  it('is the same when it is written from a copy of its fields', () => {
+  it('is the same if written from a copy of its fields', () => {
     const copies = built.objects.map((object) => ({ ...object }));
     expect(buildHeader(copies, built.dataObject).bytes).toEqual(built.bytes);
   });
 
-  it('keeps what an edit of another object does not touch: reserved fields, missing NULs, trailing bytes', () => {
+  it('keeps reserved fields, missing NULs and trailing bytes when another object is edited', () => {
     const strange = frameObject(
       GUID.contentDescriptionObject,
       Buffer.concat([hex('0200 0000 0000 0000 0000'), utf16('T'), hex('dead')]),
@@ -59,7 +59,7 @@ describe('fields as Microsoft encoders write them', () => {
     });
   });
 
-  it('Script Command types without NUL, and no command of a type that is not there', () => {
+  it('Script Command types without NUL, and no command whose type does not exist', () => {
     const body = Buffer.concat([
       hex(`${GUID.reserved3} 0200 0100 0300`),
       utf16('URL'),
@@ -76,7 +76,7 @@ describe('fields as Microsoft encoders write them', () => {
     });
   });
 
-  it('Metadata with the name behind the fixed fields and a BOOL of 2 bytes', () => {
+  it('Metadata with the name after the fixed fields and a BOOL of 2 bytes', () => {
     const body = Buffer.concat([hex('0100 0000 0200 0800 0200 02000000'), utf16('abc\0'), hex('0100')]);
     expect(readBack(GUID.metadataObject, body)).toMatchObject({
       records: [{ streamNumber: 2, name: 'abc', value: { kind: 'bool', value: true } }],

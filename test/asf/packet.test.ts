@@ -54,7 +54,7 @@ describe('a single payload with a BYTE of padding length, as Microsoft encoders 
     ]);
   });
 
-  it('is written again byte for byte', () => {
+  it('is rebuilt byte for byte', () => {
     expect(buildPacket(packetFields(packet))).toEqual(bytes);
   });
 });
@@ -66,7 +66,7 @@ describe('several payloads, as ffmpeg writes them', () => {
     82 01 00000000 08 09000000 300c0000 0200 0405
     00`);
 
-  it('are told apart by their lengths', () => {
+  it('are separated by their lengths', () => {
     const { payloads, multiple } = parsePacket(bytes);
     expect(multiple).toBe(true);
     expect(
@@ -77,7 +77,7 @@ describe('several payloads, as ffmpeg writes them', () => {
     ]);
   });
 
-  it('keeps those before a broken one (asf.md 16.7)', () => {
+  it('are kept up to a broken one (asf.md 16.7)', () => {
     const broken = Buffer.from(bytes);
     broken.writeUInt16LE(900, bytes.length - 5);
     const packet = parsePacket(broken);
@@ -112,7 +112,7 @@ describe('a payload without data (asf.md 16.7)', () => {
     expect(packet).toMatchObject({ damaged: false, emptyPayloads: 1 });
   });
 
-  it('is left out when the packet is made ready for players', () => {
+  it('is left out when the packet is prepared for players', () => {
     const tidy = tidyPacket(parsePacket(bytes), 100)!;
     expect(tidy).toMatchObject({ damaged: false, emptyPayloads: 0 });
     expect(tidy.bytes).toHaveLength(100);
@@ -126,8 +126,8 @@ describe('a payload without data (asf.md 16.7)', () => {
     ['a single one up to the padding', '82 0000 08 5d 02 e8030000 2a00 02 01 00000000 08 02000000 b80b0000 0000'],
     ['no payload at all', '82 0000 00 5d e8030000 2a00'],
     ['a count of 0', '82 0000 09 5d 03 e8030000 2a00 80 000000'],
-    ['padding right behind the times', '82 0000 09 5d 04 e8030000 2a00 00000000'],
-  ])('may be all that there is: %s', (_name, text) => {
+    ['padding right after the times', '82 0000 09 5d 04 e8030000 2a00 00000000'],
+  ])('may be the only one: %s', (_name, text) => {
     expect(parsePacket(hex(text))).toMatchObject({ payloads: [], damaged: false, sendTime: 1000 });
   });
 });
@@ -152,7 +152,7 @@ describe('compressed payloads', () => {
 });
 
 describe('fields of other widths', () => {
-  it('reads an explicit Packet Length and leaves what follows out', () => {
+  it('reads an explicit Packet Length and ignores what follows', () => {
     const bytes = hex(`82 0000  40 5d  1e00  e8030000 2a00  02 01 00000000 08 02000000 b80b0000 aabb  0000000000`);
     const packet = parsePacket(bytes);
     expect(packet).toMatchObject({ explicitLength: true, length: 30, end: 30, paddingLength: 0 });
@@ -180,7 +180,7 @@ describe('fields of other widths', () => {
 });
 
 describe('a parity packet', () => {
-  it('is told by Opaque Data Present and has no payloads', () => {
+  it('is recognised by Opaque Data Present and has no payloads', () => {
     const packet = parsePacket(hex('92 1a05 00ff00ff00ff'));
     expect(packet.parity).toBe(true);
     expect(packet.payloads).toEqual([]);
@@ -253,13 +253,13 @@ describe('packetStartsKeyFrame', () => {
   const starts = (pieces: Parameters<typeof packetOf>[1], video: number[]): boolean =>
     packetStartsKeyFrame(parsePacket(packetOf(0, pieces)), new Set(video));
 
-  it('wants the key bit and offset 0 in a video stream', () => {
+  it('requires the key bit and offset 0 in a video stream', () => {
     expect(starts([{ stream: 2, key: true, time: 0, data: 'k' }], [2])).toBe(true);
     expect(starts([{ stream: 2, key: true, offset: 5, time: 0, data: 'k' }], [2])).toBe(false);
     expect(starts([{ stream: 2, time: 0, data: 'p' }], [2])).toBe(false);
   });
 
-  it('finds it behind audio, in the middle of the packet', () => {
+  it('finds it after audio, in the middle of the packet', () => {
     expect(
       starts(
         [
@@ -271,7 +271,7 @@ describe('packetStartsKeyFrame', () => {
     ).toBe(true);
   });
 
-  it('does not take audio for video, but every object when there is no video', () => {
+  it('does not take audio for video, but accepts every object if there is no video', () => {
     expect(starts([{ stream: 1, key: true, time: 0, data: 'a' }], [2])).toBe(false);
     expect(starts([{ stream: 1, time: 0, data: 'a' }], [])).toBe(true);
     expect(starts([{ stream: 1, offset: 3, time: 0, data: 'a' }], [])).toBe(false);
@@ -293,7 +293,7 @@ describe('any packet', () => {
     );
   });
 
-  it('that was changed or cut throws nothing but AsfError, and stays inside its bytes', () => {
+  it('that was changed or cut only throws AsfError, and stays inside its bytes', () => {
     fc.assert(
       fc.property(packetArbitrary, mutation, (packet, mutate) => {
         const bytes = mutate(packet.bytes);
@@ -314,7 +314,7 @@ describe('any packet', () => {
     );
   });
 
-  it('of random bytes throws nothing but AsfError', () => {
+  it('of random bytes only throws AsfError', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), (array) => {
         failsOnlyWithAsfError(() => parsePacket(Buffer.concat([hex('820000'), Buffer.from(array)])));

@@ -24,13 +24,13 @@ const several = (): Buffer =>
     SIZE,
   );
 
-/** What libmms and ffmpeg do with what they receive. */
+/** What libmms and ffmpeg do with the packets they receive. */
 const zeroFilled = (bytes: Buffer, size = SIZE): Buffer => Buffer.concat([bytes, Buffer.alloc(size - bytes.length)]);
 
-/** The Padding Length as a receiver reads it: 0 when the field is absent. */
+/** The Padding Length as a receiver reads it: 0 if the field is absent. */
 const paddingOf = (bytes: Buffer): number => parsePacket(bytes).paddingLength;
 
-/** The payload that fills the packet: in the single form it takes in whatever is not said to be padding. */
+/** The payload that fills the packet: in the single form it extends up to the padding. */
 const onlyPayload = (packet: DataPacket): Payload => packet.payloads[0]!;
 
 describe('removing padding', () => {
@@ -50,7 +50,7 @@ describe('removing padding', () => {
     },
   );
 
-  it('says the length, so that a receiver that fills with zeros still finds the end of a single payload', () => {
+  it('adds the length, so that a receiver that pads with zeros still finds the end of a single payload', () => {
     const packet = parsePacket(single());
     const filled = parsePacket(zeroFilled(stripPadding(packet)));
     expect(filled).toMatchObject({ explicitLength: true, paddingLength: 0 });
@@ -65,20 +65,20 @@ describe('removing padding', () => {
     );
   });
 
-  it('gives the same buffer when nothing is gained', () => {
+  it('returns the same buffer if nothing is gained', () => {
     const bare = packetOf(0, [{ stream: 1, time: 0, data: 'x' }]);
     expect(stripPadding(parsePacket(bare))).toBe(bare);
-    // One byte of padding behind a BYTE field: the WORD that replaces the field takes its room.
+    // One byte of padding after a BYTE field: the WORD that replaces the field takes the same space.
     const little = packetOf(0, [{ stream: 1, time: 0, data: 'x' }], bare.length + 1);
     expect(stripPadding(parsePacket(little))).toBe(little);
   });
 
-  it('cuts the filler of the transport behind an explicit length', () => {
+  it('cuts the filler of the transport after an explicit length', () => {
     const stripped = stripPadding(parsePacket(single()));
     expect(stripPadding(parsePacket(zeroFilled(stripped)))).toEqual(stripped);
   });
 
-  it('keeps parity packets and the packets that they protect, whose bytes count', () => {
+  it('does not change parity packets or the packets that they protect', () => {
     const parity = Buffer.concat([hex('92 1a05'), Buffer.alloc(50)]);
     expect(stripPadding(parsePacket(parity))).toBe(parity);
     const spanned = single();
@@ -95,35 +95,35 @@ describe('removing padding', () => {
 });
 
 describe('restoring padding', () => {
-  it('gives back the bytes from before', () => {
+  it('restores the original bytes', () => {
     for (const bytes of [single(), several()]) {
       expect(restorePadding(parsePacket(stripPadding(parsePacket(bytes))), SIZE)).toEqual(bytes);
     }
   });
 
-  it('gives the same buffer when the packet is of full size', () => {
+  it('returns the same buffer if the packet has its full size', () => {
     const bytes = single();
     expect(restorePadding(parsePacket(bytes), SIZE)).toBe(bytes);
   });
 
-  it('takes the Packet Length out of a packet that was filled up', () => {
+  it('removes the Packet Length from a packet that was padded', () => {
     const bytes = several();
     const filled = zeroFilled(stripPadding(parsePacket(bytes)));
     expect(restorePadding(parsePacket(filled), SIZE)).toEqual(bytes);
   });
 
-  it('refuses a packet that is longer', () => {
+  it('refuses a packet that is too long', () => {
     expect(() => restorePadding(parsePacket(single()), 30)).toThrow(AsfError);
     expect(() => restorePadding(parsePacket(hex('92 1a05 aabbccdd')), 5)).toThrow(AsfError);
   });
 
-  it('fills a parity packet with zeros', () => {
+  it('pads a parity packet with zeros', () => {
     expect(restorePadding(parsePacket(hex('92 1a05 aabb')), 8)).toEqual(hex('92 1a05 aabb 000000'));
   });
 });
 
-describe('marking the length of packets that others stripped by the letter', () => {
-  /** Padding Data gone, Padding Length 0, nothing else: what the protocol documents ask for. */
+describe('marking the length of packets that others stripped to the letter', () => {
+  /** Only Padding Data removed and Padding Length 0, as the protocol specifications ask for. */
   const byTheLetter = (bytes: Buffer): Buffer => {
     const packet = parsePacket(bytes);
     const cut = Buffer.from(bytes.subarray(0, packet.end));
@@ -131,14 +131,14 @@ describe('marking the length of packets that others stripped by the letter', () 
     return cut;
   };
 
-  it('makes them safe to fill with zeros', () => {
+  it('makes them safe to pad with zeros', () => {
     const cut = byTheLetter(single());
     expect(contents(parsePacket(zeroFilled(cut)))).not.toEqual(contents(parsePacket(single())));
     const marked = markLength(parsePacket(cut), SIZE);
     expect(contents(parsePacket(zeroFilled(marked)))).toEqual(contents(parsePacket(single())));
   });
 
-  it.each([1, 2, 3])('finds a way when only %i bytes are missing', (missing) => {
+  it.each([1, 2, 3])('finds a way if only %i bytes are missing', (missing) => {
     const bare = packetOf(0, [{ stream: 2, time: 0, data: 'object' }]);
     const size = bare.length + missing;
     const marked = markLength(parsePacket(bare), size);
@@ -146,7 +146,7 @@ describe('marking the length of packets that others stripped by the letter', () 
     expect(contents(parsePacket(zeroFilled(marked, size)))).toEqual(contents(parsePacket(bare)));
   });
 
-  it('leaves full packets, marked packets and parity alone', () => {
+  it('does not change full packets, marked packets and parity', () => {
     const bytes = single();
     expect(markLength(parsePacket(bytes), SIZE)).toBe(bytes);
     const stripped = stripPadding(parsePacket(bytes));
@@ -157,7 +157,7 @@ describe('marking the length of packets that others stripped by the letter', () 
 });
 
 describe('any packet', () => {
-  it('carries the same after stripping, filling up, restoring and marking', () => {
+  it('has the same content after stripping, padding, restoring and marking', () => {
     fc.assert(
       fc.property(packetArbitrary, fc.nat({ max: 300 }), (packet, more) => {
         const inSpan = packet.errorCorrectionLength >= 2 && packet.bytes[1] !== 0;
@@ -179,7 +179,7 @@ describe('any packet', () => {
     );
   });
 
-  it('comes back bit for bit when it was padded with zeros by the rule', () => {
+  it('is restored bit for bit if it was padded with zeros as specified', () => {
     fc.assert(
       fc.property(packetArbitrary, fc.nat({ max: 700 }), (packet, room) => {
         const { padding: _padding, paddingType: _type, ...fields } = packetFields(packet);

@@ -42,7 +42,7 @@ const sendTimes = (bytes: Buffer, chunkSize?: number): number[] =>
   packetsOf(readAll(bytes, chunkSize).items).map(({ sendTime }) => sendTime);
 
 describe('a live pipe', () => {
-  it('gives the header and then every packet', () => {
+  it('returns the header and then every packet', () => {
     const { items, reader } = readAll(live());
     expect(items.map(({ type }) => type)).toEqual(['header', 'packet', 'packet', 'packet', 'packet']);
     expect(headerOf(items).bytes).toEqual(liveAv().bytes);
@@ -92,24 +92,24 @@ describe('a live pipe', () => {
     ]);
   });
 
-  it('is what a header without Broadcast but with an empty Data Object starts: a file being written', () => {
+  it('also starts with a header without Broadcast but with an empty Data Object: a file being written', () => {
     const written = header([fileProperties({ flags: 2 }), audio(1)]).bytes;
     expect(sendTimes(Buffer.concat([written, packets(3)]))).toHaveLength(3);
   });
 
-  it('tells when it was cut inside a packet', () => {
+  it('reports a cut inside a packet', () => {
     const { items, reader } = readAll(live().subarray(0, -(SIZE - 30)));
     expect(packetsOf(items)).toHaveLength(3);
     expect(reader.truncated).toBe(true);
   });
 
-  it('is whole when it was cut in the padding of its last packet', () => {
+  it('is complete if it was cut in the padding of its last packet', () => {
     const { items, reader } = readAll(live().subarray(0, -10));
     expect(packetsOf(items).map(({ bytes }) => bytes.length)).toEqual([SIZE, SIZE, SIZE, SIZE]);
     expect(reader.truncated).toBe(false);
   });
 
-  it('drops a packet that cannot be read and goes on with the next', () => {
+  it('drops an unreadable packet and continues with the next', () => {
     const damaged = packet(1);
     damaged[4] = 0;
     const { items, reader } = readAll(Buffer.concat([liveAv().bytes, packet(0), damaged, packet(2)]));
@@ -127,14 +127,14 @@ describe('a live pipe', () => {
 });
 
 describe('a file', () => {
-  it('gives its packets by the size of the Data Object, then its index', () => {
+  it('returns as many packets as the Data Object says, then the index', () => {
     const { items, reader } = readAll(file());
     expect(items.map(({ type }) => type)).toEqual(['header', 'packet', 'packet', 'packet', 'packet', 'index']);
     expect(items.at(-1)).toEqual({ type: 'index', bytes: index });
     expect(reader.truncated).toBe(false);
   });
 
-  it('may have unknown objects behind the data, which are skipped', () => {
+  it('may have unknown objects after the data, which are skipped', () => {
     const { items } = readAll(
       Buffer.concat([file().subarray(0, -index.length), frameObject('ab'.repeat(16), Buffer.alloc(5000)), index]),
       64,
@@ -142,7 +142,7 @@ describe('a file', () => {
     expect(items.at(-1)).toEqual({ type: 'index', bytes: index });
   });
 
-  it('may have bytes behind its last whole packet in the Data Object', () => {
+  it('may have bytes after its last whole packet in the Data Object', () => {
     const start = header([fileProperties({ flags: 2 }), audio(1)], {
       size: 50n + BigInt(SIZE + 33),
       packetCount: 1n,
@@ -151,7 +151,7 @@ describe('a file', () => {
     expect(items.map(({ type }) => type)).toEqual(['header', 'packet', 'index']);
   });
 
-  it('that was cut gives what is whole and says so', () => {
+  it('that was cut returns its whole packets and reports the cut', () => {
     const bytes = file();
     const dataStart = bytes.length - index.length - 4 * SIZE;
     for (const keep of [dataStart, dataStart + 3 * SIZE + 1, dataStart + 3 * SIZE, bytes.length - 1]) {
@@ -161,12 +161,12 @@ describe('a file', () => {
     }
   });
 
-  it('without its index is not cut', () => {
+  it('without its index does not count as cut', () => {
     const bytes = file();
     expect(readAll(bytes.subarray(0, -index.length)).reader.truncated).toBe(false);
   });
 
-  it('is not asked to hold an index that promises to be huge', () => {
+  it('may claim a huge index, which is skipped', () => {
     const huge = frameObject(GUID.simpleIndexObject, Buffer.alloc(100));
     huge.writeBigUInt64LE(2n ** 62n, 16);
     expect(readAll(Buffer.concat([file(), huge, Buffer.alloc(10_000)])).items.at(-1)).toEqual({
@@ -175,7 +175,7 @@ describe('a file', () => {
     });
   });
 
-  it('with garbage behind it ends there', () => {
+  it('ends where garbage follows', () => {
     expect(readAll(Buffer.concat([file(), Buffer.alloc(300)])).items).toHaveLength(6);
   });
 });
@@ -217,19 +217,19 @@ describe('chunks', () => {
     for (const { bytes: view } of packetsOf(readAll(bytes).items)) expect(view.buffer).toBe(bytes.buffer);
   });
 
-  it('do not change packets that were given out before', () => {
+  it('do not change packets that were returned before', () => {
     const { items } = readAll(live(), 130);
     expect(packetsOf(items).map((each) => each.bytes)).toEqual([0, 1, 2, 3].map(packet));
   });
 });
 
-describe('what is not ASF', () => {
+describe('input that is not ASF', () => {
   const refused = (bytes: Buffer, message: RegExp): void => {
     expect(() => readAll(bytes)).toThrow(AsfError);
     expect(() => readAll(bytes)).toThrow(message);
   };
 
-  it('is refused with a word on what it is', () => {
+  it('is refused by name', () => {
     refused(Buffer.from('HTTP/1.1 404 Not Found\r\n\r\n'), /an HTTP answer/);
     refused(Buffer.from('#EXTM3U\n'), /text that starts with "#EXTM3U/);
     refused(Buffer.concat([hex('1a45dfa3'), Buffer.alloc(100)]), /Matroska/);
@@ -238,19 +238,19 @@ describe('what is not ASF', () => {
     refused(liveAv().bytes.subarray(0, 300), /ends inside the ASF header/);
   });
 
-  it('may be a header of too many bytes, which is not waited for', () => {
+  it('may be a header of too many bytes, which is refused at once', () => {
     const start = Buffer.from(liveAv().bytes);
     start.writeBigUInt64LE(BigInt(MAX_HEADER_SIZE) + 1n, 16);
     expect(() => new AsfReader().push(start.subarray(0, 24))).toThrow(/limit/);
   });
 
-  it('may be a header with something else behind it', () => {
+  it('may be a header followed by something else', () => {
     const bytes = Buffer.from(liveAv().bytes);
     bytes.fill(0, bytes.length - 50);
     refused(bytes, /not followed by a Data Object/);
   });
 
-  it('is not read on after it was refused', () => {
+  it('is not read any further after it was refused', () => {
     const reader = new AsfReader();
     expect(() => reader.push(Buffer.alloc(40))).toThrow(AsfError);
     expect(reader.push(live())).toEqual([]);
@@ -258,15 +258,15 @@ describe('what is not ASF', () => {
   });
 });
 
-describe('a header alone', () => {
-  it('is given at the end', () => {
+describe('only a header', () => {
+  it('is returned at the end', () => {
     const { items } = readAll(liveAv().bytes.subarray(0, -50));
     expect(headerOf(items).bytes).toEqual(liveAv().bytes);
   });
 });
 
 describe('input that was changed or cut', () => {
-  it('throws nothing but AsfError, ends, and gives no more bytes than came', () => {
+  it('only throws AsfError, ends, and returns no more bytes than it got', () => {
     const bytes = Buffer.concat([live(), index, END_CHUNK]);
     fc.assert(
       fc.property(
@@ -287,7 +287,7 @@ describe('input that was changed or cut', () => {
     );
   });
 
-  it('takes linear time over a live stream in which nothing is a packet', () => {
+  it('takes linear time for a live stream without any packets', () => {
     const evil = Buffer.concat([
       liveAv({ maximumPacketSize: 65_536 }).bytes,
       Buffer.alloc(8 * 1024 * 1024, hex('820000 7f 5d')),

@@ -91,7 +91,7 @@ export interface Piece {
   data: Buffer | string;
 }
 
-/** A packet of ordinary form with the given payloads, padded to a size if one is given. */
+/** A packet of the usual form with the given payloads, padded to a size if one is given. */
 export function packetOf(sendTime: number, pieces: readonly Piece[], packetSize?: number): Buffer {
   return buildPacket({
     sendTime,
@@ -108,7 +108,7 @@ export function packetOf(sendTime: number, pieces: readonly Piece[], packetSize?
   });
 }
 
-/** What the payloads of a packet carry, whatever the form of the packet. */
+/** The content of a packet's payloads, independent of the packet's form. */
 export function contents(packet: DataPacket): unknown {
   return packet.payloads.map((payload) => ({
     stream: payload.stream,
@@ -143,7 +143,7 @@ export function headerOf(items: readonly AsfItem[]): AsfHeader {
   return item.header;
 }
 
-/** Runs something that may only fail with AsfError; tells whether it did. */
+/** Runs something that may only fail with AsfError; returns true if it failed. */
 export function failsOnlyWithAsfError(work: () => unknown): boolean {
   try {
     work();
@@ -161,7 +161,9 @@ const upTo = (type: LengthType, limit = LARGEST[type]): fc.Arbitrary<number> =>
 const bytes = (minLength: number, maxLength: number): fc.Arbitrary<Buffer> =>
   fc.uint8Array({ minLength, maxLength }).map((array) => Buffer.from(array));
 
-/** Fields of packets of every form: all length types, single and several payloads, compressed, with and without padding. */
+/**
+ * Fields of packets of every form: all length types, single and several payloads, compressed, with and without padding.
+ */
 export const packetFieldsArbitrary: fc.Arbitrary<PacketFields> = fc
   .record({
     replicatedType: code,
@@ -238,7 +240,7 @@ export const hasFfmpeg = ((): boolean => {
   }
 })();
 
-/** A folder for the files that ffmpeg is given and makes. */
+/** A folder for the input and output files of ffmpeg. */
 export class Workshop {
   readonly folder = mkdtempSync(join(tmpdir(), 'wmcast-asf-'));
   #count = 0;
@@ -247,7 +249,7 @@ export class Workshop {
     return join(this.folder, name);
   }
 
-  /** Runs ffmpeg; gives its standard output. */
+  /** Runs ffmpeg; returns its standard output. */
   ffmpeg(...options: string[]): Buffer {
     const fixed = ['-nostdin', '-v', 'error', '-threads', '1', '-y'];
     return execFileSync('ffmpeg', [...fixed, ...options], { maxBuffer: 1 << 28, stdio: ['ignore', 'pipe', 'pipe'] });
@@ -260,7 +262,7 @@ export class Workshop {
     });
   }
 
-  /** Picture and tone as ASF with the options given; as a file, or through a pipe. */
+  /** Picture and tone as ASF with the given options, as a file or through a pipe. */
   make(target: 'file' | 'pipe', ...options: string[]): Buffer {
     const path = this.path(`${this.#count++}.asf`);
     const made = this.ffmpeg(...options, '-f', 'asf', target === 'file' ? path : 'pipe:1');
@@ -275,7 +277,8 @@ export class Workshop {
 
   /** The checksums and times of all frames that ffmpeg decodes, or of the packets it finds. */
   frames(bytes: Buffer, ...options: string[]): string {
-    // With its own time stamps: otherwise ffmpeg counts from the first stream's start, which a filter may take away.
+    // With the original time stamps: otherwise ffmpeg counts from the start of the first stream, which a filter may
+    // remove.
     const input = ['-copyts', '-i', this.save(bytes)];
     return this.ffmpeg(...input, ...options, '-fps_mode', 'passthrough', '-f', 'framemd5', 'pipe:1').toString();
   }

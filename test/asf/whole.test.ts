@@ -8,7 +8,7 @@ import { writeWhole } from '../../src/asf/whole.js';
 const lengthType = fc.constantFrom(0 as const, 1 as const, 2 as const, 3 as const);
 
 describe('a packet written whole', () => {
-  it('is what restoring its padding gives, wherever it is written', () => {
+  it('is the same as with restored padding, wherever it is written', () => {
     const arbitrary = fc.record({
       sizes: fc.array(fc.integer({ min: 1, max: 300 }), { minLength: 1, maxLength: 4 }),
       sequenceType: lengthType,
@@ -40,14 +40,14 @@ describe('a packet written whole', () => {
     );
   });
 
-  it('is a parity packet as it is', () => {
+  it('keeps a parity packet unchanged', () => {
     const parity = Buffer.concat([Buffer.from([0x92, 0, 0]), Buffer.alloc(50, 9)]);
     const into = Buffer.alloc(60, 0xee);
     writeWhole(into, 0, parity, 60);
     expect(into).toEqual(restorePadding(parsePacket(parity), 60));
   });
 
-  it('has to fit', () => {
+  it('is refused if it does not fit', () => {
     const bytes = buildPacket({
       sendTime: 0,
       duration: 0,
