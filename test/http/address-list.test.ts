@@ -31,7 +31,7 @@ describe('a list of addresses', () => {
     '192.0.2.0/24/1',
     '2001:db8::/129',
     '192.0.2.0/-1',
-  ])('has no place for %p', (entry) => {
+  ])('refuses %p', (entry) => {
     expect(() => addressList([entry])).toThrow(expect.objectContaining({ code: 'WM_USAGE' }));
   });
 });

@@ -25,7 +25,7 @@ const admitted = (to: Admission, address: string, tries: number) =>
   Array.from({ length: tries }, () => to.admit(address)).filter(Boolean).length;
 
 describe('Admission', () => {
-  it('gives one address half of the connections, or what is configured', () => {
+  it('limits one address to half of the connections, or to the configured number', () => {
     expect(admitted(admission(), '192.0.2.1', 200)).toBe(50);
     expect(admitted(admission({ perAddress: 7 }), '192.0.2.1', 200)).toBe(7);
   });
@@ -41,7 +41,7 @@ describe('Admission', () => {
     expect(limited.admit('fe80::1%eth0')).toBe(true);
   });
 
-  it('keeps some for this host, which has no limit of its own', () => {
+  it('reserves some for this host, which has no limit of its own', () => {
     const limited = admission({ perAddress: 1_000 });
     expect(admitted(limited, '192.0.2.1', 200)).toBe(90);
     expect(admitted(limited, '127.0.0.1', 5)).toBe(5);
@@ -49,7 +49,7 @@ describe('Admission', () => {
     expect(limited.connections).toBe(100);
   });
 
-  it('takes a new connection for each that is closed', () => {
+  it('admits a new connection for each that is closed', () => {
     const limited = admission({ perAddress: 2 });
     admitted(limited, '192.0.2.1', 3);
     limited.release('192.0.2.1');
@@ -59,11 +59,11 @@ describe('Admission', () => {
     expect(limited.connections).toBe(0);
   });
 
-  it('takes one connection at least', () => {
+  it('admits at least one connection', () => {
     expect(admitted(admission({ connections: 1 }), '192.0.2.1', 3)).toBe(1);
   });
 
-  it('tells at once when it turns connections away, then once a minute how many', () => {
+  it('reports refused connections at once, then their number once a minute', () => {
     const limited = admission({ perAddress: 2 });
     admitted(limited, '192.0.2.1', 10);
     expect(warnings).toEqual([
@@ -80,7 +80,7 @@ describe('Admission', () => {
     expect(warnings).toHaveLength(2);
   });
 
-  it('says when all are taken, and when the process has no files left', () => {
+  it('reports when all are taken, and when the process has no files left', () => {
     const limited = admission({ perAddress: 100, outOfFiles: () => clock >= 100_000 });
     admitted(limited, '192.0.2.1', 91);
     expect(warnings).toEqual([
@@ -113,7 +113,7 @@ describe('a server with an Admission', () => {
     servers = [];
   });
 
-  it('closes what is too much, with TLS and without, and counts both together', async () => {
+  it('closes excess connections, with TLS and without, and counts both together', async () => {
     const shared = admission({ connections: 20, perAddress: 3 });
     const errors: unknown[] = [];
     const options = { onRequest: () => {}, admission: shared, onError: (error: unknown) => errors.push(error) };

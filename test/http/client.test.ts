@@ -21,7 +21,7 @@ async function connected() {
 }
 
 describe('HttpClient', () => {
-  it('pairs answers with requests in their order, however they are cut', async () => {
+  it('matches responses to requests in order, however they are split', async () => {
     const { client: http, peer } = await connected();
     http.send('POST', '/1', [['Host', 'a']]);
     http.send('HEAD', '/2', []);
@@ -41,7 +41,7 @@ describe('HttpClient', () => {
     expect((await http.response(1000)).body.toString()).toBe('abc');
   });
 
-  it('gives an early answer while the body is still being sent', async () => {
+  it('returns an early response while the body is still being sent', async () => {
     const { client: http, peer } = await connected();
     http.send('POST', '/', [['Content-Length', '2147483647']]);
     const answer = http.response(Number.POSITIVE_INFINITY);
@@ -66,7 +66,7 @@ describe('HttpClient', () => {
     await released;
   });
 
-  it('tells that the server has gone, to readers and writers', async () => {
+  it('tells readers and writers that the server is gone', async () => {
     const { client: http, peer } = await connected();
     http.send('POST', '/', [['Content-Length', '5']]);
     const answer = http.response(Number.POSITIVE_INFINITY);
@@ -83,7 +83,7 @@ describe('HttpClient', () => {
     ['WM_HTTP_MALFORMED', `HTTP/1.1 200 OK\r\nX: ${'a'.repeat(17_000)}`],
     ['WM_HTTP_MALFORMED', 'HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n'],
     ['WM_PROTOCOL', `HTTP/1.1 200 OK\r\n\r\n${'a'.repeat(1_100_000)}`],
-  ])('fails with %s at a bad answer', async (code, bytes) => {
+  ])('fails with %s at a bad response', async (code, bytes) => {
     const { client: http, peer } = await connected();
     http.send('GET', '/', []);
     const answer = http.response(5000);
@@ -91,7 +91,7 @@ describe('HttpClient', () => {
     await expect(answer).rejects.toMatchObject({ code });
   });
 
-  it('fails when no answer comes in time', async () => {
+  it('fails if there is no response in time', async () => {
     const { client: http } = await connected();
     http.send('GET', '/', []);
     await expect(http.response(20)).rejects.toMatchObject({ code: 'WM_UNREACHABLE' });

@@ -37,7 +37,7 @@ describe('request heads', () => {
     expect(head.headers.get('missing')).toBeUndefined();
   });
 
-  it('bears bare line feeds, folded lines and blanks in the target', () => {
+  it('tolerates bare line feeds, folded lines and blanks in the target', () => {
     const head = parseRequestHead(Buffer.from('GET /a b  HTTP/1.0 \nSupported: x,\n  y,\n\tz\n\n'));
     expect(head).toMatchObject({ target: '/a b', minorVersion: 0 });
     expect(head.headers.tokens('supported')).toEqual(['x', 'y', 'z']);
@@ -64,13 +64,13 @@ describe('request heads', () => {
     ['a path in Host', ['GET / HTTP/1.1', 'Host: a/b']],
     ['a user in Host', ['GET / HTTP/1.1', 'Host: a@b']],
     ['a no-break space before the colon', ['GET / HTTP/1.1', 'Content-Length\xa0: 5']],
-    ['a carriage return behind the version', ['GET / HTTP/1.1\r', 'Host: a']],
+    ['a carriage return after the version', ['GET / HTTP/1.1\r', 'Host: a']],
     ['a version of two digits', ['GET / HTTP/1.10', 'Host: a']],
   ])('refuses %s with 400', (_what, lines) => {
     expect(statusOf(() => request(...lines))).toBe(400);
   });
 
-  it('takes nothing but blanks and tabs off a value', () => {
+  it('trims only blanks and tabs from a value', () => {
     const head = request('GET / HTTP/1.1', 'A: \t x\xa0', 'B:\xa0x \t', 'C:\x85');
     expect(entries(head.headers)).toEqual(['A=x\xa0', 'B=\xa0x', 'C=\x85']);
     expect(head.headers.tokens('b')).toEqual(['\xa0x']);
@@ -87,7 +87,7 @@ describe('request heads', () => {
     expect(statusOf(() => request('GET / HTTP/2.0'))).toBe(505);
   });
 
-  it('takes no time over a long run of blanks', () => {
+  it('takes linear time for a long run of blanks', () => {
     const started = process.hrtime.bigint();
     expect(statusOf(() => request(`G a${' '.repeat(16_000)}x`))).toBe(400);
     expect(Number(process.hrtime.bigint() - started) / 1e6).toBeLessThan(50);
@@ -105,7 +105,7 @@ describe('request heads', () => {
     expect(() => serialiseRequestHead('GET', '/ HTTP/1.1\r\n', [])).toThrow('request line');
   });
 
-  it('throws nothing but HttpError on random bytes', () => {
+  it('only throws HttpError on random bytes', () => {
     const piece = fc.oneof(
       fc.constantFrom('GET', ' ', '/', 'HTTP/1.1', '\r\n', '\n', ':', 'Host', '\t', '\0', 'é', '\r'),
       fc.string({ maxLength: 5 }),
@@ -137,7 +137,7 @@ describe('list fields', () => {
     expect(tokens('a="x\\",y", b')).toEqual(['a="x\\",y"', 'b']);
   });
 
-  it('with a quote that is never closed are split as if it were text, in one pass', () => {
+  it('are split in one pass if a quote is never closed', () => {
     expect(tokens('a, b="c, d')).toEqual(['a', 'b="c', 'd']);
     const start = performance.now();
     tokens('"\\'.repeat(500_000));
@@ -182,7 +182,7 @@ describe('headLength', () => {
 describe('body framing', () => {
   const post = (...fields: string[]) => requestBodyFraming(request('POST / HTTP/1.1', ...fields));
 
-  it('goes by Content-Length or chunked', () => {
+  it('depends on Content-Length or chunked', () => {
     expect(post()).toEqual({ kind: 'length', length: 0 });
     expect(post('Content-Length: 2147483647')).toEqual({ kind: 'length', length: 2_147_483_647 });
     expect(post('Content-Length: 5', 'content-length: 5')).toEqual({ kind: 'length', length: 5 });
@@ -217,11 +217,11 @@ describe('body framing', () => {
     expect(statusOf(() => post(...fields))).toBe(status);
   });
 
-  it('refuses a transfer coding in HTTP/1.0, where old proxies would not see it', () => {
+  it('refuses a transfer coding in HTTP/1.0, which old proxies would ignore', () => {
     expect(statusOf(() => requestBodyFraming(request('POST / HTTP/1.0', 'Transfer-Encoding: chunked')))).toBe(400);
   });
 
-  it('of responses goes by the status and the method too', () => {
+  it('of responses also depends on the status and the method', () => {
     expect(responseBodyFraming(response('HTTP/1.1 204 No Content', 'Content-Length: 9'), 'GET')).toMatchObject({
       length: 0,
     });

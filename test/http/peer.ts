@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { headLength } from '../../src/http/message.js';
 
-/** How long something may take to come, ms. */
+/** How long to wait for anything, ms. */
 const PATIENCE = 20_000;
 
 /** One end of a TCP connection that sends exact bytes and waits for exact bytes. */
@@ -63,7 +63,7 @@ export class Peer {
     }
   }
 
-  /** The next head, as text with its empty line. */
+  /** Returns the next head, as text with its empty line. */
   async head(): Promise<string> {
     await this.#until(() => headLength(this.#received) > 0, 'a head');
     return (await this.bytes(headLength(this.#received))).toString('latin1');
@@ -76,7 +76,7 @@ export class Peer {
     return bytes;
   }
 
-  /** All that comes until the other side ends the connection. */
+  /** Returns everything until the other side ends the connection. */
   async rest(): Promise<Buffer> {
     while (!this.#ended) {
       await new Promise<void>((resolve) => {
@@ -86,7 +86,7 @@ export class Peer {
     return this.#received;
   }
 
-  /** The other side has ended the connection. */
+  /** Waits until the other side ends the connection. */
   async ended(): Promise<void> {
     await this.rest();
   }
@@ -96,7 +96,7 @@ export class Peer {
   }
 }
 
-/** Listens on a free loopback port and gives the connections one by one. */
+/** Listens on a free loopback port and returns the connections one by one. */
 export class PeerServer {
   readonly port: number;
   readonly #server: Server;
@@ -152,12 +152,12 @@ export function field(head: string, name: string): string | undefined {
   return undefined;
 }
 
-/** Lets everything that is ready happen. */
+/** Lets everything run that is ready. */
 export async function turns(count = 5): Promise<void> {
   for (let turn = 0; turn < count; turn++) await new Promise((resolve) => setImmediate(resolve));
 }
 
-/** Sends `size` zero bytes piece by piece; gives how many the network has taken so far. */
+/** Sends `size` zero bytes piece by piece; returns how many the network has accepted so far. */
 export function pour({ socket }: Peer, size: number): () => number {
   let taken = 0;
   const next = () => {
@@ -173,7 +173,7 @@ export function pour({ socket }: Peer, size: number): () => number {
   return () => taken;
 }
 
-/** Waits until a number no longer grows, and gives it. */
+/** Waits until a number no longer grows, and returns it. */
 export async function settled(number: () => number): Promise<number> {
   for (let last = -1; last !== number(); ) {
     last = number();

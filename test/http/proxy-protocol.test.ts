@@ -13,7 +13,7 @@ const line = (text: string) => Buffer.from(text, 'latin1');
 const from = (source: string, destination: string) => ({ source, destination });
 
 describe('a proxy on another host', () => {
-  it('brings nobody who is on this one, whatever it says', async () => {
+  it('never has local clients, whatever it says', async () => {
     const place = { remoteAddress: '192.0.2.1', remotePort: 5, localAddress: '192.0.2.9', localPort: 80 };
     const socket = Object.assign(new PassThrough(), place) as unknown as Socket;
     const passed = new Promise<Socket>((resolve) => {
@@ -28,8 +28,8 @@ describe('a proxy on another host', () => {
   });
 });
 
-describe('a proxy that says nothing', () => {
-  it('is cut off after a while, and so are those that wait when the server closes', async () => {
+describe('a silent proxy', () => {
+  it('is cut off after a while, and waiting ones when the server closes', async () => {
     const warnings: string[] = [];
     const options = { addresses: addressList(['loopback']), onWarning: (message: string) => warnings.push(message) };
     const impatient = new HttpServer({ onRequest: () => {}, proxies: { ...options, timeout: 10 } });
@@ -81,7 +81,7 @@ describe('the PROXY protocol', () => {
     ['of IPv4', proxyHeader('192.0.2.1', '198.51.100.1'), from('192.0.2.1', '198.51.100.1')],
     ['of IPv6', proxyHeader('2001:db8::1', '::1'), from('2001:db8::1', '::1')],
     ['of IPv4 in IPv6', proxyHeader('::ffff:127.0.0.1', '::1'), from('127.0.0.1', '::1')],
-    ['with more behind', proxyHeader('192.0.2.1', '198.51.100.1', { more: 100 }), from('192.0.2.1', '198.51.100.1')],
+    ['with more after it', proxyHeader('192.0.2.1', '198.51.100.1', { more: 100 }), from('192.0.2.1', '198.51.100.1')],
     ['of a connection of its own', proxyHeader('192.0.2.1', '198.51.100.1', { command: 0 }), undefined],
     ['of a kind that is not TCP', proxyHeader('192.0.2.1', '198.51.100.1', { family: 0x12 }), undefined],
     ['of a Unix socket', proxyHeader('192.0.2.1', '198.51.100.1', { family: 0x31, more: 216 }), undefined],
@@ -101,7 +101,7 @@ describe('the PROXY protocol', () => {
     expect(() => readProxyHeader(bytes)).toThrow(WmError);
   });
 
-  it('waits for no more than a header can have, and throws nothing of its own, whatever comes', () => {
+  it('never waits for more than the longest header, and only throws WmError', () => {
     const starts = [
       line('PROXY '),
       line('PROXY TCP4 '),

@@ -14,7 +14,7 @@ afterEach(async () => {
   await server.close();
 });
 
-/** A client that has sent a streamed request, and the peer that got it. */
+/** A client that has sent a streamed request, and the peer that received it. */
 async function asked() {
   client = await HttpClient.connect({ host: '127.0.0.1', port: server.port });
   const peer = await server.accept();
@@ -23,7 +23,7 @@ async function asked() {
   return { client, peer, head };
 }
 
-describe('a response that is read while it comes', () => {
+describe('a response that is read as it arrives', () => {
   it('begins with its head, long before its end', async () => {
     const { client: http, peer, head } = await asked();
     expect(head.startsWith('GET /x HTTP/1.0\r\n')).toBe(true);
@@ -40,7 +40,7 @@ describe('a response that is read while it comes', () => {
     expect(response.body.complete).toBe(true);
   });
 
-  it('gives everything that has come at once, however small the chunks were', async () => {
+  it('returns everything that has arrived at once, however small the chunks', async () => {
     const { client: http, peer } = await asked();
     peer.send('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n1\r\nb\r\n1\r\nc\r\n0\r\n\r\n');
     const { body } = await http.streamedResponse(1_000);
@@ -65,7 +65,7 @@ describe('a response that is read while it comes', () => {
     expect((await second.body.next(1_000))!.toString()).toBe('two');
   });
 
-  it('holds the server back while nobody reads it, and then loses nothing', async () => {
+  it('slows the server down while it is not read, and loses nothing', async () => {
     const { client: http, peer } = await asked();
     const size = 64 * 1024 * 1024;
     peer.send(`HTTP/1.1 200 OK\r\nContent-Length: ${size}\r\n\r\n`);
@@ -84,13 +84,13 @@ describe('a response that is read while it comes', () => {
     const chunks = Buffer.from('1\r\na\r\n'.repeat(10_000));
     peer.send(chunks);
     await turns(50);
-    // 10000 pieces of one byte are more than may wait, so the connection is paused; reading goes on.
+    // 10000 one-byte pieces are more than may wait, so the connection is paused; reading resumes it.
     let received = 0;
     while (received < 10_000) received += (await body.next(1_000))!.length;
     expect(received).toBe(10_000);
   });
 
-  it('gives what came before the connection broke, and then says so', async () => {
+  it('returns what arrived before the connection broke, and then fails', async () => {
     const { client: http, peer } = await asked();
     peer.send('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc');
     const { body } = await http.streamedResponse(1_000);

@@ -44,11 +44,11 @@ afterEach(async () => {
 
 const fine = (exchange: Exchange) => exchange.respond({ status: 200, body: Buffer.from('fine') });
 
-describe('a body that nobody wants', () => {
+describe('an unwanted body', () => {
   it.each([
     ['its length', 'Content-Length: 900000000000000'],
     ['chunks without an end', 'Transfer-Encoding: chunked'],
-  ])('ends with the answer, however long it is by %s', async (_, framing) => {
+  ])('ends with the response, however long it is by %s', async (_, framing) => {
     await start(fine);
     const client = await peer();
     client.send(`GET /live HTTP/1.1\r\nHost: a\r\n${framing}\r\n\r\n`);
@@ -61,7 +61,7 @@ describe('a body that nobody wants', () => {
     await until('the server to have no connections', () => server.connections === 0);
   });
 
-  it('is read to its end when it is short, so that the connection goes on', async () => {
+  it('is read to its end if it is short, so that the connection stays open', async () => {
     await start(fine);
     const client = await peer();
     client.send('GET /1 HTTP/1.1\r\nContent-Length: 5\r\n\r\n');
@@ -72,7 +72,7 @@ describe('a body that nobody wants', () => {
     expect(targets).toEqual(['/1', '/2']);
   });
 
-  it('does not hold the connection by coming byte by byte', async () => {
+  it('does not keep the connection open by arriving byte by byte', async () => {
     await start(fine);
     const client = await peer();
     client.send('GET / HTTP/1.1\r\nContent-Length: 60000\r\n\r\n');
@@ -86,7 +86,7 @@ describe('a body that nobody wants', () => {
     await until('the server to have no connections', () => server.connections === 0);
   });
 
-  it('does not save a client that takes nothing of its stream from being cut', async () => {
+  it('does not save a client that does not read its stream from being cut', async () => {
     const exchanges: Exchange[] = [];
     await start(
       (exchange) => {
@@ -103,9 +103,9 @@ describe('a body that nobody wants', () => {
     clearInterval(drip);
   });
 
-  it('is cut when it keeps coming as fast as it can behind the answer', async () => {
+  it('is cut if it keeps arriving at full speed after the response', async () => {
     await start((exchange) => exchange.respond({ status: 404, close: true }));
-    // A client that does not mind that the server has closed its side.
+    // A client that tolerates that the server has closed its side.
     const client = new Peer(connect({ port, host: '127.0.0.1', allowHalfOpen: true }));
     peers.push(client);
     const size = 256 * 1024 * 1024;
@@ -125,7 +125,7 @@ describe('a body that nobody wants', () => {
     expect(taken).toBeLessThan(64 * 1024 * 1024);
   });
 
-  it('does not end a stream that is sent meanwhile, but the connection behind it', async () => {
+  it('does not end a stream that is sent meanwhile, but then the connection', async () => {
     let end = () => {};
     await start((exchange) => {
       const stream = exchange.startStream(200, [], { chunked: true });
@@ -142,7 +142,7 @@ describe('a body that nobody wants', () => {
     expect((await client.rest()).toString()).toBe('4\r\ndata\r\n0\r\n\r\n');
   });
 
-  it('keeps the connection where that is wanted, if the client does not close it', async () => {
+  it('leaves the connection open on request, unless the client closes it', async () => {
     await start((exchange) => exchange.respond({ status: 401, keep: true }));
     for (const [version, more, connection] of [
       ['1.1', '', 'Keep-Alive'],
@@ -159,7 +159,7 @@ describe('a body that nobody wants', () => {
 describe('Expect: 100-continue', () => {
   const ask = 'POST / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n';
 
-  it('gets leave when somebody wants the body', async () => {
+  it('gets permission when the body is wanted', async () => {
     await start((exchange) => {
       void exchange.readBody(10).then((body) => exchange.respond({ status: 200, body }));
     });
@@ -171,7 +171,7 @@ describe('Expect: 100-continue', () => {
     expect((await client.bytes(2)).toString()).toBe('hi');
   });
 
-  it('gets the answer alone when nobody does, and nothing that follows is taken for a request', async () => {
+  it('gets only the response otherwise, and nothing that follows is taken for a request', async () => {
     await start((exchange) => exchange.respond({ status: 405 }));
     const client = await peer();
     client.send(ask);
@@ -183,7 +183,7 @@ describe('Expect: 100-continue', () => {
     expect(targets).toEqual(['/']);
   });
 
-  it('gets no leave for a body that says it is too large', async () => {
+  it('gets no permission for a body that is announced as too large', async () => {
     await start((exchange) => void exchange.readBody(1).catch(() => exchange.respond({ status: 413 })));
     const client = await peer();
     client.send(ask);
@@ -201,8 +201,8 @@ describe('chunked requests', () => {
   };
 
   it.each([
-    ['a bare LF behind the size', '1\nx\r\n0\r\n\r\n'],
-    ['a bare LF behind the data', '1\r\nx\n0\r\n\r\n'],
+    ['a bare LF after the size', '1\nx\r\n0\r\n\r\n'],
+    ['a bare LF after the data', '1\r\nx\n0\r\n\r\n'],
     ['a bare CR in an extension', '1;a\rb\r\nx\r\n0\r\n\r\n'],
     ['a NUL in an extension', '1;\0\r\nx\r\n0\r\n\r\n'],
     ['a sign', '+1\r\nx\r\n0\r\n\r\n'],
@@ -214,7 +214,7 @@ describe('chunked requests', () => {
     ['an extension without an end', `1;${'a'.repeat(2_000)}`],
     ['endless extensions', `1;${'a'.repeat(1_000)}\r\nx\r\n`.repeat(20)],
     ['endless trailers', `0\r\n${'A: b\r\n'.repeat(40)}`],
-  ])('with %s are refused, and nothing behind them is served', async (_, body) => {
+  ])('with %s are refused, and nothing after them is served', async (_, body) => {
     await start(echo);
     const client = await peer();
     client.send(chunked, body, 'GET /smuggled HTTP/1.1\r\n\r\n');
@@ -234,7 +234,7 @@ describe('chunked requests', () => {
 });
 
 describe('HEAD', () => {
-  it('gets the head of a stream and nothing of it', async () => {
+  it('gets only the head of a stream', async () => {
     await start((exchange) => {
       const stream = exchange.startStream(200, [['Content-Type', 'x/y']], { chunked: true });
       stream.write(Buffer.from('data'));

@@ -47,7 +47,7 @@ describe('an HTTP server under TLS', () => {
     expect(exchanges[2]!.connection).not.toBe(exchanges[0]!.connection);
   });
 
-  it('closes connections that speak no TLS, and goes on', async () => {
+  it('closes connections that do not speak TLS, and continues', async () => {
     const plain = await Peer.connect(port);
     plain.send('GET / HTTP/1.1\r\n\r\n');
     await plain.ended();
@@ -68,7 +68,7 @@ describe('an HTTP server under TLS', () => {
     await other.peer.ended();
   });
 
-  it('shows a renewed certificate to those who connect behind the change, and keeps it when the next one is bad', async () => {
+  it('uses a renewed certificate for new connections, and keeps it if the next one is bad', async () => {
     expect((await secure()).name).toBe('localhost');
     server.renewTls(renewedTls);
     expect((await secure()).name).toBe('renewed');

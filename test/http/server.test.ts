@@ -41,7 +41,7 @@ async function answer(client: Peer): Promise<string> {
 }
 
 describe('HttpServer', () => {
-  it('answers requests that came at once, in their order', async () => {
+  it('answers simultaneous requests in order', async () => {
     await start(echo);
     const client = await peer();
     client.send(
@@ -57,7 +57,7 @@ describe('HttpServer', () => {
     await client.ended();
   });
 
-  it('refuses a body that says it will be too large before it comes', async () => {
+  it('refuses a body that is announced as too large before it arrives', async () => {
     await start(echo);
     const client = await peer();
     client.send('POST / HTTP/1.1\r\nContent-Length: 101\r\n\r\n');
@@ -81,7 +81,7 @@ describe('HttpServer', () => {
     expect(await answer(client)).toBe('/x hi');
   });
 
-  it('queues answers behind one that streams', async () => {
+  it('queues responses while an earlier one is streaming', async () => {
     const streams: ResponseStream[] = [];
     await start((exchange) => {
       if (exchange.request.target === '/live') streams.push(exchange.startStream(200, [], { chunked: true }));
@@ -100,7 +100,7 @@ describe('HttpServer', () => {
     expect(field(await client.head(), 'X-Target')).toBe('/b');
   });
 
-  it('lets a body wait until somebody wants it, and hands all of it over then', async () => {
+  it('lets a body wait until it is wanted, then delivers all of it', async () => {
     const exchanges: Exchange[] = [];
     await start((exchange) => exchanges.push(exchange));
     const client = await peer();
@@ -114,7 +114,7 @@ describe('HttpServer', () => {
     expect(await client.head()).toContain('204 No Content');
   });
 
-  it('tells the end of an empty body to one who asks for it late', async () => {
+  it('reports the end of an empty body even to a late receiver', async () => {
     const exchanges: Exchange[] = [];
     await start((exchange) => exchanges.push(exchange));
     const client = await peer();
@@ -127,7 +127,7 @@ describe('HttpServer', () => {
     expect(await ended).toBe('end');
   });
 
-  it('tells a body that was cut, early or late', async () => {
+  it('reports a body that was cut, early or late', async () => {
     const exchanges: Exchange[] = [];
     await start((exchange) => exchanges.push(exchange));
     const client = await peer();
@@ -138,7 +138,7 @@ describe('HttpServer', () => {
     await expect(exchanges[0]!.readBody(100)).rejects.toMatchObject({ status: 400 });
   });
 
-  it('cuts a client that takes nothing of a stream, not one that there is nothing for', async () => {
+  it('cuts a client that does not read its stream, but not one whose stream is idle', async () => {
     const streams = new Map<string, ResponseStream>();
     const exchanges = new Map<string, Exchange>();
     await start(
@@ -194,7 +194,7 @@ describe('HttpServer', () => {
     await client.ended();
   });
 
-  it('closes the connection of an exchange only when no later request came over it', async () => {
+  it('closes the connection of an exchange only if no later request came over it', async () => {
     const exchanges: Exchange[] = [];
     await start((exchange) => {
       exchanges.push(exchange);
@@ -221,7 +221,7 @@ describe('HttpServer', () => {
     ['a malformed chunk', 'POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n', 400],
     ['no HTTP at all', '\x16\x03\x01\x02\x00\x01\n\n', 400],
     ['another major version', 'GET / HTTP/2.0\r\n\r\n', 505],
-  ])('refuses %s, and serves nothing behind it', async (_what, bytes, status) => {
+  ])('refuses %s, and serves nothing after it', async (_what, bytes, status) => {
     const targets: string[] = [];
     await start((exchange) => {
       targets.push(exchange.request.target);
@@ -300,7 +300,7 @@ describe('HttpServer', () => {
     await silent.ended();
   });
 
-  it('takes no more requests from a client that takes no responses', async () => {
+  it('stops reading requests of a client that does not read its responses', async () => {
     let handled = 0;
     const body = Buffer.alloc(64 * 1024);
     await start((exchange) => {
@@ -316,7 +316,7 @@ describe('HttpServer', () => {
       before = handled;
       await turns(50);
     }
-    // What the system holds for the connection comes on top of what the server does.
+    // The system's own buffers for the connection come on top of the server's.
     expect(handled).toBeLessThan(requests / 2);
     let received = 0;
     client.socket.removeAllListeners('data');
@@ -328,7 +328,7 @@ describe('HttpServer', () => {
     expect(handled).toBe(requests);
   });
 
-  it('closes when a request behind a stream says two things of its body, which is no error of its own', async () => {
+  it('closes if a request after a stream contradicts itself about its body, without an internal error', async () => {
     const errors: unknown[] = [];
     const streams: ResponseStream[] = [];
     const onRequest = (exchange: Exchange) => void streams.push(exchange.startStream(200, [], { chunked: true }));
@@ -344,14 +344,14 @@ describe('HttpServer', () => {
     expect(streams).toHaveLength(1);
   });
 
-  it('answers 500 when a response cannot be sent', async () => {
+  it('answers 500 if a response cannot be sent', async () => {
     await start((exchange) => exchange.respond({ status: 302, fields: [['Location', 'http://\u65e5/']] }));
     const client = await peer();
     client.send('GET / HTTP/1.1\r\n\r\n');
     expect(await client.head()).toMatch(/^HTTP\/1\.1 500 /);
   });
 
-  it('turns what a handler throws into 500', async () => {
+  it('answers 500 if a handler throws', async () => {
     const errors: unknown[] = [];
     await start(
       () => {

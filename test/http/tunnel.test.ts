@@ -43,7 +43,7 @@ async function open(route: Route, options: RouteOptions = {}): Promise<HttpClien
   return client;
 }
 
-/** Asks, and gives the first line of the request as the server saw it. */
+/** Sends a request and returns its first line as the server saw it. */
 async function ask(client: HttpClient): Promise<string | undefined> {
   client.send('GET', '/x', [['Host', 'h']]);
   const { head, body } = await client.response(1_000);
@@ -54,7 +54,7 @@ async function ask(client: HttpClient): Promise<string | undefined> {
 const here = (tls: Route['server']['tls']) => ({ host: '127.0.0.1', port, tls });
 const viaProxy = () => ({ host: '127.0.0.1', port: proxy.port });
 
-/** Joins what a proxy's client sends after CONNECT to the server. */
+/** Connects a proxy's client, after its CONNECT, to the server. */
 function join(peer: Peer, answer: string) {
   const socket = connect({ host: '127.0.0.1', port });
   closing.push(() => socket.destroy());
@@ -70,14 +70,14 @@ describe('TLS', () => {
     expect(names[1]).toBe('http/1.1');
   });
 
-  it('trusts any certificate when it has to', async () => {
+  it('trusts any certificate if told to', async () => {
     expect(await ask(await open({ server: here({ insecure: true }) }))).toBe('GET /x HTTP/1.1');
   });
 
   it.each([
     ['another certificate', { ca: renewedTls.cert }],
     ['none', {}],
-  ])('trusts nobody else, given %s', async (_, tls) => {
+  ])('trusts no other certificate, given %s', async (_, tls) => {
     await expect(open({ server: here(tls) })).rejects.toMatchObject({
       code: 'WM_TLS',
       message: `127.0.0.1:${port} cannot be trusted: its certificate is signed by itself.`,
@@ -85,7 +85,7 @@ describe('TLS', () => {
   });
 
   it('says that a certificate is for another name', async () => {
-    // Connected to by another name than it is asked for, as with a tunnel.
+    // Connected to under another name than it is asked for, as with a tunnel.
     const opening = open({ server: { host: 'other.invalid', port, tls: { ca: testTls.cert } }, proxy: viaProxy() });
     const peer = await proxy.accept();
     await peer.head();
@@ -108,13 +108,13 @@ describe('TLS', () => {
     await expect(closed).rejects.toMatchObject({ code: 'WM_SERVER_GONE' });
   });
 
-  it('says that what is to be trusted is no certificate', async () => {
+  it('reports a trusted certificate that is not one', async () => {
     await expect(open({ server: here({ ca: 'nonsense' }) })).rejects.toMatchObject({ code: 'WM_TLS' });
   });
 });
 
 describe('a proxy on the way to a server that speaks TLS', () => {
-  it('is asked to connect, and then only carries', async () => {
+  it('is asked to connect, and then only forwards', async () => {
     const opening = open({ server: here({ ca: testTls.cert }), proxy: viaProxy() }, { userAgent: 'WMEncoder/12.0' });
     const peer = await proxy.accept();
     const head = await peer.head();
@@ -125,7 +125,7 @@ describe('a proxy on the way to a server that speaks TLS', () => {
     expect(await ask(await opening)).toBe('GET /x HTTP/1.1');
   });
 
-  it('gets its credentials on a new connection, too, when it closed the old one without saying so', async () => {
+  it('gets its credentials on a new connection if it closed the old one silently', async () => {
     const authorize = { schemes: [], answer: () => ['Proxy-Authorization', 'Basic x'] as const };
     const opening = open({ server: here({ ca: testTls.cert }), proxy: viaProxy() }, { authorize });
     const first = await proxy.accept();
@@ -139,7 +139,7 @@ describe('a proxy on the way to a server that speaks TLS', () => {
     expect(await ask(await opening)).toBe('GET /x HTTP/1.1');
   });
 
-  it('gets its credentials, on another connection when it closes', async () => {
+  it('gets its credentials, on another connection if it closes the first', async () => {
     const challenges: HttpChallenge[] = [];
     const authorize = {
       schemes: [],
