@@ -75,17 +75,17 @@ async function ask(...lines: string[]): Promise<{ status: number; head: string }
   return { status: Number(head.slice(9, 12)), head };
 }
 
-// As if this host were another one.
+// As if the request came from another host.
 const ELSEWHERE = 'X-Forwarded-For: 198.51.100.7';
 
 describe('access', () => {
-  it('is for everybody without a rule, and nobody is asked', async () => {
+  it('is open to everyone without a rule, with no login', async () => {
     expect((await ask()).status).toBe(200);
     expect((await ask(ELSEWHERE)).status).toBe(200);
     expect(asked).toHaveLength(0);
   });
 
-  it('is for some addresses', async () => {
+  it('can be limited to addresses', async () => {
     rule = { addresses: ['192.0.2.0/24'] };
     expect((await ask()).status).toBe(403);
     rule = { addresses: ['192.0.2.0/24', 'loopback'] };
@@ -93,7 +93,7 @@ describe('access', () => {
     expect(asked).toHaveLength(0);
   });
 
-  it('is for users and groups that are named', async () => {
+  it('can be limited to users and groups', async () => {
     rule = { users: ['Anna'], groups: ['crew'] };
     expect((await ask()).status).toBe(401);
     outcome = accepted('anna');
@@ -116,7 +116,7 @@ describe('access', () => {
     expect((await ask()).status).toBe(200);
   });
 
-  it('asks nobody at trusted addresses', async () => {
+  it('needs no login from trusted addresses', async () => {
     rule = { users: ['anna'], trusted: ['loopback'] };
     expect((await ask()).status).toBe(200);
     expect(asked).toHaveLength(0);
@@ -124,7 +124,7 @@ describe('access', () => {
     expect((await ask()).status).toBe(401);
   });
 
-  it('takes nobody for local whom a proxy on this host brings from elsewhere', async () => {
+  it('does not take clients of a proxy on this host for local', async () => {
     rule = { users: ['anna'], trusted: ['loopback'] };
     expect((await ask(ELSEWHERE)).status).toBe(401);
     expect((await ask('X-Forwarded-For: 127.0.0.1, 198.51.100.7')).status).toBe(401);
@@ -146,32 +146,32 @@ describe('access', () => {
     'X-Forwarded-For: unknown',
     'X-Forwarded-For: localhost.evil.example',
     'Forwarded: for=198.51.100.7',
-  ])('takes nobody for local whom a proxy brings with %s', async (line) => {
+  ])('does not take a client for local with %s', async (line) => {
     rule = { users: ['anna'], trusted: ['loopback'] };
     expect((await ask(line)).status).toBe(401);
   });
 
   it.each(['X-Client-IP: 127.0.0.1', 'X-Real-IP: ::1', 'X-Forwarded-For: 127.0.0.1, ::1', 'X-Tip: 7'])(
-    'takes those for local whom a proxy brings from this host with %s',
+    'takes a client of a proxy for local with %s',
     async (line) => {
       rule = { users: ['anna'], trusted: ['loopback'] };
       expect((await ask(line)).status).toBe(200);
     },
   );
 
-  it('trusts no loopback address from which a proxy brings somebody else', async () => {
+  it('does not trust a loopback address from which a proxy forwards others', async () => {
     rule = { users: ['anna'], trusted: ['127.0.0.0/8'] };
     expect((await ask()).status).toBe(200);
     expect((await ask(ELSEWHERE)).status).toBe(401);
   });
 
-  it('is for nobody who would have to be asked when no users are known', async () => {
+  it('is refused to everyone who would need a login if there are no users', async () => {
     options = { users: false };
     rule = { users: ['*'] };
     expect((await ask()).status).toBe(403);
   });
 
-  it('tells of wrong passwords, and of nothing else', async () => {
+  it('reports wrong passwords, and nothing else', async () => {
     rule = { users: ['*'] };
     await ask();
     expect(warnings).toEqual([]);
@@ -184,7 +184,7 @@ describe('access', () => {
     expect(warnings).toEqual([expect.stringMatching(/^Login failed as anna\?\[2J from 127\.0\.0\.1, to /)]);
   });
 
-  it('says when to try again to those who failed too often', async () => {
+  it('tells clients that failed too often when to try again', async () => {
     rule = { users: ['*'] };
     outcome = { kind: 'blocked', retryAfter: 17 };
     const { status, head } = await ask();
@@ -193,12 +193,12 @@ describe('access', () => {
   });
 });
 
-describe('what clients are asked for', () => {
+describe('the challenge', () => {
   beforeEach(() => {
     rule = { users: ['*'] };
   });
 
-  it('is everything on this host, and no Basic elsewhere without TLS', async () => {
+  it('has all schemes on this host, and no Basic elsewhere without TLS', async () => {
     await ask();
     await ask(ELSEWHERE);
     options = { basicWithoutTls: true };
@@ -207,7 +207,7 @@ describe('what clients are asked for', () => {
     expect(asked.map(({ schemes }) => schemes)).toEqual([all, ['negotiate', 'ntlm', 'digest'], all]);
   });
 
-  it('is nothing that authenticates connections behind a proxy, where they may be shared', async () => {
+  it('has no scheme that authenticates connections if a proxy may share them', async () => {
     await ask('Via: 1.1 proxy');
     expect(asked[0]!.schemes).toEqual(['digest']);
     options = { basicWithoutTls: true };
@@ -218,7 +218,7 @@ describe('what clients are asked for', () => {
     expect(asked[2]!.schemes).toEqual(['negotiate', 'ntlm']);
   });
 
-  it('[WMHTTP-096] [WMHTTP-001] is not NTLM for a PushStart', async () => {
+  it('[WMHTTP-096] [WMHTTP-001] has no NTLM for a PushStart', async () => {
     how = { schemes: ['digest', 'basic'] };
     await ask(ELSEWHERE);
     expect(asked[0]!.schemes).toEqual(['digest']);
@@ -229,7 +229,7 @@ describe('what clients are asked for', () => {
     expect(asked[0]!.credentials.accepts).toEqual(['Digest', 'NTLM, Negotiate']);
   });
 
-  it('[WMSP-212] is Proxy-Authorization when it was sent to a proxy', async () => {
+  it('[WMSP-212] is Proxy-Authenticate if the request was sent to a proxy', async () => {
     outcome = { kind: 'challenge', challenges: [{ scheme: 'NTLM' }], reason: 'missing' };
     const { status, head } = await ask(
       'GET http://other/live HTTP/1.1',
@@ -256,7 +256,7 @@ describe('what clients are asked for', () => {
     expect(asked.map(({ credentials }) => credentials.accepts)).toEqual([['NTLM'], ['Digest'], ['Digest']]);
   });
 
-  it('is asked once for all requests of a connection with the same identity', async () => {
+  it('comes once for all requests of a connection with the same identity', async () => {
     const peer = await Peer.connect(port);
     peers.push(peer);
     peer.send('GET /1 HTTP/1.1\r\n\r\n');

@@ -5,7 +5,7 @@ import { challengesOf, headersOf, station } from './support.js';
 const ALICE = { user: 'alice', password: 'sésame' };
 const LINE = { method: 'GET', target: '/live' };
 
-/** What a client answers to challenges, by the first word of its answer. */
+/** A client's answers to challenges, by their first word. */
 function ask(
   client: ClientAuthenticator,
   challenges: readonly string[],
@@ -22,7 +22,7 @@ const SHA = 'Digest realm="r", nonce="b", qop="auth", algorithm=SHA-256';
 const BASIC = 'Basic realm="r"';
 
 describe('ClientAuthenticator', () => {
-  it('tells the schemes that it speaks, the strongest first, and never Basic', () => {
+  it('lists its schemes, the strongest first, and never Basic', () => {
     expect(make().schemes).toEqual(['Negotiate', 'NTLM', 'Digest']);
     expect(make({ schemes: ['basic', 'digest'] }).schemes).toEqual(['Digest']);
   });
@@ -53,14 +53,14 @@ describe('ClientAuthenticator', () => {
     expect(ask(new ClientAuthenticator({ proxy: ALICE }), [BASIC], { secure: true })).toBeUndefined();
   });
 
-  it('shows the password to nobody on the way unless it may', () => {
+  it('does not expose the password on the way unless allowed', () => {
     expect(() => ask(make(), [BASIC])).toThrow(expect.objectContaining({ code: 'WM_AUTH_REFUSED' }));
     expect(() => ask(make(), [BASIC])).toThrow(/^((?!sésame|alice).)*$/);
     expect(ask(make({ basicInClear: true }), [BASIC])).toBeDefined();
     expect(ask(make({ proxy: ALICE }), [BASIC], { status: 407 })).toBeDefined();
   });
 
-  it('gives its password to the first server only', () => {
+  it('sends its password only to the first server', () => {
     const client = make();
     expect(ask(client, [SHA], { origin: 'one:80' })).toBeDefined();
     expect(ask(client, [SHA], { origin: 'two:80' })).toBeUndefined();
@@ -68,14 +68,14 @@ describe('ClientAuthenticator', () => {
     expect(client.fields({ ...LINE, origin: 'ONE:80' })).toHaveLength(1);
   });
 
-  it.each([[BASIC], [MD5], [SHA]])('gives up when %s was refused', (challenge) => {
+  it.each([[BASIC], [MD5], [SHA]])('gives up after %s was refused', (challenge) => {
     const client = make();
     expect(ask(client, [challenge], { secure: true })).toBeDefined();
     expect(client.fields(LINE)).toHaveLength(1);
     expect(ask(client, [challenge], { secure: true })).toBeUndefined();
   });
 
-  it('answers another nonce when the old one was good once, or is said to be stale', () => {
+  it('answers another nonce if the old one has worked, or is said to be stale', () => {
     const client = make();
     ask(client, [SHA]);
     client.fields(LINE);
@@ -94,7 +94,7 @@ describe('ClientAuthenticator', () => {
     expect(value).not.toMatch(/qop|nc=|cnonce/);
   });
 
-  it('gives an answer to the request that it is for, once', () => {
+  it('returns an answer once, for the request that it belongs to', () => {
     const client = make();
     const connection = {};
     const [, value] = ask(client, ['NTLM'], { connection })!;
@@ -123,7 +123,7 @@ describe('ClientAuthenticator', () => {
     expect(outcomes.map(({ kind }) => kind)).toEqual(['accepted', 'accepted', 'accepted']);
   });
 
-  it('begins again on a new connection, and with Digest where NTLM is not offered', async () => {
+  it('starts again on a new connection, and uses Digest if NTLM is not offered', async () => {
     const at = await station(['ntlm', 'digest']);
     const client = make();
     const run = async (connection: object, schemes?: readonly ['digest']) => {
@@ -144,7 +144,7 @@ describe('ClientAuthenticator', () => {
     expect(await run({}, ['digest'])).toEqual({ kind: 'accepted', tries: 1 });
   });
 
-  it('goes on with another scheme when the server knows nothing of NTLM under Negotiate', () => {
+  it('continues with another scheme if the server does not know NTLM under Negotiate', () => {
     const client = make();
     expect(ask(client, ['Negotiate', SHA])![1]).toMatch(/^Negotiate/);
     client.fields(LINE);
@@ -153,7 +153,7 @@ describe('ClientAuthenticator', () => {
     expect(ask(client, ['Negotiate', SHA])).toBeUndefined();
   });
 
-  it('goes on with another scheme when the challenge is malformed', () => {
+  it('continues with another scheme if the challenge is malformed', () => {
     const client = make();
     ask(client, ['NTLM', SHA]);
     client.fields(LINE);
@@ -171,7 +171,7 @@ describe('ClientAuthenticator', () => {
     expect(client.answer({ ...LINE, status: 401, headers: headersOf(outcome) })).toBeUndefined();
   });
 
-  it('takes a domain before the name for NTLM', async () => {
+  it('accepts a domain before the name for NTLM', async () => {
     const at = await station(['ntlm']);
     const client = make({ server: { user: 'STUDIO\\alice', password: 'sésame' } });
     let outcome = await at.check(undefined);
@@ -182,18 +182,18 @@ describe('ClientAuthenticator', () => {
     expect(outcome).toMatchObject({ kind: 'accepted', user: { name: 'alice' } });
   });
 
-  it('keeps the password of a proxy to CONNECT where that asked for it', () => {
+  it('sends the password of a proxy only with CONNECT if it was asked for there', () => {
     const client = make({ proxy: ALICE });
     const tunnel = { method: 'CONNECT', target: 'server:443' };
     expect(ask(client, [BASIC], { ...tunnel, status: 407 })).toBeDefined();
     expect(client.fields({ ...LINE, target: '/live' })).toEqual([]);
-    // The next tunnel begins anew.
+    // The next tunnel starts over.
     expect(ask(client, [BASIC], { ...tunnel, status: 407 })).toBeDefined();
     expect(ask(client, [BASIC], { ...tunnel, status: 407 })).toBeUndefined();
     expect(client.fields({ ...tunnel })).toHaveLength(1);
   });
 
-  it('answers what our server asks, with the challenges of several fields', async () => {
+  it('answers the challenges of our own server in several fields', async () => {
     const at = await station(['digest', 'basic']);
     const [, value] = ask(make(), challengesOf(await at.check(undefined)))!;
     expect(await at.check(value)).toMatchObject({ kind: 'accepted' });

@@ -47,7 +47,7 @@ describe('digestResponse', () => {
     expect(digestResponse(secret, 'GET', input)).toBe('6629fae49393a05397450978507c4ef1');
   });
 
-  it('computes the response without qop of RFC 2069 2.4, as its errata have it', () => {
+  it('computes the response without qop of RFC 2069 2.4, as corrected in its errata', () => {
     const secret = digestSecret('MD5', 'Mufasa', 'testrealm@host.com', 'CircleOfLife');
     const input: DigestInput = {
       algorithm: { hash: 'MD5', session: false },
@@ -62,7 +62,7 @@ describe('digestResponse', () => {
     const { user, realm, password, nonce, cnonce } = MUFASA;
     const secret = digestSecret('MD5', user, realm, password);
     const session = digestResponse(secret, 'GET', mufasa('MD5-sess'));
-    // HA1 of RFC 7616 3.4.2 by hand.
+    // HA1 of RFC 7616 3.4.2, computed by hand.
     const ha1 = digestSecret('MD5', secret, nonce, cnonce);
     expect(session).toBe(digestResponse(ha1, 'GET', mufasa('MD5')));
     expect(session).not.toBe(digestResponse(secret, 'GET', mufasa('MD5')));
@@ -77,7 +77,7 @@ describe('Digest credentials', () => {
     'qop=auth, response="753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1", ' +
     'opaque="FQhe/qaU925kfnzjCev0ciny7QMkPqMAFRtzCUYo5tdS"';
 
-  it('are read as RFC 7616 3.9.1 has them, and as they were written', () => {
+  it('are read from RFC 7616 3.9.1, and as they were written', () => {
     const read = readDigest(parseCredentials(FIELD));
     expect(read).toEqual({
       ...mufasa('SHA-256'),
@@ -88,7 +88,7 @@ describe('Digest credentials', () => {
     expect(readDigest(parseCredentials(formatDigest(read, 'x')))).toEqual(read);
   });
 
-  it('take names in UTF-8, in Latin-1 and in username*', () => {
+  it('accept names in UTF-8, in Latin-1 and in username*', () => {
     const withName = (name: string) => readDigest(parseCredentials(FIELD.replace('username="Mufasa"', name))).user;
     expect(withName(`username="${Buffer.from('Jäsøn').toString('latin1')}"`)).toBe('Jäsøn');
     expect(withName('username="J\xe4s\xf8n"')).toBe('Jäsøn');
@@ -120,7 +120,7 @@ describe('Digest credentials', () => {
     expect(readDigestChallenge(parseCredentials(`Digest ${formatDigestChallenge(challenge)}`))).toEqual(challenge);
   });
 
-  it('leave challenges alone that they cannot answer', () => {
+  it('ignore challenges that they cannot answer', () => {
     const read = (text: string) => readDigestChallenge(parseCredentials(text));
     expect(read('Digest realm="a", nonce="n", algorithm=SHA-512-256')).toBeUndefined();
     expect(read('Digest realm="a", nonce="n", qop="auth-int"')).toBeUndefined();
@@ -138,7 +138,7 @@ describe('Nonces', () => {
   });
   const make = (limit?: number) => new Nonces({ now: () => now, lifetime: 1_000, limit });
 
-  it('are good for each count once', () => {
+  it('are valid once for each count', () => {
     const nonces = make();
     const nonce = nonces.issue();
     expect([1, 2, 2, 4, 3, 3, 1, 0].map((count) => nonces.use(nonce, count))).toEqual([
@@ -153,7 +153,7 @@ describe('Nonces', () => {
     ]);
   });
 
-  it('bear counts that come late, but only so late', () => {
+  it('tolerate late counts, within limits', () => {
     const nonces = make();
     const nonce = nonces.issue();
     expect([100, 37, 36, 0xffff_ffff, 0xffff_ffff - 63, 100].map((count) => nonces.use(nonce, count))).toEqual([
@@ -176,7 +176,7 @@ describe('Nonces', () => {
     expect(nonces.use(nonce, 3)).toBe(false);
   });
 
-  it('are good for one request without a count', () => {
+  it('are valid for one request without a count', () => {
     const nonces = make();
     const nonce = nonces.issue();
     expect(nonces.use(nonce, undefined)).toBe(true);
@@ -197,12 +197,12 @@ describe('Nonces', () => {
     }
   });
 
-  it('that were forgotten cannot be used again', () => {
+  it('cannot be used again after they were forgotten', () => {
     const nonces = make(10);
     const early = nonces.issue();
     const used = Array.from({ length: 10 }, () => nonces.issue());
     for (const nonce of used) expect(nonces.use(nonce, 1)).toBe(true);
-    // Room is made for this one: the first is forgotten, and what is as old counts as used.
+    // The first nonce is forgotten to make room for this one, and nonces as old count as used.
     now += 1;
     expect(nonces.use(nonces.issue(), 1)).toBe(true);
     expect(nonces.use(used[0]!, 1)).toBe(false);
@@ -211,7 +211,7 @@ describe('Nonces', () => {
     expect(nonces.use(used[9]!, 2)).toBe(true);
   });
 
-  it('are new at once after others were forgotten in the same millisecond', () => {
+  it('are valid at once if others were forgotten in the same millisecond', () => {
     const nonces = make(1);
     for (let i = 0; i < 5; i++) expect(nonces.use(nonces.issue(), 1)).toBe(true);
   });

@@ -64,7 +64,7 @@ describe('parseChallenges', () => {
   it.each([
     ['an unfinished quote', 'Digest realm="a'],
     ['a parameter twice', 'Digest realm=a, Realm=b'],
-    ['a parameter behind a token', 'Negotiate abc, realm=x'],
+    ['a parameter after a token', 'Negotiate abc, realm=x'],
     ['parameters without a comma', 'Digest a=b c=d'],
     ['no scheme', '"abc"'],
     ['no value', 'Digest realm="a", nonce=@'],
@@ -75,7 +75,7 @@ describe('parseChallenges', () => {
     expect(() => parseChallenges(value)).toThrow(AuthError);
   });
 
-  it('throws nothing but AuthError, whatever comes', () => {
+  it('only throws AuthError, for any input', () => {
     const piece = fc.constantFrom('Digest', 'NTLM', ' ', ',', '=', '"', '\\', 'realm', 'a==', 'é', '\t', ';', '"x"');
     const text = fc.oneof(
       fc.string({ unit: 'binary' }),
@@ -93,7 +93,7 @@ describe('parseChallenges', () => {
     );
   });
 
-  it('reads what quote writes, as bytes', () => {
+  it('reads the output of quote, as bytes', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'grapheme' }), (text) => {
         const [{ parameters } = { parameters: new Map<string, string>() }] = parseChallenges(`X realm=${quote(text)}`);
@@ -106,7 +106,7 @@ describe('parseChallenges', () => {
 });
 
 describe('parseCredentials', () => {
-  it('takes one set of credentials', () => {
+  it('accepts one set of credentials', () => {
     expect(parseCredentials('Basic dTpw')).toMatchObject({ scheme: 'basic', token: 'dTpw' });
     expect(() => parseCredentials('Basic dTpw, NTLM')).toThrow(AuthError);
     expect(() => parseCredentials('')).toThrow(AuthError);
@@ -146,11 +146,11 @@ describe('Basic', () => {
     },
   );
 
-  it('refuses what is too long', () => {
+  it('refuses a token that is too long', () => {
     expect(() => decodeBasic(Buffer.from(`a:${'b'.repeat(2_000)}`).toString('base64'))).toThrow(AuthError);
   });
 
-  it('says nothing of what it could not read', () => {
+  it('does not quote malformed credentials', () => {
     expect(() => decodeBasic(Buffer.from('secret\0:x').toString('base64'))).toThrow(
       /^The Basic credentials are malformed\.$/,
     );

@@ -13,7 +13,7 @@ afterEach(() => server?.close());
 
 const typeOf = ({ headers }: RequestHead) => headers.get('Content-Type')?.replace('application/x-wms-', '');
 
-/** A server that asks for credentials as `askStart` says, and keeps what requests it got. */
+/** A server that asks for credentials, also at PushStart if `askStart` is set, and keeps the requests. */
 async function pushed(schemes: readonly Scheme[], askStart: boolean) {
   const at = await station(schemes);
   const requests: Array<{ readonly request: RequestHead; readonly connection: object }> = [];
@@ -47,7 +47,7 @@ async function pushed(schemes: readonly Scheme[], askStart: boolean) {
 const summary = (requests: Awaited<ReturnType<typeof pushed>>) =>
   requests.map(({ request }) => `${typeOf(request)} ${request.headers.get('Authorization')?.split(' ')[0] ?? '-'}`);
 
-describe('a push to a server that wants credentials', () => {
+describe('a push to a server that asks for credentials', () => {
   it('[WMHTTP-047] lists the schemes in PushSetup and PushStart', async () => {
     const requests = await pushed(['digest'], false);
     expect(summary(requests)).toContain('pushstart Digest');
@@ -59,13 +59,13 @@ describe('a push to a server that wants credentials', () => {
   it.each([
     ['negotiate', 'Negotiate'],
     ['ntlm', 'NTLM'],
-  ] as const)('gets in by %s on one connection, and starts on it without more', async (scheme, name) => {
+  ] as const)('logs in with %s on one connection, and starts on it without credentials', async (scheme, name) => {
     const requests = await pushed([scheme], false);
     expect(summary(requests)).toEqual(['pushsetup -', `pushsetup ${name}`, `pushsetup ${name}`, 'pushstart -']);
     expect(new Set(requests.slice(1).map(({ connection }) => connection)).size).toBe(1);
   });
 
-  it('gets in by Digest with a new count for each request', async () => {
+  it('logs in with Digest, with a new count for each request', async () => {
     const requests = await pushed(['digest'], true);
     expect(summary(requests)).toEqual(['pushsetup -', 'pushsetup Digest', 'pushstart Digest']);
     const counts = requests.slice(1).map(({ request }) => /nc=(\w+)/.exec(request.headers.get('Authorization')!)?.[1]);

@@ -8,7 +8,7 @@ const ALICE = { name: 'alice', groups: ['encoders'] };
 const PASSWORD = 'sésame';
 const basic = (user: string, password: string) => `Basic ${encodeBasic({ user, password })}`;
 
-/** Sends requests as a client does until it gets in or gives up; the values that it sent. */
+/** Sends requests as a client does until it logs in or gives up; returns the values that it sent. */
 async function converse(
   at: Station,
   {
@@ -39,7 +39,7 @@ describe('ServerAuthenticator', () => {
     expect(new Set(headersOf(outcome).entries.map(([name]) => name))).toEqual(new Set(['WWW-Authenticate']));
   });
 
-  it('lets nobody in as a client of a proxy who logged in as one of a server, or the other way round', async () => {
+  it('keeps logins as a client of a proxy and as a client of a server apart', async () => {
     const at = await station(['ntlm']);
     const connection = {};
     await converse(at, {}, { connection });
@@ -47,7 +47,7 @@ describe('ServerAuthenticator', () => {
     expect(await at.check(undefined, { connection })).toMatchObject({ kind: 'accepted' });
   });
 
-  it('names its schemes in its order, Digest with SHA-256 first', async () => {
+  it('lists its schemes in order, Digest with SHA-256 first', async () => {
     const at = await station(['negotiate', 'ntlm', 'digest', 'basic']);
     expect(challengesOf(await at.check(undefined))).toEqual([
       'Negotiate',
@@ -70,7 +70,7 @@ describe('ServerAuthenticator', () => {
     expect(await names()).toEqual(['Negotiate', 'NTLM', 'Digest', 'Digest', 'Basic']);
   });
 
-  it('[WMHTTP-096] leaves schemes away that a request may not use', async () => {
+  it('[WMHTTP-096] leaves out schemes that a request may not use', async () => {
     const at = await station(['ntlm', 'digest']);
     const start = { schemes: ['digest', 'basic'] as const, accepts: ['NTLM, Digest'] };
     expect(challengesOf(await at.check(undefined, start))).toEqual([
@@ -85,7 +85,7 @@ describe('ServerAuthenticator', () => {
     ['digest', 1],
     ['ntlm', 2],
     ['negotiate', 2],
-  ])('lets a user in by %s, and no other password', async (scheme, tries) => {
+  ])('accepts a user by %s, and no other password', async (scheme, tries) => {
     const at = await station([scheme]);
     const good = await converse(at);
     expect(good.outcome).toMatchObject({ kind: 'accepted', user: ALICE });
@@ -99,12 +99,12 @@ describe('ServerAuthenticator', () => {
     expect(await at.check(undefined, { connection })).toMatchObject({ kind: 'challenge', reason: 'missing' });
   });
 
-  it('lets nobody in by a scheme that it was not told to speak', async () => {
+  it('refuses logins by a scheme that is not enabled', async () => {
     const at = await station(['digest']);
     expect(await at.check(basic('alice', PASSWORD))).toMatchObject({ kind: 'challenge', reason: 'missing' });
   });
 
-  it('lets nobody in by a secret that is not there', async () => {
+  it('refuses logins by a scheme without a secret', async () => {
     const at = await station(['basic', 'digest', 'ntlm']);
     at.store.users.set('carol', { name: 'carol', groups: [] });
     for (const scheme of ['basic', 'digest', 'ntlm'] as const) {
@@ -114,7 +114,7 @@ describe('ServerAuthenticator', () => {
   });
 
   describe('Basic', () => {
-    it('takes names in any case and with a domain, and passwords in Latin-1', async () => {
+    it('accepts names in any case and with a domain, and passwords in Latin-1', async () => {
       const at = await station(['basic']);
       const latin1 = `Basic ${Buffer.from(`alice:${PASSWORD}`, 'latin1').toString('base64')}`;
       for (const value of [basic('ALICE', PASSWORD), basic('STUDIO\\alice', PASSWORD), latin1]) {
@@ -122,7 +122,7 @@ describe('ServerAuthenticator', () => {
       }
     });
 
-    it('hashes a password that comes again once only, and notices a new one', async () => {
+    it('hashes a repeated password only once, and notices a new one', async () => {
       const at = await station(['basic']);
       await at.check(basic('alice', PASSWORD));
       // More at once than may be hashed.
@@ -133,7 +133,7 @@ describe('ServerAuthenticator', () => {
       expect(await at.check(basic('alice', 'new'))).toMatchObject({ kind: 'accepted' });
     });
 
-    it('lets a flood of passwords wait outside', async () => {
+    it('refuses a flood of passwords', async () => {
       const at = await station(['basic'], { addressPolicy: { ...ADDRESS_POLICY, free: 1_000 } });
       const outcomes = await Promise.all(
         Array.from({ length: 40 }, (_, i) => at.check(basic(`user${i}`, 'x'), { connection: {} })),
@@ -145,7 +145,7 @@ describe('ServerAuthenticator', () => {
   });
 
   describe('Digest', () => {
-    it('refuses credentials that were sent before, and says that only the nonce is bad', async () => {
+    it('refuses replayed credentials, and says that only the nonce is bad', async () => {
       const at = await station(['digest']);
       const { sent } = await converse(at);
       const again = await at.check(sent[0], { connection: {} });
@@ -156,7 +156,7 @@ describe('ServerAuthenticator', () => {
       ]);
     });
 
-    it('goes on with the count, on any connection', async () => {
+    it('continues the count on any connection', async () => {
       const at = await station(['digest']);
       const { client } = await converse(at);
       for (const target of ['/live', '/other']) {
@@ -165,7 +165,7 @@ describe('ServerAuthenticator', () => {
       }
     });
 
-    it('has a client whose nonce expired ask again, without a person', async () => {
+    it('lets a client whose nonce expired try again without asking a person', async () => {
       const at = await station(['digest']);
       const { client } = await converse(at);
       at.clock.now += 300_000;
@@ -208,7 +208,7 @@ describe('ServerAuthenticator', () => {
   });
 
   describe('NTLM and Negotiate', () => {
-    it.each(['ntlm', 'negotiate'] as const)('authenticate the connection and no other by %s', async (scheme) => {
+    it.each(['ntlm', 'negotiate'] as const)('authenticate only the connection by %s', async (scheme) => {
       const at = await station([scheme]);
       const connection = {};
       await converse(at, {}, { connection });
@@ -219,7 +219,7 @@ describe('ServerAuthenticator', () => {
       expect(await at.check(undefined, { connection: {} })).toMatchObject({ kind: 'challenge' });
     });
 
-    it('end with the user, or the password', async () => {
+    it('end when the user is removed or the password changes', async () => {
       const at = await station(['ntlm']);
       const connection = {};
       await converse(at, {}, { connection });
@@ -227,7 +227,7 @@ describe('ServerAuthenticator', () => {
       expect(await at.check(undefined, { connection })).toMatchObject({ kind: 'challenge' });
     });
 
-    it('take another user on the same connection, and none after a refusal', async () => {
+    it('accept another user on the same connection, and none after a refusal', async () => {
       const at = await station(['ntlm']);
       await at.store.add('bob', 'b');
       const connection = {};
@@ -245,7 +245,7 @@ describe('ServerAuthenticator', () => {
       expect(await at.check(undefined, { connection })).toMatchObject({ kind: 'challenge', reason: 'missing' });
     });
 
-    it('refuse a proof that comes again, on another connection, or too late', async () => {
+    it('refuse a proof that is replayed, on another connection, or too late', async () => {
       const at = await station(['ntlm']);
       const connection = {};
       const { sent } = await converse(at, {}, { connection });
@@ -285,7 +285,7 @@ describe('ServerAuthenticator', () => {
       expect(await at.check(basic('alice', PASSWORD))).toMatchObject({ kind: 'accepted' });
     });
 
-    it('do not look at good credentials from an address that has to wait, but ask those without any', async () => {
+    it('ignore good credentials from an address that has to wait, but challenge requests without any', async () => {
       const at = await station(['basic'], { addressPolicy: { ...policy, free: 0 } });
       await at.check(wrong);
       expect(await at.check(basic('alice', PASSWORD))).toEqual({ kind: 'blocked', retryAfter: 1 });
@@ -302,7 +302,7 @@ describe('ServerAuthenticator', () => {
     });
 
     it.each(['basic', 'digest', 'ntlm'] as const)(
-      'count failures for a user from everywhere, by %s',
+      'count failures for a user from all addresses, by %s',
       async (scheme) => {
         const at = await station([scheme], { userPolicy: { ...USER_POLICY, free: 1 } });
         for (const user of ['alice', 'ALICE'])
@@ -315,7 +315,7 @@ describe('ServerAuthenticator', () => {
     const FAR = { free: 0, pause: 60_000, longestPause: 60_000, memory: 900_000 };
 
     it.each(['basic', 'digest', 'ntlm'] as const)(
-      'keep nobody out who comes from where that user was let in before, by %s',
+      'do not lock a user out at an address of an earlier login, by %s',
       async (scheme) => {
         const at = await station([scheme], { userPolicy: FAR });
         const home = { remoteAddress: '192.0.2.1' };
@@ -330,7 +330,7 @@ describe('ServerAuthenticator', () => {
       },
     );
 
-    it('let a known user in from an address where others fail, and still count guesses at that user there', async () => {
+    it('accept a known user at an address where others fail, and still count guesses for that user there', async () => {
       const at = await station(['basic'], { addressPolicy: { ...policy, free: 1 } });
       await at.check(basic('alice', PASSWORD));
       for (let i = 0; i < 5; i++) await at.check(basic(`stranger${i}`, 'no'));
@@ -343,7 +343,7 @@ describe('ServerAuthenticator', () => {
       expect(await at.check(basic('alice', PASSWORD))).toMatchObject({ kind: 'accepted' });
     });
 
-    it('let one address never go so far that a user is kept out elsewhere', async () => {
+    it('never let one address lock a user out elsewhere', async () => {
       const at = await station(['digest']);
       for (let i = 0; i < 200; i++) {
         const stranger = { remoteAddress: '198.51.100.7' };
@@ -353,14 +353,14 @@ describe('ServerAuthenticator', () => {
       expect((await converse(at, { schemes: ['digest'] })).outcome).toMatchObject({ kind: 'accepted' });
     });
 
-    it('are not stretched by a clock that goes back', async () => {
+    it('are not extended by a clock that goes back', async () => {
       const at = await station(['basic'], { addressPolicy: { ...policy, free: 0 } });
       await at.check(wrong);
       at.clock.now -= 86_400_000;
       expect(await at.check(wrong)).toEqual({ kind: 'blocked', retryAfter: 1 });
     });
 
-    it('count names that are spelt otherwise, and names that nobody can have, as one', async () => {
+    it('count other spellings of a name, and impossible names, as one', async () => {
       const at = await station(['basic'], { userPolicy: { ...USER_POLICY, free: 0 } });
       const long = 'x'.repeat(400);
       for (const [first, second] of [
@@ -372,7 +372,7 @@ describe('ServerAuthenticator', () => {
       }
     });
 
-    it('do not count what is no guess', async () => {
+    it('do not count requests that are not guesses', async () => {
       const at = await station(['digest', 'ntlm'], { addressPolicy: { ...policy, free: 0 } });
       const { sent } = await converse(at, { schemes: ['digest'] });
       await at.check(sent[0]);
@@ -395,13 +395,13 @@ describe('ServerAuthenticator', () => {
     '"',
     'NTLM TlRMTVNTUAADAAAA',
     `NTLM ${'A'.repeat(20_000)}`,
-  ])('refuses %s and goes on', async (value) => {
+  ])('refuses %s and continues', async (value) => {
     const at = await station(['negotiate', 'ntlm', 'digest', 'basic']);
     expect(await at.check(value)).toMatchObject({ kind: 'challenge', reason: 'refused' });
     expect((await converse(at)).outcome).toMatchObject({ kind: 'accepted' });
   });
 
-  it('tells when the store cannot be read', async () => {
+  it('reports a store that cannot be read', async () => {
     const store = new MemoryStore();
     store.find = () => Promise.reject(new Error('disk'));
     const server = new ServerAuthenticator({ store, realm: REALM, schemes: ['basic'] });

@@ -36,7 +36,7 @@ function reply(acceptor: { step(token: Buffer): unknown }, token: Buffer): Buffe
   return step.token;
 }
 
-/** Whether the last token lets the user in, and what the server says to it. */
+/** Returns the result of the last token: undefined if it does not prove the user. */
 function finish(acceptor: NegotiateAcceptor, token: Buffer, ntHash = NTOWF_V1) {
   const step = acceptor.step(token);
   if (step.kind !== 'authenticate') throw new Error('The handshake goes on.');
@@ -52,7 +52,7 @@ describe('an NTLM client', () => {
     expect(Buffer.from(message).fill(0, 64, 72)).toEqual(Buffer.from(V2.authenticate).fill(0, 64, 72));
   });
 
-  it('gives a MIC, and no LM response, to a server that tells the time', () => {
+  it('sends a MIC, and no LM response, to a server that sends the time', () => {
     const acceptor = new NtlmAcceptor({ now: () => 0 });
     const client = new NtlmClient(identity);
     const message = parseAuthenticate(client.authenticate(acceptor.challenge(client.negotiate)).message);
@@ -63,7 +63,7 @@ describe('an NTLM client', () => {
     expect(message.ntChallengeResponse.subarray(24, 32)).toEqual(avValue(pairs, 7));
   });
 
-  it('answers no challenge that is none', () => {
+  it('does not answer a malformed challenge', () => {
     const client = new NtlmClient(identity);
     const noCharacters = Buffer.from(V2.challenge);
     noCharacters.writeUInt32LE(0, 20);
@@ -79,7 +79,7 @@ describe('an NTLM server', () => {
   const bytes = (acceptor: NtlmAcceptor, message: Buffer, hash = NTOWF_V1) =>
     acceptor.verify(acceptor.read(message), message, hash);
 
-  it('answers with what the client asked for and it knows, and tells its name and the time', () => {
+  it('answers with the supported flags that the client asked for, its name and the time', () => {
     const acceptor = new NtlmAcceptor({ serverName: 'Studio', now: () => 0, random: () => SERVER_CHALLENGE });
     const challenge = parseChallenge(acceptor.challenge(buildNegotiate({ flags: 0xa2088207 })));
     expect(challenge).toMatchObject({ flags: 0xa28a8205, targetName: 'Studio', serverChallenge: SERVER_CHALLENGE });
@@ -88,7 +88,7 @@ describe('an NTLM server', () => {
     expect(avValue(pairs, 7)).toEqual(hex('00803ed5deb19d01'));
   });
 
-  it('speaks OEM to clients that know no Unicode, and not at all to those that know neither', () => {
+  it('uses OEM for clients without Unicode, and refuses those with neither', () => {
     const acceptor = new NtlmAcceptor();
     expect(parseChallenge(acceptor.challenge(buildNegotiate({ flags: FLAGS.NEGOTIATE_OEM }))).flags & 3).toBe(2);
     expect(() => acceptor.challenge(buildNegotiate({ flags: FLAGS.NEGOTIATE_NTLM }))).toThrow(AuthError);
@@ -109,7 +109,7 @@ describe('an NTLM server', () => {
     ['with the domain that it names', 'ELSEWHERE', true],
     ['without the domain that it names', '', true],
     ['with another domain', 'OTHER', false],
-  ])('takes a response without a MIC that was computed %s: %s', (_, domain, good) => {
+  ])('accepts a response without a MIC that was computed %s: %s', (_, domain, good) => {
     const acceptor = new NtlmAcceptor({ random: () => SERVER_CHALLENGE });
     acceptor.challenge(buildNegotiate({ flags: V2.flags }));
     const key = ntowfV2(NTOWF_V1, USER, domain);
@@ -118,7 +118,7 @@ describe('an NTLM server', () => {
     expect(bytes(acceptor, buildAuthenticate(message, false)) !== undefined).toBe(good);
   });
 
-  it('needs the session key that was agreed on', () => {
+  it('requires the negotiated session key', () => {
     const acceptor = new NtlmAcceptor();
     const client = new NtlmClient(identity);
     const parsed = parseAuthenticate(client.authenticate(acceptor.challenge(client.negotiate)).message);
@@ -126,7 +126,7 @@ describe('an NTLM server', () => {
     expect(() => bytes(acceptor, message)).toThrow('lacks its session key');
   });
 
-  it('takes a challenge for answered once', () => {
+  it('accepts one answer to a challenge', () => {
     const acceptor = new NtlmAcceptor();
     const client = new NtlmClient(identity);
     const { message } = client.authenticate(acceptor.challenge(client.negotiate));
@@ -137,7 +137,7 @@ describe('an NTLM server', () => {
   it.each([
     [false, undefined],
     [true, expect.anything()],
-  ])('takes NTLM v1 only when it may: %s', (version1, expected) => {
+  ])('accepts NTLM v1 only if allowed: %s', (version1, expected) => {
     const acceptor = new NtlmAcceptor({ version1, random: () => SERVER_CHALLENGE });
     acceptor.challenge(buildNegotiate({ flags: V1.flags }));
     expect(bytes(acceptor, V1.authenticate)).toEqual(expected);
@@ -181,7 +181,7 @@ describe('SPNEGO', () => {
     expect((parseNegToken(done!.token!) as NegTokenResp).mechListMic).toHaveLength(16);
   });
 
-  it('gives way to bare NTLM messages, as Windows sends them (MS-WMHTTP 4.8)', () => {
+  it('also accepts bare NTLM messages, as sent by Windows (MS-WMHTTP 4.8)', () => {
     const acceptor = new NegotiateAcceptor({});
     const client = new NtlmClient(identity);
     const challenge = reply(acceptor, client.negotiate);
@@ -200,7 +200,7 @@ describe('SPNEGO', () => {
     Buffer.from('krb5?'),
   ]);
 
-  it('falls back on NTLM where the client would rather have Kerberos, and insists on the MIC then', () => {
+  it('falls back to NTLM if the client prefers Kerberos, and then requires the MIC', () => {
     expect(parseNegToken(favouringKerberos)).toEqual({
       kind: 'init',
       mechTypeList: list,
@@ -222,7 +222,7 @@ describe('SPNEGO', () => {
     expect(run(true, Buffer.concat([hex('300c'), NTLM]))).toBeUndefined();
   });
 
-  it('refuses what is out of order, or has no NTLM', () => {
+  it('refuses tokens that are out of order, or without NTLM', () => {
     const kerberosOnly = buildNegTokenInit(Buffer.from('x'));
     kerberosOnly.set([0x2b, 0x06, 0x01, 0x04, 0x01, 0x82, 0x37, 0x02, 0x02, 0x1e], kerberosOnly.indexOf(NTLM) + 2);
     expect((parseNegToken(kerberosOnly) as NegTokenInit).ntlmAt).toBe(-1);
@@ -233,7 +233,7 @@ describe('SPNEGO', () => {
     expect(() => new SpnegoClient(new NtlmClient(identity)).authenticate(kerberosOnly)).toThrow(AuthError);
   });
 
-  it('refuses tokens that would be much to keep', () => {
+  it('refuses tokens that would take much memory', () => {
     const many = (count: number) => Buffer.concat(Array<Buffer>(count).fill(NTLM));
     const init = (list: Buffer) => {
       const wrap = (tag: string, bytes: Buffer) =>
@@ -249,7 +249,7 @@ describe('SPNEGO', () => {
     expect(() => new NegotiateAcceptor({}).step(long)).toThrow(AuthError);
   });
 
-  it('throws nothing but AuthError for damaged tokens', () => {
+  it('only throws AuthError for damaged tokens', () => {
     const client = new NtlmClient(identity);
     const init = buildNegTokenInit(client.negotiate);
     const resp = buildNegTokenResp({ negState: 1, responseToken: V2.challenge, mechListMic: Buffer.alloc(16) }, true);

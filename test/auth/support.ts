@@ -10,7 +10,7 @@ export const REALM = 'wmcast';
 
 const REQUEST = parseRequestHead(Buffer.from('GET /live HTTP/1.1\r\n\r\n'));
 
-/** Users that a test adds, with everything that is kept of their passwords. */
+/** Users that a test adds, with all kinds of secrets. */
 export class MemoryStore implements CredentialStore {
   readonly users = new Map<string, UserEntry>();
   lookups = 0;
@@ -37,12 +37,12 @@ export interface TestRequest extends Partial<Pick<AuthRequest, 'remoteAddress' |
 export interface Station {
   readonly store: MemoryStore;
   readonly server: ServerAuthenticator;
-  /** Ms; moves only by the test. */
+  /** Ms; only the test moves it. */
   readonly clock: { now: number };
   check(authorization: string | undefined, request?: TestRequest): Promise<AuthOutcome>;
 }
 
-/** A server that knows `alice`, password `sésame`, of the group `encoders`. */
+/** A server with the user `alice`, password `sésame`, group `encoders`. */
 export async function station(
   schemes: readonly Scheme[],
   options: Partial<ServerAuthenticatorOptions> = {},
@@ -65,7 +65,7 @@ export async function station(
   };
 }
 
-/** What a request with an Authorization field says. */
+/** The dialog of a request with an Authorization field. */
 export function dialog(authorization: string | undefined, request: TestRequest = {}): CredentialsDialog {
   const { connection = {}, method = 'GET', target = '/live', accepts = [], proxied = false } = request;
   const [, scheme = '', token = ''] = /^(\S*) *(.*)$/s.exec(authorization ?? '') ?? [];

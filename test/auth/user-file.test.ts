@@ -45,7 +45,7 @@ describe('the file of users', () => {
     ]);
   });
 
-  it('is made for its owner alone, and holds what was put in', async () => {
+  it('is readable only for its owner, and has what was put in', async () => {
     const secrets = await makeSecrets('bob', 'secret', 'wmcast', ['basic', 'digest', 'ntlm']);
     await put({ name: 'bob', groups: ['a'], ...secrets });
     expect((await stat(path)).mode & 0o777).toBe(0o600);
@@ -78,7 +78,7 @@ describe('the file of users', () => {
     expect((await stat(path)).mode & 0o777).toBe(0o600);
   });
 
-  it('takes a user under a new spelling for the same one', async () => {
+  it('treats another spelling of a name as the same user', async () => {
     await writeFile(path, SAMPLE);
     await put({ name: 'ALICE', groups: [] });
     expect([...(await readUserFile(path)).users.values()].map(({ name }) => name)).toEqual(['ALICE']);
@@ -91,7 +91,7 @@ describe('the file of users', () => {
     expect(await readdir(folder)).toEqual(['users.yaml']);
   });
 
-  it('is left as it is when a change fails', async () => {
+  it('stays unchanged if a change fails', async () => {
     await writeFile(path, SAMPLE);
     const failing = changeUserFile(path, () => Promise.reject(new Error('no')));
     await expect(failing).rejects.toThrow('no');
@@ -99,7 +99,7 @@ describe('the file of users', () => {
     expect(await readdir(folder)).toEqual(['users.yaml']);
   });
 
-  it('is not locked for ever by a process that died', async () => {
+  it('does not stay locked after a process has died', async () => {
     await writeFile(`${path}.lock`, '');
     const old = new Date(Date.now() - 60_000);
     await utimes(`${path}.lock`, old, old);
@@ -135,7 +135,7 @@ describe('the file of users', () => {
     });
   });
 
-  it('is missed when it is not there', async () => {
+  it('is reported if it does not exist', async () => {
     await expect(readUserFile(path)).rejects.toMatchObject({
       code: 'WM_CONFIG',
       message: expect.stringContaining('ENOENT'),
@@ -149,7 +149,7 @@ describe('the file of users', () => {
     });
   });
 
-  it.each(['a', 'Zoë', 'a b', 'user@host', 'x'.repeat(64)])('takes %j for a name', (name) => {
+  it.each(['a', 'Zoë', 'a b', 'user@host', 'x'.repeat(64)])('accepts the name %j', (name) => {
     expect(() => checkUserName(name)).not.toThrow();
   });
 
@@ -167,7 +167,7 @@ describe('FileStore', () => {
   beforeEach(() => warnings.splice(0));
   const open = () => FileStore.open(path, { now: () => clock.now, onWarning: (message) => warnings.push(message) });
 
-  it('finds users, and new ones a second after they came', async () => {
+  it('finds users, and new ones a second after they were added', async () => {
     await writeFile(path, SAMPLE, { mode: 0o600 });
     const store = await open();
     expect((await store.find('alice'))?.name).toBe('Alice');
@@ -182,7 +182,7 @@ describe('FileStore', () => {
     expect(warnings).toEqual([]);
   });
 
-  it('keeps no removed user when the clock goes back', async () => {
+  it('does not keep a removed user if the clock goes back', async () => {
     await writeFile(path, SAMPLE, { mode: 0o600 });
     const store = await open();
     await writeFile(path, SAMPLE.replace('Alice', 'Carol'), { mode: 0o600 });
@@ -193,7 +193,7 @@ describe('FileStore', () => {
     expect(await store.find('carol')).toBeUndefined();
   });
 
-  it('keeps its users when the file breaks or goes, and says so once', async () => {
+  it('keeps its users if the file breaks or disappears, and says so once', async () => {
     await writeFile(path, SAMPLE, { mode: 0o600 });
     const store = await open();
     await writeFile(path, 'users: 1\n');
@@ -212,14 +212,14 @@ describe('FileStore', () => {
     expect(warnings).toHaveLength(2);
   });
 
-  it('warns of a file that others can read', async () => {
+  it('warns about a file that others can read', async () => {
     await writeFile(path, SAMPLE);
     await chmod(path, 0o640);
     await open();
     expect(warnings).toEqual([`Others can read the users ${path}; chmod 600 ends that.`]);
   });
 
-  it('is not opened without a file', async () => {
+  it('cannot be opened without a file', async () => {
     await expect(open()).rejects.toMatchObject({ code: 'WM_CONFIG' });
   });
 });

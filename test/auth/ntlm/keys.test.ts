@@ -42,17 +42,17 @@ describe('MD4', () => {
       '12345678901234567890123456789012345678901234567890123456789012345678901234567890',
       'e33b4ddc9c38f2199c3e7b164fcc0536',
     ],
-  ])('hashes %j as RFC 1320 A.5 does', (message, digest) => {
+  ])('hashes %j as in RFC 1320 A.5', (message, digest) => {
     expect(md4(Buffer.from(message)).toString('hex')).toBe(digest);
   });
 });
 
 describe('RC4', () => {
-  it('makes the key stream of RFC 6229', () => {
+  it('produces the key stream of RFC 6229', () => {
     expect(rc4k(hex('0102030405'), Buffer.alloc(16))).toEqual(hex('b2396305f03dc027ccc3524a0a1118a8'));
   });
 
-  it('goes on with the key stream in the next message', () => {
+  it('continues the key stream in the next message', () => {
     const stream = new Rc4(hex('0102030405060708090a0b0c0d0e0f10'));
     expect(Buffer.concat([stream.update(Buffer.alloc(5)), stream.update(Buffer.alloc(11))])).toEqual(
       hex('9ac7cc9a609d1ef7b2932899cde41b97'),
@@ -74,7 +74,7 @@ describe('NTLM v1 (MS-NLMP 4.2.2)', () => {
     expect(desl(lmowf, SERVER_CHALLENGE)).toEqual(V1.lmResponse);
   });
 
-  it('computes the LM key exchange key and what it encrypts', () => {
+  it('computes the LM key exchange key and encrypts with it', () => {
     const rest = Buffer.concat([V1.lmowf.subarray(7, 8), Buffer.alloc(6, 0xbd)]);
     const head = V1.lmResponse.subarray(0, 8);
     const key = Buffer.concat([des(V1.lmowf.subarray(0, 7), head), des(rest, head)]);

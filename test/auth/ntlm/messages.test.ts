@@ -24,7 +24,7 @@ const AUTHENTICATE_BLOB =
   'ziDW1WTSjE40MItgYYsXDA==';
 
 const base64 = (text: string) => Buffer.from(text, 'base64');
-/** Without what is for debugging only. */
+/** Without the VERSION, which is only for debugging. */
 const unversioned = (message: Buffer, at: number) => Buffer.from(message).fill(0, at, at + 8);
 
 describe('the messages of MS-NLMP 4.2', () => {
@@ -51,7 +51,7 @@ describe('the messages of MS-NLMP 4.2', () => {
       Buffer.alloc(0),
     ],
     ['4.2.4.3', V2.authenticate, V2.lmResponse, Buffer.concat([V2.proof, V2.temp]), V2.encryptedSessionKey],
-  ])('reads the AUTHENTICATE_MESSAGE of %s and builds it', (_, bytes, lm, nt, encryptedRandomSessionKey) => {
+  ])('reads and builds the AUTHENTICATE_MESSAGE of %s', (_, bytes, lm, nt, encryptedRandomSessionKey) => {
     const message = parseAuthenticate(bytes);
     expect(message).toEqual({
       flags: bytes.readUInt32LE(60),
@@ -71,7 +71,7 @@ describe('the messages of MS-NLMP 4.2', () => {
 });
 
 describe('the blobs of MS-WMHTTP 4.8', () => {
-  it('reads the NEGOTIATE_MESSAGE and builds it', () => {
+  it('reads and builds the NEGOTIATE_MESSAGE', () => {
     const bytes = base64(NEGOTIATE_BLOB);
     expect(bytes).toHaveLength(40);
     expect(parseNegotiate(bytes)).toEqual({ flags: 0xa2088207 });
@@ -93,7 +93,7 @@ describe('the blobs of MS-WMHTTP 4.8', () => {
     expect(unversioned(buildChallenge(challenge), 48)).toEqual(unversioned(base64(CHALLENGE_BLOB), 48));
   });
 
-  it('reads the AUTHENTICATE_MESSAGE and builds it', () => {
+  it('reads and builds the AUTHENTICATE_MESSAGE', () => {
     const bytes = base64(AUTHENTICATE_BLOB);
     const message = parseAuthenticate(bytes);
     expect(message).toMatchObject({
@@ -138,7 +138,7 @@ describe('damaged messages', () => {
     },
   );
 
-  it('are told by their type', () => {
+  it('are recognised by their type', () => {
     expect(messageType(V2.challenge)).toBe(2);
     expect(messageType(V2.challenge.subarray(0, 11))).toBeUndefined();
     expect(messageType(Buffer.from('NTLMSSP\0\x04\0\0\0', 'latin1'))).toBeUndefined();
@@ -147,7 +147,7 @@ describe('damaged messages', () => {
     expect(() => parseNegotiate(Buffer.concat([base64(NEGOTIATE_BLOB), Buffer.alloc(40_000)]))).toThrow(AuthError);
   });
 
-  it('may not point behind their end', () => {
+  it('may not point past their end', () => {
     const bytes = Buffer.from(V2.authenticate);
     bytes.writeUInt32LE(0xffff_fff0, 24);
     expect(() => parseAuthenticate(bytes)).toThrow('points past its end');
