@@ -69,14 +69,14 @@ describe('FrameReader', () => {
     expect(plain(readAll([stream]))).toEqual(expected);
   });
 
-  it('reads the same split at every byte', () => {
+  it('reads the same packets split at every byte', () => {
     for (let at = 0; at <= stream.length; at++) {
       expect(plain(readAll([stream.subarray(0, at), stream.subarray(at)]))).toEqual(expected);
     }
     expect(plain(readAll([...stream].map((byte) => Buffer.from([byte]))))).toEqual(expected);
   });
 
-  it('gives a view of the slice when a packet lies inside it, and a copy when it was split', () => {
+  it('returns a view of the slice if a packet lies inside it, and a copy if it was split', () => {
     const slice = framePacket(PACKET_ID.data, Buffer.from('abcdef'));
     const [whole] = readAll([slice]);
     expect(whole!.payload.buffer).toBe(slice.buffer);
@@ -87,7 +87,7 @@ describe('FrameReader', () => {
     expect(split!.payload.toString()).toBe('zbcdef');
   });
 
-  it('takes slices that come before all packets of the last one were read', () => {
+  it('accepts a slice before all packets of the last one were read', () => {
     const reader = new FrameReader();
     reader.push(stream.subarray(0, 9));
     expect(reader.next()!.id).toBe(0x48);
@@ -98,7 +98,7 @@ describe('FrameReader', () => {
     expect(reader.midPacket).toBe(false);
   });
 
-  it('knows whether it stands in the middle of a packet', () => {
+  it('knows if it is in the middle of a packet', () => {
     const reader = new FrameReader();
     expect(reader.midPacket).toBe(false);
     for (const [bytes, mid] of [
@@ -114,7 +114,7 @@ describe('FrameReader', () => {
     }
   });
 
-  it('throws at the first byte that starts no packet, and at every later call', () => {
+  it('throws at the first byte that does not start a packet, and at every later call', () => {
     const reader = new FrameReader();
     reader.push(Buffer.from('2446000025', 'hex'));
     expect(reader.next()!.id).toBe(0x46);
@@ -147,7 +147,7 @@ describe('FrameReader', () => {
     );
   });
 
-  it('throws nothing but FramingError on random bytes, and never gives more than it got', () => {
+  it('only throws FramingError on random bytes, and never returns more than it got', () => {
     fc.assert(
       fc.property(fc.array(fc.uint8Array({ maxLength: 64 })), (slices) => {
         let given = 0;
