@@ -19,24 +19,28 @@ import { dataPacket, endPacket, fillerPackets, headerPacket, S_FALSE, S_OK, stre
 /** The states of MS-WMHTTP 4.7 (figure 8). */
 export type ClientState = 'Init' | 'WaitingForPushSetupResponse' | 'PushSetupComplete' | 'PushStart_InProgress' | 'End';
 
-/** What the session asks its owner to do, in order. */
+/** The actions that the session asks its owner for, in order. */
 export type ClientAction =
-  /** Have a connection, then call {@link PushClientSession.pushStart}. */
+  /** Get a connection, then call {@link PushClientSession.pushStart}. */
   | { readonly type: 'pushStart' }
   /** Send these bytes of the body of the PushStart request. */
   | { readonly type: 'send'; readonly bytes: Buffer }
   /** The body is complete; nothing more can be sent before its response. */
   | { readonly type: 'awaitResponse' }
-  /** Connect to another server (302), or to a proxy that leads to the same one (305), and call {@link PushClientSession.pushSetup}. */
+  /**
+   * Connect to another server (302), or through a proxy to the same one (305), and call {@link
+   * PushClientSession.pushSetup}.
+   */
   | { readonly type: 'redirect'; readonly location: string; readonly proxy: boolean }
   /**
-   * The server (401) or a proxy (407) wants credentials: with PushSetup, or with PushStart, on a new connection if its body was not
-   * complete (MS-WMHTTP 3.1.5.2); then call {@link PushClientSession.pushSetup} or {@link PushClientSession.pushStart} again.
+   * The server (401) or a proxy (407) requires credentials: with PushSetup, or with PushStart, on a new connection if
+   * its body was not complete (MS-WMHTTP 3.1.5.2). Then call {@link PushClientSession.pushSetup} or {@link
+   * PushClientSession.pushStart} again.
    */
   | { readonly type: 'authenticate'; readonly status: number }
   /** PushSetup succeeded: the server waits for an ASF header. */
   | { readonly type: 'ready' }
-  /** The last packet is sent: close the connection. */
+  /** The last packet was sent: close the connection. */
   | { readonly type: 'close' };
 
 /** A request to send; the body of a PushStart follows as `send` actions. */
@@ -46,28 +50,34 @@ export interface ClientRequest {
 }
 
 export interface ClientSessionOptions extends Partial<SetupDirectives> {
-  /** What messages call the publishing point. */
+  /** The name of the publishing point in messages. */
   readonly name?: string;
   readonly userAgent?: string | undefined;
-  /** Bytes of each PushStart body; raised where the protocol needs more. Default: what `bodyDuration` says. */
+  /**
+   * The size of each PushStart body in bytes, raised where the protocol needs more; default: determined by
+   * `bodyDuration`.
+   */
   readonly contentLength?: number | undefined;
-  /** Seconds of the stream that a PushStart body holds; default 60 when a proxy is on the way, else without end (2147483647). */
+  /**
+   * How many seconds of the stream a PushStart body holds; default: 60 through a proxy, else unlimited (2147483647
+   * bytes).
+   */
   readonly bodyDuration?: number | undefined;
-  /** In order of preference; default: all but Basic, also without a user to name (MS-WMHTTP 3.1.4.1.1). */
+  /** In order of preference; default: all but Basic, even without a user (MS-WMHTTP 3.1.4.1.1). */
   readonly acceptAuthentication?: readonly string[] | undefined;
   /** As in `HttpAuthenticator`. */
   readonly knows?: (status: number) => boolean;
-  /** The session of another connection, to be resumed (MS-WMHTTP 3.2.7.1). */
+  /** The session of another connection that is to be resumed (MS-WMHTTP 3.2.7.1). */
   readonly resume?: PushSessionState | undefined;
 }
 
-/** What a client has to know of a session to resume it on another connection. */
+/** The facts about a session that a client needs to resume it on another connection. */
 export interface PushSessionState {
   readonly pushId: string;
   readonly cookies: readonly Cookie[];
-  /** A PushStart request of it has succeeded, so that no other begins with $H (MS-WMHTTP 3.1.4.2.1). */
+  /** True if one of its PushStart requests has succeeded, so that no other begins with $H (MS-WMHTTP 3.1.4.2.1). */
   readonly started: boolean;
-  /** $D packets that were handed out for sending in it. */
+  /** The number of its $D packets that were handed out for sending. */
   readonly packets: number;
 }
 
@@ -82,7 +92,7 @@ export class PushRefusal extends WmError {
   }
 }
 
-/** What a person can do about a push that was refused. @param known true if a user was named */
+/** Returns advice for a push that was refused. @param known true if a user was named */
 function pushHint(status: number, known: boolean): string | undefined {
   switch (status) {
     case 403:
@@ -106,18 +116,18 @@ interface Pending {
   readonly reason: number;
 }
 
-// Bytes of a body that are kept for another try with credentials; whoever wants them says so at the start.
+// In bytes: how much of a body is kept for another attempt with credentials, which servers ask for at the start.
 const MAX_UNANSWERED = 1024 * 1024;
 
 // MS-WMHTTP 3.1.4.2.1; proxies hold back or cut endless bodies.
 const PROXY_SECONDS = 60;
 
-// The beginning of a NEGOTIATE_MESSAGE (MS-NLMP 2.2.1.1) in base64.
+// The beginning of a NEGOTIATE_MESSAGE in base64 (MS-NLMP 2.2.1.1).
 const NTLM_NEGOTIATE = /^(?:NTLM|Negotiate) TlRMTVNTUAAB/i;
 
 /**
- * The client's side of a push session (MS-WMHTTP 3.1) without sockets and clocks: what goes into which PushStart body, when a
- * body is filled up, and what waits for the next one.
+ * The client's side of a push session (MS-WMHTTP 3.1), without sockets and clocks. It decides what goes into which
+ * PushStart body, when a body is filled up, and what waits for the next one.
  */
 export class PushClientSession {
   #state: ClientState = 'Init';
@@ -126,7 +136,7 @@ export class PushClientSession {
   #usingProxy = false;
   #lengthRemaining = 0;
   #answeredEarly = false;
-  // A PushStart with the header in it has succeeded, or is being sent.
+  // True if a PushStart that contains the header has succeeded, or is being sent.
   #headerSent = false;
   #header: Buffer | undefined;
   #packetSize = 0;
@@ -138,7 +148,7 @@ export class PushClientSession {
   #packets = 0;
   #bytes = 0;
   #confirmed = 0;
-  // What was sent in this body, while that is little; undefined when it is too much, or was taken back.
+  // The data sent in this body so far; undefined once it is too much, or was taken back.
   #unanswered: Pending[] | undefined;
   #unansweredBytes = 0;
   #bodyLeft = 0;
@@ -161,52 +171,54 @@ export class PushClientSession {
     return this.#state;
   }
 
-  /** The push-id that the server gave; "0" before (MS-WMHTTP 3.1.1). */
+  /** The push-id that the server gave; "0" before that (MS-WMHTTP 3.1.1). */
   get pushId(): string {
     return this.#pushId;
   }
 
-  /** Whether a proxy is on the way (MS-WMHTTP 3.1.1). */
+  /** True if requests go through a proxy (MS-WMHTTP 3.1.1). */
   get usingProxy(): boolean {
     return this.#usingProxy;
   }
 
-  /** Bytes that the body of the PushStart request still lacks (MS-WMHTTP 3.1.1). */
+  /** The number of bytes that the body of the PushStart request still lacks (MS-WMHTTP 3.1.1). */
   get lengthRemaining(): number {
     return this.#lengthRemaining;
   }
 
-  /** Bytes that a body still lacked when it was refused with 401 or 407. */
+  /** The number of bytes that a body still lacked when it was refused with 401 or 407. */
   get bodyLeft(): number {
     return this.#bodyLeft;
   }
 
-  /** Whether $D packets are among what was sent in the present body. */
+  /** True if $D packets were sent in the current body. */
   get hasSentData(): boolean {
     return this.#unanswered === undefined || this.#unanswered.some(({ kind }) => kind === 'data');
   }
 
-  /** Packets that wait for the next PushStart request. */
+  /** The number of packets that wait for the next PushStart request. */
   get queued(): number {
     return this.#queue.length;
   }
 
-  /** $D packets handed out for sending in this session; those that are sent again on another connection count once. */
+  /**
+   * The number of $D packets handed out for sending in this session; those sent again on another connection count once.
+   */
   get packets(): number {
     return this.#packets;
   }
 
-  /** $D packets that responses to PushStart requests have acknowledged. */
+  /** The number of $D packets that responses to PushStart requests have acknowledged. */
   get confirmed(): number {
     return this.#confirmed;
   }
 
-  /** Whether the server has resumed the session that it was asked for; known behind PushSetup. */
+  /** True if the server has resumed the requested session; known after PushSetup. */
   get resumed(): boolean {
     return this.#resumed;
   }
 
-  /** $D packets that the server says it has of the session that is resumed; undefined when it does not say. */
+  /** The number of $D packets that the server says it has of the resumed session; undefined if it does not say. */
   get received(): number | undefined {
     return this.#received;
   }
@@ -216,25 +228,26 @@ export class PushClientSession {
     return { pushId: this.#pushId, cookies: this.#cookies, started: this.#started, packets: this.#packets };
   }
 
-  /** Bytes of PushStart bodies handed out for sending, filler included. */
+  /** The number of bytes of PushStart bodies handed out for sending, including filler. */
   get bytes(): number {
     return this.#bytes;
   }
 
-  /** A header was given and no end of the last entry yet: a close needs a $E before it. */
+  /** True after a header and before the end of the last entry; a $E is then needed before closing. */
   get needsEnd(): boolean {
     return this.#header !== undefined && !this.#lastPacketQueued && this.#state !== 'End';
   }
 
-  /** The connection goes to a proxy now, or no longer (MS-WMHTTP 3.1.4.1, 3.1.5.1). */
+  /** Records whether the connection goes to a proxy (MS-WMHTTP 3.1.4.1, 3.1.5.1). */
   setProxy(usingProxy: boolean): void {
     this.#usingProxy = usingProxy;
   }
 
   /**
-   * The PushSetup request (MS-WMHTTP 3.1.4.1.1). While NTLM is under way it has no body, as the sample of 4.8.
+   * Builds the PushSetup request (MS-WMHTTP 3.1.4.1.1). It has no body during an NTLM exchange, as in the sample of
+   * 4.8.
    *
-   * @throws WmError WM_USAGE for a template that is no path
+   * @throws WmError WM_USAGE if the template is not a path
    */
   pushSetup(host: string, credentials: readonly Field[] = []): ClientRequest {
     const { template, autoDestroy } = this.#options;
@@ -245,9 +258,9 @@ export class PushClientSession {
   }
 
   /**
-   * The PushStart request (MS-WMHTTP 3.1.4.2.1), and the packets that can go into it at once.
+   * Builds the PushStart request (MS-WMHTTP 3.1.4.2.1), and the packets that can go into it at once.
    *
-   * @throws WmError WM_FAILED when PushSetup has not succeeded, or there is no ASF header yet
+   * @throws WmError WM_FAILED if PushSetup has not succeeded, or there is no ASF header yet
    */
   pushStart(host: string, credentials: readonly Field[] = []): { request: ClientRequest; actions: ClientAction[] } {
     if (this.#state !== 'PushSetupComplete' || !this.#header) {
@@ -271,9 +284,9 @@ export class PushClientSession {
   }
 
   /**
-   * The head of the response to the last request (MS-WMHTTP 3.1.5).
+   * Handles the head of the response to the last request (MS-WMHTTP 3.1.5).
    *
-   * @throws WmError WM_AUTH_REFUSED, WM_PUSH_REFUSED, or WM_PROTOCOL when the server is no Windows Media server
+   * @throws WmError WM_AUTH_REFUSED, WM_PUSH_REFUSED, or WM_PROTOCOL if the server is not a Windows Media server
    */
   response(head: ResponseHead): ClientAction[] {
     if (this.#state === 'End') return [];
@@ -310,7 +323,7 @@ export class PushClientSession {
     return this.#setUp();
   }
 
-  /** There is no session to be resumed: another begins. */
+  /** Begins another session, because there is none to resume. */
   #begin(): void {
     this.#resumed = false;
     this.#started = false;
@@ -318,11 +331,11 @@ export class PushClientSession {
   }
 
   /**
-   * The header that goes on in a session that is resumed, before anything else.
+   * Sets the header with which a resumed session continues, before anything else.
    *
-   * @param header Header Object and the first 50 bytes of the Data Object
+   * @param header the Header Object and the first 50 bytes of the Data Object
    * @param packets $D packets of the session that are not sent again
-   * @param known the last of them was under this header already
+   * @param known true if the last of them was already under this header
    */
   continue(header: Buffer, packetSize: number, bitrate: number, packets: number, known: boolean): ClientAction[] {
     this.#packets = packets;
@@ -334,7 +347,7 @@ export class PushClientSession {
     return this.#state === 'PushSetupComplete' ? [{ type: 'pushStart' }] : [];
   }
 
-  /** The error for a response that refuses, with its status in words. */
+  /** Returns the error for a refusal, with its status in words. */
   refusal(head: ResponseHead): PushRefusal {
     const { status, reason } = head;
     const said = `${status}${reason === '' ? '' : ` ${reason}`}`;
@@ -355,12 +368,12 @@ export class PushClientSession {
   }
 
   /**
-   * A new ASF header (MS-WMHTTP 3.1.4.2, 3.1.4.5): the first starts PushStart, later ones become $C packets.
+   * Handles a new ASF header (MS-WMHTTP 3.1.4.2, 3.1.4.5): the first starts PushStart, later ones become $C packets.
    *
-   * @param header Header Object and the first 50 bytes of the Data Object
+   * @param header the Header Object and the first 50 bytes of the Data Object
    * @param packetSize the size of the data packets with their padding, in bytes
    * @param bitrate bits per second of all streams together
-   * @throws WmError WM_BAD_INPUT when the header is larger than a packet may be
+   * @throws WmError WM_BAD_INPUT if the header is larger than a packet may be
    */
   header(header: Buffer, packetSize: number, bitrate: number): ClientAction[] {
     const actions: ClientAction[] = [];
@@ -381,10 +394,10 @@ export class PushClientSession {
   }
 
   /**
-   * An ASF data packet (MS-WMHTTP 3.1.4.3).
+   * Handles an ASF data packet (MS-WMHTTP 3.1.4.3).
    *
-   * @param packet best without its padding
-   * @throws WmError WM_BAD_INPUT when it is larger than 65535 bytes, WM_FAILED when no header describes it
+   * @param packet preferably without its padding
+   * @throws WmError WM_BAD_INPUT if it is larger than 65535 bytes, WM_FAILED if no header describes it
    */
   packet(packet: Buffer): ClientAction[] {
     if (!this.#header || this.#entryEnded) {
@@ -397,9 +410,9 @@ export class PushClientSession {
   }
 
   /**
-   * The end of an entry, or of everything (MS-WMHTTP 3.1.4.4).
+   * Handles the end of an entry, or of everything (MS-WMHTTP 3.1.4.4).
    *
-   * @param reason 1 when another header follows; else 0 or an HRESULT that says why
+   * @param reason 1 if another header follows; else 0 or an HRESULT that says why
    */
   end(reason: number): ClientAction[] {
     const actions: ClientAction[] = [];
@@ -495,12 +508,12 @@ export class PushClientSession {
       case 'streamChange':
         return left >= 4;
       case 'endOfStream':
-        // A $E that leaves 1 to 3 bytes would leave a body that nothing can fill; behind the last $E nothing has to.
+        // After a $E that leaves 1 to 3 bytes, nothing could fill the body; after the last $E nothing has to.
         return left >= 4 || left === 0 || (left > 0 && reason !== S_FALSE);
     }
   }
 
-  /** Keeps the beginning of a body until it is clear that nobody asks for credentials. */
+  /** Keeps the beginning of a body until it is clear that no credentials are required. */
   #retain(pending: Pending): void {
     this.#unanswered?.push(pending);
     this.#unansweredBytes += pending.bytes.length;
@@ -508,9 +521,9 @@ export class PushClientSession {
   }
 
   /**
-   * The body was refused, or its connection had been closed before: what was in it has to be sent again.
+   * Takes back a body that was refused, or whose connection had already been closed, so that it is sent again.
    *
-   * @returns false when it is not kept any more, or everything has been sent
+   * @returns false if it is no longer kept, or everything has been sent
    */
   takeBack(): boolean {
     const again = this.#unanswered;

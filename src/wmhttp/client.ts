@@ -12,34 +12,34 @@ import { type ClientAction, PushClientSession, PushRefusal, type PushSessionStat
 import { S_FALSE, S_OK } from './packets.js';
 import { PushRoute } from './push-route.js';
 
-/** What a push has sent so far. */
+/** The progress of a push. */
 export interface PushStats {
-  /** ASF data packets. */
+  /** The number of ASF data packets. */
   readonly packets: number;
-  /** Bytes of the bodies of the PushStart requests. */
+  /** The number of bytes in the bodies of the PushStart requests. */
   readonly bytes: number;
 }
 
 export interface PushOptions {
   /** `http://host[:port]/point`, or `https://`; a user and a password in it are not used. */
   readonly url: string;
-  /** `http://host:port` of an HTTP proxy on the way, or `https://`. */
+  /** `http://host:port` of an HTTP proxy, or `https://`. */
   readonly proxy?: string | undefined;
-  /** Whom to believe, where TLS is spoken. */
+  /** The certificates to trust for TLS. */
   readonly tls?: TlsTrust | undefined;
-  /** Path of a publishing point on the server, such as `/template`, to make the new point from. */
+  /** The path of a publishing point on the server, such as `/template`, to copy the settings from. */
   readonly template?: string | undefined;
-  /** Have the publishing point removed at the end. */
+  /** True if the publishing point is to be removed at the end. */
   readonly autoDestroy?: boolean | undefined;
   readonly userAgent?: string | undefined;
-  /** Bytes of each PushStart body; default: what `bodyDuration` says. */
+  /** The size of each PushStart body in bytes; default: determined by `bodyDuration`. */
   readonly contentLength?: number | undefined;
   /**
-   * Seconds of the stream in each PushStart body; the response acknowledges all of it. Default 60 when a proxy is on the way, else one
-   * body of 2147483647 bytes.
+   * How many seconds of the stream each PushStart body holds; the response acknowledges all of it. Default: 60 through
+   * a proxy, else one body of 2147483647 bytes.
    */
   readonly bodyDuration?: number | undefined;
-  /** How long the server may take to connect and to answer, in ms; default 10000. */
+  /** The time that the server may take to connect and to answer, in ms; default: 10000. */
   readonly timeout?: number | undefined;
   /** Called about once a second while packets are sent, and at the end. */
   readonly onStats?: ((stats: PushStats) => void) | undefined;
@@ -54,7 +54,7 @@ export interface ResumablePush {
 
 const STATS_INTERVAL = 1_000;
 const MAX_REDIRECTS = 5;
-// How servers say that they do not know a session (any more).
+// The statuses with which servers say that they do not know a session (any longer).
 const FORGOTTEN = new Set([400, 404, 410]);
 
 interface Waiter {
@@ -63,8 +63,8 @@ interface Waiter {
 }
 
 /**
- * Pushes one stream to a publishing point (MS-WMHTTP 3.1): {@link PushClient.connect} sets it up; the first header that is
- * written starts it. Padding of packets is removed on the way.
+ * Pushes one stream to a publishing point (MS-WMHTTP 3.1): {@link PushClient.connect} sets it up, and the first header
+ * starts it. Padding is removed from the packets.
  */
 export class PushClient implements AsfSink {
   readonly #options: PushOptions;
@@ -95,11 +95,11 @@ export class PushClient implements AsfSink {
   }
 
   /**
-   * Connects and sends the PushSetup request; up to five redirects are followed.
+   * Connects and sends the PushSetup request; follows up to five redirects.
    *
-   * @param resume the push that is to go on; when the server does not know it any more, another session begins ({@link resumed})
+   * @param resume the push to continue; if the server no longer knows it, another session begins ({@link resumed})
    * @throws WmError WM_USAGE for a bad URL or template, WM_UNREACHABLE, WM_TLS, WM_AUTH_REFUSED for 401, 403 and 407,
-   *   WM_PUSH_REFUSED for other error statuses, WM_PROTOCOL when the server is no Windows Media server, WM_SERVER_GONE
+   * WM_PUSH_REFUSED for other error statuses, WM_PROTOCOL if the server is not a Windows Media server, WM_SERVER_GONE
    */
   static async connect(options: PushOptions, resume?: ResumablePush): Promise<PushClient> {
     const client = new PushClient(options, resume);
@@ -117,46 +117,46 @@ export class PushClient implements AsfSink {
     return { session: this.#session.resumable, route: this.#route };
   }
 
-  /** Whether the server has taken up the session that was to be resumed. */
+  /** True if the server has resumed the requested session. */
   get resumed(): boolean {
     return this.#session.resumed;
   }
 
-  /** Packets of the resumed session that the server says it has; undefined when it does not say. */
+  /** The number of packets of the resumed session that the server says it has; undefined if it does not say. */
   get received(): number | undefined {
     return this.#session.received;
   }
 
-  /** Packets of the session that responses have acknowledged. */
+  /** The number of packets of the session that responses have acknowledged. */
   get confirmed(): number {
     return this.#session.confirmed;
   }
 
-  /** Packets of the session that were handed to the network. */
+  /** The number of packets of the session that were given to the network. */
   get packets(): number {
     return this.#session.packets;
   }
 
-  /** Once closed: whether all was sent, and the connection did not break over it. */
+  /** After closing: true if everything was sent before the connection broke. */
   get delivered(): boolean {
     return this.#finished !== undefined && !this.#http?.broken;
   }
 
-  /** What was sent so far. */
+  /** The progress so far. */
   get stats(): PushStats {
     return { packets: this.#session.packets, bytes: this.#session.bytes };
   }
 
-  /** Resolves when the push fails. */
+  /** Resolves if the push fails. */
   readonly failed: Promise<void>;
   #tellFailed: () => void = () => {};
 
-  /** Why nothing more can be sent; every later write is rejected with it. */
+  /** The reason why nothing more can be sent; every later write is rejected with it. */
   get failure(): WmError | undefined {
     return this.#failure;
   }
 
-  /** Bytes that wait to be taken by the network. */
+  /** The number of bytes that wait to be taken by the network. */
   get backlog(): number {
     return this.#http?.backlog ?? 0;
   }
@@ -164,9 +164,9 @@ export class PushClient implements AsfSink {
   /**
    * Sends a header, a packet or an end.
    *
-   * @returns a promise while the network is behind, or the server has to answer before more can be sent. It rejects with
-   *   a WmError: WM_PUSH_REFUSED or WM_AUTH_REFUSED when the server ends the push, WM_SERVER_GONE, WM_UNREACHABLE,
-   *   WM_BAD_INPUT for a header or packet that does not fit the protocol
+   * @returns a promise if the network is too slow, or the server has to answer before more can be sent. It rejects with
+   * a WmError: WM_PUSH_REFUSED or WM_AUTH_REFUSED if the server ends the push, WM_SERVER_GONE, WM_UNREACHABLE,
+   * WM_BAD_INPUT for a header or packet that does not fit the protocol
    */
   write(event: AsfEvent): void | Promise<void> {
     if (this.#failure) return this.#rejection();
@@ -188,11 +188,11 @@ export class PushClient implements AsfSink {
   }
 
   /**
-   * Goes on in a session that was {@link resumed}, before anything is written.
+   * Continues in a session that was {@link resumed}, before anything is written.
    *
-   * @param header the one that what follows belongs to
-   * @param packets of the session that the server has
-   * @param known the last of them belonged to that header
+   * @param header the header of the packets that follow
+   * @param packets the number of packets of the session that the server has
+   * @param known true if the last of them belonged to that header
    */
   continue(header: AsfHeader, packets: number, known: boolean): void {
     this.#perform(
@@ -206,9 +206,9 @@ export class PushClient implements AsfSink {
   }
 
   /**
-   * Ends the push: $E with Reason 0 if no end was written, then the connection is closed.
+   * Ends the push: sends $E with Reason 0 if no end was written, then closes the connection.
    *
-   * @throws WmError when the push had failed and no write has told so yet
+   * @throws WmError if the push had failed and no write has reported it yet
    */
   close(): Promise<void> {
     this.#closed ??= this.#close();
@@ -290,7 +290,7 @@ export class PushClient implements AsfSink {
     }
   }
 
-  /** @returns nothing when the connection was stale: the same request is to be sent on a new one */
+  /** @returns nothing if the connection was stale, so that the same request has to be sent on a new one */
   async #unlessStale(answer: Promise<ClientResponse>): Promise<ClientResponse | undefined> {
     try {
       return await answer;
@@ -302,7 +302,7 @@ export class PushClient implements AsfSink {
     }
   }
 
-  /** @returns nothing when the session that was to be resumed is not there any more, and another one is to be set up */
+  /** @returns nothing if the session to resume no longer exists, so that another one has to be set up */
   #responseToSetUp(head: ResponseHead): ClientAction[] {
     const resuming = this.#session.resumed;
     try {
@@ -315,8 +315,8 @@ export class PushClient implements AsfSink {
   }
 
   /**
-   * @returns which connection the next try goes to
-   * @throws WmError WM_AUTH_REFUSED when there is no answer to the challenge
+   * @returns which connection the next attempt uses
+   * @throws WmError WM_AUTH_REFUSED if there is no answer to the challenge
    */
   async #authenticate(head: ResponseHead, connection: object): Promise<'same' | 'new'> {
     const next =
@@ -325,14 +325,17 @@ export class PushClient implements AsfSink {
     return next;
   }
 
-  /** Whether the next request may use the connection. Some proxies close it without having said so; the others say that they do not. */
+  /**
+   * True if the next request may use the connection. Some proxies close it without notice; the others say that they
+   * keep it open.
+   */
   #staysOpen(head: ResponseHead): boolean {
     if (!keepsAlive(head)) return false;
     const said = [...head.headers.tokens('Connection'), ...head.headers.tokens('Proxy-Connection')];
     return !this.#route.usesProxy || said.includes('keep-alive');
   }
 
-  /** The connection that is open, or a new one (MS-WMHTTP 3.1.4.2.1). */
+  /** Returns the open connection, or a new one (MS-WMHTTP 3.1.4.2.1). */
   async #connection(): Promise<HttpClient> {
     if (this.#http?.open) return this.#http;
     this.#http = await this.#route.connect();
@@ -423,8 +426,8 @@ export class PushClient implements AsfSink {
   }
 
   /**
-   * Sends a PushStart once more on a new connection when its own was stale, unless packets were sent that the server may have.
-   * Those are for a push that resumes the session, and asks the server first.
+   * Sends a PushStart once more on a new connection if its own was stale, unless packets were sent that the server may
+   * have. Those are left to a push that resumes the session, which asks the server first.
    */
   #startsAgainAfter(error: unknown): boolean {
     if (!(error instanceof StaleConnection)) return false;
@@ -439,7 +442,7 @@ export class PushClient implements AsfSink {
     return true;
   }
 
-  /** After 401 or 407 to PushStart (MS-WMHTTP 3.1.5.2): on a new connection when its body was not complete. */
+  /** Answers 401 or 407 to PushStart (MS-WMHTTP 3.1.5.2): on a new connection if its body was not complete. */
   #startAgain(head: ResponseHead, http: HttpClient): void {
     if (this.#session.bodyLeft > 0 || !this.#staysOpen(head)) this.#drop();
     this.#connecting = true;
@@ -458,7 +461,7 @@ export class PushClient implements AsfSink {
   }
 
   #fail(error: unknown): void {
-    // What happens behind the last $E, a refusal or a cut connection, changes nothing: some servers do either.
+    // Events after the last $E, such as a refusal or a cut connection, change nothing; some servers do either.
     if (this.#finished) return;
     clearTimeout(this.#answerTimer);
     this.#failure ??= error instanceof WmError ? error : new WmError('WM_FAILED', messageOf(error), { cause: error });
@@ -510,7 +513,7 @@ export class PushClient implements AsfSink {
   }
 }
 
-/** Bits per second of all streams together; 0 unknown. */
+/** Returns bits per second of all streams together; 0 if unknown. */
 function bitrateOf(header: AsfHeader): number {
   let sum = 0;
   for (const rate of header.streamBitrates.values()) sum += rate;

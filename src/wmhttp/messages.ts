@@ -5,27 +5,27 @@ import { decodePath, rawPathOf } from '../http/target.js';
 import { FEATURES, formatSupported } from '../wms/features.js';
 import { isPushId, PUSH_ID } from './cookies.js';
 
-/** Media type of a PushSetup request (MS-WMHTTP 2.2.1.1.1). */
+/** The media type of a PushSetup request (MS-WMHTTP 2.2.1.1.1). */
 export const PUSH_SETUP_TYPE = 'application/x-wms-pushsetup';
 
-/** Media type of a PushStart request (MS-WMHTTP 2.2.1.1.2). */
+/** The media type of a PushStart request (MS-WMHTTP 2.2.1.1.2). */
 export const PUSH_START_TYPE = 'application/x-wms-pushstart';
 
-/** The largest Length-Remaining, in bytes: what a 32-bit signed integer holds (MS-WMHTTP 3.1.4.2.1). */
+/** The largest Length-Remaining in bytes: the maximum of a 32-bit signed integer (MS-WMHTTP 3.1.4.2.1). */
 export const MAX_CONTENT_LENGTH = 2_147_483_647;
 
-/** The largest body of a PushSetup request that is read, in bytes. */
+/** The maximum size of a PushSetup body, in bytes. */
 export const MAX_SETUP_BODY = 4096;
 
-/** How the server names itself: what Windows Media Services of Windows Server 2008 R2 says; encoders insist on Cougar. */
+/** The default Server header: that of Windows Media Services on Windows Server 2008 R2. Encoders insist on Cougar. */
 export const DEFAULT_SERVER = 'Cougar/9.6.7600.16385';
 
-/** How the client names itself: the encoder of Windows 7. */
+/** The default User-Agent: that of the encoder of Windows 7. */
 export const DEFAULT_USER_AGENT = 'WMEncoder/12.0.7600.16385';
 
 const SUPPORTED = formatSupported(FEATURES);
 
-/** Which push request this is, by the media type of Content-Type alone (MS-WMHTTP 2.2.2.1, 2.2.2.2). */
+/** Returns which push request this is, judged only by the media type of Content-Type (MS-WMHTTP 2.2.2.1, 2.2.2.2). */
 export function pushRequestType(headers: HeaderFields): 'setup' | 'start' | undefined {
   const [type = ''] = (headers.get('Content-Type') ?? '').split(';', 1);
   switch (type.trim().toLowerCase()) {
@@ -38,33 +38,38 @@ export function pushRequestType(headers: HeaderFields): 'setup' | 'start' | unde
   }
 }
 
-/** Whether a User-Agent is an encoder's: `WMEncoder/` and a version of two or four numbers (MS-WMHTTP 2.2.1.8). */
+/**
+ * True if a User-Agent is that of an encoder: `WMEncoder/` and a version of two or four numbers (MS-WMHTTP 2.2.1.8).
+ */
 export function isEncoder(userAgent: string | undefined): boolean {
   return /^WMEncoder\/\d{1,10}\.\d{1,10}(?:\.\d{1,10}\.\d{1,10})?(?: |$)/.test(userAgent ?? '');
 }
 
-/** Whether a Server header is that of a Windows Media server: the product is Cougar or Rex (MS-WMSP 2.2.1.5). */
+/** True if a Server header is that of a Windows Media server: the product is Cougar or Rex (MS-WMSP 2.2.1.5). */
 export function isMediaServer(server: string | undefined): boolean {
   return /^(?:Cougar|Rex)(?:\/| |$)/i.test(server ?? '');
 }
 
-/** What a PushSetup request asks for in its body. */
+/** The contents of a PushSetup body. */
 export interface SetupDirectives {
-  /** Path of the publishing point to copy the settings from, percent-encoded ASCII. */
+  /** The path of the publishing point to copy the settings from, in percent-encoded ASCII. */
   readonly template: string | undefined;
-  /** Remove the publishing point at the end of the session; undefined when the body does not say (then 0 is meant). */
+  /**
+   * True if the publishing point is to be removed at the end of the session; undefined, which means false, if not
+   * stated.
+   */
   readonly autoDestroy: boolean | undefined;
 }
 
 /**
- * The body of a PushSetup request (MS-WMHTTP 2.2.2.1): empty, or
+ * Builds the body of a PushSetup request (MS-WMHTTP 2.2.2.1), which is empty, or:
  * ```
  * Template-URL: "/path" CRLF      only with a template
  * AutoDestroy: 1 CRLF             0 or 1; always there when there is a template
  * ```
- * Characters of the template that are not safe are percent-encoded as UTF-8 (2.2.2.1.1); what is encoded already stays.
+ * Unsafe characters of the template are percent-encoded as UTF-8 (2.2.2.1.1); existing percent-encoding is kept.
  *
- * @throws WmError WM_USAGE when the template is no absolute path
+ * @throws WmError WM_USAGE if the template is not an absolute path
  */
 export function buildSetupBody({ template, autoDestroy }: SetupDirectives): Buffer {
   let text = '';
@@ -86,9 +91,9 @@ function encodePath(path: string): string {
 }
 
 /**
- * Reads the body of a PushSetup request; blanks, the order of the lines and a missing last line end are not minded.
+ * Reads the body of a PushSetup request. Tolerates blanks, any order of the lines, and a missing last line end.
  *
- * @throws HttpError 400 for anything else than one Template-URL and one AutoDestroy line
+ * @throws HttpError 400 for anything other than one Template-URL and one AutoDestroy line
  */
 export function parseSetupBody(body: Buffer): SetupDirectives {
   let template: string | undefined;
@@ -109,32 +114,32 @@ export function parseSetupBody(body: Buffer): SetupDirectives {
   return { template, autoDestroy };
 }
 
-/** The values of all push-id cookies of a request, in order; an encoder may send two of them. */
+/** Returns the values of all push-id cookies of a request, in order; an encoder may send two. */
 export function pushIds(headers: HeaderFields): string[] {
   const values = parseCookies(headers.all('Cookie')).filter(({ name }) => name === PUSH_ID);
   return values.map(({ value }) => value).filter(isPushId);
 }
 
-/** What a push request says in its header. */
+/** The values of a push request's header fields. */
 export interface PushRequest {
   readonly type: 'setup' | 'start';
-  /** Host as in the URL, with the port when it is not 80. */
+  /** The host as in the URL, with the port unless it is 80. */
   readonly host: string;
   readonly userAgent: string;
   readonly pushId: string;
-  /** Cookies beside push-id. */
+  /** Cookies other than push-id. */
   readonly cookies?: readonly Cookie[];
-  /** Bytes. */
+  /** In bytes. */
   readonly contentLength: number;
-  /** Schemes for X-Accept-Authentication (MS-WMSP 2.2.1.9); none leaves the header away. */
+  /** The schemes for X-Accept-Authentication (MS-WMSP 2.2.1.9); the header is omitted if there are none. */
   readonly acceptAuthentication?: readonly string[];
-  /** Authorization and Proxy-Authorization, as far as they are wanted. */
+  /** Authorization and Proxy-Authorization, if required. */
   readonly credentials?: readonly Field[];
 }
 
 /**
- * The header fields of a PushSetup or PushStart request (MS-WMHTTP 2.2.2.1, 2.2.2.2), in the order of real encoders.
- * Content-Type goes without `;charset=UTF-8`, which some relays do not bear.
+ * Returns the header fields of a PushSetup or PushStart request (MS-WMHTTP 2.2.2.1, 2.2.2.2), in the order of real
+ * encoders. Content-Type comes without `;charset=UTF-8`, which some relays reject.
  */
 export function requestFields(request: PushRequest): Field[] {
   const fields: Field[] = [['Content-Type', request.type === 'setup' ? PUSH_SETUP_TYPE : PUSH_START_TYPE]];
@@ -148,32 +153,32 @@ export function requestFields(request: PushRequest): Field[] {
 }
 
 /**
- * The field with which servers of this kind say, in the response to a PushSetup request that resumes a session, how many $D packets of
- * the session they have. Not of the specification; others pass it over (MS-WMHTTP 2.2.1).
+ * In its response to a PushSetup request that resumes a session, this server states in this field how many $D packets
+ * of the session it has received. Not in the specification; other clients ignore it (MS-WMHTTP 2.2.1).
  */
 export const RECEIVED_FIELD = 'X-Push-Packets';
 
-/** What {@link RECEIVED_FIELD} says; undefined without it. */
+/** Returns the value of {@link RECEIVED_FIELD}; undefined without it. */
 export function receivedPackets(headers: HeaderFields): number | undefined {
   const value = headers.get(RECEIVED_FIELD);
   return value !== undefined && /^\d{1,15}$/.test(value) ? Number(value) : undefined;
 }
 
-/** What the server puts into every response. */
+/** The values that every response contains. */
 export interface PushResponse {
-  /** Default {@link DEFAULT_SERVER}. */
+  /** Default: {@link DEFAULT_SERVER}. */
   readonly serverName?: string | undefined;
-  /** Milliseconds since 1970. */
+  /** In ms since 1970. */
   readonly now: number;
-  /** Idle-Timeout in milliseconds; default 60000. */
+  /** The Idle-Timeout in ms; default: 60000. */
   readonly timeout?: number | undefined;
-  /** Set as the push-id cookie. */
+  /** The value of the push-id cookie to set. */
   readonly pushId?: string | undefined;
 }
 
 /**
- * The header fields of a PushSetup or PushStart response (MS-WMHTTP 2.2.2.1, 2.2.2.2). The case of the names is the
- * canonical one, because encoders compare it.
+ * Returns the header fields of a PushSetup or PushStart response (MS-WMHTTP 2.2.2.1, 2.2.2.2). The names are in their
+ * canonical case, because encoders compare them case-sensitively.
  */
 export function responseFields({ serverName = DEFAULT_SERVER, now, timeout = 60_000, pushId }: PushResponse): Field[] {
   const fields: Field[] = [
@@ -188,9 +193,9 @@ export function responseFields({ serverName = DEFAULT_SERVER, now, timeout = 60_
 }
 
 /**
- * The path of a request-target, percent-decoded, without scheme, host and query.
+ * Returns the percent-decoded path of a request-target, without scheme, host and query.
  *
- * @throws HttpError 400 when it has no absolute path or does not decode to printable UTF-8
+ * @throws HttpError 400 if it has no absolute path or does not decode to printable UTF-8
  */
 export function targetPath(target: string): string {
   const path = namedPath(rawPathOf(target));
@@ -198,7 +203,7 @@ export function targetPath(target: string): string {
   return path;
 }
 
-/** A path-absolute with its percent-encoding taken off; undefined when it is none, or holds control characters. */
+/** Decodes the percent-encoding of an absolute path; undefined if it is not one, or contains control characters. */
 export function namedPath(path: string): string | undefined {
   const decoded = path.startsWith('/') ? decodePath(path, false) : undefined;
   return decoded === undefined || /\p{Cc}/u.test(decoded) ? undefined : decoded;

@@ -2,7 +2,7 @@ import { WmError } from '../errors.js';
 import { FRAME_HEADER_SIZE, type Frame, frameHeader, framePacket, PACKET_ID, packetName } from '../framing/framing.js';
 
 /*
- * Packets of a PushStart body (MS-WMHTTP 2.2.3): the framing header, then Reason where there is one, then the payload.
+ * Packets of a PushStart body (MS-WMHTTP 2.2.3): the framing header, an optional Reason, and the payload.
  * Unlike in WMSP there is no MMS data packet header. Integers are little-endian.
  *
  *        0     1     2     3     4     5     6     7     8
@@ -14,25 +14,25 @@ import { FRAME_HEADER_SIZE, type Frame, frameHeader, framePacket, PACKET_ID, pac
  *  $E  | 24    45  |  04    00 |        Reason         |
  *      +-----+-----+-----+-----+-----+-----+-----+-----+
  *
- * length = bytes behind itself, Reason included.
+ * length = the number of bytes that follow it, including Reason.
  */
 
-/** The largest ASF header in a $H packet, in bytes (MS-WMHTTP 2.2.3.6). */
+/** The maximum size of the ASF header in a $H packet, in bytes (MS-WMHTTP 2.2.3.6). */
 export const MAX_HEADER_PAYLOAD = 65_531;
 
-/** The largest ASF header in a $C packet, in bytes (MS-WMHTTP 2.2.3.2). */
+/** The maximum size of the ASF header in a $C packet, in bytes (MS-WMHTTP 2.2.3.2). */
 export const MAX_STREAM_CHANGE_PAYLOAD = 65_527;
 
-/** The largest payload of a $F packet, in bytes (MS-WMHTTP 2.2.3.5). */
+/** The maximum payload of a $F packet, in bytes (MS-WMHTTP 2.2.3.5). */
 export const MAX_FILLER_PAYLOAD = 65_531;
 
-/** Size of a $E packet in bytes, framing header included. */
+/** The size of a $E packet in bytes, including the framing header. */
 export const END_PACKET_SIZE = 8;
 
-/** Reason of a $E packet: the client has finished streaming (MS-WMHTTP 2.2.3.4). */
+/** The Reason of a $E packet when the client has finished streaming (MS-WMHTTP 2.2.3.4). */
 export const S_OK = 0;
 
-/** Reason of a $E packet: the entry has ended and a $C follows (MS-WMHTTP 2.2.3.4). */
+/** The Reason of a $E packet when the entry has ended and a $C follows (MS-WMHTTP 2.2.3.4). */
 export const S_FALSE = 1;
 
 function tooLarge(what: string, size: number, limit: number): WmError {
@@ -40,10 +40,10 @@ function tooLarge(what: string, size: number, limit: number): WmError {
 }
 
 /**
- * $H (MS-WMHTTP 2.2.3.6).
+ * Builds a $H packet (MS-WMHTTP 2.2.3.6).
  *
- * @param header Header Object and the first 50 bytes of the Data Object
- * @throws WmError WM_BAD_INPUT when it is larger than 65531 bytes: it cannot be split
+ * @param header the Header Object and the first 50 bytes of the Data Object
+ * @throws WmError WM_BAD_INPUT if it is larger than 65531 bytes, because it cannot be split
  */
 export function headerPacket(header: Buffer): Buffer {
   if (header.length > MAX_HEADER_PAYLOAD) throw tooLarge('An ASF header', header.length, MAX_HEADER_PAYLOAD);
@@ -51,9 +51,9 @@ export function headerPacket(header: Buffer): Buffer {
 }
 
 /**
- * $C (MS-WMHTTP 2.2.3.2): the ASF header of the next entry.
+ * Builds a $C packet with the ASF header of the next entry (MS-WMHTTP 2.2.3.2).
  *
- * @throws WmError WM_BAD_INPUT when it is larger than 65527 bytes: it cannot be split
+ * @throws WmError WM_BAD_INPUT if it is larger than 65527 bytes, because it cannot be split
  */
 export function streamChangePacket(header: Buffer): Buffer {
   if (header.length > MAX_STREAM_CHANGE_PAYLOAD) {
@@ -63,17 +63,17 @@ export function streamChangePacket(header: Buffer): Buffer {
 }
 
 /**
- * $D (MS-WMHTTP 2.2.3.3).
+ * Builds a $D packet (MS-WMHTTP 2.2.3.3).
  *
  * @param packet one ASF data packet, with or without its padding
- * @throws WmError WM_BAD_INPUT when it is larger than 65535 bytes
+ * @throws WmError WM_BAD_INPUT if it is larger than 65535 bytes
  */
 export function dataPacket(packet: Buffer): Buffer {
   if (packet.length > 0xffff) throw tooLarge('An ASF data packet', packet.length, 0xffff);
   return framePacket(PACKET_ID.data, packet);
 }
 
-/** $E (MS-WMHTTP 2.2.3.4). @param reason HRESULT as unsigned or signed 32-bit integer */
+/** Builds a $E packet (MS-WMHTTP 2.2.3.4). @param reason HRESULT as an unsigned or signed 32-bit integer */
 export function endPacket(reason: number): Buffer {
   const bytes = Buffer.allocUnsafe(END_PACKET_SIZE);
   frameHeader(PACKET_ID.endOfStream, 4).copy(bytes);
@@ -82,15 +82,16 @@ export function endPacket(reason: number): Buffer {
 }
 
 /**
- * $F packets that together are exactly `size` bytes long, their framing headers included (MS-WMHTTP 2.2.3.5, 3.1.4.3).
+ * Builds $F packets that together are exactly `size` bytes long, including their framing headers (MS-WMHTTP 2.2.3.5,
+ * 3.1.4.3).
  *
- * @param size 0, or at least 4 bytes: less cannot be filled
+ * @param size 0, or at least 4 bytes, because less cannot be filled
  */
 export function fillerPackets(size: number): Buffer[] {
   const packets: Buffer[] = [];
   const largest = FRAME_HEADER_SIZE + MAX_FILLER_PAYLOAD;
   for (let left = size; left >= FRAME_HEADER_SIZE; ) {
-    // A rest of one to three bytes would have no packet to go into.
+    // A remainder of one to three bytes would not fit any packet.
     const piece = left > largest && left - largest < FRAME_HEADER_SIZE ? largest - FRAME_HEADER_SIZE : largest;
     const taken = Math.min(piece, left);
     packets.push(framePacket(PACKET_ID.filler, Buffer.alloc(taken - FRAME_HEADER_SIZE)));
@@ -99,21 +100,21 @@ export function fillerPackets(size: number): Buffer[] {
   return packets;
 }
 
-/** A packet of a PushStart body. Buffers are views of what was read. */
+/** A packet of a PushStart body. Buffers are views of the received data. */
 export type PushPacket =
   | { readonly type: 'header'; readonly header: Buffer }
   /** `header` is empty in the WMSP form, where a $H follows. */
   | { readonly type: 'streamChange'; readonly header: Buffer }
   | { readonly type: 'data'; readonly packet: Buffer }
-  /** `reason` as unsigned 32-bit HRESULT. */
+  /** `reason` is an unsigned 32-bit HRESULT. */
   | { readonly type: 'endOfStream'; readonly reason: number }
   | { readonly type: 'filler' };
 
 /**
- * Reads a packet of a PushStart body (MS-WMHTTP 2.2.3, validated as 3.2.5.3 to 3.2.5.7 demand). The bytes of filler are ignored.
+ * Reads a packet of a PushStart body (MS-WMHTTP 2.2.3) and validates it (3.2.5.3 to 3.2.5.7). Filler bytes are ignored.
  *
- * @throws WmError WM_PROTOCOL for a packet of another protocol, a set B bit, a length that the type cannot have, or a $C with another
- *   Reason than 0
+ * @throws WmError WM_PROTOCOL for a packet of another protocol, a set B bit, a length that the type does not allow, or
+ * a $C with a Reason other than 0
  */
 export function parsePushPacket({ id, b, payload }: Frame): PushPacket {
   if (b) throw new WmError('WM_PROTOCOL', `A ${packetName(id)} packet of a push has the B bit set.`);

@@ -4,39 +4,39 @@ import { startsKeyFrame } from '../asf/packet.js';
 import type { AsfEvent } from '../media/events.js';
 
 export interface PushBufferOptions {
-  /** Most milliseconds of the stream that wait, by send times. */
+  /** The maximum duration of the waiting packets in ms, by send times. */
   readonly duration: number;
-  /** Most bytes that wait; what packets cost besides their own bytes is counted too. */
+  /** The maximum size of the waiting packets in bytes, including their overhead. */
   readonly bytes: number;
-  /** Never drops what waits: whoever writes looks at {@link PushBuffer.full}. Default false. */
+  /** True if waiting packets are never dropped; the writer then checks {@link PushBuffer.full}. Default: false. */
   readonly keepsWaiting?: boolean | undefined;
 }
 
-/** One event of a stream, as the buffer keeps it. */
+/** An event of a stream, as the buffer keeps it. */
 export interface BufferedEvent {
   readonly event: AsfEvent;
-  /** The header that it belongs to; of a header itself. */
+  /** The header that the event belongs to, or is. */
   readonly header: AsfHeader;
-  /** For a packet, whether a decoder can start there. */
+  /** For a packet: true if a decoder can start there. */
   readonly cleanStart: boolean;
-  /** For a packet that was sent, its number among the packets of the session it was sent in, from 0. */
+  /** For a sent packet: its number among the packets of its session, from 0. */
   index: number | undefined;
 }
 
-// What an event costs besides the bytes of its packet.
+// The cost of an event, in bytes, in addition to the bytes of its packet.
 const OVERHEAD = 400;
 
 /**
- * What waits to be sent, and besides as much of what was sent last: after a break it may have to be sent again. Both are bounded
- * in time and in bytes. Past the bound what was sent is forgotten; what waits is dropped and counted, from the oldest on, up to a
- * key frame, so that what follows can be decoded.
+ * Holds the packets that wait to be sent, and as many of the last sent ones, which may have to be sent again after a
+ * break. Both parts are bounded in time and bytes. Beyond the bound, sent packets are forgotten. Waiting packets are
+ * dropped and counted, from the oldest up to a key frame, so that the rest can be decoded.
  */
 export class PushBuffer {
   readonly #options: PushBufferOptions;
   #events: BufferedEvent[] = [];
-  // Where the buffer begins in #events; what is before has been forgotten.
+  // The start of the buffer in #events; earlier events have been forgotten.
   #head = 0;
-  // The next to be sent.
+  // The next event to send.
   #next = 0;
   #sentBytes = 0;
   #waitingBytes = 0;
@@ -44,29 +44,29 @@ export class PushBuffer {
   #videoStreams: ReadonlySet<number> = new Set();
   #waiting = 0;
   #dropped = 0;
-  // Of the last packet that was forgotten.
+  // The header of the last packet that was forgotten.
   #forgottenHeader: AsfHeader | undefined;
 
   constructor(options: PushBufferOptions) {
     this.#options = options;
   }
 
-  /** Packets that have never been sent, or are to be sent again. */
+  /** The number of packets that have never been sent, or are to be sent again. */
   get waiting(): number {
     return this.#waiting;
   }
 
-  /** Packets that were dropped unsent, or that {@link resumeAt} missed. */
+  /** The number of packets that were dropped unsent, or that {@link resumeAt} missed. */
   get dropped(): number {
     return this.#dropped;
   }
 
-  /** Whether all is sent. */
+  /** True if everything is sent. */
   get empty(): boolean {
     return this.#next === this.#events.length;
   }
 
-  /** Whether there is no room for more without dropping. */
+  /** True if there is no room for more without dropping. */
   get full(): boolean {
     return this.#waiting > 0 && this.#isOver(this.#waitingBytes, this.#next, this.#events.length);
   }
@@ -90,12 +90,12 @@ export class PushBuffer {
     this.#trim();
   }
 
-  /** The next event to be sent; undefined when all is sent. */
+  /** Returns the next event to send; undefined if everything is sent. */
   peek(): BufferedEvent | undefined {
     return this.#events[this.#next];
   }
 
-  /** The next event is sent. @param index for a packet, its number in the session */
+  /** Marks the next event as sent. @param index for a packet, its number in the session */
   sent(index: number): void {
     const buffered = this.#events[this.#next++]!;
     const cost = costOf(buffered.event);
@@ -109,7 +109,7 @@ export class PushBuffer {
     this.#compact();
   }
 
-  /** A response has acknowledged all packets before that number of the session: they will not be needed again. */
+  /** Forgets the packets before that number of the session, which a response has acknowledged. */
   confirm(index: number): void {
     while (this.#head < this.#next) {
       const { event, index: own } = this.#events[this.#head]!;
@@ -120,11 +120,11 @@ export class PushBuffer {
   }
 
   /**
-   * Goes back to the packet with that number in the session that is resumed: the server has all before it.
+   * Goes back to the packet with that number in the resumed session; the server has all packets before it.
    *
    * @param sent how many packets were sent in that session
-   * @returns packets that the server lacks and that are not here any more; they are counted as dropped, as is what cannot be decoded
-   *   without them
+   * @returns the number of packets that the server lacks and that are no longer here. They count as dropped, like those
+   * that cannot be decoded without them.
    */
   resumeAt(index: number, sent: number): number {
     let at = this.#next;
@@ -144,8 +144,8 @@ export class PushBuffer {
   }
 
   /**
-   * Goes back to where a decoder can start, at least so many milliseconds of the stream before what was sent last, as far as
-   * that is here: for a session that knows nothing of the one before.
+   * Goes back to where a decoder can start, at least that many milliseconds of the stream before the last sent packet,
+   * as far as the buffer reaches. For a session that knows nothing of the previous one.
    */
   resumeBefore(milliseconds: number): void {
     let at = this.#head;
@@ -162,7 +162,7 @@ export class PushBuffer {
     for (const buffered of this.#events) buffered.index = undefined;
   }
 
-  /** Whether everything from the packet with that number of the session on is here. */
+  /** True if all packets from that number of the session on are here. */
   has(index: number): boolean {
     for (let at = this.#head; at < this.#next; at++) {
       const { event, index: own } = this.#events[at]!;
@@ -171,7 +171,7 @@ export class PushBuffer {
     return false;
   }
 
-  /** The header of the packet before the next event; undefined when there was none. */
+  /** The header of the packet before the next event; undefined if there was no packet. */
   get previousHeader(): AsfHeader | undefined {
     for (let index = this.#next - 1; index >= this.#head; index--) {
       const { event, header } = this.#events[index]!;
@@ -186,7 +186,7 @@ export class PushBuffer {
     return event.packet.payloads.some((payload) => startsKeyFrame(payload, this.#videoStreams));
   }
 
-  /** Sets the place where sending goes on. */
+  /** Sets the place where sending continues. */
   #back(at: number): void {
     for (let index = at; index < this.#next; index++) {
       const { event } = this.#events[index]!;
@@ -201,7 +201,7 @@ export class PushBuffer {
     return bytes > this.#options.bytes || this.#duration(from, to) > this.#options.duration;
   }
 
-  /** Milliseconds between the first packet from there on and the last one, under one header. */
+  /** Returns the ms between the first packet from there on and the last one; 0 if they have different headers. */
   #duration(from: number, to: number): number {
     const newest = this.#events[to - 1];
     if (newest?.event.type !== 'packet') return 0;
@@ -229,7 +229,9 @@ export class PushBuffer {
     this.#head++;
   }
 
-  /** Drops what waits, from the next event up to the first clean start at `from` or behind it; headers and ends stay. */
+  /**
+   * Drops waiting packets, from the next event up to the first clean start at or after `from`; headers and ends stay.
+   */
   #dropToCleanStart(from: number): void {
     let end = from;
     while (end < this.#events.length && !this.#events[end]!.cleanStart) end++;

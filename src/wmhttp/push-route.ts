@@ -13,75 +13,75 @@ export interface PushRouteOptions {
   readonly url: string;
   /** `http://host:port` of an HTTP proxy, or `https://`. */
   readonly proxy?: string | undefined;
-  /** Whom to believe, where TLS is spoken. */
+  /** The certificates to trust for TLS. */
   readonly tls?: TlsTrust | undefined;
-  /** Ms for each step of connecting. */
+  /** In ms, for each step of connecting. */
   readonly timeout: number;
   readonly userAgent?: string | undefined;
   readonly authorize?: HttpAuthenticator | undefined;
 }
 
-// Schemes that authenticate a connection, not a request (MS-NTHT 2.2, RFC 4559).
+// Schemes that authenticate a connection rather than a request (MS-NTHT 2.2, RFC 4559).
 const OF_CONNECTION = /^(?:NTLM|Negotiate)\b/i;
 
-/** The way from here to a publishing point: where redirects have led, through which proxy, with which credentials. */
+/** The route to a publishing point: where redirects have led, through which proxy, with which credentials. */
 export class PushRoute {
   readonly #options: PushRouteOptions;
   #target: HttpUrl;
   #proxy: HttpUrl | undefined;
-  // By name: what the next request is sent with.
+  // The credentials for the next request, by name.
   readonly #credentials = new Map<string, Field>();
-  // The statuses that credentials are shown for: they are meant for the server and the proxy of the options, for nobody else.
+  // The statuses that are answered with credentials, which are meant only for the server and the proxy in the options.
   readonly #answered = new Set([401, 407]);
   readonly #reuse = new ConnectionReuse();
 
-  /** @throws WmError WM_USAGE for a URL that is none */
+  /** @throws WmError WM_USAGE if a URL is malformed */
   constructor(options: PushRouteOptions) {
     this.#options = options;
     this.#target = parsePushUrl(options.url);
     this.#proxy = options.proxy === undefined ? undefined : parsePushUrl(options.proxy);
   }
 
-  /** The publishing point, for people. */
+  /** The URL of the publishing point, for messages. */
   get url(): string {
     return this.#target.href;
   }
 
-  /** For the Host field. */
+  /** The value of the Host field. */
   get authority(): string {
     return this.#target.authority;
   }
 
-  /** For the request line: the whole URL goes to a proxy. */
+  /** The target of the request line: the whole URL for a proxy. */
   get requestTarget(): string {
     return asksProxy(this.#route) ? this.url : this.#target.path;
   }
 
-  /** Whether a proxy reads the requests; one that carries TLS does not. */
+  /** True if a proxy reads the requests; one that tunnels TLS does not. */
   get usesProxy(): boolean {
     return asksProxy(this.#route);
   }
 
-  /** False once a connection broke because it was used again: each request then gets one of its own. */
+  /** False once a connection broke because it was reused; each request then gets its own. */
   get reusesConnections(): boolean {
     return this.#reuse.allows(this.authority);
   }
 
-  /** A connection broke because it was used again. */
+  /** Records that a connection broke because it was reused. */
   wasStale(): void {
     this.#reuse.broke(this.authority);
   }
 
-  /** A new connection. @throws as {@link connectRoute} */
+  /** Opens a new connection. @throws as {@link connectRoute} */
   connect(): Promise<HttpClient> {
     const { timeout, userAgent, authorize } = this.#options;
     return connectRoute(this.#route, { timeout, userAgent, authorize });
   }
 
   /**
-   * Goes elsewhere: to another server, or to the same one by a proxy (MS-WMHTTP 3.1.5.1).
+   * Switches to another server, or to the same one through a proxy (MS-WMHTTP 3.1.5.1).
    *
-   * @throws WmError WM_PUSH_REFUSED when there is no way to go there, or it leads from TLS to what anybody could read
+   * @throws WmError WM_PUSH_REFUSED if the location is unusable, or leads from TLS to an unencrypted connection
    */
   redirect(location: string, proxy: boolean): void {
     let target: HttpUrl;
@@ -106,7 +106,7 @@ export class PushRoute {
     this.#target = target;
   }
 
-  /** The credentials of a request on a connection, as far as they are known. */
+  /** Returns the credentials for a request on a connection, as far as they are known. */
   credentials(connection: object): readonly Field[] {
     const seenBy = [...this.#answered].filter((status) => status === 401 || this.usesProxy);
     const known = this.#options.authorize?.fields?.({ ...this.#request, connection }, seenBy) ?? [];
@@ -119,9 +119,9 @@ export class PushRoute {
   /**
    * Answers a challenge, for the next request.
    *
-   * @param persistent the connection stays open
-   * @returns where that is to go: with schemes that authenticate a connection to the same one, else to a new one
-   *   (MS-WMHTTP 3.1.5.1); undefined when there is no answer
+   * @param persistent true if the connection stays open
+   * @returns which connection the next request uses: the same one for schemes that authenticate a connection, else a
+   * new one (MS-WMHTTP 3.1.5.1); undefined if there is no answer
    */
   async challenged(head: ResponseHead, connection: object, persistent: boolean): Promise<'same' | 'new' | undefined> {
     const { status, headers, minorVersion } = head;
@@ -133,7 +133,7 @@ export class PushRoute {
     if (!field) return undefined;
     this.#credentials.set(field[0].toLowerCase(), field);
     if (!OF_CONNECTION.test(field[1])) return 'new';
-    // HTTP/1.0 closes otherwise (3.1.4.1.1).
+    // HTTP/1.0 would close the connection otherwise (3.1.4.1.1).
     if (minorVersion === 0) this.#credentials.set('connection', ['Connection', 'Keep-Alive']);
     return 'same';
   }

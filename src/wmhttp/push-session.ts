@@ -6,37 +6,37 @@ import type { AsfEvent, AsfSink } from '../media/events.js';
 import type { Publisher, PushPoint } from './push-gate.js';
 import { type ServerAction, ServerSession, type ServerSessionOptions } from './server-session.js';
 
-/** What a session needs of the server. */
+/** The services that a session needs from its server. */
 export interface PushSessionHost {
   now(): number;
-  /** Sends a response; nothing when one was sent already. */
+  /** Sends a response, unless one was sent already. */
   respond(exchange: Exchange, status: number, pushId: string, close: boolean): void;
-  /** The session is gone. */
+  /** Called at the end of a session. */
   deleted(session: PushSession): void;
-  /** A publishing point or its sink threw something that is no refusal. */
+  /** Reports an error of a publishing point or its sink that is not a refusal. */
   failed(error: unknown): void;
 }
 
-// Ms without a byte after which a connection may be dead: less than that no live stream is silent.
+// In ms without a byte, after which a connection may be dead; no live stream is silent for so long.
 const DOUBTFUL_SILENCE = 2_000;
 
-/** Whose session it is. */
+/** The identity of a session and its encoder. */
 export interface PushSessionIdentity {
   readonly id: string;
   readonly path: string;
-  /** Where its last PushSetup request came from. */
+  /** The address of its last PushSetup request. */
   readonly address: string;
   readonly user: string | undefined;
   /** The push-ids that its first PushSetup request named. */
   readonly formerSessions: readonly string[];
 }
 
-/** Wires the state machine of one session to its requests and its publishing point. */
+/** Connects the state machine of one session to its requests and its publishing point. */
 export class PushSession {
   readonly id: string;
   readonly path: string;
   readonly user: string | undefined;
-  /** Where its last PushSetup request came from. */
+  /** The address of its last PushSetup request. */
   address: string;
   autoDestroy = false;
   readonly #formerSessions: readonly string[];
@@ -44,14 +44,14 @@ export class PushSession {
   readonly #point: PushPoint;
   readonly #machine: ServerSession;
   #sink: AsfSink | undefined;
-  /** Settles once the point is ready and has what came before. */
+  /** Settles once the point is ready and has received all earlier events. */
   #starting: Promise<void> | undefined;
-  // The last request of the session: while its body comes in, the one to answer.
+  // The last request of the session; while its body is being received, the one to answer.
   #exchange: Exchange | undefined;
   #body: PushBody | undefined;
   #deleted = false;
   #lost = false;
-  // When bytes of a body came last.
+  // When bytes of a body last arrived.
   #readAt = 0;
 
   constructor(host: PushSessionHost, identity: PushSessionIdentity, point: PushPoint, options: ServerSessionOptions) {
@@ -65,24 +65,25 @@ export class PushSession {
     this.#machine = new ServerSession(host.now(), options);
   }
 
-  /** Whether a PushStart request is being received. */
+  /** True while a PushStart request is being received. */
   get streaming(): boolean {
     return this.#machine.state === 'Streaming';
   }
 
-  /** Whether a PushStart request was ever received. */
+  /** True if a PushStart request was ever received. */
   get started(): boolean {
     return this.#machine.started;
   }
 
-  /** $D packets that came in, unreadable ones included. */
+  /** The number of received $D packets, including unreadable ones. */
   get received(): number {
     return this.#machine.packets + this.#machine.damagedPackets;
   }
 
   /**
-   * The session was named by a request on another connection while its own is open. When that has been silent it may well be dead
-   * and its encoder back: it is refused, so that the next try can resume the session.
+   * Handles a request on another connection that names this session while its own is open. If its own has been silent,
+   * it may well be dead and the encoder back. The request is then refused, so that the next attempt can resume the
+   * session.
    */
   doubt(): void {
     const exchange = this.#exchange;
@@ -93,26 +94,26 @@ export class PushSession {
     this.#host.respond(exchange, 408, this.id, true);
   }
 
-  /** A PushSetup request that made this session, or names it. @returns 204, or the status to refuse it with */
+  /** Handles a PushSetup request that created or names this session. @returns 204, or the status to refuse it with */
   pushSetup(exchange: Exchange): number {
     const status = this.#machine.pushSetup(this.#host.now());
     if (status === 204) this.#exchange = exchange;
     return status;
   }
 
-  /** A request of the session was answered with a challenge: there is time for another try. */
+  /** Records that a request of the session was answered with a challenge, which gives it time for another attempt. */
   challenged(request: 'setup' | 'start'): void {
     this.#machine.challenged(request, this.#host.now());
   }
 
-  /** A PushStart request. @returns undefined when its body is being received, or the status to refuse it with */
+  /** Handles a PushStart request. @returns undefined if its body is being received, or the status to refuse it with */
   pushStart(exchange: Exchange): number | undefined {
     const refused = this.#machine.pushStart(this.#host.now());
     if (refused !== undefined) return refused;
     this.#lost = false;
     this.#exchange = exchange;
     this.#body = new PushBody(this, exchange);
-    // The session's own timers watch over the body; a push may last for days.
+    // The session's own timers watch the body; a push may last for days.
     exchange.receive(this.#body, Number.POSITIVE_INFINITY);
     return undefined;
   }
@@ -129,9 +130,9 @@ export class PushSession {
   }
 
   /**
-   * For the body: the packets that `reader` holds.
+   * Reads the packets in `reader`, for the body.
    *
-   * @returns a promise when the sink wants to wait before the next packet
+   * @returns a promise if the sink wants to wait before the next packet
    */
   read(reader: FrameReader): Promise<unknown> | undefined {
     this.#readAt = this.#host.now();
@@ -147,25 +148,25 @@ export class PushSession {
     return undefined;
   }
 
-  /** For the body: the sink goes on after a pause. */
+  /** Called by the body when the sink continues after a pause. */
   resumed(): void {
     this.#machine.resumed(this.#host.now());
   }
 
-  /** For the body: it is complete. */
+  /** Called by the body when it is complete. */
   bodyComplete(midPacket: boolean): void {
     this.#body = undefined;
     this.#perform(this.#machine.bodyComplete(midPacket, this.#host.now()));
   }
 
-  /** For the body: the connection was lost before it was complete. */
+  /** Called by the body when the connection is lost before it is complete. */
   bodyLost(): void {
     this.#body = undefined;
     this.#lost = true;
     this.#machine.connectionLost();
   }
 
-  /** For the body: the sink broke off. */
+  /** Called by the body when the sink fails. */
   sinkFailed(error: unknown): void {
     this.#failed(error);
   }
@@ -173,7 +174,7 @@ export class PushSession {
   #perform(actions: readonly ServerAction[]): Promise<unknown> | undefined {
     let behind: Promise<unknown> | undefined;
     for (const action of actions) {
-      // What an earlier action led to, such as a refusal by the point, may have ended the session.
+      // The effect of an earlier action, such as a refusal by the point, may have ended the session.
       if (this.#deleted) break;
       switch (action.type) {
         case 'event': {
@@ -213,7 +214,7 @@ export class PushSession {
     }
   }
 
-  /** What comes before the point is ready waits for its turn. */
+  /** Queues an event that arrives before the point is ready. */
   #queue(event: AsfEvent, before: Promise<void>): Promise<void> {
     const queued = before
       .then(() => this.#sink?.write(event))
@@ -269,14 +270,14 @@ export class PushSession {
   }
 }
 
-/** Takes the body of one PushStart request, as fast as the sink bears it. */
+/** Receives the body of one PushStart request, as fast as the sink can take it. */
 class PushBody implements BodySink {
   readonly #session: PushSession;
   readonly #exchange: Exchange;
   readonly #reader = new FrameReader();
   #ending: 'complete' | 'lost' | undefined;
   #abandoned = false;
-  /** The sink wants to wait. */
+  /** True while the sink wants to wait. */
   waiting = false;
 
   constructor(session: PushSession, exchange: Exchange) {
@@ -284,7 +285,7 @@ class PushBody implements BodySink {
     this.#exchange = exchange;
   }
 
-  /** What still comes is of no interest. */
+  /** Ignores the rest of the body. */
   abandon(): void {
     this.#abandoned = true;
   }

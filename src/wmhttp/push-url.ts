@@ -3,11 +3,11 @@ import { takeCredentials } from '../http/credentials.js';
 import { type HttpUrl, readHttpUrl } from '../http/http-url.js';
 
 /**
- * Takes a push URL apart, or that of a proxy on the way; user and password in it are left out.
+ * Parses a push URL, or the URL of a proxy; ignores user and password in it.
  *
  * @param text `http://host[:port]/point`, or `https://`
  * @param base the URL that a relative one is relative to
- * @throws WmError WM_USAGE when it is no such URL
+ * @throws WmError WM_USAGE if it is not such a URL
  */
 export function parsePushUrl(text: string, base?: string): HttpUrl {
   const { url } = takeCredentials(text);

@@ -9,43 +9,43 @@ import { PushBuffer, type PushBufferOptions } from './push-buffer.js';
 
 export interface ReconnectingPushOptions extends Omit<PushOptions, 'onStats'> {
   readonly reconnect: ReconnectPolicy;
-  /** What is kept while the line is down; default {@link DEFAULT_BUFFER}. */
+  /** Bounds what is kept while the connection is down; default: {@link DEFAULT_BUFFER}. */
   readonly buffer?: Partial<PushBufferOptions> | undefined;
   /**
-   * What happens when the buffer is full: `drop` lets the source go on and drops the oldest, as a capture needs it; `wait` makes
-   * it wait, as a file can. Default drop.
+   * What to do when the buffer is full: `drop` drops the oldest packets and lets the source go on, as a capture needs
+   * it; `wait` makes the source wait, as a file can. Default: drop.
    */
   readonly whenFull?: 'drop' | 'wait' | undefined;
   readonly onReconnect?: ((report: ReconnectReport) => void) | undefined;
-  /** The push goes on after a break. */
+  /** Called when the push continues after a break. */
   readonly onResumed?: ((report: ResumeReport) => void) | undefined;
-  /** Packets were dropped. @param packets since the last call */
+  /** Called when packets were dropped. @param packets the number since the last call */
   readonly onDropped?: ((packets: number) => void) | undefined;
   readonly clock?: Clock | undefined;
-  /** 0 to 1; default Math.random. */
+  /** Returns 0 to 1; default: Math.random. */
   readonly random?: (() => number) | undefined;
 }
 
-/** How a push goes on. */
+/** How a push continues after a break. */
 export interface ResumeReport {
-  /** The server still had the session, so that its point never noticed; otherwise another session has begun. */
+  /** True if the server still had the session, so that its point never noticed; false if a new session has begun. */
   readonly resumed: boolean;
-  /** Packets that wait and are sent now as fast as the line bears. */
+  /** The number of packets that wait and are now sent as fast as the connection allows. */
   readonly waiting: number;
   /**
-   * Packets of which nobody can say whether the server had them when the line broke, because it does not tell; the last seconds are
-   * sent again. 0 when it told.
+   * The number of packets that the server may not have received before the break, because it does not say; the last
+   * seconds are sent again. 0 if it said so.
    */
   readonly unconfirmed: number;
 }
 
-/** Counters; `sent + dropped + waiting` is what was written. */
+/** Counters; `sent + dropped + waiting` is the number of packets written. */
 export interface ReconnectingPushStats {
-  /** Packets that were sent, each counted once. */
+  /** Packets sent, each counted once. */
   readonly sent: number;
-  /** Packets that were left out. */
+  /** Packets left out. */
   readonly dropped: number;
-  /** Packets that are still to be sent. */
+  /** Packets still to be sent. */
   readonly waiting: number;
   readonly reconnects: number;
 }
@@ -53,23 +53,23 @@ export interface ReconnectingPushStats {
 /** A minute of the stream, and at most 64 MiB. */
 export const DEFAULT_BUFFER: PushBufferOptions = { duration: 60_000, bytes: 64 * 1024 * 1024 };
 
-// What is sent again to a server that does not say what it has, in ms of the stream.
+// In ms of the stream: how much is sent again to a server that does not say what it has.
 const OVERLAP = 3_000;
-// A connection that stood for so long was none of a row of failures, ms.
+// In ms: a connection that lasted so long ends a series of failures.
 const LASTING = 10_000;
-// A line that takes nothing for so long is dead, ms.
+// In ms: a connection that takes nothing for so long is dead.
 const STALLED = 20_000;
-// The server may still take the old connection for alive.
+// The server may still believe that the old connection is alive.
 const CONFLICT = 409;
 
 /**
- * A push that survives its connections. While the line is down, what is written is kept, and sent when it is back, faster than
- * real time; what does not fit the buffer is dropped from the oldest on, and counted. The server is asked to resume the session
- * (MS-WMHTTP 3.2.7.1), so that its point and its players stay.
+ * A push that survives its connections. While the connection is down, packets are kept; once it is back, they are sent
+ * faster than real time. Packets that do not fit in the buffer are dropped, the oldest first, and counted. The server
+ * is asked to resume the session (MS-WMHTTP 3.2.7.1), so that its point and its players stay.
  *
- * WMHTTP acknowledges a PushStart body as a whole, so packets that were on their way when the line broke are known to have come
- * only when the server says how many it has, as `wmcast serve` does: then exactly the others follow. Of another server what its
- * last response acknowledged is not sent again, but the last three seconds are.
+ * WMHTTP acknowledges a PushStart body only in its entirety. So the packets in flight at a break are known to have
+ * arrived only if the server says how many it has, as `wmcast serve` does; then exactly the missing ones follow. With
+ * any other server, packets that its last response acknowledged are not sent again, but the last three seconds are.
  */
 export class ReconnectingPush implements AsfSink {
   readonly #options: ReconnectingPushOptions;
@@ -83,7 +83,7 @@ export class ReconnectingPush implements AsfSink {
   #reconnects = 0;
   #written = 0;
   #droppedTold = 0;
-  // Packets of the session that are known to have come.
+  // The number of packets of the session that are known to have arrived.
   #confirmed = 0;
   #connectedAt = 0;
   #ending = false;
@@ -104,7 +104,8 @@ export class ReconnectingPush implements AsfSink {
   }
 
   /**
-   * Connects as {@link PushClient.connect}. The first attempt is repeated only when {@link ReconnectPolicy.first} says so.
+   * Connects as {@link PushClient.connect} does. The first attempt is repeated only if {@link ReconnectPolicy.first}
+   * says so.
    *
    * @param signal ends the waits between attempts
    * @throws WmError as {@link PushClient.connect}
@@ -132,8 +133,8 @@ export class ReconnectingPush implements AsfSink {
   /**
    * Takes an event for sending.
    *
-   * @returns a promise when the buffer is full and the source is to wait; it rejects with a WmError when the push has failed for
-   *   good
+   * @returns a promise if the buffer is full and the source has to wait; it rejects with a WmError once the push has
+   * finally failed
    */
   write(event: AsfEvent): void | Promise<void> {
     if (this.#failure) return this.#rejection();
@@ -152,9 +153,9 @@ export class ReconnectingPush implements AsfSink {
   }
 
   /**
-   * Sends what is left, over another connection if need be, and ends the push.
+   * Sends the rest, over another connection if necessary, and ends the push.
    *
-   * @throws WmError when it had failed and no write has told so
+   * @throws WmError if the push failed and no write has reported it
    */
   async close(): Promise<void> {
     this.#ending = true;
@@ -163,7 +164,7 @@ export class ReconnectingPush implements AsfSink {
     if (this.#failure && !this.#failureSeen) await this.#rejection();
   }
 
-  /** Gives up what has not been sent. */
+  /** Gives up everything that has not been sent. */
   abort(): void {
     this.#closed.abort();
     this.#client?.destroy();
@@ -181,7 +182,7 @@ export class ReconnectingPush implements AsfSink {
     }
   }
 
-  /** Sends the next event, or what ends the push. @returns whether there is more to come */
+  /** Sends the next event, or the end of the push. @returns true if there is more to come */
   async #send(): Promise<boolean> {
     if (this.#closed.signal.aborted || this.#over) return false;
     const client = this.#client!;
@@ -195,7 +196,7 @@ export class ReconnectingPush implements AsfSink {
       if (client.failure && !this.#closed.signal.aborted) throw client.failure;
       return true;
     }
-    // Before it is known to have succeeded: when it fails, the packet may yet have come.
+    // Marked as sent before it is known to have succeeded: if it fails, the packet may have arrived nevertheless.
     this.#buffer.sent(client.packets);
     const behind = client.write(next.event);
     if (behind) await this.#unlessStalled(behind, client);
@@ -231,7 +232,7 @@ export class ReconnectingPush implements AsfSink {
     }
   }
 
-  /** Comes back with a client that goes on, unless it is not to be. @throws what made it fail for good */
+  /** Returns with a client that continues. @throws the error if the push may not, or cannot, reconnect */
   async #reconnect(cause: unknown): Promise<void> {
     const { reconnect, random = Math.random, onReconnect } = this.#options;
     const push = this.#client!.resumable;
@@ -239,10 +240,10 @@ export class ReconnectingPush implements AsfSink {
     if (this.#clock.now() - this.#connectedAt >= LASTING) this.#attempt = 0;
     let error = cause;
     for (let first = true; ; first = false) {
-      // What a server says in the middle of a push it means: another publisher has taken over, or it wants no more.
+      // A server's word in the middle of a push is final: another publisher has taken over, or it wants no more.
       const isPossible = first ? mayRetry(error, false) : mayRetry(error, true) || isConflict(error);
       if (this.#closed.signal.aborted || !isPossible || !(error instanceof WmError)) throw error;
-      // A connection that broke because it was used again, which happens once, says nothing of the server.
+      // A connection that broke because it was reused, which happens once, says nothing about the server.
       const isStale = first && error instanceof StaleConnection;
       if (!isStale && ++this.#attempt > reconnect.retries) throw error;
       const delay = isStale ? 0 : waitBefore(reconnect, this.#attempt, error, random);
@@ -252,7 +253,7 @@ export class ReconnectingPush implements AsfSink {
         this.#client = await PushClient.connect(this.#options, push);
         break;
       } catch (thrown) {
-        // Without another attempt, what broke the push says more than that the server is gone now.
+        // Without another attempt, the original error says more than that the server is now gone.
         if (isStale && this.#attempt >= reconnect.retries) throw cause;
         error = thrown;
       }
@@ -262,11 +263,11 @@ export class ReconnectingPush implements AsfSink {
     this.#goOn(this.#client, push);
   }
 
-  /** Finds the place where the new connection goes on. */
+  /** Finds the place where the new connection continues. */
   #goOn(client: PushClient, { session }: ResumablePush): void {
     const { resumed } = client;
     const buffer = this.#buffer;
-    // Without a word of the server, what a response has acknowledged, if all the rest is still here.
+    // If the server does not say, use what a response has acknowledged, provided that all the rest is still here.
     const acknowledged = this.#confirmed > 0 && buffer.has(this.#confirmed) ? this.#confirmed : undefined;
     const known = (resumed ? client.received : undefined) ?? acknowledged;
     if (client.received !== undefined && client.received > this.#confirmed) this.#attempt = 0;
@@ -274,7 +275,7 @@ export class ReconnectingPush implements AsfSink {
     else buffer.resumeAt(known, session.packets);
     const unconfirmed = resumed && client.received !== undefined ? 0 : session.packets - this.#confirmed;
     this.#confirmed = resumed ? (known ?? this.#confirmed) : 0;
-    // A session that is gone once its $E was sent has ended by it.
+    // A session that is gone after its $E was sent has ended because of it.
     this.#over = this.#endIsOut && !resumed;
     this.#endIsOut = false;
     this.#tellDropped();
@@ -283,7 +284,7 @@ export class ReconnectingPush implements AsfSink {
     else this.#begin(client);
   }
 
-  /** Starts the session, or goes on in it, with the header of what follows. */
+  /** Starts or continues the session, with the header of the packets that follow. */
   #begin(client: PushClient): void {
     const { previousHeader } = this.#buffer;
     const next = this.#buffer.peek();
@@ -327,7 +328,7 @@ export class ReconnectingPush implements AsfSink {
   }
 }
 
-/** Another publisher at the point, when one connects, may be one's own old connection. */
+/** True if another publisher is at the point, which may be our own old connection. */
 function isConflict(error: unknown): error is PushRefusal {
   return error instanceof PushRefusal && error.status === CONFLICT;
 }

@@ -7,40 +7,41 @@ import { type Frame, packetName } from '../framing/framing.js';
 import type { AsfEvent } from '../media/events.js';
 import { type PushPacket, parsePushPacket, S_FALSE, S_OK } from './packets.js';
 
-/** Default Idle-Timeout in ms (MS-WMHTTP 3.2.2). */
+/** The default Idle-Timeout in ms (MS-WMHTTP 3.2.2). */
 export const IDLE_TIMEOUT = 60_000;
 
-/** Default Inactivity-Timeout in ms (MS-WMHTTP 3.2.2). */
+/** The default Inactivity-Timeout in ms (MS-WMHTTP 3.2.2). */
 export const INACTIVITY_TIMEOUT = 120_000;
 
-/** The states of MS-WMHTTP 4.6 (figure 6); `Init` there is a session that is gone. */
+/** The states of MS-WMHTTP 4.6 (figure 6); `Deleted` is `Init` there. */
 export type ServerState = 'WaitingForPushStart' | 'Streaming' | 'Deleted';
 
-/** The states of MS-WMHTTP 4.6.1 (figure 7) within a stream; they last over the PushStart requests of a session. */
+/** The states within a stream (MS-WMHTTP 4.6.1, figure 7), which persist across the PushStart requests of a session. */
 export type PacketState = 'WaitingForPackets' | 'HeaderOrData' | 'EndOfEntry';
 
-/** What the session asks its owner to do, in order. */
+/** The actions that the session asks its owner for, in order. */
 export type ServerAction =
-  /** For the higher layer; the first one is a header, and publishing begins with it. */
+  /** For the higher layer. The first event is a header, with which publishing begins. */
   | { readonly type: 'event'; readonly event: AsfEvent }
-  /** Answer the PushStart request now, even in the middle of its body; `close` the connection behind it. */
+  /** Answer the PushStart request now, even in the middle of its body, and `close` the connection afterwards. */
   | { readonly type: 'respond'; readonly status: number; readonly close: boolean }
-  /** Close the connection that the session last used, if nothing else uses it. */
+  /** Close the connection that the session last used, unless something else uses it. */
   | { readonly type: 'closeConnection' }
   /** The session is gone; `clean` after a $E with Reason 0. */
   | { readonly type: 'delete'; readonly clean: boolean };
 
 export interface ServerSessionOptions {
-  /** Milliseconds. */
+  /** In ms. */
   readonly idleTimeout?: number | undefined;
-  /** Milliseconds. */
+  /** In ms. */
   readonly inactivityTimeout?: number | undefined;
 }
 
 /**
- * The server's side of a push session (MS-WMHTTP 3.2) without sockets; times are passed in as milliseconds of any clock that
- * does not go back. It reads headers and packets, says which packet may follow which, and runs the two timers: between requests
- * only Inactivity-Timeout, in a body only Idle-Timeout, which goes on when the connection is lost in the middle of one.
+ * The server's side of a push session (MS-WMHTTP 3.2), without sockets; times are passed in as ms of any monotonic
+ * clock. It reads headers and packets, decides which packet may follow which, and runs the two timers. Only
+ * Inactivity-Timeout runs between requests, and only Idle-Timeout within a body. Idle-Timeout keeps running if the
+ * connection is lost in the middle of a body.
  */
 export class ServerSession {
   readonly #idleTimeout: number;
@@ -49,10 +50,10 @@ export class ServerSession {
   #packetState: PacketState = 'WaitingForPackets';
   #deadline: number;
   #header: AsfHeader | undefined;
-  // The packet before this one, as far as it matters for what may come next.
+  // The previous packet, as far as it determines what may come next.
   #last: 'start' | 'streamChange' | 'filler' | 'other' = 'start';
   #started = false;
-  // The connection broke, and no header or packet has come on another one.
+  // True if the connection broke, and no header or packet has arrived on another one.
   #interrupted = false;
   #damagedPackets = 0;
   #packets = 0;
@@ -71,28 +72,28 @@ export class ServerSession {
     return this.#packetState;
   }
 
-  /** When {@link tick} has something to do, if nothing comes before. */
+  /** When {@link tick} has something to do, unless something happens before. */
   get deadline(): number {
     return this.#deadline;
   }
 
-  /** Whether a PushStart request has ever been accepted. */
+  /** True if a PushStart request was ever accepted. */
   get started(): boolean {
     return this.#started;
   }
 
-  /** $D packets that could not be read and were dropped. */
+  /** The number of $D packets that were unreadable and dropped. */
   get damagedPackets(): number {
     return this.#damagedPackets;
   }
 
-  /** $D packets that were passed on. */
+  /** The number of $D packets that were forwarded. */
   get packets(): number {
     return this.#packets;
   }
 
   /**
-   * A PushSetup request that names this session (MS-WMHTTP 3.2.5.1).
+   * Handles a PushSetup request that names this session (MS-WMHTTP 3.2.5.1).
    *
    * @returns the status: 204, or 409 while a PushStart request is in progress
    */
@@ -103,8 +104,8 @@ export class ServerSession {
   }
 
   /**
-   * A request that names this session was answered with a challenge (MS-WMHTTP 3.2.5.1, 3.2.5.2): a PushSetup request restarts
-   * Inactivity-Timeout, a PushStart request Idle-Timeout. While a PushStart request is in progress neither does anything.
+   * Handles a challenge to a request that names this session (MS-WMHTTP 3.2.5.1, 3.2.5.2): a PushSetup request restarts
+   * Inactivity-Timeout, a PushStart request Idle-Timeout. Has no effect while a PushStart request is in progress.
    */
   challenged(request: 'setup' | 'start', now: number): void {
     if (this.#state !== 'WaitingForPushStart') return;
@@ -112,9 +113,9 @@ export class ServerSession {
   }
 
   /**
-   * The head of a PushStart request has come (MS-WMHTTP 3.2.5.2).
+   * Handles the head of a PushStart request (MS-WMHTTP 3.2.5.2).
    *
-   * @returns undefined when its body may come, or the status to refuse it with: 409 while another one is in progress
+   * @returns undefined if its body may come, or the status to refuse it with: 409 while another one is in progress
    */
   pushStart(now: number): number | undefined {
     if (this.#state !== 'WaitingForPushStart') return 409;
@@ -126,14 +127,14 @@ export class ServerSession {
   }
 
   /**
-   * A packet of the body (MS-WMHTTP 3.2.5.3 to 3.2.5.7). What is not allowed where it stands ends the session with status 400;
-   * a $D whose ASF data packet cannot be read is dropped and counted.
+   * Handles a packet of the body (MS-WMHTTP 3.2.5.3 to 3.2.5.7). A packet that is not allowed here ends the session
+   * with status 400; a $D whose ASF data packet is unreadable is dropped and counted.
    */
   receive(frame: Frame, now: number): ServerAction[] {
     if (this.#state !== 'Streaming') return [];
     try {
       const packet = parsePushPacket(frame);
-      if (!this.#allows(packet)) throw new WmError('WM_PROTOCOL', `${packetName(frame.id)} cannot stand here.`);
+      if (!this.#allows(packet)) throw new WmError('WM_PROTOCOL', `${packetName(frame.id)} is not allowed here.`);
       return this.#accept(packet, now);
     } catch (error) {
       if (!(error instanceof WmError)) throw error;
@@ -142,9 +143,9 @@ export class ServerSession {
   }
 
   /**
-   * All bytes of the body have come (MS-WMHTTP 3.2.5.2.1).
+   * Handles the end of the body (MS-WMHTTP 3.2.5.2.1).
    *
-   * @param midPacket they end in the middle of a packet, which is an error
+   * @param midPacket true if it ends in the middle of a packet, which is an error
    */
   bodyComplete(midPacket: boolean, now: number): ServerAction[] {
     if (this.#state !== 'Streaming') return [];
@@ -154,19 +155,22 @@ export class ServerSession {
     return [{ type: 'respond', status: 204, close: false }];
   }
 
-  /** The connection was lost in the middle of the body (MS-WMHTTP 3.2.7.1): Idle-Timeout goes on, the session can be resumed. */
+  /**
+   * Handles a connection lost in the middle of the body: Idle-Timeout keeps running, and the session can be resumed
+   * (MS-WMHTTP 3.2.7.1).
+   */
   connectionLost(): void {
     if (this.#state !== 'Streaming') return;
     this.#state = 'WaitingForPushStart';
     this.#interrupted = true;
   }
 
-  /** The owner did not read the body for a while, so that no packet could come: Idle-Timeout starts anew. */
+  /** Restarts Idle-Timeout, because the owner did not read the body for a while and no packet could arrive. */
   resumed(now: number): void {
     if (this.#state === 'Streaming') this.#deadline = now + this.#idleTimeout;
   }
 
-  /** Lets a timer fire whose time has come (MS-WMHTTP 3.2.6). */
+  /** Fires a timer that is due (MS-WMHTTP 3.2.6). */
   tick(now: number): ServerAction[] {
     return this.#state === 'Deleted' || now < this.#deadline ? [] : this.fail(408);
   }
@@ -189,7 +193,7 @@ export class ServerSession {
       case 'streamChange':
         return !open || this.#last === 'filler' || this.#last === 'start';
       case 'header':
-        // Beyond the specification: encoders that resume with a $H, or that send one behind their $C as in WMSP.
+        // Beyond the specification: encoders that resume with a $H, or that send one after their $C as in WMSP.
         return !open || this.#last === 'streamChange' || this.#last === 'start';
       default:
         return true;
@@ -213,7 +217,7 @@ export class ServerSession {
       case 'endOfStream':
         return this.#end(packet.reason);
       case 'filler':
-        // Filler is transparent for the start of a body, where more is allowed than behind other packets.
+        // Filler is transparent at the start of a body, where more is allowed than after other packets.
         this.#last = last === 'start' ? 'start' : 'filler';
         return [];
     }
@@ -224,7 +228,8 @@ export class ServerSession {
     this.#interrupted = false;
     this.resumed(now);
     this.#packetState = 'HeaderOrData';
-    // A session that is resumed before a PushStart has succeeded begins with $H again (3.1.4.2.1), which is no other header.
+    // A session that is resumed before a PushStart has succeeded begins with $H again (3.1.4.2.1), which is not a new
+    // header.
     if (goesOn) return [];
     if (bytes.length !== headerObjectSize(bytes) + DATA_OBJECT_HEAD_SIZE) {
       throw new WmError('WM_PROTOCOL', 'An ASF header is not followed by 50 bytes of its Data Object, or by more.');
@@ -243,7 +248,7 @@ export class ServerSession {
     this.#interrupted = false;
     const actions: ServerAction[] = [];
     if (this.#packetState === 'EndOfEntry') {
-      // Legal behind filler (3.2.5.7): the entry goes on although its end was told.
+      // Legal after filler (3.2.5.7): the entry goes on although its end was announced.
       this.#packetState = 'HeaderOrData';
       actions.push({ type: 'event', event: { type: 'header', header } });
     }
@@ -268,7 +273,7 @@ export class ServerSession {
   }
 }
 
-/** The data packet in `bytes`, marked with its length when it is short; undefined when it is damaged. */
+/** Parses the data packet in `bytes`, and marks its length if it is short; undefined if it is damaged. */
 function readPacket(bytes: Buffer, packetSize: number): DataPacket | undefined {
   try {
     const packet = parsePacket(bytes);

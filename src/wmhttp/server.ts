@@ -24,23 +24,26 @@ import { IDLE_TIMEOUT, INACTIVITY_TIMEOUT } from './server-session.js';
 export type * from './push-gate.js';
 
 export interface PushServerOptions {
-  /** Longest time without $H, $D or $C in a body, in ms: 10000 to 4294967295; default 60000 (MS-WMHTTP 3.2.2). */
+  /** The maximum time without $H, $D or $C in a body, in ms: 10000 to 4294967295; default: 60000 (MS-WMHTTP 3.2.2). */
   readonly idleTimeout?: number;
-  /** Longest time between requests, in ms; default 120000 (MS-WMHTTP 3.2.2). */
+  /** The maximum time between requests, in ms; default: 120000 (MS-WMHTTP 3.2.2). */
   readonly inactivityTimeout?: number;
-  /** Most sessions at a time; past it 503. */
+  /** The maximum number of sessions at a time; more are refused with 503. */
   readonly maxSessions?: number;
-  /** Most sessions that have not sent a PushStart yet; past it the oldest goes, of the newcomer's address if there is one. */
+  /**
+   * The maximum number of sessions without a PushStart. Beyond it the oldest is ended, preferably one of the same
+   * address.
+   */
   readonly maxIdleSessions?: number;
-  /** What the first nine digits of push-ids say of where their sessions live; default nothing. */
+  /** Makes the first nine digits of push-ids, which tell where their sessions live; default: they tell nothing. */
   readonly ids?: SessionIds;
-  /** Milliseconds since 1970. */
+  /** Returns ms since 1970. */
   readonly now?: () => number;
   /** Decodes and checks the path of a request-target; throws a Refusal. */
   readonly pathOf?: (target: string) => string;
-  /** For the Server header; it has to start with `Cougar/` for encoders to go on. */
+  /** The Server header, which has to start with `Cougar/` for encoders to go on. */
   readonly serverName?: string;
-  /** Something that a gate, a point or a sink threw and that is no refusal; the encoder got a 500. */
+  /** Called with an error of a gate, a point or a sink that is not a refusal; the encoder got a 500. */
   readonly onError?: (error: unknown) => void;
 }
 
@@ -50,7 +53,7 @@ const MAX_IDLE_SESSIONS = 1_000;
 const MIN_IDLE_TIMEOUT = 10_000;
 const MAX_IDLE_TIMEOUT = 4_294_967_295;
 
-/** The server's side of WMHTTP: takes the push requests that an HTTP server hands to it (MS-WMHTTP 3.2). */
+/** The server's side of WMHTTP: takes the push requests that an HTTP server passes to it (MS-WMHTTP 3.2). */
 export class PushServer {
   readonly #gate: PushGate;
   readonly #options: PushServerOptions;
@@ -82,7 +85,7 @@ export class PushServer {
     this.#ids = options.ids ?? new SessionIds();
     this.#host = {
       now: this.#now,
-      // Also after HTTP/1.0, where encoders go on without asking for it (MS-WMHTTP 3.2.5.2.1).
+      // Kept open also after HTTP/1.0, where encoders go on without asking for it (MS-WMHTTP 3.2.5.2.1).
       respond: (exchange, status, pushId, close) =>
         exchange.respond({ status, fields: this.#fields(pushId), close, keep: !close }),
       deleted: (session) => this.#forget(session),
@@ -92,7 +95,7 @@ export class PushServer {
     this.#sweeper.unref();
   }
 
-  /** The number of sessions, interrupted ones included. */
+  /** The number of sessions, including interrupted ones. */
   get sessions(): number {
     return this.#sessions.size;
   }
@@ -100,7 +103,7 @@ export class PushServer {
   /**
    * Takes a request if its Content-Type says PushSetup or PushStart.
    *
-   * @returns whether it was taken, and will be answered
+   * @returns true if it was taken and will be answered
    */
   handle(exchange: Exchange): boolean {
     const type = pushRequestType(exchange.request.headers);
@@ -113,13 +116,13 @@ export class PushServer {
     return true;
   }
 
-  /** Fires the timers whose time has come; called once a second by itself. */
+  /** Fires the timers that are due; called once a second by itself. */
   sweep(): void {
     const now = this.#now();
     for (const session of [...this.#sessions.values()]) session.tick(now);
   }
 
-  /** Ends all sessions with status 503 and takes no more. */
+  /** Ends all sessions with status 503 and accepts no more. */
   close(): void {
     this.#closed = true;
     clearInterval(this.#sweeper);
@@ -135,13 +138,13 @@ export class PushServer {
     });
   }
 
-  /** @param challenged called if the answer asks for credentials, so that there is time for another try */
+  /** @param challenged called if the response is a challenge, to allow time for another attempt */
   #refuse(exchange: Exchange, error: unknown, challenged?: () => void): void {
     const refusal = headerRefusal(error, exchange.request);
     if (!refusal) this.#options.onError?.(error);
     const { status = 500, fields = [], challenge = false } = refusal ?? {};
     if (challenge) challenged?.();
-    // Encoders hang when the connection stays open behind any other error.
+    // Encoders hang if the connection stays open after any other error.
     exchange.respond({ status, fields: [...this.#fields(), ...fields], close: !challenge, keep: challenge });
   }
 
@@ -158,7 +161,7 @@ export class PushServer {
     const { headers } = exchange.request;
     const body = await exchange.readBody(MAX_SETUP_BODY);
     if (!isEncoder(headers.get('User-Agent'))) {
-      // What a Windows server says to anything else than an encoder: here is how to play this (MS-WMHTTP 3.2.5.1).
+      // The answer of a Windows server to anything other than an encoder: how to play this (MS-WMHTTP 3.2.5.1).
       const fields: Field[] = [...this.#fields(), ['Content-Type', ASF_TYPE]];
       exchange.respond({ status: 200, fields, body: playThis(exchange, path) });
       return;
@@ -182,13 +185,13 @@ export class PushServer {
   }
 
   /**
-   * The session that a PushSetup request names; undefined for a new one.
+   * Finds the session that a PushSetup request names; undefined for a new one.
    *
-   * @throws HttpError 404 when it names one that is not there
+   * @throws HttpError 404 if it names a session that does not exist
    */
   #sessionToSetUp(ids: readonly string[], path: string): PushSession | undefined {
     const known = ids.map((id) => this.#sessions.get(id)).filter((session) => session?.path === path);
-    // With two cookies, the older may be left over from a session that was lost; "0" then asks for a new one.
+    // If there are two cookies, the older may be left over from a session that was lost; "0" then asks for a new one.
     const idle = known.find((session) => session && !session.streaming);
     if (idle || ids.length === 0 || ids.includes('0')) return idle;
     if (known[0]) return known[0];
@@ -216,7 +219,7 @@ export class PushServer {
     const address = plainAddress(exchange.remoteAddress);
     let session = existing;
     if (session) {
-      // The session keeps the point it has; this one was only asked for the permission.
+      // The session keeps its point; this one was opened only to ask for permission.
       point.release({ clean: true, destroy: false });
       if (session.user !== user) throw new HttpError(403, 'The session is of another user.');
       session.address = address;
@@ -278,7 +281,10 @@ export class PushServer {
     return session;
   }
 
-  /** Whoever floods the server displaces sessions of their own, not those of encoders that are about to start. */
+  /**
+   * Makes room for a session. A client that floods the server displaces its own sessions, not those of encoders about
+   * to start.
+   */
   #makeRoom(address: string): boolean {
     const { maxSessions = MAX_SESSIONS, maxIdleSessions = MAX_IDLE_SESSIONS } = this.#options;
     while (this.#unstarted.size >= maxIdleSessions || this.#sessions.size >= maxSessions) {
@@ -295,8 +301,8 @@ export class PushServer {
   }
 
   /**
-   * A push-id that cannot be guessed (MS-WMHTTP 5.1). Of decimal digits only, as those of Windows servers are, because an
-   * encoder is known that takes no others; and few enough of them for 64 bits.
+   * Returns a push-id that cannot be guessed (MS-WMHTTP 5.1). It has only decimal digits, like those of Windows
+   * servers, because one known encoder takes no others; and few enough of them for 64 bits.
    */
   #newId(): string {
     for (;;) {
