@@ -158,7 +158,8 @@ async function demo(options: DemoOptions): Promise<void> {
     if (trouble !== undefined && !interruption.signal.aborted) throw new WmError('WM_FAILED', trouble);
     report(reporter, playback, encoder);
   } catch (error) {
-    // On a terminal, Ctrl-C also ends the companions before they can report what is being waited for.
+    // On a terminal Ctrl-C ends the companions too, and their end may be seen before the signal.
+    await elapsed(SIGNAL_DELAY, interruption);
     if (!interruption.signal.aborted) throw error;
   } finally {
     spinner.stop();

@@ -94,10 +94,19 @@ describe('wmcast probe', () => {
       reply.send(described(packets.H(fileHeader(20, { title: 'A\u001b[2Jb' }).bytes), COUGAR)).end(),
     );
     const { output } = await runCommand(probeCommand(), server.url(), '--streams', '2');
-    expect(output).toContain('Server          Cougar/9.6.7600.16385\n');
-    expect(output).toContain('Stream 1        video WMV2, 640x360, 300 kbit/s, not taken\n');
-    expect(output).toContain('Bit rate        64.0 kbit/s\n');
-    expect(output).toContain('title           A?[2Jb\n');
+    expect(output).toMatch(/^Server +Cougar\/9\.6\.7600\.16385$/m);
+    expect(output).toMatch(/^Stream 1 +video WMV2, 640x360, 300 kbit\/s, not taken$/m);
+    expect(output).toMatch(/^Bit rate +64\.0 kbit\/s$/m);
+    expect(output).toMatch(/^title +A\?\[2Jb$/m);
+    // All values begin in one column.
+    expect(
+      new Set(
+        output
+          .trim()
+          .split('\n')
+          .map((line) => /^.*? {2,}/.exec(line)?.[0].length),
+      ).size,
+    ).toBe(1);
   });
 
   it('looks into files too', async () => {
@@ -105,7 +114,7 @@ describe('wmcast probe', () => {
     const { events } = await runCommand(probeCommand(), path, '--json');
     expect(events).toMatchObject([{ file: path, transport: 'file', live: false, packets: 20, streams: [{}, {}] }]);
     const { output } = await runCommand(probeCommand(), path);
-    expect(output).toMatch(/^File {12}\/.*in\.asf\nKind {12}on demand\n/);
+    expect(output).toMatch(/^File +\/.*in\.asf\nKind +on demand\n/);
   });
 
   it.each([

@@ -151,7 +151,7 @@ describe('wmcast pull', () => {
     const file = join(newFolder(), 'a.asf');
     const { error, log } = await runCommand(pullCommand(), server.url(), '-o', file, '--retry', '0');
     expect(error).toMatchObject({ code: 'WM_SERVER_GONE' });
-    expect(log).toContain(`8 packets, 3.20 kbyte in ${file}`);
+    expect(log).toContain(`8 packets, 3.20 kB in ${file}`);
     expect(await readBack(file)).toMatchObject({ shape: 'H 8 E0', warnings: [] });
   });
 
