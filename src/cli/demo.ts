@@ -16,6 +16,9 @@ const HEAD_START = 5;
 /** How long the demo plays before it reports and invites others, in seconds. */
 const INTRODUCTION = 8;
 
+/** Seconds by which the signal may come later than the end of the commands that got it too. */
+const SIGNAL_DELAY = 0.5;
+
 /** The number of lines of a command's standard error to show when it has failed. */
 const LOG_TAIL = 5;
 
