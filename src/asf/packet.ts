@@ -74,7 +74,7 @@ function readField(b: Buffer, at: number, code: number): number {
 }
 
 /*
- * One payload. In the single form there is no Payload Length: the data goes on to the padding.
+ * One payload. In the single form there is no Payload Length: the data extends up to the padding.
  *
  *  0                   1
  *  0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5

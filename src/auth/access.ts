@@ -38,7 +38,7 @@ export function ruleOf({ addresses, users, groups, trusted }: AccessRule): Rule 
   };
 }
 
-/** Whether a caller may do what it asks for. */
+/** The answer to a caller's request. */
 export type AccessDecision =
   | {
       readonly granted: true;

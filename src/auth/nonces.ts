@@ -86,7 +86,7 @@ export class Nonces {
     this.#used.set(nonce, usage);
   }
 
-  /** Forgets those that are too old, and at least the tenth that was used first. */
+  /** Forgets the expired ones, and at least the tenth that was used longest ago. */
   #forget(): void {
     const old = this.#now() - this.#lifetime;
     let left = Math.ceil(this.#limit / 10);

@@ -70,7 +70,7 @@ function parseUsers(text: string, path: string): ParsedFile {
   const users = new Map<string, UserEntry>();
   for (const [name, { groups, basic, digest, nt }] of Object.entries(data.users)) {
     const key = userKey(name);
-    if (users.has(key)) throw new WmError('WM_CONFIG', `${path}: The user ${name} is there twice.`);
+    if (users.has(key)) throw new WmError('WM_CONFIG', `${path}: The user ${name} occurs twice.`);
     const scrypt = basic === undefined ? undefined : parseScrypt(basic);
     users.set(key, {
       name,

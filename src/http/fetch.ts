@@ -57,5 +57,5 @@ export async function fetchFile(location: string, options: FetchOptions = {}): P
 function urlOf(text: string, base?: URL): URL {
   const url = URL.canParse(text, base?.href) ? new URL(text, base) : undefined;
   if (url?.protocol === 'http:' || url?.protocol === 'https:') return url;
-  throw new WmError('WM_USAGE', `${text} is no http:// or https:// URL.`);
+  throw new WmError('WM_USAGE', `${text} is not an http:// or https:// URL.`);
 }

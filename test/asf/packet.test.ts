@@ -240,7 +240,7 @@ describe('building', () => {
     ['64 payloads', { payloads: Array.from({ length: 64 }, () => one) }],
     ['a duration over 65 535', { payloads: [one], duration: 65_536 }],
     ['a negative send time', { payloads: [one], sendTime: -1 }],
-    ['less room than it needs', { payloads: [one], packetSize: 20 }],
+    ['a packet size that is too small', { payloads: [one], packetSize: 20 }],
     ['two payloads in the single form', { payloads: [one, one], multiple: false }],
     ['padding without a field', { payloads: [one], padding: Buffer.alloc(2), paddingType: 0 as const }],
     ['wrong error correction', { payloads: [one], errorCorrection: hex('8300') }],

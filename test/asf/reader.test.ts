@@ -59,14 +59,11 @@ describe('a live pipe', () => {
   });
 
   it.each([
-    ['an index alone', index],
-    ['the end chunk alone', END_CHUNK],
+    ['only an index', index],
+    ['only the end chunk', END_CHUNK],
     ['half an index', index.subarray(0, 30)],
     ['an index and half an end chunk', Buffer.concat([index, END_CHUNK.subarray(0, 5)])],
-    [
-      'two indexes that are longer than a packet',
-      Buffer.concat([frameObject(GUID.indexObject, Buffer.alloc(700)), index]),
-    ],
+    ['two indexes longer than a packet', Buffer.concat([frameObject(GUID.indexObject, Buffer.alloc(700)), index])],
   ])('ends cleanly with %s', (_name, tail) => {
     for (const chunkSize of [1, 7, 100_000]) {
       const { items, reader } = readAll(Buffer.concat([live(), tail]), chunkSize);

@@ -157,9 +157,9 @@ describe('an NTLM server', () => {
 
   it.each([
     ['nobody', { userName: '', ntChallengeResponse: Buffer.alloc(0), lmChallengeResponse: Buffer.alloc(1) }],
-    ['an LM response alone', { ntChallengeResponse: Buffer.alloc(0) }],
+    ['only an LM response', { ntChallengeResponse: Buffer.alloc(0) }],
     ['a short response', { ntChallengeResponse: Buffer.alloc(10) }],
-    ['a response of nothing but zeros', { ntChallengeResponse: Buffer.alloc(100) }],
+    ['a response of zeros', { ntChallengeResponse: Buffer.alloc(100) }],
   ])('refuses %s', (_, change) => {
     const acceptor = new NtlmAcceptor({ version1: true, random: () => SERVER_CHALLENGE });
     acceptor.challenge(buildNegotiate({ flags: V1.flags }));

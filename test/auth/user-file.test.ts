@@ -116,7 +116,7 @@ describe('the file of users', () => {
       /users\.yaml:4: users\.a\.nt: must be 16 bytes in hexadecimal/,
     ],
     ['a name with a colon', 'users:\n  "a:b": {}\n', /users\.yaml:2: .*(?:colon|Invalid key)/],
-    ['one user twice', 'users:\n  a: {}\n  A: {}\n', /The user A is there twice/],
+    ['one user twice', 'users:\n  a: {}\n  A: {}\n', /The user A occurs twice/],
     [
       'scrypt that costs too much',
       `users:\n  a:\n    basic: scrypt:1048576:8:1:${'A'.repeat(24)}:${'A'.repeat(44)}\n`,
@@ -154,7 +154,7 @@ describe('the file of users', () => {
   });
 
   it.each(['', ' a', 'a ', 'a:b', 'A\\b', 'a"b', 'a/b', 'a\nb', 'x'.repeat(65), 'a\u0000'])(
-    'does not take %j for a name',
+    'refuses the name %j',
     (name) => {
       expect(() => checkUserName(name)).toThrow(expect.objectContaining({ code: 'WM_USAGE' }));
     },

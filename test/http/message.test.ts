@@ -48,7 +48,7 @@ describe('request heads', () => {
     ['no version', ['GET /']],
     ['no target', ['GET  HTTP/1.1']],
     ['no method', [' / HTTP/1.1']],
-    ['a method that is no token', ['G(T / HTTP/1.1']],
+    ['a method that is not a token', ['G(T / HTTP/1.1']],
     ['a control character in the target', ['GET /\x01 HTTP/1.1']],
     ['a carriage return in the target', ['GET /\rX HTTP/1.1']],
     ['a field without a colon', ['GET / HTTP/1.1', 'Host']],
@@ -77,7 +77,7 @@ describe('request heads', () => {
   });
 
   it.each(['a:8080', '[::1]:80', '[fe80::1%25eth0]', 'host.name', '', 'b%C3%BCcher.example:1'])(
-    'takes %j for a Host',
+    'accepts the Host %j',
     (host) => {
       expect(request('GET / HTTP/1.1', `Host: ${host}`).headers.get('Host')).toBe(host);
     },
@@ -265,9 +265,9 @@ describe('BodyReader', () => {
   });
 
   it.each([
-    ['a chunk size that is no number', 'x\r\n'],
+    ['a chunk size that is not a number', 'x\r\n'],
     ['a chunk size with a sign', '-5\r\n'],
-    ['a chunk that goes on', '1\r\nab\r\n'],
+    ['a chunk that is too long', '1\r\nab\r\n'],
     ['an endless chunk size', `${'0'.repeat(2000)}`],
     ['an enormous chunk size', 'fffffffffffffffff\r\n'],
     ['endless trailers', `0\r\n${'A: b\r\n'.repeat(40)}`],

@@ -85,7 +85,7 @@ describe('the PROXY protocol', () => {
     ['of a connection of its own', proxyHeader('192.0.2.1', '198.51.100.1', { command: 0 }), undefined],
     ['of a kind that is not TCP', proxyHeader('192.0.2.1', '198.51.100.1', { family: 0x12 }), undefined],
     ['of a Unix socket', proxyHeader('192.0.2.1', '198.51.100.1', { family: 0x31, more: 216 }), undefined],
-    ['of nothing that is known', proxyHeader('192.0.2.1', '198.51.100.1', { family: 0 }), undefined],
+    ['of an unknown kind', proxyHeader('192.0.2.1', '198.51.100.1', { family: 0 }), undefined],
   ])('reads version 2 %s', (_, bytes, connection) => {
     expect(readProxyHeader(Buffer.concat([bytes, line('MORE')]))).toEqual({ size: bytes.length, connection });
     for (let size = 0; size < bytes.length; size++) expect(readProxyHeader(bytes.subarray(0, size))).toBeUndefined();
@@ -95,7 +95,7 @@ describe('the PROXY protocol', () => {
     ['another version', { version: 1 }],
     ['another command', { command: 2 }],
     ['addresses that do not fit', { length: 11 }],
-    ['more than a proxy has to say', { length: 4_097 }],
+    ['a header that is too long', { length: 4_097 }],
   ])('refuses version 2 with %s', (_, options) => {
     const bytes = Buffer.concat([proxyHeader('192.0.2.1', '198.51.100.1', options), Buffer.alloc(5_000)]);
     expect(() => readProxyHeader(bytes)).toThrow(WmError);

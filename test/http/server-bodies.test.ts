@@ -210,7 +210,7 @@ describe('chunked requests', () => {
     ['a no-break space', '1\xa0\r\nx\r\n0\r\n\r\n'],
     ['a size of 13 digits', '1000000000001\r\nx\r\n0\r\n\r\n'],
     ['no size', '\r\nx\r\n0\r\n\r\n'],
-    ['data that are longer', '1\r\nxy\r\n0\r\n\r\n'],
+    ['data longer than the size', '1\r\nxy\r\n0\r\n\r\n'],
     ['an extension without an end', `1;${'a'.repeat(2_000)}`],
     ['endless extensions', `1;${'a'.repeat(1_000)}\r\nx\r\n`.repeat(20)],
     ['endless trailers', `0\r\n${'A: b\r\n'.repeat(40)}`],

@@ -112,7 +112,7 @@ describe('damaged messages', () => {
   const samples = [V2.challenge, V2.authenticate, base64(NEGOTIATE_BLOB), base64(AUTHENTICATE_BLOB)];
 
   it.each([parseNegotiate, parseChallenge, parseAuthenticate, micOf, parseAvPairs])(
-    'throw nothing but AuthError in $name',
+    'only throw AuthError in $name',
     (parse: (bytes: Buffer) => unknown) => {
       const damaged = fc
         .tuple(
