@@ -15,8 +15,8 @@ export class LeadsElsewhere extends WmError {
 
   constructor(location: string, isRemote: boolean, announcement?: LeadsElsewhere['announcement']) {
     const sentence = announcement
-      ? `At ${location} is an announcement, not a stream.`
-      : `The server redirects to ${location}, where this client cannot go.`;
+      ? `${location} is an announcement, not a stream.`
+      : `The server redirects to ${location}, which this client cannot follow.`;
     super('WM_PROTOCOL', sentence);
     this.name = 'LeadsElsewhere';
     this.location = location;

@@ -88,10 +88,10 @@ function checkFile({ address, port, ttl, ecc, version, formats }: NscFile): void
   const refuse = (what: string): never => {
     throw new WmError('WM_FAILED', `An .nsc file cannot be written: ${what}.`);
   };
-  if (!isMulticastAddress(address)) refuse(`${address} is no multicast address`);
-  if (!(Number.isInteger(port) && port > 0 && port <= 0xffff)) refuse(`${port} is no UDP port`);
-  if (ttl !== undefined && !(ttl >= 0 && ttl <= 255)) refuse(`a TTL of ${ttl} cannot be`);
-  if (ecc !== undefined && !(ecc >= 1 && ecc <= 15)) refuse(`a parity packet cannot stand for ${ecc} packets`);
+  if (!isMulticastAddress(address)) refuse(`${address} is not a multicast address`);
+  if (!(Number.isInteger(port) && port > 0 && port <= 0xffff)) refuse(`${port} is not a UDP port`);
+  if (ttl !== undefined && !(ttl >= 0 && ttl <= 255)) refuse(`a TTL of ${ttl} is not possible`);
+  if (ecc !== undefined && !(ecc >= 1 && ecc <= 15)) refuse(`a parity packet cannot cover ${ecc} packets`);
   if (version !== undefined && version !== VERSION) refuse(`its version is ${VERSION}`);
   const ids = new Set(formats.map(({ id }) => id));
   if (formats.length === 0) refuse('there is no ASF header for it yet');
@@ -141,7 +141,7 @@ class NscReader {
     if (text.length > MAX_NSC_SIZE) this.#refuse(`is longer than ${MAX_NSC_SIZE} bytes`);
     this.#sort(text.replace(/^\ufeff/, ''));
     const address = this.#text('IP Address') ?? this.#refuse('does not say which group ("IP Address")');
-    if (!isMulticastAddress(address)) this.#refuse(`names ${shown(address)}, which is no multicast address`);
+    if (!isMulticastAddress(address)) this.#refuse(`names ${shown(address)}, which is not a multicast address`);
     const port = this.#integer('IP Port', 0xffff);
     if (!port) this.#refuse('does not say which port ("IP Port")');
     const flag = (name: string) => {
@@ -164,7 +164,7 @@ class NscReader {
       networkBuffer: this.#integer('Network Buffer Time'),
       formats: [...this.#formats].map(([number, value]) => this.#format(number, value)),
     };
-    if (found.formats.length === 0) this.#refuse('holds no ASF header ("Format1")');
+    if (found.formats.length === 0) this.#refuse('contains no ASF header ("Format1")');
     if (new Set(found.formats.map(({ id }) => id)).size < found.formats.length) {
       this.#refuse('has two ASF headers with the same Format ID');
     }
@@ -198,7 +198,7 @@ class NscReader {
 
   #keep(properties: Map<string, string>, key: string, name: string, value: string): void {
     if (value.length > MAX_STRING) {
-      this.#refuse(`has ${value.length} characters as "${shown(name)}", where at most ${MAX_STRING} can be`);
+      this.#refuse(`has ${value.length} characters as "${shown(name)}", where the maximum is ${MAX_STRING}`);
     }
     if (!properties.has(key)) properties.set(key, value);
   }
@@ -227,15 +227,15 @@ class NscReader {
     const text = this.#address.get(name.toLowerCase()) ?? '';
     if (text === '') return undefined;
     const value = decodeInteger(text);
-    if (value === undefined) this.#refuse(`has "${shown(text)}" as "${name}", which is no number like 0x0000000A`);
-    if (value! > most) this.#refuse(`has ${value} as "${name}", where at most ${most} can be`);
+    if (value === undefined)
+      this.#refuse(`has "${shown(text)}" as "${name}", which is not a number such as 0x0000000A`);
+    if (value! > most) this.#refuse(`has ${value} as "${name}", where the maximum is ${most}`);
     return value;
   }
 
   #format(number: string, value: string): NscFormat {
     const name = `Format${number}`;
-    const block =
-      decodeBlock(value) ?? this.#refuse(`holds something as "${name}" that is not encoded as it has to be`);
+    const block = decodeBlock(value) ?? this.#refuse(`has a malformed value as "${name}"`);
     if (!block.intact) this.#refuse(`is damaged: the checksum of "${name}" does not hold`);
     if (block.key > LARGEST_FORMAT_ID) this.#refuse(`has a Format ID of more than 11 bits in "${name}"`);
     const description = this.#decoded(`Description${number}`, this.#descriptions.get(number) ?? '', true);

@@ -165,14 +165,14 @@ class WsxReader {
     if (UNSUPPORTED.has(name)) this.#fail(place, `The element <${name}> is not supported.`);
     if (name === 'smil' || !(CONTAINERS.has(name) || MEDIA.has(name)))
       this.#fail(place, `The element <${shown(name)}> is not known here (names are case-sensitive).`);
-    if (!CONTAINERS.has(parent.name)) this.#fail(place, `<${name}> cannot stand in <${parent.name}>.`);
+    if (!CONTAINERS.has(parent.name)) this.#fail(place, `<${name}> is not allowed in <${parent.name}>.`);
     if (MEDIA.has(name) && ++this.#entries > MAX_PLAYLIST_ENTRIES)
       this.#fail(place, `A playlist has at most ${MAX_PLAYLIST_ENTRIES} entries.`);
     parent.children.push(element);
   }
 
   #clientData({ place, attributes }: RawElement, parent: RawElement): void {
-    if (parent.name === 'clientData') this.#fail(place, '<clientData> cannot stand in <clientData>.');
+    if (parent.name === 'clientData') this.#fail(place, '<clientData> is not allowed in <clientData>.');
     for (const [name, value] of attributes) if (name !== 'id') parent.clientData.set(name, value);
     if (parent.clientData.size > MAX_CLIENT_DATA)
       this.#fail(place, `An element has at most ${MAX_CLIENT_DATA} values in its <clientData>.`);
@@ -277,8 +277,7 @@ function timesOf(element: RawElement, repeat: number): Pick<PlaylistMedia, 'begi
   const [begin, end] = [timeOf(element, 'clipBegin'), timeOf(element, 'clipEnd')];
   if (end !== undefined && end <= (begin ?? 0)) fail(element, 'clipEnd has to be later than clipBegin.');
   if (over !== undefined && over <= (delay ?? 0)) fail(element, 'end has to be later than begin.');
-  if (over !== undefined && repeat > 1)
-    fail(element, 'end and repeatCount cannot stand together; dur is for each round.');
+  if (over !== undefined && repeat > 1) fail(element, 'end and repeatCount cannot be combined; dur is for each round.');
   const given = element.attributes.get('dur')?.trim() === 'indefinite' ? undefined : timeOf(element, 'dur');
   if (given === 0) fail(element, 'dur has to be more than 0.');
   const dur = Math.min(

@@ -46,7 +46,7 @@ const symptoms: readonly Symptom[] = [
     pattern:
       /Unrecognized option '[^']*'|Option \S+ not found|Error parsing (?:options|global options).*|Unable to parse option.*/,
     code: 'WM_USAGE',
-    say: ({ extra }, found) => `ffmpeg does not take its arguments: ${found}${extra ? '; check those after --' : ''}`,
+    say: ({ extra }, found) => `ffmpeg rejects its arguments: ${found}${extra ? '; check those after --' : ''}`,
   },
   {
     pattern:
@@ -58,7 +58,7 @@ const symptoms: readonly Symptom[] = [
   {
     pattern: /does not contain any stream|matches no streams/,
     code: 'WM_BAD_INPUT',
-    say: (end) => notMedia(end, 'it has no picture and no sound of the kind that is wanted'),
+    say: (end) => notMedia(end, 'it has no picture or sound of the requested kind'),
   },
   {
     pattern:

@@ -155,7 +155,7 @@ async function probe(path: string, origin: FfmpegOrigin, timeout: number): Promi
     ...(listedNames(muxerList.text).has('asf') ? [] : ['the asf muxer']),
   ];
   const found = { path, origin, version: versionName, encoders };
-  return missing.length === 0 ? found : { ...found, problem: `has not ${missing.join(' and ')}` };
+  return missing.length === 0 ? found : { ...found, problem: `lacks ${missing.join(' and ')}` };
 }
 
 /**
@@ -184,7 +184,7 @@ async function ask(path: string, args: readonly string[], timeout: number): Prom
     killSignal: 'SIGKILL',
     maxBuffer: 1024 * 1024,
   });
-  if (result.timedOut) return { text: '', problem: `gave no answer in ${timeout / 1000} s` };
+  if (result.timedOut) return { text: '', problem: `did not answer within ${timeout / 1000} s` };
   if (!result.failed) return { text: result.stdout };
   if (result.exitCode === undefined && result.signal === undefined) {
     return { text: '', problem: `cannot be started (${systemErrorCode(result.cause) ?? result.shortMessage})` };

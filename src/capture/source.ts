@@ -205,7 +205,7 @@ export class CaptureSource implements AsfSource {
     if (outcome.type === 'stalled') {
       await encoder.stop(0);
       const { watchdog = 15 } = this.#options;
-      const sentence = `ffmpeg gave nothing for ${watchdog} s and was stopped; its input may stand still`;
+      const sentence = `ffmpeg produced nothing for ${watchdog} s and was stopped; its input may have stalled`;
       return failure('WM_FFMPEG_FAILED', sentence, this.#log);
     }
     if (outcome.type === 'text') {

@@ -58,7 +58,7 @@ async function announce(urls: readonly string[], options: AnnounceOptions): Prom
   const about = { author, copyright, ...(logUrl === undefined ? {} : { logUrls: [logUrl] }) };
   const entries = urls.map((url): AsxEntry => ({ title, ...about, refs: refsOf(url) }));
   if (nsc !== undefined) {
-    if (urls.length > 1) throw new WmError('WM_USAGE', '--nsc is of one multicast; give one URL.');
+    if (urls.length > 1) throw new WmError('WM_USAGE', '--nsc is for a single multicast; give one URL.');
     await put(nsc, buildNsc({ ...(await multicastOf(urls[0]!, reporter)), ...moreOf(options) }));
   }
   if (m3u !== undefined) await put(m3u, buildM3u(entries.map(({ refs }) => ({ url: refs[0]!, title }))));
@@ -79,7 +79,7 @@ function refsOf(text: string): string[] {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   const scheme = url?.protocol.slice(0, -1);
   if (!url || scheme === undefined || !/^(?:https?|mms[hut]?|rtsp[tu]?|msbd)$/.test(scheme)) {
-    throw new WmError('WM_USAGE', `"${text}" is no URL of a stream such as http://server:8080/live.`);
+    throw new WmError('WM_USAGE', `"${text}" is not the URL of a stream, such as http://server:8080/live.`);
   }
   // A URL with a query names something other than the point, and other schemes already say how to play it.
   if (!/^https?$/.test(scheme) || url.search !== '') return [text];
@@ -97,11 +97,11 @@ function decodedPath({ pathname }: URL): string {
 async function multicastOf(url: string, reporter: Reporter): Promise<NscFile> {
   const location = isNscLocation(url) ? url : `${url.split(/[?#]/, 1)[0]!.replace(/\/$/, '')}.nsc`;
   if (!isNscLocation(location))
-    throw new WmError('WM_USAGE', `The multicast of ${url} cannot be asked for; give an http:// URL.`);
+    throw new WmError('WM_USAGE', `The multicast of ${url} cannot be looked up; give an http:// URL.`);
   try {
     return await openNsc(location, { onNote: (text) => reporter.warn(text) });
   } catch (error) {
     if (!(error instanceof WmError) || error.code !== 'WM_PROTOCOL') throw error;
-    throw new WmError('WM_PROTOCOL', `${url} tells of no multicast: ${messageOf(error)}`, { cause: error });
+    throw new WmError('WM_PROTOCOL', `${url} announces no multicast: ${messageOf(error)}`, { cause: error });
   }
 }

@@ -124,7 +124,7 @@ export async function openSource(
           entries: inputs.map((input) => () => open(input, {})),
           loop,
           duration,
-          onSkipped: (error, index) => reporter.warn(`${inputs[index]} is passed over: ${messageOf(error)}`),
+          onSkipped: (error, index) => reporter.warn(`${inputs[index]} is skipped: ${messageOf(error)}`),
         });
   return new MeteredSource(source, { onBehind: (speed) => reporter.warn(behind(speed, options)) });
 }
@@ -249,7 +249,7 @@ export function checkInput(options: InputOptions, extra: readonly string[]): voi
   const without = options.video ? (options.audio ? undefined : '--no-audio') : '--no-video';
   const name = given ?? without ?? (extra.length > 0 ? `"${extra[0]}" for ffmpeg` : undefined);
   if (name === undefined) return;
-  throw new WmError('WM_USAGE', `--copy sends packets as they are, so ${name} would do nothing.`);
+  throw new WmError('WM_USAGE', `--copy sends packets unchanged, so ${name} would have no effect.`);
 }
 
 function liveTexts({ title, author, copyright, comment }: InputOptions): LiveHeaderOptions {

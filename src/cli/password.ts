@@ -54,8 +54,9 @@ export async function newPassword({ fromStdin, environment, input, ask }: Passwo
 function checked(password: string): string {
   if (password === '') throw new WmError('WM_USAGE', 'The password is empty.');
   const size = Buffer.byteLength(password);
-  if (size > MAX_PASSWORD) throw new WmError('WM_USAGE', `The password has ${size} bytes; ${MAX_PASSWORD} are taken.`);
-  if (/\p{Cc}/u.test(password)) throw new WmError('WM_USAGE', 'The password holds a control character.');
+  if (size > MAX_PASSWORD)
+    throw new WmError('WM_USAGE', `The password has ${size} bytes; the maximum is ${MAX_PASSWORD}.`);
+  if (/\p{Cc}/u.test(password)) throw new WmError('WM_USAGE', 'The password contains a control character.');
   return password;
 }
 

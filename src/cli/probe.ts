@@ -112,7 +112,7 @@ async function readHeader(path: string): Promise<AsfHeader> {
   } finally {
     await source.close();
   }
-  throw new WmError('WM_BAD_INPUT', `${path} holds no ASF header.`);
+  throw new WmError('WM_BAD_INPUT', `${path} contains no ASF header.`);
 }
 
 const isRegularFile = (path: string): Promise<boolean> =>
@@ -155,11 +155,11 @@ function notesOf(condition: FileCondition, missing: number, servedSize: number):
   const notes: ReadonlyArray<readonly [isSo: boolean, note: string]> = [
     [missing > 0, `the last ${missing} of ${promised} packets (${percent} %) are missing`],
     [cut, 'the last packet is not whole'],
-    [unfinished, 'the header does not rightly say how long it is: a recording that was not finished, or still goes on'],
+    [unfinished, 'the header gives a wrong length: the recording was not finished, or is still going on'],
     [recordings > 1, `${recordings} recordings that were joined, played as one`],
-    [foreign, 'another recording with other streams follows, which is not played'],
+    [foreign, 'it is followed by a recording with other streams, which is not played'],
     [startsAt !== 0, `its times begin at ${asClock(Math.abs(startsAt) / 1000)}; players get them from 0 on`],
-    [servedSize !== packetSize, `players get its packets divided into ones of ${servedSize} bytes`],
+    [servedSize !== packetSize, `players get its packets split into packets of ${servedSize} bytes`],
   ];
   return notes.filter(([isSo]) => isSo).map(([, note]) => note);
 }

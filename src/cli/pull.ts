@@ -36,10 +36,10 @@ export function pullCommand(): Command {
 async function pull(source: string, options: PullOptions): Promise<void> {
   const { url } = takeCredentials(source);
   const reporter = new Reporter(options);
-  if (!isServerUrl(url)) throw new WmError('WM_USAGE', `"${url}" is no URL; for files there are relay and probe.`);
+  if (!isServerUrl(url)) throw new WmError('WM_USAGE', `"${url}" is not a URL; use relay or probe for files.`);
   const { output } = options;
   const toStdout = output === '-';
-  if (toStdout && options.json) throw new WmError('WM_USAGE', '--json and -o - cannot both have standard output.');
+  if (toStdout && options.json) throw new WmError('WM_USAGE', '--json and -o - cannot both use standard output.');
   const path = output ?? defaultFileName(url);
   await refuseExisting(path, options);
   const client = openClient(source, options, reporter);
@@ -76,8 +76,8 @@ async function pull(source: string, options: PullOptions): Promise<void> {
       const { damagedPackets, lostPackets = 0, recoveredPackets } = client.stats;
       if (!failed) reporter.event('done', { ...carried, ...counts(), files });
       if (damagedPackets > 0) reporter.warn(`${damagedPackets} packets could not be read and were left out.`);
-      if (lostPackets > 0) reporter.warn(`${lostPackets} packets never came.`);
-      if (recoveredPackets) reporter.info(`${recoveredPackets} packets that were lost came back from parity packets.`);
+      if (lostPackets > 0) reporter.warn(`${lostPackets} packets never arrived.`);
+      if (recoveredPackets) reporter.info(`${recoveredPackets} lost packets were recovered from parity packets.`);
       if (failed && carried.packets === 0) return;
       const where = files.length === 0 ? '' : ` in ${files.map(({ path: file }) => file).join(', ')}`;
       const { mediaSeconds, packets, bytes } = carried;

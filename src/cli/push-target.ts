@@ -85,9 +85,9 @@ export async function openPush(
       },
       onResumed: (report) => {
         reporter.event('resumed', { ...report });
-        const lost = report.unconfirmed > 0 ? ` It is not known whether the last packets had come.` : '';
+        const lost = report.unconfirmed > 0 ? ` It is not known whether the last packets arrived.` : '';
         reporter.info(
-          `The push goes on${report.resumed ? '' : ' in a new session'}; ${report.waiting} packets wait.${lost}`,
+          `The push continues${report.resumed ? '' : ' in a new session'}; ${report.waiting} packets are waiting.${lost}`,
         );
       },
       onDropped: (packets) => {

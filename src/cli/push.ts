@@ -39,7 +39,7 @@ export function pushCommand(name = 'wmpush'): Command {
     addAccessOptions(
       addForceOption(addRetryOption(addPushOptions(addInputOptions(command)))).option(
         '--archive <file>',
-        'also record what is pushed to an ASF file; one that exists is kept, and the name gets a number',
+        'also record the push to an ASF file; an existing file is kept, and the name gets a number',
       ),
     ),
   )

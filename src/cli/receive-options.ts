@@ -85,7 +85,7 @@ export function addReceiveOptions(command: Command): Command {
 function parseStreams(text: string): number[] {
   const numbers = text.split(',').map((part) => (/^\s*\d{1,3}\s*$/.test(part) ? Number(part) : 0));
   if (numbers.some((number) => number < 1 || number > 127)) {
-    throw new WmError('WM_USAGE', 'It takes numbers from 1 to 127 with commas between them.');
+    throw new WmError('WM_USAGE', 'It takes numbers from 1 to 127, separated by commas.');
   }
   return numbers;
 }

@@ -55,14 +55,11 @@ async function relay(source: string, target: string, options: RelayOptions): Pro
   const isMulticast = isMsbUrl(to);
   const isPush = scheme === 'http' || scheme === 'https';
   if (scheme !== undefined && !isPush && !isMulticast) {
-    throw new WmError(
-      'WM_USAGE',
-      `${scheme}:// is nothing to send to: that needs http://, https://, msb://, a file or -.`,
-    );
+    throw new WmError('WM_USAGE', `${scheme}:// cannot be sent to: that needs http://, https://, msb://, a file or -.`);
   }
   if (isMulticast) parseMsbUrl(to);
   else if (options.nsc !== undefined) throw new WmError('WM_USAGE', '--nsc needs a multicast group to send to.');
-  if (to === '-' && options.json) throw new WmError('WM_USAGE', '--json and - cannot both have standard output.');
+  if (to === '-' && options.json) throw new WmError('WM_USAGE', '--json and - cannot both use standard output.');
   const isFile = !isPush && !isMulticast && to !== '-';
   if (isFile && !isServerUrl(from)) await refuseSameFile([from], to);
   if (isFile) await refuseExisting(to, options);

@@ -19,7 +19,7 @@ export async function refuseSameFile(inputs: readonly string[], output: string):
     const source = await inputStats(input);
     if (source?.ino !== target.ino || source.dev !== target.dev) continue;
     const name = input === '-' ? 'what standard input reads' : input;
-    throw new WmError('WM_USAGE', `${output} would be written over ${name}; give another file to write.`);
+    throw new WmError('WM_USAGE', `Writing ${output} would overwrite ${name}; name another output file.`);
   }
 }
 

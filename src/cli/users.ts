@@ -78,7 +78,7 @@ function parseSchemes(text: string): readonly SecretKind[] {
   const kinds = SECRET_KINDS.filter((kind) => names.includes(kind) || (kind === 'ntlm' && names.includes('negotiate')));
   const unknown = names.find((name) => name !== 'negotiate' && !SECRET_KINDS.some((kind) => kind === name));
   if (unknown !== undefined) {
-    throw new WmError('WM_USAGE', `It takes ${SECRET_KINDS.join(', ')}, with commas between them.`);
+    throw new WmError('WM_USAGE', `It takes ${SECRET_KINDS.join(', ')}, separated by commas.`);
   }
   return kinds;
 }
@@ -155,7 +155,7 @@ async function list(options: UsersOptions): Promise<void> {
   const reporter = new Reporter(options);
   const path = fileOf(options);
   const { users, open } = await readUserFile(path);
-  if (open) reporter.warn(`Others can read ${path}; chmod 600 ends that.`);
+  if (open) reporter.warn(`Other users of this host can read ${path}; run chmod 600 on it.`);
   for (const entry of users.values()) {
     const { name, groups } = entry;
     const schemes = kindsOf(entry);

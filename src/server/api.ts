@@ -79,7 +79,7 @@ export class AdminApi {
       (error: unknown) => {
         const refusal = headerRefusal(error, exchange.request);
         if (!refusal) this.#options.onError(error);
-        const body = { error: refusal ? messageOf(error) : 'Something went wrong here.' };
+        const body = { error: refusal ? messageOf(error) : 'An internal error occurred.' };
         respond(exchange, { status: 500, ...refusal, body });
       },
     );
@@ -101,8 +101,12 @@ export class AdminApi {
     const route = found.find(({ allowed }) => allowed === method || (allowed === 'GET' && method === 'HEAD'));
     if (route) return { ...(await route.handler(route.parameters, exchange)), fields: finish };
     if (found.length === 0) throw new HttpError(404, `There is nothing at ${PREFIX}${path}.`);
-    const fields: Field[] = [['Allow', found.map(({ allowed }) => allowed).join(', ')]];
-    return { status: 405, body: { error: `${method} is not possible here.` }, fields };
+    const methods = found.map(({ allowed }) => allowed).join(', ');
+    return {
+      status: 405,
+      body: { error: `${method} is not supported here; allowed: ${methods}.` },
+      fields: [['Allow', methods]],
+    };
   }
 
   #point(name = ''): PublishingPoint {
@@ -112,13 +116,13 @@ export class AdminApi {
   }
 
   #disconnect({ path, publisher }: PublishingPoint): Reply {
-    if (!publisher) throw new HttpError(409, `Nobody publishes to ${path}.`);
+    if (!publisher) throw new HttpError(409, `No encoder is publishing to ${path}.`);
     publisher.disconnect(SENT_AWAY);
     return { status: 204 };
   }
 
   #remove(point: PublishingPoint): Reply {
-    if (point.configured) throw new HttpError(409, `${point.path} stands in the configuration.`);
+    if (point.configured) throw new HttpError(409, `${point.path} is part of the configuration.`);
     point.publisher?.disconnect(SENT_AWAY);
     void point.close();
     this.#options.points.remove(point);
@@ -135,7 +139,7 @@ export class AdminApi {
   async #list(exchange: Exchange, name: string, role?: SessionRole): Promise<object> {
     const query = queryOf(exchange.request.target);
     const asked = Number(query.get('limit') ?? DEFAULT_LIMIT);
-    if (!Number.isInteger(asked) || asked < 0) throw new HttpError(400, 'The limit is no number.');
+    if (!Number.isInteger(asked) || asked < 0) throw new HttpError(400, 'The limit is not a number.');
     const after = query.get('after');
     const { total, sessions } = await this.#options.registry.list({
       limit: Math.min(asked, MAX_LIMIT),

@@ -183,7 +183,7 @@ export function checkRules({ users, access, points }: ServerConfig): void {
   ].flatMap(([place, of]) => Object.entries(of).map(([name, rule]) => [`${place}.${name}`, rule] as const));
   const [bad] = rules.find(([, rule]) => rule !== undefined && asksInVain(rule)) ?? [];
   if (bad === undefined) return;
-  throw new WmError('WM_CONFIG', `${bad} asks for users, but none are known: name their file (users:, or --users).`);
+  throw new WmError('WM_CONFIG', `${bad} requires users, but there is no user file: name one (users:, or --users).`);
 }
 
 function asksInVain({ users = [], groups = [], trusted = [] }: AccessRule): boolean {

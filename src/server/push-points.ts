@@ -49,7 +49,7 @@ export class PushPoints implements PushGate {
     const redirect = redirects.get(path);
     // A request that came through a proxy is already where the redirect sends others (MS-WMHTTP 3.2.5.1).
     if (redirect && !(redirect.proxy && exchange.request.headers.get('Via') !== undefined)) return redirect;
-    if (isReserved(path)) throw new Refusal('not-found', `${path} is the administration's.`);
+    if (isReserved(path)) throw new Refusal('not-found', `${path} is reserved for the administration.`);
     const model = points.modelFor(path, template);
     const caller = callerOf(exchange);
     const rule = model?.settings.push ?? this.#options.rule;

@@ -37,7 +37,7 @@ export class RefusedStreams {
     const who = `${plainAddress(exchange.remoteAddress)}${product === undefined ? '' : ` (${printable(product, 60)})`}`;
     const url = `${exchange.secure ? 'https' : 'http'}://${exchange.host}${path}`;
     this.#tell(
-      `${who} sends something to ${path} by ${printable(method, 20)}, which is no push and is not taken. ` +
+      `${who} sends a stream to ${path} with ${printable(method, 20)}, which is not a push and is refused. ` +
         `Push with wmpush, also what ffmpeg makes: ffmpeg … -f asf - | wmpush --copy -i - ${printable(url, 200)}`,
     );
   }

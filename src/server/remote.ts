@@ -92,7 +92,7 @@ export class Remotes implements RemoteContent {
 
   #pull(url: string): Remote {
     if (this.#remotes.size >= (this.#options.maxRemotes ?? 100)) {
-      throw new WmError('WM_FAILED', 'Too much is pulled from other servers already.');
+      throw new WmError('WM_FAILED', 'Too many streams are being pulled from other servers.');
     }
     const { connect = (location, onNote, chain) => connectRemote(location, { onNote, chain }), onWarning } =
       this.#options;

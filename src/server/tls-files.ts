@@ -41,7 +41,7 @@ function checkPair({ cert, key }: TlsFileNames, identity: TlsIdentity, onWarning
   } catch {
     return;
   }
-  if (!isPair) throw new WmError('WM_CONFIG', `The key ${key} is not that of the certificate ${cert}.`);
+  if (!isPair) throw new WmError('WM_CONFIG', `The key ${key} does not belong to the certificate ${cert}.`);
   const { validFrom, validTo } = certificate;
   if (Date.parse(validTo) < Date.now()) onWarning(`The certificate ${cert} has expired on ${validTo}.`);
   if (Date.parse(validFrom) > Date.now()) onWarning(`The certificate ${cert} is not valid before ${validFrom}.`);
@@ -76,7 +76,7 @@ export class TlsWatch {
     try {
       this.#renew(await readTls(this.#files, this.#onWarning));
     } catch (error) {
-      this.#onWarning(`The certificate stays as it was. ${messageOf(error)}`);
+      this.#onWarning(`The old certificate stays in use. ${messageOf(error)}`);
     }
   }
 

@@ -118,7 +118,7 @@ export class WebServer {
         ...(status === 405 ? [ALLOWED] : []),
         ...(refusal?.fields ?? []),
       ];
-      const text = refusal ? messageOf(error) : 'Something went wrong here.';
+      const text = refusal ? messageOf(error) : 'An internal error occurred.';
       exchange.respond({ status, fields, body: Buffer.from(`${text}\n`), close: !challenge });
     });
   }
@@ -232,7 +232,8 @@ export class WebServer {
   #announceMulticast(exchange: Exchange, path: string): void {
     const [unicastUrl] = pointUrls(authorityOf(exchange), path, exchange.secure);
     const text = this.#host.multicast(path)!.nsc(unicastUrl!);
-    if (text === undefined) throw new HttpError(503, `Nobody has fed ${path} yet, so there is no header to announce.`);
+    if (text === undefined)
+      throw new HttpError(503, `No encoder has fed ${path} yet, so there is no header to announce.`);
     exchange.respond({ status: 200, fields: webFields(ASF_TYPE), body: Buffer.from(text, 'latin1') });
   }
 
@@ -240,8 +241,9 @@ export class WebServer {
     const pulls = parsePullChain(exchange.request.headers.get(PULL_CHAIN_FIELD));
     if (point.feeder) await orAborted(point.feeder.demand(pulls), exchange.signal);
     const { broadcast } = point;
-    if (!broadcast.live || !broadcast.header) throw new HttpError(503, `Nobody feeds ${point.path} at the moment.`);
-    if (exchange.queued) throw new HttpError(400, 'This connection streams already.');
+    if (!broadcast.live || !broadcast.header)
+      throw new HttpError(503, `${point.path} is offline: no encoder is connected.`);
+    if (exchange.queued) throw new HttpError(400, 'This connection is already streaming.');
     const fields = webFields(mediaType(broadcast.header.streams.map(({ type }) => type)));
     if (exchange.request.method === 'HEAD') {
       exchange.startStream(200, fields, { chunked: false });

@@ -84,7 +84,7 @@ export class AnnouncementSource implements RemoteSource {
     if (this.#closed) return;
     this.#sequence = new Sequence({
       entries: entries.map((entry, index) => () => this.#entrySource(entry, index, entries.length === 1)),
-      onSkipped: (error, index) => this.#note(`Entry ${index + 1} is passed over: ${messageOf(error)}`),
+      onSkipped: (error, index) => this.#note(`Entry ${index + 1} is skipped: ${messageOf(error)}`),
     });
     yield* this.#sequence;
   }
@@ -216,7 +216,7 @@ export class AnnouncementSource implements RemoteSource {
     // A reference such as c:/a.asx is a path on this host, too.
     const isLocal = /^file:/i.test(ref) || !/^[a-z][a-z0-9+.-]+:\/\//i.test(ref);
     if (isLocal && (this.#isRemote || this.#led))
-      throw new WmError('WM_BAD_INPUT', `${ref} is a file on this host, which is not for a server to name.`);
+      throw new WmError('WM_BAD_INPUT', `${ref} is a file on this host, which a server may not name.`);
     if (!/^file:/i.test(ref)) return { url: ref };
     try {
       const path = fileURLToPath(ref);
@@ -240,7 +240,7 @@ async function readLocal(path: string): Promise<Metafile> {
   const announcement = readAnnouncement(await readSmallFile(path, MAX_ANNOUNCEMENT_SIZE), { location: path });
   if (announcement?.kind === 'unreadable')
     throw new WmError('WM_BAD_INPUT', `The announcement ${path} cannot be read: ${announcement.why}.`);
-  if (announcement?.kind !== 'list') throw new WmError('WM_BAD_INPUT', `${path} is no announcement.`);
+  if (announcement?.kind !== 'list') throw new WmError('WM_BAD_INPUT', `${path} is not an announcement.`);
   return announcement.metafile;
 }
 
@@ -261,5 +261,5 @@ async function describeFile(path: string): Promise<SourceDescription> {
   } finally {
     await source.close();
   }
-  throw new WmError('WM_BAD_INPUT', `${path} holds no ASF header.`);
+  throw new WmError('WM_BAD_INPUT', `${path} contains no ASF header.`);
 }

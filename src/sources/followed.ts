@@ -144,5 +144,5 @@ async function nscAt(url: string, options: SourceOptions): Promise<string> {
     if (!(error instanceof LeadsElsewhere)) throw error;
     if (error.announcement?.kind === 'nsc') return error.announcement.text;
   }
-  throw new WmError('WM_BAD_INPUT', `${url} is no .nsc file any more.`);
+  throw new WmError('WM_BAD_INPUT', `${url} is no longer an .nsc file.`);
 }

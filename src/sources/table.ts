@@ -71,7 +71,7 @@ const KINDS: readonly SourceKind[] = [
 
 function kindOf(url: string, { depth = 0 }: SourceOptions = {}): SourceKind {
   if (depth >= MAX_DEPTH) {
-    throw new WmError('WM_PROTOCOL', `Announcements lead to announcements again and again, last to ${url}.`);
+    throw new WmError('WM_PROTOCOL', `Too many announcements lead to one another, the last one to ${url}.`);
   }
   const kind = KINDS.find((each) => each.isFor(url));
   if (kind) return kind;

@@ -147,7 +147,7 @@ class XmlReader {
   }
 
   #begin(name: string): void {
-    if (!NAME.test(name)) throw new WmLogError('A tag of the log has no name that can be.');
+    if (!NAME.test(name)) throw new WmLogError('A tag of the log has an impossible name.');
     if (++this.#count > MAX_ELEMENTS) throw new WmLogError(`A log has more than ${MAX_ELEMENTS} elements.`);
     const current = this.#open.at(-1);
     // The grammar of the specification itself has such end tags.

@@ -232,11 +232,11 @@ describe('.nsc files', () => {
     expect(refusal(minimal().replace('[Formats]', ''))).toBe('live.nsc has no section [Formats].');
     expect(refusal(minimal().replace('[Address]', ''))).toBe('live.nsc has no section [Address].');
     expect(refusal('')).toBe('live.nsc has no section [Address].');
-    expect(refusal(minimal().replace(FORMAT, ''))).toBe('live.nsc holds no ASF header ("Format1").');
-    expect(refusal(minimal().replace(FORMAT, 'Format1=plain'))).toContain('not encoded as it has to be');
-    expect(refusal(minimal().replace('239.1.2.3', '10.0.0.1'))).toContain('no multicast address');
-    expect(refusal(minimal().replace('0x00001388', '5000'))).toContain('no number like 0x0000000A');
-    expect(refusal(minimal().replace('0x00001388', '0x00011388'))).toContain('at most 65535');
+    expect(refusal(minimal().replace(FORMAT, ''))).toBe('live.nsc contains no ASF header ("Format1").');
+    expect(refusal(minimal().replace(FORMAT, 'Format1=plain'))).toContain('malformed value as "Format1"');
+    expect(refusal(minimal().replace('239.1.2.3', '10.0.0.1'))).toContain('not a multicast address');
+    expect(refusal(minimal().replace('0x00001388', '5000'))).toContain('not a number such as 0x0000000A');
+    expect(refusal(minimal().replace('0x00001388', '0x00011388'))).toContain('the maximum is 65535');
     expect(refusal(minimal().replace(FORMAT, `Format1=${encodeBlock(HEADER, 0x800)}`))).toContain('more than 11 bits');
     expect(refusal(`${minimal()}Format2=${encodeBlock(HEADER, 0x39e)}\r\n`)).toContain('same Format ID');
   });
@@ -247,7 +247,7 @@ describe('.nsc files', () => {
       'a.nsc is damaged: the checksum of "Format1" does not hold.',
     );
     expect(() => parseNsc(minimal(`Name=${'x'.repeat(1024 * 1024)}`), 'a.nsc')).toThrow(
-      'a.nsc has 1048576 characters as "Name", where at most 8192 can be.',
+      'a.nsc has 1048576 characters as "Name", where the maximum is 8192.',
     );
     expect(() => parseNsc('[Address]\r\n'.padEnd(MAX_NSC_SIZE + 1))).toThrow('is longer than');
     expect(() => parseNsc(`[Address]${'\r\nx=1'.repeat(5000)}`)).toThrow('lines');

@@ -35,7 +35,7 @@ describe('findFfmpeg', () => {
       encoders: ['wmv1', 'wmv2', 'wmav2'],
     });
     expect(found.tried.map(({ problem }) => problem)).toEqual([
-      'has not the wmv2 encoder and the asf muxer',
+      'lacks the wmv2 encoder and the asf muxer',
       'fails (exit code 127: error while loading shared libraries)',
       undefined,
     ]);
@@ -65,7 +65,7 @@ describe('findFfmpeg', () => {
 
   it.each([
     ['missing', 'does not exist'],
-    ['bare/ffmpeg', 'has not the wmv2 encoder and the asf muxer'],
+    ['bare/ffmpeg', 'lacks the wmv2 encoder and the asf muxer'],
     ['other/hello', 'does not answer as ffmpeg does'],
     ['other', 'is not a file'],
   ])('refuses a named one that is unusable (%s) although another is there', async (name, problem) => {
@@ -95,7 +95,7 @@ describe('findFfmpeg', () => {
     const path = await script(join(folder, 'hangs'), 'exec sleep 30');
     const begin = performance.now();
     await expect(findFfmpeg(options('', { explicit: path, probeTimeout: 200 }))).rejects.toThrow(
-      /gave no answer in 0.2 s/,
+      /did not answer within 0.2 s/,
     );
     expect(performance.now() - begin).toBeLessThan(5000);
   });

@@ -233,7 +233,7 @@ describe.each(programs.map((program) => [`${program.origin} ${program.version}`,
       const error = await failureOf({ ffmpeg: await info(path), extra: ['-nonsense', '1'] });
       expect(error).toMatchObject({
         code: 'WM_USAGE',
-        message: expect.stringMatching(/^ffmpeg does not take its arguments: .*nonsense.*; check those after --/),
+        message: expect.stringMatching(/^ffmpeg rejects its arguments: .*nonsense.*; check those after --/),
       });
       const format = await failureOf({ ffmpeg: await info(path), input: 'x', inputFormat: 'nonsense' });
       expect(format).toMatchObject({
@@ -274,7 +274,7 @@ describe('CaptureSource and an ffmpeg that misbehaves', () => {
   it('stops one that gives nothing', async () => {
     const error = await failureOf({ ffmpeg: await fake('silent', 'exec sleep 60'), watchdog: 0.1 });
     expect(error.code).toBe('WM_FFMPEG_FAILED');
-    expect(error.message).toBe('ffmpeg gave nothing for 0.1 s and was stopped; its input may stand still.');
+    expect(error.message).toBe('ffmpeg produced nothing for 0.1 s and was stopped; its input may have stalled.');
   });
 
   it('ends the broadcast when it stalls in the middle, although it ignores signals', async () => {
@@ -291,7 +291,7 @@ describe('CaptureSource and an ffmpeg that misbehaves', () => {
         events.push(event);
       }
     })();
-    await expect(reading).rejects.toThrow(/gave nothing for 0.2 s/);
+    await expect(reading).rejects.toThrow(/produced nothing for 0.2 s/);
     expect(events.at(-1)?.type).toBe('end');
     expect(events).toHaveLength(captured.length);
     expect(isAlive(pid)).toBe(false);

@@ -87,7 +87,7 @@ describe('wmpush', () => {
     await station.close();
     expect(error).toBeUndefined();
     const warnings = events.filter(({ event }) => event === 'warning').map(({ message }) => message);
-    expect(warnings).toContainEqual(expect.stringContaining('/nowhere.asf is passed over'));
+    expect(warnings).toContainEqual(expect.stringContaining('/nowhere.asf is skipped'));
     expect(events.at(-1)).toMatchObject({ event: 'done', packets: 13, sent: 13, dropped: 0 });
     expect(await readBack(archive)).toMatchObject({ shape: 'H 5 E0' });
     expect(await readBack(archive.replace('.asf', '-2.asf'))).toMatchObject({ shape: 'H 8 E0' });
@@ -121,7 +121,7 @@ describe('wmpush', () => {
     ['--copy', '-i', 'x.asf', '--no-audio'],
     ['--copy', '-i', 'x.asf', '--', '-an'],
   ])('takes no %j', async (...args) => {
-    const sentence = args.length === 1 ? /--copy needs --input/ : /--copy sends packets as they are, so .* nothing/;
+    const sentence = args.length === 1 ? /--copy needs --input/ : /--copy sends packets unchanged, so .* no effect/;
     const refused = expect.objectContaining({ code: 'WM_USAGE', message: expect.stringMatching(sentence) });
     expect((await runCommand(pushCommand(), URL_OF_NOBODY, ...args)).error).toEqual(refused);
     expect((await runCommand(pullServeCommand(), ...args, '--http-port', '0')).error).toEqual(refused);

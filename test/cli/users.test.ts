@@ -70,7 +70,9 @@ describe('wmcast users', () => {
       { event: 'user', name: 'Bob', groups: [], schemes: ['ntlm'] },
     ]);
     chmodSync(path, 0o644);
-    expect((await users('list')).log).toBe(`Warning: Others can read ${path}; chmod 600 ends that.\n`);
+    expect((await users('list')).log).toBe(
+      `Warning: Other users of this host can read ${path}; run chmod 600 on it.\n`,
+    );
   });
 
   it('changes a password, and keeps groups, schemes and realm', async () => {
@@ -146,8 +148,8 @@ describe('newPassword', () => {
   it.each([
     ['differ', 'a\rb\r', 'The two passwords differ.'],
     ['are empty', '\r\r', 'The password is empty.'],
-    ['are too long', `${'x'.repeat(300)}\r`, /The password has 257 bytes; 256 are taken/],
-    ['hold control characters', 'a\tb\r', 'The password holds a control character.'],
+    ['are too long', `${'x'.repeat(300)}\r`, /The password has 257 bytes; the maximum is 256/],
+    ['hold control characters', 'a\tb\r', 'The password contains a control character.'],
   ])('refuses passwords that %s', async (_, typed, message) => {
     await expect(newPassword(source(typed))).rejects.toThrow(message);
     expect(modes).toEqual([true, false]);
@@ -167,7 +169,7 @@ describe('newPassword', () => {
     ).toBe('a b ');
     await expect(newPassword(source('a\nb\n', { fromStdin: true, tty: false }))).rejects.toThrow('control character');
     await expect(newPassword(source(Buffer.alloc(100_000, 65), { fromStdin: true, tty: false }))).rejects.toThrow(
-      '256 are taken',
+      'the maximum is 256',
     );
   });
 

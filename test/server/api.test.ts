@@ -111,7 +111,9 @@ describe('the administration', () => {
     await encoder.peer.untilClosed();
     expect((await api('GET /points/live')).status).toBe(404);
     expect((await api('DELETE /points/stays', CHANGE)).status).toBe(409);
-    expect((await api('POST /points/stays/disconnect', CHANGE)).json).toEqual({ error: 'Nobody publishes to /stays.' });
+    expect((await api('POST /points/stays/disconnect', CHANGE)).json).toEqual({
+      error: 'No encoder is publishing to /stays.',
+    });
   });
 
   it('says what is not there and what cannot be done', async () => {

@@ -104,7 +104,7 @@ describe('rules without a file of users', () => {
     ['access: {push: {groups: [crew], trusted: [loopback]}}', 'access.push'],
     ['points: [{path: /live, access: {push: {users: [anna], trusted: [loopback]}}}]', '/live: access.push'],
   ])('cannot name them: %s', (text, place) => {
-    const message = `${place} asks for users, but none are known: name their file (users:, or --users).`;
+    const message = `${place} requires users, but there is no user file: name one (users:, or --users).`;
     expect(() => check(text)).toThrow(expect.objectContaining({ code: 'WM_CONFIG', message }));
     expect(() => check(`users: users.yaml\n${text}`)).not.toThrow();
   });

@@ -67,7 +67,7 @@ describe('a server with TLS', () => {
     await write({ cert: testTls.cert, key: renewedTls.key });
     await expect(ServerStation.open({ tls: { ...files, port: 0 } })).rejects.toMatchObject({
       code: 'WM_CONFIG',
-      message: `The key ${files.key} is not that of the certificate ${files.cert}.`,
+      message: `The key ${files.key} does not belong to the certificate ${files.cert}.`,
     });
   });
 
@@ -118,8 +118,8 @@ describe('changed files', () => {
     await rm(files.key);
     await watch.look();
     expect(warnings).toEqual([
-      'The certificate stays as it was. No good.',
-      expect.stringMatching(/^The certificate stays as it was\. The TLS file .*key\.pem cannot be read/),
+      'The old certificate stays in use. No good.',
+      expect.stringMatching(/^The old certificate stays in use\. The TLS file .*key\.pem cannot be read/),
     ]);
     watch.close();
   });

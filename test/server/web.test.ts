@@ -138,7 +138,7 @@ describe('methods', () => {
       expect(parseResponse(await peer.untilClosed())!.status).toBe(405);
     }
     expect(warnings).toEqual([
-      `127.0.0.1 (Lavf/59.27.100) sends something to /live by ${method}, which is no push and is not taken. ` +
+      `127.0.0.1 (Lavf/59.27.100) sends a stream to /live with ${method}, which is not a push and is refused. ` +
         'Push with wmpush, also what ffmpeg makes: ffmpeg … -f asf - | wmpush --copy -i - http://radio:8080/live',
       expect.stringContaining('http://radio:8080/other'),
     ]);

@@ -111,7 +111,7 @@ describe('an announcement is one reading, whatever leads to it', () => {
       const result = await follow('/moved.asx').catch((error: unknown) => error);
       if (target.startsWith('mms:')) expect(result).toMatchObject({ code: 'WM_UNREACHABLE' });
       else if (target.startsWith('msbd:')) expect(result).toMatchObject({ message: expect.stringMatching(/^msbd:/) });
-      else expect(result).toMatchObject({ code: 'WM_PROTOCOL', message: expect.stringContaining('cannot go') });
+      else expect(result).toMatchObject({ code: 'WM_PROTOCOL', message: expect.stringContaining('cannot follow') });
     }
   });
 
