@@ -124,7 +124,12 @@ describe('wmcast probe', () => {
       20,
       { packets: 10, missingPackets: 10, notes: [/last 10 of 20 packets \(50 %\)/] },
     ],
-    ['its header has the sizes of a live stream', [0, 20], 0, { packets: 20, live: false, notes: [/gives a wrong length/] }],
+    [
+      'its header has the sizes of a live stream',
+      [0, 20],
+      0,
+      { packets: 20, live: false, notes: [/gives a wrong length/] },
+    ],
     ['the space for half of it was reserved', [0, 10, -10], 20, { packets: 10, missingPackets: 10 }],
     ['it is complete', [0, 20], 20, { packets: 20, missingPackets: 0, notes: [] }],
   ] as const)('says of a file what a server measures: %s', async (_name, [from, to, zeros = 0], count, expected) => {
