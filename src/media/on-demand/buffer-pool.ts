@@ -1,28 +1,31 @@
-/** Bytes of the smallest buffer; the others have twice as many each. */
+/** Size of the smallest buffers, in bytes; each larger class has twice the size of the one before. */
 const SMALLEST = 8 * 1024;
 const CLASSES = 6;
-/** Bytes that may lie ready in all pools of one size. */
+/** The most bytes of idle buffers in the pool of one size. */
 const MAX_READY = 2 * 1024 * 1024;
 
 /**
- * Buffers that are used again. Each player wants tens of kilobytes a second, and memory that is left to the garbage collector
- * at that rate costs more than reading and sending what stands in it.
+ * Reuses buffers. Each player needs tens of kilobytes a second, and at that rate garbage collection costs more than
+ * reading and sending the contents.
  */
 export class BufferPool {
   readonly #ready: Buffer[][] = Array.from({ length: CLASSES }, () => []);
 
-  /** Bytes that lie ready. */
+  /** Bytes of idle buffers. */
   get size(): number {
     return this.#ready.reduce((sum, buffers, index) => sum + buffers.length * (SMALLEST << index), 0);
   }
 
-  /** A buffer of at least so many bytes, with anything in it. One that is never given back is left to the collector. */
+  /**
+   * Returns a buffer of at least this many bytes, with arbitrary contents. If it is never given back, the garbage
+   * collector frees it.
+   */
   take(size: number): Buffer {
     const index = classOf(size);
     return this.#ready[index]?.pop() ?? Buffer.allocUnsafeSlow(index < CLASSES ? SMALLEST << index : size);
   }
 
-  /** Takes back what {@link take} gave, once; nobody may read or write it any more. */
+  /** Takes back a buffer from {@link take}, once; nobody may read or write it after that. */
   give(buffer: Buffer): void {
     const index = classOf(buffer.length);
     const buffers = this.#ready[index];
@@ -30,10 +33,10 @@ export class BufferPool {
   }
 }
 
-/** The smallest class whose buffers are as large. */
+/** Returns the smallest class whose buffers are large enough. */
 function classOf(size: number): number {
   return size <= SMALLEST ? 0 : Math.ceil(Math.log2(size / SMALLEST));
 }
 
-/** For all that is read for players, and all that is sent to them. */
+/** The pool for everything that is read for players and sent to them. */
 export const buffers = new BufferPool();

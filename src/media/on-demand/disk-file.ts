@@ -8,12 +8,12 @@ function openError(path: string, error: unknown): WmError {
   return new WmError('WM_NO_INPUT', `${path} ${reason}.`, { cause: error });
 }
 
-/** What tells one state of a file from the next. */
+/** Returns a text that differs between two states of a file. */
 export function versionOf({ dev, ino, size, mtimeMs }: Pick<Stats, 'dev' | 'ino' | 'size' | 'mtimeMs'>): string {
   return `${dev}-${ino}-${size}-${mtimeMs}`;
 }
 
-/** A regular file that is open for reading, with errors that name it. */
+/** A regular file open for reading, with errors that name it. */
 export class DiskFile {
   readonly path: string;
   /** When the file was opened. */
@@ -27,9 +27,9 @@ export class DiskFile {
     this.stats = stats;
   }
 
-  /** @throws WmError WM_NO_INPUT when it cannot be opened, WM_BAD_INPUT when it is empty or not a regular file */
+  /** @throws WmError WM_NO_INPUT if it cannot be opened, WM_BAD_INPUT if it is empty or not a regular file */
   static async open(path: string): Promise<DiskFile> {
-    // Opening a named pipe would wait for its writer, so what it is comes first.
+    // Opening a named pipe would wait for a writer, so check the type first.
     const before = await stat(path).catch((error: unknown) => Promise.reject(openError(path, error)));
     if (before.isDirectory()) throw new WmError('WM_BAD_INPUT', `${path} is a folder, not a file.`);
     if (!before.isFile()) throw new WmError('WM_BAD_INPUT', `${path} is not a regular file.`);
@@ -44,15 +44,16 @@ export class DiskFile {
     }
   }
 
-  /** Bytes at this moment. @throws WmError WM_NO_INPUT */
+  /** Returns the current size in bytes. @throws WmError WM_NO_INPUT */
   async size(): Promise<number> {
     const { size } = await this.#handle.stat().catch((error: unknown) => Promise.reject(openError(this.path, error)));
     return size;
   }
 
   /**
-   * Bytes from anywhere in the file; fewer than asked for at its end.
-   * @throws WmError WM_NO_INPUT when the disk fails or the file was closed
+   * Reads bytes from anywhere in the file; fewer than requested at its end.
+   *
+   * @throws WmError WM_NO_INPUT if the disk fails or the file was closed
    */
   async read(position: number, length: number): Promise<Buffer> {
     const buffer = Buffer.allocUnsafeSlow(length);
@@ -61,9 +62,10 @@ export class DiskFile {
   }
 
   /**
-   * Reads into a buffer from `at` on.
-   * @returns the bytes that were there
-   * @throws WmError WM_NO_INPUT when the disk fails or the file was closed
+   * Reads into a buffer, from `at` on.
+   *
+   * @returns the number of bytes read, fewer at the end of the file
+   * @throws WmError WM_NO_INPUT if the disk fails or the file was closed
    */
   async fill(buffer: Buffer, position: number, length: number, at = 0): Promise<number> {
     if (this.#closing !== undefined) throw new WmError('WM_NO_INPUT', `${this.path} was closed.`);
@@ -80,7 +82,7 @@ export class DiskFile {
     return filled;
   }
 
-  /** Waits for reads under way; may be called more than once. */
+  /** Waits for pending reads, then closes the file; may be called more than once. */
   close(): Promise<void> {
     this.#closing ??= this.#handle.close();
     return this.#closing;

@@ -5,19 +5,21 @@ import { findHeaderEnd, joinHeader } from '../../asf/top-level.js';
 import { WmError } from '../../errors.js';
 import type { DiskFile } from './disk-file.js';
 
-/** The header as players get it, and where the first packet is in the file. */
+/** The header for players, and where the first packet is in the file. */
 export interface FileHead {
   readonly header: AsfHeader;
   /** Bytes from the start of the file. */
   readonly dataStart: number;
 }
 
-/** Read at once when a file is opened: nearly every header fits. Bytes. */
+/** Bytes read when a file is opened: nearly every header fits. */
 const HEAD_READ_SIZE = 16 * 1024;
-/** A header that is left larger than this would be held for every file that is open. Bytes. */
+/**
+ * A header that is larger than this even after reduction is refused, since it would be kept for every open file. Bytes.
+ */
 const MAX_KEPT_HEADER_SIZE = 1024 * 1024;
 
-/** Large headers are read one after the other, since each is in memory as a whole for a moment. */
+/** Large headers are read one at a time, since each is briefly in memory whole. */
 let largeRead: Promise<unknown> = Promise.resolve();
 
 function afterOtherLargeReads<T>(read: () => Promise<T>): Promise<T> {
@@ -27,11 +29,13 @@ function afterOtherLargeReads<T>(read: () => Promise<T>): Promise<T> {
 }
 
 /**
- * Reads the Header Object at a place and the first 50 bytes of the Data Object; of a large header only what players need is
- * kept.
+ * Reads the Header Object at a position and the first 50 bytes of the Data Object; keeps of a large header only what
+ * players need.
+ *
  * @param at bytes from the start of the file
  * @param fileSize bytes
- * @throws AsfError when it is none, or cut; WmError WM_BAD_INPUT when no data follows, WM_NO_INPUT when the disk fails
+ * @throws AsfError if it is not a header, or is cut off; WmError WM_BAD_INPUT if no data follows, WM_NO_INPUT if the
+ *   disk fails
  */
 export async function readFileHead(disk: DiskFile, at: number, fileSize: number): Promise<FileHead> {
   const bytes = await disk.read(at, Math.min(HEAD_READ_SIZE, fileSize - at));
@@ -52,7 +56,7 @@ async function readOn(disk: DiskFile, at: number, fileSize: number, first: Buffe
       }
       throw new WmError('WM_BAD_INPUT', `${disk.path} holds a header but no packets.`);
     }
-    // Where objects are walked one by one, not one read for each of them.
+    // When the objects are walked one by one, reads several of them at once.
     bytes = await disk.read(at, Math.min(Math.max(end.needed, 2 * bytes.length), fileSize - at));
   }
 }

@@ -12,37 +12,37 @@ import type { PacketStore } from './store.js';
 export type { ReaderOptions, StartPosition, StartupProfile, StreamChoice } from './options.js';
 
 export interface OnDemandFileOptions {
-  /** The order of reads, shared with other files; default one of its own. */
+  /** The queue of reads, shared with other files; default one of its own. */
   readonly reads?: ReadQueue;
 }
 
-/** Startup profiles that are remembered: many players start at the start. */
+/** Startup profiles that are cached: many players start at the beginning. */
 const MAX_PROFILES = 32;
 
 /**
- * One open ASF file, shared by all its players. Of the file only what is asked for is read, in small pieces.
+ * One open ASF file, shared by all its players. Reads only what is requested, in small pieces.
  *
- * It may be changed while it plays: what is cut off ends earlier, a recording that goes on is followed, and one that is
- * deleted plays on as long as it is open.
+ * The file may change while it plays: if it is truncated it ends earlier, if it is still being recorded playback
+ * follows, and if it is deleted it plays on as long as it is open.
  */
 export class OnDemandFile {
   readonly path: string;
   /**
-   * As players get it: of a file, not live, and Seekable; otherwise as it stands in the file, or, for a recording that goes
-   * on and a file that was cut, with the counts, sizes and durations of what was there when it was opened.
+   * The header for players: that of a seekable file, not of a live stream. Otherwise unchanged, except that a recording
+   * in progress and a truncated file get the counts, sizes and durations of what was there when the file was opened.
    */
   readonly header: AsfHeader;
   readonly packetSize: number;
   /** Media in ms, without the preroll. */
   readonly durationMs: number;
-  /** Bytes when it was opened. */
+  /** Size in bytes when it was opened. */
   readonly size: number;
   readonly modified: Date;
-  /** Differs when the file was changed or replaced; letters, digits, `-` and `.`. */
+  /** Differs if the file was changed or replaced; letters, digits, `-` and `.`. */
   readonly version: string;
-  /** Playing can begin at any time ([MS-WMSP] 2.2.1.4.8.5). */
+  /** True if playback can begin at any time ([MS-WMSP] 2.2.1.4.8.5). */
   readonly seekable: boolean;
-  /** There is video that can be played fast and backwards ([MS-WMSP] 2.2.1.4.8.8). */
+  /** True if there is video that can be played fast and in reverse ([MS-WMSP] 2.2.1.4.8.8). */
   readonly stridable: boolean;
   readonly #file: PacketStore;
   readonly #keys: KeyFrameMap;
@@ -69,15 +69,16 @@ export class OnDemandFile {
   }
 
   /**
-   * Opens a file and reads its header and a little of both ends; no index.
-   * @throws WmError WM_NO_INPUT when it cannot be opened or read, WM_BAD_INPUT when it is empty, not a regular file or
-   *   without packets, WM_ASF_MALFORMED when it is not ASF; one sentence that begins with the path
+   * Opens a file; reads its header and a little of both ends, but no index.
+   *
+   * @throws WmError WM_NO_INPUT if it cannot be opened or read, WM_BAD_INPUT if it is empty, not a regular file or
+   *   without packets, WM_ASF_MALFORMED if it is not ASF; the message is one sentence that begins with the path
    */
   static async open(path: string, options: OnDemandFileOptions = {}): Promise<OnDemandFile> {
     return OnDemandFile.over(await PacketFile.open(path), options);
   }
 
-  /** Plays what is in a store, which is closed with the file. */
+  /** Plays the packets of a store, which is closed with the file. */
   static over(store: PacketStore, options: OnDemandFileOptions = {}): OnDemandFile {
     const streams = new GateStreams(store.header);
     const keys = new KeyFrameMap(store, (stream) => streams.keyed[stream] === 1);
@@ -86,29 +87,32 @@ export class OnDemandFile {
     return new OnDemandFile(store, keys, seeker, streams, options.reads ?? new ReadQueue());
   }
 
-  /** What the file is like; undefined for one that is not on the disk as a whole. */
+  /** The condition of the file; undefined if not all of it is on this disk. */
   get condition(): FileCondition | undefined {
     return this.#file instanceof PacketFile ? this.#file.condition : undefined;
   }
 
-  /** Data packets that are there; rises while a recording goes on. */
+  /** Number of data packets available; grows while a recording is in progress. */
   get packetCount(): number {
     return this.#file.packetCount;
   }
 
   /**
-   * The packet to begin with. For a time it is the one in which the last key frame up to then begins, of the first to begin
-   * of the chosen video streams, and without video the one in which the last object up to then begins; times beyond the end
-   * count as the end. A packet or byte position gives just that packet, and beyond the end the packet count, with which
-   * nothing is played. Index objects of the file are used as far as they are right; without one, or where it is wrong, the
-   * place is found by halving and by reading about a second and a half of packets around it.
-   * @throws WmError WM_NO_INPUT when the disk fails or the file was closed
+   * Finds the packet to begin with. For a time, that is the packet in which the last key frame up to it begins: of
+   * several chosen video streams, the key frame that begins first. Without video, it is the packet in which the last
+   * object up to the time begins. A time beyond the end counts as the end. A packet or byte position gives exactly that
+   * packet, or, beyond the end, the packet count, with which nothing is played.
+   *
+   * Uses the index objects of the file as far as they are right. Without an index, or where it is wrong, the place is
+   * found by bisection, and by reading about a second and a half of packets around it.
+   *
+   * @throws WmError WM_NO_INPUT if the disk fails or the file was closed
    */
   locate(position: StartPosition, choice: StreamChoice): Promise<number> {
     return this.#file.locate?.(position, choice) ?? this.#seeker.locate(position, choice);
   }
 
-  /** A reader for one player; it holds nothing that must be closed. */
+  /** Returns a reader for one player; it holds nothing that must be closed. */
   reader(options: ReaderOptions): OnDemandReader {
     const packetRate = this.packetCount / Math.max(this.durationMs, 1);
     const [file, keys, streams, reads] = [this.#file, this.#keys, this.#streams, this.#reads];
@@ -116,8 +120,10 @@ export class OnDemandFile {
   }
 
   /**
-   * What X-StartupProfile says of playing from a packet on ([MS-WMSP] 2.2.1.12); undefined when nothing can be said.
-   * @throws WmError WM_NO_INPUT when the disk fails or the file was closed
+   * Computes the numbers of X-StartupProfile for playback from a packet on ([MS-WMSP] 2.2.1.12); undefined if there are
+   * none.
+   *
+   * @throws WmError WM_NO_INPUT if the disk fails or the file was closed
    */
   startupProfile(from: number, options: StartupProfileOptions): Promise<StartupProfile | undefined> {
     const levels = this.header.streams.map(({ number }) => options.choice.level(number));
@@ -132,7 +138,7 @@ export class OnDemandFile {
     return profile;
   }
 
-  /** Closes the file when the reads under way have ended; readers then fail. May be called more than once. */
+  /** Waits for pending reads, then closes the file; readers fail after that. May be called more than once. */
   close(): Promise<void> {
     return this.#file.close();
   }

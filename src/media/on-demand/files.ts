@@ -6,9 +6,9 @@ import { OnDemandFile } from './file.js';
 import { ReadQueue } from './read-queue.js';
 
 export interface OnDemandFilesOptions {
-  /** Files open at once; default 256. */
+  /** The most files open at once; default 256. */
   readonly maxFiles?: number;
-  /** Milliseconds that a file stays open behind its last player; default 5000. */
+  /** How long a file stays open after its last player, in ms; default 5000. */
   readonly linger?: number;
 }
 
@@ -26,21 +26,22 @@ async function isCurrent(file: OnDemandFile): Promise<boolean> {
   try {
     return versionOf(await stat(file.path)) === file.version;
   } catch {
-    // Opening it again will say what is wrong.
+    // Opening it again will report what is wrong.
     return false;
   }
 }
 
 /**
- * The open files of a server. All players of a path share one file, which is closed some seconds after the last of them.
- * When it was changed or replaced on the disk, new players get it opened anew while the others go on with what they have.
+ * The open files of a server. All players of a path share one file, which is closed some seconds after the last of them
+ * has gone. If it was changed or replaced on the disk, new players get it reopened, while the others go on with the old
+ * one.
  */
 export class OnDemandFiles {
   readonly #options: Required<OnDemandFilesOptions>;
   readonly #reads = new ReadQueue();
-  /** What new players get. */
+  /** The files for new players. */
   readonly #current = new Map<string, Entry>();
-  /** All that are open or being opened, the oldest first. */
+  /** All files that are open or being opened, oldest first. */
   readonly #entries = new Set<Entry>();
   readonly #byFile = new Map<OnDemandFile, Entry>();
   #closed = false;
@@ -49,14 +50,16 @@ export class OnDemandFiles {
     this.#options = { ...DEFAULTS, ...options };
   }
 
-  /** Files that are open or being opened. */
+  /** Number of files that are open or being opened. */
   get size(): number {
     return this.#entries.size;
   }
 
   /**
-   * The open file of a path, to be given back with {@link release}.
-   * @throws WmError as {@link OnDemandFile.open}; WM_FAILED when as many files as may be open are playing, and after close
+   * Returns the open file of a path; give it back with {@link release}.
+   *
+   * @throws WmError as {@link OnDemandFile.open}; WM_FAILED if the limit of open files is reached and all are playing,
+   *   and after close
    */
   async acquire(path: string): Promise<OnDemandFile> {
     if (this.#closed) throw new WmError('WM_FAILED', `${path} cannot be opened: the server is closing.`);
@@ -68,7 +71,7 @@ export class OnDemandFiles {
       const file = await known.file;
       if (await isCurrent(file)) return file;
       if (this.#current.get(name) === known) {
-        // An older state of a file that grows is better than none.
+        // An older state of a growing file is better than none.
         if (!this.#hasRoom()) return file;
         this.#current.delete(name);
       }
@@ -80,13 +83,13 @@ export class OnDemandFiles {
     return this.acquire(path);
   }
 
-  /** To be called once for each {@link acquire}. */
+  /** Call once for each {@link acquire}. */
   release(file: OnDemandFile): void {
     const entry = this.#byFile.get(file);
     if (entry !== undefined) this.#letGo(entry);
   }
 
-  /** Closes all files, also those that are playing; their readers fail. */
+  /** Closes all files, even those that are playing; their readers fail. */
   async close(): Promise<void> {
     this.#closed = true;
     const entries = [...this.#entries];
@@ -153,7 +156,7 @@ export class OnDemandFiles {
       this.#byFile.delete(file);
       await file.close();
     } catch {
-      // It never was open, or the disk fails: nobody reads from it any more.
+      // It was never open, or the disk fails: nobody reads from it any more.
     }
   }
 }

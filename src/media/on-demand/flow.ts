@@ -5,11 +5,12 @@ import type { Ticker } from './ticker.js';
 
 export { Ticker } from './ticker.js';
 
-/** Where a flow sends. */
+/** The destination of a flow. */
 export interface OnDemandOutput {
   /**
-   * Takes packets that are due; valid during the call.
-   * @param more others follow without a pause
+   * Takes packets that are due; they are valid only during the call.
+   *
+   * @param more true if others follow without a pause
    */
   write(items: readonly OnDemandItem[], more: boolean): void;
   /** Bytes written and not yet taken by the operating system. */
@@ -19,54 +20,54 @@ export interface OnDemandOutput {
 export interface OnDemandFlowOptions {
   readonly reader: {
     next(pacer: DueCheck): Promise<OnDemandBatch>;
-    /** Nothing more is wanted. */
+    /** Called when nothing more is wanted. */
     close?(): void;
-    /** Milliseconds. */
+    /** In ms. */
     readonly preroll: number;
   };
   readonly output: OnDemandOutput;
-  /** That of the reader: packets are due by their send times divided by it; negative when they fall. */
+  /** The reader's rate: packets are due by their send times divided by it; negative if send times fall. */
   readonly rate: number;
-  /** AccelBW in bits per second and AccelDuration in ms of media ([MS-WMSP] 2.2.1.4.1, 2.2.1.4.2); 0 is none. */
+  /** AccelBW in bits per second and AccelDuration in ms of media ([MS-WMSP] 2.2.1.4.1, 2.2.1.4.2); 0 means none. */
   readonly acceleration?: { readonly bitsPerSecond: number; readonly milliseconds: number };
-  /** Milliseconds of media that are sent at once at the start; default preroll + 2 s. Not with `acceleration`. */
+  /** Milliseconds of media to send at once at the start; default preroll + 2 s. Not used with `acceleration`. */
   readonly burst?: number;
   /** Multiplies the pace ([MS-WMSP] 2.2.1.4.24); default 1. */
   readonly speed?: number;
   /**
-   * Packets leave together with one that is due when they are due so many ms later or less, and then nothing for as long: to
-   * read and write each of them by itself costs a server more than all the rest. Default 1000; not while sending is
-   * accelerated, when the rate is what the player asked for.
+   * Packets that are due within this many ms leave together with the one that is due, and then nothing for as long:
+   * reading and writing each packet on its own costs a server more than everything else. Default 1000. Not used during
+   * acceleration, when the player has asked for a certain rate.
    */
   readonly ahead?: number;
   readonly ticker: Pick<Ticker, 'add' | 'delete'>;
   /** Bytes of backlog above which nothing is read or sent; default 32 KiB. */
   readonly maxBacklog?: number;
-  /** All has been written; called once, and then nothing more happens. */
+  /** Called once, when everything has been written; nothing more happens after that. */
   onEnd(how: { readonly rewound: boolean }): void;
-  /** The file cannot be read on, or the output failed; called once, and then nothing more happens. */
+  /** Called once, when the file cannot be read or the output fails; nothing more happens after that. */
   onError(error: WmError): void;
-  /** Milliseconds that only go forward; default `performance.now`. */
+  /** A monotonic clock in ms; default `performance.now`. */
   readonly now?: () => number;
 }
 
 const DEFAULT_MAX_BACKLOG = 32 * 1024;
-/** The lead behind the preroll, ms. */
+/** The lead beyond the preroll, in ms. */
 const BURST = 2000;
 const DEFAULT_AHEAD = 1000;
-/** A player that got nothing for so long has nothing left and is sent a new burst. Milliseconds. */
+/** A player that has received nothing for this long has run dry and is sent a new burst, in ms. */
 const RUN_DRY = 10_000;
-/** What is read first, so that the first packet leaves soon, also when many players come. Milliseconds of media. */
+/** The first read, in ms of media. It is short so that the first packet leaves soon, even if many players arrive. */
 const FIRST_SPAN = 250;
-/** What is read at least behind that. */
+/** The shortest read after that, in ms of media. */
 const SHORTEST_SPAN = 250;
 const LARGEST_STEP = 10_000;
-/** Between the key frames of trick play. Milliseconds. */
+/** The longest step between key frames of trick play, in ms. */
 const LARGEST_KEY_FRAME_STEP = 120_000;
 
 /**
- * Sends the packets of a reader when they are due. A player that takes them too slowly is waited for, and nothing is left
- * out. Nothing is held in between: what is due is read and sent.
+ * Sends the packets of a reader when they are due. Waits for a player that takes them too slowly, and drops nothing.
+ * Holds nothing in between: packets are read when they are due, and sent.
  */
 export class OnDemandFlow {
   readonly #options: OnDemandFlowOptions;
@@ -78,7 +79,7 @@ export class OnDemandFlow {
   readonly #tick = (): void => this.#go();
   #state: 'new' | 'running' | 'done' = 'new';
   #reading = false;
-  /** When the next packet is due; undefined when that is not known yet. */
+  /** When the next packet is due; undefined while unknown. */
   #due: number | undefined;
   #packets = 0;
   #bytes = 0;
@@ -107,17 +108,17 @@ export class OnDemandFlow {
     };
   }
 
-  /** Data packets written so far. */
+  /** Number of data packets written so far. */
   get packets(): number {
     return this.#packets;
   }
 
-  /** Bytes of them. */
+  /** Number of bytes of these packets. */
   get bytes(): number {
     return this.#bytes;
   }
 
-  /** Begins to read and to send at once; once only. */
+  /** Begins to read and to send at once; call once. */
   start(): void {
     if (this.#state !== 'new') return;
     this.#state = 'running';
@@ -125,12 +126,12 @@ export class OnDemandFlow {
     this.#go();
   }
 
-  /** The output has drained: goes on now, and not with the next tick. */
+  /** Goes on at once, without waiting for the next tick, because the output has drained. */
   drained(): void {
     this.#go();
   }
 
-  /** Sends nothing more and calls nobody any more. */
+  /** Stops sending; no callback is called after that. */
   stop(): void {
     if (this.#state === 'running') {
       this.#options.ticker.delete(this.#tick);
@@ -148,7 +149,7 @@ export class OnDemandFlow {
     return this.#options.output.backlog <= this.#maxBacklog;
   }
 
-  /** Milliseconds of media that are worth reading. */
+  /** Milliseconds of media worth reading. */
   get #span(): number {
     if (this.#packets === 0) return FIRST_SPAN;
     return Math.max(this.#schedule.span(this.#now() + this.#ahead), SHORTEST_SPAN);
@@ -170,7 +171,7 @@ export class OnDemandFlow {
         const batch = await this.#options.reader.next(this.#pacer);
         if (this.#state === 'running') this.#send(batch);
         batch.release?.();
-        // What is not there yet is asked for with the next tick.
+        // Packets that are not there yet are requested with the next tick.
         goesOn = !batch.idle && this.#state === 'running' && this.#mayRead();
       }
     } catch (error) {

@@ -6,14 +6,14 @@ import { keyFrameStreams } from './seek.js';
 
 /** Stream numbers have 7 bits. */
 const STREAM_NUMBERS = 128;
-/** A stream without a key frame for so long, in ms of media, begins with any object: better than nothing. */
+/** A stream without a key frame for this long, in ms of media, begins with any object: better than nothing. */
 const PATIENCE = 10_000;
 
-/** What a gate has to know of the streams of a file; shared by its readers. */
+/** The streams of a file as a gate sees them; shared by its readers. */
 export class GateStreams {
   /** 1 for the streams that must begin at a key frame. */
   readonly keyed = new Uint8Array(STREAM_NUMBERS);
-  /** The type of the declared streams. */
+  /** The types of the declared streams. */
   readonly types = new Map<number, string>();
 
   constructor(header: AsfHeader) {
@@ -22,11 +22,11 @@ export class GateStreams {
   }
 }
 
-/** Tells which payloads a player gets. */
+/** Decides which payloads a player gets. */
 export interface PayloadFilter {
-  /** Every payload passes. */
+  /** True if every payload passes. */
   readonly open: boolean;
-  /** To be asked for every payload, in order, once. */
+  /** Call once for every payload, in order. */
   passes(payload: Payload): boolean;
 }
 
@@ -35,24 +35,26 @@ function passesAt(level: number | undefined, key: boolean, isKeyed: boolean): bo
 }
 
 /**
- * Decides which payloads a player gets (asf.md 10.4, 10.5). A stream that is turned on begins with a whole object, one of
- * video with a key frame, if one comes within ten seconds; a stream of the same type that is turned off with the same choice is taken to be replaced by it and
- * goes on until then ([MS-WMSP] 3.2.5.7).
+ * Decides which payloads a player gets (asf.md 10.4, 10.5). A stream that is turned on begins with a whole object, a
+ * video stream with a key frame if one comes within ten seconds. A stream of the same type that is turned off by the
+ * same choice counts as replaced by it and goes on until then ([MS-WMSP] 3.2.5.7).
  */
 export class StreamGate implements PayloadFilter {
   readonly #streams: GateStreams;
-  /** By stream: the level at which it passes now. */
+  /** By stream: the current level. */
   readonly #levels = new Uint8Array(STREAM_NUMBERS).fill(2);
-  /** By stream: the level from its next start on, when that lets more through. */
+  /** By stream: the level after its next start, if that lets more through. */
   readonly #wanted = new Uint8Array(STREAM_NUMBERS).fill(2);
-  /** By stream: the presentation time of the first object that was held back since the choice, ms. */
+  /** By stream: the presentation time of the first object held back since the choice, in ms. */
   readonly #waitingSince = new Map<number, number>();
-  /** By stream: the stream whose start ends it; 0 none. */
+  /** By stream: the stream whose start ends it; 0 if there is none. */
   readonly #replacedBy = new Uint8Array(STREAM_NUMBERS);
   #settled = false;
   #open = false;
 
-  /** @param atStart all passes from the first packet on, which begins the file or is where the player wants to go on */
+  /**
+   * @param atStart true if everything passes from the first packet on: it begins the file, or the player resumes there
+   */
   constructor(streams: GateStreams, choice: StreamChoice, atStart: boolean) {
     this.#streams = streams;
     this.choose(choice);
@@ -65,13 +67,13 @@ export class StreamGate implements PayloadFilter {
     return this.#open;
   }
 
-  /** From now on. */
+  /** Changes the choice from now on. */
   choose(choice: StreamChoice): void {
     for (let stream = 0; stream < STREAM_NUMBERS; stream++) {
       const level = choice.level(stream);
-      // Nothing but video carries the key bit.
+      // Only video carries the key bit.
       this.#wanted[stream] = level === 1 && this.#streams.keyed[stream] === 0 ? 0 : level;
-      // What the header does not declare cannot be waited for.
+      // Undeclared streams cannot be waited for.
       if (!this.#streams.types.has(stream)) this.#levels[stream] = this.#wanted[stream]!;
     }
     this.#replacedBy.fill(0);
@@ -93,7 +95,7 @@ export class StreamGate implements PayloadFilter {
     this.#settle();
   }
 
-  /** The level at which a stream was last chosen. */
+  /** Returns the level that was last chosen for a stream. */
   level(stream: number): ThinningLevel {
     return this.#wanted[stream] as ThinningLevel;
   }
@@ -125,7 +127,7 @@ export class StreamGate implements PayloadFilter {
 
   #settle(): void {
     this.#settled = this.#wanted.every((level, stream) => level === this.#levels[stream]);
-    // What the header does not declare does not stand in packets, and every packet would be taken apart to see that.
+    // Packets rarely contain undeclared streams, and every packet would have to be parsed to check.
     this.#open = this.#settled && [...this.#streams.types.keys()].every((stream) => this.#levels[stream] === 0);
   }
 }

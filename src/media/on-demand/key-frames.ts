@@ -1,50 +1,50 @@
 import { type Payload, startsKeyFrame } from '../../asf/packet.js';
 import type { PacketStore } from './store.js';
 
-/** Where a key frame begins. */
+/** The place where a key frame begins. */
 export interface KeyFramePlace {
   readonly stream: number;
-  /** Counted from 0. */
+  /** Packet number, from 0. */
   readonly packet: number;
-  /** Which payload of the packet it is, counted from 0. */
+  /** Index of the payload within the packet, from 0. */
   readonly order: number;
   /** Media Object Number. */
   readonly number: number;
-  /** Presentation time, ms modulo 2^32, preroll included. */
+  /** Presentation time in ms modulo 2^32, preroll included. */
   readonly time: number;
 }
 
-/** A place in the order of the file. */
+/** A place in file order. */
 export interface PacketPlace {
   readonly packet: number;
   readonly order: number;
 }
 
 interface Segment {
-  /** Packets that were looked at. */
+  /** Packets examined. */
   readonly packets: number;
-  /** One of them could be read. */
+  /** True if at least one of them could be read. */
   readonly readable: boolean;
   readonly keys: readonly KeyFramePlace[];
 }
 
-/** What is read to find the key frames of a place. Bytes. */
+/** Bytes read at once to find key frames. */
 const SEGMENT_SIZE = 128 * 1024;
 /** Key frames and segments that are remembered for a file. */
 const MAX_REMEMBERED = 100_000;
-/** Packets in which the send time of a segment is looked for before all of it is read. */
+/** Packets searched for the send time of a segment before all of it is read. */
 const PROBE_PACKETS = 4;
-/** How much is read at most to find one key frame. Bytes. */
+/** The most bytes read to find one key frame. */
 const MAX_SEARCH = 64 * 1024 * 1024;
 
 const isBefore = (a: PacketPlace, b: PacketPlace): boolean =>
   a.packet < b.packet || (a.packet === b.packet && a.order < b.order);
 
 /**
- * Finds the key frames of the video streams of a file, and packets by time, in pieces of 128 KiB: the one that is asked for
- * is read, and what was found in it is remembered. So a jump to the end of a long file without an index costs some
- * milliseconds, and nothing is ever read to build an index. Memory: a bounded number of places for each file, shared by all
- * its players.
+ * Finds the key frames of a file's video streams, and packets by time, in segments of 128 KiB. Reads the segment in
+ * question, and remembers what it found there. So a jump to the end of a long file without an index costs a few
+ * milliseconds, and no index is ever built. Memory: a bounded number of places for each file, shared by all its
+ * players.
  */
 export class KeyFrameMap {
   readonly #file: PacketStore;
@@ -54,7 +54,7 @@ export class KeyFrameMap {
   readonly #sendTimes = new Map<number, number | undefined>();
   #remembered = 0;
 
-  /** @param isVideo tells the streams whose objects are not all key frames */
+  /** @param isVideo true for streams whose objects are not all key frames */
   constructor(file: PacketStore, isVideo: (stream: number) => boolean) {
     this.#file = file;
     this.#video = { has: isVideo };
@@ -62,8 +62,9 @@ export class KeyFrameMap {
   }
 
   /**
-   * The first key frame at or behind a place that is accepted; undefined also when there is none in the next 64 MiB.
-   * @throws WmError WM_NO_INPUT when the disk fails
+   * Finds the first accepted key frame at or after a place; undefined if there is none, or none within 64 MiB.
+   *
+   * @throws WmError WM_NO_INPUT if the disk fails
    */
   next(from: PacketPlace, accept: (key: KeyFramePlace) => boolean): Promise<KeyFramePlace | undefined> {
     const first = Math.floor(Math.max(from.packet, 0) / this.#segmentPackets);
@@ -71,22 +72,24 @@ export class KeyFrameMap {
   }
 
   /**
-   * The last key frame before a place that is accepted; undefined also when there is none in 64 MiB before it.
-   * @throws WmError WM_NO_INPUT when the disk fails
+   * Finds the last accepted key frame before a place; undefined if there is none, or none within 64 MiB.
+   *
+   * @throws WmError WM_NO_INPUT if the disk fails
    */
   previous(before: PacketPlace, accept: (key: KeyFramePlace) => boolean): Promise<KeyFramePlace | undefined> {
     const last = Math.min(Math.floor(before.packet / this.#segmentPackets), this.#segmentCount - 1);
     return this.#search(last, -1, ({ keys }) => keys.findLast((key) => isBefore(key, before) && accept(key)));
   }
 
-  /** Whether a search backwards from a packet may end before it has come to the start of the file. */
+  /** True if a search backwards from a packet may end before it reaches the start of the file. */
   isFar(packet: number): boolean {
     return packet * this.#file.packetSpan > MAX_SEARCH;
   }
 
   /**
-   * Where to go on reading when nothing could be read before a packet: there, or behind a hole that it is in.
-   * @throws WmError WM_NO_INPUT when the disk fails
+   * Returns where to go on if nothing could be read before a packet: there, or after the hole that contains it.
+   *
+   * @throws WmError WM_NO_INPUT if the disk fails
    */
   async behindHole(packet: number): Promise<number> {
     const segment = Math.floor(packet / this.#segmentPackets);
@@ -95,7 +98,7 @@ export class KeyFrameMap {
     return readable === undefined ? this.#file.packetCount : readable * this.#segmentPackets;
   }
 
-  /** Looks through segments; what cannot be read is passed over without being read as a whole. */
+  /** Searches segments; skips unreadable stretches without reading all of them. */
   async #search(
     from: number,
     direction: 1 | -1,
@@ -115,8 +118,8 @@ export class KeyFrameMap {
   }
 
   /**
-   * The nearest segment in which something can be read, behind one in which nothing can: by steps that become larger, then by
-   * halving, so that a hole of any size costs some dozens of reads.
+   * Finds the nearest readable segment after an unreadable one, by growing steps and then by bisection, so that a hole
+   * of any size costs only some dozens of reads.
    */
   async #nextReadable(from: number, direction: 1 | -1): Promise<number | undefined> {
     const last = direction === 1 ? this.#segmentCount - 1 : 0;
@@ -137,7 +140,7 @@ export class KeyFrameMap {
     return undefined;
   }
 
-  /** The key frames of a stream that begin in a packet. @throws WmError WM_NO_INPUT when the disk fails */
+  /** Returns the key frames of a stream that begin in a packet. @throws WmError WM_NO_INPUT if the disk fails */
   async inPacket(packet: number, stream: number): Promise<KeyFramePlace[]> {
     if (packet >= this.#file.packetCount) return [];
     const { keys } = await this.#keysOf(Math.floor(packet / this.#segmentPackets));
@@ -145,10 +148,11 @@ export class KeyFrameMap {
   }
 
   /**
-   * A packet behind all those that are sent up to a time, at most a segment too far: found by halving, because packets are
-   * in the order of their send times (asf.md 7.9).
-   * @param sendTime ms modulo 2^32, not further than 24 days from those of the file
-   * @throws WmError WM_NO_INPUT when the disk fails
+   * Finds a packet after all those sent up to a time, at most a segment too far. Uses bisection, because packets are in
+   * the order of their send times (asf.md 7.9).
+   *
+   * @param sendTime ms modulo 2^32, within 24 days of those of the file
+   * @throws WmError WM_NO_INPUT if the disk fails
    */
   async behind(sendTime: number): Promise<number> {
     let low = 0;
@@ -161,7 +165,7 @@ export class KeyFrameMap {
         else low = middle + 1;
         continue;
       }
-      // In a hole it is what follows it that tells on which side to go on.
+      // In a hole, the readable segment after it tells on which side to go on.
       const readable = await this.#nextReadable(middle, 1);
       const next = readable === undefined ? undefined : await this.#sendTimeOf(readable);
       if (next === undefined || ((next - sendTime) | 0) > 0) high = middle;
@@ -171,9 +175,10 @@ export class KeyFrameMap {
   }
 
   /**
-   * The last packet before another in which a media object begins that is accepted; looks back no further than `limit`
-   * bytes. Nothing of it is remembered.
-   * @throws WmError WM_NO_INPUT when the disk fails
+   * Finds the last packet before another one in which an accepted media object begins, within the last `limit` bytes.
+   * Remembers nothing of the search.
+   *
+   * @throws WmError WM_NO_INPUT if the disk fails
    */
   async objectBefore(
     before: number,
@@ -198,7 +203,7 @@ export class KeyFrameMap {
     return Math.ceil(this.#file.packetCount / this.#segmentPackets);
   }
 
-  /** Of the first packet in it that can be read; undefined when none can. */
+  /** Returns the send time of the first readable packet in a segment; undefined if there is none. */
   async #sendTimeOf(segment: number): Promise<number | undefined> {
     if (this.#sendTimes.has(segment)) return this.#sendTimes.get(segment);
     let time: number | undefined;
@@ -211,7 +216,7 @@ export class KeyFrameMap {
       if (time !== undefined) break;
     }
     if (this.#sendTimes.size >= MAX_REMEMBERED) this.#sendTimes.clear();
-    // The last one may be written yet.
+    // The last segment may still be growing.
     if (time !== undefined || segment < this.#segmentCount - 1) this.#sendTimes.set(segment, time);
     return time;
   }
@@ -220,7 +225,7 @@ export class KeyFrameMap {
     const from = segment * this.#segmentPackets;
     const packets = Math.min(this.#segmentPackets, this.#file.packetCount - from);
     const known = await this.#segments.get(segment);
-    // The last segment of a file that grows has more packets than before.
+    // The last segment of a growing file has more packets than before.
     if (known !== undefined && known.packets >= packets) return known;
     const scan = this.#scan(from, packets);
     this.#segments.set(segment, scan);
@@ -240,7 +245,7 @@ export class KeyFrameMap {
     this.#remembered += 1 + found.keys.length;
     for (const [oldest, entry] of this.#segments) {
       if (this.#remembered <= MAX_REMEMBERED) break;
-      // One that is being read is not counted yet.
+      // A segment that is being read is not counted yet.
       if (entry instanceof Promise || oldest === segment) continue;
       this.#segments.delete(oldest);
       this.#remembered -= 1 + entry.keys.length;

@@ -3,28 +3,28 @@ import type { DataPacket } from '../../asf/packet.js';
 import type { Part } from './part.js';
 import { type PlacedPacket, readPackets, trusted } from './parts.js';
 
-/** The first and the last times of a file, ms. They go on past 2^32, and the last ones are never below the first. */
+/** The first and last times of a file in ms. They continue past 2^32, and the last ones are never below the first. */
 export interface MediaTimes {
   /** The lowest presentation time near the start, preroll included. */
   readonly start: number;
   /** When the last media object ends, preroll included. */
   readonly end: number;
   readonly sendStart: number;
-  /** When the last packet has been sent. */
+  /** When sending of the last packet ends. */
   readonly sendEnd: number;
-  /** That of the header, unless it cannot be true. */
+  /** The preroll of the header, unless that is implausible. */
   readonly preroll: number;
 }
 
-/** A step between two objects that is larger says nothing about how long the last one lasts. Milliseconds. */
+/** A larger step between two objects does not tell how long the last one lasts, in ms. */
 const MAX_OBJECT_DURATION = 10_000;
-/** A file may begin this much before or after the time 0, as many do, and is played as it is. Milliseconds. */
+/** A file may begin this much before or after time 0, as many do, without being shifted, in ms. */
 const LATEST_START = 1000;
 
-/** Media that is longer, and is said to be sent in a quarter of the time or less, has no send times. Milliseconds. */
+/** Media longer than this, sent in a quarter of its time or less, has no usable send times. Milliseconds. */
 const STILL = 5000;
 
-/** A 32-bit time that goes on past 2^32: the value nearest to another. */
+/** Extends a 32-bit time past 2^32: returns the value nearest to `near`. */
 const unwrap = (time: number, near: number): number => near + ((time - near) | 0);
 
 function visitObjects(packet: DataPacket, preroll: number, visit: (stream: number, time: number) => void): void {
@@ -35,9 +35,10 @@ function visitObjects(packet: DataPacket, preroll: number, visit: (stream: numbe
 }
 
 /**
- * Reads the times at both ends of a part, at most 32 KiB each, as they are in the file. From then on the part's scanner
- * believes packets of these times.
- * @throws WmError WM_NO_INPUT when the disk fails
+ * Reads the times at both ends of a part, at most 32 KiB each, as in the file. From then on the part's scanner accepts
+ * packets around these times.
+ *
+ * @throws WmError WM_NO_INPUT if the disk fails
  */
 export async function measurePart(part: Part): Promise<MediaTimes> {
   const { batch, slots, scanner } = part;
@@ -76,7 +77,7 @@ export async function measurePart(part: Part): Promise<MediaTimes> {
   return { start: begin, end, sendStart, sendEnd, preroll };
 }
 
-/** The packets near in time to one of them. @param at its index */
+/** Returns the packets close in time to one of them. @param at its index */
 function near(part: Part, packets: readonly PlacedPacket[], at: number): PlacedPacket[] {
   const reference = packets.at(at);
   if (reference === undefined) return [];
@@ -84,7 +85,7 @@ function near(part: Part, packets: readonly PlacedPacket[], at: number): PlacedP
   return packets.filter((each) => !hasTime || each === reference || part.scanner.agree(each.packet, reference.packet));
 }
 
-/** That of the header, or how far ahead the first packets are sent, if the header's cannot be true (asf.md 16.10). */
+/** Returns the header's preroll; if that is implausible, how far ahead the first packets are sent (asf.md 16.10). */
 function plausiblePreroll(declared: number, packets: readonly PlacedPacket[]): number {
   const leads = packets.flatMap(({ packet }) =>
     packet.payloads.flatMap(({ presentationTime }) =>
@@ -96,9 +97,11 @@ function plausiblePreroll(declared: number, packets: readonly PlacedPacket[]): n
 }
 
 /**
- * Puts the parts one behind the other, the first at the start of the media: presentation times begin at the preroll, and go
- * on where the last object of the part before ended. A file that begins nearly there stays as it is.
- * @param measured of each part
+ * Places the parts one after the other, the first at the start of the media. Presentation times begin at the preroll,
+ * and each part continues where the last object of the previous one ended. A file that begins close enough is left as
+ * it is.
+ *
+ * @param measured the times of each part
  * @returns the times of the whole
  */
 export function placeParts(parts: readonly Part[], measured: readonly MediaTimes[]): MediaTimes {

@@ -15,65 +15,65 @@ import { readTimeIndexes, type TimeIndex } from './time-index.js';
 
 export type { PacketRun } from './packet-run.js';
 
-/** What a file is like, beside what players get of it. */
+/** The condition of a file, besides what players get of it. */
 export interface FileCondition {
-  /** Data packets that can be read from it, and, with some that cannot, those up to the last. */
+  /** Number of the readable data packets; if some in between are unreadable, the number up to the last readable one. */
   readonly packets: number;
-  /** Those that the header of the first recording promises; undefined when it says nothing that can be believed. */
+  /** The packet count in the header of the first recording; undefined if it is not credible. */
   readonly promised: number | undefined;
-  /** Bytes of the packets in the file. */
+  /** Bytes of a packet in the file. */
   readonly packetSize: number;
-  /** The last packet is not whole. */
+  /** True if the last packet is truncated. */
   readonly cut: boolean;
-  /** The header is one of a live stream, or of a recording that was never finished. */
+  /** True if the header is that of a live stream, or of a recording that was never finished. */
   readonly unfinished: boolean;
-  /** Recordings that were joined, and are played as one. */
+  /** Number of joined recordings, which are played as one. */
   readonly recordings: number;
-  /** Another recording follows that is not played, because its streams or its packet size are others. */
+  /** True if another recording follows that is not played, because it has other streams or another packet size. */
   readonly foreign: boolean;
-  /** Media time in the file at which it begins, ms; players get it from 0 on. */
+  /** Media time in the file at which it begins, in ms; players get times from 0 on. */
   readonly startsAt: number;
 }
 
 /**
- * The data packets of an ASF file on disk, read when they are asked for, as players get them: of one size, and with times
- * that begin at the start of the media. The packets of recordings that were joined follow one another.
+ * The data packets of an ASF file on disk, read on demand, as players get them: of one size, and with times that begin
+ * at the start of the media. The packets of joined recordings follow one another.
  *
- * How many there are is said by the Data Object when all of it is here. The end of a file that is cut, or that has the
- * header of a live stream (a recording that goes on, or whose program was killed), is where the last packet ends; such a file
- * may still grow. Where bytes were lost or added, some numbers have no packet.
+ * The Data Object gives their number if all of it is there. If the file is truncated, or has the header of a live
+ * stream (a recording in progress, or one whose program was killed), it ends where the last packet ends, and may still
+ * grow. Where bytes were lost or added, some numbers have no packet.
  */
 export class PacketFile implements PacketStore {
   readonly path: string;
-  /** As it stands in the file, but for what players can do without in a large one. */
+  /** The header in the file, without the parts of a large one that players do not need. */
   readonly stored: AsfHeader;
   /**
-   * As players get it: of a file, not live, and Seekable; otherwise as it stands in the file, or, where that is not right for
-   * what they get, with the counts, sizes and durations of what was there when it was opened.
+   * The header for players: that of a seekable file, not of a live stream. Otherwise unchanged, except that where it
+   * does not match the packets it gets the counts, sizes and durations of what was there when the file was opened.
    */
   readonly header: AsfHeader;
   readonly durationMs: number;
-  /** Of the packets that players get, bytes. */
+  /** Size of the packets that players get, in bytes. */
   readonly packetSize: number;
-  /** Bytes of the file in which there is one packet. */
+  /** Bytes of the file for each packet number. */
   readonly packetSpan: number;
-  /** Packets that one read takes to look at them. */
+  /** Packets that one read takes for inspection. */
   readonly batchPackets: number;
-  /** The header says how many packets there are, and they are, and that is all. */
+  /** True if the header gives the number of packets, all of them are there, and nothing follows. */
   readonly complete: boolean;
-  /** Bytes when the file was opened. */
+  /** Size in bytes when the file was opened. */
   readonly size: number;
   readonly modified: Date;
-  /** Differs when the file was changed or replaced. */
+  /** Differs if the file was changed or replaced. */
   readonly version: string;
-  /** Another recording follows that cannot be played as one with this one. */
+  /** True if another recording follows that cannot be played together with this one. */
   readonly #foreign: boolean;
   readonly #disk: DiskFile;
   readonly #parts: readonly Part[];
   readonly #measured: MediaTimes[];
   #times: MediaTimes;
   #knownSize: number;
-  /** The last packet will not become whole. */
+  /** True if the last packet will not be completed. */
   #isCutFinal = false;
   #extending: Promise<boolean> | undefined;
 
@@ -99,10 +99,11 @@ export class PacketFile implements PacketStore {
   }
 
   /**
-   * Opens a file; of its data the head and the tail are read, and where the header does not say how long it is, some places
-   * in between.
-   * @throws WmError WM_NO_INPUT when it cannot be opened or read, WM_BAD_INPUT when it is empty, not a regular file or
-   *   without a packet, WM_ASF_MALFORMED when it is not ASF
+   * Opens a file; reads the head and the tail of its data, and some places in between if the header does not give its
+   * length.
+   *
+   * @throws WmError WM_NO_INPUT if it cannot be opened or read, WM_BAD_INPUT if it is empty, not a regular file or
+   *   without a packet, WM_ASF_MALFORMED if it is not ASF
    */
   static async open(path: string): Promise<PacketFile> {
     const disk = await DiskFile.open(path);
@@ -119,28 +120,28 @@ export class PacketFile implements PacketStore {
     }
   }
 
-  /** Rises while the file grows. */
+  /** Grows with the file. */
   get packetCount(): number {
     const last = this.#parts.at(-1)!;
     return last.first + last.count;
   }
 
-  /** The last packet is not whole yet, or never will be. */
+  /** True if the last packet is incomplete, for now or forever. */
   get cut(): boolean {
     return this.#parts.at(-1)!.cut;
   }
 
-  /** As players get them; of a file that grows those up to the last look. */
+  /** The times as players get them; for a growing file, up to the last look. */
   get times(): MediaTimes {
     return this.#times;
   }
 
-  /** Milliseconds that presentation times are later than media times. */
+  /** How much later presentation times are than media times, in ms. */
   get preroll(): number {
     return this.#times.preroll;
   }
 
-  /** Recordings that were joined. */
+  /** Number of joined recordings. */
   get recordings(): number {
     return this.#parts.length;
   }
@@ -161,19 +162,19 @@ export class PacketFile implements PacketStore {
     };
   }
 
-  /** Bytes at the last look. */
+  /** Size in bytes at the last look. */
   get knownSize(): number {
     return this.#knownSize;
   }
 
-  /** The packets are as they stand in the file, and no others. */
+  /** True if the packets are exactly those in the file, unchanged. */
   get untouched(): boolean {
     const [part] = this.#parts;
     const isMoved = part!.sendShift !== 0 || part!.presentationShift !== 0;
     return this.#parts.length === 1 && part!.pieces === 1 && !isMoved;
   }
 
-  /** Where index objects may stand that are right for the packets as they are, bytes; undefined when none can be. */
+  /** Position in bytes where index objects may begin that match the packets; undefined if there can be none. */
   get indexStart(): number | undefined {
     const [part] = this.#parts;
     if (!this.untouched) return undefined;
@@ -181,15 +182,16 @@ export class PacketFile implements PacketStore {
     return part!.dataStart + Number(this.stored.dataObject.size) - DATA_OBJECT_HEAD_SIZE;
   }
 
-  /** Bytes of everything but the header, as it is in the file. */
+  /** Bytes of everything except the header, as in the file. */
   get dataSize(): number {
     return this.size - this.#parts[0]!.dataStart;
   }
 
   /**
-   * The packets with some numbers, or the first of them: those of one recording.
+   * Returns the packets with some numbers, or the first of them: those of one recording.
+   *
    * @param count at least 1
-   * @throws WmError WM_NO_INPUT when the disk fails or the file was closed
+   * @throws WmError WM_NO_INPUT if the disk fails or the file was closed
    */
   async borrow(from: number, count: number): Promise<PacketRun> {
     const part = this.#parts.findLast(({ first }) => first <= from) ?? this.#parts[0]!;
@@ -201,9 +203,10 @@ export class PacketFile implements PacketStore {
   }
 
   /**
-   * Calls `visit` with the packets that can be read of some numbers; they are valid during the call. It may end the visit by
-   * returning false.
-   * @throws WmError WM_NO_INPUT when the disk fails or the file was closed
+   * Calls `visit` with each readable packet among some numbers, valid only during the call. `visit` may return false to
+   * stop.
+   *
+   * @throws WmError WM_NO_INPUT if the disk fails or the file was closed
    */
   async visit(from: number, count: number, visit: (packet: DataPacket, location: number) => unknown): Promise<void> {
     const end = Math.min(from + count, this.packetCount);
@@ -220,8 +223,9 @@ export class PacketFile implements PacketStore {
   }
 
   /**
-   * Bytes from anywhere in the file; fewer than asked for at its end.
-   * @throws WmError WM_NO_INPUT when the disk fails or the file was closed
+   * Reads bytes from anywhere in the file; fewer than requested at its end.
+   *
+   * @throws WmError WM_NO_INPUT if the disk fails or the file was closed
    */
   readBytes(position: number, length: number): Promise<Buffer> {
     return this.#disk.read(position, length);
@@ -229,7 +233,7 @@ export class PacketFile implements PacketStore {
 
   available(from: number, count: number): number {
     const left = Math.min(count, this.packetCount - from);
-    // A last one that is not whole comes only when it does not become so.
+    // An incomplete last packet is passed on only if it will not be completed.
     const isLastCut = this.cut && from + left >= this.packetCount && !this.#isCutFinal;
     return Math.max(isLastCut ? left - 1 : left, 0);
   }
@@ -249,7 +253,7 @@ export class PacketFile implements PacketStore {
     return readTimeIndexes(this);
   }
 
-  /** Looks whether a file that was not complete has more packets by now. @throws WmError WM_NO_INPUT */
+  /** Checks whether an incomplete file has grown. @throws WmError WM_NO_INPUT */
   extend(): Promise<boolean> {
     if (this.complete) return Promise.resolve(false);
     this.#extending ??= this.#extend().finally(() => {
@@ -258,7 +262,7 @@ export class PacketFile implements PacketStore {
     return this.#extending;
   }
 
-  /** Waits for reads under way; may be called more than once. */
+  /** Waits for pending reads, then closes the file; may be called more than once. */
   close(): Promise<void> {
     return this.#disk.close();
   }
@@ -280,7 +284,7 @@ export class PacketFile implements PacketStore {
     return last.slots > before;
   }
 
-  /** Whether there is a packet behind the last one by now, in space that was reserved. */
+  /** True if there is now a packet after the last one, in space that was reserved. */
   async #isWritten(last: Part): Promise<boolean> {
     if (last.cut || last.complete) return false;
     const run = await last.borrowRaw(last.slots, 1);

@@ -4,46 +4,49 @@ import { readCutPacket, tidyPacket } from '../../asf/repair.js';
 import { isObjectAt, type PacketScanner, SCAN_HEAD_SIZE } from '../../asf/scan.js';
 import { splitPacket } from '../../asf/split.js';
 
-/** How the packets of a part become those that players get. */
+/** How to turn the packets of a part into those for players. */
 export interface PacketView {
-  /** Bytes of the packets in the file. */
+  /** Bytes of a packet in the file. */
   readonly packetSize: number;
   readonly scanner: PacketScanner;
-  /** Added to send times, ms. */
+  /** Added to send times, in ms. */
   readonly sendShift: number;
-  /** Added to presentation times, ms. */
+  /** Added to presentation times, in ms. */
   readonly presentationShift: number;
-  /** Where send times say nothing, they are the presentation times less this, ms; undefined nearly always. */
+  /**
+   * If send times are unusable, they are replaced by the presentation times minus this many ms; nearly always
+   * undefined.
+   */
   readonly lead: number | undefined;
-  /** Packets that players get for one in the file, because that is larger than the protocols carry; 1 nearly always. */
+  /** Packets for players made of one in the file, if that is larger than the protocols carry; nearly always 1. */
   readonly pieces: number;
-  /** Bytes of the packets that players get. */
+  /** Bytes of a packet for players. */
   readonly pieceSize: number;
 }
 
 export interface RunFields {
   readonly view: PacketView;
-  /** `before` bytes, the places, and {@link RUN_TAIL_SIZE} bytes more; fewer at the end of the data. */
+  /** `before` bytes, the places, and {@link RUN_TAIL_SIZE} more bytes; fewer at the end of the data. */
   readonly bytes: Buffer;
-  /** Bytes before the first place: one packet size where packets are not where they are expected, else 0. */
+  /** Bytes before the first place: one packet size if packets are not where they are expected, else 0. */
   readonly before: number;
-  /** The data ends with the bytes. */
+  /** True if the data ends with the bytes. */
   readonly last: boolean;
   /** Number of the first place. */
   readonly first: number;
-  /** Places that packets may end in. */
+  /** Number of places that packets may end in. */
   readonly slots: number;
-  /** Number of the first packet that is wanted; in the first place. */
+  /** Number of the first requested packet, which is in the first place. */
   readonly from: number;
-  /** The file has become shorter: not all places could be read. */
+  /** True if the file has become shorter and not all places could be read. */
   readonly short: boolean;
   readonly release?: () => void;
 }
 
-/** Bytes that are read behind the packets of a run, to see whether the last one is whole. */
+/** Bytes read after the packets of a run, to see whether the last one is whole. */
 export const RUN_TAIL_SIZE = SCAN_HEAD_SIZE;
 
-/** Whether all packets of a run begin where they are expected, and something begins behind the last. */
+/** True if all packets of a run begin where they are expected, and another begins after the last. */
 export function isAligned(bytes: Buffer, slots: number, { packetSize, scanner }: PacketView): boolean {
   const end = slots * packetSize;
   for (let at = 0; at < end; at += packetSize) if (!scanner.looksRight(bytes, at)) return false;
@@ -51,32 +54,32 @@ export function isAligned(bytes: Buffer, slots: number, { packetSize, scanner }:
 }
 
 /**
- * The packets in a piece of a file, one after the other. They have numbers by the place in which they end: the data is a row
- * of places of one packet size each. In a file without faults there is one packet in each; where bytes were lost or added,
- * the packets are found that are not where they are expected (asf.md 16.6), and still no number comes twice.
+ * The packets in a piece of a file, in order. Packets are numbered by the place in which they end: the data is a row of
+ * places of one packet size each. In a file without faults each place has one packet. Where bytes were lost or added,
+ * packets are found that are not where they are expected (asf.md 16.6), and still no number occurs twice.
  */
 export class PacketRun {
-  /** Number of the first packet that is wanted. */
+  /** Number of the first requested packet. */
   readonly from: number;
-  /** How many numbers the run covers. */
+  /** Number of packet numbers that the run covers. */
   readonly count: number;
-  /** The file has become shorter: not all places could be read. */
+  /** True if the file has become shorter and not all places could be read. */
   readonly short: boolean;
-  /** The number behind the last place that could be read. */
+  /** The number after the last place that could be read. */
   readonly end: number;
   readonly #fields: RunFields;
   readonly #view: PacketView;
   readonly #isAligned: boolean;
   #at = 0;
-  /** Where the packet ends that was read last. */
+  /** Where the last packet read ends. */
   #packetEnd = 0;
   #place = -1;
   #location = -1;
   #isShifted = false;
   #isCut = false;
-  /** Nothing is wrong in the packet that was judged last. */
+  /** True if the last accepted packet has no fault. */
   #isTidy = true;
-  /** Packets that were made of one that is too large. */
+  /** The packets made of one that is too large. */
   #pieces: DataPacket[] = [];
 
   constructor(fields: RunFields) {
@@ -91,22 +94,22 @@ export class PacketRun {
     this.end = fields.short ? Math.max(first + filled, from) : from + this.count;
   }
 
-  /** The number of the packet that {@link next} gave last. */
+  /** The number of the packet that {@link next} last returned. */
   get location(): number {
     return this.#location;
   }
 
-  /** A packet was found that is not where it is expected. */
+  /** True if a packet was found that is not where it is expected. */
   get shifted(): boolean {
     return this.#isShifted;
   }
 
-  /** The packet that was given last is cut: the data ends in it. */
+  /** True if the last packet returned is truncated: the data ends in it. */
   get cut(): boolean {
     return this.#isCut;
   }
 
-  /** The next packet that is believed, its times and size as players get them; undefined at the end. */
+  /** Returns the next credible packet, with times and size for players; undefined at the end. */
   next(): DataPacket | undefined {
     for (;;) {
       const packet = this.#pieces.shift() ?? this.#nextInPlace();
@@ -116,7 +119,7 @@ export class PacketRun {
     }
   }
 
-  /** The bytes are not needed any more; once. Packets that were given are not valid any more then. */
+  /** Gives the bytes back; call once. The packets returned are invalid after that. */
   release(): void {
     this.#fields.release?.();
   }
@@ -130,7 +133,7 @@ export class PacketRun {
       if (packet === undefined || packet.payloads.length === 0) continue;
       const place = Math.floor((this.#packetEnd - 1 - before) / packetSize);
       if (place >= slots) return undefined;
-      // Two packets cannot have one number: of what is left of a packet that follows a whole one nothing is given.
+      // Two packets cannot share a number: the remains of a packet that end in the place of a whole one are dropped.
       if (place <= this.#place) continue;
       if (at % packetSize !== 0) this.#isShifted = true;
       this.#place = place;
@@ -152,7 +155,7 @@ export class PacketRun {
     return packet !== undefined && this.#isBelieved(packet, this.#at) ? this.#tidy(packet) : undefined;
   }
 
-  /** As {@link #readAligned}, where packets may begin anywhere. */
+  /** Like {@link #readAligned}, for packets that may begin anywhere. */
   #read(): DataPacket | undefined {
     const { packetSize, scanner } = this.#view;
     const { bytes } = this.#fields;
@@ -167,12 +170,12 @@ export class PacketRun {
     }
     const found = scanner.find(bytes, at + 1, isBelieved ? next : bytes.length);
     if (isBelieved && found !== -1 && found < next) return this.#readCut(found);
-    // Where nothing is found, what is left may still be a packet that the data ends in.
+    // If nothing is found, the rest may still be a packet that the data ends in.
     this.#goTo(isBelieved ? next : found !== -1 ? found : this.#lastStart(at));
     return isBelieved ? this.#tidy(packet) : undefined;
   }
 
-  /** Of a packet that goes beyond the bytes, what is there if the data ends with them. */
+  /** Reads the available part of a packet that goes beyond the bytes, if the data ends with them. */
   #readLast(): DataPacket | undefined {
     const { bytes, last } = this.#fields;
     const next = this.#at + this.#view.packetSize;
@@ -182,7 +185,10 @@ export class PacketRun {
     return left;
   }
 
-  /** The next expected place for a packet when nothing was found behind `at`: the last one, in which the data may end. */
+  /**
+   * Returns the next expected place for a packet if nothing was found after `at`: the last one, in which the data may
+   * end.
+   */
   #lastStart(at: number): number {
     const { packetSize } = this.#view;
     const { bytes, last } = this.#fields;
@@ -195,7 +201,7 @@ export class PacketRun {
     this.#packetEnd = at;
   }
 
-  /** What is whole of a packet that ends too early. */
+  /** Returns the complete payloads of a packet that ends too early. */
   #readCut(end: number): DataPacket | undefined {
     const { packetSize, scanner } = this.#view;
     const start = this.#at;
@@ -223,7 +229,7 @@ export class PacketRun {
     return follower !== undefined && scanner.judge(follower) !== 'foreign' && scanner.agree(packet, follower);
   }
 
-  /** The packet that was believed last, without what is wrong in it. */
+  /** Returns the last accepted packet without its faults. */
   #tidy(packet: DataPacket): DataPacket | undefined {
     if (this.#isTidy) return packet;
     const { packetSize, scanner } = this.#view;

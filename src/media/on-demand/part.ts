@@ -6,12 +6,12 @@ import type { DiskFile } from './disk-file.js';
 import type { FileHead } from './file-head.js';
 import { isAligned, PacketRun, type PacketView, RUN_TAIL_SIZE } from './packet-run.js';
 
-/** Bytes of packets that one read takes to look at them, or one packet if that is larger. */
+/** Bytes of packets that one read takes for inspection, or one packet if that is larger. */
 const BATCH_SIZE = 32 * 1024;
 
 /**
- * A header and its data packets in a file, of which there may be several: recordings are joined by putting one behind the
- * other. Places in it are counted from its first packet: place i is at `dataStart + i × packetSize`.
+ * A header and its data packets in a file. A file may have several: recordings are joined by concatenating them. Places
+ * are counted from the first packet of a part: place i is at `dataStart + i × packetSize`.
  */
 export class Part implements PacketView {
   readonly header: AsfHeader;
@@ -19,21 +19,21 @@ export class Part implements PacketView {
   readonly packetSize: number;
   readonly pieces: number;
   readonly pieceSize: number;
-  /** Believes packets of the times that were measured. */
+  /** Accepts packets around the measured times. */
   readonly scanner: PacketScanner;
-  /** The packets as they are in the file, of any time. */
+  /** The packets as in the file, of any time. */
   readonly raw: PacketView;
-  /** Places that one read takes to look at what is in them. */
+  /** Places that one read takes for inspection. */
   readonly batch: number;
-  /** Places that hold packets; rises while a recording goes on. */
+  /** Number of places that hold packets; grows while a recording is in progress. */
   slots = 0;
-  /** Where the data ends at the latest, bytes. */
+  /** The latest position where the data can end, in bytes. */
   end = Number.POSITIVE_INFINITY;
-  /** The last place is not whole: the file ends in it. */
+  /** True if the last place is incomplete: the file ends in it. */
   cut = false;
-  /** The header says how many packets there are, and they are. */
+  /** True if the header gives the number of packets, and all are there. */
   complete = false;
-  /** Number of the first packet, as all parts count them. */
+  /** Number of the first packet, counted over all parts. */
   first = 0;
   sendShift = 0;
   presentationShift = 0;
@@ -55,21 +55,22 @@ export class Part implements PacketView {
     this.batch = Math.max(1, Math.floor(BATCH_SIZE / header.packetSize));
   }
 
-  /** Packet numbers of all its places. */
+  /** Number of packet numbers for all its places. */
   get count(): number {
     return this.slots * this.pieces;
   }
 
   /**
-   * The packets that begin in some places as players get them, in memory that is used again.
-   * @param from number of the first packet that is wanted, which begins in the first place
-   * @throws WmError WM_NO_INPUT when the disk fails or the file was closed
+   * Returns the packets that begin in some places, as players get them, in pooled memory.
+   *
+   * @param from number of the first requested packet, which begins in the first place
+   * @throws WmError WM_NO_INPUT if the disk fails or the file was closed
    */
   borrow(slot: number, slots: number, from: number): Promise<PacketRun> {
     return this.#borrow(this, this.first + slot * this.pieces, from, slot, slots);
   }
 
-  /** As {@link borrow}, as they are in the file; they have the numbers of their places. */
+  /** Like {@link borrow}, but as in the file; the packets have the numbers of their places. */
   borrowRaw(slot: number, slots: number): Promise<PacketRun> {
     return this.#borrow(this.raw, slot, slot, slot, slots);
   }

@@ -10,28 +10,32 @@ import type { DiskFile } from './disk-file.js';
 import { readFileHead } from './file-head.js';
 import { Part } from './part.js';
 
-/** Recordings in one file. */
+/** The most recordings in one file. */
 const MAX_PARTS = 1000;
-/** Objects behind the data that are looked at. */
+/** The most objects examined after the data. */
 const MAX_OBJECTS = 100;
-/** How far from the end of a file without a packet count the last packet is looked for one by one. Bytes. */
+/** How far from the end of a file without a packet count the last packet is searched for one by one, in bytes. */
 const MAX_TAIL_SIZE = 16 * 1024 * 1024;
-/** Places of a recording that are looked at to see whether another one follows in it. */
+/** Places of a recording that are examined for another recording inside it. */
 const PROBES = 64;
-/** Reads that may be made for that in one file. */
+/** The most reads for that in one file. */
 const MAX_PROBES = 1500;
-/** Times may go back by so much within one recording, ms. */
+/** Times may go back by this much within one recording, in ms. */
 const REORDERING = 5000;
 
 export interface FoundParts {
   readonly parts: readonly Part[];
-  /** Another recording follows that cannot be played as one with the others: its streams or packets are others. */
+  /**
+   * True if another recording follows that cannot be played together with the others, because its streams or packets
+   * differ.
+   */
   readonly foreign: boolean;
 }
 
 /**
- * Finds the recordings in a file. Of a complete one the end is known; in one whose header does not say how long it is, some
- * places are looked at: behind another header packets begin at other distances, or times go back.
+ * Finds the recordings in a file. The end of a complete recording is known. If a header does not give the length, some
+ * places are examined: after another header packets begin at other offsets, or times go back.
+ *
  * @throws AsfError, WmError as `PacketFile.open`
  */
 export async function findParts(disk: DiskFile): Promise<FoundParts> {
@@ -58,7 +62,7 @@ export async function findParts(disk: DiskFile): Promise<FoundParts> {
   }
 }
 
-/** Learns what the packets look like. */
+/** Learns the typical form of the packets. */
 async function takeForm(part: Part): Promise<void> {
   const packets = await readPackets(part, 0, part.batch);
   const [first = packets[0]] = trusted(part, packets);
@@ -68,14 +72,15 @@ async function takeForm(part: Part): Promise<void> {
 }
 
 /**
- * Counts the packets: those that the header says there are, if they are there; else up to the last that can be read.
+ * Counts the packets: those in the header's count if they are there, else those up to the last readable one.
+ *
  * @param size bytes of the file
- * @throws WmError WM_NO_INPUT when the disk fails
+ * @throws WmError WM_NO_INPUT if the disk fails
  */
 export async function countPackets(disk: DiskFile, part: Part, size: number): Promise<void> {
   const { dataStart, packetSize } = part;
   const data = size - dataStart;
-  // Who finished a recording in the meantime wrote its size here.
+  // If the recording was finished in the meantime, its size is here now.
   const head = await disk.read(dataStart - DATA_OBJECT_HEAD_SIZE, DATA_OBJECT_HEAD_SIZE);
   const isData = head.length === DATA_OBJECT_HEAD_SIZE && head.toString('hex', 0, 16) === GUID.dataObject;
   const dataObject = isData
@@ -88,20 +93,20 @@ export async function countPackets(disk: DiskFile, part: Part, size: number): Pr
     const tail = await readTail(part);
     part.complete = !part.header.broadcast && tail === 'right';
     if (part.complete) return;
-    // Bytes were added, so that the last packets are further on than they should be.
+    // Bytes were added, so the last packets are later than they should be.
     if (tail === 'shifted') declared = undefined;
   }
   const available = Math.max(Math.ceil(data / packetSize), 0);
   await countReadable(part, declared === undefined ? available : Math.min(declared, available));
 }
 
-/** The data ends where another header begins. */
+/** Ends the data where another header begins. */
 async function endAt(part: Part, end: number): Promise<void> {
   part.end = end;
   if (!part.complete) await countReadable(part, Math.ceil((end - part.dataStart) / part.packetSize));
 }
 
-/** The packets that begin in some places, as they are in the file, with memory of their own. */
+/** Returns the packets that begin in some places, as in the file, in memory of their own. */
 export async function readPackets(part: Part, slot: number, slots: number): Promise<PlacedPacket[]> {
   const run = await part.borrowRaw(slot, slots);
   const found: PlacedPacket[] = [];
@@ -112,15 +117,15 @@ export async function readPackets(part: Part, slot: number, slots: number): Prom
   return found;
 }
 
-/** A packet and the place in which it ends. */
+/** A packet and the place where it ends. */
 export interface PlacedPacket {
   readonly packet: DataPacket;
   readonly place: number;
-  /** The data ends in it. */
+  /** True if the data ends in it. */
   readonly cut: boolean;
 }
 
-/** Those that have the form of the others, or the time of one beside them: that is hardly chance. */
+/** Returns the packets that have the form of the others, or a time near that of a neighbour: that is hardly chance. */
 export function trusted(part: Part, packets: readonly PlacedPacket[]): PlacedPacket[] {
   const agrees = (a: PlacedPacket, b: PlacedPacket | undefined): boolean =>
     b !== undefined && part.raw.scanner.agree(a.packet, b.packet);
@@ -132,7 +137,7 @@ export function trusted(part: Part, packets: readonly PlacedPacket[]): PlacedPac
   );
 }
 
-/** Whether the last packets that the header promises are there, and where they should be. */
+/** Checks whether the last packets that the header counts are there, and where they should be. */
 async function readTail(part: Part): Promise<'right' | 'shifted' | 'unreadable'> {
   const from = Math.max(part.slots - part.batch, 0);
   const run = await part.borrowRaw(from, part.slots - from);
@@ -143,8 +148,8 @@ async function readTail(part: Part): Promise<'right' | 'shifted' | 'unreadable'>
 }
 
 /**
- * Counts the places up to the last packet that can be read. Behind the packets may be an index, what a protocol left, or the
- * zeros of a file whose space was reserved.
+ * Counts the places up to the last readable packet. An index, leftovers of a protocol, or the zeros of reserved space
+ * may follow the packets.
  */
 async function countReadable(part: Part, available: number): Promise<void> {
   const last = await lastReadable(part, available);
@@ -179,7 +184,10 @@ async function lastReadable(part: Part, available: number): Promise<PlacedPacket
   return last;
 }
 
-/** Where a further header begins behind the data of a complete recording and its indexes, bytes; undefined without one. */
+/**
+ * Returns where another header begins after the data of a complete recording and its indexes, in bytes; undefined if
+ * there is none.
+ */
 async function headerBehind(disk: DiskFile, part: Part): Promise<number | undefined> {
   let at = part.dataStart + Number(part.header.dataObject.size) - DATA_OBJECT_HEAD_SIZE;
   for (let count = 0; count < MAX_OBJECTS; count++) {
@@ -193,14 +201,14 @@ async function headerBehind(disk: DiskFile, part: Part): Promise<number | undefi
   return undefined;
 }
 
-/** Where the next packet begins at or behind the start of a place, in bytes from there, and its time. */
+/** Where the next packet begins at or after the start of a place, in bytes from there, and its time. */
 interface Phase {
   readonly offset: number;
   /** ms modulo 2^32 */
   readonly time: number | undefined;
 }
 
-/** Looks for another header in data whose end is not known. */
+/** Searches for another header in data whose end is unknown. */
 async function headerInside(disk: DiskFile, part: Part, probes: { left: number }): Promise<number | undefined> {
   const { scanner } = part.raw;
   const phaseOf = async (slot: number): Promise<Phase | undefined> => {
@@ -231,7 +239,7 @@ async function headerInside(disk: DiskFile, part: Part, probes: { left: number }
     }
     const header = high - low > 1 ? undefined : await findHeader(disk, part, low, high);
     if (header !== undefined) return header;
-    // Only bytes that were lost or added; the rest is compared with what follows them.
+    // Bytes were merely lost or added here; compare the rest with what follows.
     [low, known] = [high, behind];
   }
   return undefined;
@@ -242,7 +250,7 @@ function isSame(a: Phase, b: Phase): boolean {
   return a.time === undefined || b.time === undefined || ((b.time - a.time) | 0) > -REORDERING;
 }
 
-/** A header between two places. */
+/** Searches for a header between two places. */
 async function findHeader(disk: DiskFile, part: Part, from: number, to: number): Promise<number | undefined> {
   const start = part.dataStart + from * part.packetSize;
   const bytes = await disk.read(start, (to - from + 2) * part.packetSize + OBJECT_HEAD_SIZE);

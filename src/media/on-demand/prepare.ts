@@ -6,9 +6,11 @@ import type { DueCheck, OnDemandItem, ReaderOptions } from './options.js';
 import type { PacketRun } from './packet-file.js';
 
 /**
- * The packet with the payloads that are wanted, with or without padding ([MS-WMSP] 2.2.3.3); undefined when none is.
- * @param isWanted asked once for each payload, in order; undefined keeps all
- * @throws AsfError when a packet whose padding is to be kept is longer than the packet size
+ * Returns the packet with the wanted payloads, with or without padding ([MS-WMSP] 2.2.3.3); undefined if no payload is
+ * wanted.
+ *
+ * @param isWanted called once for each payload, in order; undefined keeps all
+ * @throws AsfError if a packet that keeps its padding is longer than the packet size
  */
 export function wirePacket(
   packet: DataPacket,
@@ -17,7 +19,7 @@ export function wirePacket(
   isWanted?: (payload: Payload, order: number) => boolean,
 ): Buffer | undefined {
   let order = 0;
-  // The filter asks once for each payload, in their order, but tells only the stream.
+  // The filter asks once for each payload, in order, but only names the stream.
   const level = () => (isWanted?.(packet.payloads[order]!, order++) ? 0 : 2);
   const bytes = isWanted === undefined ? packet.bytes : filterPacket(packet, level);
   if (bytes === undefined) return undefined;
@@ -25,7 +27,7 @@ export function wirePacket(
   return padding === 'cut' ? bytes : restorePadding(parsePacket(bytes), packetSize);
 }
 
-/** The lowest presentation time of the payloads that begin an object, ms; undefined when none does. */
+/** Returns the lowest presentation time of the payloads that begin an object, in ms; undefined if none does. */
 function lowestTime({ payloads }: DataPacket): number | undefined {
   let lowest: number | undefined;
   for (const { offset, presentationTime } of payloads) {
@@ -43,7 +45,7 @@ export class EndTime {
 
   /**
    * @param duration ms of media
-   * @param start presentation time from which it counts, ms; undefined counts from the first packet
+   * @param start presentation time from which it counts, in ms; undefined counts from the first packet
    */
   constructor(duration: number, start: number | undefined) {
     this.#duration = duration;
@@ -51,8 +53,10 @@ export class EndTime {
   }
 
   /**
-   * Whether the packet is still to be sent. Streams are interleaved, so packets beyond the end may stand between others.
-   * @returns `over` when no packet that comes later can be wanted
+   * Decides whether the packet is still to be sent. Streams are interleaved, so packets beyond the end may be among
+   * others.
+   *
+   * @returns `over` if no later packet can be wanted
    */
   judge(packet: DataPacket): 'within' | 'beyond' | 'over' {
     const time = lowestTime(packet);
@@ -68,24 +72,25 @@ export class EndTime {
   }
 }
 
-/** How much streams may be apart in the file, ms of send time. */
+/** How far streams may be apart in the file, in ms of send time. */
 const INTERLEAVING = 1000;
 
-/** What was made ready of a run of packets. */
+/** The packets of a run that are ready to send. */
 export interface ReadyPackets {
-  /** Views of the run, as far as the packets did not have to be changed. */
+  /** Views of the run, where packets did not have to be changed. */
   readonly items: readonly OnDemandItem[];
-  /** Number of the next packet to look at: one that is not due, or the one behind the run. */
+  /** Number of the next packet to examine: one that is not due, or the one after the run. */
   readonly next: number;
-  /** No packet that comes later can be wanted. */
+  /** True if no later packet can be wanted. */
   readonly over: boolean;
-  /** Not one packet could be read. */
+  /** True if not a single packet could be read. */
   readonly empty: boolean;
 }
 
 /**
- * Makes the packets of a run ready for the wire that are due. Packets of which nothing is wanted are left out.
- * @param end where given, packets beyond it are left out
+ * Makes the packets of a run that are due ready to send. Drops packets without a wanted payload.
+ *
+ * @param end drops packets beyond it, if given
  */
 export function prepare(
   run: PacketRun,
@@ -104,7 +109,7 @@ export function prepare(
     const judged = end?.judge(packet) ?? 'within';
     if (judged === 'over') return { items, next: location, over: true, empty };
     if (judged === 'beyond') continue;
-    // Before the filter, which may be asked for every payload only once.
+    // Checked before the filter, which may be called only once for every payload.
     if (!pacer.due(packet.sendTime)) return { items, next: location, over: false, empty };
     const wire = wirePacket(packet, packetSize, padding, filter.open ? undefined : isWanted);
     pacer.given(wire?.length ?? 0);

@@ -1,24 +1,25 @@
-/** Half of the threads that Node.js reads with are left for players that have just come. */
+/** Half of the threads that Node.js reads with stay free for players that have just arrived. */
 const DEFAULT_LIMIT = 2;
 
 /**
- * Lets only some reads be under way at once. When many players come, each wants seconds of media at once; with all of these
- * reads under way, a player that comes now would wait for its first packet until all the others have theirs.
+ * Limits concurrent reads. When many players arrive, each wants seconds of media at once; if all of these reads ran
+ * together, a newcomer would wait for its first packet until all the others had theirs.
  */
 export class ReadQueue {
   readonly #limit: number;
-  // A set, because taking the first one costs the same however many there are.
+  // A Set, because removing the first one takes constant time.
   readonly #waiting = new Set<() => void>();
   #running = 0;
 
-  /** @param limit reads under way at once */
+  /** @param limit concurrent reads */
   constructor(limit: number = DEFAULT_LIMIT) {
     this.#limit = limit;
   }
 
   /**
-   * Does the work when it is its turn.
-   * @throws what the work throws
+   * Runs the work in its turn.
+   *
+   * @throws any error of the work
    */
   async run<T>(work: () => Promise<T>): Promise<T> {
     if (this.#running < this.#limit) this.#running++;
@@ -30,7 +31,7 @@ export class ReadQueue {
     }
   }
 
-  /** Gives the place to the one that waits longest. */
+  /** Passes the place to the one that has waited longest. */
   #handOn(): void {
     for (const begin of this.#waiting) {
       this.#waiting.delete(begin);

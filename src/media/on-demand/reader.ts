@@ -14,31 +14,31 @@ export interface ReaderFile {
   readonly keys: KeyFrameMap;
   readonly streams: GateStreams;
   readonly reads: ReadQueue;
-  /** Packets in a millisecond of media, on average. */
+  /** Packets per ms of media, on average. */
   readonly packetRate: number;
 }
 
 /** Bytes, or one packet if that is larger. */
 const LARGEST_READ = 128 * 1024;
-/** How much more than the average a stretch of media may have without a second read. */
+/** How far above the average rate a stretch of media may be without needing a second read. */
 const VARIATION = 1.25;
 /** Everything is due. */
 const AT_ONCE: DueCheck = { span: Number.POSITIVE_INFINITY, due: () => true, given: () => undefined };
-/** Milliseconds: nothing here lasts longer, and 32-bit times cannot tell more apart. */
+/** In ms. Nothing here lasts longer, and 32-bit times cannot distinguish more. */
 const LONGEST = 2 ** 30;
 const END: OnDemandBatch = { items: [], end: true };
 const LATER: OnDemandBatch = { items: [], end: false, idle: true };
 
-/** The duration if it is one that limits anything. */
+/** Returns the duration if it limits anything. */
 function limitOf(duration: number | undefined): number | undefined {
   return duration !== undefined && duration > 0 && duration < LONGEST ? duration : undefined;
 }
 
 /**
- * Reads a file for one player: at a time what is due, up to 128 KiB; nothing is held in between. At rate 1 these are the packets with the chosen
- * streams, without those of which nothing is left; they begin with a whole object (video: a key frame), or exactly at the
- * packet that a player named. At other rates these are key frames, see {@link TrickPlay}; without video forwards all packets,
- * and backwards none.
+ * Reads a file for one player: as much at a time as is due, up to 128 KiB; holds nothing in between. At rate 1 it
+ * returns the packets with the chosen streams, without packets left empty. They begin with a whole object (video: a key
+ * frame), or exactly at the packet that a player named. At other rates it returns key frames, see {@link TrickPlay};
+ * without video all packets forward, and none in reverse.
  */
 export class OnDemandReader {
   readonly #shared: ReaderFile;
@@ -51,7 +51,7 @@ export class OnDemandReader {
   #isFirst = true;
   #ended = false;
 
-  /** For `OnDemandFile.reader`. */
+  /** Used by `OnDemandFile.reader`. */
   constructor(shared: ReaderFile, options: ReaderOptions) {
     const { file, keys, streams } = shared;
     const { rate, choice, start } = options;
@@ -68,29 +68,30 @@ export class OnDemandReader {
     }
   }
 
-  /** The number of the next packet to be looked at. */
+  /** The number of the next packet to examine. */
   get position(): number {
     return this.#trick?.position ?? this.#at;
   }
 
-  /** Milliseconds, of the header. */
+  /** The header's preroll in ms. */
   get preroll(): number {
     return this.#shared.file.preroll;
   }
 
   /**
-   * Other streams from the packets on that have not been read yet. One that is turned on begins at a key frame, and the one
-   * of the same type that is turned off with it goes on until then ([MS-WMSP] 3.2.5.7).
+   * Chooses other streams, from the packets on that have not been read yet. A stream that is turned on begins at a key
+   * frame; one of the same type that is turned off with it goes on until then ([MS-WMSP] 3.2.5.7).
    */
   choose(choice: StreamChoice): void {
     this.#gate.choose(choice);
   }
 
   /**
-   * The next packets, up to the first that is not due; to be called again when the promise is settled, not before. What is not
-   * in the file any more, because it was cut, ends it; a recording that goes on is followed as far as it has come.
+   * Returns the next packets, up to the first that is not due; call again only after the promise has settled. If the
+   * file has been truncated, it ends there; a recording in progress is followed as far as it has come.
+   *
    * @param pacer by default all packets are due
-   * @throws WmError WM_NO_INPUT when the disk fails or the file was closed
+   * @throws WmError WM_NO_INPUT if the disk fails or the file was closed
    */
   async next(pacer: DueCheck = AT_ONCE): Promise<OnDemandBatch> {
     if (this.#ended) return END;
@@ -111,7 +112,7 @@ export class OnDemandReader {
     const due = Math.ceil(pacer.span * packetRate * VARIATION) + 1;
     const count = file.available(from, Math.min(due, most));
     const borrow = () => file.borrow(from, count);
-    // Who has nothing yet does not wait for those who want more.
+    // A player that has nothing yet does not wait for those that want more.
     const run = await (this.#isFirst ? borrow() : reads.run(borrow));
     this.#isFirst = false;
     const { items, next, over, empty } = prepare(
@@ -130,7 +131,7 @@ export class OnDemandReader {
     return { items, end: more === 'end', idle: more === 'later', release };
   }
 
-  /** Gives up what is waited for; to be called when nothing more is wanted. */
+  /** Gives up a pending wait; call when nothing more is wanted. */
   close(): void {
     this.#closing.abort();
   }

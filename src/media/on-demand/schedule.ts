@@ -1,34 +1,37 @@
 export interface ScheduleOptions {
   /** Milliseconds of media in a millisecond; above 0. */
   readonly pace: number;
-  /** Send times fall. */
+  /** True if send times fall. */
   readonly backwards: boolean;
-  /** Milliseconds of media that are due at once, and by which sending stays ahead. Not with `acceleration`. */
+  /** Milliseconds of media that are due at once, and by which sending stays ahead. Not used with `acceleration`. */
   readonly burst: number;
   /** AccelBW in bits per second and AccelDuration in ms of media. */
   readonly acceleration: { readonly bitsPerSecond: number; readonly milliseconds: number } | undefined;
-  /** A longer step of the send times is a gap in the file and is not waited for. Milliseconds. */
+  /** A longer step of the send times is a gap in the file and is skipped without waiting, in ms. */
   readonly largestStep: number;
 }
 
-/** Send times may go back by this much and are then taken to stand still: some files have blocks of audio and of video. Milliseconds. */
+/**
+ * Send times may go back by this much, and then count as standing still: some files have blocks of audio and of video.
+ * In ms.
+ */
 const LONGEST_BLOCK = 60_000;
 
 /**
- * Says when packets are due by their send times (asf.md 11): the first ones at once, or at the rate of the acceleration, the
- * others at the pace of the media behind them, so that the player keeps its lead.
+ * Computes when packets are due by their send times (asf.md 11). The first ones are due at once, or at the rate of the
+ * acceleration, and the rest at the pace of the media after them, so that the player keeps its lead.
  */
 export class Schedule {
   readonly #options: ScheduleOptions;
-  /** Milliseconds of media so far: the steps of the send times, added up. */
+  /** Milliseconds of media so far: the sum of the steps of the send times. */
   #media = 0;
   #lastSendTime: number | undefined;
   #leap: number | undefined;
-  /** Where the time and the media of the schedule count from. */
+  /** The time and the media from which the schedule counts. */
   #origin = { time: 0, media: 0 };
-  /** Media from the origin on that is due with it. */
+  /** Media after the origin that is due together with it. */
   #lead: number;
-  /** Bytes since the origin, while sending is accelerated. */
+  /** Bytes since the origin, during acceleration. */
   #bytes = 0;
   #accelerating: boolean;
 
@@ -38,15 +41,16 @@ export class Schedule {
     this.#lead = this.#accelerating ? 0 : options.burst;
   }
 
-  /** Packets are due at the rate of the acceleration. */
+  /** True while packets are due at the rate of the acceleration. */
   get accelerating(): boolean {
     return this.#accelerating;
   }
 
   /**
-   * When a packet is due, on the clock's scale in ms. To be asked for each packet once, in order.
+   * Returns when a packet is due, in ms on the clock's scale. Call once for each packet, in order.
+   *
    * @param sendTime ms modulo 2^32
-   * @param now the time, with which the schedule begins
+   * @param now the time at which the schedule begins
    */
   due(sendTime: number, now: number): number {
     if (this.#lastSendTime === undefined) {
@@ -59,18 +63,18 @@ export class Schedule {
     return this.#accelerating ? this.#accelerated(media, paced) : paced;
   }
 
-  /** Milliseconds of media that are due up to a time, on average; 0 while sending is accelerated. */
+  /** Returns how many ms of media are due up to a time, on average; 0 during acceleration. */
   span(time: number): number {
     if (this.#lastSendTime === undefined) return this.#lead;
     return this.#lead + (time - this.#origin.time) * this.#options.pace - (this.#media - this.#origin.media);
   }
 
-  /** So many bytes were sent. */
+  /** Adds the bytes of a sent packet. */
   sent(size: number): void {
     if (this.#accelerating) this.#bytes += size;
   }
 
-  /** Begins anew, with a lead, when the packet that is due was held back for so long that the player has run dry. */
+  /** Starts over with a new lead, because the packet that is due was held back so long that the player has run dry. */
   restart(now: number): void {
     this.#origin = { time: now, media: this.#media };
     this.#bytes = 0;
@@ -88,7 +92,7 @@ export class Schedule {
       this.#lastSendTime = sendTime;
       return;
     }
-    // One packet that is far from the others is damaged; two are a gap.
+    // One packet far from the others is damaged; two are a gap.
     const since = this.#leap === undefined ? Number.POSITIVE_INFINITY : this.#step(this.#leap, sendTime);
     this.#leap = sendTime;
     if (Math.abs(since) > largestStep) return;

@@ -8,14 +8,14 @@ import { NO_PACKET, type TimeIndex } from './time-index.js';
 
 /** An object is sent before it is shown (asf.md 8); some encoders are late by some milliseconds. */
 const SEND_SLACK = 1000;
-/** How far back the start of an audio object is looked for. Bytes. */
+/** How far back to search for the start of an audio object, in bytes. */
 const MAX_AUDIO_WALK = 8 * 1024 * 1024;
-/** An index that names no other key frame for longer is not relied on: reading so much is no trouble. Milliseconds. */
+/** An index that names no other key frame for longer is not relied on, because reading that much is cheap. In ms. */
 const LONGEST_RUN = 60_000;
 
 /**
- * Whether the objects of a stream are to be begun at a key frame: those of video are, unless the header says that it has no
- * cleanpoints; any object of the others is one (asf.md 7.8).
+ * Returns the streams whose objects must begin at a key frame: those of video, unless the header says that it has no
+ * cleanpoints. Every object of other streams is one (asf.md 7.8).
  */
 export function keyFrameStreams(header: AsfHeader): ReadonlySet<number> {
   const streams = header.streams.filter(
@@ -24,7 +24,7 @@ export function keyFrameStreams(header: AsfHeader): ReadonlySet<number> {
   return new Set(streams.map(({ number }) => number));
 }
 
-/** A search is not given up: it is bounded. */
+/** A search is never aborted: it is bounded. */
 const NEVER = new AbortController().signal;
 
 /** Signed: is the 32-bit time `a` at or before `b`? */
@@ -41,8 +41,8 @@ export class Seeker {
   readonly #onKeyless: (stream: number) => void;
 
   /**
-   * @param header as players get it: its size counts in byte positions
-   * @param onKeyless told of a video stream in which no key frame was found
+   * @param header the header for players: byte positions count its size
+   * @param onKeyless called with a video stream in which no key frame was found
    */
   constructor(file: PacketStore, keys: KeyFrameMap, header: AsfHeader, onKeyless: (stream: number) => void) {
     this.#file = file;
@@ -53,10 +53,12 @@ export class Seeker {
   }
 
   /**
-   * Times give the packet in which the last key frame up to then begins, of the first to begin of the chosen video streams;
-   * without video the last object up to then. A time beyond the end counts as the end. Packets and bytes give just that
-   * packet, and beyond the end the packet count, with which nothing is played.
-   * @throws WmError WM_NO_INPUT when the disk fails
+   * For a time, returns the packet in which the last key frame up to it begins: of several chosen video streams, the
+   * key frame that begins first; without video, the last object up to the time. A time beyond the end counts as the
+   * end. A packet or byte position gives exactly that packet, or, beyond the end, the packet count, with which nothing
+   * is played.
+   *
+   * @throws WmError WM_NO_INPUT if the disk fails
    */
   async locate(position: StartPosition, choice: StreamChoice): Promise<number> {
     switch (position.kind) {
@@ -83,7 +85,7 @@ export class Seeker {
 
   async #atTime(milliseconds: number, choice: StreamChoice): Promise<number> {
     const wanted = milliseconds + this.#file.preroll;
-    // A recording that goes on may have come there by now.
+    // A recording in progress may have reached that time by now.
     if (wanted > this.#file.times.end) await this.#file.want(this.#file.packetCount, NEVER);
     const { start, end } = this.#file.times;
     const target = Math.min(Math.max(wanted, start), end);
@@ -96,22 +98,22 @@ export class Seeker {
     return (await this.#anyObject(target, audio)) ?? (await this.#anyObject(target, chosen)) ?? 0;
   }
 
-  /** When what is shown up to a time has been sent, ms modulo 2^32. */
+  /** Returns when everything shown up to a time has been sent, in ms modulo 2^32. */
   #sentBy(target: number): number {
     const { start, sendStart } = this.#file.times;
-    // Some files have all send times later than the presentation times.
+    // In some files all send times are later than the presentation times.
     const late = Math.max(sendStart - start, 0);
     return (target + late + SEND_SLACK) >>> 0;
   }
 
-  /** Before the first key frame, the start of the file; undefined for a stream without key frames. */
+  /** Before the first key frame, returns the start of the file; for a stream without key frames, undefined. */
   async #keyFrame(stream: number, target: number): Promise<number | undefined> {
     const packet = (await this.#indexed(stream, target)) ?? (await this.#keys.behind(this.#sentBy(target)));
     const isOfStream = (key: KeyFramePlace): boolean => key.stream === stream;
     const isBefore = (key: KeyFramePlace): boolean => isOfStream(key) && isUpTo(key.time, target);
     const key = await this.#keys.previous({ packet, order: 0 }, isBefore);
     if (key !== undefined) return key.packet;
-    // Further back than one looks; the next one is better than a picture that cannot be decoded.
+    // The key frame is too far back to find; the next one is better than a picture that cannot be decoded.
     const isFar = this.#keys.isFar(packet);
     const next = await this.#keys.next({ packet: isFar ? packet : 0, order: 0 }, isOfStream);
     if (next === undefined) this.#onKeyless(stream);
@@ -120,8 +122,8 @@ export class Seeker {
   }
 
   /**
-   * By the index of the file, a packet behind the key frame and near it; undefined without a usable index. What the index
-   * says is checked at the entry below the time: indexes go stale when a file is edited, and some encoders mix the key
+   * By the file's index, returns a packet shortly after the key frame; undefined without a usable index. The entry
+   * before the time is checked against the file: indexes go stale when a file is edited, and some encoders mix the key
    * frames of all streams in one.
    */
   async #indexed(stream: number, target: number): Promise<number | undefined> {
@@ -152,7 +154,7 @@ export class Seeker {
 
   async #isKeyBetween(packet: number, stream: number, after: number, upTo: number): Promise<boolean> {
     const keys = await this.#keys.inPacket(packet, stream);
-    // Encoders do not agree on how they round.
+    // Encoders round differently.
     return keys.some(({ time }) => isUpTo(time, upTo) && time > after - 1);
   }
 

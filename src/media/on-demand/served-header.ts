@@ -2,35 +2,35 @@ import { withFileProperties } from '../../asf/edit.js';
 import { type AsfHeader, buildHeader, DATA_OBJECT_HEAD_SIZE, FILE_FLAG } from '../../asf/header.js';
 import type { MediaTimes } from './measure.js';
 
-/** What the header of a file is made of. */
+/** The facts about a file that its header is made from. */
 export interface StoredFile {
-  /** As it stands in the file. */
+  /** The header in the file. */
   readonly stored: AsfHeader;
   readonly packetSize: number;
   readonly packetCount: number;
   readonly complete: boolean;
   readonly recordings: number;
-  /** Bytes of everything but the header. */
+  /** Bytes of everything except the header. */
   readonly dataSize: number;
-  /** The packets are as they stand in the file, and no others. */
+  /** True if the packets are exactly those in the file, unchanged. */
   readonly untouched: boolean;
   readonly times: MediaTimes;
 }
 
 const HUNDRED_NS_PER_MS = 10_000;
-/** What a header says of the duration may be wrong by so much, or by a tenth, and is still taken. Milliseconds. */
+/** The header's duration is accepted if it is wrong by no more than this, or a tenth. In ms. */
 const LARGEST_ERROR = 10_000;
-/** Live headers of Microsoft's encoder set it beside Broadcast (asf.md 3.1). */
+/** Live headers of Microsoft's encoder set it together with Broadcast (asf.md 3.1). */
 const LIVE_FLAG = 8;
 
-/** Play Duration of the header without the preroll, ms; 0 when it says none. */
+/** Returns the header's Play Duration without the preroll, in ms; 0 if it has none. */
 function declaredDuration({ fileProperties: { playDuration }, preroll }: AsfHeader): number {
   return Math.max(Math.floor(Number(playDuration) / HUNDRED_NS_PER_MS) - preroll, 0);
 }
 
 const measuredDuration = ({ times }: StoredFile): number => Math.max(times.end - times.preroll, 0);
 
-/** Whether what the header says of the duration is right for the packets that players get. */
+/** True if the header's duration fits the packets that players get. */
 function isDeclared(file: StoredFile): boolean {
   const declared = declaredDuration(file.stored);
   const measured = measuredDuration(file);
@@ -38,16 +38,17 @@ function isDeclared(file: StoredFile): boolean {
   return file.untouched && file.complete && declared > 0 && isNear;
 }
 
-/** Milliseconds of media: what the header of a complete file says, else what was measured. */
+/** Returns ms of media: for a complete file from its header, else as measured. */
 export function durationOf(file: StoredFile): number {
   return isDeclared(file) ? declaredDuration(file.stored) : measuredDuration(file);
 }
 
 /**
- * The header as players get it on demand: as in the file, but Seekable, because every file here can be sought in, and
- * Minimum and Maximum Packet Size equal. A header of a live stream becomes one of a file, and one of a cut file gets the
+ * Returns the header for players on demand: as in the file, but Seekable, because every file here is, and with equal
+ * Minimum and Maximum Packet Size. The header of a live stream becomes that of a file; a truncated file gets the
  * counts, sizes and durations of what is there (asf.md 3.1, 5). Its length changes only if it held broken objects.
- * @throws AsfError when the header cannot be written
+ *
+ * @throws AsfError if the header cannot be written
  */
 export function servedHeader(file: StoredFile): AsfHeader {
   const { stored: header, packetCount, packetSize, complete, times } = file;
@@ -64,7 +65,7 @@ export function servedHeader(file: StoredFile): AsfHeader {
   const isAsStored = file.recordings === 1 && packetSize === header.packetSize;
   const dataSize = isAsStored ? file.dataSize : packetCount * packetSize;
   const measured = {
-    // Players may get a shorter header than the file has.
+    // Players may get a shorter header than the one in the file.
     fileSize: BigInt(dataSize + header.bytes.length),
     playDuration: BigInt(times.end * HUNDRED_NS_PER_MS),
     sendDuration: BigInt((times.sendEnd - times.sendStart) * HUNDRED_NS_PER_MS),

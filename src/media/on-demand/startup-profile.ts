@@ -3,21 +3,21 @@ import type { StartupProfile, StartupProfileOptions } from './options.js';
 import { EndTime } from './prepare.js';
 import type { PacketStore } from './store.js';
 
-/** Tenths of the average rate, those of the specification's example ([MS-WMSP] 2.2.1.12). */
+/** Tenths of the average rate, as in the specification's example ([MS-WMSP] 2.2.1.12). */
 const RATES = [10, 12, 15, 20, 30];
-/** What is read for a profile at most. Bytes. */
+/** The most bytes read for a profile. */
 const MAX_READ = 8 * 1024 * 1024;
 
-/** A media object as it is sent. */
+/** A media object, as it is sent. */
 export interface SentObject {
   readonly type: string | undefined;
-  /** Presentation time, ms from the first object's. */
+  /** Presentation time in ms from that of the first object. */
   readonly time: number;
   /** Bytes. */
   readonly size: number;
 }
 
-/** The objects of the chosen streams for so many ms of media, in the order of sending. */
+/** Returns the objects of the chosen streams in this many ms of media, in the order of sending. */
 async function readObjects(
   file: PacketStore,
   streams: GateStreams,
@@ -49,7 +49,7 @@ async function readObjects(
 }
 
 /**
- * How far the sound is behind the picture where that is most, ms; where it never is, how far the picture is behind the
+ * Returns the largest lag of the sound after the picture in ms; if there is none, the lag of the picture after the
  * sound, negative ([MS-WMSP] 2.2.1.12.7).
  */
 function largestLag(objects: readonly SentObject[]): { lag: number; time: number } {
@@ -67,7 +67,7 @@ function largestLag(objects: readonly SentObject[]): { lag: number; time: number
   return { lag: video.lag === 0 ? 0 : -video.lag, time: video.time };
 }
 
-/** The most bytes that a decoder needs ahead of what has come, when sending is as fast as this (bytes a millisecond). */
+/** Returns the most bytes that a decoder needs beyond those received, at this sending rate in bytes per ms. */
 function underflow(objects: readonly SentObject[], lowest: number, rate: number): { bytes: number; time: number } {
   let needed = 0;
   let worst = { bytes: 0, time: 0 };
@@ -80,11 +80,12 @@ function underflow(objects: readonly SentObject[], lowest: number, rate: number)
 }
 
 /**
- * Computes what the X-StartupProfile header says of the first part of what a player gets ([MS-WMSP] 2.2.1.12), by the media
- * objects that begin in it; reads no more than 8 MiB.
+ * Computes the numbers of X-StartupProfile for the first part of playback from its media objects ([MS-WMSP] 2.2.1.12);
+ * reads no more than 8 MiB.
+ *
  * @param from the packet to begin with
- * @returns undefined when nothing can be said: no media, or all of one time
- * @throws WmError WM_NO_INPUT when the disk fails
+ * @returns undefined if there is no media, or all of it has the same time
+ * @throws WmError WM_NO_INPUT if the disk fails
  */
 export async function computeStartupProfile(
   file: PacketStore,
@@ -100,8 +101,8 @@ export async function computeStartupProfile(
  * Computes the numbers of X-StartupProfile ([MS-WMSP] 2.2.1.12).
  *
  * @param objects in the order of sending
- * @param first presentation time of the first, ms
- * @returns undefined when nothing can be said: no media, or all of one time
+ * @param first presentation time of the first, in ms
+ * @returns undefined if there is no media, or all of it has the same time
  */
 export function startupProfileOf(objects: readonly SentObject[], first: number): StartupProfile | undefined {
   let lowest = 0;

@@ -6,56 +6,62 @@ import type { PacketRun } from './packet-run.js';
 import type { TimeIndex } from './time-index.js';
 
 /**
- * Where the data packets of a file are: on the disk as a whole, in a recording that goes on, or in parts, as a cache has them.
- * Packets are numbered from 0. What a store knows of the times spares its players from looking for them.
+ * The source of a file's data packets: a whole file on the disk, a recording in progress, or the parts that a cache
+ * has. Packets are numbered from 0. If a store knows the times, its players need not search for them.
  */
 export interface PacketStore {
-  /** What errors and logs call it. */
+  /** The name for errors and logs. */
   readonly path: string;
-  /** As players get it: of a file, not live, and Seekable. */
+  /** The header for players: that of a seekable file, not of a live stream. */
   readonly header: AsfHeader;
-  /** Bytes of the packets that players get. */
+  /** Size of the packets that players get, in bytes. */
   readonly packetSize: number;
-  /** Bytes that are read for one packet. */
+  /** Bytes read for one packet. */
   readonly packetSpan: number;
-  /** Packets that one read takes to look at them. */
+  /** Packets that one read takes for inspection. */
   readonly batchPackets: number;
-  /** Rises while a recording goes on. */
+  /** Grows while a recording is in progress. */
   readonly packetCount: number;
-  /** Of the media, ms; of a recording that goes on up to the last look. */
+  /** The times of the media in ms; of a recording in progress, up to the last look. */
   readonly times: MediaTimes;
   readonly durationMs: number;
-  /** Milliseconds that presentation times are later than media times. */
+  /** How much later presentation times are than media times, in ms. */
   readonly preroll: number;
-  /** Bytes of the whole file. */
+  /** Size of the whole file in bytes. */
   readonly size: number;
   readonly modified: Date;
-  /** Differs when the file was changed or replaced; letters, digits, `-` and `.`. */
+  /** Differs if the file was changed or replaced; letters, digits, `-` and `.`. */
   readonly version: string;
-  /** How many of some packets can be borrowed now without waiting, from the first one on; 0 for what {@link want} is to get. */
+  /**
+   * Returns how many of some packets, counted from the first one, can be borrowed without waiting; 0 if {@link want}
+   * must fetch them.
+   */
   available(from: number, count: number): number;
   /**
-   * The packets with some numbers, or the first of them.
+   * Returns the packets with some numbers, or the first of them.
+   *
    * @param count at least 1, and no more than are available
-   * @throws WmError when they cannot be read
+   * @throws WmError if they cannot be read
    */
   borrow(from: number, count: number): Promise<PacketRun>;
   /**
-   * Calls `visit` with the packets that can be read of some numbers, which are valid during the call. It ends the visit by
-   * returning false.
-   * @throws WmError when they cannot be read
+   * Calls `visit` with each readable packet among some numbers, valid only during the call. `visit` returns false to
+   * stop.
+   *
+   * @throws WmError if they cannot be read
    */
   visit(from: number, count: number, visit: (packet: DataPacket, location: number) => unknown): Promise<void>;
   /**
-   * Gets a packet that is not available, or waits for it, or for the player to be gone.
-   * @returns `later` when it will come, but nobody knows when: to be asked again in a moment
-   * @throws WmError when it cannot be got
+   * Fetches a packet that is not available, or waits for it, until the player has gone.
+   *
+   * @returns `later` if it will come at an unknown time: ask again in a moment
+   * @throws WmError if it cannot be fetched
    */
   want(from: number, signal: AbortSignal): Promise<'there' | 'later' | 'end'>;
-  /** Where to begin, for stores in which one cannot look for it; as `OnDemandFile.locate`. */
+  /** Returns where to begin, in stores that cannot be searched; like `OnDemandFile.locate`. */
   locate?(position: StartPosition, choice: StreamChoice): Promise<number>;
-  /** By stream number: where key frames are, as far as that is written somewhere. */
+  /** Returns key frame positions by stream number, as far as they are recorded. */
   readIndexes(): Promise<ReadonlyMap<number, TimeIndex>>;
-  /** Waits for reads under way; may be called more than once. */
+  /** Waits for pending reads, then closes the store; may be called more than once. */
   close(): Promise<void>;
 }

@@ -1,4 +1,4 @@
-/** Milliseconds: players have seconds in hand, so that this delay is never noticed. */
+/** In ms. Players have seconds in hand, so this delay is never noticed. */
 const DEFAULT_INTERVAL = 50;
 
 /** Calls many tasks from one timer, which runs only while there are tasks. */
@@ -12,13 +12,13 @@ export class Ticker {
     this.#interval = interval;
   }
 
-  /** Has a task called every interval from now on. It must not throw. */
+  /** Calls a task at every interval from now on. It must not throw. */
   add(task: () => void): void {
     this.#tasks.add(task);
     this.#timer ??= setInterval(() => this.tick(), this.#interval);
   }
 
-  /** Also from inside a task. */
+  /** May be called from inside a task. */
   delete(task: () => void): void {
     this.#tasks.delete(task);
     if (this.#tasks.size > 0) return;

@@ -4,11 +4,13 @@ import type { AsfHeader } from '../../asf/header.js';
 import { OBJECT_HEAD_SIZE } from '../../asf/object-tree.js';
 import { type IndexObject, parseIndexObject, parseSimpleIndex, type SimpleIndex } from '../../asf/simple-index.js';
 
-/** The key frames of one stream by time, as an index object of the file gives them (asf.md 6). */
+/** The key frames of one stream by time, from an index object of the file (asf.md 6). */
 export interface TimeIndex {
   /** Milliseconds between two entries; above 0. */
   readonly interval: number;
-  /** By entry: the packet in which the last key frame up to entry × interval begins, or {@link NO_PACKET}. Not checked. */
+  /**
+   * By entry: the packet in which the last key frame up to entry × interval begins, or {@link NO_PACKET}. Unchecked.
+   */
   readonly packets: Uint32Array;
 }
 
@@ -16,9 +18,9 @@ export interface TimeIndex {
 export interface IndexedFile {
   readonly header: AsfHeader;
   readonly packetSize: number;
-  /** Where index objects may stand that are right for the packets, bytes; undefined when none can be. */
+  /** Position in bytes where index objects may begin that match the packets; undefined if there can be none. */
   readonly indexStart: number | undefined;
-  /** Bytes of the file at the last look. */
+  /** Size of the file in bytes at the last look. */
   readonly knownSize: number;
   readBytes(position: number, length: number): Promise<Buffer>;
 }
@@ -26,12 +28,12 @@ export interface IndexedFile {
 /** An entry that names no packet. */
 export const NO_PACKET = 0xffff_ffff;
 
-/** The largest index object that is read, and the most bytes of all of them. */
+/** The largest index object that is read, and the limit for all of them together, in bytes. */
 const MAX_INDEX_SIZE = 16 * 1024 * 1024;
-/** Objects behind the data that are looked at. */
+/** The most objects examined after the data. */
 const MAX_OBJECTS = 100;
 const HUNDRED_NS_PER_MS = 10_000;
-/** Index Type of entries that name the nearest past cleanpoint. */
+/** The Index Type of entries that name the nearest past cleanpoint. */
 const PAST_CLEANPOINT = 3;
 
 function fromSimpleIndex({ interval, packetNumbers }: SimpleIndex): TimeIndex | undefined {
@@ -39,7 +41,7 @@ function fromSimpleIndex({ interval, packetNumbers }: SimpleIndex): TimeIndex | 
   return ms > 0 && packetNumbers.length > 0 ? { interval: ms, packets: packetNumbers } : undefined;
 }
 
-/** The column of one specifier as packet numbers: offsets count from the first packet. */
+/** Returns the column of one specifier as packet numbers; offsets count from the first packet. */
 function columnOf({ interval, specifiers, blocks }: IndexObject, column: number, packetSize: number): TimeIndex {
   const entries = blocks.map(({ offsets }) => offsets.length / specifiers.length);
   const packets = new Uint32Array(entries.reduce((sum, count) => sum + count, 0));
@@ -55,7 +57,7 @@ function columnOf({ interval, specifiers, blocks }: IndexObject, column: number,
   return { interval, packets };
 }
 
-/** Reads the whole objects behind the data, one after another. */
+/** Reads the whole objects after the data, one by one. */
 async function* indexObjects(file: IndexedFile): AsyncGenerator<Buffer, void, undefined> {
   const { indexStart } = file;
   if (indexStart === undefined) return;
@@ -77,10 +79,11 @@ async function* indexObjects(file: IndexedFile): AsyncGenerator<Buffer, void, un
 }
 
 /**
- * Reads the Simple Index Objects, which stand in the order of the visible video streams' numbers, and the cleanpoint columns
- * of the Index Object (asf.md 6). Broken ones are left out.
- * @returns by stream number; a Simple Index goes before an Index Object
- * @throws WmError WM_NO_INPUT when the disk fails
+ * Reads the Simple Index Objects, which are in the order of the visible video streams' numbers, and the cleanpoint
+ * columns of the Index Object (asf.md 6). Skips broken ones.
+ *
+ * @returns indexes by stream number; a Simple Index takes precedence over an Index Object
+ * @throws WmError WM_NO_INPUT if the disk fails
  */
 export async function readTimeIndexes(file: IndexedFile): Promise<Map<number, TimeIndex>> {
   const visible = file.header.streams.filter(({ type, hidden }) => type === 'video' && !hidden);

@@ -4,29 +4,29 @@ import type { DueCheck, OnDemandBatch, OnDemandItem, ReaderOptions } from './opt
 import { wirePacket } from './prepare.js';
 import type { PacketStore } from './store.js';
 
-/** Pictures that follow one another faster than this, in ms of the viewer's time, are left out. */
+/** Pictures that follow faster than this, in ms of the viewer's time, are skipped. */
 const SHORTEST_INTERVAL = 100;
-/** A key frame of which nothing comes for so many bytes is over. */
+/** A key frame without a payload for this many bytes is over. */
 const MAX_GAP = 1024 * 1024;
 
 /** A key frame that is being sent. */
 interface OpenFrame {
   readonly key: KeyFramePlace;
-  /** The next packet to look at. */
+  /** The next packet to examine. */
   packet: number;
-  /** Bytes of the object that were found. */
+  /** Bytes of the object found so far. */
   filled: number;
   /** Bytes; -1 before the first payload. */
   size: number;
-  /** Bytes of packets since the last of its payloads. */
+  /** Bytes of packets since its last payload. */
   gap: number;
   done: boolean;
 }
 
 /**
- * Plays the key frames of the video alone, faster or backwards ([MS-WMSP] 2.2.1.4.22, 4.9). Each is sent whole, in the order
- * of its packets; backwards it is the key frames that come in falling order. Time stamps stay as they are. Where they are so
- * dense that more than ten a second would be seen, some are left out: a player could not take the bytes of all.
+ * Plays only the key frames of the video, fast or in reverse ([MS-WMSP] 2.2.1.4.22, 4.9). Each key frame is sent whole,
+ * in the order of its packets; in reverse, the key frames follow in descending order. Timestamps stay unchanged. If
+ * more than ten a second would be shown, some are skipped: a player could not take the bytes of all.
  */
 export class TrickPlay {
   readonly #file: PacketStore;
@@ -42,7 +42,7 @@ export class TrickPlay {
 
   /**
    * @param maxDuration ms of media; undefined plays to the end
-   * @param isChosen whether the key frames of a stream are to be sent, as it is when asked
+   * @param isChosen returns true if the key frames of a stream are to be sent, according to the current choice
    */
   constructor(
     file: PacketStore,
@@ -65,7 +65,10 @@ export class TrickPlay {
     return this.#frame?.packet ?? this.#place.packet;
   }
 
-  /** What is due of the next key frame, as much as goes into one batch. @throws WmError WM_NO_INPUT when the disk fails */
+  /**
+   * Returns the due part of the next key frame, as much as fits one batch. @throws WmError WM_NO_INPUT if the disk
+   * fails
+   */
   async next(pacer: DueCheck): Promise<OnDemandBatch> {
     const frame = this.#frame ?? (await this.#nextFrame());
     if (frame === undefined) return this.#end();
@@ -104,7 +107,7 @@ export class TrickPlay {
     const release = () => run.release();
     for (let packet = run.next(); packet !== undefined && !frame.done; packet = run.next()) {
       frame.packet = run.location;
-      // Before the payloads are looked at, which is done only once.
+      // Checked before the payloads, which may be examined only once.
       if (packet.payloads.some(({ stream }) => stream === frame.key.stream) && !pacer.due(packet.sendTime))
         return { items, release };
       const wire = this.#wire(packet, frame, frame.packet);
@@ -128,13 +131,13 @@ export class TrickPlay {
   }
 }
 
-/** Whether the payload is the next one of the key frame. */
+/** Returns true if the payload is the next one of the key frame. */
 function takePayload(frame: OpenFrame, payload: Payload, location: number, order: number): boolean {
   const { key } = frame;
   if (frame.done || payload.stream !== key.stream) return false;
   if (frame.size === -1) {
     if (location !== key.packet || order !== key.order) return false;
-    // Without a size a payload is an object.
+    // A payload without a size is a whole object.
     frame.size = payload.objectSize === -1 ? payload.dataLength : payload.objectSize;
   } else if (payload.offset !== frame.filled || payload.mediaObjectNumber !== key.number) {
     frame.done = true;
