@@ -1,14 +1,18 @@
 import type { Exchange } from '../http/exchange.js';
 
-// A session has two or three at a time; more are of a client that opens one for each request, and those close by themselves.
+// A session has two or three at a time. Only a client that opens one for each request has more, and those close by
+// themselves.
 const MAX_CONNECTIONS = 32;
 
-/** The connections over which the requests of one session came, as long as they are there. */
+/** The open connections over which the requests of one session came. */
 export class Connections {
-  /** The last exchange of each, the oldest first. They are not kept alive: a session outlives most of its connections. */
+  /**
+   * The last exchange of each connection, the oldest first. Weak references, because a session outlives most of its
+   * connections.
+   */
   #exchanges: WeakRef<Exchange>[] = [];
 
-  /** A request of the session came. */
+  /** Records a request of the session. */
   add(exchange: Exchange): void {
     const { connection } = exchange;
     const others = this.#exchanges.filter((known) => {
@@ -18,7 +22,7 @@ export class Connections {
     this.#exchanges = [...others.slice(1 - MAX_CONNECTIONS), new WeakRef(exchange)];
   }
 
-  /** Closes those over which nothing of other sessions has come since. */
+  /** Closes the connections that no other session has used since. */
   close(): void {
     for (const exchange of this.#exchanges) exchange.deref()?.closeConnection();
     this.#exchanges = [];

@@ -17,32 +17,32 @@ export interface Handling extends WmspRequest {
   readonly path: string;
 }
 
-/** The HTTP status that tells a client of an error that is no refusal. */
+/** Returns the HTTP status for an error that is not a refusal. */
 export function statusOf(error: unknown): number {
   if (error instanceof WmError && error.code === 'WM_NO_INPUT') return 404;
   return 500;
 }
 
-/** The header of an entry that can be played now. */
+/** Returns the header of an entry that can be played now. @throws HttpError 500, 503 otherwise */
 export function playableHeader(entry: Entry): AsfHeader {
   const header = headerOf(entry);
   if (!header || (entry.kind === 'live' && !entry.broadcast.live))
-    throw new HttpError(503, 'Nobody feeds it at the moment.');
+    throw new HttpError(503, 'It is offline: nothing feeds it at the moment.');
   if (header.packetSize > MAX_PAYLOAD) throw new HttpError(500, 'Its packets are too large for this protocol.');
   return header;
 }
 
-/** Hangs what follows the packet pair on its last packet, since only the first two need segments of their own. */
+/** Appends data to the last packet of the packet pair, since only the first two need segments of their own. */
 export function withBehind([first, second, third]: readonly Buffer[], behind: Buffer): Buffer[] {
   return [first!, second!, Buffer.concat([third!, behind])];
 }
 
-/** The features that a request lists (MS-WMSP 2.2.1.7); undefined when it lists none at all. */
+/** Returns the features that a request lists (MS-WMSP 2.2.1.7); undefined if it has no Supported header. */
 export function supportedBy({ request }: Exchange): ReadonlySet<Feature> | undefined {
   return parseSupported(request.headers.all('Supported'));
 }
 
-/** Which streams a Play asks for (MS-WMSP 3.2.5.6); a client that names streams gets only those. */
+/** Returns the streams that a Play asks for (MS-WMSP 3.2.5.6); a client that names streams gets only those. */
 export function selectionOf(
   { pragma, profile }: Handling,
   streams: ReadonlyArray<{ readonly number: number }>,
@@ -52,14 +52,14 @@ export function selectionOf(
   return switched(NO_STREAMS, switches);
 }
 
-/** pl-offset: -1, 0 or 1 (MS-WMSP 2.2.1.4.20). */
+/** Returns pl-offset: -1, 0 or 1 (MS-WMSP 2.2.1.4.20). */
 export function plOffset({ pragma }: Handling): -1 | 0 | 1 {
   const text = pragma.text('pl-offset')?.trim() ?? '';
   if (text.startsWith('-1')) return -1;
   return text.startsWith('1') ? 1 : 0;
 }
 
-/** Clients below 7.0 that lost their session are told with a repeated header (MS-WMSP 3.2.5.6). */
+/** True for clients below 7.0 that lost their session, which learn it from a repeated header (MS-WMSP 3.2.5.6). */
 export function needsHeaderAgain({ token, major }: ClientProduct, requestContext: number | undefined): boolean {
   if (major >= 7 || major === 0) return false;
   return (token === 'NSPlayer' && requestContext === 2) || (token === 'NSServer' && requestContext === 3);

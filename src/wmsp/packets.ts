@@ -6,16 +6,16 @@ import type { WireFormat } from '../media/wire.js';
 import { contentDescription } from '../wms/content-description.js';
 import { MAX_PAIRED_HEAD, PACKET_PAIR_LENGTHS, packetPairPayloads } from '../wms/packet-pair.js';
 
-/** The bytes of a $D, $H or $M packet before its payload: framing header and MMS header. */
+/** The number of bytes before the payload of a $D, $H or $M packet: framing header and MMS header. */
 const DATA_HEAD_SIZE = 12;
-/** The largest payload of one MMS data packet (MS-WMSP 2.2.3.1.2). */
+/** The maximum payload of one MMS data packet (MS-WMSP 2.2.3.1.2). */
 export const MAX_PAYLOAD = 65_527;
 
 const FRAME = 0x24;
 const B_BIT = 0x80;
 const ID = { C: 0x43, D: 0x44, E: 0x45, H: 0x48, M: 0x4d, P: 0x50 } as const;
 
-// AFFlags of $H and $M: where a piece stands in its object (2.2.3.1.2).
+// AFFlags of $H and $M: the place of a piece in its object (2.2.3.1.2).
 const FIRST_PIECE = 0x04;
 const LAST_PIECE = 0x08;
 
@@ -44,8 +44,8 @@ function writeDataHead(out: Buffer, at: number, id: number, size: number, locati
 }
 
 /**
- * How $D packets are written (MS-WMSP 2.2.3.3): AFFlags counts the packets of a session from its start, modulo 256. Its `size` throws
- * WmError WM_PROTOCOL when a packet is larger than {@link MAX_PAYLOAD}.
+ * Returns how $D packets are written (MS-WMSP 2.2.3.3). AFFlags counts the packets of a session from its start, modulo
+ * 256. Its `size` throws WmError WM_PROTOCOL if a packet is larger than {@link MAX_PAYLOAD}.
  *
  * @param packetSize bytes of a packet with its padding
  * @param client whether it gets packets with their padding, and the B bit (MS-WMSP 2.2.3.1.1)
@@ -71,13 +71,13 @@ export function dataWire(
   };
 }
 
-/** @throws WmError WM_PROTOCOL when a packet is larger than {@link MAX_PAYLOAD} */
+/** @throws WmError WM_PROTOCOL if a packet is larger than {@link MAX_PAYLOAD} */
 function payloadSize(size: number): number {
   if (size > MAX_PAYLOAD) throw new WmError('WM_PROTOCOL', `An ASF packet of ${size} bytes does not fit a $D packet.`);
   return size;
 }
 
-/** An object as one or more $H or $M packets: pieces are numbered from 0 in LocationId (MS-WMSP 2.2.3.1.2). */
+/** Builds the $H or $M packets of an object; LocationId numbers the pieces from 0 (MS-WMSP 2.2.3.1.2). */
 function objectPackets(id: number, object: Buffer, maxPayload: number): Buffer {
   const pieces = Math.max(1, Math.ceil(object.length / maxPayload));
   const out = Buffer.allocUnsafe(pieces * DATA_HEAD_SIZE + object.length);
@@ -93,32 +93,32 @@ function objectPackets(id: number, object: Buffer, maxPayload: number): Buffer {
 }
 
 /**
- * The ASF header as $H packets (MS-WMSP 2.2.3.5): one when it fits, since FFmpeg takes no more.
+ * Builds the $H packets of an ASF header (MS-WMSP 2.2.3.5): only one if it fits, since FFmpeg takes no more.
  *
- * @param header Header Object and the first 50 bytes of the Data Object
+ * @param header the Header Object and the first 50 bytes of the Data Object
  */
 export function headerPackets(header: Buffer, maxPayload: number = MAX_PAYLOAD): Buffer {
   return objectPackets(ID.H, header, maxPayload);
 }
 
 export interface Metadata {
-  /** playlist-gen-id: differs for each entry. */
+  /** The playlist-gen-id, which differs for each entry. */
   readonly playlistGenId: number;
   /** 0 for content that is not live. */
   readonly broadcastId: number;
   readonly features: readonly string[];
-  /** Name and value of what a person may want to know: title, author, copyright … */
+  /** Names and values for people: title, author, copyright … */
   readonly descriptions: ReadonlyArray<readonly [name: string, value: string]>;
 }
 
-/** The $M packets of an entry (MS-WMSP 2.2.3.6), with one content description in no particular language. */
+/** Builds the $M packets of an entry (MS-WMSP 2.2.3.6), with one content description in no particular language. */
 export function metadataPackets({ playlistGenId, broadcastId, features, descriptions }: Metadata): Buffer {
   const fixed = `playlist-gen-id=${playlistGenId}, broadcast-id=${broadcastId}, features="${features.join(',')}"\0`;
   const list = contentDescription([['language', ''], ...descriptions]);
   return objectPackets(ID.M, Buffer.from(fixed + list, 'utf8'), MAX_PAYLOAD);
 }
 
-/** What the Content Description Object says, under the names that Windows Media Services gives them. */
+/** Returns the contents of the Content Description Object, under the names that Windows Media Services uses. */
 export function describeContent(header: AsfHeader): Array<readonly [name: string, value: string]> {
   const object = header.objects.find((candidate) => candidate.type === 'contentDescription');
   if (!object) return [];
@@ -139,21 +139,24 @@ function reasonPacket(id: number, reason: number): Buffer {
   return out;
 }
 
-/** $E (MS-WMSP 2.2.3.4). @param reason 0: no more until the next Play; 1: a $C follows; otherwise an HRESULT */
+/**
+ * Builds a $E packet (MS-WMSP 2.2.3.4).
+ * @param reason 0: no more until the next Play; 1: a $C follows; otherwise an HRESULT
+ */
 export function endPacket(reason: number): Buffer {
   return reasonPacket(ID.E, reason);
 }
 
-/** $C (MS-WMSP 2.2.3.2): another ASF header follows. */
+/** Builds a $C packet: another ASF header follows (MS-WMSP 2.2.3.2). */
 export function changePacket(reason = 0): Buffer {
   return reasonPacket(ID.C, reason);
 }
 
-/** $T (MS-WMSP 2.2.3.8), which has neither Reason nor payload. */
+/** A $T packet, which has neither Reason nor payload (MS-WMSP 2.2.3.8). */
 export const TEST_PACKET: Buffer = Buffer.from([FRAME, 0x54, 0, 0]);
 
 /**
- * The three $P packets (MS-WMSP 2.2.3.7). The first one fills, with the response head, exactly what the second one has.
+ * Builds the three $P packets (MS-WMSP 2.2.3.7). The first, together with the response head, is as large as the second.
  *
  *     +--------+--------+-----------------+-----------------------------------+
  *     | 0x24   | 0x50   | 504, 504, 1048  |  Reason: min(504, bytes of head)  |
@@ -167,7 +170,7 @@ export function packetPair(headSize: number): Buffer[] {
     const head = Buffer.from([FRAME, ID.P, 0, 0, 0, 0, 0, 0]);
     head.writeUInt16LE(length, 2);
     head.writeUInt32LE(reason, 4);
-    // High entropy, lest a modem or a proxy on the way compress what is to measure the line.
+    // High entropy, lest a modem or a proxy compress the packets that measure the connection.
     return Buffer.concat([head, randomBytes(payloads[index]!)]);
   });
 }

@@ -2,10 +2,12 @@ import type { ResponseStream } from '../http/exchange.js';
 import type { Ticker } from '../media/on-demand/flow.js';
 import { TEST_PACKET } from './packets.js';
 
-// Milliseconds (MS-WMSP 3.2.5.5).
+// In ms (MS-WMSP 3.2.5.5).
 const PIPELINE_TEST = 1_000;
 
-/** The first Pipeline response, which stays open until the second request comes or time is up (MS-WMSP 3.2.5.5). */
+/**
+ * The first Pipeline response, which stays open until the second request arrives or the time is up (MS-WMSP 3.2.5.5).
+ */
 export class PipelineTest {
   readonly #stream: ResponseStream;
   readonly #ticker: Ticker;
@@ -27,7 +29,9 @@ export class PipelineTest {
     stream.write(TEST_PACKET);
   }
 
-  /** The timer runs: what is on the way lets a second request through while the first one is answered. */
+  /**
+   * True while the timer runs; a second request that arrives then was let through while the first was being answered.
+   */
   get running(): boolean {
     return !this.#stream.ended;
   }

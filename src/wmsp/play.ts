@@ -9,8 +9,8 @@ import type { ClientProduct } from './requests.js';
 const NONE = 0xffffffff;
 
 /**
- * Where a Play wants to start (MS-WMSP 3.2.5.6): stream-time, else packet-num, else stream-offset, else the beginning. A token
- * that is absent counts like its ignore value, so that packet-num=0 outranks any stream-offset.
+ * Returns where a Play wants to start (MS-WMSP 3.2.5.6): stream-time, else packet-num, else stream-offset, else the
+ * beginning. An absent token counts as its ignore value, so packet-num=0 takes precedence over any stream-offset.
  */
 export function startPosition(pragma: PragmaTokens): StartPosition {
   const time = pragma.number('stream-time') ?? NONE;
@@ -21,16 +21,16 @@ export function startPosition(pragma: PragmaTokens): StartPosition {
   if (offset) {
     const [high, low] = [Number(offset[1]), Number(offset[2])];
     const bytes = high * 2 ** 32 + low;
-    // The Describe requests of old players say 0:0, which is no packet's place: the beginning.
+    // The Describe requests of old players say 0:0, which no packet has; it means the beginning.
     if (!(high === NONE && low === NONE) && bytes > 0) return { kind: 'offset', bytes };
   }
   return { kind: 'start' };
 }
 
 /**
- * The playback rate (MS-WMSP 2.2.1.4.22); 1 without one.
+ * Returns the playback rate; default: 1 (MS-WMSP 2.2.1.4.22).
  *
- * @throws HttpError 400 when it is 0, or outside -5 to 5
+ * @throws HttpError 400 if it is 0, or outside -5 to 5
  */
 export function playbackRate(pragma: PragmaTokens): number {
   const digits = /^\s*(-?\d{1,3}(?:\.\d{0,6})?)/.exec(pragma.text('rate') ?? '')?.[1];
@@ -40,21 +40,21 @@ export function playbackRate(pragma: PragmaTokens): number {
   return rate;
 }
 
-// The most that a client of version 8 may be told (MS-WMSP 3.2.5.6).
+// The highest bandwidth that a client of version 8 may be told (MS-WMSP 3.2.5.6).
 const MAX_BANDWIDTH_8 = 1_048_576;
 
-/** What a Play, or a PlayNextEntry, asks for. */
+/** The request of a Play, or a PlayNextEntry. */
 export interface AskedPlay {
   readonly order: PlayOrder;
-  /** The tokens that tell the client what it was granted. */
+  /** Returns the tokens that tell the client what it was granted. */
   granted(pace: Pace): string[];
 }
 
 /**
- * Reads what the tokens of a Play ask for (MS-WMSP 3.2.5.6). A token counts only for clients for which it is defined: AccelBW from
+ * Reads the tokens of a Play (MS-WMSP 3.2.5.6). A token counts only for clients for which it is defined: AccelBW from
  * 8.0, BurstBW and Speed from 9.0.
  *
- * @throws HttpError 400 for a rate that there is not
+ * @throws HttpError 400 for an impossible rate
  */
 export function askedPlay(entry: Entry, pragma: PragmaTokens, client: ClientProduct): AskedPlay {
   const speed =
@@ -79,8 +79,8 @@ export function askedPlay(entry: Entry, pragma: PragmaTokens, client: ClientProd
 }
 
 /**
- * Reads max-duration (MS-WMSP 2.2.1.4.11): 0 is no limit, the top bit makes it a time in the file, and otherwise it counts from the
- * start.
+ * Reads max-duration (MS-WMSP 2.2.1.4.11): 0 means no limit; with the top bit it is a time in the file, otherwise it
+ * counts from the start.
  */
 function maxDuration(pragma: PragmaTokens): LimitWish {
   const token = pragma.number('max-duration') ?? 0;
@@ -90,8 +90,8 @@ function maxDuration(pragma: PragmaTokens): LimitWish {
 }
 
 /**
- * Of the two pairs of tokens only the one that is followed is granted: that of an intermediary itself, which is Burst, goes before
- * the one of the client behind it, which it passes on as Accel (MS-WMSP 2.2.1.4.3).
+ * Returns the one of the two pairs of tokens that is followed. An intermediary sends its own as Burst and passes on the
+ * one of its client as Accel (MS-WMSP 2.2.1.4.3); Burst takes precedence.
  */
 function askedAcceleration(
   pragma: PragmaTokens,

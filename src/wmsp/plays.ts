@@ -4,7 +4,7 @@ import type { Pass } from '../playback/entrance.js';
 import type { SessionRegistry } from '../playback/registry.js';
 import type { WmspSession } from './session.js';
 
-/** A Play as it came. */
+/** A Play request, as received. */
 export interface PlayRequest {
   readonly path: string;
   /** The product that the client names. */
@@ -32,7 +32,7 @@ export class Plays {
     return this.#plays.size;
   }
 
-  /** A session takes a place; nobody is told yet. */
+  /** A session takes a place, which is not reported yet. */
   begin(session: WmspSession, pass: Pass, { path, client, exchange }: PlayRequest): void {
     this.ended(session);
     const { remoteAddress, secure } = exchange;
@@ -63,7 +63,7 @@ export class Plays {
     });
   }
 
-  /** Its response has ended; called also when there was none. */
+  /** Its response has ended; called even if there was none. */
   ended(session: WmspSession): void {
     const play = this.#plays.get(session);
     this.#plays.delete(session);

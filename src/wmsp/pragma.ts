@@ -3,8 +3,8 @@ import type { StreamSwitch } from '../playback/selection.js';
 /**
  * The tokens of all Pragma headers of a message (MS-WMSP 2.2.1.4).
  *
- * Real clients send malformed values (FFmpeg forgets a line end: `stream-time=0Connection: Close`), so a number is its longest
- * valid prefix and a token that makes no sense is as good as absent; what is unknown is skipped (2.2.1).
+ * Real clients send malformed values (FFmpeg forgets a line end: `stream-time=0Connection: Close`). So a number is its
+ * longest valid prefix, a token that makes no sense counts as absent, and unknown tokens are ignored (2.2.1).
  */
 export class PragmaTokens {
   readonly #values: ReadonlyMap<string, string>;
@@ -22,26 +22,26 @@ export class PragmaTokens {
     return this.#values.has(name.toLowerCase());
   }
 
-  /** The text behind `=`, without quotes; empty for a token without one. */
+  /** Returns the text after `=`, without quotes; empty for a token without one. */
   text(name: string): string | undefined {
     return this.#values.get(name.toLowerCase());
   }
 
-  /** An unsigned decimal of 32 bits: the leading digits. Undefined when there are none or they are too large. */
+  /** Returns an unsigned 32-bit decimal: the leading digits. Undefined if there are none or they are too large. */
   number(name: string): number | undefined {
     const digits = /^\s*(\d{1,10})/.exec(this.text(name) ?? '')?.[1];
     const value = Number(digits);
     return digits === undefined || value > 0xffffffff ? undefined : value;
   }
 
-  /** A token that is 0 or 1; absent counts as 0. */
+  /** True if a token that is 0 or 1 is 1; false if it is absent. */
   flag(name: string): boolean {
     return this.number(name) === 1;
   }
 }
 
 function* splitTokens(line: string): Generator<readonly [name: string, value: string]> {
-  // log-line holds fields that have commas of their own and is the only token of its header (2.2.1.4.10).
+  // log-line contains fields with commas of their own and is the only token of its header (2.2.1.4.10).
   const log = /^\s*log-line\s*=/i.exec(line);
   if (log) {
     yield ['log-line', line.slice(log[0].length).trim()];
@@ -57,11 +57,11 @@ function* splitTokens(line: string): Generator<readonly [name: string, value: st
 }
 
 /**
- * The entries of stream-switch-entry, or undefined when the request has none. The specification's examples also spell it
- * switch-stream-entry. Malformed entries are left out.
+ * Returns the entries of stream-switch-entry, or undefined if the request has none. The specification's examples also
+ * spell it switch-stream-entry. Malformed entries are ignored.
  *
- * @param known the stream numbers of the content: the numbers are hexadecimal by 2.2.1.4.27, but FFmpeg, VLC and libmms write
- *   decimal; a number that is unknown as hexadecimal is tried as decimal
+ * @param known the stream numbers of the content. The numbers are hexadecimal by 2.2.1.4.27, but FFmpeg, VLC and libmms
+ * write decimal, so a number that is unknown as hexadecimal is tried as decimal.
  */
 export function streamSwitches(pragma: PragmaTokens, known: ReadonlySet<number>): StreamSwitch[] | undefined {
   const text = pragma.text('stream-switch-entry') ?? pragma.text('switch-stream-entry');

@@ -5,19 +5,19 @@ import { type Handling, playableHeader, plOffset, selectionOf } from './handling
 import { changePacket } from './packets.js';
 import { entryHead, type ServerIdentity } from './responses.js';
 
-/** The entry that a Play gets, and what opens its body. */
+/** The entry that a Play gets, and the beginning of its body. */
 export interface ChosenEntry {
   readonly entry: Entry;
   readonly opening: Buffer;
   readonly selection: StreamSelection;
-  /** It is another one than the player names, whose head opens the body, too (MS-WMSP 4.5.1). */
+  /** True if it is not the entry that the player names, whose head opens the body as well (MS-WMSP 4.5.1). */
   readonly skipped: boolean;
 }
 
 /**
- * Moves to the entry that a Play wants: the one that the program is on, or with pl-offset its neighbour (MS-WMSP 2.2.1.4.20).
- * The streams that the client names are those of the first; of the other one it gets what belongs to them. A neighbour that
- * there is not, or that may not be skipped to, leaves it where it is.
+ * Moves to the entry that a Play wants: the current one, or with pl-offset its neighbour (MS-WMSP 2.2.1.4.20). The
+ * client names streams of the current entry; of the neighbour it gets the corresponding ones. If there is no such
+ * neighbour, or the player may not skip to it, the entry stays the same.
  */
 export async function chooseEntry(
   handling: Handling,
@@ -34,7 +34,8 @@ export async function chooseEntry(
   if (!entry || entry.id === here.id) return { entry: program.current, opening, selection, skipped: false };
   return {
     entry,
-    // Whatever the direction, Reason is 0: with NS_I_PLAYLIST_CHANGE_RECEDING the client would expect no header (3.1.5.14).
+    // In either direction, Reason is 0: with NS_I_PLAYLIST_CHANGE_RECEDING the client would expect no header
+    // (3.1.5.14).
     opening: Buffer.concat([opening, changePacket(), head(entry)]),
     selection: predicted(selection, header, playableHeader(entry)),
     skipped: true,

@@ -1,30 +1,30 @@
 import type { ClientProduct } from './requests.js';
 
 /**
- * How a kind of client wants to be served. This table is the only place where a client's habits are known; each row says where
- * it comes from, and test/wmsp/profiles.test.ts has a test for each.
+ * How a kind of client wants to be served. This table is the only place that knows the habits of clients. Each row
+ * names its source, and test/wmsp/profiles.test.ts has a test for each.
  */
 export interface ClientProfile {
   readonly name: string;
-  /** $M before $H: owed to clients from 9.0, forbidden below (MS-WMSP 3.2.4.2). */
+  /** $M before $H: required for clients from 9.0, forbidden below (MS-WMSP 3.2.4.2). */
   readonly metadata: boolean;
-  /** Close the connection behind a Describe response even if the client would keep it. */
+  /** True if the connection is closed after a Describe response even if the client would keep it. */
   readonly closesAfterDescribe: boolean;
-  /** Whether padding is cut from ASF packets. */
+  /** Whether ASF packets keep their padding. */
   readonly padding: 'cut' | 'kept';
-  /** The B bit on packets of files behind which the next one follows without a pause (MS-WMSP 2.2.3.1.1). */
+  /** True if the B bit is set on packets of files that the next one follows without a pause (MS-WMSP 2.2.3.1.1). */
   readonly marksUnpaced: boolean;
-  /** $E with Reason 1 before the $C of another header. */
+  /** True if $E with Reason 1 comes before the $C of another header. */
   readonly endBeforeChange: boolean;
-  /** What a Play without stream-switch-entry gets. */
+  /** The streams of a Play without stream-switch-entry. */
   readonly withoutSelection: 'all' | 'none';
   /** The features that a live broadcast has for this client. */
   readonly liveFeatures: readonly string[];
-  /** Whether a file's header says how long its Data Object is, or that it is very large. */
+  /** Whether a file's header tells the length of its Data Object, or claims a very large one. */
   readonly dataSize: 'told' | 'large';
-  /** What sends the client elsewhere: the header that clients below 7.0 are owed (MS-WMSP 3.2.5.4), or 302. */
+  /** How the client is redirected: with the header that clients below 7.0 require (MS-WMSP 3.2.5.4), or with 302. */
   readonly redirection: 'header' | 'status';
-  /** Headers and tokens that came with 9.0: Supported, playlist-gen-id. */
+  /** True for headers and tokens that came with 9.0: Supported, playlist-gen-id. */
   readonly version9: boolean;
 }
 
@@ -34,7 +34,7 @@ interface Row {
   readonly profile: ClientProfile;
 }
 
-// NSPlayer below 9.0, and the open-source players, which all call themselves so.
+// NSPlayer below 9.0, and the open-source players, which all use that name.
 const legacyPlayer: ClientProfile = {
   name: 'player below 9.0',
   metadata: false,
@@ -103,17 +103,19 @@ const PROFILES: readonly Row[] = [
   },
 ];
 
-/** The profile of a client. */
+/** Returns the profile of a client. */
 export function profileOf(client: ClientProduct): ClientProfile {
   return PROFILES.find(({ matches }) => matches(client))!.profile;
 }
 
-/** Proxies that hand on the first of several headers of a name alone, by the comment that they leave in Via. */
+/** Proxies that forward only the first header of a given name, recognized by their comment in Via. */
 const ONE_HEADER_PROXIES: readonly { readonly comment: RegExp; readonly source: string }[] = [
   { comment: /\(tinyproxy\b/i, source: 'tinyproxy 1.11, both ways; test/interop/push-link.test.ts pulls through it' },
 ];
 
-/** Whether one of the proxies on the way keeps only the first header of a name. @param via the values of the Via headers */
+/**
+ * True if one of the proxies on the way keeps only the first header of a name. @param via the values of the Via headers
+ */
 export function keepsOneHeader(via: readonly string[]): boolean {
   return via.some((value) => ONE_HEADER_PROXIES.some(({ comment }) => comment.test(value)));
 }

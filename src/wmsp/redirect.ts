@@ -6,21 +6,21 @@ import type { Redirect } from '../playback/content.js';
 import type { Handling } from './handling.js';
 import { endPacket, headerPackets } from './packets.js';
 
-// What MS-WMSP 3.2.5.4 recommends for a header that only redirects, in ms.
+// In ms, as MS-WMSP 3.2.5.4 recommends for a header that only redirects.
 const REDIRECT_PREROLL = 479;
 const MAX_SCRIPT_URL = 256;
 
-/** The fields of the answer that sends a client elsewhere. */
+/** The header fields of a response that redirects a client. */
 export interface RedirectFields {
-  /** Those of every response. */
+  /** The fields of every response. */
   readonly plain: readonly Field[];
-  /** Those of a Describe or Play that succeeds, for a header that redirects; they name a session. */
+  /** Returns the fields of a successful Describe or Play, for a header that redirects; they name a session. */
   content(): readonly Field[];
 }
 
 /**
- * Sends a client elsewhere (MS-WMSP 3.2.5.4): with 302 or 305, or, below 7.0, with an ASF header whose script command opens the
- * other URL; a Play gets that header, too, and $E.
+ * Redirects a client (MS-WMSP 3.2.5.4): with 302 or 305, or, below 7.0, with an ASF header whose script command opens
+ * the other URL. A Play gets that header as well, followed by $E.
  */
 export function sendElsewhere(
   exchange: Exchange,
@@ -43,7 +43,7 @@ export function sendElsewhere(
   }
 }
 
-/** An ASF header that holds nothing but a FILENAME command. */
+/** Builds an ASF header that contains only a FILENAME command. */
 function scriptHeader(url: string): Buffer {
   const fileId = randomGuid();
   const header = buildHeader(

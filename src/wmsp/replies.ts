@@ -7,10 +7,10 @@ import type { ClientProfile } from './profiles.js';
 import { cacheFields, commonFields, entryHead, featuresOf, genIdOf, type ServerIdentity } from './responses.js';
 import type { WmspSession } from './session.js';
 
-// The Idle-Timeout as clients are told it (MS-WMSP 2.2.1.4.29).
+// The Idle-Timeout announced to clients, in ms (MS-WMSP 2.2.1.4.29).
 const ANNOUNCED_TIMEOUT = 60_000;
 
-/** What a server says in the heads of its responses (MS-WMSP 3.2.5.2). */
+/** Builds the heads of a server's responses (MS-WMSP 3.2.5.2). */
 export class Replies {
   readonly identity: ServerIdentity;
 
@@ -18,17 +18,17 @@ export class Replies {
     this.identity = identity;
   }
 
-  /** The fields of a response to a client; without a profile, to one of which nothing is known. */
+  /** Returns the fields of a response; without a profile, for a client of which nothing is known. */
   common(profile?: ClientProfile, tokens: readonly string[] = [], cacheControl?: string): Field[] {
     return commonFields(this.identity, profile, tokens, cacheControl);
   }
 
-  /** The fields of a response that belongs to a session. */
+  /** Returns the fields of a response that belongs to a session. */
   of(session: WmspSession | undefined, profile: ClientProfile, ...tokens: readonly string[]): Field[] {
     return this.common(profile, [...(session ? this.idTokens(session) : []), ...tokens]);
   }
 
-  /** The same for one whose body is packets. */
+  /** Returns the same fields for a response whose body consists of packets. */
   framed(session: WmspSession, profile: ClientProfile, ...tokens: readonly string[]): Field[] {
     return [['Content-Type', 'application/x-mms-framed'], ...this.of(session, profile, ...tokens)];
   }
@@ -40,9 +40,9 @@ export class Replies {
   }
 
   /**
-   * The tokens of a response that gives content.
+   * Returns the tokens of a response that delivers content.
    *
-   * @param isNew the session was made for this request
+   * @param isNew true if the session was created for this request
    */
   contentTokens({ pragma, profile }: Handling, session: WmspSession, program: Program, isNew: boolean): string[] {
     const entry = program.current;
@@ -55,25 +55,25 @@ export class Replies {
     ];
   }
 
-  /** The fields of a response that gives content. */
+  /** Returns the fields of a response that delivers content. */
   content(profile: ClientProfile, info: ContentInfo, contentType: string, tokens: readonly string[]): Field[] {
     const { cacheControl, validators } = this.cache(profile, info);
     return [['Content-Type', contentType], ...this.common(profile, tokens, cacheControl), ...validators];
   }
 
-  /** Cache-Control of content, and what belongs to it; remote events came with 9.0. */
+  /** Returns Cache-Control and the validators of content; remote events came with 9.0. */
   cache({ version9 }: ClientProfile, info: ContentInfo): { cacheControl: string; validators: Field[] } {
     return cacheFields(info, { events: version9 && this.identity.events === true });
   }
 
-  /** What opens a Play body: [$M] $H (MS-WMSP 2.2.2.6). */
+  /** Returns the beginning of a Play body: [$M] $H (MS-WMSP 2.2.2.6). */
   head(profile: ClientProfile, program: Program): Buffer {
     const entry = program.current;
     return entryHead(playableHeader(entry), entry, program, profile, this.identity);
   }
 }
 
-/** X-StartupProfile, where there is something to say (MS-WMSP 3.2.5.6). */
+/** Returns X-StartupProfile, if there is a profile (MS-WMSP 3.2.5.6). */
 export function profileFields(first: Started | undefined): Field[] {
   return first?.profile ? [['X-StartupProfile', formatStartupProfile(first.profile)]] : [];
 }

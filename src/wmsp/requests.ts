@@ -17,7 +17,7 @@ export type WmspRequestType =
 /** The product that a User-Agent names, and its version (MS-WMSP 2.2.1.8). */
 export interface ClientProduct {
   readonly token: 'NSPlayer' | 'NSServer' | 'WMCacheProxy';
-  /** 0.0 when the client gave none, as some pullers do. */
+  /** 0.0 if the client gave no version, as some pullers do. */
   readonly major: number;
   readonly minor: number;
   /** The whole header. */
@@ -25,9 +25,9 @@ export interface ClientProduct {
 }
 
 /**
- * Reads a User-Agent header. Leading zeros are tolerated.
+ * Reads a User-Agent header. Tolerates leading zeros.
  *
- * @returns undefined when it is not one of this protocol's products
+ * @returns undefined if it is not one of this protocol's products
  */
 export function parseClientProduct(userAgent: string | undefined): ClientProduct | undefined {
   const match = /^\s*(NSPlayer|NSServer|WMCacheProxy)(?:\/(\d{1,3})(?:\.(\d{1,5}))?|(?=[\s;]|$))/i.exec(
@@ -50,10 +50,10 @@ export interface WmspRequest {
   readonly client: ClientProduct;
 }
 
-/** What a request is: of this protocol, from somebody else, or from a WMSP client but of no type that there is. */
+/** A request of this protocol, of another client, or of a WMSP client but of no known type. */
 export type Classified = WmspRequest | 'foreign' | 'invalid';
 
-/** Sorts a request into the types of MS-WMSP 2.2.2 by its method, tokens and Content-Type. */
+/** Determines the type of a request by its method, tokens and Content-Type (MS-WMSP 2.2.2). */
 export function classifyRequest(head: RequestHead): Classified {
   const client = parseClientProduct(head.headers.get('User-Agent'));
   if (!client) return 'foreign';
@@ -77,26 +77,26 @@ function requestType(head: RequestHead, pragma: PragmaTokens): WmspRequestType |
   }
 }
 
-/** Returns the type whose mark a request has; with none, or with those of several, it is of no type (MS-WMSP 3.2.5.1). */
+/** Returns the type whose mark a request has; undefined if it has none, or those of several types (MS-WMSP 3.2.5.1). */
 function only(marks: ReadonlyArray<readonly [marked: boolean, type: WmspRequestType]>): WmspRequestType | undefined {
   const [first, second] = marks.filter(([marked]) => marked);
   return second ? undefined : first?.[1];
 }
 
 function getType(pragma: PragmaTokens): WmspRequestType | undefined {
-  // With stream-switch-entry each of these is what it is, and says what it chooses.
+  // With stream-switch-entry, each of these keeps its type and also selects streams.
   const marks = [
     [pragma.has('pipeline-request'), 'Pipeline'],
     [pragma.has('xPlayNextEntry'), 'PlayNextEntry'],
     [pragma.flag('xPlayStrm'), 'Play'],
   ] as const;
   if (marks.some(([marked]) => marked)) return only(marks);
-  // These are for POST requests.
+  // These tokens belong to POST requests.
   if (pragma.has('xStopStrm') || pragma.has('xKeepAliveInPause')) return undefined;
   return hasStreamSwitch(pragma) ? 'SelectStream' : 'Describe';
 }
 
-/** HEAD is GET without its body, for what is asked of content; what changes a session cannot be tried. */
+/** HEAD is GET without a body. It is allowed only for requests about content, not for those that change a session. */
 function headType(pragma: PragmaTokens): WmspRequestType | undefined {
   const type = getType(pragma);
   return type === 'Describe' || type === 'Play' ? type : undefined;
@@ -108,7 +108,7 @@ function hasStreamSwitch(pragma: PragmaTokens): boolean {
 
 function postType(head: RequestHead, pragma: PragmaTokens): WmspRequestType | undefined {
   const contentType = (head.headers.get('Content-Type') ?? '').split(';')[0]!.trim().toLowerCase();
-  // These are GET requests.
+  // These tokens belong to GET requests.
   if (pragma.has('pipeline-request') || pragma.has('xPlayNextEntry') || pragma.flag('xPlayStrm')) return undefined;
   return only([
     [pragma.has('xStopStrm'), 'Stop'],

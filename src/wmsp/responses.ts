@@ -9,23 +9,23 @@ import { FEATURES, formatSupported } from '../wms/features.js';
 import { describeContent, headerPackets, metadataPackets } from './packets.js';
 import type { ClientProfile } from './profiles.js';
 
-/** What this server calls itself: versions are those of the table of MS-WMSP 2.2.1.5 alone. */
+/** The name of this server; only the versions in the table of MS-WMSP 2.2.1.5 are allowed. */
 export const SERVER_NAME = 'Cougar/9.5.6001.18281';
 
-/** What an encoder that is pulled calls itself. */
+/** The name of an encoder that is pulled. */
 export const ENCODER_NAME = 'Rex/11.0.6001.7000';
 
 /** How a server presents itself. */
 export interface ServerIdentity {
-  /** For the Server header. */
+  /** The product in the Server header. */
   readonly name: string;
-  /** An encoder that is pulled: it sends no $M and offers no extensions (MS-WMSP 4.11). */
+  /** True for an encoder that is pulled: it sends no $M and offers no extensions (MS-WMSP 4.11). */
   readonly encoder: boolean;
-  /** It wants to be told of remote events (MS-WMSP 2.2.1.1.10). */
+  /** True if it subscribes to remote events (MS-WMSP 2.2.1.1.10). */
   readonly events?: boolean;
 }
 
-/** The fields of every response (MS-WMSP 3.2.5.2). */
+/** Returns the fields of every response (MS-WMSP 3.2.5.2). */
 export function commonFields(
   identity: ServerIdentity,
   profile: ClientProfile | undefined,
@@ -41,10 +41,12 @@ export function commonFields(
   return fields;
 }
 
-// How long caches may keep a file before they ask again, in seconds; what Windows Media Services gives.
+// In seconds: how long caches may keep a file before they ask again; the value of Windows Media Services.
 const MAX_AGE = 86_399;
 
-/** Cache-Control and what belongs to it (MS-WMSP 2.2.1.1): broadcasts are not kept, files are, and asked about. */
+/**
+ * Returns Cache-Control and the validators (MS-WMSP 2.2.1.1): broadcasts are not cached; files are, but revalidated.
+ */
 export function cacheFields(
   { live, playlist, file }: ContentInfo,
   { events = false }: Pick<ServerIdentity, 'events'> = {},
@@ -65,13 +67,13 @@ export function cacheFields(
   };
 }
 
-/** The features of an entry (MS-WMSP 2.2.1.4.8) for a client. */
+/** Returns the features of an entry for a client (MS-WMSP 2.2.1.4.8). */
 export function featuresOf(entry: Entry, program: Program, profile: ClientProfile): string[] {
   const features: string[] = [];
   if (entry.kind === 'live') return program.playlist ? ['broadcast', 'playlist'] : [...profile.liveFeatures];
   const { seekable, stridable } = entry.file;
   if (program.playlist) {
-    // For clients below 9.0 a playlist is a broadcast, in which nobody seeks (2.2.1.4.8.1).
+    // For clients below 9.0 a playlist is a broadcast, which cannot be seeked (2.2.1.4.8.1).
     if (!profile.version9) return ['broadcast', 'playlist'];
     features.push('playlist');
     if (program.canSkip(1)) features.push('skipforward');
@@ -79,16 +81,16 @@ export function featuresOf(entry: Entry, program: Program, profile: ClientProfil
   }
   if (seekable && !entry.noSkip) features.push('seekable');
   if (stridable && !entry.noSkip) features.push('stridable');
-  // At least one has to stand there; a file that cannot be sought is played like a broadcast.
+  // At least one feature is required; a file that is not seekable is played like a broadcast.
   return features.length > 0 ? features : ['broadcast'];
 }
 
 const broadcastHeaders = new WeakMap<AsfHeader, AsfHeader>();
 
 /**
- * The header of a playlist's entry for clients that take a playlist for a broadcast: with the counts and durations of a file
- * they would end with the first entry. What would change from one call to the next stays as it is, since Describe and Play
- * have to give the same bytes.
+ * Returns the header of a playlist's entry for clients that treat a playlist as a broadcast. With the counts and
+ * durations of a file they would stop after the first entry. Values that would differ between calls are fixed, since
+ * Describe and Play have to return the same bytes.
  */
 function broadcastHeader(header: AsfHeader): AsfHeader {
   const known = broadcastHeaders.get(header);
@@ -98,7 +100,7 @@ function broadcastHeader(header: AsfHeader): AsfHeader {
   return made;
 }
 
-/** What opens a Play body and every later entry: [$M] $H (MS-WMSP 2.2.2.6). */
+/** Builds the beginning of a Play body and of every later entry: [$M] $H (MS-WMSP 2.2.2.6). */
 export function entryHead(
   header: AsfHeader,
   entry: Entry,
@@ -120,10 +122,10 @@ export function entryHead(
   return Buffer.concat([metadata, asfHeader]);
 }
 
-// As large as fits into the 32 bits that xine takes; libmms does not seek where it is that of an empty Data Object.
+// The largest value that fits the 32 bits of xine. libmms does not seek if the size is that of an empty Data Object.
 const LARGE_DATA = 2n ** 30n;
 
-/** A header with a Data Object whose end hardly anybody reaches; the number of its packets stays. */
+/** Returns a header with a Data Object so large that its end is hardly ever reached; the number of packets stays. */
 function withLargeData({ bytes, dataObject }: AsfHeader): Buffer {
   if (dataObject.size >= LARGE_DATA) return bytes;
   const copy = Buffer.from(bytes);
@@ -134,25 +136,27 @@ function withLargeData({ bytes, dataObject }: AsfHeader): Buffer {
 const broadcastIds = new WeakMap<Broadcast, number>();
 let lastBroadcastId = 0;
 
-/** broadcast-id: the same in all entries that have this source, and another one for each source (MS-WMSP 2.2.3.6). */
+/**
+ * Returns the broadcast-id: the same in all entries with this source, and different for each source (MS-WMSP 2.2.3.6).
+ */
 function broadcastIdOf(broadcast: Broadcast): number {
   const id = broadcastIds.get(broadcast) ?? (lastBroadcastId = (lastBroadcastId % 0xffffffff) + 1);
   broadcastIds.set(broadcast, id);
   return id;
 }
 
-/** What is told about an entry: what its playlist says, and what else its header has. */
+/** Returns the descriptions of an entry: those of its playlist, and the others of its header. */
 function describe(entry: Entry, header: AsfHeader): Array<readonly [string, string]> {
   const all = new Map([...describeContent(header), ...(entry.descriptions ?? [])]);
   return [...all];
 }
 
-// Far more than a playlist has entries in practice, so that two entries hardly ever get the same number.
+// Far more than the number of entries in real playlists, so that two entries hardly ever get the same number.
 const GENERATION_STEP = 65_536;
 
 /**
- * playlist-gen-id of an entry: a live entry becomes another one with each header that its source sends, so the two numbers are
- * put together.
+ * Returns the playlist-gen-id of an entry. A live entry becomes another one with each header of its source, so its id
+ * and the generation are combined.
  */
 export function genIdOf(entry: Entry): number {
   if (entry.kind === 'file') return entry.id;

@@ -32,10 +32,10 @@ export type { SubmittedLog, WmspServerOptions } from './server-options.js';
 
 const SWEEP_INTERVAL = 1_000;
 const MAX_LOG = 64 * 1024;
-/** What the requests that are about content, not about a session, want of it. */
+/** The purposes of the requests that are about content rather than a session. */
 const PURPOSES = { Describe: 'describe', Play: 'play', GetContentInfo: 'info', SendEvent: 'event' } as const;
 
-/** The server role of MS-WMSP. It owns the sessions (3.2.1); requests come from an {@link HttpServer}. */
+/** The server role of MS-WMSP. It owns the sessions (3.2.1); an {@link HttpServer} passes requests to it. */
 export class WmspServer {
   readonly #options: WmspServerOptions;
   readonly #replies: Replies;
@@ -68,7 +68,7 @@ export class WmspServer {
     this.#sweeper.unref();
   }
 
-  /** Clients that play at the moment. */
+  /** The number of clients that currently play. */
   get players(): number {
     return this.#plays.size;
   }
@@ -77,7 +77,7 @@ export class WmspServer {
     return this.#sessions.size;
   }
 
-  /** Ends what plays and takes no more. */
+  /** Ends all playing sessions and accepts no more. */
   close(): void {
     clearInterval(this.#sweeper);
     for (const session of this.#sessions) session.stop();
@@ -86,14 +86,14 @@ export class WmspServer {
   /**
    * Answers a request if it comes from a client of this protocol.
    *
-   * @returns false when the User-Agent is not one of this protocol's (MS-WMSP 3.2.5.1); nothing was answered then
+   * @returns false if the User-Agent is not one of this protocol's (MS-WMSP 3.2.5.1); then nothing was answered
    */
   handle(exchange: Exchange): boolean {
     const request = classifyRequest(exchange.request);
     if (request === 'foreign') return false;
     if (request === 'invalid') {
       const fields = [...this.#replies.common(), ALLOWED];
-      this.#refuse(exchange, new HttpError(400, 'The request is of no type that there is.'), fields);
+      this.#refuse(exchange, new HttpError(400, 'The request is of no known type.'), fields);
       return true;
     }
     void this.#handle(exchange, request);
@@ -112,7 +112,7 @@ export class WmspServer {
     }
   }
 
-  /** Forgets sessions whose Idle-Timeout is over (MS-WMSP 3.2.6.2). Called once a second. */
+  /** Forgets sessions whose Idle-Timeout has expired (MS-WMSP 3.2.6.2). Called once a second. */
   sweep(): void {
     this.#sessions.sweep(this.#plays.size);
     this.#playback.sweep();
@@ -170,7 +170,7 @@ export class WmspServer {
     }
   }
 
-  /** The experiments of a Describe that are run (MS-WMSP 3.2.5.4). */
+  /** Returns the tokens of the experiments that a Describe runs (MS-WMSP 3.2.5.4). */
   #experiments({ profile, pragma, exchange }: Handling): string[] {
     if (!profile.version9 || this.#replies.identity.encoder) return [];
     const pipeline = pragma.flag('pipeline-experiment') && exchange.request.minorVersion === 1;
@@ -191,7 +191,7 @@ export class WmspServer {
     if (!isTaken) pass.leave();
   }
 
-  /** @returns true if a session plays and has the pass now */
+  /** @returns true if a session plays and now owns the pass */
   async #playWith(handling: Handling, pass: Pass): Promise<boolean> {
     const { exchange, client, pragma, path, profile } = handling;
     const program = await pass.open(this.#placeOf(handling));
@@ -200,7 +200,7 @@ export class WmspServer {
       const { entry, opening, selection, skipped } = await chooseEntry(handling, program, this.#replies.identity);
       const asked = askedPlay(entry, pragma, client);
       if (exchange.lost) return false;
-      // What was true before the files were opened need not be true any more.
+      // Checked again, because it may have changed while the files were being opened.
       this.#refuseHijack(handling);
       if (exchange.queued) throw new HttpError(400, 'This connection streams already.');
       const found = this.#knownSession(handling);
@@ -241,7 +241,7 @@ export class WmspServer {
     }
   }
 
-  /** Has a session start what a Play asks for; one that cannot is as it was before. */
+  /** Starts a Play in a session; if that fails, the session is as it was before. */
   async #try(session: WmspSession, isNew: boolean, play: () => Promise<boolean>): Promise<boolean> {
     try {
       return await play();
@@ -257,7 +257,7 @@ export class WmspServer {
     return profile.version9 && supportedBy(exchange)?.has('startupprofile') === true;
   }
 
-  /** A Play for a session that streams could be somebody who takes it over (MS-WMSP 3.2.5.6). */
+  /** Refuses a Play for a session that is streaming, which could be an attempt to take it over (MS-WMSP 3.2.5.6). */
   #refuseHijack(handling: Handling): void {
     if (this.#sessionOf(handling)?.active) throw new HttpError(400, 'The session is streaming.');
   }
@@ -282,7 +282,7 @@ export class WmspServer {
     const session = this.#requiredSession(handling);
     const { program } = session.playback;
     if (!session.pipelined || !program || !session.streamsBefore(exchange) || session.playback.state === 'starting')
-      throw new HttpError(400, 'No entry waits to be played.');
+      throw new HttpError(400, 'No entry is waiting to be played.');
     session.clientLag = pragma.number('client-lag') ?? 0;
     const switches = streamSwitches(pragma, session.streamNumbers);
     const { awaited } = session;
@@ -300,7 +300,7 @@ export class WmspServer {
     }
     const order = { ...asked.order, profile: this.#wantsProfile(handling) };
     const opened = await session.playNext(order, exchange, open);
-    if (!opened) throw new HttpError(400, 'No entry waits to be played.');
+    if (!opened) throw new HttpError(400, 'No entry is waiting to be played.');
   }
 
   #stop(handling: Handling): void {
@@ -309,7 +309,7 @@ export class WmspServer {
     handling.exchange.respond({ status: 200, fields: this.#replies.of(session, handling.profile) });
   }
 
-  /** Finds out whether what is on the way lets two requests through back to back (MS-WMSP 3.2.5.5). */
+  /** Finds out whether two requests get through back to back on the way from the client (MS-WMSP 3.2.5.5). */
   #pipeline(handling: Handling): void {
     const { exchange, profile } = handling;
     const session = this.#requiredSession(handling);
@@ -375,7 +375,7 @@ export class WmspServer {
     exchange.respond({ status: 200, fields });
   }
 
-  /** Asks for leave to have what the URL names; undefined when the client was sent elsewhere. */
+  /** Asks for permission to use the content of the URL; undefined if the client was redirected. */
   async #enter(handling: Handling, type: keyof typeof PURPOSES): Promise<Pass | undefined> {
     const { path, exchange, profile } = handling;
     const session = this.#sessionOf(handling);
@@ -395,14 +395,17 @@ export class WmspServer {
     return undefined;
   }
 
-  /** Which entry of a playlist a Play applies to (MS-WMSP 2.2.1.4.18 and .19); all other requests are about the first. */
+  /**
+   * Returns which entry of a playlist a Play applies to (MS-WMSP 2.2.1.4.18 and .19); all other requests are about the
+   * first.
+   */
   #placeOf(handling: Handling): PlaylistPlace {
     const { path, pragma } = handling;
     const id = pragma.number('playlist-seek-id') || pragma.number('playlist-gen-id') || 0;
     return this.#sessionOf(handling)?.placeIn(path, id) ?? { entry: id, reached: 0 };
   }
 
-  /** The fields of a response that gives content. */
+  /** Returns the fields of a response that delivers content. */
   #contentFields(
     { profile, exchange }: Handling,
     { finish }: Pass,
@@ -413,7 +416,7 @@ export class WmspServer {
     return [...this.#replies.content(profile, info, contentType, tokens), ...finishFields(finish, exchange.request)];
   }
 
-  /** The session that a request names; those of other addresses are as unknown as if they were not there. */
+  /** Returns the session that a request names; sessions of other addresses are treated as unknown. */
   #sessionOf({ pragma, exchange }: Pick<Handling, 'pragma' | 'exchange'>): WmspSession | undefined {
     const session = this.#sessions.get(pragma.number('client-id') ?? 0);
     return session?.address === plainAddress(exchange.remoteAddress) ? session : undefined;
@@ -425,7 +428,7 @@ export class WmspServer {
     return session;
   }
 
-  /** A session is what the last request says of its client (MS-WMSP 3.2.5.1). */
+  /** Updates a session to what the last request says about its client (MS-WMSP 3.2.5.1). */
   #use(session: WmspSession, { profile, exchange }: Handling): void {
     session.profile = profile;
     session.connections.add(exchange);
@@ -458,12 +461,12 @@ export class WmspServer {
   }
 }
 
-/** What a client's log says, if it is one. */
+/** Parses a client's log; undefined if it is malformed. */
 function readLog(text: string): WmLog | undefined {
   try {
     return parseLog(text);
   } catch {
-    // Clients are not refused for what they log (MS-WMSP 3.2.5.11).
+    // Clients are not refused for the contents of their logs (MS-WMSP 3.2.5.11).
     return undefined;
   }
 }

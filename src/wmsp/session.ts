@@ -26,33 +26,33 @@ import { entryHead, genIdOf, type ServerIdentity } from './responses.js';
 /** The states of MS-WMSP 3.2.1. */
 export type SessionState = 'INIT' | 'STREAMING' | 'WAITING' | 'IDLE';
 
-/** What sessions need of their server. */
+/** The services that a server offers its sessions. */
 export interface SessionHost {
   readonly identity: ServerIdentity;
   readonly playback: PlaybackHost;
-  /** The session was used just now, which restarts its Idle-Timeout. */
+  /** The session was just used, which restarts its Idle-Timeout. */
   used(session: WmspSession): void;
   /** Nothing is sent or awaited any more. */
   stopped(session: WmspSession): void;
 }
 
 /**
- * Opens the response that what starts is sent in; undefined when that is not possible any more.
+ * Opens the response that carries what starts; undefined if that is no longer possible.
  *
- * @param first undefined when the client is told of another header first
+ * @param first undefined if another header is announced to the client first
  */
 export type OpenResponse = (first: Started | undefined) => ResponseStream | undefined;
 
-// MS-WMSP 3.2.4.2: $C waits for this long after a SelectStream.
+// In ms: $C waits for this long after a SelectStream (MS-WMSP 3.2.4.2).
 const SELECTION_PAUSE = 8_000;
-// $C Reason: rewinding came to the start of an entry that another one stands before (MS-WMSP 2.2.3.2).
+// $C Reason: rewinding reached the start of an entry that another one precedes (MS-WMSP 2.2.3.2).
 const RECEDING = 0x400d14be;
-// $E Reason: rewinding came to the start of the entry (MS-WMSP 2.2.3.4).
+// $E Reason: rewinding reached the start of the entry (MS-WMSP 2.2.3.4).
 const REWOUND = 0x000d2f09;
-// $E Reason: the entry cannot be sent on (E_UNEXPECTED).
+// $E Reason: the rest of the entry cannot be sent (E_UNEXPECTED).
 const UNEXPECTED = 0x8000ffff;
 
-/** What the client of a session was told last of where it is. */
+/** The position that the client of a session was told last. */
 interface Told {
   readonly path: string;
   readonly playlistGenId: number;
@@ -63,27 +63,30 @@ interface Told {
 
 const ASSUMED_FEATURES: ReadonlySet<Feature> = new Set(['predstrm', 'sswitch'] as const);
 
-/** A streaming session (MS-WMSP 3.2.1): what a client-id stands for, across connections. */
+/** A streaming session (MS-WMSP 3.2.1), identified by a client-id across connections. */
 export class WmspSession implements PlaybackPort {
   readonly clientId: number;
-  /** The address that its requests come from: those from elsewhere are not of this client. */
+  /** The address of its requests; those from elsewhere are not from this client. */
   readonly address: string;
   readonly playback: PlaybackSession;
   profile: ClientProfile;
-  /** When it was last used; it is forgotten some time later unless it streams. */
+  /** When it was last used; unless it streams, it is forgotten some time later. */
   usedAt = 0;
-  /** Client-features; until a Supported header comes, prediction and stream selection are taken for supported (3.2.3). */
+  /**
+   * Client-features; until a Supported header arrives, prediction and stream selection are assumed to be supported
+   * (3.2.3).
+   */
   features: ReadonlySet<Feature> = ASSUMED_FEATURES;
   /** KeepAlive-Mode. */
   pipelined = false;
   clientLag = 0;
-  /** What a running Pipeline test has open (3.2.5.5). */
+  /** The open response of a running Pipeline test (3.2.5.5). */
   pipelineTest: PipelineTest | undefined;
   /** Its connections, which are closed with it. */
   readonly connections = new Connections();
   readonly #host: SessionHost;
   #stream: ResponseStream | undefined;
-  /** Bytes of responses that are over. */
+  /** The number of bytes in completed responses. */
   #bytesBefore = 0;
   #told: Told | undefined;
   /** Opens the response for what is about to start. */
@@ -98,7 +101,7 @@ export class WmspSession implements PlaybackPort {
     this.playback = new PlaybackSession(this, host.playback);
   }
 
-  /** Where the body of its Play goes. */
+  /** The body of its Play response. */
   get output(): PlayerOutput {
     return this.#stream ?? NOWHERE;
   }
@@ -110,42 +113,46 @@ export class WmspSession implements PlaybackPort {
     return this.#told ? 'IDLE' : 'INIT';
   }
 
-  /** True while a Play response is open: data flows, or the streams of an entry are awaited. */
+  /** True while a Play response is open: data flows, or a choice of streams is awaited. */
   get active(): boolean {
     return this.playback.active;
   }
 
-  /** Bytes of its responses so far. */
+  /** The number of bytes in its responses so far. */
   get bytes(): number {
     return this.#bytesBefore + (this.#stream?.bytes ?? 0);
   }
 
-  /** Playlist-gen-id: that of the entry that the client was told of last; 0 before there is one. */
+  /** The playlist-gen-id of the entry that was announced last; 0 before there is one. */
   get playlistGenId(): number {
     return this.#told?.playlistGenId ?? 0;
   }
 
-  /** The entry whose streams, or whose PlayNextEntry, are awaited. */
+  /** The entry for which a choice of streams, or a PlayNextEntry, is awaited. */
   get awaited(): Entry | undefined {
     return this.state === 'WAITING' ? this.playback.current : undefined;
   }
 
-  /** Streams of the entry that plays, as stream-switch-entry may name them. */
+  /** The stream numbers of the current entry, which stream-switch-entry may name. */
   get streamNumbers(): ReadonlySet<number> {
     const { current } = this.playback;
     return new Set(current && headerOf(current)?.streams.map(({ number }) => number));
   }
 
-  /** The client is told of an entry of what the path names. */
+  /** Records that the client was told about an entry of that path. */
   tell(path: string, entry: Entry): void {
     const reached = this.#told?.path === path ? Math.max(this.#told.reached, entry.id) : entry.id;
     this.#told = { path, playlistGenId: genIdOf(entry), entry: entry.id, reached };
   }
 
-  /** Where in a playlist the client wants to go on. @param id a playlist-gen-id that it was told; 0 for the first entry */
+  /**
+   * Returns where in a playlist the client wants to continue.
+   * @param id a playlist-gen-id that it was told; 0 for the first entry
+   */
   placeIn(path: string, id: number): PlaylistPlace {
     if (this.#told?.path !== path) return { entry: id, reached: 0 };
-    // That of a live entry is not its place in the playlist once its source has changed its header.
+    // Once the source of a live entry has changed its header, the playlist-gen-id is no longer the place in the
+    // playlist.
     const entry = id === this.#told.playlistGenId ? this.#told.entry : id;
     return { entry, reached: this.#told.reached };
   }
@@ -153,9 +160,9 @@ export class WmspSession implements PlaybackPort {
   /**
    * Starts a Play.
    *
-   * @param program which the session closes in the end
-   * @param opens the response, whose body the session begins with `opening`
-   * @returns whether the response was opened
+   * @param program closed by the session at the end
+   * @param opens opens the response, whose body the session begins with `opening`
+   * @returns true if the response was opened
    */
   async play(path: string, program: Program, order: PlayOrder, opening: Buffer, opens: OpenResponse): Promise<boolean> {
     this.playback.open(program);
@@ -172,16 +179,16 @@ export class WmspSession implements PlaybackPort {
   }
 
   /**
-   * SelectStream, or the selection of a PlayNextEntry (MS-WMSP 3.2.5.7 and 3.2.5.9).
+   * Handles SelectStream, or the selection of a PlayNextEntry (MS-WMSP 3.2.5.7 and 3.2.5.9).
    *
-   * @param timed SelectStream, behind which the next $C waits for a while (3.2.4.2)
+   * @param timed true for SelectStream, after which the next $C waits for a while (3.2.4.2)
    */
   select(selection: StreamSelection, timed: boolean): void {
     this.playback.select(selection, timed);
     this.playback.confirm();
   }
 
-  /** Starts the entry whose streams were awaited, now that they are chosen. */
+  /** Starts the awaited entry, now that its streams are chosen. */
   async resume(): Promise<void> {
     try {
       await this.playback.resume();
@@ -191,9 +198,9 @@ export class WmspSession implements PlaybackPort {
   }
 
   /**
-   * PlayNextEntry for the entry that is awaited: it begins in a response of its own (MS-WMSP 3.2.5.9).
+   * Handles PlayNextEntry for the awaited entry, which begins in its own response (MS-WMSP 3.2.5.9).
    *
-   * @returns whether that response was opened
+   * @returns true if that response was opened
    */
   playNext(order: PlayOrder, exchange: Exchange, opens: OpenResponse): Promise<boolean> {
     this.#nextResponse();
@@ -207,43 +214,43 @@ export class WmspSession implements PlaybackPort {
     );
   }
 
-  /** PlayNextEntry for the entry that plays already: the rest is sent in a response of its own (MS-WMSP 3.2.5.9). */
+  /** Handles PlayNextEntry for the current entry: the rest is sent in its own response (MS-WMSP 3.2.5.9). */
   confirmNext(next: () => ResponseStream): void {
     this.moveTo(next);
     this.playback.confirm();
   }
 
   /**
-   * True if an exchange is behind what is sent, on the same connection. Only there the rest may go on: who guesses a client-id must
-   * not get what another one was let in for.
+   * True if an exchange is queued after the current response, on the same connection. Only there may the rest continue:
+   * somebody who guesses a client-id must not get what another client was let in for.
    */
   streamsBefore(exchange: Exchange): boolean {
     return exchange.queued && this.#stream?.connection === exchange.connection;
   }
 
   /**
-   * The rest of the data leaves in another response, in pipelined mode (MS-WMSP 3.2.5.7 and 3.2.5.9).
-   * @param next opens that response, once this one has ended and those that waited have been sent
+   * Sends the rest of the data in another response, in pipelined mode (MS-WMSP 3.2.5.7 and 3.2.5.9).
+   * @param next opens that response, once this one has ended and the waiting ones have been sent
    */
   moveTo(next: () => ResponseStream): void {
     this.#leaveStream();
     this.#takeStream(next());
   }
 
-  /** Stops for good: a Stop request, the client's connection, the server's end. */
+  /** Stops and closes the program, after a Stop request, the loss of the connection, or the end of the server. */
   stop(): void {
     this.#opens = undefined;
     this.playback.stop('closed');
     this.#leaveStream();
   }
 
-  /** Tells the client that it is over, and closes its connections. */
+  /** Tells the client that the session is over, and closes its connections. */
   kick(): void {
     this.playback.stop('kicked');
     this.disconnect();
   }
 
-  /** Stops, and closes the client's connections even if they could be used again (MS-WMSP 3.2.6.2). */
+  /** Stops, and closes the client's connections even if they could be reused (MS-WMSP 3.2.6.2). */
   disconnect(): void {
     this.stop();
     this.connections.close();
@@ -260,8 +267,8 @@ export class WmspSession implements PlaybackPort {
   }
 
   /**
-   * For the playback: $C and the head of an entry. It goes on if the client may be sent it without asking for it (MS-WMSP 3.2.4.2);
-   * clients below 9.0 know nothing of that: they would wait for ever.
+   * For the playback: sends $C and the head of an entry. The entry starts at once if the client accepts that without
+   * asking for it (MS-WMSP 3.2.4.2), and for clients below 9.0, which would otherwise wait for ever.
    */
   announce({ header, entry, confirmed }: EntryChange): ChangeAnswer {
     this.#open(undefined);
@@ -284,7 +291,7 @@ export class WmspSession implements PlaybackPort {
       return;
     }
     const end = endPacket(how === 'rewound' ? REWOUND : how === 'failed' ? reason || UNEXPECTED : 0);
-    // The client has to say whether it goes on in the entry before (MS-WMSP 3.1.5.14), so nothing more is sent.
+    // The client has to say whether it continues in the previous entry (MS-WMSP 3.1.5.14), so nothing more is sent.
     const another = how === 'rewound' && this.profile.version9 && this.playback.program?.canSkip(-1);
     this.#write(another ? Buffer.concat([end, changePacket(RECEDING)]) : end);
     this.stop();
@@ -298,7 +305,7 @@ export class WmspSession implements PlaybackPort {
     this.#wasActive = active;
   }
 
-  /** Has a response opened by what an operation starts. @returns whether it was */
+  /** Runs an operation that opens a response. @returns true if it was opened */
   async #answer(opens: OpenResponse, operate: () => Promise<unknown>): Promise<boolean> {
     let opened = false;
     const open: OpenResponse = (first) => {
@@ -342,7 +349,7 @@ export class WmspSession implements PlaybackPort {
     stream.end();
   }
 
-  /** The client would take 255 for a packet of the response before (MS-WMSP 2.2.3.1.2). */
+  /** Skips a number that the client would take for a packet of the previous response, 255 (MS-WMSP 2.2.3.1.2). */
   #nextResponse(): void {
     const { number } = this.playback;
     if ((number & 255) === 255) this.playback.countFrom(number + 1);

@@ -2,18 +2,18 @@ import { SessionIds } from '../playback/session-ids.js';
 import type { ClientProfile } from './profiles.js';
 import { type SessionHost, WmspSession } from './session.js';
 
-// The Idle-Timeout that is kept: some seconds more than the announced one, for the way (MS-WMSP 3.2.5.2).
+// The actual Idle-Timeout in ms: a few seconds more than the announced one, to allow for the network (MS-WMSP 3.2.5.2).
 const IDLE_TIMEOUT = 65_000;
 
 /** The sessions of a server, by client-id (MS-WMSP 3.2.1). */
 export class Sessions implements Iterable<WmspSession> {
-  // In the order of their last use, which is what makes the oldest idle one cheap to find.
+  // In order of last use, which makes the oldest idle one cheap to find.
   readonly #sessions = new Map<number, WmspSession>();
   readonly #maxIdle: number;
   readonly #now: () => number;
   readonly #ids: SessionIds;
 
-  /** @param maxIdle sessions that do not stream; past it those that were used longest ago are forgotten */
+  /** @param maxIdle sessions that do not stream; beyond it, the least recently used ones are forgotten */
   constructor(maxIdle: number, now: () => number, ids: SessionIds = new SessionIds()) {
     this.#maxIdle = maxIdle;
     this.#now = now;
@@ -32,10 +32,10 @@ export class Sessions implements Iterable<WmspSession> {
     return this.#sessions.get(clientId);
   }
 
-  /** @param address that of the client, as {@link WmspSession.address} has it */
+  /** @param address the client's address, as in {@link WmspSession.address} */
   create(profile: ClientProfile, address: string, host: SessionHost): WmspSession {
     let clientId: number;
-    // Below 2^31, since some clients read it as a signed number; 0 would look like none.
+    // Below 2^31, since some clients read it as a signed number; 0 would mean no session.
     do clientId = this.#ids.random(1, 0x7fffffff);
     while (this.#sessions.has(clientId));
     const session = new WmspSession(clientId, profile, address, host);
@@ -43,7 +43,7 @@ export class Sessions implements Iterable<WmspSession> {
     return session;
   }
 
-  /** The session was used just now. */
+  /** Records that the session was just used. */
   touch(session: WmspSession): void {
     session.usedAt = this.#now();
     this.#sessions.delete(session.clientId);
@@ -57,7 +57,7 @@ export class Sessions implements Iterable<WmspSession> {
   }
 
   /**
-   * Forgets sessions whose Idle-Timeout is over (MS-WMSP 3.2.6.2), and closes the connections that they still had.
+   * Forgets sessions whose Idle-Timeout has expired (MS-WMSP 3.2.6.2), and closes their remaining connections.
    *
    * @param streaming how many have a Play response open
    */
