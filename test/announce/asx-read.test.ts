@@ -3,7 +3,7 @@ import { buildAsx } from '../../src/announce/asx.js';
 import { looksLikeMetafile, MAX_METAFILE_SIZE, readMetafile } from '../../src/announce/asx-read.js';
 
 describe('readMetafile', () => {
-  it('reads what we write', () => {
+  it('reads the files that we write', () => {
     const refs = ['mms://h/a?b=1&c=<2>', 'http://h/a'];
     const text = buildAsx([{ title: 'Tom & "Jerry"', refs }, { refs: ['mms://h/b'] }]);
     expect(readMetafile(text)).toMatchObject({
@@ -16,7 +16,7 @@ describe('readMetafile', () => {
     });
   });
 
-  it('reads what is met: any case, bare ampersands, open tags, attributes without quotes', () => {
+  it('reads files from the wild: any case, bare ampersands, open tags, attributes without quotes', () => {
     const text = `\ufeff<?xml version="1.0"?>\n<!-- made by hand --><ASX Version="3.0">
       <Title>The list</Title><PARAM NAME="x" VALUE="y">
       <ENTRY><TITLE>One & two</TITLE><Ref HREF="mms://h/a?b&c=1"><REF Href = 'http://h/a'/>
@@ -42,13 +42,13 @@ describe('readMetafile', () => {
   it.each([
     ['a DOCTYPE', '<!DOCTYPE asx SYSTEM "asx.dtd">\n'],
     [
-      'what PHP complains of',
+      'warnings of PHP',
       '<br />\n<b>Warning</b>:  date() [<a href="x">f</a>] in <b>/a.php</b> on line <b>3</b><br />\n',
     ],
     ['text', 'Notice: undefined index\r\n'],
     ['comments', '<!-- <asx> <html> -->\n<!-- another -->'],
-    ['a mark and blank lines', '\ufeff\r\n\r\n'],
-  ])('reads what stands after %s', (_, before) => {
+    ['a byte order mark and blank lines', '\ufeff\r\n\r\n'],
+  ])('reads an announcement after %s', (_, before) => {
     const entries = [{ title: '', refs: ['mms://h/a b.wmv'] }];
     expect(readMetafile(`${before}<asx><entry><ref href="mms://h/a b.wmv"/></entry></asx>`)!.entries).toEqual(entries);
     expect(readMetafile(`${before}\n[Reference]\nRef1=mms://h/a b.wmv \n`)!.entries).toEqual(entries);
@@ -63,7 +63,7 @@ describe('readMetafile', () => {
     expect(readMetafile(`[reference]\nref1=${long}\nref2=x`)!.entries[0]!.refs).toEqual(['x']);
   });
 
-  it('takes nothing else for an announcement', () => {
+  it('rejects everything else', () => {
     for (const text of [
       '',
       'http://h/',
@@ -80,7 +80,7 @@ describe('readMetafile', () => {
     expect(readMetafile(`<asx>${' '.repeat(MAX_METAFILE_SIZE)}`)).toBeUndefined();
   });
 
-  it('has bounds, and comes to an end with what is made to be slow', () => {
+  it('has limits, and is fast even with input made to be slow', () => {
     const many = readMetafile(`<asx>${'<entry><ref href="x"/></entry>'.repeat(5000)}</asx>`)!;
     expect(many.entries.length).toBeLessThanOrEqual(1000);
     const slow = [
@@ -90,7 +90,7 @@ describe('readMetafile', () => {
       `<asx>${'&'.repeat(200_000)}`,
       `<asx ${'a="'.repeat(60_000)}`,
     ];
-    // Quadratic work would take minutes, and the test's own time-out is five seconds.
+    // Quadratic work would take minutes; the test times out after five seconds.
     for (const text of slow) expect(() => readMetafile(text)).not.toThrow();
   });
 

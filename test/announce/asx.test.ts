@@ -23,7 +23,7 @@ describe('.asx', () => {
     ]);
   });
 
-  it('escapes what XML needs escaped, and drops what it cannot hold', () => {
+  it('escapes special characters, and drops those that XML cannot represent', () => {
     expect(buildAsx([{ title: `<a & 'b' "c">\u0001`, refs: [] }])).toContain(
       '<title>&lt;a &amp; &apos;b&apos; &quot;c&quot;&gt;</title>',
     );

@@ -16,7 +16,7 @@ describe('expandMetafile', () => {
   };
   const load = async (url: string) => readMetafile(files[url] ?? '');
 
-  it('puts the entries of nested announcements where they stand, with whole URLs', async () => {
+  it('inserts the entries of nested announcements in place, with absolute URLs', async () => {
     const first = readMetafile(
       buildAsx([{ title: 'A', refs: ['a.wmv'] }, { entryRef: 'second.asx' }, { title: 'D', refs: ['d.wmv'] }]),
     )!;
@@ -29,7 +29,7 @@ describe('expandMetafile', () => {
     ]);
   });
 
-  it('leaves out what leads back to itself, too deep or to too many', async () => {
+  it('leaves out references that lead back to themselves, too deep or to too many', async () => {
     const self = readMetafile(buildAsx([{ entryRef: 'first.asx' }, { title: 'A', refs: ['mms://h/a'] }]))!;
     expect(await expandMetafile(self, { base: BASE, load: async () => self })).toHaveLength(1);
     let loads = 0;
@@ -47,8 +47,8 @@ describe('expandMetafile', () => {
   });
 });
 
-describe('what an .asx file says', () => {
-  it('is read as it was written: texts, times, logs, events', () => {
+describe('the contents of an .asx file', () => {
+  it('are read as written: texts, times, logs, events', () => {
     const text = buildAsx(
       [
         {
@@ -94,7 +94,7 @@ describe('what an .asx file says', () => {
     ]);
   });
 
-  it('is not believed when it declares entities, and is bounded when there are 10,000 entries', () => {
+  it('are rejected with entity declarations, and limited when there are 10,000 entries', () => {
     const bomb = `<?xml version="1.0"?><!-- --><asx><!DOCTYPE a [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;">]><entry><title>&b;</title><ref href="x"/></entry></asx>`;
     expect(readMetafile(bomb)).toBeUndefined();
     const many = readMetafile(`<asx>${'<entry><ref href="a"/></entry>'.repeat(8000)}</asx>`)!;
@@ -104,7 +104,7 @@ describe('what an .asx file says', () => {
 });
 
 describe('.m3u playlists', () => {
-  it('are read as they were written', () => {
+  it('are read as written', () => {
     const entries = [
       { url: 'mms://h/live', title: 'Live, now' },
       { url: 'film.wmv', title: 'Film', duration: 90 },
@@ -117,7 +117,7 @@ describe('.m3u playlists', () => {
     expect(readM3u(text)).toEqual(entries);
   });
 
-  it('are read without titles, with comments, and never endlessly', () => {
+  it('are read without titles, with comments, and up to a limit', () => {
     expect(readM3u('\ufeff# a comment\nmms://h/a\n\n#EXTINF:12.5 x="y",T\nb.wma')).toEqual([
       { url: 'mms://h/a' },
       { url: 'b.wma', title: 'T', duration: 12.5 },

@@ -22,7 +22,7 @@ import { liveAudio } from '../msb/support.js';
 const HEADER = Buffer.from('an ASF header, as far as this file is concerned');
 const FORMAT = `Format1=${encodeBlock(HEADER, 0x39e)}`;
 
-/** The example of MS-MSB 4.3, all of its strings encoded, with our ASF header. */
+/** The example of MS-MSB 4.3 with our ASF header; all strings are encoded. */
 const EXAMPLE = [
   '[Address]',
   'Name=029W000000000YJG1P05y0Gm1F04q0K01L05G0HG1I02m0801Y0700S00000',
@@ -75,9 +75,9 @@ describe('encoded values', () => {
     expect(decodeString('029G0000000008Cm0k0300000', () => {})).toBe('3.0');
   });
 
-  it('[MSB-020] [MSB-021] [MSB-022] [MSB-023] [MSB-025] [MSB-026] have CRC, Key and Length before the data, all one string of bits', () => {
+  it('[MSB-020] [MSB-021] [MSB-022] [MSB-023] [MSB-025] [MSB-026] start with CRC, Key and Length, and are one string of bits', () => {
     const text = encodeBlock(Buffer.from([0xff, 0x01]), 0x39e);
-    // 1 + 4 + 4 + 2 bytes, six bits a character, computed one by one.
+    // 1 + 4 + 4 + 2 bytes at six bits per character, computed independently.
     const bytes = [0xff ^ 0x01 ^ 0x03 ^ 0x9e ^ 0x02, 0, 0, 0x03, 0x9e, 0, 0, 0, 2, 0xff, 0x01];
     const bits = bytes.map((byte) => byte.toString(2).padStart(8, '0')).join('');
     const alphabet = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz{}';
@@ -85,7 +85,7 @@ describe('encoded values', () => {
     expect(text).toBe(`02${groups.join('')}`);
   });
 
-  it('[MSB-027] fill the last character up with zero bits, which are ignored', () => {
+  it('[MSB-027] pad the last character with zero bits, which are ignored', () => {
     const text = encodeBlock(Buffer.from([1]));
     expect(text.length).toBe(2 + 14);
     const last = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz{}'.indexOf(text.at(-1)!);
@@ -94,7 +94,7 @@ describe('encoded values', () => {
     expect(decodeBlock(spare)!.data).toEqual(Buffer.from([1]));
   });
 
-  it('[MSB-015] [MSB-028] are of no other characters, and not shorter than a head', () => {
+  it('[MSB-015] [MSB-028] are rejected with other characters, or if shorter than the header', () => {
     const good = encodeBlock(Buffer.from('some data'), 3);
     for (const char of ['|', '~', '+', '/', '=', '-', ' ', '\u0100']) {
       expect(decodeBlock(`${good.slice(0, 10)}${char}${good.slice(11)}`)).toBeUndefined();
@@ -112,7 +112,7 @@ describe('encoded values', () => {
     }
   });
 
-  it('come back, whatever they are', () => {
+  it('survive a round trip, whatever they contain', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), fc.nat(0x7ff), (bytes, key) => {
         const data = Buffer.from(bytes);
@@ -134,7 +134,7 @@ describe('encoded values', () => {
 
   it('[MSB-018] [MSB-019] are UTF-16LE with a null for all but visible ASCII, and literal for the rest', () => {
     expect(encodeString('MY_COMPUTER,bpp~!')).toBe('MY_COMPUTER,bpp~!');
-    // The example of MS-MSB 4.3, but for its checksum, which does not hold there.
+    // The example of MS-MSB 4.3, except for its checksum, which is wrong there.
     const example = '029W000000000YJG1P05y0Gm1F04q0K01L05G0HG1I02m0801Y0700S00000';
     expect(encodeString('MY_COMPUTER, bpp').slice(4)).toBe(example.slice(4));
     for (const text of ['MY_COMPUTER, bpp', ' a', 'a ', 'a\tb', 'a\u007f', 'a\r\nb']) {
@@ -174,11 +174,11 @@ describe('.nsc files', () => {
     expect(buildNsc(complete).replaceAll('\r\n', '')).not.toMatch(/[\r\n]/);
   });
 
-  it('[MSB-013] [MSB-014] [MSB-030] [MSB-032] [MSB-033] [MSB-038] [MSB-039] [MSB-040] read as they were written', () => {
+  it('[MSB-013] [MSB-014] [MSB-030] [MSB-032] [MSB-033] [MSB-038] [MSB-039] [MSB-040] are read as written', () => {
     expect(parseNsc(buildNsc(complete))).toEqual({ ...complete, version: '3.0' });
   });
 
-  it('[MSB-013] [MSB-014] [MSB-007] read the encoded example of the specification, and warn of the one checksum that does not hold', () => {
+  it('[MSB-013] [MSB-014] [MSB-007] read the encoded example of the specification, and warn of its one wrong checksum', () => {
     const warnings: string[] = [];
     const file = parseNsc(EXAMPLE, 'live.nsc', (message) => warnings.push(message));
     expect(file).toEqual({
@@ -204,12 +204,12 @@ describe('.nsc files', () => {
     ['IP Address', '239.192.48.179'],
     ['Log URL', ''],
     ['Description1', 'Windows Media'],
-  ])('encodes %s of the example as it stands there', (name, text) => {
+  ])('encodes %s as in the example', (name, text) => {
     const value = new RegExp(`^${name}=(.*)\\r$`, 'm').exec(EXAMPLE)![1]!;
     expect(encodeBlock(Buffer.from(`${text}\0`, 'utf16le'))).toBe(value);
   });
 
-  it('[MSB-011] [MSB-110] bear blanks, other properties, any order, and LF alone', () => {
+  it('[MSB-011] [MSB-110] tolerate blanks, other properties, any order, and bare LF', () => {
     const text = minimal(
       'Player URL = http://h/',
       'Channel Version=0x1',
@@ -220,7 +220,7 @@ describe('.nsc files', () => {
     expect(parseNsc(minimal('Log URL =   ', 'Unicast URL=\t')).logUrl).toBeUndefined();
   });
 
-  it('[MSB-006] are refused without one of the two sections', () => {
+  it('[MSB-006] are rejected without one of the two sections', () => {
     const refusal = (text: string) => {
       try {
         parseNsc(text, 'live.nsc');
@@ -241,7 +241,7 @@ describe('.nsc files', () => {
     expect(refusal(`${minimal()}Format2=${encodeBlock(HEADER, 0x39e)}\r\n`)).toContain('same Format ID');
   });
 
-  it('are refused with one sentence when a checksum does not hold, or a property has a megabyte', () => {
+  it('are rejected with one sentence for a wrong checksum, or a property of a megabyte', () => {
     const broken = FORMAT.replace(/.(?=.{10}$)/, (char) => (char === '0' ? '1' : '0'));
     expect(() => parseNsc(minimal().replace(FORMAT, broken), 'a.nsc')).toThrow(
       'a.nsc is damaged: the checksum of "Format1" does not hold.',
@@ -256,7 +256,7 @@ describe('.nsc files', () => {
     ).toThrow('more than 256 ASF headers');
   });
 
-  it('fail only with an error of their own, whatever they hold', () => {
+  it('fail only with a WmError, whatever they contain', () => {
     fc.assert(
       fc.property(
         fc.array(fc.tuple(fc.nat(EXAMPLE.length), fc.string({ maxLength: 4 })), { maxLength: 5 }),
@@ -273,7 +273,7 @@ describe('.nsc files', () => {
     );
   });
 
-  it('[MSB-016] [MSB-017] [MSB-042] [MSB-076] hold one encoded FormatN for each header, with an ID of its own; the same content is the same file', () => {
+  it('[MSB-016] [MSB-017] [MSB-042] [MSB-076] contain one encoded FormatN for each header, with an ID of its own; the same content gives the same file', () => {
     const transmission = new MsbTransmission();
     for (const title of ['one', 'two', 'one', 'three']) transmission.header(liveAudio(title));
     const file = { address: 'ff15::7', port: 5000, formats: transmission.formats };
@@ -289,7 +289,7 @@ describe('.nsc files', () => {
     expect(buildNsc(parseNsc(text))).toBe(text);
   });
 
-  it('are not written when they cannot be', () => {
+  it('are not written with impossible values', () => {
     const bad: Array<Partial<NscFile>> = [
       { address: '10.0.0.1' },
       { port: 0 },
@@ -304,7 +304,7 @@ describe('.nsc files', () => {
     for (const change of bad) expect(() => buildNsc({ ...complete, ...change })).toThrow(WmError);
   });
 
-  it('are known by how they begin', () => {
+  it('are recognized by how they begin', () => {
     expect(looksLikeNsc(EXAMPLE)).toBe(true);
     expect(looksLikeNsc('\ufeff\r\n[address]\n')).toBe(true);
     for (const text of ['', '<asx>', '[Reference]\r\n', 'x [Address]\r\n']) expect(looksLikeNsc(text)).toBe(false);

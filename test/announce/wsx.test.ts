@@ -8,7 +8,7 @@ const HEAD = '<?wsx version="1.0"?>\n';
 const parse = (body: string) => parseWsx(`${HEAD}<smil>${body}</smil>`, 'x.wsx');
 const first = (body: string) => parse(body).cursor().current;
 
-/** What is wrong, without the name of the file. */
+/** The error message, without the file name. */
 function complaint(text: string | Uint8Array): string {
   try {
     parseWsx(text, 'x.wsx');
@@ -21,7 +21,7 @@ function complaint(text: string | Uint8Array): string {
 }
 const wrong = (body: string) => complaint(`${HEAD}<smil>\n  ${body}</smil>`);
 
-/** Without places and with plain objects, so that trees can be compared. */
+/** The nodes as plain objects without places, so that trees can be compared. */
 function plain(nodes: readonly PlaylistNode[]): unknown[] {
   return nodes.map((node) => {
     if (node.kind === 'seq') return { ...node, items: plain(node.items) };
@@ -81,7 +81,7 @@ describe('reading .wsx', () => {
     expect(first(`<media src="a" dur="${text}"/>`)?.dur).toBe(ms);
   });
 
-  it('knows when an entry begins, ends and waits', () => {
+  it('reads when an entry begins, ends and waits', () => {
     expect(first('<media src="a" clipBegin="npt=5s" clipEnd="10" begin="1" end="4" dur="indefinite"/>')).toMatchObject({
       begin: 5_000,
       end: 10_000,
@@ -117,7 +117,7 @@ describe('reading .wsx', () => {
     ]);
   });
 
-  it('lets outer client data go before inner, wherever it stands', () => {
+  it('gives outer client data precedence over inner, wherever it appears', () => {
     const playlist = parse(
       '<clientData album="L"/><seq><media src="a"><clientData title="own" genre="G"/></media><media src="b"/>' +
         '<clientData title="all"/></seq><media src="c"><clientData album="M" id="i"/></media>',
@@ -126,7 +126,7 @@ describe('reading .wsx', () => {
     expect(data).toEqual([{ album: 'L', title: 'all', genre: 'G' }, { album: 'L', title: 'all' }, { album: 'L' }]);
   });
 
-  it('takes the names of SMIL for an entry, and switches and sequences in each other', () => {
+  it('accepts the SMIL names of an entry, and nested switches and sequences', () => {
     const playlist = parse(
       '<ref src="a"/><audio src="b"/><video src="c"/><switch><seq><media src="d"/></seq><switch><img src="e"/></switch></switch>',
     );
@@ -183,12 +183,12 @@ describe('mistakes in .wsx', () => {
     ],
   ])('%s', (body, message) => {
     const found = wrong(body);
-    // The place of text is where it was noticed.
+    // The place of text is where the parser noticed it.
     if (body === 'text') expect(found).toMatch(/^3:\d+: A playlist holds elements, not text\.$/);
     else expect(found).toBe(message);
   });
 
-  it('are named in the whole of the file, too', () => {
+  it('are located outside of entries, too', () => {
     expect(complaint('')).toMatch(/^1:1: /);
     expect(complaint('<smil/>')).toBe('1:1: A server-side playlist begins with <?wsx version="1.0"?>.');
     expect(complaint('<?wsx version="2.0"?><smil/>')).toMatch(/^1:\d+: The version of the playlist is not 1\.0\.$/);
@@ -198,13 +198,13 @@ describe('mistakes in .wsx', () => {
     expect(complaint(new Uint8Array([0x3c, 0xff]))).toBe(' The file is not text in UTF-8 or UTF-16.');
   });
 
-  it('are entities and document types of any kind', () => {
+  it('include entities and document types of any kind', () => {
     const bomb = '<!DOCTYPE smil [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]>';
     expect(complaint(`${HEAD}${bomb}<smil><media src="&b;"/></smil>`)).toMatch(/A playlist has no document type\.$/);
     expect(wrong('<media src="&b;"/>')).toMatch(/not well-formed XML/);
   });
 
-  it('are too much of anything', () => {
+  it('include too much of anything', () => {
     const longText = `${HEAD}<smil><!--${'-x'.repeat(MAX_WSX_SIZE / 2)}--></smil>`;
     expect(complaint(longText)).toMatch(/at most 1048576 bytes/);
     expect(wrong('<seq>'.repeat(100))).toMatch(/nested too deep/);
@@ -277,7 +277,7 @@ describe('writing .wsx', () => {
     expect(buildWsx(parseWsx(written, 'x'))).toBe(written);
   });
 
-  it('leaves out what XML cannot hold, and refuses names that are none', () => {
+  it('leaves out characters that XML cannot represent, and rejects impossible names', () => {
     const media = (clientData: [string, string][]): PlaylistMedia => ({
       kind: 'media',
       sources: ['a\u0000\ud800b'],
@@ -289,10 +289,10 @@ describe('writing .wsx', () => {
       expect(() => buildWsx(new Playlist([media([[name, 'x']])]))).toThrow(/cannot be the name/);
   });
 
-  it('gives the same playlist again', () => {
+  it('survives a round trip', () => {
     fc.assert(
       fc.property(fc.array(tree, { maxLength: 3 }), (items) => {
-        // Reading joins alternatives, so the first reading is what has to stay.
+        // Reading joins alternatives, so the first reading is the one to preserve.
         const once = parseWsx(buildWsx(new Playlist(items)), 'x');
         const twice = parseWsx(buildWsx(once), 'x');
         expect(plain(twice.items)).toEqual(plain(once.items));

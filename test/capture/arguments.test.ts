@@ -10,11 +10,11 @@ import {
   readsInRealTime,
 } from '../../src/capture/options.js';
 
-/** The value behind an option. */
+/** The value after an option. */
 const argument = (args: readonly string[], option: string) => args[args.indexOf(option) + 1];
 
 describe('ffmpegArguments', () => {
-  it('makes a test picture and tone with the defaults, held back to real time', () => {
+  it('makes a test picture and tone by default, throttled to real time', () => {
     expect(ffmpegArguments({}).join(' ')).toBe(
       '-hide_banner -nostdin -nostats -loglevel level+info -re -f lavfi ' +
         '-i testsrc2=size=640x360:rate=25[out0];sine=frequency=440:beep_factor=2:sample_rate=44100[out1] ' +
@@ -41,7 +41,7 @@ describe('ffmpegArguments', () => {
     expect(args.indexOf('-t')).toBeGreaterThan(args.indexOf('-i'));
   });
 
-  it('leaves out what is not wanted', () => {
+  it('leaves out streams that are not wanted', () => {
     const audioOnly = ffmpegArguments({ noVideo: true });
     expect(audioOnly).toContain('-vn');
     expect(audioOnly.join(' ')).not.toMatch(/testsrc2|wmv2|0:V/);
@@ -51,7 +51,7 @@ describe('ffmpegArguments', () => {
     expect(() => ffmpegArguments({ noVideo: true, noAudio: true })).toThrow(/--no-video or --no-audio/);
   });
 
-  it('names the format of a device, and does not hold it back', () => {
+  it('names the format of a device, and does not throttle it', () => {
     const args = ffmpegArguments({ input: '/dev/video0', inputFormat: 'v4l2' });
     expect(args).not.toContain('-re');
     expect(args.slice(args.indexOf('-thread_queue_size'), args.indexOf('-i') + 2)).toEqual([
@@ -65,7 +65,7 @@ describe('ffmpegArguments', () => {
     expect(argument(ffmpegArguments({ input: '-' }), '-i')).toBe('pipe:0');
   });
 
-  it('passes the metadata on as one argument each', () => {
+  it('passes each text of the metadata as one argument', () => {
     const args = ffmpegArguments({ metadata: { title: 'A b = c', author: '', comment: '-x' } });
     expect(args.filter((_, index) => args[index - 1] === '-metadata')).toEqual([
       'title=A b = c',
@@ -87,13 +87,13 @@ describe('ffmpegArguments', () => {
     );
   });
 
-  it('puts arguments of the user behind its own, but the output', () => {
+  it('puts arguments of the user after its own, but before the output', () => {
     const args = ffmpegArguments({ extra: ['-b:v', '1M'] });
     expect(args.slice(-5)).toEqual(['-b:v', '1M', '-f', 'asf', 'pipe:1']);
     expect(args).toContain('-map');
   });
 
-  it('puts further inputs of the user behind its own, and lets ffmpeg choose the streams', () => {
+  it('puts further inputs of the user after its own, and lets ffmpeg choose the streams', () => {
     const args = ffmpegArguments({
       input: '/dev/video0',
       inputFormat: 'v4l2',
@@ -105,7 +105,7 @@ describe('ffmpegArguments', () => {
     expect(args.slice(-5)).toEqual(['-ac', '1', '-f', 'asf', 'pipe:1']);
   });
 
-  it('never writes a video without its upper bound, and always to the pipe', () => {
+  it('always limits the video bit rate, and always writes to the pipe', () => {
     const bitrate = fc.integer({ min: 24_000, max: 1_000_000 });
     fc.assert(
       fc.property(
@@ -147,20 +147,20 @@ describe('completeOptions', () => {
     );
   });
 
-  it('does not mind a low audio bit rate when there is no audio', () => {
+  it('accepts a low audio bit rate when there is no audio', () => {
     expect(completeOptions({ audioBitrate: 8000, noAudio: true }).audio).toBeUndefined();
   });
 });
 
 describe('defaultPacketSize', () => {
-  it('holds about 100 ms, fits one Ethernet frame, and whole frames of audio alone', () => {
+  it('holds about 100 ms, fits one Ethernet frame, and holds whole frames of audio-only streams', () => {
     expect(defaultPacketSize(300_000, 64_000)).toBe(1450);
     expect(defaultPacketSize(40_000, 24_000)).toBe(800);
     expect(defaultPacketSize(0, 64_000)).toBe(16 + 2 * (372 + 17));
     expect(defaultPacketSize(0, 192_000)).toBe(16 + 1115 + 17);
   });
 
-  it('costs what the rates say', () => {
+  it('has the overhead that the rates assume', () => {
     expect(rateWithOverhead(100_000, 1450)).toBe(106_138);
     expect(rateWithOverhead(100_000, 3200)).toBe(103_875);
   });
@@ -168,14 +168,14 @@ describe('defaultPacketSize', () => {
 
 describe('readsInRealTime', () => {
   it.each(['test', 'film.mkv', 'C:\\film.mkv', '-', 'http://host/film.mp4', 'https://host/live.m3u8', 'file:film.mkv'])(
-    'holds back %s',
+    'throttles %s',
     (input) => {
       expect(readsInRealTime(input, undefined)).toBe(true);
     },
   );
 
   it.each(['rtsp://host/x', 'RTMP://host/x', 'udp://239.1.1.1:5000', 'srt://host:1', 'mmsh://host/x', 'mmst://host/x'])(
-    'leaves %s its own pace',
+    'does not throttle %s',
     (input) => {
       expect(readsInRealTime(input, undefined)).toBe(false);
     },

@@ -26,7 +26,7 @@ const options = (path: string, more: FindFfmpegOptions = {}): FindFfmpegOptions 
 });
 
 describe('findFfmpeg', () => {
-  it('takes the first on PATH that can encode Windows Media, and says what it passed over', async () => {
+  it('takes the first on PATH that can encode Windows Media, and reports those it skipped', async () => {
     const found = await findFfmpeg(options(at('nowhere', 'bare', 'broken', 'good')));
     expect(found).toMatchObject({
       path: join(folder, 'good', 'ffmpeg'),
@@ -68,7 +68,7 @@ describe('findFfmpeg', () => {
     ['bare/ffmpeg', 'lacks the wmv2 encoder and the asf muxer'],
     ['other/hello', 'does not answer as ffmpeg does'],
     ['other', 'is not a file'],
-  ])('refuses a named one that is unusable (%s) although another is there', async (name, problem) => {
+  ])('rejects a named one that is unusable (%s) although there is another', async (name, problem) => {
     const path = join(folder, name);
     await expect(findFfmpeg(options(at('good'), { explicit: path }))).rejects.toMatchObject({
       code: 'WM_FFMPEG_MISSING',
@@ -77,7 +77,7 @@ describe('findFfmpeg', () => {
     await expect(findFfmpeg(options(at('good'), { env: { FFMPEG_PATH: path } }))).rejects.toThrow(/FFMPEG_PATH/);
   });
 
-  it('refuses a named file that cannot be executed', async () => {
+  it('rejects a named file that is not executable', async () => {
     const path = join(folder, 'plain');
     await writeFile(path, 'text');
     await expect(findFfmpeg(options('', { explicit: path }))).rejects.toThrow(/plain is not executable/);
@@ -113,7 +113,7 @@ describe('findFfmpeg', () => {
     });
   });
 
-  it('finds the ffmpeg that the registry package carries', async () => {
+  it('finds the ffmpeg of the npm package', async () => {
     const found = await findFfmpeg({ env: { PATH: '' } });
     expect(found.origin).toMatch(/^(ffmpeg-static|@ffmpeg-installer\/ffmpeg)$/);
     expect(found.encoders).toEqual(expect.arrayContaining(['wmv1', 'wmv2', 'msmpeg4', 'msmpeg4v2', 'wmav1', 'wmav2']));

@@ -12,12 +12,12 @@ import { collect, decode, fakeFfmpeg, ffmpegPath, fileOf, script, temporaryFolde
 const folder = temporaryFolder();
 const small = { size: { width: 160, height: 120 }, videoBitrate: 100_000, realtime: false, watchdog: 10 };
 
-/** An ffmpeg of the machine's and the old one of the registry, as far as they are there. */
+/** The machine's ffmpeg and the old one of the npm package, as far as they are installed. */
 const programs = (await inspectFfmpegs()).filter(({ problem }) => problem === undefined);
 const info = async (path: string): Promise<FfmpegInfo> => findFfmpeg({ explicit: path });
 const systemFfmpeg = programs.find(({ origin }) => origin === 'PATH');
 
-/** A script instead of ffmpeg. */
+/** A script in place of ffmpeg. */
 async function fake(name: string, run: string): Promise<FfmpegInfo> {
   return info(await script(join(folder, name), fakeFfmpeg({ run })));
 }
@@ -45,7 +45,7 @@ async function failureOf(options: CaptureSourceOptions): Promise<WmError> {
 describe.each(programs.map((program) => [`${program.origin} ${program.version}`, program.path]))(
   'CaptureSource with ffmpeg of %s',
   (_, path) => {
-    it('gives a live header, packets that decode to every frame, and an end', async () => {
+    it('yields a live header, packets that decode to every frame, and an end', async () => {
       const metadata = { title: 'A title', author: 'Me', copyright: 'None', comment: 'A test' };
       const source = new CaptureSource({ ...small, ffmpeg: await info(path), duration: 2, metadata });
       const { events, error } = await collect(source);
@@ -65,7 +65,7 @@ describe.each(programs.map((program) => [`${program.origin} ${program.version}`,
       });
       expect(fileId).not.toMatch(/^0+$/);
       expect(dataObject.fileId).toBe(fileId);
-      // Within a day of now, in 100 ns since 1601.
+      // Within a day of now, in units of 100 ns since 1601.
       expect(Math.abs(Number(fileProperties.creationDate / 10_000n) - 11_644_473_600_000 - Date.now())).toBeLessThan(
         86_400_000,
       );
@@ -84,7 +84,7 @@ describe.each(programs.map((program) => [`${program.origin} ${program.version}`,
       expect(frames.get(1)!.length).toBeGreaterThanOrEqual(42);
     });
 
-    it('has texts that fill their fields', async () => {
+    it('accepts texts that fill their fields', async () => {
       const full = 'é'.repeat(32_766);
       const metadata = { title: full, author: full, copyright: full, comment: full };
       const { events, error } = await collect(
@@ -120,7 +120,7 @@ describe.each(programs.map((program) => [`${program.origin} ${program.version}`,
       expect((await decode(fileOf(events))).frames.get(0)!.length).toBeGreaterThanOrEqual(25);
     });
 
-    it('captures sound alone in packets that whole frames fill', async () => {
+    it('captures audio only in packets that whole frames fill', async () => {
       const { events, error } = await collect(
         new CaptureSource({ ...small, ffmpeg: await info(path), noVideo: true, duration: 2 }),
       );
@@ -133,7 +133,7 @@ describe.each(programs.map((program) => [`${program.origin} ${program.version}`,
       );
     });
 
-    it('says that a text file is no media, whatever it is called', async () => {
+    it('says that a text file is not media, whatever its name', async () => {
       for (const name of ['note.txt', 'note', 'note.wmv']) {
         const input = join(folder, name);
         await writeFile(input, 'Dear reader,\nthis is not a film.\n');
@@ -143,7 +143,7 @@ describe.each(programs.map((program) => [`${program.origin} ${program.version}`,
       }
     });
 
-    it('says that an input is missing, or does not answer', async () => {
+    it('reports an input that is missing or does not answer', async () => {
       const ffmpeg = await info(path);
       const missing = await failureOf({ ffmpeg, input: join(folder, 'missing.mp4') });
       expect(missing).toMatchObject({ code: 'WM_NO_INPUT', exitCode: 66 });
@@ -219,7 +219,7 @@ describe.each(programs.map((program) => [`${program.origin} ${program.version}`,
       await source.close();
     });
 
-    it('leaves no process when the consumer goes away', async () => {
+    it('leaves no process when the consumer stops reading', async () => {
       const source = new CaptureSource({ ...small, ffmpeg: await info(path) });
       let pid = 0;
       for await (const event of source) {
@@ -229,7 +229,7 @@ describe.each(programs.map((program) => [`${program.origin} ${program.version}`,
       expect(isAlive(pid)).toBe(false);
     });
 
-    it('says when ffmpeg does not take the arguments of the user', async () => {
+    it('reports that ffmpeg rejects arguments of the user', async () => {
       const error = await failureOf({ ffmpeg: await info(path), extra: ['-nonsense', '1'] });
       expect(error).toMatchObject({
         code: 'WM_USAGE',
@@ -249,14 +249,14 @@ it('finds at least one ffmpeg to test with', () => {
 });
 
 describe('CaptureSource and the input', () => {
-  it('wants streams of the kind that is captured', async () => {
+  it('needs streams of the captured kind', async () => {
     const input = join(folder, 'titles.srt');
     await writeFile(input, '1\n00:00:00,000 --> 00:00:01,000\nHello\n');
     const error = await failureOf({ input });
     expect(error).toMatchObject({ code: 'WM_BAD_INPUT', message: expect.stringContaining('is not media') });
   });
 
-  it('tells an empty file and a folder', async () => {
+  it('reports an empty file and a folder', async () => {
     await writeFile(join(folder, 'empty.wmv'), '');
     expect(await failureOf({ input: join(folder, 'empty.wmv') })).toMatchObject({
       code: 'WM_BAD_INPUT',
@@ -271,7 +271,7 @@ describe('CaptureSource and the input', () => {
 });
 
 describe('CaptureSource and an ffmpeg that misbehaves', () => {
-  it('stops one that gives nothing', async () => {
+  it('stops one that produces nothing', async () => {
     const error = await failureOf({ ffmpeg: await fake('silent', 'exec sleep 60'), watchdog: 0.1 });
     expect(error.code).toBe('WM_FFMPEG_FAILED');
     expect(error.message).toBe('ffmpeg produced nothing for 0.1 s and was stopped; its input may have stalled.');
@@ -297,7 +297,7 @@ describe('CaptureSource and an ffmpeg that misbehaves', () => {
     expect(isAlive(pid)).toBe(false);
   });
 
-  it('kills one that ignores being asked to end', async () => {
+  it('kills one that ignores the request to end', async () => {
     const source = new CaptureSource({
       ...small,
       ffmpeg: await fake('stubborn', "trap '' INT TERM; exec sleep 60"),
@@ -311,7 +311,7 @@ describe('CaptureSource and an ffmpeg that misbehaves', () => {
     expect(await reading).toEqual({ events: [], error: undefined });
   });
 
-  it('passes on what it said last', async () => {
+  it('quotes its last messages', async () => {
     const run =
       'echo "[asf @ 0x5] [error] First." >&2; echo "[warning] hm" >&2; echo "[fatal] No luck at rtsp://u:p@h/x" >&2; exit 3';
     const lines: string[] = [];
@@ -327,7 +327,7 @@ describe('CaptureSource and an ffmpeg that misbehaves', () => {
     expect(lines).toEqual(['error asf: First.', 'warning hm', 'error No luck at rtsp://***@h/x']);
   });
 
-  it('does not take for ASF what is not', async () => {
+  it('rejects output that is not ASF', async () => {
     const error = await failureOf({ ffmpeg: await fake('talks', 'head -c 5000 /dev/zero') });
     expect(error).toMatchObject({
       code: 'WM_FFMPEG_FAILED',
@@ -335,7 +335,7 @@ describe('CaptureSource and an ffmpeg that misbehaves', () => {
     });
   });
 
-  it('says when it wrote nothing at all', async () => {
+  it('reports that it wrote nothing at all', async () => {
     const error = await failureOf({ ffmpeg: await fake('empty', 'exit 0'), input: join(folder, 'none') });
     expect(error).toMatchObject({
       code: 'WM_BAD_INPUT',
@@ -343,7 +343,7 @@ describe('CaptureSource and an ffmpeg that misbehaves', () => {
     });
   });
 
-  it('knows that some builds crash at host names', async () => {
+  it('recognizes builds that crash at host names', async () => {
     const ffmpeg = await fake('crashes', 'kill -SEGV $$');
     const error = await failureOf({ ffmpeg, input: 'http://localhost:1/x' });
     expect(error).toMatchObject({
@@ -365,7 +365,7 @@ describe('CaptureSource and an ffmpeg that misbehaves', () => {
     expect(await failureOf({ ffmpeg: claims, videoEncoder: 'wmv1' })).toMatchObject({ code: 'WM_FFMPEG_MISSING' });
   });
 
-  it('says when it cannot be started any more', async () => {
+  it('reports that it can no longer be started', async () => {
     const ffmpeg = { ...(await fake('gone', 'exit 0')), path: join(folder, 'gone-away') };
     expect(await failureOf({ ffmpeg })).toMatchObject({
       code: 'WM_FFMPEG_MISSING',
@@ -373,20 +373,20 @@ describe('CaptureSource and an ffmpeg that misbehaves', () => {
     });
   });
 
-  it('gives nothing when it was closed before it began, and refuses a second reader', async () => {
+  it('yields nothing if closed before it began, and rejects a second reader', async () => {
     const source = new CaptureSource({ ...small });
     await source.close();
     expect(await collect(source)).toEqual({ events: [], error: undefined });
     expect(() => source[Symbol.asyncIterator]()).toThrow(WmError);
   });
 
-  it('refuses wrong options at once', () => {
+  it('rejects wrong options at once', () => {
     expect(() => new CaptureSource({ fps: -1 })).toThrow(expect.objectContaining({ code: 'WM_USAGE' }));
   });
 });
 
 (systemFfmpeg === undefined ? it.skip : it)(
-  'keeps the picture in its shape between black bars (needs an ffmpeg on PATH)',
+  'keeps the shape of the picture with black bars (needs an ffmpeg on PATH)',
   async () => {
     const ffmpeg = await info(systemFfmpeg!.path);
     const { events } = await collect(
@@ -416,7 +416,7 @@ describe('CaptureSource and an ffmpeg that misbehaves', () => {
 );
 
 describe('a device that is not there', () => {
-  it('is told once', async () => {
+  it('is reported once', async () => {
     const source = new CaptureSource({ input: '/dev/video-nowhere', inputFormat: 'v4l2' });
     const failed = expect(async () => {
       for await (const _ of source);

@@ -7,7 +7,7 @@ import { restorePadding } from '../../src/asf/padding.js';
 import { findFfmpeg } from '../../src/capture/find.js';
 import type { AsfEvent, AsfSource } from '../../src/media/events.js';
 
-/** The ffmpeg of the machine, or the one that is installed with the dependencies. */
+/** The machine's ffmpeg, or the one installed with the dependencies. */
 export const ffmpegPath = (await findFfmpeg()).path;
 
 /** A new folder that is removed after all tests of the file. */
@@ -39,7 +39,7 @@ export function fakeFfmpeg({
 esac`;
 }
 
-/** All events; an error of the source comes back beside them. */
+/** Returns all events, and the source's error if there is one. */
 export async function collect(source: AsfSource): Promise<{ events: AsfEvent[]; error: unknown }> {
   const events: AsfEvent[] = [];
   try {
@@ -50,7 +50,7 @@ export async function collect(source: AsfSource): Promise<{ events: AsfEvent[]; 
   }
 }
 
-/** Header and packets as a file, each packet at the header's size. */
+/** Returns header and packets as a file, each packet padded to the header's size. */
 export function fileOf(events: readonly AsfEvent[]): Buffer {
   const parts: Buffer[] = [];
   let packetSize = 0;
@@ -63,7 +63,7 @@ export function fileOf(events: readonly AsfEvent[]): Buffer {
   return Buffer.concat(parts);
 }
 
-/** What ffmpeg decodes of a file: for each stream the times of its frames in seconds; and whether it complained. */
+/** Decodes a file with ffmpeg: the times of each stream's frames, in seconds, and ffmpeg's complaints. */
 export async function decode(file: Buffer): Promise<{ frames: Map<number, number[]>; complaints: string }> {
   const args = ['-hide_banner', '-v', 'warning', '-f', 'asf', '-i', 'pipe:0', '-map', '0', '-f', 'framemd5', 'pipe:1'];
   const { stdout, stderr } = await execa(ffmpegPath, args, { input: file, maxBuffer: 64 * 1024 * 1024 });

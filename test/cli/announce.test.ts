@@ -17,7 +17,7 @@ describe('wmcast announce', () => {
 
   afterEach(() => rm(folder, { recursive: true }));
 
-  it('writes what leads players to points, the way of the protocol first', async () => {
+  it('writes files that lead players to points, the protocol itself first', async () => {
     const [asx, m3u] = [join(folder, 'a.asx'), join(folder, 'a.m3u')];
     const points = ['http://server:8080/live', 'https://server/a%20b', 'mms://other/film.wmv'];
     const more = ['--title', 'Tom & "J"', '--log-url', 'http://logs/x', '--asx', asx, '--m3u', m3u];
@@ -33,7 +33,7 @@ describe('wmcast announce', () => {
     expect(await readFile(m3u, 'utf8')).toContain('#EXTINF:-1,Tom & "J"\r\nmms://server:8080/live\r\n');
   });
 
-  it('writes an .nsc file anew, with what is told besides', async () => {
+  it('rewrites an .nsc file, with additional properties', async () => {
     const transmission = new MsbTransmission();
     transmission.header(liveAudio('one'));
     const from = join(folder, 'from.nsc');
@@ -45,7 +45,7 @@ describe('wmcast announce', () => {
     expect(parseNsc(text)).toMatchObject({ name: 'Süd', unicastUrl: 'mms://h/x', formats: transmission.formats });
   });
 
-  it('says what it cannot do', async () => {
+  it('rejects what it cannot do', async () => {
     const run = async (...args: string[]) => (await runCommand(announceCommand(), ...args)).error;
     expect(await run('live')).toMatchObject({ code: 'WM_USAGE' });
     expect(await run('http://me:secret@h/x')).toMatchObject({ code: 'WM_USAGE' });

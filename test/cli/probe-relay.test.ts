@@ -33,7 +33,7 @@ afterEach(async () => {
 });
 afterAll(removeFolders);
 
-/** With a server that can send faster than real time. */
+/** For a server that can send faster than real time. */
 function fast(script: Script): Script {
   const description = described(ENTRY, COUGAR, CLIENT_ID, 'Supported: com.microsoft.wm.fastcache');
   return (request, reply) => {
@@ -56,7 +56,7 @@ function asfFile(): string {
 }
 
 describe('wmcast probe', () => {
-  it('tells a script what is at a URL', async () => {
+  it('describes a URL for scripts', async () => {
     const supported = 'Supported: com.microsoft.wm.predstrm, com.microsoft.wm.fastcache';
     const list = '8,language,31,0,,5,title,31,5,Title\r\n';
     const metadata = `playlist-gen-id=7, broadcast-id=0, features="seekable,playlist"\0${list}`;
@@ -89,7 +89,7 @@ describe('wmcast probe', () => {
     expect(server.requests.map(({ type }) => type)).toEqual(['Describe']);
   });
 
-  it('tells a person, with nothing that would steer a terminal', async () => {
+  it('describes it for people, without characters that affect the terminal', async () => {
     server = await ScriptedServer.listen((_, reply) =>
       reply.send(described(packets.H(fileHeader(20, { title: 'A\u001b[2Jb' }).bytes), COUGAR)).end(),
     );
@@ -109,7 +109,7 @@ describe('wmcast probe', () => {
     ).toBe(1);
   });
 
-  it('looks into files too', async () => {
+  it('describes files too', async () => {
     const path = asfFile();
     const { events } = await runCommand(probeCommand(), path, '--json');
     expect(events).toMatchObject([{ file: path, transport: 'file', live: false, packets: 20, streams: [{}, {}] }]);
@@ -132,7 +132,7 @@ describe('wmcast probe', () => {
     ],
     ['the space for half of it was reserved', [0, 10, -10], 20, { packets: 10, missingPackets: 10 }],
     ['it is complete', [0, 20], 20, { packets: 20, missingPackets: 0, notes: [] }],
-  ] as const)('says of a file what a server measures: %s', async (_name, [from, to, zeros = 0], count, expected) => {
+  ] as const)('reports what a server measures of a file: %s', async (_name, [from, to, zeros = 0], count, expected) => {
     const path = join(newFolder(), 'odd.asf');
     const header = count === 0 ? testHeader() : fileHeader(count);
     const filler = Buffer.alloc(-zeros * header.packetSize);
@@ -155,7 +155,7 @@ describe('wmcast probe', () => {
     expect((await runCommand(probeCommand(), from)).error).toMatchObject({ code, exitCode });
   });
 
-  it('says 77 for what it is not let see, and 76 for what is no such server', async () => {
+  it('exits with 77 if access is denied, and with 76 if the server is of another kind', async () => {
     server = await ScriptedServer.listen(({ line }, reply) =>
       reply.send(head(line.includes('secret') ? 'HTTP/1.0 401 No' : 'HTTP/1.0 200 OK'), 'hello').end(),
     );
@@ -165,7 +165,7 @@ describe('wmcast probe', () => {
 });
 
 describe('wmcast relay', () => {
-  it('carries a stream from a server into a file', async () => {
+  it('records a stream from a server to a file', async () => {
     const { url } = await serve().then((each) => ({ url: each.url() }));
     const file = join(newFolder(), 'out.asf');
     const { events, error } = await runCommand(relayCommand(), url, file, '--json');
@@ -182,7 +182,7 @@ describe('wmcast relay', () => {
     expect(Buffer.from(output, 'latin1').subarray(-400).equals(SENT.at(-1)!)).toBe(true);
   });
 
-  it('pushes what it receives, live', async () => {
+  it('pushes a received stream as live', async () => {
     const station = await ServerStation.open();
     const from = await ScriptedServer.listen(
       fast(
@@ -211,7 +211,7 @@ describe('wmcast relay', () => {
       expect(received[0]).toMatchObject({ type: 'header', header: { broadcast: true } });
       const last = received.flatMap((event) => (event.type === 'packet' ? [event.packet.sendTime] : [])).at(-1);
       expect(last).toBe(2900);
-      // A file of that server at five times its speed is no live stream.
+      // A file of that server at five times its speed is not a live stream.
       expect(from.of('Play')[0]!.text).not.toContain('Speed=');
     } finally {
       await from.close();
@@ -219,7 +219,7 @@ describe('wmcast relay', () => {
     }
   });
 
-  it('says what it cannot do', async () => {
+  it('rejects what it cannot do', async () => {
     const file = asfFile();
     for (const [from, to] of [
       [file, 'rtsp://h/x'],

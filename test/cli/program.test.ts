@@ -36,7 +36,7 @@ describe('numbers for people', () => {
 });
 
 describe('option parsers', () => {
-  it('take whole numbers in their range and nothing else', () => {
+  it('accept only whole numbers in their range', () => {
     const parse = wholeNumber(1, 60);
     expect(parse('60')).toBe(60);
     for (const text of ['0', '61', '1.5', '-1', 'x', '']) expect(() => parse(text)).toThrow(InvalidArgumentError);
@@ -44,7 +44,7 @@ describe('option parsers', () => {
     expect(() => portNumber('65536')).toThrow(/from 0 to 65535/);
   });
 
-  it('name the option and what is wrong with its value', () => {
+  it('name the option and the problem with its value', () => {
     const command = new Command()
       .exitOverride()
       .configureOutput({ writeErr: () => {} })
@@ -88,7 +88,7 @@ describe('how a program fails', () => {
     expect((await runProgram(program(fail), '--title', '--json')).output).toBe('');
   });
 
-  it('tells scripts of a wrong command line too: 2', async () => {
+  it('with an event for a wrong command line too, and exit code 2', async () => {
     const wrong = await runProgram(program(fail), '--json', '--tittle', 'x');
     expect(wrong.exitCode).toBe(2);
     const message = "Unknown option '--tittle' (Did you mean --title?).";
@@ -98,11 +98,11 @@ describe('how a program fails', () => {
     expect([behind.exitCode, behind.output]).toEqual([2, '']);
   });
 
-  it('not at all when only its help is wanted', async () => {
+  it('but not when only its help is requested', async () => {
     expect(await runProgram(program(fail), '--json', '--help')).toMatchObject({ exitCode: 0, events: [] });
   });
 
-  it('with the exit code of the signal that came, whatever it has to tell', async () => {
+  it('with the exit code of the signal, whatever it reports', async () => {
     const interrupted = program(async () => {
       const { received } = new Interruption();
       process.emit('SIGTERM');
@@ -120,7 +120,7 @@ describe('an interruption', () => {
     ['SIGHUP', 129],
     ['SIGINT', 130],
     ['SIGTERM', 143],
-  ] as const)('%s ends a wait, with nothing told, and the command with %d', async (signal, code) => {
+  ] as const)('%s ends a wait silently, and the command with %d', async (signal, code) => {
     const waiting = program(async () => {
       const waited = new Interruption().race(new Promise(() => {}));
       process.emit(signal);
@@ -129,7 +129,7 @@ describe('an interruption', () => {
     expect(await runProgram(waiting)).toMatchObject({ exitCode: code, log: '', output: '' });
   });
 
-  it('leaves work its grace, and closes what comes too late', async () => {
+  it('gives work a period of grace, and closes a result that comes too late', async () => {
     await runProgram(
       program(async () => {
         const interruption = new Interruption();
@@ -149,7 +149,7 @@ describe('an interruption', () => {
     ).then(({ exitCode, log }) => expect([exitCode, log]).toEqual([130, '']));
   });
 
-  it('takes a signal that comes twice at once, as from a terminal that closes, for one', async () => {
+  it('counts a repeated signal, as from a closing terminal, only once', async () => {
     const twice = program(async () => {
       const { received } = new Interruption();
       process.emit('SIGHUP');
@@ -162,7 +162,7 @@ describe('an interruption', () => {
 });
 
 describe('a reporter', () => {
-  it('says only errors with -q, but keeps events whole', async () => {
+  it('prints only errors with -q, but all events', async () => {
     const quiet = program(() => {
       const reporter = new Reporter({ quiet: true, json: true });
       reporter.info('info');

@@ -28,7 +28,7 @@ let server: ScriptedServer;
 afterEach(() => server?.close());
 afterAll(removeFolders);
 
-/** A server of a file; `parts` says what the nth Play gets, and whether it stays open. */
+/** Serves a file; `parts` states what the nth Play gets, and whether its connection stays open. */
 async function serve(play: (count: number) => { packets: Buffer[]; from?: number; end?: number; open?: boolean }) {
   server = await ScriptedServer.listen(
     ordinary((reply) => {
@@ -43,7 +43,7 @@ async function serve(play: (count: number) => { packets: Buffer[]; from?: number
 const whole = () => ({ packets: SENT, end: 0 });
 
 describe('wmcast pull', () => {
-  it('says that there are no streams to choose from where a protocol has no choice', async () => {
+  it('warns if a protocol has no choice of streams', async () => {
     const file = join(newFolder(), 'none.asf');
     const { log, error } = await runCommand(pullCommand(), 'msbd://127.0.0.1:1', '-o', file, '--streams', '1');
     expect(error).toMatchObject({ code: 'WM_UNREACHABLE' });
@@ -86,7 +86,7 @@ describe('wmcast pull', () => {
     expect(log).toContain('Received 0:00:01, 20 packets');
   });
 
-  it('ends after so many seconds of the stream', async () => {
+  it('ends after the given number of seconds of the stream', async () => {
     await serve(whole);
     const file = join(newFolder(), 'a.asf');
     const { error } = await runCommand(pullCommand(), server.url(), '-o', file, '-t', '1');
@@ -95,7 +95,7 @@ describe('wmcast pull', () => {
     expect(server.of('Play')[0]!.pragma).toContain('max-duration=1000');
   });
 
-  it('asks for what the options say', async () => {
+  it('requests what the options state', async () => {
     await serve(whole);
     const options = ['--streams', '2', '--start', '1:30', '--user-agent', 'NSPlayer/9.0.0.2833', '--no-log'];
     await runCommand(pullCommand(), server.url(), '-o', '-', ...options);
@@ -110,7 +110,7 @@ describe('wmcast pull', () => {
     expect(server.of('Describe')[1]!.pragma).toContain('packet-pair-experiment=1');
   });
 
-  it('says when the content ends before the start that was asked for', async () => {
+  it('warns if the content ends before the requested start', async () => {
     await serve(whole);
     const { error, log } = await runCommand(pullCommand(), server.url(), '-o', '-', '--start', '1:30');
     expect(error).toBeUndefined();
@@ -121,7 +121,7 @@ describe('wmcast pull', () => {
   it.each([
     ['ENOSPC', { code: 'WM_DISK', exitCode: 1, message: expect.stringContaining('the disk is full') }],
     ['EPIPE', undefined],
-  ])('tells of standard output that cannot be written, but not of a reader that has gone: %s', async (code, told) => {
+  ])('reports standard output that cannot be written, but not a reader that is gone: %s', async (code, told) => {
     const broken = new Writable({ write: (_chunk, _encoding, done) => done(Object.assign(new Error(code), { code })) });
     const sink = new StdoutSink(broken);
     const all = async () => {
@@ -136,7 +136,7 @@ describe('wmcast pull', () => {
     ).resolves.toEqual(told && expect.objectContaining(told));
   });
 
-  it('records all of it over a connection that breaks', async () => {
+  it('records everything despite a broken connection', async () => {
     await serve((count) => (count === 1 ? { packets: SENT.slice(0, 8) } : { packets: SENT.slice(8), from: 8, end: 0 }));
     const file = join(newFolder(), 'a.asf');
     const { events, error } = await runCommand(pullCommand(), server.url(), '-o', file, '--json');
@@ -146,7 +146,7 @@ describe('wmcast pull', () => {
     expect(await readBack(file)).toMatchObject({ shape: 'H 20 E0', warnings: [] });
   });
 
-  it('leaves a finished file when the connection is lost for good', async () => {
+  it('leaves a finished file when the connection is finally lost', async () => {
     await serve(() => ({ packets: SENT.slice(0, 8) }));
     const file = join(newFolder(), 'a.asf');
     const { error, log } = await runCommand(pullCommand(), server.url(), '-o', file, '--retry', '0');
@@ -172,7 +172,7 @@ describe('wmcast pull', () => {
     expect(server.of('Log')).toHaveLength(1);
   });
 
-  it('gives each playlist entry a file', async () => {
+  it('records each playlist entry to a file of its own', async () => {
     await serve(whole);
     await server.close();
     server = await ScriptedServer.listen((request, reply) => {
@@ -194,7 +194,7 @@ describe('wmcast pull', () => {
     });
   });
 
-  it('says when the disk is full, and when the file cannot be made', async () => {
+  it('reports a full disk, and a file that cannot be created', async () => {
     await serve(whole);
     const full = await runCommand(pullCommand(), server.url(), '-o', '/dev/full');
     expect(full.error).toMatchObject({ code: 'WM_DISK', message: expect.stringContaining('ENOSPC') });
@@ -202,7 +202,7 @@ describe('wmcast pull', () => {
     expect(nowhere.error).toMatchObject({ code: 'WM_DISK' });
   });
 
-  it('makes no file when nothing can be received', async () => {
+  it('creates no file when nothing can be received', async () => {
     server = await ScriptedServer.listen((_, reply) => reply.send(head('HTTP/1.0 404 No', COUGAR)).end());
     const file = join(newFolder(), 'a.asf');
     const { error } = await runCommand(pullCommand(), server.url(), '-o', file);

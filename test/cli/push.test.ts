@@ -27,7 +27,7 @@ function asfFile(packets = 20): string {
 }
 
 describe('wmpush', () => {
-  it('pushes a file, keeps it, and says so', async () => {
+  it('pushes a file, records it, and says so', async () => {
     const station = await ServerStation.open();
     const url = `http://127.0.0.1:${station.port}/live`;
     const archive = join(newFolder(), 'out.asf');
@@ -51,7 +51,7 @@ describe('wmpush', () => {
     expect(await readBack(archive)).toMatchObject({ shape: 'H 20 E0', warnings: [] });
   });
 
-  it('keeps an archive that exists, and numbers the new one; --force replaces it', async () => {
+  it('keeps an existing archive, and numbers the new one; --force replaces it', async () => {
     const station = await ServerStation.open();
     const archive = join(newFolder(), 'film.asf');
     writeFileSync(archive, 'a film');
@@ -72,13 +72,13 @@ describe('wmpush', () => {
   it.each([
     ['a stray word', [URL_OF_NOBODY, 'film.mp4'], 'film.mp4'],
     ['a stray word before those of ffmpeg', [URL_OF_NOBODY, 'film.mp4', '--', '-vf', 'hflip'], 'film.mp4'],
-  ])('refuses %s, which would be an output of ffmpeg', async (_, args, word) => {
+  ])('rejects %s, which would be an output of ffmpeg', async (_, args, word) => {
     const { error } = await runCommand(pushCommand(), ...args);
     expect(error).toMatchObject({ code: 'WM_USAGE', message: expect.stringContaining(`"${word}"`) });
     expect((error as WmError).message).toContain('-i');
   });
 
-  it('pushes several files as one stream of several entries, and passes over one that is not there', async () => {
+  it('pushes several files as one stream of several entries, and skips a missing one', async () => {
     const station = await ServerStation.open();
     const archive = join(newFolder(), 'out.asf');
     const inputs = ['-i', asfFile(5), '-i', '/nowhere.asf', '-i', asfFile(8)];
@@ -94,7 +94,7 @@ describe('wmpush', () => {
   });
 
   it.each(['--title', '--author', '--copyright', '--comment'])(
-    'refuses a %s that no header holds in one short sentence, before anything is opened',
+    'rejects a %s that fits no header in one short sentence, before anything is opened',
     async (option) => {
       const long = [option, 'x'.repeat(40_000), '--ffmpeg', '/nowhere', URL_OF_NOBODY];
       for (const input of [[], ['--copy', '-i', '/nowhere.asf']]) {
@@ -120,14 +120,14 @@ describe('wmpush', () => {
     ['--copy', '-i', 'x.asf', '--no-video'],
     ['--copy', '-i', 'x.asf', '--no-audio'],
     ['--copy', '-i', 'x.asf', '--', '-an'],
-  ])('takes no %j', async (...args) => {
+  ])('rejects %j', async (...args) => {
     const sentence = args.length === 1 ? /--copy needs --input/ : /--copy sends packets unchanged, so .* no effect/;
     const refused = expect.objectContaining({ code: 'WM_USAGE', message: expect.stringMatching(sentence) });
     expect((await runCommand(pushCommand(), URL_OF_NOBODY, ...args)).error).toEqual(refused);
     expect((await runCommand(pullServeCommand(), ...args, '--http-port', '0')).error).toEqual(refused);
   });
 
-  it('does not show a password of a URL', async () => {
+  it('does not show the password of a URL', async () => {
     const url = 'http://me:secret@127.0.0.1:1/x';
     const file = asfFile();
     for (const [command, ...args] of [
@@ -141,7 +141,7 @@ describe('wmpush', () => {
     }
   });
 
-  it('does not show a password that is not escaped, or where a file is wanted', async () => {
+  it('does not show an unescaped password, or one in place of a file', async () => {
     for (const args of [
       ['-i', asfFile(), '--copy', 'http://me:sec/ret@127.0.0.1:1/x'],
       ['-i', 'http://me:sec,ret@127.0.0.1:1/x.wmv', '--copy', URL_OF_NOBODY],
@@ -160,7 +160,7 @@ describe('wmpush', () => {
     expect(error).toMatchObject({ code, message: expect.stringContaining(message) });
   });
 
-  it('does not write over what it reads, by whatever name', async () => {
+  it('does not overwrite its input, whatever its name', async () => {
     const file = asfFile();
     const before = readFileSync(file);
     const names = [file, join(newFolder(), 'link.asf'), join(newFolder(), 'hard.asf')];
@@ -176,7 +176,7 @@ describe('wmpush', () => {
     expect(readFileSync(file).equals(before)).toBe(true);
   });
 
-  it('says that nothing came, and asks no server', async () => {
+  it('reports an empty input, and contacts no server', async () => {
     const file = asfFile();
     writeFileSync(file, '');
     const { error } = await runCommand(pushCommand(), '-i', file, '--copy', URL_OF_NOBODY);
@@ -194,7 +194,7 @@ describe('wmpush', () => {
     process.emit('SIGTERM');
     const { error, exitCode } = await running;
     expect([error, exitCode]).toEqual([undefined, 143]);
-    // In a process of its own the command would be gone.
+    // In a process of its own, the command would have ended.
     socket.destroy();
     await new Promise((resolve) => server.close(resolve));
   });
@@ -249,7 +249,7 @@ describe('carrying', () => {
     { type: 'end', moreEntries: false, reason: 0 },
   ];
 
-  it('closes the archive though the push cannot be closed, and tells that', async () => {
+  it('closes the archive though the push cannot be closed, and reports that', async () => {
     const closed: string[] = [];
     const broken: AsfSink = { write: () => {}, close: () => Promise.reject(new Error('gone')) };
     const archive: AsfSink = { write: () => {}, close: async () => void closed.push('archive') };
@@ -260,7 +260,7 @@ describe('carrying', () => {
     expect(closed).toEqual(['archive']);
   });
 
-  it('tells the first failure when closing fails because of it', async () => {
+  it('reports the original failure when closing fails because of it', async () => {
     const broken: AsfSink = {
       write: () => Promise.reject(new Error('first')),
       close: () => Promise.reject(new Error('second')),
@@ -268,7 +268,7 @@ describe('carrying', () => {
     expect((await carried(sourceOf(...stream), [broken])).error).toMatchObject({ message: 'first' });
   });
 
-  it('takes a source that ends before its header for a bad input', async () => {
+  it('treats a source that ends before its header as bad input', async () => {
     const { error, told } = await carried(sourceOf({ type: 'end', moreEntries: false, reason: 0 }), []);
     expect(error).toMatchObject({ code: 'WM_BAD_INPUT' });
     expect(told).toEqual([true]);

@@ -2,7 +2,7 @@ import { jest } from '@jest/globals';
 import { Reporter } from '../../src/cli/reporter.js';
 
 describe('Reporter', () => {
-  it('lets nothing through to a terminal that other hosts could harm it with, but the colours of logs', () => {
+  it('keeps control characters from other hosts off the terminal, but not the colours of logs', () => {
     const lines: string[] = [];
     const write = jest.spyOn(process.stderr, 'write').mockImplementation((text) => {
       lines.push(String(text));

@@ -8,22 +8,22 @@ import { fileSource } from '../../src/media/file-source.js';
 import { shapeOf } from '../wmsp/client-support.js';
 
 export interface Ran {
-  /** What went to standard output, bytes as Latin-1. */
+  /** Standard output, bytes as Latin-1. */
   readonly output: string;
-  /** What went to standard error. */
+  /** Standard error. */
   readonly log: string;
-  /** The objects of --json. */
+  /** The events of --json. */
   readonly events: ReadonlyArray<Record<string, unknown> & { readonly event: string }>;
   readonly error: unknown;
   readonly exitCode: unknown;
 }
 
-/** Runs a command in this process, with what it writes kept and nothing left behind. */
+/** Runs a command in this process, captures its output, and cleans up after it. */
 export function runCommand(command: Command, ...args: string[]): Promise<Ran> {
   return kept(async () => void (await command.exitOverride().parseAsync(args, { from: 'user' })));
 }
 
-/** As {@link runCommand}, to the end of the process that {@link run} makes, which `exitCode` tells of. */
+/** Like {@link runCommand}, up to the end of the process that {@link run} causes; `exitCode` is its exit code. */
 export function runProgram(command: Command, ...args: string[]): Promise<Ran> {
   return kept(async () => {
     const exit = jest.spyOn(process, 'exit').mockImplementation((code) => {
@@ -97,7 +97,7 @@ export function removeFolders(): void {
   for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
 }
 
-/** What is in an ASF file: the shape of its events, and what a reader complains of. */
+/** Describes an ASF file: the shape of its events, and a reader's complaints. */
 export async function readBack(path: string): Promise<{ shape: string; warnings: string[]; live: boolean }> {
   const warnings: string[] = [];
   const events = [];

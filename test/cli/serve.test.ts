@@ -8,14 +8,14 @@ afterAll(removeFolders);
 
 const LOOPBACK = ['--host', '127.0.0.1', '--http-port', '0'];
 
-describe('what wmcast serve says', () => {
-  it('names all addresses and ports that it listens on', () => {
+describe('the messages of wmcast serve', () => {
+  it('name all addresses and ports that it listens on', () => {
     expect(placesOf(undefined, { http: 8080, msbd: 7007 })).toBe('all addresses: HTTP 8080, MSBD 7007');
     expect(placesOf('::', { https: 8443 })).toBe('all addresses: HTTPS 8443');
     expect(placesOf('127.0.0.1', { http: 80 })).toBe('127.0.0.1: HTTP 80');
   });
 
-  it('sums up a player that has left', () => {
+  it('sum up a player that has left', () => {
     const report = {
       remoteAddress: '192.0.2.7',
       path: '/live',
@@ -30,7 +30,7 @@ describe('what wmcast serve says', () => {
 });
 
 describe('wmcast serve', () => {
-  it('does not start with a content folder that is none, wherever that is named', async () => {
+  it('does not start with a missing content folder, wherever it is named', async () => {
     const folder = newFolder();
     const file = join(folder, 'serve.yaml');
     writeFileSync(file, `content:\n  folder: ${join(folder, 'nowhere')}\n`);
@@ -44,13 +44,13 @@ describe('wmcast serve', () => {
     }
   });
 
-  it('says in words why a configuration or an address cannot be used', async () => {
+  it('explains why a configuration or an address is unusable', async () => {
     const missing = await runCommand(serveCommand(), '--config', '/nowhere/serve.yaml');
     expect(missing.error).toMatchObject({
       code: 'WM_CONFIG',
       message: 'The configuration /nowhere/serve.yaml cannot be read: no such file or folder (ENOENT).',
     });
-    // An address of the documentation, which no host has.
+    // An address reserved for documentation, which no host has.
     const foreign = await runCommand(serveCommand(), '--host', '192.0.2.77', '--http-port', '0');
     expect(foreign.error).toMatchObject({
       code: 'WM_FAILED',
@@ -58,12 +58,12 @@ describe('wmcast serve', () => {
     });
   });
 
-  it('logs as text or JSON alone', async () => {
+  it('logs as text or JSON only', async () => {
     const { error } = await runCommand(serveCommand(), '--log-format', 'xml');
     expect(error).toMatchObject({ code: 'commander.invalidArgument' });
   });
 
-  it('names localhost for pushes that are taken from this host alone', () => {
+  it('names localhost for pushes if it accepts them from this host only', () => {
     const config = defaultConfig();
     expect(pushBase(config, 'http://192.0.2.7:8080')).toBe('http://localhost:8080');
     expect(pushBase({ ...config, host: '0.0.0.0' }, 'http://192.0.2.7')).toBe('http://localhost');

@@ -32,7 +32,7 @@ async function letsIn(authorization: string): Promise<boolean> {
 }
 
 describe('wmcast users', () => {
-  it('adds a user whom a server lets in, and shows nothing of the password', async () => {
+  it('adds a user whom a server admits, and does not show the password', async () => {
     const { output, log, error } = await users('add', 'alice', '--group', 'encoders', 'admin', '--json');
     expect(error).toBeUndefined();
     expect(JSON.parse(output)).toEqual({
@@ -48,7 +48,7 @@ describe('wmcast users', () => {
     expect(await letsIn(`Basic ${Buffer.from('alice:open sesame').toString('base64')}`)).toBe(true);
   });
 
-  it('keeps only what the schemes need', async () => {
+  it('stores only what the schemes need', async () => {
     await users('add', 'a', '--schemes', 'digest', '--realm', 'Studio');
     await users('add', 'b', '--schemes', 'basic,negotiate');
     const text = readFileSync(path, 'utf8');
@@ -98,12 +98,12 @@ describe('wmcast users', () => {
     ['a strange group', ['add', 'b', '--group', 'x/y'], 2, /The name "x\/y" must have/],
     ['an unknown scheme', ['add', 'b', '--schemes', 'kerberos'], 2, /It takes basic, digest, ntlm/],
     ['nobody', ['remove', 'bob'], 1, /has no user bob/],
-    ['the password of nobody', ['passwd', 'bob'], 1, /has no user bob/],
-    ['a file that is not there', ['list', '--file', '/nowhere/users.yaml'], 78, /cannot be read: .*ENOENT/],
-    ['a folder that is not there', ['add', 'b', '--file', '/nowhere/users.yaml'], 78, /cannot be written: .*ENOENT/],
+    ['the password of an unknown user', ['passwd', 'bob'], 1, /has no user bob/],
+    ['a missing file', ['list', '--file', '/nowhere/users.yaml'], 78, /cannot be read: .*ENOENT/],
+    ['a missing folder', ['add', 'b', '--file', '/nowhere/users.yaml'], 78, /cannot be written: .*ENOENT/],
     ['the password as an argument', ['add', 'b', 'secret'], 2, /too many arguments/],
     ['no command', [], 2, /Usage: wmcast users/],
-  ])('refuses %s', async (_, args, exitCode, message) => {
+  ])('rejects %s', async (_, args, exitCode, message) => {
     await users('add', 'alice');
     const ran = await failing(...args);
     expect(ran.exitCode).toBe(exitCode);
@@ -135,13 +135,13 @@ describe('newPassword', () => {
     return { fromStdin, environment, input: input as never, ask: (text: string) => void asked.push(text) };
   };
 
-  it('asks twice and shows nothing', async () => {
+  it('asks twice without echo', async () => {
     expect(await newPassword(source('sésame\rsésame\r'))).toBe('sésame');
     expect(asked).toEqual(['Password: ', '\n', 'Once more: ', '\n']);
     expect(modes).toEqual([true, false]);
   });
 
-  it('lets a person correct what was typed', async () => {
+  it('lets a person correct typing errors', async () => {
     expect(await newPassword(source('nonsense\x15sésé\x7fame\rsésameé\b\r'))).toBe('sésame');
   });
 
@@ -150,12 +150,12 @@ describe('newPassword', () => {
     ['are empty', '\r\r', 'The password is empty.'],
     ['are too long', `${'x'.repeat(300)}\r`, /The password has 257 bytes; the maximum is 256/],
     ['hold control characters', 'a\tb\r', 'The password contains a control character.'],
-  ])('refuses passwords that %s', async (_, typed, message) => {
+  ])('rejects passwords that %s', async (_, typed, message) => {
     await expect(newPassword(source(typed))).rejects.toThrow(message);
     expect(modes).toEqual([true, false]);
   });
 
-  it('ends at Ctrl-C', async () => {
+  it('ends on Ctrl-C', async () => {
     const exitCode = process.exitCode;
     await expect(newPassword(source('a\x03'))).rejects.toThrow('Interrupted');
     expect(process.exitCode).toBe(130);
@@ -163,7 +163,7 @@ describe('newPassword', () => {
     expect(modes).toEqual([true, false]);
   });
 
-  it('reads standard input whole, without the line end', async () => {
+  it('reads all of standard input, without the final line end', async () => {
     expect(
       await newPassword(source('a b \r\n', { fromStdin: true, tty: false, environment: { WMCAST_PASSWORD: 'x' } })),
     ).toBe('a b ');
@@ -173,7 +173,7 @@ describe('newPassword', () => {
     );
   });
 
-  it('has nobody to ask without a terminal', async () => {
+  it('fails without a terminal to ask on', async () => {
     await expect(newPassword(source('', { tty: false }))).rejects.toMatchObject({ code: 'WM_USAGE' });
     expect(await newPassword(source('', { tty: false, environment: { WMCAST_PASSWORD: 'x' } }))).toBe('x');
     await expect(newPassword(source('', { environment: { WMCAST_PASSWORD: '' } }))).rejects.toThrow('empty');

@@ -46,7 +46,7 @@ async function local(name: string, text: string | Buffer): Promise<string> {
   return path;
 }
 
-/** H for a header, the number of packets, E for an end and M for one with more to come. */
+/** H for a header, the number of packets, E for an end, and M for an end with more to come. */
 async function received(url: string, options: SourceOptions = {}): Promise<{ shape: string; notes: string[] }> {
   const shape: Array<string | number> = [];
   const notes: string[] = [];
@@ -66,7 +66,7 @@ async function received(url: string, options: SourceOptions = {}): Promise<{ sha
 const entry = (...refs: string[]) => `<Entry>${refs.map((ref) => `<REF HREF="${ref}">`).join('')}</Entry>`;
 
 describe('an announcement as a source', () => {
-  it('gives its entries in order, of each the first reference that works', async () => {
+  it('yields its entries in order, each by its first reference that works', async () => {
     const path = await local(
       'list.asx',
       `\ufeff<ASX>${entry('none.asf', 'one film.asf')}\r\n${entry('\r\n\ttwo.asf ')}</ASX>`,
@@ -77,7 +77,7 @@ describe('an announcement as a source', () => {
     expect(await describeSourceUrl(path)).toMatchObject({ transport: 'file', url: join(folder, 'one film.asf') });
   });
 
-  it('passes over an entry of which nothing works, and keeps to the duration of one', async () => {
+  it('skips an entry without a working reference, and limits an entry to its duration', async () => {
     const short = '<entry><ref href="two.asf"/><duration value="2"/></entry>';
     const path = await local(
       'short.asx',
@@ -88,7 +88,7 @@ describe('an announcement as a source', () => {
     expect(notes.at(-1)).toMatch(/^Entry 1 is skipped/);
   });
 
-  it('takes the entries of others where they stand, also in UTF-16, and references to others', async () => {
+  it('inserts the entries of other announcements in place, also in UTF-16, and follows references to them', async () => {
     await local('inner.asx', Buffer.from(`\ufeff<asx version="3.0">${entry('two.asf')}</asx>`, 'utf16le'));
     const path = await local(
       'outer.asx',
@@ -105,7 +105,7 @@ describe('an announcement as a source', () => {
     });
   });
 
-  it('is followed on a web server, whose announcements name no files of this host', async () => {
+  it('is followed on a web server, whose announcements may not name files of this host', async () => {
     const here = `file://${folder}/two.asf`;
     files.set('/a/list.asx', Buffer.from(`<asx>${entry(here, `${base}/a/nothing.asx`, '../film.asf?a=1&b=2')}</asx>`));
     files.set('/film.asf?a=1&b=2', await readFile(join(folder, 'two.asf')));
@@ -118,7 +118,7 @@ describe('an announcement as a source', () => {
     await expect(received(`${base}/only.asx`)).rejects.toMatchObject({ code: 'WM_BAD_INPUT' });
   });
 
-  it('gives up what leads to itself, and what is none', async () => {
+  it('stops at a reference to itself, and at one that is not an announcement', async () => {
     await expect(received(await local('self.asx', `<asx>${entry('self.asx')}</asx>`))).rejects.toMatchObject({
       code: 'WM_PROTOCOL',
     });
@@ -132,7 +132,10 @@ describe('an announcement as a source', () => {
     await expect(received(`${base}/absent.asx`)).rejects.toMatchObject({ code: 'WM_NO_INPUT' });
   });
 
-  it.each(['list.asx', 'http://h/a.WAX?x', 'a/b.m3u', ' https://h/x.wvx'])('is known by its ending: %s', (text) => {
-    expect(isSourceUrl(text)).toBe(true);
-  });
+  it.each(['list.asx', 'http://h/a.WAX?x', 'a/b.m3u', ' https://h/x.wvx'])(
+    'is recognized by its extension: %s',
+    (text) => {
+      expect(isSourceUrl(text)).toBe(true);
+    },
+  );
 });

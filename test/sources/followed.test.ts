@@ -33,7 +33,7 @@ let server: ScriptedServer;
 afterEach(() => server?.close());
 afterAll(removeFolders);
 
-/** Serves a stream of 20 packets at /intro and /station, and what the test says at every other path. */
+/** Serves a stream of 20 packets at /intro and /station, and the test's response at every other path. */
 async function serve(other: (request: SeenRequest, reply: Reply) => void): Promise<void> {
   const stream = ordinary((reply) =>
     reply.send(playing(COUGAR, CLIENT_ID), ENTRY, dataPackets(SENT), packets.E(0)).end(),
@@ -44,7 +44,7 @@ async function serve(other: (request: SeenRequest, reply: Reply) => void): Promi
   });
 }
 
-/** Everything that a URL leads to. */
+/** Receives everything that a URL leads to. */
 async function follow(path: string, options = {}): Promise<string> {
   const events: AsfEvent[] = [];
   for await (const event of openSourceUrl(server.url(path), { ...QUICK, ...options })) events.push(event);
@@ -57,7 +57,7 @@ const asx = () =>
 const BOTH = 'H 20 E1 H 20 E0';
 const PHP = 'HTTP/1.1 200 OK\r\nServer: Apache\r\nContent-Type: text/html';
 
-describe('an announcement is one reading, whatever leads to it', () => {
+describe('an announcement is followed, wherever and in whatever form it is found:', () => {
   const reply = (body: () => string | Buffer, ...fields: string[]) =>
     serve((_, answer) => answer.send(head(PHP, ...fields), body()).end());
 
@@ -83,16 +83,16 @@ describe('an announcement is one reading, whatever leads to it', () => {
 
   it.each([
     ['gzip', gzipSync, 'Content-Encoding: gzip'],
-    ['gzip that is not called so', gzipSync, 'X-Nothing: x'],
+    ['unlabelled gzip', gzipSync, 'X-Nothing: x'],
     ['deflate', deflateSync, 'Content-Encoding: deflate'],
     ['br', brotliCompressSync, 'Content-Encoding: br'],
-  ] as const)('%s, which nobody asked for', async (_, compress, coding) => {
+  ] as const)('%s, although not requested', async (_, compress, coding) => {
     await reply(() => compress(Buffer.from(asx())), coding);
     expect(await follow('/list.php')).toBe(BOTH);
     expect(server.requests[0]!.field('Accept-Encoding')).toBe('identity');
   });
 
-  it('behind redirects, by a proxy, and for a client that is strict', async () => {
+  it('after redirects, through a proxy, and for a strict client', async () => {
     await serve((request, answer) => {
       if (request.line.includes('/moved')) answer.send(head('HTTP/1.1 302 Found', 'Location: /there.php')).end();
       else answer.send(head(PHP), asx()).end();
@@ -119,7 +119,7 @@ describe('an announcement is one reading, whatever leads to it', () => {
     ['declares entities', '<!DOCTYPE a [<!ENTITY b "c">]><asx></asx>'],
     ['is of HLS', '#EXTM3U\n#EXT-X-VERSION:3\na.ts'],
     ['is endless', `<asx>${' '.repeat(300_000)}`],
-  ])('one that %s is said to be an announcement that cannot be read', async (_, body) => {
+  ])('one that %s is reported as an announcement that cannot be read', async (_, body) => {
     await reply(() => body);
     await expect(follow('/list.php')).rejects.toMatchObject({
       code: 'WM_BAD_INPUT',
@@ -127,12 +127,12 @@ describe('an announcement is one reading, whatever leads to it', () => {
     });
   });
 
-  it('a web page is none, whatever it links to', async () => {
+  it('but a web page is not one, whatever it links to', async () => {
     await reply(() => '<!DOCTYPE html><html><body><a href="mms://h/x">play</a></body></html>');
     await expect(follow('/page')).rejects.toMatchObject({ code: 'WM_PROTOCOL', message: /no Windows Media server/ });
   });
 
-  it('one that never ends does not hold a client for ever', async () => {
+  it('one that never ends does not keep a client for ever', async () => {
     let timer: NodeJS.Timeout | undefined;
     await serve((_, answer) => {
       answer.send(head(PHP), 'mms');
@@ -145,7 +145,7 @@ describe('an announcement is one reading, whatever leads to it', () => {
     clearInterval(timer);
   });
 
-  it('no more references are tried than a bound allows, whatever leads to them', async () => {
+  it('the number of references tried is limited, whatever leads to them', async () => {
     const many = '<entry><ref href="again.php"/></entry>'.repeat(1000);
     await reply(() => `<asx>${many}</asx>`);
     await expect(follow('/list.php')).rejects.toMatchObject({ code: 'WM_PROTOCOL' });
@@ -153,7 +153,7 @@ describe('an announcement is one reading, whatever leads to it', () => {
   });
 });
 
-describe('the same announcement by every way that leads to it', () => {
+describe('the same announcement is followed by', () => {
   beforeEach(() => serve((_, answer) => answer.send(head(PHP), asx()).end()));
 
   it('pull', async () => {
@@ -213,7 +213,7 @@ describe('the same announcement by every way that leads to it', () => {
     await station.close();
   });
 
-  it('a file of this host, whatever it is called', async () => {
+  it('a file of this host, whatever its name', async () => {
     const folder = newFolder();
     const list = join(folder, 'list.txt');
     writeFileSync(list, asx());

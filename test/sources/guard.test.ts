@@ -7,7 +7,7 @@ import type { SourceOptions } from '../../src/sources/source.js';
 import { openSourceUrl } from '../../src/sources/table.js';
 import { head, QUICK } from '../wmsp/client-support.js';
 
-/** A server on every address of this host, which is seen as another host at all of them but the loopback's. */
+/** A server on all addresses of this host. Except at the loopback address it is taken for another host. */
 let server: Server;
 let port: number;
 let answer: (line: string) => string;
@@ -43,7 +43,7 @@ afterEach(async () => {
 const asx = (...refs: string[]) =>
   `${head('HTTP/1.0 200 OK')}<asx>${refs.map((ref) => `<entry><ref href="${ref}"/></entry>`).join('')}</asx>`;
 
-/** The notes and the error of what a URL leads to. */
+/** Receives what a URL leads to, and returns the notes and the error. */
 async function follow(url: string, options: SourceOptions = {}): Promise<string> {
   const notes: string[] = [];
   const guard = publicAddresses();
@@ -87,7 +87,7 @@ describe('publicAddresses', () => {
     expect(publicAddresses().allows(address)).toBe(true);
   });
 
-  it('allows what a list names', () => {
+  it('allows the addresses of a list', () => {
     const guard = publicAddresses(addressList(['loopback', '10.0.0.0/8']));
     expect(['127.0.0.1', '::1', '10.9.9.9', '192.168.0.1'].map((each) => guard.allows(each))).toEqual([
       true,
@@ -98,7 +98,7 @@ describe('publicAddresses', () => {
   });
 });
 
-// There is no other host in a test, so an address of this one that is not the loopback's plays it.
+// A test has no other host, so a non-loopback address of this one plays its part.
 (own === undefined ? describe.skip : describe)('an announcement of another host (needs a network interface)', () => {
   it.each([
     ['an address', () => `http://127.0.0.1:${port}/secret`],
@@ -114,7 +114,7 @@ describe('publicAddresses', () => {
     expect(lines).toHaveLength(1);
   });
 
-  it('does not do so by redirects, other announcements or .nsc files', async () => {
+  it('does not do so through redirects, other announcements or .nsc files', async () => {
     answer = (line) => {
       if (line.includes('/list')) return asx('inner.m3u', 'moved');
       if (line.includes('/moved')) return head('HTTP/1.0 302 Found', `Location: http://127.0.0.1:${port}/secret`);
@@ -127,7 +127,7 @@ describe('publicAddresses', () => {
     expect(lines.some((line) => line.includes('/secret'))).toBe(false);
   });
 
-  it('does so where the configuration allows it, and for a person who asks for it', async () => {
+  it('does so where the configuration allows it, and for a person who requests it', async () => {
     answer = (line) => (line.includes('/list') ? asx(`http://127.0.0.1:${port}/there`) : head('HTTP/1.0 404 No'));
     await follow(`http://${own}:${port}/list.asx`, { guard: publicAddresses(addressList(['loopback'])) });
     await follow(`http://${own}:${port}/list.asx`, { guard: undefined });
@@ -136,7 +136,7 @@ describe('publicAddresses', () => {
 });
 
 describe('an announcement of this host', () => {
-  it('may lead to it', async () => {
+  it('may lead to this host', async () => {
     answer = (line) => (line.includes('/list') ? asx('there') : head('HTTP/1.0 404 No'));
     await follow(`http://127.0.0.1:${port}/list.asx`);
     expect(lines.some((line) => line.includes('/there'))).toBe(true);

@@ -33,7 +33,7 @@ afterEach(async () => {
   server = undefined;
 });
 
-/** A clock whose waits are over at once, and how long they would have been. */
+/** A clock whose waits end at once, and that records how long they would have been. */
 function noWait(): Clock & { readonly waits: number[] } {
   const waits: number[] = [];
   return {
@@ -52,7 +52,7 @@ const LIVE = Buffer.concat([
 ]);
 const GARBAGE = Buffer.from('20 bytes of garbage!');
 
-/** What a server may say while it, or what is in front of it, starts again. */
+/** Responses of a server while it, or a proxy in front of it, restarts. */
 const INSTEAD: ReadonlyArray<readonly [name: string, answer: (reply: Reply) => void]> = [
   [
     'a web page',
@@ -66,11 +66,8 @@ const INSTEAD: ReadonlyArray<readonly [name: string, answer: (reply: Reply) => v
     'an announcement that cannot be read',
     (reply) => reply.send(head('HTTP/1.1 200 OK'), '#EXTM3U\n#EXT-X-VERSION:3\n').end(),
   ],
-  ['nothing that is HTTP', (reply) => reply.send('SSH-2.0-OpenSSH_9.6\r\n\r\n').end()],
-  [
-    'garbage in the place of a header',
-    (reply) => reply.send(head('HTTP/1.0 200 OK', COUGAR), packets.H(GARBAGE)).end(),
-  ],
+  ['something other than HTTP', (reply) => reply.send('SSH-2.0-OpenSSH_9.6\r\n\r\n').end()],
+  ['garbage in place of a header', (reply) => reply.send(head('HTTP/1.0 200 OK', COUGAR), packets.H(GARBAGE)).end()],
   ['no body', (reply) => reply.send(head('HTTP/1.0 200 OK', COUGAR)).end()],
   ['nothing', (reply) => reply.destroy()],
   ...[400, 401, 403, 404, 405, 408, 410, 425, 429, 500, 502, 503, 504].map(
@@ -79,7 +76,7 @@ const INSTEAD: ReadonlyArray<readonly [name: string, answer: (reply: Reply) => v
   ),
 ];
 
-/** A live stream that is cut after 5 packets; then three times what the test says; then 5 more packets and the end. */
+/** A live stream that is cut after 5 packets; then the test's response three times; then 5 more packets and the end. */
 async function interrupted(answer: (reply: Reply) => void, end: Buffer = Buffer.alloc(0)): Promise<string> {
   let plays = 0;
   let away = 0;
@@ -109,14 +106,14 @@ async function received(url: string, options: SourceOptions): Promise<{ shape: s
 const FOREVER = { retries: Number.POSITIVE_INFINITY };
 
 describe('a pull that has worked', () => {
-  it.each(INSTEAD)('goes on after a cut although the server says for a while: %s', async (_, answer) => {
+  it.each(INSTEAD)('continues after a cut although the server answers for a while: %s', async (_, answer) => {
     const clock = noWait();
     const { shape, error } = await received(await interrupted(answer), { clock, reconnect: FOREVER });
     expect([shape, error]).toEqual(['H 10 E0', undefined]);
     expect(clock.waits.length).toBeGreaterThanOrEqual(4);
   });
 
-  it('goes on after garbage between packets', async () => {
+  it('continues after garbage between packets', async () => {
     const { shape, error } = await received(await interrupted((reply) => reply.destroy(), GARBAGE), {
       clock: noWait(),
       reconnect: FOREVER,
@@ -124,14 +121,14 @@ describe('a pull that has worked', () => {
     expect([shape, error]).toEqual(['H 10 E0', undefined]);
   });
 
-  it('waits as long as the server asks for', async () => {
+  it('waits as long as the server requests', async () => {
     const clock = noWait();
     const busy = (reply: Reply) => reply.send(head('HTTP/1.1 429 No', 'Retry-After: 77')).end();
     await received(await interrupted(busy), { clock, reconnect: FOREVER });
     expect(clock.waits.filter((wait) => wait === 77_000)).toHaveLength(3);
   });
 
-  it('gives up after as many attempts as it may make', async () => {
+  it('gives up after the maximum number of attempts', async () => {
     const url = await interrupted((reply) => reply.send(head('HTTP/1.1 403 No')).end());
     expect(await received(url, { clock: noWait(), reconnect: { retries: 2 } })).toMatchObject({
       shape: 'H 5 E0',
@@ -139,7 +136,7 @@ describe('a pull that has worked', () => {
     });
   });
 
-  it('does not go on when it is strict about the protocol', async () => {
+  it('does not continue if it is strict about the protocol', async () => {
     const url = await interrupted(INSTEAD[0]![1]);
     expect(await received(url, { clock: noWait(), reconnect: FOREVER, tolerant: false })).toMatchObject({
       error: { code: 'WM_PROTOCOL' },
@@ -148,7 +145,7 @@ describe('a pull that has worked', () => {
 });
 
 describe('a pull that has never worked', () => {
-  it.each(INSTEAD)('is tried again only for what may pass: %s', async (name, answer) => {
+  it.each(INSTEAD)('is retried only after temporary failures: %s', async (name, answer) => {
     let count = 0;
     server = await ScriptedServer.listen((_, reply) => {
       count++;
@@ -156,7 +153,7 @@ describe('a pull that has never worked', () => {
     });
     await received(server.url(), { clock: noWait(), reconnect: { retries: 2, first: true } });
     const isPassing = ['no body', 'nothing', '408', '425', '429', '500', '502', '503', '504'].includes(name);
-    // What leads elsewhere is tried there, which is nowhere.
+    // A redirect is tried at its target, which does not exist.
     expect(count).toBe(isPassing ? 3 : 1);
   });
 });
@@ -166,13 +163,13 @@ describe('a push that has worked', () => {
 
   const SAID: ReadonlyArray<readonly [name: string, answer: string]> = [
     ['a web page', 'HTTP/1.1 200 OK\r\nServer: nginx\r\nContent-Length: 2\r\n\r\nhi'],
-    ['nothing that is HTTP', 'SSH-2.0-OpenSSH_9.6\r\n\r\n'],
+    ['something other than HTTP', 'SSH-2.0-OpenSSH_9.6\r\n\r\n'],
     ...[400, 401, 403, 404, 408, 409, 429, 503].map(
       (status) => [`${status}`, `HTTP/1.1 ${status} No\r\nRetry-After: 77\r\nContent-Length: 0\r\n\r\n`] as const,
     ),
   ];
 
-  it.each(SAID)('goes on after a cut although the server says for a while: %s', async (name, answer) => {
+  it.each(SAID)('continues after a cut although the server answers for a while: %s', async (name, answer) => {
     const peers = await PeerServer.listen();
     const clock = noWait();
     const connecting = ReconnectingPush.connect({ url: `http://127.0.0.1:${peers.port}/x`, reconnect: FOREVER, clock });
@@ -191,7 +188,7 @@ describe('a push that has worked', () => {
     first.destroy();
     for (let count = 0; count < 3; count++) (await setUp(answer)).socket.end();
     await setUp(OK);
-    // The first connection broke because it was used twice, so none is from then on.
+    // The first connection broke on its second use, so from then on no connection is used twice.
     const peer = await peers.accept();
     expect(await peer.head()).toContain('pushstart');
     if (/^\d/.test(name)) expect(clock.waits).toContain(77_000);
@@ -202,7 +199,7 @@ describe('a push that has worked', () => {
 });
 
 describe('a multicast', () => {
-  it('is tried again when its .nsc file cannot be had, or nothing comes, if that is wanted', async () => {
+  it('is retried without its .nsc file, or when nothing arrives, if the options say so', async () => {
     const nsc = buildNsc({ address: '239.255.77.1', port: 9, formats: [{ id: 1, header: LIVE_HEADER.bytes }] });
     server = await ScriptedServer.listen((_, reply) => reply.send(head('HTTP/1.1 503 No')).end());
     const clock = noWait();
@@ -231,7 +228,7 @@ describe('a multicast', () => {
 });
 
 describe('the table', () => {
-  it('has every code, and tells apart what never worked', () => {
+  it('has every code, and distinguishes connections that never worked', () => {
     const rows = (Object.keys(errorTable) as ErrorCode[]).map((code) => {
       const error = new WmError(code, 'x');
       return [code, mayRetry(error, false), mayRetry(error, true)];

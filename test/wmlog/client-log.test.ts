@@ -43,7 +43,7 @@ function fieldsOf(log: Partial<ClientLogFields> = {}): Record<string, string> {
 }
 
 describe('the legacy log as a line', () => {
-  it('[WMLOG-066] [WMLOG-070] [WMLOG-071] [WMLOG-072] [WMLOG-073] has 47 values in their order', () => {
+  it('[WMLOG-066] [WMLOG-070] [WMLOG-071] [WMLOG-072] [WMLOG-073] has 47 values in order', () => {
     const values = legacyLogLine(LOG).split(' ');
     expect(values).toHaveLength(47);
     expect(fieldsOf()).toMatchObject({
@@ -77,7 +77,7 @@ describe('the legacy log as a line', () => {
     expect(fieldsOf({ duration: 41_001 })['x-duration']).toBe('42');
   });
 
-  it('[WMLOG-031] [WMLOG-004] [WMLOG-047] [WMLOG-030] says when it was reconnected, when nothing came, and when it was live', () => {
+  it('[WMLOG-031] [WMLOG-004] [WMLOG-047] [WMLOG-030] reports a reconnection, an empty reception, and a live broadcast', () => {
     expect(fieldsOf({ reconnected: true })['c-status']).toBe('210');
     expect(fieldsOf({ averageBandwidth: undefined })['avgbandwidth']).toBe('-');
     expect(fieldsOf({ startTime: 0, fileLength: 0, fileSize: 0 })).toMatchObject({
@@ -95,20 +95,20 @@ describe('the legacy log as a line', () => {
     expect(fieldsOf({ videoCodecs: ['WMV2', 'WMV3'] })['videocodec']).toBe('WMV2;WMV3');
   });
 
-  it('[WMLOG-003] keeps to 256 characters, as they are written, with as many whole names as fit', () => {
+  it('[WMLOG-003] limits codecs to 256 encoded characters, with as many whole names as fit', () => {
     const name = (length: number, char = 'x') => char.repeat(length);
     expect(fieldsOf({ audioCodecs: [name(256)] })['audiocodec']).toBe(name(256));
     expect(fieldsOf({ audioCodecs: [name(257)] })['audiocodec']).toBe('-');
     expect(fieldsOf({ audioCodecs: [name(127, 'a'), name(128, 'b')] })['audiocodec']).toHaveLength(256);
     expect(fieldsOf({ videoCodecs: [name(128, 'a'), name(128, 'b'), 'c'] })['videocodec']).toBe(`${name(128, 'a')};c`);
-    // Three bytes as UTF-8, nine characters when they are percent-encoded.
+    // Three bytes as UTF-8, nine characters when percent-encoded.
     expect(fieldsOf({ audioCodecs: [name(29, '\u20ac')] })['audiocodec']).toBe('-');
     expect(fieldsOf({ audioCodecs: [name(28, '\u20ac')] })['audiocodec']).toHaveLength(252);
     expect(fieldsOf({ audioCodecs: ['WMA', 'WMA', 'WMA'] })['audiocodec']).toBe('WMA');
   });
 
-  it('[WMLOG-046] says when it was made in UTC, wherever the clocks stand', () => {
-    // The tests run in a time zone of its own, so this is another hour and another day there.
+  it('[WMLOG-046] gives its date and time in UTC, in any time zone', () => {
+    // The tests run in another time zone, where this is another hour and another day.
     const now = new Date('2024-03-01T01:02:03.999Z');
     expect(now.getTimezoneOffset()).not.toBe(0);
     expect(now.getDate()).not.toBe(1);
@@ -128,7 +128,7 @@ describe('the legacy log as a line', () => {
     expect(fieldsOf()).toMatchObject({ 'cs-media-name': '-', 'cs-media-role': '-' });
   });
 
-  it('[WMLOG-067] [WMLOG-068] never has another number of values, and can stand in a header', () => {
+  it('[WMLOG-067] [WMLOG-068] always has the same number of values, and fits in a header field', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), fc.double(), fc.string(), (text, number, codec) => {
         const line = legacyLogLine({ ...LOG, usedUrl: text, userAgent: text, duration: number, audioCodecs: [codec] });
@@ -138,7 +138,7 @@ describe('the legacy log as a line', () => {
   });
 });
 
-describe('what a client says of itself', () => {
+describe('what a client reports about itself', () => {
   it('[WMLOG-006] [WMLOG-014] names its processor, system and program in visible characters', () => {
     const fields = fieldsOf();
     for (const name of ['c-cpu', 'c-os', 'c-hostexe']) expect(fields[name]).toMatch(/^[\x21-\x7e]{1,64}$/);
@@ -147,7 +147,7 @@ describe('what a client says of itself', () => {
     );
   });
 
-  it('[WMLOG-009] [WMLOG-010] names its program, which is no library, and versions of two or four numbers', () => {
+  it('[WMLOG-009] [WMLOG-010] names its program rather than a library, and versions of two or four numbers', () => {
     const fields = fieldsOf();
     expect(fields['c-hostexe']).toBe('wmcast');
     for (const name of ['c-hostexever', 'c-osversion', 'c-playerversion']) {
@@ -155,15 +155,15 @@ describe('what a client says of itself', () => {
     }
   });
 
-  it('[WMLOG-007] [WMLOG-051] says nothing of its name or the names and figures of the server', () => {
+  it('[WMLOG-007] [WMLOG-051] gives neither its own name nor names and figures of the server', () => {
     expect(fieldsOf()).toMatchObject({ 'c-dns': '-', 's-dns': '-' });
   });
 
-  it('[WMLOG-049] [WMLOG-059] leaves to proxies what only they know', () => {
+  it('[WMLOG-049] [WMLOG-059] leaves fields that only proxies know to them', () => {
     expect(fieldsOf()).toMatchObject({ 's-cpu-util': '-', 's-totalclients': '-' });
   });
 
-  it('[WMLOG-025] [WMLOG-037] says its language and where it came from', () => {
+  it('[WMLOG-025] [WMLOG-037] gives its language and where it came from', () => {
     expect(fieldsOf()).toMatchObject({ 'c-playerlanguage': 'en-US' });
     expect(fieldsOf({ language: 'de-DE', referer: 'http://web/a page' })).toMatchObject({
       'c-playerlanguage': 'de-DE',
@@ -171,7 +171,7 @@ describe('what a client says of itself', () => {
     });
   });
 
-  it('[WMLOG-038] has a dash for a page that there is none of', () => {
+  it('[WMLOG-038] has a dash if there is no page', () => {
     expect(fieldsOf()['cs-Referer']).toBe('-');
   });
 
@@ -189,7 +189,7 @@ describe('what a client says of itself', () => {
     });
   });
 
-  it('[WMLOG-019] [WMLOG-029] counts what was rebuilt, and requests where there are any', () => {
+  it('[WMLOG-019] [WMLOG-029] counts recovered packets, and resend requests where the protocol has them', () => {
     expect(fieldsOf()['c-resendreqs']).toBe('-');
     const losses = { lost: 2, longestGap: 4, recovered: 3, resent: 6, resendRequests: 7 };
     expect(fieldsOf({ losses, packets: 89 })).toMatchObject({
@@ -224,7 +224,7 @@ describe('what a client says of itself', () => {
     );
   });
 
-  it('[WMLOG-021] [WMLOG-022] is the same player in all logs of a session', () => {
+  it('[WMLOG-021] [WMLOG-022] has the same player id in all logs of a session', () => {
     const id = anonymousPlayerId('70b64f321a80');
     expect(id).toBe('{3300AD50-2C39-46c0-AE0A-70b64f321a80}');
     for (const kind of ['legacy', 'streaming', 'rendering'] as const) {
@@ -265,7 +265,7 @@ describe('logs for a web server', () => {
 });
 
 describe('the connect-time log', () => {
-  it('[WMLOG-103] [WMLOG-104] has an empty Summary and eight elements in their order', () => {
+  it('[WMLOG-103] [WMLOG-104] has an empty Summary and eight elements in order', () => {
     const xml = connectTimeLogXml(new Date('2006-08-30T13:18:44Z'), 'TCP');
     const lines = xml.split('\r\n');
     expect(lines.slice(0, 4)).toEqual(['<XML>', '<Summary></Summary>', '<c-dns>-</c-dns>', '<c-ip>0.0.0.0</c-ip>']);
@@ -293,7 +293,7 @@ describe('the legacy log as XML', () => {
     expect(line['cs-url']).toBe('mms://srv/mcast1200K?WMBitrate=6000000');
   });
 
-  it('[WMLOG-083] [WMLOG-046] holds the line, and an element for each value', () => {
+  it('[WMLOG-083] [WMLOG-046] contains the line, and an element for each value', () => {
     const xml = clientLogXml('legacy', LOG);
     expect(xml.startsWith('<XML>\r\n<Summary>0.0.0.0 2003-09-27 00:27:24 - ')).toBe(true);
     const elements = [...xml.matchAll(/^<([\w-]+)>([^<]*)<\/\1>/gm)].map(([, name]) => name);
@@ -302,7 +302,7 @@ describe('the legacy log as XML', () => {
     expect(xml).not.toContain('ContentDescription');
   });
 
-  it('[WMLOG-085] [WMLOG-086] gives the content description back, escaped', () => {
+  it('[WMLOG-085] [WMLOG-086] returns the content description, escaped', () => {
     const descriptions = [
       { name: 'title', value: 'a <b> & "c"\u0007' },
       { name: 'not a name', value: 'x' },
@@ -313,7 +313,7 @@ describe('the legacy log as XML', () => {
   });
 });
 
-/** Name and value of the elements of a log, and the values of its line by the names that those should have. */
+/** Returns names and values of a log's elements, and the values of its line by the names they should have. */
 function read(xml: string, names: string): { line: Record<string, string>; elements: Record<string, string> } {
   const all = [...xml.matchAll(/<([\w-]+)>([^<]*)<\/\1>/g)].map(([, name = '', value = '']) => [name, value] as const);
   const values = all[0]![1].split(' ');
@@ -323,7 +323,7 @@ function read(xml: string, names: string): { line: Record<string, string>; eleme
 }
 
 describe('the streaming log', () => {
-  it('[WMLOG-094] [WMLOG-095] [WMLOG-096] [WMLOG-064] tells how content was received, and nothing of its rendering', () => {
+  it('[WMLOG-094] [WMLOG-095] [WMLOG-096] [WMLOG-064] describes how content was received, but not how it was rendered', () => {
     const { line, elements } = read(clientLogXml('streaming', { ...LOG, videoCodecs: ['WMV3'] }), NAMES);
     const told = {
       'c-ip': '0.0.0.0',
@@ -356,7 +356,7 @@ describe('the rendering log', () => {
     ...['c-pkts-received', 'c-pkts-recovered-ECC', 'c-pkts-recovered-resent', 'c-resendreqs', 'c-totalbuffertime'],
   ];
 
-  it('[WMLOG-098] [WMLOG-099] [WMLOG-063] tells how content was rendered, and nothing of the network', () => {
+  it('[WMLOG-098] [WMLOG-099] [WMLOG-063] describes how content was rendered, but nothing about the network', () => {
     const { line, elements } = read(clientLogXml('rendering', { ...LOG, videoCodecs: ['WMV3'] }), NAMES_52);
     for (const values of [line, elements]) {
       for (const name of STREAMING) expect([name, values[name]]).toEqual([name, '-']);
@@ -387,7 +387,7 @@ describe('the rendering log', () => {
     expect(Object.keys(elements).slice(0, 45)).toEqual(NAMES.split(' ').slice(0, 45));
   });
 
-  it('[WMLOG-011] [WMLOG-084] leaves the address to its receiver in both ways that are fixed', () => {
+  it('[WMLOG-011] [WMLOG-084] leaves the address to the receiver in both prescribed ways', () => {
     const { line, elements } = read(clientLogXml('rendering', LOG), NAMES_52);
     expect(line['c-ip']).toBe('-');
     expect(elements['c-ip']).toBe('0.0.0.0');

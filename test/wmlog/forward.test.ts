@@ -32,7 +32,7 @@ const BY: Forwarder = {
   clients: 201,
 };
 
-describe('a log that a proxy passes on', () => {
+describe('a log that a proxy forwards', () => {
   const rendering = parseLog(clientLogXml('rendering', FIELDS));
 
   it('[WMLOG-012] [WMLOG-057] has the address of the client, and in a Rendering Log that of the proxy', () => {
@@ -52,18 +52,18 @@ describe('a log that a proxy passes on', () => {
     expect(again.values['cs-User-Agent']).toBe('_via_HTTP/1.0_Other/1.0');
   });
 
-  it('[WMLOG-050] [WMLOG-060] says how busy the proxy is', () => {
+  it('[WMLOG-050] [WMLOG-060] reports how busy the proxy is', () => {
     expect(forwardedLog(rendering, BY).values).toMatchObject({ 's-cpu-util': '40', 's-totalclients': '201' });
     expect(forwardedLog(rendering, { ...BY, cpuPercent: 130 }).values['s-cpu-util']).toBe('100');
   });
 
-  it('[WMLOG-053] [WMLOG-054] has the host name of the proxy, or none, whatever was there', () => {
+  it('[WMLOG-053] [WMLOG-054] has the host name of the proxy, or a dash, whatever was there', () => {
     expect(forwardedLog(rendering, BY).values['s-dns']).toBe('wmt.adventure-works.com');
     const named = { ...rendering, values: { ...rendering.values, 's-dns': 'other' } };
     expect(forwardedLog(named, { ...BY, hostName: undefined }).values['s-dns']).toBe('-');
   });
 
-  it('[WMLOG-058] says that it was passed on, and shows all of it in its text', () => {
+  it('[WMLOG-058] says that it was forwarded, and has all of this in its text', () => {
     expect(rendering.values['s-proxied']).toBe('0');
     const forwarded = forwardedLog(rendering, BY);
     expect(forwarded.values['s-proxied']).toBe('1');

@@ -24,7 +24,7 @@ const RENDERING_52 =
   'http://bar.microsoft.com iexplore.exe 6.0.2900.2180 Windows_XP 5.1.0.2600 Pentium 130 638066 - Cache - ' +
   'Windows_Media_Audio_9 Windows_Media_Video_9 - - 0 - - - - - - - - - - 100 - - - - - - - ' +
   'http://server.example.com/content.wmv - - - 0';
-/** A real player's, from a capture of a session. */
+/** The log of a real player, from a captured session. */
 const CONNECT_TIME =
   '<XML><Summary></Summary><c-dns>-</c-dns><c-ip>0.0.0.0</c-ip><c-os>Windows_XP</c-os><c-osversion>5.1.0.2600</c-osversion>' +
   '<date>2026-02-24</date><time>20:29:33</time><c-cpu>Pentium</c-cpu><transport>UDP</transport></XML>';
@@ -61,7 +61,7 @@ describe('log lines', () => {
     expect(buildLine(values, 44)).toBe(LEGACY_44);
   });
 
-  it('[WMLOG-073] [WMLOG-071] may have the three optional ones, all of them', () => {
+  it('[WMLOG-073] [WMLOG-071] may have the three optional values, but only together', () => {
     const { length, values } = parseLine(`${LEGACY_44} ${MORE_47}`);
     expect(length).toBe(47);
     expect(values).toMatchObject({
@@ -71,25 +71,25 @@ describe('log lines', () => {
     expect(buildLine(values, 47)).toBe(`${LEGACY_44} ${MORE_47}`);
   });
 
-  it('[WMLOG-074] may have 52, with cs-url in another place', () => {
+  it('[WMLOG-074] may have 52 values, with cs-url in another place', () => {
     const { length, values } = parseLine(RENDERING_52);
     expect(length).toBe(52);
     expect(values).toMatchObject({ 'cs-url': 'http://server.example.com/content.wmv', 's-proxied': '0' });
     expect(buildLine(values, 52)).toBe(RENDERING_52);
   });
 
-  it.each([0, 1, 43, 45, 46, 48, 51, 53, 500])('[WMLOG-066] are none with %i values', (count) => {
+  it.each([0, 1, 43, 45, 46, 48, 51, 53, 500])('[WMLOG-066] are rejected with %i values', (count) => {
     expect(() => parseLine(Array(count).fill('-').join(' '))).toThrow(WmError);
   });
 
-  it('[WMLOG-066] [WMLOG-068] bear line breaks and runs of blanks, and an empty value where all others are there', () => {
+  it('[WMLOG-066] [WMLOG-068] tolerate line breaks and runs of blanks, and an empty value if all others are present', () => {
     expect(parseLine(` ${LEGACY_44.replaceAll(' ', ' \r\n ')}\r\n`).values).toEqual(parseLine(LEGACY_44).values);
     const emptied = LEGACY_44.replace(' 42 ', '  ');
     expect(parseLine(emptied).values['x-duration']).toBeUndefined();
     expect(parseLine(emptied).values['c-rate']).toBe('1');
   });
 
-  it('come back, whatever is in them', () => {
+  it('survive a round trip, whatever they contain', () => {
     const value = fc.constantFrom('-', '0', '17', 'x', 'TCP', '2024-01-02');
     fc.assert(
       fc.property(fc.array(value, { minLength: 52, maxLength: 52 }), (parts) => {
@@ -152,13 +152,13 @@ describe('values', () => {
     }
   });
 
-  it('[WMLOG-105] hold no control characters, and no text where a number should be', () => {
+  it('[WMLOG-105] have no control characters, and no text in place of a number', () => {
     const odd = changed(changed(LEGACY_44, 'cs-User-Agent', 'a\u0007b'), 'filesize', "1';DROP");
     const { values, invalid } = parseLine(odd);
     expect(invalid).toEqual(['cs-User-Agent', 'filesize']);
     expect(values).not.toHaveProperty('filesize');
     expect(buildLine(values, 44).split(' ')[12]).toBe('-');
-    // Of XML, too, where entities may hide them.
+    // In XML, too, where entities may hide them.
     const log = parseLog(xml('', '<c-os>a&#27;b</c-os><c-cpu>x&#x202e;y</c-cpu><c-bytes>many</c-bytes>'), 'legacy');
     expect(log.values['c-os']).toBeUndefined();
     expect(log.invalid).toEqual(['c-os', 'c-cpu', 'c-bytes']);
@@ -170,13 +170,13 @@ describe('values', () => {
 });
 
 describe('logs for web servers', () => {
-  it('[WMLOG-081] are a line behind its mark, a blank and a tab', () => {
+  it('[WMLOG-081] are a line after its prefix, a blank and a tab', () => {
     const { values } = parseLine(LEGACY_44);
     expect(buildWebLog(values, 44)).toBe(`MX_STATS_LogLine: \t${LEGACY_44}`);
     expect(parseWebLog(`MX_STATS_LogLine: \t${LEGACY_44}`)).toMatchObject({ length: 44, values });
   });
 
-  it('[WMLOG-082] are found among what else the body holds, with other white space', () => {
+  it('[WMLOG-082] are found among other lines of the body, with other white space', () => {
     const { values } = parseLine(LEGACY_44);
     for (const body of [
       `MX_STATS_LogLine: ${LEGACY_44}`,
@@ -190,7 +190,7 @@ describe('logs for web servers', () => {
     for (const body of ['', LEGACY_44, 'MX_STATS_LogLine: \t- - -']) expect(() => parseWebLog(body)).toThrow(WmError);
   });
 
-  it('[WMLOG-077] [WMLOG-078] are taken by what says that it is such a server', () => {
+  it('[WMLOG-077] [WMLOG-078] are sent to a server that identifies itself as a logging server', () => {
     expect(buildValidationPage('9.00.00.3372')).toContain('<body><h1>WMS ISAPI Log Dll/9.00.00.3372</h1></body>');
     for (const page of [
       buildValidationPage('9.0.0.1'),
@@ -228,7 +228,7 @@ describe('logs in XML', () => {
     '</VendorNameSpace>',
   ];
 
-  it('[WMLOG-083] [WMLOG-092] hold the line, the elements, the content description and what vendors add', () => {
+  it('[WMLOG-083] [WMLOG-092] contain the line, the elements, the content description and vendor data', () => {
     const log = parseLog(
       xml(`${LEGACY_44} ${MORE_47}`, [...ELEMENTS, URL_ELEMENT, ...DESCRIPTION, ...VENDOR].join('\r\n')),
     );
@@ -249,7 +249,7 @@ describe('logs in XML', () => {
     ]);
   });
 
-  it('[WMLOG-001] [WMLOG-087] write what vendors add behind the content description, and never among the fields', () => {
+  it('[WMLOG-001] [WMLOG-087] write vendor data after the content description, never among the fields', () => {
     const { values } = parseLine(`${LEGACY_44} ${MORE_47}`);
     const log: WmLog = {
       kind: 'legacy',
@@ -271,7 +271,7 @@ describe('logs in XML', () => {
     expect(buildXmlLog({ ...log, description: [], vendors: [] })).not.toMatch(/ContentDescription|Own/);
   });
 
-  it('[WMLOG-084] fix the address and what only servers know in the elements, whatever the line says', () => {
+  it('[WMLOG-084] fix the address and the fields of servers in the elements, whatever the line says', () => {
     const values: LogValues = {
       ...parseLine(`${LEGACY_44} ${MORE_47}`).values,
       'c-ip': '192.0.2.7',
@@ -291,16 +291,16 @@ describe('logs in XML', () => {
       expect(text).toContain(`\r\n${fixed}\r\n`);
     }
     expect(text).toContain('<Summary>192.0.2.7 ');
-    // Reading, the line goes before them.
+    // When reading, the line takes precedence.
     expect(parseLog(text).values).toMatchObject({ 'c-ip': '192.0.2.7', 's-ip': '192.0.2.8', 's-totalclients': '5' });
   });
 
-  it('[WMLOG-088] bear white space about every tag', () => {
+  it('[WMLOG-088] tolerate white space around every tag', () => {
     const spread = xml(LEGACY_44, ELEMENTS.join('')).replace(/</g, '\r\n\t <').replace(/>/g, '> \r\n');
     expect(parseLog(spread).values).toEqual(parseLine(LEGACY_44).values);
   });
 
-  it('[WMLOG-106] bear elements that stand there twice, as Windows servers write them behind a proxy', () => {
+  it('[WMLOG-106] tolerate repeated elements, as Windows servers write them for logs from a proxy', () => {
     const twice =
       '<c-channelURL>http://s/a.nsc</c-channelURL><c-channelURL>-</c-channelURL><cs-media-role>ADV</cs-media-role><cs-media-role>OTHER</cs-media-role>';
     const log = parseLog(xml('', `<cs-uri-stem>http://s/a</cs-uri-stem>${twice}`));
@@ -308,7 +308,7 @@ describe('logs in XML', () => {
     expect(parseLog(xml(LEGACY_44, `${ELEMENTS.join('')}${twice}`)).values).toMatchObject({ 'cs-media-role': 'ADV' });
   });
 
-  it('bear end tags that are missing or have lost their slash, as in the grammar itself, and an & that is not escaped', () => {
+  it('tolerate end tags that are missing or have lost their slash, as in the grammar itself, and an unescaped &', () => {
     const log = parseLog(
       xml(
         '',
@@ -325,7 +325,7 @@ describe('logs in XML', () => {
     });
   });
 
-  it('[WMLOG-103] [WMLOG-104] say that a client has begun, with an empty Summary', () => {
+  it('[WMLOG-103] [WMLOG-104] report that a client has begun, with an empty Summary', () => {
     const log = parseLog(CONNECT_TIME);
     expect(log).toEqual({
       kind: 'connect-time',
@@ -345,7 +345,7 @@ describe('logs in XML', () => {
     expect(buildXmlLog(log).replaceAll('\r\n', '')).toBe(CONNECT_TIME);
   });
 
-  it('are known by what they hold, unless the protocol says what they are', () => {
+  it('are classified by their contents, unless the protocol states the kind', () => {
     expect(parseLog(LEGACY_44).kind).toBe('legacy');
     expect(parseLog(RENDERING_52).kind).toBe('rendering');
     const noCodecs = changed(changed(`${LEGACY_44} ${MORE_47}`, 'audiocodec', '-'), 'videocodec', '-');
@@ -356,7 +356,7 @@ describe('logs in XML', () => {
     expect(parseLog(CONNECT_TIME, 'connect-time').kind).toBe('connect-time');
   });
 
-  it('come back from their text, with a content description of any text', () => {
+  it('survive a round trip, with any text in the content description', () => {
     const pair = fc.record({
       name: fc.constantFrom('title', 'Author', 'x_1'),
       value: fc.string({ unit: 'grapheme', maxLength: 40 }),
@@ -374,7 +374,7 @@ describe('logs in XML', () => {
   });
 });
 
-describe('what is sent as a log', () => {
+describe('a text sent as a log', () => {
   it.each([
     ['nothing', ''],
     ['a page', '<html><body>x</body></html>'],
@@ -384,12 +384,12 @@ describe('what is sent as a log', () => {
     ['a thousand elements', `<XML>${'<a></a>'.repeat(1000)}</XML>`],
     ['a very long text', `<XML>${'<a>x</a>'.repeat(1)}${' '.repeat(200_000)}</XML>`],
     ['a very long line', 'x '.repeat(50_000)],
-    ['a line that is none in XML', xml('a b c')],
-  ])('is refused when it is %s', (_, text) => {
+    ['a malformed line in XML', xml('a b c')],
+  ])('is rejected if it is %s', (_, text) => {
     expect(() => parseLog(text)).toThrow(expect.objectContaining({ code: 'WM_PROTOCOL' }));
   });
 
-  it('is bounded in what is kept of it', () => {
+  it('has limits on what is kept', () => {
     const pairs = Array.from({ length: 200 }, (_, index) => `<p${index}>${'v'.repeat(300)}</p${index}>`).join('');
     const many = parseLog(
       xml('', `<c-os>x</c-os><ContentDescription>${pairs}</ContentDescription><V>${'<p>v</p>'.repeat(100)}</V>`),
@@ -409,7 +409,7 @@ describe('what is sent as a log', () => {
     expect(vendors.vendors).toHaveLength(16);
   });
 
-  it('is read in a time that grows with its length alone', () => {
+  it('is parsed in linear time', () => {
     const started = performance.now();
     for (const text of [
       `<XML>${'<'.repeat(120_000)}`,
@@ -430,7 +430,7 @@ describe('what is sent as a log', () => {
     expect(performance.now() - started).toBeLessThan(1_000);
   });
 
-  it('is a log or an error of its own, whatever it is', () => {
+  it('yields a log or a WmLogError, whatever it contains', () => {
     const piece = fc.constantFrom(
       '<XML>',
       '</XML>',

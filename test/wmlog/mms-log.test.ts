@@ -63,11 +63,11 @@ describe('CLIENT_LOG', () => {
     expect(bytes.readUInt32LE(956)).toBe(60_400);
     expect(bytes.readBigUInt64LE(960)).toBe(6_000_000_000n);
     expect(bytes.readUInt32LE(968)).toBe(102_585);
-    // rate has two bytes, so all that follows it stands at odd halves.
+    // rate has two bytes, so everything after it is misaligned.
     expect(bytes.readInt16LE(1108)).toBe(-5);
     expect(bytes.readUInt32LE(1110)).toBe(2);
     expect(bytes.readUInt32LE(1142)).toBe(0);
-    // Behind CLIENT_LOG_INFO: dwSourceId, dwIPAddress.
+    // After CLIENT_LOG_INFO: dwSourceId, dwIPAddress.
     expect(bytes.readUInt32LE(1146)).toBe(1);
     expect(bytes.readUInt32LE(1150)).toBe(0xffffffff);
     expect(bytes.toString('latin1', 1414, 1425)).toBe('Windows NT\0');
@@ -77,14 +77,14 @@ describe('CLIENT_LOG', () => {
     expect(bytes.readUInt32LE(1486)).toBe(6);
   });
 
-  it('comes back, also with an address', () => {
+  it('survives a round trip, also with an address', () => {
     expect(parseClientLog(buildClientLog(LOG))).toEqual(LOG);
     const known = { ...LOG, address: '192.0.2.7', url: 'x'.repeat(300) };
     expect(parseClientLog(buildClientLog(known))).toEqual({ ...known, url: 'x'.repeat(259) });
     expect(parseClientLog(Buffer.concat([buildClientLog(LOG), Buffer.alloc(10)]))).toEqual(LOG);
   });
 
-  it('is refused when it is cut or its sizes cannot be, and otherwise read, whatever it holds', () => {
+  it('is rejected if it is truncated or its sizes are impossible, and otherwise parsed, whatever it contains', () => {
     const good = buildClientLog(LOG);
     const bad = [0, 4].map((at) => {
       const copy = Buffer.from(good);
@@ -104,10 +104,10 @@ describe('CLIENT_LOG', () => {
     );
   });
 
-  it('becomes a log like all others', () => {
+  it('becomes a log like any other', () => {
     const { kind, values, invalid } = logOfMmsClient(LOG, new Date('2024-03-01T01:02:03Z'));
     expect(kind).toBe('legacy');
-    // A file of more than 2^32 - 1 bytes has no number in a log.
+    // A log cannot state a file size of more than 2^32 - 1 bytes.
     expect(invalid).toEqual([]);
     expect(values).toEqual({
       date: '2024-03-01',
