@@ -9,7 +9,7 @@ import type { AsfEvent, AsfSink } from './events.js';
 import { markGrowing } from './growing.js';
 import { systemErrorCode, systemErrorReason } from './system-error.js';
 
-/** What the archive needs of a file; a `FileHandle` of node:fs/promises is one. */
+/** The file operations that the archive needs; a `FileHandle` of node:fs/promises has them. */
 export interface ArchiveFile {
   write(bytes: Buffer, offset: number, length: number, position: number | null): Promise<{ bytesWritten: number }>;
   truncate(length: number): Promise<void>;
@@ -21,21 +21,21 @@ export interface ArchiveFile {
 export interface ArchiveOptions {
   /** Bytes that may wait for the disk before `write` asks its caller to wait; default 4 MiB. */
   readonly queue?: number | undefined;
-  /** Bytes that may wait when the caller does not; beyond them the archive fails. Default 64 MiB. */
+  /** Bytes that may wait if the caller does not; beyond that the archive fails. Default 64 MiB. */
   readonly queueLimit?: number | undefined;
-  /** Milliseconds within which the disk has to do each thing that it is asked for, else the archive fails; default: no limit. */
+  /** How long the disk may take for each operation before the archive fails, in ms; default: no limit. */
   readonly patience?: number | undefined;
   /**
-   * How many times larger than what came the file may become, beyond its first 64 MiB, because packets get their padding back; else the
-   * archive fails. Default: no limit.
+   * How many times larger than the input the file may become beyond its first 64 MiB, as packets get their padding
+   * back; beyond that the archive fails. Default: no limit.
    */
   readonly maxExpansion?: number | undefined;
   /**
-   * What happens to files that exist: they are replaced (default), they are an error, or the recording gets the next number that is
-   * free: `name-2.asf`, `name-3.asf`, …
+   * What to do if the file exists: replace it (default), fail, or write to the next free number: `name-2.asf`,
+   * `name-3.asf`, …
    */
   readonly existing?: 'replace' | 'refuse' | 'number' | undefined;
-  /** Gets a sentence about packets that the file cannot hold: longer than the header says, or without a header. */
+  /** Receives a sentence about packets that the file cannot hold: longer than the header says, or without a header. */
   readonly warn?: ((message: string) => void) | undefined;
   /** Default: that of node:fs/promises. */
   readonly open?: ((path: string, flags: 'w' | 'wx') => Promise<ArchiveFile>) | undefined;
@@ -44,10 +44,10 @@ export interface ArchiveOptions {
 /** One file of an archive. */
 export interface ArchivedFile {
   readonly path: string;
-  /** Data packets that are in it. */
+  /** Number of data packets in the file. */
   readonly packets: number;
   readonly bytes: number;
-  /** Its counts, durations and index have been written. */
+  /** True if its counts, durations and index have been written. */
   readonly finished: boolean;
 }
 
@@ -62,37 +62,39 @@ interface Waiter {
   readonly reject: (error: WmError) => void;
 }
 
-/** A folder with so many recordings of one name is full. */
+/** The most recordings of one name in a folder. */
 const MAX_NUMBER = 100_000;
-/** Bytes given to the disk in one call. */
+/** Bytes written to the disk in one call. */
 const BATCH_SIZE = 1024 * 1024;
-/** To complete a file, everything that the system still holds of it has to reach the disk: so much more patience. */
+/**
+ * Completing a file flushes everything that the system still buffers, so the disk gets this many times the patience.
+ */
 const FINISH_PATIENCE = 2;
-/** Files up to here may be as large as they like. Bytes. */
+/** Below this size, in bytes, expansion is not limited. */
 const FREE_EXPANSION = 64 * 1024 * 1024;
 
 /**
- * Records what it is given to an ASF file. Players of this process may play it meanwhile, and wait at its end. The file is playable at any moment, even if this process is killed: it grows
- * by whole packets under the header of a live stream. An end event, or `close`, completes it with counts, durations and an
- * index. Times are shifted so that a file starts at 0. Every further header opens a file of its own: `name-2.asf`,
- * `name-3.asf`, …
+ * Records its input to an ASF file, which players of this process may play meanwhile, waiting at its end. The file is
+ * playable at any moment, even if this process is killed: it grows by whole packets under the header of a live stream.
+ * An end event, or `close`, completes it with counts, durations and an index. Times are shifted so that the file starts
+ * at 0. Every further header opens a new file: `name-2.asf`, `name-3.asf`, …
  *
- * What cannot be written is never dropped silently: the promise of a `write`, or of `close`, is rejected, once, with
- * WM_DISK and what of the recording is safe; after that everything is ignored.
+ * Nothing is dropped silently: if writing fails, the promise of a `write`, or of `close`, is rejected once with WM_DISK
+ * and a statement of what is safe. After that everything is ignored.
  */
 export class ArchiveSink implements AsfSink {
   readonly #path: string;
   readonly #options: ArchiveOptions;
   readonly #files: WrittenFile[] = [];
   #queue: Task[] = [];
-  // What waits, and all that came, as it will be on the disk: with its padding. And what came as it came.
+  // Bytes in the queue, and of all input, both with padding as on the disk; and bytes of the input as received.
   #queuedBytes = 0;
   #wholeBytes = 0;
   #receivedBytes = 0;
   #packetSize = 0;
-  // Of the newest file.
+  // Number of the newest file.
   #number = 0;
-  // The disk has not answered; it is asked for nothing more.
+  // True if the disk has not answered in time; nothing more is written to it.
   #stuck = false;
   #waiters: Waiter[] = [];
   #running = false;
@@ -101,20 +103,20 @@ export class ArchiveSink implements AsfSink {
   #reported = false;
   #unwritable = 0;
 
-  /** @param path where to write; something that is not a regular file gets the live form and no index */
+  /** @param path where to write; anything but a regular file gets the live form and no index */
   constructor(path: string, options: ArchiveOptions = {}) {
     this.#path = path;
     this.#options = options;
   }
 
-  /** The files so far; the last one may still grow. */
+  /** The files so far; the last one may still be growing. */
   get files(): readonly ArchivedFile[] {
     return this.#files.map(({ path, packets, position, finished }) => ({ path, packets, bytes: position, finished }));
   }
 
   /**
-   * Takes an event. The promise of a header resolves when the file is there, that of an end when it is complete; a packet
-   * gives one only when too much waits for the disk.
+   * Takes an event. The promise of a header resolves when the file is open, that of an end when the file is complete. A
+   * packet returns a promise only if too much is waiting for the disk.
    */
   write(event: AsfEvent): void | Promise<void> {
     if (this.#failure !== undefined) return this.#report();
@@ -139,7 +141,7 @@ export class ArchiveSink implements AsfSink {
     return this.#queuedBytes > this.#limit ? this.#until('drained') : undefined;
   }
 
-  /** Gives the rest up: what waits is dropped, and the next promise is rejected with the reason. */
+  /** Gives up: drops the queue, and rejects the next promise with the reason. */
   abort(reason: string): void {
     this.#fail(new Error(reason));
   }
@@ -198,7 +200,7 @@ export class ArchiveSink implements AsfSink {
     this.#wake('idle');
   }
 
-  /** Waits for a step no longer than the disk may take. */
+  /** Waits for a step, but no longer than the disk may take. */
   async #patiently(step: Promise<number>, { type }: Task): Promise<number> {
     const { patience } = this.#options;
     if (patience === undefined) return step;
@@ -210,12 +212,12 @@ export class ArchiveSink implements AsfSink {
         reject(new Error(`the disk has not answered for ${limit / 1000} s`));
       }, limit);
     });
-    // What comes of it after all is of no use any more.
+    // The late result is of no use any more.
     step.catch(() => undefined);
     return Promise.race([step, late]).finally(() => clearTimeout(timer));
   }
 
-  /** Does one task, or a batch of packets; gives the place of the next one. */
+  /** Runs one task, or a batch of packets; returns the index of the next task. */
   async #step(tasks: readonly Task[], at: number): Promise<number> {
     const task = tasks[at]!;
     if (task.type === 'open') await this.#open(task.header);
@@ -270,7 +272,7 @@ export class ArchiveSink implements AsfSink {
 
   async #open(header: AsfHeader): Promise<void> {
     const last = this.#files.at(-1);
-    // A header that nothing followed is not worth a file.
+    // A header without packets is not worth a file.
     if (last !== undefined && last.packets === 0 && !last.finished) await last.restart(header);
     else {
       await last?.finish();
@@ -321,21 +323,21 @@ export class ArchiveSink implements AsfSink {
   }
 }
 
-/** One file on the disk, and how far it is good. */
+/** A file on the disk, and how much of it is sound. */
 class WrittenFile {
   readonly path: string;
   readonly #handle: ArchiveFile;
-  /** One can go back in it to complete its header. */
+  /** True if the file is seekable, so that its header can be completed. */
   readonly #isRegular: boolean;
   readonly #ended: () => void;
   #builder: AsfFileBuilder | undefined;
-  /** Bytes of whole packets and what stands before them. */
+  /** Bytes of whole packets and everything before them. */
   position = 0;
   packets = 0;
   finished = false;
   #closed = false;
 
-  /** @param ended called when nothing more is written */
+  /** @param ended called when writing is over */
   constructor(path: string, handle: ArchiveFile, isRegular: boolean, ended: () => void = () => undefined) {
     this.path = path;
     this.#handle = handle;
@@ -343,7 +345,7 @@ class WrittenFile {
     this.#ended = ended;
   }
 
-  /** Writes the header at the start of a file without packets. */
+  /** Writes another header at the start of a file without packets. */
   async restart(header: AsfHeader): Promise<void> {
     this.#builder = new AsfFileBuilder(header);
     if (this.position > 0 && this.#isRegular) await this.#handle.truncate(0);
@@ -353,7 +355,10 @@ class WrittenFile {
     this.position = start.length;
   }
 
-  /** The packet as it goes into the file; empty when it has no place in one. @throws AsfError when it does not fit */
+  /**
+   * Returns the packet in the form of the file; empty if a file has no place for it. @throws AsfError if it does not
+   * fit
+   */
   stored(packet: DataPacket): Buffer {
     return this.#builder!.packet(packet);
   }
@@ -367,7 +372,7 @@ class WrittenFile {
         written = count;
       });
     } finally {
-      // After a failure the packets that went through whole are kept.
+      // After a failure, the packets that were written whole are kept.
       for (const packet of packets) {
         if (packet.length > written) break;
         written -= packet.length;
@@ -390,7 +395,7 @@ class WrittenFile {
     await this.#close();
   }
 
-  /** Cuts off what is not whole; the header still is the live one, so what remains plays. */
+  /** Truncates the file to whole packets. The header is still the live one, so the file plays. */
   async abandon(): Promise<void> {
     if (this.#closed) return;
     if (this.#isRegular) await this.#handle.truncate(this.position).catch(() => undefined);
@@ -414,7 +419,7 @@ class WrittenFile {
   }
 }
 
-/** Says that a file is being written, to those who play it; undefined for what is no file. */
+/** Marks the file as growing for its players; undefined for anything but a regular file. */
 function growingMark({ dev, ino }: { readonly dev?: number; readonly ino?: number }): (() => void) | undefined {
   return dev === undefined || ino === undefined ? undefined : markGrowing({ dev, ino });
 }

@@ -4,25 +4,25 @@ import type { EndEvent } from './events.js';
 import type { BroadcastPacket, HeaderCause } from './wire.js';
 
 export interface BroadcastOptions {
-  /** Media in ms that a new player gets at once unless it asks for more; the least is the preroll. */
+  /** Media in ms that a new player gets at once by default; at least the preroll. */
   readonly burst?: number;
-  /** Media in ms that is kept for players that ask for more at once, and for datagrams that are lost. */
+  /** Media in ms that is kept for players that ask for a larger start, and to resend lost datagrams. */
   readonly history?: number;
-  /** Milliseconds between deliveries, for all players; by default up to 360 for those that have some seconds in hand. */
+  /** Time between deliveries in ms, for all players; default up to 360 for those that have some seconds in hand. */
   readonly batchInterval?: number;
-  /** Bytes that may wait for a player, besides its first burst, before packets are left out for it. */
+  /** Bytes that may wait for a player, besides its first burst, before packets are dropped for it. */
   readonly maxBacklog?: number;
-  /** Longest time in ms that a player may stay behind before it is dropped. */
+  /** Longest time in ms that a player may be behind before it is disconnected. */
   readonly patience?: number;
-  /** Longest time in ms that a player waits for a key frame before it begins with what there is. */
+  /** Longest time in ms that a player waits for a key frame before it begins without one. */
   readonly cleanStartPatience?: number;
-  /** Most bytes kept for bursts; a stream whose key frames are rarer than that starts late for new players. */
+  /** The most bytes kept for bursts; if the key frames of a stream are further apart, new players start late. */
   readonly maxHistory?: number;
-  /** A lane could not be served and its players were dropped; a fault of this program. */
+  /** Called when a lane failed and its players were dropped; a bug in this program. */
   readonly onError?: (error: unknown) => void;
-  /** Gets a sentence about something that the publisher can mend. */
+  /** Receives a sentence about something that the publisher can fix. */
   readonly onWarning?: (message: string) => void;
-  /** A clock in ms that never goes back. */
+  /** A monotonic clock in ms. */
   readonly now?: () => number;
 }
 
@@ -33,36 +33,39 @@ export interface BroadcastCounters {
   bytesOut: number;
   skippedPackets: number;
   droppedPlayers: number;
-  /** Times that a source came back and was joined to what was there. */
+  /** How often a source came back and was spliced to the previous one. */
   splices: number;
 }
 
 /**
- * Takes every packet by itself as soon as it comes, and nothing from before: for datagram senders without a pace of their own, since a
- * batch would overflow the receivers' buffers. While it follows, it holds the broadcast.
+ * Takes every packet as soon as it arrives, and no earlier ones. For datagram senders: a batch would overflow the
+ * receivers' buffers. A follower holds the broadcast.
  */
 export interface Follower {
   /**
-   * This header holds from here on.
+   * This header applies from here on.
    *
-   * @param cause `run`: the broadcast goes on after an end, or is followed from here on, under the header that it had
+   * @param cause `run`: the broadcast continues after an end, or the follower joins, under the existing header
    */
   started(header: AsfHeader, cause: HeaderCause | 'run'): void;
   /**
-   * @param packet as the players get it
-   * @param placed the same with its padding
+   * @param packet the packet as players get it
+   * @param placed the same packet with its padding
    * @returns the bytes that were sent
    */
   packet(packet: BroadcastPacket, placed: DataPacket): number;
   ended(event: EndEvent): void;
 }
 
-/** Lets go of what was held; the second call does nothing. */
+/** Releases the hold; a second call does nothing. */
 export type Release = () => void;
 
 export interface JoinOptions {
-  /** Number of the first unit; default 0, or with `numbers: 'lane'` what the lane has there. */
+  /** Number of the first unit; default 0, or with `numbers: 'lane'` the lane's number. */
   readonly number?: number;
-  /** Media in ms that the player wants at once; default and least: the broadcast's burst. It gets at most what is kept. */
+  /**
+   * Media in ms that the player wants at once; default and minimum: the broadcast's burst. It gets at most what is
+   * kept.
+   */
   readonly lead?: number;
 }

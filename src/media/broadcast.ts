@@ -25,15 +25,15 @@ const DEFAULTS = {
   cleanStartPatience: 5_000,
   maxHistory: 32 * 1024 * 1024,
 };
-// Who wants new players to have less at once than this, ms, wants them to be close to the source.
+// An operator who sets a smaller burst than this, in ms, wants players to be close to the source.
 const LOW_LATENCY_BURST = 1_000;
 
 /**
  * The live hub between one source and many players.
  *
- * Packets are prepared once, kept for the burst that lets a new player start at a key frame with some seconds in hand, and
- * delivered in batches. A source that comes back with the same layout is joined to the timeline as if it had never left; one
- * with another header, or that has ended its entry, is announced to the players as a new entry.
+ * Packets are prepared once, kept for the burst that lets a new player start at a key frame with some seconds in hand,
+ * and delivered in batches. A source that comes back with the same layout continues the timeline as if it had never
+ * left. One with another header, or that has ended its entry, is announced to the players as a new entry.
  */
 export class Broadcast implements AsfSink {
   readonly counters: BroadcastCounters = {
@@ -58,13 +58,13 @@ export class Broadcast implements AsfSink {
   readonly #awaitingHeader = new Set<() => void>();
   #holds = 0;
   #live = false;
-  // The source has ended its entry, and more are to come.
+  // True if the source has ended its entry and more are to come.
   #entryEnded = false;
   #nextLocation = 0;
-  // When the first packet under this header came, or a player last could have started cleanly.
+  // When the first packet under this header arrived, or when a player could last have started cleanly.
   #cleanAt: number | undefined;
   #toldUnclean = false;
-  // How far the presentation times are ahead of the send times, ms, as the first packet has it.
+  // How far the presentation times are ahead of the send times in the first packet, in ms.
   #ahead: number | undefined;
   #newest: { sendTime: number; commands: number } = { sendTime: 0, commands: 0 };
 
@@ -81,7 +81,7 @@ export class Broadcast implements AsfSink {
     });
   }
 
-  /** The header that players get, in live form; undefined before the first source. */
+  /** The header for players, in live form; undefined before the first source. */
   get header(): AsfHeader | undefined {
     return this.#header;
   }
@@ -91,7 +91,7 @@ export class Broadcast implements AsfSink {
     return this.#generation;
   }
 
-  /** True while a source feeds it, or has left without an end and may come back. */
+  /** True while a source is connected, or has left without an end and may come back. */
   get live(): boolean {
     return this.#live;
   }
@@ -100,12 +100,15 @@ export class Broadcast implements AsfSink {
     return this.#lanes.players;
   }
 
-  /** True while there are players, followers or others that hold it. */
+  /** True while there are players, followers or other holders. */
   get wanted(): boolean {
     return this.#holds > 0 || this.#followers.size > 0 || this.players > 0;
   }
 
-  /** Keeps a source that runs only on demand running, as a player does, for those that are none: archives, waiting sessions, peers. */
+  /**
+   * Keeps an on-demand source running, as a player does, for those that are not players: archives, waiting sessions,
+   * peers.
+   */
   hold(): Release {
     let held = true;
     this.#holds++;
@@ -115,7 +118,7 @@ export class Broadcast implements AsfSink {
     };
   }
 
-  /** Resolves when a source's header comes, or after `milliseconds`. */
+  /** Resolves when a source's header arrives, or after `milliseconds`. */
   nextHeader(milliseconds: number): Promise<void> {
     return new Promise((resolve) => {
       const done = () => {
@@ -128,7 +131,7 @@ export class Broadcast implements AsfSink {
     });
   }
 
-  /** Returns the packets that are kept, from a location on. */
+  /** Returns the kept packets, from a location on. */
   since(location: number): readonly BroadcastPacket[] {
     const { packets } = this.#history;
     const oldest = packets[0]?.location ?? 0;
@@ -146,8 +149,8 @@ export class Broadcast implements AsfSink {
   /**
    * Sends players a script command, to be run with the newest packet.
    *
-   * @returns false when the header has no stream of commands, or nothing is live
-   * @throws AsfError when it does not fit a packet
+   * @returns false if the header has no stream of commands, or nothing is live
+   * @throws AsfError if it does not fit a packet
    */
   insert(command: Command): boolean {
     const header = this.#header;
@@ -171,8 +174,8 @@ export class Broadcast implements AsfSink {
   }
 
   /**
-   * Adds a player: it gets what was kept since a key frame, then everything as it comes. The header is not sent; the session has
-   * sent it. The session is told with what the player starts before the first byte.
+   * Adds a player: it gets the kept packets from a key frame on, then everything as it arrives. The session sends the
+   * header itself, and learns before the first byte what the player starts with.
    */
   join(session: PlayerSession, choice: LaneChoice, wire: WireFormat, options: JoinOptions = {}): Player {
     const lane = this.#lane(choice);
@@ -192,7 +195,10 @@ export class Broadcast implements AsfSink {
     return player;
   }
 
-  /** Gives a player other streams: from the next key frame of what it then gets, while what it has goes on until there. */
+  /**
+   * Gives a player other streams: from the next key frame of the new choice on, while the old streams continue until
+   * then.
+   */
   change(player: Player, choice: LaneChoice, wire: WireFormat | undefined = player.group?.wire): void {
     if (!player.group || !wire) return;
     const abandoned = player.successor;
@@ -204,11 +210,11 @@ export class Broadcast implements AsfSink {
     if (abandoned && abandoned !== successor) this.#lanes.dropIdle(abandoned);
   }
 
-  /** Writes what a player gets from now on in another format; its streams and its numbers go on. */
+  /** Changes the format of what a player gets from now on; its streams and numbers continue. */
   rewire(player: Player, wire: WireFormat): void {
     const { group } = player;
     if (!group || group.wire === wire) return;
-    // What came before is sent as it would have been.
+    // Earlier packets are still sent in the old format.
     this.#lanes.flush();
     if (player.group !== group) return;
     const { waiting, waitingSince, at, successor } = player;
@@ -224,7 +230,10 @@ export class Broadcast implements AsfSink {
     this.#lanes.leave(player);
   }
 
-  /** Adds a follower, which is told at once when there is something to follow; until {@link unfollow}, over all ends. */
+  /**
+   * Adds a follower, which is told at once if there is something to follow. It stays across ends until {@link
+   * unfollow}.
+   */
   follow(follower: Follower): void {
     this.#followers.add(follower);
     const header = this.#header;
@@ -235,7 +244,7 @@ export class Broadcast implements AsfSink {
     this.#followers.delete(follower);
   }
 
-  /** A follower that fails goes by itself. */
+  /** A follower that fails is removed, without harm to others. */
   #tell<T>(follower: Follower, work: () => T): T | undefined {
     try {
       return work();
@@ -255,7 +264,7 @@ export class Broadcast implements AsfSink {
     return this.#lanes.lane(choice, this.#header!, kept);
   }
 
-  /** Where a new player starts; -1 when it has to wait for a key frame. */
+  /** Returns where a new player starts; -1 if it has to wait for a key frame. */
   #startIn({ lane, delivered }: Group, lead: number): number {
     const clean = lane.startFor(lead, delivered, true);
     if (clean !== -1 || this.#now() - lane.cleanAt < this.#options.cleanStartPatience) return clean;
@@ -328,7 +337,7 @@ export class Broadcast implements AsfSink {
     this.#pass(placed, true);
   }
 
-  /** @param media false for a packet of this program's own, which no player may start with */
+  /** @param media false for a packet made by this program, which no player may start with */
   #pass(placed: DataPacket, media: boolean): void {
     const now = this.#now();
     const keyStreams = keyStreamsOf(placed, this.#videoStreams);
@@ -338,7 +347,7 @@ export class Broadcast implements AsfSink {
     const entry: BroadcastPacket = {
       location: this.#nextLocation++,
       wire,
-      // What is whole comes back as the same bytes, with its padding.
+      // A packet without cut objects comes back as the same bytes, with its padding.
       start: start === undefined || start === placed.bytes ? wire : start,
       time: media ? this.#clock.of(placed) : this.#clock.now,
       cleanStart,
@@ -356,7 +365,7 @@ export class Broadcast implements AsfSink {
     if (oldest !== undefined) this.#lanes.trim(oldest);
   }
 
-  /** What the header says of the preroll, if the packets bear it out, ms. */
+  /** The preroll of the header in ms, if the packets agree with it. */
   get #preroll(): number {
     const said = this.#header?.preroll ?? 0;
     return this.#ahead === undefined ? Math.min(said, this.#options.history) : Math.min(said, Math.max(this.#ahead, 0));
@@ -389,7 +398,7 @@ export class Broadcast implements AsfSink {
   }
 }
 
-/** How far the first object of a packet is presented after the packet is sent, ms; undefined when that is not said. */
+/** How long after the packet is sent its first object is presented, in ms; undefined if unknown. */
 function aheadOf({ payloads, sendTime }: DataPacket): number | undefined {
   const times = payloads.filter(({ presentationTime }) => presentationTime >= 0);
   if (times.length === 0) return undefined;
@@ -398,7 +407,7 @@ function aheadOf({ payloads, sendTime }: DataPacket): number | undefined {
 
 const NONE: readonly number[] = [];
 
-/** The video streams of which a key frame begins in a packet. */
+/** The video streams that have a key frame beginning in a packet. */
 function keyStreamsOf({ payloads }: DataPacket, videoStreams: ReadonlySet<number>): readonly number[] {
   let found: number[] | undefined;
   for (const payload of payloads) {
@@ -409,7 +418,7 @@ function keyStreamsOf({ payloads }: DataPacket, videoStreams: ReadonlySet<number
   return found ?? NONE;
 }
 
-/** Encoders restart without a word too. */
+/** Encoders also restart without announcing it. */
 function newTimeline(): Timeline {
   return new Timeline({ detectsRestarts: true });
 }

@@ -1,43 +1,46 @@
 import type { PlayerOutput, WireBatch } from './wire.js';
 
-/** The operating system has taken a datagram, or not. */
+/** Called when the operating system has taken a datagram, or failed to. */
 type SendDone = (error: Error | null, bytes: number) => void;
 
-/** What sends datagrams; a `dgram.Socket` is one. */
+/** The part of a `dgram.Socket` that sends datagrams. */
 export interface DatagramSender {
   send(bytes: Buffer, offset: number, length: number, port: number, address: string, done: SendDone): void;
 }
 
-/** A clock and its timer, given from outside so that tests need not wait. */
+/** A clock and its timer, injected so that tests need not wait. */
 export interface TickClock {
-  /** Milliseconds that only go forward. */
+  /** Monotonic, in ms. */
   now(): number;
-  /** Calls `tick` every `milliseconds`. @returns stops it */
+  /** Calls `tick` every `milliseconds`. @returns a function that stops it */
   every(milliseconds: number, tick: () => void): () => void;
 }
 
 export interface DatagramOutputOptions {
   readonly sender: DatagramSender;
-  /** Where all datagrams go: the address that the player's connection comes from. */
+  /** The destination of all datagrams: the address that the player's connection comes from. */
   readonly address: string;
   readonly port: number;
   readonly pacer: DatagramPacer;
-  /** Most bits a second; default as many as the pacer lets through. */
+  /** The highest rate in bits per second; default: the pacer's limit. */
   readonly rate?: number;
-  /** The player can be sent nothing any more: nobody listens on its port, or it was too slow. */
+  /** Called when nothing can be sent to the player any more: nobody listens on its port, or it was too slow. */
   readonly onLost?: () => void;
-  /** Units that do not fit a datagram of the path were left out; called once. */
+  /** Called once, when units were dropped because they do not fit a datagram of the path. */
   readonly onTooLarge?: () => void;
 }
 
-/** Milliseconds between two turns of the timer, and what a player may get in one: more would overflow the buffer of a receiver. */
+/**
+ * Interval of the timer in ms, and the bytes that a player may get in one turn: more would overflow the buffer of a
+ * receiver.
+ */
 const TICK = 4;
 const TICK_BYTES = 8_000;
-/** Bytes that wait for their turn; what comes on top is left out. */
+/** Bytes that may wait for their turn; anything beyond is dropped. */
 const MAX_QUEUE = 32 * 1024 * 1024;
-/** Bytes of units that wait to be sent again; requests for more are not answered. */
+/** Bytes of units that may wait to be resent; further requests are ignored. */
 const MAX_REPEATS = 256 * 1024;
-/** Nobody listens when so many datagrams in a row were refused: a player's port may be closed for a moment. */
+/** Refused datagrams in a row that mean that nobody listens: a player's port may be closed for a moment. */
 const MAX_REFUSALS = 20;
 /** Turns that a late timer may make up for. */
 const CATCH_UP_TICKS = 4;
@@ -50,7 +53,7 @@ const systemTicks: TickClock = {
   },
 };
 
-/** The one timer of all players that get datagrams; it runs while something waits. */
+/** The one timer of all players that get datagrams; it runs while something is waiting. */
 export class DatagramPacer {
   readonly #clock: TickClock;
   readonly #waiting = new Set<DatagramOutput>();
@@ -64,7 +67,7 @@ export class DatagramPacer {
     return this.#clock.now();
   }
 
-  /** Gives an output its turns until it has nothing left. */
+  /** Gives an output its turns until nothing is waiting. */
   add(output: DatagramOutput): void {
     this.#waiting.add(output);
     this.#stop ??= this.#clock.every(TICK, () => this.#tick());
@@ -82,32 +85,32 @@ export class DatagramPacer {
   }
 }
 
-/** A batch on its way. */
+/** A batch that is being sent. */
 interface Queued {
   readonly batch: WireBatch;
   readonly done: (() => void) | undefined;
-  /** The unit that is next. */
+  /** The next unit. */
   next: number;
   /** Units that the operating system is taking. */
   flying: number;
 }
 
 /**
- * A player that gets datagrams, one a unit: at most 8 kB every 4 ms and at most the rate that it was granted, in the order in which they
- * were put, units that are sent again first. Nothing is copied: what waits are references to batches that players share.
+ * Sends datagrams to a player, one for each unit: at most 8 kB every 4 ms, at most the granted rate, in order, but
+ * resent units first. Copies nothing: the queue holds references to batches that players share.
  */
 export class DatagramOutput implements PlayerOutput {
   readonly framing = 'datagrams';
-  /** Units that were left out, because too much waited or they were too large. */
+  /** Units dropped because the queue was full or they were too large. */
   lostUnits = 0;
-  /** Bytes that were given to the operating system. */
+  /** Bytes passed to the operating system. */
   sentBytes = 0;
   readonly #options: DatagramOutputOptions;
   readonly #queue: Queued[] = [];
   readonly #repeats: Queued[] = [];
   #queued = 0;
   #repeated = 0;
-  // Bytes that may be sent now; below 0 after a unit that was larger.
+  // Bytes that may be sent now; below 0 after a larger unit.
   #allowance = TICK_BYTES;
   #allowedAt: number;
   #refusals = 0;
@@ -121,7 +124,7 @@ export class DatagramOutput implements PlayerOutput {
     this.#allowedAt = options.pacer.now();
   }
 
-  /** Bytes that wait for their turn. */
+  /** Bytes in the queue. */
   get backlog(): number {
     return this.#queued;
   }
@@ -138,7 +141,7 @@ export class DatagramOutput implements PlayerOutput {
     this.turn();
   }
 
-  /** Sends units again, before all others. @returns false when too many wait already */
+  /** Resends units before all others. @returns false if too many are waiting already */
   repeat(batch: WireBatch): boolean {
     if (this.#closed || this.#repeated + batch.bytes.length > MAX_REPEATS) return false;
     this.#repeats.push({ batch, done: undefined, next: 0, flying: 0 });
@@ -159,7 +162,7 @@ export class DatagramOutput implements PlayerOutput {
     onLost?.();
   }
 
-  /** Forgets what waits. */
+  /** Drops the queue. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -175,7 +178,7 @@ export class DatagramOutput implements PlayerOutput {
     }
   }
 
-  /** For the pacer: sends what is due. */
+  /** Sends what is due; called by the pacer. */
   turn(): void {
     this.#allow();
     while (this.#allowance > 0 && !this.#closed) {
@@ -203,12 +206,12 @@ export class DatagramOutput implements PlayerOutput {
     const elapsed = Math.max(now - this.#allowedAt, 0);
     this.#allowedAt = now;
     const perMillisecond = Math.min(TICK_BYTES / TICK, rate / 8 / 1000);
-    // A timer that is late may catch up a little, never with a burst.
+    // A late timer may catch up a little, but never with a burst.
     const most = Math.min(TICK_BYTES, perMillisecond * TICK * CATCH_UP_TICKS);
     this.#allowance = Math.min(this.#allowance + elapsed * perMillisecond, most);
   }
 
-  /** Sends one unit. @returns its bytes */
+  /** Sends one unit. @returns its size in bytes */
   #send(queued: Queued): number {
     const { batch, next } = queued;
     const from = next === 0 ? 0 : batch.ends[next - 1]!;
@@ -226,7 +229,7 @@ export class DatagramOutput implements PlayerOutput {
     return size;
   }
 
-  /** The bytes may change once all units are out. */
+  /** The bytes may change once all units are sent. */
   #lands(queued: Queued): SendDone {
     queued.flying++;
     return (error) => {
@@ -236,7 +239,7 @@ export class DatagramOutput implements PlayerOutput {
     };
   }
 
-  // Datagrams may be lost: a network that is away for a moment is no reason to end.
+  // Datagrams may be lost: a network that is down for a moment is no reason to stop.
   #judge(error: NodeJS.ErrnoException | null): void {
     if (this.#closed) return;
     if (!error) {

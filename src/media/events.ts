@@ -1,7 +1,7 @@
 import type { AsfHeader } from '../asf/header.js';
 import type { DataPacket } from '../asf/packet.js';
 
-/** A new ASF header: the first thing of every source, and again whenever what follows is described by another one. */
+/** A new ASF header: the first event of every source, and again whenever another header applies to what follows. */
 export interface HeaderEvent {
   readonly type: 'header';
   readonly header: AsfHeader;
@@ -13,19 +13,19 @@ export interface PacketEvent {
   readonly packet: DataPacket;
 }
 
-/** The end of what the last header described. */
+/** The end of what the last header describes. */
 export interface EndEvent {
   readonly type: 'end';
-  /** Another header follows (a playlist entry or a changed encoding), as $E with Reason 1 says it. */
+  /** True if another header follows (a playlist entry or a changed encoding), as in $E with Reason 1. */
   readonly moreEntries: boolean;
-  /** HRESULT as on the wire: 0 for a clean end, 1 when more entries follow, anything else is an error. */
+  /** HRESULT as on the wire: 0 for a clean end, 1 if more entries follow, anything else is an error. */
   readonly reason: number;
 }
 
-/** What every protocol, file and encoder here carries. */
+/** The common currency of protocols, files and encoders. */
 export type AsfEvent = HeaderEvent | PacketEvent | EndEvent;
 
-/** Yields events in order; iterating once to the end or calling `close` releases what it holds. */
+/** Yields events in order. Iterating once to the end, or calling `close`, releases its resources. */
 export interface AsfSource extends AsyncIterable<AsfEvent> {
   /** Ends the source early; the iteration then finishes with an end event. May be called more than once. */
   close(): Promise<void>;
@@ -34,6 +34,6 @@ export interface AsfSource extends AsyncIterable<AsfEvent> {
 /** Takes events in order. A returned promise asks the caller to wait before it writes the next one. */
 export interface AsfSink {
   write(event: AsfEvent): void | Promise<void>;
-  /** Ends the sink, with all that was written safe; may be called more than once. */
+  /** Ends the sink once everything written is safe; may be called more than once. */
   close(): Promise<void>;
 }

@@ -20,38 +20,38 @@ import { Timeline } from './timeline.js';
 export interface FileSourceOptions {
   /** An ASF file (`.asf`, `.wmv`, `.wma`), or `-` for standard input. */
   readonly path: string;
-  /** Begins again when the file ends, as one continuous stream; not with standard input. Default false. */
+  /** True to start over when the file ends, as one continuous stream; not for standard input. Default false. */
   readonly loop?: boolean | undefined;
-  /** Gives packets when they are due by their times, not as fast as they are taken. Default false. */
+  /** True to yield packets when they are due by their times, not as fast as they are taken. Default false. */
   readonly pace?: boolean | undefined;
   /** Seconds of media, counted by send times, after which the source ends. Default: all. */
   readonly duration?: number | undefined;
   /**
-   * Makes the header one of a live stream, as pushing needs it, and packets that no protocol carries several smaller ones;
-   * texts and rates can be given. Default: `loop`.
+   * True for the header of a live stream, as pushing needs it; packets too large for the protocols are split. Options
+   * set texts and rates. Default: `loop`.
    */
   readonly live?: boolean | LiveHeaderOptions | undefined;
-  /** Gets a sentence when the file is cut or damaged, and yet plays. */
+  /** Receives a sentence if the file is truncated or damaged, and yet plays. */
   readonly warn?: ((message: string) => void) | undefined;
   readonly clock?: Clock | undefined;
-  /** What `-` reads; default the standard input of this process. */
+  /** The input for `-`; default the standard input of this process. */
   readonly stdin?: Readable | undefined;
 }
 
-/** Small, so that a paced source holds little; a read of the file costs nothing beside the packets in it. Bytes. */
+/** Small, so that a paced source holds little; the cost of a read is negligible next to that of its packets. Bytes. */
 const READ_SIZE = 64 * 1024;
 
-/** Paced packets leave by so much early, ms, several at once: each wakes everybody on its way. */
+/** Paced packets leave this many ms early, several at once, because each delivery wakes everybody on its way. */
 const EARLY = 100;
 
 /**
- * An ASF file or standard input as a source: its header, its packets as they are, an end event. No more than one read is
- * held in memory. A file that ends too early plays as far as it goes, and `warn` says what is missing.
+ * An ASF file or standard input as a source: its header, its packets unchanged, an end event. Holds no more than one
+ * read in memory. A file that ends too early plays as far as it goes, and `warn` says what is missing.
  *
  * The iteration throws, after an end event if there was a header:
- * @throws WmError WM_NO_INPUT when the file cannot be opened or read, WM_BAD_INPUT when it is empty, a folder or without
- * packets, WM_ASF_MALFORMED when it is not ASF (the message says what it looks like); at once WM_USAGE for a loop of
- * standard input and for texts that are too long
+ * @throws WmError WM_NO_INPUT if the file cannot be opened or read, WM_BAD_INPUT if it is empty, a folder or without
+ *   packets, WM_ASF_MALFORMED if it is not ASF (the message says what it looks like); immediately WM_USAGE for a loop
+ *   of standard input and for texts that are too long
  */
 export function fileSource(options: FileSourceOptions): AsfSource {
   return new FileSource(options);
@@ -67,7 +67,7 @@ class FileSource implements AsfSource {
   #header: AsfHeader | undefined;
   #timeline = new Timeline();
   readonly #times = new PacketClock();
-  /** Packets are larger than the protocols carry, and become several. */
+  /** True if packets are larger than the protocols carry, and must be split. */
   #isSplit = false;
 
   constructor(options: FileSourceOptions) {
@@ -112,7 +112,10 @@ class FileSource implements AsfSource {
     }
   }
 
-  /** From the file's first byte to its last. Gives the number of packets, or undefined when the source is to end here. */
+  /**
+   * Reads the file from its first byte to its last. Returns the number of packets, or undefined if the source ends
+   * here.
+   */
   async *#pass(reader: AsfReader): AsyncGenerator<AsfEvent, number | undefined, undefined> {
     let packets = 0;
     for await (const items of this.#items(reader)) {
@@ -131,7 +134,7 @@ class FileSource implements AsfSource {
     return packets;
   }
 
-  /** Waits until a packet is to be given; false when the source is to end before it. */
+  /** Waits until a packet is due; returns false if the source ends before it. */
   async #isDue(packet: DataPacket): Promise<boolean> {
     const time = this.#times.of(packet);
     if (time >= (this.#options.duration ?? Number.POSITIVE_INFINITY) * 1000) return false;
@@ -139,7 +142,7 @@ class FileSource implements AsfSource {
     return !this.#closed.signal.aborted;
   }
 
-  /** The packet as protocols carry it. */
+  /** Returns the packet in the form that protocols carry. */
   #carried(packet: DataPacket): readonly DataPacket[] {
     return this.#isSplit ? splitPacket(packet, SPLIT_SIZE) : [packet];
   }
@@ -152,7 +155,7 @@ class FileSource implements AsfSource {
         this.#timeline.restart();
         return;
       }
-      // Somebody replaced the file between two rounds of the loop.
+      // The file was replaced between two rounds of the loop.
       this.#timeline = new Timeline();
       yield { type: 'end', moreEntries: true, reason: 1 };
     }
@@ -207,7 +210,8 @@ class FileSource implements AsfSource {
     );
     if (!isPipe) return createReadStream(path, { highWaterMark: READ_SIZE });
     try {
-      // To open it otherwise waits for somebody who writes, and that wait cannot be given up: it even holds up the end of the process.
+      // Otherwise opening a pipe waits for a writer, and that wait cannot be aborted: it even delays the exit of the
+      // process.
       const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
       return new Socket({ fd, readable: true, writable: false });
     } catch (error) {

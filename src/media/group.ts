@@ -13,20 +13,20 @@ import {
 
 /** The limits that a lane keeps for its players. */
 export interface LaneLimits {
-  /** Bytes that may wait for a player before packets are left out for it. */
+  /** Bytes that may wait for a player before packets are dropped for it. */
   readonly backlog: number;
-  /** Longest time in ms that a player may stay behind before it is dropped. */
+  /** Longest time in ms that a player may be behind before it is disconnected. */
   readonly patience: number;
-  /** Longest time in ms that a player waits for a clean start before it begins with what there is. */
+  /** Longest time in ms that a player waits for a clean start before it begins without one. */
   readonly cleanStart: number;
 }
 
-/** What one delivery did. */
+/** The counts of one delivery. */
 export interface Delivery {
   bytes: number;
   skippedPackets: number;
   droppedPlayers: number;
-  /** Players that began without a key frame, because none came. */
+  /** Players that began without a key frame, because there was none. */
   uncleanStarts: number;
 }
 
@@ -34,7 +34,7 @@ export function newTotals(): Delivery {
   return { bytes: 0, skippedPackets: 0, droppedPlayers: 0, uncleanStarts: 0 };
 }
 
-/** What a delivery needs to know. */
+/** The context of a delivery. */
 export interface Moment {
   readonly limits: LaneLimits;
   /** The broadcast's clock in ms. */
@@ -44,27 +44,27 @@ export interface Moment {
 
 /** The turn of groups that are served quickly, because their players have little in hand. */
 export const QUICK = -1;
-/** What a player has to have in hand before it can wait for larger batches, ms of media. */
+/** Media that a player must have in hand before it can wait for larger batches, in ms. */
 export const SETTLED_LEAD = 2_000;
 
-/** Bytes of a piece of what a new player gets at once; restored padding counts. */
+/** Bytes of each piece of a new player's burst, restored padding included. */
 const PIECE_SIZE = 256 * 1024;
-/** Most bytes of such pieces that are kept for players to come. */
+/** The most bytes of such pieces that are kept for later players. */
 const MAX_PIECES = 4 * 1024 * 1024;
 
-/** Runs of packets without a gap that a player of datagrams remembers, to send some of them again. */
+/** Gapless runs of packets that a datagram player remembers, to resend some of them. */
 const MAX_RUNS = 8;
 
-/** A stretch of a lane as a player got it: without a gap, and numbered without one. */
+/** A gapless stretch of a lane as a player got it, numbered without a gap. */
 interface SentRun {
   readonly lane: Lane;
   readonly wire: WireFormat;
-  /** Number of the first unit, for the player. */
+  /** The player's number of the first unit. */
   readonly number: number;
   readonly first: WirePacket;
   /** Units of the first packet, which may be fewer than others get of it. */
   readonly units: number;
-  /** Number within the lane of the first unit of the second packet. */
+  /** The lane's number of the first unit of the second packet. */
   readonly after: number;
 }
 
@@ -72,27 +72,29 @@ interface SentRun {
 export class Player {
   readonly session: PlayerSession;
   group: Group | undefined;
-  /** Where it moves to at the next key frame there, because other streams were chosen. */
+  /** The group that it moves to at that group's next key frame, after a change of streams. */
   successor: Group | undefined;
-  /** Number of the next unit; unbounded, the wire masks it. */
+  /** Number of the next unit; unbounded, masked on the wire. */
   number: number;
   /** Data packets sent. */
   sent = 0;
-  /** Milliseconds of media that it wants at once. */
+  /** Milliseconds of media that it asked for at once. */
   lead = 0;
-  /** Packets left out because the player was too slow. */
+  /** Packets dropped because the player was too slow. */
   skipped = 0;
   /** Out of step: gets nothing until a packet with a clean start. */
   waiting = true;
-  /** Since when it waits for that, or for the key frame of its successor, on the broadcast's clock in ms. */
+  /** Since when it has waited for that, or for its successor's key frame, on the broadcast's clock in ms. */
   waitingSince = 0;
-  /** Number within the lane of the next packet, for a player that is getting what was kept piece by piece; -1 for all others. */
+  /**
+   * The lane's number of the next packet, for a player that is getting kept packets piece by piece; -1 for all others.
+   */
   at = -1;
   /** When it will have some seconds in hand, on the broadcast's clock in ms. */
   settledAt = Number.POSITIVE_INFINITY;
   /** When the player fell behind, on the broadcast's clock in ms; -1 while it keeps up. */
   behindSince = -1;
-  /** Its format has changed since the last packet. */
+  /** True if its format has changed since the last packet. */
   rewired = false;
   #runs: SentRun[] | undefined;
 
@@ -111,7 +113,7 @@ export class Player {
   }
 
   /**
-   * Notes that what comes next does not follow what was sent last, in the lane or in its form.
+   * Starts a new run: the next packet does not follow the last one, in the lane or in its form.
    *
    * @param index of the next packet within the lane
    * @param starting true if it is sent as a start
@@ -129,10 +131,10 @@ export class Player {
   }
 
   /**
-   * Finds a unit that this player was sent, also in what it had before it left.
+   * Finds a unit that this player was sent, even before it left.
    *
    * @param number as the player got it, unbounded
-   * @returns undefined when it was not sent or is not kept any more
+   * @returns undefined if it was not sent or is no longer kept
    */
   recent(number: number): SentUnit | undefined {
     if (number >= this.number) return undefined;
@@ -152,9 +154,9 @@ interface Piece {
 /**
  * The players of a lane whose packets are written in the same way.
  *
- * Where a protocol counts the packets of each session, two players that joined at different packets need different bytes; but they
- * differ by a constant, of which the wire shows only some bits. So a batch is written once for each difference ("phase") in use, and
- * players of a phase share the very same Buffer.
+ * If a protocol counts the packets of each session, two players that joined at different packets need different bytes.
+ * But the numbers differ by a constant, of which the wire shows only some bits. So a batch is written once for each
+ * difference ("phase") in use, and players of a phase share the very same Buffer.
  */
 export class Group {
   readonly lane: Lane;
@@ -162,9 +164,9 @@ export class Group {
   /** When it is served, or {@link QUICK}. */
   readonly turn: number;
   readonly players = new Set<Player>();
-  /** Packets up to here (exclusive, as number within the lane) have been delivered. */
+  /** Packets before this one have been delivered; the lane's number. */
   delivered: number;
-  // What players were given at once, for those that come after them, by where the piece starts and its phase.
+  // Pieces of bursts for later players, by where the piece starts and its phase.
   readonly #pieces = new Map<string, Piece>();
   #piecesSize = 0;
 
@@ -175,12 +177,12 @@ export class Group {
     this.delivered = lane.end;
   }
 
-  /** The number, within the lane, of the next unit to be delivered. */
+  /** The lane's number of the next unit to deliver. */
   get number(): number {
     return this.lane.numberAt(this.wire, this.delivered);
   }
 
-  /** Adds a player that starts with the next clean start to come. */
+  /** Adds a player that starts at the next clean start. */
   await(player: Player, now: number): void {
     player.group = this;
     player.waiting = true;
@@ -195,14 +197,14 @@ export class Group {
     player.at = -1;
   }
 
-  /** Hands a player over to a group that has delivered as much. */
+  /** Moves a player to a group that has delivered as much. */
   hand(player: Player, to: Group): void {
     this.players.delete(player);
     to.players.add(player);
     player.group = to;
   }
 
-  /** Lets a player start with a packet that was delivered to others; it gets all from there on. */
+  /** Starts a player at a packet that was already delivered to others; it gets everything from there on. */
   startAt(player: Player, index: number, moment: Moment): void {
     player.waiting = false;
     player.at = index;
@@ -212,14 +214,16 @@ export class Group {
     this.#catchUp(player, moment, true);
   }
 
-  /** Milliseconds of media that a player gets at once that starts with a packet. */
+  /** Returns the ms of media that a player gets at once if it starts with this packet. */
   leadFrom(index: number): number {
     const first = this.lane.entry(index);
     const last = this.lane.entry(this.delivered - 1);
     return first && last ? Math.max(last.time - first.time, 0) : 0;
   }
 
-  /** Number of the first unit for a player that starts at a packet, when all players are to share their bytes. */
+  /**
+   * Returns the number of the first unit for a player that starts at a packet, if all players are to share their bytes.
+   */
   numberFrom(index: number): number {
     const { lane, wire } = this;
     if (index >= this.delivered || !wire.units) return lane.numberAt(wire, index);
@@ -227,13 +231,13 @@ export class Group {
     return lane.numberAt(wire, index + 1) - wire.units(start ?? lane.entry(index)!);
   }
 
-  /** Gives a player what others have got already, in pieces, as far as it takes them. */
+  /** Sends a player what others already have, in pieces, as far as it takes them. */
   #catchUp(player: Player, moment: Moment, starting: boolean): void {
     const { output } = player.session;
     let first = starting;
     while (player.at >= 0 && player.group === this) {
       if (player.at < this.lane.first) {
-        // It was too slow for what is kept.
+        // The player was too slow for the history.
         const lost = this.delivered - player.at;
         player.skipped += lost;
         moment.totals.skippedPackets += lost;
@@ -256,7 +260,7 @@ export class Group {
     }
   }
 
-  // Players come in crowds; those that start at the same packet get the same bytes as long as nothing new was delivered.
+  // Players arrive in crowds; those that start at the same packet share bytes until the next delivery.
   #piece(player: Player, starting: boolean): Piece {
     const { at } = player;
     const { wire, lane, delivered } = this;
@@ -298,7 +302,7 @@ export class Group {
   /**
    * Sends what was appended since the last delivery to every player that keeps up.
    *
-   * @returns the players that move to their successors, with the location from which they get the packets there
+   * @returns the players that move to their successors, with the location where they continue there
    */
   deliver(moment: Moment): Array<readonly [player: Player, location: number]> {
     const { lane } = this;
@@ -334,7 +338,7 @@ export class Group {
     return moving;
   }
 
-  /** @returns where it was sent to; undefined when nothing was */
+  /** @returns the output it was sent to; undefined if nothing was sent */
   #send(player: Player, batch: Batch, moment: Moment): PlayerOutput | undefined {
     const { limits, now, totals } = moment;
     const { from, to, firstClean } = batch;
@@ -347,7 +351,7 @@ export class Group {
         totals.uncleanStarts++;
         start = from;
         if (player.sent === 0) {
-          // It gets what came while it waited, too.
+          // The player also gets what arrived while it waited.
           this.startAt(player, this.lane.startFor(player.lead + waited, to, false), moment);
           return undefined;
         }
@@ -361,8 +365,9 @@ export class Group {
   }
 
   /**
-   * The location at which a player's successor has a clean start within this batch, after what comes before it here was sent; -1
-   * while there is none: the streams that are replaced go on until the key frame of the new one (MS-WMSP 3.2.5.7).
+   * Sends a player the packets before the location at which its successor has a clean start within this batch, and
+   * returns that location; -1 while there is no such location. The streams that are replaced go on until the key frame
+   * of the new one (MS-WMSP 3.2.5.7).
    */
   #handOver(player: Player, { from, to }: Batch, { limits, now, totals }: Moment): number {
     const { lane } = this;
@@ -383,7 +388,7 @@ export class Group {
     return location;
   }
 
-  /** True if a player that fell behind may go on; one that stays behind for too long is dropped. */
+  /** True if a player that fell behind may go on; one that is behind for too long is disconnected. */
   #catchesUp(player: Player, { limits, now, totals }: Moment): boolean {
     const { output } = player.session;
     if (output.backlog <= limits.backlog / 4) {
@@ -398,18 +403,18 @@ export class Group {
   }
 }
 
-/** What a group delivers at once. */
+/** The packets that a group delivers at once. */
 class Batch {
   readonly from: number;
   readonly to: number;
-  /** Where a player that waits may start, as number within the lane; -1 nowhere. */
+  /** Where a waiting player may start, as the lane's number; -1 if nowhere. */
   readonly firstClean: number;
   readonly #group: Group;
-  // Number of the first unit of the first packet, and of the one that players start with.
+  // Number of the first unit of the first packet, and of the packet that players start with.
   readonly #number: number;
   #startNumber: number | undefined;
   readonly #written = new Map<number, WireBatch>();
-  // What was given last: most players are of one phase, one after another.
+  // The last result: most players are of one phase, one after another.
   #lastKey = -1;
   #last: WireBatch | undefined;
 
@@ -422,9 +427,9 @@ class Batch {
   }
 
   /**
-   * The packets from `start` on, for all players of a phase.
+   * Returns the packets from `start` on, for all players of a phase.
    *
-   * @param number of the first unit for the player
+   * @param number the player's number of the first unit
    */
   write(start: number, number: number, starting: boolean): WireBatch {
     const { wire } = this.#group;
@@ -448,7 +453,7 @@ class Batch {
   }
 }
 
-/** Bytes of a packet on the wire. */
+/** Returns the bytes of a packet on the wire. */
 function sizeOf(wire: WireFormat, packet: LaneEntry): number {
   const units = wire.units ? wire.units(packet) : 1;
   let size = 0;

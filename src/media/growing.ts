@@ -1,4 +1,4 @@
-/** A file on the disk, by what stays the same when it is renamed. */
+/** A file on the disk, identified by what stays the same if it is renamed. */
 export interface FileIdentity {
   readonly dev: number;
   readonly ino: number;
@@ -8,7 +8,10 @@ const growing = new Map<string, number>();
 
 const nameOf = ({ dev, ino }: FileIdentity): string => `${dev}-${ino}`;
 
-/** Says that this process goes on writing a file, so that its players wait at its end. @returns to be called when it has ended */
+/**
+ * Marks a file that this process is still writing, so that its players wait at its end. @returns a function to call
+ * when writing has ended
+ */
 export function markGrowing(file: FileIdentity): () => void {
   const name = nameOf(file);
   growing.set(name, (growing.get(name) ?? 0) + 1);
@@ -22,7 +25,7 @@ export function markGrowing(file: FileIdentity): () => void {
   };
 }
 
-/** Whether more comes to a file. */
+/** True if the file is still being written. */
 export function isGrowing(file: FileIdentity): boolean {
   return growing.has(nameOf(file));
 }

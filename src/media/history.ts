@@ -1,24 +1,24 @@
 import type { BroadcastPacket } from './wire.js';
 
 export interface HistoryLimits {
-  /** Milliseconds of media, that are kept; with more, back to a packet that a player may start with. */
+  /** Milliseconds of media to keep, and more, back to a packet that a player may start with. */
   readonly milliseconds: number;
-  /** Most bytes, counted as players may get them: with their padding. */
+  /** The most bytes, counted as players may get them: with padding. */
   readonly bytes: number;
 }
 
-// What a packet in the history takes besides its bytes; without it tiny packets would make a long history.
+// Bytes of overhead of a packet in the history; without it, tiny packets would make a long history.
 const ENTRY_OVERHEAD = 300;
-// How often the history is looked through for what may go: by packets, and by time in ms.
+// How often the history is trimmed: by packets, and by time in ms.
 const TRIM_PACKETS = 1_024;
 const TRIM_TIME = 250;
 
-/** The newest packets of a broadcast, kept for those that join. */
+/** The newest packets of a broadcast, kept for new players. */
 export class History {
   #packets: BroadcastPacket[] = [];
   #packetSize = 0;
   #wireBytes = 0;
-  // Packets, and time in ms, since it was last looked through.
+  // Packets, and time in ms, since it was last trimmed.
   #sinceTrim = 0;
   #trimmedAt = 0;
 
@@ -31,7 +31,7 @@ export class History {
     return this.#wireBytes;
   }
 
-  /** @param packetSize of the packets to come, bytes with padding */
+  /** @param packetSize of the packets to come, in bytes with padding */
   clear(packetSize: number): void {
     this.#packets = [];
     this.#packetSize = packetSize;
@@ -41,9 +41,9 @@ export class History {
   }
 
   /**
-   * Adds a packet, and looks from time to time for what may go.
+   * Adds a packet, and occasionally trims the history.
    *
-   * @returns the location of the oldest packet that is left, if some went
+   * @returns the location of the oldest remaining packet, if some were dropped
    */
   add(packet: BroadcastPacket, limits: HistoryLimits): number | undefined {
     this.#packets.push(packet);
@@ -56,7 +56,7 @@ export class History {
     return packets * (this.#packetSize + ENTRY_OVERHEAD);
   }
 
-  // Without video every packet is a clean start; looking through the history for each of them would be quadratic.
+  // Without video every packet is a clean start, and trimming for each of them would take quadratic time.
   #trimIsDue({ cleanStart, time }: BroadcastPacket, { bytes }: HistoryLimits): boolean {
     if (this.#size(this.#packets.length) > bytes) return true;
     return cleanStart && (this.#sinceTrim >= TRIM_PACKETS || time - this.#trimmedAt >= TRIM_TIME);
@@ -76,7 +76,7 @@ export class History {
       }
     }
     if (this.#size(packets.length - keep) > bytes) {
-      // Some more than needed goes, so that the next packet does not have to do it again.
+      // Drops more than needed, so that the next packet does not have to trim again.
       const left = Math.floor((bytes * 0.75) / this.#size(1));
       keep = Math.max(keep, Math.min(packets.length - left, packets.length - 1));
     }

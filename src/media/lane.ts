@@ -10,15 +10,15 @@ import {
   writeRun,
 } from './wire.js';
 
-/** A choice of streams, and the packets of these streams that are kept. */
+/** A choice of streams, and the kept packets of these streams. */
 export class Lane {
   readonly choice: LaneChoice;
   readonly #header: AsfHeader;
   readonly #numberings = new Map<string, Numbering>();
   #entries: LaneEntry[] = [];
-  // Number within the lane of #entries[0].
+  // The lane's number of #entries[0].
   #first = 0;
-  /** When a packet with a clean start last came, or the lane was made, on the broadcast's clock in ms. */
+  /** When the last packet with a clean start arrived, or the lane was created, on the broadcast's clock in ms. */
   cleanAt: number;
 
   constructor(
@@ -54,16 +54,16 @@ export class Lane {
   }
 
   /**
-   * Forgets packets from before `location`.
+   * Drops packets before `location`.
    *
-   * @param delivered packets from here on stay; number within the lane
+   * @param delivered packets from here on stay; the lane's number
    */
   trim(location: number, delivered: number): void {
     let count = 0;
     while (count < delivered - this.#first && this.#entries[count]!.location < location) count++;
     if (count === 0) return;
     for (const numbering of this.#numberings.values()) {
-      // Counted before it goes, or what follows it would have no number.
+      // Number the packets before they go, or the following ones would have no number.
       numbering.at(this.#first + count, this.#entries, this.#first);
       numbering.trim(this.#first + count);
     }
@@ -71,17 +71,17 @@ export class Lane {
     this.#first += count;
   }
 
-  /** @param index within the lane, of a packet that is there */
+  /** @param index within the lane, of a packet that is kept */
   entry(index: number): LaneEntry | undefined {
     return this.#entries[index - this.#first];
   }
 
-  /** Number of the first unit of a packet, as `numbers: 'lane'` has it. */
+  /** Returns the number of the first unit of a packet, for `numbers: 'lane'`. */
   numberAt(wire: WireFormat, index: number): number {
     return this.#numbering(wire).at(index, this.#entries, this.#first);
   }
 
-  /** The unit with a number; undefined when it is not there any more. */
+  /** Finds the unit with a number; undefined if it is no longer kept. */
   unit(wire: WireFormat, number: number): SentUnit | undefined {
     this.numberAt(wire, this.end);
     const place = this.#numbering(wire).find(number);
@@ -89,19 +89,19 @@ export class Lane {
     return packet && { packet, unit: place.unit };
   }
 
-  /** Writes a run of packets. @param from within the lane, as `to`, which is exclusive */
+  /** Writes a run of packets. @param from within the lane, like `to`, which is exclusive */
   write(wire: WireFormat, run: { from: number; to: number; number: number; starting: boolean }): WireBatch {
     const first = this.#first;
     return writeRun(wire, { ...run, entries: this.#entries, from: run.from - first, to: run.to - first });
   }
 
-  /** The first packet from `from` on, and before `to`, that a player may start with; -1 when there is none. */
+  /** Returns the first packet from `from` on and before `to` that a player may start with; -1 if not found. */
   cleanStartIn(from: number, to: number): number {
     for (let index = Math.max(from, this.#first); index < to; index++) if (this.entry(index)!.cleanStart) return index;
     return -1;
   }
 
-  /** The first packet at or behind a location; the end when there is none. */
+  /** Returns the first packet at or after a location; the end if not found. */
   indexOf(location: number): number {
     let [low, high] = [0, this.#entries.length];
     while (low < high) {
@@ -113,11 +113,12 @@ export class Lane {
   }
 
   /**
-   * Where a player starts that wants `lead` ms of media at once: the newest clean start that is so old, or else the oldest there is.
+   * Returns where a player starts that wants `lead` ms of media at once: the newest clean start that is old enough, or
+   * else the oldest one.
    *
-   * @param end what comes from here on is delivered later
-   * @param clean false to take any packet
-   * @returns -1 when there is none
+   * @param end packets from here on are delivered later
+   * @param clean false to accept any packet
+   * @returns -1 if not found
    */
   startFor(lead: number, end: number, clean: boolean): number {
     let oldest = -1;
@@ -131,7 +132,7 @@ export class Lane {
     return oldest;
   }
 
-  /** Milliseconds of media that a player gets at once that wants `lead`, if everything were delivered. */
+  /** Returns the ms of media at once for a player that wants `lead`, if everything were delivered. */
   leadFor(lead: number): number {
     const first = this.entry(this.startFor(lead, this.end, true));
     return first ? this.entry(this.end - 1)!.time - first.time : 0;

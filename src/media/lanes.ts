@@ -15,26 +15,28 @@ import type { BroadcastPacket, LaneChoice, WireFormat } from './wire.js';
 export interface LanesOptions {
   /** Milliseconds between deliveries, for all players alike; default: by what each player has in hand. */
   readonly batchInterval: number | undefined;
-  /** Players are to get everything as soon as it comes. */
+  /** True if players are to get everything as soon as it arrives. */
   readonly lowLatency: boolean;
   readonly now: () => number;
   limits(): LaneLimits;
-  /** A delivery is over. */
+  /** Called after a delivery. */
   counted(totals: Delivery): void;
-  /** A lane could not be served and its players were dropped. */
+  /** Called when a lane failed and its players were dropped. */
   failed(error: unknown): void;
 }
 
-/** So many are served at once however much they have: it costs little. */
+/** Up to this many players are served at once, however much they have in hand, because it costs little. */
 const FEW_PLAYERS = 20;
-/** Up to so many settled players are served together; more are spread, so that no delivery keeps the others waiting. */
+/**
+ * Up to this many settled players are served together; more are spread, so that no delivery keeps the others waiting.
+ */
 const MANY_PLAYERS = 500;
-/** Turns in which settled players are served, and how far apart they are, ms: nobody waits longer than all of them. */
+/** The turns of settled players, and the ms between them: nobody waits longer than all of them. */
 const TURNS = 4;
 const TURN_INTERVAL = 90;
-/** The longest that packets wait for players that have little in hand, ms. */
+/** The longest that packets wait for players with little in hand, in ms. */
 const MAX_QUICK_INTERVAL = 100;
-/** What waits for the next delivery, with its padding, is sent before that when it is more than this, bytes. */
+/** Bytes, with padding, that may wait for the next delivery; more is delivered at once. */
 const MAX_PENDING = 1024 * 1024;
 
 /** A lane, and the groups of players that get it. */
@@ -44,8 +46,9 @@ interface Served {
 }
 
 /**
- * The players of a broadcast, by what they get, and when they get it. A player with little in hand is served quickly. One that has some
- * seconds cannot tell whether packets come one by one or in batches of 360 ms, which cost the server a fraction.
+ * The players of a broadcast, by what they get and when. A player with little in hand is served quickly. One with some
+ * seconds in hand cannot tell whether packets come one by one or in batches of 360 ms, which cost the server a
+ * fraction.
  */
 export class Lanes {
   readonly #options: LanesOptions;
@@ -55,10 +58,10 @@ export class Lanes {
   #turn = 0;
   #turnDue = 0;
   #turnsSincePacket = 0;
-  // After so many without a packet everybody has everything.
+  // After this many turns without a packet, everybody has everything.
   #quietTurns = TURNS;
   #nextTurn = 0;
-  // Bytes since the last delivery of all.
+  // Bytes since the last delivery to everybody.
   #pending = 0;
 
   constructor(options: LanesOptions) {
@@ -71,7 +74,7 @@ export class Lanes {
     return count;
   }
 
-  /** The lane of a choice, made with the packets that are kept if it is not there. */
+  /** Returns the lane of a choice; creates it with the kept packets if it does not exist. */
   lane(choice: LaneChoice, header: AsfHeader, kept: { backlog: Iterable<BroadcastPacket>; cleanAt: number }): Lane {
     let served = this.#lanes.get(choice.key);
     if (!served) {
@@ -82,13 +85,14 @@ export class Lanes {
   }
 
   /**
-   * The group of a lane for a player that has `lead` ms of media in hand; one that is new has nothing to deliver yet.
+   * Returns the group of a lane for a player that has `lead` ms of media in hand; a new group has nothing to deliver
+   * yet.
    */
   group(lane: Lane, wire: WireFormat, lead: number): Group {
     return this.#group(lane, wire, lead >= SETTLED_LEAD && this.#mayWait ? this.#someTurn() : QUICK);
   }
 
-  /** The group in which a player goes on in another format. */
+  /** Returns the group in which a player continues in another format. */
   sibling({ lane, turn }: Group, wire: WireFormat): Group {
     return this.#group(lane, wire, turn);
   }
@@ -108,7 +112,7 @@ export class Lanes {
     for (const { groups } of this.#lanes.values()) yield* groups.values();
   }
 
-  /** True if players are served in turns, once they have something in hand. */
+  /** True if players are served in turns once they have something in hand. */
   get #mayWait(): boolean {
     const { batchInterval, lowLatency } = this.#options;
     return batchInterval === undefined && !lowLatency && this.players >= FEW_PLAYERS;
@@ -127,7 +131,7 @@ export class Lanes {
     this.#schedule(size);
   }
 
-  /** Forgets packets from before a location. */
+  /** Drops packets before a location. */
   trim(location: number): void {
     for (const { lane, groups } of this.#lanes.values()) {
       let delivered = lane.end;
@@ -145,7 +149,7 @@ export class Lanes {
     if (successor) this.dropIdle(successor);
   }
 
-  /** All players, which are in no lane any more. */
+  /** Removes all players from their lanes, and returns them. */
   clear(): Player[] {
     const players = [...this.#players()];
     this.#lanes.clear();
@@ -156,7 +160,9 @@ export class Lanes {
     return players;
   }
 
-  /** Forgets the groups of a lane without players, and the lane without groups, unless somebody is about to move there. */
+  /**
+   * Removes the groups of a lane without players, and the lane without groups, unless a player is about to move there.
+   */
   dropIdle({ lane, players }: Group): void {
     const served = this.#lanes.get(lane.choice.key);
     if (players.size > 0 || served?.lane !== lane) return;
@@ -220,11 +226,11 @@ export class Lanes {
     this.#deliver((group) => group.turn === turn || group.turn === QUICK);
     if (this.#mayWait && (turn === 0 || this.players >= MANY_PLAYERS)) this.#settle(turn);
     this.#turnsSincePacket++;
-    // As long as packets come, turns are as far apart as they are meant to be.
+    // While packets arrive, the turns keep their distance.
     if (this.#turnsSincePacket <= this.#quietTurns && this.#has((other) => other !== QUICK)) this.#scheduleTurn();
   }
 
-  /** Lets players that have enough in hand by now be served in a turn, with which everything has been delivered just now. */
+  /** Moves players that now have enough in hand to the turn that has just been delivered completely. */
   #settle(turn: number): void {
     const now = this.#options.now();
     for (const group of [...this.#groups()]) {
@@ -249,7 +255,7 @@ export class Lanes {
 
   #move(player: Player, location: number, moment: Moment): void {
     const { group: previous, successor } = player;
-    // It may have left while others were served.
+    // The player may have left while others were served.
     if (!previous || !successor) return;
     previous.leave(player);
     player.successor = undefined;
@@ -258,7 +264,7 @@ export class Lanes {
     this.dropIdle(previous);
   }
 
-  /** A lane that fails takes its own players with it and nobody else. */
+  /** A lane that fails takes only its own players with it. */
   #guard<T>({ lane, groups }: Served, work: () => T): T | undefined {
     try {
       return work();

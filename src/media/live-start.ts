@@ -2,26 +2,26 @@ import { startPacket } from '../asf/filter.js';
 import type { AsfHeader } from '../asf/header.js';
 import { type DataPacket, parsePacket, startsKeyFrame } from '../asf/packet.js';
 
-/** So long a key frame is waited for, in ms of the stream: some encoders mark none. */
+/** Longest wait for a key frame, in ms of the stream: some encoders mark none. */
 const LONGEST_WAIT = 10_000;
 
 /**
- * Lets a live stream begin where a decoder can: servers such as VLC's and encoders let a client in wherever they are. What comes
- * before the first key frame is left out; without video everything is taken.
+ * Lets a live stream begin where a decoder can. Servers such as VLC's, and encoders, let a client in at any packet.
+ * Drops everything before the first key frame; without video, passes everything.
  */
 export class LiveStart {
   readonly #video: ReadonlySet<number>;
   #waiting: boolean;
   #firstSendTime: number | undefined;
 
-  /** @param chosen the streams that are taken */
+  /** @param chosen the streams that are received */
   constructor(header: AsfHeader, chosen: ReadonlySet<number>) {
     const video = header.streams.filter(({ number, type }) => type === 'video' && chosen.has(number));
     this.#video = new Set(video.map(({ number }) => number));
     this.#waiting = video.length > 0;
   }
 
-  /** The packet, the part of it from the key frame on, or undefined while there was none. */
+  /** Returns the packet, or the part of it from the key frame on; undefined before the first key frame. */
   packet(packet: DataPacket): DataPacket | undefined {
     if (!this.#waiting) return packet;
     this.#firstSendTime ??= packet.sendTime;

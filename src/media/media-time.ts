@@ -1,7 +1,7 @@
 import type { AsfEvent } from './events.js';
 import { PacketClock } from './packet-clock.js';
 
-/** How much of a stream has come, by the times of its packets under each header. */
+/** Measures how much of a stream has arrived, by the times of its packets under each header. */
 export class MediaTime {
   #before = 0;
   #elapsed = 0;

@@ -1,19 +1,22 @@
 import type { AsfEvent, AsfSource } from './events.js';
 
-/** The speed is that of so much of the last time, ms. */
+/** The speed is measured over this time, in ms. */
 const WINDOW = 10_000;
-/** It is looked at so often, ms. */
+/** The interval between samples, in ms. */
 const SAMPLE_INTERVAL = 500;
-/** Over less time it says nothing, ms. */
+/** Less time gives no speed, in ms. */
 const LEAST_WINDOW = 1_000;
-/** A source without a packet for so long stands still; until then the speed is that up to its last packet. Milliseconds. */
+/**
+ * After this long without a packet, in ms, the source counts as stopped; until then the speed is that up to its last
+ * packet.
+ */
 const STILL = 2_000;
-/** A longer step of the times is a jump and no media, ms. */
+/** A longer step of the times is a jump and not media, in ms. */
 const LARGEST_STEP = 10_000;
-/** A source that had less speed than this for so long (ms) falls behind. */
+/** A source below this speed for this long (ms) is too slow. */
 const BEHIND = { speed: 0.9, after: 5_000 } as const;
 
-/** Adds up how far 32-bit times go forward, over jumps and reordering. */
+/** Adds up how far 32-bit times advance, across jumps and reordering. */
 class Forward {
   milliseconds = 0;
   #highest: number | undefined;
@@ -27,23 +30,23 @@ class Forward {
 }
 
 interface Sample {
-  /** When, without what the consumer took; ms. */
+  /** In ms, without the time that the consumer took. */
   readonly time: number;
-  /** Milliseconds. */
+  /** In ms. */
   readonly media: number;
 }
 
 export interface MeterOptions {
-  /** Called once, when the source has given media too slowly for 5 s; `speed` is 1 in real time. */
+  /** Called once, if the source has been too slow for 5 s; `speed` is 1 in real time. */
   readonly onBehind?: ((speed: number) => void) | undefined;
-  /** Milliseconds that only go forward; default `performance.now`. */
+  /** A monotonic clock in ms; default `performance.now`. */
   readonly now?: (() => number) | undefined;
 }
 
 /**
- * A source whose speed is known: the media that it gives in the time that it takes for it. What its consumer takes before it
- * asks for more does not count, so a slow network is no slow encoder. Media counts by send times, or by presentation times
- * where these go further.
+ * Measures the speed of a source: the media that it yields in a unit of time. Does not count the time that its consumer
+ * takes before it asks for more, so a slow network does not look like a slow encoder. Media is counted by send times,
+ * or by presentation times if these advance further.
  */
 export class MeteredSource implements AsfSource {
   readonly #source: AsfSource;
@@ -51,7 +54,7 @@ export class MeteredSource implements AsfSource {
   readonly #now: () => number;
   readonly #sent = new Forward();
   readonly #shown = new Forward();
-  /** Since then the consumer has had an event; undefined while it waits for one. */
+  /** Since when the consumer has held an event; undefined while it waits for one. */
   #heldSince: number | undefined;
   #held = 0;
   #samples: Sample[] = [];
@@ -64,7 +67,7 @@ export class MeteredSource implements AsfSource {
     this.#now = options.now ?? (() => performance.now());
   }
 
-  /** Media in a unit of time over the last 10 s: 1 is real time. Undefined in the first second, and after the end. */
+  /** Media per time over the last 10 s: 1 is real time. Undefined in the first second, and after the end. */
   get speed(): number | undefined {
     const [first] = this.#samples;
     if (first === undefined || this.#last === undefined) return undefined;

@@ -1,4 +1,4 @@
-/* The names of media files, and what HTTP calls what is in them. */
+/* The names of media files, and their media types in HTTP. */
 
 /** The endings of media files, without the dot. */
 export const MEDIA_SUFFIXES = ['asf', 'wmv', 'wma'] as const;
@@ -10,18 +10,18 @@ export function isMediaName(name: string): boolean {
   return SUFFIX.test(name);
 }
 
-/** A name without the ending of a media file, which some players insist on. */
+/** Returns a name without the ending of a media file, which some players insist on. */
 export function withoutMediaSuffix(name: string): string {
   return name.replace(SUFFIX, '');
 }
 
-/** The Content-Type of a playlist or an announcement, and of media of which nothing else is known. */
+/** The Content-Type of playlists and announcements, and of media of unknown kind. */
 export const ASF_TYPE = 'video/x-ms-asf';
 
 /**
- * The Content-Type of plain ASF.
+ * Returns the Content-Type of plain ASF.
  *
- * @param kinds the types of its streams; `audio` with no picture beside it makes it sound, whatever its name
+ * @param kinds the types of its streams; `audio` without a picture makes it sound, whatever its name
  * @param name of the file, if it has one
  */
 export function mediaType(kinds: Iterable<string>, name = ''): string {

@@ -1,6 +1,6 @@
 import { type LaneEntry, unitsOf, type WireFormat } from './wire.js';
 
-/** Where a unit is: which packet of the lane, and which unit of it. */
+/** The position of a unit: its packet in the lane, and its index in the packet. */
 export interface UnitPlace {
   /** Number of the packet within the lane. */
   readonly index: number;
@@ -8,17 +8,18 @@ export interface UnitPlace {
 }
 
 /**
- * Numbers the units of a lane's packets in one format. With one unit a packet that is the packet's own number; otherwise the units
- * are counted once, when somebody first asks.
+ * Numbers the units of a lane's packets in one format. With one unit a packet, that is the packet's own number;
+ * otherwise the units are counted once, on first use.
  */
 export class Numbering {
   readonly #wire: WireFormat;
-  // Number within the lane of the first packet that is counted, the number of its first unit, and where the units of each end.
+  // The lane's number of the first counted packet, the number of its first unit, and where the units of each packet
+  // end.
   #first: number;
   #base: number;
   #ends: number[] = [];
 
-  /** @param first number within the lane of the oldest packet */
+  /** @param first the lane's number of the oldest packet */
   constructor(wire: WireFormat, first: number) {
     this.#wire = wire;
     this.#first = first;
@@ -40,7 +41,7 @@ export class Numbering {
     return this.#ends[index - this.#first - 1] ?? this.#base;
   }
 
-  /** Finds the unit with a number; undefined for one that was not counted or has been forgotten. */
+  /** Finds the unit with a number; undefined if it was not counted or has been dropped. */
   find(number: number): UnitPlace | undefined {
     if (!this.#wire.units) return { index: number, unit: 0 };
     if (number < this.#base) return undefined;
@@ -54,7 +55,7 @@ export class Numbering {
     return { index: this.#first + low, unit: number - (this.#ends[low - 1] ?? this.#base) };
   }
 
-  /** Forgets the packets before `index`. */
+  /** Drops the packets before `index`. */
   trim(index: number): void {
     const count = Math.min(index - this.#first, this.#ends.length);
     if (!this.#wire.units || count <= 0) return;

@@ -1,34 +1,34 @@
 import type { DataPacket } from '../asf/packet.js';
 
-/** What is read of a packet to tell its time. */
+/** The fields of a packet that determine its time. */
 export type TimedPacket = Pick<DataPacket, 'sendTime' | 'payloads'>;
 
-/** A stream's presentation times may go back by less, as pictures are reordered. Milliseconds. */
+/** A stream's presentation times may go back by less than this, as pictures are reordered. In ms. */
 const REORDERING = 1000;
-/** A longer step is believed only when the next one confirms it: a damaged packet may say anything. Milliseconds. */
+/** A longer step is accepted only if the next one confirms it: a damaged packet may contain anything. In ms. */
 const LEAP = 10_000;
-/** A source that begins again begins near 0; that is believed at once. Milliseconds, preroll included. */
+/** A source that restarts begins near 0; that is accepted at once. In ms, preroll included. */
 const NEAR_START = 60_000;
-/** Send times stand still when presentation times go on for longer than this meanwhile. Milliseconds. */
+/** Send times stand still if presentation times advance by more than this meanwhile. In ms. */
 const STANDSTILL = 1000;
 
 interface StreamTimes {
   latest: number;
-  /** The time before a leap that nothing has confirmed yet. */
+  /** The time before an unconfirmed leap. */
   before: number | undefined;
-  /** A time far back that nothing has confirmed yet. */
+  /** An unconfirmed time far back. */
   back: number | undefined;
 }
 
 /**
- * Tells where another run of a source begins, with times of its own: where the presentation times of a stream go back (asf.md 10.6).
- * Smaller send times without that are reordering: several muxers write blocks of audio and of video.
+ * Detects where another run of a source begins, with times of its own: where the presentation times of a stream go back
+ * (asf.md 10.6). Smaller send times without that are reordering: several muxers write blocks of audio and of video.
  */
 export class RestartDetector {
   readonly #streams = new Map<number, StreamTimes>();
   #sendTime: number | undefined;
 
-  /** @returns true if the packet begins another run; to be called for every packet, in order */
+  /** @returns true if the packet begins another run; call for every packet, in order */
   begins(packet: TimedPacket): boolean {
     const restarts = this.#goesBack(packet);
     if (restarts) this.restart();
@@ -36,7 +36,7 @@ export class RestartDetector {
     return restarts;
   }
 
-  /** Another run begins with the next packet, as the source itself says. */
+  /** The source itself says that another run begins with the next packet. */
   restart(): void {
     this.#streams.clear();
     this.#sendTime = undefined;
@@ -48,7 +48,7 @@ export class RestartDetector {
       if (!times) continue;
       if (isBack(presentationTime, times) && isCertain(presentationTime, times)) return true;
     }
-    // Where no packet says when anything is presented, send times are all there is.
+    // If no packet has a presentation time, only send times are left.
     const isTimeless = this.#streams.size === 0 && this.#sendTime !== undefined;
     return isTimeless && payloads.every(isUntimed) && difference(sendTime, this.#sendTime!) < -REORDERING;
   }
@@ -70,7 +70,7 @@ export class RestartDetector {
         times.before = times.latest;
         times.latest = presentationTime;
       } else if (step > 0 || step < -REORDERING) {
-        // If it is less, it follows what was before the leap, which was damage.
+        // A lower time continues from before the leap, which was damage.
         times.latest = presentationTime;
         times.before = undefined;
       }
@@ -79,15 +79,17 @@ export class RestartDetector {
 }
 
 /**
- * One time for each packet of a stream: how long after the first one it is due, ms, never less than for the packet before.
+ * Assigns one time to each packet of a stream: when it is due after the first one, in ms, never earlier than the packet
+ * before.
  *
- * It is the send time, held at the highest that was seen, however far it goes back. Where send times stand still, or fall behind, while
- * presentation times go on, it follows those. Another run goes on where the last one was.
+ * The time is the send time, held at the highest so far, however far it goes back. If send times stand still or lag
+ * while presentation times advance, it follows those. Another run continues where the last one ended.
  */
 export class PacketClock {
   readonly #detector = new RestartDetector();
   #now = 0;
-  // Of this run: when it began on this clock, its highest times, and the presentation time when the send time last grew.
+  // Of this run: when it began on this clock, its highest times, and the presentation time when the send time last
+  // increased.
   #base = 0;
   #sent: Highest | undefined;
   #shown: Highest | undefined;
@@ -98,7 +100,7 @@ export class PacketClock {
     return this.#now;
   }
 
-  /** Returns the time of a packet; to be called once for every packet, in order. */
+  /** Returns the time of a packet; call once for every packet, in order. */
   of(packet: TimedPacket): number {
     if (this.#detector.begins(packet)) {
       this.#base = this.#now;
@@ -126,7 +128,7 @@ export class PacketClock {
   }
 }
 
-/** The highest of times modulo 2^32, in ms since the first. */
+/** Tracks the highest of times modulo 2^32, in ms since the first. */
 class Highest {
   value = 0;
   #time: number;
@@ -142,7 +144,7 @@ class Highest {
       this.#leap = time;
       return this.value;
     }
-    // Times that are held say nothing of a leap.
+    // Times that are held say nothing about a leap.
     if (step > -LEAP) this.#leap = undefined;
     if (step > 0) {
       this.value += step;
@@ -156,12 +158,12 @@ function isUntimed({ presentationTime }: { readonly presentationTime: number }):
   return presentationTime < 0;
 }
 
-/** True if a stream's time is too far back to be reordering, and not back where it was before a leap. */
+/** True if a stream's time is too far back for reordering, and not back where it was before a leap. */
 function isBack(time: number, { latest, before }: StreamTimes): boolean {
   return difference(time, latest) < -REORDERING && !(before !== undefined && follows(time, before));
 }
 
-/** True if a time far back is no damage: it is near the start, or the one before says the same. */
+/** True if a time far back is not damage: it is near the start, or the one before agrees. */
 function isCertain(time: number, { back }: StreamTimes): boolean {
   return time < NEAR_START || (back !== undefined && Math.abs(difference(time, back)) <= LEAP);
 }
@@ -171,7 +173,7 @@ function follows(time: number, before: number): boolean {
   return step >= -REORDERING && step <= LEAP;
 }
 
-/** Signed distance of two times modulo 2^32. */
+/** Returns the signed distance of two times modulo 2^32. */
 function difference(a: number, b: number): number {
   return (a - b) | 0;
 }

@@ -1,44 +1,46 @@
 import { WmError } from '../errors.js';
 
-/** More entries than this, each counted once however often it repeats, are refused. */
+/** The most entries of a playlist, each counted once however often it repeats. */
 export const MAX_PLAYLIST_ENTRIES = 10_000;
-/** Sequences and switches that stand in each other. */
+/** The deepest nesting of sequences and switches. */
 const MAX_DEPTH = 512;
 /** Identifiers are 1 to 4294967295 (MS-WMSP 2.2.1.4.18). */
 const MAX_ID = 0xffff_ffff;
 
-/** One thing to play. `S` says where it is: a text as it stands in a file, or what that text was found to name. */
+/**
+ * One item to play. `S` is the type of its location: a text as written in a file, or what that text was resolved to.
+ */
 export interface PlaylistMedia<S = string> {
   readonly kind: 'media';
-  /** Where the same thing can be found, in the order to try; the first that can be opened is played. */
+  /** Where the same item can be found, in the order to try; the first that can be opened is played. */
   readonly sources: readonly S[];
-  /** Where in the file to begin, ms from its start (`clipBegin`). Means nothing for a live source. */
+  /** Where to begin in the file, in ms from its start (`clipBegin`). Ignored for a live source. */
   readonly begin?: number;
-  /** Where in the file to end, ms from its start (`clipEnd`). Means nothing for a live source. */
+  /** Where to end in the file, in ms from its start (`clipEnd`). Ignored for a live source. */
   readonly end?: number;
-  /** How long to play at most, ms; the earlier of this and `end` holds. */
+  /** How long to play at most, in ms; the earlier of this and `end` applies. */
   readonly dur?: number;
-  /** How long to wait before it begins, ms. */
+  /** How long to wait before it begins, in ms. */
   readonly delay?: number;
-  /** The player may not leave it for the next entry, nor seek in it. */
+  /** True if the player may not skip it, nor seek in it. */
   readonly noSkip: boolean;
-  /** What it is for, such as `advertisement`; players log it as cs-media-role (MS-WMLOG 2.1.30). */
+  /** Its purpose, such as `advertisement`; players log it as cs-media-role (MS-WMLOG 2.1.30). */
   readonly role?: string;
   readonly mediaName?: string;
-  /** What players are told about it, by name (`title`, `author`, `bannerURL`, …); it replaces what the ASF header says. */
+  /** Metadata for players by name (`title`, `author`, `bannerURL`, …), which replaces that of the ASF header. */
   readonly clientData: ReadonlyMap<string, string>;
-  /** Where it is written, as `file:line:column`, for messages. */
+  /** Where it is defined, as `file:line:column`, for messages. */
   readonly place?: string;
 }
 
-/** Items one after another, all of them `repeat` times: 1 or more, `Infinity` for ever. */
+/** Items in sequence, all of them `repeat` times: 1 or more, `Infinity` for ever. */
 export interface PlaylistSequence<S = string> {
   readonly kind: 'seq';
   readonly items: readonly PlaylistNode<S>[];
   readonly repeat: number;
 }
 
-/** The first alternative that can be played, then what stands after the switch. */
+/** Plays the first alternative that can be played, then whatever follows the switch. */
 export interface PlaylistSwitch<S = string> {
   readonly kind: 'switch';
   readonly alternatives: readonly PlaylistNode<S>[];
@@ -46,14 +48,15 @@ export interface PlaylistSwitch<S = string> {
 
 export type PlaylistNode<S = string> = PlaylistMedia<S> | PlaylistSequence<S> | PlaylistSwitch<S>;
 
-/** A playlist entry at its place in the course of the playlist. */
+/** A playlist entry at its position in the course of the playlist. */
 export interface PlaylistEntry<S = string> extends PlaylistMedia<S> {
   /**
-   * 1 to 4294967295, for playlist-gen-id and playlist-seek-id (MS-WMSP 2.2.1.4.18, 2.2.1.4.19). Every entry of the course has
-   * its own, each round of a loop too (MS-WMSP 3.2.4.2), and it is the same for all players and after a restart.
+   * 1 to 4294967295, for playlist-gen-id and playlist-seek-id (MS-WMSP 2.2.1.4.18, 2.2.1.4.19). Every entry of the
+   * course has its own, even in each round of a loop (MS-WMSP 3.2.4.2), and it is the same for all players and after a
+   * restart.
    */
   readonly id: number;
-  /** How much of it to play, ms of media counted from `begin`: what `end` and `dur` leave; undefined for all of it. */
+  /** How much of it to play, in ms of media from `begin`, within `end` and `dur`; undefined for all of it. */
   readonly duration?: number;
   readonly title?: string;
   readonly author?: string;
@@ -61,8 +64,8 @@ export interface PlaylistEntry<S = string> extends PlaylistMedia<S> {
 }
 
 /**
- * The alternatives of a switch as one node: neighbours that differ only in where they are become one entry with several
- * sources, and a single alternative stands for itself.
+ * Returns the alternatives of a switch as one node: neighbours that differ only in location become one entry with
+ * several sources, and a single alternative needs no switch.
  */
 export function alternativesOf<S>(nodes: readonly PlaylistNode<S>[]): PlaylistNode<S> {
   const runs: PlaylistNode<S>[][] = [];
@@ -90,34 +93,36 @@ function presentedAlike<S>(one: PlaylistMedia<S>, other: PlaylistMedia<S>): bool
 }
 
 /**
- * A part of the course. Positions are numbered through it from 0: a sequence takes those of its items once for each round, a
- * switch those of all its alternatives, of which only one is played. So each position is one entry, found without unrolling.
+ * A part of the course. Its positions are numbered from 0: a sequence takes those of its items once for each round, a
+ * switch those of all its alternatives, of which only one is played. So each position is one entry, found without
+ * unrolling.
  */
 interface Span<S> {
   readonly node: PlaylistNode<S>;
   /** Positions in one round. */
   readonly round: number;
-  /** Positions in all; Infinity when it never ends. */
+  /** Positions in all; Infinity if it never ends. */
   readonly weight: number;
   readonly children: readonly Span<S>[];
   /** Where each child begins, from the start of a round. */
   readonly starts: readonly number[];
 }
 
-/** A server-side playlist (MS-WMSP 1.3, MS-MSSOD 1.1). It does not change; any number of cursors may walk through it. */
+/** A server-side playlist (MS-WMSP 1.3, MS-MSSOD 1.1). It is immutable; any number of cursors may walk through it. */
 export class Playlist<S = string> {
   readonly items: readonly PlaylistNode<S>[];
   /** How often it plays, 1 or more; Infinity for ever. */
   readonly repeat: number;
-  /** The entries, each counted once. */
+  /** Number of entries, each counted once. */
   readonly entryCount: number;
-  /** Some entry may not be skipped. */
+  /** True if some entry may not be skipped. */
   readonly hasNoSkip: boolean;
   readonly #root: Span<S>;
 
   /**
-   * @throws WmError WM_CONFIG for more than 10 000 entries, for more than 4294967295 with their repetitions when they do end,
-   * for an endless alternative that others follow (nobody could say when to try them), and for parts nested too deep
+   * @throws WmError WM_CONFIG for more than 10 000 entries, for more than 4294967295 with their repetitions if these
+   *   are finite, for an endless alternative before others (they could never be tried), and for nesting that is too
+   *   deep
    */
   constructor(items: readonly PlaylistNode<S>[], options: { readonly repeat?: number } = {}) {
     this.items = items;
@@ -131,17 +136,17 @@ export class Playlist<S = string> {
     this.hasNoSkip = counts.noSkip;
   }
 
-  /** It never ends. */
+  /** True if it never ends. */
   get loop(): boolean {
     return this.#root.weight === Number.POSITIVE_INFINITY;
   }
 
-  /** A cursor on the first entry. */
+  /** Returns a cursor at the first entry. */
   cursor(): PlaylistCursor<S> {
     return new PlaylistCursor(this, this.#root);
   }
 
-  /** All entries as they are written, each once, alternatives included. */
+  /** Yields all entries as they are written, each once, alternatives included. */
   *media(): Generator<PlaylistMedia<S>, void, undefined> {
     yield* mediaOf(this.#root);
   }
@@ -168,11 +173,11 @@ function spanOf<S>(node: PlaylistNode<S>, counts: { entries: number; noSkip: boo
     round += weight;
   }
   const repeat = node.kind === 'seq' ? node.repeat : 1;
-  // An endless loop of nothing is nothing, not NaN.
+  // An endless loop of nothing is empty, not NaN.
   return { node, round, weight: round === 0 ? 0 : round * repeat, children, starts };
 }
 
-/** The place of the first entry in a node, as the beginning of a message. */
+/** Returns the place of the first entry in a node, as the beginning of a message. */
 function prefix<S>(node: PlaylistNode<S>): string {
   if (node.kind === 'media') return node.place === undefined ? '' : `${node.place}: `;
   const [first] = node.kind === 'seq' ? node.items : node.alternatives;
@@ -184,7 +189,10 @@ function* mediaOf<S>({ node, children }: Span<S>): Generator<PlaylistMedia<S>, v
   else for (const child of children) yield* mediaOf(child);
 }
 
-/** A switch on the way to a position: where it begins and ends, and where the alternative does that holds the position. */
+/**
+ * A switch on the way to a position: where it begins and ends, and where the alternative with the position begins and
+ * ends.
+ */
 interface Turn {
   readonly start: number;
   readonly firstEnd: number;
@@ -199,7 +207,7 @@ interface Located<S> {
   readonly turns: readonly Turn[];
 }
 
-/** Finds a position below the weight of the root: O(depth · log(items)). */
+/** Finds a position below the weight of the root in O(depth · log(items)). */
 function locate<S>(root: Span<S>, position: number): Located<S> {
   const turns: Turn[] = [];
   let span = root;
@@ -225,7 +233,7 @@ function locate<S>(root: Span<S>, position: number): Located<S> {
   }
 }
 
-/** The last child that begins at or before an offset: the one before it with the same start is empty. */
+/** Returns the last child that begins at or before an offset: an earlier one with the same start is empty. */
 function childAt(starts: readonly number[], offset: number): number {
   let [low, high] = [0, starts.length - 1];
   while (low < high) {
@@ -237,39 +245,40 @@ function childAt(starts: readonly number[], offset: number): number {
 }
 
 /**
- * One player's (or one broadcast's) place in a playlist. It begins on the first entry. `next`, `fail` and `previous` are for
- * what happens by itself; `skip` and `seek` for what the player asks, which {@link PlaylistMedia.noSkip} may forbid.
+ * The position of one player (or one broadcast) in a playlist. It begins at the first entry. `next`, `fail` and
+ * `previous` are for changes that happen on their own; `skip` and `seek` for requests of the player, which {@link
+ * PlaylistMedia.noSkip} may forbid.
  */
 export class PlaylistCursor<S = string> {
   readonly #playlist: Playlist<S>;
   readonly #root: Span<S>;
   #position = 0;
-  /** The furthest position the player has been told of. */
+  /** The furthest position that the player has learned of. */
   #furthest = 0;
   #ended: boolean;
-  /** Entries that could not be played since one could. */
+  /** Entries that failed since the last one that played. */
   #failures = 0;
 
-  /** Made by {@link Playlist.cursor}. */
+  /** Used by {@link Playlist.cursor}. */
   constructor(playlist: Playlist<S>, root: Span<S>) {
     this.#playlist = playlist;
     this.#root = root;
     this.#ended = root.weight === 0;
   }
 
-  /** The entry to play; undefined when the playlist is over or empty. */
+  /** The entry to play; undefined if the playlist is over or empty. */
   get current(): PlaylistEntry<S> | undefined {
     return this.#ended ? undefined : this.#entry(this.#position);
   }
 
-  /** The entry that stands before or after the current one, without going there. */
+  /** Returns the entry before or after the current one, without moving. */
   peek(offset: -1 | 1): PlaylistEntry<S> | undefined {
     if (this.#ended) return offset === -1 && this.#root.weight > 0 ? this.#entry(this.#position) : undefined;
     const position = this.#step(this.#position, offset);
     return position === undefined ? undefined : this.#entry(position);
   }
 
-  /** The current entry has been played: goes to the next one, or to the end. */
+  /** Moves to the next entry, or to the end, after the current one has been played. */
   next(): PlaylistEntry<S> | undefined {
     this.#failures = 0;
     if (!this.#ended) this.#go(this.#step(this.#position, 1));
@@ -277,8 +286,9 @@ export class PlaylistCursor<S = string> {
   }
 
   /**
-   * The current entry could not be played, from none of its sources: goes to the next alternative, or else to the next entry.
-   * The playlist is over when as many in a row fail as it has entries; otherwise a loop of missing files would spin for ever.
+   * Moves on because no source of the current entry could be played: to the next alternative, or else to the next
+   * entry. The playlist is over if as many entries in a row fail as it has; otherwise a loop of missing files would
+   * spin for ever.
    */
   fail(): PlaylistEntry<S> | undefined {
     if (this.#ended) return undefined;
@@ -287,7 +297,10 @@ export class PlaylistCursor<S = string> {
     return this.current;
   }
 
-  /** Goes back, as when a stream played in reverse reaches its start; from the end to the last entry. Undefined at the first. */
+  /**
+   * Moves back, as when a stream played in reverse reaches its start; from the end to the last entry. Undefined at the
+   * first.
+   */
   previous(): PlaylistEntry<S> | undefined {
     if (this.#root.weight === 0) return undefined;
     if (!this.#ended) {
@@ -301,9 +314,9 @@ export class PlaylistCursor<S = string> {
   }
 
   /**
-   * What a player asks with pl-offset (MS-WMSP 2.2.1.4.20): 1 for the entry after, -1 for the one before, 0 for the entry itself
-   * that `from`, its playlist-seek-id, names; without `from`, the current one. Undefined, and nothing moves, when there is none
-   * or noSkip forbids it.
+   * Handles pl-offset (MS-WMSP 2.2.1.4.20): 1 for the next entry, -1 for the previous, 0 for the entry itself, relative
+   * to the entry that `from`, the playlist-seek-id, names; without `from`, to the current one. Returns undefined
+   * without moving if there is no such entry or noSkip forbids it.
    */
   skip(offset: -1 | 0 | 1, from?: number): PlaylistEntry<S> | undefined {
     const base = from === undefined ? this.#position : this.#positionOf(from);
@@ -315,12 +328,15 @@ export class PlaylistCursor<S = string> {
     return this.current;
   }
 
-  /** Goes to the entry with that identifier, as playlist-seek-id asks it; undefined, and nothing moves, as for {@link skip}. */
+  /**
+   * Moves to the entry with this identifier, for playlist-seek-id; returns undefined without moving in the same cases
+   * as {@link skip}.
+   */
   seek(id: number): PlaylistEntry<S> | undefined {
     return this.skip(0, id);
   }
 
-  /** Whether {@link skip} would move, for the features skipforward and skipbackward (MS-WMSP 2.2.1.4.8). */
+  /** True if {@link skip} would move, for the features skipforward and skipbackward (MS-WMSP 2.2.1.4.8). */
   canSkip(offset: -1 | 1): boolean {
     if (this.#root.weight === 0) return false;
     const target = this.#step(this.#position, offset);
@@ -329,7 +345,7 @@ export class PlaylistCursor<S = string> {
 
   #mayGo(base: number, target: number): boolean {
     if (!this.#playlist.hasNoSkip) return true;
-    // Identifiers can be guessed; nobody gets past an advertisement that way.
+    // Identifiers can be guessed, but that gets nobody past an advertisement.
     if (base > this.#furthest) return false;
     if (target > this.#furthest && locate(this.#root, base).media.noSkip) return false;
     return this.#ended || target <= this.#position || !locate(this.#root, this.#position).media.noSkip;
@@ -360,7 +376,7 @@ export class PlaylistCursor<S = string> {
       left = start;
     }
     if (left === 0) return undefined;
-    // A switch that is entered from behind begins to be tried at its first alternative, too.
+    // A switch entered in reverse also begins at its first alternative.
     let position = left - 1;
     for (;;) {
       const passed = locate(this.#root, position).turns.findLast(
@@ -371,7 +387,9 @@ export class PlaylistCursor<S = string> {
     }
   }
 
-  /** The start of the next alternative, unless the one at hand has been played in part: then it was the right one. */
+  /**
+   * Returns the start of the next alternative, unless the current one has been played in part and so was the right one.
+   */
   #nextAlternative(): number | undefined {
     let left = this.#position;
     for (const { start, alternativeStart, alternativeEnd, end } of locate(this.#root, left).turns) {
@@ -384,7 +402,8 @@ export class PlaylistCursor<S = string> {
 
   #positionOf(id: number): number | undefined {
     if (!Number.isInteger(id) || id < 1 || id > MAX_ID) return undefined;
-    // Identifiers of an endless playlist begin anew after the last one; the nearest that the player can know is meant.
+    // The identifiers of an endless playlist start over after the last one; this takes the nearest that the player can
+    // know.
     const era = Math.floor(this.#furthest / MAX_ID) * MAX_ID;
     const position = era + id - 1;
     const known = position > this.#furthest && era > 0 ? position - MAX_ID : position;

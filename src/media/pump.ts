@@ -3,8 +3,8 @@ import type { AsfEvent, AsfSink } from './events.js';
 /**
  * Carries events into sinks, in order, at the pace of the slowest sink.
  *
- * @param observe sees each event after the sinks have taken it
- * @throws whatever the events' source or a sink throws; the sinks are not closed
+ * @param observe called with each event after the sinks have taken it
+ * @throws any error of the source or a sink; the sinks are not closed
  */
 export async function pump(
   events: AsyncIterable<AsfEvent>,

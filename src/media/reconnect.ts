@@ -1,46 +1,46 @@
 import { type ErrorCode, WmError } from '../errors.js';
 import { type Clock, systemClock } from './pacing.js';
 
-/** When a connection that broke is made again. */
+/** When to reconnect after a connection broke. */
 export interface ReconnectPolicy {
-  /** Attempts in a row that may bring nothing; Infinity never gives up. 0 is never. */
+  /** Failed attempts in a row that are allowed; Infinity never gives up, 0 never reconnects. */
   readonly retries: number;
-  /** Also when the very first attempt fails. Default false: that is told at once. */
+  /** True to retry even if the very first attempt fails. Default false: that fails at once. */
   readonly first?: boolean | undefined;
-  /** The first wait in ms, doubled each time; half of each wait is left to chance. Default 500. */
+  /** The first wait in ms, doubled each time; half of each wait is random. Default 500. */
   readonly initialDelay?: number | undefined;
-  /** Default 30000 ms. */
+  /** The longest wait in ms; default 30000. */
   readonly maxDelay?: number | undefined;
 }
 
-/** What is told when a connection has broken and will be made again. */
+/** A report that a connection has broken and will be made again. */
 export interface ReconnectReport {
   readonly error: WmError;
-  /** 1 for the first of a row. */
+  /** 1 for the first in a row. */
   readonly attempt: number;
-  /** How long it waits before, in ms. */
+  /** The wait before the attempt, in ms. */
   readonly delay: number;
 }
 
 const INITIAL_DELAY = 500;
 const MAX_DELAY = 30_000;
 
-/** The wait before an attempt, in ms: doubled each time, the second half of it by chance. @param attempt from 1 */
+/** Returns the wait before an attempt in ms: doubled each time, the second half of it random. @param attempt from 1 */
 export function backOff({ initialDelay, maxDelay }: ReconnectPolicy, attempt: number, random: () => number): number {
   const full = Math.min((initialDelay ?? INITIAL_DELAY) * 2 ** Math.min(attempt - 1, 30), maxDelay ?? MAX_DELAY);
   return Math.round((full * (1 + random())) / 2);
 }
 
-/** As {@link backOff}, but no shorter than the other side asks for (Retry-After). */
+/** Like {@link backOff}, but no shorter than the other side asks for (Retry-After). */
 export function waitBefore(policy: ReconnectPolicy, attempt: number, error: unknown, random: () => number): number {
   const asked = error instanceof WmError ? (error.retryIn ?? 0) : 0;
   return Math.max(backOff(policy, attempt, random), asked);
 }
 
 /**
- * Whether another attempt may bring what this one did not, by the code of its error: `always`; only `once` the stream has worked, since
- * what is wrong then was right before; or `never`. Of what has worked once, servers say many things while they or what stands before
- * them start again: a web page in the place of the stream, 403 or 404, something that is not HTTP.
+ * When to retry after an error, by its code: `always`; `once` the stream has worked, because the request was right
+ * before; or `never`. A server that restarts, or a proxy in front of it, answers in many ways for a while: with a web
+ * page, 403 or 404, or something that is not HTTP.
  */
 const RETRIES: Readonly<Record<ErrorCode, 'always' | 'once' | 'never'>> = {
   WM_UNREACHABLE: 'always',
@@ -63,9 +63,9 @@ const RETRIES: Readonly<Record<ErrorCode, 'always' | 'once' | 'never'>> = {
 };
 
 /**
- * Whether another attempt may succeed: one table for pulls, pushes, MSBD, multicasts and the sources of points.
+ * True if another attempt may succeed: one table for pulls, pushes, MSBD, multicasts and the sources of points.
  *
- * @param worked the stream has come, or has been taken, before
+ * @param worked true if the stream has been received, or accepted, before
  */
 export function mayRetry(error: unknown, worked: boolean): error is WmError {
   if (!(error instanceof WmError)) return false;
@@ -73,7 +73,7 @@ export function mayRetry(error: unknown, worked: boolean): error is WmError {
   return error.passing || when === 'always' || (when === 'once' && worked);
 }
 
-/** What a source that is received again needs to know. */
+/** How to retry a source. */
 export interface RetryOptions {
   /** Default: never. */
   readonly reconnect?: ReconnectPolicy | undefined;
@@ -81,11 +81,11 @@ export interface RetryOptions {
   readonly clock?: Clock | undefined;
   /** 0 to 1; default Math.random. */
   readonly random?: (() => number) | undefined;
-  /** False ends it at the first breach of the protocol, also when it has worked. Default true. */
+  /** False to end at the first protocol violation, even if the source has worked. Default true. */
   readonly tolerant?: boolean | undefined;
 }
 
-/** The attempts of one source: counts them, waits between them, and says when there are no more. */
+/** The attempts of one source: counts them, waits between them, and gives up when there are no more. */
 export class Retries {
   readonly #options: RetryOptions;
   readonly #signal: AbortSignal;
@@ -98,12 +98,12 @@ export class Retries {
     this.#signal = signal;
   }
 
-  /** How often it was received again after it had worked. */
+  /** How often the source was received again after it had worked. */
   get reconnects(): number {
     return this.#reconnects;
   }
 
-  /** Something has come: the next failure is the first of a row. */
+  /** Something was received: the next failure is the first in a row. */
   progressed(): void {
     this.#attempt = 0;
   }
@@ -111,8 +111,8 @@ export class Retries {
   /**
    * Waits before the next attempt.
    *
-   * @param worked the source has had a header
-   * @throws the error when no other attempt is wanted, or may bring anything
+   * @param worked true if the source has had a header
+   * @throws the error if no further attempt is allowed, or none can succeed
    */
   async after(error: unknown, worked: boolean): Promise<void> {
     const { reconnect, clock = systemClock, random = Math.random, onReconnect, tolerant = true } = this.#options;

@@ -3,23 +3,24 @@ import { MediaTime } from './media-time.js';
 import { SingleReading } from './source.js';
 
 export interface SequenceOptions {
-  /** Open the entries; each is called when it is the entry's turn. */
+  /** Functions that open the entries; each is called in the entry's turn. */
   readonly entries: ReadonlyArray<() => AsfSource | Promise<AsfSource>>;
-  /** Begin again behind the last entry. Default false. */
+  /** True to start over after the last entry. Default false. */
   readonly loop?: boolean | undefined;
   /** Seconds of media, counted by send times, after which the sequence ends. Default: all. */
   readonly duration?: number | undefined;
-  /** An entry cannot be opened, or breaks off; the next one follows. @param index from 0 */
+  /** Called if an entry cannot be opened, or breaks off; the next one follows. @param index from 0 */
   readonly onSkipped?: ((error: unknown, index: number) => void) | undefined;
 }
 
 const MORE: EndEvent = { type: 'end', moreEntries: true, reason: 1 };
 
 /**
- * Sources one behind the other as one stream, the way a playlist is pushed (MS-WMHTTP 3.1.4.4, 3.1.4.5): an end that says that more
- * entries follow, then the next header. Each entry has times of its own.
+ * Plays sources one after the other as one stream, the way a playlist is pushed (MS-WMHTTP 3.1.4.4, 3.1.4.5): an end
+ * that says that more entries follow, then the next header. Each entry has times of its own.
  *
- * The iteration throws, after an end event if there was a header, what an entry threw when nothing came of a whole round of them.
+ * The iteration throws the error of an entry, after an end event if there was a header, if a whole round of entries
+ * yielded nothing.
  */
 export class Sequence implements AsfSource {
   readonly #options: SequenceOptions;
@@ -63,7 +64,7 @@ export class Sequence implements AsfSource {
     if (!isFruitful && failure !== undefined && !this.#closed) throw failure;
   }
 
-  /** @returns whether packets came of it */
+  /** @returns true if it yielded packets */
   async *#entry(open: SequenceOptions['entries'][number]): AsyncGenerator<AsfEvent, boolean, undefined> {
     const source = await open();
     this.#current = source;

@@ -3,10 +3,10 @@ import { WmError } from '../errors.js';
 import { systemErrorCode, systemErrorReason } from './system-error.js';
 
 /**
- * Reads a file of which no more than a little is wanted.
+ * Reads a file that is expected to be small.
  *
- * @param limit bytes; of a larger file one byte more comes, so that it is known by it
- * @throws WmError WM_NO_INPUT when there is no such file, or it cannot be read
+ * @param limit bytes; of a larger file, one byte more is returned, which shows that it is too large
+ * @throws WmError WM_NO_INPUT if the file does not exist, or cannot be read
  */
 export async function readSmallFile(path: string, limit: number): Promise<Buffer> {
   try {

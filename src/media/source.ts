@@ -1,7 +1,7 @@
 import { WmError } from '../errors.js';
 import type { AsfEvent } from './events.js';
 
-/** Lets a source be read once; what it gave is gone. */
+/** Makes sure that a source is read only once; its events cannot be replayed. */
 export class SingleReading {
   #begun = false;
 
@@ -13,9 +13,9 @@ export class SingleReading {
 }
 
 /**
- * The events of a source and behind them, however they end, an end event, if there was a header.
+ * Yields the events of a source, and then, however they end, an end event if there was a header.
  *
- * @throws what the events throw, behind the end event
+ * @throws any error of the events, after the end event
  */
 export async function* withEnd(
   events: AsyncIterable<AsfEvent>,

@@ -1,4 +1,7 @@
-/** The code of an error of the operating system (`ENOENT`), wherever the error object was made; undefined for any other. */
+/**
+ * Returns the code of an operating system error (`ENOENT`), wherever the error object was made; undefined for any
+ * other.
+ */
 export function systemErrorCode(error: unknown): string | undefined {
   if (typeof error !== 'object' || error === null || !('code' in error)) return undefined;
   return typeof error.code === 'string' ? error.code : undefined;
@@ -17,7 +20,7 @@ const reasons: Readonly<Record<string, string>> = {
   EROFS: 'the file system is read-only',
 };
 
-/** Why an operation on a file failed, in words, with the code. */
+/** Returns why an operation on a file failed, in words, with the code. */
 export function systemErrorReason(error: unknown): string {
   const code = systemErrorCode(error);
   const reason = code === undefined ? undefined : reasons[code];

@@ -4,42 +4,42 @@ import { RestartDetector } from './packet-clock.js';
 
 export interface TimelineOptions {
   /**
-   * Takes presentation times of a stream that go back for a restart of the source (asf.md 10.6), as {@link RestartDetector} does.
-   * Default false: only `restart` is one.
+   * True to treat presentation times of a stream that go back as a restart of the source (asf.md 10.6), like {@link
+   * RestartDetector}. Default false: only `restart` is one.
    */
   readonly detectsRestarts?: boolean;
 }
 
-/** What is known of a stream, in times and numbers of the timeline, not of the source. */
+/** The state of a stream, in times and numbers of the timeline, not of the source. */
 interface StreamState {
   /** The latest presentation time, ms modulo 2^32. */
   presentationTime: number;
-  /** How long an object lasts, ms, as far as one can tell from the distance of the last two. */
+  /** The duration of an object in ms, estimated from the distance of the last two. */
   objectDuration: number;
   mediaObjectNumber: number;
   /** Added to the source's media object numbers. */
   numberDelta: number;
-  /** Of which run `numberDelta` is. */
+  /** The run that `numberDelta` belongs to. */
   run: number;
-  /** A presentation time far ahead that nothing has confirmed yet. */
+  /** An unconfirmed presentation time far ahead. */
   leap: number | undefined;
 }
 
-/** Going forward by more is believed only once the next packet confirms it; a damaged one may say anything. Milliseconds. */
+/** A longer step forward is accepted only if the next packet confirms it; a damaged one may contain anything. In ms. */
 const FORWARD_JUMP = 10_000;
 
 /**
- * Joins runs of packets of one layout, each with times and numbers of its own (the iterations of a loop, an encoder that
- * came back), to one run (asf.md 10.6): presentation times go on where the last object ended, send times never go back,
- * and media object numbers go on, so that half an object of one run never meets a fragment of the next. Times are
- * milliseconds modulo 2^32. Packets of the first run are passed on untouched.
+ * Joins runs of packets of one layout, each with times and numbers of its own (the iterations of a loop, an encoder
+ * that came back), to one run (asf.md 10.6): presentation times continue where the last object ended, send times never
+ * go back, and media object numbers continue, so that half an object of one run never meets a fragment of the next.
+ * Times are in ms modulo 2^32. Packets of the first run pass unchanged.
  */
 export class Timeline {
   readonly #streams = new Map<number, StreamState>();
   #run = 0;
   #delta = 0;
   #restarting = false;
-  /** Of the timeline; undefined before the first packet. */
+  /** Times of the timeline; undefined before the first packet. */
   #sendTime: number | undefined;
   readonly #detector: RestartDetector | undefined;
 
@@ -47,22 +47,22 @@ export class Timeline {
     this.#detector = options.detectsRestarts ? new RestartDetector() : undefined;
   }
 
-  /** Whether packets are changed at present, because a later run is not where its source puts it. */
+  /** True if packets are currently changed, because a later run is not where its source puts it. */
   get shifted(): boolean {
     return this.#delta !== 0;
   }
 
-  /** The next packet begins a new run. Without a packet before it nothing changes. */
+  /** The next packet begins a new run. Before the first packet this has no effect. */
   restart(): void {
     this.#restarting = this.#sendTime !== undefined;
   }
 
   /**
-   * The packet in its place on the timeline: the same object when nothing changes, else a copy. Never throws on a packet
-   * that {@link parsePacket} gave.
+   * Returns the packet in its place on the timeline: the same object if nothing changes, else a copy. Never throws for
+   * a packet from {@link parsePacket}.
    */
   packet(packet: DataPacket): DataPacket {
-    // What is XORed together cannot be shifted; a receiver can only use it in the first run.
+    // XORed data cannot be shifted; a receiver can use it only in the first run.
     if (packet.parity) return packet;
     if (this.#restarting) this.#detector?.restart();
     if (this.#detector?.begins(packet)) this.restart();
@@ -74,7 +74,7 @@ export class Timeline {
     return placed;
   }
 
-  /** Finds the shift that puts the first object of a new run where the last one of the old run ends. */
+  /** Finds the shift that moves the first object of a new run to where the last one of the old run ends. */
   #splice(packet: DataPacket): void {
     this.#restarting = false;
     this.#run++;
@@ -84,7 +84,7 @@ export class Timeline {
     else this.#delta = difference(this.#sendTime ?? 0, packet.sendTime);
   }
 
-  /** When the last object of all streams ends; undefined while there is none with a time. */
+  /** Returns when the last object of all streams ends; undefined while no object has a time. */
   #end(): number | undefined {
     let end: number | undefined;
     for (const { presentationTime, objectDuration } of this.#streams.values()) {
@@ -97,7 +97,8 @@ export class Timeline {
   #placeSendTime(sourceTime: number): number {
     const time = (sourceTime + this.#delta) >>> 0;
     if (this.#sendTime === undefined || this.#run === 0) return time;
-    // The new run's first packets may be due before the old run's last; they wait for it. Further back is no such overlap.
+    // The first packets of the new run may be due before the last ones of the old run, and wait for them. A larger step
+    // back is no such overlap.
     const step = difference(time, this.#sendTime);
     return step < 0 && step >= -FORWARD_JUMP ? this.#sendTime : time;
   }
@@ -151,7 +152,7 @@ export class Timeline {
   #stateOf(payload: Payload): StreamState {
     let state = this.#streams.get(payload.stream);
     if (state === undefined) {
-      // One millisecond keeps a run of one object apart from the next run.
+      // One millisecond separates a run of one object from the next run.
       state = {
         presentationTime: Math.max(payload.presentationTime, 0),
         objectDuration: Math.max(payload.presentationTimeDelta, 1),
@@ -166,7 +167,7 @@ export class Timeline {
   }
 }
 
-/** Signed distance of two times modulo 2^32. */
+/** Returns the signed distance of two times modulo 2^32. */
 function difference(a: number, b: number): number {
   return (a - b) | 0;
 }
@@ -180,7 +181,7 @@ function firstPresentationTime(payloads: readonly Payload[]): number | undefined
   return first;
 }
 
-/** A compressed payload holds several objects, each behind a BYTE with its length, at equal distances in time. */
+/** A compressed payload holds several objects, each after a BYTE with its length, at equal distances in time. */
 function lastSubObjectTime(bytes: Buffer, payload: Payload): number {
   if (!payload.compressed) return payload.presentationTime;
   const end = payload.dataStart + payload.dataLength;

@@ -1,28 +1,28 @@
 import type { AsfHeader } from '../asf/header.js';
 import type { EndEvent } from './events.js';
 
-/** A data packet of a broadcast as the lanes take it. */
+/** A data packet of a broadcast in the form that the lanes take. */
 export interface BroadcastPacket {
   /** Number of the packet in the virtual ASF file that the broadcast is, from 0 for each header (MS-WMSP 2.2.3.1.2). */
   readonly location: number;
-  /** Without padding, with an explicit Packet Length where that was cut. */
+  /** Without padding; with an explicit Packet Length if padding was removed. */
   readonly wire: Buffer;
-  /** The same for a player that starts here: without the ends of objects that began before. */
+  /** The packet for a player that starts here: without the remains of objects that began earlier. */
   readonly start: Buffer;
   /** Milliseconds since the first packet under this header; never less than that of the packet before. */
   readonly time: number;
-  /** A player may start here: a key frame of some video begins in it, or there is no video. */
+  /** True if a player may start here: a key frame of some video begins in it, or there is no video. */
   readonly cleanStart: boolean;
-  /** The video streams of which a key frame begins in it. */
+  /** The video streams that have a key frame beginning in it. */
   readonly keyStreams: readonly number[];
 }
 
-/** An ASF data packet on its way to players, without its padding. */
+/** An ASF data packet for players, without its padding. */
 export interface WirePacket {
   /** Number of the packet in the (virtual) ASF file. */
   readonly location: number;
   readonly bytes: Buffer;
-  /** True if the next packet follows without a pause, where that is known. */
+  /** True if the next packet is known to follow without a pause. */
   readonly followed?: boolean;
 }
 
@@ -32,7 +32,7 @@ export interface LaneChoice {
   readonly key: string;
   /** True if a player with this choice may start with the packet; default: where any video has a key frame. */
   startsAt?(packet: BroadcastPacket): boolean;
-  /** Returns the packet's bytes for this choice, without padding, or undefined when it has none of the chosen streams. */
+  /** Returns the packet's bytes for this choice, without padding, or undefined if it has none of the chosen streams. */
   select(packet: BroadcastPacket, header: AsfHeader): Buffer | undefined;
 }
 
@@ -40,54 +40,58 @@ export interface LaneChoice {
 export const EVERY_STREAM: LaneChoice = { key: 'all', select: ({ wire }) => wire };
 
 /**
- * How a protocol writes packets: frames of a byte stream, or datagrams. Pure functions; players whose formats have the same key
- * are sent the same bytes wherever their numbers agree.
+ * How a protocol writes packets: as frames of a byte stream, or as datagrams. Pure functions; players whose formats
+ * have the same key are sent the same bytes wherever their numbers agree.
  */
 export interface WireFormat {
-  /** The protocol, and what is constant in its frames: channel, incarnation, SSRC, largest datagram. */
+  /** The protocol, and the constants of its frames: channel, incarnation, SSRC, largest datagram. */
   readonly key: string;
   /**
-   * How units are numbered. `player`: from the number that each player starts with. `lane`: by the lane, and the player is told the
-   * first number, so that all players share bytes from the start. `none`: not at all.
+   * How units are numbered. `player`: from a number of each player's own. `lane`: by the lane, and the player learns
+   * the first number, so that all players share bytes from the start. `none`: not at all.
    */
   readonly numbers: 'none' | 'player' | 'lane';
   /** The bits of a number that reach the wire: numbers that agree in them give the same bytes. */
   readonly mask: number;
-  /** Units that a packet is written as, each a frame or a datagram that takes one number; absent: always one. */
+  /**
+   * Number of units that a packet is written as, each a frame or a datagram with its own number; absent: always one.
+   */
   units?(packet: WirePacket): number;
   /** Bytes of a unit, counted from 0 within its packet. */
   size(packet: WirePacket, unit: number): number;
   /**
    * Writes a unit to `into` from `at` on.
    *
-   * @param number of the unit; unbounded, to be masked here
-   * @returns the bytes written, which are {@link size}
+   * @param number of the unit; unbounded, masked here
+   * @returns the bytes written, equal to {@link size}
    */
   write(into: Buffer, at: number, packet: WirePacket, unit: number, number: number): number;
 }
 
-/** Units ready to be sent, one after another. May be shared by many players and does not change. */
+/** Units ready to send, in order. May be shared by many players, and does not change. */
 export interface WireBatch {
   readonly bytes: Buffer;
   /** Where each unit ends in `bytes`, ascending; byte streams ignore it. */
   readonly ends: readonly number[];
 }
 
-/** Where a player's units go. */
+/** The destination of a player's units. */
 export interface PlayerOutput {
-  /** `datagrams` sends each unit as a datagram of its own, and keeps what is needed to send it again. */
+  /** `datagrams` sends each unit as its own datagram, and keeps what is needed to resend it. */
   readonly framing: 'stream' | 'datagrams';
   /** Bytes that were put and that the operating system has not taken yet. */
   readonly backlog: number;
-  /** @param done called once the operating system has taken the units, or never will; where it is given the bytes may change then */
+  /**
+   * @param done called once the operating system has taken the units, or never will; the bytes may change after that
+   */
   put(batch: WireBatch, done?: () => void): void;
-  /** Calls back once the operating system takes bytes at once again; never when the output is lost before. */
+  /** Calls back once the operating system takes bytes at once again; never if the output is lost before. */
   drained(then: () => void): void;
-  /** Gives the output up: the player is too slow, or it cannot be served. */
+  /** Destroys the output: the player is too slow, or cannot be served. */
   destroy(): void;
 }
 
-/** For a player that has left while it was being served. */
+/** The output of a player that has left while it was being served. */
 export const NOWHERE: PlayerOutput = {
   framing: 'stream',
   backlog: 0,
@@ -96,43 +100,44 @@ export const NOWHERE: PlayerOutput = {
   destroy: () => undefined,
 };
 
-/** What a player gets first. */
+/** The start of a player. */
 export interface FirstPacket {
   /** Number of the first unit, unbounded. */
   readonly number: number;
-  /** Location of the first packet; undefined while there is none that the player can start with. */
+  /** Location of the first packet; undefined if there is no packet yet that the player can start with. */
   readonly location: number | undefined;
   /** Milliseconds of media that the player gets at once. */
   readonly lead: number;
 }
 
-/** What a player gets: a choice of streams in the format of its protocol. */
+/** What a player wants: a choice of streams in the format of its protocol. */
 export interface Wanted {
   readonly choice: LaneChoice;
   readonly wire: WireFormat;
 }
 
 /**
- * Why another header holds: `entry`: the source ended an entry and began the next one, which may have an equal header; `layout`:
- * the streams are others than before.
+ * Why another header applies: `entry`: the source ended an entry and began the next one, which may have an equal
+ * header; `layout`: the streams have changed.
  */
 export type HeaderCause = 'entry' | 'layout';
 
 /** A player's session, as the broadcast sees it. */
 export interface PlayerSession {
-  /** Asked for each time, since a session may get another connection. */
+  /** Read each time, since a session may move to another connection. */
   readonly output: PlayerOutput;
-  /** The player is about to get its first packet; called during {@link Broadcast.join}, before the first byte. */
+  /** Called during {@link Broadcast.join} before the first byte of the first packet. */
   starting?(first: FirstPacket): void;
   /**
-   * Another header holds from here on.
-   * @returns what the player wants of it, or undefined when it cannot take another header and has left
+   * Another header applies from here on.
+   *
+   * @returns what the player wants of it, or undefined if it cannot take another header and has left
    */
   changed(header: AsfHeader, cause: HeaderCause): Wanted | undefined;
   ended(event: EndEvent): void;
 }
 
-/** A packet as a player may begin with it: `start` in place of `bytes`, where they differ. */
+/** A packet that a player may begin with: `start` replaces `bytes` where they differ. */
 export interface LaneEntry extends WirePacket {
   readonly start: WirePacket | undefined;
   readonly cleanStart: boolean;
@@ -146,7 +151,7 @@ export interface SentUnit {
   readonly unit: number;
 }
 
-/** Bytes of a run of entries, and what its units are numbered with. */
+/** The entries of a run, and the numbers of its units. */
 export interface Run {
   readonly entries: readonly LaneEntry[];
   readonly from: number;
@@ -157,17 +162,17 @@ export interface Run {
   readonly starting: boolean;
 }
 
-/** The entry as it is sent. */
+/** Returns the entry as it is sent. */
 export function sent(entry: LaneEntry, starting: boolean): WirePacket {
   return starting ? (entry.start ?? entry) : entry;
 }
 
-/** Units of an entry. */
+/** Returns the number of units of an entry. */
 export function unitsOf(wire: WireFormat, packet: WirePacket): number {
   return wire.units ? wire.units(packet) : 1;
 }
 
-/** Writes a run of packets, each unit behind the last. Throws what the format throws. */
+/** Writes a run of packets, unit after unit. Throws any error of the format. */
 export function writeRun(wire: WireFormat, { entries, from, to, number, starting }: Run): WireBatch {
   const ends: number[] = [];
   let size = 0;
@@ -190,7 +195,7 @@ export function writeRun(wire: WireFormat, { entries, from, to, number, starting
   return { bytes, ends };
 }
 
-/** A batch of one unit. */
+/** Returns a batch of one unit. */
 export function oneUnit(bytes: Buffer): WireBatch {
   return { bytes, ends: [bytes.length] };
 }

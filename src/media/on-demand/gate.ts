@@ -47,7 +47,7 @@ export class StreamGate implements PayloadFilter {
   readonly #wanted = new Uint8Array(STREAM_NUMBERS).fill(2);
   /** By stream: the presentation time of the first object held back since the choice, in ms. */
   readonly #waitingSince = new Map<number, number>();
-  /** By stream: the stream whose start ends it; 0 if there is none. */
+  /** By stream: the stream whose start ends it; 0 for none. */
   readonly #replacedBy = new Uint8Array(STREAM_NUMBERS);
   #settled = false;
   #open = false;

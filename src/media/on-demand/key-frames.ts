@@ -62,7 +62,7 @@ export class KeyFrameMap {
   }
 
   /**
-   * Finds the first accepted key frame at or after a place; undefined if there is none, or none within 64 MiB.
+   * Finds the first accepted key frame at or after a place; undefined if none is found within 64 MiB.
    *
    * @throws WmError WM_NO_INPUT if the disk fails
    */
@@ -72,7 +72,7 @@ export class KeyFrameMap {
   }
 
   /**
-   * Finds the last accepted key frame before a place; undefined if there is none, or none within 64 MiB.
+   * Finds the last accepted key frame before a place; undefined if none is found within 64 MiB.
    *
    * @throws WmError WM_NO_INPUT if the disk fails
    */
@@ -203,7 +203,7 @@ export class KeyFrameMap {
     return Math.ceil(this.#file.packetCount / this.#segmentPackets);
   }
 
-  /** Returns the send time of the first readable packet in a segment; undefined if there is none. */
+  /** Returns the send time of the first readable packet in a segment; undefined if no packet can be read. */
   async #sendTimeOf(segment: number): Promise<number | undefined> {
     if (this.#sendTimes.has(segment)) return this.#sendTimes.get(segment);
     let time: number | undefined;

@@ -185,8 +185,8 @@ async function lastReadable(part: Part, available: number): Promise<PlacedPacket
 }
 
 /**
- * Returns where another header begins after the data of a complete recording and its indexes, in bytes; undefined if
- * there is none.
+ * Returns where another header begins after the data of a complete recording and its indexes, in bytes; undefined
+ * without one.
  */
 async function headerBehind(disk: DiskFile, part: Part): Promise<number | undefined> {
   let at = part.dataStart + Number(part.header.dataObject.size) - DATA_OBJECT_HEAD_SIZE;

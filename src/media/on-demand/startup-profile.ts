@@ -49,7 +49,7 @@ async function readObjects(
 }
 
 /**
- * Returns the largest lag of the sound after the picture in ms; if there is none, the lag of the picture after the
+ * Returns the largest lag of the sound after the picture in ms; if the sound never lags, the lag of the picture after the
  * sound, negative ([MS-WMSP] 2.2.1.12.7).
  */
 function largestLag(objects: readonly SentObject[]): { lag: number; time: number } {

@@ -58,7 +58,7 @@ export type ClientMessage =
       readonly incarnation: number;
       /** As received: a path without percent-encoding, with or without its leading slash. */
       readonly fileName: string;
-      /** tokenData; empty if there is none. */
+      /** tokenData; may be empty. */
       readonly token: Buffer;
     }
   | { readonly type: 'securityResponse'; readonly incarnation: number; readonly cookie: number; readonly token: Buffer }
