@@ -36,8 +36,8 @@ export interface ServerAuthenticatorOptions {
   /** Ms for which a Digest nonce is valid; default 300000. */
   readonly nonceLifetime?: number | undefined;
   /**
-   * For failures from one address, and for those of one user at an address known for that user; default {@link
-   * ADDRESS_POLICY}.
+   * For failures from one address, and for those of one user at an address known for that user; default
+   * {@link ADDRESS_POLICY}.
    */
   readonly addressPolicy?: ThrottlePolicy | undefined;
   /** For failures of one user from all addresses not known for that user; default {@link USER_POLICY}. */

@@ -3,58 +3,61 @@ import type { DataPacket } from '../asf/packet.js';
 import { WmError } from '../errors.js';
 import type { Received } from './received.js';
 
-/** What a link finds when it opens. */
+/** The facts that a link finds out when it opens. */
 export interface SourceFacts {
-  /** Otherwise it can be asked for from any place. */
+  /** False for content that can be requested from any position. */
   readonly live: boolean;
   /** With all streams. */
   readonly header: AsfHeader;
   /** Measured, in bits per second. */
   readonly bandwidth?: number | undefined;
-  /** The header's count of packets is that of everything: no other playlist entry follows. */
+  /** True if the header's packet count covers everything: no other playlist entry follows. */
   readonly single: boolean;
-  /** The same link can play again, after a pause, a seek or a break. */
+  /** True if the same link can play again, after a pause, a seek or a break. */
   readonly resumable: boolean;
 }
 
-/** What is wanted of a link, as of now. */
+/** What a source currently wants from a link. */
 export interface Wish {
-  /** That of what comes at present, with all streams. */
+  /** The header of the current entry, with all streams. */
   readonly header: AsfHeader;
-  /** Its streams that are taken. */
+  /** The numbers of its streams that are received. */
   readonly chosen: ReadonlySet<number>;
   readonly live: boolean;
-  /** Milliseconds from the start of the content. */
+  /** In ms from the start of the content. */
   readonly startTime: number;
-  /** Number of an ASF packet; goes before `startTime`. */
+  /** The number of an ASF packet; takes precedence over `startTime`. */
   readonly startPacket: number | undefined;
-  /** Send time of the last packet that was passed on, ms: where to go on when packets have no numbers. */
+  /** The send time of the last forwarded packet, in ms: where to continue if packets have no numbers. */
   readonly lastSendTime: number | undefined;
-  /** What the link called the entry that the position is in; undefined at the start of one. */
+  /** The link's identifier for the entry that the position is in; undefined at the start of an entry. */
   readonly entry: number | undefined;
   readonly rate: number;
-  /** Milliseconds of media that are still wanted; 0 all. */
+  /** In ms of media that are still wanted; 0 for all. */
   readonly maxDuration: number;
 }
 
-/** What comes over a link. */
+/** An event that a link delivers. */
 export type LinkEvent =
-  /** @property announced of another entry, even when it is the same. @property entry what the link calls it */
+  /**
+   * @property announced true for another entry, even if its header is the same
+   * @property entry the link's identifier for it
+   */
   | { readonly type: 'header'; readonly header: AsfHeader; readonly announced: boolean; readonly entry?: number }
-  /** An ASF data packet as it came. @property location its number in the content, if the protocol has one */
+  /** An ASF data packet as received. @property location its number in the content, if the protocol has one */
   | { readonly type: 'packet'; readonly bytes: Buffer; readonly location?: number | undefined }
   | { readonly type: 'parsed'; readonly packet: DataPacket; readonly location?: number | undefined }
-  /** Packets that could not be read, and were left out below. */
+  /** A number of packets that were unreadable and dropped by the link. */
   | { readonly type: 'damaged'; readonly packets: number };
 
-/** What a source knows that its links need. */
+/** The state of a source that its links need. */
 export interface LinkContext {
   readonly received: Received;
   readonly header: AsfHeader | undefined;
   readonly reconnects: number;
 }
 
-/** The server says that it failed; there is more, but not from it. */
+/** The server reports a failure. There is more content, but not from this server. */
 export class ServerFailure extends WmError {
   constructor(message: string) {
     super('WM_SERVER_GONE', message);
@@ -62,7 +65,7 @@ export class ServerFailure extends WmError {
   }
 }
 
-/** What was lost on the way, as far as the protocol tells. */
+/** Packets lost in transit, as far as the protocol can tell. */
 export interface Losses {
   readonly lost: number;
   readonly recovered: number;
@@ -70,38 +73,46 @@ export interface Losses {
 }
 
 /**
- * One session with a server, of any protocol. A method of a link that was destroyed does nothing, and what is under way ends.
+ * One session with a server, over any protocol. After {@link PullLink.destroy}, methods do nothing and pending
+ * operations end.
  */
 export interface PullLink<F extends SourceFacts = SourceFacts> {
   readonly losses?: Losses;
-  /** Asks what there is. @throws WmError */
+  /** Asks the server about the content. @throws WmError */
   open(): Promise<F>;
   /**
-   * Plays, as often as it is called if it is resumable. Arrays hold what came at once. A link that has to answer a header ends the array
-   * with it: when it is asked for the next one, the wish says which streams were chosen.
+   * Plays; may be called repeatedly if the link is resumable. Each array contains events that arrived together. A link
+   * that has to answer a header ends the array with it; when the next array is requested, the wish contains the chosen
+   * streams.
    *
    * @returns `ended` after the last entry, `stopped` after {@link pause}
    * @throws WmError
    */
   play(wish: () => Wish): AsyncGenerator<readonly LinkEvent[], 'ended' | 'stopped', undefined>;
-  /** Ends {@link play}; the session is kept, and kept alive. */
+  /** Ends {@link play}; the session is kept alive. */
   pause(): void;
-  /** Ends {@link play} for good, with what the server is to be told. Undefined: as {@link destroy}. */
+  /**
+   * Ends {@link play} and the session, and tells the server what it has to know. If undefined: {@link destroy} instead.
+   */
   stop?(): void;
-  /** Waits, not long, for what the server still has to say; then as {@link destroy}. */
+  /** Waits briefly for the server's last answers, then does the same as {@link destroy}. */
   finish?(): Promise<void>;
-  /** Passes on what a client of this one reports: for proxies. @param body of an event (MS-WMSP 2.2.2.9) @param agent that client's */
+  /**
+   * Forwards the report of a client of this one, for proxies.
+   * @param body an event (MS-WMSP 2.2.2.9)
+   * @param agent the User-Agent of that client
+   */
   forward?(body: Buffer, agent: string): void;
   destroy(): void;
 }
 
 /** A way to a source: a protocol, a transport, a host. */
 export interface Way<F extends SourceFacts = SourceFacts> {
-  /** For people. */
+  /** For messages. */
   readonly name: string;
   connect(context: LinkContext): PullLink<F>;
-  /** Longest wait for {@link PullLink.open}, ms; default: what the link has. */
+  /** The maximum wait for {@link PullLink.open}, in ms; default: that of the link. */
   readonly openWithin?: number | undefined;
-  /** Longest wait for the first packet, ms: datagrams fail after play, not at open. Default: none. */
+  /** The maximum wait for the first packet, in ms: datagrams fail after play, not at open. Default: unlimited. */
   readonly firstPacketWithin?: number | undefined;
 }

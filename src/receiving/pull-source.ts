@@ -21,31 +21,31 @@ import { Received } from './received.js';
 import { chooseStreams, headerWithStreams, packetWithStreams, type StreamWish } from './streams.js';
 
 export interface PullOptions extends StreamWish, RetryOptions {
-  /** Milliseconds into the content. Default 0. */
+  /** In ms into the content; default: 0. */
   readonly startTime?: number | undefined;
-  /** Number of an ASF packet; goes before `startTime`. */
+  /** The number of an ASF packet; takes precedence over `startTime`. */
   readonly startPacket?: number | undefined;
-  /** 1 to 5 forward, -5 to -1 backward. Default 1. */
+  /** 1 to 5 forward, -5 to -1 backward; default: 1. */
   readonly rate?: number | undefined;
-  /** Milliseconds of media that are wanted. Default: all. */
+  /** In ms of media that are wanted; default: all. */
   readonly maxDuration?: number | undefined;
-  /** What messages call a packet of the protocol. */
+  /** The name of the protocol's packets in messages. */
   readonly packetName?: string | undefined;
-  /** Leaves out packets that only protect others. Default false. */
+  /** True to drop packets that only protect others; default: false. */
   readonly withoutParity?: boolean | undefined;
   readonly onNote?: ((text: string) => void) | undefined;
 }
 
-/** What a source has received so far. */
+/** The counts of what a source has received. */
 export interface PullStats {
-  /** ASF data packets that were passed on. */
+  /** ASF data packets that were forwarded. */
   readonly packets: number;
   readonly bytes: number;
-  /** Packets that could not be read and were left out. */
+  /** Packets that were unreadable and dropped. */
   readonly damagedPackets: number;
-  /** Packets that are missing, as far as the protocol tells. */
+  /** Packets that are missing, as far as the protocol can tell. */
   readonly lostPackets: number;
-  /** Lost packets that parity brought back. */
+  /** Lost packets that were recovered by parity. */
   readonly recoveredPackets: number;
   readonly parityPackets: number;
   readonly reconnects: number;
@@ -53,7 +53,7 @@ export interface PullStats {
 
 const END: EndEvent = { type: 'end', moreEntries: false, reason: 0 };
 const OPEN_WITHIN = 60_000;
-/** Behind these the next way may do what this one did not. What a server refuses or has no more it refuses on every way. */
+/** The errors after which the next way may succeed. Refused or missing content is the same on every way. */
 const PASSED_ON: ReadonlySet<ErrorCode> = new Set([
   'WM_UNREACHABLE',
   'WM_SERVER_GONE',
@@ -62,10 +62,10 @@ const PASSED_ON: ReadonlySet<ErrorCode> = new Set([
 ]);
 
 /**
- * Receives a stream over any protocol: opens the first of its ways that gives packets, chooses streams, goes on after a break where it
- * was, and makes one run of headers, packets and an end of it all.
+ * Receives a stream over any protocol. It opens the first of its ways that delivers packets, chooses streams, and
+ * continues after a break at the same position. The result is one sequence of headers, packets and an end.
  *
- * The iteration throws what the last way threw, after an end event if there was a header.
+ * The iteration throws the error of the last way, after an end event if there was a header.
  */
 export class PullSource<F extends SourceFacts = SourceFacts> implements AsfSource {
   readonly #options: PullOptions;
@@ -75,15 +75,15 @@ export class PullSource<F extends SourceFacts = SourceFacts> implements AsfSourc
   readonly #closed = new AbortController();
   readonly #reading = new SingleReading();
   #ways: ReadonlyArray<Way<F>>;
-  // Those that have failed since a packet came last.
+  // The ways that have failed since the last packet.
   readonly #failed = new Set<Way<F>>();
   #link: PullLink<F> | undefined;
   #opening: PullLink<F> | undefined;
   #playing = false;
-  // A packet has come over the present link.
+  // True once a packet has arrived over the current link.
   #delivers = false;
   #facts: F | undefined;
-  // Of what comes at present: its header with all streams, those that are taken, what the link calls the entry.
+  // The current entry: its header with all streams, the chosen streams, and the link's identifier for it.
   #header: AsfHeader | undefined;
   #chosen: ReadonlySet<number> = new Set();
   #entry: number | undefined;
@@ -106,7 +106,7 @@ export class PullSource<F extends SourceFacts = SourceFacts> implements AsfSourc
     this.#startPacket = options.startPacket;
   }
 
-  /** What the last link found; undefined before. Known when the first header comes. */
+  /** The facts that the last link found; undefined before that. Known when the first header arrives. */
   get facts(): F | undefined {
     return this.#facts;
   }
@@ -127,7 +127,7 @@ export class PullSource<F extends SourceFacts = SourceFacts> implements AsfSourc
     return this.#events();
   }
 
-  /** Asks what there is, and receives nothing of it. @throws WmError as the iteration */
+  /** Asks about the content, and receives none of it. @throws WmError as the iteration */
   async describe(): Promise<F> {
     try {
       for (;;) {
@@ -142,7 +142,7 @@ export class PullSource<F extends SourceFacts = SourceFacts> implements AsfSourc
     }
   }
 
-  /** Has the server stop; the session is kept if it can be, so that {@link resume} goes on with the next packet. */
+  /** Stops the server; the session is kept if possible, so that {@link resume} continues with the next packet. */
   pause(): void {
     if (this.#paused) return;
     this.#paused = true;
@@ -154,7 +154,7 @@ export class PullSource<F extends SourceFacts = SourceFacts> implements AsfSourc
     this.#wake();
   }
 
-  /** Goes on at another place, of content on demand. @param milliseconds from its start */
+  /** Continues at another position of content on demand. @param milliseconds from its start */
   seek(milliseconds: number): void {
     this.#startTime = milliseconds;
     this.#startPacket = undefined;
@@ -162,7 +162,7 @@ export class PullSource<F extends SourceFacts = SourceFacts> implements AsfSourc
     this.#link?.pause();
   }
 
-  /** Passes on what a client of this one reports, if the protocol can: for proxies. As {@link PullLink.forward}. */
+  /** Forwards the report of a client of this one, if the protocol can; for proxies. See {@link PullLink.forward}. */
   forward(body: Buffer, agent: string): void {
     this.#link?.forward?.(body, agent);
   }
@@ -177,8 +177,8 @@ export class PullSource<F extends SourceFacts = SourceFacts> implements AsfSourc
   }
 
   /**
-   * Takes what links bring, one event after the other: the next packet of an array is looked at when the one before has been taken, so
-   * that a pause or a seek ends it there.
+   * Takes the events of links one by one. The next packet of an array is looked at only after the previous one was
+   * taken, so that a pause or a seek takes effect in between.
    */
   async *#events(): AsyncGenerator<AsfEvent, void, undefined> {
     const batches = this.#batches();
@@ -217,7 +217,7 @@ export class PullSource<F extends SourceFacts = SourceFacts> implements AsfSourc
     return this.#continuity.header !== undefined;
   }
 
-  /** Everything up to the last packet, over as many links as it takes. */
+  /** Yields everything up to the last packet, over as many links as necessary. */
   async *#batches(): AsyncGenerator<readonly LinkEvent[], void, undefined> {
     for (;;) {
       await this.#whilePaused();
@@ -227,7 +227,7 @@ export class PullSource<F extends SourceFacts = SourceFacts> implements AsfSourc
         if ((yield* this.#connection()) === 'ended') return;
       } catch (error) {
         if (this.#closed.signal.aborted || (this.#isComplete && !(error instanceof ServerFailure))) return;
-        // When the server has forgotten the session: begin another, with the same position.
+        // If the server has forgotten the session, begin another one at the same position.
         const isForgotten = resumed !== undefined && error instanceof WmError && !mayRetry(error, false);
         const hasOtherWay = this.#hasOtherWay(error);
         if (this.#isLive || !this.#facts?.resumable || isForgotten || hasOtherWay) this.#drop();
@@ -244,7 +244,7 @@ export class PullSource<F extends SourceFacts = SourceFacts> implements AsfSourc
     }
   }
 
-  /** Everything that one link brings. */
+  /** Yields everything that one link delivers. */
   async *#connection(): AsyncGenerator<readonly LinkEvent[], 'ended' | 'stopped', undefined> {
     if (!this.#link) await this.#open();
     const link = this.#link!;
@@ -267,7 +267,7 @@ export class PullSource<F extends SourceFacts = SourceFacts> implements AsfSourc
       }
     } finally {
       this.#playing = false;
-      // A link that is silent does not come back from what it waits for.
+      // A silent link does not return from its wait.
       const ended = play.return('stopped').catch(() => undefined);
       if (this.#delivers || firstPacketWithin === undefined) await ended;
     }
@@ -283,7 +283,7 @@ export class PullSource<F extends SourceFacts = SourceFacts> implements AsfSourc
 
   #tryTake(event: LinkEvent): AsfEvent | readonly AsfEvent[] | { readonly error: unknown } | undefined {
     try {
-      // What came together with the packet at which it was interrupted is asked for again, if it is wanted.
+      // Events that arrived together with the packet of the interruption are requested again, if wanted.
       if (event.type !== 'header' && this.#isInterrupted) return undefined;
       return this.#take(event);
     } catch (error) {
@@ -323,11 +323,11 @@ export class PullSource<F extends SourceFacts = SourceFacts> implements AsfSourc
     return this.#continuity.take(headerWithStreams(header, this.#chosen), announced, this.#isLive);
   }
 
-  /** A packet in its place; undefined when it is not wanted, or came before. */
+  /** Puts a packet in its place; undefined if it is unwanted or was received before. */
   #placed(location: number | undefined, packet: DataPacket): AsfEvent | undefined {
     this.#works();
     this.#received.packet(packet.bytes.length, packet.sendTime, performance.now());
-    // What parity protects has been put right by now; a recording has no place for it.
+    // The packets protected by parity are repaired by now; a recording has no use for parity.
     if (packet.parity && this.#options.withoutParity) {
       this.#losses = { ...this.#losses, parity: this.#losses.parity + 1 };
       return undefined;
@@ -361,7 +361,7 @@ export class PullSource<F extends SourceFacts = SourceFacts> implements AsfSourc
   #choose(header: AsfHeader, first: boolean): ReadonlySet<number> {
     const { streams, bandwidth = this.#facts?.bandwidth } = this.#options;
     const known = new Set(header.streams.map(({ number }) => number));
-    // Who named streams of the first entry meant those of the same numbers in the others.
+    // Numbers given for the first entry are meant for the streams of the same numbers in the others.
     const there = first ? streams : streams?.filter((number) => known.has(number));
     return chooseStreams(header, { bandwidth, streams: there?.length === 0 ? undefined : there });
   }
@@ -385,7 +385,7 @@ export class PullSource<F extends SourceFacts = SourceFacts> implements AsfSourc
     };
   }
 
-  /** What is still wanted of {@link PullOptions.maxDuration}. */
+  /** Returns what is left of {@link PullOptions.maxDuration}. */
   get #remainingDuration(): number {
     const { maxDuration = 0 } = this.#options;
     const { lastSendTime } = this.#continuity;
@@ -397,14 +397,14 @@ export class PullSource<F extends SourceFacts = SourceFacts> implements AsfSourc
     return this.#facts?.live ?? this.#header?.broadcast ?? false;
   }
 
-  /** All packets of a file have come, and only the end is missing. */
+  /** True if all packets of a file have arrived and only the end is missing. */
   get #isComplete(): boolean {
     const { lastLocation, header } = this.#continuity;
     if (this.#isLive || !header || lastLocation === undefined || !this.#facts?.single) return false;
     return header.dataObject.packetCount > 0n && BigInt(lastLocation + 1) >= header.dataObject.packetCount;
   }
 
-  /** Opens the present way. */
+  /** Opens the current way. */
   async #open(): Promise<F> {
     const way = this.#ways[0]!;
     const { openWithin = OPEN_WITHIN } = way;
@@ -438,18 +438,21 @@ export class PullSource<F extends SourceFacts = SourceFacts> implements AsfSourc
     };
   }
 
-  /** Packets come over the present way: it is the first to be tried from now on. */
+  /** Marks the current way, which delivers packets, as the first to be tried from now on. */
   #works(): void {
     if (this.#delivers) return;
     this.#delivers = true;
     this.#failed.clear();
   }
 
-  /** Goes over to the next way that has not failed, if the error may not come there. When all have, the round is over. */
+  /**
+   * Switches to the next way that has not failed, if the error may not occur there. The round ends when all have
+   * failed.
+   */
   #hasOtherWay(error: unknown): boolean {
     if (this.#ways.length < 2 || !(error instanceof WmError) || error instanceof LeadsElsewhere) return false;
     if (!PASSED_ON.has(error.code)) return false;
-    // A way that worked is tried again first, unless it is one whose packets may fail to come while all else works.
+    // A way that worked is tried again first, unless it is one whose packets may be blocked while all else works.
     if (this.#delivers && this.#ways[0]!.firstPacketWithin === undefined) return false;
     const [failed, ...others] = this.#ways as [Way<F>, ...Way<F>[]];
     this.#failed.add(failed);
@@ -460,7 +463,7 @@ export class PullSource<F extends SourceFacts = SourceFacts> implements AsfSourc
     return !isOver;
   }
 
-  /** Lets a link go, and keeps its counts. */
+  /** Releases a link, and keeps its counts. */
   #drop(): void {
     const link = this.#link;
     this.#link = undefined;
@@ -479,7 +482,7 @@ export class PullSource<F extends SourceFacts = SourceFacts> implements AsfSourc
   }
 }
 
-/** @throws WmError WM_UNREACHABLE with the sentence when the work is not done in time; it is then left to itself */
+/** @throws WmError WM_UNREACHABLE with the sentence if the work is not done in time; it is then left to itself */
 async function within<T>(work: Promise<T>, milliseconds: number, sentence: string): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {

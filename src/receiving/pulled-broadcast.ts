@@ -10,46 +10,49 @@ import { Refusal } from '../refusal.js';
 import { MAX_HOPS, newPullName, type PullChain } from './pull-chain.js';
 import { RepeatedWarnings } from './repeated-warnings.js';
 
-/** Where a broadcast may come from. */
+/** A possible source of a broadcast. */
 export interface PulledSource {
-  /** For people, without credentials. */
+  /** For messages, without credentials. */
   readonly name: string;
   /**
    * Opens it, once for each attempt.
    *
    * @param chain the pulls that wait for it, this one last
-   * @throws WmError when it cannot be had
+   * @throws WmError if it cannot be opened
    */
   open(chain: PullChain): AsfSource | Promise<AsfSource>;
 }
 
 export interface PulledBroadcastOptions {
-  /** In order of preference; the last may be a filler that is always there. */
+  /** In order of preference; the last may be a filler that is always available. */
   readonly sources: readonly PulledSource[];
-  /** Pull from the start, or once somebody asks and as long as somebody wants it. */
+  /** Whether to pull from the start, or when the first player arrives and as long as any stays. */
   readonly policy: 'always' | 'first-player';
-  /** Called when a source has something; the sink takes its events. @throws Refusal when something else feeds it */
+  /**
+   * Called when a source has a header; returns the sink for its events. @throws Refusal if something else feeds the
+   * broadcast
+   */
   readonly begin: () => AsfSink;
-  /** Called when no source has anything any more, after `begin`. */
+  /** Called when no source delivers any longer, after `begin`. */
   readonly end: () => void;
-  /** With `first-player`: whether anybody takes what comes. */
+  /** With `first-player`: returns true if there are players. */
   readonly wanted?: (() => boolean) | undefined;
-  /** False while something else feeds it, such as an encoder that pushes; then nothing is pulled. */
+  /** Returns false while something else feeds the broadcast, such as an encoder that pushes; then nothing is pulled. */
   readonly free?: (() => boolean) | undefined;
-  /** How long it goes on when nobody wants it, ms; default 30 000. */
+  /** In ms, how long it continues without players; default: 30 000. */
   readonly linger?: number | undefined;
-  /** How often better sources are tried while another one is used, at most, ms; default 15 000. */
+  /** In ms, how often better sources are tried while another one is used; default: 15 000. */
   readonly returnAfter?: number | undefined;
-  /** A source that gives nothing for so long gives way to another one, if there is one, ms; default 10 000. */
+  /** In ms, how long a source may deliver nothing before another one, if there is one, replaces it; default: 10 000. */
   readonly stall?: number | undefined;
-  /** How long somebody who asks waits for the header, ms; default 15 000. */
+  /** In ms, how long a player waits for the header; default: 15 000. */
   readonly patience?: number | undefined;
   readonly backOff?: Pick<ReconnectPolicy, 'initialDelay' | 'maxDelay'> | undefined;
-  /** Between two looks at the timers, ms; default 1000. */
+  /** In ms, between two checks of the timers; default: 1000. */
   readonly tick?: number | undefined;
-  /** Gets a sentence about a source that fails, with pauses that grow. @param source its name @param reason why */
+  /** Gets a sentence about a failing source, with growing pauses. @param source its name @param reason the cause */
   readonly onFailure: (source: string, reason: string, error: unknown) => void;
-  /** Called when nothing is used or tried any more. */
+  /** Called when no source is used or tried any longer. */
   readonly onStop?: (() => void) | undefined;
   /** Gets a sentence when another source is used. */
   readonly onNote?: ((text: string) => void) | undefined;
@@ -58,39 +61,42 @@ export interface PulledBroadcastOptions {
 }
 
 const DEFAULTS = { linger: 30_000, returnAfter: 15_000, stall: 10_000, patience: 15_000 };
-/** One timer for all: hundreds of timers would wake the process up hundreds of times a second. */
+/** One timer for all: hundreds of timers would wake up the process hundreds of times a second. */
 const ALL = new Ticker(1_000);
 const FOREVER = Number.POSITIVE_INFINITY;
-/** Where players ask again by themselves, one that comes late must not wait for long. */
+/** With `first-player`, players ask again by themselves, and a late one must not wait long for the next attempt. */
 const BACK_OFF: Readonly<Record<PulledBroadcastOptions['policy'], ReconnectPolicy>> = {
   always: { initialDelay: 1_000, maxDelay: 30_000, retries: FOREVER },
   'first-player': { initialDelay: 500, maxDelay: 5_000, retries: FOREVER },
 };
-/** How long it waits for what does not close, ms. */
+/** In ms, the maximum wait for anything to close. */
 const CLOSE_GRACE = 3_000;
-/** A source that has lasted so long begins with short pauses again, ms. */
+/** In ms, after which a source starts with short pauses again. */
 const LASTING = 10_000;
 
 /** One attempt with a source. */
 interface Feed {
   readonly index: number;
   source: AsfSource | undefined;
-  /** Of what comes, until it is used: then the sink has it. */
+  /** The header received before the feed is used; afterwards the sink has it. */
   header: AsfHeader | undefined;
   start: LiveStart | undefined;
-  /** When it began, or was used; when something came last, as of the last look at the timers, and whether more came since. */
+  /**
+   * When it began, or was used; when something last arrived, as of the last check of the timers; and whether more has
+   * arrived since.
+   */
   since: number;
   lastAt: number;
   fresh: boolean;
   over: boolean;
-  /** Why it was given up from here. */
+  /** The reason why it was given up from this side. */
   reason: WmError | undefined;
 }
 
-/** What is known of a source over all attempts. */
+/** The state of a source over all attempts. */
 interface Standing {
   attempts: number;
-  /** When the last one ended. */
+  /** When the last attempt ended. */
   triedAt: number;
   retryAt: number;
 }
@@ -101,8 +107,9 @@ interface Waiter {
 }
 
 /**
- * Feeds a broadcast from the best source that is there: from the start or for the first player, from the next one when one fails or
- * falls silent, and from a better one again as soon as that has a key frame. Attempts have pauses that grow, and so have warnings.
+ * Feeds a broadcast from the best available source, from the start or for the first player. It switches to the next
+ * source if one fails or falls silent, and to a better one as soon as that has a key frame. The pauses between attempts
+ * grow, and so do those between warnings.
  */
 export class PulledBroadcast {
   /** Its name in chains of pulls. */
@@ -118,7 +125,7 @@ export class PulledBroadcast {
   #running = false;
   #sink: AsfSink | undefined;
   #active: Feed | undefined;
-  /** What is being opened, or waits for its key frame to take over. */
+  /** The feed that is being opened, or waits for its key frame to take over. */
   #candidate: Feed | undefined;
   #chain: PullChain = [];
   #failure: unknown;
@@ -150,12 +157,12 @@ export class PulledBroadcast {
     return this.#running;
   }
 
-  /** The name of the source that is used; undefined while there is none. */
+  /** The name of the current source; undefined without one. */
   get source(): string | undefined {
     return this.#active && this.#options.sources[this.#active.index]?.name;
   }
 
-  /** With the policy `always`: begins. */
+  /** Begins, with the policy `always`. */
   start(): void {
     if (this.#closed || this.#running) return;
     this.#idleSince = this.#now();
@@ -165,11 +172,11 @@ export class PulledBroadcast {
   }
 
   /**
-   * Somebody wants it: begins if that is needed, and waits until it is live.
+   * Begins for a player if necessary, and waits until it is live.
    *
-   * @param chain the pulls that wait for it, if it is a server that asks
-   * @throws Refusal `failed` when it waits for itself, or too many servers stand between; what the sources failed with; WM_UNREACHABLE
-   *   when nothing comes in time
+   * @param chain the pulls that wait for it, if a server asks
+   * @throws Refusal `failed` if it waits for itself, or too many servers are in between; the error of the sources;
+   * WM_UNREACHABLE if nothing arrives in time
    */
   async demand(chain: PullChain = []): Promise<void> {
     this.refuseRing(chain);
@@ -182,19 +189,19 @@ export class PulledBroadcast {
     await live;
   }
 
-  /** @throws Refusal `failed` when somebody who asks is waited for by this pull, or too many servers stand between */
+  /** @throws Refusal `failed` if this pull is in the chain of the one that asks, or too many servers are in between */
   refuseRing(chain: PullChain): void {
     if (chain.includes(this.name)) throw new Refusal('failed', 'These servers pull from each other in a ring.');
     if (chain.length > MAX_HOPS) throw new Refusal('failed', 'Too many servers pull from each other.');
   }
 
-  /** Something else feeds the broadcast from now on: what is pulled ends, and nothing is pulled while it is not `free`. */
+  /** Stops pulling, because something else feeds the broadcast; nothing is pulled while it is not `free`. */
   displaced(): void {
     this.#sink = undefined;
     this.#drop();
   }
 
-  /** Looks at the timers; called about once a second. */
+  /** Checks the timers; called about once a second. */
   sweep(now: number = this.#now()): void {
     if (this.#closed || !this.#running) return;
     const { policy, wanted, linger, stall, patience, sources } = this.#options;
@@ -212,7 +219,7 @@ export class PulledBroadcast {
     this.#next();
   }
 
-  /** Ends it; settles when nothing is open any more, or a source or the sink does not answer for 3 s. */
+  /** Ends it. Resolves when everything is closed, or a source or the sink has not answered for 3 s. */
   async close(): Promise<void> {
     this.#closed = true;
     this.#stop();
@@ -254,14 +261,14 @@ export class PulledBroadcast {
     this.#waiters.clear();
   }
 
-  /** Opens what is due: any source while none is used, else a better one. */
+  /** Opens what is due: any source while no source is used, else a better one. */
   #next(): void {
     if (this.#closed || !this.#running || this.#candidate || this.#active?.index === 0) return;
     if (this.#options.free?.() === false) return;
     const now = this.#now();
     const active = this.#active;
     const index = this.#standings.findIndex(({ retryAt, triedAt }, each) => {
-      // While another source is used there is no hurry.
+      // There is no hurry while another source is used.
       if (active && (each >= active.index || now - triedAt < this.#options.returnAfter)) return false;
       return retryAt <= now;
     });
@@ -269,7 +276,7 @@ export class PulledBroadcast {
     else if (!this.#active) this.#nothing();
   }
 
-  /** No source has anything at the moment. */
+  /** Handles that no source delivers at the moment. */
   #nothing(): void {
     this.#endSink();
     if (this.#options.policy === 'first-player') this.#stop();
@@ -321,7 +328,7 @@ export class PulledBroadcast {
     if (feed.over) return;
     feed.fresh = true;
     if (feed === this.#active) {
-      // The end is told when no other source goes on.
+      // The end is reported if no other source continues.
       if (event.type !== 'end' || event.moreEntries) return this.#sink?.write(event);
       return;
     }
@@ -335,7 +342,7 @@ export class PulledBroadcast {
     }
   }
 
-  /** Has a source feed the broadcast from here on, in place of the one that did. */
+  /** Makes a source feed the broadcast from now on, in place of the previous one. */
   #use(feed: Feed, packet?: DataPacket): void | Promise<void> {
     this.#sink ??= this.#options.begin();
     const sink = this.#sink;
@@ -378,7 +385,7 @@ export class PulledBroadcast {
     void feed.source?.close().catch(() => {});
   }
 
-  /** @returns whether it was in use, or about to be */
+  /** @returns true if it was in use, or about to be */
   #forget(feed: Feed): boolean {
     const isOurs = feed === this.#active || feed === this.#candidate;
     if (feed === this.#active) this.#active = undefined;

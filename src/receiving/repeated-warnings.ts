@@ -1,27 +1,27 @@
-/** The first wait before the same warning is told again, ms; doubled each time. */
+/** In ms, the first wait before the same warning is repeated; doubled each time. */
 const FIRST_PAUSE = 60_000;
 const LONGEST_PAUSE = 3_600_000;
-/** Another warning is told this soon, ms. */
+/** In ms, the wait before a different warning is given. */
 const OTHER_PAUSE = 10_000;
 
 interface Told {
   text: string;
   at: number;
   pause: number;
-  /** Times that it was held back since. */
+  /** How often it was suppressed since. */
   held: number;
 }
 
 /**
- * Says which warnings to tell, with pauses that grow from a minute to an hour: a source that is down all night is worth a few lines, not
- * thousands. Times are in ms of a clock that only goes forward.
+ * Decides which warnings to give, with pauses that grow from a minute to an hour: a source that is down all night is
+ * worth a few lines, not thousands. Times are in ms of a monotonic clock.
  */
 export class RepeatedWarnings {
   readonly #told = new Map<string, Told>();
 
   /**
-   * @param key what it is about; there are few of these
-   * @returns the text to tell, undefined while it is too soon
+   * @param key the subject of the warning; there are only a few
+   * @returns the text to print, or undefined if it is too soon
    */
   due(key: string, text: string, now: number): string | undefined {
     const last = this.#told.get(key);
@@ -37,7 +37,7 @@ export class RepeatedWarnings {
     return last.held === 0 ? text : `${text} (${last.held} more failures since the last message)`;
   }
 
-  /** It works again: the next warning about it is told at once. @returns whether anything was told about it */
+  /** Resets a subject that works again: its next warning is given at once. @returns true if a warning had been given */
   clear(key: string): boolean {
     return this.#told.delete(key);
   }

@@ -5,19 +5,19 @@ import { type AsfHeader, buildHeader, type HeaderObject } from '../asf/header.js
 import { type DataPacket, parsePacket } from '../asf/packet.js';
 import { WmError } from '../errors.js';
 
-/** Which streams are wanted. */
+/** The wanted streams. */
 export interface StreamWish {
-  /** Exactly these numbers; goes before `bandwidth`. */
+  /** Exactly these numbers; takes precedence over `bandwidth`. */
   readonly streams?: readonly number[] | undefined;
-  /** Bits per second that may come: of streams that exclude each other the best that fit. */
+  /** The available bandwidth in bits per second: of streams that exclude each other, the best that fit are chosen. */
   readonly bandwidth?: number | undefined;
 }
 
 /**
- * The streams to take: those that were named; else all, but of streams that exclude each other (asf.md 3.7, 4.2) the first,
- * or, with a bandwidth, the best that fit.
+ * Chooses the streams to receive: the named ones, or else all. Of streams that exclude each other (asf.md 3.7, 4.2) it
+ * chooses the first, or, with a bandwidth, the best that fit.
  *
- * @throws WmError WM_USAGE when a stream was named that is not there
+ * @throws WmError WM_USAGE if a named stream does not exist
  */
 export function chooseStreams(header: AsfHeader, { streams, bandwidth }: StreamWish): ReadonlySet<number> {
   const known = header.streams.map(({ number }) => number);
@@ -36,7 +36,7 @@ export function chooseStreams(header: AsfHeader, { streams, bandwidth }: StreamW
       ? choices.reduce((best, choice) => (rate(choice) < rate(best) ? choice : best))
       : choices[0]!;
   const without = (left: ReadonlySet<number>) => known.filter((number) => !left.has(number));
-  // Every exclusion gets its smallest first; the bandwidth that remains goes to them in their order.
+  // Every exclusion gets its smallest choice first; the remaining bandwidth is distributed in their order.
   let used = rate(without(leftOut(exclusions, least)));
   const left = leftOut(exclusions, (choices, by) => {
     const smallest = least(choices, by);
@@ -50,8 +50,9 @@ export function chooseStreams(header: AsfHeader, { streams, bandwidth }: StreamW
 }
 
 /**
- * The header without the streams that were not chosen, so that a player does not wait for a stream that never comes; the same
- * header when all were. What names only dropped streams goes with them, and so does a signature.
+ * Returns the header without the streams that were not chosen, so that a player does not wait for a stream that never
+ * comes; the same header if all were chosen. Objects that refer only to dropped streams are dropped too, and so is a
+ * signature.
  */
 export function headerWithStreams(header: AsfHeader, chosen: ReadonlySet<number>): AsfHeader {
   if (header.streams.every(({ number }) => chosen.has(number))) return header;
@@ -59,7 +60,7 @@ export function headerWithStreams(header: AsfHeader, chosen: ReadonlySet<number>
   try {
     return buildHeader(kept, header.dataObject);
   } catch (error) {
-    // An odd object that cannot be written anew; the whole header serves too.
+    // An unusual object that cannot be rewritten; the whole header serves as well.
     if (error instanceof AsfError) return header;
     throw error;
   }
@@ -91,7 +92,9 @@ function objectWithStreams(object: HeaderObject, chosen: ReadonlySet<number>): H
   }
 }
 
-/** The packet without payloads of streams that were not chosen, as servers send them that ignore the selection. */
+/**
+ * Returns the packet without payloads of streams that were not chosen, which servers send that ignore the selection.
+ */
 export function packetWithStreams(packet: DataPacket, chosen: ReadonlySet<number>): DataPacket | undefined {
   if (packet.payloads.every(({ stream }) => chosen.has(stream))) return packet;
   const bytes = filterPacket(packet, (stream) => (chosen.has(stream) ? 0 : 2));

@@ -28,14 +28,14 @@ export type ClientAction =
   /** The body is complete; nothing more can be sent before its response. */
   | { readonly type: 'awaitResponse' }
   /**
-   * Connect to another server (302), or through a proxy to the same one (305), and call {@link
-   * PushClientSession.pushSetup}.
+   * Connect to another server (302), or through a proxy to the same one (305), and call
+   * {@link PushClientSession.pushSetup}.
    */
   | { readonly type: 'redirect'; readonly location: string; readonly proxy: boolean }
   /**
    * The server (401) or a proxy (407) requires credentials: with PushSetup, or with PushStart, on a new connection if
-   * its body was not complete (MS-WMHTTP 3.1.5.2). Then call {@link PushClientSession.pushSetup} or {@link
-   * PushClientSession.pushStart} again.
+   * its body was not complete (MS-WMHTTP 3.1.5.2). Then call {@link PushClientSession.pushSetup} or
+   * {@link PushClientSession.pushStart} again.
    */
   | { readonly type: 'authenticate'; readonly status: number }
   /** PushSetup succeeded: the server waits for an ASF header. */
@@ -323,7 +323,7 @@ export class PushClientSession {
     return this.#setUp();
   }
 
-  /** Begins another session, because there is none to resume. */
+  /** Begins another session, because there is no session to resume. */
   #begin(): void {
     this.#resumed = false;
     this.#started = false;

@@ -3,26 +3,30 @@ import type { WmspUrl } from './client-url.js';
 
 interface StoredCookie {
   readonly name: string;
-  /** As it came, quotes included. */
+  /** As received, including quotes. */
   readonly value: string;
   readonly domain: string;
-  /** The cookie goes to this host alone, since it named no domain. */
+  /** True if the cookie goes only to this host, since it named no domain. */
   readonly hostOnly: boolean;
   readonly path: string;
 }
 
-/** More are not kept; the oldest go first. */
+/** The maximum number of cookies; the oldest are dropped first. */
 const MAX_COOKIES = 64;
 const MAX_LENGTH = 4096;
 
 /**
- * The Cookie-List of MS-WMSP 3.1.1: cookies of responses (RFC 2109 4.2.2), given back with the requests they are for (4.3.4). The
- * scheme of a URL does not count, so one jar serves http:// and rtsp:// alike (MS-WMSP 2.2.1.3). Nothing outlives the process.
+ * The Cookie-List of MS-WMSP 3.1.1: cookies from responses (RFC 2109 4.2.2), returned with the requests they are for
+ * (4.3.4). The scheme of a URL does not matter, so one jar serves http:// and rtsp:// alike (MS-WMSP 2.2.1.3). Cookies
+ * are not persisted.
  */
 export class CookieJar {
   #cookies: StoredCookie[] = [];
 
-  /** Takes the Set-Cookie fields of a response to a request for `url`. What is malformed or for somebody else is left out. */
+  /**
+   * Stores the Set-Cookie fields of a response to a request for `url`; ignores malformed ones and those for other
+   * hosts.
+   */
   store(url: WmspUrl, fields: readonly string[]): void {
     for (const field of fields.slice(0, MAX_COOKIES)) {
       if (field.length > MAX_LENGTH) continue;
@@ -36,7 +40,10 @@ export class CookieJar {
     this.#cookies = this.#cookies.slice(-MAX_COOKIES);
   }
 
-  /** The value of the Cookie header of a request for `url`: the most specific path first; undefined when there is none. */
+  /**
+   * Returns the Cookie header of a request for `url`, the most specific path first; undefined if there are no cookies
+   * for it.
+   */
   header(url: WmspUrl): string | undefined {
     const fitting = this.#cookies.filter((cookie) => isFor(cookie, url));
     if (fitting.length === 0) return undefined;
@@ -52,7 +59,7 @@ function readCookie(field: string, url: WmspUrl): (StoredCookie & { expired: boo
   if (!/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(name) || !/^[\x20-\x7e]*$/.test(value)) return undefined;
   const host = url.host.toLowerCase();
   const domain = (attributes.get('domain') ?? '').replace(/^\./, '').toLowerCase();
-  // A server sets cookies for itself and for the domain it is in, not for others (RFC 2109 4.3.2).
+  // A server may set cookies for itself and for its domain, but not for others (RFC 2109 4.3.2).
   if (domain !== '' && domain !== host && !(host.endsWith(`.${domain}`) && domain.includes('.'))) return undefined;
   const path = attributes.get('path');
   const age = attributes.get('max-age');

@@ -4,27 +4,31 @@ import type { Field } from '../http/message.js';
 import type { ClientRequest } from './client-requests.js';
 import type { WmspUrl } from './client-url.js';
 
-/** Schemes that authenticate a connection, not a request (MS-NTHT 2.2, RFC 4559). */
+/** Schemes that authenticate a connection rather than a request (MS-NTHT 2.2, RFC 4559). */
 const OF_CONNECTION = /^(?:NTLM|Negotiate)\b/i;
 
-/** What a session shows to its server and its proxy: to the server that it was meant for alone, not to one that it was led to. */
+/**
+ * The credentials of a session for its server and its proxy. Only the server they are meant for gets them, not one that
+ * the session was redirected to.
+ */
 export class ClientCredentials {
   readonly #authenticator: HttpAuthenticator | undefined;
   readonly #origin: string;
-  // Of an authenticator that only answers: its answers are sent again and again.
+  // The answers of an authenticator that only answers challenges; they are repeated in each request.
   #answers: readonly Field[] = [];
 
-  /** @param origin of the server that may have credentials */
+  /** @param origin the origin of the server that may get credentials */
   constructor(authenticator: HttpAuthenticator | undefined, origin: string) {
     this.#authenticator = authenticator;
     this.#origin = origin;
   }
 
   /**
-   * The fields of a request with credentials. With those of NTLM the connection is kept, also with HTTP/1.0 (MS-WMSP 3.1.5.1).
+   * Returns the fields of a request, with credentials. With NTLM the connection is kept open, even with HTTP/1.0
+   * (MS-WMSP 3.1.5.1).
    *
-   * @param url of the server that it goes to
-   * @param connection that it goes over
+   * @param url the server that the request goes to
+   * @param connection the connection that it uses
    */
   fields(request: ClientRequest, target: string, { origin }: WmspUrl, connection: object): readonly Field[] {
     const { method, minorVersion, fields } = request;
@@ -36,12 +40,12 @@ export class ClientCredentials {
     return [...others, ...credentials, ...(keeps ? [['Connection', 'Keep-Alive'] as const] : [])];
   }
 
-  /** Whether there is a password for who answers with a status, 401 or 407. */
+  /** True if there is a password for the peer that answers with that status, 401 or 407. */
   knows(status: number): boolean {
     return this.#authenticator !== undefined && (this.#authenticator.knows?.(status) ?? true);
   }
 
-  /** @returns whether the request can be sent again, with other credentials */
+  /** @returns true if the request can be sent again, with other credentials */
   async answer(
     challenge: Omit<ClientChallenge, 'origin' | 'secure'>,
     { origin, secure, host }: WmspUrl,

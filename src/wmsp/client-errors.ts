@@ -4,7 +4,7 @@ import type { ResponseHead } from '../http/message.js';
 /** $C: the server goes backwards through a playlist (MS-WMSP 2.2.3.2). */
 export const NS_S_CHANGENOTICE_BACKWARD = 0x400d14be;
 
-/** The server is none of this protocol's (MS-WMSP 3.1.5.3). */
+/** Returns the error for a server that does not speak this protocol (MS-WMSP 3.1.5.3). */
 export function incompatibleError(head: ResponseHead, what: string): WmError {
   const server = head.headers.get('Server');
   const name = server === undefined ? 'does not say what it is' : `calls itself "${printable(server)}"`;

@@ -13,11 +13,11 @@ import { keepsOneHeader } from './profiles.js';
 
 export interface KnowledgeOptions {
   readonly identity: ClientIdentity;
-  /** xClientGUID in registry format, with braces. */
+  /** The xClientGUID in registry format, with braces. */
   readonly guid: string;
   readonly url: WmspUrl;
   readonly cookies: CookieJar;
-  /** Takes servers whose Server header is none of this protocol's, or that have none. */
+  /** True to accept servers with a foreign Server header, or without one. */
   readonly tolerant: boolean;
   /** In order of preference. */
   readonly authenticationSchemes: readonly string[];
@@ -28,7 +28,10 @@ const DEFAULT_KEEP_ALIVE = 60_000;
 const SHORTEST_KEEP_ALIVE = 1_000;
 const LONGEST_KEEP_ALIVE = 0x7fffffff;
 
-/** What a client knows of its server and its session: the variables of MS-WMSP 3.1.1 that responses and $M packets set. */
+/**
+ * What a client knows about its server and its session: the variables of MS-WMSP 3.1.1 that responses and $M packets
+ * set.
+ */
 export class ServerKnowledge {
   readonly #options: KnowledgeOptions;
   url: WmspUrl;
@@ -36,7 +39,7 @@ export class ServerKnowledge {
   #proxyKeepsOne = false;
   #server: ServerProduct | undefined;
   #known = false;
-  // Before any response these are assumed (3.1.3).
+  // These are assumed before any response (3.1.3).
   #features: ReadonlySet<Feature> = new Set<Feature>(['predstrm', 'srvppair', 'sswitch']);
   #supported: ReadonlySet<Feature> | undefined;
   #contentFeatures: readonly string[] = [];
@@ -53,22 +56,22 @@ export class ServerKnowledge {
     this.url = options.url;
   }
 
-  /** Undefined before the first response, or when the server is not one of this protocol's. */
+  /** Undefined before the first response, or if the server does not speak this protocol. */
   get server(): ServerProduct | undefined {
     return this.#server;
   }
 
-  /** Whether a token for servers from that version may be sent: also as long as nothing is known of the server. */
+  /** True if a token for servers from that version may be sent; also as long as nothing is known about the server. */
   mayBeAtLeast(major: number): boolean {
     return !this.#known || (this.#server?.major ?? 0) >= major;
   }
 
-  /** Server-features: those of the last Supported header, or those that are assumed. */
+  /** Server-features: those of the last Supported header, or the assumed ones. */
   has(feature: Feature): boolean {
     return this.#features.has(feature);
   }
 
-  /** The features of the last Supported header; undefined when none came. */
+  /** The features of the last Supported header; undefined if there was none. */
   get supported(): ReadonlySet<Feature> | undefined {
     return this.#supported;
   }
@@ -83,7 +86,7 @@ export class ServerKnowledge {
     return this.#cacheControl;
   }
 
-  /** Whether the server wants to be told of a remote event (2.2.1.1.10), by what it said of the content last. */
+  /** True if the server subscribes to a remote event, according to the last response about the content (2.2.1.1.10). */
   subscribesTo(event: 'remote-log'): boolean {
     return this.#subscription.has(event);
   }
@@ -92,12 +95,12 @@ export class ServerKnowledge {
     return this.#clientId;
   }
 
-  /** Of the current playlist entry; 0 unknown. */
+  /** That of the current playlist entry; 0 if unknown. */
   get playlistGenId(): number {
     return this.#playlistGenId;
   }
 
-  /** Keepalive-timeout in ms. */
+  /** The Keepalive-timeout in ms. */
   get keepAliveTimeout(): number {
     return this.#keepAliveTimeout;
   }
@@ -112,7 +115,7 @@ export class ServerKnowledge {
     return this.#metadata;
   }
 
-  /** @param http11 the version of the request that is to be made */
+  /** @param http11 true if the next request uses HTTP/1.1 */
   context(http11: boolean): RequestContext {
     const { identity, guid, cookies, authenticationSchemes, pullChain } = this.#options;
     return {
@@ -133,15 +136,15 @@ export class ServerKnowledge {
   }
 
   /**
-   * Takes what any response says (3.1.5.3).
+   * Records what any response says (3.1.5.3).
    *
-   * @throws WmError WM_PROTOCOL when the server is none of this protocol's and that is not borne
+   * @throws WmError WM_PROTOCOL if the server does not speak this protocol and that is not tolerated
    */
   response(head: ResponseHead): void {
     const { headers, status } = head;
     const { tolerant, cookies } = this.#options;
     const server = parseServerProduct(headers.get('Server'), tolerant);
-    // The one who answers 407 is a proxy.
+    // A 407 comes from a proxy.
     if (!server && !tolerant && status !== 407) throw incompatibleError(head, this.url.href);
     this.#server = server ?? this.#server;
     this.#known = true;
@@ -158,7 +161,7 @@ export class ServerKnowledge {
     cookies.store(this.url, headers.all('Set-Cookie'));
   }
 
-  /** Takes what Describe and Play responses say of the content. */
+  /** Records what Describe and Play responses say about the content. */
   contentResponse({ headers }: ResponseHead): void {
     const pragma = new PragmaTokens(headers.all('Pragma'));
     if (pragma.has('features')) this.#contentFeatures = parseFeatures(pragma.text('features'));
@@ -167,7 +170,10 @@ export class ServerKnowledge {
     if (cacheControl !== '') this.#subscription = eventSubscription(cacheControl);
   }
 
-  /** Takes what $M packets say (3.1.5.7): their features are those of the entry and count more than the response's (4.9). */
+  /**
+   * Records what $M packets say (3.1.5.7). Their features are those of the entry and take precedence over the
+   * response's (4.9).
+   */
   metadataPacket(metadata: ReceivedMetadata): void {
     this.#metadata = metadata;
     this.#playlistGenId = metadata.playlistGenId;
@@ -175,7 +181,7 @@ export class ServerKnowledge {
   }
 }
 
-/** The events of x-wms-event-subscription (2.2.1.1.10). */
+/** Returns the events of x-wms-event-subscription (2.2.1.1.10). */
 function eventSubscription(cacheControl: string): ReadonlySet<string> {
   const list = /\bx-wms-event-subscription="([^"]*)"/i.exec(cacheControl)?.[1] ?? '';
   return new Set(list.split(',').map((name) => name.trim().toLowerCase()));

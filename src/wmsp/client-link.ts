@@ -23,9 +23,9 @@ import type { ClientRequest, PlayParameters } from './client-requests.js';
 import type { ClientAction, WmspClientSession } from './client-session.js';
 import { endpointOf, parseWmspUrl, type WmspUrl } from './client-url.js';
 
-/** How long to wait, each in ms. */
+/** The maximum waits, each in ms. */
 export interface WmspTimeouts {
-  /** For a connection to stand. */
+  /** For establishing a connection. */
   readonly connect: number;
   /** For the head of a response. */
   readonly answer: number;
@@ -42,7 +42,7 @@ export interface LinkOptions {
   readonly tolerant: boolean;
   readonly tls: TlsTrust | undefined;
   readonly authorize: HttpAuthenticator | undefined;
-  /** The server, by scheme and authority, that gets credentials; only proxies get theirs beside it. */
+  /** The scheme and authority of the server that gets credentials; apart from it, only proxies get theirs. */
   readonly credentialsFor: string;
   readonly userAgent: string;
   /** Shared by all links of a client. */
@@ -53,12 +53,12 @@ export interface LinkOptions {
   readonly onNote: (text: string) => void;
 }
 
-/** What a Describe led to: WMSP, or plain ASF in the body. */
+/** The result of a Describe: WMSP, or plain ASF in the body. */
 export type Described =
   | { readonly kind: 'wmsp'; readonly header: Buffer; readonly bandwidth: number | undefined }
   | { readonly kind: 'asf'; readonly plain: PlainAsf };
 
-/** What {@link ClientLink.play} yields: $D packets that came together in one array, everything else by itself. */
+/** The output of {@link ClientLink.play}: $D packets that arrived together in one array, everything else separately. */
 export type LinkEvent = Extract<ClientAction, { readonly type: 'metadata' | 'header' | 'data' | 'end' | 'movedBack' }>;
 
 const MAX_REDIRECTS = 5;
@@ -68,7 +68,9 @@ const MAX_REFUSED_BODY = 64 * 1024;
 const GUID_SIZE = 16;
 const ASF_START = Buffer.from(GUID.headerObject, 'hex');
 
-/** The connections of one session: carries out what the {@link WmspClientSession} asks for and feeds it with what comes. */
+/**
+ * The connections of one session: performs the actions of the {@link WmspClientSession} and feeds it with what arrives.
+ */
 export class ClientLink {
   readonly session: WmspClientSession;
   readonly #options: LinkOptions;
@@ -79,14 +81,15 @@ export class ClientLink {
   #guard: AddressGuard | undefined;
   #proxyGuard: AddressGuard | undefined;
   #http: HttpClient | undefined;
-  // The last response on the streaming connection has been read to its end, and another request may follow on it.
+  // True if the last response on the streaming connection was read to its end, so that another request may follow on
+  // it.
   #reusable = false;
   #stopped = false;
   #timer: NodeJS.Timeout | undefined;
   #lastSent: ClientRequest['type'] | undefined;
   // Requests on the streaming connection whose answer has not begun.
   #unanswered: ClientRequest[] = [];
-  // Of the response that is being read.
+  // The body of the response that is being read.
   #body: ResponseBody | undefined;
   #bandwidth: number | undefined;
   #playing = false;
@@ -102,16 +105,17 @@ export class ClientLink {
     this.session.peer.viaProxy = asksProxy(this.#route);
   }
 
-  /** Whether {@link play} is under way. */
+  /** True while {@link play} is running. */
   get playing(): boolean {
     return this.#playing;
   }
 
   /**
-   * Asks what is at the URL (MS-WMSP 3.1.4.2). Up to five redirects are followed and challenges answered.
+   * Asks about the content of the URL (MS-WMSP 3.1.4.2). Follows up to five redirects and answers challenges.
    *
    * @throws WmError WM_UNREACHABLE, WM_SERVER_GONE, WM_PROTOCOL, WM_HTTP_MALFORMED, WM_NO_INPUT, WM_AUTH_REFUSED
-   * @throws LeadsElsewhere for an announcement, or a redirect to another protocol; WM_BAD_INPUT for an announcement that cannot be read
+   * @throws LeadsElsewhere for an announcement, or a redirect to another protocol; WM_BAD_INPUT for an unreadable
+   * announcement
    */
   async describe(): Promise<Described> {
     let redirects = 0;
@@ -132,7 +136,7 @@ export class ClientLink {
   }
 
   /**
-   * Streams (MS-WMSP 3.1.4.3), on the same session as often as it is called.
+   * Streams (MS-WMSP 3.1.4.3); every call uses the same session.
    *
    * @returns `ended` after the $E of the last entry, `stopped` after {@link stop}
    * @throws WmError as {@link describe}
@@ -175,27 +179,27 @@ export class ClientLink {
     }
   }
 
-  /** The one who plays is through with the playlist entry (MS-WMSP 3.1.4.8). */
+  /** Records that the player has finished the playlist entry (MS-WMSP 3.1.4.8). */
   renderingFinished(): void {
     for (const action of this.session.renderingFinished()) this.#perform(action);
   }
 
-  /** Passes on a remote event of a client of this one, as that client (MS-WMSP 2.2.2.9). */
+  /** Forwards a remote event of a client of this one, in the name of that client (MS-WMSP 2.2.2.9). */
   forward(body: Buffer, agent: string): void {
     for (const action of this.session.forward(body, agent)) this.#perform(action);
   }
 
-  /** Streams of a new playlist entry (MS-WMSP 3.1.4.5), after a header with the cause `change`. */
+  /** Selects the streams of a new playlist entry (MS-WMSP 3.1.4.5), after a header with the cause `change`. */
   nextEntry(parameters: PlayParameters): Promise<void> {
     return this.#carryOut(this.session.nextEntry(parameters));
   }
 
-  /** Other streams from now on (MS-WMSP 3.1.4.4). */
+  /** Selects other streams from now on (MS-WMSP 3.1.4.4). */
   selectStreams(changes: PlayParameters['streams']): Promise<void> {
     return this.#carryOut(this.session.selectStreams(changes));
   }
 
-  /** Ends {@link play} (MS-WMSP 3.1.4.6); the session goes on, kept alive, until {@link destroy}. */
+  /** Ends {@link play} (MS-WMSP 3.1.4.6); the session is kept alive until {@link destroy}. */
   stop(): void {
     if (this.#stopped) return;
     this.#stopped = true;
@@ -203,7 +207,7 @@ export class ClientLink {
     this.#carryOut(this.session.stopStreaming(performance.now(), open)).catch(() => this.#dropStream());
   }
 
-  /** Waits, not long, for the answers to what was sent last: logs. */
+  /** Waits briefly for the answers to the last requests, which are logs. */
   async finish(): Promise<void> {
     if (this.session.mode !== 'pipelined') this.#dropStream();
     let timer: NodeJS.Timeout | undefined;
@@ -227,7 +231,7 @@ export class ClientLink {
   async #describedBy({ head, body }: StreamedResponse): Promise<Described> {
     const first = await body.next(this.#options.timeouts.data);
     if (!first) {
-      // VLC answers so while it has no header yet.
+      // The answer of VLC as long as it has no header.
       throw new WmError('WM_UNREACHABLE', `${this.session.peer.url.authority} has nothing to send yet.`);
     }
     if ((first[0]! & 0x7f) === 0x24) return this.#describedByPackets(head, body, first);
@@ -240,7 +244,7 @@ export class ClientLink {
     throw incompatibleError(head, this.session.peer.url.href);
   }
 
-  /** A server that a strict client refuses may still lead elsewhere: any web server has announcements. */
+  /** A server that a strict client rejects may still redirect: any web server can have announcements. */
   async #describeResponse({ head, body }: StreamedResponse): Promise<ClientAction[]> {
     try {
       return this.session.streamResponse(head, performance.now());
@@ -252,7 +256,7 @@ export class ClientLink {
     }
   }
 
-  /** @throws LeadsElsewhere or WM_BAD_INPUT when the body is an announcement */
+  /** @throws LeadsElsewhere or WM_BAD_INPUT if the body is an announcement */
   async #readElsewhere(start: Buffer, head: ResponseHead, body: ResponseBody): Promise<void> {
     const hints = { location: this.session.peer.url.href, type: head.headers.get('Content-Type') };
     const coding = head.headers.get('Content-Encoding');
@@ -274,7 +278,7 @@ export class ClientLink {
       for (const action of actions) {
         if (action.type === 'bandwidth') this.#bandwidth = action.bitsPerSecond;
         if (action.type !== 'header') continue;
-        // Some go on with $D for ever; then the connection is of no use.
+        // Some continue with $D for ever; the connection is then useless.
         const { reuse } = this.#options;
         this.#reusable = body.complete && keepsAlive(head) && reuse.allows(this.session.peer.url.origin);
         if (!this.#reusable) this.#dropStream();
@@ -294,7 +298,7 @@ export class ClientLink {
     throw new WmError('WM_PROTOCOL', `The answer of ${this.session.peer.url.authority} ends before an ASF header.`);
   }
 
-  /** @param until the latest time for all of it, on the clock of `performance.now()` */
+  /** @param until the deadline for all of it, on the clock of `performance.now()` */
   async #atLeast(start: Buffer, body: ResponseBody, size: number, until = Number.POSITIVE_INFINITY): Promise<Buffer> {
     const pieces = [start];
     const { data } = this.#options.timeouts;
@@ -311,7 +315,7 @@ export class ClientLink {
     return Buffer.concat(pieces);
   }
 
-  /** Yields what the body brings; true when nothing more is to come. */
+  /** Yields the events of the body; returns true at the end of everything. */
   async *#read(
     { head, body }: StreamedResponse,
     http: HttpClient | undefined,
@@ -335,7 +339,7 @@ export class ClientLink {
     return !this.#stopped && this.session.responsesDue === 0 && this.session.state !== 'STREAMING';
   }
 
-  /** What a packet brings for the one who plays, after what it asks to be done. */
+  /** Performs the actions for a packet, and returns what it brings for the player. */
   #eventsOf(packet: WmspPacket): LinkEvent[] {
     const events: LinkEvent[] = [];
     for (const action of this.session.packet(packet, performance.now())) {
@@ -345,7 +349,10 @@ export class ClientLink {
     return events;
   }
 
-  /** The next answer on the streaming connection; all requests that wait for one are sent once more if the connection was stale. */
+  /**
+   * Returns the next answer on the streaming connection. If the connection was stale, all waiting requests are sent
+   * once more.
+   */
   async #nextResponse(timeout = this.#options.timeouts.answer): Promise<StreamedResponse> {
     if (!this.#http) throw this.#closedError();
     try {
@@ -365,7 +372,7 @@ export class ClientLink {
     const requests = this.#unanswered;
     this.#cut();
     const http = await this.#connect();
-    // Stopped meanwhile: the requests are given up.
+    // Stopped meanwhile: the requests are abandoned.
     if (this.session.responsesDue < requests.length) {
       http.destroy();
       throw this.#closedError();
@@ -386,7 +393,7 @@ export class ClientLink {
     this.#arm();
   }
 
-  /** Does what an action asks for; gives it back when it is for the one who plays. */
+  /** Performs an action; returns it if it is for the player. */
   #perform(action: ClientAction): LinkEvent | undefined {
     switch (action.type) {
       case 'send':
@@ -408,7 +415,7 @@ export class ClientLink {
     }
   }
 
-  /** Has a streaming connection that can take the request (MS-WMSP 3.1.4.3): the open one, or a new one. */
+  /** Gets a streaming connection that can take the request (MS-WMSP 3.1.4.3): the open one, or a new one. */
   async #openStream({ type }: ClientRequest): Promise<void> {
     const begins = type === 'Describe' || type === 'Play' || type === 'Pipeline';
     const goesOn = type === 'Play' ? this.session.mode === 'pipelined' : this.#lastSent === type && type === 'Pipeline';
@@ -433,7 +440,7 @@ export class ClientLink {
     this.#unanswered.push(request);
   }
 
-  /** @returns what a challenge to it is about */
+  /** @returns the subject of a challenge to it */
   #send(http: HttpClient, request: ClientRequest, streamed: boolean): Asked {
     const { method, minorVersion, body } = request;
     const target = this.#target(request);
@@ -475,7 +482,7 @@ export class ClientLink {
     throw new WmError('WM_SERVER_GONE', 'The connection was given up.');
   }
 
-  /** A request on a connection of its own, on which nothing depends. */
+  /** Sends a request on its own connection, on which nothing depends. */
   #sendAside(request: ClientRequest): void {
     if (this.#side.size >= MAX_SIDE_REQUESTS || this.#abort.signal.aborted) return;
     const task = this.#ask(request).catch((error: unknown) =>
@@ -512,7 +519,7 @@ export class ClientLink {
     }
   }
 
-  /** Whether it is another host that answers, and not a program on this one. */
+  /** True if another host answers, and not a program on this one. */
   get #isRemote(): boolean {
     return this.#proxy !== undefined || !isLoopback(this.#http?.remoteAddress ?? '');
   }
@@ -551,7 +558,7 @@ export class ClientLink {
     this.#reusable = rest.length < MAX_REFUSED_BODY && body.complete && keepsAlive(head);
   }
 
-  /** @returns whether the request can be sent again, with other credentials */
+  /** @returns true if the request can be sent again, with other credentials */
   async #mayAnswer(head: ResponseHead, about: Asked, count: number): Promise<boolean> {
     if (count > MAX_CHALLENGES) return false;
     const { status, headers } = head;
@@ -559,7 +566,7 @@ export class ClientLink {
     return this.#credentials.answer({ ...about, status, headers, persistent }, this.session.peer.url);
   }
 
-  /** Reads the responses that are still due in pipelined mode, so that the server sees its answers taken. */
+  /** Reads the responses that are still due in pipelined mode, so that the server can complete them. */
   async #readRest(): Promise<void> {
     const http = this.#http;
     if (!http?.open || this.session.mode !== 'pipelined') return;
@@ -572,7 +579,7 @@ export class ClientLink {
     }
   }
 
-  /** Reads what is left of the body that a $E made uninteresting. */
+  /** Reads the rest of a body that is irrelevant after a $E. */
   async #readBody(): Promise<void> {
     while (await this.#body?.next(this.#options.timeouts.side));
     this.#body = undefined;
@@ -613,8 +620,9 @@ function isSuccess({ status }: ResponseHead): boolean {
 }
 
 /**
- * What comes of the packets of a body, in arrays: $D packets that came together in one, anything else by itself. A packet that is no $D
- * is looked at when those before it have been taken: a log counts them, and what follows a header depends on who takes that.
+ * Yields the events of the packets of a body, in arrays: $D packets that arrived together in one, everything else
+ * separately. A packet other than $D is handled only when those before it have been taken, because a log counts them,
+ * and because what follows a header depends on the taker.
  */
 class PacketBatches {
   readonly #reader: WmspPacketReader;
@@ -628,7 +636,10 @@ class PacketBatches {
     this.#eventsOf = eventsOf;
   }
 
-  /** @returns undefined when more bytes are needed @throws what reader or session throw, after what came before */
+  /**
+   * @returns undefined if more bytes are needed
+   * @throws the errors of reader or session, after the events before them
+   */
   next(): readonly LinkEvent[] | undefined {
     const ready = this.#ready.shift();
     if (ready) return ready;
@@ -653,7 +664,7 @@ class PacketBatches {
   }
 }
 
-/** Whether nothing follows after the end of the last entry. */
+/** True if nothing follows the end of the last entry. */
 function isLast(events: readonly LinkEvent[]): boolean {
   const [event] = events;
   return event?.type === 'end' && event.reason !== 1;

@@ -17,80 +17,80 @@ import type { LinkParameters } from './client-requests.js';
 export interface WmspClientOptions extends StreamWish {
   /** `http://`, `https://`, `mmsh://` or `mms://` */
   readonly url: string;
-  /** A player, or a server that relays; default NSPlayer. */
+  /** A player, or a server that relays; default: NSPlayer. */
   readonly identity?: ClientIdentity['token'] | undefined;
-  /** The whole User-Agent; goes before `identity`. */
+  /** The whole User-Agent; takes precedence over `identity`. */
   readonly userAgent?: string | undefined;
-  /** Milliseconds into the content. Default 0. */
+  /** In ms into the content; default: 0. */
   readonly startTime?: number | undefined;
-  /** Number of an ASF packet; goes before `startTime`. */
+  /** The number of an ASF packet; takes precedence over `startTime`. */
   readonly startPacket?: number | undefined;
-  /** 1 to 5 forward, -5 to -1 backward, by key frames when it is not 1. Default 1. */
+  /** 1 to 5 forward, -5 to -1 backward, by key frames unless it is 1; default: 1. */
   readonly rate?: number | undefined;
-  /** How often faster than its bit rate content on demand is wanted, if the server can. Default 1. */
+  /** A multiple of the bit rate at which content on demand is requested, if the server can; default: 1. */
   readonly speed?: number | undefined;
-  /** Milliseconds of media that are wanted; servers may ignore it. Default: all. */
+  /** In ms of media that are wanted; servers may ignore it. Default: all. */
   readonly maxDuration?: number | undefined;
   readonly link?: LinkParameters | undefined;
-  /** Try the pipelined mode (one connection for all). Default false. */
+  /** True to try the pipelined mode (one connection for everything); default: false. */
   readonly pipelined?: boolean | undefined;
-  /** Have the server measure the bandwidth, and choose streams by it when nothing else says which. Default false. */
+  /** True to have the server measure the bandwidth, and to choose streams by it if no option does. Default: false. */
   readonly packetPair?: boolean | undefined;
-  /** Let the server choose the streams of further playlist entries before it is asked. Default true. */
+  /** True to let the server choose the streams of further playlist entries before it is asked; default: true. */
   readonly prediction?: boolean | undefined;
-  /** `http://host:port`; a proxy that is asked for content, or for a way to a server that speaks TLS. */
+  /** `http://host:port`: a proxy that is asked for content, or for a tunnel to a server that uses TLS. */
   readonly proxy?: string | undefined;
-  /** Send the server a log of what was streamed, as the protocol demands. Default true. */
+  /** True to send the server a log of what was streamed, as the protocol requires; default: true. */
   readonly log?: boolean | undefined;
-  /** Bear servers that break rules, and take plain ASF over HTTP. Default true. */
+  /** True to tolerate servers that violate the specification, and to accept plain ASF over HTTP; default: true. */
   readonly tolerant?: boolean | undefined;
-  /** Shared with other clients if wanted. */
+  /** May be shared with other clients. */
   readonly cookies?: CookieJar | undefined;
-  /** Answers the challenges of proxies and of the server that `url` names; no other server gets credentials. */
+  /** Answers the challenges of proxies and of the server in `url`; no other server gets credentials. */
   readonly authorize?: HttpAuthenticator | undefined;
-  /** For servers: the pulls that wait for this one, by which rings of servers are found. */
+  /** For servers: the pulls that wait for this one, by which rings of servers are detected. */
   readonly pullChain?: PullChain | undefined;
   /** For `https://`. */
   readonly tls?: TlsTrust | undefined;
   /** Where redirects of other hosts may lead, and with `led` the URL itself. Default: anywhere. */
   readonly guard?: AddressGuard | undefined;
-  /** Another host named the URL, in an announcement. Default false. */
+  /** True if another host named the URL, in an announcement; default: false. */
   readonly led?: boolean | undefined;
   readonly timeouts?: Partial<WmspTimeouts> | undefined;
   /** Default: never. */
   readonly reconnect?: ReconnectPolicy | undefined;
   readonly clock?: Clock | undefined;
-  /** 0 to 1; default Math.random. */
+  /** Returns 0 to 1; default: Math.random. */
   readonly random?: (() => number) | undefined;
-  /** Gets sentences that a person may want to know. */
+  /** Gets notes for the user, as sentences. */
   readonly onNote?: ((text: string) => void) | undefined;
   readonly onReconnect?: ((report: ReconnectReport) => void) | undefined;
 }
 
-/** What a server says of itself and of the content at a URL. */
+/** What a server says about itself and about the content of a URL. */
 export interface WmspDescription {
-  /** Where it is in the end, after redirects. */
+  /** The final URL, after redirects. */
   readonly url: string;
   /** `wmsp`, or `http` for plain ASF. */
   readonly transport: 'wmsp' | 'http';
   readonly server: ServerProduct | undefined;
-  /** Undefined when the server does not say. */
+  /** Undefined if the server does not say. */
   readonly supported: ReadonlySet<Feature> | undefined;
   /** broadcast, seekable, playlist … */
   readonly features: readonly string[];
   readonly cacheControl: readonly string[];
   readonly clientId: number | undefined;
-  /** Of the playlist entry; 0 unknown. */
+  /** That of the playlist entry; 0 if unknown. */
   readonly playlistGenId: number;
   readonly metadata: ReceivedMetadata | undefined;
   readonly startupProfile: StartupParameters | undefined;
-  /** The packet-pair estimate, bits per second. */
+  /** The packet-pair estimate, in bits per second. */
   readonly bandwidth: number | undefined;
-  /** Whether it is live; otherwise it can be asked for from any place. */
+  /** True for live content; other content can be requested from any position. */
   readonly live: boolean;
-  /** The header as it came, with all streams. */
+  /** The header as received, with all streams. */
   readonly header: AsfHeader;
-  /** The streams that a client with these options takes. */
+  /** The streams that a client with these options receives. */
   readonly chosen: ReadonlySet<number>;
 }
 

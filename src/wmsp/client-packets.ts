@@ -7,15 +7,15 @@ import { PragmaTokens } from './pragma.js';
 
 /** One packet of a response body (MS-WMSP 2.2.3). */
 export interface WmspPacket {
-  /** PacketID, see {@link PACKET_ID}; any byte may come. */
+  /** The PacketID, see {@link PACKET_ID}; any byte is possible. */
   readonly id: number;
   /** $C and $E: an HRESULT; $P: a number of bytes; otherwise 0. */
   readonly reason: number;
   /** $D: the number of the ASF packet; $H and $M: that of the piece; otherwise 0. */
   readonly location: number;
-  /** $D: a sequence number; $H and $M: where the piece stands in its object; otherwise 0. */
+  /** $D: a sequence number; $H and $M: the place of the piece in its object; otherwise 0. */
   readonly afFlags: number;
-  /** $D: an ASF packet; $H and $M: a piece of an object; otherwise what follows the fields. */
+  /** $D: an ASF packet; $H and $M: a piece of an object; otherwise the bytes after the fields. */
   readonly payload: Buffer;
 }
 
@@ -24,8 +24,8 @@ const REASON_SIZE = 4;
 const NOTHING: Buffer = Buffer.alloc(0);
 
 /**
- * Cuts the packets of MS-WMSP out of a response body. It takes slices of any size; a packet inside one slice is a view of it.
- * Memory: one packet (65539 bytes) beside the last slice.
+ * Reads the packets of a response body (MS-WMSP 2.2.3), given in slices of any size. A packet within one slice is a view
+ * of it. Memory: one packet (65539 bytes) in addition to the last slice.
  *
  *      0        1        2                 4
  *     +--------+--------+-----------------+-----------------------------------+
@@ -40,25 +40,25 @@ export class WmspPacketReader {
   readonly #strict: boolean;
   #packetPairs = 0;
 
-  /** @param strict refuses lengths that contradict each other instead of taking the one that matters */
+  /** @param strict true to reject contradictory lengths instead of using the one that matters */
   constructor(strict = false) {
     this.#strict = strict;
   }
 
-  /** Whether the bytes so far end in the middle of a packet. */
+  /** True if the bytes so far end in the middle of a packet. */
   get midPacket(): boolean {
     return this.#queue.length > 0;
   }
 
-  /** Gives the next bytes of the body; they must not change while packets of them are in use. */
+  /** Adds the next bytes of the body, which must not change while packets of them are in use. */
   push(bytes: Buffer): void {
     this.#queue.push(bytes);
   }
 
   /**
-   * The next whole packet, or undefined when more bytes are needed.
+   * Returns the next whole packet, or undefined if more bytes are needed.
    *
-   * @throws FramingError for what is no packet; nothing behind it can be read
+   * @throws FramingError for anything that is not a packet; nothing after it can be read
    */
   next(): WmspPacket | undefined {
     const head = this.#queue.peek(FRAME_HEADER_SIZE);
@@ -96,7 +96,7 @@ export class WmspPacketReader {
     if (bytes.length < DATA_HEAD_SIZE) {
       throw new FramingError(`A ${packetName(id)} packet of ${bytes.length} bytes is too short for its head.`);
     }
-    // Some servers count PacketSize in their own way; PacketLength alone says where the next packet starts.
+    // Some servers count PacketSize in their own way; only PacketLength tells where the next packet starts.
     if (this.#strict && bytes.readUInt16LE(10) !== bytes.length - FRAME_HEADER_SIZE) {
       throw new FramingError(`A ${packetName(id)} packet says two different sizes.`);
     }
@@ -114,14 +114,14 @@ export class WmspPacketReader {
     if (size < REASON_SIZE || (this.#strict && size !== REASON_SIZE)) {
       throw new FramingError(`A ${packetName(id)} packet of ${bytes.length} bytes is malformed.`);
     }
-    // ffserver and FFmpeg end with 8 bytes, of which the first four count packets; they mean a plain end.
+    // ffserver and FFmpeg end with 8 bytes, of which the first four count packets; they mean a normal end.
     const reason = size === REASON_SIZE ? bytes.readUInt32LE(FRAME_HEADER_SIZE) : 0;
     return { id, reason, location: 0, afFlags: 0, payload: NOTHING };
   }
 
   /**
-   * A $P packet, whose size follows from its Reason R, the bytes of the HTTP head: behind the length 4 + 504 - R, 4 + 504 and
-   * 4 + 1048 + R bytes in the first, second and third (MS-WMSP 2.2.3.7).
+   * Reads a $P packet. Its size follows from its Reason R, the number of bytes of the HTTP head: 4 + 504 - R, 4 + 504
+   * and 4 + 1048 + R bytes after the length in the first, second and third packet (MS-WMSP 2.2.3.7).
    */
   #packetPair(length: number): WmspPacket | undefined {
     const expected = PACKET_PAIR_LENGTHS[this.#packetPairs];
@@ -144,28 +144,31 @@ const LAST_PIECE = 0x08;
 const MARKS = FIRST_PIECE | LAST_PIECE;
 const MAX_PIECES = 0x10000;
 
-/** What an object says of its own borders, for servers whose AFFlags are wrong. */
+/** How an object shows where it begins and ends, for servers whose AFFlags are wrong. */
 export interface ObjectShape {
   /** The bytes that an object begins with. */
   readonly start: Buffer;
-  /** Size of the object in bytes, by its first 24 bytes. */
+  /** Returns the size of the object in bytes, according to its first 24 bytes. */
   size(first: Buffer): number;
 }
 
 const SIZE_END = 24;
 
-/** What $H packets hold: a Header Object, whose size is in bytes 16 to 23, and the first 50 bytes of the Data Object. */
+/**
+ * The shape of $H packets: a Header Object, whose size is in bytes 16 to 23, and the first 50 bytes of the Data Object.
+ */
 export const HEADER_SHAPE: ObjectShape = {
   start: Buffer.from(GUID.headerObject, 'hex'),
   size: (first) => Number(first.readBigUInt64LE(16)) + DATA_OBJECT_HEAD_SIZE,
 };
 
 /**
- * Joins the pieces of an object that came in several $H or $M packets (MS-WMSP 2.2.3.1.2).
+ * Joins the pieces of an object that arrived in several $H or $M packets (MS-WMSP 2.2.3.1.2).
  *
- * AFFlags marks the first and the last piece. Some servers leave it 0, or set both marks in every piece. With a shape these are read as
- * well: an object without a first mark ends where its own size says. One that is still short of its size at a doubtful last mark is held
- * until {@link end}, which the owner calls when anything other than another piece follows.
+ * AFFlags marks the first and the last piece. Some servers leave it 0, or set both marks in every piece. With a shape
+ * these can be read as well: an object without a first mark ends where its own size says. An object that is still too
+ * short at a doubtful last mark is held until {@link end}, which the owner calls when anything other than another piece
+ * follows.
  */
 export class ObjectAssembler {
   readonly #name: string;
@@ -175,13 +178,13 @@ export class ObjectAssembler {
   #size = 0;
   #ownSize: number | undefined;
   #firstFlags = 0;
-  // The last object ended by its own size, so pieces that do not begin another one are the rest of it.
+  // True if the last object ended by its own size, so that pieces that do not begin another one are the rest of it.
   #skipRest = false;
 
   /**
-   * @param name of the packets, for messages
-   * @param shape of the object, to tolerate wrong flags
-   * @param limit bytes of an object; default: those of the largest ASF header
+   * @param name the name of the packets in messages
+   * @param shape the shape of the object, to tolerate wrong flags
+   * @param limit the maximum size of an object in bytes; default: that of the largest ASF header
    */
   constructor(name: string, shape?: ObjectShape, limit = MAX_HEADER_SIZE + DATA_OBJECT_HEAD_SIZE) {
     this.#name = name;
@@ -189,14 +192,14 @@ export class ObjectAssembler {
     this.#limit = limit;
   }
 
-  /** Whether some but not all pieces have come. */
+  /** True if some but not all pieces have arrived. */
   get pending(): boolean {
     return this.#pieces.length > 0;
   }
 
   /**
    * @returns the whole object with its last piece, else undefined
-   * @throws FramingError when it becomes larger than the limit
+   * @throws FramingError if it becomes larger than the limit
    */
   add({ afFlags, payload }: WmspPacket): Buffer | undefined {
     const begins = this.#begins(afFlags, payload);
@@ -204,14 +207,14 @@ export class ObjectAssembler {
     if (this.#skipRest && !begins) return undefined;
     this.#skipRest = false;
     if (!this.pending) this.#firstFlags = afFlags;
-    // A copy: the object may live longer than the slice it came in.
+    // A copy, because the object may outlive the slice.
     this.#pieces.push(Buffer.from(payload));
     this.#size += payload.length;
     if (this.#size > this.#limit || this.#pieces.length > MAX_PIECES) {
       throw new FramingError(`The ${this.#name} packets hold more than ${this.#limit} bytes.`);
     }
     const isLast = (afFlags & LAST_PIECE) !== 0;
-    // Flags that begin as they should are believed at the end, too.
+    // Flags that begin correctly are trusted at the end, too.
     if (!this.#shape || (isLast && (this.#firstFlags & MARKS) === FIRST_PIECE)) return isLast ? this.take() : undefined;
     const isMarked = (this.#firstFlags & FIRST_PIECE) !== 0;
     if (!this.#isWhole(this.#shape) || (isMarked && !isLast)) return undefined;
@@ -219,13 +222,16 @@ export class ObjectAssembler {
     return this.take();
   }
 
-  /** Says that no further piece follows. @returns what has come so far, taken for the whole; undefined if nothing has */
+  /**
+   * Ends the object, since no further piece follows. @returns the pieces so far as the whole; undefined if there are
+   * none
+   */
   end(): Buffer | undefined {
     this.#skipRest = false;
     return this.pending ? this.take() : undefined;
   }
 
-  /** What has come so far, taken for the whole. */
+  /** Returns the pieces so far as the whole object. */
   take(): Buffer {
     const object = Buffer.concat(this.#pieces);
     this.#clear();
@@ -237,7 +243,7 @@ export class ObjectAssembler {
     if (!this.#shape) return isFirst;
     const { start } = this.#shape;
     if (payload.length >= start.length && payload.subarray(0, start.length).equals(start)) return true;
-    // A first mark in the middle of an object means nothing.
+    // A first mark in the middle of an object is meaningless.
     return isFirst && !this.pending;
   }
 
@@ -253,18 +259,18 @@ export class ObjectAssembler {
   }
 }
 
-/** What $M packets say of a playlist entry (MS-WMSP 2.2.3.6). */
+/** The contents of the $M packets of a playlist entry (MS-WMSP 2.2.3.6). */
 export interface ReceivedMetadata {
   readonly playlistGenId: number;
   /** 0 for content that is not live. */
   readonly broadcastId: number;
   readonly features: readonly string[];
-  /** Content descriptions (2.2.4): name and value, those in a language of their own with its tag. */
+  /** The content descriptions (2.2.4): name and value, with a language tag if they have their own language. */
   readonly descriptions: readonly Description[];
 }
 
 export interface Description {
-  /** RFC 2616 3.10; empty for none in particular. */
+  /** A language tag (RFC 2616 3.10); empty for no particular language. */
   readonly language: string;
   readonly name: string;
   readonly value: string;
@@ -276,7 +282,7 @@ const KNOWN_TYPES: ReadonlySet<number> = new Set([2, 3, 6, 8, 10, 11, 16, 17, 18
 
 /**
  * Reads the object of $M packets: `playlist-gen-id=N, broadcast-id=N, features="…"`, a NUL, Content Description Lists.
- * Descriptions of an unknown type are left out, and what follows a malformed one is not read.
+ * Descriptions of an unknown type are ignored, and so is everything after a malformed one.
  */
 export function parseMetadata(object: Buffer): ReceivedMetadata {
   const nul = object.indexOf(0);
@@ -290,13 +296,13 @@ export function parseMetadata(object: Buffer): ReceivedMetadata {
   };
 }
 
-/** The features of a Pragma or a $M packet, in lower case (MS-WMSP 2.2.1.4.8). */
+/** Returns the features of a Pragma or a $M packet, in lower case (MS-WMSP 2.2.1.4.8). */
 export function parseFeatures(text: string | undefined): string[] {
   const tokens = (text ?? '').split(',').map((token) => token.trim().toLowerCase());
   return tokens.filter((token) => /^[a-z]{1,32}$/.test(token));
 }
 
-/** Items `nameLength,name,type,valueLength,value`, lengths in bytes; a comma or line ends between them. */
+/** Reads items `nameLength,name,type,valueLength,value`, with lengths in bytes, separated by commas or line ends. */
 function* parseDescriptions(list: Buffer): Generator<Description> {
   let language = '';
   let at = 0;

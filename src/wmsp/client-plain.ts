@@ -26,9 +26,9 @@ export class PlainAsf {
   }
 
   /**
-   * Reads as far as the header goes.
+   * Reads up to the end of the header.
    *
-   * @param first what was read of the body already
+   * @param first the bytes of the body that were already read
    * @param timeout for the next bytes, in ms
    * @throws WmError WM_ASF_MALFORMED, WM_SERVER_GONE
    */
@@ -42,15 +42,15 @@ export class PlainAsf {
     return new PlainAsf(reader.header, reader, items, body, timeout);
   }
 
-  /** Packets that could not be read and were left out, or of which payloads were. */
+  /** The number of packets that were unreadable in whole or in part. */
   get damagedPackets(): number {
     return this.#reader.damagedPackets;
   }
 
   /**
-   * The header, the packets and the rest, once.
+   * Yields the header, the packets and the rest, once.
    *
-   * @throws WmError WM_SERVER_GONE when a file ends before all its packets have come
+   * @throws WmError WM_SERVER_GONE if a file ends before its last packet
    */
   async *items(): AsyncGenerator<AsfItem, void, undefined> {
     yield* this.#items;

@@ -2,7 +2,7 @@ import { WmError } from '../errors.js';
 import { PLAYER_PRODUCT } from '../http/product.js';
 import { parseClientProduct } from './requests.js';
 
-/** What a Server header names (MS-WMSP 2.2.1.5). */
+/** The product in a Server header (MS-WMSP 2.2.1.5). */
 export interface ServerProduct {
   readonly token: 'Cougar' | 'Rex';
   readonly major: number;
@@ -12,10 +12,10 @@ export interface ServerProduct {
 }
 
 /**
- * Reads a Server header. Leading zeros are tolerated: Cougar/9.00.00.3178 is 9.0.
+ * Reads a Server header. Tolerates leading zeros: Cougar/9.00.00.3178 is 9.0.
  *
- * @param tolerant also takes a blank in the place of the slash, as VLC writes it
- * @returns undefined when it is not one of this protocol's servers
+ * @param tolerant true to accept a blank instead of the slash, as VLC writes it
+ * @returns undefined if it is not one of this protocol's servers
  */
 export function parseServerProduct(text: string | undefined, tolerant: boolean): ServerProduct | undefined {
   const pattern = tolerant
@@ -31,7 +31,7 @@ export function parseServerProduct(text: string | undefined, tolerant: boolean):
   };
 }
 
-/** Who the client says it is (MS-WMSP 2.2.1.8). */
+/** The product that the client claims to be (MS-WMSP 2.2.1.8). */
 export interface ClientIdentity {
   readonly token: 'NSPlayer' | 'NSServer';
   readonly major: number;
@@ -43,17 +43,17 @@ export interface ClientIdentity {
 const DEFAULT_USER_AGENT = { NSPlayer: PLAYER_PRODUCT, NSServer: 'NSServer/9.5.6001.1' } as const;
 
 /**
- * The identity that a kind of client has: a player, or a server that relays.
+ * Returns the identity of a kind of client: a player, or a server that relays.
  *
- * @param kind chooses the version too
+ * @param kind determines the version as well
  */
 export function defaultIdentity(kind: ClientIdentity['token']): ClientIdentity {
   return clientIdentity(DEFAULT_USER_AGENT[kind]);
 }
 
 /**
- * @param userAgent for example `NSPlayer/9.0.0.2833`, with other products behind it if wanted
- * @throws WmError WM_USAGE when it is not NSPlayer or NSServer with a version
+ * @param userAgent for example `NSPlayer/9.0.0.2833`, optionally followed by other products
+ * @throws WmError WM_USAGE if it is not NSPlayer or NSServer with a version
  */
 export function clientIdentity(userAgent: string): ClientIdentity {
   const product = parseClientProduct(userAgent);

@@ -23,12 +23,12 @@ import { WmspClientSession } from './client-session.js';
 import { selectionOf } from './client-streams.js';
 import { parseWmspUrl, type WmspUrl } from './client-url.js';
 
-/** What a WMSP link finds. */
+/** The facts that a WMSP link finds out. */
 export interface WmspFacts extends SourceFacts {
   readonly description: WmspDescription;
 }
 
-/** What all links of a client have in common. */
+/** The state that all links of a client share. */
 export class WmspPeer {
   readonly options: WmspClientOptions;
   readonly url: WmspUrl;
@@ -39,7 +39,7 @@ export class WmspPeer {
   readonly cookies: CookieJar;
   readonly reuse = new ConnectionReuse();
 
-  /** @throws WmError WM_USAGE for a URL, proxy or User-Agent that cannot be used */
+  /** @throws WmError WM_USAGE for an unusable URL, proxy or User-Agent */
   constructor(options: WmspClientOptions, playerId: string) {
     this.options = options;
     this.playerId = playerId;
@@ -51,7 +51,7 @@ export class WmspPeer {
   }
 }
 
-/** A session with a server of WMSP, or plain ASF over HTTP, as a link of a {@link PullSource}. */
+/** A session with a WMSP server, or plain ASF over HTTP, as a link of a {@link PullSource}. */
 export class WmspPullLink implements PullLink<WmspFacts> {
   readonly #peer: WmspPeer;
   readonly #context: LinkContext;
@@ -115,7 +115,7 @@ export class WmspPullLink implements PullLink<WmspFacts> {
     this.#link.destroy();
   }
 
-  /** @returns whether nothing more is wanted */
+  /** @returns true if nothing more is wanted */
   async *#control(event: WmspEvent, wish: () => Wish): AsyncGenerator<readonly LinkEvent[], boolean, undefined> {
     const link = this.#link;
     switch (event.type) {
@@ -127,7 +127,7 @@ export class WmspPullLink implements PullLink<WmspFacts> {
         yield [{ type: 'header', header, announced, entry: link.session.peer.playlistGenId }];
         if (isChange) await link.nextEntry(this.#parameters(wish()));
         else if (event.cause === 'play' && this.#description && !sameStreams(header, this.#description.header)) {
-          // The playlist went on between Describe and Play.
+          // The playlist moved on between Describe and Play.
           await link.selectStreams(selectionOf(header, wish().chosen));
         }
         return false;
@@ -139,7 +139,7 @@ export class WmspPullLink implements PullLink<WmspFacts> {
         link.renderingFinished();
         return false;
       case 'movedBack':
-        // It waits for somebody who asks for the entry before.
+        // It waits for a request for the previous entry.
         link.stop();
         return true;
       default:

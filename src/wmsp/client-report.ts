@@ -11,7 +11,7 @@ export interface ReportContext {
   readonly requestedUrl: string;
 }
 
-/** What is reported beside the counts. */
+/** The state that is reported in addition to the counts. */
 export interface ReportState {
   readonly usedUrl: string;
   readonly header: AsfHeader | undefined;
@@ -21,7 +21,7 @@ export interface ReportState {
   readonly rate: number;
 }
 
-/** The logs of a session, of what was received in it. */
+/** Builds the logs of a session from what was received. */
 export class StreamReport {
   readonly #context: ReportContext;
   readonly #received: Received;
@@ -31,7 +31,7 @@ export class StreamReport {
     this.#received = received;
   }
 
-  /** The text of a log, in the form that the server wants; only a Legacy Log can be a `line`. */
+  /** Returns the text of a log in the form that the server wants; only a Legacy Log can be a `line`. */
   text(kind: ClientLogKind, form: 'xml' | 'line', state: ReportState): string {
     const fields = this.#fields(state);
     if (form === 'line') return legacyLogLine(fields);

@@ -7,11 +7,11 @@ import { remoteLogEvent } from '../wms/remote-event.js';
 import type { ClientIdentity, ServerProduct } from './client-product.js';
 import type { WmspRequestType } from './requests.js';
 
-/** A request, ready for the connection but for its request line. */
+/** A request, complete except for its request line. */
 export interface ClientRequest {
   readonly type: WmspRequestType;
   readonly method: 'GET' | 'POST' | 'OPTIONS';
-  /** It is for `*`, not for the URL of the content. */
+  /** True if it is for `*` rather than the URL of the content. */
   readonly wholeServer: boolean;
   readonly minorVersion: 0 | 1;
   readonly fields: readonly Field[];
@@ -21,52 +21,54 @@ export interface ClientRequest {
 /** What a session knows when it makes a request (MS-WMSP 3.1.1). */
 export interface RequestContext {
   readonly identity: ClientIdentity;
-  /** Registry format, with braces. */
+  /** In registry format, with braces. */
   readonly guid: string;
-  /** For the Host header. */
+  /** The value of the Host field. */
   readonly authority: string;
   readonly viaProxy: boolean;
-  /** Whether the proxy hands on only the first header of a name. */
+  /** True if the proxy forwards only the first header of a given name. */
   readonly proxyKeepsOne: boolean;
   readonly cookie: string | undefined;
   /** In order of preference. */
   readonly authenticationSchemes: readonly string[];
-  /** Of a server that relays: the pulls that wait for the answer. */
+  /** For a server that relays: the pulls that wait for the answer. */
   readonly pullChain?: PullChain | undefined;
-  /** HTTP/1.1, with several requests on one connection; otherwise HTTP/1.0. */
+  /** True for HTTP/1.1, with several requests on one connection; otherwise HTTP/1.0. */
   readonly http11: boolean;
   readonly clientId: number | undefined;
-  /** 0 unknown. */
+  /** 0 if unknown. */
   readonly playlistGenId: number;
-  /** Undefined before the first response, or when the server is not one of this protocol's. */
+  /** Undefined before the first response, or if the server does not speak this protocol. */
   readonly server: ServerProduct | undefined;
-  /** Whether a response has come: before, tokens for newer servers are allowed, later only if the version is high enough. */
+  /**
+   * True after the first response; before it, tokens for newer servers are allowed, afterwards only for its version.
+   */
   readonly serverKnown: boolean;
 }
 
 /** Where to start, and how fast. */
 export interface PlayParameters {
-  /** Milliseconds; also when the position is a packet. */
+  /** In ms; also if the position is a packet. */
   readonly startTime: number;
-  /** Number of an ASF packet; goes before `startTime`. */
+  /** The number of an ASF packet; takes precedence over `startTime`. */
   readonly startPacket?: number | undefined;
-  /** Playlist entry that the position is in, when it may not be the current one; 0 or undefined for the current one. */
+  /** The playlist entry of the position, if it may not be the current one; 0 or undefined for the current one. */
   readonly entryId?: number | undefined;
-  /** Skip so many playlist entries: 1 the next, -1 the previous. */
+  /** The number of playlist entries to skip: 1 for the next, -1 for the previous. */
   readonly skip?: 1 | -1 | undefined;
   /** -5 to -1 and 1 to 5. */
   readonly rate: number;
-  /** Milliseconds of media from the start position; 0 to the end. */
+  /** In ms of media from the start position; 0 to the end. */
   readonly maxDuration: number;
-  /** How often faster than its bit rate the content is wanted; 1 leaves it to the server. */
+  /** The multiple of its bit rate at which the content is requested; 1 leaves it to the server. */
   readonly speed: number;
   readonly streams: readonly StreamSwitch[];
   readonly link: LinkParameters;
-  /** The server may choose streams of the next playlist entry by itself. */
+  /** True if the server may choose streams of the next playlist entry by itself. */
   readonly prediction: boolean;
 }
 
-/** How fast the start may be sent (MS-WMSP 2.2.1.4.1 to 2.2.1.4.9): bits per second and milliseconds of media. */
+/** How fast the start may be sent, in bits per second and ms of media (MS-WMSP 2.2.1.4.1 to 2.2.1.4.9). */
 export interface LinkParameters {
   readonly linkBandwidth: number;
   readonly accelBandwidth: number;
@@ -75,7 +77,7 @@ export interface LinkParameters {
   readonly burstDuration: number;
 }
 
-/** What a client says that knows no limit of its link. */
+/** The parameters of a client that knows no limit of its link. */
 export const DEFAULT_LINK: LinkParameters = {
   linkBandwidth: 0x7fffffff,
   accelBandwidth: 3_500_000,
@@ -90,7 +92,7 @@ const LARGEST = 0xffffffff;
 /** Describe (MS-WMSP 2.2.2.1). */
 export function describeRequest(context: RequestContext, packetPair: boolean, pipelining: boolean): ClientRequest {
   return request(context, 'Describe', 'GET', [
-    // It may be an announcement on a web server, and some of those compress what nobody forbids.
+    // The URL may be an announcement on a web server, and some of those compress unless told otherwise.
     ['Accept-Encoding', 'identity'],
     ...pragma(pipelining && 'version11-enabled=1'),
     ...pragma(
@@ -224,7 +226,7 @@ export function logRequest(context: RequestContext, form: 'xml' | 'line', text: 
 /**
  * SendEvent with a remote-log event (MS-WMSP 2.2.2.9, 2.2.5).
  *
- * @param url of the content, `http://`
+ * @param url the URL of the content, `http://`
  * @param log a Rendering Log in XML format ([MS-WMLOG] 2.7.2)
  */
 export function remoteLogRequest(context: RequestContext, url: string, log: string): ClientRequest {
@@ -271,10 +273,11 @@ function request(
 }
 
 /**
- * The same with fewer Pragma headers: some proxies hand on the first header of a name alone (MS-WMSP 2.2.1.4 lets tokens stand
- * together).
+ * Returns the same fields with fewer Pragma headers, which MS-WMSP 2.2.1.4 allows, because some proxies forward only
+ * the first header of a given name.
  *
- * @param one the proxy is known for it, so what should have a header of its own stands behind the others
+ * @param one true if the proxy is known for that; then even tokens that need their own header are appended to the
+ * others
  */
 function joinPragma(fields: readonly Field[], one: boolean): Field[] {
   const alone = one ? /^log-line=/ : /^(?:stream-switch-entry|log-line)=/;
@@ -283,13 +286,13 @@ function joinPragma(fields: readonly Field[], one: boolean): Field[] {
   return [...pragma(...tokens), ...fields.filter((field) => !joins(field))];
 }
 
-/** One Pragma header of the tokens that are there; none when there are none. */
+/** Returns one Pragma header of the tokens that are present; no header if there are none. */
 function pragma(...tokens: ReadonlyArray<string | false>): Field[] {
   const present = tokens.filter((token) => token !== false);
   return present.length === 0 ? [] : [['Pragma', present.join(',')]];
 }
 
-/** What binds a request to its session (MS-WMSP 3.1.5.1). */
+/** Returns the fields that bind a request to its session (MS-WMSP 3.1.5.1). */
 function sessionFields({ clientId, guid }: RequestContext): Field[] {
   return [...pragma(clientId !== undefined && `client-id=${clientId}`), ...pragma(`xClientGUID=${guid}`)];
 }
@@ -298,11 +301,11 @@ function isAtLeast({ server, serverKnown }: RequestContext, major: number): bool
   return !serverKnown || (server !== undefined && server.major >= major);
 }
 
-/** Tokens of servers from 5.0: the playlist entry. */
+/** Returns the tokens for servers from 5.0 that name the playlist entry. */
 function entryFields(context: RequestContext, { entryId = 0, skip }: PlayParameters): Field[] {
   if (!isAtLeast(context, 5)) return [];
   const { playlistGenId } = context;
-  // A position in an entry that is not the one the server is at names its entry (3.1.4.3.1).
+  // A position in an entry other than the server's current one names its entry (3.1.4.3.1).
   const seeks = (entryId !== 0 && entryId !== playlistGenId) || (skip !== undefined && playlistGenId !== 0);
   return [
     ...pragma(playlistGenId !== 0 && `playlist-gen-id=${playlistGenId}`),
@@ -311,12 +314,15 @@ function entryFields(context: RequestContext, { entryId = 0, skip }: PlayParamet
   ];
 }
 
-/** Whether a Play or PlayNextEntry has the Speed token (MS-WMSP 2.2.1.4.24). */
+/** True if a Play or PlayNextEntry has the Speed token (MS-WMSP 2.2.1.4.24). */
 export function asksForSpeed(context: RequestContext, { speed }: PlayParameters): boolean {
   return speed !== 1 && isAtLeast(context, 5) && context.identity.major >= 8;
 }
 
-/** Tokens of servers from 5.0 about how fast to send; AccelBW needs a client from 8.0, BurstBW one from 9.0. */
+/**
+ * Returns the tokens for servers from 5.0 about how fast to send; AccelBW needs a client from 8.0, BurstBW one from
+ * 9.0.
+ */
 function paceFields(context: RequestContext, play: PlayParameters): Field[] {
   const { identity } = context;
   const { link, speed } = play;
@@ -332,14 +338,14 @@ function paceFields(context: RequestContext, play: PlayParameters): Field[] {
   );
 }
 
-/** The features that this client has; the header is for versions from 9.0 on both sides (MS-WMSP 2.2.1.7). */
+/** Returns the features of this client; the header is for versions from 9.0 on both sides (MS-WMSP 2.2.1.7). */
 function supported(context: RequestContext, prediction: boolean): Field[] {
   if (!isAtLeast(context, 9) || context.identity.major < 9) return [];
   const all: Feature[] = ['srvppair', 'sswitch', 'predstrm', 'startupprofile'];
   return [['Supported', formatSupported(all.filter((feature) => prediction || feature !== 'predstrm'))]];
 }
 
-/** The streams with a level each; on a Pragma header of its own (MS-WMSP 2.2.1.4.27). */
+/** Returns the streams with a level each, in their own Pragma header (MS-WMSP 2.2.1.4.27). */
 function switchFields(streams: readonly StreamSwitch[]): Field[] {
   if (streams.length === 0) return [];
   const entries = streams.map(
@@ -350,7 +356,7 @@ function switchFields(streams: readonly StreamSwitch[]): Field[] {
 
 function connection({ http11, viaProxy }: RequestContext, keepAlive: boolean): Field[] {
   if (http11) return [];
-  // A proxy of HTTP/1.0 would hand Keep-Alive on to a server that then waits for it (RFC 2068 19.7.1).
+  // An HTTP/1.0 proxy would forward Keep-Alive to a server that then waits for it (RFC 2068 19.7.1).
   return [['Connection', keepAlive && !viaProxy ? 'Keep-Alive' : 'close']];
 }
 
@@ -372,7 +378,7 @@ function position({ startTime, startPacket, rate, maxDuration, speed }: PlayPara
       throw new WmError('WM_USAGE', `A start ${name} of ${value} cannot be asked for.`);
     }
   }
-  // A server looks at packet-num only when stream-time is 0 (MS-WMSP 3.2.5.6).
+  // A server looks at packet-num only if stream-time is 0 (MS-WMSP 3.2.5.6).
   return [
     `rate=${rate.toFixed(3)}`,
     `stream-time=${startPacket === undefined ? startTime : 0}`,

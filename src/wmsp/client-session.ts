@@ -19,43 +19,46 @@ import * as requests from './client-requests.js';
 import { PragmaTokens } from './pragma.js';
 import type { WmspRequestType } from './requests.js';
 
-/** Client-State of MS-WMSP 3.1.1. */
+/** The Client-State of MS-WMSP 3.1.1. */
 export type ClientState = 'INIT' | 'STREAMING' | 'IDLE';
 
-/** KeepAlive-Mode of MS-WMSP 3.1.1. */
+/** The KeepAlive-Mode of MS-WMSP 3.1.1. */
 export type KeepAliveMode = 'non-pipelined' | 'pipelined';
 
-/** Why an ASF header came: in a Describe or Play response, for another playlist entry ($C, or $E with Reason 1 alone), or without notice. */
+/**
+ * Why an ASF header arrived: in a Describe or Play response, for another playlist entry ($C, or only $E with Reason 1),
+ * or without notice.
+ */
 export type HeaderCause = 'describe' | 'play' | 'change' | 'next' | 'unannounced';
 
-/** What the session asks its owner to do, or tells it, in order. */
+/** The actions that the session asks its owner for, or its reports, in order. */
 export type ClientAction =
-  /** Send a request on the streaming connection, which is opened if need be, or on a connection of its own. */
+  /** Send a request on the streaming connection, which is opened if necessary, or on its own connection. */
   | { readonly type: 'send'; readonly on: 'stream' | 'own'; readonly request: ClientRequest }
   | { readonly type: 'closeStream' }
   /** Close the connection and describe again: at another URL, or through a proxy. */
   | { readonly type: 'redirect'; readonly location: string; readonly proxy: boolean }
-  /** The server (401) or a proxy (407) wants credentials: send the request again with them. */
+  /** The server (401) or a proxy (407) requires credentials: send the request again with them. */
   | { readonly type: 'challenge'; readonly request: WmspRequestType }
   | { readonly type: 'metadata'; readonly metadata: ReceivedMetadata }
   /** After a `change` the owner calls {@link WmspClientSession.nextEntry}. */
   | { readonly type: 'header'; readonly bytes: Buffer; readonly cause: HeaderCause }
   | { readonly type: 'data'; readonly location: number; readonly bytes: Buffer }
-  /** $E of an entry that was streaming: 0 the end, 1 more entries follow, otherwise an HRESULT. */
+  /** The $E of an entry that was streaming: 0 is the end, 1 means more entries follow, otherwise an HRESULT. */
   | { readonly type: 'end'; readonly reason: number }
   /** The server went back to the previous playlist entry and waits (MS-WMSP 3.1.5.14). */
   | { readonly type: 'movedBack' }
   /** The packet-pair estimate. */
   | { readonly type: 'bandwidth'; readonly bitsPerSecond: number }
-  /** Something a person may want to know. */
+  /** A note for the user. */
   | { readonly type: 'note'; readonly text: string };
 
 export interface ClientSessionOptions extends KnowledgeOptions {
-  /** Offer the pipelined mode. */
+  /** True to offer the pipelined mode. */
   readonly pipelined: boolean;
-  /** Ask for $P packets. */
+  /** True to ask for $P packets. */
   readonly packetPair: boolean;
-  /** The text of a Log, or of a remote-log event; undefined sends none. */
+  /** Returns the text of a Log, or of a remote-log event; undefined to send none. */
   readonly buildLog: (kind: ClientLogKind, form: 'xml' | 'line') => string | undefined;
 }
 
@@ -63,18 +66,18 @@ const PACKET_PAIR_BYTES = 512;
 const ID = PACKET_ID;
 
 /**
- * The client role of MS-WMSP 3.1 without sockets and clocks. Its methods are the events of 3.1.4 to 3.1.6; they return what is to
- * be done. `now` is a time in ms that only goes forward.
+ * The client role of MS-WMSP 3.1, without sockets and clocks. Its methods are the events of 3.1.4 to 3.1.6; they return
+ * the actions to perform. `now` is a time in ms of a monotonic clock.
  *
- * It keeps to the letter unless it is `tolerant`: then a server may lack a Server header (what it sends is looked at instead), $H
- * may come where $M is due and the other way round, headers may come in the middle of a stream, packets of unknown types are
- * skipped, and a SelectStream or Log may be refused.
+ * It follows the specification strictly unless it is `tolerant`. Then a server may lack a Server header, in which case
+ * the client judges by the data. $H may arrive instead of $M and vice versa, headers may arrive in the middle of a
+ * stream, packets of unknown types are ignored, and a SelectStream or Log may be refused.
  *
- * Every method throws WmError: WM_PROTOCOL, WM_NO_INPUT, WM_AUTH_REFUSED, WM_UNREACHABLE for what the server answers,
+ * Every method throws WmError: WM_PROTOCOL, WM_NO_INPUT, WM_AUTH_REFUSED, WM_UNREACHABLE for the server's answers,
  * WM_SERVER_GONE for an error HRESULT or a body that ends too early.
  */
 export class WmspClientSession {
-  /** What is known of the server; set by responses. */
+  /** What is known about the server; set by responses. */
   readonly peer: ServerKnowledge;
   readonly #options: ClientSessionOptions;
   #state: ClientState = 'INIT';
@@ -91,10 +94,10 @@ export class WmspClientSession {
   readonly #metadataPieces = new ObjectAssembler('$M', undefined, 1024 * 1024);
   #cause: HeaderCause = 'describe';
   #play: PlayParameters | undefined;
-  // The current playlist entry was asked for with Speed.
+  // True if the current playlist entry was requested with Speed.
   #speedAsked = false;
   #expectNewHeader = false;
-  // A Stop was sent: what still comes of the stream is of no interest.
+  // True after a Stop; the rest of the stream is then ignored.
   #stopping = false;
 
   constructor(options: ClientSessionOptions) {
@@ -111,17 +114,17 @@ export class WmspClientSession {
     return this.#mode;
   }
 
-  /** When {@link keepAliveExpired} is to be called; undefined while the timer does not run. */
+  /** When to call {@link keepAliveExpired}; undefined while the timer is not running. */
   get keepAliveDue(): number | undefined {
     return this.#keepAliveDue;
   }
 
-  /** How many responses are still due on the streaming connection. */
+  /** The number of responses that are still due on the streaming connection. */
   get responsesDue(): number {
     return this.#expectedResponses.length;
   }
 
-  /** Request to retrieve content information (3.1.4.2). */
+  /** Requests content information (3.1.4.2). */
   describe(): ClientAction[] {
     const { packetPair, pipelined } = this.#options;
     // The text has the condition the wrong way round: the token is for servers from 5.0 (2.2.1.4.14).
@@ -132,7 +135,7 @@ export class WmspClientSession {
     return this.#sendOnStream(requests.describeRequest(this.#context(pipelined), measure, pipelined));
   }
 
-  /** Request to start streaming (3.1.4.3): the test of the pipelined mode if the server allows it, then Play. */
+  /** Starts streaming (3.1.4.3): with the test of the pipelined mode if the server allows it, then with Play. */
   startStreaming(play: PlayParameters): ClientAction[] {
     this.#play = play;
     if (!this.#pipelineTestAllowed || this.#mode === 'pipelined') return this.#sendPlay();
@@ -142,14 +145,14 @@ export class WmspClientSession {
     return [...this.#sendOnStream(request), ...this.#sendOnStream(request)];
   }
 
-  /** The streaming connection failed: when it was but the test of the pipelined mode, go on without; else nothing. */
+  /** Continues without the pipelined mode if the failed streaming connection was only its test; else does nothing. */
   pipelineTestFailed(): ClientAction[] {
     if (!this.#testing) return [];
     this.connectionLost();
     return this.#endPipelineTest(false);
   }
 
-  /** Request to change the selected streams (3.1.4.4). @param changes only the streams that change */
+  /** Changes the selected streams (3.1.4.4). @param changes only the streams that change */
   selectStreams(changes: readonly StreamSwitch[]): ClientAction[] {
     if (!this.peer.has('sswitch')) {
       return [{ type: 'note', text: 'The server cannot switch streams while it sends.' }];
@@ -158,7 +161,7 @@ export class WmspClientSession {
     return this.#mode === 'pipelined' ? this.#sendOnStream(request) : this.#sendOnOwn(request);
   }
 
-  /** Selection of streams of a new playlist entry (3.1.4.5). @param play with the complete selection */
+  /** Selects the streams of a new playlist entry (3.1.4.5). @param play with the complete selection */
   nextEntry(play: PlayParameters): ClientAction[] {
     this.#play = play;
     this.#state = 'STREAMING';
@@ -168,7 +171,7 @@ export class WmspClientSession {
     return this.#sendOnOwn(requests.selectStreamRequest(this.#context(), play.streams, play.prediction));
   }
 
-  /** Request to stop streaming (3.1.4.6). @param streamOpen whether the streaming connection is open */
+  /** Stops streaming (3.1.4.6). @param streamOpen true if the streaming connection is open */
   stopStreaming(now: number, streamOpen: boolean): ClientAction[] {
     const actions: ClientAction[] = [];
     const wasStreaming = this.#state === 'STREAMING';
@@ -185,8 +188,8 @@ export class WmspClientSession {
   }
 
   /**
-   * The one who plays is through with the current playlist entry (3.1.4.8): the server gets a remote-log event if it wants it, and
-   * if the content came faster than it was played. To be called before {@link nextEntry}.
+   * Records that the player has finished the current playlist entry (3.1.4.8). The server gets a remote-log event if it
+   * wants one, and if the content arrived faster than it was played. Call it before {@link nextEntry}.
    */
   renderingFinished(): ClientAction[] {
     if (!this.#submitsRemoteLog) return [];
@@ -197,7 +200,10 @@ export class WmspClientSession {
     return [{ type: 'send', on: 'own', request }];
   }
 
-  /** A client of this one has a remote event for the server (2.2.2.9). @param body of it @param agent that client's User-Agent */
+  /**
+   * Forwards a remote event of a client of this one (2.2.2.9). @param body its body @param agent that client's
+   * User-Agent
+   */
   forward(body: Buffer, agent: string): ClientAction[] {
     const request = requests.eventRequest(
       { ...this.#context(false), identity: { ...this.#options.identity, text: agent } },
@@ -206,7 +212,7 @@ export class WmspClientSession {
     return [{ type: 'send', on: 'own', request }];
   }
 
-  /** The KeepAlive timer expired (3.1.6.1). @param streamOpen whether the streaming connection is open */
+  /** Handles the expiry of the KeepAlive timer (3.1.6.1). @param streamOpen true if the streaming connection is open */
   keepAliveExpired(now: number, streamOpen: boolean): ClientAction[] {
     const actions =
       this.#mode === 'pipelined' && streamOpen
@@ -216,7 +222,7 @@ export class WmspClientSession {
     return actions;
   }
 
-  /** The streaming connection is gone: nothing more comes of what was asked on it. */
+  /** Handles the loss of the streaming connection: no more answers arrive on it. */
   connectionLost(): void {
     this.#expectedResponses = [];
     this.#expectedPackets = new Set();
@@ -225,7 +231,7 @@ export class WmspClientSession {
     this.#metadataPieces.end();
   }
 
-  /** A response came on the streaming connection: to the oldest request there (3.1.5.3). */
+  /** Handles a response on the streaming connection, which belongs to the oldest request there (3.1.5.3). */
   streamResponse(head: ResponseHead, now: number): ClientAction[] {
     const type = this.#expectedResponses.shift();
     if (type === undefined) throw new WmError('WM_PROTOCOL', 'The server answered without a request.');
@@ -249,18 +255,18 @@ export class WmspClientSession {
     }
   }
 
-  /** A response came to a request on a connection of its own. */
+  /** Handles a response to a request on its own connection. */
   sideResponse(type: WmspRequestType, head: ResponseHead): ClientAction[] {
     this.peer.response(head);
     return refusalNote(type, head);
   }
 
-  /** The body of a Describe response has ended. @returns the header that nothing else has ended (tolerant only) */
+  /** Handles the end of a Describe body. @returns the header that nothing else has ended (tolerant only) */
   describeEnded(): ClientAction[] {
     return this.#endPieces(undefined);
   }
 
-  /** The body of a response on the streaming connection has ended. */
+  /** Handles the end of a response body on the streaming connection. */
   bodyEnded(): void {
     if (this.#headerPieces.pending && this.#state === 'INIT') {
       throw new WmError('WM_PROTOCOL', `The answer of ${this.peer.url.authority} ends inside the ASF header.`);
@@ -270,11 +276,11 @@ export class WmspClientSession {
     if (waits) throw new WmError('WM_SERVER_GONE', `${this.peer.url.authority} ended the stream without a word.`);
   }
 
-  /** A packet came in the body of a response on the streaming connection (3.1.5.2). */
+  /** Handles a packet in a response body on the streaming connection (3.1.5.2). */
   packet(packet: WmspPacket, now: number): ClientAction[] {
     if (this.#stopping) return [];
     const ended = this.#endPieces(packet.id);
-    // After the header of a Describe nothing is of interest, though some servers go on with $D.
+    // Everything after the header of a Describe is ignored, since some servers continue with $D.
     if (this.#state === 'INIT' && ended.some(({ type }) => type === 'header')) return ended;
     return [...ended, ...this.#expectedPacket(packet, now)];
   }
@@ -334,7 +340,7 @@ export class WmspClientSession {
     return this.#sendOnStream(requests.playRequest(this.#context(), play));
   }
 
-  /** Receiving a Describe response (3.1.5.5). */
+  /** Handles a Describe response (3.1.5.5). */
   #describeResponse(head: ResponseHead): ClientAction[] {
     const elsewhere = this.#elsewhere(head, 'Describe');
     if (elsewhere) return [elsewhere];
@@ -347,7 +353,7 @@ export class WmspClientSession {
     return [];
   }
 
-  /** A status that leads away from this response: a redirect, a challenge; throws for what is refused. */
+  /** Handles a status that leads away from this response: a redirect or a challenge. Throws if it is a refusal. */
   #elsewhere(head: ResponseHead, request: WmspRequestType): ClientAction | undefined {
     const location = head.headers.get('Location');
     if (head.status >= 300 && head.status <= 305 && location !== undefined) {
@@ -358,7 +364,7 @@ export class WmspClientSession {
     return undefined;
   }
 
-  /** Receiving a Pipeline response (3.1.5.9). */
+  /** Handles a Pipeline response (3.1.5.9). */
   #pipelineResponse(head: ResponseHead): ClientAction[] {
     const isFirst = this.#expectedResponses[0] === 'Pipeline';
     if (isFirst) {
@@ -377,34 +383,36 @@ export class WmspClientSession {
     return this.#sendPlay();
   }
 
-  /** Receiving a Play response (3.1.5.11). */
+  /** Handles a Play response (3.1.5.11). */
   #playResponse(head: ResponseHead): ClientAction[] {
     const elsewhere = this.#elsewhere(head, 'Play');
     if (elsewhere) return [elsewhere];
     const pragma = new PragmaTokens(head.headers.all('Pragma'));
     this.peer.contentResponse(head);
     this.#state = 'STREAMING';
-    // xResetStrm is as a $C, but without a PlayNextEntry: what it announces is the header that a Play response has anyway.
+    // xResetStrm is like a $C, but without a PlayNextEntry: it announces the header that a Play response has anyway.
     this.#expectNewHeader = pragma.flag('expect-new-header');
     this.#expectedPackets = this.#entryStart();
     return [];
   }
 
-  /** What may begin an entry (3.1.5.5, 3.1.5.11, 3.1.5.14); $M is for clients from 9.0 alone (3.2.4.2). */
+  /**
+   * Returns the packets that may begin an entry (3.1.5.5, 3.1.5.11, 3.1.5.14); only clients from 9.0 get $M (3.2.4.2).
+   */
   #entryStart(): ReadonlySet<number> {
     if (this.#options.tolerant) return new Set([ID.header, ID.metadata]);
     if ((this.peer.server?.major ?? 0) < 9 || this.#options.identity.major < 9) return new Set([ID.header]);
     return this.peer.server?.token === 'Cougar' ? new Set([ID.metadata]) : new Set([ID.header, ID.metadata]);
   }
 
-  /** Packets that a tolerant client takes out of turn. */
+  /** True for packets that a tolerant client accepts out of turn. */
   #bears(id: number): boolean {
     if (!this.#options.tolerant) return false;
     switch (id) {
       case ID.packetPair:
         return false;
       case ID.data:
-        // A server may go on with the entry before SelectStream, but not before a header.
+        // A server may continue with the previous entry before SelectStream, but not before a header.
         return this.#state !== 'INIT' && !this.#isAtEnd && !this.#expectedPackets.has(ID.header);
       case ID.header:
       case ID.metadata:
@@ -416,7 +424,7 @@ export class WmspClientSession {
     }
   }
 
-  /** Receiving a $P packet (3.1.5.6). */
+  /** Handles a $P packet (3.1.5.6). */
   #packetPair(now: number): ClientAction[] {
     const left = --this.#packetPairsExpected;
     if (left === 2) this.#packetPairArrival = now;
@@ -426,7 +434,7 @@ export class WmspClientSession {
     return [{ type: 'bandwidth', bitsPerSecond: Math.round((PACKET_PAIR_BYTES * 8) / seconds) }];
   }
 
-  /** Receiving a $M packet (3.1.5.7). */
+  /** Handles a $M packet (3.1.5.7). */
   #metadataPacket(packet: WmspPacket): ClientAction[] {
     this.#expectedPackets = new Set([ID.metadata]);
     const object = this.#metadataPieces.add(packet);
@@ -440,7 +448,7 @@ export class WmspClientSession {
     return [{ type: 'metadata', metadata }];
   }
 
-  /** Receiving a $H packet (3.1.5.8). */
+  /** Handles a $H packet (3.1.5.8). */
   #headerPacket(packet: WmspPacket): ClientAction[] {
     const isExpected = this.#expectedPackets.has(ID.header) || this.#headerPieces.pending;
     if (!isExpected && this.#cause !== 'next') this.#cause = 'unannounced';
@@ -449,7 +457,10 @@ export class WmspClientSession {
     return bytes ? this.#wholeHeader(bytes) : [];
   }
 
-  /** An object whose last piece was not marked is whole when something else follows (tolerant only). @param id of what follows */
+  /**
+   * Ends an object whose last piece was not marked, because something else follows (tolerant only). @param id of what
+   * follows
+   */
   #endPieces(id: number | undefined): ClientAction[] {
     if (!this.#options.tolerant) return [];
     const metadata = id === ID.metadata ? undefined : this.#metadataPieces.end();
@@ -467,7 +478,7 @@ export class WmspClientSession {
     return [{ type: 'header', bytes, cause }];
   }
 
-  /** Receiving a $D packet (3.1.5.12). */
+  /** Handles a $D packet (3.1.5.12). */
   #dataPacket({ location, payload }: WmspPacket): ClientAction[] {
     this.#keepAliveDue = undefined;
     this.#state = 'STREAMING';
@@ -476,28 +487,28 @@ export class WmspClientSession {
     return [{ type: 'data', location, bytes: payload }];
   }
 
-  /** Receiving a $E packet (3.1.5.13). */
+  /** Handles a $E packet (3.1.5.13). */
   #endOfStream({ reason }: WmspPacket, now: number): ClientAction[] {
     const actions: ClientAction[] = [];
     const wasStreaming = this.#state === 'STREAMING';
-    // Also when more entries were promised, and there are none after all.
+    // Also if more entries were promised, but there are none.
     const isNews =
       wasStreaming || isErrorResult(reason) || (reason !== 1 && this.#expectedPackets.has(ID.streamChange));
     if (isNews) actions.push({ type: 'end', reason });
     if (wasStreaming) actions.push(...this.#log(true));
     this.#turnIdle(now);
     if (reason === 1) this.#cause = 'next';
-    // Whatever is not "more entries follow" is an end (figure 21).
+    // Anything other than "more entries follow" is an end (figure 21).
     this.#expectedPackets = new Set([reason === 1 ? ID.streamChange : ID.endOfStream]);
     return actions;
   }
 
-  /** Receiving a $C packet (3.1.5.14). */
+  /** Handles a $C packet (3.1.5.14). */
   #streamChange({ reason }: WmspPacket, now: number): ClientAction[] {
     if (isErrorResult(reason)) {
       throw new WmError('WM_SERVER_GONE', `The server changed the stream with the error ${hexResult(reason)}.`);
     }
-    // A $C need not have a $E before it (3.2.4.1); the log of the entry goes out all the same (4.5.2).
+    // A $C need not follow a $E (3.2.4.1); the log of the entry is sent nevertheless (4.5.2).
     const actions = this.#state === 'STREAMING' ? this.#log(true) : [];
     if (reason === NS_S_CHANGENOTICE_BACKWARD) {
       this.#turnIdle(now);
@@ -511,7 +522,10 @@ export class WmspClientSession {
     return actions;
   }
 
-  /** A Log for what was streamed: on the streaming connection in pipelined mode, else on its own (3.1.4.6, 3.1.5.13). */
+  /**
+   * Sends a Log of what was streamed: on the streaming connection in pipelined mode, else on its own (3.1.4.6,
+   * 3.1.5.13).
+   */
   #log(streamOpen: boolean): ClientAction[] {
     const { server, clientId } = this.peer;
     if (!server || clientId === undefined) return [];
@@ -544,7 +558,7 @@ function isSuccess({ status }: ResponseHead): boolean {
   return status >= 200 && status < 300;
 }
 
-/** Whether a Via header names a proxy of HTTP/1.0, through which nothing can be pipelined (RFC 2616 14.45). */
+/** True if a Via header names an HTTP/1.0 proxy, through which pipelining is impossible (RFC 2616 14.45). */
 function isViaHttp10({ headers }: ResponseHead): boolean {
   return headers.tokens('Via').some((hop) => /^(?:http\/)?1\.0\s/.test(hop));
 }

@@ -4,33 +4,33 @@ import { type HttpUrl, readHttpUrl } from '../http/http-url.js';
 
 export { endpointOf } from '../http/http-url.js';
 
-/** Where content is, or a proxy that leads to it. */
+/** The location of content, or of a proxy that leads to it. */
 export type WmspUrl = HttpUrl;
 
-// All of them mean HTTP here: mms:// is what links say, whatever the protocol (MS-MSSOD), mmsh:// and httpt:// name this one.
+// All of them mean HTTP here: links use mms:// for any protocol (MS-MSSOD); mmsh:// and httpt:// name this one.
 const SCHEME = /^(?:mms|mmsh|httpt?):\/\//i;
 const SECURE = /^https:\/\//i;
 
 /**
- * Takes a URL apart; user, password and fragment are left away.
+ * Parses a URL; user, password and fragment are ignored.
  *
  * @param url `http://`, `https://`, `mmsh://`, `mms://` or `httpt://` and `host[:port]/path`
- * @param base what a relative URL is relative to
- * @throws WmError WM_USAGE when it is no such URL
+ * @param base the URL that a relative one is relative to
+ * @throws WmError WM_USAGE if it is not such a URL
  */
 export function parseWmspUrl(url: string, base?: WmspUrl): WmspUrl {
   const { url: open } = takeCredentials(url);
   const text = open.trim().replace(SCHEME, 'http://');
   const parsed = readHttpUrl(text, base?.href);
   if (parsed) return parsed;
-  // Neither has a cause, which would repeat a password.
+  // Neither error has a cause, which would repeat a password.
   if (!URL.canParse(text, base?.href)) {
     throw new WmError('WM_USAGE', `"${open}" is not a URL such as mmsh://server/name.`);
   }
   throw new WmError('WM_USAGE', `"${open}" cannot be received: that needs http://, https://, mmsh:// or mms://.`);
 }
 
-/** Whether text that a person gave names something that {@link parseWmspUrl} reads, and not a file. */
+/** True if text from a user is a URL that {@link parseWmspUrl} reads, and not a file name. */
 export function isWmspUrl(text: string): boolean {
   return SCHEME.test(text.trim()) || SECURE.test(text.trim());
 }
