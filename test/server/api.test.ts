@@ -31,7 +31,7 @@ const publishing = (path: string) =>
   until(`a push to ${path}`, () => station.server.points.get(path)?.publisher !== undefined);
 
 describe('the administration', () => {
-  it('tells of the server, its points, publishers and players', async () => {
+  it('reports on the server, its points, publishers and players', async () => {
     await open({ points: [{ path: '/waits' }] });
     const encoder = await station.push('/a/b');
     await publishing('/a/b');
@@ -72,7 +72,7 @@ describe('the administration', () => {
     expect((await api('GET /players')).json).toEqual({ total: 0, players: [] });
   });
 
-  it('tells of players over plain HTTP, too, until they or the broadcast are gone', async () => {
+  it('reports on players over plain HTTP, too, until they or the broadcast are gone', async () => {
     await open();
     const encoder = await station.push('/live');
     await publishing('/live');
@@ -92,7 +92,7 @@ describe('the administration', () => {
     expect((await api('GET /players')).json).toEqual({ total: 0, players: [] });
   });
 
-  it('[WMHTTP-081] sends a publisher away, who is told at once, in the middle of its body', async () => {
+  it('[WMHTTP-081] disconnects a publisher, which learns of it at once, in the middle of its body', async () => {
     await open();
     const encoder = await station.push('/live', {}, { body: 'AutoDestroy: 1\r\n' });
     await publishing('/live');
@@ -116,7 +116,7 @@ describe('the administration', () => {
     });
   });
 
-  it('says what is not there and what cannot be done', async () => {
+  it('explains what does not exist and what is not supported', async () => {
     await open();
     expect((await api('GET /')).status).toBe(404);
     expect((await api('GET /nothing')).json).toEqual({ error: 'There is nothing at /api/nothing.' });
@@ -139,7 +139,7 @@ describe('the administration', () => {
     expect(station.server.stats().publishers).toBe(1);
   });
 
-  it('is for this host, and from elsewhere for the group admin', async () => {
+  it('is open to this host, and elsewhere to the group admin', async () => {
     await open({ users: await usersFile({ root: ['admin'], anna: [] }) });
     const lines = ['GET /api/status HTTP/1.1', 'Host: server', 'X-Forwarded-For: 198.51.100.7'];
     expect((await station.ask(...lines)).status).toBe(401);
@@ -147,7 +147,7 @@ describe('the administration', () => {
     expect((await askAs(await station.peer(), 'root', ['digest'], lines)).response.status).toBe(200);
   });
 
-  it('is for this host alone when no users are known', async () => {
+  it('is open to this host only if there are no users', async () => {
     await open();
     expect((await api('GET /status', 'X-Forwarded-For: 198.51.100.7')).status).toBe(403);
   });

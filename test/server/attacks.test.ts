@@ -40,7 +40,7 @@ async function open(limits: { connections?: number; connectionsPerAddress?: numb
   station = await ServerStation.open(config, { warning: (message) => warnings.push(message) });
 }
 
-/** A connection from an address of this host that the server does not take for its operator's. */
+/** A connection from an address of this host that the server does not trust as its operator's. */
 async function stranger(address = '127.0.0.2', port = station.port): Promise<Socket> {
   const socket = connect({ port, host: '127.0.0.1', localAddress: address });
   sockets.push(socket);
@@ -99,7 +99,7 @@ describe('paths that lead out of the content folder', () => {
   });
 });
 
-describe('heads that are made to cost much', () => {
+describe('request heads made to be expensive', () => {
   const LENGTH = 15_000;
   const PATTERNS = ['a', ' ', ',', '"', '=', '=",', 'a=b,', '\\"', '; ', '\t', '%', '(', 'a,', '-', '{', 'ffff:1:0 '];
   const FIELDS = [
@@ -114,7 +114,7 @@ describe('heads that are made to cost much', () => {
     'Expect',
   ];
 
-  it('are answered at once, and none of them as an error of the server', async () => {
+  it('are answered at once, never with an internal error', async () => {
     await open();
     const slow: string[] = [];
     const ask = async (...lines: string[]) => {
@@ -138,7 +138,7 @@ describe('heads that are made to cost much', () => {
 });
 
 describe('floods', () => {
-  it('of requests whose answers nobody reads are held back, and others are served', async () => {
+  it('of requests with unread responses are throttled, and others are served', async () => {
     await open();
     const flood = Buffer.from('GET /* HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(2_000));
     for (let count = 0; count < 20; count++) {
@@ -148,11 +148,11 @@ describe('floods', () => {
     }
     const before = process.memoryUsage().arrayBuffers;
     for (let count = 0; count < 20; count++) expect(await statusOf('GET /film.wmv HTTP/1.1', 'Host: a')).toBe(200);
-    // What the attacker itself holds is in this process, too.
+    // The attacker's own memory is in this process, too.
     expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(64 * 1024 * 1024);
   });
 
-  it('of connections from one address leave room for others, and are told once', async () => {
+  it('of connections from one address leave room for others, and are reported once', async () => {
     await open({ connections: 100, connectionsPerAddress: 40 });
     for (let count = 0; count < 60; count++) await stranger();
     await until('all but 40 to be closed', () => sockets.filter(({ closed }) => closed).length === 20);
@@ -164,7 +164,7 @@ describe('floods', () => {
     expect(warnings).toEqual([expect.stringContaining('127.0.0.2 has the 40 that one address may have')]);
   });
 
-  it('of connections to MSBD count as well, and are told', async () => {
+  it('of connections to MSBD count as well, and are reported', async () => {
     warnings = [];
     const limits = { ...defaultConfig().limits, connections: 100, connectionsPerAddress: 10 };
     station = await ServerStation.open({ limits, msbd: { port: 0 } }, { warning: (message) => warnings.push(message) });
@@ -178,7 +178,7 @@ describe('floods', () => {
     expect(warnings).toEqual([expect.stringContaining('127.0.0.2 has the 10 that one address may have')]);
   });
 
-  it('of connections from everywhere leave some to this host', async () => {
+  it('of connections from everywhere leave some for this host', async () => {
     await open({ connections: 40, connectionsPerAddress: 20 });
     for (let count = 0; count < 60; count++) await stranger(`127.0.0.${2 + (count % 6)}`);
     await until('all but 36 to be closed', () => sockets.filter(({ closed }) => closed).length === 24);
@@ -186,7 +186,7 @@ describe('floods', () => {
     expect(warnings).toEqual([expect.stringMatching(/36 are open, of 40 .*limits\.connections\)/)]);
   });
 
-  it('of bodies without an end do not hold their connections', async () => {
+  it('of endless bodies do not keep their connections', async () => {
     await open({ connections: 100 });
     for (let count = 0; count < 30; count++) {
       const socket = await stranger();

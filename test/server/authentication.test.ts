@@ -34,7 +34,7 @@ const setup = (path = '/live', version = '1.1', ...more: string[]) => [
   ...more,
 ];
 
-/** The schemes that a response offers, in order. */
+/** Returns the schemes that a response offers, in order. */
 const offered = ({ fields }: { fields: ReadonlyArray<readonly [string, string]> }, name = 'WWW-Authenticate') => [
   ...new Set(fields.filter(([field]) => field === name).map(([, value]) => value.split(' ')[0])),
 ];
@@ -46,7 +46,7 @@ describe('a push with credentials', () => {
     ['digest', 2],
     ['basic', 2],
   ] as const)(
-    '[WMHTTP-085] [WMHTTP-087] is let in with %s after a 401, over one connection',
+    '[WMHTTP-085] [WMHTTP-087] is admitted with %s after a 401, over one connection',
     async (scheme, requests) => {
       await open();
       const peer = await station.peer();
@@ -58,7 +58,7 @@ describe('a push with credentials', () => {
     },
   );
 
-  it('[WMHTTP-087] [WMSP-215] is asked over HTTP/1.0 with Connection: Keep-Alive', async () => {
+  it('[WMHTTP-087] [WMSP-215] is challenged over HTTP/1.0 with Connection: Keep-Alive', async () => {
     await open();
     const peer = await station.peer();
     const lines = setup('/live', '1.0', 'Connection: Keep-Alive', 'X-Accept-Authentication: NTLM');
@@ -69,7 +69,7 @@ describe('a push with credentials', () => {
     expect((await askAs(peer, 'anna', ['ntlm'], lines)).statuses).toEqual([401, 401, 204]);
   });
 
-  it('[WMHTTP-085] is asked with 407 and Proxy-Authenticate when it takes the server for a proxy', async () => {
+  it('[WMHTTP-085] is challenged with 407 and Proxy-Authenticate if it treats the server as a proxy', async () => {
     await open();
     const lines = setup('http://elsewhere/live');
     const first = await station.ask(...lines);
@@ -80,7 +80,7 @@ describe('a push with credentials', () => {
     expect(statuses).toEqual([407, 407, 204]);
   });
 
-  it('[WMHTTP-086] is asked for what it accepts, in its own order', async () => {
+  it('[WMHTTP-086] is offered the schemes that it accepts, in its own order', async () => {
     await open();
     const accepts = async (...values: string[]) =>
       offered(await station.ask(...setup(), ...values.map((value) => `X-Accept-Authentication: ${value}`)));
@@ -89,7 +89,7 @@ describe('a push with credentials', () => {
     expect(await accepts()).toEqual(['Negotiate', 'NTLM', 'Digest', 'Basic']);
   });
 
-  it('is refused with a wrong password, which is told without it', async () => {
+  it('is rejected with a wrong password, which the message does not repeat', async () => {
     await open();
     const peer = await station.peer();
     const wrong = Buffer.from('anna:not-her-secret').toString('base64');
@@ -99,14 +99,14 @@ describe('a push with credentials', () => {
     expect(station.server.stats().points).toBe(0);
   });
 
-  it('is for those users and groups that the point names', async () => {
+  it('is open to the users and groups that the point names', async () => {
     await open({ points: [{ path: '/live', access: { push: { groups: ['crew'] } } }] });
     expect((await askAs(await station.peer(), 'anna', ['digest'], setup())).response.status).toBe(204);
     expect((await askAs(await station.peer(), 'bert', ['digest'], setup())).response.status).toBe(403);
     expect((await askAs(await station.peer(), 'bert', ['digest'], setup('/other'))).response.status).toBe(204);
   });
 
-  it('is not let into the session of another user', async () => {
+  it('is not admitted to the session of another user', async () => {
     await open();
     const annas = await askAs(await station.peer(), 'anna', ['basic'], setup());
     const lines = setup().map((line) => line.replace('push-id=0', annas.response.field('Set-Cookie')!));
@@ -115,7 +115,7 @@ describe('a push with credentials', () => {
   });
 });
 
-/** A PushSetup request as a user, and the peer that may go on from there. */
+/** Sends a PushSetup request as a user, and returns the peer to continue with. */
 async function setUpAs(user: string, path = '/live'): Promise<{ peer: RawPeer; cookie: string }> {
   const peer = await station.peer();
   const { response } = await askAs(peer, user, ['digest'], setup(path));
@@ -136,13 +136,13 @@ const start = (cookie: string, path = '/live', ...more: string[]) => [
 const FILLER = '\x24F\x00\x00';
 
 describe('a PushStart request', () => {
-  it('needs no credentials as long as its session does not move', async () => {
+  it('needs no credentials while its session stays on one connection', async () => {
     await open();
     const { peer, cookie } = await setUpAs('anna');
     expect((await askAs(peer, 'anna', [], start(cookie), FILLER)).statuses).toEqual([400]);
   });
 
-  it('[WMHTTP-096] may be asked for them, but not with NTLM, and the connection stays', async () => {
+  it('[WMHTTP-096] may be challenged, but not with NTLM, and the connection stays open', async () => {
     await open({ push: { newPoints: 'any', authenticateStart: true } });
     const { peer, cookie } = await setUpAs('anna');
     peer.clear();
@@ -152,7 +152,7 @@ describe('a PushStart request', () => {
     expect(challenge.status).toBe(401);
     expect(offered(challenge)).toEqual(['Digest', 'Basic']);
     expect(challenge.field('Connection')).toBe('Keep-Alive');
-    // What the session then says of a body without a header is no matter of credentials.
+    // How the session then answers a body without a header has nothing to do with credentials.
     expect((await askAs(peer, 'anna', ['digest'], start(cookie), FILLER)).statuses).toEqual([401, 400]);
   });
 });
@@ -173,31 +173,31 @@ describe('a player with credentials', () => {
     await until('a publisher', () => station.server.stats().publishers > 0);
   });
 
-  it('[WMSP-212] [WMSP-213] is asked with 401 for what it accepts, in its own order', async () => {
+  it('[WMSP-212] [WMSP-213] is challenged with 401 for the schemes that it accepts, in its own order', async () => {
     const response = await station.ask(...describeLive('X-Accept-Authentication: Digest, Negotiate'));
     expect(response.status).toBe(401);
     expect(offered(response)).toEqual(['Digest', 'Negotiate']);
     expect(response.field('Server')).toMatch(/^Cougar\//);
   });
 
-  it.each(['negotiate', 'ntlm', 'digest', 'basic'] as const)('is described the point with %s', async (scheme) => {
+  it.each(['negotiate', 'ntlm', 'digest', 'basic'] as const)('gets the description with %s', async (scheme) => {
     const { response } = await askAs(await station.peer(), 'anna', [scheme], describeLive());
     expect(response.status).toBe(200);
     expect(response.field('Content-Type')).toBe('application/vnd.ms.wms-hdr.asfv1');
   });
 
-  it('is refused when it is somebody else', async () => {
+  it('is rejected if it is another user', async () => {
     expect((await askAs(await station.peer(), 'bert', ['digest'], describeLive())).response.status).toBe(403);
   });
 
-  it('[WMSP-212] is asked with 407 when it takes the server for a proxy', async () => {
+  it('[WMSP-212] is challenged with 407 if it treats the server as a proxy', async () => {
     const lines = ['GET http://other/live HTTP/1.1', ...describeLive().slice(1)];
     const { response, statuses } = await askAs(await station.peer(), 'anna', ['digest'], lines);
     expect(response.status).toBe(200);
     expect(statuses[0]).toBe(407);
   });
 
-  it.each(['/live', '/live?MSWMExt=.asf', '/live.asf'])('is asked for %s in a browser, too', async (path) => {
+  it.each(['/live', '/live?MSWMExt=.asf', '/live.asf'])('is challenged for %s in a browser, too', async (path) => {
     const lines = [`GET ${path} HTTP/1.1`, 'Host: server'];
     const response = await station.ask(...lines);
     expect(response.status).toBe(401);
@@ -209,7 +209,7 @@ describe('a player with credentials', () => {
   });
 });
 
-describe('a point that is fed from a server that asks', () => {
+describe('a point that is fed from a server that requires a login', () => {
   const broadcasting = { push: { addresses: ['loopback'] }, play: { users: ['anna'] }, admin: {} };
 
   async function pulling(password: string) {
@@ -222,7 +222,7 @@ describe('a point that is fed from a server that asks', () => {
     return { told, puller: await ServerStation.open({ points: [{ path: '/copy', source }] }, listener) };
   }
 
-  it('gets in with the user of the URL, whose password nobody is shown', async () => {
+  it('is admitted with the user of the URL, whose password is never shown', async () => {
     const { puller } = await pulling('anna-secret');
     await until('/copy to be live', () => puller.server.points.get('/copy')!.broadcast.live);
     const { body } = await puller.ask('GET /api/publishers HTTP/1.1', 'Host: localhost');
@@ -230,7 +230,7 @@ describe('a point that is fed from a server that asks', () => {
     await puller.close();
   });
 
-  it('warns without the password when that is wrong', async () => {
+  it('warns about a wrong password without repeating it', async () => {
     const { puller, told } = await pulling('hush');
     await until('something to be told', () => told.length > 0);
     expect(told[0]).toMatch(/^\/copy cannot be pulled from http:\/\/127.*does not accept the user or the password/);

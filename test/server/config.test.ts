@@ -21,7 +21,8 @@ describe('the configuration', () => {
 
   it('names every field in the sample', async () => {
     const sample = await readFile(new URL('../../samples/serve.yaml', import.meta.url), 'utf8');
-    // What is commented out with one sign is a field, too; behind `points:`, `redirects:` and the like it is the content of a list.
+    // A line commented out with a single # is a field, too; after `points:`, `redirects:` and the like it is the
+    // content of a list.
     const complete = sample
       .replace(/^(points|redirects): \[\]$/gm, '$1:')
       .replace(/^( *)# ?( *(?:- )?\w+:(?: .*)?)$/gm, '$1$2');
@@ -45,7 +46,7 @@ describe('the configuration', () => {
     expect(parseConfig('', 'empty')).toEqual(defaultConfig());
   });
 
-  it('names the file, the line and the field of a mistake', () => {
+  it('names the file, the line and the field of an error', () => {
     expect(fail('httpPort: 8080\nlimits:\n  players: many\n')).toMatch(/^serve\.yaml:3: limits\.players: /);
     expect(fail('points:\n  - path: /a\n  - path: b\n')).toMatch(/^serve\.yaml:3: points\.1\.path: must be a path/);
     expect(fail('httpPort: 8080\n\ncolour: red\n')).toMatch(/^serve\.yaml:3: the file: .*colour/);
@@ -86,16 +87,16 @@ describe('the configuration', () => {
     expect(() => parseConfig(text(32_766), 'serve.yaml')).not.toThrow();
   });
 
-  it('does not repeat what stands at an alias, which may be a password', () => {
+  it('does not repeat the text at an alias, which may be a password', () => {
     expect(fail('users: *hunter2\n')).not.toContain('hunter2');
   });
 
-  it('says when the file cannot be read', async () => {
+  it('reports a file that cannot be read', async () => {
     await expect(readConfig('/nonexistent/serve.yaml')).rejects.toMatchObject({ code: 'WM_CONFIG' });
   });
 });
 
-describe('rules without a file of users', () => {
+describe('rules without a user file', () => {
   const check = (text: string) => checkRules(parseConfig(text, 'serve.yaml'));
 
   it.each([
@@ -103,20 +104,20 @@ describe('rules without a file of users', () => {
     ["access: {push: {users: ['*']}}", 'access.push'],
     ['access: {push: {groups: [crew], trusted: [loopback]}}', 'access.push'],
     ['points: [{path: /live, access: {push: {users: [anna], trusted: [loopback]}}}]', '/live: access.push'],
-  ])('cannot name them: %s', (text, place) => {
+  ])('cannot name users: %s', (text, place) => {
     const message = `${place} requires users, but there is no user file: name one (users:, or --users).`;
     expect(() => check(text)).toThrow(expect.objectContaining({ code: 'WM_CONFIG', message }));
     expect(() => check(`users: users.yaml\n${text}`)).not.toThrow();
   });
 
   it.each(['', "access: {play: {users: ['*'], trusted: [192.0.2.0/24]}}", 'access: {push: {addresses: [loopback]}}'])(
-    'can let in by address: %s',
+    'can grant access by address: %s',
     (text) => {
       expect(() => check(text)).not.toThrow();
     },
   );
 
-  it('does not take a source whose password is not escaped, nor repeats it', () => {
+  it('rejects a source whose password is not escaped, without repeating it', () => {
     const message = fail('points: [{path: /live, source: "http://me:se/cret@host/live"}]');
     expect(message).toMatch(/points\.0\.source: must be a URL/);
     expect(message).not.toContain('cret@');
@@ -125,7 +126,7 @@ describe('rules without a file of users', () => {
   it.each([
     ['authentication: []', /authentication: must name a scheme/],
     ['authentication: [digest, digest]', /authentication: must name each scheme once/],
-  ])('asks in some way: %s', (text, message) => {
+  ])('needs authentication schemes: %s', (text, message) => {
     expect(fail(text)).toMatch(message);
   });
 });

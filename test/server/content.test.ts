@@ -20,7 +20,7 @@ beforeEach(async () => {
 
 afterEach(() => rm(base, { recursive: true, force: true }));
 
-/** Writes files, with their folders; the time of change is long ago unless it is given. */
+/** Writes files, with their folders; their default modification time is long ago. */
 async function put(files: Record<string, string>, changed = 1_000): Promise<void> {
   for (const [name, text] of Object.entries(files)) {
     const file = join(folder, name);
@@ -30,7 +30,7 @@ async function put(files: Record<string, string>, changed = 1_000): Promise<void
   }
 }
 
-const itUnlessRoot = process.getuid?.() === 0 ? it.skip : it; // Root may read everything, so it sees no refusal.
+const itUnlessRoot = process.getuid?.() === 0 ? it.skip : it; // Root can read every file.
 const wsx = (body: string, attributes = '') => `<?wsx version="1.0"?>\n<smil${attributes}>${body}</smil>`;
 const media = (...sources: string[]) => sources.map((src) => `<media src="${src}"/>`).join('');
 
@@ -55,7 +55,7 @@ async function playlistAt(path: string, from = root): Promise<Playlist<ContentSo
 const playedAt = async (path: string, from = root) => namesOf(await playlistAt(path, from));
 
 describe('files of the content folder', () => {
-  it('are looked for again only after a while, if so told, but what was not there at once', async () => {
+  it('are cached for a while, if so configured, but missing ones are looked up each time', async () => {
     const forgetful = new ContentRoot(folder);
     const mindful = new ContentRoot(folder, { remember: 60_000 });
     for (const each of [forgetful, mindful]) expect(await each.resolve('/a.wmv')).toBeUndefined();
@@ -66,7 +66,7 @@ describe('files of the content folder', () => {
     expect(await mindful.resolve('/a.wmv')).toMatchObject({ kind: 'file' });
   });
 
-  it('are found by their names, in folders, too', async () => {
+  it('are found by name, in folders, too', async () => {
     await put({ 'a.wmv': '', 'B.WMA': '', 'sub folder/é.asf': '' });
     for (const name of ['a.wmv', 'B.WMA', 'sub folder/é.asf']) {
       expect(await root.resolve(`/${name}`)).toEqual({ kind: 'file', path: `/${name}`, file: join(folder, name) });
@@ -74,7 +74,7 @@ describe('files of the content folder', () => {
     }
   });
 
-  it('are not there when they are something else, or nothing', async () => {
+  it('do not exist if they are missing or not media', async () => {
     await put({ 'a.wmv': '', 'notes.txt': '', 'a.wmv.bak': '', 'empty/x.txt': '' });
     for (const path of [
       '/b.wmv',
@@ -94,7 +94,7 @@ describe('files of the content folder', () => {
       await expect(root.file(path)).rejects.toMatchObject({ name: 'Refusal', kind: 'not-found' });
   });
 
-  it('may come after the server has started', async () => {
+  it('may appear after the server has started', async () => {
     const later = new ContentRoot(join(base, 'later'));
     await expect(later.resolve('/a.wmv')).rejects.toMatchObject({ code: 'WM_NO_INPUT' });
     await mkdir(join(base, 'later'));
@@ -102,7 +102,7 @@ describe('files of the content folder', () => {
     expect(await later.resolve('/a.wmv')).toMatchObject({ kind: 'file' });
   });
 
-  itUnlessRoot('are refused when they cannot be read', async () => {
+  itUnlessRoot('are refused if they cannot be read', async () => {
     await put({ 'a.wmv': '' });
     await chmod(join(folder, 'a.wmv'), 0);
     await expect(root.resolve('/a.wmv')).rejects.toMatchObject({ kind: 'forbidden' });
@@ -147,11 +147,11 @@ describe('paths that leave the content folder', () => {
     '//',
     `/${'x'.repeat(300)}.wmv`,
     `/${'x/'.repeat(3000)}a.wmv`,
-  ])('are not there: %s', async (path) => {
+  ])('do not exist: %s', async (path) => {
     expect(await root.resolve(path)).toBeUndefined();
   });
 
-  it('are refused when a symbolic link goes there, and taken when it stays', async () => {
+  it('are refused if a symbolic link leads there, but not if it stays inside', async () => {
     await symlink(join(base, 'secret.wmv'), join(folder, 'out.wmv'));
     await symlink('../secret.wsx', join(folder, 'out.wsx'));
     await symlink('../content2', join(folder, 'out'));
@@ -169,12 +169,12 @@ describe('paths that leave the content folder', () => {
     expect(await new ContentRoot(join(base, 'link')).file('/a.wmv')).toBe(join(folder, 'a.wmv'));
   });
 
-  it('are refused when they name a pipe', async () => {
+  it('are refused if they name a pipe', async () => {
     execFileSync('mkfifo', [join(folder, 'pipe.wmv')]);
     await expect(root.resolve('/pipe.wmv')).rejects.toMatchObject({ kind: 'forbidden' });
   });
 
-  it('never lead out, whatever they are', async () => {
+  it('never lead outside, whatever they are', async () => {
     const piece = fc.constantFrom(
       '..',
       '.',
@@ -229,7 +229,7 @@ describe('a folder', () => {
     expect((await playlistAt('/')).loop).toBe(false);
   });
 
-  it('shows files that come and go', async () => {
+  it('reflects files that come and go', async () => {
     await put({ 'a.wmv': '' });
     await utimes(folder, 1_000, 1_000);
     expect(await playedAt('/')).toEqual(['/a.wmv']);
@@ -269,7 +269,7 @@ describe('a playlist', () => {
     await expect(root.file('/shows/a.wmv')).rejects.toMatchObject({ kind: 'not-found' });
   });
 
-  it('holds other playlists and folders', async () => {
+  it('may contain other playlists and folders', async () => {
     await put({
       'p.wsx': wsx(
         `${media('sub/q.wsx', 'sub', 'sub/*.wma', '/sub/', 'gone.wsx', 'gone')}<switch>${media('/live', 'sub/q.wsx')}</switch>`,
@@ -290,7 +290,7 @@ describe('a playlist', () => {
     ]);
   });
 
-  it('gives what it says of a list to every entry of it', async () => {
+  it('applies its attributes for a list to each entry of the list', async () => {
     await put({
       'p.wsx': wsx('<media src="q.wsx" noSkip="true" role="r"><clientData title="T"/></media>'),
       'q.wsx': wsx(
@@ -330,7 +330,7 @@ describe('a playlist', () => {
     await expect(failure).rejects.toThrow(message);
   });
 
-  it('says what is wrong without the path of the content folder', async () => {
+  it('reports errors without the path of the content folder', async () => {
     await put({
       'bad.wsx': wsx('<foo/>'),
       'holds-bad.wsx': wsx(media('bad.wsx')),
@@ -346,7 +346,7 @@ describe('a playlist', () => {
     await expect(root.resolve('/long.wsx')).rejects.toThrow(/^\/long\.wsx: A playlist is at most/);
   });
 
-  it('is bounded however playlists multiply', async () => {
+  it('has limits, however playlists multiply', async () => {
     const files: Record<string, string> = {};
     for (let level = 0; level < 12; level++) files[`${level}.wsx`] = wsx(media(`${level + 1}.wsx`));
     const wide = Array.from({ length: 300 }, () => 'leaf.wsx');
@@ -364,10 +364,10 @@ describe('a playlist', () => {
     expect(await playedAt('/9.wsx')).toEqual(['/a.wmv']);
   });
 
-  it('is read again only when its time of change is another', async () => {
+  it('is read again only when its modification time has changed', async () => {
     await put({ 'p.wsx': wsx(media('a.wmv')) });
     expect(await playedAt('/p.wsx')).toEqual(['/a.wmv']);
-    // Nobody can tell that it has changed, so the old one stays: it was not read.
+    // The change cannot be noticed, so the old one stays: the file was not read again.
     await writeFile(join(folder, 'p.wsx'), wsx(media('b.wmv')));
     await utimes(join(folder, 'p.wsx'), 1_000, 1_000);
     expect(await playedAt('/p.wsx')).toEqual(['/a.wmv']);
@@ -375,7 +375,7 @@ describe('a playlist', () => {
     expect(await playedAt('/p.wsx')).toEqual(['/b.wmv']);
   });
 
-  it('is not kept while it may change within one step of the clock', async () => {
+  it('is not cached while it may change within the resolution of the clock', async () => {
     const now = Date.now() / 1000;
     await put({ 'p.wsx': wsx(media('a.wmv')) }, now);
     expect(await playedAt('/p.wsx')).toEqual(['/a.wmv']);
@@ -394,7 +394,7 @@ describe('a playlist', () => {
     ]);
   });
 
-  it('gives entries or an error of ours, whatever its sources are', async () => {
+  it('yields entries or a WmError, whatever its sources are', async () => {
     const piece = fc.constantFrom(
       '..',
       '.',
@@ -433,7 +433,7 @@ describe('a wrapper playlist', () => {
   const body =
     '<media src="1.wmv" noSkip="true"/><media src="%RequestedURL%"><clientData author="A"/></media><media src="2.wmv"/>';
 
-  it('stands around everything that is asked for', async () => {
+  it('surrounds everything that is requested', async () => {
     await put({ 'ads/wrapper.wsx': wsx(body), 'a.wmv': '', 'sub/b.wmv': '', 'p.wsx': wsx(media('a.wmv', '/live')) });
     const wrapped = new ContentRoot(folder, options);
     expect(await playedAt('/a.wmv', wrapped)).toEqual(['/ads/1.wmv', '/a.wmv', '/ads/2.wmv']);
@@ -446,7 +446,7 @@ describe('a wrapper playlist', () => {
     expect(await wrapped.file('/a.wmv')).toBe(join(folder, 'a.wmv'));
   });
 
-  it('cannot be asked for itself, and adds nothing to what is not there', async () => {
+  it('cannot be requested itself, and adds nothing to missing content', async () => {
     await put({ 'ads/wrapper.wsx': wsx(body) });
     const wrapped = new ContentRoot(folder, options);
     expect(await wrapped.resolve('/ads/wrapper.wsx')).toBeUndefined();
@@ -468,7 +468,7 @@ describe('a wrapper playlist', () => {
     await expect(wrapped.resolve('/p.wsx')).rejects.toThrow(/Times are for a single file/);
   });
 
-  it('is missing, wrong or without the requested content', async () => {
+  it('is reported if it is missing, wrong or without the requested content', async () => {
     await put({ 'a.wmv': '' });
     const wrapped = new ContentRoot(folder, options);
     await expect(wrapped.resolve('/a.wmv')).rejects.toThrow('There is no wrapper playlist /ads/wrapper.wsx.');

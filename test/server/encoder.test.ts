@@ -72,7 +72,7 @@ const PULL = [
   'Pragma: stream-switch-entry=ffff:1:0 ffff:2:0',
 ];
 
-describe('an encoder that is asked for something else than its stream', () => {
+describe('an encoder that gets a request for something other than its stream', () => {
   it.each([
     ['HEAD / HTTP/1.1', [PULL[0]!], 200, undefined],
     ['HEAD / HTTP/1.1', PULL, 200, undefined],
@@ -95,7 +95,7 @@ describe('an encoder that is asked for something else than its stream', () => {
 });
 
 describe('an encoder that is pulled', () => {
-  it('[WMSP-265] [WMSP-218] answers as Rex, with a broadcast, no $M, and $H alone', async () => {
+  it('[WMSP-265] [WMSP-218] answers as Rex, with a broadcast, without $M, and with $H only', async () => {
     await start();
     const running = server.run();
     source.feed(header());
@@ -110,7 +110,7 @@ describe('an encoder that is pulled', () => {
     await running;
   });
 
-  it('gives data and a clean end notice', async () => {
+  it('sends data and a clean end notice', async () => {
     await start();
     const running = server.run();
     source.feed(header(), key(0));
@@ -123,7 +123,7 @@ describe('an encoder that is pulled', () => {
     expect(packets.at(-1)).toMatchObject({ id: 'E', reason: 0 });
   });
 
-  it('captures for the first puller alone when it is told to', async () => {
+  it('captures only from the first puller on, if so configured', async () => {
     await start({ onDemand: true });
     const running = server.run();
     expect(opened).toBe(0);
@@ -136,7 +136,7 @@ describe('an encoder that is pulled', () => {
     expect(source.closed).toBe(true);
   });
 
-  it('says 503 when the capture for a puller fails', async () => {
+  it('answers 503 when the capture for a puller fails', async () => {
     const errors: unknown[] = [];
     await start({
       onDemand: true,
@@ -148,7 +148,7 @@ describe('an encoder that is pulled', () => {
     expect(errors).toHaveLength(1);
   });
 
-  it('refuses more pullers than it may have', async () => {
+  it('refuses pullers above the limit', async () => {
     await start({ maxClients: 1 });
     const running = server.run();
     source.feed(header(), key(0));
@@ -161,7 +161,7 @@ describe('an encoder that is pulled', () => {
     await running;
   });
 
-  it('lets only those pull that it is told', async () => {
+  it('lets only the configured addresses pull', async () => {
     await start({ allow: ['192.0.2.0/24', '2001:db8::1'] });
     expect((await (await request('GET / HTTP/1.1', 'User-Agent: NSServer/9.0')).until(parseWholeResponse)).status).toBe(
       403,
@@ -173,7 +173,7 @@ describe('an encoder that is pulled', () => {
     );
   });
 
-  it('asks who pulls, and then speaks no MSBD unless it is told to', async () => {
+  it('requires a login, and then speaks no MSBD unless so configured', async () => {
     await start({ users: await usersFile({ anna: [] }), msbdPort: 'auto' });
     const running = server.run();
     source.feed(header(), key(0));
@@ -191,7 +191,7 @@ describe('an encoder that is pulled', () => {
     await removeUsers();
   });
 
-  it('serves no others, and says what is no address', async () => {
+  it('serves no other clients, and reports a malformed address', async () => {
     await start();
     expect((await (await request('GET / HTTP/1.1', 'User-Agent: Mozilla')).until(parseWholeResponse)).status).toBe(404);
     await expect(

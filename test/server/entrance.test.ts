@@ -28,7 +28,7 @@ const PLAY = ['Pragma: xPlayStrm=1', 'Pragma: stream-switch-count=1', 'Pragma: s
 
 beforeEach(async () => {
   reached = [];
-  // Takes connections and says nothing: whoever asks it waits for a header.
+  // Accepts connections but never responds, so its clients wait for a header.
   origin = createServer((socket) => void reached.push(socket.on('error', () => {})));
   await new Promise<void>((resolve) => origin.listen(0, '127.0.0.1', resolve));
   const { port } = origin.address() as { port: number };
@@ -51,7 +51,7 @@ async function open(config: Partial<ServerConfig> = {}) {
 
 const access = (play: object) => ({ ...defaultConfig().access, play });
 
-describe('content of another server that only some may play', () => {
+describe('restricted content of another server', () => {
   it('is not pulled for a stranger as the source of a point that waits for its first player', async () => {
     const { port } = origin.address() as { port: number };
     await open({
@@ -84,7 +84,7 @@ describe('content of another server that only some may play', () => {
     await until('the origin to be reached', () => reached.length > 0);
   });
 
-  it('is not asked for by a stranger, who does not wait for it either', async () => {
+  it('is not requested for a stranger, who does not wait for it either', async () => {
     await open({
       users: await usersFile({ anna: [] }),
       access: access({ users: ['anna'] }),
@@ -104,14 +104,14 @@ describe('content of another server that only some may play', () => {
     const receiver = await RawPeer.connect(station.server.ports.msbd!);
     receiver.send(connectRequest(1, 'live\0'));
     expect(wireMessages(await receiver.untilClosed())[0]).toMatchObject({ id: 8, hr: 0x80070005 });
-    // It is reached by those who may: so it would have been.
+    // Permitted players do reach it, so the stranger could have.
     const peer = await station.peer();
     void askAs(peer, 'anna', ['digest'], ['GET /far.wsx HTTP/1.1', 'Host: x', PLAYER, ...PLAY]).catch(() => {});
     await until('the origin to be reached', () => reached.length > 0);
     expect(reached).toHaveLength(1);
   });
 
-  it('has a place for the next player as soon as one that waits for it leaves', async () => {
+  it('has a place for the next player as soon as a waiting one leaves', async () => {
     await open({ limits: { ...defaultConfig().limits, players: 1 } });
     const request = ['GET /far.wsx HTTP/1.1', 'Host: x', PLAYER, ...PLAY];
     const first = await station.peer();
@@ -119,9 +119,9 @@ describe('content of another server that only some may play', () => {
     await until('the origin to be reached', () => reached.length === 1);
     expect((await station.ask(...request)).status).toBe(503);
     first.close();
-    // The server may hear of the new request before it hears that the first one has gone.
+    // The server may see the new request before it sees that the first client is gone.
     const free = async () => (await station.ask('GET / HTTP/1.1', 'Host: x', PLAYER, ...PLAY)).status === 404;
-    // Sooner than the wait of the one that left would have ended by itself.
+    // Sooner than the wait of the departed player would have ended by itself.
     await until('a free place', free, 8_000);
   });
 });
@@ -136,7 +136,7 @@ describe('a GetContentInfo request', () => {
 });
 
 describe('an encoder that captures on demand', () => {
-  it('does not begin for a stranger', async () => {
+  it('does not start for a stranger', async () => {
     await open();
     let opened = 0;
     const encoder = await EncoderServer.start({

@@ -13,7 +13,7 @@ afterEach(async () => {
   for (const each of open.splice(0).reverse()) await each.close();
 });
 
-/** A point that is pushed to, and somebody on each of the ways that it leaves by. */
+/** A point that is pushed to, and a receiver for each protocol that it is sent by. */
 class Ways {
   readonly server: ServerStation;
   readonly encoder: TestEncoder;
@@ -52,7 +52,7 @@ class Ways {
     return new Ways(server, encoder, [player, puller], datagrams);
   }
 
-  /** What a player from 9.0 sees, until that is so: M, H, D, C, E. */
+  /** The packets that a player from 9.0 sees, until the condition is true: M, H, D, C, E. */
   seen(wanted: RegExp): Promise<string> {
     return this.player.until((bytes) => {
       const response = parseResponse(bytes);
@@ -69,7 +69,7 @@ class Ways {
     return untilShape(this.puller, wanted);
   }
 
-  /** The wStreamIDs of the multicast, each as long as it lasts. */
+  /** The successive wStreamIDs of the multicast. */
   async multicast(packets: number): Promise<number[]> {
     await until(`${packets} datagrams`, () => this.#datagrams.length >= packets);
     const ids = this.#datagrams.map((bytes) => bytes.readUInt16LE(4));
@@ -77,7 +77,7 @@ class Ways {
   }
 }
 
-describe('an entry that ends with more to come and goes on under an equal header', () => {
+describe('an entry that ends with more to come, followed by an equal header,', () => {
   it('[WMSP-206] is another entry for players from 9.0', async () => {
     const ways = await Ways.open();
     await ways.seen(/HD$/);
@@ -104,7 +104,7 @@ describe('an entry that ends with more to come and goes on under an equal header
     expect(first!.bytes.readUInt16LE(16)).toBe(streamIds[0]);
   });
 
-  it('[MSB-069] [MSB-080] has another wStreamID in the multicast, and the same header in its .nsc', async () => {
+  it('[MSB-069] [MSB-080] has another wStreamID in the multicast, and the same header in the .nsc file', async () => {
     const ways = await Ways.open();
     ways.encoder.key();
     await ways.multicast(1);
@@ -119,7 +119,7 @@ describe('an entry that ends with more to come and goes on under an equal header
 });
 
 describe('an encoder that comes back', () => {
-  it('goes on in the same entry everywhere, when it has not said that the entry ends', async () => {
+  it('continues the same entry everywhere, if it has not ended the entry', async () => {
     const ways = await Ways.open();
     await ways.seen(/HD$/);
     await ways.pulled(/^CSP$/);

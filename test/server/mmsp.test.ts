@@ -22,7 +22,7 @@ describe('MMSP on a media server', () => {
     }
   });
 
-  it('opens no port unless it is told to', async () => {
+  it('opens no port unless so configured', async () => {
     const station = await ServerStation.open();
     expect(station.server.ports.mms).toBeUndefined();
     await station.close();

@@ -48,7 +48,7 @@ describe('MSBD of a media server', () => {
     return encoder;
   };
 
-  it('gives points by their names, with their packets and their end', async () => {
+  it('serves points by name, with their packets and their end', async () => {
     const port = await open();
     const a = await push('/a');
     await push('/b/c');
@@ -62,7 +62,7 @@ describe('MSBD of a media server', () => {
     expect(shape(second.received)).not.toContain('E');
   });
 
-  /** Ends an entry with more to come, and begins the next one under the very same header. */
+  /** Ends an entry with more to come, and begins the next one with the very same header. */
   const nextEntry = (encoder: TestEncoder, title: string) => {
     encoder.end(1);
     encoder.send('C', Buffer.concat([Buffer.alloc(4), testHeader({ title }).bytes]));
@@ -74,7 +74,7 @@ describe('MSBD of a media server', () => {
       id === 5 || id === 10 ? [own.readUInt16LE(id === 5 ? 16 : 20)] : [],
     );
 
-  it('[MSBD-026] [MSBD-028] tells of each entry that is pushed with IND_STREAMINFO, though its header is that of the last', async () => {
+  it('[MSBD-026] [MSBD-028] announces each pushed entry with IND_STREAMINFO, though its header equals the last one', async () => {
     const port = await open();
     const encoder = await push('/a');
     const peer = await ask(port, 'a');
@@ -94,7 +94,7 @@ describe('MSBD of a media server', () => {
     expect(infos[1]).toEqual(infos[0]);
   });
 
-  it('[MSBD-026] passes each entry on to those that pull it from here, by MSBD again', async () => {
+  it('[MSBD-026] forwards each entry to servers that pull it from here, again by MSBD', async () => {
     const port = await open();
     const encoder = await push('/a');
     const other = await ServerStation.open({
@@ -127,7 +127,7 @@ describe('MSBD of a media server', () => {
     while ((await listed()).total > 0);
   });
 
-  it('takes "NetShow" for what is live, unless that is several', async () => {
+  it('takes "NetShow" for the live point, unless there are several', async () => {
     const port = await open();
     expect(await answer(port)).toBe(0xc00d001a);
     await push('/a');
@@ -139,7 +139,7 @@ describe('MSBD of a media server', () => {
     expect(await answer(port)).toBe(0);
   });
 
-  it('takes "NetShow", and no channel at all, for the point that is set', async () => {
+  it('takes "NetShow", or no channel at all, for the configured point', async () => {
     const { msbd } = parseConfig('msbd: { port: 0, netShow: /b }', 'serve.yaml');
     const port = await open({ msbd });
     for (const path of ['/a', '/NetShow']) await push(path);
@@ -153,7 +153,7 @@ describe('MSBD of a media server', () => {
     expect(() => parseConfig('msbd: { netShow: b }', 'serve.yaml')).toThrow('netShow');
   });
 
-  it('finds a channel with a slash at its end and in any case, and lets nobody in by that', async () => {
+  it('finds a channel with a final slash and in any case, without bypassing its rules', async () => {
     const port = await open({
       points: [
         { path: '/Live' },
@@ -169,7 +169,7 @@ describe('MSBD of a media server', () => {
     expect(await answer(port, 'FAR')).toBe(0x80070005);
   });
 
-  it('lets nobody play what has rules that they do not meet', async () => {
+  it('lets clients play only points whose rules they meet', async () => {
     const port = await open({
       points: [
         { path: '/far', access: { play: { addresses: ['192.0.2.0/24'] } } },
@@ -185,7 +185,7 @@ describe('MSBD of a media server', () => {
     expect(await answer(port, 'trusted')).toBe(0);
   });
 
-  it('keeps the limits of a point and of the server', async () => {
+  it('respects the limits of a point and of the server', async () => {
     const port = await open({
       points: [{ path: '/small', maxPlayers: 1 }, { path: '/other' }, { path: '/third' }],
       limits: { players: 2, connections: 100, points: 100 },
@@ -214,7 +214,7 @@ describe('MSBD of a media server', () => {
     }
   });
 
-  it('has no MSBD when it was not asked for', async () => {
+  it('does not exist unless configured', async () => {
     station = await ServerStation.open();
     expect(station.server.ports.msbd).toBeUndefined();
   });
@@ -225,7 +225,7 @@ describe('MSBD of an encoder', () => {
   let opened: number;
   afterEach(() => server.close());
 
-  /** A live source that has a header and one packet, and then waits to be closed. */
+  /** A live source with a header and one packet, which then waits to be closed. */
   function source(): AsfSource {
     opened++;
     let end = () => {};
@@ -254,7 +254,7 @@ describe('MSBD of an encoder', () => {
     return server.ports.msbd!;
   }
 
-  it('gives its one stream, whatever the channel', async () => {
+  it('serves its one stream, whatever the channel', async () => {
     const port = await start();
     const peer = await ask(port, 'whatever');
     await untilShape(peer, /^CSP$/);
@@ -263,14 +263,14 @@ describe('MSBD of an encoder', () => {
     await untilShape(peer, /^CSPES$/);
   });
 
-  it('captures only once somebody pulls, if it is told so', async () => {
+  it('captures only once a client pulls, if so configured', async () => {
     const port = await start({ onDemand: true });
     expect(opened).toBe(0);
     await untilShape(await ask(port), /^CSP?/);
     expect(opened).toBe(1);
   });
 
-  it('refuses addresses that may not pull, one client too many, and multicast without a group', async () => {
+  it('refuses addresses that may not pull, clients above the limit, and multicast without a group', async () => {
     expect(await answer(await start({ allow: ['192.0.2.0/24'] }))).toBe(0x80070005);
     await server.close();
     const port = await start({ maxClients: 1 });
@@ -283,9 +283,9 @@ describe('MSBD of an encoder', () => {
 describe('MsbdListener', () => {
   const content = { open: async () => undefined };
 
-  it('[MSBD-006] takes 7007 when it is free and nobody named a port, else goes without', async () => {
+  it('[MSBD-006] takes 7007 by default if it is free, and otherwise runs without a port', async () => {
     const blocker = createServer();
-    // Whoever has it: it is taken from here on.
+    // Taken from here on, by this test or by another program.
     blocker.once('error', () => {});
     const listening = once(blocker, 'listening').catch(() => {});
     blocker.listen(MSBD_PORT, '127.0.0.1');
@@ -304,7 +304,7 @@ describe('MsbdListener', () => {
     await listener.close();
   });
 
-  it('[MSBD-006] takes the port that is named, or none', async () => {
+  it('[MSBD-006] takes the given port, or none', async () => {
     const none = new MsbdListener({ port: 'none', content });
     expect(await none.start()).toEqual({});
     await none.close();
@@ -314,23 +314,23 @@ describe('MsbdListener', () => {
   });
 });
 
-describe('what URLs are received from', () => {
-  it.each(['msbd://h', 'MSBD://h:1/x', 'http://h/x', 'mmsh://h', 'mms://h/x', 'a.nsc'])('%s is one', (url) => {
+describe('URLs of sources', () => {
+  it.each(['msbd://h', 'MSBD://h:1/x', 'http://h/x', 'mmsh://h', 'mms://h/x', 'a.nsc'])('%s is a source', (url) => {
     expect(isSourceUrl(url)).toBe(true);
   });
 
-  it.each(['a.wmv', '-', '/tmp/x', 'C:\\x.wmv'])('%s is none', (text) => {
+  it.each(['a.wmv', '-', '/tmp/x', 'C:\\x.wmv'])('%s is not', (text) => {
     expect(isSourceUrl(text)).toBe(false);
   });
 
-  it('names what there is where there is no such kind', () => {
+  it('are listed by kind when one is unknown', () => {
     expect(() => isSourceUrl('gopher://h')).toThrow(
       expect.objectContaining({ code: 'WM_USAGE', message: expect.stringMatching(/^gopher:\/\/ .*msbd:\/\//) }),
     );
     expect(() => openSourceUrl('msbd://')).toThrow(expect.objectContaining({ code: 'WM_USAGE' }));
   });
 
-  it('opens each with its client', async () => {
+  it('are each opened with their client', async () => {
     expect(openSourceUrl('msbd://127.0.0.1:1')).toBeInstanceOf(MsbdClient);
     await expect(describeSourceUrl('msbd://127.0.0.1:1')).rejects.toMatchObject({ code: 'WM_UNREACHABLE' });
   });

@@ -31,7 +31,7 @@ async function station(more = ''): Promise<ServerStation> {
   return made;
 }
 
-describe('a point that is made from a template that is multicast', () => {
+describe('a point made from a multicast template', () => {
   it('[WMHTTP-022] is multicast in the same group on a port of its own, until it is removed', async () => {
     const server = await station();
     const views = async () => {
@@ -69,8 +69,8 @@ describe('a point that is made from a template that is multicast', () => {
   });
 });
 
-describe('a point that is multicast', () => {
-  it('[MSB-036] [MSB-075] is announced by an .nsc file that names the group, the headers, and where else it is', async () => {
+describe('a multicast point', () => {
+  it('[MSB-036] [MSB-075] is announced by an .nsc file that names the group, the headers, and the unicast URL', async () => {
     const server = await station(', ttl: 3, logUrl: "http://logs/log.dll"');
     expect((await server.ask('GET /live.nsc HTTP/1.1')).status).toBe(503);
     const encoder = await server.push('/live');
@@ -103,7 +103,7 @@ describe('a point that is multicast', () => {
     expect(player.body).toEqual(response.body);
   });
 
-  it('is received by what its .nsc file says, over the end of one encoder and the start of another', async () => {
+  it('is received with its .nsc file, across the end of one encoder and the start of another', async () => {
     const server = await station();
     const first = await server.push('/live');
     first.key();
@@ -137,7 +137,7 @@ describe('a point that is multicast', () => {
     expect(client.stats).toMatchObject({ damagedPackets: 0, lostPackets: 0 });
   });
 
-  it('[MSB-069] [MSB-079] sends each entry that is pushed under another wStreamID, though its header is that of the last', async () => {
+  it('[MSB-069] [MSB-079] sends each pushed entry under another wStreamID, though its header equals the last one', async () => {
     const server = await station();
     const encoder = await server.push('/live');
     encoder.key();
@@ -159,7 +159,7 @@ describe('a point that is multicast', () => {
         encoder.send('C', Buffer.concat([Buffer.alloc(4), testHeader().bytes]));
         encoder.send('H', testHeader().bytes);
       }
-      // With a parity packet for every three.
+      // With a parity packet for every three data packets.
       for (let packet = 0; packet < 6; packet++) encoder.key();
       await received(8 * (entry + 1));
     }
@@ -172,7 +172,7 @@ describe('a point that is multicast', () => {
     expect(later.formats).toHaveLength(1);
   });
 
-  it('[MSB-080] [MSB-107] is received as another entry, with a log for each, where the header stays the same', async () => {
+  it('[MSB-080] [MSB-107] is received as several entries, with a log for each, even if the header stays the same', async () => {
     const web = createServer((request, response) => {
       request.resume().once('end', () => {
         if (request.method === 'POST') posts++;
@@ -217,7 +217,7 @@ describe('a point that is multicast', () => {
     expect(posts).toBe(2);
   });
 
-  it('is listed with what was sent, and is no player', async () => {
+  it('is listed with its traffic, and is not a player', async () => {
     const server = await station();
     const encoder = await server.push('/live');
     encoder.key();
@@ -235,7 +235,7 @@ describe('a point that is multicast', () => {
     expect((await get('/api/points/live')).players).toBe(0);
   });
 
-  it('cannot be where there is no such interface, and the configuration is told', async () => {
+  it('is a configuration error if there is no such interface', async () => {
     const text = (change: string) => `points: [{ path: /live, multicast: { group: 239.1.2.3, port: 5000${change} } }]`;
     const points = parseConfig(text(', interface: nothing0'), 'serve.yaml').points;
     await expect(ServerStation.open({ points })).rejects.toThrow(

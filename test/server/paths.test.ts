@@ -41,7 +41,7 @@ describe('the path of a request', () => {
     '/a/%2E%2E%2Fb',
     '/%2e',
     `/${'a'.repeat(1_024)}`,
-  ])('is refused for %s', (target) => {
+  ])('is rejected for %s', (target) => {
     expect(() => pathOf(target)).toThrow(Refusal);
   });
 
@@ -57,22 +57,22 @@ describe('the path of a request', () => {
     );
   });
 
-  it('leaves the query to itself', () => {
+  it('ignores the query', () => {
     expect(queryOf('/a?b=c&d').get('b')).toBe('c');
     expect(queryOf('/a').has('b')).toBe(false);
   });
 });
 
 describe('addresses', () => {
-  it.each(['127.0.0.1', '127.8.9.10', '::1', '::ffff:127.0.0.1'])('%s is of this host', (address) => {
+  it.each(['127.0.0.1', '127.8.9.10', '::1', '::ffff:127.0.0.1'])('%s belongs to this host', (address) => {
     expect(isLoopback(address)).toBe(true);
   });
 
-  it.each(['', '192.0.2.1', '::ffff:192.0.2.1', '2001:db8::1', '127.0.0.1.example.org'])('%s is not', (address) => {
+  it.each(['', '192.0.2.1', '::ffff:192.0.2.1', '2001:db8::1', '127.0.0.1.example.org'])('%s does not', (address) => {
     expect(isLoopback(address)).toBe(false);
   });
 
-  it('are shown without the prefix of a dual-stack socket', () => {
+  it('are shown without the IPv6 prefix of a dual-stack socket', () => {
     expect(plainAddress('::ffff:192.0.2.1')).toBe('192.0.2.1');
     expect(plainAddress('::1')).toBe('::1');
   });

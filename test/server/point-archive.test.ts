@@ -18,7 +18,7 @@ const packet = (time: number) => ({ type: 'packet', packet: testPacket(time, { k
 const warned = () => until('a warning', () => warnings.length > 0);
 
 describe('the archive of a point, on a disk that does not answer', () => {
-  it('makes nobody wait for its file, warns once, and goes on without it', async () => {
+  it('delays no client for its file, warns once, and continues without it', async () => {
     const archive = new PointArchive(folder, '/live', { onWarning, patience: 50, openFile: () => never });
     expect(archive.write(header)).toBeUndefined();
     expect(archive.write(packet(0))).toBeUndefined();
@@ -29,7 +29,7 @@ describe('the archive of a point, on a disk that does not answer', () => {
     expect(warnings).toHaveLength(1);
   });
 
-  it('does not ask that disk again while it owes an answer', async () => {
+  it('does not use that disk again before it has answered', async () => {
     const elsewhere = `${folder}/elsewhere`;
     let asked = 0;
     const openFile = () => {
@@ -37,7 +37,7 @@ describe('the archive of a point, on a disk that does not answer', () => {
       return never;
     };
     for (let push = 0; push < 3; push++) {
-      // A busy machine takes its time until it asks the disk at all.
+      // On a busy machine it takes a while until the disk is used at all.
       const archive = new PointArchive(elsewhere, '/live', { onWarning, patience: push === 0 ? 1_000 : 30, openFile });
       archive.write(header);
       const before = warnings.length;
@@ -48,7 +48,7 @@ describe('the archive of a point, on a disk that does not answer', () => {
     expect(warnings[2]).toContain('still does not answer');
   });
 
-  it('makes a push wait only for a while for a disk that is too slow', async () => {
+  it('makes a push wait for a slow disk only for a while', async () => {
     const file: ArchiveFile = {
       write: async (_bytes, _offset, length) => ({ bytesWritten: length }),
       truncate: async () => {},

@@ -31,7 +31,7 @@ async function open(config: Partial<ServerConfig> = {}) {
   );
 }
 
-/** A connection that a proxy on this host brings. */
+/** A connection from a proxy on this host. */
 async function via(header: Buffer | string, port = station.port): Promise<RawPeer> {
   const peer = await RawPeer.connect(port);
   peer.send(header);
@@ -42,11 +42,11 @@ const line = (source: string) => `PROXY TCP4 ${source} 198.51.100.1 1000 80\r\n`
 const PLAY = ['Pragma: xPlayStrm=1', 'Pragma: stream-switch-count=1', 'Pragma: stream-switch-entry=ffff:1:0'];
 const SETUP = ['POST /live HTTP/1.1', 'Host: 127.0.0.1', ENCODER, 'Content-Type: application/x-wms-pushsetup'];
 
-describe('what a listed proxy brings', () => {
+describe('a connection from a listed proxy', () => {
   it.each([
     ['version 1', line('192.0.2.7')],
     ['version 2', proxyHeader('192.0.2.7', '198.51.100.1')],
-  ])('comes from where the proxy says, by %s', async (_, header) => {
+  ])('has the client address that the proxy states with %s', async (_, header) => {
     await open({
       points: [{ path: '/live' }],
       access: { ...defaultConfig().access, push: { addresses: ['192.0.2.7'] } },
@@ -60,7 +60,7 @@ describe('what a listed proxy brings', () => {
     expect((await other.until(parseWholeResponse)).status).toBe(403);
   });
 
-  it('is shown to the operator and to the log with its address', async () => {
+  it('appears with its client address to the operator and in the log', async () => {
     await open({ points: [{ path: '/live' }], access: { ...defaultConfig().access, push: {} }, msbd: { port: 0 } });
     const encoder = await station.push('/live', {}, { peer: await via(line('192.0.2.7')) });
     await until('the point to be live', () => station.server.points.get('/live')?.broadcast.live);
@@ -78,7 +78,7 @@ describe('what a listed proxy brings', () => {
     expect(players).toMatchObject([{ remoteAddress: '2001:db8::9' }, { remoteAddress: '192.0.2.8' }]);
   });
 
-  it('is of this host only if the proxy is, and says so', async () => {
+  it('counts as from this host only if the proxy is on this host and says so', async () => {
     await open();
     const status = async (header: Buffer | string) => {
       const peer = await via(header);
@@ -93,7 +93,7 @@ describe('what a listed proxy brings', () => {
     expect(await status(proxyHeader('127.0.0.1', '127.0.0.1', { family: 0x31, more: 216 }))).toBe(403);
   });
 
-  it('may come byte by byte', async () => {
+  it('may arrive byte by byte', async () => {
     await open();
     const peer = await RawPeer.connect(station.port);
     peer.socket.setNoDelay(true);
@@ -108,7 +108,7 @@ describe('what a listed proxy brings', () => {
     expect((await peer.until(parseWholeResponse)).status).toBe(200);
   });
 
-  it('is cut off without a header, and that is told', async () => {
+  it('is closed without a header, and that is reported', async () => {
     await open();
     const peer = await via('GET /api/status HTTP/1.1\r\nHost: localhost\r\n\r\n');
     expect(await peer.untilClosed()).toHaveLength(0);
@@ -118,7 +118,7 @@ describe('what a listed proxy brings', () => {
     expect(warnings).toHaveLength(1);
   });
 
-  it('speaks TLS behind the header', async () => {
+  it('speaks TLS after the header', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'wmcast-proxies-'));
     const tls = { cert: join(folder, 'cert.pem'), key: join(folder, 'key.pem'), port: 0 };
     await writeFile(tls.cert, testTls.cert);
@@ -141,7 +141,7 @@ describe('what a listed proxy brings', () => {
 });
 
 describe('the PROXY protocol', () => {
-  it('is not believed from others', async () => {
+  it('is not accepted from others', async () => {
     await open({ proxyProtocol: ['192.0.2.1'] });
     const peer = await via(`${line('127.0.0.1')}\r\n`);
     expect(parseResponse(await peer.untilClosed())?.status).toBe(400);

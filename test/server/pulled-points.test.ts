@@ -19,7 +19,7 @@ afterEach(async () => {
   for (const each of open.splice(0).reverse()) await each.close();
 });
 
-/** A TCP port that is free at the moment. */
+/** Returns a TCP port that is free at the moment. */
 async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -36,7 +36,7 @@ async function station(text: string, httpPort = 0): Promise<ServerStation & { wa
   return Object.assign(made, { warnings });
 }
 
-/** Pushes key frames until a condition holds. */
+/** Pushes key frames until a condition is true. */
 const keyUntil = (encoder: TestEncoder, what: string, holds: () => boolean) =>
   until(what, () => {
     encoder.key();
@@ -53,7 +53,7 @@ const PLAY = [
 ];
 
 describe('a point with sources', () => {
-  it('plays what it can get, a file at the worst, and goes back to the better when that is there again', async () => {
+  it('plays the best available source, at worst a file, and returns to a better one when it is back', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'wmcast-'));
     open.push({ close: () => rm(folder, { recursive: true }) });
     const file = join(folder, 'slate.asf');
@@ -95,7 +95,7 @@ describe('a point with sources', () => {
     expect(warnings.length).toBeLessThan(12);
   });
 
-  it('takes a list, a file to fill in, and waiting for players from the configuration', () => {
+  it('takes several sources, a filler file, and pulling on demand from the configuration', () => {
     const text = 'points: [{ path: /x, source: [http://a/1, msbd://b/2], filler: slate.wmv, onDemand: true }]';
     expect(parseConfig(text, 'serve.yaml').points[0]).toMatchObject({
       source: ['http://a/1', 'msbd://b/2'],
@@ -107,7 +107,7 @@ describe('a point with sources', () => {
     }
   });
 
-  it('is fed by a push while that lasts', async () => {
+  it('is fed by a push while the push lasts', async () => {
     const origin = await station('');
     const encoder = await origin.push('/live', { title: 'pulled' });
     const server = await station(`points: [{ path: /x, source: "http://127.0.0.1:${origin.port}/live" }]`);
@@ -119,8 +119,8 @@ describe('a point with sources', () => {
   });
 });
 
-describe('a point that is pulled for its players', () => {
-  it.each(['WMSP', 'plain HTTP', 'MSBD'])('begins when the first one asks by %s, and not before', async (how) => {
+describe('a point that is pulled on demand', () => {
+  it.each(['WMSP', 'plain HTTP', 'MSBD'])('starts only when the first player asks by %s', async (how) => {
     const origin = await station('');
     await keyUntil(await origin.push('/live'), 'the origin', () => isLive(origin, '/live'));
     const server = await station(
@@ -142,7 +142,7 @@ describe('a point that is pulled for its players', () => {
     expect(point.publisher).toBeDefined();
   });
 
-  it('says at once that it is offline when its source is', async () => {
+  it('reports at once that it is offline if its source is', async () => {
     const dead = await freePort();
     const server = await station(`points: [{ path: /x, onDemand: true, source: "http://127.0.0.1:${dead}/live" }]`);
     const started = performance.now();
@@ -153,7 +153,7 @@ describe('a point that is pulled for its players', () => {
 });
 
 describe('a source on this very server', () => {
-  it('is followed from inside, under any of its names', async () => {
+  it('is followed internally, under any of its names', async () => {
     const port = await freePort();
     const server = await station(
       `points: [{ path: /live }, { path: /copy, source: "http://localhost:${port}/live" }, { path: /third, source: "mms://127.0.0.1:${port}/copy" }]`,
@@ -162,7 +162,7 @@ describe('a source on this very server', () => {
     const encoder = await server.push('/live', { title: 'mine' });
     const third = server.server.points.get('/third')!.broadcast;
     await keyUntil(encoder, 'the last point to have packets', () => third.live && third.counters.packetsIn > 3);
-    // Nobody plays: there is no connection to ourselves.
+    // There are no players, because there is no connection to ourselves.
     expect(server.server.points.get('/live')!.broadcast.players).toBe(0);
     expect(server.server.points.get('/copy')!.broadcast.players).toBe(0);
     const asked = await server.ask('GET /third HTTP/1.1', 'User-Agent: NSPlayer/12.0');
@@ -172,7 +172,7 @@ describe('a source on this very server', () => {
     await until('the last point to end', () => !third.live);
   });
 
-  it('is refused when it is the point itself', async () => {
+  it('is rejected if it is the point itself', async () => {
     const port = await freePort();
     const server = await station(`points: [{ path: /x, source: "http://127.0.0.1:${port}/x" }]`, port);
     await until('a warning', () => server.warnings.length > 0);
@@ -195,7 +195,7 @@ describe('a source on this very server', () => {
     for (const { feeder } of server.server.points) expect(feeder).toBeDefined();
   });
 
-  it('is known by addresses and names of this host, and by its ports', async () => {
+  it('is recognized by addresses and names of this host, and by its ports', async () => {
     const ports = { http: 8080, https: 8443, msbd: 7007 };
     expect(await ownPathOf('http://127.0.0.1:8080/a%20b?x=1', ports)).toBe('/a b');
     expect(await ownPathOf('mms://localhost:8080/live', ports)).toBe('/live');
@@ -245,7 +245,7 @@ describe('servers that pull from each other', () => {
     expect(stations[0]!.warnings.join()).toContain('cannot be played');
   });
 
-  it('play what the last of them has', async () => {
+  it('play the content of the last one', async () => {
     const origin = await station('');
     await keyUntil(await origin.push('/x'), 'the origin', () => isLive(origin, '/x'));
     let next = origin;

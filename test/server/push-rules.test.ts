@@ -28,7 +28,7 @@ describe('the whole server', () => {
     ['[WMHTTP-082] [WMHTTP-122] without a User-Agent', [HOST]],
     ['[WMHTTP-082] [WMHTTP-122] of a browser', [HOST, 'User-Agent: Mozilla/5.0']],
     ['[WMHTTP-083] without a Host', [ENCODER]],
-  ])('refuses a PushStart %s', async (_, lines) => {
+  ])('rejects a PushStart %s', async (_, lines) => {
     const { peer, response } = await station.setUp('/live');
     peer.clear();
     const cookie = `Cookie: ${response.field('Set-Cookie')}`;
@@ -39,7 +39,7 @@ describe('the whole server', () => {
     expect(station.server.stats().publishers).toBe(0);
   });
 
-  it('[WMHTTP-083] refuses a PushSetup over HTTP/1.1 without a Host', async () => {
+  it('[WMHTTP-083] rejects a PushSetup over HTTP/1.1 without a Host', async () => {
     const type = 'Content-Type: application/x-wms-pushsetup';
     const response = await station.ask('POST /live HTTP/1.1', ENCODER, type, 'Content-Length: 0');
     expect(response.status).toBe(400);
@@ -59,7 +59,7 @@ describe('the whole server', () => {
     ['[WMHTTP-120] a $F with the B bit', [frame('H', H), frame('F', Buffer.alloc(0), 0xa4)]],
     ['[WMHTTP-120] a $F of 65532 bytes', [frame('H', H), frame('F', Buffer.alloc(65_532))]],
     ['another byte before a packet', [frame('H', H), frame('D', D, 0x25)]],
-  ])('refuses %s with 400, and what follows is not played', async (_, packets) => {
+  ])('rejects %s with 400, and does not play what follows', async (_, packets) => {
     const { peer, response } = await station.setUp('/live');
     peer.clear();
     const lines = [
@@ -80,7 +80,7 @@ describe('the whole server', () => {
     ['of a vendor', 0xe004_0001],
     ['of Windows', 0x8000_4005],
     ['of success that is not S_FALSE', 2],
-  ])('[WMHTTP-002] [WMHTTP-107] takes the end of a push with an HRESULT %s, and tells players', async (_, hresult) => {
+  ])('[WMHTTP-002] [WMHTTP-107] ends a push with an HRESULT %s, and informs players', async (_, hresult) => {
     const encoder = await station.push('/live');
     await until('the point to be live', () => station.server.points.get('/live')?.broadcast.live === true);
     encoder.key();
@@ -91,12 +91,12 @@ describe('the whole server', () => {
     expect(parseResponse(await encoder.peer.untilClosed())!.status).toBe(204);
     const last = wirePackets(parseResponse(await player.untilClosed())!.body).at(-1)!;
     expect(last).toMatchObject({ id: 'E' });
-    // What is no code of Windows has the customer bit, and nothing of this side sets it.
+    // A code from elsewhere than Windows has the customer bit, and nothing on this side sets it.
     expect([0, hresult]).toContain(last.reason >>> 0);
     expect(station.server.stats().publishers).toBe(0);
   });
 
-  it('[WMHTTP-003] [WMHTTP-094] [WMHTTP-104] takes a push over HTTP/1.0 that says nothing of keeping the connection', async () => {
+  it('[WMHTTP-003] [WMHTTP-094] [WMHTTP-104] accepts a push over HTTP/1.0 without a keep-alive header', async () => {
     const peer = await station.peer();
     const type = (kind: string) => `Content-Type: application/x-wms-push${kind}`;
     peer.request('POST /live HTTP/1.0', ENCODER, type('setup'), 'Cookie: push-id=0', 'Content-Length: 0');

@@ -34,7 +34,7 @@ const template = (path: string, autoDestroy = 0) => ({
 const answerTo = async ({ peer }: TestEncoder): Promise<WireResponse> => parseResponse(await peer.untilClosed())!;
 
 describe('a push to a new name', () => {
-  it('[WMHTTP-022] makes a point with the settings of its template', async () => {
+  it('[WMHTTP-022] creates a point with the settings of its template', async () => {
     await open({
       points: [
         { path: '/base', maxPlayers: 7, burst: 5, title: 'Ours', access: { play: { addresses: ['192.0.2.1'] } } },
@@ -52,20 +52,20 @@ describe('a push to a new name', () => {
     expect(station.server.points.get('/base')!.publisher).toBeUndefined();
   });
 
-  it('[WMHTTP-023] ignores the template when the name is there already', async () => {
+  it('[WMHTTP-023] ignores the template if the point exists', async () => {
     await open({ points: [{ path: '/base', maxPlayers: 7 }, { path: '/there' }] });
     expect((await station.setUp('/there', template('/base'))).response.status).toBe(204);
     expect(station.server.points.get('/there')!.settings.maxPlayers).toBeUndefined();
     expect((await station.setUp('/there', template('/nothing'))).response.status).toBe(204);
   });
 
-  it('is for whoever may push to its template', async () => {
+  it('is open to publishers who may push to its template', async () => {
     await open({ points: [{ path: '/base', access: { push: { addresses: ['192.0.2.1'] } } }] });
     expect((await station.setUp('/new', template('/base'))).response.status).toBe(403);
     expect((await station.setUp('/new')).response.status).toBe(204);
   });
 
-  it('goes with its session when the template says so', async () => {
+  it('removes its point with its session if the template says so', async () => {
     await open({ points: [{ path: '/base', autoDestroy: true }] });
     const encoder = await station.push('/new', {}, template('/base'));
     await publishing('/new');
@@ -77,7 +77,7 @@ describe('a push to a new name', () => {
     await until('the push to /base to end', () => station.server.points.get('/base')!.publisher === undefined);
   });
 
-  it('without a template may be for this host alone', async () => {
+  it('without a template may be restricted to this host', async () => {
     await open({ push: { newPoints: 'loopback' }, access: { ...defaultConfig().access, push: {} } });
     expect((await station.setUp('/a')).response.status).toBe(204);
     expect((await station.setUp('/b', { more: [ELSEWHERE] })).response.status).toBe(404);
@@ -105,13 +105,13 @@ describe('a push to a new name', () => {
 });
 
 describe('who may push without a configuration', () => {
-  it('is anybody on this host, and nobody elsewhere', async () => {
+  it('is anyone on this host, and no other host', async () => {
     await open();
     expect((await station.setUp('/live')).response.status).toBe(204);
     expect((await station.setUp('/live', { more: [ELSEWHERE] })).response.status).toBe(403);
   });
 
-  it('is whoever is known elsewhere, when users are', async () => {
+  it('is any user from elsewhere, if there are users', async () => {
     await open({ users: await usersFile({ anna: [] }), basicWithoutTls: true });
     expect((await station.setUp('/live')).response.status).toBe(204);
     expect((await station.setUp('/live', { more: [ELSEWHERE] })).response.status).toBe(401);
@@ -129,7 +129,7 @@ describe('the one publisher of a point', () => {
     await until('a packet', () => station.server.stats().packetsIn === 1);
   });
 
-  it('takes over from itself when it knows the push-id, be the old session alive', async () => {
+  it('takes over from itself if it knows the push-id, even if the old session is alive', async () => {
     await open();
     const first = await station.push('/live');
     await publishing();
@@ -141,7 +141,7 @@ describe('the one publisher of a point', () => {
     await until('a packet', () => station.server.stats().packetsIn === 1);
   });
 
-  it('does not take over with a push-id that was guessed', async () => {
+  it('does not take over with a guessed push-id', async () => {
     await open();
     await station.push('/live');
     await publishing();
@@ -149,7 +149,7 @@ describe('the one publisher of a point', () => {
     expect((await answerTo(stranger)).status).toBe(409);
   });
 
-  it('takes over from itself as the same user at the same address, and no other user does', async () => {
+  it('takes over from itself as the same user at the same address, but another user does not', async () => {
     await open({
       users: await usersFile({ anna: [], bert: [] }),
       access: { ...defaultConfig().access, push: { users: ['*'] } },
@@ -165,8 +165,8 @@ describe('the one publisher of a point', () => {
   });
 });
 
-describe('a session whose encoder goes on from another address', () => {
-  it('is let in there only if a push from there would be', async () => {
+describe('a session whose encoder continues from another address', () => {
+  it('is admitted there only if a push from there would be', async () => {
     await open({ points: [{ path: '/live', access: { push: { addresses: ['127.0.0.1'] } } }] });
     const { response } = await station.setUp('/live');
     const elsewhere = connect({ port: station.port, host: '127.0.0.1', localAddress: '127.0.0.2' });
@@ -185,7 +185,7 @@ describe('a session whose encoder goes on from another address', () => {
 describe('a push that a web page makes a browser send', () => {
   const HOST = (name: string) => [`Host: ${name}`];
 
-  it('is refused when the page is of another site', async () => {
+  it('is refused if the page is from another site', async () => {
     await open();
     const { response } = await station.setUp('/live', { more: [...HOST('127.0.0.1'), 'Origin: http://evil.example'] });
     expect(response.status).toBe(403);
@@ -193,7 +193,7 @@ describe('a push that a web page makes a browser send', () => {
     expect(own.response.status).toBe(204);
   });
 
-  it('is refused when the name of its site was given the address of the server', async () => {
+  it('is refused if the name of its site was mapped to the address of the server', async () => {
     await open({ names: ['media.example.com'], host: '127.0.0.1' });
     for (const name of ['evil.example', 'evil.example:8080', 'localhost.evil.example', '127.0.0.1.evil.example']) {
       const { response } = await station.setUp('/live', { more: HOST(name) });
@@ -206,7 +206,7 @@ describe('a push that a web page makes a browser send', () => {
     }
   });
 
-  it('may name the server as it likes with a password, or where everybody may push', async () => {
+  it('may use any name for the server with a password, or where everybody may push', async () => {
     await open({
       users: await usersFile({ anna: [] }),
       access: { ...defaultConfig().access, push: { users: ['anna'] } },
@@ -218,8 +218,8 @@ describe('a push that a web page makes a browser send', () => {
   });
 });
 
-describe('a push that is at home elsewhere', () => {
-  it('[WMHTTP-084] is sent there with 302, or to a proxy with 305 unless it comes through one', async () => {
+describe('a push to a point that has moved', () => {
+  it('[WMHTTP-084] is redirected with 302, or to a proxy with 305 unless it came through one', async () => {
     await open({
       access: { ...defaultConfig().access, push: {} },
       redirects: [
@@ -238,7 +238,7 @@ describe('a push that is at home elsewhere', () => {
 });
 
 describe('players of a point', () => {
-  it('are as many as it may have', async () => {
+  it('are limited in number', async () => {
     await open({ points: [{ path: '/live', maxPlayers: 1 }] });
     const encoder = await station.push('/live');
     await publishing();
@@ -265,7 +265,7 @@ describe('the archive of a point', () => {
 
   afterEach(() => rm(folder, { recursive: true, force: true }));
 
-  it('has all that was pushed, in one file also when the encoder came back', async () => {
+  it('contains everything that was pushed, in one file even if the encoder came back', async () => {
     await open({ points: [{ path: '/a b', archive: join(folder, 'deep', 'er') }] });
     const first = await station.push('/a%20b');
     await publishing('/a b');
@@ -287,7 +287,7 @@ describe('the archive of a point', () => {
     expect(warnings).toEqual([]);
   });
 
-  it('that cannot be written is told once, and the broadcast goes on', async () => {
+  it('is reported once if it cannot be written, and the broadcast goes on', async () => {
     await writeFile(join(folder, 'file'), '');
     await open({ points: [{ path: '/live', archive: join(folder, 'file') }] });
     const encoder = await station.push('/live');
@@ -303,7 +303,7 @@ describe('the archive of a point', () => {
 });
 
 describe('a flood', () => {
-  it('of PushSetup requests without PushStart leaves a bounded number of sessions and points, and other encoders alone', async () => {
+  it('of PushSetup requests without PushStart leaves a bounded number of sessions and points, and does not affect other encoders', async () => {
     await open({ limits: { connections: 100, points: 50 } });
     const encoder = await station.push('/live');
     await publishing();

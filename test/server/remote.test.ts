@@ -5,7 +5,7 @@ import { Remotes } from '../../src/server/remote.js';
 import { FakePlayer, textWire } from '../support/players.js';
 import { testHeader } from '../support/stream.js';
 
-/** A source that has a header and then nothing, until it is closed. */
+/** A source that yields a header and then nothing, until it is closed. */
 class Still implements AsfSource {
   closed = false;
   #wake: () => void = () => {};
@@ -30,7 +30,7 @@ class Still implements AsfSource {
 const STAYS = new AbortController().signal;
 
 describe('content of another server', () => {
-  it('is pulled once for all', async () => {
+  it('is pulled once for all players', async () => {
     const sources: Still[] = [];
     const remotes = new Remotes({
       connect: () => {
@@ -47,7 +47,7 @@ describe('content of another server', () => {
     expect(remotes.size).toBe(0);
   });
 
-  it('is let go some time after its last player', async () => {
+  it('is released some time after its last player', async () => {
     const source = new Still();
     const remotes = new Remotes({ connect: () => source });
     const broadcast = await remotes.open('mms://a/x', STAYS);
@@ -60,7 +60,7 @@ describe('content of another server', () => {
     await remotes.close();
   });
 
-  it('says why it cannot be had, and may be tried again', async () => {
+  it('reports why it is unavailable, and may be tried again', async () => {
     const gone = new WmError('WM_UNREACHABLE', 'a:1 cannot be reached.');
     const warnings: string[] = [];
     const remotes = new Remotes({
@@ -76,7 +76,7 @@ describe('content of another server', () => {
     await remotes.close();
   });
 
-  it('is waited for only as long as the player is there', async () => {
+  it('is waited for only while the player is there', async () => {
     const remotes = new Remotes({ connect: () => new Still(false) });
     const player = new AbortController();
     const gone = remotes.open('mms://a/x', player.signal);
@@ -90,7 +90,7 @@ describe('content of another server', () => {
     expect(remotes.size).toBe(0);
   });
 
-  it('is bounded', async () => {
+  it('is limited in number', async () => {
     const remotes = new Remotes({ connect: () => new Still(), maxRemotes: 1 });
     await remotes.open('mms://a/x', STAYS);
     await expect(remotes.open('mms://a/y', STAYS)).rejects.toBeInstanceOf(WmError);

@@ -56,7 +56,7 @@ describe('from push to play', () => {
     expect(packets.at(-1)).toMatchObject({ id: 'E', reason: 0 });
   });
 
-  it.each(['/live.asf', '/live?MSWMExt=.asf', '/live.wmv'])('gives any other player plain ASF at %s', async (path) => {
+  it.each(['/live.asf', '/live?MSWMExt=.asf', '/live.wmv'])('serves any other player plain ASF at %s', async (path) => {
     const encoder = await station.push('/live');
     await live('/live');
     encoder.key();
@@ -72,7 +72,7 @@ describe('from push to play', () => {
     expect(items.every((item) => item.type !== 'packet' || item.packet.bytes.length === PACKET_SIZE)).toBe(true);
   });
 
-  it('counts what came and what went', async () => {
+  it('counts incoming and outgoing data', async () => {
     const encoder = await station.push('/live');
     await live('/live');
     const player = await watch('/live');
@@ -90,7 +90,7 @@ describe('from push to play', () => {
 });
 
 describe('publishing points', () => {
-  it('tells when a point is made, fed and left', async () => {
+  it('report when they are created, fed and left', async () => {
     const encoder = await station.push('/live');
     await live('/live');
     encoder.end();
@@ -100,7 +100,7 @@ describe('publishing points', () => {
     expect(events[2]).toMatchObject({ clean: true });
   });
 
-  it('survives its publisher, so that it can come back', async () => {
+  it('survive their publisher, so that it can come back', async () => {
     const first = await station.push('/live');
     await live('/live');
     first.end();
@@ -111,7 +111,7 @@ describe('publishing points', () => {
     expect((await station.ask('GET /live HTTP/1.0', PLAYER[0]!)).status).toBe(200);
   });
 
-  it('refuses a second publisher while the first one sends, and leaves the first alone', async () => {
+  it('refuse a second publisher while the first one sends, and do not disturb the first', async () => {
     const first = await station.push('/live');
     await live('/live');
     const second = await station.push('/live');
@@ -122,7 +122,7 @@ describe('publishing points', () => {
     await player.until((bytes) => (bytes.includes('$D') ? true : undefined));
   });
 
-  it('takes a new publisher at once when the connection of the first one broke', async () => {
+  it('accept a new publisher at once if the connection of the first one broke', async () => {
     const first = await station.push('/live');
     await live('/live');
     const player = await watch('/live');
@@ -134,12 +134,12 @@ describe('publishing points', () => {
     expect(bytes.includes('$C')).toBe(false);
   });
 
-  it.each(['/', '/a/../b', '/a%00b', `/${'x'.repeat(4096)}`])('takes no push to %.20s', async (path) => {
+  it.each(['/', '/a/../b', '/a%00b', `/${'x'.repeat(4096)}`])('accept no push to %.20s', async (path) => {
     expect((await station.push(path)).setupStatus).toBeGreaterThanOrEqual(400);
     expect([...station.server.points]).toHaveLength(0);
   });
 
-  it('[WMHTTP-090] takes a push to a new name only with a Template-URL of an existing point, when that is the policy', async () => {
+  it('[WMHTTP-090] accept a push to a new name only with a Template-URL of an existing point, if that is the policy', async () => {
     await station.close();
     station = await ServerStation.open({ push: { newPoints: 'template' }, points: [{ path: '/base' }] });
     const setup = async (path: string, template: string) => {
@@ -163,13 +163,13 @@ describe('publishing points', () => {
     expect(await setup('/base', '/nothing')).toBe(204);
   });
 
-  it('takes no push to a new name at all, when that is the policy', async () => {
+  it('accept no push to a new name at all, if that is the policy', async () => {
     await station.close();
     station = await ServerStation.open({ push: { newPoints: 'none' } });
     expect((await station.push('/live')).setupStatus).toBe(404);
   });
 
-  it('refuses packets that no player could get, and goes on', async () => {
+  it('reject packets that no player could receive, and go on', async () => {
     const encoder = await station.push('/huge', { packetSize: 65_535 });
     expect(parseResponse(await encoder.peer.untilClosed())?.status).toBe(400);
     const good = await station.push('/live');
@@ -178,14 +178,14 @@ describe('publishing points', () => {
     expect((await station.ask('GET /live HTTP/1.0', PLAYER[0]!)).status).toBe(200);
   });
 
-  it('does not keep a point that was asked for and never fed', async () => {
+  it('are not kept if they were requested but never fed', async () => {
     await station.close();
     station = await ServerStation.open({ limits: { connections: 5_000, points: 3 } });
     for (let count = 0; count < 20; count++) expect((await station.setUp(`/job-${count}`)).response.status).toBe(204);
     expect(station.server.stats().points).toBeLessThanOrEqual(3);
   });
 
-  it('bounds the number of points', async () => {
+  it('are limited in number', async () => {
     await station.close();
     station = await ServerStation.open({ limits: { connections: 100, points: 1 } });
     const first = await station.push('/a');
@@ -199,7 +199,7 @@ describe('publishing points', () => {
 });
 
 describe('content', () => {
-  it('that cannot be played is a warning which names it, whoever asks', async () => {
+  it('that cannot be played causes a warning that names it, whichever protocol asks', async () => {
     await station.close();
     const folder = await mkdtemp(join(tmpdir(), 'wmcast-server-'));
     try {
@@ -218,7 +218,7 @@ describe('content', () => {
 });
 
 describe('events of players', () => {
-  it('are asked for where somebody listens, and told there', async () => {
+  it('are requested if there is a listener, and reported to it', async () => {
     const agent = 'User-Agent: NSPlayer/9.0.0.2833';
     const subscription = async () => {
       await station.push('/live');
@@ -239,7 +239,7 @@ describe('events of players', () => {
 });
 
 describe('rules and limits', () => {
-  it('do not give a file to those who may only play the point that has its name without the suffix', async () => {
+  it('do not give a file to users who may only play the point of that name without the suffix', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'wmcast-'));
     await station.close();
     const nobody = { addresses: ['192.0.2.1'] };
@@ -265,7 +265,7 @@ describe('rules and limits', () => {
     }
   });
 
-  it('count players over plain HTTP among those that there may be', async () => {
+  it('count players over plain HTTP towards the limit', async () => {
     await station.close();
     station = await ServerStation.open({ limits: { players: 1, connections: 100, points: 100 } });
     await station.push('/live');
@@ -295,13 +295,13 @@ describe('a browser', () => {
     expect(text).toContain('<title>News &amp; more</title>');
   });
 
-  it('is not given back what is no host', async () => {
+  it('does not get a malformed host echoed', async () => {
     await station.push('/live');
     await live('/live');
     expect((await station.ask('GET /live HTTP/1.1', 'Host: a"><script>')).status).toBe(400);
   });
 
-  it('is sent to where content has moved', async () => {
+  it('is redirected to where content has moved', async () => {
     await station.close();
     const redirects = [
       { path: '/old', to: 'http://other.example/new', proxy: false },
@@ -316,7 +316,7 @@ describe('a browser', () => {
     expect([far.status, far.field('Location')]).toEqual([305, 'http://proxy.example/']);
   });
 
-  it('is told in one sentence what is not there, and what cannot be done', async () => {
+  it('is told in one sentence what does not exist, and what is not supported', async () => {
     const missing = await station.ask('GET /nothing HTTP/1.1', 'Host: x');
     expect(missing.status).toBe(404);
     expect(missing.body.toString()).toBe('There is nothing at /nothing.\n');
@@ -325,7 +325,7 @@ describe('a browser', () => {
     expect(wrong.field('Allow')).toContain('GET');
   });
 
-  it('may ask for the head alone', async () => {
+  it('may request only the head', async () => {
     await station.push('/live');
     await live('/live');
     const response = await station.ask('HEAD /live.asf HTTP/1.1', 'Host: x');
@@ -335,13 +335,13 @@ describe('a browser', () => {
 });
 
 describe('starting and stopping', () => {
-  it('says that a port is in use', async () => {
+  it('reports a port in use', async () => {
     const config = { ...defaultConfig(), host: '127.0.0.1', httpPort: station.port };
     await expect(MediaServer.start(config)).rejects.toMatchObject({ code: 'WM_PORT_IN_USE' });
     await expect(MediaServer.start(config)).rejects.toBeInstanceOf(WmError);
   });
 
-  it('ends players with $E and encoders with 503', async () => {
+  it('end players with $E and encoders with 503', async () => {
     const encoder = await station.push('/live');
     await live('/live');
     const player = await watch('/live');

@@ -71,7 +71,7 @@ async function everybody(): Promise<Record<string, RawPeer>> {
 }
 
 describe('the sessions of a server', () => {
-  it('count with their bytes, whatever is played and by which protocol', async () => {
+  it('are counted with their bytes, whatever is played by whichever protocol', async () => {
     await open({ msbd: { port: 0 } });
     const peers = await everybody();
     const names = Object.keys(peers).filter((name) => name !== 'HTTP /a.wmv');
@@ -80,7 +80,8 @@ describe('the sessions of a server', () => {
     for (const { bytes } of views) expect(bytes).toBeGreaterThan(300);
     const stats = station.server.stats();
     expect(stats.players).toBe(views.length);
-    // Of each player at least what it has; of the file over plain HTTP, which may be through already, all.
+    // For each player at least the bytes it has received; for the file over plain HTTP all of them, as it may be
+    // complete.
     const received = Object.values(peers).reduce((sum, { received: bytes }) => sum + bytes.length, 0);
     expect(stats.bytesOut).toBeGreaterThan(received - 5 * 1_000);
     for (const peer of Object.values(peers)) peer.close();
@@ -90,7 +91,7 @@ describe('the sessions of a server', () => {
   });
 
   it.each(['WMSP /live', 'WMSP /a.wmv', 'HTTP /live', 'MSBD /live'])(
-    'are ended by the id, such as that of %s',
+    'can be ended by id, for example %s',
     async (name) => {
       await open({ msbd: { port: 0 } });
       const peers = await everybody();
@@ -105,7 +106,7 @@ describe('the sessions of a server', () => {
     },
   );
 
-  it('are those of encoders, too', async () => {
+  it('include those of encoders', async () => {
     const encoder = await open();
     const [session] = await listed('sessions');
     expect(session).toMatchObject({ role: 'publisher', protocol: 'WMHTTP', path: '/live' });
@@ -116,7 +117,7 @@ describe('the sessions of a server', () => {
     expect(await listed('sessions')).toEqual([]);
   });
 
-  it('are listed in pieces', async () => {
+  it('are listed in pages', async () => {
     await open();
     const peers = [];
     for (let i = 0; i < 3; i++) peers.push(await play('GET /live HTTP/1.0', PLAYER, ...PLAY));
@@ -127,7 +128,7 @@ describe('the sessions of a server', () => {
     for (const peer of peers) peer.close();
   });
 
-  it('take places that come back, by all protocols together', async () => {
+  it('take places that all protocols share, and free them', async () => {
     await open({ msbd: { port: 0 }, limits: { connections: 100, points: 10, players: 2 } });
     const first = await play('GET /live HTTP/1.0', PLAYER, ...PLAY);
     await play('GET /live.asf HTTP/1.0', 'User-Agent: radio/1');
@@ -141,7 +142,7 @@ describe('the sessions of a server', () => {
     receiver.close();
   });
 
-  it('keep what they counted when their point is removed', async () => {
+  it('keep their counters when their point is removed', async () => {
     const encoder = await open();
     await until('a packet', () => station.server.stats().packetsIn === 1);
     encoder.peer.close();

@@ -39,7 +39,7 @@ export class ServerStation {
     return peer.until((bytes) => (lines[0]!.startsWith('HEAD') ? parseResponse(bytes) : parseWholeResponse(bytes)));
   }
 
-  /** Sends a PushSetup request and gives what comes back. */
+  /** Sends a PushSetup request and returns the response. */
   async setUp(path: string, { body = '', more = [], id = '0', peer }: TestSetup = {}): Promise<Setup> {
     const connection = peer ?? (await this.peer());
     connection.clear();
@@ -73,11 +73,11 @@ export class ServerStation {
 
 export interface TestSetup {
   readonly body?: string;
-  /** More lines of the head. */
+  /** Additional lines of the head. */
   readonly more?: readonly string[];
-  /** One push-id, or several as they stand in a Cookie field. */
+  /** One push-id, or several as in a Cookie field. */
   readonly id?: string;
-  /** The connection; default a new one. */
+  /** The connection; default: a new one. */
   readonly peer?: RawPeer;
 }
 

@@ -33,7 +33,7 @@ async function secure(port: number): Promise<Peer> {
 }
 
 describe('a server with TLS', () => {
-  it('takes pushes there and announces what is there with https', async () => {
+  it('accepts pushes and announces its points with https', async () => {
     const station = await ServerStation.open({ tls: { ...files, port: 0 }, httpPort: 'none' });
     try {
       const { ports, baseUrl } = station.server;
@@ -54,7 +54,7 @@ describe('a server with TLS', () => {
     }
   });
 
-  it('does not start without its files, and not without any port', async () => {
+  it('does not start without its files, or without any port', async () => {
     const bad = { tls: { ...files, key: join(folder, 'none.pem'), port: 0 } };
     await expect(ServerStation.open(bad)).rejects.toMatchObject({
       code: 'WM_CONFIG',
@@ -78,7 +78,7 @@ describe('a server with TLS', () => {
     expect(warnings).toEqual([`The certificate ${files.cert} has expired on Jan  1 00:00:00 2021 GMT.`]);
   });
 
-  it('is there for pullers, too', async () => {
+  it('serves pullers, too', async () => {
     const server = await EncoderServer.start({
       host: '127.0.0.1',
       httpPort: 0,
@@ -93,7 +93,7 @@ describe('a server with TLS', () => {
 });
 
 describe('changed files', () => {
-  it('are read anew, and say why when they cannot be used', async () => {
+  it('are read again, and reported if they are unusable', async () => {
     const renewed: TlsIdentity[] = [];
     const warnings: string[] = [];
     let usable = true;

@@ -10,7 +10,7 @@ import { parseWholeResponse, type RawPeer, type WireResponse } from '../support/
 
 const folders: string[] = [];
 
-/** A file of users whose password is their name with `-secret` behind it. */
+/** A file of users whose passwords are their names followed by `-secret`. */
 export async function usersFile(users: Readonly<Record<string, readonly string[]>>): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'wmcast-users-'));
   folders.push(folder);
@@ -28,11 +28,11 @@ export async function removeUsers(): Promise<void> {
 
 export interface AuthenticatedAnswer {
   readonly response: WireResponse;
-  /** The statuses on the way, the last one of `response`. */
+  /** The statuses of all responses; the last one is that of `response`. */
   readonly statuses: readonly number[];
 }
 
-/** Sends a request, and again with credentials as long as it is asked for them; all over one connection. */
+/** Sends a request, and repeats it with credentials while it is challenged; all over one connection. */
 export async function askAs(
   peer: RawPeer,
   user: string,

@@ -49,7 +49,7 @@ async function live(path: string, video = true) {
   return encoder;
 }
 
-/** The head of an answer, whatever its body. */
+/** Returns the head of a response, whatever its body. */
 async function head(...lines: string[]): Promise<WireResponse> {
   const peer = await station.peer();
   peer.request(...lines);
@@ -63,7 +63,7 @@ async function head(...lines: string[]): Promise<WireResponse> {
   return response;
 }
 
-// What differs between two answers to the same request.
+// These differ between two responses to the same request.
 const VARIES = /^(?:Date|Last-Modified|Pragma)$/;
 const comparable = ({ statusLine, fields }: WireResponse) => [
   statusLine,
@@ -73,12 +73,12 @@ const comparable = ({ statusLine, fields }: WireResponse) => [
 describe('HEAD is GET without its body', () => {
   it.each([
     ['a live stream', '/live.asf', []],
-    ['a live stream that is asked for as media', '/live?MSWMExt=.asf', [LAVF]],
+    ['a live stream requested as media', '/live?MSWMExt=.asf', [LAVF]],
     ['the announcement of a point', '/live', []],
     ['an .asx file', '/live.asx', []],
     ['an .asx file, to a player of the protocol', '/live.asx', [NSPLAYER]],
     ['a file', '/film.wmv', []],
-    ['what is not there', '/nothing', []],
+    ['missing content', '/nothing', []],
     ['the administration', '/api/points', []],
     ['a description, to a player of the protocol', '/live', [NSPLAYER]],
     [
@@ -99,7 +99,7 @@ describe('HEAD is GET without its body', () => {
     }
   });
 
-  it('says no length of a live stream, and makes nobody a player of it', async () => {
+  it('states no length for a live stream, and counts no player', async () => {
     await live('/live');
     const response = await head('HEAD /live.asf HTTP/1.1', HOST);
     expect([response.status, response.field('Content-Length')]).toEqual([200, undefined]);
@@ -108,7 +108,7 @@ describe('HEAD is GET without its body', () => {
     expect(station.server.points.get('/live')!.broadcast.players).toBe(0);
   });
 
-  it('takes no notice of a Range', async () => {
+  it('ignores a Range', async () => {
     const response = await head('HEAD /film.wmv HTTP/1.1', HOST, 'Range: bytes=0-9', 'Connection: close');
     expect([response.status, response.field('Content-Length')]).toEqual([200, String(file(true).length)]);
   });
@@ -130,7 +130,7 @@ describe('methods', () => {
     expect(response.field('Allow')).toBe('GET, HEAD, POST, OPTIONS');
   });
 
-  it.each(['PUT', 'POST'])('%s of a stream that is no push is told to the operator, once a minute', async (method) => {
+  it.each(['PUT', 'POST'])('%s that is not a push is reported to the operator, once a minute', async (method) => {
     for (const path of ['/live', '/live', '/other']) {
       const peer = await station.peer();
       peer.request(`${method} ${path} HTTP/1.1`, 'Host: radio:8080', LAVF, 'Transfer-Encoding: chunked');
@@ -144,7 +144,7 @@ describe('methods', () => {
     ]);
   });
 
-  it('does not fill the log when many paths are tried', async () => {
+  it('do not fill the log when many paths are tried', async () => {
     const peer = await station.peer();
     for (let count = 0; count < 150; count++) {
       peer.clear();
@@ -157,20 +157,20 @@ describe('methods', () => {
   });
 });
 
-describe('what is in a stream', () => {
+describe('the media type', () => {
   it.each([
     ['/film.wmv', 'video/x-ms-wmv'],
     ['/film.asf', 'video/x-ms-asf'],
     ['/song.asf', 'audio/x-ms-wma'],
     ['/broken.wma', 'audio/x-ms-wma'],
-  ])('gives the file %s its type, %s', async (path, type) => {
+  ])('of the file %s is %s', async (path, type) => {
     expect((await head(`GET ${path} HTTP/1.1`, HOST)).field('Content-Type')).toBe(type);
   });
 
   it.each([
     [true, 'video/x-ms-asf'],
     [false, 'audio/x-ms-wma'],
-  ])('gives a live stream its type (with a picture: %p)', async (video, type) => {
+  ])('of a live stream fits its streams (with a picture: %p)', async (video, type) => {
     await live('/live', video);
     for (const path of ['/live.asf', '/live.wma', '/live?MSWMExt=.asf'])
       expect((await head(`GET ${path} HTTP/1.1`, HOST)).field('Content-Type')).toBe(type);
@@ -178,7 +178,7 @@ describe('what is in a stream', () => {
 });
 
 describe('files', () => {
-  it('say that they have ranges to HTTP/1.1 only, and give them to both', async () => {
+  it('advertise ranges to HTTP/1.1 only, but serve them to HTTP/1.0, too', async () => {
     for (const [version, says] of [
       ['1.0', undefined],
       ['1.1', 'bytes'],
@@ -217,7 +217,7 @@ describe('files', () => {
     expect([response.status, response.field('Content-Range')]).toEqual([status, expected]);
   });
 
-  it('give a range only of the version that it is asked of', async () => {
+  it('serve a range only of the requested version', async () => {
     const modified = (await head('GET /film.wmv HTTP/1.1', HOST)).field('Last-Modified')!;
     for (const [condition, status] of [
       [modified, 206],
@@ -262,14 +262,14 @@ describe('the name of a point', () => {
     expect(asx.body.toString()).toContain('/Shows/');
   });
 
-  it('is found by a push as well, so that no second point comes of it', async () => {
+  it('is found by a push as well, so that no second point is created', async () => {
     await live('/live');
     const { response } = await station.setUp('/Live/');
     expect(response.status).toBe(204);
     expect([...station.server.points].map(({ path }) => path)).toEqual(['/live']);
   });
 
-  it('is guarded by the rule of the point in whatever form it comes', async () => {
+  it('is subject to the rule of the point in whatever form it comes', async () => {
     await open({ points: [{ path: '/secret', access: { play: { addresses: ['192.0.2.1'] } } }] });
     for (const path of ['/secret', '/SECRET', '/secret/', '/Secret.asf', '/SECRET.ASX', '/SECRET?MSWMExt=.asf']) {
       expect(await asked(path)).toBe(403);

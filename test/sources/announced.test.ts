@@ -132,10 +132,7 @@ describe('an announcement as a source', () => {
     await expect(received(`${base}/absent.asx`)).rejects.toMatchObject({ code: 'WM_NO_INPUT' });
   });
 
-  it.each(['list.asx', 'http://h/a.WAX?x', 'a/b.m3u', ' https://h/x.wvx'])(
-    'is recognized by its extension: %s',
-    (text) => {
-      expect(isSourceUrl(text)).toBe(true);
-    },
-  );
+  it.each(['list.asx', 'http://h/a.WAX?x', 'a/b.m3u', ' https://h/x.wvx'])('is known by its extension: %s', (text) => {
+    expect(isSourceUrl(text)).toBe(true);
+  });
 });
