@@ -7,7 +7,7 @@ export interface HeaderEvent {
   readonly header: AsfHeader;
 }
 
-/** One ASF data packet. Its bytes may be shorter than the packet size of the header when padding was removed on the way. */
+/** One ASF data packet. Its bytes may be shorter than the header's packet size if padding was removed on the way. */
 export interface PacketEvent {
   readonly type: 'packet';
   readonly packet: DataPacket;

@@ -27,7 +27,7 @@ beforeAll(async () => {
 const packet = (time: number): PacketEvent => ({ type: 'packet', packet: makePacket(time, [{ time: time + 3100 }]) });
 const framesOf = async (path: string) => (await decode(await readFile(path))).frames.get(0)?.length;
 
-/** A file that is held in memory and fails as it is told. */
+/** A file in memory that fails as told. */
 class FakeFile implements ArchiveFile {
   bytes = Buffer.alloc(0);
   room = Number.POSITIVE_INFINITY;
@@ -106,11 +106,11 @@ describe('ArchiveSink', () => {
       'framemd5',
       '-',
     ]);
-    // The last second; the times of the video start 46 ms late, behind the priming of the audio.
+    // The last second; the times of the video start 46 ms late, after the priming of the audio.
     expect([25, 26]).toContain(stdout.split('\n').filter((line) => line.startsWith('0,')).length);
   });
 
-  it('completes the file at close when no end came', async () => {
+  it('completes the file at close if there was no end', async () => {
     const path = join(folder, 'closed.asf');
     const archive = new ArchiveSink(path);
     for (const event of events.slice(0, -1)) await archive.write(event);
@@ -124,7 +124,7 @@ describe('ArchiveSink', () => {
     const path = join(folder, 'killed.asf');
     const archive = new ArchiveSink(path, { queue: 0 });
     const half = Math.floor(events.length / 2);
-    // With no queue each write waits until all is on the disk; what lies there now is what a kill would leave.
+    // With no queue, each write waits until everything is on the disk; the file is now what a kill would leave.
     for (const event of events.slice(0, half)) await archive.write(event);
     const left = await readFile(path);
     const { frames, complaints } = await decode(left);
@@ -135,7 +135,7 @@ describe('ArchiveSink', () => {
     await archive.close();
   });
 
-  it('opens a file of its own for each header', async () => {
+  it('opens a new file for each header', async () => {
     const path = join(folder, 'entries.asf');
     const archive = new ArchiveSink(path);
     for (const event of [...events, ...events, ...events.slice(0, 1), ...events]) await archive.write(event);
@@ -145,7 +145,7 @@ describe('ArchiveSink', () => {
     for (const each of paths) expect(await framesOf(each)).toBe(50);
   });
 
-  it('starts a file at 0 although the stream was joined late', async () => {
+  it('starts a file at 0 even if the stream was joined late', async () => {
     const { file, archive } = fakeArchive();
     await archive.write({ type: 'header', header });
     for (let time = 3_600_000; time < 3_600_500; time += 40) await archive.write(packet(time));
@@ -156,7 +156,7 @@ describe('ArchiveSink', () => {
     expect(again[1]).toMatchObject({ packet: { sendTime: 0 } });
   });
 
-  it('writes the live form to what is not a regular file, front to back', async () => {
+  it('writes the live form to anything but a regular file, front to back', async () => {
     const file = new FakeFile();
     file.isRegular = false;
     const { archive } = fakeArchive(file);
@@ -195,7 +195,7 @@ describe('ArchiveSink', () => {
     expect(file.largestWrite).toBeGreaterThan(4000);
   });
 
-  it('fails rather than to fill the memory for a caller that does not wait', async () => {
+  it('fails rather than fill the memory for a caller that does not wait', async () => {
     const { file, archive } = fakeArchive(new FakeFile(), { queue: 4000, queueLimit: 8000 });
     await archive.write({ type: 'header', header });
     file.gate = new Promise(() => undefined);
@@ -214,7 +214,7 @@ describe('ArchiveSink', () => {
     await archive.write(packet(0));
   });
 
-  it('warns of what no file can hold and goes on', async () => {
+  it('warns about packets that no file can hold, and goes on', async () => {
     const warnings: string[] = [];
     const { archive } = fakeArchive(new FakeFile(), { warn: (message: string) => warnings.push(message) });
     await archive.write(packet(0));
@@ -228,7 +228,7 @@ describe('ArchiveSink', () => {
     expect(archive.files[0]?.packets).toBe(2);
   });
 
-  it('leaves a file alone when it may not be replaced', async () => {
+  it('leaves a file unchanged if it may not be replaced', async () => {
     const path = join(folder, 'kept.asf');
     await writeFile(path, 'precious');
     const archive = new ArchiveSink(path, { existing: 'refuse' });
@@ -242,7 +242,7 @@ describe('ArchiveSink', () => {
 });
 
 describe('ArchiveSink on a disk that fails', () => {
-  it('says once what is safe when the disk is full, and keeps it playable', async () => {
+  it('says once what is safe if the disk is full, and keeps it playable', async () => {
     const file = new FakeFile();
     const first = events[0]!;
     const headerSize = first.type === 'header' ? first.header.bytes.length : 0;
@@ -272,7 +272,7 @@ describe('ArchiveSink on a disk that fails', () => {
     expect(archive.files).toEqual([{ path: 'rec.asf', packets: 20, bytes: headerSize + 20 * 1400, finished: false }]);
   });
 
-  it('tells at close what no write could tell any more', async () => {
+  it('reports at close what no write could report any more', async () => {
     const file = new FakeFile();
     file.room = header.bytes.length + 3 * 400;
     const { archive } = fakeArchive(file);
@@ -285,7 +285,7 @@ describe('ArchiveSink on a disk that fails', () => {
     await archive.close();
   });
 
-  it('keeps everything when only the index finds no room', async () => {
+  it('keeps everything if only the index finds no room', async () => {
     const file = new FakeFile();
     file.room = header.bytes.length + 2 * 400;
     const { archive } = fakeArchive(file);
@@ -300,7 +300,7 @@ describe('ArchiveSink on a disk that fails', () => {
     await archive.close();
   });
 
-  it('says why a file cannot be made', async () => {
+  it('says why a file cannot be created', async () => {
     const missing = new ArchiveSink(join(folder, 'no', 'such', 'folder.asf'));
     await expect(missing.write(events[0]!)).rejects.toMatchObject({
       code: 'WM_DISK',
@@ -329,7 +329,7 @@ describe('ArchiveSink on a disk that fails', () => {
     await archive.close();
   });
 
-  it('lets go of the file', async () => {
+  it('releases the file', async () => {
     const path = join(folder, 'handle.asf');
     let handle: Awaited<ReturnType<typeof open>> | undefined;
     const archive = new ArchiveSink(path, {
@@ -348,7 +348,7 @@ describe('ArchiveSink on a disk that fails', () => {
 describe('ArchiveSink on a disk that does not answer', () => {
   const never = new Promise<never>(() => {});
 
-  /** Writes packets until the caller is to wait. */
+  /** Writes packets until the caller is asked to wait. */
   function untilItAsks(archive: ArchiveSink): Promise<void> {
     for (let time = 0; ; time += 40) {
       const wait = archive.write(packet(time));
@@ -366,13 +366,13 @@ describe('ArchiveSink on a disk that does not answer', () => {
     file.gate = never;
     const wait = untilItAsks(archive);
     await expect(wait).rejects.toMatchObject({ code: 'WM_DISK', message: expect.stringContaining('has not answered') });
-    // Nothing more is asked of it, not even to close the file.
+    // Nothing more is asked of the file, not even to close.
     expect(file.closed).toBe(false);
     expect(archive.write(packet(1000))).toBeUndefined();
     await archive.close();
   });
 
-  it('closes a file that could be opened after all', async () => {
+  it('closes a file that is opened late after all', async () => {
     const file = new FakeFile();
     let answer: () => void = () => {};
     const opened = new Promise<FakeFile>((resolve) => (answer = () => resolve(file)));
@@ -383,7 +383,7 @@ describe('ArchiveSink on a disk that does not answer', () => {
     expect(archive.files).toEqual([]);
   });
 
-  it('can be given up', async () => {
+  it('can be aborted', async () => {
     const { file, archive } = fakeArchive(new FakeFile(), { queue: 1000 });
     await archive.write({ type: 'header', header });
     let open: () => void = () => {};
@@ -396,17 +396,17 @@ describe('ArchiveSink on a disk that does not answer', () => {
     await until('the file to be closed', () => file.closed);
   });
 
-  it('counts what waits for it with the padding that it will have', async () => {
+  it('counts queued packets with the padding that they will have', async () => {
     const { file, archive } = fakeArchive(new FakeFile(), { queue: 4000 });
     await archive.write({ type: 'header', header });
     file.gate = never;
     const tiny = makePacket(0, [{ time: 3100, size: 1 }], 60);
     const waits = Array.from({ length: 12 }, () => archive.write({ type: 'packet', packet: tiny }) !== undefined);
-    // The first one does not wait any more.
+    // The first one does not have to wait any more.
     expect(waits).toEqual([...Array(11).fill(false), true]);
   });
 
-  it('does not become far larger than what came', async () => {
+  it('does not become far larger than its input', async () => {
     const large = liveHeader(await makeHeader(60_000));
     const file = new FakeFile();
     file.write = async (_bytes, _offset, length) => ({ bytesWritten: length });

@@ -14,7 +14,7 @@ afterEach(() => {
   jest.useRealTimers();
 });
 
-/** A packet with the end of a picture that began before, and a key frame behind it. */
+/** A packet with the end of a picture that began before, followed by a key frame. */
 function keyFrameBehindEnd(sendTime: number): DataPacket {
   const fields = packetFields(testPacket(sendTime, { key: true, dataSize: 100, number: 7 }));
   const [keyFrame] = fields.payloads;
@@ -32,7 +32,7 @@ describe('starting a player', () => {
     expect(player.packets).toHaveLength(13);
   });
 
-  it('leaves the end of the picture before out for whoever starts, and for nobody else', () => {
+  it('drops the end of the previous picture for a player that starts, and for no other', () => {
     const sizes = textWire('sizes', {
       size: () => 2,
       write: (into, at, { bytes }) => into.write(`${parsePacket(bytes).payloads.length}\n`, at),
@@ -72,13 +72,13 @@ describe('starting a player', () => {
     expect(player.packets).toEqual([[4, 0]]);
   });
 
-  it('starts an audio broadcast anywhere', () => {
+  it('starts an audio broadcast at any packet', () => {
     const feed = new Feed({}, { video: false });
     feed.broadcast.write({ type: 'packet', packet: testPacket(0, { stream: AUDIO }) });
     expect(feed.join().packets).toEqual([[0, 0]]);
   });
 
-  it('goes on without a gap and without a repeat, whatever was not delivered when it joined', () => {
+  it('goes on without a gap or a repeat, whatever was undelivered when it joined', () => {
     const feed = new Feed();
     const first = feed.join();
     feed.feed(12);
@@ -121,7 +121,7 @@ describe('starting a player', () => {
     expect(a.written.map((bytes, index) => bytes === b.written[index])).toEqual([true, true]);
   });
 
-  it('wraps a batch once for all that get the same, and once for each numbering in use', () => {
+  it('wraps a batch once for all players that get the same, and once for each numbering in use', () => {
     const feed = new Feed();
     const wire = textWire();
     const write = jest.spyOn(wire, 'write');
@@ -141,7 +141,7 @@ describe('starting a player', () => {
 describe('slow players', () => {
   const limits = { maxBacklog: 1000, patience: 5000 };
 
-  it('skips to the next key frame when a player has caught up, and counts what it left out', () => {
+  it('skips to the next key frame when a player has caught up, and counts what it dropped', () => {
     const feed = new Feed(limits);
     const slow = feed.join();
     const player = feed.broadcast.join(new FakePlayer(), EVERY_STREAM, textWire('other'));
@@ -159,7 +159,7 @@ describe('slow players', () => {
     expect(player.sent).toBe(13);
   });
 
-  it('drops a player that stays behind, and disturbs no other', () => {
+  it('disconnects a player that stays behind, and disturbs no other', () => {
     const feed = new Feed(limits);
     const [slow, good] = [feed.join(), feed.join()];
     slow.backlog = 1e9;
@@ -174,7 +174,7 @@ describe('slow players', () => {
 });
 
 describe('a source that goes and comes', () => {
-  it('joins a source of the same layout to the timeline; players notice nothing', () => {
+  it('splices a source of the same layout to the timeline; players notice nothing', () => {
     const feed = new Feed();
     const player = feed.join();
     feed.feed(10);
@@ -228,7 +228,7 @@ describe('a source that goes and comes', () => {
     expect(feed.broadcast.generation).toBe(2);
   });
 
-  it('ends its players when the source ends, after all that it sent', () => {
+  it('ends its players when the source ends, after everything that it sent', () => {
     const feed = new Feed();
     const player = feed.join();
     feed.feed(3);
@@ -239,7 +239,7 @@ describe('a source that goes and comes', () => {
     expect(feed.broadcast.live).toBe(false);
   });
 
-  it('keeps a bounded history, also without a single key frame', () => {
+  it('keeps a bounded history, even without a single key frame', () => {
     const feed = new Feed({ maxHistory: 60_000 });
     for (let index = 0; index < 500; index++) {
       feed.broadcast.write({ type: 'packet', packet: testPacket(index * 100 + 1) });
@@ -273,7 +273,7 @@ describe('what must not happen', () => {
     expect(errors).toHaveLength(1);
   });
 
-  // Quadratic work would run into jest's time-out.
+  // Quadratic work would hit jest's time-out.
   it('keeps up with an audio encoder whose clock stands still', () => {
     const feed = new Feed({}, { video: false });
     const packet = testPacket(0, { stream: AUDIO, dataSize: 1, packetSize: 40 });
@@ -283,7 +283,7 @@ describe('what must not happen', () => {
 });
 
 describe('a follower', () => {
-  it('gets every packet at once, however many players are served in batches, and nothing of before', () => {
+  it('gets every packet at once, even while players are served in batches, and no earlier ones', () => {
     const feed = new Feed({ batchInterval: 250 });
     feed.join();
     feed.feed(3);
@@ -312,7 +312,7 @@ describe('a follower', () => {
     expect(seen).toHaveLength(6);
   });
 
-  it('goes by itself when it fails', () => {
+  it('is removed if it fails', () => {
     const errors: unknown[] = [];
     const feed = new Feed({ onError: (error) => errors.push(error) });
     feed.join();

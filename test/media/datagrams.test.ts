@@ -8,7 +8,7 @@ import {
 } from '../../src/media/datagrams.js';
 import type { WireBatch } from '../../src/media/wire.js';
 
-/** Time that goes on only when the test says so; the timer's turns come in it. */
+/** A clock that advances only when the test says so, with a timer that runs on it. */
 class Ticks {
   time = 0;
   timers = 0;
@@ -35,7 +35,7 @@ class Ticks {
   }
 }
 
-/** Takes datagrams, and answers each with the error of the test. */
+/** Takes datagrams, and answers each with the test's error. */
 class Sender implements DatagramSender {
   readonly sent: Array<{ text: string; size: number; port: number; address: string; at: number }> = [];
   readonly dones: Array<(error: Error | null, bytes: number) => void> = [];
@@ -74,7 +74,7 @@ function setUp(options: Partial<DatagramOutputOptions> = {}) {
 }
 
 describe('a player of datagrams', () => {
-  it('gets each unit as a datagram of its own, at its own address', () => {
+  it('gets each unit as its own datagram, at its own address', () => {
     const { sender, output } = setUp();
     output.put(batch('abc'));
     expect(sender.text).toBe('abc');
@@ -92,7 +92,7 @@ describe('a player of datagrams', () => {
     expect(Math.max(...times.values())).toBe(8000);
   });
 
-  it('gets no more than the rate that it was granted', () => {
+  it('gets no more than the granted rate', () => {
     const { ticks, sender, output } = setUp({ rate: 400_000 });
     output.put(batch('x'.repeat(200)));
     ticks.pass(1000);
@@ -101,7 +101,7 @@ describe('a player of datagrams', () => {
     expect(bytes).toBeLessThanOrEqual(53_000);
   });
 
-  it('sends units again before all that waits', () => {
+  it('resends units before everything that is waiting', () => {
     const { ticks, sender, output } = setUp();
     output.put(batch('aaaaaaaabb'));
     output.put(batch('cc'));
@@ -110,14 +110,14 @@ describe('a player of datagrams', () => {
     expect(sender.text).toBe('aaaaaaaaRbbcc');
   });
 
-  it('repeats no more than it has room for', () => {
+  it('resends no more than it has room for', () => {
     const { output } = setUp();
     output.put(batch('x'.repeat(8)));
     expect(output.repeat(batch('R'.repeat(200)))).toBe(true);
     expect(output.repeat(batch('R'.repeat(200)))).toBe(false);
   });
 
-  it('says that the bytes may change once the last unit is out, not before', () => {
+  it('reports that the bytes may change once the last unit is sent, not before', () => {
     const { ticks, sender, output } = setUp();
     sender.holds = true;
     let isDone = false;
@@ -132,7 +132,7 @@ describe('a player of datagrams', () => {
     expect(isDone).toBe(true);
   });
 
-  it('is drained when nothing waits any more; until then its backlog says how much', () => {
+  it('is drained when nothing is waiting any more; until then its backlog says how much', () => {
     const { ticks, output } = setUp();
     let drained = 0;
     output.put(batch('x'.repeat(20)));
@@ -144,7 +144,7 @@ describe('a player of datagrams', () => {
     expect([output.backlog, drained]).toEqual([0, 1]);
   });
 
-  it('shares one timer with all others, which stops when nothing waits', () => {
+  it('shares one timer with all others, which stops when nothing is waiting', () => {
     const { ticks, sender, pacer, output } = setUp();
     const other = new DatagramOutput({ sender, address: '192.0.2.8', port: 5004, pacer });
     output.put(batch('x'.repeat(20)));
@@ -155,14 +155,14 @@ describe('a player of datagrams', () => {
     expect(sender.sent).toHaveLength(50);
   });
 
-  it('keeps a bounded queue and counts what has no room', () => {
+  it('keeps a bounded queue and counts dropped units', () => {
     const { output } = setUp();
     for (let count = 0; count < 40; count++) output.put(batch('x'.repeat(1000)));
     expect(output.backlog).toBeLessThanOrEqual(32 * 1024 * 1024);
     expect(output.lostUnits).toBe(7_000);
   });
 
-  it('leaves out what the path has no room for, and says so once', () => {
+  it('drops units too large for the path, and says so once', () => {
     let told = 0;
     const { sender, output } = setUp({ onTooLarge: () => told++ });
     sender.error = Object.assign(new Error('too large'), { code: 'EMSGSIZE' });
@@ -171,7 +171,7 @@ describe('a player of datagrams', () => {
     expect(output.lostUnits).toBe(3);
   });
 
-  it('gives up a port on which nobody listens, but not for one refusal', () => {
+  it('gives up a port on which nobody listens, but not after a single refusal', () => {
     let lost = 0;
     const { sender, output } = setUp({ onLost: () => lost++ });
     sender.error = Object.assign(new Error('refused'), { code: 'ECONNREFUSED' });

@@ -7,13 +7,13 @@ import { type TestHeaderOptions, type TestPacketOptions, testHeader, testPacket 
 const TICK = 100;
 const KEY_DISTANCE = 500;
 
-/** A broadcast fed with one packet each 100 ms of send time, a key frame each 500 ms. */
+/** A broadcast fed with a packet every 100 ms of send time, and a key frame every 500 ms. */
 export class Feed {
   readonly broadcast: Broadcast;
   sendTime = 0;
   now = 1;
 
-  /** Needs jest's timers, which it takes from here to {@link close}. */
+  /** Needs jest's fake timers, which it takes over until {@link close}. */
   constructor(options: BroadcastOptions = {}, header: TestHeaderOptions = {}) {
     jest.useFakeTimers();
     this.broadcast = new Broadcast({ burst: 1000, batchInterval: TICK, now: () => this.now, ...options });

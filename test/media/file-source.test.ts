@@ -24,7 +24,7 @@ async function failureOf(options: FileSourceOptions): Promise<WmError> {
   throw new Error('No WmError was thrown.', { cause: error });
 }
 
-/** The writer's end of a pipe as soon as somebody has opened the other one; without that it cannot be had. */
+/** Opens the writer's end of a pipe once the reader's end is open; before that it cannot be opened. */
 async function openedByReader(pipe: string): Promise<number> {
   return until('somebody to read the pipe', () => {
     try {
@@ -36,7 +36,7 @@ async function openedByReader(pipe: string): Promise<number> {
 }
 
 describe('fileSource', () => {
-  it('gives header, packets and end of a file as they are in it', async () => {
+  it('yields header, packets and end of a file unchanged', async () => {
     const { events, error } = await collect(fileSource({ path: film }));
     expect(error).toBeUndefined();
     const bytes = await readFile(film);
@@ -49,7 +49,7 @@ describe('fileSource', () => {
     expect(events.at(-1)).toEqual({ type: 'end', moreEntries: false, reason: 0 });
   });
 
-  it('makes a live header when it is wanted', async () => {
+  it('makes a live header on request', async () => {
     const { events } = await collect(fileSource({ path: film, live: { title: 'Now live' } }));
     const [first] = events;
     if (first?.type !== 'header') throw new Error('No header.');
@@ -67,7 +67,7 @@ describe('fileSource', () => {
     },
   );
 
-  it('gives packets when they are due, or up to 100 ms before, several together', async () => {
+  it('yields packets when they are due, or up to 100 ms earlier, several together', async () => {
     const clock = new FakeClock();
     const start = clock.time;
     let first: number | undefined;
@@ -82,7 +82,7 @@ describe('fileSource', () => {
     expect(clock.sleeps.length).toBeLessThan(25);
   });
 
-  it('reads a named pipe whole, however late somebody writes', async () => {
+  it('reads all of a named pipe, however late its writer comes', async () => {
     const pipe = join(folder, 'pipe.asf');
     execFileSync('mkfifo', [pipe]);
     const reading = collect(fileSource({ path: pipe }));
@@ -91,7 +91,7 @@ describe('fileSource', () => {
     expect(fileOf((await reading).events).equals(fileOf(whole.events))).toBe(true);
   });
 
-  it('can be closed while nobody writes into its pipe', async () => {
+  it('can be closed while its pipe has no writer', async () => {
     const pipe = join(folder, 'silent.asf');
     execFileSync('mkfifo', [pipe]);
     const source = fileSource({ path: pipe });
@@ -102,7 +102,7 @@ describe('fileSource', () => {
     closeSync(writer);
   });
 
-  it('ends after the wanted duration', async () => {
+  it('ends after the requested duration', async () => {
     const { events } = await collect(fileSource({ path: film, duration: 0.5 }));
     const last = packetsOf(events).at(-1)!;
     expect(last.sendTime).toBeLessThan(500);
@@ -124,13 +124,13 @@ describe('fileSource', () => {
     expect(video.length).toBeGreaterThan(130);
     for (const [index, time] of video.entries()) {
       if (index === 0) continue;
-      // 25 frames a second, but where audio outlasts video at the seam.
+      // 25 frames a second, except where audio outlasts video at the seam.
       expect(time - video[index - 1]!).toBeGreaterThan(0.03);
       expect(time - video[index - 1]!).toBeLessThan(0.25);
     }
   });
 
-  it('is paced over the seam of a loop', async () => {
+  it('keeps its pace across the seam of a loop', async () => {
     const clock = new FakeClock();
     const start = clock.time;
     await collect(fileSource({ path: film, loop: true, duration: 5, pace: true, clock }));
@@ -139,7 +139,7 @@ describe('fileSource', () => {
     expect(Math.max(...clock.sleeps)).toBeLessThan(300);
   });
 
-  it('announces a new entry when the file was replaced between two rounds', async () => {
+  it('announces a new entry if the file was replaced between two rounds', async () => {
     const path = join(folder, 'replaced.asf');
     await makeFile(path, { seconds: 1 });
     const source = fileSource({ path, loop: true });
@@ -215,7 +215,7 @@ describe('closing a fileSource', () => {
     expect(events.at(-1)?.type).toBe('end');
   });
 
-  it('ends the waiting for standard input', async () => {
+  it('ends its wait for standard input', async () => {
     const stdin = new PassThrough();
     const source = fileSource({ path: '-', stdin });
     const reading = collect(source);
@@ -226,7 +226,7 @@ describe('closing a fileSource', () => {
     expect(stdin.destroyed).toBe(true);
   });
 
-  it('closes the file when the consumer goes away', async () => {
+  it('closes the file when the consumer stops', async () => {
     const stdin = Readable.from([await readFile(film)], { objectMode: false });
     for await (const event of fileSource({ path: '-', stdin })) if (event.type === 'packet') break;
     expect(stdin.destroyed).toBe(true);
@@ -234,7 +234,7 @@ describe('closing a fileSource', () => {
 });
 
 describe('fileSource and a bad file', () => {
-  it('says that it is missing, a folder, empty or not to be read', async () => {
+  it('says that it is missing, a folder, empty or unreadable', async () => {
     const path = join(folder, 'none.asf');
     expect(await failureOf({ path })).toMatchObject({ code: 'WM_NO_INPUT', message: `${path} does not exist.` });
     await mkdir(join(folder, 'folder'), { recursive: true });
@@ -259,7 +259,7 @@ describe('fileSource and a bad file', () => {
     });
   });
 
-  it('says what a file is instead of ASF', async () => {
+  it('says what a file is if it is not ASF', async () => {
     const path = join(folder, 'note.asf');
     await writeFile(path, 'Dear reader,\nthis is not a film.\n'.repeat(10));
     const error = await failureOf({ path });
@@ -269,7 +269,7 @@ describe('fileSource and a bad file', () => {
     expect((await failureOf({ path })).message).toMatch(/text that starts with "Hi"/);
   });
 
-  it('plays what is there of a cut file, and says what is missing', async () => {
+  it('plays the available part of a truncated file, and says what is missing', async () => {
     const path = join(folder, 'cut.asf');
     await makeFile(path);
     const warnings: string[] = [];
@@ -291,7 +291,7 @@ describe('fileSource and a bad file', () => {
     expect(warnings).toEqual([sentence, sentence]);
   });
 
-  it('says when packets are damaged, and plays the others', async () => {
+  it('says that packets are damaged, and plays the others', async () => {
     const path = join(folder, 'damaged.asf');
     const bytes = Buffer.from(await readFile(film));
     const headerSize = Number(bytes.readBigUInt64LE(16)) + 50;
@@ -304,7 +304,7 @@ describe('fileSource and a bad file', () => {
     expect(warnings[0]).toMatch(/damaged\.asf is damaged: 1 of/);
   });
 
-  it('fails on a file that is cut in its header, and does not loop for ever without packets', async () => {
+  it('fails if the file is cut off in its header, and does not loop for ever without packets', async () => {
     const bytes = await readFile(film);
     const path = join(folder, 'head.asf');
     await writeFile(path, bytes.subarray(0, 300));
@@ -319,7 +319,7 @@ describe('fileSource and a bad file', () => {
     });
   });
 
-  it('ends what was begun when the reading fails in the middle', async () => {
+  it('ends what was begun if reading fails in the middle', async () => {
     const bytes = await readFile(film);
     const stdin = new Readable({
       read() {

@@ -6,7 +6,7 @@ import { Feed } from './feed.js';
 let feed: Feed;
 afterEach(() => feed.close());
 
-/** When each packet came to a player. */
+/** Records when each packet reached a player. */
 class TimedPlayer extends FakePlayer {
   readonly arrivals: number[] = [];
 
@@ -20,7 +20,7 @@ class TimedPlayer extends FakePlayer {
   }
 }
 
-/** A feed that is served as players need it. */
+/** Opens a feed that serves players by what they have in hand. */
 function open(options: ConstructorParameters<typeof Feed>[0] = {}): void {
   feed = new Feed({ burst: 3000, batchInterval: undefined, ...options } as ConstructorParameters<typeof Feed>[0]);
 }
@@ -33,7 +33,7 @@ function join(count: number): TimedPlayer[] {
   });
 }
 
-/** A packet every 100 ms, as it comes. */
+/** Feeds a packet every 100 ms in real time. */
 async function play(seconds: number): Promise<void> {
   for (let packet = 0; packet < seconds * 10; packet++) {
     feed.feed(1);
@@ -83,7 +83,7 @@ describe('players that have some seconds in hand', () => {
     for (const player of players.slice(0, 20)) hasAll(player);
   });
 
-  it('share their bytes as those of one turn do that started together', async () => {
+  it('share their bytes like players of one turn that started together', async () => {
     open();
     feed.feed(50);
     const players = join(100);
@@ -106,7 +106,7 @@ describe('players with little in hand', () => {
     }
   });
 
-  it('do so for good where the operator wants little delay', async () => {
+  it('get packets quickly at all times if the operator wants little delay', async () => {
     open({ burst: 0 });
     feed.feed(50);
     const players = join(100);
@@ -114,7 +114,7 @@ describe('players with little in hand', () => {
     for (const player of players) expect(gaps(player, 1000).every((gap) => gap <= 120)).toBe(true);
   });
 
-  it('do so again when they wait for a key frame after they fell behind', async () => {
+  it('get packets quickly again if they fell behind and wait for a key frame', async () => {
     open({ maxBacklog: 10 });
     feed.feed(50);
     const players = join(50);
@@ -140,7 +140,7 @@ describe('a handful of players', () => {
 });
 
 describe('players that come and go', () => {
-  it('leave nothing behind, and those that stay get everything', async () => {
+  it('leave nothing allocated, and those that stay get everything', async () => {
     open({ history: 1000 });
     feed.feed(50);
     const all = Array.from({ length: 600 }, () => {

@@ -5,7 +5,7 @@ import { AUDIO, testHeader, testPacket, VIDEO } from '../support/stream.js';
 
 const BOTH = new Set([VIDEO, AUDIO]);
 
-/** How many packets pass. */
+/** Returns how many packets pass. */
 function passed(start: LiveStart, packets: ReturnType<typeof testPacket>[]): number[] {
   return packets.flatMap((packet) => (start.packet(packet) ? [packet.sendTime] : []));
 }
@@ -16,7 +16,7 @@ describe('LiveStart', () => {
     expect(passed(new LiveStart(testHeader(), BOTH), packets)).toEqual([200, 300]);
   });
 
-  it('takes only what a decoder can use of the packet with the key frame', () => {
+  it('takes only the part of the packet with the key frame that a decoder can use', () => {
     const payload = (stream: number, key: boolean, offset: number) => ({
       stream,
       key,
@@ -31,13 +31,13 @@ describe('LiveStart', () => {
     expect(start.packet(packet)!.payloads.map(({ stream }) => stream)).toEqual([AUDIO, VIDEO]);
   });
 
-  it('waits for nothing without video, or when the video is not taken', () => {
+  it('does not wait without video, or if the video is not received', () => {
     const packets = [0, 100].map((time) => testPacket(time, { stream: AUDIO }));
     expect(passed(new LiveStart(testHeader({ video: false }), new Set([AUDIO])), packets)).toEqual([0, 100]);
     expect(passed(new LiveStart(testHeader(), new Set([AUDIO])), packets)).toEqual([0, 100]);
   });
 
-  it('does not wait for ever: some encoders mark no key frame', () => {
+  it('does not wait for ever, because some encoders mark no key frame', () => {
     const packets = Array.from({ length: 120 }, (_, index) => testPacket(index * 100));
     expect(passed(new LiveStart(testHeader(), BOTH), packets)[0]).toBe(10_000);
     expect(passed(new LiveStart(testHeader(), BOTH), [testPacket(50_000), testPacket(0)])).toEqual([0]);

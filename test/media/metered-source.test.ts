@@ -2,16 +2,18 @@ import type { AsfEvent, AsfSource } from '../../src/media/events.js';
 import { MeteredSource } from '../../src/media/metered-source.js';
 import { testHeader, testPacket } from '../support/stream.js';
 
-/** A packet that comes when the clock says so, or so long after it was asked for. */
+/** A packet that arrives at a time on the clock, or this long after it was requested. */
 interface Coming {
   readonly at: number;
   readonly after?: number;
   readonly sendTime: number;
-  /** Default as the send time. */
+  /** Default: the send time. */
   readonly presentationTime?: number;
 }
 
-/** Reads packets that take their time on a clock of the test's. @returns what was said, and the speeds after each packet */
+/**
+ * Reads packets that take their time on a clock of the test's. @returns the reports, and the speed after each packet
+ */
 async function read(packets: readonly Coming[], consumer = () => 0) {
   let now = 0;
   const source: AsfSource = {
@@ -34,7 +36,7 @@ async function read(packets: readonly Coming[], consumer = () => 0) {
   return { behind, speeds, metered, wait: (ms: number) => (now += ms) };
 }
 
-/** Packets of 100 ms that come at a speed. */
+/** Packets of 100 ms that arrive at a speed. */
 const steady = (seconds: number, speed: number, sendTime = (index: number) => index * 100): Coming[] =>
   Array.from({ length: seconds * 10 * speed }, (_, index) => ({
     at: (index * 100) / speed,
@@ -42,14 +44,14 @@ const steady = (seconds: number, speed: number, sendTime = (index: number) => in
   }));
 
 describe('MeteredSource', () => {
-  it('has the speed of what it gives, and says nothing in the first second', async () => {
+  it('measures the speed of its media, and has none in the first second', async () => {
     const { speeds, behind } = await read(steady(20, 1));
     expect(speeds.slice(0, 10)).toEqual(Array(10).fill(undefined));
     expect(speeds.slice(10).every((speed) => speed === 1)).toBe(true);
     expect(behind).toEqual([]);
   });
 
-  it('says once that it is behind, after 5 s', async () => {
+  it('reports once, after 5 s, that it is too slow', async () => {
     const packets = steady(30, 0.2);
     const { speeds, behind } = await read(packets);
     expect(behind).toEqual([0.2]);
@@ -58,20 +60,20 @@ describe('MeteredSource', () => {
     expect((await read(packets.filter(({ at }) => at <= 5_500))).behind).toEqual([0.2]);
   });
 
-  it('forgets what is longer ago than 10 s', async () => {
+  it('forgets everything older than 10 s', async () => {
     const slow = steady(10, 0.5);
     const fast = steady(12, 1).map(({ at, sendTime }) => ({ at: at + 10_000, sendTime: sendTime + 5_000 }));
     expect((await read([...slow, ...fast])).speeds.at(-1)).toBeCloseTo(1, 1);
   });
 
-  it('does not count what the consumer takes', async () => {
+  it('does not count the time that the consumer takes', async () => {
     const packets = steady(8, 1).map(({ sendTime }) => ({ at: 0, after: 100, sendTime }));
     const { speeds, behind } = await read(packets, () => 900);
     expect(behind).toEqual([]);
     expect(speeds.at(-1)).toBeCloseTo(1, 5);
   });
 
-  it('goes by presentation times where send times stand still', async () => {
+  it('goes by presentation times if send times stand still', async () => {
     const packets = steady(12, 1).map(({ at, sendTime }) => ({ at, sendTime: 0, presentationTime: sendTime }));
     expect(await read(packets)).toMatchObject({ behind: [], speeds: expect.arrayContaining([1]) });
   });
@@ -91,7 +93,7 @@ describe('MeteredSource', () => {
     }
   });
 
-  it('has no speed any more when it has ended', async () => {
+  it('has no speed after its end', async () => {
     const { metered, wait } = await read(steady(3, 1));
     wait(60_000);
     expect(metered.speed).toBeUndefined();

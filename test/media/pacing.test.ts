@@ -3,7 +3,7 @@ import { Pacer, systemClock } from '../../src/media/pacing.js';
 import { PacketClock } from '../../src/media/packet-clock.js';
 import { FakeClock } from './support.js';
 
-/** When packets with these send times leave. */
+/** Returns when packets with these send times leave. */
 async function timesOf(sendTimes: readonly number[], options: { rate?: number } = {}): Promise<number[]> {
   const clock = new FakeClock();
   const pacer = new Pacer(clock, options);
@@ -32,7 +32,7 @@ describe('Pacer', () => {
     expect(await timesOf([0, 1000, 2000], { rate: 4 })).toEqual([0, 250, 500]);
   });
 
-  it('begins anew at a jump back, and at one forward of more than 10 s', async () => {
+  it('starts over at a jump back, and at one forward of more than 10 s', async () => {
     expect(await timesOf([0, 100, 60_000, 60_100, 60_200, 0, 100])).toEqual([0, 100, 100, 100, 200, 200, 300]);
     expect(await timesOf([0, 10_000])).toEqual([0, 10_000]);
   });

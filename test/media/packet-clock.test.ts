@@ -4,7 +4,7 @@ import { makePacket } from './support.js';
 
 const PREROLL = 3000;
 
-/** The times of packets with one object each. */
+/** Returns the times of packets with one object each. */
 function timesOf(packets: ReadonlyArray<{ sent: number; shown: number; stream?: number }>): number[] {
   const clock = new PacketClock();
   return packets.map(({ sent, shown, stream = 1 }) => clock.of(makePacket(sent, [{ stream, time: shown + PREROLL }])));
@@ -27,7 +27,7 @@ describe('the time of a packet', () => {
     expect(times.at(-1)).toBe(39_900);
   });
 
-  it('follows the presentation times where send times stand still, and catches no time up twice', () => {
+  it('follows the presentation times if send times stand still, and catches no time up twice', () => {
     const still = timesOf(every100(120).map((time) => ({ sent: 0, shown: time })));
     expect(still.at(-1)).toBe(11_900 - 1000);
     const goingOn = timesOf(every100(120).map((time) => ({ sent: time < 6000 ? 0 : time, shown: time })));
@@ -35,7 +35,7 @@ describe('the time of a packet', () => {
     expect(Math.max(...goingOn.map((time, index) => time - (goingOn[index - 1] ?? 0)))).toBeLessThanOrEqual(1100);
   });
 
-  it('follows them where send times go on too slowly', () => {
+  it('follows them if send times advance too slowly', () => {
     const times = timesOf(every100(600).map((time) => ({ sent: time / 100, shown: time })));
     expect(times.at(-1)).toBeGreaterThanOrEqual(59_900 - 10_000);
   });
@@ -48,7 +48,7 @@ describe('the time of a packet', () => {
     }
   });
 
-  it('goes on with a source that begins again, and over a hole', () => {
+  it('goes on with a source that restarts, and across a hole', () => {
     const first = every100(10).map((time) => ({ sent: time + 50_000, shown: time + 50_000 }));
     const second = every100(10).map((time) => ({ sent: time, shown: time }));
     expect(timesOf([...first, ...second])).toEqual([...every100(10), ...every100(10).map((time) => time + 900)]);
@@ -56,7 +56,7 @@ describe('the time of a packet', () => {
     expect(timesOf([...second, ...hole]).at(-1)).toBe(60_900);
   });
 
-  it('never goes back and is finite, whatever packets say', () => {
+  it('never goes back and is finite, whatever packets contain', () => {
     const arbitrary = fc.array(fc.tuple(fc.nat(2 ** 32 - 1), fc.nat(2 ** 32 - 1), fc.integer({ min: 1, max: 3 })));
     fc.assert(
       fc.property(arbitrary, (packets) => {

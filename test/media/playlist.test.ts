@@ -41,7 +41,7 @@ describe('the course of a playlist', () => {
     expect([...playlist.media()].map(({ sources }) => sources[0])).toEqual(['a', 'b', 'c', 'd']);
   });
 
-  it('never ends when a part of it repeats for ever', () => {
+  it('never ends if a part of it repeats for ever', () => {
     const whole = new Playlist([a, b], { repeat: Number.POSITIVE_INFINITY });
     const part = new Playlist([a, seq(Number.POSITIVE_INFINITY, seq(2, b), c), d]);
     expect([whole.loop, part.loop]).toEqual([true, true]);
@@ -49,7 +49,7 @@ describe('the course of a playlist', () => {
     expect(course(part.cursor(), 8).join('')).toBe('abbcbbcb');
   });
 
-  it('is over at once when endless loops hold nothing', () => {
+  it('is over at once if endless loops hold nothing', () => {
     const playlist = new Playlist([seq(Number.POSITIVE_INFINITY, seq(5), choice())], {
       repeat: Number.POSITIVE_INFINITY,
     });
@@ -61,7 +61,7 @@ describe('the course of a playlist', () => {
     expect([cursor.peek(1), cursor.peek(-1), cursor.canSkip(1)]).toEqual([undefined, undefined, false]);
   });
 
-  it('leaves out empty parts between entries', () => {
+  it('skips empty parts between entries', () => {
     expect(course(new Playlist([seq(3), a, seq(Number.POSITIVE_INFINITY), choice(), b, seq(2)]).cursor())).toEqual([
       'a',
       'b',
@@ -94,7 +94,7 @@ describe('the course of a playlist', () => {
     expect(cursor.current?.sources).toEqual(['a']);
   });
 
-  it('shows neighbours without going there', () => {
+  it('shows neighbours without moving', () => {
     const cursor = new Playlist([a, b]).cursor();
     expect([cursor.peek(-1), cursor.peek(1)?.sources[0], cursor.current?.sources[0]]).toEqual([undefined, 'b', 'a']);
     cursor.next();
@@ -126,7 +126,7 @@ describe('identifiers of entries', () => {
     expect(cursor.seek(second.id)).toEqual(second);
   });
 
-  it.each([0, -1, 1.5, Number.NaN, 0x1_0000_0000, 4])('are not found when there is none with %d', (id) => {
+  it.each([0, -1, 1.5, Number.NaN, 0x1_0000_0000, 4])('are not found if no entry has %d', (id) => {
     const cursor = new Playlist([a, b, c]).cursor();
     expect(cursor.seek(id)).toBeUndefined();
     expect(cursor.current?.id).toBe(1);
@@ -144,7 +144,7 @@ describe('identifiers of entries', () => {
 });
 
 describe('alternatives', () => {
-  it('become one entry with several sources when they are presented alike', () => {
+  it('become one entry with several sources if they are presented alike', () => {
     const late = media('c', { begin: 5 });
     expect(alternativesOf([a, b])).toEqual(media('a', { sources: ['a', 'b'] }));
     expect(alternativesOf([a, b, late, d])).toEqual(choice(media('a', { sources: ['a', 'b'] }), late, d));
@@ -167,13 +167,13 @@ describe('alternatives', () => {
     expect(course(cursor).join('')).toBe('da');
   });
 
-  it('are not tried any more when one has begun', () => {
+  it('are not tried any more once one has begun', () => {
     const cursor = new Playlist([choice(seq(1, a, b), c), d]).cursor();
     cursor.next();
     expect(cursor.fail()?.sources).toEqual(['d']);
   });
 
-  it('are entered from behind at the end of the first one', () => {
+  it('are entered in reverse at the end of the first one', () => {
     const cursor = new Playlist([choice(seq(1, a, choice(b, c)), d), a]).cursor();
     course(cursor);
     cursor.previous();
@@ -182,7 +182,7 @@ describe('alternatives', () => {
     expect(cursor.previous()).toBeUndefined();
   });
 
-  it('are left to the front from whichever is played', () => {
+  it('are left in reverse from whichever is played', () => {
     const cursor = new Playlist([a, choice(b, seq(1, c, d))]).cursor();
     cursor.next();
     cursor.fail();
@@ -199,14 +199,14 @@ describe('alternatives', () => {
 });
 
 describe('entries that cannot be played', () => {
-  it('end an endless playlist when all of them fail in a row', () => {
+  it('end an endless playlist if all of them fail in a row', () => {
     const cursor = new Playlist([a, b, c], { repeat: Number.POSITIVE_INFINITY }).cursor();
     cursor.next();
     expect([cursor.fail()?.sources[0], cursor.fail()?.sources[0], cursor.fail()]).toEqual(['c', 'a', undefined]);
     expect(cursor.fail()).toBeUndefined();
   });
 
-  it('do not end it when some can be played', () => {
+  it('do not end it if some can be played', () => {
     const cursor = new Playlist([a, b], { repeat: Number.POSITIVE_INFINITY }).cursor();
     for (let round = 0; round < 10; round++) {
       expect(cursor.fail()?.sources).toEqual(['b']);
@@ -215,7 +215,7 @@ describe('entries that cannot be played', () => {
   });
 });
 
-describe('what players ask', () => {
+describe('the requests of players', () => {
   it('moves by one entry relative to playlist-seek-id', () => {
     const cursor = new Playlist([a, b, c, d]).cursor();
     expect(cursor.skip(1)?.sources).toEqual(['b']);
@@ -244,7 +244,7 @@ describe('what players ask', () => {
       undefined,
       undefined,
     ]);
-    // Nor by going back and then over it.
+    // Nor by going back and then past it.
     expect(cursor.skip(-1)?.sources).toEqual(['a']);
     expect([cursor.skip(1, 2), cursor.seek(3)]).toEqual([undefined, undefined]);
     expect(cursor.skip(1)?.sources).toEqual(['advert']);
@@ -287,7 +287,7 @@ function unroll(node: PlaylistNode): string[] {
 }
 
 describe('any playlist', () => {
-  it('has the course that unrolling it gives, forwards and backwards', () => {
+  it('has the course of its unrolled form, forwards and backwards', () => {
     fc.assert(
       fc.property(fc.array(tree, { maxLength: 4 }), (items) => {
         const expected = items.flatMap(unroll);
@@ -301,7 +301,7 @@ describe('any playlist', () => {
     );
   });
 
-  it('comes to an end when nothing can be played', () => {
+  it('comes to an end if nothing can be played', () => {
     fc.assert(
       fc.property(fc.array(tree, { maxLength: 4 }), (items) => {
         const playlist = new Playlist(items, { repeat: Number.POSITIVE_INFINITY });

@@ -35,12 +35,12 @@ async function storyOf(options: SequenceOptions, stopAfter = Number.POSITIVE_INF
 }
 
 describe('a sequence of sources', () => {
-  it('tells of more entries before each header but the first', async () => {
+  it('announces more entries before each header but the first', async () => {
     const { story, error } = await storyOf({ entries: [entry('a', 2), entry('b', 1), entry('c', 1)] });
     expect([story, error]).toEqual(['H D D E1 H D E1 H D E0', undefined]);
   });
 
-  it('passes over what cannot be opened or breaks off', async () => {
+  it('skips entries that cannot be opened or break off', async () => {
     const skipped: string[] = [];
     const onSkipped = (error: unknown, index: number) => skipped.push(`${index}: ${String(error)}`);
     const entries = [failing('no'), entry('b', 1, new Error('broke')), entry('c', 2)];
@@ -48,17 +48,17 @@ describe('a sequence of sources', () => {
     expect(skipped).toEqual(['0: Error: no', '1: Error: broke']);
   });
 
-  it('fails when nothing comes of any entry, also of a loop', async () => {
+  it('fails if no entry yields anything, even in a loop', async () => {
     const { story, error } = await storyOf({ entries: [failing('one'), failing('two')], loop: true });
     expect([story, String(error)]).toEqual(['', 'Error: two']);
   });
 
-  it('begins again, until it is closed', async () => {
+  it('starts over until it is closed', async () => {
     const { story } = await storyOf({ entries: [entry('a', 1), entry('b', 1)], loop: true }, 8);
     expect(story).toMatch(/^H D E1 H D E1 H D(?: E1 H)? E0$/);
   });
 
-  it('ends after so many seconds of all entries', async () => {
+  it('ends after this many seconds over all entries', async () => {
     const { story } = await storyOf({ entries: [entry('a', 4), entry('b', 9)], duration: 0.6 });
     expect(story).toBe('H D D D D E1 H D D D E0');
   });

@@ -30,7 +30,7 @@ export function makePacket(sendTime: number, payloads: readonly TestPayload[], p
   return parsePacket(bytes);
 }
 
-/** A small ASF file of ffmpeg's: 160x120, 25 frames a second, and a tone. */
+/** Makes a small ASF file with ffmpeg: 160x120, 25 frames a second, and a tone. */
 export async function makeFile(path: string, options: { seconds?: number; packetSize?: number } = {}): Promise<void> {
   const { seconds = 2, packetSize = 1400 } = options;
   const graph = 'testsrc2=size=160x120:rate=25[out0];sine=sample_rate=44100[out1]';
@@ -56,7 +56,7 @@ export async function makeFile(path: string, options: { seconds?: number; packet
   ]);
 }
 
-/** A header for packets of {@link makePacket}: one video stream, as ffmpeg writes it. */
+/** A header for packets from {@link makePacket}: one video stream, as ffmpeg writes it. */
 export async function makeHeader(packetSize = 400): Promise<AsfHeader> {
   const { stdout } = await execa(
     ffmpegPath,
@@ -70,7 +70,7 @@ export async function makeHeader(packetSize = 400): Promise<AsfHeader> {
   return parseHeader(bytes.subarray(0, Number(bytes.readBigUInt64LE(16)) + 50));
 }
 
-/** A clock whose sleepers wake at once, at the time to which they slept. */
+/** A clock whose sleepers wake at once, at the time until which they slept. */
 export class FakeClock implements Clock {
   time = 1000;
   readonly sleeps: number[] = [];

@@ -19,7 +19,7 @@ const numbers = (packets: readonly DataPacket[]) =>
   packets.flatMap(({ payloads }) => payloads.map(({ mediaObjectNumber }) => mediaObjectNumber));
 
 describe('Timeline', () => {
-  it('passes the first run on as it is', () => {
+  it('passes the first run unchanged', () => {
     const timeline = new Timeline();
     timeline.restart();
     const packets = run(3, 7000);
@@ -27,7 +27,7 @@ describe('Timeline', () => {
     expect(timeline.shifted).toBe(false);
   });
 
-  it('goes on where the last object of the run before ended', () => {
+  it('goes on where the last object of the previous run ended', () => {
     const timeline = new Timeline();
     const first = place(timeline, run(5));
     timeline.restart();
@@ -48,7 +48,7 @@ describe('Timeline', () => {
     expect(presentationTimes(place(timeline, run(2, 500_000)))).toEqual([3200, 3240]);
   });
 
-  it('changes nothing when the source goes on by itself', () => {
+  it('changes nothing if the source continues on its own', () => {
     const timeline = new Timeline();
     place(timeline, run(5));
     timeline.restart();
@@ -91,7 +91,7 @@ describe('Timeline', () => {
     place(timeline, late);
     timeline.restart();
     const second = place(timeline, run(60));
-    // Without the hold it would be 1080 - 3000.
+    // Otherwise it would be 1080 - 3000.
     expect(sendTimes(second).slice(0, 3)).toEqual([40, 40, 40]);
     expect(sendTimes(second).at(-1)).toBe(59 * 40 - 1920);
     expect(presentationTimes(second)[0]).toBe(1080);
@@ -120,7 +120,7 @@ describe('Timeline', () => {
       expect(sendTimes(place(new Timeline(), [...run(3, 5000), ...run(3)]))).toEqual([5000, 5040, 5080, 0, 40, 80]);
     });
 
-    it('leaves blocks of audio and video as they are, however far send times go back between them', () => {
+    it('leaves blocks of audio and video unchanged, however far send times go back between them', () => {
       const blocks = [block(1, 0, 15_000), block(2, 0, 15_000), block(1, 15_000, 30_000), block(2, 15_000, 30_000)];
       const packets = blocks.flat();
       const timeline = detecting();
@@ -128,7 +128,7 @@ describe('Timeline', () => {
       expect(timeline.shifted).toBe(false);
     });
 
-    it('leaves reordered send times as they are', () => {
+    it('leaves reordered send times unchanged', () => {
       const late = run(50).map((packet, index) =>
         makePacket(index % 5 === 4 ? packet.sendTime : packet.sendTime + 4000, [
           { number: index, time: packet.sendTime + 8000 },
@@ -144,7 +144,7 @@ describe('Timeline', () => {
       expect(presentationTimes(place(detecting(), order))).toEqual([3000, 3200, 3080, 3120, 3400]);
     });
 
-    it('is not led astray by a damaged packet, neither then nor at the next restart', () => {
+    it('is not misled by a damaged packet, neither then nor at the next restart', () => {
       const timeline = detecting();
       const packets = [...run(3), makePacket(120, [{ number: 3, time: 2_000_000_000 }]), ...run(3, 160)];
       expect(presentationTimes(place(timeline, packets))).toEqual(presentationTimes(packets));
@@ -152,7 +152,7 @@ describe('Timeline', () => {
       expect(presentationTimes(place(timeline, run(1)))).toEqual([3280]);
     });
 
-    it('finds it by the send times where nothing else is said', () => {
+    it('finds it by the send times if there is nothing else to go by', () => {
       const bare = (sendTime: number) => {
         const packet = makePacket(sendTime, [{ time: 0 }]);
         return { ...packet, payloads: packet.payloads.map((payload) => ({ ...payload, presentationTime: -1 })) };
@@ -162,7 +162,7 @@ describe('Timeline', () => {
       expect(timeline.shifted).toBe(true);
     });
 
-    it('takes what the source says for one restart, not for two', () => {
+    it("counts the source's announcement as one restart, not as two", () => {
       const timeline = detecting();
       place(timeline, run(5, 5000));
       timeline.restart();

@@ -11,7 +11,7 @@ const audioOnly: LaneChoice = {
   select: ({ wire }) => filterPacket(parsePacket(wire), (stream) => (stream === AUDIO ? 0 : 2)),
 };
 
-/** Two units a packet, with numbers of the lane, as a protocol writes that cuts packets in fragments. */
+/** Two units a packet, with numbers of the lane, like a protocol that fragments packets. */
 const halves = (more: Partial<WireFormat> = {}) =>
   textWire('halves', {
     numbers: 'lane',
@@ -53,7 +53,7 @@ describe('a wire', () => {
     expect(other).not.toBe(first);
   });
 
-  it('gives two players that join at one key frame the same buffer, also after more was delivered', () => {
+  it('gives two players that join at one key frame the same buffer, even after more was delivered', () => {
     feed.feed(12);
     const [a, b] = [feed.join(), feed.join()];
     feed.feed(1);
@@ -71,7 +71,7 @@ describe('a wire', () => {
     expect(ends.at(-1)).toBe(bytes.length);
   });
 
-  it('numbers without a bound and masks on the wire alone', () => {
+  it('numbers without a bound, and masks only on the wire', () => {
     feed.feed(1);
     const fake = new FakePlayer();
     const player = feed.broadcast.join(fake, EVERY_STREAM, textWire(), { number: 1022 });
@@ -98,7 +98,7 @@ describe('a wire', () => {
     expect(late.written.at(-1)).toBe(early.written.at(-1));
   });
 
-  it('goes on from the number of a player that comes back, in the numbers of its own', () => {
+  it('continues the numbers of a player that comes back', () => {
     feed.feed(3);
     const fake = new FakePlayer();
     const player = feed.broadcast.join(fake, EVERY_STREAM, halves());
@@ -159,7 +159,7 @@ describe('what a join grants', () => {
     expect(all.lead).toBeLessThanOrEqual(5000);
   });
 
-  it('is told also when there is no key frame yet', () => {
+  it('is reported even if there is no key frame yet', () => {
     feed.sendTime = 100;
     feed.feed(2);
     const player = feed.join();
@@ -167,7 +167,7 @@ describe('what a join grants', () => {
     expect(player.written).toEqual([]);
   });
 
-  it('ignores a preroll that the packets do not bear out', () => {
+  it('ignores a preroll that contradicts the packets', () => {
     feed.close();
     feed = new Feed({ burst: 1000 }, { preroll: 3_600_000 });
     feed.feed(100);
@@ -175,7 +175,7 @@ describe('what a join grants', () => {
   });
 });
 
-describe('units that are asked for again', () => {
+describe('units that are requested again', () => {
   const numbersOf = (player: FakePlayer) => player.packets.map(([location, number]) => [number, location]);
 
   function joined(wire = halves()) {
@@ -197,7 +197,7 @@ describe('units that are asked for again', () => {
     expect(player.recent(-1)).toBeUndefined();
   });
 
-  it('are found across what was left out for a slow player', () => {
+  it('are found across packets that were dropped for a slow player', () => {
     feed.close();
     feed = new Feed({ maxBacklog: 1000 });
     feed.feed(1);
@@ -229,7 +229,7 @@ describe('units that are asked for again', () => {
     for (const [number, location] of all) expect(player.recent(number!)?.packet.location).toBe(location);
   });
 
-  it('are not found when they are kept no more', () => {
+  it('are not found once they are no longer kept', () => {
     feed.close();
     feed = new Feed({ burst: 500, history: 500 });
     feed.feed(1);
@@ -247,7 +247,7 @@ describe('units that are asked for again', () => {
 describe('entries', () => {
   const videoPacket = (sendTime: number) => ({ type: 'packet', packet: testPacket(sendTime, { key: true }) }) as const;
 
-  it('[WMSP-206] begin anew behind an end with more to come, also under an equal header', () => {
+  it('[WMSP-206] start over after an end with more to come, even under an equal header', () => {
     const { broadcast } = feed;
     const player = feed.join();
     const seen: string[] = [];
@@ -275,7 +275,7 @@ describe('entries', () => {
     expect(broadcast.counters.splices).toBe(0);
   });
 
-  it('go on when an encoder comes back without having ended them', () => {
+  it('continue if an encoder comes back without having ended them', () => {
     const player = feed.join();
     feed.feed(2);
     feed.broadcast.write({ type: 'header', header: testHeader() });
@@ -286,7 +286,7 @@ describe('entries', () => {
     expect(feed.broadcast.generation).toBe(1);
   });
 
-  it('are told from another layout', () => {
+  it('are distinguished from another layout', () => {
     const player = feed.join();
     player.next = wanting();
     feed.broadcast.write({ type: 'header', header: testHeader({ video: false }) });
@@ -294,7 +294,7 @@ describe('entries', () => {
   });
 });
 
-describe('somebody who wants a broadcast', () => {
+describe('a user of a broadcast', () => {
   it('is a player, a follower, or one that holds it', () => {
     const { broadcast } = feed;
     expect(broadcast.wanted).toBe(false);
@@ -345,7 +345,7 @@ describe('a script command', () => {
     expect(text.toString('utf16le')).toBe('TEXT\0Grüße\0');
   });
 
-  it('is nothing that a player begins with', () => {
+  it('is not a packet that a player begins with', () => {
     feed.close();
     feed = new Feed({}, { commands: COMMANDS });
     feed.sendTime = 100;
@@ -370,7 +370,7 @@ describe('a publisher that sends next to nothing in large packets', () => {
     },
   });
 
-  it('makes no player get more at once than is kept, counted with the padding, and none of it in one piece', () => {
+  it('gives no player more at once than is kept, counted with the padding, and none of it in one piece', () => {
     feed.close();
     feed = new Feed({ maxHistory: 8 * 1024 * 1024, maxBacklog: 1e9 }, { packetSize: PACKET_SIZE, video: false });
     const packet = testPacket(0, { stream: AUDIO, dataSize: 1, packetSize: 64 });
@@ -382,7 +382,7 @@ describe('a publisher that sends next to nothing in large packets', () => {
     expect(Math.max(...player.written.map(({ length }) => length))).toBeLessThanOrEqual(512 * 1024);
   });
 
-  it('fills no player that does not take it, and the others get all', () => {
+  it('fills no player that does not take it, and the others get everything', () => {
     feed.close();
     feed = new Feed({ maxHistory: 8 * 1024 * 1024 }, { packetSize: PACKET_SIZE, video: false });
     const packet = testPacket(0, { stream: AUDIO, dataSize: 1, packetSize: 64 });
@@ -421,7 +421,7 @@ describe('a publisher that sends next to nothing in large packets', () => {
 });
 
 describe('without key frames', () => {
-  it('players begin after some seconds with what there is, and the operator is told once', () => {
+  it('players begin after some seconds with what there is, and the operator is warned once', () => {
     const warnings: string[] = [];
     feed.close();
     feed = new Feed({ onWarning: (text) => warnings.push(text) });

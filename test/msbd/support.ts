@@ -36,7 +36,10 @@ export function wireMessages(bytes: Buffer): WireMessage[] {
   return messages;
 }
 
-/** The letters of a conversation: S for IND_STREAMINFO, s for RES_STREAMINFO, C RES_CONNECT, P IND_PACKET, E IND_EOS, ? REQ_PING. */
+/**
+ * The letters of a conversation: S for IND_STREAMINFO, s for RES_STREAMINFO, C RES_CONNECT, P IND_PACKET, E IND_EOS, ?
+ * REQ_PING.
+ */
 export function shape(bytes: Buffer): string {
   const letters: Record<number, string> = { 1: '?', 4: 's', 5: 'S', 8: 'C', 9: 'E', 10: 'P' };
   return wireMessages(bytes)

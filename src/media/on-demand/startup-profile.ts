@@ -49,8 +49,8 @@ async function readObjects(
 }
 
 /**
- * Returns the largest lag of the sound after the picture in ms; if the sound never lags, the lag of the picture after the
- * sound, negative ([MS-WMSP] 2.2.1.12.7).
+ * Returns the largest lag of the sound after the picture in ms; if the sound never lags, the lag of the picture after
+ * the sound, negative ([MS-WMSP] 2.2.1.12.7).
  */
 function largestLag(objects: readonly SentObject[]): { lag: number; time: number } {
   const last = new Map<string | undefined, number>();

@@ -99,7 +99,9 @@ export type ServerMessage =
 const FUNNEL_NAME = 'Funnel Of The Gods';
 /** Fixed fields such as nCubs; the random bytes of a packet pair follow. */
 const FUNNEL_INFO_SIZE = 48;
-/** Random bytes of the three ReportFunnelInfo messages of a packet pair: packets of 512, 512 and 1056 bytes (3.2.5.4). */
+/**
+ * Random bytes in the three ReportFunnelInfo messages of a packet pair: packets of 512, 512 and 1056 bytes (3.2.5.4).
+ */
 export const TCP_PAIR_SIZES = [432, 432, 976] as const;
 
 function withResult(mid: number, size: number, hr: number, incarnation: number): Buffer {

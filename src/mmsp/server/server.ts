@@ -62,7 +62,7 @@ const MAX_ANSWERS_BEHIND = 1024 * 1024;
 /** Datagrams with resend requests accepted from one client in a second. */
 const MAX_RESEND_REQUESTS = 200;
 
-/** The server role of MS-MMSP: a TCP port for clients, and a UDP port for their resend requests and for Data packets. */
+/** The server role of MS-MMSP: a TCP port for clients, and a UDP port for resend requests and Data packets. */
 export class MmspServer {
   readonly #options: MmspServerOptions;
   readonly #timers: MmspTimers;

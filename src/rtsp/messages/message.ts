@@ -98,7 +98,12 @@ function withBody(firstLine: string, fields: readonly Field[], body: Buffer | un
   return Buffer.concat([serialiseHead(firstLine, [...fields, ['Content-Length', `${body.length}`]]), body]);
 }
 
-/** Writes the head of an interleaved frame; its packet follows. @param size bytes, at most 65535 @returns where the packet begins */
+/**
+ * Writes the head of an interleaved frame; its packet follows.
+ *
+ * @param size bytes, at most 65535
+ * @returns where the packet begins
+ */
 export function writeFrameHead(into: Buffer, at: number, channel: number, size: number): number {
   into[at] = DOLLAR;
   into[at + 1] = channel;

@@ -1,5 +1,6 @@
 /*
- * The RTCP that a client of a retransmission stream sends (MS-RTSP 2.2.4, RFC 4585 6.2.1, RFC 3550 6.5); integers are big-endian.
+ * The RTCP that a client of a retransmission stream sends (MS-RTSP 2.2.4, RFC 4585 6.2.1, RFC 3550 6.5);
+ * integers are big-endian.
  *
  *   0                   1                   2                   3
  *   0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1

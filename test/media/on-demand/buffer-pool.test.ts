@@ -1,7 +1,7 @@
 import { BufferPool } from '../../../src/media/on-demand/buffer-pool.js';
 
 describe('BufferPool', () => {
-  it('gives buffers that are large enough, and the same again', () => {
+  it('returns buffers that are large enough, and reuses them', () => {
     const pool = new BufferPool();
     for (const size of [1, 8192, 8193, 100_000, 128 * 1024, 256 * 1024, 300_000, 1_000_000]) {
       const buffer = pool.take(size);
@@ -16,7 +16,7 @@ describe('BufferPool', () => {
     expect(pool.take(40_000)).not.toBe(one);
   });
 
-  it('keeps no more than 2 MiB of a size, and nothing that is very large', () => {
+  it('keeps no more than 2 MiB of a size, and nothing very large', () => {
     const pool = new BufferPool();
     for (let count = 0; count < 100; count++) pool.give(pool.take(1_000_000));
     expect(pool.size).toBe(0);

@@ -48,7 +48,7 @@ beforeAll(() => makeMedia(whole, { seconds: 6 }));
 afterAll(() => Promise.all(opened.map((file) => file.close())));
 
 describe('open', () => {
-  it('says what is wrong in one sentence', async () => {
+  it('reports what is wrong in one sentence', async () => {
     const path = (name: string): string => join(folder, name);
     await mkdir(path('folder.wmv'));
     await writeFile(path('empty.wmv'), '');
@@ -93,7 +93,7 @@ describe('the header', () => {
     expect(file.path).toBe(whole);
   });
 
-  it('says Seekable for a file without an index too, and changes nothing else', async () => {
+  it('says Seekable even for a file without an index, and changes nothing else', async () => {
     const path = join(folder, 'not-seekable.wmv');
     await copyFile(whole, path);
     const stored = contentsOf(whole).header;
@@ -103,7 +103,7 @@ describe('the header', () => {
     expect(header.bytes.equals(stored.bytes)).toBe(true);
   });
 
-  it('of a cut file says what is there', async () => {
+  it('of a truncated file describes what is there', async () => {
     const path = join(folder, 'cut-data.wmv');
     await copyFile(whole, path);
     const { header: stored } = contentsOf(whole);
@@ -121,7 +121,7 @@ describe('the header', () => {
     expect(locations(await play(file))).toEqual(Array.from({ length: 60 }, (_each, index) => index));
   });
 
-  it('of a recording that was never finished is that of a file', async () => {
+  it('of a recording that was never finished is like that of a file', async () => {
     const path = join(folder, 'recording.wmv');
     const { header, packets } = contentsOf(whole);
     const builder = new AsfFileBuilder(header);
@@ -144,9 +144,9 @@ describe('the header', () => {
   });
 
   it.each([
-    ['what a pipe ends with', Buffer.from('244508000000000000000800', 'hex')],
+    ['the trailer of a pipe', Buffer.from('244508000000000000000800', 'hex')],
     ['reserved space', Buffer.alloc(40_000)],
-    ['megabytes of it', Buffer.alloc(20 * 1024 * 1024)],
+    ['megabytes of reserved space', Buffer.alloc(20 * 1024 * 1024)],
     ['bytes that look a little like packets', Buffer.alloc(4000, 0x82)],
   ])('of a live file does not count %s', async (_name, trailer) => {
     const path = join(folder, 'trailer.wmv');
@@ -160,7 +160,7 @@ describe('the header', () => {
 describe('a file that changes while it plays', () => {
   const read = (file: OnDemandFile) => file.reader({ from: 0, choice: everything, rate: 1, padding: 'cut' });
 
-  it('ends where it was cut', async () => {
+  it('ends where it was truncated', async () => {
     const path = join(folder, 'shrinks.wmv');
     await copyFile(whole, path);
     const file = await open(path);
@@ -188,7 +188,7 @@ describe('a file that changes while it plays', () => {
     const file = await open(path);
     const reader = read(file);
     await readAll(reader, 60);
-    // A packet of which only a part is written yet does not count.
+    // A packet does not count until all of it is written.
     await appendFile(path, Buffer.concat([...made.slice(100, 170), made[170]!.subarray(0, 100)]));
     const batch = await readAll(reader, 60);
     await appendFile(path, Buffer.concat([made[170]!.subarray(100), ...made.slice(171)]));
@@ -202,7 +202,7 @@ describe('a file that changes while it plays', () => {
     expect(await file.locate({ kind: 'time', milliseconds: 19_950 }, only({ 1: 0 }))).toBe(file.packetCount - 1);
   });
 
-  it('plays on when it is deleted', async () => {
+  it('plays on after it is deleted', async () => {
     const path = join(folder, 'vanishes.wmv');
     await copyFile(whole, path);
     const file = await open(path);
@@ -213,7 +213,7 @@ describe('a file that changes while it plays', () => {
     expect(reader.position).toBe(file.packetCount);
   });
 
-  it('fails in words when it was closed', async () => {
+  it('fails with an error message after it was closed', async () => {
     const file = await OnDemandFile.open(whole);
     const reader = read(file);
     await file.close();

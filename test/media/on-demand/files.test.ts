@@ -30,7 +30,7 @@ function film(name: string, packets = 50): string {
   return path;
 }
 
-/** Descriptors of this process on files of the folder. */
+/** Descriptors of this process for files in the folder. */
 async function descriptors(): Promise<string[]> {
   const numbers = await readdir('/proc/self/fd');
   const targets = await Promise.all(numbers.map((number) => readlink(`/proc/self/fd/${number}`).catch(() => '')));
@@ -42,7 +42,7 @@ async function untilClosed(name: string): Promise<void> {
 }
 
 async function isClosed(file: OnDemandFile): Promise<boolean> {
-  // What others have read already is given without the file; what ends at a time is always read.
+  // Packets that others have read come from memory; a read that ends at a time always uses the file.
   const read = file.reader({ from: 0, choice: everything, rate: 1, padding: 'cut', maxDuration: 1000 }).next();
   return read.then(
     () => false,
@@ -92,7 +92,7 @@ it('closes a file some time after its last player', async () => {
   }
 });
 
-it('opens a file anew for new players when it was changed, replaced or touched', async () => {
+it('reopens a file for new players if it was changed, replaced or touched', async () => {
   const files = registry();
   const path = film('changes');
   const first = await files.acquire(path);
@@ -131,7 +131,7 @@ it('tells every player that a file cannot be opened, and tries again', async () 
   expect((await files.acquire(path)).packetCount).toBe(50);
 });
 
-it('opens no more files than it may: idle ones are closed, and an older state is better than none', async () => {
+it('stays within its limit of open files: closes idle ones, and prefers an older state to none', async () => {
   const files = registry({ maxFiles: 2 });
   const [a, b, c] = [film('a'), film('b'), film('c')];
   const first = await files.acquire(a);
@@ -150,7 +150,7 @@ it('opens no more files than it may: idle ones are closed, and an older state is
   expect(await isClosed(third)).toBe(false);
 });
 
-it('closes everything at the end, whoever plays', async () => {
+it('closes everything at the end, even files that are playing', async () => {
   const files = registry();
   const file = await files.acquire(film('open'));
   const opening = files.acquire(film('opening'));

@@ -6,17 +6,17 @@ import type { DueCheck, OnDemandItem } from '../../../src/media/on-demand/option
 
 const PREROLL = 1000;
 
-/** What a reader can give at a time. */
+/** One read's worth of packets. */
 interface Run {
   readonly items: readonly OnDemandItem[];
   readonly end: boolean;
   readonly rewound?: boolean;
   readonly idle?: boolean;
-  /** Send times of packets of which nothing is to be sent. */
+  /** Send times of packets that are filtered out. */
   readonly passed?: readonly number[];
 }
 
-/** A flow with a clock, a ticker and an output that do what the test says. */
+/** A flow with a clock, a ticker and an output that the test controls. */
 class Stage {
   now = 1000;
   backlog = 0;
@@ -24,7 +24,7 @@ class Stage {
   /** Time of writing, by location. */
   readonly sent = new Map<number, number>();
   readonly writes: number[][] = [];
-  /** Batches that were given back. */
+  /** Number of batches given back. */
   released = 0;
   readonly ends: { rewound: boolean }[] = [];
   readonly errors: WmError[] = [];
@@ -93,7 +93,7 @@ class Stage {
   }
 }
 
-/** As a reader does: what is due of a run, and what is not. */
+/** Splits a run like a reader: into what is due, and the rest. */
 function split({ items, end, rewound, idle, passed = [] }: Run, pacer: DueCheck): { due: Run; rest?: Run } {
   const late = passed.findIndex((sendTime) => {
     const due = pacer.due(sendTime);
@@ -150,7 +150,7 @@ describe('pace', () => {
     expect([stage.reads, stage.released, stage.locations]).toEqual([2, 2, [0, 1]]);
   });
 
-  it('sends together what is due within a second, and then nothing for as long', async () => {
+  it('sends everything that is due within a second together, and then nothing for as long', async () => {
     const stage = await new Stage(packets(100), { burst: 0, ahead: 1000 }).start();
     expect(stage.locations).toHaveLength(11);
     await stage.pass(1000);
@@ -225,7 +225,7 @@ describe('pace', () => {
     }
   });
 
-  it('[WMSP-020] is not slowed down by an acceleration below the rate of the media, nor changed by one of 0', async () => {
+  it('[WMSP-020] is not slowed down by an acceleration below the rate of the media, nor affected by one of 0', async () => {
     const slow = await new Stage(packets(50), { acceleration: { bitsPerSecond: 1000, milliseconds: 60_000 } }).start();
     await slow.pass(5000);
     expect(slow.sent.get(49)).toBeLessThanOrEqual(4950);
@@ -238,7 +238,7 @@ describe('pace', () => {
     }
   });
 
-  it('does not wait for gaps, and takes small steps back as no step', async () => {
+  it('does not wait for gaps, and ignores small steps back', async () => {
     const times = [0, 100, 90, 100, 95, 200, 500_000, 500_100, 3, 103];
     const items = times.map((sendTime, location) => ({ location, bytes: Buffer.alloc(10), sendTime }));
     const stage = await new Stage([{ items, end: true }], { burst: 0 }).start();
@@ -246,7 +246,7 @@ describe('pace', () => {
     expect([...stage.sent.values()]).toEqual([0, 100, 100, 100, 100, 200, 200, 300, 300, 400]);
   });
 
-  it('keeps its pace in a file of blocks of audio and video, whose send times overlap, and after a damaged packet', async () => {
+  it('keeps its pace in a file of blocks of audio and video with overlapping send times, and after a damaged packet', async () => {
     const block = (from: number) => Array.from({ length: 20 }, (_, index) => from + index * 100);
     const times = [...block(0), ...block(0), ...block(2000), ...block(2000), 1_000_000_000, ...block(4000)];
     const items = times.map((sendTime, location) => ({ location, bytes: Buffer.alloc(10), sendTime }));
@@ -257,7 +257,7 @@ describe('pace', () => {
     expect(stage.sent.get(100)).toBe(5900);
   });
 
-  it('goes on where send times wrap', async () => {
+  it('goes on when send times wrap', async () => {
     const stage = await new Stage(packets(50, { first: 2 ** 32 - 2000 }), { burst: 0 }).start();
     await stage.pass(5000);
     expect([...stage.sent.values()]).toEqual(Array.from({ length: 50 }, (_each, index) => index * 100));
@@ -270,7 +270,7 @@ describe('pace', () => {
     expect([...stage.sent.values()]).toEqual([0, 6000, 12_000]);
   });
 
-  it('lets the time of packets pass that are not sent', async () => {
+  it('spends the time of packets that are not sent', async () => {
     const empty = Array.from({ length: 20 }, (_each, index) => ({ items: [], end: false, passed: [index * 1000] }));
     const stage = await new Stage([...empty, { items: [], end: true }], { burst: 0 }).start();
     expect([stage.reads, stage.ends.length]).toEqual([2, 0]);
@@ -282,7 +282,7 @@ describe('pace', () => {
 });
 
 describe('back-pressure', () => {
-  it('stops reading and sending while the output is behind, and leaves nothing out', async () => {
+  it('stops reading and sending while the output is behind, and drops nothing', async () => {
     const stage = new Stage(packets(100), { maxBacklog: 5000 });
     stage.onWrite = () => {
       stage.backlog = 10_000;
@@ -325,12 +325,12 @@ describe('back-pressure', () => {
 });
 
 describe('the end', () => {
-  it('says that the start was reached backwards', async () => {
+  it('says that reverse playback reached the start', async () => {
     const stage = await new Stage([{ items: [], end: true, rewound: true }], { rate: -1 }).start();
     expect(stage.ends).toEqual([{ rewound: true }]);
   });
 
-  it('is an error when the file or the output fails, once', async () => {
+  it('is an error if the file or the output fails, once', async () => {
     const gone = new WmError('WM_NO_INPUT', 'The file is gone.');
     const stage = await new Stage([packets(20)[0]!, gone]).start();
     expect(stage.errors).toEqual([gone]);
@@ -349,7 +349,7 @@ describe('the end', () => {
     expect(output.errors[0]).toMatchObject({ code: 'WM_FAILED', message: 'The output is closed.' });
   });
 
-  it('is silent when the flow is stopped, at any time', async () => {
+  it('is silent if the flow is stopped, at any time', async () => {
     const idle = new Stage(packets(20));
     idle.flow.stop();
     await idle.start();
@@ -396,7 +396,7 @@ describe('Ticker', () => {
     jest.useRealTimers();
   });
 
-  it('calls all tasks from one timer, and none when there are no tasks', () => {
+  it('calls all tasks from one timer, which stops when there are no tasks', () => {
     const ticker = new Ticker();
     const calls = { one: 0, other: 0 };
     const one = () => {

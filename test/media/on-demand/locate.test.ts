@@ -37,7 +37,7 @@ const at = (file: OnDemandFile, milliseconds: number, choice = everything): Prom
 
 afterAll(() => Promise.all(opened.map((file) => file.close())));
 
-/** The packet of the last audio object up to a time. */
+/** Returns the packet of the last audio object up to a time. */
 function audioPacketAt({ header, packets }: Contents, stream: number, time: number): number {
   const found = packets.findLastIndex(({ payloads }) =>
     payloads.some(
@@ -77,7 +77,7 @@ describe('a time', () => {
     },
   );
 
-  // ffprobe is no dependency of the package; without it the AsfReader of the other tests is the only judge.
+  // ffprobe is not a dependency of the package; without it, the AsfReader of the other tests is the only judge.
   (existsSync(ffprobe) ? it : it.skip)('is found where ffprobe sees the key frames', async () => {
     const path = join(folder, 'probed.wmv');
     await makeMedia(path, { seconds: 30 });
@@ -92,7 +92,7 @@ describe('a time', () => {
     for (let time = 1; time < 31_000; time += 97) expect(await at(file, time)).toBe(keyPacketAt(keys, time));
   });
 
-  it('is found in each of two videos, and in the one that begins first when both are chosen', async () => {
+  it('is found in each of two videos, and in the one that begins first if both are chosen', async () => {
     for (const index of [true, false]) {
       const path = join(folder, `two-${index}.wmv`);
       await makeMedia(path, { seconds: 30, gops: [25, 140] });
@@ -109,7 +109,7 @@ describe('a time', () => {
     }
   });
 
-  it('is found at the nearest audio object when there is no video, or none is chosen', async () => {
+  it('is found at the nearest audio object if there is no video, or none is chosen', async () => {
     const path = join(folder, 'audio.wma');
     await makeMedia(path, { gops: [], packetSize: 800 });
     const contents = contentsOf(path);
@@ -137,7 +137,7 @@ describe('a time', () => {
     for (const time of [0, -1, -(2 ** 32), Number.NaN, Number.NEGATIVE_INFINITY]) expect(await at(file, time)).toBe(0);
   });
 
-  it('is found by its place in the middle of a file that no index is read for twice', async () => {
+  it('is found by its position in the middle of a file, whose index is read only once', async () => {
     const path = join(folder, 'concurrent.wmv');
     await makeMedia(path, { seconds: 20 });
     const keys = keysOf(contentsOf(path), 1);
@@ -169,7 +169,7 @@ describe('an index that is wrong', () => {
     ['right', indexOf(right)],
     ['of another edit of the file', indexOf((seconds) => right(seconds) + 50)],
     ['of an earlier edit of the file', indexOf((seconds) => Math.max(right(seconds) - 50, 0))],
-    ['in front of the key frames', indexOf((seconds) => right(seconds) + 1)],
+    ['before the key frames', indexOf((seconds) => right(seconds) + 1)],
     ['beyond the file', indexOf(() => 0xffff_fff0)],
     ['falling', indexOf((seconds) => Math.max(2950 - right(seconds), 0))],
     ['shorter than the file', indexOf(right, 30)],
@@ -210,7 +210,7 @@ describe('an index that is wrong', () => {
     return object;
   }
 
-  it('is not needed: nor is an Index Object, which is used too', async () => {
+  it('is not needed; an Index Object is used too', async () => {
     for (const [name, trailer] of [
       ['object', indexObject(right)],
       ['wrong-object', indexObject((seconds) => right(seconds) + 7)],
@@ -222,7 +222,7 @@ describe('an index that is wrong', () => {
     }
   });
 
-  it('is not trusted when send times say nothing either', async () => {
+  it('is not trusted if send times say nothing either', async () => {
     const path = join(folder, 'no-send-times.wmv');
     const still = packets.map((_each, index) =>
       madePacket(0, [{ stream: 1, key: index % 50 === 0, number: index, time: index * 40 }]),
@@ -234,7 +234,7 @@ describe('an index that is wrong', () => {
 });
 
 describe('odd files', () => {
-  it('finds the start when the first key frame comes later, and any object of a video without key frames', async () => {
+  it('finds the start if the first key frame comes later, and any object of a video without key frames', async () => {
     const late = join(folder, 'late.wmv');
     const packetOf = (index: number, key: boolean): Buffer =>
       madePacket(index * 100, [{ stream: 1, key, number: index, time: index * 100 }]);
@@ -264,7 +264,7 @@ describe('odd files', () => {
     );
     writeAsf(path, testHeader(), packets);
     const file = await open(path);
-    // Packets of a whole piece and more, at which the search looks.
+    // A whole segment and more of damaged packets, where the search looks.
     patch(path, testHeader().bytes.length + 327 * 400, Buffer.alloc(350 * 400, 0xee));
     expect(file.durationMs).toBe(100_000);
     expect(await at(file, 5_050)).toBe(50);
@@ -275,7 +275,7 @@ describe('odd files', () => {
 });
 
 describe('a packet and a byte', () => {
-  it('are just that packet, within the file', async () => {
+  it('give exactly that packet, within the file', async () => {
     const path = join(folder, 'positions.wmv');
     await makeMedia(path, { seconds: 5 });
     const file = await open(path);
@@ -300,7 +300,7 @@ describe('a packet and a byte', () => {
     for (const value of [2 ** 64, start + packetCount * packetSize]) expect(await offset(value)).toBe(packetCount);
   });
 
-  it('counts the header when both readings name a packet', async () => {
+  it('counts the header if both readings name a packet', async () => {
     const path = join(folder, 'even.wmv');
     const length = testHeader().bytes.length + 44;
     const header = testHeader({ ballast: 400 - (length % 400) });

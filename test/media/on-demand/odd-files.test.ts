@@ -14,7 +14,7 @@ import { everything, locations, madePacket, only, PREROLL, play } from './suppor
 const folder = temporaryFolder();
 const opened: OnDemandFile[] = [];
 const SIZE = 400;
-/** A packet is sent in so many ms, and a key frame begins in every tenth. */
+/** A packet every so many ms, and a key frame in every tenth. */
 const STEP = 100;
 const GOP = 10;
 
@@ -27,13 +27,13 @@ async function open(path: string): Promise<OnDemandFile> {
 afterAll(() => Promise.all(opened.map((file) => file.close())));
 
 interface FilmOptions {
-  /** ms that are added to all times. */
+  /** Added to all times, in ms. */
   readonly from?: number;
   readonly keys?: boolean;
   readonly packetSize?: number;
 }
 
-/** Packets with a picture and a sound each, which fill most of them. */
+/** Packets with one picture and one sound each, which nearly fill them. */
 function film(count: number, { from = 0, keys = true, packetSize = SIZE }: FilmOptions = {}): Buffer[] {
   const size = Math.min(Math.floor(packetSize * 0.43), 60_000);
   return Array.from({ length: count }, (_each, number) => {
@@ -59,7 +59,9 @@ function write(name: string, ...pieces: readonly (Buffer | readonly Buffer[])[])
   return path;
 }
 
-/** Of each packet the media times of its objects, in packets' steps from the start; all must be there together. */
+/**
+ * The media times of each packet's objects, in steps of packets from the start; every packet must have all its objects.
+ */
 function times(items: Awaited<ReturnType<typeof play>>): number[] {
   return items.map(({ bytes }) => {
     const { payloads } = parsePacket(bytes);
@@ -74,7 +76,7 @@ const range = (from: number, to: number): number[] => Array.from({ length: to - 
 const at = (file: OnDemandFile, milliseconds: number): Promise<number> =>
   file.locate({ kind: 'time', milliseconds }, everything);
 
-/** The media time of what a player gets first after a seek, in steps. */
+/** The media time of the first packet after a seek, in steps. */
 async function firstAt(file: OnDemandFile, milliseconds: number): Promise<number> {
   const from = await at(file, milliseconds);
   return times(await play(file, { from }))[0]!;
@@ -84,7 +86,7 @@ describe('bytes that were lost or added in the middle of a file', () => {
   const packets = film(300);
   const cut = [...packets.slice(0, 100), packets[100]!.subarray(0, 300), ...packets.slice(101, 200)];
   const body = Buffer.concat([...cut, Buffer.alloc(170, 0x55), ...packets.slice(200)]);
-  // The recorder wrote what it believed to have written; or it was stopped before it wrote anything.
+  // The recorder wrote the counts that it assumed, or was stopped before it wrote any.
   const files = [
     ['a finished file', complete(testHeader(), 300)],
     ['a recording', testHeader()],
@@ -111,15 +113,15 @@ describe('bytes that were lost or added in the middle of a file', () => {
     }
   });
 
-  it('do not matter to playing backwards', async () => {
+  it('do not matter to reverse playback', async () => {
     const file = await open(write('backwards.asf', testHeader().bytes, body));
     const items = await play(file, { from: file.packetCount, rate: -1, choice: only({ 1: 0 }) });
-    // The key frame of the packet that was cut is whole.
+    // The key frame in the cut packet is whole.
     expect(times(items)).toEqual(range(0, 30).map((second) => (29 - second) * GOP));
   });
 });
 
-it('sends no noise on, however well it can be read as packets', async () => {
+it('sends no noise, however much it looks like packets', async () => {
   const packets = film(100);
   packets[40] = madePacket(4000, [{ stream: 99, time: 4000, size: 300 }]);
   packets[50] = madePacket(2_000_000_000, [{ stream: 1, key: true, time: 2_000_000_000, size: 300 }]);
@@ -129,7 +131,7 @@ it('sends no noise on, however well it can be read as packets', async () => {
   expect(file.durationMs).toBe(10_000);
 });
 
-it('plays what is whole of a last packet that is cut, and all of one that is cut in its padding', async () => {
+it('plays the whole objects of a last packet that is cut, and all of one that is cut in its padding', async () => {
   const packets = film(10);
   const path = write('cut.asf', complete(testHeader(), 10).bytes, packets);
   const { length } = readFileSync(path);
@@ -181,7 +183,7 @@ describe('recordings that were joined', () => {
     }
   });
 
-  it('are found where the second header leaves the packets at the same distances, by the times that go back', async () => {
+  it('are found by the times that go back, if the second header leaves the packets at the same distances', async () => {
     const padded = testHeader({ ballast: SIZE - ((live.length + 44) % SIZE) });
     const pieces = [padded.bytes, ...first, padded.bytes, ...third];
     expect(padded.bytes.length % SIZE).toBe(0);
@@ -195,7 +197,7 @@ describe('recordings that were joined', () => {
   });
 });
 
-it('lasts as long as its times say where the header says something else', async () => {
+it('lasts as long as its times say if the header says something else', async () => {
   const packets = [...film(100), ...film(100, { from: 70_000 })];
   const declared = { playDuration: BigInt((20_000 + PREROLL) * 10_000) };
   const file = await open(write('hole in time.asf', complete(testHeader(), 200, declared).bytes, packets));
@@ -221,7 +223,7 @@ describe('times that do not begin at 0', () => {
     }
   });
 
-  it('a preroll that cannot be is replaced by how far ahead packets are sent', async () => {
+  it('replaces an implausible preroll by how far ahead packets are sent', async () => {
     for (const preroll of [2 ** 53, 4_000_000]) {
       const file = await open(write('preroll.asf', complete(testHeader({ preroll }), 100).bytes, film(100)));
       expect(file.header.preroll).toBe(PREROLL);
@@ -230,7 +232,7 @@ describe('times that do not begin at 0', () => {
     }
   });
 
-  it('send times that stand still are made from the presentation times', async () => {
+  it('replaces send times that stand still by times from the presentation times', async () => {
     const packets = film(200).map((bytes) => {
       const still = Buffer.from(bytes);
       still.writeUInt32LE(0, parsePacket(bytes).sendTimeStart);
@@ -245,14 +247,14 @@ describe('times that do not begin at 0', () => {
 describe('a file of which a part was never written', () => {
   const header = complete(testHeader(), 1000).bytes;
 
-  it('ends with what is there, also for seeks beyond it', async () => {
+  it('ends with what is there, even for seeks beyond it', async () => {
     const file = await open(write('half.asf', header, film(500), Buffer.alloc(500 * SIZE)));
     expect(file.packetCount).toBe(500);
     expect(file.durationMs).toBe(50_000);
     expect(await firstAt(file, 80_000)).toBe(490);
   });
 
-  it('is followed while it is written into the space that was reserved', async () => {
+  it('is followed while it is written into reserved space', async () => {
     const path = write('reserved.asf', testHeader().bytes, film(20), Buffer.alloc(80 * SIZE));
     const file = await open(path);
     const reader = file.reader({ from: 10, choice: everything, rate: 1, padding: 'cut' });
@@ -305,7 +307,7 @@ describe('video without key frames that are marked', () => {
     expect(parsePacket(item!.bytes).payloads.map(({ stream }) => stream)).toEqual([1, 2]);
   });
 
-  it('that has one at its start only begins after some seconds where a player goes on', async () => {
+  it('with only one at the start begins after some seconds if a player resumes', async () => {
     const packets = film(1000, { keys: false });
     packets[0] = film(1)[0]!;
     const file = await open(write('first only.asf', complete(testHeader(), 1000).bytes, packets));
@@ -315,7 +317,7 @@ describe('video without key frames that are marked', () => {
   });
 });
 
-it('divides packets that no protocol carries, and nothing of them is lost', async () => {
+it('splits packets that no protocol carries, and loses nothing', async () => {
   const packets = film(30, { packetSize: 100_000 });
   const file = await open(write('large.asf', complete(testHeader({ packetSize: 100_000 }), 30).bytes, packets));
   expect(file.packetSize).toBeLessThan(65_000);
@@ -335,7 +337,7 @@ it('divides packets that no protocol carries, and nothing of them is lost', asyn
   expect(numbers).toEqual([...numbers].sort((a, b) => a - b));
   expect(new Set(numbers).size).toBe(numbers.length);
   expect(await firstAt(file, 2000)).toBe(20);
-  // A player that goes on at a number in the middle of a packet gets what follows.
+  // A player that resumes at a number in the middle of a packet gets the rest.
   const middle = items[7]!.location;
   expect(locations(await play(file, { from: middle, exact: true }))).toEqual(numbers.slice(7));
 });
@@ -362,7 +364,7 @@ describe('a recording that goes on', () => {
     expect((await play(await open(path))).length).toBe(40);
   });
 
-  it('that nobody writes any more ends with its last packet', async () => {
+  it('ends with its last packet if nobody writes it any more', async () => {
     const file = await open(write('left.asf', testHeader().bytes, film(20)));
     const reader = file.reader({ from: 0, choice: everything, rate: 1, padding: 'cut' });
     expect(await reader.next()).toMatchObject({ end: true });

@@ -29,7 +29,7 @@ const level = fc.constantFrom<ThinningLevel>(0, 1, 2);
 const levels = fc.array(level, { minLength: 128, maxLength: 128 });
 const rate = fc.constantFrom(1, 2, 5, 1.5, -1, -2.5, -5);
 
-it('only fails in words, whatever a file holds, and never gives packets that are not in it', async () => {
+it('fails only with an error message, whatever a file holds, and never returns packets that are not in it', async () => {
   const path = join(folder, 'mutated.wmv');
   const change = fc.record({
     at: fc.double({ min: 0, max: 1, noNaN: true }),
@@ -70,7 +70,7 @@ it('only fails in words, whatever a file holds, and never gives packets that are
   );
 });
 
-it('gives from the start just what the filter leaves of every packet, whatever is chosen', async () => {
+it('returns from the start exactly what the filter leaves of every packet, whatever is chosen', async () => {
   const file = await OnDemandFile.open(film);
   const { packets } = contentsOf(film);
   await fc.assert(
@@ -94,7 +94,7 @@ it('gives from the start just what the filter leaves of every packet, whatever i
   await file.close();
 });
 
-it('begins every stream with a whole object, wherever playing begins and however often the choice changes', async () => {
+it('begins every stream with a whole object, wherever playback begins and however often the choice changes', async () => {
   const file = await OnDemandFile.open(film);
   await fc.assert(
     fc.asyncProperty(
@@ -125,7 +125,7 @@ it('begins every stream with a whole object, wherever playing begins and however
   await file.close();
 });
 
-it('gives the same in whatever steps it is due', async () => {
+it('returns the same in whatever steps it is due', async () => {
   const file = await OnDemandFile.open(film);
   await fc.assert(
     fc.asyncProperty(
@@ -146,7 +146,7 @@ it('gives the same in whatever steps it is due', async () => {
           let left = steps[step % steps.length]! + (step % 2);
           const given: number[] = [];
           const batch = await reader.next({ span: 500, due: () => left-- > 0, given: (size) => given.push(size) });
-          // What is valid only until the batch is released.
+          // Copies what is valid only until the batch is released.
           items.push(...batch.items.map((item) => ({ ...item, bytes: Buffer.from(item.bytes) })));
           expect(given.filter((size) => size > 0)).toEqual(batch.items.map(({ bytes }) => bytes.length));
           batch.release?.();
@@ -160,7 +160,7 @@ it('gives the same in whatever steps it is due', async () => {
   await file.close();
 });
 
-it('finds the same packet by halving as by looking at every one', async () => {
+it('finds the same packet by bisection as by looking at every one', async () => {
   const path = join(folder, 'steps.wmv');
   await fc.assert(
     fc.asyncProperty(
@@ -177,7 +177,7 @@ it('finds the same packet by halving as by looking at every one', async () => {
         writeAsf(path, testHeader(), packets);
         const file = await OnDemandFile.open(path);
         for (const milliseconds of keys.length === 0 ? [] : targets) {
-          // A time before the first object is that of the first object.
+          // A time before the first object means that of the first object.
           const end = Math.min(Math.max(milliseconds, steps[0]!.step), file.durationMs);
           const expected = keys.findLast(({ time }) => time <= end)?.packet ?? 0;
           expect(await file.locate({ kind: 'time', milliseconds }, everything)).toBe(milliseconds === 0 ? 0 : expected);

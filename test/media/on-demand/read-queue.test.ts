@@ -1,7 +1,7 @@
 import { ReadQueue } from '../../../src/media/on-demand/read-queue.js';
 
 describe('ReadQueue', () => {
-  /** Works that end when they are told to, and how they began and ended. */
+  /** Tasks that end when told, and a log of how they began and ended. */
   function stage(limit: number, count: number) {
     const queue = new ReadQueue(limit);
     const begun: number[] = [];
@@ -17,7 +17,7 @@ describe('ReadQueue', () => {
     return { begun, ends, results };
   }
 
-  it('has no more than so many works under way, and begins them in order', async () => {
+  it('runs a limited number of tasks at once, and begins them in order', async () => {
     const { begun, ends, results } = stage(2, 5);
     expect(begun).toEqual([0, 1]);
     ends[1]!.resolve(10);
@@ -30,7 +30,7 @@ describe('ReadQueue', () => {
     expect(begun).toEqual([0, 1, 2, 3, 4]);
   });
 
-  it('goes on behind a work that fails, whose error is its own', async () => {
+  it('goes on after a task that fails, which keeps its error to itself', async () => {
     const { begun, ends, results } = stage(1, 2);
     ends[0]!.reject(new Error('The disk fails.'));
     await expect(results[0]).rejects.toThrow('The disk fails.');

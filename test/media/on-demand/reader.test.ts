@@ -52,7 +52,7 @@ describe('all streams', () => {
     expect(payloadsOf(items.map(({ bytes }) => bytes))).toEqual(payloadsOf(packets.map(({ bytes }) => bytes)));
   });
 
-  it('[WMSP-117] [WMSP-118] come without padding, or at full size where that is asked for', async () => {
+  it('[WMSP-117] [WMSP-118] come without padding, or at full size on request', async () => {
     const file = await made(
       'padded',
       Array.from({ length: 50 }, () => [{ stream: 1, key: true, time: 0, size: 60 }]),
@@ -66,7 +66,7 @@ describe('all streams', () => {
     expect(kept.map(({ bytes }) => bytes)).toEqual(packets.map(({ bytes }) => bytes));
   });
 
-  it('come in reads of up to 128 KiB, or as much as is about due, also of large and of tiny packets', async () => {
+  it('come in reads of up to 128 KiB, or as much as is about due, for large and for tiny packets', async () => {
     for (const [name, packetSize] of [
       ['large', 60_000],
       ['tiny', 120],
@@ -84,7 +84,7 @@ describe('all streams', () => {
     }
   });
 
-  it('come up to the first that is not due, and from there on with the next read', async () => {
+  it('come up to the first that is not due, and go on from there with the next read', async () => {
     const file = await open(path);
     const { packets } = contentsOf(path);
     const reader = file.reader({ from: 0, choice: everything, rate: 1, padding: 'kept' });
@@ -106,7 +106,7 @@ describe('all streams', () => {
     expect(items.map(({ bytes }) => bytes)).toEqual(packets.map(({ bytes }) => bytes));
   });
 
-  it('leave out packets that cannot be read, and go on', async () => {
+  it('skip packets that cannot be read, and go on', async () => {
     const lists = Array.from({ length: 60 }, (_each, index) => [{ stream: 1, key: true, number: index, time: index }]);
     const target = join(folder, 'damaged.wmv');
     const packets = lists.map((payloads, index) => madePacket(index, payloads));
@@ -119,7 +119,7 @@ describe('all streams', () => {
 });
 
 describe('chosen streams', () => {
-  it('[WMSP-249] [WMSP-050] are all that packets hold; those left empty are left out', async () => {
+  it('[WMSP-249] [WMSP-050] are all that packets hold; packets left empty are dropped', async () => {
     const file = await open(path);
     const { packets } = contentsOf(path);
     for (const choice of [only({ 1: 0 }), only({ 3: 0 }), only({ 2: 0, 3: 0 }), only({ 1: 1, 3: 0 }), only({ 3: 1 })]) {
@@ -157,7 +157,7 @@ describe('chosen streams', () => {
     expect(new Set(asked)).toEqual(new Set(contentsOf(path).packets.map(({ sendTime }) => sendTime)));
   });
 
-  it('begin with a key frame, and others with a whole object, when playing begins in the middle', async () => {
+  it('begin with a key frame, and others with a whole object, if playback begins in the middle', async () => {
     const file = await made('middle', [
       [{ stream: 1, key: true, number: 1, time: 0, size: 50, objectSize: 90 }],
       [
@@ -194,7 +194,7 @@ describe('chosen streams', () => {
     expect(await from(1)).toEqual(['1: 2/1+0', '2: 2/1+50', '4: 2/2+0,1/5+0', '5: 1/6+0']);
     expect(await from(2)).toEqual(['4: 2/2+0,1/5+0', '5: 1/6+0']);
     expect(await from(5)).toEqual([]);
-    // A player that named the packet has what comes before.
+    // A player that named the packet has what precedes it.
     expect(await from(2, true)).toEqual(['2: 2/1+50,1/3+0', '3: 1/4+0', '4: 2/2+0,1/5+0', '5: 1/6+0']);
     expect(await from(5, true)).toEqual(['5: 1/6+0']);
     for (const packet of [6, 7, 2 ** 40]) expect(await from(packet)).toEqual([]);
@@ -242,7 +242,7 @@ describe('another choice while playing', () => {
     return open(target);
   }
 
-  it('[WMSP-251] [WMSP-254] begins a stream at a key frame, and goes on with the one it replaces until then', async () => {
+  it('[WMSP-251] [WMSP-254] begins a stream at a key frame, and continues the one it replaces until then', async () => {
     const file = await twoVideos('switch');
     const reader = file.reader({ from: 0, choice: only({ 1: 0, 3: 0 }), rate: 1, padding: 'cut' });
     const before = await readAll(reader, 30);
@@ -254,13 +254,13 @@ describe('another choice while playing', () => {
     expect(start).toBeGreaterThan(from);
     for (const { location, bytes } of after.items) {
       const streams = streamsOf(bytes);
-      // In the packet of the switch the old stream stands in front of the new one's key frame.
+      // In the packet of the switch, the old stream precedes the new one's key frame.
       expect(streams).toEqual(location < start ? [1, 3] : location === start ? [1, 2, 3] : [2, 3]);
     }
     expect(locations([...before.items, ...after.items])).toEqual(Array.from({ length: 400 }, (_each, index) => index));
   });
 
-  it('turns a stream off at once when none takes its place', async () => {
+  it('turns a stream off at once if none replaces it', async () => {
     const file = await twoVideos('off');
     const reader = file.reader({ from: 0, choice: everything, rate: 1, padding: 'cut' });
     await readAll(reader, 30);
@@ -286,7 +286,7 @@ describe('another choice while playing', () => {
     expect(again[1]).toBe(again[0]! + 1);
   });
 
-  it('counts from the last choice when one comes before the one before it has taken place', async () => {
+  it('counts from the last choice if it comes before the previous one has taken effect', async () => {
     const file = await twoVideos('undone');
     const reader = file.reader({ from: 0, choice: only({ 1: 0 }), rate: 1, padding: 'cut' });
     await readAll(reader, 26);
@@ -295,7 +295,7 @@ describe('another choice while playing', () => {
     for (const { bytes } of (await readAll(reader)).items) expect(streamsOf(bytes)).toEqual([1]);
   });
 
-  it('[WMSP-251] takes effect with the next packet that is sent, also while it is being read', async () => {
+  it('[WMSP-251] takes effect with the next packet that is sent, even while it is being read', async () => {
     const file = await twoVideos('next');
     const reader = file.reader({ from: 0, choice: everything, rate: 1, padding: 'cut' });
     let left = 7;
@@ -315,7 +315,7 @@ describe('max-duration', () => {
   const timesOf = (items: readonly { bytes: Buffer }[]): number[] =>
     items.flatMap(({ bytes }) => parsePacket(bytes).payloads.map((each) => each.presentationTime - 3100));
 
-  it('[WMSP-034] ends that much media behind the start, and never before the end of the file', async () => {
+  it('[WMSP-034] ends that much media after the start, and never before the end of the file', async () => {
     const file = await open(path);
     for (const [from, milliseconds] of [
       [0, 4000],

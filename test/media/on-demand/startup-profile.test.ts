@@ -54,7 +54,7 @@ it('[WMSP-070] [WMSP-071] says how much a decoder needs ahead at each rate', asy
   expect(profile!.time[0]).toBe(500);
 });
 
-it('[WMSP-071] takes in only what is sent faster, of the streams that are chosen', async () => {
+it('[WMSP-071] includes only what is sent faster, of the chosen streams', async () => {
   const path = join(folder, 'film.wmv');
   await makeMedia(path, { seconds: 20 });
   const file = await open(path);
@@ -95,7 +95,7 @@ it('[WMSP-071] says how far the sound lags, or else how far the picture always d
   });
 });
 
-it('says nothing of what cannot be known', async () => {
+it('says nothing about what cannot be known', async () => {
   const file = await made('still', [[{ stream: 1, key: true, time: 0 }], [{ stream: 1, key: true, time: 0 }]]);
   expect(await file.startupProfile(0, { choice: everything, duration: 5000 })).toBeUndefined();
   expect(await file.startupProfile(0, { choice: only({}), duration: 5000 })).toBeUndefined();

@@ -23,7 +23,7 @@ import { ffmpegPath } from '../../capture/support.js';
 
 export const everything: StreamChoice = { level: () => 0 };
 
-/** The streams that are named, at level 0 or the one that is given; nothing else. */
+/** Chooses only the named streams, at level 0 or the given one. */
 export function only(levels: Readonly<Record<number, ThinningLevel>>): StreamChoice {
   return { level: (stream) => levels[stream] ?? 2 };
 }
@@ -31,13 +31,13 @@ export function only(levels: Readonly<Record<number, ThinningLevel>>): StreamCho
 export interface MediaOptions {
   readonly seconds?: number;
   readonly packetSize?: number;
-  /** Videos in the file: their frames between key frames. Default one. */
+  /** Videos in the file, by their frames between key frames. Default: one. */
   readonly gops?: readonly number[];
   readonly audio?: boolean;
   readonly videoBitrate?: string;
 }
 
-/** An ASF file of ffmpeg's: 160x120 at 25 frames a second, streams numbered from 1, video first. */
+/** Makes an ASF file with ffmpeg: 160x120 at 25 frames a second, streams numbered from 1, video first. */
 export async function makeMedia(path: string, options: MediaOptions = {}): Promise<void> {
   const { seconds = 20, packetSize = 1400, gops = [37], audio = true, videoBitrate = '200k' } = options;
   const inputs = gops.flatMap(() => ['-f', 'lavfi', '-i', 'testsrc2=size=160x120:rate=25']);
@@ -57,7 +57,7 @@ export async function makeMedia(path: string, options: MediaOptions = {}): Promi
   ]);
 }
 
-/** Cuts off what stands behind the data. */
+/** Cuts off everything after the data. */
 export function cutIndex(path: string): void {
   const bytes = readFileSync(path);
   const header = parseHeader(bytes);
@@ -69,7 +69,7 @@ export interface Contents {
   readonly packets: readonly DataPacket[];
 }
 
-/** All of a file by the reader of the ASF room, which knows nothing of what is tested here. */
+/** Reads all of a file with the ASF room's reader, which is independent of the code under test. */
 export function contentsOf(path: string): Contents {
   const reader = new AsfReader();
   const packets: DataPacket[] = [];
@@ -81,7 +81,7 @@ export function contentsOf(path: string): Contents {
 
 export interface Key {
   readonly packet: number;
-  /** Media time, ms. */
+  /** Media time in ms. */
   readonly time: number;
 }
 
@@ -94,14 +94,14 @@ export function keysOf({ header, packets }: Contents, stream: number): Key[] {
   );
 }
 
-/** The packet of the last one up to a time, or the first packet of the file. */
+/** Returns the packet of the last key frame up to a time, or the first packet of the file. */
 export function keyPacketAt(keys: readonly Key[], time: number): number {
   return keys.findLast((key) => key.time <= time)?.packet ?? 0;
 }
 
 export type ReadOptions = Partial<ReaderOptions>;
 
-/** Everything that a reader gives, or so many packets. */
+/** Reads everything that a reader returns, or this many packets. */
 export async function readAll(
   reader: { next(pacer: DueCheck): Promise<OnDemandBatch> },
   limit = Number.POSITIVE_INFINITY,
@@ -119,7 +119,10 @@ export async function readAll(
   }
 }
 
-/** Everything that a new reader of the file gives; by default from the start, all streams, normal rate, padding cut. */
+/**
+ * Reads everything that a new reader of the file returns; by default from the start, all streams, normal rate, padding
+ * cut.
+ */
 export async function play(file: OnDemandFile, options: ReadOptions = {}): Promise<OnDemandItem[]> {
   const reader = file.reader({ from: 0, choice: everything, rate: 1, padding: 'cut', ...options });
   return (await readAll(reader)).items;
@@ -127,7 +130,7 @@ export async function play(file: OnDemandFile, options: ReadOptions = {}): Promi
 
 export const locations = (items: readonly OnDemandItem[]): number[] => items.map(({ location }) => location);
 
-/** The numbers and the bytes as one text: the matchers of jest take seconds for thousands of buffers. */
+/** Returns numbers and bytes as one text: jest's matchers take seconds for thousands of buffers. */
 export function digest(items: readonly OnDemandItem[]): string {
   const hash = createHash('sha256');
   for (const { location, bytes } of items) hash.update(`${location} ${bytes.length} `).update(bytes);
@@ -150,14 +153,14 @@ export interface MadePayload {
   readonly number?: number;
   readonly offset?: number;
   readonly objectSize?: number;
-  /** Media time, ms. */
+  /** Media time in ms. */
   readonly time: number;
   readonly size?: number;
 }
 
 export const PREROLL = 1000;
 
-/** A packet of the payloads, padded to the packet size. */
+/** Builds a packet of the payloads, padded to the packet size. */
 export function madePacket(sendTime: number, payloads: readonly MadePayload[], packetSize = 400): Buffer {
   return buildPacket({
     sendTime: sendTime >>> 0,
@@ -174,7 +177,7 @@ export function madePacket(sendTime: number, payloads: readonly MadePayload[], p
   });
 }
 
-/** A file with the header as it is, and the packets; what follows is added as it is. */
+/** Writes a file of the header, the packets, and what follows, all unchanged. */
 export function writeAsf(
   path: string,
   header: AsfHeader,

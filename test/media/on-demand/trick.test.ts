@@ -32,7 +32,7 @@ async function open(name: string): Promise<OnDemandFile> {
 beforeAll(() => makeMedia(path, { seconds: 30, gops: [25], packetSize: 800, videoBitrate: '300k' }));
 afterAll(() => Promise.all(opened.map((file) => file.close())));
 
-/** The objects in the packets, put together; fails when a fragment is missing or not in its place. */
+/** Assembles the objects in the packets; fails if a fragment is missing or out of place. */
 function assemble(items: readonly OnDemandItem[]): { stream: number; time: number; packet: number; data: Buffer }[] {
   const objects: { stream: number; time: number; packet: number; size: number; parts: Buffer[]; filled: number }[] = [];
   for (const { bytes, location } of items) {
@@ -77,7 +77,7 @@ describe('forwards', () => {
     expect(await reader.next()).toEqual({ items: [], end: true });
   });
 
-  it('gives all packets of a file without video, and of one whose video is not chosen', async () => {
+  it('returns all packets of a file without video, and of one whose video is not chosen', async () => {
     const audio = join(folder, 'sound.wma');
     await makeMedia(audio, { gops: [], seconds: 5 });
     expect(locations(await play(await open(audio), { rate: 3 }))).toHaveLength(contentsOf(audio).packets.length);
@@ -114,7 +114,7 @@ describe('backwards', () => {
     expect([assemble(start.items).length, start.rewound]).toEqual([1, true]);
   });
 
-  it('gives nothing of a file without video', async () => {
+  it('returns nothing of a file without video', async () => {
     const audio = join(folder, 'sound-back.wma');
     await makeMedia(audio, { gops: [], seconds: 2 });
     const file = await open(audio);
@@ -134,7 +134,7 @@ describe('odd key frames', () => {
     return open(target);
   }
 
-  it('stand side by side in a packet', async () => {
+  it('share a packet', async () => {
     const file = await made('beside', [
       [
         { stream: 1, key: true, number: 1, time: 0, size: 50, objectSize: 100 },
@@ -168,7 +168,7 @@ describe('odd key frames', () => {
     expect(locations(await play(file, { rate: -5, from: 99 }))).toEqual([23, 21, 0]);
   });
 
-  it('are left out where a viewer would see more than ten a second', async () => {
+  it('are skipped where a viewer would see more than ten a second', async () => {
     const lists = Array.from({ length: 200 }, (_each, index) => [
       { stream: 1, key: true, number: index, time: index * 40 },
     ]);
