@@ -16,7 +16,7 @@ export interface AccessOptions {
   readonly insecure?: true;
 }
 
-/** What a client needs from them. */
+/** The address and the login of a server, resolved from the options. */
 export interface Access {
   /** Without the password that it may have contained. */
   readonly url: string;

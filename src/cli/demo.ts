@@ -83,7 +83,7 @@ class Companion {
   }
 }
 
-/** What an independent client has decoded so far. */
+/** The progress of an independent client: the frames that it has decoded so far. */
 class Playback {
   frames = 0;
   sounds = 0;

@@ -50,7 +50,7 @@ export interface EncoderServerOptions {
   readonly onWarning?: ((message: string) => void) | undefined;
 }
 
-/** What has to be read before the server can be created. */
+/** The users, the key and the certificate, which are read before the server is created. */
 interface Means {
   readonly access: AccessControl;
   readonly tls: TlsIdentity | undefined;

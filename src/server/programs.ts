@@ -49,7 +49,7 @@ export interface ProgramsOptions {
   readonly onWarning?: (message: string) => void;
 }
 
-/** What one player's course through a playlist needs. */
+/** The options of one player's course through a playlist. */
 interface PlaylistOptions extends ProgramsOptions {
   /** The pulls of servers that are waiting for it. */
   readonly chain: PullChain;

@@ -50,7 +50,7 @@ const MIN_SESSIONS = 1_000;
 // How long a file that was found in the content folder is not looked up again, in ms.
 const PATHS_REMEMBERED = 1_000;
 
-/** What a running server reports. Reports and logs of all protocols come together here. */
+/** The callbacks of a running server. Reports and logs of all protocols come together here. */
 export interface ServerEvents {
   point?(event: PointEvent): void;
   /** A player has begun. */
@@ -392,7 +392,7 @@ export class MediaServer {
   }
 }
 
-/** What has to be read before the server can be created. */
+/** The access control and the TLS identity, which are read before the server is created. */
 interface Means {
   readonly tls: TlsIdentity | undefined;
   readonly access: AccessControl;

@@ -1,6 +1,6 @@
 import type { BroadcastCounters } from '../media/broadcast.js';
 
-/** What broadcasts received and dropped. */
+/** The bytes and packets that broadcasts received, and what they dropped. */
 export type TotalCounters = Pick<BroadcastCounters, 'bytesIn' | 'packetsIn' | 'skippedPackets' | 'droppedPlayers'>;
 
 type Sums = { -readonly [Name in keyof TotalCounters]: number };

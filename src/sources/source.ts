@@ -26,7 +26,7 @@ export type SourceOptions = Omit<WmspClientOptions, 'url'> & {
   readonly tries?: { left: number } | undefined;
 };
 
-/** What a source says about itself without being received; properties that the protocol lacks are absent. */
+/** The description of a source, got without receiving it; properties that the protocol lacks are absent. */
 export type SourceDescription = Pick<WmspDescription, 'url' | 'live' | 'header'> &
   Partial<Omit<WmspDescription, 'url' | 'live' | 'header' | 'transport'>> & {
     /** The protocol, such as `wmsp`. */

@@ -1,7 +1,7 @@
 import { countValue, EMPTY, type LogValues, textValue } from './fields.js';
 import type { WmLog } from './log.js';
 
-/** What a proxy adds to a log that it forwards. */
+/** The data that a proxy adds to a log that it forwards. */
 export interface Forwarder {
   /** Its product token, such as `WMCacheProxy/9.00.00.1234`. */
   readonly product: string;

@@ -72,7 +72,7 @@ describe('the legacy log as a line', () => {
     });
   });
 
-  it('[WMLOG-065] [WMLOG-041] [WMLOG-039] rounds the duration up and cuts the query off the URL that was used alone', () => {
+  it('[WMLOG-065] [WMLOG-041] [WMLOG-039] rounds the duration up and cuts the query off the used URL only', () => {
     expect(fieldsOf({ duration: 41_000 })['x-duration']).toBe('41');
     expect(fieldsOf({ duration: 41_001 })['x-duration']).toBe('42');
   });
