@@ -54,9 +54,12 @@ function splitScheme(value: string): { scheme: string; token: string } {
   return { scheme, token: text.slice(scheme.length).replace(/^[ \t]+/, '') };
 }
 
-/** A client that sends a whole URL in the request line takes this server for a proxy (RFC 9112 3.2.2). */
+/**
+ * A client of HTTP that sends a whole URL in the request line takes this server for a proxy (RFC 9112 3.2.2). Clients of
+ * RTSP always send one.
+ */
 function isProxied({ target }: RequestHead): boolean {
-  return /^[a-z][a-z0-9+.-]*:\/\//i.test(target);
+  return /^(?!rtsp[tu]?:)[a-z][a-z0-9+.-]*:\/\//i.test(target);
 }
 
 /** Fields that only proxies write and that do not clearly show where the client is. */

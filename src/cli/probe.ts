@@ -10,7 +10,7 @@ import { OnDemandFile } from '../media/on-demand/file.js';
 import type { FileCondition } from '../media/on-demand/packet-file.js';
 import { describeSource } from '../sources/local.js';
 import type { SourceDescription } from '../sources/source.js';
-import { describeContent } from '../wmsp/packets.js';
+import { describeContent } from '../wms/content-description.js';
 import { addCommonOptions, Interruption } from './program.js';
 import { addServerOptions, clientOptions, isServerUrl, leadsElsewhere, type ServerOptions } from './receive-options.js';
 import { asClock, Reporter, type ReporterOptions, withUnit } from './reporter.js';

@@ -23,6 +23,7 @@ interface ServeOptions extends ReporterOptions, TlsOptions {
   readonly httpsPort?: number;
   readonly msbdPort?: MsbdPort;
   readonly mmsPort?: number | 'none';
+  readonly rtspPort?: number | 'none';
   readonly users?: string;
   readonly content?: string;
   readonly logFormat: 'text' | 'json';
@@ -52,6 +53,7 @@ export function serveCommand(): Command {
       'port for MMSP over TCP and UDP, for example 1755; 0 picks a free one (default: none)',
       httpPort,
     )
+    .option('--rtsp-port <port>', 'port for RTSP, for example 554; 0 picks a free one (default: none)', httpPort)
     .option('--users <file>', 'file of users, kept by wmcast users; they may push from anywhere')
     .option('--content <folder>', 'folder of on-demand files and playlists, served below /')
     .addOption(
@@ -94,7 +96,14 @@ async function serve(options: ServeOptions): Promise<void> {
   const { ports, baseUrl } = server;
   const msbdUrls = ports.msbd === undefined ? [] : [`msbd://${new URL(baseUrl).hostname}:${ports.msbd}`];
   const mmsUrls = ports.mms === undefined ? [] : [`mms://${new URL(baseUrl).hostname}:${ports.mms}`];
-  const urls = [baseUrl, ...[...server.points].map(({ path }) => `${baseUrl}${path}`), ...msbdUrls, ...mmsUrls];
+  const rtspUrls = ports.rtsp === undefined ? [] : [`rtsp://${new URL(baseUrl).hostname}:${ports.rtsp}`];
+  const urls = [
+    baseUrl,
+    ...[...server.points].map(({ path }) => `${baseUrl}${path}`),
+    ...msbdUrls,
+    ...mmsUrls,
+    ...rtspUrls,
+  ];
   reporter.event('ready', { ports, urls });
   const pushUrl = `${pushBase(config, baseUrl) ?? baseUrl}/live`;
   const playUrl = ports.https === undefined ? `mmsh://${new URL(baseUrl).host}/live` : `${baseUrl}/live`;
@@ -151,6 +160,7 @@ async function configOf(options: ServeOptions): Promise<ServerConfig> {
     ...(tls === undefined ? {} : { tls }),
     msbd: { ...base.msbd, port: options.msbdPort ?? base.msbd.port ?? 'auto' },
     ...(options.mmsPort === undefined ? {} : { mms: { port: options.mmsPort } }),
+    ...(options.rtspPort === undefined ? {} : { rtsp: { ...base.rtsp, port: options.rtspPort } }),
     ...(users === undefined ? {} : { users }),
     ...(folder === undefined ? {} : { content: { ...base.content, folder } }),
   };

@@ -121,6 +121,9 @@ export const configSchema = z.strictObject({
     })
     .default({}),
   mms: z.strictObject({ port: z.union([port, z.literal('none')]).default('none') }).default({ port: 'none' }),
+  rtsp: z
+    .strictObject({ port: z.union([port, z.literal('none')]).default('none'), rtpPort: port.max(65_534).optional() })
+    .default({ port: 'none' }),
   points: z.array(pointSchema).default([]),
   content: z.strictObject({ folder: z.string().min(1), wrapper: z.string().min(1).optional() }).optional(),
   privateSources: addressesSchema.default([]),

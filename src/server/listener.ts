@@ -7,6 +7,8 @@ export interface ServerPorts {
   readonly msbd?: number;
   /** MMSP over TCP and UDP. */
   readonly mms?: number;
+  /** RTSP, of TCP. */
+  readonly rtsp?: number;
 }
 
 /**

@@ -40,6 +40,7 @@ import { type PointEvent, type PublishingPoint, PublishingPoints } from './point
 import { Programs } from './programs.js';
 import { PushPoints } from './push-points.js';
 import { connectRemote, Remotes } from './remote.js';
+import { RtspListener } from './rtsp.js';
 import { readTls, TlsWatch } from './tls-files.js';
 import { addCounters, newCounters } from './totals.js';
 import { WebServer } from './web.js';
@@ -229,7 +230,12 @@ export class MediaServer {
     const https = means.tls && new HttpServer({ ...http, tls: means.tls });
     if (https && tls) listeners.push(new HttpListener('https', https, { port: tls.port, host }));
     this.#tlsWatch = https && tls && new TlsWatch(tls, (identity) => https.renewTls(identity), onWarning);
-    listeners.push(this.#multicasts, this.#msbdListener(events), this.#mmspListener(events, onError));
+    listeners.push(
+      this.#multicasts,
+      this.#msbdListener(events),
+      this.#mmspListener(events, onError),
+      this.#rtspListener(events, onError),
+    );
     this.#listeners = listeners;
   }
 
@@ -381,6 +387,20 @@ export class MediaServer {
       version: SERVER_NAME.slice(SERVER_NAME.indexOf('/') + 1),
       entrance: this.#entrance,
       playback: this.#playback,
+      registry: this.#registry,
+      onError,
+    });
+  }
+
+  #rtspListener(events: ServerEvents, onError: (error: unknown) => void): RtspListener {
+    const { host, rtsp } = this.#config;
+    return new RtspListener({
+      admission: this.#admission,
+      proxies: this.#proxies((message) => events.warning?.(message)),
+      port: rtsp.port,
+      host,
+      rtpPort: rtsp.rtpPort,
+      entrance: this.#entrance,
       registry: this.#registry,
       onError,
     });

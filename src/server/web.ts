@@ -16,7 +16,7 @@ import { isRedirect } from '../playback/content.js';
 import type { Entrance, Pass } from '../playback/entrance.js';
 import type { SessionRegistry } from '../playback/registry.js';
 import { PULL_CHAIN_FIELD, parsePullChain } from '../receiving/pull-chain.js';
-import { describeContent } from '../wmsp/packets.js';
+import { describeContent } from '../wms/content-description.js';
 import type { ContentRoot } from './content.js';
 import type { PointMulticast } from './multicast.js';
 import { pathOf, queryOf } from './paths.js';

@@ -1,12 +1,22 @@
 /** The features in a Supported header, without their common prefix ([MS-WMSP] 2.2.1.7, [MS-RTSP] 2.2.6.10). */
-export type Feature = 'fastcache' | 'predstrm' | 'srvppair' | 'sswitch' | 'startupprofile';
+export type Feature =
+  | 'eosmsg'
+  | 'fastcache'
+  | 'locid'
+  | 'packetpairssrc'
+  | 'predstrm'
+  | 'srvppair'
+  | 'sswitch'
+  | 'startupprofile';
 
 /** The prefix of every feature. */
 const PREFIX = 'com.microsoft.wm.';
 
 /** All features of servers and clients over HTTP, in the order of Windows Media Services. */
 export const FEATURES: readonly Feature[] = ['srvppair', 'sswitch', 'predstrm', 'fastcache', 'startupprofile'];
-const KNOWN: ReadonlySet<string> = new Set(FEATURES);
+/** All features of servers over RTSP, in the order of a real one's. */
+export const RTSP_FEATURES: readonly Feature[] = ['srvppair', 'sswitch', 'eosmsg', 'fastcache', 'packetpairssrc'];
+const KNOWN: ReadonlySet<string> = new Set([...FEATURES, ...RTSP_FEATURES, 'locid']);
 
 /** Returns the known features of all Supported headers of a message; undefined if it has no such header. */
 export function parseSupported(fields: readonly string[]): ReadonlySet<Feature> | undefined {

@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import type { AsfHeader } from '../asf/header.js';
 import { writeWhole } from '../asf/whole.js';
 import { WmError } from '../errors.js';
 import type { WireFormat } from '../media/wire.js';
@@ -116,21 +115,6 @@ export function metadataPackets({ playlistGenId, broadcastId, features, descript
   const fixed = `playlist-gen-id=${playlistGenId}, broadcast-id=${broadcastId}, features="${features.join(',')}"\0`;
   const list = contentDescription([['language', ''], ...descriptions]);
   return objectPackets(ID.M, Buffer.from(fixed + list, 'utf8'), MAX_PAYLOAD);
-}
-
-/** Returns the contents of the Content Description Object, under the names that Windows Media Services uses. */
-export function describeContent(header: AsfHeader): Array<readonly [name: string, value: string]> {
-  const object = header.objects.find((candidate) => candidate.type === 'contentDescription');
-  if (!object) return [];
-  const { title, author, copyright, description, rating } = object;
-  const all: Array<readonly [string, string]> = [
-    ['title', title],
-    ['author', author],
-    ['copyright', copyright],
-    ['description', description],
-    ['rating', rating],
-  ];
-  return all.filter(([, value]) => value !== '');
 }
 
 function reasonPacket(id: number, reason: number): Buffer {

@@ -1,10 +1,11 @@
 import type { Field } from '../http/message.js';
 import type { ContentInfo, Program } from '../playback/content.js';
+import { genIdOf } from '../playback/entry-ids.js';
 import type { Started } from '../playback/port.js';
 import { formatStartupProfile } from '../wms/startup-profile.js';
 import { type Handling, playableHeader } from './handling.js';
 import type { ClientProfile } from './profiles.js';
-import { cacheFields, commonFields, entryHead, featuresOf, genIdOf, type ServerIdentity } from './responses.js';
+import { cacheFields, commonFields, entryHead, featuresOf, type ServerIdentity } from './responses.js';
 import type { WmspSession } from './session.js';
 
 // The Idle-Timeout announced to clients, in ms (MS-WMSP 2.2.1.4.29).

@@ -2,11 +2,12 @@ import { liveHeader } from '../asf/edit.js';
 import { type AsfHeader, DATA_OBJECT_HEAD_SIZE } from '../asf/header.js';
 import { playerHeader } from '../asf/lean-header.js';
 import type { Field } from '../http/message.js';
-import type { Broadcast } from '../media/broadcast.js';
 import type { ContentInfo, Program } from '../playback/content.js';
 import type { Entry } from '../playback/entry.js';
+import { broadcastIdOf, genIdOf } from '../playback/entry-ids.js';
+import { describeContent } from '../wms/content-description.js';
 import { FEATURES, formatSupported } from '../wms/features.js';
-import { describeContent, headerPackets, metadataPackets } from './packets.js';
+import { headerPackets, metadataPackets } from './packets.js';
 import type { ClientProfile } from './profiles.js';
 
 /** The name of this server; only the versions in the table of MS-WMSP 2.2.1.5 are allowed. */
@@ -133,32 +134,8 @@ function withLargeData({ bytes, dataObject }: AsfHeader): Buffer {
   return copy;
 }
 
-const broadcastIds = new WeakMap<Broadcast, number>();
-let lastBroadcastId = 0;
-
-/**
- * Returns the broadcast-id: the same in all entries with this source, and different for each source (MS-WMSP 2.2.3.6).
- */
-function broadcastIdOf(broadcast: Broadcast): number {
-  const id = broadcastIds.get(broadcast) ?? (lastBroadcastId = (lastBroadcastId % 0xffffffff) + 1);
-  broadcastIds.set(broadcast, id);
-  return id;
-}
-
 /** Returns the descriptions of an entry: those of its playlist, and the others of its header. */
 function describe(entry: Entry, header: AsfHeader): Array<readonly [string, string]> {
   const all = new Map([...describeContent(header), ...(entry.descriptions ?? [])]);
   return [...all];
-}
-
-// Far more than the number of entries in real playlists, so that two entries hardly ever get the same number.
-const GENERATION_STEP = 65_536;
-
-/**
- * Returns the playlist-gen-id of an entry. A live entry becomes another one with each header of its source, so its id
- * and the generation are combined.
- */
-export function genIdOf(entry: Entry): number {
-  if (entry.kind === 'file') return entry.id;
-  return (entry.id + (entry.broadcast.generation - 1) * GENERATION_STEP) % 2 ** 32 || 1;
 }

@@ -3,6 +3,7 @@ import type { Exchange, ResponseStream } from '../http/exchange.js';
 import { NOWHERE, oneUnit, type PlayerOutput, type WireFormat } from '../media/wire.js';
 import type { PlaylistPlace, Program } from '../playback/content.js';
 import { type Entry, headerOf } from '../playback/entry.js';
+import { genIdOf } from '../playback/entry-ids.js';
 import type { PlayOrder } from '../playback/place.js';
 import type {
   ChangeAnswer,
@@ -21,7 +22,7 @@ import { Connections } from './connections.js';
 import { changePacket, dataWire, endPacket } from './packets.js';
 import type { PipelineTest } from './pipeline-test.js';
 import type { ClientProfile } from './profiles.js';
-import { entryHead, genIdOf, type ServerIdentity } from './responses.js';
+import { entryHead, type ServerIdentity } from './responses.js';
 
 /** The states of MS-WMSP 3.2.1. */
 export type SessionState = 'INIT' | 'STREAMING' | 'WAITING' | 'IDLE';

@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { WmError } from '../../src/errors.js';
 import type { WirePacket } from '../../src/media/wire.js';
+import { describeContent } from '../../src/wms/content-description.js';
 import {
   changePacket,
   dataWire,
-  describeContent,
   endPacket,
   headerPackets,
   MAX_PAYLOAD,

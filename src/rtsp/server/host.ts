@@ -1,0 +1,29 @@
+import type { DatagramOutput } from '../../media/datagrams.js';
+import type { Entrance } from '../../playback/entrance.js';
+import type { Playback } from '../../playback/host.js';
+
+/** What connections and sessions need of their server. */
+export interface RtspHost<Session> {
+  readonly playback: Playback;
+  readonly entrance: Pick<Entrance, 'enter'>;
+  /** The UDP ports for RTP and RTCP; undefined while there are none. */
+  readonly ports: readonly [rtp: number, rtcp: number] | undefined;
+  now(): number;
+  /** The path of content that a URL names. @throws Refusal for one that no content can have */
+  pathOf(url: string): string;
+  /** Makes an output that sends RTP packets to a UDP port. @param address that a client's connection comes from */
+  datagrams(address: string, port: number): DatagramOutput;
+  find(id: string): Session | undefined;
+  /** Registers a session; its id and the SSRC of its retransmission stream find it from now on. */
+  add(session: Session): void;
+  /** The session is over. */
+  remove(session: Session): void;
+  /** Something is sent from now on. */
+  started(session: Session): void;
+  /** Nothing is sent any more; may be called more than once. */
+  stopped(session: Session): void;
+  refused(path: string, remoteAddress: string, why: string): void;
+  /** @param kind the Content-Type, without parameters and in lower case */
+  log(path: string, remoteAddress: string, client: string, kind: string, body: Buffer): void;
+  failed(error: unknown): void;
+}

@@ -1,0 +1,272 @@
+import { createServer, type Server, type Socket } from 'node:net';
+import { plainAddress } from '../../http/addresses.js';
+import type { Admission } from '../../http/admission.js';
+import { listenTcp } from '../../http/listen.js';
+import { ProxyGate, type ProxyOptions } from '../../http/peer.js';
+import { DatagramOutput, DatagramPacer } from '../../media/datagrams.js';
+import type { Entrance } from '../../playback/entrance.js';
+import { Playback } from '../../playback/host.js';
+import type { PaceLimits } from '../../playback/pace.js';
+import { SessionRegistry } from '../../playback/registry.js';
+import { readNacks } from '../messages/rtcp.js';
+import { RtspConnection, type RtspTimers } from './connection.js';
+import type { RtspHost } from './host.js';
+import { openRtpPorts, type RtpPorts } from './rtp-ports.js';
+import type { RtspSession } from './session.js';
+
+export interface RtspServerOptions {
+  readonly entrance: Pick<Entrance, 'enter'>;
+  /** The path of content that a URL names. @throws Refusal for one that no content can have */
+  readonly pathOf: (url: string) => string;
+  readonly limits?: PaceLimits;
+  /** Decides which connections are taken; default all. */
+  readonly admission?: Admission;
+  readonly timers?: Partial<RtspTimers>;
+  /** Where sessions that play are registered; default one of its own. */
+  readonly registry?: SessionRegistry;
+  /** Proxies that name their clients by the PROXY protocol. */
+  readonly proxies?: ProxyOptions | undefined;
+  /** A client was refused what it named. */
+  readonly onRefused?: (url: string, remoteAddress: string, why: string) => void;
+  /** A log or an event. @param kind its media type */
+  readonly onLog?: (path: string, remoteAddress: string, client: string, kind: string, body: Buffer) => void;
+  readonly onError?: (error: unknown) => void;
+  /** A clock in ms that never goes back. */
+  readonly now?: () => number;
+}
+
+/** Clients are told 60 s, and some send their keep-alive no earlier. */
+const DEFAULT_TIMERS: RtspTimers = { idle: 62_000, setUp: 60_000 };
+const SWEEP_INTERVAL = 1_000;
+/** Sessions without a connection, of one address and of all: who has more loses those that are without one for longest. */
+const MAX_DETACHED = { address: 16, all: 512 };
+/** Datagrams with NACKs of one client that are looked at in a second. */
+const MAX_NACKS = 200;
+
+/** The server role of MS-RTSP: a TCP port for clients, and a pair of UDP ports for RTP and RTCP. */
+export class RtspServer {
+  readonly #options: RtspServerOptions;
+  readonly #timers: RtspTimers;
+  readonly #now: () => number;
+  readonly #server: Server;
+  readonly #connections = new Set<RtspConnection>();
+  readonly #sessions = new Map<string, RtspSession>();
+  /** By the SSRC of the retransmission stream. */
+  readonly #rtx = new Map<number, RtspSession>();
+  readonly #nacks = new WeakMap<RtspSession, { at: number; count: number }>();
+  readonly #host: RtspHost<RtspSession>;
+  readonly #playback: Playback;
+  readonly #pacer = new DatagramPacer();
+  /** Ends a session in the registry. */
+  readonly #playing = new Map<RtspSession, () => void>();
+  readonly #registry: SessionRegistry;
+  readonly #gate: ProxyGate | undefined;
+  #udp: RtpPorts | undefined;
+  #sweeper: NodeJS.Timeout | undefined;
+
+  constructor(options: RtspServerOptions) {
+    this.#options = options;
+    this.#timers = { ...DEFAULT_TIMERS, ...options.timers };
+    this.#now = options.now ?? (() => performance.now());
+    this.#registry = options.registry ?? new SessionRegistry({ now: this.#now });
+    this.#playback = new Playback(options);
+    const accept = (socket: Socket) => this.#accept(socket);
+    this.#gate = options.proxies && new ProxyGate(options.proxies, accept);
+    this.#server = createServer({ noDelay: true }, (socket) => (this.#gate ? this.#gate.take(socket) : accept(socket)));
+    this.#host = this.#makeHost();
+  }
+
+  /** Clients that play at the moment. */
+  get players(): number {
+    return this.#playing.size;
+  }
+
+  /** Connections that are open. */
+  get connections(): number {
+    return this.#connections.size;
+  }
+
+  /** Sessions, whether they play or not. */
+  get sessions(): number {
+    return this.#sessions.size;
+  }
+
+  /** The UDP ports for RTP and RTCP. */
+  get rtpPorts(): readonly [rtp: number, rtcp: number] | undefined {
+    return this.#udp?.ports;
+  }
+
+  /**
+   * Starts to listen.
+   *
+   * @param port of TCP; 0 takes a free one
+   * @param host without one, all addresses of the host, IPv4 and IPv6
+   * @param rtpPort of UDP, the first of a pair; 0 takes any pair; without one 5004 if that is free
+   * @returns the port of TCP
+   * @throws WmError WM_PORT_IN_USE, or WM_FAILED when the address cannot be used
+   */
+  async listen(port: number, host?: string, rtpPort?: number): Promise<number> {
+    const taken = await listenTcp(this.#server, { port, ...(host === undefined ? {} : { host }) });
+    try {
+      this.#udp = await openRtpPorts(rtpPort, host);
+    } catch (error) {
+      this.#server.close();
+      throw error;
+    }
+    const { rtp, rtcp } = this.#udp;
+    for (const socket of [rtp, rtcp]) socket.on('error', (error) => this.#options.onError?.(error));
+    rtcp.on('message', (bytes, { address }) => this.#control(bytes, plainAddress(address)));
+    this.#server.on('error', (error) => this.#options.onError?.(error));
+    this.#sweeper = setInterval(() => this.sweep(), SWEEP_INTERVAL);
+    this.#sweeper.unref();
+    return taken;
+  }
+
+  /** Looks at the timers of all connections and sessions; called once a second. */
+  sweep(): void {
+    const now = this.#now();
+    for (const connection of this.#connections) connection.tick(now, this.#timers);
+    for (const session of this.#sessions.values()) if (this.#isIdle(session, now)) this.#drop(session);
+    this.#playback.sweep();
+  }
+
+  /** Ends what plays, and stops; bounded in time. */
+  async close(graceMilliseconds = 1_000): Promise<void> {
+    clearInterval(this.#sweeper);
+    this.#gate?.close();
+    const closed = new Promise<void>((resolve) => {
+      if (this.#server.listening) this.#server.close(() => resolve());
+      else resolve();
+    });
+    for (const session of [...this.#sessions.values()]) session.kick();
+    for (const connection of this.#connections) connection.end();
+    const timer = setTimeout(() => {
+      for (const { socket } of this.#connections) socket.destroy();
+    }, graceMilliseconds);
+    await closed;
+    clearTimeout(timer);
+    const udp = this.#udp;
+    this.#udp = undefined;
+    for (const socket of udp ? [udp.rtp, udp.rtcp] : [])
+      await new Promise<void>((resolve) => socket.close(() => resolve()));
+  }
+
+  #makeHost(): RtspHost<RtspSession> {
+    const { options, ports } = { options: this.#options, ports: () => this.#udp?.ports };
+    return {
+      playback: this.#playback,
+      entrance: options.entrance,
+      get ports() {
+        return ports();
+      },
+      now: this.#now,
+      pathOf: options.pathOf,
+      datagrams: (address, port) => this.#output(address, port),
+      find: (id) => this.#sessions.get(id),
+      add: (session) => {
+        this.#sessions.set(session.id, session);
+        this.#rtx.set(session.rtxSsrc, session);
+        this.#bound(session.address);
+      },
+      remove: (session) => {
+        this.#sessions.delete(session.id);
+        this.#rtx.delete(session.rtxSsrc);
+      },
+      started: (session) => this.#started(session),
+      stopped: (session) => this.#stopped(session),
+      refused: (url, remoteAddress, why) => options.onRefused?.(url, remoteAddress, why),
+      log: (...log) => options.onLog?.(...log),
+      failed: (error) => options.onError?.(error),
+    };
+  }
+
+  /** Over TCP the connection shows that a player is there; by UDP only its requests do (MS-RTSP 3.2.6.2). */
+  #isIdle({ usedAt, transport, playback }: RtspSession, now: number): boolean {
+    return now - usedAt > this.#timers.idle && (transport === 'udp' || !playback.active);
+  }
+
+  #drop(session: RtspSession): void {
+    const { link } = session;
+    session.close();
+    link?.end();
+  }
+
+  /** Sessions that lost their connection hold a place: one address, and all together, have only so many. */
+  #bound(address: string): void {
+    const detached = [...this.#sessions.values()].filter(({ detachedAt }) => detachedAt !== undefined);
+    const own = detached.filter((session) => session.address === address);
+    const tooMany = [
+      ...own.slice(0, Math.max(0, own.length - MAX_DETACHED.address)),
+      ...detached.slice(0, Math.max(0, detached.length - MAX_DETACHED.all)),
+    ];
+    for (const session of new Set(tooMany)) session.close();
+  }
+
+  /** A NACK counts only from the address that the client's connection comes from. */
+  #control(bytes: Buffer, address: string): void {
+    const request = readNacks(bytes);
+    const session = request && this.#rtx.get(request.rtxSsrc);
+    if (!session || session.address !== address) return;
+    const now = this.#now();
+    const count = this.#nacks.get(session) ?? { at: now, count: 0 };
+    if (now - count.at >= 1_000) [count.at, count.count] = [now, 0];
+    this.#nacks.set(session, count);
+    if (++count.count <= MAX_NACKS) session.resend(request!);
+  }
+
+  #accept(socket: Socket): void {
+    const admission = this.#options.admission;
+    const address = socket.remoteAddress;
+    // It was closed again before it could be taken.
+    if (address === undefined || (admission && !admission.admit(address))) {
+      socket.destroy();
+      return;
+    }
+    const connection = new RtspConnection(socket, this.#host);
+    this.#connections.add(connection);
+    socket.once('close', () => {
+      this.#connections.delete(connection);
+      admission?.release(address);
+    });
+  }
+
+  /** RTP packets for a client, which go to the address of its connection and nowhere else. */
+  #output(address: string, port: number): DatagramOutput {
+    const { rtp } = this.#udp!;
+    // A socket for IPv6 reaches IPv4 by mapped addresses.
+    const isMapped = rtp.address().family === 'IPv6' && !address.includes(':');
+    return new DatagramOutput({
+      sender: rtp,
+      address: isMapped ? `::ffff:${address}` : address,
+      port,
+      pacer: this.#pacer,
+    });
+  }
+
+  #started(session: RtspSession): void {
+    if (this.#playing.has(session)) return;
+    const { path, client, remoteAddress, transport, user } = session;
+    const bytesBefore = session.bytes;
+    const over = this.#registry.begin({
+      role: 'player',
+      protocol: 'RTSP',
+      transport,
+      path,
+      client,
+      remoteAddress,
+      user,
+      counts: () => {
+        const { sent, skipped } = session.playback.packets;
+        return { bytes: session.bytes - bytesBefore, packets: sent, lost: skipped };
+      },
+      entry: () => (session.playlist ? session.genId : undefined),
+      stop: () => session.kick(),
+    });
+    this.#playing.set(session, over);
+  }
+
+  #stopped(session: RtspSession): void {
+    this.#playing.get(session)?.();
+    this.#playing.delete(session);
+  }
+}

@@ -1,0 +1,562 @@
+import { randomBytes, randomInt } from 'node:crypto';
+import type { AsfHeader } from '../../asf/header.js';
+import type { Field } from '../../framing/text-head.js';
+import type { DatagramOutput } from '../../media/datagrams.js';
+import { NOWHERE, oneUnit, type PlayerOutput, type WireFormat } from '../../media/wire.js';
+import { infoOf, type Program } from '../../playback/content.js';
+import type { Pass } from '../../playback/entrance.js';
+import { type Entry, headerOf } from '../../playback/entry.js';
+import { genIdOf } from '../../playback/entry-ids.js';
+import type {
+  ChangeAnswer,
+  ChangeTimes,
+  Ending,
+  EntryChange,
+  PlaybackPort,
+  PlaybackState,
+  Started,
+} from '../../playback/port.js';
+import { levelOf, NO_STREAMS, type StreamSelection, switched } from '../../playback/selection.js';
+import { PlaybackSession } from '../../playback/session.js';
+import { Refusal } from '../../refusal.js';
+import type { Feature } from '../../wms/features.js';
+import { formatStartupProfile } from '../../wms/startup-profile.js';
+import { RtspError } from '../messages/error.js';
+import {
+  type EndReason,
+  type Ports,
+  type StreamSwitch,
+  type Transport,
+  writeEndOfStream,
+  writeRtpInfo,
+  writeTransport,
+} from '../messages/headers.js';
+import type { NackRequest } from '../messages/rtcp.js';
+import { packetPair } from '../messages/rtp.js';
+import { RTX_STREAM, type Sdp, type SdpMedia, writeSdp } from '../messages/sdp.js';
+import { describeEntry } from './description.js';
+import { cacheFields } from './fields.js';
+import type { RtspHost } from './host.js';
+import { type AskedPlay, grantedFields } from './order.js';
+import type { Reply } from './reply.js';
+import { BLOCK_SIZE, rtpWire } from './wire.js';
+
+/** The payload type of packet pairs, as a real server numbers them. */
+const RTX_PAYLOAD_TYPE = 105;
+/** X-Notice of EndOfStream (MS-RTSP 2.2.6.18). */
+const END_NOTICE = '2101 "End-of-Stream Reached"';
+/** Most that a client may say it lags behind, ms (MS-RTSP 3.2.2). */
+const MAX_LAG = 15_000;
+
+const END_REASONS: Readonly<Record<Ending, EndReason>> = {
+  done: 'end',
+  failed: 'end',
+  'more-follows': 'more-entries',
+  rewound: 'rewound',
+  kicked: 'kicked',
+};
+
+/** The way from a session to its client: a TCP connection, another one after the first was lost. */
+export interface SessionLink {
+  /** The address that the connection comes from, in the form of a socket's: datagrams go there and nowhere else. */
+  readonly address: string;
+  /** As people write it. */
+  readonly remoteAddress: string;
+  /** This end's address. */
+  readonly localAddress: string;
+  /** True if datagrams to the address of the connection reach the client: no proxy is in between. */
+  readonly offersUdp: boolean;
+  readonly bytesWritten: number;
+  /** The output over TCP: interleaved frames. */
+  readonly tcp: PlayerOutput;
+  /** Sends a request of the server, such as EndOfStream. */
+  request(method: string, url: string, fields: readonly Field[], body: Buffer): void;
+  /** Ends the connection once what was sent is out. */
+  end(): void;
+}
+
+/** What a SETUP without a session begins. */
+export interface NewSession {
+  readonly path: string;
+  /** The URL of the presentation as the client writes it; ends in a slash. */
+  readonly base: string;
+  readonly pass: Pass;
+  readonly program: Program;
+  readonly client: string;
+}
+
+/** A client's session (MS-RTSP 3.2.1): what it has set up, and what it is sent. It outlives its connection. */
+export class RtspSession implements PlaybackPort {
+  readonly id = (randomBytes(8).readBigUInt64BE() | (1n << 62n)).toString();
+  readonly playback: PlaybackSession;
+  readonly base: string;
+  readonly path: string;
+  readonly client: string;
+  readonly user: string | undefined;
+  /** The address of its client, which it is bound to. */
+  readonly address: string;
+  readonly remoteAddress: string;
+  /** One for all players of a broadcast: they share the bytes of its packets. */
+  readonly ssrc: number;
+  /** Nobody but its client knows it: NACKs name it. */
+  readonly rtxSsrc = randomBytes(4).readUInt32BE();
+  /** When it was used last. */
+  usedAt: number;
+  /** Since when it has no connection. */
+  detachedAt: number | undefined;
+  features: ReadonlySet<Feature> = new Set();
+  /** Milliseconds that the client says it is behind. */
+  lag = 0;
+  readonly #host: RtspHost<RtspSession>;
+  readonly #pass: Pass;
+  readonly #began = new Date();
+  readonly #info;
+  #link: SessionLink | undefined;
+  #sdp: Sdp;
+  #entry: Entry;
+  #gen: number;
+  #previousGen = 0;
+  #transport: 'udp' | 'tcp' | undefined;
+  #channel = 0;
+  readonly #channels = new Set<number>();
+  #media: DatagramOutput | undefined;
+  #rtx: DatagramOutput | undefined;
+  /** Counts packet pairs. */
+  #pairSequence = randomInt(0x10000);
+  #selection: StreamSelection = NO_STREAMS;
+  /** The streams of another entry were announced, and the client has chosen none of them yet. */
+  #unchosen = false;
+  #play: { readonly asked: AskedPlay; readonly respond: (reply: Reply) => void } | undefined;
+  #endedEntry = false;
+  /** The client was told that nothing more comes. */
+  #endedAll = false;
+  #bytesBefore = 0;
+  #closed = false;
+
+  constructor(
+    { path, base, pass, program, client }: NewSession,
+    header: AsfHeader,
+    link: SessionLink,
+    host: RtspHost<RtspSession>,
+  ) {
+    this.#host = host;
+    this.#pass = pass;
+    this.path = path;
+    this.base = base;
+    this.client = client;
+    this.user = pass.user;
+    this.address = link.address;
+    this.remoteAddress = link.remoteAddress;
+    this.usedAt = host.now();
+    this.#link = link;
+    this.#entry = program.current;
+    this.#gen = genIdOf(program.current);
+    this.ssrc = ssrcOf(program.current);
+    this.#info = infoOf(program);
+    this.#sdp = describeEntry(header, program.current, program, { base, path, address: link.localAddress });
+    this.playback = new PlaybackSession(this, host.playback);
+    this.playback.open(program, (place) => pass.open(place, AbortSignal.timeout(MAX_LAG)));
+    // Lanes of broadcasts number their packets themselves, so that players share them.
+    if (program.current.kind === 'file') this.playback.countFrom(randomInt(0x10000));
+  }
+
+  get link(): SessionLink | undefined {
+    return this.#link;
+  }
+
+  get transport(): 'udp' | 'tcp' {
+    return this.#transport ?? 'tcp';
+  }
+
+  /** playlist-gen-id of the entry that the client was told of last. */
+  get genId(): number {
+    return this.#gen;
+  }
+
+  get playlist(): boolean {
+    return this.#info.playlist;
+  }
+
+  /** Bytes sent to the client, framing and answers included. */
+  get bytes(): number {
+    const datagrams = (this.#media?.sentBytes ?? 0) + (this.#rtx?.sentBytes ?? 0);
+    return this.#bytesBefore + (this.#link?.bytesWritten ?? 0) + datagrams;
+  }
+
+  get cacheFields(): Field[] {
+    return cacheFields(this.#info, this.#began);
+  }
+
+  /** The stream that has a control of the session's SDP. */
+  stream(control: string): SdpMedia | undefined {
+    return this.#sdp.media.find((media) => media.control === control);
+  }
+
+  /** The connection is lost: nothing is sent until the client comes back (MS-RTSP 3.2.7.2). */
+  detach(link: SessionLink): void {
+    if (this.#link !== link) return;
+    this.#bytesBefore += link.bytesWritten;
+    this.#link = undefined;
+    this.detachedAt = this.#host.now();
+    this.usedAt = this.detachedAt;
+    this.#play = undefined;
+    this.playback.pause();
+  }
+
+  /** The client is back on another connection. */
+  attach(link: SessionLink): void {
+    const before = this.#link;
+    if (before === link) return;
+    if (before) this.detach(before);
+    this.#link = link;
+    this.#bytesBefore -= link.bytesWritten;
+    this.detachedAt = undefined;
+  }
+
+  /** Ends the session for good. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#play = undefined;
+    this.playback.stop('closed');
+    this.#host.stopped(this);
+    this.#pass.leave();
+    this.#media?.close();
+    this.#rtx?.close();
+    this.#host.remove(this);
+  }
+
+  /**
+   * The client does not know what it was told. FFmpeg and others that never listed com.microsoft.wm.eosmsg see the end only in that of
+   * their connection (MS-RTSP 2.2.6.10.1).
+   */
+  misunderstood(): void {
+    if (!this.#endedAll || this.features.has('eosmsg')) return;
+    const link = this.#link;
+    this.close();
+    link?.end();
+  }
+
+  /** Ends the session on an operator's wish: the client is told. */
+  kick(): void {
+    this.playback.stop('kicked');
+    const link = this.#link;
+    this.close();
+    link?.end();
+  }
+
+  /**
+   * SETUP of a stream (MS-RTSP 3.2.5.6).
+   *
+   * @param wishes ways of transport, the preferred first
+   * @param body of a SelectStream that starts thinned
+   * @throws RtspError 461
+   */
+  setUp(media: SdpMedia, wishes: readonly Transport[], body: StreamSwitch | undefined): Field[] {
+    const isRtx = media.stream >= RTX_STREAM;
+    const way = wishes.find((wish) => this.#fits(wish, isRtx));
+    if (!way) throw new RtspError(461, 'None of these transports is possible here.');
+    if (!isRtx) {
+      const fresh = this.#unchosen ? NO_STREAMS : this.#selection;
+      this.#unchosen = false;
+      const level = body?.new === media.stream ? body.thinning : 0;
+      this.#select(switched(fresh, [{ source: undefined, destination: media.stream, level }]));
+    }
+    return way.protocol === 'tcp' ? this.#setUpTcp(way) : this.#setUpUdp(way, isRtx);
+  }
+
+  /** All streams of a session go the same way; the retransmission stream is one of datagrams. */
+  #fits({ protocol, unicast, clientPort }: Transport, isRtx: boolean): boolean {
+    if (this.#transport !== undefined && this.#transport !== protocol) return false;
+    if (protocol === 'tcp') return !isRtx;
+    return unicast && clientPort !== undefined && this.#host.ports !== undefined && this.#link!.offersUdp;
+  }
+
+  #setUpTcp({ interleaved }: Transport): Field[] {
+    let [first, second] = interleaved ?? [undefined];
+    if (first === undefined) {
+      first = 0;
+      while (this.#channels.has(first) && first < 254) first += 2;
+      second = first + 1;
+    }
+    if (this.#transport === undefined) this.#channel = first;
+    this.#transport = 'tcp';
+    this.#channels.add(first);
+    const told: Ports = [first, second];
+    return [['Transport', writeTransport({ protocol: 'tcp', interleaved: told, ssrc: this.ssrc })]];
+  }
+
+  #setUpUdp({ clientPort }: Transport, isRtx: boolean): Field[] {
+    const [port, second] = clientPort!;
+    this.#transport = 'udp';
+    if (isRtx) {
+      this.#rtx?.close();
+      this.#rtx = this.#host.datagrams(this.address, port);
+    } else this.#media ??= this.#host.datagrams(this.address, port);
+    const [rtp, rtcp] = this.#host.ports!;
+    const transport = writeTransport({
+      protocol: 'udp',
+      serverPort: second === undefined ? [rtp] : [rtp, rtcp],
+      clientPort,
+      ssrc: isRtx ? this.rtxSsrc : this.ssrc,
+    });
+    return [...(isRtx ? [] : [['Blocksize', `${BLOCK_SIZE}`] as const]), ['Transport', transport]];
+  }
+
+  /** TEARDOWN of a stream: it is sent no more (MS-RTSP 2.2.7.10.2). */
+  deselect(media: SdpMedia): void {
+    if (media.stream >= RTX_STREAM) {
+      this.#rtx?.close();
+      this.#rtx = undefined;
+      return;
+    }
+    this.#select(switched(this.#selection, [{ source: undefined, destination: media.stream, level: 2 }]));
+  }
+
+  /** SET_PARAMETER with a stream switch (MS-RTSP 2.2.7.10.3). @throws RtspError 400 for streams that there are not */
+  switchStreams({ old, new: next, thinning }: StreamSwitch): void {
+    const known = (stream: number | undefined) =>
+      stream === undefined || this.#sdp.media.some((media) => media.stream === stream);
+    if (!known(old) || !known(next)) throw new RtspError(400, 'There is no such stream.');
+    const change =
+      next === undefined
+        ? old === undefined
+          ? []
+          : [{ source: undefined, destination: old, level: 2 as const }]
+        : [{ source: old, destination: next, level: thinning }];
+    this.#select(switched(this.#selection, change));
+  }
+
+  #select(selection: StreamSelection): void {
+    this.#selection = selection;
+    this.playback.select(selection, false);
+  }
+
+  /** Three RTP packets of random bytes on the retransmission stream (MS-RTSP 3.2.5.7). @throws RtspError 455 without that */
+  sendPacketPair(variableSize: boolean): void {
+    if (!this.#rtx) throw new RtspError(455, 'The retransmission stream is not set up.');
+    const head = { payloadType: RTX_PAYLOAD_TYPE, ssrc: this.rtxSsrc, firstSequence: this.#pairSequence };
+    this.#pairSequence = (this.#pairSequence + 3) & 0xffff;
+    for (const packet of packetPair(head, variableSize, randomBytes)) this.#rtx.put(oneUnit(packet));
+  }
+
+  /** Sends again what a client of UDP asks for, as far as that is kept (MS-RTSP 3.2.5.10). */
+  resend({ sequences }: NackRequest): void {
+    if (!this.#rtx || !this.#link) return;
+    const last = this.playback.number - 1;
+    const numbers = sequences.map((sequence) => last - ((last - sequence) & 0xffff)).filter((number) => number >= 0);
+    const batch = this.playback.resend(numbers);
+    if (batch.ends.length > 0) this.#rtx.repeat(batch);
+  }
+
+  /**
+   * PLAY (MS-RTSP 3.2.5.8): starts, goes on, seeks, skips, or confirms an entry that was announced.
+   *
+   * @param respond writes the response; called before the first byte that is sent
+   * @throws RtspError 455 without a stream; Refusal
+   */
+  async play(asked: AskedPlay, place: PlayPlace, respond: (reply: Reply) => void): Promise<void> {
+    const chosen = this.#sdp.media.some(({ stream }) => stream < RTX_STREAM && levelOf(this.#selection, stream) < 2);
+    if (!chosen) throw new RtspError(455, 'No stream is set up.');
+    const { offset, seekId } = place;
+    const { state } = this.playback;
+    const { order } = asked;
+    const isFile = this.playback.current?.kind === 'file';
+    if (offset === undefined && seekId !== undefined && seekId === this.#previousGen && seekId !== this.#gen) {
+      respond(this.#changeNotice());
+      this.#tellEnd('more-entries', this.playback.number);
+      return;
+    }
+    const { program } = this.playback;
+    if (offset !== undefined && program && !program.canSkip(offset)) {
+      throw new RtspError(400, 'There is no such entry.');
+    }
+    if (offset === undefined && state === 'playing' && !(order.position && isFile)) {
+      this.playback.confirm();
+      respond(
+        this.#playing(asked, { position: undefined, location: undefined, pace: { rate: 1 } }, this.playback.number),
+      );
+      return;
+    }
+    this.#play = { asked, respond };
+    try {
+      if (offset !== undefined) {
+        this.playback.confirm();
+        await this.playback.next(offset);
+      } else if (state === 'waiting') await this.playback.resume(Object.keys(order).length > 0 ? order : undefined);
+      else if (order.position) await this.playback.play({ position: order.position, ...order });
+      else await this.playback.resume(order);
+      if (this.#play) throw new Refusal('gone', 'What was asked for was given up.');
+    } finally {
+      this.#play = undefined;
+    }
+  }
+
+  /** PAUSE. @throws RtspError 455 when nothing is sent (MS-RTSP 3.2.5.11) */
+  pause(): void {
+    if (!this.playback.active && !this.#endedEntry) throw new RtspError(455, 'Nothing is played.');
+    this.playback.pause();
+  }
+
+  /** For the playback. */
+  get output(): PlayerOutput {
+    if (this.#transport === 'udp') return this.#media ?? NOWHERE;
+    return this.#link?.tcp ?? NOWHERE;
+  }
+
+  /** For the playback. */
+  wire(_header: AsfHeader): WireFormat {
+    return rtpWire({
+      channel: this.#transport === 'udp' ? undefined : this.#channel,
+      ssrc: this.ssrc,
+      withLocation: this.features.has('locid'),
+    });
+  }
+
+  /** For the playback. */
+  get changes(): ChangeTimes {
+    return { lag: Math.min(this.lag, MAX_LAG), quietAfterSelect: 0, confirmFirst: true };
+  }
+
+  /** For the playback: Announce (MS-RTSP 3.2.4.2). */
+  announce({ header, entry, selection, number }: EntryChange): ChangeAnswer {
+    const link = this.#link;
+    const { program } = this.playback;
+    if (!link || !program) return 'wait';
+    if (this.#play) this.ended('more-follows', number, 0);
+    this.#entry = entry;
+    this.#previousGen = this.#gen;
+    this.#gen = genIdOf(entry);
+    const { base, path } = this;
+    this.#sdp = describeEntry(header, entry, program, { base, path, address: link.localAddress });
+    this.#selection = selection;
+    const predicts = this.features.has('predstrm') && this.#selectedMedia().length > 0;
+    this.#unchosen = !predicts;
+    link.request(
+      'ANNOUNCE',
+      base,
+      [
+        ['Session', this.id],
+        ['X-Playlist-Gen-Id', `${this.#gen}`],
+        ...(predicts ? [['X-RTP-Info', this.#predictedInfo(number)] as const] : []),
+        ['Content-Type', 'application/sdp'],
+      ],
+      Buffer.from(writeSdp(this.#sdp), 'utf8'),
+    );
+    return predicts ? 'go on' : 'wait';
+  }
+
+  /** For the playback. */
+  starting(first: Started): void {
+    const play = this.#play;
+    this.#play = undefined;
+    this.#endedEntry = false;
+    this.#endedAll = false;
+    play?.respond(this.#playing(play.asked, first, first.number, first.profile));
+    if (this.#link) this.#host.started(this);
+  }
+
+  /** For the playback. */
+  ended(how: Ending, number: number, _reason: number): void {
+    // What was asked for begins with another entry.
+    if (how === 'more-follows') this.#play?.respond(this.#changeNotice());
+    this.#play = undefined;
+    this.#tellEnd(END_REASONS[how], number);
+  }
+
+  /** For the playback. */
+  entered(state: PlaybackState): void {
+    if (state === 'ready' || state === 'init') this.#host.stopped(this);
+  }
+
+  #selectedMedia(): SdpMedia[] {
+    return this.#sdp.media.filter(({ stream }) => stream < RTX_STREAM && levelOf(this.#selection, stream) < 2);
+  }
+
+  /** EndOfStream (MS-RTSP 2.2.7.3, 3.2.4.1). */
+  #tellEnd(reason: EndReason, number: number): void {
+    this.#endedEntry = reason === 'more-entries';
+    this.#endedAll = !this.#endedEntry;
+    const streams = this.#selectedMedia()
+      .filter(({ kind }) => kind !== 'application')
+      .map(({ control }) => ({ url: this.base + control, sequence: number }));
+    this.#link?.request(
+      'SET_PARAMETER',
+      this.base,
+      [
+        ['Session', this.id],
+        ['X-Playlist-Gen-Id', `${this.#gen}`],
+        ['X-Notice', END_NOTICE],
+        ...(streams.length > 0 ? [['RTP-Info', writeRtpInfo(streams)] as const] : []),
+        ['Content-Type', 'application/x-wms-extension-cmd'],
+      ],
+      Buffer.from(writeEndOfStream(this.id, reason), 'latin1'),
+    );
+  }
+
+  /** A PLAY response that says that another entry comes instead (MS-RTSP 2.2.6.21). */
+  #changeNotice(): Reply {
+    return { status: 200, fields: [['X-Playlist-Change-Notice', 'true']] };
+  }
+
+  #playing(
+    asked: AskedPlay,
+    first: Pick<Started, 'position' | 'location' | 'pace'>,
+    number: number,
+    profile?: Started['profile'],
+  ): Reply {
+    const end = this.#entry.kind === 'file' ? this.#sdp.range?.end : undefined;
+    const streams = this.#selectedMedia().map(({ control }) => ({
+      url: this.base + control,
+      sequence: number,
+      rtpTime: 0,
+    }));
+    return {
+      status: 200,
+      supported: true,
+      fields: [
+        ...grantedFields(first, asked.burst, end),
+        ...(profile ? [['X-StartupProfile', formatStartupProfile(profile)] as const] : []),
+        ['RTP-Info', writeRtpInfo(streams)],
+      ],
+    };
+  }
+
+  /** The streams that go on in the next entry, and how (MS-RTSP 2.2.6.27). */
+  #predictedInfo(number: number): string {
+    const streams = this.#selectedMedia().map(({ control }) => ({
+      url: this.base + control,
+      sequence: number,
+      rtpTime: 0,
+    }));
+    return writeRtpInfo(streams);
+  }
+}
+
+/** Where in a playlist a PLAY goes on. */
+export interface PlayPlace {
+  /** X-Playlist: pl-offset. */
+  readonly offset: -1 | 1 | undefined;
+  /** X-Playlist-Seek-Id. */
+  readonly seekId: number | undefined;
+}
+
+/** The header of the entry that a program is on. @throws Refusal offline */
+export function playable(program: Program, path: string): AsfHeader {
+  const { current } = program;
+  const header = headerOf(current);
+  if (!header || (current.kind === 'live' && !current.broadcast.live)) {
+    throw new Refusal('offline', `${path} is offline.`);
+  }
+  return header;
+}
+
+const ssrcs = new WeakMap<object, number>();
+
+function ssrcOf(entry: Entry): number {
+  const random = randomBytes(4).readUInt32BE();
+  if (entry.kind === 'file') return random;
+  const known = ssrcs.get(entry.broadcast) ?? random;
+  ssrcs.set(entry.broadcast, known);
+  return known;
+}

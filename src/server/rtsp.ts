@@ -1,0 +1,44 @@
+import { RtspServer, type RtspServerOptions } from '../rtsp/server/server.js';
+import type { Listener, ServerPorts } from './listener.js';
+import { pathOf } from './paths.js';
+
+export interface RtspListenerOptions extends Omit<RtspServerOptions, 'pathOf'> {
+  /** Of TCP; 0 takes a free one, `none` is nowhere. */
+  readonly port: number | 'none';
+  readonly host?: string | undefined;
+  /** Of UDP, the first of a pair; 0 takes any pair; default 5004 if that is free. */
+  readonly rtpPort?: number | undefined;
+}
+
+/** The RTSP side of a server. */
+export class RtspListener implements Listener {
+  readonly name = 'rtsp';
+  readonly groupBytes = 0;
+  readonly #server: RtspServer;
+  readonly #port: number | 'none';
+  readonly #host: string | undefined;
+  readonly #rtpPort: number | undefined;
+  #listens = false;
+
+  constructor({ port, host, rtpPort, ...options }: RtspListenerOptions) {
+    this.#server = new RtspServer({ ...options, pathOf });
+    this.#port = port;
+    this.#host = host;
+    this.#rtpPort = rtpPort;
+  }
+
+  get connections(): number {
+    return this.#server.connections;
+  }
+
+  async start(): Promise<ServerPorts> {
+    if (this.#port === 'none') return {};
+    const rtsp = await this.#server.listen(this.#port, this.#host, this.#rtpPort);
+    this.#listens = true;
+    return { rtsp };
+  }
+
+  async close(): Promise<void> {
+    if (this.#listens) await this.#server.close();
+  }
+}
