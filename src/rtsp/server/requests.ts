@@ -322,6 +322,9 @@ function setParameter(to: Answers, session: RtspSession | undefined, request: Rt
     case 'application/x-wms-streamswitch':
       needed(session).switchStreams(readStreamSwitch(request.body.toString('latin1')));
       return { status: 200, supported: true };
+    case 'application/x-wms-extension-cmd':
+      // GStreamer sends EndOfStream back.
+      return OK;
     case '':
       return request.body.length === 0 ? OK : { status: 451 };
     default:

@@ -275,7 +275,7 @@ export class XinePlayer extends Player {
 const XINE_HARMLESS = /_x_input_seek_preview/;
 
 /** GStreamer's demultiplexer and decoders behind any source of ASF. */
-class GstPlayer extends Player {
+export class GstPlayer extends Player {
   protected readonly child: Child;
   readonly #feeder: Child | undefined;
   frames = 0;

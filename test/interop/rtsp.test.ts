@@ -1,0 +1,75 @@
+import { stopAll } from './support/child.js';
+import { type Command, newPoint, Server } from './support/commands.js';
+import { decodeFile, makeAsf, newFolder, removeFolders } from './support/content.js';
+import { FfmpegPlayer, GstPlayer, MpvPlayer, PLAYERS } from './support/players.js';
+import { gstElement, itNeeds } from './support/programs.js';
+
+const SECONDS = 6;
+const FRAMES = 100;
+
+describe('players that speak RTSP', () => {
+  const folder = newFolder();
+  let server: Server;
+  let push: Command;
+  let point: string;
+  let port: number;
+
+  beforeAll(async () => {
+    await makeAsf('film.wmv', { duration: SECONDS, folder });
+    server = await Server.start('--rtsp-port', '0', '--content', folder);
+    const { ports } = (await server.event('ready')) as unknown as { ports: { rtsp: number } };
+    port = ports.rtsp;
+    point = newPoint();
+    push = await server.publish(point);
+  });
+
+  afterAll(async () => {
+    await push.stop();
+    await server.stop();
+    await stopAll();
+    removeFolders();
+  });
+
+  const url = (path: string) => `rtsp://127.0.0.1:${port}${path}`;
+  const ffmpeg = (path: string, transport: string) => new FfmpegPlayer(url(path), ['-rtsp_transport', transport]);
+
+  for (const transport of ['tcp', 'udp']) {
+    itNeeds(
+      PLAYERS['ffmpeg']!.needs,
+      `ffmpeg decodes exactly the pictures of a file by ${transport}, and ends`,
+      async () => {
+        const player = ffmpeg('/film.wmv', transport);
+        await player.ends();
+        const file = await decodeFile(`${folder}/film.wmv`);
+        expect(player.crc.pictures).toEqual(file.pictures);
+      },
+    );
+
+    itNeeds(PLAYERS['ffmpeg']!.needs, `ffmpeg decodes a live stream by ${transport}`, async () => {
+      const player = ffmpeg(point, transport);
+      await player.decodes(FRAMES, 3);
+      await player.stop();
+    });
+  }
+
+  for (const path of ['film', 'live'] as const) {
+    const location = () => url(path === 'film' ? '/film.wmv' : point);
+
+    itNeeds(PLAYERS['mpv']!.needs, `mpv decodes ${path}`, async () => {
+      const player = new MpvPlayer('mpv', location());
+      await player.decodes(FRAMES, 3);
+      await player.stop();
+    });
+
+    for (const transport of ['tcp', 'udp']) {
+      const needs = [...PLAYERS['gstHttp']!.needs, gstElement('rtspsrc'), gstElement('rtspwms')];
+      itNeeds(needs, `GStreamer decodes ${path} by ${transport}`, async () => {
+        // It fills the buffers of all streams of a file before it plays, but all packets come on the first one.
+        const source = ['rtspsrc', `location=${location()}`, `protocols=${transport}`, 'buffer-mode=slave'];
+        const player = new GstPlayer('GStreamer', [...source, '!', 'rtpasfdepay']);
+        await player.decodes(FRAMES, 3);
+        await player.stop();
+      });
+    }
+  }
+});
