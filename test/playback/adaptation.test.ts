@@ -7,7 +7,7 @@ import { dataWire } from '../../src/wmsp/packets.js';
 import { AUDIO, testHeader, VIDEO } from '../support/stream.js';
 import { FakePort, Feeder, House } from './support.js';
 
-/** Videos 1 (300 kbit/s), 3 (100) and 5 (700) that exclude each other, and audio 2. */
+/** Videos 1 (300 kbit/s), 3 (100) and 5 (700), which exclude each other, and audio 2. */
 function severalRates(): AsfHeader {
   const { objects, dataObject } = testHeader();
   const video = objects.find((object) => object.type === 'streamProperties')!;
@@ -36,7 +36,7 @@ function severalRates(): AsfHeader {
 const levels = (selection: StreamSelection, ...streams: number[]) =>
   streams.map((stream) => levelOf(selection, stream));
 
-/** Lets seconds go by, in some of which packets are left out. */
+/** Lets seconds pass, with packets dropped in some of them. */
 class Line {
   readonly thinning = new Thinning();
   now = 0;
@@ -51,8 +51,8 @@ class Line {
   }
 }
 
-describe('a player whose line is too slow', () => {
-  it('gets all that it asked for as long as it takes it, and after a moment in which it did not', () => {
+describe('a player whose connection is too slow', () => {
+  it('gets everything it asked for while it keeps up, and also after a momentary stall', () => {
     const line = new Line();
     line.seconds(60);
     line.seconds(1, 10);
@@ -61,7 +61,7 @@ describe('a player whose line is too slow', () => {
     expect(line.thinning.grant(ALL_STREAMS, severalRates())).toBe(ALL_STREAMS);
   });
 
-  it('gets the lowest of the rates that it turned on, then key frames, and sound all the time', () => {
+  it('gets the lowest of the rates that it turned on, then only key frames, and always the sound', () => {
     const line = new Line();
     const header = severalRates();
     expect(line.seconds(2, 10)).toEqual([false, true]);
@@ -81,7 +81,7 @@ describe('a player whose line is too slow', () => {
     expect(levels(line.thinning.grant(chosen, severalRates()), 1, 2, 3, 5)).toEqual([1, 0, 2, 2]);
   });
 
-  it('gets more again after a quiet time, which is longer each time that this was too much', () => {
+  it('gets more again after a quiet period, which grows each time that more turns out to be too much', () => {
     const line = new Line();
     line.seconds(2, 10);
     expect(line.seconds(30).indexOf(true)).toBe(29);
@@ -94,7 +94,7 @@ describe('a player whose line is too slow', () => {
 });
 
 describe('a session', () => {
-  it('thins what a slow player gets, keeps what it asked for, and undoes nothing of that with its next choice', async () => {
+  it('thins the streams of a slow player, remembers its selection, and stays thinned after its next choice', async () => {
     const house = await House.build();
     const live = new Feeder(house);
     const port = new FakePort();

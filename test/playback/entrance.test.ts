@@ -64,7 +64,7 @@ function enter(request: Partial<ContentRequest> = {}): Promise<Pass | Redirect> 
 }
 
 describe('the way to content', () => {
-  it('is to locate it, to ask, to take a place, and then to open it', async () => {
+  it('is to locate it, check access, take a place, and only then open it', async () => {
     const pass = (await enter()) as Pass;
     expect(pass).toMatchObject({ path: '/live', user: 'anna' });
     expect(await pass.open()).toBe(PROGRAM);
@@ -92,20 +92,20 @@ describe('the way to content', () => {
     },
   );
 
-  it('tells only those who may know that there is nothing', async () => {
+  it('tells only callers with access that there is nothing', async () => {
     found = { rule: RULE, missing: new Refusal('not-found', 'There is nothing.') };
     await expect(enter()).rejects.toBe(found.missing);
     verdict = new Refusal('unauthorized', 'Who is there?');
     await expect(enter()).rejects.toBe(verdict);
   });
 
-  it('leads elsewhere without a question', async () => {
+  it('redirects without checking access', async () => {
     found = { redirect: 'http://other/', proxy: false };
     expect(await enter()).toBe(found);
     expect(log).toEqual(['find /live.asf']);
   });
 
-  it('has as many places as the path and the server have', async () => {
+  it('has as many places as the path and the server allow', async () => {
     const first = (await enter()) as Pass;
     await expect(enter()).rejects.toMatchObject({ kind: 'busy', message: 'All 1 places of /live are taken.' });
     found = { ...(found as Found), path: '/other', maxPlayers: undefined };
@@ -115,7 +115,7 @@ describe('the way to content', () => {
     await enter();
   });
 
-  it('takes no place for somebody who has gone', async () => {
+  it('takes no place for a caller that has gone', async () => {
     const gone = AbortSignal.abort(new Error('gone'));
     await expect(enter({ signal: gone })).rejects.toThrow('gone');
     expect(limits.taken).toBe(0);

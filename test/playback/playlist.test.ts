@@ -28,7 +28,7 @@ const logged = (line: string) => () => port.log.includes(line);
 const count = (seconds: number) => seconds * PACKETS_A_SECOND;
 
 describe('a playlist', () => {
-  it('goes from entry to entry, tells each before its first byte, and its end once', async () => {
+  it('goes from entry to entry, announces each before its first byte, and reports its end once', async () => {
     await playing({ file: 'a' }, { file: 'b' }, { file: 'c' });
     await house.until('the end', logged('end done'));
     expect(port.log).toEqual([
@@ -50,7 +50,7 @@ describe('a playlist', () => {
     expect(port.changed.map(({ confirmed }) => confirmed)).toEqual([true, false, true]);
   });
 
-  it('waits behind an entry where the port says so, and starts it when the player goes on', async () => {
+  it('waits after announcing an entry if the port says so, and starts it when the player resumes', async () => {
     port.answer = 'wait';
     const session = await playing({ file: 'a' }, { file: 'b' });
     await house.until('the next entry', logged('next b'));
@@ -71,7 +71,7 @@ describe('a playlist', () => {
     expect(port.starts.at(-1)).toEqual(started);
   });
 
-  it('asks again about a change that had to come later, once the player has confirmed what it has', async () => {
+  it('announces a postponed change again once the player has confirmed its entry', async () => {
     port.answer = 'later';
     const session = await playing({ file: 'a' }, { file: 'b' });
     await house.until('the question', () => port.changed.length === 1);
@@ -84,7 +84,7 @@ describe('a playlist', () => {
     expect(port.log.slice(2)).toEqual(['end more-follows', 'next b', `start ${count(4)}`, 'data', 'end done']);
   });
 
-  it('asks again also when the player goes on', async () => {
+  it('also announces it again when the player resumes', async () => {
     port.answer = 'later';
     const session = await playing({ file: 'a' }, { file: 'b' });
     await house.until('the question', () => port.changed.length === 1);
@@ -95,7 +95,7 @@ describe('a playlist', () => {
     expect(session.state).toBe('playing');
   });
 
-  it('tells of no entry before the last one is confirmed, where the port wants that', async () => {
+  it('announces no entry before the last one is confirmed, if the port wants that', async () => {
     port.changes.confirmFirst = true;
     const session = await playing({ file: 'a' }, { file: 'b' }, { file: 'c' });
     await house.until('the end of the second entry', () => port.ends.length === 2);
@@ -107,7 +107,7 @@ describe('a playlist', () => {
     expect(port.changed).toHaveLength(2);
   });
 
-  it('tells of the next entry when the player has had time for what it has, and for what it chose', async () => {
+  it('announces the next entry when the player has had time for its data and its choice of streams', async () => {
     port.changes = { lag: 3_000, quietAfterSelect: 8_000, confirmFirst: false };
     const session = await playing({ file: 'a' }, { file: 'b' });
     await house.until('all of the first entry', () => port.ends.length === 1);
@@ -131,7 +131,7 @@ describe('a playlist', () => {
     expect(house.now - begun).toBeGreaterThanOrEqual(7_000 - 3_000 - 50);
   });
 
-  it('begins an entry after its delay, and gives no more of it than its clip', async () => {
+  it('begins an entry after its delay, and sends no more of it than its clip', async () => {
     const begun = house.now;
     await playing({ file: 'a' }, { file: 'b', begin: 1_000, duration: 1_000, delay: 5_000 });
     await house.until('the next entry', logged('next b'));
@@ -143,7 +143,7 @@ describe('a playlist', () => {
 });
 
 describe('skipping', () => {
-  it('goes to the neighbours, and says in which direction', async () => {
+  it('goes to the neighbours, and reports the direction', async () => {
     const session = await playing({ file: 'a' }, { file: 'b' }, { file: 'c' });
     await session.next(1);
     await session.next(1);
@@ -156,13 +156,13 @@ describe('skipping', () => {
     ]);
   });
 
-  it('counts from the entry that is named', async () => {
+  it('counts from the named entry', async () => {
     const session = await playing({ file: 'a' }, { file: 'b' }, { file: 'c' });
     await session.next(1, 2);
     expect(port.changed.map(({ entry }) => entry.id)).toEqual([3]);
   });
 
-  it('goes on where it is if there is no neighbour', async () => {
+  it('continues in its entry if there is no neighbour', async () => {
     const session = await playing({ file: 'a' });
     await house.until('some packets', () => port.locations.length > 20);
     const sent = port.locations.length;
@@ -175,7 +175,7 @@ describe('skipping', () => {
 });
 
 describe('a broadcast in a playlist', () => {
-  it('is followed by what comes after it, and its headers are told from entries', async () => {
+  it('is followed by the next entry, and its headers are distinguished from entries', async () => {
     const live = new Feeder(house, { title: 'one' });
     const session = await playing(live.broadcast, { file: 'a' });
     live.packet({ key: true });
@@ -198,7 +198,7 @@ describe('a broadcast in a playlist', () => {
     expect(session.number).toBe(port.locations.length);
   });
 
-  it('leaves nothing behind when the port ends the session in the middle of a change', async () => {
+  it('leaves nothing running when the port ends the session in the middle of a change', async () => {
     const live = new Feeder(house, { title: 'one' });
     const session = await playing(live.broadcast);
     port.announce = () => {
@@ -221,7 +221,7 @@ describe('a broadcast in a playlist', () => {
     expect([live.broadcast.players, port.batches.length, house.open]).toEqual([0, 0, 0]);
   });
 
-  it('keeps a source that runs on demand while the player is paused, and no longer', async () => {
+  it('keeps an on-demand source running while the player is paused, and no longer', async () => {
     const live = new Feeder(house, { title: 'one' });
     const session = await playing(live.broadcast);
     session.pause();
@@ -236,7 +236,7 @@ describe('a broadcast in a playlist', () => {
 describe('prediction', () => {
   const onlyVideo = switched(NO_STREAMS, [{ source: undefined, destination: VIDEO, level: 0 }]);
 
-  it('keeps the kinds of streams that the player chose, where the numbers are others', async () => {
+  it('keeps the kinds of streams that the player chose if the numbers differ', async () => {
     await house.media('swapped', { swapped: true });
     const session = house.session(port);
     session.open(await house.program({ file: 'a' }, { file: 'swapped' }));

@@ -35,7 +35,7 @@ function session(
 }
 
 describe('the registry of sessions', () => {
-  it('tells when each begins and ends, and what it was', () => {
+  it('reports when each session begins and ends, with its facts', () => {
     const over = registry.begin(session());
     expect(begun).toMatchObject([{ id: '2.1.1', path: '/live', bytes: 100, entry: undefined }]);
     now += 1_500;
@@ -46,7 +46,7 @@ describe('the registry of sessions', () => {
     ]);
   });
 
-  it('counts players and their bytes, also of those that have left', () => {
+  it('counts players and their bytes, including those that have left', () => {
     const counts = { bytes: 10, packets: 0, lost: 0 };
     const over = registry.begin(session(counts));
     registry.begin(session());
@@ -59,7 +59,7 @@ describe('the registry of sessions', () => {
     expect([...registry]).toHaveLength(2);
   });
 
-  it('lists by role, and goes on behind a session even if that one has ended', async () => {
+  it('lists by role, and continues after a session even if that one has ended', async () => {
     const overs = [1, 2, 3, 4].map(() => registry.begin(session()));
     registry.begin(session(undefined, 'publisher'));
     const first = await registry.list({ role: 'player', limit: 2 });
@@ -71,7 +71,7 @@ describe('the registry of sessions', () => {
     expect((await registry.list()).total).toBe(4);
   });
 
-  it('ends a session by its id, and no other', async () => {
+  it('ends only the session with that id', async () => {
     registry.begin(session());
     expect(await registry.end('2.1.2')).toBe(false);
     expect(stopped).toBe(0);
@@ -81,7 +81,7 @@ describe('the registry of sessions', () => {
 });
 
 describe('the id of a session', () => {
-  it('says where the session lives', () => {
+  it('tells where the session lives', () => {
     fc.assert(
       fc.property(
         fc.integer({ min: 1, max: 64 }),
@@ -100,13 +100,13 @@ describe('the id of a session', () => {
     );
   });
 
-  it('costs a single process none of the numbers', () => {
+  it('leaves every number possible for a single process', () => {
     const ids = new SessionIds();
     const seen = new Set(Array.from({ length: 200 }, () => ids.random(5, 8)));
     expect([...seen].sort()).toEqual([5, 6, 7]);
   });
 
-  it('is of a place that there is', () => {
+  it('rejects a place that does not exist', () => {
     expect(() => new SessionIds({ node: 1 })).toThrow(RangeError);
   });
 });

@@ -36,7 +36,7 @@ const count = (seconds: number) => seconds * PACKETS_A_SECOND;
 const everything = (length: number) => Array.from({ length }, (_, index) => index);
 
 describe('a pause', () => {
-  it('ends what is sent, and the player goes on with the next packet and the next number', async () => {
+  it('stops sending, and the player continues with the next packet and the next number', async () => {
     const session = await playing({ file: 'a' });
     await house.until('some packets', () => port.locations.length > 40);
     session.pause();
@@ -68,7 +68,7 @@ describe('a pause', () => {
     expect(Math.abs(port.locations.length - count(4))).toBeLessThan(4);
   });
 
-  it('of a broadcast goes on with what comes then', async () => {
+  it('of a broadcast continues with the current data', async () => {
     const live = new Feeder(house);
     const session = await playing(live.broadcast);
     live.packet({ key: true });
@@ -83,7 +83,7 @@ describe('a pause', () => {
     expect(port.packets[1]!.location).toBeGreaterThan(1);
   });
 
-  it('before the place was found lets nothing follow', async () => {
+  it('before the place was found prevents any data', async () => {
     const session = await opened({ file: 'a' });
     const started = session.play(START);
     session.pause();
@@ -98,7 +98,7 @@ describe('a pause', () => {
 });
 
 describe('a pause between entries', () => {
-  it('lets the player be told of the entry that it was not told of yet, also where its header is the same', async () => {
+  it('announces the entry that the player does not know yet, even if its header is the same', async () => {
     await house.media('short', { seconds: 1 });
     port.answer = 'later';
     const session = await playing({ file: 'short' }, { file: 'short' });
@@ -118,7 +118,7 @@ describe('a pause between entries', () => {
     expect(port.changed.at(-1)!.entry.id).toBe(2);
   });
 
-  it('keeps the entry that the player was told of, and starts it from its beginning', async () => {
+  it('keeps the announced entry, and starts it from its beginning', async () => {
     port.answer = 'wait';
     const session = await playing({ file: 'a' }, { file: 'a', begin: 2_000 });
     await house.until('the next entry', () => port.changed.length === 1);
@@ -140,7 +140,7 @@ describe('a pause between entries', () => {
 });
 
 describe('a seek', () => {
-  it('goes on elsewhere at once, and says so before the first byte', async () => {
+  it('continues elsewhere at once, and says so before the first byte', async () => {
     const session = await playing({ file: 'a' });
     await house.until('some packets', () => port.locations.length > 20);
     const sent = port.locations.length;
@@ -151,7 +151,7 @@ describe('a seek', () => {
     expect(port.log).toEqual(['start 0', 'data', `start ${sent}`, 'data', 'end done']);
   });
 
-  it('while the player is paused is where it goes on', async () => {
+  it('during a pause sets where it continues', async () => {
     const session = await playing({ file: 'a' });
     session.pause();
     await session.seek({ kind: 'time', milliseconds: 8_000 });
@@ -160,7 +160,7 @@ describe('a seek', () => {
     expect(await session.resume()).toMatchObject({ location: count(8) });
   });
 
-  it('starts at the key frame of the streams that are chosen meanwhile', async () => {
+  it('starts at the key frame of the streams that were chosen meanwhile', async () => {
     const session = await opened({ file: 'a' });
     const started = session.play({ ...START, position: { kind: 'time', milliseconds: 1_500 } });
     session.select(NO_STREAMS, false);
@@ -171,7 +171,7 @@ describe('a seek', () => {
 });
 
 describe('trick play', () => {
-  it('sends key frames, and backwards ends at the start', async () => {
+  it('sends key frames, and ends at the start when going backwards', async () => {
     const session = await opened({ file: 'a' });
     await session.play({ ...START, rate: 5 });
     await house.until('the end', logged('end done'));
@@ -182,7 +182,7 @@ describe('trick play', () => {
     expect(session.state).toBe('ready');
   });
 
-  it('goes on with the next entry at its rate, and without it where the entry has no key frames', async () => {
+  it('continues in the next entry at its rate, or at normal rate if the entry has no key frames', async () => {
     await house.media('b', { seconds: 10 });
     await house.media('sound', { seconds: 1, video: false });
     const session = await opened({ file: 'a' }, { file: 'b' }, { file: 'sound' });
@@ -193,7 +193,7 @@ describe('trick play', () => {
 });
 
 describe('the end', () => {
-  it('of datagrams is told once they are out', async () => {
+  it('of datagrams is reported once they are sent', async () => {
     port.framing = 'datagrams';
     const session = await playing({ file: 'a' });
     await house.until('the end of the file', () => port.awaitsDrain.length === 1);
@@ -202,7 +202,7 @@ describe('the end', () => {
     expect(port.ends).toEqual([{ how: 'done', number: count(10), reason: 0 }]);
   });
 
-  it('of datagrams is not told to a player that has started again', async () => {
+  it('of datagrams is not reported to a player that has started again', async () => {
     port.framing = 'datagrams';
     const session = await playing({ file: 'a' });
     await house.until('the end of the file', () => port.awaitsDrain.length === 1);
@@ -211,14 +211,14 @@ describe('the end', () => {
     expect(port.ends).toEqual([]);
   });
 
-  it('has the reason of the source, and no entry follows then', async () => {
+  it('has the reason of the source, and then no entry follows', async () => {
     const live = new Feeder(house);
     await playing(live.broadcast, { file: 'a' });
     live.broadcast.write({ type: 'end', moreEntries: false, reason: 0x8004_0005 });
     expect(port.ends).toEqual([{ how: 'failed', number: 0, reason: 0x8004_0005 }]);
   });
 
-  it('by an operator is told to the player, and all is given back', async () => {
+  it('by an operator is reported to the player, and everything is given back', async () => {
     const session = await playing({ file: 'a' });
     session.stop('kicked');
     expect([port.log.at(-1), session.state, house.open]).toEqual(['end kicked', 'init', 0]);
@@ -227,7 +227,7 @@ describe('the end', () => {
     expect(port.log.at(-1)).toBe('end kicked');
   });
 
-  it('of a file that cannot be read on is told, and the operator is, too', async () => {
+  it('of a file that can no longer be read is reported to the player and to the operator', async () => {
     await playing({ file: 'a' });
     await house.files.close();
     await house.until('the failure', logged('end failed'));
@@ -236,7 +236,7 @@ describe('the end', () => {
 });
 
 describe('a session that is ready', () => {
-  it('keeps its program for 30 s, then its place alone, and opens it again', async () => {
+  it('keeps its program for 30 s, then only its place, and opens the program again', async () => {
     const session = await playing({ file: 'a' });
     await house.until('some packets', () => port.locations.length > 60);
     session.pause();
@@ -249,7 +249,7 @@ describe('a session that is ready', () => {
     expect([house.open, port.changed]).toEqual([1, []]);
   });
 
-  it('is told of the entry when another one is there by then', async () => {
+  it('announces the entry if it has changed by then', async () => {
     const session = house.session(port);
     await house.media('b', { seconds: 1 });
     session.open(await house.program({ file: 'a' }), async () => house.program({ file: 'b' }));
@@ -261,7 +261,7 @@ describe('a session that is ready', () => {
     expect(port.log.slice(-4)).toEqual(['header b', expect.stringMatching(/^start/), 'data', 'end done']);
   });
 
-  it('is told its place when it opens the program again', async () => {
+  it('passes its place on when it opens the program again', async () => {
     const session = house.session(port);
     const places: unknown[] = [];
     const made = [{ file: 'a' }, { file: 'a' }, { file: 'a' }];
@@ -285,7 +285,7 @@ describe('a session that is ready', () => {
     expect(places).toEqual([{ entry: 2, reached: 3 }]);
   });
 
-  it('cannot go on when what it played is gone, and can be told of it', async () => {
+  it('cannot resume if its content is gone, and reports that', async () => {
     const session = house.session(port);
     session.open(await house.program({ file: 'a' }), async () => undefined);
     await session.play(START);
@@ -309,7 +309,7 @@ describe('a session that is ready', () => {
     expect(house.open).toBe(0);
   });
 
-  it('is one of 512 on as many files that hold none of those up who play', async () => {
+  it('is one of 512 on as many files, which do not hold up those that play', async () => {
     await house.close();
     house = await House.build({ maxFiles: 128, maxReady: 64 });
     const idle = 512;
@@ -329,7 +329,7 @@ describe('a session that is ready', () => {
   });
 });
 
-describe('players that join at one key frame', () => {
+describe('players that join at the same key frame', () => {
   it('share one buffer', async () => {
     const live = new Feeder(house);
     live.packet({ key: true });
@@ -362,7 +362,7 @@ describe('resends', () => {
     port.format = twoUnits;
   });
 
-  it('come from a file, from what was sent in the last 10 s, also after another entry began', async () => {
+  it('come from a file, from the last 10 s, even after another entry has begun', async () => {
     const session = await playing({ file: 'a' });
     await house.until('some packets', () => port.packets.length > 100);
     // Two units a packet.
@@ -377,14 +377,14 @@ describe('resends', () => {
     expect([session.resend([41]).ends, house.host.resends.used]).toEqual([[], 0]);
   });
 
-  it('are kept for datagrams alone', async () => {
+  it('are kept only for datagrams', async () => {
     port.framing = 'stream';
     const session = await playing({ file: 'a' });
     await house.until('some packets', () => port.packets.length > 100);
     expect([session.resend([41]).ends, house.host.resends.used]).toEqual([[], 0]);
   });
 
-  it('take 256 KiB of a player and what all may have together, the latest of each', async () => {
+  it('keep at most 256 KiB for a player, and a total for all, the latest packets of each', async () => {
     const now = () => house.now;
     const budget = new ResendBudget(600_000);
     const rings = [budget.ring(now), budget.ring(now), budget.ring(now)];

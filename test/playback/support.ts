@@ -35,9 +35,9 @@ export class House {
   readonly ticker = new Ticker(5);
   readonly errors: unknown[] = [];
   readonly host: PlaybackHost;
-  /** Programs that are open. */
+  /** The number of open programs. */
   open = 0;
-  /** Of the clock, ms; {@link tick} moves it. */
+  /** The time of the clock, in ms; {@link tick} moves it. */
   now = 1_000_000;
   readonly #sessions: PlaybackSession[] = [];
 
@@ -66,7 +66,7 @@ export class House {
     await writeFile(join(this.folder, name), madeFile({ title: name, ...options }));
   }
 
-  /** A program of these entries, with ids from 1. */
+  /** Returns a program of these entries, with ids from 1. */
   async program(...made: Array<Made | Broadcast>): Promise<ListProgram> {
     const program = new ListProgram(this, made);
     await program.seek(1, 0);
@@ -89,7 +89,7 @@ export class House {
     for (const session of this.host.live) session.adapt();
   }
 
-  /** Lets time go by until something has happened; `step` ms of the clock for each turn of the event loop. */
+  /** Lets time pass until something has happened; `step` ms of the clock for each turn of the event loop. */
   async until(what: string, happened: () => boolean, step = 50): Promise<void> {
     const deadline = Date.now() + 4_500;
     while (!happened()) {
@@ -99,7 +99,7 @@ export class House {
     }
   }
 
-  /** Lets all that is under way come to rest while the clock stands still. */
+  /** Lets everything pending settle while the clock is stopped. */
   async settle(): Promise<void> {
     for (let turn = 0; turn < 20; turn++) {
       this.tick(0);
@@ -178,7 +178,7 @@ export class ListProgram implements Program {
   }
 }
 
-/** A port that notes what happens, in order. */
+/** A port that records what happens, in order. */
 export class FakePort implements PlaybackPort {
   /** `start 0`, `next a.wmv`, `end done` …, and `data` for packets. */
   readonly log: string[] = [];
@@ -191,7 +191,7 @@ export class FakePort implements PlaybackPort {
   changes = { lag: 0, quietAfterSelect: 0, confirmFirst: false };
   format: WireFormat = textWire();
   framing: 'stream' | 'datagrams' = 'stream';
-  /** What waits for an output of datagrams to be drained. */
+  /** Waits for an output of datagrams to be drained. */
   readonly awaitsDrain: Array<() => void> = [];
   onDrain = (then: () => void): void => void this.awaitsDrain.push(then);
   session: PlaybackSession | undefined;
@@ -211,7 +211,7 @@ export class FakePort implements PlaybackPort {
     };
   }
 
-  /** Location and number of each unit that came. */
+  /** The location and number of each received unit. */
   get packets(): Array<{ location: number; number: number }> {
     return this.batches
       .flatMap(({ bytes }) => bytes.toString('latin1').trimEnd().split('\n'))

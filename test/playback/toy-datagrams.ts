@@ -11,9 +11,9 @@ import type {
 import { ALL_STREAMS } from '../../src/playback/selection.js';
 import { PlaybackSession } from '../../src/playback/session.js';
 
-// A protocol that tests make up, over datagrams, with a dialogue beside them. A packet takes two datagrams: 16 bits of number, 32 bits
-// of location, a byte that says which half it is, and the half. The dialogue is lines both ways: PLAY, PAUSE, RESUME, RESEND 1 2 …;
-// START number, NEXT title, END how.
+// A protocol made up for tests, over datagrams, with a control dialogue. A packet takes two datagrams: 16 bits of
+// number, 32 bits of location, a byte for which half it is, and the half. The dialogue consists of lines in both
+// directions: PLAY, PAUSE, RESUME, RESEND 1 2 …; START number, NEXT title, END how.
 
 const HEAD = 7;
 const half = (length: number, unit: number) => (unit === 0 ? length >> 1 : length - (length >> 1));
@@ -39,10 +39,10 @@ export class ToyDatagramServer implements PlaybackPort {
   readonly output: DatagramOutput;
   readonly session: PlaybackSession;
   readonly #say: (line: string) => void;
-  /** The client has said that it plays this entry, so it may be told of the next one. */
+  /** True once the client has said that it plays this entry, so that the next one may be announced. */
   #played = false;
 
-  /** @param say a line to the client */
+  /** @param say sends a line to the client */
   constructor(host: PlaybackHost, clock: TickClock, sender: DatagramSender, say: (line: string) => void) {
     this.#say = say;
     const pacer = new DatagramPacer(clock);
@@ -86,12 +86,12 @@ export class ToyDatagramServer implements PlaybackPort {
   }
 }
 
-/** The client's side: puts halves together, and knows what is missing. */
+/** The client's side: joins halves, and knows which are missing. */
 export class ToyDatagramClient {
   readonly lines: string[] = [];
-  /** Packets that are whole, by their location, in the order in which they became so. */
+  /** Complete packets, by their location, in the order of completion. */
   readonly packets: Array<{ readonly location: number; readonly bytes: Buffer }> = [];
-  /** Numbers that came, 16 bits each. */
+  /** The received numbers, 16 bits each. */
   readonly numbers: number[] = [];
   readonly #halves = new Map<number, Buffer[]>();
 
@@ -110,7 +110,7 @@ export class ToyDatagramClient {
     this.packets.push({ location, bytes: Buffer.concat([halves[0], halves[1]]) });
   }
 
-  /** The numbers from the first to the last that did not come. */
+  /** The missing numbers between the first and the last. */
   get missing(): number[] {
     const got = new Set(this.numbers);
     const [first] = this.numbers;

@@ -6,8 +6,9 @@ import type { Ending, EntryChange, PlaybackHost, PlaybackPort } from '../../src/
 import { NO_STREAMS, switched } from '../../src/playback/selection.js';
 import { PlaybackSession } from '../../src/playback/session.js';
 
-// A protocol that tests make up, over bytes. Frames: a letter, 32 bits of length, and that many bytes. H: an ASF header; D: 32 bits of
-// number and an ASF data packet; S: where something starts; E: the end. Commands are lines: PLAY 1 2 (streams) and SELECT 1.
+// A protocol made up for tests, over bytes. Frames: a letter, 32 bits of length, and that many bytes. H: an ASF header;
+// D: 32 bits of number and an ASF data packet; S: where something starts; E: the end. Commands are lines: PLAY 1 2
+// (streams) and SELECT 1.
 
 function frame(letter: string, ...parts: readonly Buffer[]): Buffer {
   const head = Buffer.alloc(5);
@@ -39,7 +40,7 @@ export class ToyStreamServer implements PlaybackPort {
   readonly session: PlaybackSession;
   readonly #send: (bytes: Buffer) => void;
 
-  /** @param send bytes to the client */
+  /** @param send sends bytes to the client */
   constructor(host: PlaybackHost, program: Program, send: (bytes: Buffer) => void) {
     this.#send = send;
     this.session = new PlaybackSession(this, host);
@@ -83,13 +84,13 @@ export class ToyStreamServer implements PlaybackPort {
   }
 }
 
-/** What a client got. */
+/** The data that a client received. */
 export type ToyEvent =
   | { readonly kind: 'header'; readonly header: AsfHeader }
   | { readonly kind: 'packet'; readonly number: number; readonly bytes: Buffer }
   | { readonly kind: 'start' | 'end'; readonly text: string };
 
-/** The client's side: reads frames, in whatever pieces they come. */
+/** The client's side: reads frames, in whatever pieces they arrive. */
 export class ToyStreamClient {
   readonly events: ToyEvent[] = [];
   #rest: Buffer = Buffer.alloc(0);

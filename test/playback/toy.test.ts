@@ -74,7 +74,7 @@ describe('a protocol over datagrams', () => {
   let server: ToyDatagramServer;
   let now: number;
   let tick: () => void;
-  /** Numbers whose datagrams the network loses, once. */
+  /** The numbers whose datagrams the network loses, once each. */
   let lost: Set<number>;
 
   beforeEach(() => {
@@ -111,7 +111,7 @@ describe('a protocol over datagrams', () => {
     server.output.close();
   });
 
-  /** Lets the output send what waits. */
+  /** Lets the output send what is waiting. */
   async function flow(what: string, happened: () => boolean): Promise<void> {
     await house.until(
       what,
@@ -124,7 +124,7 @@ describe('a protocol over datagrams', () => {
     );
   }
 
-  /** Lets some seconds go by in which nothing should happen. */
+  /** Lets some seconds pass in which nothing should happen. */
   async function rest(): Promise<void> {
     let turns = 0;
     await flow('nothing', () => ++turns > 50);
@@ -135,20 +135,20 @@ describe('a protocol over datagrams', () => {
   const locations = () => client.packets.map(({ location }) => location);
   const firstNumber = () => Number(client.lines.find((line) => line.startsWith('START'))!.slice(6));
 
-  it('takes two datagrams for each packet, with the numbers of the lane, and they are told first', async () => {
+  it('takes two datagrams for each packet, with the numbers of the lane, which are announced first', async () => {
     const live = new Feeder(house);
     for (let index = 0; index < 40; index++) live.packet({ key: index % 10 === 0 });
     server.session.open(await house.program(live.broadcast));
     await server.command('PLAY');
     await flow('the burst', () => client.packets.length >= 10);
     expect(client.numbers[0]).toBe(firstNumber() & 0xffff);
-    // The lane has numbered the packets before, too.
+    // The lane has numbered earlier packets as well.
     expect(client.numbers[0]).toBe(locations()[0]! * 2);
     expect(client.missing).toEqual([]);
     for (const { bytes } of client.packets) expect(parsePacket(bytes).payloads).toHaveLength(1);
   });
 
-  it('pauses and resumes, and goes on with the next numbers', async () => {
+  it('pauses and resumes, and continues with the next numbers', async () => {
     server.session.open(await house.program({ file: 'file' }));
     await server.command('PLAY');
     await flow('some packets', () => client.packets.length > 30);
@@ -163,7 +163,7 @@ describe('a protocol over datagrams', () => {
     expect(client.missing).toEqual([]);
   });
 
-  it('is told of another entry only once it has said that it plays this one', async () => {
+  it('announces another entry only once the player has said that it plays this one', async () => {
     await house.media('other', { seconds: 1 });
     server.session.open(await house.program({ file: 'file' }, { file: 'other' }));
     await server.command('PLAY');
@@ -183,7 +183,7 @@ describe('a protocol over datagrams', () => {
     ]);
   });
 
-  it('sends again what was lost of a file', async () => {
+  it('resends lost packets of a file', async () => {
     server.session.open(await house.program({ file: 'file' }));
     lost = new Set([10, 11, 33]);
     await server.command('PLAY');
@@ -196,7 +196,7 @@ describe('a protocol over datagrams', () => {
     expect(parsePacket(expected).payloads[0]!.dataLength).toBe(100);
   });
 
-  it('sends again what was lost of a broadcast, from before and after what was left out', async () => {
+  it('resends lost packets of a broadcast, from before and after the dropped ones', async () => {
     const broadcast = new Broadcast({ batchInterval: 0, burst: 500, now: () => house.now });
     broadcast.write({ type: 'header', header: testHeader({ preroll: 0 }) });
     let sent = 0;
@@ -210,7 +210,7 @@ describe('a protocol over datagrams', () => {
     lost = new Set([firstNumber() + 2, firstNumber() + 3].map((number) => number & 0xffff));
     feed(5);
     await flow('some packets', () => client.packets.length >= 5);
-    // More waits than is kept: the next packets are left out until that has left, and then until a key frame.
+    // More is waiting than is kept: packets are dropped until that has been sent, and then up to a key frame.
     const backlog = jest.spyOn(DatagramOutput.prototype, 'backlog', 'get').mockReturnValue(100_000_000);
     feed(4);
     await house.settle();

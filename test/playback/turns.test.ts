@@ -8,7 +8,7 @@ import type { PlaybackSession } from '../../src/playback/session.js';
 import { Refusal } from '../../src/refusal.js';
 import { FakePort, Feeder, House, type ListProgram } from './support.js';
 
-/** All that a session awaits, held until the test lets it through. */
+/** Everything that a session awaits, held until the test lets it through. */
 class Gates {
   readonly #held: Array<() => void> = [];
   #open = false;
@@ -18,7 +18,7 @@ class Gates {
     return new Promise((resolve) => this.#held.push(() => resolve(work())));
   }
 
-  /** Lets the oldest through. */
+  /** Lets the oldest wait end. */
   async one(): Promise<void> {
     this.#held.shift()?.();
     await settled();
@@ -39,17 +39,17 @@ async function settled(): Promise<void> {
   for (let turn = 0; turn < 6; turn++) await new Promise((resolve) => setImmediate(resolve));
 }
 
-/** Readers that were asked for packets, and whether theirs is the entry that the program is on. */
+/** Readers that were asked for packets, and whether theirs is the current entry of the program. */
 type Asked = Map<object, () => boolean>;
 
-/** A program whose steps, and whose places, come when the gates let them. */
+/** A program whose steps and places arrive when the gates let them. */
 class GatedProgram implements Program {
   readonly #inner: ListProgram;
   readonly #gates: Gates;
   readonly #asked: Asked;
   #entries = new WeakMap<Entry, Entry>();
 
-  /** @param asked the readers that are asked for packets */
+  /** @param asked the readers that were asked for packets */
   constructor(inner: ListProgram, gates: Gates, asked: Asked) {
     this.#inner = inner;
     this.#gates = gates;
@@ -96,7 +96,7 @@ class GatedProgram implements Program {
     const reader: OnDemandFile['reader'] = (options) => {
       const made = file.reader(options);
       let next = options.from;
-      // From memory, so that no disk has a say in what comes first.
+      // From memory, so that no disk influences the order.
       made.next = async (pacer) => {
         this.#asked.set(made, () => this.#inner.current === entry);
         const items: OnDemandItem[] = [];
@@ -120,7 +120,7 @@ class GatedProgram implements Program {
   }
 }
 
-/** In a file, 100 ms each. */
+/** Positions in a file, 100 ms each. */
 const PACKETS = 900;
 
 const START = { position: { kind: 'start' }, selection: ALL_STREAMS } as const;
@@ -153,10 +153,10 @@ const STATES = [
   ...['waiting', 'between entries', 'between headers'],
 ] as const;
 type State = (typeof STATES)[number];
-/** Those in which the output lets things out when the gates let it. */
+/** The outputs that send when the gates let them. */
 const OVER_DATAGRAMS: readonly State[] = ['between entries', 'between headers'];
 
-/** A session in a state, and how many feeds it has. */
+/** A session in a state, and the number of its feeds. */
 async function stage(state: State) {
   const gates = new Gates();
   const asked: Asked = new Map();
@@ -200,7 +200,7 @@ async function stage(state: State) {
   gates.shut();
   const feeds = async () => {
     asked.clear();
-    // A feed that is reading asks again only once it is through with that.
+    // A feed that is reading asks again only once it has finished.
     for (let round = 0; round < 4; round++) {
       house.tick(500);
       await settled();
@@ -208,12 +208,12 @@ async function stage(state: State) {
     expect([...asked.values()].every((isCurrent) => isCurrent())).toBe(true);
     return asked.size + live.broadcast.players;
   };
-  /** What the player was told so far. */
+  /** The player's notifications so far. */
   const told = () => port.changed.length + port.starts.length + port.ends.length;
   return { session, gates, feeds, told };
 }
 
-/** What an operation throws is a rejection, too. */
+/** An operation that throws counts as a rejection, too. */
 async function call(session: PlaybackSession, operation: Operation): Promise<void> {
   await OPERATIONS[operation](session);
 }
@@ -225,7 +225,7 @@ async function run(state: State, steps: ReadonlyArray<{ readonly operation: Oper
   for (const { operation, gates: through } of steps) {
     const result = call(session, operation);
     toldAtEnd = told();
-    // Nothing is there any more behind a stop.
+    // Nothing is left after a stop.
     results.push(result.catch((error: unknown) => (error instanceof Refusal ? undefined : Promise.reject(error))));
     await settled();
     for (let count = 0; count < through; count++) await gates.one();
@@ -245,9 +245,9 @@ async function run(state: State, steps: ReadonlyArray<{ readonly operation: Oper
   expect(house.open).toBe(0);
 }
 
-describe('operations that come while others wait', () => {
+describe('operations that start while others wait', () => {
   it.each(NAMES.flatMap((first) => NAMES.map((second) => [first, second] as const)))(
-    'leave one feed at most, and none behind an end: %s, %s',
+    'leave one feed at most, and none after an end: %s, %s',
     async (first, second) => {
       for (const state of STATES) {
         for (let gates = 0; gates <= 3; gates++) {
@@ -261,7 +261,7 @@ describe('operations that come while others wait', () => {
     30_000,
   );
 
-  it('do so in any order and number', async () => {
+  it('may do so in any order and number', async () => {
     const step = fc.record({ operation: fc.constantFrom(...NAMES), gates: fc.nat({ max: 3 }) });
     const steps = fc.array(step, { minLength: 1, maxLength: 8 });
     await fc.assert(

@@ -2,13 +2,13 @@ import { formatPullChain, newPullName, parsePullChain } from '../../src/receivin
 import { RepeatedWarnings } from '../../src/receiving/repeated-warnings.js';
 
 describe('chains of pulls', () => {
-  it('come back from their text', () => {
+  it('survive formatting and parsing', () => {
     const chain = [newPullName(), newPullName(), 'ab12.7'];
     expect(new Set(chain).size).toBe(3);
     expect(parsePullChain(formatPullChain(chain))).toEqual(chain);
   });
 
-  it('are bounded, and hold names only', () => {
+  it('are bounded, and contain only names', () => {
     expect(parsePullChain(undefined)).toEqual([]);
     expect(parsePullChain(' , a.1,<b>, a.2 ,a, a.1.2, é.1')).toEqual(['a.1', 'a.2']);
     expect(parsePullChain(Array(500).fill('a.1').join(','))).toHaveLength(9);
@@ -17,7 +17,7 @@ describe('chains of pulls', () => {
 });
 
 describe('RepeatedWarnings', () => {
-  it('are told at once, after a minute, two, four, at most an hour', () => {
+  it('are given at once, after a minute, two, four, at most an hour', () => {
     const warnings = new RepeatedWarnings();
     const told: number[] = [];
     for (let minute = 0; minute <= 400; minute++) {
@@ -26,7 +26,7 @@ describe('RepeatedWarnings', () => {
     expect(told).toEqual([0, 1, 3, 7, 15, 31, 63, 123, 183, 243, 303, 363]);
   });
 
-  it('are told of another reason soon, of each thing by itself, and at once when it had worked again', () => {
+  it('are given soon for another reason, separately for each subject, and at once if it had worked again', () => {
     const warnings = new RepeatedWarnings();
     expect(warnings.due('a', 'x', 0)).toBe('x');
     expect(warnings.due('b', 'x', 0)).toBe('x');

@@ -7,7 +7,7 @@ import { testHeader, testPacket } from '../support/stream.js';
 import { fileHeader, LIVE_HEADER, shapeOf } from '../wmsp/client-support.js';
 import { type ToyServer, toyWay } from './toy-link.js';
 
-/** Two packets of each send time, as files of several streams have them. */
+/** Two packets with each send time, as in files with several streams. */
 const PACKETS = Array.from({ length: 20 }, (_, number) => {
   const sendTime = Math.floor(number / 2) * 100;
   return { sendTime, bytes: testPacket(sendTime, { key: number % 4 === 0, number }).bytes };
@@ -37,18 +37,18 @@ async function received(source: PullSource, each: (event: AsfEvent, count: numbe
 const ALL = PACKETS.map(({ bytes }) => bytes);
 
 describe('PullSource over a toy protocol', () => {
-  it.each([true, false])('connects again and goes on where it was (packets have numbers: %s)', async (numbers) => {
+  it.each([true, false])('connects again and continues where it was (packets have numbers: %s)', async (numbers) => {
     const log: string[] = [];
     const source = new PullSource([toyWay('toy', toy({ breaks: [7, 6], numbers }), log)], RETRY);
     const { shape, packets, error } = await received(source);
     expect([shape, error]).toEqual(['H 20 E0', undefined]);
     expect(packets).toEqual(ALL);
     expect(source.stats).toMatchObject({ packets: 20, reconnects: 2 });
-    // Without numbers it goes on at a send time, of which one packet has come already.
+    // Without numbers it continues at a send time, of which one packet has already arrived.
     expect(log).toEqual(numbers ? ['open', 'play 0', 'play 7', 'play 13'] : ['open', 'play 0', 'play 6', 'play 10']);
   });
 
-  it('joins a live stream that breaks, as one', async () => {
+  it('joins a broken live stream into one', async () => {
     const log: string[] = [];
     const server = toy({ header: LIVE_HEADER, live: true, breaks: [8] });
     const { shape, packets } = await received(new PullSource([toyWay('toy', server, log)], RETRY));
@@ -57,7 +57,7 @@ describe('PullSource over a toy protocol', () => {
     expect(log.filter((line) => line === 'open')).toHaveLength(2);
   });
 
-  it('goes over to the next way when the first gives no packet, or does not open, and stays there', async () => {
+  it('switches to the next way if the first delivers no packet, or does not open, and stays there', async () => {
     for (const bad of [{ silent: true }, { refusal: new WmError('WM_UNREACHABLE', 'x') }] as const) {
       const [first, second]: [string[], string[]] = [[], []];
       const notes: string[] = [];
@@ -120,7 +120,7 @@ describe('PullSource over a toy protocol', () => {
     expect(log).toEqual(['open', 'play 0', 'pause', 'play 5']);
   });
 
-  it('says what it received, for every protocol alike', async () => {
+  it('reports what it received, for every protocol alike', async () => {
     const source = new PullSource([toyWay('toy', toy(), [])], RETRY);
     const facts = await new PullSource([toyWay('toy', toy(), [])], RETRY).describe();
     expect(facts).toMatchObject({ live: false, single: true });
@@ -139,7 +139,7 @@ describe('PullSource over a toy protocol', () => {
     });
   });
 
-  it('goes back to a better source when that is there again', async () => {
+  it('returns to a better source when that is available again', async () => {
     const packets = Array.from({ length: 5000 }, (_, number) => {
       const sendTime = number * 10;
       return { sendTime, bytes: testPacket(sendTime, { key: true, number }).bytes };

@@ -10,18 +10,18 @@ const gone = (text = 'gone') => new WmError('WM_SERVER_GONE', text);
 const header = (title: string): AsfEvent => ({ type: 'header', header: testHeader({ title }) });
 const packet = (sendTime: number, key = true): AsfEvent => ({ type: 'packet', packet: testPacket(sendTime, { key }) });
 
-/** Lets everything happen that waits for nothing from outside. */
+/** Lets everything happen that does not wait for the outside. */
 async function settle(): Promise<void> {
   for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
 }
 
-/** A pulled broadcast on a clock of its own, of sources that the test scripts. */
+/** A pulled broadcast on its own clock, with sources that the test scripts. */
 class Rig {
   now = 1_000_000;
-  /** Those that were opened, by source. */
+  /** The opened attempts, by source. */
   readonly opened: Script[][];
   readonly chains: PullChain[] = [];
-  /** H with the title, p for a packet, M for an end with more to come, and E when nothing feeds it any more. */
+  /** H with the title, p for a packet, M for an end with more to come, and E when nothing feeds it any longer. */
   readonly told: string[] = [];
   readonly warnings: string[] = [];
   readonly notes: string[] = [];
@@ -97,8 +97,8 @@ function shown(event: AsfEvent): string {
 let rig: Rig;
 afterEach(() => rig.pulled.close());
 
-describe('what is pulled from several sources', () => {
-  it('comes from the first, and goes on with the next when that fails, without an end', async () => {
+describe('a broadcast pulled from several sources', () => {
+  it('comes from the first, and continues without an end from the next if that fails', async () => {
     rig = new Rig(3);
     rig.pulled.start();
     await rig.feed(0, header('a'), packet(0));
@@ -115,7 +115,7 @@ describe('what is pulled from several sources', () => {
     expect(rig.told).toEqual(['H a', 'p', 'H b', 'p', 'H c', 'p']);
   });
 
-  it('goes back to a better one with a key frame of that, and meanwhile loses nothing of the other', async () => {
+  it('returns to a better one at its key frame, and meanwhile loses nothing of the other', async () => {
     rig = new Rig(2, { returnAfter: 15_000 });
     rig.pulled.start();
     await rig.fail(0, gone());
@@ -140,7 +140,7 @@ describe('what is pulled from several sources', () => {
     expect(rig.notes).toEqual(['It comes from source 1 now.', 'It comes from source 0 now.']);
   });
 
-  it('stays with what it has when a better one fails again, and tries that with pauses that grow', async () => {
+  it('stays with its source if a better one fails again, and retries that with growing pauses', async () => {
     rig = new Rig(2, { returnAfter: 1_000, backOff: { initialDelay: 1_000, maxDelay: 60_000 } });
     rig.pulled.start();
     await rig.fail(0, gone());
@@ -159,7 +159,7 @@ describe('what is pulled from several sources', () => {
     expect(rig.told).not.toContain('E');
   });
 
-  it('takes the better one over at its key frame when the other one ends meanwhile', async () => {
+  it('switches to the better one at its key frame if the other one ends meanwhile', async () => {
     rig = new Rig(2, { returnAfter: 1_000 });
     rig.pulled.start();
     await rig.fail(0, gone());
@@ -187,7 +187,7 @@ describe('what is pulled from several sources', () => {
       if (rig.attempts[0] === 2) await rig.fail(0, gone());
     }
     expect(rig.pulled.source).toBe('source 1');
-    // The last one was seen 2 s ago.
+    // The last attempt was 2 s ago.
     for (let second = 0; second < 7; second++) await rig.tick(1_000);
     expect(rig.pulled.source).toBe('source 1');
     await rig.tick(1_000);
@@ -196,7 +196,7 @@ describe('what is pulled from several sources', () => {
     expect(rig.warnings.at(-1)).toBe('source 1: Nothing came for 10 s.');
   });
 
-  it('ends when none has anything, and tries them all again', async () => {
+  it('ends when no source delivers, and tries all of them again', async () => {
     rig = new Rig(2);
     rig.pulled.start();
     await rig.feed(0, header('a'), packet(0));
@@ -209,8 +209,8 @@ describe('what is pulled from several sources', () => {
   });
 });
 
-describe('what is pulled from one source', () => {
-  it('is tried again with pauses that grow, told of with pauses that grow, and begins with short ones once it has lasted', async () => {
+describe('a broadcast pulled from one source', () => {
+  it('is retried and warned about with growing pauses, which are short again once it has lasted', async () => {
     rig = new Rig(1);
     rig.pulled.start();
     const tried: number[] = [];
@@ -255,12 +255,12 @@ describe('what is pulled from one source', () => {
     release();
     await settle();
     expect(writes).toBe(2);
-    // One that never answers does not keep it from being closed.
+    // A source that never answers does not prevent closing.
     await rig.pulled.close();
     expect(rig.last(0).closed).toBe(true);
   });
 
-  it('is told of an entry that ends with more to come', async () => {
+  it('forwards the end of an entry with more to come', async () => {
     rig = new Rig(1);
     rig.pulled.start();
     await rig.feed(0, header('a'), packet(0), { type: 'end', moreEntries: true, reason: 1 }, header('b'), packet(0));
@@ -285,7 +285,7 @@ describe('what is pulled from one source', () => {
     expect(rig.warnings).toEqual([]);
   });
 
-  it('fails like a source when somebody else has the broadcast after all', async () => {
+  it('fails like a source if somebody else has the broadcast after all', async () => {
     rig = new Rig(1);
     rig.taken = true;
     rig.pulled.start();
@@ -299,11 +299,11 @@ describe('what is pulled from one source', () => {
   });
 });
 
-describe('what is pulled for its first player', () => {
+describe('a broadcast pulled for its first player', () => {
   const onDemand = (count = 1, options: Partial<PulledBroadcastOptions> = {}) =>
     new Rig(count, { policy: 'first-player', linger: 30_000, ...options });
 
-  it('begins when somebody asks, once for all, and goes on for a while without players', async () => {
+  it('begins once for all players that ask, and continues for a while without players', async () => {
     rig = onDemand();
     await rig.tick(100_000);
     expect(rig.attempts).toEqual([0]);
@@ -328,7 +328,7 @@ describe('what is pulled for its first player', () => {
     expect(rig.attempts).toEqual([2]);
   });
 
-  it('says at once why it cannot be had, asks the next source first, and does not try again before a pause', async () => {
+  it('says at once why it is unavailable, after asking the next source, and does not retry before a pause', async () => {
     rig = onDemand(2);
     const failed = expect(rig.pulled.demand()).rejects.toMatchObject({ message: 'second' });
     await rig.fail(0, gone('first'));
@@ -344,7 +344,7 @@ describe('what is pulled for its first player', () => {
     expect(rig.attempts).toEqual([2, 1]);
   });
 
-  it('keeps nobody waiting for longer than it should', async () => {
+  it('keeps no player waiting for longer than allowed', async () => {
     rig = onDemand(1, { patience: 20 });
     await expect(rig.pulled.demand()).rejects.toMatchObject({
       code: 'WM_UNREACHABLE',
@@ -352,7 +352,7 @@ describe('what is pulled for its first player', () => {
     });
   });
 
-  it('tells those who wait when it is closed', async () => {
+  it('tells waiting players when it is closed', async () => {
     rig = onDemand();
     const waiting = expect(rig.pulled.demand()).rejects.toMatchObject({ code: 'WM_UNREACHABLE' });
     await rig.pulled.close();

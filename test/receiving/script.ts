@@ -1,6 +1,6 @@
 import type { AsfEvent, AsfSource } from '../../src/media/events.js';
 
-/** A source that gives what the test feeds. */
+/** A source that yields what the test feeds. */
 export class Script implements AsfSource {
   readonly #queue: AsfEvent[] = [];
   #failure: Error | undefined;

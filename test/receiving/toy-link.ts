@@ -2,23 +2,23 @@ import type { AsfHeader } from '../../src/asf/header.js';
 import { WmError } from '../../src/errors.js';
 import type { LinkEvent, PullLink, SourceFacts, Way, Wish } from '../../src/receiving/link.js';
 
-/** What a toy server has, and how it fails. */
+/** The content of a toy server, and how it fails. */
 export interface ToyServer {
   readonly header: AsfHeader;
-  /** ASF packets in order, with the send time of each in ms. */
+  /** ASF packets in order, each with its send time in ms. */
   readonly packets: ReadonlyArray<{ readonly bytes: Buffer; readonly sendTime: number }>;
   readonly live: boolean;
-  /** Packets of each play before the connection breaks; beyond the list all, and the end. */
+  /** The number of packets of each play before the connection breaks; after the list all, and the end. */
   readonly breaks: readonly number[];
   /** True if it opens but sends nothing. */
   silent?: boolean;
-  /** What opening fails with. */
+  /** The error with which opening fails. */
   refusal?: WmError | undefined;
   /** True if its packets have numbers. */
   readonly numbers?: boolean;
 }
 
-/** A protocol of fifty lines: it has sessions that can play again, and goes on by packet number or by send time. */
+/** A protocol in fifty lines: it has sessions that can play again, and continues by packet number or by send time. */
 class ToyLink implements PullLink {
   readonly #server: ToyServer;
   readonly #log: string[];

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 
-/** A TCP relay that can be cut, so that a line breaks in the middle of whatever goes over it. */
+/** A TCP relay that can be cut, so that a connection breaks in the middle of any data. */
 export class Cutter {
   readonly port: number;
   readonly #server: Server;
@@ -9,7 +9,7 @@ export class Cutter {
   readonly #pairs = new Set<readonly [Socket, Socket]>();
   readonly #frozen = new Set<Socket>();
   #refusing = false;
-  /** Connections that have been relayed. */
+  /** The number of relayed connections. */
   connections = 0;
 
   private constructor(server: Server, target: number) {
@@ -27,18 +27,18 @@ export class Cutter {
     return new Cutter(server, target);
   }
 
-  /** Whether new connections are cut at once. */
+  /** True if new connections are cut at once. */
   set refusing(refusing: boolean) {
     this.#refusing = refusing;
     if (refusing) this.cut();
   }
 
-  /** Cuts all connections; what is in the relay is lost. */
+  /** Cuts all connections; data in the relay is lost. */
   cut(): void {
     for (const pair of this.#pairs) for (const socket of pair) socket.resetAndDestroy();
   }
 
-  /** Carries nothing more to the target; what comes is lost when the line is cut. */
+  /** Forwards nothing more to the target; data that arrives is lost when the connection is cut. */
   hold(): void {
     for (const [here, there] of this.#pairs) {
       here.unpipe(there);
@@ -47,7 +47,7 @@ export class Cutter {
     }
   }
 
-  /** As a network that has gone: the near side is cut, and the target does not notice. */
+  /** Behaves like a network that is down: the near side is cut, and the target does not notice. */
   freeze(): void {
     for (const pair of this.#pairs) {
       const [here, there] = pair;

@@ -25,25 +25,25 @@ export function textWire(key = 'text', more: Partial<WireFormat> = {}): WireForm
   return wire;
 }
 
-/** All streams in a format. */
+/** Selects all streams, in a format. */
 export function wanting(wire: WireFormat = textWire()): Wanted {
   return { choice: EVERY_STREAM, wire };
 }
 
-/** A player that keeps what it gets and whose backlog the test sets. */
+/** A player that keeps what it receives, with a backlog set by the test. */
 export class FakePlayer implements PlayerSession {
   readonly batches: WireBatch[] = [];
   readonly headers: AsfHeader[] = [];
   readonly causes: HeaderCause[] = [];
   readonly ends: EndEvent[] = [];
-  /** What it was told before its first byte, and how many batches had come by then. */
+  /** The first packet that was announced, and how many batches had arrived by then. */
   readonly starts: Array<FirstPacket & { readonly after: number }> = [];
   backlog = 0;
-  /** The test takes what was put by lowering the backlog; otherwise it stays as the test sets it. */
+  /** If true, the test takes the output by lowering the backlog; otherwise it stays as the test sets it. */
   counts = false;
   destroyed = false;
   framing: 'stream' | 'datagrams' = 'stream';
-  /** What it answers to another header; undefined leaves. */
+  /** The answer to another header; undefined leaves. */
   next: Wanted | undefined = wanting();
 
   readonly output = {
@@ -83,7 +83,7 @@ export class FakePlayer implements PlayerSession {
     return this.batches.map(({ bytes }) => bytes);
   }
 
-  /** Location and number of each unit that came. */
+  /** The location and number of each received unit. */
   get packets(): Array<[location: number, number: number]> {
     return this.written
       .flatMap((bytes) => bytes.toString().trimEnd().split('\n'))

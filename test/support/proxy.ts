@@ -5,9 +5,9 @@ export interface ProxyHeaderOptions {
   /** 1 for a client, 0 for a connection of the proxy's own. */
   readonly command?: number;
   readonly family?: number;
-  /** What stands in the length field, if it is not right. */
+  /** The value of the length field, if it is wrong. */
   readonly length?: number;
-  /** Bytes behind the addresses. */
+  /** The bytes after the addresses. */
   readonly more?: number;
 }
 

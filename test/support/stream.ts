@@ -13,9 +13,9 @@ export interface TestHeaderOptions {
   readonly preroll?: number;
   readonly video?: boolean;
   readonly fileId?: string;
-  /** Number of a stream of script commands. */
+  /** The number of a stream of script commands. */
   readonly commands?: number;
-  /** Bytes of an object that players cannot do without. */
+  /** The size of an object that players cannot do without, in bytes. */
   readonly ballast?: number;
 }
 

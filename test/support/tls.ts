@@ -1,4 +1,4 @@
-/** Self-signed certificates for localhost and 127.0.0.1 that last for a century; nothing is guarded by them. */
+/** Self-signed certificates for localhost and 127.0.0.1, valid for a century; they protect nothing. */
 export const testTls = {
   key: `-----BEGIN PRIVATE KEY-----
 MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgXZqA8RN0DbtyN2n8
@@ -38,7 +38,7 @@ rDBOKiaOikwVDlqdOSBlFpy44oaxhQWBwB8=
 -----END CERTIFICATE-----`,
 };
 
-/** For the key of {@link testTls}; it ran out on 1 January 2021. */
+/** A certificate for the key of {@link testTls}; it expired on 1 January 2021. */
 export const expiredCertificate = `-----BEGIN CERTIFICATE-----
 MIIBUzCB+qADAgECAgEBMAoGCCqGSM49BAMCMBQxEjAQBgNVBAMMCWxvY2FsaG9z
 dDAeFw0yMDAxMDEwMDAwMDBaFw0yMTAxMDEwMDAwMDBaMBQxEjAQBgNVBAMMCWxv

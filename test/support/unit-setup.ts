@@ -1,4 +1,4 @@
 import { jest } from '@jest/globals';
 
-// A time limit is for what hangs: a loaded machine takes many times longer than a fast one. In ms.
+// In ms. A time limit is for tests that hang: a loaded machine takes many times longer than a fast one.
 jest.setTimeout(30_000);

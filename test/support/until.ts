@@ -1,22 +1,22 @@
-/** Turns of the event loop without a pause: most of what tests wait for has happened by then. */
+/** Turns of the event loop without a pause: most conditions hold by then. */
 const TURNS = 50;
-/** Between two looks after that, ms: a wait that takes long must not take the processor from what it waits for. */
+/** In ms, between later checks: a long wait must not take the processor from the code under test. */
 const PAUSE = 2;
 
-// Those of this moment: tests replace the global ones.
+// Captured now, because tests replace the global ones.
 const { setImmediate, setTimeout } = globalThis;
 const now = performance.now.bind(performance);
 
-/** A condition holds once it gives something other than false and undefined. */
+/** A condition holds once it returns something other than false and undefined. */
 type Found<T> = T | undefined | false;
 
 /**
  * Waits until a condition holds.
  *
- * @param what the condition means, as the failure says it: "the server to have no connections"
- * @param timeout ms
- * @returns what the condition gave
- * @throws Error that says what was waited for
+ * @param what the meaning of the condition, for the failure: "the server to have no connections"
+ * @param timeout in ms
+ * @returns the value of the condition
+ * @throws Error that names the condition
  */
 export async function until<T>(
   what: string,

@@ -1,9 +1,9 @@
 import { connect, type Socket } from 'node:net';
 
-/** How long something may take to come, ms. */
+/** In ms, the maximum wait for data. */
 const PATIENCE = 20_000;
 
-/** A TCP peer that sends exactly the bytes of the test and keeps all that comes back. */
+/** A TCP peer that sends exactly the bytes of the test and keeps everything it receives. */
 export class RawPeer {
   readonly socket: Socket;
   #received: Buffer[] = [];
@@ -38,14 +38,14 @@ export class RawPeer {
     });
   }
 
-  /** All bytes that have come. */
+  /** All received bytes. */
   get received(): Buffer {
     const all = Buffer.concat(this.#received, this.#size);
     this.#received = [all];
     return all;
   }
 
-  /** Whether the other side has closed. */
+  /** True if the other side has closed. */
   get ended(): boolean {
     return this.#ended;
   }
@@ -54,12 +54,14 @@ export class RawPeer {
     this.socket.write(typeof data === 'string' ? Buffer.from(data, 'latin1') : data);
   }
 
-  /** Sends request lines with CR LF behind each and an empty line at the end. */
+  /** Sends request lines, each ending with CR LF, and an empty line. */
   request(...lines: string[]): void {
     this.send(`${[...lines, '', ''].join('\r\n')}`);
   }
 
-  /** Waits until `found` says something about the bytes so far; fails when the connection ends or time is up before. */
+  /**
+   * Waits until `found` returns something for the bytes so far; fails if the connection ends or the time is up first.
+   */
   async until<T>(found: (bytes: Buffer) => T | undefined, milliseconds = PATIENCE): Promise<T> {
     const deadline = Date.now() + milliseconds;
     for (;;) {
@@ -74,7 +76,7 @@ export class RawPeer {
     }
   }
 
-  /** Waits until the other side closes, and gives all that came. */
+  /** Waits until the other side closes, and returns everything received. */
   async untilClosed(milliseconds = PATIENCE): Promise<Buffer> {
     const deadline = Date.now() + milliseconds;
     while (!this.#ended) {
@@ -85,7 +87,7 @@ export class RawPeer {
     return this.received;
   }
 
-  /** Forgets what came so far. */
+  /** Forgets everything received so far. */
   clear(): void {
     this.#received = [];
     this.#size = 0;
@@ -115,13 +117,13 @@ export class RawPeer {
 export interface WireResponse {
   readonly statusLine: string;
   readonly status: number;
-  /** As they came, in order. */
+  /** As received, in order. */
   readonly fields: ReadonlyArray<readonly [name: string, value: string]>;
-  /** The value of a field, its name in any case. */
+  /** Returns the value of a field; the case of the name does not matter. */
   field(name: string): string | undefined;
-  /** The tokens of all Pragma fields, without blanks around them. */
+  /** The tokens of all Pragma fields, without surrounding blanks. */
   readonly pragma: readonly string[];
-  /** What came behind the head so far. */
+  /** The bytes received after the head so far. */
   readonly body: Buffer;
 }
 
@@ -153,12 +155,12 @@ export function parseWholeResponse(bytes: Buffer): WireResponse | undefined {
   return response && response.body.length >= length ? response : undefined;
 }
 
-/** A packet as MS-WMSP frames it, taken apart without any code of the program. */
+/** A packet as MS-WMSP frames it, parsed without any code of the program. */
 export interface WirePacket {
   readonly b: boolean;
   readonly id: string;
   readonly length: number;
-  /** $C and $E. */
+  /** For $C and $E. */
   readonly reason: number;
   readonly location: number;
   readonly incarnation: number;
@@ -167,7 +169,7 @@ export interface WirePacket {
   readonly payload: Buffer;
 }
 
-/** All whole packets at the start of `bytes`; throws when something is no packet. */
+/** Returns all whole packets at the start of `bytes`; throws if the bytes are not packets. */
 export function wirePackets(bytes: Buffer): WirePacket[] {
   const packets: WirePacket[] = [];
   let at = 0;
@@ -195,12 +197,12 @@ export function wirePackets(bytes: Buffer): WirePacket[] {
 
 /** One of several responses on a connection. */
 export interface SequencedResponse extends WireResponse {
-  /** All of the body has come. */
+  /** True if the body is complete. */
   readonly complete: boolean;
   readonly chunked: boolean;
 }
 
-/** All responses on a connection, bodies without the chunked coding; the last one may be in the middle of its body. */
+/** Returns all responses on a connection, without the chunked coding; the last one may be incomplete. */
 export function parseResponses(bytes: Buffer): SequencedResponse[] {
   const responses: SequencedResponse[] = [];
   let rest = bytes;

@@ -48,7 +48,7 @@ const refusal = (challenge: string, status = 401, version = '1.1') =>
   }Content-Length: 0\r\n\r\n`;
 
 describe('credentials with PushSetup', () => {
-  it('[WMHTTP-047] the schemes are named with both requests even when there is no user to name', async () => {
+  it('[WMHTTP-047] names the schemes with both requests even without a user', async () => {
     const opening = PushClient.connect({ url: url() });
     const peer = await server.accept();
     const setup = await answer(peer, OK);
@@ -75,7 +75,7 @@ describe('credentials with PushSetup', () => {
     expect(start).not.toContain('secret');
   });
 
-  it('[WMHTTP-048] answers a proxy with Proxy-Authorization, and a server behind it with Authorization', async () => {
+  it('[WMHTTP-048] answers a proxy with Proxy-Authorization, and the server with Authorization', async () => {
     const proxy = await PeerServer.listen();
     try {
       const opening = connecting({ proxy: `http://127.0.0.1:${proxy.port}` });
@@ -109,7 +109,7 @@ describe('credentials with PushSetup', () => {
     expect(server.connections).toBe(1);
   });
 
-  it('goes over to Digest behind a proxy that closes each connection, where NTLM cannot work', async () => {
+  it('switches to Digest through a proxy that closes each connection, where NTLM cannot work', async () => {
     const proxy = await PeerServer.listen();
     const closing = (...challenges: string[]) =>
       `HTTP/1.0 401 No\r\n${challenges.map((each) => `WWW-Authenticate: ${each}\r\n`).join('')}Connection: close\r\nContent-Length: 0\r\n\r\n`;
@@ -126,7 +126,7 @@ describe('credentials with PushSetup', () => {
     }
   });
 
-  it('shows nothing to a server that it is redirected to', async () => {
+  it('sends no credentials to a server that it is redirected to', async () => {
     const other = await PeerServer.listen();
     try {
       const opening = connecting();
@@ -143,7 +143,7 @@ describe('credentials with PushSetup', () => {
 });
 
 describe('credentials with PushStart', () => {
-  it('[WMHTTP-074] after 401 in the middle of the body it sends all of it again, on a new connection', async () => {
+  it('[WMHTTP-074] after 401 in the middle of the body are sent with all of it, on a new connection', async () => {
     const opening = connecting();
     const peer = await server.accept();
     await answer(peer, OK);
@@ -162,7 +162,7 @@ describe('credentials with PushStart', () => {
     await peer.ended();
   });
 
-  it('[WMHTTP-074] after 401 to a whole body on the same connection', async () => {
+  it('[WMHTTP-074] after 401 to a whole body are sent on the same connection', async () => {
     const opening = connecting({ contentLength: 1 });
     const peer = await server.accept();
     await answer(peer, OK);
@@ -182,7 +182,7 @@ describe('credentials with PushStart', () => {
     writing.catch(() => {});
   });
 
-  it('gives up when there is no other answer', async () => {
+  it('are given up if there is no other answer', async () => {
     const opening = connecting({ authorize: undefined });
     const peer = await server.accept();
     await answer(peer, OK);

@@ -3,10 +3,10 @@ import { PushClient } from '../../src/wmhttp/client.js';
 import { field, type Peer, PeerServer } from '../http/peer.js';
 import { testHeader, testPacket } from '../support/stream.js';
 
-/** Bytes of a PushStart body: a header and one packet fill the first, so that a second follows. */
+/** The size of a PushStart body: a header and one packet fill the first, so that a second follows. */
 const BODY = 1000;
 
-/** One response after another, each with the same Cache-Control. */
+/** A series of responses, each with the same Cache-Control. */
 async function pushUnder(cacheControl: string | undefined): Promise<string[]> {
   const server = await PeerServer.listen();
   const seen: string[] = [];
@@ -16,7 +16,7 @@ async function pushUnder(cacheControl: string | undefined): Promise<string[]> {
   const note = (head: string) => seen.push(head.replaceAll(String(server.port), 'PORT'));
   try {
     const connecting = PushClient.connect({ url: `http://127.0.0.1:${server.port}/pub`, contentLength: BODY });
-    // One connection for everything: a client that is made to drop it ends the test.
+    // One connection for everything: a client that drops it ends the test.
     const peer = await server.accept();
     const setup = await peer.head();
     note(setup);
@@ -60,7 +60,7 @@ describe('Cache-Control in responses to a push', () => {
     'private, max-age=60',
     'public, max-age=3600',
     'no-cache, x-wms-stream-type="broadcast"',
-  ])('[WMHTTP-006] changes nothing of what the client does: %s', async (value) => {
+  ])('[WMHTTP-006] does not change the behaviour of the client: %s', async (value) => {
     const requests = await pushUnder(value);
     expect(requests.filter((each) => each.startsWith('POST')).length).toBeGreaterThan(2);
     expect(requests).toEqual(await pushUnder(undefined));

@@ -18,7 +18,7 @@ const sent = (actions: ClientAction[]) =>
   Buffer.concat(actions.flatMap((action) => (action.type === 'send' ? [action.bytes] : [])));
 const types = (actions: ClientAction[]) => actions.map(({ type }) => type);
 
-/** The packets in what was sent: `H100 D50 E1 F4`, the number being the size of the payload, or the Reason of $E. */
+/** The packets that were sent, such as `H100 D50 E1 F4`; the number is the size of the payload, or the Reason of $E. */
 function packets(bytes: Buffer): string {
   const reader = new FrameReader();
   reader.push(bytes);
@@ -71,7 +71,7 @@ describe('PushSetup', () => {
     expect(session.state).toBe('End');
   });
 
-  it('[WMHTTP-052] keeps PushStart for after a successful response', () => {
+  it('[WMHTTP-052] sends PushStart only after a successful response', () => {
     const session = new PushClientSession();
     expect(session.header(HEADER, PACKET_SIZE, 0)).toEqual([]);
     expect(() => session.pushStart('host')).toThrow('PushSetup');
@@ -81,7 +81,7 @@ describe('PushSetup', () => {
     expect(packets(sent(session.pushStart('host').actions))).toBe('H100');
   });
 
-  it('[WMHTTP-070] reports a server that is none', () => {
+  it('[WMHTTP-070] reports a server of another kind', () => {
     for (const fields of [[], [['Server', 'nginx/1.22']]] as Array<Array<[string, string]>>) {
       const session = new PushClientSession();
       session.pushSetup('host');
@@ -114,7 +114,7 @@ describe('PushSetup', () => {
     );
   });
 
-  it('tells a push that was ended by an administrator from one that needs a login', () => {
+  it('distinguishes a push ended by an administrator from one that needs a login', () => {
     const { session } = streaming({ contentLength: 2 ** 31 - 1 });
     expect(session.refusal({ ...response(403), reason: 'Forbidden' })).toMatchObject({
       message: expect.stringMatching(/^The server ended the push to /),
@@ -125,12 +125,12 @@ describe('PushSetup', () => {
   it.each([
     [false, /^Log in with --user or WMCAST_USER/],
     [true, /^Check the user name and the password/],
-  ])('hints at what helps after 401 (with a user: %s)', (knows, hint) => {
+  ])('gives a helpful hint after 401 (with a user: %s)', (knows, hint) => {
     const session = new PushClientSession({ knows: () => knows });
     expect(session.refusal({ ...response(401), reason: '' }).hint).toMatch(hint);
   });
 
-  it('asks for credentials at 401 and 407, and to go elsewhere at 302 and 305', () => {
+  it('asks for credentials at 401 and 407, and follows redirects at 302 and 305', () => {
     const session = new PushClientSession();
     session.pushSetup('host');
     expect(session.response(response(401, ['Set-Cookie', 'push-id=5']))).toEqual([
@@ -160,7 +160,7 @@ describe('PushStart', () => {
     expect(session.lengthRemaining).toBe(2_147_483_647 - 104);
   });
 
-  it('[WMHTTP-071] goes on with the push-id it has when the response sets none, or none that can be', () => {
+  it('[WMHTTP-071] keeps its push-id when the response sets none, or an impossible one', () => {
     expect(value(streaming({}, ok()).request.fields, 'Cookie')).toBe('push-id=0');
     const { session, request } = streaming(
       { contentLength: 1 },
@@ -175,7 +175,7 @@ describe('PushStart', () => {
     expect(value(session.pushStart('host').request.fields, 'Cookie')).toBe('push-id=6; a=c');
   });
 
-  it('[WMHTTP-028] [WMHTTP-059] has $H in the first body only, and takes it off Length-Remaining', () => {
+  it('[WMHTTP-028] [WMHTTP-059] has $H in the first body only, and subtracts it from Length-Remaining', () => {
     const { session, actions } = streaming({ contentLength: 300 });
     expect(packets(sent(actions))).toBe('H100');
     expect(session.lengthRemaining).toBe(196);
@@ -202,7 +202,7 @@ describe('PushStart', () => {
     expect(packets(sent(next.actions))).toBe('C5004');
   });
 
-  it('[WMHTTP-055] [WMHTTP-072] holds about 60 seconds when a Via header tells of a proxy', () => {
+  it('[WMHTTP-055] [WMHTTP-072] holds about 60 seconds when a Via header names a proxy', () => {
     const { request, session } = streaming({}, ok(['Via', '1.1 proxy']));
     expect(session.usingProxy).toBe(true);
     expect(value(request.fields, 'Content-Length')).toBe(String((80_000 * 60) / 8));
@@ -215,7 +215,7 @@ describe('PushStart', () => {
     expect(session.usingProxy).toBe(true);
   });
 
-  it('[WMHTTP-006] [WMHTTP-009] [WMHTTP-012] takes no notice of Cache-Control, Pragma and Supported', () => {
+  it('[WMHTTP-006] [WMHTTP-009] [WMHTTP-012] ignores Cache-Control, Pragma and Supported', () => {
     const odd = ok(['Cache-Control', 'max-age=5'], ['Pragma', 'timeout=1, xyz'], ['Supported', 'com.x.y']);
     const { request } = streaming({}, odd);
     expect(request.fields).toEqual(streaming({}, ok()).request.fields);
@@ -231,7 +231,7 @@ describe('Length-Remaining', () => {
     return session;
   }
 
-  it('[WMHTTP-060] sends a $D that leaves more than 4 bytes, and takes its whole size off', () => {
+  it('[WMHTTP-060] sends a $D that leaves more than 4 bytes, and subtracts its whole size', () => {
     const session = withLeft(200);
     expect(packets(sent(session.packet(Buffer.alloc(191))))).toBe('D191');
     expect(session.lengthRemaining).toBe(5);
@@ -264,7 +264,7 @@ describe('Length-Remaining', () => {
     expect(packets(sent(actions)).split(' ')).toHaveLength(2);
   });
 
-  it('[WMHTTP-063] [WMHTTP-075] sends nothing at 0, and everything that waited in the next body', () => {
+  it('[WMHTTP-063] [WMHTTP-075] sends nothing at 0, and everything that was waiting in the next body', () => {
     const session = withLeft(6);
     expect(packets(sent(session.packet(Buffer.alloc(50))))).toBe('F2');
     expect(session.packet(Buffer.alloc(51))).toEqual([]);
@@ -278,7 +278,7 @@ describe('Length-Remaining', () => {
     expect(types(actions).at(-1)).toBe('close');
   });
 
-  it('[WMHTTP-075] sends the next PushStart at once even when nothing waits', () => {
+  it('[WMHTTP-075] sends the next PushStart at once even if nothing is waiting', () => {
     const session = withLeft(8);
     expect(types(session.end(1))).toEqual(['send', 'awaitResponse']);
     expect(types(session.response(ok()))).toEqual(['pushStart']);
@@ -286,7 +286,7 @@ describe('Length-Remaining', () => {
     expect(packets(sent(session.header(HEADER, PACKET_SIZE, 0)))).toBe('C104');
   });
 
-  it('[WMHTTP-064] sends $E from 8 bytes on and fills up below', () => {
+  it('[WMHTTP-064] sends $E if 8 bytes are left, and fills up below that', () => {
     for (const left of [8, 12, 100]) {
       const session = withLeft(left);
       expect(packets(sent(session.end(1)))).toBe('E1');
@@ -301,7 +301,7 @@ describe('Length-Remaining', () => {
     }
   });
 
-  it('does not let a $E leave one to three bytes that nothing can fill, unless it is the last packet', () => {
+  it('sends no $E that leaves one to three bytes, which nothing can fill, unless it is the last packet', () => {
     for (const left of [9, 10, 11]) {
       expect(packets(sent(withLeft(left).end(1)))).toBe(`F${left - 4}`);
       expect(packets(sent(withLeft(left).end(0)))).toBe('E0');
@@ -322,7 +322,7 @@ describe('Length-Remaining', () => {
     }
   });
 
-  it('[WMHTTP-057] [WMHTTP-060] [WMHTTP-062] every body is exactly as long as it said, whatever comes', () => {
+  it('[WMHTTP-057] [WMHTTP-060] [WMHTTP-062] makes every body exactly as long as announced, whatever is sent', () => {
     const event = fc.oneof(
       {
         weight: 8,
@@ -387,7 +387,7 @@ describe('Length-Remaining', () => {
 });
 
 describe('the end of entries', () => {
-  it('[WMHTTP-040] [WMHTTP-066] sends $E with Reason 1 before a $C when no end was told', () => {
+  it('[WMHTTP-040] [WMHTTP-066] sends $E with Reason 1 before a $C when no end was written', () => {
     const { session } = streaming();
     session.packet(Buffer.alloc(10));
     expect(packets(sent(session.header(Buffer.alloc(50), PACKET_SIZE, 0)))).toBe('E1 C54');
@@ -400,14 +400,14 @@ describe('the end of entries', () => {
     expect(packets(sent(session.packet(Buffer.alloc(10))))).toBe('D10');
   });
 
-  it('[WMHTTP-040] sends no $D behind an end', () => {
+  it('[WMHTTP-040] sends no $D after an end', () => {
     const { session } = streaming();
     session.end(1);
     expect(() => session.packet(Buffer.alloc(10))).toThrow('without an ASF header');
     expect(() => new PushClientSession().packet(Buffer.alloc(10))).toThrow('without an ASF header');
   });
 
-  it('[WMHTTP-040] [WMHTTP-065] closes behind $E with any Reason but 1, without a response', () => {
+  it('[WMHTTP-040] [WMHTTP-065] closes after $E with any Reason but 1, without waiting for a response', () => {
     for (const reason of [0, 0x8000_4005, 0xa000_0001]) {
       const { session } = streaming();
       const actions = session.end(reason);
@@ -434,7 +434,7 @@ describe('a response in the middle of the body', () => {
     expect(session.state).toBe('End');
   });
 
-  it('is borne when it is a success: the body is finished first, and the next PushStart follows at once', () => {
+  it('is tolerated if it is a success: the body is finished first, and the next PushStart follows at once', () => {
     const { session } = streaming({ contentLength: 300 });
     expect(session.response(ok())).toEqual([]);
     const actions = [...Array(4)].flatMap(() => session.packet(Buffer.alloc(60)));

@@ -32,7 +32,7 @@ async function answerSetup(peer: Peer): Promise<string> {
   return head;
 }
 
-/** Reads the head of a PushStart and so many packets: `H D D`. */
+/** Reads the head of a PushStart and that many packets: `H D D`. */
 async function pushStart(peer: Peer, count: number): Promise<{ head: string; names: string }> {
   const head = await peer.head();
   expect(field(head, 'Content-Type')).toBe('application/x-wms-pushstart');
@@ -46,7 +46,7 @@ async function pushStart(peer: Peer, count: number): Promise<{ head: string; nam
   return { head, names: names.join(' ') };
 }
 
-describe('a connection that a server closes after PushSetup without saying so', () => {
+describe('a connection that a server closes after PushSetup without notice', () => {
   it.each(['end', 'destroy', 'resetAndDestroy'] as const)('is replaced for PushStart (%s)', async (how) => {
     const connecting = PushClient.connect({ url: url() });
     const first = await server.accept();
@@ -64,7 +64,7 @@ describe('a connection that a server closes after PushSetup without saying so', 
     expect(push.stats.packets).toBe(1);
   });
 
-  it('loses none of the packets that were on their way, and needs no retry that is counted', async () => {
+  it('loses none of the packets in flight, and counts no retry', async () => {
     const breaks: unknown[] = [];
     const connecting = ReconnectingPush.connect({
       url: url(),
@@ -85,7 +85,7 @@ describe('a connection that a server closes after PushSetup without saying so', 
     expect(breaks).toEqual([]);
   });
 
-  it('is not used again by a retry: PushStart goes to a connection of its own from then on', async () => {
+  it('is not reused by a retry: from then on PushStart uses its own connection', async () => {
     const connecting = ReconnectingPush.connect({
       url: url(),
       reconnect: { retries: 3, initialDelay: 1 },
@@ -100,7 +100,7 @@ describe('a connection that a server closes after PushSetup without saying so', 
     first.destroy();
     const second = await server.accept();
     await pushStart(second, 1);
-    // A break of a connection that was used once is a break as any other.
+    // The break of a connection that was used once counts like any other.
     second.destroy();
     const third = await server.accept();
     await answerSetup(third);
@@ -110,7 +110,7 @@ describe('a connection that a server closes after PushSetup without saying so', 
     fourth.send(OK);
   });
 
-  it('is replaced for a PushSetup with NTLM, which a challenge binds to it', async () => {
+  it('is replaced for a PushSetup with NTLM, whose challenge is bound to it', async () => {
     const connecting = PushClient.connect({
       url: url(),
       authorize: new ClientAuthenticator({ server: { user: 'me', password: 'secret' } }),
@@ -126,7 +126,7 @@ describe('a connection that a server closes after PushSetup without saying so', 
     client = await connecting;
   });
 
-  it('a PushStart whose packets the server may have is not sent again by itself', async () => {
+  it('does not get a PushStart again whose packets the server may have', async () => {
     const connecting = PushClient.connect({ url: url() });
     const peer = await server.accept();
     await answerSetup(peer);

@@ -31,7 +31,7 @@ const end = (reason: number): AsfEvent => ({ type: 'end', moreEntries: reason ==
 
 const url = (path = '/pub', port = server.port) => `http://127.0.0.1:${port}${path}`;
 
-/** Answers the PushSetup request, and gives its head and body. */
+/** Answers the PushSetup request, and returns its head and body. */
 async function answerSetup(peer: Peer, answer = `${OK}\r\n`): Promise<{ head: string; body: string }> {
   const head = await peer.head();
   const body = (await peer.bytes(Number(field(head, 'Content-Length')))).toString();
@@ -70,14 +70,14 @@ class Body {
     return reader.next()!;
   }
 
-  /** The next packet in short: `H D E1 F`. */
+  /** Returns the next packet in short: `H D E1 F`. */
   async brief(): Promise<string> {
     const { id, payload } = await this.next();
     const letter = String.fromCharCode(id);
     return letter === 'E' ? `E${payload.readUInt32LE(0)}` : letter;
   }
 
-  /** Everything up to the end of the body. */
+  /** Returns everything up to the end of the body. */
   async whole(): Promise<string> {
     const names: string[] = [];
     while (this.#left > 0) names.push(await this.brief());
@@ -157,19 +157,19 @@ describe('PushSetup', () => {
     await peer.ended();
   });
 
-  it.each(['', 'Server: Apache/2.4\r\n'])('[WMHTTP-070] fails when the server is none (%j)', async (line) => {
+  it.each(['', 'Server: Apache/2.4\r\n'])('[WMHTTP-070] fails for a server of another kind (%j)', async (line) => {
     const connecting = PushClient.connect({ url: url() });
     await answerSetup(await server.accept(), `HTTP/1.1 200 OK\r\n${line}Content-Length: 2\r\n\r\nhi`);
     await expect(connecting).rejects.toEqual(failure('WM_PROTOCOL', 'not a Windows Media server'));
   });
 
-  it('goes on when the answer sets no cookie', async () => {
+  it('continues if the answer sets no cookie', async () => {
     const { client: push, peer } = await connected({}, 'HTTP/1.1 204 No Content\r\nServer: Rex/12.0\r\n\r\n');
     await push.write(header());
     expect(field((await acceptStart(peer)).head, 'Cookie')).toBe('push-id=0');
   });
 
-  it('[WMHTTP-044] fails when no answer comes in time', async () => {
+  it('[WMHTTP-044] fails if no answer arrives in time', async () => {
     const connecting = PushClient.connect({ url: url(), timeout: 30 });
     await expect(connecting).rejects.toEqual(failure('WM_UNREACHABLE', 'did not answer within 0.03 s'));
   });
@@ -214,7 +214,7 @@ describe('PushSetup', () => {
     }
   });
 
-  it('[WMHTTP-055] [WMHTTP-068] goes to a proxy at 305, with the URL unchanged and a minute a body', async () => {
+  it('[WMHTTP-055] [WMHTTP-068] goes to a proxy at 305, with the URL unchanged and bodies of a minute', async () => {
     const proxy = await PeerServer.listen();
     try {
       const connecting = PushClient.connect({ url: url() });
@@ -236,7 +236,7 @@ describe('PushSetup', () => {
     }
   });
 
-  it('gives up after five redirects, and at one that leads nowhere', async () => {
+  it('gives up after five redirects, and at an unusable one', async () => {
     const connecting = PushClient.connect({ url: url() });
     const redirect = 'HTTP/1.1 302 Found\r\nLocation: /again\r\nContent-Length: 0\r\n\r\n';
     const refused = expect(connecting).rejects.toEqual(failure('WM_PUSH_REFUSED', 'again and again'));
@@ -272,7 +272,7 @@ describe('PushSetup', () => {
 });
 
 describe('PushStart', () => {
-  it('[WMHTTP-027] [WMHTTP-052] [WMHTTP-053] [WMHTTP-054] [WMHTTP-058] [WMHTTP-073] follows on the same connection with $H right behind its head', async () => {
+  it('[WMHTTP-027] [WMHTTP-052] [WMHTTP-053] [WMHTTP-054] [WMHTTP-058] [WMHTTP-073] follows on the same connection with $H right after its head', async () => {
     const { client: push, peer } = await connected();
     await push.write(header());
     const head = await peer.head();
@@ -327,7 +327,7 @@ describe('PushStart', () => {
     await expect(push.write(packet())).rejects.toEqual(failure('WM_FAILED', 'ended already'));
   });
 
-  it('passes the reason of an end on', async () => {
+  it('forwards the reason of an end', async () => {
     const { client: push, body } = await streaming();
     await push.write(end(0x8000_4005));
     expect(await body.brief()).toBe(`E${0x8000_4005}`);
@@ -342,14 +342,14 @@ describe('PushStart', () => {
     expect(push.close()).toBe(push.close());
   });
 
-  it('closes without a word when nothing was sent', async () => {
+  it('closes silently if nothing was sent', async () => {
     const { client: push, peer } = await connected();
     await push.close();
     expect((await peer.rest()).length).toBe(0);
   });
 
   it.each(['HTTP/1.1 422 Unprocessable\r\nContent-Length: 0\r\n\r\n', `${OK}\r\n`, 'rubbish\r\n\r\n'])(
-    'takes no notice of what comes behind the last $E (%j)',
+    'ignores anything after the last $E (%j)',
     async (answer) => {
       const { client: push, peer, body } = await streaming();
       const ended = push.write(end(0));
@@ -361,7 +361,7 @@ describe('PushStart', () => {
     },
   );
 
-  it('[WMHTTP-029] [WMHTTP-035] [WMHTTP-066] sends a new header as $C behind $E with Reason 1', async () => {
+  it('[WMHTTP-029] [WMHTTP-035] [WMHTTP-066] sends a new header as $C after $E with Reason 1', async () => {
     const { client: push, body } = await streaming();
     const second = testHeader({ title: 'Second' });
     await push.write(packet());
@@ -377,7 +377,7 @@ describe('PushStart', () => {
     expect([await body.brief(), await body.brief(), await body.brief()]).toEqual(['D', 'E1', 'C']);
   });
 
-  it('[WMHTTP-061] [WMHTTP-063] [WMHTTP-075] fills the body, waits for the answer and goes on in the next one', async () => {
+  it('[WMHTTP-061] [WMHTTP-063] [WMHTTP-075] fills the body, waits for the answer and continues in the next one', async () => {
     const { client: push, peer, body } = await streaming({ contentLength: 2500 });
     let written = 0;
     const writing = (async () => {
@@ -412,7 +412,7 @@ describe('PushStart', () => {
     await writing;
   });
 
-  it('takes another connection for the next body when the answer says close', async () => {
+  it('uses another connection for the next body when the answer says close', async () => {
     const { client: push, peer, body } = await streaming({ contentLength: 1500 });
     const writing = (async () => {
       for (let count = 0; count < 6; count++) await push.write(packet());
@@ -425,7 +425,7 @@ describe('PushStart', () => {
     await writing;
   });
 
-  it('[WMHTTP-044] fails when the answer to a whole body does not come', async () => {
+  it('[WMHTTP-044] fails if the answer to a whole body does not arrive', async () => {
     const { client: push, body } = await streaming({ contentLength: 1500, timeout: 40 });
     const writing = (async () => {
       for (let count = 0; count < 20; count++) await push.write(packet());
@@ -436,7 +436,7 @@ describe('PushStart', () => {
   });
 });
 
-describe('a server that says no', () => {
+describe('a server that refuses', () => {
   it.each([
     ['404 Not Found', 'WM_PUSH_REFUSED'],
     ['409 Conflict', 'WM_PUSH_REFUSED'],
@@ -453,7 +453,7 @@ describe('a server that says no', () => {
     await push.close();
   });
 
-  it('[WMHTTP-070] or is no Windows Media server any more, ends it too', async () => {
+  it('[WMHTTP-070] or is no longer a Windows Media server, ends it too', async () => {
     const { client: push, peer } = await streaming();
     peer.send('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n');
     await until('the push to fail', () => push.failure !== undefined);

@@ -17,13 +17,13 @@ export let push: PushServer;
 export let gate: RecordingGate;
 export let errors: unknown[];
 let port: number;
-/** Where {@link serve} listens. */
+/** The port on which {@link serve} listens. */
 export const serverPort = () => port;
-/** What the server takes for the time, in ms. */
+/** The server's current time, in ms. */
 export const clock = { now: 0 };
 let peers: Peer[] = [];
 
-/** A push server behind an HTTP server on a free port, new for each test. */
+/** A push server on an HTTP server with a free port, new for each test. */
 export async function serve(options: PushServerOptions = {}) {
   gate = new RecordingGate();
   errors = [];
@@ -38,7 +38,7 @@ export async function serve(options: PushServerOptions = {}) {
   port = await http.listen(0, '127.0.0.1');
 }
 
-/** Ends what {@link serve} made. */
+/** Ends what {@link serve} started. */
 export async function stop() {
   for (const peer of peers) peer.destroy();
   peers = [];
@@ -60,7 +60,7 @@ export interface Request {
   readonly length?: number | undefined;
   readonly agent?: string | undefined;
   readonly body?: string;
-  /** The Host line; none when it is empty. */
+  /** The Host line; none if it is empty. */
   readonly host?: string;
   readonly more?: string;
 }

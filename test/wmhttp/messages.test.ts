@@ -21,18 +21,18 @@ const headers = (...fields: Array<[string, string]>) => new HeaderFields(fields)
 describe('request types', () => {
   const type = (value: string) => pushRequestType(headers(['content-type', value]));
 
-  it('[WMHTTP-016] tells a PushSetup by its media type', () => {
+  it('[WMHTTP-016] recognizes a PushSetup by its media type', () => {
     expect(type('application/x-wms-pushsetup')).toBe('setup');
     expect(type('application/x-wms-pushsetups')).toBeUndefined();
   });
 
-  it('[WMHTTP-026] tells a PushStart by its media type', () => {
+  it('[WMHTTP-026] recognizes a PushStart by its media type', () => {
     expect(type('application/x-wms-pushstart')).toBe('start');
     expect(type('application/x-wms-logconnectstats')).toBeUndefined();
     expect(pushRequestType(headers())).toBeUndefined();
   });
 
-  it('[WMHTTP-005] bears a charset behind the media type, and any case', () => {
+  it('[WMHTTP-005] tolerates a charset after the media type, and any case', () => {
     expect(type('application/x-wms-pushsetup;charset=UTF-8')).toBe('setup');
     expect(type('Application/X-WMS-PushStart ; charset=UTF-8')).toBe('start');
   });
@@ -48,7 +48,7 @@ describe('request fields', () => {
     acceptAuthentication: ['Negotiate', 'NTLM', 'Digest'],
   });
 
-  it('[WMHTTP-005] writes a PushSetup as the sample of section 4.8 has it', () => {
+  it('[WMHTTP-005] writes a PushSetup like the sample of section 4.8', () => {
     expect(serialiseRequestHead('POST', '/pubPoint', fields).toString()).toBe(
       [
         'POST /pubPoint HTTP/1.1',
@@ -83,7 +83,7 @@ describe('request fields', () => {
     }
   });
 
-  it('[WMHTTP-007] [WMHTTP-071] gives the push-id and other cookies back in one Cookie field', () => {
+  it('[WMHTTP-007] [WMHTTP-071] returns the push-id and other cookies in one Cookie field', () => {
     const cookies = requestFields({
       type: 'start',
       host: 'a',
@@ -146,7 +146,7 @@ describe('cookies', () => {
     ]);
   });
 
-  it('never throws, and looks at a bounded number', () => {
+  it('never throws, and reads a bounded number', () => {
     expect(parseCookies([';a=b'.repeat(10_000)])).toHaveLength(64);
     const text = fc.array(fc.constantFrom(';', ',', '=', '"', ' ', 'push-id', 'a', '$')).map((parts) => parts.join(''));
     fc.assert(
@@ -173,7 +173,7 @@ describe('product names', () => {
     },
   );
 
-  it('[WMHTTP-070] knows Windows Media servers by their product', () => {
+  it('[WMHTTP-070] recognizes Windows Media servers by their product', () => {
     for (const server of ['Cougar/9.6.7600.16385', 'Cougar/4.1', 'Rex/12.0', 'Cougar']) {
       expect(isMediaServer(server)).toBe(true);
     }
@@ -184,7 +184,7 @@ describe('product names', () => {
 });
 
 describe('PushSetup body', () => {
-  it('[WMHTTP-018] [WMHTTP-020] [WMHTTP-024] is empty, or AutoDestroy behind one optional Template-URL', () => {
+  it('[WMHTTP-018] [WMHTTP-020] [WMHTTP-024] is empty, or AutoDestroy after one optional Template-URL', () => {
     const text = (template: string | undefined, autoDestroy: boolean | undefined) =>
       buildSetupBody({ template, autoDestroy }).toString('latin1');
     expect(text(undefined, undefined)).toBe('');
@@ -242,7 +242,7 @@ describe('PushSetup body', () => {
         const read = parseSetupBody(buildSetupBody({ template, autoDestroy }));
         expect(read.autoDestroy).toBe(autoDestroy);
         if (!name.includes('%')) {
-          // Control characters are encoded on the way out, and no name of a point on the way in.
+          // Control characters are encoded on the way out; on the way in, a point's name may not contain them.
           const expected = /\p{Cc}/u.test(template) ? undefined : template;
           expect(namedPath(read.template!)).toBe(expected);
         }
@@ -271,7 +271,7 @@ describe('paths', () => {
 });
 
 describe('push URLs', () => {
-  it('[WMHTTP-003] take the port from the URL; 80 is the customary one', () => {
+  it('[WMHTTP-003] take the port from the URL; 80 is the default', () => {
     const plain = { secure: false, host: 'host', port: 80, authority: 'host', path: '/pub' };
     expect(parsePushUrl('http://host/pub')).toMatchObject(plain);
     expect(parsePushUrl('https://host/pub')).toMatchObject({ ...plain, secure: true, port: 443 });

@@ -23,7 +23,7 @@ const parse = (bytes: Buffer) => frames(bytes).map(parsePushPacket);
 describe('packets of a push', () => {
   const body = Buffer.from('a1b2c3', 'hex');
 
-  it('[WMHTTP-031] [WMHTTP-034] [WMHTTP-043] $H holds the ASF header right behind the framing header', () => {
+  it('[WMHTTP-031] [WMHTTP-034] [WMHTTP-043] $H holds the ASF header right after the framing header', () => {
     expect(headerPacket(body).toString('hex')).toBe('24480300a1b2c3');
     expect(parse(headerPacket(body))).toEqual([{ type: 'header', header: body }]);
   });
@@ -114,7 +114,7 @@ describe('packets of a push', () => {
     expect(() => parse(Buffer.from(bytes, 'hex'))).toThrow(expect.objectContaining({ code: 'WM_PROTOCOL' }));
   });
 
-  it('refuses headers larger than their packets may hold', () => {
+  it('refuses headers larger than their packets allow', () => {
     expect(() => parsePushPacket({ id: 0x48, b: false, payload: Buffer.alloc(65_532) })).toThrow('65532');
     expect(() => parsePushPacket({ id: 0x43, b: false, payload: Buffer.alloc(65_532) })).toThrow('65532');
     expect(() => parsePushPacket({ id: 0x46, b: false, payload: Buffer.alloc(65_532) })).toThrow('65532');

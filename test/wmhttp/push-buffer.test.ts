@@ -9,13 +9,13 @@ const packets: AsfEvent[] = Array.from({ length: 300 }, (_, number) => ({
   packet: testPacket(number * 100, { number, key: number % 10 === 0 }),
 }));
 
-describe('what waits to be pushed', () => {
+describe('the push buffer', () => {
   it('needs a header before its packets', () => {
     const buffer = new PushBuffer({ duration: 1_000, bytes: 1e6 });
     expect(() => buffer.add(packets[0]!)).toThrow('before the header');
   });
 
-  it('is sent in order, or counted, whatever is written, sent, broken and resumed', () => {
+  it('sends in order, or counts, whatever is written, sent, broken and resumed', () => {
     const steps = fc.array(
       fc.oneof(
         fc.record({ what: fc.constant('write' as const), count: fc.integer({ min: 1, max: 30 }) }),
@@ -30,7 +30,7 @@ describe('what waits to be pushed', () => {
         buffer.add(header);
         buffer.sent(0);
         let written = 0;
-        // What the server got, and how much of it is certain to have come when the line breaks.
+        // The packets that the server got, and how many have certainly arrived when the connection breaks.
         let got: number[] = [];
         for (const { what, count } of actions) {
           if (what === 'write') {
@@ -49,7 +49,7 @@ describe('what waits to be pushed', () => {
           }
           expect(got.every((number, index) => index === 0 || number > got[index - 1]!)).toBe(true);
           expect(got.length + buffer.waiting + buffer.dropped).toBe(written);
-          // A second more at the end of a break: what was sent comes back.
+          // A second longer at the end of a break: sent packets come back.
           expect(buffer.waiting).toBeLessThanOrEqual(2 * (tenths + 1) + 10);
         }
       }),

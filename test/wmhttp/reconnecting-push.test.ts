@@ -63,8 +63,8 @@ async function send(push: ReconnectingPush, from: number, to: number, point = 0)
   await until('the last packet at the point', () => packetsOf(point).at(-1) === to - 1);
 }
 
-describe('a line that breaks', () => {
-  it('goes on in the same session, with every packet once, and the header once', async () => {
+describe('a connection that breaks', () => {
+  it('continues in the same session, with every packet once, and the header once', async () => {
     const push = await connect();
     await push.write(header());
     await send(push, 0, 5);
@@ -84,7 +84,7 @@ describe('a line that breaks', () => {
     nothingOdd();
   });
 
-  it('loses nothing that was on its way: what the server lacks is sent again', async () => {
+  it('loses nothing in flight: packets that the server lacks are sent again', async () => {
     const push = await connect();
     await push.write(header());
     await send(push, 0, 3);
@@ -98,7 +98,7 @@ describe('a line that breaks', () => {
     expect(push.stats).toMatchObject({ sent: 41, dropped: 0 });
   });
 
-  it('keeps what comes while it is down, and sends it on return', async () => {
+  it('keeps packets while it is down, and sends them on return', async () => {
     const push = await connect();
     await push.write(header());
     await send(push, 0, 5);
@@ -131,7 +131,7 @@ describe('a line that breaks', () => {
     expect(dropped).toBe(50 - got.length);
   });
 
-  it('counts as dropped what was sent, did not come and is not kept any more', async () => {
+  it('counts as dropped the packets that were sent, did not arrive and are no longer kept', async () => {
     const push = await connect({ buffer: { bytes: 8 * 800 } });
     await push.write(header());
     await send(push, 0, 3);
@@ -182,7 +182,7 @@ describe('a line that breaks', () => {
     );
   });
 
-  it('breaks at the end: the rest and the end follow', async () => {
+  it('may break at the end: the rest and the end follow', async () => {
     const push = await connect();
     await push.write(header());
     await send(push, 0, 5);
@@ -197,7 +197,7 @@ describe('a line that breaks', () => {
     expect(gate.points[0]!.story).toMatch(/end0, close, release clean$/);
   });
 
-  it('begins another session when the server has forgotten this one, with the last seconds again', async () => {
+  it('begins another session if the server has forgotten this one, and repeats the last seconds', async () => {
     const push = await connect();
     await push.write(header());
     await send(push, 0, 45);
@@ -209,13 +209,13 @@ describe('a line that breaks', () => {
     cutter.refusing = false;
     await send(push, 46, 48, 1);
     expect(resumes).toEqual([{ resumed: false, waiting: expect.any(Number), unconfirmed: 46 }]);
-    // 3 s before the last one is 15, and 10 the key frame before.
+    // 3 s before the last one is 15, and the key frame before that is 10.
     expect(packetsOf(1)).toEqual(range(10, 48));
     expect(eventsOf(1)[0]).toMatchObject({ type: 'header' });
     expect(push.stats).toMatchObject({ sent: 48, dropped: 0 });
   });
 
-  it('comes back though the server takes the old connection for alive', async () => {
+  it('comes back although the server believes that the old connection is alive', async () => {
     const push = await connect();
     await push.write(header());
     await send(push, 0, 5);
@@ -251,7 +251,7 @@ describe('a push that is over', () => {
   it.each([
     ['taken', 409],
     ['forbidden', 403],
-  ] as const)('is not begun again when the server ends it as %s', async (reason, status) => {
+  ] as const)('is not started again if the server ends it as %s', async (reason, status) => {
     const push = await connect();
     await push.write(header());
     await send(push, 0, 2);
@@ -267,7 +267,7 @@ describe('a push that is over', () => {
     expect(breaks).toEqual([]);
   });
 
-  it('waits for a server that is not there yet, if it is to', async () => {
+  it('waits for a server that is not up yet, if configured to', async () => {
     cutter.refusing = true;
     await expect(connect()).rejects.toMatchObject({ code: expect.stringMatching(/GONE|UNREACHABLE/) });
     expect(breaks).toEqual([]);

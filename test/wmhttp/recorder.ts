@@ -14,15 +14,15 @@ export function challenge(scheme: string, token?: string): Refusal {
   return new Refusal('unauthorized', 'Who are you?', { challenges: [{ scheme, token }] });
 }
 
-/** A publishing point that writes down what happens to it. */
+/** A publishing point that records what happens to it. */
 export class RecordingPoint implements PushPoint, AsfSink {
   readonly events: AsfEvent[] = [];
   readonly log: string[] = [];
   publisher: Publisher | undefined;
-  /** Thrown by the next `start` or `write`. */
+  /** The error that the next `start` or `write` throws. */
   startError: unknown;
   writeError: unknown;
-  /** Returned by `write`. */
+  /** The result of `write`. */
   hold: Promise<void> | undefined;
 
   start(publisher: Publisher): AsfSink {

@@ -42,13 +42,13 @@ afterEach(stop);
 describe('encoders that break the rules', () => {
   it.each<[string, Buffer[]]>([
     ['[WMHTTP-101] no $H first', [D]],
-    ['an ASF header that is none', [headerPacket(Buffer.alloc(200))]],
+    ['a malformed ASF header', [headerPacket(Buffer.alloc(200))]],
     ['a $D larger than the packet size', [H, dataPacket(Buffer.alloc(500))]],
     ['an unknown packet', [H, Buffer.from('24510000', 'hex')]],
     ['no framing at all', [H, Buffer.from('GET / HTTP/1.1\r\n\r\n')]],
     ['[WMHTTP-117] a $D with the B bit', [H, Buffer.concat([Buffer.from([0xa4]), D.subarray(1)])]],
     ['[WMHTTP-119] a $C with Reason 5', [H, E1, withReason(C, 5)]],
-    ['[WMHTTP-106] a $D behind $E with Reason 1', [H, E1, D]],
+    ['[WMHTTP-106] a $D after $E with Reason 1', [H, E1, D]],
   ])('get 400 at once for %s, and their session ends', async (_what, packets) => {
     const { peer, point } = await stream(packets);
     const response = await peer.head();
@@ -60,7 +60,7 @@ describe('encoders that break the rules', () => {
     nothingOdd();
   });
 
-  it('never start a publishing point without a good header', async () => {
+  it('never start a publishing point without a valid header', async () => {
     const { peer, point } = await stream([headerPacket(Buffer.alloc(200))]);
     await peer.ended();
     expect(point.story).toBe('release');
@@ -97,7 +97,7 @@ describe('encoders that break the rules', () => {
 });
 
 describe('timers', () => {
-  it('[WMHTTP-077] [WMHTTP-109] answer 408 in the middle of a body in which no packet comes', async () => {
+  it('[WMHTTP-077] [WMHTTP-109] answer 408 in the middle of a body in which no packet arrives', async () => {
     const { peer, point } = await stream([H, Buffer.from('2444ffff', 'hex')], {}, { body: 'AutoDestroy: 1\r\n' });
     await until('an event at the point', () => point.events.length === 1);
     clock.now += 59_999;
@@ -113,7 +113,7 @@ describe('timers', () => {
     expect(point.story).toBe('start, header, close, release destroy');
   });
 
-  it('[WMHTTP-077] let a push of days alone as long as packets come', async () => {
+  it('[WMHTTP-077] leave a push of days running as long as packets arrive', async () => {
     const { peer, point } = await stream([H]);
     await until('an event at the point', () => point.events.length === 1);
     for (let hours = 0; hours < 72; hours++) {
@@ -128,7 +128,7 @@ describe('timers', () => {
     expect(push.sessions).toBe(1);
   });
 
-  it('are the only ones in a body: that of the connection does not run', async () => {
+  it('are the only ones in a body: that of the connection is off', async () => {
     const receive = jest.spyOn(Exchange.prototype, 'receive');
     const { point } = await stream([H]);
     await until('an event at the point', () => point.events.length === 1);
@@ -153,7 +153,7 @@ describe('timers', () => {
     ['$H', [H, D], 'packet'],
     ['$C', [C, D], 'header, packet'],
   ])(
-    '[WMHTTP-111] let a session go on with %s when its connection was lost in a body',
+    '[WMHTTP-111] let a session continue with %s if its connection was lost in a body',
     async (_what, packets, more) => {
       const { peer, id, point } = await stream([H, D, D.subarray(0, 100)]);
       await until('two events at the point', () => point.events.length === 2);
@@ -174,7 +174,7 @@ describe('timers', () => {
     },
   );
 
-  it('says how many packets of a session came before its connection was lost', async () => {
+  it('report how many packets of a session arrived before its connection was lost', async () => {
     const { peer, id, response } = await stream([H, D, D, D.subarray(0, 100)]);
     expect(field(response, 'X-Push-Packets')).toBeUndefined();
     await until('three events at the point', () => gate.points[0]!.events.length === 3);
@@ -183,7 +183,7 @@ describe('timers', () => {
     expect(field((await setUp({ id })).response, 'X-Push-Packets')).toBe('2');
   });
 
-  it('[WMHTTP-089] refuses who comes back while the old connection is open, and then drops that if it is silent', async () => {
+  it('[WMHTTP-089] refuse an encoder that comes back while the old connection is open, and then drop that if it is silent', async () => {
     const { peer, id, point } = await stream([H, D]);
     await until('two events at the point', () => point.events.length === 2);
     expect((await setUp({ id })).status).toBe(409);
@@ -198,7 +198,7 @@ describe('timers', () => {
     expect(point.story).toBe('start, header, packet, packet, end0, close, release clean');
   });
 
-  it('[WMHTTP-111] drop it when nobody comes back within Idle-Timeout', async () => {
+  it('[WMHTTP-111] drop it if the encoder does not come back within Idle-Timeout', async () => {
     const { peer, point } = await stream([H, D]);
     await until('two events at the point', () => point.events.length === 2);
     peer.destroy();
@@ -246,7 +246,7 @@ describe('the publishing point', () => {
     await until('the point to be removed', () => point.log.includes('release destroy'));
   });
 
-  it('refuses a session when it is taken', async () => {
+  it('refuses a session if it is taken', async () => {
     const { peer, id, point } = await setUp();
     point.startError = new Refusal('taken', 'Taken.');
     peer.send(head('start', { id, length: ENDLESS }), H);
@@ -271,7 +271,7 @@ describe('the publishing point', () => {
     expect(push.sessions).toBe(1);
   });
 
-  it('ends the session with 500 when it fails, and that is told', async () => {
+  it('ends the session with 500 if it fails, and the failure is reported', async () => {
     const { peer, point } = await stream([H]);
     await until('an event at the point', () => point.events.length === 1);
     point.writeError = new Error('a fault');
@@ -280,7 +280,7 @@ describe('the publishing point', () => {
     expect(errors).toEqual([point.writeError]);
   });
 
-  it('holds the encoder back while it is behind, and no timer runs meanwhile', async () => {
+  it('holds the encoder back while it is slow, and no timer runs meanwhile', async () => {
     const { peer, point } = await stream([H]);
     await until('an event at the point', () => point.events.length === 1);
     let go: () => void = () => {};
@@ -302,7 +302,7 @@ describe('the publishing point', () => {
     expect(point.log.at(-1)).toBe('release clean');
   });
 
-  it('ends the session when what it was behind with fails', async () => {
+  it('ends the session if a pending write fails', async () => {
     const { peer, point } = await stream([H]);
     await until('an event at the point', () => point.events.length === 1);
     let fail: (error: Error) => void = () => {};
@@ -316,7 +316,7 @@ describe('the publishing point', () => {
     expect(point.story).toBe('start, header, packet, close, release');
   });
 
-  it('gets a good-bye when the server closes', async () => {
+  it('is released when the server closes', async () => {
     const { peer, point } = await stream([H]);
     const idle = await setUp();
     await until('an event at the point', () => point.events.length === 1);

@@ -26,7 +26,7 @@ const asVersion1_0 = (text: string) => text.replace('HTTP/1.1', 'HTTP/1.0');
 
 describe('a push over HTTP/1.0', () => {
   it.each(['', 'Connection: Keep-Alive\r\n'])(
-    '[WMHTTP-003] [WMHTTP-094] goes on over the connection of its PushSetup, asked for or not (%j)',
+    '[WMHTTP-003] [WMHTTP-094] continues on the connection of its PushSetup, requested or not (%j)',
     async (more) => {
       const peer = await connect();
       peer.send(asVersion1_0(head('setup', { id: '0', more, host: '' })));
@@ -45,7 +45,7 @@ describe('a push over HTTP/1.0', () => {
     },
   );
 
-  it('[WMHTTP-003] goes over a connection for each request when it says so', async () => {
+  it('[WMHTTP-003] uses a connection for each request if it says so', async () => {
     const close = 'Connection: close\r\n';
     const first = await connect();
     first.send(asVersion1_0(head('setup', { id: '0', more: close })));
@@ -70,7 +70,7 @@ describe('a push over HTTP/1.0', () => {
 });
 
 describe('a Content-Length that lies', () => {
-  it('by saying too little ends the session with 400 and closes', async () => {
+  it('and is too small ends the session with 400 and closes', async () => {
     const { peer, point } = await stream([H, D, D], { length: H.length + D.length + 10 });
     expect(statusOf(await peer.head())).toBe(400);
     await peer.ended();
@@ -78,7 +78,7 @@ describe('a Content-Length that lies', () => {
     nothingOdd();
   });
 
-  it('by saying so much less that packets look like the next request gets 400 for them, and the session stays', async () => {
+  it('and is so small that packets look like the next request gets 400 for them, and the session stays', async () => {
     const { peer } = await stream([H, D, Buffer.from('\r\n\r\n')], { length: H.length });
     expect(statusOf(await peer.head())).toBe(204);
     expect(statusOf(await peer.head())).toBe(400);
@@ -86,7 +86,7 @@ describe('a Content-Length that lies', () => {
     expect(push.sessions).toBe(1);
   });
 
-  it('by saying too much gets 408 when nothing comes', async () => {
+  it('and is too large gets 408 when nothing arrives', async () => {
     const { peer, point } = await stream([H, D], { length: 1_000_000 });
     await until('two events at the point', () => point.events.length === 2);
     clock.now += 60_000;
@@ -95,7 +95,7 @@ describe('a Content-Length that lies', () => {
     await peer.ended();
   });
 
-  it.each(['-1', '1e3', '99999999999999999999', '5, 6'])('%p is refused', async (length) => {
+  it.each(['-1', '1e3', '99999999999999999999', '5, 6'])('is refused if it is %p', async (length) => {
     const peer = await connect();
     peer.send(head('setup', { id: '0' }).replace('Content-Length: 0', `Content-Length: ${length}`));
     expect(statusOf(await peer.head())).toBe(400);
@@ -104,12 +104,12 @@ describe('a Content-Length that lies', () => {
   });
 });
 
-describe('a response that comes while the client still sends', () => {
+describe('a response that arrives while the client is still sending', () => {
   it.each([
     ['an unknown push-id', { id: '123' }, 404],
     ['another point', { path: '/other' }, 404],
     ['another method', { method: 'PUT' }, 400],
-  ])('tells of %s', async (_what, wrong, status) => {
+  ])('reports %s', async (_what, wrong, status) => {
     const { id, peer } = await setUp();
     peer.send(head('start', { id, length: ENDLESS, ...wrong }), H);
     pour(peer, 10_000_000);
@@ -117,7 +117,7 @@ describe('a response that comes while the client still sends', () => {
     nothingOdd();
   });
 
-  it('tells of a packet that cannot stand where it is', async () => {
+  it('reports a packet that is not allowed where it is', async () => {
     const { peer } = await stream([H, E1, D]);
     pour(peer, 10_000_000);
     expect(statusOf(await peer.head())).toBe(400);

@@ -32,7 +32,7 @@ function briefly(action: ServerAction): string {
   }
 }
 
-/** What actions ask for, in short: `header packet end1 204 400! delete`, with `!` where the connection closes. */
+/** The requested actions, in short: `header packet end1 204 400! delete`, with `!` where the connection closes. */
 const brief = (actions: ServerAction[]) => actions.map(briefly).join(' ');
 
 function started(now = 0): ServerSession {
@@ -45,17 +45,17 @@ const feed = (session: ServerSession, packets: Buffer[], now = 0) =>
   packets.map((packet) => brief(session.receive(frameOf(packet), now)));
 
 describe('packets', () => {
-  it('passes header, packets and end on', () => {
+  it('forwards header, packets and end', () => {
     expect(feed(started(), [H, D, D, E0])).toEqual(['header', 'packet', 'packet', 'end0 204! delete']);
   });
 
-  it('[WMHTTP-101] takes nothing but $H first', () => {
+  it('[WMHTTP-101] accepts only $H first', () => {
     expect(started().packetState).toBe('WaitingForPackets');
     for (const first of [D, C, E0, E1, F]) expect(feed(started(), [first])).toEqual(['400! drop']);
     expect(feed(started(), [H])).toEqual(['header']);
   });
 
-  it('[WMHTTP-105] takes only $D, $E and $F behind $H, $D and $C', () => {
+  it('[WMHTTP-105] accepts only $D, $E and $F after $H, $D and $C', () => {
     for (const before of [[H], [H, D], [H, E1, C]]) {
       for (const next of [D, E1, E0, F]) expect(feed(started(), [...before, next]).at(-1)).not.toContain('400');
       expect(feed(started(), [...before, C]).at(-1)).toBe('400! drop');
@@ -64,13 +64,13 @@ describe('packets', () => {
     expect(feed(started(), [H, D, H]).at(-1)).toBe('400! drop');
   });
 
-  it('[WMHTTP-040] [WMHTTP-106] takes only $C, $E and $F behind $E with Reason 1', () => {
+  it('[WMHTTP-040] [WMHTTP-106] accepts only $C, $E and $F after $E with Reason 1', () => {
     expect(feed(started(), [H, E1, D])).toEqual(['header', 'end1', '400! drop']);
     expect(feed(started(), [H, E1, E1, F, E1, C, D])).toEqual(['header', 'end1', '', '', '', 'header', 'packet']);
     expect(feed(started(), [H, E1, E0])).toEqual(['header', 'end1', 'end0 204! delete']);
   });
 
-  it('[WMHTTP-108] takes $C, $D, $E and $F behind $F, and tells the higher layer nothing of it', () => {
+  it('[WMHTTP-108] accepts $C, $D, $E and $F after $F, and does not report $F to the higher layer', () => {
     for (const next of [C, D, E1, F]) {
       const [, , filler, last] = feed(started(), [H, D, F, next]);
       expect(filler).toBe('');
@@ -79,15 +79,15 @@ describe('packets', () => {
     expect(feed(started(), [H, D, F, H]).at(-1)).toBe('400! drop');
   });
 
-  it('[WMHTTP-108] gives the header again when an entry that had ended goes on behind $F', () => {
+  it('[WMHTTP-108] repeats the header if an ended entry continues after $F', () => {
     expect(feed(started(), [H, E1, F, D])).toEqual(['header', 'end1', '', 'header packet']);
   });
 
-  it('[WMHTTP-042] does not look at the bytes of $F', () => {
+  it('[WMHTTP-042] ignores the bytes of $F', () => {
     expect(feed(started(), [H, Buffer.from('24460400ffee24ff', 'hex'), D])).toEqual(['header', '', 'packet']);
   });
 
-  it('[WMHTTP-035] takes the header out of $C', () => {
+  it('[WMHTTP-035] takes the header from $C', () => {
     const session = started();
     feed(session, [H, E1]);
     const [action] = session.receive(frameOf(C), 0);
@@ -103,7 +103,7 @@ describe('packets', () => {
     expect(feed(started(), [H, E1, empty, D]).at(-1)).toBe('400! drop');
   });
 
-  it('[WMHTTP-033] takes no packet with the B bit', () => {
+  it('[WMHTTP-033] rejects packets with the B bit', () => {
     const withB = (packet: Buffer) => Buffer.concat([Buffer.from([0xa4]), packet.subarray(1)]);
     expect(feed(started(), [withB(H)])).toEqual(['400! drop']);
     for (const packet of [D, E1, E0, F]) expect(feed(started(), [H, withB(packet)]).at(-1)).toBe('400! drop');
@@ -111,7 +111,7 @@ describe('packets', () => {
   });
 
   it.each([
-    ['an ASF header that is none', headerPacket(Buffer.alloc(100))],
+    ['a malformed ASF header', headerPacket(Buffer.alloc(100))],
     ['an ASF header that is cut', headerPacket(header.bytes.subarray(0, 200))],
     ['an empty ASF header', headerPacket(Buffer.alloc(0))],
     ['[WMHTTP-116] an ASF header without its Data Object', headerPacket(header.bytes.subarray(0, -50))],
@@ -130,7 +130,7 @@ describe('packets', () => {
     expect(feed(started(), [H, packet, D])).toEqual(['header', '400! drop', '']);
   });
 
-  it('drops and counts a damaged $D and goes on', () => {
+  it('drops and counts a damaged $D and continues', () => {
     const session = started();
     expect(feed(session, [H, dataPacket(Buffer.alloc(400, 0xff)), D])).toEqual(['header', '', 'packet']);
     expect(session.damagedPackets).toBe(1);
@@ -140,7 +140,7 @@ describe('packets', () => {
   it('[WMHTTP-038] marks the length of a packet that came without its padding', () => {
     const whole = testPacket(0, { dataSize: 100 });
     const cut = Buffer.from(whole.bytes.subarray(0, whole.end));
-    // By the letter: Padding Length says none, and nothing says how long the packet is.
+    // Strictly read, Padding Length says there is no padding, and nothing tells how long the packet is.
     const padded = parsePacket(whole.bytes);
     expect(padded.paddingLength).toBeGreaterThan(0);
     cut.writeUInt16LE(0, cut.indexOf(Buffer.from([padded.paddingLength & 255, padded.paddingLength >> 8])));
@@ -162,7 +162,7 @@ describe('packets', () => {
     expect(session.pushSetup(0)).toBe(409);
   });
 
-  it('throws nothing at random packets, and nothing comes behind the end of the session', () => {
+  it('throws nothing at random packets, and yields nothing after the end of the session', () => {
     const packet = fc.oneof(
       fc.constantFrom(H, C, D, E1, E0, F),
       fc
@@ -193,7 +193,7 @@ describe('packets', () => {
 });
 
 describe('the end of a body', () => {
-  it('[WMHTTP-102] [WMHTTP-103] [WMHTTP-104] is answered with 204, whichever packet came last', () => {
+  it('[WMHTTP-102] [WMHTTP-103] [WMHTTP-104] is answered with 204, whatever the last packet was', () => {
     for (const last of [[], [D], [F], [E1], [E1, C]]) {
       const session = started();
       feed(session, [H, ...last]);
@@ -203,7 +203,7 @@ describe('the end of a body', () => {
     }
   });
 
-  it('[WMHTTP-106] is answered behind $E with Reason 1 as well', () => {
+  it('[WMHTTP-106] is answered after $E with Reason 1 as well', () => {
     const session = started();
     feed(session, [H, E1]);
     expect(brief(session.bodyComplete(false, 0))).toBe('204');
@@ -215,7 +215,7 @@ describe('the end of a body', () => {
     expect(brief(session.bodyComplete(true, 0))).toBe('400! drop');
   });
 
-  it('[WMHTTP-028] [WMHTTP-114] lets the next one go on in the same packet state', () => {
+  it('[WMHTTP-028] [WMHTTP-114] lets the next one continue in the same packet state', () => {
     const data = started();
     feed(data, [H, D, F]);
     data.bodyComplete(false, 0);
@@ -246,14 +246,14 @@ describe('the end of a body', () => {
 });
 
 describe('requests', () => {
-  it('[WMHTTP-089] [WMHTTP-098] are refused with 409 while a body comes in', () => {
+  it('[WMHTTP-089] [WMHTTP-098] are refused with 409 while a body is being received', () => {
     const session = started();
     expect(session.pushSetup(0)).toBe(409);
     expect(session.pushStart(0)).toBe(409);
     expect(session.state).toBe('Streaming');
   });
 
-  it('are taken between bodies', () => {
+  it('are accepted between bodies', () => {
     const session = new ServerSession(0);
     expect(session.pushSetup(1)).toBe(204);
     expect(session.started).toBe(false);
@@ -263,7 +263,7 @@ describe('requests', () => {
 });
 
 describe('timers', () => {
-  it('[WMHTTP-078] [WMHTTP-080] [WMHTTP-094] runs Inactivity-Timeout of 120 s from PushSetup on, and anew with each', () => {
+  it('[WMHTTP-078] [WMHTTP-080] [WMHTTP-094] runs Inactivity-Timeout of 120 s from PushSetup on, and restarts it with each', () => {
     const session = new ServerSession(1000);
     expect(session.deadline).toBe(121_000);
     session.pushSetup(50_000);
@@ -278,7 +278,7 @@ describe('timers', () => {
     expect(brief(session.tick(160_000))).toBe('408! drop');
   });
 
-  it('[WMHTTP-077] [WMHTTP-105] [WMHTTP-108] starts Idle-Timeout anew with $H, $D and $C, but not with $F and $E', () => {
+  it('[WMHTTP-077] [WMHTTP-105] [WMHTTP-108] restarts Idle-Timeout with $H, $D and $C, but not with $F and $E', () => {
     const session = started();
     const at = (packet: Buffer, now: number) => {
       feed(session, [packet], now);
@@ -299,7 +299,7 @@ describe('timers', () => {
     expect(session.state).toBe('Deleted');
   });
 
-  it('[WMHTTP-104] runs Inactivity-Timeout, and not Idle-Timeout, behind a PushStart response', () => {
+  it('[WMHTTP-104] runs Inactivity-Timeout, and not Idle-Timeout, after a PushStart response', () => {
     const session = started();
     feed(session, [H], 0);
     session.bodyComplete(false, 30_000);
@@ -313,7 +313,7 @@ describe('timers', () => {
     expect(session.state).toBe('Deleted');
   });
 
-  it('[WMHTTP-111] lets Idle-Timeout run on when the connection is lost in a body, and resumes before it fires', () => {
+  it('[WMHTTP-111] keeps Idle-Timeout running when the connection is lost in a body, and resumes before it fires', () => {
     for (const first of [D, H, C]) {
       const session = started();
       feed(session, [H, D], 1000);
@@ -337,7 +337,7 @@ describe('timers', () => {
     expect(session.pushStart(129_999)).toBeUndefined();
   });
 
-  it('starts Idle-Timeout anew when the owner did not read for a while', () => {
+  it('restarts Idle-Timeout when the owner did not read for a while', () => {
     const session = started();
     session.resumed(50_000);
     expect(session.deadline).toBe(110_000);

@@ -32,7 +32,7 @@ beforeEach(() => serve());
 afterEach(stop);
 
 describe('PushSetup', () => {
-  it('[WMHTTP-010] [WMHTTP-011] [WMHTTP-019] [WMHTTP-092] [WMHTTP-093] is answered as the sample of section 4.8 has it', async () => {
+  it('[WMHTTP-010] [WMHTTP-011] [WMHTTP-019] [WMHTTP-092] [WMHTTP-093] is answered like the sample of section 4.8', async () => {
     const { response, id } = await setUp({ body: 'AutoDestroy: 1\r\n' });
     const lines = response.split('\r\n');
     expect(lines[0]).toBe('HTTP/1.1 204 No Content');
@@ -61,13 +61,13 @@ describe('PushSetup', () => {
     expect(push.sessions).toBe(20);
   });
 
-  it('[WMHTTP-091] creates a session with push-id=0 and with none', async () => {
+  it('[WMHTTP-091] creates a session with push-id=0 and without a push-id', async () => {
     expect((await setUp({ id: undefined })).status).toBe(204);
     expect((await setUp({ id: '0' })).status).toBe(204);
     expect(push.sessions).toBe(2);
   });
 
-  it('[WMHTTP-088] is refused when its push-id matches no session', async () => {
+  it('[WMHTTP-088] is refused if its push-id matches no session', async () => {
     const { status, peer } = await setUp({ id: '123' });
     expect(status).toBe(404);
     await peer.ended();
@@ -83,7 +83,7 @@ describe('PushSetup', () => {
     expect(gate.points[0]!.story).toBe('');
   });
 
-  it('takes a stale push-id beside push-id=0 for a new session', async () => {
+  it('creates a new session for a stale push-id beside push-id=0', async () => {
     const { status } = await setUp({ id: '123; push-id=0' });
     expect(status).toBe(204);
   });
@@ -96,11 +96,11 @@ describe('PushSetup', () => {
     expect(gate.points[0]!.story).toBe('start, header, packet');
   });
 
-  it('[WMHTTP-005] bears ;charset=UTF-8', async () => {
+  it('[WMHTTP-005] tolerates ;charset=UTF-8', async () => {
     expect((await setUp({ type: 'application/x-wms-pushsetup;charset=UTF-8' })).status).toBe(204);
   });
 
-  it('[WMHTTP-004] [WMHTTP-014] bears headers and tokens that are not defined for it', async () => {
+  it('[WMHTTP-004] [WMHTTP-014] tolerates headers and tokens that are not defined for it', async () => {
     const more =
       'X-Accept-Proxy-Authentication: NTLM\r\nX-Unknown: 1\r\nPragma: xyz=1, timeout=5\r\nCache-Control: foo\r\nServer: me\r\n' +
       'Supported: com.microsoft.wm.none\r\nX-Accept-Authentication: Kerberos5, Digest\r\n';
@@ -116,7 +116,7 @@ describe('PushSetup', () => {
   });
 
   it.each([undefined, 'NSPlayer/12.0.7601.17514', 'WMEncoder', 'Mozilla/5.0'])(
-    '[WMHTTP-082] takes %p for no encoder and says how to play instead',
+    '[WMHTTP-082] does not take %p for an encoder and says how to play instead',
     async (agent) => {
       const { peer, response, status } = await setUp({ agent, path: '/p%26%3Cx%3E' });
       expect(status).toBe(200);
@@ -150,7 +150,7 @@ describe('PushSetup', () => {
     nothingOdd();
   });
 
-  it('hands path, template and AutoDestroy to the gate, decoded', async () => {
+  it('passes path, template and AutoDestroy to the gate, decoded', async () => {
     await setUp({ path: '/new%20point?x=1', body: 'Template-URL: "/my%20template"\r\nAutoDestroy: 1\r\n' });
     expect(gate.requests[0]).toMatchObject({ path: '/new point', template: '/my template', autoDestroy: true });
     await setUp({ path: 'http://server/b' });
@@ -177,13 +177,13 @@ describe('PushSetup', () => {
     nothingOdd();
   });
 
-  it('is refused with 500 when the gate fails', async () => {
+  it('is refused with 500 if the gate fails', async () => {
     gate.decide = () => Promise.reject(new Error('a fault'));
     expect((await setUp()).status).toBe(500);
     expect(errors).toHaveLength(1);
   });
 
-  it('keeps the connection open behind a challenge, and takes the next try on it', async () => {
+  it('keeps the connection open after a challenge, and accepts the next attempt on it', async () => {
     gate.decide = () => Promise.reject(challenge('Negotiate'));
     const { peer, response, status } = await setUp({ body: 'AutoDestroy: 1\r\n' });
     expect(status).toBe(401);
@@ -194,7 +194,7 @@ describe('PushSetup', () => {
     expect(statusOf(await peer.head())).toBe(204);
   });
 
-  it('[WMHTTP-087] starts Inactivity-Timeout anew for the session that a challenged request names', async () => {
+  it('[WMHTTP-087] restarts Inactivity-Timeout for the session that a challenged request names', async () => {
     const { id } = await setUp();
     clock.now += 100_000;
     gate.decide = () => {
@@ -209,7 +209,7 @@ describe('PushSetup', () => {
     expect(push.sessions).toBe(0);
   });
 
-  it('sends what the gate has for it with its response, and keeps the session for one user', async () => {
+  it('sends the fields of the gate with its response, and keeps the session for one user', async () => {
     const point = new RecordingPoint();
     gate.decide = () => ({ accept: point, user: 'anna', fields: [['Authentication-Info', 'rspauth="1"']] });
     const { response, id } = await setUp();
@@ -232,7 +232,7 @@ describe('PushSetup', () => {
     expect(push.sessions).toBe(0);
   });
 
-  it('[WMHTTP-094] leaves the connection open, and drops the session when nothing follows', async () => {
+  it('[WMHTTP-094] leaves the connection open, and drops the session if nothing follows', async () => {
     const { peer, point } = await setUp({ body: 'AutoDestroy: 1\r\n' });
     clock.now += 119_000;
     push.sweep();
@@ -259,7 +259,7 @@ describe('PushSetup', () => {
     expect(streaming.point.story).toBe('start, header');
   });
 
-  it('is refused with 503 when there are too many sessions that stream', async () => {
+  it('is refused with 503 if too many sessions are streaming', async () => {
     await stop();
     await serve({ maxSessions: 2 });
     for (let count = 0; count < 2; count++) {
@@ -271,7 +271,7 @@ describe('PushSetup', () => {
     expect(point.story).toBe('release destroy');
   });
 
-  it('is no business of other requests', async () => {
+  it('leaves other requests alone', async () => {
     const peer = await connect();
     peer.send('POST /pub HTTP/1.1\r\nContent-Type: text/plain\r\nContent-Length: 0\r\n\r\n');
     expect(statusOf(await peer.head())).toBe(404);
@@ -280,7 +280,7 @@ describe('PushSetup', () => {
 });
 
 describe('PushStart', () => {
-  it('passes header and packets on, and ends cleanly with $E', async () => {
+  it('forwards header and packets, and ends cleanly with $E', async () => {
     const { peer, point } = await stream([H, D, D, E0]);
     const response = await peer.head();
     expect(response).toMatch(/^HTTP\/1.1 204 No Content\r\n/);
@@ -294,7 +294,7 @@ describe('PushStart', () => {
     nothingOdd();
   });
 
-  it('reads the body however it is cut', async () => {
+  it('reads the body however it is split', async () => {
     const { peer, point } = await stream([]);
     const body = Buffer.concat([H, D, E1, C, D, E0]);
     for (let at = 0; at < body.length; at += 97) {
@@ -305,7 +305,7 @@ describe('PushStart', () => {
     expect(point.story).toBe('start, header, packet, end1, header, packet, end0, close, release clean');
   });
 
-  it('[WMHTTP-095] is taken with its head: what is wrong with it is told without waiting for the body', async () => {
+  it('[WMHTTP-095] is judged by its head: errors in it are reported without waiting for the body', async () => {
     const peer = await connect();
     peer.send(head('start', { id: '123', length: ENDLESS }));
     expect(statusOf(await peer.head())).toBe(404);
@@ -331,7 +331,7 @@ describe('PushStart', () => {
     }
   });
 
-  it('[WMHTTP-098] is refused while another one is in progress, which goes on', async () => {
+  it('[WMHTTP-098] is refused while another one is in progress, which continues', async () => {
     const { peer, id, point } = await stream([H]);
     await until('an event at the point', () => point.events.length === 1);
     const second = await connect();
@@ -342,7 +342,7 @@ describe('PushStart', () => {
     await until('two events at the point', () => point.events.length === 2);
   });
 
-  it('[WMHTTP-099] is refused for another path than that of the session', async () => {
+  it('[WMHTTP-099] is refused for a path other than that of the session', async () => {
     const { peer } = await stream([], { path: '/other' });
     expect(statusOf(await peer.head())).toBe(404);
   });
@@ -376,18 +376,18 @@ describe('PushStart', () => {
     await until('the header at the point', () => point.events.length === 1);
   });
 
-  it('[WMHTTP-005] bears ;charset=UTF-8', async () => {
+  it('[WMHTTP-005] tolerates ;charset=UTF-8', async () => {
     const { point } = await stream([H], { type: 'application/x-wms-pushstart;charset=UTF-8' });
     await until('an event at the point', () => point.events.length === 1);
   });
 
-  it('finds its push-id among other cookies, and behind one of a session that is gone', async () => {
+  it('finds its push-id among other cookies, and after one of an ended session', async () => {
     const { peer, id, point } = await setUp();
     peer.send(head('start', { id: `0; a=b; push-id=${id}`, length: ENDLESS }), H);
     await until('an event at the point', () => point.events.length === 1);
   });
 
-  it('takes a PushStart over another connection', async () => {
+  it('accepts a PushStart on another connection', async () => {
     const { peer, id, point } = await setUp();
     peer.destroy();
     const other = await connect();
@@ -395,7 +395,7 @@ describe('PushStart', () => {
     await until('two events at the point', () => point.events.length === 2);
   });
 
-  it('[WMHTTP-102] [WMHTTP-103] [WMHTTP-104] [WMHTTP-030] answers 204 behind a whole body, and takes the next on the same connection', async () => {
+  it('[WMHTTP-102] [WMHTTP-103] [WMHTTP-104] [WMHTTP-030] answers 204 after a whole body, and accepts the next on the same connection', async () => {
     const body = [H, D, ...fillerPackets(70_000)];
     const length = body.reduce((sum, packet) => sum + packet.length, 0);
     const { peer, id, point } = await stream(body, { length });
@@ -413,14 +413,14 @@ describe('PushStart', () => {
     expect(point.story).toBe('start, header, packet, packet, end1, header, packet, end0, close, release clean');
   });
 
-  it('takes requests that follow one another without waiting for the responses', async () => {
+  it('accepts requests that do not wait for the responses', async () => {
     const { peer, id, point } = await stream([H, D], { length: H.length + D.length });
     peer.send(head('start', { id, length: D.length }), D, head('start', { id, length: ENDLESS }), D, E0);
     for (let count = 0; count < 3; count++) expect(statusOf(await peer.head())).toBe(204);
     expect(point.story).toBe('start, header, packet, packet, packet, end0, close, release clean');
   });
 
-  it('[WMHTTP-096] may be challenged: the connection stays, the rest of its body is thrown away, and Idle-Timeout runs', async () => {
+  it('[WMHTTP-096] may be challenged: the connection stays, the rest of its body is discarded, and Idle-Timeout runs', async () => {
     const { peer, id, point } = await setUp();
     gate.startDecision = () => {
       throw challenge('Digest', 'realm="x"');
@@ -440,7 +440,7 @@ describe('PushStart', () => {
     expect(point.story).toBe('start, header');
   });
 
-  it('[WMHTTP-096] that is challenged leaves 60 s for another try', async () => {
+  it('[WMHTTP-096] that is challenged leaves 60 s for another attempt', async () => {
     const { peer, id } = await setUp();
     gate.startDecision = () => Promise.reject(challenge('Digest'));
     peer.send(head('start', { id, length: 0 }));
@@ -450,7 +450,7 @@ describe('PushStart', () => {
     expect(push.sessions).toBe(0);
   });
 
-  it('is refused when its session has gone while the gate thought about it', async () => {
+  it('is refused if its session has gone while the gate was deciding', async () => {
     const { peer, id } = await setUp();
     let decide = () => {};
     const decision = new Promise<void>((resolve) => {
@@ -465,14 +465,14 @@ describe('PushStart', () => {
     expect(statusOf(await peer.head())).toBe(404);
   });
 
-  it('is told to the gate with whether its client has moved', async () => {
+  it('is passed to the gate, with whether its client has moved', async () => {
     const { peer, id } = await setUp();
     peer.send(head('start', { id, length: ENDLESS }), H);
     await until('the question whether a push may start', () => gate.starts.length === 1);
     expect(gate.starts[0]).toMatchObject({ path: '/pub', moved: false });
   });
 
-  it('[WMHTTP-107] asks for the removal of the publishing point at the end when AutoDestroy was 1', async () => {
+  it('[WMHTTP-107] asks for the removal of the publishing point at the end if AutoDestroy was 1', async () => {
     for (const [body, story] of [
       ['AutoDestroy: 1\r\n', 'release clean destroy'],
       ['AutoDestroy: 0\r\n', 'release clean'],
