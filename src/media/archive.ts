@@ -412,7 +412,7 @@ class WrittenFile {
     for (let written = 0; written < bytes.length; ) {
       const at = this.#isRegular ? position + written : null;
       const { bytesWritten } = await this.#handle.write(bytes, written, bytes.length - written, at);
-      if (bytesWritten <= 0) throw new Error('the disk takes no more');
+      if (bytesWritten <= 0) throw new Error('the disk accepts no more data');
       written += bytesWritten;
       progress?.(written);
     }

@@ -15,7 +15,7 @@ const reasons: Readonly<Record<string, string>> = {
   EMFILE: 'this process has too many files open',
   ENOENT: 'no such file or folder',
   ENOSPC: 'the disk is full',
-  ENOTDIR: 'it is not a folder, or a part of its path is none',
+  ENOTDIR: 'it, or a part of its path, is not a folder',
   EPERM: 'permission denied',
   EROFS: 'the file system is read-only',
 };

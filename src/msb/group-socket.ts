@@ -112,7 +112,8 @@ interface OwnInterface {
 
 /** @throws WmError WM_USAGE */
 function interfaceOf({ address, interface: wanted }: GroupAddress): OwnInterface | undefined {
-  if (!isMulticastAddress(address)) throw new WmError('WM_USAGE', `${address} is no address of a multicast group.`);
+  if (!isMulticastAddress(address))
+    throw new WmError('WM_USAGE', `${address} is not the address of a multicast group.`);
   if (wanted === undefined) return undefined;
   const version = isIP(address);
   const family = version === 6 ? 'IPv6' : 'IPv4';

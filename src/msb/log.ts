@@ -72,7 +72,7 @@ export async function submitReport(
   guard?: AddressGuard,
 ): Promise<void> {
   const url = URL.canParse(logUrl) ? new URL(logUrl) : undefined;
-  if (url?.protocol !== 'http:') throw new WmError('WM_USAGE', `${logUrl} is no http:// URL.`);
+  if (url?.protocol !== 'http:') throw new WmError('WM_USAGE', `${logUrl} is not an http:// URL.`);
   const target = `${url.pathname}${url.search}`;
   const answer = await request(url, 'GET', target, guard);
   if (!isValidationPage(answer)) {

@@ -23,7 +23,7 @@ export function parseMsbUrl(text: string): MsbTarget {
     throw new WmError('WM_USAGE', `${text.trim()} names no multicast group: ${what}.`);
   };
   // URL keeps the host of an unknown scheme unchanged.
-  const url = URL.canParse(text.trim()) ? new URL(text.trim()) : refuse('it is no URL');
+  const url = URL.canParse(text.trim()) ? new URL(text.trim()) : refuse('it is not a URL');
   const address = url.hostname.replace(/^\[|\]$/g, '');
   if (!isMulticastAddress(address)) refuse('groups are 224.0.0.0 to 239.255.255.255 and ff00::/8');
   if (url.port === '' || url.port === '0') refuse('it needs a port, as in msb://239.1.2.3:5000');

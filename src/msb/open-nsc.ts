@@ -28,6 +28,6 @@ export async function openNsc(location: string, options: OpenNscOptions = {}): P
   // The format is ASCII, but editors add byte order marks.
   const text = decodeText(bytes);
   if (!looksLikeNsc(text))
-    throw new WmError('WM_BAD_INPUT', `${place} is no .nsc file: it does not begin with [Address].`);
+    throw new WmError('WM_BAD_INPUT', `${place} is not an .nsc file: it does not begin with [Address].`);
   return parseNsc(text, place, options.onNote);
 }

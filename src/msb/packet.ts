@@ -93,7 +93,7 @@ export function serialiseMsbPacket(id: number, streamId: number, payload: Buffer
 export function parseMsbDatagram(bytes: Buffer): MsbDatagram {
   const { length } = bytes;
   if (length === BEACON.length && bytes.equals(BEACON)) return { type: 'beacon' };
-  if (length < MSB_HEAD_SIZE) throw new MsbError(`A datagram of ${length} bytes is no MSB packet.`);
+  if (length < MSB_HEAD_SIZE) throw new MsbError(`A datagram of ${length} bytes is not an MSB packet.`);
   const size = bytes.readUInt16LE(6);
   if (size !== length) throw new MsbError(`An MSB packet of ${length} bytes says it has ${size}.`);
   return {

@@ -105,7 +105,7 @@ export class ParitySpan {
    */
   constructor(span: number = DEFAULT_SPAN) {
     if (!Number.isInteger(span) || span < 1 || span > MAX_SPAN) {
-      throw new MsbError(`A parity packet stands for 1 to ${MAX_SPAN} packets, not for ${span}.`);
+      throw new MsbError(`A parity packet covers 1 to ${MAX_SPAN} packets, not ${span}.`);
     }
     this.#span = span;
     this.#numbered = span < LARGEST_NUMBER;

@@ -144,12 +144,12 @@ export class MulticastReceiver implements AsfSource {
     const seconds = Math.round((this.#options.openTimeout ?? 20_000) / 1000);
     const silence = `Nothing came from the group ${nsc.address}, port ${nsc.port}, in ${seconds} s`;
     if (nsc.unicastUrl === undefined) {
-      throw new WmError('WM_UNREACHABLE', `${silence}, and there is no Unicast URL to turn to.`);
+      throw new WmError('WM_UNREACHABLE', `${silence}, and there is no Unicast URL to fall back to.`);
     }
     if (openUrl === undefined) throw new WmError('WM_UNREACHABLE', `${silence}.`);
     // A path would name a file on this host, and an .nsc file could lead in a circle.
     if (!/^\s*[a-z][a-z0-9+.-]+:\/\//i.test(nsc.unicastUrl) || isNscLocation(nsc.unicastUrl)) {
-      throw new WmError('WM_UNREACHABLE', `${silence}, and the Unicast URL is no URL of a stream.`);
+      throw new WmError('WM_UNREACHABLE', `${silence}, and the Unicast URL is not the URL of a stream.`);
     }
     onNote?.(`${silence}; going on with ${nsc.unicastUrl}.`);
     this.#unicast = openUrl(nsc.unicastUrl);
@@ -179,7 +179,7 @@ export class MulticastReceiver implements AsfSource {
 
   #unknownFormat(formatId: number): void {
     const { reload, onNote } = this.#options;
-    onNote?.(`Packets come whose ASF header (Format ID ${formatId}) is not in the .nsc file.`);
+    onNote?.(`Packets arrive whose ASF header (Format ID ${formatId}) is not in the .nsc file.`);
     const now = this.#now();
     if (!reload || now - this.#reloadedAt < RELOAD_PAUSE) return;
     this.#reloadedAt = now;

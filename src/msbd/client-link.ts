@@ -172,7 +172,7 @@ export class MsbdLink {
     const socket = this.#socket;
     if (!socket) return;
     if (socket.writableLength > MAX_UNREAD) {
-      this.#fail(new WmError('WM_PROTOCOL', `${this.#options.href} asks again and again, and reads no answer.`));
+      this.#fail(new WmError('WM_PROTOCOL', `${this.#options.href} keeps asking and does not read the answers.`));
     } else socket.write(bytes);
   }
 
@@ -253,7 +253,7 @@ export class MsbdLink {
         );
         break;
       default:
-        this.#fail(new WmError('WM_UNREACHABLE', `${href} took the connection and says nothing.`));
+        this.#fail(new WmError('WM_UNREACHABLE', `${href} accepted the connection but sends nothing.`));
     }
   }
 

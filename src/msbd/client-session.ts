@@ -176,7 +176,7 @@ export class MsbdClientSession {
     const { streamId } = packets.at(-1)!;
     const isNew = this.#aliases.size === 0;
     if (this.#aliases.size < MAX_FORMER) for (const each of packets) this.#aliases.add(each.streamId);
-    const text = `Packets have the wStreamId ${streamId}, which was not announced; they are taken for those of the stream ${this.#info?.streamId}.`;
+    const text = `Packets have the wStreamId ${streamId}, which was not announced; they are treated as packets of stream ${this.#info?.streamId}.`;
     const events = packets.map((packet) => ({ type: 'packet', packet }) as const);
     return isNew ? [{ type: 'note', text }, ...events] : events;
   }

@@ -36,7 +36,7 @@ export function parseMsbdUrl(url: string): MsbdUrl {
   if (parsed.protocol !== 'msbd:' || parsed.hostname === '' || channel.length > MAX_CHANNEL) {
     throw new WmError('WM_USAGE', `"${url}" is not a URL such as msbd://encoder:7007.`);
   }
-  if (parsed.hostname.startsWith('[')) throw new WmError('WM_USAGE', 'MSBD has no addresses of IPv6.');
+  if (parsed.hostname.startsWith('[')) throw new WmError('WM_USAGE', 'MSBD does not support IPv6 addresses.');
   return {
     host: parsed.hostname,
     port: parsed.port === '' ? MSBD_PORT : Number(parsed.port),

@@ -116,7 +116,7 @@ export function buildConnectResponse({ hr, inNsc, group }: Omit<ConnectResponse,
   const bytes = newMessage(MESSAGE_ID.RES_CONNECT, RES_CONNECT_SIZE - BASE_SIZE, hr);
   bytes.writeUInt32LE(inNsc ? 2 : 0, 16);
   if (group) {
-    if (!isMulticast(group)) throw new MsbdError(`${group.address}:${group.port} is no IPv4 multicast group.`);
+    if (!isMulticast(group)) throw new MsbdError(`${group.address}:${group.port} is not an IPv4 multicast group.`);
     bytes.writeUInt16LE(AF_INET, 20);
     bytes.writeUInt16BE(group.port, 22);
     bytes.set(group.address.split('.').map(Number), 24);

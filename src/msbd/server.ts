@@ -176,9 +176,9 @@ async function ipv4(host: string | undefined): Promise<string> {
   if (host === undefined || host === '::') return '0.0.0.0';
   if (isIP(plainAddress(host)) === 4) return plainAddress(host);
   try {
-    if (isIP(host) !== 0) throw new Error('This is one of IPv6.');
+    if (isIP(host) !== 0) throw new Error('This is an IPv6 address.');
     return (await lookup(host, { family: 4 })).address;
   } catch (error) {
-    throw new WmError('WM_FAILED', `Cannot listen on ${host}: MSBD needs an address of IPv4.`, { cause: error });
+    throw new WmError('WM_FAILED', `Cannot listen on ${host}: MSBD needs an IPv4 address.`, { cause: error });
   }
 }

@@ -97,7 +97,7 @@ export function streamInfoOf(header: AsfHeader, streamId: number): StreamInfo {
  */
 export function buildStreamInfo(kind: 'RES_STREAMINFO' | 'IND_STREAMINFO', info: StreamInfo): Buffer {
   const { streamId, packetSize, totalPackets, bitRate, duration = UNKNOWN_DURATION, header } = info;
-  if (!isStreamId(streamId)) throw new MsbdError(`${streamId} is no wStreamId.`);
+  if (!isStreamId(streamId)) throw new MsbdError(`${streamId} is not a wStreamId.`);
   if (header.length > MAX_BINARY_DATA) throw new MsbdError(`An ASF header of ${header.length} bytes is too large.`);
   if (packetSize > 0xfff7) throw new MsbdError(`Packets of ${packetSize} bytes are too large.`);
   const texts = [info.title, info.description, info.link];

@@ -238,7 +238,7 @@ describe('MulticastReceiver', () => {
     await expect(collect(receiver).done).rejects.toMatchObject({
       code: 'WM_UNREACHABLE',
       message: expect.stringMatching(
-        /^Nothing came from the group .* in 20 s, and there is no Unicast URL to turn to\.$/,
+        /^Nothing came from the group .* in 20 s, and there is no Unicast URL to fall back to\.$/,
       ),
     });
   });
@@ -487,7 +487,7 @@ describe('where .nsc files are found', () => {
       expect(await openNsc(path)).toMatchObject(expected);
     }
     await writeFile(path, 'GIF89a');
-    await expect(openNsc(path)).rejects.toThrow('is no .nsc file');
+    await expect(openNsc(path)).rejects.toThrow('is not an .nsc file');
   });
 
   it('is recognised by its ending', () => {

@@ -63,7 +63,7 @@ describe('MsbdClient', () => {
       socket.write(connectResponse(), ask);
     });
     const { error } = await receive({ url });
-    expect(error).toMatchObject({ code: 'WM_PROTOCOL', message: expect.stringContaining('reads no answer') });
+    expect(error).toMatchObject({ code: 'WM_PROTOCOL', message: expect.stringContaining('does not read the answers') });
   });
 
   it('[MSBD-013] reads packets that arrive byte by byte', async () => {

@@ -64,9 +64,7 @@ async function readOn(disk: DiskFile, at: number, fileSize: number, first: Buffe
 function headOf(bytes: Buffer, at: number, data: number): FileHead {
   const header = playerHeader(parseHeader(joinHeader(bytes, data)));
   if (header.bytes.length > MAX_KEPT_HEADER_SIZE) {
-    throw new AsfError(
-      `${header.bytes.length} bytes of the ASF header cannot be left out, which is too much to be served.`,
-    );
+    throw new AsfError(`The ASF header is too large to serve: players need ${header.bytes.length} bytes of it.`);
   }
   return { header, dataStart: at + data + DATA_OBJECT_HEAD_SIZE };
 }

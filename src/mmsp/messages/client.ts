@@ -124,7 +124,7 @@ export function buildFunnelInfo(incarnation: number): Buffer {
 
 /** @throws MmspError for a port outside 1 to 65535 */
 export function buildConnectFunnel({ transport, address, port }: Funnel): Buffer {
-  if (!(port >= 1 && port <= 0xffff)) throw new MmspError(`${port} is no port.`);
+  if (!(port >= 1 && port <= 0xffff)) throw new MmspError(`${port} is not a port.`);
   const name = wideText(`\\\\${address}\\${transport.toUpperCase()}\\${port}`);
   const bytes = newMessage(CLIENT_MID.connectFunnel, 28 + name.length);
   bytes.writeUInt32LE(NOT_USED, 12);
@@ -200,7 +200,8 @@ export function buildStartPlaying(start: Start): Buffer {
 
 /** @throws MmspError for a rate that is 0 or outside -5 to 5 */
 export function buildStartStriding(start: Omit<Extract<ClientMessage, { type: 'startStriding' }>, 'type'>): Buffer {
-  if (start.rate === 0 || !(Math.abs(start.rate) <= 5)) throw new MmspError(`${start.rate} is no rate from -5 to 5.`);
+  if (start.rate === 0 || !(Math.abs(start.rate) <= 5))
+    throw new MmspError(`${start.rate} is not a rate from -5 to 5.`);
   const bytes = newMessage(CLIENT_MID.startStriding, 48);
   writePlace(bytes, start);
   bytes.writeDoubleLE(start.rate, 40);

@@ -145,7 +145,7 @@ export class TcpPacketReader {
     if (start.length < DATA_HEAD_SIZE) return undefined;
     const mayBeHeader = start.readUInt32LE(4) === SESSION_ID && (start.length < 16 || isHeader(start));
     if (!mayBeHeader) {
-      return this.#takesData ? this.#dataSize(start) : this.#fail('A packet is no TcpMessageHeader packet.');
+      return this.#takesData ? this.#dataSize(start) : this.#fail('A packet is not a TcpMessageHeader packet.');
     }
     if (start.length < TCP_HEADER_SIZE) return undefined;
     const length = start.readUInt32LE(8);

@@ -109,6 +109,6 @@ function readNtlm(bytes: Buffer): NtlmToken {
   const isWrapped = bytes.length >= NTLM_AUTH_HEAD && bytes.readUInt32LE(0) === 0 && bytes.readUInt32LE(4) === 1;
   if (!isWrapped) return { scheme: 'ntlm', token: bytes, wrapped: false };
   const size = bytes.readUInt32LE(12);
-  if (size > bytes.length - NTLM_AUTH_HEAD) throw new MmspError(`An NTLM token of ${size} bytes is cut.`);
+  if (size > bytes.length - NTLM_AUTH_HEAD) throw new MmspError(`An NTLM token of ${size} bytes is truncated.`);
   return { scheme: 'ntlm', token: bytes.subarray(NTLM_AUTH_HEAD, NTLM_AUTH_HEAD + size), wrapped: true };
 }

@@ -327,7 +327,7 @@ export function readStreamSwitch(body: string): StreamSwitch {
     .split(/\s+/, 8);
   const [old, next, thinning] = words.slice(0, 3).map((word) => readNumber(word));
   if (old === undefined || next === undefined || thinning === undefined || thinning > 2) {
-    throw new RtspError(400, 'The body is no stream switch.');
+    throw new RtspError(400, 'The body is not a stream switch.');
   }
   const urls = words.slice(3);
   return {

@@ -239,7 +239,7 @@ function parseHead(bytes: Buffer): Head {
   if (!TOKEN.test(method) || url === '' || !/^RTSP\/\d\.\d$/.test(version)) {
     throw new RtspError(400, 'The first line of a message is malformed.');
   }
-  if (version !== 'RTSP/1.0') throw new RtspError(505, `${version} is not spoken here.`);
+  if (version !== 'RTSP/1.0') throw new RtspError(505, `${version} is not supported.`);
   return { type: 'request', method, url, headers };
 }
 

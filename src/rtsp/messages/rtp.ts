@@ -210,7 +210,7 @@ function readPieces(payload: Buffer, countsHead: boolean): AsfPiece[] | undefine
 
 function readAsfHead(payload: Buffer, at: number) {
   const need = (size: number) => {
-    if (payload.length - at < size) throw new RtspError(400, 'A payload header of x-asf-pf is cut.');
+    if (payload.length - at < size) throw new RtspError(400, 'A payload header of x-asf-pf is truncated.');
   };
   need(ASF_HEAD_SIZE);
   const flags = payload[at]!;
