@@ -12,60 +12,149 @@ export { type Metafile, type MetafileEntry, type MetafileEvent, readMetafile } f
 export { type ExpandOptions, expandMetafile } from './announce/expand.js';
 export { buildM3u, type M3uEntry, readM3u } from './announce/m3u.js';
 export { buildNsc, type NscFile, type NscFormat, parseNsc } from './announce/nsc.js';
+export type { Command as ScriptCommand } from './asf/command.js';
 export * from './asf/index.js';
+export type { ScriptCommand as ScriptCommandObject } from './asf/objects.js';
+export type { Rule } from './auth/access.js';
 export {
   ClientAuthenticator,
   type ClientAuthenticatorOptions,
+  type ClientChallenge,
   type HttpAuthenticator,
+  type SignedRequest,
 } from './auth/client.js';
-export { type FfmpegCandidate, type FfmpegInfo, findFfmpeg, inspectFfmpegs } from './capture/find.js';
-export type { CaptureMetadata, CaptureOptions } from './capture/options.js';
+export type { Scheme as AuthenticationScheme } from './auth/dialog.js';
+export {
+  type FfmpegCandidate,
+  type FfmpegInfo,
+  type FindFfmpegOptions,
+  findFfmpeg,
+  inspectFfmpegs,
+  type WindowsMediaEncoder,
+  windowsMediaEncoders,
+} from './capture/find.js';
+export type { LogLevel, LogLine } from './capture/log.js';
+export type {
+  AudioEncoder,
+  CaptureMetadata,
+  CaptureOptions,
+  Size as PictureSize,
+  VideoEncoder,
+} from './capture/options.js';
+export type { FfmpegOrigin, FfmpegPackage } from './capture/places.js';
 export { CaptureSource, type CaptureSourceOptions } from './capture/source.js';
-export { type ErrorCode, errorTable, WmError } from './errors.js';
-export type { TlsTrust } from './http/connection.js';
+export { type ErrorCode, errorTable, WmError, type WmErrorOptions } from './errors.js';
+export type { Field as HeaderField, HeaderFields } from './framing/text-head.js';
+export type { AddressGuard } from './http/address-guard.js';
+export type { AddressList } from './http/address-list.js';
+export type { Admission, AdmissionOptions } from './http/admission.js';
+export type { ClientResponse, ConnectOptions, HttpClient, SendOptions, StreamedResponse } from './http/client.js';
+export type { Endpoint, TlsTrust } from './http/connection.js';
+export type { Cookie } from './http/cookies.js';
 export type { Credentials as UserCredentials } from './http/credentials.js';
-export { type ArchiveOptions, ArchiveSink } from './media/archive.js';
+export type { FetchOptions } from './http/fetch.js';
+export type { HttpUrl } from './http/http-url.js';
+export type { ResponseHead } from './http/message.js';
+export type { ProxyOptions } from './http/peer.js';
+export type { BodyFlow, ResponseBody } from './http/response-body.js';
+export { type ArchivedFile, type ArchiveFile, type ArchiveOptions, ArchiveSink } from './media/archive.js';
 export { Broadcast, type BroadcastCounters, type BroadcastOptions } from './media/broadcast.js';
-export { DatagramOutput, type DatagramOutputOptions, DatagramPacer, type DatagramSender } from './media/datagrams.js';
+export type { Follower, JoinOptions, Release as ReleaseHeader } from './media/broadcast-options.js';
+export {
+  DatagramOutput,
+  type DatagramOutputOptions,
+  DatagramPacer,
+  type DatagramSender,
+  type SendDone,
+  type TickClock,
+} from './media/datagrams.js';
 export type { AsfEvent, AsfSink, AsfSource, EndEvent, HeaderEvent, PacketEvent } from './media/events.js';
 export { type FileSourceOptions, fileSource } from './media/file-source.js';
-export type { Player } from './media/group.js';
+export type { Delivery as LaneDelivery, Group as BroadcastGroup, LaneLimits, Moment, Player } from './media/group.js';
+export type { Lane } from './media/lane.js';
+export type { Clock as PacingClock } from './media/pacing.js';
 export { pump } from './media/pump.js';
 export type { ReconnectPolicy, ReconnectReport } from './media/reconnect.js';
 export { Sequence, type SequenceOptions } from './media/sequence.js';
 export { Timeline, type TimelineOptions } from './media/timeline.js';
 export type {
+  BroadcastPacket,
+  FirstPacket,
+  HeaderCause,
   LaneChoice,
+  LaneEntry,
   PlayerOutput,
   PlayerSession,
+  SentUnit,
+  Wanted as WantedStreams,
   WireBatch,
   WireFormat,
   WirePacket,
 } from './media/wire.js';
 export { MsbClient, type MsbClientOptions, type MsbDescription } from './msb/client.js';
+export type { GroupAddress, SendingOptions } from './msb/group-socket.js';
 export { type OpenNscOptions, openNsc } from './msb/open-nsc.js';
 export { MulticastReceiver, type MulticastReceiverOptions } from './msb/receiver.js';
+export type { ReceptionOptions, ReceptionStats } from './msb/reception.js';
 export { type MulticastOptions, MulticastSender, type MulticastStats } from './msb/sender.js';
+export type { SessionOptions as MsbSessionOptions, SessionStats as MsbSessionStats } from './msb/session.js';
 export { MsbdClient, type MsbdClientOptions, type MsbdClientStats, type MsbdDescription } from './msbd/client.js';
+export type { MsbdTimeouts } from './msbd/client-link.js';
+export type { Delivery as MsbdDelivery, Group as MsbdGroup } from './msbd/messages.js';
 export { MsbdServer } from './msbd/server.js';
-export type { MsbdContent, MsbdServerOptions } from './msbd/server-options.js';
-export type { SessionInfo, SessionReport } from './playback/registry.js';
-export { defaultConfig, parseConfig, readConfig, type ServerConfig } from './server/config.js';
+export type { MsbdContent, MsbdMulticast, MsbdPeer, MsbdServerOptions } from './msbd/server-options.js';
+export type { ServerTimers } from './msbd/server-session.js';
+export type {
+  RunningSession,
+  SessionCounts,
+  SessionFacts,
+  SessionFilter,
+  SessionInfo,
+  SessionList,
+  SessionRegistry,
+  SessionRegistryOptions,
+  SessionReport,
+  SessionRole,
+} from './playback/registry.js';
+export type { SessionHome, SessionIds, SessionIdsOptions } from './playback/session-ids.js';
+export type { PullChain } from './receiving/pull-chain.js';
+export type { StreamWish } from './receiving/streams.js';
+export type { RefusalKind } from './refusal.js';
+export { configSchema, defaultConfig, parseConfig, readConfig, type ServerConfig } from './server/config.js';
 export type { ServerPorts } from './server/listener.js';
-export type { PointEvent } from './server/points.js';
+export type { MulticastConfig } from './server/multicast.js';
+export type { PointSettings } from './server/point-settings.js';
+export type {
+  NewPointPolicy,
+  PointEvent,
+  PointFeeder,
+  PointsOptions,
+  PublishingPoint,
+  PublishingPoints,
+} from './server/points.js';
 export { MediaServer, type ServerEvents, type ServerStats } from './server/server.js';
-export { PushClient, type PushOptions, type PushStats } from './wmhttp/client.js';
+export type { TotalCounters } from './server/totals.js';
+export { PushClient, type PushOptions, type PushStats, type ResumablePush } from './wmhttp/client.js';
+export type { PushSessionState } from './wmhttp/client-session.js';
+export type { PushBufferOptions } from './wmhttp/push-buffer.js';
+export type { Publisher } from './wmhttp/push-gate.js';
+export type { PushRoute, PushRouteOptions } from './wmhttp/push-route.js';
 export {
   ReconnectingPush,
   type ReconnectingPushOptions,
   type ReconnectingPushStats,
   type ResumeReport,
 } from './wmhttp/reconnecting-push.js';
-export {
-  WmspClient,
-  type WmspClientOptions,
-  type WmspClientStats,
-  type WmspDescription,
-} from './wmsp/client.js';
+export { BASIC_FIELDS, EXTENDED_FIELDS, type LogField, type LogValues } from './wmlog/fields.js';
+export type { LogKind, WmLog } from './wmlog/log.js';
+export type { LogPair, VendorData } from './wmlog/xml.js';
+export type { Feature as WmsFeature } from './wms/features.js';
+export type { StartupParameters } from './wms/startup-profile.js';
+export { WmspClient, type WmspClientOptions, type WmspClientStats, type WmspDescription } from './wmsp/client.js';
 export { CookieJar } from './wmsp/client-cookies.js';
+export type { WmspTimeouts } from './wmsp/client-link.js';
+export type { Description, ReceivedMetadata } from './wmsp/client-packets.js';
+export type { ClientIdentity, ServerProduct } from './wmsp/client-product.js';
+export type { LinkParameters } from './wmsp/client-requests.js';
+export type { WmspUrl } from './wmsp/client-url.js';
 export type { SubmittedLog } from './wmsp/server.js';

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { AsfError } from './error.js';
 
-const table = {
+/** Maps each key of {@link GUID} to its text and its name in the ASF specification. */
+export const guidTable = {
   headerObject: ['75B22630-668E-11CF-A6D9-00AA0062CE6C', 'ASF_Header_Object'],
   dataObject: ['75B22636-668E-11CF-A6D9-00AA0062CE6C', 'ASF_Data_Object'],
   simpleIndexObject: ['33000890-E5B1-11CF-89F4-00A0C90349CB', 'ASF_Simple_Index_Object'],
@@ -125,12 +126,14 @@ export function guidToString(raw: string): string {
 }
 
 /** The GUIDs of the container by name, as 32 lower-case hex characters of the raw 16 bytes in file order. */
-export const GUID = Object.fromEntries(Object.entries(table).map(([key, [text]]) => [key, guidFromString(text)])) as {
-  readonly [key in keyof typeof table]: string;
+export const GUID = Object.fromEntries(
+  Object.entries(guidTable).map(([key, [text]]) => [key, guidFromString(text)]),
+) as {
+  readonly [key in keyof typeof guidTable]: string;
 };
 
 const names: ReadonlyMap<string, string> = new Map(
-  Object.values(table).map(([text, name]) => [guidFromString(text), name]),
+  Object.values(guidTable).map(([text, name]) => [guidFromString(text), name]),
 );
 
 /** Returns the specification's name of a raw GUID (`ASF_Header_Object`), or undefined if it is unknown. */

@@ -10,7 +10,7 @@ export {
 export { AsfError } from './error.js';
 export { AsfFileBuilder, type AsfFileOptions } from './file.js';
 export { filterPacket, startPacket, type ThinningLevel } from './filter.js';
-export { GUID, guidFromString, guidName, guidToString, randomGuid } from './guid.js';
+export { GUID, guidFromString, guidName, guidTable, guidToString, randomGuid } from './guid.js';
 export * from './header.js';
 export { type KeyFrame, KeyFrameIndex } from './key-frame-index.js';
 export { playerHeader } from './lean-header.js';

@@ -1,7 +1,7 @@
 import type { PlayerOutput, WireBatch } from './wire.js';
 
 /** Called when the operating system has taken a datagram, or failed to. */
-type SendDone = (error: Error | null, bytes: number) => void;
+export type SendDone = (error: Error | null, bytes: number) => void;
 
 /** The part of a `dgram.Socket` that sends datagrams. */
 export interface DatagramSender {

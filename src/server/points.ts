@@ -14,7 +14,7 @@ import type { PointSettings } from './point-settings.js';
 import { addCounters, newCounters, type TotalCounters } from './totals.js';
 
 /** Which points a push may create. */
-type NewPointPolicy = 'any' | 'loopback' | 'template' | 'none';
+export type NewPointPolicy = 'any' | 'loopback' | 'template' | 'none';
 
 export interface PointsOptions {
   /**

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 
-const BASIC = [
+/** The fields of the 44-value log ([MS-WMLOG] 2.2.1). */
+export const BASIC_FIELDS = [
   ...['c-ip', 'date', 'time', 'c-dns', 'cs-uri-stem', 'c-starttime', 'x-duration', 'c-rate', 'c-status', 'c-playerid'],
   ...['c-playerversion', 'c-playerlanguage', 'cs-User-Agent', 'cs-Referer', 'c-hostexe', 'c-hostexever', 'c-os'],
   ...['c-osversion', 'c-cpu', 'filelength', 'filesize', 'avgbandwidth', 'protocol', 'transport', 'audiocodec'],
@@ -9,22 +10,23 @@ const BASIC = [
   ...['c-buffercount', 'c-totalbuffertime', 'c-quality', 's-ip', 's-dns', 's-totalclients', 's-cpu-util'],
 ] as const;
 const OPTIONAL = ['cs-url', 'cs-media-name', 'cs-media-role'] as const;
-const EXTENDED = [
+/** The fields that the 52-value log adds ([MS-WMLOG] 2.2.2). */
+export const EXTENDED_FIELDS = [
   ...['cs-user-name', 's-session-id', 's-content-path', 'cs-url', 'cs-media-name', 'c-max-bandwidth'],
   ...['cs-media-role', 's-proxied'],
 ] as const;
 
 /** The name of a field of a log ([MS-WMLOG] 2.1). */
-export type LogField = (typeof BASIC)[number] | (typeof EXTENDED)[number];
+export type LogField = (typeof BASIC_FIELDS)[number] | (typeof EXTENDED_FIELDS)[number];
 
 /** The number of values in a log line ([MS-WMLOG] 2.2.1, 2.2.2). */
 export type LineLength = 44 | 47 | 52;
 
 /** The fields of each log line, in order. */
 export const LINE_FIELDS: Readonly<Record<LineLength, readonly LogField[]>> = {
-  44: BASIC,
-  47: [...BASIC, ...OPTIONAL],
-  52: [...BASIC, ...EXTENDED],
+  44: BASIC_FIELDS,
+  47: [...BASIC_FIELDS, ...OPTIONAL],
+  52: [...BASIC_FIELDS, ...EXTENDED_FIELDS],
 };
 
 /** The fields of a Connect-Time Log, in order ([MS-WMLOG] 2.8). */
