@@ -121,7 +121,7 @@ describe('a session of RTSP, live', () => {
     expect(peer.rtp[2]!.sequence).toBe(sequence);
   });
 
-  it('[RTSP-178] is told of the end, [RTSP-179] with the number after the last', async () => {
+  it('[RTSP-178] gets EndOfStream, [RTSP-179] with the number after the last packet', async () => {
     const peer = await station.connect();
     await peer.play('/live');
     station.packets(2);

@@ -11,7 +11,7 @@ import { type RtpPacket, readRtp } from '../../src/rtsp/messages/rtp.js';
 import { RtspServer, type RtspServerOptions } from '../../src/rtsp/server/server.js';
 import { pathOf } from '../../src/server/paths.js';
 import { liveProgram } from '../../src/server/programs.js';
-import { AUDIO, type TestHeaderOptions, testHeader, testPacket } from '../support/stream.js';
+import { AUDIO, type TestHeaderOptions, type TestPacketOptions, testHeader, testPacket } from '../support/stream.js';
 import { until } from '../support/until.js';
 import { EVERYBODY } from '../wmsp/station.js';
 
@@ -74,8 +74,8 @@ export class Station {
   }
 
   /** Feeds a packet of sound. */
-  sound(): void {
-    this.broadcast.write({ type: 'packet', packet: testPacket(this.#sendTime, { stream: AUDIO }) });
+  sound(options: TestPacketOptions = { stream: AUDIO }): void {
+    this.broadcast.write({ type: 'packet', packet: testPacket(this.#sendTime, options) });
     this.#sendTime += 100;
   }
 

@@ -17,7 +17,7 @@ import {
 /** What a PLAY asks for (MS-RTSP 2.2.7.9); without a position it goes on where it is. */
 export interface AskedPlay {
   readonly order: Partial<PlayOrder>;
-  /** The kind of acceleration that it asks for, which is the kind that it is told of. */
+  /** The kind of acceleration that it asks for; the response has the same. */
   readonly burst: 'Accel' | 'Burst' | undefined;
 }
 
@@ -79,14 +79,20 @@ function positionOf(range: Range): Partial<PlayOrder> {
   };
 }
 
-/** Range, Scale, Speed and acceleration of a PLAY response, as they were granted. */
+/**
+ * Range, Scale, Speed and acceleration of a PLAY response, as they were granted.
+ *
+ * @param end of the file in ms; undefined for a broadcast, whose packets have no numbers that a client could ask for
+ */
 export function grantedFields(
   { position, location, pace }: Pick<Started, 'position' | 'location' | 'pace'>,
   burst: AskedPlay['burst'],
   end: number | undefined,
 ): Array<readonly [string, string]> {
   const range =
-    position === undefined && location !== undefined ? `x-asf-packet=${location}-` : writeNpt(position ?? 0, end);
+    position === undefined && location !== undefined && end !== undefined
+      ? `x-asf-packet=${location}-`
+      : writeNpt(position ?? 0, end);
   return [
     ['Range', range],
     ['Scale', pace.rate.toFixed(3)],

@@ -137,7 +137,6 @@ async function describe(to: Answers, request: RtspRequest): Promise<Reply> {
           ['Vary', 'Accept'],
           ['X-Playlist-Gen-Id', `${genIdOf(entry)}`],
           ...(entry.kind === 'live' ? [['X-Broadcast-Id', `${broadcastIdOf(entry.broadcast)}`] as const] : []),
-          ['Content-Base', teller.base],
           ...cacheFields(info, new Date()),
           ...to.finish(pass, request),
         ],

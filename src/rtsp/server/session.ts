@@ -168,7 +168,7 @@ export class RtspSession implements PlaybackPort {
     return this.#transport ?? 'tcp';
   }
 
-  /** playlist-gen-id of the entry that the client was told of last. */
+  /** playlist-gen-id of the entry that was described or announced last. */
   get genId(): number {
     return this.#gen;
   }
@@ -213,7 +213,7 @@ export class RtspSession implements PlaybackPort {
     this.detachedAt = undefined;
   }
 
-  /** Ends the session for good. */
+  /** Ends the session and gives everything back. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;

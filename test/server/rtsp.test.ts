@@ -1,0 +1,126 @@
+import { ClientAuthenticator } from '../../src/auth/client.js';
+import type { Scheme } from '../../src/auth/dialog.js';
+import type { RtspResponse } from '../../src/rtsp/messages/message.js';
+import { type Fields, Peer } from '../rtsp/station.js';
+import { until } from '../support/until.js';
+import { ServerStation } from './station.js';
+import { removeUsers, usersFile } from './users.js';
+
+const TRANSPORT = { Transport: 'RTP/AVP/TCP;unicast;interleaved=0-1' };
+
+let station: ServerStation;
+let peers: Peer[] = [];
+afterEach(async () => {
+  for (const peer of peers) peer.close();
+  peers = [];
+  await station.close();
+  await removeUsers();
+});
+
+async function connect(): Promise<Peer> {
+  const peer = await Peer.connect(station.server.ports.rtsp!);
+  peers.push(peer);
+  return peer;
+}
+
+async function feed(): Promise<void> {
+  const encoder = await station.push('/live');
+  encoder.key();
+  await until('the point to be live', () => station.server.points.get('/live')?.broadcast.live);
+}
+
+describe('RTSP on a media server', () => {
+  it('plays a point that an encoder pushes to, and counts its player', async () => {
+    station = await ServerStation.open({ rtsp: { port: 0, rtpPort: 0 } });
+    await feed();
+    const peer = await connect();
+    expect((await peer.play('/live')).status).toBe(200);
+    expect(station.server.stats().players).toBe(1);
+    await peer.ask('TEARDOWN', '/live/');
+    await peer.ends();
+    await until('no players', () => station.server.stats().players === 0);
+  });
+
+  it('opens no port unless it is told to', async () => {
+    station = await ServerStation.open();
+    expect(station.server.ports.rtsp).toBeUndefined();
+  });
+
+  it('sends players away when it stops', async () => {
+    station = await ServerStation.open({ rtsp: { port: 0, rtpPort: 0 } });
+    await feed();
+    const peer = await connect();
+    await peer.play('/live');
+    await station.close();
+    await peer.ends();
+    expect(peer.order).toContain('SET_PARAMETER');
+  });
+});
+
+describe('RTSP with users', () => {
+  /** Asks again with credentials while it is challenged. */
+  async function askAs(peer: Peer, client: ClientAuthenticator, method: string, path: string, fields: Fields = {}) {
+    const statuses: number[] = [];
+    const target = peer.url(path);
+    const known = client.fields({ method, target, connection: peer }, [401]);
+    for (let credentials = Object.fromEntries(known); statuses.length < 5; ) {
+      const response: RtspResponse = await peer.ask(method, path, { ...fields, ...credentials });
+      statuses.push(response.status);
+      if (response.status !== 401) return { response, statuses };
+      const { status, headers } = response;
+      const field = client.answer({ status, headers, method, target, secure: true, connection: peer });
+      if (!field) return { response, statuses };
+      credentials = Object.fromEntries([field]);
+    }
+    throw new Error(`It was answered ${statuses.join(', ')}.`);
+  }
+
+  beforeEach(async () => {
+    const users = await usersFile({ anna: [] });
+    station = await ServerStation.open({
+      users,
+      rtsp: { port: 0, rtpPort: 0 },
+      access: { push: { trusted: ['loopback'] }, play: { users: ['*'] }, admin: { groups: ['admin'] } },
+    });
+    await feed();
+  });
+
+  it.each<[Scheme, number]>([
+    ['negotiate', 3],
+    ['ntlm', 3],
+    ['digest', 2],
+    ['basic', 2],
+  ])('[RTSP-200] are let in by %s, [RTSP-004] over the same connection', async (scheme, requests) => {
+    const peer = await connect();
+    const account = { user: 'anna', password: 'anna-secret' };
+    const client = new ClientAuthenticator({ server: account, schemes: [scheme] });
+    const { response, statuses } = await askAs(peer, client, 'DESCRIBE', '/live');
+    expect(statuses).toEqual([...Array(requests - 1).fill(401), 200]);
+    expect(response.body.toString()).toContain('m=audio');
+    const { response: setUp } = await askAs(peer, client, 'SETUP', '/live/audio', TRANSPORT);
+    expect(setUp.status).toBe(200);
+    peer.session = setUp.headers.get('Session')!.split(';')[0]!;
+    expect((await peer.ask('PLAY', '/live/')).status).toBe(200);
+  });
+
+  it('learn nothing without a password', async () => {
+    const peer = await connect();
+    expect((await peer.ask('DESCRIBE', '/live')).status).toBe(401);
+    expect((await peer.ask('SETUP', '/live/audio', TRANSPORT)).status).toBe(401);
+    expect(station.server.stats().players).toBe(0);
+  });
+
+  it('do not get the session of another one by its id', async () => {
+    const peer = await connect();
+    const account = { user: 'anna', password: 'anna-secret' };
+    const client = new ClientAuthenticator({ server: account, schemes: ['digest'] });
+    await askAs(peer, client, 'DESCRIBE', '/live');
+    const { response } = await askAs(peer, client, 'SETUP', '/live/audio', TRANSPORT);
+    const thief = await connect();
+    thief.session = response.headers.get('Session')!.split(';')[0]!;
+    expect((await thief.ask('PLAY', '/live/')).status).toBe(401);
+    expect((await thief.ask('TEARDOWN', '/live/')).status).toBe(401);
+    peer.session = thief.session;
+    expect((await peer.ask('PLAY', '/live/')).status).toBe(200);
+  });
+});
