@@ -15,7 +15,7 @@ describe('parseWmspUrl', () => {
     expect(isWmspUrl(text)).toBe(true);
   });
 
-  it('takes relative ones', () => {
+  it('accepts relative URLs', () => {
     expect(parseWmspUrl('../y?z', url('mms://h:81/a/b/c')).href).toBe('http://h:81/a/y?z');
     expect(parseWmspUrl('mms://o/', url('http://h/')).href).toBe('http://o/');
   });
@@ -25,7 +25,7 @@ describe('parseWmspUrl', () => {
     expect(isWmspUrl('https://h/x')).toBe(true);
   });
 
-  it('tells nobody the password of a URL that is none', () => {
+  it('keeps the password of a malformed URL out of its message', () => {
     expect(() => url('http://u:geheim@h:x/')).toThrow('"http://h:x/" is not a URL');
   });
 
@@ -35,7 +35,7 @@ describe('parseWmspUrl', () => {
 });
 
 describe('CookieJar', () => {
-  it('[WMSP-171] gives cookies back to where they came from, the most specific first', () => {
+  it('[WMSP-171] returns cookies to their server, the most specific first', () => {
     const jar = new CookieJar();
     jar.store(url('http://h/a/b'), ['x=1', 'y="2"; Path="/"', 'z=3; Path=/a/b']);
     expect(jar.header(url('http://h/a/c'))).toBe('x=1; y="2"');
@@ -44,7 +44,7 @@ describe('CookieJar', () => {
     expect(jar.header(url('http://other/a/c'))).toBeUndefined();
   });
 
-  it('keeps to domains', () => {
+  it('respects domains', () => {
     const jar = new CookieJar();
     jar.store(url('http://www.a.org/'), ['in=1; Domain=.a.org', 'out=1; Domain=b.org', 'top=1; Domain=org']);
     expect(jar.header(url('http://x.a.org/'))).toBe('in=1');
@@ -52,14 +52,14 @@ describe('CookieJar', () => {
     expect(jar.header(url('http://nota.org/'))).toBeUndefined();
   });
 
-  it('replaces and forgets', () => {
+  it('replaces and expires cookies', () => {
     const jar = new CookieJar();
     jar.store(url('http://h/'), ['a=1', 'b=1']);
     jar.store(url('http://h/'), ['a=2', 'b=; Max-Age=0']);
     expect(jar.header(url('http://h/'))).toBe('a=2');
   });
 
-  it('takes nothing malformed, and not for ever more', () => {
+  it('ignores malformed cookies, and keeps a bounded number', () => {
     const jar = new CookieJar();
     jar.store(url('http://h/'), ['=x', 'no pair', 'a=b\u0001', `l=${'x'.repeat(5000)}`]);
     expect(jar.header(url('http://h/'))).toBeUndefined();

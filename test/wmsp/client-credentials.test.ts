@@ -39,7 +39,7 @@ function refuse(reply: Reply, ...challenges: string[]): void {
   reply.send(head('HTTP/1.0 401 No', COUGAR, ...challenges, 'Connection: Keep-Alive', 'Content-Length: 0'));
 }
 
-/** A session for those who have credentials. */
+/** A session for clients with credentials. */
 function guarded(...challenges: string[]): Script {
   const session = ordinary((reply) => {
     reply.send(playing(COUGAR, CLIENT_ID), ENTRY, dataPackets(SENT), packets.E(0)).end();
@@ -51,7 +51,7 @@ function guarded(...challenges: string[]): Script {
 }
 
 describe('credentials', () => {
-  it('[WMSP-176] go with every request, also on connections of their own, once they were asked for', async () => {
+  it('[WMSP-176] are sent with every request, also on separate connections, once they were required', async () => {
     const server = await serve(guarded('WWW-Authenticate: Basic realm="r"'));
     const authorize = new ClientAuthenticator({ server: USER, basicInClear: true });
     expect((await receive({ url: server.url(), authorize })).shape).toBe('H 5 E0');
@@ -64,7 +64,7 @@ describe('credentials', () => {
     expect(server.requests[1]!.connection).toBe(0);
   });
 
-  it('of Digest are for each request alone', async () => {
+  it('of Digest are computed for each request', async () => {
     const server = await serve(guarded(DIGEST));
     const authorize = new ClientAuthenticator({ server: USER });
     expect((await receive({ url: server.url('/x?y=1'), authorize })).shape).toBe('H 5 E0');
@@ -74,7 +74,7 @@ describe('credentials', () => {
     expect(new Set(answers.map((answer) => /response="(\w+)"/.exec(answer)![1])).size).toBe(3);
   });
 
-  it('a Log that is refused is sent again with them', async () => {
+  it('are added to a Log that was refused, which is sent again', async () => {
     const server = await serve((request, reply) => {
       if (request.type === 'Log' && request.field('Authorization') === undefined) refuse(reply, DIGEST);
       else if (request.type === 'Describe') reply.send(described(ENTRY, COUGAR, CLIENT_ID)).end();
@@ -105,14 +105,14 @@ describe('credentials', () => {
     for (const { field } of other.requests) expect(field('Authorization')).toBeUndefined();
   });
 
-  it('are given up when they are refused', async () => {
+  it('are given up if they are refused', async () => {
     const server = await serve((_request, reply) => refuse(reply, DIGEST));
     const { error } = await receive({ url: server.url(), authorize: new ClientAuthenticator({ server: USER }) });
     expect(error).toMatchObject({ code: 'WM_AUTH_REFUSED' });
     expect(server.requests).toHaveLength(2);
   });
 
-  it('[WMSP-172] of NTLM keep the connection, with HTTP/1.0 too', async () => {
+  it('[WMSP-172] of NTLM keep the connection open, with HTTP/1.0 too', async () => {
     const server = await serve(guarded('WWW-Authenticate: NTLM'));
     const authorize: HttpAuthenticator = { schemes: ['NTLM'], answer: () => ['Authorization', 'NTLM TlRM'] };
     await receive({ url: server.url(), authorize });
@@ -149,7 +149,7 @@ describe('https://', () => {
     expect(client.description!.url).toBe(url);
   });
 
-  it('is not received from somebody who cannot be trusted', async () => {
+  it('is not received from an untrusted server', async () => {
     const { error } = await receive({ url });
     expect(error).toMatchObject({ code: 'WM_TLS' });
     expect(

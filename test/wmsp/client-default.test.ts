@@ -26,18 +26,18 @@ const H = packets.H(HEADER.bytes);
 /** Another entry, with a header of its own. */
 const OTHER = packets.H(fileHeader(10, { title: 'Another' }).bytes);
 const AGAIN = dataPackets(SENT.slice(0, 10));
-/** A packet of a type that no specification has. */
+/** A packet of a type that is in no specification. */
 const UNKNOWN = Buffer.from('24580400616c6c21', 'hex');
 
 interface Answers {
-  /** Fields of all responses; default: those of Windows Media Services. */
+  /** The fields of all responses; default: those of Windows Media Services. */
   readonly fields?: readonly string[];
   readonly describe?: Buffer;
   readonly playFields?: readonly string[];
   readonly play: readonly Buffer[];
 }
 
-/** What clients make of a server: by default, and when they are strict. */
+/** The results of clients with a server: by default, and strict. */
 async function both({ fields = [COUGAR, CLIENT_ID], describe = ENTRY, playFields = [], play }: Answers) {
   const outcome = async (options: { tolerant?: boolean }): Promise<readonly [string, string | undefined]> => {
     server = await ScriptedServer.listen((request, reply) => {
@@ -54,12 +54,12 @@ async function both({ fields = [COUGAR, CLIENT_ID], describe = ENTRY, playFields
 
 const WHOLE = ['H 20 E0', undefined] as const;
 
-describe('servers that leave the specification, by default and with --strict', () => {
+describe('servers that violate the specification, by default and with --strict', () => {
   it.each([
     ['no Server header', []],
     ['one of another product', ['Server: nginx/1.2']],
-    ['a blank in the place of its slash', ['Server: Cougar 4.1.0.3921']],
-  ])('[WMSP-174] %s: played by default, refused by a strict client', async (_, fields) => {
+    ['a blank instead of its slash', ['Server: Cougar 4.1.0.3921']],
+  ])('[WMSP-174] %s: played by default, rejected by a strict client', async (_, fields) => {
     const { byDefault, strict } = await both({
       fields: [...fields, CLIENT_ID],
       play: [H, DATA, packets.E(0)],
@@ -72,7 +72,7 @@ describe('servers that leave the specification, by default and with --strict', (
   it.each([
     ['the header without metadata, from a server of 9.0', COUGAR, H],
     ['metadata from a server of 4.1', 'Server: Cougar/4.1.0.3920', ENTRY],
-  ])('[WMSP-184] %s: taken by default, an error for a strict client', async (_, name, entry) => {
+  ])('[WMSP-184] %s: accepted by default, an error for a strict client', async (_, name, entry) => {
     const { byDefault, strict } = await both({
       fields: [name, CLIENT_ID],
       describe: entry,
@@ -88,7 +88,7 @@ describe('servers that leave the specification, by default and with --strict', (
     expect(strict).toEqual(['H 10 E0', 'WM_PROTOCOL']);
   });
 
-  it('[WMSP-134] a packet of an unknown type: skipped by default, an error for a strict client', async () => {
+  it('[WMSP-134] a packet of an unknown type: ignored by default, an error for a strict client', async () => {
     const { byDefault, strict } = await both({ play: [ENTRY, FIRST, UNKNOWN, REST, packets.E(0)] });
     expect(byDefault).toEqual(WHOLE);
     expect(strict).toEqual(['H 10 E0', 'WM_PROTOCOL']);
@@ -107,19 +107,19 @@ describe('servers that leave the specification, by default and with --strict', (
     expect(strict).toEqual(['H E0', 'WM_PROTOCOL']);
   });
 
-  it('[WMSP-192] another header behind $E(1) without a $C: another entry by default, an error for a strict client', async () => {
+  it('[WMSP-192] another header after $E(1) without a $C: another entry by default, an error for a strict client', async () => {
     const { byDefault, strict } = await both({ play: [ENTRY, FIRST, packets.E(1), OTHER, AGAIN, packets.E(0)] });
     expect(byDefault).toEqual(['H 10 E1 H 10 E0', undefined]);
     expect(strict).toEqual(['H 10 E0', 'WM_PROTOCOL']);
   });
 
-  it('[WMSP-192] the same header behind $E(1) without a $C is another entry by default, too', async () => {
+  it('[WMSP-192] the same header after $E(1) without a $C is another entry by default, too', async () => {
     const { byDefault, strict } = await both({ play: [ENTRY, FIRST, packets.E(1), ENTRY, AGAIN, packets.E(0)] });
     expect(byDefault).toEqual(['H 10 E1 H 10 E0', undefined]);
     expect(strict).toEqual(['H 10 E0', 'WM_PROTOCOL']);
   });
 
-  it('[WMSP-192] data behind $E(1): the entry goes on by default, an error for a strict client', async () => {
+  it('[WMSP-192] data after $E(1): the entry continues by default, an error for a strict client', async () => {
     const { byDefault, strict } = await both({ play: [ENTRY, FIRST, packets.E(1), REST, packets.E(0)] });
     expect(byDefault).toEqual(WHOLE);
     expect(strict).toEqual(['H 10 E0', 'WM_PROTOCOL']);
@@ -129,8 +129,8 @@ describe('servers that leave the specification, by default and with --strict', (
     ['$E with an error', [packets.E(0xc00d001a)], 'WM_SERVER_GONE'],
     ['$C with an error', [packets.C(0x80004005)], 'WM_SERVER_GONE'],
     ['an end without $E', [], 'WM_SERVER_GONE'],
-    ['bytes that are no packet', [Buffer.from('nonsense')], 'WM_PROTOCOL'],
-  ])('[WMSP-134] %s: reported by both, and nothing behind it is taken', async (_, end, code) => {
+    ['bytes that are not a packet', [Buffer.from('nonsense')], 'WM_PROTOCOL'],
+  ])('[WMSP-134] %s: reported by both, and everything after it is ignored', async (_, end, code) => {
     const { byDefault, strict } = await both({ play: [ENTRY, FIRST, ...end, ...(end.length > 0 ? [REST] : [])] });
     expect(byDefault).toEqual(['H 10 E0', code]);
     expect(strict).toEqual(['H 10 E0', code]);

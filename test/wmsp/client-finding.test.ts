@@ -30,7 +30,7 @@ async function serve(script: Script): Promise<ScriptedServer> {
   return server;
 }
 
-/** Receives what a URL leads to, by whatever client. */
+/** Receives the content that a URL leads to, with whatever client. */
 async function follow({ url }: { url: string }): Promise<{ shape: string; error: unknown }> {
   const events: AsfEvent[] = [];
   try {
@@ -45,7 +45,7 @@ async function follow({ url }: { url: string }): Promise<{ shape: string; error:
 const FILE = Buffer.concat([Buffer.from(playing(COUGAR, CLIENT_ID)), ENTRY, dataPackets(SENT), packets.E(0)]);
 
 describe('redirects and announcements', () => {
-  it('[WMSP-181] follow to another server, at most five times', async () => {
+  it('[WMSP-181] are followed to another server, at most five times', async () => {
     const target = await ScriptedServer.listen(ordinary((reply) => reply.send(FILE).end()));
     await serve((request, reply) => {
       const to = request.line.includes('/loop') ? '/loop' : target.url('/there');
@@ -81,7 +81,7 @@ describe('redirects and announcements', () => {
     }
   });
 
-  it('a proxy that is named gets everything', async () => {
+  it('a configured proxy gets every request', async () => {
     await serve(ordinary((reply) => reply.send(FILE).end()));
     const { shape } = await receive({ url: 'mms://elsewhere.invalid/x', proxy: server.url('') });
     expect(shape).toBe('H 20 E0');
@@ -104,7 +104,7 @@ describe('redirects and announcements', () => {
     expect([shape, error]).toEqual(['H 20 E0', undefined]);
   });
 
-  it('a reference file leads on too, but announcements do not lead in circles', async () => {
+  it('a reference file leads further too, but announcements do not lead in circles', async () => {
     await serve((request, reply) => {
       const text = request.line.includes('/self')
         ? `[Reference]\r\nRef1=${server.url('/self')}\r\n`
@@ -137,13 +137,13 @@ describe('plain ASF over HTTP', () => {
     expect(server.requests).toHaveLength(1);
   });
 
-  it('is refused when the client is strict', async () => {
+  it('is rejected by a strict client', async () => {
     await serve((_, reply) => reply.send(head('HTTP/1.1 200 OK'), HEADER.bytes).end());
     expect((await receive({ url: server.url(), tolerant: false })).error).toMatchObject({ code: 'WM_PROTOCOL' });
   });
 });
 
-describe('what is no Windows Media server', () => {
+describe('a server of another kind', () => {
   it('[WMSP-174] is named in one sentence', async () => {
     await serve((_, reply) => {
       reply
@@ -159,9 +159,9 @@ describe('what is no Windows Media server', () => {
   it.each([
     ['nothing', ''],
     ['something that is not HTTP', 'SSH-2.0-x\r\n\r\n'],
-    ['a body that ends in a header', described(ENTRY.subarray(0, 200), COUGAR)],
+    ['a body that ends within a header', described(ENTRY.subarray(0, 200), COUGAR)],
     ['a $D first', described(packets.D(0, SENT[0]!), COUGAR)],
-    ['a header that is none', described(packets.H(Buffer.alloc(200)), COUGAR)],
+    ['a malformed header', described(packets.H(Buffer.alloc(200)), COUGAR)],
   ])('ends in an error when it sends %s', async (_, bytes) => {
     await serve((_request, reply) => reply.send(bytes).end());
     const { error, events } = await receive({ url: server.url() });
@@ -184,7 +184,7 @@ describe('what is no Windows Media server', () => {
     expect((await receive({ url: server.url() })).error).toMatchObject({ code });
   });
 
-  it('nobody there is WM_UNREACHABLE, and silence ends after a time', async () => {
+  it('a closed port is WM_UNREACHABLE, and silence ends after a while', async () => {
     await serve(() => {});
     const timeouts = { connect: 1_000, answer: 30, data: 30, side: 30 };
     expect((await receive({ url: server.url(), timeouts })).error).toMatchObject({ code: 'WM_UNREACHABLE' });

@@ -19,7 +19,7 @@ afterEach(() => server?.close());
 const SENT = media(20);
 const DATA = Buffer.concat([dataPackets(SENT), packets.E(0)]);
 
-/** A header in pieces of so many bytes; `flags` says what the AFFlags of the piece at an index are. */
+/** A header in pieces of that many bytes; `flags` returns the AFFlags of the piece at an index. */
 function pieces(header: Buffer, size: number, flags: (index: number, isLast: boolean) => number): Buffer {
   const all: Buffer[] = [];
   for (let at = 0; at < header.length; at += size) {
@@ -30,8 +30,8 @@ function pieces(header: Buffer, size: number, flags: (index: number, isLast: boo
 
 const FORMS: ReadonlyArray<readonly [name: string, header: (bytes: Buffer) => Buffer]> = [
   ['one piece, AFFlags 0', (bytes) => packets.H(bytes, 0)],
-  ['one piece that is marked as the first only', (bytes) => packets.H(bytes, 4)],
-  ['one piece that is marked as the last only', (bytes) => packets.H(bytes, 8)],
+  ['one piece that is marked only as the first', (bytes) => packets.H(bytes, 4)],
+  ['one piece that is marked only as the last', (bytes) => packets.H(bytes, 8)],
   ['several pieces, AFFlags 0', (bytes) => pieces(bytes, 300, () => 0)],
   ['several pieces, each marked as first and last', (bytes) => pieces(bytes, 300, () => 12)],
   ['several pieces, the last not marked', (bytes) => pieces(bytes, 300, (index) => (index === 0 ? 4 : 0))],
@@ -50,7 +50,7 @@ describe('AFFlags of $H that servers get wrong', () => {
     expect(client.description!.header.bytes.equals(HEADER.bytes)).toBe(true);
   });
 
-  it.each(FORMS)('a live server whose Describe goes on with $D is understood with %s', async (_, form) => {
+  it.each(FORMS)('a live server whose Describe continues with $D is understood with %s', async (_, form) => {
     server = await ScriptedServer.listen((request, reply) => {
       if (request.type === 'Describe') {
         reply.send(head('HTTP/1.0 200 OK', COUGAR), form(LIVE_HEADER.bytes), dataPackets(SENT));
@@ -67,7 +67,7 @@ describe('AFFlags of $H that servers get wrong', () => {
     expect(error).toMatchObject({ code: 'WM_PROTOCOL', message: /ends before an ASF header/ });
   });
 
-  it('flags that are right are believed, whatever size the header says it has', () => {
+  it('correct flags are trusted, whatever size the header claims', () => {
     const short = Buffer.from(HEADER.bytes);
     short.writeBigUInt64LE(100n, 16);
     const assembler = new ObjectAssembler('$H', { start: short.subarray(0, 16), size: () => 150 });

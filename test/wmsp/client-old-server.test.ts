@@ -35,8 +35,8 @@ async function tokensFor(name: string) {
   return server.requests.flatMap(({ pragma }) => pragma).filter((token) => LATER.test(token));
 }
 
-describe('a server below 5.0 of which the client knows', () => {
-  it('[WMSP-023] [WMSP-056] is asked for nothing that came later, from the second request on', async () => {
+describe('a server known to be below 5.0', () => {
+  it('[WMSP-023] [WMSP-056] gets no newer tokens, from the second request on', async () => {
     expect(await tokensFor('Server: Cougar/4.1.0.3920')).toEqual([]);
   });
 });

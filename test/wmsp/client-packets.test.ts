@@ -17,7 +17,7 @@ function readAll(bytes: Buffer, step = bytes.length, strict = false): WmspPacket
 const letters = (all: readonly WmspPacket[]) => all.map(({ id }) => String.fromCharCode(id)).join('');
 
 describe('WmspPacketReader', () => {
-  it('[WMSP-100] [WMSP-102] [WMSP-104] [WMSP-099] reads the fields where they stand, little-endian', () => {
+  it('[WMSP-100] [WMSP-102] [WMSP-104] [WMSP-099] reads the fields at their offsets, little-endian', () => {
     const bytes = Buffer.from('a4440b0001020304ff090b00aabbcc', 'hex');
     const [packet] = readAll(bytes);
     expect(packet).toEqual({
@@ -44,26 +44,26 @@ describe('WmspPacketReader', () => {
     }
   });
 
-  it('refuses a fourth $P and a $P that counts more than it can', () => {
+  it('refuses a fourth $P and a $P that counts too much', () => {
     const three = Buffer.concat([0, 1, 2].map((n) => packets.P(n as 0 | 1 | 2, 100)));
     expect(() => readAll(Buffer.concat([three, packets.P(0, 100)]))).toThrow(WmError);
     expect(() => readAll(Buffer.from('2450f801f9010000', 'hex'))).toThrow(/counts 505 bytes/);
     expect(() => readAll(Buffer.from('2450f70100000000', 'hex'))).toThrow(/length of 503/);
   });
 
-  it('finds the same packets however the bytes are cut', () => {
+  it('finds the same packets however the bytes are split', () => {
     const bytes = Buffer.concat([ENTRY, dataPackets(media(5)), packets.E(1), packets.C(), ENTRY, packets.E(0)]);
     const whole = readAll(bytes);
     expect(letters(whole)).toBe('MHDDDDDECMHE');
     for (const step of [1, 2, 3, 11, 12, 13, 399]) expect(readAll(bytes, step)).toEqual(whole);
   });
 
-  it('takes the end of ffserver, whose 8 bytes are no reason', () => {
+  it('accepts the end of ffserver, whose 8 bytes are not a reason', () => {
     expect(readAll(Buffer.from('244508001700000000000800', 'hex'))).toMatchObject([{ id: 0x45, reason: 0 }]);
     expect(() => readAll(Buffer.from('244508001700000000000800', 'hex'), 12, true)).toThrow(/malformed/);
   });
 
-  it('goes by PacketLength when PacketSize says something else, unless it is strict', () => {
+  it('uses PacketLength if PacketSize differs, unless it is strict', () => {
     const bytes = packets.D(0, Buffer.from('abc'));
     bytes.writeUInt16LE(999, 10);
     expect(readAll(bytes)[0]!.payload.toString()).toBe('abc');
@@ -71,7 +71,7 @@ describe('WmspPacketReader', () => {
   });
 
   it.each([
-    ['what does not start with $', '48545450'],
+    ['bytes that do not start with $', '48545450'],
     ['a first byte that is not $', '48'],
     ['a $D without room for its head', '2444040000000000'],
     ['a $E without a Reason', '24450000'],
@@ -79,7 +79,7 @@ describe('WmspPacketReader', () => {
     expect(() => readAll(Buffer.from(hex, 'hex'))).toThrow(expect.objectContaining({ code: 'WM_PROTOCOL' }));
   });
 
-  it('throws nothing but WmError, whatever comes, and never stands still', () => {
+  it('throws nothing but WmError, for any input, and always makes progress', () => {
     const good = Buffer.concat([ENTRY, dataPackets(media(3)), packets.P(0, 9), packets.E(0)]);
     const mutated = fc.array(fc.tuple(fc.nat(good.length - 1), fc.nat(255)), { maxLength: 8 }).map((changes) => {
       const bytes = Buffer.from(good);
@@ -117,7 +117,7 @@ describe('ObjectAssembler', () => {
     );
   });
 
-  it('begins anew with a first piece', () => {
+  it('starts over with a first piece', () => {
     const assembler = new ObjectAssembler('$H');
     const piece = (text: string, afFlags: number): WmspPacket => ({
       id: 0x48,
@@ -132,7 +132,7 @@ describe('ObjectAssembler', () => {
     expect(assembler.add(piece('c', 8))!.toString()).toBe('abc');
   });
 
-  it('holds no more than a header may be large', () => {
+  it('holds no more than the maximum size of a header', () => {
     const assembler = new ObjectAssembler('$H');
     const piece: WmspPacket = { id: 0x48, reason: 0, location: 0, afFlags: 0, payload: Buffer.alloc(65_000) };
     expect(() => {
@@ -182,7 +182,7 @@ describe('parseMetadata', () => {
     expect(read(`playlist-gen-id=1\0${list}`).descriptions.map(({ name }) => name)).toEqual(['a', 'c']);
   });
 
-  it('keeps what stands before something malformed', () => {
+  it('keeps everything before a malformed item', () => {
     expect(read('playlist-gen-id=9\x001,a,31,1,x,1,b,31,50,y').descriptions).toMatchObject([{ name: 'a' }]);
     expect(read('no tokens at all')).toEqual({ playlistGenId: 0, broadcastId: 0, features: [], descriptions: [] });
   });

@@ -55,7 +55,7 @@ describe('the pipelined mode', () => {
     ['pipeline-result=0', true],
     ['no-cache', true],
     ['pipeline-result=1', false],
-  ])('[WMSP-187] is not used after %s with a $T: %s; Play follows all the same', (pragma, testData) => {
+  ])('[WMSP-187] is not used after %s with a $T: %s; Play follows nevertheless', (pragma, testData) => {
     const session = testing();
     session.streamResponse(response(), 0);
     if (testData) session.packet(packetOf(packets.T()), 0);
@@ -65,7 +65,7 @@ describe('the pipelined mode', () => {
     expect(actions).toMatchObject([{ request: { type: 'Play', minorVersion: 0 } }]);
   });
 
-  it('is not used when the connection breaks in the test', () => {
+  it('is not used if the connection breaks during the test', () => {
     const session = testing();
     expect(session.pipelineTestFailed()).toMatchObject([{ request: { type: 'Play', minorVersion: 0 } }]);
     expect(session.responsesDue).toBe(1);
@@ -160,7 +160,7 @@ describe('a client in the pipelined mode', () => {
     expect(server.connections).toBe(1);
   });
 
-  it('[WMSP-187] is left for the other one when the test breaks the connection', async () => {
+  it('[WMSP-187] falls back to the other mode if the test breaks the connection', async () => {
     await serve((request, reply) => {
       if (request.type === 'Pipeline') reply.destroy();
       else if (request.type === 'Describe') pipelining()(request, reply);

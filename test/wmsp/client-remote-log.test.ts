@@ -26,7 +26,7 @@ const FAST = 'Supported: com.microsoft.wm.fastcache, com.microsoft.wm.predstrm, 
 const SUBSCRIPTION = 'Cache-Control: no-cache, x-wms-event-subscription="remote-log"';
 const SENT = media(20);
 
-/** A server that can send fast and plays what it is told. */
+/** A server that can send fast and plays as it is told. */
 function fast(subscription: string, ...body: Buffer[]): Script {
   return ({ type }, reply) => {
     if (type === 'Describe') reply.send(described(ENTRY, COUGAR, CLIENT_ID, FAST, subscription)).end();
@@ -48,11 +48,11 @@ async function serve(script: Script): Promise<void> {
 interface RemoteEvent {
   readonly type: number;
   readonly reason: number;
-  /** Content descriptions: name, value type and value. */
+  /** The content descriptions: name, value type and value. */
   readonly descriptions: ReadonlyArray<ReadonlyArray<readonly [name: string, type: number, value: string]>>;
 }
 
-/** Takes a remote event apart as MS-WMSP 2.2.5 and 2.2.4 have it. */
+/** Parses a remote event as MS-WMSP 2.2.5 and 2.2.4 define it. */
 function readEvent({ body }: SeenRequest): RemoteEvent {
   let rest = Buffer.from(body, 'latin1');
   const take = (end: string): string => {
@@ -92,7 +92,7 @@ function readEvent({ body }: SeenRequest): RemoteEvent {
 const logOf = (event: RemoteEvent) => event.descriptions[1]!.find(([name]) => name === '@.REMOTE_LOG')![2];
 
 describe('the remote-log event', () => {
-  it('[WMSP-161] [WMSP-012] goes out on a connection of its own when what came fast has been taken', async () => {
+  it('[WMSP-161] [WMSP-012] is sent on its own connection when content received fast has been consumed', async () => {
     await serve(fast(SUBSCRIPTION, ...WHOLE));
     const { packets: received } = await receive({ url: server.url(), speed: 5 });
     expect(received).toEqual(SENT);
@@ -103,7 +103,7 @@ describe('the remote-log event', () => {
     expect(logOf(readEvent(event!))).toContain('<x-duration>2</x-duration>');
   });
 
-  it('[WMSP-161] is not sent before the last packet has been taken', async () => {
+  it('[WMSP-161] is not sent before the last packet has been consumed', async () => {
     await serve(fast(SUBSCRIPTION, ...WHOLE));
     let taken = 0;
     await receive({ url: server.url(), speed: 5 }, ({ type }) => {
@@ -148,7 +148,7 @@ describe('the remote-log event', () => {
     expect(logOf(event)).toContain('<protocol>Cache</protocol>');
   });
 
-  it('[WMSP-158] [WMSP-191] makes the Log one of streaming alone', async () => {
+  it('[WMSP-158] [WMSP-191] makes the Log a Streaming Log', async () => {
     await serve(fast(SUBSCRIPTION, ...WHOLE));
     await receive({ url: server.url(), speed: 5 });
     const [log] = server.of('Log');
@@ -161,20 +161,20 @@ describe('the remote-log event', () => {
     ['nobody wants it', 'Cache-Control: no-cache', 5],
     ['other events are wanted', 'Cache-Control: x-wms-event-subscription="remote-open, remote-close"', 5],
     ['the speed is left to the server', SUBSCRIPTION, 1],
-  ])('[WMSP-161] is not sent when %s; then the Log is the legacy one', async (_why, subscription, speed) => {
+  ])('[WMSP-161] is not sent if %s; the Log is then the legacy one', async (_why, subscription, speed) => {
     await serve(fast(subscription, ...WHOLE));
     await receive({ url: server.url(), speed });
     expect(server.of('SendEvent')).toHaveLength(0);
     expect(server.of('Log')[0]!.body).toMatch(/<audiocodec>[^-<]/);
   });
 
-  it('is not sent when no logs are', async () => {
+  it('is not sent if logs are off', async () => {
     await serve(fast(SUBSCRIPTION, ...WHOLE));
     await receive({ url: server.url(), speed: 5, log: false });
     expect(server.requests.map(({ type }) => type)).toEqual(['Describe', 'Play']);
   });
 
-  it('counts the whole entry when the connection was made anew in its middle', async () => {
+  it('counts the whole entry if the connection was replaced in its middle', async () => {
     let plays = 0;
     const whole = fast(SUBSCRIPTION);
     await serve((request, reply) => {
@@ -191,7 +191,7 @@ describe('the remote-log event', () => {
     expect(logOf(readEvent(server.of('SendEvent')[0]!))).toMatch(/<c-starttime>0<.*<x-duration>2</s);
   });
 
-  it('is sent once for the first entry of a playlist, and not for one that nobody asked to have fast', async () => {
+  it('is sent once for the first entry of a playlist, and not for one that was not requested fast', async () => {
     await serve(
       fast(SUBSCRIPTION, ENTRY, dataPackets(SENT), packets.E(1), packets.C(), ANOTHER, dataPackets(SENT), packets.E(0)),
     );
@@ -202,7 +202,7 @@ describe('the remote-log event', () => {
     expect(kinds.sort()).toEqual(['legacy', 'streaming']);
   });
 
-  it('[WMSP-012] reaches a server of ours that wants it', async () => {
+  it('[WMSP-012] reaches our own server if that wants it', async () => {
     const content = await Content.create();
     const events: string[] = [];
     const station = await Station.open({ content, onEvent: (path, body) => events.push(`${path} ${body}`) });
@@ -223,7 +223,7 @@ describe('the remote-log event', () => {
     }
   });
 
-  it('of a client of a proxy is passed on as that client', async () => {
+  it('of a client of a proxy is forwarded in the name of that client', async () => {
     let client: WmspClient | undefined;
     server = await ScriptedServer.listen(
       ordinary((reply) => reply.send(playing(COUGAR, CLIENT_ID), ENTRY, dataPackets(media(5)), packets.E(0)).end()),

@@ -19,7 +19,7 @@ function bandwidth(received: Received): string | undefined {
   return /<avgbandwidth>(.*)<\/avgbandwidth>/.exec(report.text('streaming', 'xml', STATE))?.[1];
 }
 
-/** So many packets of 1000 bytes, 100 ms apart, from a time on. */
+/** That many packets of 1000 bytes, 100 ms apart, from a time on. */
 function take(report: Received, count: number, from: number): void {
   for (let index = 0; index < count; index++) report.packet(1000, index * 100, from + index * 100);
 }
@@ -32,7 +32,7 @@ describe('avgbandwidth', () => {
     expect(bandwidth(report)).toBe('88000');
   });
 
-  it('[WMLOG-004] counts from the start of the session, over playlist entries, and leaves pauses out', () => {
+  it('[WMLOG-004] counts from the start of the session, over playlist entries, and excludes pauses', () => {
     const report = new Received();
     report.newSession();
     take(report, 11, 0);
@@ -45,7 +45,7 @@ describe('avgbandwidth', () => {
     expect(bandwidth(report)).toBe('132000');
   });
 
-  it('[WMLOG-004] begins anew with another session, and is "-" while nothing has come', () => {
+  it('[WMLOG-004] starts over with another session, and is "-" before the first data', () => {
     const report = new Received();
     report.newSession();
     expect(bandwidth(report)).toBe('-');

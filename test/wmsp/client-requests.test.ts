@@ -54,7 +54,7 @@ const PLAY: PlayParameters = {
   prediction: true,
 };
 
-/** A request as it goes over the wire. */
+/** A request as it is sent over the network. */
 function wire(request: ClientRequest): string[] {
   const head = serialiseRequestHead(
     request.method,
@@ -95,7 +95,7 @@ describe('Describe', () => {
     ]);
   });
 
-  it('[WMSP-139] [WMSP-140] [WMSP-037] [WMSP-053] offers pipelining over HTTP/1.1, and asks for $P when that is wanted', () => {
+  it('[WMSP-139] [WMSP-140] [WMSP-037] [WMSP-053] offers pipelining over HTTP/1.1, and asks for $P if that is wanted', () => {
     const request = describeRequest({ ...FIRST, http11: true }, true, true);
     expect(wire(request)[0]).toBe('GET /x HTTP/1.1');
     const tokens = tokensOf(request);
@@ -108,7 +108,7 @@ describe('Describe', () => {
     }
   });
 
-  it('puts all tokens that may stand together into the first Pragma header for proxies, which may keep no other', () => {
+  it('puts all tokens that may be combined into the first Pragma header for proxies, which may drop the others', () => {
     const direct = playRequest({ ...LATER, viaProxy: false }, PLAY);
     const proxied = playRequest({ ...LATER, viaProxy: true }, PLAY);
     const lines = (request: ClientRequest) =>
@@ -123,7 +123,7 @@ describe('Describe', () => {
     expect(streamSwitches(new PragmaTokens(lines(tiny)), new Set([1, 2]))).toEqual(BOTH);
   });
 
-  it('asks no proxy to keep a connection of HTTP/1.0', () => {
+  it('asks no proxy to keep an HTTP/1.0 connection open', () => {
     expect(field(describeRequest({ ...FIRST, viaProxy: true }, false, false), 'Connection')).toBe('close');
   });
 
@@ -136,7 +136,7 @@ describe('Describe', () => {
     expect(without).toBe(FEATURES.replace(' com.microsoft.wm.predstrm,', ''));
   });
 
-  it('[WMSP-168] lists the schemes of authentication that it has, in order', () => {
+  it('[WMSP-168] lists its authentication schemes in order', () => {
     const request = describeRequest({ ...FIRST, authenticationSchemes: ['Negotiate', 'Digest'] }, false, false);
     expect(field(request, 'X-Accept-Authentication')).toBe('Negotiate, Digest');
     expect(field(request, 'X-Accept-Proxy-Authentication')).toBe('Negotiate, Digest');
@@ -167,7 +167,7 @@ describe('Play', () => {
   it('[WMSP-145] [WMSP-051] [WMSP-035] [WMSP-046] [WMSP-043] says where and how fast: a time, a packet, a rate', () => {
     const line = (play: Partial<PlayParameters>) => pragmaLines(playRequest(LATER, { ...PLAY, ...play }))[0];
     expect(line({ startTime: 90_000 })).toBe(`no-cache,rate=1.000,stream-time=90000,${IGNORED}`);
-    // A stream-time other than 0 would go before packet-num (3.2.5.6).
+    // A stream-time other than 0 would take precedence over packet-num (3.2.5.6).
     expect(line({ startTime: 90_000, startPacket: 5 })).toBe(
       'no-cache,rate=1.000,stream-time=0,stream-offset=4294967295:4294967295,packet-num=5,max-duration=0',
     );
@@ -197,7 +197,7 @@ describe('Play', () => {
     expect(tokensOf(playRequest(LATER, PLAY)).has('BurstBW')).toBe(false);
   });
 
-  it('[WMSP-162] [WMSP-020] [WMSP-031] [WMSP-039] [WMSP-041] sends an old server no token that is newer than it', () => {
+  it('[WMSP-162] [WMSP-020] [WMSP-031] [WMSP-039] [WMSP-041] sends an old server no newer tokens', () => {
     const context = { ...LATER, server: COUGAR4, playlistGenId: 7 };
     const request = playRequest(context, { ...PLAY, entryId: 3, skip: 1 });
     const tokens = tokensOf(request);
@@ -208,7 +208,7 @@ describe('Play', () => {
     expect(tokensOf(old).has('AccelBW')).toBe(false);
   });
 
-  it('[WMSP-146] [WMSP-040] [WMSP-167] names the entry that a position is in when the server is at another', () => {
+  it('[WMSP-146] [WMSP-040] [WMSP-167] names the entry of a position if the server is at another', () => {
     const context = { ...LATER, playlistGenId: 7 };
     expect(pragmaLines(playRequest(context, { ...PLAY, entryId: 3 }))).toEqual(
       expect.arrayContaining(['playlist-gen-id=7', 'playlist-seek-id=3']),
@@ -296,7 +296,7 @@ describe('the other requests', () => {
     ]);
   });
 
-  it('[WMSP-094] [WMSP-095] SelectStream on a connection of its own', () => {
+  it('[WMSP-094] [WMSP-095] SelectStream on its own connection', () => {
     expect(wire(selectStreamRequest(LATER, BOTH, true))).toEqual([
       'POST /x HTTP/1.0',
       'Accept: */*',
@@ -321,7 +321,7 @@ describe('the other requests', () => {
     expect(lines.filter((line) => /Content-|xPlay|Connection/.test(line))).toEqual([]);
   });
 
-  it('[WMSP-080] KeepAlive on a connection of its own', () => {
+  it('[WMSP-080] KeepAlive on its own connection', () => {
     expect(wire(keepAliveRequest(LATER))).toEqual([
       'POST /x HTTP/1.0',
       'Accept: */*',
@@ -407,7 +407,7 @@ describe('identities', () => {
     },
   );
 
-  it('[WMSP-066] [WMSP-163] are a player or a server of a version that there was, and no proxy', () => {
+  it('[WMSP-066] [WMSP-163] are a player or a server of a real version, and not a proxy', () => {
     expect(defaultIdentity('NSPlayer')).toMatchObject({ major: 12, minor: 0 });
     expect(defaultIdentity('NSServer')).toMatchObject({ major: 9, minor: 5 });
     expect(defaultIdentity('NSServer').text).not.toContain('via');
@@ -423,7 +423,7 @@ describe('identities', () => {
   });
 
   it.each([[undefined], ['Apache/2.4'], ['Cougar'], ['Cougar/123.0'], ['Cougar 4.1.0.3921']])(
-    'takes %s for none of its servers when it is strict',
+    'does not recognize the server %s when it is strict',
     (text) => {
       expect(parseServerProduct(text, false)).toBeUndefined();
     },

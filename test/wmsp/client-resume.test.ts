@@ -37,7 +37,7 @@ async function serve(script: Script): Promise<void> {
   server = await ScriptedServer.listen(script);
 }
 
-/** A clock whose waits are over at once, and how long they would have been. */
+/** A clock whose waits end at once, and how long they would have been. */
 function noWait(): Clock & { readonly waits: number[] } {
   const waits: number[] = [];
   return {
@@ -77,7 +77,7 @@ function fileServer(cut: (play: number) => number): Script {
 describe('content on demand whose connection breaks', () => {
   const size = playing(COUGAR, CLIENT_ID).length + ENTRY.length + dataPackets(SENT).length + packets.E(0).length;
 
-  it('goes on with the next packet, wherever it was cut', async () => {
+  it('continues with the next packet, wherever it was cut', async () => {
     const results = new Map<string, number>();
     for (let at = 0; at <= size; at += 97) {
       await serve(fileServer((play) => (play === 0 ? at : size * 2)));
@@ -99,7 +99,7 @@ describe('content on demand whose connection breaks', () => {
     await serve(() => {});
   });
 
-  it('asks for the packet behind the last one on the same session, and begins another when that is refused', async () => {
+  it('asks for the packet after the last one in the same session, and begins another session if that is refused', async () => {
     let refuse = false;
     await serve((request, reply) => {
       if (refuse && request.type === 'Play' && request.pragma.includes('client-id=123')) {
@@ -133,7 +133,7 @@ describe('content on demand whose connection breaks', () => {
     expect(got).toEqual(sent);
   });
 
-  it('leaves out what a server sends again that begins elsewhere', async () => {
+  it('drops packets that a server repeats because it starts elsewhere', async () => {
     const cutAfter = playing(COUGAR, CLIENT_ID).length + ENTRY.length + dataPackets(SENT.slice(0, 7)).length + 30;
     await serve(
       ordinary((reply) => {
@@ -146,19 +146,19 @@ describe('content on demand whose connection breaks', () => {
     expect(Buffer.concat(got).equals(WHOLE)).toBe(true);
   });
 
-  it('is complete without its $E when all packets have come', async () => {
+  it('is complete without its $E if all packets have arrived', async () => {
     await serve(ordinary((reply) => reply.send(playing(COUGAR, CLIENT_ID), ENTRY, dataPackets(SENT)).end()));
     expect(await receive({ url: server.url() })).toMatchObject({ shape: 'H 20 E0', error: undefined });
   });
 
-  it('ends with the error when nothing says that it should be tried again', async () => {
+  it('ends with the error if no retry is configured', async () => {
     await serve(ordinary((reply) => reply.send(playing(COUGAR), ENTRY, dataPackets(SENT.slice(0, 3))).end()));
     const { shape, error } = await receive({ url: server.url() });
     expect(shape).toBe('H 3 E0');
     expect(error).toMatchObject({ code: 'WM_SERVER_GONE' });
   });
 
-  it('plain ASF is fetched again, and what came is left out', async () => {
+  it('is fetched again if it is plain ASF, without repeating packets', async () => {
     const bytes = Buffer.concat([HEADER.bytes, WHOLE]);
     await serve((_, reply) => {
       const part = server.requests.length === 1 ? bytes.subarray(0, bytes.length - 1000) : bytes;
@@ -170,8 +170,8 @@ describe('content on demand whose connection breaks', () => {
   });
 });
 
-describe('trying again', () => {
-  it('waits longer each time, with some chance in it, and gives up after so many in a row', async () => {
+describe('retrying', () => {
+  it('waits longer each time, with some randomness, and gives up after a number of failures in a row', async () => {
     await serve(ordinary((reply) => reply.send(playing(COUGAR), ENTRY, dataPackets(SENT.slice(0, 1))).end()));
     const clock = noWait();
     const reports: number[] = [];
@@ -193,7 +193,7 @@ describe('trying again', () => {
     expect(client.stats.reconnects).toBe(3);
   });
 
-  it('never tries again what cannot become better, nor the first time unless that is wanted', async () => {
+  it('never retries permanent errors, nor the first attempt unless that is wanted', async () => {
     await serve((_, reply) => reply.send(head('HTTP/1.0 503 No', COUGAR)).end());
     expect((await receive({ url: server.url(), ...RETRY, clock: noWait() })).error).toBeInstanceOf(WmError);
     expect(server.requests).toHaveLength(1);
@@ -205,7 +205,7 @@ describe('trying again', () => {
     expect(server.requests).toHaveLength(1);
   });
 
-  it('is over at once when the source is closed while it waits', async () => {
+  it('ends at once if the source is closed while it waits', async () => {
     await serve((_, reply) => reply.send(head('HTTP/1.0 503 No', COUGAR)).end());
     const client = new WmspClient({
       url: server.url(),
@@ -227,7 +227,7 @@ describe('trying again', () => {
 describe('a live stream whose connection breaks', () => {
   const entry = (header = LIVE_HEADER) => Buffer.concat([packets.M(METADATA), packets.H(header.bytes)]);
 
-  /** Each Play gets the next of the bodies; the last one gets a $E. */
+  /** Each Play gets the next of the bodies; the last one ends with a $E. */
   function liveServer(...bodies: Buffer[]): Script {
     return (request, reply) => {
       const play = server.of('Play').length;
@@ -242,7 +242,7 @@ describe('a live stream whose connection breaks', () => {
   const times = (events: readonly AsfEvent[]) =>
     events.flatMap((event) => (event.type === 'packet' ? [event.packet.sendTime] : []));
 
-  it('goes on in one stream, without what the server sends again', async () => {
+  it('continues as one stream, without repeated packets', async () => {
     await serve(
       liveServer(
         Buffer.concat([entry(), dataPackets(media(10), 100)]),
@@ -260,7 +260,7 @@ describe('a live stream whose connection breaks', () => {
     ]);
   });
 
-  it('keeps the gap that was, and joins a stream that begins anew', async () => {
+  it('preserves the gap, and joins a stream that starts over', async () => {
     await serve(
       liveServer(
         Buffer.concat([entry(), dataPackets(media(10))]),
@@ -276,7 +276,7 @@ describe('a live stream whose connection breaks', () => {
     expect(all.at(-1)! - all[20]!).toBe(900);
   });
 
-  it('gives another header when it comes back as another stream', async () => {
+  it('yields another header if it comes back as another stream', async () => {
     await serve(
       liveServer(
         Buffer.concat([entry(), dataPackets(media(10))]),
@@ -288,7 +288,7 @@ describe('a live stream whose connection breaks', () => {
 });
 
 describe('pausing and seeking', () => {
-  it('[WMSP-156] [WMSP-160] [WMSP-196] stops, keeps the session alive, and goes on with the next packet', async () => {
+  it('[WMSP-156] [WMSP-160] [WMSP-196] stops, keeps the session alive, and continues with the next packet', async () => {
     await serve((request, reply) => {
       if (request.type === 'Describe') {
         reply.send(described(ENTRY, COUGAR, 'Pragma: client-id=123, timeout=1000, features="seekable"')).end();
@@ -314,7 +314,7 @@ describe('pausing and seeking', () => {
     expect(server.of('KeepAlive')[0]!.line).toBe('POST /x HTTP/1.0');
   });
 
-  it('[WMSP-160] seeks by a stop and another Play', async () => {
+  it('[WMSP-160] seeks with a Stop and another Play', async () => {
     await serve(
       ordinary((reply, { pragma }) => {
         const sought = pragma.includes('stream-time=1500');
@@ -367,7 +367,7 @@ describe('whatever a server sends', () => {
     );
   }, 60_000);
 
-  it('is held back while nobody takes it', async () => {
+  it('is held back while it is not consumed', async () => {
     const many = media(200);
     let sent = 0;
     await serve(
@@ -395,7 +395,7 @@ describe('whatever a server sends', () => {
       last = sent;
       for (let turn = 0; turn < 300; turn++) await new Promise((resolve) => setImmediate(resolve));
     }
-    // 60000 packets are 24 MB; what waits is what the sockets hold.
+    // 60000 packets are 24 MB; only what the sockets hold is waiting.
     expect(sent).toBeLessThan(40_000);
     for (let next = await events.next(); !next.done; next = await events.next());
     expect(client.stats.packets).toBe(60_000);

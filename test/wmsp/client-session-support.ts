@@ -59,7 +59,7 @@ export function response(fields: Record<string, string | string[]> = {}, status 
   return { status, reason: 'X', minorVersion: 0, headers: new HeaderFields(entries) };
 }
 
-/** What was sent: the type, and where. */
+/** The sent requests: their type, and where. */
 export function sent(actions: readonly ClientAction[]): string[] {
   return actions.flatMap((action) => (action.type === 'send' ? [`${action.request.type} ${action.on}`] : []));
 }

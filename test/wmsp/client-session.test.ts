@@ -22,7 +22,7 @@ import {
 import { HEADER, packets } from './client-support.js';
 
 describe('describing', () => {
-  it('goes from INIT over STREAMING to IDLE', () => {
+  it('goes from INIT through STREAMING to IDLE', () => {
     const session = newSession();
     expect(session.state).toBe('INIT');
     expect(sent(session.describe())).toEqual(['Describe stream']);
@@ -35,14 +35,14 @@ describe('describing', () => {
     expect(session.state).toBe('STREAMING');
   });
 
-  it('[WMSP-137] assumes prediction, switching and packet pairs before it knows, and the non-pipelined mode', () => {
+  it('[WMSP-137] assumes prediction, switching and packet pairs until it knows, and the non-pipelined mode', () => {
     const session = newSession();
     for (const feature of ['predstrm', 'srvppair', 'sswitch'] as const) expect(session.peer.has(feature)).toBe(true);
     expect(session.peer.has('fastcache')).toBe(false);
     expect(session.mode).toBe('non-pipelined');
   });
 
-  it('[WMSP-175] replaces the features by those of the last Supported header, and leaves them without one', () => {
+  it('[WMSP-175] replaces the features by those of the last Supported header, and keeps them without one', () => {
     const session = newSession();
     session.describe();
     session.streamResponse(response({ Supported: 'com.microsoft.wm.fastcache,com.microsoft.wm.sswitch' }), 0);
@@ -68,8 +68,8 @@ describe('describing', () => {
   it.each([
     ['none', undefined],
     ['another', 'nginx/1.2'],
-    ['a blank in the place of the slash', 'Cougar 4.1.0.3921'],
-  ])('[WMSP-174] takes no server whose Server header is %s, unless it is tolerant', (_, server) => {
+    ['a blank instead of the slash', 'Cougar 4.1.0.3921'],
+  ])('[WMSP-174] rejects a server whose Server header is %s, unless it is tolerant', (_, server) => {
     const headers = new HeaderFields(server === undefined ? [] : [['Server', server]]);
     const head: ResponseHead = { status: 200, reason: 'OK', minorVersion: 0, headers };
     const strict = newSession();
@@ -80,7 +80,7 @@ describe('describing', () => {
     expect(tolerant.streamResponse(head, 0)).toEqual([]);
   });
 
-  it('[WMSP-173] pairs responses with requests in their order, and takes none that was not asked for', () => {
+  it('[WMSP-173] pairs responses with requests in their order, and rejects one without a request', () => {
     const session = pipelined();
     session.stopStreaming(0, true);
     expect(session.responsesDue).toBe(2);
@@ -114,7 +114,7 @@ describe('describing', () => {
     }
   });
 
-  it('[WMSP-184] expects what the version of the server says: $M, $H or $M, $H', () => {
+  it('[WMSP-184] expects the packets of the version of the server: $M, $H or $M, $H', () => {
     const accepts = (server: string, packet: WmspPacket) => {
       const session = newSession();
       session.describe();
@@ -132,7 +132,7 @@ describe('describing', () => {
     expect(accepts(COUGAR9, D)).toBe(false);
   });
 
-  it('[WMSP-183] [WMSP-185] [WMSP-036] expects exactly three $P when they are promised, and measures with the first two', () => {
+  it('[WMSP-183] [WMSP-185] [WMSP-036] expects exactly three $P if they are promised, and measures with the first two', () => {
     const session = newSession({ packetPair: true });
     const [request] = session.describe();
     expect(request).toMatchObject({
@@ -153,7 +153,7 @@ describe('describing', () => {
     expect(() => session.packet(pairs[0]!, 120)).toThrow(/\$P packet came instead of \$M/);
   });
 
-  it('[WMSP-064] asks for $P only while the server may have them', () => {
+  it('[WMSP-064] asks for $P only as long as the server may support them', () => {
     const asks = (fields: Record<string, string>) => {
       const session = described({ packetPair: true }, fields);
       const [action] = session.describe();
@@ -165,7 +165,7 @@ describe('describing', () => {
     expect(asks({ Server: 'Cougar/4.1.0.3920' })).toBe(false);
   });
 
-  it('[WMSP-182] tests the pipelined mode only when the response allows it and no old proxy is on the way', () => {
+  it('[WMSP-182] tests the pipelined mode only if the response allows it and no old proxy is in between', () => {
     const attempt = (fields: Record<string, string>, wanted = true) =>
       sent(described({ pipelined: wanted }, fields).startStreaming(PLAY));
     const granted = { Pragma: 'client-id=5, pipeline-experiment=1' };
@@ -177,7 +177,7 @@ describe('describing', () => {
     expect(attempt(granted, false)).toEqual(['Play stream']);
   });
 
-  it('[WMSP-171] gives cookies back', () => {
+  it('[WMSP-171] returns cookies', () => {
     const session = newSession();
     session.describe();
     session.streamResponse(response({ 'Set-Cookie': 'a=1; path=/' }), 0);
@@ -187,7 +187,7 @@ describe('describing', () => {
 });
 
 describe('streaming', () => {
-  it('[WMSP-186] stores the entry of $M, and takes only $H behind it and $D or $E behind that', () => {
+  it('[WMSP-186] stores the entry of $M, and accepts only $H after it and $D or $E after that', () => {
     const session = described();
     expect(session.peer.playlistGenId).toBe(7);
     session.startStreaming(PLAY);
@@ -200,7 +200,7 @@ describe('streaming', () => {
     expect(() => session.packet(H!, 0)).toThrow(/instead of \$C or \$D or \$E/);
   });
 
-  it('[WMSP-189] expects a $C behind the $H when the response says so', () => {
+  it('[WMSP-189] expects a $C after the $H if the response says so', () => {
     const session = described();
     session.startStreaming(PLAY);
     session.streamResponse(response({ Pragma: 'expect-new-header=1' }), 0);
@@ -212,7 +212,7 @@ describe('streaming', () => {
     expect(session.packet(H!, 0)).toMatchObject([{ cause: 'change' }]);
   });
 
-  it('[WMSP-188] takes xResetStrm as another header, for which nothing is asked', () => {
+  it('[WMSP-188] treats xResetStrm as another header, which needs no request', () => {
     const session = described();
     session.startStreaming(PLAY);
     const actions = session.streamResponse(response({ Pragma: 'xResetStrm=1, client-id=99' }), 0);
@@ -221,7 +221,7 @@ describe('streaming', () => {
     expect(session.peer.clientId).toBe(99);
   });
 
-  it('[WMSP-191] [WMSP-158] [WMSP-016] at $E sends a Log on its own, turns IDLE and starts the KeepAlive timer', () => {
+  it('[WMSP-191] [WMSP-158] [WMSP-016] at $E sends a Log on its own connection, becomes IDLE and starts the KeepAlive timer', () => {
     const session = streaming();
     const actions = session.packet(E(0), 1_000);
     expect(actions[0]).toEqual({ type: 'end', reason: 0 });
@@ -247,7 +247,7 @@ describe('streaming', () => {
     expect(() => last.bodyEnded()).not.toThrow();
   });
 
-  it('tells of the end when more entries were promised and none come', () => {
+  it('reports the end if more entries were promised and none follow', () => {
     const session = streaming();
     session.packet(E(1), 0);
     expect(() => session.bodyEnded()).toThrow(expect.objectContaining({ code: 'WM_SERVER_GONE' }));
@@ -270,7 +270,7 @@ describe('streaming', () => {
     expect(() => session.packet(H!, 0)).toThrow(/instead of none/);
   });
 
-  it('[WMSP-194] [WMSP-063] is STREAMING after a $C when the server predicts, otherwise IDLE with the timer', () => {
+  it('[WMSP-194] [WMSP-063] is STREAMING after a $C if the server predicts, otherwise IDLE with the timer', () => {
     const predicting = streaming({}, { Supported: ALL_FEATURES });
     predicting.packet(E(1), 0);
     predicting.packet(C(), 10);
@@ -281,7 +281,7 @@ describe('streaming', () => {
     expect([other.state, other.keepAliveDue]).toEqual(['IDLE', 60_010]);
   });
 
-  it('[WMSP-153] [WMSP-155] asks for the next entry: SelectStream on its own, PlayNextEntry when pipelined', () => {
+  it('[WMSP-153] [WMSP-155] asks for the next entry: SelectStream on its own connection, PlayNextEntry when pipelined', () => {
     const plain = streaming();
     for (const packet of [E(1), C(), M!]) plain.packet(packet, 0);
     expect(plain.packet(H!, 0)).toMatchObject([{ type: 'header', cause: 'change' }]);
@@ -299,7 +299,7 @@ describe('streaming', () => {
     expect(types(fast.packet(D, 0))).toEqual(['data']);
   });
 
-  it('[WMSP-152] switches streams in the middle only when the server can', () => {
+  it('[WMSP-152] switches streams in the middle only if the server can', () => {
     const changes = [{ source: undefined, destination: 2, level: 0 } as const];
     expect(sent(streaming().selectStreams(changes))).toEqual(['SelectStream own']);
     expect(sent(pipelined().selectStreams(changes))).toEqual(['SelectStream stream']);
@@ -322,11 +322,11 @@ describe('streaming', () => {
     expect(session.keepAliveDue).toBeUndefined();
   });
 
-  it('tells when a body ends without a $E', () => {
+  it('reports a body that ends without a $E', () => {
     expect(() => streaming().bodyEnded()).toThrow(expect.objectContaining({ code: 'WM_SERVER_GONE' }));
   });
 
-  it('is tolerant of headers in the middle, of $H for $M and of packets that it does not know', () => {
+  it('tolerates headers in the middle, $H instead of $M and unknown packets', () => {
     const session = newSession({ tolerant: true });
     session.describe();
     session.streamResponse(response(), 0);
@@ -352,7 +352,7 @@ describe('stopping and waiting', () => {
     expect(sent(session.startStreaming(PLAY))).toEqual(['Play stream']);
   });
 
-  it('[WMSP-156] [WMSP-157] when pipelined sends Stop and Log on the stream, and ignores what still comes', () => {
+  it('[WMSP-156] [WMSP-157] when pipelined sends Stop and Log on the stream, and ignores the rest', () => {
     const session = pipelined();
     expect(sent(session.stopStreaming(0, true))).toEqual(['Stop stream', 'Log stream']);
     expect(session.packet(D, 0)).toEqual([]);
@@ -362,14 +362,14 @@ describe('stopping and waiting', () => {
     expect([session.state, session.responsesDue]).toEqual(['IDLE', 0]);
   });
 
-  it('logs once, and nothing that was not streamed', () => {
+  it('logs once, and only what was streamed', () => {
     const session = streaming();
     expect(sent(session.packet(E(0), 0))).toEqual(['Log own']);
     expect(sent(session.stopStreaming(0, true))).toEqual([]);
     expect(sent(described().stopStreaming(0, true))).toEqual([]);
   });
 
-  it('[WMSP-196] keeps the session alive with a POST on a connection of its own, again and again', () => {
+  it('[WMSP-196] keeps the session alive with a POST on its own connection, again and again', () => {
     const session = streaming();
     session.stopStreaming(0, true);
     expect(session.keepAliveDue).toBe(60_000);
@@ -378,7 +378,7 @@ describe('stopping and waiting', () => {
     expect(session.keepAliveDue).toBe(120_000);
   });
 
-  it('[WMSP-197] when pipelined with OPTIONS * on the stream, or with a POST when that is gone', () => {
+  it('[WMSP-197] when pipelined with OPTIONS * on the stream, or with a POST if that is gone', () => {
     const session = pipelined();
     session.packet(E(0), 0);
     expect(session.keepAliveExpired(60_000, true)).toMatchObject([
@@ -393,7 +393,7 @@ describe('stopping and waiting', () => {
     expect(session.keepAliveDue).toBeUndefined();
   });
 
-  it('takes the refusal of a side request as a note', () => {
+  it('turns the refusal of a side request into a note', () => {
     expect(types(streaming().sideResponse('SelectStream', response({}, 501)))).toEqual(['note']);
     expect(streaming().sideResponse('Log', response({}, 204))).toEqual([]);
   });

@@ -28,7 +28,7 @@ async function serve(script: Script): Promise<void> {
   server = await ScriptedServer.listen(script);
 }
 
-/** An answer after which the server says that the connection stays open. */
+/** An answer that claims that the connection stays open. */
 function kept(body: Buffer, ...lines: string[]): Buffer {
   return Buffer.concat([
     Buffer.from(head('HTTP/1.1 200 OK', COUGAR, CLIENT_ID, `Content-Length: ${body.length}`, ...lines)),
@@ -36,7 +36,7 @@ function kept(body: Buffer, ...lines: string[]): Buffer {
   ]);
 }
 
-/** Breaks each connection at the second request on it, in the way that the test says, without a byte of an answer. */
+/** Breaks each connection at its second request, in the way that the test says, without a byte of an answer. */
 function closing(end: (reply: Reply) => void, answer: (request: SeenRequest, reply: Reply) => void): Script {
   const used = new Set<number>();
   return (request, reply) => {
@@ -56,8 +56,8 @@ const WAYS: ReadonlyArray<readonly [string, (reply: Reply) => void]> = [
   ['is answered with 408, as load balancers do', (reply) => reply.send(head('HTTP/1.1 408 Request Timeout')).end()],
 ];
 
-describe('a connection that a server closes after Describe without saying so', () => {
-  it.each(WAYS)('is replaced by a new one for Play when it %s', async (_, end) => {
+describe('a connection that a server closes after Describe without notice', () => {
+  it.each(WAYS)('is replaced by a new one for Play if it %s', async (_, end) => {
     await serve(
       closing(end, (request, reply) => {
         if (request.type === 'Describe') reply.send(kept(ENTRY));
@@ -94,7 +94,7 @@ describe('a connection that a server closes after Describe without saying so', (
       random: () => 0,
     });
     expect([shape, error]).toEqual(['H 30 E0', undefined]);
-    // Once a connection has broken because it was used again, no other is.
+    // Once a connection has broken because it was reused, no other is reused.
     expect(server.requests.filter(({ type }) => type === 'Play')).toHaveLength(4);
   });
 
@@ -141,7 +141,7 @@ describe('a connection that a server closes after Describe without saying so', (
     expect([shape, error]).toEqual(['H 20 E0', undefined]);
   });
 
-  it('is not replaced when a first request breaks, nor in the middle of an answer', async () => {
+  it('is not replaced if a first request breaks, nor in the middle of an answer', async () => {
     await serve((_, reply) => reply.destroy());
     expect((await receive({ url: server.url() })).error).toMatchObject({ code: 'WM_SERVER_GONE' });
     expect(server.requests).toHaveLength(1);

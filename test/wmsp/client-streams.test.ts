@@ -35,7 +35,7 @@ const chosen = (header: AsfHeader, wish: Parameters<typeof chooseStreams>[1]) =>
   [...chooseStreams(header, wish)].sort((a, b) => a - b);
 
 describe('chooseStreams', () => {
-  it('takes all, but of streams that exclude each other the first', () => {
+  it('chooses all, but only the first of streams that exclude each other', () => {
     expect(chosen(testHeader(), {})).toEqual([VIDEO, AUDIO]);
     expect(chosen(multipleRates(), {})).toEqual([1, 2]);
   });
@@ -48,7 +48,7 @@ describe('chooseStreams', () => {
     [763_999, [1, 2]],
     [764_000, [2, 5]],
     [10_000_000, [2, 5]],
-  ])('takes the best that fits %d bit/s', (bandwidth, expected) => {
+  ])('chooses the best that fits %d bit/s', (bandwidth, expected) => {
     expect(chosen(multipleRates(), { bandwidth })).toEqual(expected);
   });
 
@@ -56,7 +56,7 @@ describe('chooseStreams', () => {
     expect(chosen(multipleRates(GUID.mutexLanguage), { bandwidth: 10_000_000 })).toEqual([1, 2]);
   });
 
-  it('takes what was named, and says what there is when that is not there', () => {
+  it('chooses the named streams, and lists the existing ones if one is missing', () => {
     expect(chosen(multipleRates(), { streams: [5], bandwidth: 1 })).toEqual([5]);
     expect(() => chooseStreams(testHeader(), { streams: [2, 9] })).toThrow(/no stream 9; there are 1, 2/);
     expect(() => chooseStreams(testHeader(), { streams: [] })).toThrow(expect.objectContaining({ code: 'WM_USAGE' }));
@@ -75,7 +75,7 @@ describe('selectionOf', () => {
 });
 
 describe('headerWithStreams', () => {
-  it('has nothing of the streams that were not chosen', () => {
+  it('contains nothing of the streams that were not chosen', () => {
     const header = headerWithStreams(multipleRates(), new Set([2, 5]));
     expect(header.streams.map(({ number }) => number)).toEqual([2, 5]);
     expect([...header.streamBitrates]).toEqual([
@@ -86,7 +86,7 @@ describe('headerWithStreams', () => {
     expect(header.fileId).toBe(testHeader().fileId);
   });
 
-  it('is the same when all were chosen', () => {
+  it('is the same if all were chosen', () => {
     const header = testHeader();
     expect(headerWithStreams(header, new Set([1, 2]))).toBe(header);
   });
@@ -118,7 +118,7 @@ describe('packetWithStreams', () => {
     );
   });
 
-  it('is the same when nothing has to go', () => {
+  it('is the same if nothing has to be removed', () => {
     const whole = packet([1, 2]);
     expect(packetWithStreams(whole, new Set([1, 2, 3]))).toBe(whole);
   });

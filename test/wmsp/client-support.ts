@@ -8,9 +8,9 @@ import type { WmspClientOptions } from '../../src/wmsp/client-options.js';
 import { type TestHeaderOptions, testHeader, testPacket } from '../support/stream.js';
 import { until } from '../support/until.js';
 
-/** A request as a scripted server saw it. */
+/** A request as a scripted server received it. */
 export interface SeenRequest {
-  /** Counts the connections from 0. */
+  /** The number of the connection, from 0. */
   readonly connection: number;
   /** All of its bytes. */
   readonly text: string;
@@ -19,14 +19,14 @@ export interface SeenRequest {
   /** Name and value, in order. */
   readonly fields: ReadonlyArray<readonly [name: string, value: string]>;
   readonly body: string;
-  /** All tokens of the Pragma fields, but stream-switch-entry and log-line as one each. */
+  /** All tokens of the Pragma fields, with stream-switch-entry and log-line as one token each. */
   readonly pragma: readonly string[];
   field(name: string): string | undefined;
-  /** The type that its tokens make it, by MS-WMSP 2.2.2. */
+  /** The type according to its tokens (MS-WMSP 2.2.2). */
   readonly type: string;
 }
 
-/** Takes a request apart without any code of the program. */
+/** Parses a request without any code of the program. */
 function see(connection: number, head: string, body: string): SeenRequest {
   const [line = '', ...lines] = head.split('\r\n').filter((each) => each !== '');
   const fields = lines.map((each) => {
@@ -51,7 +51,7 @@ function see(connection: number, head: string, body: string): SeenRequest {
   return { connection, text: head + body, line, fields, body, pragma, field, type };
 }
 
-/** What a script does with a connection. */
+/** The actions of a script on a connection. */
 export class Reply {
   readonly socket: Socket;
 
@@ -76,12 +76,12 @@ export class Reply {
 
 export type Script = (request: SeenRequest, reply: Reply) => void;
 
-/** A server on a free loopback port that does with each request what the test says. */
+/** A server on a free loopback port that answers each request as the test says. */
 export class ScriptedServer {
   readonly port: number;
   readonly requests: SeenRequest[] = [];
   connections = 0;
-  /** What the script threw. */
+  /** The errors that the script threw. */
   readonly errors: unknown[] = [];
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
@@ -105,7 +105,7 @@ export class ScriptedServer {
     return `http://127.0.0.1:${this.port}${path}`;
   }
 
-  /** The requests of one type so far. */
+  /** Returns the requests of one type so far. */
   of(type: string): SeenRequest[] {
     return this.requests.filter((request) => request.type === type);
   }
@@ -146,7 +146,7 @@ export class ScriptedServer {
   }
 }
 
-/** A response head: a status line and fields. */
+/** Builds a response head: a status line and fields. */
 export function head(...lines: string[]): string {
   return `${lines.join('\r\n')}\r\n\r\n`;
 }
@@ -179,7 +179,7 @@ export const packets = {
   H: (header: Buffer, afFlags = 0x0c, location = 0) => mms('H', location, afFlags, header),
   M: (text: string, afFlags = 0x0c, location = 0) => mms('M', location, afFlags, Buffer.from(text, 'utf8')),
   T: () => frame('T'),
-  /** The nth of three, for a response head of so many bytes. */
+  /** The nth of three, for a response head of that many bytes. */
   P: (n: 0 | 1 | 2, headSize: number) => {
     const reason = Math.min(504, headSize);
     const length = n === 2 ? 1048 : 504;
@@ -192,7 +192,7 @@ export const packets = {
   },
 };
 
-/** A live header, and that of a file of so many packets. */
+/** A live header, and that of a file with that many packets. */
 export const LIVE_HEADER = testHeader();
 
 export function fileHeader(packetCount: number, options: TestHeaderOptions = {}): AsfHeader {
@@ -209,7 +209,7 @@ export function fileHeader(packetCount: number, options: TestHeaderOptions = {})
 export const HEADER = fileHeader(20);
 export const METADATA = 'playlist-gen-id=7, broadcast-id=0, features="seekable"\0';
 
-/** So many data packets, 100 ms apart, every tenth with a key frame. */
+/** Makes that many data packets, 100 ms apart, every tenth with a key frame. */
 export function media(count: number, from = 0): Buffer[] {
   return Array.from({ length: count }, (_, index) => {
     const number = from + index;
@@ -217,7 +217,7 @@ export function media(count: number, from = 0): Buffer[] {
   });
 }
 
-/** They as $D packets. */
+/** The same as $D packets. */
 export function dataPackets(bytes: readonly Buffer[], from = 0): Buffer {
   return Buffer.concat(bytes.map((each, index) => packets.D(from + index, each)));
 }
@@ -244,7 +244,7 @@ export function playing(...lines: string[]): string {
 /** $M and $H, as servers from 9.0 begin. */
 export const ENTRY = Buffer.concat([packets.M(METADATA), packets.H(HEADER.bytes)]);
 
-/** What a server does with the requests of a plain session; further types answered 200. */
+/** Answers the requests of a plain session; other types get 200. */
 export function ordinary(play: (reply: Reply, request: SeenRequest) => void): Script {
   return (request, reply) => {
     if (request.type === 'Describe') {
@@ -262,9 +262,9 @@ export const QUICK: Partial<WmspClientOptions> = {
 export interface Received {
   readonly client: WmspClient;
   readonly events: AsfEvent[];
-  /** What the iteration threw. */
+  /** The error that the iteration threw. */
   readonly error: unknown;
-  /** `H`, `E1` and `E0` of the events, and how many packets stand between them. */
+  /** The sequence of events: `H`, `E1` and `E0`, and the number of packets between them. */
   readonly shape: string;
   readonly packets: Buffer[];
 }

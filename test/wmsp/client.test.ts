@@ -39,7 +39,7 @@ async function serve(script: Script): Promise<ScriptedServer> {
 const FILE = Buffer.concat([Buffer.from(playing(COUGAR, CLIENT_ID)), ENTRY, dataPackets(SENT), packets.E(0)]);
 
 describe('a stream from a server', () => {
-  it('[WMSP-002] comes in order and whole: a header, the packets as they were sent, an end', async () => {
+  it('[WMSP-002] arrives complete and in order: a header, the packets as they were sent, an end', async () => {
     await serve(ordinary((reply) => reply.send(FILE).end()));
     const { error, shape, packets: got, events } = await receive({ url: server.url() });
     expect(error).toBeUndefined();
@@ -49,7 +49,7 @@ describe('a stream from a server', () => {
     expect(server.requests.map(({ type }) => type)).toEqual(['Describe', 'Play', 'Log']);
   });
 
-  it('comes the same over mmsh:// and mms://', async () => {
+  it('is the same over mmsh:// and mms://', async () => {
     await serve(ordinary((reply) => reply.send(FILE).end()));
     for (const scheme of ['mmsh', 'mms', 'HTTP']) {
       const { shape } = await receive({ url: server.url().replace('http', scheme) });
@@ -67,7 +67,7 @@ describe('a stream from a server', () => {
     expect(ids).toEqual([undefined, 'client-id=123', 'client-id=123']);
   });
 
-  it('[WMSP-141] uses the connection of the Describe for the Play when both sides keep it', async () => {
+  it('[WMSP-141] uses the connection of the Describe for the Play if both sides keep it open', async () => {
     await serve((request, reply) => {
       if (request.type === 'Describe') reply.send(described(ENTRY, COUGAR, CLIENT_ID, 'Connection: Keep-Alive'));
       else if (request.type === 'Play') reply.send(FILE).end();
@@ -78,7 +78,7 @@ describe('a stream from a server', () => {
     expect(server.requests.map(({ connection }) => connection)).toEqual([0, 0, 1]);
   });
 
-  it('[WMSP-141] closes the connection of a Describe that goes on with data, as ffserver does', async () => {
+  it('[WMSP-141] closes the connection of a Describe that continues with data, as ffserver does', async () => {
     let closed = false;
     await serve((request, reply) => {
       if (request.type === 'Describe') {
@@ -113,7 +113,7 @@ describe('a stream from a server', () => {
     expect(client.description).toMatchObject({ playlistGenId: 7, features: ['seekable'], live: false });
   });
 
-  it('[WMSP-171] [WMSP-017] gives cookies back, also to another client with the same jar', async () => {
+  it('[WMSP-171] [WMSP-017] returns cookies, also from another client with the same jar', async () => {
     await serve((request, reply) => {
       if (request.type === 'Describe')
         reply.send(described(ENTRY, COUGAR, CLIENT_ID, 'Set-Cookie: who=me; path=/')).end();
@@ -126,7 +126,7 @@ describe('a stream from a server', () => {
     expect(server.of('Describe')[1]!.field('Cookie')).toBe('who=me');
   });
 
-  it('[WMSP-003] [WMSP-018] [WMSP-179] reads tokens from several Pragma headers and ignores what it does not know', async () => {
+  it('[WMSP-003] [WMSP-018] [WMSP-179] reads tokens from several Pragma headers and ignores unknown ones', async () => {
     const lines = ['Pragma: no-cache', 'Pragma: x=1,client-id=5', 'Pragma: version-info="a,b", features="broadcast"'];
     await serve((request, reply) => {
       if (request.type === 'Describe')
@@ -137,7 +137,7 @@ describe('a stream from a server', () => {
     expect(client.description).toMatchObject({ clientId: 5, live: true });
   });
 
-  it('reports what may be kept, and what the server is', async () => {
+  it('reports what may be cached, and the kind of server', async () => {
     await serve((request, reply) => {
       if (request.type !== 'Describe') return;
       const supported = 'Supported: com.microsoft.wm.fastcache, com.microsoft.wm.predstrm';
@@ -184,7 +184,7 @@ describe('a stream from a server', () => {
 });
 
 describe('credentials', () => {
-  it('[WMSP-176] [WMSP-172] are given on the same connection while it stays open, else on a new one', async () => {
+  it('[WMSP-176] [WMSP-172] are sent on the same connection if it stays open, else on a new one', async () => {
     const seen: string[] = [];
     for (const keep of [true, false]) {
       await serve((request, reply) => {
@@ -234,7 +234,7 @@ describe('several entries', () => {
       packets.H(OTHER.bytes),
     );
 
-  it('[WMSP-153] [WMSP-155] each get a header; SelectStream and Log go out on connections of their own', async () => {
+  it('[WMSP-153] [WMSP-155] each get a header; SelectStream and Log use their own connections', async () => {
     await serve((request, reply) => {
       if (request.type === 'Play') {
         two(reply);
@@ -251,7 +251,7 @@ describe('several entries', () => {
     expect(new Set(server.requests.map(({ connection }) => connection)).size).toBe(server.requests.length);
   });
 
-  it('go on when the server predicts and refuses SelectStream', async () => {
+  it('continue if the server predicts and refuses SelectStream', async () => {
     await serve((request, reply) => {
       if (request.type === 'Play') {
         two(reply);
@@ -265,7 +265,7 @@ describe('several entries', () => {
     expect(notes.join()).toContain('refused a SelectStream request: 501');
   });
 
-  it('begin without a word, as when the input of VLC starts again', async () => {
+  it('begin without notice, as when the input of VLC starts again', async () => {
     const again = (header: Buffer) =>
       ordinary((reply) =>
         reply.send(playing(COUGAR), ENTRY, dataPackets(SENT), packets.H(header), dataPackets(SENT), packets.E(0)).end(),
@@ -273,7 +273,7 @@ describe('several entries', () => {
     await serve(again(OTHER.bytes));
     expect((await receive({ url: server.url() })).shape).toBe('H 20 E1 H 20 E0');
     await server.close();
-    // The same layout under another File ID goes on as one stream, with times that go on.
+    // The same layout under another File ID continues as one stream, with continuous times.
     const same = fileHeader(20, { fileId: guidFromString('99999999-2222-3333-4444-555555555555') });
     await serve(again(same.bytes));
     const { shape, events } = await receive({ url: server.url() });
@@ -284,7 +284,7 @@ describe('several entries', () => {
 });
 
 describe('ending', () => {
-  it('[WMSP-156] [WMSP-157] closes, logs and ends when it is closed in the middle', async () => {
+  it('[WMSP-156] [WMSP-157] closes, logs and ends if it is closed in the middle', async () => {
     let closed = false;
     await serve(
       ordinary((reply) => {
@@ -301,7 +301,7 @@ describe('ending', () => {
     expect(server.of('Log')).toHaveLength(1);
   });
 
-  it('ends at once when it is closed while it connects or waits', async () => {
+  it('ends at once if it is closed while it connects or waits', async () => {
     await serve(() => {});
     const client = new WmspClient({ url: server.url(), ...QUICK });
     const all = (async () => {
@@ -314,7 +314,7 @@ describe('ending', () => {
     expect(await all).toEqual([]);
   });
 
-  it('[WMSP-134] ends with an error that the server names', async () => {
+  it('[WMSP-134] ends with the error that the server names', async () => {
     await serve(
       ordinary((reply) =>
         reply.send(playing(COUGAR, CLIENT_ID), ENTRY, dataPackets(SENT), packets.E(0xc00d0035)).end(),
@@ -325,14 +325,14 @@ describe('ending', () => {
     expect(error).toMatchObject({ code: 'WM_SERVER_GONE', message: /0xC00D0035/ });
   });
 
-  it('ends with the rewound beginning as with any end', async () => {
+  it('ends at the rewound beginning as at any end', async () => {
     await serve(
       ordinary((reply) => reply.send(playing(COUGAR), ENTRY, dataPackets(SENT), packets.E(0x000d2f09)).end()),
     );
     expect(await receive({ url: server.url(), rate: -1 })).toMatchObject({ shape: 'H 20 E0', error: undefined });
   });
 
-  it('sends no log when that is not wanted', async () => {
+  it('sends no log if that is not wanted', async () => {
     await serve(ordinary((reply) => reply.send(FILE).end()));
     await receive({ url: server.url(), log: false });
     expect(server.of('Log')).toEqual([]);

@@ -15,7 +15,7 @@ import { AUDIO, type TestHeaderOptions, testHeader, testPacket, VIDEO } from '..
 export interface MadeMedia extends TestHeaderOptions {
   /** Default 4. */
   readonly seconds?: number;
-  /** With an index behind the data; default true. */
+  /** With an index after the data; default: true. */
   readonly index?: boolean;
   /** Video is stream 2 and audio stream 1. */
   readonly swapped?: boolean;
@@ -32,12 +32,12 @@ type Exclusive = Extract<
 export const TWIN = 3;
 
 /**
- * In a file that was made: packets a second, by turns video, audio, video. Video has a picture every 100 ms and a key frame
- * every second, so that those begin in packets 0, 15, 30 …
+ * In a generated file: packets per second, alternating video, audio, video. Video has a picture every 100 ms and a key
+ * frame every second, so that those begin in packets 0, 15, 30 …
  */
 export const PACKETS_A_SECOND = 15;
 
-/** The bytes of a file; its media begins at 0. */
+/** Builds the bytes of a file whose media begins at 0. */
 export function madeFile({ seconds = 4, index = true, swapped = false, twin, ...header }: MadeMedia = {}): Buffer {
   const made = twin ? withTwin(testHeader(header), twin) : testHeader(header);
   const builder = new AsfFileBuilder(swapped ? withSwappedStreams(made) : made);
@@ -66,7 +66,7 @@ function withSwappedStreams(header: AsfHeader): AsfHeader {
   return buildHeader(objects, header.dataObject);
 }
 
-/** Bitrate Mutual Exclusion is where files have it, in the header; the others are in its extension. */
+/** Bitrate Mutual Exclusion is directly in the header, as in real files; the others are in its extension. */
 function withTwin({ objects, dataObject }: AsfHeader, type: Exclusive['type']): AsfHeader {
   const common = { exclusionType: GUID.mutexBitrate };
   const exclusive: HeaderObject =
@@ -122,7 +122,7 @@ export class Content implements AnyContent {
     return bytes;
   }
 
-  /** @param entries what stands in the playlist: names of files, or elements */
+  /** @param entries the entries of the playlist: names of files, or elements */
   async playlist(name: string, ...entries: string[]): Promise<void> {
     const elements = entries.map((entry) => (entry.startsWith('<') ? entry : `<media src="${entry}"/>`));
     await writeFile(this.path(name), `<?wsx version="1.0"?><smil>${elements.join('')}</smil>`);

@@ -63,7 +63,7 @@ describe('Describe', () => {
     }
   });
 
-  it('[WMSP-229] creates a session for each client that has none', async () => {
+  it('[WMSP-229] creates a session for each client without one', async () => {
     const ids = [clientIdOf(await describeRequest(OLD)), clientIdOf(await describeRequest(OLD))];
     expect(new Set(ids).size).toBe(2);
     expect(station.server.sessions).toBe(2);
@@ -82,13 +82,13 @@ describe('Describe', () => {
     expect(clientIdOf(await describeRequest(NEW, `Pragma: client-id=${id}`))).toBe(id);
   });
 
-  it('[WMSP-230] is refused for a session that streams', async () => {
+  it('[WMSP-230] is refused for a session that is streaming', async () => {
     const id = clientIdOf(await describeRequest(OLD));
     await station.play(OLD, ...PLAY, ...BOTH_STREAMS, `Pragma: client-id=${id}`);
     expect((await describeRequest(OLD, `Pragma: client-id=${id}`)).status).toBe(400);
   });
 
-  it('[WMSP-231] [WMSP-233] returns no experiment that was not asked for with 1, and sends no $P then', async () => {
+  it('[WMSP-231] [WMSP-233] returns no experiment that was not requested with 1, and then sends no $P', async () => {
     for (const asked of ['Pragma: no-cache', 'Pragma: packet-pair-experiment=0, pipeline-experiment=0']) {
       const response = await describeRequest(NEW, asked);
       expect(response.pragma.join()).not.toContain('experiment');
@@ -100,13 +100,13 @@ describe('Describe', () => {
     expect(wirePackets((await describeRequest(NEW)).body).map(({ id }) => id)).toEqual(['M', 'H']);
   });
 
-  it('[WMSP-223] is 404 where nothing is, and 503 while nobody feeds the point', async () => {
+  it('[WMSP-223] is 404 if there is nothing, and 503 while nothing feeds the point', async () => {
     expect((await station.ask('GET /other HTTP/1.0', OLD)).status).toBe(404);
     station.end();
     expect((await describeRequest(OLD)).status).toBe(503);
   });
 
-  it('[WMSP-222] [WMSP-052] announces a time-out that is not larger than the one it keeps', async () => {
+  it('[WMSP-222] [WMSP-052] announces a time-out no longer than the actual one', async () => {
     const response = await describeRequest(OLD);
     expect(response.pragma).toContain('timeout=60000');
     station.now += 60_000;
@@ -114,7 +114,7 @@ describe('Describe', () => {
     expect(station.server.sessions).toBe(1);
   });
 
-  it('[WMSP-260] [WMSP-198] forgets a session when its Idle-Timeout is over', async () => {
+  it('[WMSP-260] [WMSP-198] forgets a session when its Idle-Timeout has expired', async () => {
     const id = clientIdOf(await describeRequest(OLD));
     station.now += 70_000;
     station.server.sweep();
@@ -128,7 +128,7 @@ describe('Describe', () => {
     expect(keepAlive.status).toBe(400);
   });
 
-  it('bounds the sessions that a flood of requests can leave behind', async () => {
+  it('bounds the sessions that a flood of requests can create', async () => {
     await station.close();
     station = await Station.open({ maxIdleSessions: 10 });
     const peer = await station.peer();
@@ -142,13 +142,13 @@ describe('Describe', () => {
     expect(station.server.sessions).toBe(10);
   });
 
-  it('closes behind the answer for clients below 9.0, which wait for that', async () => {
+  it('closes after the answer for clients below 9.0, which wait for that', async () => {
     const peer = await station.peer();
     peer.request('GET /live HTTP/1.1', OLD, 'Connection: Keep-Alive');
     expect(parseWholeResponse(await peer.untilClosed())?.status).toBe(200);
   });
 
-  it('[WMSP-262] keeps the connection for others when they ask for it', async () => {
+  it('[WMSP-262] keeps the connection open for others if they ask for it', async () => {
     const peer = await station.peer();
     for (let round = 0; round < 2; round++) {
       peer.clear();

@@ -35,7 +35,7 @@ async function playOut(watcher: Watcher): Promise<WirePacket[]> {
   return watcher.all();
 }
 
-/** A player of its own that has seen none of it. */
+/** A separate player that is not affected. */
 async function stillPlays(): Promise<void> {
   const watcher = await station.play(GET, OLD, ...PLAY, ...BOTH_STREAMS);
   await watcher.packetsWith('D', 10);
@@ -58,13 +58,13 @@ describe('nonsense in Pragma', () => {
     'a'.repeat(100),
     'client-id=18446744073709551616',
     'client-lag=-1, request-context=0',
-  ])('[WMSP-019] %j is as good as nothing', async (tokens) => {
+  ])('[WMSP-019] %j counts as absent', async (tokens) => {
     const watcher = await station.play(GET, NEW, `Pragma: xPlayStrm=1`, ...BOTH_STREAMS, `Pragma: ${tokens}`);
     expect(watcher.response.status).toBe(200);
     expect(of(await watcher.packetsWith('D', 1), 'D')[0]!.location).toBe(0);
   });
 
-  it('[WMSP-003] [WMSP-018] leaves the tokens beside it as they are', async () => {
+  it('[WMSP-003] [WMSP-018] leaves the other tokens unaffected', async () => {
     const watcher = await station.play(
       GET,
       NEW,
@@ -87,7 +87,7 @@ describe('nonsense in Pragma', () => {
     },
   );
 
-  it('never is an error of the server, whatever it is', async () => {
+  it('never causes a server error', async () => {
     const names = [
       ...['client-id', 'stream-time', 'packet-num', 'stream-offset', 'max-duration', 'rate', 'Speed', 'AccelBW'],
       ...['AccelDuration', 'BurstBW', 'BurstDuration', 'LinkBW', 'client-lag', 'pl-offset', 'playlist-seek-id'],
@@ -124,14 +124,14 @@ describe('nonsense in Pragma', () => {
   });
 });
 
-describe('files that are not what they should be', () => {
+describe('files that are damaged or change', () => {
   it.each([
     ['empty', Buffer.alloc(0)],
     ['text', Buffer.from('This is no ASF file.')],
     ['zeros', Buffer.alloc(10_000)],
     ['only a header', parseHeader(madeFile()).bytes],
     ['half a header', madeFile().subarray(0, 200)],
-  ])('%s is an error of the server, which tells its operator', async (_name, bytes) => {
+  ])('%s is a server error, which is reported to the operator', async (_name, bytes) => {
     await writeFile(content.path('bad.wmv'), bytes);
     expect((await station.ask('GET /bad.wmv HTTP/1.0', NEW)).status).toBe(500);
     expect((await station.play('GET /bad.wmv HTTP/1.0', NEW, ...PLAY, ...BOTH_STREAMS)).response.status).toBe(500);
@@ -148,7 +148,7 @@ describe('files that are not what they should be', () => {
     expect(lastOf(packets)).toBe(49);
   });
 
-  it('a file that is cut while it plays ends there', async () => {
+  it('a file that is truncated while it plays ends there', async () => {
     const whole = await content.media('long.wmv', { seconds: 60 });
     const watcher = await station.play('GET /long.wmv HTTP/1.0', OLD, ...PLAY, ...BOTH_STREAMS);
     await watcher.packetsWith('D', 30);
@@ -159,7 +159,7 @@ describe('files that are not what they should be', () => {
     expect(lastOf(packets)).toBeGreaterThan(200);
   });
 
-  it('a file that is deleted while it plays goes on to its end, and is 404 then', async () => {
+  it('a file that is deleted while it plays continues to its end, and is then 404', async () => {
     const watcher = await station.play(GET, OLD, ...PLAY, ...BOTH_STREAMS);
     await watcher.packetsWith('D', 30);
     await rm(content.path('clip.wmv'));
@@ -169,7 +169,7 @@ describe('files that are not what they should be', () => {
     expect(errors).toEqual([]);
   });
 
-  it('a file that is replaced while it plays goes on, and new players get the new one', async () => {
+  it('a file that is replaced while it plays continues, and new players get the new one', async () => {
     const watcher = await station.play(GET, OLD, ...PLAY, ...BOTH_STREAMS);
     await watcher.packetsWith('D', 30);
     await rm(content.path('clip.wmv'));
@@ -179,7 +179,7 @@ describe('files that are not what they should be', () => {
     expect(lastOf(await playOut(watcher))).toBe(149);
   });
 
-  it('a recording that grows while it plays is played on', async () => {
+  it('a recording that grows while it plays keeps playing', async () => {
     const whole = madeFile({ seconds: 20, index: false });
     const header = parseHeader(whole).bytes.length;
     await writeFile(content.path('live.wmv'), whole.subarray(0, header + 100 * 400));
@@ -191,7 +191,7 @@ describe('files that are not what they should be', () => {
     expect(lastOf(packets)).toBe(299);
   });
 
-  it('an entry of a playlist that vanishes is passed over', async () => {
+  it('an entry of a playlist that vanishes is skipped', async () => {
     await content.media('gone.wmv', { seconds: 2 });
     await content.playlist('list.wsx', 'clip.wmv', 'gone.wmv', 'clip.wmv');
     const watcher = await station.play('GET /list.wsx HTTP/1.0', OLD, ...PLAY, ...BOTH_STREAMS);
@@ -202,14 +202,14 @@ describe('files that are not what they should be', () => {
   });
 });
 
-describe('what a session keeps', () => {
-  it('of the extensions that a client lists are those that there are', () => {
+describe('the memory of a session', () => {
+  it('holds only known ones of the extensions that a client lists', () => {
     const listed = ['com.microsoft.wm.predstrm', ...Array.from({ length: 3_000 }, (_, number) => `x${number}`)];
     const request = parseRequestHead(Buffer.from(`GET / HTTP/1.1\r\nSupported: ${listed.join(', ')}\r\n\r\n`));
     expect(supportedBy({ request } as Exchange)).toEqual(new Set(['predstrm']));
   });
 
-  it('of the streams that a client names are those that can be', () => {
+  it('holds only possible ones of the streams that a client names', () => {
     const all = Array.from({ length: 0x10000 }, (_, number) => ({
       source: number,
       destination: number,
@@ -230,7 +230,7 @@ describe('a client that floods', () => {
     expect(new Set(answers.map(clientIdOf)).size).toBe(1000);
   });
 
-  it('with 1000 Plays on one connection plays one, and disturbs nobody', async () => {
+  it('with 1000 Plays on one connection plays one, and disturbs no other player', async () => {
     const other = await station.play(GET, OLD, ...PLAY, ...BOTH_STREAMS);
     await other.packetsWith('D', 30);
     const peer = await station.peer();
@@ -248,7 +248,7 @@ describe('a client that floods', () => {
     expect(station.server.players).toBe(0);
   });
 
-  it('with SelectStreams changes its own streams alone', async () => {
+  it('with SelectStreams changes only its own streams', async () => {
     const watcher = await station.play(GET, NEW, ...PLAY, ...BOTH_STREAMS);
     const other = await station.play(GET, NEW, ...PLAY, ...BOTH_STREAMS);
     const id = clientIdOf(watcher.response);
@@ -267,7 +267,7 @@ describe('a client that floods', () => {
     expect((await playOut(watcher)).at(-1)).toMatchObject({ id: 'E', reason: 0 });
   });
 
-  it('that opens Plays and goes away leaves nothing behind', async () => {
+  it('that opens Plays and goes away leaves nothing open', async () => {
     for (let count = 0; count < 50; count++) {
       const peer = await station.peer();
       peer.request(GET, NEW, ...playTokens({ time: count * 100 }), ...BOTH_STREAMS);

@@ -13,16 +13,16 @@ beforeEach(async () => {
 
 afterEach(() => station.close());
 
-describe('a broadcast that is asked for faster than real time', () => {
+describe('a broadcast that is requested faster than real time', () => {
   const STARTUP = 'Supported: com.microsoft.wm.predstrm, com.microsoft.wm.startupprofile';
   const FAST = 'Pragma: LinkBW=2147483647, AccelBW=2000000, AccelDuration=8000, Speed=6104.070';
 
-  /** Feeds so many seconds, with a key frame in each. */
+  /** Feeds that many seconds, with a key frame in each. */
   function feed(seconds: number): void {
     for (let packets = 0; packets < seconds * 10; packets++) station.packet({ key: packets % 10 === 0 });
   }
 
-  it('[WMSP-244] [WMSP-245] [WMSP-045] [WMSP-269] gets at once what it asks for of what is kept, and is told so; then it is in real time', async () => {
+  it('[WMSP-244] [WMSP-245] [WMSP-045] [WMSP-269] sends the requested part of the history at once, and says so; then it is in real time', async () => {
     feed(20);
     const watcher = await station.play(NEW, ...PLAY, ...BOTH_STREAMS, STARTUP, FAST);
     expect(tokenOf(watcher.response, 'AccelBW')).toBe('2000000');
@@ -32,13 +32,13 @@ describe('a broadcast that is asked for faster than real time', () => {
     expect(burst.length).toBeLessThanOrEqual(91);
   });
 
-  it('[WMSP-245] is granted no more than what is kept', async () => {
+  it('[WMSP-245] is granted no more than the history', async () => {
     feed(3);
     const watcher = await station.play(NEW, ...PLAY, ...BOTH_STREAMS, FAST);
     expect(Number(tokenOf(watcher.response, 'AccelDuration'))).toBe(3_000);
   });
 
-  it('[WMSP-244] is granted nothing that it did not ask for, or that is not for its version', async () => {
+  it('[WMSP-244] is granted nothing that was not requested, or that is not for the version of the client', async () => {
     feed(20);
     for (const lines of [[NEW], [OLD, FAST]]) {
       const { response } = await station.play(...lines, ...PLAY, ...BOTH_STREAMS);
@@ -47,7 +47,7 @@ describe('a broadcast that is asked for faster than real time', () => {
     }
   });
 
-  it('[WMSP-246] [WMSP-068] [WMSP-071] [WMSP-073] has X-StartupProfile for what it gets at once, if it lists the feature', async () => {
+  it('[WMSP-246] [WMSP-068] [WMSP-071] [WMSP-073] has X-StartupProfile for the part sent at once, if the client lists the feature', async () => {
     feed(20);
     const { response } = await station.play(NEW, ...PLAY, ...BOTH_STREAMS, STARTUP, FAST);
     const profile = response.field('X-StartupProfile')!;
@@ -62,7 +62,7 @@ describe('a broadcast that is asked for faster than real time', () => {
 });
 
 describe('Play', () => {
-  it('[WMSP-247] [WMSP-091] [WMSP-232] starts with the header again and goes on with data packets', async () => {
+  it('[WMSP-247] [WMSP-091] [WMSP-232] starts with the header again and continues with data packets', async () => {
     const watcher = await station.play(OLD, ...PLAY, ...BOTH_STREAMS);
     expect(watcher.response.field('Content-Type')).toBe('application/x-mms-framed');
     station.packet();
@@ -115,7 +115,7 @@ describe('Play', () => {
     expect((await watcher.packetsWith('D', 1)).every(({ b }) => !b)).toBe(true);
   });
 
-  it('[WMSP-117] [WMSP-118] cuts padding, with an explicit Packet Length in its place', async () => {
+  it('[WMSP-117] [WMSP-118] cuts padding, with an explicit Packet Length instead', async () => {
     const watcher = await station.play(OLD, ...PLAY, ...BOTH_STREAMS);
     const data = (await watcher.packetsWith('D', 1)).find(({ id }) => id === 'D')!;
     expect(data.payload.length).toBeLessThan(PACKET_SIZE);
@@ -156,7 +156,7 @@ describe('Play', () => {
     expect(data.map(({ location }) => location)).toEqual([0, 2]);
   });
 
-  it('[WMSP-240] sends no stream to a client that names none, and all to NSServer up to 5.0', async () => {
+  it('[WMSP-240] sends no streams to a client that names none, and all to NSServer up to 5.0', async () => {
     const player = await station.play(OLD, ...PLAY);
     const old = await station.play('User-Agent: NSServer/4.1', ...PLAY);
     const named = await station.play(OLD, ...PLAY, ...BOTH_STREAMS);
@@ -171,7 +171,7 @@ describe('Play', () => {
     expect((await watcher.packetsWith('D', 1)).map(({ id }) => id)).toEqual(['H', 'D']);
   });
 
-  it('[WMSP-239] creates a session when there is none', async () => {
+  it('[WMSP-239] creates a session if there is none', async () => {
     const watcher = await station.play(OLD, ...PLAY, ...BOTH_STREAMS);
     expect(clientIdOf(watcher.response)).toBeGreaterThan(0);
     expect(watcher.response.pragma).not.toContain('xResetStrm=1');
@@ -184,7 +184,7 @@ describe('Play', () => {
     expect(clientIdOf(watcher.response)).not.toBe(77);
   });
 
-  it('[WMSP-248] repeats the header behind $E(1) $C for an NSPlayer below 7.0 that lost its session', async () => {
+  it('[WMSP-248] repeats the header after $E(1) $C for an NSPlayer below 7.0 that lost its session', async () => {
     const lost = ['Pragma: client-id=77,request-context=2', ...PLAY, ...BOTH_STREAMS];
     const watcher = await station.play('User-Agent: NSPlayer/6.4.9.1121', ...lost);
     const packets = await watcher.packetsWith('D', 1);
@@ -199,13 +199,13 @@ describe('Play', () => {
     expect((await newer.packetsWith('D', 1)).map(({ id }) => id)).toEqual(['M', 'H', 'D']);
   });
 
-  it('[WMSP-238] is refused for a session that streams already', async () => {
+  it('[WMSP-238] is refused for a session that is already streaming', async () => {
     const id = clientIdOf((await station.play(OLD, ...PLAY, ...BOTH_STREAMS)).response);
     const second = await station.play(OLD, ...PLAY, ...BOTH_STREAMS, `Pragma: client-id=${id}`);
     expect(second.response.status).toBe(400);
   });
 
-  it('[WMSP-261] lets a session go on with a new Play when its connection was closed', async () => {
+  it('[WMSP-261] lets a session continue with a new Play when its connection was closed', async () => {
     const watcher = await station.play(OLD, ...PLAY, ...BOTH_STREAMS);
     const id = clientIdOf(watcher.response);
     watcher.peer.close();
@@ -227,7 +227,7 @@ describe('Play', () => {
     expect(station.server.sessions).toBe(0);
   });
 
-  it('[WMSP-217] keeps a session that streams, however long', async () => {
+  it('[WMSP-217] keeps a streaming session, however long', async () => {
     const watcher = await station.play(OLD, ...PLAY, ...BOTH_STREAMS);
     station.now += 10_000_000;
     station.server.sweep();
@@ -273,7 +273,7 @@ describe('Play', () => {
     expect(kindsOf(watcher.packets).slice(-4)).toEqual(['C0', 'M', 'H', 'D']);
   });
 
-  it('announces another header to older clients with $C and $H alone, since FFmpeg loses packets after $E(1)', async () => {
+  it('announces another header to older clients with only $C and $H, since FFmpeg loses packets after $E(1)', async () => {
     const watcher = await station.play(OLD, ...PLAY, ...BOTH_STREAMS);
     station.header({ title: 'next' });
     station.key();
@@ -290,7 +290,7 @@ describe('Play', () => {
     expect(pragma).toEqual(expect.arrayContaining(['no-cache', 'timeout=60000', 'features="broadcast"']));
   });
 
-  it('[WMSP-244] [WMSP-246] returns no acceleration and no startup profile that it does not give', async () => {
+  it('[WMSP-244] [WMSP-246] returns no acceleration or startup profile that it does not grant', async () => {
     const { response } = await station.play(
       NEW,
       ...PLAY,
@@ -302,13 +302,13 @@ describe('Play', () => {
     expect(response.field('X-StartupProfile')).toBeUndefined();
   });
 
-  it('[WMSP-025] does not announce a header that does not come', async () => {
+  it('[WMSP-025] does not announce a header that does not follow', async () => {
     expect((await station.play(NEW, ...PLAY, ...BOTH_STREAMS)).response.pragma.join()).not.toContain(
       'expect-new-header',
     );
   });
 
-  it('tells who played what, and how much', async () => {
+  it('reports who played what, and how much', async () => {
     await station.close();
     const reports: SessionReport[] = [];
     station = await Station.open({ registry: new SessionRegistry({ onEnd: (report) => reports.push(report) }) });
@@ -328,7 +328,7 @@ describe('Play', () => {
   });
 });
 
-/** The server learns of a closed connection in a turn of its own. */
+/** The server learns of a closed connection in a separate turn of the event loop. */
 async function gone(): Promise<void> {
   await until('no players', () => station.server.players === 0);
 }

@@ -23,14 +23,14 @@ const describeFile = (agent: string, ...lines: string[]) => station.ask('GET /cl
 const dataOf = (packets: readonly WirePacket[]) => packets.filter(({ id }) => id === 'D');
 const fileOf = (options?: MadeMedia) => content.media('clip.wmv', options);
 
-/** All packets of a Play, with the time going by until its end. */
+/** Returns all packets of a Play, letting time pass until its end. */
 async function playOut(watcher: Watcher): Promise<WirePacket[]> {
   await station.tickUntil(() => watcher.peer.ended);
   return watcher.all();
 }
 
 describe('the B bit', () => {
-  it('[WMSP-101] is set where the next packet follows without a pause, for clients from 9.0', async () => {
+  it('[WMSP-101] is set if the next packet follows without a pause, for clients from 9.0', async () => {
     await fileOf();
     for (const agent of [NEW, OLD]) {
       const watcher = await station.play(GET, agent, ...PLAY, ...BOTH_STREAMS);
@@ -87,7 +87,7 @@ describe('Describe of a file', () => {
     );
   });
 
-  it('[WMSP-010] [WMSP-014] says how large it is and how long it may be kept, and is no broadcast', async () => {
+  it('[WMSP-010] [WMSP-014] tells its size and how long it may be cached, and is not a broadcast', async () => {
     const bytes = await fileOf();
     const response = await describeFile(NEW);
     const cacheControl = response.field('Cache-Control')!;
@@ -108,7 +108,7 @@ describe('Describe of a file', () => {
     expect((await describeFile(NEW)).field('Etag')).not.toBe(first.field('Etag'));
   });
 
-  it('[WMSP-054] [WMSP-162] has no version-info or version-url, and no token that the client is too old for', async () => {
+  it('[WMSP-054] [WMSP-162] has no version-info or version-url, and no token that is too new for the client', async () => {
     await fileOf();
     for (const agent of ['NSPlayer/6.4.9.1121', 'NSPlayer/7.1.0.3055', 'NSPlayer/8.0.0.4477', 'NSPlayer/12.0.7680.0']) {
       const response = await describeFile(`User-Agent: ${agent}`, 'Supported: com.microsoft.wm.predstrm');
@@ -169,11 +169,11 @@ describe('GetContentInfo of a file', () => {
     expect(response.pragma).toEqual(['no-cache']);
   });
 
-  it('[WMSP-223] is 404 for a file that is not there', async () => {
+  it('[WMSP-223] is 404 for a missing file', async () => {
     expect((await getContentInfo('/other.wmv')).status).toBe(404);
   });
 
-  it('[WMSP-011] subscribes to events where somebody wants them', async () => {
+  it('[WMSP-011] subscribes to events if they are wanted', async () => {
     await fileOf();
     expect((await getContentInfo()).field('Cache-Control')).not.toContain('event');
     await station.close();
@@ -209,7 +209,7 @@ describe('Play of a file', () => {
     }
   });
 
-  it('[WMSP-203] closes the connection behind $E of a response without chunks, so one $E is enough', async () => {
+  it('[WMSP-203] closes the connection after $E of a response without chunks, so one $E is enough', async () => {
     await fileOf({ seconds: 1 });
     const watcher = await station.play(
       'GET /clip.wmv HTTP/1.1',
@@ -222,10 +222,10 @@ describe('Play of a file', () => {
     expect((await playOut(watcher)).filter(({ id }) => id === 'E')).toHaveLength(1);
   });
 
-  it('is paced: some seconds at once, the others when they are due', async () => {
+  it('is paced: some seconds at once, the rest when it is due', async () => {
     await fileOf({ seconds: 30 });
     const watcher = await station.play(GET, OLD, ...PLAY, ...BOTH_STREAMS);
-    // Preroll and 2 s.
+    // The preroll and 2 s.
     await watcher.packetsWith('D', 3 * PACKETS_A_SECOND);
     expect(dataOf(watcher.packets).length).toBeLessThan(3.5 * PACKETS_A_SECOND);
     for (const seconds of [4, 5, 6]) {
@@ -235,7 +235,7 @@ describe('Play of a file', () => {
     }
   });
 
-  it('[WMSP-249] [WMSP-050] sends the chosen streams alone, and key frames alone at level 1', async () => {
+  it('[WMSP-249] [WMSP-050] sends only the chosen streams, and only key frames at level 1', async () => {
     await fileOf();
     const audio = await station.play(GET, OLD, ...PLAY, 'Pragma: stream-switch-entry=ffff:1:2 ffff:2:0');
     const streams = (packets: readonly WirePacket[]) =>
@@ -275,7 +275,7 @@ describe('Play of a file', () => {
     expect(payloads.filter(({ stream }) => stream === AUDIO)).toHaveLength(50);
   });
 
-  it('[WMSP-202] [WMSP-225] in pipelined mode ends with $E and the zero chunk; then come the answers that waited, then a replay', async () => {
+  it('[WMSP-202] [WMSP-225] in pipelined mode ends with $E and the zero chunk; then the waiting answers follow, then a replay', async () => {
     await fileOf({ seconds: 1 });
     const peer = await station.peer();
     const play = (id: number) =>
@@ -307,7 +307,7 @@ describe('Play of a file', () => {
     expect(peer.ended).toBe(false);
   });
 
-  it('[WMSP-112] begins with AFFlags 0 where the last packet before had 254', async () => {
+  it('[WMSP-112] begins with AFFlags 0 if the previous packet had 254', async () => {
     await fileOf({ seconds: 17 });
     const first = await station.play(GET, NEW, ...PLAY, ...BOTH_STREAMS);
     const id = clientIdOf(first.response);
@@ -315,11 +315,11 @@ describe('Play of a file', () => {
     const again = await station.play(GET, NEW, ...PLAY, ...BOTH_STREAMS, `Pragma: client-id=${id}`);
     expect(dataOf(await playOut(again))[0]!.afFlags).toBe(0);
     const third = await station.play(GET, NEW, ...PLAY, ...BOTH_STREAMS, `Pragma: client-id=${id}`);
-    // 255 packets later again.
+    // 255 packets later, the same again.
     expect(dataOf(await playOut(third))[0]!.afFlags).toBe(0);
   });
 
-  it('[WMSP-221] [WMSP-222] keeps naming the session and the entry, also when it refuses something', async () => {
+  it('[WMSP-221] [WMSP-222] keeps naming the session and the entry, even when it refuses something', async () => {
     await fileOf();
     const id = clientIdOf(await describeFile(NEW));
     await station.play(GET, NEW, ...PLAY, ...BOTH_STREAMS, `Pragma: client-id=${id}`);
@@ -330,13 +330,13 @@ describe('Play of a file', () => {
       expect(pragma).toEqual(expect.arrayContaining([`client-id=${id}`, 'timeout=60000', 'playlist-gen-id=1']));
   });
 
-  it('[WMSP-223] [WMSP-239] is 404 for a file that is not there, and makes no session', async () => {
+  it('[WMSP-223] [WMSP-239] is 404 for a missing file, and creates no session', async () => {
     const watcher = await station.play('GET /other.wmv HTTP/1.0', NEW, ...PLAY, ...BOTH_STREAMS);
     expect(watcher.response.status).toBe(404);
     expect(station.server.sessions).toBe(0);
   });
 
-  it('lets go of the file when the player has gone', async () => {
+  it('closes the file when the player has gone', async () => {
     await fileOf({ seconds: 30 });
     const watcher = await station.play(GET, NEW, ...PLAY, ...BOTH_STREAMS);
     await watcher.packetsWith('D', 10);

@@ -8,7 +8,7 @@ let station: Station;
 beforeEach(async () => {
   content = await Content.create();
   station = await Station.open({ content });
-  // About 24 kbit/s with what is around the data.
+  // About 24 kbit/s with the overhead of the data.
   await content.media('clip.wmv', { seconds: 40 });
 });
 
@@ -28,7 +28,7 @@ const granted = (response: WireResponse) =>
 
 const count = (watcher: Watcher) => watcher.packets.filter(({ id }) => id === 'D').length;
 
-/** Lets time go by and expects so many seconds of media, within one. */
+/** Lets time pass and expects that many seconds of media, within one. */
 async function secondsAfter(watcher: Watcher, milliseconds: number, seconds: number): Promise<void> {
   // The server's schedule begins with the first packet.
   await watcher.packetsWith('D', 1);
@@ -38,12 +38,12 @@ async function secondsAfter(watcher: Watcher, milliseconds: number, seconds: num
 }
 
 describe('AccelBW and AccelDuration', () => {
-  it('[WMSP-020] [WMSP-244] [WMSP-245] are granted as asked, where that is not too much', async () => {
+  it('[WMSP-020] [WMSP-244] [WMSP-245] are granted as requested, if that is not too much', async () => {
     const { response } = await play('NSPlayer/12.0.7680.0', 'Pragma: AccelBW=1500000, AccelDuration=12000');
     expect(granted(response)).toEqual(['AccelBW=1500000', 'AccelDuration=12000']);
   });
 
-  it('[WMSP-245] are never more than asked, nor than the line and the limits allow', async () => {
+  it('[WMSP-245] never exceed the request, the link bandwidth and the limits', async () => {
     const ask = async (agent: string, tokens: string) => granted((await play(agent, `Pragma: ${tokens}`)).response);
     expect(await ask('NSPlayer/12.0', 'LinkBW=2147483647, AccelBW=2147483647, AccelDuration=100000')).toEqual([
       'AccelBW=3500000',
@@ -81,7 +81,7 @@ describe('AccelBW and AccelDuration', () => {
     expect(granted((await play('NSPlayer/12.0', `Pragma: ${tokens}`)).response)).toEqual([]);
   });
 
-  it('[WMSP-020] send as much media as was granted at the rate that was granted, and then in real time', async () => {
+  it('[WMSP-020] send the granted amount of media at the granted rate, and then in real time', async () => {
     // About twice the rate of the media.
     const watcher = await play('NSPlayer/12.0', 'Pragma: AccelBW=48000, AccelDuration=10000');
     await secondsAfter(watcher, 2_000, 4);
@@ -99,12 +99,12 @@ describe('BurstBW and BurstDuration', () => {
     expect(granted((await play('NSPlayer/8.0', asked)).response)).toEqual([]);
   });
 
-  it('[WMSP-021] alone or 0 are ignored', async () => {
+  it('[WMSP-021] are ignored if one is missing or 0', async () => {
     for (const tokens of ['BurstDuration=5000', 'BurstBW=3000000', 'BurstBW=0, BurstDuration=5000'])
       expect(granted((await play('NSServer/9.0', `Pragma: ${tokens}`)).response)).toEqual([]);
   });
 
-  it('[WMSP-021] go before the wish of the client behind the intermediary, and only what is done is said', async () => {
+  it('[WMSP-021] take precedence over the wish of the intermediary', async () => {
     const { response } = await play(
       'WMCacheProxy/9.0',
       'Pragma: AccelBW=1000000, AccelDuration=9000, BurstBW=2000000, BurstDuration=5000',
@@ -122,7 +122,7 @@ describe('Speed', () => {
     await secondsAfter(watcher, 2_000, 15);
   });
 
-  it('[WMSP-045] is as fast whether AccelBW was asked for or not', async () => {
+  it('[WMSP-045] is as fast with AccelBW as without', async () => {
     for (const accelerated of [[], ['Pragma: AccelBW=400000, AccelDuration=3000']]) {
       const watcher = await play('NSPlayer/12.0', 'Pragma: Speed=2.000', ...accelerated);
       await secondsAfter(watcher, 1_000, 5);
@@ -131,7 +131,7 @@ describe('Speed', () => {
     }
   });
 
-  it('[WMSP-269] is lowered, but not below 1 where more was asked', async () => {
+  it('[WMSP-269] is lowered, but not below 1 if more was requested', async () => {
     expect(granted((await play('NSPlayer/12.0', 'Pragma: Speed=6104.070')).response)).toEqual(['Speed=5.000']);
     expect(granted((await play('NSPlayer/12.0', 'Pragma: Speed=1.001')).response)).toEqual(['Speed=1.001']);
     await station.close();
@@ -154,7 +154,7 @@ describe('X-StartupProfile', () => {
   const profileOf = async (...lines: string[]) =>
     (await play('NSPlayer/12.0.7680.0', ...lines)).response.field('X-StartupProfile');
 
-  it('[WMSP-068] [WMSP-246] has its parts in order, a semicolon behind each', async () => {
+  it('[WMSP-068] [WMSP-246] has its parts in order, each followed by a semicolon', async () => {
     expect(await profileOf(STARTUP, ACCELERATED)).toMatch(
       /^Rate=[\d,]+;MaxBytes=[\d,]+;Time=[\d,]+;StartTime=\d+;LastTime=\d+;MaxDiffTime=\d+;MaxDiffSndTime=-?\d+;ByteRate=[\d,]+;$/,
     );
@@ -201,13 +201,13 @@ describe('X-StartupProfile', () => {
     expect(watcher.response.field('X-StartupProfile')).toContain(';StartTime=21000;');
   });
 
-  it('[WMSP-246] is for clients alone that list it', async () => {
+  it('[WMSP-246] is only for clients that list it', async () => {
     expect(await profileOf(ACCELERATED)).toBeUndefined();
     expect(await profileOf('Supported: com.microsoft.wm.predstrm', ACCELERATED)).toBeUndefined();
     expect((await play('NSPlayer/8.0', STARTUP, ACCELERATED)).response.field('X-StartupProfile')).toBeUndefined();
   });
 
-  it('[WMSP-246] is for accelerated Plays at rate 1 alone', async () => {
+  it('[WMSP-246] is only for accelerated Plays at rate 1', async () => {
     expect(await profileOf(STARTUP)).toBeUndefined();
     const fast = await station.play(
       'GET /clip.wmv HTTP/1.0',

@@ -15,7 +15,7 @@ import { wirePackets } from '../support/wire.js';
 
 const item = (location: number, size: number) => ({ location, bytes: Buffer.alloc(size, location & 255) });
 
-/** A run of packets as they are written without padding. */
+/** A series of packets, written without padding. */
 function dataPackets(items: readonly WirePacket[], sequence: number): Buffer {
   const wire = dataWire(1450, { padding: 'cut', marksUnpaced: false });
   const frames = items.map((packet, index) => {
@@ -48,7 +48,7 @@ describe('$D', () => {
     expect(() => dataPackets([item(0, MAX_PAYLOAD + 1)], 0)).toThrow(WmError);
   });
 
-  it('gives back what went in, for any run of packets', () => {
+  it('preserves any series of packets', () => {
     const arbitrary = fc.array(fc.tuple(fc.nat(0xffffffff), fc.uint8Array({ maxLength: 300 })), { maxLength: 20 });
     fc.assert(
       fc.property(arbitrary, fc.nat(255), (packets, sequence) => {
@@ -62,7 +62,7 @@ describe('$D', () => {
 });
 
 describe('$H', () => {
-  it('[WMSP-113] [WMSP-121] is one packet with AFFlags 0x0C when it fits', () => {
+  it('[WMSP-113] [WMSP-121] is one packet with AFFlags 0x0C if it fits', () => {
     const { bytes } = testHeader();
     const packets = wirePackets(headerPackets(bytes));
     expect(packets).toHaveLength(1);
@@ -70,7 +70,7 @@ describe('$H', () => {
     expect(packets[0]!.payload.equals(bytes)).toBe(true);
   });
 
-  it('[WMSP-106] [WMSP-107] [WMSP-113] is split as the example of 2.2.3.1.2 has it', () => {
+  it('[WMSP-106] [WMSP-107] [WMSP-113] is split as in the example of 2.2.3.1.2', () => {
     const object = Buffer.alloc(100_000, 7);
     const packets = wirePackets(headerPackets(object));
     expect(packets.map(({ packetSize, afFlags, location }) => [packetSize, afFlags, location])).toEqual([
@@ -102,7 +102,7 @@ describe('$M', () => {
     );
   });
 
-  it('[WMSP-128] [WMSP-129] gives lengths in bytes of UTF-8, language first, CR LF at the end', () => {
+  it('[WMSP-128] [WMSP-129] has lengths in bytes of UTF-8, language first, CR LF at the end', () => {
     const descriptions: Array<[string, string]> = [['copyright', '© 1999 Microsoft Corporation']];
     const text = payloadOf(
       metadataPackets({ playlistGenId: 1, broadcastId: 0, features: ['broadcast'], descriptions }),
@@ -110,7 +110,7 @@ describe('$M', () => {
     expect(text.split('\0')[1]).toBe('8,language,31,0,,9,copyright,31,29,© 1999 Microsoft Corporation\r\n');
   });
 
-  it('describes content by what its header says', () => {
+  it('describes content by its header', () => {
     expect(describeContent(testHeader({ title: 'News' }))).toEqual([['title', 'News']]);
     expect(describeContent(testHeader())).toEqual([]);
   });

@@ -19,14 +19,14 @@ beforeEach(async () => {
 
 afterEach(() => station.close());
 
-/** The responses on a connection once there are `count` that have begun. */
+/** Returns the responses on a connection once `count` of them have begun. */
 const responses = (peer: RawPeer, count: number) =>
   peer.until((bytes) => {
     const all = parseResponses(bytes);
     return all.length >= count ? all : undefined;
   });
 
-/** The responses once the last of `count` holds `packets` $D packets. */
+/** Returns the responses once the last of `count` contains `packets` $D packets. */
 const withData = (peer: RawPeer, count: number, packets: number) =>
   peer.until((bytes) => {
     const all = parseResponses(bytes);
@@ -37,7 +37,7 @@ const dataOf = ({ body }: SequencedResponse) => wirePackets(body).filter(({ id }
 const kinds = ({ body }: SequencedResponse) =>
   wirePackets(body).map(({ id, reason }) => (reason === -1 ? id : `${id}${reason}`));
 
-/** A connection whose client has described and plays in pipelined mode. */
+/** A connection whose client has sent Describe and plays in pipelined mode. */
 async function playing(...more: string[]): Promise<{ peer: RawPeer; id: number }> {
   const peer = await station.peer();
   peer.request('GET /live HTTP/1.1', NEW, 'Pragma: no-cache');
@@ -83,7 +83,7 @@ describe('the Pipeline test', () => {
     await peer.until((all) => (all.toString('latin1').endsWith('\r\n\r\n4\r\n$T\0\0\r\n') ? true : undefined));
   });
 
-  it('[WMSP-087] [WMSP-088] [WMSP-237] ends the first and answers the second with pipeline-result=1 when both come together', async () => {
+  it('[WMSP-087] [WMSP-088] [WMSP-237] ends the first and answers the second with pipeline-result=1 if both arrive together', async () => {
     const id = await session();
     const peer = await station.peer();
     peer.request(...pipelineRequest(id));
@@ -95,7 +95,7 @@ describe('the Pipeline test', () => {
     expect(second!.pragma).toEqual(expect.arrayContaining(['no-cache', `client-id=${id}`, 'pipeline-result=1']));
   });
 
-  it('[WMSP-088] [WMSP-237] [WMSP-259] ends the first when the second is late, and then says pipeline-result=0 as HTTP/1.0', async () => {
+  it('[WMSP-088] [WMSP-237] [WMSP-259] ends the first if the second is late, and then answers pipeline-result=0 as HTTP/1.0', async () => {
     const id = await session();
     const peer = await station.peer();
     peer.request(...pipelineRequest(id));
@@ -112,7 +112,7 @@ describe('the Pipeline test', () => {
     expect(second!.pragma).toContain('pipeline-result=0');
   });
 
-  it('[WMSP-237] begins anew with a third request', async () => {
+  it('[WMSP-237] starts over with a third request', async () => {
     const id = await session();
     const peer = await station.peer();
     for (let count = 0; count < 3; count++) peer.request(...pipelineRequest(id));
@@ -131,7 +131,7 @@ describe('the pipelined mode', () => {
     expect(kinds(play!)).toEqual(['M', 'H', 'D']);
   });
 
-  it('[WMSP-225] lets KeepAlive and Log wait until the response ends, while $D goes on', async () => {
+  it('[WMSP-225] makes KeepAlive and Log wait until the response ends, while $D continues', async () => {
     const { peer, id } = await playing();
     peer.request('OPTIONS * HTTP/1.1', NEW, `Pragma: client-id=${id}`);
     peer.request('POST /live HTTP/1.1', NEW, 'Pragma: log-line=a b c', `Pragma: client-id=${id}`, 'Content-Length: 0');
@@ -144,7 +144,7 @@ describe('the pipelined mode', () => {
     expect(all.map(({ status }) => status)).toEqual([200, 200, 204]);
   });
 
-  it('[WMSP-202] sends the zero-length chunk behind $E with Reason 0, and the connection stays', async () => {
+  it('[WMSP-202] sends the zero-length chunk after $E with Reason 0, and the connection stays', async () => {
     const { peer, id } = await playing();
     station.end();
     await peer.until((bytes) => (parseResponses(bytes)[0]?.complete ? true : undefined));
@@ -152,7 +152,7 @@ describe('the pipelined mode', () => {
     expect((await responses(peer, 2))[1]!.status).toBe(200);
   });
 
-  it('[WMSP-256] [WMSP-098] Stop halts the data, ends the response and is answered; the session survives', async () => {
+  it('[WMSP-256] [WMSP-098] stops the data at a Stop, ends the response and answers it; the session survives', async () => {
     const { peer, id } = await playing();
     peer.request('POST /live HTTP/1.1', NEW, `Pragma: xStopStrm=1, client-id=${id}`, 'Content-Length: 0');
     const [play, stop] = await responses(peer, 2);
@@ -173,7 +173,7 @@ describe('the pipelined mode', () => {
     expect(clientIdOf(again[2]!)).toBe(id);
   });
 
-  it('[WMSP-256] reads a Stop that comes in one segment with the Play', async () => {
+  it('[WMSP-256] reads a Stop that arrives in one segment with the Play', async () => {
     const id = clientIdOf(await station.ask('GET /live HTTP/1.1', NEW, 'Pragma: no-cache'));
     const peer = await station.peer();
     const play = [
@@ -193,7 +193,7 @@ describe('the pipelined mode', () => {
     ]);
   });
 
-  it('[WMSP-111] goes on with AFFlags in the next Play of the session', async () => {
+  it('[WMSP-111] continues AFFlags in the next Play of the session', async () => {
     const { peer, id } = await playing();
     station.packet();
     await withData(peer, 1, 2);
@@ -212,7 +212,7 @@ describe('the pipelined mode', () => {
     expect(dataOf(all[2]!)[0]!.afFlags).toBe(2);
   });
 
-  it('[WMSP-253] [WMSP-096] SelectStream ends the response and goes on with $D in its own, in chunks', async () => {
+  it('[WMSP-253] [WMSP-096] ends the response at a SelectStream and continues with $D in its own response, in chunks', async () => {
     const { peer, id } = await playing();
     peer.request(
       'GET /live HTTP/1.1',
@@ -237,7 +237,7 @@ describe('the pipelined mode', () => {
   it.each([
     ['SelectStream', ['Pragma: stream-switch-count=1', 'Pragma: stream-switch-entry=ffff:1:0'], 200],
     ['PlayNextEntry', ['Pragma: xPlayNextEntry=1'], 400],
-  ])('gives nothing of a session to another connection, whatever %s it sends', async (_, lines, status) => {
+  ])('gives no data of a session to another connection, whatever %s it sends', async (_, lines, status) => {
     const victim = await playing();
     const thief = await playing();
     thief.peer.request('GET /live HTTP/1.1', NEW, ...lines, `Pragma: client-id=${victim.id}`);
@@ -252,7 +252,7 @@ describe('the pipelined mode', () => {
     expect(dataOf(answer!)).toEqual([]);
   });
 
-  it('answers a flood of requests on the streaming connection in a bounded way, and goes on', async () => {
+  it('answers a flood of requests on the streaming connection in a bounded way, and continues', async () => {
     const { peer, id } = await playing();
     for (let count = 0; count < 1000; count++) peer.request('OPTIONS * HTTP/1.1', NEW, `Pragma: client-id=${id}`);
     station.packet();
@@ -273,7 +273,7 @@ describe('SelectStream in non-pipelined mode', () => {
       'Content-Length: 0',
     );
 
-  it('[WMSP-094] is a POST on a connection of its own with an empty answer', async () => {
+  it('[WMSP-094] is a POST on its own connection with an empty answer', async () => {
     const watcher = await station.play(NEW, ...PLAY, ...BOTH_STREAMS);
     const response = await select(clientIdOf(watcher.response), 'ffff:2:2');
     expect(response.status).toBe(200);
@@ -282,7 +282,7 @@ describe('SelectStream in non-pipelined mode', () => {
     expect(response.field('Cache-Control')).toMatch(/^no-cache/);
   });
 
-  it('[WMSP-251] turns a stream on at its next key frame, and until there goes on with what flows', async () => {
+  it('[WMSP-251] turns a stream on at its next key frame, and until then continues with the current streams', async () => {
     const watcher = await station.play(NEW, ...PLAY, 'Pragma: stream-switch-entry=ffff:1:2 ffff:2:0');
     station.packet({ stream: AUDIO });
     await watcher.packetsWith('D', 1);
@@ -311,7 +311,7 @@ describe('the packet pair', () => {
     return { response, headSize };
   };
 
-  it('[WMSP-231] [WMSP-233] [WMSP-036] is there exactly when the answer says so', async () => {
+  it('[WMSP-231] [WMSP-233] [WMSP-036] is sent exactly if the answer says so', async () => {
     const { response } = await describePair();
     expect(response.pragma).toContain('packet-pair-experiment=1');
     expect(response.body.subarray(0, 2).toString('latin1')).toBe('$P');
@@ -336,7 +336,7 @@ describe('the packet pair', () => {
     expect(wirePackets(body.subarray(at)).map(({ id }) => id)).toEqual(['M', 'H']);
   });
 
-  it('[WMSP-126] is of random bytes', async () => {
+  it('[WMSP-126] consists of random bytes', async () => {
     const [a, b] = [await describePair(), await describePair()];
     expect(a.response.body.subarray(1100, 2000).equals(b.response.body.subarray(1100, 2000))).toBe(false);
     expect(new Set(a.response.body.subarray(1100, 2000)).size).toBeGreaterThan(200);

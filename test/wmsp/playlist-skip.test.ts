@@ -43,7 +43,7 @@ const titlesOf = (packets: readonly WirePacket[]) =>
 const genIdsOf = (packets: readonly WirePacket[]) =>
   of(packets, 'M').map(({ payload }) => Number(/^playlist-gen-id=(\d+), /.exec(payload.toString('latin1'))![1]));
 
-/** A Play with tokens that name an entry, and what has come with its first data. */
+/** A Play with tokens that name an entry, and its packets up to its first data. */
 async function play(tokens: string, ...lines: string[]): Promise<Watcher> {
   const agent = lines.length > 0 ? lines : [NEW, PREDICTED];
   return station.play('GET /list.wsx HTTP/1.0', ...agent, ...PLAY, ...BOTH_STREAMS, `Pragma: ${tokens}`);
@@ -56,7 +56,7 @@ async function begun(tokens: string, ...lines: string[]) {
   return { titles: titlesOf(packets), kinds: kindsOf(packets), ids: genIdsOf(packets), watcher };
 }
 
-/** A player that closes its connection; the server learns of that in a turn of its own. */
+/** A player that closes its connection; the server learns of that in a separate turn of the event loop. */
 async function leave(watcher: Watcher): Promise<void> {
   watcher.peer.close();
   await station.tickUntil(() => station.server.players === 0, 0);
@@ -80,7 +80,7 @@ describe('playlist-seek-id and pl-offset', () => {
     expect(tokenOf(watcher.response, 'expect-new-header')).toBe('1');
   });
 
-  it('[WMSP-250] [WMSP-115] goes to the one before with $C 0: with another Reason clients would expect no header', async () => {
+  it('[WMSP-250] [WMSP-115] goes to the previous one with $C 0: with another Reason clients would expect no header', async () => {
     const { titles, kinds, ids, watcher } = await begun('playlist-seek-id=3, pl-offset=-1');
     expect([titles, kinds, ids]).toEqual([
       ['c', 'b'],
@@ -90,7 +90,7 @@ describe('playlist-seek-id and pl-offset', () => {
     expect(tokenOf(watcher.response, 'expect-new-header')).toBe('1');
   });
 
-  it('[WMSP-025] stays, and announces nothing, where there is no neighbour', async () => {
+  it('[WMSP-025] stays, and announces nothing, if there is no neighbour', async () => {
     for (const [tokens, title] of [
       ['playlist-seek-id=1, pl-offset=-1', 'a'],
       ['playlist-seek-id=4, pl-offset=1', 'd'],
@@ -140,7 +140,7 @@ describe('playlist-seek-id and pl-offset', () => {
     expect(titlesOf(watcher.packets)).toEqual(['c']);
   });
 
-  it('[WMSP-030] offers what there is from where it is', async () => {
+  it('[WMSP-030] offers the neighbours of the current entry', async () => {
     const featuresAt = async (id: number) =>
       tokenOf((await play(`playlist-seek-id=${id}`)).response, 'features')!.match(/skip\w+/g) ?? [];
     expect(await featuresAt(1)).toEqual(['skipforward']);
@@ -149,7 +149,7 @@ describe('playlist-seek-id and pl-offset', () => {
   });
 });
 
-describe('a Play that goes on', () => {
+describe('a Play that continues', () => {
   it('is in the entry that its playlist-gen-id names', async () => {
     const first = await play('playlist-seek-id=2');
     const id = clientIdOf(first.response);
@@ -168,7 +168,7 @@ describe('a Play that goes on', () => {
     expect(clientIdOf(again.response)).toBe(id);
   });
 
-  it('is in the entry of playlist-seek-id where that differs', async () => {
+  it('is in the entry of playlist-seek-id if that differs', async () => {
     expect((await begun('playlist-gen-id=2, playlist-seek-id=3')).titles).toEqual(['c']);
     expect((await begun('playlist-gen-id=2, pl-offset=1')).titles).toEqual(['b', 'c']);
   });
@@ -190,7 +190,7 @@ describe('an entry that must not be skipped', () => {
     expect(tokenOf(watcher.response, 'features')).toBe('"playlist"');
   });
 
-  it('is played from its beginning at the normal rate, whatever is asked', async () => {
+  it('is played from its beginning at the normal rate, whatever is requested', async () => {
     for (const tokens of [playTokens({ time: 3_000 }), playTokens({ packet: 50 }), playTokens({ rate: '5.000' })]) {
       const watcher = await station.play('GET /list.wsx HTTP/1.0', NEW, ...tokens, ...BOTH_STREAMS);
       const data = of(await watcher.packetsWith('D', 2), 'D');
@@ -198,7 +198,7 @@ describe('an entry that must not be skipped', () => {
     }
   });
 
-  it('cannot be got past by naming another one', async () => {
+  it('cannot be bypassed by naming another one', async () => {
     for (const tokens of [
       'playlist-seek-id=1, pl-offset=1',
       'playlist-seek-id=2',
@@ -208,7 +208,7 @@ describe('an entry that must not be skipped', () => {
       expect((await begun(tokens)).titles).toEqual(['a']);
   });
 
-  it('does not hold up who has been behind it', async () => {
+  it('does not hold up a player that has passed it', async () => {
     const first = await station.play('GET /list.wsx HTTP/1.0', NEW, ...PLAY, ...BOTH_STREAMS);
     const id = `Pragma: client-id=${clientIdOf(first.response)}`;
     await station.tickUntil(() => of(first.packets, 'H').length === 2);
@@ -236,7 +236,7 @@ describe('rewinding in a playlist', () => {
     return kindsOf(await watcher.all());
   };
 
-  it('[WMSP-115] [WMSP-120] ends at the start of an entry with $E 0x000D2F09, and $C 0x400D14BE where another one stands before', async () => {
+  it('[WMSP-115] [WMSP-120] ends at the start of an entry with $E 0x000D2F09, and $C 0x400D14BE if another one precedes it', async () => {
     expect(await rewind(NEW, 2)).toEqual(['M', 'H', 'D', 'Ed2f09', 'C400d14be']);
     expect(await rewind(NEW, 1)).toEqual(['M', 'H', 'D', 'Ed2f09']);
     expect(await rewind(OLD, 2)).toEqual(['H', 'D', 'Ed2f09']);
@@ -300,7 +300,7 @@ describe('a playlist in pipelined mode', () => {
     expect(second!.field('Content-Type')).toBe('application/x-mms-framed');
   });
 
-  it('[WMSP-255] [WMSP-246] has X-StartupProfile, and what is granted, in the answer to a PlayNextEntry that was awaited', async () => {
+  it('[WMSP-255] [WMSP-246] has X-StartupProfile, and the grants, in the answer to an awaited PlayNextEntry', async () => {
     const startup = 'Supported: com.microsoft.wm.sswitch, com.microsoft.wm.startupprofile';
     const { peer, id } = await start(startup);
     const accelerated = 'Pragma: LinkBW=2147483647, AccelBW=2147483647, AccelDuration=18000, Speed=6104.070';
@@ -322,7 +322,7 @@ describe('a playlist in pipelined mode', () => {
     expect(tokenOf(unsupported, 'AccelBW')).toBe('3500000');
   });
 
-  it('[WMSP-253] [WMSP-208] [WMSP-225] goes on in the response of a PlayNextEntry that comes while the entry plays, behind answers that wait', async () => {
+  it('[WMSP-253] [WMSP-208] [WMSP-225] continues in the response of a PlayNextEntry that arrives while the entry plays, after waiting answers', async () => {
     const { peer, id } = await start(PREDICTED);
     await until(() => responses(peer)[0] !== undefined && kinds(peer, 0).filter((kind) => kind === 'D').length === 2);
     expect(kinds(peer, 0)).toEqual(['M', 'H', 'D', 'E1', 'C0', 'M', 'H', 'D']);
@@ -344,7 +344,7 @@ describe('a playlist in pipelined mode', () => {
     expect(flags).toEqual(flags.map((_each, index) => index & 255));
   });
 
-  it('[WMSP-254] takes the streams of a PlayNextEntry for what it sends behind the response alone, from a key frame on', async () => {
+  it('[WMSP-254] applies the streams of a PlayNextEntry only to the data after its response, from a key frame on', async () => {
     await content.media('b.wmv', { seconds: 20 });
     const { peer, id } = await start(PREDICTED, 'Pragma: stream-switch-entry=ffff:1:2 ffff:2:0');
     await until(() => responses(peer)[0] !== undefined && kinds(peer, 0).filter((kind) => kind === 'D').length === 2);
@@ -355,7 +355,7 @@ describe('a playlist in pipelined mode', () => {
     expect(payloads(1).find(({ stream }) => stream === VIDEO)).toMatchObject({ key: true });
   });
 
-  it('[WMSP-252] goes on waiting behind a SelectStream: PlayNextEntry alone starts the entry', async () => {
+  it('[WMSP-252] keeps waiting after a SelectStream: only PlayNextEntry starts the entry', async () => {
     const { peer, id } = await start(NOT_PREDICTED);
     await until(
       () => responses(peer)[0] !== undefined && kinds(peer, 0).includes('C0') && kinds(peer, 0).at(-1) === 'H',
@@ -374,7 +374,7 @@ describe('a playlist in pipelined mode', () => {
     await until(() => data(peer, 2).length > 0);
   });
 
-  it('[WMSP-211] refuses PlayNextEntry where nothing plays, and on another connection', async () => {
+  it('[WMSP-211] refuses PlayNextEntry if nothing plays, and on another connection', async () => {
     const { peer, id } = await start(PREDICTED);
     await until(() => data(peer, 0).length > 0);
     const elsewhere = await station.ask('GET /list.wsx HTTP/1.1', NEW, `Pragma: xPlayNextEntry=1, client-id=${id}`);

@@ -27,9 +27,9 @@ const play = (...lines: string[]): Promise<Watcher> =>
   station.play('GET /list.wsx HTTP/1.0', OLD, ...(lines.length > 0 ? lines : PLAY), ...BOTH_STREAMS);
 const count = (packets: readonly WirePacket[], kind: string) => packets.filter(({ id }) => id === kind).length;
 
-/** The time of the server's clock when something has come. */
+/** Returns the time of the server's clock when something has happened. */
 async function timeOf(happened: () => boolean): Promise<number> {
-  // The server comes to rest in between, so that the clock does not run ahead of a slow machine.
+  // The server settles in between, so that the clock does not run ahead of a slow machine.
   for (let steps = 0; !happened(); steps++) {
     if (steps > 400) throw new Error('It did not happen in time.');
     station.tick(100);
@@ -38,7 +38,7 @@ async function timeOf(happened: () => boolean): Promise<number> {
   return station.now;
 }
 
-/** For so long in the server's time, with all that it can do meanwhile. */
+/** Lets that much of the server's time pass, with everything that it can do meanwhile. */
 async function letPass(milliseconds: number): Promise<void> {
   const end = station.now + milliseconds;
   await station.tickUntil(() => station.now >= end);
@@ -46,7 +46,7 @@ async function letPass(milliseconds: number): Promise<void> {
 }
 
 describe('dur of a live entry', () => {
-  it('is how long a player gets it, whatever its file says', async () => {
+  it('limits how long a player gets it, whatever its file says', async () => {
     await content.playlist('list.wsx', '<media src="/live" dur="20s" clipBegin="3s" clipEnd="4s"/>', 'a.wmv');
     const watcher = await play();
     const begun = station.now;
@@ -54,14 +54,14 @@ describe('dur of a live entry', () => {
     expect(kindsOf(watcher.packets)).toEqual(['H', 'D']);
     const changed = await timeOf(() => count(watcher.packets, 'C') === 1);
     expect(changed - begun).toBeGreaterThanOrEqual(20_000);
-    // The server's time goes on while the machine is busy with something else.
+    // The server's time continues while the machine is busy with something else.
     expect(changed - begun).toBeLessThan(30_000);
     await station.tickUntil(() => watcher.peer.ended);
     expect(kindsOf(await watcher.all())).toEqual(['H', 'D', 'C0', 'H', 'D', 'E0']);
     expect(live.players).toBe(0);
   });
 
-  it('goes on counting when the source changes its header', async () => {
+  it('keeps counting when the source changes its header', async () => {
     await content.playlist('list.wsx', '<media src="/live" dur="20s"/>');
     const watcher = await play();
     const begun = station.now;
@@ -104,7 +104,7 @@ describe('dur of a live entry', () => {
     expect(kindsOf(watcher.packets)).toEqual(['H', 'D', 'C0', 'H', 'D', 'E0']);
   });
 
-  it('leaves nothing behind when the player goes away', async () => {
+  it('leaves nothing open when the player goes away', async () => {
     await content.playlist('list.wsx', '<media src="/live" dur="20s"/>', 'a.wmv');
     const watcher = await play();
     watcher.peer.close();
@@ -115,7 +115,7 @@ describe('dur of a live entry', () => {
 });
 
 describe('begin of an entry', () => {
-  it('is the time from when the player is through with the entry before', async () => {
+  it('counts from the end of the previous entry for the player', async () => {
     await content.playlist('list.wsx', 'a.wmv', '<media src="a.wmv" begin="30s"/>');
     const watcher = await play();
     const begun = station.now;
@@ -128,7 +128,7 @@ describe('begin of an entry', () => {
     expect(kindsOf(await watcher.all())).toEqual(['H', 'D', 'C0', 'H', 'D', 'E0']);
   });
 
-  it('holds for live entries, too, and behind them', async () => {
+  it('applies to live entries, too, and after them', async () => {
     const entry = '<media src="/live" begin="10s" dur="5s"/>';
     await content.playlist('list.wsx', 'a.wmv', entry, entry);
     const watcher = await play();
@@ -139,7 +139,7 @@ describe('begin of an entry', () => {
     expect(Math.round((second - first) / 1000)).toBe(15);
   });
 
-  it('of the first entry holds for a player that comes, and not when it seeks', async () => {
+  it('of the first entry applies to a player that joins, and not when it seeks', async () => {
     await content.playlist('list.wsx', '<media src="a.wmv" begin="30s"/>');
     const seeker = await play(...playTokens({ time: 2000 }));
     await seeker.packetsWith('D', 1);
@@ -150,7 +150,7 @@ describe('begin of an entry', () => {
     expect(kindsOf(await watcher.all())).toEqual(['H', 'D', 'E0']);
   });
 
-  it('is given up when the player goes away meanwhile', async () => {
+  it('is abandoned if the player goes away meanwhile', async () => {
     await content.playlist('list.wsx', '<media src="a.wmv" begin="30s"/>');
     const watcher = await play();
     watcher.peer.close();

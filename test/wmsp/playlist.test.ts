@@ -58,7 +58,7 @@ const titlesOf = (packets: readonly WirePacket[]) =>
     return object?.type === 'contentDescription' ? object.title : undefined;
   });
 
-/** Lets time go by until so many packets of a kind have come. */
+/** Lets time pass until that many packets of a kind have arrived. */
 async function has(watcher: Watcher, kind: string, count: number): Promise<WirePacket[]> {
   await station.tickUntil(() => of(watcher.packets, kind).length >= count);
   return watcher.packets;
@@ -70,7 +70,7 @@ async function playOut(watcher: Watcher): Promise<WirePacket[]> {
 }
 
 describe('a playlist that is described', () => {
-  it('[WMSP-027] [WMSP-028] [WMSP-030] [WMSP-162] has its features by the version of the client', async () => {
+  it('[WMSP-027] [WMSP-028] [WMSP-030] [WMSP-162] has its features according to the version of the client', async () => {
     const featuresFor = async (agent: string) =>
       tokenOf(await station.ask('GET /list.wsx HTTP/1.0', `User-Agent: ${agent}`), 'features')!
         .replaceAll('"', '')
@@ -82,7 +82,7 @@ describe('a playlist that is described', () => {
       expect(await featuresFor(agent)).toEqual(['broadcast', 'playlist']);
   });
 
-  it('[WMSP-014] is no broadcast, but a playlist', async () => {
+  it('[WMSP-014] is a playlist, not a broadcast', async () => {
     const response = await station.ask('GET /list.wsx?WMCache=0 HTTP/1.0', NEW);
     expect(response.field('Cache-Control')).toBe('no-cache, x-wms-stream-type="playlist"');
     expect(titlesOf(wirePackets(response.body))).toEqual(['a']);
@@ -90,7 +90,7 @@ describe('a playlist that is described', () => {
 });
 
 describe('a playlist that is played', () => {
-  it('[WMSP-206] [WMSP-120] [WMSP-114] [WMSP-201] goes from entry to entry with $E 1, $C 0, $M and $H, each entry with an id of its own', async () => {
+  it('[WMSP-206] [WMSP-120] [WMSP-114] [WMSP-201] goes from entry to entry with $E 1, $C 0, $M and $H, each entry with its own id', async () => {
     const watcher = await play(NEW, PREDICTED);
     const id = clientIdOf(watcher.response);
     await has(watcher, 'C', 1);
@@ -108,7 +108,7 @@ describe('a playlist that is played', () => {
     expect(data.map(({ afFlags }) => afFlags)).toEqual(data.map((_each, index) => index & 255));
   });
 
-  it('[WMSP-208] [WMSP-200] predicts the streams of an entry also when the client says nothing of Supported', async () => {
+  it('[WMSP-208] [WMSP-200] predicts the streams of an entry even if the client sends no Supported header', async () => {
     const watcher = await play(NEW);
     const packets = await has(watcher, 'D', 4 * PACKETS_A_SECOND + 1);
     expect(kindsOf(packets)).toEqual(['M', 'H', 'D', 'E1', 'C0', 'M', 'H', 'D']);
@@ -128,7 +128,7 @@ describe('a playlist that is played', () => {
     },
   );
 
-  it('[WMSP-208] [WMSP-209] predicts no further than the entry after the one that the client asked for', async () => {
+  it('[WMSP-208] [WMSP-209] predicts no further than the entry after the requested one', async () => {
     const watcher = await play(NEW, PREDICTED);
     await has(watcher, 'H', 3);
     await station.settle();
@@ -140,7 +140,7 @@ describe('a playlist that is played', () => {
     expect(kindsOf(await playOut(watcher)).slice(-3)).toEqual(['H', 'D', 'E0']);
   });
 
-  it('[WMSP-209] [WMSP-063] [WMSP-252] waits behind $H without prediction, until SelectStream, which is answered on its own', async () => {
+  it('[WMSP-209] [WMSP-063] [WMSP-252] waits after $H without prediction, until SelectStream, which is answered on its own connection', async () => {
     const watcher = await play(NEW, NOT_PREDICTED);
     await has(watcher, 'H', 2);
     station.tick(5_000);
@@ -166,7 +166,7 @@ describe('a playlist that is played', () => {
     expect(kindsOf(await has(watcher, 'D', 8 * PACKETS_A_SECOND + 1)).slice(-3)).toEqual(['M', 'H', 'D']);
   });
 
-  it('[WMSP-207] plays through to clients below 9.0 without $M, and waits for nothing', async () => {
+  it('[WMSP-207] plays to the end for clients below 9.0 without $M, and waits for nothing', async () => {
     const packets = await playOut(await play(OLD));
     expect(kindsOf(packets)).toEqual(['H', 'D', 'C0', 'H', 'D', 'C0', 'H', 'D', 'E0']);
     expect(of(packets, 'D')).toHaveLength(12 * PACKETS_A_SECOND);
@@ -195,7 +195,7 @@ describe('a playlist that is played', () => {
     const watcher = await play(NEW, PREDICTED);
     await watcher.packetsWith('D', 1);
     await select(clientIdOf(watcher.response), `Pragma: client-lag=${lag}`);
-    // Sent 3 s ahead, so the end is reached when the 8 s behind SelectStream are over.
+    // Sent 3 s ahead, so the end is reached when the 8 s after SelectStream are over.
     station.tick(9_000);
     await watcher.packetsWith('E', 1);
     station.tick(pause - 1);
@@ -225,7 +225,7 @@ describe('a playlist that is played', () => {
     }
   });
 
-  it('gives the streams that are like the chosen ones where an entry has others', async () => {
+  it('sends the streams that resemble the chosen ones if an entry has others', async () => {
     await content.media('sound.wma', { video: false, seconds: 2 });
     await content.media('swapped.wmv', { swapped: true, seconds: 2 });
     await content.playlist('list.wsx', 'a.wmv', 'sound.wma', 'swapped.wmv', 'c.wmv');
@@ -253,7 +253,7 @@ describe('a playlist that is played', () => {
     expect(await streams('ffff:1:0 ffff:2:0')).toEqual(['audio,video', 'audio', 'audio,video', 'audio,video']);
   });
 
-  it('passes over what is not there, says so, and ends with $E 0', async () => {
+  it('skips missing entries, says so, and ends with $E 0', async () => {
     await content.playlist('list.wsx', 'missing.wmv', 'a.wmv', 'missing.wmv', 'c.wmv', 'missing.wmv');
     const packets = await playOut(await play(OLD));
     expect(titlesOf(packets)).toEqual(['a', 'c']);
@@ -261,7 +261,7 @@ describe('a playlist that is played', () => {
     expect(content.warnings).toHaveLength(3);
   });
 
-  it('[WMSP-034] [WMSP-033] ends with the max-duration that a client asks for, and not with a longer one', async () => {
+  it('[WMSP-034] [WMSP-033] ends with the requested max-duration, and not with a longer one', async () => {
     const asked = async (maxDuration: number) =>
       playOut(await station.play('GET /list.wsx HTTP/1.0', OLD, ...playTokens({ maxDuration }), ...BOTH_STREAMS));
     expect(titlesOf(await asked(2_000))).toEqual(['a']);
@@ -294,7 +294,7 @@ describe('clips of a playlist', () => {
     expect([clip[0], clip.at(-1)]).toEqual([5 * PACKETS_A_SECOND, 9 * PACKETS_A_SECOND - 1]);
   });
 
-  it('are sought in without leaving them', async () => {
+  it('can be seeked in without leaving them', async () => {
     for (const [tokens, first] of [
       ['stream-time=7500', 7],
       ['stream-time=1000', 5],

@@ -58,7 +58,7 @@ describe('client profiles', () => {
   });
 });
 
-it('knows the proxies that keep one header of a name', () => {
+it('include the proxies that keep only one header of a given name', () => {
   expect(keepsOneHeader(['1.0 gate (squid/5.7)', '1.1 host (tinyproxy/1.11.1)'])).toBe(true);
   expect(keepsOneHeader(['1.1 tinyproxy.example', '1.0 gate (squid/5.7)'])).toBe(false);
 });

@@ -13,7 +13,7 @@ beforeEach(async () => {
 afterEach(() => station.close());
 
 describe('real clients, byte for byte', () => {
-  // What the programs of Debian 12 send; {port} is theirs to fill in.
+  // The requests of the programs in Debian 12; {port} is to be filled in.
   const describeOf: Record<string, string[]> = {
     FFmpeg: [
       'GET /live HTTP/1.1',
@@ -100,7 +100,7 @@ describe('real clients, byte for byte', () => {
     expect((await watcher.packetsWith('D', 1)).map(({ id }) => id)).toEqual(['H', 'D']);
   });
 
-  it('gives the same header in Describe and Play, of at most 16 KiB', async () => {
+  it('get the same header in Describe and Play, of at most 16 KiB', async () => {
     const described = wirePackets((await station.ask(...describeOf['FFmpeg']!)).body)[0]!.payload;
     const played = (await station.play(...playOf['FFmpeg']!)).packets[0]!.payload;
     expect(played.equals(described)).toBe(true);

@@ -22,7 +22,7 @@ afterEach(async () => {
 
 describe('content that is elsewhere', () => {
   it.each(['NSPlayer/7.0', 'NSPlayer/12.0.7680.0', 'NSServer/9.0', 'WMCacheProxy/9.5'])(
-    '[WMSP-227] [WMSP-218] is told to %s with 302 and Location, and the connection closes',
+    '[WMSP-227] [WMSP-218] is answered to %s with 302 and Location, and the connection closes',
     async (agent) => {
       const peer = await station.peer();
       peer.request('GET /moved.wmv HTTP/1.1', `User-Agent: ${agent}`, 'Connection: keep-alive');
@@ -35,7 +35,7 @@ describe('content that is elsewhere', () => {
     },
   );
 
-  it('[WMSP-227] is told with 305 where a proxy is to be asked, whatever the version', async () => {
+  it('[WMSP-227] is answered with 305 if a proxy is to be asked, whatever the version', async () => {
     for (const agent of [OLD, NEW]) {
       const response = await station.ask('GET /proxied.wmv HTTP/1.1', agent);
       expect(response.status).toBe(305);
@@ -59,13 +59,13 @@ describe('content that is elsewhere', () => {
     expect(log.status).toBe(400);
   });
 
-  it('[WMSP-227] makes no session', async () => {
+  it('[WMSP-227] creates no session', async () => {
     await station.ask('GET /moved.wmv HTTP/1.1', NEW);
     await station.play('GET /moved.wmv HTTP/1.0', NEW, ...PLAY, ...BOTH_STREAMS);
     expect(station.server.sessions).toBe(0);
   });
 
-  it('[WMSP-228] [WMSP-077] is a header with one FILENAME command at the preroll for clients below 7.0', async () => {
+  it('[WMSP-228] [WMSP-077] is answered with a header with one FILENAME command at the preroll for clients below 7.0', async () => {
     const response = await station.ask('GET /moved.wmv HTTP/1.0', 'User-Agent: NSPlayer/6.4.9.1121');
     expect(response.status).toBe(200);
     expect(response.field('Content-Type')).toBe('application/vnd.ms.wms-hdr.asfv1');
@@ -81,12 +81,12 @@ describe('content that is elsewhere', () => {
     ]);
   });
 
-  it('is 302 for open-source players below 7.0, which know no script commands', async () => {
+  it('is answered with 302 to open-source players below 7.0, which know no script commands', async () => {
     const response = await station.ask('GET /moved.wmv HTTP/1.0', 'User-Agent: NSPlayer/4.1.0.3856');
     expect([response.status, response.field('Location')]).toEqual([302, ELSEWHERE]);
   });
 
-  it('is that header and $E for a Play of such a client', async () => {
+  it('is answered with that header and $E to a Play of such a client', async () => {
     const watcher = await station.play('GET /moved.wmv HTTP/1.0', 'User-Agent: NSPlayer/6.4', ...PLAY);
     expect(watcher.response.field('Content-Type')).toBe('application/x-mms-framed');
     expect(kindsOf(await watcher.all())).toEqual(['H', 'E0']);
@@ -102,7 +102,7 @@ describe('content that is elsewhere', () => {
     expect((await station.ask('GET /long.wmv HTTP/1.0', NEW)).field('Location')).toBe(url);
   });
 
-  it('is told for other requests without a body', async () => {
+  it('is answered without a body to other requests', async () => {
     for (const kind of ['getcontentinfo', 'sendevent']) {
       for (const agent of [OLD, NEW]) {
         const response = await station.ask(

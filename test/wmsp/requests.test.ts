@@ -43,7 +43,7 @@ describe('the type of a request', () => {
     expect(typeOf('POST /a HTTP/1.1', UA, 'Pragma: log-line=1 2 3', 'Pragma: xStopStrm=1')).not.toBe('Log');
   });
 
-  it('[WMSP-015] knows the content types of the other POST requests, with a charset too', () => {
+  it('[WMSP-015] is known from the content types of the other POST requests, with a charset too', () => {
     expect(typeOf('POST /a HTTP/1.1', UA, 'Content-Type: application/x-wms-getcontentinfo')).toBe('GetContentInfo');
     expect(typeOf('POST /a HTTP/1.1', UA, 'Content-Type: application/x-wms-sendevent;charset=UTF-8')).toBe('SendEvent');
     expect(typeOf('POST /a HTTP/1.1', UA, 'Content-Type: application/x-www-form-urlencoded')).toBe('invalid');
@@ -62,11 +62,11 @@ describe('the type of a request', () => {
     ['POST', 'xPlayStrm=1'],
     ['POST', 'xPlayNextEntry=1, xStopStrm=1'],
     ['POST', 'pipeline-request=1, xKeepAliveInPause=1'],
-  ])('[WMSP-275] [WMSP-211] is none of them for a %s with %s', (method, tokens) => {
+  ])('[WMSP-275] [WMSP-211] is undefined for a %s with %s', (method, tokens) => {
     expect(typeOf(`${method} /a HTTP/1.1`, UA, `Pragma: ${tokens}`)).toBe('invalid');
   });
 
-  it('[WMSP-275] is none of them for a log that is also something else', () => {
+  it('[WMSP-275] is undefined for a log that is also something else', () => {
     for (const token of ['xKeepAliveInPause=1', 'xStopStrm=1', 'stream-switch-entry=ffff:1:0', 'pipeline-request=1'])
       expect(typeOf('POST /a HTTP/1.1', UA, 'Pragma: log-line=1 2 3', `Pragma: ${token}`)).toBe('invalid');
     for (const type of ['x-wms-sendevent', 'x-wms-getcontentinfo'])
@@ -78,7 +78,7 @@ describe('the type of a request', () => {
     );
   });
 
-  it('is nothing of this protocol without one of its User-Agents', () => {
+  it('is foreign without a User-Agent of this protocol', () => {
     expect(classify('GET /a HTTP/1.1')).toBe('foreign');
     expect(classify('GET /a HTTP/1.1', 'User-Agent: Mozilla/5.0 NSPlayer/9.0')).toBe('foreign');
   });
@@ -93,7 +93,7 @@ describe('User-Agent', () => {
     expect(parseClientProduct('NSServer/9.0; via WMCacheProxy')).toMatchObject({ major: 9, minor: 0 });
   });
 
-  it('is known without a version, and with leading zeros', () => {
+  it('is recognized without a version, and with leading zeros', () => {
     expect(parseClientProduct('NSPlayer')).toMatchObject({ token: 'NSPlayer', major: 0 });
     expect(parseClientProduct('NSPlayer/09.00.00.3178')).toMatchObject({ major: 9, minor: 0 });
   });

@@ -34,7 +34,7 @@ function play(tokens: PlayTokens | readonly string[], name = 'clip.wmv', streams
   return station.play(`GET /${name} HTTP/1.0`, NEW, ...lines, ...streams);
 }
 
-/** All packets of a Play. */
+/** Returns all packets of a Play. */
 async function played(
   tokens: PlayTokens | readonly string[],
   name?: string,
@@ -49,7 +49,7 @@ async function played(
 const firstOf = async (tokens: PlayTokens | readonly string[], name?: string) =>
   locationsOf(await played(tokens, name))[0];
 
-describe('where a Play begins', () => {
+describe('the start of a Play', () => {
   it.each(['clip.wmv', 'plain.wmv'])(
     '[WMSP-241] [WMSP-029] is the key frame at or before stream-time, in %s',
     async (name) => {
@@ -64,13 +64,13 @@ describe('where a Play begins', () => {
     },
   );
 
-  it('[WMSP-241] is packet-num when stream-time is 0 or 4294967295', async () => {
+  it('[WMSP-241] is packet-num if stream-time is 0 or 4294967295', async () => {
     expect(await firstOf({ time: 0, packet: 45 })).toBe(45);
     expect(await firstOf({ time: NONE, packet: 45 })).toBe(45);
     expect(await firstOf({ time: 2000, packet: 45 })).toBe(30);
   });
 
-  it('[WMSP-241] is stream-offset when neither of the others is given', async () => {
+  it('[WMSP-241] is stream-offset if neither of the others is given', async () => {
     const offset = `0:${headerSize + 60 * PACKET_SIZE}`;
     expect(await firstOf({ time: 0, offset })).toBe(60);
     expect(await firstOf({ time: NONE, offset })).toBe(60);
@@ -78,13 +78,13 @@ describe('where a Play begins', () => {
     expect(await firstOf({ packet: 45, offset })).toBe(45);
   });
 
-  it('[WMSP-241] is the beginning when nothing is given, or the offset is 0', async () => {
+  it('[WMSP-241] is the beginning if nothing is given, or the offset is 0', async () => {
     expect(await firstOf({ time: NONE })).toBe(0);
     expect(await firstOf({ offset: NO_OFFSET })).toBe(0);
     expect(await firstOf({ offset: '0:0' })).toBe(0);
   });
 
-  it('[WMSP-242] counts absent tokens as if they were to be ignored, so that packet-num=0 outranks an offset', async () => {
+  it('[WMSP-242] treats absent tokens like ignored ones, so that packet-num=0 takes precedence over an offset', async () => {
     const offset = `stream-offset=0:${headerSize + 60 * PACKET_SIZE}`;
     const asked = (...tokens: string[]) => firstOf([`Pragma: ${['xPlayStrm=1', ...tokens].join()}`]);
     expect(await asked()).toBe(0);
@@ -94,7 +94,7 @@ describe('where a Play begins', () => {
     expect(await asked('stream-time=3000', 'packet-num=0', offset)).toBe(45);
   });
 
-  it('begins a stream with a key frame, and has the audio from there', async () => {
+  it('is a key frame of the video, with the audio from there', async () => {
     const data = dataOf(await played({ time: 4_500 }));
     const payloads = data.flatMap(({ payload }) => parsePacket(payload).payloads);
     expect(payloads.find(({ stream }) => stream === VIDEO)).toMatchObject({ key: true });
@@ -102,7 +102,7 @@ describe('where a Play begins', () => {
     expect(data.at(-1)!.location).toBe(SECONDS * PACKETS_A_SECOND - 1);
   });
 
-  it('plays the last key frame for a time behind the end, and nothing for a packet there', async () => {
+  it('is the last key frame for a time after the end, and nothing for such a packet', async () => {
     expect(locationsOf(await played({ time: 3_000_000 }))[0]).toBe(135);
     expect(kindsOf(await played({ packet: 150 }))).toEqual(['M', 'H', 'E0']);
     expect(kindsOf(await played({ packet: 4294967294 }))).toEqual(['M', 'H', 'E0']);
@@ -120,26 +120,26 @@ describe('max-duration', () => {
     expect(await lastOf({ time: 4_500, maxDuration: 1_500 })).toBe(6 * PACKETS_A_SECOND - 1);
   });
 
-  it('[WMSP-033] is a time in the file when its top bit is set', async () => {
+  it('[WMSP-033] is a time in the file if its top bit is set', async () => {
     const absolute = (milliseconds: number) => 2 ** 31 + milliseconds;
     expect(await lastOf({ maxDuration: absolute(2_000) })).toBe(2 * PACKETS_A_SECOND - 1);
     expect(await lastOf({ time: 4_000, maxDuration: absolute(6_000) })).toBe(6 * PACKETS_A_SECOND - 1);
     expect(await lastOf({ packet: 60, maxDuration: absolute(6_000) })).toBe(6 * PACKETS_A_SECOND - 1);
   });
 
-  it('[WMSP-034] plays to the end when it is 0 or longer than what there is', async () => {
+  it('[WMSP-034] plays to the end if it is 0 or longer than the rest', async () => {
     for (const maxDuration of [0, 2 ** 31, 10_000, 11_000, 2 ** 31 - 1, 2 ** 32 - 1])
       expect([maxDuration, await lastOf({ maxDuration })]).toEqual([maxDuration, lastPacket]);
     expect(await lastOf({ time: 5_000, maxDuration: 6_000 })).toBe(lastPacket);
   });
 
-  it('plays next to nothing when it ends before it begins', async () => {
+  it('plays next to nothing if it ends before it begins', async () => {
     expect(await lastOf({ time: 5_000, maxDuration: 2 ** 31 + 1_000 })).toBeLessThanOrEqual(5 * PACKETS_A_SECOND + 1);
   });
 });
 
 describe('rate', () => {
-  it('[WMSP-264] is 1 when there is none', async () => {
+  it('[WMSP-264] is 1 by default', async () => {
     const packets = await played(['Pragma: xPlayStrm=1']);
     expect(dataOf(packets)).toHaveLength(SECONDS * PACKETS_A_SECOND);
     expect(packets.at(-1)).toMatchObject({ id: 'E', reason: 0 });
@@ -163,12 +163,12 @@ describe('rate', () => {
     }
   });
 
-  it('ends by max-duration in both directions', async () => {
+  it('respects max-duration in both directions', async () => {
     expect(locationsOf(await played({ rate: '2.000', time: 2_000, maxDuration: 3_000 }))).toEqual([30, 45, 60]);
     expect(locationsOf(await played({ rate: '-2.000', time: 8_000, maxDuration: 3_000 }))).toEqual([120, 105, 90]);
   });
 
-  it('is the normal one for what cannot be stridden through', async () => {
+  it('is the normal one for content that is not stridable', async () => {
     await content.media('song.wma', { video: false, seconds: 2 });
     const packets = await played({ rate: '5.000' }, 'song.wma', ['Pragma: stream-switch-entry=ffff:2:0']);
     expect(dataOf(packets)).toHaveLength(10);
@@ -179,7 +179,7 @@ describe('rate', () => {
     expect(watcher.response.status).toBe(400);
   });
 
-  it.each(['fast', '', '"', '--1'])('[WMSP-019] of %j is as good as none', async (rate) => {
+  it.each(['fast', '', '"', '--1'])('[WMSP-019] of %j counts as absent', async (rate) => {
     const watcher = await play({ rate });
     expect(watcher.response.status).toBe(200);
     await watcher.packetsWith('D', 40);

@@ -48,7 +48,7 @@ async function waiting(): Promise<Watcher> {
   return watcher;
 }
 
-/** The same in pipelined mode, with the connection that it uses. */
+/** The same in pipelined mode, with its connection. */
 async function pipelined(...lines: string[]): Promise<RawPeer> {
   const peer = await station.peer();
   peer.request('GET /list.wsx HTTP/1.1', NEW, 'Pragma: version11-enabled=1', ...PLAY, ...BOTH_STREAMS, ...lines);
@@ -75,7 +75,7 @@ describe('Idle-Timeout', () => {
     expect((await peer.untilClosed()).toString('latin1')).toMatch(/\r\n0\r\n\r\n$/);
   });
 
-  it('[WMSP-260] closes the connection that a client has kept behind the end of its stream', async () => {
+  it('[WMSP-260] closes the connection that a client has kept open after the end of its stream', async () => {
     const peer = await pipelined();
     await station.tickUntil(() => peer.received.toString('latin1').endsWith('\r\n0\r\n\r\n'));
     await station.settle();
@@ -85,7 +85,7 @@ describe('Idle-Timeout', () => {
     expect(station.server.sessions).toBe(0);
   });
 
-  it('[WMSP-279] [WMSP-260] closes all connections of the session, and no other', async () => {
+  it('[WMSP-279] [WMSP-260] closes all connections of the session, and no others', async () => {
     const describing = await station.peer();
     describing.request('GET /list.wsx HTTP/1.1', NEW, 'Connection: keep-alive');
     const id = clientIdOf(await describing.until(parseWholeResponse));
@@ -95,7 +95,7 @@ describe('Idle-Timeout', () => {
       peer.request('GET /list.wsx HTTP/1.1', NEW, 'Connection: keep-alive', `Pragma: client-id=${id}`);
       await peer.until(parseWholeResponse);
     }
-    // Another session has come over this one since.
+    // Another session has used this connection since.
     idle(40_000);
     shared.request('GET /list.wsx HTTP/1.1', NEW, 'Connection: keep-alive');
     await shared.until((bytes) =>
@@ -108,7 +108,7 @@ describe('Idle-Timeout', () => {
     expect([shared.ended, station.server.sessions]).toEqual([false, 1]);
   });
 
-  it('[WMSP-217] starts anew with each request of a client that waits', async () => {
+  it('[WMSP-217] restarts with each request of a waiting client', async () => {
     const watcher = await waiting();
     for (let round = 0; round < 3; round++) {
       idle(60_000);
@@ -126,8 +126,8 @@ describe('Idle-Timeout', () => {
     expect(kindsOf(await watcher.all()).slice(-3)).toEqual(['H', 'D', 'E0']);
   });
 
-  it('is that of each session alone, whatever others do', async () => {
-    // Long enough that the second entry comes only once time goes by.
+  it('is separate for each session, whatever others do', async () => {
+    // Long enough that the second entry is announced only as time passes.
     await content.media('a.wmv', { seconds: 8 });
     await station.ask('GET /a.wmv HTTP/1.1', NEW);
     const watcher = await station.play('GET /list.wsx HTTP/1.0', NEW, NOT_PREDICTED, ...PLAY, ...BOTH_STREAMS);
@@ -136,7 +136,7 @@ describe('Idle-Timeout', () => {
     await station.tickUntil(() => headers(watcher) === 2);
     expect(station.server.sessions).toBe(3);
     idle(26_000);
-    // The one that waits began to do so later.
+    // The waiting session began to wait later.
     expect(station.server.sessions).toBe(1);
   });
 });
@@ -167,7 +167,7 @@ describe('a client-id from another address', () => {
     expect(kindsOf(await watcher.all())).toEqual(['M', 'H', 'D', 'E0']);
   });
 
-  it('[WMSP-229] gets a session of its own with a Describe or a Play', async () => {
+  it('[WMSP-229] gets its own session with a Describe or a Play', async () => {
     const id = clientIdOf(await station.ask('GET /a.wmv HTTP/1.1', NEW));
     elsewhere();
     const described = await station.ask('GET /a.wmv HTTP/1.1', NEW, `Pragma: client-id=${id}`);
@@ -182,7 +182,7 @@ describe('a client-id from another address', () => {
 describe('a client that is quicker than the disk', () => {
   let held: Array<() => void>;
 
-  /** The same content, whose programs move on when they are let. */
+  /** The same content, whose programs move on when the test lets them. */
   const slow: AnyContent = {
     find: async (request) => {
       const found = (await content.find(request)) as Found;
@@ -212,7 +212,7 @@ describe('a client that is quicker than the disk', () => {
     station = await Station.open({ content: slow });
   });
 
-  it('gets nothing of the entry after the one that it left, in its next Play', async () => {
+  it('gets no data of the entry after the one that it left, in its next Play', async () => {
     const first = await station.play('GET /list.wsx HTTP/1.0', NEW, ...PLAY, ...BOTH_STREAMS);
     await station.tickUntil(() => held.length === 1);
     first.peer.close();
@@ -237,7 +237,7 @@ describe('a broadcast without prediction', () => {
 
   const play = () => station.play(NEW, NOT_PREDICTED, ...PLAY, ...BOTH_STREAMS);
 
-  it('[WMSP-209] [WMSP-252] waits behind another header until SelectStream', async () => {
+  it('[WMSP-209] [WMSP-252] waits after another header until SelectStream', async () => {
     const watcher = await play();
     await watcher.packetsWith('D', 1);
     station.header({ title: 'next' });
@@ -249,7 +249,7 @@ describe('a broadcast without prediction', () => {
     expect(kindsOf(await watcher.packetsWith('D', 2)).at(-1)).toBe('D');
   });
 
-  it('tells of yet another header when the streams of the last one are chosen too late', async () => {
+  it('announces yet another header if the streams of the last one are chosen too late', async () => {
     const watcher = await play();
     await watcher.packetsWith('D', 1);
     station.header({ title: 'second' });
@@ -264,7 +264,7 @@ describe('a broadcast without prediction', () => {
     await watcher.packetsWith('D', 2);
   });
 
-  it('ends with $E 0 when the broadcast is over by then', async () => {
+  it('ends with $E 0 if the broadcast is over by then', async () => {
     const watcher = await play();
     await watcher.packetsWith('D', 1);
     station.header({ title: 'second' });
@@ -276,7 +276,7 @@ describe('a broadcast without prediction', () => {
 });
 
 describe('the packet pair', () => {
-  it('[WMSP-234] leaves in segments: the head with the first $P, then the second one on its own', async () => {
+  it('[WMSP-234] is sent in segments: the head with the first $P, then the second one on its own', async () => {
     const peer = await station.peer();
     const writes: Buffer[] = [];
     const write = Socket.prototype.write;
@@ -295,8 +295,8 @@ describe('the packet pair', () => {
   });
 });
 
-describe('a file that cannot be read on', () => {
-  it('[WMSP-001] ends with $E and an HRESULT of Microsoft, and nobody else notices', async () => {
+describe('a file that can no longer be read', () => {
+  it('[WMSP-001] ends with $E and an HRESULT of Microsoft, and does not affect others', async () => {
     await station.close();
     const errors: unknown[] = [];
     station = await Station.open({ content, onError: (error) => errors.push(error) });

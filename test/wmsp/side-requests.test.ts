@@ -62,14 +62,14 @@ describe('KeepAlive', () => {
     expect((await station.ask('OPTIONS * HTTP/1.1', NEW, 'Pragma: client-id=77')).status).toBe(200);
   });
 
-  it('[WMSP-225] is answered at once on a connection of its own while the session streams', async () => {
+  it('[WMSP-225] is answered at once on its own connection while the session is streaming', async () => {
     const watcher = await station.play(OLD, ...PLAY, ...BOTH_STREAMS);
     expect((await keepAlive(clientIdOf(watcher.response))).status).toBe(200);
     station.packet();
     expect(await watcher.packetsWith('D', 2)).toHaveLength(3);
   });
 
-  it('[WMSP-225] does not disturb the stream when it comes on the streaming connection', async () => {
+  it('[WMSP-225] does not disturb the stream if it arrives on the streaming connection', async () => {
     const watcher = await station.play(OLD, ...PLAY, ...BOTH_STREAMS);
     const id = clientIdOf(watcher.response);
     watcher.peer.request(
@@ -94,7 +94,7 @@ describe('Log', () => {
     station = await Station.open({ onLog: (log) => logs.push(log) });
   });
 
-  it('[WMSP-079] [WMSP-257] as a log-line is handed on and answered without a body', async () => {
+  it('[WMSP-079] [WMSP-257] as a log-line is passed on and answered without a body', async () => {
     const id = clientIdOf(await describeRequest(OLD));
     const line = '127.0.0.1 2003-01-01 00:00:00 - /live 0 12 1 200';
     const response = await station.ask(
@@ -126,7 +126,7 @@ describe('Log', () => {
     expect(logs).toEqual([{ clientId: id, path: '/live', form: 'xml', text: xml }]);
   });
 
-  it('[WMSP-257] is checked, and handed on with what it says', async () => {
+  it('[WMSP-257] is checked, and passed on in parsed form', async () => {
     const id = clientIdOf(await describeRequest(NEW));
     const text = buildXmlLog({
       kind: 'streaming',
@@ -151,7 +151,7 @@ describe('Log', () => {
     });
   });
 
-  it('[WMSP-257] is not refused for what it says', async () => {
+  it('[WMSP-257] is not refused for its contents', async () => {
     const id = clientIdOf(await describeRequest(OLD));
     const response = await station.ask(
       'POST /live HTTP/1.0',
@@ -176,7 +176,7 @@ describe('Log', () => {
     expect(logs).toEqual([]);
   });
 
-  it('is refused when it is far too large', async () => {
+  it('is refused if it is far too large', async () => {
     const id = clientIdOf(await describeRequest(NEW));
     const peer = await station.peer();
     peer.request(
@@ -207,7 +207,7 @@ describe('other requests', () => {
     expect(response.field('Cache-Control')).toContain('x-wms-stream-type="broadcast"');
   });
 
-  it('[WMSP-226] closes the connection behind GetContentInfo', async () => {
+  it('[WMSP-226] closes the connection after GetContentInfo', async () => {
     const peer = await station.peer();
     peer.request('POST /live HTTP/1.1', NEW, 'Content-Type: application/x-wms-getcontentinfo', 'Content-Length: 0');
     expect(parseWholeResponse(await peer.untilClosed())?.status).toBe(200);
@@ -230,13 +230,13 @@ describe('other requests', () => {
     expect(response.status).toBe(404);
   });
 
-  it('[WMSP-211] what is of no type, or has the wrong method, is an error', async () => {
+  it('[WMSP-211] a request of no type, or with the wrong method, is an error', async () => {
     expect((await station.ask('POST /live HTTP/1.1', OLD, 'Content-Length: 0')).status).toBe(400);
     expect((await station.ask('DELETE /live HTTP/1.1', OLD)).status).toBe(400);
     expect((await station.ask('OPTIONS /live HTTP/1.1', OLD)).status).toBe(400);
   });
 
-  it('[WMSP-210] what comes from another program is not served media', async () => {
+  it('[WMSP-210] another program is not served media', async () => {
     expect((await station.ask('GET /live HTTP/1.1', 'User-Agent: Mozilla/5.0')).status).toBe(404);
     expect((await station.ask('GET /live HTTP/1.1')).status).toBe(404);
   });
@@ -247,7 +247,7 @@ describe('other requests', () => {
     expect(ids.size).toBe(50);
   });
 
-  it('[WMSP-003] headers that nobody defined change nothing', async () => {
+  it('[WMSP-003] undefined headers have no effect', async () => {
     const response = await describeRequest(
       OLD,
       'X-Nonsense: 1',

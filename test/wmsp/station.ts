@@ -19,7 +19,7 @@ import {
   wirePackets,
 } from '../support/wire.js';
 
-/** The identity of a client below 9.0 and of one from 9.0. */
+/** The identities of a client below 9.0 and of one from 9.0. */
 export const OLD = 'User-Agent: NSPlayer/4.1.0.3856';
 export const NEW = 'User-Agent: NSPlayer/12.0.7680.0';
 
@@ -31,7 +31,7 @@ export interface PlayTokens {
   readonly maxDuration?: number | string;
 }
 
-/** What a Play says beside its identity. */
+/** The tokens of a Play, apart from its identity. */
 export function playTokens(tokens: PlayTokens = {}): string[] {
   const { rate = '1.000', time = 0, packet = 4294967295, offset = '4294967295:4294967295', maxDuration = 0 } = tokens;
   return [
@@ -54,7 +54,7 @@ export interface StationOptions extends Partial<WmspServerOptions> {
 
 export const EVERYBODY = ruleOf({});
 
-/** A WMSP server with one broadcast at /live, which the test feeds, or with other content, and raw clients on it. */
+/** A WMSP server with one broadcast at /live, which the test feeds, or with other content, and raw clients. */
 export class Station {
   readonly broadcast = new Broadcast({ batchInterval: 0, burst: 1000 });
   readonly server: WmspServer;
@@ -80,7 +80,7 @@ export class Station {
       pathOf,
       now: () => this.now,
       ticker: this.#ticker,
-      // So that what is sent tells when it was due.
+      // So that the data shows when it was due.
       ahead: 0,
       onError: (error) => this.errors.push(error),
       ...options,
@@ -118,15 +118,15 @@ export class Station {
     this.broadcast.write({ type: 'end', moreEntries: reason === 1, reason });
   }
 
-  /** Lets time go by for the server. */
+  /** Lets time pass for the server. */
   tick(milliseconds: number): void {
     this.now += milliseconds;
     this.#ticker.tick();
   }
 
   /**
-   * Lets the server's time go by until something has happened; `step` ms for each turn of the event loop of a millisecond, so that
-   * sockets and disk keep up.
+   * Lets the server's time pass until something has happened; `step` ms for each turn of the event loop of a
+   * millisecond, so that sockets and disk keep up.
    */
   async tickUntil(happened: () => boolean, step = 100): Promise<void> {
     const deadline = Date.now() + 20_000;
@@ -137,7 +137,7 @@ export class Station {
     }
   }
 
-  /** Lets the server come to rest, so that what has not happened by then does not happen. */
+  /** Lets the server settle, so that nothing more happens without time passing. */
   async settle(): Promise<void> {
     for (let round = 0; round < 3; round++) {
       this.tick(0);
@@ -152,14 +152,14 @@ export class Station {
     return peer;
   }
 
-  /** A request on a connection of its own, and its whole response. */
+  /** Sends a request on its own connection, and returns its whole response. */
   async ask(...lines: string[]): Promise<WireResponse> {
     const peer = await this.peer();
     peer.request(...lines);
     return peer.until(parseWholeResponse);
   }
 
-  /** A Play on a connection of its own, once its response head and $H have come. */
+  /** Starts a Play on its own connection; resolves once its response head and $H have arrived. */
   async play(...lines: string[]): Promise<Watcher> {
     const peer = await this.peer();
     peer.request(...(lines.some((line) => line.startsWith('GET')) ? [] : ['GET /live HTTP/1.0']), ...lines);
@@ -193,7 +193,7 @@ export class Watcher {
     return wirePackets(parseResponse(this.peer.received)!.body);
   }
 
-  /** Waits until `count` packets of that kind have come, and gives all packets. */
+  /** Waits until `count` packets of that kind have arrived, and returns all packets. */
   async packetsWith(id: string, count: number): Promise<WirePacket[]> {
     return this.peer.until((bytes) => {
       const packets = wirePackets(parseResponse(bytes)!.body);
@@ -201,24 +201,24 @@ export class Watcher {
     });
   }
 
-  /** Waits for the end of the connection, and gives all packets. */
+  /** Waits for the end of the connection, and returns all packets. */
   async all(): Promise<WirePacket[]> {
     return wirePackets(parseResponse(await this.peer.untilClosed())!.body);
   }
 }
 
-/** The kinds of packets, $C and $E with their Reason in hexadecimal; runs of $D as one. */
+/** Returns the kinds of packets, $C and $E with their Reason in hexadecimal; consecutive $D count once. */
 export function kindsOf(packets: readonly WirePacket[]): string[] {
   const kinds = packets.map(({ id, reason }) => (id === 'C' || id === 'E' ? `${id}${reason.toString(16)}` : id));
   return kinds.filter((kind, index) => kind !== 'D' || kinds[index - 1] !== 'D');
 }
 
-/** The value of a Pragma token. */
+/** Returns the value of a Pragma token. */
 export function tokenOf({ pragma }: WireResponse, name: string): string | undefined {
   return pragma.find((token) => token.startsWith(`${name}=`))?.slice(name.length + 1);
 }
 
-/** The client-id that a response names. */
+/** Returns the client-id in a response. */
 export function clientIdOf(response: WireResponse): number {
   const token = response.pragma.find((candidate) => candidate.startsWith('client-id='));
   return Number(token?.slice('client-id='.length));

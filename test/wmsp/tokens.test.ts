@@ -9,7 +9,7 @@ const IN_RESPONSES = new Set([
   ...['packet-pair-experiment', 'pipeline-experiment', 'pipeline-result'],
 ]);
 const BELOW_9 = new Set(['no-cache', 'client-id', 'timeout', 'features', 'xresetstrm', 'accelbw', 'accelduration']);
-/** Everything that a request may say. */
+/** All tokens that a request may have. */
 const ALL_TOKENS = [
   ...PLAY,
   ...BOTH_STREAMS,
@@ -42,7 +42,7 @@ afterEach(async () => {
   await content.close();
 });
 
-/** The heads of what a client gets for each type of request, with everything that it may ask for. */
+/** The heads of the responses to each type of request, with everything that a client may ask for. */
 async function responsesFor(agent: string): Promise<WireResponse[]> {
   const all: WireResponse[] = [];
   const other = ALL_TOKENS.filter((line) => !/xPlayStrm|stream-switch/.test(line));
@@ -78,7 +78,7 @@ async function responsesFor(agent: string): Promise<WireResponse[]> {
 
 const names = ({ pragma }: WireResponse) => pragma.map((token) => token.split('=')[0]!.toLowerCase());
 
-describe('what a response says', () => {
+describe('the contents of a response', () => {
   it.each([
     'NSPlayer/4.1.0.3856',
     'NSPlayer/7.10.0.3059',
@@ -86,7 +86,7 @@ describe('what a response says', () => {
     'NSPlayer/8.0',
     'NSPlayer/9.0',
     'NSPlayer/12.0',
-  ])('[WMSP-272] is nothing that is defined for requests alone: %s', async (agent) => {
+  ])('[WMSP-272] include nothing that is defined only for requests: %s', async (agent) => {
     for (const response of await responsesFor(`User-Agent: ${agent}`)) {
       expect(names(response).filter((name) => !IN_RESPONSES.has(name))).toEqual([]);
       for (const name of REQUEST_HEADERS) expect(response.field(name)).toBeUndefined();
@@ -94,7 +94,7 @@ describe('what a response says', () => {
   });
 
   it.each(['NSPlayer/4.1.0.3856', 'NSPlayer/7.10.0.3059', 'NSServer/4.1.0.3920', 'NSPlayer/8.0'])(
-    '[WMSP-273] is nothing that came with 9.0 to clients below: %s',
+    '[WMSP-273] include nothing that came with 9.0 for clients below: %s',
     async (agent) => {
       for (const response of await responsesFor(`User-Agent: ${agent}`)) {
         expect(names(response).filter((name) => !BELOW_9.has(name))).toEqual([]);
@@ -106,15 +106,15 @@ describe('what a response says', () => {
     },
   );
 
-  it('[WMSP-273] is all of that to clients from 9.0', async () => {
+  it('[WMSP-273] include all of that for clients from 9.0', async () => {
     const said = new Set((await responsesFor(NEW)).flatMap(names));
     for (const name of IN_RESPONSES) {
-      // Of two accelerations one is granted.
+      // Only one of two accelerations is granted.
       if (!/^accel|^pipeline-result/.test(name)) expect(said).toContain(name);
     }
   });
 
-  it('[WMSP-233] [WMSP-231] has no $P for clients below 9.0, also where they ask for them', async () => {
+  it('[WMSP-233] [WMSP-231] include no $P for clients below 9.0, even if they ask for them', async () => {
     for (const agent of ['NSPlayer/4.1', 'NSPlayer/8.0', 'NSServer/4.1']) {
       const response = await station.ask(
         'GET /a.wmv HTTP/1.0',
@@ -126,7 +126,7 @@ describe('what a response says', () => {
     }
   });
 
-  it('[WMSP-273] is an error where a client below 9.0 uses what came with it', async () => {
+  it('[WMSP-273] are an error if a client below 9.0 uses features of 9.0', async () => {
     const agent = 'User-Agent: NSPlayer/8.0';
     const id = `Pragma: client-id=${clientIdOf(await station.ask('GET /a.wmv HTTP/1.1', agent))}`;
     for (const token of ['pipeline-request=1', 'xPlayNextEntry=1'])
@@ -136,7 +136,7 @@ describe('what a response says', () => {
 
 describe('Cache-Control', () => {
   it.each(['/a.wmv', '/list.wsx'])(
-    '[WMSP-004] begins with no-cache, and directives follow, each behind a comma: %s',
+    '[WMSP-004] begins with no-cache, and directives follow, each after a comma: %s',
     async (path) => {
       for (const agent of ['NSPlayer/4.1', 'NSPlayer/12.0']) {
         for (const lines of [[], [...PLAY, ...BOTH_STREAMS]]) {
@@ -150,7 +150,7 @@ describe('Cache-Control', () => {
     },
   );
 
-  it('[WMSP-004] of a request changes nothing', async () => {
+  it('[WMSP-004] of a request has no effect', async () => {
     const ask = (...lines: string[]) => station.ask('GET /a.wmv HTTP/1.0', NEW, ...lines);
     const plain = await ask();
     const other = await ask(
