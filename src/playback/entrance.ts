@@ -41,6 +41,14 @@ export interface Pass {
    * @throws as `Found.open`
    */
   open(place?: PlaylistPlace, signal?: AbortSignal): Promise<Program>;
+  /**
+   * Takes a place among the players for the same caller, who is not authenticated again. For protocols whose clients log in
+   * only when content is described.
+   *
+   * @param signal ends waits
+   * @throws Refusal `busy` if there is no place left
+   */
+  play(signal: AbortSignal): Promise<Pass>;
   /** Gives up the place among the players. Further calls have no effect. */
   leave(): void;
 }
@@ -80,14 +88,16 @@ export class Entrance {
     if ('missing' in found) throw found.missing;
     signal.throwIfAborted();
     const { path: counted, maxPlayers } = found;
-    const ticket = purpose === 'play' ? await this.#limits.take({ path: counted, maxPlayers }) : NO_TICKET;
-    return {
+    const take = () => this.#limits.take({ path: counted, maxPlayers });
+    const pass = (ticket: Ticket, finish: Finish | undefined, ends: AbortSignal): Pass => ({
       path: counted,
       user: access?.user,
-      finish: access?.finish,
+      finish,
       info: () => found.info(),
-      open: (place, until = signal) => found.open(until, place),
+      open: (place, until = ends) => found.open(until, place),
+      play: async (until) => pass(await take(), undefined, until),
       leave: () => ticket.release(),
-    };
+    });
+    return pass(purpose === 'play' ? await take() : NO_TICKET, access?.finish, signal);
   }
 }

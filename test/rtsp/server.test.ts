@@ -270,6 +270,33 @@ describe('a session of RTSP, live', () => {
     await again.packets(1);
   });
 
+  it('leaves no more than 16 sessions without a connection', async () => {
+    for (let count = 0; count < 20; count++) {
+      const peer = await station.connect();
+      await peer.setUp('/live/audio');
+      peer.close();
+      await until('the connection to be gone', () => station.server.connections === 0);
+    }
+    expect(station.server.sessions).toBeLessThanOrEqual(17);
+  });
+
+  it('begins again with another SETUP without a session', async () => {
+    const peer = await station.connect();
+    for (let count = 0; count < 5; count++) {
+      peer.session = undefined;
+      expect((await peer.setUp('/live/audio')).status).toBe(200);
+    }
+    expect(station.server.sessions).toBe(1);
+  });
+
+  it('may send frames on channels that nobody set up, and responses that nobody waits for', async () => {
+    const peer = await station.connect();
+    await peer.setUp('/live/audio');
+    peer.socket.write(Buffer.from([0x24, 77, 0, 4, 1, 2, 3, 4]));
+    peer.socket.write('RTSP/1.0 500 No\r\nCSeq: 99\r\n\r\n\r\n\r\n');
+    expect((await peer.ask('PLAY', '/live/')).status).toBe(200);
+  });
+
   it('[RTSP-184] gets the streams that it has set up, and no others after TEARDOWN of them', async () => {
     const peer = await station.connect();
     await peer.play('/live');
@@ -380,6 +407,58 @@ describe('a session of RTSP by UDP', () => {
       peer.udp!.send(bytes, port, '127.0.0.1');
     const all = await peer.packets(6);
     expect(all.slice(4)).toEqual([packets[1], packets[2]]);
+  });
+
+  it('is sent nothing again for another host, whatever it knows', async () => {
+    const peer = await station.connect();
+    const [rtx] = await peer.playUdp('/live');
+    station.packets(2);
+    const packets = [...(await peer.packets(2))];
+    const [, port] = station.server.rtpPorts!;
+    const ask = (from: Peer, { sequence, ssrc }: RtpPacket) => {
+      const rtxSsrc = Number.parseInt(parameter(rtx, 'ssrc')!, 16);
+      const [nack] = buildNacks({ mediaSsrc: ssrc, rtxSsrc, sequences: [sequence] });
+      from.udp!.send(nack!, port, '127.0.0.1');
+    };
+    const other = await station.connect();
+    await other.openUdp('127.0.0.2');
+    ask(other, packets[0]!);
+    ask(peer, packets[1]!);
+    const all = await peer.packets(3);
+    expect(all.slice(2)).toEqual([packets[1]]);
+    expect(other.rtp).toEqual([]);
+  });
+
+  it('is sent again at most 200 times a second', async () => {
+    const peer = await station.connect();
+    const [rtx] = await peer.playUdp('/live');
+    station.packets(2);
+    const packets = [...(await peer.packets(2))];
+    const [, port] = station.server.rtpPorts!;
+    const rtxSsrc = Number.parseInt(parameter(rtx, 'ssrc')!, 16);
+    const nack = (packet: RtpPacket) =>
+      buildNacks({ mediaSsrc: packet.ssrc, rtxSsrc, sequences: [packet.sequence] })[0]!;
+    for (let count = 0; count < 300; count++) peer.udp!.send(nack(packets[0]!), port, '127.0.0.1');
+    await peer.packets(202);
+    station.time += 1_000;
+    peer.udp!.send(nack(packets[1]!), port, '127.0.0.1');
+    await until('the other packet', () => peer.rtp.at(-1)!.sequence === packets[1]!.sequence);
+    expect(peer.rtp.length).toBeLessThanOrEqual(203);
+  });
+
+  it('gets nothing more once its connection is lost', async () => {
+    const peer = await station.connect();
+    await peer.playUdp('/live');
+    station.packets(2);
+    await peer.packets(2);
+    peer.socket.destroy();
+    await until('no players', () => station.server.players === 0);
+    const [again, other] = [await station.connect(), await station.connect('127.0.0.3')];
+    [again.session, other.session] = [peer.session, peer.session];
+    expect((await other.ask('PLAY', '/live/')).status).toBe(454);
+    station.packets(2);
+    expect((await again.ask('GET_PARAMETER', '/live/')).status).toBe(200);
+    expect(peer.rtp).toHaveLength(2);
   });
 
   it('[RTSP-205] gets a packet pair on the retransmission stream, [RTSP-078] with its SSRC', async () => {

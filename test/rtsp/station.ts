@@ -83,8 +83,8 @@ export class Station {
     this.broadcast.write({ type: 'end', moreEntries, reason: 0 });
   }
 
-  async connect(): Promise<Peer> {
-    const peer = await Peer.connect(this.port);
+  async connect(from?: string): Promise<Peer> {
+    const peer = await Peer.connect(this.port, from);
     this.#peers.push(peer);
     return peer;
   }
@@ -139,8 +139,9 @@ export class Peer {
     });
   }
 
-  static async connect(port: number): Promise<Peer> {
-    const socket = connect(port, '127.0.0.1');
+  /** @param from another address of this host */
+  static async connect(port: number, from = '127.0.0.1'): Promise<Peer> {
+    const socket = connect({ port, host: '127.0.0.1', localAddress: from });
     await once(socket, 'connect');
     return new Peer(socket, port);
   }
@@ -200,11 +201,11 @@ export class Peer {
   }
 
   /** Opens a UDP port, whose datagrams count as RTP. @returns the port */
-  async openUdp(): Promise<number> {
+  async openUdp(from = '127.0.0.1'): Promise<number> {
     const udp = createSocket('udp4');
     this.udp = udp;
     udp.on('message', (bytes) => this.rtp.push(readRtp(bytes)));
-    udp.bind(0, '127.0.0.1');
+    udp.bind(0, from);
     await once(udp, 'listening');
     return udp.address().port;
   }

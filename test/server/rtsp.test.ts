@@ -103,6 +103,17 @@ describe('RTSP with users', () => {
     expect((await peer.ask('PLAY', '/live/')).status).toBe(200);
   });
 
+  it('[RTSP-154] need not log in again after DESCRIBE, for the same content', async () => {
+    const peer = await connect();
+    const account = { user: 'anna', password: 'anna-secret' };
+    const client = new ClientAuthenticator({ server: account, schemes: ['digest'] });
+    await askAs(peer, client, 'DESCRIBE', '/live');
+    expect((await peer.ask('SETUP', '/other/audio', TRANSPORT)).status).toBe(401);
+    expect((await peer.ask('SETUP', '/live/audio', TRANSPORT)).status).toBe(200);
+    const other = await connect();
+    expect((await other.ask('SETUP', '/live/audio', TRANSPORT)).status).toBe(401);
+  });
+
   it('learn nothing without a password', async () => {
     const peer = await connect();
     expect((await peer.ask('DESCRIBE', '/live')).status).toBe(401);

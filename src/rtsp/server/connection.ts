@@ -47,7 +47,7 @@ export class RtspConnection implements SessionLink, Answers {
   readonly localAddress: string;
   readonly address: string;
   session: RtspSession | undefined;
-  describedPath: string | undefined;
+  described: Answers['described'];
   readonly #gone = new AbortController();
   readonly #reader = new RtspReader({ maxBody: MAX_BODY });
   readonly #waiting: RtspRequest[] = [];

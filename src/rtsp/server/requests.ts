@@ -22,8 +22,8 @@ export interface Answers extends SessionLink {
   /** Aborted once the connection is closed. */
   readonly signal: AbortSignal;
   readonly session: RtspSession | undefined;
-  /** The path that was described last. */
-  describedPath: string | undefined;
+  /** The content that was described last, and the permission for that. */
+  described: { readonly path: string; readonly pass: Pass } | undefined;
   enter(request: RtspRequest, path: string, purpose: 'describe' | 'play' | 'info'): Promise<Pass | Redirect>;
   finish(pass: Pass, request: RtspRequest): Field[];
   sessionOf(request: RtspRequest): Promise<RtspSession | undefined>;
@@ -127,7 +127,7 @@ async function describe(to: Answers, request: RtspRequest): Promise<Reply> {
       const entry = program.current;
       const teller = { base: baseOf(request.url), path, address: to.localAddress };
       const body = Buffer.from(writeSdp(describeEntry(header, entry, program, teller)), 'utf8');
-      to.describedPath = path;
+      to.described = { path, pass };
       return {
         status: 200,
         supported: true,
@@ -153,7 +153,7 @@ async function describe(to: Answers, request: RtspRequest): Promise<Reply> {
 async function begin(to: Answers, request: RtspRequest): Promise<Reply> {
   const wishes = transportsOf(request);
   const whole = to.host.pathOf(request.url);
-  if (to.describedPath !== undefined && isAggregate(whole, to.describedPath)) throw aggregateOnly(459);
+  if (to.described && isAggregate(whole, to.described.path)) throw aggregateOnly(459);
   // No control of an SDP of this server holds a slash.
   const plain = request.url.replace(/[?#].*$/, '');
   const cut = plain.replace(/\/$/, '').lastIndexOf('/') + 1;
@@ -161,7 +161,7 @@ async function begin(to: Answers, request: RtspRequest): Promise<Reply> {
   if (!/:\/\/[^/]/.test(base)) throw aggregateOnly(459);
   const path = to.host.pathOf(base.slice(0, -1));
   const control = whole.slice(whole.replace(/\/$/, '').lastIndexOf('/') + 1).replace(/\/$/, '');
-  const pass = await to.enter(request, path, 'play');
+  const pass = await enterToPlay(to, request, path);
   if (isRedirect(pass)) return moved(pass);
   let session: RtspSession | undefined;
   try {
@@ -184,6 +184,14 @@ async function begin(to: Answers, request: RtspRequest): Promise<Reply> {
     pass.leave();
     throw error;
   }
+}
+
+/** Clients of Windows Media log in by DESCRIBE only (MS-RTSP 3.2.5.4): what follows on its connection is theirs. */
+function enterToPlay(to: Answers, request: RtspRequest, path: string): Promise<Pass | Redirect> {
+  const { described } = to;
+  const knows = described?.path === path && described.pass.user !== undefined;
+  if (!knows || request.headers.get('Authorization') !== undefined) return to.enter(request, path, 'play');
+  return described.pass.play(to.signal);
 }
 
 function setUp(to: Answers, session: RtspSession, request: RtspRequest): Reply {
