@@ -73,6 +73,23 @@ export { type FileSourceOptions, fileSource } from './media/file-source.js';
 export type { Delivery as LaneDelivery, Group as BroadcastGroup, LaneLimits, Moment, Player } from './media/group.js';
 export type { Lane } from './media/lane.js';
 export type { Clock as PacingClock } from './media/pacing.js';
+export {
+  Playlist,
+  type PlaylistCursor,
+  type PlaylistEntry,
+  type PlaylistMedia,
+  type PlaylistNode,
+  type PlaylistSequence,
+  type PlaylistSwitch,
+} from './media/playlist.js';
+export {
+  type OpenEntry,
+  type OpenedEntry,
+  Programme,
+  type ProgrammeEntry,
+  type ProgrammeOptions,
+  type ProgrammeRound,
+} from './media/programme.js';
 export { pump } from './media/pump.js';
 export type { ReconnectPolicy, ReconnectReport } from './media/reconnect.js';
 export { Sequence, type SequenceOptions } from './media/sequence.js';

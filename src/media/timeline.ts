@@ -52,6 +52,16 @@ export class Timeline {
     return this.#delta !== 0;
   }
 
+  /** When the last object of all streams ends, in ms modulo 2^32; undefined before the first with a time. */
+  get end(): number | undefined {
+    let end: number | undefined;
+    for (const { presentationTime, objectDuration } of this.#streams.values()) {
+      const streamEnd = (presentationTime + objectDuration) >>> 0;
+      if (end === undefined || difference(streamEnd, end) > 0) end = streamEnd;
+    }
+    return end;
+  }
+
   /** The next packet begins a new run. Before the first packet this has no effect. */
   restart(): void {
     this.#restarting = this.#sendTime !== undefined;
@@ -78,20 +88,10 @@ export class Timeline {
   #splice(packet: DataPacket): void {
     this.#restarting = false;
     this.#run++;
-    const end = this.#end();
+    const { end } = this;
     const first = firstPresentationTime(packet.payloads);
     if (end !== undefined && first !== undefined) this.#delta = difference(end, first);
     else this.#delta = difference(this.#sendTime ?? 0, packet.sendTime);
-  }
-
-  /** Returns when the last object of all streams ends; undefined while no object has a time. */
-  #end(): number | undefined {
-    let end: number | undefined;
-    for (const { presentationTime, objectDuration } of this.#streams.values()) {
-      const streamEnd = (presentationTime + objectDuration) >>> 0;
-      if (end === undefined || difference(streamEnd, end) > 0) end = streamEnd;
-    }
-    return end;
   }
 
   #placeSendTime(sourceTime: number): number {

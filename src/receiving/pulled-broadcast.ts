@@ -21,6 +21,8 @@ export interface PulledSource {
    * @throws WmError if it cannot be opened
    */
   open(chain: PullChain): AsfSource | Promise<AsfSource>;
+  /** True if its end is final until the broadcast has stopped. After a failure it is opened again. */
+  readonly ends?: boolean | undefined;
 }
 
 export interface PulledBroadcastOptions {
@@ -167,6 +169,7 @@ export class PulledBroadcast {
     if (this.#closed || this.#running) return;
     this.#idleSince = this.#now();
     this.#running = true;
+    for (const standing of this.#standings) if (standing.retryAt === FOREVER) standing.retryAt = this.#now();
     this.#ticker.add(this.#task);
     this.#next();
   }
@@ -406,8 +409,11 @@ export class PulledBroadcast {
     if (now - since >= LASTING) standing.attempts = 0;
     standing.attempts++;
     standing.triedAt = now;
-    standing.retryAt = now + waitBefore({ ...BACK_OFF[policy], ...given }, standing.attempts, failure, random);
-    const { name } = sources[index]!;
+    const { name, ends } = sources[index]!;
+    const isOver = ends === true && failure === undefined;
+    const wait = waitBefore({ ...BACK_OFF[policy], ...given }, standing.attempts, failure, random);
+    standing.retryAt = isOver ? FOREVER : now + wait;
+    if (isOver) this.#options.onNote?.(`${name} has ended.`);
     this.#failure = failure ?? new WmError('WM_UNREACHABLE', `${name} has ended.`);
     const reason = failure === undefined ? undefined : this.#warnings.due(String(index), messageOf(failure), now);
     if (reason !== undefined) onFailure(name, reason, failure);

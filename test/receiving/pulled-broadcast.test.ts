@@ -94,6 +94,17 @@ function shown(event: AsfEvent): string {
   return `H ${described?.type === 'contentDescription' ? described.title : ''}`;
 }
 
+/** A source that is scripted by its attempts. */
+function film() {
+  const scripts: Script[] = [];
+  const open = () => {
+    const script = new Script();
+    scripts.push(script);
+    return script;
+  };
+  return { scripts, open };
+}
+
 let rig: Rig;
 afterEach(() => rig.pulled.close());
 
@@ -376,5 +387,38 @@ describe('a broadcast pulled for its first player', () => {
     expect(rig.chains[1]).toEqual([rig.pulled.name]);
     await rig.feed(0, header('a'));
     await again;
+  });
+});
+
+describe('a source whose end is meant', () => {
+  it('does not come again from a source whose end is meant, until it is asked for once more', async () => {
+    const { scripts, open } = film();
+    rig = new Rig(0, { policy: 'first-player', sources: [{ name: 'film', ends: true, open }] });
+    const first = rig.pulled.demand();
+    await settle();
+    scripts[0]!.feed(header('film'), packet(0));
+    await first;
+    scripts[0]!.end();
+    await settle();
+    expect([rig.pulled.running, rig.warnings, rig.notes]).toEqual([false, [], ['film has ended.']]);
+    const second = rig.pulled.demand();
+    await settle();
+    scripts[1]!.feed(header('film'), packet(0));
+    await second;
+    scripts[1]!.end(gone());
+    await settle();
+    expect(rig.warnings).toEqual(['film: gone']);
+  });
+
+  it('stays without a source whose end is meant, however long it runs', async () => {
+    const { scripts, open } = film();
+    rig = new Rig(0, { sources: [{ name: 'film', ends: true, open }] });
+    rig.pulled.start();
+    await settle();
+    scripts[0]!.feed(header('film'), packet(0));
+    scripts[0]!.end();
+    await settle();
+    await rig.tick(3_600_000);
+    expect([scripts.length, rig.told.at(-1)]).toEqual([1, 'E']);
   });
 });
