@@ -6,7 +6,7 @@ import type { AccessRule } from '../auth/access.js';
 import { messageOf, WmError } from '../errors.js';
 import { addressList } from '../http/address-list.js';
 import { systemErrorReason } from '../media/system-error.js';
-import { isSourceUrl } from '../sources/table.js';
+import { sourceSpec } from '../sources/spec.js';
 import { parseYamlFile } from '../yaml-file.js';
 import { REALM, SCHEMES } from './credentials.js';
 
@@ -14,16 +14,23 @@ const port = z.number().int().min(0).max(65_535);
 const text = z.string().max(MAX_TEXT_LENGTH);
 const seconds = z.number().min(0).max(3_600);
 
-function isSource(text: string): boolean {
-  try {
-    return isSourceUrl(text) && (!text.includes('://') || URL.canParse(text));
-  } catch {
-    return false;
-  }
-}
-
 const pathSchema = z.string().regex(/^\/[^\s?#]*$/, 'must be a path such as /live');
-const remoteSchema = z.string().refine(isSource, 'must be a URL such as http://encoder:8080/ or msbd://encoder:7007');
+const placeSchema = z.string().superRefine((place, context) => {
+  try {
+    sourceSpec(place);
+  } catch (error) {
+    context.addIssue({ code: 'custom', message: messageOf(error) });
+  }
+});
+const NO_ENCODER = 'encode is not supported yet: push to the point with wmpush, or name the URL of an encoder';
+/** What feeds a point; a text is a URL, `push`, or the path of a file, a folder or a playlist. */
+const sourceSchema = z.union([
+  placeSchema,
+  z.strictObject({ url: placeSchema.refine((text) => 'url' in sourceSpec(text), 'must be a URL') }),
+  z.strictObject({ programme: z.string().min(1) }),
+  z.strictObject({ push: z.literal(true) }),
+  z.strictObject({ encode: z.string(), profile: z.string().optional() }).refine(() => false, NO_ENCODER),
+]);
 const addressesSchema = z.array(z.string()).superRefine((entries, context) => {
   try {
     addressList(entries);
@@ -67,7 +74,7 @@ const multicastSchema = z.strictObject({
 });
 const pointSchema = z.strictObject({
   path: pathSchema,
-  source: z.union([remoteSchema, z.array(remoteSchema).min(1).max(8)]).optional(),
+  source: z.union([sourceSchema, z.array(sourceSchema).min(1).max(8)]).optional(),
   filler: z.string().min(1).optional(),
   onDemand: z.boolean().optional(),
   multicast: multicastSchema.optional(),

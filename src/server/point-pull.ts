@@ -1,21 +1,15 @@
 import { messageOf } from '../errors.js';
-import { takeCredentials } from '../http/credentials.js';
 import type { AsfSource } from '../media/events.js';
 import type { PullChain } from '../receiving/pull-chain.js';
-import { PulledBroadcast, type PulledBroadcastOptions } from '../receiving/pulled-broadcast.js';
+import { PulledBroadcast, type PulledBroadcastOptions, type PulledSource } from '../receiving/pulled-broadcast.js';
 import { Refusal } from '../refusal.js';
 import type { Publisher } from '../wmhttp/push-gate.js';
 import type { PointFeeder, PublishingPoint } from './points.js';
 
 export interface PointPullOptions {
   readonly point: PublishingPoint;
-  /** URLs in order of preference; users and passwords in them are never shown. */
-  readonly urls: readonly string[];
-  /** Opens a URL. @param alone true if there is no other source, so that waiting for it to come back is worthwhile */
-  readonly connect: (
-    url: string,
-    how: { readonly alone: boolean; readonly chain: PullChain },
-  ) => AsfSource | Promise<AsfSource>;
+  /** In order of preference; their names show no passwords. */
+  readonly sources: readonly PulledSource[];
   /** The content to send while no source has any. */
   readonly filler?: { readonly name: string; open(): AsfSource } | undefined;
   /** True to pull only while somebody plays the point. */
@@ -25,20 +19,15 @@ export interface PointPullOptions {
   readonly timers?: Pick<PulledBroadcastOptions, 'backOff' | 'linger' | 'patience' | 'returnAfter' | 'stall' | 'tick'>;
 }
 
-/** Feeds a point from other servers or encoders. A push to the point takes precedence while it lasts. */
+/** Feeds a point from other servers, encoders and files. A push to the point takes precedence while it lasts. */
 export class PointPull implements PointFeeder {
   readonly #options: PointPullOptions;
   readonly #pulled: PulledBroadcast;
   readonly #publisher: Publisher;
 
   constructor(options: PointPullOptions) {
-    const { point, urls, connect, filler, onDemand = false, onWarning, timers } = options;
+    const { point, sources, filler, onDemand = false, onWarning, timers } = options;
     this.#options = options;
-    const alone = urls.length === 1 && !filler;
-    const sources = urls.map((url) => ({
-      name: takeCredentials(url).url,
-      open: (chain: PullChain) => connect(url, { alone, chain }),
-    }));
     const pulled = new PulledBroadcast({
       ...timers,
       sources: filler ? [...sources, filler] : sources,

@@ -19,7 +19,9 @@ import { LocalLimits } from '../playback/limits.js';
 import { type SessionInfo, SessionRegistry, type SessionReport } from '../playback/registry.js';
 import { SessionIds } from '../playback/session-ids.js';
 import type { PullChain } from '../receiving/pull-chain.js';
+import type { PulledSource } from '../receiving/pulled-broadcast.js';
 import { Refusal } from '../refusal.js';
+import { type SourceSpec, sourceName, sourceSpec } from '../sources/spec.js';
 import { PushServer } from '../wmhttp/server.js';
 import { SERVER_NAME } from '../wmsp/responses.js';
 import { type SubmittedLog, WmspServer } from '../wmsp/server.js';
@@ -34,6 +36,7 @@ import { MsbdListener, PointChannels } from './msbd.js';
 import { Multicasts } from './multicast.js';
 import { ownPathOf } from './own-addresses.js';
 import { pathOf } from './paths.js';
+import { PointProgramme } from './point-programme.js';
 import { PointPull } from './point-pull.js';
 import { settingsOf } from './point-settings.js';
 import { type PointEvent, type PublishingPoint, PublishingPoints } from './points.js';
@@ -101,6 +104,8 @@ export class MediaServer {
   readonly #remotes: Remotes;
   readonly #guard: AddressGuard;
   readonly #pulls: PointPull[] = [];
+  /** By the paths of their points; in order of preference. */
+  readonly #programmes = new Map<string, PointProgramme[]>();
   readonly #started: Listener[] = [];
   #ports: ServerPorts = {};
 
@@ -293,6 +298,21 @@ export class MediaServer {
     return { connections, players: this.#registry.players, publishers, points, bytesOut, ...counters };
   }
 
+  /**
+   * Plays something next on a point whose source is a file, a folder or a playlist: after the current entry, for all
+   * players at the same time. Then the programme goes on.
+   *
+   * @param path of the point, such as `/live`
+   * @param source a file, a folder or a playlist that ends, as in the configuration; or a URL
+   * @throws WmError WM_USAGE if the point has no programme, or the source is unusable; WM_NO_INPUT if there is nothing
+   *   to play
+   */
+  async inject(path: string, source: string): Promise<void> {
+    const [programme] = this.#programmes.get(path) ?? [];
+    if (!programme) throw new WmError('WM_USAGE', `The source of ${path} is no file, folder or playlist.`);
+    await programme.inject(sourceSpec(source));
+  }
+
   /** Ends all broadcasts with $E, disconnects encoders, and stops; bounded in time. */
   async close(): Promise<void> {
     await Promise.all(this.#pulls.map((pull) => pull.close()));
@@ -307,21 +327,44 @@ export class MediaServer {
 
   #startPulling(onWarning: (message: string) => void): void {
     for (const { path, source = [], filler, onDemand, multicast } of this.#config.points) {
-      const urls = [source].flat();
-      if (urls.length === 0 && filler === undefined) continue;
+      const specs = [source].flat().map((written) => sourceSpec(written));
+      // Pushes are always taken.
+      const pulled = specs.filter((spec) => !('push' in spec));
+      if (pulled.length === 0 && filler === undefined) continue;
       const point = this.points.get(path)!;
+      const alone = pulled.length === 1 && filler === undefined;
       const pull = new PointPull({
         point,
-        urls,
+        sources: pulled.map((spec) => this.#pulledSource(spec, path, alone, onWarning)),
         ...(filler === undefined ? {} : { filler: fillerFrom(filler, onWarning) }),
         // A multicast group has no players that could ask.
         onDemand: onDemand === true && !multicast,
-        connect: (url, how) => this.#connect(url, path, { ...how, onNote: onWarning }),
         onWarning,
       });
       point.feeder = pull;
       this.#pulls.push(pull);
     }
+  }
+
+  /** @param alone true if there is no other source, so that waiting for it to come back is worthwhile */
+  #pulledSource(spec: SourceSpec, path: string, alone: boolean, onWarning: (message: string) => void): PulledSource {
+    const name = sourceName(spec);
+    if ('url' in spec) {
+      return { name, open: (chain) => this.#connect(spec.url, path, { alone, chain, onNote: onWarning }) };
+    }
+    const programme = new PointProgramme({
+      point: path,
+      place: name,
+      folder: this.#config.content?.folder,
+      files: this.#files,
+      connect: (source, chain) => {
+        if (source.kind === 'point') return this.#follow(this.points.get(source.path), path, { alone: false, chain });
+        return this.#connect(source.url, path, { alone: false, chain, onNote: onWarning });
+      },
+      onWarning,
+    });
+    this.#programmes.set(path, [...(this.#programmes.get(path) ?? []), programme]);
+    return { name, ends: true, open: (chain) => programme.open(chain) };
   }
 
   /** Opens a source of a point: another point of this server directly, anything else as a client. */
@@ -331,13 +374,20 @@ export class MediaServer {
     { alone, chain, onNote }: { alone: boolean; chain: PullChain; onNote: (message: string) => void },
   ): Promise<AsfSource> {
     const own = await this.#ownPoint(takeCredentials(location).url);
-    if (own?.path === path) throw new WmError('WM_CONFIG', `${path} names itself as its source.`);
-    if (own) {
-      await own.feeder?.demand(chain);
-      return new FollowedPoint(own.broadcast, alone);
-    }
+    if (own) return this.#follow(own, path, { alone, chain });
     const retries = alone ? Number.POSITIVE_INFINITY : 1;
     return connectRemote(location, { onNote, chain, retries, guard: this.#guard });
+  }
+
+  async #follow(
+    own: PublishingPoint | undefined,
+    path: string,
+    { alone, chain }: { alone: boolean; chain: PullChain },
+  ): Promise<AsfSource> {
+    if (!own) throw new WmError('WM_UNREACHABLE', 'There is no such point.');
+    if (own.path === path) throw new WmError('WM_CONFIG', `${path} names itself as its source.`);
+    await own.feeder?.demand(chain);
+    return new FollowedPoint(own.broadcast, alone);
   }
 
   async #ownPoint(url: string): Promise<PublishingPoint | undefined> {

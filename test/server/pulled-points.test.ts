@@ -66,8 +66,12 @@ describe('a point with sources', () => {
     const warnings: string[] = [];
     const pull = new PointPull({
       point,
-      urls: [`http://127.0.0.1:${port}/live`],
-      connect: (url, { chain }) => connectRemote(url, { onNote: () => {}, chain, retries: 0 }),
+      sources: [
+        {
+          name: `http://127.0.0.1:${port}/live`,
+          open: (chain) => connectRemote(`http://127.0.0.1:${port}/live`, { onNote: () => {}, chain, retries: 0 }),
+        },
+      ],
       filler: { name: 'slate.asf', open: () => fileSource({ path: file, loop: true, pace: true, live: true }) },
       onWarning: (text) => warnings.push(text),
       timers: { tick: 10, returnAfter: 50, backOff: { initialDelay: 20, maxDelay: 50 } },
@@ -102,7 +106,7 @@ describe('a point with sources', () => {
       filler: 'slate.wmv',
       onDemand: true,
     });
-    for (const bad of ['[]', '[a.wmv]', '[http://a/1, 7]']) {
+    for (const bad of ['[]', '[ftp://a/1]', '[http://a/1, 7]']) {
       expect(() => parseConfig(`points: [{ path: /x, source: ${bad} }]`, 'serve.yaml')).toThrow('source');
     }
   });
