@@ -21,9 +21,9 @@ import { Server } from './support/commands.js';
 import { itNeeds, program, type Requirement } from './support/programs.js';
 
 const ALICE = { name: 'alice', password: 'open, sesame' };
-// Curl's NTLM takes the bytes of a password for characters, so it gets one of ASCII.
+// Curl's NTLM treats the bytes of a password as characters, so the password is ASCII.
 const CHLOE = { name: 'chloé', password: 'Sésame, ouvre-toi' };
-// Debian's own, which has Debian's modules.
+// Debian's own Apache, which has Debian's modules.
 const PYTHON = '/usr/bin/python3';
 
 function pythonModule(name: string): Requirement {
@@ -50,7 +50,7 @@ describe('our server lets in', () => {
   let server: HttpServer | undefined;
   afterEach(() => server?.close());
 
-  /** A server that answers with the name of the user; the URL of it. */
+  /** Starts a server that answers with the name of the user; returns its URL. */
   async function serve(schemes: readonly Scheme[], ntlmVersion1 = false): Promise<string> {
     const path = join(folder, 'users.yaml');
     for (const { name, password } of [ALICE, CHLOE]) {
@@ -91,7 +91,7 @@ describe('our server lets in', () => {
     }
   });
 
-  itNeeds([program('curl')], 'curl with a body behind NTLM, and several requests on one connection', async () => {
+  itNeeds([program('curl')], 'curl with a body after NTLM, and several requests on one connection', async () => {
     const url = await serve(['ntlm']);
     expect(await curl(url, ALICE, '--ntlm', '--data', 'x'.repeat(100_000))).toBe('alice 200');
     expect(await curl(url, ALICE, '--ntlm', '--next', '--silent', '--write-out', ' %{http_code}', url)).toBe(
@@ -127,7 +127,7 @@ describe('our server lets in', () => {
       'session = requests.Session(); session.auth = auth; session.trust_env = False',
       'print([session.get(sys.argv[1]).text for _ in range(2)], session.get(sys.argv[1]).status_code)',
     ].join('\n');
-    // Its MD4 is of OpenSSL, which hides it among what is legacy.
+    // Its MD4 comes from OpenSSL, which hides it among the legacy algorithms.
     const legacy = join(folder, 'openssl.cnf');
     const sections = [
       'openssl_conf = a',
@@ -152,7 +152,9 @@ describe('our client is let in', () => {
   let apache: Apache | undefined;
   afterAll(() => apache?.stop());
 
-  /** Asks as our commands do: on the same connection while it stays open, until there is an answer that is no challenge. */
+  /**
+   * Sends requests as our commands do: on the same connection while it stays open, until an answer is not a challenge.
+   */
   async function get(target: string, schemes: readonly Scheme[], password = ALICE.password, requests = 1) {
     apache ??= await Apache.start(ALICE);
     const client = new ClientAuthenticator({ server: { user: ALICE.name, password }, schemes });
@@ -211,7 +213,7 @@ describe('the commands', () => {
 
   itNeeds(
     [program('curl'), program('ps')],
-    'let a user push and play whom they added, by each scheme, and show the password to nobody',
+    'let an added user push and play, by each scheme, and never show the password',
     async () => {
       const users = join(folder, 'added.yaml');
       const added = command('wmcast', 'users', 'add', ALICE.name, '--file', users, '--json');

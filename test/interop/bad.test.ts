@@ -8,7 +8,7 @@ import { decodeFile, makeAsf, newFolder } from './support/content.js';
 import { FfmpegPlayer } from './support/players.js';
 import { packetsOf, wirePlayer, wirePush } from './support/wire.js';
 
-/** A port on which nobody listens. */
+/** A port on which nothing listens. */
 async function deadPort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -23,7 +23,7 @@ async function fileWith(name: string, text: string): Promise<string> {
   return path;
 }
 
-/** What a command that fails tells: its exit code, and the error as scripts and as people get it. */
+/** The result of a failing command: its exit code, and the error for scripts and for people. */
 interface Failure {
   readonly exit: Exit;
   readonly error: Readonly<Record<string, unknown>> | undefined;
@@ -40,13 +40,13 @@ function fails({ exit, error, told }: Failure, exitCode: number, code: string, .
   expect(error).toEqual({ event: 'error', code, exitCode, message: expect.any(String), hint: expect.any(String) });
   const { message, hint } = error as { message: string; hint: string };
   for (const word of words) expect(message).toContain(word);
-  // A person gets the same sentence, the hint and the code, and no stack.
+  // People get the same sentence, the hint and the code, and no stack.
   expect(told).toContain(`Error: ${message}`);
   expect(told).toContain(`${hint} [${code}]`);
   expect(told).not.toMatch(/^\s+at /m);
 }
 
-describe('what goes wrong, through the real commands', () => {
+describe('failures of the real commands', () => {
   let server: Server;
   let slow: {
     readonly server: Server;
@@ -56,7 +56,7 @@ describe('what goes wrong, through the real commands', () => {
   };
   let silent: { readonly peer: RawPeer; readonly startedAt: number };
 
-  /** A player that takes nothing any more, beside one that does. */
+  /** A player that stops reading, next to one that does not. */
   async function startStuckPlayer(): Promise<typeof slow> {
     const options = { duration: 4, videoBitrate: 12_000_000, size: '640x360', noise: true, packetSize: 8000 };
     const file = await makeAsf('fast.asf', options);
@@ -73,7 +73,7 @@ describe('what goes wrong, through the real commands', () => {
 
   beforeAll(async () => {
     server = await Server.start();
-    // These two take as long as the server's patience, so they run beside the others.
+    // These two take as long as the server's patience, so they run alongside the others.
     const peer = await wirePush(server.port, newPoint());
     peer.send(Buffer.from([0x24, 0x48, 0xff, 0xff]));
     silent = { peer, startedAt: performance.now() };
@@ -81,24 +81,24 @@ describe('what goes wrong, through the real commands', () => {
   });
 
   describe('inputs', () => {
-    it('is a text file: 65', async () => {
+    it('that are text files: 65', async () => {
       const file = await fileWith('story.txt', 'Once upon a time there was a stream.\n'.repeat(100));
       fails(await failure(server.push(newPoint(), '-i', file)), 65, 'WM_BAD_INPUT', file);
       fails(await failure(server.push(newPoint(), '-i', file, '--copy')), 65, 'WM_ASF_MALFORMED', file);
     });
 
-    it('is not there: 66', async () => {
+    it('that are missing: 66', async () => {
       const file = join(newFolder(), 'missing.mp4');
       fails(await failure(server.push(newPoint(), '-i', file)), 66, 'WM_NO_INPUT', file);
       fails(await failure(server.push(newPoint(), '-i', file, '--copy')), 66, 'WM_NO_INPUT', file);
     });
 
-    it('is a URL at which nobody answers: 66', async () => {
+    it('that are URLs where nothing answers: 66', async () => {
       const url = `http://127.0.0.1:${await deadPort()}/stream`;
       fails(await failure(server.push(newPoint(), '-i', url)), 66, 'WM_NO_INPUT', url);
     });
 
-    it('is an ASF file that is cut in the middle: plays what is there, says so, and ends well', async () => {
+    it('that are ASF files cut in the middle: play as far as they go, with a message, and end normally', async () => {
       const file = await makeAsf('cut.asf', { duration: 4 });
       await truncate(file, 200_000);
       const point = newPoint();
@@ -108,7 +108,7 @@ describe('what goes wrong, through the real commands', () => {
       expect((await player.ends()).code).toBe(0);
       const onDisk = await decodeFile(file);
       expect(onDisk.pictures.length).toBeGreaterThan(25);
-      // The last one on the disk is half a picture, whose packet is not whole.
+      // The last one on disk is half a picture, whose packet is incomplete.
       expect(player.crc.pictures).toEqual(onDisk.pictures.slice(0, -1));
       const warning = push.events.find(({ event }) => event === 'warning');
       expect(warning).toMatchObject({ message: expect.stringContaining(`${file} is cut`) });
@@ -117,7 +117,7 @@ describe('what goes wrong, through the real commands', () => {
   });
 
   describe('servers and ports', () => {
-    it('nobody listens: 69', async () => {
+    it('nothing listens: 69', async () => {
       const url = `http://127.0.0.1:${await deadPort()}/live`;
       fails(await failure(new Command('wmpush', [url, '--json'])), 69, 'WM_UNREACHABLE');
     });
@@ -144,7 +144,7 @@ describe('what goes wrong, through the real commands', () => {
     it('the server is killed in the middle of a push: 69', async () => {
       const mortal = await Server.start();
       const push = await mortal.publish('/live', '--retry', '0');
-      // Before anything was sent it would try another connection at once.
+      // Before anything was sent, it would try another connection at once.
       await push.event('stats', ({ sent }) => Number(sent) > 0);
       await mortal.stop('SIGKILL');
       fails(await failure(push), 69, 'WM_SERVER_GONE');
@@ -152,14 +152,14 @@ describe('what goes wrong, through the real commands', () => {
   });
 
   describe('options', () => {
-    it('is unknown: 2, and the nearest one is named', async () => {
+    it('unknown: 2, and the nearest one is named', async () => {
       const command = new Command('wmpush', ['http://127.0.0.1:1/live', '--vidio-bitrate', '300k']);
       expect(await command.ends()).toEqual({ code: 2, signal: null });
       expect(command.log.join('\n')).toMatch(/--vidio-bitrate'[\s\S]*--video-bitrate/);
       expect(command.output).toEqual([]);
     });
 
-    it('is a configuration with a mistake: 78, with file and line', async () => {
+    it('a configuration with a mistake: 78, with file and line', async () => {
       const file = await fileWith('serve.yaml', 'host: 127.0.0.1\nlimits:\n  players: 10\n  conections: 5\n');
       const unknown = await failure(new Command('wmcast', ['serve', '--config', file, '--json']));
       fails(unknown, 78, 'WM_CONFIG', `${file}:4`, 'conections');
@@ -227,7 +227,7 @@ describe('what goes wrong, through the real commands', () => {
       await push.stop();
     });
 
-    it('a player that never reads: dropped, with bounded memory, and the others see nothing of it', async () => {
+    it('a player that never reads: dropped, with bounded memory, and the others are not affected', async () => {
       const { server: busy, stuck, player, before } = slow;
       await busy.event('stats', ({ droppedPlayers }) => droppedPlayers === 1);
       const grown = (await busy.memory()) - before;
@@ -243,7 +243,7 @@ describe('what goes wrong, through the real commands', () => {
       await busy.stop();
     });
 
-    it('a push that announces 65535 bytes and sends none: 408, and nothing is left of it', async () => {
+    it('a push that announces 65535 bytes and sends none: 408, and nothing remains of it', async () => {
       const { peer, startedAt } = silent;
       const answer = parseResponse(await peer.untilClosed(75_000));
       expect(answer?.status).toBe(408);

@@ -4,7 +4,7 @@ import { FfmpegPlayer, PLAYERS } from './support/players.js';
 import { missing } from './support/programs.js';
 import { marksOf, packetsOf, wirePlayer } from './support/wire.js';
 
-/** The players that say with an exit code how their stream ended. */
+/** The players whose exit code tells how their stream ended. */
 const PLAYER_IDS = ['ffmpeg', 'mpv', 'mpvSuffix', 'mplayer', 'vlc', 'libmms', 'gstHttp'] as const;
 
 function startPlayers(url: string): Player[] {
@@ -12,12 +12,12 @@ function startPlayers(url: string): Player[] {
   return kinds.map(({ start }) => start(url));
 }
 
-/** Rising, so that a player shows no picture late or twice. */
+/** Rising, so that no picture is shown late or twice. */
 function backwardSteps(times: readonly number[]): number {
   return times.filter((time, index) => index > 0 && time <= times[index - 1]!).length;
 }
 
-describe('a publisher that stops, comes back, or comes back as another one', () => {
+describe('a publisher that stops, comes back, or comes back with another stream', () => {
   let server: Server;
 
   beforeAll(async () => {
@@ -41,7 +41,7 @@ describe('a publisher that stops, comes back, or comes back as another one', () 
     expect(exits).toEqual(Object.fromEntries(players.map(({ name }) => [name, 0])));
   });
 
-  it('is killed and started again with the same settings: players go on in the same stream', async () => {
+  it('is killed and started again with the same settings: players continue in the same stream', async () => {
     const point = newPoint();
     const first = await server.publish(point);
     const wire = await wirePlayer(server.port, point);
@@ -52,7 +52,7 @@ describe('a publisher that stops, comes back, or comes back as another one', () 
     const startedAgain = performance.now();
     await server.publish(point);
     const accepted = Math.round(performance.now() - startedAgain);
-    // More than what was still on its way to any of them.
+    // More than was still in flight to any of them.
     for (const player of players) await player.decodes(before.get(player)! + 150, 1);
     expect(marksOf(wire.received)).toBe('H');
     const ffmpeg = players[0] as FfmpegPlayer;
@@ -63,7 +63,7 @@ describe('a publisher that stops, comes back, or comes back as another one', () 
     wire.close();
   });
 
-  it('comes back with another size: $C and $H, and the server goes on', async () => {
+  it('comes back with another size: $C and $H, and the server continues', async () => {
     const point = newPoint();
     const first = await server.publish(point, '--size', '320x240');
     const wire = await wirePlayer(server.port, point);
@@ -78,7 +78,7 @@ describe('a publisher that stops, comes back, or comes back as another one', () 
     await player.decodes(50, 1);
     expect(player.crc.size).toBe('480x272');
     expect(player.problems).toEqual([]);
-    // One that is in the middle either takes the new header, or ends as at the end of a stream.
+    // A player in the middle of the stream either takes the new header, or ends as at the end of a stream.
     const outcome = await Promise.race([
       old.ends().then(({ code }) => `ended with ${code}`),
       old.decodes(old.frames + 50, 1).then(() => 'went on'),

@@ -11,7 +11,7 @@ async function run(name: string, ...args: string[]) {
   return { stdout, stderr, exitCode };
 }
 
-describe('the commands as a shell starts them', () => {
+describe('the commands, started as by a shell', () => {
   it.each(['wmcast', 'wmpush', 'wmpull-serve'])('%s --version names the package, Node.js and ffmpeg', async (name) => {
     const { stdout, exitCode } = await run(name, '--version');
     expect(stdout).toMatch(/^\d+\.\d+\.\d+ \(Node\.js \d+\.\d+\.\d+, (ffmpeg \S+|no ffmpeg)\)$/);

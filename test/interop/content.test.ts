@@ -6,20 +6,20 @@ import type { FrameCrc } from './support/frame-crc.js';
 import { FfmpegPlayer, MplayerPlayer } from './support/players.js';
 import { itNeeds, missing, program } from './support/programs.js';
 
-/** What is pushed. */
+/** The pushed content. */
 interface Content {
   readonly arguments: readonly string[];
-  /** What holds the same. */
+  /** The content types that it has. */
   readonly file: string;
-  /** How it is held back until the players are there; `loop` needs no holding, it lasts. */
+  /** How it is held back until the players are ready; `loop` needs no holding, because it lasts. */
   readonly kind: 'encoding' | 'file' | 'loop';
 }
 
-/** What was pushed, and what came out of two players that share no code of the protocol. */
+/** The pushed content, and the output of two players that share no protocol code. */
 interface Received {
   readonly file: FrameCrc;
   readonly ffmpeg: FfmpegPlayer;
-  /** MPlayer, where it is installed, and as it plays the file from the disk. */
+  /** MPlayer, where it is installed, and its output for the file on disk. */
   readonly mplayer?: { readonly live: MplayerPlayer; readonly disk: MplayerPlayer };
 }
 
@@ -28,7 +28,7 @@ const LOOP_SECONDS = 24;
 const FPS = 25;
 /** A block of WMA decodes to 2048 samples of two channels, 16 bits each. */
 const SOUND_PIECE_BYTES = 2048 * 2 * 2;
-/** Pictures of the second round that a looping player must show. */
+/** The number of pictures of the second round that a looping player must show. */
 const SECOND_ROUND = 50;
 
 /** A live encoding of the test picture; its archive is the file. */
@@ -39,7 +39,7 @@ function encoding(...options: string[]): () => Promise<Content> {
   };
 }
 
-/** A file made by ffmpeg, whose packets are sent as they are. */
+/** A file made by ffmpeg, whose packets are sent unchanged. */
 function copied(make: () => Promise<string>, kind: 'file' | 'loop' = 'file'): () => Promise<Content> {
   return async () => {
     const file = await make();
@@ -66,13 +66,13 @@ type Name = keyof typeof CONTENTS;
 
 const hasMplayer = missing([program('mplayer')]).length === 0;
 
-describe('what is received over mmsh is what was sent', () => {
+describe('content received over mmsh equals the content sent', () => {
   const received = new Map<Name, Promise<Received>>();
   let server: Server;
   // A slow machine takes longer to start players than a stream lasts.
   let everybodyPlays: Promise<unknown>;
 
-  /** Publishes a content. @returns its end, to be called when the players are there */
+  /** Publishes content. @returns its end, to be called when the players are ready */
   async function publish(point: string, content: Content): Promise<(ffmpeg: FfmpegPlayer) => Promise<void>> {
     const stdin = content.kind === 'file' ? 'pipe' : 'ignore';
     const live = server.next('point', (event) => event['point'] === point && event['what'] === 'publishing');
@@ -121,16 +121,16 @@ describe('what is received over mmsh is what was sent', () => {
   }
 
   beforeAll(async () => {
-    // Whoever comes gets everything from the first packet on.
+    // Every player gets everything from the first packet on.
     const config = join(newFolder(), 'serve.yaml');
     await writeFile(config, 'live: {burst: 600}\n');
     server = await Server.start('--config', config);
     const players = Object.keys(CONTENTS).length * (hasMplayer ? 2 : 1);
     everybodyPlays = server.event('stats', (stats) => stats['players'] === players);
-    // At the same time, since every one of them takes as long as it plays.
+    // In parallel, since each of them takes as long as the content lasts.
     for (const name of Object.keys(CONTENTS) as Name[]) {
       const outcome = play(name);
-      // The test that waits for it tells of its failure.
+      // The test that waits for it reports its failure.
       outcome.catch(() => {});
       received.set(name, outcome);
     }
@@ -139,8 +139,8 @@ describe('what is received over mmsh is what was sent', () => {
   /**
    * One test for each player.
    *
-   * @param kinds what the content has
-   * @param ahead pieces of sound in packets ahead of the first key frame, where no player starts
+   * @param kinds the content types
+   * @param ahead pieces of sound in packets before the first key frame, where no player starts
    */
   function isReceived(name: Name, title: string, kinds: readonly ('pictures' | 'sound')[], ahead = 0): void {
     it(`${title}: ffmpeg`, async () => {
@@ -149,7 +149,7 @@ describe('what is received over mmsh is what was sent', () => {
       expect(ffmpeg.crc.size).toBe(file.size);
       expect(ffmpeg.crc.pictures).toEqual(file.pictures);
       expect(ffmpeg.crc.sounds).toHaveLength(file.sounds.length - ahead);
-      // A block overlaps with the one before it, so the first one after a missing one may come out otherwise.
+      // A block overlaps with the previous one, so the first one after a missing one may decode differently.
       expect(ffmpeg.crc.sounds.slice(ahead)).toEqual(file.sounds.slice(2 * ahead));
       const least = SECONDS - 1;
       expect(file.pictures.length).toBeGreaterThanOrEqual(kinds.includes('pictures') ? least * FPS : 0);
@@ -173,7 +173,7 @@ describe('what is received over mmsh is what was sent', () => {
   isReceived('videoOnly', 'pictures alone', ['pictures']);
   isReceived('packets3200', 'packets of 3200 bytes', ['pictures', 'sound']);
   isReceived('packets8000', 'packets of 8000 bytes', ['pictures', 'sound']);
-  // Its first sound stands in a packet of its own, ahead of the first key frame.
+  // Its first sound is in its own packet, before the first key frame.
   isReceived('singlePayloads', 'single-payload packets with padding, copied', ['pictures', 'sound'], 1);
   isReceived('highBitrate', '6 Mbit/s, copied', ['pictures', 'sound']);
   isReceived('version1', 'WMV 7 and WMA 1, copied', ['pictures', 'sound']);
@@ -191,7 +191,7 @@ describe('what is received over mmsh is what was sent', () => {
     expect(file.pictures).toHaveLength(LOOP_SECONDS * FPS);
     expect(cut(ffmpeg.crc.pictures, LOOP_SECONDS * FPS)).toEqual(rounds(file.pictures));
     const steps = ffmpeg.crc.times.slice(1).map((time, index) => time - ffmpeg.crc.times[index]!);
-    // One picture after the other, at 25 a second give or take the millisecond of ASF and a gap at the seam.
+    // One picture after the other, at 25 per second except for the millisecond resolution of ASF and a gap at the seam.
     expect(Math.min(...steps)).toBeGreaterThan(0.03);
     expect(Math.max(...steps)).toBeLessThan(0.15);
   });

@@ -29,7 +29,7 @@ describe('commands on a terminal', () => {
     const url = server.url(newPoint());
     const push = onTerminal('packets', 'hang-up', 'wmpush', '--archive', archive, url);
     expect({ ...(await push.ends()), output: push.output }).toMatchObject({ code: 129 });
-    // A file that was not finished would still be that of a live stream.
+    // An unfinished file would still look like a live stream.
     expect(await readBack(archive)).toMatchObject({ live: false, warnings: [] });
     await server.stop();
   });

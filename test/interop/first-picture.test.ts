@@ -4,13 +4,13 @@ import { PLAYERS } from './support/players.js';
 import { itNeeds } from './support/programs.js';
 
 /**
- * How much longer the first picture of a live stream may take than that of a file from the same server, in ms. The start-up of the
- * player is in both times, so it does not matter how fast the machine is.
+ * In ms: how much longer the first picture of a live stream may take than that of a file from the same server. The
+ * start-up of the player is included in both times, so the speed of the machine does not matter.
  */
 const EXTRA = 1_000;
-/** The best of so many counts, since other work on the machine only ever adds to it. */
+/** The best of that many measurements, since other load on the machine only ever adds to them. */
 const TRIES = 3;
-/** Media in ms that must have gone by before the first player comes; more than two key-frame intervals. */
+/** In ms of media that must have passed before the first player joins; more than two key-frame intervals. */
 const LIVE_FOR = 5_000;
 
 describe('a player that joins a stream that has been live for a while', () => {

@@ -20,7 +20,7 @@ function library(count: number, name: string, size: number): HeaderObject {
 
 const picture = (size: number): HeaderObject => library(1, 'WM/Picture', size);
 
-/** What makes the header too large, by the name of the file. */
+/** The reason why the header is too large, by file name. */
 const LARGE: ReadonlyArray<readonly [file: string, title: string, object: HeaderObject]> = [
   ['27k.wmv', 'a cover picture of 27 KB', picture(27_000)],
   ['133k.wmv', 'a cover picture of 133 KB', picture(133_000)],
@@ -30,10 +30,10 @@ const LARGE: ReadonlyArray<readonly [file: string, title: string, object: Header
   ['attributes.wmv', '5000 attributes', library(5000, 'Comment', 40)],
 ];
 const LIVE = ['133k.wmv', '2m.wmv', 'padding.wmv'];
-/** Those that stop at a large header; VLC does not. */
+/** The players that stop at a large header; VLC does not. */
 const STRICT = ['ffmpeg', 'mpv', 'mplayer', 'xine', 'libmms'] as const;
 
-describe('headers larger than players take', () => {
+describe('headers larger than players accept', () => {
   const folder = newContentFolder();
   const together = new Together();
   const points = new Map<string, string>();
@@ -69,7 +69,7 @@ describe('headers larger than players take', () => {
       expect((await pull.ends()).code).toBe(0);
       expect((await decodeFile(recorded)).pictures).toEqual(whole.pictures);
     });
-    together.it([], `${title}, over plain HTTP: the file as it is`, async () => {
+    together.it([], `${title}, over plain HTTP: the unchanged file`, async () => {
       const response = await fetch(server.url(`/${file}`), { signal: AbortSignal.timeout(PATIENCE) });
       expect(Buffer.from(await response.arrayBuffer()).equals(await readFile(join(folder, file)))).toBe(true);
     });
@@ -87,7 +87,7 @@ describe('headers larger than players take', () => {
     }
   }
 
-  it('an archive of what is pushed has the whole header', async () => {
+  it('are complete in an archive of a push', async () => {
     const archive = join(newFolder(), 'archive.asf');
     const options = ['--input', join(folder, '133k.wmv'), '--copy', '--archive', archive];
     expect((await server.push(newPoint(), ...options).ends()).code).toBe(0);
@@ -95,7 +95,7 @@ describe('headers larger than players take', () => {
     expect((await decodeFile(archive)).pictures).toEqual(whole.pictures);
   });
 
-  it('a server of many such files does not hold what it leaves out', async () => {
+  it('do not keep their omitted parts in the memory of a server', async () => {
     const held = await server.memory();
     process.stdout.write(`  the server uses ${Math.round(held / MEGABYTE)} MB\n`);
     expect(held).toBeLessThan(300 * MEGABYTE);

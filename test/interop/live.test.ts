@@ -33,7 +33,7 @@ describe('one publisher and every player at the same time', () => {
     });
   }
 
-  it('serves them all with one publisher, and leaves nothing out for any', async () => {
+  it('serves them all, and drops nothing for any of them', async () => {
     const stats = await server.next('stats');
     expect(stats).toMatchObject({
       publishers: 1,
@@ -50,12 +50,12 @@ describe('one publisher and every player at the same time', () => {
     for (const other of players.values()) await other.stop();
     await push.stop('SIGTERM');
     const file = await decodeFile(archive);
-    // What it was about to decode when it was stopped may be half a picture.
+    // The picture that it was decoding when it was stopped may be incomplete.
     const pictures = player.crc.pictures.slice(0, FRAMES);
     expect(file.size).toBe('640x360');
     expect(player.crc.size).toBe('640x360');
     expect(indexOfRun(file.pictures, pictures)).toBeGreaterThanOrEqual(0);
-    // A decoder of WMA needs the block before the first one; what it made without it is not in the file.
+    // A WMA decoder needs the block before the first one; the sound that it made without it is not in the file.
     expect(indexOfRun(file.sounds, player.crc.sounds.slice(2, 100))).toBeGreaterThanOrEqual(0);
   });
 });

@@ -10,14 +10,16 @@ import { itNeeds, program } from './support/programs.js';
 const FFMPEG = [program('ffmpeg')];
 const LENGTH = 8;
 
-/** The data packets of a file. */
+/** Returns the data packets of a file. */
 async function packetsOf(path: string): Promise<Buffer[]> {
   const reader = new AsfReader();
   const items = [...reader.push(await readFile(path)), ...reader.end()];
   return items.flatMap((item) => (item.type === 'packet' ? [item.packet.bytes] : []));
 }
 
-/** `wmpull-serve` of a file, packet by packet; it begins with the first puller. @returns it and its MSBD port */
+/**
+ * Starts `wmpull-serve` with a file, packet by packet, when the first puller connects. @returns it and its MSBD port
+ */
 async function encoder(file: string, ...args: string[]): Promise<{ command: Command; port: number }> {
   const options = ['--host', '127.0.0.1', '--http-port', '0', '--msbd-port', '0', '--on-demand', '--json'];
   const command = new Command('wmpull-serve', ['-i', file, '--copy', ...options, ...args]);
@@ -32,7 +34,7 @@ describe('MSBD from end to end', () => {
     film = await makeAsf('film.asf', { duration: LENGTH });
   });
 
-  // No program but ours speaks MSBD today, so it is the file itself and ffmpeg that judge what comes out.
+  // No other program speaks MSBD today, so the file itself and ffmpeg are the reference for the output.
   itNeeds(FFMPEG, 'an encoder gives every packet of a file by TCP, byte for byte, and ends', async () => {
     const { command, port } = await encoder(film);
     const url = `msbd://127.0.0.1:${port}`;
@@ -68,7 +70,7 @@ describe('MSBD from end to end', () => {
     const original = await decodeFile(film);
     for (const file of files) {
       const { pictures } = await decodeFile(file);
-      // Who joins begins with a key frame, of which there is one a second.
+      // A player that joins begins with a key frame, of which there is one per second.
       expect(pictures.length).toBeGreaterThanOrEqual((LENGTH - 3) * 25);
       expect(indexOfRun(original.pictures, pictures)).toBeGreaterThanOrEqual(0);
     }

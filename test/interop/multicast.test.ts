@@ -10,13 +10,13 @@ import { itNeeds, program } from './support/programs.js';
 const SECONDS = 12;
 const NEEDED = [...namespaces, program('ffmpeg')];
 
-/** The data packets of a file, as hexadecimal text. */
+/** Returns the data packets of a file, as hexadecimal text. */
 async function packetsOf(path: string): Promise<string[]> {
   const items = new AsfReader().push(await readFile(path));
   return items.flatMap((item) => (item.type === 'packet' ? [item.packet.bytes.toString('hex')] : []));
 }
 
-/** What the data packets of a file carry, without times: these begin anew when the first key frame was lost. */
+/** Returns the payloads of a file's data packets, without times: those start over if the first key frame was lost. */
 async function contentsOf(path: string): Promise<string[]> {
   const items = new AsfReader().push(await readFile(path));
   return items.flatMap((item) => {
@@ -47,7 +47,9 @@ describe('multicast from one host to another over a link that loses packets', ()
     hosts.close();
   });
 
-  /** Relays the file to a group while another host records it. @returns the recording, and what `pull` says of it at its end */
+  /**
+   * Relays the file to a group while another host records it. @returns the recording, and the final report of `pull`
+   */
   async function transfer(
     query: string,
     lose: () => void,
@@ -56,7 +58,7 @@ describe('multicast from one host to another over a link that loses packets', ()
     const nsc = join(folder, 'live.nsc');
     const recorded = join(folder, 'recorded.asf');
     const url = `msb://239.192.5.5:5005?interface=${hosts.sender.address}${query}`;
-    // A first run only tells how the group is to be received, so that the receiver is there when the second one begins.
+    // A first run only shows how to receive the group, so that the receiver is ready when the second one begins.
     const early = hosts.wmcast(hosts.sender, 'relay', file, url, '--nsc', nsc, '-t', '0.5', '--json');
     await early.child.ends();
     lose();
@@ -67,7 +69,7 @@ describe('multicast from one host to another over a link that loses packets', ()
     const relay = hosts.wmcast(hosts.sender, 'relay', file, url, '--json');
     expect(await relay.child.ends()).toEqual({ code: 0, signal: null });
     const sent = relay.events.find(({ event }) => event === 'done')!;
-    // What came last is there before the next figures are told.
+    // The last packets have arrived before the next figures are reported.
     const told = pull.events.length;
     await pull.child.until('figures', () => pull.events.slice(told).find(({ event }) => event === 'stats'));
     pull.child.signal('SIGTERM');
@@ -91,7 +93,7 @@ describe('multicast from one host to another over a link that loses packets', ()
       expect(sent['packets']).toBe(original.length);
       expect(hosts.lost).toBeGreaterThan(original.length / 20);
       expect(await packetsOf(recorded)).toEqual(original);
-      // The others of those that were lost were parity packets, or datagrams of nobody's interest.
+      // The other lost datagrams were parity packets, or of no interest to the receiver.
       expect(done).toMatchObject({ packets: original.length, lostPackets: 0 });
       expect(done['recoveredPackets']).toBeGreaterThan(original.length / 40);
     },
@@ -100,7 +102,7 @@ describe('multicast from one host to another over a link that loses packets', ()
   itNeeds(NEEDED, 'by chance, what parity cannot restore is counted, and the rest is there byte for byte', async () => {
     const { recorded, done } = await transfer('&fec=5', () => hosts.lose(5005, 20, 'random'));
     const original = await contentsOf(file);
-    // When the first packets are lost the recording begins within one, at the next key frame.
+    // If the first packets are lost, the recording begins within one second, at the next key frame.
     const [, ...got] = await contentsOf(recorded);
     const places = got.map((packet) => original.indexOf(packet));
     expect(places).not.toContain(-1);

@@ -21,19 +21,19 @@ const FPS = 25;
 const SIZE = 1400;
 const TEN_HOURS = 36_000_000;
 
-/** A file with something odd, made of another's header and packets. */
+/** An unusual file, made of the header and packets of another one. */
 interface Oddity {
   readonly title: string;
   make(header: AsfHeader, packets: readonly DataPacket[]): Buffer;
-  /** How often its pictures come, one after the other; default once. */
+  /** How often its pictures repeat; default: once. */
   readonly times?: number;
-  /** Pictures that may be missing; default none. */
+  /** The number of pictures that may be missing; default: none. */
   readonly lost?: number;
 }
 
 const bytesOf = (packets: readonly DataPacket[]): Buffer[] => packets.map(({ bytes }) => bytes);
 
-/** The packet with more room, and a payload of no data before its others. */
+/** Returns the packet with more room, and a payload without data before its others. */
 function withEmptyPayload(packet: DataPacket, packetSize: number): Buffer {
   const { errorCorrection, sendTime, duration, payloads } = packetFields(packet);
   const bytes = buildPacket({ errorCorrection: errorCorrection!, sendTime, duration, payloads, multiple: true });
@@ -46,7 +46,7 @@ function withEmptyPayload(packet: DataPacket, packetSize: number): Buffer {
   return restorePadding(parsePacket(longer), packetSize);
 }
 
-/** Several packets as one. */
+/** Joins several packets into one. */
 function merged(packets: readonly DataPacket[], packetSize: number): Buffer {
   const [first] = packets;
   const payloads = packets.flatMap((packet) => packetFields(packet).payloads);
@@ -55,7 +55,7 @@ function merged(packets: readonly DataPacket[], packetSize: number): Buffer {
 
 const ODDITIES: Readonly<Record<string, Oddity>> = {
   lost: {
-    title: 'bytes that were lost, and others that were added',
+    title: 'lost bytes and added bytes',
     lost: 4,
     make: ({ bytes }, packets) => {
       const pieces = bytesOf(packets);
@@ -78,7 +78,7 @@ const ODDITIES: Readonly<Record<string, Oddity>> = {
     },
   },
   joined: {
-    title: 'two recordings that were joined',
+    title: 'two joined recordings',
     times: 2,
     make: (header, packets) => {
       const recording = Buffer.concat([liveHeader(header).bytes, ...bytesOf(packets)]);
@@ -96,7 +96,7 @@ const ODDITIES: Readonly<Record<string, Oddity>> = {
     },
   },
   small: {
-    title: 'a header that is larger than it says',
+    title: 'a header that is larger than it claims',
     make: ({ bytes }, packets) => {
       const data = bytes.length - 50;
       const between = frameObject('ab'.repeat(16), Buffer.from('what a tagger added'));
@@ -128,7 +128,7 @@ describe('files that are a little wrong', () => {
   let server: Server;
   let whole: FrameCrc;
 
-  /** Expects what should come of a file: all pictures in order, but for some that may be missing. */
+  /** Expects the correct output of a file: all pictures in order, except for some that may be missing. */
   function expectPictures({ pictures, times }: FrameCrc, { times: rounds = 1, lost = 0 }: Oddity): void {
     const expected = Array.from({ length: rounds }, () => whole.pictures).flat();
     if (lost === 0) {
@@ -136,7 +136,7 @@ describe('files that are a little wrong', () => {
     } else {
       expect(pictures.length).toBeGreaterThanOrEqual(expected.length - lost);
       expect(pictures.length).toBeLessThanOrEqual(expected.length);
-      // Those from a fault up to the next key frame are decoded otherwise.
+      // Pictures from a fault up to the next key frame decode differently.
       const known = new Set(expected);
       expect(pictures.filter((picture) => known.has(picture)).length).toBeGreaterThan(expected.length - lost * FPS);
     }
@@ -176,7 +176,7 @@ describe('files that are a little wrong', () => {
       expectPictures(await decodeFile(recorded), oddity);
     });
 
-    together.it([], `${oddity.title}, pushed as it is and archived`, async () => {
+    together.it([], `${oddity.title}, pushed unchanged and archived`, async () => {
       const archive = join(newFolder(), 'archive.asf');
       const options = ['--input', join(folder, `${name}.wmv`), '--copy', '--archive', archive];
       expect((await server.push(newPoint(), ...options).ends()).code).toBe(0);

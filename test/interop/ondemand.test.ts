@@ -15,7 +15,7 @@ const KIB = 1024;
 /** A fifth of a second of pictures. */
 const VLC_SLACK = 10;
 
-/** What is served, by the name of the file. */
+/** The served files, by file name. */
 const MADE: Readonly<Record<string, Partial<ContentOptions>>> = {
   'index.wmv': {},
   'packets1400.wmv': { packetSize: 1400 },
@@ -28,17 +28,17 @@ const CONTENTS: ReadonlyArray<readonly [file: string, title: string, pictures: n
   ['without-index.wmv', 'a file whose index is cut off', SECONDS * FPS],
   ['packets1400.wmv', 'packets of 1400 bytes', SECONDS * FPS],
   ['packets8000.wmv', 'packets of 8000 bytes', SECONDS * FPS],
-  ['sound.wma', 'sound alone', 0],
+  ['sound.wma', 'only sound', 0],
   ['two.wmv', 'two videos and sound', 2 * SECONDS * FPS],
 ];
 
-/** A player, as it plays any URL and, with the same decoders, a file on the disk. */
+/** A player that can play any URL and, with the same decoders, a file on disk. */
 interface PlayerKind {
   readonly name: string;
   readonly needs: readonly Requirement[];
   play(url: string): Player;
   playFile(path: string): Player;
-  /** Expects the same of both. */
+  /** Expects the same output from both. */
   compare(served: Player, fromDisk: Player): void;
 }
 
@@ -74,7 +74,7 @@ const PLAYERS: readonly PlayerKind[] = [
     name: 'libmms',
     needs: [python, library('libmms.so.0')],
     play: (url) => new LibmmsPlayer(url),
-    // It takes one video of several.
+    // It plays only one of several videos.
     playFile: (path) => new FfmpegPlayer(path, [], ['0:v:0?', '0:a']),
     compare: sameFrames,
   },
@@ -103,7 +103,7 @@ const PLAYERS: readonly PlayerKind[] = [
     needs: vlc,
     play: (url) => new VlcPlayer(url, vlcOptions),
     playFile: (path) => new VlcPlayer(path, vlcOptions),
-    // It tells its counts ten times a second until it exits, and counts everything twice.
+    // It reports its counts ten times a second until it exits, and counts everything twice.
     compare: (served, fromDisk) => expect(Math.abs(served.frames - fromDisk.frames)).toBeLessThanOrEqual(VLC_SLACK),
   },
 ];
@@ -161,18 +161,18 @@ describe('files on demand, played whole', () => {
     expect(player.pictures).toEqual(pictures);
   });
 
-  together.it(vlc, '[WMSP-050] VLC turns off one of two videos and gets the other one alone', async () => {
+  together.it(vlc, '[WMSP-050] VLC turns off one of two videos and gets only the other one', async () => {
     const player = new VlcPlayer(url('two.wmv'), vlcOptions);
     expect(await player.logs('stream-switch-entry=')).toContain('ffff:1:0 ffff:2:2 ffff:3:0');
     await player.ends();
     const { size } = await stat(onDisk('two.wmv'));
     const received = player.inputKilobytes * KIB;
     process.stdout.write(`  VLC without the second video: ${received} of ${size} bytes\n`);
-    // It fills up each packet that was cut; packets in which nothing else was are not there at all.
+    // It pads each packet that was cut; packets that contained nothing else are missing entirely.
     expect(received).toBeLessThan(0.95 * size);
   });
 
-  it('leaves nobody connected behind', async () => {
+  it('leaves no connections open', async () => {
     await server.next('stats', ({ connections, players }) => connections === 0 && players === 0);
   });
 });

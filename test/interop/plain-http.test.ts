@@ -13,7 +13,7 @@ const python = program('python3');
 const ffmpeg = program('ffmpeg');
 const KINDS: ReadonlyArray<readonly [name: string, needs: readonly Requirement[], play: (place: string) => Player]> = [
   ['ffmpeg', [ffmpeg], (place) => new FfmpegPlayer(place)],
-  // It stops at an Accept-Ranges in an answer to HTTP/1.0.
+  // It stops at an Accept-Ranges in an HTTP/1.0 answer.
   ['xine', [python, library('libxine.so.2')], (place) => new XinePlayer(place)],
 ];
 
@@ -37,7 +37,7 @@ describe('plain HTTP', () => {
         await fromDisk.ends(PATIENCE);
         expect(served.problems).toEqual([]);
         expect(served.frames).toBe(fromDisk.frames);
-        // What xine writes of the sound depends on when its pictures come.
+        // The sound that xine writes depends on when its pictures arrive.
         if (name === 'ffmpeg') expect(served.soundSeconds).toBe(fromDisk.soundSeconds);
       });
     }

@@ -31,7 +31,7 @@ describe('playlists and folders on demand', () => {
       makeAsf('first.wmv', { duration: SECONDS, folder }),
       makeAsf('second.wmv', { ...inverted, folder }),
       makeAsf('other.wmv', { duration: SECONDS, folder, video: 'wmv1', size: '480x272' }),
-      // In natural order, which is not that of the letters.
+      // In natural order, which differs from alphabetical order.
       makeAsf('10.wmv', { ...inverted, folder: show }),
       makeAsf('2.wmv', { duration: SECONDS, folder: show }),
       writeFile(join(folder, 'same.wsx'), playlist('', 'first.wmv', 'second.wmv')),
@@ -50,7 +50,7 @@ describe('playlists and folders on demand', () => {
   for (const [path, title] of [
     ['/same.wsx', 'a playlist of two files of one format'],
     ['/show', 'a folder, in natural order'],
-    ['/gaps.wsx', 'a playlist with entries that cannot be played, which are passed over'],
+    ['/gaps.wsx', 'a playlist with unplayable entries, which are skipped'],
   ] as const) {
     together.it([], `ffmpeg plays ${title}`, async () => {
       const player = new FfmpegPlayer(url(path));
@@ -64,27 +64,27 @@ describe('playlists and folders on demand', () => {
   together.it([], 'ffmpeg plays up to an entry of another format and ends with the playlist', async () => {
     const player = new FfmpegPlayer(url('/mixed.wsx'));
     expect((await player.ends()).code).toBe(0);
-    // What it makes of the last entry with the decoder of those before is nobody's business.
+    // How it decodes the last entry with the decoder of the previous ones does not matter.
     const pictures = [...first.pictures, ...second.pictures];
     expect(player.crc.pictures.slice(0, pictures.length)).toEqual(pictures);
   });
 
-  together.it([], 'ffmpeg plays a playlist that begins again and again, for as long as it likes', async () => {
+  together.it([], 'ffmpeg plays an endlessly repeated playlist for as long as it likes', async () => {
     const player = new FfmpegPlayer(url('/round.wsx'));
-    // Its times begin again with each round, so that ffmpeg holds the pictures back behind the sound until it is stopped.
+    // Its times start over with each round, so ffmpeg holds the pictures back after the sound until it is stopped.
     await player.decodes(1, 3 * SECONDS + 2);
     await player.stop();
     const rounds = [...first.pictures, ...first.pictures, ...first.pictures];
     expect(player.crc.pictures.slice(0, rounds.length)).toEqual(rounds);
   });
 
-  together.it([program('python3'), library('libmms.so.0')], 'libmms plays through', async () => {
+  together.it([program('python3'), library('libmms.so.0')], 'libmms plays to the end', async () => {
     const player = new LibmmsPlayer(url('/same.wsx'));
     expect((await player.ends()).code).toBe(0);
     expect(player.crc.pictures).toEqual([...first.pictures, ...second.pictures]);
   });
 
-  together.it([program('mpv')], 'mpv plays through', async () => {
+  together.it([program('mpv')], 'mpv plays to the end', async () => {
     const player = new MpvRemote(url('/same.wsx'), ['--untimed', '--no-audio']);
     expect((await player.ends()).code).toBe(0);
     expect(player.endReason).toBe('eof');

@@ -9,7 +9,7 @@ import { freePort, VlcServer } from './support/vlc-server.js';
 
 const VLC = [program('vlc'), program('setpriv'), program('ffmpeg')];
 
-/** Pictures one after another that are in both, from where the second begins. */
+/** The consecutive pictures that both have, from where the second begins. */
 function sharedRun(whole: readonly string[], part: readonly string[]): number {
   let best = 0;
   for (let start = 0; start < part.length; start++) {
@@ -31,7 +31,7 @@ describe('pull, probe and relay with a server of VLC', () => {
 
   itNeeds(
     VLC,
-    'probe tells what it is, pull records its pictures as they are, relay makes them a point of our own',
+    'probe describes it, pull records its pictures unchanged, relay makes it a point of our own',
     async () => {
       const vlc = await VlcServer.start(file);
       const server = await Server.start();
@@ -46,7 +46,7 @@ describe('pull, probe and relay with a server of VLC', () => {
         server: 'Cougar 4.1.0.3921',
         features: ['broadcast'],
         live: true,
-        // In the order in which VLC happened to see them first.
+        // In the order in which VLC happened to detect them.
         streams: expect.arrayContaining([
           expect.objectContaining({ codec: 'WMV2', width: 320, height: 240 }),
           expect.objectContaining({ codec: 'WMA 2' }),
@@ -54,7 +54,7 @@ describe('pull, probe and relay with a server of VLC', () => {
       });
       const player = new FfmpegPlayer(server.url(point, 'mmsh'));
       await player.decodes(75, 2);
-      // VLC lets clients in anywhere and calls every picture a key frame.
+      // VLC lets clients join anywhere and marks every picture as a key frame.
       expect(player.problems.filter((line) => !line.includes('first frame is no keyframe'))).toEqual([]);
       expect((await pull.ends()).code).toBe(0);
       await player.stop();
@@ -63,7 +63,8 @@ describe('pull, probe and relay with a server of VLC', () => {
 
       const original = await decodeFile(file);
       const copy = await decodeFile(recorded);
-      // VLC joins a client in the middle of a group of pictures; from the next key frame on they are those of the file.
+      // VLC lets a client join in the middle of a group of pictures; from the next key frame on they equal those of the
+      // file.
       expect(copy.size).toBe('320x240');
       expect(copy.pictures.length).toBeGreaterThanOrEqual(140);
       expect(sharedRun(original.pictures, copy.pictures)).toBeGreaterThanOrEqual(copy.pictures.length - 30);
@@ -97,14 +98,14 @@ describe('pull of content on demand from a server of our own', () => {
     });
   }
 
-  it('records from the middle, and one stream alone', async () => {
+  it('records from the middle, and a single stream', async () => {
     const folder = newFolder();
     const pull = (name: string, ...options: string[]) =>
       new Command('wmcast', ['pull', server.url('/film.asf'), '-o', join(folder, name), ...options]).ends();
     expect((await pull('middle.asf', '--start', '4', '-t', '2')).code).toBe(0);
     const original = await decodeFile(file);
     const middle = await decodeFile(join(folder, 'middle.asf'));
-    // It begins with a key frame, of which there is one a second, at 4 s or the one before.
+    // It begins with a key frame, of which there is one per second, at 4 s or the previous one.
     expect([75, 100]).toContain(indexOfRun(original.pictures, middle.pictures.slice(0, 40)));
     expect((await pull('sound.asf', '--streams', '2')).code).toBe(0);
     const sound = await decodeFile(join(folder, 'sound.asf'));
@@ -133,11 +134,11 @@ describe('pull from a server of our own', () => {
     const pulled = await decodeFile(join(folder, 'pulled.asf'));
     expect(pulled.pictures.length).toBeGreaterThanOrEqual(115);
     expect(indexOfRun(pushed.pictures, pulled.pictures)).toBeGreaterThanOrEqual(0);
-    // A decoder of WMA needs the block before the first one.
+    // A WMA decoder needs the block before the first one.
     expect(indexOfRun(pushed.sounds, pulled.sounds.slice(2, -1))).toBeGreaterThanOrEqual(0);
   });
 
-  it('survives a server that goes and comes back: one file, with times that only rise', async () => {
+  it('survives a server that stops and comes back: one file, with times that only rise', async () => {
     const port = String(await freePort());
     const first = await Server.start('--http-port', port);
     const point = newPoint();
@@ -161,7 +162,7 @@ describe('pull from a server of our own', () => {
     expect(copy.times).toEqual([...copy.times].sort((a, b) => a - b));
   });
 
-  it('leaves a file that plays when it is killed', async () => {
+  it('leaves a playable file when it is killed', async () => {
     const server = await Server.start();
     const point = newPoint();
     await server.publish(point);

@@ -12,7 +12,7 @@ import { itNeeds, missing, program } from './support/programs.js';
 import { onFreePort } from './support/vlc-server.js';
 import { marksOf, wirePlayer } from './support/wire.js';
 
-/** How long the line is cut again and again, in seconds; more by hand. */
+/** In seconds: how long the connection is cut repeatedly; more when run by hand. */
 const SECONDS = Number(process.env['WMCAST_CUT_SECONDS'] ?? 20);
 
 let folder: string;
@@ -26,7 +26,7 @@ async function startServer(): Promise<void> {
   writeFileSync(join(folder, 'cert.pem'), testTls.cert);
   writeFileSync(join(folder, 'key.pem'), testTls.key, { mode: 0o600 });
   writeFileSync(join(folder, 'other.pem'), renewedTls.cert);
-  // What comes through a proxy is not from this host.
+  // Connections through a proxy do not come from this host.
   const access = 'access: { push: {} }';
   writeFileSync(config, `points:\n${archived}\n${tls}\n${access}\n`);
   server = await Server.start('--config', config);
@@ -57,7 +57,7 @@ async function archiveOf(path: string): Promise<string> {
 
 beforeAll(startServer);
 
-it('[WMHTTP-111] a push that is cut every few seconds loses nothing, and players go on', async () => {
+it('[WMHTTP-111] a push that is cut every few seconds loses nothing, and players continue', async () => {
   const [point] = newPointSettings as [string, string];
   const cutter = await Cutter.listen(server.port);
   const local = join(folder, 'local.asf');

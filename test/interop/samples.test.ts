@@ -44,14 +44,14 @@ describe('the samples', () => {
     expect(exitCode).toBe(7);
   });
 
-  it('name commands in the workflow that a shell can read', async () => {
+  it('contain only workflow commands that a shell can read', async () => {
     const workflow = parse(await read('ci/github-workflow.yml')) as { jobs: { play: { steps: { run?: string }[] } } };
     const runs = workflow.jobs.play.steps.flatMap(({ run }) => run ?? []);
     expect(runs.join('\n')).toContain('samples/ci/inject.sh');
     for (const run of runs) expect(await execa('bash', ['-n', '-c', run])).toMatchObject({ exitCode: 0 });
   });
 
-  it('play a stream in a program of one file', async () => {
+  it('play a stream in a single-file program', async () => {
     const folder = join(work, 'program');
     await mkdir(join(folder, 'node_modules', 'wmcast'), { recursive: true });
     // The package as an importer sees it, without packing it.
@@ -100,12 +100,12 @@ describe('the samples', () => {
     await server.stop();
   });
 
-  it('announce with an .asx that players read', async () => {
+  it('announce with an .asx that players can read', async () => {
     const announced = readMetafile(await read('announcement.asx'));
     expect(announced?.entries.map(({ refs }) => refs.length)).toEqual([2, 1]);
   });
 
-  it('hold options in the systemd units that the commands have', async () => {
+  it('use only existing options in the systemd units', async () => {
     for (const unit of await readdir(join(samples, 'systemd'))) {
       const text = (await read(join('systemd', unit))).replaceAll('\\\n', ' ');
       const [, command, line] = /^ExecStart=\/usr\/bin\/env (wm\w+) (.*)$/m.exec(text)!;

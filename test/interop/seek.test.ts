@@ -12,11 +12,11 @@ import { library, program } from './support/programs.js';
 import { Together } from './support/together.js';
 
 const FPS = 10;
-/** Seconds of the long file. */
+/** The length of the long file, in seconds. */
 const LENGTH = 300;
-/** Seconds from one key frame to the next. */
+/** The key-frame interval, in seconds. */
 const GOP = 2;
-/** Seconds that libmms adds to a time, since it counts from the first packet. */
+/** The seconds that libmms adds to a time, since it counts from the first packet. */
 const PREROLL = 3.1;
 const PACKET_SIZE = 1400;
 
@@ -31,7 +31,7 @@ const vlc = [program('vlc'), program('setpriv')];
 const python = program('python3');
 const libmms = [python, library('libmms.so.0')];
 
-/** Expects pictures of the file, one after another, with its times. @returns when the first one is shown, in seconds */
+/** Expects consecutive pictures of the file, with its times. @returns when the first one is shown, in seconds */
 function expectRun(file: FrameCrc, { pictures, times }: FrameCrc): number {
   const at = file.times.indexOf(times[0]!);
   expect(at).toBeGreaterThanOrEqual(0);
@@ -93,7 +93,7 @@ describe('seeking in files on demand, and pausing', () => {
     const player = new FfmpegPlayer(url(LONG), ['-copyts', '-noaccurate_seek', '-ss', String(LENGTH + 100)]);
     expect((await player.ends()).code).toBe(0);
     expect(expectRun(long, player.crc)).toBeGreaterThan(LENGTH - 2 * GOP);
-    // Behind a seek ffmpeg reckons its place one packet too far, and takes the last packet for what stands behind the data.
+    // After a seek ffmpeg computes its position one packet too far, and takes the last packet for the data after it.
     expect(player.crc.times.at(-1)).toBeGreaterThan(LENGTH - 3 / FPS);
   });
 
@@ -101,10 +101,10 @@ describe('seeking in files on demand, and pausing', () => {
     const target = 251;
     const player = new MpvRemote(url(LONG), [`--start=${target}`, '--length=2', '--untimed', '--no-audio']);
     await player.ends();
-    // FFmpeg's reader says so of whatever it is reading when mpv, at its own end, has it broken off: mpv closes both connections
-    // first, and up to there the server has sent nothing but whole packets.
+    // FFmpeg's reader reports this about whatever it is reading when mpv, at its own end, interrupts it: mpv closes
+    // both connections first, and until then the server has sent only whole packets.
     expect(player.problems.filter((line) => !/Read (?:ext|data packet) header failed/.test(line))).toEqual([]);
-    // Its decoder begins at the key frame; what is before the time it does not show.
+    // Its decoder begins at the key frame, but does not show anything before the time.
     const at = indexOfRun(long.pictures, player.pictures);
     expect(long.times[at]).toBeCloseTo(player.times[0]!, 0);
     expect(player.times[0]).toBeLessThanOrEqual(target);
@@ -112,7 +112,7 @@ describe('seeking in files on demand, and pausing', () => {
     expect(player.times.at(-1)).toBeGreaterThanOrEqual(target + 2 - 2 / FPS);
   });
 
-  together.it(libmms, 'libmms seeks to a time: the key frame before it, its preroll included', async () => {
+  together.it(libmms, 'libmms seeks to a time: the key frame before it, including its preroll', async () => {
     const target = 280;
     const player = new LibmmsPlayer(url(LONG), ['time', target]);
     await player.ends();
@@ -123,7 +123,7 @@ describe('seeking in files on demand, and pausing', () => {
     expect(player.crc.times.at(-1)).toBe(long.times.at(-1));
   });
 
-  together.it(libmms, '[WMSP-046] libmms seeks to a byte, and gets what stands in the file from there on', async () => {
+  together.it(libmms, '[WMSP-046] libmms seeks to a byte, and gets the file from there on', async () => {
     const bytes = await readFile(onDisk(LONG));
     const { length } = parseHeader(bytes).bytes;
     const packet = Math.floor(((bytes.length - length) * 0.97) / PACKET_SIZE);
@@ -147,27 +147,27 @@ describe('seeking in files on demand, and pausing', () => {
       const player = new Child('python3', [script, url(LONG), String(target * 1000)]);
       expect((await player.ends()).code).toBe(0);
       const positions = player.output.map(Number);
-      // It tells where it is ten times a second.
+      // It reports its position ten times a second.
       expect(positions[0]).toBeLessThanOrEqual(target * 1000 + 300);
       expect(positions[0]).toBeGreaterThan((target - GOP) * 1000 - 300);
       expect(positions.at(-1)).toBeGreaterThan((LENGTH - 0.5) * 1000);
     },
   );
 
-  together.it(vlc, 'VLC --start-time seeks by bytes, plays what is behind it and ends', async () => {
+  together.it(vlc, 'VLC --start-time seeks by bytes, plays the rest and ends', async () => {
     const target = 292;
     const player = new VlcPlayer(url(LONG), ['--play-and-exit', `--start-time=${target}`]);
     const asked = await player.logs('stream-offset=0:');
     expect(asked).toBeDefined();
     expect((await player.ends()).code).toBe(0);
     process.stdout.write(`  ${player.summary}\n`);
-    // Where a time stands it reckons by the size of the file; it counts everything twice.
+    // It computes the position of a time from the size of the file, and counts everything twice.
     const seconds = player.frames / 2 / FPS;
     expect(seconds).toBeGreaterThan(LENGTH - target - 3);
     expect(seconds).toBeLessThan(LENGTH - target + GOP + 6);
   });
 
-  together.it([program('mplayer')], 'MPlayer, which cannot seek, plays all of it when it is told to', async () => {
+  together.it([program('mplayer')], 'MPlayer, which cannot seek, plays all of it if told to', async () => {
     const player = new MplayerPlayer(url(PAUSED), ['-ss', '5']);
     const disk = new MplayerPlayer(onDisk(PAUSED));
     await Promise.all([player.ends(), disk.ends()]);
@@ -176,26 +176,30 @@ describe('seeking in files on demand, and pausing', () => {
     expect(player.pictures).toEqual(disk.pictures);
   });
 
-  together.it([mpv], 'mpv pauses while the server sends on, goes on where it was, and misses nothing', async () => {
-    const player = new MpvRemote(url(PAUSED));
-    await player.until('time-pos', (time) => Number(time) >= 1);
-    player.set('pause', true);
-    await player.until('pause', (value) => value === true);
-    const before = player.value('time-pos');
-    const cached = Number(player.value('demuxer-cache-duration'));
-    await player.until('demuxer-cache-duration', (seconds) => Number(seconds) >= cached + 1.5);
-    expect(player.value('time-pos')).toBe(before);
-    player.set('pause', false);
-    await player.ends();
-    expect(player.endReason).toBe('eof');
-    expect(player.problems).toEqual([]);
-    expect(player.pictures).toEqual(paused.pictures);
-  });
+  together.it(
+    [mpv],
+    'mpv pauses while the server keeps sending, continues where it was, and misses nothing',
+    async () => {
+      const player = new MpvRemote(url(PAUSED));
+      await player.until('time-pos', (time) => Number(time) >= 1);
+      player.set('pause', true);
+      await player.until('pause', (value) => value === true);
+      const before = player.value('time-pos');
+      const cached = Number(player.value('demuxer-cache-duration'));
+      await player.until('demuxer-cache-duration', (seconds) => Number(seconds) >= cached + 1.5);
+      expect(player.value('time-pos')).toBe(before);
+      player.set('pause', false);
+      await player.ends();
+      expect(player.endReason).toBe('eof');
+      expect(player.problems).toEqual([]);
+      expect(player.pictures).toEqual(paused.pictures);
+    },
+  );
 
   together.it([mpv], 'mpv seeks again and again, and still plays to the end', async () => {
     const player = new MpvRemote(url(PAUSED), ['--cache=no']);
     await player.until('time-pos', (time) => Number(time) >= 0);
-    // Each time it receives some seconds, in all more than the file has.
+    // Each time it receives some seconds, in total more than the file has.
     for (let round = 0; round < 12; round++) {
       const target = round % 2 === 0 ? 8 : 2;
       player.set('time-pos', target);
@@ -225,7 +229,7 @@ describe('seeking in files on demand, and pausing', () => {
     },
   );
 
-  it('leaves nobody connected behind', async () => {
+  it('leaves no connections open', async () => {
     const stats = await server.next('stats', ({ connections }) => connections === 0);
     expect(stats).toMatchObject({ connections: 0, players: 0 });
   });

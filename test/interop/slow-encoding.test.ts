@@ -4,9 +4,9 @@ import { makeAsf } from './support/content.js';
 import { Together } from './support/together.js';
 
 const SECONDS = 40;
-/** What ffmpeg reads before it begins, seconds. */
+/** In seconds of the input: how much ffmpeg reads before it begins. */
 const AHEAD = 6;
-/** Seconds of the input in each second after that. */
+/** In seconds of the input: how much it gets in each second after that. */
 const SPEED = 0.3;
 const STEP = 100;
 
@@ -26,7 +26,7 @@ describe('encoding that cannot keep up', () => {
     for (const feeder of feeders) clearInterval(feeder);
   });
 
-  /** Gives a command less of its input than it needs: the same as an encoder that is too slow, without its load. */
+  /** Feeds a command more slowly than it needs: the same as an encoder that is too slow, without its load. */
   function starve({ stdin }: Command): void {
     const perSecond = media.length / SECONDS;
     let at = Math.round(AHEAD * perSecond);
@@ -54,19 +54,19 @@ describe('encoding that cannot keep up', () => {
 
   const options = ['-i', '-', '--size', '160x120', '--json'];
 
-  together.it([], 'is said once by wmpush, and its speed is in the figures', async () => {
+  together.it([], 'is reported once by wmpush, and its speed is in the figures', async () => {
     const push = new Command('wmpush', [server.url(newPoint()), ...options], { stdin: 'pipe' });
     starve(push);
     await saysSo(push);
   });
 
-  together.it([], 'is said once by wmpull-serve, and its speed is in the figures', async () => {
+  together.it([], 'is reported once by wmpull-serve, and its speed is in the figures', async () => {
     const serve = new Command('wmpull-serve', ['--http-port', '0', '--no-msbd', ...options], { stdin: 'pipe' });
     starve(serve);
     await saysSo(serve);
   });
 
-  together.it([], 'is not said of what keeps up', async () => {
+  together.it([], 'is not reported if the encoding keeps up', async () => {
     const push = server.push(newPoint(), '--size', '160x120', '--fps', '5');
     const { speed } = await push.event('stats', ({ seconds }) => Number(seconds) >= 8);
     expect(speed).toBeGreaterThan(0.9);

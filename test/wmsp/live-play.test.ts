@@ -171,7 +171,7 @@ describe('Play', () => {
     expect((await watcher.packetsWith('D', 1)).map(({ id }) => id)).toEqual(['H', 'D']);
   });
 
-  it('[WMSP-239] creates a session if there is none', async () => {
+  it('[WMSP-239] creates a session if the client has no session', async () => {
     const watcher = await station.play(OLD, ...PLAY, ...BOTH_STREAMS);
     expect(clientIdOf(watcher.response)).toBeGreaterThan(0);
     expect(watcher.response.pragma).not.toContain('xResetStrm=1');

@@ -294,7 +294,7 @@ describe('clips of a playlist', () => {
     expect([clip[0], clip.at(-1)]).toEqual([5 * PACKETS_A_SECOND, 9 * PACKETS_A_SECOND - 1]);
   });
 
-  it('can be seeked in without leaving them', async () => {
+  it('allow seeking only within their bounds', async () => {
     for (const [tokens, first] of [
       ['stream-time=7500', 7],
       ['stream-time=1000', 5],

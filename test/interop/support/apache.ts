@@ -14,8 +14,8 @@ export interface ApacheUser {
 }
 
 /**
- * Debian's Apache as a process of its own: `/basic`, `/digest` and `/gss`, which takes NTLM under Negotiate and NTLM by
- * mod_auth_gssapi and gss-ntlmssp, each for one user.
+ * Debian's Apache as a separate process, with `/basic`, `/digest` and `/gss`. The latter accepts NTLM under Negotiate
+ * and plain NTLM, by mod_auth_gssapi and gss-ntlmssp. Each has one user.
  */
 export class Apache {
   readonly port: number;
@@ -76,7 +76,7 @@ function configuration(folder: string, port: number): string {
     `PidFile ${folder}/pid`,
     `Listen 127.0.0.1:${port}`,
     ...modules.map((name) => `LoadModule ${name}_module ${MODULES}/mod_${name}.so`),
-    // Standard error may be no file that it can open.
+    // Standard error may be a file that it cannot open.
     'ErrorLog "|/bin/cat"',
     'LogLevel notice auth_gssapi:info',
     'User www-data',

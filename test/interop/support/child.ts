@@ -2,7 +2,7 @@ import type { Duplex, Readable, Writable } from 'node:stream';
 import { execa } from 'execa';
 
 export interface Exit {
-  /** Null when a signal ended it. */
+  /** Null if a signal ended it. */
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
 }
@@ -10,34 +10,34 @@ export interface Exit {
 export interface ChildOptions {
   readonly environment?: Readonly<Record<string, string>>;
   readonly stdin?: 'pipe' | 'ignore';
-  /** A socket to it, as its file descriptor 3. */
+  /** True to give it a socket as its file descriptor 3. */
   readonly control?: boolean;
-  /** In a process group of its own, as a shell starts it. */
+  /** True to run it in its own process group, as a shell does. */
   readonly ownGroup?: boolean;
   readonly onOutput?: (line: string) => void;
   readonly onLog?: (line: string) => void;
-  /** Where standard output goes as it is, instead of being read as lines. */
+  /** Where standard output goes unchanged, instead of being read as lines. */
   readonly pipeTo?: Writable;
 }
 
 const running = new Set<Child>();
 const KILL_AFTER = 3_000;
 /**
- * How long a program may take for anything, ms. Only something that hangs takes so long; a loaded machine takes many times longer
- * than a fast one for what it does.
+ * In ms, the maximum time for anything a program does. Only a program that hangs takes so long; a loaded machine takes
+ * many times longer than a fast one.
  */
 export const PATIENCE = 90_000;
 const CONTROL = 3;
 
-/** A real program that a test runs: its lines, its end, and the certainty that it goes away. */
+/** A real program that a test runs: its lines, its end, and the guarantee that it ends. */
 export class Child {
   readonly name: string;
   /** When it was started, in ms of `performance.now()`. */
   readonly startedAt = performance.now();
-  /** Lines of standard output and of standard error. */
+  /** The lines of standard output and of standard error. */
   readonly output: string[] = [];
   readonly log: string[] = [];
-  /** Resolves when it is gone and all its lines have been read. */
+  /** Resolves when it has ended and all its lines have been read. */
   readonly exited: Promise<Exit>;
   readonly #process: ReturnType<typeof spawn>;
   readonly #watchers = new Set<() => void>();
@@ -67,19 +67,19 @@ export class Child {
     return this.#process.stdin!;
   }
 
-  /** The socket to it, of a program that was started with `control`. */
+  /** The socket to a program that was started with `control`. */
   get control(): Duplex {
     return this.#process.stdio[CONTROL] as Duplex;
   }
 
   /**
-   * Waits for something that its lines bring about.
+   * Waits for a condition that its lines bring about.
    *
-   * @throws Error with the last lines when it ends first, or after `timeout` ms
+   * @throws Error with the last lines if it ends first, or after `timeout` ms
    */
   until<T>(what: string, find: () => T | undefined, timeout = PATIENCE): Promise<T> {
     const found = this.#until(what, find, timeout);
-    // A test that failed before it came to await this has said why, and is not to be ended by this in the middle of another one.
+    // A test that failed before awaiting this has reported why; this must not end it in the middle of another test.
     found.catch(() => {});
     return found;
   }
@@ -104,7 +104,7 @@ export class Child {
     }
   }
 
-  /** Its end by itself. @throws Error after `timeout` ms */
+  /** Waits until it ends by itself. @throws Error after `timeout` ms */
   async ends(timeout = PATIENCE): Promise<Exit> {
     return within(this.exited, timeout, () => this.describe(`did not end within ${timeout} ms`));
   }
@@ -113,12 +113,12 @@ export class Child {
     if (!this.#exit) this.#process.kill(signal);
   }
 
-  /** As a terminal does on Ctrl-C: to the whole process group, which must be its own. */
+  /** Acts like Ctrl-C on a terminal: signals the whole process group, which must be its own. */
   signalGroup(signal: NodeJS.Signals): void {
     process.kill(-this.pid!, signal);
   }
 
-  /** Ends it, with force if need be. */
+  /** Ends it, by force if necessary. */
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<Exit> {
     this.signal(signal);
     const timer = setTimeout(() => this.signal('SIGKILL'), KILL_AFTER);
@@ -127,7 +127,7 @@ export class Child {
     return exit;
   }
 
-  /** A sentence with what there is to know when something went wrong. */
+  /** Returns a sentence with the facts that help when something went wrong. */
   describe(what: string): string {
     const exit = this.#exit ? ` (exit ${this.#exit.code ?? this.#exit.signal})` : '';
     const tail = [...this.output.slice(-5), ...this.log.slice(-10)].map((line) => `\n    ${line}`).join('');
@@ -140,7 +140,7 @@ export class Child {
     this.notify();
   }
 
-  /** Has those that wait look again, for what its lines do not tell. */
+  /** Rechecks pending waits, for conditions that do not depend on its lines. */
   notify(): void {
     for (const watcher of [...this.#watchers]) watcher();
   }
@@ -154,13 +154,13 @@ export class Child {
   }
 }
 
-/** Ends every program that still runs; for afterAll. */
+/** Ends every program that is still running; for afterAll. */
 export async function stopAll(): Promise<void> {
   // The newest first: players and encoders before their server.
   await Promise.all([...running].reverse().map((child) => child.stop()));
 }
 
-/** A promise with a bound on its time. @throws Error after `timeout` ms */
+/** Bounds the time of a promise. @throws Error after `timeout` ms */
 export async function within<T>(promise: Promise<T>, timeout: number, message: () => string): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
@@ -184,7 +184,7 @@ function spawn(program: string, args: readonly string[], { environment, stdin, o
   });
 }
 
-/** Lines as they come; a carriage return ends one too, since players rewrite their status line with it. */
+/** Splits output into lines; a carriage return ends one too, since players rewrite their status line with it. */
 export function readLines(stream: Readable, onLine: (line: string) => void): void {
   let rest = '';
   stream.setEncoding('utf8');

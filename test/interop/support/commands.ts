@@ -6,7 +6,7 @@ import { Child, type ChildOptions, PATIENCE } from './child.js';
 /** One line of `--json`. */
 export type CommandEvent = Readonly<Record<string, unknown>> & { readonly event: string };
 
-/** A command of ours, run as a script runs it. */
+/** One of our commands, run as a script runs it. */
 export class Command extends Child {
   readonly events: CommandEvent[];
 
@@ -26,7 +26,7 @@ export class Command extends Child {
     this.events = events;
   }
 
-  /** The first event that fits, past or to come. */
+  /** Waits for the first matching event, past or future. */
   event(
     name: string,
     fits: (event: CommandEvent) => boolean = () => true,
@@ -39,13 +39,13 @@ export class Command extends Child {
     );
   }
 
-  /** The first event of that name that fits, of those that come from now on. */
+  /** Waits for the first matching event of that name from now on. */
   next(name: string, fits?: (event: CommandEvent) => boolean, timeout = PATIENCE): Promise<CommandEvent> {
     return this.event(name, fits, { timeout, from: this.events.length });
   }
 }
 
-/** `wmcast serve` on a free port of the loopback interface. */
+/** Starts `wmcast serve` on a free port of the loopback interface. */
 export class Server extends Command {
   port = 0;
 
@@ -69,19 +69,19 @@ export class Server extends Command {
   async publish(path: string, ...args: string[]): Promise<Command> {
     const live = this.next('point', ({ point, what }) => point === path && what === 'publishing');
     const push = this.push(path, ...args);
-    // A push that is refused tells more than a point that does not become live.
+    // A refused push tells more than a point that does not become live.
     await Promise.race([live, push.exited.then(() => Promise.reject(new Error(push.describe('ended'))))]);
     return push;
   }
 
-  /** Resident memory in bytes, as the kernel counts it. */
+  /** Returns resident memory in bytes, as the kernel counts it. */
   async memory(): Promise<number> {
     const status = await readFile(`/proc/${this.pid}/status`, 'utf8');
     return Number(/VmRSS:\s*(\d+) kB/.exec(status)![1]) * 1024;
   }
 }
 
-/** A path nobody else uses. */
+/** Returns an unused path. */
 export function newPoint(): string {
   return `/point${randomInt(1e9)}`;
 }

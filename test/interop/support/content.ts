@@ -14,14 +14,14 @@ import { FrameCrc } from './frame-crc.js';
 
 const folders: string[] = [];
 
-/** A new folder for files of a test. */
+/** Makes a new folder for files of a test. */
 export function newFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'wmcast-interop-'));
   folders.push(folder);
   return folder;
 }
 
-/** A new folder for a server's content, which players can read too that may not run as root. */
+/** Makes a new folder for a server's content, readable also by players that may not run as root. */
 export function newContentFolder(): string {
   const folder = newFolder();
   chmodSync(folder, 0o755);
@@ -34,29 +34,29 @@ export function removeFolders(): void {
 }
 
 export interface ContentOptions {
-  /** Seconds. */
+  /** In seconds. */
   readonly duration: number;
   readonly video?: string | undefined;
   readonly audio?: string | undefined;
-  /** Bits per second. */
+  /** In bits per second. */
   readonly videoBitrate?: number;
   readonly size?: string;
-  /** Makes every picture hard to compress, so that the bit rate is really used. */
+  /** Makes every picture hard to compress, so that the bit rate is actually used. */
   readonly noise?: boolean;
   readonly packetSize?: number;
-  /** Pictures per second; default 25. */
+  /** Pictures per second; default: 25. */
   readonly fps?: number;
-  /** Pictures from one key frame to the next; default 25. */
+  /** The key-frame interval in pictures; default: 25. */
   readonly keyFrameInterval?: number;
   /** A filter for the pictures. */
   readonly filter?: string;
-  /** A second video stream, with the colours turned round. */
+  /** Adds a second video stream, with inverted colours. */
   readonly secondVideo?: boolean;
-  /** The folder of the file; default a new one. */
+  /** The folder of the file; default: a new one. */
   readonly folder?: string;
 }
 
-/** Makes an ASF file with ffmpeg, which is no part of what is tested. @returns its path */
+/** Makes an ASF file with ffmpeg, which is not under test. @returns its path */
 export async function makeAsf(name: string, options: ContentOptions): Promise<string> {
   const path = join(options.folder ?? newFolder(), name);
   const { duration, video = 'wmv2', audio = 'wmav2', videoBitrate = 400_000, packetSize = 3200 } = options;
@@ -86,7 +86,7 @@ function pictureSources({
   return secondVideo ? [first, `${first},negate`] : [first];
 }
 
-/** A copy of a file with more objects in its header. @returns its path */
+/** Copies a file and adds objects to its header. @returns the path of the copy */
 export async function withHeaderObjects(
   path: string,
   name: string,
@@ -102,7 +102,7 @@ export async function withHeaderObjects(
   return copy;
 }
 
-/** A copy of a file that ends with its last packet, without the index behind it. @returns its path */
+/** Copies a file up to its last packet, without the index after it. @returns the path of the copy */
 export async function withoutIndex(path: string, name: string): Promise<string> {
   const bytes = await readFile(path);
   const { bytes: header, dataObject } = parseHeader(bytes);
@@ -112,8 +112,10 @@ export async function withoutIndex(path: string, name: string): Promise<string> 
 }
 
 /**
- * The same media with one payload in each packet, the rest padded, as Microsoft's encoders make nearly all of theirs: where
- * such a payload ends, only the padding tells. @returns the path of the new file
+ * Copies the media with one payload per packet, the rest padded, as Microsoft's encoders make nearly all of theirs:
+ * only the padding tells where such a payload ends.
+ *
+ * @returns the path of the new file
  */
 export async function withSinglePayloads(path: string): Promise<string> {
   const items = new AsfReader().push(await readFile(path));
@@ -136,10 +138,10 @@ export async function withSinglePayloads(path: string): Promise<string> {
 }
 
 /**
- * What ffmpeg decodes from a file on the disk.
+ * Returns the output of ffmpeg for a file on disk.
  *
  * @param options for the input
- * @param streams what to decode, as `-map` names it; default: all pictures and all sound
+ * @param streams the streams to decode, as for `-map`; default: all pictures and all sound
  */
 export async function decodeFile(
   path: string,

@@ -2,19 +2,19 @@ import { findFfmpeg } from '../../../src/capture/find.js';
 
 const found = await findFfmpeg();
 
-/** The ffmpeg of the machine, or the one that is installed with the dependencies. */
+/** The ffmpeg of the machine, or the one installed with the dependencies. */
 export const ffmpegPath = found.path;
 
-/** Pictures with the times that they have, none doubled or left out to suit a frame rate; the option has a new name since 5.1. */
+/** Pictures with their own times, none duplicated or dropped for a frame rate; the option has a new name since 5.1. */
 const asTheyCome = /^(?:[6-9]|\d\d|5\.[1-9])/.test(found.version)
   ? ['-fps_mode', 'passthrough']
   : ['-vsync', 'passthrough'];
 const decoded = [...asTheyCome, '-c:v', 'rawvideo', '-pix_fmt', 'yuv420p', '-c:a', 'pcm_s16le'];
 
 /**
- * The command with which ffmpeg decodes `input` into the lines that `FrameCrc` reads.
+ * Returns the command with which ffmpeg decodes `input` into the lines that `FrameCrc` reads.
  *
- * @param streams what to decode, as `-map` names it
+ * @param streams the streams to decode, as for `-map`
  */
 export function ffmpegDecoding(
   input: readonly string[],

@@ -1,12 +1,12 @@
-/** Bytes of one second of the sound that all tests here have decoded: 44.1 kHz, two channels, 16 bits. */
+/** The bytes per second of the sound that all tests here decode: 44.1 kHz, two channels, 16 bits. */
 export const SOUND_BYTES_PER_SECOND = 44_100 * 2 * 2;
 
-/** What ffmpeg's framecrc and framemd5 muxers tell of decoded pictures and sound, line by line. */
+/** Reads the output of ffmpeg's framecrc and framemd5 muxers about decoded pictures and sound, line by line. */
 export class FrameCrc {
   /** A checksum for each picture, and for each piece of sound. */
   readonly pictures: string[] = [];
   readonly sounds: string[] = [];
-  /** Presentation times of the pictures in seconds. */
+  /** The presentation times of the pictures, in seconds. */
   readonly times: number[] = [];
   /** Width and height in pixels, such as `640x360`. */
   size = '';
@@ -14,12 +14,12 @@ export class FrameCrc {
   readonly #types = new Map<string, string>();
   readonly #timeBases = new Map<string, number>();
 
-  /** Seconds. */
+  /** In seconds. */
   get soundSeconds(): number {
     return this.#soundBytes / SOUND_BYTES_PER_SECOND;
   }
 
-  /** Takes a line: `#key stream: value`, or `stream, dts, pts, duration, size, checksum`. */
+  /** Reads a line: `#key stream: value`, or `stream, dts, pts, duration, size, checksum`. */
   take(line: string): void {
     const about = /^#(\w+) (\d+): (.*)$/.exec(line);
     if (about) this.#describe(about[1]!, about[2]!, about[3]!);
@@ -44,8 +44,8 @@ export class FrameCrc {
 }
 
 /**
- * Where `part` stands in `whole` without a gap: the index of its first element, or -1.
- * For checksums of pictures, of which few are equal.
+ * Returns where `part` occurs in `whole` without a gap: the index of its first element, or -1. For checksums of
+ * pictures, few of which are equal.
  */
 export function indexOfRun(whole: readonly string[], part: readonly string[]): number {
   return whole.findIndex((_, start) => part.every((value, index) => whole[start + index] === value));

@@ -7,10 +7,10 @@ type MpvMessage = Readonly<Record<string, unknown>>;
 const PROPERTIES = ['time-pos', 'demuxer-cache-duration', 'pause'] as const;
 type Property = (typeof PROPERTIES)[number];
 
-/** mpv as a person uses it: at the pace of its clock, with a remote control, and a checksum for each picture. */
+/** mpv as a person uses it: at the speed of its clock, with a remote control, and a checksum for each picture. */
 export class MpvRemote extends Player {
   protected readonly child: Child;
-  /** A checksum of each picture as ffmpeg's framecrc has it, and its time in seconds. */
+  /** A checksum of each picture, as in ffmpeg's framecrc, and its time in seconds. */
   readonly pictures: string[] = [];
   readonly times: number[] = [];
   readonly #values = new Map<string, unknown>();
@@ -35,7 +35,7 @@ export class MpvRemote extends Player {
     return this.pictures.length;
   }
 
-  /** Where the sound goes it is not counted. */
+  /** Where it sends the sound, which is not counted. */
   get soundSeconds(): number {
     return 0;
   }
@@ -47,12 +47,12 @@ export class MpvRemote extends Player {
     );
   }
 
-  /** Why playing ended, as mpv says it: `eof`, `error`, … */
+  /** The reason why playing ended, in mpv's words: `eof`, `error`, … */
   get endReason(): string | undefined {
     return this.#end;
   }
 
-  /** What was last told of a property. */
+  /** The last reported value of a property. */
   value(name: Property): unknown {
     return this.#values.get(name);
   }
@@ -61,7 +61,7 @@ export class MpvRemote extends Player {
     this.#command('set_property', name, value);
   }
 
-  /** Waits until a property has a value that fits. @throws Error when it ends before, or after `timeout` ms */
+  /** Waits until a property has a matching value. @throws Error if it ends before, or after `timeout` ms */
   async until(name: Property, fits: (value: unknown) => boolean, timeout = PATIENCE): Promise<void> {
     const found = () => (fits(this.#values.get(name)) ? true : undefined);
     await this.child.until(`${name}, which is ${String(this.#values.get(name))}`, found, timeout);

@@ -12,7 +12,7 @@ function run(...command: readonly string[]): void {
   execaSync(file, args);
 }
 
-/** Root, who may make network namespaces, and the kernel's filter that loses packets. */
+/** Root, which may create network namespaces, and the kernel's filter that drops packets. */
 export const namespaces: readonly Requirement[] = [
   program('ip'),
   program('nft'),
@@ -28,7 +28,7 @@ export const namespaces: readonly Requirement[] = [
   },
 ];
 
-/** Two hosts with a network of their own between them, of which the second may lose some of what comes. */
+/** Two hosts with their own network between them; the second may lose some of its packets. */
 export class TwoHosts {
   readonly sender = { namespace: `wmcast-a-${process.pid}`, address: SENDER };
   readonly receiver = { namespace: `wmcast-b-${process.pid}`, address: RECEIVER };
@@ -46,13 +46,13 @@ export class TwoHosts {
     this.#nft('add chain inet loss input { type filter hook input priority 0 ; }');
   }
 
-  /** Loses one datagram to the port of every so many: each n-th, or by chance. */
+  /** Drops one of a number of datagrams to the port: each n-th, or at random. */
   lose(port: number, oneOf: number, how: 'inc' | 'random'): void {
     this.#nft('flush chain inet loss input');
     this.#nft(`add rule inet loss input udp dport ${port} numgen ${how} mod ${oneOf} 0 counter drop`);
   }
 
-  /** Datagrams that were lost since {@link lose}. */
+  /** The number of datagrams dropped since {@link lose}. */
   get lost(): number {
     const { stdout } = execaSync(
       'ip',
@@ -61,7 +61,7 @@ export class TwoHosts {
     return Number(/counter packets (\d+)/.exec(stdout)![1]);
   }
 
-  /** `wmcast` on one of the two. */
+  /** Runs `wmcast` on one of the two. */
   wmcast(host: { readonly namespace: string }, ...args: readonly string[]): { child: Child; events: CommandEvent[] } {
     const bin = fileURLToPath(new URL('../../../bin/wmcast.js', import.meta.url));
     return this.program(host, process.execPath, bin, ...args);

@@ -1,15 +1,15 @@
 import { type Child, type Exit, PATIENCE, within } from './child.js';
 
-/** A real player that plays a URL, and what it has decoded so far. */
+/** A real player that plays a URL, and its decoded output so far. */
 export abstract class Player {
   readonly name: string;
-  /** Pictures decoded. */
+  /** The number of decoded pictures. */
   abstract readonly frames: number;
-  /** Seconds of sound decoded. */
+  /** The decoded sound, in seconds. */
   abstract readonly soundSeconds: number;
-  /** Lines that no undisturbed playback has. */
+  /** Lines that occur in no undisturbed playback. */
   abstract readonly problems: string[];
-  /** The program that decodes; its end is the player's. */
+  /** The program that decodes; when it ends, the player ends. */
   protected abstract readonly child: Child;
   #firstFrameAt: number | undefined;
 
@@ -17,7 +17,7 @@ export abstract class Player {
     this.name = name;
   }
 
-  /** Waits until so much is decoded. @throws Error when the player ends first, or after `timeout` ms */
+  /** Waits until that much is decoded. @throws Error if the player ends first, or after `timeout` ms */
   async decodes(frames: number, soundSeconds: number, timeout = PATIENCE): Promise<void> {
     const what = `${frames} pictures and ${soundSeconds} s of sound`;
     const enough = () => (this.frames >= frames && this.soundSeconds >= soundSeconds ? true : undefined);
@@ -28,7 +28,7 @@ export abstract class Player {
     }
   }
 
-  /** Milliseconds from the start of the program to its first decoded picture. */
+  /** In ms from the start of the program to its first decoded picture. */
   async firstPicture(timeout = PATIENCE): Promise<number> {
     await this.child.until('a picture', () => this.#firstFrameAt ?? this.#noteFirstFrame(), timeout);
     return this.#firstFrameAt! - this.child.startedAt;
@@ -43,7 +43,7 @@ export abstract class Player {
     await this.child.stop();
   }
 
-  /** Whether the program is gone. */
+  /** True if the program has ended. */
   get ended(): boolean {
     return this.child.exit !== undefined;
   }

@@ -8,7 +8,7 @@ import { FrameCrc, SOUND_BYTES_PER_SECOND } from './frame-crc.js';
 import { Player } from './player.js';
 import { gstElement, library, program, type Requirement } from './programs.js';
 
-/** A kind of player: what it needs, and how it is started. */
+/** A kind of player: its requirements, and how to start it. */
 export interface PlayerKind {
   readonly name: string;
   readonly needs: readonly Requirement[];
@@ -49,7 +49,7 @@ class CrcPlayer extends Player {
 
   get problems(): string[] {
     const { log } = this.child;
-    // Behind its end notification ffmpeg finds no more packets, and says so in many words.
+    // After its end notification ffmpeg finds no more packets, and says so at length.
     const end = log.indexOf('Stream ended!');
     const lines = end === -1 ? log : log.slice(0, end);
     return [...lines, ...(this.#feeder?.log ?? [])].filter((line) => !this.#harmless.test(line));
@@ -63,48 +63,48 @@ class CrcPlayer extends Player {
 
 /** Starts a program whose output another one reads. */
 function feed([command, ...args]: readonly string[], reader: Child): Child {
-  // A reader that has ended leaves a broken pipe behind, which ends the feeder.
+  // A reader that has ended leaves a broken pipe, which ends the feeder.
   reader.stdin.on('error', () => {});
   return new Child(command!, args, { pipeTo: reader.stdin });
 }
 
-// Not a fault of the stream: old WMA headers do not say which loudspeaker a channel is for.
+// Not a fault of the stream: old WMA headers do not say which speaker a channel is for.
 const FFMPEG_HARMLESS = /^Guessed Channel Layout/;
 
 export class FfmpegPlayer extends CrcPlayer {
-  /** @param streams what to decode, as `-map` names it; default: all pictures and all sound */
+  /** @param streams the streams to decode, as for `-map`; default: all pictures and all sound */
   constructor(url: string, options: readonly string[] = [], streams?: readonly string[]) {
     super('ffmpeg', ffmpegDecoding([...options, '-i', url], 'warning', streams), { harmless: FFMPEG_HARMLESS });
   }
 }
 
-/** Where libmms seeks before it reads: seconds, or bytes into the file. */
+/** Where libmms seeks before it reads: in seconds, or bytes into the file. */
 export type LibmmsSeek = readonly [kind: 'time' | 'byte', to: number];
 
-/** As ffmpeg, but the protocol is spoken by libmms. */
+/** Like ffmpeg, but libmms speaks the protocol. */
 export class LibmmsPlayer extends CrcPlayer {
   constructor(url: string, seek?: LibmmsSeek) {
-    // With -nostdin ffmpeg still reads an input that is named.
+    // With -nostdin ffmpeg still reads a named input.
     const command = ffmpegDecoding([...(seek ? ['-copyts'] : []), '-f', 'asf', '-i', 'pipe:0']);
     const feeder = ['python3', script('libmms.py'), url, ...(seek ?? []).map(String)];
     super('libmms', command, { harmless: FFMPEG_HARMLESS, feeder });
   }
 }
 
-// When it encodes there is no clock: pictures come as fast as they can be decoded, and sound in large blocks beside them.
-// That the stream has ended is what FFmpeg's reader calls an error.
+// When encoding there is no clock: pictures arrive as fast as they can be decoded, with sound in large blocks. FFmpeg's
+// reader reports the end of the stream as an error.
 const MPV_HARMLESS =
   /^(?:\[ffmpeg\] Stream ended!|Audio\/Video desynchronisation|hardware, temporary CPU spikes|position will not match)/;
 
 export class MpvPlayer extends CrcPlayer {
   constructor(name: string, url: string, options: readonly string[] = []) {
     const output = ['--o=-', '--of=framecrc', '--ovc=rawvideo', '--oac=pcm_s16le'];
-    // Its own chatter is not on the level of warnings.
+    // Its own chatter is not at the warning level.
     super(name, ['mpv', '--no-config', '--msg-level=all=warn', ...output, ...options, url], { harmless: MPV_HARMLESS });
   }
 }
 
-/** Counts by status lines; checksums of the pictures and the sound are in files. */
+/** Counts from status lines; checksums of the pictures and the sound are in files. */
 export class MplayerPlayer extends Player {
   protected readonly child: Child;
   readonly #folder = newFolder();
@@ -127,7 +127,7 @@ export class MplayerPlayer extends Player {
 
   get problems(): string[] {
     const complaints = /corrupt|invalid|too many|error|chunk|concealing|badly interleaved/i;
-    // It expects more bytes of a $E than the specification has, and takes their lack for the end that it is.
+    // It expects more bytes of a $E than the specification has, and treats their lack as the end.
     const atEnd = 'Error while reading network stream.';
     return [...this.child.log, ...this.child.output].filter((line) => complaints.test(line) && line !== atEnd);
   }
@@ -139,7 +139,7 @@ export class MplayerPlayer extends Player {
     return [...readFileSync(this.#pictureFile, 'latin1').matchAll(/^[\da-f]{32}/gm)].map(([checksum]) => checksum);
   }
 
-  /** All of the sound, 16-bit stereo samples; to be read when it has ended. */
+  /** All of the sound as 16-bit stereo samples; to be read when it has ended. */
   get sound(): Buffer {
     return existsSync(this.#soundFile) ? readFileSync(this.#soundFile).subarray(WAV_HEADER_SIZE) : Buffer.alloc(0);
   }
@@ -159,7 +159,7 @@ export class MplayerPlayer extends Player {
   }
 }
 
-// How it says that the end has come, which it takes for an early one when streams were left out of what the header counts.
+// Its message at the end, which it considers early if streams were omitted that the header counts.
 const VLC_HARMLESS = /(?:access_mms stream warning: EOF|asf demux warning: unexpected end of file)$/;
 
 /** Asked for its statistics over its remote control. */
@@ -203,24 +203,24 @@ export class VlcPlayer extends Player {
   }
 
   get problems(): string[] {
-    // The first read behind the header of a Describe response finds the end, which VLC calls an error.
+    // The first read after the header of a Describe response finds the end, which VLC calls an error.
     const afterDescribe = this.child.log.findIndex((line) => line.includes('cannot read data 2'));
     return this.child.log
       .filter((line, index) => index !== afterDescribe && !VLC_HARMLESS.test(line))
       .filter((line) => /(?:access_mms|asf|avcodec|wmv\d|input).*(?:error|warning|concealing)/.test(line));
   }
 
-  /** Kilobytes that came from the server. */
+  /** Kilobytes received from the server. */
   get inputKilobytes(): number {
     return this.#inputKilobytes;
   }
 
-  /** Has it do something over its remote control. */
+  /** Sends it a command over its remote control. */
   command(command: string): void {
     this.child.stdin.write(`${command}\n`);
   }
 
-  /** Waits for a line of its log. @throws Error when it ends before, or after `timeout` ms */
+  /** Waits for a line of its log. @throws Error if it ends before, or after `timeout` ms */
   async logs(text: string, timeout = PATIENCE): Promise<string> {
     return this.child.until(`"${text}"`, () => this.child.log.find((line) => line.includes(text)), timeout);
   }
@@ -246,7 +246,7 @@ export class VlcPlayer extends Player {
   }
 }
 
-/** libxine, which is the player behind the xine program. */
+/** libxine, the library of the xine program. */
 export class XinePlayer extends Player {
   protected readonly child: Child;
   frames = 0;
@@ -271,10 +271,10 @@ export class XinePlayer extends Player {
   }
 }
 
-// A fault of xine's own that it has with every stream of this protocol.
+// A bug in xine that affects every stream of this protocol.
 const XINE_HARMLESS = /_x_input_seek_preview/;
 
-/** GStreamer's demultiplexer and decoders behind any source of ASF. */
+/** GStreamer's demultiplexer and decoders, after any source of ASF. */
 export class GstPlayer extends Player {
   protected readonly child: Child;
   readonly #feeder: Child | undefined;
@@ -317,7 +317,7 @@ export class GstPlayer extends Player {
 
 const WAV_HEADER_SIZE = 44;
 
-/** Seconds of 16-bit stereo sound in a WAV file that is being written. */
+/** Returns the seconds of 16-bit stereo sound in a WAV file that is being written. */
 function wavSeconds(file: string): number {
   const size = statSync(file, { throwIfNoEntry: false })?.size ?? 0;
   return Math.max(size - WAV_HEADER_SIZE, 0) / SOUND_BYTES_PER_SECOND;
@@ -363,10 +363,10 @@ export const PLAYERS: Readonly<Record<string, PlayerKind>> = {
     start: (url) => new GstPlayer('GStreamer with mmssrc', ['mmssrc', `location=${mmsh(url)}`]),
   },
   gstLibmms: {
-    name: 'GStreamer behind libmms, of which mmssrc is made',
+    name: 'GStreamer with libmms, which mmssrc uses',
     needs: [...gst, python, library('libmms.so.0')],
     start: (url) =>
-      new GstPlayer('GStreamer behind libmms', ['fdsrc', 'fd=0'], ['python3', script('libmms.py'), mmsh(url)]),
+      new GstPlayer('GStreamer with libmms', ['fdsrc', 'fd=0'], ['python3', script('libmms.py'), mmsh(url)]),
   },
   gstHttp: {
     name: 'GStreamer, http://….asf',

@@ -2,7 +2,7 @@ import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { execaSync } from 'execa';
 
-/** Something that must be on the machine for a test. */
+/** A requirement of a test that must be on the machine. */
 export interface Requirement {
   readonly name: string;
   readonly present: () => boolean;
@@ -39,10 +39,10 @@ export function gstElement(name: string): Requirement {
   };
 }
 
-// To look costs a process each.
+// Each check costs a process.
 const known = new Map<string, boolean>();
 
-/** Names of what is missing. */
+/** Returns the names of missing requirements. */
 export function missing(requirements: readonly Requirement[]): string[] {
   return requirements.filter((requirement) => !isPresent(requirement)).map(({ name }) => name);
 }
@@ -54,8 +54,8 @@ function isPresent({ name, present }: Requirement): boolean {
 }
 
 /**
- * A test that needs programs. Where one is missing it is skipped and its title says why; `.ci/install-players` installs
- * them all.
+ * A test that needs programs. If one is missing, the test is skipped and its title says why; `.ci/install-players`
+ * installs them all.
  */
 export function itNeeds(requirements: readonly Requirement[], title: string, test: () => Promise<void>): void {
   const lacking = missing(requirements);

@@ -1,18 +1,18 @@
 import { itNeeds, missing, type Requirement } from './programs.js';
 
 /**
- * Tests that run at the same time, each with a player of its own: a player takes as long as the media that it plays, and needs
- * little of the machine meanwhile.
+ * Tests that run in parallel, each with its own player: a player takes as long as its media, and needs little of the
+ * machine.
  */
 export class Together {
   readonly #flows: Array<() => void> = [];
 
-  /** A test of its own, which waits for what {@link start} began. */
+  /** A separate test, which waits for the work that {@link start} began. */
   it(requirements: readonly Requirement[], title: string, test: () => Promise<void>): void {
     let outcome: Promise<void> = Promise.resolve();
     const begin = () => {
       outcome = test();
-      // The test that waits for it tells of its failure.
+      // The test that waits for it reports its failure.
       outcome.catch(() => {});
     };
     if (missing(requirements).length === 0) this.#flows.push(begin);

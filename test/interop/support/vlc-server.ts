@@ -4,7 +4,7 @@ import { dirname } from 'node:path';
 import { Child } from './child.js';
 import { newFolder } from './content.js';
 
-/** A port that nobody listens on at the moment. */
+/** Returns a port that is currently unused. */
 export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer();
@@ -20,9 +20,10 @@ export function freePort(): Promise<number> {
 const ATTEMPTS = 5;
 
 /**
- * Starts a program that cannot take a free port by itself: another program may take the same one in between, so it is tried again.
+ * Starts a program that cannot choose a free port by itself. Another program may take the same one in between, so it is
+ * retried.
  *
- * @param start resolves when the program listens on the port, and rejects when it ends instead
+ * @param start resolves when the program listens on the port, and rejects if it ends instead
  */
 export async function onFreePort<T>(start: (port: number) => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {
@@ -34,7 +35,7 @@ export async function onFreePort<T>(start: (port: number) => Promise<T>): Promis
   }
 }
 
-/** VLC that serves an ASF file over MMS-HTTP, at its pace. */
+/** VLC as a server of an ASF file over MMS-HTTP, in real time. */
 export class VlcServer extends Child {
   readonly url: string;
 

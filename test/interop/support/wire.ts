@@ -1,6 +1,6 @@
 import { parseResponse, parseWholeResponse, RawPeer, type WirePacket, wirePackets } from '../../support/wire.js';
 
-/** Plays a point as an old player does, over a bare socket. */
+/** Plays a point like an old player, over a bare socket. */
 export async function wirePlayer(port: number, path: string): Promise<RawPeer> {
   const peer = await RawPeer.connect(port);
   const streams = ['Pragma: stream-switch-count=2', 'Pragma: stream-switch-entry=ffff:1:0 ffff:2:0 '];
@@ -13,13 +13,13 @@ export function packetsOf(bytes: Buffer): WirePacket[] {
   return wirePackets(parseResponse(bytes)?.body ?? Buffer.alloc(0));
 }
 
-/** The letters of the packets, without those of data. */
+/** The letters of the packets, except data packets. */
 export function marksOf(bytes: Buffer): string {
   const ids = packetsOf(bytes).map(({ id }) => id);
   return ids.filter((id) => id !== 'D').join('');
 }
 
-/** A bare socket in the body of a PushStart, to which nothing has been sent yet. */
+/** A bare socket in the body of a PushStart, on which nothing has been sent yet. */
 export async function wirePush(port: number, path: string): Promise<RawPeer> {
   const peer = await RawPeer.connect(port);
   const common = [`POST ${path} HTTP/1.1`, 'Host: 127.0.0.1', 'User-Agent: WMEncoder/12.0.7601.17514'];
