@@ -496,6 +496,47 @@ describe('a session of RTSP by UDP', () => {
   });
 });
 
+describe('an idle session of RTSP', () => {
+  beforeEach(async () => {
+    station = await Station.open({ now: () => station.time });
+  });
+
+  const sessionsAt = (time: number) => {
+    station.time = time;
+    station.server.sweep();
+    return station.server.sessions;
+  };
+
+  it('over TCP plays as long as its connection lasts', async () => {
+    const peer = await station.connect();
+    await peer.play('/live');
+    expect(sessionsAt(10_000_000)).toBe(1);
+  });
+
+  it('may be paused for 20 minutes', async () => {
+    const peer = await station.connect();
+    await peer.play('/live');
+    await peer.ask('PAUSE', '/live/');
+    expect([sessionsAt(1_199_000), sessionsAt(1_201_000)]).toEqual([1, 0]);
+    await peer.ends();
+  });
+
+  it('[RTSP-219] that has lost its connection is kept for a minute', async () => {
+    const peer = await station.connect();
+    await peer.play('/live');
+    peer.close();
+    await until('no players', () => station.server.players === 0);
+    expect([sessionsAt(60_000), sessionsAt(63_000)]).toEqual([1, 0]);
+  });
+
+  it('is no reason to keep a connection that never began one', async () => {
+    const peer = await station.connect();
+    await peer.ask('OPTIONS', '*');
+    sessionsAt(61_000);
+    await peer.ends();
+  });
+});
+
 describe('a session of RTSP, on demand', () => {
   let content: Content;
   beforeEach(async () => {
@@ -537,6 +578,60 @@ describe('a session of RTSP, on demand', () => {
     const { headers } = await peer.play('/film.wmv', { Range: 'npt=0-', 'X-Accelerate-Streaming': field });
     expect(headers.get('X-Accelerate-Streaming')).toBe('AccelBandwidth=592064;AccelDuration=8000');
     expect([headers.get('Scale'), headers.get('Speed')]).toEqual(['1.000', '1.000']);
+  });
+
+  it('[RTSP-186] by UDP is sent again what it lost of a file', async () => {
+    const peer = await station.connect();
+    const [rtx] = await peer.playUdp('/film.wmv', { Range: 'npt=0-2.000' });
+    const end = await peer.request('SET_PARAMETER');
+    const after = Number(parameter(end.headers.get('RTP-Info'), 'seq'));
+    await until('the last packet', () => ((peer.rtp.at(-1)?.sequence ?? 0) + 1 - after) % 65_536 === 0);
+    const packets = [...peer.rtp];
+    const lost = packets.filter((_, index) => index % 7 === 0);
+    const rtxSsrc = Number.parseInt(parameter(rtx, 'ssrc')!, 16);
+    const sequences = lost.map(({ sequence }) => sequence);
+    const [, port] = station.server.rtpPorts!;
+    for (const bytes of buildNacks({ mediaSsrc: packets[0]!.ssrc, rtxSsrc, sequences })) {
+      peer.udp!.send(bytes, port, '127.0.0.1');
+    }
+    const all = await peer.packets(packets.length + lost.length);
+    expect(all.slice(packets.length)).toEqual(lost);
+  });
+
+  it('[RTSP-100] is told what it needs to start early, [RTSP-082] if it listed that', async () => {
+    const fields = { Range: 'npt=0-', 'X-Accelerate-Streaming': 'AccelDuration=2000;AccelBandwidth=1000000' };
+    const features = { Supported: 'com.microsoft.wm.startupprofile' };
+    const [one, two] = [await station.connect(), await station.connect()];
+    expect((await one.play('/film.wmv', fields, features)).headers.get('X-StartupProfile')).toMatch(
+      /^Rate=10,12,15,20,30;MaxBytes=/,
+    );
+    expect((await two.play('/film.wmv', fields)).headers.get('X-StartupProfile')).toBeUndefined();
+  });
+
+  it('[RTSP-122] may begin with key frames only', async () => {
+    const peer = await station.connect();
+    const url = peer.url('/film.wmv/video');
+    const type = { 'Content-Type': 'application/x-wms-streamswitch;charset=UTF-8' };
+    const transport = { Transport: 'RTP/AVP/TCP;unicast;interleaved=0-1' };
+    const body = `SSEntry: 4294967295 1 1 ${url}\r\n`;
+    const { headers } = await peer.ask('SETUP', '/film.wmv/video', { ...transport, ...type }, body);
+    peer.session = headers.get('Session')!.split(';')[0];
+    await peer.ask('PLAY', '/film.wmv/', { Range: 'npt=0-2.500' });
+    await peer.request('SET_PARAMETER');
+    expect(peer.rtp.every(({ payload }) => readAsfPieces(payload)[0]!.keyFrame)).toBe(true);
+    expect(peer.rtp.length).toBeLessThan(6);
+  });
+
+  it('[RTSP-209] gets the notice of the change again when it asks for the entry before', async () => {
+    await content.media('short.wmv', { seconds: 1 });
+    await content.playlist('list.wsx', 'short.wmv', 'film.wmv');
+    const peer = await station.connect();
+    await peer.play('/list.wsx');
+    await peer.request('SET_PARAMETER');
+    await peer.request('ANNOUNCE');
+    const { headers } = await peer.ask('PLAY', '/list.wsx/', { 'X-Playlist-Seek-Id': '1' });
+    expect(headers.get('X-Playlist-Change-Notice')).toBe('true');
+    await peer.request('SET_PARAMETER');
   });
 
   it('[RTSP-180] goes through a playlist, [RTSP-196] told its entry in every response', async () => {

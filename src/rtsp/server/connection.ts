@@ -32,8 +32,10 @@ const TIMEOUT = 60;
 
 /** Milliseconds. */
 export interface RtspTimers {
-  /** A session that its client does not use is ended after so long, unless it plays over TCP (MS-RTSP 3.2.6.2). */
+  /** A session is ended after this time without a request if it plays by UDP or has lost its connection (MS-RTSP 3.2.6.2). */
   readonly idle: number;
+  /** The same for a session that plays nothing and still has its connection: FFmpeg sends no requests while it is paused. */
+  readonly paused: number;
   /** A connection without a session is closed after so long without a request. */
   readonly setUp: number;
 }

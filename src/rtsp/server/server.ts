@@ -36,7 +36,7 @@ export interface RtspServerOptions {
 }
 
 /** Clients are told 60 s, and some send their keep-alive no earlier. */
-const DEFAULT_TIMERS: RtspTimers = { idle: 62_000, setUp: 60_000 };
+const DEFAULT_TIMERS: RtspTimers = { idle: 62_000, paused: 1_200_000, setUp: 60_000 };
 const SWEEP_INTERVAL = 1_000;
 /** Sessions without a connection, of one address and of all: who has more loses those that are without one for longest. */
 const MAX_DETACHED = { address: 16, all: 512 };
@@ -181,8 +181,10 @@ export class RtspServer {
   }
 
   /** Over TCP the connection shows that a player is there; by UDP only its requests do (MS-RTSP 3.2.6.2). */
-  #isIdle({ usedAt, transport, playback }: RtspSession, now: number): boolean {
-    return now - usedAt > this.#timers.idle && (transport === 'udp' || !playback.active);
+  #isIdle({ usedAt, transport, playback, link }: RtspSession, now: number): boolean {
+    const { idle, paused } = this.#timers;
+    if (playback.active) return transport === 'udp' && now - usedAt > idle;
+    return now - usedAt > (link ? paused : idle);
   }
 
   #drop(session: RtspSession): void {
