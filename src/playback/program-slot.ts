@@ -58,7 +58,7 @@ export class ProgramSlot {
       program?.close();
       return undefined;
     }
-    if (!program) throw new Refusal('gone', 'What was played is not there any more.');
+    if (!program) throw new Refusal('gone', 'The content is no longer available.');
     this.#program = program;
     this.keepLive();
     return program;

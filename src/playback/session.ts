@@ -334,7 +334,7 @@ export class PlaybackSession implements LiveListener {
 
   /** @param fallback the state if the operation fails */
   async #operate(fallback: 'ready' | 'waiting', work: (turn: number) => Promise<void>): Promise<Started | undefined> {
-    if (!this.#programs.any) throw new Refusal('gone', 'There is nothing that could be played.');
+    if (!this.#programs.any) throw new Refusal('gone', 'There is nothing to play.');
     const turn = this.#take();
     this.#enter('starting');
     try {

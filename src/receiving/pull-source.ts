@@ -276,7 +276,7 @@ export class PullSource<F extends SourceFacts = SourceFacts> implements AsfSourc
   get #isInterrupted(): boolean {
     const isInterrupted = this.#paused || this.#seeking;
     if (isInterrupted && !this.#facts?.resumable) {
-      throw new WmError('WM_FAILED', 'Plain ASF can be neither paused nor sought.');
+      throw new WmError('WM_FAILED', 'Plain ASF cannot be paused, and its position cannot be changed.');
     }
     return isInterrupted || this.#closed.signal.aborted;
   }

@@ -253,7 +253,7 @@ export class PulledBroadcast {
 
   #gaveNothing(how: string): WmError {
     const [first] = this.#options.sources;
-    return new WmError('WM_UNREACHABLE', `${first?.name} gave nothing${how}.`);
+    return new WmError('WM_UNREACHABLE', `${first?.name} delivered nothing${how}.`);
   }
 
   #settle(failure?: unknown): void {
@@ -376,7 +376,7 @@ export class PulledBroadcast {
     if (feed.fresh) feed.lastAt = now;
     feed.fresh = false;
     if (now - feed.lastAt < after) return;
-    feed.reason = new WmError('WM_SERVER_GONE', `Nothing came for ${Math.round(after / 1000)} s.`);
+    feed.reason = new WmError('WM_SERVER_GONE', `Nothing arrived for ${Math.round(after / 1000)} s.`);
     this.#release(feed);
     // It may take its time to close, and others must not wait for it.
     this.#forget(feed);

@@ -88,12 +88,12 @@ export class PushRoute {
     try {
       target = parsePushUrl(location, this.url);
     } catch (error) {
-      throw new WmError('WM_PUSH_REFUSED', `The server redirects the push to ${location}, where it cannot go.`, {
+      throw new WmError('WM_PUSH_REFUSED', `The server redirects the push to ${location}, which is not a push URL.`, {
         cause: error,
       });
     }
     if (this.#target.secure && !target.secure) {
-      const sentence = `The server redirects the push to ${target.href}, which would be without TLS.`;
+      const sentence = `The server redirects the push to ${target.href}, which does not use TLS.`;
       throw new WmError('WM_PUSH_REFUSED', sentence);
     }
     this.#credentials.clear();

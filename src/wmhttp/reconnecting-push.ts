@@ -220,7 +220,7 @@ export class ReconnectingPush implements AsfSink {
     let timer: NodeJS.Timeout | undefined;
     const stalled = new Promise<never>((_, reject) => {
       timer = setTimeout(() => {
-        reject(new WmError('WM_SERVER_GONE', `The server has taken nothing for ${STALLED / 1000} s.`));
+        reject(new WmError('WM_SERVER_GONE', `The server has read nothing for ${STALLED / 1000} s.`));
         client.destroy();
       }, STALLED);
     });

@@ -150,9 +150,10 @@ export class PushServer {
 
   #checkSyntax(exchange: Exchange): string {
     const { method, headers, target, minorVersion } = exchange.request;
-    if (method !== 'POST') throw new HttpError(400, 'A push request is a POST.');
-    if (minorVersion === 1 && headers.get('Host') === undefined) throw new HttpError(400, 'A push request has a Host.');
-    if (headers.get('Content-Length') === undefined) throw new HttpError(411, 'A push request has a Content-Length.');
+    if (method !== 'POST') throw new HttpError(400, 'A push request must be a POST.');
+    if (minorVersion === 1 && headers.get('Host') === undefined)
+      throw new HttpError(400, 'A push request needs a Host header.');
+    if (headers.get('Content-Length') === undefined) throw new HttpError(411, 'A push request needs a Content-Length.');
     return (this.#options.pathOf ?? targetPath)(target);
   }
 
@@ -221,7 +222,7 @@ export class PushServer {
     if (session) {
       // The session keeps its point; this one was opened only to ask for permission.
       point.release({ clean: true, destroy: false });
-      if (session.user !== user) throw new HttpError(403, 'The session is of another user.');
+      if (session.user !== user) throw new HttpError(403, 'The session belongs to another user.');
       session.address = address;
     } else {
       if (this.#closed || !this.#makeRoom(address)) {
@@ -263,17 +264,17 @@ export class PushServer {
 
   #start(exchange: Exchange, session: PushSession): void {
     const refused = session.pushStart(exchange);
-    if (refused !== undefined) throw new HttpError(refused, 'The session is streaming already.');
+    if (refused !== undefined) throw new HttpError(refused, 'The session is already streaming.');
     this.#unstarted.delete(session);
   }
 
   #sessionToStart(exchange: Exchange): PushSession {
     const path = this.#checkSyntax(exchange);
     if (!isEncoder(exchange.request.headers.get('User-Agent'))) {
-      throw new HttpError(400, 'A PushStart request comes from an encoder.');
+      throw new HttpError(400, 'A PushStart request must come from an encoder.');
     }
     const ids = pushIds(exchange.request.headers);
-    if (ids.length === 0) throw new HttpError(400, 'A PushStart request has a push-id.');
+    if (ids.length === 0) throw new HttpError(400, 'A PushStart request needs a push-id.');
     const sessions = ids.map((id) => this.#sessions.get(id)).filter((session) => session !== undefined);
     const session = sessions.find(({ streaming }) => !streaming) ?? sessions[0];
     if (!session) throw new HttpError(404, 'There is no such session.');

@@ -10,5 +10,5 @@ export function incompatibleError(head: ResponseHead, what: string): WmError {
   const name = server === undefined ? 'does not say what it is' : `calls itself "${printable(server)}"`;
   const type = head.headers.get('Content-Type');
   const sent = type === undefined ? '' : ` and sent ${printable(type)}`;
-  return new WmError('WM_PROTOCOL', `At ${what} is no Windows Media server: it ${name}${sent}.`);
+  return new WmError('WM_PROTOCOL', `${what} is not a Windows Media server: it ${name}${sent}.`);
 }

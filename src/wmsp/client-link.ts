@@ -305,7 +305,7 @@ export class ClientLink {
     for (let total = start.length; total < size; ) {
       const left = until - performance.now();
       if (left <= 0) {
-        throw new WmError('WM_UNREACHABLE', `${this.session.peer.url.authority} takes too long over its answer.`);
+        throw new WmError('WM_UNREACHABLE', `${this.session.peer.url.authority} took too long to answer.`);
       }
       const piece = await body.next(Math.min(data, left));
       if (!piece) break;

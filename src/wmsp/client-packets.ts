@@ -98,7 +98,7 @@ export class WmspPacketReader {
     }
     // Some servers count PacketSize in their own way; only PacketLength tells where the next packet starts.
     if (this.#strict && bytes.readUInt16LE(10) !== bytes.length - FRAME_HEADER_SIZE) {
-      throw new FramingError(`A ${packetName(id)} packet says two different sizes.`);
+      throw new FramingError(`A ${packetName(id)} packet states two different sizes.`);
     }
     return {
       id,

@@ -61,7 +61,7 @@ export function clientIdentity(userAgent: string): ClientIdentity {
     userAgent,
   );
   if (!product || product.token === 'WMCacheProxy' || !isComplete) {
-    throw new WmError('WM_USAGE', `"${userAgent}" is no User-Agent of this protocol, such as NSPlayer/9.0.0.2833.`);
+    throw new WmError('WM_USAGE', `"${userAgent}" is not a User-Agent of this protocol, such as NSPlayer/9.0.0.2833.`);
   }
   return { token: product.token, major: product.major, minor: product.minor, text: userAgent };
 }

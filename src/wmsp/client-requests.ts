@@ -371,11 +371,11 @@ function emptyBody(): Field[] {
 function position({ startTime, startPacket, rate, maxDuration, speed }: PlayParameters): string[] {
   const size = Math.abs(rate);
   if (!(size >= 1 && size <= 5))
-    throw new WmError('WM_USAGE', `A rate of ${rate} cannot be asked for: 1 to 5 or -5 to -1.`);
-  if (!(speed >= 1 && speed <= LARGEST)) throw new WmError('WM_USAGE', `A speed of ${speed} cannot be asked for.`);
+    throw new WmError('WM_USAGE', `A rate of ${rate} cannot be requested: it must be 1 to 5 or -5 to -1.`);
+  if (!(speed >= 1 && speed <= LARGEST)) throw new WmError('WM_USAGE', `A speed of ${speed} cannot be requested.`);
   for (const [name, value] of Object.entries({ time: startTime, packet: startPacket ?? 0, duration: maxDuration })) {
     if (!Number.isInteger(value) || value < 0 || value >= IGNORED) {
-      throw new WmError('WM_USAGE', `A start ${name} of ${value} cannot be asked for.`);
+      throw new WmError('WM_USAGE', `A start ${name} of ${value} cannot be requested.`);
     }
   }
   // A server looks at packet-num only if stream-time is 0 (MS-WMSP 3.2.5.6).

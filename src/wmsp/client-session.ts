@@ -273,7 +273,7 @@ export class WmspClientSession {
     }
     if (this.#expectedResponses.length > 0 || this.#stopping) return;
     const waits = this.#expectedPackets.size > 0 && !this.#isAtEnd;
-    if (waits) throw new WmError('WM_SERVER_GONE', `${this.peer.url.authority} ended the stream without a word.`);
+    if (waits) throw new WmError('WM_SERVER_GONE', `${this.peer.url.authority} ended the stream without notice.`);
   }
 
   /** Handles a packet in a response body on the streaming connection (3.1.5.2). */

@@ -202,7 +202,7 @@ export class WmspServer {
       if (exchange.lost) return false;
       // Checked again, because it may have changed while the files were being opened.
       this.#refuseHijack(handling);
-      if (exchange.queued) throw new HttpError(400, 'This connection streams already.');
+      if (exchange.queued) throw new HttpError(400, 'This connection is already streaming.');
       const found = this.#knownSession(handling);
       const session = found ?? this.#newSession(handling);
       session.pipelined = profile.version9 && pragma.flag('version11-enabled') && exchange.request.minorVersion === 1;
@@ -317,7 +317,7 @@ export class WmspServer {
     if (exchange.request.minorVersion === 0) throw new HttpError(400, 'Pipelining needs HTTP/1.1.');
     const test = session.pipelineTest;
     if (!test) {
-      if (exchange.queued) throw new HttpError(400, 'This connection streams already.');
+      if (exchange.queued) throw new HttpError(400, 'This connection is already streaming.');
       const stream = exchange.startStream(200, this.#replies.framed(session, profile), { chunked: true });
       session.pipelineTest = new PipelineTest(stream, this.#playback.ticker, this.#now);
       return;

@@ -203,8 +203,8 @@ describe('a broadcast pulled from several sources', () => {
     expect(rig.pulled.source).toBe('source 1');
     await rig.tick(1_000);
     expect(rig.pulled.source).toBeUndefined();
-    expect(rig.warnings).toContain('source 0: Nothing came for 15 s.');
-    expect(rig.warnings.at(-1)).toBe('source 1: Nothing came for 10 s.');
+    expect(rig.warnings).toContain('source 0: Nothing arrived for 15 s.');
+    expect(rig.warnings.at(-1)).toBe('source 1: Nothing arrived for 10 s.');
   });
 
   it('ends when no source delivers, and tries all of them again', async () => {
@@ -359,7 +359,7 @@ describe('a broadcast pulled for its first player', () => {
     rig = onDemand(1, { patience: 20 });
     await expect(rig.pulled.demand()).rejects.toMatchObject({
       code: 'WM_UNREACHABLE',
-      message: 'source 0 gave nothing within 0.02 s.',
+      message: 'source 0 delivered nothing within 0.02 s.',
     });
   });
 

@@ -85,7 +85,7 @@ describe('content of another server', () => {
     await expect(gone).rejects.toThrow('gone');
     expect(remotes.size).toBe(1);
     await remotes.close();
-    await expect(other).rejects.toThrow('gave nothing');
+    await expect(other).rejects.toThrow('delivered nothing');
     await expect(remotes.open('mms://a/x', player.signal)).rejects.toThrow('gone');
     expect(remotes.size).toBe(0);
   });

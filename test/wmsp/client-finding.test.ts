@@ -152,7 +152,7 @@ describe('a server of another kind', () => {
     });
     expect((await receive({ url: server.url() })).error).toMatchObject({
       code: 'WM_PROTOCOL',
-      message: `At ${server.url()} is no Windows Media server: it calls itself "Apache/2" and sent text/html.`,
+      message: `${server.url()} is not a Windows Media server: it calls itself "Apache/2" and sent text/html.`,
     });
   });
 
