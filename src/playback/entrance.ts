@@ -42,11 +42,11 @@ export interface Pass {
    */
   open(place?: PlaylistPlace, signal?: AbortSignal): Promise<Program>;
   /**
-   * Takes a place among the players for the same caller, who is not authenticated again. For protocols whose clients log in
-   * only when content is described.
+   * Takes a place among the players for the same caller, who is not authenticated again. For protocols whose clients
+   * log in only when content is described.
    *
    * @param signal ends waits
-   * @throws Refusal `busy` if there is no place left
+   * @throws Refusal `busy` if no place is left
    */
   play(signal: AbortSignal): Promise<Pass>;
   /** Gives up the place among the players. Further calls have no effect. */

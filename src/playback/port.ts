@@ -48,7 +48,7 @@ export interface Started {
   readonly position: number | undefined;
   /** As granted. */
   readonly pace: Pace;
-  /** What the player needs to start early, if it asked for that and it is known. */
+  /** The startup profile that the player needs to start early, if it asked for one and it is known. */
   readonly profile: StartupProfile | undefined;
 }
 

@@ -18,7 +18,7 @@ export class ProgramSlot {
   #reached = 0;
   #held: { readonly broadcast: Broadcast; readonly release: Release } | undefined;
 
-  /** Undefined before {@link open}, and after the program was given back. */
+  /** Undefined before {@link open}, and after {@link giveBack}. */
   get program(): Program | undefined {
     return this.#program;
   }

@@ -40,7 +40,7 @@ export class PlaybackSession implements LiveListener {
   readonly #liveEnd: Wait;
   #state: PlaybackState = 'init';
   #turn = 0;
-  /** The header that the player was told last, and the id of its entry. */
+  /** The last announced header, and the id of its entry. */
   #header: AsfHeader | undefined;
   #entry = 0;
   /**

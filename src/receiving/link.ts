@@ -17,7 +17,7 @@ export interface SourceFacts {
   readonly resumable: boolean;
 }
 
-/** What a source currently wants from a link. */
+/** A source's current request to its link. */
 export interface Wish {
   /** The header of the current entry, with all streams. */
   readonly header: AsfHeader;

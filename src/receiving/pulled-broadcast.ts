@@ -31,8 +31,9 @@ export interface PulledBroadcastOptions {
   /** Whether to pull from the start, or when the first player arrives and as long as any stays. */
   readonly policy: 'always' | 'first-player';
   /**
-   * Called when a source has a header; returns the sink for its events. @throws Refusal if something else feeds the
-   * broadcast
+   * Called when a source has a header; returns the sink for its events.
+   *
+   * @throws Refusal if something else feeds the broadcast
    */
   readonly begin: () => AsfSink;
   /** Called when no source delivers any longer, after `begin`. */
@@ -279,7 +280,7 @@ export class PulledBroadcast {
     else if (!this.#active) this.#nothing();
   }
 
-  /** Handles that no source delivers at the moment. */
+  /** Handles the case that no source delivers. */
   #nothing(): void {
     this.#endSink();
     if (this.#options.policy === 'first-player') this.#stop();

@@ -248,7 +248,7 @@ export class ServerSession {
     this.#interrupted = false;
     const actions: ServerAction[] = [];
     if (this.#packetState === 'EndOfEntry') {
-      // Legal after filler (3.2.5.7): the entry goes on although its end was announced.
+      // Legal after filler (3.2.5.7): the entry continues although its end was announced.
       this.#packetState = 'HeaderOrData';
       actions.push({ type: 'event', event: { type: 'header', header } });
     }

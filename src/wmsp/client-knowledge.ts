@@ -29,7 +29,7 @@ const SHORTEST_KEEP_ALIVE = 1_000;
 const LONGEST_KEEP_ALIVE = 0x7fffffff;
 
 /**
- * What a client knows about its server and its session: the variables of MS-WMSP 3.1.1 that responses and $M packets
+ * The client's knowledge about its server and its session: the variables of MS-WMSP 3.1.1 that responses and $M packets
  * set.
  */
 export class ServerKnowledge {

@@ -67,7 +67,7 @@ export interface WmspClientOptions extends StreamWish {
   readonly onReconnect?: ((report: ReconnectReport) => void) | undefined;
 }
 
-/** What a server says about itself and about the content of a URL. */
+/** A server's description of itself and of the content of a URL. */
 export interface WmspDescription {
   /** The final URL, after redirects. */
   readonly url: string;

@@ -24,8 +24,8 @@ const REASON_SIZE = 4;
 const NOTHING: Buffer = Buffer.alloc(0);
 
 /**
- * Reads the packets of a response body (MS-WMSP 2.2.3), given in slices of any size. A packet within one slice is a view
- * of it. Memory: one packet (65539 bytes) in addition to the last slice.
+ * Reads the packets of a response body, given in slices of any size (MS-WMSP 2.2.3). A packet within one slice is a
+ * view of it. Memory: one packet (65539 bytes) in addition to the last slice.
  *
  *      0        1        2                 4
  *     +--------+--------+-----------------+-----------------------------------+

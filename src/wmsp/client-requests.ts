@@ -171,7 +171,7 @@ export function selectStreamRequest(
   ]);
 }
 
-/** KeepAlive (MS-WMSP 2.2.2.3) on a connection of its own. */
+/** KeepAlive (MS-WMSP 2.2.2.3) on its own connection. */
 export function keepAliveRequest(context: RequestContext): ClientRequest {
   return request({ ...context, http11: false }, 'KeepAlive', 'POST', [
     ...pragma('no-cache'),

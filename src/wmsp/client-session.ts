@@ -77,7 +77,7 @@ const ID = PACKET_ID;
  * WM_SERVER_GONE for an error HRESULT or a body that ends too early.
  */
 export class WmspClientSession {
-  /** What is known about the server; set by responses. */
+  /** The knowledge about the server, from its responses. */
   readonly peer: ServerKnowledge;
   readonly #options: ClientSessionOptions;
   #state: ClientState = 'INIT';

@@ -49,7 +49,7 @@ export class WmspClient implements AsfSource {
     return (await new WmspClient(options).#source.describe()).description;
   }
 
-  /** What the server said last; undefined before that. Known when the first header arrives. */
+  /** The last description from the server; undefined before that. Known when the first header arrives. */
   get description(): WmspDescription | undefined {
     return this.#source.facts?.description;
   }

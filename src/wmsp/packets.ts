@@ -154,7 +154,7 @@ export function packetPair(headSize: number): Buffer[] {
     const head = Buffer.from([FRAME, ID.P, 0, 0, 0, 0, 0, 0]);
     head.writeUInt16LE(length, 2);
     head.writeUInt32LE(reason, 4);
-    // High entropy, lest a modem or a proxy compress the packets that measure the connection.
+    // High entropy, so that no modem or proxy compresses the packets that measure the connection.
     return Buffer.concat([head, randomBytes(payloads[index]!)]);
   });
 }

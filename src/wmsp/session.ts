@@ -33,7 +33,7 @@ export interface SessionHost {
   readonly playback: PlaybackHost;
   /** The session was just used, which restarts its Idle-Timeout. */
   used(session: WmspSession): void;
-  /** Nothing is sent or awaited any more. */
+  /** Called when nothing is sent or awaited any longer. */
   stopped(session: WmspSession): void;
 }
 
@@ -53,7 +53,7 @@ const REWOUND = 0x000d2f09;
 // $E Reason: the rest of the entry cannot be sent (E_UNEXPECTED).
 const UNEXPECTED = 0x8000ffff;
 
-/** The position that the client of a session was told last. */
+/** The position that the client last learned. */
 interface Told {
   readonly path: string;
   readonly playlistGenId: number;

@@ -128,7 +128,7 @@ describe('failures of the real commands', () => {
       fails(await failure(command), 1, 'WM_PORT_IN_USE', port);
     });
 
-    it('the point has a publisher: 76, and the first one goes on', async () => {
+    it('the point has a publisher: 76, and the first one continues', async () => {
       const point = newPoint();
       const first = await server.publish(point);
       const player = new FfmpegPlayer(server.url(point, 'mmsh'));

@@ -391,7 +391,7 @@ describe('a broadcast pulled for its first player', () => {
 });
 
 describe('a source whose end is meant', () => {
-  it('does not come again from a source whose end is meant, until it is asked for once more', async () => {
+  it('does not return to a source whose end is final until it is requested again', async () => {
     const { scripts, open } = film();
     rig = new Rig(0, { policy: 'first-player', sources: [{ name: 'film', ends: true, open }] });
     const first = rig.pulled.demand();

@@ -72,7 +72,7 @@ describe('encoders that break the rules', () => {
     await until('the point to be released', () => point.log.includes('release'));
   });
 
-  it('lose a damaged packet and go on', async () => {
+  it('lose a damaged packet and continue', async () => {
     const { point } = await stream([H, dataPacket(Buffer.alloc(400, 0xff)), D]);
     await until('two events at the point', () => point.events.length === 2);
     expect(point.story).toBe('start, header, packet');
