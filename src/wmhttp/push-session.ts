@@ -82,8 +82,8 @@ export class PushSession {
 
   /**
    * Handles a request on another connection that names this session while its own is open. If its own has been silent,
-   * it may well be dead and the encoder back. The request is then refused, so that the next attempt can resume the
-   * session.
+   * it may well be dead and the encoder back. The silent request is then refused with 408, so that the next attempt can
+   * resume the session.
    */
   doubt(): void {
     const exchange = this.#exchange;

@@ -31,7 +31,7 @@ export type SessionState = 'INIT' | 'STREAMING' | 'WAITING' | 'IDLE';
 export interface SessionHost {
   readonly identity: ServerIdentity;
   readonly playback: PlaybackHost;
-  /** The session was just used, which restarts its Idle-Timeout. */
+  /** Called when the session is used, which restarts its Idle-Timeout. */
   used(session: WmspSession): void;
   /** Called when nothing is sent or awaited any longer. */
   stopped(session: WmspSession): void;
