@@ -1,15 +1,15 @@
 // Live fan-out as it is run: `wmcast serve` with a `wmpush --copy` of a file, and at the same time a ceiling that writes one shared
 // buffer to each player and knows no protocol at all. CPU seconds for each GB, once all players have joined. Linux, for /proc.
 //
-//   npm run build && node bench/fanout.mjs [--players 100,500,1000] [--seconds 15] [--runs 3] [--load PROGRAM] [--ceiling SCRIPT]
+//   npm run build && node bench/fanout.mjs [--players 100,500,1000] [--seconds 15] [--runs 3] [--load PROGRAM] [--ceiling SCRIPT] [--vlc]
 //
 // The players of each server are a process of their own (bench/load.mjs). --load names another generator, called as
 // PROGRAM HOST PORT PATH PLAYERS SECONDS RAMP_PER_SECOND PID and printing one JSON line as that does; above 2000 players the one here
 // is slower than the server. --ceiling names another ceiling, called as bench/ceiling.mjs is. --serve names another bin/wmcast.js, to
-// compare with.
+// compare with. --vlc measures VLC's mmsh server as well: it reads and multiplexes the file itself, which our push does in another process.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -33,6 +33,7 @@ const { values } = parseArgs({
     load: { type: 'string' },
     ceiling: { type: 'string', default: here('./ceiling.mjs') },
     serve: { type: 'string', default: here('../bin/wmcast.js') },
+    vlc: { type: 'boolean', default: false },
   },
 });
 const seconds = Number(values.seconds);
@@ -75,7 +76,7 @@ async function listens(port) {
     if (connected) return;
     await delay(20);
   }
-  throw new Error('The ceiling does not listen.');
+  throw new Error('A server to compare with does not listen.');
 }
 
 /** wmcast as its commands run it. */
@@ -117,6 +118,28 @@ async function startCeiling() {
   return { server, port, others: [] };
 }
 
+/** VLC refuses to run as root. */
+const NOBODY = 65534;
+
+async function startVlc(file) {
+  const port = await freePort();
+  const server = spawn(
+    'vlc',
+    [
+      ...['-I', 'dummy', '--loop', '--no-sout-all', '--sout-keep', file],
+      ...['--sout', `#std{access=mmsh,mux=asfh,dst=127.0.0.1:${port}/live}`],
+    ],
+    {
+      stdio: 'ignore',
+      cwd: tmpdir(),
+      env: { ...process.env, HOME: tmpdir() },
+      ...(process.getuid() === 0 && { uid: NOBODY, gid: NOBODY }),
+    },
+  );
+  await listens(port);
+  return { server, port, others: [] };
+}
+
 function play({ server, port }, players, time) {
   const args = ['127.0.0.1', port, '/live', players, time, RAMP, server.pid].map(String);
   const [program, before] = values.load ? [values.load, []] : [process.execPath, [here('./load.mjs')]];
@@ -129,25 +152,34 @@ function play({ server, port }, players, time) {
 }
 
 async function measure(file, players) {
-  const both = [await startOurs(file), await startCeiling()];
+  const servers = [await startOurs(file), await startCeiling(), ...(values.vlc ? [await startVlc(file)] : [])];
   try {
     const joining = (players / RAMP + 3) * 1000;
-    const memory = await megabytesOf(both[0].server);
-    const look = () => Promise.all(both.map(({ server }) => cpuOf(server)));
+    const memory = await megabytesOf(servers[0].server);
+    const look = () => Promise.all(servers.map(({ server }) => cpuOf(server)));
     const atStart = await look();
-    const loads = both.map((each) => play(each, players, joining / 1000 + seconds + 1));
+    const loads = servers.map((each) => play(each, players, joining / 1000 + seconds + 1));
     await delay(joining);
     const from = await look();
     const begun = performance.now();
     await delay(seconds * 1000);
     const to = await look();
     const gigabytes = (players * KBPS * (performance.now() - begun)) / 8e9;
-    const perPlayer = ((await megabytesOf(both[0].server)) - memory) / players;
-    const [ours] = await Promise.all(loads);
-    const [steady, ceiling] = to.map((cpu, index) => (cpu - from[index]) / gigabytes);
-    return { ours, steady, ceiling, ratio: steady / ceiling, join: (from[0] - atStart[0]) / players, perPlayer };
+    const perPlayer = ((await megabytesOf(servers[0].server)) - memory) / players;
+    const [ours, , vlcPlayers] = await Promise.all(loads);
+    const [steady, ceiling, vlc] = to.map((cpu, index) => (cpu - from[index]) / gigabytes);
+    return {
+      ours,
+      vlcPlayers,
+      steady,
+      ceiling,
+      vlc,
+      ratio: steady / ceiling,
+      join: (from[0] - atStart[0]) / players,
+      perPlayer,
+    };
   } finally {
-    for (const { server, others } of both) for (const each of [server, ...others]) each.kill();
+    for (const { server, others } of servers) for (const each of [server, ...others]) each.kill();
   }
 }
 
@@ -157,17 +189,22 @@ const folder = await mkdtemp(join(tmpdir(), 'wmcast-bench-'));
 try {
   const file = join(folder, 'live.asf');
   await testFile(file, { seconds: FILE_SECONDS });
+  await chmod(folder, 0o755);
   const rows = [];
   for (const players of values.players.split(',').map(Number)) {
     const runs = [];
     for (let run = 0; run < Number(values.runs); run++) runs.push(await measure(file, players));
     const middle = (name) => median(runs.map((run) => run[name]));
-    const worst = (name) => Math.max(...runs.map(({ ours }) => ours[name] ?? 0));
+    const worst = (name, whose = 'ours') => Math.max(...runs.map((run) => run[whose]?.[name] ?? 0));
     rows.push({
       players,
       'CPU s/GB': middle('steady').toFixed(2),
       ceiling: middle('ceiling').toFixed(2),
       ratio: middle('ratio').toFixed(2),
+      ...(values.vlc && {
+        'VLC s/GB': middle('vlc').toFixed(2),
+        'VLC gap p99 ms': worst('max_gap_ms_p99', 'vlcPlayers'),
+      }),
       'ms CPU a join': (middle('join') * 1000).toFixed(2),
       'KB/player': (middle('perPlayer') * 1024).toFixed(1),
       'lost (LocationId)': worst('loc_gaps'),
