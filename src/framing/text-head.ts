@@ -99,8 +99,17 @@ const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 
 /** Returns the lines of a head, without empty ones. */
 export function headLines(bytes: Buffer): string[] {
-  const lines = bytes.toString('latin1').split('\n');
-  return lines.map((line) => (line.endsWith('\r') ? line.slice(0, -1) : line)).filter((line) => line !== '');
+  const lines: string[] = [];
+  for (let start = 0; start < bytes.length; ) {
+    const feed = bytes.indexOf(10, start);
+    const next = feed === -1 ? bytes.length : feed + 1;
+    let end = feed === -1 ? bytes.length : feed;
+    if (end > start && bytes[end - 1] === 13) end--;
+    // Each line is a string of its own, so that a value kept for hours does not keep the whole head.
+    if (end > start) lines.push(bytes.toString('latin1', start, end));
+    start = next;
+  }
+  return lines;
 }
 
 /**

@@ -1,9 +1,11 @@
 import type { Socket } from 'node:net';
 import { plainAddress } from './addresses.js';
 import { chunkHead, LAST_CHUNK } from './body.js';
-import { type Field, HttpError, type RequestHead, serialiseResponseHead } from './message.js';
+import { type Field, HeaderFields, HttpError, type RequestHead, serialiseResponseHead } from './message.js';
 
 const EMPTY: Buffer = Buffer.alloc(0);
+// In place of a request whose head is not needed any more.
+const FORGOTTEN: RequestHead = { method: '', target: '', minorVersion: 1, headers: new HeaderFields() };
 // Time for a small body; a client that sends byte by byte must not occupy a connection for hours.
 const BODY_TIME = 30_000;
 // The most that is read of an unwanted body after the response to keep the connection; a longer one ends with it.
@@ -73,8 +75,8 @@ export interface Response {
  * earlier response is streaming, a later one waits for its end (RFC 9112 9.3.2).
  */
 export class Exchange {
-  readonly request: RequestHead;
   readonly #host: ExchangeHost;
+  #request: RequestHead;
   #sink: BodySink | undefined;
   #pending: readonly Buffer[] | undefined;
   #stream: ResponseStream | undefined;
@@ -87,8 +89,13 @@ export class Exchange {
 
   constructor(host: ExchangeHost, request: RequestHead, keepAlive: boolean) {
     this.#host = host;
-    this.request = request;
+    this.#request = request;
     this.#closing = !keepAlive;
+  }
+
+  /** The head of the request; empty once a stream has started that forgets it. */
+  get request(): RequestHead {
+    return this.#request;
   }
 
   get remoteAddress(): string {
@@ -227,8 +234,15 @@ export class Exchange {
    * and its stream has already ended.
    *
    * The response has to be the first in line: check {@link queued} before.
+   *
+   * @param options `forget` drops the head of the request, and the signal if anybody asked for it: together they take 2 KB,
+   *   which a stream with thousands of others beside it should not hold for hours. Nobody may still wait for that signal.
    */
-  startStream(status: number, fields: readonly Field[], options: { chunked: boolean }): ResponseStream {
+  startStream(
+    status: number,
+    fields: readonly Field[],
+    options: { readonly chunked: boolean; readonly forget?: boolean },
+  ): ResponseStream {
     this.responded = true;
     this.#endBehind(!options.chunked, false);
     const isHead = this.request.method === 'HEAD';
@@ -240,6 +254,10 @@ export class Exchange {
     );
     this.#stream = new ResponseStream(this.#host, options.chunked);
     if (isHead) this.#stream.ended = true;
+    if (options.forget) {
+      this.#request = FORGOTTEN;
+      this.#controller = undefined;
+    }
     const { socket } = this.#host;
     // Bytes written right away share a segment with the head.
     socket.cork();

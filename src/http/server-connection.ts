@@ -19,6 +19,8 @@ export interface ConnectionOptions {
   readonly writeTimeout: number;
   /** The longest time in which a client takes nothing of a streaming response although data is waiting for it. */
   readonly stallTimeout: number;
+  /** Called once when the connection is closed. */
+  readonly onClose?: (connection: ServerConnection) => void;
 }
 
 // Requests that may wait for a streaming response; beyond this, the connection is not read until they are answered.
@@ -232,7 +234,7 @@ export class ServerConnection implements ExchangeHost {
     // Some clients send an empty line before a request (RFC 9112 2.2).
     let start = 0;
     while (this.#unread[start] === 13 || this.#unread[start] === 10) start++;
-    if (start > 0) this.#unread = this.#unread.subarray(start);
+    if (start > 0) this.#unread = restOf(this.#unread, start);
     const size = headLength(this.#unread);
     if (size > MAX_HEAD_SIZE || (size === 0 && this.#unread.length > MAX_HEAD_SIZE)) {
       throw new HttpError(431, 'The request head is too large.');
@@ -245,10 +247,12 @@ export class ServerConnection implements ExchangeHost {
     const head = parseRequestHead(this.#unread.subarray(0, size));
     // Before it counts as a request: if the end of the body is unknown, nothing more of the connection can be read.
     const framing = requestBodyFraming(head);
-    this.#unread = this.#unread.subarray(size);
+    this.#unread = restOf(this.#unread, size);
     this.#headSince = 0;
     const exchange = new Exchange(this, head, keepsAlive(head));
-    this.#exchanges.push(exchange);
+    // An array of one takes no more than that; a push would reserve places for 17.
+    if (this.#exchanges.length === 0) this.#exchanges = [exchange];
+    else this.#exchanges.push(exchange);
     this.#latest = exchange;
     this.#receiving = exchange;
     this.#body = new BodyReader(framing, { strict: true });
@@ -285,7 +289,7 @@ export class ServerConnection implements ExchangeHost {
     this.#unread = NOTHING;
     if (!this.#isStreaming(exchange)) this.#deadline = Math.min(Date.now() + this.#bodyGap, this.#bodyDeadline);
     const rest = this.#body!.feed(unread, (piece) => exchange.takeBody(piece));
-    this.#unread = rest;
+    this.#unread = rest.length > 0 ? rest : NOTHING;
     if (!this.#body!.done) return false;
     this.#bodyComplete(exchange);
     return true;
@@ -364,7 +368,13 @@ export class ServerConnection implements ExchangeHost {
     this.#receiving = undefined;
     this.#unread = NOTHING;
     for (const exchange of exchanges) exchange.abort();
+    this.#options.onClose?.(this);
   }
+}
+
+/** What follows the first `size` bytes. An empty view would keep the memory of all that was received. */
+function restOf(bytes: Buffer, size: number): Buffer {
+  return size === bytes.length ? NOTHING : bytes.subarray(size);
 }
 
 /**

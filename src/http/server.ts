@@ -13,7 +13,7 @@ export interface TlsIdentity {
   readonly cert: string | Buffer;
 }
 
-export interface HttpServerOptions extends Partial<ConnectionOptions> {
+export interface HttpServerOptions extends Partial<Omit<ConnectionOptions, 'onClose'>> {
   /** Called for each request as soon as its head is complete; the body may still be arriving. */
   readonly onRequest: (exchange: Exchange) => void;
   /** Decides which connections are accepted; several servers may share one. Default: limited by `maxConnections`. */
@@ -58,7 +58,8 @@ export class HttpServer {
 
   /** @throws WmError WM_CONFIG if the key or the certificate of `tls` is unusable, or they do not match */
   constructor(options: HttpServerOptions) {
-    this.#options = { ...DEFAULTS, ...options };
+    const onClose = (connection: ServerConnection) => this.#closed(connection);
+    this.#options = { ...DEFAULTS, ...options, onClose };
     const { maxConnections: connections = MAX_CONNECTIONS, onWarning } = options;
     this.#admission = options.admission ?? new Admission({ connections, onWarning });
     const { tls, proxies } = options;
@@ -124,26 +125,34 @@ export class HttpServer {
     server.prependListener('connection', (socket) => {
       if (!this.#admit(socket)) return;
       this.#handshaking.add(socket);
-      socket.once('close', () => this.#handshaking.delete(socket));
+      const { remoteAddress } = peerOf(socket);
+      socket.once('close', () => {
+        this.#handshaking.delete(socket);
+        this.#admission.release(remoteAddress);
+      });
     });
     return server;
   }
 
-  /** @returns false for a connection that was refused */
+  /** @returns false for a connection that was refused; one that was admitted has to be released when it closes */
   #admit(socket: Socket): boolean {
     const address = peerOf(socket).remoteAddress;
     if (!this.#admission.admit(address)) {
       socket.destroy();
       return false;
     }
-    socket.once('close', () => this.#admission.release(address));
     return true;
   }
 
   #accept(socket: Socket): void {
     const connection = new ServerConnection(socket, this.#options);
     this.#connections.add(connection);
-    socket.once('close', () => this.#connections.delete(connection));
+  }
+
+  #closed(connection: ServerConnection): void {
+    this.#connections.delete(connection);
+    // With TLS the connection below it was admitted.
+    if (!this.#tls) this.#admission.release(connection.remoteAddress);
   }
 
   #sweep(): void {

@@ -365,6 +365,20 @@ describe('HttpServer', () => {
     expect(errors).toHaveLength(1);
   });
 
+  it('forgets the head of a request whose stream asks for that, and no other', async () => {
+    const exchanges: Exchange[] = [];
+    await start((exchange) => {
+      exchanges.push(exchange);
+      const forget = exchange.request.target === '/long';
+      exchange.startStream(200, [], { chunked: true, forget }).end();
+    });
+    const client = await peer();
+    client.send('GET /long HTTP/1.1\r\nX-Field: x\r\n\r\n', 'GET /short HTTP/1.1\r\nX-Field: x\r\n\r\n');
+    await until('both requests', () => exchanges.length === 2);
+    expect(exchanges.map(({ request }) => request.target)).toEqual(['', '/short']);
+    expect(exchanges.map(({ request }) => request.headers.get('X-Field'))).toEqual([undefined, 'x']);
+  });
+
   it('says that its port is in use', async () => {
     await start(echo);
     const second = new HttpServer({ onRequest: echo });
