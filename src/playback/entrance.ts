@@ -49,8 +49,8 @@ export interface Pass {
    * @throws Refusal `busy` if no place is left
    */
   play(signal: AbortSignal): Promise<Pass>;
-  /** Gives up the place among the players. Further calls have no effect. */
-  leave(): void;
+  /** Gives up the place among the players. Further calls have no effect. May be kept without the pass. */
+  readonly leave: () => void;
 }
 
 const NO_TICKET: Ticket = { release: () => {} };
@@ -96,8 +96,13 @@ export class Entrance {
       info: () => found.info(),
       open: (place, until = ends) => found.open(until, place),
       play: async (until) => pass(await take(), undefined, until),
-      leave: () => ticket.release(),
+      leave: leaving(ticket),
     });
     return pass(purpose === 'play' ? await take() : NO_TICKET, access?.finish, signal);
   }
+}
+
+/** A separate function: one created in `enter` would keep the request in memory for as long as the player plays. */
+function leaving(ticket: Ticket): () => void {
+  return () => ticket.release();
 }

@@ -47,7 +47,10 @@ export class PlaybackSession implements LiveListener {
    * The order that is being started, or where a paused or waiting player goes on; undefined for the start of the entry.
    */
   #order: PlayOrder | undefined;
-  #started: { readonly turn: number; readonly first: Started } | undefined;
+  /** The turn whose start the port was told last. */
+  #toldTurn = -1;
+  /** That start, until the operation that caused it has returned it. */
+  #started: Started | undefined;
   /** True if the player knows the current entry: it asked for it, or chose its streams. */
   #confirmed = false;
   /** A change that could not be announced yet. */
@@ -345,7 +348,10 @@ export class PlaybackSession implements LiveListener {
       this.#enter(fallback);
       throw error;
     }
-    return this.#started?.turn === turn ? this.#started.first : undefined;
+    if (this.#toldTurn !== turn) return undefined;
+    const started = this.#started;
+    this.#started = undefined;
+    return started;
   }
 
   #reach(turn: number): Promise<Program | undefined> {
@@ -533,8 +539,9 @@ export class PlaybackSession implements LiveListener {
 
   /** Tells the port of a start, once per turn. */
   #tell(first: Started): void {
-    if (this.#started?.turn === this.#turn) return;
-    this.#started = { turn: this.#turn, first };
+    if (this.#toldTurn === this.#turn) return;
+    this.#toldTurn = this.#turn;
+    this.#started = first;
     this.#port.starting(first);
   }
 

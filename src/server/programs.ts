@@ -57,12 +57,16 @@ interface PlaylistOptions extends ProgramsOptions {
 
 /** A single broadcast as a program: one entry, which starts over with each header of its source. */
 export function liveProgram(broadcast: Broadcast): Program {
-  return singleProgram({ kind: 'live', id: 1, broadcast }, () => {});
+  return singleProgram({ kind: 'live', id: 1, broadcast }, nothingToClose);
 }
 
+// Shared, because each player has a program of its own.
+const cannotSkip = () => false;
+const noEntry = () => Promise.resolve(undefined);
+const nothingToClose = () => {};
+
 function singleProgram(current: Entry, close: () => void): Program {
-  const nothing = () => Promise.resolve(undefined);
-  return { playlist: false, current, canSkip: () => false, next: nothing, previous: nothing, seek: nothing, close };
+  return { playlist: false, current, canSkip: cannotSkip, next: noEntry, previous: noEntry, seek: noEntry, close };
 }
 
 const FIRST_ENTRY: PlaylistPlace = { entry: 0, reached: 0 };

@@ -19,7 +19,9 @@ export class Connections {
       const other = known.deref();
       return other && !other.lost && other.connection !== connection;
     });
-    this.#exchanges = [...others.slice(1 - MAX_CONNECTIONS), new WeakRef(exchange)];
+    const latest = new WeakRef(exchange);
+    // Spread syntax reserves places for 17, and most sessions have one connection.
+    this.#exchanges = others.length === 0 ? [latest] : [...others.slice(1 - MAX_CONNECTIONS), latest];
   }
 
   /** Closes the connections that no other session has used since. */

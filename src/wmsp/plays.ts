@@ -1,7 +1,7 @@
 import { plainAddress } from '../http/addresses.js';
 import type { Exchange } from '../http/exchange.js';
 import type { Pass } from '../playback/entrance.js';
-import type { SessionRegistry } from '../playback/registry.js';
+import type { RunningSession, SessionCounts, SessionRegistry } from '../playback/registry.js';
 import type { WmspSession } from './session.js';
 
 /** A Play request, as received. */
@@ -12,11 +12,54 @@ export interface PlayRequest {
   readonly exchange: Pick<Exchange, 'remoteAddress' | 'secure'>;
 }
 
-interface Play extends PlayRequest {
-  /** Its place among the players. */
-  readonly pass: Pass;
+/** One Play, as the registry knows it. Kept small: there are thousands, so it holds neither the request nor its pass. */
+class Play implements RunningSession {
+  readonly role = 'player';
+  readonly protocol = 'WMSP';
+  readonly transport: string;
+  readonly path: string;
+  readonly client: string;
+  readonly remoteAddress: string;
+  readonly user: string | undefined;
+  readonly clientId: number;
+  /** Gives its place among the players back. */
+  readonly leave: () => void;
   /** Ends it in the registry; undefined until its response was opened. */
   over: (() => void) | undefined;
+  readonly #session: WmspSession;
+  /** Bytes of the session before it. */
+  #before = 0;
+
+  constructor(session: WmspSession, { user, leave }: Pass, { path, client, exchange }: PlayRequest) {
+    this.#session = session;
+    this.transport = exchange.secure ? 'tls' : 'tcp';
+    this.path = path;
+    this.client = client;
+    this.remoteAddress = plainAddress(exchange.remoteAddress);
+    this.user = user;
+    this.clientId = session.clientId;
+    this.leave = leave;
+  }
+
+  /** Its response was opened. */
+  begin(registry: SessionRegistry): void {
+    this.#before = this.#session.bytes;
+    this.over = registry.begin(this);
+  }
+
+  counts(): SessionCounts {
+    const { sent, skipped } = this.#session.playback.packets;
+    return { bytes: this.#session.bytes - this.#before, packets: sent, lost: skipped };
+  }
+
+  entry(): number | undefined {
+    const { program, current } = this.#session.playback;
+    return program?.playlist ? current?.id : undefined;
+  }
+
+  stop(): void {
+    this.#session.kick();
+  }
 }
 
 /** The sessions that have a Play response open, or are about to. */
@@ -33,41 +76,21 @@ export class Plays {
   }
 
   /** A session takes a place, which is not reported yet. */
-  begin(session: WmspSession, pass: Pass, { path, client, exchange }: PlayRequest): void {
+  begin(session: WmspSession, pass: Pass, request: PlayRequest): void {
     this.ended(session);
-    const { remoteAddress, secure } = exchange;
-    this.#plays.set(session, { path, client, exchange: { remoteAddress, secure }, pass, over: undefined });
+    this.#plays.set(session, new Play(session, pass, request));
   }
 
   /** Its response was opened. */
   opened(session: WmspSession): void {
-    const play = this.#plays.get(session);
-    if (!play) return;
-    const { path, client, exchange, pass } = play;
-    const before = session.bytes;
-    play.over = this.#registry.begin({
-      role: 'player',
-      protocol: 'WMSP',
-      transport: exchange.secure ? 'tls' : 'tcp',
-      path,
-      client,
-      remoteAddress: plainAddress(exchange.remoteAddress),
-      user: pass.user,
-      clientId: session.clientId,
-      counts: () => {
-        const { sent, skipped } = session.playback.packets;
-        return { bytes: session.bytes - before, packets: sent, lost: skipped };
-      },
-      entry: () => (session.playback.program?.playlist ? session.playback.current?.id : undefined),
-      stop: () => session.kick(),
-    });
+    this.#plays.get(session)?.begin(this.#registry);
   }
 
   /** Its response has ended; called even if there was none. */
   ended(session: WmspSession): void {
     const play = this.#plays.get(session);
     this.#plays.delete(session);
-    play?.pass.leave();
+    play?.leave();
     play?.over?.();
   }
 }

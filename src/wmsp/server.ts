@@ -1,6 +1,6 @@
 import { callerOf, finishFields, headerRefusal } from '../auth/header-dialog.js';
 import { plainAddress } from '../http/addresses.js';
-import type { Exchange } from '../http/exchange.js';
+import type { Exchange, ResponseStream } from '../http/exchange.js';
 import { type Field, HttpError } from '../http/message.js';
 import { ALLOWED } from '../http/methods.js';
 import { type ContentInfo, infoOf, isRedirect, type PlaylistPlace } from '../playback/content.js';
@@ -231,7 +231,7 @@ export class WmspServer {
           if (skipped && profile.version9) tokens.push('expect-new-header=1');
           const fields = this.#contentFields(handling, pass, infoOf(program), 'application/x-mms-framed', tokens);
           this.#plays.opened(session);
-          return exchange.startStream(200, [...fields, ...profileFields(first)], { chunked: session.pipelined });
+          return streamed(exchange, [...fields, ...profileFields(first)], session);
         }),
       );
       if (!opened) throw new HttpError(400, 'The Play was overtaken by another request.');
@@ -270,7 +270,7 @@ export class WmspServer {
     session.select(switched(session.playback.asked, switches), true);
     if (session.pipelined && session.active && session.streamsBefore(exchange)) {
       const fields = this.#replies.framed(session, profile);
-      session.moveTo(() => exchange.startStream(200, fields, { chunked: true }));
+      session.moveTo(() => streamed(exchange, fields, session));
     } else {
       exchange.respond({ status: 200, fields: this.#replies.of(session, profile) });
     }
@@ -292,7 +292,7 @@ export class WmspServer {
       const features = `features="${featuresOf(program.current, program, profile).join(',')}"`;
       const granted = (first && asked?.granted(first.pace)) ?? [];
       const fields = [...this.#replies.framed(session, profile, features, ...granted), ...profileFields(first)];
-      return exchange.startStream(200, fields, { chunked: true });
+      return streamed(exchange, fields, session);
     };
     if (!asked) {
       session.confirmNext(open);
@@ -459,6 +459,11 @@ export class WmspServer {
     if (status >= 500 && !refusal) this.#options.onError?.(error);
     exchange.respond({ status, fields: [...fields, ...(refusal?.fields ?? [])], close: !refusal?.challenge });
   }
+}
+
+/** Starts a Play response, which may last for days: the head of its request is not needed any more. */
+function streamed(exchange: Exchange, fields: readonly Field[], { pipelined }: WmspSession): ResponseStream {
+  return exchange.startStream(200, fields, { chunked: pipelined, forget: true });
 }
 
 /** Parses a client's log; undefined if it is malformed. */
