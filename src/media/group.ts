@@ -147,6 +147,7 @@ export class Player {
 }
 
 interface Piece {
+  readonly from: number;
   readonly to: number;
   readonly batch: WireBatch;
 }
@@ -270,7 +271,7 @@ export class Group {
     if (kept && (kept.to === delivered || kept.batch.bytes.length >= PIECE_SIZE)) return kept;
     let to = at;
     for (let size = 0; to < delivered && size < PIECE_SIZE; to++) size += sizeOf(wire, lane.entry(to)!);
-    const piece = { to, batch: lane.write(wire, { from: at, to, number: player.number, starting }) };
+    const piece = { from: at, to, batch: lane.write(wire, { from: at, to, number: player.number, starting }) };
     this.#keep(key, piece);
     return piece;
   }
@@ -283,6 +284,16 @@ export class Group {
     }
     this.#piecesSize += size - (this.#pieces.get(key)?.batch.bytes.length ?? 0);
     this.#pieces.set(key, piece);
+  }
+
+  /** Forgets the pieces that no player can get any more: they may be megabytes. */
+  #dropPieces(): void {
+    for (const [key, { from, to, batch }] of this.#pieces) {
+      const { length } = batch.bytes;
+      if (from >= this.lane.first && (to === this.delivered || length >= PIECE_SIZE)) continue;
+      this.#pieces.delete(key);
+      this.#piecesSize -= length;
+    }
   }
 
   #phase(number: number, index: number): number {
@@ -312,6 +323,7 @@ export class Group {
     if (from === to) return moving;
     const batch = new Batch(this, from, to);
     this.delivered = to;
+    this.#dropPieces();
     const { limits, now, totals } = moment;
     for (const player of this.players) {
       if (player.at >= 0) {

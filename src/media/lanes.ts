@@ -70,7 +70,8 @@ export class Lanes {
 
   get players(): number {
     let count = 0;
-    for (const { players } of this.#groups()) count += players.size;
+    // No generator here or in #has: both are asked for each packet.
+    for (const { groups } of this.#lanes.values()) for (const { players } of groups.values()) count += players.size;
     return count;
   }
 
@@ -288,7 +289,9 @@ export class Lanes {
   }
 
   #has(isMeant: (turn: number) => boolean): boolean {
-    for (const { turn, players } of this.#groups()) if (isMeant(turn) && players.size > 0) return true;
+    for (const { groups } of this.#lanes.values()) {
+      for (const { turn, players } of groups.values()) if (players.size > 0 && isMeant(turn)) return true;
+    }
     return false;
   }
 }
