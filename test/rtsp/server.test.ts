@@ -2,7 +2,7 @@ import { parsePacket } from '../../src/asf/packet.js';
 import { buildNacks } from '../../src/rtsp/messages/rtcp.js';
 import { type RtpPacket, readAsfPieces } from '../../src/rtsp/messages/rtp.js';
 import { readSdp } from '../../src/rtsp/messages/sdp.js';
-import { AUDIO } from '../support/stream.js';
+import { AUDIO, VIDEO } from '../support/stream.js';
 import { until } from '../support/until.js';
 import { Content } from '../wmsp/content.js';
 import { type Peer, Station } from './station.js';
@@ -97,12 +97,14 @@ describe('a session of RTSP, live', () => {
   it('shares its numbers and its SSRC with the other players', async () => {
     const [one, two] = [await station.connect(), await station.connect()];
     await one.play('/live');
-    station.packets(3);
-    await one.packets(3);
+    for (let count = 0; count < 4; count++) station.packets(6);
+    await one.packets(24);
     await two.play('/live');
     station.packets(1);
-    await two.packets(1);
-    await until('all packets', () => one.rtp.length === 4);
+    await until('all packets', () => one.rtp.length === 25);
+    await until('the last packet', () => two.rtp.at(-1)?.timestamp === one.rtp.at(-1)!.timestamp);
+    // It did not get all of them, so it would have other numbers if it counted itself.
+    expect(two.rtp.length).toBeLessThan(25);
     const last = (peer: Peer) => ({ ...peer.rtp.at(-1)!, payload: '' });
     expect(last(two)).toEqual(last(one));
   });
@@ -141,7 +143,24 @@ describe('a session of RTSP, live', () => {
     station.packets(1);
     station.end();
     await peer.request('SET_PARAMETER', '501 Not Implemented');
+    // A player that is about to seek is not sent away.
+    expect((await peer.ask('GET_PARAMETER', '/live/')).status).toBe(200);
+    peer.socket.write('RTSP/1.0 501 Not Implemented\r\n\r\n');
     await peer.ends();
+  });
+
+  it('may send EndOfStream back with two lengths, as GStreamer does', async () => {
+    const peer = await station.connect();
+    await peer.play('/live');
+    station.packets(1);
+    station.end();
+    const { headers, body } = await peer.request('SET_PARAMETER');
+    const fields = [['CSeq', '4'], ...headers.entries, ['Content-Length', `${body.length + 1}`]];
+    const lines = fields.map(([name, value]) => `${name}: ${value}\r\n`).join('');
+    peer.socket.write(`SET_PARAMETER ${peer.url('/live/')} RTSP/1.0\r\n${lines}\r\n${body}\0`);
+    const response = await peer.response();
+    expect([response.status, response.headers.get('CSeq')]).toEqual([200, '4']);
+    expect((await peer.ask('GET_PARAMETER', '/live/')).status).toBe(200);
   });
 
   it('[RTSP-216] may answer anything if it listed that request', async () => {
@@ -393,6 +412,23 @@ describe('a session of RTSP by UDP', () => {
     expect(packets[0]!.ssrc.toString(16).padStart(8, '0')).toBe(parameter(media, 'ssrc'));
   });
 
+  it('gets all streams on the port of the first one', async () => {
+    const [peer, other] = [await station.connect(), await station.connect()];
+    const ports = [await peer.openUdp(), await other.openUdp()];
+    for (const [index, control] of ['audio', 'video'].entries()) {
+      const port = ports[index]!;
+      const transport = { Transport: `RTP/AVP;unicast;client_port=${port}-${port + 1}` };
+      const { headers } = await peer.ask('SETUP', `/live/${control}`, transport);
+      expect(headers.get('Transport')).toContain(`client_port=${port}-${port + 1};`);
+      peer.session ??= headers.get('Session')!.split(';')[0];
+    }
+    await peer.ask('PLAY', '/live/');
+    station.packets(2);
+    station.sound();
+    expect(streamsOf(await peer.packets(3))).toEqual([VIDEO, VIDEO, AUDIO]);
+    expect(other.rtp).toEqual([]);
+  });
+
   it('[RTSP-214] is sent again what it asks for, [RTSP-030] as it was', async () => {
     const peer = await station.connect();
     const [rtx] = await peer.playUdp('/live');
@@ -572,6 +608,17 @@ describe('a session of RTSP, on demand', () => {
     expect(peer.rtp.length).toBeLessThan(25);
   });
 
+  it('begins with a number that nobody can guess', async () => {
+    const first = new Set<string>();
+    for (let count = 0; count < 4; count++) {
+      const peer = await station.connect();
+      const { headers } = await peer.play('/film.wmv', { Range: 'npt=0-1.000' });
+      await peer.request('SET_PARAMETER');
+      first.add(parameter(headers.get('RTP-Info'), 'seq')!);
+    }
+    expect(first.size).toBeGreaterThan(1);
+  });
+
   it('[RTSP-207] is granted no more than it asks for', async () => {
     const peer = await station.connect();
     const field = 'AccelDuration=8000;AccelBandwidth=592064';
@@ -632,6 +679,23 @@ describe('a session of RTSP, on demand', () => {
     const { headers } = await peer.ask('PLAY', '/list.wsx/', { 'X-Playlist-Seek-Id': '1' });
     expect(headers.get('X-Playlist-Change-Notice')).toBe('true');
     await peer.request('SET_PARAMETER');
+  });
+
+  it('[RTSP-181] gets no Announce of an entry before its PLAY of the one before', async () => {
+    for (const name of ['1', '2', '3']) await content.media(`${name}.wmv`, { seconds: 1, title: name });
+    await content.playlist('list.wsx', '1.wmv', '2.wmv', '3.wmv');
+    const peer = await station.connect();
+    await peer.play('/list.wsx', undefined, { Supported: 'com.microsoft.wm.predstrm' });
+    const title = async () => readSdp((await peer.request('ANNOUNCE')).body.toString()).title;
+    await peer.request('SET_PARAMETER');
+    expect(await title()).toBe('2');
+    // It goes on by itself, to its end.
+    await peer.request('SET_PARAMETER');
+    expect((await peer.ask('GET_PARAMETER', '/list.wsx/')).status).toBe(200);
+    expect(peer.requests.map(({ method }) => method)).toEqual(['SET_PARAMETER', 'ANNOUNCE', 'SET_PARAMETER']);
+    expect((await peer.ask('PLAY', '/list.wsx/', { 'X-Playlist-Seek-Id': '2' })).status).toBe(200);
+    await until('Announce', () => peer.requests.some(({ body }) => body.includes('s=3')));
+    await until('the end', () => station.server.players === 0);
   });
 
   it('[RTSP-180] goes through a playlist, [RTSP-196] told its entry in every response', async () => {

@@ -161,7 +161,7 @@ export class RtspConnection implements SessionLink, Answers {
       this.hold(session);
       session.attach(this);
     }
-    session.usedAt = this.host.now();
+    session.used();
     return session;
   }
 

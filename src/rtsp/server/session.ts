@@ -48,6 +48,9 @@ const END_NOTICE = '2101 "End-of-Stream Reached"';
 /** Most that a client may say it lags behind, ms (MS-RTSP 3.2.2). */
 const MAX_LAG = 15_000;
 
+/** How long a client that does not know EndOfStream keeps its connection after the end, ms. */
+const FAREWELL = 1_500;
+
 const END_REASONS: Readonly<Record<Ending, EndReason>> = {
   done: 'end',
   failed: 'end',
@@ -132,6 +135,7 @@ export class RtspSession implements PlaybackPort {
   #endedAll = false;
   #bytesBefore = 0;
   #closed = false;
+  #farewell: NodeJS.Timeout | undefined;
 
   constructor(
     { path, base, pass, program, client }: NewSession,
@@ -217,6 +221,7 @@ export class RtspSession implements PlaybackPort {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    clearTimeout(this.#farewell);
     this.#play = undefined;
     this.playback.stop('closed');
     this.#host.stopped(this);
@@ -227,14 +232,23 @@ export class RtspSession implements PlaybackPort {
   }
 
   /**
-   * The client does not know what it was told. FFmpeg and others that never listed com.microsoft.wm.eosmsg see the end only in that of
-   * their connection (MS-RTSP 2.2.6.10.1).
+   * The client rejected a request of the server. FFmpeg and others that never listed com.microsoft.wm.eosmsg only notice the end
+   * when their connection is closed (MS-RTSP 2.2.6.10.1); a client that is about to seek asks for something before that.
    */
   misunderstood(): void {
     if (!this.#endedAll || this.features.has('eosmsg')) return;
-    const link = this.#link;
-    this.close();
-    link?.end();
+    clearTimeout(this.#farewell);
+    this.#farewell = setTimeout(() => {
+      const link = this.#link;
+      this.close();
+      link?.end();
+    }, FAREWELL);
+  }
+
+  /** The client asks for something. */
+  used(): void {
+    this.usedAt = this.#host.now();
+    clearTimeout(this.#farewell);
   }
 
   /** Ends the session on an operator's wish: the client is told. */
