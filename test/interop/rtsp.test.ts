@@ -5,6 +5,8 @@ import { FfmpegPlayer, GstPlayer, MpvPlayer, PLAYERS } from './support/players.j
 import { gstElement, itNeeds } from './support/programs.js';
 
 const SECONDS = 6;
+/** Not sent at once: GStreamer drops what it has not played when it learns of the end. */
+const LONG_SECONDS = 20;
 const FRAMES = 100;
 
 describe('players that speak RTSP', () => {
@@ -16,6 +18,7 @@ describe('players that speak RTSP', () => {
 
   beforeAll(async () => {
     await makeAsf('film.wmv', { duration: SECONDS, folder });
+    await makeAsf('long.wmv', { duration: LONG_SECONDS, folder });
     server = await Server.start('--rtsp-port', '0', '--content', folder);
     const { ports } = (await server.event('ready')) as unknown as { ports: { rtsp: number } };
     port = ports.rtsp;
@@ -54,14 +57,13 @@ describe('players that speak RTSP', () => {
 
   // By UDP its demuxer keeps the beginning of a packet that was cut by the seek, and takes what follows for the rest of it.
   itNeeds(PLAYERS['ffmpeg']!.needs, 'ffmpeg seeks in a file by tcp', async () => {
-    const player = new FfmpegPlayer(url('/film.wmv'), ['-rtsp_transport', 'tcp', '-ss', '3']);
-    await player.ends();
-    expect(player.frames).toBeGreaterThan(FRAMES * 0.5);
-    expect(player.frames).toBeLessThan(FRAMES);
+    const player = new FfmpegPlayer(url('/long.wmv'), ['-rtsp_transport', 'tcp', '-ss', '3']);
+    await player.decodes(FRAMES, 3);
+    await player.stop();
   });
 
   for (const path of ['film', 'live'] as const) {
-    const location = () => url(path === 'film' ? '/film.wmv' : point);
+    const location = () => url(path === 'film' ? '/long.wmv' : point);
 
     itNeeds(PLAYERS['mpv']!.needs, `mpv decodes ${path}`, async () => {
       const player = new MpvPlayer('mpv', location());
