@@ -14,9 +14,10 @@ import { readNumber, readSession } from '../messages/headers.js';
 import { RtspReader, type RtspRequest, serialiseRequest, serialiseResponse } from '../messages/message.js';
 import { REFUSAL_STATUS, RTSP_SERVER_NAME, SUPPORTED } from './fields.js';
 import type { RtspHost } from './host.js';
+import type { SessionLink } from './link.js';
 import type { Reply } from './reply.js';
 import { type Answers, handle } from './requests.js';
-import type { RtspSession, SessionLink } from './session.js';
+import type { RtspSession } from './session.js';
 
 /** Requests that wait for those before them; the client is read no further while there are more. */
 const MAX_WAITING = 32;

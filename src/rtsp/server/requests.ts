@@ -12,9 +12,11 @@ import { writeSdp } from '../messages/sdp.js';
 import { describeEntry } from './description.js';
 import { cacheFields, PUBLIC } from './fields.js';
 import type { RtspHost } from './host.js';
+import type { SessionLink } from './link.js';
 import { readPlay } from './order.js';
+import { playable } from './playable.js';
 import type { Reply } from './reply.js';
-import { playable, RtspSession, type SessionLink } from './session.js';
+import { RtspSession } from './session.js';
 
 /** The connection that a request came over. */
 export interface Answers extends SessionLink {

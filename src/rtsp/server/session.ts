@@ -5,7 +5,7 @@ import type { DatagramOutput } from '../../media/datagrams.js';
 import { NOWHERE, oneUnit, type PlayerOutput, type WireFormat } from '../../media/wire.js';
 import { infoOf, type Program } from '../../playback/content.js';
 import type { Pass } from '../../playback/entrance.js';
-import { type Entry, headerOf } from '../../playback/entry.js';
+import type { Entry } from '../../playback/entry.js';
 import { genIdOf } from '../../playback/entry-ids.js';
 import type {
   ChangeAnswer,
@@ -37,7 +37,9 @@ import { RTX_STREAM, type Sdp, type SdpMedia, writeSdp } from '../messages/sdp.j
 import { describeEntry } from './description.js';
 import { cacheFields } from './fields.js';
 import type { RtspHost } from './host.js';
+import type { SessionLink } from './link.js';
 import { type AskedPlay, grantedFields } from './order.js';
+import { ssrcOf } from './playable.js';
 import type { Reply } from './reply.js';
 import { BLOCK_SIZE, rtpWire } from './wire.js';
 
@@ -58,25 +60,6 @@ const END_REASONS: Readonly<Record<Ending, EndReason>> = {
   rewound: 'rewound',
   kicked: 'kicked',
 };
-
-/** The way from a session to its client: a TCP connection, another one after the first was lost. */
-export interface SessionLink {
-  /** The address that the connection comes from, in the form of a socket's: datagrams go there and nowhere else. */
-  readonly address: string;
-  /** As people write it. */
-  readonly remoteAddress: string;
-  /** This end's address. */
-  readonly localAddress: string;
-  /** True if datagrams to the address of the connection reach the client: no proxy is in between. */
-  readonly offersUdp: boolean;
-  readonly bytesWritten: number;
-  /** The output over TCP: interleaved frames. */
-  readonly tcp: PlayerOutput;
-  /** Sends a request of the server, such as EndOfStream. */
-  request(method: string, url: string, fields: readonly Field[], body: Buffer): void;
-  /** Ends the connection once what was sent is out. */
-  end(): void;
-}
 
 /** What a SETUP without a session begins. */
 export interface NewSession {
@@ -553,24 +536,4 @@ export interface PlayPlace {
   readonly offset: -1 | 1 | undefined;
   /** X-Playlist-Seek-Id. */
   readonly seekId: number | undefined;
-}
-
-/** The header of the entry that a program is on. @throws Refusal offline */
-export function playable(program: Program, path: string): AsfHeader {
-  const { current } = program;
-  const header = headerOf(current);
-  if (!header || (current.kind === 'live' && !current.broadcast.live)) {
-    throw new Refusal('offline', `${path} is offline.`);
-  }
-  return header;
-}
-
-const ssrcs = new WeakMap<object, number>();
-
-function ssrcOf(entry: Entry): number {
-  const random = randomBytes(4).readUInt32BE();
-  if (entry.kind === 'file') return random;
-  const known = ssrcs.get(entry.broadcast) ?? random;
-  ssrcs.set(entry.broadcast, known);
-  return known;
 }
