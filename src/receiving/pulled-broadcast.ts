@@ -23,6 +23,8 @@ export interface PulledSource {
   open(chain: PullChain): AsfSource | Promise<AsfSource>;
   /** True if its end is final until the broadcast has stopped. After a failure it is opened again. */
   readonly ends?: boolean | undefined;
+  /** True if it can be silent on purpose: once used, it is not given up because nothing comes. */
+  readonly pauses?: boolean | undefined;
 }
 
 export interface PulledBroadcastOptions {
@@ -217,7 +219,8 @@ export class PulledBroadcast {
       }
     }
     if (sources.length > 1) {
-      this.#giveUp(this.#active, now, stall);
+      const mayPause = this.#active && sources[this.#active.index]?.pauses;
+      if (!mayPause) this.#giveUp(this.#active, now, stall);
       this.#giveUp(this.#candidate, now, this.#candidate?.header ? 2 * patience : patience);
     }
     this.#next();

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { isAbsolute } from 'node:path';
 import { z } from 'zod';
 import { isMulticastAddress } from '../announce/nsc.js';
 import { MAX_TEXT_LENGTH } from '../asf/edit.js';
@@ -194,6 +195,25 @@ export function checkRules({ users, access, points }: ServerConfig): void {
   const [bad] = rules.find(([, rule]) => rule !== undefined && asksInVain(rule)) ?? [];
   if (bad === undefined) return;
   throw new WmError('WM_CONFIG', `${bad} requires users, but there is no user file: name one (users:, or --users).`);
+}
+
+/**
+ * Rejects sources relative to a content folder that is not configured.
+ *
+ * @throws WmError WM_CONFIG with the point and the source
+ */
+export function checkSources({ content, points }: ServerConfig): void {
+  if (content) return;
+  for (const { path, source = [] } of points) {
+    for (const written of [source].flat()) {
+      const spec = sourceSpec(written);
+      if (!('programme' in spec) || isAbsolute(spec.programme)) continue;
+      throw new WmError(
+        'WM_CONFIG',
+        `${path}: source: ${spec.programme} is relative to the content folder: name that (content:, or --content).`,
+      );
+    }
+  }
 }
 
 function asksInVain({ users = [], groups = [], trusted = [] }: AccessRule): boolean {

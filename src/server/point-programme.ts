@@ -2,8 +2,8 @@ import { stat } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, posix, relative, resolve, sep } from 'node:path';
 import { messageOf, WmError } from '../errors.js';
 import type { AsfSource } from '../media/events.js';
+import { OnDemandFile } from '../media/on-demand/file.js';
 import { filePart } from '../media/on-demand/file-part.js';
-import type { OnDemandFiles } from '../media/on-demand/files.js';
 import { Playlist, type PlaylistMedia } from '../media/playlist.js';
 import { type OpenedEntry, Programme, type ProgrammeEntry, type ProgrammeRound } from '../media/programme.js';
 import type { PullChain } from '../receiving/pull-chain.js';
@@ -19,7 +19,6 @@ export interface PointProgrammeOptions {
   readonly place: string;
   /** The content folder; paths are relative to it. */
   readonly folder: string | undefined;
-  readonly files: OnDemandFiles;
   /** Opens a point of this server, by its path, or a URL. */
   readonly connect: (source: Live, chain: PullChain) => AsfSource | Promise<AsfSource>;
   readonly onWarning: (message: string) => void;
@@ -128,19 +127,19 @@ export class PointProgramme {
   async #open(source: ProgrammeSource, entry: ProgrammeEntry<ProgrammeSource>, chain: PullChain): Promise<OpenedEntry> {
     if (source.kind !== 'file')
       return { source: new PacedSource(await this.#options.connect(source, chain)), live: true };
-    const { files } = this.#options;
     const root = source.root ?? this.#place!.root;
     const path = await root.file(source.path);
-    const file = await files.acquire(path);
+    // A file of its own: programmes must not take the places of players among the files that the server keeps open.
+    const file = await OnDemandFile.open(path);
+    this.#warnings.clear(nameOf(entry));
     const { begin, duration } = entry;
     const texts = textsOf(entry);
-    const part = filePart(file, { begin, duration, texts, release: () => files.release(file) });
+    const part = filePart(file, { begin, duration, texts, release: () => void file.close() });
     return { source: part, live: false, key: JSON.stringify([path, begin, duration, texts]) };
   }
 
-  #skipped(error: unknown, { place, sources }: ProgrammeEntry<ProgrammeSource>): void {
-    const [first] = sources;
-    const name = place ?? (first?.kind === 'url' ? sourceName({ url: first.url }) : (first?.path ?? 'an entry'));
+  #skipped(error: unknown, entry: ProgrammeEntry<ProgrammeSource>): void {
+    const name = nameOf(entry);
     const text = this.#warnings.due(name, `${name} cannot be played: ${messageOf(error)}`, performance.now());
     if (text !== undefined) this.#options.onWarning(`${this.#options.point}: ${text}`);
   }
@@ -148,6 +147,11 @@ export class PointProgramme {
 
 function mediaOf(source: ProgrammeSource): PlaylistMedia<ProgrammeSource> {
   return { kind: 'media', sources: [source], noSkip: false, clientData: new Map() };
+}
+
+function nameOf({ place, sources }: ProgrammeEntry<ProgrammeSource>): string {
+  const [first] = sources;
+  return place ?? (first?.kind === 'url' ? sourceName({ url: first.url }) : (first?.path ?? 'An entry'));
 }
 
 /** What the playlist says instead of the header. */

@@ -26,7 +26,7 @@ import { PushServer } from '../wmhttp/server.js';
 import { SERVER_NAME } from '../wmsp/responses.js';
 import { type SubmittedLog, WmspServer } from '../wmsp/server.js';
 import { AdminApi } from './api.js';
-import { checkRules, type ServerConfig } from './config.js';
+import { checkRules, checkSources, type ServerConfig } from './config.js';
 import { ContentRoot, type ContentRootOptions } from './content.js';
 import { openAccess } from './credentials.js';
 import { FollowedPoint } from './followed-point.js';
@@ -255,6 +255,7 @@ export class MediaServer {
       throw new WmError('WM_CONFIG', 'Without an HTTP port the server needs TLS.');
     }
     checkRules(config);
+    checkSources(config);
     const onWarning = (message: string) => events.warning?.(message);
     const server = new MediaServer(config, events, {
       tls: config.tls && (await readTls(config.tls, onWarning)),
@@ -356,7 +357,6 @@ export class MediaServer {
       point: path,
       place: name,
       folder: this.#config.content?.folder,
-      files: this.#files,
       connect: (source, chain) => {
         if (source.kind === 'point') return this.#follow(this.points.get(source.path), path, { alone: false, chain });
         return this.#connect(source.url, path, { alone: false, chain, onNote: onWarning });
@@ -364,7 +364,7 @@ export class MediaServer {
       onWarning,
     });
     this.#programmes.set(path, [...(this.#programmes.get(path) ?? []), programme]);
-    return { name, ends: true, open: (chain) => programme.open(chain) };
+    return { name, ends: true, pauses: true, open: (chain) => programme.open(chain) };
   }
 
   /** Opens a source of a point: another point of this server directly, anything else as a client. */

@@ -190,6 +190,16 @@ describe('an entry that is injected', () => {
 });
 
 describe('the source of a point in the configuration', () => {
+  it('needs a content folder where it is relative', async () => {
+    const config = (source: string) => parseConfig(`points: [{ path: /x, source: ${source} }]`, 'serve.yaml');
+    await expect(ServerStation.open(config('[push, day.wsx]'))).rejects.toMatchObject({
+      code: 'WM_CONFIG',
+      message: expect.stringContaining('/x: source: day.wsx is relative to the content folder'),
+    });
+    const server = await ServerStation.open(config('/nowhere/day.wsx'));
+    await server.close();
+  });
+
   it('is a URL, a path, push, or an object that says which', () => {
     const text = (source: string) => parseConfig(`points: [{ path: /x, source: ${source} }]`, 'serve.yaml');
     for (const good of ['music', '/srv/a.wsx', 'push', '{ url: "http://a/" }', '{ programme: x }', '[push, a.wmv]']) {
