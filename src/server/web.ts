@@ -132,6 +132,7 @@ export class WebServer {
     const path = pathOf(target);
     if (method !== 'GET' && method !== 'HEAD') {
       if (['POST', 'PUT', 'SOURCE'].includes(method)) this.#refusedStreams.refused(exchange, path);
+      if (method === 'POST') throw new HttpError(405, 'This POST request is neither a push nor a log.');
       throw new HttpError(405, `${printable(method, 20)} is not supported here; allowed: ${ALLOWED[1]}.`);
     }
     // The parameter that Windows Media Services puts into its .asx responses, for clients that judge by the extension

@@ -108,7 +108,7 @@ function clientOf({ headers }: RtspRequest): string {
 }
 
 function baseOf(url: string): string {
-  return url.replace(/[?#].*$/, '').replace(/\/?$/, '/');
+  return url.split(/[?#]/, 1)[0]!.replace(/\/?$/, '/');
 }
 
 function moved({ redirect, proxy }: Redirect): Reply {
@@ -157,7 +157,7 @@ async function begin(to: Answers, request: RtspRequest): Promise<Reply> {
   const whole = to.host.pathOf(request.url);
   if (to.described && isAggregate(whole, to.described.path)) throw aggregateOnly(459);
   // No control of an SDP of this server holds a slash.
-  const plain = request.url.replace(/[?#].*$/, '');
+  const plain = request.url.split(/[?#]/, 1)[0]!;
   const cut = plain.replace(/\/$/, '').lastIndexOf('/') + 1;
   const base = plain.slice(0, cut);
   if (!/:\/\/[^/]/.test(base)) throw aggregateOnly(459);
