@@ -11,7 +11,7 @@ import { Broadcast } from '../dist/media/broadcast.js';
 import { MsbdServer } from '../dist/msbd/server.js';
 import { pathOf } from '../dist/server/paths.js';
 import { liveProgram } from '../dist/server/programs.js';
-import { WmspServer } from '../dist/wmsp/server.js';
+import { WmspServer } from '../dist/wmsp/server/server.js';
 import { testStream } from './stream.mjs';
 
 keepYoungSpaceSmall();

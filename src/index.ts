@@ -167,11 +167,16 @@ export type { LogKind, WmLog } from './wmlog/log.js';
 export type { LogPair, VendorData } from './wmlog/xml.js';
 export type { Feature as WmsFeature } from './wms/features.js';
 export type { StartupParameters } from './wms/startup-profile.js';
-export { WmspClient, type WmspClientOptions, type WmspClientStats, type WmspDescription } from './wmsp/client.js';
-export { CookieJar } from './wmsp/client-cookies.js';
-export type { WmspTimeouts } from './wmsp/client-link.js';
-export type { Description, ReceivedMetadata } from './wmsp/client-packets.js';
-export type { ClientIdentity, ServerProduct } from './wmsp/client-product.js';
-export type { LinkParameters } from './wmsp/client-requests.js';
-export type { WmspUrl } from './wmsp/client-url.js';
-export type { SubmittedLog } from './wmsp/server.js';
+export {
+  WmspClient,
+  type WmspClientOptions,
+  type WmspClientStats,
+  type WmspDescription,
+} from './wmsp/client/client.js';
+export { CookieJar } from './wmsp/client/cookies.js';
+export type { WmspTimeouts } from './wmsp/client/link.js';
+export type { Description, ReceivedMetadata } from './wmsp/client/packets.js';
+export type { ClientIdentity, ServerProduct } from './wmsp/client/product.js';
+export type { LinkParameters } from './wmsp/client/requests.js';
+export type { WmspUrl } from './wmsp/client/url.js';
+export type { SubmittedLog } from './wmsp/server/server.js';

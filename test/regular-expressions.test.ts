@@ -12,8 +12,8 @@ import { hidePasswords, printable } from '../src/errors.js';
 import { takeCredentials } from '../src/http/credentials.js';
 import { HeaderFields } from '../src/http/message.js';
 import { parseStartupProfile } from '../src/wms/startup-profile.js';
-import { parseServerProduct } from '../src/wmsp/client-product.js';
-import { PragmaTokens } from '../src/wmsp/pragma.js';
+import { parseServerProduct } from '../src/wmsp/client/product.js';
+import { PragmaTokens } from '../src/wmsp/messages/pragma.js';
 
 const SOURCES = readdirSync('src', { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'));
 

@@ -5,7 +5,7 @@ import type { Exchange } from '../http/exchange.js';
 import { type Field, HttpError } from '../http/message.js';
 import { rawPathOf } from '../http/target.js';
 import type { SessionInfo, SessionRegistry, SessionRole } from '../playback/registry.js';
-import { SERVER_NAME } from '../wmsp/responses.js';
+import { SERVER_NAME } from '../wmsp/messages/responses.js';
 import { queryOf } from './paths.js';
 import type { PublishingPoint, PublishingPoints } from './points.js';
 import { refuseWebPages } from './web-pages.js';

@@ -13,7 +13,7 @@ import { LocalLimits } from '../playback/limits.js';
 import { SessionRegistry, type SessionReport } from '../playback/registry.js';
 import { PulledBroadcast } from '../receiving/pulled-broadcast.js';
 import { Refusal } from '../refusal.js';
-import { WmspServer } from '../wmsp/server.js';
+import { WmspServer } from '../wmsp/server/server.js';
 import { openAccess } from './credentials.js';
 import { enterByMsbd, MsbdListener, type MsbdPort } from './msbd.js';
 import { pathOf } from './paths.js';

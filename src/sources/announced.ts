@@ -10,8 +10,8 @@ import { fileSource } from '../media/file-source.js';
 import { Sequence } from '../media/sequence.js';
 import { readSmallFile } from '../media/small-file.js';
 import { isNscLocation } from '../msb/open-nsc.js';
-import { WmspClient } from '../wmsp/client.js';
-import { isWmspUrl } from '../wmsp/client-url.js';
+import { WmspClient } from '../wmsp/client/client.js';
+import { isWmspUrl } from '../wmsp/client/url.js';
 import type { RemoteSource, SourceDescription, SourceOptions, SourceTable } from './source.js';
 
 /** A list of entries and where it was found. */

@@ -3,7 +3,7 @@ import { parseNsc } from '../announce/nsc.js';
 import { WmError } from '../errors.js';
 import type { AsfEvent } from '../media/events.js';
 import { MsbClient } from '../msb/client.js';
-import { WmspClient } from '../wmsp/client.js';
+import { WmspClient } from '../wmsp/client/client.js';
 import { AnnouncementSource } from './announced.js';
 import { MulticastSource } from './multicast.js';
 import type { RemoteSource, SourceDescription, SourceOptions, SourceTable } from './source.js';

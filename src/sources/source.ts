@@ -1,5 +1,5 @@
 import type { AsfSource } from '../media/events.js';
-import type { WmspClientOptions, WmspDescription } from '../wmsp/client.js';
+import type { WmspClientOptions, WmspDescription } from '../wmsp/client/client.js';
 
 /** A source on another host, or named by an announcement. */
 export interface RemoteSource extends AsfSource {

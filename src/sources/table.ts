@@ -3,7 +3,7 @@ import { WmError } from '../errors.js';
 import { MsbClient } from '../msb/client.js';
 import { isNscLocation } from '../msb/open-nsc.js';
 import { MsbdClient } from '../msbd/client.js';
-import { isWmspUrl } from '../wmsp/client-url.js';
+import { isWmspUrl } from '../wmsp/client/url.js';
 import { AnnouncementSource } from './announced.js';
 import { FollowedSource } from './followed.js';
 import { MulticastSource } from './multicast.js';

@@ -3,7 +3,7 @@ import { type AsfHeader, buildHeader, type HeaderObject } from '../../src/asf/he
 import { parsePacket } from '../../src/asf/packet.js';
 import { Thinning } from '../../src/playback/adaptation.js';
 import { ALL_STREAMS, levelOf, NO_STREAMS, type StreamSelection, switched } from '../../src/playback/selection.js';
-import { dataWire } from '../../src/wmsp/packets.js';
+import { dataWire } from '../../src/wmsp/messages/packets.js';
 import { AUDIO, testHeader, VIDEO } from '../support/stream.js';
 import { FakePort, Feeder, House } from './support.js';
 

@@ -1,7 +1,7 @@
 import type { Program } from '../../src/playback/content.js';
 import { ALL_STREAMS, NO_STREAMS } from '../../src/playback/selection.js';
 import { ResendBudget } from '../../src/playback/sent-ring.js';
-import { dataWire } from '../../src/wmsp/packets.js';
+import { dataWire } from '../../src/wmsp/messages/packets.js';
 import { textWire } from '../support/players.js';
 import { PACKETS_A_SECOND } from '../wmsp/content.js';
 import { FakePort, Feeder, House } from './support.js';

@@ -1,5 +1,5 @@
-import { CookieJar } from '../../src/wmsp/client-cookies.js';
-import { isWmspUrl, parseWmspUrl } from '../../src/wmsp/client-url.js';
+import { CookieJar } from '../../src/wmsp/client/cookies.js';
+import { isWmspUrl, parseWmspUrl } from '../../src/wmsp/client/url.js';
 
 const url = (text: string) => parseWmspUrl(text);
 

@@ -1,4 +1,4 @@
-import { ObjectAssembler } from '../../src/wmsp/client-packets.js';
+import { ObjectAssembler } from '../../src/wmsp/client/packets.js';
 import {
   COUGAR,
   dataPackets,

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { WmError } from '../../src/errors.js';
-import { ObjectAssembler, parseMetadata, type WmspPacket, WmspPacketReader } from '../../src/wmsp/client-packets.js';
-import { headerPackets, metadataPackets } from '../../src/wmsp/packets.js';
+import { ObjectAssembler, parseMetadata, type WmspPacket, WmspPacketReader } from '../../src/wmsp/client/packets.js';
+import { headerPackets, metadataPackets } from '../../src/wmsp/messages/packets.js';
 import { dataPackets, ENTRY, HEADER, media, packets } from './client-support.js';
 
 function readAll(bytes: Buffer, step = bytes.length, strict = false): WmspPacket[] {

@@ -1,4 +1,4 @@
-import type { WmspClientSession } from '../../src/wmsp/client-session.js';
+import type { WmspClientSession } from '../../src/wmsp/client/session.js';
 import {
   described as describedSession,
   E,

@@ -1,4 +1,4 @@
-import type { WmspClient } from '../../src/wmsp/client.js';
+import type { WmspClient } from '../../src/wmsp/client/client.js';
 import {
   CLIENT_ID,
   COUGAR,

@@ -1,6 +1,6 @@
 import { Received } from '../../src/receiving/received.js';
-import { defaultIdentity } from '../../src/wmsp/client-product.js';
-import { StreamReport } from '../../src/wmsp/client-report.js';
+import { defaultIdentity } from '../../src/wmsp/client/product.js';
+import { StreamReport } from '../../src/wmsp/client/report.js';
 import { HEADER } from './client-support.js';
 
 const STATE = {

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { WmError } from '../../src/errors.js';
 import { serialiseRequestHead } from '../../src/http/message.js';
-import { clientIdentity, defaultIdentity, parseServerProduct } from '../../src/wmsp/client-product.js';
+import { clientIdentity, defaultIdentity, parseServerProduct } from '../../src/wmsp/client/product.js';
 import {
   type ClientRequest,
   DEFAULT_LINK,
@@ -16,8 +16,8 @@ import {
   type RequestContext,
   selectStreamRequest,
   stopRequest,
-} from '../../src/wmsp/client-requests.js';
-import { PragmaTokens, streamSwitches } from '../../src/wmsp/pragma.js';
+} from '../../src/wmsp/client/requests.js';
+import { PragmaTokens, streamSwitches } from '../../src/wmsp/messages/pragma.js';
 
 const GUID = '{52CB2BDB-6925-4E19-8D1D-62D10E9E2705}';
 const COUGAR9 = parseServerProduct('Cougar/9.6.7600.16385', false);

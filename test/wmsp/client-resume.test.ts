@@ -3,7 +3,7 @@ import { WmError } from '../../src/errors.js';
 import type { AsfEvent } from '../../src/media/events.js';
 import type { Clock } from '../../src/media/pacing.js';
 import { backOff } from '../../src/media/reconnect.js';
-import { WmspClient } from '../../src/wmsp/client.js';
+import { WmspClient } from '../../src/wmsp/client/client.js';
 import { testHeader } from '../support/stream.js';
 import {
   CLIENT_ID,

@@ -1,11 +1,11 @@
 import type { ResponseHead } from '../../src/http/message.js';
 import { HeaderFields } from '../../src/http/message.js';
-import { CookieJar } from '../../src/wmsp/client-cookies.js';
-import { type WmspPacket, WmspPacketReader } from '../../src/wmsp/client-packets.js';
-import { defaultIdentity } from '../../src/wmsp/client-product.js';
-import { DEFAULT_LINK, type PlayParameters } from '../../src/wmsp/client-requests.js';
-import { type ClientAction, type ClientSessionOptions, WmspClientSession } from '../../src/wmsp/client-session.js';
-import { parseWmspUrl } from '../../src/wmsp/client-url.js';
+import { CookieJar } from '../../src/wmsp/client/cookies.js';
+import { type WmspPacket, WmspPacketReader } from '../../src/wmsp/client/packets.js';
+import { defaultIdentity } from '../../src/wmsp/client/product.js';
+import { DEFAULT_LINK, type PlayParameters } from '../../src/wmsp/client/requests.js';
+import { type ClientAction, type ClientSessionOptions, WmspClientSession } from '../../src/wmsp/client/session.js';
+import { parseWmspUrl } from '../../src/wmsp/client/url.js';
 import { ENTRY, media, packets } from './client-support.js';
 
 export const PLAY: PlayParameters = {

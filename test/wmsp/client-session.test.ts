@@ -1,6 +1,6 @@
 import type { ResponseHead } from '../../src/http/message.js';
 import { HeaderFields } from '../../src/http/message.js';
-import type { WmspPacket } from '../../src/wmsp/client-packets.js';
+import type { WmspPacket } from '../../src/wmsp/client/packets.js';
 import {
   ALL_FEATURES,
   C,

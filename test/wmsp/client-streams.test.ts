@@ -5,7 +5,7 @@ import { parsePacket } from '../../src/asf/packet.js';
 import { buildPacket } from '../../src/asf/packet-build.js';
 import { flattenObjects } from '../../src/asf/stream.js';
 import { chooseStreams, headerWithStreams, packetWithStreams } from '../../src/receiving/streams.js';
-import { selectionOf } from '../../src/wmsp/client-streams.js';
+import { selectionOf } from '../../src/wmsp/client/streams.js';
 import { AUDIO, testHeader, VIDEO } from '../support/stream.js';
 
 /** One audio stream (2) and videos of several rates that exclude each other: 1 (300k), 3 (100k), 5 (700k). */

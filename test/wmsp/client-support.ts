@@ -3,8 +3,8 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { withFileProperties } from '../../src/asf/edit.js';
 import { type AsfHeader, buildHeader } from '../../src/asf/header.js';
 import type { AsfEvent } from '../../src/media/events.js';
-import { WmspClient } from '../../src/wmsp/client.js';
-import type { WmspClientOptions } from '../../src/wmsp/client-options.js';
+import { WmspClient } from '../../src/wmsp/client/client.js';
+import type { WmspClientOptions } from '../../src/wmsp/client/options.js';
 import { type TestHeaderOptions, testHeader, testPacket } from '../support/stream.js';
 import { until } from '../support/until.js';
 

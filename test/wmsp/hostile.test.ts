@@ -4,7 +4,7 @@ import { parseHeader } from '../../src/asf/header.js';
 import type { Exchange } from '../../src/http/exchange.js';
 import { parseRequestHead } from '../../src/http/message.js';
 import { NO_STREAMS, switched } from '../../src/playback/selection.js';
-import { supportedBy } from '../../src/wmsp/handling.js';
+import { supportedBy } from '../../src/wmsp/server/handling.js';
 import { parseResponse, parseResponses, type WirePacket, wirePackets } from '../support/wire.js';
 import { Content, madeFile, PACKETS_A_SECOND } from './content.js';
 import { BOTH_STREAMS, clientIdOf, kindsOf, NEW, OLD, PLAY, playTokens, Station, type Watcher } from './station.js';

@@ -9,7 +9,7 @@ import {
   headerPackets,
   MAX_PAYLOAD,
   metadataPackets,
-} from '../../src/wmsp/packets.js';
+} from '../../src/wmsp/messages/packets.js';
 import { testHeader } from '../support/stream.js';
 import { wirePackets } from '../support/wire.js';
 

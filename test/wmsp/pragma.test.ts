@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { PragmaTokens, streamSwitches } from '../../src/wmsp/pragma.js';
+import { PragmaTokens, streamSwitches } from '../../src/wmsp/messages/pragma.js';
 
 const tokens = (...lines: string[]) => new PragmaTokens(lines);
 

@@ -1,5 +1,5 @@
-import { keepsOneHeader, profileOf } from '../../src/wmsp/profiles.js';
-import { parseClientProduct } from '../../src/wmsp/requests.js';
+import { parseClientProduct } from '../../src/wmsp/messages/requests.js';
+import { keepsOneHeader, profileOf } from '../../src/wmsp/server/profiles.js';
 
 const profile = (userAgent: string) => profileOf(parseClientProduct(userAgent)!);
 

@@ -1,5 +1,5 @@
 import { parseRequestHead } from '../../src/http/message.js';
-import { classifyRequest, parseClientProduct } from '../../src/wmsp/requests.js';
+import { classifyRequest, parseClientProduct } from '../../src/wmsp/messages/requests.js';
 
 const classify = (...lines: string[]) =>
   classifyRequest(parseRequestHead(Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1')));

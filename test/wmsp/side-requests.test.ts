@@ -1,5 +1,5 @@
 import { buildXmlLog } from '../../src/wmlog/log.js';
-import type { SubmittedLog } from '../../src/wmsp/server.js';
+import type { SubmittedLog } from '../../src/wmsp/server/server.js';
 import { parseWholeResponse } from '../support/wire.js';
 import { BOTH_STREAMS, clientIdOf, NEW, OLD, PLAY, Station } from './station.js';
 

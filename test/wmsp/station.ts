@@ -8,7 +8,7 @@ import { LocalLimits } from '../../src/playback/limits.js';
 import { Refusal } from '../../src/refusal.js';
 import { pathOf } from '../../src/server/paths.js';
 import { liveProgram } from '../../src/server/programs.js';
-import { WmspServer, type WmspServerOptions } from '../../src/wmsp/server.js';
+import { WmspServer, type WmspServerOptions } from '../../src/wmsp/server/server.js';
 import { type TestHeaderOptions, type TestPacketOptions, testHeader, testPacket } from '../support/stream.js';
 import {
   parseResponse,

@@ -1,0 +1,72 @@
+import { describeStreams } from '../../asf/edit.js';
+import type { AsfHeader } from '../../asf/header.js';
+import type { Received } from '../../receiving/received.js';
+import { type ClientLogFields, type ClientLogKind, clientLogXml, legacyLogLine } from '../../wmlog/client-log.js';
+import type { ReceivedMetadata } from './packets.js';
+import type { ClientIdentity } from './product.js';
+
+export interface ReportContext {
+  readonly identity: ClientIdentity;
+  readonly playerId: string;
+  readonly requestedUrl: string;
+}
+
+/** The state that is reported in addition to the counts. */
+export interface ReportState {
+  readonly usedUrl: string;
+  readonly header: AsfHeader | undefined;
+  readonly metadata: ReceivedMetadata | undefined;
+  readonly live: boolean;
+  readonly reconnected: boolean;
+  readonly rate: number;
+}
+
+/** Builds the logs of a session from what was received. */
+export class StreamReport {
+  readonly #context: ReportContext;
+  readonly #received: Received;
+
+  constructor(context: ReportContext, received: Received) {
+    this.#context = context;
+    this.#received = received;
+  }
+
+  /** Returns the text of a log in the form that the server wants; only a Legacy Log can be a `line`. */
+  text(kind: ClientLogKind, form: 'xml' | 'line', state: ReportState): string {
+    const fields = this.#fields(state);
+    if (form === 'line') return legacyLogLine(fields);
+    if (kind !== 'rendering') return clientLogXml(kind, fields);
+    const { start, duration } = this.#received.entry;
+    return clientLogXml(kind, { ...fields, startTime: state.live ? 0 : start / 1000, duration });
+  }
+
+  #fields({ usedUrl, header, metadata, live, reconnected, rate }: ReportState): ClientLogFields {
+    const { identity, playerId, requestedUrl } = this.#context;
+    const { packets, bytes, firstSendTime, duration, receiving, averageBandwidth } = this.#received;
+    const streams = header === undefined ? [] : describeStreams(header);
+    const codecs = (type: string) => streams.filter((stream) => stream.type === type).map(({ codec }) => codec);
+    const file = live ? undefined : header?.fileProperties;
+    const length = file === undefined ? 0 : Number(file.playDuration) / 1e7 - file.preroll / 1000;
+    return {
+      now: new Date(),
+      usedUrl,
+      requestedUrl,
+      startTime: live ? 0 : firstSendTime / 1000,
+      duration,
+      receiving,
+      rate,
+      reconnected,
+      playerId,
+      playerVersion: /\/([\d.]+)/.exec(identity.text)?.[1] ?? '-',
+      userAgent: identity.text,
+      fileLength: length,
+      fileSize: file === undefined ? 0 : Number(file.fileSize),
+      averageBandwidth,
+      audioCodecs: codecs('audio'),
+      videoCodecs: codecs('video'),
+      bytes,
+      packets,
+      descriptions: metadata?.descriptions ?? [],
+    };
+  }
+}

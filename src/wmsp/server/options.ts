@@ -1,0 +1,46 @@
+import type { Ticker } from '../../media/on-demand/flow.js';
+import type { Entrance } from '../../playback/entrance.js';
+import type { Playback } from '../../playback/host.js';
+import type { PaceLimits } from '../../playback/pace.js';
+import type { SessionRegistry } from '../../playback/registry.js';
+import type { SessionIds } from '../../playback/session-ids.js';
+import type { WmLog } from '../../wmlog/log.js';
+
+/** A client's log, as submitted (MS-WMSP 2.2.2.4). */
+export interface SubmittedLog {
+  readonly clientId: number;
+  readonly path: string;
+  readonly form: 'log-line' | 'xml';
+  readonly text: string;
+  /** The parsed log; undefined if it is malformed. */
+  readonly log: WmLog | undefined;
+}
+
+export interface WmspServerOptions {
+  /** The way to content. Refusals with challenges keep the connection open for another attempt (MS-WMSP 3.2.5.1). */
+  readonly entrance: Pick<Entrance, 'enter'>;
+  /** Decodes and checks the path of a request-target; throws a Refusal. */
+  readonly pathOf: (target: string) => string;
+  /** True to answer as an encoder that is pulled (MS-WMSP 4.11). */
+  readonly encoder?: boolean;
+  /** The maximum number of sessions that do not stream; beyond it, the least recently used ones are forgotten. */
+  readonly maxIdleSessions?: number;
+  /** The state that the sessions of all protocols share; default: its own, made from the options below. */
+  readonly playback?: Playback;
+  readonly limits?: PaceLimits;
+  readonly onLog?: (log: SubmittedLog) => void;
+  /** Gets the body of a SendEvent request (MS-WMSP 2.2.5). */
+  readonly onEvent?: (path: string, body: string) => void;
+  /** The registry of the sessions that play; default: its own. */
+  readonly registry?: SessionRegistry;
+  /** Makes client-ids, which tell where their sessions live; default: they tell nothing. */
+  readonly ids?: SessionIds;
+  /** Called with errors that no client caused, such as a file that can no longer be read. */
+  readonly onError?: (error: unknown) => void;
+  /** How far ahead of time packets of files may be sent, in ms; default: 1000 (see OnDemandFlowOptions). */
+  readonly ahead?: number;
+  /** A monotonic clock in ms; default: `performance.now`. */
+  readonly now?: () => number;
+  /** Checks that clock for everything that waits. */
+  readonly ticker?: Ticker;
+}
