@@ -151,17 +151,17 @@ export type {
 } from './server/points.js';
 export { MediaServer, type ServerEvents, type ServerStats } from './server/server.js';
 export type { TotalCounters } from './server/totals.js';
-export { PushClient, type PushOptions, type PushStats, type ResumablePush } from './wmhttp/client.js';
-export type { PushSessionState } from './wmhttp/client-session.js';
-export type { PushBufferOptions } from './wmhttp/push-buffer.js';
-export type { Publisher } from './wmhttp/push-gate.js';
-export type { PushRoute, PushRouteOptions } from './wmhttp/push-route.js';
+export { PushClient, type PushOptions, type PushStats, type ResumablePush } from './wmhttp/client/client.js';
+export type { PushBufferOptions } from './wmhttp/client/push-buffer.js';
+export type { PushRoute, PushRouteOptions } from './wmhttp/client/push-route.js';
 export {
   ReconnectingPush,
   type ReconnectingPushOptions,
   type ReconnectingPushStats,
   type ResumeReport,
-} from './wmhttp/reconnecting-push.js';
+} from './wmhttp/client/reconnecting-push.js';
+export type { PushSessionState } from './wmhttp/client/session.js';
+export type { Publisher } from './wmhttp/server/push-gate.js';
 export { BASIC_FIELDS, EXTENDED_FIELDS, type LogField, type LogValues } from './wmlog/fields.js';
 export type { LogKind, WmLog } from './wmlog/log.js';
 export type { LogPair, VendorData } from './wmlog/xml.js';

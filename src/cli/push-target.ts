@@ -3,7 +3,7 @@ import { parseDuration } from '../capture/options.js';
 import { WmError } from '../errors.js';
 import { takeCredentials } from '../http/credentials.js';
 import type { AsfSink } from '../media/events.js';
-import { ReconnectingPush, type ReconnectingPushStats } from '../wmhttp/reconnecting-push.js';
+import { ReconnectingPush, type ReconnectingPushStats } from '../wmhttp/client/reconnecting-push.js';
 import type { Access } from './access-options.js';
 import { type Interruption, parsedBy, parseRetry } from './program.js';
 import type { Reporter } from './reporter.js';

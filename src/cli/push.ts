@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { ArchiveSink } from '../media/archive.js';
 import type { AsfSink } from '../media/events.js';
-import { parsePushUrl } from '../wmhttp/push-url.js';
+import { parsePushUrl } from '../wmhttp/messages/push-url.js';
 import { type AccessOptions, accessTo, addAccessOptions } from './access-options.js';
 import { carry, describeForReady } from './carry.js';
 import {

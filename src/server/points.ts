@@ -7,7 +7,7 @@ import { withoutMediaSuffix } from '../media/names.js';
 import type { SessionRegistry } from '../playback/registry.js';
 import type { PullChain } from '../receiving/pull-chain.js';
 import { Refusal } from '../refusal.js';
-import type { Publisher } from '../wmhttp/push-gate.js';
+import type { Publisher } from '../wmhttp/server/push-gate.js';
 import { folded, named } from './names.js';
 import { PointArchive } from './point-archive.js';
 import type { PointSettings } from './point-settings.js';

@@ -13,7 +13,7 @@ import type {
   PushPoint,
   PushSetupRequest,
   PushStartRequest,
-} from '../wmhttp/push-gate.js';
+} from '../wmhttp/server/push-gate.js';
 import { isReserved } from './paths.js';
 import type { PublishingPoint, PublishingPoints } from './points.js';
 import { refuseWebPages } from './web-pages.js';

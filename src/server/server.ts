@@ -22,7 +22,7 @@ import type { PullChain } from '../receiving/pull-chain.js';
 import type { PulledSource } from '../receiving/pulled-broadcast.js';
 import { Refusal } from '../refusal.js';
 import { type SourceSpec, sourceName, sourceSpec } from '../sources/spec.js';
-import { PushServer } from '../wmhttp/server.js';
+import { PushServer } from '../wmhttp/server/server.js';
 import { SERVER_NAME } from '../wmsp/messages/responses.js';
 import { type SubmittedLog, WmspServer } from '../wmsp/server/server.js';
 import { AdminApi } from './api.js';

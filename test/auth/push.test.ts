@@ -4,7 +4,7 @@ import { callerOf } from '../../src/auth/header-dialog.js';
 import type { Exchange } from '../../src/http/exchange.js';
 import type { RequestHead } from '../../src/http/message.js';
 import { HttpServer } from '../../src/http/server.js';
-import { PushClient } from '../../src/wmhttp/client.js';
+import { PushClient } from '../../src/wmhttp/client/client.js';
 import { testHeader, testPacket } from '../support/stream.js';
 import { headersOf, station } from './support.js';
 

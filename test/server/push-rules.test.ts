@@ -1,4 +1,4 @@
-import { streamChangePacket } from '../../src/wmhttp/packets.js';
+import { streamChangePacket } from '../../src/wmhttp/messages/packets.js';
 import { testHeader, testPacket } from '../support/stream.js';
 import { until } from '../support/until.js';
 import { parseResponse, parseWholeResponse, wirePackets } from '../support/wire.js';

@@ -8,7 +8,7 @@ import { mayRetry } from '../../src/media/reconnect.js';
 import { MulticastSource } from '../../src/sources/multicast.js';
 import type { SourceOptions } from '../../src/sources/source.js';
 import { openSourceUrl } from '../../src/sources/table.js';
-import { ReconnectingPush } from '../../src/wmhttp/reconnecting-push.js';
+import { ReconnectingPush } from '../../src/wmhttp/client/reconnecting-push.js';
 import { field, PeerServer } from '../http/peer.js';
 import { testHeader, testPacket } from '../support/stream.js';
 import {

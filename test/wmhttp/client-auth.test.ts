@@ -1,7 +1,7 @@
 import { ClientAuthenticator } from '../../src/auth/client.js';
 import type { AsfEvent } from '../../src/media/events.js';
-import { PushClient, type PushOptions } from '../../src/wmhttp/client.js';
-import { headerPacket } from '../../src/wmhttp/packets.js';
+import { PushClient, type PushOptions } from '../../src/wmhttp/client/client.js';
+import { headerPacket } from '../../src/wmhttp/messages/packets.js';
 import { field, type Peer, PeerServer } from '../http/peer.js';
 import { testHeader, testPacket } from '../support/stream.js';
 

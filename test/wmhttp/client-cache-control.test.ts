@@ -1,5 +1,5 @@
 import { FrameReader } from '../../src/framing/framing.js';
-import { PushClient } from '../../src/wmhttp/client.js';
+import { PushClient } from '../../src/wmhttp/client/client.js';
 import { field, type Peer, PeerServer } from '../http/peer.js';
 import { testHeader, testPacket } from '../support/stream.js';
 

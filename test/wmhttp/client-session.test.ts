@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { FrameReader } from '../../src/framing/framing.js';
 import { HeaderFields, type ResponseHead } from '../../src/http/message.js';
-import { type ClientAction, type ClientSessionOptions, PushClientSession } from '../../src/wmhttp/client-session.js';
+import { type ClientAction, type ClientSessionOptions, PushClientSession } from '../../src/wmhttp/client/session.js';
 
 const HEADER = Buffer.alloc(100, 0x68);
 const PACKET_SIZE = 60;

@@ -1,8 +1,8 @@
 import { ClientAuthenticator } from '../../src/auth/client.js';
 import { FrameReader } from '../../src/framing/framing.js';
 import type { AsfEvent } from '../../src/media/events.js';
-import { PushClient } from '../../src/wmhttp/client.js';
-import { ReconnectingPush } from '../../src/wmhttp/reconnecting-push.js';
+import { PushClient } from '../../src/wmhttp/client/client.js';
+import { ReconnectingPush } from '../../src/wmhttp/client/reconnecting-push.js';
 import { field, type Peer, PeerServer } from '../http/peer.js';
 import { testHeader, testPacket } from '../support/stream.js';
 

@@ -4,7 +4,7 @@ import { stripPadding } from '../../src/asf/padding.js';
 import { ClientAuthenticator } from '../../src/auth/client.js';
 import { type Frame, FrameReader } from '../../src/framing/framing.js';
 import type { AsfEvent } from '../../src/media/events.js';
-import { PushClient, type PushOptions, type PushStats } from '../../src/wmhttp/client.js';
+import { PushClient, type PushOptions, type PushStats } from '../../src/wmhttp/client/client.js';
 import { field, type Peer, PeerServer, turns } from '../http/peer.js';
 import { testHeader, testPacket } from '../support/stream.js';
 import { until } from '../support/until.js';

@@ -1,6 +1,6 @@
 import { HttpServer } from '../../src/http/server.js';
-import { dataPacket, endPacket, headerPacket, streamChangePacket } from '../../src/wmhttp/packets.js';
-import { PushServer, type PushServerOptions } from '../../src/wmhttp/server.js';
+import { dataPacket, endPacket, headerPacket, streamChangePacket } from '../../src/wmhttp/messages/packets.js';
+import { PushServer, type PushServerOptions } from '../../src/wmhttp/server/server.js';
 import { field, Peer } from '../http/peer.js';
 import { testHeader, testPacket } from '../support/stream.js';
 import { RecordingGate } from './recorder.js';

@@ -1,6 +1,6 @@
 import { HttpServer } from '../../src/http/server.js';
-import { PushClient } from '../../src/wmhttp/client.js';
-import { PushServer } from '../../src/wmhttp/server.js';
+import { PushClient } from '../../src/wmhttp/client/client.js';
+import { PushServer } from '../../src/wmhttp/server/server.js';
 import { testHeader, testPacket } from '../support/stream.js';
 import { until } from '../support/until.js';
 import { RecordingGate } from './recorder.js';

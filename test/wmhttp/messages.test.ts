@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { parseCookies, parseSetCookies } from '../../src/http/cookies.js';
 import { HeaderFields, HttpError, parseRequestHead, serialiseRequestHead } from '../../src/http/message.js';
-import { isPushId } from '../../src/wmhttp/cookies.js';
+import { isPushId } from '../../src/wmhttp/messages/cookies.js';
 import {
   buildSetupBody,
   isEncoder,
@@ -13,8 +13,8 @@ import {
   requestFields,
   responseFields,
   targetPath,
-} from '../../src/wmhttp/messages.js';
-import { parsePushUrl } from '../../src/wmhttp/push-url.js';
+} from '../../src/wmhttp/messages/messages.js';
+import { parsePushUrl } from '../../src/wmhttp/messages/push-url.js';
 
 const headers = (...fields: Array<[string, string]>) => new HeaderFields(fields);
 

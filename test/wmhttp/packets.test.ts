@@ -8,7 +8,7 @@ import {
   headerPacket,
   parsePushPacket,
   streamChangePacket,
-} from '../../src/wmhttp/packets.js';
+} from '../../src/wmhttp/messages/packets.js';
 
 function frames(bytes: Buffer): Frame[] {
   const reader = new FrameReader();

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import type { AsfEvent } from '../../src/media/events.js';
-import { PushBuffer } from '../../src/wmhttp/push-buffer.js';
+import { PushBuffer } from '../../src/wmhttp/client/push-buffer.js';
 import { testHeader, testPacket } from '../support/stream.js';
 
 const header: AsfEvent = { type: 'header', header: testHeader() };

@@ -4,7 +4,7 @@ import {
   ReconnectingPush,
   type ReconnectingPushOptions,
   type ResumeReport,
-} from '../../src/wmhttp/reconnecting-push.js';
+} from '../../src/wmhttp/client/reconnecting-push.js';
 import { Cutter } from '../support/cutter.js';
 import { testHeader, testPacket } from '../support/stream.js';
 import { until } from '../support/until.js';

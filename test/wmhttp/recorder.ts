@@ -7,7 +7,7 @@ import type {
   PushPoint,
   PushSetupRequest,
   PushStartRequest,
-} from '../../src/wmhttp/server.js';
+} from '../../src/wmhttp/server/server.js';
 
 /** The refusal of a gate that asks for credentials. */
 export function challenge(scheme: string, token?: string): Refusal {

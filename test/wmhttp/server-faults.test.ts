@@ -2,8 +2,8 @@ import { jest } from '@jest/globals';
 import fc from 'fast-check';
 import { Exchange } from '../../src/http/exchange.js';
 import { Refusal } from '../../src/refusal.js';
-import { dataPacket, headerPacket } from '../../src/wmhttp/packets.js';
-import { PushServer } from '../../src/wmhttp/server.js';
+import { dataPacket, headerPacket } from '../../src/wmhttp/messages/packets.js';
+import { PushServer } from '../../src/wmhttp/server/server.js';
 import { field, settled, turns } from '../http/peer.js';
 import { until } from '../support/until.js';
 import {

@@ -1,8 +1,14 @@
 import fc from 'fast-check';
 import { parsePacket } from '../../src/asf/packet.js';
 import { type Frame, FrameReader } from '../../src/framing/framing.js';
-import { dataPacket, endPacket, fillerPackets, headerPacket, streamChangePacket } from '../../src/wmhttp/packets.js';
-import { type ServerAction, ServerSession } from '../../src/wmhttp/server-session.js';
+import {
+  dataPacket,
+  endPacket,
+  fillerPackets,
+  headerPacket,
+  streamChangePacket,
+} from '../../src/wmhttp/messages/packets.js';
+import { type ServerAction, ServerSession } from '../../src/wmhttp/server/session.js';
 import { testHeader, testPacket } from '../support/stream.js';
 
 const header = testHeader();

@@ -1,5 +1,5 @@
 import { Refusal } from '../../src/refusal.js';
-import { endPacket, fillerPackets, headerPacket } from '../../src/wmhttp/packets.js';
+import { endPacket, fillerPackets, headerPacket } from '../../src/wmhttp/messages/packets.js';
 import { field, turns } from '../http/peer.js';
 import { testHeader, testPacket } from '../support/stream.js';
 import { until } from '../support/until.js';

@@ -1,7 +1,7 @@
-import { AsfError } from '../asf/error.js';
-import type { AsfHeader } from '../asf/header.js';
-import { startsKeyFrame } from '../asf/packet.js';
-import type { AsfEvent } from '../media/events.js';
+import { AsfError } from '../../asf/error.js';
+import type { AsfHeader } from '../../asf/header.js';
+import { startsKeyFrame } from '../../asf/packet.js';
+import type { AsfEvent } from '../../media/events.js';
 
 export interface PushBufferOptions {
   /** The maximum duration of the waiting packets in ms, by send times. */

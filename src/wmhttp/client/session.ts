@@ -1,10 +1,10 @@
-import { ACCEPTED_SCHEMES } from '../auth/schemes.js';
-import { type ErrorCode, WmError } from '../errors.js';
-import { type Cookie, parseSetCookies } from '../http/cookies.js';
-import { loginHint, refusedCredentials } from '../http/credentials.js';
-import type { Field, ResponseHead } from '../http/message.js';
-import { isPassing, retryAfterOf } from '../http/status-error.js';
-import { isPushId, PUSH_ID } from './cookies.js';
+import { ACCEPTED_SCHEMES } from '../../auth/schemes.js';
+import { type ErrorCode, WmError } from '../../errors.js';
+import { type Cookie, parseSetCookies } from '../../http/cookies.js';
+import { loginHint, refusedCredentials } from '../../http/credentials.js';
+import type { Field, ResponseHead } from '../../http/message.js';
+import { isPassing, retryAfterOf } from '../../http/status-error.js';
+import { isPushId, PUSH_ID } from '../messages/cookies.js';
 import {
   buildSetupBody,
   DEFAULT_USER_AGENT,
@@ -13,8 +13,16 @@ import {
   receivedPackets,
   requestFields,
   type SetupDirectives,
-} from './messages.js';
-import { dataPacket, endPacket, fillerPackets, headerPacket, S_FALSE, S_OK, streamChangePacket } from './packets.js';
+} from '../messages/messages.js';
+import {
+  dataPacket,
+  endPacket,
+  fillerPackets,
+  headerPacket,
+  S_FALSE,
+  S_OK,
+  streamChangePacket,
+} from '../messages/packets.js';
 
 /** The states of MS-WMHTTP 4.7 (figure 8). */
 export type ClientState = 'Init' | 'WaitingForPushSetupResponse' | 'PushSetupComplete' | 'PushStart_InProgress' | 'End';

@@ -1,5 +1,12 @@
-import { WmError } from '../errors.js';
-import { FRAME_HEADER_SIZE, type Frame, frameHeader, framePacket, PACKET_ID, packetName } from '../framing/framing.js';
+import { WmError } from '../../errors.js';
+import {
+  FRAME_HEADER_SIZE,
+  type Frame,
+  frameHeader,
+  framePacket,
+  PACKET_ID,
+  packetName,
+} from '../../framing/framing.js';
 
 /*
  * Packets of a PushStart body (MS-WMHTTP 2.2.3): the framing header, an optional Reason, and the payload.

@@ -1,11 +1,11 @@
-import { messageOf, WmError } from '../errors.js';
-import { StaleConnection } from '../http/client.js';
-import type { AsfEvent, AsfSink } from '../media/events.js';
-import { type Clock, systemClock } from '../media/pacing.js';
-import { mayRetry, type ReconnectPolicy, type ReconnectReport, waitBefore } from '../media/reconnect.js';
+import { messageOf, WmError } from '../../errors.js';
+import { StaleConnection } from '../../http/client.js';
+import type { AsfEvent, AsfSink } from '../../media/events.js';
+import { type Clock, systemClock } from '../../media/pacing.js';
+import { mayRetry, type ReconnectPolicy, type ReconnectReport, waitBefore } from '../../media/reconnect.js';
 import { PushClient, type PushOptions, type ResumablePush } from './client.js';
-import { PushRefusal } from './client-session.js';
 import { PushBuffer, type PushBufferOptions } from './push-buffer.js';
+import { PushRefusal } from './session.js';
 
 export interface ReconnectingPushOptions extends Omit<PushOptions, 'onStats'> {
   readonly reconnect: ReconnectPolicy;

@@ -1,11 +1,11 @@
 import { randomInt } from 'node:crypto';
-import { headerRefusal } from '../auth/header-dialog.js';
-import { WmError } from '../errors.js';
-import { plainAddress } from '../http/addresses.js';
-import type { Exchange } from '../http/exchange.js';
-import { type Field, HttpError } from '../http/message.js';
-import { ASF_TYPE } from '../media/names.js';
-import { SessionIds } from '../playback/session-ids.js';
+import { headerRefusal } from '../../auth/header-dialog.js';
+import { WmError } from '../../errors.js';
+import { plainAddress } from '../../http/addresses.js';
+import type { Exchange } from '../../http/exchange.js';
+import { type Field, HttpError } from '../../http/message.js';
+import { ASF_TYPE } from '../../media/names.js';
+import { SessionIds } from '../../playback/session-ids.js';
 import {
   isEncoder,
   MAX_SETUP_BODY,
@@ -16,10 +16,10 @@ import {
   RECEIVED_FIELD,
   responseFields,
   targetPath,
-} from './messages.js';
+} from '../messages/messages.js';
 import type { PushDecision, PushGate } from './push-gate.js';
 import { PushSession, type PushSessionHost } from './push-session.js';
-import { IDLE_TIMEOUT, INACTIVITY_TIMEOUT } from './server-session.js';
+import { IDLE_TIMEOUT, INACTIVITY_TIMEOUT } from './session.js';
 
 export type * from './push-gate.js';
 

@@ -1,8 +1,8 @@
-import { WmError } from '../errors.js';
-import { type Cookie, parseCookies } from '../http/cookies.js';
-import { type Field, type HeaderFields, HttpError } from '../http/message.js';
-import { decodePath, rawPathOf } from '../http/target.js';
-import { FEATURES, formatSupported } from '../wms/features.js';
+import { WmError } from '../../errors.js';
+import { type Cookie, parseCookies } from '../../http/cookies.js';
+import { type Field, type HeaderFields, HttpError } from '../../http/message.js';
+import { decodePath, rawPathOf } from '../../http/target.js';
+import { FEATURES, formatSupported } from '../../wms/features.js';
 import { isPushId, PUSH_ID } from './cookies.js';
 
 /** The media type of a PushSetup request (MS-WMHTTP 2.2.1.1.1). */

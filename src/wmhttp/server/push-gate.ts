@@ -1,7 +1,7 @@
-import type { Exchange } from '../http/exchange.js';
-import type { Field } from '../http/message.js';
-import type { AsfSink } from '../media/events.js';
-import type { RefusalKind } from '../refusal.js';
+import type { Exchange } from '../../http/exchange.js';
+import type { Field } from '../../http/message.js';
+import type { AsfSink } from '../../media/events.js';
+import type { RefusalKind } from '../../refusal.js';
 
 /** A PushSetup request, as the gate sees it. */
 export interface PushSetupRequest {

@@ -1,12 +1,12 @@
-import type { HttpAuthenticator } from '../auth/client.js';
-import { WmError } from '../errors.js';
-import { isLoopback } from '../http/addresses.js';
-import { ConnectionReuse, type HttpClient } from '../http/client.js';
-import type { Endpoint, TlsTrust } from '../http/connection.js';
-import { endpointOf, type HttpUrl } from '../http/http-url.js';
-import type { Field, ResponseHead } from '../http/message.js';
-import { asksProxy, connectRoute, type Route } from '../http/tunnel.js';
-import { parsePushUrl } from './push-url.js';
+import type { HttpAuthenticator } from '../../auth/client.js';
+import { WmError } from '../../errors.js';
+import { isLoopback } from '../../http/addresses.js';
+import { ConnectionReuse, type HttpClient } from '../../http/client.js';
+import type { Endpoint, TlsTrust } from '../../http/connection.js';
+import { endpointOf, type HttpUrl } from '../../http/http-url.js';
+import type { Field, ResponseHead } from '../../http/message.js';
+import { asksProxy, connectRoute, type Route } from '../../http/tunnel.js';
+import { parsePushUrl } from '../messages/push-url.js';
 
 export interface PushRouteOptions {
   /** `http://host[:port]/point`, or `https://` */

@@ -1,11 +1,11 @@
-import { AsfError } from '../asf/error.js';
-import { type AsfHeader, DATA_OBJECT_HEAD_SIZE, headerObjectSize, parseHeader } from '../asf/header.js';
-import { type DataPacket, parsePacket } from '../asf/packet.js';
-import { markLength } from '../asf/padding.js';
-import { WmError } from '../errors.js';
-import { type Frame, packetName } from '../framing/framing.js';
-import type { AsfEvent } from '../media/events.js';
-import { type PushPacket, parsePushPacket, S_FALSE, S_OK } from './packets.js';
+import { AsfError } from '../../asf/error.js';
+import { type AsfHeader, DATA_OBJECT_HEAD_SIZE, headerObjectSize, parseHeader } from '../../asf/header.js';
+import { type DataPacket, parsePacket } from '../../asf/packet.js';
+import { markLength } from '../../asf/padding.js';
+import { WmError } from '../../errors.js';
+import { type Frame, packetName } from '../../framing/framing.js';
+import type { AsfEvent } from '../../media/events.js';
+import { type PushPacket, parsePushPacket, S_FALSE, S_OK } from '../messages/packets.js';
 
 /** The default Idle-Timeout in ms (MS-WMHTTP 3.2.2). */
 export const IDLE_TIMEOUT = 60_000;

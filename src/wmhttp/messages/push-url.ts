@@ -1,6 +1,6 @@
-import { WmError } from '../errors.js';
-import { takeCredentials } from '../http/credentials.js';
-import { type HttpUrl, readHttpUrl } from '../http/http-url.js';
+import { WmError } from '../../errors.js';
+import { takeCredentials } from '../../http/credentials.js';
+import { type HttpUrl, readHttpUrl } from '../../http/http-url.js';
 
 /**
  * Parses a push URL, or the URL of a proxy; ignores user and password in it.

@@ -1,10 +1,10 @@
-import { printable } from '../errors.js';
-import { FrameReader, FramingError } from '../framing/framing.js';
-import type { BodySink, Exchange } from '../http/exchange.js';
-import { REFUSAL_STATUS, refusalStatus } from '../http/refusals.js';
-import type { AsfEvent, AsfSink } from '../media/events.js';
+import { printable } from '../../errors.js';
+import { FrameReader, FramingError } from '../../framing/framing.js';
+import type { BodySink, Exchange } from '../../http/exchange.js';
+import { REFUSAL_STATUS, refusalStatus } from '../../http/refusals.js';
+import type { AsfEvent, AsfSink } from '../../media/events.js';
 import type { Publisher, PushPoint } from './push-gate.js';
-import { type ServerAction, ServerSession, type ServerSessionOptions } from './server-session.js';
+import { type ServerAction, ServerSession, type ServerSessionOptions } from './session.js';
 
 /** The services that a session needs from its server. */
 export interface PushSessionHost {

@@ -1,16 +1,16 @@
-import type { AsfHeader } from '../asf/header.js';
-import { playerHeader } from '../asf/lean-header.js';
-import { stripPadding } from '../asf/padding.js';
-import type { HttpAuthenticator } from '../auth/client.js';
-import { messageOf, WmError } from '../errors.js';
-import { MAX_CHALLENGES } from '../http/authenticator.js';
-import { type ClientResponse, type HttpClient, StaleConnection } from '../http/client.js';
-import { CONNECT_TIMEOUT, type TlsTrust } from '../http/connection.js';
-import { keepsAlive, type ResponseHead } from '../http/message.js';
-import type { AsfEvent, AsfSink } from '../media/events.js';
-import { type ClientAction, PushClientSession, PushRefusal, type PushSessionState } from './client-session.js';
-import { S_FALSE, S_OK } from './packets.js';
+import type { AsfHeader } from '../../asf/header.js';
+import { playerHeader } from '../../asf/lean-header.js';
+import { stripPadding } from '../../asf/padding.js';
+import type { HttpAuthenticator } from '../../auth/client.js';
+import { messageOf, WmError } from '../../errors.js';
+import { MAX_CHALLENGES } from '../../http/authenticator.js';
+import { type ClientResponse, type HttpClient, StaleConnection } from '../../http/client.js';
+import { CONNECT_TIMEOUT, type TlsTrust } from '../../http/connection.js';
+import { keepsAlive, type ResponseHead } from '../../http/message.js';
+import type { AsfEvent, AsfSink } from '../../media/events.js';
+import { S_FALSE, S_OK } from '../messages/packets.js';
 import { PushRoute } from './push-route.js';
+import { type ClientAction, PushClientSession, PushRefusal, type PushSessionState } from './session.js';
 
 /** The progress of a push. */
 export interface PushStats {
