@@ -115,12 +115,17 @@ export { MulticastReceiver, type MulticastReceiverOptions } from './msb/receiver
 export type { ReceptionOptions, ReceptionStats } from './msb/reception.js';
 export { type MulticastOptions, MulticastSender, type MulticastStats } from './msb/sender.js';
 export type { SessionOptions as MsbSessionOptions, SessionStats as MsbSessionStats } from './msb/session.js';
-export { MsbdClient, type MsbdClientOptions, type MsbdClientStats, type MsbdDescription } from './msbd/client.js';
-export type { MsbdTimeouts } from './msbd/client-link.js';
-export type { Delivery as MsbdDelivery, Group as MsbdGroup } from './msbd/messages.js';
-export { MsbdServer } from './msbd/server.js';
-export type { MsbdContent, MsbdMulticast, MsbdPeer, MsbdServerOptions } from './msbd/server-options.js';
-export type { ServerTimers } from './msbd/server-session.js';
+export {
+  MsbdClient,
+  type MsbdClientOptions,
+  type MsbdClientStats,
+  type MsbdDescription,
+} from './msbd/client/client.js';
+export type { MsbdTimeouts } from './msbd/client/link.js';
+export type { Delivery as MsbdDelivery, Group as MsbdGroup } from './msbd/messages/messages.js';
+export type { MsbdContent, MsbdMulticast, MsbdPeer, MsbdServerOptions } from './msbd/server/options.js';
+export { MsbdServer } from './msbd/server/server.js';
+export type { ServerTimers } from './msbd/server/session.js';
 export type {
   RunningSession,
   SessionCounts,

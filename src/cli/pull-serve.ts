@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
 import { WmError } from '../errors.js';
 import type { MeteredSource } from '../media/metered-source.js';
-import { isMulticast } from '../msbd/messages.js';
-import type { MsbdMulticast } from '../msbd/server-options.js';
+import { isMulticast } from '../msbd/messages/messages.js';
+import type { MsbdMulticast } from '../msbd/server/options.js';
 import { EncoderServer } from '../server/encoder.js';
 import type { MsbdPort } from '../server/msbd.js';
 import { emptyInput } from './carry.js';

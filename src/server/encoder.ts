@@ -6,7 +6,7 @@ import { HttpServer, type TlsIdentity } from '../http/server.js';
 import { Broadcast, type BroadcastOptions } from '../media/broadcast.js';
 import type { AsfSource } from '../media/events.js';
 import { pump } from '../media/pump.js';
-import type { MsbdMulticast, MsbdPeer } from '../msbd/server-options.js';
+import type { MsbdMulticast, MsbdPeer } from '../msbd/server/options.js';
 import type { Content, Found } from '../playback/content.js';
 import { Entrance } from '../playback/entrance.js';
 import { LocalLimits } from '../playback/limits.js';

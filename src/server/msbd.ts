@@ -1,9 +1,9 @@
 import { orAborted } from '../abort.js';
 import { WmError } from '../errors.js';
 import type { Broadcast } from '../media/broadcast.js';
-import { NETSHOW } from '../msbd/messages.js';
-import { MsbdServer } from '../msbd/server.js';
-import { MSBD_PORT, type MsbdContent, type MsbdPeer, type MsbdServerOptions } from '../msbd/server-options.js';
+import { NETSHOW } from '../msbd/messages/messages.js';
+import { MSBD_PORT, type MsbdContent, type MsbdPeer, type MsbdServerOptions } from '../msbd/server/options.js';
+import { MsbdServer } from '../msbd/server/server.js';
 import { isRedirect } from '../playback/content.js';
 import type { Entrance, Pass } from '../playback/entrance.js';
 import { Refusal } from '../refusal.js';

@@ -1,6 +1,6 @@
-import { type ClientEvent, MsbdClientSession } from '../../src/msbd/client-session.js';
-import { parseMsbdUrl } from '../../src/msbd/client-url.js';
-import { readMessage } from '../../src/msbd/messages.js';
+import { type ClientEvent, MsbdClientSession } from '../../src/msbd/client/session.js';
+import { parseMsbdUrl } from '../../src/msbd/client/url.js';
+import { readMessage } from '../../src/msbd/messages/messages.js';
 import { connectResponse, emptyStreamInfo, indPacket, media, streamInfo, wire } from './support.js';
 
 const [PAYLOAD] = media(1);

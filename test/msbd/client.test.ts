@@ -1,6 +1,6 @@
 import type { Clock } from '../../src/media/pacing.js';
 import type { ReconnectReport } from '../../src/media/reconnect.js';
-import { MsbdClient } from '../../src/msbd/client.js';
+import { MsbdClient } from '../../src/msbd/client/client.js';
 import { testHeader, testPacket } from '../support/stream.js';
 import { shapeOf } from '../wmsp/client-support.js';
 import {

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { liveHeader } from '../../src/asf/edit.js';
 import { buildHeader, parseHeader } from '../../src/asf/header.js';
-import { HR, MsbdError } from '../../src/msbd/base.js';
-import { buildBare, buildConnectRequest, buildConnectResponse, readMessage } from '../../src/msbd/messages.js';
-import { buildPackets, MAX_PAYLOAD } from '../../src/msbd/packet.js';
+import { HR, MsbdError } from '../../src/msbd/messages/base.js';
+import { buildBare, buildConnectRequest, buildConnectResponse, readMessage } from '../../src/msbd/messages/messages.js';
+import { buildPackets, MAX_PAYLOAD } from '../../src/msbd/messages/packet.js';
 import {
   buildEmptyStreamInfo,
   buildStreamInfo,
@@ -13,7 +13,7 @@ import {
   streamIdOf,
   streamInfoOf,
   textOf,
-} from '../../src/msbd/stream-info.js';
+} from '../../src/msbd/messages/stream-info.js';
 import { testHeader } from '../support/stream.js';
 import { connectRequest, streamInfo, wire } from './support.js';
 

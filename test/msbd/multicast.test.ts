@@ -1,7 +1,7 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { parsePacket } from '../../src/asf/packet.js';
 import { buildPacket, packetFields } from '../../src/asf/packet-build.js';
-import { buildPackets } from '../../src/msbd/packet.js';
+import { buildPackets } from '../../src/msbd/messages/packet.js';
 import { testPacket } from '../support/stream.js';
 import { until } from '../support/until.js';
 import { shapeOf } from '../wmsp/client-support.js';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
-import { MsbdError } from '../../src/msbd/base.js';
-import { MessageReader } from '../../src/msbd/reader.js';
+import { MsbdError } from '../../src/msbd/messages/base.js';
+import { MessageReader } from '../../src/msbd/messages/reader.js';
 import { connectRequest, indPacket, wire } from './support.js';
 
 function readAll(slices: readonly Buffer[]): Buffer[] {

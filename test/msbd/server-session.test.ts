@@ -1,4 +1,4 @@
-import { DEFAULT_TIMERS, type ServerAction, ServerSession, type ServerTimers } from '../../src/msbd/server-session.js';
+import { DEFAULT_TIMERS, type ServerAction, ServerSession, type ServerTimers } from '../../src/msbd/server/session.js';
 import { connectRequest, shape, wire, wireMessages } from './support.js';
 
 const STREAM = { indication: wire(5, Buffer.alloc(33)), response: wire(4, Buffer.alloc(33)) };

@@ -2,9 +2,9 @@ import type { AddressInfo } from 'node:net';
 import { createServer, type Server, type Socket } from 'node:net';
 import { Broadcast } from '../../src/media/broadcast.js';
 import type { AsfEvent } from '../../src/media/events.js';
-import { MsbdClient, type MsbdClientOptions } from '../../src/msbd/client.js';
-import { MsbdServer } from '../../src/msbd/server.js';
-import type { MsbdServerOptions } from '../../src/msbd/server-options.js';
+import { MsbdClient, type MsbdClientOptions } from '../../src/msbd/client/client.js';
+import type { MsbdServerOptions } from '../../src/msbd/server/options.js';
+import { MsbdServer } from '../../src/msbd/server/server.js';
 import { type TestHeaderOptions, type TestPacketOptions, testHeader, testPacket } from '../support/stream.js';
 import { RawPeer } from '../support/wire.js';
 

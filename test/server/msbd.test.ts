@@ -1,8 +1,8 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import type { AsfSource } from '../../src/media/events.js';
-import { MsbdClient } from '../../src/msbd/client.js';
-import { MSBD_PORT } from '../../src/msbd/server-options.js';
+import { MsbdClient } from '../../src/msbd/client/client.js';
+import { MSBD_PORT } from '../../src/msbd/server/options.js';
 import { parseConfig } from '../../src/server/config.js';
 import { EncoderServer, type EncoderServerOptions } from '../../src/server/encoder.js';
 import { MsbdListener } from '../../src/server/msbd.js';

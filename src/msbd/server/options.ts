@@ -1,8 +1,8 @@
-import type { Admission } from '../http/admission.js';
-import type { ProxyOptions } from '../http/peer.js';
-import type { Broadcast } from '../media/broadcast.js';
-import type { SessionRegistry } from '../playback/registry.js';
-import type { ServerTimers } from './server-session.js';
+import type { Admission } from '../../http/admission.js';
+import type { ProxyOptions } from '../../http/peer.js';
+import type { Broadcast } from '../../media/broadcast.js';
+import type { SessionRegistry } from '../../playback/registry.js';
+import type { ServerTimers } from './session.js';
 
 /** The port on which MSBD servers usually listen; no port is assigned (MS-MSBD 2.1). */
 export const MSBD_PORT = 7007;

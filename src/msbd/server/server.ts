@@ -1,17 +1,17 @@
 import { lookup } from 'node:dns/promises';
 import { createServer, isIP, type Server, type Socket } from 'node:net';
-import { WmError } from '../errors.js';
-import { plainAddress } from '../http/addresses.js';
-import { Admission } from '../http/admission.js';
-import { listenTcp } from '../http/listen.js';
-import { ProxyGate, peerOf } from '../http/peer.js';
-import type { Broadcast } from '../media/broadcast.js';
-import { SessionRegistry } from '../playback/registry.js';
+import { WmError } from '../../errors.js';
+import { plainAddress } from '../../http/addresses.js';
+import { Admission } from '../../http/admission.js';
+import { listenTcp } from '../../http/listen.js';
+import { ProxyGate, peerOf } from '../../http/peer.js';
+import type { Broadcast } from '../../media/broadcast.js';
+import { SessionRegistry } from '../../playback/registry.js';
 import { Channel } from './channel.js';
 import { Connection, type ConnectionHost } from './connection.js';
 import { GroupSender } from './group-sender.js';
-import type { MsbdMulticast, MsbdPeer, MsbdServerOptions } from './server-options.js';
-import { DEFAULT_TIMERS } from './server-session.js';
+import type { MsbdMulticast, MsbdPeer, MsbdServerOptions } from './options.js';
+import { DEFAULT_TIMERS } from './session.js';
 
 const SWEEP_INTERVAL = 1_000;
 

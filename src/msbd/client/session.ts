@@ -1,6 +1,6 @@
-import { WmError } from '../errors.js';
-import { hexResult, isErrorResult } from '../hresult.js';
-import { HR, MsbdError } from './base.js';
+import { WmError } from '../../errors.js';
+import { hexResult, isErrorResult } from '../../hresult.js';
+import { HR, MsbdError } from '../messages/base.js';
 import {
   buildBare,
   buildConnectRequest,
@@ -8,9 +8,9 @@ import {
   type Delivery,
   type Group,
   type Message,
-} from './messages.js';
-import type { PacketMessage } from './packet.js';
-import type { StreamInfo } from './stream-info.js';
+} from '../messages/messages.js';
+import type { PacketMessage } from '../messages/packet.js';
+import type { StreamInfo } from '../messages/stream-info.js';
 
 /** The states of figure 2 of MS-MSBD, and the one before the connection is made. */
 export type ClientState = 'closed' | 'waiting for RES_CONNECT' | 'receiving' | 'ended';

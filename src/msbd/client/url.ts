@@ -1,6 +1,6 @@
-import { WmError } from '../errors.js';
-import { type Delivery, NETSHOW } from './messages.js';
-import { MSBD_PORT } from './server-options.js';
+import { WmError } from '../../errors.js';
+import { type Delivery, NETSHOW } from '../messages/messages.js';
+import { MSBD_PORT } from '../server/options.js';
 
 /** The parts of an `msbd://` URL. */
 export interface MsbdUrl {

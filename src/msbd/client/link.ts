@@ -1,16 +1,16 @@
 import type { Socket as UdpSocket } from 'node:dgram';
 import { connect, type Socket } from 'node:net';
-import { messageOf, WmError } from '../errors.js';
-import type { AddressGuard } from '../http/address-guard.js';
-import { guardedLookup } from '../http/connection.js';
-import { openReceivingSocket } from '../msb/group-socket.js';
-import { MsbReception } from '../msb/reception.js';
-import { MsbdError } from './base.js';
-import { type ClientEvent, MsbdClientSession } from './client-session.js';
-import type { MsbdUrl } from './client-url.js';
-import { type Group, readMessage } from './messages.js';
-import { MessageReader } from './reader.js';
-import type { StreamInfo } from './stream-info.js';
+import { messageOf, WmError } from '../../errors.js';
+import type { AddressGuard } from '../../http/address-guard.js';
+import { guardedLookup } from '../../http/connection.js';
+import { openReceivingSocket } from '../../msb/group-socket.js';
+import { MsbReception } from '../../msb/reception.js';
+import { MsbdError } from '../messages/base.js';
+import { type Group, readMessage } from '../messages/messages.js';
+import { MessageReader } from '../messages/reader.js';
+import type { StreamInfo } from '../messages/stream-info.js';
+import { type ClientEvent, MsbdClientSession } from './session.js';
+import type { MsbdUrl } from './url.js';
 
 /** Longest waits in ms. */
 export interface MsbdTimeouts {

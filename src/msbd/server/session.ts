@@ -1,4 +1,4 @@
-import { HR, MESSAGE_ID, readBase } from './base.js';
+import { HR, MESSAGE_ID, readBase } from '../messages/base.js';
 import {
   buildBare,
   buildConnectResponse,
@@ -6,8 +6,8 @@ import {
   type Group,
   type Message,
   readMessage,
-} from './messages.js';
-import { buildEmptyStreamInfo } from './stream-info.js';
+} from '../messages/messages.js';
+import { buildEmptyStreamInfo } from '../messages/stream-info.js';
 
 /** The states of figure 1 of MS-MSBD, and those between a request and its answer and before a connection is gone. */
 export type ServerState =

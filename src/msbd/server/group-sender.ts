@@ -1,13 +1,13 @@
 import type { Socket } from 'node:dgram';
-import { type DataPacket, parsePacket } from '../asf/packet.js';
-import { restorePadding, stripPadding } from '../asf/padding.js';
-import type { Follower } from '../media/broadcast.js';
-import type { BroadcastPacket } from '../media/wire.js';
-import { isCongested, openSendingSocket } from '../msb/group-socket.js';
-import { canBeProtected, ParitySpan, withErrorCorrection } from '../msb/parity.js';
+import { type DataPacket, parsePacket } from '../../asf/packet.js';
+import { restorePadding, stripPadding } from '../../asf/padding.js';
+import type { Follower } from '../../media/broadcast.js';
+import type { BroadcastPacket } from '../../media/wire.js';
+import { isCongested, openSendingSocket } from '../../msb/group-socket.js';
+import { canBeProtected, ParitySpan, withErrorCorrection } from '../../msb/parity.js';
+import type { Group } from '../messages/messages.js';
+import { buildPackets, PACKET_HEAD_SIZE, readPacket } from '../messages/packet.js';
 import type { Channel, ChannelStream } from './channel.js';
-import type { Group } from './messages.js';
-import { buildPackets, PACKET_HEAD_SIZE, readPacket } from './packet.js';
 
 /** The largest payload of an IPv4 datagram, in bytes. */
 const MAX_DATAGRAM = 65_507;

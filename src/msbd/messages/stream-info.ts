@@ -1,6 +1,6 @@
-import { withoutNuls } from '../asf/codec.js';
-import type { AsfHeader } from '../asf/header.js';
-import { isErrorResult } from '../hresult.js';
+import { withoutNuls } from '../../asf/codec.js';
+import type { AsfHeader } from '../../asf/header.js';
+import { isErrorResult } from '../../hresult.js';
 import { BASE_SIZE, type Base, HR, MESSAGE_ID, MsbdError, newMessage } from './base.js';
 
 /*

@@ -1,9 +1,9 @@
-import { type AsfHeader, parseHeader } from '../asf/header.js';
-import { WmError } from '../errors.js';
-import type { LinkEvent, Losses, PullLink, SourceFacts } from '../receiving/link.js';
-import { type LinkOptions, type LinkEvent as MsbdEvent, MsbdLink } from './client-link.js';
-import type { Group } from './messages.js';
-import { type StreamInfo, textOf } from './stream-info.js';
+import { type AsfHeader, parseHeader } from '../../asf/header.js';
+import { WmError } from '../../errors.js';
+import type { LinkEvent, Losses, PullLink, SourceFacts } from '../../receiving/link.js';
+import type { Group } from '../messages/messages.js';
+import { type StreamInfo, textOf } from '../messages/stream-info.js';
+import { type LinkOptions, type LinkEvent as MsbdEvent, MsbdLink } from './link.js';
 
 /** A server's description of a stream. */
 export interface MsbdDescription {

@@ -1,17 +1,17 @@
 import type { Socket } from 'node:net';
-import { plainAddress } from '../http/addresses.js';
-import { peerOf } from '../http/peer.js';
-import type { Player } from '../media/group.js';
-import { EVERY_STREAM, type PlayerOutput, type PlayerSession, type Wanted } from '../media/wire.js';
-import type { SessionRegistry } from '../playback/registry.js';
-import { Refusal, type RefusalKind } from '../refusal.js';
-import { HR, MsbdError } from './base.js';
+import { plainAddress } from '../../http/addresses.js';
+import { peerOf } from '../../http/peer.js';
+import type { Player } from '../../media/group.js';
+import { EVERY_STREAM, type PlayerOutput, type PlayerSession, type Wanted } from '../../media/wire.js';
+import type { SessionRegistry } from '../../playback/registry.js';
+import { Refusal, type RefusalKind } from '../../refusal.js';
+import { HR, MsbdError } from '../messages/base.js';
+import type { ConnectRequest, Delivery } from '../messages/messages.js';
+import { MessageReader } from '../messages/reader.js';
 import type { Channel, ChannelStream } from './channel.js';
 import { fitsDatagram, type GroupMember, type GroupSender } from './group-sender.js';
-import type { ConnectRequest, Delivery } from './messages.js';
-import { MessageReader } from './reader.js';
-import type { MsbdPeer, MsbdServerOptions } from './server-options.js';
-import { type ServerAction, ServerSession, type ServerTimers } from './server-session.js';
+import type { MsbdPeer, MsbdServerOptions } from './options.js';
+import { type ServerAction, ServerSession, type ServerTimers } from './session.js';
 
 /** The server's state that connections share. */
 export interface ConnectionHost {

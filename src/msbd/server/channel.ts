@@ -1,10 +1,10 @@
-import type { AsfHeader } from '../asf/header.js';
-import { playerHeader } from '../asf/lean-header.js';
-import type { Broadcast } from '../media/broadcast.js';
-import type { WireFormat } from '../media/wire.js';
-import { MAX_PAYLOAD, packetWire } from './packet.js';
-import type { StreamMessages } from './server-session.js';
-import { buildStreamInfo, MAX_BINARY_DATA, streamIdOf, streamInfoOf } from './stream-info.js';
+import type { AsfHeader } from '../../asf/header.js';
+import { playerHeader } from '../../asf/lean-header.js';
+import type { Broadcast } from '../../media/broadcast.js';
+import type { WireFormat } from '../../media/wire.js';
+import { MAX_PAYLOAD, packetWire } from '../messages/packet.js';
+import { buildStreamInfo, MAX_BINARY_DATA, streamIdOf, streamInfoOf } from '../messages/stream-info.js';
+import type { StreamMessages } from './session.js';
 
 /** One stream of a channel: its description, and the layout of its packets. */
 export interface ChannelStream {

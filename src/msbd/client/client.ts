@@ -1,14 +1,14 @@
-import { printable } from '../errors.js';
-import type { AddressGuard } from '../http/address-guard.js';
-import type { AsfEvent, AsfSource } from '../media/events.js';
-import type { Clock } from '../media/pacing.js';
-import type { ReconnectPolicy, ReconnectReport } from '../media/reconnect.js';
-import { PullSource } from '../receiving/pull-source.js';
-import { DEFAULT_TIMEOUTS, type MsbdTimeouts } from './client-link.js';
-import { type MsbdDescription, type MsbdFacts, MsbdPullLink } from './client-pull-link.js';
-import { parseMsbdUrl } from './client-url.js';
+import { printable } from '../../errors.js';
+import type { AddressGuard } from '../../http/address-guard.js';
+import type { AsfEvent, AsfSource } from '../../media/events.js';
+import type { Clock } from '../../media/pacing.js';
+import type { ReconnectPolicy, ReconnectReport } from '../../media/reconnect.js';
+import { PullSource } from '../../receiving/pull-source.js';
+import { DEFAULT_TIMEOUTS, type MsbdTimeouts } from './link.js';
+import { type MsbdDescription, type MsbdFacts, MsbdPullLink } from './pull-link.js';
+import { parseMsbdUrl } from './url.js';
 
-export type { MsbdDescription } from './client-pull-link.js';
+export type { MsbdDescription } from './pull-link.js';
 
 export interface MsbdClientOptions {
   /** `msbd://host[:port][/channel]`, with `?multicast` to request delivery to a group; see parseMsbdUrl. */

@@ -1,5 +1,5 @@
-import { writeWhole } from '../asf/whole.js';
-import type { WireFormat, WirePacket } from '../media/wire.js';
+import { writeWhole } from '../../asf/whole.js';
+import type { WireFormat, WirePacket } from '../../media/wire.js';
 import { BASE_SIZE, HR, MAX_MESSAGE_SIZE, MESSAGE_ID, MsbdError, writeBase } from './base.js';
 
 /*

@@ -1,4 +1,4 @@
-import { WmError } from '../errors.js';
+import { WmError } from '../../errors.js';
 
 /*
  * MSBMSGBASE (MS-MSBD 2.2.1), the start of every packet; integers are little-endian.
