@@ -108,13 +108,13 @@ export type {
   WireFormat,
   WirePacket,
 } from './media/wire.js';
-export { MsbClient, type MsbClientOptions, type MsbDescription } from './msb/client.js';
+export { MsbClient, type MsbClientOptions, type MsbDescription } from './msb/client/client.js';
+export { type OpenNscOptions, openNsc } from './msb/client/open-nsc.js';
+export { MulticastReceiver, type MulticastReceiverOptions } from './msb/client/receiver.js';
+export type { ReceptionOptions, ReceptionStats } from './msb/client/reception.js';
+export type { SessionOptions as MsbSessionOptions, SessionStats as MsbSessionStats } from './msb/client/session.js';
 export type { GroupAddress, SendingOptions } from './msb/group-socket.js';
-export { type OpenNscOptions, openNsc } from './msb/open-nsc.js';
-export { MulticastReceiver, type MulticastReceiverOptions } from './msb/receiver.js';
-export type { ReceptionOptions, ReceptionStats } from './msb/reception.js';
-export { type MulticastOptions, MulticastSender, type MulticastStats } from './msb/sender.js';
-export type { SessionOptions as MsbSessionOptions, SessionStats as MsbSessionStats } from './msb/session.js';
+export { type MulticastOptions, MulticastSender, type MulticastStats } from './msb/server/sender.js';
 export {
   MsbdClient,
   type MsbdClientOptions,

@@ -3,7 +3,7 @@ import { type AsxEntry, buildAsx } from '../announce/asx.js';
 import { buildM3u } from '../announce/m3u.js';
 import { buildNsc, type NscFile } from '../announce/nsc.js';
 import { messageOf, WmError } from '../errors.js';
-import { isNscLocation, openNsc } from '../msb/open-nsc.js';
+import { isNscLocation, openNsc } from '../msb/client/open-nsc.js';
 import { pointUrls } from '../server/web.js';
 import { replaceFile } from './multicast-target.js';
 import { addForceOption, type OutputOptions, refuseExisting } from './output-file.js';

@@ -3,8 +3,8 @@ import { buildNsc, type NscFile } from '../announce/nsc.js';
 import { WmError } from '../errors.js';
 import type { AsfEvent, AsfSink } from '../media/events.js';
 import { systemErrorReason } from '../media/system-error.js';
-import { parseMsbUrl } from '../msb/msb-url.js';
-import { MulticastSender, type MulticastStats } from '../msb/sender.js';
+import { parseMsbUrl } from '../msb/messages/url.js';
+import { MulticastSender, type MulticastStats } from '../msb/server/sender.js';
 
 export interface MulticastTargetOptions {
   /** `msb://group:port?…` */

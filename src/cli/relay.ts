@@ -4,7 +4,7 @@ import { WmError } from '../errors.js';
 import { takeCredentials } from '../http/credentials.js';
 import { ArchiveSink } from '../media/archive.js';
 import type { AsfEvent, AsfSink } from '../media/events.js';
-import { isMsbUrl, parseMsbUrl } from '../msb/msb-url.js';
+import { isMsbUrl, parseMsbUrl } from '../msb/messages/url.js';
 import { parsePushUrl } from '../wmhttp/messages/push-url.js';
 import { accessTo } from './access-options.js';
 import { carry, describeForReady } from './carry.js';

@@ -6,7 +6,7 @@ import { messageOf, WmError } from '../errors.js';
 import type { Broadcast, Follower } from '../media/broadcast.js';
 import type { EndEvent } from '../media/events.js';
 import type { BroadcastPacket } from '../media/wire.js';
-import { MulticastSender } from '../msb/sender.js';
+import { MulticastSender } from '../msb/server/sender.js';
 import type { Listener, ServerPorts } from './listener.js';
 
 /** How to multicast a point: the settings from the configuration. */

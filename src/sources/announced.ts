@@ -9,7 +9,7 @@ import type { AsfEvent, AsfSource } from '../media/events.js';
 import { fileSource } from '../media/file-source.js';
 import { Sequence } from '../media/sequence.js';
 import { readSmallFile } from '../media/small-file.js';
-import { isNscLocation } from '../msb/open-nsc.js';
+import { isNscLocation } from '../msb/client/open-nsc.js';
 import { WmspClient } from '../wmsp/client/client.js';
 import { isWmspUrl } from '../wmsp/client/url.js';
 import type { RemoteSource, SourceDescription, SourceOptions, SourceTable } from './source.js';

@@ -2,7 +2,7 @@ import { LeadsElsewhere } from '../announce/elsewhere.js';
 import { parseNsc } from '../announce/nsc.js';
 import { WmError } from '../errors.js';
 import type { AsfEvent } from '../media/events.js';
-import { MsbClient } from '../msb/client.js';
+import { MsbClient } from '../msb/client/client.js';
 import { WmspClient } from '../wmsp/client/client.js';
 import { AnnouncementSource } from './announced.js';
 import { MulticastSource } from './multicast.js';

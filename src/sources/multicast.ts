@@ -1,7 +1,7 @@
 import type { AsfEvent, EndEvent } from '../media/events.js';
 import { Retries, type RetryOptions } from '../media/reconnect.js';
 import { withEnd } from '../media/source.js';
-import { MsbClient, type MsbClientOptions } from '../msb/client.js';
+import { MsbClient, type MsbClientOptions } from '../msb/client/client.js';
 import type { RemoteSource } from './source.js';
 
 const MORE: EndEvent = { type: 'end', moreEntries: true, reason: 1 };

@@ -1,7 +1,7 @@
 import { isAnnouncementLocation } from '../announce/read.js';
 import { WmError } from '../errors.js';
-import { MsbClient } from '../msb/client.js';
-import { isNscLocation } from '../msb/open-nsc.js';
+import { MsbClient } from '../msb/client/client.js';
+import { isNscLocation } from '../msb/client/open-nsc.js';
 import { MsbdClient } from '../msbd/client/client.js';
 import { isWmspUrl } from '../wmsp/client/url.js';
 import { AnnouncementSource } from './announced.js';

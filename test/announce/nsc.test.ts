@@ -16,7 +16,7 @@ import {
   encodeString,
 } from '../../src/announce/nsc-value.js';
 import { WmError } from '../../src/errors.js';
-import { MsbTransmission } from '../../src/msb/transmission.js';
+import { MsbTransmission } from '../../src/msb/server/transmission.js';
 import { liveAudio } from '../msb/support.js';
 
 const HEADER = Buffer.from('an ASF header, as far as this file is concerned');

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { readMetafile } from '../../src/announce/asx-read.js';
 import { buildNsc, parseNsc } from '../../src/announce/nsc.js';
 import { announceCommand } from '../../src/cli/announce.js';
-import { MsbTransmission } from '../../src/msb/transmission.js';
+import { MsbTransmission } from '../../src/msb/server/transmission.js';
 import { liveAudio } from '../msb/support.js';
 import { runCommand } from './run.js';
 

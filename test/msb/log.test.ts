@@ -1,6 +1,6 @@
 import type { NscFile } from '../../src/announce/nsc.js';
-import { logBody } from '../../src/msb/log.js';
-import type { EntryReport } from '../../src/msb/session.js';
+import { logBody } from '../../src/msb/client/log.js';
+import type { EntryReport } from '../../src/msb/client/session.js';
 import { liveVideo } from './support.js';
 
 const NSC: NscFile = { address: '239.1.2.3', port: 9000, formats: [] };

@@ -7,7 +7,7 @@ import {
   parseMsbDatagram,
   serialiseMsbPacket,
   streamIdOf,
-} from '../../src/msb/packet.js';
+} from '../../src/msb/messages/packet.js';
 
 const hex = (text: string) => Buffer.from(text.replace(/\s/g, ''), 'hex');
 

@@ -3,8 +3,14 @@ import { AsfError } from '../../src/asf/error.js';
 import { parsePacket } from '../../src/asf/packet.js';
 import { buildPacket } from '../../src/asf/packet-build.js';
 import { stripPadding } from '../../src/asf/padding.js';
-import { MsbError } from '../../src/msb/packet.js';
-import { markPacket, ParitySpan, protectionOf, recoverPacket, withErrorCorrection } from '../../src/msb/parity.js';
+import { MsbError } from '../../src/msb/messages/packet.js';
+import {
+  markPacket,
+  ParitySpan,
+  protectionOf,
+  recoverPacket,
+  withErrorCorrection,
+} from '../../src/msb/messages/parity.js';
 import { packetFieldsArbitrary, packetOf } from '../asf/support.js';
 
 /** Data packets as they are sent: without padding, each of a different length. */

@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { parsePacket } from '../../src/asf/packet.js';
 import { restorePadding } from '../../src/asf/padding.js';
-import { type MsbPacket, parseMsbDatagram, serialiseMsbPacket } from '../../src/msb/packet.js';
-import { protectionOf } from '../../src/msb/parity.js';
-import { MsbReception, type Received } from '../../src/msb/reception.js';
-import { MsbTransmission } from '../../src/msb/transmission.js';
+import { MsbReception, type Received } from '../../src/msb/client/reception.js';
+import { type MsbPacket, parseMsbDatagram, serialiseMsbPacket } from '../../src/msb/messages/packet.js';
+import { protectionOf } from '../../src/msb/messages/parity.js';
+import { MsbTransmission } from '../../src/msb/server/transmission.js';
 import { liveAudio, PACKET_SIZE, packets, parsed } from './support.js';
 
 function sent(count: number, span = 0, firstId = 0): MsbPacket[] {

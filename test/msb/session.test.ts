@@ -1,8 +1,8 @@
 import type { NscFile } from '../../src/announce/nsc.js';
 import type { AsfEvent } from '../../src/media/events.js';
-import { BEACON, serialiseMsbPacket, streamIdOf } from '../../src/msb/packet.js';
-import { MsbSession, type SessionAction, type SessionOptions } from '../../src/msb/session.js';
-import { MsbTransmission } from '../../src/msb/transmission.js';
+import { MsbSession, type SessionAction, type SessionOptions } from '../../src/msb/client/session.js';
+import { BEACON, serialiseMsbPacket, streamIdOf } from '../../src/msb/messages/packet.js';
+import { MsbTransmission } from '../../src/msb/server/transmission.js';
 import { liveAudio, liveVideo, packets } from './support.js';
 
 const SENDER = '192.0.2.1';

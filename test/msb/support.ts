@@ -1,6 +1,6 @@
 import { type AsfHeader, liveHeader } from '../../src/asf/index.js';
 import { type DataPacket, parsePacket } from '../../src/asf/packet.js';
-import { type MsbPacket, parseMsbDatagram } from '../../src/msb/packet.js';
+import { type MsbPacket, parseMsbDatagram } from '../../src/msb/messages/packet.js';
 import { audio, fileProperties, header, packetOf, video } from '../asf/support.js';
 
 export const PACKET_SIZE = 200;

@@ -1,8 +1,8 @@
 import { parsePacket } from '../../src/asf/packet.js';
 import { restorePadding } from '../../src/asf/padding.js';
-import { formatIdOf, MsbError } from '../../src/msb/packet.js';
-import { markPacket, protectionOf } from '../../src/msb/parity.js';
-import { MsbTransmission } from '../../src/msb/transmission.js';
+import { formatIdOf, MsbError } from '../../src/msb/messages/packet.js';
+import { markPacket, protectionOf } from '../../src/msb/messages/parity.js';
+import { MsbTransmission } from '../../src/msb/server/transmission.js';
 import { audio, fileProperties, header, packetOf } from '../asf/support.js';
 import { liveAudio, PACKET_SIZE, packets, parsed } from './support.js';
 

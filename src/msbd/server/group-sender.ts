@@ -4,7 +4,7 @@ import { restorePadding, stripPadding } from '../../asf/padding.js';
 import type { Follower } from '../../media/broadcast.js';
 import type { BroadcastPacket } from '../../media/wire.js';
 import { isCongested, openSendingSocket } from '../../msb/group-socket.js';
-import { canBeProtected, ParitySpan, withErrorCorrection } from '../../msb/parity.js';
+import { canBeProtected, ParitySpan, withErrorCorrection } from '../../msb/messages/parity.js';
 import type { Group } from '../messages/messages.js';
 import { buildPackets, PACKET_HEAD_SIZE, readPacket } from '../messages/packet.js';
 import type { Channel, ChannelStream } from './channel.js';

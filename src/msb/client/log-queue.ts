@@ -1,4 +1,4 @@
-import { messageOf, WmError } from '../errors.js';
+import { messageOf, WmError } from '../../errors.js';
 
 /** Submits one log. */
 type Submission = () => Promise<void>;

@@ -1,13 +1,20 @@
 import { createHash } from 'node:crypto';
-import type { NscFormat } from '../announce/nsc.js';
-import { type LiveHeaderOptions, liveHeader } from '../asf/edit.js';
-import type { AsfHeader } from '../asf/header.js';
-import { inParitySpan } from '../asf/layout.js';
-import { playerHeader } from '../asf/lean-header.js';
-import { type DataPacket, parsePacket } from '../asf/packet.js';
-import { markLength, stripPadding } from '../asf/padding.js';
-import { FORMAT_ID_MASK, MAX_UDP_PAYLOAD, MSB_HEAD_SIZE, MsbError, serialiseMsbPacket, streamIdOf } from './packet.js';
-import { markPacket, ParitySpan, withErrorCorrection } from './parity.js';
+import type { NscFormat } from '../../announce/nsc.js';
+import { type LiveHeaderOptions, liveHeader } from '../../asf/edit.js';
+import type { AsfHeader } from '../../asf/header.js';
+import { inParitySpan } from '../../asf/layout.js';
+import { playerHeader } from '../../asf/lean-header.js';
+import { type DataPacket, parsePacket } from '../../asf/packet.js';
+import { markLength, stripPadding } from '../../asf/padding.js';
+import {
+  FORMAT_ID_MASK,
+  MAX_UDP_PAYLOAD,
+  MSB_HEAD_SIZE,
+  MsbError,
+  serialiseMsbPacket,
+  streamIdOf,
+} from '../messages/packet.js';
+import { markPacket, ParitySpan, withErrorCorrection } from '../messages/parity.js';
 
 export interface TransmissionOptions {
   /** Data packets for each parity packet, 1 to 15; 0 or undefined sends none. */

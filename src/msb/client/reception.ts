@@ -1,6 +1,6 @@
-import { AsfError } from '../asf/error.js';
-import type { MsbPacket } from './packet.js';
-import { MAX_SPAN, markPacket, type Protection, protectionOf, recoverPacket } from './parity.js';
+import { AsfError } from '../../asf/error.js';
+import type { MsbPacket } from '../messages/packet.js';
+import { MAX_SPAN, markPacket, type Protection, protectionOf, recoverPacket } from '../messages/parity.js';
 
 export interface ReceptionOptions {
   /** Packets that may arrive ahead of a missing one before it counts as lost; default 48. */

@@ -1,10 +1,10 @@
-import type { NscFile } from '../announce/nsc.js';
-import { type AsfHeader, parseHeader } from '../asf/header.js';
-import { type DataPacket, parsePacket } from '../asf/packet.js';
-import { messageOf, WmError } from '../errors.js';
-import type { AsfEvent } from '../media/events.js';
-import { LiveStart } from '../media/live-start.js';
-import { formatIdOf, type MsbDatagram, MsbError, parseMsbDatagram } from './packet.js';
+import type { NscFile } from '../../announce/nsc.js';
+import { type AsfHeader, parseHeader } from '../../asf/header.js';
+import { type DataPacket, parsePacket } from '../../asf/packet.js';
+import { messageOf, WmError } from '../../errors.js';
+import type { AsfEvent } from '../../media/events.js';
+import { LiveStart } from '../../media/live-start.js';
+import { formatIdOf, type MsbDatagram, MsbError, parseMsbDatagram } from '../messages/packet.js';
 import { MsbReception, type Received, type ReceptionOptions, type ReceptionStats } from './reception.js';
 
 export interface SessionOptions extends ReceptionOptions {

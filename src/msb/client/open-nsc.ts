@@ -1,8 +1,8 @@
-import { looksLikeNsc, MAX_NSC_SIZE, type NscFile, parseNsc } from '../announce/nsc.js';
-import { decodeText } from '../announce/read.js';
-import { WmError } from '../errors.js';
-import { type FetchOptions, fetchFile } from '../http/fetch.js';
-import { readSmallFile } from '../media/small-file.js';
+import { looksLikeNsc, MAX_NSC_SIZE, type NscFile, parseNsc } from '../../announce/nsc.js';
+import { decodeText } from '../../announce/read.js';
+import { WmError } from '../../errors.js';
+import { type FetchOptions, fetchFile } from '../../http/fetch.js';
+import { readSmallFile } from '../../media/small-file.js';
 
 export interface OpenNscOptions extends FetchOptions {
   readonly onNote?: ((text: string) => void) | undefined;

@@ -1,11 +1,11 @@
-import type { NscFile } from '../announce/nsc.js';
-import { describeStreams } from '../asf/edit.js';
-import { WmError } from '../errors.js';
-import type { AddressGuard } from '../http/address-guard.js';
-import { HttpClient } from '../http/client.js';
-import { PLAYER_PRODUCT } from '../http/product.js';
-import { clientLogForWeb } from '../wmlog/client-log.js';
-import { isValidationPage } from '../wmlog/line.js';
+import type { NscFile } from '../../announce/nsc.js';
+import { describeStreams } from '../../asf/edit.js';
+import { WmError } from '../../errors.js';
+import type { AddressGuard } from '../../http/address-guard.js';
+import { HttpClient } from '../../http/client.js';
+import { PLAYER_PRODUCT } from '../../http/product.js';
+import { clientLogForWeb } from '../../wmlog/client-log.js';
+import { isValidationPage } from '../../wmlog/line.js';
 import type { EntryReport } from './session.js';
 
 export interface LogContext {

@@ -1,7 +1,7 @@
-import { isMulticastAddress } from '../announce/nsc.js';
-import { WmError } from '../errors.js';
+import { isMulticastAddress } from '../../announce/nsc.js';
+import { WmError } from '../../errors.js';
+import type { MulticastOptions } from '../server/sender.js';
 import { MAX_SPAN } from './parity.js';
-import type { MulticastOptions } from './sender.js';
 
 /** The destination part of {@link MulticastOptions}. */
 export type MsbTarget = Pick<MulticastOptions, 'address' | 'port' | 'ttl' | 'interface' | 'span'>;

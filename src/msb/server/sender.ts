@@ -1,9 +1,9 @@
 import type { Socket } from 'node:dgram';
-import type { NscFile, NscFormat } from '../announce/nsc.js';
-import { messageOf } from '../errors.js';
-import type { AsfEvent, AsfSink } from '../media/events.js';
-import { isCongested, openSendingSocket, type SendingOptions } from './group-socket.js';
-import { BEACON, MsbError } from './packet.js';
+import type { NscFile, NscFormat } from '../../announce/nsc.js';
+import { messageOf } from '../../errors.js';
+import type { AsfEvent, AsfSink } from '../../media/events.js';
+import { isCongested, openSendingSocket, type SendingOptions } from '../group-socket.js';
+import { BEACON, MsbError } from '../messages/packet.js';
 import { MsbTransmission } from './transmission.js';
 
 export interface MulticastOptions extends SendingOptions {

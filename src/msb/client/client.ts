@@ -1,8 +1,8 @@
-import type { NscFile } from '../announce/nsc.js';
-import { type AsfHeader, parseHeader } from '../asf/header.js';
-import { WmError } from '../errors.js';
-import type { TlsTrust } from '../http/connection.js';
-import type { AsfEvent, AsfSource } from '../media/events.js';
+import type { NscFile } from '../../announce/nsc.js';
+import { type AsfHeader, parseHeader } from '../../asf/header.js';
+import { WmError } from '../../errors.js';
+import type { TlsTrust } from '../../http/connection.js';
+import type { AsfEvent, AsfSource } from '../../media/events.js';
 import { isNscLocation, openNsc } from './open-nsc.js';
 import { MulticastReceiver, type MulticastReceiverOptions } from './receiver.js';
 

@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:dgram';
-import type { NscFile } from '../announce/nsc.js';
-import { WmError } from '../errors.js';
-import type { AddressGuard } from '../http/address-guard.js';
-import type { AsfEvent, AsfSource } from '../media/events.js';
-import { anonymousPlayerId } from '../wmlog/client-log.js';
-import { openReceivingSocket } from './group-socket.js';
+import type { NscFile } from '../../announce/nsc.js';
+import { WmError } from '../../errors.js';
+import type { AddressGuard } from '../../http/address-guard.js';
+import type { AsfEvent, AsfSource } from '../../media/events.js';
+import { anonymousPlayerId } from '../../wmlog/client-log.js';
+import { openReceivingSocket } from '../group-socket.js';
 import { submitReport } from './log.js';
 import { LogQueue } from './log-queue.js';
 import { isNscLocation } from './open-nsc.js';

@@ -1,6 +1,6 @@
-import { AsfError } from '../asf/error.js';
-import { type DataPacket, parsePacket } from '../asf/packet.js';
-import { buildPacket, packetFields } from '../asf/packet-build.js';
+import { AsfError } from '../../asf/error.js';
+import { type DataPacket, parsePacket } from '../../asf/packet.js';
+import { buildPacket, packetFields } from '../../asf/packet-build.js';
 import { MsbError } from './packet.js';
 
 /** The most data packets that one parity packet may cover ([MS-MSB] 2.2.2). */

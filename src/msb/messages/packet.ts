@@ -1,4 +1,4 @@
-import { WmError } from '../errors.js';
+import { WmError } from '../../errors.js';
 
 /** Bytes that precede the ASF packet in an MSB packet. */
 export const MSB_HEAD_SIZE = 8;
