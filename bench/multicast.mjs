@@ -33,7 +33,7 @@ async function bareSender(index) {
 
 async function pointSender(index, multicast = true) {
   const { Broadcast, buildPacket, parsePacket } = await import('../dist/index.js');
-  const { PointMulticast } = await import('../dist/server/multicast.js');
+  const { PointMulticast } = await import('../dist/server/listeners/multicast.js');
   const { testHeader } = await header();
   const broadcast = new Broadcast();
   const { address: group, port } = groupOf(index);

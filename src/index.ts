@@ -142,10 +142,10 @@ export type { SessionHome, SessionIds, SessionIdsOptions } from './playback/sess
 export type { PullChain } from './receiving/pull-chain.js';
 export type { StreamWish } from './receiving/streams.js';
 export type { RefusalKind } from './refusal.js';
+export type { TotalCounters } from './server/admin/totals.js';
 export { configSchema, defaultConfig, parseConfig, readConfig, type ServerConfig } from './server/config.js';
-export type { ServerPorts } from './server/listener.js';
-export type { MulticastConfig } from './server/multicast.js';
-export type { PointSettings } from './server/point-settings.js';
+export type { ServerPorts } from './server/listeners/listener.js';
+export type { MulticastConfig } from './server/listeners/multicast.js';
 export type {
   NewPointPolicy,
   PointEvent,
@@ -153,9 +153,9 @@ export type {
   PointsOptions,
   PublishingPoint,
   PublishingPoints,
-} from './server/points.js';
+} from './server/points/points.js';
+export type { PointSettings } from './server/points/settings.js';
 export { MediaServer, type ServerEvents, type ServerStats } from './server/server.js';
-export type { TotalCounters } from './server/totals.js';
 export { PushClient, type PushOptions, type PushStats, type ResumablePush } from './wmhttp/client/client.js';
 export type { PushBufferOptions } from './wmhttp/client/push-buffer.js';
 export type { PushRoute, PushRouteOptions } from './wmhttp/client/push-route.js';

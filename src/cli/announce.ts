@@ -4,7 +4,7 @@ import { buildM3u } from '../announce/m3u.js';
 import { buildNsc, type NscFile } from '../announce/nsc.js';
 import { messageOf, WmError } from '../errors.js';
 import { isNscLocation, openNsc } from '../msb/client/open-nsc.js';
-import { pointUrls } from '../server/web.js';
+import { pointUrls } from '../server/web/web.js';
 import { replaceFile } from './multicast-target.js';
 import { addForceOption, type OutputOptions, refuseExisting } from './output-file.js';
 import { addCommonOptions } from './program.js';

@@ -1,4 +1,4 @@
-import type { MsbdPort } from '../server/msbd.js';
+import type { MsbdPort } from '../server/listeners/msbd.js';
 import { portNumber } from './program.js';
 
 /** Parses `--msbd-port`; 0 picks a free port. */

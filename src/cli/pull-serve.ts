@@ -4,7 +4,7 @@ import type { MeteredSource } from '../media/metered-source.js';
 import { isMulticast } from '../msbd/messages/messages.js';
 import type { MsbdMulticast } from '../msbd/server/options.js';
 import { EncoderServer } from '../server/encoder.js';
-import type { MsbdPort } from '../server/msbd.js';
+import type { MsbdPort } from '../server/listeners/msbd.js';
 import { emptyInput } from './carry.js';
 import { keepYoungSpaceSmall } from './heap.js';
 import { addInputOptions, asSpeed, checkInput, type InputOptions, openSource, speedField } from './input-options.js';

@@ -1,5 +1,5 @@
 import { WmError } from '../errors.js';
-import type { TlsFileNames } from '../server/tls-files.js';
+import type { TlsFileNames } from '../server/access/tls-files.js';
 
 export interface TlsOptions {
   readonly tlsCert?: string;

@@ -9,7 +9,7 @@ import { addressList } from '../http/address-list.js';
 import { systemErrorReason } from '../media/system-error.js';
 import { sourceSpec } from '../sources/spec.js';
 import { parseYamlFile } from '../yaml-file.js';
-import { REALM, SCHEMES } from './credentials.js';
+import { REALM, SCHEMES } from './access/credentials.js';
 
 const port = z.number().int().min(0).max(65_535);
 const text = z.string().max(MAX_TEXT_LENGTH);

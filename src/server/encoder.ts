@@ -14,11 +14,11 @@ import { SessionRegistry, type SessionReport } from '../playback/registry.js';
 import { PulledBroadcast } from '../receiving/pulled-broadcast.js';
 import { Refusal } from '../refusal.js';
 import { WmspServer } from '../wmsp/server/server.js';
-import { openAccess } from './credentials.js';
-import { enterByMsbd, MsbdListener, type MsbdPort } from './msbd.js';
-import { pathOf } from './paths.js';
-import { liveProgram } from './programs.js';
-import { readTls, type TlsFileNames } from './tls-files.js';
+import { openAccess } from './access/credentials.js';
+import { readTls, type TlsFileNames } from './access/tls-files.js';
+import { pathOf } from './content/paths.js';
+import { liveProgram } from './content/programs.js';
+import { enterByMsbd, MsbdListener, type MsbdPort } from './listeners/msbd.js';
 
 export interface EncoderServerOptions {
   readonly host?: string | undefined;

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import fc from 'fast-check';
 import { WmError } from '../../src/errors.js';
 import type { Playlist } from '../../src/media/playlist.js';
-import { type ContentItem, ContentRoot, type ContentSource } from '../../src/server/content.js';
+import { type ContentItem, ContentRoot, type ContentSource } from '../../src/server/content/content.js';
 
 let base: string;
 let folder: string;

@@ -5,7 +5,7 @@ import { MsbdClient } from '../../src/msbd/client/client.js';
 import { MSBD_PORT } from '../../src/msbd/server/options.js';
 import { parseConfig } from '../../src/server/config.js';
 import { EncoderServer, type EncoderServerOptions } from '../../src/server/encoder.js';
-import { MsbdListener } from '../../src/server/msbd.js';
+import { MsbdListener } from '../../src/server/listeners/msbd.js';
 import { describeSourceUrl, isSourceUrl, openSourceUrl } from '../../src/sources/table.js';
 import { connectRequest, shape, untilShape, wireMessages } from '../msbd/support.js';
 import { testHeader, testPacket } from '../support/stream.js';

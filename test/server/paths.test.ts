@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { isLoopback, plainAddress } from '../../src/http/addresses.js';
 import { Refusal } from '../../src/refusal.js';
-import { pathOf, queryOf } from '../../src/server/paths.js';
+import { pathOf, queryOf } from '../../src/server/content/paths.js';
 
 describe('the path of a request', () => {
   it.each([

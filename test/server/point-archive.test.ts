@@ -1,5 +1,5 @@
 import type { ArchiveFile } from '../../src/media/archive.js';
-import { PointArchive } from '../../src/server/point-archive.js';
+import { PointArchive } from '../../src/server/points/archive.js';
 import { temporaryFolder } from '../capture/support.js';
 import { testHeader, testPacket } from '../support/stream.js';
 import { until } from '../support/until.js';

@@ -1,7 +1,7 @@
 import { WmError } from '../../src/errors.js';
 import type { AsfEvent, AsfSource } from '../../src/media/events.js';
 import { EVERY_STREAM } from '../../src/media/wire.js';
-import { Remotes } from '../../src/server/remote.js';
+import { Remotes } from '../../src/server/points/remote.js';
 import { FakePlayer, textWire } from '../support/players.js';
 import { testHeader } from '../support/stream.js';
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { AsfReader } from '../../src/asf/reader.js';
 import { WmError } from '../../src/errors.js';
 import { defaultConfig } from '../../src/server/config.js';
-import type { PointEvent } from '../../src/server/points.js';
+import type { PointEvent } from '../../src/server/points/points.js';
 import { MediaServer } from '../../src/server/server.js';
 import { PACKET_SIZE } from '../support/stream.js';
 import { until } from '../support/until.js';

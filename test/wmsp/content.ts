@@ -7,9 +7,9 @@ import { type AsfHeader, buildHeader, type HeaderObject } from '../../src/asf/he
 import { ruleOf } from '../../src/auth/access.js';
 import { OnDemandFiles } from '../../src/media/on-demand/files.js';
 import type { Content as AnyContent, ContentRequest, Found, Missing, Redirect } from '../../src/playback/content.js';
-import { ContentRoot } from '../../src/server/content.js';
-import { PublishingPoints } from '../../src/server/points.js';
-import { Programs } from '../../src/server/programs.js';
+import { ContentRoot } from '../../src/server/content/content.js';
+import { Programs } from '../../src/server/content/programs.js';
+import { PublishingPoints } from '../../src/server/points/points.js';
 import { AUDIO, type TestHeaderOptions, testHeader, testPacket, VIDEO } from '../support/stream.js';
 
 export interface MadeMedia extends TestHeaderOptions {

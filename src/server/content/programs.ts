@@ -1,12 +1,12 @@
 import { stat } from 'node:fs/promises';
-import { orAborted } from '../abort.js';
-import type { Rule } from '../auth/access.js';
-import { messageOf } from '../errors.js';
-import type { Broadcast } from '../media/broadcast.js';
-import { versionOf } from '../media/on-demand/disk-file.js';
-import type { OnDemandFiles } from '../media/on-demand/files.js';
-import { MAX_PLAYLIST_ENTRIES, type Playlist, type PlaylistCursor, type PlaylistEntry } from '../media/playlist.js';
-import { systemErrorReason } from '../media/system-error.js';
+import { orAborted } from '../../abort.js';
+import type { Rule } from '../../auth/access.js';
+import { messageOf } from '../../errors.js';
+import type { Broadcast } from '../../media/broadcast.js';
+import { versionOf } from '../../media/on-demand/disk-file.js';
+import type { OnDemandFiles } from '../../media/on-demand/files.js';
+import { MAX_PLAYLIST_ENTRIES, type Playlist, type PlaylistCursor, type PlaylistEntry } from '../../media/playlist.js';
+import { systemErrorReason } from '../../media/system-error.js';
 import type {
   Content,
   ContentInfo,
@@ -16,12 +16,12 @@ import type {
   PlaylistPlace,
   Program,
   Redirect,
-} from '../playback/content.js';
-import type { Entry, FileEntry } from '../playback/entry.js';
-import type { PullChain } from '../receiving/pull-chain.js';
-import { Refusal } from '../refusal.js';
+} from '../../playback/content.js';
+import type { Entry, FileEntry } from '../../playback/entry.js';
+import type { PullChain } from '../../receiving/pull-chain.js';
+import { Refusal } from '../../refusal.js';
+import type { PublishingPoint, PublishingPoints } from '../points/points.js';
 import type { ContentRoot, ContentSource, LocatedItem } from './content.js';
-import type { PublishingPoint, PublishingPoints } from './points.js';
 
 /** Streams from other servers, as broadcasts of this one. */
 export interface RemoteContent {

@@ -1,12 +1,12 @@
 import { hostname } from 'node:os';
-import { buildNsc } from '../announce/nsc.js';
-import type { AsfHeader } from '../asf/header.js';
-import { type DataPacket, parsePacket } from '../asf/packet.js';
-import { messageOf, WmError } from '../errors.js';
-import type { Broadcast, Follower } from '../media/broadcast.js';
-import type { EndEvent } from '../media/events.js';
-import type { BroadcastPacket } from '../media/wire.js';
-import { MulticastSender } from '../msb/server/sender.js';
+import { buildNsc } from '../../announce/nsc.js';
+import type { AsfHeader } from '../../asf/header.js';
+import { type DataPacket, parsePacket } from '../../asf/packet.js';
+import { messageOf, WmError } from '../../errors.js';
+import type { Broadcast, Follower } from '../../media/broadcast.js';
+import type { EndEvent } from '../../media/events.js';
+import type { BroadcastPacket } from '../../media/wire.js';
+import { MulticastSender } from '../../msb/server/sender.js';
 import type { Listener, ServerPorts } from './listener.js';
 
 /** How to multicast a point: the settings from the configuration. */

@@ -1,4 +1,4 @@
-import type { HttpServer } from '../http/server.js';
+import type { HttpServer } from '../../http/server.js';
 
 /** Ports by protocol; protocols without a port are absent. */
 export interface ServerPorts {

@@ -1,6 +1,6 @@
-import { RtspServer, type RtspServerOptions } from '../rtsp/server/server.js';
+import { RtspServer, type RtspServerOptions } from '../../rtsp/server/server.js';
+import { pathOf } from '../content/paths.js';
 import type { Listener, ServerPorts } from './listener.js';
-import { pathOf } from './paths.js';
 
 export interface RtspListenerOptions extends Omit<RtspServerOptions, 'pathOf'> {
   /** Of TCP; 0 takes a free one, `none` is nowhere. */

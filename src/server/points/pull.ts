@@ -1,9 +1,9 @@
-import { messageOf } from '../errors.js';
-import type { AsfSource } from '../media/events.js';
-import type { PullChain } from '../receiving/pull-chain.js';
-import { PulledBroadcast, type PulledBroadcastOptions, type PulledSource } from '../receiving/pulled-broadcast.js';
-import { Refusal } from '../refusal.js';
-import type { Publisher } from '../wmhttp/server/push-gate.js';
+import { messageOf } from '../../errors.js';
+import type { AsfSource } from '../../media/events.js';
+import type { PullChain } from '../../receiving/pull-chain.js';
+import { PulledBroadcast, type PulledBroadcastOptions, type PulledSource } from '../../receiving/pulled-broadcast.js';
+import { Refusal } from '../../refusal.js';
+import type { Publisher } from '../../wmhttp/server/push-gate.js';
 import type { PointFeeder, PublishingPoint } from './points.js';
 
 export interface PointPullOptions {

@@ -1,11 +1,11 @@
-import type { AccessControl, Rule } from '../auth/access.js';
-import type { Scheme } from '../auth/dialog.js';
-import { callerOf, finishFields } from '../auth/header-dialog.js';
-import { messageOf } from '../errors.js';
-import { plainAddress } from '../http/addresses.js';
-import type { Exchange } from '../http/exchange.js';
-import type { Redirect } from '../playback/content.js';
-import { Refusal } from '../refusal.js';
+import type { AccessControl, Rule } from '../../auth/access.js';
+import type { Scheme } from '../../auth/dialog.js';
+import { callerOf, finishFields } from '../../auth/header-dialog.js';
+import { messageOf } from '../../errors.js';
+import { plainAddress } from '../../http/addresses.js';
+import type { Exchange } from '../../http/exchange.js';
+import type { Redirect } from '../../playback/content.js';
+import { Refusal } from '../../refusal.js';
 import type {
   Publisher,
   PushDecision,
@@ -13,10 +13,10 @@ import type {
   PushPoint,
   PushSetupRequest,
   PushStartRequest,
-} from '../wmhttp/server/push-gate.js';
-import { isReserved } from './paths.js';
+} from '../../wmhttp/server/push-gate.js';
+import { isReserved } from '../content/paths.js';
+import { refuseWebPages } from '../web/pages.js';
 import type { PublishingPoint, PublishingPoints } from './points.js';
-import { refuseWebPages } from './web-pages.js';
 
 export interface PushPointsOptions {
   readonly points: PublishingPoints;

@@ -1,8 +1,8 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
-import { messageOf, WmError } from '../errors.js';
-import type { TlsIdentity } from '../http/server.js';
-import { systemErrorReason } from '../media/system-error.js';
+import { messageOf, WmError } from '../../errors.js';
+import type { TlsIdentity } from '../../http/server.js';
+import { systemErrorReason } from '../../media/system-error.js';
 
 /** PEM files; `cert` contains the whole chain, the server's own certificate first. */
 export interface TlsFileNames {

@@ -1,10 +1,10 @@
-import type { AsfHeader } from '../asf/header.js';
-import type { DataPacket } from '../asf/packet.js';
-import { WmError } from '../errors.js';
-import type { Broadcast, Follower } from '../media/broadcast.js';
-import type { AsfEvent, AsfSource, EndEvent } from '../media/events.js';
-import { SingleReading } from '../media/source.js';
-import type { BroadcastPacket, HeaderCause } from '../media/wire.js';
+import type { AsfHeader } from '../../asf/header.js';
+import type { DataPacket } from '../../asf/packet.js';
+import { WmError } from '../../errors.js';
+import type { Broadcast, Follower } from '../../media/broadcast.js';
+import type { AsfEvent, AsfSource, EndEvent } from '../../media/events.js';
+import { SingleReading } from '../../media/source.js';
+import type { BroadcastPacket, HeaderCause } from '../../media/wire.js';
 
 /** The maximum size of the queue, in bytes; further packets are dropped. */
 const MAX_QUEUE = 16 * 1024 * 1024;

@@ -1,5 +1,5 @@
-import type { Field } from '../http/message.js';
-import { SERVER_NAME } from '../wmsp/messages/responses.js';
+import type { Field } from '../../http/message.js';
+import { SERVER_NAME } from '../../wmsp/messages/responses.js';
 
 /** Returns the fields of every response to a client that does not speak the protocol. */
 export function webFields(contentType: string): Field[] {

@@ -1,11 +1,11 @@
 import { mkdir, open } from 'node:fs/promises';
 import { join } from 'node:path';
-import { sameLayout } from '../asf/edit.js';
-import type { AsfHeader } from '../asf/header.js';
-import { messageOf } from '../errors.js';
-import { type ArchiveFile, ArchiveSink } from '../media/archive.js';
-import type { AsfEvent } from '../media/events.js';
-import { Timeline } from '../media/timeline.js';
+import { sameLayout } from '../../asf/edit.js';
+import type { AsfHeader } from '../../asf/header.js';
+import { messageOf } from '../../errors.js';
+import { type ArchiveFile, ArchiveSink } from '../../media/archive.js';
+import type { AsfEvent } from '../../media/events.js';
+import { Timeline } from '../../media/timeline.js';
 
 // How long the disk may take for each operation, and a push waits for it, in ms.
 const PATIENCE = 10_000;

@@ -2,12 +2,12 @@ import type { BigIntStats } from 'node:fs';
 import { createReadStream } from 'node:fs';
 import { access, constants, opendir, realpath, stat } from 'node:fs/promises';
 import { join, sep } from 'node:path';
-import { MAX_WSX_SIZE, parseWsx, REQUESTED_URL } from '../announce/wsx.js';
-import { WmError } from '../errors.js';
-import { isMediaName } from '../media/names.js';
-import { MAX_PLAYLIST_ENTRIES, Playlist, type PlaylistMedia, type PlaylistNode } from '../media/playlist.js';
-import { systemErrorCode, systemErrorReason } from '../media/system-error.js';
-import { Refusal } from '../refusal.js';
+import { MAX_WSX_SIZE, parseWsx, REQUESTED_URL } from '../../announce/wsx.js';
+import { WmError } from '../../errors.js';
+import { isMediaName } from '../../media/names.js';
+import { MAX_PLAYLIST_ENTRIES, Playlist, type PlaylistMedia, type PlaylistNode } from '../../media/playlist.js';
+import { systemErrorCode, systemErrorReason } from '../../media/system-error.js';
+import { Refusal } from '../../refusal.js';
 import {
   type ContentSource,
   Expansion,

@@ -1,4 +1,4 @@
-import type { BroadcastCounters } from '../media/broadcast.js';
+import type { BroadcastCounters } from '../../media/broadcast.js';
 
 /** The bytes and packets that broadcasts received, and what they dropped. */
 export type TotalCounters = Pick<BroadcastCounters, 'bytesIn' | 'packetsIn' | 'skippedPackets' | 'droppedPlayers'>;

@@ -1,17 +1,17 @@
-import { liveHeader } from '../asf/edit.js';
-import { steadyNow } from '../clock.js';
-import { plainAddress } from '../http/addresses.js';
-import { Broadcast, type BroadcastOptions } from '../media/broadcast.js';
-import type { AsfEvent, AsfSink } from '../media/events.js';
-import { withoutMediaSuffix } from '../media/names.js';
-import type { SessionRegistry } from '../playback/registry.js';
-import type { PullChain } from '../receiving/pull-chain.js';
-import { Refusal } from '../refusal.js';
-import type { Publisher } from '../wmhttp/server/push-gate.js';
-import { folded, named } from './names.js';
-import { PointArchive } from './point-archive.js';
-import type { PointSettings } from './point-settings.js';
-import { addCounters, newCounters, type TotalCounters } from './totals.js';
+import { liveHeader } from '../../asf/edit.js';
+import { steadyNow } from '../../clock.js';
+import { plainAddress } from '../../http/addresses.js';
+import { Broadcast, type BroadcastOptions } from '../../media/broadcast.js';
+import type { AsfEvent, AsfSink } from '../../media/events.js';
+import { withoutMediaSuffix } from '../../media/names.js';
+import type { SessionRegistry } from '../../playback/registry.js';
+import type { PullChain } from '../../receiving/pull-chain.js';
+import { Refusal } from '../../refusal.js';
+import type { Publisher } from '../../wmhttp/server/push-gate.js';
+import { addCounters, newCounters, type TotalCounters } from '../admin/totals.js';
+import { folded, named } from '../content/names.js';
+import { PointArchive } from './archive.js';
+import type { PointSettings } from './settings.js';
 
 /** Which points a push may create. */
 export type NewPointPolicy = 'any' | 'loopback' | 'template' | 'none';

@@ -1,7 +1,7 @@
-import type { LiveHeaderOptions } from '../asf/edit.js';
-import { type Rule, ruleOf } from '../auth/access.js';
-import type { PointConfig } from './config.js';
-import type { MulticastConfig } from './multicast.js';
+import type { LiveHeaderOptions } from '../../asf/edit.js';
+import { type Rule, ruleOf } from '../../auth/access.js';
+import type { PointConfig } from '../config.js';
+import type { MulticastConfig } from '../listeners/multicast.js';
 
 /** The settings that a publishing point copies from its template (MS-WMHTTP 2.2.2.1.1). */
 export interface PointSettings {

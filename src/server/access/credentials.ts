@@ -1,7 +1,7 @@
-import { AccessControl } from '../auth/access.js';
-import type { Scheme } from '../auth/dialog.js';
-import { FileStore } from '../auth/file-store.js';
-import { ServerAuthenticator } from '../auth/server.js';
+import { AccessControl } from '../../auth/access.js';
+import type { Scheme } from '../../auth/dialog.js';
+import { FileStore } from '../../auth/file-store.js';
+import { ServerAuthenticator } from '../../auth/server.js';
 
 export interface CredentialOptions {
   /** The file that `wmcast users` maintains; without it there are no users. */

@@ -1,7 +1,7 @@
-import { steadyNow } from '../clock.js';
-import { printable } from '../errors.js';
-import { plainAddress } from '../http/addresses.js';
-import type { Exchange } from '../http/exchange.js';
+import { steadyNow } from '../../clock.js';
+import { printable } from '../../errors.js';
+import { plainAddress } from '../../http/addresses.js';
+import type { Exchange } from '../../http/exchange.js';
 
 // Refused encoders retry every few seconds.
 const INTERVAL = 60_000;

@@ -1,7 +1,7 @@
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import { networkInterfaces } from 'node:os';
-import { isLoopback, plainAddress } from '../http/addresses.js';
+import { isLoopback, plainAddress } from '../../http/addresses.js';
 
 /** The ports of this server, by protocol. */
 export interface OwnPorts {

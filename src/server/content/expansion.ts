@@ -1,14 +1,14 @@
-import { REQUESTED_URL } from '../announce/wsx.js';
-import { WmError } from '../errors.js';
-import { isMediaName, MEDIA_SUFFIXES } from '../media/names.js';
+import { REQUESTED_URL } from '../../announce/wsx.js';
+import { WmError } from '../../errors.js';
+import { isMediaName, MEDIA_SUFFIXES } from '../../media/names.js';
 import {
   alternativesOf,
   MAX_PLAYLIST_ENTRIES,
   Playlist,
   type PlaylistMedia,
   type PlaylistNode,
-} from '../media/playlist.js';
-import { Refusal } from '../refusal.js';
+} from '../../media/playlist.js';
+import { Refusal } from '../../refusal.js';
 
 /** The source of a playlist entry. */
 export type ContentSource =

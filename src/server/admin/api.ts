@@ -1,14 +1,14 @@
-import type { AccessControl, Rule } from '../auth/access.js';
-import { callerOf, finishFields, headerRefusal } from '../auth/header-dialog.js';
-import { messageOf } from '../errors.js';
-import type { Exchange } from '../http/exchange.js';
-import { type Field, HttpError } from '../http/message.js';
-import { rawPathOf } from '../http/target.js';
-import type { SessionInfo, SessionRegistry, SessionRole } from '../playback/registry.js';
-import { SERVER_NAME } from '../wmsp/messages/responses.js';
-import { queryOf } from './paths.js';
-import type { PublishingPoint, PublishingPoints } from './points.js';
-import { refuseWebPages } from './web-pages.js';
+import type { AccessControl, Rule } from '../../auth/access.js';
+import { callerOf, finishFields, headerRefusal } from '../../auth/header-dialog.js';
+import { messageOf } from '../../errors.js';
+import type { Exchange } from '../../http/exchange.js';
+import { type Field, HttpError } from '../../http/message.js';
+import { rawPathOf } from '../../http/target.js';
+import type { SessionInfo, SessionRegistry, SessionRole } from '../../playback/registry.js';
+import { SERVER_NAME } from '../../wmsp/messages/responses.js';
+import { queryOf } from '../content/paths.js';
+import type { PublishingPoint, PublishingPoints } from '../points/points.js';
+import { refuseWebPages } from '../web/pages.js';
 
 export interface AdminApiOptions {
   readonly points: PublishingPoints;

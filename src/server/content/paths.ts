@@ -1,7 +1,7 @@
-import { decodePath, rawPathOf } from '../http/target.js';
-import { Refusal } from '../refusal.js';
+import { decodePath, rawPathOf } from '../../http/target.js';
+import { Refusal } from '../../refusal.js';
 
-export { queryOf } from '../http/target.js';
+export { queryOf } from '../../http/target.js';
 
 // Longer names help nobody and would fill every log line.
 const MAX_PATH = 1024;

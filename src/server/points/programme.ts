@@ -1,16 +1,16 @@
 import { stat } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, posix, relative, resolve, sep } from 'node:path';
-import { messageOf, WmError } from '../errors.js';
-import type { AsfSource } from '../media/events.js';
-import { OnDemandFile } from '../media/on-demand/file.js';
-import { filePart } from '../media/on-demand/file-part.js';
-import { Playlist, type PlaylistMedia } from '../media/playlist.js';
-import { type OpenedEntry, Programme, type ProgrammeEntry, type ProgrammeRound } from '../media/programme.js';
-import type { PullChain } from '../receiving/pull-chain.js';
-import { RepeatedWarnings } from '../receiving/repeated-warnings.js';
-import { PacedSource } from '../sources/paced.js';
-import { type SourceSpec, sourceName } from '../sources/spec.js';
-import { type ContentItem, ContentRoot, type ContentSource } from './content.js';
+import { messageOf, WmError } from '../../errors.js';
+import type { AsfSource } from '../../media/events.js';
+import { OnDemandFile } from '../../media/on-demand/file.js';
+import { filePart } from '../../media/on-demand/file-part.js';
+import { Playlist, type PlaylistMedia } from '../../media/playlist.js';
+import { type OpenedEntry, Programme, type ProgrammeEntry, type ProgrammeRound } from '../../media/programme.js';
+import type { PullChain } from '../../receiving/pull-chain.js';
+import { RepeatedWarnings } from '../../receiving/repeated-warnings.js';
+import { PacedSource } from '../../sources/paced.js';
+import { type SourceSpec, sourceName } from '../../sources/spec.js';
+import { type ContentItem, ContentRoot, type ContentSource } from '../content/content.js';
 
 export interface PointProgrammeOptions {
   /** The path of the point. */

@@ -1,6 +1,6 @@
 import { hostname } from 'node:os';
-import type { Exchange } from '../http/exchange.js';
-import { Refusal } from '../refusal.js';
+import type { Exchange } from '../../http/exchange.js';
+import { Refusal } from '../../refusal.js';
 
 /**
  * Keeps web pages from exploiting the server's trust in the host of a person who views them: a browser sends requests

@@ -1,15 +1,15 @@
-import { orAborted } from '../abort.js';
-import { ClientAuthenticator } from '../auth/client.js';
-import { WmError } from '../errors.js';
-import type { AddressGuard } from '../http/address-guard.js';
-import { takeCredentials } from '../http/credentials.js';
-import { Broadcast, type BroadcastOptions } from '../media/broadcast.js';
-import type { AsfSource } from '../media/events.js';
-import type { PullChain } from '../receiving/pull-chain.js';
-import { PulledBroadcast } from '../receiving/pulled-broadcast.js';
-import { openSourceUrl } from '../sources/table.js';
-import type { RemoteContent } from './programs.js';
-import { addCounters, newCounters, type TotalCounters } from './totals.js';
+import { orAborted } from '../../abort.js';
+import { ClientAuthenticator } from '../../auth/client.js';
+import { WmError } from '../../errors.js';
+import type { AddressGuard } from '../../http/address-guard.js';
+import { takeCredentials } from '../../http/credentials.js';
+import { Broadcast, type BroadcastOptions } from '../../media/broadcast.js';
+import type { AsfSource } from '../../media/events.js';
+import type { PullChain } from '../../receiving/pull-chain.js';
+import { PulledBroadcast } from '../../receiving/pulled-broadcast.js';
+import { openSourceUrl } from '../../sources/table.js';
+import { addCounters, newCounters, type TotalCounters } from '../admin/totals.js';
+import type { RemoteContent } from '../content/programs.js';
 
 export interface RemotesOptions {
   readonly broadcast?: BroadcastOptions;

@@ -1,6 +1,6 @@
-import { MmspServer, type MmspServerOptions } from '../mmsp/server/server.js';
+import { MmspServer, type MmspServerOptions } from '../../mmsp/server/server.js';
+import { pathOf } from '../content/paths.js';
 import type { Listener, ServerPorts } from './listener.js';
-import { pathOf } from './paths.js';
 
 export interface MmspListenerOptions extends Omit<MmspServerOptions, 'pathOf' | 'version'> {
   /** The port for TCP and UDP; 0 picks a free one, `none` opens none. */

@@ -1,10 +1,10 @@
 import { type FileHandle, open } from 'node:fs/promises';
-import { streamKindsIn } from '../asf/kinds.js';
-import { trimBlanks } from '../framing/text-head.js';
-import type { Exchange } from '../http/exchange.js';
-import { type Field, HttpError } from '../http/message.js';
-import { mediaType } from '../media/names.js';
-import { webFields } from './web-fields.js';
+import { streamKindsIn } from '../../asf/kinds.js';
+import { trimBlanks } from '../../framing/text-head.js';
+import type { Exchange } from '../../http/exchange.js';
+import { type Field, HttpError } from '../../http/message.js';
+import { mediaType } from '../../media/names.js';
+import { webFields } from '../web/fields.js';
 
 interface Range {
   readonly start: number;

@@ -1,15 +1,15 @@
-import { orAborted } from '../abort.js';
-import { WmError } from '../errors.js';
-import type { Broadcast } from '../media/broadcast.js';
-import { NETSHOW } from '../msbd/messages/messages.js';
-import { MSBD_PORT, type MsbdContent, type MsbdPeer, type MsbdServerOptions } from '../msbd/server/options.js';
-import { MsbdServer } from '../msbd/server/server.js';
-import { isRedirect } from '../playback/content.js';
-import type { Entrance, Pass } from '../playback/entrance.js';
-import { Refusal } from '../refusal.js';
+import { orAborted } from '../../abort.js';
+import { WmError } from '../../errors.js';
+import type { Broadcast } from '../../media/broadcast.js';
+import { NETSHOW } from '../../msbd/messages/messages.js';
+import { MSBD_PORT, type MsbdContent, type MsbdPeer, type MsbdServerOptions } from '../../msbd/server/options.js';
+import { MsbdServer } from '../../msbd/server/server.js';
+import { isRedirect } from '../../playback/content.js';
+import type { Entrance, Pass } from '../../playback/entrance.js';
+import { Refusal } from '../../refusal.js';
+import { named } from '../content/names.js';
+import type { PointFeeder } from '../points/points.js';
 import type { Listener, ServerPorts } from './listener.js';
-import { named } from './names.js';
-import type { PointFeeder } from './points.js';
 
 /** The port for MSBD: 0 picks a free one, `auto` is 7007 unless another program has it, `none` opens none. */
 export type MsbdPort = number | 'auto' | 'none';
