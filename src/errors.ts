@@ -1,6 +1,8 @@
 /**
  * Every error that wmcast reports has a stable code. The table gives the exit code of the commands and a hint;
  * `docs/errors.md` is tested against it.
+ *
+ * @public
  */
 export const errorTable = {
   WM_FAILED: {
@@ -78,8 +80,10 @@ export const errorTable = {
   },
 } as const satisfies Record<string, { exitCode: number; meaning: string; hint: string }>;
 
+/** @public */
 export type ErrorCode = keyof typeof errorTable;
 
+/** @public */
 export interface WmErrorOptions extends ErrorOptions {
   /** Fits this error better than the hint of its code. */
   readonly hint?: string | undefined;
@@ -90,6 +94,8 @@ export interface WmErrorOptions extends ErrorOptions {
 /**
  * An error with one of the stable codes of {@link errorTable}; its message is one sentence for a person, without the passwords of URLs
  * in it.
+ *
+ * @public
  */
 export class WmError extends Error {
   readonly code: ErrorCode;

@@ -81,6 +81,7 @@ export {
   type PlaylistNode,
   type PlaylistSequence,
   type PlaylistSwitch,
+  type Span as PlaylistSpan,
 } from './media/playlist.js';
 export {
   type OpenEntry,

@@ -16,6 +16,8 @@ import { type ErrorCode, WmError } from './errors.js';
  * - `busy`: a limit is reached, or a resource is used up; later it may work
  * - `throttled`: this client failed too often and has to wait
  * - `failed`: an error of this side
+ *
+ * @public
  */
 export type RefusalKind =
   | 'bad-request'

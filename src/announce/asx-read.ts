@@ -1,6 +1,6 @@
 import { Parser } from 'htmlparser2';
 
-/** One entry of an announcement. Properties that it does not state are absent. */
+/** One entry of an announcement. Properties that it does not state are absent. @public */
 export interface MetafileEntry {
   readonly title: string;
   readonly author?: string;
@@ -14,14 +14,14 @@ export interface MetafileEntry {
   readonly logUrls?: readonly string[];
 }
 
-/** What to play when a script command in the stream asks for it. */
+/** What to play when a script command in the stream asks for it. @public */
 export interface MetafileEvent {
   readonly name: string;
   readonly whenDone: string;
   readonly entries: readonly MetafileEntry[];
 }
 
-/** The contents of an announcement: an .asx file or one of its text ancestors. */
+/** The contents of an announcement: an .asx file or one of its text ancestors. @public */
 export interface Metafile {
   readonly title: string;
   readonly author?: string;
@@ -61,6 +61,7 @@ export function looksLikeMetafile(start: string): boolean {
  * text with `Ref1=` lines, or `ASF URL`. Reads at most 1000 references. Never throws.
  *
  * @returns undefined if the text has none of these forms, or declares entities
+ * @public
  */
 export function readMetafile(text: string): Metafile | undefined {
   if (text.length > MAX_METAFILE_SIZE || /<!ENTITY/i.test(text)) return undefined;

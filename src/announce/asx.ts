@@ -1,4 +1,4 @@
-/** The metadata of one entry of an .asx file, or of the whole file. */
+/** The metadata of one entry of an .asx file, or of the whole file. @public */
 export interface AsxAbout {
   readonly title?: string | undefined;
   readonly author?: string | undefined;
@@ -7,7 +7,7 @@ export interface AsxAbout {
   readonly logUrls?: readonly string[] | undefined;
 }
 
-/** One entry of an .asx file: its metadata and its URLs, in order of preference. */
+/** One entry of an .asx file: its metadata and its URLs, in order of preference. @public */
 export interface AsxEntry extends AsxAbout {
   readonly refs: readonly string[];
   /** Where in the content to begin, in seconds. */
@@ -16,12 +16,12 @@ export interface AsxEntry extends AsxAbout {
   readonly duration?: number | undefined;
 }
 
-/** Another .asx file whose entries are included here. */
+/** Another .asx file whose entries are included here. @public */
 export interface AsxEntryRef {
   readonly entryRef: string;
 }
 
-/** What to play when a script command of this name occurs in the stream. */
+/** What to play when a script command of this name occurs in the stream. @public */
 export interface AsxEvent {
   readonly name: string;
   /** What to do afterwards; `resume` continues at the point of interruption. */
@@ -29,11 +29,16 @@ export interface AsxEvent {
   readonly items: ReadonlyArray<AsxEntry | AsxEntryRef>;
 }
 
+/** @public */
 export interface AsxOptions extends AsxAbout {
   readonly events?: readonly AsxEvent[] | undefined;
 }
 
-/** Builds an .asx file (Windows Media metafile, version 3.0) with CR LF line ends, as old players expect them. */
+/**
+ * Builds an .asx file (Windows Media metafile, version 3.0) with CR LF line ends, as old players expect them.
+ *
+ * @public
+ */
 export function buildAsx(
   items: ReadonlyArray<AsxEntry | AsxEntryRef>,
   { events = [], ...about }: AsxOptions = {},

@@ -1,5 +1,6 @@
 import type { Metafile, MetafileEntry } from './asx-read.js';
 
+/** @public */
 export interface ExpandOptions {
   /** The URL of the announcement; references are relative to it. */
   readonly base: string;
@@ -18,6 +19,7 @@ export interface ExpandOptions {
  * that lead back to themselves or exceed the limits are left out.
  *
  * @throws whatever `load` throws
+ * @public
  */
 export async function expandMetafile(metafile: Metafile, options: ExpandOptions): Promise<MetafileEntry[]> {
   const { load, maxDepth = 4, maxEntries = 1000, maxLoads = 32 } = options;

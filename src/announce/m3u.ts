@@ -1,4 +1,4 @@
-/** One entry of an .m3u playlist. */
+/** One entry of an .m3u playlist. @public */
 export interface M3uEntry {
   /** A URL or a path, as written. */
   readonly url: string;
@@ -10,7 +10,7 @@ export interface M3uEntry {
 const MAX_ENTRIES = 10_000;
 const MAX_LINE = 4096;
 
-/** Builds an .m3u playlist with titles (`#EXTM3U`, `#EXTINF`) and CR LF line ends. */
+/** Builds an .m3u playlist with titles (`#EXTM3U`, `#EXTINF`) and CR LF line ends. @public */
 export function buildM3u(entries: readonly M3uEntry[]): string {
   const lines = entries.flatMap(({ url, title, duration }) => [
     `#EXTINF:${duration === undefined ? -1 : Math.round(duration)},${oneLine(title ?? '')}`,
@@ -19,7 +19,7 @@ export function buildM3u(entries: readonly M3uEntry[]): string {
   return ['#EXTM3U', ...lines, ''].join('\r\n');
 }
 
-/** Reads an .m3u playlist, with or without titles: at most 10 000 entries. Never throws. */
+/** Reads an .m3u playlist, with or without titles: at most 10 000 entries. Never throws. @public */
 export function readM3u(text: string): M3uEntry[] {
   const entries: M3uEntry[] = [];
   let about: Omit<M3uEntry, 'url'> = {};

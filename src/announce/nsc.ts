@@ -2,7 +2,7 @@ import { isIP } from 'node:net';
 import { WmError } from '../errors.js';
 import { decodeBlock, decodeInteger, decodeString, encodeBlock, encodeInteger, encodeString } from './nsc-value.js';
 
-/** An ASF header of an .nsc file. */
+/** An ASF header of an .nsc file. @public */
 export interface NscFormat {
   /** 11 bits; packets refer to it. */
   readonly id: number;
@@ -11,7 +11,7 @@ export interface NscFormat {
   readonly description?: string | undefined;
 }
 
-/** The contents of an .nsc file: how to receive a multicast ([MS-MSB] 2.2.1.4). */
+/** The contents of an .nsc file: how to receive a multicast ([MS-MSB] 2.2.1.4). @public */
 export interface NscFile {
   /** The machine's name, a comma, and the name of the publishing point. */
   readonly name?: string | undefined;
@@ -53,6 +53,7 @@ const VERSION = '3.0';
  *
  * @throws WmError WM_FAILED if the address is not a multicast group, the port is 0, the TTL or the span is too large,
  *   two formats have the same ID, or there is no format
+ * @public
  */
 export function buildNsc(file: NscFile): string {
   checkFile(file);
@@ -119,6 +120,7 @@ export function looksLikeNsc(start: string): boolean {
  * @param warn receives a sentence about harmless damage: a wrong checksum of a text that only people read
  * @throws WmError WM_BAD_INPUT if it is not an .nsc file, exceeds 4 MiB, has a property that is too long or has a wrong
  *   checksum, or lacks a section, the group, the port or an ASF header
+ * @public
  */
 export function parseNsc(text: string, name = 'The .nsc file', warn: (message: string) => void = () => {}): NscFile {
   return new NscReader(name, warn).read(text);

@@ -1,7 +1,11 @@
 import { AsfError } from './error.js';
 import { buildPacket } from './packet-build.js';
 
-/** A script command as players run it. The type is `URL`, `TEXT`, `FILENAME`, `EVENT` or one of the publisher's own. */
+/**
+ * A script command as players run it. The type is `URL`, `TEXT`, `FILENAME`, `EVENT` or one of the publisher's own.
+ *
+ * @public
+ */
 export interface Command {
   readonly type: string;
   readonly text: string;

@@ -1,7 +1,7 @@
 import type { AsfHeader } from './header.js';
 import { flattenObjects, type StreamFormat, type StreamKind, type StreamProperties } from './stream.js';
 
-/** A stream as a person or a program wants it described. */
+/** A stream as a person or a program wants it described. @public */
 export interface StreamDescription {
   readonly number: number;
   readonly type: StreamKind;
@@ -69,7 +69,7 @@ function extendedDetails(stream: StreamProperties, languages: readonly string[])
   };
 }
 
-/** Describes the streams of a header, in the order of {@link AsfHeader.streams}. */
+/** Describes the streams of a header, in the order of {@link AsfHeader.streams}. @public */
 export function describeStreams(header: AsfHeader): StreamDescription[] {
   const languageList = flattenObjects(header.objects).find((object) => object.type === 'languageList');
   return header.streams.map((stream) => ({

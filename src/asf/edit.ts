@@ -14,7 +14,7 @@ import { flattenObjects } from './stream.js';
 
 export { describeStreams, type StreamDescription } from './describe.js';
 
-/** The fields that {@link liveHeader} sets; those left out keep the header's values. */
+/** The fields that {@link liveHeader} sets; those left out keep the header's values. @public */
 export interface LiveHeaderOptions {
   readonly title?: string;
   readonly author?: string;
@@ -157,6 +157,7 @@ export function withFileProperties(
  * parameters or markers, and a Data Object of 50 bytes. Idempotent. Objects that a Digital Signature covers do not
  * change.
  * @throws WmError WM_USAGE if a text of the options is too long; AsfError if a number does not fit its field
+ * @public
  */
 export function liveHeader(header: AsfHeader, options: LiveHeaderOptions = {}): AsfHeader {
   const { fileProperties: file } = header;
@@ -217,6 +218,8 @@ function layoutBytes(header: AsfHeader): Buffer {
 /**
  * True if packets under one header may follow packets under the other without a new header, as when an encoder comes
  * back: the headers are equal except for File ID, creation date, file size, counts and durations (asf.md 10.6).
+ *
+ * @public
  */
 export function sameLayout(a: AsfHeader, b: AsfHeader): boolean {
   return layoutBytes(a).equals(layoutBytes(b));

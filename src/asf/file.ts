@@ -17,6 +17,7 @@ const MAX_OBJECT_DURATION = 10_000;
 /** A preroll that exceeds the real lead of the packets by more than this is an error in the header. Milliseconds. */
 export const LONGEST_PREROLL = 60_000;
 
+/** @public */
 export interface AsfFileOptions {
   /** Shifts the times so that the file starts at 0 (asf.md 10.6); default true. A complete file stays unchanged. */
   readonly rebase?: boolean;
@@ -51,6 +52,8 @@ class StreamClock {
  * Builds a file from a header and packets. Write what `start` returns, then what `packet` returns for each packet, then
  * the trailer of `finish`; last, overwrite offset 0 with the header of `finish`. Does no I/O; its memory grows only by
  * one key frame per second.
+ *
+ * @public
  */
 export class AsfFileBuilder {
   /** The header that the file starts with. It is marked live so that a truncated file still plays. */

@@ -1,7 +1,7 @@
 import { explicitLengthType, headLength, writeHead } from './layout.js';
 import type { DataPacket, Payload } from './packet.js';
 
-/** 0 everything, 1 key objects only, 2 nothing (MS-WMSP stream thinning levels). */
+/** 0 everything, 1 key objects only, 2 nothing (MS-WMSP stream thinning levels). @public */
 export type ThinningLevel = 0 | 1 | 2;
 
 /** Send Time DWORD and Duration WORD. */
@@ -14,6 +14,7 @@ const TIMES_LENGTH = 6;
  * over them. A parity packet is returned unchanged: a caller that filters its span must drop it.
  * @param level asked once for each payload. Level 1 is for video: nothing else has the key bit, so it would drop all of
  *   an audio stream
+ * @public
  */
 export function filterPacket(packet: DataPacket, level: (stream: number) => ThinningLevel): Buffer | undefined {
   return keepPayloads(packet, ({ stream, key }) => {
@@ -26,6 +27,8 @@ export function filterPacket(packet: DataPacket, level: (stream: number) => Thin
  * Returns the packet for a decoder that starts with it. Continuations of objects that began in earlier packets are
  * removed, and so is everything of a video stream before a key object: some players decode half an object as if it were
  * whole. The result has the form of {@link filterPacket}.
+ *
+ * @public
  */
 export function startPacket(packet: DataPacket, videoStreams: ReadonlySet<number>): Buffer | undefined {
   const begun = new Set<number>();

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { AsfError } from './error.js';
 
-/** Maps each key of {@link GUID} to its text and its name in the ASF specification. */
+/** Maps each key of {@link GUID} to its text and its name in the ASF specification. @public */
 export const guidTable = {
   headerObject: ['75B22630-668E-11CF-A6D9-00AA0062CE6C', 'ASF_Header_Object'],
   dataObject: ['75B22636-668E-11CF-A6D9-00AA0062CE6C', 'ASF_Data_Object'],
@@ -112,6 +112,7 @@ const reorder = (hex: string): string => textOrder.map((index) => hex.slice(inde
  * Converts the text form of a GUID, in either case and with or without braces and dashes, to the raw form.
  * @returns 32 lower-case hex characters, the 16 bytes in file order
  * @throws AsfError if the text is not a GUID
+ * @public
  */
 export function guidFromString(text: string): string {
   const hex = text.replace(/[{}-]/g, '').toLowerCase();
@@ -119,13 +120,17 @@ export function guidFromString(text: string): string {
   return reorder(hex);
 }
 
-/** Converts 32 raw hex characters to the text form `AABBCCDD-EEFF-GGHH-IIJJ-KKLLMMNNOOPP` (upper case, no braces). */
+/**
+ * Converts 32 raw hex characters to the text form `AABBCCDD-EEFF-GGHH-IIJJ-KKLLMMNNOOPP` (upper case, no braces).
+ *
+ * @public
+ */
 export function guidToString(raw: string): string {
   const hex = reorder(raw).toUpperCase();
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
 }
 
-/** The GUIDs of the container by name, as 32 lower-case hex characters of the raw 16 bytes in file order. */
+/** The GUIDs of the container by name, as 32 lower-case hex characters of the raw 16 bytes in file order. @public */
 export const GUID = Object.fromEntries(
   Object.entries(guidTable).map(([key, [text]]) => [key, guidFromString(text)]),
 ) as {
@@ -136,12 +141,12 @@ const names: ReadonlyMap<string, string> = new Map(
   Object.values(guidTable).map(([text, name]) => [guidFromString(text), name]),
 );
 
-/** Returns the specification's name of a raw GUID (`ASF_Header_Object`), or undefined if it is unknown. */
+/** Returns the specification's name of a raw GUID (`ASF_Header_Object`), or undefined if it is unknown. @public */
 export function guidName(raw: string): string | undefined {
   return names.get(raw);
 }
 
-/** Returns a new random GUID (version 4) in raw form, for File IDs. */
+/** Returns a new random GUID (version 4) in raw form, for File IDs. @public */
 export function randomGuid(): string {
   const bytes = randomBytes(16);
   // Version and variant are in bytes 7 and 8 of the file order, because the third group is little-endian.

@@ -12,10 +12,12 @@ export type * from './stream.js';
 
 /**
  * The bytes of the Data Object before its first packet, which every Microsoft protocol sends after the Header Object.
+ *
+ * @public
  */
 export const DATA_OBJECT_HEAD_SIZE = 50;
 
-/** The largest Header Object that is read, in bytes. Pictures and space for later edits make headers large. */
+/** The largest Header Object that is read, in bytes. Pictures and space for later edits make headers large. @public */
 export const MAX_HEADER_SIZE = 32 * 1024 * 1024;
 
 /** Written by ffmpeg to a pipe, where it cannot go back to fill in a size. */
@@ -27,7 +29,7 @@ const MAX_PACKET_SIZE = 1024 * 1024;
 /** Head, Number of Header Objects, two reserved bytes. */
 const HEADER_HEAD_SIZE = 30;
 
-/** The first 50 bytes of a Data Object (asf.md 5). */
+/** The first 50 bytes of a Data Object (asf.md 5). @public */
 export interface DataObject {
   readonly fileId: string;
   /** Object Size in bytes; 50 or less when live. */
@@ -36,7 +38,7 @@ export interface DataObject {
   readonly packetCount: bigint;
 }
 
-/** An ASF header: its bytes and their meaning. Never changed in place. */
+/** An ASF header: its bytes and their meaning. Never changed in place. @public */
 export interface AsfHeader {
   /** Header Object + the first 50 bytes of the Data Object, as every Microsoft protocol sends it. */
   readonly bytes: Buffer;
@@ -62,6 +64,7 @@ export interface AsfHeader {
 /**
  * Returns the size that the first 24 bytes of a Header Object declare, in bytes.
  * @throws AsfError if they are the start of something else, or the size is impossible
+ * @public
  */
 export function headerObjectSize(bytes: Buffer): number {
   if (bytes.length < OBJECT_HEAD_SIZE || bytes.toString('hex', 0, 16) !== GUID.headerObject) {
@@ -125,6 +128,7 @@ function findDataObject(bytes: Buffer, at: number): Buffer | undefined {
  *
  * @throws AsfError if it is not a Header Object, is cut, is larger than {@link MAX_HEADER_SIZE}, or lacks File
  *   Properties, a usable packet size or a stream
+ * @public
  */
 export function parseHeader(bytes: Buffer): AsfHeader {
   const size = headerObjectSize(bytes);
@@ -159,7 +163,11 @@ export function parseHeader(bytes: Buffer): AsfHeader {
   };
 }
 
-/** Returns the length in bytes of a header with these objects, the first 50 bytes of the Data Object included. */
+/**
+ * Returns the length in bytes of a header with these objects, the first 50 bytes of the Data Object included.
+ *
+ * @public
+ */
 export function headerLength(objects: readonly HeaderObject[]): number {
   return objects.reduce((sum, object) => sum + objectBytes(object).length, HEADER_HEAD_SIZE + DATA_OBJECT_HEAD_SIZE);
 }
@@ -168,6 +176,7 @@ export function headerLength(objects: readonly HeaderObject[]): number {
  * Writes a Header Object and the first 50 bytes of the Data Object. Objects from {@link parseHeader} that were not
  * copied are written byte for byte; sizes and the Number of Header Objects are computed.
  * @throws AsfError if a value does not fit its field, or {@link parseHeader} would reject the result
+ * @public
  */
 export function buildHeader(objects: readonly HeaderObject[], data: DataObject): AsfHeader {
   const children = objects.map(objectBytes);

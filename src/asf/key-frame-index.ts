@@ -1,7 +1,7 @@
 import type { DataPacket, Payload } from './packet.js';
 import type { SimpleIndex } from './simple-index.js';
 
-/** One key frame: where it starts and how many packets it spans. */
+/** One key frame: where it starts and how many packets it spans. @public */
 export interface KeyFrame {
   /** Milliseconds, preroll included; continues past 2^32. */
   readonly presentationTime: number;
@@ -53,6 +53,8 @@ class StreamKeyFrames {
 /**
  * Collects the key frames of video streams as packets pass (asf.md 12), to index a file while it is written and to seek
  * in one without an index. Keeps at most one key frame per stream and second of time stamps.
+ *
+ * @public
  */
 export class KeyFrameIndex {
   readonly #streams: ReadonlyMap<number, StreamKeyFrames>;

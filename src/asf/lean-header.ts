@@ -52,6 +52,8 @@ const lean = new WeakMap<AsfHeader, AsfHeader>();
  * texts, then lists of commands, markers and codecs. Only as much goes as is needed to fit {@link PLAYER_HEADER_SIZE},
  * or the next limit up to {@link CARRIED_HEADER_SIZE} if that cannot be reached. Objects that a Digital Signature
  * covers stay. Sizes in the header are updated. The same header always returns the same result.
+ *
+ * @public
  */
 export function playerHeader(header: AsfHeader): AsfHeader {
   const known = lean.get(header);

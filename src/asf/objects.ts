@@ -4,7 +4,7 @@
  * }`), and an object that was not copied is written back byte for byte.
  */
 
-/** File Properties (asf.md 3.1), mandatory. */
+/** File Properties (asf.md 3.1), mandatory. @public */
 export interface FileProperties {
   readonly type: 'fileProperties';
   readonly fileId: string;
@@ -28,10 +28,10 @@ export interface FileProperties {
   readonly maximumBitrate: number;
 }
 
-/** Bits of {@link FileProperties.flags}. */
+/** Bits of {@link FileProperties.flags}. @public */
 export const FILE_FLAG = { broadcast: 1, seekable: 2 } as const;
 
-/** Stream Properties (asf.md 3.2) as in the file; {@link StreamProperties} is the decoded form. */
+/** Stream Properties (asf.md 3.2) as in the file; {@link StreamProperties} is the decoded form. @public */
 export interface StreamPropertiesObject {
   readonly type: 'streamProperties';
   /** Media GUID. */
@@ -46,12 +46,13 @@ export interface StreamPropertiesObject {
   readonly errorCorrectionData: Buffer;
 }
 
-/** Header Extension (asf.md 3.3), mandatory. */
+/** Header Extension (asf.md 3.3), mandatory. @public */
 export interface HeaderExtension {
   readonly type: 'headerExtension';
   readonly objects: readonly HeaderObject[];
 }
 
+/** @public */
 export interface CodecEntry {
   /** 1 video, 2 audio, 0xFFFF unknown. */
   readonly codecType: number;
@@ -61,13 +62,14 @@ export interface CodecEntry {
   readonly information: Buffer;
 }
 
-/** Codec List (asf.md 3.4). */
+/** Codec List (asf.md 3.4). @public */
 export interface CodecList {
   readonly type: 'codecList';
   readonly reserved: string;
   readonly entries: readonly CodecEntry[];
 }
 
+/** @public */
 export interface ScriptCommandEntry {
   /** Milliseconds, preroll included. */
   readonly presentationTime: number;
@@ -76,7 +78,7 @@ export interface ScriptCommandEntry {
   readonly name: string;
 }
 
-/** Script Command (asf.md 3.5). */
+/** Script Command (asf.md 3.5). @public */
 export interface ScriptCommand {
   readonly type: 'scriptCommand';
   readonly reserved: string;
@@ -84,6 +86,7 @@ export interface ScriptCommand {
   readonly commands: readonly ScriptCommandEntry[];
 }
 
+/** @public */
 export interface MarkerEntry {
   /** Into the Data Object, according to the specification; unreliable. */
   readonly offset: bigint;
@@ -95,7 +98,7 @@ export interface MarkerEntry {
   readonly description: string;
 }
 
-/** Marker (asf.md 3.6). */
+/** Marker (asf.md 3.6). @public */
 export interface Marker {
   readonly type: 'marker';
   readonly reserved: string;
@@ -103,21 +106,21 @@ export interface Marker {
   readonly markers: readonly MarkerEntry[];
 }
 
-/** Bitrate Mutual Exclusion (asf.md 3.7) and Advanced Mutual Exclusion (4.2). */
+/** Bitrate Mutual Exclusion (asf.md 3.7) and Advanced Mutual Exclusion (4.2). @public */
 export interface MutualExclusion {
   readonly type: 'bitrateMutualExclusion' | 'advancedMutualExclusion';
   readonly exclusionType: string;
   readonly streamNumbers: readonly number[];
 }
 
-/** Error Correction (asf.md 3.8). */
+/** Error Correction (asf.md 3.8). @public */
 export interface ErrorCorrection {
   readonly type: 'errorCorrection';
   readonly errorCorrectionType: string;
   readonly data: Buffer;
 }
 
-/** Content Description (asf.md 3.9). */
+/** Content Description (asf.md 3.9). @public */
 export interface ContentDescription {
   readonly type: 'contentDescription';
   readonly title: string;
@@ -127,7 +130,7 @@ export interface ContentDescription {
   readonly rating: string;
 }
 
-/** The value of a content descriptor or a metadata record, by its data type. */
+/** The value of a content descriptor or a metadata record, by its data type. @public */
 export type AttributeValue =
   | { readonly kind: 'string'; readonly value: string }
   | { readonly kind: 'bytes'; readonly value: Buffer }
@@ -139,17 +142,19 @@ export type AttributeValue =
   /** An unknown data type, or a value whose length does not fit its type. */
   | { readonly kind: 'other'; readonly dataType: number; readonly value: Buffer };
 
+/** @public */
 export interface ContentDescriptor {
   readonly name: string;
   readonly value: AttributeValue;
 }
 
-/** Extended Content Description (asf.md 3.10). */
+/** Extended Content Description (asf.md 3.10). @public */
 export interface ExtendedContentDescription {
   readonly type: 'extendedContentDescription';
   readonly descriptors: readonly ContentDescriptor[];
 }
 
+/** @public */
 export interface StreamBitrateRecord {
   /** Bits 0–6 stream number. */
   readonly flags: number;
@@ -157,13 +162,13 @@ export interface StreamBitrateRecord {
   readonly averageBitrate: number;
 }
 
-/** Stream Bitrate Properties (asf.md 3.11). */
+/** Stream Bitrate Properties (asf.md 3.11). @public */
 export interface StreamBitrateProperties {
   readonly type: 'streamBitrateProperties';
   readonly records: readonly StreamBitrateRecord[];
 }
 
-/** Content Branding (asf.md 3.12). */
+/** Content Branding (asf.md 3.12). @public */
 export interface ContentBranding {
   readonly type: 'contentBranding';
   /** 0 none, 1 BMP, 2 JPEG, 3 GIF. */
@@ -173,7 +178,7 @@ export interface ContentBranding {
   readonly copyrightUrl: string;
 }
 
-/** Content Encryption (asf.md 3.13), always passed through. */
+/** Content Encryption (asf.md 3.13), always passed through. @public */
 export interface ContentEncryption {
   readonly type: 'contentEncryption';
   readonly secretData: Buffer;
@@ -182,30 +187,32 @@ export interface ContentEncryption {
   readonly licenseUrl: string;
 }
 
-/** Extended Content Encryption (asf.md 3.13), always passed through. */
+/** Extended Content Encryption (asf.md 3.13), always passed through. @public */
 export interface ExtendedContentEncryption {
   readonly type: 'extendedContentEncryption';
   readonly data: Buffer;
 }
 
-/** Digital Signature (asf.md 3.13), always passed through. */
+/** Digital Signature (asf.md 3.13), always passed through. @public */
 export interface DigitalSignature {
   readonly type: 'digitalSignature';
   readonly signatureType: number;
   readonly data: Buffer;
 }
 
-/** Padding (asf.md 3.14) and the Index Placeholder of Microsoft files (4.5): meaningless bytes. */
+/** Padding (asf.md 3.14) and the Index Placeholder of Microsoft files (4.5): meaningless bytes. @public */
 export interface Padding {
   readonly type: 'padding' | 'indexPlaceholder';
   readonly data: Buffer;
 }
 
+/** @public */
 export interface StreamName {
   readonly languageIndex: number;
   readonly name: string;
 }
 
+/** @public */
 export interface PayloadExtensionSystem {
   readonly systemId: string;
   /** Bytes per payload; 0xFFFF: variable. */
@@ -213,7 +220,7 @@ export interface PayloadExtensionSystem {
   readonly info: Buffer;
 }
 
-/** Extended Stream Properties (asf.md 4.1). */
+/** Extended Stream Properties (asf.md 4.1). @public */
 export interface ExtendedStreamProperties {
   readonly type: 'extendedStreamProperties';
   /** Milliseconds; 0 if unset. */
@@ -240,10 +247,10 @@ export interface ExtendedStreamProperties {
   readonly streamProperties: StreamPropertiesObject | undefined;
 }
 
-/** Bits of {@link ExtendedStreamProperties.flags}. */
+/** Bits of {@link ExtendedStreamProperties.flags}. @public */
 export const STREAM_FLAG = { reliable: 1, seekable: 2, noCleanpoints: 4, resendLiveCleanpoints: 8 } as const;
 
-/** Group Mutual Exclusion (asf.md 4.2). */
+/** Group Mutual Exclusion (asf.md 4.2). @public */
 export interface GroupMutualExclusion {
   readonly type: 'groupMutualExclusion';
   readonly exclusionType: string;
@@ -251,14 +258,14 @@ export interface GroupMutualExclusion {
   readonly groups: readonly (readonly number[])[];
 }
 
-/** Stream Prioritization (asf.md 4.2), in decreasing priority. */
+/** Stream Prioritization (asf.md 4.2), in decreasing priority. @public */
 export interface StreamPrioritization {
   readonly type: 'streamPrioritization';
   /** Flags bit 0: Mandatory. */
   readonly records: readonly { readonly streamNumber: number; readonly flags: number }[];
 }
 
-/** Bandwidth Sharing (asf.md 4.2). */
+/** Bandwidth Sharing (asf.md 4.2). @public */
 export interface BandwidthSharing {
   readonly type: 'bandwidthSharing';
   readonly sharingType: string;
@@ -267,12 +274,13 @@ export interface BandwidthSharing {
   readonly streamNumbers: readonly number[];
 }
 
-/** Language List (asf.md 4.3): RFC 1766 tags; indexes elsewhere count from 0. */
+/** Language List (asf.md 4.3): RFC 1766 tags; indexes elsewhere count from 0. @public */
 export interface LanguageList {
   readonly type: 'languageList';
   readonly languages: readonly string[];
 }
 
+/** @public */
 export interface MetadataRecord {
   /** Index into the Language List; 0 in Metadata. */
   readonly languageIndex: number;
@@ -282,19 +290,20 @@ export interface MetadataRecord {
   readonly value: AttributeValue;
 }
 
-/** Metadata and Metadata Library (asf.md 4.4). */
+/** Metadata and Metadata Library (asf.md 4.4). @public */
 export interface Metadata {
   readonly type: 'metadata' | 'metadataLibrary';
   readonly records: readonly MetadataRecord[];
 }
 
+/** @public */
 export interface IndexSpecifier {
   readonly streamNumber: number;
   /** 1 nearest past data packet, 2 nearest past media object, 3 nearest past cleanpoint. */
   readonly indexType: number;
 }
 
-/** The three kinds of Index Parameters (asf.md 4.5). */
+/** The three kinds of Index Parameters (asf.md 4.5). @public */
 export interface IndexParameters {
   readonly type: 'indexParameters' | 'mediaObjectIndexParameters' | 'timecodeIndexParameters';
   /** Milliseconds, or objects for the Media Object Index. */
@@ -302,13 +311,14 @@ export interface IndexParameters {
   readonly specifiers: readonly IndexSpecifier[];
 }
 
-/** Compatibility (asf.md 4.6). */
+/** Compatibility (asf.md 4.6). @public */
 export interface Compatibility {
   readonly type: 'compatibility';
   readonly profile: number;
   readonly mode: number;
 }
 
+/** @public */
 export interface ContentEncryptionRecord {
   readonly systemId: string;
   readonly systemVersion: number;
@@ -316,19 +326,20 @@ export interface ContentEncryptionRecord {
   readonly data: Buffer;
 }
 
-/** Advanced Content Encryption (asf.md 4.7), always passed through. */
+/** Advanced Content Encryption (asf.md 4.7), always passed through. @public */
 export interface AdvancedContentEncryption {
   readonly type: 'advancedContentEncryption';
   readonly records: readonly ContentEncryptionRecord[];
 }
 
-/** An object that is unknown or too damaged to read: kept byte for byte, its 24-byte head included. */
+/** An object that is unknown or too damaged to read: kept byte for byte, its 24-byte head included. @public */
 export interface UnknownObject {
   readonly type: 'unknown';
   readonly guid: string;
   readonly bytes: Buffer;
 }
 
+/** @public */
 export type HeaderObject =
   | FileProperties
   | StreamPropertiesObject

@@ -1,6 +1,7 @@
 import { AsfError } from './error.js';
 import { type DataPacket, FIELD_SIZE, type LengthType } from './packet.js';
 
+/** @public */
 export interface PayloadFields {
   readonly stream: number;
   readonly key?: boolean;
@@ -12,6 +13,7 @@ export interface PayloadFields {
   readonly data: Buffer;
 }
 
+/** @public */
 export interface PacketFields {
   /** The whole error correction field, flags byte first; empty for none. Default `82 00 00`. */
   readonly errorCorrection?: Buffer;
@@ -109,6 +111,7 @@ function checkForm(fields: PacketFields, multiple: boolean, propertyFlags: numbe
 /**
  * Writes a data packet of any form (asf.md 7); parsePacket has the layout.
  * @throws AsfError if a value does not fit its field, or the content does not fit in `packetSize`
+ * @public
  */
 export function buildPacket(fields: PacketFields): Buffer {
   const errorCorrection = fields.errorCorrection ?? DEFAULT_ERROR_CORRECTION;
@@ -162,6 +165,7 @@ export function buildPacket(fields: PacketFields): Buffer {
 /**
  * Returns the fields from which {@link buildPacket} rebuilds the packet byte for byte; the buffers in them are views.
  * @throws AsfError for a parity packet, which has no fields, and for one that is damaged or has payloads without data
+ * @public
  */
 export function packetFields(packet: DataPacket): PacketFields {
   const { bytes, lengthTypeFlags } = packet;

@@ -1,6 +1,6 @@
 import { AsfError } from './error.js';
 
-/** One payload of a data packet. All starts are offsets into {@link DataPacket.bytes}. */
+/** One payload of a data packet. All starts are offsets into {@link DataPacket.bytes}. @public */
 export interface Payload {
   stream: number;
   key: boolean;
@@ -22,7 +22,7 @@ export interface Payload {
   dataLength: number;
 }
 
-/** One data packet (asf.md 7): its bytes, and where its parts are. */
+/** One data packet (asf.md 7): its bytes, and where its parts are. @public */
 export interface DataPacket {
   bytes: Buffer;
   /** Milliseconds modulo 2^32. */
@@ -62,7 +62,7 @@ export interface DataPacket {
   emptyPayloads: number;
 }
 
-/** Bytes of a field by its code: 0 absent, 1 BYTE, 2 WORD, 3 DWORD (asf.md 7.2). */
+/** Bytes of a field by its code: 0 absent, 1 BYTE, 2 WORD, 3 DWORD (asf.md 7.2). @public */
 export const FIELD_SIZE = [0, 1, 2, 4] as const;
 
 /** Reads a little-endian field of the coded size; 0 if absent. The caller has checked that it is inside the buffer. */
@@ -201,6 +201,7 @@ interface Fault {
  * +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
  * | Padding Data (Padding Length bytes) ...                       |
  * +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+ * @public
  */
 export function parsePacket(bytes: Buffer): DataPacket {
   const result = readPacket(bytes);
@@ -211,6 +212,7 @@ export function parsePacket(bytes: Buffer): DataPacket {
 /**
  * The same as {@link parsePacket}, for bytes that may well be something else: an exception costs far more than a check.
  * @returns undefined where parsePacket throws
+ * @public
  */
 export function tryParsePacket(bytes: Buffer): DataPacket | undefined {
   const result = readPacket(bytes);
@@ -308,7 +310,11 @@ function parityPacket(bytes: Buffer, head: number): DataPacket {
   };
 }
 
-/** True if a key frame of one of the video streams begins with a payload; only video has the key bit (asf.md 7.8). */
+/**
+ * True if a key frame of one of the video streams begins with a payload; only video has the key bit (asf.md 7.8).
+ *
+ * @public
+ */
 export function startsKeyFrame(
   { key, offset, stream }: Pick<Payload, 'key' | 'offset' | 'stream'>,
   videoStreams: { has(stream: number): boolean },
@@ -319,6 +325,8 @@ export function startsKeyFrame(
 /**
  * True if a media object begins here that a decoder can start with (asf.md 7.8): a key object of one of the video
  * streams, or, without video, any object, because only video has the key bit.
+ *
+ * @public
  */
 export function packetStartsKeyFrame(packet: DataPacket, videoStreams: ReadonlySet<number>): boolean {
   const { payloads } = packet;
@@ -330,5 +338,5 @@ export function packetStartsKeyFrame(packet: DataPacket, videoStreams: ReadonlyS
   return false;
 }
 
-/** Code of a field's size: 0 absent, 1 BYTE, 2 WORD, 3 DWORD. */
+/** Code of a field's size: 0 absent, 1 BYTE, 2 WORD, 3 DWORD. @public */
 export type LengthType = 0 | 1 | 2 | 3;

@@ -20,6 +20,8 @@ function withExplicitLength(packet: DataPacket, limit: number): Buffer | undefin
  * Returns the packet without its padding (asf.md 10.1; MS-WMSP 2.2.3.3; MS-WMHTTP 2.2.3.3). An explicit Packet Length
  * replaces the Padding Length: receivers pad packets with zeros, and a single payload could not be distinguished from
  * that filler. The same Buffer if nothing is gained, for parity packets, and for packets of a parity span.
+ *
+ * @public
  */
 export function stripPadding(packet: DataPacket): Buffer {
   const { bytes } = packet;
@@ -32,6 +34,7 @@ export function stripPadding(packet: DataPacket): Buffer {
  * Returns the packet padded with zeros to exactly `packetSize` bytes, without Packet Length, as in a file (asf.md
  * 10.2). The same Buffer if it already has that form.
  * @throws AsfError if its content is longer
+ * @public
  */
 export function restorePadding(packet: DataPacket, packetSize: number): Buffer {
   const { bytes } = packet;
@@ -57,6 +60,8 @@ export function restorePadding(packet: DataPacket, packetSize: number): Buffer {
  * Adds an explicit Packet Length to a packet that is shorter than `packetSize` and has none, so that receivers that pad
  * it with zeros can decode it. Senders produce such packets by removing the padding and only setting Padding Length to
  * 0. Returns the same Buffer for all other packets. Where the field does not fit, restores the padding instead.
+ *
+ * @public
  */
 export function markLength(packet: DataPacket, packetSize: number): Buffer {
   if (packet.bytes.length >= packetSize || packet.explicitLength || inParitySpan(packet)) return packet.bytes;

@@ -9,7 +9,7 @@ import { declaredPackets, findObject, INDEX_GUIDS, isObjectAt, PacketScanner, SC
 import { describeBytes } from './sniff.js';
 import { findHeaderEnd, joinHeader } from './top-level.js';
 
-/** The output of {@link AsfReader}, in the order of the input. */
+/** The output of {@link AsfReader}, in the order of the input. @public */
 export type AsfItem =
   | { readonly type: 'header'; readonly header: AsfHeader }
   | { readonly type: 'packet'; readonly packet: DataPacket }
@@ -33,6 +33,8 @@ const isEndChunk = (bytes: Buffer, at: number): boolean =>
  * index or the end of the input. Another Header Object starts over with a new header item. Where bytes were lost or
  * added, the reader searches for the next packet. Packets are returned without their unreadable parts (asf.md 16.6,
  * 16.7).
+ *
+ * @public
  */
 export class AsfReader {
   #queue = new ByteQueue();

@@ -1,5 +1,6 @@
 import { type DataPacket, FIELD_SIZE, type LengthType, type Payload } from './packet.js';
 
+/** @public */
 export interface RebaseOptions {
   /** Milliseconds added to presentation times in addition to `deltaMs`, for a change of preroll. */
   readonly prerollDelta?: number;
@@ -29,6 +30,8 @@ function rebasePayload(out: Buffer, packet: DataPacket, payload: Payload, delta:
  * Returns a copy of the packet with send and presentation times shifted by `deltaMs` (whole milliseconds, may be
  * negative) modulo 2^32, and media object numbers if asked for (asf.md 10.6). Sizes do not change. A parity packet is
  * copied unchanged.
+ *
+ * @public
  */
 export function rebasePacket(packet: DataPacket, deltaMs: number, options: RebaseOptions = {}): Buffer {
   const out = Buffer.from(packet.bytes);

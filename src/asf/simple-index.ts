@@ -4,7 +4,7 @@ import { GUID } from './guid.js';
 import { frameObject, OBJECT_HEAD_SIZE } from './object-tree.js';
 import type { IndexSpecifier } from './objects.js';
 
-/** Simple Index of one video stream (asf.md 6). */
+/** Simple Index of one video stream (asf.md 6). @public */
 export interface SimpleIndex {
   readonly fileId: string;
   /** 100 ns units between two entries; 0 in the dummy index of audio files. */
@@ -20,7 +20,7 @@ export interface SimpleIndex {
   readonly packetCounts: Uint16Array;
 }
 
-/** One block of an {@link IndexObject}. */
+/** One block of an {@link IndexObject}. @public */
 export interface IndexBlock {
   /** By specifier: bytes from the first data packet. */
   readonly positions: BigUint64Array;
@@ -28,7 +28,7 @@ export interface IndexBlock {
   readonly offsets: Uint32Array;
 }
 
-/** Index Object and Media Object Index Object (asf.md 6). */
+/** Index Object and Media Object Index Object (asf.md 6). @public */
 export interface IndexObject {
   readonly kind: 'index' | 'mediaObjectIndex';
   /** Milliseconds between two entries; objects in a Media Object Index. */
@@ -64,6 +64,7 @@ function openObject(bytes: Buffer, guids: readonly string[]): ByteReader {
  * +---------------------------+----------+
  *
  * @throws AsfError if it is another object or shorter than its fixed fields
+ * @public
  */
 export function parseSimpleIndex(bytes: Buffer): SimpleIndex {
   const reader = openObject(bytes, [GUID.simpleIndexObject]);
@@ -80,7 +81,7 @@ export function parseSimpleIndex(bytes: Buffer): SimpleIndex {
   return { fileId, interval, maximumPacketCount, packetNumbers, packetCounts };
 }
 
-/** Writes a Simple Index Object, its head included; {@link parseSimpleIndex} has the layout. */
+/** Writes a Simple Index Object, its head included; {@link parseSimpleIndex} has the layout. @public */
 export function buildSimpleIndex(index: SimpleIndex): Buffer {
   const writer = new ByteWriter();
   guid.write(writer, index.fileId);
@@ -118,6 +119,7 @@ function readBlock(reader: ByteReader, specifierCount: number): IndexBlock {
  * +---------------------------+----------+
  *
  * @throws AsfError if it is another object, or its specifiers are cut
+ * @public
  */
 export function parseIndexObject(bytes: Buffer): IndexObject {
   const reader = openObject(bytes, [GUID.indexObject, GUID.mediaObjectIndexObject]);

@@ -1,7 +1,7 @@
 import { GUID } from './guid.js';
 import type { ExtendedStreamProperties, HeaderObject, StreamPropertiesObject } from './objects.js';
 
-/** WAVEFORMATEX (asf.md 3.2). */
+/** WAVEFORMATEX (asf.md 3.2). @public */
 export interface AudioFormat {
   readonly kind: 'audio';
   /** 0x160 WMA 1, 0x161 WMA 2 and Standard, 0x162 Pro, 0x163 Lossless, 0x0A Voice, 0x55 MP3, 1 PCM … */
@@ -14,7 +14,7 @@ export interface AudioFormat {
   readonly codecData: Buffer;
 }
 
-/** Video_Media: the encoded size and the BITMAPINFOHEADER (asf.md 3.2). */
+/** Video_Media: the encoded size and the BITMAPINFOHEADER (asf.md 3.2). @public */
 export interface VideoFormat {
   readonly kind: 'video';
   /** Encoded Width and Height, pixels. */
@@ -28,7 +28,7 @@ export interface VideoFormat {
   readonly codecData: Buffer;
 }
 
-/** JFIF_Media and Degradable_JPEG_Media. */
+/** JFIF_Media and Degradable_JPEG_Media. @public */
 export interface ImageFormat {
   readonly kind: 'image';
   readonly width: number;
@@ -36,7 +36,7 @@ export interface ImageFormat {
   readonly degradable: boolean;
 }
 
-/** File_Transfer_Media and Binary_Media. */
+/** File_Transfer_Media and Binary_Media. @public */
 export interface BinaryFormat {
   readonly kind: 'binary';
   readonly majorType: string;
@@ -48,11 +48,13 @@ export interface BinaryFormat {
   readonly formatData: Buffer;
 }
 
+/** @public */
 export type StreamFormat = AudioFormat | VideoFormat | ImageFormat | BinaryFormat;
 
+/** @public */
 export type StreamKind = 'audio' | 'video' | 'command' | 'image' | 'file' | 'binary' | 'unknown';
 
-/** A stream of the file, wherever its Stream Properties are. */
+/** A stream of the file, wherever its Stream Properties are. @public */
 export interface StreamProperties {
   /** 1 to 127. */
   readonly number: number;
@@ -162,7 +164,7 @@ const mediaTypes: ReadonlyMap<string, MediaType> = new Map<string, MediaType>([
   [GUID.binaryMedia, { type: 'binary', format: binaryFormat }],
 ]);
 
-/** Returns the kind of a stream type, given its raw GUID in hex. */
+/** Returns the kind of a stream type, given its raw GUID in hex. @public */
 export function streamKindOf(streamType: string): StreamKind {
   return mediaTypes.get(streamType)?.type ?? 'unknown';
 }
@@ -184,7 +186,7 @@ function describe(
   };
 }
 
-/** Returns all objects, those of the Header Extension after those of the Header. */
+/** Returns all objects, those of the Header Extension after those of the Header. @public */
 export function flattenObjects(objects: readonly HeaderObject[]): HeaderObject[] {
   const extensions = objects.filter((object) => object.type === 'headerExtension');
   return [...objects, ...extensions.flatMap((extension) => flattenObjects(extension.objects))];
@@ -193,6 +195,8 @@ export function flattenObjects(objects: readonly HeaderObject[]): HeaderObject[]
 /**
  * Returns the streams that the objects declare (asf.md 3.2, 4.1). If a number is declared twice, the first counts, and
  * a visible one takes precedence over a hidden one. Number 0 is ignored.
+ *
+ * @public
  */
 export function findStreams(objects: readonly HeaderObject[]): StreamProperties[] {
   const all = flattenObjects(objects);

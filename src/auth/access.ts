@@ -15,7 +15,7 @@ export interface AccessRule {
   readonly trusted?: readonly string[] | undefined;
 }
 
-/** An {@link AccessRule} prepared for lookups. */
+/** An {@link AccessRule} prepared for lookups. @public */
 export interface Rule {
   readonly addresses: AddressList | undefined;
   readonly trusted: AddressList;

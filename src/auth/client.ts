@@ -21,6 +21,7 @@ import { ntowfV1 } from './ntlm/keys.js';
 import { messageType } from './ntlm/messages.js';
 import { ACCEPTED_SCHEMES, ALL_SCHEMES, SCHEME_NAMES, schemeOf } from './schemes.js';
 
+/** @public */
 export interface ClientAuthenticatorOptions {
   /** For servers (401): `user`, or `DOMAIN\user` for NTLM. */
   readonly server?: UserCredentials | undefined;
@@ -32,7 +33,7 @@ export interface ClientAuthenticatorOptions {
   readonly basicInClear?: boolean | undefined;
 }
 
-/** A request, as far as its credentials depend on it. */
+/** A request, as far as its credentials depend on it. @public */
 export interface SignedRequest {
   readonly method: string;
   /** As in the request line. */
@@ -43,7 +44,7 @@ export interface SignedRequest {
   readonly origin?: string | undefined;
 }
 
-/** A response with status 401 or 407, and the request that it answers. */
+/** A response with status 401 or 407, and the request that it answers. @public */
 export interface ClientChallenge extends SignedRequest {
   readonly status: number;
   readonly headers: HeaderFields;
@@ -56,7 +57,7 @@ export interface ClientChallenge extends SignedRequest {
   readonly persistent?: boolean | undefined;
 }
 
-/** The source of an HTTP client's credentials; {@link ClientAuthenticator} is one. */
+/** The source of an HTTP client's credentials; {@link ClientAuthenticator} is one. @public */
 export interface HttpAuthenticator {
   /** For X-Accept-Authentication, in order of preference. */
   readonly schemes: readonly string[];
@@ -77,6 +78,8 @@ const WORKSTATION = hostname().split('.')[0]!.toUpperCase().slice(0, 15);
  * Answers challenges with a user's password (RFC 9110 11). It prefers Negotiate (NTLM in SPNEGO), then NTLM, Digest
  * with SHA-256, Digest with MD5 and Basic, whatever the server prefers. Basic is used with TLS, on this host and for
  * proxies, unless it is allowed everywhere. A password that a server has refused is not sent to it again.
+ *
+ * @public
  */
 export class ClientAuthenticator implements HttpAuthenticator {
   readonly schemes: readonly string[];

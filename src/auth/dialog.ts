@@ -1,6 +1,6 @@
 import type { Challenge } from '../refusal.js';
 
-/** The schemes that a server can offer; `SCHEME_NAMES` has their names in header fields. */
+/** The schemes that a server can offer; `SCHEME_NAMES` has their names in header fields. @public */
 export type Scheme = 'negotiate' | 'ntlm' | 'digest' | 'basic';
 
 /** A client's credentials, or one step of its handshake. */

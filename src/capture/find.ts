@@ -11,15 +11,20 @@ import {
   whyNotExecutable,
 } from './places.js';
 
-/** The encoders for the old Windows Media codecs that an ffmpeg may have; no ffmpeg can encode the newer ones. */
+/**
+ * The encoders for the old Windows Media codecs that an ffmpeg may have; no ffmpeg can encode the newer ones.
+ *
+ * @public
+ */
 export const windowsMediaEncoders = ['wmv1', 'wmv2', 'msmpeg4', 'msmpeg4v2', 'wmav1', 'wmav2'] as const;
 
+/** @public */
 export type WindowsMediaEncoder = (typeof windowsMediaEncoders)[number];
 
 /** The encoders that an ffmpeg needs to be chosen automatically. */
 const requiredEncoders = ['wmv2', 'wmav2'] as const satisfies readonly WindowsMediaEncoder[];
 
-/** An ffmpeg that was examined. */
+/** An ffmpeg that was examined. @public */
 export interface FfmpegCandidate {
   /** The program's path, or the name that was looked up without success. */
   readonly path: string;
@@ -32,7 +37,7 @@ export interface FfmpegCandidate {
   readonly encoders?: readonly WindowsMediaEncoder[];
 }
 
-/** The chosen ffmpeg. */
+/** The chosen ffmpeg. @public */
 export interface FfmpegInfo {
   readonly path: string;
   readonly version: string;
@@ -42,6 +47,7 @@ export interface FfmpegInfo {
   readonly tried: readonly FfmpegCandidate[];
 }
 
+/** @public */
 export interface FindFfmpegOptions {
   /** The value of --ffmpeg: a path, or a name to look up on PATH. No other candidate is tried. */
   readonly explicit?: string | undefined;
@@ -64,6 +70,7 @@ const MAX_ON_PATH = 8;
  * another.
  *
  * @throws WmError WM_FFMPEG_MISSING if the named one is unusable (the message names it), or no usable one was found
+ * @public
  */
 export async function findFfmpeg(options: FindFfmpegOptions = {}): Promise<FfmpegInfo> {
   const tried: FfmpegCandidate[] = [];
@@ -84,6 +91,8 @@ export async function findFfmpeg(options: FindFfmpegOptions = {}): Promise<Ffmpe
 /**
  * Examines every ffmpeg that {@link findFfmpeg} considers, for `wmcast doctor`. The one it would choose is the first
  * without a problem, unless a named one comes before it. Never throws.
+ *
+ * @public
  */
 export async function inspectFfmpegs(options: FindFfmpegOptions = {}): Promise<FfmpegCandidate[]> {
   const all: FfmpegCandidate[] = [];

@@ -1,8 +1,9 @@
 import { hidePasswords } from '../errors.js';
 
+/** @public */
 export type LogLevel = 'error' | 'warning' | 'info';
 
-/** One line of ffmpeg's log. */
+/** One line of ffmpeg's log. @public */
 export interface LogLine {
   readonly level: LogLevel;
   /** The line for a person to read: without level and address, and with passwords in URLs hidden. */

@@ -2,16 +2,18 @@ import { checkTexts } from '../asf/edit.js';
 import { WmError } from '../errors.js';
 import type { WindowsMediaEncoder } from './find.js';
 
+/** @public */
 export type VideoEncoder = Extract<WindowsMediaEncoder, 'wmv1' | 'wmv2' | 'msmpeg4' | 'msmpeg4v2'>;
+/** @public */
 export type AudioEncoder = Extract<WindowsMediaEncoder, 'wmav1' | 'wmav2'>;
 
-/** A picture's width and height in pixels. */
+/** A picture's width and height in pixels. @public */
 export interface Size {
   readonly width: number;
   readonly height: number;
 }
 
-/** Texts for the header; players show them. */
+/** Texts for the header; players show them. @public */
 export interface CaptureMetadata {
   readonly title?: string | undefined;
   readonly author?: string | undefined;
@@ -19,7 +21,7 @@ export interface CaptureMetadata {
   readonly comment?: string | undefined;
 }
 
-/** What to capture and how to encode it. */
+/** What to capture and how to encode it. @public */
 export interface CaptureOptions {
   /**
    * `test` (default): a moving picture with a running clock and a 440 Hz tone that beeps an octave higher every second.

@@ -3,10 +3,10 @@ import { access, stat } from 'node:fs/promises';
 import { delimiter, join, resolve } from 'node:path';
 import { systemErrorCode, systemErrorReason } from '../media/system-error.js';
 
-/** Where a candidate was found. */
+/** Where a candidate was found. @public */
 export type FfmpegOrigin = '--ffmpeg' | 'FFMPEG_PATH' | 'PATH' | 'ffmpeg-static' | '@ffmpeg-installer/ffmpeg';
 
-/** A package that contains an ffmpeg program. */
+/** A package that contains an ffmpeg program. @public */
 export interface FfmpegPackage {
   readonly origin: FfmpegOrigin;
   /**

@@ -14,6 +14,7 @@ import { type FfmpegInfo, findFfmpeg } from './find.js';
 import { EncoderLog, type LogLine } from './log.js';
 import { type CaptureOptions, type CompleteCaptureOptions, completeOptions, rateWithOverhead } from './options.js';
 
+/** @public */
 export interface CaptureSourceOptions extends CaptureOptions {
   /** The result of {@link findFfmpeg}; default: it is called when the capture starts. */
   readonly ffmpeg?: FfmpegInfo | undefined;
@@ -42,6 +43,7 @@ type Outcome = { readonly type: 'ended' | 'stalled' | 'text' } | { readonly type
  *
  * @throws WmError WM_NO_INPUT, WM_BAD_INPUT, WM_FFMPEG_MISSING, WM_FFMPEG_FAILED, or WM_USAGE (also from the
  *   constructor, see {@link completeOptions})
+ * @public
  */
 export class CaptureSource implements AsfSource {
   readonly #options: CaptureSourceOptions;

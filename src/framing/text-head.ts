@@ -3,7 +3,7 @@ import { WmError } from '../errors.js';
 /** The largest request or response head; anything longer is refused with 431. */
 export const MAX_HEAD_SIZE = 16 * 1024;
 
-/** Header fields in their order, with duplicates; names are compared without regard to case (RFC 9110 5.1). */
+/** Header fields in their order, with duplicates; names are compared without regard to case (RFC 9110 5.1). @public */
 export class HeaderFields {
   readonly entries: ReadonlyArray<readonly [name: string, value: string]>;
 
@@ -136,6 +136,7 @@ export function parseFields(lines: readonly string[], malformed: (message: strin
   return new HeaderFields(entries);
 }
 
+/** @public */
 export type Field = readonly [name: string, value: string];
 
 /** Serialises a head. @throws WmError WM_FAILED for a field that HTTP forbids */

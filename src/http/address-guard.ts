@@ -2,7 +2,11 @@ import { BlockList, isIP, isIPv6 } from 'node:net';
 import type { AddressList } from './address-list.js';
 import { isLoopback, plainAddress } from './addresses.js';
 
-/** Decides which addresses may be connected to. It is asked about the address itself, after its name was resolved. */
+/**
+ * Decides which addresses may be connected to. It is asked about the address itself, after its name was resolved.
+ *
+ * @public
+ */
 export interface AddressGuard {
   /** @param address IPv4 or IPv6 */
   allows(address: string): boolean;

@@ -2,7 +2,7 @@ import { BlockList, isIP, isIPv6 } from 'node:net';
 import { WmError } from '../errors.js';
 import { plainAddress } from './addresses.js';
 
-/** A list of IPv4 and IPv6 addresses and networks. */
+/** A list of IPv4 and IPv6 addresses and networks. @public */
 export interface AddressList {
   /**
    * @param address as in a socket

@@ -3,7 +3,7 @@ import { isIPv6 } from 'node:net';
 import { devNull } from 'node:os';
 import { plainAddress } from './addresses.js';
 
-/** The limits on the connections of a listener. */
+/** The limits on the connections of a listener. @public */
 export interface AdmissionOptions {
   /** Simultaneous connections, all addresses together. */
   readonly connections: number;
@@ -26,6 +26,8 @@ const MAX_RESERVE = 32;
 /**
  * Decides which connections are accepted, for one listener or for several together. One address cannot take them all,
  * and an operator on this host always gets in. Refused connections are reported once a minute.
+ *
+ * @public
  */
 export class Admission {
   readonly #options: AdmissionOptions;

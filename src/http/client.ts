@@ -42,13 +42,13 @@ export class ConnectionReuse {
   }
 }
 
-/** A response with its whole body. */
+/** A response with its whole body. @public */
 export interface ClientResponse {
   readonly head: ResponseHead;
   readonly body: Buffer;
 }
 
-/** A response whose body is read as it arrives. */
+/** A response whose body is read as it arrives. @public */
 export interface StreamedResponse {
   readonly head: ResponseHead;
   /** Bytes of the head, its empty line included. */
@@ -56,6 +56,7 @@ export interface StreamedResponse {
   readonly body: ResponseBody;
 }
 
+/** @public */
 export interface SendOptions {
   /** Of HTTP/1.x; default 1. */
   readonly minorVersion?: 0 | 1 | undefined;
@@ -63,6 +64,7 @@ export interface SendOptions {
   readonly streamed?: boolean | undefined;
 }
 
+/** @public */
 export interface ConnectOptions extends Endpoint {
   /** Time limit for connecting, in ms; default 10000. */
   readonly timeout?: number;
@@ -86,6 +88,8 @@ interface Outstanding {
  * The client side of an HTTP connection for requests whose body may last for days. The body is written piece by piece
  * with back-pressure while the response, possibly an early one, is awaited. Responses are matched to requests in order
  * (RFC 9112 9.3.2).
+ *
+ * @public
  */
 export class HttpClient {
   /** The address of the other side when the connection was made. */

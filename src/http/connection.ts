@@ -4,7 +4,7 @@ import { connect as connectTls, rootCertificates, type TLSSocket } from 'node:tl
 import { messageOf, WmError } from '../errors.js';
 import type { AddressGuard } from './address-guard.js';
 
-/** Which certificates to trust. */
+/** Which certificates to trust. @public */
 export interface TlsTrust {
   /** Certificates of authorities, or of the server itself, in PEM; they are trusted in addition to the system's. */
   readonly ca?: string | undefined;
@@ -12,7 +12,7 @@ export interface TlsTrust {
   readonly insecure?: boolean | undefined;
 }
 
-/** Where and how to connect. */
+/** Where and how to connect. @public */
 export interface Endpoint {
   /** A name or an address, without brackets. */
   readonly host: string;

@@ -1,6 +1,6 @@
 import { trimBlanks } from '../framing/text-head.js';
 
-/** A cookie from a Cookie or Set-Cookie header. */
+/** A cookie from a Cookie or Set-Cookie header. @public */
 export interface Cookie {
   readonly name: string;
   readonly value: string;

@@ -1,4 +1,4 @@
-/** A user and a password. Never part of a message. */
+/** A user and a password. Never part of a message. @public */
 export interface Credentials {
   readonly user: string;
   readonly password: string;

@@ -4,6 +4,7 @@ import type { TlsTrust } from './connection.js';
 import { PLAYER_PRODUCT } from './product.js';
 import { statusError } from './status-error.js';
 
+/** @public */
 export interface FetchOptions {
   /** Time limit for connecting, and for the response, in ms; default 10000. */
   readonly timeout?: number | undefined;

@@ -1,6 +1,6 @@
 import type { Endpoint, TlsTrust } from './connection.js';
 
-/** The parts of an http:// or https:// URL, without user, password and fragment. */
+/** The parts of an http:// or https:// URL, without user, password and fragment. @public */
 export interface HttpUrl {
   /** True for https: the connection uses TLS. */
   readonly secure: boolean;

@@ -33,6 +33,7 @@ export interface RequestHead {
   readonly headers: HeaderFields;
 }
 
+/** @public */
 export interface ResponseHead {
   readonly status: number;
   readonly reason: string;

@@ -12,7 +12,7 @@ export interface Peer {
   readonly local: boolean;
 }
 
-/** Which peers are proxies that announce their clients by the PROXY protocol. */
+/** Which peers are proxies that announce their clients by the PROXY protocol. @public */
 export interface ProxyOptions {
   readonly addresses: AddressList;
   /** A listed proxy sent no header: one sentence, at most once a minute. */

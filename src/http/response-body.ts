@@ -1,6 +1,6 @@
 import type { WmError } from '../errors.js';
 
-/** The connection, as far as a body needs it. */
+/** The connection, as far as a body needs it. @public */
 export interface BodyFlow {
   /** The body is not being read: stop reading the connection. */
   pause(): void;
@@ -22,6 +22,8 @@ interface Waiter {
 /**
  * The body of a response, read as it arrives. At most 256 KiB wait for the reader; then the connection is paused, so
  * that the server slows down to the reader's pace.
+ *
+ * @public
  */
 export class ResponseBody {
   readonly #flow: BodyFlow;

@@ -9,7 +9,7 @@ import type { AsfEvent, AsfSink } from './events.js';
 import { markGrowing } from './growing.js';
 import { systemErrorCode, systemErrorReason } from './system-error.js';
 
-/** The file operations that the archive needs; a `FileHandle` of node:fs/promises has them. */
+/** The file operations that the archive needs; a `FileHandle` of node:fs/promises has them. @public */
 export interface ArchiveFile {
   write(bytes: Buffer, offset: number, length: number, position: number | null): Promise<{ bytesWritten: number }>;
   truncate(length: number): Promise<void>;
@@ -18,6 +18,7 @@ export interface ArchiveFile {
   close(): Promise<void>;
 }
 
+/** @public */
 export interface ArchiveOptions {
   /** Bytes that may wait for the disk before `write` asks its caller to wait; default 4 MiB. */
   readonly queue?: number | undefined;
@@ -41,7 +42,7 @@ export interface ArchiveOptions {
   readonly open?: ((path: string, flags: 'w' | 'wx') => Promise<ArchiveFile>) | undefined;
 }
 
-/** One file of an archive. */
+/** One file of an archive. @public */
 export interface ArchivedFile {
   readonly path: string;
   /** Number of data packets in the file. */
@@ -81,6 +82,8 @@ const FREE_EXPANSION = 64 * 1024 * 1024;
  *
  * Nothing is dropped silently: if writing fails, the promise of a `write`, or of `close`, is rejected once with WM_DISK
  * and a statement of what is safe. After that everything is ignored.
+ *
+ * @public
  */
 export class ArchiveSink implements AsfSink {
   readonly #path: string;

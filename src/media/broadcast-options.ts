@@ -3,6 +3,7 @@ import type { DataPacket } from '../asf/packet.js';
 import type { EndEvent } from './events.js';
 import type { BroadcastPacket, HeaderCause } from './wire.js';
 
+/** @public */
 export interface BroadcastOptions {
   /** Media in ms that a new player gets at once by default; at least the preroll. */
   readonly burst?: number;
@@ -26,7 +27,7 @@ export interface BroadcastOptions {
   readonly now?: () => number;
 }
 
-/** Counters since the broadcast began; bytes and packets, not rates. */
+/** Counters since the broadcast began; bytes and packets, not rates. @public */
 export interface BroadcastCounters {
   packetsIn: number;
   bytesIn: number;
@@ -40,6 +41,8 @@ export interface BroadcastCounters {
 /**
  * Takes every packet as soon as it arrives, and no earlier ones. For datagram senders: a batch would overflow the
  * receivers' buffers. A follower holds the broadcast.
+ *
+ * @public
  */
 export interface Follower {
   /**
@@ -57,9 +60,10 @@ export interface Follower {
   ended(event: EndEvent): void;
 }
 
-/** Releases the hold; a second call does nothing. */
+/** Releases the hold; a second call does nothing. @public */
 export type Release = () => void;
 
+/** @public */
 export interface JoinOptions {
   /** Number of the first unit; default 0, or with `numbers: 'lane'` the lane's number. */
   readonly number?: number;

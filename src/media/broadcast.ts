@@ -34,6 +34,8 @@ const LOW_LATENCY_BURST = 1_000;
  * Packets are prepared once, kept for the burst that lets a new player start at a key frame with some seconds in hand,
  * and delivered in batches. A source that comes back with the same layout continues the timeline as if it had never
  * left. One with another header, or that has ended its entry, is announced to the players as a new entry.
+ *
+ * @public
  */
 export class Broadcast implements AsfSink {
   readonly counters: BroadcastCounters = {

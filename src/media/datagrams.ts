@@ -1,14 +1,14 @@
 import type { PlayerOutput, WireBatch } from './wire.js';
 
-/** Called when the operating system has taken a datagram, or failed to. */
+/** Called when the operating system has taken a datagram, or failed to. @public */
 export type SendDone = (error: Error | null, bytes: number) => void;
 
-/** The part of a `dgram.Socket` that sends datagrams. */
+/** The part of a `dgram.Socket` that sends datagrams. @public */
 export interface DatagramSender {
   send(bytes: Buffer, offset: number, length: number, port: number, address: string, done: SendDone): void;
 }
 
-/** A clock and its timer, injected so that tests need not wait. */
+/** A clock and its timer, injected so that tests need not wait. @public */
 export interface TickClock {
   /** Monotonic, in ms. */
   now(): number;
@@ -16,6 +16,7 @@ export interface TickClock {
   every(milliseconds: number, tick: () => void): () => void;
 }
 
+/** @public */
 export interface DatagramOutputOptions {
   readonly sender: DatagramSender;
   /** The destination of all datagrams: the address that the player's connection comes from. */
@@ -53,7 +54,7 @@ const systemTicks: TickClock = {
   },
 };
 
-/** The one timer of all players that get datagrams; it runs while something is waiting. */
+/** The one timer of all players that get datagrams; it runs while something is waiting. @public */
 export class DatagramPacer {
   readonly #clock: TickClock;
   readonly #waiting = new Set<DatagramOutput>();
@@ -98,6 +99,8 @@ interface Queued {
 /**
  * Sends datagrams to a player, one for each unit: at most 8 kB every 4 ms, at most the granted rate, in order, but
  * resent units first. Copies nothing: the queue holds references to batches that players share.
+ *
+ * @public
  */
 export class DatagramOutput implements PlayerOutput {
   readonly framing = 'datagrams';

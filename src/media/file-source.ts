@@ -17,6 +17,7 @@ import { SingleReading, withEnd } from './source.js';
 import { systemErrorCode, systemErrorReason } from './system-error.js';
 import { Timeline } from './timeline.js';
 
+/** @public */
 export interface FileSourceOptions {
   /** An ASF file (`.asf`, `.wmv`, `.wma`), or `-` for standard input. */
   readonly path: string;
@@ -52,6 +53,7 @@ const EARLY = 100;
  * @throws WmError WM_NO_INPUT if the file cannot be opened or read, WM_BAD_INPUT if it is empty, a folder or without
  *   packets, WM_ASF_MALFORMED if it is not ASF (the message says what it looks like); immediately WM_USAGE for a loop
  *   of standard input and for texts that are too long
+ * @public
  */
 export function fileSource(options: FileSourceOptions): AsfSource {
   return new FileSource(options);

@@ -11,7 +11,7 @@ import {
   type WirePacket,
 } from './wire.js';
 
-/** The limits that a lane keeps for its players. */
+/** The limits that a lane keeps for its players. @public */
 export interface LaneLimits {
   /** Bytes that may wait for a player before packets are dropped for it. */
   readonly backlog: number;
@@ -21,7 +21,7 @@ export interface LaneLimits {
   readonly cleanStart: number;
 }
 
-/** The counts of one delivery. */
+/** The counts of one delivery. @public */
 export interface Delivery {
   bytes: number;
   skippedPackets: number;
@@ -34,7 +34,7 @@ export function newTotals(): Delivery {
   return { bytes: 0, skippedPackets: 0, droppedPlayers: 0, uncleanStarts: 0 };
 }
 
-/** The context of a delivery. */
+/** The context of a delivery. @public */
 export interface Moment {
   readonly limits: LaneLimits;
   /** The broadcast's clock in ms. */
@@ -68,7 +68,7 @@ interface SentRun {
   readonly after: number;
 }
 
-/** A player's place in a broadcast. Kept small: there are thousands. */
+/** A player's place in a broadcast. Kept small: there are thousands. @public */
 export class Player {
   readonly session: PlayerSession;
   group: Group | undefined;
@@ -158,6 +158,8 @@ interface Piece {
  * If a protocol counts the packets of each session, two players that joined at different packets need different bytes.
  * But the numbers differ by a constant, of which the wire shows only some bits. So a batch is written once for each
  * difference ("phase") in use, and players of a phase share the very same Buffer.
+ *
+ * @public
  */
 export class Group {
   readonly lane: Lane;

@@ -10,7 +10,7 @@ import {
   writeRun,
 } from './wire.js';
 
-/** A choice of streams, and the kept packets of these streams. */
+/** A choice of streams, and the kept packets of these streams. @public */
 export class Lane {
   readonly choice: LaneChoice;
   readonly #header: AsfHeader;

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** A clock, injected so that tests need not wait. */
+/** A clock, injected so that tests need not wait. @public */
 export interface Clock {
   /** Monotonic, in ms. */
   now(): number;

@@ -9,6 +9,8 @@ const MAX_ID = 0xffff_ffff;
 
 /**
  * One item to play. `S` is the type of its location: a text as written in a file, or what that text was resolved to.
+ *
+ * @public
  */
 export interface PlaylistMedia<S = string> {
   readonly kind: 'media';
@@ -33,22 +35,23 @@ export interface PlaylistMedia<S = string> {
   readonly place?: string;
 }
 
-/** Items in sequence, all of them `repeat` times: 1 or more, `Infinity` for ever. */
+/** Items in sequence, all of them `repeat` times: 1 or more, `Infinity` for ever. @public */
 export interface PlaylistSequence<S = string> {
   readonly kind: 'seq';
   readonly items: readonly PlaylistNode<S>[];
   readonly repeat: number;
 }
 
-/** Plays the first alternative that can be played, then whatever follows the switch. */
+/** Plays the first alternative that can be played, then whatever follows the switch. @public */
 export interface PlaylistSwitch<S = string> {
   readonly kind: 'switch';
   readonly alternatives: readonly PlaylistNode<S>[];
 }
 
+/** @public */
 export type PlaylistNode<S = string> = PlaylistMedia<S> | PlaylistSequence<S> | PlaylistSwitch<S>;
 
-/** A playlist entry at its position in the course of the playlist. */
+/** A playlist entry at its position in the course of the playlist. @public */
 export interface PlaylistEntry<S = string> extends PlaylistMedia<S> {
   /**
    * 1 to 4294967295, for playlist-gen-id and playlist-seek-id (MS-WMSP 2.2.1.4.18, 2.2.1.4.19). Every entry of the
@@ -96,8 +99,10 @@ function presentedAlike<S>(one: PlaylistMedia<S>, other: PlaylistMedia<S>): bool
  * A part of the course. Its positions are numbered from 0: a sequence takes those of its items once for each round, a
  * switch those of all its alternatives, of which only one is played. So each position is one entry, found without
  * unrolling.
+ *
+ * @public
  */
-interface Span<S> {
+export interface Span<S> {
   readonly node: PlaylistNode<S>;
   /** Positions in one round. */
   readonly round: number;
@@ -108,7 +113,11 @@ interface Span<S> {
   readonly starts: readonly number[];
 }
 
-/** A server-side playlist (MS-WMSP 1.3, MS-MSSOD 1.1). It is immutable; any number of cursors may walk through it. */
+/**
+ * A server-side playlist (MS-WMSP 1.3, MS-MSSOD 1.1). It is immutable; any number of cursors may walk through it.
+ *
+ * @public
+ */
 export class Playlist<S = string> {
   readonly items: readonly PlaylistNode<S>[];
   /** How often it plays, 1 or more; Infinity for ever. */
@@ -248,6 +257,8 @@ function childAt(starts: readonly number[], offset: number): number {
  * The position of one player (or one broadcast) in a playlist. It begins at the first entry. `next`, `fail` and
  * `previous` are for changes that happen on their own; `skip` and `seek` for requests of the player, which {@link
  * PlaylistMedia.noSkip} may forbid.
+ *
+ * @public
  */
 export class PlaylistCursor<S = string> {
   readonly #playlist: Playlist<S>;

@@ -8,10 +8,10 @@ import type { Playlist, PlaylistCursor, PlaylistMedia } from './playlist.js';
 import { SingleReading, withEnd } from './source.js';
 import { Timeline } from './timeline.js';
 
-/** An entry of a programme. */
+/** An entry of a programme. @public */
 export type ProgrammeEntry<S> = PlaylistMedia<S> & { readonly duration?: number };
 
-/** An entry that has been opened. */
+/** An entry that has been opened. @public */
 export interface OpenedEntry {
   readonly source: AsfSource;
   /** True if the source sets the pace itself, as live streams do. */
@@ -20,13 +20,14 @@ export interface OpenedEntry {
   readonly key?: string | undefined;
 }
 
-/** What is played in one round. */
+/** What is played in one round. @public */
 export interface ProgrammeRound<S> {
   readonly playlist: Playlist<S>;
   /** True to ask for another round after this one; false if the programme ends with the playlist. */
   readonly again: boolean;
 }
 
+/** @public */
 export interface ProgrammeOptions<S> {
   /** Reads what to play, at the start of each round. */
   readonly round: () => Promise<ProgrammeRound<S>>;
@@ -35,7 +36,7 @@ export interface ProgrammeOptions<S> {
   readonly clock?: Clock | undefined;
 }
 
-/** Opens one of the sources of an entry. */
+/** Opens one of the sources of an entry. @public */
 export type OpenEntry<S> = (source: S, entry: ProgrammeEntry<S>) => OpenedEntry | Promise<OpenedEntry>;
 
 const MORE: EndEvent = { type: 'end', moreEntries: true, reason: 1 };
@@ -50,6 +51,8 @@ const MAX_INJECTED = 1_000;
  * A playlist that is played once for everybody, at its own pace: all who take it are at the same moment of the same
  * entry. Entries follow one another as an encoder sends them (MS-WMHTTP 3.1.4.4): an end that announces more entries,
  * then the next header.
+ *
+ * @public
  */
 export class Programme<S> {
   readonly #options: ProgrammeOptions<S>;

@@ -5,6 +5,7 @@ import type { AsfEvent, AsfSink } from './events.js';
  *
  * @param observe called with each event after the sinks have taken it
  * @throws any error of the source or a sink; the sinks are not closed
+ * @public
  */
 export async function pump(
   events: AsyncIterable<AsfEvent>,

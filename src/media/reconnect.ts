@@ -1,7 +1,7 @@
 import { type ErrorCode, WmError } from '../errors.js';
 import { type Clock, systemClock } from './pacing.js';
 
-/** When to reconnect after a connection broke. */
+/** When to reconnect after a connection broke. @public */
 export interface ReconnectPolicy {
   /** Failed attempts in a row that are allowed; Infinity never gives up, 0 never reconnects. */
   readonly retries: number;
@@ -13,7 +13,7 @@ export interface ReconnectPolicy {
   readonly maxDelay?: number | undefined;
 }
 
-/** A report that a connection has broken and will be made again. */
+/** A report that a connection has broken and will be made again. @public */
 export interface ReconnectReport {
   readonly error: WmError;
   /** 1 for the first in a row. */

@@ -2,6 +2,7 @@ import type { AsfEvent, AsfSource, EndEvent } from './events.js';
 import { MediaTime } from './media-time.js';
 import { SingleReading } from './source.js';
 
+/** @public */
 export interface SequenceOptions {
   /** Functions that open the entries; each is called in the entry's turn. */
   readonly entries: ReadonlyArray<() => AsfSource | Promise<AsfSource>>;
@@ -21,6 +22,8 @@ const MORE: EndEvent = { type: 'end', moreEntries: true, reason: 1 };
  *
  * The iteration throws the error of an entry, after an end event if there was a header, if a whole round of entries
  * yielded nothing.
+ *
+ * @public
  */
 export class Sequence implements AsfSource {
   readonly #options: SequenceOptions;

@@ -2,6 +2,7 @@ import { type DataPacket, type Payload, parsePacket } from '../asf/packet.js';
 import { rebasePacket } from '../asf/rebase.js';
 import { RestartDetector } from './packet-clock.js';
 
+/** @public */
 export interface TimelineOptions {
   /**
    * True to treat presentation times of a stream that go back as a restart of the source (asf.md 10.6), like {@link
@@ -33,6 +34,8 @@ const FORWARD_JUMP = 10_000;
  * that came back), to one run (asf.md 10.6): presentation times continue where the last object ended, send times never
  * go back, and media object numbers continue, so that half an object of one run never meets a fragment of the next.
  * Times are in ms modulo 2^32. Packets of the first run pass unchanged.
+ *
+ * @public
  */
 export class Timeline {
   readonly #streams = new Map<number, StreamState>();

@@ -1,7 +1,7 @@
 import type { AsfHeader } from '../asf/header.js';
 import type { EndEvent } from './events.js';
 
-/** A data packet of a broadcast in the form that the lanes take. */
+/** A data packet of a broadcast in the form that the lanes take. @public */
 export interface BroadcastPacket {
   /** Number of the packet in the virtual ASF file that the broadcast is, from 0 for each header (MS-WMSP 2.2.3.1.2). */
   readonly location: number;
@@ -17,7 +17,7 @@ export interface BroadcastPacket {
   readonly keyStreams: readonly number[];
 }
 
-/** An ASF data packet for players, without its padding. */
+/** An ASF data packet for players, without its padding. @public */
 export interface WirePacket {
   /** Number of the packet in the (virtual) ASF file. */
   readonly location: number;
@@ -26,7 +26,7 @@ export interface WirePacket {
   readonly followed?: boolean;
 }
 
-/** A choice of streams. Players with the same choice share its packets, whatever protocol they speak. */
+/** A choice of streams. Players with the same choice share its packets, whatever protocol they speak. @public */
 export interface LaneChoice {
   /** Choices with the same key are the same choice. */
   readonly key: string;
@@ -42,6 +42,8 @@ export const EVERY_STREAM: LaneChoice = { key: 'all', select: ({ wire }) => wire
 /**
  * How a protocol writes packets: as frames of a byte stream, or as datagrams. Pure functions; players whose formats
  * have the same key are sent the same bytes wherever their numbers agree.
+ *
+ * @public
  */
 export interface WireFormat {
   /** The protocol, and the constants of its frames: channel, incarnation, SSRC, largest datagram. */
@@ -68,14 +70,14 @@ export interface WireFormat {
   write(into: Buffer, at: number, packet: WirePacket, unit: number, number: number): number;
 }
 
-/** Units ready to send, in order. May be shared by many players, and does not change. */
+/** Units ready to send, in order. May be shared by many players, and does not change. @public */
 export interface WireBatch {
   readonly bytes: Buffer;
   /** Where each unit ends in `bytes`, ascending; byte streams ignore it. */
   readonly ends: readonly number[];
 }
 
-/** The destination of a player's units. */
+/** The destination of a player's units. @public */
 export interface PlayerOutput {
   /** `datagrams` sends each unit as its own datagram, and keeps what is needed to resend it. */
   readonly framing: 'stream' | 'datagrams';
@@ -100,7 +102,7 @@ export const NOWHERE: PlayerOutput = {
   destroy: () => undefined,
 };
 
-/** The start of a player. */
+/** The start of a player. @public */
 export interface FirstPacket {
   /** Number of the first unit, unbounded. */
   readonly number: number;
@@ -110,7 +112,7 @@ export interface FirstPacket {
   readonly lead: number;
 }
 
-/** What a player wants: a choice of streams in the format of its protocol. */
+/** What a player wants: a choice of streams in the format of its protocol. @public */
 export interface Wanted {
   readonly choice: LaneChoice;
   readonly wire: WireFormat;
@@ -119,10 +121,12 @@ export interface Wanted {
 /**
  * Why another header applies: `entry`: the source ended an entry and began the next one, which may have an equal
  * header; `layout`: the streams have changed.
+ *
+ * @public
  */
 export type HeaderCause = 'entry' | 'layout';
 
-/** A player's session, as the broadcast sees it. */
+/** A player's session, as the broadcast sees it. @public */
 export interface PlayerSession {
   /** Read each time, since a session may move to another connection. */
   readonly output: PlayerOutput;
@@ -137,14 +141,14 @@ export interface PlayerSession {
   ended(event: EndEvent): void;
 }
 
-/** A packet that a player may begin with: `start` replaces `bytes` where they differ. */
+/** A packet that a player may begin with: `start` replaces `bytes` where they differ. @public */
 export interface LaneEntry extends WirePacket {
   readonly start: WirePacket | undefined;
   readonly cleanStart: boolean;
   readonly time: number;
 }
 
-/** A unit that a player was sent. */
+/** A unit that a player was sent. @public */
 export interface SentUnit {
   readonly packet: WirePacket;
   /** Counted from 0 within the packet. */

@@ -5,7 +5,7 @@ import { isMulticastAddress } from '../announce/nsc.js';
 import { WmError } from '../errors.js';
 import { systemErrorReason } from '../media/system-error.js';
 
-/** A multicast group and the interface to reach it by. */
+/** A multicast group and the interface to reach it by. @public */
 export interface GroupAddress {
   /** IPv4 or IPv6. */
   readonly address: string;
@@ -15,6 +15,7 @@ export interface GroupAddress {
   readonly interface?: string | undefined;
 }
 
+/** @public */
 export interface SendingOptions extends GroupAddress {
   /** TTL or hop limit of datagrams, 0 (this host) to 255; default 1: this network only. */
   readonly ttl?: number | undefined;

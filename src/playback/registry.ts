@@ -1,9 +1,9 @@
 import { SessionIds } from './session-ids.js';
 
-/** The purpose of a session: to play, or to feed a publishing point. */
+/** The purpose of a session: to play, or to feed a publishing point. @public */
 export type SessionRole = 'player' | 'publisher';
 
-/** The facts known about a session when it begins. */
+/** The facts known about a session when it begins. @public */
 export interface SessionFacts {
   readonly role: SessionRole;
   /** `WMSP`, `WMHTTP`, `MSBD`, `HTTP` … */
@@ -22,7 +22,7 @@ export interface SessionFacts {
   readonly clientId?: number | undefined;
 }
 
-/** The traffic of a session so far. */
+/** The traffic of a session so far. @public */
 export interface SessionCounts {
   /** Bytes of its streams, including framing. */
   readonly bytes: number;
@@ -32,7 +32,7 @@ export interface SessionCounts {
   readonly lost: number;
 }
 
-/** A session, as its protocol knows it. */
+/** A session, as its protocol knows it. @public */
 export interface RunningSession extends SessionFacts {
   counts(): SessionCounts;
   /** The number of the current playlist entry; undefined outside of playlists. */
@@ -41,7 +41,7 @@ export interface RunningSession extends SessionFacts {
   stop(): void;
 }
 
-/** A session, as operators see it. */
+/** A session, as operators see it. @public */
 export interface SessionInfo extends SessionFacts, SessionCounts {
   /** Identifies the host, the process and the session. */
   readonly id: string;
@@ -50,7 +50,7 @@ export interface SessionInfo extends SessionFacts, SessionCounts {
   readonly since: number;
 }
 
-/** The summary of a session that has ended. */
+/** The summary of a session that has ended. @public */
 export interface SessionReport extends SessionFacts {
   readonly id: string;
   readonly milliseconds: number;
@@ -61,6 +61,7 @@ export interface SessionReport extends SessionFacts {
   readonly bytes: number;
 }
 
+/** @public */
 export interface SessionFilter {
   readonly role?: SessionRole;
   /** The maximum number of sessions in the answer. */
@@ -69,12 +70,14 @@ export interface SessionFilter {
   readonly after?: string;
 }
 
+/** @public */
 export interface SessionList {
   /** The number of all sessions that match the filter. */
   readonly total: number;
   readonly sessions: readonly SessionInfo[];
 }
 
+/** @public */
 export interface SessionRegistryOptions {
   readonly ids?: SessionIds;
   readonly onBegin?: (info: SessionInfo) => void;
@@ -93,6 +96,8 @@ interface Registered {
 /**
  * All sessions, whatever their protocol: the one place that counts, ends and reports them. Asynchronous where other
  * processes and hosts may have to be asked.
+ *
+ * @public
  */
 export class SessionRegistry {
   readonly #options: SessionRegistryOptions;

@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
 
-/** The location of a session: a process of a host, among those that share its publishing points. */
+/** The location of a session: a process of a host, among those that share its publishing points. @public */
 export interface SessionHome {
   /** The number of the host, from 0. */
   readonly node: number;
@@ -8,6 +8,7 @@ export interface SessionHome {
   readonly worker: number;
 }
 
+/** @public */
 export interface SessionIdsOptions extends Partial<SessionHome> {
   /** The maximum number of hosts; default: 1. */
   readonly nodes?: number;
@@ -19,6 +20,8 @@ export interface SessionIdsOptions extends Partial<SessionHome> {
  * The ids of sessions. Each tells where its session lives, so that a request that reaches another process can be passed
  * on. A number tells it by its remainder; with a single process every number remains possible, so strangers have as
  * many to guess from.
+ *
+ * @public
  */
 export class SessionIds {
   readonly home: SessionHome;

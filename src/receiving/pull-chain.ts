@@ -9,7 +9,7 @@ import { randomBytes } from 'node:crypto';
 /** The header field with the pulls that wait for an answer, the first one first, separated by commas. */
 export const PULL_CHAIN_FIELD = 'X-Wmcast-Pulls';
 
-/** The pulls that wait for an answer. */
+/** The pulls that wait for an answer. @public */
 export type PullChain = readonly string[];
 
 /** The maximum number of servers in a chain; longer chains are of no use. */

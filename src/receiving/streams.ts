@@ -5,7 +5,7 @@ import { type AsfHeader, buildHeader, type HeaderObject } from '../asf/header.js
 import { type DataPacket, parsePacket } from '../asf/packet.js';
 import { WmError } from '../errors.js';
 
-/** The wanted streams. */
+/** The wanted streams. @public */
 export interface StreamWish {
   /** Exactly these numbers; takes precedence over `bandwidth`. */
   readonly streams?: readonly number[] | undefined;

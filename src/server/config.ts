@@ -88,7 +88,7 @@ export type PointConfig = z.output<typeof settingsSchema>;
 const PUSH_DEFAULT = { trusted: ['loopback'], users: ['*'] };
 const ADMIN_DEFAULT = { trusted: ['loopback'], groups: ['admin'] };
 
-/** The configuration file of `wmcast serve`; samples/serve.yaml explains each field. */
+/** The configuration file of `wmcast serve`; samples/serve.yaml explains each field. @public */
 export const configSchema = z.strictObject({
   host: z.string().min(1).optional(),
   names: z.array(z.string().regex(/^[^\s/:@]+$/, 'must be the name of a host, such as media.example.com')).default([]),
@@ -152,9 +152,10 @@ export const configSchema = z.strictObject({
     .default({ burst: 3 }),
 });
 
+/** @public */
 export type ServerConfig = z.output<typeof configSchema>;
 
-/** Returns the configuration of a server without a configuration file. */
+/** Returns the configuration of a server without a configuration file. @public */
 export function defaultConfig(): ServerConfig {
   return configSchema.parse({});
 }
@@ -163,6 +164,7 @@ export function defaultConfig(): ServerConfig {
  * Reads a YAML configuration.
  *
  * @throws WmError WM_CONFIG with the file, the line and the problem
+ * @public
  */
 export async function readConfig(file: string): Promise<ServerConfig> {
   let text: string;
@@ -175,7 +177,7 @@ export async function readConfig(file: string): Promise<ServerConfig> {
   return parseConfig(text, file);
 }
 
-/** Parses a configuration like {@link readConfig}; `file` is its name in messages. */
+/** Parses a configuration like {@link readConfig}; `file` is its name in messages. @public */
 export function parseConfig(text: string, file: string): ServerConfig {
   return parseYamlFile(text, file, configSchema).data;
 }

@@ -54,7 +54,7 @@ const MIN_SESSIONS = 1_000;
 // How long a file that was found in the content folder is not looked up again, in ms.
 const PATHS_REMEMBERED = 1_000;
 
-/** The callbacks of a running server. Reports and logs of all protocols come together here. */
+/** The callbacks of a running server. Reports and logs of all protocols come together here. @public */
 export interface ServerEvents {
   point?(event: PointEvent): void;
   /** A player has begun. */
@@ -71,7 +71,7 @@ export interface ServerEvents {
   error?(error: unknown): void;
 }
 
-/** Current figures, and counters since the start. */
+/** Current figures, and counters since the start. @public */
 export interface ServerStats {
   readonly connections: number;
   readonly players: number;
@@ -84,7 +84,7 @@ export interface ServerStats {
   readonly droppedPlayers: number;
 }
 
-/** The media server: publishing points, and the listeners that feed and play them. */
+/** The media server: publishing points, and the listeners that feed and play them. @public */
 export class MediaServer {
   readonly points: PublishingPoints;
   readonly #config: ServerConfig;

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 
-/** The fields of the 44-value log ([MS-WMLOG] 2.2.1). */
+/** The fields of the 44-value log ([MS-WMLOG] 2.2.1). @public */
 export const BASIC_FIELDS = [
   ...['c-ip', 'date', 'time', 'c-dns', 'cs-uri-stem', 'c-starttime', 'x-duration', 'c-rate', 'c-status', 'c-playerid'],
   ...['c-playerversion', 'c-playerlanguage', 'cs-User-Agent', 'cs-Referer', 'c-hostexe', 'c-hostexever', 'c-os'],
@@ -10,13 +10,13 @@ export const BASIC_FIELDS = [
   ...['c-buffercount', 'c-totalbuffertime', 'c-quality', 's-ip', 's-dns', 's-totalclients', 's-cpu-util'],
 ] as const;
 const OPTIONAL = ['cs-url', 'cs-media-name', 'cs-media-role'] as const;
-/** The fields that the 52-value log adds ([MS-WMLOG] 2.2.2). */
+/** The fields that the 52-value log adds ([MS-WMLOG] 2.2.2). @public */
 export const EXTENDED_FIELDS = [
   ...['cs-user-name', 's-session-id', 's-content-path', 'cs-url', 'cs-media-name', 'c-max-bandwidth'],
   ...['cs-media-role', 's-proxied'],
 ] as const;
 
-/** The name of a field of a log ([MS-WMLOG] 2.1). */
+/** The name of a field of a log ([MS-WMLOG] 2.1). @public */
 export type LogField = (typeof BASIC_FIELDS)[number] | (typeof EXTENDED_FIELDS)[number];
 
 /** The number of values in a log line ([MS-WMLOG] 2.2.1, 2.2.2). */
@@ -34,7 +34,7 @@ export const CONNECT_TIME_FIELDS: readonly LogField[] = [
   ...(['c-dns', 'c-ip', 'c-os', 'c-osversion', 'date', 'time', 'c-cpu', 'transport'] as const),
 ];
 
-/** Values by field; an absent field is empty. */
+/** Values by field; an absent field is empty. @public */
 export type LogValues = { readonly [Field in LogField]?: string };
 
 /** The text of an empty value ([MS-WMLOG] 2.2). */

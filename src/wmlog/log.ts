@@ -15,10 +15,12 @@ import { buildXml, isXmlLog, type LogPair, parseXml, type VendorData } from './x
  * The subject of a log: `legacy` for streaming and rendering together ([MS-WMLOG] 2.5); where a client receives content
  * faster than it renders it, `streaming` (2.6) and `rendering` (2.7) separately; `connect-time` for a client that has
  * just begun (2.8).
+ *
+ * @public
  */
 export type LogKind = 'legacy' | 'streaming' | 'rendering' | 'connect-time';
 
-/** A log as data, independent of its form on the wire. */
+/** A log as data, independent of its form on the wire. @public */
 export interface WmLog {
   readonly kind: LogKind;
   /** The fields that are not empty, with acceptable values only. */

@@ -1,13 +1,13 @@
 import { EMPTY, type LogField, type LogValues } from './fields.js';
 import { WmLogError } from './line.js';
 
-/** A name and a value that are not a field: from a content description or a vendor. */
+/** A name and a value that are not a field: from a content description or a vendor. @public */
 export interface LogPair {
   readonly name: string;
   readonly value: string;
 }
 
-/** A vendor's addition to a log, under a name of its own ([MS-WMLOG] 2.4, 3.2). */
+/** A vendor's addition to a log, under a name of its own ([MS-WMLOG] 2.4, 3.2). @public */
 export interface VendorData {
   readonly name: string;
   readonly pairs: readonly LogPair[];

@@ -1,4 +1,4 @@
-/** The features in a Supported header, without their common prefix ([MS-WMSP] 2.2.1.7, [MS-RTSP] 2.2.6.10). */
+/** The features in a Supported header, without their common prefix ([MS-WMSP] 2.2.1.7, [MS-RTSP] 2.2.6.10). @public */
 export type Feature =
   | 'eosmsg'
   | 'fastcache'

@@ -15,7 +15,11 @@ export function formatStartupProfile(profile: StartupProfile): string {
   return parts.map(([name, value]) => `${name}=${value};`).join('');
 }
 
-/** The numbers of each parameter of an X-StartupProfile header, by its name in lower case; a list may be empty. */
+/**
+ * The numbers of each parameter of an X-StartupProfile header, by its name in lower case; a list may be empty.
+ *
+ * @public
+ */
 export type StartupParameters = ReadonlyMap<string, readonly number[]>;
 
 /** Reads an X-StartupProfile header; malformed parameters are ignored. Undefined if no parameter is left. */

@@ -6,6 +6,7 @@ import type { AsfEvent, AsfSource } from '../../media/events.js';
 import { isNscLocation, openNsc } from './open-nsc.js';
 import { MulticastReceiver, type MulticastReceiverOptions } from './receiver.js';
 
+/** @public */
 export interface MsbClientOptions extends Omit<MulticastReceiverOptions, 'nsc' | 'nscUrl' | 'reload'> {
   /** A path or an http:// or https:// URL of an .nsc file. */
   readonly url: string;
@@ -15,7 +16,7 @@ export interface MsbClientOptions extends Omit<MulticastReceiverOptions, 'nsc' |
   readonly read?: (() => Promise<NscFile>) | undefined;
 }
 
-/** The stream that an .nsc file announces. */
+/** The stream that an .nsc file announces. @public */
 export interface MsbDescription {
   /** The URL of the .nsc file, or the Unicast URL while that is received. */
   readonly url: string;
@@ -25,7 +26,7 @@ export interface MsbDescription {
   readonly group: { readonly address: string; readonly port: number };
 }
 
-/** The stream that an .nsc file announces, as a source: see {@link MulticastReceiver}. */
+/** The stream that an .nsc file announces, as a source: see {@link MulticastReceiver}. @public */
 export class MsbClient implements AsfSource {
   readonly #options: MsbClientOptions;
   #nsc: NscFile | undefined;

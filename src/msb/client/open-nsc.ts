@@ -4,6 +4,7 @@ import { WmError } from '../../errors.js';
 import { type FetchOptions, fetchFile } from '../../http/fetch.js';
 import { readSmallFile } from '../../media/small-file.js';
 
+/** @public */
 export interface OpenNscOptions extends FetchOptions {
   readonly onNote?: ((text: string) => void) | undefined;
 }
@@ -20,6 +21,7 @@ export function isNscLocation(text: string): boolean {
  *
  * @throws WmError WM_NO_INPUT if the file does not exist; WM_UNREACHABLE, WM_SERVER_GONE or WM_PROTOCOL if the server
  *   does not deliver it; WM_BAD_INPUT if it is not a usable .nsc file
+ * @public
  */
 export async function openNsc(location: string, options: OpenNscOptions = {}): Promise<NscFile> {
   const place = location.trim();

@@ -11,6 +11,7 @@ import { LogQueue } from './log-queue.js';
 import { isNscLocation } from './open-nsc.js';
 import { type EntryReport, MsbSession, type SessionAction, type SessionOptions, type SessionStats } from './session.js';
 
+/** @public */
 export interface MulticastReceiverOptions extends SessionOptions {
   /** The content of the .nsc file. */
   readonly nsc: NscFile;
@@ -49,6 +50,7 @@ const EVENT_OVERHEAD = 300;
  * The iteration throws:
  * @throws WmError WM_BAD_INPUT if an ASF header of the .nsc file cannot be read, WM_UNREACHABLE if the group cannot be
  *   joined or if nothing arrives and there is no Unicast URL; and any error of the source at the Unicast URL
+ * @public
  */
 export class MulticastReceiver implements AsfSource {
   readonly #options: MulticastReceiverOptions;

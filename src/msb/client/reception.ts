@@ -2,6 +2,7 @@ import { AsfError } from '../../asf/error.js';
 import type { MsbPacket } from '../messages/packet.js';
 import { MAX_SPAN, markPacket, type Protection, protectionOf, recoverPacket } from '../messages/parity.js';
 
+/** @public */
 export interface ReceptionOptions {
   /** Packets that may arrive ahead of a missing one before it counts as lost; default 48. */
   readonly window?: number | undefined;
@@ -11,7 +12,7 @@ export interface ReceptionOptions {
   readonly parityHold?: number | undefined;
 }
 
-/** Counts since the start. */
+/** Counts since the start. @public */
 export interface ReceptionStats {
   /** Data packets received, each counted once. */
   packets: number;

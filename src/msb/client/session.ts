@@ -7,6 +7,7 @@ import { LiveStart } from '../../media/live-start.js';
 import { formatIdOf, type MsbDatagram, MsbError, parseMsbDatagram } from '../messages/packet.js';
 import { MsbReception, type Received, type ReceptionOptions, type ReceptionStats } from './reception.js';
 
+/** @public */
 export interface SessionOptions extends ReceptionOptions {
   /** The Open timer, 10 000 to 30 000 ms; default 20 000. */
   readonly openTimeout?: number | undefined;
@@ -56,7 +57,7 @@ export type SessionAction =
   /** The End of Stream timer has expired; the end event came earlier in the same actions. */
   | { readonly type: 'over' };
 
-/** Counts since the start. */
+/** Counts since the start. @public */
 export interface SessionStats extends ReceptionStats {
   beacons: number;
   /** Datagrams that are neither MSB packets nor Beacons, and packets whose ASF packet cannot be read. */

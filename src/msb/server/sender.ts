@@ -6,6 +6,7 @@ import { isCongested, openSendingSocket, type SendingOptions } from '../group-so
 import { BEACON, MsbError } from '../messages/packet.js';
 import { MsbTransmission } from './transmission.js';
 
+/** @public */
 export interface MulticastOptions extends SendingOptions {
   /** Data packets for each parity packet, 1 to 15; 0 (default) sends none. */
   readonly span?: number | undefined;
@@ -17,7 +18,7 @@ export interface MulticastOptions extends SendingOptions {
   readonly warn?: ((message: string) => void) | undefined;
 }
 
-/** Counts since the start. */
+/** Counts since the start. @public */
 export interface MulticastStats {
   /** Data packets sent. */
   packets: number;
@@ -35,6 +36,8 @@ const BEACON_INTERVALS = { least: 1_000, most: 10_000 };
 /**
  * Sends a stream to a multicast group ([MS-MSB] 3.1). Sends at once: write each packet when it is due. While the stream
  * is idle, Beacon packets tell receivers to keep waiting.
+ *
+ * @public
  */
 export class MulticastSender implements AsfSink {
   readonly stats: MulticastStats = { packets: 0, parityPackets: 0, beacons: 0, bytes: 0, failed: 0 };

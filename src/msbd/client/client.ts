@@ -10,6 +10,7 @@ import { parseMsbdUrl } from './url.js';
 
 export type { MsbdDescription } from './pull-link.js';
 
+/** @public */
 export interface MsbdClientOptions {
   /** `msbd://host[:port][/channel]`, with `?multicast` to request delivery to a group; see parseMsbdUrl. */
   readonly url: string;
@@ -32,7 +33,7 @@ export interface MsbdClientOptions {
   readonly onReconnect?: ((report: ReconnectReport) => void) | undefined;
 }
 
-/** Counts of a client so far. */
+/** Counts of a client so far. @public */
 export interface MsbdClientStats {
   /** ASF data packets that were passed on. */
   readonly packets: number;
@@ -53,6 +54,8 @@ export interface MsbdClientStats {
  *
  * If the connection breaks, reconnects as {@link MsbdClientOptions.reconnect} says. The stream then goes on as one,
  * without the packets that were sent twice.
+ *
+ * @public
  */
 export class MsbdClient implements AsfSource {
   readonly #source: PullSource<MsbdFacts>;

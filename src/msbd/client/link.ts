@@ -12,7 +12,7 @@ import type { StreamInfo } from '../messages/stream-info.js';
 import { type ClientEvent, MsbdClientSession } from './session.js';
 import type { MsbdUrl } from './url.js';
 
-/** Longest waits in ms. */
+/** Longest waits in ms. @public */
 export interface MsbdTimeouts {
   /** For the TCP connection. */
   readonly connect: number;

@@ -5,7 +5,7 @@ import type { Group } from '../messages/messages.js';
 import { type StreamInfo, textOf } from '../messages/stream-info.js';
 import { type LinkOptions, type LinkEvent as MsbdEvent, MsbdLink } from './link.js';
 
-/** A server's description of a stream. */
+/** A server's description of a stream. @public */
 export interface MsbdDescription {
   readonly url: string;
   readonly transport: 'msbd';

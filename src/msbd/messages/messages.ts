@@ -5,10 +5,10 @@ import { readStreamInfo, type StreamInfo } from './stream-info.js';
 /** Packets that consist of MSBMSGBASE only (MS-MSBD 2.2.2, 2.2.3, 2.2.4, 2.2.9). */
 export type BareType = 'REQ_PING' | 'RES_PING' | 'REQ_STREAMINFO' | 'IND_EOS';
 
-/** How packets are delivered: on this connection, or to a multicast group (2.2.7 dwFlags). */
+/** How packets are delivered: on this connection, or to a multicast group (2.2.7 dwFlags). @public */
 export type Delivery = 'tcp' | 'multicast';
 
-/** The multicast group that a channel is sent to. */
+/** The multicast group that a channel is sent to. @public */
 export interface Group {
   /** IPv4 */
   readonly address: string;

@@ -7,7 +7,7 @@ import type { ServerTimers } from './session.js';
 /** The port on which MSBD servers usually listen; no port is assigned (MS-MSBD 2.1). */
 export const MSBD_PORT = 7007;
 
-/** The content of a server, by the szChannel of its clients. */
+/** The content of a server, by the szChannel of its clients. @public */
 export interface MsbdContent {
   /**
    * @param channel `NetShow` means any content, whatever its name (2.2.7)
@@ -18,7 +18,7 @@ export interface MsbdContent {
   open(channel: string, client: MsbdPeer): Promise<Broadcast | undefined>;
 }
 
-/** A client, as far as its connection identifies it. */
+/** A client, as far as its connection identifies it. @public */
 export interface MsbdPeer {
   readonly remoteAddress: string;
   /** True if the client runs on this host. */
@@ -29,7 +29,7 @@ export interface MsbdPeer {
   readonly signal: AbortSignal;
 }
 
-/** How to send to clients that ask for multicast delivery. */
+/** How to send to clients that ask for multicast delivery. @public */
 export interface MsbdMulticast {
   /** IPv4; the first channel requested gets this address, each other channel the next one. */
   readonly address: string;
@@ -42,6 +42,7 @@ export interface MsbdMulticast {
   readonly interface?: string | undefined;
 }
 
+/** @public */
 export interface MsbdServerOptions {
   readonly content: MsbdContent;
   /**

@@ -17,6 +17,8 @@ const SWEEP_INTERVAL = 1_000;
 
 /**
  * Serves live streams to servers and players by MSBD, over TCP and to multicast groups (MS-MSBD 3.1). IPv4 only (2.1).
+ *
+ * @public
  */
 export class MsbdServer {
   readonly #options: MsbdServerOptions;

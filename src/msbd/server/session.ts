@@ -35,7 +35,7 @@ export interface StreamMessages {
   readonly response: Buffer;
 }
 
-/** In ms. */
+/** In ms. @public */
 export interface ServerTimers {
   /** From the connection to its REQ_CONNECT. */
   readonly connect: number;

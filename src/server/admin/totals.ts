@@ -1,6 +1,6 @@
 import type { BroadcastCounters } from '../../media/broadcast.js';
 
-/** The bytes and packets that broadcasts received, and what they dropped. */
+/** The bytes and packets that broadcasts received, and what they dropped. @public */
 export type TotalCounters = Pick<BroadcastCounters, 'bytesIn' | 'packetsIn' | 'skippedPackets' | 'droppedPlayers'>;
 
 type Sums = { -readonly [Name in keyof TotalCounters]: number };

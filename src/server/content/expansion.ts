@@ -25,7 +25,7 @@ export interface Wildcard {
   readonly suffix: string | undefined;
 }
 
-/** What stands behind a name in a playlist: the files of a folder, or another playlist. */
+/** What a name in a playlist leads to: the files of a folder, or another playlist. */
 export type List =
   | { readonly kind: 'folder'; readonly items: readonly PlaylistMedia<ContentSource>[] }
   | { readonly kind: 'wsx'; readonly written: Playlist };

@@ -1,6 +1,6 @@
 import type { HttpServer } from '../../http/server.js';
 
-/** Ports by protocol; protocols without a port are absent. */
+/** Ports by protocol; protocols without a port are absent. @public */
 export interface ServerPorts {
   readonly http?: number;
   readonly https?: number;

@@ -9,7 +9,7 @@ import type { BroadcastPacket } from '../../media/wire.js';
 import { MulticastSender } from '../../msb/server/sender.js';
 import type { Listener, ServerPorts } from './listener.js';
 
-/** How to multicast a point: the settings from the configuration. */
+/** How to multicast a point: the settings from the configuration. @public */
 export interface MulticastConfig {
   readonly group: string;
   readonly port: number;

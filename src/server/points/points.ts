@@ -13,9 +13,10 @@ import { folded, named } from '../content/names.js';
 import { PointArchive } from './archive.js';
 import type { PointSettings } from './settings.js';
 
-/** Which points a push may create. */
+/** Which points a push may create. @public */
 export type NewPointPolicy = 'any' | 'loopback' | 'template' | 'none';
 
+/** @public */
 export interface PointsOptions {
   /**
    * `any`: a push may use any new name; `loopback`: only a push from this host may, for others `template` applies;
@@ -33,6 +34,7 @@ export interface PointsOptions {
   readonly onWarning?: (message: string) => void;
 }
 
+/** @public */
 export interface PointEvent {
   readonly point: string;
   readonly what: 'created' | 'publishing' | 'unpublished' | 'removed';
@@ -51,7 +53,7 @@ const TAKEOVER_SILENCE = 5_000;
 // How long the end of the server waits for an archive to be completed, in ms.
 const ARCHIVE_TIMEOUT = 5_000;
 
-/** Feeds a point from elsewhere. */
+/** Feeds a point from elsewhere. @public */
 export interface PointFeeder {
   /**
    * Handles a request for the point: starts the pull if it waits for players, and waits until the point is live.
@@ -62,7 +64,7 @@ export interface PointFeeder {
   demand(chain: PullChain): Promise<void>;
 }
 
-/** A broadcast publishing point: a name, a live hub, and at most one publisher. */
+/** A broadcast publishing point: a name, a live hub, and at most one publisher. @public */
 export class PublishingPoint {
   /** The path, with its leading slash. */
   readonly path: string;
@@ -217,7 +219,7 @@ export class PublishingPoint {
   }
 }
 
-/** The publishing points of a server, by path. */
+/** The publishing points of a server, by path. @public */
 export class PublishingPoints {
   readonly #options: PointsOptions;
   readonly #points = new Map<string, PublishingPoint>();

@@ -108,7 +108,7 @@ export class PointProgramme {
     if (!isAbsolute(place)) {
       const path = `/${posix.normalize(place.replaceAll(sep, '/'))}`;
       if (this.#content) return { root: this.#content, path: path === '/.' ? '/' : path };
-      throw new WmError('WM_CONFIG', `${place} is relative to the content folder, and there is none.`);
+      throw new WmError('WM_CONFIG', `${place} is relative to the content folder, but no content folder is set.`);
     }
     // Within the content folder, entries of a playlist may name other folders of it.
     const below = folder === undefined ? '..' : relative(resolve(folder), place);

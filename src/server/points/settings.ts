@@ -3,7 +3,7 @@ import { type Rule, ruleOf } from '../../auth/access.js';
 import type { PointConfig } from '../config.js';
 import type { MulticastConfig } from '../listeners/multicast.js';
 
-/** The settings that a publishing point copies from its template (MS-WMHTTP 2.2.2.1.1). */
+/** The settings that a publishing point copies from its template (MS-WMHTTP 2.2.2.1.1). @public */
 export interface PointSettings {
   /** Undefined for the server's rule. */
   readonly push?: Rule | undefined;

@@ -12,7 +12,7 @@ import { S_FALSE, S_OK } from '../messages/packets.js';
 import { PushRoute } from './push-route.js';
 import { type ClientAction, PushClientSession, PushRefusal, type PushSessionState } from './session.js';
 
-/** The progress of a push. */
+/** The progress of a push. @public */
 export interface PushStats {
   /** The number of ASF data packets. */
   readonly packets: number;
@@ -20,6 +20,7 @@ export interface PushStats {
   readonly bytes: number;
 }
 
+/** @public */
 export interface PushOptions {
   /** `http://host[:port]/point`, or `https://`; a user and a password in it are not used. */
   readonly url: string;
@@ -46,7 +47,7 @@ export interface PushOptions {
   readonly authorize?: HttpAuthenticator | undefined;
 }
 
-/** A push that broke, to be resumed by another client. */
+/** A push that broke, to be resumed by another client. @public */
 export interface ResumablePush {
   readonly session: PushSessionState;
   readonly route: PushRoute;
@@ -65,6 +66,8 @@ interface Waiter {
 /**
  * Pushes one stream to a publishing point (MS-WMHTTP 3.1): {@link PushClient.connect} sets it up, and the first header
  * starts it. Padding is removed from the packets.
+ *
+ * @public
  */
 export class PushClient implements AsfSink {
   readonly #options: PushOptions;

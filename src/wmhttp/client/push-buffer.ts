@@ -3,6 +3,7 @@ import type { AsfHeader } from '../../asf/header.js';
 import { startsKeyFrame } from '../../asf/packet.js';
 import type { AsfEvent } from '../../media/events.js';
 
+/** @public */
 export interface PushBufferOptions {
   /** The maximum duration of the waiting packets in ms, by send times. */
   readonly duration: number;

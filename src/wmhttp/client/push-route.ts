@@ -8,6 +8,7 @@ import type { Field, ResponseHead } from '../../http/message.js';
 import { asksProxy, connectRoute, type Route } from '../../http/tunnel.js';
 import { parsePushUrl } from '../messages/push-url.js';
 
+/** @public */
 export interface PushRouteOptions {
   /** `http://host[:port]/point`, or `https://` */
   readonly url: string;
@@ -24,7 +25,7 @@ export interface PushRouteOptions {
 // Schemes that authenticate a connection rather than a request (MS-NTHT 2.2, RFC 4559).
 const OF_CONNECTION = /^(?:NTLM|Negotiate)\b/i;
 
-/** The route to a publishing point: where redirects have led, through which proxy, with which credentials. */
+/** The route to a publishing point: where redirects have led, through which proxy, with which credentials. @public */
 export class PushRoute {
   readonly #options: PushRouteOptions;
   #target: HttpUrl;

@@ -7,6 +7,7 @@ import { PushClient, type PushOptions, type ResumablePush } from './client.js';
 import { PushBuffer, type PushBufferOptions } from './push-buffer.js';
 import { PushRefusal } from './session.js';
 
+/** @public */
 export interface ReconnectingPushOptions extends Omit<PushOptions, 'onStats'> {
   readonly reconnect: ReconnectPolicy;
   /** Bounds what is kept while the connection is down; default: {@link DEFAULT_BUFFER}. */
@@ -26,7 +27,7 @@ export interface ReconnectingPushOptions extends Omit<PushOptions, 'onStats'> {
   readonly random?: (() => number) | undefined;
 }
 
-/** How a push continues after a break. */
+/** How a push continues after a break. @public */
 export interface ResumeReport {
   /** True if the server still had the session, so that its point never noticed; false if a new session has begun. */
   readonly resumed: boolean;
@@ -39,7 +40,7 @@ export interface ResumeReport {
   readonly unconfirmed: number;
 }
 
-/** Counters; `sent + dropped + waiting` is the number of packets written. */
+/** Counters; `sent + dropped + waiting` is the number of packets written. @public */
 export interface ReconnectingPushStats {
   /** Packets sent, each counted once. */
   readonly sent: number;
@@ -70,6 +71,8 @@ const CONFLICT = 409;
  * WMHTTP acknowledges a PushStart body only in its entirety. So the packets in flight at a break are known to have
  * arrived only if the server says how many it has, as `wmcast serve` does; then exactly the missing ones follow. With
  * any other server, packets that its last response acknowledged are not sent again, but the last three seconds are.
+ *
+ * @public
  */
 export class ReconnectingPush implements AsfSink {
   readonly #options: ReconnectingPushOptions;

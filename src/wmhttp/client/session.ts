@@ -79,7 +79,7 @@ export interface ClientSessionOptions extends Partial<SetupDirectives> {
   readonly resume?: PushSessionState | undefined;
 }
 
-/** The facts about a session that a client needs to resume it on another connection. */
+/** The facts about a session that a client needs to resume it on another connection. @public */
 export interface PushSessionState {
   readonly pushId: string;
   readonly cookies: readonly Cookie[];

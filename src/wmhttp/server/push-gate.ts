@@ -50,7 +50,7 @@ export interface PushGate {
   start?(request: PushStartRequest): void | Promise<void>;
 }
 
-/** The publisher, as the publishing point sees it. */
+/** The publisher, as the publishing point sees it. @public */
 export interface Publisher {
   /** The protocol; default: `WMHTTP`. */
   readonly protocol?: string;

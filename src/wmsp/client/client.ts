@@ -8,7 +8,7 @@ import { type WmspFacts, WmspPeer, WmspPullLink } from './pull-link.js';
 
 export type { WmspClientOptions, WmspDescription } from './options.js';
 
-/** The counts of what a client has received. */
+/** The counts of what a client has received. @public */
 export interface WmspClientStats {
   /** ASF data packets that were forwarded. */
   readonly packets: number;
@@ -26,6 +26,8 @@ export interface WmspClientStats {
  *
  * If the connection breaks, it is reopened as {@link WmspClientOptions.reconnect} says. On demand, the stream continues
  * with the next packet; live, it continues as one stream without repeated packets.
+ *
+ * @public
  */
 export class WmspClient implements AsfSource {
   readonly #source: PullSource<WmspFacts>;

@@ -19,6 +19,8 @@ const MAX_LENGTH = 4096;
  * The Cookie-List of MS-WMSP 3.1.1: cookies from responses (RFC 2109 4.2.2), returned with the requests they are for
  * (4.3.4). The scheme of a URL does not matter, so one jar serves http:// and rtsp:// alike (MS-WMSP 2.2.1.3). Cookies
  * are not persisted.
+ *
+ * @public
  */
 export class CookieJar {
   #cookies: StoredCookie[] = [];

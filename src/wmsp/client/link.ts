@@ -23,7 +23,7 @@ import type { ClientRequest, PlayParameters } from './requests.js';
 import type { ClientAction, WmspClientSession } from './session.js';
 import { endpointOf, parseWmspUrl, type WmspUrl } from './url.js';
 
-/** The maximum waits, each in ms. */
+/** The maximum waits, each in ms. @public */
 export interface WmspTimeouts {
   /** For establishing a connection. */
   readonly connect: number;

@@ -14,6 +14,7 @@ import type { ReceivedMetadata } from './packets.js';
 import type { ClientIdentity, ServerProduct } from './product.js';
 import type { LinkParameters } from './requests.js';
 
+/** @public */
 export interface WmspClientOptions extends StreamWish {
   /** `http://`, `https://`, `mmsh://` or `mms://` */
   readonly url: string;
@@ -67,7 +68,7 @@ export interface WmspClientOptions extends StreamWish {
   readonly onReconnect?: ((report: ReconnectReport) => void) | undefined;
 }
 
-/** A server's description of itself and of the content of a URL. */
+/** A server's description of itself and of the content of a URL. @public */
 export interface WmspDescription {
   /** The final URL, after redirects. */
   readonly url: string;

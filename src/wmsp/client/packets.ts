@@ -259,7 +259,7 @@ export class ObjectAssembler {
   }
 }
 
-/** The contents of the $M packets of a playlist entry (MS-WMSP 2.2.3.6). */
+/** The contents of the $M packets of a playlist entry (MS-WMSP 2.2.3.6). @public */
 export interface ReceivedMetadata {
   readonly playlistGenId: number;
   /** 0 for content that is not live. */
@@ -269,6 +269,7 @@ export interface ReceivedMetadata {
   readonly descriptions: readonly Description[];
 }
 
+/** @public */
 export interface Description {
   /** A language tag (RFC 2616 3.10); empty for no particular language. */
   readonly language: string;

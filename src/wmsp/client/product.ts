@@ -2,7 +2,7 @@ import { WmError } from '../../errors.js';
 import { PLAYER_PRODUCT } from '../../http/product.js';
 import { parseClientProduct } from '../messages/requests.js';
 
-/** The product in a Server header (MS-WMSP 2.2.1.5). */
+/** The product in a Server header (MS-WMSP 2.2.1.5). @public */
 export interface ServerProduct {
   readonly token: 'Cougar' | 'Rex';
   readonly major: number;
@@ -31,7 +31,7 @@ export function parseServerProduct(text: string | undefined, tolerant: boolean):
   };
 }
 
-/** The product that the client claims to be (MS-WMSP 2.2.1.8). */
+/** The product that the client claims to be (MS-WMSP 2.2.1.8). @public */
 export interface ClientIdentity {
   readonly token: 'NSPlayer' | 'NSServer';
   readonly major: number;

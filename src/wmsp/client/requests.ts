@@ -68,7 +68,7 @@ export interface PlayParameters {
   readonly prediction: boolean;
 }
 
-/** How fast the start may be sent, in bits per second and ms of media (MS-WMSP 2.2.1.4.1 to 2.2.1.4.9). */
+/** How fast the start may be sent, in bits per second and ms of media (MS-WMSP 2.2.1.4.1 to 2.2.1.4.9). @public */
 export interface LinkParameters {
   readonly linkBandwidth: number;
   readonly accelBandwidth: number;

@@ -4,7 +4,7 @@ import { type HttpUrl, readHttpUrl } from '../../http/http-url.js';
 
 export { endpointOf } from '../../http/http-url.js';
 
-/** The location of content, or of a proxy that leads to it. */
+/** The location of content, or of a proxy that leads to it. @public */
 export type WmspUrl = HttpUrl;
 
 // All of them mean HTTP here: links use mms:// for any protocol (MS-MSSOD); mmsh:// and httpt:// name this one.

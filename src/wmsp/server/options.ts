@@ -6,7 +6,7 @@ import type { SessionRegistry } from '../../playback/registry.js';
 import type { SessionIds } from '../../playback/session-ids.js';
 import type { WmLog } from '../../wmlog/log.js';
 
-/** A client's log, as submitted (MS-WMSP 2.2.2.4). */
+/** A client's log, as submitted (MS-WMSP 2.2.2.4). @public */
 export interface SubmittedLog {
   readonly clientId: number;
   readonly path: string;
