@@ -94,6 +94,8 @@ export class Player {
   settledAt = Number.POSITIVE_INFINITY;
   /** When the player fell behind, on the broadcast's clock in ms; -1 while it keeps up. */
   behindSince = -1;
+  /** True if it was disconnected for being too slow; its connection may take a while to close. */
+  dropped = false;
   /** True if its format has changed since the last packet. */
   rewired = false;
   #runs: SentRun[] | undefined;
@@ -404,6 +406,7 @@ export class Group {
 
   /** True if a player that fell behind may go on; one that is behind for too long is disconnected. */
   #catchesUp(player: Player, { limits, now, totals }: Moment): boolean {
+    if (player.dropped) return false;
     const { output } = player.session;
     if (output.backlog <= limits.backlog / 4) {
       player.behindSince = -1;
@@ -411,6 +414,7 @@ export class Group {
     }
     if (now - player.behindSince > limits.patience) {
       totals.droppedPlayers++;
+      player.dropped = true;
       output.destroy();
     }
     return false;

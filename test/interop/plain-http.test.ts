@@ -55,7 +55,7 @@ describe('plain HTTP', () => {
         const sender = new Child('ffmpeg', [
           ...['-v', 'error', '-re', '-i', join(folder, 'film.wmv'), '-c', 'copy', ...more, '-f', 'asf', url],
         ]);
-        const told = () => server.log.find((line) => line.includes(`/from-${method} by ${method}`));
+        const told = () => server.log.find((line) => line.includes(`/from-${method} with ${method}`));
         expect(await server.until('a warning', told, 20_000)).toContain(`| wmpush --copy -i - ${url}`);
         await sender.exited;
       },

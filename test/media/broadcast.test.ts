@@ -168,6 +168,8 @@ describe('slow players', () => {
       feed.deliver();
     }
     expect(slow.destroyed).toBe(true);
+    // Its connection has not closed yet: it is counted once all the same.
+    expect(feed.broadcast.counters.droppedPlayers).toBe(1);
     expect(good.destroyed).toBe(false);
     expect(good.packets).toHaveLength(60);
   });

@@ -52,6 +52,6 @@ it('keeps nothing of the request of a player that plays', async () => {
   await join(PLAYERS);
   const before = await used();
   await join(PLAYERS);
-  const each = ((await used()) - before) / PLAYERS;
-  expect(each).toBeLessThan(MOST);
+  // What is still on its way to the sockets on a busy machine is not the players' either, and goes.
+  await until(`a player to take less than ${MOST} bytes`, async () => ((await used()) - before) / PLAYERS < MOST);
 });
