@@ -42,6 +42,7 @@ export class TwoHosts {
       run('ip', '-n', namespace, 'link', 'set', 'lo', 'up');
       run('ip', '-n', namespace, 'link', 'set', 'wire', 'up');
     }
+    for (const { namespace } of [this.sender, this.receiver]) this.#comesUp(namespace);
     this.#nft('add table inet loss');
     this.#nft('add chain inet loss input { type filter hook input priority 0 ; }');
   }
@@ -81,6 +82,13 @@ export class TwoHosts {
   close(): void {
     for (const { namespace } of [this.sender, this.receiver])
       execaSync('ip', ['netns', 'del', namespace], { reject: false });
+  }
+
+  /** The kernel takes up to a second to say that a link runs; until then programs do not see its addresses. */
+  #comesUp(namespace: string): void {
+    const late = performance.now() + 10_000;
+    while (!execaSync('ip', ['-n', namespace, '-o', 'link', 'show', 'dev', 'wire']).stdout.includes(' state UP '))
+      if (performance.now() > late) throw new Error(`The link in ${namespace} does not come up.`);
   }
 
   #nft(rule: string): void {
