@@ -322,13 +322,13 @@ export class AsfReader {
     } else {
       this.#skip += bytes.length;
     }
-    this.#isCut = !(isGood && left.whole) && !this.#isLeftBehind(bytes);
+    this.#isCut = !(isGood && left.whole) && !this.#isTrailer(bytes);
     this.#state = 'packets';
     return false;
   }
 
   /** True for what encoders leave after the last packet. */
-  #isLeftBehind(bytes: Buffer): boolean {
+  #isTrailer(bytes: Buffer): boolean {
     if (this.#atIndex() || END_CHUNK.subarray(0, bytes.length).equals(bytes.subarray(0, END_CHUNK.length))) return true;
     return !this.#scanner!.mayBegin(bytes);
   }

@@ -44,9 +44,9 @@ export function findHeaderEnd(bytes: Buffer): HeaderEnd {
   const walked = walk(bytes, HEADER_HEAD_SIZE);
   if (walked !== undefined && 'data' in walked) return walked;
   if (bytes.length < end) return { needed: end };
-  const behind = walked ?? walk(bytes, size);
-  if (behind === undefined) throw new AsfError('An ASF header is not followed by a Data Object.', size);
-  return behind;
+  const found = walked ?? walk(bytes, size);
+  if (found === undefined) throw new AsfError('An ASF header is not followed by a Data Object.', size);
+  return found;
 }
 
 /**

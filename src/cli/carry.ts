@@ -102,11 +102,11 @@ export async function carry(options: CarryOptions): Promise<void> {
     },
     close: () => Promise.resolve(),
   };
-  const stopTelling = tell(options, progress, () => ready);
+  const stopReporting = reportProgress(options, progress, () => ready);
   const work = pump(limited(source, options.duration), [late], (event) => progress.count(event));
   const errors: unknown[] = [];
   await interruption.race(work, { grace: GRACE }).catch((error: unknown) => errors.push(error));
-  stopTelling();
+  stopReporting();
   interruption.signal.removeEventListener('abort', stop);
   reporter.endStatus();
   await source.close();
@@ -126,7 +126,7 @@ export function emptyInput(): WmError {
 }
 
 /** Reports progress about once a second. @returns a function that stops the reports */
-function tell(options: CarryOptions, progress: Progress, isReady: () => boolean): () => void {
+function reportProgress(options: CarryOptions, progress: Progress, isReady: () => boolean): () => void {
   const { reporter, name, extra = () => ({}), statusExtra = () => '' } = options;
   const timer = setInterval(() => {
     if (!isReady()) return;

@@ -126,11 +126,11 @@ export async function openSource(
           duration,
           onSkipped: (error, index) => reporter.warn(`${inputs[index]} is skipped: ${messageOf(error)}`),
         });
-  return new MeteredSource(source, { onBehind: (speed) => reporter.warn(behind(speed, options)) });
+  return new MeteredSource(source, { onBehind: (speed) => reporter.warn(slowSentence(speed, options)) });
 }
 
 /** Composes the warning about a source that is too slow. */
-function behind(speed: number, { copy }: InputOptions): string {
+function slowSentence(speed: number, { copy }: InputOptions): string {
   const pace = `${speed.toFixed(2)} times real time`;
   return copy
     ? `The input comes at only ${pace}; players will have to wait for it.`

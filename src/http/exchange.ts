@@ -36,7 +36,7 @@ export interface ExchangeHost {
   pauseBody(): void;
   resumeBody(): void;
   /** Closes the connection if `exchange` is its last one and nothing is being sent. */
-  closeBehind(exchange: Exchange): void;
+  closeAfter(exchange: Exchange): void;
 }
 
 /** Takes the body of a request as it arrives. */
@@ -199,7 +199,7 @@ export class Exchange {
 
   /** Closes the connection once this exchange is finished, unless a later request has come over it. */
   closeConnection(): void {
-    this.#host.closeBehind(this);
+    this.#host.closeAfter(this);
   }
 
   pauseBody(): void {
@@ -214,7 +214,7 @@ export class Exchange {
   respond(response: Response): void {
     if (this.responded) return;
     const { status, fields = [], body, minorVersion = this.request.minorVersion, keep = false } = response;
-    this.#endBehind(response.close ?? false, keep);
+    this.#settleClosing(response.close ?? false, keep);
     const length: Field = ['Content-Length', String(body?.length ?? 0)];
     // Serialised before anything counts as sent: if a field cannot be sent, another response still can.
     const head = serialiseResponseHead(status, [...fields, length, this.#connectionField()], minorVersion);
@@ -244,7 +244,7 @@ export class Exchange {
     options: { readonly chunked: boolean; readonly forget?: boolean },
   ): ResponseStream {
     this.responded = true;
-    this.#endBehind(!options.chunked, false);
+    this.#settleClosing(!options.chunked, false);
     const isHead = this.request.method === 'HEAD';
     const framing: Field[] = options.chunked ? [['Transfer-Encoding', 'chunked']] : [];
     const head = serialiseResponseHead(
@@ -271,7 +271,7 @@ export class Exchange {
   }
 
   /** Decides if the connection outlives the response. */
-  #endBehind(close: boolean, keep: boolean): void {
+  #settleClosing(close: boolean, keep: boolean): void {
     if (keep) this.#closing = this.request.headers.tokens('Connection').includes('close');
     else if (close || this.#host.bodyLeft(this) > MAX_DISCARDED) this.#closing = true;
   }

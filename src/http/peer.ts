@@ -104,7 +104,7 @@ export class ProxyGate {
     socket.pause();
     if (rest.length > 0) socket.unshift(rest);
     const key = keyOf(socket);
-    const peer = behind(directPeer(socket), connection);
+    const peer = proxiedPeer(directPeer(socket), connection);
     proxied.set(key, peer);
     // By then another connection may have the same ports.
     socket.once('close', () => proxied.get(key) === peer && proxied.delete(key));
@@ -122,7 +122,7 @@ export class ProxyGate {
 }
 
 /** A client of a proxy on another host is never local, even if the proxy says so. */
-function behind(proxy: Peer, connection: ProxiedConnection | undefined): Peer {
+function proxiedPeer(proxy: Peer, connection: ProxiedConnection | undefined): Peer {
   if (!connection) return { remoteAddress: proxy.remoteAddress, local: false };
   const { source, destination } = connection;
   const own = isLoopback(source) || plainAddress(source) === plainAddress(destination);

@@ -60,7 +60,7 @@ export class ServerConnection implements ExchangeHost {
   #ignored = 0;
   #bodyPaused = false;
   // True if the client sends requests but does not take the responses.
-  #isBehind = false;
+  #awaitingDrain = false;
   #bodyGap = BODY_GAP;
   // True if the client waits for permission to send its body (Expect: 100-continue).
   #awaitsLeave = false;
@@ -154,7 +154,7 @@ export class ServerConnection implements ExchangeHost {
     if (this.#unread.length > 0) queueMicrotask(() => this.#take(NOTHING));
   }
 
-  closeBehind(exchange: Exchange): void {
+  closeAfter(exchange: Exchange): void {
     if (exchange !== this.#latest || !this.#exchanges.every(({ finished }) => finished)) return;
     this.#closing = true;
     this.socket.end();
@@ -171,16 +171,16 @@ export class ServerConnection implements ExchangeHost {
   }
 
   #resumeReading(): void {
-    if (!this.#bodyPaused && !this.#isBehind && this.#exchanges.length < MAX_WAITING) this.socket.resume();
+    if (!this.#bodyPaused && !this.#awaitingDrain && this.#exchanges.length < MAX_WAITING) this.socket.resume();
   }
 
   /** Reads no more requests until the client has taken its responses. */
   #awaitDrain(): void {
-    if (this.#isBehind) return;
-    this.#isBehind = true;
+    if (this.#awaitingDrain) return;
+    this.#awaitingDrain = true;
     this.socket.pause();
     this.socket.once('drain', () => {
-      this.#isBehind = false;
+      this.#awaitingDrain = false;
       this.#resumeReading();
       this.#take(NOTHING);
     });
@@ -314,7 +314,7 @@ export class ServerConnection implements ExchangeHost {
       }
       if (!exchange.finished) break;
       if (exchange.closing || this.#closing) {
-        this.#closeBehind(exchange);
+        this.#closeWithLinger(exchange);
         return;
       }
       if (!exchange.bodyDone) {
@@ -330,7 +330,7 @@ export class ServerConnection implements ExchangeHost {
     if (this.#unread.length > 0 && !this.#receiving) queueMicrotask(() => this.#take(NOTHING));
   }
 
-  #closeBehind(exchange: Exchange): void {
+  #closeWithLinger(exchange: Exchange): void {
     this.#closing = true;
     this.#unread = NOTHING;
     this.socket.end();

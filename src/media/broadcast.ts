@@ -65,7 +65,7 @@ export class Broadcast implements AsfSink {
   #nextLocation = 0;
   // When the first packet under this header arrived, or when a player could last have started cleanly.
   #cleanAt: number | undefined;
-  #toldUnclean = false;
+  #reportedUnclean = false;
   // How far the presentation times are ahead of the send times in the first packet, in ms.
   #ahead: number | undefined;
   #newest: { sendTime: number; commands: number } = { sendTime: 0, commands: 0 };
@@ -239,7 +239,7 @@ export class Broadcast implements AsfSink {
   follow(follower: Follower): void {
     this.#followers.add(follower);
     const header = this.#header;
-    if (header && this.#live) this.#tell(follower, () => follower.started(header, 'run'));
+    if (header && this.#live) this.#call(follower, () => follower.started(header, 'run'));
   }
 
   unfollow(follower: Follower): void {
@@ -247,7 +247,7 @@ export class Broadcast implements AsfSink {
   }
 
   /** A follower that fails is removed, without harm to others. */
-  #tell<T>(follower: Follower, work: () => T): T | undefined {
+  #call<T>(follower: Follower, work: () => T): T | undefined {
     try {
       return work();
     } catch (error) {
@@ -257,8 +257,8 @@ export class Broadcast implements AsfSink {
     }
   }
 
-  #tellStarted(header: AsfHeader, cause: HeaderCause | 'run'): void {
-    for (const follower of [...this.#followers]) this.#tell(follower, () => follower.started(header, cause));
+  #announceStart(header: AsfHeader, cause: HeaderCause | 'run'): void {
+    for (const follower of [...this.#followers]) this.#call(follower, () => follower.started(header, cause));
   }
 
   #lane(choice: LaneChoice): Lane {
@@ -270,13 +270,13 @@ export class Broadcast implements AsfSink {
   #startIn({ lane, delivered }: Group, lead: number): number {
     const clean = lane.startFor(lead, delivered, true);
     if (clean !== -1 || this.#now() - lane.cleanAt < this.#options.cleanStartPatience) return clean;
-    this.#tellUnclean();
+    this.#reportUnclean();
     return lane.startFor(lead, delivered, false);
   }
 
-  #tellUnclean(): void {
-    if (this.#toldUnclean) return;
-    this.#toldUnclean = true;
+  #reportUnclean(): void {
+    if (this.#reportedUnclean) return;
+    this.#reportedUnclean = true;
     const seconds = this.#options.cleanStartPatience / 1000;
     this.#options.onWarning?.(
       `No key frame came for ${seconds} s, so players begin without one; the encoder marks none, or sends them too rarely.`,
@@ -296,14 +296,14 @@ export class Broadcast implements AsfSink {
         this.#timeline.restart();
         this.counters.splices++;
       }
-      if (!wasLive) this.#tellStarted(previous, 'run');
+      if (!wasLive) this.#announceStart(previous, 'run');
       return;
     }
     this.#lanes.flush();
     this.#begin(header);
     const cause = isEntry ? 'entry' : 'layout';
     for (const player of this.#lanes.clear()) this.#announce(player, header, cause);
-    this.#tellStarted(header, cause);
+    this.#announceStart(header, cause);
   }
 
   #begin(header: AsfHeader): void {
@@ -319,7 +319,7 @@ export class Broadcast implements AsfSink {
     this.#nextLocation = 0;
     this.#ahead = undefined;
     this.#cleanAt = undefined;
-    this.#toldUnclean = false;
+    this.#reportedUnclean = false;
     this.#newest = { sendTime: 0, commands: 0 };
   }
 
@@ -361,7 +361,7 @@ export class Broadcast implements AsfSink {
     const limits = { milliseconds: Math.max(history, this.#burst), bytes: maxHistory };
     const oldest = this.#history.add(entry, limits);
     for (const follower of this.#followers) {
-      this.counters.bytesOut += this.#tell(follower, () => follower.packet(entry, placed)) ?? 0;
+      this.counters.bytesOut += this.#call(follower, () => follower.packet(entry, placed)) ?? 0;
     }
     this.#lanes.append(entry, this.#header!.packetSize);
     if (oldest !== undefined) this.#lanes.trim(oldest);
@@ -386,7 +386,7 @@ export class Broadcast implements AsfSink {
     this.counters.bytesOut += totals.bytes;
     this.counters.skippedPackets += totals.skippedPackets;
     this.counters.droppedPlayers += totals.droppedPlayers;
-    if (totals.uncleanStarts > 0) this.#tellUnclean();
+    if (totals.uncleanStarts > 0) this.#reportUnclean();
   }
 
   #end(event: EndEvent): void {
@@ -394,7 +394,7 @@ export class Broadcast implements AsfSink {
     this.#live = false;
     this.#entryEnded = false;
     for (const player of this.#lanes.clear()) player.session.ended(event);
-    for (const follower of [...this.#followers]) this.#tell(follower, () => follower.ended(event));
+    for (const follower of [...this.#followers]) this.#call(follower, () => follower.ended(event));
     // Players that join the next run must not get the last seconds of this one.
     this.#history.clear(this.#header?.packetSize ?? 0);
   }

@@ -117,7 +117,7 @@ export class DatagramOutput implements PlayerOutput {
   #allowance = TICK_BYTES;
   #allowedAt: number;
   #refusals = 0;
-  #toldTooLarge = false;
+  #reportedTooLarge = false;
   #closed = false;
   readonly #whenDrained: Array<() => void> = [];
   readonly #sent: SendDone = (error) => this.#judge(error);
@@ -250,8 +250,8 @@ export class DatagramOutput implements PlayerOutput {
       return;
     }
     this.lostUnits++;
-    if (error.code === 'EMSGSIZE' && !this.#toldTooLarge) {
-      this.#toldTooLarge = true;
+    if (error.code === 'EMSGSIZE' && !this.#reportedTooLarge) {
+      this.#reportedTooLarge = true;
       this.#options.onTooLarge?.();
     }
     if (error.code === 'ERR_SOCKET_DGRAM_NOT_RUNNING') this.destroy();

@@ -48,7 +48,7 @@ export class PlaybackSession implements LiveListener {
    */
   #order: PlayOrder | undefined;
   /** The turn whose start the port was told last. */
-  #toldTurn = -1;
+  #startedTurn = -1;
   /** That start, until the operation that caused it has returned it. */
   #started: Started | undefined;
   /** True if the player knows the current entry: it asked for it, or chose its streams. */
@@ -230,7 +230,7 @@ export class PlaybackSession implements LiveListener {
       if (!entry || entry === current) return this.#playEntry(turn, program, here ?? { position: AT_START });
       this.#order = undefined;
       this.#liveEndAt = undefined;
-      if (feed) await this.#tellEnd(turn);
+      if (feed) await this.#announceEnd(turn);
       if (turn === this.#turn) await this.#change(turn, program, offset < 0 ? 'previous' : 'next');
     });
   }
@@ -292,7 +292,7 @@ export class PlaybackSession implements LiveListener {
 
   /** Called by the feed before it sends a broadcast. */
   feedStarts(first: Started): void {
-    this.#tell(first);
+    this.#announceStart(first);
   }
 
   /** Called by the feed when the broadcast continues under another header. */
@@ -308,7 +308,7 @@ export class PlaybackSession implements LiveListener {
       return undefined;
     }
     const turn = this.#turn;
-    void this.#tellEnd(turn);
+    void this.#announceEnd(turn);
     if (turn !== this.#turn) return undefined;
     const answer = this.#announce(header, program.current, change);
     if (turn !== this.#turn) return undefined;
@@ -348,7 +348,7 @@ export class PlaybackSession implements LiveListener {
       this.#enter(fallback);
       throw error;
     }
-    if (this.#toldTurn !== turn) return undefined;
+    if (this.#startedTurn !== turn) return undefined;
     const started = this.#started;
     this.#started = undefined;
     return started;
@@ -370,7 +370,7 @@ export class PlaybackSession implements LiveListener {
     this.#liveEndAt = undefined;
     if (!order.wait && delay === 0) return this.#start(entry, place);
     this.#pace = place.pace;
-    this.#tell(startedAt(this.number, entry, place));
+    this.#announceStart(startedAt(this.number, entry, place));
     if (turn !== this.#turn) return;
     if (order.wait) {
       this.#order = undefined;
@@ -393,7 +393,7 @@ export class PlaybackSession implements LiveListener {
       this.#finish('done', 0);
       return;
     }
-    await this.#tellEnd(turn);
+    await this.#announceEnd(turn);
     if (turn !== this.#turn) return;
     await this.#pauseUntil(this.#changeDue(entry.delay));
     if (turn !== this.#turn) return;
@@ -402,7 +402,7 @@ export class PlaybackSession implements LiveListener {
   }
 
   async #changeLater(turn: number, program: Program, cause: EntryChange['cause']): Promise<void> {
-    await this.#tellEnd(turn);
+    await this.#announceEnd(turn);
     if (turn !== this.#turn) return;
     await this.#pauseUntil(this.#changeDue());
     if (turn !== this.#turn) return;
@@ -447,7 +447,7 @@ export class PlaybackSession implements LiveListener {
   }
 
   /** Tells the player that another entry follows, once the output is drained. */
-  async #tellEnd(turn: number): Promise<void> {
+  async #announceEnd(turn: number): Promise<void> {
     const { output } = this.#port;
     if (output.framing === 'datagrams') await new Promise<void>((resolve) => output.drained(resolve));
     if (turn === this.#turn) this.#port.ended('more-follows', this.number, 0);
@@ -457,12 +457,12 @@ export class PlaybackSession implements LiveListener {
     const turn = this.#take();
     this.#order = undefined;
     this.#enter('ready');
-    const tell = () => {
+    const announce = () => {
       if (turn === this.#turn) this.#port.ended(how, this.number, reason);
     };
     const { output } = this.#port;
-    if (output.framing === 'datagrams') output.drained(tell);
-    else tell();
+    if (output.framing === 'datagrams') output.drained(announce);
+    else announce();
   }
 
   #changeDue(delay?: number): number {
@@ -504,7 +504,7 @@ export class PlaybackSession implements LiveListener {
     } else {
       this.#lead.file(entry, from, pace, burst !== undefined);
       this.#feeds.take(new FileFeed({ ...common, number: number ?? 0, entry, place, host: this.#host }));
-      this.#tell(startedAt(this.number, entry, place));
+      this.#announceStart(startedAt(this.number, entry, place));
     }
     // The announcement may have ended the feed.
     this.#feeds.feed?.start();
@@ -538,9 +538,9 @@ export class PlaybackSession implements LiveListener {
   }
 
   /** Tells the port of a start, once per turn. */
-  #tell(first: Started): void {
-    if (this.#toldTurn === this.#turn) return;
-    this.#toldTurn = this.#turn;
+  #announceStart(first: Started): void {
+    if (this.#startedTurn === this.#turn) return;
+    this.#startedTurn = this.#turn;
     this.#started = first;
     this.#port.starting(first);
   }

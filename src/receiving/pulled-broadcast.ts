@@ -360,7 +360,7 @@ export class PulledBroadcast {
     this.#failure = undefined;
     feed.since = this.#now();
     if (before) this.#release(before);
-    this.#tellUse(feed, before);
+    this.#reportFeed(feed, before);
     this.#settle();
     const waits = [sink.write({ type: 'header', header: feed.header! })];
     if (packet) waits.push(sink.write({ type: 'packet', packet }));
@@ -368,7 +368,7 @@ export class PulledBroadcast {
     if (waits.some((wait) => wait)) return Promise.all(waits).then(() => {});
   }
 
-  #tellUse({ index }: Feed, before: Feed | undefined): void {
+  #reportFeed({ index }: Feed, before: Feed | undefined): void {
     const { sources, onNote } = this.#options;
     const wasDown = this.#warnings.clear(String(index));
     if (sources.length > 1 && (before || wasDown || index > 0)) onNote?.(`It comes from ${sources[index]!.name} now.`);

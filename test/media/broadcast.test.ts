@@ -15,7 +15,7 @@ afterEach(() => {
 });
 
 /** A packet with the end of a picture that began before, followed by a key frame. */
-function keyFrameBehindEnd(sendTime: number): DataPacket {
+function keyFrameAfterEnd(sendTime: number): DataPacket {
   const fields = packetFields(testPacket(sendTime, { key: true, dataSize: 100, number: 7 }));
   const [keyFrame] = fields.payloads;
   const end = { ...keyFrame!, key: false, mediaObjectNumber: keyFrame!.mediaObjectNumber - 1, offset: 50 };
@@ -39,7 +39,7 @@ describe('starting a player', () => {
     });
     const feed = new Feed();
     const write = (sendTime: number) => {
-      feed.broadcast.write({ type: 'packet', packet: keyFrameBehindEnd(sendTime) });
+      feed.broadcast.write({ type: 'packet', packet: keyFrameAfterEnd(sendTime) });
       feed.deliver();
     };
     const early = feed.join(new FakePlayer(), sizes);

@@ -36,12 +36,12 @@ describe('client profiles', () => {
 
   it.each([
     ['NSPlayer/4.1.0.3856', 'large', 'status'],
-    ['NSPlayer/4.1.0.3917', 'told', 'header'],
-    ['NSPlayer/6.4.9.1121', 'told', 'header'],
-    ['NSPlayer', 'told', 'header'],
-    ['NSServer/5.0', 'told', 'header'],
-    ['NSPlayer/7.10.0.3059', 'told', 'status'],
-    ['NSPlayer/9.0.0.2980', 'told', 'status'],
+    ['NSPlayer/4.1.0.3917', 'actual', 'header'],
+    ['NSPlayer/6.4.9.1121', 'actual', 'header'],
+    ['NSPlayer', 'actual', 'header'],
+    ['NSServer/5.0', 'actual', 'header'],
+    ['NSPlayer/7.10.0.3059', 'actual', 'status'],
+    ['NSPlayer/9.0.0.2980', 'actual', 'status'],
   ])('%s: the size of the Data Object is %s, redirected by %s', (userAgent, dataSize, redirection) => {
     expect(profile(userAgent)).toMatchObject({ dataSize, redirection });
   });

@@ -91,7 +91,7 @@ export class KeyFrameMap {
    *
    * @throws WmError WM_NO_INPUT if the disk fails
    */
-  async behindHole(packet: number): Promise<number> {
+  async afterHole(packet: number): Promise<number> {
     const segment = Math.floor(packet / this.#segmentPackets);
     if (segment >= this.#segmentCount || (await this.#sendTimeOf(segment)) !== undefined) return packet;
     const readable = await this.#nextReadable(segment, 1);
@@ -154,7 +154,7 @@ export class KeyFrameMap {
    * @param sendTime ms modulo 2^32, within 24 days of those of the file
    * @throws WmError WM_NO_INPUT if the disk fails
    */
-  async behind(sendTime: number): Promise<number> {
+  async firstSentAfter(sendTime: number): Promise<number> {
     let low = 0;
     let high = this.#segmentCount;
     while (low < high) {

@@ -46,7 +46,7 @@ export async function findParts(disk: DiskFile): Promise<FoundParts> {
     const part = new Part(disk, head);
     await takeForm(part);
     await countPackets(disk, part, size);
-    const next = await (part.complete ? headerBehind(disk, part) : headerInside(disk, part, probes));
+    const next = await (part.complete ? headerAfter(disk, part) : headerInside(disk, part, probes));
     if (next !== undefined) await endAt(part, next);
     if (part.slots > 0) parts.push(part);
     if (next === undefined || parts.length >= MAX_PARTS) return { parts, foreign: false };
@@ -188,7 +188,7 @@ async function lastReadable(part: Part, available: number): Promise<PlacedPacket
  * Returns where another header begins after the data of a complete recording and its indexes, in bytes; undefined
  * without one.
  */
-async function headerBehind(disk: DiskFile, part: Part): Promise<number | undefined> {
+async function headerAfter(disk: DiskFile, part: Part): Promise<number | undefined> {
   let at = part.dataStart + Number(part.header.dataObject.size) - DATA_OBJECT_HEAD_SIZE;
   for (let count = 0; count < MAX_OBJECTS; count++) {
     const head = await disk.read(at, OBJECT_HEAD_SIZE);
@@ -230,17 +230,17 @@ async function headerInside(disk: DiskFile, part: Part, probes: { left: number }
       continue;
     }
     let high = slot;
-    let behind: Phase = phase;
+    let upper: Phase = phase;
     while (high - low > 1 && probes.left > 0) {
       const middle = Math.floor((low + high) / 2);
       const found = await phaseOf(middle);
       if (found !== undefined && isSame(known, found)) [low, known] = [middle, found];
-      else [high, behind] = [middle, found ?? behind];
+      else [high, upper] = [middle, found ?? upper];
     }
     const header = high - low > 1 ? undefined : await findHeader(disk, part, low, high);
     if (header !== undefined) return header;
     // Bytes were merely lost or added here; compare the rest with what follows.
-    [low, known] = [high, behind];
+    [low, known] = [high, upper];
   }
   return undefined;
 }

@@ -27,12 +27,12 @@ export class ReadQueue {
     try {
       return await work();
     } finally {
-      this.#handOn();
+      this.#startNext();
     }
   }
 
   /** Passes the place to the one that has waited longest. */
-  #handOn(): void {
+  #startNext(): void {
     for (const begin of this.#waiting) {
       this.#waiting.delete(begin);
       begin();

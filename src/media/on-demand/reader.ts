@@ -123,7 +123,7 @@ export class OnDemandReader {
       pacer,
       this.#endTime,
     );
-    this.#at = empty && !run.short ? await keys.behindHole(next) : next;
+    this.#at = empty && !run.short ? await keys.afterHole(next) : next;
     const release = () => run.release();
     if (over || (run.short && next >= run.end)) return { items, end: true, release };
     if (file.available(this.#at, 1) > 0) return { items, end: false, release };

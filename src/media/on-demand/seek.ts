@@ -108,7 +108,7 @@ export class Seeker {
 
   /** Before the first key frame, returns the start of the file; for a stream without key frames, undefined. */
   async #keyFrame(stream: number, target: number): Promise<number | undefined> {
-    const packet = (await this.#indexed(stream, target)) ?? (await this.#keys.behind(this.#sentBy(target)));
+    const packet = (await this.#indexed(stream, target)) ?? (await this.#keys.firstSentAfter(this.#sentBy(target)));
     const isOfStream = (key: KeyFramePlace): boolean => key.stream === stream;
     const isBefore = (key: KeyFramePlace): boolean => isOfStream(key) && isUpTo(key.time, target);
     const key = await this.#keys.previous({ packet, order: 0 }, isBefore);
@@ -135,8 +135,8 @@ export class Seeker {
     if (index === undefined) return undefined;
     const { interval, packets } = index;
     const entry = Math.floor(target / interval);
-    const [packet = NO_PACKET, , behind = NO_PACKET] = packets.subarray(entry, entry + 3);
-    if (behind >= this.#file.packetCount || behind < packet) return undefined;
+    const [packet = NO_PACKET, , following = NO_PACKET] = packets.subarray(entry, entry + 3);
+    if (following >= this.#file.packetCount || following < packet) return undefined;
     let first = entry;
     while (first > 0 && packets[first - 1] === packet && (entry - first) * interval < LONGEST_RUN) first--;
     if ((entry - first) * interval >= LONGEST_RUN) return undefined;
@@ -144,7 +144,7 @@ export class Seeker {
       first === 0
         ? this.#isFirstKey(packet, stream)
         : this.#isKeyBetween(packet, stream, (first - 1) * interval, target);
-    return (await isRight) ? behind + 1 : undefined;
+    return (await isRight) ? following + 1 : undefined;
   }
 
   /** The entries before the first key frame name it too, though it comes later. */
@@ -162,8 +162,8 @@ export class Seeker {
     const numbers = new Set(streams.map(({ number }) => number));
     if (numbers.size === 0) return undefined;
     const { preroll } = this.#file;
-    const behind = await this.#keys.behind(this.#sentBy(target));
-    return this.#keys.objectBefore(behind, MAX_AUDIO_WALK, ({ stream, presentationTime }, sendTime) => {
+    const after = await this.#keys.firstSentAfter(this.#sentBy(target));
+    return this.#keys.objectBefore(after, MAX_AUDIO_WALK, ({ stream, presentationTime }, sendTime) => {
       if (!numbers.has(stream)) return false;
       return isUpTo(presentationTime === -1 ? (sendTime + preroll) >>> 0 : presentationTime, target);
     });

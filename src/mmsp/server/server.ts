@@ -259,7 +259,7 @@ class Connection implements SessionLink {
   readonly #since: number;
   #sequence = 0;
   #heardAt: number;
-  #toldAt: number;
+  #sentAt: number;
   #pingedAt = Number.NEGATIVE_INFINITY;
   #idleSince: number;
   #requests = 0;
@@ -275,7 +275,7 @@ class Connection implements SessionLink {
     const now = means.now();
     this.#since = now;
     this.#heardAt = now;
-    this.#toldAt = now;
+    this.#sentAt = now;
     this.#idleSince = now;
     this.tcp = {
       framing: 'stream',
@@ -311,7 +311,7 @@ class Connection implements SessionLink {
 
   send(message: Buffer): void {
     const now = this.#means.now();
-    this.#toldAt = now;
+    this.#sentAt = now;
     if (this.socket.writableLength > MAX_ANSWERS_BEHIND && !this.session.active) this.socket.destroy();
     else this.socket.write(wrapMessages(message, this.#sequence++, now - this.#since));
   }
@@ -349,7 +349,7 @@ class Connection implements SessionLink {
     }
     const isPinged = this.#pingedAt > this.#heardAt;
     if (isPinged && now - this.#pingedAt > keepAlive) this.socket.destroy();
-    else if (!isPinged && now - Math.max(this.#heardAt, this.#toldAt) > keepAlive) {
+    else if (!isPinged && now - Math.max(this.#heardAt, this.#sentAt) > keepAlive) {
       this.#pingedAt = now;
       this.send(buildPing());
     }

@@ -310,11 +310,11 @@ export class MmspSession implements PlaybackPort {
 
   /** Takes over the header of the entry that the client is about to learn of. */
   #take(header: AsfHeader): messages.FileFacts {
-    const told = factsOf(header, this.playback.current!, this.playback.program!);
-    this.#header = told.header;
+    const described = factsOf(header, this.playback.current!, this.playback.program!);
+    this.#header = described.header;
     this.#packetSize = header.packetSize;
-    this.#bitRate = told.facts.bitRate;
-    return told.facts;
+    this.#bitRate = described.facts.bitRate;
+    return described.facts;
   }
 
   #refuse(incarnation: number, fileName: string, error: unknown, wrapped: boolean): void {
@@ -474,10 +474,10 @@ export class MmspSession implements PlaybackPort {
     }
     this.#host.stopped(this);
     const hr = how === 'failed' || how === 'kicked' ? reason || HR.unexpected : HR.ok;
-    const tell = () => this.#link.send(messages.buildEndOfStream(this.#incarnation, hr));
+    const send = () => this.#link.send(messages.buildEndOfStream(this.#incarnation, hr));
     const delay = hr === HR.ok ? Math.min(MAX_END_DELAY, this.#playsUntil - this.#host.playback.now()) : 0;
-    if (delay > 0) this.#endTimer = setTimeout(tell, delay);
-    else tell();
+    if (delay > 0) this.#endTimer = setTimeout(send, delay);
+    else send();
   }
 }
 

@@ -250,8 +250,8 @@ export class MsbReception {
         return ready;
       }
       this.#missingSince ??= now;
-      const behind = (this.#highest - this.#next) | 0;
-      if (behind < this.#options.window && now - this.#missingSince < this.#patience) return ready;
+      const lag = (this.#highest - this.#next) | 0;
+      if (lag < this.#options.window && now - this.#missingSince < this.#patience) return ready;
       this.#skip(ready);
     }
   }

@@ -248,13 +248,13 @@ export class RtspConnection implements SessionLink, Answers {
     const { session } = this;
     const sequence = readNumber(request?.headers.get('CSeq'), Number.MAX_SAFE_INTEGER);
     const named = status !== 454 && session && !last;
-    const told = new Set(fields.map(([name]) => name.toLowerCase()));
+    const sent = new Set(fields.map(([name]) => name.toLowerCase()));
     const all: Field[] = [
       ...fields,
       ['Date', new Date().toUTCString()],
       ...(sequence === undefined ? [] : [['CSeq', `${sequence}`] as const]),
       ...(named ? [['Session', `${session.id};timeout=${TIMEOUT}`] as const] : []),
-      ...(named && session.playlist && !told.has('x-playlist-gen-id')
+      ...(named && session.playlist && !sent.has('x-playlist-gen-id')
         ? [['X-Playlist-Gen-Id', `${session.genId}`] as const]
         : []),
       ['Server', RTSP_SERVER_NAME],

@@ -127,8 +127,8 @@ async function describe(to: Answers, request: RtspRequest): Promise<Reply> {
     try {
       const header = playable(program, path);
       const entry = program.current;
-      const teller = { base: baseOf(request.url), path, address: to.localAddress };
-      const body = Buffer.from(writeSdp(describeEntry(header, entry, program, teller)), 'utf8');
+      const location = { base: baseOf(request.url), path, address: to.localAddress };
+      const body = Buffer.from(writeSdp(describeEntry(header, entry, program, location)), 'utf8');
       to.described = { path, pass };
       return {
         status: 200,

@@ -279,8 +279,8 @@ export class RtspSession implements PlaybackPort {
     if (this.#transport === undefined) this.#channel = first;
     this.#transport = 'tcp';
     this.#channels.add(first);
-    const told: Ports = [first, second];
-    return [['Transport', writeTransport({ protocol: 'tcp', interleaved: told, ssrc: this.ssrc })]];
+    const channels: Ports = [first, second];
+    return [['Transport', writeTransport({ protocol: 'tcp', interleaved: channels, ssrc: this.ssrc })]];
   }
 
   #setUpUdp({ clientPort }: Transport, isRtx: boolean): Field[] {
@@ -361,7 +361,7 @@ export class RtspSession implements PlaybackPort {
     const isFile = this.playback.current?.kind === 'file';
     if (offset === undefined && seekId !== undefined && seekId === this.#previousGen && seekId !== this.#gen) {
       respond(this.#changeNotice());
-      this.#tellEnd('more-entries', this.playback.number);
+      this.#announceEnd('more-entries', this.playback.number);
       return;
     }
     const { program } = this.playback;
@@ -458,7 +458,7 @@ export class RtspSession implements PlaybackPort {
     // What was asked for begins with another entry.
     if (how === 'more-follows') this.#play?.respond(this.#changeNotice());
     this.#play = undefined;
-    this.#tellEnd(END_REASONS[how], number);
+    this.#announceEnd(END_REASONS[how], number);
   }
 
   /** For the playback. */
@@ -471,7 +471,7 @@ export class RtspSession implements PlaybackPort {
   }
 
   /** EndOfStream (MS-RTSP 2.2.7.3, 3.2.4.1). */
-  #tellEnd(reason: EndReason, number: number): void {
+  #announceEnd(reason: EndReason, number: number): void {
     this.#endedEntry = reason === 'more-entries';
     this.#endedAll = !this.#endedEntry;
     const streams = this.#selectedMedia()

@@ -199,11 +199,11 @@ export class PublishingPoint {
     if (event.type === 'header' && event.header.packetSize > MAX_PACKET_SIZE) {
       throw new Refusal('bad-request', `Packets of ${event.header.packetSize} bytes are too large to be served.`);
     }
-    const told = this.#withTexts(event);
-    this.broadcast.write(told);
+    const labelled = this.#withTexts(event);
+    this.broadcast.write(labelled);
     const { archive } = this.settings;
     if (archive !== undefined) this.#archive ??= new PointArchive(archive, this.path, { onWarning: this.#onWarning });
-    return this.#archive?.write(told);
+    return this.#archive?.write(labelled);
   }
 
   #withTexts(event: AsfEvent): AsfEvent {
@@ -322,10 +322,10 @@ export class PublishingPoints {
     if (point.configured || this.#points.get(point.path) !== point) return;
     this.#points.delete(point.path);
     addCounters(this.#before, point.broadcast.counters);
-    this.tell({ point: point.path, what: 'removed' });
+    this.notify({ point: point.path, what: 'removed' });
   }
 
-  tell(event: PointEvent): void {
+  notify(event: PointEvent): void {
     this.#options.onEvent?.(event);
   }
 
@@ -339,7 +339,7 @@ export class PublishingPoints {
     });
     const point = new PublishingPoint(path, configured, { broadcast, settings, onWarning, registry });
     this.#points.set(path, point);
-    this.tell({ point: path, what: 'created' });
+    this.notify({ point: path, what: 'created' });
     return point;
   }
 }

@@ -93,12 +93,12 @@ export class PushPoints implements PushGate {
         const sink = await points.publish(point, candidate);
         publisher = candidate;
         const remoteAddress = plainAddress(candidate.remoteAddress);
-        points.tell({ point: point.path, what: 'publishing', remoteAddress });
+        points.notify({ point: point.path, what: 'publishing', remoteAddress });
         return sink;
       },
       release: ({ clean, destroy }) => {
         const wasPublishing = publisher !== undefined && point.unpublish(publisher);
-        if (wasPublishing) points.tell({ point: point.path, what: 'unpublished', clean });
+        if (wasPublishing) points.notify({ point: point.path, what: 'unpublished', clean });
         const neverFed = point.broadcast.generation === 0;
         if ((destroy || destroyed || neverFed) && !point.publisher) points.remove(point);
       },

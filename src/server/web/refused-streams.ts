@@ -12,12 +12,12 @@ const MAX_REMEMBERED = 100;
  * do instead.
  */
 export class RefusedStreams {
-  readonly #tell: (message: string) => void;
+  readonly #warn: (message: string) => void;
   /** The time of the last warning by path, oldest first. */
-  readonly #told = new Map<string, number>();
+  readonly #reported = new Map<string, number>();
 
-  constructor(tell: (message: string) => void) {
-    this.#tell = tell;
+  constructor(warn: (message: string) => void) {
+    this.#warn = warn;
   }
 
   /**
@@ -26,17 +26,17 @@ export class RefusedStreams {
    */
   refused(exchange: Exchange, path: string): void {
     const now = steadyNow();
-    for (const [known, at] of this.#told) {
+    for (const [known, at] of this.#reported) {
       if (now - at < INTERVAL) break;
-      this.#told.delete(known);
+      this.#reported.delete(known);
     }
-    if (this.#told.has(path) || this.#told.size >= MAX_REMEMBERED) return;
-    this.#told.set(path, now);
+    if (this.#reported.has(path) || this.#reported.size >= MAX_REMEMBERED) return;
+    this.#reported.set(path, now);
     const { method, headers } = exchange.request;
     const product = headers.get('User-Agent');
     const who = `${plainAddress(exchange.remoteAddress)}${product === undefined ? '' : ` (${printable(product, 60)})`}`;
     const url = `${exchange.secure ? 'https' : 'http'}://${exchange.host}${path}`;
-    this.#tell(
+    this.#warn(
       `${who} sends a stream to ${path} with ${printable(method, 20)}, which is not a push and is refused. ` +
         `Push with wmpush, also what ffmpeg makes: ffmpeg … -f asf - | wmpush --copy -i - ${printable(url, 200)}`,
     );

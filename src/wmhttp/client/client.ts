@@ -89,7 +89,7 @@ export class PushClient implements AsfSink {
   private constructor(options: PushOptions, resume: ResumablePush | undefined) {
     this.#options = options;
     this.failed = new Promise((resolve) => {
-      this.#tellFailed = resolve;
+      this.#signalFailure = resolve;
     });
     this.#timeout = options.timeout ?? CONNECT_TIMEOUT;
     const { url, proxy, tls, userAgent, authorize } = options;
@@ -152,7 +152,7 @@ export class PushClient implements AsfSink {
 
   /** Resolves if the push fails. */
   readonly failed: Promise<void>;
-  #tellFailed: () => void = () => {};
+  #signalFailure: () => void = () => {};
 
   /** The reason why nothing more can be sent; every later write is rejected with it. */
   get failure(): WmError | undefined {
@@ -176,9 +176,9 @@ export class PushClient implements AsfSink {
     if (this.#session.state === 'End') {
       return Promise.reject(new WmError('WM_FAILED', 'The push has ended already.'));
     }
-    let behind: Promise<void> | undefined;
+    let backlog: Promise<void> | undefined;
     try {
-      behind = this.#perform(this.#take(event));
+      backlog = this.#perform(this.#take(event));
     } catch (error) {
       this.#fail(error);
       return this.#rejection();
@@ -187,7 +187,7 @@ export class PushClient implements AsfSink {
     if (this.#failure) return this.#rejection();
     if (this.#finished) return this.#finished;
     if (this.#mustWait()) return this.#wait();
-    return behind?.then(() => this.#throwFailure());
+    return backlog?.then(() => this.#throwFailure());
   }
 
   /**
@@ -351,11 +351,11 @@ export class PushClient implements AsfSink {
   }
 
   #perform(actions: readonly ClientAction[]): Promise<void> | undefined {
-    let behind: Promise<void> | undefined;
+    let backlog: Promise<void> | undefined;
     for (const action of actions) {
       switch (action.type) {
         case 'send':
-          behind = this.#http?.write(action.bytes) ?? behind;
+          backlog = this.#http?.write(action.bytes) ?? backlog;
           break;
         case 'pushStart':
           this.#start();
@@ -370,7 +370,7 @@ export class PushClient implements AsfSink {
           break;
       }
     }
-    return behind;
+    return backlog;
   }
 
   #silence(): WmError {
@@ -469,7 +469,7 @@ export class PushClient implements AsfSink {
     clearTimeout(this.#answerTimer);
     this.#failure ??= error instanceof WmError ? error : new WmError('WM_FAILED', messageOf(error), { cause: error });
     this.#http?.destroy();
-    this.#tellFailed();
+    this.#signalFailure();
     this.#releaseWaiters();
   }
 

@@ -85,7 +85,7 @@ export class ReconnectingPush implements AsfSink {
   #attempt = 0;
   #reconnects = 0;
   #written = 0;
-  #droppedTold = 0;
+  #droppedReported = 0;
   // The number of packets of the session that are known to have arrived.
   #confirmed = 0;
   #connectedAt = 0;
@@ -149,7 +149,7 @@ export class ReconnectingPush implements AsfSink {
       return this.#rejection();
     }
     if (event.type === 'packet') this.#written++;
-    this.#tellDropped();
+    this.#reportDropped();
     this.#wake();
     if (this.#options.whenFull === 'wait' && this.#buffer.full) return this.#waitForRoom();
     return undefined;
@@ -201,8 +201,8 @@ export class ReconnectingPush implements AsfSink {
     }
     // Marked as sent before it is known to have succeeded: if it fails, the packet may have arrived nevertheless.
     this.#buffer.sent(client.packets);
-    const behind = client.write(next.event);
-    if (behind) await this.#unlessStalled(behind, client);
+    const backlog = client.write(next.event);
+    if (backlog) await this.#unlessStalled(backlog, client);
     if (client.confirmed > this.#confirmed) {
       this.#confirmed = client.confirmed;
       this.#buffer.confirm(client.confirmed);
@@ -219,7 +219,7 @@ export class ReconnectingPush implements AsfSink {
     return false;
   }
 
-  async #unlessStalled(behind: Promise<void>, client: PushClient): Promise<void> {
+  async #unlessStalled(backlog: Promise<void>, client: PushClient): Promise<void> {
     let timer: NodeJS.Timeout | undefined;
     const stalled = new Promise<never>((_, reject) => {
       timer = setTimeout(() => {
@@ -228,10 +228,10 @@ export class ReconnectingPush implements AsfSink {
       }, STALLED);
     });
     try {
-      await Promise.race([behind, stalled]);
+      await Promise.race([backlog, stalled]);
     } finally {
       clearTimeout(timer);
-      behind.catch(() => {});
+      backlog.catch(() => {});
     }
   }
 
@@ -281,7 +281,7 @@ export class ReconnectingPush implements AsfSink {
     // A session that is gone after its $E was sent has ended because of it.
     this.#over = this.#endIsOut && !resumed;
     this.#endIsOut = false;
-    this.#tellDropped();
+    this.#reportDropped();
     this.#options.onResumed?.({ resumed, waiting: buffer.waiting, unconfirmed });
     if (this.#over) client.destroy();
     else this.#begin(client);
@@ -298,11 +298,11 @@ export class ReconnectingPush implements AsfSink {
     else client.write({ type: 'header', header })?.catch(() => {});
   }
 
-  #tellDropped(): void {
+  #reportDropped(): void {
     const { dropped } = this.#buffer;
-    if (dropped === this.#droppedTold) return;
-    this.#options.onDropped?.(dropped - this.#droppedTold);
-    this.#droppedTold = dropped;
+    if (dropped === this.#droppedReported) return;
+    this.#options.onDropped?.(dropped - this.#droppedReported);
+    this.#droppedReported = dropped;
   }
 
   #waitForRoom(): Promise<void> {

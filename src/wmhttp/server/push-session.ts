@@ -138,8 +138,8 @@ export class PushSession {
     this.#readAt = this.#host.now();
     try {
       for (let frame = reader.next(); frame && !this.#deleted; frame = reader.next()) {
-        const behind = this.#perform(this.#machine.receive(frame, this.#host.now()));
-        if (behind) return behind;
+        const backlog = this.#perform(this.#machine.receive(frame, this.#host.now()));
+        if (backlog) return backlog;
       }
     } catch (error) {
       if (error instanceof FramingError) this.disconnect(400);
@@ -172,14 +172,14 @@ export class PushSession {
   }
 
   #perform(actions: readonly ServerAction[]): Promise<unknown> | undefined {
-    let behind: Promise<unknown> | undefined;
+    let backlog: Promise<unknown> | undefined;
     for (const action of actions) {
       // The effect of an earlier action, such as a refusal by the point, may have ended the session.
       if (this.#deleted) break;
       switch (action.type) {
         case 'event': {
           const written = this.#write(action.event);
-          if (written) behind = behind ? Promise.all([behind, written]) : written;
+          if (written) backlog = backlog ? Promise.all([backlog, written]) : written;
           break;
         }
         case 'respond':
@@ -193,7 +193,7 @@ export class PushSession {
           break;
       }
     }
-    return behind;
+    return backlog;
   }
 
   #write(event: AsfEvent): Promise<unknown> | undefined {
@@ -307,16 +307,16 @@ class PushBody implements BodySink {
 
   #pump(): void {
     if (this.waiting || this.#abandoned) return;
-    const behind = this.#session.read(this.#reader);
-    if (behind) this.#pause(behind);
+    const backlog = this.#session.read(this.#reader);
+    if (backlog) this.#pause(backlog);
     else if (this.#ending === 'complete') this.#session.bodyComplete(this.#reader.midPacket);
     else if (this.#ending === 'lost') this.#session.bodyLost();
   }
 
-  #pause(behind: Promise<unknown>): void {
+  #pause(backlog: Promise<unknown>): void {
     this.waiting = true;
     this.#exchange.pauseBody();
-    behind
+    backlog
       .catch((error: unknown) => this.#session.sinkFailed(error))
       .finally(() => {
         this.waiting = false;

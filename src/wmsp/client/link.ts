@@ -240,7 +240,7 @@ export class ClientLink {
       this.session.connectionLost();
       return { kind: 'asf', plain: await PlainAsf.open(start, body, this.#options.timeouts.data) };
     }
-    await this.#readElsewhere(start, head, body);
+    await this.#readRedirection(start, head, body);
     throw incompatibleError(head, this.session.peer.url.href);
   }
 
@@ -251,13 +251,13 @@ export class ClientLink {
     } catch (error) {
       const { answer } = this.#options.timeouts;
       const first = isSuccess(head) && !this.#options.tolerant ? await body.next(answer) : undefined;
-      if (first) await this.#readElsewhere(first, head, body);
+      if (first) await this.#readRedirection(first, head, body);
       throw error;
     }
   }
 
   /** @throws LeadsElsewhere or WM_BAD_INPUT if the body is an announcement */
-  async #readElsewhere(start: Buffer, head: ResponseHead, body: ResponseBody): Promise<void> {
+  async #readRedirection(start: Buffer, head: ResponseHead, body: ResponseBody): Promise<void> {
     const hints = { location: this.session.peer.url.href, type: head.headers.get('Content-Type') };
     const coding = head.headers.get('Content-Encoding');
     const until = performance.now() + this.#options.timeouts.answer;

@@ -281,7 +281,7 @@ export class WmspClientSession {
 
   #expectedPacket(packet: WmspPacket, now: number): ClientAction[] {
     const { id } = packet;
-    if (!this.#expectedPackets.has(id) && !this.#bears(id)) {
+    if (!this.#expectedPackets.has(id) && !this.#toleratesNow(id)) {
       const expected = [...this.#expectedPackets].map(packetName).join(' or ');
       throw new WmError('WM_PROTOCOL', `A ${packetName(id)} packet came instead of ${expected || 'none'}.`);
     }
@@ -400,7 +400,7 @@ export class WmspClientSession {
   }
 
   /** True for packets that a tolerant client accepts out of turn. */
-  #bears(id: number): boolean {
+  #toleratesNow(id: number): boolean {
     if (!this.#options.tolerant) return false;
     switch (id) {
       case ID.packetPair:

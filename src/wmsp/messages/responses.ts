@@ -111,8 +111,8 @@ export function entryHead(
 ): Buffer {
   const asBroadcast = program.playlist && !profile.version9;
   const isFile = entry.kind === 'file' && !asBroadcast;
-  const told = playerHeader(asBroadcast ? broadcastHeader(header) : header);
-  const asfHeader = headerPackets(isFile && profile.dataSize === 'large' ? withLargeData(told) : told.bytes);
+  const lean = playerHeader(asBroadcast ? broadcastHeader(header) : header);
+  const asfHeader = headerPackets(isFile && profile.dataSize === 'large' ? withLargeData(lean) : lean.bytes);
   if (!profile.metadata || identity.encoder) return asfHeader;
   const metadata = metadataPackets({
     playlistGenId: genIdOf(entry),

@@ -33,8 +33,8 @@ export function playableHeader(entry: Entry): AsfHeader {
 }
 
 /** Appends data to the last packet of the packet pair, since only the first two need segments of their own. */
-export function withBehind([first, second, third]: readonly Buffer[], behind: Buffer): Buffer[] {
-  return [first!, second!, Buffer.concat([third!, behind])];
+export function withAppended([first, second, third]: readonly Buffer[], appended: Buffer): Buffer[] {
+  return [first!, second!, Buffer.concat([third!, appended])];
 }
 
 /** Returns the features that a request lists (MS-WMSP 2.2.1.7); undefined if it has no Supported header. */

@@ -21,7 +21,7 @@ export interface ClientProfile {
   /** The features that a live broadcast has for this client. */
   readonly liveFeatures: readonly string[];
   /** Whether a file's header tells the length of its Data Object, or claims a very large one. */
-  readonly dataSize: 'told' | 'large';
+  readonly dataSize: 'actual' | 'large';
   /** How the client is redirected: with the header that clients below 7.0 require (MS-WMSP 3.2.5.4), or with 302. */
   readonly redirection: 'header' | 'status';
   /** True for headers and tokens that came with 9.0: Supported, playlist-gen-id. */
@@ -44,7 +44,7 @@ const legacyPlayer: ClientProfile = {
   endBeforeChange: false,
   withoutSelection: 'none',
   liveFeatures: ['broadcast'],
-  dataSize: 'told',
+  dataSize: 'actual',
   redirection: 'status',
   version9: false,
 };

@@ -17,7 +17,7 @@ import { streamSwitches } from '../messages/pragma.js';
 import { profileFields, Replies } from '../messages/replies.js';
 import { classifyRequest, type WmspRequest } from '../messages/requests.js';
 import { ENCODER_NAME, featuresOf, SERVER_NAME, type ServerIdentity } from '../messages/responses.js';
-import { type Handling, needsHeaderAgain, statusOf, supportedBy, withBehind } from './handling.js';
+import { type Handling, needsHeaderAgain, statusOf, supportedBy, withAppended } from './handling.js';
 import type { WmspServerOptions } from './options.js';
 import { PipelineTest } from './pipeline-test.js';
 import { askedPlay } from './play.js';
@@ -158,12 +158,12 @@ export class WmspServer {
       const fields = this.#contentFields(handling, pass, infoOf(program), 'application/vnd.ms.wms-hdr.asfv1', tokens);
       const close = profile.closesAfterDescribe;
       if (experiments.includes('packet-pair-experiment=1')) {
-        const parts = (headSize: number) => withBehind(packetPair(headSize), head);
+        const parts = (headSize: number) => withAppended(packetPair(headSize), head);
         exchange.respond({ status: 200, fields, body: { length: PACKET_PAIR_SIZE + head.length, parts }, close });
       } else {
         exchange.respond({ status: 200, fields, body: head, close });
       }
-      session.tell(handling.path, program.current);
+      session.recordDescribed(handling.path, program.current);
       this.#sessions.touch(session);
     } finally {
       program.close();

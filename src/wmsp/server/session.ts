@@ -54,7 +54,7 @@ const REWOUND = 0x000d2f09;
 const UNEXPECTED = 0x8000ffff;
 
 /** The position that the client last learned. */
-interface Told {
+interface Described {
   readonly path: string;
   readonly playlistGenId: number;
   readonly entry: number;
@@ -89,7 +89,7 @@ export class WmspSession implements PlaybackPort {
   #stream: ResponseStream | undefined;
   /** The number of bytes in completed responses. */
   #bytesBefore = 0;
-  #told: Told | undefined;
+  #described: Described | undefined;
   /** Opens the response for what is about to start. */
   #opens: OpenResponse | undefined;
   #wasActive = false;
@@ -111,7 +111,7 @@ export class WmspSession implements PlaybackPort {
     const { state } = this.playback;
     if (state === 'waiting') return 'WAITING';
     if (this.playback.active) return 'STREAMING';
-    return this.#told ? 'IDLE' : 'INIT';
+    return this.#described ? 'IDLE' : 'INIT';
   }
 
   /** True while a Play response is open: data flows, or a choice of streams is awaited. */
@@ -126,7 +126,7 @@ export class WmspSession implements PlaybackPort {
 
   /** The playlist-gen-id of the entry that was announced last; 0 before there is one. */
   get playlistGenId(): number {
-    return this.#told?.playlistGenId ?? 0;
+    return this.#described?.playlistGenId ?? 0;
   }
 
   /** The entry for which a choice of streams, or a PlayNextEntry, is awaited. */
@@ -141,9 +141,9 @@ export class WmspSession implements PlaybackPort {
   }
 
   /** Records that the client was told about an entry of that path. */
-  tell(path: string, entry: Entry): void {
-    const reached = this.#told?.path === path ? Math.max(this.#told.reached, entry.id) : entry.id;
-    this.#told = { path, playlistGenId: genIdOf(entry), entry: entry.id, reached };
+  recordDescribed(path: string, entry: Entry): void {
+    const reached = this.#described?.path === path ? Math.max(this.#described.reached, entry.id) : entry.id;
+    this.#described = { path, playlistGenId: genIdOf(entry), entry: entry.id, reached };
   }
 
   /**
@@ -151,11 +151,11 @@ export class WmspSession implements PlaybackPort {
    * @param id a playlist-gen-id that it was told; 0 for the first entry
    */
   placeIn(path: string, id: number): PlaylistPlace {
-    if (this.#told?.path !== path) return { entry: id, reached: 0 };
+    if (this.#described?.path !== path) return { entry: id, reached: 0 };
     // Once the source of a live entry has changed its header, the playlist-gen-id is no longer the place in the
     // playlist.
-    const entry = id === this.#told.playlistGenId ? this.#told.entry : id;
-    return { entry, reached: this.#told.reached };
+    const entry = id === this.#described.playlistGenId ? this.#described.entry : id;
+    return { entry, reached: this.#described.reached };
   }
 
   /**
@@ -167,7 +167,7 @@ export class WmspSession implements PlaybackPort {
    */
   async play(path: string, program: Program, order: PlayOrder, opening: Buffer, opens: OpenResponse): Promise<boolean> {
     this.playback.open(program);
-    this.tell(path, program.current);
+    this.recordDescribed(path, program.current);
     this.#nextResponse();
     return this.#answer(
       (first) => {
@@ -275,7 +275,7 @@ export class WmspSession implements PlaybackPort {
     this.#open(undefined);
     const head = entryHead(header, entry, this.playback.program!, this.profile, this.#host.identity);
     this.#write(Buffer.concat([changePacket(), head]));
-    this.tell(this.#told!.path, entry);
+    this.recordDescribed(this.#described!.path, entry);
     const known = confirmed || !this.profile.version9;
     return known && this.features.has('predstrm') ? 'go on' : 'wait';
   }
