@@ -5,6 +5,9 @@ import type { PlaybackHost } from './port.js';
 import { ReadySessions } from './ready.js';
 import { ResendBudget } from './sent-ring.js';
 
+/** In ms: the servers of several protocols share one {@link Playback}. */
+const SWEEP_INTERVAL = 500;
+
 export interface PlaybackOptions {
   /** A monotonic clock in ms; default: `performance.now`. */
   readonly now?: (() => number) | undefined;
@@ -28,6 +31,7 @@ export class Playback implements PlaybackHost {
   /** The sessions that are sent a broadcast, and may get more or less of it. */
   readonly live = new Set<AdaptingSession>();
   readonly #onError: ((error: unknown) => void) | undefined;
+  #sweptAt = Number.NEGATIVE_INFINITY;
 
   constructor({ now, ticker, ahead, limits, onError }: PlaybackOptions = {}) {
     this.now = now ?? (() => performance.now());
@@ -42,8 +46,14 @@ export class Playback implements PlaybackHost {
     this.#onError?.(error);
   }
 
-  /** Reclaims what was kept long enough, and adapts to how the players keep up. Call about once a second. */
+  /**
+   * Reclaims what was kept long enough, and adapts to how the players keep up. Each server calls it once a second; of
+   * several calls within half a second only the first counts.
+   */
   sweep(): void {
+    const now = this.now();
+    if (now - this.#sweptAt < SWEEP_INTERVAL) return;
+    this.#sweptAt = now;
     this.ready.sweep();
     this.resends.sweep();
     for (const session of this.live) session.adapt();

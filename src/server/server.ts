@@ -451,6 +451,7 @@ export class MediaServer {
       host,
       rtpPort: rtsp.rtpPort,
       entrance: this.#entrance,
+      playback: this.#playback,
       registry: this.#registry,
       onError,
     });

@@ -1,16 +1,18 @@
 import { randomBytes } from 'node:crypto';
-import { createSocket, type Socket as UdpSocket } from 'node:dgram';
-import { createServer, type Server, type Socket } from 'node:net';
-import { WmError } from '../../errors.js';
+import type { Socket as UdpSocket } from 'node:dgram';
+import type { Socket } from 'node:net';
 import { plainAddress } from '../../http/addresses.js';
 import type { Admission } from '../../http/admission.js';
-import { listenTcp } from '../../http/listen.js';
-import { ProxyGate, type ProxyOptions, peerOf } from '../../http/peer.js';
-import { DatagramOutput, DatagramPacer } from '../../media/datagrams.js';
+import { type ProxyOptions, peerOf } from '../../http/peer.js';
+import { TcpFront } from '../../http/tcp-front.js';
+import { type DatagramOutput, DatagramPacer } from '../../media/datagrams.js';
+import { socketOutput } from '../../media/socket-output.js';
+import { bindUdp, closeUdp, datagramOutput } from '../../media/udp.js';
 import type { PlayerOutput } from '../../media/wire.js';
 import type { Entrance } from '../../playback/entrance.js';
 import { Playback } from '../../playback/host.js';
 import type { PaceLimits } from '../../playback/pace.js';
+import { PlayingSessions } from '../../playback/playing.js';
 import { SessionRegistry } from '../../playback/registry.js';
 import { MmspError, splitMessages } from '../messages/base.js';
 import { readClientMessage } from '../messages/client.js';
@@ -67,14 +69,11 @@ export class MmspServer {
   readonly #options: MmspServerOptions;
   readonly #timers: MmspTimers;
   readonly #now: () => number;
-  readonly #server: Server;
+  readonly #front: TcpFront;
   readonly #connections = new Map<number, Connection>();
   readonly #host: SessionHost<MmspSession>;
   readonly #pacer = new DatagramPacer();
-  /** The playing sessions, each with the function that removes it from the registry. */
-  readonly #playing = new Map<MmspSession, () => void>();
-  readonly #registry: SessionRegistry;
-  readonly #gate: ProxyGate | undefined;
+  readonly #playing: PlayingSessions<MmspSession>;
   #udp: UdpSocket | undefined;
   #sweeper: NodeJS.Timeout | undefined;
 
@@ -82,20 +81,18 @@ export class MmspServer {
     this.#options = options;
     this.#timers = { ...DEFAULT_TIMERS, ...options.timers };
     this.#now = options.now ?? (() => performance.now());
-    this.#registry = options.registry ?? new SessionRegistry({ now: this.#now });
-    const accept = (socket: Socket) => this.#accept(socket);
-    this.#gate = options.proxies && new ProxyGate(options.proxies, accept);
-    this.#server = createServer({ noDelay: true }, (socket) => (this.#gate ? this.#gate.take(socket) : accept(socket)));
+    const { admission, proxies, onError } = options;
+    this.#front = new TcpFront({ admission, proxies, onError, accept: (...client) => this.#accept(...client) });
+    this.#playing = new PlayingSessions('MMSP', options.registry ?? new SessionRegistry({ now: this.#now }));
     this.#host = {
       playback: options.playback ?? new Playback(options),
       entrance: options.entrance,
       version: options.version,
       pathOf: options.pathOf,
-      started: (session) => this.#started(session),
-      stopped: (session) => this.#stopped(session),
-      refused: (session, fileName, why) => options.onRefused?.(fileName, session.about.remoteAddress, why),
-      log: (session, log) =>
-        options.onLog?.(session.about.path, session.about.remoteAddress, session.about.client, log),
+      started: (session) => this.#playing.started(session),
+      stopped: (session) => this.#playing.stopped(session),
+      refused: (session, fileName, why) => options.onRefused?.(fileName, session.remoteAddress, why),
+      log: ({ path, remoteAddress, client }, log) => options.onLog?.(path, remoteAddress, client, log),
       failed: (error) => options.onError?.(error),
     };
   }
@@ -107,7 +104,7 @@ export class MmspServer {
 
   /** Number of open connections. */
   get connections(): number {
-    return this.#connections.size;
+    return this.#front.connections;
   }
 
   /**
@@ -119,14 +116,11 @@ export class MmspServer {
    * @throws WmError WM_PORT_IN_USE, or WM_FAILED if the address cannot be used
    */
   async listen(port: number, host?: string): Promise<number> {
-    const taken = await listenTcp(this.#server, { port, ...(host === undefined ? {} : { host }) });
-    try {
-      this.#udp = await this.#bind(taken, host);
-    } catch (error) {
-      this.#server.close();
-      throw error;
-    }
-    this.#server.on('error', (error) => this.#options.onError?.(error));
+    const taken = await this.#front.listen(port, host, async (free) => {
+      this.#udp = await bindUdp(free, host);
+      this.#udp.on('error', (error) => this.#options.onError?.(error));
+      this.#udp.on('message', (bytes, { address }) => this.#datagram(bytes, plainAddress(address)));
+    });
     this.#sweeper = setInterval(() => this.sweep(), SWEEP_INTERVAL);
     this.#sweeper.unref();
     return taken;
@@ -142,33 +136,12 @@ export class MmspServer {
   /** Ends all playback, and stops; bounded in time. */
   async close(graceMilliseconds = 1_000): Promise<void> {
     clearInterval(this.#sweeper);
-    const closed = new Promise<void>((resolve) => {
-      if (this.#server.listening) this.#server.close(() => resolve());
-      else resolve();
+    await this.#front.close(graceMilliseconds, () => {
+      for (const { session } of this.#connections.values()) session.kick();
     });
-    for (const { session } of this.#connections.values()) session.kick();
-    const timer = setTimeout(() => {
-      for (const { socket } of this.#connections.values()) socket.destroy();
-    }, graceMilliseconds);
-    await closed;
-    clearTimeout(timer);
     const udp = this.#udp;
     this.#udp = undefined;
-    if (udp) await new Promise<void>((resolve) => udp.close(() => resolve()));
-  }
-
-  async #bind(port: number, host: string | undefined): Promise<UdpSocket> {
-    const socket = createSocket({ type: host === undefined || host.includes(':') ? 'udp6' : 'udp4' });
-    await new Promise<void>((resolve, reject) => {
-      socket.once('error', (error) =>
-        reject(new WmError('WM_PORT_IN_USE', `UDP port ${port} cannot be used.`, { cause: error })),
-      );
-      socket.bind(port, host, () => resolve());
-    });
-    socket.removeAllListeners('error');
-    socket.on('error', (error) => this.#options.onError?.(error));
-    socket.on('message', (bytes, { address }) => this.#datagram(bytes, plainAddress(address)));
-    return socket;
+    if (udp) await closeUdp(udp);
   }
 
   /** A resend request counts only if it comes from the address of the client's connection. */
@@ -179,65 +152,17 @@ export class MmspServer {
     connection.resend(request!, this.#now());
   }
 
-  #accept(socket: Socket): void {
-    const admission = this.#options.admission;
-    const address = socket.remoteAddress;
-    // The client closed the connection before it was accepted.
-    if (address === undefined || (admission && !admission.admit(address))) {
-      socket.destroy();
-      return;
-    }
+  #accept(socket: Socket, address: string): void {
     let id = 0;
     do id = randomBytes(4).readUInt32LE(0);
     while (id === 0 || this.#connections.has(id));
     const connection = new Connection(id, socket, {
       host: this.#host,
       now: this.#now,
-      datagrams: (port) => this.#output(address, port),
+      datagrams: (port) => datagramOutput(this.#udp!, address, port, this.#pacer),
     });
     this.#connections.set(id, connection);
-    socket.once('close', () => {
-      this.#connections.delete(id);
-      admission?.release(address);
-    });
-  }
-
-  /** Returns an output for Data packets to a client, which go only to the address of its connection (3.2.5.5). */
-  #output(address: string, port: number): DatagramOutput {
-    const udp = this.#udp!;
-    // An IPv6 socket reaches IPv4 through mapped addresses, and reports peers in that form.
-    const isMapped = udp.address().family === 'IPv6' && !address.includes(':');
-    return new DatagramOutput({
-      sender: udp,
-      address: isMapped ? `::ffff:${address}` : address,
-      port,
-      pacer: this.#pacer,
-    });
-  }
-
-  #started(session: MmspSession): void {
-    if (this.#playing.has(session)) return;
-    const { path, client, remoteAddress, transport, user } = session.about;
-    const over = this.#registry.begin({
-      role: 'player',
-      protocol: 'MMSP',
-      transport,
-      path,
-      client,
-      remoteAddress,
-      user,
-      counts: () => {
-        const { sent, skipped } = session.playback.packets;
-        return { bytes: session.bytes, packets: sent, lost: skipped };
-      },
-      stop: () => session.kick(),
-    });
-    this.#playing.set(session, over);
-  }
-
-  #stopped(session: MmspSession): void {
-    this.#playing.get(session)?.();
-    this.#playing.delete(session);
+    socket.once('close', () => this.#connections.delete(id));
   }
 }
 
@@ -277,15 +202,7 @@ class Connection implements SessionLink {
     this.#heardAt = now;
     this.#sentAt = now;
     this.#idleSince = now;
-    this.tcp = {
-      framing: 'stream',
-      put: ({ bytes }, done) => void socket.write(bytes, done),
-      drained: (then) => void (socket.writableNeedDrain ? socket.once('drain', then) : queueMicrotask(then)),
-      get backlog() {
-        return socket.writableLength;
-      },
-      destroy: () => void socket.destroy(),
-    };
+    this.tcp = socketOutput(socket);
     this.session = new MmspSession(id, this, means.host);
     socket.on('data', (bytes) => this.#receive(bytes));
     socket.on('error', () => socket.destroy());

@@ -107,16 +107,25 @@ export class MmspSession implements PlaybackPort {
     this.playback = new PlaybackSession(this, host.playback);
   }
 
-  /** The session's public description. */
-  get about() {
-    const { remoteAddress } = this.#link;
-    return {
-      path: this.#path,
-      client: this.#subscriber.text,
-      remoteAddress,
-      transport: this.#udp ? ('udp' as const) : ('tcp' as const),
-      user: this.#pass?.user,
-    };
+  get path(): string {
+    return this.#path;
+  }
+
+  /** The product that the client names. */
+  get client(): string {
+    return this.#subscriber.text;
+  }
+
+  get remoteAddress(): string {
+    return this.#link.remoteAddress;
+  }
+
+  get transport(): 'udp' | 'tcp' {
+    return this.#udp ? 'udp' : 'tcp';
+  }
+
+  get user(): string | undefined {
+    return this.#pass?.user;
   }
 
   /** Bytes sent to the client since it connected, framing included. */

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import { plainAddress } from '../../http/addresses.js';
 import { peerOf } from '../../http/peer.js';
 import type { Player } from '../../media/group.js';
+import { socketOutput } from '../../media/socket-output.js';
 import { EVERY_STREAM, type PlayerOutput, type PlayerSession, type Wanted } from '../../media/wire.js';
 import type { SessionRegistry } from '../../playback/registry.js';
 import { Refusal, type RefusalKind } from '../../refusal.js';
@@ -78,15 +79,7 @@ export class Connection implements PlayerSession, GroupMember {
     const { remoteAddress, local } = peerOf(socket);
     this.#address = plainAddress(remoteAddress);
     this.#isLocal = local;
-    this.output = {
-      framing: 'stream',
-      put: ({ bytes }, done) => void socket.write(bytes, done),
-      drained: (then) => void (socket.writableNeedDrain ? socket.once('drain', then) : queueMicrotask(then)),
-      get backlog() {
-        return socket.writableLength;
-      },
-      destroy: () => void socket.destroy(),
-    };
+    this.output = socketOutput(socket);
     socket.on('data', (bytes) => this.#receive(bytes));
     socket.on('error', () => socket.destroy());
     socket.once('close', () => this.#gone());

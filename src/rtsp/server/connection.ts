@@ -5,6 +5,7 @@ import type { Field } from '../../framing/text-head.js';
 import { plainAddress } from '../../http/addresses.js';
 import type { RequestHead } from '../../http/message.js';
 import { peerOf } from '../../http/peer.js';
+import { socketOutput } from '../../media/socket-output.js';
 import type { PlayerOutput } from '../../media/wire.js';
 import { isRedirect, type Redirect } from '../../playback/content.js';
 import type { Pass } from '../../playback/entrance.js';
@@ -72,15 +73,7 @@ export class RtspConnection implements SessionLink, Answers {
     this.address = plainAddress(socket.remoteAddress ?? '');
     this.localAddress = plainAddress(socket.localAddress ?? '');
     this.#usedAt = host.now();
-    this.tcp = {
-      framing: 'stream',
-      put: ({ bytes }, done) => void socket.write(bytes, done),
-      drained: (then) => void (socket.writableNeedDrain ? socket.once('drain', then) : queueMicrotask(then)),
-      get backlog() {
-        return socket.writableLength;
-      },
-      destroy: () => void socket.destroy(),
-    };
+    this.tcp = socketOutput(socket);
     socket.on('data', (bytes) => this.#receive(bytes));
     socket.on('error', () => socket.destroy());
     socket.once('close', () => this.#close());

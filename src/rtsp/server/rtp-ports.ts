@@ -1,5 +1,6 @@
-import { createSocket, type Socket } from 'node:dgram';
+import type { Socket } from 'node:dgram';
 import { WmError } from '../../errors.js';
+import { bindUdp, closeUdp } from '../../media/udp.js';
 
 /** The port for RTP that is asked for first (MS-RTSP 1.9). */
 const USUAL_PORT = 5_004;
@@ -23,9 +24,9 @@ export async function openRtpPorts(port: number | undefined, host: string | unde
   const usual = port === undefined ? await openPair(USUAL_PORT, host).catch(() => undefined) : undefined;
   if (usual) return usual;
   for (let tries = 0; tries < TRIES; tries++) {
-    const probe = await bind(0, host);
+    const probe = await bindUdp(0, host);
     const taken = probe.address().port;
-    await new Promise<void>((resolve) => probe.close(() => resolve()));
+    await closeUdp(probe);
     const pair = await openPair(taken - (taken % 2), host).catch(() => undefined);
     if (pair) return pair;
   }
@@ -33,26 +34,11 @@ export async function openRtpPorts(port: number | undefined, host: string | unde
 }
 
 async function openPair(port: number, host: string | undefined): Promise<RtpPorts> {
-  const rtp = await bind(port, host);
+  const rtp = await bindUdp(port, host);
   try {
-    return { rtp, rtcp: await bind(port + 1, host), ports: [port, port + 1] };
+    return { rtp, rtcp: await bindUdp(port + 1, host), ports: [port, port + 1] };
   } catch (error) {
     rtp.close();
     throw error;
   }
-}
-
-async function bind(port: number, host: string | undefined): Promise<Socket> {
-  const socket = createSocket({ type: host === undefined || host.includes(':') ? 'udp6' : 'udp4' });
-  try {
-    await new Promise<void>((resolve, reject) => {
-      socket.once('error', reject);
-      socket.bind(port, host, () => resolve());
-    });
-  } catch (error) {
-    socket.close();
-    throw new WmError('WM_PORT_IN_USE', `UDP port ${port} cannot be used.`, { cause: error });
-  }
-  socket.removeAllListeners('error');
-  return socket;
 }

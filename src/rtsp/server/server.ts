@@ -1,12 +1,14 @@
-import { createServer, type Server, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { plainAddress } from '../../http/addresses.js';
 import type { Admission } from '../../http/admission.js';
-import { listenTcp } from '../../http/listen.js';
-import { ProxyGate, type ProxyOptions } from '../../http/peer.js';
-import { DatagramOutput, DatagramPacer } from '../../media/datagrams.js';
+import type { ProxyOptions } from '../../http/peer.js';
+import { TcpFront } from '../../http/tcp-front.js';
+import { DatagramPacer } from '../../media/datagrams.js';
+import { closeUdp, datagramOutput } from '../../media/udp.js';
 import type { Entrance } from '../../playback/entrance.js';
 import { Playback } from '../../playback/host.js';
 import type { PaceLimits } from '../../playback/pace.js';
+import { PlayingSessions } from '../../playback/playing.js';
 import { SessionRegistry } from '../../playback/registry.js';
 import { readNacks } from '../messages/rtcp.js';
 import { RtspConnection, type RtspTimers } from './connection.js';
@@ -18,6 +20,8 @@ export interface RtspServerOptions {
   readonly entrance: Pick<Entrance, 'enter'>;
   /** The path of content that a URL names. @throws Refusal for one that no content can have */
   readonly pathOf: (url: string) => string;
+  /** The state that sessions of all protocols share; default one of its own. */
+  readonly playback?: Playback;
   readonly limits?: PaceLimits;
   /** Decides which connections are taken; default all. */
   readonly admission?: Admission;
@@ -48,7 +52,7 @@ export class RtspServer {
   readonly #options: RtspServerOptions;
   readonly #timers: RtspTimers;
   readonly #now: () => number;
-  readonly #server: Server;
+  readonly #front: TcpFront;
   readonly #connections = new Set<RtspConnection>();
   readonly #sessions = new Map<string, RtspSession>();
   /** By the SSRC of the retransmission stream. */
@@ -57,10 +61,7 @@ export class RtspServer {
   readonly #host: RtspHost<RtspSession>;
   readonly #playback: Playback;
   readonly #pacer = new DatagramPacer();
-  /** Ends a session in the registry. */
-  readonly #playing = new Map<RtspSession, () => void>();
-  readonly #registry: SessionRegistry;
-  readonly #gate: ProxyGate | undefined;
+  readonly #playing: PlayingSessions<RtspSession>;
   #udp: RtpPorts | undefined;
   #sweeper: NodeJS.Timeout | undefined;
 
@@ -68,11 +69,10 @@ export class RtspServer {
     this.#options = options;
     this.#timers = { ...DEFAULT_TIMERS, ...options.timers };
     this.#now = options.now ?? (() => performance.now());
-    this.#registry = options.registry ?? new SessionRegistry({ now: this.#now });
-    this.#playback = new Playback(options);
-    const accept = (socket: Socket) => this.#accept(socket);
-    this.#gate = options.proxies && new ProxyGate(options.proxies, accept);
-    this.#server = createServer({ noDelay: true }, (socket) => (this.#gate ? this.#gate.take(socket) : accept(socket)));
+    this.#playback = options.playback ?? new Playback(options);
+    const { admission, proxies, onError, registry = new SessionRegistry({ now: this.#now }) } = options;
+    this.#front = new TcpFront({ admission, proxies, onError, accept: (socket) => this.#accept(socket) });
+    this.#playing = new PlayingSessions('RTSP', registry, ({ playlist, genId }) => (playlist ? genId : undefined));
     this.#host = this.#makeHost();
   }
 
@@ -83,7 +83,7 @@ export class RtspServer {
 
   /** Connections that are open. */
   get connections(): number {
-    return this.#connections.size;
+    return this.#front.connections;
   }
 
   /** Sessions, whether they play or not. */
@@ -106,17 +106,12 @@ export class RtspServer {
    * @throws WmError WM_PORT_IN_USE, or WM_FAILED when the address cannot be used
    */
   async listen(port: number, host?: string, rtpPort?: number): Promise<number> {
-    const taken = await listenTcp(this.#server, { port, ...(host === undefined ? {} : { host }) });
-    try {
+    const taken = await this.#front.listen(port, host, async () => {
       this.#udp = await openRtpPorts(rtpPort, host);
-    } catch (error) {
-      this.#server.close();
-      throw error;
-    }
-    const { rtp, rtcp } = this.#udp;
-    for (const socket of [rtp, rtcp]) socket.on('error', (error) => this.#options.onError?.(error));
-    rtcp.on('message', (bytes, { address }) => this.#control(bytes, plainAddress(address)));
-    this.#server.on('error', (error) => this.#options.onError?.(error));
+      const { rtp, rtcp } = this.#udp;
+      for (const socket of [rtp, rtcp]) socket.on('error', (error) => this.#options.onError?.(error));
+      rtcp.on('message', (bytes, { address }) => this.#control(bytes, plainAddress(address)));
+    });
     this.#sweeper = setInterval(() => this.sweep(), SWEEP_INTERVAL);
     this.#sweeper.unref();
     return taken;
@@ -133,22 +128,13 @@ export class RtspServer {
   /** Ends what plays, and stops; bounded in time. */
   async close(graceMilliseconds = 1_000): Promise<void> {
     clearInterval(this.#sweeper);
-    this.#gate?.close();
-    const closed = new Promise<void>((resolve) => {
-      if (this.#server.listening) this.#server.close(() => resolve());
-      else resolve();
+    await this.#front.close(graceMilliseconds, () => {
+      for (const session of [...this.#sessions.values()]) session.kick();
+      for (const connection of this.#connections) connection.end();
     });
-    for (const session of [...this.#sessions.values()]) session.kick();
-    for (const connection of this.#connections) connection.end();
-    const timer = setTimeout(() => {
-      for (const { socket } of this.#connections) socket.destroy();
-    }, graceMilliseconds);
-    await closed;
-    clearTimeout(timer);
     const udp = this.#udp;
     this.#udp = undefined;
-    for (const socket of udp ? [udp.rtp, udp.rtcp] : [])
-      await new Promise<void>((resolve) => socket.close(() => resolve()));
+    for (const socket of udp ? [udp.rtp, udp.rtcp] : []) await closeUdp(socket);
   }
 
   #makeHost(): RtspHost<RtspSession> {
@@ -161,7 +147,7 @@ export class RtspServer {
       },
       now: this.#now,
       pathOf: options.pathOf,
-      datagrams: (address, port) => this.#output(address, port),
+      datagrams: (address, port) => datagramOutput(this.#udp!.rtp, address, port, this.#pacer),
       find: (id) => this.#sessions.get(id),
       add: (session) => {
         this.#sessions.set(session.id, session);
@@ -172,8 +158,8 @@ export class RtspServer {
         this.#sessions.delete(session.id);
         this.#rtx.delete(session.rtxSsrc);
       },
-      started: (session) => this.#started(session),
-      stopped: (session) => this.#stopped(session),
+      started: (session) => this.#playing.started(session),
+      stopped: (session) => this.#playing.stopped(session),
       refused: (url, remoteAddress, why) => options.onRefused?.(url, remoteAddress, why),
       log: (...log) => options.onLog?.(...log),
       failed: (error) => options.onError?.(error),
@@ -217,58 +203,8 @@ export class RtspServer {
   }
 
   #accept(socket: Socket): void {
-    const admission = this.#options.admission;
-    const address = socket.remoteAddress;
-    // It was closed again before it could be taken.
-    if (address === undefined || (admission && !admission.admit(address))) {
-      socket.destroy();
-      return;
-    }
     const connection = new RtspConnection(socket, this.#host);
     this.#connections.add(connection);
-    socket.once('close', () => {
-      this.#connections.delete(connection);
-      admission?.release(address);
-    });
-  }
-
-  /** RTP packets for a client, which go to the address of its connection and nowhere else. */
-  #output(address: string, port: number): DatagramOutput {
-    const { rtp } = this.#udp!;
-    // A socket for IPv6 reaches IPv4 by mapped addresses.
-    const isMapped = rtp.address().family === 'IPv6' && !address.includes(':');
-    return new DatagramOutput({
-      sender: rtp,
-      address: isMapped ? `::ffff:${address}` : address,
-      port,
-      pacer: this.#pacer,
-    });
-  }
-
-  #started(session: RtspSession): void {
-    if (this.#playing.has(session)) return;
-    const { path, client, remoteAddress, transport, user } = session;
-    const bytesBefore = session.bytes;
-    const over = this.#registry.begin({
-      role: 'player',
-      protocol: 'RTSP',
-      transport,
-      path,
-      client,
-      remoteAddress,
-      user,
-      counts: () => {
-        const { sent, skipped } = session.playback.packets;
-        return { bytes: session.bytes - bytesBefore, packets: sent, lost: skipped };
-      },
-      entry: () => (session.playlist ? session.genId : undefined),
-      stop: () => session.kick(),
-    });
-    this.#playing.set(session, over);
-  }
-
-  #stopped(session: RtspSession): void {
-    this.#playing.get(session)?.();
-    this.#playing.delete(session);
+    socket.once('close', () => this.#connections.delete(connection));
   }
 }
