@@ -1,10 +1,10 @@
 /**
- * Waits for a promise, or until a signal is aborted. What the promise stands for goes on; only the wait ends.
+ * Waits for a promise, or until a signal is aborted. Only the wait ends; the work itself goes on.
  *
  * @throws the reason of the signal
  */
 export async function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  // Nobody waits for it any more, so nobody else would take its failure.
+  // Nobody waits for the work any more, so its failure would go unhandled.
   if (signal.aborted) promise.catch(() => {});
   signal.throwIfAborted();
   let stop = () => {};

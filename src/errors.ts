@@ -92,8 +92,8 @@ export interface WmErrorOptions extends ErrorOptions {
 }
 
 /**
- * An error with one of the stable codes of {@link errorTable}; its message is one sentence for a person, without the passwords of URLs
- * in it.
+ * An error with one of the stable codes of {@link errorTable}. Its message is one sentence for a person, with the passwords
+ * of URLs hidden.
  *
  * @public
  */
@@ -142,7 +142,7 @@ export function printable(text: string, limit = 80): string {
   return text.slice(0, limit).replace(/[^\x20-\x7e]/g, '?');
 }
 
-/** The text with user and password in URLs replaced, because messages end up in logs and bug reports. Takes linear time. */
+/** Hides users and passwords in URLs, because messages end up in logs and bug reports. Takes linear time. */
 export function hidePasswords(text: string): string {
   if (!text.includes('@')) return text;
   // No part of a URL that is looked for has a blank or a quote in it.
@@ -170,7 +170,8 @@ function hideEscapedUser(segment: string): string {
 }
 
 /**
- * As people write it who do not escape the `/`, `?` or `#` of a password, which is told from a port by what follows the digits.
+ * Hides passwords in which a `/`, `?` or `#` is not escaped, as people tend to type them. What follows the digits decides if
+ * they are a port.
  */
 function hideUnescapedUser(segment: string): string {
   for (let scheme = segment.indexOf('://'); scheme !== -1; scheme = segment.indexOf('://', scheme + 3)) {

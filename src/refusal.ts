@@ -58,6 +58,7 @@ export interface Challenge {
   readonly token?: string | undefined;
 }
 
+/** Facts that some kinds of refusals carry. */
 export interface RefusalOptions extends ErrorOptions {
   /** For `unauthorized`: the ways to log in, the most preferred first. */
   readonly challenges?: readonly Challenge[] | undefined;
@@ -66,8 +67,8 @@ export interface RefusalOptions extends ErrorOptions {
 }
 
 /**
- * A request that is refused. Code that serves several protocols throws this and nothing of a protocol's own; the message is one
- * sentence that names what was refused.
+ * A request that is refused. Code that serves several protocols throws only this, never an error of one protocol. The message
+ * is one sentence that names what was refused.
  */
 export class Refusal extends WmError {
   readonly kind: RefusalKind;

@@ -3,7 +3,7 @@ import type { z } from 'zod';
 import { WmError } from './errors.js';
 
 /**
- * Reads a YAML text that has to fit a schema; an empty one stands for an empty map.
+ * Reads a YAML text that has to fit a schema; an empty text counts as an empty map.
  *
  * @param file its name in messages
  * @returns the data, and the document for changes that keep its comments

@@ -57,8 +57,8 @@ function milliseconds(work: () => unknown): number {
 describe('text of a peer', () => {
   const within = (text: string) => readAnnouncement(Buffer.from(text.slice(0, MAX_METAFILE_SIZE)));
   const repeated = (part: string, size: number) => part.repeat(Math.ceil(size / part.length)).slice(0, size);
-  // Eight times the text takes eight times as long, and not 64 times; the rest is for what the machine does beside it. What grows with
-  // the square takes many seconds at the larger size, so that what takes less than one needs no second look.
+  // Eight times the text may take eight times as long, not 64 times; the factor leaves room for a busy machine. Quadratic
+  // expressions take many seconds at the larger size, so those that take less than one pass at once.
   const [SMALL, LARGE, MOST, LITTLE] = [16_000, 128_000, 40, 1_000];
   const READERS: ReadonlyArray<readonly [name: string, read: (text: string) => unknown, parts: readonly string[]]> = [
     // An @ that no URL reaches.

@@ -101,10 +101,14 @@ const unsigned = (size: number): Codec<number> => ({
   write: (writer, value) => writer.uint(value, size),
 });
 
+/** A BYTE: 1 byte. */
 export const byte = unsigned(1);
+/** A WORD: 2 bytes, little-endian. */
 export const word = unsigned(2);
+/** A DWORD: 4 bytes, little-endian. */
 export const dword = unsigned(4);
 
+/** A QWORD: 8 bytes, little-endian. */
 export const qword: Codec<bigint> = {
   read: (reader) => reader.uint64(),
   write: (writer, value) => writer.uint64(value),
@@ -123,6 +127,7 @@ export const qwordNumber: Codec<number> = {
   },
 };
 
+/** A GUID: 16 bytes on the wire, 32 lower-case hex characters of them in that order in memory. */
 export const guid: Codec<string> = {
   read: (reader) => reader.take(16).toString('hex'),
   write: (writer, value) => {

@@ -11,6 +11,7 @@ export interface Command {
   readonly text: string;
 }
 
+/** The fields of a packet with one script command. */
 export interface CommandPacketFields {
   /** Number of the command stream. */
   readonly stream: number;

@@ -60,6 +60,7 @@ export interface Authenticator {
   check(request: AuthRequest): Promise<AuthOutcome>;
 }
 
+/** How access control finds out who asks. */
 export interface AccessControlOptions {
   /** Authenticates clients; without it everyone who would need a login is refused. */
   readonly authenticator?: Authenticator | undefined;

@@ -53,6 +53,7 @@ export interface AuthRequest {
   readonly schemes?: readonly Scheme[];
 }
 
+/** A user whose password was verified. */
 export interface AuthenticatedUser {
   readonly name: string;
   readonly groups: readonly string[];
@@ -69,6 +70,7 @@ export interface Finish extends Challenge {
   readonly token: string;
 }
 
+/** The result of checking the credentials of one request. */
 export type AuthOutcome =
   | {
       readonly kind: 'accepted';

@@ -3,6 +3,7 @@ import { messageOf } from '../errors.js';
 import { type CredentialStore, type UserEntry, userKey } from './store.js';
 import { readUserFile, type UserFileContents, userFileVersion } from './user-file.js';
 
+/** How a file of users is watched. */
 export interface FileStoreOptions {
   /**
    * Called with one sentence if others can read the file, or if a change of it cannot be read; the old users stay then.

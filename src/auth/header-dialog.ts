@@ -16,6 +16,7 @@ export interface HeaderRequest {
   readonly secure: boolean;
 }
 
+/** How credentials travel in the header fields of a request. */
 export interface HeaderDialogOptions {
   /**
    * True for a player's request: MS-WMSP 3.2.5.1 has an additional header for the schemes of proxies, which pushes lack

@@ -9,6 +9,7 @@ const WINDOW = 64n;
 const SIZES = { time: 6, random: 10, mac: 16 } as const;
 const SIGNED = SIZES.time + SIZES.random;
 
+/** The lifetime of Digest nonces, and how many are remembered. */
 export interface NonceOptions {
   /** Ms since 1970. */
   readonly now: () => number;

@@ -6,6 +6,7 @@ import type { DigestSecret, ScryptSecret, UserEntry } from './store.js';
 
 /** The forms in which a password may be kept: for Basic, for Digest, for NTLM and Negotiate. */
 export const SECRET_KINDS = ['basic', 'digest', 'ntlm'] as const;
+/** The kinds of secrets that a file of users may hold. */
 export type SecretKind = (typeof SECRET_KINDS)[number];
 
 const COST = { n: 16_384, r: 8, p: 1 } as const;

@@ -23,6 +23,7 @@ import { NOBODY } from './secrets.js';
 import { type CredentialStore, type UserEntry, userKey } from './store.js';
 import { KnownPlaces, pairKey, Throttle, type ThrottlePolicy, throttleKey } from './throttle.js';
 
+/** The users, and the schemes with which they log in. */
 export interface ServerAuthenticatorOptions {
   readonly store: CredentialStore;
   /** Shown to a person who is asked for a password; Digest secrets are valid for one realm only. */

@@ -13,8 +13,10 @@ const TAG = { octets: 0x04, oid: 0x06, enumerated: 0x0a, sequence: 0x30, applica
 
 /** negState (RFC 4178 4.2.2). */
 export const NEG_STATE = { acceptCompleted: 0, acceptIncomplete: 1, reject: 2, requestMic: 3 } as const;
+/** The state of a negotiation as a server reports it (RFC 4178 4.2.2). */
 export type NegState = (typeof NEG_STATE)[keyof typeof NEG_STATE];
 
+/** A client's first token (RFC 4178 4.2.1). */
 export interface NegTokenInit {
   readonly kind: 'init';
   /** The DER of MechTypeList, from which the MICs are computed. */
@@ -25,6 +27,7 @@ export interface NegTokenInit {
   readonly mechToken: Buffer | undefined;
 }
 
+/** Every later token, from either side (RFC 4178 4.2.2). */
 export interface NegTokenResp {
   readonly kind: 'resp';
   readonly negState?: NegState | undefined;

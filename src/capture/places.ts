@@ -23,6 +23,9 @@ export async function locate(value: string, env: NodeJS.ProcessEnv): Promise<str
   return resolve(value);
 }
 
+/**
+ * Yields the executable files of a name in the folders of PATH, in their order; on Windows with the endings of PATHEXT.
+ */
 export async function* programsOnPath(name: string, env: NodeJS.ProcessEnv): AsyncGenerator<string> {
   const windows = process.platform === 'win32';
   const { PATH, Path, PATHEXT } = env;
@@ -36,6 +39,7 @@ export async function* programsOnPath(name: string, env: NodeJS.ProcessEnv): Asy
   }
 }
 
+/** Returns why a file cannot be run, to continue a sentence that begins with its name; undefined if it can. */
 export async function whyNotExecutable(path: string): Promise<string | undefined> {
   try {
     if (!(await stat(path)).isFile()) return 'is not a file';

@@ -25,6 +25,7 @@ export interface Access {
   readonly authorize: ClientAuthenticator | undefined;
 }
 
+/** Adds the options for logging in, proxies and certificates. */
 export function addAccessOptions(command: Command): Command {
   return command
     .optionsGroup('Login and network:')

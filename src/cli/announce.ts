@@ -22,6 +22,7 @@ interface AnnounceOptions extends ReporterOptions, OutputOptions {
   readonly unicastUrl?: string;
 }
 
+/** Builds `wmcast announce`. */
 export function announceCommand(): Command {
   const command = new Command('announce')
     .description('Writes .asx, .m3u and .nsc files that lead players to a stream.')

@@ -11,6 +11,7 @@ import { asClock, type Reporter, withUnit } from './reporter.js';
 /** After a signal, how long a source may take to end, and a sink to take the rest; in ms. */
 const GRACE = 4_000;
 
+/** A stream on its way from one source to its sinks. */
 export interface CarryOptions {
   readonly source: AsfSource;
   /** Opens the sinks once there is data for them. */
@@ -31,6 +32,7 @@ export interface CarryOptions {
   readonly onEnd: (carried: Carried, failed: boolean) => void;
 }
 
+/** Totals of a finished stream. */
 export interface Carried {
   /** Seconds since the first header. */
   readonly seconds: number;

@@ -11,6 +11,7 @@ interface DoctorOptions extends ReporterOptions {
 
 const DEFAULT_HTTP_PORT = 8080;
 
+/** Builds `wmcast doctor`. */
 export function doctorCommand(): Command {
   const command = new Command('doctor')
     .description('Checks this host: ffmpeg and its encoders, free ports, what is missing.')

@@ -55,6 +55,7 @@ const ENCODING_OPTIONS = {
   packetSize: '--packet-size',
 } as const satisfies Partial<Record<keyof InputOptions, string>>;
 
+/** Adds the options that say what to capture or read, and how to encode it. */
 export function addInputOptions(command: Command): Command {
   return command
     .optionsGroup('Input:')

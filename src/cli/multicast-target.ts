@@ -6,6 +6,7 @@ import { systemErrorReason } from '../media/system-error.js';
 import { parseMsbUrl } from '../msb/messages/url.js';
 import { MulticastSender, type MulticastStats } from '../msb/server/sender.js';
 
+/** A multicast group to send to. */
 export interface MulticastTargetOptions {
   /** `msb://group:port?…` */
   readonly url: string;

@@ -7,6 +7,7 @@ export interface OutputOptions {
   readonly force?: true;
 }
 
+/** Adds `--force`. */
 export function addForceOption(command: Command): Command {
   return command.option('--force', 'replace files that exist');
 }

@@ -17,6 +17,7 @@ import { asClock, Reporter, type ReporterOptions, withUnit } from './reporter.js
 
 interface ProbeOptions extends ServerOptions, ReporterOptions {}
 
+/** Builds `wmcast probe`. */
 export function probeCommand(): Command {
   const command = new Command('probe')
     .description('Describes what is at a URL or in an ASF file, without receiving it.')

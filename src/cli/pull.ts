@@ -15,6 +15,7 @@ interface PullOptions extends ReceiveOptions, ReporterOptions, OutputOptions {
   readonly output?: string;
 }
 
+/** Builds `wmcast pull`. */
 export function pullCommand(): Command {
   const command = new Command('pull')
     .description('Receives a stream and records it.')

@@ -25,6 +25,7 @@ export interface PushTargetOptions {
   readonly requestLength?: number;
 }
 
+/** Adds the options of a push: its point, packets, retries and credentials. */
 export function addPushOptions(command: Command): Command {
   return command
     .optionsGroup('Push:')
@@ -42,6 +43,7 @@ export function addPushOptions(command: Command): Command {
     );
 }
 
+/** Adds `--retry`. */
 export function addRetryOption(command: Command): Command {
   return command.option(
     '--retry <n>',

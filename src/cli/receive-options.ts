@@ -40,6 +40,7 @@ export interface ReceiveOptions extends ServerOptions {
 const DEFAULT_RETRIES = 10;
 const DEFAULT_SPEED = 100;
 
+/** Adds the options for asking a server: login, streams, protocol. */
 export function addServerOptions(command: Command): Command {
   return addAccessOptions(command)
     .optionsGroup('What to ask for:')
@@ -56,6 +57,7 @@ export function addServerOptions(command: Command): Command {
     .option('--strict', 'reject servers that violate the specification (default: tolerate them)');
 }
 
+/** Adds the options for receiving: those for asking, and where to start and stop. */
 export function addReceiveOptions(command: Command): Command {
   return addServerOptions(command)
     .option(

@@ -24,6 +24,7 @@ interface RelayOptions extends ReceiveOptions, PushTargetOptions, ReporterOption
   readonly logUrl?: string;
 }
 
+/** Builds `wmcast relay`. */
 export function relayCommand(): Command {
   const command = new Command('relay')
     .description('Carries a stream from any source to any sink.')

@@ -1,6 +1,7 @@
 import ora, { type Ora } from 'ora';
 import { type ErrorCode, errorTable, messageOf, WmError } from '../errors.js';
 
+/** How much a command prints, and in which form. */
 export interface ReporterOptions {
   readonly json?: boolean | undefined;
   readonly quiet?: boolean | undefined;

@@ -29,6 +29,7 @@ interface ServeOptions extends ReporterOptions, TlsOptions {
   readonly logFormat: 'text' | 'json';
 }
 
+/** Builds `wmcast serve`. */
 export function serveCommand(): Command {
   const command = new Command('serve')
     .description('Runs the media server: accepts pushes, serves players.')

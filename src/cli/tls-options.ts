@@ -1,6 +1,7 @@
 import { WmError } from '../errors.js';
 import type { TlsFileNames } from '../server/access/tls-files.js';
 
+/** The files for TLS, both or neither. */
 export interface TlsOptions {
   readonly tlsCert?: string;
   readonly tlsKey?: string;

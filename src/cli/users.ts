@@ -24,6 +24,7 @@ interface AddOptions extends SecretOptions {
   readonly group?: readonly string[];
 }
 
+/** Builds `wmcast users` with its sub-commands. */
 export function usersCommand(): Command {
   const users = new Command('users').description('Manages the file of users that a server accepts.');
   users.addCommand(

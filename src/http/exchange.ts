@@ -55,6 +55,7 @@ export interface SegmentedBody {
   parts(headSize: number): readonly Buffer[];
 }
 
+/** A complete response to a request. */
 export interface Response {
   readonly status: number;
   readonly fields?: readonly Field[];
@@ -235,8 +236,8 @@ export class Exchange {
    *
    * The response has to be the first in line: check {@link queued} before.
    *
-   * @param options `forget` drops the head of the request, and the signal if anybody asked for it: together they take 2 KB,
-   *   which a stream with thousands of others beside it should not hold for hours. Nobody may still wait for that signal.
+   * @param options `forget` drops the head of the request and its signal, which take 2 KB: too much to hold for hours when
+   *   thousands of streams run. Nothing may still wait for that signal.
    */
   startStream(
     status: number,

@@ -24,6 +24,7 @@ export class HttpError extends WmError {
 
 const malformed = (message: string) => new HttpError(400, message);
 
+/** The request line and the header fields of a request. */
 export interface RequestHead {
   readonly method: string;
   /** The request-target as received: a path, an absolute URL (to a proxy) or `*`. */

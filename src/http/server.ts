@@ -13,6 +13,7 @@ export interface TlsIdentity {
   readonly cert: string | Buffer;
 }
 
+/** The handler of requests, and limits of connections. */
 export interface HttpServerOptions extends Partial<Omit<ConnectionOptions, 'onClose'>> {
   /** Called for each request as soon as its head is complete; the body may still be arriving. */
   readonly onRequest: (exchange: Exchange) => void;

@@ -12,6 +12,7 @@ export interface Route {
   readonly proxy?: Endpoint | undefined;
 }
 
+/** How to reach a server, directly or through a proxy. */
 export interface RouteOptions {
   /** In ms, for each step; default 10000. */
   readonly timeout?: number | undefined;

@@ -13,7 +13,7 @@ export interface BroadcastOptions {
   readonly batchInterval?: number;
   /** Bytes that may wait for a player, besides its first burst, before packets are dropped for it. */
   readonly maxBacklog?: number;
-  /** Longest time in ms that a player may be behind before it is disconnected. */
+  /** Longest time in ms that a player may lag before it is disconnected. */
   readonly patience?: number;
   /** Longest time in ms that a player waits for a key frame before it begins without one. */
   readonly cleanStartPatience?: number;

@@ -15,7 +15,7 @@ import {
 export interface LaneLimits {
   /** Bytes that may wait for a player before packets are dropped for it. */
   readonly backlog: number;
-  /** Longest time in ms that a player may be behind before it is disconnected. */
+  /** Longest time in ms that a player may lag before it is disconnected. */
   readonly patience: number;
   /** Longest time in ms that a player waits for a clean start before it begins without one. */
   readonly cleanStart: number;
@@ -30,6 +30,7 @@ export interface Delivery {
   uncleanStarts: number;
 }
 
+/** Returns totals of zero. */
 export function newTotals(): Delivery {
   return { bytes: 0, skippedPackets: 0, droppedPlayers: 0, uncleanStarts: 0 };
 }
@@ -92,8 +93,8 @@ export class Player {
   at = -1;
   /** When it will have some seconds in hand, on the broadcast's clock in ms. */
   settledAt = Number.POSITIVE_INFINITY;
-  /** When the player fell behind, on the broadcast's clock in ms; -1 while it keeps up. */
-  behindSince = -1;
+  /** When the player began to lag, on the broadcast's clock in ms; -1 while it keeps up. */
+  laggingSince = -1;
   /** True if it was disconnected for being too slow; its connection may take a while to close. */
   dropped = false;
   /** True if its format has changed since the last packet. */
@@ -111,7 +112,7 @@ export class Player {
 
   /** True if it is in step and has some seconds in hand. */
   isSettled(now: number): boolean {
-    return this.settledAt <= now && !this.waiting && this.at < 0 && this.behindSince < 0;
+    return this.settledAt <= now && !this.waiting && this.at < 0 && this.laggingSince < 0;
   }
 
   /**
@@ -251,11 +252,11 @@ export class Group {
       }
       if (player.at >= this.delivered) {
         player.at = -1;
-        player.behindSince = -1;
+        player.laggingSince = -1;
         return;
       }
       if (output.backlog > moment.limits.backlog) {
-        player.behindSince = moment.now;
+        player.laggingSince = moment.now;
         return;
       }
       const { to, batch } = this.#piece(player, first);
@@ -331,10 +332,10 @@ export class Group {
     const { limits, now, totals } = moment;
     for (const player of this.players) {
       if (player.at >= 0) {
-        if (player.behindSince < 0 || this.#catchesUp(player, moment)) this.#catchUp(player, moment, false);
+        if (player.laggingSince < 0 || this.#catchesUp(player, moment)) this.#catchUp(player, moment, false);
         continue;
       }
-      if (player.behindSince >= 0 && !this.#catchesUp(player, moment)) {
+      if (player.laggingSince >= 0 && !this.#catchesUp(player, moment)) {
         player.skipped += to - from;
         totals.skippedPackets += to - from;
         continue;
@@ -348,7 +349,7 @@ export class Group {
       if (output && output.backlog > limits.backlog) {
         player.waiting = true;
         player.waitingSince = now;
-        player.behindSince = now;
+        player.laggingSince = now;
       }
     }
     return moving;
@@ -404,15 +405,15 @@ export class Group {
     return location;
   }
 
-  /** True if a player that fell behind may go on; one that is behind for too long is disconnected. */
+  /** True if a player that lagged may go on; one that lags for too long is disconnected. */
   #catchesUp(player: Player, { limits, now, totals }: Moment): boolean {
     if (player.dropped) return false;
     const { output } = player.session;
     if (output.backlog <= limits.backlog / 4) {
-      player.behindSince = -1;
+      player.laggingSince = -1;
       return true;
     }
-    if (now - player.behindSince > limits.patience) {
+    if (now - player.laggingSince > limits.patience) {
       totals.droppedPlayers++;
       player.dropped = true;
       output.destroy();

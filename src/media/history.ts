@@ -1,5 +1,6 @@
 import type { BroadcastPacket } from './wire.js';
 
+/** The bounds of a history. */
 export interface HistoryLimits {
   /** Milliseconds of media to keep, and more, back to a packet that a player may start with. */
   readonly milliseconds: number;

@@ -12,6 +12,7 @@ import {
 import { Lane } from './lane.js';
 import type { BroadcastPacket, LaneChoice, WireFormat } from './wire.js';
 
+/** When packets are delivered, and what every lane is told. */
 export interface LanesOptions {
   /** Milliseconds between deliveries, for all players alike; default: by what each player has in hand. */
   readonly batchInterval: number | undefined;

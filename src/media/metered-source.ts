@@ -36,6 +36,7 @@ interface Sample {
   readonly media: number;
 }
 
+/** The warning of a metered source, and its clock. */
 export interface MeterOptions {
   /** Called once, if the source has been too slow for 5 s; `speed` is 1 in real time. */
   readonly onBehind?: ((speed: number) => void) | undefined;

@@ -16,7 +16,7 @@ export interface OpenedEntry {
   readonly source: AsfSource;
   /** True if the source sets the pace itself, as live streams do. */
   readonly live: boolean;
-  /** Equal for entries that play the same media in the same way: one after the other they become one continuous stream. */
+  /** Equal for entries that play the same media in the same way, which become one continuous stream in a row. */
   readonly key?: string | undefined;
 }
 
@@ -42,7 +42,7 @@ export type OpenEntry<S> = (source: S, entry: ProgrammeEntry<S>) => OpenedEntry 
 const MORE: EndEvent = { type: 'end', moreEntries: true, reason: 1 };
 /** Paced packets leave up to this much early, in ms, so that several go out together. */
 const EARLY = 100;
-/** The shortest time from one entry to the next, in ms: an endless programme of tiny files must not keep the disk busy. */
+/** Least time from one entry to the next, in ms, so that a programme of tiny files does not keep the disk busy. */
 const SHORTEST_ENTRY = 200;
 /** The maximum number of injected entries that wait. */
 const MAX_INJECTED = 1_000;

@@ -16,6 +16,7 @@ export interface AccessCheck {
   check(caller: Caller, rule: Rule, what: string): AccessDecision | Promise<AccessDecision>;
 }
 
+/** The content, and the checks in front of it. */
 export interface EntranceOptions {
   readonly content: Content;
   /** Default: no access control. */

@@ -34,6 +34,7 @@ export interface FileEntry {
   readonly descriptions?: Descriptions;
 }
 
+/** An entry of a program: live, or a file. */
 export type Entry = LiveEntry | FileEntry;
 
 /** Returns where an entry ends, in ms from the start of its file; Infinity at the end of the file. */

@@ -12,6 +12,7 @@ import type { PlaybackHost, PlaybackPort } from './port.js';
 import { choiceOf, type StreamSelection } from './selection.js';
 import type { SentRing } from './sent-ring.js';
 
+/** An entry of a file on its way to one player. */
 export interface FileFeedOptions {
   readonly entry: FileEntry;
   readonly place: Place;

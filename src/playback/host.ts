@@ -8,6 +8,7 @@ import { ResendBudget } from './sent-ring.js';
 /** In ms: the servers of several protocols share one {@link Playback}. */
 const SWEEP_INTERVAL = 500;
 
+/** The clock, the limits and the callbacks that all sessions share. */
 export interface PlaybackOptions {
   /** A monotonic clock in ms; default: `performance.now`. */
   readonly now?: (() => number) | undefined;

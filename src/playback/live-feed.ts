@@ -30,6 +30,7 @@ export interface LiveListener extends FeedListener {
   feedChanged(header: AsfHeader, cause: HeaderCause): StreamSelection | undefined;
 }
 
+/** A live entry on its way to one player. */
 export interface LiveFeedOptions {
   readonly broadcast: Broadcast;
   readonly port: PlaybackPort;

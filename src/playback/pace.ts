@@ -35,6 +35,7 @@ export interface PaceLimits {
   readonly speed: number;
 }
 
+/** The limits of a server that sets none: 3.5 Mbit/s, 20 s, five times real time. */
 export const DEFAULT_LIMITS: PaceLimits = { bandwidth: 3_500_000, accelerated: 20_000, speed: 5 };
 
 /** How fast an entry is sent, and how much of it. */

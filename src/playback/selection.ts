@@ -19,9 +19,12 @@ export interface StreamSelection {
   readonly unwanted?: ReadonlySet<string>;
 }
 
+/** Every stream, whole. */
 export const ALL_STREAMS: StreamSelection = { levels: new Map(), others: 0 };
+/** No stream. */
 export const NO_STREAMS: StreamSelection = { levels: new Map(), others: 2 };
 
+/** Returns how much of a stream is selected. */
 export function levelOf({ levels, others }: StreamSelection, stream: number): ThinningLevel {
   return levels.get(stream) ?? others;
 }

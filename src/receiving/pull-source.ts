@@ -20,6 +20,7 @@ import {
 import { Received } from './received.js';
 import { chooseStreams, headerWithStreams, packetWithStreams, type StreamWish } from './streams.js';
 
+/** The part of the content to pull, which streams of it, and how often to try. */
 export interface PullOptions extends StreamWish, RetryOptions {
   /** In ms into the content; default: 0. */
   readonly startTime?: number | undefined;

@@ -27,6 +27,7 @@ export interface PulledSource {
   readonly pauses?: boolean | undefined;
 }
 
+/** The sources of a broadcast, and when to pull from them. */
 export interface PulledBroadcastOptions {
   /** In order of preference; the last may be a filler that is always available. */
   readonly sources: readonly PulledSource[];

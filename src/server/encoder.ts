@@ -20,6 +20,7 @@ import { pathOf } from './content/paths.js';
 import { liveProgram } from './content/programs.js';
 import { enterByMsbd, MsbdListener, type MsbdPort } from './listeners/msbd.js';
 
+/** The ports of an encoder that waits to be pulled. */
 export interface EncoderServerOptions {
   readonly host?: string | undefined;
   /** 0 picks a free port. */

@@ -42,6 +42,7 @@ const FIXED: LogValues = {
   's-cpu-util': EMPTY,
 };
 
+/** The parts of an XML log. */
 export interface BuildXmlOptions {
   readonly summary: string;
   /** The elements that follow it, in order. */

@@ -55,7 +55,7 @@ describe('players that speak RTSP', () => {
     });
   }
 
-  // By UDP its demuxer keeps the beginning of a packet that was cut by the seek, and takes what follows for the rest of it.
+  // By UDP its demuxer keeps the start of a packet that the seek cut off, and appends the next one to it.
   itNeeds(PLAYERS['ffmpeg']!.needs, 'ffmpeg seeks in a file by tcp', async () => {
     const player = new FfmpegPlayer(url('/long.wmv'), ['-rtsp_transport', 'tcp', '-ss', '3']);
     await player.decodes(FRAMES, 3);

@@ -159,7 +159,7 @@ describe('slow players', () => {
     expect(player.sent).toBe(13);
   });
 
-  it('disconnects a player that stays behind, and disturbs no other', () => {
+  it('disconnects a player that lags too long, and disturbs no other', () => {
     const feed = new Feed(limits);
     const [slow, good] = [feed.join(), feed.join()];
     slow.backlog = 1e9;
@@ -276,7 +276,7 @@ describe('what must not happen', () => {
   });
 
   // Quadratic work would hit jest's time-out.
-  it('keeps up with an audio encoder whose clock stands still', () => {
+  it('keeps up with an audio encoder whose clock has stopped', () => {
     const feed = new Feed({}, { video: false });
     const packet = testPacket(0, { stream: AUDIO, dataSize: 1, packetSize: 40 });
     for (let count = 0; count < 200_000; count++) feed.broadcast.write({ type: 'packet', packet });

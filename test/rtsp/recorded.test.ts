@@ -4,8 +4,8 @@ import { testHeader } from '../support/stream.js';
 import { type Peer, Station } from './station.js';
 
 /*
- * The requests of Windows Media Player 9 as it sent them, with other addresses, and what Windows Media Services 9 answered: a live
- * stream of sound and script commands by UDP. Compared is what is no time, no number that is drawn, and no name.
+ * A recorded session of Windows Media Player 9 with Windows Media Services 9, with other addresses: a live stream of sound
+ * and script commands by UDP. Everything is compared but times, random numbers and names.
  */
 
 const COMMON = `User-Agent: WMPlayer/9.0.0.4503 guid/00000000-1111-2222-3333-444444444444

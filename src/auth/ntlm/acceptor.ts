@@ -24,6 +24,7 @@ import {
 } from './messages.js';
 import { Rc4 } from './rc4.js';
 
+/** The server's side of NTLM. */
 export interface NtlmAcceptorOptions {
   /** The NetBIOS and DNS name sent to clients; default `WMCAST`. */
   readonly serverName?: string;

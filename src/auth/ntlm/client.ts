@@ -24,6 +24,7 @@ export interface NtlmIdentity {
   readonly workstation: string;
 }
 
+/** The client's side of NTLM. */
 export interface NtlmClientOptions {
   /** NegotiateFlags; default {@link CLIENT_FLAGS}. */
   readonly flags?: number;

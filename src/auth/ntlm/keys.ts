@@ -121,6 +121,7 @@ export function keyExchangeKeyV1(
   return hmacMd5(sessionBaseKey, serverChallenge, lmChallengeResponse.subarray(0, 8));
 }
 
+/** The sender of a signed message, which decides its keys (MS-NLMP 3.4.5). */
 export type Side = 'client' | 'server';
 
 const DIRECTIONS = { client: 'client-to-server', server: 'server-to-client' } as const;

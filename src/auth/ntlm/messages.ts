@@ -22,10 +22,12 @@ export function messageType(message: Buffer): MessageType | undefined {
   return type === 1 || type === 2 || type === 3 ? type : undefined;
 }
 
+/** NEGOTIATE_MESSAGE, from the client (MS-NLMP 2.2.1.1). */
 export interface NegotiateMessage {
   readonly flags: number;
 }
 
+/** CHALLENGE_MESSAGE, from the server (MS-NLMP 2.2.1.2). */
 export interface ChallengeMessage {
   readonly flags: number;
   readonly targetName: string;
@@ -35,6 +37,7 @@ export interface ChallengeMessage {
   readonly targetInfo: Buffer;
 }
 
+/** AUTHENTICATE_MESSAGE, from the client (MS-NLMP 2.2.1.3). */
 export interface AuthenticateMessage {
   readonly flags: number;
   readonly lmChallengeResponse: Buffer;

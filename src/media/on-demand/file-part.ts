@@ -5,6 +5,7 @@ import { type Clock, systemClock } from '../pacing.js';
 import { SingleReading, withEnd } from '../source.js';
 import type { OnDemandFile } from './file.js';
 
+/** The part of a file to play. */
 export interface FilePartOptions {
   /** Where to begin, in ms of media; playing begins with the last key frame up to there. Default: 0. */
   readonly begin?: number | undefined;

@@ -11,6 +11,7 @@ import type { PacketStore } from './store.js';
 
 export type { ReaderOptions, StartPosition, StartupProfile, StreamChoice } from './options.js';
 
+/** What a file shares with others. */
 export interface OnDemandFileOptions {
   /** The queue of reads, shared with other files; default one of its own. */
   readonly reads?: ReadQueue;

@@ -5,6 +5,7 @@ import { versionOf } from './disk-file.js';
 import { OnDemandFile } from './file.js';
 import { ReadQueue } from './read-queue.js';
 
+/** The bounds of the open files. */
 export interface OnDemandFilesOptions {
   /** The most files open at once; default 256. */
   readonly maxFiles?: number;

@@ -17,6 +17,7 @@ export interface OnDemandOutput {
   readonly backlog: number;
 }
 
+/** The reader that one player's flow takes packets from, and the callbacks that it gives them to. */
 export interface OnDemandFlowOptions {
   readonly reader: {
     next(pacer: DueCheck): Promise<OnDemandBatch>;

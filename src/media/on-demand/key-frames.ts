@@ -62,7 +62,7 @@ export class KeyFrameMap {
   }
 
   /**
-   * Finds the first accepted key frame at or after a place; undefined if none is found within 64 MiB.
+   * Finds the first accepted key frame at or after a place; undefined if there is no such frame within 64 MiB.
    *
    * @throws WmError WM_NO_INPUT if the disk fails
    */
@@ -72,7 +72,7 @@ export class KeyFrameMap {
   }
 
   /**
-   * Finds the last accepted key frame before a place; undefined if none is found within 64 MiB.
+   * Finds the last accepted key frame before a place; undefined if there is no such frame within 64 MiB.
    *
    * @throws WmError WM_NO_INPUT if the disk fails
    */

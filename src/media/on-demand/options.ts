@@ -19,6 +19,7 @@ export interface StreamChoice {
   level(stream: number): ThinningLevel;
 }
 
+/** Where a reader begins and what it reads. */
 export interface ReaderOptions {
   /** The packet to begin with, from `OnDemandFile.locate`. */
   readonly from: number;
@@ -98,6 +99,7 @@ export interface StartupProfile {
   readonly byteRate: readonly number[];
 }
 
+/** The streams and the length of an accelerated start. */
 export interface StartupProfileOptions {
   readonly choice: StreamChoice;
   /** Milliseconds of media that are sent faster than real time (AccelDuration). */

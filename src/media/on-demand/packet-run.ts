@@ -24,6 +24,7 @@ export interface PacketView {
   readonly pieceSize: number;
 }
 
+/** The bytes of one read, before packets are found in them. */
 export interface RunFields {
   readonly view: PacketView;
   /** `before` bytes, the places, and {@link RUN_TAIL_SIZE} more bytes; fewer at the end of the data. */

@@ -23,6 +23,7 @@ const MAX_PROBES = 1500;
 /** Times may go back by this much within one recording, in ms. */
 const REORDERING = 5000;
 
+/** The recordings that a file consists of. */
 export interface FoundParts {
   readonly parts: readonly Part[];
   /**

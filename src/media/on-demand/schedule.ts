@@ -1,3 +1,4 @@
+/** How fast packets become due, and in which direction. */
 export interface ScheduleOptions {
   /** Milliseconds of media in a millisecond; above 0. */
   readonly pace: number;

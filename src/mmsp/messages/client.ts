@@ -146,6 +146,11 @@ export function buildOpenFile(incarnation: number, fileName: string, token: Buff
   return bytes;
 }
 
+/**
+ * Builds a SecurityResponse (2.2.4.24).
+ *
+ * @param token the client's, at most 64 KB
+ */
 export function buildSecurityResponse(incarnation: number, cookie: number, token: Buffer): Buffer {
   const bytes = newMessage(CLIENT_MID.securityResponse, 20 + token.length);
   bytes.writeUInt32LE(incarnation, 8);
@@ -155,6 +160,7 @@ export function buildSecurityResponse(incarnation: number, cookie: number, token
   return bytes;
 }
 
+/** Builds a ReadBlock for the ASF header (2.2.4.23). */
 export function buildReadBlock(openFileId: number, incarnation: number): Buffer {
   const bytes = newMessage(CLIENT_MID.readBlock, 56);
   bytes.writeUInt32LE(openFileId, 8);
@@ -165,12 +171,14 @@ export function buildReadBlock(openFileId: number, incarnation: number): Buffer 
   return bytes;
 }
 
+/** Builds a CancelReadBlock (2.2.4.15). */
 export function buildCancelReadBlock(incarnation: number): Buffer {
   const bytes = newMessage(CLIENT_MID.cancelReadBlock, 12);
   bytes.writeUInt32LE(incarnation, 8);
   return bytes;
 }
 
+/** Builds a StreamSwitch (2.2.4.28). */
 export function buildStreamSwitch(entries: readonly SwitchEntry[]): Buffer {
   const bytes = newMessage(CLIENT_MID.streamSwitch, 12 + entries.length * 6);
   bytes.writeUInt32LE(entries.length, 8);
@@ -184,6 +192,7 @@ export function buildStreamSwitch(entries: readonly SwitchEntry[]): Buffer {
 
 type Start = Omit<Extract<ClientMessage, { type: 'startPlaying' }>, 'type'>;
 
+/** Builds a StartPlaying (2.2.4.25). */
 export function buildStartPlaying(start: Start): Buffer {
   const { acceleration, linkBandwidth, stop } = start;
   const size = 40 + (acceleration ? (linkBandwidth === undefined ? 8 : 12) : 0);
@@ -220,6 +229,7 @@ function writePlace(
   bytes.writeUInt32LE(incarnation, 36);
 }
 
+/** Builds a StopPlaying (2.2.4.27). */
 export function buildStopPlaying(openFileId: number, incarnation: number): Buffer {
   const bytes = newMessage(CLIENT_MID.stopPlaying, 16);
   bytes.writeUInt32LE(openFileId, 8);
@@ -227,12 +237,14 @@ export function buildStopPlaying(openFileId: number, incarnation: number): Buffe
   return bytes;
 }
 
+/** Builds a CloseFile (2.2.4.16). */
 export function buildCloseFile(openFileId: number): Buffer {
   const bytes = newMessage(CLIENT_MID.closeFile, 16);
   bytes.writeUInt32LE(openFileId, 12);
   return bytes;
 }
 
+/** Builds the answer to a Ping (2.2.4.22). */
 export function buildPong(): Buffer {
   return newMessage(CLIENT_MID.pong, 16);
 }

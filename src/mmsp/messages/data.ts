@@ -28,6 +28,7 @@ const PAIR_LOCATION = 0xf0f0f000;
 /** Bytes of a packet pair's payload over UDP (3.2.5.8). */
 export const PAIR_SIZE = 1464;
 
+/** The fields in front of the payload of a Data packet (2.2.2). */
 export interface DataPacketHead {
   /** LocationId, modulo 2^32. */
   readonly location: number;
@@ -37,6 +38,7 @@ export interface DataPacketHead {
   readonly flags: number;
 }
 
+/** A Data packet, parsed (2.2.2). */
 export interface DataMessage extends DataPacketHead {
   /** A view. */
   readonly payload: Buffer;

@@ -16,6 +16,7 @@ import { MmspError } from './base.js';
  *  +---------------------------------------------------------------+
  */
 
+/** A request to send packets again, in one UDP datagram (2.2.5). */
 export interface ResendRequest {
   /** dwClientId: nCubs of ReportFunnelInfo. */
   readonly clientId: number;

@@ -150,6 +150,7 @@ export function buildReportFunnelInfo(incarnation: number, clientId: number, pai
   return bytes;
 }
 
+/** Builds a ReportConnectedFunnel (2.2.4.3). */
 export function buildConnectedFunnel(): Buffer {
   const name = Buffer.from(FUNNEL_NAME, 'utf16le');
   const bytes = withResult(SERVER_MID.connectedFunnel, 20 + name.length, 0, 0);
@@ -211,6 +212,7 @@ export function buildReportReadBlock(incarnation: number, hr = 0): Buffer {
   return withResult(SERVER_MID.readBlock, 20, hr, incarnation);
 }
 
+/** Builds a ReportStreamSwitch (2.2.4.13). */
 export function buildReportStreamSwitch(hr = 0): Buffer {
   const bytes = newMessage(SERVER_MID.streamSwitch, 12);
   bytes.writeUInt32LE(hr >>> 0, 8);
@@ -234,6 +236,7 @@ export function buildEndOfStream(incarnation: number, hr: number): Buffer {
   return withResult(SERVER_MID.endOfStream, 16, hr, incarnation);
 }
 
+/** Builds a ReportStreamChange (2.2.4.12). */
 export function buildStreamChange({
   packetSize,
   headerSize,
@@ -246,6 +249,7 @@ export function buildStreamChange({
   return bytes;
 }
 
+/** Builds a Ping (2.2.4.1). */
 export function buildPing(): Buffer {
   return newMessage(SERVER_MID.ping, 16);
 }

@@ -22,6 +22,7 @@ import { buildPing } from '../messages/server.js';
 import type { SessionHost } from './host.js';
 import { MmspSession, type SessionLink } from './session.js';
 
+/** The content, the limits and the clock of an MMSP server. */
 export interface MmspServerOptions {
   readonly entrance: Pick<Entrance, 'enter'>;
   /** Returns the path of the content that a fileName names. @throws Refusal for a name that no content can have */

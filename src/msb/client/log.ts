@@ -8,6 +8,7 @@ import { clientLogForWeb } from '../../wmlog/client-log.js';
 import { isValidationPage } from '../../wmlog/line.js';
 import type { EntryReport } from './session.js';
 
+/** The facts about a receiver that every log of its session repeats. */
 export interface LogContext {
   readonly nsc: NscFile;
   /** Where the .nsc file was found. */

@@ -46,6 +46,7 @@ export interface EntryReport {
   readonly averageBandwidth: number | undefined;
 }
 
+/** Something that a session asks its receiver to do. */
 export type SessionAction =
   | { readonly type: 'event'; readonly event: AsfEvent }
   /** An entry is over of which at least one packet was passed on. */

@@ -16,6 +16,7 @@ import {
 } from '../messages/packet.js';
 import { markPacket, ParitySpan, withErrorCorrection } from '../messages/parity.js';
 
+/** Parity, and the number that a transmission begins with. */
 export interface TransmissionOptions {
   /** Data packets for each parity packet, 1 to 15; 0 or undefined sends none. */
   readonly span?: number | undefined;

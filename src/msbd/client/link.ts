@@ -22,6 +22,7 @@ export interface MsbdTimeouts {
   readonly data: number;
 }
 
+/** The waits of a client that sets none. */
 export const DEFAULT_TIMEOUTS: MsbdTimeouts = { connect: 10_000, answer: 15_000, data: 30_000 };
 
 /** Something received over a connection. */
@@ -30,6 +31,7 @@ export type LinkEvent =
   | { readonly type: 'packet'; readonly payload: Buffer }
   | { readonly type: 'end' };
 
+/** The server to connect to, and how long to wait for it. */
 export interface LinkOptions {
   readonly url: MsbdUrl;
   readonly href: string;

@@ -29,6 +29,7 @@ export type ClientEvent =
   /** The server does something unusual; the text is for the user. */
   | { readonly type: 'note'; readonly text: string };
 
+/** The channel that a client asks for, and how it wants its packets. */
 export interface ClientSessionOptions {
   readonly delivery: Delivery;
   /** szChannel */

@@ -15,6 +15,7 @@ export interface Group {
   readonly port: number;
 }
 
+/** REQ_CONNECT (MS-MSBD 2.2.7). */
 export interface ConnectRequest {
   readonly type: 'REQ_CONNECT';
   readonly delivery: Delivery;
@@ -22,6 +23,7 @@ export interface ConnectRequest {
   readonly channel: string;
 }
 
+/** RES_CONNECT (MS-MSBD 2.2.8). */
 export interface ConnectResponse {
   readonly type: 'RES_CONNECT';
   readonly hr: number;

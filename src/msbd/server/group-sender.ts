@@ -17,6 +17,7 @@ export function fitsDatagram(packetSize: number): boolean {
   return packetSize + PACKET_HEAD_SIZE <= MAX_DATAGRAM;
 }
 
+/** The channel that is sent to a multicast group, and how. */
 export interface GroupSenderOptions {
   readonly channel: Channel;
   readonly group: Group;

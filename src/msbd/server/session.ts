@@ -47,6 +47,7 @@ export interface ServerTimers {
   readonly linger: number;
 }
 
+/** The waits of a server that sets none. */
 export const DEFAULT_TIMERS: ServerTimers = { connect: 10_000, ping: 120_000, answer: 120_000, linger: 30_000 };
 
 const DESTROY: readonly ServerAction[] = [{ type: 'destroy' }];

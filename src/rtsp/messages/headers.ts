@@ -279,6 +279,7 @@ export function readBurst(kind: 'Accel' | 'Burst', value: string): Burst | undef
   return milliseconds === undefined || bitsPerSecond === undefined ? undefined : { bitsPerSecond, milliseconds };
 }
 
+/** Writes the value of X-Accelerate-Streaming or X-Burst-Streaming (MS-RTSP 2.2.6.13, 2.2.6.17). */
 export function writeBurst(kind: 'Accel' | 'Burst', { bitsPerSecond, milliseconds }: Burst): string {
   return `${kind}Bandwidth=${bitsPerSecond};${kind}Duration=${milliseconds}`;
 }
@@ -339,6 +340,7 @@ export function readStreamSwitch(body: string): StreamSwitch {
   };
 }
 
+/** Writes the body of a SET_PARAMETER that switches a stream, with its line end (MS-RTSP 2.2.7.10.3). */
 export function writeStreamSwitch({ old, new: next, thinning, oldUrl, newUrl }: StreamSwitch): string {
   const urls = [oldUrl, newUrl].filter((url) => url !== undefined);
   return `SSEntry: ${[old ?? NO_STREAM, next ?? NO_STREAM, thinning, ...urls].join(' ')}\r\n`;

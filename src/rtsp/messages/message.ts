@@ -38,6 +38,7 @@ export interface InterleavedFrame {
   readonly bytes: Buffer;
 }
 
+/** Anything that arrives on a connection: a request, a response, or a `$` frame. */
 export type RtspInput = RtspRequest | RtspResponse | InterleavedFrame;
 
 type Head = Omit<RtspRequest, 'body'> | Omit<RtspResponse, 'body'>;

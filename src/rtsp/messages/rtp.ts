@@ -30,6 +30,7 @@ const ASF_HEAD_SIZE = 4;
 /** The largest Length or Offset. */
 const MAX_24 = 0xffffff;
 
+/** The fields of an RTP header (RFC 3550 5.1). */
 export interface RtpHead {
   readonly marker: boolean;
   readonly payloadType: number;
@@ -40,6 +41,7 @@ export interface RtpHead {
   readonly ssrc: number;
 }
 
+/** An RTP packet, parsed. */
 export interface RtpPacket extends RtpHead {
   /** Without padding; a view. */
   readonly payload: Buffer;

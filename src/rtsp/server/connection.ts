@@ -34,9 +34,9 @@ const TIMEOUT = 60;
 
 /** Milliseconds. */
 export interface RtspTimers {
-  /** A session is ended after this time without a request if it plays by UDP or has lost its connection (MS-RTSP 3.2.6.2). */
+  /** For a session that plays by UDP, or that has lost its connection, to send its next request (MS-RTSP 3.2.6.2). */
   readonly idle: number;
-  /** The same for a session that plays nothing and still has its connection: FFmpeg sends no requests while it is paused. */
+  /** The same for a paused session on its connection: many players send no requests while they are paused. */
   readonly paused: number;
   /** A connection without a session is closed after so long without a request. */
   readonly setUp: number;
@@ -137,7 +137,11 @@ export class RtspConnection implements SessionLink, Answers {
     return finishFields(pass.finish, headOf(request));
   }
 
-  /** The session that a request names; of another connection only if it is the same client's (MS-RTSP 3.2.5.1). @throws RtspError 454 */
+  /**
+   * Returns the session that a request names. It may belong to another connection of the same client (MS-RTSP 3.2.5.1).
+   *
+   * @throws RtspError 454 without such a session
+   */
   async sessionOf(request: RtspRequest): Promise<RtspSession | undefined> {
     const field = request.headers.get('Session');
     if (field === undefined) return undefined;

@@ -6,6 +6,7 @@ import { formatSupported, RTSP_FEATURES } from '../../wms/features.js';
 /** What the server calls itself: FFmpeg and GStreamer speak to no other product as to Windows Media Services. */
 export const RTSP_SERVER_NAME = 'WMServer/9.5.6001.18281';
 
+/** The Supported header of every response (MS-RTSP 2.2.6.10). */
 export const SUPPORTED: Field = ['Supported', formatSupported(RTSP_FEATURES)];
 
 /** What may be asked for. */

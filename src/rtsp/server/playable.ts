@@ -17,7 +17,7 @@ export function playable(program: Program, path: string): AsfHeader {
 /** Of broadcasts. */
 const ssrcs = new WeakMap<object, number>();
 
-/** Returns the SSRC of a session that begins with an entry: the same for all players of a broadcast, else a random one. */
+/** Returns the SSRC of a session that begins with an entry: one for all players of a broadcast, else a random one. */
 export function ssrcOf(entry: Entry): number {
   const random = randomBytes(4).readUInt32BE();
   if (entry.kind === 'file') return random;

@@ -302,7 +302,7 @@ async function getParameter(to: Answers, request: RtspRequest): Promise<Reply> {
 
 const PAIR_HEAD = Buffer.from([0x24, 0x50]);
 
-/** Three $P packets ([MS-WMSP] 2.2.3.7): their Reason is the size of the response's head, which is as large as it counts. */
+/** Returns three $P packets ([MS-WMSP] 2.2.3.7); Reason is the size of the response's head, at most {@link MAX_PAIRED_HEAD}. */
 function tcpPacketPair(): Buffer {
   const payloads = packetPairPayloads(MAX_PAIRED_HEAD);
   return Buffer.concat(

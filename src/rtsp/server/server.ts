@@ -16,6 +16,7 @@ import type { RtspHost } from './host.js';
 import { openRtpPorts, type RtpPorts } from './rtp-ports.js';
 import type { RtspSession } from './session.js';
 
+/** The content, the limits and the ports of an RTSP server. */
 export interface RtspServerOptions {
   readonly entrance: Pick<Entrance, 'enter'>;
   /** The path of content that a URL names. @throws Refusal for one that no content can have */
@@ -42,7 +43,7 @@ export interface RtspServerOptions {
 /** Clients are told 60 s, and some send their keep-alive no earlier. */
 const DEFAULT_TIMERS: RtspTimers = { idle: 62_000, paused: 1_200_000, setUp: 60_000 };
 const SWEEP_INTERVAL = 1_000;
-/** Sessions without a connection, of one address and of all: who has more loses those that are without one for longest. */
+/** Most sessions without a connection, for one address and for all. Beyond that the longest disconnected ones end. */
 const MAX_DETACHED = { address: 16, all: 512 };
 /** Datagrams with NACKs of one client that are looked at in a second. */
 const MAX_NACKS = 200;

@@ -215,8 +215,8 @@ export class RtspSession implements PlaybackPort {
   }
 
   /**
-   * The client rejected a request of the server. FFmpeg and others that never listed com.microsoft.wm.eosmsg only notice the end
-   * when their connection is closed (MS-RTSP 2.2.6.10.1); a client that is about to seek asks for something before that.
+   * Handles a client's refusal of a request. Clients without com.microsoft.wm.eosmsg, such as FFmpeg, only notice the end when
+   * their connection is closed (MS-RTSP 2.2.6.10.1). A client that is about to seek sends a request before that.
    */
   misunderstood(): void {
     if (!this.#endedAll || this.features.has('eosmsg')) return;
@@ -329,7 +329,11 @@ export class RtspSession implements PlaybackPort {
     this.playback.select(selection, false);
   }
 
-  /** Three RTP packets of random bytes on the retransmission stream (MS-RTSP 3.2.5.7). @throws RtspError 455 without that */
+  /**
+   * Sends three RTP packets of random bytes on the retransmission stream (MS-RTSP 3.2.5.7).
+   *
+   * @throws RtspError 455 without that stream
+   */
   sendPacketPair(variableSize: boolean): void {
     if (!this.#rtx) throw new RtspError(455, 'The retransmission stream is not set up.');
     const head = { payloadType: RTX_PAYLOAD_TYPE, ssrc: this.rtxSsrc, firstSequence: this.#pairSequence };

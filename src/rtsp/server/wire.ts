@@ -21,7 +21,10 @@ export interface RtpConstants {
   readonly withLocation: boolean;
 }
 
-/** ASF packets as RTP packets (MS-RTSP 2.2.1), by UDP or interleaved. The lane numbers them: players are told the first in RTP-Info. */
+/**
+ * Writes ASF packets as RTP packets (MS-RTSP 2.2.1), by UDP or interleaved. The lane numbers them; RTP-Info has the first
+ * number.
+ */
 export function rtpWire({ channel, ssrc, withLocation }: RtpConstants): WireFormat {
   const largest = channel === undefined ? BLOCK_SIZE : LARGEST_FRAME;
   const framing: AsfFraming = { payloadType: PAYLOAD_TYPE, ssrc, largest, withLocation };

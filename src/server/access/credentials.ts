@@ -3,6 +3,7 @@ import type { Scheme } from '../../auth/dialog.js';
 import { FileStore } from '../../auth/file-store.js';
 import { ServerAuthenticator } from '../../auth/server.js';
 
+/** The users of a server, and how they log in. */
 export interface CredentialOptions {
   /** The file that `wmcast users` maintains; without it there are no users. */
   readonly users?: string | undefined;
@@ -14,7 +15,9 @@ export interface CredentialOptions {
   readonly basicWithoutTls?: boolean | undefined;
 }
 
+/** Every scheme, the most preferred first. */
 export const SCHEMES: Scheme[] = ['negotiate', 'ntlm', 'digest', 'basic'];
+/** The realm of a server that sets none. */
 export const REALM = 'wmcast';
 
 /**

@@ -10,6 +10,7 @@ import { queryOf } from '../content/paths.js';
 import type { PublishingPoint, PublishingPoints } from '../points/points.js';
 import { refuseWebPages } from '../web/pages.js';
 
+/** The parts of a server that its API shows and changes. */
 export interface AdminApiOptions {
   readonly points: PublishingPoints;
   /** All sessions of players and publishers. */

@@ -5,6 +5,7 @@ export type TotalCounters = Pick<BroadcastCounters, 'bytesIn' | 'packetsIn' | 's
 
 type Sums = { -readonly [Name in keyof TotalCounters]: number };
 
+/** Returns counters of zero. */
 export function newCounters(): Sums {
   return { bytesIn: 0, packetsIn: 0, skippedPackets: 0, droppedPlayers: 0 };
 }

@@ -36,6 +36,7 @@ export type ContentItem =
 /** The content at a path, as far as it is known without reading it. A playlist may turn out to be empty. */
 export type LocatedItem = { readonly kind: 'file'; readonly file: string } | { readonly kind: 'playlist' };
 
+/** How the content folder is served. */
 export interface ContentRootOptions {
   /**
    * The wrapper playlist, as a path below the content folder: requested content is played in place of its

@@ -30,6 +30,7 @@ export type List =
   | { readonly kind: 'folder'; readonly items: readonly PlaylistMedia<ContentSource>[] }
   | { readonly kind: 'wsx'; readonly written: Playlist };
 
+/** Matches the name of a server-side playlist. */
 export const PLAYLIST_NAME = /\.wsx$/i;
 /** As the last segment of a path: all files of the folder, or those of one type. */
 const WILDCARD = new RegExp(`^\\*(?:\\.(?:\\*|(${MEDIA_SUFFIXES.join('|')})))?$`, 'i');

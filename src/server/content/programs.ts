@@ -36,6 +36,7 @@ export interface RemoteContent {
   open(url: string, signal: AbortSignal, chain: PullChain): Promise<Broadcast>;
 }
 
+/** Everything that a URL can name on one server. */
 export interface ProgramsOptions {
   readonly points: PublishingPoints;
   /** Who may play content, and points without a rule of their own. */

@@ -2,6 +2,7 @@ import { MmspServer, type MmspServerOptions } from '../../mmsp/server/server.js'
 import { pathOf } from '../content/paths.js';
 import type { Listener, ServerPorts } from './listener.js';
 
+/** The port of an MMSP server, and its options. */
 export interface MmspListenerOptions extends Omit<MmspServerOptions, 'pathOf' | 'version'> {
   /** The port for TCP and UDP; 0 picks a free one, `none` opens none. */
   readonly port: number | 'none';

@@ -14,6 +14,7 @@ import type { Listener, ServerPorts } from './listener.js';
 /** The port for MSBD: 0 picks a free one, `auto` is 7007 unless another program has it, `none` opens none. */
 export type MsbdPort = number | 'auto' | 'none';
 
+/** The port of an MSBD server, and its options. */
 export interface MsbdListenerOptions extends MsbdServerOptions {
   readonly port: MsbdPort;
   readonly host?: string | undefined;

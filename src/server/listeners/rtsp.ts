@@ -2,6 +2,7 @@ import { RtspServer, type RtspServerOptions } from '../../rtsp/server/server.js'
 import { pathOf } from '../content/paths.js';
 import type { Listener, ServerPorts } from './listener.js';
 
+/** The ports of an RTSP server, and its options. */
 export interface RtspListenerOptions extends Omit<RtspServerOptions, 'pathOf'> {
   /** Of TCP; 0 takes a free one, `none` is nowhere. */
   readonly port: number | 'none';

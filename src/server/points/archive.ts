@@ -18,6 +18,7 @@ const stuckFolders = new Set<string>();
 // With the time appended, well below the limit of file systems for a name, 255 bytes.
 const MAX_NAME = 180;
 
+/** The bounds and the clock of an archive. */
 export interface PointArchiveOptions {
   readonly onWarning: (message: string) => void;
   /** The time for the file name. */

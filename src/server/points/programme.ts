@@ -12,6 +12,7 @@ import { PacedSource } from '../../sources/paced.js';
 import { type SourceSpec, sourceName } from '../../sources/spec.js';
 import { type ContentItem, ContentRoot, type ContentSource } from '../content/content.js';
 
+/** A point that plays files as a live programme. */
 export interface PointProgrammeOptions {
   /** The path of the point. */
   readonly point: string;

@@ -6,6 +6,7 @@ import { Refusal } from '../../refusal.js';
 import type { Publisher } from '../../wmhttp/server/push-gate.js';
 import type { PointFeeder, PublishingPoint } from './points.js';
 
+/** A point that is fed from other servers. */
 export interface PointPullOptions {
   readonly point: PublishingPoint;
   /** In order of preference; their names show no passwords. */

@@ -18,6 +18,7 @@ import { isReserved } from '../content/paths.js';
 import { refuseWebPages } from '../web/pages.js';
 import type { PublishingPoint, PublishingPoints } from './points.js';
 
+/** The points, and who may push to them. */
 export interface PushPointsOptions {
   readonly points: PublishingPoints;
   readonly access: AccessControl;

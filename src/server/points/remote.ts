@@ -11,6 +11,7 @@ import { openSourceUrl } from '../../sources/table.js';
 import { addCounters, newCounters, type TotalCounters } from '../admin/totals.js';
 import type { RemoteContent } from '../content/programs.js';
 
+/** How remote content is opened. */
 export interface RemotesOptions {
   readonly broadcast?: BroadcastOptions;
   /** Opens a URL; default {@link connectRemote}. */
@@ -26,6 +27,7 @@ interface Remote {
   readonly pulled: PulledBroadcast;
 }
 
+/** Limits of one pull from another server. */
 export interface ConnectRemoteOptions {
   readonly onNote: (text: string) => void;
   /** Where announcements and redirects of other hosts may lead; default: anywhere. */

@@ -57,6 +57,7 @@ export interface ClientRequest {
   readonly body: Buffer | undefined;
 }
 
+/** The point that is pushed to, and the limits of the push. */
 export interface ClientSessionOptions extends Partial<SetupDirectives> {
   /** The name of the publishing point in messages. */
   readonly name?: string;

@@ -23,6 +23,7 @@ import { IDLE_TIMEOUT, INACTIVITY_TIMEOUT } from './session.js';
 
 export type * from './push-gate.js';
 
+/** The limits of a server that takes pushes. */
 export interface PushServerOptions {
   /** The maximum time without $H, $D or $C in a body, in ms: 10000 to 4294967295; default: 60000 (MS-WMHTTP 3.2.2). */
   readonly idleTimeout?: number;

@@ -30,6 +30,7 @@ export type ServerAction =
   /** The session is gone; `clean` after a $E with Reason 0. */
   | { readonly type: 'delete'; readonly clean: boolean };
 
+/** The waits of one push session. */
 export interface ServerSessionOptions {
   /** In ms. */
   readonly idleTimeout?: number | undefined;

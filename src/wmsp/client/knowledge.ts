@@ -11,6 +11,7 @@ import { type ClientIdentity, parseServerProduct, type ServerProduct } from './p
 import type { RequestContext } from './requests.js';
 import type { WmspUrl } from './url.js';
 
+/** The identity of a client, and the content that it asks for. */
 export interface KnowledgeOptions {
   readonly identity: ClientIdentity;
   /** The xClientGUID in registry format, with braces. */

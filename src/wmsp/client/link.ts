@@ -35,6 +35,7 @@ export interface WmspTimeouts {
   readonly side: number;
 }
 
+/** A connection to a WMSP server, and how long to wait for it. */
 export interface LinkOptions {
   readonly session: WmspClientSession;
   readonly proxy: WmspUrl | undefined;

@@ -95,4 +95,5 @@ export interface WmspDescription {
   readonly chosen: ReadonlySet<number>;
 }
 
+/** The waits of a client that sets none. */
 export const DEFAULT_TIMEOUTS: WmspTimeouts = { connect: 10_000, answer: 15_000, data: 30_000, side: 3_000 };

@@ -5,6 +5,7 @@ import { type ClientLogFields, type ClientLogKind, clientLogXml, legacyLogLine }
 import type { ReceivedMetadata } from './packets.js';
 import type { ClientIdentity } from './product.js';
 
+/** The facts about a player that its logs repeat. */
 export interface ReportContext {
   readonly identity: ClientIdentity;
   readonly playerId: string;

@@ -47,6 +47,7 @@ export type ClientAction =
   /** A note for the user. */
   | { readonly type: 'note'; readonly text: string };
 
+/** How a client plays, and what it tells the server about it. */
 export interface ClientSessionOptions extends KnowledgeOptions {
   /** True to offer the pipelined mode. */
   readonly pipelined: boolean;

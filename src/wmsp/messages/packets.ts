@@ -100,6 +100,7 @@ export function headerPackets(header: Buffer, maxPayload: number = MAX_PAYLOAD):
   return objectPackets(ID.H, header, maxPayload);
 }
 
+/** The payload of a $M packet (MS-WMSP 2.2.3.6). */
 export interface Metadata {
   /** The playlist-gen-id, which differs for each entry. */
   readonly playlistGenId: number;

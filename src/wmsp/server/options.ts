@@ -16,6 +16,7 @@ export interface SubmittedLog {
   readonly log: WmLog | undefined;
 }
 
+/** The content, the limits and the clock of a WMSP server. */
 export interface WmspServerOptions {
   /** The way to content. Refusals with challenges keep the connection open for another attempt (MS-WMSP 3.2.5.1). */
   readonly entrance: Pick<Entrance, 'enter'>;

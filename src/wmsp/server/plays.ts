@@ -12,7 +12,7 @@ export interface PlayRequest {
   readonly exchange: Pick<Exchange, 'remoteAddress' | 'secure'>;
 }
 
-/** One Play, as the registry knows it. Kept small: there are thousands, so it holds neither the request nor its pass. */
+/** One Play in the registry. There are thousands, so it is small: it holds neither the request nor its pass. */
 class Play implements RunningSession {
   readonly role = 'player';
   readonly protocol = 'WMSP';

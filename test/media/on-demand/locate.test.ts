@@ -109,7 +109,7 @@ describe('a time', () => {
     }
   });
 
-  it('is found at the nearest audio object if there is no video, or none is chosen', async () => {
+  it('is found at the nearest audio object if there is no video, or it is not chosen', async () => {
     const path = join(folder, 'audio.wma');
     await makeMedia(path, { gops: [], packetSize: 800 });
     const contents = contentsOf(path);
