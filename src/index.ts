@@ -50,6 +50,7 @@ export type { AddressList } from './http/address-list.js';
 export type { Admission, AdmissionOptions } from './http/admission.js';
 export type { ClientResponse, ConnectOptions, HttpClient, SendOptions, StreamedResponse } from './http/client.js';
 export type { Endpoint, TlsTrust } from './http/connection.js';
+export { CookieJar, type CookieUrl } from './http/cookie-jar.js';
 export type { Cookie } from './http/cookies.js';
 export type { Credentials as UserCredentials } from './http/credentials.js';
 export type { FetchOptions } from './http/fetch.js';
@@ -171,6 +172,7 @@ export type { Publisher } from './wmhttp/server/push-gate.js';
 export { BASIC_FIELDS, EXTENDED_FIELDS, type LogField, type LogValues } from './wmlog/fields.js';
 export type { LogKind, WmLog } from './wmlog/log.js';
 export type { LogPair, VendorData } from './wmlog/xml.js';
+export type { Description } from './wms/content-description.js';
 export type { Feature as WmsFeature } from './wms/features.js';
 export type { StartupParameters } from './wms/startup-profile.js';
 export {
@@ -179,9 +181,8 @@ export {
   type WmspClientStats,
   type WmspDescription,
 } from './wmsp/client/client.js';
-export { CookieJar } from './wmsp/client/cookies.js';
 export type { WmspTimeouts } from './wmsp/client/link.js';
-export type { Description, ReceivedMetadata } from './wmsp/client/packets.js';
+export type { ReceivedMetadata } from './wmsp/client/packets.js';
 export type { ClientIdentity, ServerProduct } from './wmsp/client/product.js';
 export type { LinkParameters } from './wmsp/client/requests.js';
 export type { WmspUrl } from './wmsp/client/url.js';

@@ -1,6 +1,6 @@
+import { CookieJar } from '../../src/http/cookie-jar.js';
 import type { ResponseHead } from '../../src/http/message.js';
 import { HeaderFields } from '../../src/http/message.js';
-import { CookieJar } from '../../src/wmsp/client/cookies.js';
 import { type WmspPacket, WmspPacketReader } from '../../src/wmsp/client/packets.js';
 import { defaultIdentity } from '../../src/wmsp/client/product.js';
 import { DEFAULT_LINK, type PlayParameters } from '../../src/wmsp/client/requests.js';

@@ -1,7 +1,7 @@
 import { guidFromString } from '../../src/asf/guid.js';
+import { CookieJar } from '../../src/http/cookie-jar.js';
 import type { AsfEvent } from '../../src/media/events.js';
 import { WmspClient } from '../../src/wmsp/client/client.js';
-import { CookieJar } from '../../src/wmsp/client/cookies.js';
 import {
   CLIENT_ID,
   COUGAR,

@@ -11,9 +11,9 @@ import type { PaceLimits } from '../../playback/pace.js';
 import { PlayingSessions } from '../../playback/playing.js';
 import { SessionRegistry } from '../../playback/registry.js';
 import { readNacks } from '../messages/rtcp.js';
+import { openRtpPorts, type RtpPorts } from '../rtp-ports.js';
 import { RtspConnection, type RtspTimers } from './connection.js';
 import type { RtspHost } from './host.js';
-import { openRtpPorts, type RtpPorts } from './rtp-ports.js';
 import type { RtspSession } from './session.js';
 
 /** The content, the limits and the ports of an RTSP server. */

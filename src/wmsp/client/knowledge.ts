@@ -1,10 +1,10 @@
+import type { CookieJar } from '../../http/cookie-jar.js';
 import type { ResponseHead } from '../../http/message.js';
 import type { PullChain } from '../../receiving/pull-chain.js';
 import { type Feature, parseSupported } from '../../wms/features.js';
 import { parseStartupProfile, type StartupParameters } from '../../wms/startup-profile.js';
 import { PragmaTokens } from '../messages/pragma.js';
 import { keepsOneHeader } from '../server/profiles.js';
-import type { CookieJar } from './cookies.js';
 import { incompatibleError } from './errors.js';
 import { parseFeatures, type ReceivedMetadata } from './packets.js';
 import { type ClientIdentity, parseServerProduct, type ServerProduct } from './product.js';

@@ -2,6 +2,7 @@ import { GUID } from '../../asf/guid.js';
 import { DATA_OBJECT_HEAD_SIZE, MAX_HEADER_SIZE } from '../../asf/header.js';
 import { ByteQueue } from '../../asf/queue.js';
 import { FRAME_HEADER_SIZE, FramingError, PACKET_ID, packetName } from '../../framing/framing.js';
+import { type Description, parseDescriptions } from '../../wms/content-description.js';
 import { MAX_PAIRED_HEAD, PACKET_PAIR_LENGTHS, packetPairPayloads } from '../../wms/packet-pair.js';
 import { PragmaTokens } from '../messages/pragma.js';
 
@@ -269,18 +270,6 @@ export interface ReceivedMetadata {
   readonly descriptions: readonly Description[];
 }
 
-/** @public */
-export interface Description {
-  /** A language tag (RFC 2616 3.10); empty for no particular language. */
-  readonly language: string;
-  readonly name: string;
-  readonly value: string;
-}
-
-const MAX_DESCRIPTIONS = 1000;
-/** VT_I2, I4, CY, BSTR, ERROR, BOOL, I1, UI1, UI2, UI4, INT, UINT, LPWSTR (2.2.4.1). */
-const KNOWN_TYPES: ReadonlySet<number> = new Set([2, 3, 6, 8, 10, 11, 16, 17, 18, 19, 22, 23, 31]);
-
 /**
  * Reads the object of $M packets: `playlist-gen-id=N, broadcast-id=N, features="…"`, a NUL, Content Description Lists.
  * Descriptions of an unknown type are ignored, and so is everything after a malformed one.
@@ -301,36 +290,4 @@ export function parseMetadata(object: Buffer): ReceivedMetadata {
 export function parseFeatures(text: string | undefined): string[] {
   const tokens = (text ?? '').split(',').map((token) => token.trim().toLowerCase());
   return tokens.filter((token) => /^[a-z]{1,32}$/.test(token));
-}
-
-/** Reads items `nameLength,name,type,valueLength,value`, with lengths in bytes, separated by commas or line ends. */
-function* parseDescriptions(list: Buffer): Generator<Description> {
-  let language = '';
-  let at = 0;
-  const number = (): number | undefined => {
-    const comma = list.indexOf(0x2c, at);
-    if (comma === -1 || comma - at > 10) return undefined;
-    const digits = list.toString('latin1', at, comma);
-    at = comma + 1;
-    return /^\d+$/.test(digits) ? Number(digits) : undefined;
-  };
-  const text = (length: number | undefined): string | undefined => {
-    if (length === undefined || length > list.length - at) return undefined;
-    const start = at;
-    at += length;
-    return list.toString('utf8', start, at);
-  };
-  for (let count = 0; at < list.length && count < MAX_DESCRIPTIONS; count++) {
-    const nameLength = number();
-    // The grammar counts "language" as 7 letters.
-    const isLanguage = nameLength === 7 && list.toString('latin1', at, at + 9) === 'language,';
-    const name = text(isLanguage ? 8 : nameLength);
-    if (name === undefined || list[at++] !== 0x2c) return;
-    const type = number();
-    const value = text(number());
-    if (type === undefined || value === undefined) return;
-    if (name === 'language') language = value;
-    else if (KNOWN_TYPES.has(type)) yield { language, name, value };
-    while (list[at] === 0x2c || list[at] === 0x0d || list[at] === 0x0a || list[at] === 0) at++;
-  }
 }

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { parseHeader } from '../../asf/header.js';
 import { hexResult, isErrorResult } from '../../hresult.js';
 import { ConnectionReuse } from '../../http/client.js';
+import { CookieJar } from '../../http/cookie-jar.js';
 import {
   type LinkContext,
   type LinkEvent,
@@ -10,14 +11,13 @@ import {
   type SourceFacts,
   type Wish,
 } from '../../receiving/link.js';
+import { StreamReport } from '../../receiving/report.js';
 import { chooseStreams } from '../../receiving/streams.js';
 import type { ClientLogKind } from '../../wmlog/client-log.js';
-import { CookieJar } from './cookies.js';
 import { ClientLink, type Described, type LinkEvent as WmspEvent } from './link.js';
 import { DEFAULT_TIMEOUTS, type WmspClientOptions, type WmspDescription } from './options.js';
 import type { PlainAsf } from './plain.js';
 import { type ClientIdentity, clientIdentity, defaultIdentity } from './product.js';
-import { StreamReport } from './report.js';
 import { DEFAULT_LINK, type PlayParameters } from './requests.js';
 import { WmspClientSession } from './session.js';
 import { selectionOf } from './streams.js';
@@ -64,7 +64,10 @@ export class WmspPullLink implements PullLink<WmspFacts> {
     const { identity, playerId, options } = peer;
     this.#peer = peer;
     this.#context = context;
-    this.#report = new StreamReport({ identity, playerId, requestedUrl: options.url }, context.received);
+    this.#report = new StreamReport(
+      { userAgent: identity.text, playerId, requestedUrl: options.url },
+      context.received,
+    );
     this.#link = this.#newLink(onNote);
   }
 
@@ -210,7 +213,7 @@ export class WmspPullLink implements PullLink<WmspFacts> {
     return this.#report.text(kind, form, {
       usedUrl: peer.url.href,
       header,
-      metadata: peer.metadata,
+      descriptions: peer.metadata?.descriptions ?? [],
       live: this.#description?.live ?? header?.broadcast ?? false,
       reconnected: reconnects > 0,
       rate: this.#peer.options.rate ?? 1,

@@ -1,8 +1,18 @@
-import type { ClientChallenge, HttpAuthenticator } from '../../auth/client.js';
-import { isLoopback } from '../../http/addresses.js';
-import type { Field } from '../../http/message.js';
-import type { ClientRequest } from './requests.js';
-import type { WmspUrl } from './url.js';
+import { isLoopback } from '../http/addresses.js';
+import type { HttpUrl } from '../http/http-url.js';
+import type { Field } from '../http/message.js';
+import type { ClientChallenge, HttpAuthenticator } from './client.js';
+
+/** A request that may need credentials. */
+export interface UnsignedRequest {
+  readonly method: string;
+  /** Of HTTP: 0 or 1. */
+  readonly minorVersion: 0 | 1;
+  readonly fields: readonly Field[];
+}
+
+/** The server that a request goes to. */
+export type Recipient = Pick<HttpUrl, 'origin' | 'secure' | 'host'>;
 
 /** Schemes that authenticate a connection rather than a request (MS-NTHT 2.2, RFC 4559). */
 const OF_CONNECTION = /^(?:NTLM|Negotiate)\b/i;
@@ -30,7 +40,7 @@ export class ClientCredentials {
    * @param url the server that the request goes to
    * @param connection the connection that it uses
    */
-  fields(request: ClientRequest, target: string, { origin }: WmspUrl, connection: object): readonly Field[] {
+  fields(request: UnsignedRequest, target: string, { origin }: Recipient, connection: object): readonly Field[] {
     const { method, minorVersion, fields } = request;
     const known = this.#authenticator?.fields?.({ method, target, connection, origin }) ?? this.#answers;
     const credentials = known.filter(([name]) => name !== 'Authorization' || origin === this.#origin);
@@ -48,7 +58,7 @@ export class ClientCredentials {
   /** @returns true if the request can be sent again, with other credentials */
   async answer(
     challenge: Omit<ClientChallenge, 'origin' | 'secure'>,
-    { origin, secure, host }: WmspUrl,
+    { origin, secure, host }: Recipient,
   ): Promise<boolean> {
     if (challenge.status !== 407 && origin !== this.#origin) return false;
     const isPrivate = secure || isLoopback(host) || host === 'localhost';

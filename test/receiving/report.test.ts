@@ -1,12 +1,11 @@
 import { Received } from '../../src/receiving/received.js';
-import { defaultIdentity } from '../../src/wmsp/client/product.js';
-import { StreamReport } from '../../src/wmsp/client/report.js';
-import { HEADER } from './client-support.js';
+import { StreamReport } from '../../src/receiving/report.js';
+import { HEADER } from '../wmsp/client-support.js';
 
 const STATE = {
   usedUrl: 'http://h/x',
   header: HEADER,
-  metadata: undefined,
+  descriptions: [],
   live: false,
   reconnected: false,
   rate: 1,
@@ -14,7 +13,7 @@ const STATE = {
 
 function bandwidth(received: Received): string | undefined {
   const playerId = '{3300AD50-2C39-46c0-AE0A-000000000000}';
-  const context = { identity: defaultIdentity('NSPlayer'), playerId, requestedUrl: 'http://h/x' };
+  const context = { userAgent: 'NSPlayer/12.0.7680.0', playerId, requestedUrl: 'http://h/x' };
   const report = new StreamReport(context, received);
   return /<avgbandwidth>(.*)<\/avgbandwidth>/.exec(report.text('streaming', 'xml', STATE))?.[1];
 }

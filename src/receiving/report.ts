@@ -1,13 +1,19 @@
-import { describeStreams } from '../../asf/edit.js';
-import type { AsfHeader } from '../../asf/header.js';
-import type { Received } from '../../receiving/received.js';
-import { type ClientLogFields, type ClientLogKind, clientLogXml, legacyLogLine } from '../../wmlog/client-log.js';
-import type { ReceivedMetadata } from './packets.js';
-import type { ClientIdentity } from './product.js';
+import { describeStreams } from '../asf/edit.js';
+import type { AsfHeader } from '../asf/header.js';
+import {
+  type ClientLogFields,
+  type ClientLogKind,
+  clientLogXml,
+  type LossLogFields,
+  legacyLogLine,
+} from '../wmlog/client-log.js';
+import type { LogPair } from '../wmlog/xml.js';
+import type { Received } from './received.js';
 
 /** The facts about a player that its logs repeat. */
 export interface ReportContext {
-  readonly identity: ClientIdentity;
+  /** The whole User-Agent. */
+  readonly userAgent: string;
   readonly playerId: string;
   readonly requestedUrl: string;
 }
@@ -16,10 +22,17 @@ export interface ReportContext {
 export interface ReportState {
   readonly usedUrl: string;
   readonly header: AsfHeader | undefined;
-  readonly metadata: ReceivedMetadata | undefined;
+  /** From the server's content description. */
+  readonly descriptions: readonly LogPair[];
   readonly live: boolean;
   readonly reconnected: boolean;
   readonly rate: number;
+  /** Default: HTTP. */
+  readonly protocol?: ClientLogFields['protocol'];
+  /** Default: TCP. */
+  readonly transport?: ClientLogFields['transport'];
+  /** For datagrams only. */
+  readonly losses?: LossLogFields | undefined;
 }
 
 /** Builds the logs of a session from what was received. */
@@ -41,25 +54,24 @@ export class StreamReport {
     return clientLogXml(kind, { ...fields, startTime: state.live ? 0 : start / 1000, duration });
   }
 
-  #fields({ usedUrl, header, metadata, live, reconnected, rate }: ReportState): ClientLogFields {
-    const { identity, playerId, requestedUrl } = this.#context;
+  #fields({ header, descriptions, ...state }: ReportState): ClientLogFields {
+    const { userAgent, playerId, requestedUrl } = this.#context;
+    const { live } = state;
     const { packets, bytes, firstSendTime, duration, receiving, averageBandwidth } = this.#received;
     const streams = header === undefined ? [] : describeStreams(header);
     const codecs = (type: string) => streams.filter((stream) => stream.type === type).map(({ codec }) => codec);
     const file = live ? undefined : header?.fileProperties;
     const length = file === undefined ? 0 : Number(file.playDuration) / 1e7 - file.preroll / 1000;
     return {
+      ...state,
       now: new Date(),
-      usedUrl,
       requestedUrl,
       startTime: live ? 0 : firstSendTime / 1000,
       duration,
       receiving,
-      rate,
-      reconnected,
       playerId,
-      playerVersion: /\/([\d.]+)/.exec(identity.text)?.[1] ?? '-',
-      userAgent: identity.text,
+      playerVersion: /\/([\d.]+)/.exec(userAgent)?.[1] ?? '-',
+      userAgent,
       fileLength: length,
       fileSize: file === undefined ? 0 : Number(file.fileSize),
       averageBandwidth,
@@ -67,7 +79,7 @@ export class StreamReport {
       videoCodecs: codecs('video'),
       bytes,
       packets,
-      descriptions: metadata?.descriptions ?? [],
+      descriptions,
     };
   }
 }

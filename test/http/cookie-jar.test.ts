@@ -1,4 +1,4 @@
-import { CookieJar } from '../../src/wmsp/client/cookies.js';
+import { CookieJar } from '../../src/http/cookie-jar.js';
 import { isWmspUrl, parseWmspUrl } from '../../src/wmsp/client/url.js';
 
 const url = (text: string) => parseWmspUrl(text);

@@ -1,5 +1,8 @@
-import { parseSetCookie } from '../../http/cookies.js';
-import type { WmspUrl } from './url.js';
+import { parseSetCookie } from './cookies.js';
+import type { HttpUrl } from './http-url.js';
+
+/** The parts of a URL that decide which cookies belong to it; its scheme does not matter. @public */
+export type CookieUrl = Pick<HttpUrl, 'host' | 'path'>;
 
 interface StoredCookie {
   readonly name: string;
@@ -29,7 +32,7 @@ export class CookieJar {
    * Stores the Set-Cookie fields of a response to a request for `url`; ignores malformed ones and those for other
    * hosts.
    */
-  store(url: WmspUrl, fields: readonly string[]): void {
+  store(url: CookieUrl, fields: readonly string[]): void {
     for (const field of fields.slice(0, MAX_COOKIES)) {
       if (field.length > MAX_LENGTH) continue;
       const cookie = readCookie(field, url);
@@ -46,7 +49,7 @@ export class CookieJar {
    * Returns the Cookie header of a request for `url`, the most specific path first; undefined if there are no cookies
    * for it.
    */
-  header(url: WmspUrl): string | undefined {
+  header(url: CookieUrl): string | undefined {
     const fitting = this.#cookies.filter((cookie) => isFor(cookie, url));
     if (fitting.length === 0) return undefined;
     fitting.sort((a, b) => b.path.length - a.path.length);
@@ -54,7 +57,7 @@ export class CookieJar {
   }
 }
 
-function readCookie(field: string, url: WmspUrl): (StoredCookie & { expired: boolean }) | undefined {
+function readCookie(field: string, url: CookieUrl): (StoredCookie & { expired: boolean }) | undefined {
   const cookie = parseSetCookie(field);
   if (!cookie) return undefined;
   const { name, value, attributes } = cookie;
@@ -75,12 +78,12 @@ function readCookie(field: string, url: WmspUrl): (StoredCookie & { expired: boo
   };
 }
 
-function defaultPath({ path }: WmspUrl): string {
+function defaultPath({ path }: CookieUrl): string {
   const [pathname = ''] = path.split('?');
   return pathname.slice(0, Math.max(pathname.lastIndexOf('/'), 1));
 }
 
-function isFor({ domain, hostOnly, path }: StoredCookie, url: WmspUrl): boolean {
+function isFor({ domain, hostOnly, path }: StoredCookie, url: CookieUrl): boolean {
   const host = url.host.toLowerCase();
   if (host !== domain && (hostOnly || !host.endsWith(`.${domain}`))) return false;
   const [pathname = ''] = url.path.split('?');

@@ -1,12 +1,12 @@
 import type { Socket } from 'node:dgram';
-import { WmError } from '../../errors.js';
-import { bindUdp, closeUdp } from '../../media/udp.js';
+import { WmError } from '../errors.js';
+import { bindUdp, closeUdp } from '../media/udp.js';
 
 /** The port for RTP that is asked for first (MS-RTSP 1.9). */
 const USUAL_PORT = 5_004;
 const TRIES = 50;
 
-/** The UDP ports of a server: RTP leaves from the even one, RTCP of clients comes to the odd one after it. */
+/** A pair of UDP ports: RTP uses the even one, RTCP the odd one after it. */
 export interface RtpPorts {
   readonly rtp: Socket;
   readonly rtcp: Socket;
