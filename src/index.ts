@@ -38,11 +38,11 @@ export type {
   AudioEncoder,
   CaptureMetadata,
   CaptureOptions,
-  Size as PictureSize,
   VideoEncoder,
 } from './capture/options.js';
+export type { PictureFacts, Size as PictureSize } from './capture/picture.js';
 export type { FfmpegOrigin, FfmpegPackage } from './capture/places.js';
-export { CaptureSource, type CaptureSourceOptions } from './capture/source.js';
+export { CaptureSource, type CaptureSourceOptions, type Encoding } from './capture/source.js';
 export { type ErrorCode, errorTable, WmError, type WmErrorOptions } from './errors.js';
 export type { Field as HeaderField, HeaderFields } from './framing/text-head.js';
 export type { AddressGuard } from './http/address-guard.js';

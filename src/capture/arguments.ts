@@ -1,4 +1,5 @@
 import { AUDIO_SAMPLE_RATE, type CaptureOptions, type CompleteCaptureOptions, completeOptions } from './options.js';
+import { pictureFilters, rateArgument } from './picture.js';
 
 /**
  * Returns the arguments with which ffmpeg 4.1 or newer writes live ASF to standard output and its log, each line with
@@ -9,9 +10,10 @@ import { AUDIO_SAMPLE_RATE, type CaptureOptions, type CompleteCaptureOptions, co
  * all inputs, or `-map` options in `extra` do.
  *
  * @param inputTexts true to copy title, author and the like from the input to the header
+ * @param version that of ffmpeg, as it reports it
  * @throws WmError WM_USAGE if an option exceeds its limits (see {@link completeOptions})
  */
-export function ffmpegArguments(options: CaptureOptions, inputTexts = true): string[] {
+export function ffmpegArguments(options: CaptureOptions, inputTexts = true, version = ''): string[] {
   const complete = completeOptions(options);
   const lastInput = complete.extra.lastIndexOf('-i');
   const inputs = lastInput < 0 ? [] : complete.extra.slice(0, lastInput + 2);
@@ -32,7 +34,7 @@ export function ffmpegArguments(options: CaptureOptions, inputTexts = true): str
     '-map_chapters',
     '-1',
     ...(inputTexts ? [] : ['-map_metadata', '-1']),
-    ...videoArguments(complete),
+    ...videoArguments(complete, outputs, version),
     ...audioArguments(complete),
     ...metadataArguments(complete),
     ...(complete.duration === undefined ? [] : ['-t', String(complete.duration)]),
@@ -64,7 +66,9 @@ function inputArguments(options: CompleteCaptureOptions): string[] {
 /** A single graph, because two inputs throttled to real time start at different moments. */
 function testGraph({ video, audio }: CompleteCaptureOptions): string {
   const outputs: string[] = [];
-  if (video !== undefined) outputs.push(`testsrc2=size=${video.size.width}x${video.size.height}:rate=${video.fps}`);
+  if (video?.size) {
+    outputs.push(`testsrc2=size=${video.size.width}x${video.size.height}:rate=${rateArgument(video.fps)}`);
+  }
   if (audio !== undefined) outputs.push(`sine=frequency=440:beep_factor=2:sample_rate=${AUDIO_SAMPLE_RATE}`);
   return outputs.map((source, index) => `${source}[out${index}]`).join(';');
 }
@@ -73,16 +77,23 @@ function mapArguments({ video, audio }: CompleteCaptureOptions): string[] {
   return [...(video === undefined ? [] : ['-map', '0:V:0?']), ...(audio === undefined ? [] : ['-map', '0:a:0?'])];
 }
 
-function videoArguments({ video, input }: CompleteCaptureOptions): string[] {
+/** Arguments of the user that say when frames are shown, or that replace our filters. */
+const TIMING = /^-(?:r|vsync|fps_mode|fpsmax|vf|filter|filter_complex|lavfi)(?::.*)?$/;
+
+function videoArguments(
+  { video, input }: CompleteCaptureOptions,
+  outputs: readonly string[],
+  version: string,
+): string[] {
   if (video === undefined) return ['-vn'];
-  const { width, height } = video.size;
-  const fit = `scale=${width}:${height}:force_original_aspect_ratio=decrease,pad=${width}:${height}:(ow-iw)/2:(oh-ih)/2,setsar=1`;
+  const rate = rateArgument(video.fps);
+  // Without this a picture that begins later than the sound would begin with it, and not move.
+  const timing = outputs.some((argument) => TIMING.test(argument)) ? undefined : variableTiming(version);
+  const filters = pictureFilters(video.size, timing && rate);
   return [
     '-c:v',
     video.encoder,
-    ...(input === 'test' ? [] : ['-vf', fit]),
-    '-r',
-    String(video.fps),
+    ...(input === 'test' ? ['-r', rate] : ['-vf', filters, ...(timing ?? ['-r', rate])]),
     '-pix_fmt',
     'yuv420p',
     ...bitrateArguments(video.bitrate),
@@ -92,6 +103,13 @@ function videoArguments({ video, input }: CompleteCaptureOptions): string[] {
     '-bf',
     '0',
   ];
+}
+
+/** Returns the option that keeps the times of frames, which got another name with ffmpeg 5.1. */
+function variableTiming(version: string): string[] | undefined {
+  const [, major, minor] = /^n?(\d{1,2})\.(\d{1,2})/.exec(version) ?? [];
+  if (major === undefined) return undefined;
+  return [Number(major) > 5 || (major === '5' && Number(minor) >= 1) ? '-fps_mode' : '-vsync', 'vfr'];
 }
 
 /** Peaks are always limited: otherwise the first second has three times the rate. */

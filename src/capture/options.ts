@@ -1,17 +1,12 @@
 import { checkTexts } from '../asf/edit.js';
 import { WmError } from '../errors.js';
 import type { WindowsMediaEncoder } from './find.js';
+import { bitrateFor, type Size } from './picture.js';
 
 /** @public */
 export type VideoEncoder = Extract<WindowsMediaEncoder, 'wmv1' | 'wmv2' | 'msmpeg4' | 'msmpeg4v2'>;
 /** @public */
 export type AudioEncoder = Extract<WindowsMediaEncoder, 'wmav1' | 'wmav2'>;
-
-/** A picture's width and height in pixels. @public */
-export interface Size {
-  readonly width: number;
-  readonly height: number;
-}
 
 /** Texts for the header; players show them. @public */
 export interface CaptureMetadata {
@@ -34,13 +29,16 @@ export interface CaptureOptions {
   readonly videoEncoder?: VideoEncoder | undefined;
   /** Default `wmav2`. */
   readonly audioEncoder?: AudioEncoder | undefined;
-  /** Bits per second; default 300 000. */
+  /** Bits per second; default: what the picture's size and frame rate need, 500 000 for 640x360 at 25. */
   readonly videoBitrate?: number | undefined;
   /** Bits per second, at least 24 000; default 64 000. */
   readonly audioBitrate?: number | undefined;
-  /** Even numbers; default 640x360. Pictures of another shape get black bars. */
+  /**
+   * Even numbers; pictures of another shape get black bars. Default: the size and shape of the input, with square pixels
+   * and at most as many as 1920x1080; 640x360 for `test`.
+   */
   readonly size?: Size | undefined;
-  /** Default 25. */
+  /** Default: that of the input, at least 5 and at most 60; 25 for `test` and where the input does not say. */
   readonly fps?: number | undefined;
   /** Seconds between key frames; default 2. A player that joins has to wait for one. */
   readonly keyFrameInterval?: number | undefined;
@@ -68,7 +66,8 @@ export interface CompleteCaptureOptions {
     | {
         readonly encoder: VideoEncoder;
         readonly bitrate: number;
-        readonly size: Size;
+        /** Undefined for the size of an input that could not be looked at before it is encoded. */
+        readonly size: Size | undefined;
         readonly fps: number;
         /** Frames from one key frame to the next. */
         readonly keyFrameDistance: number;
@@ -139,6 +138,10 @@ export function readsInRealTime(input: string, inputFormat: string | undefined):
   return !liveSchemes.test(input);
 }
 
+const TEST_SIZE: Size = { width: 640, height: 360 };
+/** The largest picture of an input whose size is not known, see {@link pictureFilters}. */
+const UNKNOWN_SIZE: Size = { width: 640, height: 480 };
+
 /** ffmpeg's input devices that run on a clock of their own. */
 const captureDevices = new Set([
   'alsa',
@@ -174,39 +177,15 @@ export function completeOptions(options: CaptureOptions): CompleteCaptureOptions
   if (options.noVideo && options.noAudio) {
     throw usage('With neither video nor audio there is nothing to send; leave out --no-video or --no-audio.');
   }
-  const videoBitrate = checked(
-    options.videoBitrate ?? 300_000,
-    1000,
-    100_000_000,
-    '--video-bitrate',
-    'bits per second',
-  );
-  const audioBitrate = options.audioBitrate ?? 64_000;
-  if (!options.noAudio && !(audioBitrate >= MIN_AUDIO_BITRATE && audioBitrate <= 1_000_000)) {
-    throw usage(
-      `The audio bit rate is ${audioBitrate}; the WMA encoder takes 24k to 1M bits per second (--audio-bitrate 24k).`,
-    );
-  }
-  const fps = checked(options.fps ?? 25, 1, 120, '--fps', 'frames per second');
-  const keyFrameInterval = checked(options.keyFrameInterval ?? 2, 0.01, 600, '--key-frame-interval', 'seconds');
-  const size = checkedSize(options.size ?? { width: 640, height: 360 }, '--size');
-  const audio = options.noAudio ? undefined : { encoder: options.audioEncoder ?? 'wmav2', bitrate: audioBitrate };
-  const video = options.noVideo
-    ? undefined
-    : {
-        encoder: options.videoEncoder ?? 'wmv2',
-        bitrate: videoBitrate,
-        size,
-        fps,
-        keyFrameDistance: Math.max(1, Math.round(fps * keyFrameInterval)),
-      };
+  const input = options.input ?? 'test';
+  if (input === '')
+    throw usage('--input is empty; name a file, a URL or a device, or leave it out for the test picture.');
+  const video = options.noVideo ? undefined : completeVideo(options, input);
+  const audio = options.noAudio ? undefined : completeAudio(options);
   const packetSize = options.packetSize ?? defaultPacketSize(video?.bitrate ?? 0, audio?.bitrate ?? 0);
   checked(packetSize, MIN_PACKET_SIZE, MAX_PACKET_SIZE, '--packet-size', 'bytes');
   if (!Number.isInteger(packetSize)) throw usage(`--packet-size is ${packetSize}; give a whole number of bytes.`);
   if (options.duration !== undefined) checked(options.duration, 0.001, 1e9, '--duration', 'seconds');
-  const input = options.input ?? 'test';
-  if (input === '')
-    throw usage('--input is empty; name a file, a URL or a device, or leave it out for the test picture.');
   const metadata = checkedMetadata(options.metadata);
   return {
     input,
@@ -220,6 +199,31 @@ export function completeOptions(options: CaptureOptions): CompleteCaptureOptions
     metadata,
     extra: options.extra ?? [],
   };
+}
+
+function completeVideo(options: CaptureOptions, input: string): NonNullable<CompleteCaptureOptions['video']> {
+  const fps = checked(options.fps ?? 25, 1, 120, '--fps', 'frames per second');
+  const keyFrameInterval = checked(options.keyFrameInterval ?? 2, 0.01, 600, '--key-frame-interval', 'seconds');
+  const isTest = input === 'test' && options.inputFormat === undefined;
+  const given = options.size ?? (isTest ? TEST_SIZE : undefined);
+  const size = given && checkedSize(given, '--size');
+  const usual = bitrateFor({ size: size ?? UNKNOWN_SIZE, fps });
+  return {
+    encoder: options.videoEncoder ?? 'wmv2',
+    bitrate: checked(options.videoBitrate ?? usual, 1000, 100_000_000, '--video-bitrate', 'bits per second'),
+    size,
+    fps,
+    keyFrameDistance: Math.max(1, Math.round(fps * keyFrameInterval)),
+  };
+}
+
+function completeAudio({ audioEncoder, audioBitrate = 64_000 }: CaptureOptions): CompleteCaptureOptions['audio'] {
+  if (!(audioBitrate >= MIN_AUDIO_BITRATE && audioBitrate <= 1_000_000)) {
+    throw usage(
+      `The audio bit rate is ${audioBitrate}; the WMA encoder takes 24k to 1M bits per second (--audio-bitrate 24k).`,
+    );
+  }
+  return { encoder: audioEncoder ?? 'wmav2', bitrate: audioBitrate };
 }
 
 const factors: Readonly<Record<string, number>> = { '': 1, k: 1000, m: 1_000_000 };

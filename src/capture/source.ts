@@ -13,6 +13,7 @@ import { captureFailure, failure, textInput } from './failure.js';
 import { type FfmpegInfo, findFfmpeg } from './find.js';
 import { EncoderLog, type LogLine } from './log.js';
 import { type CaptureOptions, type CompleteCaptureOptions, completeOptions, rateWithOverhead } from './options.js';
+import { canLookAt, choosePicture, lookAtPicture, type PictureFacts } from './picture.js';
 
 /** @public */
 export interface CaptureSourceOptions extends CaptureOptions {
@@ -26,6 +27,27 @@ export interface CaptureSourceOptions extends CaptureOptions {
   readonly onLog?: ((line: LogLine) => void) | undefined;
   /** Receives a sentence about anything that is not as requested. */
   readonly onWarning?: ((message: string) => void) | undefined;
+  /** Called before ffmpeg starts to encode, with what was chosen where the options leave a choice. */
+  readonly onChosen?: ((encoding: Encoding) => void) | undefined;
+}
+
+/** How an input is encoded. @public */
+export interface Encoding {
+  readonly video?:
+    | {
+        readonly encoder: string;
+        /** Undefined if the input could not be looked at: its own, with at most as many pixels as 640x480. */
+        readonly size: { readonly width: number; readonly height: number } | undefined;
+        readonly fps: number;
+        /** Bits per second. */
+        readonly bitrate: number;
+      }
+    | undefined;
+  readonly audio?: { readonly encoder: string; readonly bitrate: number } | undefined;
+  /** Bytes. */
+  readonly packetSize: number;
+  /** The picture of the input, if it was looked at. */
+  readonly input?: PictureFacts | undefined;
 }
 
 type Encoder = ReturnType<typeof startEncoder>;
@@ -46,12 +68,12 @@ type Outcome = { readonly type: 'ended' | 'stalled' | 'text' } | { readonly type
  * @public
  */
 export class CaptureSource implements AsfSource {
-  readonly #options: CaptureSourceOptions;
-  readonly #complete: CompleteCaptureOptions;
+  #options: CaptureSourceOptions;
+  #complete: CompleteCaptureOptions;
   #log: EncoderLog;
   #reader = new AsfReader();
   readonly #reading = new SingleReading();
-  #closing = false;
+  readonly #closed = new AbortController();
   #encoder: Encoder | undefined;
   #command: readonly string[] | undefined;
 
@@ -81,14 +103,44 @@ export class CaptureSource implements AsfSource {
    * has completed, and an end event if there was a header.
    */
   async close(): Promise<void> {
-    this.#closing = true;
+    this.#closed.abort();
     await this.#encoder?.stop(this.#options.stopTimeout ?? 2000);
+  }
+
+  get #closing(): boolean {
+    return this.#closed.signal.aborted;
+  }
+
+  /** Chooses what the options leave open by the picture of the input. */
+  async #choose(ffmpeg: FfmpegInfo, input: string): Promise<void> {
+    const { inputFormat, size, fps, videoBitrate, noVideo = false, onChosen } = this.#options;
+    const isTest = input === 'test' && inputFormat === undefined;
+    const isOpen = !noVideo && !isTest && (size === undefined || fps === undefined || videoBitrate === undefined);
+    const { signal } = this.#closed;
+    const facts =
+      isOpen && canLookAt(input) ? await lookAtPicture({ ffmpeg: ffmpeg.path, input, inputFormat, signal }) : undefined;
+    if (facts !== undefined) {
+      const chosen = choosePicture(facts, fps);
+      this.#options = { ...this.#options, size: size ?? chosen.size, fps: chosen.fps };
+      this.#complete = completeOptions(this.#options);
+    }
+    const { video, audio, packetSize } = this.#complete;
+    // Arguments of the user may say something else.
+    if (this.#complete.extra.length === 0) {
+      onChosen?.({
+        video: facts === undefined && isOpen && canLookAt(input) ? undefined : video,
+        audio,
+        packetSize,
+        input: facts,
+      });
+    }
   }
 
   async *#events(): AsyncGenerator<AsfEvent, void, undefined> {
     const ffmpeg = await this.#findFfmpeg();
     const input = await unambiguousInput(this.#complete);
-    const unreadable = yield* this.#run(ffmpeg, ffmpegArguments({ ...this.#options, input }));
+    await this.#choose(ffmpeg, input);
+    const unreadable = yield* this.#run(ffmpeg, ffmpegArguments({ ...this.#options, input }, true, ffmpeg.version));
     if (unreadable === undefined) return;
     // On a pipe ffmpeg cannot write a header larger than its buffer. Only the texts of an input make a header that
     // large.
@@ -98,7 +150,7 @@ export class CaptureSource implements AsfSource {
     );
     this.#reader = new AsfReader();
     this.#log = new EncoderLog(this.#options.onLog);
-    const again = yield* this.#run(ffmpeg, ffmpegArguments({ ...this.#options, input }, false));
+    const again = yield* this.#run(ffmpeg, ffmpegArguments({ ...this.#options, input }, false, ffmpeg.version));
     if (again !== undefined) throw again;
   }
 

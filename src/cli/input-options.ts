@@ -2,8 +2,9 @@ import type { Command } from 'commander';
 import { type LiveHeaderOptions, liveHeader } from '../asf/edit.js';
 import { ClientAuthenticator } from '../auth/client.js';
 import { findFfmpeg } from '../capture/find.js';
-import { checkedMetadata, parseBitrate, parseDuration, parseSize, type Size } from '../capture/options.js';
-import { CaptureSource } from '../capture/source.js';
+import { checkedMetadata, parseBitrate, parseDuration, parseSize } from '../capture/options.js';
+import type { Size } from '../capture/picture.js';
+import { CaptureSource, type Encoding } from '../capture/source.js';
 import { messageOf, WmError } from '../errors.js';
 import { takeCredentials } from '../http/credentials.js';
 import type { AsfEvent, AsfSource } from '../media/events.js';
@@ -13,7 +14,7 @@ import { Sequence } from '../media/sequence.js';
 import { PacedSource } from '../sources/paced.js';
 import { isSourceUrl, openSourceUrl } from '../sources/table.js';
 import { parsedBy, wholeNumber } from './program.js';
-import type { Reporter } from './reporter.js';
+import { type Reporter, withUnit } from './reporter.js';
 
 /** The options for what to capture or read and how to encode it. */
 export interface InputOptions {
@@ -75,7 +76,7 @@ export function addInputOptions(command: Command): Command {
     .optionsGroup('Encoding:')
     .option(
       '--video-bitrate <rate>',
-      'bits per second, for example 1.5M (default: 300k)',
+      'bits per second, for example 1.5M (default: by size and frame rate, 500k for 640x360 at 25)',
       parsedBy((text) => parseBitrate(text)),
     )
     .option(
@@ -85,10 +86,10 @@ export function addInputOptions(command: Command): Command {
     )
     .option(
       '--size <WxH>',
-      'picture size (default: 640x360)',
+      'picture size (default: that of the input, at most 1920x1080; 640x360 for the test picture)',
       parsedBy((text) => parseSize(text)),
     )
-    .option('--fps <number>', 'frames per second (default: 25)', wholeNumber(1, 120))
+    .option('--fps <number>', 'frames per second (default: those of the input, 5 to 60; else 25)', wholeNumber(1, 120))
     .option('--key-frame-interval <seconds>', 'time between two key frames (default: 2)', wholeNumber(1, 60))
     .option(
       '--packet-size <bytes>',
@@ -206,16 +207,18 @@ async function openCapture(
   const ffmpeg = await findFfmpeg({ explicit: options.ffmpeg });
   reporter.detail(`ffmpeg ${ffmpeg.version} from ${ffmpeg.origin}: ${ffmpeg.path}`);
   const { title, author, copyright, comment } = options;
+  // Later inputs are encoded as the first one, so that players need no other header.
+  let first: Encoding['video'];
   return (input, extent) =>
     new CaptureSource({
       ...extent,
       ffmpeg,
       input,
       inputFormat: options.inputFormat,
-      videoBitrate: options.videoBitrate,
+      videoBitrate: options.videoBitrate ?? first?.bitrate,
       audioBitrate: options.audioBitrate,
-      size: options.size,
-      fps: options.fps,
+      size: options.size ?? first?.size,
+      fps: options.fps ?? first?.fps,
       keyFrameInterval: options.keyFrameInterval,
       packetSize: options.packetSize,
       noVideo: !options.video,
@@ -224,7 +227,25 @@ async function openCapture(
       extra,
       onLog: ({ text }) => reporter.detail(`ffmpeg: ${text}`),
       onWarning: (message) => reporter.warn(message),
+      onChosen: (encoding) => {
+        first ??= encoding.video;
+        reporter.event('encoding', { input, ...encoding });
+        reporter.info(describeEncoding(encoding));
+      },
     });
+}
+
+/** Composes the sentence that says how an input is encoded. */
+function describeEncoding({ video, audio, packetSize, input }: Encoding): string {
+  const size = video?.size ? `${video.size.width}x${video.size.height}` : 'the size of the input';
+  const parts = [
+    ...(video ? [`${size}, ${video.fps} fps, ${withUnit(video.bitrate, 'bit/s')} (${video.encoder})`] : []),
+    ...(audio ? [`sound ${withUnit(audio.bitrate, 'bit/s')} (${audio.encoder})`] : []),
+  ];
+  const source = input
+    ? `; the input is ${input.size.width}x${input.size.height}${input.pixelShape === 1 ? '' : `, pixels ${input.pixelShape.toFixed(2)}:1`}, ${input.fps} fps${input.interlaced ? ', interlaced' : ''}`
+    : '';
+  return `Encoding ${parts.join(' + ')}, packets of ${packetSize} bytes${source}.`;
 }
 
 /**

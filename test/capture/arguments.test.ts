@@ -19,7 +19,7 @@ describe('ffmpegArguments', () => {
       '-hide_banner -nostdin -nostats -loglevel level+info -re -f lavfi ' +
         '-i testsrc2=size=640x360:rate=25[out0];sine=frequency=440:beep_factor=2:sample_rate=44100[out1] ' +
         '-map 0:V:0? -map 0:a:0? -map_chapters -1 ' +
-        '-c:v wmv2 -r 25 -pix_fmt yuv420p -b:v 300000 -maxrate 300000 -bufsize 300000 -g 50 -bf 0 ' +
+        '-c:v wmv2 -r 25 -pix_fmt yuv420p -b:v 500000 -maxrate 500000 -bufsize 500000 -g 50 -bf 0 ' +
         '-c:a wmav2 -b:a 64000 -ar 44100 -ac 2 -packet_size 1450 -f asf pipe:1',
     );
   });
@@ -39,6 +39,18 @@ describe('ffmpegArguments', () => {
     // Input options act on the next -i only.
     expect(args.indexOf('-stream_loop')).toBeLessThan(args.indexOf('-i'));
     expect(args.indexOf('-t')).toBeGreaterThan(args.indexOf('-i'));
+  });
+
+  it('keeps the times of frames, by the option that this ffmpeg has, unless the user sets some', () => {
+    const timing = (version: string, extra: string[] = []) => {
+      const args = ffmpegArguments({ input: 'a.mp4', extra }, true, version);
+      return ['-fps_mode', '-vsync', '-r'].filter((option) => args.includes(option));
+    };
+    expect(timing('5.1.9-0+deb12u1')).toEqual(['-fps_mode']);
+    expect(timing('n8.0')).toEqual(['-fps_mode']);
+    expect(timing('4.1.11')).toEqual(['-vsync']);
+    expect(timing('N-47683-g0e8eb07980-static')).toEqual(['-r']);
+    expect(timing('5.1', ['-r', '10'])).toEqual(['-r']);
   });
 
   it('leaves out streams that are not wanted', () => {
