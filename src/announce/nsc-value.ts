@@ -66,7 +66,7 @@ function translated(text: Buffer, letters: ReadonlyMap<number, number>): Buffer 
 
 /**
  * Encodes a string for an .nsc file: literally if it consists of visible ASCII only (VCHAR), otherwise as UTF-16LE with
- * a terminating null. A blank is not a VCHAR: readers such as VLC's reject it in a literal string. A string that would
+ * a terminating null. A blank is not a VCHAR, and some readers reject it in a literal string. A string that would
  * be taken for an encoded one is encoded, too ([MS-MSB] 2.2.1.1, 2.2.1.2).
  */
 export function encodeString(text: string): string {

@@ -3,15 +3,13 @@ import { type AsfHeader, buildHeader, headerLength } from './header.js';
 import { objectBytes } from './object-tree.js';
 import type { AttributeValue, ContentDescription, HeaderObject } from './objects.js';
 
-/**
- * The largest ASF header that every player accepts, in bytes: the limit of xine and of some servers that take pushes.
- */
+/** The largest ASF header that every player and push server accepts, in bytes (docs/server.md, "Large headers"). */
 export const PLAYER_HEADER_SIZE = 8 * 1024;
 
-/** The largest that libmms and MPlayer accept, in bytes. */
-const LIBMMS_HEADER_SIZE = 16 * 1024;
+/** The largest that all but a few old players accept, in bytes. */
+const COMMON_HEADER_SIZE = 16 * 1024;
 
-/** The largest that fits in one $H packet (MS-WMSP 2.2.3.1.2), in bytes; FFmpeg accepts only one. */
+/** The largest that fits in one $H packet (MS-WMSP 2.2.3.1.2), in bytes; some players accept only one. */
 export const CARRIED_HEADER_SIZE = 65_527;
 
 /** The length to which long texts of the Content Description are cut, in characters. */
@@ -58,7 +56,7 @@ const lean = new WeakMap<AsfHeader, AsfHeader>();
 export function playerHeader(header: AsfHeader): AsfHeader {
   const known = lean.get(header);
   if (known !== undefined) return known;
-  const made = headerWithin(header, [PLAYER_HEADER_SIZE, LIBMMS_HEADER_SIZE, CARRIED_HEADER_SIZE]);
+  const made = headerWithin(header, [PLAYER_HEADER_SIZE, COMMON_HEADER_SIZE, CARRIED_HEADER_SIZE]);
   lean.set(header, made);
   return made;
 }

@@ -148,7 +148,7 @@ export function serialiseRequestHead(
   return serialiseHead(`${method} ${target} HTTP/1.${minorVersion}`, fields);
 }
 
-/** Serialises a response head. The reason phrase is never empty: libmms and xine stop at `HTTP/1.0 200`. */
+/** Serialises a response head. The reason phrase is never empty: some players stop at `HTTP/1.0 200`. */
 export function serialiseResponseHead(status: number, fields: readonly Field[], minorVersion: 0 | 1 = 1): Buffer {
   return serialiseHead(`HTTP/1.${minorVersion} ${status} ${reasonPhrase(status)}`, fields);
 }

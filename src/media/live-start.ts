@@ -6,7 +6,7 @@ import { type DataPacket, parsePacket, startsKeyFrame } from '../asf/packet.js';
 const LONGEST_WAIT = 10_000;
 
 /**
- * Lets a live stream begin where a decoder can. Servers such as VLC's, and encoders, let a client in at any packet.
+ * Lets a live stream begin where a decoder can. Some servers, and encoders, let a client in at any packet.
  * Drops everything before the first key frame; without video, passes everything.
  */
 export class LiveStart {

@@ -8,8 +8,8 @@ export type StartPosition =
   /** Counted from 0. */
   | { readonly kind: 'packet'; readonly packet: number }
   /**
-   * Bytes into the ASF file that begins with the header as it is sent. VLC does not count the header, so the reading
-   * that gives the start of a packet is used.
+   * Bytes into the ASF file that begins with the header as it is sent. Some players do not count the header, so the
+   * reading that gives the start of a packet is used.
    */
   | { readonly kind: 'offset'; readonly bytes: number };
 

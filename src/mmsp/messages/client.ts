@@ -360,7 +360,7 @@ function readStartPlaying(bytes: Buffer): ClientMessage {
   return {
     type: 'startPlaying',
     ...readStart(bytes),
-    // Clients of the libmms family send 0x00FFFFFF, which is not a wish to stop after 4 hours 39 minutes.
+    // Open-source players send 0x00FFFFFF for "no limit"; they do not mean 4 hours 39 minutes.
     stop: milliseconds === 0 || limit === 0x00ffffff ? undefined : { milliseconds, relative: limit >= RELATIVE },
     acceleration: hasAcceleration
       ? { bitsPerSecond: bytes.readUInt32LE(40), milliseconds: bytes.readUInt32LE(44) }

@@ -14,7 +14,7 @@ export interface EntryFacts {
 /**
  * Describes an entry for ReportOpenFile and ReportStreamChange (MS-MMSP 2.2.4.7, 2.2.4.12).
  *
- * Live content has only the attribute "broadcast": VLC and libmms take 0x06000000 for seekable.
+ * Live content has only the attribute "broadcast": players take 0x06000000 for seekable.
  */
 export function factsOf(header: AsfHeader, entry: Entry, program: Program): EntryFacts {
   const { bytes } = playerHeader(header);

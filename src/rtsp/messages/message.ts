@@ -245,7 +245,7 @@ function parseHead(bytes: Buffer): Head {
 }
 
 function bodySize(headers: HeaderFields, most: number): number {
-  // GStreamer sends EndOfStream back as it came, with a Content-Length of its own added.
+  // Some clients send EndOfStream back as it came, with a second Content-Length.
   const isEcho = headers.get('X-Notice') !== undefined;
   const values = new Set(
     headers

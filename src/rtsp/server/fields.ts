@@ -3,7 +3,7 @@ import type { ContentInfo } from '../../playback/content.js';
 import type { RefusalKind } from '../../refusal.js';
 import { formatSupported, RTSP_FEATURES } from '../../wms/features.js';
 
-/** What the server calls itself: FFmpeg and GStreamer speak to no other product as to Windows Media Services. */
+/** The Server header. Players only use the extensions of Windows Media if it names this product. */
 export const RTSP_SERVER_NAME = 'WMServer/9.5.6001.18281';
 
 /** The Supported header of every response (MS-RTSP 2.2.6.10). */

@@ -332,7 +332,7 @@ function setParameter(to: Answers, session: RtspSession | undefined, request: Rt
       needed(session).switchStreams(readStreamSwitch(request.body.toString('latin1')));
       return { status: 200, supported: true };
     case 'application/x-wms-extension-cmd':
-      // GStreamer sends EndOfStream back.
+      // Some clients send EndOfStream back.
       return OK;
     case '':
       return request.body.length === 0 ? OK : { status: 451 };

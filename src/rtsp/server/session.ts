@@ -215,8 +215,8 @@ export class RtspSession implements PlaybackPort {
   }
 
   /**
-   * Handles a client's refusal of a request. Clients without com.microsoft.wm.eosmsg, such as FFmpeg, only notice the end when
-   * their connection is closed (MS-RTSP 2.2.6.10.1). A client that is about to seek sends a request before that.
+   * Handles a client's refusal of a request. Clients without com.microsoft.wm.eosmsg only notice the end when their
+   * connection is closed (MS-RTSP 2.2.6.10.1). A client that is about to seek sends a request before that.
    */
   misunderstood(): void {
     if (!this.#endedAll || this.features.has('eosmsg')) return;

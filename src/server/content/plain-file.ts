@@ -43,7 +43,7 @@ async function answer(exchange: Exchange, file: FileHandle, path: string): Promi
   const range = asked === undefined ? undefined : parseRange(asked, size);
   const fields: Field[] = [
     ...webFields(type),
-    // xine assumes that an HTTP/1.0 server with this field cannot seek, and stops.
+    // A player of HTTP/1.0 may take this field as a sign that the server cannot seek, and stop.
     ...(minorVersion === 0 ? [] : [['Accept-Ranges', 'bytes'] as const]),
     ['Last-Modified', lastModified],
   ];

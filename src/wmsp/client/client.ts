@@ -20,7 +20,7 @@ export interface WmspClientStats {
 
 /**
  * Receives a stream over HTTP as a player or a relaying server does (MS-WMSP 3.1): live or on demand, from a Windows
- * Media server, an encoder, VLC, ffserver, or as plain ASF from any web server. It is a source of headers, packets as
+ * Media server, an encoder, another program that speaks WMSP, or as plain ASF from any web server. It is a source of headers, packets as
  * the server sent them, and an end. Anything that leads to other URLs, such as an .asx file, is thrown as
  * {@link LeadsElsewhere}.
  *

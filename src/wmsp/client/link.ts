@@ -232,7 +232,7 @@ export class ClientLink {
   async #describedBy({ head, body }: StreamedResponse): Promise<Described> {
     const first = await body.next(this.#options.timeouts.data);
     if (!first) {
-      // The answer of VLC as long as it has no header.
+      // Some servers answer like this as long as they have no header.
       throw new WmError('WM_UNREACHABLE', `${this.session.peer.url.authority} has nothing to send yet.`);
     }
     if ((first[0]! & 0x7f) === 0x24) return this.#describedByPackets(head, body, first);

@@ -115,7 +115,7 @@ export class WmspPacketReader {
     if (size < REASON_SIZE || (this.#strict && size !== REASON_SIZE)) {
       throw new FramingError(`A ${packetName(id)} packet of ${bytes.length} bytes is malformed.`);
     }
-    // ffserver and FFmpeg end with 8 bytes, of which the first four count packets; they mean a normal end.
+    // Some servers send 8 bytes, of which the first four count packets; they mean a normal end.
     const reason = size === REASON_SIZE ? bytes.readUInt32LE(FRAME_HEADER_SIZE) : 0;
     return { id, reason, location: 0, afFlags: 0, payload: NOTHING };
   }

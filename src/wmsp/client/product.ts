@@ -14,7 +14,7 @@ export interface ServerProduct {
 /**
  * Reads a Server header. Tolerates leading zeros: Cougar/9.00.00.3178 is 9.0.
  *
- * @param tolerant true to accept a blank instead of the slash, as VLC writes it
+ * @param tolerant true to accept a blank instead of the slash, as some servers write it
  * @returns undefined if it is not one of this protocol's servers
  */
 export function parseServerProduct(text: string | undefined, tolerant: boolean): ServerProduct | undefined {

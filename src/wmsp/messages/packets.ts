@@ -92,7 +92,7 @@ function objectPackets(id: number, object: Buffer, maxPayload: number): Buffer {
 }
 
 /**
- * Builds the $H packets of an ASF header (MS-WMSP 2.2.3.5): only one if it fits, since FFmpeg takes no more.
+ * Builds the $H packets of an ASF header (MS-WMSP 2.2.3.5): only one if it fits, since some players take no more.
  *
  * @param header the Header Object and the first 50 bytes of the Data Object
  */

@@ -3,7 +3,7 @@ import type { StreamSwitch } from '../../playback/selection.js';
 /**
  * The tokens of all Pragma headers of a message (MS-WMSP 2.2.1.4).
  *
- * Real clients send malformed values (FFmpeg forgets a line end: `stream-time=0Connection: Close`). So a number is its
+ * Real clients send malformed values (one forgets a line end: `stream-time=0Connection: Close`). So a number is its
  * longest valid prefix, a token that makes no sense counts as absent, and unknown tokens are ignored (2.2.1).
  */
 export class PragmaTokens {
@@ -60,7 +60,7 @@ function* splitTokens(line: string): Generator<readonly [name: string, value: st
  * Returns the entries of stream-switch-entry, or undefined if the request has none. The specification's examples also
  * spell it switch-stream-entry. Malformed entries are ignored.
  *
- * @param known the stream numbers of the content. The numbers are hexadecimal by 2.2.1.4.27, but FFmpeg, VLC and libmms
+ * @param known the stream numbers of the content. The numbers are hexadecimal by 2.2.1.4.27, but open-source players
  * write decimal, so a number that is unknown as hexadecimal is tried as decimal.
  */
 export function streamSwitches(pragma: PragmaTokens, known: ReadonlySet<number>): StreamSwitch[] | undefined {

@@ -123,7 +123,7 @@ export function entryHead(
   return Buffer.concat([metadata, asfHeader]);
 }
 
-// The largest value that fits the 32 bits of xine. libmms does not seek if the size is that of an empty Data Object.
+// Fits 32 bits, which is all that some players read. With the size of an empty Data Object others would not seek.
 const LARGE_DATA = 2n ** 30n;
 
 /** Returns a header with a Data Object so large that its end is hardly ever reached; the number of packets stays. */
