@@ -1,6 +1,8 @@
 import { Command } from 'commander';
 import { addCommand, newProgram, run } from './program.js';
 
+const SUMMARY = 'The Windows Media streaming system: media server and tools.';
+
 interface Entry {
   readonly summary: string;
   load(): Promise<Command>;
@@ -46,6 +48,13 @@ const commands: Readonly<Record<string, Entry>> = {
   },
 };
 
+/** Builds the program with all of its commands, for whatever is made from their help: manual pages and completions. */
+export async function wholeProgram(): Promise<Command> {
+  const program = newProgram('wmcast', SUMMARY);
+  for (const { summary, load } of Object.values(commands)) addCommand(program, (await load()).summary(summary));
+  return program;
+}
+
 /** Returns the command that the arguments name, even if only to show its help. */
 function called(argv: readonly string[]): string | undefined {
   const [first, second] = argv.slice(2).filter((argument) => !argument.startsWith('-'));
@@ -54,9 +63,7 @@ function called(argv: readonly string[]): string | undefined {
 
 /** The program `wmcast`: runs the command that the arguments name. */
 export async function wmcast(argv: readonly string[]): Promise<never> {
-  const program = newProgram('wmcast', 'The Windows Media streaming system: media server and tools.').usage(
-    '<command> [options]',
-  );
+  const program = newProgram('wmcast', SUMMARY).usage('<command> [options]');
   const wanted = called(argv);
   for (const [name, { summary, load }] of Object.entries(commands)) {
     if (name === wanted) addCommand(program, (await load()).summary(summary));

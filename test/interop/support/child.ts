@@ -10,6 +10,8 @@ export interface Exit {
 export interface ChildOptions {
   readonly environment?: Readonly<Record<string, string>>;
   readonly stdin?: 'pipe' | 'ignore';
+  /** The working directory; default: that of the tests. */
+  readonly cwd?: string;
   /** True to give it a socket as its file descriptor 3. */
   readonly control?: boolean;
   /** True to run it in its own process group, as a shell does. */
@@ -173,13 +175,15 @@ export async function within<T>(promise: Promise<T>, timeout: number, message: (
   }
 }
 
-function spawn(program: string, args: readonly string[], { environment, stdin, ownGroup, control }: ChildOptions) {
+function spawn(program: string, args: readonly string[], options: ChildOptions) {
+  const { environment, stdin, cwd, ownGroup, control } = options;
   return execa(program, args, {
     stdio: [stdin ?? 'ignore', 'pipe', 'pipe', control ? 'pipe' : 'ignore'],
     buffer: false,
     reject: false,
     cleanup: true,
     detached: ownGroup ?? false,
+    ...(cwd === undefined ? {} : { cwd }),
     ...(environment === undefined ? {} : { env: environment }),
   });
 }
