@@ -131,6 +131,7 @@ export type { ServerTimers } from './msbd/server/session.js';
 export type {
   RunningSession,
   SessionCounts,
+  ProxyClient,
   SessionFacts,
   SessionFilter,
   SessionInfo,

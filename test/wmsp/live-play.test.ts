@@ -149,7 +149,12 @@ describe('Play', () => {
   });
 
   it('[WMSP-050] sends only key frames at level 1', async () => {
-    const watcher = await station.play(OLD, ...PLAY, 'Pragma: stream-switch-count=2', 'Pragma: stream-switch-entry=ffff:1:1 ffff:2:0');
+    const watcher = await station.play(
+      OLD,
+      ...PLAY,
+      'Pragma: stream-switch-count=2',
+      'Pragma: stream-switch-entry=ffff:1:1 ffff:2:0',
+    );
     station.packet();
     station.packet({ key: true });
     const data = (await watcher.packetsWith('D', 2)).filter(({ id }) => id === 'D');
