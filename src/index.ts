@@ -25,6 +25,7 @@ export {
 } from './auth/client.js';
 export type { Scheme as AuthenticationScheme } from './auth/dialog.js';
 export {
+  type EncoderName,
   type FfmpegCandidate,
   type FfmpegInfo,
   type FindFfmpegOptions,
@@ -35,13 +36,14 @@ export {
 } from './capture/find.js';
 export type { LogLevel, LogLine } from './capture/log.js';
 export type {
-  AudioEncoder,
   CaptureMetadata,
   CaptureOptions,
   VideoEncoder,
 } from './capture/options.js';
 export type { PictureFacts, Size as PictureSize } from './capture/picture.js';
 export type { FfmpegOrigin, FfmpegPackage } from './capture/places.js';
+export { type Profile, type ProfileSettings, profiles } from './capture/profiles.js';
+export type { AudioEncoder, Sound, SoundOptions } from './capture/sound.js';
 export { CaptureSource, type CaptureSourceOptions, type Encoding } from './capture/source.js';
 export { type ErrorCode, errorTable, WmError, type WmErrorOptions } from './errors.js';
 export type { Field as HeaderField, HeaderFields } from './framing/text-head.js';

@@ -1,4 +1,4 @@
-import { AUDIO_SAMPLE_RATE, type CaptureOptions, type CompleteCaptureOptions, completeOptions } from './options.js';
+import { type CaptureOptions, type CompleteCaptureOptions, completeOptions } from './options.js';
 import { pictureFilters, rateArgument } from './picture.js';
 
 /**
@@ -69,7 +69,7 @@ function testGraph({ video, audio }: CompleteCaptureOptions): string {
   if (video?.size) {
     outputs.push(`testsrc2=size=${video.size.width}x${video.size.height}:rate=${rateArgument(video.fps)}`);
   }
-  if (audio !== undefined) outputs.push(`sine=frequency=440:beep_factor=2:sample_rate=${AUDIO_SAMPLE_RATE}`);
+  if (audio !== undefined) outputs.push(`sine=frequency=440:beep_factor=2:sample_rate=${audio.sampleRate}`);
   return outputs.map((source, index) => `${source}[out${index}]`).join(';');
 }
 
@@ -122,17 +122,9 @@ function audioArguments({ audio, input }: CompleteCaptureOptions): string[] {
   if (audio === undefined) return ['-an'];
   // Fill gaps in a live input's audio with silence; otherwise sound and picture would drift apart.
   const filter = input === 'test' ? [] : ['-af', 'aresample=async=1'];
-  return [
-    '-c:a',
-    audio.encoder,
-    ...filter,
-    '-b:a',
-    String(audio.bitrate),
-    '-ar',
-    String(AUDIO_SAMPLE_RATE),
-    '-ac',
-    '2',
-  ];
+  // ADPCM has no choice of rates.
+  const rate = audio.encoder === 'adpcm_ms' ? [] : ['-b:a', String(audio.bitrate)];
+  return ['-c:a', audio.encoder, ...filter, ...rate, '-ar', String(audio.sampleRate), '-ac', String(audio.channels)];
 }
 
 /** The longest text to pass to ffmpeg, in characters: on a pipe, ffmpeg corrupts its header if it exceeds 32 KiB. */

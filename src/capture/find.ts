@@ -21,6 +21,12 @@ export const windowsMediaEncoders = ['wmv1', 'wmv2', 'msmpeg4', 'msmpeg4v2', 'wm
 /** @public */
 export type WindowsMediaEncoder = (typeof windowsMediaEncoders)[number];
 
+/** Encoders for what players had before Windows Media. */
+const otherEncoders = ['adpcm_ms', 'libmp3lame'] as const satisfies readonly EncoderName[];
+
+/** The name of an encoder of ffmpeg that this program uses. @public */
+export type EncoderName = WindowsMediaEncoder | 'adpcm_ms' | 'libmp3lame';
+
 /** The encoders that an ffmpeg needs to be chosen automatically. */
 const requiredEncoders = ['wmv2', 'wmav2'] as const satisfies readonly WindowsMediaEncoder[];
 
@@ -34,7 +40,7 @@ export interface FfmpegCandidate {
   /** As it reports it, for example `5.1.9-0+deb12u1`; absent if it could not be asked. */
   readonly version?: string;
   /** Absent if it could not be asked. */
-  readonly encoders?: readonly WindowsMediaEncoder[];
+  readonly encoders?: readonly EncoderName[];
 }
 
 /** The chosen ffmpeg. @public */
@@ -42,7 +48,7 @@ export interface FfmpegInfo {
   readonly path: string;
   readonly version: string;
   readonly origin: FfmpegOrigin;
-  readonly encoders: readonly WindowsMediaEncoder[];
+  readonly encoders: readonly EncoderName[];
   /** Every candidate that was examined, in order; the chosen one is last. */
   readonly tried: readonly FfmpegCandidate[];
 }
@@ -158,7 +164,7 @@ async function probe(path: string, origin: FfmpegOrigin, timeout: number): Promi
   if (versionName === undefined) return { path, origin, problem: 'does not answer as ffmpeg does' };
 
   const encoderNames = listedNames(encoderList.text);
-  const encoders = windowsMediaEncoders.filter((name) => encoderNames.has(name));
+  const encoders = [...windowsMediaEncoders, ...otherEncoders].filter((name) => encoderNames.has(name));
   const missing = [
     ...requiredEncoders.filter((name) => !encoderNames.has(name)).map((name) => `the ${name} encoder`),
     ...(listedNames(muxerList.text).has('asf') ? [] : ['the asf muxer']),

@@ -2,11 +2,10 @@ import { checkTexts } from '../asf/edit.js';
 import { WmError } from '../errors.js';
 import type { WindowsMediaEncoder } from './find.js';
 import { bitrateFor, type Size } from './picture.js';
+import { completeSound, frameBytes, type Sound, type SoundOptions } from './sound.js';
 
 /** @public */
 export type VideoEncoder = Extract<WindowsMediaEncoder, 'wmv1' | 'wmv2' | 'msmpeg4' | 'msmpeg4v2'>;
-/** @public */
-export type AudioEncoder = Extract<WindowsMediaEncoder, 'wmav1' | 'wmav2'>;
 
 /** Texts for the header; players show them. @public */
 export interface CaptureMetadata {
@@ -17,7 +16,7 @@ export interface CaptureMetadata {
 }
 
 /** What to capture and how to encode it. @public */
-export interface CaptureOptions {
+export interface CaptureOptions extends SoundOptions {
   /**
    * `test` (default): a moving picture with a running clock and a 440 Hz tone that beeps an octave higher every second.
    * Otherwise anything that ffmpeg opens: a file, a URL, a device, `-` for standard input.
@@ -27,19 +26,22 @@ export interface CaptureOptions {
   readonly inputFormat?: string | undefined;
   /** Default `wmv2`, the newest that ffmpeg can encode. */
   readonly videoEncoder?: VideoEncoder | undefined;
-  /** Default `wmav2`. */
-  readonly audioEncoder?: AudioEncoder | undefined;
   /** Bits per second; default: what the picture's size and frame rate need, 500 000 for 640x360 at 25. */
   readonly videoBitrate?: number | undefined;
-  /** Bits per second, at least 24 000; default 64 000. */
-  readonly audioBitrate?: number | undefined;
   /**
    * Even numbers; pictures of another shape get black bars. Default: the size and shape of the input, with square pixels
    * and at most as many as 1920x1080; 640x360 for `test`.
    */
   readonly size?: Size | undefined;
+  /**
+   * The box for a picture that takes its shape from the input; for a portrait it is turned. Without an input to look at,
+   * the size.
+   */
+  readonly largestSize?: Size | undefined;
   /** Default: that of the input, at least 5 and at most 60; 25 for `test` and where the input does not say. */
   readonly fps?: number | undefined;
+  /** The highest frame rate to take from the input; without an input to look at, the frame rate if it is below 25. */
+  readonly largestFps?: number | undefined;
   /** Seconds between key frames; default 2. A player that joins has to wait for one. */
   readonly keyFrameInterval?: number | undefined;
   /** Bytes, 200 to 16 000; default {@link defaultPacketSize}. */
@@ -74,7 +76,7 @@ export interface CompleteCaptureOptions {
       }
     | undefined;
   /** Undefined for no audio. */
-  readonly audio: { readonly encoder: AudioEncoder; readonly bitrate: number } | undefined;
+  readonly audio: Sound | undefined;
   readonly packetSize: number;
   readonly duration: number | undefined;
   readonly loop: boolean;
@@ -82,17 +84,6 @@ export interface CompleteCaptureOptions {
   readonly metadata: CaptureMetadata;
   readonly extra: readonly string[];
 }
-
-/**
- * The sampling rate of every capture, in Hz: below it, the WMA encoders accept no bit rate at which they sound better.
- */
-export const AUDIO_SAMPLE_RATE = 44_100;
-
-/** Samples in one frame of ffmpeg's WMA encoders at {@link AUDIO_SAMPLE_RATE}. */
-const WMA_FRAME_SAMPLES = 2048;
-
-/** The minimum bit rate that ffmpeg's WMA encoders accept. */
-const MIN_AUDIO_BITRATE = 24_000;
 
 const MIN_PACKET_SIZE = 200;
 /**
@@ -110,9 +101,13 @@ const PAYLOAD_HEAD_SIZE = 17;
  * total bit rate, but at most one Ethernet frame. ffmpeg never splits audio frames, so packets of an audio-only stream
  * are sized to hold whole frames: at 64 kbit/s a third of 1450 bytes would be padding.
  */
-export function defaultPacketSize(videoBitrate: number, audioBitrate: number): number {
-  if (videoBitrate > 0) return clamp(Math.round(((videoBitrate + audioBitrate) * 0.1) / 8), 600, ONE_FRAME_PACKET_SIZE);
-  const frame = Math.ceil((audioBitrate * WMA_FRAME_SAMPLES) / AUDIO_SAMPLE_RATE / 8) + PAYLOAD_HEAD_SIZE;
+export function defaultPacketSize(videoBitrate: number, audio: Sound | undefined): number {
+  const total = videoBitrate + (audio?.bitrate ?? 0);
+  const low = clamp(Math.round((total * 0.1) / 8), 600, ONE_FRAME_PACKET_SIZE);
+  if (audio === undefined) return low;
+  const frame = frameBytes(audio) + PAYLOAD_HEAD_SIZE;
+  const whole = clamp(PACKET_HEAD_SIZE + frame, MIN_PACKET_SIZE, MAX_PACKET_SIZE);
+  if (videoBitrate > 0) return Math.max(low, whole <= ONE_FRAME_PACKET_SIZE ? whole : low);
   const frames = 2 * frame + PACKET_HEAD_SIZE <= ONE_FRAME_PACKET_SIZE ? 2 : 1;
   return clamp(PACKET_HEAD_SIZE + frames * frame, MIN_PACKET_SIZE, MAX_PACKET_SIZE);
 }
@@ -181,8 +176,8 @@ export function completeOptions(options: CaptureOptions): CompleteCaptureOptions
   if (input === '')
     throw usage('--input is empty; name a file, a URL or a device, or leave it out for the test picture.');
   const video = options.noVideo ? undefined : completeVideo(options, input);
-  const audio = options.noAudio ? undefined : completeAudio(options);
-  const packetSize = options.packetSize ?? defaultPacketSize(video?.bitrate ?? 0, audio?.bitrate ?? 0);
+  const audio = options.noAudio ? undefined : completeSound(options);
+  const packetSize = options.packetSize ?? defaultPacketSize(video?.bitrate ?? 0, audio);
   checked(packetSize, MIN_PACKET_SIZE, MAX_PACKET_SIZE, '--packet-size', 'bytes');
   if (!Number.isInteger(packetSize)) throw usage(`--packet-size is ${packetSize}; give a whole number of bytes.`);
   if (options.duration !== undefined) checked(options.duration, 0.001, 1e9, '--duration', 'seconds');
@@ -202,10 +197,10 @@ export function completeOptions(options: CaptureOptions): CompleteCaptureOptions
 }
 
 function completeVideo(options: CaptureOptions, input: string): NonNullable<CompleteCaptureOptions['video']> {
-  const fps = checked(options.fps ?? 25, 1, 120, '--fps', 'frames per second');
+  const fps = checked(options.fps ?? Math.min(25, options.largestFps ?? 25), 1, 120, '--fps', 'frames per second');
   const keyFrameInterval = checked(options.keyFrameInterval ?? 2, 0.01, 600, '--key-frame-interval', 'seconds');
   const isTest = input === 'test' && options.inputFormat === undefined;
-  const given = options.size ?? (isTest ? TEST_SIZE : undefined);
+  const given = options.size ?? options.largestSize ?? (isTest ? TEST_SIZE : undefined);
   const size = given && checkedSize(given, '--size');
   const usual = bitrateFor({ size: size ?? UNKNOWN_SIZE, fps });
   return {
@@ -215,15 +210,6 @@ function completeVideo(options: CaptureOptions, input: string): NonNullable<Comp
     fps,
     keyFrameDistance: Math.max(1, Math.round(fps * keyFrameInterval)),
   };
-}
-
-function completeAudio({ audioEncoder, audioBitrate = 64_000 }: CaptureOptions): CompleteCaptureOptions['audio'] {
-  if (!(audioBitrate >= MIN_AUDIO_BITRATE && audioBitrate <= 1_000_000)) {
-    throw usage(
-      `The audio bit rate is ${audioBitrate}; the WMA encoder takes 24k to 1M bits per second (--audio-bitrate 24k).`,
-    );
-  }
-  return { encoder: audioEncoder ?? 'wmav2', bitrate: audioBitrate };
 }
 
 const factors: Readonly<Record<string, number>> = { '': 1, k: 1000, m: 1_000_000 };

@@ -18,6 +18,13 @@ export interface PictureFacts {
   readonly interlaced: boolean;
 }
 
+/** The most that a picture may be. */
+export interface PictureBounds {
+  /** For a picture that is wider than high. */
+  readonly largestSize?: Size | undefined;
+  readonly largestFps?: number | undefined;
+}
+
 /** The picture to encode. */
 export interface Picture {
   /** In square pixels; even numbers. */
@@ -43,22 +50,29 @@ const SIDES = { least: 16, most: 4094 } as const;
  *
  * @param fps the requested frame rate
  */
-export function choosePicture(facts: PictureFacts, fps?: number, processors = availableParallelism()): Picture {
-  const chosenFps = fps ?? chooseFps(facts.fps);
+export function choosePicture(
+  facts: PictureFacts,
+  fps?: number,
+  bounds: PictureBounds = {},
+  processors = availableParallelism(),
+): Picture {
+  const chosenFps = fps ?? chooseFps(facts.fps, bounds.largestFps);
   const scale = processors < 2 ? ONE_PROCESSOR : 1;
   const most = Math.min(LARGEST_PICTURE, FASTEST_PICTURE / chosenFps) / scale;
   const { pixelShape } = facts;
   const width = facts.size.width * Math.max(1, pixelShape);
   const height = facts.size.height / Math.min(1, pixelShape);
-  const factor = Math.min(1, Math.sqrt(most / (width * height)), SIDES.most / width, SIDES.most / height);
+  const box = bounds.largestSize ?? { width: SIDES.most, height: SIDES.most };
+  const [wide, high] = width >= height ? [box.width, box.height] : [box.height, box.width];
+  const factor = Math.min(1, Math.sqrt(most / (width * height)), wide / width, high / height);
   return { size: { width: even(width * factor), height: even(height * factor) }, fps: chosenFps };
 }
 
-/** Halves rates above {@link MOST_FPS}, so that every n-th frame is taken, and repeats frames below {@link LEAST_FPS}. */
-function chooseFps(fps: number): number {
-  if (!(fps > 0)) return 25;
-  const divisor = fps > MOST_FPS ? Math.ceil(fps / MOST_FPS) : 1;
-  const chosen = Math.max(LEAST_FPS, fps / divisor);
+/** Takes every n-th frame of an input that has too many, and repeats those of one that has too few. */
+function chooseFps(fps: number, most = MOST_FPS): number {
+  if (!(fps > 0)) return Math.min(25, most);
+  const divisor = fps > most ? Math.ceil(fps / most) : 1;
+  const chosen = Math.max(Math.min(LEAST_FPS, most), fps / divisor);
   return Math.round(chosen * 1000) / 1000;
 }
 

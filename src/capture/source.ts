@@ -14,6 +14,7 @@ import { type FfmpegInfo, findFfmpeg } from './find.js';
 import { EncoderLog, type LogLine } from './log.js';
 import { type CaptureOptions, type CompleteCaptureOptions, completeOptions, rateWithOverhead } from './options.js';
 import { canLookAt, choosePicture, lookAtPicture, type PictureFacts } from './picture.js';
+import type { Sound } from './sound.js';
 
 /** @public */
 export interface CaptureSourceOptions extends CaptureOptions {
@@ -43,7 +44,7 @@ export interface Encoding {
         readonly bitrate: number;
       }
     | undefined;
-  readonly audio?: { readonly encoder: string; readonly bitrate: number } | undefined;
+  readonly audio?: Sound | undefined;
   /** Bytes. */
   readonly packetSize: number;
   /** The picture of the input, if it was looked at. */
@@ -120,7 +121,7 @@ export class CaptureSource implements AsfSource {
     const facts =
       isOpen && canLookAt(input) ? await lookAtPicture({ ffmpeg: ffmpeg.path, input, inputFormat, signal }) : undefined;
     if (facts !== undefined) {
-      const chosen = choosePicture(facts, fps);
+      const chosen = choosePicture(facts, fps, this.#options);
       this.#options = { ...this.#options, size: size ?? chosen.size, fps: chosen.fps };
       this.#complete = completeOptions(this.#options);
     }

@@ -38,6 +38,10 @@ const commands: Readonly<Record<string, Entry>> = {
     summary: 'write .asx, .m3u and .nsc files that lead players to a stream',
     load: async () => (await import('./announce.js')).announceCommand(),
   },
+  profiles: {
+    summary: 'list the encoder settings that --profile names',
+    load: async () => (await import('./profiles.js')).profilesCommand(),
+  },
   users: {
     summary: 'manage the file of users that a server accepts',
     load: async () => (await import('./users.js')).usersCommand(),

@@ -1,9 +1,12 @@
-import type { Command } from 'commander';
+import { readFile, writeFile } from 'node:fs/promises';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type LiveHeaderOptions, liveHeader } from '../asf/edit.js';
 import { ClientAuthenticator } from '../auth/client.js';
 import { findFfmpeg } from '../capture/find.js';
-import { checkedMetadata, parseBitrate, parseDuration, parseSize } from '../capture/options.js';
+import { checkedMetadata, parseBitrate, parseDuration, parseSize, type VideoEncoder } from '../capture/options.js';
 import type { Size } from '../capture/picture.js';
+import { findProfile, type ProfileSettings, readProfile, unknownProfile, writeProfile } from '../capture/profiles.js';
+import type { AudioEncoder } from '../capture/sound.js';
 import { CaptureSource, type Encoding } from '../capture/source.js';
 import { messageOf, WmError } from '../errors.js';
 import { takeCredentials } from '../http/credentials.js';
@@ -11,6 +14,7 @@ import type { AsfEvent, AsfSource } from '../media/events.js';
 import { fileSource } from '../media/file-source.js';
 import { MeteredSource } from '../media/metered-source.js';
 import { Sequence } from '../media/sequence.js';
+import { systemErrorReason } from '../media/system-error.js';
 import { PacedSource } from '../sources/paced.js';
 import { isSourceUrl, openSourceUrl } from '../sources/table.js';
 import { parsedBy, wholeNumber } from './program.js';
@@ -32,6 +36,12 @@ export interface InputOptions {
   readonly packetSize?: number;
   /** False with --no-video. */
   readonly video: boolean;
+  readonly profile?: string;
+  readonly saveProfile?: string;
+  readonly videoCodec?: VideoEncoder;
+  readonly audioCodec?: AudioEncoder;
+  readonly sampleRate?: number;
+  readonly channels?: number;
   /** False with --no-audio. */
   readonly audio: boolean;
   readonly title?: string;
@@ -54,9 +64,27 @@ const ENCODING_OPTIONS = {
   fps: '--fps',
   keyFrameInterval: '--key-frame-interval',
   packetSize: '--packet-size',
+  profile: '--profile',
+  saveProfile: '--save-profile',
+  videoCodec: '--video-codec',
+  audioCodec: '--audio-codec',
+  sampleRate: '--sample-rate',
+  channels: '--channels',
 } as const satisfies Partial<Record<keyof InputOptions, string>>;
 
 /** Adds the options that say what to capture or read, and how to encode it. */
+/** The names of ffmpeg's encoders, and shorter ones. */
+const AUDIO_CODECS: Readonly<Record<string, AudioEncoder>> = {
+  wmav1: 'wmav1',
+  wmav2: 'wmav2',
+  adpcm: 'adpcm_ms',
+  mp3: 'libmp3lame',
+};
+
+function refuseCodec(name: string): never {
+  throw new InvalidArgumentError(`"${name}" is not one of ${Object.keys(AUDIO_CODECS).join(', ')}.`);
+}
+
 export function addInputOptions(command: Command): Command {
   return command
     .optionsGroup('Input:')
@@ -74,6 +102,11 @@ export function addInputOptions(command: Command): Command {
       parsedBy((text) => parseDuration(text)),
     )
     .optionsGroup('Encoding:')
+    .option(
+      '--profile <name>',
+      'settings by name, see wmcast profiles, or a file of them; other options take precedence',
+    )
+    .option('--save-profile <file>', 'write the settings of this command to a file for --profile')
     .option(
       '--video-bitrate <rate>',
       'bits per second, for example 1.5M (default: by size and frame rate, 500k for 640x360 at 25)',
@@ -96,6 +129,21 @@ export function addInputOptions(command: Command): Command {
       'size of an ASF data packet (default: about 100 ms, at most 1450)',
       wholeNumber(200, 16_000),
     )
+    .addOption(
+      new Option('--video-codec <name>', 'encoder for the picture (default: wmv2)').choices([
+        'wmv1',
+        'wmv2',
+        'msmpeg4v2',
+        'msmpeg4',
+      ]),
+    )
+    .addOption(
+      new Option('--audio-codec <name>', 'encoder for the sound (default: wmav2)')
+        .choices(Object.keys(AUDIO_CODECS))
+        .argParser((name) => AUDIO_CODECS[name] ?? refuseCodec(name)),
+    )
+    .option('--sample-rate <Hz>', 'sampling rate of the sound (default: 44100)', wholeNumber(8000, 48_000))
+    .option('--channels <n>', '1 or 2 (default: 2)', wholeNumber(1, 2))
     .option('--no-video', 'send no picture')
     .option('--no-audio', 'send no sound')
     .option('--ffmpeg <path>', 'ffmpeg to use; wmcast doctor lists what was found')
@@ -207,6 +255,7 @@ async function openCapture(
   const ffmpeg = await findFfmpeg({ explicit: options.ffmpeg });
   reporter.detail(`ffmpeg ${ffmpeg.version} from ${ffmpeg.origin}: ${ffmpeg.path}`);
   const { title, author, copyright, comment } = options;
+  const settings = await encoderSettings(options);
   // Later inputs are encoded as the first one, so that players need no other header.
   let first: Encoding['video'];
   return (input, extent) =>
@@ -215,14 +264,10 @@ async function openCapture(
       ffmpeg,
       input,
       inputFormat: options.inputFormat,
-      videoBitrate: options.videoBitrate ?? first?.bitrate,
-      audioBitrate: options.audioBitrate,
-      size: options.size ?? first?.size,
-      fps: options.fps ?? first?.fps,
-      keyFrameInterval: options.keyFrameInterval,
-      packetSize: options.packetSize,
-      noVideo: !options.video,
-      noAudio: !options.audio,
+      ...settings,
+      videoBitrate: settings.videoBitrate ?? first?.bitrate,
+      size: settings.size ?? first?.size,
+      fps: settings.fps ?? first?.fps,
       metadata: { title, author, copyright, comment },
       extra,
       onLog: ({ text }) => reporter.detail(`ffmpeg: ${text}`),
@@ -233,6 +278,53 @@ async function openCapture(
         reporter.info(describeEncoding(encoding));
       },
     });
+}
+
+/**
+ * Returns the settings of the profile, overridden by those of the options, and saves them if that is asked for.
+ *
+ * @throws WmError WM_USAGE for an unknown profile, WM_CONFIG for an unreadable file, WM_DISK
+ */
+async function encoderSettings(options: InputOptions): Promise<ProfileSettings> {
+  const { profile, saveProfile, videoCodec, audioCodec, video, audio } = options;
+  const { videoBitrate, audioBitrate, sampleRate, channels, size, fps, keyFrameInterval, packetSize } = options;
+  const given: ProfileSettings = {
+    ...{ videoEncoder: videoCodec, audioEncoder: audioCodec, videoBitrate, audioBitrate, sampleRate, channels },
+    ...{
+      size,
+      fps,
+      keyFrameInterval,
+      packetSize,
+      noVideo: video ? undefined : true,
+      noAudio: audio ? undefined : true,
+    },
+  };
+  const isGiven = ([, value]: [string, unknown]) => value !== undefined;
+  const settings = {
+    ...(profile === undefined ? {} : await settingsOf(profile)),
+    ...Object.fromEntries(Object.entries(given).filter(isGiven)),
+  };
+  if (saveProfile !== undefined) {
+    await writeFile(saveProfile, writeProfile(settings)).catch((error: unknown) => {
+      throw new WmError('WM_DISK', `${saveProfile} cannot be written: ${systemErrorReason(error)}.`, { cause: error });
+    });
+  }
+  return settings;
+}
+
+async function settingsOf(profile: string): Promise<ProfileSettings> {
+  const known = findProfile(profile);
+  if (known !== undefined) return known.settings;
+  let text: string;
+  try {
+    text = await readFile(profile, 'utf8');
+  } catch (error) {
+    if (!/[/\\.]/.test(profile)) unknownProfile(profile);
+    throw new WmError('WM_CONFIG', `The profile ${profile} cannot be read: ${systemErrorReason(error)}.`, {
+      cause: error,
+    });
+  }
+  return readProfile(text, profile);
 }
 
 /** Composes the sentence that says how an input is encoded. */

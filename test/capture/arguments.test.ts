@@ -9,6 +9,7 @@ import {
   rateWithOverhead,
   readsInRealTime,
 } from '../../src/capture/options.js';
+import { completeSound } from '../../src/capture/sound.js';
 
 /** The value after an option. */
 const argument = (args: readonly string[], option: string) => args[args.indexOf(option) + 1];
@@ -166,10 +167,11 @@ describe('completeOptions', () => {
 
 describe('defaultPacketSize', () => {
   it('holds about 100 ms, fits one Ethernet frame, and holds whole frames of audio-only streams', () => {
-    expect(defaultPacketSize(300_000, 64_000)).toBe(1450);
-    expect(defaultPacketSize(40_000, 24_000)).toBe(800);
-    expect(defaultPacketSize(0, 64_000)).toBe(16 + 2 * (372 + 17));
-    expect(defaultPacketSize(0, 192_000)).toBe(16 + 1115 + 17);
+    const wma = (audioBitrate: number) => completeSound({ audioBitrate });
+    expect(defaultPacketSize(300_000, wma(64_000))).toBe(1450);
+    expect(defaultPacketSize(40_000, wma(24_000))).toBe(800);
+    expect(defaultPacketSize(0, wma(64_000))).toBe(16 + 2 * (372 + 17));
+    expect(defaultPacketSize(0, wma(192_000))).toBe(16 + 1115 + 17);
   });
 
   it('has the overhead that the rates assume', () => {

@@ -30,11 +30,11 @@ describe('choosePicture', () => {
     ['too few frames', facts(320, 240, { fps: 0.5 }), 320, 240, 5],
     ['no frame rate', facts(320, 240, { fps: 0 }), 320, 240, 25],
   ])('%s', (_what, input, width, height, fps) => {
-    expect(choosePicture(input, undefined, 2)).toEqual({ size: { width, height }, fps });
+    expect(choosePicture(input, undefined, {}, 2)).toEqual({ size: { width, height }, fps });
   });
 
   it('takes less on a machine with one processor', () => {
-    const { size } = choosePicture(facts(1920, 1080), undefined, 1);
+    const { size } = choosePicture(facts(1920, 1080), undefined, {}, 1);
     expect(size.width * size.height).toBeLessThan(720_000);
     expect(size.width / size.height).toBeCloseTo(16 / 9, 1);
   });
