@@ -131,7 +131,6 @@ export type { MsbdContent, MsbdMulticast, MsbdPeer, MsbdServerOptions } from './
 export { MsbdServer } from './msbd/server/server.js';
 export type { ServerTimers } from './msbd/server/session.js';
 export type {
-  ProxyClient,
   RunningSession,
   SessionCounts,
   SessionFacts,

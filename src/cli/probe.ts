@@ -124,6 +124,9 @@ const isRegularFile = (path: string): Promise<boolean> =>
 
 type Measured = Pick<Findings, 'duration' | 'size' | 'packets' | 'packetSize' | 'preroll' | 'missingPackets' | 'notes'>;
 
+/** The most recordings in a file that are measured. */
+const MAX_ENTRIES = 1000;
+
 /** Measures a file as a server would: what players would get. */
 async function measured(path: string): Promise<Partial<Measured>> {
   const file = await OnDemandFile.open(path).catch((error: unknown) => {
@@ -131,34 +134,63 @@ async function measured(path: string): Promise<Partial<Measured>> {
     throw error;
   });
   if (file instanceof WmError) return { duration: 0, packets: 0, notes: ['no packet can be read'] };
+  const first = { ...partOf(file), size: file.size, preroll: file.header.preroll };
+  const others = await followingParts(file);
+  const sum = (of: (part: MeasuredPart) => number) => [first, ...others].reduce((total, part) => total + of(part), 0);
+  const notes = others.flatMap((part, index) => part.notes.map((note) => `entry ${index + 2}: ${note}`));
+  return {
+    ...first,
+    duration: Math.round(sum((part) => part.duration * 1000)) / 1000,
+    packets: sum((part) => part.packets),
+    missingPackets: sum((part) => part.missingPackets),
+    notes: [...first.notes, ...joinedNotes(others.length), ...notes],
+  };
+}
+
+type MeasuredPart = ReturnType<typeof partOf>;
+
+function partOf(file: OnDemandFile) {
+  const condition = file.condition!;
+  const { packets, promised = packets, packetSize } = condition;
+  const missingPackets = Math.max(promised - packets, 0);
+  const notes = notesOf(condition, missingPackets, file.packetSize);
+  return { duration: file.durationMs / 1000, packets, packetSize, missingPackets, notes };
+}
+
+/** Measures what follows in the file and has other streams; closes the file. */
+async function followingParts(file: OnDemandFile): Promise<MeasuredPart[]> {
+  const parts: MeasuredPart[] = [];
+  let last = file;
   try {
-    const condition = file.condition!;
-    const { packets, promised = packets, packetSize } = condition;
-    const missingPackets = Math.max(promised - packets, 0);
-    return {
-      duration: file.durationMs / 1000,
-      size: file.size,
-      packets,
-      packetSize,
-      preroll: file.header.preroll,
-      missingPackets,
-      notes: notesOf(condition, missingPackets, file.packetSize),
-    };
+    while (last.next !== undefined && parts.length < MAX_ENTRIES) {
+      const next = await OnDemandFile.open(file.path, { at: last.next });
+      await last.close();
+      last = next;
+      parts.push(partOf(last));
+    }
+  } catch (error) {
+    if (!(error instanceof WmError)) throw error;
   } finally {
-    await file.close();
+    await last.close();
   }
+  return parts;
+}
+
+function joinedNotes(others: number): string[] {
+  if (others === 0) return [];
+  const them = others === 1 ? 'another recording' : `${others} other recordings`;
+  return [`${them} with other streams or another packet size follow${others === 1 ? 's' : ''}, played as entries`];
 }
 
 /** Lists what is unusual about a file. */
 function notesOf(condition: FileCondition, missing: number, servedSize: number): string[] {
-  const { promised = 0, cut, unfinished, recordings, foreign, startsAt, packetSize } = condition;
+  const { promised = 0, cut, unfinished, recordings, startsAt, packetSize } = condition;
   const percent = Math.max(1, Math.round((100 * missing) / promised));
   const notes: ReadonlyArray<readonly [isSo: boolean, note: string]> = [
     [missing > 0, `the last ${missing} of ${promised} packets (${percent} %) are missing`],
     [cut, 'the last packet is not whole'],
     [unfinished, 'the header gives a wrong length: the recording was not finished, or is still going on'],
     [recordings > 1, `${recordings} recordings that were joined, played as one`],
-    [foreign, 'it is followed by a recording with other streams, which is not played'],
     [startsAt !== 0, `its times begin at ${asClock(Math.abs(startsAt) / 1000)}; players get them from 0 on`],
     [servedSize !== packetSize, `players get its packets split into packets of ${servedSize} bytes`],
   ];

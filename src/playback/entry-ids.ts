@@ -21,6 +21,34 @@ const GENERATION_STEP = 65_536;
  * and the generation are combined.
  */
 export function genIdOf(entry: Entry): number {
-  if (entry.kind === 'file') return entry.id;
+  if (entry.kind === 'file') return wholeId(entry.id) + partOfId(entry.id) * GENERATION_STEP;
   return (entry.id + (entry.broadcast.generation - 1) * GENERATION_STEP) % 2 ** 32 || 1;
+}
+
+/** More recordings than a file has; a power of two, so that ids are exact. */
+const PARTS = 1024;
+
+/**
+ * Returns the id of a recording inside an entry's file: a fraction after the entry's id, so that ids are in the order
+ * in which the recordings are played.
+ *
+ * @param part counted from 0
+ */
+export function partId(id: number, part: number): number {
+  return wholeId(id) + part / PARTS;
+}
+
+/** Returns the id of the entry that a recording belongs to. */
+export function wholeId(id: number): number {
+  return Math.floor(id);
+}
+
+/** Returns which recording of its entry an id means, counted from 0. */
+export function partOfId(id: number): number {
+  return (id - Math.floor(id)) * PARTS;
+}
+
+/** Returns the id of the recording that a playlist-gen-id means, in a program of a single file. */
+export function singleFileId(id: number): number {
+  return id < GENERATION_STEP ? id : partId(id % GENERATION_STEP, Math.floor(id / GENERATION_STEP));
 }

@@ -21,6 +21,7 @@ export type Descriptions = ReadonlyArray<readonly [name: string, value: string]>
 /** An entry from a file, in which each player has its own position. */
 export interface FileEntry {
   readonly kind: 'file';
+  /** As for a live entry. A file that joins several recordings has one for each, with fractions after the number. */
   readonly id: number;
   readonly file: OnDemandFile;
   /** Where the entry begins, in ms from the start of the file; default: 0. */

@@ -149,6 +149,18 @@ describe('a session of RTSP, live', () => {
     await peer.ends();
   });
 
+  it('[RTSP-074] sees it also where another entry follows, which it would wait for in vain', async () => {
+    const peer = await station.connect();
+    await peer.play('/live');
+    station.packets(2);
+    await peer.packets(2);
+    station.end(true);
+    station.header({ video: false });
+    await peer.request('SET_PARAMETER', '501 Not Implemented');
+    await peer.request('ANNOUNCE', '501 Not Implemented');
+    await peer.ends();
+  });
+
   it('may send EndOfStream back with two lengths, as GStreamer does', async () => {
     const peer = await station.connect();
     await peer.play('/live');

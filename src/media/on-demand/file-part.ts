@@ -15,6 +15,11 @@ export interface FilePartOptions {
   readonly texts?: Pick<LiveHeaderOptions, 'title' | 'author' | 'copyright'> | undefined;
   /** Releases the file. */
   readonly release: () => void;
+  /**
+   * Opens the recordings that follow in the same file and have other streams, at {@link OnDemandFile.next}; they are
+   * played too, each under its own header. Default: they are not.
+   */
+  readonly open?: ((path: string, at: number) => Promise<OnDemandFile>) | undefined;
   readonly clock?: Clock | undefined;
 }
 
@@ -32,7 +37,7 @@ const EVERYTHING = { level: () => 0 as const };
 export function filePart(file: OnDemandFile, options: FilePartOptions): AsfSource {
   const closed = new AbortController();
   const reading = new SingleReading();
-  const { begin = 0, duration, texts = {}, release, clock = systemClock } = options;
+  const { texts = {}, release, open, clock = systemClock } = options;
   let released = false;
   const end = () => {
     closed.abort();
@@ -40,13 +45,35 @@ export function filePart(file: OnDemandFile, options: FilePartOptions): AsfSourc
     released = true;
   };
   async function* events(): AsyncGenerator<AsfEvent, void, undefined> {
+    let { begin = 0, duration = Number.POSITIVE_INFINITY } = options;
+    let last = file;
+    try {
+      for (;;) {
+        yield* recording(last, begin, duration);
+        duration -= Math.max(last.durationMs - begin, 0);
+        begin = Math.max(begin - last.durationMs, 0);
+        if (last.next === undefined || !open || duration <= 0 || closed.signal.aborted) return;
+        const next = await open(last.path, last.next);
+        if (last !== file) await last.close();
+        last = next;
+        yield { type: 'end', moreEntries: true, reason: 1 };
+      }
+    } finally {
+      if (last !== file) await last.close();
+    }
+  }
+  async function* recording(
+    file: OnDemandFile,
+    begin: number,
+    duration: number,
+  ): AsyncGenerator<AsfEvent, void, undefined> {
     const from = begin > 0 ? await file.locate({ kind: 'time', milliseconds: begin }, EVERYTHING) : 0;
     const reader = file.reader({
       from,
       rate: 1,
       choice: EVERYTHING,
       padding: 'cut',
-      ...(duration === undefined ? {} : { maxDuration: duration, start: begin }),
+      ...(Number.isFinite(duration) ? { maxDuration: duration, start: begin } : {}),
     });
     closed.signal.addEventListener('abort', () => reader.close(), { once: true });
     yield { type: 'header', header: liveHeader(file.header, texts) };

@@ -15,6 +15,10 @@ export type { ReaderOptions, StartPosition, StartupProfile, StreamChoice } from 
 export interface OnDemandFileOptions {
   /** The queue of reads, shared with other files; default one of its own. */
   readonly reads?: ReadQueue;
+  /**
+   * Where to begin, in bytes from the start of the file: {@link OnDemandFile.next} of the recordings before. Default: 0.
+   */
+  readonly at?: number;
 }
 
 /** Startup profiles that are cached: many players start at the beginning. */
@@ -76,7 +80,7 @@ export class OnDemandFile {
    *   without packets, WM_ASF_MALFORMED if it is not ASF; the message is one sentence that begins with the path
    */
   static async open(path: string, options: OnDemandFileOptions = {}): Promise<OnDemandFile> {
-    return OnDemandFile.over(await PacketFile.open(path), options);
+    return OnDemandFile.over(await PacketFile.open(path, options.at), options);
   }
 
   /** Plays the packets of a store, which is closed with the file. */
@@ -91,6 +95,14 @@ export class OnDemandFile {
   /** The condition of the file; undefined if not all of it is on this disk. */
   get condition(): FileCondition | undefined {
     return this.#file instanceof PacketFile ? this.#file.condition : undefined;
+  }
+
+  /**
+   * Where a recording follows that cannot be played together with this one, because it has other streams or another
+   * packet size, in bytes from the start of the file; undefined without one. It is a file of its own.
+   */
+  get next(): number | undefined {
+    return this.#file instanceof PacketFile ? this.#file.next : undefined;
   }
 
   /** Number of data packets available; grows while a recording is in progress. */

@@ -14,7 +14,8 @@ export interface OnDemandFilesOptions {
 }
 
 interface Entry {
-  readonly path: string;
+  /** The path, and where in the file it begins. */
+  readonly key: string;
   readonly file: Promise<OnDemandFile>;
   users: number;
   /** Runs while there are no users. */
@@ -22,6 +23,10 @@ interface Entry {
 }
 
 const DEFAULTS = { maxFiles: 256, linger: 5000 };
+
+function keyOf(path: string, at: number): string {
+  return `${at}:${resolve(path)}`;
+}
 
 async function isCurrent(file: OnDemandFile): Promise<boolean> {
   try {
@@ -59,29 +64,35 @@ export class OnDemandFiles {
   /**
    * Returns the open file of a path; give it back with {@link release}.
    *
+   * @param at where to begin, in bytes from the start: {@link OnDemandFile.next} of the recordings before; default: 0
    * @throws WmError as {@link OnDemandFile.open}; WM_FAILED if the limit of open files is reached and all are playing,
    *   and after close
    */
-  async acquire(path: string): Promise<OnDemandFile> {
+  async acquire(path: string, at = 0): Promise<OnDemandFile> {
     if (this.#closed) throw new WmError('WM_FAILED', `${path} cannot be opened: the server is closing.`);
-    const name = resolve(path);
-    const known = this.#current.get(name);
-    if (known === undefined) return this.#open(name, path);
+    const key = keyOf(path, at);
+    const known = this.#current.get(key);
+    if (known === undefined) return this.#open(key, path, at);
     this.#hold(known);
     try {
       const file = await known.file;
       if (await isCurrent(file)) return file;
-      if (this.#current.get(name) === known) {
+      if (this.#current.get(key) === known) {
         // An older state of a growing file is better than none.
         if (!this.#hasRoom()) return file;
-        this.#current.delete(name);
+        this.#current.delete(key);
       }
     } catch (error) {
       this.#letGo(known);
       throw error;
     }
     this.#letGo(known);
-    return this.acquire(path);
+    return this.acquire(path, at);
+  }
+
+  /** Returns the file of a path that is open and was not replaced by an {@link acquire}; it must not be released. */
+  async peek(path: string): Promise<OnDemandFile | undefined> {
+    return this.#current.get(keyOf(path, 0))?.file.catch(() => undefined);
   }
 
   /** Call once for each {@link acquire}. */
@@ -102,7 +113,7 @@ export class OnDemandFiles {
     return [...this.#entries].some(({ users }) => users === 0);
   }
 
-  async #open(name: string, path: string): Promise<OnDemandFile> {
+  async #open(key: string, path: string, at: number): Promise<OnDemandFile> {
     if (this.#entries.size >= this.#options.maxFiles) {
       const idle = [...this.#entries].find(({ users }) => users === 0);
       if (idle === undefined) {
@@ -110,10 +121,10 @@ export class OnDemandFiles {
       }
       void this.#close(idle);
     }
-    const opening = OnDemandFile.open(path, { reads: this.#reads });
-    const entry: Entry = { path: name, file: opening, users: 1, timer: undefined };
+    const opening = OnDemandFile.open(path, { reads: this.#reads, at });
+    const entry: Entry = { key, file: opening, users: 1, timer: undefined };
     this.#entries.add(entry);
-    this.#current.set(name, entry);
+    this.#current.set(key, entry);
     try {
       const file = await opening;
       this.#byFile.set(file, entry);
@@ -136,7 +147,7 @@ export class OnDemandFiles {
 
   #letGo(entry: Entry): void {
     if (entry.users === 0 || --entry.users > 0 || !this.#entries.has(entry)) return;
-    if (this.#current.get(entry.path) !== entry) {
+    if (this.#current.get(entry.key) !== entry) {
       void this.#close(entry);
       return;
     }
@@ -147,7 +158,7 @@ export class OnDemandFiles {
   #forget(entry: Entry): void {
     clearTimeout(entry.timer);
     this.#entries.delete(entry);
-    if (this.#current.get(entry.path) === entry) this.#current.delete(entry.path);
+    if (this.#current.get(entry.key) === entry) this.#current.delete(entry.key);
   }
 
   async #close(entry: Entry): Promise<void> {

@@ -8,7 +8,7 @@ import { DiskFile, versionOf } from './disk-file.js';
 import { type MediaTimes, measurePart, placeParts } from './measure.js';
 import type { PacketRun } from './packet-run.js';
 import type { Part } from './part.js';
-import { countPackets, findParts } from './parts.js';
+import { countPackets, type FoundParts, findParts } from './parts.js';
 import { durationOf, servedHeader } from './served-header.js';
 import type { PacketStore } from './store.js';
 import { readTimeIndexes, type TimeIndex } from './time-index.js';
@@ -29,15 +29,14 @@ export interface FileCondition {
   readonly unfinished: boolean;
   /** Number of joined recordings, which are played as one. */
   readonly recordings: number;
-  /** True if another recording follows that is not played, because it has other streams or another packet size. */
-  readonly foreign: boolean;
   /** Media time in the file at which it begins, in ms; players get times from 0 on. */
   readonly startsAt: number;
 }
 
 /**
  * The data packets of an ASF file on disk, read on demand, as players get them: of one size, and with times that begin
- * at the start of the media. The packets of joined recordings follow one another.
+ * at the start of the media. The packets of joined recordings follow one another, as far as these have the same streams
+ * and packet size. What follows with others is another `PacketFile` of the same file.
  *
  * The Data Object gives their number if all of it is there. If the file is truncated, or has the header of a live
  * stream (a recording in progress, or one whose program was killed), it ends where the last packet ends, and may still
@@ -66,8 +65,13 @@ export class PacketFile implements PacketStore {
   readonly modified: Date;
   /** Differs if the file was changed or replaced. */
   readonly version: string;
-  /** True if another recording follows that cannot be played together with this one. */
-  readonly #foreign: boolean;
+  /** Where it begins, in bytes from the start of the file. */
+  readonly at: number;
+  /**
+   * Where a recording with other streams or another packet size follows, in bytes from the start of the file; undefined
+   * without one.
+   */
+  readonly next: number | undefined;
   readonly #disk: DiskFile;
   readonly #parts: readonly Part[];
   readonly #measured: MediaTimes[];
@@ -77,8 +81,10 @@ export class PacketFile implements PacketStore {
   #isCutFinal = false;
   #extending: Promise<boolean> | undefined;
 
-  private constructor(disk: DiskFile, parts: readonly Part[], measured: MediaTimes[], foreign: boolean) {
+  private constructor(disk: DiskFile, at: number, { parts, next }: FoundParts, measured: MediaTimes[]) {
     const [first] = parts;
+    this.at = at;
+    this.next = next;
     this.path = disk.path;
     this.#disk = disk;
     this.#parts = parts;
@@ -93,7 +99,6 @@ export class PacketFile implements PacketStore {
     this.#knownSize = disk.stats.size;
     this.modified = disk.stats.mtime;
     this.version = versionOf(disk.stats);
-    this.#foreign = foreign;
     this.header = servedHeader(this);
     this.durationMs = durationOf(this);
   }
@@ -102,17 +107,19 @@ export class PacketFile implements PacketStore {
    * Opens a file; reads the head and the tail of its data, and some places in between if the header does not give its
    * length.
    *
+   * @param at where to begin, in bytes from the start of the file: {@link next} of what comes before
    * @throws WmError WM_NO_INPUT if it cannot be opened or read, WM_BAD_INPUT if it is empty, not a regular file or
    *   without a packet, WM_ASF_MALFORMED if it is not ASF
    */
-  static async open(path: string): Promise<PacketFile> {
+  static async open(path: string, at = 0): Promise<PacketFile> {
     const disk = await DiskFile.open(path);
     try {
-      const { parts, foreign } = await findParts(disk);
+      const found = await findParts(disk, at);
+      const { parts } = found;
       if (parts.length === 0) throw new WmError('WM_BAD_INPUT', `${path} holds a header but no packets.`);
       const measured: MediaTimes[] = [];
       for (const part of parts) measured.push(await measurePart(part));
-      return new PacketFile(disk, parts, measured, foreign);
+      return new PacketFile(disk, at, found, measured);
     } catch (error) {
       await disk.close().catch(() => undefined);
       if (!(error instanceof AsfError)) throw error;
@@ -157,7 +164,6 @@ export class PacketFile implements PacketStore {
       cut: this.cut,
       unfinished: promised === undefined,
       recordings: this.#parts.length,
-      foreign: this.#foreign,
       startsAt: -presentationShift,
     };
   }
@@ -184,7 +190,7 @@ export class PacketFile implements PacketStore {
 
   /** Bytes of everything except the header, as in the file. */
   get dataSize(): number {
-    return this.size - this.#parts[0]!.dataStart;
+    return (this.next ?? this.size) - this.#parts[0]!.dataStart;
   }
 
   /**
@@ -240,7 +246,7 @@ export class PacketFile implements PacketStore {
 
   /** @throws WmError WM_NO_INPUT */
   async want(from: number): Promise<'there' | 'later' | 'end'> {
-    const isGoingOn = isGrowing(this.#disk.stats);
+    const isGoingOn = this.next === undefined && isGrowing(this.#disk.stats);
     await this.extend();
     if (this.available(from, 1) > 0) return 'there';
     if (isGoingOn) return 'later';
@@ -255,7 +261,7 @@ export class PacketFile implements PacketStore {
 
   /** Checks whether an incomplete file has grown. @throws WmError WM_NO_INPUT */
   extend(): Promise<boolean> {
-    if (this.complete) return Promise.resolve(false);
+    if (this.complete || this.next !== undefined) return Promise.resolve(false);
     this.#extending ??= this.#extend().finally(() => {
       this.#extending = undefined;
     });

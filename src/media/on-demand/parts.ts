@@ -4,7 +4,7 @@ import { GUID } from '../../asf/guid.js';
 import { DATA_OBJECT_HEAD_SIZE } from '../../asf/header.js';
 import { OBJECT_HEAD_SIZE } from '../../asf/object-tree.js';
 import type { DataPacket } from '../../asf/packet.js';
-import { declaredPackets, SCAN_HEAD_SIZE } from '../../asf/scan.js';
+import { declaredPackets, findObject, SCAN_HEAD_SIZE } from '../../asf/scan.js';
 import { WmError } from '../../errors.js';
 import type { DiskFile } from './disk-file.js';
 import { readFileHead } from './file-head.js';
@@ -16,6 +16,8 @@ const MAX_PARTS = 1000;
 const MAX_OBJECTS = 100;
 /** How far from the end of a file without a packet count the last packet is searched for one by one, in bytes. */
 const MAX_TAIL_SIZE = 16 * 1024 * 1024;
+/** The most bytes between a recording whose end is unknown and the next header, besides indexes. */
+const MAX_GAP = 64 * 1024;
 /** Places of a recording that are examined for another recording inside it. */
 const PROBES = 64;
 /** The most reads for that in one file. */
@@ -27,39 +29,43 @@ const REORDERING = 5000;
 export interface FoundParts {
   readonly parts: readonly Part[];
   /**
-   * True if another recording follows that cannot be played together with the others, because its streams or packets
-   * differ.
+   * Where another recording begins that cannot be played together with these, because its streams or its packet size
+   * differ, in bytes from the start of the file; undefined without one.
    */
-  readonly foreign: boolean;
+  readonly next: number | undefined;
 }
 
 /**
- * Finds the recordings in a file. The end of a complete recording is known. If a header does not give the length, some
- * places are examined: after another header packets begin at other offsets, or times go back.
+ * Finds the recordings in a file that can be played together. The end of a complete recording is known. If a header
+ * does not give the length, some places are examined: after another header packets begin at other offsets, cannot be
+ * read, or times go back.
  *
+ * @param at where the first of them begins, in bytes from the start of the file
  * @throws AsfError, WmError as `PacketFile.open`
  */
-export async function findParts(disk: DiskFile): Promise<FoundParts> {
+export async function findParts(disk: DiskFile, at = 0): Promise<FoundParts> {
   const { size } = disk.stats;
   const probes = { left: MAX_PROBES };
   const parts: Part[] = [];
-  for (let head = await readFileHead(disk, 0, size); ; ) {
+  for (let head = await readFileHead(disk, at, size); ; ) {
     const part = new Part(disk, head);
     await takeForm(part);
     await countPackets(disk, part, size);
-    const next = await (part.complete ? headerAfter(disk, part) : headerInside(disk, part, probes));
+    const next = await (part.complete
+      ? headerAfter(disk, part)
+      : headerInside(disk, part, probes).then((inside) => inside ?? headerNearEnd(disk, part)));
     if (next !== undefined) await endAt(part, next);
     if (part.slots > 0) parts.push(part);
-    if (next === undefined || parts.length >= MAX_PARTS) return { parts, foreign: false };
+    if (next === undefined || parts.length >= MAX_PARTS) return { parts, next: undefined };
     try {
       head = await readFileHead(disk, next, size);
     } catch (error) {
       if (error instanceof AsfError || (error instanceof WmError && error.code === 'WM_BAD_INPUT')) {
-        return { parts, foreign: false };
+        return { parts, next: undefined };
       }
       throw error;
     }
-    if (parts.length > 0 && !sameLayout(parts[0]!.header, head.header)) return { parts, foreign: true };
+    if (parts.length > 0 && !sameLayout(parts[0]!.header, head.header)) return { parts, next };
   }
 }
 
@@ -202,6 +208,24 @@ async function headerAfter(disk: DiskFile, part: Part): Promise<number | undefin
   return undefined;
 }
 
+/**
+ * Searches for another header after the last packet of a recording whose end is unknown. The packet may have been cut,
+ * and indexes may follow.
+ */
+async function headerNearEnd(disk: DiskFile, part: Part): Promise<number | undefined> {
+  let at = part.dataStart + Math.max(part.slots - 1, 0) * part.packetSize;
+  for (let count = 0; count < MAX_OBJECTS; count++) {
+    const bytes = await disk.read(at, 2 * part.packetSize + MAX_GAP);
+    const found = findObject(bytes, 0, bytes.length - OBJECT_HEAD_SIZE);
+    if (found === -1) return undefined;
+    if (bytes.toString('hex', found, found + 16) === GUID.headerObject) return at + found;
+    const size = Number(bytes.readBigUInt64LE(found + 16));
+    if (size < OBJECT_HEAD_SIZE || !Number.isSafeInteger(at + found + size)) return undefined;
+    at += found + size;
+  }
+  return undefined;
+}
+
 /** Where the next packet begins at or after the start of a place, in bytes from there, and its time. */
 interface Phase {
   readonly offset: number;
@@ -222,31 +246,36 @@ async function headerInside(disk: DiskFile, part: Part, probes: { left: number }
   const step = Math.max(Math.floor(part.slots / PROBES), 1);
   let low = 0;
   let known = await phaseOf(0);
+  let isReadable = true;
   for (let probe = step; probe < part.slots + step && probes.left > 0; ) {
     const slot = Math.min(probe, part.slots - 1);
     const phase = await phaseOf(slot);
-    if (phase === undefined || known === undefined || isSame(known, phase)) {
-      if (phase !== undefined) [low, known] = [slot, phase];
+    const goesOn = phase === undefined ? !isReadable : known === undefined || isSame(known, phase);
+    isReadable = phase !== undefined;
+    if (goesOn || known === undefined) {
+      low = slot;
+      known = phase ?? known;
       probe += step;
       continue;
     }
     let high = slot;
-    let upper: Phase = phase;
+    let upper = phase;
     while (high - low > 1 && probes.left > 0) {
       const middle = Math.floor((low + high) / 2);
       const found = await phaseOf(middle);
-      if (found !== undefined && isSame(known, found)) [low, known] = [middle, found];
+      if (isSame(known, found)) [low, known] = [middle, found];
       else [high, upper] = [middle, found ?? upper];
     }
     const header = high - low > 1 ? undefined : await findHeader(disk, part, low, high);
     if (header !== undefined) return header;
-    // Bytes were merely lost or added here; compare the rest with what follows.
-    [low, known] = [high, upper];
+    // Bytes were merely lost, added or damaged here; compare the rest with what follows.
+    [low, known] = [high, upper ?? known];
   }
   return undefined;
 }
 
-function isSame(a: Phase, b: Phase): boolean {
+function isSame(a: Phase, b: Phase | undefined): b is Phase {
+  if (b === undefined) return false;
   if (a.offset !== b.offset) return false;
   return a.time === undefined || b.time === undefined || ((b.time - a.time) | 0) > -REORDERING;
 }

@@ -219,7 +219,8 @@ export class RtspSession implements PlaybackPort {
    * connection is closed (MS-RTSP 2.2.6.10.1). A client that is about to seek sends a request before that.
    */
   misunderstood(): void {
-    if (!this.#endedAll || this.features.has('eosmsg')) return;
+    // For these, the end of an entry is the end: they would wait for ever for another one.
+    if (!(this.#endedAll || this.#endedEntry) || this.features.has('eosmsg')) return;
     clearTimeout(this.#farewell);
     this.#farewell = setTimeout(() => {
       const link = this.#link;

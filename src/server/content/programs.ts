@@ -18,10 +18,12 @@ import type {
   Redirect,
 } from '../../playback/content.js';
 import type { Entry, FileEntry } from '../../playback/entry.js';
+import { singleFileId } from '../../playback/entry-ids.js';
 import type { PullChain } from '../../receiving/pull-chain.js';
 import { Refusal } from '../../refusal.js';
 import type { PublishingPoint, PublishingPoints } from '../points/points.js';
 import type { ContentRoot, ContentSource, LocatedItem } from './content.js';
+import { JoinedProgram } from './joined.js';
 
 /** Streams from other servers, as broadcasts of this one. */
 export interface RemoteContent {
@@ -69,6 +71,9 @@ const nothingToClose = () => {};
 function singleProgram(current: Entry, close: () => void): Program {
   return { playlist: false, current, canSkip: cannotSkip, next: noEntry, previous: noEntry, seek: noEntry, close };
 }
+
+/** A file that joins recordings of different streams. */
+const JOINED_INFO: ContentInfo = { live: false, playlist: true };
 
 const FIRST_ENTRY: PlaylistPlace = { entry: 0, reached: 0 };
 
@@ -128,15 +133,21 @@ export class Programs implements Content {
       path,
       rule,
       info: async () => {
-        if (located.kind === 'file') return fileInfo(located.file, path);
+        if (located.kind === 'file') {
+          const joined = (await files.peek(located.file))?.next !== undefined;
+          return joined ? JOINED_INFO : fileInfo(located.file, path);
+        }
         const item = await resolve();
         return item.kind === 'playlist' ? playlistInfo(item.playlist) : fileInfo(item.file, path);
       },
       open: async (signal, place = FIRST_ENTRY) => {
         const item = await resolve();
         if (item.kind === 'playlist') return this.#open(item.playlist, place, chain, signal);
-        const file = await files.acquire(item.file);
-        return singleProgram({ kind: 'file', id: 1, file }, () => files.release(file));
+        const whole = { entry: singleFileId(place.entry), reached: singleFileId(place.reached) };
+        return JoinedProgram.open(whole, this.#options, async () => {
+          const file = await files.acquire(item.file);
+          return singleProgram({ kind: 'file', id: 1, file }, () => files.release(file));
+        });
       },
     };
   }
@@ -147,7 +158,8 @@ export class Programs implements Content {
     chain: PullChain,
     signal: AbortSignal,
   ): Promise<Program> {
-    return PlaylistProgram.open(playlist, { ...this.#options, chain }, place, signal);
+    const options = { ...this.#options, chain };
+    return JoinedProgram.open(place, options, (at) => PlaylistProgram.open(playlist, options, at, signal));
   }
 }
 

@@ -1,7 +1,7 @@
 import { plainAddress } from '../../http/addresses.js';
 import type { Exchange } from '../../http/exchange.js';
 import type { Pass } from '../../playback/entrance.js';
-import type { ProxyClient, RunningSession, SessionCounts, SessionRegistry } from '../../playback/registry.js';
+import type { RunningSession, SessionCounts, SessionRegistry } from '../../playback/registry.js';
 import type { WmspSession } from './session.js';
 
 /** A Play request, as received. */
@@ -10,7 +10,6 @@ export interface PlayRequest {
   /** The product that the client names. */
   readonly client: string;
   readonly exchange: Pick<Exchange, 'remoteAddress' | 'secure'>;
-  readonly proxyClient?: ProxyClient | undefined;
 }
 
 /** One Play in the registry. There are thousands, so it is small: it holds neither the request nor its pass. */
@@ -23,7 +22,6 @@ class Play implements RunningSession {
   readonly remoteAddress: string;
   readonly user: string | undefined;
   readonly clientId: number;
-  readonly proxyClient: ProxyClient | undefined;
   /** Gives its place among the players back. */
   readonly leave: () => void;
   /** Ends it in the registry; undefined until its response was opened. */
@@ -32,7 +30,7 @@ class Play implements RunningSession {
   /** Bytes of the session before it. */
   #before = 0;
 
-  constructor(session: WmspSession, { user, leave }: Pass, { path, client, exchange, proxyClient }: PlayRequest) {
+  constructor(session: WmspSession, { user, leave }: Pass, { path, client, exchange }: PlayRequest) {
     this.#session = session;
     this.transport = exchange.secure ? 'tls' : 'tcp';
     this.path = path;
@@ -40,7 +38,6 @@ class Play implements RunningSession {
     this.remoteAddress = plainAddress(exchange.remoteAddress);
     this.user = user;
     this.clientId = session.clientId;
-    this.proxyClient = proxyClient;
     this.leave = leave;
   }
 
@@ -57,7 +54,7 @@ class Play implements RunningSession {
 
   entry(): number | undefined {
     const { program, current } = this.#session.playback;
-    return program?.playlist ? current?.id : undefined;
+    return program?.playlist && current ? Math.floor(current.id) : undefined;
   }
 
   stop(): void {
