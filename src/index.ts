@@ -132,6 +132,7 @@ export { MsbdServer } from './msbd/server/server.js';
 export type { ServerTimers } from './msbd/server/session.js';
 export type {
   RunningSession,
+  SessionContent,
   SessionCounts,
   SessionFacts,
   SessionFilter,
@@ -173,6 +174,7 @@ export type { PushSessionState } from './wmhttp/client/session.js';
 export type { Publisher } from './wmhttp/server/push-gate.js';
 export { BASIC_FIELDS, EXTENDED_FIELDS, type LogField, type LogValues } from './wmlog/fields.js';
 export type { LogKind, WmLog } from './wmlog/log.js';
+export type { SubmittedLog } from './wmlog/submitted.js';
 export type { LogPair, VendorData } from './wmlog/xml.js';
 export type { Description } from './wms/content-description.js';
 export type { Feature as WmsFeature } from './wms/features.js';
@@ -188,4 +190,3 @@ export type { ReceivedMetadata } from './wmsp/client/packets.js';
 export type { ClientIdentity, ServerProduct } from './wmsp/client/product.js';
 export type { LinkParameters } from './wmsp/client/requests.js';
 export type { WmspUrl } from './wmsp/client/url.js';
-export type { SubmittedLog } from './wmsp/server/server.js';

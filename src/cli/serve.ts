@@ -26,6 +26,7 @@ interface ServeOptions extends ReporterOptions, TlsOptions {
   readonly rtspPort?: number | 'none';
   readonly users?: string;
   readonly content?: string;
+  readonly logDir?: string;
   readonly logFormat: 'text' | 'json';
 }
 
@@ -57,6 +58,7 @@ export function serveCommand(): Command {
     .option('--rtsp-port <port>', 'port for RTSP, for example 554; 0 picks a free one (default: none)', httpPort)
     .option('--users <file>', 'file of users, kept by wmcast users; they may push from anywhere')
     .option('--content <folder>', 'folder of on-demand files and playlists, served below /')
+    .option('--log-dir <folder>', 'folder for the W3C log files of sessions, as Windows Media Services wrote them')
     .addOption(
       new Option('--log-format <format>', 'format of the log on standard error')
         .choices(['text', 'json'])
@@ -148,10 +150,12 @@ export function pushBase({ host, users }: ServerConfig, baseUrl: string): string
   return `${protocol}//localhost${port === '' ? '' : `:${port}`}`;
 }
 
+const LOGS = { maxSize: 100, proxies: [], submissions: true };
+
 const httpPort = (text: string): number | 'none' => (text === 'none' ? text : portNumber(text));
 
 async function configOf(options: ServeOptions): Promise<ServerConfig> {
-  const { config: file, host, httpPort, users, content: folder } = options;
+  const { config: file, host, httpPort, users, content: folder, logDir } = options;
   const base = file === undefined ? defaultConfig() : await readConfig(file);
   const tls = tlsOf(options, base);
   const config = {
@@ -164,6 +168,7 @@ async function configOf(options: ServeOptions): Promise<ServerConfig> {
     ...(options.rtspPort === undefined ? {} : { rtsp: { ...base.rtsp, port: options.rtspPort } }),
     ...(users === undefined ? {} : { users }),
     ...(folder === undefined ? {} : { content: { ...base.content, folder } }),
+    ...(logDir === undefined ? {} : { logs: { ...LOGS, ...base.logs, folder: logDir } }),
   };
   if (config.content !== undefined) await checkFolder(config.content.folder);
   return config;

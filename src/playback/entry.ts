@@ -1,6 +1,7 @@
 import type { AsfHeader } from '../asf/header.js';
 import type { Broadcast } from '../media/broadcast.js';
 import type { OnDemandFile } from '../media/on-demand/file.js';
+import type { SessionContent } from './registry.js';
 
 /** A live entry: all players get the same, from now on. */
 export interface LiveEntry {
@@ -46,4 +47,12 @@ export function endOf({ begin = 0, duration = Number.POSITIVE_INFINITY }: FileEn
 /** Returns the header that players of an entry get; undefined for a broadcast that has had no source yet. */
 export function headerOf(entry: Entry): AsfHeader | undefined {
   return entry.kind === 'live' ? entry.broadcast.header : entry.file.header;
+}
+
+/** Describes an entry, for the log of a session that plays it. */
+export function contentOf(entry: Entry | undefined): SessionContent | undefined {
+  if (!entry) return undefined;
+  const { descriptions } = entry;
+  const file = entry.kind === 'file' ? entry.file : undefined;
+  return { header: headerOf(entry), file, descriptions };
 }

@@ -1,3 +1,4 @@
+import { contentOf } from './entry.js';
 import type { RunningSession, SessionCounts, SessionRegistry } from './registry.js';
 import type { PlaybackSession } from './session.js';
 
@@ -48,6 +49,8 @@ export class PlayingSessions<S extends PlayingSession> {
       user,
       counts: () => countsOf(session, bytesBefore),
       entry: () => this.#entry?.(session),
+      peer: session,
+      content: () => contentOf(session.playback.current),
       stop: () => session.kick(),
     };
     this.#playing.set(session, this.#registry.begin(running));

@@ -1,3 +1,4 @@
+import type { AsfHeader } from '../asf/header.js';
 import { SessionIds } from './session-ids.js';
 
 /** The purpose of a session: to play, or to feed a publishing point. @public */
@@ -32,11 +33,24 @@ export interface SessionCounts {
   readonly lost: number;
 }
 
+/** What a session plays. @public */
+export interface SessionContent {
+  readonly header: AsfHeader | undefined;
+  /** Undefined for a broadcast; sizes in bytes. */
+  readonly file?: { readonly path: string; readonly size: number; readonly durationMs: number } | undefined;
+  /** Names and values that players are told about it. */
+  readonly descriptions?: ReadonlyArray<readonly [name: string, value: string]> | undefined;
+}
+
 /** A session, as its protocol knows it. @public */
 export interface RunningSession extends SessionFacts {
   counts(): SessionCounts;
   /** The number of the current playlist entry; undefined outside of playlists. */
   entry?(): number | undefined;
+  /** The protocol's own session, which may play several times, and to which the logs of its client belong. */
+  readonly peer?: object;
+  /** Describes what it plays now, for its log; undefined once that is closed. */
+  content?(): SessionContent | undefined;
   /** Ends the session, which then reports its end itself. Further calls have no effect. */
   stop(): void;
 }
@@ -80,8 +94,8 @@ export interface SessionList {
 /** @public */
 export interface SessionRegistryOptions {
   readonly ids?: SessionIds;
-  readonly onBegin?: (info: SessionInfo) => void;
-  readonly onEnd?: (report: SessionReport) => void;
+  readonly onBegin?: (info: SessionInfo, session: RunningSession) => void;
+  readonly onEnd?: (report: SessionReport, session: RunningSession) => void;
   /** A monotonic clock in ms; default: `performance.now`. */
   readonly now?: () => number;
 }
@@ -140,7 +154,7 @@ export class SessionRegistry {
     const entry = { session, id: this.#ids.next(), since: Date.now(), startedAt: this.#now() };
     this.#entries.set(entry.id, entry);
     if (session.role === 'player') this.#players++;
-    this.#options.onBegin?.(infoOf(entry));
+    this.#options.onBegin?.(infoOf(entry), session);
     return () => this.#end(entry);
   }
 
@@ -168,7 +182,8 @@ export class SessionRegistry {
       this.#bytesBefore += bytes;
     }
     const milliseconds = Math.round(this.#now() - startedAt);
-    this.#options.onEnd?.({ id, ...factsOf(session), milliseconds, packets, skippedPackets: lost, bytes });
+    const report = { id, ...factsOf(session), milliseconds, packets, skippedPackets: lost, bytes };
+    this.#options.onEnd?.(report, session);
   }
 }
 

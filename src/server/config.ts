@@ -134,6 +134,14 @@ export const configSchema = z.strictObject({
     .default({ port: 'none' }),
   points: z.array(pointSchema).default([]),
   content: z.strictObject({ folder: z.string().min(1), wrapper: z.string().min(1).optional() }).optional(),
+  logs: z
+    .strictObject({
+      folder: z.string().min(1),
+      maxSize: z.number().min(1).max(100_000).default(100),
+      proxies: addressesSchema.default([]),
+      submissions: z.boolean().default(true),
+    })
+    .optional(),
   privateSources: addressesSchema.default([]),
   redirects: z.array(z.strictObject({ path: pathSchema, to: z.url(), proxy: z.boolean().default(false) })).default([]),
   limits: z

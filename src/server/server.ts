@@ -23,8 +23,9 @@ import type { PulledSource } from '../receiving/pulled-broadcast.js';
 import { Refusal } from '../refusal.js';
 import { type SourceSpec, sourceName, sourceSpec } from '../sources/spec.js';
 import { PushServer } from '../wmhttp/server/server.js';
+import type { SubmittedLog } from '../wmlog/submitted.js';
 import { SERVER_NAME } from '../wmsp/messages/responses.js';
-import { type SubmittedLog, WmspServer } from '../wmsp/server/server.js';
+import { WmspServer } from '../wmsp/server/server.js';
 import { openAccess } from './access/credentials.js';
 import { readTls, TlsWatch } from './access/tls-files.js';
 import { AdminApi } from './admin/api.js';
@@ -38,6 +39,9 @@ import { MmspListener } from './listeners/mmsp.js';
 import { MsbdListener, PointChannels } from './listeners/msbd.js';
 import { Multicasts } from './listeners/multicast.js';
 import { RtspListener } from './listeners/rtsp.js';
+import { checkLogFolder } from './logs/log-writer.js';
+import { mmspLog, RTSP_EVENT, rtspLog } from './logs/received.js';
+import { ServerLogs } from './logs/server-logs.js';
 import { FollowedPoint } from './points/followed.js';
 import { ownPathOf } from './points/own-addresses.js';
 import { type PointEvent, type PublishingPoint, PublishingPoints } from './points/points.js';
@@ -98,6 +102,7 @@ export class MediaServer {
   readonly #startedAt = Date.now();
   readonly #push: PushServer;
   readonly #playback: Playback;
+  readonly #logs: ServerLogs | undefined;
   readonly #wmsp: WmspServer;
   readonly #files = new OnDemandFiles();
   readonly #entrance: Entrance;
@@ -120,9 +125,30 @@ export class MediaServer {
     const ids = new SessionIds();
     this.#registry = new SessionRegistry({
       ids,
-      onBegin: (session) => session.role === 'player' && events.play?.(session),
-      onEnd: (report) => report.role === 'player' && events.played?.(report),
+      onBegin: (info, session) => {
+        if (info.role !== 'player') return;
+        this.#logs?.began(info, session);
+        events.play?.(info);
+      },
+      onEnd: (report, session) => {
+        if (report.role !== 'player') return;
+        this.#logs?.stopped(session);
+        events.played?.(report);
+      },
     });
+    const onLog = (log: SubmittedLog) => {
+      this.#logs?.submitted(log);
+      events.log?.({ ...log, peer: undefined });
+    };
+    this.#logs =
+      config.logs &&
+      new ServerLogs({
+        config: config.logs,
+        host: config.host,
+        players: () => this.#registry.players,
+        onWarning,
+        onLog,
+      });
     this.points = new PublishingPoints({
       registry: this.#registry,
       newPoints: config.push.newPoints,
@@ -187,7 +213,7 @@ export class MediaServer {
       pathOf,
       registry: this.#registry,
       ids,
-      onLog: (log) => events.log?.(log),
+      onLog,
       ...(events.event ? { onEvent: (path: string, body: string) => events.event?.(path, body) } : {}),
     });
     this.#multicasts = new Multicasts(
@@ -199,6 +225,7 @@ export class MediaServer {
     const web = new WebServer(this.points, content, {
       entrance: this.#entrance,
       multicast: (path) => this.#multicasts.get(path),
+      loggingUrl: (authority) => this.#logs?.loggingUrl(authority),
       registry: this.#registry,
       onWarning,
       onError,
@@ -224,7 +251,7 @@ export class MediaServer {
       admission: this.#admission,
       onError: (error: unknown) => events.error?.(error),
       onRequest: (exchange: Exchange) => {
-        if (this.#push.handle(exchange) || api.handle(exchange)) return;
+        if (this.#push.handle(exchange) || api.handle(exchange) || this.#logs?.handle(exchange)) return;
         if (!web.announces(exchange) && this.#wmsp.handle(exchange)) return;
         web.handle(exchange);
       },
@@ -238,8 +265,8 @@ export class MediaServer {
     listeners.push(
       this.#multicasts,
       this.#msbdListener(events),
-      this.#mmspListener(events, onError),
-      this.#rtspListener(events, onError),
+      this.#mmspListener(events, onLog, onError),
+      this.#rtspListener(events, onLog, onError),
     );
     this.#listeners = listeners;
   }
@@ -256,6 +283,7 @@ export class MediaServer {
     }
     checkRules(config);
     checkSources(config);
+    if (config.logs) await checkLogFolder(config.logs.folder);
     const onWarning = (message: string) => events.warning?.(message);
     const server = new MediaServer(config, events, {
       tls: config.tls && (await readTls(config.tls, onWarning)),
@@ -324,6 +352,7 @@ export class MediaServer {
     await Promise.all(this.#started.map((each) => each.close()));
     await this.#remotes.close();
     await this.#files.close();
+    await this.#logs?.close();
   }
 
   #startPulling(onWarning: (message: string) => void): void {
@@ -427,7 +456,11 @@ export class MediaServer {
     });
   }
 
-  #mmspListener(events: ServerEvents, onError: (error: unknown) => void): MmspListener {
+  #mmspListener(
+    events: ServerEvents,
+    onLog: (log: SubmittedLog) => void,
+    onError: (error: unknown) => void,
+  ): MmspListener {
     const { host, mms } = this.#config;
     return new MmspListener({
       admission: this.#admission,
@@ -438,11 +471,16 @@ export class MediaServer {
       entrance: this.#entrance,
       playback: this.#playback,
       registry: this.#registry,
+      onLog: (...log) => onLog(mmspLog(...log)),
       onError,
     });
   }
 
-  #rtspListener(events: ServerEvents, onError: (error: unknown) => void): RtspListener {
+  #rtspListener(
+    events: ServerEvents,
+    onLog: (log: SubmittedLog) => void,
+    onError: (error: unknown) => void,
+  ): RtspListener {
     const { host, rtsp } = this.#config;
     return new RtspListener({
       admission: this.#admission,
@@ -453,6 +491,10 @@ export class MediaServer {
       entrance: this.#entrance,
       playback: this.#playback,
       registry: this.#registry,
+      onLog: (path, remoteAddress, client, kind, body, peer) => {
+        if (kind === RTSP_EVENT) events.event?.(path, body.toString('utf8'));
+        else onLog(rtspLog(path, remoteAddress, client, kind, body, peer));
+      },
       onError,
     });
   }

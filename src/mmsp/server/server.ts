@@ -41,8 +41,8 @@ export interface MmspServerOptions {
   readonly proxies?: ProxyOptions | undefined;
   /** Called when a client was refused the content it named. */
   readonly onRefused?: (fileName: string, remoteAddress: string, why: string) => void;
-  /** @param log a CLIENT_LOG, unparsed */
-  readonly onLog?: (path: string, remoteAddress: string, client: string, log: Buffer) => void;
+  /** @param log a CLIENT_LOG, unparsed @param peer the session, as in `RunningSession.peer` */
+  readonly onLog?: (path: string, remoteAddress: string, client: string, log: Buffer, peer: object) => void;
   readonly onError?: (error: unknown) => void;
   /** A monotonic clock in ms. */
   readonly now?: () => number;
@@ -93,7 +93,7 @@ export class MmspServer {
       started: (session) => this.#playing.started(session),
       stopped: (session) => this.#playing.stopped(session),
       refused: (session, fileName, why) => options.onRefused?.(fileName, session.remoteAddress, why),
-      log: ({ path, remoteAddress, client }, log) => options.onLog?.(path, remoteAddress, client, log),
+      log: (session, log) => options.onLog?.(session.path, session.remoteAddress, session.client, log, session),
       failed: (error) => options.onError?.(error),
     };
   }

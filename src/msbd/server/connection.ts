@@ -207,6 +207,7 @@ export class Connection implements PlayerSession, GroupMember {
       path: options.pathOf?.(broadcast, this.#name) ?? name,
       client: 'MSBD',
       remoteAddress: this.#address,
+      content: () => ({ header: broadcast.header }),
       counts: () => ({
         bytes: this.socket.bytesWritten,
         packets: this.#packets + (this.#player?.sent ?? 0),

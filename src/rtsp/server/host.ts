@@ -23,7 +23,10 @@ export interface RtspHost<Session> {
   /** Nothing is sent any more; may be called more than once. */
   stopped(session: Session): void;
   refused(path: string, remoteAddress: string, why: string): void;
-  /** @param kind the Content-Type, without parameters and in lower case */
-  log(path: string, remoteAddress: string, client: string, kind: string, body: Buffer): void;
+  /**
+   * @param kind the Content-Type, without parameters and in lower case
+   * @param peer the session that the request names, if any
+   */
+  log(path: string, remoteAddress: string, client: string, kind: string, body: Buffer, peer: Session | undefined): void;
   failed(error: unknown): void;
 }

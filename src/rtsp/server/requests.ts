@@ -50,7 +50,8 @@ export async function handle(to: Answers, request: RtspRequest, respond: Respond
   if (request.url !== '*' && !/^[\x21-\x7e]{1,4096}$/.test(request.url))
     throw new RtspError(400, 'The URL is malformed.');
   // An event is taken without a session, and whatever session it names (MS-RTSP 3.2.5.1).
-  if (request.method === 'SET_PARAMETER' && kindOf(request) === 'application/x-wms-sendevent') return log(to, request);
+  if (request.method === 'SET_PARAMETER' && kindOf(request) === 'application/x-wms-sendevent')
+    return log(to, undefined, request);
   const session = await to.sessionOf(request);
   if (session) listen(session, request);
   switch (request.method) {
@@ -321,7 +322,7 @@ function setParameter(to: Answers, session: RtspSession | undefined, request: Rt
   switch (kind) {
     case 'application/x-wms-logconnectstats':
     case 'application/x-wms-logplaystats':
-      return log(to, request);
+      return log(to, session, request);
     case 'application/x-rtsp-udp-packetpair': {
       const wish = /^\s*type:\s*high-entropy-packetpair(\s+variable-size)?\s*$/i.exec(request.body.toString('latin1'));
       if (!wish) throw new RtspError(451, 'There is no such packet pair.');
@@ -342,8 +343,8 @@ function setParameter(to: Answers, session: RtspSession | undefined, request: Rt
 }
 
 /** Logs and events are never refused for their syntax (MS-RTSP 3.2.5.9). */
-function log(to: Answers, request: RtspRequest): Reply {
-  const path = to.session?.path ?? to.host.pathOf(request.url);
-  to.host.log(path, to.remoteAddress, clientOf(request), kindOf(request), request.body);
+function log(to: Answers, session: RtspSession | undefined, request: RtspRequest): Reply {
+  const path = (session ?? to.session)?.path ?? to.host.pathOf(request.url);
+  to.host.log(path, to.remoteAddress, clientOf(request), kindOf(request), request.body, session);
   return OK;
 }

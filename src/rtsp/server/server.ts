@@ -34,7 +34,14 @@ export interface RtspServerOptions {
   /** A client was refused what it named. */
   readonly onRefused?: (url: string, remoteAddress: string, why: string) => void;
   /** A log or an event. @param kind its media type */
-  readonly onLog?: (path: string, remoteAddress: string, client: string, kind: string, body: Buffer) => void;
+  readonly onLog?: (
+    path: string,
+    remoteAddress: string,
+    client: string,
+    kind: string,
+    body: Buffer,
+    peer: object | undefined,
+  ) => void;
   readonly onError?: (error: unknown) => void;
   /** A clock in ms that never goes back. */
   readonly now?: () => number;

@@ -81,16 +81,18 @@ export class PointMulticast implements Follower {
    * Returns the current .nsc file.
    *
    * @param unicastUrl the URL of the point for clients that the multicast does not reach
+   * @param loggingUrl where receivers submit their logs, unless the configuration names another URL
    * @returns undefined before the first header
    */
-  nsc(unicastUrl: string): string | undefined {
+  nsc(unicastUrl: string, loggingUrl?: string): string | undefined {
     if (this.#sender.formats.length === 0) return undefined;
+    const logUrl = this.#config.logUrl ?? loggingUrl;
     const more = {
       name: `${hostname()}, ${this.#point.path.slice(1)}`,
       unicastUrl,
       allowSplitting: true,
       allowCaching: false,
-      ...(this.#config.logUrl === undefined ? {} : { logUrl: this.#config.logUrl }),
+      ...(logUrl === undefined ? {} : { logUrl }),
     };
     return buildNsc(this.#sender.announcement(more));
   }

@@ -40,9 +40,11 @@ function plainWire(packetSize: number): WireFormat {
 class PlainPlayer implements PlayerSession {
   readonly output: ResponseStream;
   readonly player: Player;
+  readonly header: AsfHeader;
 
   constructor(stream: ResponseStream, broadcast: Broadcast, header: AsfHeader) {
     this.output = stream;
+    this.header = header;
     stream.write(header.bytes);
     this.player = broadcast.join(this, EVERY_STREAM, plainWire(header.packetSize));
     stream.onLost = () => broadcast.leave(this.player);
@@ -71,6 +73,8 @@ export interface WebHost {
   readonly entrance: Pick<Entrance, 'enter'>;
   /** Returns the multicast of the point at a path, if it has one. */
   readonly multicast: (path: string) => PointMulticast | undefined;
+  /** Returns the URL that takes the logs of multicast clients, if the server takes any. */
+  readonly loggingUrl: (authority: string) => string | undefined;
   /** The registry of clients that receive a stream or a file. */
   readonly registry: SessionRegistry;
   /** Called when somebody sends a stream in an unsupported way: what the operator should know. */
@@ -172,6 +176,7 @@ export class WebServer {
       client: printable(request.headers.get('User-Agent') ?? ''),
       remoteAddress: plainAddress(remoteAddress),
       user: pass.user,
+      content: () => player && { header: player.header },
       counts: () => ({ bytes: stream.bytes, packets: player?.player.sent ?? 0, lost: player?.player.skipped ?? 0 }),
       stop: () => (player ? player.ended() : stream.destroy()),
     });
@@ -231,8 +236,11 @@ export class WebServer {
   }
 
   #announceMulticast(exchange: Exchange, path: string): void {
-    const [unicastUrl] = pointUrls(authorityOf(exchange), path, exchange.secure);
-    const text = this.#host.multicast(path)!.nsc(unicastUrl!);
+    const authority = authorityOf(exchange);
+    const [unicastUrl] = pointUrls(authority, path, exchange.secure);
+    // Clients submit logs without TLS only.
+    const logUrl = exchange.secure ? undefined : this.#host.loggingUrl(authority);
+    const text = this.#host.multicast(path)!.nsc(unicastUrl!, logUrl);
     if (text === undefined)
       throw new HttpError(503, `No encoder has fed ${path} yet, so there is no header to announce.`);
     exchange.respond({ status: 200, fields: webFields(ASF_TYPE), body: Buffer.from(text, 'latin1') });

@@ -4,17 +4,7 @@ import type { Playback } from '../../playback/host.js';
 import type { PaceLimits } from '../../playback/pace.js';
 import type { SessionRegistry } from '../../playback/registry.js';
 import type { SessionIds } from '../../playback/session-ids.js';
-import type { WmLog } from '../../wmlog/log.js';
-
-/** A client's log, as submitted (MS-WMSP 2.2.2.4). @public */
-export interface SubmittedLog {
-  readonly clientId: number;
-  readonly path: string;
-  readonly form: 'log-line' | 'xml';
-  readonly text: string;
-  /** The parsed log; undefined if it is malformed. */
-  readonly log: WmLog | undefined;
-}
+import type { SubmittedLog } from '../../wmlog/submitted.js';
 
 /** The content, the limits and the clock of a WMSP server. */
 export interface WmspServerOptions {

@@ -1,7 +1,8 @@
 import { plainAddress } from '../../http/addresses.js';
 import type { Exchange } from '../../http/exchange.js';
 import type { Pass } from '../../playback/entrance.js';
-import type { RunningSession, SessionCounts, SessionRegistry } from '../../playback/registry.js';
+import { contentOf } from '../../playback/entry.js';
+import type { RunningSession, SessionContent, SessionCounts, SessionRegistry } from '../../playback/registry.js';
 import type { WmspSession } from './session.js';
 
 /** A Play request, as received. */
@@ -50,6 +51,14 @@ class Play implements RunningSession {
   counts(): SessionCounts {
     const { sent, skipped } = this.#session.playback.packets;
     return { bytes: this.#session.bytes - this.#before, packets: sent, lost: skipped };
+  }
+
+  get peer(): object {
+    return this.#session;
+  }
+
+  content(): SessionContent | undefined {
+    return contentOf(this.#session.playback.current);
   }
 
   entry(): number | undefined {

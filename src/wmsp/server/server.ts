@@ -28,7 +28,7 @@ import { sendElsewhere } from './redirect.js';
 import type { SessionHost, WmspSession } from './session.js';
 import { Sessions } from './sessions.js';
 
-export type { SubmittedLog, WmspServerOptions } from './options.js';
+export type { WmspServerOptions } from './options.js';
 
 const SWEEP_INTERVAL = 1_000;
 const MAX_LOG = 64 * 1024;
@@ -343,13 +343,23 @@ export class WmspServer {
   }
 
   async #log(handling: Handling): Promise<void> {
-    const { exchange, pragma, path, profile } = handling;
+    const { exchange, client, pragma, path, profile } = handling;
     const session = this.#requiredSession(handling);
     const line = pragma.text('log-line');
     const body = await exchange.readBody(MAX_LOG);
     const text = line ?? body.toString('utf8');
     const form = line === undefined ? 'xml' : 'log-line';
-    this.#options.onLog?.({ clientId: session.clientId, path, form, text, log: readLog(text) });
+    this.#options.onLog?.({
+      protocol: 'WMSP',
+      clientId: session.clientId,
+      path,
+      remoteAddress: session.address,
+      client: client.text,
+      form,
+      text,
+      log: readLog(text),
+      peer: session,
+    });
     exchange.respond({ status: 204, fields: this.#replies.of(session, profile) });
   }
 
