@@ -36,7 +36,7 @@ Clients tolerate servers that violate the specification, because real ones do. T
 | WMSP-184 | sends $H where $M is due, or $M where $H is | both are taken | error |
 | WMSP-186 | sends another header in mid-stream | another entry begins | error |
 | WMSP-189 | sends data where it promised $C, or $C that it did not promise | it is played | error |
-| WMSP-192 | sends a header or data behind $E with Reason 1, without $C | another entry begins, or the last one goes on | error |
+| WMSP-192 | sends a header or data after $E with Reason 1, without $C | another entry begins, or the last one goes on | error |
 
 What ends a stream is reported by both: error statuses, error results in $E and $C, bytes that are no packet, an end without $E.
 `;

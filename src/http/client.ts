@@ -178,7 +178,7 @@ export class HttpClient {
 
   /**
    * Sends a piece of a request's body.
-   * @returns a promise while the connection is behind: wait for it before the next piece. It also resolves if the
+   * @returns a promise while the connection is congested: wait for it before the next piece. It also resolves if the
    *   connection fails; see {@link failure}
    */
   write(bytes: Buffer): Promise<void> | undefined {

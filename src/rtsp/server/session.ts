@@ -47,7 +47,7 @@ import { BLOCK_SIZE, rtpWire } from './wire.js';
 const RTX_PAYLOAD_TYPE = 105;
 /** X-Notice of EndOfStream (MS-RTSP 2.2.6.18). */
 const END_NOTICE = '2101 "End-of-Stream Reached"';
-/** Most that a client may say it lags behind, ms (MS-RTSP 3.2.2). */
+/** Largest X-Player-Lag-Time accepted, in ms (MS-RTSP 3.2.2). */
 const MAX_LAG = 15_000;
 
 /** How long a client that does not know EndOfStream keeps its connection after the end, ms. */
@@ -91,7 +91,7 @@ export class RtspSession implements PlaybackPort {
   /** Since when it has no connection. */
   detachedAt: number | undefined;
   features: ReadonlySet<Feature> = new Set();
-  /** Milliseconds that the client says it is behind. */
+  /** X-Player-Lag-Time, in ms. */
   lag = 0;
   readonly #host: RtspHost<RtspSession>;
   readonly #pass: Pass;
