@@ -148,7 +148,8 @@ export type { PullChain } from './receiving/pull-chain.js';
 export type { StreamWish } from './receiving/streams.js';
 export type { RefusalKind } from './refusal.js';
 export type { TotalCounters } from './server/admin/totals.js';
-export { configSchema, defaultConfig, parseConfig, readConfig, type ServerConfig } from './server/config.js';
+export { configSchema, defaultConfig, type ServerConfig } from './server/config.js';
+export { parseConfig, readConfig } from './server/config-file.js';
 export type { ServerPorts } from './server/listeners/listener.js';
 export type { MulticastConfig } from './server/listeners/multicast.js';
 export type {

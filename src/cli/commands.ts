@@ -46,6 +46,14 @@ const commands: Readonly<Record<string, Entry>> = {
     summary: 'manage the file of users that a server accepts',
     load: async () => (await import('./users.js')).usersCommand(),
   },
+  init: {
+    summary: 'write a commented configuration for serve',
+    load: async () => (await import('./init.js')).initCommand(),
+  },
+  config: {
+    summary: 'check a configuration, or show what is in effect',
+    load: async () => (await import('./config.js')).configCommand(),
+  },
   doctor: {
     summary: 'check this host: ffmpeg and its encoders, free ports',
     load: async () => (await import('./doctor.js')).doctorCommand(),

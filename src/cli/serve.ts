@@ -5,7 +5,8 @@ import { prettyFactory } from 'pino-pretty';
 import { messageOf, WmError } from '../errors.js';
 import { systemErrorReason } from '../media/system-error.js';
 import type { SessionReport } from '../playback/registry.js';
-import { defaultConfig, readConfig, type ServerConfig } from '../server/config.js';
+import { defaultConfig, type ServerConfig } from '../server/config.js';
+import { checkLoaded, loadConfig } from '../server/config-file.js';
 import type { ServerPorts } from '../server/listeners/listener.js';
 import type { MsbdPort } from '../server/listeners/msbd.js';
 import { MediaServer } from '../server/server.js';
@@ -156,7 +157,8 @@ const httpPort = (text: string): number | 'none' => (text === 'none' ? text : po
 
 async function configOf(options: ServeOptions): Promise<ServerConfig> {
   const { config: file, host, httpPort, users, content: folder, logDir } = options;
-  const base = file === undefined ? defaultConfig() : await readConfig(file);
+  const loaded = file === undefined ? undefined : await loadConfig(file);
+  const base = loaded?.config ?? defaultConfig();
   const tls = tlsOf(options, base);
   const config = {
     ...base,
@@ -170,6 +172,7 @@ async function configOf(options: ServeOptions): Promise<ServerConfig> {
     ...(folder === undefined ? {} : { content: { ...base.content, folder } }),
     ...(logDir === undefined ? {} : { logs: { ...LOGS, ...base.logs, folder: logDir } }),
   };
+  if (loaded) checkLoaded(loaded, config);
   if (config.content !== undefined) await checkFolder(config.content.folder);
   return config;
 }

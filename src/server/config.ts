@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import { isAbsolute } from 'node:path';
 import { z } from 'zod';
 import { isMulticastAddress } from '../announce/nsc.js';
@@ -6,19 +5,37 @@ import { MAX_TEXT_LENGTH } from '../asf/edit.js';
 import type { AccessRule } from '../auth/access.js';
 import { messageOf, WmError } from '../errors.js';
 import { addressList } from '../http/address-list.js';
-import { systemErrorReason } from '../media/system-error.js';
 import { sourceSpec } from '../sources/spec.js';
-import { parseYamlFile } from '../yaml-file.js';
 import { REALM, SCHEMES } from './access/credentials.js';
 
-const port = z.number().int().min(0).max(65_535);
+/** What the documentation says about a field; the reference and the file that `wmcast init` writes are made from it. */
+export interface FieldNotes {
+  readonly description?: string | undefined;
+  /** A value for the file of `wmcast init`, where the field has no default to show. */
+  readonly sample?: unknown;
+  /** For paths, which may be relative to the configuration file: a file or a folder to read, or a folder to write to. */
+  readonly place?: 'file' | 'folder' | 'output' | undefined;
+}
+
+/** Documents a field; `sample` is an example of its value. */
+function about<T extends z.ZodType>(schema: T, description: string, sample?: unknown): T {
+  return schema.meta({ ...schema.meta(), description, ...(sample === undefined ? {} : { sample }) }) as T;
+}
+
+/** The path of a file or a folder of this host, absolute or relative to the configuration file. */
+function place(kind: 'file' | 'folder' | 'output'): z.ZodString {
+  return z.string().min(1).meta({ place: kind });
+}
+
+const port = z.number('must be a port from 0 to 65535').int().min(0).max(65_535);
+const portOrNone = z.union([port, z.literal('none')], 'must be a port from 0 to 65535, or none');
 const text = z.string().max(MAX_TEXT_LENGTH);
 const seconds = z.number().min(0).max(3_600);
 
 const pathSchema = z.string().regex(/^\/[^\s?#]*$/, 'must be a path such as /live');
-const placeSchema = z.string().superRefine((place, context) => {
+const placeSchema = z.string().superRefine((written, context) => {
   try {
-    sourceSpec(place);
+    sourceSpec(written);
   } catch (error) {
     context.addIssue({ code: 'custom', message: messageOf(error) });
   }
@@ -43,42 +60,104 @@ const namesSchema = z.array(z.string().min(1));
 
 /** Who may do something; docs/server.md explains how the four properties combine. */
 const ruleSchema = z.strictObject({
-  addresses: addressesSchema.optional(),
-  users: namesSchema.optional(),
-  groups: namesSchema.optional(),
-  trusted: addressesSchema.optional(),
+  addresses: about(
+    addressesSchema.optional(),
+    'The addresses that may do it at all; default all. Addresses, networks such as 192.0.2.0/24, and loopback, which is this host.',
+    ['192.0.2.0/24', 'loopback'],
+  ),
+  users: about(
+    namesSchema.optional(),
+    'The users who may; "*" is every known user. Without users and groups, nobody has to log in.',
+    ['studio'],
+  ),
+  groups: about(namesSchema.optional(), 'The groups whose members may.', ['encoders']),
+  trusted: about(addressesSchema.optional(), 'Addresses that need no login although users or groups are set.', [
+    'loopback',
+  ]),
 });
 
 /** The settings that a new publishing point copies from its template. */
 const settingsShape = {
-  access: z.strictObject({ push: ruleSchema.optional(), play: ruleSchema.optional() }).optional(),
-  archive: z.string().min(1).optional(),
-  burst: seconds.optional(),
-  maxPlayers: z.number().int().min(1).optional(),
-  autoDestroy: z.boolean().optional(),
-  title: text.optional(),
-  author: text.optional(),
-  copyright: text.optional(),
-  description: text.optional(),
+  access: about(
+    z
+      .strictObject({
+        push: about(ruleSchema.optional(), 'Who may push to the point, instead of access.push.'),
+        play: about(ruleSchema.optional(), 'Who may play the point, instead of access.play.'),
+      })
+      .optional(),
+    'Rules that replace those of the server for this point.',
+    { push: { users: ['studio'] }, play: { addresses: ['192.0.2.0/24', 'loopback'] } },
+  ),
+  archive: about(
+    place('output').optional(),
+    'The folder for recordings of what is pushed: one file for each encoder session.',
+    '/srv/archive',
+  ),
+  burst: about(seconds.optional(), 'Seconds of media that a new player gets at once, instead of live.burst.', 5),
+  maxPlayers: about(z.number().int().min(1).optional(), 'The maximum number of players of the point.', 500),
+  autoDestroy: about(
+    z.boolean().optional(),
+    'True to remove points that are made from this one when their encoder leaves.',
+    true,
+  ),
+  title: about(text.optional(), 'The title that players show, instead of that of the encoder.', 'The news'),
+  author: about(text.optional(), 'The author, instead of that of the encoder.', 'A. Nother'),
+  copyright: about(text.optional(), 'The copyright notice, instead of that of the encoder.', '2026'),
+  description: about(text.optional(), 'The description, instead of that of the encoder.', 'Every hour'),
 };
 const settingsSchema = z.strictObject(settingsShape);
 const multicastSchema = z.strictObject({
-  group: z.string().refine(isMulticastAddress, 'must be the address of a multicast group, such as 239.192.1.1'),
-  port: z.number().int().min(1).max(65_535),
-  ttl: z.number().int().min(0).max(255).default(1),
-  interface: z.string().min(1).optional(),
-  fec: z.number().int().min(0).max(15).default(0),
-  logUrl: z
-    .string()
-    .regex(/^http:\/\/\S+$/, 'must be an http:// URL')
-    .optional(),
+  group: about(
+    z.string().refine(isMulticastAddress, 'must be the address of a multicast group, such as 239.192.1.1'),
+    'The address of the group.',
+    '239.192.1.1',
+  ),
+  port: about(z.number().int().min(1).max(65_535), 'The UDP port.', 5000),
+  ttl: about(
+    z.number().int().min(0).max(255).default(1),
+    'How many routers the datagrams may pass; 1 is this network only.',
+  ),
+  interface: about(
+    z.string().min(1).optional(),
+    'The network interface, by name or address; default: as the system routes.',
+    'eth0',
+  ),
+  fec: about(
+    z.number().int().min(0).max(15).default(0),
+    'A parity packet after this many packets, which restores one lost packet of them; 0 sends none.',
+  ),
+  logUrl: about(
+    z
+      .string()
+      .regex(/^http:\/\/\S+$/, 'must be an http:// URL')
+      .optional(),
+    'Where receivers send their logs.',
+    'http://logs.example/log.dll',
+  ),
 });
 const pointSchema = z.strictObject({
-  path: pathSchema,
-  source: z.union([sourceSchema, z.array(sourceSchema).min(1).max(8)]).optional(),
-  filler: z.string().min(1).optional(),
-  onDemand: z.boolean().optional(),
-  multicast: multicastSchema.optional(),
+  path: about(pathSchema, 'The path of the point.', '/live'),
+  source: about(
+    z.union([sourceSchema, z.array(sourceSchema).min(1).max(8)]).optional(),
+    'Where the stream comes from; without a source the point waits for an encoder that pushes. A URL (http://, mms://, msbd://, rtsp://, ' +
+      'an announcement such as .asx or .nsc; http://user:password@host/ to log in), or a file, a folder or a .wsx playlist, absolute or ' +
+      'relative to content.folder. A list is in order of preference: the next source is used while the first has nothing.',
+    'http://encoder.example:8080/',
+  ),
+  filler: about(
+    place('file').optional(),
+    'An ASF file that is repeated while no source delivers anything.',
+    '/srv/slate.wmv',
+  ),
+  onDemand: about(
+    z.boolean().optional(),
+    'True to pull the source only while somebody plays the point, and for 30 s longer. Has no effect on a multicast point.',
+    true,
+  ),
+  multicast: about(
+    multicastSchema.optional(),
+    'Also send the point to a multicast group; /live.nsc and /live.asx announce it.',
+  ),
   ...settingsShape,
 });
 
@@ -88,142 +167,306 @@ export type PointConfig = z.output<typeof settingsSchema>;
 const PUSH_DEFAULT = { trusted: ['loopback'], users: ['*'] };
 const ADMIN_DEFAULT = { trusted: ['loopback'], groups: ['admin'] };
 
-/** The configuration file of `wmcast serve`; samples/serve.yaml explains each field. @public */
+/** The configuration file of `wmcast serve`; docs/configuration.md describes each field. @public */
 export const configSchema = z.strictObject({
-  host: z.string().min(1).optional(),
-  names: z.array(z.string().regex(/^[^\s/:@]+$/, 'must be the name of a host, such as media.example.com')).default([]),
-  httpPort: z.union([port, z.literal('none')]).default(8080),
-  tls: z.strictObject({ cert: z.string().min(1), key: z.string().min(1), port: port.default(8443) }).optional(),
-  proxyProtocol: addressesSchema.optional(),
-  users: z.string().min(1).optional(),
-  realm: z
-    .string()
-    .regex(/^[\x20-\x7e]+$/, 'must be ASCII')
-    .max(255)
-    .default(REALM),
-  authentication: z
-    .array(z.enum(['negotiate', 'ntlm', 'digest', 'basic']))
-    .min(1, 'must name a scheme')
-    .refine((schemes) => new Set(schemes).size === schemes.length, 'must name each scheme once')
-    .default(SCHEMES),
-  basicWithoutTls: z.boolean().default(false),
-  access: z
-    .strictObject({
-      push: ruleSchema.default(PUSH_DEFAULT),
-      play: ruleSchema.default({}),
-      admin: ruleSchema.default(ADMIN_DEFAULT),
-    })
-    .default({ push: PUSH_DEFAULT, play: {}, admin: ADMIN_DEFAULT }),
-  push: z
-    .strictObject({
-      newPoints: z.enum(['any', 'loopback', 'template', 'none']).default('any'),
-      authenticateStart: z.boolean().optional(),
-      idleTimeout: z.number().min(10).max(4_294_967).optional(),
-    })
-    .default({ newPoints: 'any' }),
-  msbd: z
-    .strictObject({
-      port: z.union([port, z.enum(['auto', 'none'])]).optional(),
-      netShow: pathSchema.optional(),
-      multicast: multicastSchema.pick({ group: true, port: true, ttl: true, interface: true, fec: true }).optional(),
-    })
-    .default({}),
-  mms: z.strictObject({ port: z.union([port, z.literal('none')]).default('none') }).default({ port: 'none' }),
-  rtsp: z
-    .strictObject({ port: z.union([port, z.literal('none')]).default('none'), rtpPort: port.max(65_534).optional() })
-    .default({ port: 'none' }),
-  points: z.array(pointSchema).default([]),
-  content: z.strictObject({ folder: z.string().min(1), wrapper: z.string().min(1).optional() }).optional(),
-  logs: z
-    .strictObject({
-      folder: z.string().min(1),
-      maxSize: z.number().min(1).max(100_000).default(100),
-      proxies: addressesSchema.default([]),
-      submissions: z.boolean().default(true),
-    })
-    .optional(),
-  privateSources: addressesSchema.default([]),
-  redirects: z.array(z.strictObject({ path: pathSchema, to: z.url(), proxy: z.boolean().default(false) })).default([]),
-  limits: z
-    .strictObject({
-      players: z.number().int().min(1).optional(),
-      connections: z.number().int().min(1).default(20_000),
-      connectionsPerAddress: z.number().int().min(1).optional(),
-      points: z.number().int().min(1).default(1_000),
-    })
-    .default({ connections: 20_000, points: 1_000 }),
-  live: z
-    .strictObject({
-      burst: seconds.default(3),
-      batchInterval: z.number().min(0).max(1).optional(),
-    })
-    .default({ burst: 3 }),
+  host: about(
+    z.string().min(1).optional(),
+    'The address to listen on; default: all addresses of the host.',
+    '127.0.0.1',
+  ),
+  names: about(
+    z.array(z.string().regex(/^[^\s/:@]+$/, 'must be the name of a host, such as media.example.com')).default([]),
+    "More names of this host. Clients that need no login because of their address have to call the server by an address, localhost, the host's " +
+      'own name or one of these, so that no web page can borrow that trust.',
+    ['media.example.com'],
+  ),
+  httpPort: about(
+    portOrNone.default(8080),
+    'The port for WMSP (mmsh://, http://), pushes, announcements and the administration. 0 picks a free port, none opens none.',
+  ),
+  tls: about(
+    z
+      .strictObject({
+        cert: about(
+          place('file'),
+          "The certificate in PEM form, the server's own first, then those that signed it.",
+          '/etc/wmcast/cert.pem',
+        ),
+        key: about(place('file'), 'The private key in PEM form.', '/etc/wmcast/key.pem'),
+        port: about(port.default(8443), 'The port; 0 picks a free one.'),
+      })
+      .optional(),
+    'The same over TLS, on a port of its own. The files are read again when they change.',
+  ),
+  proxyProtocol: about(
+    addressesSchema.optional(),
+    'Addresses of proxies that announce their clients by the PROXY protocol, version 1 or 2 (HAProxy send-proxy, nginx proxy_protocol). They ' +
+      'have to announce them on every connection, on all ports. Without it, all their clients seem to come from the proxy.',
+    ['loopback'],
+  ),
+  users: about(
+    place('file').optional(),
+    'The file of users, which `wmcast users` keeps. It is read again when it changes.',
+    '/etc/wmcast/users.yaml',
+  ),
+  realm: about(
+    z
+      .string()
+      .regex(/^[\x20-\x7e]+$/, 'must be ASCII')
+      .max(255)
+      .default(REALM),
+    'Shown to people who are asked for a password. Digest secrets in the file of users are valid for one realm only.',
+  ),
+  authentication: about(
+    z
+      .array(z.enum(['negotiate', 'ntlm', 'digest', 'basic']))
+      .min(1, 'must name a scheme')
+      .refine((schemes) => new Set(schemes).size === schemes.length, 'must name each scheme once')
+      .default(SCHEMES),
+    "How clients may log in, in order of preference. A client's X-Accept-Authentication takes precedence.",
+  ),
+  basicWithoutTls: about(
+    z.boolean().default(false),
+    'True to allow Basic without TLS from other hosts, where everyone on the network can read the password.',
+  ),
+  access: about(
+    z
+      .strictObject({
+        push: about(ruleSchema.default(PUSH_DEFAULT), 'Who may push.'),
+        play: about(ruleSchema.default({}), 'Who may play.'),
+        admin: about(ruleSchema.default(ADMIN_DEFAULT), 'Who may use the administration.'),
+      })
+      .default({ push: PUSH_DEFAULT, play: {}, admin: ADMIN_DEFAULT }),
+    'Who may do what, for points without a rule of their own.',
+  ),
+  push: about(
+    z
+      .strictObject({
+        newPoints: about(
+          z.enum(['any', 'loopback', 'template', 'none']).default('any'),
+          'Which pushes may create points: any; loopback: any from this host, from elsewhere as template; template: those with a Template-URL ' +
+            'that names an existing point; none.',
+        ),
+        authenticateStart: about(
+          z.boolean().optional(),
+          'True to ask encoders to log in with every PushStart request, not only with PushSetup. NTLM cannot do that.',
+          false,
+        ),
+        idleTimeout: about(
+          z.number().min(10).max(4_294_967).optional(),
+          'Seconds without a packet after which an encoder is given up.',
+          60,
+        ),
+      })
+      .default({ newPoints: 'any' }),
+    'Pushes from encoders.',
+  ),
+  msbd: about(
+    z
+      .strictObject({
+        port: about(
+          z.union([port, z.enum(['auto', 'none'])], 'must be a port from 0 to 65535, auto or none').optional(),
+          'The port; auto is 7007 if that is free, 0 picks a free port, none opens none. Default: auto with the command line.',
+          7007,
+        ),
+        netShow: about(
+          pathSchema.optional(),
+          'The point for clients that ask for the channel NetShow, as many do whatever they want. Default: the live point, if only one is live.',
+          '/live',
+        ),
+        multicast: about(
+          multicastSchema.pick({ group: true, port: true, ttl: true, interface: true, fec: true }).optional(),
+          'Where clients that ask for multicast get their packets: the first point at this group, each further one at the next address.',
+        ),
+      })
+      .default({}),
+    'MSBD, for distribution servers (msbd://). MSBD has no logins, so points that need one are only given to trusted addresses.',
+  ),
+  mms: about(
+    z
+      .strictObject({
+        port: about(portOrNone.default('none'), 'The port, usually 1755; 0 picks a free one, none opens none.'),
+      })
+      .default({ port: 'none' }),
+    'MMS (mms://, mmst://, mmsu://) over TCP and UDP, for old players and set-top boxes. It has no TLS, so media and logins cross the network ' +
+      'readably.',
+  ),
+  rtsp: about(
+    z
+      .strictObject({
+        port: about(portOrNone.default('none'), 'The port, usually 554; 0 picks a free one, none opens none.'),
+        rtpPort: about(
+          port.max(65_534).optional(),
+          'The first of the two UDP ports that media is sent from; default: 5004 and 5005 if they are free.',
+          5004,
+        ),
+      })
+      .default({ port: 'none' }),
+    'RTSP with the extensions of Windows Media (rtsp://). Media goes over the same connection, or by UDP. It has no TLS.',
+  ),
+  points: about(
+    z.array(pointSchema).superRefine(refuseDuplicates).default([]),
+    'Publishing points that always exist. A push that names one as its template copies everything but its path and its sources.',
+  ),
+  content: about(
+    z
+      .strictObject({
+        folder: about(place('folder'), 'The folder.', '/srv/media'),
+        wrapper: about(
+          z.string().min(1).optional(),
+          'A .wsx playlist in the folder that is played around everything that is requested.',
+          'wrapper.wsx',
+        ),
+      })
+      .optional(),
+    'On-demand files, playlists (.wsx) and folders of files, served below /.',
+  ),
+  logs: about(
+    z
+      .strictObject({
+        folder: about(place('output'), 'The folder for the log files, one or more a day.', '/var/log/wmcast'),
+        maxSize: about(z.number().min(1).max(100_000).default(100), 'The maximum size of a file, in MB.'),
+        proxies: about(
+          addressesSchema.default([]),
+          'Addresses of proxies that are believed when they say for which client a log is.',
+        ),
+        submissions: about(
+          z.boolean().default(true),
+          'True to accept logs of clients of multicasts at /wmsiislog.dll.',
+        ),
+      })
+      .optional(),
+    'Log files of sessions, in the format of Windows Media Services; docs/logs.md describes them, and wmcast logs reads them.',
+  ),
+  privateSources: about(
+    addressesSchema.default([]),
+    'Private, link-local and loopback addresses that announcements and redirects of other hosts may lead this server to. URLs in this file are ' +
+      'always allowed.',
+    ['10.0.0.0/8'],
+  ),
+  redirects: about(
+    z
+      .array(
+        z.strictObject({
+          path: about(pathSchema, 'The old path.', '/old.wmv'),
+          to: about(z.url(), 'The new URL.', 'http://other.example/old.wmv'),
+          proxy: about(z.boolean().default(false), 'True if `to` is a proxy to ask for the old URL.'),
+        }),
+      )
+      .default([]),
+    'Content that has moved to another server.',
+  ),
+  limits: about(
+    z
+      .strictObject({
+        players: about(z.number().int().min(1).optional(), 'Players of all points and files together.', 5000),
+        connections: about(z.number().int().min(1).default(20_000), 'Connections of all kinds.'),
+        connectionsPerAddress: about(
+          z.number().int().min(1).optional(),
+          'Connections from one address; default: half of all. 127.0.0.1 is exempt, and some connections are reserved for it.',
+          10_000,
+        ),
+        points: about(
+          z.number().int().min(1).default(1_000),
+          'Points. Those without an encoder and players make room for new ones.',
+        ),
+      })
+      .default({ connections: 20_000, points: 1_000 }),
+    'Limits of the whole server.',
+  ),
+  live: about(
+    z
+      .strictObject({
+        burst: about(
+          seconds.default(3),
+          'Seconds of media that a new player gets at once; never less than the preroll.',
+        ),
+        batchInterval: about(
+          z.number().min(0).max(1).optional(),
+          'Seconds between two deliveries to a player; default: by what the player has in hand.',
+          0.1,
+        ),
+      })
+      .default({ burst: 3 }),
+    'How live streams are sent.',
+  ),
 });
 
 /** @public */
 export type ServerConfig = z.output<typeof configSchema>;
+
+/** Two points of one path would be one, with the settings of the last. */
+function refuseDuplicates(points: readonly { readonly path: string }[], context: z.RefinementCtx): void {
+  const first = new Map<string, number>();
+  for (const [index, { path }] of points.entries()) {
+    const name = path.length > 1 ? path.replace(/\/$/, '') : path;
+    const earlier = first.get(name);
+    if (earlier === undefined) first.set(name, index);
+    else
+      context.addIssue({
+        code: 'custom',
+        path: [index, 'path'],
+        message: `${path} is already the path of points[${earlier}]`,
+      });
+  }
+}
 
 /** Returns the configuration of a server without a configuration file. @public */
 export function defaultConfig(): ServerConfig {
   return configSchema.parse({});
 }
 
+/** A mistake that only shows when settings are compared. */
+export interface ConfigProblem {
+  readonly path: readonly PropertyKey[];
+  /** Continues a sentence that begins with the field. */
+  readonly message: string;
+}
+
 /**
- * Reads a YAML configuration.
- *
- * @throws WmError WM_CONFIG with the file, the line and the problem
- * @public
+ * Finds settings that contradict each other: rules that nobody can fulfil without a file of users, because they name
+ * users or groups or require a login from everybody; and sources relative to a content folder that is not configured.
  */
-export async function readConfig(file: string): Promise<ServerConfig> {
-  let text: string;
-  try {
-    text = await readFile(file, 'utf8');
-  } catch (error) {
-    const sentence = `The configuration ${file} cannot be read: ${systemErrorReason(error)}.`;
-    throw new WmError('WM_CONFIG', sentence, { cause: error });
+export function contradictionsIn({ users, access, content, points, httpPort, tls }: ServerConfig): ConfigProblem[] {
+  const problems: ConfigProblem[] = [];
+  if (httpPort === 'none' && !tls) {
+    problems.push({ path: ['httpPort'], message: 'may not be none without TLS: the server needs one of the two' });
   }
-  return parseConfig(text, file);
-}
-
-/** Parses a configuration like {@link readConfig}; `file` is its name in messages. @public */
-export function parseConfig(text: string, file: string): ServerConfig {
-  return parseYamlFile(text, file, configSchema).data;
-}
-
-/**
- * Rejects rules that nobody can fulfil without a user file: those that name users or groups, and those that require a
- * login from everybody and trust no address.
- *
- * @throws WmError WM_CONFIG with the place of the rule
- */
-export function checkRules({ users, access, points }: ServerConfig): void {
-  if (users !== undefined) return;
   const rules = [
-    ['access', access] as const,
-    ...points.map((point) => [`${point.path}: access`, point.access ?? {}] as const),
-  ].flatMap(([place, of]) => Object.entries(of).map(([name, rule]) => [`${place}.${name}`, rule] as const));
-  const [bad] = rules.find(([, rule]) => rule !== undefined && asksInVain(rule)) ?? [];
-  if (bad === undefined) return;
-  throw new WmError('WM_CONFIG', `${bad} requires users, but there is no user file: name one (users:, or --users).`);
-}
-
-/**
- * Rejects sources relative to a content folder that is not configured.
- *
- * @throws WmError WM_CONFIG with the point and the source
- */
-export function checkSources({ content, points }: ServerConfig): void {
-  if (content) return;
-  for (const { path, source = [] } of points) {
-    for (const written of [source].flat()) {
-      const spec = sourceSpec(written);
-      if (!('programme' in spec) || isAbsolute(spec.programme)) continue;
-      throw new WmError(
-        'WM_CONFIG',
-        `${path}: source: ${spec.programme} is relative to the content folder: name that (content:, or --content).`,
-      );
+    [['access'], access] as const,
+    ...points.map((point, index) => [['points', index, 'access'], point.access ?? {}] as const),
+  ];
+  for (const [path, of] of rules) {
+    for (const [name, rule] of Object.entries(of)) {
+      if (users !== undefined || rule === undefined || !asksInVain(rule)) continue;
+      const message = 'requires users, but there is no file of users: name one (users:, or --users)';
+      problems.push({ path: [...path, name], message });
     }
   }
+  for (const [index, { source = [] }] of points.entries()) {
+    const list = Array.isArray(source);
+    for (const [place, written] of [source].flat().entries()) {
+      const spec = sourceSpec(written);
+      if (content || !('programme' in spec) || isAbsolute(spec.programme)) continue;
+      const message = `${spec.programme} is relative to the content folder: name that (content:, or --content)`;
+      problems.push({ path: ['points', index, 'source', ...(list ? [place] : [])], message });
+    }
+  }
+  return problems;
+}
+
+/** Rejects what {@link contradictionsIn} finds. @throws WmError WM_CONFIG with all of it */
+export function checkConfig(config: ServerConfig): void {
+  const problems = contradictionsIn(config);
+  if (problems.length === 0) return;
+  throw new WmError('WM_CONFIG', problems.map(({ path, message }) => `${nameOf(config, path)} ${message}.`).join('\n'));
+}
+
+/** Names a field for people who see no file: a point by its path. */
+function nameOf({ points }: ServerConfig, [first, index, ...rest]: readonly PropertyKey[]): string {
+  if (first === 'points')
+    return `${points[Number(index)]?.path}: ${rest.filter((key) => typeof key !== 'number').join('.')}`;
+  return [first, index, ...rest].filter((key) => key !== undefined).join('.');
 }
 
 function asksInVain({ users = [], groups = [], trusted = [] }: AccessRule): boolean {

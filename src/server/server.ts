@@ -30,7 +30,8 @@ import { openAccess } from './access/credentials.js';
 import { readTls, TlsWatch } from './access/tls-files.js';
 import { AdminApi } from './admin/api.js';
 import { addCounters, newCounters } from './admin/totals.js';
-import { checkRules, checkSources, type ServerConfig } from './config.js';
+import { checkConfig, type ServerConfig } from './config.js';
+import { unusablePlaces } from './config-file.js';
 import { ContentRoot, type ContentRootOptions } from './content/content.js';
 import { pathOf } from './content/paths.js';
 import { Programs } from './content/programs.js';
@@ -281,8 +282,12 @@ export class MediaServer {
     if (config.httpPort === 'none' && !config.tls) {
       throw new WmError('WM_CONFIG', 'Without an HTTP port the server needs TLS.');
     }
-    checkRules(config);
-    checkSources(config);
+    checkConfig(config);
+    for (const { path, message } of await unusablePlaces(config)) {
+      // Broadcasting matters more than an archive or a filler, so this only warns. Other files have to be there.
+      if (path[0] === 'points')
+        events.warning?.(`${config.points[Number(path[1])]?.path}: ${String(path[2])}: ${message}.`);
+    }
     if (config.logs) await checkLogFolder(config.logs.folder);
     const onWarning = (message: string) => events.warning?.(message);
     const server = new MediaServer(config, events, {

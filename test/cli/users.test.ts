@@ -114,7 +114,7 @@ describe('wmcast users', () => {
     writeFileSync(path, 'users:\n  alice:\n    nt: 1\n', { mode: 0o600 });
     const ran = await failing('add', 'bob');
     expect(ran.exitCode).toBe(78);
-    expect(ran.log).toContain(`${path}:3: users.alice.nt: `);
+    expect(ran.log).toContain(`${path}:3:5: users.alice.nt: `);
   });
 });
 

@@ -18,7 +18,7 @@ describe('the commands, started as by a shell', () => {
     expect(exitCode).toBe(0);
   });
 
-  it.each(['serve', 'push', 'pull-serve', 'pull', 'relay', 'probe', 'announce', 'users', 'doctor'])(
+  it.each(['serve', 'push', 'pull-serve', 'pull', 'relay', 'probe', 'announce', 'users', 'init', 'config', 'doctor'])(
     'wmcast lists %s, and has help for it',
     async (command) => {
       const [list, help, same] = await Promise.all([

@@ -111,10 +111,11 @@ async function runLine(line: string): Promise<void> {
     return;
   }
   const command = name === 'wmcast' ? words[0] : name;
-  if (words.includes('--help') || command === 'probe' || command === 'doctor') return runToEnd(name, words);
-  if (command === 'announce' || command === 'users') {
-    return runToEnd(name, command === 'users' ? words : [...words, '--force']);
+  if (words.includes('--help') || ['probe', 'doctor', 'config'].includes(command ?? '')) {
+    return runToEnd(name, words);
   }
+  if (command === 'users') return runToEnd(name, words);
+  if (command === 'announce' || command === 'init') return runToEnd(name, [...words, '--force']);
   if (command === 'serve' || command === 'wmpull-serve') {
     const port = words.includes('--http-port') ? [] : ['--http-port', '0'];
     return runUntilReady(name, [...words, ...port, '--msbd-port', '0']);

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { parse } from 'yaml';
 import { readMetafile } from '../../src/announce/asx-read.js';
-import { parseConfig } from '../../src/server/config.js';
+import { parseConfig } from '../../src/server/config-file.js';
 import { testTls } from '../support/tls.js';
 import { stopAll } from './support/child.js';
 import { Server } from './support/commands.js';

@@ -1,6 +1,6 @@
 import { createSocket } from 'node:dgram';
 import { parseNsc } from '../../src/announce/nsc.js';
-import { parseConfig } from '../../src/server/config.js';
+import { parseConfig } from '../../src/server/config-file.js';
 import { connectRequest, shape, untilShape, wireMessages } from '../msbd/support.js';
 import { testHeader } from '../support/stream.js';
 import { until } from '../support/until.js';

@@ -3,7 +3,7 @@ import { createServer } from 'node:net';
 import type { AsfSource } from '../../src/media/events.js';
 import { MsbdClient } from '../../src/msbd/client/client.js';
 import { MSBD_PORT } from '../../src/msbd/server/options.js';
-import { parseConfig } from '../../src/server/config.js';
+import { parseConfig } from '../../src/server/config-file.js';
 import { EncoderServer, type EncoderServerOptions } from '../../src/server/encoder.js';
 import { MsbdListener } from '../../src/server/listeners/msbd.js';
 import { describeSourceUrl, isSourceUrl, openSourceUrl } from '../../src/sources/table.js';

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { readMetafile } from '../../src/announce/asx-read.js';
 import { parseNsc } from '../../src/announce/nsc.js';
 import type { AsfEvent } from '../../src/media/events.js';
-import { parseConfig } from '../../src/server/config.js';
+import { parseConfig } from '../../src/server/config-file.js';
 import { openSourceUrl } from '../../src/sources/table.js';
 import { testHeader } from '../support/stream.js';
 import { until } from '../support/until.js';

@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseConfig } from '../../src/server/config.js';
+import { parseConfig } from '../../src/server/config-file.js';
 import { type TestHeaderOptions, testHeader, testPacket } from '../support/stream.js';
 import { until } from '../support/until.js';
 import { parseResponse, type RawPeer, type WirePacket, wirePackets } from '../support/wire.js';
@@ -194,7 +194,7 @@ describe('the source of a point in the configuration', () => {
     const config = (source: string) => parseConfig(`points: [{ path: /x, source: ${source} }]`, 'serve.yaml');
     await expect(ServerStation.open(config('[push, day.wsx]'))).rejects.toMatchObject({
       code: 'WM_CONFIG',
-      message: expect.stringContaining('/x: source: day.wsx is relative to the content folder'),
+      message: expect.stringContaining('/x: source day.wsx is relative to the content folder'),
     });
     const server = await ServerStation.open(config('/nowhere/day.wsx'));
     await server.close();

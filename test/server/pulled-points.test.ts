@@ -3,7 +3,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileSource } from '../../src/media/file-source.js';
-import { parseConfig } from '../../src/server/config.js';
+import { parseConfig } from '../../src/server/config-file.js';
 import { ownPathOf } from '../../src/server/points/own-addresses.js';
 import { PublishingPoints } from '../../src/server/points/points.js';
 import { PointPull } from '../../src/server/points/pull.js';

@@ -6,7 +6,7 @@ import { pullCommand } from '../../src/cli/pull.js';
 import { pushCommand } from '../../src/cli/push.js';
 import { relayCommand } from '../../src/cli/relay.js';
 import type { AsfEvent } from '../../src/media/events.js';
-import { parseConfig } from '../../src/server/config.js';
+import { parseConfig } from '../../src/server/config-file.js';
 import { openSourceUrl } from '../../src/sources/table.js';
 import { newFolder, readBack, removeFolders, runCommand } from '../cli/run.js';
 import { ServerStation } from '../server/station.js';

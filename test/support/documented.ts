@@ -52,7 +52,12 @@ export function wordsOf(line: string): string[] {
   return [...line.matchAll(/(?:"[^"]*"|'[^']*'|[^\s"'])+/g)].map(([word]) => word.replace(/["']/g, ''));
 }
 
-/** Divides a line into the commands that `|` and `&&` join, without the variables set before them. */
+/** Divides a line into the commands that `|` and `&&` join, without variables set before them and redirections. */
 export function simpleCommands(line: string): string[] {
-  return line.split(/\s(?:\||&&)\s/).map((part) => part.trim().replace(/^(?:[A-Z_]+=\S+\s+)+/, ''));
+  return line.split(/\s(?:\||&&)\s/).map((part) =>
+    part
+      .trim()
+      .replace(/^(?:[A-Z_]+=\S+\s+)+/, '')
+      .replace(/\s[<>]\s\S+$/, ''),
+  );
 }
