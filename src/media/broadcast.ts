@@ -354,6 +354,7 @@ export class Broadcast implements AsfSink {
       time: media ? this.#clock.of(placed) : this.#clock.now,
       cleanStart,
       keyStreams,
+      video: videoPlace(placed, this.#videoStreams),
     };
     if (cleanStart) this.#cleanAt = now;
     this.#cleanAt ??= now;
@@ -418,6 +419,13 @@ function keyStreamsOf({ payloads }: DataPacket, videoStreams: ReadonlySet<number
     found.push(payload.stream);
   }
   return found ?? NONE;
+}
+
+function videoPlace({ payloads }: DataPacket, videoStreams: ReadonlySet<number>): BroadcastPacket['video'] {
+  if (payloads.length === 0) return undefined;
+  const first = payloads.find(({ stream }) => videoStreams.has(stream));
+  if (first === undefined) return payloads[0]!.offset === 0 ? 'none, whole' : 'none, rest';
+  return first.key && first.offset === 0 ? 'key first' : undefined;
 }
 
 /** Encoders also restart without announcing it. */

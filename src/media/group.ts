@@ -372,6 +372,12 @@ export class Group {
           this.startAt(player, this.lane.startFor(player.lead + waited, to, false), moment);
           return undefined;
         }
+      } else if (player.sent === 0) {
+        const sound = this.lane.withSound(start);
+        if (sound < start) {
+          this.startAt(player, sound, moment);
+          return undefined;
+        }
       }
     }
     if (player.waiting || player.rewired) player.begin(this.lane.entry(start)!, start, player.waiting);

@@ -10,6 +10,9 @@ import {
   writeRun,
 } from './wire.js';
 
+/** How much sound before a key frame a player gets, in ms. */
+const LONGEST_SOUND = 1000;
+
 /** A choice of streams, and the kept packets of these streams. @public */
 export class Lane {
   readonly choice: LaneChoice;
@@ -42,7 +45,7 @@ export class Lane {
   }
 
   append(packet: BroadcastPacket, now: number): void {
-    const { location, wire, time } = packet;
+    const { location, wire, time, video } = packet;
     const bytes = this.choice.select(packet, this.#header);
     if (!bytes) return;
     const ownStart =
@@ -50,7 +53,7 @@ export class Lane {
     const cleanStart = this.choice.startsAt?.(packet) ?? packet.cleanStart;
     if (cleanStart) this.cleanAt = now;
     const start = ownStart && ownStart !== bytes ? { location, bytes: ownStart } : undefined;
-    this.#entries.push({ location, bytes, start, cleanStart, time });
+    this.#entries.push({ location, bytes, start, cleanStart, time, video });
   }
 
   /**
@@ -129,7 +132,25 @@ export class Lane {
       oldest = index;
       if (newest - time >= lead) break;
     }
-    return oldest;
+    return clean && oldest !== -1 ? this.withSound(oldest) : oldest;
+  }
+
+  /**
+   * Returns where a player starts that is to have the sound sent directly before a key frame, in packets of its own.
+   *
+   * @param index the packet in which the key frame begins
+   */
+  withSound(index: number): number {
+    const { time, video } = this.entry(index)!;
+    // Otherwise the packet must be cut, so it has to be the first one.
+    if (video !== 'key first') return index;
+    let first = index;
+    for (let before = index - 1; before >= this.#first; before--) {
+      const entry = this.entry(before)!;
+      if (!isSound(entry) || time - entry.time > LONGEST_SOUND) break;
+      if (entry.video === 'none, whole') first = before;
+    }
+    return first;
   }
 
   /** Returns the ms of media at once for a player that wants `lead`, if everything were delivered. */
@@ -146,4 +167,8 @@ export class Lane {
     }
     return numbering;
   }
+}
+
+function isSound({ video }: LaneEntry): boolean {
+  return video === 'none, whole' || video === 'none, rest';
 }

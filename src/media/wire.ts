@@ -15,6 +15,11 @@ export interface BroadcastPacket {
   readonly cleanStart: boolean;
   /** The video streams that have a key frame beginning in it. */
   readonly keyStreams: readonly number[];
+  /**
+   * Where its video is: it begins with a key frame, or the packet has other streams only, and begins with a whole object
+   * or with the rest of one. Undefined for any other packet.
+   */
+  readonly video?: 'key first' | 'none, whole' | 'none, rest' | undefined;
 }
 
 /** An ASF data packet for players, without its padding. @public */
@@ -146,6 +151,8 @@ export interface LaneEntry extends WirePacket {
   readonly start: WirePacket | undefined;
   readonly cleanStart: boolean;
   readonly time: number;
+  /** As in the broadcast's packet. */
+  readonly video?: BroadcastPacket['video'];
 }
 
 /** A unit that a player was sent. @public */

@@ -204,6 +204,7 @@ export class PullSource<F extends SourceFacts = SourceFacts> implements AsfSourc
       } catch (error) {
         failure = { error };
       }
+      yield* this.#late();
       if (this.#hasWorked) yield END;
       if (failure) throw failure.error;
       await this.#link?.finish?.();
@@ -320,12 +321,13 @@ export class PullSource<F extends SourceFacts = SourceFacts> implements AsfSourc
       this.#startTime = 0;
       this.#startPacket = undefined;
     }
+    const late = this.#late();
     if (isFirst && this.#isLive) this.#start = new LiveStart(header, this.#chosen);
-    return this.#continuity.take(headerWithStreams(header, this.#chosen), announced, this.#isLive);
+    return [...late, ...this.#continuity.take(headerWithStreams(header, this.#chosen), announced, this.#isLive)];
   }
 
-  /** Puts a packet in its place; undefined if it is unwanted or was received before. */
-  #placed(location: number | undefined, packet: DataPacket): AsfEvent | undefined {
+  /** Puts a packet in its place; returns what is passed on: nothing if it is unwanted or was received before. */
+  #placed(location: number | undefined, packet: DataPacket): AsfEvent | readonly AsfEvent[] | undefined {
     this.#works();
     this.#received.packet(packet.bytes.length, packet.sendTime, performance.now());
     // The packets protected by parity are repaired by now; a recording has no use for parity.
@@ -334,9 +336,18 @@ export class PullSource<F extends SourceFacts = SourceFacts> implements AsfSourc
       return undefined;
     }
     const chosen = packetWithStreams(packet, this.#chosen);
-    const wanted = chosen && this.#start ? this.#start.packet(chosen) : chosen;
-    if (!wanted) return undefined;
-    const placed = this.#continuity.packet(location, wanted, (this.#options.rate ?? 1) < 0);
+    if (!chosen || !this.#start?.waiting) return chosen && this.#passedOn(location, chosen);
+    return this.#start.packets(chosen).flatMap((each) => this.#passedOn(location, each) ?? []);
+  }
+
+  /** Returns what waited for a key frame that did not come. */
+  #late(): readonly AsfEvent[] {
+    if (!this.#start?.waiting) return [];
+    return this.#start.end().flatMap((packet) => this.#passedOn(undefined, packet) ?? []);
+  }
+
+  #passedOn(location: number | undefined, packet: DataPacket): AsfEvent | undefined {
+    const placed = this.#continuity.packet(location, packet, (this.#options.rate ?? 1) < 0);
     if (!placed) return undefined;
     this.#retries.progressed();
     this.#firstSendTime ??= packet.sendTime;

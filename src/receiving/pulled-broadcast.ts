@@ -345,13 +345,13 @@ export class PulledBroadcast {
       if (!this.#active) return this.#use(feed);
       feed.start = new LiveStart(event.header, new Set(event.header.streams.map(({ number }) => number)));
     } else if (event.type === 'packet' && feed.header) {
-      const packet = feed.start ? feed.start.packet(event.packet) : event.packet;
-      if (packet) return this.#use(feed, packet);
+      const packets = feed.start?.packets(event.packet) ?? [event.packet];
+      if (packets.length > 0) return this.#use(feed, packets);
     }
   }
 
   /** Makes a source feed the broadcast from now on, in place of the previous one. */
-  #use(feed: Feed, packet?: DataPacket): void | Promise<void> {
+  #use(feed: Feed, packets: readonly DataPacket[] = []): void | Promise<void> {
     this.#sink ??= this.#options.begin();
     const sink = this.#sink;
     const before = this.#active;
@@ -364,7 +364,7 @@ export class PulledBroadcast {
     this.#reportFeed(feed, before);
     this.#settle();
     const waits = [sink.write({ type: 'header', header: feed.header! })];
-    if (packet) waits.push(sink.write({ type: 'packet', packet }));
+    for (const packet of packets) waits.push(sink.write({ type: 'packet', packet }));
     feed.header = undefined;
     if (waits.some((wait) => wait)) return Promise.all(waits).then(() => {});
   }

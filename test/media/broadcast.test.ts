@@ -3,7 +3,7 @@ import { type DataPacket, parsePacket } from '../../src/asf/packet.js';
 import { buildPacket, packetFields } from '../../src/asf/packet-build.js';
 import { EVERY_STREAM } from '../../src/media/wire.js';
 import { FakePlayer, textWire } from '../support/players.js';
-import { AUDIO, testHeader, testPacket } from '../support/stream.js';
+import { AUDIO, testHeader, testPacket, VIDEO } from '../support/stream.js';
 import { Feed } from './feed.js';
 
 beforeEach(() => {
@@ -48,6 +48,45 @@ describe('starting a player', () => {
     const late = feed.join(new FakePlayer(), sizes);
     expect(early.written.join('')).toBe('1\n2\n');
     expect(late.written.join('')).toBe('1\n2\n');
+  });
+
+  it('starts with the sound sent in packets of its own directly before the key frame', () => {
+    const payload = (stream: number, offset: number, number: number, key = true) => ({
+      ...{ stream, key, offset, mediaObjectNumber: number, replicated: Buffer.alloc(8), data: Buffer.alloc(20) },
+    });
+    const send = (feed: Feed, sendTime: number, ...payloads: ReturnType<typeof payload>[]) => {
+      const fields = { sendTime, duration: 0, packetSize: 400, multiple: true, payloads };
+      feed.broadcast.write({ type: 'packet', packet: parsePacket(buildPacket(fields)) });
+      feed.deliver();
+    };
+    const sound = (feed: Feed, time: number, offset = 0) => send(feed, time, payload(AUDIO, offset, 1));
+    const key = payload(VIDEO, 0, 9);
+    // Packets 0 to 4; the key frame comes last, after the rest of a sound.
+    const record = (feed: Feed) => {
+      sound(feed, 0);
+      send(feed, 100, payload(VIDEO, 40, 8, false));
+      sound(feed, 200, 40);
+      sound(feed, 250);
+      send(feed, 300, payload(AUDIO, 40, 1), key);
+    };
+    const early = new Feed();
+    const waiting = early.join();
+    record(early);
+    expect([waiting, early.join()].map(({ packets }) => packets[0])).toEqual([
+      [3, 0],
+      [3, 0],
+    ]);
+    // Sound that is too old, or followed by other video, is left out.
+    const others = new Feed();
+    sound(others, 0);
+    sound(others, 2000);
+    send(others, 3500, payload(VIDEO, 40, 8, false), key);
+    expect(others.join().packets[0]).toEqual([2, 0]);
+    const old = new Feed();
+    sound(old, 0);
+    sound(old, 1500);
+    send(old, 2000, key);
+    expect(old.join().packets[0]).toEqual([1, 0]);
   });
 
   it('starts at the oldest key frame while there is no whole burst yet', () => {

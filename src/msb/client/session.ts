@@ -300,12 +300,16 @@ export class MsbSession {
       this.#lastAt = now;
     }
     const packet = this.#packetOf(payload);
-    const wanted = packet && (entry.start ? entry.start.packet(packet) : packet);
-    if (!wanted) return;
-    if (entry.rendered === 0) entry.firstSendTime = wanted.sendTime;
-    entry.rendered++;
-    entry.lastSendTime = wanted.sendTime;
-    actions.push({ type: 'event', event: { type: 'packet', packet: wanted } });
+    if (packet) this.#render(entry, entry.start?.packets(packet) ?? [packet], actions);
+  }
+
+  #render(entry: Entry, packets: readonly DataPacket[], actions: SessionAction[]): void {
+    for (const packet of packets) {
+      if (entry.rendered === 0) entry.firstSendTime = packet.sendTime;
+      entry.rendered++;
+      entry.lastSendTime = packet.sendTime;
+      actions.push({ type: 'event', event: { type: 'packet', packet } });
+    }
   }
 
   #countMissing(entry: Entry, packets: number): void {
