@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import { liveHeader } from '../../src/asf/edit.js';
 import { WmError } from '../../src/errors.js';
 import type { AsfEvent } from '../../src/media/events.js';
 import type { Clock } from '../../src/media/pacing.js';
@@ -167,6 +168,30 @@ describe('content on demand whose connection breaks', () => {
     const { shape, packets: got } = await receive({ url: server.url(), ...RETRY, clock: noWait() });
     expect(shape).toBe('H 20 E0');
     expect(Buffer.concat(got).equals(WHOLE)).toBe(true);
+  });
+
+  it.each([
+    ['says how long it is', 'HTTP/1.1 200 OK', (size: number) => [`Content-Length: ${size}`], 1],
+    ['only ends, twice in the same place', 'HTTP/1.0 200 OK', () => [], 2],
+  ])('is taken as it is if it is plain ASF of a file that is cut, and %s', async (_, line, fields, requests) => {
+    const bytes = Buffer.concat([HEADER.bytes, WHOLE]).subarray(0, -1000);
+    await serve((_request, reply) => reply.send(head(line, ...fields(bytes.length)), bytes).end());
+    const notes: string[] = [];
+    const options = { url: server.url(), ...RETRY, clock: noWait(), onNote: (text: string) => notes.push(text) };
+    const { shape, error } = await receive(options);
+    expect([shape, error]).toEqual(['H 17 E0', undefined]);
+    expect(server.requests).toHaveLength(requests);
+    expect(notes).toEqual(['The file on the server is cut: it ends after 17 packets.']);
+  });
+
+  it('goes on in its times if it is plain ASF of joined recordings', async () => {
+    const live = liveHeader(HEADER).bytes;
+    await serve((_, reply) => reply.send(head('HTTP/1.0 200 OK'), live, WHOLE, live, WHOLE).end());
+    const { shape, events } = await receive({ url: server.url(), ...RETRY, clock: noWait() });
+    expect(shape).toBe('H 40 E0');
+    const times = events.flatMap((event) => (event.type === 'packet' ? [event.packet.sendTime] : []));
+    expect(times).toEqual([...times].sort((a, b) => a - b));
+    expect(times.at(-1)).toBeGreaterThan(times[19]!);
   });
 });
 

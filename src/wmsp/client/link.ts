@@ -12,7 +12,7 @@ import { type ConnectionReuse, type HttpClient, StaleConnection, type StreamedRe
 import type { TlsTrust } from '../../http/connection.js';
 import { decodeContent } from '../../http/content-coding.js';
 import { loginHint, refusedCredentials } from '../../http/credentials.js';
-import { keepsAlive, type ResponseHead } from '../../http/message.js';
+import { keepsAlive, type ResponseHead, responseBodyFraming } from '../../http/message.js';
 import type { ResponseBody } from '../../http/response-body.js';
 import { statusError } from '../../http/status-error.js';
 import { asksProxy, connectRoute, type Route } from '../../http/tunnel.js';
@@ -239,7 +239,7 @@ export class ClientLink {
     const start = await this.#atLeast(first, body, GUID_SIZE);
     if (this.#options.tolerant && start.subarray(0, GUID_SIZE).equals(ASF_START)) {
       this.session.connectionLost();
-      return { kind: 'asf', plain: await PlainAsf.open(start, body, this.#options.timeouts.data) };
+      return { kind: 'asf', plain: await PlainAsf.open(start, body, this.#options.timeouts.data, isDelimited(head)) };
     }
     await this.#readRedirection(start, head, body);
     throw incompatibleError(head, this.session.peer.url.href);
@@ -669,6 +669,11 @@ class PacketBatches {
 function isLast(events: readonly LinkEvent[]): boolean {
   const [event] = events;
   return event?.type === 'end' && event.reason !== 1;
+}
+
+/** True if the head says where the body ends. */
+function isDelimited(head: ResponseHead): boolean {
+  return responseBodyFraming(head, 'GET').kind !== 'close';
 }
 
 function isChallenge({ status }: ResponseHead): boolean {

@@ -1,8 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { parseHeader } from '../../asf/header.js';
+import { sameLayout } from '../../asf/edit.js';
+import { type AsfHeader, parseHeader } from '../../asf/header.js';
+import { WmError } from '../../errors.js';
 import { hexResult, isErrorResult } from '../../hresult.js';
 import { ConnectionReuse } from '../../http/client.js';
 import { CookieJar } from '../../http/cookie-jar.js';
+import { Timeline } from '../../media/timeline.js';
 import {
   type LinkContext,
   type LinkEvent,
@@ -38,6 +41,8 @@ export class WmspPeer {
   readonly guid = `{${randomUUID().toUpperCase()}}`;
   readonly cookies: CookieJar;
   readonly reuse = new ConnectionReuse();
+  /** After how many packets plain ASF ended too early the last time. */
+  endedAfter: number | undefined;
 
   /** @throws WmError WM_USAGE for an unusable URL, proxy or User-Agent */
   constructor(options: WmspClientOptions, playerId: string) {
@@ -57,6 +62,7 @@ export class WmspPullLink implements PullLink<WmspFacts> {
   readonly #context: LinkContext;
   readonly #report: StreamReport;
   readonly #link: ClientLink;
+  readonly #onNote: (text: string) => void;
   #plain: PlainAsf | undefined;
   #description: WmspDescription | undefined;
 
@@ -64,6 +70,7 @@ export class WmspPullLink implements PullLink<WmspFacts> {
     const { identity, playerId, options } = peer;
     this.#peer = peer;
     this.#context = context;
+    this.#onNote = onNote;
     this.#report = new StreamReport(
       { userAgent: identity.text, playerId, requestedUrl: options.url },
       context.received,
@@ -152,13 +159,37 @@ export class WmspPullLink implements PullLink<WmspFacts> {
 
   async *#playPlain(plain: PlainAsf): AsyncGenerator<readonly LinkEvent[], 'ended', undefined> {
     let location = 0;
-    let headers = 0;
+    let last: AsfHeader | undefined;
+    let timeline = new Timeline();
     for await (const item of plain.items()) {
-      if (item.type === 'header') yield [{ type: 'header', header: item.header, announced: headers++ > 0 }];
-      else if (item.type === 'packet') yield [{ type: 'parsed', packet: item.packet, location: location++ }];
+      if (item.type === 'packet') {
+        yield [{ type: 'parsed', packet: timeline.packet(item.packet), location: location++ }];
+      } else if (item.type === 'header') {
+        const { header } = item;
+        if (last && sameLayout(last, header)) timeline.restart();
+        else {
+          yield [{ type: 'header', header, announced: last !== undefined }];
+          timeline = new Timeline();
+        }
+        last = header;
+      }
     }
+    if (plain.truncated) this.#endsEarly(plain, location);
     yield [{ type: 'damaged', packets: plain.damagedPackets }];
     return 'ended';
+  }
+
+  /**
+   * The body ended before the last packet. The file itself is cut if the response says where it ends, or if it ends in
+   * the same place again.
+   *
+   * @throws WmError WM_SERVER_GONE if the connection may have been cut
+   */
+  #endsEarly(plain: PlainAsf, packets: number): void {
+    const isCut = plain.delimited || this.#peer.endedAfter === packets;
+    this.#peer.endedAfter = packets;
+    if (!isCut) throw new WmError('WM_SERVER_GONE', 'The server sent only a part of the file.');
+    this.#onNote(`The file on the server is cut: it ends after ${packets} packets.`);
   }
 
   #parameters(wish: Wish): PlayParameters {
