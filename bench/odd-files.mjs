@@ -59,24 +59,33 @@ async function packetsOf(file) {
   return { streams, error: stderr.trim().split('\n')[0] };
 }
 
-/** Compares two lists of packets: those that are missing, and how far the times are apart once the start is set off. */
+/**
+ * Compares two lists of packets: those that are missing, and how many are at other times, once the start is set off.
+ * Where the times of the file start over, as in joined recordings, players get times that go on.
+ */
 function compare(expected, got) {
   let at = 0;
+  let last = Number.NEGATIVE_INFINITY;
   const missing = [];
-  const shifts = [];
-  for (const [index, packet] of expected.entries()) {
-    const found = got.findIndex((each, place) => place >= at && each.content === packet.content);
+  const runs = [];
+  for (const [index, { time, content }] of expected.entries()) {
+    if (time < last - 1 || runs.length === 0) runs.push([]);
+    last = time;
+    const found = got.findIndex((each, place) => place >= at && each.content === content);
     if (found === -1) {
       missing.push(index);
       continue;
     }
     at = found + 1;
-    shifts.push(got[found].time - packet.time);
+    runs.at(-1).push(got[found].time - time);
   }
-  const sorted = shifts.filter(Number.isFinite).toSorted((a, b) => a - b);
-  const middle = sorted[sorted.length >> 1] ?? 0;
-  const off = shifts.filter((shift) => Math.abs(shift - middle) > TOLERANCE).length;
-  return { missing, off, shift: middle };
+  let off = 0;
+  for (const shifts of runs) {
+    const sorted = shifts.filter(Number.isFinite).toSorted((a, b) => a - b);
+    const middle = sorted[sorted.length >> 1] ?? 0;
+    off += shifts.filter((shift) => Math.abs(shift - middle) > TOLERANCE).length;
+  }
+  return { missing, off };
 }
 
 function report(expected, got) {
