@@ -15,7 +15,7 @@ import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { keepYoungSpaceSmall } from '../dist/cli/heap.js';
+import { youngSpaceLimit } from '../dist/cli/heap.js';
 import { defaultConfig, MediaServer } from '../dist/index.js';
 import { testFile } from './stream.mjs';
 
@@ -51,7 +51,7 @@ else await compare();
 
 /** wmcast as `serve --content` runs it. */
 async function serveMedia() {
-  keepYoungSpaceSmall();
+  setInterval(youngSpaceLimit(), 1_000).unref();
   const content = { folder: values.folder };
   const server = await MediaServer.start({ ...defaultConfig(), host: '127.0.0.1', httpPort: 0, content });
   process.send({ port: server.ports.http });

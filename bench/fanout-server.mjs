@@ -5,7 +5,7 @@ import net from 'node:net';
 import { parsePacket } from '../dist/asf/packet.js';
 import { AsfReader } from '../dist/asf/reader.js';
 import { rebasePacket } from '../dist/asf/rebase.js';
-import { keepYoungSpaceSmall } from '../dist/cli/heap.js';
+import { youngSpaceLimit } from '../dist/cli/heap.js';
 import { HttpServer } from '../dist/http/server.js';
 import { Broadcast } from '../dist/media/broadcast.js';
 import { MsbdServer } from '../dist/msbd/server/server.js';
@@ -14,7 +14,7 @@ import { liveProgram } from '../dist/server/content/programs.js';
 import { WmspServer } from '../dist/wmsp/server/server.js';
 import { testStream } from './stream.mjs';
 
-keepYoungSpaceSmall();
+setInterval(youngSpaceLimit(), 1_000).unref();
 const [kind, interval] = [process.argv[2], Number(process.argv[3])];
 let bytes = () => 0;
 

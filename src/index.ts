@@ -131,6 +131,7 @@ export type { MsbdContent, MsbdMulticast, MsbdPeer, MsbdServerOptions } from './
 export { MsbdServer } from './msbd/server/server.js';
 export type { ServerTimers } from './msbd/server/session.js';
 export type {
+  ProxyClient,
   RunningSession,
   SessionContent,
   SessionCounts,

@@ -6,7 +6,7 @@ import type { MsbdMulticast } from '../msbd/server/options.js';
 import { EncoderServer } from '../server/encoder.js';
 import type { MsbdPort } from '../server/listeners/msbd.js';
 import { emptyInput } from './carry.js';
-import { keepYoungSpaceSmall } from './heap.js';
+import { youngSpaceLimit } from './heap.js';
 import { addInputOptions, asSpeed, checkInput, type InputOptions, openSource, speedField } from './input-options.js';
 import { parseMsbdPort } from './msbd-port.js';
 import {
@@ -100,7 +100,7 @@ function multicastOf(options: PullServeOptions): MsbdMulticast | undefined {
 }
 
 async function serve(extra: string[], options: PullServeOptions): Promise<void> {
-  keepYoungSpaceSmall();
+  const limitYoungSpace = youngSpaceLimit();
   const reporter = new Reporter(options);
   const interruption = new Interruption();
   checkInput(options, extra);
@@ -120,7 +120,10 @@ async function serve(extra: string[], options: PullServeOptions): Promise<void> 
     users: options.users,
     tls: tlsFiles(options),
     onWarning: (message) => reporter.warn(message),
-    onPlay: (client, address) => reporter.info(`${address} pulls (${client})`),
+    onPlay: (client, address) => {
+      limitYoungSpace();
+      reporter.info(`${address} pulls (${client})`);
+    },
     onPlayed: (report) => {
       reporter.event('played', { ...report });
       reporter.info(`${report.remoteAddress} left after ${Math.round(report.milliseconds / 1000)} s`);
@@ -138,6 +141,7 @@ async function serve(extra: string[], options: PullServeOptions): Promise<void> 
   void interruption.received.then(() => server.close());
   const meter = new RateMeter();
   const timer = setInterval(() => {
+    limitYoungSpace();
     const { bytesOut, packetsIn } = server.broadcast.counters;
     const rate = meter.bitsPerSecond(bytesOut);
     const { speed } = source ?? {};

@@ -8,6 +8,9 @@ export interface ReporterOptions {
   readonly verbose?: boolean | undefined;
 }
 
+/** The shortest time between two writes of log lines, in ms. */
+const LOG_INTERVAL = 50;
+
 /**
  * Reports to people and scripts. Data and `--json` events go to standard output, everything else to standard error; the
  * status line appears on terminals only.
@@ -17,6 +20,11 @@ export class Reporter {
   readonly verbose: boolean;
   readonly #quiet: boolean;
   #spinner: Ora | undefined;
+  /** Lines of the log that are not written yet, and the timer that writes them. */
+  #waiting: string[] = [];
+  #logTimer: NodeJS.Timeout | undefined;
+  #flushesAtExit = false;
+  #loggedAt = Number.NEGATIVE_INFINITY;
 
   constructor({ json = false, quiet = false, verbose = false }: ReporterOptions = {}) {
     this.json = json;
@@ -48,9 +56,21 @@ export class Reporter {
     if (this.verbose) this.#line(text);
   }
 
-  /** Writes a line of a log, which has levels of its own; it may end with a line feed. */
+  /**
+   * Writes a line of a log, which has levels of its own; it may end with a line feed. Lines in quick succession are
+   * written together: a thousand players that come at once must not cost a thousand writes, which wait for the terminal.
+   */
   log(line: string): void {
-    this.#line(line.replace(/\n$/, ''));
+    this.#waiting.push(line.replace(/\n$/, ''));
+    if (this.#logTimer !== undefined) return;
+    const delay = Math.max(0, this.#loggedAt + LOG_INTERVAL - performance.now());
+    if (delay === 0) {
+      this.#flushLog();
+      return;
+    }
+    this.#logTimer = setTimeout(() => this.#flushLog(), delay);
+    if (!this.#flushesAtExit) process.once('exit', () => this.#flushLog());
+    this.#flushesAtExit = true;
   }
 
   warn(text: string): void {
@@ -94,7 +114,18 @@ export class Reporter {
     this.#spinner = undefined;
   }
 
+  #flushLog(): void {
+    clearTimeout(this.#logTimer);
+    this.#logTimer = undefined;
+    if (this.#waiting.length === 0) return;
+    const lines = this.#waiting.join('\n');
+    this.#waiting = [];
+    this.#loggedAt = performance.now();
+    this.#line(lines);
+  }
+
   #line(text: string): void {
+    this.#flushLog();
     const shown = this.#spinner?.text;
     this.endStatus();
     process.stderr.write(`${harmless(text)}\n`);

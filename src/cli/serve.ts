@@ -10,7 +10,7 @@ import { checkLoaded, loadConfig } from '../server/config-file.js';
 import type { ServerPorts } from '../server/listeners/listener.js';
 import type { MsbdPort } from '../server/listeners/msbd.js';
 import { MediaServer } from '../server/server.js';
-import { keepYoungSpaceSmall } from './heap.js';
+import { youngSpaceLimit } from './heap.js';
 import { parseMsbdPort } from './msbd-port.js';
 import { addCommonOptions, Interruption, portNumber } from './program.js';
 import { RateMeter, STATS_INTERVAL } from './rate.js';
@@ -73,7 +73,7 @@ export function serveCommand(): Command {
 }
 
 async function serve(options: ServeOptions): Promise<void> {
-  keepYoungSpaceSmall();
+  const limitYoungSpace = youngSpaceLimit();
   const reporter = new Reporter(options);
   const log = openLog(options, reporter);
   const interruption = new Interruption();
@@ -84,6 +84,7 @@ async function serve(options: ServeOptions): Promise<void> {
       reporter.event('point', { ...event });
     },
     play: (session) => {
+      limitYoungSpace();
       const { path, client, remoteAddress, protocol } = session;
       log.info(session, `${remoteAddress} plays ${path} by ${protocol} with ${client || 'an unnamed player'}`);
     },
@@ -114,6 +115,7 @@ async function serve(options: ServeOptions): Promise<void> {
   reporter.info(`Listening on ${placesOf(config.host, ports)}\nPush with: wmpush ${pushUrl}\nPlay with: ${playUrl}`);
   const meter = new RateMeter();
   const timer = setInterval(() => {
+    limitYoungSpace();
     const stats = server.stats();
     reporter.event('stats', { ...stats });
     const rate = withUnit(meter.bitsPerSecond(stats.bytesOut), 'bit/s');
@@ -206,5 +208,7 @@ function openLog({ logFormat, quiet, verbose }: ServeOptions, reporter: Reporter
   const colorize = process.stderr.isTTY && !process.env['NO_COLOR'];
   const translateTime = 'SYS:yyyy-mm-dd HH:MM:ss';
   const format = prettyFactory({ colorize, hideObject: !verbose, ignore: 'pid,hostname', translateTime });
-  return pino({ level }, { write: (line: string) => reporter.log(String(format(line))) });
+  // What is not shown is not written for the formatter to read.
+  const formatters = verbose ? {} : { log: () => ({}) };
+  return pino({ level, formatters }, { write: (line: string) => reporter.log(String(format(line))) });
 }

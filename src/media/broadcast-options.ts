@@ -9,7 +9,7 @@ export interface BroadcastOptions {
   readonly burst?: number;
   /** Media in ms that is kept for players that ask for a larger start, and to resend lost datagrams. */
   readonly history?: number;
-  /** Time between deliveries in ms, for all players; default up to 360 for those that have some seconds in hand. */
+  /** Time between deliveries in ms, for all players; default up to 420 for those that have some seconds in hand. */
   readonly batchInterval?: number;
   /** Bytes that may wait for a player, besides its first burst, before packets are dropped for it. */
   readonly maxBacklog?: number;

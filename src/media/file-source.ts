@@ -43,7 +43,7 @@ export interface FileSourceOptions {
 const READ_SIZE = 64 * 1024;
 
 /** Paced packets leave this many ms early, several at once, because each delivery wakes everybody on its way. */
-const EARLY = 100;
+const EARLY = 250;
 
 /**
  * An ASF file or standard input as a source: its header, its packets unchanged, an end event. Holds no more than one

@@ -32,9 +32,12 @@ const FEW_PLAYERS = 20;
  * Up to this many settled players are served together; more are spread, so that no delivery keeps the others waiting.
  */
 const MANY_PLAYERS = 500;
-/** The turns of settled players, and the ms between them: nobody waits longer than all of them. */
-const TURNS = 4;
-const TURN_INTERVAL = 90;
+/**
+ * The turns of settled players, and the ms between them: nobody waits longer than all of them, which leaves a busy
+ * machine some time before packets are later than 500 ms.
+ */
+const TURNS = 5;
+const TURN_INTERVAL = 84;
 /** The longest that packets wait for players with little in hand, in ms. */
 const MAX_QUICK_INTERVAL = 100;
 /** Bytes, with padding, that may wait for the next delivery; more is delivered at once. */
@@ -48,7 +51,7 @@ interface Served {
 
 /**
  * The players of a broadcast, by what they get and when. A player with little in hand is served quickly. One with some
- * seconds in hand cannot tell whether packets come one by one or in batches of 360 ms, which cost the server a
+ * seconds in hand cannot tell whether packets come one by one or in batches of 420 ms, which cost the server a
  * fraction.
  */
 export class Lanes {

@@ -137,7 +137,6 @@ class Run<S> implements AsfSource {
 
   async *#round(playlist: Playlist<S>): AsyncGenerator<AsfEvent, void, undefined> {
     const cursor = playlist.cursor();
-    let hasPlayed = false;
     let failures = 0;
     let failure: unknown;
     const failed = (error: unknown, entry: ProgrammeEntry<S>) => {
@@ -152,10 +151,9 @@ class Run<S> implements AsfSource {
       const plays = yield* this.#entry(entry, failed);
       if (plays) failures = 0;
       else if (!injected) failures++;
-      hasPlayed ||= plays && !injected;
       if (!injected) advance(cursor, plays);
     }
-    const isHopeless = !hasPlayed || failures >= playlist.entryCount;
+    const isHopeless = failures >= playlist.entryCount;
     if (isHopeless && failure !== undefined && !this.#isClosed) throw failure;
   }
 

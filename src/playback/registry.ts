@@ -4,6 +4,14 @@ import { SessionIds } from './session-ids.js';
 /** The purpose of a session: to play, or to feed a publishing point. @public */
 export type SessionRole = 'player' | 'publisher';
 
+/** What a proxy says about the client that it asks for. @public */
+export interface ProxyClient {
+  /** The product of the client. */
+  readonly agent?: string;
+  /** The method of the client's request, of HTTP or RTSP. */
+  readonly verb?: string;
+}
+
 /** The facts known about a session when it begins. @public */
 export interface SessionFacts {
   readonly role: SessionRole;
@@ -21,6 +29,8 @@ export interface SessionFacts {
   readonly user?: string | undefined;
   /** The client-id (MS-WMSP 2.2.1.4.2). */
   readonly clientId?: number | undefined;
+  /** The client of a proxy that plays for it. */
+  readonly proxyClient?: ProxyClient | undefined;
 }
 
 /** The traffic of a session so far. @public */
@@ -193,8 +203,9 @@ function countIn(id: string): number {
 }
 
 function factsOf(session: RunningSession): SessionFacts {
-  const { role, protocol, transport, path, client, remoteAddress, user, clientId } = session;
-  return { role, protocol, transport, path, client, remoteAddress, user, clientId };
+  const { role, protocol, transport, path, client, remoteAddress, user, clientId, proxyClient } = session;
+  const facts = { role, protocol, transport, path, client, remoteAddress, user, clientId };
+  return proxyClient ? { ...facts, proxyClient } : facts;
 }
 
 function infoOf({ session, id, since }: Registered): SessionInfo {

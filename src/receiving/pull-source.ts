@@ -19,6 +19,7 @@ import {
 } from './link.js';
 import { Received } from './received.js';
 import { chooseStreams, headerWithStreams, packetWithStreams, type StreamWish } from './streams.js';
+import { within } from './within.js';
 
 /** The part of the content to pull, which streams of it, and how often to try. */
 export interface PullOptions extends StreamWish, RetryOptions {
@@ -32,6 +33,8 @@ export interface PullOptions extends StreamWish, RetryOptions {
   readonly maxDuration?: number | undefined;
   /** The name of the protocol's packets in messages. */
   readonly packetName?: string | undefined;
+  /** With several ways: the maximum wait until one of them delivers, in ms; default: 15 000. */
+  readonly roundWithin?: number | undefined;
   /** True to drop packets that only protect others; default: false. */
   readonly withoutParity?: boolean | undefined;
   readonly onNote?: ((text: string) => void) | undefined;
@@ -54,6 +57,8 @@ export interface PullStats {
 
 const END: EndEvent = { type: 'end', moreEntries: false, reason: 0 };
 const OPEN_WITHIN = 60_000;
+/** With several ways: the maximum wait until one of them delivers, in ms. Each gets its share of what is left. */
+const ROUND_WITHIN = 15_000;
 /** The errors after which the next way may succeed. Refused or missing content is the same on every way. */
 const PASSED_ON: ReadonlySet<ErrorCode> = new Set([
   'WM_UNREACHABLE',
@@ -78,6 +83,8 @@ export class PullSource<F extends SourceFacts = SourceFacts> implements AsfSourc
   #ways: ReadonlyArray<Way<F>>;
   // The ways that have failed since the last packet.
   readonly #failed = new Set<Way<F>>();
+  /** When the round over the ways has to be over. */
+  #roundUntil = 0;
   #link: PullLink<F> | undefined;
   #opening: PullLink<F> | undefined;
   #playing = false;
@@ -255,8 +262,9 @@ export class PullSource<F extends SourceFacts = SourceFacts> implements AsfSourc
     this.#received.restart('same');
     this.#playing = true;
     const play = link.play(() => this.#wish);
-    const { firstPacketWithin, name } = this.#ways[0]!;
-    const silence = `${name} gave no packet within ${(firstPacketWithin ?? 0) / 1000} s.`;
+    const { name } = this.#ways[0]!;
+    const firstPacketWithin = this.#shareOf(this.#ways[0]!.firstPacketWithin);
+    const silence = `${name} gave no packet within ${Math.round(firstPacketWithin ?? 0) / 1000} s.`;
     const until = performance.now() + (firstPacketWithin ?? 0);
     try {
       for (;;) {
@@ -419,7 +427,8 @@ export class PullSource<F extends SourceFacts = SourceFacts> implements AsfSourc
   /** Opens the current way. */
   async #open(): Promise<F> {
     const way = this.#ways[0]!;
-    const { openWithin = OPEN_WITHIN } = way;
+    if (this.#failed.size === 0) this.#roundUntil = performance.now() + (this.#options.roundWithin ?? ROUND_WITHIN);
+    const openWithin = this.#shareOf(way.openWithin ?? OPEN_WITHIN);
     const link = way.connect(this.#context);
     this.#opening = link;
     this.#delivers = false;
@@ -435,6 +444,15 @@ export class PullSource<F extends SourceFacts = SourceFacts> implements AsfSourc
     } finally {
       this.#opening = undefined;
     }
+  }
+
+  /** Returns a limit of the current way, in ms, cut so that the ways after it get as much of what is left. */
+  #shareOf(limit: number): number;
+  #shareOf(limit: number | undefined): number | undefined;
+  #shareOf(limit: number | undefined): number | undefined {
+    if (limit === undefined || this.#ways.length < 2) return limit;
+    const left = Math.max(this.#roundUntil - performance.now(), 0);
+    return Math.min(limit, left / Math.max(this.#ways.length - this.#failed.size, 1));
   }
 
   get #context() {
@@ -491,19 +509,5 @@ export class PullSource<F extends SourceFacts = SourceFacts> implements AsfSourc
 
   #note(text: string): void {
     this.#options.onNote?.(printable(text, 500));
-  }
-}
-
-/** @throws WmError WM_UNREACHABLE with the sentence if the work is not done in time; it is then left to itself */
-async function within<T>(work: Promise<T>, milliseconds: number, sentence: string): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new WmError('WM_UNREACHABLE', sentence)), Math.max(milliseconds, 0));
-  });
-  work.catch(() => undefined);
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
   }
 }

@@ -239,6 +239,7 @@ export class MediaServer {
       access: this.#access,
       rule: ruleOf(config.access.admin),
       names,
+      inject: (path, source) => this.inject(path, source),
       onError: (error) => events.error?.(error),
     });
     this.#admission = new Admission({
@@ -342,7 +343,9 @@ export class MediaServer {
    *   to play
    */
   async inject(path: string, source: string): Promise<void> {
-    const [programme] = this.#programmes.get(path) ?? [];
+    const programmes = this.#programmes.get(path) ?? [];
+    // Of several, the one that plays at the moment; while none does, the one that is preferred.
+    const programme = programmes.find(({ running }) => running) ?? programmes[0];
     if (!programme) throw new WmError('WM_USAGE', `The source of ${path} is no file, folder or playlist.`);
     await programme.inject(sourceSpec(source));
   }

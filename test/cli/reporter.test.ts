@@ -2,6 +2,28 @@ import { jest } from '@jest/globals';
 import { Reporter } from '../../src/cli/reporter.js';
 
 describe('Reporter', () => {
+  it('writes lines of a log in quick succession together, and in their order with messages', () => {
+    const lines: string[] = [];
+    const write = jest.spyOn(process.stderr, 'write').mockImplementation((text) => lines.push(String(text)) > 0);
+    jest.useFakeTimers();
+    try {
+      const reporter = new Reporter();
+      for (const line of ['one\n', 'two\n', 'three\n']) reporter.log(line);
+      expect(lines).toEqual(['one\n']);
+      jest.advanceTimersByTime(50);
+      expect(lines).toEqual(['one\n', 'two\nthree\n']);
+      reporter.log('four');
+      reporter.warn('five');
+      expect(lines.slice(2)).toEqual(['four\n', 'Warning: five\n']);
+      reporter.log('six');
+      process.emit('exit', 0);
+      expect(lines.at(-1)).toBe('six\n');
+    } finally {
+      jest.useRealTimers();
+      write.mockRestore();
+    }
+  });
+
   it('keeps control characters from other hosts off the terminal, but not the colours of logs', () => {
     const lines: string[] = [];
     const write = jest.spyOn(process.stderr, 'write').mockImplementation((text) => {

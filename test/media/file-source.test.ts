@@ -67,7 +67,7 @@ describe('fileSource', () => {
     },
   );
 
-  it('yields packets when they are due, or up to 100 ms earlier, several together', async () => {
+  it('yields packets when they are due, or up to 250 ms earlier, several together', async () => {
     const clock = new FakeClock();
     const start = clock.time;
     let first: number | undefined;
@@ -76,10 +76,10 @@ describe('fileSource', () => {
       first ??= event.packet.sendTime;
       const early = event.packet.sendTime - first - (clock.time - start);
       expect(early).toBeGreaterThanOrEqual(0);
-      expect(early).toBeLessThan(100);
+      expect(early).toBeLessThan(250);
     }
     expect(clock.time - start).toBeGreaterThan(1800);
-    expect(clock.sleeps.length).toBeLessThan(25);
+    expect(clock.sleeps.length).toBeLessThan(10);
   });
 
   it('reads all of a named pipe, however late its writer comes', async () => {

@@ -124,7 +124,7 @@ describe('a programme', () => {
   it('takes the next source of an entry, and passes over what cannot be played or is empty', async () => {
     const both = media(['gone', -1], { sources: [GONE.sources[0]!, ['b', 2]] });
     const studio = new Studio(new Playlist<Script>([GONE, both, media(['empty', 0]), media(['c', 1])]));
-    expect((await studio.play()).story).toBe('H(b) D D E1 H(c) D E0');
+    expect(await studio.play()).toMatchObject({ story: 'H(b) D D E1 H(c) D E0', error: undefined });
     expect(studio.skipped).toEqual(['gone: Error: gone is gone', 'gone: Error: gone is gone']);
   });
 
@@ -136,6 +136,16 @@ describe('a programme', () => {
     const { story, error } = await studio.play();
     expect([story, String(error)]).toEqual(['', 'Error: gone is gone']);
     expect(studio.skipped).toHaveLength(2);
+  });
+
+  it('fails with the last error when everything goes away in the middle of an endless playlist', async () => {
+    const script: [string, number] = ['a', 2];
+    const options = { repeat: Number.POSITIVE_INFINITY };
+    const studio = new Studio(new Playlist<Script>([media(script), media(script)], options));
+    const { story, error } = await studio.play(1_000, ({ type }) => {
+      if (type === 'packet') script[1] = -1;
+    });
+    expect([story, String(error)]).toEqual(['H(a) D D E0', 'Error: a is gone']);
   });
 
   it('does not hurry through tiny entries', async () => {

@@ -86,6 +86,20 @@ describe('PullSource over a toy protocol', () => {
     expect(shape).toBe('H 20 E0');
   });
 
+  it('gives all ways together no more time than a round has, and each its share', async () => {
+    const silent = (name: string) => ({
+      name,
+      connect: () => ({ ...stub, open: () => new Promise<never>(() => {}) }),
+    });
+    const begun = performance.now();
+    const ways = [silent('a'), silent('b'), toyWay('udp', toy({ silent: true }), [], { firstPacketWithin: 60_000 })];
+    const { error } = await received(new PullSource(ways, { roundWithin: 90 }));
+    expect(error).toMatchObject({ code: 'WM_UNREACHABLE' });
+    expect(performance.now() - begun).toBeLessThan(1_000);
+    const { shape } = await received(new PullSource([silent('a'), toyWay('b', toy(), [])], { roundWithin: 90 }));
+    expect(shape).toBe('H 20 E0');
+  });
+
   it.each(['WM_AUTH_REFUSED', 'WM_NO_INPUT', 'WM_USAGE'] as const)('tries no other way after %s', async (code) => {
     const second: string[] = [];
     const ways = [toyWay('a', toy({ refusal: new WmError(code, 'x') }), []), toyWay('b', toy(), second)];

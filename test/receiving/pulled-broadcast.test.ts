@@ -421,4 +421,23 @@ describe('a source whose end is meant', () => {
     await rig.tick(3_600_000);
     expect([scripts.length, rig.told.at(-1)]).toEqual([1, 'E']);
   });
+
+  it('is not given up for its silence if it may pause, unlike others', async () => {
+    for (const pauses of [true, false]) {
+      const [one, two] = [film(), film()];
+      const sources = [
+        { name: 'one', pauses, open: one.open },
+        { name: 'two', open: two.open },
+      ];
+      rig = new Rig(0, { stall: 10_000, sources });
+      rig.pulled.start();
+      await settle();
+      one.scripts[0]!.feed(header('one'), packet(0));
+      await settle();
+      await rig.tick(1_000);
+      await rig.tick(60_000);
+      expect(rig.pulled.source).toBe(pauses ? 'one' : undefined);
+      await rig.pulled.close();
+    }
+  });
 });

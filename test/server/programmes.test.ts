@@ -181,6 +181,35 @@ describe('an entry that is injected', () => {
     expect(await all).toEqual(['one', 'news 1', 'news 2', 'two', 'one']);
   });
 
+  it('goes to the source that plays, whichever of several that is', async () => {
+    const server = await studio(() => '{ path: /x, source: [gone.wmv, news/ever.wsx] }');
+    const all = titles(server, '/x', 3);
+    await until('the first entry', () => titleAt(server, '/x') === 'one');
+    await server.server.inject('/x', 'news/2.wmv');
+    expect(await all).toEqual(['one', 'news 2', 'two']);
+  });
+
+  it('comes over the API, too', async () => {
+    const server = await studio(() => '{ path: /x, source: news/ever.wsx }, { path: /y }');
+    const all = titles(server, '/x', 3);
+    await until('the first entry', () => titleAt(server, '/x') === 'one');
+    const inject = async (name: string, body: string) => {
+      const head = [`POST /api/points/${name}/inject HTTP/1.1`, 'Host: localhost', 'Content-Type: application/json'];
+      const peer = await server.peer();
+      peer.send(`${[...head, `Content-Length: ${body.length}`].join('\r\n')}\r\n\r\n${body}`);
+      const status = await peer.until((bytes) => parseResponse(bytes)?.status);
+      peer.close();
+      return status;
+    };
+    expect(await inject('x', '{"source": "news/2.wmv"}')).toBe(204);
+    expect(await all).toEqual(['one', 'news 2', 'two']);
+    expect(await inject('x', '{"source": "gone.wmv"}')).toBe(404);
+    expect(await inject('y', '{"source": "one.wmv"}')).toBe(400);
+    expect(await inject('x', '{"source": 1}')).toBe(400);
+    expect(await inject('x', 'x')).toBe(400);
+    expect(await inject('z', '{"source": "one.wmv"}')).toBe(404);
+  });
+
   it('must exist and end, and its point must have a programme', async () => {
     const server = await studio(() => '{ path: /x, source: one.wmv }, { path: /y }');
     await expect(server.server.inject('/x', 'gone.wmv')).rejects.toMatchObject({ code: 'WM_NO_INPUT' });

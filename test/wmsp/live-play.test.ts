@@ -149,7 +149,12 @@ describe('Play', () => {
   });
 
   it('[WMSP-050] sends only key frames at level 1', async () => {
-    const watcher = await station.play(OLD, ...PLAY, 'Pragma: stream-switch-entry=ffff:1:1 ffff:2:0');
+    const watcher = await station.play(
+      OLD,
+      ...PLAY,
+      'Pragma: stream-switch-count=2',
+      'Pragma: stream-switch-entry=ffff:1:1 ffff:2:0',
+    );
     station.packet();
     station.packet({ key: true });
     const data = (await watcher.packetsWith('D', 2)).filter(({ id }) => id === 'D');
@@ -164,6 +169,29 @@ describe('Play', () => {
     await named.packetsWith('D', 2);
     expect((await old.packetsWith('D', 2)).filter(({ id }) => id === 'D')).toHaveLength(2);
     expect(player.packets.filter(({ id }) => id === 'D')).toHaveLength(0);
+  });
+
+  it('[WMSP-277] counts stream-switch-entry only with a stream-switch-count above 0', async () => {
+    const [entry] = BOTH_STREAMS.slice(1);
+    const without = await station.play(OLD, ...PLAY, entry!);
+    const zero = await station.play(OLD, ...PLAY, 'Pragma: stream-switch-count=0', entry!);
+    const named = await station.play(OLD, ...PLAY, ...BOTH_STREAMS);
+    station.packet();
+    await named.packetsWith('D', 2);
+    for (const { packets } of [without, zero]) expect(kindsOf(packets)).not.toContain('D');
+  });
+
+  it('[WMSP-276] [WMSP-042] tells the higher layer what a proxy says about its client', async () => {
+    const sessions = new SessionRegistry();
+    const other = await Station.open({ registry: sessions });
+    other.key();
+    const verb = 'X-Proxy-Client-Verb: DESCRIBE';
+    const agent = 'Pragma: proxy-client-agent="WMPlayer/11.0"';
+    const watcher = await other.play('User-Agent: WMCacheProxy/9.0', ...PLAY, ...BOTH_STREAMS, verb, agent);
+    await watcher.packetsWith('D', 1);
+    const [session] = (await sessions.list()).sessions;
+    expect(session).toMatchObject({ proxyClient: { agent: 'WMPlayer/11.0', verb: 'DESCRIBE' } });
+    await other.close();
   });
 
   it('sends everything to a puller that says NSPlayer without a version', async () => {

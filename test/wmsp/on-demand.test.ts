@@ -237,11 +237,23 @@ describe('Play of a file', () => {
 
   it('[WMSP-249] [WMSP-050] sends only the chosen streams, and only key frames at level 1', async () => {
     await fileOf();
-    const audio = await station.play(GET, OLD, ...PLAY, 'Pragma: stream-switch-entry=ffff:1:2 ffff:2:0');
+    const audio = await station.play(
+      GET,
+      OLD,
+      ...PLAY,
+      'Pragma: stream-switch-count=2',
+      'Pragma: stream-switch-entry=ffff:1:2 ffff:2:0',
+    );
     const streams = (packets: readonly WirePacket[]) =>
       new Set(dataOf(packets).flatMap(({ payload }) => parsePacket(payload).payloads.map(({ stream }) => stream)));
     expect(streams(await playOut(audio))).toEqual(new Set([AUDIO]));
-    const keys = await station.play(GET, OLD, ...PLAY, 'Pragma: stream-switch-entry=ffff:1:1 ffff:2:2');
+    const keys = await station.play(
+      GET,
+      OLD,
+      ...PLAY,
+      'Pragma: stream-switch-count=2',
+      'Pragma: stream-switch-entry=ffff:1:1 ffff:2:2',
+    );
     const packets = await playOut(keys);
     expect(streams(packets)).toEqual(new Set([VIDEO]));
     expect(dataOf(packets).map(({ location }) => location)).toEqual([0, 15, 30, 45]);
@@ -258,7 +270,13 @@ describe('Play of a file', () => {
 
   it('[WMSP-251] turns a stream on at its next key frame while the file plays', async () => {
     await fileOf({ seconds: 10 });
-    const watcher = await station.play(GET, NEW, ...PLAY, 'Pragma: stream-switch-entry=ffff:1:2 ffff:2:0');
+    const watcher = await station.play(
+      GET,
+      NEW,
+      ...PLAY,
+      'Pragma: stream-switch-count=2',
+      'Pragma: stream-switch-entry=ffff:1:2 ffff:2:0',
+    );
     await watcher.packetsWith('D', 15);
     const select = await station.ask(
       'POST /clip.wmv HTTP/1.1',

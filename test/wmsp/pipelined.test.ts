@@ -283,7 +283,12 @@ describe('SelectStream in non-pipelined mode', () => {
   });
 
   it('[WMSP-251] turns a stream on at its next key frame, and until then continues with the current streams', async () => {
-    const watcher = await station.play(NEW, ...PLAY, 'Pragma: stream-switch-entry=ffff:1:2 ffff:2:0');
+    const watcher = await station.play(
+      NEW,
+      ...PLAY,
+      'Pragma: stream-switch-count=2',
+      'Pragma: stream-switch-entry=ffff:1:2 ffff:2:0',
+    );
     station.packet({ stream: AUDIO });
     await watcher.packetsWith('D', 1);
     await select(clientIdOf(watcher.response), 'ffff:1:0');

@@ -346,7 +346,11 @@ describe('a playlist in pipelined mode', () => {
 
   it('[WMSP-254] applies the streams of a PlayNextEntry only to the data after its response, from a key frame on', async () => {
     await content.media('b.wmv', { seconds: 20 });
-    const { peer, id } = await start(PREDICTED, 'Pragma: stream-switch-entry=ffff:1:2 ffff:2:0');
+    const { peer, id } = await start(
+      PREDICTED,
+      'Pragma: stream-switch-count=2',
+      'Pragma: stream-switch-entry=ffff:1:2 ffff:2:0',
+    );
     await until(() => responses(peer)[0] !== undefined && kinds(peer, 0).filter((kind) => kind === 'D').length === 2);
     playNextEntry(peer, id);
     const payloads = (response: number) => data(peer, response).flatMap(({ payload }) => parsePacket(payload).payloads);

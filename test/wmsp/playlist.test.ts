@@ -234,6 +234,7 @@ describe('a playlist that is played', () => {
         'GET /list.wsx HTTP/1.0',
         OLD,
         ...PLAY,
+        'Pragma: stream-switch-count=2',
         `Pragma: stream-switch-entry=${entry}`,
       );
       const packets = await playOut(watcher);

@@ -170,7 +170,10 @@ describe('rate', () => {
 
   it('is the normal one for content that is not stridable', async () => {
     await content.media('song.wma', { video: false, seconds: 2 });
-    const packets = await played({ rate: '5.000' }, 'song.wma', ['Pragma: stream-switch-entry=ffff:2:0']);
+    const packets = await played({ rate: '5.000' }, 'song.wma', [
+      'Pragma: stream-switch-count=2',
+      'Pragma: stream-switch-entry=ffff:2:0',
+    ]);
     expect(dataOf(packets)).toHaveLength(10);
   });
 

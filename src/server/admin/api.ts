@@ -1,10 +1,11 @@
 import type { AccessControl, Rule } from '../../auth/access.js';
 import { callerOf, finishFields, headerRefusal } from '../../auth/header-dialog.js';
-import { messageOf } from '../../errors.js';
+import { messageOf, WmError } from '../../errors.js';
 import type { Exchange } from '../../http/exchange.js';
 import { type Field, HttpError } from '../../http/message.js';
 import { rawPathOf } from '../../http/target.js';
 import type { SessionInfo, SessionRegistry, SessionRole } from '../../playback/registry.js';
+import { Refusal } from '../../refusal.js';
 import { SERVER_NAME } from '../../wmsp/messages/responses.js';
 import { queryOf } from '../content/paths.js';
 import type { PublishingPoint, PublishingPoints } from '../points/points.js';
@@ -23,6 +24,12 @@ export interface AdminApiOptions {
   readonly rule: Rule;
   /** The names under which the server may be addressed; see {@link refuseWebPages}. */
   readonly names: ReadonlySet<string>;
+  /**
+   * Plays something next on a point with a programme.
+   *
+   * @throws WmError WM_USAGE, WM_NO_INPUT
+   */
+  readonly inject: (path: string, source: string) => Promise<void>;
   readonly onError: (error: unknown) => void;
 }
 
@@ -40,6 +47,8 @@ type Route = readonly [method: 'GET' | 'POST' | 'DELETE', path: string, handler:
 const PREFIX = '/api';
 const DEFAULT_LIMIT = 1_000;
 const MAX_LIMIT = 100_000;
+/** The maximum size of a request's body, in bytes. */
+const MAX_BODY = 8 * 1024;
 // The reason for an encoder that is disconnected by hand: one after which it does not retry.
 const SENT_AWAY = 'forbidden';
 
@@ -56,6 +65,7 @@ export class AdminApi {
     ['GET', '/points/:', ([name]) => ({ status: 200, body: pointView(this.#point(name)) })],
     ['DELETE', '/points/:', ([name]) => this.#remove(this.#point(name))],
     ['POST', '/points/:/disconnect', ([name]) => this.#disconnect(this.#point(name))],
+    ['POST', '/points/:/inject', ([name], exchange) => this.#inject(this.#point(name), exchange)],
     ['GET', '/publishers', () => ({ status: 200, body: { publishers: this.#publishers() } })],
     ['GET', '/multicasts', () => ({ status: 200, body: { multicasts: [...this.#options.multicasts()] } })],
     [
@@ -122,6 +132,17 @@ export class AdminApi {
     return { status: 204 };
   }
 
+  async #inject({ path }: PublishingPoint, exchange: Exchange): Promise<Reply> {
+    const source = sourceIn(await exchange.readBody(MAX_BODY));
+    try {
+      await this.#options.inject(path, source);
+    } catch (error) {
+      if (!(error instanceof WmError) || error instanceof Refusal) throw error;
+      throw new HttpError(error.code === 'WM_NO_INPUT' ? 404 : 400, error.message);
+    }
+    return { status: 204 };
+  }
+
   #remove(point: PublishingPoint): Reply {
     if (point.configured) throw new HttpError(409, `${point.path} is part of the configuration.`);
     point.publisher?.disconnect(SENT_AWAY);
@@ -180,6 +201,21 @@ function publisherView({ publisher, publishingSince }: PublishingPoint): object 
 
 function time(milliseconds: number): string {
   return new Date(milliseconds).toISOString();
+}
+
+/** Returns the source that the JSON body of a request names. @throws HttpError 400 */
+function sourceIn(body: Buffer): string {
+  let given: unknown;
+  try {
+    given = JSON.parse(body.toString('utf8'));
+  } catch {
+    throw new HttpError(400, 'The body is not JSON.');
+  }
+  const source = given instanceof Object && 'source' in given ? given.source : undefined;
+  if (typeof source !== 'string' || source.trim() === '') {
+    throw new HttpError(400, 'The body must be {"source": "…"}, with a file, a folder, a playlist or a URL.');
+  }
+  return source;
 }
 
 function matched(pattern: string, path: string): string[] | undefined {

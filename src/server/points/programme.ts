@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, posix, relative, resolve, sep } from 'node:path';
 import { messageOf, WmError } from '../../errors.js';
-import type { AsfSource } from '../../media/events.js';
+import type { AsfEvent, AsfSource } from '../../media/events.js';
 import { OnDemandFile } from '../../media/on-demand/file.js';
 import { filePart } from '../../media/on-demand/file-part.js';
 import { Playlist, type PlaylistMedia } from '../../media/playlist.js';
@@ -45,6 +45,7 @@ export class PointProgramme {
   readonly #programme: Programme<ProgrammeSource>;
   readonly #content: ContentRoot | undefined;
   #place: Place | undefined;
+  #running = 0;
 
   constructor(options: PointProgrammeOptions) {
     this.#options = options;
@@ -56,9 +57,18 @@ export class PointProgramme {
     });
   }
 
+  /** True while it plays. */
+  get running(): boolean {
+    return this.#running > 0;
+  }
+
   /** Begins it. @param chain the pulls that wait for it */
   open(chain: PullChain): AsfSource {
-    return this.#programme.run((source, entry) => this.#open(source, entry, chain));
+    const run = this.#programme.run((source, entry) => this.#open(source, entry, chain));
+    return {
+      [Symbol.asyncIterator]: () => this.#counted(run),
+      close: () => run.close(),
+    };
   }
 
   /**
@@ -70,6 +80,15 @@ export class PointProgramme {
   async inject(spec: SourceSpec): Promise<void> {
     for (const entry of await this.#entriesOf(spec)) {
       if (!this.#programme.inject(entry)) throw new WmError('WM_USAGE', 'Too many entries are waiting to be played.');
+    }
+  }
+
+  async *#counted(run: AsfSource): AsyncGenerator<AsfEvent, void, undefined> {
+    this.#running++;
+    try {
+      yield* run;
+    } finally {
+      this.#running--;
     }
   }
 

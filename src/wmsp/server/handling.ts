@@ -1,14 +1,18 @@
 import type { AsfHeader } from '../../asf/header.js';
-import { WmError } from '../../errors.js';
+import { printable, WmError } from '../../errors.js';
 import type { Exchange } from '../../http/exchange.js';
 import { HttpError } from '../../http/message.js';
 import { type Entry, headerOf } from '../../playback/entry.js';
+import type { ProxyClient } from '../../playback/registry.js';
 import { ALL_STREAMS, NO_STREAMS, type StreamSelection, switched } from '../../playback/selection.js';
 import { type Feature, parseSupported } from '../../wms/features.js';
 import { MAX_PAYLOAD } from '../messages/packets.js';
 import { streamSwitches } from '../messages/pragma.js';
 import type { ClientProduct, WmspRequest } from '../messages/requests.js';
 import type { ClientProfile } from './profiles.js';
+
+/** The longest text about a proxy's client that is kept, in characters. */
+const MAX_TEXT = 200;
 
 /** One request on its way through the server. */
 export interface Handling extends WmspRequest {
@@ -42,12 +46,16 @@ export function supportedBy({ request }: Exchange): ReadonlySet<Feature> | undef
   return parseSupported(request.headers.all('Supported'));
 }
 
-/** Returns the streams that a Play asks for (MS-WMSP 3.2.5.6); a client that names streams gets only those. */
+/**
+ * Returns the streams that a Play asks for (MS-WMSP 3.2.5.6); a client that names streams, and says how many, gets only
+ * those.
+ */
 export function selectionOf(
   { pragma, profile }: Handling,
   streams: ReadonlyArray<{ readonly number: number }>,
 ): StreamSelection {
-  const switches = streamSwitches(pragma, new Set(streams.map(({ number }) => number)));
+  const isCounted = (pragma.number('stream-switch-count') ?? 0) > 0;
+  const switches = isCounted ? streamSwitches(pragma, new Set(streams.map(({ number }) => number))) : undefined;
   if (!switches) return profile.withoutSelection === 'all' ? ALL_STREAMS : NO_STREAMS;
   return switched(NO_STREAMS, switches);
 }
@@ -63,4 +71,15 @@ export function plOffset({ pragma }: Handling): -1 | 0 | 1 {
 export function needsHeaderAgain({ token, major }: ClientProduct, requestContext: number | undefined): boolean {
   if (major >= 7 || major === 0) return false;
   return (token === 'NSPlayer' && requestContext === 2) || (token === 'NSServer' && requestContext === 3);
+}
+
+/** Returns what a proxy says about its client (MS-WMSP 2.2.1.4.21, 2.2.1.11); undefined for a direct request. */
+export function proxyClientOf({ pragma, exchange }: Pick<Handling, 'pragma' | 'exchange'>): ProxyClient | undefined {
+  const agent = pragma.text('proxy-client-agent');
+  const verb = exchange.request.headers.get('X-Proxy-Client-Verb');
+  if (agent === undefined && verb === undefined) return undefined;
+  return {
+    ...(agent === undefined ? {} : { agent: printable(agent, MAX_TEXT) }),
+    ...(verb === undefined ? {} : { verb: printable(verb, MAX_TEXT) }),
+  };
 }

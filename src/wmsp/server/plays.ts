@@ -2,7 +2,13 @@ import { plainAddress } from '../../http/addresses.js';
 import type { Exchange } from '../../http/exchange.js';
 import type { Pass } from '../../playback/entrance.js';
 import { contentOf } from '../../playback/entry.js';
-import type { RunningSession, SessionContent, SessionCounts, SessionRegistry } from '../../playback/registry.js';
+import type {
+  ProxyClient,
+  RunningSession,
+  SessionContent,
+  SessionCounts,
+  SessionRegistry,
+} from '../../playback/registry.js';
 import type { WmspSession } from './session.js';
 
 /** A Play request, as received. */
@@ -11,6 +17,7 @@ export interface PlayRequest {
   /** The product that the client names. */
   readonly client: string;
   readonly exchange: Pick<Exchange, 'remoteAddress' | 'secure'>;
+  readonly proxyClient?: ProxyClient | undefined;
 }
 
 /** One Play in the registry. There are thousands, so it is small: it holds neither the request nor its pass. */
@@ -23,6 +30,7 @@ class Play implements RunningSession {
   readonly remoteAddress: string;
   readonly user: string | undefined;
   readonly clientId: number;
+  readonly proxyClient: ProxyClient | undefined;
   /** Gives its place among the players back. */
   readonly leave: () => void;
   /** Ends it in the registry; undefined until its response was opened. */
@@ -31,7 +39,7 @@ class Play implements RunningSession {
   /** Bytes of the session before it. */
   #before = 0;
 
-  constructor(session: WmspSession, { user, leave }: Pass, { path, client, exchange }: PlayRequest) {
+  constructor(session: WmspSession, { user, leave }: Pass, { path, client, exchange, proxyClient }: PlayRequest) {
     this.#session = session;
     this.transport = exchange.secure ? 'tls' : 'tcp';
     this.path = path;
@@ -39,6 +47,7 @@ class Play implements RunningSession {
     this.remoteAddress = plainAddress(exchange.remoteAddress);
     this.user = user;
     this.clientId = session.clientId;
+    this.proxyClient = proxyClient;
     this.leave = leave;
   }
 

@@ -17,7 +17,7 @@ import { streamSwitches } from '../messages/pragma.js';
 import { profileFields, Replies } from '../messages/replies.js';
 import { classifyRequest, type WmspRequest } from '../messages/requests.js';
 import { ENCODER_NAME, featuresOf, SERVER_NAME, type ServerIdentity } from '../messages/responses.js';
-import { type Handling, needsHeaderAgain, statusOf, supportedBy, withAppended } from './handling.js';
+import { type Handling, needsHeaderAgain, proxyClientOf, statusOf, supportedBy, withAppended } from './handling.js';
 import type { WmspServerOptions } from './options.js';
 import { PipelineTest } from './pipeline-test.js';
 import { askedPlay } from './play.js';
@@ -221,7 +221,7 @@ export class WmspServer {
         return false;
       }
       this.#sessions.touch(session);
-      this.#plays.begin(session, pass, { path, client: client.text, exchange });
+      this.#plays.begin(session, pass, { path, client: client.text, exchange, proxyClient: proxyClientOf(handling) });
       taken = true;
       const opened = await this.#try(session, found === undefined, () =>
         session.play(path, program, order, body, (first) => {
