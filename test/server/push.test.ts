@@ -298,7 +298,10 @@ describe('the archive of a point', () => {
     encoder.end();
     await until('no publishers', () => station.server.stats().publishers === 0);
     await station.server.points.get('/live')!.close();
-    expect(warnings).toEqual([expect.stringMatching(/cannot be created: .*The broadcast goes on without it\.$/)]);
+    expect(warnings).toEqual([
+      expect.stringMatching(/cannot be written to: .* is not a folder\.$/),
+      expect.stringMatching(/cannot be created: .*The broadcast goes on without it\.$/),
+    ]);
   });
 });
 
