@@ -1,0 +1,74 @@
+// What the generators of load for RTSP and MMSP share: the datagrams of a player, its counts, and the one line that is printed.
+import dgram from 'node:dgram';
+import { once } from 'node:events';
+
+/** Receive buffer of a player by UDP, in bytes: Linux doubles it, and counts 64 KiB with its own overhead. */
+const RECEIVE_BUFFER = 32 * 1024;
+
+/** The counts of one player. */
+export class Tally {
+  bytes = 0;
+  packets = 0;
+  lost = 0;
+  wrong = 0;
+  firstAfter = -1;
+  longestGap = 0;
+  #since = performance.now();
+  #lastAt = 0;
+  #number = -1;
+
+  /** A data packet with a number of so many bits arrived. */
+  packet(number, bits) {
+    const now = performance.now();
+    if (this.packets++ === 0) this.firstAfter = now - this.#since;
+    else {
+      this.longestGap = Math.max(this.longestGap, now - this.#lastAt);
+      this.lost += (number - this.#number - 1) & (2 ** bits - 1);
+    }
+    this.#lastAt = now;
+    this.#number = number;
+  }
+}
+
+/** Opens a socket for datagrams with a small buffer; most players have no larger one. */
+export async function datagramSocket(host, onMessage) {
+  const socket = dgram.createSocket({ type: 'udp4', recvBufferSize: RECEIVE_BUFFER });
+  socket.on('message', onMessage);
+  socket.on('error', () => {});
+  socket.bind(0, host);
+  await once(socket, 'listening');
+  return socket;
+}
+
+/** Starts players at a rate, and prints one JSON line after some seconds. */
+export function run(play, { players, seconds, ramp }) {
+  const all = [];
+  const start = performance.now();
+  const opener = setInterval(() => {
+    const due = Math.min(Number(players), ((performance.now() - start) / 1000) * Number(ramp));
+    while (all.length < due) {
+      const tally = new Tally();
+      all.push(tally);
+      play(tally, all.length - 1);
+    }
+  }, 10);
+  setTimeout(() => {
+    clearInterval(opener);
+    const sum = (name) => all.reduce((total, tally) => total + tally[name], 0);
+    const playing = all.filter(({ packets }) => packets > 0);
+    const at99 = (name) => {
+      const sorted = playing.map((tally) => tally[name]).sort((a, b) => a - b);
+      return Math.round(sorted[Math.floor(sorted.length * 0.99)] ?? -1);
+    };
+    const result = {
+      playing: playing.length,
+      data_packets: sum('packets'),
+      MB: sum('bytes') / 1e6,
+      lost: sum('lost'),
+      wrong: sum('wrong'),
+      first_data_ms_p99: at99('firstAfter'),
+      max_gap_ms_p99: at99('longestGap'),
+    };
+    process.stdout.write(`${JSON.stringify(result)}\n`, () => process.exit(0));
+  }, Number(seconds) * 1000);
+}

@@ -1,0 +1,242 @@
+// The commands as they are run, `wmcast serve` with a `wmpush --copy` of a file, and at the same time a ceiling that writes one shared
+// buffer to each player and knows no protocol at all; the players of each are a process of their own. Linux, for /proc.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmod, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import net from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { parseArgs } from 'node:util';
+import { testFile } from './stream.mjs';
+
+/** Players that join in a second. */
+const RAMP = 500;
+/** Milliseconds between two writes of the ceiling. */
+const INTERVAL = 200;
+/** Of the file, bits per second with the heads of the protocol. */
+const KBPS = 371;
+const FILE_SECONDS = 60;
+/** Until V8 has given back what starting took, in ms: it collects garbage about 9 s after the start. */
+const SETTLING = 11_000;
+/** After the last player joined, in ms. */
+const JOINED = 3_000;
+/** With fewer players memory says nothing about one of them. */
+const ENOUGH_FOR_MEMORY = 400;
+
+export const here = (name) => new URL(name, import.meta.url).pathname;
+export const delay = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** The options of each benchmark on the real commands. */
+export function readOptions(more = {}, players = '100,500,1000') {
+  const { values } = parseArgs({
+    options: {
+      players: { type: 'string', default: players },
+      seconds: { type: 'string', default: '15' },
+      runs: { type: 'string', default: '3' },
+      load: { type: 'string' },
+      ceiling: { type: 'string', default: here('./ceiling.mjs') },
+      serve: { type: 'string', default: here('../bin/wmcast.js') },
+      ...more,
+    },
+  });
+  return {
+    ...values,
+    seconds: Number(values.seconds),
+    runs: Number(values.runs),
+    sizes: values.players.split(',').map(Number),
+  };
+}
+
+/** CPU seconds of a process so far, all threads, to the nanosecond. */
+async function cpuOf({ pid }) {
+  let sum = 0;
+  for (const task of await readdir(`/proc/${pid}/task`)) {
+    const text = await readFile(`/proc/${pid}/task/${task}/schedstat`, 'latin1').catch(() => '0');
+    sum += Number(text.split(' ')[0]);
+  }
+  return sum / 1e9;
+}
+
+async function megabytesOf({ pid }) {
+  return Number(/VmRSS:\s+(\d+)/.exec(await readFile(`/proc/${pid}/status`, 'latin1'))[1]) / 1024;
+}
+
+function start(script, args) {
+  return spawn(process.execPath, [script, ...args], { stdio: ['ignore', 'pipe', 'ignore'] });
+}
+
+export async function freePort() {
+  const probe = net.createServer().listen(0, '127.0.0.1');
+  await once(probe, 'listening');
+  const { port } = probe.address();
+  probe.close();
+  await once(probe, 'close');
+  return port;
+}
+
+export async function listens(port) {
+  for (let tries = 0; tries < 500; tries++) {
+    const socket = net.connect(port, '127.0.0.1');
+    const connected = await new Promise((resolve) => {
+      socket.on('connect', () => resolve(true)).on('error', () => resolve(false));
+    });
+    socket.destroy();
+    if (connected) return;
+    await delay(20);
+  }
+  throw new Error('A server to compare with does not listen.');
+}
+
+/** wmcast as its commands run it; `protocol` names the port that players come to. */
+async function startOurs({ serve }, file, protocol) {
+  const more = protocol === 'http' ? [] : [protocol === 'mms' ? '--mms-port' : '--rtsp-port', '0'];
+  const server = start(serve, [
+    'serve',
+    '--host',
+    '127.0.0.1',
+    '--http-port',
+    '0',
+    '--msbd-port',
+    'none',
+    ...more,
+    '--json',
+  ]);
+  const lines = createInterface(server.stdout);
+  const [line] = await once(lines, 'line');
+  const { ports } = JSON.parse(line);
+  const fed = new Promise((resolve) => {
+    lines.on('line', (text) => JSON.parse(text).packetsIn > 0 && resolve());
+  });
+  const url = `http://127.0.0.1:${ports.http}/live`;
+  const push = start(join(serve, '../wmpush.js'), ['--copy', '--loop', '-i', file, url]);
+  push.stdout.resume();
+  await fed;
+  return { server, port: ports[protocol], others: [push] };
+}
+
+async function startCeiling({ ceiling }) {
+  const port = await freePort();
+  const server = start(ceiling, [port, KBPS, INTERVAL].map(String));
+  await listens(port);
+  return { server, port, others: [] };
+}
+
+/** Starts a generator of load, which prints one JSON line at its end. */
+function play({ server, port }, { program, more = [] }, players, time) {
+  const args = ['127.0.0.1', port, '/live', players, time, RAMP, server.pid].map(String);
+  const [command, before] = program.endsWith('.mjs') ? [process.execPath, [program]] : [program, []];
+  const load = spawn(command, [...before, ...args, ...more], { stdio: ['ignore', 'pipe', 'inherit'] });
+  let output = '';
+  load.stdout.on('data', (chunk) => {
+    output += chunk;
+  });
+  return once(load, 'close').then(() => JSON.parse(output));
+}
+
+/**
+ * One run: half of the players join, and then the others, so that the memory of one is known without what a process takes
+ * anyway; then all of them play for some seconds.
+ *
+ * @returns CPU seconds for each GB of all servers, the first is ours and the second the ceiling; and what the players say
+ */
+async function measure(servers, loads, players, seconds) {
+  const half = Math.ceil(players / 2);
+  const joining = (half / RAMP) * 1000 + JOINED;
+  const look = () => Promise.all(servers.map(({ server }) => cpuOf(server)));
+  const total = (2 * joining) / 1000 + seconds + 1;
+  const told = [];
+  const join = (count, time) => {
+    for (const [index, each] of servers.entries()) told.push(play(each, loads[index], count, time));
+  };
+  const before = await look();
+  join(half, total);
+  await delay(joining);
+  const halfway = await megabytesOf(servers[0].server);
+  join(players - half, total - joining / 1000);
+  await delay(joining);
+  const from = await look();
+  const begun = performance.now();
+  await delay(seconds * 1000);
+  const to = await look();
+  const gigabytes = (players * KBPS * (performance.now() - begun)) / 8e9;
+  const perPlayer = (await megabytesOf(servers[0].server)) - halfway;
+  const results = await Promise.all(told);
+  const steady = to.map((cpu, index) => (cpu - from[index]) / gigabytes);
+  return {
+    steady,
+    ratio: steady[0] / steady[1],
+    join: ((from[0] - before[0]) / players) * 1000,
+    ceilingJoin: ((from[1] - before[1]) / players) * 1000,
+    perPlayer: (perPlayer * 1024) / (players - half),
+    players: servers.map((_, index) => results.filter((__, at) => at % servers.length === index)),
+  };
+}
+
+const median = (numbers) => [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)];
+
+/**
+ * Measures, and prints a table.
+ *
+ * @param options those of {@link readOptions}
+ * @param about `protocol`: http, rtsp or mms; `load`: the generator for our players, as {program, more}; `peers`: other servers, each
+ *   {name, start(file), load}; `losses`: columns by what our generator calls them
+ */
+export async function compare(options, { protocol, load, peers = [], losses }) {
+  const folder = await mkdtemp(join(tmpdir(), 'wmcast-bench-'));
+  try {
+    const file = join(folder, 'live.asf');
+    await testFile(file, { seconds: FILE_SECONDS });
+    await chmod(folder, 0o755);
+    const wmsp = { program: (protocol === 'http' && options.load) || here('./load.mjs') };
+    const rows = [];
+    for (const players of options.sizes) {
+      const runs = [];
+      for (let run = 0; run < options.runs; run++) {
+        const servers = [await startOurs(options, file, protocol), await startCeiling(options)];
+        for (const peer of peers) servers.push(await peer.start(file));
+        try {
+          await delay(SETTLING);
+          const loads = [
+            load,
+            options.ceilingLoad ? { program: options.ceilingLoad } : wmsp,
+            ...peers.map((peer) => peer.load),
+          ];
+          runs.push(await measure(servers, loads, players, options.seconds));
+        } finally {
+          for (const { server, others } of servers) for (const each of [server, ...others]) each.kill();
+        }
+      }
+      rows.push(rowOf(runs, players, peers, losses));
+      console.log(JSON.stringify({ players, ratios: runs.map(({ ratio }) => ratio.toFixed(2)) }));
+    }
+    console.table(rows);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+function rowOf(runs, players, peers, losses) {
+  const middle = (value) => median(runs.map(value));
+  const worst = (name, server = 0) =>
+    Math.max(...runs.flatMap((run) => run.players[server].map((each) => each[name] ?? 0)));
+  const playing = Math.min(...runs.map((run) => run.players[0].reduce((sum, each) => sum + each.playing, 0)));
+  const others = peers.flatMap(({ name }, index) => [
+    [`${name} s/GB`, middle((run) => run.steady[index + 2]).toFixed(2)],
+    [`${name} gap p99 ms`, worst('max_gap_ms_p99', index + 2)],
+  ]);
+  return {
+    players,
+    playing,
+    'CPU s/GB': middle((run) => run.steady[0]).toFixed(2),
+    ceiling: middle((run) => run.steady[1]).toFixed(2),
+    ratio: middle((run) => run.ratio).toFixed(2),
+    ...Object.fromEntries(others),
+    'ms CPU a join': middle((run) => run.join).toFixed(2),
+    'of the ceiling': middle((run) => run.ceilingJoin).toFixed(2),
+    'KB/player': players < ENOUGH_FOR_MEMORY ? '' : middle((run) => run.perPlayer).toFixed(1),
+    ...Object.fromEntries(Object.entries(losses).map(([name, column]) => [column, worst(name)])),
+    'first data p99 ms': worst('first_data_ms_p99'),
+    'longest gap p99 ms': worst('max_gap_ms_p99'),
+  };
+}
