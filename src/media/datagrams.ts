@@ -37,6 +37,15 @@ export interface DatagramOutputOptions {
  */
 const TICK = 4;
 const TICK_BYTES = 8_000;
+/**
+ * The rate of a burst in bits per second, unless the player was granted another one: what Windows Media Services grants.
+ * A receiver with a buffer of 64 KiB, of which the system's overhead takes a third, may be late by nearly 100 ms.
+ */
+const BURST_RATE = 3_500_000;
+/** Content may need more than that: the queue is never longer than what leaves within this time, in ms. */
+const DRAIN_TIME = 300;
+/** The same for a player that was granted a rate, which is kept as long as the content allows. */
+const GRANTED_DRAIN_TIME = 2_000;
 /** Bytes that may wait for their turn; anything beyond is dropped. */
 const MAX_QUEUE = 32 * 1024 * 1024;
 /** Bytes of units that may wait to be resent; further requests are ignored. */
@@ -97,8 +106,8 @@ interface Queued {
 }
 
 /**
- * Sends datagrams to a player, one for each unit: at most 8 kB every 4 ms, at most the granted rate, in order, but
- * resent units first. Copies nothing: the queue holds references to batches that players share.
+ * Sends datagrams to a player, one for each unit: at most 8 kB every 4 ms, and no faster than the granted rate as long as
+ * the content needs no more; in order, but resent units first. Copies nothing: the queue holds references to batches that players share.
  *
  * @public
  */
@@ -113,6 +122,8 @@ export class DatagramOutput implements PlayerOutput {
   readonly #repeats: Queued[] = [];
   #queued = 0;
   #repeated = 0;
+  #burstRate = BURST_RATE;
+  #drainTime = DRAIN_TIME;
   // Bytes that may be sent now; below 0 after a larger unit.
   #allowance = TICK_BYTES;
   #allowedAt: number;
@@ -142,6 +153,15 @@ export class DatagramOutput implements PlayerOutput {
     this.#queue.push({ batch, done, next: 0, flying: 0 });
     this.#queued += size;
     this.turn();
+  }
+
+  /**
+   * Sets the rate of bursts in bits per second that the player was granted; without one it is that of Windows Media
+   * Services. A queue that would take seconds at this rate leaves faster.
+   */
+  limit(bitsPerSecond: number | undefined): void {
+    this.#burstRate = bitsPerSecond ?? BURST_RATE;
+    this.#drainTime = bitsPerSecond === undefined ? DRAIN_TIME : GRANTED_DRAIN_TIME;
   }
 
   /** Resends units before all others. @returns false if too many are waiting already */
@@ -208,7 +228,8 @@ export class DatagramOutput implements PlayerOutput {
     const now = pacer.now();
     const elapsed = Math.max(now - this.#allowedAt, 0);
     this.#allowedAt = now;
-    const perMillisecond = Math.min(TICK_BYTES / TICK, rate / 8 / 1000);
+    const wanted = Math.max(this.#burstRate / 8 / 1000, this.#queued / this.#drainTime);
+    const perMillisecond = Math.min(TICK_BYTES / TICK, rate / 8 / 1000, wanted);
     // A late timer may catch up a little, but never with a burst.
     const most = Math.min(TICK_BYTES, perMillisecond * TICK * CATCH_UP_TICKS);
     this.#allowance = Math.min(this.#allowance + elapsed * perMillisecond, most);

@@ -94,6 +94,11 @@ export interface PlayerOutput {
   put(batch: WireBatch, done?: () => void): void;
   /** Calls back once the operating system takes bytes at once again; never if the output is lost before. */
   drained(then: () => void): void;
+  /**
+   * Sets the rate in bits per second at which bursts leave, if the output has a pace of its own; undefined for the usual
+   * one.
+   */
+  limit?(bitsPerSecond: number | undefined): void;
   /** Destroys the output: the player is too slow, or cannot be served. */
   destroy(): void;
 }

@@ -1,3 +1,4 @@
+import type { AsfHeader } from '../asf/header.js';
 import type { StartPosition } from '../media/on-demand/options.js';
 import { type Entry, endOf, type FileEntry } from './entry.js';
 
@@ -75,6 +76,21 @@ export function grantPace(entry: Entry, wish: PaceWish, limits: PaceLimits): Pac
     ...(speed > 1 ? { speed: entry.kind === 'live' ? 1 : Math.min(speed, limits.speed) } : {}),
     ...(bitsPerSecond > 0 && milliseconds > 0 ? { acceleration: { bitsPerSecond, milliseconds } } : {}),
   };
+}
+
+/** Content varies around the rate that its header gives. */
+const RATE_MARGIN = 1.5;
+
+/**
+ * Returns the rate of a burst in bits per second as it was granted; undefined if none was, or if the content may need
+ * more than that.
+ */
+export function burstRate({ acceleration, speed = 1 }: Pace, { streamBitrates }: AsfHeader): number | undefined {
+  if (!acceleration) return undefined;
+  let content = 0;
+  for (const rate of streamBitrates.values()) content += rate;
+  const isEnough = content > 0 && acceleration.bitsPerSecond >= content * speed * RATE_MARGIN;
+  return isEnough ? acceleration.bitsPerSecond : undefined;
 }
 
 /**

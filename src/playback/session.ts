@@ -10,7 +10,7 @@ import { FileFeed } from './file-feed.js';
 import { Grant } from './grant.js';
 import { Lead } from './lead.js';
 import { LiveFeed, type LiveListener } from './live-feed.js';
-import { beginsEntry, NORMAL_PACE, type Pace } from './pace.js';
+import { beginsEntry, burstRate, NORMAL_PACE, type Pace } from './pace.js';
 import { AT_START, findPlace, orderFrom, type Place, type PlayOrder, startedAt } from './place.js';
 import type { ChangeAnswer, Ending, EntryChange, PlaybackHost, PlaybackPort, PlaybackState, Started } from './port.js';
 import { ProgramSlot, type Reopen } from './program-slot.js';
@@ -542,6 +542,8 @@ export class PlaybackSession implements LiveListener {
     if (this.#startedTurn === this.#turn) return;
     this.#startedTurn = this.#turn;
     this.#started = first;
+    const header = this.current && headerOf(this.current);
+    if (header) this.#port.output.limit?.(burstRate(first.pace, header));
     this.#port.starting(first);
   }
 
