@@ -1,11 +1,17 @@
 /* The parts of a request-target (RFC 9112 3.2). Request lines are read as Latin-1, so each character is a byte. */
 
+const SCHEME = /^[a-z][a-z0-9+.-]*$/i;
+
 /**
  * Returns a request-target without scheme and host, which clients send if they take this server for a proxy: `/a?b` of
  * `http://host/a?b`.
  */
 export function originForm(target: string): string {
-  return target.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i, '');
+  const scheme = target.indexOf('://');
+  if (scheme <= 0 || !SCHEME.test(target.slice(0, scheme))) return target;
+  let at = scheme + 3;
+  while (at < target.length && !'/?#'.includes(target[at]!)) at++;
+  return target.slice(at);
 }
 
 /**
@@ -13,7 +19,10 @@ export function originForm(target: string): string {
  * none.
  */
 export function rawPathOf(target: string): string {
-  return originForm(target).split(/[?#]/, 1)[0]!;
+  const path = originForm(target);
+  let end = 0;
+  while (end < path.length && path[end] !== '?' && path[end] !== '#') end++;
+  return path.slice(0, end);
 }
 
 /** Returns the query of a request-target, without the question mark. */

@@ -6,7 +6,7 @@ import type { Admission } from '../../http/admission.js';
 import { type ProxyOptions, peerOf } from '../../http/peer.js';
 import { TcpFront } from '../../http/tcp-front.js';
 import { type DatagramOutput, DatagramPacer } from '../../media/datagrams.js';
-import { socketOutput } from '../../media/socket-output.js';
+import { gather, socketOutput } from '../../media/socket-output.js';
 import { bindUdp, closeUdp, datagramOutput } from '../../media/udp.js';
 import type { PlayerOutput } from '../../media/wire.js';
 import type { Entrance } from '../../playback/entrance.js';
@@ -231,7 +231,7 @@ class Connection implements SessionLink {
     const now = this.#means.now();
     this.#sentAt = now;
     if (this.socket.writableLength > MAX_ANSWERS_BEHIND && !this.session.active) this.socket.destroy();
-    else this.socket.write(wrapMessages(message, this.#sequence++, now - this.#since));
+    else gather(this.socket).write(wrapMessages(message, this.#sequence++, now - this.#since));
   }
 
   udp(port: number): DatagramOutput {

@@ -5,7 +5,7 @@ import type { Field } from '../../framing/text-head.js';
 import { plainAddress } from '../../http/addresses.js';
 import type { RequestHead } from '../../http/message.js';
 import { peerOf } from '../../http/peer.js';
-import { socketOutput } from '../../media/socket-output.js';
+import { gather, socketOutput } from '../../media/socket-output.js';
 import type { PlayerOutput } from '../../media/wire.js';
 import { isRedirect, type Redirect } from '../../playback/content.js';
 import type { Pass } from '../../playback/entrance.js';
@@ -263,7 +263,7 @@ export class RtspConnection implements SessionLink, Answers {
 
   #write(bytes: Buffer): void {
     if (this.socket.writableLength > MAX_ANSWERS_BEHIND && !this.session?.playback.active) this.socket.destroy();
-    else this.socket.write(bytes);
+    else gather(this.socket).write(bytes);
   }
 
   #close(): void {

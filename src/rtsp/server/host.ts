@@ -16,6 +16,10 @@ export interface RtspHost<Session> {
   find(id: string): Session | undefined;
   /** Registers a session; its id and the SSRC of its retransmission stream find it from now on. */
   add(session: Session): void;
+  /** The session has no connection from now on. */
+  detached(session: Session): void;
+  /** It has one again. */
+  attached(session: Session): void;
   /** The session is over. */
   remove(session: Session): void;
   /** Something is sent from now on. */

@@ -63,6 +63,8 @@ export class RtspServer {
   readonly #front: TcpFront;
   readonly #connections = new Set<RtspConnection>();
   readonly #sessions = new Map<string, RtspSession>();
+  /** Those without a connection, by how long they have none. */
+  readonly #detached = new Set<RtspSession>();
   /** By the SSRC of the retransmission stream. */
   readonly #rtx = new Map<number, RtspSession>();
   readonly #nacks = new WeakMap<RtspSession, { at: number; count: number }>();
@@ -162,7 +164,10 @@ export class RtspServer {
         this.#rtx.set(session.rtxSsrc, session);
         this.#bound(session.address);
       },
+      detached: (session) => this.#detached.add(session),
+      attached: (session) => this.#detached.delete(session),
       remove: (session) => {
+        this.#detached.delete(session);
         this.#sessions.delete(session.id);
         this.#rtx.delete(session.rtxSsrc);
       },
@@ -189,7 +194,8 @@ export class RtspServer {
 
   /** Sessions that lost their connection hold a place: one address, and all together, have only so many. */
   #bound(address: string): void {
-    const detached = [...this.#sessions.values()].filter(({ detachedAt }) => detachedAt !== undefined);
+    if (this.#detached.size <= MAX_DETACHED.address) return;
+    const detached = [...this.#detached];
     const own = detached.filter((session) => session.address === address);
     const tooMany = [
       ...own.slice(0, Math.max(0, own.length - MAX_DETACHED.address)),

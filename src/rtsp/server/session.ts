@@ -186,6 +186,7 @@ export class RtspSession implements PlaybackPort {
     this.#link = undefined;
     this.detachedAt = this.#host.now();
     this.usedAt = this.detachedAt;
+    if (!this.#closed) this.#host.detached(this);
     this.#play = undefined;
     this.playback.pause();
   }
@@ -198,6 +199,7 @@ export class RtspSession implements PlaybackPort {
     this.#link = link;
     this.#bytesBefore -= link.bytesWritten;
     this.detachedAt = undefined;
+    this.#host.attached(this);
   }
 
   /** Ends the session and gives everything back. */
