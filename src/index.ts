@@ -148,6 +148,15 @@ export type { SessionHome, SessionIds, SessionIdsOptions } from './playback/sess
 export type { PullChain } from './receiving/pull-chain.js';
 export type { StreamWish } from './receiving/streams.js';
 export type { RefusalKind } from './refusal.js';
+export {
+  RtspClient,
+  type RtspClientOptions,
+  type RtspClientStats,
+  type RtspDescription,
+  type RtspLinkParameters,
+  type RtspTimeouts,
+} from './rtsp/client/client.js';
+export type { SdpFeature } from './rtsp/messages/sdp.js';
 export type { TotalCounters } from './server/admin/totals.js';
 export { configSchema, defaultConfig, type ServerConfig } from './server/config.js';
 export { parseConfig, readConfig } from './server/config-file.js';

@@ -1,5 +1,7 @@
 import { ClientAuthenticator } from '../../src/auth/client.js';
 import type { Scheme } from '../../src/auth/dialog.js';
+import type { AsfEvent, AsfSource } from '../../src/media/events.js';
+import { RtspClient } from '../../src/rtsp/client/client.js';
 import type { RtspResponse } from '../../src/rtsp/messages/message.js';
 import { type Fields, Peer } from '../rtsp/station.js';
 import { until } from '../support/until.js';
@@ -134,4 +136,27 @@ describe('RTSP with users', () => {
     peer.session = thief.session;
     expect((await peer.ask('PLAY', '/live/')).status).toBe(200);
   });
+
+  it.each<Scheme>(['negotiate', 'ntlm', 'digest', 'basic'])('our client logs in by %s', async (scheme) => {
+    const server = { user: 'anna', password: 'anna-secret' };
+    const url = `rtsp://127.0.0.1:${station.server.ports.rtsp}/live`;
+    const authorize = new ClientAuthenticator({ server, schemes: [scheme] });
+    for (const delivery of ['rtsp', 'rtspt']) {
+      const client = new RtspClient({ url: url.replace('rtsp', delivery), authorize });
+      const [first] = await events(client, 2);
+      expect(first).toMatchObject({ type: 'header' });
+      await client.close();
+      await until('no players', () => station.server.stats().players === 0);
+    }
+    const wrong = new ClientAuthenticator({ server: { ...server, password: 'wrong' }, schemes: [scheme] });
+    await expect(RtspClient.describe({ url, authorize: wrong })).rejects.toMatchObject({ code: 'WM_AUTH_REFUSED' });
+    await expect(RtspClient.describe({ url })).rejects.toMatchObject({ code: 'WM_AUTH_REFUSED' });
+  });
 });
+
+/** The first events of a source. */
+async function events(source: AsfSource, count: number): Promise<AsfEvent[]> {
+  const all: AsfEvent[] = [];
+  for await (const event of source) if (all.push(event) === count) break;
+  return all;
+}

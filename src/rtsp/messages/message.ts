@@ -120,6 +120,7 @@ export function writeFrameHead(into: Buffer, at: number, channel: number, size: 
  */
 export class RtspReader {
   readonly #maxBody: number;
+  readonly #onBody: ((received: number) => void) | undefined;
   #pending: Buffer = Buffer.alloc(0);
   // Bytes of #pending that have been searched without finding the end of a head.
   #searched = 0;
@@ -129,8 +130,12 @@ export class RtspReader {
   #missing = 0;
   #failure: RtspError | undefined;
 
-  /** @param maxBody the longest body of a message, bytes */
-  constructor({ maxBody = MAX_BODY }: { maxBody?: number } = {}) {
+  /**
+   * @param options.maxBody the longest body of a message, in bytes
+   * @param options.onBody called with the number of bytes of a body that have arrived, each time that more do
+   */
+  constructor({ maxBody = MAX_BODY, onBody }: { maxBody?: number; onBody?: (received: number) => void } = {}) {
+    this.#onBody = onBody;
     this.#maxBody = maxBody;
   }
 
@@ -149,7 +154,10 @@ export class RtspReader {
     if (this.#failure) throw this.#failure;
     this.#slices.push(slice);
     this.#missing -= slice.length;
-    if (this.#missing > 0) return;
+    if (this.#missing > 0) {
+      if (this.#head) this.#onBody?.(this.#head.size - this.#missing);
+      return;
+    }
     this.#pending = this.#slices.length === 1 && this.#pending.length === 0 ? slice : this.#joined();
     this.#slices = [];
     this.#missing = 0;
@@ -209,6 +217,7 @@ export class RtspReader {
   }
 
   #body({ message, size }: { readonly message: Head; readonly size: number }): RtspInput | undefined {
+    if (size > 0) this.#onBody?.(Math.min(size, this.#pending.length));
     if (!this.#has(size)) return undefined;
     this.#head = undefined;
     return { ...message, body: this.#take(size) } as RtspRequest | RtspResponse;

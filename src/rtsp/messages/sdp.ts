@@ -29,7 +29,7 @@ export interface SdpFec {
   readonly perSpan: number;
 }
 
-/** The flags of a=type (2.2.5.2.6). */
+/** The flags of a=type (2.2.5.2.6). @public */
 export type SdpFeature =
   | 'broadcast'
   | 'lastentry'
