@@ -42,6 +42,10 @@ const commands: Readonly<Record<string, Entry>> = {
     summary: 'list the encoder settings that --profile names',
     load: async () => (await import('./profiles.js')).profilesCommand(),
   },
+  logs: {
+    summary: 'read log files: sessions, viewers, losses',
+    load: async () => (await import('./logs.js')).logsCommand(),
+  },
   users: {
     summary: 'manage the file of users that a server accepts',
     load: async () => (await import('./users.js')).usersCommand(),
