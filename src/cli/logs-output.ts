@@ -1,6 +1,5 @@
 import type { LogFigures } from '../wmlog/report/figures.js';
 import type { LogReport } from '../wmlog/report/report.js';
-import { decodeLogText } from '../wmlog/report/text.js';
 import type { TimelinePoint } from '../wmlog/report/timeline.js';
 import { asClock, withUnit } from './reporter.js';
 
@@ -42,7 +41,7 @@ export function* eventsOf(report: LogReport, files: number, top: number): Genera
     const { top: largest, rest } = groups.top(IN_ORDER.has(grouping) ? Number.POSITIVE_INFINITY : top);
     const listed = IN_ORDER.has(grouping) ? groups.sorted() : largest;
     for (const [name, figures] of listed)
-      yield { event: grouping, [grouping]: decodeLogText(name), ...figuresView(figures) };
+      yield { event: grouping, [grouping]: name, ...figuresView(figures) };
     if (rest.lines > 0) yield { event: grouping, [grouping]: null, others: true, ...figuresView(rest) };
   }
 }
@@ -144,7 +143,7 @@ function tableOf(
 
 /** Log files hold texts from other hosts. */
 function nameOf(text: string): string {
-  const shown = decodeLogText(text).replace(/[\p{C}\p{Zl}\p{Zp}]/gu, '?');
+  const shown = text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, '?');
   return shown.length > MAX_NAME ? `${shown.slice(0, MAX_NAME / 2)}…${shown.slice(1 - MAX_NAME / 2)}` : shown;
 }
 

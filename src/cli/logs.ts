@@ -37,7 +37,7 @@ export function logsCommand(): Command {
     .option('--no-chart', 'print no chart of the viewers over time')
     .addHelpText(
       'after',
-      '\nExamples:\n  wmcast logs /var/log/wmcast/*.log\n  wmcast logs --by content,hour --from 2026-11-30 WMS_20261130.log\n  zcat old.log.gz | wmcast logs --json -',
+      '\nExamples:\n  wmcast logs /var/log/wmcast/*.log\n  wmcast logs --by content,hour --from 2026-11-30 WMS_20261130.log\n  wmcast logs --json -',
     );
   return addCommonOptions(command).action((files: readonly string[], options: LogsOptions) => logs(files, options));
 }

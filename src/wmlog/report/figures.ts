@@ -12,7 +12,7 @@ export interface LogFigures {
   bufferingSeconds: number;
   /** Lines with at least one such stop. */
   rebuffered: number;
-  /** Packets received, lost for good, and lost on the way but recovered. */
+  /** Packets received, packets never received, and packets lost on the way but recovered. */
   packets: number;
   lost: number;
   recovered: number;

@@ -274,7 +274,7 @@ function stringIn(line: ScannedLine, column: number): string {
   return isEmpty(line, column) ? '' : line.bytes.toString('latin1', line.starts[column], line.ends[column]);
 }
 
-/** Returns a whole number; 0 if there is none. */
+/** Returns a whole number; 0 for anything else. */
 function numberIn({ bytes, starts, ends, count }: ScannedLine, column: number): number {
   if (column < 0 || column >= count) return 0;
   let value = 0;
