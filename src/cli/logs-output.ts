@@ -40,8 +40,7 @@ export function* eventsOf(report: LogReport, files: number, top: number): Genera
   for (const [grouping, groups] of report.groups) {
     const { top: largest, rest } = groups.top(IN_ORDER.has(grouping) ? Number.POSITIVE_INFINITY : top);
     const listed = IN_ORDER.has(grouping) ? groups.sorted() : largest;
-    for (const [name, figures] of listed)
-      yield { event: grouping, [grouping]: name, ...figuresView(figures) };
+    for (const [name, figures] of listed) yield { event: grouping, [grouping]: name, ...figuresView(figures) };
     if (rest.lines > 0) yield { event: grouping, [grouping]: null, others: true, ...figuresView(rest) };
   }
 }
