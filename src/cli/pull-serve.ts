@@ -28,6 +28,7 @@ interface PullServeOptions extends InputOptions, ReporterOptions, TlsOptions {
   readonly maxClients?: number;
   readonly allow?: string[];
   readonly users?: string;
+  readonly proxyProtocol?: string[];
   readonly onDemand?: true;
   /** False with --no-msbd. */
   readonly msbd: boolean;
@@ -71,6 +72,10 @@ export function pullServeCommand(name = 'wmpull-serve'): Command {
       .option(
         '--users <file>',
         'file of users: clients have to log in over HTTP; MSBD is then off unless a port is given',
+      )
+      .option(
+        '--proxy-protocol <address...>',
+        'addresses of proxies that announce their clients by the PROXY protocol, on every connection',
       )
       .option('--tls-cert <file>', 'certificate chain in PEM form: use TLS on the HTTP port')
       .option('--tls-key <file>', 'private key of the certificate, in PEM form')
@@ -118,6 +123,7 @@ async function serve(extra: string[], options: PullServeOptions): Promise<void> 
     maxClients: options.maxClients,
     allow: options.allow ?? [],
     users: options.users,
+    proxyProtocol: options.proxyProtocol,
     tls: tlsFiles(options),
     onWarning: (message) => reporter.warn(message),
     onPlay: (client, address) => {

@@ -1,7 +1,9 @@
 import { orAborted } from '../abort.js';
 import { type AccessControl, type Rule, ruleOf } from '../auth/access.js';
+import { addressList } from '../http/address-list.js';
 import { plainAddress } from '../http/addresses.js';
 import { answersMethod } from '../http/methods.js';
+import type { ProxyOptions } from '../http/peer.js';
 import { HttpServer, type TlsIdentity } from '../http/server.js';
 import { Broadcast, type BroadcastOptions } from '../media/broadcast.js';
 import type { AsfSource } from '../media/events.js';
@@ -41,6 +43,8 @@ export interface EncoderServerOptions {
    * for it.
    */
   readonly users?: string | undefined;
+  /** Addresses of proxies that announce their clients by the PROXY protocol on every connection, on both ports. */
+  readonly proxyProtocol?: readonly string[] | undefined;
   /** Uses TLS on the HTTP port. */
   readonly tls?: TlsFileNames | undefined;
   readonly broadcast?: BroadcastOptions;
@@ -107,6 +111,7 @@ export class EncoderServer implements Content {
     this.#msbd = this.#msbdListener();
     this.#http = new HttpServer({
       ...(tls === undefined ? {} : { tls }),
+      proxies: this.#proxies,
       onError: (error) => options.onError?.(error),
       onWarning: options.onWarning,
       onRequest: (exchange) => {
@@ -174,12 +179,18 @@ export class EncoderServer implements Content {
     };
   }
 
+  get #proxies(): ProxyOptions | undefined {
+    const { proxyProtocol, onWarning } = this.#options;
+    return proxyProtocol && { addresses: addressList(proxyProtocol), onWarning };
+  }
+
   #msbdListener(): MsbdListener {
     const { msbdPort = 'none', host, multicast, onError, users } = this.#options;
     return new MsbdListener({
       port: msbdPort === 'auto' && users !== undefined ? 'none' : msbdPort,
       host,
       multicast,
+      proxies: this.#proxies,
       content: { open: (_channel, client) => this.#openMsbd(client) },
       registry: this.#registry,
       pathOf: () => '/',

@@ -1,5 +1,6 @@
 import type { AsfEvent, AsfSource } from '../../src/media/events.js';
 import { EncoderServer, type EncoderServerOptions } from '../../src/server/encoder.js';
+import { connectRequest, wireMessages } from '../msbd/support.js';
 import { testHeader, testPacket } from '../support/stream.js';
 import { parseResponse, parseWholeResponse, RawPeer, wirePackets } from '../support/wire.js';
 import { askAs, removeUsers, usersFile } from './users.js';
@@ -171,6 +172,34 @@ describe('an encoder that is pulled', () => {
     expect((await (await request('GET / HTTP/1.1', 'User-Agent: NSServer/9.0')).until(parseWholeResponse)).status).toBe(
       503,
     );
+  });
+
+  it('judges clients of a listed proxy by the addresses that it states, on both ports', async () => {
+    const played: string[] = [];
+    const onPlay = (_: string, address: string) => played.push(address);
+    await start({ proxyProtocol: ['loopback'], allow: ['192.0.2.7'], msbdPort: 0, onPlay });
+    const running = server.run();
+    source.feed(header(), key(0));
+    await server.broadcast.nextHeader(1000);
+    const through = async (address: string, port = server.ports.http) => {
+      const peer = await RawPeer.connect(port);
+      peers.push(peer);
+      peer.send(`PROXY TCP4 ${address} 198.51.100.1 1000 80\r\n`);
+      return peer;
+    };
+    const stranger = await through('192.0.2.8');
+    stranger.request('GET / HTTP/1.0', ...PULL);
+    expect((await stranger.until(parseWholeResponse)).status).toBe(403);
+    const puller = await through('192.0.2.7');
+    puller.request('GET / HTTP/1.0', ...PULL);
+    await puller.until((bytes) => (bytes.includes('$H') ? true : undefined));
+    const receivers = [await through('192.0.2.8', server.ports.msbd), await through('192.0.2.7', server.ports.msbd)];
+    for (const each of receivers) each.send(connectRequest(1, 'any\0'));
+    expect(wireMessages(await receivers[0]!.untilClosed())).toHaveLength(1);
+    await receivers[1]!.until((bytes) => wireMessages(bytes).length > 1 || undefined);
+    expect(played).toEqual(['192.0.2.7', '192.0.2.7']);
+    await source.close();
+    await running;
   });
 
   it('requires a login, and then speaks no MSBD unless so configured', async () => {
