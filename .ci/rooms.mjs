@@ -14,6 +14,7 @@ const ROWS = [
   ['media'],
   ['framing'],
   ['http'],
+  ['testing'],
   ['auth'],
   ['wmlog'],
   ['announce'],

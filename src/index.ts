@@ -172,6 +172,20 @@ export type {
 } from './server/points/points.js';
 export type { PointSettings } from './server/points/settings.js';
 export { MediaServer, type ServerEvents, type ServerStats } from './server/server.js';
+export {
+  type Fault,
+  type FaultHook,
+  type FaultKind,
+  type FaultName,
+  type FaultPlan,
+  faultTable,
+  parseFaults,
+} from './testing/fault-plan.js';
+export { type MarkedObject, readMarkedObject } from './testing/marked-object.js';
+export { faultySink, faultySource } from './testing/packet-faults.js';
+export type { PacketLayout } from './testing/packetizer.js';
+export { SYNTHETIC_AUDIO, type SyntheticOptions, SyntheticSource } from './testing/synthetic.js';
+export { parseSynthetic } from './testing/synthetic-url.js';
 export { PushClient, type PushOptions, type PushStats, type ResumablePush } from './wmhttp/client/client.js';
 export type { PushBufferOptions } from './wmhttp/client/push-buffer.js';
 export type { PushRoute, PushRouteOptions } from './wmhttp/client/push-route.js';

@@ -17,6 +17,8 @@ import { Sequence } from '../media/sequence.js';
 import { systemErrorReason } from '../media/system-error.js';
 import { PacedSource } from '../sources/paced.js';
 import { isSourceUrl, openSourceUrl } from '../sources/table.js';
+import { SyntheticSource } from '../testing/synthetic.js';
+import { isSynthetic, parseSynthetic } from '../testing/synthetic-url.js';
 import { parsedBy, wholeNumber } from './program.js';
 import { type Reporter, withUnit } from './reporter.js';
 
@@ -90,7 +92,7 @@ export function addInputOptions(command: Command): Command {
     .optionsGroup('Input:')
     .option(
       '-i, --input <x>',
-      'file, URL, device, - for standard input, or "test" for a clock and a tone (default: test); several play in turn',
+      'file, URL, device, - for standard input, "test" for a clock and a tone (default), or synthetic:seed=1,… without ffmpeg; several play in turn',
       (input: string, before: readonly string[] = []) => [...before, input],
     )
     .option('--input-format <name>', 'format of the input as ffmpeg calls it, for example v4l2 or alsa')
@@ -166,7 +168,9 @@ export async function openSource(
   reporter: Reporter,
 ): Promise<MeteredSource> {
   const { input: inputs = [TEST_INPUT], loop, duration } = options;
-  const open = options.copy ? openCopy(options, reporter) : await openCapture(options, extra, reporter);
+  // What is synthetic needs no encoder.
+  const isCopied = (options.copy ?? false) || inputs.every(isSynthetic);
+  const open = isCopied ? openCopy(options, reporter) : await openCapture(options, extra, reporter);
   const source =
     inputs.length === 1
       ? open(inputs[0]!, { loop, duration })
@@ -207,6 +211,15 @@ function openCopy(options: InputOptions, reporter: Reporter): (input: string, ex
   const warn = (message: string) => reporter.warn(message);
   const live = liveTexts(options);
   return (path, { loop, duration }) => {
+    if (isSynthetic(path)) {
+      const { title } = options;
+      return new SyntheticSource({
+        ...parseSynthetic(path),
+        pace: true,
+        ...(title !== undefined && { title }),
+        ...(duration !== undefined && { duration }),
+      });
+    }
     if (!isSourceUrl(path)) return fileSource({ loop, duration, path, pace: true, live, warn });
     return new Sequence({ entries: [() => new LiveCopy(openRemote(path, reporter), live)], loop, duration });
   };
@@ -357,13 +370,21 @@ export function inputNames({ input = [], copy, inputFormat }: InputOptions, extr
  */
 export function checkInput(options: InputOptions, extra: readonly string[]): void {
   checkedMetadata(options);
-  if (!options.copy) return;
+  const synthetic = options.input?.filter(isSynthetic) ?? [];
+  for (const name of synthetic) parseSynthetic(name);
+  if (synthetic.length > 0 && !options.copy && synthetic.length !== options.input?.length) {
+    throw new WmError('WM_USAGE', `${synthetic[0]} cannot be encoded; give it alone, or with --copy and ASF files.`);
+  }
+  if (!options.copy && synthetic.length === 0) return;
   if (options.input === undefined) throw new WmError('WM_USAGE', '--copy needs --input: the ASF file to send.');
   const given = Object.entries(ENCODING_OPTIONS).find(([key]) => options[key as keyof InputOptions] !== undefined)?.[1];
   const without = options.video ? (options.audio ? undefined : '--no-audio') : '--no-video';
   const name = given ?? without ?? (extra.length > 0 ? `"${extra[0]}" for ffmpeg` : undefined);
   if (name === undefined) return;
-  throw new WmError('WM_USAGE', `--copy sends packets unchanged, so ${name} would have no effect.`);
+  throw new WmError(
+    'WM_USAGE',
+    `${options.copy ? '--copy' : synthetic[0]} sends packets unchanged, so ${name} would have no effect.`,
+  );
 }
 
 function liveTexts({ title, author, copyright, comment }: InputOptions): LiveHeaderOptions {

@@ -6,6 +6,7 @@ import type { MsbdMulticast } from '../msbd/server/options.js';
 import { EncoderServer } from '../server/encoder.js';
 import type { MsbdPort } from '../server/listeners/msbd.js';
 import { emptyInput } from './carry.js';
+import { addFaultOption, type FaultOptions, faultsOf, UNFIT_FOR_SERVERS } from './fault-option.js';
 import { youngSpaceLimit } from './heap.js';
 import { addInputOptions, asSpeed, checkInput, type InputOptions, openSource, speedField } from './input-options.js';
 import { parseMsbdPort } from './msbd-port.js';
@@ -22,7 +23,7 @@ import { RateMeter, STATS_INTERVAL } from './rate.js';
 import { Reporter, type ReporterOptions, withUnit } from './reporter.js';
 import { type TlsOptions, tlsFiles } from './tls-options.js';
 
-interface PullServeOptions extends InputOptions, ReporterOptions, TlsOptions {
+interface PullServeOptions extends FaultOptions, InputOptions, ReporterOptions, TlsOptions {
   readonly host?: string;
   readonly httpPort: number;
   readonly maxClients?: number;
@@ -49,7 +50,7 @@ export function pullServeCommand(name = 'wmpull-serve'): Command {
     'Captures with ffmpeg, or reads ASF, and lets servers and players pull it with WMSP and MSBD.',
   ).argument('[ffmpeg arguments...]', 'arguments after -- are passed to ffmpeg unchanged');
   return addCommonOptions(
-    addInputOptions(command)
+    addFaultOption(addInputOptions(command))
       .optionsGroup('Serving:')
       .option('--host <address>', 'address to listen on (default: all)')
       .option('--http-port <port>', 'port for WMSP; 0 picks a free one', portNumber, 8080)
@@ -122,6 +123,7 @@ async function serve(extra: string[], options: PullServeOptions): Promise<void> 
     onDemand: options.onDemand ?? false,
     maxClients: options.maxClients,
     allow: options.allow ?? [],
+    faults: faultsOf(options, UNFIT_FOR_SERVERS),
     users: options.users,
     proxyProtocol: options.proxyProtocol,
     tls: tlsFiles(options),

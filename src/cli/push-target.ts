@@ -2,9 +2,12 @@ import type { Command } from 'commander';
 import { parseDuration } from '../capture/options.js';
 import { WmError } from '../errors.js';
 import { takeCredentials } from '../http/credentials.js';
-import type { AsfSink } from '../media/events.js';
+import type { AsfEvent, AsfSink } from '../media/events.js';
+import { FaultyConnections } from '../testing/faulty-socket.js';
+import { faultySink } from '../testing/packet-faults.js';
 import { ReconnectingPush, type ReconnectingPushStats } from '../wmhttp/client/reconnecting-push.js';
 import type { Access } from './access-options.js';
+import { addFaultOption, type FaultOptions, faultsOf, UNFIT_FOR_PUSHES } from './fault-option.js';
 import { type Interruption, parsedBy, parseRetry } from './program.js';
 import type { Reporter } from './reporter.js';
 
@@ -14,7 +17,7 @@ const GRACE = 3_000;
 const DEFAULT_RETRIES = 10;
 
 /** The options of every command that pushes. */
-export interface PushTargetOptions {
+export interface PushTargetOptions extends FaultOptions {
   readonly template?: string;
   readonly autoDestroy?: true;
   /** The number of attempts; Infinity for no limit. */
@@ -27,8 +30,7 @@ export interface PushTargetOptions {
 
 /** Adds the options of a push: its point, packets, retries and credentials. */
 export function addPushOptions(command: Command): Command {
-  return command
-    .optionsGroup('Push:')
+  return addFaultOption(command.optionsGroup('Push:'))
     .option('--template <path>', 'point whose settings a new point copies')
     .option('--auto-destroy', 'remove the point when the push ends')
     .option(
@@ -69,8 +71,11 @@ export async function openPush(
   { reporter, interruption, patient }: { reporter: Reporter; interruption: Interruption; patient: boolean },
 ): Promise<OpenPush> {
   const { template, autoDestroy, retry, buffer, requestLength } = options;
+  const plan = faultsOf(options, UNFIT_FOR_PUSHES);
+  const faults = plan && new FaultyConnections(plan, ['wire', 'output']);
   const connecting = ReconnectingPush.connect(
     {
+      onSocket: faults && ((socket) => faults.take(socket, 'http')),
       url,
       proxy,
       tls,
@@ -100,8 +105,10 @@ export async function openPush(
     interruption.signal,
   );
   const client = await interruption.race(connecting, { late: (late) => late.abort() });
+  const sink = { write: (event: AsfEvent) => client.write(event), close: () => client.close() };
+  const written: AsfSink = plan ? faultySink(sink, plan) : sink;
   return {
-    write: (event) => client.write(event),
+    write: (event) => written.write(event),
     close: async () => {
       try {
         await interruption.race(client.close(), { grace: GRACE });

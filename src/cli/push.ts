@@ -4,6 +4,7 @@ import type { AsfSink } from '../media/events.js';
 import { parsePushUrl } from '../wmhttp/messages/push-url.js';
 import { type AccessOptions, accessTo, addAccessOptions } from './access-options.js';
 import { carry, describeForReady } from './carry.js';
+import { faultsOf, UNFIT_FOR_PUSHES } from './fault-option.js';
 import {
   addInputOptions,
   asSpeed,
@@ -63,6 +64,7 @@ async function push(target: string, extra: string[], options: PushOptions): Prom
   parsePushUrl(url);
   if (access.proxy !== undefined) parsePushUrl(access.proxy);
   checkInput(options, extra);
+  faultsOf(options, UNFIT_FOR_PUSHES);
   if (archive !== undefined) await refuseSameFile(inputNames(options, extra), archive);
   const source = await interruption.race(openSource(options, extra, reporter), { late: (late) => void late.close() });
   let pushed: OpenPush | undefined;

@@ -5,9 +5,11 @@ import { takeCredentials } from '../http/credentials.js';
 import { ArchiveSink } from '../media/archive.js';
 import type { AsfEvent, AsfSink } from '../media/events.js';
 import { isMsbUrl, parseMsbUrl } from '../msb/messages/url.js';
+import { faultySink } from '../testing/packet-faults.js';
 import { parsePushUrl } from '../wmhttp/messages/push-url.js';
 import { accessTo } from './access-options.js';
 import { carry, describeForReady } from './carry.js';
+import { faultsOf, UNFIT_FOR_FILES, UNFIT_FOR_PUSHES } from './fault-option.js';
 import { type MulticastTargetOptions, openMulticast } from './multicast-target.js';
 import { addForceOption, existingFor, type OutputOptions, refuseExisting } from './output-file.js';
 import { addCommonOptions, Interruption } from './program.js';
@@ -72,6 +74,9 @@ async function relay(source: string, target: string, options: RelayOptions): Pro
     'WMCAST_PUSH',
   );
   if (isPush) parsePushUrl(to);
+  const plan = faultsOf(options, isPush ? UNFIT_FOR_PUSHES : UNFIT_FOR_FILES);
+  // A push does its faults itself.
+  const faulty = (sink: AsfSink) => (plan ? faultySink(sink, plan) : sink);
   const origin = openFrom(source, options, reporter, isPush || isMulticast);
   const interruption = new Interruption();
   let pushed: OpenPush | undefined;
@@ -79,9 +84,9 @@ async function relay(source: string, target: string, options: RelayOptions): Pro
     source: origin,
     extra: () => ({ ...pushed?.stats }),
     openSinks: async (header) => {
-      if (to === '-') return [new StdoutSink()];
-      if (isMulticast) return [await openMulticast(multicastOf(to, options, reporter))];
-      if (!isPush) return [new ArchiveSink(to, { existing, warn: (message) => reporter.warn(message) })];
+      if (to === '-') return [faulty(new StdoutSink())];
+      if (isMulticast) return [faulty(await openMulticast(multicastOf(to, options, reporter)))];
+      if (!isPush) return [faulty(new ArchiveSink(to, { existing, warn: (message) => reporter.warn(message) }))];
       pushed = await openPush(access, options, { reporter, interruption, patient: !header.broadcast });
       return [liveSink(pushed)];
     },

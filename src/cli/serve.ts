@@ -10,6 +10,7 @@ import { checkLoaded, loadConfig } from '../server/config-file.js';
 import type { ServerPorts } from '../server/listeners/listener.js';
 import type { MsbdPort } from '../server/listeners/msbd.js';
 import { MediaServer } from '../server/server.js';
+import { addFaultOption, faultsOf, UNFIT_FOR_SERVERS } from './fault-option.js';
 import { youngSpaceLimit } from './heap.js';
 import { parseMsbdPort } from './msbd-port.js';
 import { addCommonOptions, Interruption, portNumber } from './program.js';
@@ -28,6 +29,7 @@ interface ServeOptions extends ReporterOptions, TlsOptions {
   readonly users?: string;
   readonly content?: string;
   readonly logDir?: string;
+  readonly fault?: string;
   readonly logFormat: 'text' | 'json';
 }
 
@@ -69,7 +71,7 @@ export function serveCommand(): Command {
       'after',
       '\nExamples:\n  wmcast serve\n  wmcast serve --config serve.yaml\n  wmcast serve --content /srv/media --http-port 80',
     );
-  return addCommonOptions(command).action((options: ServeOptions) => serve(options));
+  return addCommonOptions(addFaultOption(command)).action((options: ServeOptions) => serve(options));
 }
 
 async function serve(options: ServeOptions): Promise<void> {
@@ -162,8 +164,10 @@ async function configOf(options: ServeOptions): Promise<ServerConfig> {
   const loaded = file === undefined ? undefined : await loadConfig(file);
   const base = loaded?.config ?? defaultConfig();
   const tls = tlsOf(options, base);
+  const faults = faultsOf({ fault: options.fault ?? base.faults }, UNFIT_FOR_SERVERS) && (options.fault ?? base.faults);
   const config = {
     ...base,
+    ...(faults === undefined ? {} : { faults }),
     ...(host === undefined ? {} : { host }),
     ...(httpPort === undefined ? {} : { httpPort }),
     ...(tls === undefined ? {} : { tls }),

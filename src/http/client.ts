@@ -148,6 +148,11 @@ export class HttpClient {
     return new HttpClient(socket, name);
   }
 
+  /** Gives the socket to a function that changes how it writes; call it before the first request. */
+  tamper(take: (socket: Socket) => void): void {
+    take(this.#socket);
+  }
+
   /** True if the connection can take another request. */
   get open(): boolean {
     return this.#failure === undefined && this.#socket.writable;

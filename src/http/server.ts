@@ -25,6 +25,8 @@ export interface HttpServerOptions extends Partial<Omit<ConnectionOptions, 'onCl
   readonly onWarning?: ((message: string) => void) | undefined;
   /** Peers that announce their clients by the PROXY protocol; default none. */
   readonly proxies?: ProxyOptions | undefined;
+  /** Receives each connection before its first request. */
+  readonly onSocket?: ((socket: Socket) => void) | undefined;
   /** Speak only TLS 1.2 and 1.3 on this port. */
   readonly tls?: TlsIdentity;
 }
@@ -47,7 +49,7 @@ const SWEEP_INTERVAL = 1_000;
  * One sweep a second replaces timers per connection.
  */
 export class HttpServer {
-  readonly #options: ConnectionOptions & Pick<HttpServerOptions, 'onError'>;
+  readonly #options: ConnectionOptions & Pick<HttpServerOptions, 'onError' | 'onSocket'>;
   readonly #admission: Admission;
   readonly #server: Server;
   readonly #tls: TlsServer | undefined;
@@ -146,6 +148,7 @@ export class HttpServer {
   }
 
   #accept(socket: Socket): void {
+    this.#options.onSocket?.(socket);
     const connection = new ServerConnection(socket, this.#options);
     this.#connections.add(connection);
   }

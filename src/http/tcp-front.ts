@@ -11,6 +11,8 @@ export interface TcpFrontOptions {
   /** Proxies that name their clients by the PROXY protocol. */
   readonly proxies?: ProxyOptions | undefined;
   readonly onError?: ((error: unknown) => void) | undefined;
+  /** Receives each connection before `accept`. */
+  readonly onSocket?: ((socket: Socket) => void) | undefined;
 }
 
 /** The TCP port of a protocol that is not HTTP: admits connections, counts them, and ends them in bounded time. */
@@ -74,7 +76,7 @@ export class TcpFront {
   }
 
   #accept(socket: Socket): void {
-    const { admission, accept } = this.#options;
+    const { admission, accept, onSocket } = this.#options;
     const address = socket.remoteAddress;
     // The client closed the connection before it was accepted.
     if (address === undefined || (admission && !admission.admit(address))) {
@@ -86,6 +88,7 @@ export class TcpFront {
       this.#sockets.delete(socket);
       admission?.release(address);
     });
+    onSocket?.(socket);
     accept(socket, address);
   }
 }

@@ -6,6 +6,7 @@ import type { AccessRule } from '../auth/access.js';
 import { messageOf, WmError } from '../errors.js';
 import { addressList } from '../http/address-list.js';
 import { sourceSpec } from '../sources/spec.js';
+import { parseFaults } from '../testing/fault-plan.js';
 import { REALM, SCHEMES } from './access/credentials.js';
 
 /** What the documentation says about a field; the reference and the file that `wmcast init` writes are made from it. */
@@ -52,6 +53,13 @@ const sourceSchema = z.union([
 const addressesSchema = z.array(z.string()).superRefine((entries, context) => {
   try {
     addressList(entries);
+  } catch (error) {
+    context.addIssue({ code: 'custom', message: messageOf(error) });
+  }
+});
+const faultsSchema = z.string().superRefine((text, context) => {
+  try {
+    parseFaults(text);
   } catch (error) {
     context.addIssue({ code: 'custom', message: messageOf(error) });
   }
@@ -303,6 +311,11 @@ export const configSchema = z.strictObject({
       })
       .default({ port: 'none' }),
     'RTSP with the extensions of Windows Media (rtsp://). Media goes over the same connection, or by UDP. It has no TLS.',
+  ),
+  faults: about(
+    faultsSchema.optional(),
+    'Faults to commit on purpose, to test the software on the other side; docs/testing.md lists them.',
+    'lose=5%,seed=7',
   ),
   points: about(
     z.array(pointSchema).superRefine(refuseDuplicates).default([]),

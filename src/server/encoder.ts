@@ -15,6 +15,8 @@ import { LocalLimits } from '../playback/limits.js';
 import { SessionRegistry, type SessionReport } from '../playback/registry.js';
 import { PulledBroadcast } from '../receiving/pulled-broadcast.js';
 import { Refusal } from '../refusal.js';
+import type { FaultPlan } from '../testing/fault-plan.js';
+import { FaultyConnections, RequestFaults } from '../testing/faulty-socket.js';
 import { WmspServer } from '../wmsp/server/server.js';
 import { openAccess } from './access/credentials.js';
 import { readTls, type TlsFileNames } from './access/tls-files.js';
@@ -48,6 +50,8 @@ export interface EncoderServerOptions {
   /** Uses TLS on the HTTP port. */
   readonly tls?: TlsFileNames | undefined;
   readonly broadcast?: BroadcastOptions;
+  /** Faults to commit, to each client for itself. */
+  readonly faults?: FaultPlan | undefined;
   readonly onPlay?: (client: string, remoteAddress: string) => void;
   readonly onPlayed?: (report: SessionReport) => void;
   readonly onError?: (error: unknown) => void;
@@ -108,14 +112,19 @@ export class EncoderServer implements Content {
       registry: this.#registry,
       onError: (error) => options.onError?.(error),
     });
-    this.#msbd = this.#msbdListener();
+    const faults = options.faults && new FaultyConnections(options.faults);
+    const refusals = options.faults && new RequestFaults(options.faults);
+    this.#msbd = this.#msbdListener(faults);
     this.#http = new HttpServer({
+      onSocket: faults && ((socket) => faults.take(socket, 'http')),
       ...(tls === undefined ? {} : { tls }),
       proxies: this.#proxies,
       onError: (error) => options.onError?.(error),
       onWarning: options.onWarning,
       onRequest: (exchange) => {
         const { remoteAddress, local } = exchange;
+        const status = refusals?.next();
+        if (status !== undefined) return exchange.respond({ status, close: true });
         if (this.#rule.addresses?.includes(remoteAddress, local) === false) {
           throw new Refusal('forbidden', `${plainAddress(remoteAddress)} may not pull.`);
         }
@@ -184,7 +193,7 @@ export class EncoderServer implements Content {
     return proxyProtocol && { addresses: addressList(proxyProtocol), onWarning };
   }
 
-  #msbdListener(): MsbdListener {
+  #msbdListener(faults: FaultyConnections | undefined): MsbdListener {
     const { msbdPort = 'none', host, multicast, onError, users } = this.#options;
     return new MsbdListener({
       port: msbdPort === 'auto' && users !== undefined ? 'none' : msbdPort,
@@ -194,6 +203,7 @@ export class EncoderServer implements Content {
       content: { open: (_channel, client) => this.#openMsbd(client) },
       registry: this.#registry,
       pathOf: () => '/',
+      onSocket: faults && ((socket) => faults.take(socket, 'other')),
       onError,
     });
   }

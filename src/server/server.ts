@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { type AccessControl, ruleOf } from '../auth/access.js';
 import { WmError } from '../errors.js';
@@ -22,6 +23,8 @@ import type { PullChain } from '../receiving/pull-chain.js';
 import type { PulledSource } from '../receiving/pulled-broadcast.js';
 import { Refusal } from '../refusal.js';
 import { type SourceSpec, sourceName, sourceSpec } from '../sources/spec.js';
+import { type FaultPlan, parseFaults } from '../testing/fault-plan.js';
+import { FaultyConnections, RequestFaults } from '../testing/faulty-socket.js';
 import { PushServer } from '../wmhttp/server/server.js';
 import type { SubmittedLog } from '../wmlog/submitted.js';
 import { SERVER_NAME } from '../wmsp/messages/responses.js';
@@ -109,6 +112,7 @@ export class MediaServer {
   readonly #entrance: Entrance;
   readonly #remotes: Remotes;
   readonly #guard: AddressGuard;
+  readonly #faulty: ((socket: Socket) => void) | undefined;
   readonly #pulls: PointPull[] = [];
   /** By the paths of their points; in order of preference. */
   readonly #programmes = new Map<string, PointProgramme[]>();
@@ -248,11 +252,17 @@ export class MediaServer {
       configured: true,
       onWarning,
     });
+    const refusals = means.faults && new RequestFaults(means.faults);
+    const faults = means.faults && new FaultyConnections(means.faults);
+    this.#faulty = faults && ((socket) => faults.take(socket, 'other'));
     const http = {
+      onSocket: faults && ((socket: Socket) => faults.take(socket, 'http')),
       proxies: this.#proxies(onWarning),
       admission: this.#admission,
       onError: (error: unknown) => events.error?.(error),
       onRequest: (exchange: Exchange) => {
+        const status = refusals?.next();
+        if (status !== undefined) return exchange.respond({ status, close: true });
         if (this.#push.handle(exchange) || api.handle(exchange) || this.#logs?.handle(exchange)) return;
         if (!web.announces(exchange) && this.#wmsp.handle(exchange)) return;
         web.handle(exchange);
@@ -294,6 +304,7 @@ export class MediaServer {
     const server = new MediaServer(config, events, {
       tls: config.tls && (await readTls(config.tls, onWarning)),
       access: await openAccess({ ...config, schemes: config.authentication }, onWarning),
+      faults: config.faults === undefined ? undefined : parseFaults(config.faults),
     });
     try {
       for (const listener of server.#listeners) {
@@ -451,6 +462,7 @@ export class MediaServer {
     const { host, msbd } = this.#config;
     const channels = new PointChannels(this.points, this.#entrance, msbd.netShow);
     return new MsbdListener({
+      onSocket: this.#faulty,
       admission: this.#admission,
       proxies: this.#proxies((message) => events.warning?.(message)),
       port: msbd.port ?? 'none',
@@ -471,6 +483,7 @@ export class MediaServer {
   ): MmspListener {
     const { host, mms } = this.#config;
     return new MmspListener({
+      onSocket: this.#faulty,
       admission: this.#admission,
       proxies: this.#proxies((message) => events.warning?.(message)),
       port: mms.port,
@@ -491,6 +504,7 @@ export class MediaServer {
   ): RtspListener {
     const { host, rtsp } = this.#config;
     return new RtspListener({
+      onSocket: this.#faulty,
       admission: this.#admission,
       proxies: this.#proxies((message) => events.warning?.(message)),
       port: rtsp.port,
@@ -517,6 +531,7 @@ export class MediaServer {
 interface Means {
   readonly tls: TlsIdentity | undefined;
   readonly access: AccessControl;
+  readonly faults: FaultPlan | undefined;
 }
 
 /** Returns `host:port` for a URL; for a server on all addresses, an address that others can reach. */

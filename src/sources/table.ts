@@ -3,6 +3,7 @@ import { WmError } from '../errors.js';
 import { MsbClient } from '../msb/client/client.js';
 import { isNscLocation } from '../msb/client/open-nsc.js';
 import { MsbdClient } from '../msbd/client/client.js';
+import { isSynthetic } from '../testing/synthetic-url.js';
 import { isWmspUrl } from '../wmsp/client/url.js';
 import { AnnouncementSource } from './announced.js';
 import { FollowedSource } from './followed.js';
@@ -14,6 +15,7 @@ import {
   type SourceOptions,
   type SourceTable,
 } from './source.js';
+import { SyntheticContent } from './synthetic.js';
 
 interface SourceKind {
   /** The form of its URLs, for people. */
@@ -59,6 +61,13 @@ const KINDS: readonly SourceKind[] = [
       ...(await MsbClient.describe({ url, onNote, tls })),
       transport: 'msb',
     }),
+  },
+  {
+    form: 'synthetic:',
+    hasChoice: false,
+    isFor: isSynthetic,
+    open: (url) => new SyntheticContent(url),
+    describe: async (url) => SyntheticContent.describe(url),
   },
   {
     form: '.asx, .m3u and .pls files',

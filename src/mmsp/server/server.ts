@@ -34,6 +34,8 @@ export interface MmspServerOptions {
   readonly limits?: PaceLimits;
   /** Decides which connections to accept; default all. */
   readonly admission?: Admission;
+  /** Receives each connection before its first request. */
+  readonly onSocket?: ((socket: Socket) => void) | undefined;
   readonly timers?: Partial<MmspTimers>;
   /** Where playing sessions are registered; default one of its own. */
   readonly registry?: SessionRegistry;
@@ -82,8 +84,14 @@ export class MmspServer {
     this.#options = options;
     this.#timers = { ...DEFAULT_TIMERS, ...options.timers };
     this.#now = options.now ?? (() => performance.now());
-    const { admission, proxies, onError } = options;
-    this.#front = new TcpFront({ admission, proxies, onError, accept: (...client) => this.#accept(...client) });
+    const { admission, proxies, onError, onSocket } = options;
+    this.#front = new TcpFront({
+      admission,
+      proxies,
+      onError,
+      onSocket,
+      accept: (...client) => this.#accept(...client),
+    });
     this.#playing = new PlayingSessions('MMSP', options.registry ?? new SessionRegistry({ now: this.#now }));
     this.#host = {
       playback: options.playback ?? new Playback(options),

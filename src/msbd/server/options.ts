@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import type { Admission } from '../../http/admission.js';
 import type { ProxyOptions } from '../../http/peer.js';
 import type { Broadcast } from '../../media/broadcast.js';
@@ -50,6 +51,8 @@ export interface MsbdServerOptions {
    * share one. Default 10000.
    */
   readonly admission?: Admission | undefined;
+  /** Receives each connection before its first request. */
+  readonly onSocket?: ((socket: Socket) => void) | undefined;
   /** Proxies that name their clients by the PROXY protocol; default none. */
   readonly proxies?: ProxyOptions | undefined;
   /** Without it, requests for multicast delivery are refused. */

@@ -117,6 +117,7 @@ export class MsbdServer {
       return;
     }
     socket.once('close', () => this.#admission.release(address));
+    this.#options.onSocket?.(socket);
     const connection = new Connection(socket, this.#host);
     this.#connections.add(connection);
     socket.once('close', () => this.#connections.delete(connection));

@@ -26,6 +26,8 @@ export interface RtspServerOptions {
   readonly limits?: PaceLimits;
   /** Decides which connections are taken; default all. */
   readonly admission?: Admission;
+  /** Receives each connection before its first request. */
+  readonly onSocket?: ((socket: Socket) => void) | undefined;
   readonly timers?: Partial<RtspTimers>;
   /** Where sessions that play are registered; default one of its own. */
   readonly registry?: SessionRegistry;
@@ -80,8 +82,8 @@ export class RtspServer {
     this.#timers = { ...DEFAULT_TIMERS, ...options.timers };
     this.#now = options.now ?? (() => performance.now());
     this.#playback = options.playback ?? new Playback(options);
-    const { admission, proxies, onError, registry = new SessionRegistry({ now: this.#now }) } = options;
-    this.#front = new TcpFront({ admission, proxies, onError, accept: (socket) => this.#accept(socket) });
+    const { admission, proxies, onError, onSocket, registry = new SessionRegistry({ now: this.#now }) } = options;
+    this.#front = new TcpFront({ admission, proxies, onError, onSocket, accept: (socket) => this.#accept(socket) });
     this.#playing = new PlayingSessions('RTSP', registry, ({ playlist, genId }) => (playlist ? genId : undefined));
     this.#host = this.#makeHost();
   }

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import type { AsfHeader } from '../../asf/header.js';
 import { playerHeader } from '../../asf/lean-header.js';
 import { stripPadding } from '../../asf/padding.js';
@@ -45,6 +46,8 @@ export interface PushOptions {
   /** Called about once a second while packets are sent, and at the end. */
   readonly onStats?: ((stats: PushStats) => void) | undefined;
   readonly authorize?: HttpAuthenticator | undefined;
+  /** Receives the socket of each connection before anything is sent, to do faults to it for example. */
+  readonly onSocket?: ((socket: Socket) => void) | undefined;
 }
 
 /** A push that broke, to be resumed by another client. @public */
@@ -92,8 +95,9 @@ export class PushClient implements AsfSink {
       this.#signalFailure = resolve;
     });
     this.#timeout = options.timeout ?? CONNECT_TIMEOUT;
-    const { url, proxy, tls, userAgent, authorize } = options;
-    this.#route = resume?.route ?? new PushRoute({ url, proxy, tls, userAgent, authorize, timeout: this.#timeout });
+    const { url, proxy, tls, userAgent, authorize, onSocket } = options;
+    this.#route =
+      resume?.route ?? new PushRoute({ url, proxy, tls, userAgent, authorize, onSocket, timeout: this.#timeout });
     this.#session = this.#newSession(resume?.session);
   }
 

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import type { HttpAuthenticator } from '../../auth/client.js';
 import { WmError } from '../../errors.js';
 import { isLoopback } from '../../http/addresses.js';
@@ -20,6 +21,8 @@ export interface PushRouteOptions {
   readonly timeout: number;
   readonly userAgent?: string | undefined;
   readonly authorize?: HttpAuthenticator | undefined;
+  /** Receives the socket of each connection before anything is sent. */
+  readonly onSocket?: ((socket: Socket) => void) | undefined;
 }
 
 // Schemes that authenticate a connection rather than a request (MS-NTHT 2.2, RFC 4559).
@@ -74,9 +77,11 @@ export class PushRoute {
   }
 
   /** Opens a new connection. @throws as {@link connectRoute} */
-  connect(): Promise<HttpClient> {
-    const { timeout, userAgent, authorize } = this.#options;
-    return connectRoute(this.#route, { timeout, userAgent, authorize });
+  async connect(): Promise<HttpClient> {
+    const { timeout, userAgent, authorize, onSocket } = this.#options;
+    const client = await connectRoute(this.#route, { timeout, userAgent, authorize });
+    if (onSocket) client.tamper(onSocket);
+    return client;
   }
 
   /**
