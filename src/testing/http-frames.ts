@@ -20,7 +20,7 @@ export interface FrameHandler {
 
 /**
  * Finds the `$` frames in the HTTP messages that one side of a connection sends, and writes others in their place.
- * Chunks are made anew, one a frame; Content-Length of short bodies is corrected. What is no frame passes unchanged.
+ * Each frame becomes a chunk of its own; Content-Length of short bodies is corrected. Other bytes pass unchanged.
  */
 export class HttpFrames {
   readonly #handler: FrameHandler;

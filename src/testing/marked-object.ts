@@ -55,7 +55,7 @@ export function markObject(object: MarkedObject, size: number, seed: number): Bu
  * Reads a media object of a synthetic stream.
  *
  * @param bytes the whole object
- * @returns undefined if it is none, or if a byte of it has changed
+ * @returns undefined if it is not one, or if a byte of it has changed
  * @public
  */
 export function readMarkedObject(bytes: Buffer): MarkedObject | undefined {
