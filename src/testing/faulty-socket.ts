@@ -62,7 +62,7 @@ export class RequestFaults {
 }
 
 /**
- * Stands between a socket and its owner: changes what is written, and holds it back. Buffers that were given are not
+ * Changes what the owner of a socket writes, and holds it back. Buffers that were given are not
  * changed, since they may be other connections' as well.
  */
 class FaultySocket {
