@@ -5,7 +5,7 @@ import { readSdp } from '../../src/rtsp/messages/sdp.js';
 import { AUDIO, VIDEO } from '../support/stream.js';
 import { until } from '../support/until.js';
 import { Content } from '../wmsp/content.js';
-import { type Peer, Station } from './station.js';
+import { type Fields, type Peer, Station } from './station.js';
 
 let station: Station;
 afterEach(async () => {
@@ -214,7 +214,13 @@ describe('a session of RTSP, live', () => {
     station.end(true);
     station.header();
     const announce = await peer.request('SET_PARAMETER').then(() => peer.request('ANNOUNCE'));
-    expect(announce.headers.get('X-RTP-Info')).toContain(`url=${peer.url('/live/audio')};seq=`);
+    const info = announce.headers.get('X-RTP-Info');
+    const audio = `url=${peer.url('/live/audio')};unicast;transport=RTP/AVP/TCP;interleaved=0-1;ssrc=`;
+    expect(info).toContain(audio);
+    expect(parameter(info, 'seq')).toBe(`${(peer.rtp.at(-1)!.sequence + 1) & 0xffff}`);
+    expect(parameter(info, 'thinlevel')).toBe('0');
+    expect(announce.headers.get('X-Broadcast-Id')).toMatch(/^\d+$/);
+    expect(announce.headers.get('Cache-Control')).toContain('broadcast');
     station.packets(1);
     await peer.packets(3);
   });
@@ -726,6 +732,56 @@ describe('a session of RTSP, on demand', () => {
     expect((await peer.ask('PLAY', '/list.wsx/', seek)).headers.get('X-Playlist-Gen-Id')).toBe('2');
     const last = await peer.request('SET_PARAMETER');
     expect(last.body.toString()).not.toContain('End-Of-Playlist-Entry');
+  });
+
+  it('[RTSP-096] rewinds past the beginning of an entry, and is announced the one before', async () => {
+    await content.media('first.wmv', { seconds: 2, title: 'First' });
+    await content.media('next.wmv', { seconds: 2, title: 'Next' });
+    await content.playlist('list.wsx', 'first.wmv', 'next.wmv');
+    const peer = await station.connect();
+    await peer.play('/list.wsx');
+    await peer.request('SET_PARAMETER');
+    const next = await peer.request('ANNOUNCE');
+    expect(next.headers.get('X-Receding-PlaylistChange')).toBeUndefined();
+    const seekId = next.headers.get('X-Playlist-Gen-Id')!;
+    for (const control of ['audio', 'video'])
+      await peer.setUp(`/list.wsx/${control}`, '0-1', { 'X-Playlist-Gen-Id': seekId });
+    await peer.ask('PLAY', '/list.wsx/', { 'X-Playlist-Seek-Id': seekId, Range: 'npt=1.500-', Scale: '-5.0' });
+    const end = await peer.request('SET_PARAMETER');
+    expect(end.body.toString()).toContain('RecedingEos: true');
+    const announce = await peer.request('ANNOUNCE');
+    expect(announce.headers.get('X-Receding-PlaylistChange')).toBe('1');
+    expect(readSdp(announce.body.toString()).title).toBe('First');
+    expect(announce.headers.get('X-Playlist-Gen-Id')).toBe('1');
+    // It waits for the client to choose.
+    await peer.setUp('/list.wsx/video', '0-1', { 'X-Playlist-Gen-Id': '1' });
+    const before = peer.rtp.length;
+    const back = { 'X-Playlist-Seek-Id': '1', Range: 'npt=1.500-', Scale: '-5.0' };
+    expect((await peer.ask('PLAY', '/list.wsx/', back)).headers.get('Scale')).toBe('-5.000');
+    await peer.packets(before + 1);
+  });
+
+  it('[RTSP-068] is answered by what it knows of an entry, [RTSP-191] if it says so properly', async () => {
+    const peer = await station.connect();
+    const { body } = await peer.ask('DESCRIBE', '/film.wmv');
+    const { etag } = readSdp(body.toString());
+    const describe = async (fields: Fields) => (await peer.ask('DESCRIBE', '/film.wmv', fields)).status;
+    expect(await describe({ 'If-None-Match': etag! })).toBe(304);
+    expect(await describe({ 'If-None-Match': `"other", W/${etag}` })).toBe(304);
+    expect(await describe({ 'If-None-Match': '"other"' })).toBe(200);
+    expect(await describe({ 'If-None-Match': 'other' })).toBe(400);
+    expect(await describe({ 'If-Match': '*' })).toBe(200);
+    expect(await describe({ 'If-Match': '"other"' })).toBe(412);
+    const kind = { 'Content-Type': 'application/x-wms-getcontentinfo', 'If-None-Match': etag! };
+    expect((await peer.ask('GET_PARAMETER', '/film.wmv', kind, '\0')).status).toBe(304);
+    // A session is for the version that was described.
+    expect((await peer.setUp('/film.wmv/audio', '0-1', { 'If-Match': '"other"' })).status).toBe(412);
+    expect(station.server.sessions).toBe(0);
+    expect((await peer.setUp('/film.wmv/audio', '0-1', { 'If-Match': etag! })).status).toBe(200);
+    expect((await peer.ask('PLAY', '/film.wmv/', { 'If-Match': 'no quotes' })).status).toBe(412);
+    expect((await peer.ask('PLAY', '/film.wmv/', { 'If-Match': etag! })).status).toBe(200);
+    await peer.ask('TEARDOWN', '/film.wmv/');
+    await until('no sessions', () => station.server.sessions === 0);
   });
 
   it('[RTSP-210] skips in a playlist, [RTSP-093] told that another entry comes', async () => {

@@ -260,6 +260,35 @@ export function writeRtpInfo(streams: ReadonlyArray<Pick<RtpInfo, 'url' | 'seque
     .join(', ');
 }
 
+/**
+ * Writes X-RTP-Info of an Announce: the streams that go on, and how they travel (MS-RTSP 2.2.6.27).
+ *
+ * @param transport as in the response to their SETUP
+ * @param blockSize the largest RTP packet by UDP, in bytes
+ */
+export function writeXRtpInfo(
+  streams: readonly RtpInfo[],
+  transport: Omit<Transport, 'unicast'> | undefined,
+  blockSize: number,
+): string {
+  return streams
+    .map(({ url, sequence = 0, rtpTime = 0, ssrc, thinning }) => {
+      const parts = [`url=${writeStreamUrl(url)}`, 'unicast'];
+      if (transport) {
+        const { protocol, serverPort, clientPort, interleaved } = transport;
+        parts.push(`transport=RTP/AVP/${protocol.toUpperCase()}`);
+        if (serverPort) parts.push(`server_port=${writePorts(serverPort)}`);
+        if (clientPort) parts.push(`client_port=${writePorts(clientPort)}`);
+        if (interleaved) parts.push(`interleaved=${writePorts(interleaved)}`);
+        if (protocol === 'udp') parts.push(`blocksize=${blockSize}`);
+      }
+      if (ssrc !== undefined) parts.push(`ssrc=${writeSsrc(ssrc)}`);
+      parts.push('mode=PLAY', `seq=${sequence & 0xffff}`, `rtptime=${rtpTime}`, `thinlevel=${thinning}`);
+      return parts.join(';');
+    })
+    .join(', ');
+}
+
 /** The value of X-Accelerate-Streaming or X-Burst-Streaming (MS-RTSP 2.2.6.13, 2.2.6.17). */
 export interface Burst {
   readonly bitsPerSecond: number;

@@ -51,6 +51,7 @@ const MAX_BODY = 1024 * 1024;
 const REASONS: Readonly<Record<number, string>> = {
   200: 'OK',
   302: 'Moved Temporarily',
+  304: 'Not Modified',
   305: 'Use Proxy',
   400: 'Bad Request',
   401: 'Unauthorized',

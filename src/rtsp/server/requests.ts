@@ -9,6 +9,7 @@ import { RtspError } from '../messages/error.js';
 import { readNumber, readStreamSwitch, readTransports } from '../messages/headers.js';
 import type { RtspRequest } from '../messages/message.js';
 import { writeSdp } from '../messages/sdp.js';
+import { isKnown } from './conditions.js';
 import { describeEntry } from './description.js';
 import { cacheFields, PUBLIC } from './fields.js';
 import type { RtspHost } from './host.js';
@@ -88,13 +89,16 @@ function needed(session: RtspSession | undefined): RtspSession {
 }
 
 /** What every request of a session may say (MS-RTSP 3.2.5.1). @throws RtspError 412 */
-function listen(session: RtspSession, { method, headers }: RtspRequest): void {
+function listen(session: RtspSession, request: RtspRequest): void {
+  const { method, headers } = request;
   const features = parseSupported(headers.all('Supported'));
   if (features) session.features = features;
   const genId = readNumber(headers.get('X-Playlist-Gen-Id')) ?? 0;
   if (genId !== 0 && genId !== session.genId && method !== 'PLAY' && method !== 'TEARDOWN') {
     throw new RtspError(412, 'The request is for another playlist entry.');
   }
+  // A description, and what is asked of content, may be of another one.
+  if (method !== 'DESCRIBE' && method !== 'GET_PARAMETER') isKnown(request, session.tag);
 }
 
 /** A media type without its parameters. */
@@ -129,7 +133,9 @@ async function describe(to: Answers, request: RtspRequest): Promise<Reply> {
       const header = playable(program, path);
       const entry = program.current;
       const location = { base: baseOf(request.url), path, address: to.localAddress };
-      const body = Buffer.from(writeSdp(describeEntry(header, entry, program, location)), 'utf8');
+      const sdp = describeEntry(header, entry, program, location);
+      if (isKnown(request, sdp.etag)) return { status: 304, supported: true, fields: cacheFields(info, new Date()) };
+      const body = Buffer.from(writeSdp(sdp), 'utf8');
       to.described = { path, pass };
       return {
         status: 200,
@@ -294,7 +300,8 @@ async function getParameter(to: Answers, request: RtspRequest): Promise<Reply> {
       if (isRedirect(pass)) return moved(pass);
       const info = await pass.info();
       pass.leave();
-      return { status: 200, fields: cacheFields(info, new Date()) };
+      const status = isKnown(request, info.file && `"${info.file.version}"`) ? 304 : 200;
+      return { status, fields: cacheFields(info, new Date()) };
     }
     default:
       return request.body.length === 0 ? OK : { status: 451 };
@@ -326,7 +333,7 @@ function setParameter(to: Answers, session: RtspSession | undefined, request: Rt
     case 'application/x-rtsp-udp-packetpair': {
       const wish = /^\s*type:\s*high-entropy-packetpair(\s+variable-size)?\s*$/i.exec(request.body.toString('latin1'));
       if (!wish) throw new RtspError(451, 'There is no such packet pair.');
-      needed(session).sendPacketPair(wish[1] !== undefined);
+      needed(session).delivery.sendPacketPair(wish[1] !== undefined);
       return { status: 200, fields: [['Content-Type', request.headers.get('Content-Type')!]], body: request.body };
     }
     case 'application/x-wms-streamswitch':

@@ -163,7 +163,7 @@ export class RtspServer {
       find: (id) => this.#sessions.get(id),
       add: (session) => {
         this.#sessions.set(session.id, session);
-        this.#rtx.set(session.rtxSsrc, session);
+        this.#rtx.set(session.delivery.rtxSsrc, session);
         this.#bound(session.address);
       },
       detached: (session) => this.#detached.add(session),
@@ -171,7 +171,7 @@ export class RtspServer {
       remove: (session) => {
         this.#detached.delete(session);
         this.#sessions.delete(session.id);
-        this.#rtx.delete(session.rtxSsrc);
+        this.#rtx.delete(session.delivery.rtxSsrc);
       },
       started: (session) => this.#playing.started(session),
       stopped: (session) => this.#playing.stopped(session),

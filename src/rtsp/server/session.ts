@@ -1,12 +1,11 @@
 import { randomBytes, randomInt } from 'node:crypto';
 import type { AsfHeader } from '../../asf/header.js';
 import type { Field } from '../../framing/text-head.js';
-import type { DatagramOutput } from '../../media/datagrams.js';
-import { NOWHERE, oneUnit, type PlayerOutput, type WireFormat } from '../../media/wire.js';
+import type { PlayerOutput, WireFormat } from '../../media/wire.js';
 import { infoOf, type Program } from '../../playback/content.js';
 import type { Pass } from '../../playback/entrance.js';
 import type { Entry } from '../../playback/entry.js';
-import { genIdOf } from '../../playback/entry-ids.js';
+import { broadcastIdOf, genIdOf } from '../../playback/entry-ids.js';
 import type {
   ChangeAnswer,
   ChangeTimes,
@@ -22,31 +21,20 @@ import { Refusal } from '../../refusal.js';
 import type { Feature } from '../../wms/features.js';
 import { formatStartupProfile } from '../../wms/startup-profile.js';
 import { RtspError } from '../messages/error.js';
-import {
-  type EndReason,
-  type Ports,
-  type StreamSwitch,
-  type Transport,
-  writeEndOfStream,
-  writeRtpInfo,
-  writeTransport,
-} from '../messages/headers.js';
+import { type EndReason, type StreamSwitch, type Transport, writeRtpInfo } from '../messages/headers.js';
 import type { NackRequest } from '../messages/rtcp.js';
-import { packetPair } from '../messages/rtp.js';
-import { RTX_STREAM, type Sdp, type SdpMedia, writeSdp } from '../messages/sdp.js';
+import { RTX_STREAM, type Sdp, type SdpMedia } from '../messages/sdp.js';
+import { Delivery } from './delivery.js';
 import { describeEntry } from './description.js';
 import { cacheFields } from './fields.js';
 import type { RtspHost } from './host.js';
 import type { SessionLink } from './link.js';
+import { announcement, endOfStream, type Notice, selectedMedia } from './notices.js';
 import { type AskedPlay, grantedFields } from './order.js';
 import { ssrcOf } from './playable.js';
 import type { Reply } from './reply.js';
-import { BLOCK_SIZE, rtpWire } from './wire.js';
+import { rtpWire } from './wire.js';
 
-/** The payload type of packet pairs, as a real server numbers them. */
-const RTX_PAYLOAD_TYPE = 105;
-/** X-Notice of EndOfStream (MS-RTSP 2.2.6.18). */
-const END_NOTICE = '2101 "End-of-Stream Reached"';
 /** Largest X-Player-Lag-Time accepted, in ms (MS-RTSP 3.2.2). */
 const MAX_LAG = 15_000;
 
@@ -82,10 +70,7 @@ export class RtspSession implements PlaybackPort {
   /** The address of its client, which it is bound to. */
   readonly address: string;
   readonly remoteAddress: string;
-  /** One for all players of a broadcast: they share the bytes of its packets. */
-  readonly ssrc: number;
-  /** Nobody but its client knows it: NACKs name it. */
-  readonly rtxSsrc = randomBytes(4).readUInt32BE();
+  readonly delivery: Delivery;
   /** When it was used last. */
   usedAt: number;
   /** Since when it has no connection. */
@@ -102,18 +87,13 @@ export class RtspSession implements PlaybackPort {
   #entry: Entry;
   #gen: number;
   #previousGen = 0;
-  #transport: 'udp' | 'tcp' | undefined;
-  #channel = 0;
-  readonly #channels = new Set<number>();
-  #media: DatagramOutput | undefined;
-  #rtx: DatagramOutput | undefined;
-  /** Counts packet pairs. */
-  #pairSequence = randomInt(0x10000);
   #selection: StreamSelection = NO_STREAMS;
   /** The streams of another entry were announced, and the client has chosen none of them yet. */
   #unchosen = false;
   #play: { readonly asked: AskedPlay; readonly respond: (reply: Reply) => void } | undefined;
   #endedEntry = false;
+  /** Playing backwards, it reached the beginning of the entry. */
+  #receding = false;
   /** The client was told that nothing more comes. */
   #endedAll = false;
   #bytesBefore = 0;
@@ -138,7 +118,7 @@ export class RtspSession implements PlaybackPort {
     this.#link = link;
     this.#entry = program.current;
     this.#gen = genIdOf(program.current);
-    this.ssrc = ssrcOf(program.current);
+    this.delivery = new Delivery(ssrcOf(program.current), link.address, host);
     this.#info = infoOf(program);
     this.#sdp = describeEntry(header, program.current, program, { base, path, address: link.localAddress });
     this.playback = new PlaybackSession(this, host.playback);
@@ -152,12 +132,17 @@ export class RtspSession implements PlaybackPort {
   }
 
   get transport(): 'udp' | 'tcp' {
-    return this.#transport ?? 'tcp';
+    return this.delivery.transport ?? 'tcp';
   }
 
   /** playlist-gen-id of the entry that was described or announced last. */
   get genId(): number {
     return this.#gen;
+  }
+
+  /** The entity tag of that entry, as in its SDP. */
+  get tag(): string | undefined {
+    return this.#sdp.etag;
   }
 
   get playlist(): boolean {
@@ -166,8 +151,7 @@ export class RtspSession implements PlaybackPort {
 
   /** Bytes sent to the client, framing and answers included. */
   get bytes(): number {
-    const datagrams = (this.#media?.sentBytes ?? 0) + (this.#rtx?.sentBytes ?? 0);
-    return this.#bytesBefore + (this.#link?.bytesWritten ?? 0) + datagrams;
+    return this.#bytesBefore + (this.#link?.bytesWritten ?? 0) + this.delivery.sentBytes;
   }
 
   get cacheFields(): Field[] {
@@ -211,8 +195,7 @@ export class RtspSession implements PlaybackPort {
     this.playback.stop('closed');
     this.#host.stopped(this);
     this.#pass.leave();
-    this.#media?.close();
-    this.#rtx?.close();
+    this.delivery.close();
     this.#host.remove(this);
   }
 
@@ -254,60 +237,20 @@ export class RtspSession implements PlaybackPort {
    */
   setUp(media: SdpMedia, wishes: readonly Transport[], body: StreamSwitch | undefined): Field[] {
     const isRtx = media.stream >= RTX_STREAM;
-    const way = wishes.find((wish) => this.#fits(wish, isRtx));
-    if (!way) throw new RtspError(461, 'None of these transports is possible here.');
+    const fields = this.delivery.setUp(wishes, isRtx, this.#link!.offersUdp);
     if (!isRtx) {
       const fresh = this.#unchosen ? NO_STREAMS : this.#selection;
       this.#unchosen = false;
       const level = body?.new === media.stream ? body.thinning : 0;
       this.#select(switched(fresh, [{ source: undefined, destination: media.stream, level }]));
     }
-    return way.protocol === 'tcp' ? this.#setUpTcp(way) : this.#setUpUdp(way, isRtx);
-  }
-
-  /** All streams of a session go the same way; the retransmission stream is one of datagrams. */
-  #fits({ protocol, unicast, clientPort }: Transport, isRtx: boolean): boolean {
-    if (this.#transport !== undefined && this.#transport !== protocol) return false;
-    if (protocol === 'tcp') return !isRtx;
-    return unicast && clientPort !== undefined && this.#host.ports !== undefined && this.#link!.offersUdp;
-  }
-
-  #setUpTcp({ interleaved }: Transport): Field[] {
-    let [first, second] = interleaved ?? [undefined];
-    if (first === undefined) {
-      first = 0;
-      while (this.#channels.has(first) && first < 254) first += 2;
-      second = first + 1;
-    }
-    if (this.#transport === undefined) this.#channel = first;
-    this.#transport = 'tcp';
-    this.#channels.add(first);
-    const channels: Ports = [first, second];
-    return [['Transport', writeTransport({ protocol: 'tcp', interleaved: channels, ssrc: this.ssrc })]];
-  }
-
-  #setUpUdp({ clientPort }: Transport, isRtx: boolean): Field[] {
-    const [port, second] = clientPort!;
-    this.#transport = 'udp';
-    if (isRtx) {
-      this.#rtx?.close();
-      this.#rtx = this.#host.datagrams(this.address, port);
-    } else this.#media ??= this.#host.datagrams(this.address, port);
-    const [rtp, rtcp] = this.#host.ports!;
-    const transport = writeTransport({
-      protocol: 'udp',
-      serverPort: second === undefined ? [rtp] : [rtp, rtcp],
-      clientPort,
-      ssrc: isRtx ? this.rtxSsrc : this.ssrc,
-    });
-    return [...(isRtx ? [] : [['Blocksize', `${BLOCK_SIZE}`] as const]), ['Transport', transport]];
+    return fields;
   }
 
   /** TEARDOWN of a stream: it is sent no more (MS-RTSP 2.2.7.10.2). */
   deselect(media: SdpMedia): void {
     if (media.stream >= RTX_STREAM) {
-      this.#rtx?.close();
-      this.#rtx = undefined;
+      this.delivery.closeRtx();
       return;
     }
     this.#select(switched(this.#selection, [{ source: undefined, destination: media.stream, level: 2 }]));
@@ -332,25 +275,12 @@ export class RtspSession implements PlaybackPort {
     this.playback.select(selection, false);
   }
 
-  /**
-   * Sends three RTP packets of random bytes on the retransmission stream (MS-RTSP 3.2.5.7).
-   *
-   * @throws RtspError 455 without that stream
-   */
-  sendPacketPair(variableSize: boolean): void {
-    if (!this.#rtx) throw new RtspError(455, 'The retransmission stream is not set up.');
-    const head = { payloadType: RTX_PAYLOAD_TYPE, ssrc: this.rtxSsrc, firstSequence: this.#pairSequence };
-    this.#pairSequence = (this.#pairSequence + 3) & 0xffff;
-    for (const packet of packetPair(head, variableSize, randomBytes)) this.#rtx.put(oneUnit(packet));
-  }
-
   /** Sends again what a client of UDP asks for, as far as that is kept (MS-RTSP 3.2.5.10). */
   resend({ sequences }: NackRequest): void {
-    if (!this.#rtx || !this.#link) return;
+    if (!this.delivery.hasRtx || !this.#link) return;
     const last = this.playback.number - 1;
     const numbers = sequences.map((sequence) => last - ((last - sequence) & 0xffff)).filter((number) => number >= 0);
-    const batch = this.playback.resend(numbers);
-    if (batch.ends.length > 0) this.#rtx.repeat(batch);
+    this.delivery.repeat(this.playback.resend(numbers));
   }
 
   /**
@@ -404,15 +334,14 @@ export class RtspSession implements PlaybackPort {
 
   /** For the playback. */
   get output(): PlayerOutput {
-    if (this.#transport === 'udp') return this.#media ?? NOWHERE;
-    return this.#link?.tcp ?? NOWHERE;
+    return this.delivery.output(this.#link?.tcp);
   }
 
   /** For the playback. */
   wire(_header: AsfHeader): WireFormat {
     return rtpWire({
-      channel: this.#transport === 'udp' ? undefined : this.#channel,
-      ssrc: this.ssrc,
+      channel: this.delivery.channel,
+      ssrc: this.delivery.ssrc,
       withLocation: this.features.has('locid'),
     });
   }
@@ -434,19 +363,18 @@ export class RtspSession implements PlaybackPort {
     const { base, path } = this;
     this.#sdp = describeEntry(header, entry, program, { base, path, address: link.localAddress });
     this.#selection = selection;
-    const predicts = this.features.has('predstrm') && this.#selectedMedia().length > 0;
+    // Backwards, it goes on from where the client says.
+    const isReceding = this.#receding;
+    this.#receding = false;
+    const predicts = !isReceding && this.features.has('predstrm') && this.#selected.length > 0;
     this.#unchosen = !predicts;
-    link.request(
-      'ANNOUNCE',
-      base,
-      [
-        ['Session', this.id],
-        ['X-Playlist-Gen-Id', `${this.#gen}`],
-        ...(predicts ? [['X-RTP-Info', this.#predictedInfo(number)] as const] : []),
-        ['Content-Type', 'application/sdp'],
-      ],
-      Buffer.from(writeSdp(this.#sdp), 'utf8'),
-    );
+    const prediction = predicts ? { selection, transport: this.delivery.granted } : undefined;
+    const more: Field[] = [
+      ...(isReceding ? [['X-Receding-PlaylistChange', '1'] as const] : []),
+      ...(entry.kind === 'live' ? [['X-Broadcast-Id', `${broadcastIdOf(entry.broadcast)}`] as const] : []),
+      ...cacheFields(infoOf(program), this.#began),
+    ];
+    this.#tell(announcement(this.#facts(number), this.#sdp, prediction, more));
     return predicts ? 'go on' : 'wait';
   }
 
@@ -466,6 +394,13 @@ export class RtspSession implements PlaybackPort {
     if (how === 'more-follows') this.#play?.respond(this.#changeNotice());
     this.#play = undefined;
     this.#announceEnd(END_REASONS[how], number);
+    // The entry before is announced, and the client says whether it goes on there.
+    if (how !== 'rewound' || !this.#link || !this.playback.program?.canSkip(-1)) return;
+    this.#receding = true;
+    const failed = (error: unknown) => {
+      if (!(error instanceof Refusal)) this.#host.failed(error);
+    };
+    queueMicrotask(() => void this.playback.next(-1).catch(failed));
   }
 
   /** For the playback. */
@@ -473,29 +408,22 @@ export class RtspSession implements PlaybackPort {
     if (state === 'ready' || state === 'init') this.#host.stopped(this);
   }
 
-  #selectedMedia(): SdpMedia[] {
-    return this.#sdp.media.filter(({ stream }) => stream < RTX_STREAM && levelOf(this.#selection, stream) < 2);
+  get #selected(): SdpMedia[] {
+    return selectedMedia(this.#sdp, this.#selection);
   }
 
-  /** EndOfStream (MS-RTSP 2.2.7.3, 3.2.4.1). */
+  #facts(number: number) {
+    return { session: this.id, genId: this.#gen, base: this.base, selected: this.#selected, number };
+  }
+
   #announceEnd(reason: EndReason, number: number): void {
     this.#endedEntry = reason === 'more-entries';
     this.#endedAll = !this.#endedEntry;
-    const streams = this.#selectedMedia()
-      .filter(({ kind }) => kind !== 'application')
-      .map(({ control }) => ({ url: this.base + control, sequence: number }));
-    this.#link?.request(
-      'SET_PARAMETER',
-      this.base,
-      [
-        ['Session', this.id],
-        ['X-Playlist-Gen-Id', `${this.#gen}`],
-        ['X-Notice', END_NOTICE],
-        ...(streams.length > 0 ? [['RTP-Info', writeRtpInfo(streams)] as const] : []),
-        ['Content-Type', 'application/x-wms-extension-cmd'],
-      ],
-      Buffer.from(writeEndOfStream(this.id, reason), 'latin1'),
-    );
+    this.#tell(endOfStream(this.#facts(number), reason));
+  }
+
+  #tell({ method, fields, body }: Notice): void {
+    this.#link?.request(method, this.base, fields, body);
   }
 
   /** A PLAY response that says that another entry comes instead (MS-RTSP 2.2.6.21). */
@@ -510,7 +438,7 @@ export class RtspSession implements PlaybackPort {
     profile?: Started['profile'],
   ): Reply {
     const end = this.#entry.kind === 'file' ? this.#sdp.range?.end : undefined;
-    const streams = this.#selectedMedia().map(({ control }) => ({
+    const streams = this.#selected.map(({ control }) => ({
       url: this.base + control,
       sequence: number,
       rtpTime: 0,
@@ -524,16 +452,6 @@ export class RtspSession implements PlaybackPort {
         ['RTP-Info', writeRtpInfo(streams)],
       ],
     };
-  }
-
-  /** The streams that go on in the next entry, and how (MS-RTSP 2.2.6.27). */
-  #predictedInfo(number: number): string {
-    const streams = this.#selectedMedia().map(({ control }) => ({
-      url: this.base + control,
-      sequence: number,
-      rtpTime: 0,
-    }));
-    return writeRtpInfo(streams);
   }
 }
 
