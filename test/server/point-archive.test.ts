@@ -1,5 +1,7 @@
+import { readdir } from 'node:fs/promises';
 import type { ArchiveFile } from '../../src/media/archive.js';
 import { PointArchive } from '../../src/server/points/archive.js';
+import { DiskGate } from '../../src/server/points/disk-gate.js';
 import { temporaryFolder } from '../capture/support.js';
 import { testHeader, testPacket } from '../support/stream.js';
 import { until } from '../support/until.js';
@@ -7,9 +9,11 @@ import { until } from '../support/until.js';
 const folder = temporaryFolder();
 const never = new Promise<never>(() => {});
 let warnings: string[];
+let disks: DiskGate;
 
 beforeEach(() => {
   warnings = [];
+  disks = new DiskGate();
 });
 
 const onWarning = (message: string) => void warnings.push(message);
@@ -19,7 +23,7 @@ const warned = () => until('a warning', () => warnings.length > 0);
 
 describe('the archive of a point, on a disk that does not answer', () => {
   it('delays no client for its file, warns once, and continues without it', async () => {
-    const archive = new PointArchive(folder, '/live', { onWarning, patience: 50, openFile: () => never });
+    const archive = new PointArchive(folder, '/live', { onWarning, patience: 50, disks, openFile: () => never });
     expect(archive.write(header)).toBeUndefined();
     expect(archive.write(packet(0))).toBeUndefined();
     await warned();
@@ -38,7 +42,12 @@ describe('the archive of a point, on a disk that does not answer', () => {
     };
     for (let push = 0; push < 3; push++) {
       // On a busy machine it takes a while until the disk is used at all.
-      const archive = new PointArchive(elsewhere, '/live', { onWarning, patience: push === 0 ? 1_000 : 30, openFile });
+      const archive = new PointArchive(elsewhere, '/live', {
+        onWarning,
+        patience: push === 0 ? 1_000 : 30,
+        disks,
+        openFile,
+      });
       archive.write(header);
       const before = warnings.length;
       await until('another warning', () => warnings.length > before);
@@ -64,6 +73,7 @@ describe('the archive of a point, on a disk that does not answer', () => {
     const archive = new PointArchive(`${folder}/slow`, '/live', {
       onWarning,
       patience: 100,
+      disks,
       openFile: async () => slow,
     });
     archive.write(header);
@@ -77,5 +87,108 @@ describe('the archive of a point, on a disk that does not answer', () => {
     expect(warnings).toHaveLength(1);
     expect(archive.write(packet(0))).toBeUndefined();
     await archive.close();
+  });
+});
+
+describe('the disks of archives', () => {
+  /** Operations that end when the test says so. */
+  class Operations {
+    readonly #gate = new DiskGate();
+    started = 0;
+    readonly #ends = new Map<string, Array<() => void>>();
+
+    run(disk: string, patience = 10_000): Promise<string> {
+      const start = () => {
+        this.started++;
+        return new Promise<string>((resolve) => {
+          this.#ends.set(disk, [...(this.#ends.get(disk) ?? []), () => resolve(disk)]);
+        });
+      };
+      const done = this.#gate.run(disk, start, patience);
+      done.catch(() => undefined);
+      return done;
+    }
+
+    end(disk: string): void {
+      for (const end of this.#ends.get(disk) ?? []) end();
+      this.#ends.delete(disk);
+    }
+  }
+
+  const settle = () => new Promise((resolve) => setImmediate(resolve));
+
+  it('leave threads to the rest of the server, however many of them hang', async () => {
+    const operations = new Operations();
+    const healthy = operations.run('healthy');
+    await settle();
+    operations.end('healthy');
+    await healthy;
+    for (let each = 0; each < 20; each++) void operations.run(`dead ${each}`);
+    await settle();
+    expect(operations.started).toBe(1 + 2);
+    // One that has answered before still does.
+    for (let round = 0; round < 10; round++) {
+      const again = operations.run('healthy');
+      await settle();
+      operations.end('healthy');
+      await again;
+    }
+    for (let each = 0; each < 3; each++) void operations.run('healthy');
+    await settle();
+    expect(operations.started).toBe(1 + 2 + 10 + 1);
+  });
+
+  it('fail for those that wait while none answers, and at once where one is known not to', async () => {
+    const operations = new Operations();
+    const dead = [0, 1, 2, 3].map((each) => operations.run(`dead ${each}`, 50));
+    const failures = (await Promise.allSettled(dead)).map((result) => String((result as PromiseRejectedResult).reason));
+    expect(failures.filter((each) => each.includes('the disk has not answered for 0.05 s'))).toHaveLength(2);
+    expect(failures.filter((each) => each.includes('no disk has answered for 0.05 s'))).toHaveLength(2);
+    await expect(operations.run('dead 0')).rejects.toThrow('the disk still does not answer');
+    expect(operations.started).toBe(2);
+    // Once it has answered, it is used again.
+    operations.end('dead 0');
+    await settle();
+    const again = operations.run('dead 0');
+    await settle();
+    operations.end('dead 0');
+    expect(await again).toBe('dead 0');
+  });
+
+  it('are shared in turns by all archives of a folder', async () => {
+    const shared = `${folder}/shared`;
+    const archives = Array.from(
+      { length: 20 },
+      (_, each) => new PointArchive(shared, `/live${each}`, { onWarning, disks }),
+    );
+    for (const archive of archives) {
+      archive.write(header);
+      archive.write(packet(0));
+    }
+    await Promise.all(archives.map((archive) => archive.close()));
+    expect(warnings).toEqual([]);
+    expect(await readdir(shared)).toHaveLength(20);
+  });
+
+  it('do not keep a file that could be opened too late', async () => {
+    let closed = false;
+    let opened: (file: ArchiveFile) => void = () => undefined;
+    const opening = new Promise<ArchiveFile>((resolve) => {
+      opened = resolve;
+    });
+    const archive = new PointArchive(`${folder}/late`, '/live', {
+      onWarning,
+      patience: 50,
+      disks,
+      openFile: () => opening,
+    });
+    archive.write(header);
+    await warned();
+    await archive.close();
+    const close = async () => {
+      closed = true;
+    };
+    opened({ close } as unknown as ArchiveFile);
+    await until('the file to be closed', () => closed);
   });
 });

@@ -6,14 +6,18 @@ import { messageOf } from '../../errors.js';
 import { type ArchiveFile, ArchiveSink } from '../../media/archive.js';
 import type { AsfEvent } from '../../media/events.js';
 import { Timeline } from '../../media/timeline.js';
+import { DiskGate } from './disk-gate.js';
 
 // How long the disk may take for each operation, and a push waits for it, in ms.
 const PATIENCE = 10_000;
 // The maximum ratio of a file's size to the bytes pushed: packets get their padding back.
 const MAX_EXPANSION = 100;
 
-/** Folders whose disk has not answered. Each operation on it occupies a thread of the pool until it answers. */
-const stuckFolders = new Set<string>();
+// Completing a file flushes everything that the system still buffers, so the disk gets this many times the patience.
+const FLUSH_PATIENCE = 2;
+
+/** One for the process: its threads are shared. */
+const ALL_DISKS = new DiskGate();
 
 // With the time appended, well below the limit of file systems for a name, 255 bytes.
 const MAX_NAME = 180;
@@ -25,6 +29,8 @@ export interface PointArchiveOptions {
   readonly now?: Date;
   /** How long the disk may take for one operation, and a push waits for it, in ms. */
   readonly patience?: number;
+  /** Default: one for the process. */
+  readonly disks?: DiskGate;
   /** Default: that of node:fs/promises. */
   readonly openFile?: (path: string, flags: 'w' | 'wx') => Promise<ArchiveFile>;
 }
@@ -47,7 +53,7 @@ export class PointArchive {
    * @param point the path of the point; the file is named after its escaped form and the time
    */
   constructor(folder: string, point: string, options: PointArchiveOptions) {
-    const { onWarning, now = new Date(), patience = PATIENCE, openFile = open } = options;
+    const { onWarning, now = new Date(), patience = PATIENCE, disks = ALL_DISKS, openFile = open } = options;
     const name = encodeURIComponent(point.slice(1)).slice(0, MAX_NAME).replace(/^\./, '%2E');
     const time = now.toISOString().replaceAll(':', '-');
     this.#onWarning = onWarning;
@@ -55,17 +61,15 @@ export class PointArchive {
     this.#sink = new ArchiveSink(join(folder, `${name}-${time}.asf`), {
       existing: 'refuse',
       warn: onWarning,
-      patience,
       maxExpansion: MAX_EXPANSION,
       open: async (path, flags): Promise<ArchiveFile> => {
-        if (stuckFolders.has(folder)) throw new Error('the disk still does not answer');
-        stuckFolders.add(folder);
-        try {
+        const create = async () => {
           await mkdir(folder, { recursive: true });
-          return await openFile(path, flags);
-        } finally {
-          stuckFolders.delete(folder);
-        }
+          return openFile(path, flags);
+        };
+        const close = (late: ArchiveFile) => void late.close().catch(() => {});
+        const file = await disks.run(folder, create, patience, close);
+        return patient(file, (operation, times = 1) => disks.run(folder, operation, times * patience));
       },
     });
   }
@@ -118,6 +122,17 @@ export class PointArchive {
     this.#failed = true;
     this.#onWarning(`${messageOf(error)} The broadcast goes on without it.`);
   }
+}
+
+/** The file, of which each operation waits for its turn and then takes no longer than the disk may. */
+function patient(file: ArchiveFile, run: <T>(operation: () => Promise<T>, times?: number) => Promise<T>): ArchiveFile {
+  return {
+    write: (...bytes) => run(() => file.write(...bytes)),
+    truncate: (length) => run(() => file.truncate(length)),
+    sync: () => run(() => file.sync(), FLUSH_PATIENCE),
+    stat: () => run(() => file.stat()),
+    close: () => run(() => file.close()),
+  };
 }
 
 function newTimeline(): Timeline {
