@@ -171,6 +171,8 @@ export type {
   PublishingPoints,
 } from './server/points/points.js';
 export type { PointSettings } from './server/points/settings.js';
+export type { ReloadReport } from './server/reload.js';
+export type { StartOptions } from './server/reloader.js';
 export { MediaServer, type ServerEvents, type ServerStats } from './server/server.js';
 export {
   type Fault,

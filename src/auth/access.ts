@@ -74,9 +74,14 @@ export interface AccessControlOptions {
 
 /** Decides by address and credentials who may do what, in any protocol. */
 export class AccessControl {
-  readonly #options: AccessControlOptions;
+  #options: AccessControlOptions;
 
   constructor(options: AccessControlOptions) {
+    this.#options = options;
+  }
+
+  /** Changes how clients log in, from the next request on. Logins that take several requests begin again. */
+  configure(options: AccessControlOptions): void {
     this.#options = options;
   }
 

@@ -178,6 +178,7 @@ export class Interruption {
   readonly signal: AbortSignal;
   #exitCode = 0;
   #receivedAt = 0;
+  #onHangUp: (() => void) | undefined;
 
   constructor() {
     const controller = new AbortController();
@@ -193,7 +194,17 @@ export class Interruption {
       process.exitCode = exitCode;
       controller.abort();
     };
-    for (const [name, exitCode] of Object.entries(EXIT_CODES)) process.on(name, () => handle(exitCode));
+    for (const [name, exitCode] of Object.entries(EXIT_CODES)) {
+      process.on(name, () => {
+        if (name === 'SIGHUP' && this.#onHangUp && terminals.every((fd) => isatty(fd))) this.#onHangUp();
+        else handle(exitCode);
+      });
+    }
+  }
+
+  /** Handles SIGHUP instead of ending the command, unless it comes because the terminal is gone. */
+  onHangUp(handler: () => void): void {
+    this.#onHangUp = handler;
   }
 
   /** 129, 130 or 143 after a signal, else 0. */

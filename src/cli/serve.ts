@@ -7,8 +7,10 @@ import { systemErrorReason } from '../media/system-error.js';
 import type { SessionReport } from '../playback/registry.js';
 import { defaultConfig, type ServerConfig } from '../server/config.js';
 import { checkLoaded, loadConfig } from '../server/config-file.js';
+import { ConfigWatch } from '../server/config-watch.js';
 import type { ServerPorts } from '../server/listeners/listener.js';
 import type { MsbdPort } from '../server/listeners/msbd.js';
+import { reloadSentence } from '../server/reload.js';
 import { MediaServer } from '../server/server.js';
 import { addFaultOption, faultsOf, UNFIT_FOR_SERVERS } from './fault-option.js';
 import { youngSpaceLimit } from './heap.js';
@@ -80,26 +82,35 @@ async function serve(options: ServeOptions): Promise<void> {
   const log = openLog(options, reporter);
   const interruption = new Interruption();
   const config = await configOf(options);
-  const starting = MediaServer.start(config, {
-    point: (event) => {
-      log.info(event, `${event.point} ${event.what}`);
-      reporter.event('point', { ...event });
+  const starting = MediaServer.start(
+    config,
+    {
+      point: (event) => {
+        log.info(event, `${event.point} ${event.what}`);
+        reporter.event('point', { ...event });
+      },
+      play: (session) => {
+        limitYoungSpace();
+        const { path, client, remoteAddress, protocol } = session;
+        log.info(session, `${remoteAddress} plays ${path} by ${protocol} with ${client || 'an unnamed player'}`);
+      },
+      played: (report) => log.info(report, playedSentence(report)),
+      warning: (message) => log.warn(message),
+      log: (submitted) => log.debug(submitted, 'log submitted'),
+      // Players are asked for their events only if the log shows them.
+      ...(log.isLevelEnabled('debug')
+        ? { event: (path: string, text: string) => log.debug({ path, text }, 'event submitted') }
+        : {}),
+      reloaded: (report) => {
+        log.info(report, reloadSentence(report));
+        reporter.event('reload', { ...report });
+      },
+      error: (error) => log.error(error, `internal error: ${messageOf(error)}`),
     },
-    play: (session) => {
-      limitYoungSpace();
-      const { path, client, remoteAddress, protocol } = session;
-      log.info(session, `${remoteAddress} plays ${path} by ${protocol} with ${client || 'an unnamed player'}`);
-    },
-    played: (report) => log.info(report, playedSentence(report)),
-    warning: (message) => log.warn(message),
-    log: (submitted) => log.debug(submitted, 'log submitted'),
-    // Players are asked for their events only if the log shows them.
-    ...(log.isLevelEnabled('debug')
-      ? { event: (path: string, text: string) => log.debug({ path, text }, 'event submitted') }
-      : {}),
-    error: (error) => log.error(error, `internal error: ${messageOf(error)}`),
-  });
+    options.config === undefined ? {} : { load: () => configOf(options) },
+  );
   const server = await interruption.race(starting, { late: (late) => void late.close() });
+  const stopWatching = watch(server, options.config, interruption, (message) => log.warn(message));
   const { ports, baseUrl } = server;
   const msbdUrls = ports.msbd === undefined ? [] : [`msbd://${new URL(baseUrl).hostname}:${ports.msbd}`];
   const mmsUrls = ports.mms === undefined ? [] : [`mms://${new URL(baseUrl).hostname}:${ports.mms}`];
@@ -124,11 +135,37 @@ async function serve(options: ServeOptions): Promise<void> {
     reporter.status(`${stats.publishers} publishing, ${stats.players} playing, ${rate} out`);
   }, STATS_INTERVAL);
   await interruption.received;
+  stopWatching();
   clearInterval(timer);
   reporter.endStatus();
   await server.close();
   reporter.event('done', { ...server.stats() });
   process.exitCode = interruption.exitCode;
+}
+
+/**
+ * Has the server read its configuration again when the file changes, and at SIGHUP.
+ *
+ * @returns a function that stops watching
+ */
+function watch(
+  server: MediaServer,
+  file: string | undefined,
+  interruption: Interruption,
+  warn: (message: string) => void,
+): () => void {
+  if (file === undefined) return () => {};
+  const reload = () =>
+    server.reload().then(
+      () => {},
+      (error: unknown) => warn(`${messageOf(error)}\nThe configuration stays as it was.`),
+    );
+  const watched = new ConfigWatch(file, () => void reload());
+  interruption.onHangUp(() => {
+    watched.seen();
+    void reload();
+  });
+  return () => watched.close();
 }
 
 /** Lists the addresses and ports that a server listens on, in words. */

@@ -30,9 +30,9 @@ const MAX_RESERVE = 32;
  * @public
  */
 export class Admission {
-  readonly #options: AdmissionOptions;
-  readonly #perAddress: number;
-  readonly #reserve: number;
+  #options: AdmissionOptions;
+  #perAddress = 0;
+  #reserve = 0;
   readonly #now: () => number;
   readonly #held = new Map<string, number>();
   #total = 0;
@@ -45,10 +45,15 @@ export class Admission {
 
   constructor(options: AdmissionOptions) {
     this.#options = options;
-    const { connections } = options;
-    this.#perAddress = options.perAddress ?? Math.max(1, Math.floor(connections / 2));
-    this.#reserve = Math.min(MAX_RESERVE, Math.floor(connections / 10));
+    this.limit(options);
     this.#now = options.now ?? (() => performance.now());
+  }
+
+  /** Changes the limits. Connections that are open stay. */
+  limit({ connections, perAddress }: Pick<AdmissionOptions, 'connections' | 'perAddress'>): void {
+    this.#options = { ...this.#options, connections };
+    this.#perAddress = perAddress ?? Math.max(1, Math.floor(connections / 2));
+    this.#reserve = Math.min(MAX_RESERVE, Math.floor(connections / 10));
   }
 
   /** Connections that are open now. */

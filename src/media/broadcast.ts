@@ -46,7 +46,7 @@ export class Broadcast implements AsfSink {
     droppedPlayers: 0,
     splices: 0,
   };
-  readonly #options: BroadcastOptions & typeof DEFAULTS;
+  readonly #options: BroadcastOptions & typeof DEFAULTS & { burst: number };
   readonly #now: () => number;
   readonly #lanes: Lanes;
   readonly #followers = new Set<Follower>();
@@ -96,6 +96,11 @@ export class Broadcast implements AsfSink {
   /** True while a source is connected, or has left without an end and may come back. */
   get live(): boolean {
     return this.#live;
+  }
+
+  /** Changes how much new players get at once, in ms; undefined for the default. */
+  setBurst(milliseconds: number | undefined): void {
+    this.#options.burst = milliseconds ?? DEFAULTS.burst;
   }
 
   get players(): number {

@@ -22,13 +22,13 @@ export interface Limits {
 
 /** The limits of one process. */
 export class LocalLimits implements Limits {
-  readonly #maxPlayers: number;
+  readonly #maxPlayers: () => number;
   readonly #taken = new Map<string, number>();
   #total = 0;
 
-  /** @param maxPlayers of all paths together */
-  constructor(maxPlayers: number = Number.POSITIVE_INFINITY) {
-    this.#maxPlayers = maxPlayers;
+  /** @param maxPlayers of all paths together; a function if it can change. Players beyond a smaller number stay. */
+  constructor(maxPlayers: number | (() => number) = Number.POSITIVE_INFINITY) {
+    this.#maxPlayers = typeof maxPlayers === 'function' ? maxPlayers : () => maxPlayers;
   }
 
   /** The number of places taken. */
@@ -38,8 +38,8 @@ export class LocalLimits implements Limits {
 
   async take({ path, maxPlayers = Number.POSITIVE_INFINITY }: PlaceWish): Promise<Ticket> {
     const taken = this.#taken.get(path) ?? 0;
-    if (this.#total >= this.#maxPlayers)
-      throw new Refusal('busy', `All ${this.#maxPlayers} places of the server are taken.`);
+    const most = this.#maxPlayers();
+    if (this.#total >= most) throw new Refusal('busy', `All ${most} places of the server are taken.`);
     if (taken >= maxPlayers) throw new Refusal('busy', `All ${maxPlayers} places of ${path} are taken.`);
     this.#taken.set(path, taken + 1);
     this.#total++;

@@ -1,28 +1,18 @@
 import type { Socket } from 'node:net';
 import { networkInterfaces } from 'node:os';
-import { type AccessControl, ruleOf } from '../auth/access.js';
+import type { AccessControl } from '../auth/access.js';
 import { WmError } from '../errors.js';
-import { type AddressGuard, publicAddresses } from '../http/address-guard.js';
 import { addressList } from '../http/address-list.js';
 import { Admission } from '../http/admission.js';
-import { takeCredentials } from '../http/credentials.js';
 import type { Exchange } from '../http/exchange.js';
 import type { ProxyOptions } from '../http/peer.js';
 import { HttpServer, type TlsIdentity } from '../http/server.js';
-import type { Broadcast } from '../media/broadcast.js';
-import type { AsfSource } from '../media/events.js';
-import { fileSource } from '../media/file-source.js';
 import { OnDemandFiles } from '../media/on-demand/files.js';
-import type { Redirect } from '../playback/content.js';
 import { Entrance } from '../playback/entrance.js';
 import { Playback } from '../playback/host.js';
 import { LocalLimits } from '../playback/limits.js';
 import { type SessionInfo, SessionRegistry, type SessionReport } from '../playback/registry.js';
 import { SessionIds } from '../playback/session-ids.js';
-import type { PullChain } from '../receiving/pull-chain.js';
-import type { PulledSource } from '../receiving/pulled-broadcast.js';
-import { Refusal } from '../refusal.js';
-import { type SourceSpec, sourceName, sourceSpec } from '../sources/spec.js';
 import { type FaultPlan, parseFaults } from '../testing/fault-plan.js';
 import { FaultyConnections, RequestFaults } from '../testing/faulty-socket.js';
 import { PushServer } from '../wmhttp/server/server.js';
@@ -34,8 +24,6 @@ import { readTls, TlsWatch } from './access/tls-files.js';
 import { AdminApi } from './admin/api.js';
 import { addCounters, newCounters } from './admin/totals.js';
 import { checkConfig, type ServerConfig } from './config.js';
-import { unusablePlaces } from './config-file.js';
-import { ContentRoot, type ContentRootOptions } from './content/content.js';
 import { pathOf } from './content/paths.js';
 import { Programs } from './content/programs.js';
 import { HttpListener, type Listener, type ServerPorts } from './listeners/listener.js';
@@ -43,24 +31,21 @@ import { MmspListener } from './listeners/mmsp.js';
 import { MsbdListener, PointChannels } from './listeners/msbd.js';
 import { Multicasts } from './listeners/multicast.js';
 import { RtspListener } from './listeners/rtsp.js';
+import { LiveSettings } from './live-settings.js';
 import { checkLogFolder } from './logs/log-writer.js';
 import { mmspLog, RTSP_EVENT, rtspLog } from './logs/received.js';
 import { ServerLogs } from './logs/server-logs.js';
-import { FollowedPoint } from './points/followed.js';
-import { ownPathOf } from './points/own-addresses.js';
-import { type PointEvent, type PublishingPoint, PublishingPoints } from './points/points.js';
-import { PointProgramme } from './points/programme.js';
-import { PointPull } from './points/pull.js';
+import { type PointEvent, PublishingPoints } from './points/points.js';
+import { PointPulls } from './points/pulls.js';
 import { PushPoints } from './points/push-points.js';
 import { connectRemote, Remotes } from './points/remote.js';
 import { settingsOf } from './points/settings.js';
-import { namesOf } from './web/pages.js';
+import type { ReloadReport } from './reload.js';
+import { Reloader, type StartOptions, warnOfPlaces } from './reloader.js';
 import { WebServer } from './web/web.js';
 
 // The minimum limit of push sessions: even with few points, an encoder that comes back briefly needs a second one.
 const MIN_SESSIONS = 1_000;
-// How long a file that was found in the content folder is not looked up again, in ms.
-const PATHS_REMEMBERED = 1_000;
 
 /** The callbacks of a running server. Reports and logs of all protocols come together here. @public */
 export interface ServerEvents {
@@ -75,6 +60,8 @@ export interface ServerEvents {
   event?(path: string, body: string): void;
   /** A problem that an operator can fix, such as a missing playlist entry. */
   warning?(message: string): void;
+  /** The configuration was read again. */
+  reloaded?(report: ReloadReport): void;
   /** An internal error that no peer caused. */
   error?(error: unknown): void;
 }
@@ -95,7 +82,7 @@ export interface ServerStats {
 /** The media server: publishing points, and the listeners that feed and play them. @public */
 export class MediaServer {
   readonly points: PublishingPoints;
-  readonly #config: ServerConfig;
+  readonly #settings: LiveSettings;
   /** Shared by all listeners. */
   readonly #admission: Admission;
   readonly #multicasts: Multicasts;
@@ -111,16 +98,15 @@ export class MediaServer {
   readonly #files = new OnDemandFiles();
   readonly #entrance: Entrance;
   readonly #remotes: Remotes;
-  readonly #guard: AddressGuard;
   readonly #faulty: ((socket: Socket) => void) | undefined;
-  readonly #pulls: PointPull[] = [];
-  /** By the paths of their points; in order of preference. */
-  readonly #programmes = new Map<string, PointProgramme[]>();
+  readonly #pulls: PointPulls;
   readonly #started: Listener[] = [];
+  readonly #reloader: Reloader;
   #ports: ServerPorts = {};
 
   private constructor(config: ServerConfig, events: ServerEvents, means: Means) {
-    this.#config = config;
+    const settings = new LiveSettings(config);
+    this.#settings = settings;
     const onWarning = (message: string) => events.warning?.(message);
     // Errors in a file or a playlist are for the operator to fix.
     const onError = (error: unknown) => {
@@ -156,12 +142,19 @@ export class MediaServer {
       });
     this.points = new PublishingPoints({
       registry: this.#registry,
-      newPoints: config.push.newPoints,
-      maxPoints: config.limits.points,
-      broadcast: {
-        onError: (error) => events.error?.(error),
-        burst: config.live.burst * 1000,
-        ...(config.live.batchInterval === undefined ? {} : { batchInterval: config.live.batchInterval * 1000 }),
+      get newPoints() {
+        return settings.config.push.newPoints;
+      },
+      get maxPoints() {
+        return settings.config.limits.points;
+      },
+      get broadcast() {
+        const { burst, batchInterval } = settings.config.live;
+        return {
+          onError: (error: unknown) => events.error?.(error),
+          burst: burst * 1000,
+          ...(batchInterval === undefined ? {} : { batchInterval: batchInterval * 1000 }),
+        };
       },
       onEvent: (event) => {
         this.#multicastAsTemplate(event);
@@ -170,19 +163,23 @@ export class MediaServer {
       onWarning,
     });
     for (const point of config.points) this.points.configure(point.path, settingsOf(point));
-    const redirects = new Map<string, Redirect>(
-      config.redirects.map(({ path, to, proxy }) => [path, { redirect: to, proxy }]),
-    );
     this.#access = means.access;
-    const names = namesOf([...config.names, ...(config.host === undefined ? [] : [config.host])]);
     const gate = new PushPoints({
       points: this.points,
       access: this.#access,
-      rule: ruleOf(config.access.push),
-      redirects,
-      names,
+      get rule() {
+        return settings.rules.push;
+      },
+      get redirects() {
+        return settings.redirects;
+      },
+      get names() {
+        return settings.names;
+      },
       onWarning,
-      authenticateStart: config.push.authenticateStart ?? false,
+      get authenticateStart() {
+        return settings.config.push.authenticateStart ?? false;
+      },
     });
     this.#push = new PushServer(gate, {
       ids,
@@ -192,23 +189,35 @@ export class MediaServer {
       ...(config.push.idleTimeout === undefined ? {} : { idleTimeout: config.push.idleTimeout * 1000 }),
       onError: (error) => events.error?.(error),
     });
-    this.#guard = publicAddresses(addressList(config.privateSources));
+    const { guard } = settings;
+    this.#pulls = new PointPulls({
+      points: this.points,
+      ports: () => this.#ports,
+      folder: () => settings.config.content?.folder,
+      guard,
+      onWarning,
+    });
     this.#remotes = new Remotes({
       onWarning,
-      connect: (url, onNote, chain) => connectRemote(url, { onNote, chain, guard: this.#guard }),
-      own: (url, chain) => this.#ownBroadcast(url, chain),
+      connect: (url, onNote, chain) => connectRemote(url, { onNote, chain, guard }),
+      own: (url, chain) => this.#pulls.ownBroadcast(url, chain),
     });
-    const content = config.content && new ContentRoot(config.content.folder, contentOptions(config));
     const programs = new Programs({
       points: this.points,
-      rule: ruleOf(config.access.play),
+      get rule() {
+        return settings.rules.play;
+      },
       files: this.#files,
-      content,
+      get content() {
+        return settings.content;
+      },
       remote: this.#remotes,
-      redirects,
+      get redirects() {
+        return settings.redirects;
+      },
       onWarning,
     });
-    const limits = new LocalLimits(config.limits.players);
+    const limits = new LocalLimits(() => settings.config.limits.players ?? Number.POSITIVE_INFINITY);
     this.#entrance = new Entrance({ content: programs, access: means.access, limits });
     this.#playback = new Playback({ onError });
     this.#wmsp = new WmspServer({
@@ -227,7 +236,7 @@ export class MediaServer {
       ),
       onWarning,
     );
-    const web = new WebServer(this.points, content, {
+    const web = new WebServer(this.points, () => settings.content, {
       entrance: this.#entrance,
       multicast: (path) => this.#multicasts.get(path),
       loggingUrl: (authority) => this.#logs?.loggingUrl(authority),
@@ -241,9 +250,14 @@ export class MediaServer {
       multicasts: () => this.#multicasts,
       status: () => ({ uptime: Math.round((Date.now() - this.#startedAt) / 1000), ...this.stats() }),
       access: this.#access,
-      rule: ruleOf(config.access.admin),
-      names,
       inject: (path, source) => this.inject(path, source),
+      get rule() {
+        return settings.rules.admin;
+      },
+      get names() {
+        return settings.names;
+      },
+      reload: means.load && (() => this.reload()),
       onError: (error) => events.error?.(error),
     });
     this.#admission = new Admission({
@@ -281,6 +295,18 @@ export class MediaServer {
       this.#rtspListener(events, onLog, onError),
     );
     this.#listeners = listeners;
+    this.#reloader = new Reloader({
+      settings,
+      points: this.points,
+      pulls: this.#pulls,
+      multicasts: this.#multicasts,
+      access: this.#access,
+      admission: this.#admission,
+      tls: this.#tlsWatch,
+      load: means.load,
+      onWarning,
+      onReload: (report) => events.reloaded?.(report),
+    });
   }
 
   /**
@@ -289,22 +315,20 @@ export class MediaServer {
    * @throws WmError WM_PORT_IN_USE, or WM_FAILED if it cannot listen for another reason; WM_CONFIG if the users, the
    *   key or the certificate are unusable, or rules name users although there is no user file
    */
-  static async start(config: ServerConfig, events: ServerEvents = {}): Promise<MediaServer> {
-    if (config.httpPort === 'none' && !config.tls) {
-      throw new WmError('WM_CONFIG', 'Without an HTTP port the server needs TLS.');
-    }
+  static async start(
+    config: ServerConfig,
+    events: ServerEvents = {},
+    { load }: StartOptions = {},
+  ): Promise<MediaServer> {
     checkConfig(config);
-    for (const { path, message } of await unusablePlaces(config)) {
-      // Broadcasting matters more than an archive or a filler, so this only warns. Other files have to be there.
-      if (path[0] === 'points')
-        events.warning?.(`${config.points[Number(path[1])]?.path}: ${String(path[2])}: ${message}.`);
-    }
+    await warnOfPlaces(config, config.points, (message) => events.warning?.(message));
     if (config.logs) await checkLogFolder(config.logs.folder);
     const onWarning = (message: string) => events.warning?.(message);
     const server = new MediaServer(config, events, {
       tls: config.tls && (await readTls(config.tls, onWarning)),
       access: await openAccess({ ...config, schemes: config.authentication }, onWarning),
       faults: config.faults === undefined ? undefined : parseFaults(config.faults),
+      load,
     });
     try {
       for (const listener of server.#listeners) {
@@ -315,7 +339,7 @@ export class MediaServer {
       await server.close();
       throw error;
     }
-    server.#startPulling(onWarning);
+    for (const point of config.points) server.#pulls.set(point);
     return server;
   }
 
@@ -327,7 +351,7 @@ export class MediaServer {
   /** The URL of the server's root for people on this host or nearby; with TLS if it has that. */
   get baseUrl(): string {
     const { http, https } = this.#ports;
-    const { host } = this.#config;
+    const { host } = this.#settings.config;
     return https === undefined ? `http://${authority(host, http ?? 0)}` : `https://${authority(host, https)}`;
   }
 
@@ -354,16 +378,23 @@ export class MediaServer {
    *   to play
    */
   async inject(path: string, source: string): Promise<void> {
-    const programmes = this.#programmes.get(path) ?? [];
-    // Of several, the one that plays at the moment; while none does, the one that is preferred.
-    const programme = programmes.find(({ running }) => running) ?? programmes[0];
-    if (!programme) throw new WmError('WM_USAGE', `The source of ${path} is no file, folder or playlist.`);
-    await programme.inject(sourceSpec(source));
+    await this.#pulls.inject(path, source);
+  }
+
+  /**
+   * Reads the configuration again and takes over what has changed. Rules, limits and settings count from the next
+   * request on; players stay, except those of points that were removed. If the new configuration has mistakes, nothing
+   * changes.
+   *
+   * @throws WmError WM_CONFIG with all mistakes; WM_USAGE if the server has no configuration to read
+   */
+  reload(): Promise<ReloadReport> {
+    return this.#reloader.reload();
   }
 
   /** Ends all broadcasts with $E, disconnects encoders, and stops; bounded in time. */
   async close(): Promise<void> {
-    await Promise.all(this.#pulls.map((pull) => pull.close()));
+    await this.#pulls.close();
     this.#tlsWatch?.close();
     await Promise.all([...this.points].map((point) => point.close()));
     this.#push.close();
@@ -372,82 +403,6 @@ export class MediaServer {
     await this.#remotes.close();
     await this.#files.close();
     await this.#logs?.close();
-  }
-
-  #startPulling(onWarning: (message: string) => void): void {
-    for (const { path, source = [], filler, onDemand, multicast } of this.#config.points) {
-      const specs = [source].flat().map((written) => sourceSpec(written));
-      // Pushes are always taken.
-      const pulled = specs.filter((spec) => !('push' in spec));
-      if (pulled.length === 0 && filler === undefined) continue;
-      const point = this.points.get(path)!;
-      const alone = pulled.length === 1 && filler === undefined;
-      const pull = new PointPull({
-        point,
-        sources: pulled.map((spec) => this.#pulledSource(spec, path, alone, onWarning)),
-        ...(filler === undefined ? {} : { filler: fillerFrom(filler, onWarning) }),
-        // A multicast group has no players that could ask.
-        onDemand: onDemand === true && !multicast,
-        onWarning,
-      });
-      point.feeder = pull;
-      this.#pulls.push(pull);
-    }
-  }
-
-  /** @param alone true if there is no other source, so that waiting for it to come back is worthwhile */
-  #pulledSource(spec: SourceSpec, path: string, alone: boolean, onWarning: (message: string) => void): PulledSource {
-    const name = sourceName(spec);
-    if ('url' in spec) {
-      return { name, open: (chain) => this.#connect(spec.url, path, { alone, chain, onNote: onWarning }) };
-    }
-    const programme = new PointProgramme({
-      point: path,
-      place: name,
-      folder: this.#config.content?.folder,
-      connect: (source, chain) => {
-        if (source.kind === 'point') return this.#follow(this.points.get(source.path), path, { alone: false, chain });
-        return this.#connect(source.url, path, { alone: false, chain, onNote: onWarning });
-      },
-      onWarning,
-    });
-    this.#programmes.set(path, [...(this.#programmes.get(path) ?? []), programme]);
-    return { name, ends: true, pauses: true, open: (chain) => programme.open(chain) };
-  }
-
-  /** Opens a source of a point: another point of this server directly, anything else as a client. */
-  async #connect(
-    location: string,
-    path: string,
-    { alone, chain, onNote }: { alone: boolean; chain: PullChain; onNote: (message: string) => void },
-  ): Promise<AsfSource> {
-    const own = await this.#ownPoint(takeCredentials(location).url);
-    if (own) return this.#follow(own, path, { alone, chain });
-    const retries = alone ? Number.POSITIVE_INFINITY : 1;
-    return connectRemote(location, { onNote, chain, retries, guard: this.#guard });
-  }
-
-  async #follow(
-    own: PublishingPoint | undefined,
-    path: string,
-    { alone, chain }: { alone: boolean; chain: PullChain },
-  ): Promise<AsfSource> {
-    if (!own) throw new WmError('WM_UNREACHABLE', 'There is no such point.');
-    if (own.path === path) throw new WmError('WM_CONFIG', `${path} names itself as its source.`);
-    await own.feeder?.demand(chain);
-    return new FollowedPoint(own.broadcast, alone);
-  }
-
-  async #ownPoint(url: string): Promise<PublishingPoint | undefined> {
-    const path = await ownPathOf(url, this.#ports);
-    return path === undefined ? undefined : this.points.find(path);
-  }
-
-  async #ownBroadcast(url: string, chain: PullChain): Promise<Broadcast | undefined> {
-    const point = await this.#ownPoint(url);
-    await point?.feeder?.demand(chain);
-    if (point && !point.broadcast.live) throw new Refusal('offline', `${point.path} is offline.`);
-    return point?.broadcast;
   }
 
   /** Multicasts a point that a push created from a multicast template. */
@@ -459,7 +414,7 @@ export class MediaServer {
   }
 
   #msbdListener(events: ServerEvents): MsbdListener {
-    const { host, msbd } = this.#config;
+    const { host, msbd } = this.#settings.config;
     const channels = new PointChannels(this.points, this.#entrance, msbd.netShow);
     return new MsbdListener({
       onSocket: this.#faulty,
@@ -481,7 +436,7 @@ export class MediaServer {
     onLog: (log: SubmittedLog) => void,
     onError: (error: unknown) => void,
   ): MmspListener {
-    const { host, mms } = this.#config;
+    const { host, mms } = this.#settings.config;
     return new MmspListener({
       onSocket: this.#faulty,
       admission: this.#admission,
@@ -502,7 +457,7 @@ export class MediaServer {
     onLog: (log: SubmittedLog) => void,
     onError: (error: unknown) => void,
   ): RtspListener {
-    const { host, rtsp } = this.#config;
+    const { host, rtsp } = this.#settings.config;
     return new RtspListener({
       onSocket: this.#faulty,
       admission: this.#admission,
@@ -522,7 +477,7 @@ export class MediaServer {
   }
 
   #proxies(onWarning: (message: string) => void): ProxyOptions | undefined {
-    const { proxyProtocol } = this.#config;
+    const { proxyProtocol } = this.#settings.config;
     return proxyProtocol && { addresses: addressList(proxyProtocol), onWarning };
   }
 }
@@ -532,6 +487,7 @@ interface Means {
   readonly tls: TlsIdentity | undefined;
   readonly access: AccessControl;
   readonly faults: FaultPlan | undefined;
+  readonly load: StartOptions['load'];
 }
 
 /** Returns `host:port` for a URL; for a server on all addresses, an address that others can reach. */
@@ -539,11 +495,6 @@ function authority(host: string | undefined, port: number): string {
   const everywhere = host === undefined || host === '0.0.0.0' || host === '::';
   const name = everywhere ? (firstAddress() ?? '127.0.0.1') : host;
   return `${name.includes(':') ? `[${name}]` : name}:${port}`;
-}
-
-/** Opens a file that is repeated while no source of a point has any content. */
-function fillerFrom(path: string, warn: (message: string) => void) {
-  return { name: path, open: () => fileSource({ path, loop: true, pace: true, live: true, warn }) };
 }
 
 function firstAddress(): string | undefined {
@@ -554,9 +505,4 @@ function firstAddress(): string | undefined {
 
 function sumOf<T>(all: readonly T[], figure: (each: T) => number): number {
   return all.reduce((sum, each) => sum + figure(each), 0);
-}
-
-function contentOptions({ content }: ServerConfig): ContentRootOptions {
-  const remember = PATHS_REMEMBERED;
-  return content?.wrapper === undefined ? { remember } : { remember, wrapper: content.wrapper };
 }

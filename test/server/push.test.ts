@@ -287,19 +287,19 @@ describe('the archive of a point', () => {
     expect(warnings).toEqual([]);
   });
 
-  it('is reported once if it cannot be written, and the broadcast goes on', async () => {
+  it('is reported at the start and once more if it cannot be written, and the broadcast goes on', async () => {
     await writeFile(join(folder, 'file'), '');
     await open({ points: [{ path: '/live', archive: join(folder, 'file') }] });
     const encoder = await station.push('/live');
     await publishing();
     encoder.key();
     encoder.key();
-    await until('two packets and a warning', () => station.server.stats().packetsIn === 2 && warnings.length > 0);
+    await until('two packets and a warning', () => station.server.stats().packetsIn === 2 && warnings.length > 1);
     encoder.end();
     await until('no publishers', () => station.server.stats().publishers === 0);
     await station.server.points.get('/live')!.close();
     expect(warnings).toEqual([
-      expect.stringMatching(/cannot be written to: .* is not a folder\.$/),
+      `/live: archive: ${join(folder, 'file')} cannot be written to: ${join(folder, 'file')} is not a folder.`,
       expect.stringMatching(/cannot be created: .*The broadcast goes on without it\.$/),
     ]);
   });

@@ -1,4 +1,5 @@
 import { defaultConfig, type ServerConfig } from '../../src/server/config.js';
+import type { StartOptions } from '../../src/server/reloader.js';
 import { MediaServer, type ServerEvents } from '../../src/server/server.js';
 import { type TestHeaderOptions, testHeader, testPacket } from '../support/stream.js';
 import { parseResponse, parseWholeResponse, RawPeer, type WireResponse } from '../support/wire.js';
@@ -16,10 +17,14 @@ export class ServerStation {
     this.errors = errors;
   }
 
-  static async open(config: Partial<ServerConfig> = {}, listener: ServerEvents = {}): Promise<ServerStation> {
+  static async open(
+    config: Partial<ServerConfig> = {},
+    listener: ServerEvents = {},
+    options: StartOptions = {},
+  ): Promise<ServerStation> {
     const errors: unknown[] = [];
     const complete = { ...defaultConfig(), host: '127.0.0.1', httpPort: 0, ...config };
-    const server = await MediaServer.start(complete, { error: (error) => errors.push(error), ...listener });
+    const server = await MediaServer.start(complete, { error: (error) => errors.push(error), ...listener }, options);
     return new ServerStation(server, errors);
   }
 

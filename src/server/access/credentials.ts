@@ -1,4 +1,4 @@
-import { AccessControl } from '../../auth/access.js';
+import { AccessControl, type AccessControlOptions } from '../../auth/access.js';
 import type { Scheme } from '../../auth/dialog.js';
 import { FileStore } from '../../auth/file-store.js';
 import { ServerAuthenticator } from '../../auth/server.js';
@@ -21,15 +21,27 @@ export const SCHEMES: Scheme[] = ['negotiate', 'ntlm', 'digest', 'basic'];
 export const REALM = 'wmcast';
 
 /**
+ * Reads the users, for access control.
+ *
+ * @throws WmError WM_CONFIG if they cannot be read
+ */
+export async function openUsers(
+  { users, realm = REALM, schemes = SCHEMES, basicWithoutTls = false }: CredentialOptions,
+  onWarning: (message: string) => void,
+): Promise<AccessControlOptions> {
+  const store = users === undefined ? undefined : await FileStore.open(users, { onWarning });
+  const authenticator = store && new ServerAuthenticator({ store, realm, schemes });
+  return { authenticator, schemes, basicWithoutTls, onWarning };
+}
+
+/**
  * Sets up access control.
  *
  * @throws WmError WM_CONFIG if the users cannot be read
  */
 export async function openAccess(
-  { users, realm = REALM, schemes = SCHEMES, basicWithoutTls = false }: CredentialOptions,
+  options: CredentialOptions,
   onWarning: (message: string) => void,
 ): Promise<AccessControl> {
-  const store = users === undefined ? undefined : await FileStore.open(users, { onWarning });
-  const authenticator = store && new ServerAuthenticator({ store, realm, schemes });
-  return new AccessControl({ authenticator, schemes, basicWithoutTls, onWarning });
+  return new AccessControl(await openUsers(options, onWarning));
 }

@@ -52,7 +52,7 @@ const INTERVAL = 60_000;
 
 /** Checks once a minute whether the files of a key and its certificate have changed. */
 export class TlsWatch {
-  readonly #files: TlsFileNames;
+  #files: TlsFileNames;
   readonly #renew: (identity: TlsIdentity) => void;
   readonly #onWarning: (message: string) => void;
   readonly #timer: NodeJS.Timeout;
@@ -78,6 +78,13 @@ export class TlsWatch {
     } catch (error) {
       this.#onWarning(`The old certificate stays in use. ${messageOf(error)}`);
     }
+  }
+
+  /** Uses other files from now on. @param identity what they contain */
+  use(files: TlsFileNames, identity: TlsIdentity): void {
+    this.#renew(identity);
+    this.#files = files;
+    this.#version = versionOf(files);
   }
 
   close(): void {

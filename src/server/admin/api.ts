@@ -7,6 +7,7 @@ import { rawPathOf } from '../../http/target.js';
 import type { SessionInfo, SessionRegistry, SessionRole } from '../../playback/registry.js';
 import { Refusal } from '../../refusal.js';
 import { SERVER_NAME } from '../../wmsp/messages/responses.js';
+import { YamlError } from '../../yaml-file.js';
 import { queryOf } from '../content/paths.js';
 import type { PublishingPoint, PublishingPoints } from '../points/points.js';
 import { refuseWebPages } from '../web/pages.js';
@@ -30,6 +31,8 @@ export interface AdminApiOptions {
    * @throws WmError WM_USAGE, WM_NO_INPUT
    */
   readonly inject: (path: string, source: string) => Promise<void>;
+  /** Reads the configuration again; undefined if there is no file to read. */
+  readonly reload?: (() => Promise<object>) | undefined;
   readonly onError: (error: unknown) => void;
 }
 
@@ -75,6 +78,7 @@ export class AdminApi {
     ],
     ['GET', '/sessions', async (_, exchange) => ({ status: 200, body: await this.#list(exchange, 'sessions') })],
     ['DELETE', '/sessions/:', ([id]) => this.#end(id)],
+    ['POST', '/reload', () => this.#reload()],
   ];
 
   constructor(options: AdminApiOptions) {
@@ -124,6 +128,20 @@ export class AdminApi {
     const point = this.#options.points.get(`/${name}`);
     if (!point) throw new HttpError(404, `There is no point /${name}.`);
     return point;
+  }
+
+  async #reload(): Promise<Reply> {
+    const { reload } = this.#options;
+    if (!reload) throw new HttpError(409, 'The server was started without a configuration file.');
+    try {
+      return { status: 200, body: await reload() };
+    } catch (error) {
+      if (!(error instanceof WmError)) throw error;
+      return {
+        status: 422,
+        body: { error: messageOf(error), ...(error instanceof YamlError && { problems: error.problems }) },
+      };
+    }
   }
 
   #disconnect({ path, publisher }: PublishingPoint): Reply {

@@ -181,7 +181,14 @@ export class Multicasts implements Listener {
     });
   }
 
-  /** Ends the multicast of a removed point. */
+  /** Multicasts a point from now on; a failure is reported as a warning. */
+  add(point: MulticastPoint, config: MulticastConfig): void {
+    this.#inTurn(async () => {
+      if (!this.#closed) this.#points.set(point.path, await PointMulticast.start(point, config, this.#onWarning));
+    });
+  }
+
+  /** Ends the multicast of a point that was removed, or is no longer multicast. */
   remove(path: string): void {
     this.#inTurn(async () => {
       const point = this.#points.get(path);

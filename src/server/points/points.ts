@@ -71,9 +71,9 @@ export class PublishingPoint {
   /** The path folded for comparison: ignores case, and how accents are encoded. */
   readonly foldedPath: string;
   /** True if the point is in the configuration, so that no push session removes it. */
-  readonly configured: boolean;
+  configured: boolean;
   readonly broadcast: Broadcast;
-  readonly settings: PointSettings;
+  #settings: PointSettings;
   /** Feeds the point from elsewhere, if anything does. */
   feeder: PointFeeder | undefined;
   readonly #onWarning: (message: string) => void;
@@ -101,9 +101,20 @@ export class PublishingPoint {
     this.foldedPath = folded(path);
     this.configured = configured;
     this.broadcast = how.broadcast;
-    this.settings = how.settings ?? {};
+    this.#settings = how.settings ?? {};
     this.#onWarning = how.onWarning ?? (() => {});
     this.#registry = how.registry;
+  }
+
+  get settings(): PointSettings {
+    return this.#settings;
+  }
+
+  /** Changes the settings. Players stay; texts and the archive's folder count from the next header. */
+  configure(settings: PointSettings): void {
+    const { burst } = settings;
+    if (burst !== this.#settings.burst) this.broadcast.setBurst(burst);
+    this.#settings = settings;
   }
 
   get publisher(): Publisher | undefined {
@@ -252,9 +263,23 @@ export class PublishingPoints {
     return this.get(path) ?? named(this.#points.values(), path);
   }
 
-  /** Adds a permanent point. */
-  configure(path: string, settings?: PointSettings): PublishingPoint {
-    return this.#create(path, true, settings);
+  /** Adds a permanent point, or makes a point permanent that a push has created. */
+  configure(path: string, settings: PointSettings = {}): PublishingPoint {
+    const point = this.#points.get(path);
+    if (!point) return this.#create(path, true, settings);
+    point.configured = true;
+    point.configure(settings);
+    return point;
+  }
+
+  /** Removes a permanent point, unless an encoder pushes to it: then it stays like one that a push has created. */
+  async unconfigure(path: string): Promise<void> {
+    const point = this.#points.get(path);
+    if (!point) return;
+    point.configured = false;
+    if (point.publisher) return;
+    await point.close();
+    this.remove(point);
   }
 
   /**

@@ -13,6 +13,8 @@ export interface PointPullOptions {
   readonly sources: readonly PulledSource[];
   /** The content to send while no source has any. */
   readonly filler?: { readonly name: string; open(): AsfSource } | undefined;
+  /** The pull that fed the point before; the point may be taken from it once it is {@link PointPull.retire retired}. */
+  readonly replaces?: PointPull | undefined;
   /** True to pull only while somebody plays the point. */
   readonly onDemand?: boolean | undefined;
   readonly onWarning: (message: string) => void;
@@ -24,10 +26,12 @@ export interface PointPullOptions {
 export class PointPull implements PointFeeder {
   readonly #options: PointPullOptions;
   readonly #pulled: PulledBroadcast;
-  readonly #publisher: Publisher;
+  readonly #publisher: Publisher & { lost: boolean };
+  /** Called when a successor feeds the point. */
+  #onReplaced: (() => void) | undefined;
 
   constructor(options: PointPullOptions) {
-    const { point, sources, filler, onDemand = false, onWarning, timers } = options;
+    const { point, sources, filler, onDemand = false, replaces, onWarning, timers } = options;
     this.#options = options;
     const pulled = new PulledBroadcast({
       ...timers,
@@ -36,7 +40,8 @@ export class PointPull implements PointFeeder {
       begin: () => point.publish(this.#publisher),
       end: () => void point.unpublish(this.#publisher),
       wanted: () => point.broadcast.wanted,
-      free: () => point.publisher === undefined || point.publisher === this.#publisher,
+      free: () =>
+        point.publisher === undefined || point.publisher === this.#publisher || replaces?.feeds(point) === true,
       onFailure: (source, reason) => onWarning(`${point.path} cannot be pulled from ${source}: ${reason}`),
       onNote: (text) => onWarning(`${point.path}: ${text}`),
     });
@@ -46,7 +51,10 @@ export class PointPull implements PointFeeder {
         return pulled.source ?? '';
       },
       lost: false,
-      disconnect: () => pulled.displaced(),
+      disconnect: () => {
+        pulled.displaced();
+        this.#onReplaced?.();
+      },
     };
     if (!onDemand) pulled.start();
   }
@@ -61,6 +69,24 @@ export class PointPull implements PointFeeder {
       if (error instanceof Refusal) throw error;
       throw new Refusal('offline', `${point.path} is offline: ${messageOf(error)}`, { cause: error });
     }
+  }
+
+  /** True if this pull is what feeds a point. */
+  feeds(point: PublishingPoint): boolean {
+    return point.publisher === this.#publisher;
+  }
+
+  /** Lets a successor take over the point. @param onReplaced called when it has */
+  retire(onReplaced: () => void): void {
+    this.#onReplaced = onReplaced;
+    this.#publisher.lost = true;
+  }
+
+  /** Begins for players that are there already. */
+  resume(): void {
+    const { point, onDemand } = this.#options;
+    // A failure has been reported by then.
+    if (onDemand && point.broadcast.wanted) void this.#pulled.demand().catch(() => {});
   }
 
   close(): Promise<void> {

@@ -89,11 +89,11 @@ export interface WebHost {
  */
 export class WebServer {
   readonly #points: PublishingPoints;
-  readonly #content: ContentRoot | undefined;
+  readonly #content: () => ContentRoot | undefined;
   readonly #host: WebHost;
   readonly #refusedStreams: RefusedStreams;
 
-  constructor(points: PublishingPoints, content: ContentRoot | undefined, host: WebHost) {
+  constructor(points: PublishingPoints, content: () => ContentRoot | undefined, host: WebHost) {
     this.#points = points;
     this.#content = content;
     this.#host = host;
@@ -200,7 +200,7 @@ export class WebServer {
       else this.#announce(exchange, announced.path, announced.point.broadcast.header);
       return undefined;
     }
-    const item = await this.#content?.resolve(path);
+    const item = await this.#content()?.resolve(path);
     if (item) {
       if (item.kind === 'file' && (wantsMedia || !isBrowser(exchange))) await sendFile(exchange, item.file);
       else this.#announce(exchange, path, undefined);
