@@ -126,7 +126,7 @@ export {
   type MsbdDescription,
 } from './msbd/client/client.js';
 export type { MsbdTimeouts } from './msbd/client/link.js';
-export type { Delivery as MsbdDelivery, Group as MsbdGroup } from './msbd/messages/messages.js';
+export type { MsbdDelivery, MsbdGroup } from './msbd/messages/messages.js';
 export type { MsbdContent, MsbdMulticast, MsbdPeer, MsbdServerOptions } from './msbd/server/options.js';
 export { MsbdServer } from './msbd/server/server.js';
 export type { ServerTimers } from './msbd/server/session.js';

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { parsePacket } from '../../src/asf/packet.js';
 import { restorePadding } from '../../src/asf/padding.js';
-import { MsbReception, type Received } from '../../src/msb/client/reception.js';
+import { MsbReception, type ReceivedPayload } from '../../src/msb/client/reception.js';
 import { type MsbPacket, parseMsbDatagram, serialiseMsbPacket } from '../../src/msb/messages/packet.js';
 import { protectionOf } from '../../src/msb/messages/parity.js';
 import { MsbTransmission } from '../../src/msb/server/transmission.js';
@@ -15,12 +15,12 @@ function sent(count: number, span = 0, firstId = 0): MsbPacket[] {
 }
 
 /** The delivered packets, as in a file. */
-const asFile = (received: readonly Received[]) =>
+const asFile = (received: readonly ReceivedPayload[]) =>
   received.map(({ payload }) => restorePadding(parsePacket(payload), PACKET_SIZE));
 const original = (count: number) => packets(count).map(({ bytes }) => bytes);
 const without = <T>(list: readonly T[], ...indexes: number[]) => list.filter((_, index) => !indexes.includes(index));
 
-function receive(datagrams: readonly MsbPacket[], reception = new MsbReception()): Received[] {
+function receive(datagrams: readonly MsbPacket[], reception = new MsbReception()): ReceivedPayload[] {
   return [...datagrams.flatMap((packet) => reception.packet(packet, 0)), ...reception.flush()];
 }
 

@@ -31,7 +31,7 @@ export interface ReceptionStats {
 }
 
 /** A packet in sequence. */
-export interface Received {
+export interface ReceivedPayload {
   readonly streamId: number;
   /** An ASF data packet, marked as belonging to no span. */
   readonly payload: Buffer;
@@ -44,7 +44,7 @@ export interface Received {
 interface Slot {
   readonly streamId: number;
   readonly payload: Buffer;
-  readonly how: Received['how'];
+  readonly how: ReceivedPayload['how'];
   /** The cycle of its span; undefined if it is unprotected. */
   readonly cycle: number | undefined;
 }
@@ -104,7 +104,7 @@ export class MsbReception {
   }
 
   /** Takes the next MSB packet. @returns the packets that are now in order */
-  packet(packet: MsbPacket, now: number): Received[] {
+  packet(packet: MsbPacket, now: number): ReceivedPayload[] {
     const protection = protectionOf(packet.payload);
     if (protection?.parity) this.#parity(packet, protection);
     else if (!this.#data(packet, protection)) return this.#foreign(packet, now);
@@ -114,13 +114,13 @@ export class MsbReception {
   /**
    * Gives up packets that have been missing for too long; call it regularly. @returns the packets that are now in order
    */
-  tick(now: number): Received[] {
+  tick(now: number): ReceivedPayload[] {
     return this.#ready(now);
   }
 
   /** Gives up all missing packets, at the end. @returns the rest */
-  flush(): Received[] {
-    const rest: Received[] = [];
+  flush(): ReceivedPayload[] {
+    const rest: ReceivedPayload[] = [];
     while (this.#skip(rest)) this.#deliver(rest);
     if (this.#next === undefined || this.#lastSpanEnd === undefined) return rest;
     // The parity packet covers packets that never arrived.
@@ -158,7 +158,7 @@ export class MsbReception {
   }
 
   /** Handles a packet outside the sequence: two in a row begin a new one. */
-  #foreign(packet: MsbPacket, now: number): Received[] {
+  #foreign(packet: MsbPacket, now: number): ReceivedPayload[] {
     const previous = this.#stranger;
     this.#stranger = packet;
     if (!previous || packet.id !== (previous.id + 1) >>> 0) return [];
@@ -241,8 +241,8 @@ export class MsbReception {
     this.#spans = this.#spans.filter((each) => each !== span);
   }
 
-  #ready(now: number): Received[] {
-    const ready: Received[] = [];
+  #ready(now: number): ReceivedPayload[] {
+    const ready: ReceivedPayload[] = [];
     for (;;) {
       this.#deliver(ready);
       if (this.#next === undefined || !this.#pending) {
@@ -268,7 +268,7 @@ export class MsbReception {
   }
 
   /** Delivers the packets that are in order. */
-  #deliver(into: Received[]): void {
+  #deliver(into: ReceivedPayload[]): void {
     if (this.#next === undefined) return;
     for (let slot = this.#slots.get(this.#next); slot; slot = this.#slots.get(this.#next)) {
       const { streamId, payload, how, cycle } = slot;
@@ -289,7 +289,7 @@ export class MsbReception {
   }
 
   /** Gives up the gap before the next packet received. @returns false if there is no such packet */
-  #skip(into: Received[]): boolean {
+  #skip(into: ReceivedPayload[]): boolean {
     if (this.#next === undefined || !this.#pending) return false;
     let gap = 0;
     while (!this.#slots.has(this.#next)) {

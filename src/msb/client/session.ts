@@ -5,7 +5,7 @@ import { messageOf, WmError } from '../../errors.js';
 import type { AsfEvent } from '../../media/events.js';
 import { LiveStart } from '../../media/live-start.js';
 import { formatIdOf, type MsbDatagram, MsbError, parseMsbDatagram } from '../messages/packet.js';
-import { MsbReception, type Received, type ReceptionOptions, type ReceptionStats } from './reception.js';
+import { MsbReception, type ReceivedPayload, type ReceptionOptions, type ReceptionStats } from './reception.js';
 
 /** @public */
 export interface SessionOptions extends ReceptionOptions {
@@ -90,7 +90,7 @@ interface Entry {
   firstSendTime: number;
   lastSendTime: number;
   rendered: number;
-  readonly how: Record<Received['how'], number>;
+  readonly how: Record<ReceivedPayload['how'], number>;
   lost: number;
   /** Packets missing since the last one that arrived, and the longest such run. */
   run: number;
@@ -115,7 +115,7 @@ export class MsbSession {
   #endSince: number | undefined;
   #entry: Entry | undefined;
   /** Packets of another entry, until it is certain that the entry begins. */
-  #next: Received[] = [];
+  #next: ReceivedPayload[] = [];
   #nextSince = 0;
   /** Lost packets already counted in an entry. */
   #lostSeen = 0;
@@ -221,7 +221,7 @@ export class MsbSession {
     }
   }
 
-  #take(received: readonly Received[], now: number, actions: SessionAction[]): void {
+  #take(received: readonly ReceivedPayload[], now: number, actions: SessionAction[]): void {
     for (const each of received) {
       const current = this.#entry;
       if (current?.streamId === each.streamId) {
@@ -233,7 +233,7 @@ export class MsbSession {
   }
 
   /** Handles a packet of an entry other than the current one. */
-  #mayBegin(each: Received, now: number, actions: SessionAction[]): void {
+  #mayBegin(each: ReceivedPayload, now: number, actions: SessionAction[]): void {
     if (this.#next[0] && this.#next[0].streamId !== each.streamId) this.#dropNext();
     if (this.#next.length === 0) this.#nextSince = now;
     this.#next.push(each);
@@ -287,7 +287,7 @@ export class MsbSession {
     };
   }
 
-  #passOn(entry: Entry, { payload, how, missing }: Received, now: number, actions: SessionAction[]): void {
+  #passOn(entry: Entry, { payload, how, missing }: ReceivedPayload, now: number, actions: SessionAction[]): void {
     this.#countMissing(entry, missing);
     entry.how[how]++;
     if (how === 'rebuilt') entry.longestGap = Math.max(entry.longestGap, ++entry.run);

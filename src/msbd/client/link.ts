@@ -6,7 +6,7 @@ import { guardedLookup } from '../../http/connection.js';
 import { MsbReception } from '../../msb/client/reception.js';
 import { openReceivingSocket } from '../../msb/group-socket.js';
 import { MsbdError } from '../messages/base.js';
-import { type Group, readMessage } from '../messages/messages.js';
+import { type MsbdGroup, readMessage } from '../messages/messages.js';
 import { MessageReader } from '../messages/reader.js';
 import type { StreamInfo } from '../messages/stream-info.js';
 import { type ClientEvent, MsbdClientSession } from './session.js';
@@ -26,7 +26,7 @@ export interface MsbdTimeouts {
 export const DEFAULT_TIMEOUTS: MsbdTimeouts = { connect: 10_000, answer: 15_000, data: 30_000 };
 
 /** Something received over a connection. */
-export type LinkEvent =
+export type MsbdEvent =
   | { readonly type: 'stream'; readonly info: StreamInfo }
   | { readonly type: 'packet'; readonly payload: Buffer }
   | { readonly type: 'end' };
@@ -56,8 +56,8 @@ export class MsbdLink {
   #socket: Socket | undefined;
   #udp: UdpSocket | undefined;
   #timer: NodeJS.Timeout | undefined;
-  #group: Group | undefined;
-  readonly #waiting: LinkEvent[] = [];
+  #group: MsbdGroup | undefined;
+  readonly #waiting: MsbdEvent[] = [];
   #waitingBytes = 0;
   #failure: unknown;
   #over = false;
@@ -75,7 +75,7 @@ export class MsbdLink {
   }
 
   /** The group that packets are sent to, if any. */
-  get group(): Group | undefined {
+  get group(): MsbdGroup | undefined {
     return this.#group;
   }
 
@@ -90,7 +90,7 @@ export class MsbdLink {
    *
    * @throws WmError WM_UNREACHABLE, WM_SERVER_GONE, WM_PROTOCOL, WM_NO_INPUT, WM_AUTH_REFUSED
    */
-  async *events(): AsyncGenerator<readonly LinkEvent[], void, undefined> {
+  async *events(): AsyncGenerator<readonly MsbdEvent[], void, undefined> {
     this.#open();
     try {
       for (;;) {
@@ -196,7 +196,7 @@ export class MsbdLink {
     if (this.#socket?.isPaused()) this.#socket.resume();
   }
 
-  async #join(group: Group): Promise<void> {
+  async #join(group: MsbdGroup): Promise<void> {
     this.#group = group;
     try {
       const udp = await openReceivingSocket({ ...group, interface: this.#options.url.interface });

@@ -1,9 +1,9 @@
 import { type AsfHeader, parseHeader } from '../../asf/header.js';
 import { WmError } from '../../errors.js';
 import type { LinkEvent, Losses, PullLink, SourceFacts } from '../../receiving/link.js';
-import type { Group } from '../messages/messages.js';
+import type { MsbdGroup } from '../messages/messages.js';
 import { type StreamInfo, textOf } from '../messages/stream-info.js';
-import { type LinkOptions, type LinkEvent as MsbdEvent, MsbdLink } from './link.js';
+import { type LinkOptions, type MsbdEvent, MsbdLink } from './link.js';
 
 /** A server's description of a stream. @public */
 export interface MsbdDescription {
@@ -18,7 +18,7 @@ export interface MsbdDescription {
   /** Bits per second. */
   readonly bitRate: number;
   /** The group that packets are sent to; undefined if they come on the connection. */
-  readonly group: Group | undefined;
+  readonly group: MsbdGroup | undefined;
 }
 
 /** The facts about a source that an MSBD link finds out. */

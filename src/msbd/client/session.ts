@@ -5,9 +5,9 @@ import {
   buildBare,
   buildConnectRequest,
   type ConnectResponse,
-  type Delivery,
-  type Group,
   type Message,
+  type MsbdDelivery,
+  type MsbdGroup,
 } from '../messages/messages.js';
 import type { PacketMessage } from '../messages/packet.js';
 import type { StreamInfo } from '../messages/stream-info.js';
@@ -19,7 +19,7 @@ export type ClientState = 'closed' | 'waiting for RES_CONNECT' | 'receiving' | '
 export type ClientEvent =
   | { readonly type: 'send'; readonly bytes: Buffer }
   /** Packets are sent to this group. */
-  | { readonly type: 'join'; readonly group: Group }
+  | { readonly type: 'join'; readonly group: MsbdGroup }
   /** The first stream, or a new one. */
   | { readonly type: 'stream'; readonly info: StreamInfo }
   /** A packet of the current stream. */
@@ -31,7 +31,7 @@ export type ClientEvent =
 
 /** The channel that a client asks for, and how it wants its packets. */
 export interface ClientSessionOptions {
-  readonly delivery: Delivery;
+  readonly delivery: MsbdDelivery;
   /** szChannel */
   readonly channel: string;
   /** The URL that refusals name. */

@@ -1,5 +1,5 @@
 import { WmError } from '../../errors.js';
-import { type Delivery, NETSHOW } from '../messages/messages.js';
+import { type MsbdDelivery, NETSHOW } from '../messages/messages.js';
 import { MSBD_PORT } from '../server/options.js';
 
 /** The parts of an `msbd://` URL. */
@@ -9,7 +9,7 @@ export interface MsbdUrl {
   /** szChannel: the path without its first slash, or `NetShow`. */
   readonly channel: string;
   /** `multicast` with `?multicast`. */
-  readonly delivery: Delivery;
+  readonly delivery: MsbdDelivery;
   /** The interface that joins the group, by its name or an address of it, from `interface=`. */
   readonly interface: string | undefined;
 }

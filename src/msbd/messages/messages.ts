@@ -6,10 +6,10 @@ import { readStreamInfo, type StreamInfo } from './stream-info.js';
 export type BareType = 'REQ_PING' | 'RES_PING' | 'REQ_STREAMINFO' | 'IND_EOS';
 
 /** How packets are delivered: on this connection, or to a multicast group (2.2.7 dwFlags). @public */
-export type Delivery = 'tcp' | 'multicast';
+export type MsbdDelivery = 'tcp' | 'multicast';
 
 /** The multicast group that a channel is sent to. @public */
-export interface Group {
+export interface MsbdGroup {
   /** IPv4 */
   readonly address: string;
   readonly port: number;
@@ -18,7 +18,7 @@ export interface Group {
 /** REQ_CONNECT (MS-MSBD 2.2.7). */
 export interface ConnectRequest {
   readonly type: 'REQ_CONNECT';
-  readonly delivery: Delivery;
+  readonly delivery: MsbdDelivery;
   /** szChannel, without a null character at its end. */
   readonly channel: string;
 }
@@ -30,7 +30,7 @@ export interface ConnectResponse {
   /** True if the ASF header is in an .nsc file too. */
   readonly inNsc: boolean;
   /** Undefined if packets come on the connection. */
-  readonly group: Group | undefined;
+  readonly group: MsbdGroup | undefined;
 }
 
 /** Any packet, parsed. */
@@ -51,7 +51,7 @@ export type Message =
 /** The szChannel of clients that take whatever the server has (2.2.7). */
 export const NETSHOW = 'NetShow';
 
-const DW_FLAGS: Record<Delivery, number> = { tcp: 1, multicast: 2 };
+const DW_FLAGS: Record<MsbdDelivery, number> = { tcp: 1, multicast: 2 };
 const CONNECT_HEAD_SIZE = BASE_SIZE + 4;
 const RES_CONNECT_SIZE = 36;
 const AF_INET = 2;
@@ -76,7 +76,7 @@ export function buildBare(type: BareType): Buffer {
  */
 
 /** @throws MsbdError if szChannel is longer than 65514 bytes */
-export function buildConnectRequest(delivery: Delivery, channel: string = NETSHOW): Buffer {
+export function buildConnectRequest(delivery: MsbdDelivery, channel: string = NETSHOW): Buffer {
   const text = Buffer.from(channel, 'utf16le');
   if (text.length > MAX_MESSAGE_SIZE - CONNECT_HEAD_SIZE) throw new MsbdError('The name of the channel is too long.');
   const bytes = newMessage(MESSAGE_ID.REQ_CONNECT, 4 + text.length);
@@ -139,7 +139,7 @@ function readConnectResponse(bytes: Buffer, hr: number): ConnectResponse {
 }
 
 /** True if datagrams can be sent to the group: 224.0.0.0/4 and a port. */
-export function isMulticast({ address, port }: Group): boolean {
+export function isMulticast({ address, port }: MsbdGroup): boolean {
   const parts = address.split('.');
   const isAddress = parts.length === 4 && parts.every((part) => /^\d{1,3}$/.test(part) && Number(part) < 256);
   return isAddress && Number(parts[0]) >= 224 && Number(parts[0]) < 240 && port > 0 && port <= 0xffff;

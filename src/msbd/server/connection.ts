@@ -7,7 +7,7 @@ import { EVERY_STREAM, type PlayerOutput, type PlayerSession, type Wanted } from
 import type { SessionRegistry } from '../../playback/registry.js';
 import { Refusal, type RefusalKind } from '../../refusal.js';
 import { HR, MsbdError } from '../messages/base.js';
-import type { ConnectRequest, Delivery } from '../messages/messages.js';
+import type { ConnectRequest, MsbdDelivery } from '../messages/messages.js';
 import { MessageReader } from '../messages/reader.js';
 import type { Channel, ChannelStream } from './channel.js';
 import { fitsDatagram, type GroupMember, type GroupSender } from './group-sender.js';
@@ -64,7 +64,7 @@ export class Connection implements PlayerSession, GroupMember {
   #name = '';
   /** Call when the client stops playing. */
   #played: (() => void) | undefined;
-  #delivery: Delivery = 'tcp';
+  #delivery: MsbdDelivery = 'tcp';
   #channel: Channel | undefined;
   #player: Player | undefined;
   #group: GroupSender | undefined;

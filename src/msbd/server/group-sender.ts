@@ -5,7 +5,7 @@ import type { Follower } from '../../media/broadcast.js';
 import type { BroadcastPacket } from '../../media/wire.js';
 import { isCongested, openSendingSocket } from '../../msb/group-socket.js';
 import { canBeProtected, ParitySpan, withErrorCorrection } from '../../msb/messages/parity.js';
-import type { Group } from '../messages/messages.js';
+import type { MsbdGroup } from '../messages/messages.js';
 import { buildPackets, PACKET_HEAD_SIZE, readPacket } from '../messages/packet.js';
 import type { Channel, ChannelStream } from './channel.js';
 
@@ -20,7 +20,7 @@ export function fitsDatagram(packetSize: number): boolean {
 /** The channel that is sent to a multicast group, and how. */
 export interface GroupSenderOptions {
   readonly channel: Channel;
-  readonly group: Group;
+  readonly group: MsbdGroup;
   /** TTL of datagrams; 1 is this network only. */
   readonly ttl: number;
   /** The interface that datagrams leave by: its name or an address of it; default: the system's choice of route. */
@@ -50,7 +50,7 @@ export interface GroupMember {
  * 2.2.10).
  */
 export class GroupSender implements Follower {
-  readonly group: Group;
+  readonly group: MsbdGroup;
   readonly members = new Set<GroupMember>();
   readonly #options: GroupSenderOptions;
   readonly #socket: Socket;

@@ -3,8 +3,8 @@ import {
   buildBare,
   buildConnectResponse,
   type ConnectRequest,
-  type Group,
   type Message,
+  type MsbdGroup,
   readMessage,
 } from '../messages/messages.js';
 import { buildEmptyStreamInfo } from '../messages/stream-info.js';
@@ -141,7 +141,7 @@ export class ServerSession {
    * @param group where the packets go, if not to this connection
    * @param inNsc true if the header is in an .nsc file too
    */
-  accept(stream: StreamMessages, group: Group | undefined, inNsc: boolean, now: number): readonly ServerAction[] {
+  accept(stream: StreamMessages, group: MsbdGroup | undefined, inNsc: boolean, now: number): readonly ServerAction[] {
     if (this.#state !== 'connecting') return NOTHING;
     this.#stream = stream;
     this.#waitForPing(now);

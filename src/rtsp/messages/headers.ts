@@ -334,7 +334,7 @@ export function readRate(value: string | undefined): number | undefined {
 }
 
 /** A line of a stream switch (MS-RTSP 2.2.7.10); undefined means no stream. */
-export interface StreamSwitch {
+export interface StreamReplacement {
   readonly old: number | undefined;
   readonly new: number | undefined;
   readonly thinning: 0 | 1 | 2;
@@ -349,7 +349,7 @@ const NO_STREAM = 0xffffffff;
  *
  * @throws RtspError 400 if it is malformed
  */
-export function readStreamSwitch(body: string): StreamSwitch {
+export function readStreamSwitch(body: string): StreamReplacement {
   const words = body
     .slice(0, 16_384)
     .replace(/^\s*SSEntry:/i, '')
@@ -363,14 +363,14 @@ export function readStreamSwitch(body: string): StreamSwitch {
   return {
     old: old === NO_STREAM ? undefined : old,
     new: next === NO_STREAM ? undefined : next,
-    thinning: thinning as StreamSwitch['thinning'],
+    thinning: thinning as StreamReplacement['thinning'],
     oldUrl: old === NO_STREAM ? undefined : urls[0],
     newUrl: next === NO_STREAM ? undefined : urls[old === NO_STREAM ? 0 : 1],
   };
 }
 
 /** Writes the body of a SET_PARAMETER that switches a stream, with its line end (MS-RTSP 2.2.7.10.3). */
-export function writeStreamSwitch({ old, new: next, thinning, oldUrl, newUrl }: StreamSwitch): string {
+export function writeStreamSwitch({ old, new: next, thinning, oldUrl, newUrl }: StreamReplacement): string {
   const urls = [oldUrl, newUrl].filter((url) => url !== undefined);
   return `SSEntry: ${[old ?? NO_STREAM, next ?? NO_STREAM, thinning, ...urls].join(' ')}\r\n`;
 }

@@ -21,7 +21,7 @@ import { Refusal } from '../../refusal.js';
 import type { Feature } from '../../wms/features.js';
 import { formatStartupProfile } from '../../wms/startup-profile.js';
 import { RtspError } from '../messages/error.js';
-import { type EndReason, type StreamSwitch, type Transport, writeRtpInfo } from '../messages/headers.js';
+import { type EndReason, type StreamReplacement, type Transport, writeRtpInfo } from '../messages/headers.js';
 import type { NackRequest } from '../messages/rtcp.js';
 import { RTX_STREAM, type Sdp, type SdpMedia } from '../messages/sdp.js';
 import { Delivery } from './delivery.js';
@@ -235,7 +235,7 @@ export class RtspSession implements PlaybackPort {
    * @param body of a SelectStream that starts thinned
    * @throws RtspError 461
    */
-  setUp(media: SdpMedia, wishes: readonly Transport[], body: StreamSwitch | undefined): Field[] {
+  setUp(media: SdpMedia, wishes: readonly Transport[], body: StreamReplacement | undefined): Field[] {
     const isRtx = media.stream >= RTX_STREAM;
     const fields = this.delivery.setUp(wishes, isRtx, this.#link!.offersUdp);
     if (!isRtx) {
@@ -257,7 +257,7 @@ export class RtspSession implements PlaybackPort {
   }
 
   /** SET_PARAMETER with a stream switch (MS-RTSP 2.2.7.10.3). @throws RtspError 400 for streams that there are not */
-  switchStreams({ old, new: next, thinning }: StreamSwitch): void {
+  switchStreams({ old, new: next, thinning }: StreamReplacement): void {
     const known = (stream: number | undefined) =>
       stream === undefined || this.#sdp.media.some((media) => media.stream === stream);
     if (!known(old) || !known(next)) throw new RtspError(400, 'There is no such stream.');

@@ -60,7 +60,7 @@ export type Described =
   | { readonly kind: 'asf'; readonly plain: PlainAsf };
 
 /** The output of {@link ClientLink.play}: $D packets that arrived together in one array, everything else separately. */
-export type LinkEvent = Extract<ClientAction, { readonly type: 'metadata' | 'header' | 'data' | 'end' | 'movedBack' }>;
+export type WmspEvent = Extract<ClientAction, { readonly type: 'metadata' | 'header' | 'data' | 'end' | 'movedBack' }>;
 
 const MAX_REDIRECTS = 5;
 const MAX_SIDE_REQUESTS = 8;
@@ -142,7 +142,7 @@ export class ClientLink {
    * @returns `ended` after the $E of the last entry, `stopped` after {@link stop}
    * @throws WmError as {@link describe}
    */
-  async *play(parameters: PlayParameters): AsyncGenerator<readonly LinkEvent[], 'ended' | 'stopped', undefined> {
+  async *play(parameters: PlayParameters): AsyncGenerator<readonly WmspEvent[], 'ended' | 'stopped', undefined> {
     this.#stopped = false;
     this.#playing = true;
     let challenges = 0;
@@ -320,7 +320,7 @@ export class ClientLink {
   async *#read(
     { head, body }: StreamedResponse,
     http: HttpClient | undefined,
-  ): AsyncGenerator<readonly LinkEvent[], boolean, undefined> {
+  ): AsyncGenerator<readonly WmspEvent[], boolean, undefined> {
     const reader = new WmspPacketReader(!this.#options.tolerant);
     const batches = new PacketBatches(reader, (packet) => this.#eventsOf(packet));
     const { data } = this.#options.timeouts;
@@ -341,8 +341,8 @@ export class ClientLink {
   }
 
   /** Performs the actions for a packet, and returns what it brings for the player. */
-  #eventsOf(packet: WmspPacket): LinkEvent[] {
-    const events: LinkEvent[] = [];
+  #eventsOf(packet: WmspPacket): WmspEvent[] {
+    const events: WmspEvent[] = [];
     for (const action of this.session.packet(packet, performance.now())) {
       const event = this.#perform(action);
       if (event) events.push(event);
@@ -395,7 +395,7 @@ export class ClientLink {
   }
 
   /** Performs an action; returns it if it is for the player. */
-  #perform(action: ClientAction): LinkEvent | undefined {
+  #perform(action: ClientAction): WmspEvent | undefined {
     switch (action.type) {
       case 'send':
         if (action.on === 'own') this.#sendAside(action.request);
@@ -627,12 +627,12 @@ function isSuccess({ status }: ResponseHead): boolean {
  */
 class PacketBatches {
   readonly #reader: WmspPacketReader;
-  readonly #eventsOf: (packet: WmspPacket) => LinkEvent[];
-  readonly #ready: LinkEvent[][] = [];
+  readonly #eventsOf: (packet: WmspPacket) => WmspEvent[];
+  readonly #ready: WmspEvent[][] = [];
   #next: WmspPacket | undefined;
   #failure: { readonly error: unknown } | undefined;
 
-  constructor(reader: WmspPacketReader, eventsOf: (packet: WmspPacket) => LinkEvent[]) {
+  constructor(reader: WmspPacketReader, eventsOf: (packet: WmspPacket) => WmspEvent[]) {
     this.#reader = reader;
     this.#eventsOf = eventsOf;
   }
@@ -641,11 +641,11 @@ class PacketBatches {
    * @returns undefined if more bytes are needed
    * @throws the errors of reader or session, after the events before them
    */
-  next(): readonly LinkEvent[] | undefined {
+  next(): readonly WmspEvent[] | undefined {
     const ready = this.#ready.shift();
     if (ready) return ready;
     if (this.#failure) throw this.#failure.error;
-    const data: LinkEvent[] = [];
+    const data: WmspEvent[] = [];
     try {
       while (this.#ready.length === 0) {
         this.#next ??= this.#reader.next();
@@ -666,7 +666,7 @@ class PacketBatches {
 }
 
 /** True if nothing follows the end of the last entry. */
-function isLast(events: readonly LinkEvent[]): boolean {
+function isLast(events: readonly WmspEvent[]): boolean {
   const [event] = events;
   return event?.type === 'end' && event.reason !== 1;
 }

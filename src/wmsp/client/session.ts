@@ -23,7 +23,7 @@ export type KeepAliveMode = 'non-pipelined' | 'pipelined';
  * Why an ASF header arrived: in a Describe or Play response, for another playlist entry ($C, or only $E with Reason 1),
  * or without notice.
  */
-export type HeaderCause = 'describe' | 'play' | 'change' | 'next' | 'unannounced';
+export type HeaderOccasion = 'describe' | 'play' | 'change' | 'next' | 'unannounced';
 
 /** The actions that the session asks its owner for, or its reports, in order. */
 export type ClientAction =
@@ -36,7 +36,7 @@ export type ClientAction =
   | { readonly type: 'challenge'; readonly request: WmspRequestType }
   | { readonly type: 'metadata'; readonly metadata: ReceivedMetadata }
   /** After a `change` the owner calls {@link WmspClientSession.nextEntry}. */
-  | { readonly type: 'header'; readonly bytes: Buffer; readonly cause: HeaderCause }
+  | { readonly type: 'header'; readonly bytes: Buffer; readonly cause: HeaderOccasion }
   | { readonly type: 'data'; readonly location: number; readonly bytes: Buffer }
   /** The $E of an entry that was streaming: 0 is the end, 1 means more entries follow, otherwise an HRESULT. */
   | { readonly type: 'end'; readonly reason: number }
@@ -87,7 +87,7 @@ export class WmspClientSession {
   #expectedResponses: WmspRequestType[] = [];
   readonly #headerPieces: ObjectAssembler;
   readonly #metadataPieces = new ObjectAssembler('$M', undefined, 1024 * 1024);
-  #cause: HeaderCause = 'describe';
+  #cause: HeaderOccasion = 'describe';
   #play: PlayParameters | undefined;
   // True if the current playlist entry was requested with Speed.
   #speedAsked = false;

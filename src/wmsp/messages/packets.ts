@@ -101,7 +101,7 @@ export function headerPackets(header: Buffer, maxPayload: number = MAX_PAYLOAD):
 }
 
 /** The payload of a $M packet (MS-WMSP 2.2.3.6). */
-export interface Metadata {
+export interface EntryMetadata {
   /** The playlist-gen-id, which differs for each entry. */
   readonly playlistGenId: number;
   /** 0 for content that is not live. */
@@ -112,7 +112,7 @@ export interface Metadata {
 }
 
 /** Builds the $M packets of an entry (MS-WMSP 2.2.3.6), with one content description in no particular language. */
-export function metadataPackets({ playlistGenId, broadcastId, features, descriptions }: Metadata): Buffer {
+export function metadataPackets({ playlistGenId, broadcastId, features, descriptions }: EntryMetadata): Buffer {
   const fixed = `playlist-gen-id=${playlistGenId}, broadcast-id=${broadcastId}, features="${features.join(',')}"\0`;
   const list = contentDescription([['language', ''], ...descriptions]);
   return objectPackets(ID.M, Buffer.from(fixed + list, 'utf8'), MAX_PAYLOAD);
