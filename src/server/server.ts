@@ -240,6 +240,7 @@ export class MediaServer {
       entrance: this.#entrance,
       multicast: (path) => this.#multicasts.get(path),
       loggingUrl: (authority) => this.#logs?.loggingUrl(authority),
+      ports: () => this.#ports,
       registry: this.#registry,
       onWarning,
       onError,

@@ -203,6 +203,16 @@ describe('a source on this very server', () => {
     const ports = { http: 8080, https: 8443, msbd: 7007 };
     expect(await ownPathOf('http://127.0.0.1:8080/a%20b?x=1', ports)).toBe('/a b');
     expect(await ownPathOf('mms://localhost:8080/live', ports)).toBe('/live');
+    const all = { ...ports, mms: 1755, rtsp: 5554 };
+    for (const url of ['rtsp://[::1]:5554/live', 'rtspt://localhost:5554/live', 'rtspu://127.0.0.1:5554/live']) {
+      expect(await ownPathOf(url, all)).toBe('/live');
+    }
+    for (const port of ['', ':1755', ':5554', ':8080']) {
+      expect(await ownPathOf(`mms://localhost${port}/live`, all)).toBe('/live');
+    }
+    expect(await ownPathOf('mmst://localhost/live', all)).toBe('/live');
+    expect(await ownPathOf('mmsu://localhost:5554/live', all)).toBeUndefined();
+    expect(await ownPathOf('rtsp://localhost/live', all)).toBeUndefined();
     expect(await ownPathOf('https://[::1]:8443/live', ports)).toBe('/live');
     expect(await ownPathOf('msbd://127.0.0.1/live', ports)).toBe('/live');
     for (const other of [

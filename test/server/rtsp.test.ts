@@ -1,8 +1,10 @@
+import { readMetafile } from '../../src/announce/asx-read.js';
 import { ClientAuthenticator } from '../../src/auth/client.js';
 import type { Scheme } from '../../src/auth/dialog.js';
 import type { AsfEvent, AsfSource } from '../../src/media/events.js';
 import { RtspClient } from '../../src/rtsp/client/client.js';
 import type { RtspResponse } from '../../src/rtsp/messages/message.js';
+import { pointUrls } from '../../src/server/web/web.js';
 import { type Fields, Peer } from '../rtsp/station.js';
 import { until } from '../support/until.js';
 import { ServerStation } from './station.js';
@@ -46,6 +48,26 @@ describe('RTSP on a media server', () => {
   it('opens no port unless it is told to', async () => {
     station = await ServerStation.open();
     expect(station.server.ports.rtsp).toBeUndefined();
+  });
+
+  it('is named by announcements before MMS and HTTP', async () => {
+    station = await ServerStation.open({ rtsp: { port: 0, rtpPort: 0 }, mms: { port: 0 } });
+    await feed();
+    const { http, mms, rtsp } = station.server.ports;
+    const asx = await station.ask('GET /live.asx HTTP/1.1', `Host: server:${http}`);
+    expect(readMetafile(asx.body.toString())!.entries[0]!.refs).toEqual([
+      `rtsp://server:${rtsp}/live`,
+      `mms://server:${mms}/live`,
+      `mms://server:${http}/live`,
+      `http://server:${http}/live?MSWMExt=.asf`,
+    ]);
+    expect(pointUrls('[::1]:8080', '/a b', false, { rtsp: 554, mms: 1755 })).toEqual([
+      'rtsp://[::1]/a%20b',
+      'mms://[::1]/a%20b',
+      'mms://[::1]:8080/a%20b',
+      'http://[::1]:8080/a%20b?MSWMExt=.asf',
+    ]);
+    expect(pointUrls('h', '/x', true, { rtsp: 554 })).toEqual(['https://h/x?MSWMExt=.asf']);
   });
 
   it('sends players away when it stops', async () => {
@@ -121,6 +143,17 @@ describe('RTSP with users', () => {
     expect((await peer.ask('DESCRIBE', '/live')).status).toBe(401);
     expect((await peer.ask('SETUP', '/live/audio', TRANSPORT)).status).toBe(401);
     expect(station.server.stats().players).toBe(0);
+  });
+
+  it('report on nothing that they may not play', async () => {
+    const peer = await connect();
+    const event = { 'Content-Type': 'application/x-wms-sendevent' };
+    expect((await peer.ask('SET_PARAMETER', '/live', event, '1\r\n')).status).toBe(401);
+    const log = { 'Content-Type': 'application/x-wms-Logplaystats' };
+    expect((await peer.ask('SET_PARAMETER', '/live', log, '<XML/>')).status).toBe(454);
+    const client = new ClientAuthenticator({ server: { user: 'anna', password: 'anna-secret' }, schemes: ['basic'] });
+    const { response } = await askAs(peer, client, 'SET_PARAMETER', '/live', event);
+    expect(response.status).toBe(200);
   });
 
   it('do not get the session of another one by its id', async () => {

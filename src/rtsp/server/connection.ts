@@ -7,8 +7,9 @@ import type { RequestHead } from '../../http/message.js';
 import { peerOf } from '../../http/peer.js';
 import { gather, socketOutput } from '../../media/socket-output.js';
 import type { PlayerOutput } from '../../media/wire.js';
-import { isRedirect, type Redirect } from '../../playback/content.js';
+import { type ContentRequest, isRedirect, type Redirect } from '../../playback/content.js';
 import type { Pass } from '../../playback/entrance.js';
+import { PULL_CHAIN_FIELD, parsePullChain } from '../../receiving/pull-chain.js';
 import { Refusal } from '../../refusal.js';
 import { RtspError } from '../messages/error.js';
 import { readNumber, readSession } from '../messages/headers.js';
@@ -120,7 +121,7 @@ export class RtspConnection implements SessionLink, Answers {
    *
    * @throws Refusal
    */
-  enter(request: RtspRequest, path: string, purpose: 'describe' | 'play' | 'info'): Promise<Pass | Redirect> {
+  enter(request: RtspRequest, path: string, purpose: ContentRequest['purpose']): Promise<Pass | Redirect> {
     const { remoteAddress } = this;
     const from = {
       request: headOf(request),
@@ -129,7 +130,9 @@ export class RtspConnection implements SessionLink, Answers {
       local: this.#local,
       secure: false,
     };
-    return this.host.entrance.enter({ path, caller: callerOf(from, { player: true }), purpose, signal: this.signal });
+    const caller = callerOf(from, { player: true });
+    const pulls = parsePullChain(request.headers.get(PULL_CHAIN_FIELD));
+    return this.host.entrance.enter({ path, caller, purpose, pulls, signal: this.signal });
   }
 
   /** The fields that tell a client the last step of its login. */

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { Field } from '../../framing/text-head.js';
-import { isRedirect, type Redirect } from '../../playback/content.js';
+import { type ContentRequest, isRedirect, type Redirect } from '../../playback/content.js';
 import type { Pass } from '../../playback/entrance.js';
 import { broadcastIdOf, genIdOf } from '../../playback/entry-ids.js';
 import { parseSupported } from '../../wms/features.js';
@@ -27,7 +27,7 @@ export interface Answers extends SessionLink {
   readonly session: RtspSession | undefined;
   /** The content that was described last, and the permission for that. */
   described: { readonly path: string; readonly pass: Pass } | undefined;
-  enter(request: RtspRequest, path: string, purpose: 'describe' | 'play' | 'info'): Promise<Pass | Redirect>;
+  enter(request: RtspRequest, path: string, purpose: ContentRequest['purpose']): Promise<Pass | Redirect>;
   finish(pass: Pass, request: RtspRequest): Field[];
   sessionOf(request: RtspRequest): Promise<RtspSession | undefined>;
   hold(session: RtspSession): void;
@@ -52,7 +52,7 @@ export async function handle(to: Answers, request: RtspRequest, respond: Respond
     throw new RtspError(400, 'The URL is malformed.');
   // An event is taken without a session, and whatever session it names (MS-RTSP 3.2.5.1).
   if (request.method === 'SET_PARAMETER' && kindOf(request) === 'application/x-wms-sendevent')
-    return log(to, undefined, request);
+    return event(to, request);
   const session = await to.sessionOf(request);
   if (session) listen(session, request);
   switch (request.method) {
@@ -329,7 +329,7 @@ function setParameter(to: Answers, session: RtspSession | undefined, request: Rt
   switch (kind) {
     case 'application/x-wms-logconnectstats':
     case 'application/x-wms-logplaystats':
-      return log(to, session, request);
+      return log(to, needed(session), request);
     case 'application/x-rtsp-udp-packetpair': {
       const wish = /^\s*type:\s*high-entropy-packetpair(\s+variable-size)?\s*$/i.exec(request.body.toString('latin1'));
       if (!wish) throw new RtspError(451, 'There is no such packet pair.');
@@ -349,9 +349,22 @@ function setParameter(to: Answers, session: RtspSession | undefined, request: Rt
   }
 }
 
-/** Logs and events are never refused for their syntax (MS-RTSP 3.2.5.9). */
-function log(to: Answers, session: RtspSession | undefined, request: RtspRequest): Reply {
-  const path = (session ?? to.session)?.path ?? to.host.pathOf(request.url);
-  to.host.log(path, to.remoteAddress, clientOf(request), kindOf(request), request.body, session);
+/** Logs are never refused for their syntax (MS-RTSP 3.2.5.9). */
+function log(to: Answers, session: RtspSession, request: RtspRequest): Reply {
+  to.host.log(session.path, to.remoteAddress, clientOf(request), kindOf(request), request.body, session);
   return OK;
+}
+
+/** An event is about content, whatever session it names; a stranger may report on nothing that he may not play. */
+async function event(to: Answers, request: RtspRequest): Promise<Reply> {
+  const path = to.session?.path ?? to.host.pathOf(request.url);
+  let fields: Field[] = [];
+  if (!to.session) {
+    const pass = await to.enter(request, path, 'event');
+    if (isRedirect(pass)) return moved(pass);
+    pass.leave();
+    fields = to.finish(pass, request);
+  }
+  to.host.log(path, to.remoteAddress, clientOf(request), kindOf(request), request.body, undefined);
+  return { status: 200, fields };
 }

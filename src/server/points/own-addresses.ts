@@ -8,15 +8,32 @@ export interface OwnPorts {
   readonly http?: number | undefined;
   readonly https?: number | undefined;
   readonly msbd?: number | undefined;
+  readonly mms?: number | undefined;
+  readonly rtsp?: number | undefined;
 }
 
-/** Default ports of URLs, and the port of ours that they have to match. */
-const SCHEMES: Readonly<Record<string, { readonly port: number; readonly ours: keyof OwnPorts }>> = {
-  'http:': { port: 80, ours: 'http' },
-  'mmsh:': { port: 80, ours: 'http' },
-  'mms:': { port: 80, ours: 'http' },
-  'https:': { port: 443, ours: 'https' },
-  'msbd:': { port: 7007, ours: 'msbd' },
+interface Scheme {
+  /** Of URLs that name no port. */
+  readonly port: number;
+  /** The port of ours that it has to be. */
+  readonly ours: keyof OwnPorts;
+}
+
+const HTTP: Scheme = { port: 80, ours: 'http' };
+const MMS: Scheme = { port: 1755, ours: 'mms' };
+const RTSP: Scheme = { port: 554, ours: 'rtsp' };
+/** What the schemes of URLs lead to; `mms` leaves the protocol open. */
+const SCHEMES: Readonly<Record<string, readonly Scheme[]>> = {
+  'http:': [HTTP],
+  'mmsh:': [HTTP],
+  'mms:': [RTSP, MMS, HTTP],
+  'mmst:': [MMS],
+  'mmsu:': [MMS],
+  'rtsp:': [RTSP],
+  'rtspt:': [RTSP],
+  'rtspu:': [RTSP],
+  'https:': [{ port: 443, ours: 'https' }],
+  'msbd:': [{ port: 7007, ours: 'msbd' }],
 };
 
 /** How long to wait for a name to be resolved, in ms. */
@@ -31,9 +48,8 @@ const TIMEOUT = 3_000;
 export async function ownPathOf(url: string, ports: OwnPorts): Promise<string | undefined> {
   if (!URL.canParse(url.trim())) return undefined;
   const { protocol, hostname, port, pathname } = new URL(url.trim());
-  const scheme = SCHEMES[protocol];
-  const own = scheme && ports[scheme.ours];
-  if (!scheme || own === undefined || own !== Number(port || scheme.port)) return undefined;
+  const isOurs = (scheme: Scheme) => ports[scheme.ours] === Number(port || scheme.port);
+  if (!SCHEMES[protocol]?.some(isOurs)) return undefined;
   const host = plainAddress(hostname.replace(/^\[|\]$/g, ''));
   const addresses = isIP(host) === 0 ? await addressesOf(host) : [host];
   if (!addresses.some((address) => isOwnAddress(address))) return undefined;

@@ -25,6 +25,10 @@ import type { PublishingPoint, PublishingPoints } from '../points/points.js';
 import { webFields } from './fields.js';
 import { RefusedStreams } from './refused-streams.js';
 
+/** The usual ports of RTSP and MMS, which URLs need not name. */
+const RTSP_PORT = 554;
+const MMS_PORT = 1755;
+
 /** The format of packets in a file: full size, without framing. All players share the same bytes. */
 function plainWire(packetSize: number): WireFormat {
   return {
@@ -75,6 +79,8 @@ export interface WebHost {
   readonly multicast: (path: string) => PointMulticast | undefined;
   /** Returns the URL that takes the logs of multicast clients, if the server takes any. */
   readonly loggingUrl: (authority: string) => string | undefined;
+  /** Returns the ports that players of Windows Media can use besides that of HTTP. */
+  readonly ports: () => StreamPorts;
   /** The registry of clients that receive a stream or a file. */
   readonly registry: SessionRegistry;
   /** Called when somebody sends a stream in an unsupported way: what the operator should know. */
@@ -222,7 +228,9 @@ export class WebServer {
     const authority = authorityOf(exchange);
     // A player that cannot receive multicasts continues with the next reference.
     const multicast = this.#host.multicast(path) ? [announcementUrl(exchange, path, 'nsc')] : [];
-    const body = buildAsx([{ ...about, refs: [...multicast, ...pointUrls(authority, path, exchange.secure)] }]);
+    const body = buildAsx([
+      { ...about, refs: [...multicast, ...pointUrls(authority, path, exchange.secure, this.#host.ports())] },
+    ]);
     exchange.respond({ status: 200, fields: webFields(ASF_TYPE), body: Buffer.from(body, 'utf8') });
   }
 
@@ -283,12 +291,27 @@ function escapedPath(path: string): string {
   return path.split('/').map(encodeURIComponent).join('/');
 }
 
+/** The ports of other protocols than HTTP, as far as they are open. */
+export interface StreamPorts {
+  readonly rtsp?: number | undefined;
+  readonly mms?: number | undefined;
+}
+
 /**
- * Returns the URLs of a point: first for players of the protocol, then for all others. The protocol has no scheme for
- * TLS.
+ * Returns the URLs of a point in the order in which players should try them: RTSP, MMS, HTTP for players of Windows
+ * Media, and HTTP for all others. Players of Windows Media have no scheme for TLS.
+ *
+ * @param authority host and port of HTTP
  */
-export function pointUrls(authority: string, path: string, secure = false): string[] {
+export function pointUrls(authority: string, path: string, secure = false, { rtsp, mms }: StreamPorts = {}): string[] {
   const escaped = escapedPath(path);
   if (secure) return [`https://${authority}${escaped}?MSWMExt=.asf`];
-  return [`mms://${authority}${escaped}`, `http://${authority}${escaped}?MSWMExt=.asf`];
+  const host = authority.replace(/:\d+$/, '');
+  const at = (port: number, usual: number) => (port === usual ? host : `${host}:${port}`);
+  return [
+    ...(rtsp === undefined ? [] : [`rtsp://${at(rtsp, RTSP_PORT)}${escaped}`]),
+    ...(mms === undefined ? [] : [`mms://${at(mms, MMS_PORT)}${escaped}`]),
+    `mms://${authority}${escaped}`,
+    `http://${authority}${escaped}?MSWMExt=.asf`,
+  ];
 }
