@@ -115,4 +115,6 @@ export interface Way<F extends SourceFacts = SourceFacts> {
   readonly openWithin?: number | undefined;
   /** The maximum wait for the first packet, in ms: datagrams fail after play, not at open. Default: unlimited. */
   readonly firstPacketWithin?: number | undefined;
+  /** True if it is tried even if a way before it says that there is no such content. Default: false. */
+  readonly evenIfMissing?: boolean | undefined;
 }

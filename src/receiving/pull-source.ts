@@ -18,6 +18,7 @@ import {
   type Wish,
 } from './link.js';
 import { Received } from './received.js';
+import { Round } from './round.js';
 import { chooseStreams, headerWithStreams, packetWithStreams, type StreamWish } from './streams.js';
 import { within } from './within.js';
 
@@ -80,9 +81,11 @@ export class PullSource<F extends SourceFacts = SourceFacts> implements AsfSourc
   readonly #retries: Retries;
   readonly #closed = new AbortController();
   readonly #reading = new SingleReading();
+  // In order of preference: the one that worked last is the first.
   #ways: ReadonlyArray<Way<F>>;
+  #way: Way<F>;
   // The ways that have failed since the last packet.
-  readonly #failed = new Set<Way<F>>();
+  readonly #failed = new Round<F>();
   /** When the round over the ways has to be over. */
   #roundUntil = 0;
   #link: PullLink<F> | undefined;
@@ -108,6 +111,7 @@ export class PullSource<F extends SourceFacts = SourceFacts> implements AsfSourc
   /** @param ways in order of preference, at least one */
   constructor(ways: ReadonlyArray<Way<F>>, options: PullOptions) {
     this.#ways = ways;
+    this.#way = ways[0]!;
     this.#options = options;
     this.#retries = new Retries(options, this.#closed.signal);
     this.#startTime = options.startTime ?? 0;
@@ -142,7 +146,7 @@ export class PullSource<F extends SourceFacts = SourceFacts> implements AsfSourc
         try {
           return await this.#open();
         } catch (error) {
-          if (!this.#hasOtherWay(error)) throw error;
+          if (!this.#hasOtherWay(error)) throw this.#failureOf(error);
         }
       }
     } finally {
@@ -240,7 +244,7 @@ export class PullSource<F extends SourceFacts = SourceFacts> implements AsfSourc
         const isForgotten = resumed !== undefined && error instanceof WmError && !mayRetry(error, false);
         const hasOtherWay = this.#hasOtherWay(error);
         if (this.#isLive || !this.#facts?.resumable || isForgotten || hasOtherWay) this.#drop();
-        if (!isForgotten && !hasOtherWay) await this.#retries.after(error, this.#hasWorked);
+        if (!isForgotten && !hasOtherWay) await this.#retries.after(this.#failureOf(error), this.#hasWorked);
       }
     }
   }
@@ -262,8 +266,8 @@ export class PullSource<F extends SourceFacts = SourceFacts> implements AsfSourc
     this.#received.restart('same');
     this.#playing = true;
     const play = link.play(() => this.#wish);
-    const { name } = this.#ways[0]!;
-    const firstPacketWithin = this.#shareOf(this.#ways[0]!.firstPacketWithin);
+    const { name } = this.#way;
+    const firstPacketWithin = this.#shareOf(this.#way.firstPacketWithin);
     const silence = `${name} gave no packet within ${Math.round(firstPacketWithin ?? 0) / 1000} s.`;
     const until = performance.now() + (firstPacketWithin ?? 0);
     try {
@@ -426,7 +430,7 @@ export class PullSource<F extends SourceFacts = SourceFacts> implements AsfSourc
 
   /** Opens the current way. */
   async #open(): Promise<F> {
-    const way = this.#ways[0]!;
+    const way = this.#way;
     if (this.#failed.size === 0) this.#roundUntil = performance.now() + (this.#options.roundWithin ?? ROUND_WITHIN);
     const openWithin = this.#shareOf(way.openWithin ?? OPEN_WITHIN);
     const link = way.connect(this.#context);
@@ -473,6 +477,9 @@ export class PullSource<F extends SourceFacts = SourceFacts> implements AsfSourc
     if (this.#delivers) return;
     this.#delivers = true;
     this.#failed.clear();
+    if (this.#ways.length === 1) return;
+    this.#ways = [this.#way, ...this.#ways.filter((way) => way !== this.#way)];
+    this.#note(`${this.#way.name} works.`);
   }
 
   /**
@@ -481,16 +488,25 @@ export class PullSource<F extends SourceFacts = SourceFacts> implements AsfSourc
    */
   #hasOtherWay(error: unknown): boolean {
     if (this.#ways.length < 2 || !(error instanceof WmError) || error instanceof LeadsElsewhere) return false;
-    if (!PASSED_ON.has(error.code)) return false;
+    if (!PASSED_ON.has(error.code) && error.code !== 'WM_NO_INPUT') return false;
     // A way that worked is tried again first, unless it is one whose packets may be blocked while all else works.
-    if (this.#delivers && this.#ways[0]!.firstPacketWithin === undefined) return false;
-    const [failed, ...others] = this.#ways as [Way<F>, ...Way<F>[]];
-    this.#failed.add(failed);
-    this.#ways = [...others, failed];
-    const isOver = this.#failed.size === this.#ways.length;
-    if (isOver) this.#failed.clear();
-    else this.#note(`${failed.name} does not work: ${error.message} Going on with ${this.#ways[0]!.name}.`);
-    return !isOver;
+    if (this.#delivers && this.#way.firstPacketWithin === undefined) return false;
+    const failed = this.#way;
+    this.#failed.failed(failed, error);
+    const { isMissing } = this.#failed;
+    const next = this.#ways.find((way) => !this.#failed.has(way) && (!isMissing || way.evenIfMissing));
+    if (!next) return false;
+    this.#way = next;
+    this.#note(`${failed.name} does not work: ${error.message} Going on with ${next.name}.`);
+    return true;
+  }
+
+  /** Returns the error of a way, or at the end of a round that of all ways; then the next round begins. */
+  #failureOf(error: unknown): unknown {
+    const failure = (this.#failed.size > 1 && this.#failed.error) || error;
+    this.#failed.clear();
+    this.#way = this.#ways[0]!;
+    return failure;
   }
 
   /** Releases a link, and keeps its counts. */

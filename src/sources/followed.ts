@@ -3,38 +3,37 @@ import { parseNsc } from '../announce/nsc.js';
 import { WmError } from '../errors.js';
 import type { AsfEvent } from '../media/events.js';
 import { MsbClient } from '../msb/client/client.js';
+import { PullSource } from '../receiving/pull-source.js';
 import { WmspClient } from '../wmsp/client/client.js';
 import { AnnouncementSource } from './announced.js';
 import { MulticastSource } from './multicast.js';
 import type { RemoteSource, SourceDescription, SourceOptions, SourceTable } from './source.js';
-
-const NO_COUNTS = { reconnects: 0, damagedPackets: 0 };
+import { type PulledFacts, waysTo } from './ways.js';
 
 /**
- * The content of an http:// or mms:// URL: a stream, or an announcement or redirect to another protocol, which is
+ * The content of a URL of a unicast protocol: a stream, or an announcement or redirect to another protocol, which is
  * followed. Only the response shows which it is, not the URL.
  *
- * The iteration throws as {@link WmspClient} does, and as the source it leads to.
+ * The iteration throws as the clients of {@link waysTo} do, and as the source it leads to.
  */
 export class FollowedSource implements RemoteSource {
-  readonly #client: WmspClient;
+  readonly #client: PullSource<PulledFacts>;
   readonly #options: SourceOptions;
   readonly #table: SourceTable;
-  #current: RemoteSource;
+  #next: RemoteSource | undefined;
   #begun = false;
   #closed = false;
 
   /** @throws WmError WM_USAGE for an unusable URL or option */
   constructor(url: string, options: SourceOptions, table: SourceTable) {
-    this.#client = new WmspClient({ ...options, url });
-    this.#current = this.#client;
+    this.#client = sourceAt(url, options);
     this.#options = options;
     this.#table = table;
   }
 
   static async describe(url: string, options: SourceOptions, table: SourceTable): Promise<SourceDescription> {
     try {
-      return await WmspClient.describe({ ...options, url });
+      return (await sourceAt(url, options).describe()).description;
     } catch (error) {
       if (!(error instanceof LeadsElsewhere)) throw error;
       return describeNext(error, options, table);
@@ -42,11 +41,11 @@ export class FollowedSource implements RemoteSource {
   }
 
   get description(): RemoteSource['description'] {
-    return this.#current.description;
+    return this.#next ? this.#next.description : this.#client.facts?.description;
   }
 
   get stats(): RemoteSource['stats'] {
-    return this.#current.stats ?? NO_COUNTS;
+    return this.#next ? this.#next.stats : this.#client.stats;
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<AsfEvent, void, undefined> {
@@ -57,16 +56,19 @@ export class FollowedSource implements RemoteSource {
       }
     } catch (error) {
       if (!(error instanceof LeadsElsewhere) || this.#begun || this.#closed) throw error;
-      this.#current = openNext(error, this.#options, this.#table);
+      this.#next = openNext(error, this.#options, this.#table);
     }
-    if (this.#current === this.#client || this.#closed) return;
-    yield* this.#current;
+    if (this.#next && !this.#closed) yield* this.#next;
   }
 
   async close(): Promise<void> {
     this.#closed = true;
-    await this.#current.close();
+    await (this.#next ?? this.#client).close();
   }
+}
+
+function sourceAt(url: string, options: SourceOptions): PullSource<PulledFacts> {
+  return new PullSource(waysTo(url, options), options);
 }
 
 /** Opens the source that a URL leads to. @throws WmError WM_PROTOCOL if nothing here can receive it */

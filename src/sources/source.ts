@@ -28,8 +28,9 @@ export type SourceOptions = Omit<WmspClientOptions, 'url'> & {
 
 /** The description of a source, got without receiving it; properties that the protocol lacks are absent. */
 export type SourceDescription = Pick<WmspDescription, 'url' | 'live' | 'header'> &
-  Partial<Omit<WmspDescription, 'url' | 'live' | 'header' | 'transport'>> & {
-    /** The protocol, such as `wmsp`. */
+  Partial<Omit<WmspDescription, 'url' | 'live' | 'header' | 'transport' | 'server'>> & {
+    readonly server?: { readonly text: string } | undefined;
+    /** The protocol, such as `wmsp` or `mmsu`. */
     readonly transport: string;
     /** The multicast group that packets are sent to. */
     readonly group?: { readonly address: string; readonly port: number } | undefined;

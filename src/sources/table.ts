@@ -4,7 +4,6 @@ import { MsbClient } from '../msb/client/client.js';
 import { isNscLocation } from '../msb/client/open-nsc.js';
 import { MsbdClient } from '../msbd/client/client.js';
 import { isSynthetic } from '../testing/synthetic-url.js';
-import { isWmspUrl } from '../wmsp/client/url.js';
 import { AnnouncementSource } from './announced.js';
 import { FollowedSource } from './followed.js';
 import { MulticastSource } from './multicast.js';
@@ -16,6 +15,7 @@ import {
   type SourceTable,
 } from './source.js';
 import { SyntheticContent } from './synthetic.js';
+import { hasWays } from './ways.js';
 
 interface SourceKind {
   /** The form of its URLs, for people. */
@@ -34,10 +34,10 @@ export const TABLE: SourceTable = { open: openSourceUrl, describe: describeSourc
 /** Every kind of source that a URL or an announcement on this host can name, the more specific first. */
 const KINDS: readonly SourceKind[] = [
   {
-    form: 'http://, https://, mmsh://, mms://',
+    form: 'http://, https://, mmsh://, mms://, mmst://, mmsu://, rtsp://, rtspt://, rtspu://',
     hasChoice: true,
     // The content shows whether it is an announcement, whatever the URL looks like.
-    isFor: isWmspUrl,
+    isFor: hasWays,
     open: (url, options) => new FollowedSource(url, options, TABLE),
     describe: (url, options) => FollowedSource.describe(url, options, TABLE),
   },

@@ -219,10 +219,18 @@ function timeValues(now: Date): LogValues {
 }
 
 function systemValues(): LogValues {
+  const { os, osVersion, cpu } = hostProgram();
+  return { 'c-os': os, 'c-osversion': osVersion, 'c-cpu': cpu };
+}
+
+/** Returns what all logs say of this program and the system that it runs on. */
+export function hostProgram() {
   return {
-    'c-os': osName(process.platform),
-    'c-osversion': /^\d{1,2}\.\d{1,2}/.exec(release())?.[0] ?? '0.0',
-    'c-cpu': process.arch,
+    program: HOST_PROGRAM,
+    programVersion: HOST_VERSION,
+    os: osName(process.platform),
+    osVersion: /^\d{1,2}\.\d{1,2}/.exec(release())?.[0] ?? '0.0',
+    cpu: process.arch,
   };
 }
 

@@ -70,7 +70,7 @@ describe('PullSource over a toy protocol', () => {
       );
       expect([shape, error]).toEqual(['H 20 E0', undefined]);
       expect(packets).toEqual(ALL);
-      expect(notes).toEqual([expect.stringMatching(/^udp does not work: .* Going on with tcp\.$/)]);
+      expect(notes).toEqual([expect.stringMatching(/^udp does not work: .* Going on with tcp\.$/), 'tcp works.']);
       expect(first.filter((line) => line === 'open')).toHaveLength(1);
       expect(second.filter((line) => line.startsWith('play'))).toHaveLength(2);
     }
@@ -107,7 +107,26 @@ describe('PullSource over a toy protocol', () => {
     expect(second).toEqual([]);
   });
 
-  it('waits between rounds when no way works, and then throws the last error', async () => {
+  it('asks once more for missing content where that is wanted, and then says that it is missing', async () => {
+    const second: string[] = [];
+    const third: string[] = [];
+    const missing = toy({ refusal: new WmError('WM_NO_INPUT', 'missing') });
+    const other = toy({ refusal: new WmError('WM_UNREACHABLE', 'away') });
+    const ways = (last: Parameters<typeof toyWay>[1]) => [
+      toyWay('a', missing, []),
+      toyWay('b', toy(), second),
+      toyWay('c', last, third, { evenIfMissing: true }),
+    ];
+    expect(await received(new PullSource(ways(toy()), RETRY))).toMatchObject({ shape: 'H 20 E0', error: undefined });
+    expect(await received(new PullSource(ways(other), RETRY))).toMatchObject({
+      shape: '',
+      error: { code: 'WM_NO_INPUT', message: 'No way works. a: missing c: away' },
+    });
+    expect(second).toEqual([]);
+    expect(third).not.toEqual([]);
+  });
+
+  it('waits between rounds when no way works, and then says why each of them failed', async () => {
     const log: string[] = [];
     const waits: number[] = [];
     const clock: Clock = { ...noWait, sleep: async (milliseconds) => void waits.push(milliseconds) };
@@ -116,7 +135,10 @@ describe('PullSource over a toy protocol', () => {
       clock,
       reconnect: { retries: 2, first: true },
     });
-    expect((await received(source)).error).toMatchObject({ message: 'b' });
+    expect((await received(source)).error).toMatchObject({
+      code: 'WM_UNREACHABLE',
+      message: 'No way works. a: a b: b',
+    });
     expect(log).toHaveLength(6);
     expect(waits).toHaveLength(2);
   });

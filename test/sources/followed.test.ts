@@ -51,7 +51,7 @@ async function follow(path: string, options = {}): Promise<string> {
   return shapeOf(events);
 }
 
-const url = (path: string) => `mms://127.0.0.1:${server.port}${path}`;
+const url = (path: string) => `mmsh://127.0.0.1:${server.port}${path}`;
 const asx = () =>
   `<asx><entry><ref href="${url('/intro')}"/></entry><entry><ref href="${url('/station')}"/></entry></asx>`;
 const BOTH = 'H 20 E1 H 20 E0';
@@ -104,12 +104,19 @@ describe('an announcement is followed, wherever and in whatever form it is found
   });
 
   it('a redirect leads to every protocol of the table', async () => {
-    const targets = [url('/intro'), `msbd://127.0.0.1:${server.port}/x`, 'rtsp://127.0.0.1/x', 'file:///etc/passwd'];
+    const targets = [
+      url('/intro'),
+      `msbd://127.0.0.1:${server.port}/x`,
+      'rtsp://127.0.0.1:1/x',
+      'mmst://127.0.0.1:1/x',
+      'gopher://h/',
+      'file:///etc/passwd',
+    ];
     for (const target of targets) {
       await server.close();
       await serve((_, answer) => answer.send(head('HTTP/1.1 302 Found', COUGAR, `Location: ${target}`)).end());
       const result = await follow('/moved.asx').catch((error: unknown) => error);
-      if (target.startsWith('mms:')) expect(result).toMatchObject({ code: 'WM_UNREACHABLE' });
+      if (/^(?:mmsh|mmst|rtsp):/.test(target)) expect(result).toMatchObject({ code: 'WM_UNREACHABLE' });
       else if (target.startsWith('msbd:')) expect(result).toMatchObject({ message: expect.stringMatching(/^msbd:/) });
       else expect(result).toMatchObject({ code: 'WM_PROTOCOL', message: expect.stringContaining('cannot follow') });
     }

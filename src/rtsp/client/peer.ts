@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { ClientCredentials } from '../../auth/client-credentials.js';
 import { CookieJar } from '../../http/cookie-jar.js';
+import { Absence } from '../../receiving/absence.js';
 import { type RtspIdentity, rtspIdentity } from './identity.js';
 import { DEFAULT_TIMEOUTS, type RtspClientOptions, type RtspTimeouts } from './options.js';
 import { parseRtspUrl, type RtspUrl } from './url.js';
@@ -16,6 +17,7 @@ export class RtspPeer {
   readonly cookies: CookieJar;
   readonly credentials: ClientCredentials;
   readonly timeouts: RtspTimeouts;
+  readonly absence = new Absence();
   /** Where the server sent this client in the middle of a stream. */
   moved: RtspUrl | undefined;
 

@@ -48,6 +48,7 @@ const FAREWELL = 3_000;
 /** A session with an RTSP server of Windows Media (MS-RTSP 3.1) as a link of a {@link PullSource}. */
 export class RtspPullLink implements PullLink<RtspFacts> {
   readonly #peer: RtspPeer;
+  readonly #transport: 'tcp' | 'udp';
   readonly #dialog: RtspDialog;
   readonly #intake: MediaIntake;
   readonly #reports: RtspReports;
@@ -71,6 +72,7 @@ export class RtspPullLink implements PullLink<RtspFacts> {
   constructor(peer: RtspPeer, context: LinkContext, transport: 'tcp' | 'udp', onNote: (text: string) => void) {
     this.#peer = peer;
     this.#note = onNote;
+    this.#transport = transport;
     this.#dialog = new RtspDialog(peer, {
       request: (request) => this.#request(request),
       frame: (channel, bytes) => this.#intake.frame(channel, bytes),
@@ -88,7 +90,11 @@ export class RtspPullLink implements PullLink<RtspFacts> {
   }
 
   async open(): Promise<RtspFacts> {
-    const response = await this.#dialog.describe();
+    const response = await this.#peer.absence.reach(
+      this.#transport,
+      () => this.#dialog.describe(),
+      (error) => this.#dialog.supported !== undefined || !isAbsence(error),
+    );
     const { headers, body } = response;
     this.#entry = entryOf(sdpOf(body, this.#dialog.url.href));
     this.#broadcastId = readNumber(headers.get('X-Broadcast-Id')) ?? 0;
@@ -406,4 +412,9 @@ function readRtpInfoOrNone(value: string): readonly RtpInfo[] {
     if (error instanceof RtspError) return [];
     throw error;
   }
+}
+
+/** True if an error can mean that no RTSP server was asked. */
+function isAbsence(error: unknown): boolean {
+  return error instanceof WmError && /^WM_(?:UNREACHABLE|SERVER_GONE|PROTOCOL|HTTP_MALFORMED)$/.test(error.code);
 }

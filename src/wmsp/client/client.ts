@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { LeadsElsewhere } from '../../announce/elsewhere.js';
 import type { AsfEvent, AsfSource } from '../../media/events.js';
+import type { Way } from '../../receiving/link.js';
 import { PullSource } from '../../receiving/pull-source.js';
 import { anonymousPlayerId } from '../../wmlog/client-log.js';
 import type { WmspClientOptions, WmspDescription } from './options.js';
@@ -19,6 +20,17 @@ export interface WmspClientStats {
 }
 
 /**
+ * Returns the way to the content of a URL by HTTP.
+ *
+ * @throws WmError WM_USAGE for an unusable URL, proxy or User-Agent
+ */
+export function wmspWays(options: WmspClientOptions): Array<Way<WmspFacts>> {
+  const peer = new WmspPeer(options, anonymousPlayerId(randomBytes(6).toString('hex').toUpperCase()));
+  const note = (text: string) => options.onNote?.(text);
+  return [{ name: `HTTP to ${peer.url.authority}`, connect: (context) => new WmspPullLink(peer, context, note) }];
+}
+
+/**
  * Receives a stream over HTTP as a player or a relaying server does (MS-WMSP 3.1): live or on demand, from a Windows
  * Media server, an encoder, another program that speaks WMSP, or as plain ASF from any web server. It is a source of headers, packets as
  * the server sent them, and an end. Anything that leads to other URLs, such as an .asx file, is thrown as
@@ -34,12 +46,7 @@ export class WmspClient implements AsfSource {
 
   /** @throws WmError WM_USAGE for an unusable URL, proxy or User-Agent */
   constructor(options: WmspClientOptions) {
-    const peer = new WmspPeer(options, anonymousPlayerId(randomBytes(6).toString('hex').toUpperCase()));
-    const note = (text: string) => options.onNote?.(text);
-    this.#source = new PullSource(
-      [{ name: peer.url.authority, connect: (context) => new WmspPullLink(peer, context, note) }],
-      { ...options, packetName: 'A $D packet' },
-    );
+    this.#source = new PullSource(wmspWays(options), { ...options, packetName: 'A $D packet' });
   }
 
   /**
