@@ -221,6 +221,8 @@ export class PullSource<F extends SourceFacts = SourceFacts> implements AsfSourc
       await this.#link?.finish?.();
     } finally {
       await batches.return();
+      // A reader that leaves after it has closed the source is not at the end, but its server expects a report as well.
+      if (this.#closed.signal.aborted) await this.#link?.finish?.().catch(() => {});
       this.#drop();
       this.#opening?.destroy();
     }

@@ -331,6 +331,7 @@ export class MediaServer {
       faults: config.faults === undefined ? undefined : parseFaults(config.faults),
       load,
     });
+    await server.#logs?.open();
     try {
       for (const listener of server.#listeners) {
         server.#ports = { ...server.#ports, ...(await listener.start()) };

@@ -57,6 +57,18 @@ describe('PullSource over a toy protocol', () => {
     expect(log.filter((line) => line === 'open')).toHaveLength(2);
   });
 
+  it('lets the server know that it stops, also if its reader leaves once it has closed it', async () => {
+    const farewell: string[] = [];
+    const server = toy({ header: LIVE_HEADER, live: true, farewell });
+    const source = new PullSource([toyWay('toy', server, [])], RETRY);
+    for await (const event of source) {
+      if (event.type === 'header') continue;
+      void source.close();
+      break;
+    }
+    expect(farewell.slice(0, 2)).toEqual(['stop', 'finish']);
+  });
+
   it('switches to the next way if the first delivers no packet, or does not open, and stays there', async () => {
     for (const bad of [{ silent: true }, { refusal: new WmError('WM_UNREACHABLE', 'x') }] as const) {
       const [first, second]: [string[], string[]] = [[], []];

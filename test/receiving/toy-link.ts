@@ -14,6 +14,8 @@ export interface ToyServer {
   silent?: boolean;
   /** The error with which opening fails. */
   refusal?: WmError | undefined;
+  /** Gets the calls that end its sessions. */
+  readonly farewell?: string[];
   /** True if its packets have numbers. */
   readonly numbers?: boolean;
 }
@@ -62,7 +64,19 @@ class ToyLink implements PullLink {
     this.#stopped = true;
   }
 
+  stop(): void {
+    this.#server.farewell?.push('stop');
+    this.#stopped = true;
+    this.#wake();
+  }
+
+  async finish(): Promise<void> {
+    this.#server.farewell?.push('finish');
+    this.destroy();
+  }
+
   destroy(): void {
+    this.#server.farewell?.push('destroy');
     this.#stopped = true;
     this.#wake();
   }

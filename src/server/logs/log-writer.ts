@@ -95,6 +95,20 @@ export class LogWriter {
     return this.#current?.path;
   }
 
+  /** Begins the first file, so that the first line has to wait for one write only. Failures become warnings. */
+  async open(): Promise<void> {
+    this.#working ??= this.#fileFor(0)
+      .then(
+        () => {},
+        (error: unknown) => this.#fail(error),
+      )
+      .finally(() => {
+        this.#working = undefined;
+        if (this.#waiting.length > 0) this.#work();
+      });
+    await this.#working;
+  }
+
   /** Queues a line, which includes its line end. Lines that the disk cannot take are dropped and counted. */
   write(line: string): void {
     if (this.#closed) return;

@@ -76,6 +76,11 @@ export class ServerLogs {
     });
   }
 
+  /** Begins the first log file. */
+  open(): Promise<void> {
+    return this.#writer.open();
+  }
+
   /** A player begins to play. */
   began(info: SessionInfo, session: RunningSession): void {
     this.#sessions.began(info, session);

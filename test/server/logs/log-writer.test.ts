@@ -70,6 +70,21 @@ describe('a writer of log files', () => {
     expect(await text('WMS_20261130.log')).toBe(`${HEAD(started, now)}one\ntwo\n`);
   });
 
+  it('can begin its first file before there is a line', async () => {
+    const now = () => new Date('2026-11-30T12:00:00Z');
+    const log = writer({ now });
+    const opening = log.open();
+    log.write('one\n');
+    await opening;
+    await log.close();
+    expect(await names()).toEqual(['WMS_20261130.log']);
+    expect(await text('WMS_20261130.log')).toBe(`${HEAD(now(), now())}one\n`);
+    const disk = new SmallDisk();
+    disk.room = 0;
+    await writer({ create: disk.create }).open();
+    expect(warnings).toHaveLength(1);
+  });
+
   it('begins another file each day', async () => {
     let now = new Date('2026-11-30T23:59:59Z');
     const log = writer({ now: () => now });
