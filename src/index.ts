@@ -130,6 +130,7 @@ export type { MsbdDelivery, MsbdGroup } from './msbd/messages/messages.js';
 export type { MsbdContent, MsbdMulticast, MsbdPeer, MsbdServerOptions } from './msbd/server/options.js';
 export { MsbdServer } from './msbd/server/server.js';
 export type { ServerTimers } from './msbd/server/session.js';
+export type { PathLimits } from './playback/limits.js';
 export type {
   ProxyClient,
   RunningSession,

@@ -2,6 +2,7 @@ import type { Rule } from '../auth/access.js';
 import type { Caller } from '../auth/dialog.js';
 import type { Refusal } from '../refusal.js';
 import type { Entry } from './entry.js';
+import type { PathLimits } from './limits.js';
 
 /** One player's way through the content of a URL: a single entry, or the entries of a server-side playlist. */
 export interface Program {
@@ -80,8 +81,11 @@ export interface Found {
   readonly path: string;
   /** The rule that says who may play it. */
   readonly rule: Rule;
-  /** The maximum number of players at a time. */
-  readonly maxPlayers?: number | undefined;
+  readonly limits?: PathLimits | undefined;
+  /** The bit rate of what a player gets, in bits per second; 0 if it is unknown before it is opened. */
+  readonly bitRate?: number | undefined;
+  /** The reason why nobody may describe or play it at the moment. */
+  readonly closed?: Refusal | undefined;
   /** @throws Refusal if it cannot be determined, for example because a playlist is malformed */
   info(): Promise<ContentInfo>;
   /**

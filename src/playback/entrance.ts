@@ -88,8 +88,9 @@ export class Entrance {
     if (access && !access.granted) throw access.refusal;
     if ('missing' in found) throw found.missing;
     signal.throwIfAborted();
-    const { path: counted, maxPlayers } = found;
-    const take = () => this.#limits.take({ path: counted, maxPlayers });
+    const { path: counted, limits, bitRate, closed } = found;
+    if (closed && purpose !== 'event') throw closed;
+    const take = () => this.#limits.take({ path: counted, limits, bitRate });
     const pass = (ticket: Ticket, finish: Finish | undefined, ends: AbortSignal): Pass => ({
       path: counted,
       user: access?.user,

@@ -1,11 +1,30 @@
+import { steadyNow } from '../clock.js';
 import { Refusal } from '../refusal.js';
 
 /** A request for a place among the players. */
 export interface PlaceWish {
   /** The path of a publishing point, or of content. */
   readonly path: string;
-  /** The maximum number of players of the path at a time; default: unlimited. */
-  readonly maxPlayers?: number | undefined;
+  /** The bit rate of the content in bits per second; 0 if it is unknown. Default: 0. */
+  readonly bitRate?: number | undefined;
+  /** The limits of the path. Where the server has one, too, the lower one counts. */
+  readonly limits?: PathLimits | undefined;
+}
+
+/** The limits of a path, such as a publishing point. @public */
+export interface PathLimits {
+  /** Players at a time. */
+  readonly players?: number | undefined;
+  /** The sum of the bit rates of all players, in bits per second. */
+  readonly bandwidth?: number | undefined;
+  /** The bit rate of one player, in bits per second. */
+  readonly playerBandwidth?: number | undefined;
+}
+
+/** The limits of a server. */
+export interface ServerLimits extends PathLimits {
+  /** Players that may start in a second. */
+  readonly startsPerSecond?: number | undefined;
 }
 
 /** A place among the players, released when the player leaves. */
@@ -16,43 +35,96 @@ export interface Ticket {
 
 /** Limits the number of players. Asynchronous, because other processes and hosts may have to be asked. */
 export interface Limits {
-  /** @throws Refusal `busy` if no place is left */
+  /** @throws Refusal `busy` if no place is left, `forbidden` if the bit rate is higher than any player may have */
   take(wish: PlaceWish): Promise<Ticket>;
 }
 
-/** The limits of one process. */
-export class LocalLimits implements Limits {
-  readonly #maxPlayers: () => number;
-  readonly #taken = new Map<string, number>();
-  #total = 0;
+/** The places and the bit rates that are taken. */
+interface Taken {
+  players: number;
+  bandwidth: number;
+}
 
-  /** @param maxPlayers of all paths together; a function if it can change. Players beyond a smaller number stay. */
-  constructor(maxPlayers: number | (() => number) = Number.POSITIVE_INFINITY) {
-    this.#maxPlayers = typeof maxPlayers === 'function' ? maxPlayers : () => maxPlayers;
+/** The limits of one process. Players beyond a limit that was lowered stay. */
+export class LocalLimits implements Limits {
+  readonly #limits: () => ServerLimits;
+  readonly #now: () => number;
+  readonly #byPath = new Map<string, Taken>();
+  readonly #all: Taken = { players: 0, bandwidth: 0 };
+  /** The second in which players last started, and how many did. */
+  #second = 0;
+  #starts = 0;
+
+  /**
+   * @param limits of all paths together; a number is that of players, a function is asked each time
+   * @param now a clock in ms
+   */
+  constructor(limits: number | (() => ServerLimits) = () => ({}), now: () => number = steadyNow) {
+    this.#limits = typeof limits === 'function' ? limits : () => ({ players: limits });
+    this.#now = now;
   }
 
   /** The number of places taken. */
   get taken(): number {
-    return this.#total;
+    return this.#all.players;
   }
 
-  async take({ path, maxPlayers = Number.POSITIVE_INFINITY }: PlaceWish): Promise<Ticket> {
-    const taken = this.#taken.get(path) ?? 0;
-    const most = this.#maxPlayers();
-    if (this.#total >= most) throw new Refusal('busy', `All ${most} places of the server are taken.`);
-    if (taken >= maxPlayers) throw new Refusal('busy', `All ${maxPlayers} places of ${path} are taken.`);
-    this.#taken.set(path, taken + 1);
-    this.#total++;
+  async take({ path, bitRate = 0, limits: own = {} }: PlaceWish): Promise<Ticket> {
+    const server = this.#limits();
+    const taken = this.#byPath.get(path) ?? { players: 0, bandwidth: 0 };
+    const most = Math.min(own.playerBandwidth ?? Infinity, server.playerBandwidth ?? Infinity);
+    if (bitRate > most) {
+      const rates = `${inWords(bitRate)}; a player may have ${inWords(most)}`;
+      throw new Refusal('forbidden', `${path} needs ${rates}.`);
+    }
+    check(this.#all, server, bitRate, 'the server');
+    check(taken, own, bitRate, path);
+    this.#countStart(server.startsPerSecond);
+    this.#byPath.set(path, taken);
+    const places = [taken, this.#all];
+    for (const each of places) {
+      each.players++;
+      each.bandwidth += bitRate;
+    }
     let released = false;
     return {
       release: () => {
         if (released) return;
         released = true;
-        this.#total--;
-        const left = this.#taken.get(path)! - 1;
-        if (left === 0) this.#taken.delete(path);
-        else this.#taken.set(path, left);
+        for (const each of places) {
+          each.players--;
+          each.bandwidth -= bitRate;
+        }
+        if (taken.players === 0) this.#byPath.delete(path);
       },
     };
   }
+
+  #countStart(most: number | undefined): void {
+    const second = Math.floor(this.#now() / 1000);
+    if (second !== this.#second) this.#starts = 0;
+    this.#second = second;
+    if (most !== undefined && this.#starts >= most) {
+      throw new Refusal('busy', `Too many players start at once; ${most} may in a second.`, { retryAfter: 1 });
+    }
+    this.#starts++;
+  }
+}
+
+function check({ players, bandwidth }: Taken, limits: PathLimits, bitRate: number, what: string): void {
+  if (players >= (limits.players ?? Infinity)) {
+    throw new Refusal('busy', `All ${limits.players} places of ${what} are taken.`);
+  }
+  if (bandwidth + bitRate > (limits.bandwidth ?? Infinity)) {
+    throw new Refusal(
+      'busy',
+      `The players of ${what} already have the ${inWords(limits.bandwidth!)} that they may have.`,
+    );
+  }
+}
+
+function inWords(bitsPerSecond: number): string {
+  return bitsPerSecond >= 1e6
+    ? `${(bitsPerSecond / 1e6).toPrecision(3)} Mbit/s`
+    : `${Math.round(bitsPerSecond / 1e3)} kbit/s`;
 }

@@ -31,6 +31,7 @@ function place(kind: 'file' | 'folder' | 'output'): z.ZodString {
 const port = z.number('must be a port from 0 to 65535').int().min(0).max(65_535);
 const portOrNone = z.union([port, z.literal('none')], 'must be a port from 0 to 65535, or none');
 const text = z.string().max(MAX_TEXT_LENGTH);
+const kilobits = z.number().min(1);
 const seconds = z.number().min(0).max(3_600);
 
 const pathSchema = z.string().regex(/^\/[^\s?#]*$/, 'must be a path such as /live');
@@ -103,6 +104,30 @@ const settingsShape = {
   ),
   burst: about(seconds.optional(), 'Seconds of media that a new player gets at once, instead of live.burst.', 5),
   maxPlayers: about(z.number().int().min(1).optional(), 'The maximum number of players of the point.', 500),
+  maxBandwidth: about(kilobits.optional(), 'The sum of the bit rates of all players of the point, in kbit/s.', 50_000),
+  maxPlayerBandwidth: about(
+    kilobits.optional(),
+    'The bit rate that a player of the point may have, in kbit/s; a stream with a higher one is refused.',
+    2_000,
+  ),
+  acceptPlayers: about(
+    z.boolean().optional(),
+    'False to refuse new players; those that play stay. The administration can change it while the server runs.',
+    true,
+  ),
+  enabled: about(
+    z.boolean().optional(),
+    'False for a point that is stopped: pushes and players are refused, and nothing is pulled, until the administrator starts it.',
+    true,
+  ),
+  wrapper: about(
+    z
+      .string()
+      .regex(/\.wsx$/i, 'must be a .wsx playlist')
+      .optional(),
+    'A .wsx playlist in the content folder that is played around the point, instead of content.wrapper.',
+    'advertisements.wsx',
+  ),
   autoDestroy: about(
     z.boolean().optional(),
     'True to remove points that are made from this one when their encoder leaves.',
@@ -373,6 +398,21 @@ export const configSchema = z.strictObject({
     z
       .strictObject({
         players: about(z.number().int().min(1).optional(), 'Players of all points and files together.', 5000),
+        bandwidth: about(
+          kilobits.optional(),
+          'The sum of the bit rates of all players of live points, in kbit/s.',
+          500_000,
+        ),
+        playerBandwidth: about(
+          kilobits.optional(),
+          'The bit rate that a player of a live point may have, in kbit/s. Where a point has a limit, too, the lower one counts.',
+          4_000,
+        ),
+        startsPerSecond: about(
+          z.number().int().min(1).optional(),
+          'Players that may start in a second; more get 503.',
+          100,
+        ),
         connections: about(z.number().int().min(1).default(20_000), 'Connections of all kinds.'),
         connectionsPerAddress: about(
           z.number().int().min(1).optional(),

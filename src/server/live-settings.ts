@@ -3,6 +3,7 @@ import type { AddressGuard } from '../http/address-guard.js';
 import { publicAddresses } from '../http/address-guard.js';
 import { addressList } from '../http/address-list.js';
 import type { Redirect } from '../playback/content.js';
+import type { ServerLimits } from '../playback/limits.js';
 import type { ServerConfig } from './config.js';
 import { ContentRoot, type ContentRootOptions } from './content/content.js';
 import { namesOf } from './web/pages.js';
@@ -50,6 +51,10 @@ export class LiveSettings {
     return this.#derived.redirects;
   }
 
+  get limits(): ServerLimits {
+    return this.#derived.limits;
+  }
+
   /** The names under which the server may be addressed. */
   get names(): ReadonlySet<string> {
     return this.#derived.names;
@@ -59,8 +64,11 @@ export class LiveSettings {
   readonly guard: AddressGuard = { allows: (address) => this.#derived.guard.allows(address) };
 }
 
-function derivedFrom({ access, names, host, redirects, privateSources }: ServerConfig) {
+function derivedFrom({ access, names, host, redirects, privateSources, limits }: ServerConfig) {
+  const { players, bandwidth, playerBandwidth, startsPerSecond } = limits;
+  const bits = (kilobits: number | undefined) => (kilobits === undefined ? undefined : kilobits * 1000);
   return {
+    limits: { players, bandwidth: bits(bandwidth), playerBandwidth: bits(playerBandwidth), startsPerSecond },
     rules: { push: ruleOf(access.push), play: ruleOf(access.play), admin: ruleOf(access.admin) },
     names: namesOf([...names, ...(host === undefined ? [] : [host])]),
     redirects: new Map<string, Redirect>(redirects.map(({ path, to, proxy }) => [path, { redirect: to, proxy }])),

@@ -63,6 +63,21 @@ export class Reloader {
     return reloaded;
   }
 
+  /** Starts or stops a point, with its sources. */
+  async switchPoint(path: string, on: boolean): Promise<void> {
+    const { points, pulls, settings } = this.#options;
+    const point = points.get(path);
+    if (!point || point.stopped !== on) return;
+    if (on) {
+      point.start();
+      const configured = settings.config.points.find((each) => each.path === path);
+      if (configured) pulls.set(configured);
+    } else {
+      await pulls.stop(path);
+      await point.stop();
+    }
+  }
+
   async #apply(config: ServerConfig): Promise<ReloadReport> {
     const { settings, tls, access, admission, onWarning, onReload } = this.#options;
     checkConfig(config);
@@ -99,6 +114,7 @@ export class Reloader {
       const fields = fieldsOf.get(point) ?? [];
       const has = (...names: string[]) => isNew.has(point) || names.some((name) => fields.includes(name));
       if (fields.length > 0 || isNew.has(point)) points.configure(point.path, settingsOf(point));
+      if (fields.includes('enabled')) await this.switchPoint(point.path, point.enabled !== false);
       if (has('multicast')) {
         multicasts.remove(point.path);
         if (point.multicast) multicasts.add(points.get(point.path)!, point.multicast);

@@ -217,7 +217,7 @@ export class MediaServer {
       },
       onWarning,
     });
-    const limits = new LocalLimits(() => settings.config.limits.players ?? Number.POSITIVE_INFINITY);
+    const limits = new LocalLimits(() => settings.limits);
     this.#entrance = new Entrance({ content: programs, access: means.access, limits });
     this.#playback = new Playback({ onError });
     this.#wmsp = new WmspServer({
@@ -259,6 +259,7 @@ export class MediaServer {
         return settings.names;
       },
       reload: means.load && (() => this.reload()),
+      switchPoint: (path, on) => this.#reloader.switchPoint(path, on),
       onError: (error) => events.error?.(error),
     });
     this.#admission = new Admission({

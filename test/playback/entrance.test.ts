@@ -24,7 +24,7 @@ beforeEach(() => {
   found = {
     path: '/live',
     rule: RULE,
-    maxPlayers: 1,
+    limits: { players: 1 },
     info: async () => {
       log.push('info');
       return { live: true, playlist: false };
@@ -108,7 +108,7 @@ describe('the way to content', () => {
   it('has as many places as the path and the server allow', async () => {
     const first = (await enter()) as Pass;
     await expect(enter()).rejects.toMatchObject({ kind: 'busy', message: 'All 1 places of /live are taken.' });
-    found = { ...(found as Found), path: '/other', maxPlayers: undefined };
+    found = { ...(found as Found), path: '/other', limits: undefined };
     await enter();
     await expect(enter()).rejects.toMatchObject({ kind: 'busy', message: 'All 2 places of the server are taken.' });
     first.leave();

@@ -45,7 +45,7 @@ describe('a push to a new name', () => {
     encoder.key();
     const point = station.server.points.get('/new')!;
     expect(point.settings).toBe(station.server.points.get('/base')!.settings);
-    expect(point.settings).toMatchObject({ maxPlayers: 7, burst: 5000 });
+    expect(point.settings).toMatchObject({ limits: { players: 7 }, burst: 5000 });
     const title = point.broadcast.header!.objects.find(({ type }) => type === 'contentDescription');
     expect(title).toMatchObject({ title: 'Ours' });
     expect((await station.ask('GET /new HTTP/1.1', 'Host: x')).status).toBe(403);
@@ -55,7 +55,7 @@ describe('a push to a new name', () => {
   it('[WMHTTP-023] ignores the template if the point exists', async () => {
     await open({ points: [{ path: '/base', maxPlayers: 7 }, { path: '/there' }] });
     expect((await station.setUp('/there', template('/base'))).response.status).toBe(204);
-    expect(station.server.points.get('/there')!.settings.maxPlayers).toBeUndefined();
+    expect(station.server.points.get('/there')!.settings.limits?.players).toBeUndefined();
     expect((await station.setUp('/there', template('/nothing'))).response.status).toBe(204);
   });
 

@@ -103,7 +103,7 @@ describe('a new configuration', () => {
       ['/d', true],
     ]);
     expect(server.points.get('/c')).toBe(kept);
-    expect(kept?.settings).toMatchObject({ maxPlayers: 1, texts: { title: 'New' } });
+    expect(kept?.settings).toMatchObject({ limits: { players: 1 }, texts: { title: 'New' } });
     await flows(encoder, peer);
     await reload('points: [{ path: /b }]');
     expect(server.points.get('/b')?.configured).toBe(true);

@@ -31,6 +31,8 @@ export interface AdminApiOptions {
    * @throws WmError WM_USAGE, WM_NO_INPUT
    */
   readonly inject: (path: string, source: string) => Promise<void>;
+  /** Starts or stops a point. */
+  readonly switchPoint: (path: string, on: boolean) => Promise<void>;
   /** Reads the configuration again; undefined if there is no file to read. */
   readonly reload?: (() => Promise<object>) | undefined;
   readonly onError: (error: unknown) => void;
@@ -69,6 +71,10 @@ export class AdminApi {
     ['DELETE', '/points/:', ([name]) => this.#remove(this.#point(name))],
     ['POST', '/points/:/disconnect', ([name]) => this.#disconnect(this.#point(name))],
     ['POST', '/points/:/inject', ([name], exchange) => this.#inject(this.#point(name), exchange)],
+    ['POST', '/points/:/start', ([name]) => this.#switch(this.#point(name), true)],
+    ['POST', '/points/:/stop', ([name]) => this.#switch(this.#point(name), false)],
+    ['POST', '/points/:/open', ([name]) => this.#accept(this.#point(name), true)],
+    ['POST', '/points/:/deny', ([name]) => this.#accept(this.#point(name), false)],
     ['GET', '/publishers', () => ({ status: 200, body: { publishers: this.#publishers() } })],
     ['GET', '/multicasts', () => ({ status: 200, body: { multicasts: [...this.#options.multicasts()] } })],
     [
@@ -161,6 +167,16 @@ export class AdminApi {
     return { status: 204 };
   }
 
+  async #switch({ path }: PublishingPoint, on: boolean): Promise<Reply> {
+    await this.#options.switchPoint(path, on);
+    return { status: 204 };
+  }
+
+  #accept(point: PublishingPoint, accepts: boolean): Reply {
+    point.acceptsPlayers = accepts;
+    return { status: 204 };
+  }
+
   #remove(point: PublishingPoint): Reply {
     if (point.configured) throw new HttpError(409, `${point.path} is part of the configuration.`);
     point.publisher?.disconnect(SENT_AWAY);
@@ -205,6 +221,8 @@ function pointView(point: PublishingPoint): object {
     path,
     configured,
     live: broadcast.live,
+    stopped: point.stopped,
+    acceptsPlayers: point.acceptsPlayers,
     players: broadcast.players,
     publisher: publisherView(point) ?? null,
     ...broadcast.counters,

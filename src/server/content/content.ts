@@ -137,8 +137,9 @@ export class ContentRoot {
    *
    * @throws as {@link resolve}
    */
-  async wrap(source: ContentSource): Promise<Playlist<ContentSource> | undefined> {
-    return this.#wrapper === undefined ? undefined : this.#wrapped(this.#wrapper, mediaFor(source));
+  async wrap(source: ContentSource, own?: string): Promise<Playlist<ContentSource> | undefined> {
+    const wrapper = own === undefined ? this.#wrapper : `/${own.replace(/^\//, '')}`;
+    return wrapper === undefined ? undefined : this.#wrapped(wrapper, mediaFor(source));
   }
 
   /**

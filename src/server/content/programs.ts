@@ -105,11 +105,13 @@ export class Programs implements Content {
 
   #point(point: PublishingPoint, chain: PullChain): Found {
     const { path, broadcast, settings } = point;
-    const wrapped = async () => this.#options.content?.wrap({ kind: 'point', path });
+    const wrapped = async () => this.#options.content?.wrap({ kind: 'point', path }, settings.wrapper);
     return {
       path,
       rule: settings.play ?? this.#options.rule,
-      maxPlayers: settings.maxPlayers,
+      limits: settings.limits,
+      bitRate: broadcast.header?.fileProperties.maximumBitrate,
+      closed: closedReason(point),
       info: async () => {
         const playlist = await wrapped();
         return playlist ? playlistInfo(playlist) : { live: true, playlist: false };
@@ -161,6 +163,12 @@ export class Programs implements Content {
     const options = { ...this.#options, chain };
     return JoinedProgram.open(place, options, (at) => PlaylistProgram.open(playlist, options, at, signal));
   }
+}
+
+/** Returns the reason why nobody may play a point at the moment. */
+function closedReason({ path, stopped, acceptsPlayers }: PublishingPoint): Refusal | undefined {
+  if (stopped) return new Refusal('offline', `${path} was stopped by its administrator.`);
+  return acceptsPlayers ? undefined : new Refusal('busy', `${path} accepts no new players.`);
 }
 
 /** Starts the pull of a point that waits for players. */

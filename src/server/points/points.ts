@@ -81,6 +81,7 @@ export class PublishingPoint {
   #publisher: Publisher | undefined;
   /** Ends the publisher's session in the registry. */
   #over: (() => void) | undefined;
+  #stopped = false;
   #publishingSince = 0;
   #fedAt = 0;
   #archive: PointArchive | undefined;
@@ -102,6 +103,8 @@ export class PublishingPoint {
     this.configured = configured;
     this.broadcast = how.broadcast;
     this.#settings = how.settings ?? {};
+    this.#stopped = this.#settings.enabled === false;
+    this.acceptsPlayers = this.#settings.acceptPlayers !== false;
     this.#onWarning = how.onWarning ?? (() => {});
     this.#registry = how.registry;
   }
@@ -110,10 +113,34 @@ export class PublishingPoint {
     return this.#settings;
   }
 
+  /** True while the administrator has stopped the point. */
+  get stopped(): boolean {
+    return this.#stopped;
+  }
+
+  /** True if new players are accepted. */
+  acceptsPlayers = true;
+
+  /** Refuses pushes and players from now on: disconnects the encoder, ends the broadcast, completes the archive. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#publisher?.disconnect('forbidden');
+    await this.broadcast.close();
+    this.#endArchive();
+  }
+
+  /** Accepts pushes and players again. */
+  start(): void {
+    this.#stopped = false;
+  }
+
   /** Changes the settings. Players stay; texts and the archive's folder count from the next header. */
   configure(settings: PointSettings): void {
     const { burst } = settings;
     if (burst !== this.#settings.burst) this.broadcast.setBurst(burst);
+    const { acceptPlayers } = settings;
+    // Otherwise it stays as the administrator has set it.
+    if (acceptPlayers !== this.#settings.acceptPlayers) this.acceptsPlayers = acceptPlayers !== false;
     this.#settings = settings;
   }
 
@@ -133,6 +160,7 @@ export class PublishingPoint {
    * @throws Refusal `taken` if another publisher feeds it
    */
   publish(publisher: Publisher): AsfSink {
+    if (this.#stopped) throw new Refusal('busy', `${this.path} was stopped by its administrator.`);
     const previous = this.#publisher;
     if (previous && !this.#mayReplace(previous, publisher)) {
       throw new Refusal('taken', `${this.path} has a publisher already.`);

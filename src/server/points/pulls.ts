@@ -62,6 +62,10 @@ export class PointPulls {
     this.#programmes.delete(path);
     const point = this.#host.points.get(path)!;
     point.feeder = undefined;
+    if (point.stopped) {
+      void previous?.close();
+      return;
+    }
     // Pushes are always accepted.
     const pulled = [source].flat().flatMap((written) => {
       const spec = sourceSpec(written);

@@ -57,6 +57,7 @@ export class PushPoints implements PushGate {
     const access = await this.#options.access.check(caller, rule, `push to ${path}`);
     if (!access.granted) throw access.refusal;
     this.#refuseWebPages(exchange, access, path);
+    if (points.named(path)?.stopped) throw new Refusal('busy', `${path} was stopped by its administrator.`);
     const { user, finish } = access;
     const isNew = points.named(path) === undefined;
     const point = points.forPush(path, template, caller.local);

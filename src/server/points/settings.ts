@@ -1,5 +1,6 @@
 import type { LiveHeaderOptions } from '../../asf/edit.js';
 import { type Rule, ruleOf } from '../../auth/access.js';
+import type { PathLimits } from '../../playback/limits.js';
 import type { PointConfig } from '../config.js';
 import type { MulticastConfig } from '../listeners/multicast.js';
 
@@ -12,7 +13,13 @@ export interface PointSettings {
   readonly archive?: string | undefined;
   /** How much media a new player gets at once, in ms. */
   readonly burst?: number | undefined;
-  readonly maxPlayers?: number | undefined;
+  readonly limits?: PathLimits | undefined;
+  /** The wrapper playlist of the point, as a path below the content folder; undefined for that of the server. */
+  readonly wrapper?: string | undefined;
+  /** False for a point that is stopped until the administrator starts it. */
+  readonly enabled?: boolean | undefined;
+  /** False if new players are refused. */
+  readonly acceptPlayers?: boolean | undefined;
   /** A point made from this one is removed with the session that made it, whether or not its encoder asks for that. */
   readonly autoDestroy?: boolean | undefined;
   /** Texts that override those of the encoder; undefined if there are no such texts. */
@@ -27,17 +34,26 @@ export interface PointSettings {
  * @throws WmError WM_USAGE for a malformed address
  */
 export function settingsOf(config: PointConfig & Pick<PointSettings, 'multicast'>): PointSettings {
-  const { multicast, access, burst, archive, maxPlayers, autoDestroy } = config;
+  const { multicast, access, burst, archive, maxPlayers, maxBandwidth, maxPlayerBandwidth, autoDestroy } = config;
+  const { wrapper, enabled, acceptPlayers } = config;
   return {
     push: access?.push && ruleOf(access.push),
     play: access?.play && ruleOf(access.play),
     archive,
     burst: burst === undefined ? undefined : burst * 1000,
-    maxPlayers,
+    limits: { players: maxPlayers, bandwidth: bits(maxBandwidth), playerBandwidth: bits(maxPlayerBandwidth) },
+    wrapper,
+    enabled,
+    acceptPlayers,
     autoDestroy,
     texts: textsOf(config),
     multicast,
   };
+}
+
+/** Turns kbit/s into bits per second. */
+function bits(kilobits: number | undefined): number | undefined {
+  return kilobits === undefined ? undefined : kilobits * 1000;
 }
 
 function textsOf({ title, author, copyright, description }: PointConfig): LiveHeaderOptions | undefined {
