@@ -146,6 +146,7 @@ export type {
   SessionRole,
 } from './playback/registry.js';
 export type { SessionHome, SessionIds, SessionIdsOptions } from './playback/session-ids.js';
+export type { ProxyStats } from './proxy/content.js';
 export type { PullChain } from './receiving/pull-chain.js';
 export type { StreamWish } from './receiving/streams.js';
 export type { RefusalKind } from './refusal.js';
@@ -206,6 +207,7 @@ export type { SubmittedLog } from './wmlog/submitted.js';
 export type { LogPair, VendorData } from './wmlog/xml.js';
 export type { Description } from './wms/content-description.js';
 export type { Feature as WmsFeature } from './wms/features.js';
+export type { Relayed } from './wms/relayed.js';
 export type { StartupParameters } from './wms/startup-profile.js';
 export {
   WmspClient,

@@ -64,6 +64,8 @@ export interface RefusalOptions extends ErrorOptions {
   readonly challenges?: readonly Challenge[] | undefined;
   /** Whole seconds, at least 1, after which another try makes sense. */
   readonly retryAfter?: number | undefined;
+  /** True if this server is a proxy, and the one that it asked for the client refuses; default: false. */
+  readonly ofOrigin?: boolean | undefined;
 }
 
 /**
@@ -74,12 +76,18 @@ export class Refusal extends WmError {
   readonly kind: RefusalKind;
   readonly challenges: readonly Challenge[];
   readonly retryAfter: number | undefined;
+  readonly ofOrigin: boolean;
 
-  constructor(kind: RefusalKind, message: string, { challenges = [], retryAfter, ...options }: RefusalOptions = {}) {
+  constructor(
+    kind: RefusalKind,
+    message: string,
+    { challenges = [], retryAfter, ofOrigin = false, ...options }: RefusalOptions = {},
+  ) {
     super(CODES[kind], message, options);
     this.name = 'Refusal';
     this.kind = kind;
     this.challenges = challenges;
     this.retryAfter = retryAfter;
+    this.ofOrigin = ofOrigin;
   }
 }

@@ -32,6 +32,8 @@ export interface CredentialsDialog {
   /** True if a proxy on the way announces itself. Several people may share its connections. */
   readonly via: boolean;
   readonly given?: GivenCredentials | undefined;
+  /** With `proxied`: the credentials that are meant for the server to which the proxy passes the request on. */
+  readonly forOrigin?: GivenCredentials | undefined;
 }
 
 /** The sender of a request, as far as the connection and the request show. */

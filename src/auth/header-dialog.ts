@@ -33,7 +33,10 @@ export function callerOf(from: HeaderRequest, { player = false, schemes }: Heade
   const { method, target, headers } = request;
   const proxied = isProxied(request);
   const forProxy = proxied && player ? headers.all('X-Accept-Proxy-Authentication') : [];
-  const authorization = headers.get(proxied ? 'Proxy-Authorization' : 'Authorization');
+  const given = (field: string) => {
+    const value = headers.get(field);
+    return value === undefined ? undefined : { ...splitScheme(value), request: { method, target } };
+  };
   return {
     remoteAddress,
     local: isLocal(from),
@@ -44,7 +47,8 @@ export function callerOf(from: HeaderRequest, { player = false, schemes }: Heade
       schemes,
       proxied,
       via: headers.get('Via') !== undefined,
-      given: authorization === undefined ? undefined : { ...splitScheme(authorization), request: { method, target } },
+      given: given(proxied ? 'Proxy-Authorization' : 'Authorization'),
+      forOrigin: proxied ? given('Authorization') : undefined,
     },
   };
 }
@@ -100,7 +104,8 @@ export function headerRefusal(error: unknown, request: RequestHead): HeaderRefus
   const status = refusalStatus(error);
   if (status === undefined) return undefined;
   if (!(error instanceof Refusal)) return { status, fields: [], challenge: false };
-  const proxied = isProxied(request);
+  // What the server demands to which a proxy passes requests on is not meant for the proxy.
+  const proxied = isProxied(request) && !error.ofOrigin;
   const name = proxied ? 'Proxy-Authenticate' : 'WWW-Authenticate';
   const fields: Field[] = error.challenges.map((challenge) => [name, fieldValue(challenge)]);
   if (error.retryAfter !== undefined) fields.push(['Retry-After', String(error.retryAfter)]);

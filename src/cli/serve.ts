@@ -5,7 +5,7 @@ import { prettyFactory } from 'pino-pretty';
 import { messageOf, WmError } from '../errors.js';
 import { systemErrorReason } from '../media/system-error.js';
 import type { SessionReport } from '../playback/registry.js';
-import { defaultConfig, type ServerConfig } from '../server/config.js';
+import { configSchema, defaultConfig, type ServerConfig } from '../server/config.js';
 import { checkLoaded, loadConfig } from '../server/config-file.js';
 import { ConfigWatch } from '../server/config-watch.js';
 import type { ServerPorts } from '../server/listeners/listener.js';
@@ -32,6 +32,10 @@ interface ServeOptions extends ReporterOptions, TlsOptions {
   readonly content?: string;
   readonly logDir?: string;
   readonly fault?: string;
+  readonly proxyOrigin?: string;
+  readonly proxyForward?: boolean;
+  readonly cache?: string;
+  readonly cacheSize?: string;
   readonly logFormat: 'text' | 'json';
 }
 
@@ -64,6 +68,10 @@ export function serveCommand(): Command {
     .option('--users <file>', 'file of users, kept by wmcast users; they may push from anywhere')
     .option('--content <folder>', 'folder of on-demand files and playlists, served below /')
     .option('--log-dir <folder>', 'folder for the W3C log files of sessions, as Windows Media Services wrote them')
+    .option('--proxy-origin <url>', 'also serve what the server at this URL has, as its proxy')
+    .option('--proxy-forward', 'pass on requests of clients that use this server as their proxy')
+    .option('--cache <folder>', 'folder for what the proxy fetches')
+    .option('--cache-size <size>', 'how much the folder may hold, for example 500MB (default: 10GB)')
     .addOption(
       new Option('--log-format <format>', 'format of the log on standard error')
         .choices(['text', 'json'])
@@ -71,7 +79,7 @@ export function serveCommand(): Command {
     )
     .addHelpText(
       'after',
-      '\nExamples:\n  wmcast serve\n  wmcast serve --config serve.yaml\n  wmcast serve --content /srv/media --http-port 80',
+      '\nExamples:\n  wmcast serve\n  wmcast serve --config serve.yaml\n  wmcast serve --content /srv/media --http-port 80\n  wmcast serve --proxy-origin http://media.example.com --cache /var/cache/wmcast',
     );
   return addCommonOptions(addFaultOption(command)).action((options: ServeOptions) => serve(options));
 }
@@ -214,10 +222,41 @@ async function configOf(options: ServeOptions): Promise<ServerConfig> {
     ...(users === undefined ? {} : { users }),
     ...(folder === undefined ? {} : { content: { ...base.content, folder } }),
     ...(logDir === undefined ? {} : { logs: { ...LOGS, ...base.logs, folder: logDir } }),
+    ...proxyOf(options, base),
   };
   if (loaded) checkLoaded(loaded, config);
   if (config.content !== undefined) await checkFolder(config.content.folder);
   return config;
+}
+
+/** @throws WmError WM_USAGE for an unusable option */
+function proxyOf(options: ServeOptions, { proxy }: ServerConfig): Pick<ServerConfig, 'proxy'> {
+  const { proxyOrigin, proxyForward, cache, cacheSize } = options;
+  if (proxyOrigin === undefined && !proxyForward && cache === undefined && cacheSize === undefined) return {};
+  const folder = cache ?? proxy?.cache?.folder;
+  if (cacheSize !== undefined && folder === undefined) throw new WmError('WM_USAGE', '--cache-size needs --cache.');
+  const maxSize = cacheSize === undefined ? proxy?.cache?.maxSize : megabytes(cacheSize);
+  const merged = {
+    ...proxy,
+    ...(proxyOrigin === undefined ? {} : { origin: proxyOrigin }),
+    ...(proxyForward ? { forward: true } : {}),
+    ...(folder === undefined ? {} : { cache: { folder, ...(maxSize === undefined ? {} : { maxSize }) } }),
+  };
+  if (merged.origin === undefined && !merged.forward && !merged.transparent) {
+    throw new WmError('WM_USAGE', '--cache needs --proxy-origin or --proxy-forward.');
+  }
+  const parsed = configSchema.shape.proxy.safeParse(merged);
+  if (parsed.success) return { proxy: parsed.data };
+  const [issue] = parsed.error.issues;
+  throw new WmError('WM_USAGE', `--proxy-origin ${issue?.message}.`);
+}
+
+/** Reads a size with a unit, in MB. @throws WmError WM_USAGE */
+function megabytes(text: string): number {
+  const [, digits, unit = ''] = /^(\d+(?:\.\d+)?)\s*([MGT])B?$/i.exec(text.trim()) ?? [];
+  const size = Number(digits) * 1_000 ** 'MGT'.indexOf(unit.toUpperCase());
+  if (size >= 1) return size;
+  throw new WmError('WM_USAGE', `"${text}" is no size for --cache-size: that is, for example, 500MB or 20GB.`);
 }
 
 /** @throws WmError WM_USAGE if only one of the two options is given */

@@ -94,6 +94,8 @@ interface Outstanding {
 export class HttpClient {
   /** The address of the other side when the connection was made. */
   readonly remoteAddress: string;
+  /** The address of this side. */
+  readonly localAddress: string;
   readonly #socket: Socket;
   readonly #name: string;
   readonly #listeners = {
@@ -131,6 +133,7 @@ export class HttpClient {
     this.#socket = socket;
     this.#name = name;
     this.remoteAddress = socket.remoteAddress ?? '';
+    this.localAddress = socket.localAddress ?? '';
     socket.setNoDelay(true);
     for (const [event, listener] of Object.entries(this.#listeners)) socket.on(event, listener);
   }

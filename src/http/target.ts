@@ -25,6 +25,12 @@ export function rawPathOf(target: string): string {
   return path.slice(0, end);
 }
 
+/** Returns the query of a request-target as received, without the question mark; undefined if it has none. */
+export function rawQueryOf(target: string): string | undefined {
+  const start = target.indexOf('?');
+  return start === -1 ? undefined : target.slice(start + 1).split('#', 1)[0];
+}
+
 /** Returns the query of a request-target, without the question mark. */
 export function queryOf(target: string): URLSearchParams {
   const start = target.indexOf('?');

@@ -1,6 +1,8 @@
 import type { Rule } from '../auth/access.js';
 import type { Caller } from '../auth/dialog.js';
 import type { Refusal } from '../refusal.js';
+import type { WmLog } from '../wmlog/log.js';
+import type { Relayed } from '../wms/relayed.js';
 import type { Entry } from './entry.js';
 import type { PathLimits } from './limits.js';
 
@@ -9,6 +11,10 @@ export interface Program {
   /** True for a server-side playlist. */
   readonly playlist: boolean;
   readonly current: Entry;
+  /** As in {@link ContentInfo}. */
+  readonly split?: boolean | undefined;
+  /** What the origin of a proxy's content says about its caching. */
+  readonly origin?: OriginRules | undefined;
   /** True if the player may skip to the next (1) or previous (-1) entry. */
   canSkip(offset: -1 | 1): boolean;
   /** Moves to the next entry; undefined at the end, or if no later entry can be opened. */
@@ -43,18 +49,26 @@ export interface PlaylistPlace {
 
 /** A request for content. */
 export interface ContentRequest {
-  /** The decoded path of the URL, with its leading slash. */
+  /** The decoded path of the URL, with its leading slash; for content that a proxy is asked for, the whole URL. */
   readonly path: string;
   readonly caller: Caller;
   /**
    * `play` takes a place among the players; `describe` opens content to describe it; `info` and `event` open nothing.
    */
   readonly purpose: 'describe' | 'play' | 'info' | 'event';
+  /** The query of the URL, without its question mark; absent without one. */
+  readonly query?: string | undefined;
   /** The names of the pulls from other servers that are waiting for it. */
   readonly pulls?: readonly string[] | undefined;
+  /** How a proxy passes it on. */
+  readonly relayed?: Relayed | undefined;
   /** Ends waits, for example for the header of a source that is only just starting, once the caller has gone. */
   readonly signal: AbortSignal;
 }
+
+/** What has to be known about a request to find its content; only a proxy needs more than the path. */
+export type ContentWish = Pick<ContentRequest, 'path' | 'pulls' | 'query' | 'relayed'> &
+  Partial<Pick<ContentRequest, 'caller' | 'purpose' | 'signal'>>;
 
 /** The facts about content that are known without opening it. */
 export interface ContentInfo {
@@ -62,8 +76,30 @@ export interface ContentInfo {
   readonly live: boolean;
   /** True for a server-side playlist. */
   readonly playlist: boolean;
+  /** True if a proxy may forward one live stream to all its players. */
+  readonly split?: boolean | undefined;
   /** For a single file only. */
   readonly file?: ContentFile;
+  /** What the origin of a proxy's content says about its caching. */
+  readonly origin?: OriginRules;
+}
+
+/** Header fields of an origin about the caching of its content, as it sent them. */
+export interface OriginRules {
+  readonly cacheControl: string;
+  readonly lastModified?: string | undefined;
+  readonly etag?: string | undefined;
+}
+
+/** What a player reports: a log, or an event. */
+export interface PlayerReport {
+  /** The log; undefined for an event. */
+  readonly log?: WmLog | undefined;
+  /** The event (MS-WMSP 2.2.5), as it was sent. */
+  readonly event?: Buffer | undefined;
+  /** The address of the player, and its User-Agent. */
+  readonly address: string;
+  readonly agent: string;
 }
 
 /** A file, as caches identify it. */
@@ -86,6 +122,14 @@ export interface Found {
   readonly bitRate?: number | undefined;
   /** The reason why nobody may describe or play it at the moment. */
   readonly closed?: Refusal | undefined;
+  /**
+   * Asks the origin of a proxy's content for its consent, after access was granted here.
+   *
+   * @throws Refusal
+   */
+  admit?(): Promise<void>;
+  /** Takes a report of a player, which the origin of a proxy may want; may be kept without the rest. */
+  readonly report?: (report: PlayerReport) => void;
   /** @throws Refusal if it cannot be determined, for example because a playlist is malformed */
   info(): Promise<ContentInfo>;
   /**
@@ -107,13 +151,19 @@ export interface Missing {
 /** Finds the content that a server offers. */
 export interface Content {
   /** Locates the content of a path. Starts nothing, opens nothing, and waits for no source. */
-  find(request: Pick<ContentRequest, 'path' | 'pulls'>): Promise<Found | Missing | Redirect>;
+  find(request: ContentWish): Promise<Found | Missing | Redirect>;
 }
 
 /** Returns the facts about open content; for a playlist, those of its current entry. */
-export function infoOf({ current, playlist }: Program): ContentInfo {
+export function infoOf({ current, playlist, split, origin }: Program): ContentInfo {
   const live = current.kind === 'live';
-  return { live, playlist, ...(live || playlist ? {} : { file: current.file }) };
+  return {
+    ...(split ? { split } : {}),
+    live,
+    playlist,
+    ...(live || playlist ? {} : { file: current.file }),
+    ...(origin ? { origin } : {}),
+  };
 }
 
 /** True if the content is elsewhere. */

@@ -4,7 +4,9 @@ import {
   type Content,
   type ContentInfo,
   type ContentRequest,
+  type Found,
   isRedirect,
+  type PlayerReport,
   type PlaylistPlace,
   type Program,
   type Redirect,
@@ -35,6 +37,8 @@ export interface Pass {
   readonly finish: Finish | undefined;
   /** @throws as `Found.info` */
   info(): Promise<ContentInfo>;
+  /** As `Found.report`. May be kept without the pass. */
+  readonly report: (report: PlayerReport) => void;
   /**
    * May be called more than once, for example by a session that gave its program back for a while.
    *
@@ -55,6 +59,7 @@ export interface Pass {
 }
 
 const NO_TICKET: Ticket = { release: () => {} };
+const NO_REPORT = () => {};
 
 /**
  * The only way to content, for every protocol: locate it, check access, take a place, and only then open it. So a
@@ -87,15 +92,18 @@ export class Entrance {
     );
     if (access && !access.granted) throw access.refusal;
     if ('missing' in found) throw found.missing;
+    await found.admit?.();
     signal.throwIfAborted();
     const { path: counted, limits, bitRate, closed } = found;
     if (closed && purpose !== 'event') throw closed;
     const take = () => this.#limits.take({ path: counted, limits, bitRate });
+    const report = reporting(found);
     const pass = (ticket: Ticket, finish: Finish | undefined, ends: AbortSignal): Pass => ({
       path: counted,
       user: access?.user,
       finish,
       info: () => found.info(),
+      report,
       open: (place, until = ends) => found.open(until, place),
       play: async (until) => pass(await take(), undefined, until),
       leave: leaving(ticket),
@@ -107,4 +115,9 @@ export class Entrance {
 /** A separate function: one created in `enter` would keep the request in memory for as long as the player plays. */
 function leaving(ticket: Ticket): () => void {
   return () => ticket.release();
+}
+
+/** As above: it keeps what takes the reports, and nothing else. */
+function reporting({ report }: Found): (report: PlayerReport) => void {
+  return report ?? NO_REPORT;
 }

@@ -133,6 +133,11 @@ const settingsShape = {
     'True to remove points that are made from this one when their encoder leaves.',
     true,
   ),
+  proxySplit: about(
+    z.boolean().optional(),
+    'True if a proxy may forward one stream to all its players, false if it has to open one for each of them; default: true.',
+    false,
+  ),
   title: about(text.optional(), 'The title that players show, instead of that of the encoder.', 'The news'),
   author: about(text.optional(), 'The author, instead of that of the encoder.', 'A. Nother'),
   copyright: about(text.optional(), 'The copyright notice, instead of that of the encoder.', '2026'),
@@ -381,6 +386,58 @@ export const configSchema = z.strictObject({
     'Private, link-local and loopback addresses that announcements and redirects of other hosts may lead this server to. URLs in this file are ' +
       'always allowed.',
     ['10.0.0.0/8'],
+  ),
+  proxy: about(
+    z
+      .strictObject({
+        origin: about(
+          z
+            .string()
+            .regex(/^https?:\/\/[^/?#]+\/?$/i, 'must be a server such as http://origin.example.com:8080')
+            .optional(),
+          'A server whose content this one serves, too, as its proxy; http://user:password@host to log in.',
+          'http://media.example.com:8080',
+        ),
+        forward: about(
+          z.boolean().default(false),
+          'True to pass on requests of clients that use this server as their proxy.',
+        ),
+        transparent: about(z.boolean().default(false), 'True to pass on requests whose Host names another server.'),
+        hosts: about(
+          z.array(z.string().min(1)).optional(),
+          'The only hosts that such requests may name; .example.org means all hosts of that domain. Default: all public ones.',
+          ['media.example.com', '.example.org'],
+        ),
+        accounts: about(
+          z
+            .array(z.string().regex(/^https?:\/\/[^/?#]+@[^/?#]+\/?$/i, 'must be http://user:password@host'))
+            .default([]),
+          'Logins of the proxy itself at other servers.',
+          ['http://user:password@media.example.com'],
+        ),
+        access: about(ruleSchema.optional(), 'Who may play through the proxy; default: access.play.', {
+          addresses: ['192.0.2.0/24'],
+        }),
+        name: about(
+          z
+            .string()
+            .regex(/^[\w.:-]{1,100}$/, 'must be a name such as proxy-1.example.com')
+            .optional(),
+          'Its name in Via; default: that of the host, and a random number.',
+          'proxy-1.example.com',
+        ),
+        cache: about(
+          z
+            .strictObject({
+              folder: about(place('output'), 'The folder; no two servers can share one.', '/var/cache/wmcast'),
+              maxSize: about(z.number().min(1).default(10_000), 'The maximum size of all copies, in MB.'),
+            })
+            .optional(),
+          'Copies of content that other servers allow to be kept.',
+        ),
+      })
+      .optional(),
+    'A proxy with a cache for the content of other servers; docs/proxy.md describes it.',
   ),
   redirects: about(
     z

@@ -13,6 +13,7 @@ import type { Content, Found } from '../playback/content.js';
 import { Entrance } from '../playback/entrance.js';
 import { LocalLimits } from '../playback/limits.js';
 import { SessionRegistry, type SessionReport } from '../playback/registry.js';
+import { liveProgram } from '../playback/single.js';
 import { PulledBroadcast } from '../receiving/pulled-broadcast.js';
 import { Refusal } from '../refusal.js';
 import type { FaultPlan } from '../testing/fault-plan.js';
@@ -21,7 +22,6 @@ import { WmspServer } from '../wmsp/server/server.js';
 import { openAccess } from './access/credentials.js';
 import { readTls, type TlsFileNames } from './access/tls-files.js';
 import { pathOf } from './content/paths.js';
-import { liveProgram } from './content/programs.js';
 import { enterByMsbd, MsbdListener, type MsbdPort } from './listeners/msbd.js';
 
 /** The ports of an encoder that waits to be pulled. */

@@ -13,6 +13,8 @@ import { Playback } from '../playback/host.js';
 import { LocalLimits } from '../playback/limits.js';
 import { type SessionInfo, SessionRegistry, type SessionReport } from '../playback/registry.js';
 import { SessionIds } from '../playback/session-ids.js';
+import type { DiskCache } from '../proxy/cache/disk-cache.js';
+import type { ProxyContent, ProxyStats } from '../proxy/content.js';
 import { type FaultPlan, parseFaults } from '../testing/fault-plan.js';
 import { FaultyConnections, RequestFaults } from '../testing/faulty-socket.js';
 import { PushServer } from '../wmhttp/server/server.js';
@@ -40,12 +42,14 @@ import { PointPulls } from './points/pulls.js';
 import { PushPoints } from './points/push-points.js';
 import { connectRemote, Remotes } from './points/remote.js';
 import { settingsOf } from './points/settings.js';
+import { openCache, type ProxyHost, Proxying } from './proxying.js';
 import type { ReloadReport } from './reload.js';
 import { Reloader, type StartOptions, warnOfPlaces } from './reloader.js';
 import { WebServer } from './web/web.js';
 
 // The minimum limit of push sessions: even with few points, an encoder that comes back briefly needs a second one.
 const MIN_SESSIONS = 1_000;
+const PROXY_IS_FOR_MEDIA = Buffer.from('This proxy passes on requests of Windows Media players only.\n');
 
 /** The callbacks of a running server. Reports and logs of all protocols come together here. @public */
 export interface ServerEvents {
@@ -77,6 +81,8 @@ export interface ServerStats {
   readonly packetsIn: number;
   readonly skippedPackets: number;
   readonly droppedPlayers: number;
+  /** Of a proxy only. */
+  readonly proxy?: ProxyStats;
 }
 
 /** The media server: publishing points, and the listeners that feed and play them. @public */
@@ -99,6 +105,7 @@ export class MediaServer {
   readonly #entrance: Entrance;
   readonly #remotes: Remotes;
   readonly #faulty: ((socket: Socket) => void) | undefined;
+  readonly #proxy: ProxyContent | undefined;
   readonly #pulls: PointPulls;
   readonly #started: Listener[] = [];
   readonly #reloader: Reloader;
@@ -218,13 +225,15 @@ export class MediaServer {
       onWarning,
     });
     const limits = new LocalLimits(() => settings.limits);
-    this.#entrance = new Entrance({ content: programs, access: means.access, limits });
+    const proxying = config.proxy && new Proxying(this.#proxyHost(programs, onWarning), means.cache);
+    this.#proxy = proxying?.content;
+    this.#entrance = new Entrance({ content: proxying?.content ?? programs, access: means.access, limits });
     this.#playback = new Playback({ onError });
     this.#wmsp = new WmspServer({
       entrance: this.#entrance,
       playback: this.#playback,
       onError,
-      pathOf,
+      pathOf: (target, host) => (proxying ? proxying.pathOf(target, host) : pathOf(target)),
       registry: this.#registry,
       ids,
       onLog,
@@ -280,7 +289,10 @@ export class MediaServer {
         const status = refusals?.next();
         if (status !== undefined) return exchange.respond({ status, close: true });
         if (this.#push.handle(exchange) || api.handle(exchange) || this.#logs?.handle(exchange)) return;
-        if (!web.announces(exchange) && this.#wmsp.handle(exchange)) return;
+        const { target, headers } = exchange.request;
+        const isForOthers = proxying?.isForOthers(target, headers.get('Host')) ?? false;
+        if ((isForOthers || !web.announces(exchange)) && this.#wmsp.handle(exchange)) return;
+        if (isForOthers) return exchange.respond({ status: 501, body: PROXY_IS_FOR_MEDIA, close: true });
         web.handle(exchange);
       },
     };
@@ -331,6 +343,7 @@ export class MediaServer {
       access: await openAccess({ ...config, schemes: config.authentication }, onWarning),
       faults: config.faults === undefined ? undefined : parseFaults(config.faults),
       load,
+      cache: await openCache(config, onWarning),
     });
     await server.#logs?.open();
     try {
@@ -366,9 +379,11 @@ export class MediaServer {
     }
     const counters = newCounters();
     for (const each of [this.points, this.#remotes]) addCounters(counters, each.counters);
+    for (const each of this.#proxy?.streams ?? []) addCounters(counters, each.counters);
     const connections = sumOf(this.#listeners, (each) => each.connections);
     const bytesOut = this.#registry.bytesOut + sumOf(this.#listeners, (each) => each.groupBytes);
-    return { connections, players: this.#registry.players, publishers, points, bytesOut, ...counters };
+    const proxy = this.#proxy && { proxy: this.#proxy.stats };
+    return { connections, players: this.#registry.players, publishers, points, bytesOut, ...counters, ...proxy };
   }
 
   /**
@@ -404,8 +419,21 @@ export class MediaServer {
     this.#wmsp.close();
     await Promise.all(this.#started.map((each) => each.close()));
     await this.#remotes.close();
+    await this.#proxy?.close();
     await this.#files.close();
     await this.#logs?.close();
+  }
+
+  #proxyHost(local: Programs, onWarning: (message: string) => void): ProxyHost {
+    return {
+      config: this.#settings.config,
+      local,
+      ports: () => this.#ports,
+      clients: () => this.#registry.players,
+      guard: this.#settings.guard,
+      broadcast: { burst: this.#settings.config.live.burst * 1000 },
+      onWarning,
+    };
   }
 
   /** Multicasts a point that a push created from a multicast template. */
@@ -487,6 +515,7 @@ export class MediaServer {
 
 /** The access control and the TLS identity, which are read before the server is created. */
 interface Means {
+  readonly cache: DiskCache | undefined;
   readonly tls: TlsIdentity | undefined;
   readonly access: AccessControl;
   readonly faults: FaultPlan | undefined;

@@ -1,4 +1,4 @@
-import { contentDescription, VT_I4 } from './content-description.js';
+import { contentDescription, parseDescriptions, VT_I4 } from './content-description.js';
 
 /** The contents of a remote-log event (MS-WMSP 2.2.5). */
 export interface RemoteLog {
@@ -12,6 +12,8 @@ export interface RemoteLog {
   readonly log: string;
 }
 
+const REMOTE_OPEN = 28;
+const REMOTE_CLOSE = 29;
 const REMOTE_LOG = 30;
 const S_OK = 0;
 const USER_CONTEXT = '2';
@@ -38,4 +40,21 @@ export function remoteLogEvent({ userAgent, guid, url, log }: RemoteLog): Buffer
     ['@.REMOTE_LOG', log],
   ]);
   return Buffer.from(`1\r\n1,${REMOTE_LOG},${S_OK}\r\n${user}${command}`, 'utf8');
+}
+
+/** Builds a remote-open or remote-close event: a proxy opens or closes content of its cache (MS-WMSP 2.2.5). */
+export function remoteCacheEvent(what: 'open' | 'close'): Buffer {
+  return Buffer.from(`1\r\n1,${what === 'open' ? REMOTE_OPEN : REMOTE_CLOSE},${S_OK}\r\n`, 'latin1');
+}
+
+/** Reads a remote-log event; undefined if it is another event, or malformed. */
+export function readRemoteLog(body: Buffer): RemoteLog | undefined {
+  const head = /^1\r?\n1,30,\d{1,10}\r?\n/.exec(body.toString('latin1', 0, 64));
+  if (!head) return undefined;
+  const values = new Map<string, string>();
+  for (const { name, value } of parseDescriptions(body.subarray(head[0].length))) values.set(name, value);
+  const [userAgent, guid] = [values.get('WMS_USER_AGENT'), values.get('WMS_USER_GUID')];
+  const [url, log] = [values.get('@WMS_COMMAND_CONTEXT_URL'), values.get('@.REMOTE_LOG')];
+  if (userAgent === undefined || guid === undefined || url === undefined || log === undefined) return undefined;
+  return { userAgent, guid, url, log };
 }

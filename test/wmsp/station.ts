@@ -5,9 +5,9 @@ import { Ticker } from '../../src/media/on-demand/flow.js';
 import type { Content } from '../../src/playback/content.js';
 import { Entrance } from '../../src/playback/entrance.js';
 import { LocalLimits } from '../../src/playback/limits.js';
+import { liveProgram } from '../../src/playback/single.js';
 import { Refusal } from '../../src/refusal.js';
 import { pathOf } from '../../src/server/content/paths.js';
-import { liveProgram } from '../../src/server/content/programs.js';
 import { WmspServer, type WmspServerOptions } from '../../src/wmsp/server/server.js';
 import { type TestHeaderOptions, type TestPacketOptions, testHeader, testPacket } from '../support/stream.js';
 import {

@@ -97,6 +97,11 @@ export class OnDemandFile {
     return this.#file instanceof PacketFile ? this.#file.condition : undefined;
   }
 
+  /** True while packets have to be fetched from elsewhere. */
+  get partial(): boolean {
+    return this.#file.partial ?? false;
+  }
+
   /**
    * Where a recording follows that cannot be played together with this one, because it has other streams or another
    * packet size, in bytes from the start of the file; undefined without one. It is a file of its own.
@@ -139,6 +144,8 @@ export class OnDemandFile {
    * @throws WmError WM_NO_INPUT if the disk fails or the file was closed
    */
   startupProfile(from: number, options: StartupProfileOptions): Promise<StartupProfile | undefined> {
+    // That would make the player wait for what it does not need yet.
+    if (this.#file.partial) return Promise.resolve(undefined);
     const levels = this.header.streams.map(({ number }) => options.choice.level(number));
     const name = `${from}:${options.duration}:${levels.join()}`;
     const known = this.#profiles.get(name);

@@ -58,8 +58,10 @@ export interface PacketStore {
    * @throws WmError if it cannot be fetched
    */
   want(from: number, signal: AbortSignal): Promise<'there' | 'later' | 'end'>;
-  /** Returns where to begin, in stores that cannot be searched; like `OnDemandFile.locate`. */
-  locate?(position: StartPosition, choice: StreamChoice): Promise<number>;
+  /** True while packets have to be fetched: nothing reads ahead of the players. */
+  readonly partial?: boolean;
+  /** Like `OnDemandFile.locate`, in stores that cannot be searched; undefined if this position can be. */
+  locate?(position: StartPosition, choice: StreamChoice): Promise<number> | undefined;
   /** Returns key frame positions by stream number, as far as they are recorded. */
   readIndexes(): Promise<ReadonlyMap<number, TimeIndex>>;
   /** Waits for pending reads, then closes the store; may be called more than once. */

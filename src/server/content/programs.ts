@@ -19,6 +19,7 @@ import type {
 } from '../../playback/content.js';
 import type { Entry, FileEntry } from '../../playback/entry.js';
 import { singleFileId } from '../../playback/entry-ids.js';
+import { liveProgram, singleProgram } from '../../playback/single.js';
 import type { PullChain } from '../../receiving/pull-chain.js';
 import { Refusal } from '../../refusal.js';
 import type { PublishingPoint, PublishingPoints } from '../points/points.js';
@@ -58,20 +59,6 @@ interface PlaylistOptions extends ProgramsOptions {
   readonly chain: PullChain;
 }
 
-/** A single broadcast as a program: one entry, which starts over with each header of its source. */
-export function liveProgram(broadcast: Broadcast): Program {
-  return singleProgram({ kind: 'live', id: 1, broadcast }, nothingToClose);
-}
-
-// Shared, because each player has a program of its own.
-const cannotSkip = () => false;
-const noEntry = () => Promise.resolve(undefined);
-const nothingToClose = () => {};
-
-function singleProgram(current: Entry, close: () => void): Program {
-  return { playlist: false, current, canSkip: cannotSkip, next: noEntry, previous: noEntry, seek: noEntry, close };
-}
-
 /** A file that joins recordings of different streams. */
 const JOINED_INFO: ContentInfo = { live: false, playlist: true };
 
@@ -105,6 +92,7 @@ export class Programs implements Content {
 
   #point(point: PublishingPoint, chain: PullChain): Found {
     const { path, broadcast, settings } = point;
+    const split = settings.proxySplit ?? true;
     const wrapped = async () => this.#options.content?.wrap({ kind: 'point', path }, settings.wrapper);
     return {
       path,
@@ -114,12 +102,12 @@ export class Programs implements Content {
       closed: closedReason(point),
       info: async () => {
         const playlist = await wrapped();
-        return playlist ? playlistInfo(playlist) : { live: true, playlist: false };
+        return playlist ? playlistInfo(playlist) : { live: true, playlist: false, split };
       },
       open: async (signal, place = FIRST_ENTRY) => {
         await demand(point, chain, signal);
         const playlist = await wrapped();
-        return playlist ? this.#open(playlist, place, chain, signal) : liveProgram(broadcast);
+        return playlist ? this.#open(playlist, place, chain, signal) : liveProgram(broadcast, split);
       },
     };
   }

@@ -75,7 +75,8 @@ async function addressesOf(name: string): Promise<readonly string[]> {
   }
 }
 
-function isOwnAddress(address: string): boolean {
+/** True if an address is one of this host. */
+export function isOwnAddress(address: string): boolean {
   const plain = plainAddress(address);
   if (isLoopback(plain)) return true;
   return Object.values(networkInterfaces()).some((all) => all?.some((each) => each.address === plain));

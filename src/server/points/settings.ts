@@ -20,6 +20,8 @@ export interface PointSettings {
   readonly enabled?: boolean | undefined;
   /** False if new players are refused. */
   readonly acceptPlayers?: boolean | undefined;
+  /** False if proxies must open a stream of their own for each of their players; default: true. */
+  readonly proxySplit?: boolean | undefined;
   /** A point made from this one is removed with the session that made it, whether or not its encoder asks for that. */
   readonly autoDestroy?: boolean | undefined;
   /** Texts that override those of the encoder; undefined if there are no such texts. */
@@ -35,7 +37,7 @@ export interface PointSettings {
  */
 export function settingsOf(config: PointConfig & Pick<PointSettings, 'multicast'>): PointSettings {
   const { multicast, access, burst, archive, maxPlayers, maxBandwidth, maxPlayerBandwidth, autoDestroy } = config;
-  const { wrapper, enabled, acceptPlayers } = config;
+  const { proxySplit, wrapper, enabled, acceptPlayers } = config;
   return {
     push: access?.push && ruleOf(access.push),
     play: access?.play && ruleOf(access.play),
@@ -45,6 +47,7 @@ export function settingsOf(config: PointConfig & Pick<PointSettings, 'multicast'
     wrapper,
     enabled,
     acceptPlayers,
+    proxySplit,
     autoDestroy,
     texts: textsOf(config),
     multicast,

@@ -2,6 +2,7 @@ import type { CookieJar } from '../../http/cookie-jar.js';
 import type { ResponseHead } from '../../http/message.js';
 import type { PullChain } from '../../receiving/pull-chain.js';
 import { type Feature, parseSupported } from '../../wms/features.js';
+import type { Relayed } from '../../wms/relayed.js';
 import { parseStartupProfile, type StartupParameters } from '../../wms/startup-profile.js';
 import { PragmaTokens } from '../messages/pragma.js';
 import { keepsOneHeader } from '../server/profiles.js';
@@ -23,6 +24,7 @@ export interface KnowledgeOptions {
   /** In order of preference. */
   readonly authenticationSchemes: readonly string[];
   readonly pullChain?: PullChain | undefined;
+  readonly relayed?: Relayed | undefined;
 }
 
 const DEFAULT_KEEP_ALIVE = 60_000;
@@ -118,7 +120,7 @@ export class ServerKnowledge {
 
   /** @param http11 true if the next request uses HTTP/1.1 */
   context(http11: boolean): RequestContext {
-    const { identity, guid, cookies, authenticationSchemes, pullChain } = this.#options;
+    const { identity, guid, cookies, authenticationSchemes, pullChain, relayed } = this.#options;
     return {
       identity,
       guid,
@@ -128,6 +130,7 @@ export class ServerKnowledge {
       cookie: cookies.header(this.url),
       authenticationSchemes,
       pullChain,
+      relayed,
       http11,
       clientId: this.#clientId,
       playlistGenId: this.#playlistGenId,

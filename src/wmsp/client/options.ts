@@ -8,6 +8,7 @@ import type { ReconnectPolicy, ReconnectReport } from '../../media/reconnect.js'
 import type { PullChain } from '../../receiving/pull-chain.js';
 import type { StreamWish } from '../../receiving/streams.js';
 import type { Feature } from '../../wms/features.js';
+import type { Relayed } from '../../wms/relayed.js';
 import type { StartupParameters } from '../../wms/startup-profile.js';
 import type { WmspTimeouts } from './link.js';
 import type { ReceivedMetadata } from './packets.js';
@@ -51,6 +52,8 @@ export interface WmspClientOptions extends StreamWish {
   readonly authorize?: HttpAuthenticator | undefined;
   /** For servers: the pulls that wait for this one, by which rings of servers are detected. */
   readonly pullChain?: PullChain | undefined;
+  /** For a proxy: the request that it passes on. */
+  readonly relayed?: Relayed | undefined;
   /** For `https://`. */
   readonly tls?: TlsTrust | undefined;
   /** Where redirects of other hosts may lead, and with `led` the URL itself. Default: anywhere. */

@@ -33,17 +33,21 @@ export function parseServerProduct(text: string | undefined, tolerant: boolean):
 
 /** The product that the client claims to be (MS-WMSP 2.2.1.8). @public */
 export interface ClientIdentity {
-  readonly token: 'NSPlayer' | 'NSServer';
+  readonly token: 'NSPlayer' | 'NSServer' | 'WMCacheProxy';
   readonly major: number;
   readonly minor: number;
   /** The whole User-Agent header. */
   readonly text: string;
 }
 
-const DEFAULT_USER_AGENT = { NSPlayer: PLAYER_PRODUCT, NSServer: 'NSServer/9.5.6001.1' } as const;
+const DEFAULT_USER_AGENT = {
+  NSPlayer: PLAYER_PRODUCT,
+  NSServer: 'NSServer/9.5.6001.1',
+  WMCacheProxy: 'WMCacheProxy/9.5.6001.1',
+} as const;
 
 /**
- * Returns the identity of a kind of client: a player, or a server that relays.
+ * Returns the identity of a kind of client: a player, a server that relays, or a proxy with a cache.
  *
  * @param kind determines the version as well
  */
@@ -53,14 +57,15 @@ export function defaultIdentity(kind: ClientIdentity['token']): ClientIdentity {
 
 /**
  * @param userAgent for example `NSPlayer/9.0.0.2833`, optionally followed by other products
- * @throws WmError WM_USAGE if it is not NSPlayer or NSServer with a version
+ * @throws WmError WM_USAGE if it is not NSPlayer, NSServer or WMCacheProxy with a version
  */
 export function clientIdentity(userAgent: string): ClientIdentity {
   const product = parseClientProduct(userAgent);
-  const isComplete = /^(?:NSPlayer|NSServer)\/\d{1,2}\.\d{1,2}(?:\.\d{1,5}\.\d{1,5})?(?:[ ;][\x20-\x7e]*)?$/.test(
-    userAgent,
-  );
-  if (!product || product.token === 'WMCacheProxy' || !isComplete) {
+  const isComplete =
+    /^(?:NSPlayer|NSServer|WMCacheProxy)\/\d{1,2}\.\d{1,2}(?:\.\d{1,5}\.\d{1,5})?(?:[ ;][\x20-\x7e]*)?$/.test(
+      userAgent,
+    );
+  if (!product || !isComplete) {
     throw new WmError('WM_USAGE', `"${userAgent}" is not a User-Agent of this protocol, such as NSPlayer/9.0.0.2833.`);
   }
   return { token: product.token, major: product.major, minor: product.minor, text: userAgent };

@@ -210,7 +210,15 @@ export class WmspPullLink implements PullLink<WmspFacts> {
 
   #newLink(onNote: (text: string) => void): ClientLink {
     const { identity, guid, url, cookies, proxy, reuse, options } = this.#peer;
-    const { pipelined = false, packetPair = false, authorize, log = true, pullChain = [], tolerant = true } = options;
+    const {
+      pipelined = false,
+      packetPair = false,
+      authorize,
+      log = true,
+      pullChain = [],
+      relayed,
+      tolerant = true,
+    } = options;
     const session: WmspClientSession = new WmspClientSession({
       identity,
       guid,
@@ -221,6 +229,7 @@ export class WmspPullLink implements PullLink<WmspFacts> {
       packetPair,
       authenticationSchemes: authorize?.schemes ?? [],
       pullChain,
+      relayed,
       buildLog: (kind, form) => (log ? this.#logText(kind, form, session) : undefined),
     });
     return new ClientLink({

@@ -3,6 +3,7 @@ import type { Field } from '../../http/message.js';
 import type { StreamSwitch } from '../../playback/selection.js';
 import { formatPullChain, PULL_CHAIN_FIELD, type PullChain } from '../../receiving/pull-chain.js';
 import { type Feature, formatSupported } from '../../wms/features.js';
+import { proxyClientAgent, type Relayed, relayedFields } from '../../wms/relayed.js';
 import { remoteLogEvent } from '../../wms/remote-event.js';
 import type { WmspRequestType } from '../messages/requests.js';
 import type { ClientIdentity, ServerProduct } from './product.js';
@@ -33,6 +34,8 @@ export interface RequestContext {
   readonly authenticationSchemes: readonly string[];
   /** For a server that relays: the pulls that wait for the answer. */
   readonly pullChain?: PullChain | undefined;
+  /** For a proxy: the request that it passes on. */
+  readonly relayed?: Relayed | undefined;
   /** True for HTTP/1.1, with several requests on one connection; otherwise HTTP/1.0. */
   readonly http11: boolean;
   readonly clientId: number | undefined;
@@ -246,13 +249,29 @@ export function eventRequest(context: RequestContext, body: Buffer): ClientReque
   return { ...request({ ...context, http11: false }, 'SendEvent', 'POST', fields), body };
 }
 
+/**
+ * GetContentInfo (MS-WMSP 2.2.2.2, 3.1.4.1), which only a proxy with a cache sends. Its body is one byte that means
+ * nothing.
+ */
+export function contentInfoRequest(context: RequestContext): ClientRequest {
+  const body = Buffer.from('0');
+  const fields: Field[] = [
+    ...pragma(`xClientGUID=${context.guid}`),
+    ['Content-Type', 'application/x-wms-getcontentinfo'],
+    ...contentLength(body.length),
+    ['Connection', 'Keep-Alive'],
+  ];
+  return { ...request({ ...context, http11: true }, 'GetContentInfo', 'POST', fields), body };
+}
+
 function request(
   context: RequestContext,
   type: WmspRequestType,
   method: ClientRequest['method'],
   own: readonly Field[],
 ): ClientRequest {
-  const { identity, authority, cookie, authenticationSchemes: schemes, http11, pullChain = [] } = context;
+  const { identity, authority, cookie, authenticationSchemes: schemes, http11, pullChain = [], relayed } = context;
+  const all = relayed ? [...pragma(proxyClientAgent(relayed)), ...own] : own;
   const accepted = schemes.join(', ');
   const fields: Field[] = [
     ['Accept', '*/*'],
@@ -267,7 +286,8 @@ function request(
         ] as const)),
     ...(cookie === undefined ? [] : [['Cookie', cookie] as const]),
     ...(pullChain.length === 0 ? [] : [[PULL_CHAIN_FIELD, formatPullChain(pullChain)] as const]),
-    ...(context.viaProxy ? joinPragma(own, context.proxyKeepsOne) : own),
+    ...(relayed ? relayedFields(relayed) : []),
+    ...(context.viaProxy ? joinPragma(all, context.proxyKeepsOne) : all),
   ];
   return { type, method, wholeServer: false, minorVersion: http11 ? 1 : 0, fields, body: undefined };
 }
@@ -327,7 +347,7 @@ function paceFields(context: RequestContext, play: PlayParameters): Field[] {
   const { identity } = context;
   const { link, speed } = play;
   if (!isAtLeast(context, 5) || identity.major < 8) return [];
-  const isRelay = identity.token === 'NSServer' && identity.major >= 9;
+  const isRelay = identity.token !== 'NSPlayer' && identity.major >= 9;
   return pragma(
     `LinkBW=${link.linkBandwidth}`,
     `AccelBW=${link.accelBandwidth}`,

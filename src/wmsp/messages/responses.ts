@@ -49,13 +49,21 @@ const MAX_AGE = 86_399;
  * Returns Cache-Control and the validators (MS-WMSP 2.2.1.1): broadcasts are not cached; files are, but revalidated.
  */
 export function cacheFields(
-  { live, playlist, file }: ContentInfo,
+  { live, playlist, split, file, origin }: ContentInfo,
   { events = false }: Pick<ServerIdentity, 'events'> = {},
 ): { readonly cacheControl: string; readonly validators: Field[] } {
+  if (origin) {
+    const { cacheControl, lastModified, etag } = origin;
+    const validators: Field[] = [];
+    if (lastModified !== undefined) validators.push(['Last-Modified', lastModified]);
+    if (etag !== undefined) validators.push(['Etag', etag]);
+    return { cacheControl, validators };
+  }
   const subscription = events ? ', x-wms-event-subscription="remote-open,remote-close,remote-log"' : '';
   if (!file) {
     const types = [...(live ? ['broadcast'] : []), ...(playlist ? ['playlist'] : [])].join(',');
-    return { cacheControl: `no-cache, x-wms-stream-type="${types}"${subscription}`, validators: [] };
+    const splits = split && live && !playlist ? ', x-wms-proxy-split' : '';
+    return { cacheControl: `no-cache, x-wms-stream-type="${types}"${splits}${subscription}`, validators: [] };
   }
   const { size, modified, version } = file;
   const keep = 'user-public, must-revalidate, proxy-public, proxy-revalidate';

@@ -10,8 +10,13 @@ import type { SubmittedLog } from '../../wmlog/submitted.js';
 export interface WmspServerOptions {
   /** The way to content. Refusals with challenges keep the connection open for another attempt (MS-WMSP 3.2.5.1). */
   readonly entrance: Pick<Entrance, 'enter'>;
-  /** Decodes and checks the path of a request-target; throws a Refusal. */
-  readonly pathOf: (target: string) => string;
+  /**
+   * Decodes and checks the path of a request-target; for content of another server, returns its URL.
+   *
+   * @param host the Host field
+   * @throws Refusal
+   */
+  readonly pathOf: (target: string, host?: string) => string;
   /** True to answer as an encoder that is pulled (MS-WMSP 4.11). */
   readonly encoder?: boolean;
   /** The maximum number of sessions that do not stream; beyond it, the least recently used ones are forgotten. */

@@ -3,6 +3,7 @@ import { plainAddress } from '../../http/addresses.js';
 import type { Exchange, ResponseStream } from '../../http/exchange.js';
 import { type Field, HttpError } from '../../http/message.js';
 import { ALLOWED } from '../../http/methods.js';
+import { rawQueryOf } from '../../http/target.js';
 import { type ContentInfo, infoOf, isRedirect, type PlaylistPlace } from '../../playback/content.js';
 import type { Pass } from '../../playback/entrance.js';
 import { Playback } from '../../playback/host.js';
@@ -17,7 +18,15 @@ import { streamSwitches } from '../messages/pragma.js';
 import { profileFields, Replies } from '../messages/replies.js';
 import { classifyRequest, type WmspRequest } from '../messages/requests.js';
 import { ENCODER_NAME, featuresOf, SERVER_NAME, type ServerIdentity } from '../messages/responses.js';
-import { type Handling, needsHeaderAgain, proxyClientOf, statusOf, supportedBy, withAppended } from './handling.js';
+import {
+  type Handling,
+  needsHeaderAgain,
+  proxyClientOf,
+  relayedOf,
+  statusOf,
+  supportedBy,
+  withAppended,
+} from './handling.js';
 import type { WmspServerOptions } from './options.js';
 import { PipelineTest } from './pipeline-test.js';
 import { askedPlay } from './play.js';
@@ -103,7 +112,8 @@ export class WmspServer {
   async #handle(exchange: Exchange, request: WmspRequest): Promise<void> {
     const profile = profileOf(request.client);
     try {
-      const path = exchange.request.target === '*' ? '*' : this.#options.pathOf(exchange.request.target);
+      const { target, headers } = exchange.request;
+      const path = target === '*' ? '*' : this.#options.pathOf(target, headers.get('Host'));
       const handling = { ...request, exchange, profile, path };
       await this.#dispatch(handling);
     } catch (error) {
@@ -221,6 +231,7 @@ export class WmspServer {
         return false;
       }
       this.#sessions.touch(session);
+      session.report = pass.report;
       this.#plays.begin(session, pass, { path, client: client.text, exchange, proxyClient: proxyClientOf(handling) });
       taken = true;
       const opened = await this.#try(session, found === undefined, () =>
@@ -349,6 +360,7 @@ export class WmspServer {
     const body = await exchange.readBody(MAX_LOG);
     const text = line ?? body.toString('utf8');
     const form = line === undefined ? 'xml' : 'log-line';
+    const log = readLog(text);
     this.#options.onLog?.({
       protocol: 'WMSP',
       clientId: session.clientId,
@@ -357,9 +369,10 @@ export class WmspServer {
       client: client.text,
       form,
       text,
-      log: readLog(text),
+      log,
       peer: session,
     });
+    if (log) session.report?.({ log, ...this.#reporterOf(handling) });
     exchange.respond({ status: 204, fields: this.#replies.of(session, profile) });
   }
 
@@ -381,8 +394,13 @@ export class WmspServer {
     if (!pass) return;
     const body = await exchange.readBody(MAX_LOG);
     this.#options.onEvent?.(path, body.toString('utf8'));
+    pass.report({ event: body, ...this.#reporterOf(handling) });
     const fields = [...this.#replies.of(session, profile), ...finishFields(pass.finish, exchange.request)];
     exchange.respond({ status: 200, fields });
+  }
+
+  #reporterOf({ exchange, client }: Handling) {
+    return { address: plainAddress(exchange.remoteAddress), agent: client.text };
   }
 
   /** Asks for permission to use the content of the URL; undefined if the client was redirected. */
@@ -392,7 +410,15 @@ export class WmspServer {
     const caller = callerOf(exchange, { player: true });
     const { signal } = exchange;
     const pulls = parsePullChain(exchange.request.headers.get(PULL_CHAIN_FIELD));
-    const found = await this.#options.entrance.enter({ path, caller, purpose: PURPOSES[type], pulls, signal });
+    const found = await this.#options.entrance.enter({
+      path,
+      query: rawQueryOf(exchange.request.target),
+      caller,
+      purpose: PURPOSES[type],
+      pulls,
+      relayed: relayedOf(handling),
+      signal,
+    });
     if (!isRedirect(found)) return found;
     if (session && type === 'Describe') this.#sessions.delete(session);
     sendElsewhere(exchange, found, handling, {

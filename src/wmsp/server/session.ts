@@ -1,7 +1,7 @@
 import type { AsfHeader } from '../../asf/header.js';
 import type { Exchange, ResponseStream } from '../../http/exchange.js';
 import { NOWHERE, oneUnit, type PlayerOutput, type WireFormat } from '../../media/wire.js';
-import type { PlaylistPlace, Program } from '../../playback/content.js';
+import type { PlayerReport, PlaylistPlace, Program } from '../../playback/content.js';
 import { type Entry, headerOf } from '../../playback/entry.js';
 import { genIdOf } from '../../playback/entry-ids.js';
 import type { PlayOrder } from '../../playback/place.js';
@@ -81,6 +81,8 @@ export class WmspSession implements PlaybackPort {
   /** KeepAlive-Mode. */
   pipelined = false;
   clientLag = 0;
+  /** Takes the reports of its player about what was described or played last. */
+  report: ((report: PlayerReport) => void) | undefined;
   /** The open response of a running Pipeline test (3.2.5.5). */
   pipelineTest: PipelineTest | undefined;
   /** Its connections, which are closed with it. */

@@ -1,0 +1,340 @@
+import { randomBytes } from 'node:crypto';
+import type { AsfHeader } from '../asf/header.js';
+import { ClientAuthenticator, type HttpAuthenticator } from '../auth/client.js';
+import type { Caller, GivenCredentials } from '../auth/dialog.js';
+import { messageOf, printable, WmError } from '../errors.js';
+import type { AddressGuard } from '../http/address-guard.js';
+import { plainAddress } from '../http/addresses.js';
+import type { TlsTrust } from '../http/connection.js';
+import type { Credentials } from '../http/credentials.js';
+import type { Field, ResponseHead } from '../http/message.js';
+import { retryAfterOf, statusError } from '../http/status-error.js';
+import type { ContentWish, OriginRules } from '../playback/content.js';
+import type { LinkContext } from '../receiving/link.js';
+import { Received } from '../receiving/received.js';
+import { type Challenge, Refusal } from '../refusal.js';
+import type { RemoteSource, SourceOptions } from '../sources/source.js';
+import { openSourceUrl } from '../sources/table.js';
+import { anonymousPlayerId } from '../wmlog/client-log.js';
+import { type CacheRules, parseCacheControl } from '../wms/cache-control.js';
+import { MAX_FORWARDS, type Relayed, throughHop } from '../wms/relayed.js';
+import { ContentInfoClient } from '../wmsp/client/content-info.js';
+import { type WmspFacts, WmspPeer, WmspPullLink } from '../wmsp/client/pull-link.js';
+import { parseWmspUrl, type WmspUrl } from '../wmsp/client/url.js';
+import { LinkOrigin } from './link-origin.js';
+import { PlainOrigin } from './plain-origin.js';
+
+export interface UpstreamOptions {
+  /** The name of this proxy in Via; no other proxy on the way may have it. */
+  readonly name: string;
+  /** The accounts of this proxy at origins, by their scheme and authority. */
+  readonly accounts?: ReadonlyMap<string, Credentials> | undefined;
+  readonly tls?: TlsTrust | undefined;
+  /** Which addresses may be connected to, by URL; default: all. */
+  readonly guard?: ((url: WmspUrl) => AddressGuard | undefined) | undefined;
+  /** Gets a sentence about what an origin does. */
+  readonly onNote?: ((text: string) => void) | undefined;
+  /** In ms, for an answer; default: 10 000. */
+  readonly timeout?: number | undefined;
+}
+
+/** What has to be known to open content. */
+export type OpenAnswer = Pick<OriginAnswer, 'lastModified' | 'rules'>;
+
+/** What an origin says about content. */
+export interface OriginAnswer extends OriginRules {
+  readonly rules: CacheRules;
+  /** The URL after redirects. */
+  readonly url: WmspUrl;
+}
+
+const PRODUCT = 'WMCacheProxy/9.5.6001.1';
+const MAX_REDIRECTS = 5;
+const MAX_ORIGINS = 1_000;
+/** A connection that a player has authenticated is closed when it was not used for so long, in ms. */
+const KEPT = 60_000;
+/** Faster than content plays, as much as servers grant. */
+const SPEED = 1_000;
+/** Schemes that authenticate the connection, and the one whose credentials are for one request only. */
+const OF_CONNECTION = /^(?:ntlm|negotiate)$/i;
+
+/** A connection to an origin that belongs to one connection of a player. */
+interface KeptClient {
+  readonly client: ContentInfoClient;
+  timer: NodeJS.Timeout | undefined;
+}
+
+/** The way of a proxy to the origins: what it asks them, and in whose name. */
+export class Upstream {
+  readonly #options: UpstreamOptions;
+  readonly #hop: string;
+  readonly #kept = new WeakMap<object, Map<string, KeptClient>>();
+  /** The addresses from which origins were asked last. */
+  readonly #own = new Map<string, string>();
+  /** Requests for content information so far. */
+  asked = 0;
+
+  constructor(options: UpstreamOptions) {
+    this.#options = options;
+    this.#hop = `HTTP/1.1 ${options.name} (${PRODUCT})`;
+  }
+
+  /** Returns the address from which an origin was asked last; `-` before that. */
+  addressTowards(location: string): string {
+    return this.#own.get(parseWmspUrl(location).origin) ?? '-';
+  }
+
+  /** Its product, for logs. */
+  get product(): string {
+    return PRODUCT;
+  }
+
+  /**
+   * Returns how a request is passed on.
+   *
+   * @throws Refusal if it has been here before, or may not be passed on any more
+   */
+  relayed({ relayed }: ContentWish): Relayed {
+    const asked: Relayed = relayed ?? { agent: PRODUCT, verb: 'GET', via: [] };
+    const name = this.#options.name.toLowerCase();
+    const isHere = (hop: string) => hop.trim().toLowerCase().split(/\s+/)[1] === name;
+    if (asked.via.flatMap((value) => value.split(',')).some(isHere)) {
+      throw new Refusal('failed', `The request came back to the proxy ${this.#options.name}: a loop of proxies.`);
+    }
+    if (asked.maxForwards === 0) throw new Refusal('failed', 'The request may not be passed on: Max-Forwards is 0.');
+    return throughHop(
+      { ...asked, maxForwards: Math.min(asked.maxForwards ?? MAX_FORWARDS + 1, MAX_FORWARDS + 1) },
+      this.#hop,
+    );
+  }
+
+  /**
+   * Asks an origin about the caching of content, in the name of a player.
+   *
+   * @throws Refusal: with the origin's challenges, or as its status says; `offline` if it cannot be reached
+   */
+  async ask(location: string, wish: ContentWish): Promise<OriginAnswer> {
+    let url = parseWmspUrl(location);
+    const given = wish.caller && originCredentials(wish.caller);
+    const relayed = this.relayed(wish);
+    for (let redirects = 0; ; redirects++) {
+      const head = await this.#ask(
+        url,
+        wish,
+        relayed,
+        url.origin === parseWmspUrl(location).origin ? given : undefined,
+      );
+      const target =
+        head.status >= 300 && head.status < 400 && head.status !== 304 ? head.headers.get('Location') : undefined;
+      if (target === undefined) return answerOf(head, url);
+      if (redirects >= MAX_REDIRECTS) throw new Refusal('failed', `${location} is redirected again and again.`);
+      try {
+        url = parseWmspUrl(target, url);
+      } catch {
+        throw new Refusal(
+          'unsupported',
+          `${location} is redirected to ${printable(target, 200)}, which is not for this proxy.`,
+        );
+      }
+    }
+  }
+
+  /** Sends an event to an origin; the answer is of no interest. */
+  async send(location: string, wish: ContentWish, body: Buffer, agent?: string): Promise<void> {
+    const url = parseWmspUrl(location);
+    const client = this.#newClient(url);
+    try {
+      await client.send({ url, relayed: this.relayed(wish), pullChain: wish.pulls }, body, agent);
+    } finally {
+      client.close();
+    }
+  }
+
+  /** Opens content that can be read from anywhere. @throws WmError, Refusal, LeadsElsewhere */
+  async open(location: string, wish: ContentWish, answer: OpenAnswer): Promise<LinkOrigin<WmspFacts>> {
+    const url = parseWmspUrl(location);
+    const authorization = this.authorization(wish, url);
+    const relayed = this.relayed(wish);
+    const peer = new WmspPeer(
+      {
+        url: location,
+        identity: 'WMCacheProxy',
+        relayed,
+        pullChain: wish.pulls,
+        authorize: this.#authorize(url, authorization),
+        tls: this.#options.tls,
+        guard: this.#guard(url),
+        led: true,
+        log: false,
+        speed: SPEED,
+        tolerant: true,
+      },
+      anonymousPlayerId(randomBytes(6).toString('hex').toUpperCase()),
+    );
+    const context: LinkContext = { received: new Received(), header: undefined, reconnects: 0 };
+    const note = (text: string) => this.#options.onNote?.(`${location}: ${text}`);
+    const { lastModified, rules } = answer;
+    const size = rules.contentSize;
+    const plain = (_: AsfHeader) =>
+      lastModified === undefined || size === undefined
+        ? undefined
+        : new PlainOrigin({
+            url,
+            lastModified,
+            size,
+            relayed,
+            authorization,
+            tls: this.#options.tls,
+            guard: this.#guard(url),
+          });
+    try {
+      return await LinkOrigin.open({ url: location, connect: () => new WmspPullLink(peer, context, note), plain });
+    } catch (error) {
+      throw error instanceof Refusal ? error : refusalOf(error, location);
+    }
+  }
+
+  /** Opens a stream in real time. */
+  stream(location: string, wish: ContentWish, chain: readonly string[]): RemoteSource {
+    const url = parseWmspUrl(location);
+    const options: SourceOptions = {
+      identity: 'WMCacheProxy',
+      relayed: this.relayed(wish),
+      pullChain: chain,
+      reconnect: { retries: 1 },
+      authorize: this.#authorize(url, this.authorization(wish, url)),
+      tls: this.#options.tls,
+      guard: this.#guard(url),
+      led: true,
+      onNote: (text) => this.#options.onNote?.(`${location}: ${text}`),
+    };
+    return openSourceUrl(location, options);
+  }
+
+  /** Returns the Authorization field with which content is fetched for a player, if its credentials can be used again. */
+  authorization(wish: ContentWish, { origin }: WmspUrl): string | undefined {
+    if (this.#options.accounts?.has(origin)) return undefined;
+    const given = wish.caller && originCredentials(wish.caller);
+    return given?.scheme.toLowerCase() === 'basic' ? `${given.scheme} ${given.token}` : undefined;
+  }
+
+  async #ask(
+    url: WmspUrl,
+    wish: ContentWish,
+    relayed: Relayed,
+    given: GivenCredentials | undefined,
+  ): Promise<ResponseHead> {
+    const connection = wish.caller?.credentials.connection;
+    const kept = connection && this.#keptFor(connection, url);
+    const isKept = kept !== undefined || (given !== undefined && OF_CONNECTION.test(given.scheme));
+    const client = kept ?? (isKept && connection ? this.#keep(connection, url) : this.#newClient(url));
+    this.asked++;
+    try {
+      const head = await client.ask({
+        url,
+        relayed,
+        pullChain: wish.pulls,
+        ...(given ? { authorization: `${given.scheme} ${given.token}` } : {}),
+        // Digest signs the method.
+        ...(given && given.request?.method !== 'POST' ? { method: 'GET' } : {}),
+      });
+      if (this.#own.size >= MAX_ORIGINS) this.#own.clear();
+      this.#own.set(url.origin, plainAddress(client.localAddress));
+      return head;
+    } catch (error) {
+      if (!(error instanceof WmError)) throw error;
+      throw new Refusal('offline', `${url.authority} cannot be asked about ${url.path}: ${error.message}`, {
+        cause: error,
+      });
+    } finally {
+      if (!isKept) client.close();
+    }
+  }
+
+  #newClient(url: WmspUrl): ContentInfoClient {
+    const { tls, timeout } = this.#options;
+    return new ContentInfoClient({ tls, timeout, guard: this.#guard(url) });
+  }
+
+  #keptFor(connection: object, { origin }: WmspUrl): ContentInfoClient | undefined {
+    const kept = this.#kept.get(connection)?.get(origin);
+    kept?.timer?.refresh();
+    return kept?.client.open ? kept.client : undefined;
+  }
+
+  /** Opens a connection to an origin for a connection of a player, to which its login belongs. */
+  #keep(connection: object, url: WmspUrl): ContentInfoClient {
+    const all = this.#kept.get(connection) ?? new Map<string, KeptClient>();
+    this.#kept.set(connection, all);
+    const before = all.get(url.origin);
+    clearTimeout(before?.timer);
+    before?.client.close();
+    const client = this.#newClient(url);
+    const timer = setTimeout(() => {
+      client.close();
+      all.delete(url.origin);
+    }, KEPT);
+    timer.unref();
+    all.set(url.origin, { client, timer });
+    return client;
+  }
+
+  #guard(url: WmspUrl): AddressGuard | undefined {
+    return this.#options.guard?.(url);
+  }
+
+  #authorize({ origin }: WmspUrl, authorization: string | undefined): HttpAuthenticator | undefined {
+    const account = this.#options.accounts?.get(origin);
+    if (account) return new ClientAuthenticator({ server: account, basicInClear: true });
+    if (authorization === undefined) return undefined;
+    const fields: readonly Field[] = [['Authorization', authorization]];
+    return { schemes: [], fields: () => fields, answer: () => undefined };
+  }
+}
+
+/** Returns the credentials that a player has for the origin. */
+function originCredentials({ credentials }: Caller): GivenCredentials | undefined {
+  return credentials.proxied ? credentials.forOrigin : credentials.given;
+}
+
+/** @throws Refusal as the status says */
+function answerOf(head: ResponseHead, url: WmspUrl): OriginAnswer {
+  const { status, headers } = head;
+  if (status >= 200 && status < 300) {
+    const cacheControl = headers.all('Cache-Control').join(', ').slice(0, 2_048);
+    const short = (text: string | undefined) => (text === undefined || text.length > 512 ? undefined : text);
+    return {
+      cacheControl,
+      rules: parseCacheControl(cacheControl),
+      lastModified: short(headers.get('Last-Modified')),
+      etag: short(headers.get('Etag')),
+      url,
+    };
+  }
+  throw refusalOf(statusError(head, url.href), url.href, head);
+}
+
+function challengesOf({ headers }: ResponseHead): Challenge[] {
+  return headers.all('WWW-Authenticate').map((value) => {
+    const [scheme = ''] = value.trim().split(/\s/, 1);
+    const token = value.trim().slice(scheme.length).trim();
+    return token === '' ? { scheme } : { scheme, token };
+  });
+}
+
+/** Returns the refusal for what an origin answers, or fails with. */
+function refusalOf(error: unknown, url: string, head?: ResponseHead): Refusal {
+  if (head?.status === 401) {
+    const challenges = challengesOf(head);
+    return new Refusal('unauthorized', `${url} needs credentials.`, { challenges, ofOrigin: true });
+  }
+  const options = { cause: error };
+  if (!(error instanceof WmError)) return new Refusal('failed', `${url}: ${messageOf(error)}`, options);
+  const wait = head && retryAfterOf(head.headers);
+  const retryAfter = wait === undefined ? undefined : Math.max(Math.ceil(wait / 1000), 1);
+  const kind = {
+    WM_NO_INPUT: head?.status === 410 ? ('gone' as const) : ('not-found' as const),
+    WM_AUTH_REFUSED: 'forbidden' as const,
+  }[error.code as 'WM_NO_INPUT' | 'WM_AUTH_REFUSED'];
+  return new Refusal(kind ?? 'offline', error.message, { ...options, retryAfter });
+}

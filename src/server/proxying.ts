@@ -1,0 +1,101 @@
+import { randomBytes } from 'node:crypto';
+import { isIP } from 'node:net';
+import { hostname } from 'node:os';
+import { ruleOf } from '../auth/access.js';
+import type { AddressGuard } from '../http/address-guard.js';
+import { takeCredentials } from '../http/credentials.js';
+import { readHttpUrl } from '../http/http-url.js';
+import type { BroadcastOptions } from '../media/broadcast.js';
+import { ReadQueue } from '../media/on-demand/read-queue.js';
+import type { Content } from '../playback/content.js';
+import { DiskCache } from '../proxy/cache/disk-cache.js';
+import { ProxyContent } from '../proxy/content.js';
+import { Targets } from '../proxy/targets.js';
+import { Upstream } from '../proxy/upstream.js';
+import type { ServerConfig } from './config.js';
+import { pathOf } from './content/paths.js';
+import { isOwnAddress, type OwnPorts, ownPathOf } from './points/own-addresses.js';
+
+/** What a proxy has to know of its server. */
+export interface ProxyHost {
+  readonly config: ServerConfig;
+  /** The content of the server itself. */
+  readonly local: Content;
+  readonly ports: () => OwnPorts;
+  readonly clients: () => number;
+  /** Where requests of strangers may lead. */
+  readonly guard: AddressGuard;
+  readonly broadcast: BroadcastOptions;
+  readonly onWarning: (message: string) => void;
+}
+
+/** The proxy of a server, as its configuration says. */
+export class Proxying {
+  readonly content: ProxyContent;
+  readonly #targets: Targets;
+
+  /** @param cache from {@link openCache} */
+  constructor(host: ProxyHost, cache: DiskCache | undefined) {
+    const { config, local, ports, clients, guard, broadcast, onWarning } = host;
+    const { origin, forward, transparent, hosts, accounts, access, name } = config.proxy!;
+    const given = origin === undefined ? undefined : takeCredentials(origin);
+    const originUrl = given && readHttpUrl(given.url);
+    const logins = [...accounts, ...(origin === undefined ? [] : [origin])].flatMap((text) => {
+      const { url, credentials } = takeCredentials(text);
+      const known = readHttpUrl(url);
+      return known && credentials ? [[known.origin, credentials] as const] : [];
+    });
+    const names = new Set([...config.names, 'localhost'].map((each) => each.toLowerCase()));
+    this.#targets = new Targets({
+      forward,
+      transparent,
+      hosts,
+      isOwn: (target, port) => {
+        const own = ports();
+        if (port !== own.http && port !== own.https) return false;
+        return isIP(target) === 0 ? names.has(target.toLowerCase()) : isOwnAddress(target);
+      },
+    });
+    this.content = new ProxyContent({
+      local,
+      origin: originUrl?.origin,
+      upstream: new Upstream({
+        name: name ?? `${hostname()}-${randomBytes(4).toString('hex')}`,
+        accounts: new Map(logins),
+        // The operator named the origin; whatever else is asked for, strangers name.
+        guard: (url) => (url.origin === originUrl?.origin ? undefined : guard),
+        onNote: onWarning,
+      }),
+      rule: ruleOf(access ?? config.access.play),
+      cache,
+      reads: new ReadQueue(),
+      own: (url) => ownPathOf(url, ports()),
+      clients,
+      live: { broadcast, max: config.limits.points },
+      onWarning,
+    });
+  }
+
+  /** Returns the path of a request, or the URL of the other server that it is meant for. @throws Refusal */
+  pathOf(target: string, host?: string): string {
+    return this.#targets.of(target, host) ?? pathOf(target);
+  }
+
+  /** True if a request is meant for another server. */
+  isForOthers(target: string, host?: string): boolean {
+    try {
+      return this.#targets.of(target, host) !== undefined;
+    } catch {
+      return true;
+    }
+  }
+}
+
+/** Opens the cache of a proxy; undefined if it has none. @throws WmError WM_CONFIG */
+export async function openCache(
+  { proxy }: ServerConfig,
+  onWarning: (message: string) => void,
+): Promise<DiskCache | undefined> {
+  if (!proxy?.cache) return undefined;
+  return DiskCache.open({ folder: proxy.cache.folder, maxSize: proxy.cache.maxSize * 1_000_000, onWarning });
+}
