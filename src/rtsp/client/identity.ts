@@ -8,7 +8,11 @@ export interface RtspIdentity {
   readonly text: string;
 }
 
-const DEFAULTS = { NSPlayer: 'WMPlayer/12.0.7680.0', NSServer: 'WMServer/9.5.6001.18281' } as const;
+const DEFAULTS = {
+  NSPlayer: 'WMPlayer/12.0.7680.0',
+  NSServer: 'WMServer/9.5.6001.18281',
+  WMCacheProxy: 'WMCacheProxy/9.5.6001.18281',
+} as const;
 /** The same clients under their names in HTTP. */
 const RENAMED: Readonly<Record<string, string>> = { NSPlayer: 'WMPlayer', NSServer: 'WMServer' };
 
@@ -18,7 +22,7 @@ const RENAMED: Readonly<Record<string, string>> = { NSPlayer: 'WMPlayer', NSServ
  * @param userAgent a product with its version; one of HTTP, such as NSPlayer/9.0.0.2833, is named as in RTSP
  * @throws WmError WM_USAGE if it is not a product of this protocol
  */
-export function rtspIdentity(kind: 'NSPlayer' | 'NSServer', userAgent?: string): RtspIdentity {
+export function rtspIdentity(kind: keyof typeof DEFAULTS, userAgent?: string): RtspIdentity {
   const text = (userAgent ?? DEFAULTS[kind]).replace(/^NS(?:Player|Server)(?=\/)/, (name) => RENAMED[name]!);
   const product = /^(WMPlayer|WMServer|WMCacheProxy)\/\d{1,2}\.\d{1,2}(?:\.\d{1,5}\.\d{1,5})?(?= |$)/.exec(text);
   if (!product || !/^[\x20-\x7e]{1,200}$/.test(text)) {

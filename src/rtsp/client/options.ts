@@ -35,7 +35,7 @@ export interface RtspClientOptions extends StreamWish {
   /** `rtsp://`, `rtspt://` for media over TCP only, or `rtspu://` for media over UDP only. */
   readonly url: string;
   /** A player, or a server that relays; default: a player. */
-  readonly identity?: 'NSPlayer' | 'NSServer' | undefined;
+  readonly identity?: 'NSPlayer' | 'NSServer' | 'WMCacheProxy' | undefined;
   /** The product of the User-Agent, `WMPlayer/n.n`, `WMServer/n.n` or `WMCacheProxy/n.n`; takes precedence. */
   readonly userAgent?: string | undefined;
   /** In ms into the content; default: 0. */
