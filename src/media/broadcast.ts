@@ -204,16 +204,20 @@ export class Broadcast implements AsfSink {
 
   /**
    * Gives a player other streams: from the next key frame of the new choice on, while the old streams continue until
-   * then.
+   * then. A choice of no stream takes effect at once.
    */
   change(player: Player, choice: LaneChoice, wire: WireFormat | undefined = player.group?.wire): void {
     if (!player.group || !wire) return;
     const abandoned = player.successor;
+    const isAtOnce = choice.nothing || player.lane?.choice.nothing;
+    // What was sent before the change is still wanted.
+    if (isAtOnce) this.#lanes.flush();
     const successor = this.#lanes.group(this.#lane(choice), wire, 0);
     const isSame = successor.lane === player.lane && wire.key === player.group.wire.key;
     player.successor = isSame ? undefined : successor;
     player.waitingSince = this.#now();
     if (isSame) this.#lanes.dropIdle(successor);
+    else if (isAtOnce) this.#lanes.moveAtOnce(player, this.#now());
     if (abandoned && abandoned !== successor) this.#lanes.dropIdle(abandoned);
   }
 

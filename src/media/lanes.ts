@@ -269,6 +269,16 @@ export class Lanes {
     this.dropIdle(previous);
   }
 
+  /** Moves a player to its successor, where it waits for a clean start. */
+  moveAtOnce(player: Player, now: number): void {
+    const { group: previous, successor } = player;
+    if (!previous || !successor) return;
+    previous.leave(player);
+    player.successor = undefined;
+    successor.await(player, now);
+    this.dropIdle(previous);
+  }
+
   /** A lane that fails takes only its own players with it. */
   #guard<T>({ lane, groups }: Served, work: () => T): T | undefined {
     try {

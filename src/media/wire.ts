@@ -37,6 +37,8 @@ export interface LaneChoice {
   readonly key: string;
   /** True if a player with this choice may start with the packet; default: where any video has a key frame. */
   startsAt?(packet: BroadcastPacket): boolean;
+  /** True if it selects no stream, so that no packet ever shows where it starts. */
+  readonly nothing?: boolean | undefined;
   /** Returns the packet's bytes for this choice, without padding, or undefined if it has none of the chosen streams. */
   select(packet: BroadcastPacket, header: AsfHeader): Buffer | undefined;
 }

@@ -19,6 +19,7 @@ export function laneChoice(header: AsfHeader, selection: StreamSelection): LaneC
   return {
     key: levels.map(([number, value]) => `${number}:${value}`).join(' '),
     startsAt: ({ keyStreams }) => video.length === 0 || keyStreams.some((stream) => video.includes(stream)),
+    nothing,
     select: ({ wire }) => (nothing ? undefined : filterPacket(parsePacket(wire), level)),
   };
 }

@@ -106,6 +106,23 @@ describe('a session of MMSP, live', () => {
     await peer.dataCount(2);
   });
 
+  it('[MMSP-169] gets nothing after it turned all streams off, and goes on at a key frame', async () => {
+    const peer = await station.connect();
+    await peer.play('live');
+    station.packets(3);
+    await peer.dataCount(3);
+    peer.send(client.buildStreamSwitch([1, 2].map((source) => ({ source, destination: undefined, level: 2 }))));
+    await peer.next('streamSwitch');
+    station.packets(4);
+    peer.send(client.buildStreamSwitch([1, 2].map((destination) => ({ source: undefined, destination, level: 0 }))));
+    await peer.next('streamSwitch');
+    station.packets(2);
+    const data = await peer.dataCount(5);
+    // Those in between were not sent, and took no number.
+    expect(data.map(({ location }) => location)).toEqual([0, 1, 2, 7, 8]);
+    expect(data.map(({ flags }) => flags)).toEqual([0, 1, 2, 3, 4]);
+  });
+
   it('[MMSP-178] stops and starts again, and its numbers go on', async () => {
     const peer = await station.connect();
     await peer.play('live');
@@ -301,6 +318,19 @@ describe('a session of MMSP, on demand', () => {
     await peer.play('film.wmv', { stop: { milliseconds: 1_000, relative: false } });
     await peer.next('endOfStream');
     expect(peer.data.at(-1)!.location).toBeLessThan(50);
+  });
+
+  it('[MMSP-172] learns of the end without delay if it asked for acceleration', async () => {
+    const peer = await station.connect();
+    const begun = performance.now();
+    await peer.play('film.wmv', {
+      acceleration: { bitsPerSecond: 100_000_000, milliseconds: 60_000 },
+      linkBandwidth: 0x7fffffff,
+    });
+    await peer.next('endOfStream');
+    expect(peer.data.at(-1)!.location).toBe(59);
+    // The file lasts 4 s.
+    expect(performance.now() - begun).toBeLessThan(3_000);
   });
 
   it('[MMSP-175] strides', async () => {

@@ -6,20 +6,21 @@ import { oneUnit, type PlayerOutput, type WireFormat } from '../../media/wire.js
 import { isRedirect, type Program } from '../../playback/content.js';
 import type { Pass } from '../../playback/entrance.js';
 import { headerOf } from '../../playback/entry.js';
-import type { PlayOrder } from '../../playback/place.js';
 import type { ChangeAnswer, ChangeTimes, Ending, EntryChange, PlaybackPort, Started } from '../../playback/port.js';
 import { ALL_STREAMS, NO_STREAMS, type StreamSelection, switched } from '../../playback/selection.js';
 import { PlaybackSession } from '../../playback/session.js';
 import { Refusal } from '../../refusal.js';
 import { PACKET_PAIR } from '../messages/base.js';
 import type { ClientMessage, Funnel } from '../messages/client.js';
-import { headerPackets, packetPair, STREAM_CHANGE_INCARNATION } from '../messages/data.js';
+import { packetPair, STREAM_CHANGE_INCARNATION } from '../messages/data.js';
 import type { ResendRequest } from '../messages/resend.js';
 import * as messages from '../messages/server.js';
 import { readResponseToken } from '../messages/token.js';
 import { challengeOf, givenCredentials, schemesFor } from './credentials.js';
 import { factsOf } from './facts.js';
+import { HeaderSender } from './header-sender.js';
 import type { SessionHost } from './host.js';
+import { mmsUrl, orderOf } from './orders.js';
 import { HR, resultOf } from './refusals.js';
 import { readSubscriber, type Subscriber } from './subscriber.js';
 import { dataWire } from './wire.js';
@@ -37,12 +38,6 @@ const MAX_END_DELAY = 15_000;
  * (3.2.5.11), but msdl and other clients do not select either, and would get nothing.
  */
 const UNASKED: StreamSelection = ALL_STREAMS;
-/**
- * The longest wait between two packets of a header, in ms; with content of 1 bit per second the header would never be
- * complete.
- */
-const MAX_HEADER_GAP = 500;
-
 /** The states of MS-MMSP 3.2.1, by what a client may send in them. */
 type State = 'connect' | 'funnel' | 'open' | 'opened' | 'closed';
 
@@ -84,18 +79,15 @@ export class MmspSession implements PlaybackPort {
   #pairByUdp = false;
   #path = '';
   #pass: Pass | undefined;
-  #header: Buffer = Buffer.alloc(0);
-  #packetSize = 0;
-  /** Bit rate of the entry, in bits per second. */
-  #bitRate = 1;
-  /** Timer of the remaining header packets; CancelReadBlock drops them (3.2.5.9). */
-  #headerTimer: NodeJS.Timeout | undefined;
+  readonly #header = new HeaderSender();
   /** playIncarnation of the packets being sent, low 8 bits. */
   #incarnation = 0;
   /** The StartPlaying or StartStriding that has not been answered yet. */
   #starting: { readonly incarnation: number; readonly striding: boolean } | undefined;
   #selection: StreamSelection | undefined;
   #challenged: { readonly cookie: number; readonly incarnation: number; readonly fileName: string } | undefined;
+  /** True if the client asked for acceleration: such a client plays what it has before it heeds the end. */
+  #isAhead = false;
   /** When a real-time player will have finished the entry, on the host's clock. */
   #playsUntil = 0;
   #endTimer: NodeJS.Timeout | undefined;
@@ -158,7 +150,7 @@ export class MmspSession implements PlaybackPort {
       case 'readBlock':
         return this.#opened(message.openFileId, () => this.#readBlock(message.incarnation));
       case 'cancelReadBlock':
-        this.#cancelHeader();
+        this.#header.cancel();
         return true;
       case 'streamSwitch':
         return this.#in('opened', () => this.#streamSwitch(message));
@@ -185,7 +177,7 @@ export class MmspSession implements PlaybackPort {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
     this.#gone.abort();
-    this.#cancelHeader();
+    this.#header.cancel();
     clearTimeout(this.#endTimer);
     this.#host.stopped(this);
     this.playback.stop('closed');
@@ -320,9 +312,7 @@ export class MmspSession implements PlaybackPort {
   /** Takes over the header of the entry that the client is about to learn of. */
   #take(header: AsfHeader): messages.FileFacts {
     const described = factsOf(header, this.playback.current!, this.playback.program!);
-    this.#header = described.header;
-    this.#packetSize = header.packetSize;
-    this.#bitRate = described.facts.bitRate;
+    this.#header.take(described);
     return described.facts;
   }
 
@@ -342,35 +332,13 @@ export class MmspSession implements PlaybackPort {
   }
 
   #readBlock(incarnation: number): void {
-    this.#cancelHeader();
+    this.#header.cancel();
     if (this.#pairByUdp && this.#udp) {
       this.#pairByUdp = false;
       for (const packet of packetPair(randomBytes)) this.#udp.put(oneUnit(packet));
     }
     this.#link.send(messages.buildReportReadBlock(incarnation));
-    this.#sendHeader(incarnation & 0xff);
-  }
-
-  /** Sends the header by the transport of the data; by UDP no faster than the content itself (3.2.5.8.1). */
-  #sendHeader(incarnation: number): void {
-    const packets = headerPackets(this.#header, incarnation, this.#packetSize);
-    if (!this.#udp) {
-      for (const packet of packets) this.output.put(oneUnit(packet));
-      return;
-    }
-    const next = () => {
-      const packet = packets.shift();
-      if (!packet) return;
-      this.output.put(oneUnit(packet));
-      const milliseconds = (packet.length * 8_000) / this.#bitRate;
-      this.#headerTimer = setTimeout(next, Math.min(MAX_HEADER_GAP, milliseconds));
-    };
-    next();
-  }
-
-  #cancelHeader(): void {
-    clearTimeout(this.#headerTimer);
-    this.#headerTimer = undefined;
+    this.#header.send(incarnation, this.output);
   }
 
   #streamSwitch({ entries }: Extract<ClientMessage, { type: 'streamSwitch' }>): void {
@@ -400,6 +368,7 @@ export class MmspSession implements PlaybackPort {
       return;
     }
     this.#starting = { incarnation, striding };
+    this.#isAhead = message.type === 'startPlaying' && message.acceleration !== undefined;
     this.#incarnation = incarnation & 0xff;
     // The next number would be 255, and the client could take the packet for an earlier one (2.2.2).
     const { number } = this.playback;
@@ -457,7 +426,7 @@ export class MmspSession implements PlaybackPort {
     this.#link.send(messages.buildStreamChange(this.#take(header)));
     if (this.#udp) return 'wait';
     this.#incarnation = STREAM_CHANGE_INCARNATION;
-    this.#sendHeader(STREAM_CHANGE_INCARNATION);
+    this.#header.send(STREAM_CHANGE_INCARNATION, this.output);
     return 'go on';
   }
 
@@ -465,7 +434,7 @@ export class MmspSession implements PlaybackPort {
   starting({ position, pace }: Started): void {
     const { current } = this.playback;
     this.#playsUntil = this.#host.playback.now();
-    if (current?.kind === 'file') {
+    if (current?.kind === 'file' && !this.#isAhead) {
       const left = pace.rate < 0 ? (position ?? 0) : current.file.durationMs - (position ?? 0);
       this.#playsUntil += Math.min(Math.max(0, left), pace.limit?.milliseconds ?? left) / Math.abs(pace.rate);
     }
@@ -488,42 +457,4 @@ export class MmspSession implements PlaybackPort {
     if (delay > 0) this.#endTimer = setTimeout(send, delay);
     else send();
   }
-}
-
-function orderOf(
-  message: Extract<ClientMessage, { type: 'startPlaying' | 'startStriding' }>,
-  selection: StreamSelection,
-): PlayOrder {
-  const { position, offset, location } = message;
-  const where: PlayOrder['position'] =
-    position !== undefined && position > 0
-      ? { kind: 'time', milliseconds: Math.round(position * 1_000) }
-      : location !== undefined
-        ? { kind: 'packet', packet: location }
-        : offset !== undefined
-          ? { kind: 'offset', bytes: offset }
-          : { kind: 'start' };
-  if (message.type === 'startStriding') return { position: where, selection, rate: message.rate };
-  const { stop, acceleration, linkBandwidth = Number.POSITIVE_INFINITY } = message;
-  return {
-    position: where,
-    selection,
-    ...(stop ? { limit: stop.relative ? { lasting: stop.milliseconds } : { until: stop.milliseconds } } : {}),
-    ...(acceleration
-      ? {
-          acceleration: {
-            ...acceleration,
-            bitsPerSecond: Math.min(acceleration.bitsPerSecond, linkBandwidth || Number.POSITIVE_INFINITY),
-          },
-        }
-      : {}),
-  };
-}
-
-/**
- * Rewrites a URL for MMSP, whose schemes are mms, mmst and mmsu (2.2.4.9): a host that serves content by HTTP most
- * likely serves MMSP too.
- */
-function mmsUrl(url: string): string {
-  return url.replace(/^(?:https?|mmsh):\/\/([^/:]+|\[[^\]]+\])(?::\d+)?/i, 'mms://$1');
 }
