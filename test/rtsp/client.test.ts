@@ -1,7 +1,7 @@
-import { type AsfHeader, buildHeader } from '../../src/asf/header.js';
 import { readNacks } from '../../src/rtsp/messages/rtcp.js';
 import { testHeader } from '../support/stream.js';
 import { until } from '../support/until.js';
+import { fileHeader } from './file-header.js';
 import { Playing } from './playing.js';
 import { FIRST, RTX_SSRC, ScriptedServer, SSRC, SUPPORTED, sdpOf } from './scripted-server.js';
 
@@ -567,14 +567,3 @@ describe('a client of RTSP in a playlist', () => {
     expect(server.ofType('application/x-wms-Logplaystats')).toEqual([]);
   });
 });
-
-/** The header of a file of 1000 packets. */
-function fileHeader(): AsfHeader {
-  const { objects, dataObject } = testHeader();
-  const made = objects.map((object) =>
-    object.type === 'fileProperties'
-      ? { ...object, flags: 2, dataPacketsCount: 1_000n, playDuration: 1_010_000_000n, sendDuration: 1_000_000_000n }
-      : object,
-  );
-  return buildHeader(made, { ...dataObject, packetCount: 1_000n });
-}

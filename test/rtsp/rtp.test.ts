@@ -118,7 +118,7 @@ describe('the payload of RTP', () => {
     ]);
   });
 
-  it('[RTSP-010] has optional fields in their order', () => {
+  it('[RTSP-010] has optional fields in their order, [RTSP-016] among them a duration', () => {
     const [read] = rtp.readAsfPieces(piece(0xf8, 16 + 3, u32(10), u32(40), u32(77), Buffer.from('abc')));
     expect(read).toMatchObject({ relativeTime: 10, duration: 40, location: 77, keyFrame: true });
     expect(read!.bytes.toString()).toBe('abc');
@@ -126,7 +126,7 @@ describe('the payload of RTP', () => {
     expect(fragment).toMatchObject({ offset: 1_380, location: 77, relativeTime: 0, duration: undefined });
   });
 
-  it('[RTSP-014] may have reserved bits set', () => {
+  it('[RTSP-014] may have reserved bits set, [RTSP-009] below the flags', () => {
     expect(rtp.readAsfPieces(piece(0x47, 7, Buffer.from('abc')))[0]!.bytes.toString()).toBe('abc');
   });
 

@@ -84,6 +84,8 @@ export class ScriptedServer {
   ssrcs: Readonly<Record<string, number>> = { rtx: RTX_SSRC };
   /** More fields of each response to SETUP. */
   extra: readonly Field[] = [];
+  /** Of a session, in seconds. */
+  timeout = 60;
   /** True to answer UdpPacketPair and to send no packet pair. */
   blocksUdp = false;
   port = 0;
@@ -218,8 +220,8 @@ export class ScriptedServer {
     const all: Field[] = [
       ['CSeq', request.headers.get('CSeq') ?? ''],
       ['Server', 'WMServer/9.0.0.3372'],
-      ['Supported', this.supported],
-      ...(request.method === 'DESCRIBE' ? [] : [['Session', '7;timeout=60'] as const]),
+      ...(this.supported === '' ? [] : [['Supported', this.supported] as const]),
+      ...(request.method === 'DESCRIBE' ? [] : [['Session', `7;timeout=${this.timeout}`] as const]),
       ...fields,
     ];
     socket.write(serialiseResponse(status, all, body === undefined ? undefined : Buffer.from(body)));
@@ -227,9 +229,10 @@ export class ScriptedServer {
     if (request.headers.get('Content-Type')?.includes('udp-packetpair') && !this.blocksUdp) this.packetPair(RTX_SSRC);
   }
 
-  /** Sends the three datagrams of a packet pair. */
-  packetPair(ssrc: number): void {
+  /** Sends datagrams of a packet pair. @param which default: all three */
+  packetPair(ssrc: number, which: readonly number[] = [0, 1, 2]): void {
     for (const [index, size] of [1_454, 1_455, 1_456].entries()) {
+      if (!which.includes(index)) continue;
       const packet = Buffer.alloc(16 + size);
       packet.writeUInt16BE(0x80e9, 0);
       packet.writeUInt16BE(index, 2);

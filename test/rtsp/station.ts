@@ -22,6 +22,8 @@ export interface StationOptions extends Partial<RtspServerOptions> {
   readonly header?: TestHeaderOptions;
   /** Default: 127.0.0.1. */
   readonly host?: string;
+  /** Of UDP; default: any pair. */
+  readonly rtpPort?: number | undefined;
 }
 
 /** An RTSP server with one broadcast at /live, which the test feeds, or with other content. */
@@ -38,7 +40,7 @@ export class Station {
   readonly #peers: Peer[] = [];
   #sendTime = 0;
 
-  private constructor({ content, access, header: _, host: __, ...options }: StationOptions) {
+  private constructor({ content, access, header: _, host: __, rtpPort: ___, ...options }: StationOptions) {
     const live: Content = {
       find: async ({ path }) => {
         if (path !== '/live') return { rule: EVERYBODY, missing: new Refusal('not-found', 'There is nothing.') };
@@ -58,7 +60,11 @@ export class Station {
 
   static async open(options: StationOptions = {}): Promise<Station> {
     const station = new Station(options);
-    station.port = await station.server.listen(0, options.host ?? '127.0.0.1', 0);
+    station.port = await station.server.listen(
+      0,
+      options.host ?? '127.0.0.1',
+      'rtpPort' in options ? options.rtpPort : 0,
+    );
     station.header(options.header);
     return station;
   }

@@ -242,7 +242,7 @@ export class RtspConnection implements SessionLink, Answers {
   }
 
   #respond(
-    { status, fields = [], body, supported = false, last = false }: Reply,
+    { status, fields = [], body, apart = [], supported = false, last = false }: Reply,
     request: RtspRequest | undefined,
   ): void {
     const { session } = this;
@@ -260,8 +260,20 @@ export class RtspConnection implements SessionLink, Answers {
       ['Server', RTSP_SERVER_NAME],
       ...(supported ? [SUPPORTED] : []),
     ];
-    this.#write(serialiseResponse(status, all, body));
+    if (apart.length > 0) this.#writeApart(status, all, apart);
+    else this.#write(serialiseResponse(status, all, body));
     if (last) this.end();
+  }
+
+  /** The client measures the time between the parts of the body. */
+  #writeApart(status: number, fields: readonly Field[], parts: readonly Buffer[]): void {
+    const others = parts.slice(1);
+    const whole = serialiseResponse(status, fields, Buffer.concat(parts));
+    const rest = others.reduce((size, part) => size + part.length, 0);
+    for (const bytes of [whole.subarray(0, whole.length - rest), ...others]) {
+      if (this.socket.writableLength > MAX_ANSWERS_BEHIND) this.socket.destroy();
+      else this.socket.write(bytes);
+    }
   }
 
   #write(bytes: Buffer): void {

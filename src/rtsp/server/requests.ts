@@ -294,7 +294,7 @@ async function getParameter(to: Answers, request: RtspRequest): Promise<Reply> {
     case '':
       return OK;
     case 'application/x-rtsp-packetpair':
-      return { status: 200, fields: [['Content-Type', 'application/x-rtsp-packetpair']], body: tcpPacketPair() };
+      return { status: 200, fields: [['Content-Type', 'application/x-rtsp-packetpair']], apart: tcpPacketPair() };
     case 'application/x-wms-getcontentinfo': {
       const pass = await to.enter(request, to.host.pathOf(request.url), 'info');
       if (isRedirect(pass)) return moved(pass);
@@ -311,17 +311,15 @@ async function getParameter(to: Answers, request: RtspRequest): Promise<Reply> {
 const PAIR_HEAD = Buffer.from([0x24, 0x50]);
 
 /** Returns three $P packets ([MS-WMSP] 2.2.3.7); Reason is the size of the response's head, at most {@link MAX_PAIRED_HEAD}. */
-function tcpPacketPair(): Buffer {
+function tcpPacketPair(): Buffer[] {
   const payloads = packetPairPayloads(MAX_PAIRED_HEAD);
-  return Buffer.concat(
-    PACKET_PAIR_LENGTHS.flatMap((length, index) => {
-      const head = Buffer.alloc(8);
-      PAIR_HEAD.copy(head);
-      head.writeUInt16LE(length, 2);
-      head.writeUInt32LE(MAX_PAIRED_HEAD, 4);
-      return [head, randomBytes(payloads[index]!)];
-    }),
-  );
+  return PACKET_PAIR_LENGTHS.map((length, index) => {
+    const head = Buffer.alloc(8);
+    PAIR_HEAD.copy(head);
+    head.writeUInt16LE(length, 2);
+    head.writeUInt32LE(MAX_PAIRED_HEAD, 4);
+    return Buffer.concat([head, randomBytes(payloads[index]!)]);
+  });
 }
 
 function setParameter(to: Answers, session: RtspSession | undefined, request: RtspRequest): Reply {

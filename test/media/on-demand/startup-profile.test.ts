@@ -54,7 +54,7 @@ it('[WMSP-070] [WMSP-071] says how much a decoder needs ahead at each rate', asy
   expect(profile!.time[0]).toBe(500);
 });
 
-it('[WMSP-071] includes only what is sent faster, of the chosen streams', async () => {
+it('[WMSP-071] [RTSP-221] includes only what is sent faster, of the chosen streams', async () => {
   const path = join(folder, 'film.wmv');
   await makeMedia(path, { seconds: 20 });
   const file = await open(path);
