@@ -42,7 +42,7 @@ describe('a URL of RTSP', () => {
     expect(parseRtspUrl(text)).toMatchObject(parts);
   });
 
-  it.each(['rtsp://', 'http://h/', 'rtsp:/h', 'rtsp://h:99999/', 'x'])('%s is none', (text) => {
+  it.each(['rtsp://', 'http://h/', 'rtsp:/h', 'rtsp://h:99999/', 'x'])('%s is not one', (text) => {
     expect(() => parseRtspUrl(text)).toThrow('is not a URL');
   });
 });
@@ -113,7 +113,7 @@ describe('the requests of a client', () => {
     await playing.close();
   });
 
-  it('[RTSP-116] pause a session as a whole, [RTSP-101] by the URL of the presentation', async () => {
+  it('[RTSP-116] pause all streams at once, [RTSP-101] by the URL of the presentation', async () => {
     const playing = play('rtspt');
     await server.request('PLAY');
     await server.send(1);
