@@ -13,6 +13,8 @@ export interface PlayingSession {
   readonly playback: PlaybackSession;
   /** Bytes sent to the client so far, including framing and answers. */
   readonly bytes: number;
+  /** True until its client has left. */
+  readonly connected: boolean;
   kick(): void;
 }
 
@@ -50,6 +52,7 @@ export class PlayingSessions<S extends PlayingSession> {
       counts: () => countsOf(session, bytesBefore),
       entry: () => this.#entry?.(session),
       peer: session,
+      connected: () => session.connected,
       content: () => contentOf(session.playback.current),
       stop: () => session.kick(),
     };

@@ -59,6 +59,8 @@ export interface RunningSession extends SessionFacts {
   entry?(): number | undefined;
   /** The protocol's own session, which may play several times, and to which the logs of its client belong. */
   readonly peer?: object;
+  /** True while its client is connected although it does not play: its log may still come. */
+  connected?(): boolean;
   /** Describes what it plays now, for its log; undefined once that is closed. */
   content?(): SessionContent | undefined;
   /** Ends the session, which then reports its end itself. Further calls have no effect. */

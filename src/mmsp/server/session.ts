@@ -125,6 +125,11 @@ export class MmspSession implements PlaybackPort {
     return this.#link.bytesWritten + (this.#udp?.sentBytes ?? 0);
   }
 
+  /** True until the connection is closed. */
+  get connected(): boolean {
+    return this.#state !== 'closed';
+  }
+
   /** True while something is sent or awaited; an idle session is closed after the Idle-Timeout. */
   get active(): boolean {
     return this.playback.active;

@@ -127,6 +127,11 @@ export class RtspSession implements PlaybackPort {
     if (program.current.kind === 'file') this.playback.countFrom(randomInt(0x10000));
   }
 
+  /** True while its client has a connection. */
+  get connected(): boolean {
+    return !this.#closed && this.#link !== undefined;
+  }
+
   get link(): SessionLink | undefined {
     return this.#link;
   }

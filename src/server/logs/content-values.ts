@@ -1,11 +1,11 @@
 import { describeStreams } from '../../asf/describe.js';
-import type { RunningSession } from '../../playback/registry.js';
+import type { SessionContent } from '../../playback/registry.js';
 import { codecsValue, countValue, type LogField, type LogValues, textValue } from '../../wmlog/fields.js';
 import { MEDIA_NAMES } from '../../wmlog/log.js';
 
-/** Returns the values that describe what a session plays; none if that is no longer known. */
-export function contentValues(session: RunningSession): LogValues {
-  const { header, file, descriptions = [] } = session.content?.() ?? {};
+/** Returns the values that describe what a session plays; none if that is not known. */
+export function contentValues(content: SessionContent | undefined): LogValues {
+  const { header, file, descriptions = [] } = content ?? {};
   if (!header) return {};
   const streams = describeStreams(header);
   const codecs = (type: string) => codecsValue(streams.filter((each) => each.type === type).map(({ codec }) => codec));

@@ -27,6 +27,8 @@ export interface SessionLogsOptions {
 }
 
 const GRACE = 2_000;
+/** How long to wait for it at most while the client stays connected, in ms: it may play what it has first. */
+const LONGEST_WAIT = 60_000;
 /** The logs of one session: one for each playlist entry, some of which are short. */
 const LOGS_OF_SESSION = { burst: 60, perSecond: 0.2 };
 /** The logs that one address may submit without a session. */
@@ -69,6 +71,11 @@ interface Known {
   loggedAt: number | undefined;
   /** When a line is written although the client sent none; undefined while it plays, and when all is written. */
   dueAt: number | undefined;
+  /** The play that has ended last. */
+  last: RunningSession | undefined;
+  stoppedAt: number;
+  /** The size of its packets, which clients count with their padding. */
+  packetSize: number;
 }
 
 const NOTHING: SessionCounts = { bytes: 0, packets: 0, lost: 0 };
@@ -120,6 +127,9 @@ export class SessionLogs {
         connect: {},
         loggedAt: undefined,
         dueAt: undefined,
+        last: undefined,
+        stoppedAt: now,
+        packetSize: 0,
       };
     }
     this.#sessions.set(key, known);
@@ -136,6 +146,8 @@ export class SessionLogs {
     const isCovered = loggedAt !== undefined && loggedAt >= known.running.since && this.#now() - loggedAt < LAST_LOG;
     this.#collect(known);
     known.running = undefined;
+    known.last = session;
+    known.stoppedAt = this.#now();
     if (!WITH_LOGS.has(known.info.protocol)) this.#settle(key, known);
     else {
       if (isCovered) Object.assign(known.ended, NO_FIGURES);
@@ -191,7 +203,10 @@ export class SessionLogs {
   sweep(): void {
     const now = this.#now();
     for (const [key, known] of this.#sessions) {
-      if (known.dueAt !== undefined && known.dueAt <= now) this.#settle(key, known);
+      if (known.dueAt === undefined || known.dueAt > now) continue;
+      const mayFollow = known.last?.connected?.() === true && now - known.stoppedAt < LONGEST_WAIT;
+      if (mayFollow && known.loggedAt === undefined) known.dueAt = now + this.#grace;
+      else this.#settle(key, known);
     }
   }
 
@@ -212,7 +227,9 @@ export class SessionLogs {
   #collect(known: Known): Figures {
     const { running, ended, total } = known;
     if (!running) return ended;
-    known.content = { ...known.content, ...contentValues(running.session) };
+    const content = running.session.content?.();
+    known.content = { ...known.content, ...contentValues(content) };
+    known.packetSize = Math.max(known.packetSize, content?.header?.packetSize ?? 0);
     const now = this.#now();
     const counts = running.session.counts();
     const bytes = Math.max(0, counts.bytes - running.covered.bytes);
@@ -233,6 +250,7 @@ export class SessionLogs {
     this.#sessions.delete(key);
     this.#settled.set(key, known);
     known.dueAt = undefined;
+    known.last = undefined;
     if (known.loggedAt === undefined || figures.packets > 0) this.#writeOwn(known, figures);
     known.loggedAt = this.#now();
     Object.assign(known.ended, NO_FIGURES);
@@ -296,8 +314,9 @@ export class SessionLogs {
     if (!known || values['s-proxied'] === '1') return [];
     const fields: LogField[] = [];
     const number = (field: LogField) => Number(values[field] ?? 0);
-    if (number('c-bytes') > known.total.bytes) fields.push('c-bytes');
-    if (number('c-pkts-received') > known.total.packets) fields.push('c-pkts-received');
+    const { bytes, packets } = known.total;
+    if (number('c-bytes') > Math.max(bytes, packets * known.packetSize)) fields.push('c-bytes');
+    if (number('c-pkts-received') > packets) fields.push('c-pkts-received');
     const elapsed = (this.#now() - known.beganAt) / 1000;
     const rate = kind === 'streaming' ? 1 : Math.max(1, Math.abs(number('c-rate')));
     const longest = Math.max(elapsed * rate, Number(known.content.filelength ?? 0)) + SLACK;

@@ -6,6 +6,7 @@ import type { LogField } from '../../../src/wmlog/fields.js';
 import { parseLog } from '../../../src/wmlog/log.js';
 import type { SubmittedLog } from '../../../src/wmlog/submitted.js';
 import { FILE_FIELDS } from '../../../src/wmlog/w3c.js';
+import { fileHeader } from '../../wmsp/client-support.js';
 
 const REPORT: ClientLogFields = {
   now: new Date('2001-01-01T01:01:01Z'),
@@ -132,6 +133,16 @@ describe('the line of a client that sends a log', () => {
     });
   });
 
+  it('may count the padding of packets, which the server does not send', () => {
+    const bench = new Bench();
+    const { counts, peer } = bench.play({ content: () => ({ header: fileHeader(10) }) });
+    const { packetSize } = fileHeader(10);
+    Object.assign(counts, { bytes: 1_000, packets: 10 });
+    bench.submit(clientLogXml('legacy', { ...REPORT, bytes: 10 * packetSize, packets: 10 }), { peer });
+    bench.submit(clientLogXml('legacy', { ...REPORT, bytes: 10 * packetSize + 1, packets: 10 }), { peer });
+    expect(bench.lines.map((line) => line['c-bytes'])).toEqual([String(10 * packetSize), '-']);
+  });
+
   it('is one for each log, with what was sent since the one before', () => {
     const bench = new Bench();
     const { stop, counts, peer } = bench.play();
@@ -237,6 +248,28 @@ describe('the line of a client that sends no log', () => {
     counts.bytes = 10;
     stop();
     expect(bench.lines[0]).toMatchObject({ 'c-status': '200', 'sc-bytes': '10' });
+  });
+
+  it('waits for the log of a client that stays connected, but not for ever', () => {
+    const bench = new Bench();
+    let isConnected = true;
+    const first = bench.play({ protocol: 'MMSP', connected: () => isConnected });
+    Object.assign(first.counts, { bytes: 5_000, packets: 44 });
+    first.stop();
+    bench.pass(30_000);
+    expect(bench.lines).toEqual([]);
+    bench.submit(clientLogXml('legacy', REPORT), { peer: first.peer });
+    bench.pass(5_000);
+    expect(bench.lines).toMatchObject([{ 'c-status': '200', 'sc-bytes': '5000' }]);
+    bench.play({ connected: () => isConnected }).stop();
+    for (let second = 0; second < 59; second++) bench.pass(1_000);
+    expect(bench.lines).toHaveLength(1);
+    for (let second = 0; second < 5; second++) bench.pass(1_000);
+    expect(bench.lines).toHaveLength(2);
+    bench.play({ connected: () => isConnected }).stop();
+    isConnected = false;
+    bench.pass(3_000);
+    expect(bench.lines).toHaveLength(3);
   });
 
   it('is one for a player that pauses and goes on', () => {
