@@ -96,6 +96,7 @@ export {
 } from './media/programme.js';
 export { pump } from './media/pump.js';
 export type { ReconnectPolicy, ReconnectReport } from './media/reconnect.js';
+export { ScriptedSource, type ScriptedSourceOptions, type TimedCommand } from './media/scripted-source.js';
 export { Sequence, type SequenceOptions } from './media/sequence.js';
 export { Timeline, type TimelineOptions } from './media/timeline.js';
 export type {

@@ -1,8 +1,9 @@
 import { liveHeader, withFileProperties } from './edit.js';
+import { guidFromString } from './guid.js';
 import { type AsfHeader, buildHeader } from './header.js';
 import { KeyFrameIndex } from './key-frame-index.js';
-import { objectBytes } from './object-tree.js';
-import { FILE_FLAG, type HeaderObject, STREAM_FLAG } from './objects.js';
+import { OBJECT_HEAD_SIZE, objectBytes } from './object-tree.js';
+import { FILE_FLAG, type HeaderObject, type MarkerEntry, STREAM_FLAG } from './objects.js';
 import type { DataPacket, Payload } from './packet.js';
 import { restorePadding } from './padding.js';
 import { rebasePacket } from './rebase.js';
@@ -21,6 +22,8 @@ export const LONGEST_PREROLL = 60_000;
 export interface AsfFileOptions {
   /** Shifts the times so that the file starts at 0 (asf.md 10.6); default true. A complete file stays unchanged. */
   readonly rebase?: boolean;
+  /** Bytes to keep free in the header for markers (see {@link AsfFileBuilder.mark}); default 0. */
+  readonly markerSpace?: number;
 }
 
 /** Extends a 32-bit time past 2^32: returns the value nearest to the previous one. */
@@ -59,6 +62,8 @@ export class AsfFileBuilder {
   /** The header that the file starts with. It is marked live so that a truncated file still plays. */
   readonly header: AsfHeader;
   readonly #rebase: boolean;
+  readonly #markerSpace: number;
+  readonly #markers: MarkerEntry[] = [];
   readonly #keyFrames: KeyFrameIndex;
   readonly #clocks: ReadonlyMap<number, StreamClock>;
   #delta: number | undefined;
@@ -71,7 +76,8 @@ export class AsfFileBuilder {
    * @throws AsfError if no live header can be made from it
    */
   constructor(header: AsfHeader, options: AsfFileOptions = {}) {
-    this.header = liveHeader(header);
+    this.header = liveHeader(withSpace(header, options.markerSpace ?? 0));
+    this.#markerSpace = options.markerSpace ?? 0;
     this.#rebase = options.rebase ?? true;
     this.#keyFrames = new KeyFrameIndex(this.#indexedStreams());
     this.#clocks = new Map(header.streams.map(({ number }) => [number, new StreamClock()]));
@@ -85,6 +91,22 @@ export class AsfFileBuilder {
   /** Milliseconds of media written so far. */
   get duration(): number {
     return Math.max(this.#playDuration() - this.header.preroll, 0);
+  }
+
+  /**
+   * Adds a marker at the newest packet.
+   *
+   * @returns false if the header has no room for it
+   */
+  mark(description: string): boolean {
+    const sendTime = this.#sendEnd;
+    const presentationTime = BigInt(sendTime + this.header.preroll) * HUNDRED_NS_PER_MS;
+    const marker = { offset: BigInt(this.packetCount), presentationTime, sendTime, flags: 0, description };
+    const left = this.#markerSpace - objectBytes(markerObject([...this.#markers, marker])).length;
+    // What is left becomes a Padding object again.
+    if (left < OBJECT_HEAD_SIZE) return false;
+    this.#markers.push(marker);
+    return true;
   }
 
   /** The header to write while the file grows. */
@@ -124,7 +146,8 @@ export class AsfFileBuilder {
     const dataSize = header.dataObject.size + BigInt(this.packetCount) * BigInt(header.packetSize);
     const packetCount = BigInt(this.packetCount);
     const isSeekable = indexed.length === this.#indexedStreams().length;
-    const objects = withFileProperties(seekableObjects(header.objects, indexed), header.fileProperties, {
+    const marked = withMarkers(seekableObjects(header.objects, indexed), this.#markers, this.#markerSpace);
+    const objects = withFileProperties(marked, header.fileProperties, {
       fileSize: BigInt(header.bytes.length) - header.dataObject.size + dataSize + BigInt(trailer.length),
       dataPacketsCount: packetCount,
       playDuration: BigInt(playDuration) * HUNDRED_NS_PER_MS,
@@ -172,6 +195,30 @@ export class AsfFileBuilder {
   #playDuration(): number {
     return Math.max(0, ...[...this.#clocks.values()].map((clock) => clock.end));
   }
+}
+
+/** The reserved GUID of a Marker Object (asf.md 3.6). */
+const MARKER_RESERVED = guidFromString('4CFEDB20-75F6-11CF-9C0F-00A0C90349CB');
+
+function markerObject(markers: readonly MarkerEntry[]): HeaderObject {
+  return { type: 'marker', reserved: MARKER_RESERVED, name: '', markers };
+}
+
+/** The header with a Padding object of a size at its end; the same header for 0. */
+function withSpace(header: AsfHeader, size: number): AsfHeader {
+  if (size <= OBJECT_HEAD_SIZE) return header;
+  const padding = { type: 'padding' as const, data: Buffer.alloc(size - OBJECT_HEAD_SIZE) };
+  return buildHeader([...header.objects, padding], header.dataObject);
+}
+
+/** The objects with markers in place of the padding that was kept for them, as long as before. */
+function withMarkers(objects: HeaderObject[], markers: readonly MarkerEntry[], space: number): HeaderObject[] {
+  if (markers.length === 0) return objects;
+  const at = objects.findLastIndex(({ type }) => type === 'padding');
+  const marker = markerObject(markers);
+  const left = space - objectBytes(marker).length;
+  const rest: HeaderObject = { type: 'padding', data: Buffer.alloc(left - OBJECT_HEAD_SIZE) };
+  return [...objects.slice(0, at), marker, rest, ...objects.slice(at + 1)];
 }
 
 function shift(payload: Payload, delta: number): Payload {

@@ -24,7 +24,7 @@ export function ffmpegArguments(options: CaptureOptions, inputTexts = true, vers
     '-nostats',
     // The level of each line tells errors from chatter; info also reports the input format that ffmpeg has detected.
     '-loglevel',
-    'level+info',
+    isWebInput(complete.input) ? 'level+verbose' : 'level+info',
     ...inputArguments(complete),
     ...inputs,
     // Optional, because a file may lack either. Capital V leaves out cover pictures, which would be a video of one
@@ -45,6 +45,11 @@ export function ffmpegArguments(options: CaptureOptions, inputTexts = true, vers
     'asf',
     'pipe:1',
   ];
+}
+
+/** Radio stations send titles, which ffmpeg reports only at level verbose. */
+function isWebInput(input: string): boolean {
+  return /^(?:https?|icy):\/\//i.test(input);
 }
 
 function inputArguments(options: CompleteCaptureOptions): string[] {

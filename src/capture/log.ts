@@ -26,6 +26,10 @@ export class EncoderLog {
   readonly errors: string[] = [];
   /** The input format that ffmpeg has detected, for example `mov,mp4,m4a,3gp,3g2,mj2`. */
   inputFormat: string | undefined;
+  /** True for an Icecast or Shoutcast stream. */
+  isRadio = false;
+  /** Receives each title of such a stream. */
+  onTitle: ((title: string) => void) | undefined;
   readonly #onLine: ((line: LogLine) => void) | undefined;
   #rest = '';
 
@@ -51,6 +55,16 @@ export class EncoderLog {
     const raw = whole.slice(0, 2 * MAX_LINE_LENGTH);
     if (raw.trim() === '' || noise.test(raw)) return;
     const [, source, mark, message] = /^(?:\[([^\]]+?)(?: @ [^\]]*)?\] )?\[([a-z]+)\] (.*)$/.exec(raw) ?? [];
+    if (mark === 'verbose') {
+      // Only asked for because of the titles.
+      const title = /^Metadata update for StreamTitle: (.*)$/.exec(message ?? '')?.[1];
+      if (title !== undefined) {
+        this.isRadio = true;
+        this.onTitle?.(title);
+      }
+      return;
+    }
+    if (/^ +icy-(?:name|br|genre|url|pub|description) /.test(message ?? '')) this.isRadio = true;
     const level = levelOf(mark);
     const text = hidePasswords(
       (source === undefined ? '' : `${source}: `) + (message ?? raw).slice(0, MAX_LINE_LENGTH),

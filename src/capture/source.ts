@@ -28,6 +28,8 @@ export interface CaptureSourceOptions extends CaptureOptions {
   readonly onLog?: ((line: LogLine) => void) | undefined;
   /** Receives a sentence about anything that is not as requested. */
   readonly onWarning?: ((message: string) => void) | undefined;
+  /** Receives each title that a radio station sends (Icecast, Shoutcast). */
+  readonly onTitle?: ((title: string) => void) | undefined;
   /** Called before ffmpeg starts to encode, with what was chosen where the options leave a choice. */
   readonly onChosen?: ((encoding: Encoding) => void) | undefined;
 }
@@ -81,7 +83,18 @@ export class CaptureSource implements AsfSource {
   constructor(options: CaptureSourceOptions = {}) {
     this.#options = options;
     this.#complete = completeOptions(options);
-    this.#log = new EncoderLog(options.onLog);
+    this.#log = this.#newLog();
+  }
+
+  /** True once the input turned out to be a radio station (Icecast, Shoutcast), before the header. */
+  get isRadio(): boolean {
+    return this.#log.isRadio;
+  }
+
+  #newLog(): EncoderLog {
+    const log = new EncoderLog(this.#options.onLog);
+    log.onTitle = this.#options.onTitle;
+    return log;
   }
 
   /** The process id of ffmpeg while it runs. */
@@ -150,7 +163,7 @@ export class CaptureSource implements AsfSource {
       'ffmpeg wrote no readable ASF header; it starts again without the title and other texts of the input, which may be too long.',
     );
     this.#reader = new AsfReader();
-    this.#log = new EncoderLog(this.#options.onLog);
+    this.#log = this.#newLog();
     const again = yield* this.#run(ffmpeg, ffmpegArguments({ ...this.#options, input }, false, ffmpeg.version));
     if (again !== undefined) throw again;
   }

@@ -1,3 +1,4 @@
+import { CommandReader } from '../asf/command-stream.js';
 import { describeStreams } from '../asf/edit.js';
 import type { AsfHeader } from '../asf/header.js';
 import { WmError } from '../errors.js';
@@ -105,7 +106,11 @@ export async function carry(options: CarryOptions): Promise<void> {
     close: () => Promise.resolve(),
   };
   const stopReporting = reportProgress(options, progress, () => ready);
-  const work = pump(limited(source, options.duration), [late], (event) => progress.count(event));
+  const commands = new CommandReport(reporter);
+  const work = pump(limited(source, options.duration), [late], (event) => {
+    progress.count(event);
+    commands.take(event, progress.totals.mediaSeconds);
+  });
   const errors: unknown[] = [];
   await interruption.race(work, { grace: GRACE }).catch((error: unknown) => errors.push(error));
   stopReporting();
@@ -120,6 +125,29 @@ export async function carry(options: CarryOptions): Promise<void> {
   const failures = errors.filter((error) => !(error instanceof Interrupted));
   onEnd(progress.totals, failures.length > 0);
   if (failures.length > 0) throw failures[0];
+}
+
+/** Reports script commands as they pass. */
+class CommandReport {
+  readonly #reporter: Reporter;
+  #reader: CommandReader | undefined;
+  #last = '';
+
+  constructor(reporter: Reporter) {
+    this.#reporter = reporter;
+  }
+
+  take(event: AsfEvent, seconds: number): void {
+    if (event.type === 'header') this.#reader = new CommandReader(event.header);
+    if (event.type !== 'packet') return;
+    for (const { type, text } of this.#reader?.read(event.packet) ?? []) {
+      this.#reporter.event('command', { type, text, mediaSeconds: seconds });
+      // The same text comes again and again for players that join later.
+      const line = `${type} ${text}`;
+      if (line !== this.#last) this.#reporter.info(`${asClock(seconds)}  ${line}`);
+      this.#last = line;
+    }
+  }
 }
 
 /** The error for an input that ends before its header. */
@@ -159,6 +187,6 @@ async function* limited(source: AsfSource, seconds: number | undefined): AsyncGe
 export function describeForReady(header: AsfHeader): { words: string; fields: Record<string, unknown> } {
   const streams = describeStreams(header);
   const bitsPerSecond = streams.reduce((sum, { bitrate }) => sum + bitrate, 0);
-  const words = `${streams.map(({ type, codec }) => `${type} ${codec}`).join(' + ')} (${withUnit(bitsPerSecond, 'bit/s')})`;
+  const words = `${streams.map(({ type, codec }) => (type === 'command' ? 'script commands' : `${type} ${codec}`)).join(' + ')} (${withUnit(bitsPerSecond, 'bit/s')})`;
   return { words, fields: { packetSize: header.packetSize, bitsPerSecond, streams } };
 }

@@ -21,9 +21,10 @@ import { SyntheticSource } from '../testing/synthetic.js';
 import { isSynthetic, parseSynthetic } from '../testing/synthetic-url.js';
 import { parsedBy, wholeNumber } from './program.js';
 import { type Reporter, withUnit } from './reporter.js';
+import { addScriptOption, type ScriptOptions, scripted } from './script-option.js';
 
 /** The options for what to capture or read and how to encode it. */
-export interface InputOptions {
+export interface InputOptions extends ScriptOptions {
   /** One after the other; default {@link TEST_INPUT}. */
   readonly input?: readonly string[];
   readonly inputFormat?: string;
@@ -88,8 +89,7 @@ function refuseCodec(name: string): never {
 }
 
 export function addInputOptions(command: Command): Command {
-  return command
-    .optionsGroup('Input:')
+  return addScriptOption(command.optionsGroup('Input:'))
     .option(
       '-i, --input <x>',
       'file, URL, device, - for standard input, "test" for a clock and a tone (default), or synthetic:seed=1,… without ffmpeg; several play in turn',
@@ -166,11 +166,13 @@ export async function openSource(
   options: InputOptions,
   extra: readonly string[],
   reporter: Reporter,
+  onMarker: (text: string) => void = () => {},
 ): Promise<MeteredSource> {
   const { input: inputs = [TEST_INPUT], loop, duration } = options;
+  const titles = new Titles();
   // What is synthetic needs no encoder.
   const isCopied = (options.copy ?? false) || inputs.every(isSynthetic);
-  const open = isCopied ? openCopy(options, reporter) : await openCapture(options, extra, reporter);
+  const open = isCopied ? openCopy(options, reporter) : await openCapture(options, extra, reporter, titles);
   const source =
     inputs.length === 1
       ? open(inputs[0]!, { loop, duration })
@@ -180,7 +182,9 @@ export async function openSource(
           duration,
           onSkipped: (error, index) => reporter.warn(`${inputs[index]} is skipped: ${messageOf(error)}`),
         });
-  return new MeteredSource(source, { onBehind: (speed) => reporter.warn(slowSentence(speed, options)) });
+  const withCommands = await scripted(source, { options, reporter, hasTitles: () => titles.expected, onMarker });
+  titles.send = (text) => withCommands.send({ type: 'TEXT', text });
+  return new MeteredSource(withCommands, { onBehind: (speed) => reporter.warn(slowSentence(speed, options)) });
 }
 
 /** Composes the warning about a source that is too slow. */
@@ -264,6 +268,7 @@ async function openCapture(
   options: InputOptions,
   extra: readonly string[],
   reporter: Reporter,
+  titles: Titles,
 ): Promise<(input: string, extent: Extent) => AsfSource> {
   const ffmpeg = await findFfmpeg({ explicit: options.ffmpeg });
   reporter.detail(`ffmpeg ${ffmpeg.version} from ${ffmpeg.origin}: ${ffmpeg.path}`);
@@ -271,8 +276,8 @@ async function openCapture(
   const settings = await encoderSettings(options);
   // Later inputs are encoded as the first one, so that players need no other header.
   let first: Encoding['video'];
-  return (input, extent) =>
-    new CaptureSource({
+  return (input, extent) => {
+    const source: CaptureSource = new CaptureSource({
       ...extent,
       ffmpeg,
       input,
@@ -290,7 +295,22 @@ async function openCapture(
         reporter.event('encoding', { input, ...encoding });
         reporter.info(describeEncoding(encoding));
       },
+      onTitle: (title) => titles.send(title),
     });
+    titles.source = source;
+    return source;
+  };
+}
+
+/** The titles of a radio station, which become TEXT commands. */
+class Titles {
+  source: CaptureSource | undefined;
+  /** Replaced once there is a stream to send them in. */
+  send: (title: string) => void = () => {};
+
+  get expected(): boolean {
+    return this.source?.isRadio ?? false;
+  }
 }
 
 /**
@@ -370,6 +390,9 @@ export function inputNames({ input = [], copy, inputFormat }: InputOptions, extr
  */
 export function checkInput(options: InputOptions, extra: readonly string[]): void {
   checkedMetadata(options);
+  if (options.script === '-' && options.input?.includes('-')) {
+    throw new WmError('WM_USAGE', '--script - and --input - cannot both read standard input.');
+  }
   const synthetic = options.input?.filter(isSynthetic) ?? [];
   for (const name of synthetic) parseSynthetic(name);
   if (synthetic.length > 0 && !options.copy && synthetic.length !== options.input?.length) {

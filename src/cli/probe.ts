@@ -1,11 +1,13 @@
 import { stat } from 'node:fs/promises';
 import { Command } from 'commander';
+import { CommandReader } from '../asf/command-stream.js';
 import { describeStreams, type StreamDescription } from '../asf/edit.js';
 import type { AsfHeader } from '../asf/header.js';
 import { flattenObjects } from '../asf/stream.js';
 import { WmError } from '../errors.js';
 import { takeCredentials } from '../http/credentials.js';
 import { fileSource } from '../media/file-source.js';
+import { MediaTime } from '../media/media-time.js';
 import { OnDemandFile } from '../media/on-demand/file.js';
 import type { FileCondition } from '../media/on-demand/packet-file.js';
 import { describeSource } from '../sources/local.js';
@@ -58,6 +60,16 @@ interface Findings {
   /** Sets of streams of which only one is sent at a time. */
   readonly exclusive: ReadonlyArray<readonly number[]>;
   readonly metadata: Readonly<Record<string, string>>;
+  /** Of the header, and for a file also those between its packets; `seconds` from the start. */
+  readonly commands: readonly TimedText[];
+  /** Chapters. */
+  readonly markers: readonly TimedText[];
+}
+
+interface TimedText {
+  readonly seconds: number;
+  readonly type?: string;
+  readonly text: string;
 }
 
 async function probe(from: string, options: ProbeOptions): Promise<void> {
@@ -103,7 +115,8 @@ async function probeFile(path: string): Promise<Findings> {
     metadata: textsOf(header),
   };
   if (!(await isRegularFile(path))) return findings;
-  return { ...findings, ...(await measured(path)) };
+  const commands = [...findings.commands, ...(await commandsBetweenPackets(path, header))];
+  return { ...findings, ...(await measured(path)), commands };
 }
 
 async function readHeader(path: string): Promise<AsfHeader> {
@@ -214,12 +227,52 @@ function ofHeader(header: AsfHeader, live: boolean, chosen: ReadonlySet<number>)
     preroll,
     bitsPerSecond: wanted.reduce((sum, { bitrate }) => sum + bitrate, 0),
     streams,
+    commands: commandsOf(header),
+    markers: markersOf(header),
     exclusive: flattenObjects(header.objects).flatMap((object) =>
       object.type === 'bitrateMutualExclusion' || object.type === 'advancedMutualExclusion'
         ? [object.streamNumbers]
         : [],
     ),
   };
+}
+
+function commandsOf({ objects, preroll }: AsfHeader): TimedText[] {
+  return flattenObjects(objects).flatMap((object) =>
+    object.type === 'scriptCommand'
+      ? object.commands.map(({ presentationTime, typeIndex, name }) => ({
+          seconds: Math.max(0, presentationTime - preroll) / 1000,
+          type: object.commandTypes[typeIndex] ?? '',
+          text: name,
+        }))
+      : [],
+  );
+}
+
+function markersOf({ objects, preroll }: AsfHeader): TimedText[] {
+  return flattenObjects(objects).flatMap((object) =>
+    object.type === 'marker'
+      ? object.markers.map(({ presentationTime, description }) => ({
+          seconds: Math.max(0, Number(presentationTime / 10_000n) - preroll) / 1000,
+          text: description,
+        }))
+      : [],
+  );
+}
+
+/** Reads a whole file for its script commands, if its header has a stream of them. */
+async function commandsBetweenPackets(path: string, header: AsfHeader): Promise<TimedText[]> {
+  if (!header.streams.some(({ type }) => type === 'command')) return [];
+  const found: TimedText[] = [];
+  const reader = new CommandReader(header);
+  const media = new MediaTime();
+  for await (const event of fileSource({ path })) {
+    media.count(event);
+    if (event.type !== 'packet') continue;
+    for (const { type, text } of reader.read(event.packet))
+      found.push({ seconds: media.milliseconds / 1000, type, text });
+  }
+  return found;
 }
 
 /** Returns the Content Description and the Extended Content Description, as far as they are text or numbers. */
@@ -270,6 +323,8 @@ function inWords(findings: Findings): string {
     ...(findings.notes ?? []).map((note) => ['Note', note] as const),
     ...streams.map((stream) => [`Stream ${stream.number}`, streamInWords(stream)] as const),
     ...findings.exclusive.map((numbers) => ['One of', numbers.join(', ')] as const),
+    ...findings.markers.map(({ seconds, text }) => ['Marker', `${asClock(seconds)} ${text}`] as const),
+    ...findings.commands.map(({ seconds, type, text }) => ['Command', `${asClock(seconds)} ${type} ${text}`] as const),
     ...Object.entries(metadata).map(([name, value]) => [shown(name), value] as const),
   ];
   const known = lines.filter(([, text]) => text !== undefined && text !== '');
@@ -279,7 +334,7 @@ function inWords(findings: Findings): string {
 
 function streamInWords(stream: Findings['streams'][number]): string {
   const parts = [
-    `${stream.type} ${stream.codec}`,
+    stream.type === 'command' ? 'script commands' : `${stream.type} ${stream.codec}`,
     stream.width === undefined ? undefined : `${stream.width}x${stream.height}`,
     stream.framesPerSecond === undefined ? undefined : `${stream.framesPerSecond} fps`,
     stream.samplesPerSecond === undefined ? undefined : `${stream.samplesPerSecond} Hz`,

@@ -27,6 +27,9 @@ import {
 import { asClock, Reporter, type ReporterOptions, withUnit } from './reporter.js';
 import { refuseSameFile } from './same-file.js';
 
+/** Bytes for markers in the header of a recording: about 100 of 30 characters. */
+const MARKER_SPACE = 8192;
+
 interface PushOptions extends InputOptions, AccessOptions, PushTargetOptions, ReporterOptions, OutputOptions {
   readonly archive?: string;
 }
@@ -66,9 +69,12 @@ async function push(target: string, extra: string[], options: PushOptions): Prom
   checkInput(options, extra);
   faultsOf(options, UNFIT_FOR_PUSHES);
   if (archive !== undefined) await refuseSameFile(inputNames(options, extra), archive);
-  const source = await interruption.race(openSource(options, extra, reporter), { late: (late) => void late.close() });
-  let pushed: OpenPush | undefined;
   let kept: ArchiveSink | undefined;
+  const source = await interruption.race(
+    openSource(options, extra, reporter, (text) => kept?.mark(text)),
+    { late: (late) => void late.close() },
+  );
+  let pushed: OpenPush | undefined;
   let startedAt = 0;
   await carry({
     source,
@@ -81,7 +87,11 @@ async function push(target: string, extra: string[], options: PushOptions): Prom
       const sinks: AsfSink[] = [pushed];
       if (archive !== undefined) {
         const existing = await existingFor(archive, options, 'number');
-        kept = new ArchiveSink(archive, { existing, warn: (message) => reporter.warn(message) });
+        kept = new ArchiveSink(archive, {
+          existing,
+          markerSpace: options.script === undefined ? 0 : MARKER_SPACE,
+          warn: (message) => reporter.warn(message),
+        });
         sinks.push(kept);
       }
       return sinks;

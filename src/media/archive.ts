@@ -38,6 +38,8 @@ export interface ArchiveOptions {
   readonly existing?: 'replace' | 'refuse' | 'number' | undefined;
   /** Receives a sentence about packets that the file cannot hold: longer than the header says, or without a header. */
   readonly warn?: ((message: string) => void) | undefined;
+  /** Bytes to keep free in the header of each file for markers; default 0. */
+  readonly markerSpace?: number | undefined;
   /** Default: that of node:fs/promises. */
   readonly open?: ((path: string, flags: 'w' | 'wx') => Promise<ArchiveFile>) | undefined;
 }
@@ -55,6 +57,7 @@ export interface ArchivedFile {
 type Task =
   | { readonly type: 'open'; readonly header: AsfHeader }
   | { readonly type: 'packet'; readonly packet: DataPacket; readonly size: number }
+  | { readonly type: 'mark'; readonly description: string }
   | { readonly type: 'finish' };
 
 interface Waiter {
@@ -144,6 +147,11 @@ export class ArchiveSink implements AsfSink {
     return this.#queuedBytes > this.#limit ? this.#until('drained') : undefined;
   }
 
+  /** Adds a marker at this place, which players list as a chapter; needs `markerSpace`. */
+  mark(description: string): void {
+    if (this.#failure === undefined && !this.#closed) this.#enqueue({ type: 'mark', description });
+  }
+
   /** Gives up: drops the queue, and rejects the next promise with the reason. */
   abort(reason: string): void {
     this.#fail(new Error(reason));
@@ -224,6 +232,7 @@ export class ArchiveSink implements AsfSink {
   async #step(tasks: readonly Task[], at: number): Promise<number> {
     const task = tasks[at]!;
     if (task.type === 'open') await this.#open(task.header);
+    else if (task.type === 'mark') this.#mark(task.description);
     else if (task.type === 'finish') await this.#files.at(-1)?.finish();
     else {
       const batch: Buffer[] = [];
@@ -243,6 +252,13 @@ export class ArchiveSink implements AsfSink {
       return next;
     }
     return at + 1;
+  }
+
+  #mark(description: string): void {
+    const file = this.#files.at(-1);
+    if (file && !file.finished && !file.mark(description)) {
+      this.#options.warn?.(`${file.path}: the marker "${description.slice(0, 60)}" is left out: the header is full.`);
+    }
   }
 
   #stored(packet: DataPacket): Buffer | undefined {
@@ -285,7 +301,8 @@ export class ArchiveSink implements AsfSink {
         return;
       }
       const about = await handle.stat();
-      const file = new WrittenFile(path, handle, about.isFile(), growingMark(about));
+      const { markerSpace } = this.#options;
+      const file = new WrittenFile(path, handle, about.isFile(), growingMark(about), markerSpace);
       this.#files.push(file);
       await file.restart(header);
     }
@@ -333,6 +350,7 @@ class WrittenFile {
   /** True if the file is seekable, so that its header can be completed. */
   readonly #isRegular: boolean;
   readonly #ended: () => void;
+  readonly #markerSpace: number;
   #builder: AsfFileBuilder | undefined;
   /** Bytes of whole packets and everything before them. */
   position = 0;
@@ -341,7 +359,14 @@ class WrittenFile {
   #closed = false;
 
   /** @param ended called when writing is over */
-  constructor(path: string, handle: ArchiveFile, isRegular: boolean, ended: () => void = () => undefined) {
+  constructor(
+    path: string,
+    handle: ArchiveFile,
+    isRegular: boolean,
+    ended: () => void = () => undefined,
+    markerSpace = 0,
+  ) {
+    this.#markerSpace = markerSpace;
     this.path = path;
     this.#handle = handle;
     this.#isRegular = isRegular;
@@ -350,7 +375,7 @@ class WrittenFile {
 
   /** Writes another header at the start of a file without packets. */
   async restart(header: AsfHeader): Promise<void> {
-    this.#builder = new AsfFileBuilder(header);
+    this.#builder = new AsfFileBuilder(header, { markerSpace: this.#markerSpace });
     if (this.position > 0 && this.#isRegular) await this.#handle.truncate(0);
     this.position = 0;
     const start = this.#builder.start();
@@ -364,6 +389,11 @@ class WrittenFile {
    */
   stored(packet: DataPacket): Buffer {
     return this.#builder!.packet(packet);
+  }
+
+  /** @returns false if there is no room for a marker */
+  mark(description: string): boolean {
+    return this.#builder!.mark(description);
   }
 
   async append(packets: readonly Buffer[]): Promise<void> {

@@ -1,4 +1,5 @@
 import { type Command, commandPacket } from '../asf/command.js';
+import { CommandReader } from '../asf/command-stream.js';
 import { liveHeader, sameLayout } from '../asf/edit.js';
 import { AsfError } from '../asf/error.js';
 import { startPacket } from '../asf/filter.js';
@@ -12,6 +13,7 @@ import { History } from './history.js';
 import type { Lane } from './lane.js';
 import { Lanes } from './lanes.js';
 import { PacketClock } from './packet-clock.js';
+import { TEXT_REPEAT } from './scripted-source.js';
 import { Timeline } from './timeline.js';
 import type { BroadcastPacket, HeaderCause, LaneChoice, PlayerSession, WireFormat } from './wire.js';
 
@@ -69,6 +71,9 @@ export class Broadcast implements AsfSink {
   // How far the presentation times are ahead of the send times in the first packet, in ms.
   #ahead: number | undefined;
   #newest: { sendTime: number; commands: number } = { sendTime: 0, commands: 0 };
+  // The newest TEXT command and when it was last sent, in ms; repeated for players that join later.
+  #text: { readonly command: Command; at: number } | undefined;
+  #commands: CommandReader | undefined;
 
   constructor(options: BroadcastOptions = {}) {
     this.#options = { ...DEFAULTS, ...options };
@@ -172,6 +177,7 @@ export class Broadcast implements AsfSink {
       packetSize: header.packetSize,
     });
     this.#pass(parsePacket(bytes), false);
+    if (command.type === 'TEXT') this.#text = { command, at: this.#now() };
     return true;
   }
 
@@ -322,6 +328,8 @@ export class Broadcast implements AsfSink {
       header.streams.filter((stream) => stream.type === type).map(({ number }) => number);
     this.#videoStreams = new Set(numbers('video'));
     this.#commandStream = numbers('command')[0];
+    this.#commands = this.#commandStream === undefined ? undefined : new CommandReader(header);
+    this.#text = undefined;
     this.#timeline = newTimeline();
     this.#clock = new PacketClock();
     this.#history.clear(header.packetSize);
@@ -346,6 +354,16 @@ export class Broadcast implements AsfSink {
     this.#ahead ??= aheadOf(placed);
     this.#newest.sendTime = placed.sendTime;
     this.#pass(placed, true);
+    if (this.#commandStream !== undefined) this.#repeatText(packet);
+  }
+
+  /** Sends the newest TEXT again from time to time. Encoders that do so themselves are not outdone. */
+  #repeatText(packet: DataPacket): void {
+    const now = this.#now();
+    for (const command of this.#commands?.read(packet) ?? []) {
+      if (command.type === 'TEXT') this.#text = { command, at: now };
+    }
+    if (this.#text && now - this.#text.at >= TEXT_REPEAT) this.insert(this.#text.command);
   }
 
   /** @param media false for a packet made by this program, which no player may start with */

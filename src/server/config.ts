@@ -138,6 +138,11 @@ const settingsShape = {
     'True if a proxy may forward one stream to all its players, false if it has to open one for each of them; default: true.',
     false,
   ),
+  scripts: about(
+    z.boolean().optional(),
+    'True to add a stream for script commands to what encoders send, so that the administration can send some to the players.',
+    true,
+  ),
   title: about(text.optional(), 'The title that players show, instead of that of the encoder.', 'The news'),
   author: about(text.optional(), 'The author, instead of that of the encoder.', 'A. Nother'),
   copyright: about(text.optional(), 'The copyright notice, instead of that of the encoder.', '2026'),

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import { networkInterfaces } from 'node:os';
+import type { Command } from '../asf/command.js';
 import type { AccessControl } from '../auth/access.js';
 import { WmError } from '../errors.js';
 import { addressList } from '../http/address-list.js';
@@ -269,6 +270,7 @@ export class MediaServer {
       },
       reload: means.load && (() => this.reload()),
       switchPoint: (path, on) => this.#reloader.switchPoint(path, on),
+      command: (path, command) => this.command(path, command),
       onError: (error) => events.error?.(error),
     });
     this.#admission = new Admission({
@@ -408,6 +410,21 @@ export class MediaServer {
    */
   reload(): Promise<ReloadReport> {
     return this.#reloader.reload();
+  }
+
+  /**
+   * Sends the players of a point a script command, such as TEXT or URL. TEXT is repeated for players that join later.
+   *
+   * @param path of the point, such as `/live`
+   * @throws WmError WM_USAGE if there is no such point, nothing is live, or its stream has none of commands; AsfError if
+   *   the command does not fit a packet
+   */
+  command(path: string, command: Command): void {
+    const point = this.points.find(path);
+    if (!point) throw new WmError('WM_USAGE', `There is no point ${path}.`);
+    if (point.command(command)) return;
+    const why = point.broadcast.live ? 'its stream has none for commands: set "scripts: true"' : 'it is offline';
+    throw new WmError('WM_USAGE', `${path} takes no script command: ${why}.`);
   }
 
   /** Ends all broadcasts with $E, disconnects encoders, and stops; bounded in time. */

@@ -1,3 +1,4 @@
+import type { Command } from '../../asf/command.js';
 import type { AccessControl, Rule } from '../../auth/access.js';
 import { callerOf, finishFields, headerRefusal } from '../../auth/header-dialog.js';
 import { messageOf, WmError } from '../../errors.js';
@@ -35,6 +36,8 @@ export interface AdminApiOptions {
   readonly switchPoint: (path: string, on: boolean) => Promise<void>;
   /** Reads the configuration again; undefined if there is no file to read. */
   readonly reload?: (() => Promise<object>) | undefined;
+  /** Sends a script command to the players of a point. @throws WmError WM_USAGE; AsfError */
+  readonly command: (path: string, command: Command) => void;
   readonly onError: (error: unknown) => void;
 }
 
@@ -75,6 +78,7 @@ export class AdminApi {
     ['POST', '/points/:/stop', ([name]) => this.#switch(this.#point(name), false)],
     ['POST', '/points/:/open', ([name]) => this.#accept(this.#point(name), true)],
     ['POST', '/points/:/deny', ([name]) => this.#accept(this.#point(name), false)],
+    ['POST', '/points/:/command', ([name], exchange) => this.#command(this.#point(name), exchange)],
     ['GET', '/publishers', () => ({ status: 200, body: { publishers: this.#publishers() } })],
     ['GET', '/multicasts', () => ({ status: 200, body: { multicasts: [...this.#options.multicasts()] } })],
     [
@@ -177,6 +181,17 @@ export class AdminApi {
     return { status: 204 };
   }
 
+  async #command({ path }: PublishingPoint, exchange: Exchange): Promise<Reply> {
+    const command = commandIn(await exchange.readBody(MAX_BODY));
+    try {
+      this.#options.command(path, command);
+    } catch (error) {
+      if (!(error instanceof WmError) || error instanceof Refusal) throw error;
+      throw new HttpError(error.code === 'WM_USAGE' ? 409 : 400, error.message);
+    }
+    return { status: 204 };
+  }
+
   #remove(point: PublishingPoint): Reply {
     if (point.configured) throw new HttpError(409, `${point.path} is part of the configuration.`);
     point.publisher?.disconnect(SENT_AWAY);
@@ -240,13 +255,33 @@ function time(milliseconds: number): string {
 }
 
 /** Returns the source that the JSON body of a request names. @throws HttpError 400 */
-function sourceIn(body: Buffer): string {
-  let given: unknown;
+const COMMAND_TYPE = /^[A-Z][A-Z0-9_]{0,30}$/;
+
+function jsonIn(body: Buffer): unknown {
   try {
-    given = JSON.parse(body.toString('utf8'));
+    return JSON.parse(body.toString('utf8'));
   } catch {
     throw new HttpError(400, 'The body is not JSON.');
   }
+}
+
+function commandIn(body: Buffer): Command {
+  const given = jsonIn(body);
+  const { type, text = '' } = (given instanceof Object ? given : {}) as {
+    readonly type?: unknown;
+    readonly text?: unknown;
+  };
+  if (typeof type !== 'string' || typeof text !== 'string' || !COMMAND_TYPE.test(type)) {
+    throw new HttpError(
+      400,
+      'The body must be {"type": "TEXT", "text": "…"}; other types are URL, FILENAME and EVENT.',
+    );
+  }
+  return { type, text };
+}
+
+function sourceIn(body: Buffer): string {
+  const given = jsonIn(body);
   const source = given instanceof Object && 'source' in given ? given.source : undefined;
   if (typeof source !== 'string' || source.trim() === '') {
     throw new HttpError(400, 'The body must be {"source": "…"}, with a file, a folder, a playlist or a URL.');

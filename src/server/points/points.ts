@@ -1,4 +1,8 @@
+import { type Command, commandPacket } from '../../asf/command.js';
+import { withCommandStream } from '../../asf/command-stream.js';
 import { liveHeader } from '../../asf/edit.js';
+import type { AsfHeader } from '../../asf/header.js';
+import { parsePacket } from '../../asf/packet.js';
 import { steadyNow } from '../../clock.js';
 import { plainAddress } from '../../http/addresses.js';
 import { Broadcast, type BroadcastOptions } from '../../media/broadcast.js';
@@ -85,6 +89,8 @@ export class PublishingPoint {
   #publishingSince = 0;
   #fedAt = 0;
   #archive: PointArchive | undefined;
+  // What the encoder sends: its header and the time of its newest packet, in ms.
+  #fed: { readonly header: AsfHeader; sendTime: number; commands: number } | undefined;
   // Resolves when the archives of earlier publishers are complete.
   #archiving: Promise<void> = Promise.resolve();
 
@@ -239,16 +245,37 @@ export class PublishingPoint {
       throw new Refusal('bad-request', `Packets of ${event.header.packetSize} bytes are too large to be served.`);
     }
     const labelled = this.#withTexts(event);
+    if (labelled.type === 'header') this.#fed = { header: labelled.header, sendTime: 0, commands: 0 };
+    else if (labelled.type === 'packet' && this.#fed) this.#fed.sendTime = labelled.packet.sendTime;
     this.broadcast.write(labelled);
     const { archive } = this.settings;
     if (archive !== undefined) this.#archive ??= new PointArchive(archive, this.path, { onWarning: this.#onWarning });
     return this.#archive?.write(labelled);
   }
 
+  /**
+   * Sends the players a script command, and records it.
+   *
+   * @returns false if nothing is live, or the header has no stream for commands (see the setting `scripts`)
+   * @throws AsfError if it does not fit a packet
+   */
+  command(command: Command): boolean {
+    if (!this.broadcast.insert(command)) return false;
+    const fed = this.#fed;
+    const stream = fed?.header.streams.find(({ type }) => type === 'command')?.number;
+    if (!this.#archive || !fed || stream === undefined) return true;
+    const { sendTime, header } = fed;
+    const fields = { stream, sendTime, presentationTime: sendTime + header.preroll, packetSize: header.packetSize };
+    const packet = parsePacket(commandPacket(command, { ...fields, mediaObjectNumber: fed.commands++ }));
+    void this.#archive.write({ type: 'packet', packet });
+    return true;
+  }
+
   #withTexts(event: AsfEvent): AsfEvent {
-    const { texts } = this.settings;
-    if (event.type !== 'header' || !texts) return event;
-    return { type: 'header', header: liveHeader(event.header, texts) };
+    const { texts, scripts } = this.settings;
+    if (event.type !== 'header' || !(texts || scripts)) return event;
+    const header = texts ? liveHeader(event.header, texts) : event.header;
+    return { type: 'header', header: scripts ? withCommandStream(header) : header };
   }
 
   #endArchive(): void {

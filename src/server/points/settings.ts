@@ -24,6 +24,8 @@ export interface PointSettings {
   readonly proxySplit?: boolean | undefined;
   /** A point made from this one is removed with the session that made it, whether or not its encoder asks for that. */
   readonly autoDestroy?: boolean | undefined;
+  /** True to add a stream of script commands to the headers of encoders that have none. */
+  readonly scripts?: boolean | undefined;
   /** Texts that override those of the encoder; undefined if there are no such texts. */
   readonly texts?: LiveHeaderOptions | undefined;
   /** A point made from this one is multicast in the same group, on a port of its own. */
@@ -37,7 +39,7 @@ export interface PointSettings {
  */
 export function settingsOf(config: PointConfig & Pick<PointSettings, 'multicast'>): PointSettings {
   const { multicast, access, burst, archive, maxPlayers, maxBandwidth, maxPlayerBandwidth, autoDestroy } = config;
-  const { proxySplit, wrapper, enabled, acceptPlayers } = config;
+  const { proxySplit, wrapper, enabled, acceptPlayers, scripts } = config;
   return {
     push: access?.push && ruleOf(access.push),
     play: access?.play && ruleOf(access.play),
@@ -49,6 +51,7 @@ export function settingsOf(config: PointConfig & Pick<PointSettings, 'multicast'
     acceptPlayers,
     proxySplit,
     autoDestroy,
+    scripts,
     texts: textsOf(config),
     multicast,
   };
