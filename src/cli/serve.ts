@@ -1,5 +1,5 @@
 import { opendir } from 'node:fs/promises';
-import { Command, Option } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import pino, { type Logger } from 'pino';
 import { prettyFactory } from 'pino-pretty';
 import { messageOf, WmError } from '../errors.js';
@@ -28,6 +28,7 @@ interface ServeOptions extends ReporterOptions, TlsOptions {
   readonly msbdPort?: MsbdPort;
   readonly mmsPort?: number | 'none';
   readonly rtspPort?: number | 'none';
+  readonly workers?: number | 'auto';
   readonly users?: string;
   readonly content?: string;
   readonly logDir?: string;
@@ -65,6 +66,11 @@ export function serveCommand(): Command {
       httpPort,
     )
     .option('--rtsp-port <port>', 'port for RTSP, for example 554; 0 picks a free one (default: none)', httpPort)
+    .option(
+      '--workers <n>',
+      'processes that serve players, besides the one that takes pushes; auto: one for each processor (default: one process does everything)',
+      workerCount,
+    )
     .option('--users <file>', 'file of users, kept by wmcast users; they may push from anywhere')
     .option('--content <folder>', 'folder of on-demand files and playlists, served below /')
     .option('--log-dir <folder>', 'folder for the W3C log files of sessions, as Windows Media Services wrote them')
@@ -202,6 +208,15 @@ export function pushBase({ host, users }: ServerConfig, baseUrl: string): string
 
 const LOGS = { maxSize: 100, proxies: [], submissions: true };
 
+/** @throws InvalidArgumentError */
+function workerCount(text: string): number | 'auto' {
+  if (text === 'auto') return text;
+  const count = Number(text);
+  if (!Number.isInteger(count) || count < 1 || count > 64)
+    throw new InvalidArgumentError('It must be a number from 1 to 64, or auto.');
+  return count;
+}
+
 const httpPort = (text: string): number | 'none' => (text === 'none' ? text : portNumber(text));
 
 async function configOf(options: ServeOptions): Promise<ServerConfig> {
@@ -219,6 +234,7 @@ async function configOf(options: ServeOptions): Promise<ServerConfig> {
     msbd: { ...base.msbd, port: options.msbdPort ?? base.msbd.port ?? 'auto' },
     ...(options.mmsPort === undefined ? {} : { mms: { port: options.mmsPort } }),
     ...(options.rtspPort === undefined ? {} : { rtsp: { ...base.rtsp, port: options.rtspPort } }),
+    ...(options.workers === undefined ? {} : { workers: options.workers }),
     ...(users === undefined ? {} : { users }),
     ...(folder === undefined ? {} : { content: { ...base.content, folder } }),
     ...(logDir === undefined ? {} : { logs: { ...LOGS, ...base.logs, folder: logDir } }),

@@ -1,5 +1,4 @@
 import type { Socket } from 'node:net';
-import { plainAddress } from './addresses.js';
 import { chunkHead, LAST_CHUNK } from './body.js';
 import { type Field, HeaderFields, HttpError, type RequestHead, serialiseResponseHead } from './message.js';
 
@@ -18,6 +17,10 @@ export interface ExchangeHost {
   /** True if the client runs on this host. */
   readonly local: boolean;
   readonly secure: boolean;
+  /** The address that the client connected to, in the form used in a URL. */
+  readonly here: string;
+  /** Gives the connection away, see {@link Exchange.detach}. */
+  detach(exchange: Exchange): Detached | undefined;
   isQueued(exchange: Exchange): boolean;
   /** An exchange changed: its response may be sent now, or the next request may be read. */
   advance(): void;
@@ -37,6 +40,14 @@ export interface ExchangeHost {
   resumeBody(): void;
   /** Closes the connection if `exchange` is its last one and nothing is being sent. */
   closeAfter(exchange: Exchange): void;
+}
+
+/** A connection that is no longer read as HTTP. */
+export interface Detached {
+  /** Paused. */
+  readonly socket: Socket;
+  /** All bytes of the request so far, its head included, and what followed them. */
+  readonly unread: Buffer;
 }
 
 /** Takes the body of a request as it arrives. */
@@ -110,10 +121,12 @@ export class Exchange {
 
   /** The request's Host, or the address it came to, in the form used in a URL. */
   get host(): string {
-    const { socket } = this.#host;
-    const address = plainAddress(socket.localAddress ?? '');
-    const name = address.includes(':') ? `[${address}]` : address;
-    return this.request.headers.get('Host') ?? `${name}:${socket.localPort}`;
+    return this.request.headers.get('Host') ?? this.#host.here;
+  }
+
+  /** The address that the client connected to, in the form used in a URL. */
+  get here(): string {
+    return this.#host.here;
   }
 
   /** True if the client runs on this host: it came over the loopback, or from the very address that it connected to. */
@@ -201,6 +214,16 @@ export class Exchange {
   /** Closes the connection once this exchange is finished, unless a later request has come over it. */
   closeConnection(): void {
     this.#host.closeAfter(this);
+  }
+
+  /**
+   * Gives the connection away, to be passed on to another process. Only while the request is being handed to its
+   * handler, and only if no earlier response is outstanding.
+   *
+   * @returns undefined if that is not possible any more
+   */
+  detach(): Detached | undefined {
+    return this.#host.detach(this);
   }
 
   pauseBody(): void {

@@ -10,6 +10,8 @@ export interface Peer {
   readonly remoteAddress: string;
   /** True if the client runs on this host: it came over the loopback, or from the very address that it connected to. */
   readonly local: boolean;
+  /** For a connection that another process passes on: where its client connected to, as in a URL, and if by TLS. */
+  readonly passedOn?: { readonly host: string; readonly secure: boolean };
 }
 
 /** Which peers are proxies that announce their clients by the PROXY protocol. @public */
@@ -30,6 +32,14 @@ const WARNING_INTERVAL = 60_000;
  */
 const proxied = new Map<string, Peer>();
 
+/** Peers of connections that another process of this server passes on. */
+const passedOn = new WeakMap<Socket, Peer>();
+
+/** Names the peer of a connection that another process of this server accepted and passes on byte by byte. */
+export function namePeer(socket: Socket, peer: Peer): void {
+  passedOn.set(socket, peer);
+}
+
 function keyOf({ remoteAddress, remotePort, localAddress, localPort }: Socket): string {
   return `${remoteAddress} ${remotePort} ${localAddress} ${localPort}`;
 }
@@ -41,7 +51,8 @@ function directPeer({ remoteAddress = '', localAddress = '' }: Socket): Peer {
 
 /** Returns the peer at the other end of a socket, or of the proxy there. */
 export function peerOf(socket: Socket): Peer {
-  return (proxied.size > 0 ? proxied.get(keyOf(socket)) : undefined) ?? directPeer(socket);
+  const known = passedOn.get(socket) ?? (proxied.size > 0 ? proxied.get(keyOf(socket)) : undefined);
+  return known ?? directPeer(socket);
 }
 
 /**

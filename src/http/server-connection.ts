@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
+import { plainAddress } from './addresses.js';
 import { BodyReader } from './body.js';
-import { Exchange, type ExchangeHost } from './exchange.js';
+import { type Detached, Exchange, type ExchangeHost } from './exchange.js';
 import { HttpError, headLength, keepsAlive, MAX_HEAD_SIZE, parseRequestHead, requestBodyFraming } from './message.js';
 import { peerOf } from './peer.js';
 import { refusalStatus } from './refusals.js';
@@ -48,6 +49,7 @@ export class ServerConnection implements ExchangeHost {
   readonly local: boolean;
   readonly secure: boolean;
   readonly #options: ConnectionOptions;
+  readonly #passedOnFrom: string | undefined;
   #unread: Buffer = NOTHING;
   #body: BodyReader | undefined;
   #receiving: Exchange | undefined;
@@ -70,19 +72,43 @@ export class ServerConnection implements ExchangeHost {
   #bodyDeadline = Number.POSITIVE_INFINITY;
   // When the first byte of an incomplete head arrived; 0 between heads.
   #headSince = 0;
+  // The head of the request that is being handed to its handler.
+  #head: Buffer | undefined;
+  // True if something else reads the connection now.
+  #detached = false;
 
   constructor(socket: Socket, options: ConnectionOptions) {
     this.socket = socket;
-    this.secure = 'encrypted' in socket;
-    const { remoteAddress, local } = peerOf(socket);
+    const { remoteAddress, local, passedOn } = peerOf(socket);
+    this.secure = passedOn?.secure ?? 'encrypted' in socket;
     this.remoteAddress = remoteAddress;
     this.local = local;
+    this.#passedOnFrom = passedOn?.host;
     this.#options = options;
     this.#deadline = Date.now() + options.headTimeout;
     socket.on('data', (chunk) => this.#take(chunk));
     // The exchanges learn of errors by 'close'; without a listener an error would end the process.
     socket.on('error', () => socket.destroy());
     socket.on('close', () => this.#lost());
+  }
+
+  get here(): string {
+    const { localAddress = '', localPort } = this.socket;
+    const address = plainAddress(localAddress);
+    return this.#passedOnFrom ?? `${address.includes(':') ? `[${address}]` : address}:${localPort}`;
+  }
+
+  detach(exchange: Exchange): Detached | undefined {
+    const head = this.#head;
+    if (!head || this.#exchanges.length !== 1 || this.#exchanges[0] !== exchange || exchange.responded)
+      return undefined;
+    const unread = Buffer.concat([head, this.#unread]);
+    this.#detached = this.#closing = true;
+    this.#exchanges = [];
+    this.#receiving = this.#body = undefined;
+    this.#unread = NOTHING;
+    this.socket.pause().removeAllListeners('data');
+    return { socket: this.socket, unread };
   }
 
   /** Ends the connection once everything has been sent. */
@@ -92,7 +118,7 @@ export class ServerConnection implements ExchangeHost {
   }
 
   sweep(now: number): void {
-    if (now < this.#deadline) return;
+    if (this.#detached || now < this.#deadline) return;
     const current = this.#receiving;
     if (!this.#closing && (!current || this.#isStreaming(current)) && this.#exchanges[0]?.stream) {
       this.#watchStream(now);
@@ -244,7 +270,8 @@ export class ServerConnection implements ExchangeHost {
       if (this.#exchanges.length === 0) this.#awaitHead();
       return false;
     }
-    const head = parseRequestHead(this.#unread.subarray(0, size));
+    const raw = this.#unread.subarray(0, size);
+    const head = parseRequestHead(raw);
     // Before it counts as a request: if the end of the body is unknown, nothing more of the connection can be read.
     const framing = requestBodyFraming(head);
     this.#unread = restOf(this.#unread, size);
@@ -262,7 +289,10 @@ export class ServerConnection implements ExchangeHost {
     const expects = head.minorVersion === 1 && head.headers.tokens('Expect').includes('100-continue');
     // In the middle of an earlier response, "100 Continue" would become part of it.
     this.#awaitsLeave = expects && !this.#body.done && !this.isQueued(exchange);
+    this.#head = raw;
     this.#dispatch(exchange);
+    this.#head = undefined;
+    if (this.#detached) return false;
     if (this.#body.done) this.#bodyComplete(exchange);
     return true;
   }

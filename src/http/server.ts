@@ -57,6 +57,7 @@ export class HttpServer {
   readonly #connections = new Set<ServerConnection>();
   // Sockets whose TLS handshake is not complete.
   readonly #handshaking = new Set<Socket>();
+  readonly #taken: (socket: Socket) => void;
   #sweeper: NodeJS.Timeout | undefined;
 
   /** @throws WmError WM_CONFIG if the key or the certificate of `tls` is unusable, or they do not match */
@@ -71,6 +72,7 @@ export class HttpServer {
       if (this.#tls) this.#tls.emit('connection', socket);
       else if (this.#admit(socket)) this.#accept(socket);
     };
+    this.#taken = take;
     this.#gate = proxies && new ProxyGate(proxies, take);
     if (this.#tls && !this.#gate) this.#server = this.#tls;
     else
@@ -102,8 +104,14 @@ export class HttpServer {
       if (error.code === 'EMFILE' || error.code === 'ENFILE') this.#admission.starved();
       else this.#options.onError?.(error);
     });
-    this.#sweeper = setInterval(() => this.#sweep(), SWEEP_INTERVAL);
+    this.#sweeper ??= setInterval(() => this.#sweep(), SWEEP_INTERVAL);
     return taken;
+  }
+
+  /** Takes a connection that something else has accepted. */
+  take(socket: Socket): void {
+    this.#sweeper ??= setInterval(() => this.#sweep(), SWEEP_INTERVAL);
+    this.#taken(socket);
   }
 
   /** Stops listening, waits at most `graceMilliseconds` for pending data to be sent, then closes all connections. */

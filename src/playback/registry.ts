@@ -103,8 +103,21 @@ export interface SessionList {
   readonly sessions: readonly SessionInfo[];
 }
 
+/** The sessions of other processes of the same server. @public */
+export interface OtherSessions {
+  /** The number of their players. */
+  readonly players: number;
+  /** Bytes that they have sent to players. */
+  readonly bytesOut: number;
+  sessions(): Promise<readonly SessionInfo[]>;
+  /** Ends a session. @returns false if none has that id */
+  end(id: string): Promise<boolean>;
+}
+
 /** @public */
 export interface SessionRegistryOptions {
+  /** Returns the other processes, if there are any. */
+  readonly others?: () => OtherSessions | undefined;
   readonly ids?: SessionIds;
   readonly onBegin?: (info: SessionInfo, session: RunningSession) => void;
   readonly onEnd?: (report: SessionReport, session: RunningSession) => void;
@@ -140,14 +153,14 @@ export class SessionRegistry {
     this.#now = options.now ?? (() => performance.now());
   }
 
-  /** The number of players of this process. */
+  /** The number of players. */
   get players(): number {
-    return this.#players;
+    return this.#players + (this.#others?.players ?? 0);
   }
 
-  /** Bytes that this process has sent to players since its start. */
+  /** Bytes that were sent to players since the start. */
   get bytesOut(): number {
-    let bytes = this.#bytesBefore;
+    let bytes = this.#bytesBefore + (this.#others?.bytesOut ?? 0);
     for (const { session } of this.#entries.values()) if (session.role === 'player') bytes += session.counts().bytes;
     return bytes;
   }
@@ -170,19 +183,26 @@ export class SessionRegistry {
     return () => this.#end(entry);
   }
 
+  get #others(): OtherSessions | undefined {
+    return this.#options.others?.();
+  }
+
   async list({ role, limit = Number.POSITIVE_INFINITY, after }: SessionFilter = {}): Promise<SessionList> {
-    const all = [...this.#entries.values()].filter(({ session }) => role === undefined || session.role === role);
+    const isMeant = (session: SessionFacts) => role === undefined || session.role === role;
+    const own = [...this.#entries.values()].filter(({ session }) => isMeant(session));
+    const others = ((await this.#others?.sessions()) ?? []).filter(isMeant);
     // The session with this id may have ended meanwhile.
-    const from = after === undefined ? 0 : countIn(after);
-    const rest = all.filter(({ id }) => countIn(id) > from);
-    return { total: all.length, sessions: rest.slice(0, limit).map(infoOf) };
+    const isNext = ({ id }: { readonly id: string }) => after === undefined || compareIds(id, after) > 0;
+    const rest = [...own.filter(isNext), ...others.filter(isNext)].sort((a, b) => compareIds(a.id, b.id));
+    const sessions = rest.slice(0, limit).map((each) => ('session' in each ? infoOf(each) : each));
+    return { total: own.length + others.length, sessions };
   }
 
   /** Ends a session. @returns false if no session has that id */
   async end(id: string): Promise<boolean> {
     const entry = this.#entries.get(id);
     entry?.session.stop();
-    return entry !== undefined;
+    return entry !== undefined || ((await this.#others?.end(id)) ?? false);
   }
 
   #end(entry: Registered): void {
@@ -199,9 +219,14 @@ export class SessionRegistry {
   }
 }
 
-/** Returns the count in an id, which only grows. */
-function countIn(id: string): number {
-  return Number(id.slice(id.lastIndexOf('.') + 1)) || 0;
+/** Compares ids by their processes and then by their counts, which only grow. */
+function compareIds(a: string, b: string): number {
+  const [ofA, ofB] = [a.split('.').map(Number), b.split('.').map(Number)];
+  for (let at = 0; at < 3; at++) {
+    const difference = (ofA[at] || 0) - (ofB[at] || 0);
+    if (difference !== 0) return difference;
+  }
+  return 0;
 }
 
 function factsOf(session: RunningSession): SessionFacts {

@@ -352,6 +352,11 @@ export const configSchema = z.strictObject({
     'Faults to commit on purpose, to test the software on the other side; docs/testing.md lists them.',
     'lose=5%,seed=7',
   ),
+  workers: about(
+    z.union([z.number().int().min(1).max(64), z.literal('auto')], 'must be a number from 1 to 64, or auto').optional(),
+    'Processes that serve players, besides the one that takes pushes; auto is one for each processor. Default: one process does everything.',
+    2,
+  ),
   points: about(
     z.array(pointSchema).superRefine(refuseDuplicates).default([]),
     'Publishing points that always exist. A push that names one as its template copies everything but its path and its sources.',
@@ -542,8 +547,12 @@ export interface ConfigProblem {
  * Finds settings that contradict each other: rules that nobody can fulfil without a file of users, because they name
  * users or groups or require a login from everybody; and sources relative to a content folder that is not configured.
  */
-export function contradictionsIn({ users, access, content, points, httpPort, tls }: ServerConfig): ConfigProblem[] {
+export function contradictionsIn(config: ServerConfig): ConfigProblem[] {
+  const { users, access, content, points, httpPort, tls, workers, proxy } = config;
   const problems: ConfigProblem[] = [];
+  if (workers !== undefined && proxy) {
+    problems.push({ path: ['workers'], message: 'cannot be combined with proxy: only one process can keep a cache' });
+  }
   if (httpPort === 'none' && !tls) {
     problems.push({ path: ['httpPort'], message: 'may not be none without TLS: the server needs one of the two' });
   }

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { networkInterfaces } from 'node:os';
+import { availableParallelism, networkInterfaces } from 'node:os';
 import type { Command } from '../asf/command.js';
 import type { AccessControl } from '../auth/access.js';
 import { WmError } from '../errors.js';
@@ -7,11 +7,11 @@ import { addressList } from '../http/address-list.js';
 import { Admission } from '../http/admission.js';
 import type { Exchange } from '../http/exchange.js';
 import type { ProxyOptions } from '../http/peer.js';
-import { HttpServer, type TlsIdentity } from '../http/server.js';
+import { HttpServer, type HttpServerOptions, type TlsIdentity } from '../http/server.js';
 import { OnDemandFiles } from '../media/on-demand/files.js';
 import { Entrance } from '../playback/entrance.js';
 import { Playback } from '../playback/host.js';
-import { LocalLimits } from '../playback/limits.js';
+import { type Limits, LocalLimits } from '../playback/limits.js';
 import { type SessionInfo, SessionRegistry, type SessionReport } from '../playback/registry.js';
 import { SessionIds } from '../playback/session-ids.js';
 import type { DiskCache } from '../proxy/cache/disk-cache.js';
@@ -47,6 +47,8 @@ import { openCache, type ProxyHost, Proxying } from './proxying.js';
 import type { ReloadReport } from './reload.js';
 import { Reloader, type StartOptions, warnOfPlaces } from './reloader.js';
 import { WebServer } from './web/web.js';
+import { type WorkerPart, workerConfig } from './workers/worker.js';
+import { Workers } from './workers/workers.js';
 
 // The minimum limit of push sessions: even with few points, an encoder that comes back briefly needs a second one.
 const MIN_SESSIONS = 1_000;
@@ -94,7 +96,8 @@ export class MediaServer {
   readonly #admission: Admission;
   readonly #multicasts: Multicasts;
   readonly #listeners: readonly Listener[];
-  readonly #tlsWatch: TlsWatch | undefined;
+  #tlsWatch: TlsWatch | undefined;
+  #workers: Workers | undefined;
   readonly #access: AccessControl;
   readonly #registry: SessionRegistry;
   readonly #startedAt = Date.now();
@@ -121,9 +124,11 @@ export class MediaServer {
       if (error instanceof WmError) onWarning(error.message);
       else events.error?.(error);
     };
-    const ids = new SessionIds();
+    const { part } = means;
+    const ids = part?.ids ?? new SessionIds({ workers: 1 + countOf(config.workers ?? 0) });
     this.#registry = new SessionRegistry({
       ids,
+      others: () => this.#workers,
       onBegin: (info, session) => {
         if (info.role !== 'player') return;
         this.#logs?.began(info, session);
@@ -143,13 +148,15 @@ export class MediaServer {
       config.logs &&
       new ServerLogs({
         config: config.logs,
+        ...(part ? { write: (line: string) => part.line(line) } : {}),
         host: config.host,
         players: () => this.#registry.players,
         onWarning,
         onLog,
       });
     this.points = new PublishingPoints({
-      registry: this.#registry,
+      // What feeds a point of a worker is the main process.
+      ...(part ? {} : { registry: this.#registry }),
       get newPoints() {
         return settings.config.push.newPoints;
       },
@@ -166,6 +173,7 @@ export class MediaServer {
       },
       onEvent: (event) => {
         this.#multicastAsTemplate(event);
+        this.#tellWorkers(event, part);
         events.point?.(event);
       },
       onWarning,
@@ -225,7 +233,7 @@ export class MediaServer {
       },
       onWarning,
     });
-    const limits = new LocalLimits(() => settings.limits);
+    const limits = part ?? new LocalLimits(() => settings.limits);
     const proxying = config.proxy && new Proxying(this.#proxyHost(programs, onWarning), means.cache);
     this.#proxy = proxying?.content;
     this.#entrance = new Entrance({ content: proxying?.content ?? programs, access: means.access, limits });
@@ -259,6 +267,7 @@ export class MediaServer {
       points: this.points,
       registry: this.#registry,
       multicasts: () => this.#multicasts,
+      playersElsewhere: (path) => this.#workers?.playersOf(path) ?? 0,
       status: () => ({ uptime: Math.round((Date.now() - this.#startedAt) / 1000), ...this.stats() }),
       access: this.#access,
       inject: (path, source) => this.inject(path, source),
@@ -290,6 +299,7 @@ export class MediaServer {
       onRequest: (exchange: Exchange) => {
         const status = refusals?.next();
         if (status !== undefined) return exchange.respond({ status, close: true });
+        if (part?.passOn(exchange)) return;
         if (this.#push.handle(exchange) || api.handle(exchange) || this.#logs?.handle(exchange)) return;
         const { target, headers } = exchange.request;
         const isForOthers = proxying?.isForOthers(target, headers.get('Host')) ?? false;
@@ -298,19 +308,13 @@ export class MediaServer {
         web.handle(exchange);
       },
     };
-    const { host, httpPort, tls } = config;
-    const listeners: Listener[] = [];
-    if (httpPort !== 'none') listeners.push(new HttpListener('http', new HttpServer(http), { port: httpPort, host }));
-    const https = means.tls && new HttpServer({ ...http, tls: means.tls });
-    if (https && tls) listeners.push(new HttpListener('https', https, { port: tls.port, host }));
-    this.#tlsWatch = https && tls && new TlsWatch(tls, (identity) => https.renewTls(identity), onWarning);
-    listeners.push(
+    this.#listeners = [
+      ...this.#httpListeners(http, means, limits, { events, onLog }),
       this.#multicasts,
       this.#msbdListener(events),
       this.#mmspListener(events, onLog, onError),
       this.#rtspListener(events, onLog, onError),
-    );
-    this.#listeners = listeners;
+    ];
     this.#reloader = new Reloader({
       settings,
       points: this.points,
@@ -321,7 +325,10 @@ export class MediaServer {
       tls: this.#tlsWatch,
       load: means.load,
       onWarning,
-      onReload: (report) => events.reloaded?.(report),
+      onReload: (report) => {
+        this.#workers?.reload();
+        events.reloaded?.(report);
+      },
     });
   }
 
@@ -339,15 +346,34 @@ export class MediaServer {
     checkConfig(config);
     await warnOfPlaces(config, config.points, (message) => events.warning?.(message));
     if (config.logs) await checkLogFolder(config.logs.folder);
+    return MediaServer.#open(config, events, { load });
+  }
+
+  /**
+   * Starts one worker's part of a server, with the configuration that `workerConfig` returns.
+   *
+   * @throws as {@link start}
+   * @internal
+   */
+  static startPart(config: ServerConfig, events: ServerEvents, part: WorkerPart): Promise<MediaServer> {
+    return MediaServer.#open(config, events, { part, load: async () => part.config });
+  }
+
+  static async #open(
+    config: ServerConfig,
+    events: ServerEvents,
+    { load, part }: StartOptions & { readonly part?: WorkerPart },
+  ): Promise<MediaServer> {
     const onWarning = (message: string) => events.warning?.(message);
     const server = new MediaServer(config, events, {
+      part,
       tls: config.tls && (await readTls(config.tls, onWarning)),
       access: await openAccess({ ...config, schemes: config.authentication }, onWarning),
       faults: config.faults === undefined ? undefined : parseFaults(config.faults),
       load,
       cache: await openCache(config, onWarning),
     });
-    await server.#logs?.open();
+    if (!part) await server.#logs?.open();
     try {
       for (const listener of server.#listeners) {
         server.#ports = { ...server.#ports, ...(await listener.start()) };
@@ -358,6 +384,7 @@ export class MediaServer {
       throw error;
     }
     for (const point of config.points) server.#pulls.set(point);
+    part?.attend(server, server.#registry);
     return server;
   }
 
@@ -380,7 +407,7 @@ export class MediaServer {
       if (publisher) publishers++;
     }
     const counters = newCounters();
-    for (const each of [this.points, this.#remotes]) addCounters(counters, each.counters);
+    for (const each of [this.points, this.#remotes, this.#workers]) if (each) addCounters(counters, each.counters);
     for (const each of this.#proxy?.streams ?? []) addCounters(counters, each.counters);
     const connections = sumOf(this.#listeners, (each) => each.connections);
     const bytesOut = this.#registry.bytesOut + sumOf(this.#listeners, (each) => each.groupBytes);
@@ -451,6 +478,56 @@ export class MediaServer {
       broadcast: { burst: this.#settings.config.live.burst * 1000 },
       onWarning,
     };
+  }
+
+  /** Makes the listeners for HTTP: of this process, or of its workers. */
+  #httpListeners(
+    http: HttpServerOptions,
+    { tls: identity, part }: Means,
+    limits: Limits,
+    reports: Reports,
+  ): Listener[] {
+    const { host, httpPort, tls, workers } = this.#settings.config;
+    // What another process passes on has been through the proxies and the faults there.
+    const passedOn = () => new HttpServer({ ...http, proxies: undefined, onSocket: undefined });
+    if (workers !== undefined) {
+      this.#workers = this.#workersOf(countOf(workers), limits, passedOn(), reports);
+      return [this.#workers];
+    }
+    const listeners: Listener[] = part ? [part.listener(passedOn())] : [];
+    if (httpPort !== 'none') listeners.push(new HttpListener('http', new HttpServer(http), { port: httpPort, host }));
+    if (identity && tls) {
+      const https = new HttpServer({ ...http, tls: identity });
+      listeners.push(new HttpListener('https', https, { port: tls.port, host }));
+      const onWarning = (message: string) => reports.events.warning?.(message);
+      this.#tlsWatch = new TlsWatch(tls, (renewed) => https.renewTls(renewed), onWarning);
+    }
+    return listeners;
+  }
+
+  #workersOf(count: number, limits: Limits, http: HttpServer, { events, onLog }: Reports): Workers {
+    return new Workers({
+      config: () => workerConfig(this.#settings.config),
+      count,
+      points: this.points,
+      limits,
+      http,
+      onBegin: (info) => info.role === 'player' && events.play?.(info),
+      onEnd: (report) => report.role === 'player' && events.played?.(report),
+      onSubmitted: (log) => onLog(log),
+      onLine: (line) => this.#logs?.line(line),
+      onEvent: events.event && ((path, body) => events.event?.(path, body)),
+      onWarning: (message) => events.warning?.(message),
+      onError: (error) => events.error?.(error),
+    });
+  }
+
+  /** Tells the other processes of this server about points that come and go. */
+  #tellWorkers({ point: path, what }: PointEvent, part: WorkerPart | undefined): void {
+    if (part) part.pointsChanged(this.points);
+    const point = what === 'created' ? this.points.get(path) : undefined;
+    if (point && !point.configured) this.#workers?.created(point);
+    if (what === 'removed') this.#workers?.removed(path);
   }
 
   /** Multicasts a point that a push created from a multicast template. */
@@ -530,13 +607,25 @@ export class MediaServer {
   }
 }
 
-/** The access control and the TLS identity, which are read before the server is created. */
+/** What is opened before the server is created: the access control, the TLS identity, and the part of a worker. */
 interface Means {
+  readonly part?: WorkerPart | undefined;
   readonly cache: DiskCache | undefined;
   readonly tls: TlsIdentity | undefined;
   readonly access: AccessControl;
   readonly faults: FaultPlan | undefined;
   readonly load: StartOptions['load'];
+}
+
+/** Returns a number of processes. */
+function countOf(workers: number | 'auto'): number {
+  return workers === 'auto' ? availableParallelism() : workers;
+}
+
+/** Where a server reports to. */
+interface Reports {
+  readonly events: ServerEvents;
+  readonly onLog: (log: SubmittedLog) => void;
 }
 
 /** Returns `host:port` for a URL; for a server on all addresses, an address that others can reach. */

@@ -20,6 +20,8 @@ export interface AdminApiOptions {
   readonly registry: SessionRegistry;
   /** The points that are multicast. */
   readonly multicasts: () => Iterable<object>;
+  /** Returns the number of a point's players in other processes. */
+  readonly playersElsewhere?: (path: string) => number;
   /** Returns the figures for /api/status. */
   readonly status: () => object;
   readonly access: AccessControl;
@@ -69,8 +71,12 @@ export class AdminApi {
   readonly #options: AdminApiOptions;
   readonly #routes: readonly Route[] = [
     ['GET', '/status', () => ({ status: 200, body: this.#options.status() })],
-    ['GET', '/points', () => ({ status: 200, body: { points: [...this.#options.points].map(pointView) } })],
-    ['GET', '/points/:', ([name]) => ({ status: 200, body: pointView(this.#point(name)) })],
+    [
+      'GET',
+      '/points',
+      () => ({ status: 200, body: { points: [...this.#options.points].map((point) => this.#pointView(point)) } }),
+    ],
+    ['GET', '/points/:', ([name]) => ({ status: 200, body: this.#pointView(this.#point(name)) })],
     ['DELETE', '/points/:', ([name]) => this.#remove(this.#point(name))],
     ['POST', '/points/:/disconnect', ([name]) => this.#disconnect(this.#point(name))],
     ['POST', '/points/:/inject', ([name], exchange) => this.#inject(this.#point(name), exchange)],
@@ -154,6 +160,20 @@ export class AdminApi {
     }
   }
 
+  #pointView(point: PublishingPoint): object {
+    const { path, configured, broadcast } = point;
+    return {
+      path,
+      configured,
+      live: broadcast.live,
+      stopped: point.stopped,
+      acceptsPlayers: point.acceptsPlayers,
+      players: broadcast.players + (this.#options.playersElsewhere?.(path) ?? 0),
+      publisher: publisherView(point) ?? null,
+      ...broadcast.counters,
+    };
+  }
+
   #disconnect({ path, publisher }: PublishingPoint): Reply {
     if (!publisher) throw new HttpError(409, `No encoder is publishing to ${path}.`);
     publisher.disconnect(SENT_AWAY);
@@ -228,20 +248,6 @@ export class AdminApi {
 
 function sessionView({ since, user, entry, ...info }: SessionInfo): object {
   return { ...info, user: user ?? null, entry: entry ?? null, since: time(since) };
-}
-
-function pointView(point: PublishingPoint): object {
-  const { path, configured, broadcast } = point;
-  return {
-    path,
-    configured,
-    live: broadcast.live,
-    stopped: point.stopped,
-    acceptsPlayers: point.acceptsPlayers,
-    players: broadcast.players,
-    publisher: publisherView(point) ?? null,
-    ...broadcast.counters,
-  };
 }
 
 function publisherView({ publisher, publishingSince }: PublishingPoint): object | undefined {

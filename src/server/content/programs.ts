@@ -154,7 +154,7 @@ export class Programs implements Content {
 }
 
 /** Returns the reason why nobody may play a point at the moment. */
-function closedReason({ path, stopped, acceptsPlayers }: PublishingPoint): Refusal | undefined {
+export function closedReason({ path, stopped, acceptsPlayers }: PublishingPoint): Refusal | undefined {
   if (stopped) return new Refusal('offline', `${path} was stopped by its administrator.`);
   return acceptsPlayers ? undefined : new Refusal('busy', `${path} accepts no new players.`);
 }

@@ -28,6 +28,8 @@ export interface ServerLogsOptions {
   /** The address that the server listens on; undefined for all. */
   readonly host: string | undefined;
   readonly players: () => number;
+  /** Takes the lines, for a process that writes no files itself. */
+  readonly write?: (line: string) => void;
   readonly onWarning: (message: string) => void;
   /** Called with each log that is posted to the logging URL. */
   readonly onLog: (log: SubmittedLog) => void;
@@ -68,7 +70,7 @@ export class ServerLogs {
       onWarning,
     });
     this.#sessions = new SessionLogs({
-      write: (line) => this.#writer.write(line),
+      write: options.write ?? ((line) => this.#writer.write(line)),
       host,
       players,
       proxies: addressList(config.proxies ?? []),
@@ -79,6 +81,11 @@ export class ServerLogs {
   /** Begins the first log file. */
   open(): Promise<void> {
     return this.#writer.open();
+  }
+
+  /** Writes a line that another process of this server has composed. */
+  line(line: string): void {
+    this.#writer.write(line);
   }
 
   /** A player begins to play. */

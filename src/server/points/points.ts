@@ -77,6 +77,8 @@ export class PublishingPoint {
   /** True if the point is in the configuration, so that no push session removes it. */
   configured: boolean;
   readonly broadcast: Broadcast;
+  /** The path of the point whose settings it copied when a push created it. */
+  readonly model: string | undefined;
   #settings: PointSettings;
   /** Feeds the point from elsewhere, if anything does. */
   feeder: PointFeeder | undefined;
@@ -100,6 +102,7 @@ export class PublishingPoint {
     how: {
       readonly broadcast: Broadcast;
       readonly settings?: PointSettings;
+      readonly model?: string | undefined;
       readonly onWarning?: ((message: string) => void) | undefined;
       readonly registry?: SessionRegistry | undefined;
     },
@@ -108,6 +111,7 @@ export class PublishingPoint {
     this.foldedPath = folded(path);
     this.configured = configured;
     this.broadcast = how.broadcast;
+    this.model = how.model;
     this.#settings = how.settings ?? {};
     this.#stopped = this.#settings.enabled === false;
     this.acceptsPlayers = this.#settings.acceptPlayers !== false;
@@ -337,6 +341,11 @@ export class PublishingPoints {
     this.remove(point);
   }
 
+  /** Adds a point that a push has created in another process of this server. */
+  add(path: string, settings: PointSettings): PublishingPoint {
+    return this.#create(path, false, settings);
+  }
+
   /**
    * Returns the point whose settings apply to a push: the existing one, or the template for a new one; undefined if
    * there is neither.
@@ -360,7 +369,7 @@ export class PublishingPoints {
     const needsTemplate = newPoints === 'template' || (newPoints === 'loopback' && !local);
     if (newPoints === 'none' || (needsTemplate && !model)) throw new Refusal('not-found', `There is no point ${path}.`);
     if (!this.#makeRoom()) throw new Refusal('busy', 'There are too many points.');
-    return this.#create(path, false, model?.settings);
+    return this.#create(path, false, model?.settings, model?.path);
   }
 
   /** The total counters of all points since the start, including removed ones. */
@@ -385,6 +394,7 @@ export class PublishingPoints {
     const present = this.#points.get(point.path);
     if (present && present !== point) throw new Refusal('taken', `${point.path} has a publisher already.`);
     this.#points.set(point.path, point);
+    if (!present) this.notify({ point: point.path, what: 'created' });
   }
 
   /** Makes room for a new point: removes points that pushes created and that nobody feeds or plays, oldest first. */
@@ -392,7 +402,7 @@ export class PublishingPoints {
     const limit = this.#options.maxPoints ?? 1_000;
     for (const point of this.#points.values()) {
       if (this.#points.size < limit) break;
-      if (!point.publisher && point.broadcast.players === 0) this.remove(point);
+      if (!point.publisher && !point.broadcast.wanted) this.remove(point);
     }
     return this.#points.size < limit;
   }
@@ -409,7 +419,7 @@ export class PublishingPoints {
     this.#options.onEvent?.(event);
   }
 
-  #create(path: string, configured: boolean, settings: PointSettings = {}): PublishingPoint {
+  #create(path: string, configured: boolean, settings: PointSettings = {}, model?: string): PublishingPoint {
     const { burst } = settings;
     const { onWarning = () => {}, registry } = this.#options;
     const broadcast = new Broadcast({
@@ -417,7 +427,7 @@ export class PublishingPoints {
       ...this.#options.broadcast,
       ...(burst === undefined ? {} : { burst }),
     });
-    const point = new PublishingPoint(path, configured, { broadcast, settings, onWarning, registry });
+    const point = new PublishingPoint(path, configured, { broadcast, settings, model, onWarning, registry });
     this.#points.set(path, point);
     this.notify({ point: path, what: 'created' });
     return point;

@@ -1,0 +1,47 @@
+import { messageOf, WmError } from '../../errors.js';
+import { MediaServer, type ServerEvents } from '../server.js';
+import type { FromWorker, StartMessage, ToWorker } from './messages.js';
+import { WorkerPart } from './worker.js';
+
+// The program of a worker. The main process says what to do, and when to end; a signal for all processes of the
+// terminal reaches the main process too.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {});
+process.on('disconnect', () => process.exit(1));
+process.once('message', (message: ToWorker) => {
+  if (message.kind === 'start') void start(message);
+});
+say({ kind: 'loaded' });
+
+function say(message: FromWorker): void {
+  process.send?.(message);
+}
+
+async function start(message: StartMessage): Promise<void> {
+  try {
+    const part = await WorkerPart.open(message, say);
+    const server = await MediaServer.startPart(message.config, eventsOf(message, part), part);
+    process.on('message', ({ kind }: ToWorker) => {
+      if (kind === 'close') void close(server, part);
+    });
+    say({ kind: 'started', ports: server.ports });
+  } catch (error) {
+    say({ kind: 'failed', code: error instanceof WmError ? error.code : 'WM_FAILED', message: messageOf(error) });
+  }
+}
+
+async function close(server: MediaServer, part: WorkerPart): Promise<void> {
+  part.close();
+  await server.close();
+  process.exit(0);
+}
+
+function eventsOf({ events }: StartMessage, part: WorkerPart): ServerEvents {
+  return {
+    play: (info) => say({ kind: 'begun', info }),
+    played: (report) => say({ kind: 'ended', report }),
+    log: (log) => say({ kind: 'submitted', log }),
+    warning: (warning) => say({ kind: 'warning', message: warning }),
+    error: (error) => part.failed(error),
+    ...(events ? { event: (path: string, body: string) => say({ kind: 'event', path, body }) } : {}),
+  };
+}

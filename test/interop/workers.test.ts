@@ -1,0 +1,138 @@
+import { request } from 'node:http';
+import { Child } from './support/child.js';
+import { newPoint, Server } from './support/commands.js';
+import { makeAsf, newContentFolder } from './support/content.js';
+import { FfmpegPlayer } from './support/players.js';
+import { itNeeds, program } from './support/programs.js';
+import { packetsOf, wirePlayer } from './support/wire.js';
+
+const PLAYER = 'NSPlayer/9.0.0.2980';
+const ROUNDS = 50;
+
+/** Sends a request on a connection of its own. */
+function ask(
+  server: Server,
+  path: string,
+  {
+    method = 'GET',
+    fields = {},
+    body = '',
+  }: { method?: string; fields?: Record<string, string | string[]>; body?: string },
+): Promise<{ readonly status: number; readonly fields: NodeJS.Dict<string | string[]>; readonly body: string }> {
+  return new Promise((resolve, reject) => {
+    const headers = { 'User-Agent': PLAYER, ...fields };
+    const sent = request({ port: server.port, host: '127.0.0.1', path, method, headers, agent: false }, (response) => {
+      let text = '';
+      response.setEncoding('latin1');
+      response.on('data', (chunk: string) => {
+        text += chunk;
+      });
+      response.on('end', () => resolve({ status: response.statusCode!, fields: response.headers, body: text }));
+    });
+    sent.on('error', reject);
+    sent.end(body);
+  });
+}
+
+async function api(server: Server, path: string, method = 'GET') {
+  const { status, body } = await ask(server, `/api${path}`, { method, fields: { 'X-Requested-With': 'test' } });
+  return { status, body: body === '' ? undefined : (JSON.parse(body) as Record<string, never>) };
+}
+
+interface Session {
+  readonly id: string;
+  readonly path: string;
+  readonly role: string;
+}
+
+async function sessions(server: Server, path: string): Promise<Session[]> {
+  const { body } = await api(server, '/sessions');
+  return (body!['sessions'] as unknown as Session[]).filter(
+    (session) => session.path === path && session.role === 'player',
+  );
+}
+
+describe('a server with workers', () => {
+  const folder = newContentFolder();
+  let server: Server;
+
+  beforeAll(async () => {
+    await makeAsf('film.wmv', { duration: 5, folder });
+    server = await Server.start('--workers', '4', '--content', folder, '--msbd-port', 'none');
+  });
+
+  itNeeds([program('ffmpeg')], 'plays a push to players of all workers, which the API counts and lists', async () => {
+    const point = newPoint();
+    await server.publish(point);
+    const players = Array.from({ length: 8 }, () => new FfmpegPlayer(server.url(point, 'mmsh')));
+    for (const player of players) await player.decodes(25, 1);
+    const playing = await sessions(server, point);
+    expect(playing).toHaveLength(8);
+    expect(new Set(playing.map(({ id }) => id.split('.')[1])).size).toBeGreaterThan(1);
+    await server.event('stats', ({ players: count }) => Number(count) >= 8);
+    expect((await api(server, `/points${point}`)).body).toMatchObject({ live: true, players: 8 });
+    expect((await api(server, `/sessions/${playing[0]!.id}`, 'DELETE')).status).toBe(204);
+    await Promise.race(players.map((player) => player.ends()));
+    expect(await sessions(server, point)).toHaveLength(7);
+    for (const player of players) await player.stop();
+  });
+
+  itNeeds([program('ffmpeg')], 'plays files', async () => {
+    const players = Array.from({ length: 4 }, () => new FfmpegPlayer(server.url('/film.wmv', 'mmsh')));
+    const plain = new FfmpegPlayer(server.url('/film.wmv'));
+    for (const player of [...players, plain]) expect(await player.ends()).toMatchObject({ code: 0 });
+    expect(new Set([...players, plain].map(({ frames }) => frames)).size).toBe(1);
+  });
+
+  it(`finds the session of Stop, Log and KeepAlive on other connections, ${ROUNDS} times`, async () => {
+    for (let round = 0; round < ROUNDS; round++) {
+      const described = await ask(server, '/film.wmv', {
+        fields: { Pragma: 'xClientGUID={3300AD50-2C39-46C0-AE0A-1}' },
+      });
+      expect(described.status).toBe(200);
+      const id = /client-id=(\d+)/.exec(String(described.fields['pragma']))![1]!;
+      const pragma = { Pragma: `client-id=${id}` };
+      const kept = await ask(server, '/film.wmv', {
+        method: 'POST',
+        fields: { Pragma: `xKeepAliveInPause=1, client-id=${id}` },
+      });
+      expect(kept.status).toBe(200);
+      const type = { 'Content-Type': 'application/x-wms-logstats' };
+      expect(
+        (await ask(server, '/film.wmv', { method: 'POST', fields: { ...pragma, ...type }, body: '<XML></XML>' }))
+          .status,
+      ).toBe(204);
+      const stop = { Pragma: `xStopStrm=1, client-id=${id}` };
+      expect((await ask(server, '/film.wmv', { method: 'POST', fields: stop })).status).toBe(200);
+    }
+  });
+
+  it('loses only the players of a worker that is killed, and starts it again', async () => {
+    const point = newPoint();
+    await server.publish(point);
+    const players = await Promise.all(Array.from({ length: 8 }, () => wirePlayer(server.port, point)));
+    await server.event('stats', ({ players: count }) => Number(count) >= 8);
+    const before = await sessions(server, point);
+    const children = new Child('pgrep', ['-P', String(server.pid)]);
+    await children.ends();
+    const victim = Number(children.output[0]);
+    process.kill(victim, 'SIGKILL');
+    await server.until('the warning', () => server.log.find((line) => line.includes('is started again')));
+    const left = players.filter(({ ended }) => !ended);
+    expect(left.length).toBeGreaterThanOrEqual(before.length - 4);
+    const again = await Promise.all(Array.from({ length: 4 }, () => wirePlayer(server.port, point)));
+    for (const player of again) await player.until((bytes) => (packetsOf(bytes).length > 5 ? true : undefined));
+    for (const player of [...left, ...again]) player.close();
+  });
+
+  it('ends with SIGTERM, and leaves no process', async () => {
+    const own = await Server.start('--workers', '2', '--msbd-port', 'none');
+    const point = newPoint();
+    await own.publish(point);
+    const children = new Child('pgrep', ['-P', String(own.pid)]);
+    await children.ends();
+    expect(children.output).toHaveLength(2);
+    expect(await own.stop()).toEqual({ code: 143, signal: null });
+    for (const pid of children.output) expect(() => process.kill(Number(pid), 0)).toThrow('ESRCH');
+  });
+});
