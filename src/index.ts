@@ -133,6 +133,7 @@ export { MsbdServer } from './msbd/server/server.js';
 export type { ServerTimers } from './msbd/server/session.js';
 export type { PathLimits } from './playback/limits.js';
 export type {
+  OtherSessions,
   ProxyClient,
   RunningSession,
   SessionContent,
