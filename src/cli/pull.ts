@@ -78,7 +78,7 @@ async function pull(source: string, options: PullOptions): Promise<void> {
       if (!failed) reporter.event('done', { ...carried, ...counts(), files });
       if (damagedPackets > 0) reporter.warn(`${damagedPackets} packets could not be read and were left out.`);
       if (lostPackets > 0) reporter.warn(`${lostPackets} packets never arrived.`);
-      if (recoveredPackets) reporter.info(`${recoveredPackets} lost packets were recovered from parity packets.`);
+      if (recoveredPackets) reporter.info(`${recoveredPackets} lost packets were recovered.`);
       if (failed && carried.packets === 0) return;
       const where = files.length === 0 ? '' : ` in ${files.map(({ path: file }) => file).join(', ')}`;
       const { mediaSeconds, packets, bytes } = carried;

@@ -1,8 +1,8 @@
 import { stopAll } from './support/child.js';
-import { type Command, newPoint, Server } from './support/commands.js';
-import { decodeFile, makeAsf, newFolder, removeFolders } from './support/content.js';
+import { decodeFile, removeFolders } from './support/content.js';
 import { FfmpegPlayer, GstPlayer, MpvPlayer, PLAYERS } from './support/players.js';
 import { gstElement, itNeeds } from './support/programs.js';
+import { UnicastServer } from './support/unicast.js';
 
 const SECONDS = 6;
 /** Not sent at once: GStreamer drops what it has not played when it learns of the end. */
@@ -10,30 +10,19 @@ const LONG_SECONDS = 20;
 const FRAMES = 100;
 
 describe('players that speak RTSP', () => {
-  const folder = newFolder();
-  let server: Server;
-  let push: Command;
-  let point: string;
-  let port: number;
+  let streams: UnicastServer;
+  const url = (path: string) => streams.url('rtsp', path);
 
   beforeAll(async () => {
-    await makeAsf('film.wmv', { duration: SECONDS, folder });
-    await makeAsf('long.wmv', { duration: LONG_SECONDS, folder });
-    server = await Server.start('--rtsp-port', '0', '--content', folder);
-    const { ports } = (await server.event('ready')) as unknown as { ports: { rtsp: number } };
-    port = ports.rtsp;
-    point = newPoint();
-    push = await server.publish(point);
+    streams = await UnicastServer.start('rtsp', { 'film.wmv': SECONDS, 'long.wmv': LONG_SECONDS });
   });
 
   afterAll(async () => {
-    await push.stop();
-    await server.stop();
+    await streams.stop();
     await stopAll();
     removeFolders();
   });
 
-  const url = (path: string) => `rtsp://127.0.0.1:${port}${path}`;
   const ffmpeg = (path: string, transport: string) => new FfmpegPlayer(url(path), ['-rtsp_transport', transport]);
 
   for (const transport of ['tcp', 'udp']) {
@@ -43,13 +32,13 @@ describe('players that speak RTSP', () => {
       async () => {
         const player = ffmpeg('/film.wmv', transport);
         await player.ends();
-        const file = await decodeFile(`${folder}/film.wmv`);
+        const file = await decodeFile(`${streams.folder}/film.wmv`);
         expect(player.crc.pictures).toEqual(file.pictures);
       },
     );
 
     itNeeds(PLAYERS['ffmpeg']!.needs, `ffmpeg decodes a live stream by ${transport}`, async () => {
-      const player = ffmpeg(point, transport);
+      const player = ffmpeg(streams.point, transport);
       await player.decodes(FRAMES, 3);
       await player.stop();
     });
@@ -63,7 +52,7 @@ describe('players that speak RTSP', () => {
   });
 
   for (const path of ['film', 'live'] as const) {
-    const location = () => url(path === 'film' ? '/long.wmv' : point);
+    const location = () => url(path === 'film' ? '/long.wmv' : streams.point);
 
     itNeeds(PLAYERS['mpv']!.needs, `mpv decodes ${path}`, async () => {
       const player = new MpvPlayer('mpv', location());

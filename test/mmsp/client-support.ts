@@ -117,7 +117,9 @@ export class ScriptedServer {
   async close(): Promise<void> {
     for (const peer of this.peers) peer.socket.destroy();
     await this.#front?.close(0, () => {});
-    if (this.#udp) await closeUdp(this.#udp);
+    const udp = this.#udp;
+    this.#udp = undefined;
+    if (udp) await closeUdp(udp);
   }
 }
 

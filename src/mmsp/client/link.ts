@@ -54,7 +54,7 @@ const ITEM_OVERHEAD = 100;
 /** Bytes of requests that a server may leave unread. */
 const MAX_UNREAD = 64 * 1024;
 /** Between two looks at the clock, in ms: often enough for resend requests, or for time limits. */
-const TICKS = { udp: 50, tcp: 250 } as const;
+const TICKS = { udp: 20, tcp: 250 } as const;
 /** The port in funnelName of the TCP connection: made up, and ignored by servers. */
 const TCP_FUNNEL_PORT = 1037;
 /** What is asked of the operating system for datagrams, in bytes. */

@@ -18,15 +18,17 @@ export interface ReceptionCounts {
 
 interface Missing {
   readonly since: number;
-  /** When to ask for it. */
+  /** When to ask for it, and how often it was asked for. */
   askAt: number;
-  asked: boolean;
+  asked: number;
+  /** When it was asked for first. */
+  askedAt: number;
 }
 
 /** How long a packet may be out of order before it is asked for, in ms. */
 const REORDER_TIME = 40;
-/** Until a packet is asked for once more, in ms. */
-const ASK_AGAIN = 300;
+/** Until a packet is asked for once more: twice what the last answers took, within these limits, in ms. */
+const ASK_AGAIN = { first: 150, least: 60, most: 500 } as const;
 /** How long packets are held back for a missing one, in ms. */
 const PATIENCE = 2_500;
 /** Packets asked for in one go. */
@@ -66,6 +68,8 @@ export class DatagramReception {
   /** Number of the first packet that arrived after a start; those before it may be of the previous one. */
   #firstOfStart = 0;
   #arrivedAt = 0;
+  /** How long an answer takes, in ms. */
+  #answerTime: number = ASK_AGAIN.first / 2;
 
   /** True if packets are missing that may still come. */
   get isWaiting(): boolean {
@@ -109,7 +113,9 @@ export class DatagramReception {
     this.#begins = false;
     const missing = this.#missing.get(number);
     this.#missing.delete(number);
-    if (missing?.asked) {
+    if (missing && missing.asked > 0) {
+      // With several requests, it is not known which was answered.
+      if (missing.asked === 1) this.#answerTime = (3 * this.#answerTime + now - missing.askedAt) / 4;
       this.counts.recovered++;
       this.counts.resent++;
     } else this.counts.received++;
@@ -143,8 +149,8 @@ export class DatagramReception {
     const numbers: number[] = [];
     for (const [number, missing] of this.#missing) {
       if (now < missing.askAt) continue;
-      missing.askAt = now + ASK_AGAIN;
-      missing.asked = true;
+      if (missing.asked++ === 0) missing.askedAt = now;
+      missing.askAt = now + Math.min(ASK_AGAIN.most, Math.max(ASK_AGAIN.least, 2 * this.#answerTime));
       numbers.push(number);
       if (numbers.length === MAX_ASKED) break;
     }
@@ -155,7 +161,7 @@ export class DatagramReception {
   /** Supposes that the last packets before the end are missing: nothing after them shows it. */
   expect(count: number, now: number): void {
     for (let number = this.#highest + 1; number <= this.#highest + count; number++) {
-      this.#missing.set(number, { since: now, askAt: now, asked: false });
+      this.#missing.set(number, { since: now, askAt: now, asked: 0, askedAt: 0 });
     }
   }
 
@@ -207,7 +213,7 @@ export class DatagramReception {
     const gap = number - this.#highest - 1;
     for (let missing = this.#highest + 1; missing < number; missing++) {
       if (!this.#missing.has(missing)) {
-        this.#missing.set(missing, { since: now, askAt: now + REORDER_TIME, asked: false });
+        this.#missing.set(missing, { since: now, askAt: now + REORDER_TIME, asked: 0, askedAt: 0 });
       }
     }
     this.counts.longestGap = Math.max(this.counts.longestGap, gap);

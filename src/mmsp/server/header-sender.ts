@@ -9,6 +9,12 @@ import type { EntryFacts } from './facts.js';
  */
 const MAX_HEADER_GAP = 500;
 
+/**
+ * How long a header by UDP waits after the message that announces it, in ms. If it overtakes that message, VLC takes the
+ * message for the answer to its next request.
+ */
+const HEADER_DELAY = 100;
+
 /** Sends the ASF file header of the current entry as Data packets (MS-MMSP 3.2.5.8.1). */
 export class HeaderSender {
   #header: Buffer = Buffer.alloc(0);
@@ -44,7 +50,7 @@ export class HeaderSender {
       const milliseconds = (packet.length * 8_000) / this.#bitRate;
       this.#timer = setTimeout(next, Math.min(MAX_HEADER_GAP, milliseconds));
     };
-    next();
+    this.#timer = setTimeout(next, HEADER_DELAY);
   }
 
   cancel(): void {

@@ -53,6 +53,17 @@ export class TwoHosts {
     this.#nft(`add rule inet loss input udp dport ${port} numgen ${how} mod ${oneOf} 0 counter drop`);
   }
 
+  /** Drops datagrams to either of the two at random. @param percent of all */
+  loseDatagrams(percent: number): void {
+    for (const { namespace } of [this.sender, this.receiver]) {
+      const nft = (rule: string) => run('ip', ...this.#in(namespace, 'nft', rule));
+      nft('add table inet datagrams');
+      nft('add chain inet datagrams input { type filter hook input priority 0 ; }');
+      nft('flush chain inet datagrams input');
+      nft(`add rule inet datagrams input meta l4proto udp numgen random mod 100 < ${percent} counter drop`);
+    }
+  }
+
   /** The number of datagrams dropped since {@link lose}. */
   get lost(): number {
     const { stdout } = execaSync(
