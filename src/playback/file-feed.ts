@@ -25,6 +25,8 @@ export interface FileFeedOptions {
   readonly host: PlaybackHost;
 }
 
+// How far ahead datagrams may be sent, in ms: their receivers have smaller buffers than those of a connection.
+const DATAGRAMS_AHEAD = 1000;
 // Byte streams do not need the ends of units.
 const NO_ENDS: readonly number[] = [];
 
@@ -44,7 +46,9 @@ export class FileFeed implements Feed {
     this.#options = options;
     this.#number = number;
     this.#wire = port.wire(header);
-    this.#ring = port.output.framing === 'datagrams' ? host.resends.ring(host.now) : undefined;
+    const isPaced = port.output.framing === 'datagrams';
+    const ahead = host.ahead ?? (isPaced ? DATAGRAMS_AHEAD : undefined);
+    this.#ring = isPaced ? host.resends.ring(host.now) : undefined;
     this.#reader = entry.file.reader({
       from: place.from,
       exact: start === undefined,
@@ -59,7 +63,7 @@ export class FileFeed implements Feed {
       ticker: host.ticker,
       now: host.now,
       rate,
-      ...(host.ahead === undefined ? {} : { ahead: host.ahead }),
+      ...(ahead === undefined ? {} : { ahead }),
       ...(place.burst === undefined ? {} : { burst: place.burst }),
       ...(speed === undefined ? {} : { speed }),
       ...(acceleration === undefined ? {} : { acceleration }),

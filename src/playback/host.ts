@@ -14,7 +14,7 @@ export interface PlaybackOptions {
   readonly now?: (() => number) | undefined;
   /** Checks that clock for everything that waits. */
   readonly ticker?: Ticker | undefined;
-  /** How far ahead of time packets of files may be sent, in ms; default: 1000. */
+  /** How far ahead of time packets of files may be sent, in ms; default: see OnDemandFlowOptions. */
   readonly ahead?: number | undefined;
   readonly limits?: PaceLimits | undefined;
   /** Called with errors that no player caused, such as a file that can no longer be read. */

@@ -25,6 +25,8 @@ export interface OnDemandFlowOptions {
     close?(): void;
     /** In ms. */
     readonly preroll: number;
+    /** How much media one read takes, in ms on average; default: as little as possible. */
+    readonly readSpan?: number;
   };
   readonly output: OnDemandOutput;
   /** The reader's rate: packets are due by their send times divided by it; negative if send times fall. */
@@ -37,8 +39,8 @@ export interface OnDemandFlowOptions {
   readonly speed?: number;
   /**
    * Packets that are due within this many ms leave together with the one that is due, and then nothing for as long:
-   * reading and writing each packet on its own costs a server more than everything else. Default 1000. Not used during
-   * acceleration, when the player has asked for a certain rate.
+   * reading and writing each packet on its own costs a server more than everything else. Default: what one read takes,
+   * but 1000 to 3000. Not used during acceleration, when the player has asked for a certain rate.
    */
   readonly ahead?: number;
   readonly ticker: Pick<Ticker, 'add' | 'delete'>;
@@ -55,7 +57,9 @@ export interface OnDemandFlowOptions {
 const DEFAULT_MAX_BACKLOG = 32 * 1024;
 /** The lead beyond the preroll, in ms. */
 const BURST = 2000;
-const DEFAULT_AHEAD = 1000;
+/** The shortest and the longest time between two reads of a player that keeps up, in ms. */
+const SHORTEST_AHEAD = 1000;
+const LONGEST_AHEAD = 3000;
 /** A player that has received nothing for this long has run dry and is sent a new burst, in ms. */
 const RUN_DRY = 10_000;
 /** The first read, in ms of media. It is short so that the first packet leaves soon, even if many players arrive. */
@@ -90,10 +94,12 @@ export class OnDemandFlow {
     this.#options = options;
     this.#now = options.now ?? (() => performance.now());
     this.#maxBacklog = options.maxBacklog ?? DEFAULT_MAX_BACKLOG;
-    this.#ahead = options.ahead ?? DEFAULT_AHEAD;
+    const pace = Math.abs(rate) * speed || 1;
+    const inOneRead = (reader.readSpan ?? 0) / pace;
+    this.#ahead = options.ahead ?? Math.min(Math.max(inOneRead, SHORTEST_AHEAD), LONGEST_AHEAD);
     const isAccelerated = acceleration !== undefined && acceleration.bitsPerSecond > 0 && acceleration.milliseconds > 0;
     this.#schedule = new Schedule({
-      pace: Math.abs(rate) * speed || 1,
+      pace,
       backwards: rate < 0,
       burst: options.burst ?? reader.preroll + BURST,
       acceleration: isAccelerated ? acceleration : undefined,

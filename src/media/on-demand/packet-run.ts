@@ -3,6 +3,7 @@ import { rebasePacket } from '../../asf/rebase.js';
 import { readCutPacket, tidyPacket } from '../../asf/repair.js';
 import { isObjectAt, type PacketScanner, SCAN_HEAD_SIZE } from '../../asf/scan.js';
 import { splitPacket } from '../../asf/split.js';
+import type { WholePackets } from './whole-packets.js';
 
 /** How to turn the packets of a part into those for players. */
 export interface PacketView {
@@ -22,6 +23,16 @@ export interface PacketView {
   readonly pieces: number;
   /** Bytes of a packet for players. */
   readonly pieceSize: number;
+  /** The packets that are known to go to players as they are, by their numbers; undefined if nobody asks. */
+  readonly whole?: WholePackets | undefined;
+}
+
+/** A packet as it is in the file. */
+export interface WholePacket {
+  /** A view. */
+  readonly bytes: Buffer;
+  /** In ms. */
+  readonly sendTime: number;
 }
 
 /** The bytes of one read, before packets are found in them. */
@@ -120,6 +131,25 @@ export class PacketRun {
     }
   }
 
+  /**
+   * Returns the next packet without parsing it, if it is known to need no change and has no padding; else undefined,
+   * and {@link next} returns it.
+   */
+  nextWhole(): WholePacket | undefined {
+    const { whole, packetSize, pieces } = this.#view;
+    if (!whole || !this.#isAligned || pieces !== 1) return undefined;
+    const { bytes, first, slots } = this.#fields;
+    const at = this.#at;
+    const place = at / packetSize;
+    if (place >= slots || at + packetSize > bytes.length) return undefined;
+    const sendTimeStart = whole.sendTimeStart(first + place);
+    if (sendTimeStart === 0) return undefined;
+    this.#goTo(at + packetSize);
+    this.#place = place;
+    this.#location = first + place;
+    return { bytes: bytes.subarray(at, at + packetSize), sendTime: bytes.readUInt32LE(at + sendTimeStart) };
+  }
+
   /** Gives the bytes back; call once. The packets returned are invalid after that. */
   release(): void {
     this.#fields.release?.();
@@ -140,12 +170,20 @@ export class PacketRun {
       this.#place = place;
       this.#location = first + place * pieces - 1;
       const placed = this.#placed(packet);
+      if (placed === packet) this.#noteWhole(packet, first + place);
       if (pieces === 1) return placed;
       this.#pieces = splitPacket(placed, pieceSize).slice(0, pieces);
       const piece = this.#pieces.shift();
       if (piece !== undefined) return piece;
     }
     return undefined;
+  }
+
+  /** Notes a packet that others need not parse again. */
+  #noteWhole(packet: DataPacket, location: number): void {
+    const { whole, packetSize, pieces } = this.#view;
+    if (!whole || !this.#isAligned || !this.#isTidy || this.#isCut || pieces !== 1 || packet.parity) return;
+    if (packet.paddingLength === 0 && packet.length === packetSize) whole.note(location, packet.sendTimeStart);
   }
 
   #readAligned(): DataPacket | undefined {

@@ -5,6 +5,7 @@ import { buffers } from './buffer-pool.js';
 import type { DiskFile } from './disk-file.js';
 import type { FileHead } from './file-head.js';
 import { isAligned, PacketRun, type PacketView, RUN_TAIL_SIZE } from './packet-run.js';
+import { WholePackets } from './whole-packets.js';
 
 /** Bytes of packets that one read takes for inspection, or one packet if that is larger. */
 const BATCH_SIZE = 32 * 1024;
@@ -21,6 +22,7 @@ export class Part implements PacketView {
   readonly pieceSize: number;
   /** Accepts packets around the measured times. */
   readonly scanner: PacketScanner;
+  readonly whole = new WholePackets();
   /** The packets as in the file, of any time. */
   readonly raw: PacketView;
   /** Places that one read takes for inspection. */

@@ -102,8 +102,21 @@ export function prepare(
 ): ReadyPackets {
   const items: OnDemandItem[] = [];
   const isWanted = (payload: Payload): boolean => filter.passes(payload);
+  const takesWhole = padding === 'cut' && end === undefined;
   let empty = true;
-  for (let packet = run.next(); packet !== undefined; packet = run.next()) {
+  for (;;) {
+    const whole = takesWhole && filter.open ? run.nextWhole() : undefined;
+    if (whole) {
+      empty = false;
+      const { location } = run;
+      const { bytes, sendTime } = whole;
+      if (!pacer.due(sendTime)) return { items, next: location, over: false, empty };
+      pacer.given(bytes.length);
+      items.push({ location, bytes, sendTime });
+      continue;
+    }
+    const packet = run.next();
+    if (packet === undefined) break;
     const { location } = run;
     empty = false;
     const judged = end?.judge(packet) ?? 'within';

@@ -73,6 +73,12 @@ export class OnDemandReader {
     return this.#trick?.position ?? this.#at;
   }
 
+  /** How much media one read takes, in ms on average; 0 if key frames are picked from it. */
+  get readSpan(): number {
+    const { file, packetRate } = this.#shared;
+    return this.#trick ? 0 : LARGEST_READ / VARIATION / file.packetSpan / packetRate;
+  }
+
   /** The header's preroll in ms. */
   get preroll(): number {
     return this.#shared.file.preroll;

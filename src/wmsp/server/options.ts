@@ -33,7 +33,7 @@ export interface WmspServerOptions {
   readonly ids?: SessionIds;
   /** Called with errors that no client caused, such as a file that can no longer be read. */
   readonly onError?: (error: unknown) => void;
-  /** How far ahead of time packets of files may be sent, in ms; default: 1000 (see OnDemandFlowOptions). */
+  /** How far ahead of time packets of files may be sent, in ms; default: see OnDemandFlowOptions. */
   readonly ahead?: number;
   /** A monotonic clock in ms; default: `performance.now`. */
   readonly now?: () => number;

@@ -58,6 +58,7 @@ it('fails only with an error message, whatever a file holds, and never returns p
             expect(location).toBeLessThan(file.packetCount);
             expect(packet).toHaveLength(file.packetSize);
           }
+          await play(file, { from });
           await file.startupProfile(from, { choice, duration: 3000 });
         } catch (error) {
           expect(error).toBeInstanceOf(WmError);

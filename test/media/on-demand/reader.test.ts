@@ -1,7 +1,9 @@
 import { join } from 'node:path';
+import { jest } from '@jest/globals';
 import { parsePacket } from '../../../src/asf/index.js';
 import { OnDemandFile } from '../../../src/media/on-demand/file.js';
 import type { OnDemandItem } from '../../../src/media/on-demand/options.js';
+import { WholePackets } from '../../../src/media/on-demand/whole-packets.js';
 import { temporaryFolder } from '../../capture/support.js';
 import { testHeader } from '../../support/stream.js';
 import {
@@ -44,6 +46,21 @@ beforeAll(() => makeMedia(path, { seconds: 20, gops: [25, 60] }));
 afterAll(() => Promise.all(opened.map((file) => file.close())));
 
 describe('all streams', () => {
+  it('are parsed for the first reader of a file only, if nothing has to be changed', async () => {
+    const file = await open(path);
+    const noted = jest.spyOn(WholePackets.prototype, 'note');
+    try {
+      const items = await play(file);
+      const whole = items.filter(
+        ({ bytes }) => parsePacket(bytes).paddingLength === 0 && bytes.length === file.packetSize,
+      );
+      expect(whole.length).toBeGreaterThan(items.length / 2);
+      expect(noted).toHaveBeenCalledTimes(whole.length);
+    } finally {
+      noted.mockRestore();
+    }
+  });
+
   it('[WMSP-108] have the numbers of their packets in the file, and its send times', async () => {
     const { packets } = contentsOf(path);
     const items = await play(await open(path));

@@ -121,11 +121,16 @@ export async function readAll(
 
 /**
  * Reads everything that a new reader of the file returns; by default from the start, all streams, normal rate, padding
- * cut.
+ * cut. Another reader after it, which need not parse what is known by then, gets the same.
  */
 export async function play(file: OnDemandFile, options: ReadOptions = {}): Promise<OnDemandItem[]> {
-  const reader = file.reader({ from: 0, choice: everything, rate: 1, padding: 'cut', ...options });
-  return (await readAll(reader)).items;
+  const read = async () => {
+    const reader = file.reader({ from: 0, choice: everything, rate: 1, padding: 'cut', ...options });
+    return (await readAll(reader)).items;
+  };
+  const items = await read();
+  expect(digest(await read())).toBe(digest(items));
+  return items;
 }
 
 export const locations = (items: readonly OnDemandItem[]): number[] => items.map(({ location }) => location);
@@ -133,7 +138,8 @@ export const locations = (items: readonly OnDemandItem[]): number[] => items.map
 /** Returns numbers and bytes as one text: jest's matchers take seconds for thousands of buffers. */
 export function digest(items: readonly OnDemandItem[]): string {
   const hash = createHash('sha256');
-  for (const { location, bytes } of items) hash.update(`${location} ${bytes.length} `).update(bytes);
+  for (const { location, bytes, sendTime } of items)
+    hash.update(`${location} ${sendTime} ${bytes.length} `).update(bytes);
   return `${items.length} ${hash.digest('hex')}`;
 }
 
