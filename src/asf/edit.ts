@@ -1,4 +1,5 @@
 import { WmError } from '../errors.js';
+import { exclusionsOf, leftOut } from './exclusions.js';
 import { randomGuid } from './guid.js';
 import { type AsfHeader, buildHeader, DATA_OBJECT_HEAD_SIZE, headerLength } from './header.js';
 import { OBJECT_HEAD_SIZE, objectBytes } from './object-tree.js';
@@ -109,7 +110,10 @@ function listedBitrates(header: AsfHeader, options: LiveHeaderOptions): Map<numb
 
 /** The sum of the visible streams' rates, or the header's value if one of them is unknown. */
 function maximumBitrate(header: AsfHeader, rates: ReadonlyMap<number, number>): number {
-  const visible = header.streams.filter((stream) => !stream.hidden);
+  // Of streams that exclude each other only one is sent: the one with the highest rate has to fit.
+  const total = (choice: readonly number[]) => choice.reduce((sum, number) => sum + (rates.get(number) ?? 0), 0);
+  const left = leftOut(exclusionsOf(header), (choices) => choices.reduce((a, b) => (total(b) > total(a) ? b : a)));
+  const visible = header.streams.filter((stream) => !stream.hidden && !left.has(stream.number));
   const sum = visible.reduce((total, { number }) => total + rates.get(number)!, 0);
   if (visible.some(({ number }) => rates.get(number) === 0)) return header.fileProperties.maximumBitrate;
   return Math.min(sum, LARGEST_BITRATE);

@@ -79,7 +79,9 @@ function testGraph({ video, audio }: CompleteCaptureOptions): string {
 }
 
 function mapArguments({ video, audio }: CompleteCaptureOptions): string[] {
-  return [...(video === undefined ? [] : ['-map', '0:V:0?']), ...(audio === undefined ? [] : ['-map', '0:a:0?'])];
+  // The same picture once for each rate.
+  const pictures = video?.rates.flatMap(() => ['-map', '0:V:0?']) ?? [];
+  return [...pictures, ...(audio === undefined ? [] : ['-map', '0:a:0?'])];
 }
 
 /** Arguments of the user that say when frames are shown, or that replace our filters. */
@@ -101,7 +103,7 @@ function videoArguments(
     ...(input === 'test' ? ['-r', rate] : ['-vf', filters, ...(timing ?? ['-r', rate])]),
     '-pix_fmt',
     'yuv420p',
-    ...bitrateArguments(video.bitrate),
+    ...rateArguments(video.rates),
     '-g',
     String(video.keyFrameDistance),
     // ffmpeg writes decoding times as presentation times, which are the same only without B-frames.
@@ -115,6 +117,17 @@ function variableTiming(version: string): string[] | undefined {
   const [, major, minor] = /^n?(\d{1,2})\.(\d{1,2})/.exec(version) ?? [];
   if (major === undefined) return undefined;
   return [Number(major) > 5 || (major === '5' && Number(minor) >= 1) ? '-fps_mode' : '-vsync', 'vfr'];
+}
+
+/** Each picture has key frames at the same times, so that players can change from one to another at any of them. */
+function rateArguments(rates: readonly number[]): string[] {
+  if (rates.length === 1) return bitrateArguments(rates[0]!);
+  const perStream = rates.flatMap((rate, index) =>
+    bitrateArguments(rate).map((argument) =>
+      argument.startsWith('-') ? `${argument.replace(':v', '')}:v:${index}` : argument,
+    ),
+  );
+  return [...perStream, '-sc_threshold', '1000000000'];
 }
 
 /** Peaks are always limited: otherwise the first second has three times the rate. */

@@ -29,6 +29,11 @@ export interface CaptureOptions extends SoundOptions {
   /** Bits per second; default: what the picture's size and frame rate need, 500 000 for 640x360 at 25. */
   readonly videoBitrate?: number | undefined;
   /**
+   * Bits per second of several pictures of the same input that exclude each other, so that each player gets the one for
+   * its line; 2 to 8 rates instead of `videoBitrate`.
+   */
+  readonly rates?: readonly number[] | undefined;
+  /**
    * Even numbers; pictures of another shape get black bars. Default: the size and shape of the input, with square pixels
    * and at most as many as 1920x1080; 640x360 for `test`.
    */
@@ -67,7 +72,10 @@ export interface CompleteCaptureOptions {
   readonly video:
     | {
         readonly encoder: VideoEncoder;
+        /** The highest one, in bits per second. */
         readonly bitrate: number;
+        /** Of each stream, the lowest first; one for most. */
+        readonly rates: readonly number[];
         /** Undefined for the size of an input that could not be looked at before it is encoded. */
         readonly size: Size | undefined;
         readonly fps: number;
@@ -133,6 +141,8 @@ export function readsInRealTime(input: string, inputFormat: string | undefined):
   return !liveSchemes.test(input);
 }
 
+/** The most pictures of one input. */
+const MAX_RATES = 8;
 const TEST_SIZE: Size = { width: 640, height: 360 };
 /** The largest picture of an input whose size is not known, see {@link pictureFilters}. */
 const UNKNOWN_SIZE: Size = { width: 640, height: 480 };
@@ -177,7 +187,8 @@ export function completeOptions(options: CaptureOptions): CompleteCaptureOptions
     throw usage('--input is empty; name a file, a URL or a device, or leave it out for the test picture.');
   const video = options.noVideo ? undefined : completeVideo(options, input);
   const audio = options.noAudio ? undefined : completeSound(options);
-  const packetSize = options.packetSize ?? defaultPacketSize(video?.bitrate ?? 0, audio);
+  const packetSize =
+    options.packetSize ?? defaultPacketSize(video?.rates.reduce((sum, rate) => sum + rate, 0) ?? 0, audio);
   checked(packetSize, MIN_PACKET_SIZE, MAX_PACKET_SIZE, '--packet-size', 'bytes');
   if (!Number.isInteger(packetSize)) throw usage(`--packet-size is ${packetSize}; give a whole number of bytes.`);
   if (options.duration !== undefined) checked(options.duration, 0.001, 1e9, '--duration', 'seconds');
@@ -203,9 +214,18 @@ function completeVideo(options: CaptureOptions, input: string): NonNullable<Comp
   const given = options.size ?? options.largestSize ?? (isTest ? TEST_SIZE : undefined);
   const size = given && checkedSize(given, '--size');
   const usual = bitrateFor({ size: size ?? UNKNOWN_SIZE, fps });
+  const { rates: asked = [options.videoBitrate ?? usual] } = options;
+  const rates = [...new Set(asked)].sort((a, b) => a - b);
+  const option = options.rates ? '--rate' : '--video-bitrate';
+  for (const rate of rates) checked(rate, 1000, 100_000_000, option, 'bits per second');
+  if (rates.length > MAX_RATES) throw usage(`${rates.length} rates are too many; give at most ${MAX_RATES} (--rate).`);
+  if (options.rates && options.videoBitrate !== undefined) {
+    throw usage('--rate and --video-bitrate exclude each other; give a --rate for each picture.');
+  }
   return {
     encoder: options.videoEncoder ?? 'wmv2',
-    bitrate: checked(options.videoBitrate ?? usual, 1000, 100_000_000, '--video-bitrate', 'bits per second'),
+    bitrate: rates.at(-1)!,
+    rates,
     size,
     fps,
     keyFrameDistance: Math.max(1, Math.round(fps * keyFrameInterval)),

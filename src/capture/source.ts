@@ -2,7 +2,8 @@ import { stat } from 'node:fs/promises';
 import { execa } from 'execa';
 import { type LiveHeaderOptions, liveHeader } from '../asf/edit.js';
 import { AsfError } from '../asf/error.js';
-import type { AsfHeader } from '../asf/header.js';
+import { GUID } from '../asf/guid.js';
+import { type AsfHeader, buildHeader } from '../asf/header.js';
 import { type AsfItem, AsfReader } from '../asf/reader.js';
 import { WmError } from '../errors.js';
 import type { AsfEvent, AsfSource } from '../media/events.js';
@@ -42,8 +43,10 @@ export interface Encoding {
         /** Undefined if the input could not be looked at: its own, with at most as many pixels as 640x480. */
         readonly size: { readonly width: number; readonly height: number } | undefined;
         readonly fps: number;
-        /** Bits per second. */
+        /** The highest one, in bits per second. */
         readonly bitrate: number;
+        /** Of each picture, the lowest first. */
+        readonly rates: readonly number[];
       }
     | undefined;
   readonly audio?: Sound | undefined;
@@ -129,7 +132,8 @@ export class CaptureSource implements AsfSource {
   async #choose(ffmpeg: FfmpegInfo, input: string): Promise<void> {
     const { inputFormat, size, fps, videoBitrate, noVideo = false, onChosen } = this.#options;
     const isTest = input === 'test' && inputFormat === undefined;
-    const isOpen = !noVideo && !isTest && (size === undefined || fps === undefined || videoBitrate === undefined);
+    const hasRate = videoBitrate !== undefined || this.#options.rates !== undefined;
+    const isOpen = !noVideo && !isTest && (size === undefined || fps === undefined || !hasRate);
     const { signal } = this.#closed;
     const facts =
       isOpen && canLookAt(input) ? await lookAtPicture({ ffmpeg: ffmpeg.path, input, inputFormat, signal }) : undefined;
@@ -241,8 +245,10 @@ export class CaptureSource implements AsfSource {
   }
 
   #event(item: AsfItem): AsfEvent | undefined {
-    if (item.type === 'header')
-      return { type: 'header', header: liveHeader(item.header, this.#liveOptions(item.header)) };
+    if (item.type === 'header') {
+      const header = withExclusiveRates(item.header, this.#complete.video?.rates.length ?? 0);
+      return { type: 'header', header: liveHeader(header, this.#liveOptions(header)) };
+    }
     return item.type === 'packet' ? { type: 'packet', packet: item.packet } : undefined;
   }
 
@@ -261,8 +267,10 @@ export class CaptureSource implements AsfSource {
 
   #bitrates(header: AsfHeader): Map<number, number> {
     const bitrates = new Map<number, number>();
+    const rates = [...(this.#complete.video?.rates ?? [])];
     for (const { number, type } of header.streams) {
-      const rate = type === 'video' ? this.#complete.video?.bitrate : this.#complete.audio?.bitrate;
+      // They are in the order of the arguments.
+      const rate = type === 'video' ? rates.shift() : this.#complete.audio?.bitrate;
       if (rate !== undefined) bitrates.set(number, rateWithOverhead(rate, header.packetSize));
     }
     return bitrates;
@@ -294,6 +302,14 @@ export class CaptureSource implements AsfSource {
     if (exit.exitCode === 0 && started) return undefined;
     return captureFailure({ ...exit, started, program, input, extra: extra.length > 0 }, this.#log);
   }
+}
+
+/** Adds Bitrate Mutual Exclusion to a header with several pictures (asf.md 3.7), which ffmpeg does not write. */
+function withExclusiveRates(header: AsfHeader, rates: number): AsfHeader {
+  const streamNumbers = header.streams.filter(({ type }) => type === 'video').map(({ number }) => number);
+  if (rates < 2 || streamNumbers.length !== rates) return header;
+  const exclusion = { type: 'bitrateMutualExclusion', exclusionType: GUID.mutexBitrate, streamNumbers } as const;
+  return buildHeader([...header.objects, exclusion], header.dataObject);
 }
 
 interface EncoderExit {

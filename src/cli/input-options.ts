@@ -32,6 +32,7 @@ export interface InputOptions extends ScriptOptions {
   readonly loop?: true;
   readonly duration?: number;
   readonly videoBitrate?: number;
+  readonly rate?: readonly number[];
   readonly audioBitrate?: number;
   readonly size?: Size;
   readonly fps?: number;
@@ -62,6 +63,7 @@ const COPY_RETRIES = 10;
 const ENCODING_OPTIONS = {
   inputFormat: '--input-format',
   videoBitrate: '--video-bitrate',
+  rate: '--rate',
   audioBitrate: '--audio-bitrate',
   size: '--size',
   fps: '--fps',
@@ -113,6 +115,14 @@ export function addInputOptions(command: Command): Command {
       '--video-bitrate <rate>',
       'bits per second, for example 1.5M (default: by size and frame rate, 500k for 640x360 at 25)',
       parsedBy((text) => parseBitrate(text)),
+    )
+    .option(
+      '--rate <rate>',
+      'video bits per second, again for each further one: players get the picture that fits their line',
+      (text: string, before: readonly number[] = []) => [
+        ...before,
+        parsedBy((rate) => parseBitrate(rate, '--rate'))(text),
+      ],
     )
     .option(
       '--audio-bitrate <rate>',
@@ -283,7 +293,11 @@ async function openCapture(
       input,
       inputFormat: options.inputFormat,
       ...settings,
-      videoBitrate: settings.videoBitrate ?? first?.bitrate,
+      rates: options.rate ?? (first && first.rates.length > 1 ? first.rates : undefined),
+      videoBitrate:
+        (options.rate ?? first?.rates ?? []).length > 1 || options.rate
+          ? undefined
+          : (settings.videoBitrate ?? first?.bitrate),
       size: settings.size ?? first?.size,
       fps: settings.fps ?? first?.fps,
       metadata: { title, author, copyright, comment },
@@ -364,7 +378,11 @@ async function settingsOf(profile: string): Promise<ProfileSettings> {
 function describeEncoding({ video, audio, packetSize, input }: Encoding): string {
   const size = video?.size ? `${video.size.width}x${video.size.height}` : 'the size of the input';
   const parts = [
-    ...(video ? [`${size}, ${video.fps} fps, ${withUnit(video.bitrate, 'bit/s')} (${video.encoder})`] : []),
+    ...(video
+      ? [
+          `${size}, ${video.fps} fps, ${video.rates.map((rate) => withUnit(rate, 'bit/s')).join(' or ')} (${video.encoder})`,
+        ]
+      : []),
     ...(audio ? [`sound ${withUnit(audio.bitrate, 'bit/s')} (${audio.encoder})`] : []),
   ];
   const source = input
@@ -390,6 +408,9 @@ export function inputNames({ input = [], copy, inputFormat }: InputOptions, extr
  */
 export function checkInput(options: InputOptions, extra: readonly string[]): void {
   checkedMetadata(options);
+  if (options.rate && options.videoBitrate !== undefined) {
+    throw new WmError('WM_USAGE', '--rate and --video-bitrate exclude each other; give a --rate for each picture.');
+  }
   if (options.script === '-' && options.input?.includes('-')) {
     throw new WmError('WM_USAGE', '--script - and --input - cannot both read standard input.');
   }

@@ -59,8 +59,8 @@ describe('a profile', () => {
   });
 
   it('in a file is checked, with the line', () => {
-    expect(() => readProfile('videoBitrate: 1000\nsise: 3\n', 'mine.yaml')).toThrow(/^mine.yaml:2: .*sise/);
-    expect(() => readProfile('size: big', 'mine.yaml')).toThrow(/^mine.yaml:1: size: Write width x height/);
+    expect(() => readProfile('videoBitrate: 1000\nsise: 3\n', 'mine.yaml')).toThrow(/^mine.yaml:2:.*sise/);
+    expect(() => readProfile('size: big', 'mine.yaml')).toThrow(/^mine.yaml:1:.*Write width x height/i);
   });
 });
 
