@@ -203,7 +203,7 @@ describe('on demand', () => {
   });
 
   it('[RTSP-185] sends the stream before until the first packet of the one that replaces it', async () => {
-    await content!.media('twin.wmv', { seconds: 6, twin: 'bitrateMutualExclusion' });
+    await content!.media('twin.wmv', { seconds: 15, twin: 'bitrateMutualExclusion' });
     await peer.setUp('/twin.wmv/video', '0-1');
     await peer.ask('PLAY', '/twin.wmv/', { Range: 'npt=0.000-' });
     await peer.packets(3);

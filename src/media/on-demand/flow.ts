@@ -40,7 +40,7 @@ export interface OnDemandFlowOptions {
   /**
    * Packets that are due within this many ms leave together with the one that is due, and then nothing for as long:
    * reading and writing each packet on its own costs a server more than everything else. Default: what one read takes,
-   * but 1000 to 3000. Not used during acceleration, when the player has asked for a certain rate.
+   * but 1000 to 2000. Not used during acceleration, when the player has asked for a certain rate.
    */
   readonly ahead?: number;
   readonly ticker: Pick<Ticker, 'add' | 'delete'>;
@@ -59,7 +59,7 @@ const DEFAULT_MAX_BACKLOG = 32 * 1024;
 const BURST = 2000;
 /** The shortest and the longest time between two reads of a player that keeps up, in ms. */
 const SHORTEST_AHEAD = 1000;
-const LONGEST_AHEAD = 3000;
+const LONGEST_AHEAD = 2000;
 /** A player that has received nothing for this long has run dry and is sent a new burst, in ms. */
 const RUN_DRY = 10_000;
 /** The first read, in ms of media. It is short so that the first packet leaves soon, even if many players arrive. */
