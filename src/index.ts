@@ -164,6 +164,7 @@ export type { SdpFeature } from './rtsp/messages/sdp.js';
 export type { TotalCounters } from './server/admin/totals.js';
 export { configSchema, defaultConfig, type ServerConfig } from './server/config.js';
 export { parseConfig, readConfig } from './server/config-file.js';
+export type { ServerEvents } from './server/events.js';
 export type { ServerPorts } from './server/listeners/listener.js';
 export type { MulticastConfig } from './server/listeners/multicast.js';
 export type {
@@ -177,7 +178,8 @@ export type {
 export type { PointSettings } from './server/points/settings.js';
 export type { ReloadReport } from './server/reload.js';
 export type { StartOptions } from './server/reloader.js';
-export { MediaServer, type ServerEvents, type ServerStats } from './server/server.js';
+export { MediaServer } from './server/server.js';
+export type { ServerStats } from './server/stats.js';
 export {
   type Fault,
   type FaultHook,

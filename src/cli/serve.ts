@@ -8,6 +8,7 @@ import type { SessionReport } from '../playback/registry.js';
 import { configSchema, defaultConfig, type ServerConfig } from '../server/config.js';
 import { checkLoaded, loadConfig } from '../server/config-file.js';
 import { ConfigWatch } from '../server/config-watch.js';
+import type { AdminPort } from '../server/listeners/admin.js';
 import type { ServerPorts } from '../server/listeners/listener.js';
 import type { MsbdPort } from '../server/listeners/msbd.js';
 import { reloadSentence } from '../server/reload.js';
@@ -26,6 +27,7 @@ interface ServeOptions extends ReporterOptions, TlsOptions {
   readonly httpPort?: number | 'none';
   readonly httpsPort?: number;
   readonly msbdPort?: MsbdPort;
+  readonly adminPort?: AdminPort;
   readonly mmsPort?: number | 'none';
   readonly rtspPort?: number | 'none';
   readonly workers?: number | 'auto';
@@ -70,6 +72,11 @@ export function serveCommand(): Command {
       '--workers <n>',
       'processes that serve players, besides the one that takes pushes; auto: one for each processor (default: one process does everything)',
       workerCount,
+    )
+    .option(
+      '--admin-port <port>',
+      'port for the administration on 127.0.0.1; 0 picks a free one, none opens none (default: 8081 if it is free)',
+      parseMsbdPort,
     )
     .option('--users <file>', 'file of users, kept by wmcast users; they may push from anywhere')
     .option('--content <folder>', 'folder of on-demand files and playlists, served below /')
@@ -235,6 +242,7 @@ async function configOf(options: ServeOptions): Promise<ServerConfig> {
     ...(options.mmsPort === undefined ? {} : { mms: { port: options.mmsPort } }),
     ...(options.rtspPort === undefined ? {} : { rtsp: { ...base.rtsp, port: options.rtspPort } }),
     ...(options.workers === undefined ? {} : { workers: options.workers }),
+    admin: { ...base.admin, port: options.adminPort ?? base.admin.port ?? 'auto' },
     ...(users === undefined ? {} : { users }),
     ...(folder === undefined ? {} : { content: { ...base.content, folder } }),
     ...(logDir === undefined ? {} : { logs: { ...LOGS, ...base.logs, folder: logDir } }),

@@ -357,6 +357,22 @@ export const configSchema = z.strictObject({
     'Processes that serve players, besides the one that takes pushes; auto is one for each processor. Default: one process does everything.',
     2,
   ),
+  admin: about(
+    z
+      .strictObject({
+        port: about(
+          z.union([port, z.enum(['auto', 'none'])], 'must be a port from 0 to 65535, auto or none').optional(),
+          'The port; auto is 8081 if that is free, 0 picks a free port, none opens none. Default: auto with the command line.',
+          8081,
+        ),
+        host: about(
+          z.string().min(1).default('127.0.0.1'),
+          'The address to listen on. access.admin says who may come.',
+        ),
+      })
+      .default({ host: '127.0.0.1' }),
+    'The administration on a port of its own, over HTTP: status page, API, metrics.',
+  ),
   points: about(
     z.array(pointSchema).superRefine(refuseDuplicates).default([]),
     'Publishing points that always exist. A push that names one as its template copies everything but its path and its sources.',

@@ -6,16 +6,15 @@ import { WmError } from '../errors.js';
 import { addressList } from '../http/address-list.js';
 import { Admission } from '../http/admission.js';
 import type { Exchange } from '../http/exchange.js';
-import type { ProxyOptions } from '../http/peer.js';
 import { HttpServer, type HttpServerOptions, type TlsIdentity } from '../http/server.js';
 import { OnDemandFiles } from '../media/on-demand/files.js';
 import { Entrance } from '../playback/entrance.js';
 import { Playback } from '../playback/host.js';
 import { type Limits, LocalLimits } from '../playback/limits.js';
-import { type SessionInfo, SessionRegistry, type SessionReport } from '../playback/registry.js';
+import { SessionRegistry } from '../playback/registry.js';
 import { SessionIds } from '../playback/session-ids.js';
 import type { DiskCache } from '../proxy/cache/disk-cache.js';
-import type { ProxyContent, ProxyStats } from '../proxy/content.js';
+import type { ProxyContent } from '../proxy/content.js';
 import { type FaultPlan, parseFaults } from '../testing/fault-plan.js';
 import { FaultyConnections, RequestFaults } from '../testing/faulty-socket.js';
 import { PushServer } from '../wmhttp/server/server.js';
@@ -24,19 +23,23 @@ import { SERVER_NAME } from '../wmsp/messages/responses.js';
 import { WmspServer } from '../wmsp/server/server.js';
 import { openAccess } from './access/credentials.js';
 import { readTls, TlsWatch } from './access/tls-files.js';
+import { AdminActions } from './admin/actions.js';
 import { AdminApi } from './admin/api.js';
+import { AdminFeed } from './admin/feed.js';
+import { Metrics } from './admin/metrics.js';
+import { STATUS_PAGE } from './admin/page.js';
 import { addCounters, newCounters } from './admin/totals.js';
 import { checkConfig, type ServerConfig } from './config.js';
+import { masked } from './config-file.js';
 import { pathOf } from './content/paths.js';
 import { Programs } from './content/programs.js';
+import { type ServerEvents, watched } from './events.js';
+import { AdminListener } from './listeners/admin.js';
 import { HttpListener, type Listener, type ServerPorts } from './listeners/listener.js';
-import { MmspListener } from './listeners/mmsp.js';
-import { MsbdListener, PointChannels } from './listeners/msbd.js';
 import { Multicasts } from './listeners/multicast.js';
-import { RtspListener } from './listeners/rtsp.js';
+import { protocolListeners } from './listeners/protocols.js';
 import { LiveSettings } from './live-settings.js';
 import { checkLogFolder } from './logs/log-writer.js';
-import { mmspLog, RTSP_EVENT, rtspLog } from './logs/received.js';
 import { ServerLogs } from './logs/server-logs.js';
 import { type PointEvent, PublishingPoints } from './points/points.js';
 import { PointPulls } from './points/pulls.js';
@@ -46,6 +49,7 @@ import { settingsOf } from './points/settings.js';
 import { openCache, type ProxyHost, Proxying } from './proxying.js';
 import type { ReloadReport } from './reload.js';
 import { Reloader, type StartOptions, warnOfPlaces } from './reloader.js';
+import type { ServerStats } from './stats.js';
 import { WebServer } from './web/web.js';
 import { type WorkerPart, workerConfig } from './workers/worker.js';
 import { Workers } from './workers/workers.js';
@@ -53,40 +57,6 @@ import { Workers } from './workers/workers.js';
 // The minimum limit of push sessions: even with few points, an encoder that comes back briefly needs a second one.
 const MIN_SESSIONS = 1_000;
 const PROXY_IS_FOR_MEDIA = Buffer.from('This proxy passes on requests of Windows Media players only.\n');
-
-/** The callbacks of a running server. Reports and logs of all protocols come together here. @public */
-export interface ServerEvents {
-  point?(event: PointEvent): void;
-  /** A player has begun. */
-  play?(session: SessionInfo): void;
-  played?(report: SessionReport): void;
-  log?(log: SubmittedLog): void;
-  /**
-   * An event that a player reports while it plays (MS-WMSP 2.2.5); requested from players only if there is a listener.
-   */
-  event?(path: string, body: string): void;
-  /** A problem that an operator can fix, such as a missing playlist entry. */
-  warning?(message: string): void;
-  /** The configuration was read again. */
-  reloaded?(report: ReloadReport): void;
-  /** An internal error that no peer caused. */
-  error?(error: unknown): void;
-}
-
-/** Current figures, and counters since the start. @public */
-export interface ServerStats {
-  readonly connections: number;
-  readonly players: number;
-  readonly publishers: number;
-  readonly points: number;
-  readonly bytesIn: number;
-  readonly bytesOut: number;
-  readonly packetsIn: number;
-  readonly skippedPackets: number;
-  readonly droppedPlayers: number;
-  /** Of a proxy only. */
-  readonly proxy?: ProxyStats;
-}
 
 /** The media server: publishing points, and the listeners that feed and play them. @public */
 export class MediaServer {
@@ -112,10 +82,14 @@ export class MediaServer {
   readonly #proxy: ProxyContent | undefined;
   readonly #pulls: PointPulls;
   readonly #started: Listener[] = [];
+  readonly #feed = new AdminFeed();
+  readonly #metrics: Metrics;
+  #ready = false;
   readonly #reloader: Reloader;
   #ports: ServerPorts = {};
 
-  private constructor(config: ServerConfig, events: ServerEvents, means: Means) {
+  private constructor(config: ServerConfig, given: ServerEvents, means: Means) {
+    const events = watched(given, this.#feed, (protocol) => this.#metrics.started(protocol, this.#registry.players));
     const settings = new LiveSettings(config);
     this.#settings = settings;
     const onWarning = (message: string) => events.warning?.(message);
@@ -263,25 +237,30 @@ export class MediaServer {
       onWarning,
       onError,
     });
-    const api = new AdminApi({
+    const actions = new AdminActions({
       points: this.points,
       registry: this.#registry,
       multicasts: () => this.#multicasts,
       playersElsewhere: (path) => this.#workers?.playersOf(path) ?? 0,
       status: () => ({ uptime: Math.round((Date.now() - this.#startedAt) / 1000), ...this.stats() }),
-      access: this.#access,
       inject: (path, source) => this.inject(path, source),
+      switchPoint: (path, on) => this.#reloader.switchPoint(path, on),
+      command: (path, command) => this.command(path, command),
+      reload: means.load && (() => this.reload()),
+    });
+    const administration = {
+      actions,
+      access: this.#access,
       get rule() {
         return settings.rules.admin;
       },
       get names() {
         return settings.names;
       },
-      reload: means.load && (() => this.reload()),
-      switchPoint: (path, on) => this.#reloader.switchPoint(path, on),
-      command: (path, command) => this.command(path, command),
-      onError: (error) => events.error?.(error),
-    });
+      onError: (error: unknown) => events.error?.(error),
+    };
+    const api = new AdminApi(administration);
+    this.#metrics = new Metrics(actions, this.#registry);
     this.#admission = new Admission({
       connections: config.limits.connections,
       perAddress: config.limits.connectionsPerAddress,
@@ -293,7 +272,7 @@ export class MediaServer {
     this.#faulty = faults && ((socket) => faults.take(socket, 'other'));
     const http = {
       onSocket: faults && ((socket: Socket) => faults.take(socket, 'http')),
-      proxies: this.#proxies(onWarning),
+      proxies: config.proxyProtocol && { addresses: addressList(config.proxyProtocol), onWarning },
       admission: this.#admission,
       onError: (error: unknown) => events.error?.(error),
       onRequest: (exchange: Exchange) => {
@@ -311,9 +290,38 @@ export class MediaServer {
     this.#listeners = [
       ...this.#httpListeners(http, means, limits, { events, onLog }),
       this.#multicasts,
-      this.#msbdListener(events),
-      this.#mmspListener(events, onLog, onError),
-      this.#rtspListener(events, onLog, onError),
+      ...protocolListeners({
+        config,
+        points: this.points,
+        entrance: this.#entrance,
+        playback: this.#playback,
+        registry: this.#registry,
+        admission: this.#admission,
+        proxies: http.proxies,
+        multicasts: this.#multicasts,
+        onSocket: this.#faulty,
+        onLog,
+        onEvent: (path, body) => events.event?.(path, body),
+        onInternalError: (error) => events.error?.(error),
+        onError,
+      }),
+      new AdminListener({
+        ...administration,
+        get rule() {
+          return settings.rules.admin;
+        },
+        get names() {
+          return settings.names;
+        },
+        host: config.admin.host,
+        port: part ? 'none' : (config.admin.port ?? 'none'),
+        feed: this.#feed,
+        metrics: this.#metrics,
+        config: () => masked(settings.config),
+        ready: () => this.#ready,
+        version: SERVER_NAME.slice(SERVER_NAME.indexOf('/') + 1),
+        page: STATUS_PAGE,
+      }),
     ];
     this.#reloader = new Reloader({
       settings,
@@ -384,6 +392,7 @@ export class MediaServer {
       throw error;
     }
     for (const point of config.points) server.#pulls.set(point);
+    server.#ready = true;
     part?.attend(server, server.#registry);
     return server;
   }
@@ -456,6 +465,7 @@ export class MediaServer {
 
   /** Ends all broadcasts with $E, disconnects encoders, and stops; bounded in time. */
   async close(): Promise<void> {
+    this.#ready = false;
     await this.#pulls.close();
     this.#tlsWatch?.close();
     await Promise.all([...this.points].map((point) => point.close()));
@@ -536,74 +546,6 @@ export class MediaServer {
     const point = what === 'created' || what === 'publishing' ? this.points.get(path) : undefined;
     const { multicast } = point?.settings ?? {};
     if (point && !point.configured && multicast) this.#multicasts.copy(point, multicast);
-  }
-
-  #msbdListener(events: ServerEvents): MsbdListener {
-    const { host, msbd } = this.#settings.config;
-    const channels = new PointChannels(this.points, this.#entrance, msbd.netShow);
-    return new MsbdListener({
-      onSocket: this.#faulty,
-      admission: this.#admission,
-      proxies: this.#proxies((message) => events.warning?.(message)),
-      port: msbd.port ?? 'none',
-      host,
-      multicast: msbd.multicast && { ...msbd.multicast, address: msbd.multicast.group },
-      content: channels,
-      pathOf: (broadcast, channel) => channels.pathOf(broadcast, channel),
-      inNsc: (broadcast) => this.#multicasts.has(broadcast),
-      registry: this.#registry,
-      onError: (error) => events.error?.(error),
-    });
-  }
-
-  #mmspListener(
-    events: ServerEvents,
-    onLog: (log: SubmittedLog) => void,
-    onError: (error: unknown) => void,
-  ): MmspListener {
-    const { host, mms } = this.#settings.config;
-    return new MmspListener({
-      onSocket: this.#faulty,
-      admission: this.#admission,
-      proxies: this.#proxies((message) => events.warning?.(message)),
-      port: mms.port,
-      host,
-      version: SERVER_NAME.slice(SERVER_NAME.indexOf('/') + 1),
-      entrance: this.#entrance,
-      playback: this.#playback,
-      registry: this.#registry,
-      onLog: (...log) => onLog(mmspLog(...log)),
-      onError,
-    });
-  }
-
-  #rtspListener(
-    events: ServerEvents,
-    onLog: (log: SubmittedLog) => void,
-    onError: (error: unknown) => void,
-  ): RtspListener {
-    const { host, rtsp } = this.#settings.config;
-    return new RtspListener({
-      onSocket: this.#faulty,
-      admission: this.#admission,
-      proxies: this.#proxies((message) => events.warning?.(message)),
-      port: rtsp.port,
-      host,
-      rtpPort: rtsp.rtpPort,
-      entrance: this.#entrance,
-      playback: this.#playback,
-      registry: this.#registry,
-      onLog: (path, remoteAddress, client, kind, body, peer) => {
-        if (kind === RTSP_EVENT) events.event?.(path, body.toString('utf8'));
-        else onLog(rtspLog(path, remoteAddress, client, kind, body, peer));
-      },
-      onError,
-    });
-  }
-
-  #proxies(onWarning: (message: string) => void): ProxyOptions | undefined {
-    const { proxyProtocol } = this.#settings.config;
-    return proxyProtocol && { addresses: addressList(proxyProtocol), onWarning };
   }
 }
 

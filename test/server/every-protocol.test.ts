@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { jest } from '@jest/globals';
 import type { ServerConfig } from '../../src/server/config.js';
-import type { ServerEvents } from '../../src/server/server.js';
+import type { ServerEvents } from '../../src/server/events.js';
 import { Peer as MmspPeer } from '../mmsp/station.js';
 import { Peer as RtspPeer } from '../rtsp/station.js';
 import { until } from '../support/until.js';

@@ -1,6 +1,7 @@
 import { defaultConfig, type ServerConfig } from '../../src/server/config.js';
+import type { ServerEvents } from '../../src/server/events.js';
 import type { StartOptions } from '../../src/server/reloader.js';
-import { MediaServer, type ServerEvents } from '../../src/server/server.js';
+import { MediaServer } from '../../src/server/server.js';
 import { type TestHeaderOptions, testHeader, testPacket } from '../support/stream.js';
 import { parseResponse, parseWholeResponse, RawPeer, type WireResponse } from '../support/wire.js';
 

@@ -1,45 +1,23 @@
 import type { Command } from '../../asf/command.js';
 import type { AccessControl, Rule } from '../../auth/access.js';
 import { callerOf, finishFields, headerRefusal } from '../../auth/header-dialog.js';
-import { messageOf, WmError } from '../../errors.js';
+import { messageOf } from '../../errors.js';
 import type { Exchange } from '../../http/exchange.js';
 import { type Field, HttpError } from '../../http/message.js';
 import { rawPathOf } from '../../http/target.js';
-import type { SessionInfo, SessionRegistry, SessionRole } from '../../playback/registry.js';
-import { Refusal } from '../../refusal.js';
+import type { SessionRole } from '../../playback/registry.js';
 import { SERVER_NAME } from '../../wmsp/messages/responses.js';
-import { YamlError } from '../../yaml-file.js';
 import { queryOf } from '../content/paths.js';
-import type { PublishingPoint, PublishingPoints } from '../points/points.js';
 import { refuseWebPages } from '../web/pages.js';
+import { type AdminActions, DEFAULT_LIMIT, ReloadRefused } from './actions.js';
 
-/** The parts of a server that its API shows and changes. */
+/** The administration on the port of the players. */
 export interface AdminApiOptions {
-  readonly points: PublishingPoints;
-  /** All sessions of players and publishers. */
-  readonly registry: SessionRegistry;
-  /** The points that are multicast. */
-  readonly multicasts: () => Iterable<object>;
-  /** Returns the number of a point's players in other processes. */
-  readonly playersElsewhere?: (path: string) => number;
-  /** Returns the figures for /api/status. */
-  readonly status: () => object;
+  readonly actions: AdminActions;
   readonly access: AccessControl;
   readonly rule: Rule;
   /** The names under which the server may be addressed; see {@link refuseWebPages}. */
   readonly names: ReadonlySet<string>;
-  /**
-   * Plays something next on a point with a programme.
-   *
-   * @throws WmError WM_USAGE, WM_NO_INPUT
-   */
-  readonly inject: (path: string, source: string) => Promise<void>;
-  /** Starts or stops a point. */
-  readonly switchPoint: (path: string, on: boolean) => Promise<void>;
-  /** Reads the configuration again; undefined if there is no file to read. */
-  readonly reload?: (() => Promise<object>) | undefined;
-  /** Sends a script command to the players of a point. @throws WmError WM_USAGE; AsfError */
-  readonly command: (path: string, command: Command) => void;
   readonly onError: (error: unknown) => void;
 }
 
@@ -49,18 +27,15 @@ interface Reply {
   readonly fields?: readonly Field[];
 }
 
-type Handler = (parameters: readonly string[], exchange: Exchange) => Reply | Promise<Reply>;
+/** Returns the body of the answer; nothing for 204. */
+type Handler = (parameters: readonly string[], exchange: Exchange) => unknown;
 
 /** `:` matches one percent-encoded segment of the path. */
 type Route = readonly [method: 'GET' | 'POST' | 'DELETE', path: string, handler: Handler];
 
 const PREFIX = '/api';
-const DEFAULT_LIMIT = 1_000;
-const MAX_LIMIT = 100_000;
 /** The maximum size of a request's body, in bytes. */
 const MAX_BODY = 8 * 1024;
-// The reason for an encoder that is disconnected by hand: one after which it does not retry.
-const SENT_AWAY = 'forbidden';
 
 /**
  * The administration API: JSON over HTTP (docs/server.md lists the requests). Requests that change something need a
@@ -70,31 +45,31 @@ const SENT_AWAY = 'forbidden';
 export class AdminApi {
   readonly #options: AdminApiOptions;
   readonly #routes: readonly Route[] = [
-    ['GET', '/status', () => ({ status: 200, body: this.#options.status() })],
+    ['GET', '/status', () => this.#actions.status()],
+    ['GET', '/points', () => ({ points: this.#actions.points() })],
+    ['GET', '/points/:', ([name]) => this.#actions.point(pathOf(name))],
+    ['DELETE', '/points/:', ([name]) => this.#actions.remove(pathOf(name))],
+    ['POST', '/points/:/disconnect', ([name]) => this.#actions.disconnect(pathOf(name))],
     [
-      'GET',
-      '/points',
-      () => ({ status: 200, body: { points: [...this.#options.points].map((point) => this.#pointView(point)) } }),
+      'POST',
+      '/points/:/inject',
+      async ([name], exchange) => this.#actions.inject(pathOf(name), sourceIn(await exchange.readBody(MAX_BODY))),
     ],
-    ['GET', '/points/:', ([name]) => ({ status: 200, body: this.#pointView(this.#point(name)) })],
-    ['DELETE', '/points/:', ([name]) => this.#remove(this.#point(name))],
-    ['POST', '/points/:/disconnect', ([name]) => this.#disconnect(this.#point(name))],
-    ['POST', '/points/:/inject', ([name], exchange) => this.#inject(this.#point(name), exchange)],
-    ['POST', '/points/:/start', ([name]) => this.#switch(this.#point(name), true)],
-    ['POST', '/points/:/stop', ([name]) => this.#switch(this.#point(name), false)],
-    ['POST', '/points/:/open', ([name]) => this.#accept(this.#point(name), true)],
-    ['POST', '/points/:/deny', ([name]) => this.#accept(this.#point(name), false)],
-    ['POST', '/points/:/command', ([name], exchange) => this.#command(this.#point(name), exchange)],
-    ['GET', '/publishers', () => ({ status: 200, body: { publishers: this.#publishers() } })],
-    ['GET', '/multicasts', () => ({ status: 200, body: { multicasts: [...this.#options.multicasts()] } })],
+    ['POST', '/points/:/start', ([name]) => this.#actions.switch(pathOf(name), true)],
+    ['POST', '/points/:/stop', ([name]) => this.#actions.switch(pathOf(name), false)],
+    ['POST', '/points/:/open', ([name]) => this.#actions.accept(pathOf(name), true)],
+    ['POST', '/points/:/deny', ([name]) => this.#actions.accept(pathOf(name), false)],
     [
-      'GET',
-      '/players',
-      async (_, exchange) => ({ status: 200, body: await this.#list(exchange, 'players', 'player') }),
+      'POST',
+      '/points/:/command',
+      async ([name], exchange) => this.#actions.command(pathOf(name), commandIn(await exchange.readBody(MAX_BODY))),
     ],
-    ['GET', '/sessions', async (_, exchange) => ({ status: 200, body: await this.#list(exchange, 'sessions') })],
-    ['DELETE', '/sessions/:', ([id]) => this.#end(id)],
-    ['POST', '/reload', () => this.#reload()],
+    ['GET', '/publishers', () => ({ publishers: this.#actions.publishers() })],
+    ['GET', '/multicasts', () => ({ multicasts: this.#actions.multicasts() })],
+    ['GET', '/players', (_, exchange) => this.#list(exchange, 'players', 'player')],
+    ['GET', '/sessions', (_, exchange) => this.#list(exchange, 'sessions')],
+    ['DELETE', '/sessions/:', ([id = '']) => this.#actions.end(id)],
+    ['POST', '/reload', () => this.#actions.reload()],
   ];
 
   constructor(options: AdminApiOptions) {
@@ -108,6 +83,10 @@ export class AdminApi {
     this.#answer(exchange, path.slice(PREFIX.length)).then(
       (reply) => respond(exchange, reply),
       (error: unknown) => {
+        if (error instanceof ReloadRefused) {
+          respond(exchange, { status: 422, body: error.body });
+          return;
+        }
         const refusal = headerRefusal(error, exchange.request);
         if (!refusal) this.#options.onError(error);
         const body = { error: refusal ? messageOf(error) : 'An internal error occurred.' };
@@ -130,7 +109,10 @@ export class AdminApi {
       return parameters ? [{ allowed, handler, parameters }] : [];
     });
     const route = found.find(({ allowed }) => allowed === method || (allowed === 'GET' && method === 'HEAD'));
-    if (route) return { ...(await route.handler(route.parameters, exchange)), fields: finish };
+    if (route) {
+      const body = await route.handler(route.parameters, exchange);
+      return { status: body === undefined ? 204 : 200, body, fields: finish };
+    }
     if (found.length === 0) throw new HttpError(404, `There is nothing at ${PREFIX}${path}.`);
     const methods = found.map(({ allowed }) => allowed).join(', ');
     return {
@@ -140,124 +122,21 @@ export class AdminApi {
     };
   }
 
-  #point(name = ''): PublishingPoint {
-    const point = this.#options.points.get(`/${name}`);
-    if (!point) throw new HttpError(404, `There is no point /${name}.`);
-    return point;
-  }
-
-  async #reload(): Promise<Reply> {
-    const { reload } = this.#options;
-    if (!reload) throw new HttpError(409, 'The server was started without a configuration file.');
-    try {
-      return { status: 200, body: await reload() };
-    } catch (error) {
-      if (!(error instanceof WmError)) throw error;
-      return {
-        status: 422,
-        body: { error: messageOf(error), ...(error instanceof YamlError && { problems: error.problems }) },
-      };
-    }
-  }
-
-  #pointView(point: PublishingPoint): object {
-    const { path, configured, broadcast } = point;
-    return {
-      path,
-      configured,
-      live: broadcast.live,
-      stopped: point.stopped,
-      acceptsPlayers: point.acceptsPlayers,
-      players: broadcast.players + (this.#options.playersElsewhere?.(path) ?? 0),
-      publisher: publisherView(point) ?? null,
-      ...broadcast.counters,
-    };
-  }
-
-  #disconnect({ path, publisher }: PublishingPoint): Reply {
-    if (!publisher) throw new HttpError(409, `No encoder is publishing to ${path}.`);
-    publisher.disconnect(SENT_AWAY);
-    return { status: 204 };
-  }
-
-  async #inject({ path }: PublishingPoint, exchange: Exchange): Promise<Reply> {
-    const source = sourceIn(await exchange.readBody(MAX_BODY));
-    try {
-      await this.#options.inject(path, source);
-    } catch (error) {
-      if (!(error instanceof WmError) || error instanceof Refusal) throw error;
-      throw new HttpError(error.code === 'WM_NO_INPUT' ? 404 : 400, error.message);
-    }
-    return { status: 204 };
-  }
-
-  async #switch({ path }: PublishingPoint, on: boolean): Promise<Reply> {
-    await this.#options.switchPoint(path, on);
-    return { status: 204 };
-  }
-
-  #accept(point: PublishingPoint, accepts: boolean): Reply {
-    point.acceptsPlayers = accepts;
-    return { status: 204 };
-  }
-
-  async #command({ path }: PublishingPoint, exchange: Exchange): Promise<Reply> {
-    const command = commandIn(await exchange.readBody(MAX_BODY));
-    try {
-      this.#options.command(path, command);
-    } catch (error) {
-      if (!(error instanceof WmError) || error instanceof Refusal) throw error;
-      throw new HttpError(error.code === 'WM_USAGE' ? 409 : 400, error.message);
-    }
-    return { status: 204 };
-  }
-
-  #remove(point: PublishingPoint): Reply {
-    if (point.configured) throw new HttpError(409, `${point.path} is part of the configuration.`);
-    point.publisher?.disconnect(SENT_AWAY);
-    void point.close();
-    this.#options.points.remove(point);
-    return { status: 204 };
-  }
-
-  #publishers(): object[] {
-    return [...this.#options.points].flatMap((point) => {
-      const publisher = publisherView(point);
-      return publisher ? [{ point: point.path, ...publisher }] : [];
-    });
+  get #actions(): AdminActions {
+    return this.#options.actions;
   }
 
   async #list(exchange: Exchange, name: string, role?: SessionRole): Promise<object> {
     const query = queryOf(exchange.request.target);
-    const asked = Number(query.get('limit') ?? DEFAULT_LIMIT);
-    if (!Number.isInteger(asked) || asked < 0) throw new HttpError(400, 'The limit is not a number.');
-    const after = query.get('after');
-    const { total, sessions } = await this.#options.registry.list({
-      limit: Math.min(asked, MAX_LIMIT),
-      ...(role ? { role } : {}),
-      ...(after === null ? {} : { after }),
-    });
-    return { total, [name]: sessions.map(sessionView) };
-  }
-
-  async #end(id = ''): Promise<Reply> {
-    if (!(await this.#options.registry.end(id))) throw new HttpError(404, `There is no session ${id}.`);
-    return { status: 204 };
+    const limit = Number(query.get('limit') ?? DEFAULT_LIMIT);
+    if (!Number.isInteger(limit) || limit < 0) throw new HttpError(400, 'The limit is not a number.');
+    const { total, sessions } = await this.#actions.sessions({ role, limit, after: query.get('after') ?? undefined });
+    return { total, [name]: sessions };
   }
 }
 
-function sessionView({ since, user, entry, ...info }: SessionInfo): object {
-  return { ...info, user: user ?? null, entry: entry ?? null, since: time(since) };
-}
-
-function publisherView({ publisher, publishingSince }: PublishingPoint): object | undefined {
-  if (!publisher) return undefined;
-  const { remoteAddress, user, lost } = publisher;
-  return { remoteAddress, user: user ?? null, lost, since: time(publishingSince) };
-}
-
-function time(milliseconds: number): string {
-  return new Date(milliseconds).toISOString();
+function pathOf(name = ''): string {
+  return `/${name}`;
 }
 
 /** Returns the source that the JSON body of a request names. @throws HttpError 400 */

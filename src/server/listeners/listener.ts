@@ -9,6 +9,8 @@ export interface ServerPorts {
   readonly mms?: number;
   /** RTSP, of TCP. */
   readonly rtsp?: number;
+  /** The administration, over HTTP. */
+  readonly admin?: number;
 }
 
 /**

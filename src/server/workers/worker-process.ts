@@ -1,5 +1,6 @@
 import { messageOf, WmError } from '../../errors.js';
-import { MediaServer, type ServerEvents } from '../server.js';
+import type { ServerEvents } from '../events.js';
+import { MediaServer } from '../server.js';
 import type { FromWorker, StartMessage, ToWorker } from './messages.js';
 import { WorkerPart } from './worker.js';
 

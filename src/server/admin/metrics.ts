@@ -1,0 +1,114 @@
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import type { SessionRegistry } from '../../playback/registry.js';
+import type { AdminActions } from './actions.js';
+
+/** Points with metrics of their own; the rest is summed up under the label `other`, so that labels stay few. */
+const MAX_POINTS = 500;
+
+/**
+ * The figures of a server for Prometheus. They are computed when they are asked for. Names follow the counters of
+ * Windows Media Services where it had one.
+ */
+export class Metrics {
+  readonly #registry = new Registry();
+  readonly #started: Counter<'protocol'>;
+  #peakPlayers = 0;
+
+  constructor(actions: AdminActions, sessions: SessionRegistry) {
+    const registers = [this.#registry];
+    collectDefaultMetrics({ register: this.#registry, prefix: 'wmcast_' });
+    const gauge = (name: string, help: string, value: () => number) =>
+      new Gauge({
+        name,
+        help,
+        registers,
+        collect() {
+          this.set(value());
+        },
+      });
+    // Counters that the server keeps itself are set, not increased.
+    const counter = (name: string, help: string, value: () => number) =>
+      new Counter({
+        name,
+        help,
+        registers,
+        collect() {
+          this.reset();
+          this.inc(value());
+        },
+      });
+    gauge('wmcast_connections', 'Open connections.', () => actions.status().connections);
+    gauge('wmcast_publishers', 'Encoders that publish.', () => actions.status().publishers);
+    gauge('wmcast_points', 'Publishing points.', () => actions.status().points);
+    gauge('wmcast_uptime_seconds', 'Time since the start.', () => actions.status().uptime);
+    counter(
+      'wmcast_received_bytes_total',
+      'Bytes received from encoders and other servers.',
+      () => actions.status().bytesIn,
+    );
+    counter('wmcast_sent_bytes_total', 'Bytes sent to players and groups.', () => actions.status().bytesOut);
+    counter('wmcast_received_packets_total', 'Packets received.', () => actions.status().packetsIn);
+    counter(
+      'wmcast_late_sends_total',
+      'Packets skipped for players that were too slow.',
+      () => actions.status().skippedPackets,
+    );
+    counter('wmcast_dropped_players_total', 'Players that lagged for too long.', () => actions.status().droppedPlayers);
+    new Gauge({
+      name: 'wmcast_players',
+      help: 'Players, by protocol.',
+      labelNames: ['protocol'],
+      registers,
+      async collect() {
+        const { sessions: players } = await sessions.list({ role: 'player' });
+        this.reset();
+        for (const { protocol } of players) this.inc({ protocol });
+      },
+    });
+    gauge('wmcast_players_peak', 'The most players at a time since the start.', () => this.#peakPlayers);
+    this.#started = new Counter({
+      name: 'wmcast_players_started_total',
+      help: 'Players that have started, by protocol.',
+      labelNames: ['protocol'],
+      registers,
+    });
+    const perPoint = (
+      name: string,
+      help: string,
+      value: (point: ReturnType<AdminActions['points']>[number]) => number,
+    ) =>
+      new Gauge({
+        name,
+        help,
+        labelNames: ['point'],
+        registers,
+        collect() {
+          this.reset();
+          for (const [index, point] of actions.points().entries()) {
+            this.inc({ point: index < MAX_POINTS ? point.path : 'other' }, value(point));
+          }
+        },
+      });
+    perPoint('wmcast_point_live', '1 while a source feeds the point.', ({ live }) => Number(live));
+    perPoint('wmcast_point_players', 'Players of the live point.', ({ players }) => players);
+    perPoint('wmcast_point_received_bytes', 'Bytes received from the source.', ({ bytesIn }) => bytesIn);
+    perPoint('wmcast_point_sent_bytes', 'Bytes sent to players.', ({ bytesOut }) => bytesOut);
+    perPoint('wmcast_point_late_sends', 'Packets skipped for slow players.', ({ skippedPackets }) => skippedPackets);
+  }
+
+  /** Counts a player that has started. @param players how many there are now */
+  started(protocol: string, players: number): void {
+    this.#started.inc({ protocol });
+    this.#peakPlayers = Math.max(this.#peakPlayers, players);
+  }
+
+  /** The media type of {@link text}. */
+  get contentType(): string {
+    return this.#registry.contentType;
+  }
+
+  /** Returns all figures in the text format of Prometheus. */
+  text(): Promise<string> {
+    return this.#registry.metrics();
+  }
+}

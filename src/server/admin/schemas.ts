@@ -1,0 +1,92 @@
+import { z } from '@hono/zod-openapi';
+
+/** The answers of the administration, for its OpenAPI description. */
+const count = z.number().int().min(0);
+const time = z.iso.datetime().openapi({ description: 'When it began.' });
+
+export const failure = z
+  .object({ error: z.string().openapi({ description: 'What is wrong, in one sentence.' }) })
+  .openapi('Failure');
+
+export const status = z
+  .object({
+    uptime: count.openapi({ description: 'Seconds since the start.' }),
+    connections: count,
+    players: count,
+    publishers: count,
+    points: count,
+    bytesIn: count,
+    bytesOut: count,
+    packetsIn: count,
+    skippedPackets: count.openapi({ description: 'Packets skipped for players that were too slow.' }),
+    droppedPlayers: count.openapi({ description: 'Players that lagged for too long.' }),
+  })
+  .openapi('Status');
+
+const publisher = z.object({
+  remoteAddress: z.string(),
+  user: z.string().nullable(),
+  lost: z.boolean().openapi({ description: 'True if its connection broke and it may come back.' }),
+  since: time,
+});
+
+export const point = z
+  .object({
+    path: z.string().openapi({ example: '/live' }),
+    configured: z.boolean(),
+    live: z.boolean(),
+    stopped: z.boolean(),
+    acceptsPlayers: z.boolean(),
+    players: count,
+    publisher: publisher.nullable(),
+    packetsIn: count,
+    bytesIn: count,
+    bytesOut: count,
+    skippedPackets: count,
+    droppedPlayers: count,
+    splices: count.openapi({ description: 'How often a source came back and continued.' }),
+  })
+  .openapi('Point');
+export const points = z.object({ points: z.array(point) });
+export const publishers = z.object({ publishers: z.array(publisher.extend({ point: z.string() })) });
+export const multicasts = z.object({ multicasts: z.array(z.record(z.string(), z.unknown())) });
+
+const session = z
+  .object({
+    id: z.string(),
+    role: z.enum(['player', 'publisher']),
+    protocol: z.string(),
+    transport: z.string(),
+    path: z.string(),
+    entry: z.number().nullable(),
+    client: z.string(),
+    remoteAddress: z.string(),
+    user: z.string().nullable(),
+    since: time,
+    bytes: count,
+    packets: count,
+    lost: count,
+  })
+  .openapi('Session');
+export const sessions = z.object({ total: count, sessions: z.array(session) });
+export const players = z.object({ total: count, players: z.array(session) });
+
+export const injection = z.object({
+  source: z
+    .string()
+    .trim()
+    .min(1)
+    .openapi({ description: 'A file, a folder, a playlist or a URL.', example: 'news.wmv' }),
+});
+
+const names = z.array(z.string());
+export const reload = z.object({ changed: names, added: names, removed: names, restart: names }).openapi('Reload');
+
+/** A script command, for players that show or follow it. */
+export const command = z.object({
+  type: z
+    .string()
+    .regex(/^[A-Z][A-Z0-9_]{0,30}$/)
+    .openapi({ description: 'Such as TEXT or URL.', example: 'TEXT' }),
+  text: z.string().default(''),
+});

@@ -1,0 +1,77 @@
+import type { Socket } from 'node:net';
+import type { Admission } from '../../http/admission.js';
+import type { ProxyOptions } from '../../http/peer.js';
+import type { Entrance } from '../../playback/entrance.js';
+import type { Playback } from '../../playback/host.js';
+import type { SessionRegistry } from '../../playback/registry.js';
+import type { SubmittedLog } from '../../wmlog/submitted.js';
+import { SERVER_NAME } from '../../wmsp/messages/responses.js';
+import type { ServerConfig } from '../config.js';
+import { mmspLog, RTSP_EVENT, rtspLog } from '../logs/received.js';
+import type { PublishingPoints } from '../points/points.js';
+import type { Listener } from './listener.js';
+import { MmspListener } from './mmsp.js';
+import { MsbdListener, PointChannels } from './msbd.js';
+import type { Multicasts } from './multicast.js';
+import { RtspListener } from './rtsp.js';
+
+/** The parts of a server that its protocols share. */
+export interface ProtocolHost {
+  readonly config: ServerConfig;
+  readonly points: PublishingPoints;
+  readonly entrance: Entrance;
+  readonly playback: Playback;
+  readonly registry: SessionRegistry;
+  readonly admission: Admission;
+  readonly proxies: ProxyOptions | undefined;
+  readonly multicasts: Multicasts;
+  /** Called with each connection; for faults that tests inject. */
+  readonly onSocket: ((socket: Socket) => void) | undefined;
+  readonly onLog: (log: SubmittedLog) => void;
+  /** Called with events that players report while they play. */
+  readonly onEvent: (path: string, body: string) => void;
+  /** Called with errors that no operator can fix. */
+  readonly onInternalError: (error: unknown) => void;
+  readonly onError: (error: unknown) => void;
+}
+
+/** Builds the listeners of the protocols that have a port of their own: MSBD, MMSP and RTSP. */
+export function protocolListeners(host: ProtocolHost): Listener[] {
+  const { config, points, entrance, multicasts, onLog, onEvent } = host;
+  const { admission, proxies, playback, registry, onSocket, onError, onInternalError } = host;
+  const shared = { onSocket, admission, proxies, host: config.host, registry };
+  const { msbd, mms, rtsp } = config;
+  const channels = new PointChannels(points, entrance, msbd.netShow);
+  return [
+    new MsbdListener({
+      ...shared,
+      port: msbd.port ?? 'none',
+      multicast: msbd.multicast && { ...msbd.multicast, address: msbd.multicast.group },
+      content: channels,
+      pathOf: (broadcast, channel) => channels.pathOf(broadcast, channel),
+      inNsc: (broadcast) => multicasts.has(broadcast),
+      onError: onInternalError,
+    }),
+    new MmspListener({
+      ...shared,
+      port: mms.port,
+      version: SERVER_NAME.slice(SERVER_NAME.indexOf('/') + 1),
+      entrance,
+      playback,
+      onLog: (...log) => onLog(mmspLog(...log)),
+      onError,
+    }),
+    new RtspListener({
+      ...shared,
+      port: rtsp.port,
+      rtpPort: rtsp.rtpPort,
+      entrance,
+      playback,
+      onLog: (path, remoteAddress, client, kind, body, peer) => {
+        if (kind === RTSP_EVENT) onEvent(path, body.toString('utf8'));
+        else onLog(rtspLog(path, remoteAddress, client, kind, body, peer));
+      },
+      onError,
+    }),
+  ];
+}
