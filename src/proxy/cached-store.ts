@@ -386,28 +386,35 @@ export class CachedStore implements PacketStore {
   }
 
   async #take(fetch: Fetch, packets: readonly FetchedPacket[]): Promise<void> {
+    let { next } = fetch;
     let [from, whole]: [number, Buffer[]] = [0, []];
+    const put = async () => {
+      await this.#put(from, whole);
+      // Only now: until then players wait for this fetch.
+      if (whole.length > 0) fetch.next = from + whole.length;
+      whole = [];
+    };
     for (const { location, bytes } of packets) {
       if (location >= this.packetCount) {
         throw new WmError('WM_PROTOCOL', `The origin sends packet ${location} of ${this.packetCount}.`);
       }
-      if (fetch.next === undefined || (whole.length === 0 && fetch.next < location)) {
-        if (fetch.next === undefined) fetch.begin(location);
-        else await this.#leftOut(fetch, location);
+      if (next === undefined) {
+        next = location;
         fetch.next = location;
+        fetch.begin(location);
       }
-      if (location < fetch.next) continue;
+      if (location < next) continue;
       const packet = restorePadding(parsePacket(bytes), this.packetSize);
-      if (location > fetch.next) {
-        await this.#put(from, whole);
-        whole = [];
-        await this.#leftOut(fetch, location);
+      if (location > next) {
+        await put();
+        await this.#leftOut(next, location);
+        fetch.next = location;
       }
       if (whole.length === 0) from = location;
       whole.push(packet);
-      fetch.next = location + 1;
+      next = location + 1;
     }
-    await this.#put(from, whole);
+    await put();
     if (packets.length > 0) this.#failures = 0;
     this.#wake();
     while (this.#isFarAhead(fetch)) {
@@ -425,7 +432,7 @@ export class CachedStore implements PacketStore {
   }
 
   /** The origin has nothing up to a packet: zeros in its place, which nobody takes for a packet. */
-  async #leftOut({ next = 0 }: Fetch, until: number): Promise<void> {
+  async #leftOut(next: number, until: number): Promise<void> {
     const end = Math.min(until, this.#copy?.have.nextOf(next) ?? until);
     if (!this.#writes || end - next > LONGEST_GAP) {
       this.#absent.add(next, end);

@@ -20,6 +20,10 @@ export class Tap {
   port = 0;
   /** True to refuse connections. */
   down = false;
+  /** The Cache-Control of every answer, in place of the server's. */
+  cacheControl: string | undefined;
+  /** Changes what the server sends, piece by piece. */
+  change: (piece: Buffer) => Buffer = (piece) => piece;
 
   constructor(to: () => number) {
     this.#server = createServer((socket) => {
@@ -38,8 +42,13 @@ export class Tap {
           this.#sockets.delete(one);
           other.destroy();
         });
-        one.pipe(other);
+        if (one === socket) one.pipe(other);
       }
+      target.on('data', (piece: Buffer) => {
+        if (!socket.write(this.#changed(piece))) target.pause();
+      });
+      socket.on('drain', () => target.resume());
+      target.on('end', () => socket.end());
       socket.on('data', (chunk: Buffer) => {
         for (const head of chunk.toString('latin1').split('\r\n\r\n')) {
           if (!/^(?:GET|POST|HEAD|OPTIONS) /.test(head)) continue;
@@ -48,6 +57,13 @@ export class Tap {
         }
       });
     });
+  }
+
+  #changed(piece: Buffer): Buffer {
+    const text = piece.toString('latin1', 0, 5).startsWith('HTTP/') ? piece.toString('latin1') : undefined;
+    if (text === undefined || this.cacheControl === undefined) return this.change(piece);
+    const changed = text.replace(/\r\nCache-Control: [^\r]*/i, `\r\nCache-Control: ${this.cacheControl}`);
+    return this.change(Buffer.from(changed, 'latin1'));
   }
 
   async listen(): Promise<this> {
