@@ -29,7 +29,7 @@ export interface CredentialsDialog {
   readonly schemes?: readonly Scheme[] | undefined;
   /** True if the client takes this server for a proxy. */
   readonly proxied: boolean;
-  /** True if a proxy on the way announces itself. Several people may share its connections. */
+  /** True if a proxy on the way announces itself whose connections several people may share. */
   readonly via: boolean;
   readonly given?: GivenCredentials | undefined;
   /** With `proxied`: the credentials that are meant for the server to which the proxy passes the request on. */

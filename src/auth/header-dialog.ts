@@ -46,7 +46,10 @@ export function callerOf(from: HeaderRequest, { player = false, schemes }: Heade
       accepts: forProxy.length > 0 ? forProxy : headers.all('X-Accept-Authentication'),
       schemes,
       proxied,
-      via: headers.get('Via') !== undefined,
+      via: headers
+        .all('Via')
+        .flatMap((value) => value.split(','))
+        .some((hop) => !KEEPS_APART.test(hop)),
       given: given(proxied ? 'Proxy-Authorization' : 'Authorization'),
       forOrigin: proxied ? given('Authorization') : undefined,
     },
@@ -66,6 +69,9 @@ function splitScheme(value: string): { scheme: string; token: string } {
 function isProxied({ target }: RequestHead): boolean {
   return /^(?!rtsp[tu]?:)[a-z][a-z0-9+.-]*:\/\//i.test(target);
 }
+
+/** A hop of Via that keeps its clients apart: proxies with a cache for Windows Media (MS-WMSP 4.12.1.3). */
+const KEEPS_APART = /\(WMCacheProxy\/[\d.]+\)\s*$/;
 
 /** Fields that only proxies write and that do not clearly show where the client is. */
 const PROXY_FIELD = /^(?:via|forwarded|cdn-loop|cf-ray|x-arr-log-id)$/i;

@@ -1,10 +1,10 @@
 import { appendFile, readdir, readFile, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { DiskCache } from '../../src/proxy/cache/disk-cache.js';
-import { readRecords, RECORD_SIZE, writeRecord } from '../../src/proxy/cache/map-file.js';
-import { Ranges } from '../../src/proxy/cache/ranges.js';
 import { parseHeader } from '../../src/asf/header.js';
 import { findHeaderEnd, joinHeader } from '../../src/asf/top-level.js';
+import { DiskCache } from '../../src/proxy/cache/disk-cache.js';
+import { RECORD_SIZE, readRecords, writeRecord } from '../../src/proxy/cache/map-file.js';
+import { Ranges } from '../../src/proxy/cache/ranges.js';
 import { madeFile } from '../wmsp/content.js';
 import { closeAll, folder } from './house.js';
 
@@ -52,7 +52,12 @@ describe('the map of a copy', () => {
     const good = Buffer.concat([writeRecord('a', 0, 3), writeRecord('a', 10, 2)]);
     const damaged = writeRecord('a', 4, 1);
     damaged[0]! ^= 1;
-    for (const bad of [writeRecord('a', 4, 1).subarray(0, 7), damaged, writeRecord('b', 4, 1), writeRecord('a', 99, 2)]) {
+    for (const bad of [
+      writeRecord('a', 4, 1).subarray(0, 7),
+      damaged,
+      writeRecord('b', 4, 1),
+      writeRecord('a', 99, 2),
+    ]) {
       const { have, good: size } = readRecords(Buffer.concat([good, bad, writeRecord('a', 50, 1)]), 'a', 100);
       expect([...have]).toEqual([
         { from: 0, end: 3 },
@@ -135,7 +140,10 @@ describe('a cache on the disk', () => {
     const cache = await openIn(path);
     await cache.close();
     await writeFile(join(path, 'in-use'), '1');
-    await expect(openIn(path)).rejects.toMatchObject({ code: 'WM_CONFIG', message: expect.stringContaining('process 1') });
+    await expect(openIn(path)).rejects.toMatchObject({
+      code: 'WM_CONFIG',
+      message: expect.stringContaining('process 1'),
+    });
     await writeFile(join(path, 'in-use'), '999999999');
     await (await openIn(path)).close();
     expect(await readFile(join(path, 'in-use'), 'utf8').catch(() => undefined)).toBeUndefined();

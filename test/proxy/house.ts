@@ -22,6 +22,8 @@ export class Tap {
   down = false;
   /** The Cache-Control of every answer, in place of the server's. */
   cacheControl: string | undefined;
+  /** Gets the body of each event. */
+  onBody: (body: string) => void = () => {};
   /** Changes what the server sends, piece by piece. */
   change: (piece: Buffer) => Buffer = (piece) => piece;
 
@@ -50,6 +52,8 @@ export class Tap {
       socket.on('drain', () => target.resume());
       target.on('end', () => socket.end());
       socket.on('data', (chunk: Buffer) => {
+        const event = /sendevent.*?\r\n\r\n(.+)$/is.exec(chunk.toString('utf8'))?.[1];
+        if (event !== undefined) this.onBody(event);
         for (const head of chunk.toString('latin1').split('\r\n\r\n')) {
           if (!/^(?:GET|POST|HEAD|OPTIONS) /.test(head)) continue;
           this.heads.push(head);

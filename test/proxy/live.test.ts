@@ -1,15 +1,17 @@
-import { kindsOf, NEW, PLAY, BOTH_STREAMS } from '../wmsp/station.js';
-import { parseResponse, wirePackets } from '../support/wire.js';
-import { until } from '../support/until.js';
-import { closeAll, origin, reverse, server } from './house.js';
 import type { ServerStation } from '../server/station.js';
+import { until } from '../support/until.js';
+import { parseResponse, wirePackets } from '../support/wire.js';
+import { BOTH_STREAMS, NEW, PLAY } from '../wmsp/station.js';
+import { closeAll, origin, reverse, server } from './house.js';
 
 afterEach(closeAll);
 
 async function watch(station: ServerStation, ...lines: string[]) {
   const peer = await station.peer();
   peer.request('GET /live HTTP/1.0', NEW, ...PLAY, ...BOTH_STREAMS, ...lines);
-  await peer.until((bytes) => (wirePackets(parseResponse(bytes)?.body ?? Buffer.alloc(0)).length > 1 ? true : undefined));
+  await peer.until((bytes) =>
+    wirePackets(parseResponse(bytes)?.body ?? Buffer.alloc(0)).length > 1 ? true : undefined,
+  );
   return peer;
 }
 
@@ -24,7 +26,7 @@ describe('a live stream through a proxy', () => {
     for (let count = 0; count < 5; count++) encoder.key();
     for (const player of players) {
       await player.until((bytes) => {
-        const kinds = kindsOf(wirePackets(parseResponse(bytes)!.body));
+        const kinds = wirePackets(parseResponse(bytes)!.body).map(({ id }) => id);
         return kinds.filter((kind) => kind === 'D').length >= 5 ? true : undefined;
       });
     }
@@ -57,7 +59,7 @@ describe('a live stream through a proxy', () => {
       const player = await watch(proxy);
       encoder.end();
       await player.until((bytes) => {
-        const kinds = kindsOf(wirePackets(parseResponse(bytes)!.body));
+        const kinds = wirePackets(parseResponse(bytes)!.body).map(({ id }) => id);
         return kinds.includes('E') ? true : undefined;
       });
     }

@@ -1,5 +1,5 @@
-import { mayCache, mayShare, mustAsk, parseCacheControl } from '../../src/wms/cache-control.js';
 import { decide, deliveryOf, isCopyOf, type Known } from '../../src/proxy/known.js';
+import { mayCache, mayShare, mustAsk, parseCacheControl } from '../../src/wms/cache-control.js';
 
 const NOW = 1_000_000_000;
 
@@ -7,7 +7,8 @@ function known(cacheControl: string, changes: Partial<Known> = {}): Known {
   return { cacheControl, rules: parseCacheControl(cacheControl), checkedAt: NOW, guarded: false, ...changes };
 }
 
-const WMS = 'no-cache, x-wms-content-size=2139795, max-age=86399, user-public, must-revalidate, proxy-public, proxy-revalidate';
+const WMS =
+  'no-cache, x-wms-content-size=2139795, max-age=86399, user-public, must-revalidate, proxy-public, proxy-revalidate';
 
 describe('the Cache-Control of an origin', () => {
   it('is read with its quoted lists, in any case, and the first of each directive counts', () => {

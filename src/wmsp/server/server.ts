@@ -173,6 +173,7 @@ export class WmspServer {
       } else {
         exchange.respond({ status: 200, fields, body: head, close });
       }
+      session.report = pass.report;
       session.recordDescribed(handling.path, program.current);
       this.#sessions.touch(session);
     } finally {
