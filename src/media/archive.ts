@@ -313,6 +313,8 @@ export class ArchiveSink implements AsfSink {
     this.#failure = error instanceof WmError && error.code === 'WM_DISK' ? error : this.#diskError(error);
     this.#queue = [];
     this.#queuedBytes = 0;
+    const file = this.#files.at(-1);
+    if (file) file.givenUp = true;
     const waiters = this.#waiters;
     this.#waiters = [];
     for (const waiter of waiters) {
@@ -356,6 +358,8 @@ class WrittenFile {
   position = 0;
   packets = 0;
   finished = false;
+  /** True to end a write after the bytes that the disk is taking. */
+  givenUp = false;
   #closed = false;
 
   /** @param ended called when writing is over */
@@ -446,6 +450,7 @@ class WrittenFile {
       const at = this.#isRegular ? position + written : null;
       const { bytesWritten } = await this.#handle.write(bytes, written, bytes.length - written, at);
       if (bytesWritten <= 0) throw new Error('the disk accepts no more data');
+      if (this.givenUp && written + bytesWritten < bytes.length) throw new Error('the archive was given up');
       written += bytesWritten;
       progress?.(written);
     }
