@@ -12,6 +12,9 @@ import { asClock, type Reporter, withUnit } from './reporter.js';
 /** After a signal, how long a source may take to end, and a sink to take the rest; in ms. */
 const GRACE = 4_000;
 
+/** After a signal, how long a sink may take to close, in ms: a disk may have to write all that the system buffered. */
+const CLOSE_GRACE = 8_000;
+
 /** A stream on its way from one source to its sinks. */
 export interface CarryOptions {
   readonly source: AsfSource;
@@ -118,8 +121,12 @@ export async function carry(options: CarryOptions): Promise<void> {
   reporter.endStatus();
   await source.close();
   // One sink that fails to close must not keep the others from closing.
-  for (const closed of await Promise.allSettled(sinks.map((sink) => sink.close()))) {
-    if (closed.status === 'rejected') errors.push(closed.reason);
+  const closing = sinks.map((sink) => interruption.race(sink.close(), { grace: CLOSE_GRACE }));
+  for (const closed of await Promise.allSettled(closing)) {
+    if (closed.status === 'fulfilled') continue;
+    errors.push(closed.reason);
+    if (closed.reason instanceof Interrupted)
+      reporter.warn('Something could not be closed; its last seconds may be lost.');
   }
   if (!ready && !interruption.signal.aborted) errors.push(emptyInput());
   const failures = errors.filter((error) => !(error instanceof Interrupted));

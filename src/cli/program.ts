@@ -62,14 +62,14 @@ const DISK_TIMEOUT = 1_000;
 /**
  * Ends the process. In `exit`, Node.js crashes when it tries to restore a terminal that is gone; a process killed by
  * SIGHUP has the same exit code for a shell, 129. `exit` may also wait for ever for a disk that does not answer. Then
- * the process kills itself with the signal that asked it to end.
+ * the process kills itself: with the signal that asked it to end, else with SIGTERM.
  */
 async function end(exitCode: number | string): Promise<never> {
   const signal = Object.entries(EXIT_CODES).find(([, code]) => code === exitCode)?.[0];
   if (exitCode === EXIT_CODES.SIGHUP && !terminals.every((fd) => isatty(fd))) kill('SIGHUP');
   const deadline = performance.now() + DISK_TIMEOUT;
-  while (signal && waitsForDisk() && performance.now() < deadline) await delay(20);
-  if (signal && waitsForDisk()) kill(signal as NodeJS.Signals);
+  while (waitsForDisk() && performance.now() < deadline) await delay(20);
+  if (waitsForDisk()) kill((signal ?? 'SIGTERM') as NodeJS.Signals);
   process.exit(exitCode);
 }
 

@@ -3,6 +3,7 @@ import { ArchiveSink } from '../media/archive.js';
 import type { AsfSink } from '../media/events.js';
 import { parsePushUrl } from '../wmhttp/messages/push-url.js';
 import { type AccessOptions, accessTo, addAccessOptions } from './access-options.js';
+import { AsideSink } from './aside-sink.js';
 import { carry, describeForReady } from './carry.js';
 import { faultsOf, UNFIT_FOR_PUSHES } from './fault-option.js';
 import {
@@ -29,6 +30,9 @@ import { refuseSameFile } from './same-file.js';
 
 /** Bytes for markers in the header of a recording: about 100 of 30 characters. */
 const MARKER_SPACE = 8192;
+
+/** How long the disk of an archive may take for each operation before the push goes on without it, in ms. */
+const DISK_PATIENCE = 10_000;
 
 interface PushOptions extends InputOptions, AccessOptions, PushTargetOptions, ReporterOptions, OutputOptions {
   readonly archive?: string;
@@ -87,12 +91,10 @@ async function push(target: string, extra: string[], options: PushOptions): Prom
       const sinks: AsfSink[] = [pushed];
       if (archive !== undefined) {
         const existing = await existingFor(archive, options, 'number');
-        kept = new ArchiveSink(archive, {
-          existing,
-          markerSpace: options.script === undefined ? 0 : MARKER_SPACE,
-          warn: (message) => reporter.warn(message),
-        });
-        sinks.push(kept);
+        const warn = (message: string) => reporter.warn(message);
+        const markerSpace = options.script === undefined ? 0 : MARKER_SPACE;
+        kept = new ArchiveSink(archive, { existing, markerSpace, patience: DISK_PATIENCE, warn });
+        sinks.push(new AsideSink(kept, warn));
       }
       return sinks;
     },

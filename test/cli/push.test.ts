@@ -3,6 +3,7 @@ import { linkSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { AsideSink } from '../../src/cli/aside-sink.js';
 import { carry } from '../../src/cli/carry.js';
 import { Interruption } from '../../src/cli/program.js';
 import { pullServeCommand } from '../../src/cli/pull-serve.js';
@@ -10,6 +11,7 @@ import { pushCommand } from '../../src/cli/push.js';
 import { relayCommand } from '../../src/cli/relay.js';
 import { Reporter } from '../../src/cli/reporter.js';
 import { WmError } from '../../src/errors.js';
+import { ArchiveSink } from '../../src/media/archive.js';
 import type { AsfEvent, AsfSink, AsfSource } from '../../src/media/events.js';
 import { ServerStation } from '../server/station.js';
 import { testHeader, testPacket } from '../support/stream.js';
@@ -272,5 +274,73 @@ describe('carrying', () => {
     const { error, told } = await carried(sourceOf({ type: 'end', moreEntries: false, reason: 0 }), []);
     expect(error).toMatchObject({ code: 'WM_BAD_INPUT' });
     expect(told).toEqual([true]);
+  });
+
+  it('waits only for a while after a signal for a sink that does not close', async () => {
+    const closed: string[] = [];
+    const other: AsfSink = { write: () => {}, close: async () => void closed.push('other') };
+    let begun = () => {};
+    const closing = new Promise<void>((resolve) => {
+      begun = resolve;
+    });
+    const hanging: AsfSink = {
+      write: () => {},
+      close: () => {
+        begun();
+        return new Promise<void>(() => {});
+      },
+    };
+    const running = carried(sourceOf(...stream), [hanging, other]);
+    await closing;
+    process.emit('SIGTERM');
+    expect(await running).toMatchObject({ error: undefined, told: [false] });
+    expect(closed).toEqual(['other']);
+  });
+});
+
+describe('an archive beside a push', () => {
+  const [header, packet] = [
+    { type: 'header', header: testHeader() },
+    { type: 'packet', packet: testPacket(0) },
+  ] as const;
+  let warned: string[];
+  const warn = (message: string) => void warned.push(message);
+
+  beforeEach(() => {
+    warned = [];
+  });
+
+  it('that cannot be begun ends the push', async () => {
+    const sink = new AsideSink(
+      { write: () => Promise.reject(new Error('no such folder')), close: async () => {} },
+      warn,
+    );
+    await expect(sink.write(header)).rejects.toThrow('no such folder');
+    expect(warned).toEqual([]);
+  });
+
+  it('that fails later does not, but the command does', async () => {
+    let asked = 0;
+    const write = (event: AsfEvent) => {
+      asked++;
+      return event.type === 'header' ? Promise.resolve() : Promise.reject(new Error('The disk is full.'));
+    };
+    const sink = new AsideSink({ write, close: async () => {} }, warn);
+    await sink.write(header);
+    await sink.write(packet);
+    expect(sink.write(packet)).toBeUndefined();
+    expect(asked).toBe(2);
+    expect(warned).toEqual(['The disk is full. The push goes on without it.']);
+    await expect(sink.close()).rejects.toThrow('The disk is full.');
+  });
+
+  it('whose disk hangs from the beginning does not', async () => {
+    const open = () => new Promise<never>(() => {});
+    const hanging = new ArchiveSink(join(newFolder(), 'x.asf'), { patience: 3_100, open });
+    const sink = new AsideSink(hanging, warn);
+    await sink.write(header);
+    expect(sink.write(packet)).toBeUndefined();
+    expect(warned[0]).toMatch(/has not answered for 3\.1 s.* The push goes on without it\.$/);
+    await expect(sink.close()).rejects.toMatchObject({ code: 'WM_DISK' });
   });
 });
