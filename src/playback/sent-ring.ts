@@ -1,9 +1,10 @@
 import type { SentUnit, WireBatch, WireFormat, WirePacket } from '../media/wire.js';
 
-// For each player, in ms and in bytes.
+// For each player, in ms.
 const KEEP = 10_000;
-const MAX_KEPT = 256 * 1024;
+// For all players, and the limits of what one of them gets of that, in bytes.
 const MAX_ALL = 64 * 1024 * 1024;
+const SHARE = { least: 256 * 1024, most: 8 * 1024 * 1024 } as const;
 // The memory that a packet takes in addition to its bytes.
 const OVERHEAD = 200;
 
@@ -23,6 +24,11 @@ export class ResendBudget {
     return this.#used;
   }
 
+  /** The bytes that each player may use: few players get more, so that they find what they lost long ago or fast. */
+  get #share(): number {
+    return Math.min(Math.max(Math.floor(this.#most / Math.max(this.#rings.size, 1)), SHARE.least), SHARE.most);
+  }
+
   /** Makes a ring for one player. @param now a clock in ms */
   ring(now: () => number): SentRing {
     const ring = new SentRing(
@@ -33,6 +39,7 @@ export class ResendBudget {
           this.#rings.add(ring);
           return true;
         },
+        most: () => this.#share,
         give: (size) => {
           this.#used -= size;
           if (ring.bytes === 0) this.#rings.delete(ring);
@@ -51,6 +58,8 @@ export class ResendBudget {
 
 interface Share {
   take(size: number): boolean;
+  /** The bytes that the player may use at the moment. */
+  most(): number;
   give(size: number): void;
 }
 
@@ -88,8 +97,9 @@ export class SentRing {
   /** @param number the number of its first unit */
   add(number: number, units: number, packet: WirePacket): void {
     const size = packet.bytes.length + OVERHEAD;
-    if (this.#bytes + size > MAX_KEPT) this.#drop((_, left) => left + size > MAX_KEPT * 0.75);
-    if (size > MAX_KEPT) return;
+    const share = this.#share.most();
+    if (this.#bytes + size > share) this.#drop((_, left) => left + size > share * 0.75);
+    if (size > share) return;
     if (!this.#share.take(size)) {
       // The budget is used up, so this player replaces its oldest packets with the newest.
       const most = this.#bytes - size;

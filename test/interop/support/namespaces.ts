@@ -43,8 +43,10 @@ export class TwoHosts {
       run('ip', '-n', namespace, 'link', 'set', 'wire', 'up');
     }
     for (const { namespace } of [this.sender, this.receiver]) this.#comesUp(namespace);
-    this.#nft('add table inet loss');
-    this.#nft('add chain inet loss input { type filter hook input priority 0 ; }');
+    for (const { namespace } of [this.sender, this.receiver]) {
+      this.#nftIn(namespace, 'add table inet loss');
+      this.#nftIn(namespace, 'add chain inet loss input { type filter hook input priority 0 ; }');
+    }
   }
 
   /** Drops one of a number of datagrams to the port: each n-th, or at random. */
@@ -53,14 +55,12 @@ export class TwoHosts {
     this.#nft(`add rule inet loss input udp dport ${port} numgen ${how} mod ${oneOf} 0 counter drop`);
   }
 
-  /** Drops datagrams to either of the two at random. @param percent of all */
+  /** Drops datagrams to either of the two at random. @param percent of all; 0 ends it */
   loseDatagrams(percent: number): void {
     for (const { namespace } of [this.sender, this.receiver]) {
-      const nft = (rule: string) => run('ip', ...this.#in(namespace, 'nft', rule));
-      nft('add table inet datagrams');
-      nft('add chain inet datagrams input { type filter hook input priority 0 ; }');
-      nft('flush chain inet datagrams input');
-      nft(`add rule inet datagrams input meta l4proto udp numgen random mod 100 < ${percent} counter drop`);
+      this.#nftIn(namespace, 'flush chain inet loss input');
+      const some = `numgen random mod 100 < ${percent}`;
+      if (percent > 0) this.#nftIn(namespace, `add rule inet loss input meta l4proto udp ${some} counter drop`);
     }
   }
 
@@ -103,7 +103,11 @@ export class TwoHosts {
   }
 
   #nft(rule: string): void {
-    run('ip', ...this.#in(this.receiver.namespace, 'nft', rule));
+    this.#nftIn(this.receiver.namespace, rule);
+  }
+
+  #nftIn(namespace: string, rule: string): void {
+    run('ip', ...this.#in(namespace, 'nft', rule));
   }
 
   #in(namespace: string, ...command: readonly string[]): string[] {
