@@ -1,7 +1,10 @@
-import { stopAll } from './support/child.js';
-import { decodeFile, removeFolders } from './support/content.js';
-import { FfmpegPlayer, LibmmsPlayer, MplayerPlayer, PLAYERS, VlcPlayer } from './support/players.js';
-import { itNeeds } from './support/programs.js';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { Child, stopAll } from './support/child.js';
+import { Command } from './support/commands.js';
+import { decodeFile, newFolder, removeFolders } from './support/content.js';
+import { FfmpegPlayer, LibmmsPlayer, MplayerPlayer, PLAYERS, VlcPlayer, XinePlayer } from './support/players.js';
+import { itNeeds, program } from './support/programs.js';
 import { UnicastServer } from './support/unicast.js';
 
 const SECONDS = 6;
@@ -45,15 +48,56 @@ describe('players that speak MMSP', () => {
     }
   }
 
-  itNeeds(PLAYERS['mplayer']!.needs, 'MPlayer decodes a live stream by mmst', async () => {
-    const player = new MplayerPlayer(url('mmst', streams.point));
+  for (const path of ['film', 'live'] as const) {
+    const location = () => url('mmst', path === 'film' ? '/film.wmv' : streams.point);
+
+    itNeeds(PLAYERS['mplayer']!.needs, `MPlayer decodes ${path} by mmst`, async () => {
+      const player = new MplayerPlayer(location());
+      await player.decodes(FRAMES, 3);
+      await player.stop();
+    });
+
+    itNeeds(PLAYERS['libmms']!.needs, `libmms receives ${path} by mmst`, async () => {
+      const player = new LibmmsPlayer(location());
+      await player.decodes(FRAMES, 3);
+      await player.stop();
+    });
+
+    itNeeds(PLAYERS['xine']!.needs, `xine decodes ${path} by mms`, async () => {
+      const player = new XinePlayer(location().replace('mmst:', 'mms:'));
+      await player.decodes(FRAMES, 3);
+      await player.stop();
+    });
+  }
+
+  itNeeds(PLAYERS['vlc']!.needs, 'VLC decodes a film by mms', async () => {
+    const player = new VlcPlayer(url('mms', '/film.wmv'));
     await player.decodes(FRAMES, 3);
     await player.stop();
   });
 
-  itNeeds(PLAYERS['libmms']!.needs, 'libmms receives a live stream by mmst', async () => {
-    const player = new LibmmsPlayer(url('mmst', streams.point));
-    await player.decodes(FRAMES, 3);
+  itNeeds(PLAYERS['vlc']!.needs, 'VLC begins a film at its third second', async () => {
+    const player = new VlcPlayer(url('mmst', '/film.wmv'), ['--start-time=3']);
+    await player.decodes(60, 2);
     await player.stop();
+    expect(player.frames).toBeLessThan(SECONDS * 25 - 50);
+  });
+
+  itNeeds([program('tshark'), program('ffmpeg')], 'tshark finds nothing malformed', async () => {
+    const capture = join(newFolder(), 'mms.pcap');
+    const tshark = new Child('tshark', ['-i', 'lo', '-w', capture, '-f', `port ${streams.port} or udp`]);
+    await tshark.until('the start', () => tshark.log.some((line) => line.includes('Capturing on')));
+    for (const scheme of ['mmst', 'mmsu']) {
+      const file = join(newFolder(), 'pulled.wmv');
+      const pull = new Command('wmcast', ['pull', url(scheme, '/film.wmv'), '-o', file, '--json', '--speed', '3']);
+      expect((await pull.ends()).code).toBe(0);
+    }
+    await tshark.stop('SIGINT');
+    const decode = ['-r', capture, '-d', `tcp.port==${streams.port},msmms`, '-d', `udp.port==${streams.port},msmms`];
+    const { stdout } = await execa('tshark', [...decode, '-Y', 'msmms', '-T', 'fields', '-e', '_ws.col.Info']);
+    const shown = stdout.split('\n');
+    expect(shown.length).toBeGreaterThan(20);
+    const bad = await execa('tshark', [...decode, '-Y', '_ws.malformed', '-T', 'fields', '-e', '_ws.col.Info']);
+    expect(bad.stdout).toBe('');
   });
 });
