@@ -150,7 +150,7 @@ describe('wmcast probe', () => {
     ['/nowhere/x.asf', 'WM_NO_INPUT', 66],
     ['package.json', 'WM_ASF_MALFORMED', 65],
     ['http://127.0.0.1:1/', 'WM_UNREACHABLE', 69],
-    ['rtsp://h/', 'WM_USAGE', 2],
+    ['gopher://h/', 'WM_USAGE', 2],
   ])('%s is %s', async (from, code, exitCode) => {
     expect((await runCommand(probeCommand(), from)).error).toMatchObject({ code, exitCode });
   });
@@ -222,8 +222,8 @@ describe('wmcast relay', () => {
   it('rejects what it cannot do', async () => {
     const file = asfFile();
     for (const [from, to] of [
-      [file, 'rtsp://h/x'],
-      ['rtsp://h/x', 'out.asf'],
+      [file, 'gopher://h/x'],
+      ['gopher://h/x', 'out.asf'],
       [file, 'msb://10.0.0.1:5000'],
       [file, 'msb://239.1.2.3'],
     ] as const) {

@@ -212,7 +212,7 @@ describe('wmcast pull', () => {
 
   it.each([
     [['film.asf']],
-    [['rtsp://h/x']],
+    [['gopher://h/x']],
     [['http://h/x', '-o', '-', '--json']],
     [['http://h/x', '--user-agent', 'curl/8']],
     [['http://h/x', '--streams', '0']],
