@@ -38,5 +38,5 @@ await compare(options, {
   protocol: 'http',
   load,
   peers: options.vlc ? [{ name: 'VLC', start: startVlc, load }] : [],
-  losses: { loc_gaps: 'lost (LocationId)', af_gaps: 'AFFlags wrong' },
+  losses: { 'lost (LocationId)': ['loc_gaps'], 'AFFlags wrong': ['af_gaps'] },
 });

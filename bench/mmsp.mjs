@@ -10,5 +10,5 @@ const options = readOptions({ udp: { type: 'boolean', default: false }, ceilingL
 await compare(options, {
   protocol: 'mms',
   load: { program: options.load ?? here('./load-mmsp.mjs'), more: [options.udp ? 'udp' : 'tcp'] },
-  losses: { lost: 'packets lost', wrong: 'wrong' },
+  losses: { 'packets lost': ['lost', 'af_lost', 'loc_gaps'], wrong: ['wrong', 'af_gaps', 'bad_messages'] },
 });

@@ -180,7 +180,7 @@ const median = (numbers) => [...numbers].sort((a, b) => a - b)[Math.floor(number
  *
  * @param options those of {@link readOptions}
  * @param about `protocol`: http, rtsp or mms; `load`: the generator for our players, as {program, more}; `peers`: other servers, each
- *   {name, start(file), load}; `losses`: columns by what our generator calls them
+ *   {name, start(file), load}; `losses`: columns, each with what generators call it
  */
 export async function compare(options, { protocol, load, peers = [], losses }) {
   const folder = await mkdtemp(join(tmpdir(), 'wmcast-bench-'));
@@ -220,6 +220,7 @@ function rowOf(runs, players, peers, losses) {
   const middle = (value) => median(runs.map(value));
   const worst = (name, server = 0) =>
     Math.max(...runs.flatMap((run) => run.players[server].map((each) => each[name] ?? 0)));
+  const total = (names) => Math.max(...names.map((name) => worst(name)));
   const playing = Math.min(...runs.map((run) => run.players[0].reduce((sum, each) => sum + each.playing, 0)));
   const others = peers.flatMap(({ name }, index) => [
     [`${name} s/GB`, middle((run) => run.steady[index + 2]).toFixed(2)],
@@ -235,7 +236,7 @@ function rowOf(runs, players, peers, losses) {
     'ms CPU a join': middle((run) => run.join).toFixed(2),
     'of the ceiling': middle((run) => run.ceilingJoin).toFixed(2),
     'KB/player': players < ENOUGH_FOR_MEMORY ? '' : middle((run) => run.perPlayer).toFixed(1),
-    ...Object.fromEntries(Object.entries(losses).map(([name, column]) => [column, worst(name)])),
+    ...Object.fromEntries(Object.entries(losses).map(([column, names]) => [column, total(names)])),
     'first data p99 ms': worst('first_data_ms_p99'),
     'longest gap p99 ms': worst('max_gap_ms_p99'),
   };

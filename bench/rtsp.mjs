@@ -10,5 +10,5 @@ const options = readOptions({ udp: { type: 'boolean', default: false }, ceilingL
 await compare(options, {
   protocol: 'rtsp',
   load: { program: options.load ?? here('./load-rtsp.mjs'), more: [options.udp ? 'udp' : 'tcp'] },
-  losses: { lost: 'packets lost', wrong: 'wrong' },
+  losses: { 'packets lost': ['lost', 'seq_lost'], wrong: ['wrong', 'bad_payloads', 'unknown_channels'] },
 });

@@ -137,6 +137,8 @@ const OPERATIONS = {
 } as const;
 type Operation = keyof typeof OPERATIONS;
 const NAMES = Object.keys(OPERATIONS) as Operation[];
+/** No operation waits more often than that. */
+const MOST_GATES = 6;
 const ENDING: readonly Operation[] = ['pause', 'stop for now', 'stop'];
 
 let house: House;
@@ -250,7 +252,7 @@ describe('operations that start while others wait', () => {
     'leave one feed at most, and none after an end: %s, %s',
     async (first, second) => {
       for (const state of STATES) {
-        for (let gates = 0; gates <= 3; gates++) {
+        for (let gates = 0; gates <= MOST_GATES; gates++) {
           await run(state, [
             { operation: first, gates },
             { operation: second, gates: 0 },
