@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import type { PlayerOutput } from './wire.js';
+import type { PlayerOutput, WireBatch } from './wire.js';
 
 /**
  * Keeps what is written to a connection until the microtasks that wait have run, so that an answer and what follows it at
@@ -13,13 +13,32 @@ export function gather(socket: Socket): Socket {
 
 /** Returns the output that writes to a TCP connection. */
 export function socketOutput(socket: Socket): PlayerOutput {
-  return {
-    framing: 'stream',
-    put: ({ bytes }, done) => void socket.write(bytes, done),
-    drained: (then) => void (socket.writableNeedDrain ? socket.once('drain', then) : queueMicrotask(then)),
-    get backlog() {
-      return socket.writableLength;
-    },
-    destroy: () => void socket.destroy(),
-  };
+  return new SocketOutput(socket);
+}
+
+/** A class and not an object with a getter, of which V8 would keep a shape of its own for each player. */
+class SocketOutput implements PlayerOutput {
+  readonly framing = 'stream';
+  readonly #socket: Socket;
+
+  constructor(socket: Socket) {
+    this.#socket = socket;
+  }
+
+  get backlog(): number {
+    return this.#socket.writableLength;
+  }
+
+  put({ bytes }: WireBatch, done?: () => void): void {
+    this.#socket.write(bytes, done);
+  }
+
+  drained(then: () => void): void {
+    if (this.#socket.writableNeedDrain) this.#socket.once('drain', then);
+    else queueMicrotask(then);
+  }
+
+  destroy(): void {
+    this.#socket.destroy();
+  }
 }

@@ -79,9 +79,9 @@ export interface ContentInfo {
   /** True if a proxy may forward one live stream to all its players. */
   readonly split?: boolean | undefined;
   /** For a single file only. */
-  readonly file?: ContentFile;
+  readonly file?: ContentFile | undefined;
   /** What the origin of a proxy's content says about its caching. */
-  readonly origin?: OriginRules;
+  readonly origin?: OriginRules | undefined;
 }
 
 /** Header fields of an origin about the caching of its content, as it sent them. */
@@ -157,13 +157,8 @@ export interface Content {
 /** Returns the facts about open content; for a playlist, those of its current entry. */
 export function infoOf({ current, playlist, split, origin }: Program): ContentInfo {
   const live = current.kind === 'live';
-  return {
-    ...(split ? { split } : {}),
-    live,
-    playlist,
-    ...(live || playlist ? {} : { file: current.file }),
-    ...(origin ? { origin } : {}),
-  };
+  const file = live || playlist ? undefined : current.file;
+  return { split, live, playlist, file, origin };
 }
 
 /** True if the content is elsewhere. */

@@ -1,6 +1,6 @@
 import type { AsfHeader } from '../asf/header.js';
 import { buffers } from '../media/on-demand/buffer-pool.js';
-import { OnDemandFlow } from '../media/on-demand/flow.js';
+import { OnDemandFlow, type OnDemandOutput } from '../media/on-demand/flow.js';
 import type { OnDemandItem } from '../media/on-demand/options.js';
 import type { OnDemandReader } from '../media/on-demand/reader.js';
 import type { SentUnit } from '../media/wire.js';
@@ -67,12 +67,7 @@ export class FileFeed implements Feed {
       ...(place.burst === undefined ? {} : { burst: place.burst }),
       ...(speed === undefined ? {} : { speed }),
       ...(acceleration === undefined ? {} : { acceleration }),
-      output: {
-        write: (items, more) => this.#write(items, more),
-        get backlog() {
-          return port.output.backlog;
-        },
-      },
+      output: new FeedOutput(port, (items, more) => this.#write(items, more)),
       onEnd: ({ rewound }) => listener.feedEnded(rewound ? 'rewound' : 'end', 0),
       onError: (error) => {
         host.failed(error);
@@ -141,5 +136,20 @@ export class FileFeed implements Feed {
     }
     this.#sent += items.length;
     output.put({ bytes: room.subarray(0, size), ends: ends ?? NO_ENDS }, () => buffers.give(room));
+  }
+}
+
+/** The output of a port, for a flow. */
+class FeedOutput implements OnDemandOutput {
+  readonly write: OnDemandOutput['write'];
+  readonly #port: PlaybackPort;
+
+  constructor(port: PlaybackPort, write: OnDemandOutput['write']) {
+    this.#port = port;
+    this.write = write;
+  }
+
+  get backlog(): number {
+    return this.#port.output.backlog;
   }
 }

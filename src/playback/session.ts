@@ -497,13 +497,18 @@ export class PlaybackSession implements LiveListener {
     this.#enter('playing');
     const header = headerOf(entry)!;
     const { number } = this.#feeds;
-    const common = { port: this.#port, header, selection: this.granted, listener: this };
+    const port = this.#port;
+    const host = this.#host;
+    const selection = this.granted;
+    // Without spreads: V8 would keep a shape of its own for each of these objects.
     if (entry.kind === 'live') {
       this.#lead.live();
-      this.#feeds.take(new LiveFeed({ ...common, number, place, broadcast: entry.broadcast }));
+      const { broadcast } = entry;
+      this.#feeds.take(new LiveFeed({ port, header, selection, listener: this, number, place, broadcast }));
     } else {
       this.#lead.file(entry, from, pace, burst !== undefined);
-      this.#feeds.take(new FileFeed({ ...common, number: number ?? 0, entry, place, host: this.#host }));
+      const first = number ?? 0;
+      this.#feeds.take(new FileFeed({ port, header, selection, listener: this, number: first, entry, place, host }));
       this.#announceStart(startedAt(this.number, entry, place));
     }
     // The announcement may have ended the feed.

@@ -105,14 +105,11 @@ export class OnDemandFlow {
       acceleration: isAccelerated ? acceleration : undefined,
       largestStep: rate === 1 ? LARGEST_STEP : LARGEST_KEY_FRAME_STEP,
     });
-    const flow = this;
-    this.#pacer = {
-      get span() {
-        return flow.#span;
-      },
+    this.#pacer = new FlowPacer({
+      span: () => this.#span,
       due: (sendTime) => this.#isDue(sendTime),
       given: (size) => this.#schedule.sent(size),
-    };
+    });
   }
 
   /** Number of data packets written so far. */
@@ -204,5 +201,22 @@ export class OnDemandFlow {
     this.stop();
     const known = error instanceof WmError ? error : new WmError('WM_FAILED', messageOf(error), { cause: error });
     this.#options.onError(known);
+  }
+}
+
+/** What a flow tells its reader. A class, because objects with a getter would each have a shape of their own. */
+class FlowPacer implements DueCheck {
+  readonly due: DueCheck['due'];
+  readonly given: DueCheck['given'];
+  readonly #span: () => number;
+
+  constructor({ span, due, given }: Pick<DueCheck, 'due' | 'given'> & { span(): number }) {
+    this.#span = span;
+    this.due = due;
+    this.given = given;
+  }
+
+  get span(): number {
+    return this.#span();
   }
 }
