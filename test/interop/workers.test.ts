@@ -1,4 +1,7 @@
+import { writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
+import { join } from 'node:path';
+import { until } from '../support/until.js';
 import { Child } from './support/child.js';
 import { newPoint, Server } from './support/commands.js';
 import { makeAsf, newContentFolder } from './support/content.js';
@@ -123,6 +126,28 @@ describe('a server with workers', () => {
     const again = await Promise.all(Array.from({ length: 4 }, () => wirePlayer(server.port, point)));
     for (const player of again) await player.until((bytes) => (packetsOf(bytes).length > 5 ? true : undefined));
     for (const player of [...left, ...again]) player.close();
+  });
+
+  it('plays points of the configuration, and takes over their new rules in all workers', async () => {
+    const config = join(folder, 'serve.yaml');
+    const points = (access: string) => `points:\n  - path: /station\n${access}  - path: /other\n`;
+    await writeFile(config, points(''));
+    const own = await Server.start('--workers', '2', '--msbd-port', 'none', '--config', config);
+    await own.publish('/station');
+    const players = await Promise.all(Array.from({ length: 4 }, () => wirePlayer(own.port, '/station')));
+    for (const player of players) await player.until((bytes) => (packetsOf(bytes).length > 5 ? true : undefined));
+    await writeFile(config, points('    access: { play: { addresses: [192.0.2.1] } }\n'));
+    own.signal('SIGHUP');
+    await own.until('the report', () => own.log.find((line) => line.includes('was read again')));
+    const refused = async () => (await ask(own, '/station', {})).status === 403;
+    await until('all workers to refuse', async () => {
+      const answers = [];
+      for (let each = 0; each < 4; each++) answers.push(await refused());
+      return answers.every(Boolean);
+    });
+    expect(players.filter(({ ended }) => ended)).toEqual([]);
+    for (const player of players) player.close();
+    await own.stop();
   });
 
   it('ends with SIGTERM, and leaves no process', async () => {

@@ -61,7 +61,8 @@ export class PointPulls {
     this.#pulls.delete(path);
     this.#programmes.delete(path);
     const point = this.#host.points.get(path)!;
-    point.feeder = undefined;
+    // A worker's points are fed from the main process, whatever their sources are.
+    if (point.feeder === previous) point.feeder = undefined;
     if (point.stopped) {
       void previous?.close();
       return;
@@ -94,7 +95,7 @@ export class PointPulls {
     this.#pulls.delete(path);
     this.#programmes.delete(path);
     const point = this.#host.points.get(path);
-    if (point) point.feeder = undefined;
+    if (point && point.feeder === pull) point.feeder = undefined;
     await pull?.close();
   }
 
