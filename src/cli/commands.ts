@@ -58,6 +58,10 @@ const commands: Readonly<Record<string, Entry>> = {
     summary: 'check a configuration, or show what is in effect',
     load: async () => (await import('./config.js')).configCommand(),
   },
+  completion: {
+    summary: 'print a script that completes commands in bash, zsh or fish',
+    load: async () => (await import('./completion.js')).completionCommand(wholeProgram),
+  },
   doctor: {
     summary: 'check this host: ffmpeg and its encoders, free ports',
     load: async () => (await import('./doctor.js')).doctorCommand(),

@@ -19,6 +19,7 @@ import { parseMsbdPort } from './msbd-port.js';
 import { addCommonOptions, Interruption, portNumber } from './program.js';
 import { RateMeter, STATS_INTERVAL } from './rate.js';
 import { asClock, Reporter, type ReporterOptions, withUnit } from './reporter.js';
+import { notifySystemd } from './systemd.js';
 import { type TlsOptions, tlsFiles } from './tls-options.js';
 
 interface ServeOptions extends ReporterOptions, TlsOptions {
@@ -147,6 +148,7 @@ async function serve(options: ServeOptions): Promise<void> {
   const pushUrl = `${pushBase(config, baseUrl) ?? baseUrl}/live`;
   const playUrl = ports.https === undefined ? `mmsh://${new URL(baseUrl).host}/live` : `${baseUrl}/live`;
   reporter.info(`Listening on ${placesOf(config.host, ports)}\nPush with: wmpush ${pushUrl}\nPlay with: ${playUrl}`);
+  notifySystemd('ready', { onWarning: (message) => log.warn(message) });
   const meter = new RateMeter();
   const timer = setInterval(() => {
     limitYoungSpace();
@@ -157,6 +159,7 @@ async function serve(options: ServeOptions): Promise<void> {
   }, STATS_INTERVAL);
   await interruption.received;
   stopWatching();
+  notifySystemd('stopping', { onWarning: (message) => log.warn(message) });
   clearInterval(timer);
   reporter.endStatus();
   await server.close();

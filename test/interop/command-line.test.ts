@@ -18,20 +18,30 @@ describe('the commands, started as by a shell', () => {
     expect(exitCode).toBe(0);
   });
 
-  it.each(['serve', 'push', 'pull-serve', 'pull', 'relay', 'probe', 'announce', 'users', 'init', 'config', 'doctor'])(
-    'wmcast lists %s, and has help for it',
-    async (command) => {
-      const [list, help, same] = await Promise.all([
-        run('wmcast', '--help'),
-        run('wmcast', command, '--help'),
-        run('wmcast', 'help', command),
-      ]);
-      expect(list.stdout).toMatch(new RegExp(`^  ${command} `, 'm'));
-      expect(help.stdout).toMatch(new RegExp(`^Usage: wmcast ${command} `));
-      expect(same.stdout).toBe(help.stdout);
-      expect([list.exitCode, help.exitCode, same.exitCode]).toEqual([0, 0, 0]);
-    },
-  );
+  it.each([
+    'serve',
+    'push',
+    'pull-serve',
+    'pull',
+    'relay',
+    'probe',
+    'announce',
+    'users',
+    'init',
+    'config',
+    'completion',
+    'doctor',
+  ])('wmcast lists %s, and has help for it', async (command) => {
+    const [list, help, same] = await Promise.all([
+      run('wmcast', '--help'),
+      run('wmcast', command, '--help'),
+      run('wmcast', 'help', command),
+    ]);
+    expect(list.stdout).toMatch(new RegExp(`^  ${command} `, 'm'));
+    expect(help.stdout).toMatch(new RegExp(`^Usage: wmcast ${command} `));
+    expect(same.stdout).toBe(help.stdout);
+    expect([list.exitCode, help.exitCode, same.exitCode]).toEqual([0, 0, 0]);
+  });
 
   it('an unknown command is answered with the nearest one, and exit code 2', async () => {
     const { stderr, exitCode } = await run('wmcast', 'porbe');

@@ -111,7 +111,7 @@ async function runLine(line: string): Promise<void> {
     return;
   }
   const command = name === 'wmcast' ? words[0] : name;
-  if (words.includes('--help') || ['probe', 'doctor', 'config'].includes(command ?? '')) {
+  if (words.includes('--help') || ['probe', 'doctor', 'config', 'completion'].includes(command ?? '')) {
     return runToEnd(name, words);
   }
   if (command === 'users') return runToEnd(name, words);
