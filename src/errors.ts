@@ -10,6 +10,11 @@ export const errorTable = {
     meaning: 'The work could not be finished.',
     hint: 'Run the command again with -v for more detail.',
   },
+  WM_UNEXPECTED: {
+    exitCode: 1,
+    meaning: 'What was tested is not as it should be.',
+    hint: 'The message says what was found; --json gives each result.',
+  },
   WM_PORT_IN_USE: {
     exitCode: 1,
     meaning: 'Another program listens on the port.',

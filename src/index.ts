@@ -178,8 +178,15 @@ export type {
 export type { PointSettings } from './server/points/settings.js';
 export type { ReloadReport } from './server/reload.js';
 export type { StartOptions } from './server/reloader.js';
-export { MediaServer } from './server/server.js';
+export { MediaServer, MediaServer, type ServerEvents, type ServerStats } from './server/server.js';
 export type { ServerStats } from './server/stats.js';
+export {
+  type Expectation,
+  type ExpectationKind,
+  type ExpectationOperator,
+  expectationTable,
+  parseExpectations,
+} from './testing/expect.js';
 export {
   type Fault,
   type FaultHook,

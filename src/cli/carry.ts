@@ -32,6 +32,8 @@ export interface CarryOptions {
   readonly extra?: () => Record<string, unknown>;
   /** Additional text for the status line. */
   readonly statusExtra?: () => string;
+  /** Receives each event after the sinks have taken it. */
+  readonly onEvent?: ((event: AsfEvent) => void) | undefined;
   /** Called at the end, when everything is closed, and before an error is thrown. */
   readonly onEnd: (carried: Carried, failed: boolean) => void;
 }
@@ -112,6 +114,7 @@ export async function carry(options: CarryOptions): Promise<void> {
   const commands = new CommandReport(reporter);
   const work = pump(limited(source, options.duration), [late], (event) => {
     progress.count(event);
+    options.onEvent?.(event);
     commands.take(event, progress.totals.mediaSeconds);
   });
   const errors: unknown[] = [];

@@ -12,12 +12,14 @@ import { OnDemandFile } from '../media/on-demand/file.js';
 import type { FileCondition } from '../media/on-demand/packet-file.js';
 import { describeSource } from '../sources/local.js';
 import type { SourceDescription } from '../sources/source.js';
+import { StreamFacts } from '../testing/expect.js';
 import { describeContent } from '../wms/content-description.js';
+import { addExpectOption, checkExpectations, type ExpectOptions, refuseMedia } from './expect-option.js';
 import { addCommonOptions, Interruption } from './program.js';
 import { addServerOptions, clientOptions, isServerUrl, leadsElsewhere, type ServerOptions } from './receive-options.js';
 import { asClock, Reporter, type ReporterOptions, withUnit } from './reporter.js';
 
-interface ProbeOptions extends ServerOptions, ReporterOptions {}
+interface ProbeOptions extends ExpectOptions, ServerOptions, ReporterOptions {}
 
 /** Builds `wmcast probe`. */
 export function probeCommand(): Command {
@@ -25,7 +27,7 @@ export function probeCommand(): Command {
     .description('Describes what is at a URL or in an ASF file, without receiving it.')
     .argument('<url|file>', 'stream or file, for example mmsh://server/live')
     .addHelpText('after', '\nExamples:\n  wmcast probe mmsh://server/live\n  wmcast probe --json film.wmv');
-  return addCommonOptions(addServerOptions(command)).action((from: string, options: ProbeOptions) =>
+  return addCommonOptions(addExpectOption(addServerOptions(command))).action((from: string, options: ProbeOptions) =>
     probe(from, options),
   );
 }
@@ -77,14 +79,24 @@ async function probe(from: string, options: ProbeOptions): Promise<void> {
   const interruption = new Interruption();
   interruption.signal.addEventListener('abort', () => process.exit(interruption.exitCode));
   const isFile = !isServerUrl(from) && !(await leadsElsewhere(from));
-  const findings = isFile ? await probeFile(from) : await probeServer(from, options, reporter);
+  const facts = new StreamFacts();
+  if (!isFile) refuseMedia(options);
+  const findings = isFile ? await probeFile(from) : await probeServer(from, options, reporter, facts);
+  if (isFile && options.expect) for await (const event of fileSource({ path: from })) facts.take(event);
   if (reporter.json) reporter.event('probe', { ...findings });
   else reporter.print(inWords(findings));
+  checkExpectations(options, facts, reporter);
 }
 
-async function probeServer(url: string, options: ProbeOptions, reporter: Reporter): Promise<Findings> {
+async function probeServer(
+  url: string,
+  options: ProbeOptions,
+  reporter: Reporter,
+  facts: StreamFacts,
+): Promise<Findings> {
   const description = await describeSource(takeCredentials(url).url, clientOptions(url, options, reporter));
   const { header, metadata, live, group } = description;
+  facts.take({ type: 'header', header });
   const chosen = description.chosen ?? allStreams(header);
   return {
     url: description.url,

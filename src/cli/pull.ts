@@ -4,14 +4,16 @@ import { WmError } from '../errors.js';
 import { takeCredentials } from '../http/credentials.js';
 import { ArchiveSink } from '../media/archive.js';
 import { isMediaName } from '../media/names.js';
+import { StreamFacts } from '../testing/expect.js';
 import { carry, describeForReady } from './carry.js';
+import { addExpectOption, checkExpectations, type ExpectOptions } from './expect-option.js';
 import { addForceOption, existingFor, type OutputOptions, refuseExisting } from './output-file.js';
 import { addCommonOptions, Interruption } from './program.js';
 import { addReceiveOptions, isServerUrl, openClient, type ReceiveOptions, warnOfStart } from './receive-options.js';
 import { asClock, Reporter, type ReporterOptions, withUnit } from './reporter.js';
 import { StdoutSink } from './stdout-sink.js';
 
-interface PullOptions extends ReceiveOptions, ReporterOptions, OutputOptions {
+interface PullOptions extends ExpectOptions, ReceiveOptions, ReporterOptions, OutputOptions {
   readonly output?: string;
 }
 
@@ -29,8 +31,8 @@ export function pullCommand(): Command {
       '\nExamples:\n  wmcast pull mmsh://server/live -o live.asf\n  wmcast pull --retry forever http://radio:8000/ -o radio.asf' +
         '\n  wmcast pull mms://server/film.wmv -o - | ffplay -',
     );
-  return addCommonOptions(addReceiveOptions(addForceOption(command))).action((url: string, options: PullOptions) =>
-    pull(url, options),
+  return addCommonOptions(addExpectOption(addReceiveOptions(addForceOption(command)))).action(
+    (url: string, options: PullOptions) => pull(url, options),
   );
 }
 
@@ -47,6 +49,7 @@ async function pull(source: string, options: PullOptions): Promise<void> {
   const interruption = new Interruption();
   const existing = await existingFor(path, options, 'refuse');
   const archive = new ArchiveSink(path, { existing, warn: (message) => reporter.warn(message) });
+  const facts = new StreamFacts();
   const counts = () => {
     const { reconnects, lostPackets, recoveredPackets } = client.stats;
     return { reconnects, lostPackets, recoveredPackets };
@@ -59,6 +62,7 @@ async function pull(source: string, options: PullOptions): Promise<void> {
     name: url,
     duration: options.duration,
     extra: counts,
+    onEvent: (event) => facts.take(event),
     onReady: (header) => {
       const { words, fields } = describeForReady(header);
       const description = client.description;
@@ -85,6 +89,7 @@ async function pull(source: string, options: PullOptions): Promise<void> {
       reporter.info(`Received ${asClock(mediaSeconds)}, ${packets} packets, ${withUnit(bytes, 'B')}${where}.`);
     },
   });
+  checkExpectations(options, facts, reporter);
   process.exitCode = interruption.exitCode;
 }
 

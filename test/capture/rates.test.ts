@@ -69,7 +69,8 @@ describe('a capture with several rates', () => {
       const pushing = execa('node', ['bin/wmpush.js', ...rates, '-t', '10', url], { reject: false });
       const point = async () => {
         const found = server.points.find('/live');
-        return found ? (await found.broadcast.nextHeader(10), found.broadcast.live) : false;
+        await found?.broadcast.nextHeader(10);
+        return found?.broadcast.live ?? false;
       };
       const { until } = await import('../support/until.js');
       await until('the push to be live', point);
