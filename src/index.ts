@@ -178,7 +178,7 @@ export type {
 export type { PointSettings } from './server/points/settings.js';
 export type { ReloadReport } from './server/reload.js';
 export type { StartOptions } from './server/reloader.js';
-export { MediaServer, MediaServer, type ServerEvents, type ServerStats } from './server/server.js';
+export { MediaServer } from './server/server.js';
 export type { ServerStats } from './server/stats.js';
 export {
   type Expectation,
