@@ -24,7 +24,7 @@ export type ExpectationKind = 'text' | 'count' | 'seconds' | 'rate';
 
 /** What can be expected, and what it is. */
 const NAMES = {
-  video: ['text', 'codec of a video stream, such as wmv2; none if there is none'],
+  video: ['text', 'codec of a video stream, such as wmv2, or none'],
   audio: ['text', 'codec of an audio stream, such as wma2'],
   size: ['text', 'picture size, such as 640x360'],
   title: ['text', 'title in the header'],
