@@ -25,6 +25,16 @@ export interface EntranceOptions {
   readonly access?: AccessCheck;
   /** Default: no limits. */
   readonly limits?: Limits;
+  /** Asked before somebody who has access plays. @throws Refusal */
+  readonly admit?: ((guest: Guest) => Promise<void>) | undefined;
+}
+
+/** Somebody who wants to play, and has access. */
+export interface Guest {
+  /** The path of a publishing point, or of content. */
+  readonly path: string;
+  readonly remoteAddress: string;
+  readonly user: string | undefined;
 }
 
 /** Permission to use content, for one request or for as long as a player plays. */
@@ -69,11 +79,13 @@ export class Entrance {
   readonly #content: Content;
   readonly #access: AccessCheck | undefined;
   readonly #limits: Limits;
+  readonly #admit: EntranceOptions['admit'];
 
-  constructor({ content, access, limits = new LocalLimits() }: EntranceOptions) {
+  constructor({ content, access, limits = new LocalLimits(), admit }: EntranceOptions) {
     this.#content = content;
     this.#access = access;
     this.#limits = limits;
+    this.#admit = admit;
   }
 
   /**
@@ -96,7 +108,11 @@ export class Entrance {
     signal.throwIfAborted();
     const { path: counted, limits, bitRate, closed } = found;
     if (closed && purpose !== 'event') throw closed;
-    const take = () => this.#limits.take({ path: counted, limits, bitRate });
+    const take = async (until: AbortSignal) => {
+      await this.#admit?.({ path: counted, remoteAddress: caller.remoteAddress, user: access?.user });
+      until.throwIfAborted();
+      return this.#limits.take({ path: counted, limits, bitRate });
+    };
     const report = reporting(found);
     const pass = (ticket: Ticket, finish: Finish | undefined, ends: AbortSignal): Pass => ({
       path: counted,
@@ -105,10 +121,10 @@ export class Entrance {
       info: () => found.info(),
       report,
       open: (place, until = ends) => found.open(until, place),
-      play: async (until) => pass(await take(), undefined, until),
+      play: async (until) => pass(await take(until), undefined, until),
       leave: leaving(ticket),
     });
-    return pass(purpose === 'play' ? await take() : NO_TICKET, access?.finish, signal);
+    return pass(purpose === 'play' ? await take(signal) : NO_TICKET, access?.finish, signal);
   }
 }
 

@@ -8,6 +8,7 @@ import { addressList } from '../http/address-list.js';
 import { sourceSpec } from '../sources/spec.js';
 import { parseFaults } from '../testing/fault-plan.js';
 import { REALM, SCHEMES } from './access/credentials.js';
+import { HOOK_EVENTS, isHookTarget } from './hooks/run.js';
 
 /** What the documentation says about a field; the reference and the file that `wmcast init` writes are made from it. */
 export interface FieldNotes {
@@ -203,6 +204,27 @@ const pointSchema = z.strictObject({
   ),
   ...settingsShape,
 });
+
+const hookSchema = z
+  .strictObject({
+    on: about(z.array(z.enum(HOOK_EVENTS)).min(1), 'The events.', ['play', 'stop']),
+    run: about(
+      z
+        .union([z.string().min(1), z.array(z.string()).min(1)])
+        .refine(isHookTarget, 'must be a URL, a program, or a list of it and its arguments'),
+      'A URL that the event is posted to as JSON, a program that gets it on standard input, or a list of a program and its arguments.',
+      'http://127.0.0.1:9000/wmcast',
+    ),
+    timeout: about(z.number().min(0.1).max(60).default(10), 'How long it may take, in seconds.'),
+    decides: about(
+      z.boolean().default(false),
+      'True to ask it before somebody publishes or plays: exit code 0 or status 2xx allows, others refuse.',
+    ),
+  })
+  .refine(
+    ({ decides, on }) => !decides || on.includes('publish') || on.includes('play'),
+    'can only decide about publish and play',
+  );
 
 /** The settings of a publishing point. */
 export type PointConfig = z.output<typeof settingsSchema>;
@@ -406,6 +428,10 @@ export const configSchema = z.strictObject({
       })
       .optional(),
     'Log files of sessions, in the format of Windows Media Services; docs/logs.md describes them, and wmcast logs reads them.',
+  ),
+  hooks: about(
+    z.array(hookSchema).default([]),
+    'Programs and web servers that are told what happens, or decide who may publish and play; docs/hooks.md describes them.',
   ),
   privateSources: about(
     addressesSchema.default([]),

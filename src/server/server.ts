@@ -34,6 +34,7 @@ import { masked } from './config-file.js';
 import { pathOf } from './content/paths.js';
 import { Programs } from './content/programs.js';
 import { type ServerEvents, watched } from './events.js';
+import { ServerHooks } from './hooks/server-hooks.js';
 import { AdminListener } from './listeners/admin.js';
 import { HttpListener, type Listener, type ServerPorts } from './listeners/listener.js';
 import { Multicasts } from './listeners/multicast.js';
@@ -74,6 +75,7 @@ export class MediaServer {
   readonly #push: PushServer;
   readonly #playback: Playback;
   readonly #logs: ServerLogs | undefined;
+  readonly #hooks: ServerHooks;
   readonly #wmsp: WmspServer;
   readonly #files = new OnDemandFiles();
   readonly #entrance: Entrance;
@@ -100,15 +102,18 @@ export class MediaServer {
     };
     const { part } = means;
     const ids = part?.ids ?? new SessionIds({ workers: 1 + countOf(config.workers ?? 0) });
+    this.#hooks = new ServerHooks({ hooks: () => settings.config.hooks, onWarning });
     this.#registry = new SessionRegistry({
       ids,
       others: () => this.#workers,
       onBegin: (info, session) => {
+        this.#hooks.began(info);
         if (info.role !== 'player') return;
         this.#logs?.began(info, session);
         events.play?.(info);
       },
       onEnd: (report, session) => {
+        this.#hooks.ended(report);
         if (report.role !== 'player') return;
         this.#logs?.stopped(session);
         events.played?.(report);
@@ -150,6 +155,7 @@ export class MediaServer {
         this.#tellWorkers(event, part);
         events.point?.(event);
       },
+      onArchive: (path, file) => this.#hooks.archived(path, file),
       onWarning,
     });
     for (const point of config.points) this.points.configure(point.path, settingsOf(point));
@@ -167,6 +173,7 @@ export class MediaServer {
         return settings.names;
       },
       onWarning,
+      admit: (encoder) => this.#hooks.mayPublish(encoder),
       get authenticateStart() {
         return settings.config.push.authenticateStart ?? false;
       },
@@ -186,6 +193,7 @@ export class MediaServer {
       folder: () => settings.config.content?.folder,
       guard,
       onWarning,
+      onLost: (...lost) => this.#hooks.sourceLost(...lost),
     });
     this.#remotes = new Remotes({
       onWarning,
@@ -210,7 +218,12 @@ export class MediaServer {
     const limits = part ?? new LocalLimits(() => settings.limits);
     const proxying = config.proxy && new Proxying(this.#proxyHost(programs, onWarning), means.cache);
     this.#proxy = proxying?.content;
-    this.#entrance = new Entrance({ content: proxying?.content ?? programs, access: means.access, limits });
+    this.#entrance = new Entrance({
+      content: proxying?.content ?? programs,
+      access: means.access,
+      limits,
+      admit: (guest) => this.#hooks.mayPlay(guest),
+    });
     this.#playback = new Playback({ onError });
     this.#wmsp = new WmspServer({
       entrance: this.#entrance,
@@ -476,6 +489,7 @@ export class MediaServer {
     await this.#proxy?.close();
     await this.#files.close();
     await this.#logs?.close();
+    await this.#hooks.close();
   }
 
   #proxyHost(local: Programs, onWarning: (message: string) => void): ProxyHost {

@@ -44,6 +44,7 @@ export class PointArchive {
   readonly #onWarning: (message: string) => void;
   readonly #sink: ArchiveSink;
   readonly #patience: number;
+  readonly #path: string;
   #header: AsfHeader | undefined;
   #timeline = newTimeline();
   #failed = false;
@@ -58,7 +59,8 @@ export class PointArchive {
     const time = now.toISOString().replaceAll(':', '-');
     this.#onWarning = onWarning;
     this.#patience = patience;
-    this.#sink = new ArchiveSink(join(folder, `${name}-${time}.asf`), {
+    this.#path = join(folder, `${name}-${time}.asf`);
+    this.#sink = new ArchiveSink(this.#path, {
       existing: 'refuse',
       warn: onWarning,
       maxExpansion: MAX_EXPANSION,
@@ -85,9 +87,10 @@ export class PointArchive {
     return placed?.type === 'packet' ? written && this.#shortly(written) : undefined;
   }
 
-  /** Completes the file, or gives up if the disk does not answer. */
-  async close(): Promise<void> {
+  /** Completes the file, or gives up if the disk does not answer. @returns its path if it is complete */
+  async close(): Promise<string | undefined> {
     await this.#sink.close().catch((error: unknown) => this.#fail(error));
+    return this.#failed || this.#header === undefined ? undefined : this.#path;
   }
 
   /** Waits for the disk, but no longer than a push may wait. */

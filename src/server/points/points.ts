@@ -34,6 +34,8 @@ export interface PointsOptions {
   readonly registry?: SessionRegistry;
   /** Called about events of a point that interest an operator. */
   readonly onEvent?: (event: PointEvent) => void;
+  /** Called when the recording of a point is complete. */
+  readonly onArchive?: (path: string, file: string) => void;
   /** Called about problems that an operator can fix, such as a full disk. */
   readonly onWarning?: (message: string) => void;
 }
@@ -84,6 +86,7 @@ export class PublishingPoint {
   feeder: PointFeeder | undefined;
   readonly #onWarning: (message: string) => void;
   readonly #registry: SessionRegistry | undefined;
+  readonly #onArchive: PointsOptions['onArchive'];
   #publisher: Publisher | undefined;
   /** Ends the publisher's session in the registry. */
   #over: (() => void) | undefined;
@@ -104,6 +107,7 @@ export class PublishingPoint {
       readonly settings?: PointSettings;
       readonly model?: string | undefined;
       readonly onWarning?: ((message: string) => void) | undefined;
+      readonly onArchive?: PointsOptions['onArchive'];
       readonly registry?: SessionRegistry | undefined;
     },
   ) {
@@ -117,6 +121,7 @@ export class PublishingPoint {
     this.acceptsPlayers = this.#settings.acceptPlayers !== false;
     this.#onWarning = how.onWarning ?? (() => {});
     this.#registry = how.registry;
+    this.#onArchive = how.onArchive;
   }
 
   get settings(): PointSettings {
@@ -285,7 +290,11 @@ export class PublishingPoint {
   #endArchive(): void {
     const archive = this.#archive;
     this.#archive = undefined;
-    if (archive) this.#archiving = Promise.all([this.#archiving, archive.close()]).then(() => {});
+    if (!archive) return;
+    const closing = archive.close().then((file) => {
+      if (file !== undefined) this.#onArchive?.(this.path, file);
+    });
+    this.#archiving = Promise.all([this.#archiving, closing]).then(() => {});
   }
 }
 
@@ -421,13 +430,13 @@ export class PublishingPoints {
 
   #create(path: string, configured: boolean, settings: PointSettings = {}, model?: string): PublishingPoint {
     const { burst } = settings;
-    const { onWarning = () => {}, registry } = this.#options;
+    const { onWarning = () => {}, onArchive, registry } = this.#options;
     const broadcast = new Broadcast({
       onWarning: (message) => onWarning(`${path}: ${message}`),
       ...this.#options.broadcast,
       ...(burst === undefined ? {} : { burst }),
     });
-    const point = new PublishingPoint(path, configured, { broadcast, settings, model, onWarning, registry });
+    const point = new PublishingPoint(path, configured, { broadcast, settings, model, onWarning, onArchive, registry });
     this.#points.set(path, point);
     this.notify({ point: path, what: 'created' });
     return point;

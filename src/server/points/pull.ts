@@ -18,6 +18,8 @@ export interface PointPullOptions {
   /** True to pull only while somebody plays the point. */
   readonly onDemand?: boolean | undefined;
   readonly onWarning: (message: string) => void;
+  /** Called when a source fails. */
+  readonly onLost?: ((source: string, reason: string) => void) | undefined;
   /** For tests. */
   readonly timers?: Pick<PulledBroadcastOptions, 'backOff' | 'linger' | 'patience' | 'returnAfter' | 'stall' | 'tick'>;
 }
@@ -31,7 +33,7 @@ export class PointPull implements PointFeeder {
   #onReplaced: (() => void) | undefined;
 
   constructor(options: PointPullOptions) {
-    const { point, sources, filler, onDemand = false, replaces, onWarning, timers } = options;
+    const { point, sources, filler, onDemand = false, replaces, onWarning, onLost, timers } = options;
     this.#options = options;
     const pulled = new PulledBroadcast({
       ...timers,
@@ -42,7 +44,10 @@ export class PointPull implements PointFeeder {
       wanted: () => point.broadcast.wanted,
       free: () =>
         point.publisher === undefined || point.publisher === this.#publisher || replaces?.feeds(point) === true,
-      onFailure: (source, reason) => onWarning(`${point.path} cannot be pulled from ${source}: ${reason}`),
+      onFailure: (source, reason) => {
+        onWarning(`${point.path} cannot be pulled from ${source}: ${reason}`);
+        onLost?.(source, reason);
+      },
       onNote: (text) => onWarning(`${point.path}: ${text}`),
     });
     this.#pulled = pulled;

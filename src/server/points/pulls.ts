@@ -33,6 +33,8 @@ export interface PointPullsHost {
   /** Where announcements and redirects of other hosts may lead. */
   readonly guard: AddressGuard;
   readonly onWarning: (message: string) => void;
+  /** Called when a source of a point fails. */
+  readonly onLost?: (path: string, source: string, reason: string) => void;
 }
 
 // How long the previous sources of a point may feed it while new ones begin, in ms.
@@ -82,6 +84,7 @@ export class PointPulls {
         onDemand: onDemand === true && !multicast,
         replaces: previous,
         onWarning: this.#host.onWarning,
+        onLost: (name, reason) => this.#host.onLost?.(path, name, reason),
       });
       point.feeder = pull;
       this.#pulls.set(path, pull);

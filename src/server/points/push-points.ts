@@ -30,6 +30,8 @@ export interface PushPointsOptions {
   readonly names: ReadonlySet<string>;
   /** Called when a push is refused for a reason that its encoder cannot be told. */
   readonly onWarning?: (message: string) => void;
+  /** Asked before somebody who has access publishes. @throws Refusal */
+  readonly admit?: (encoder: { path: string; remoteAddress: string; user: string | undefined }) => Promise<void>;
   /** True to ask for credentials with each PushStart request, too. */
   readonly authenticateStart: boolean;
 }
@@ -59,6 +61,7 @@ export class PushPoints implements PushGate {
     this.#refuseWebPages(exchange, access, path);
     if (points.named(path)?.stopped) throw new Refusal('busy', `${path} was stopped by its administrator.`);
     const { user, finish } = access;
+    await this.#options.admit?.({ path, remoteAddress: plainAddress(exchange.remoteAddress), user });
     const isNew = points.named(path) === undefined;
     const point = points.forPush(path, template, caller.local);
     const destroyed = autoDestroy || (isNew && point.settings.autoDestroy === true);
