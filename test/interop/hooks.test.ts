@@ -13,7 +13,7 @@ describe('the hooks in a configuration', () => {
     removeFolders();
   });
 
-  itNeeds([program('grep')], 'refuse an encoder and a player, and are told of those that they let in', async () => {
+  itNeeds([program('grep')], 'refuse an encoder and a player, and learn which ones got in', async () => {
     const folder = newFolder();
     const file = join(folder, 'serve.yaml');
     const script = join(folder, 'decide');

@@ -71,7 +71,7 @@ describe('hooks', () => {
     expect(warnings).toEqual(['The hook /bin/decide failed: it is broken.']);
   });
 
-  it('that are slow hold up to 1000 events, and nobody else', async () => {
+  it('that are slow delay no other hook, and keep up to 1000 events', async () => {
     const told: string[] = [];
     const slow = { ...TELL, run: '/bin/slow' };
     let release = () => {};

@@ -29,7 +29,7 @@ describe('the hooks of a server', () => {
     await rm(folder, { recursive: true });
   });
 
-  it('are told of encoders, players and archives, in order', async () => {
+  it('learn about encoders, players and archives, in order', async () => {
     await open(`hooks: [{ on: [publish, unpublish, play, stop, archive], ${appends} }]
 points: [{ path: /live, archive: $FOLDER }]`);
     const encoder = await station.push('/live');
@@ -99,7 +99,7 @@ points: [{ path: /live, archive: $FOLDER }]`);
     expect(station.server.stats().players).toBe(0);
   });
 
-  it('are told of a source that fails', async () => {
+  it('learn about a source that fails', async () => {
     await open(`hooks: [{ on: [source-lost], ${appends} }]
 points: [{ path: /edge, source: "http://me:secret@127.0.0.1:1/x" }]`);
     const [lost] = await until('an event', async () => {
