@@ -88,7 +88,7 @@ export class Hooks {
       answer = await this.#run(hook, event);
     } catch (error) {
       this.#warn(hook, messageOf(error));
-      // Whoever guards a door with a hook does not want it open when the hook is broken.
+      // A door that a hook guards stays closed when the hook is broken.
       throw new Refusal('failed', `No hook says whether anybody may ${what} ${path} at the moment.`, { cause: error });
     }
     if (!answer.allowed) throw new Refusal('forbidden', `A hook refuses to ${what} ${path}: ${answer.reason}.`);
