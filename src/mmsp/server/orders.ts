@@ -34,9 +34,15 @@ export function orderOf(
 }
 
 /**
- * Rewrites a URL for MMSP, whose schemes are mms, mmst and mmsu (2.2.4.9): a host that serves content by HTTP most
- * likely serves MMSP too.
+ * Rewrites a URL for MMSP, whose schemes are mms, mmst and mmsu, without percent-encoding (2.2.4.9): a host that serves
+ * content by HTTP most likely serves MMSP too.
  */
 export function mmsUrl(url: string): string {
-  return url.replace(/^(?:https?|mmsh):\/\/([^/:]+|\[[^\]]+\])(?::\d+)?/i, 'mms://$1');
+  const text = url.replace(/^(?:https?|mmsh):\/\/(\[[^\]]+\]|[^/:]+)(?::\d+)?/i, 'mms://$1');
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    // It has a percent sign that encodes nothing.
+    return text;
+  }
 }
