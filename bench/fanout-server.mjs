@@ -9,8 +9,8 @@ import { youngSpaceLimit } from '../dist/cli/heap.js';
 import { HttpServer } from '../dist/http/server.js';
 import { Broadcast } from '../dist/media/broadcast.js';
 import { MsbdServer } from '../dist/msbd/server/server.js';
+import { liveProgram } from '../dist/playback/single.js';
 import { pathOf } from '../dist/server/content/paths.js';
-import { liveProgram } from '../dist/server/content/programs.js';
 import { WmspServer } from '../dist/wmsp/server/server.js';
 import { testStream } from './stream.mjs';
 

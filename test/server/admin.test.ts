@@ -1,3 +1,5 @@
+import performanceHooks from 'node:perf_hooks';
+import { jest } from '@jest/globals';
 import { STATUS_PAGE } from '../../src/server/admin/page.js';
 import { parseConfig } from '../../src/server/config-file.js';
 import { until } from '../support/until.js';
@@ -165,6 +167,19 @@ describe('the administration on its own port', () => {
     await sent('event: point\ndata: {"point":"/live","what":"created"');
     await sent('"what":"publishing"');
     stop.abort();
+  });
+
+  it('watches the process, which costs a hundred wake-ups a second, only for those who ask for metrics', async () => {
+    const watched = jest.spyOn(performanceHooks, 'monitorEventLoopDelay');
+    try {
+      const { get } = await station();
+      expect((await get('/api/status')).status).toBe(200);
+      expect(watched).not.toHaveBeenCalled();
+      for (let count = 0; count < 2; count++) await (await get('/metrics')).text();
+      expect(watched.mock.calls).toEqual([[{ resolution: 100 }]]);
+    } finally {
+      watched.mockRestore();
+    }
   });
 
   it('has metrics for Prometheus, with a bounded number of labels', async () => {

@@ -5,6 +5,9 @@ import type { AdminActions } from './actions.js';
 /** Points with metrics of their own; the rest is summed up under the label `other`, so that labels stay few. */
 const MAX_POINTS = 500;
 
+/** How often the delay of the event loop is measured, in ms. */
+const LAG_PRECISION = 100;
+
 /**
  * The figures of a server for Prometheus. They are computed when they are asked for. Names follow the counters of
  * Windows Media Services where it had one.
@@ -13,10 +16,10 @@ export class Metrics {
   readonly #registry = new Registry();
   readonly #started: Counter<'protocol'>;
   #peakPlayers = 0;
+  #collectsProcess = false;
 
   constructor(actions: AdminActions, sessions: SessionRegistry) {
     const registers = [this.#registry];
-    collectDefaultMetrics({ register: this.#registry, prefix: 'wmcast_' });
     const gauge = (name: string, help: string, value: () => number) =>
       new Gauge({
         name,
@@ -109,6 +112,12 @@ export class Metrics {
 
   /** Returns all figures in the text format of Prometheus. */
   text(): Promise<string> {
+    // They wake the process again and again, so only a server that is asked for its figures collects them.
+    if (!this.#collectsProcess) {
+      this.#collectsProcess = true;
+      const precision = { eventLoopMonitoringPrecision: LAG_PRECISION };
+      collectDefaultMetrics({ register: this.#registry, prefix: 'wmcast_', ...precision });
+    }
     return this.#registry.metrics();
   }
 }
