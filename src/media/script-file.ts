@@ -24,8 +24,8 @@ export function parseScriptLine(line: string, where: string): ScriptLine | undef
   const text = line.trim();
   if (text === '' || text.startsWith('#')) return undefined;
   const [, hours, minutes, seconds, rest = ''] =
-    /^(?:(?:(?:(\d{1,4}):)?(\d{1,5}):)?(\d{1,7}(?:\.\d{1,3})?)s?\s+)?(.*)$/.exec(text) ?? [];
-  const [, type = '', value = ''] = /^(\S+)(?:\s+(.*))?$/.exec(rest) ?? [];
+    /^(?:(?:(?:(\d{1,4}):)?(\d{1,5}):)?(\d{1,7}(?:\.\d{1,3})?)s?\s)?(.*)$/s.exec(text) ?? [];
+  const [, type = '', value = ''] = /^(\S+)(?:\s(.*))?$/s.exec(rest.trim()) ?? [];
   if (!TYPE.test(type)) {
     throw new WmError(
       'WM_USAGE',
@@ -36,7 +36,7 @@ export function parseScriptLine(line: string, where: string): ScriptLine | undef
     seconds === undefined
       ? undefined
       : Math.round((Number(hours ?? 0) * 3600 + Number(minutes ?? 0) * 60 + Number(seconds)) * 1000);
-  return { time, command: { type, text: value } };
+  return { time, command: { type, text: value.trim() } };
 }
 
 /** Parses a whole script. @param name of the file, for messages @throws WmError WM_USAGE with the line */

@@ -462,7 +462,7 @@ export const configSchema = z.strictObject({
         ),
         accounts: about(
           z
-            .array(z.string().regex(/^https?:\/\/[^/?#]+@[^/?#]+\/?$/i, 'must be http://user:password@host'))
+            .array(z.string().regex(/^https?:\/\/[^/?#@]+@[^/?#@]+\/?$/i, 'must be http://user:password@host'))
             .default([]),
           'Logins of the proxy itself at other servers.',
           ['http://user:password@media.example.com'],

@@ -104,7 +104,8 @@ export class LogReport implements LineListener {
 
   /** For the scanner. */
   directive(text: string): void {
-    const [, name = '', value = ''] = /^#([\w-]{1,40}):?\s*(.*)$/s.exec(text) ?? [];
+    const [, name = '', rest = ''] = /^#([\w-]{1,40}):?(.*)$/s.exec(text) ?? [];
+    const value = rest.trim();
     switch (name.toLowerCase()) {
       case 'fields':
         this.#columns = readFields(value);
