@@ -38,7 +38,8 @@ export function parseMmsUrl(url: string): MmsUrl {
   const [scheme, letter] = SCHEME.exec(open) ?? [];
   // A scheme whose default port no MMS URL means, so that each port that is named is kept.
   const text = scheme === undefined ? '' : `http://${open.slice(scheme.length).trim()}`;
-  if (!URL.canParse(text)) throw new WmError('WM_USAGE', `"${open}" is not a URL such as mms://server/name.`);
+  if (/^http:\/\/(?:[/?#]|$)/.test(text) || !URL.canParse(text))
+    throw new WmError('WM_USAGE', `"${open}" is not a URL such as mms://server/name.`);
   const { hostname, pathname, search } = new URL(text);
   const named = /^http:\/\/[^/?#]*?:(\d{1,5})(?:[/?#]|$)/.exec(text)?.[1];
   const port = named === undefined ? MMS_PORT : Number(named);
@@ -55,10 +56,12 @@ export function parseMmsUrl(url: string): MmsUrl {
 }
 
 function decoded(path: string): string {
-  try {
-    return decodeURIComponent(path);
-  } catch {
-    // It has a percent sign that encodes nothing.
-    return path;
-  }
+  return path.replace(/(?:%[0-9a-f]{2})+/gi, (encoded) => {
+    try {
+      return decodeURIComponent(encoded);
+    } catch {
+      // It encodes no text.
+      return encoded;
+    }
+  });
 }
