@@ -19,7 +19,8 @@ function withExplicitLength(packet: DataPacket, limit: number): Buffer | undefin
 /**
  * Returns the packet without its padding (asf.md 10.1; MS-WMSP 2.2.3.3; MS-WMHTTP 2.2.3.3). An explicit Packet Length
  * replaces the Padding Length: receivers pad packets with zeros, and a single payload could not be distinguished from
- * that filler. The same Buffer if nothing is gained, for parity packets, and for packets of a parity span.
+ * that filler. A byte of padding goes too, although nothing is gained: FFmpeg, which reads RTSP packet by packet, takes it
+ * for the start of the next one. The same Buffer for packets without padding, and for those of a parity span.
  *
  * @public
  */
@@ -27,7 +28,7 @@ export function stripPadding(packet: DataPacket): Buffer {
   const { bytes } = packet;
   if (inParitySpan(packet)) return bytes;
   if (packet.paddingLength === 0) return packet.length === bytes.length ? bytes : bytes.subarray(0, packet.length);
-  return withExplicitLength(packet, bytes.length - 1) ?? bytes;
+  return withExplicitLength(packet, bytes.length) ?? bytes;
 }
 
 /**

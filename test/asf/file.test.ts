@@ -2,6 +2,7 @@ import {
   AsfError,
   AsfFileBuilder,
   type AsfHeader,
+  buildPacket,
   buildSimpleIndex,
   GUID,
   KeyFrameIndex,
@@ -10,6 +11,7 @@ import {
   parsePacket,
   parseSimpleIndex,
   rebasePacket,
+  restorePadding,
   stripPadding,
 } from '../../src/asf/index.js';
 import { frameObject } from '../../src/asf/object-tree.js';
@@ -110,6 +112,26 @@ describe('AsfFileBuilder', () => {
       source.map((each) => stripPadding(parsePacket(each))),
     );
     expect(packetsOf(readAll(bytes).items).map((packet) => packet.bytes)).toEqual(source);
+  });
+
+  it('removes even a byte of padding, and restores the packet', () => {
+    const payload = (size: number) => ({
+      ...{ stream: 1, key: true, mediaObjectNumber: 1, offset: 0, replicated: Buffer.alloc(8) },
+      data: Buffer.alloc(size, 7),
+    });
+    const build = (size: number) =>
+      buildPacket({ sendTime: 0, duration: 0, packetSize: SIZE, payloads: [payload(size)] });
+    const paddings = new Set<number>();
+    for (let size = 120; size <= SIZE - 28; size++) {
+      const source = parsePacket(build(size));
+      if (source.paddingLength === 0) continue;
+      paddings.add(source.paddingLength);
+      const stripped = parsePacket(stripPadding(source));
+      expect(stripped).toMatchObject({ paddingLength: 0, explicitLength: true });
+      expect(stripped.bytes.length).toBeLessThanOrEqual(SIZE);
+      expect(restorePadding(stripped, SIZE)).toEqual(source.bytes);
+    }
+    expect(Math.min(...paddings)).toBe(1);
   });
 
   it('does not change or copy packets of a file that starts at 0', () => {

@@ -4,6 +4,7 @@ import { RtspError } from '../../src/rtsp/messages/error.js';
 import {
   type RtspInput,
   RtspReader,
+  type RtspResponse,
   serialiseRequest,
   serialiseResponse,
   writeFrameHead,
@@ -78,6 +79,22 @@ describe('an RTSP connection', () => {
     const reader = new RtspReader();
     expect(() => [...reader.push(Buffer.from(bytes))]).toThrow(RtspError);
     expect(() => [...reader.push(stream)]).toThrow(RtspError);
+  });
+
+  it('tolerates a blank line inside a head, wherever the bytes are cut', () => {
+    const torn = 'RTSP/1.0 200 OK\r\nCSeq: 1\r\n\r\nSession: 7\r\nContent-Length: 3\r\n\r\nabc';
+    const next = 'RTSP/1.0 200 OK\r\nCSeq: 2\r\n\r\n';
+    const [first, second] = [...new RtspReader().push(Buffer.from(torn + next))] as RtspResponse[];
+    expect(first!.headers.get('Session')).toBe('7');
+    expect(first!.body.toString()).toBe('abc');
+    expect(second!.headers.get('CSeq')).toBe('2');
+    // What was handled before the rest came is left as it is.
+    const reader = new RtspReader();
+    const end = torn.indexOf('Session');
+    expect([...reader.push(Buffer.from(torn.slice(0, end)))]).toHaveLength(1);
+    const plain = 'Session: 7\r\n\r\n';
+    expect([...reader.push(Buffer.from(plain + next))]).toHaveLength(1);
+    expect(() => [...new RtspReader().push(Buffer.from(`${plain.repeat(6)}`))]).toThrow(RtspError);
   });
 
   it('does not rescan a long body with each byte', () => {

@@ -41,6 +41,12 @@ export interface InterleavedFrame {
 /** Anything that arrives on a connection: a request, a response, or a `$` frame. */
 export type RtspInput = RtspRequest | RtspResponse | InterleavedFrame;
 
+/** The beginning of a field; no first line of a message begins so. */
+const FIELD_LINE = /^[A-Za-z][A-Za-z0-9-]{0,40}:[ \t]/;
+const LONGEST_NAME = 48;
+/** Blank lines inside a head that are tolerated. */
+const MAX_TEARS = 4;
+
 type Head = Omit<RtspRequest, 'body'> | Omit<RtspResponse, 'body'>;
 
 const DOLLAR = 0x24;
@@ -130,6 +136,7 @@ export class RtspReader {
   #slices: Buffer[] = [];
   #missing = 0;
   #failure: RtspError | undefined;
+  #tears = 0;
 
   /**
    * @param options.maxBody the longest body of a message, in bytes
@@ -212,9 +219,31 @@ export class RtspReader {
     }
     if (start + found > MAX_HEAD_SIZE) throw new RtspError(413, 'The head of a message is too long.');
     this.#searched = 0;
-    const message = parseHead(this.#take(start + found));
-    this.#head = { message, size: bodySize(message.headers, this.#maxBody) };
+    if (this.#isField(0) && this.#tears++ < MAX_TEARS) {
+      // The rest of a head that was handled already: its blank line came earlier.
+      this.#take(start + found);
+      return this.#next();
+    }
+    const message = parseHead(this.#pending.subarray(0, start + found));
+    const size = bodySize(message.headers, this.#maxBody);
+    if (size === 0 && this.#joinsTornHead(start + found)) return this.#message();
+    this.#take(start + found);
+    this.#tears = 0;
+    this.#head = { message, size };
     return this.#body(this.#head);
+  }
+
+  /** Real servers send a blank line in the middle of a head: joins its halves. @returns true if fields follow it */
+  #joinsTornHead(end: number): boolean {
+    if (!this.#isField(end) || ++this.#tears > MAX_TEARS) return false;
+    const cut = this.#pending[end - 2] === 13 ? end - 2 : end - 1;
+    this.#pending = Buffer.concat([this.#pending.subarray(0, cut), this.#pending.subarray(end)]);
+    this.#searched = cut;
+    return true;
+  }
+
+  #isField(at: number): boolean {
+    return FIELD_LINE.test(this.#pending.toString('latin1', at, at + LONGEST_NAME));
   }
 
   #body({ message, size }: { readonly message: Head; readonly size: number }): RtspInput | undefined {
