@@ -301,7 +301,7 @@ export class MediaServer {
       },
     };
     this.#listeners = [
-      ...this.#httpListeners(http, means, limits, { events, onLog }),
+      ...this.#httpListeners(http, means, limits, events),
       this.#multicasts,
       ...protocolListeners({
         config,
@@ -509,13 +509,13 @@ export class MediaServer {
     http: HttpServerOptions,
     { tls: identity, part }: Means,
     limits: Limits,
-    reports: Reports,
+    events: ServerEvents,
   ): Listener[] {
     const { host, httpPort, tls, workers } = this.#settings.config;
     // What another process passes on has been through the proxies and the faults there.
     const passedOn = () => new HttpServer({ ...http, proxies: undefined, onSocket: undefined });
     if (workers !== undefined) {
-      this.#workers = this.#workersOf(countOf(workers), limits, passedOn(), reports);
+      this.#workers = this.#workersOf(countOf(workers), limits, passedOn(), events);
       return [this.#workers];
     }
     const listeners: Listener[] = part ? [part.listener(passedOn())] : [];
@@ -523,13 +523,13 @@ export class MediaServer {
     if (identity && tls) {
       const https = new HttpServer({ ...http, tls: identity });
       listeners.push(new HttpListener('https', https, { port: tls.port, host }));
-      const onWarning = (message: string) => reports.events.warning?.(message);
+      const onWarning = (message: string) => events.warning?.(message);
       this.#tlsWatch = new TlsWatch(tls, (renewed) => https.renewTls(renewed), onWarning);
     }
     return listeners;
   }
 
-  #workersOf(count: number, limits: Limits, http: HttpServer, { events, onLog }: Reports): Workers {
+  #workersOf(count: number, limits: Limits, http: HttpServer, events: ServerEvents): Workers {
     return new Workers({
       config: () => workerConfig(this.#settings.config),
       count,
@@ -538,7 +538,8 @@ export class MediaServer {
       http,
       onBegin: (info) => info.role === 'player' && events.play?.(info),
       onEnd: (report) => report.role === 'player' && events.played?.(report),
-      onSubmitted: (log) => onLog(log),
+      // Its line comes by itself.
+      onSubmitted: (log) => events.log?.(log),
       onLine: (line) => this.#logs?.line(line),
       onEvent: events.event && ((path, body) => events.event?.(path, body)),
       onWarning: (message) => events.warning?.(message),
@@ -576,12 +577,6 @@ interface Means {
 /** Returns a number of processes. */
 function countOf(workers: number | 'auto'): number {
   return workers === 'auto' ? availableParallelism() : workers;
-}
-
-/** Where a server reports to. */
-interface Reports {
-  readonly events: ServerEvents;
-  readonly onLog: (log: SubmittedLog) => void;
 }
 
 /** Returns `host:port` for a URL; for a server on all addresses, an address that others can reach. */

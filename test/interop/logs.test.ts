@@ -190,6 +190,26 @@ describe('the log files of a server', () => {
   });
 });
 
+describe('a server of several processes', () => {
+  it('writes one line for each session, whether its client sends a log or not', async () => {
+    const content = newContentFolder();
+    await makeAsf('film.wmv', { duration: 2, folder: content });
+    const folder = newFolder();
+    const server = await Server.start('--workers', '2', '--content', content, '--log-dir', folder);
+    for (let session = 0; session < 3; session++) {
+      const pull = new Command('wmcast', ['pull', server.url('/film.wmv', 'mmsh'), '-o', out(), '-q']);
+      expect((await pull.exited).code).toBe(0);
+      await (await fetch(server.url('/film.wmv'))).arrayBuffer();
+    }
+    await until('six lines', async () => (await linesIn(folder)).length >= 6, PATIENCE);
+    await server.stop();
+    const lines = await linesIn(folder);
+    expect(lines).toHaveLength(6);
+    expect(new Set(lines.map((line) => line['s-session-id'])).size).toBe(6);
+    expect(lines.filter((line) => line['c-hostexe'] === 'wmcast')).toHaveLength(3);
+  });
+});
+
 describe('a server that is killed', () => {
   it('has lost at most the last line, and torn none', async () => {
     const content = newContentFolder();
