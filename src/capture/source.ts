@@ -1,4 +1,6 @@
+import { spawn } from 'node:child_process';
 import { stat } from 'node:fs/promises';
+import type { Readable } from 'node:stream';
 import { execa } from 'execa';
 import { type LiveHeaderOptions, liveHeader } from '../asf/edit.js';
 import { AsfError } from '../asf/error.js';
@@ -23,6 +25,10 @@ export interface CaptureSourceOptions extends CaptureOptions {
   readonly ffmpeg?: FfmpegInfo | undefined;
   /** How many seconds to wait for data from ffmpeg before the capture fails; default 15, 0 for ever. */
   readonly watchdog?: number | undefined;
+  /** A command of the shell whose output ffmpeg reads; for the input `-`. It ends with the capture. */
+  readonly inputCommand?: string | undefined;
+  /** How long the picture of the input may take to be looked at, in ms; default 6000. */
+  readonly lookTimeout?: number | undefined;
   /** How long ffmpeg may take to end after `close` before it is killed, in ms; default 2000. */
   readonly stopTimeout?: number | undefined;
   /** Receives every line of ffmpeg's log. */
@@ -136,7 +142,9 @@ export class CaptureSource implements AsfSource {
     const isOpen = !noVideo && !isTest && (size === undefined || fps === undefined || !hasRate);
     const { signal } = this.#closed;
     const facts =
-      isOpen && canLookAt(input) ? await lookAtPicture({ ffmpeg: ffmpeg.path, input, inputFormat, signal }) : undefined;
+      isOpen && canLookAt(input)
+        ? await lookAtPicture({ ffmpeg: ffmpeg.path, input, inputFormat, signal, timeout: this.#options.lookTimeout })
+        : undefined;
     if (facts !== undefined) {
       const chosen = choosePicture(facts, fps, this.#options);
       this.#options = { ...this.#options, size: size ?? chosen.size, fps: chosen.fps };
@@ -176,7 +184,10 @@ export class CaptureSource implements AsfSource {
   async *#run(ffmpeg: FfmpegInfo, args: readonly string[]): AsyncGenerator<AsfEvent, WmError | undefined, undefined> {
     if (this.#closing) return undefined;
     this.#command = [ffmpeg.path, ...args];
-    this.#encoder = startEncoder(ffmpeg.path, args, this.#complete.input === '-', this.#log);
+    const { inputCommand } = this.#options;
+    const feeder = inputCommand === undefined ? undefined : startFeeder(inputCommand);
+    const stdin = feeder?.stdout ?? (this.#complete.input === '-' ? 'inherit' : 'ignore');
+    this.#encoder = startEncoder(ffmpeg.path, args, stdin, this.#log);
     const encoder = this.#encoder;
     let started = false;
     let outcome: Outcome = { type: 'ended' };
@@ -200,6 +211,7 @@ export class CaptureSource implements AsfSource {
     } finally {
       // Also needed if the consumer left the loop: without a reader, ffmpeg would block in a write.
       encoder.process.stdout.destroy();
+      feeder?.stop();
       await encoder.stop(this.#options.stopTimeout ?? 2000);
     }
     return undefined;
@@ -318,11 +330,40 @@ interface EncoderExit {
   readonly spawnError?: Error;
 }
 
+/** Starts a command in a group of its own, so that what it starts ends with it. */
+function startFeeder(command: string): { readonly stdout: Readable; stop(): void } {
+  const detached = process.platform !== 'win32';
+  const child = spawn(command, { shell: true, stdio: ['ignore', 'pipe', 'ignore'], detached, windowsHide: true });
+  child.on('error', () => child.stdout.destroy());
+  const kill = () => {
+    if (child.pid === undefined) return;
+    try {
+      process.kill(detached ? -child.pid : child.pid, 'SIGKILL');
+    } catch {
+      // It has ended by itself.
+    }
+  };
+  process.once('exit', kill);
+  return {
+    stdout: child.stdout,
+    stop: () => {
+      process.removeListener('exit', kill);
+      child.stdout.destroy();
+      kill();
+    },
+  };
+}
+
 /** Starts ffmpeg and reads its log. */
-function startEncoder(program: string, args: readonly string[], readsStdin: boolean, log: EncoderLog) {
+function startEncoder(
+  program: string,
+  args: readonly string[],
+  stdin: 'inherit' | 'ignore' | Readable,
+  log: EncoderLog,
+) {
   // `cleanup` is execa's default: it also ends ffmpeg when this process exits or is ended by a signal.
   const process = execa(program, args, {
-    stdin: readsStdin ? 'inherit' : 'ignore',
+    stdin,
     stdout: 'pipe',
     stderr: 'pipe',
     encoding: 'buffer',

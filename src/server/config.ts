@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { isMulticastAddress } from '../announce/nsc.js';
 import { MAX_TEXT_LENGTH } from '../asf/edit.js';
 import type { AccessRule } from '../auth/access.js';
+import { findProfile } from '../capture/profiles.js';
 import { messageOf, WmError } from '../errors.js';
 import { addressList } from '../http/address-list.js';
 import { sourceSpec } from '../sources/spec.js';
@@ -43,14 +44,22 @@ const placeSchema = z.string().superRefine((written, context) => {
     context.addIssue({ code: 'custom', message: messageOf(error) });
   }
 });
-const NO_ENCODER = 'encode is not supported yet: push to the point with wmpush, or name the URL of an encoder';
 /** What feeds a point; a text is a URL, `push`, or the path of a file, a folder or a playlist. */
 const sourceSchema = z.union([
   placeSchema,
   z.strictObject({ url: placeSchema.refine((text) => 'url' in sourceSpec(text), 'must be a URL') }),
   z.strictObject({ programme: z.string().min(1) }),
   z.strictObject({ push: z.literal(true) }),
-  z.strictObject({ encode: z.string(), profile: z.string().optional() }).refine(() => false, NO_ENCODER),
+  z.strictObject({
+    encode: z.string().trim().min(1),
+    profile: z
+      .string()
+      .refine(
+        (name) => findProfile(name) !== undefined || /[/\\.]/.test(name),
+        'must be a profile of wmcast profiles, or a file',
+      )
+      .optional(),
+  }),
 ]);
 const addressesSchema = z.array(z.string()).superRefine((entries, context) => {
   try {

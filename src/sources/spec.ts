@@ -10,7 +10,7 @@ export type SourceSpec =
   | { readonly programme: string }
   /** An encoder that pushes to the point. */
   | { readonly push: true }
-  /** A URL, command or M3U that is encoded here; not supported yet. */
+  /** A URL, a file, a command or a local M3U that ffmpeg encodes here, while somebody plays it. */
   | { readonly encode: string; readonly profile?: string | undefined };
 
 /**

@@ -1,4 +1,4 @@
-import { WmError } from '../../errors.js';
+import { messageOf, WmError } from '../../errors.js';
 import type { AddressGuard } from '../../http/address-guard.js';
 import { takeCredentials } from '../../http/credentials.js';
 import type { Broadcast } from '../../media/broadcast.js';
@@ -10,6 +10,7 @@ import { Refusal } from '../../refusal.js';
 import { type SourceSpec, sourceName, sourceSpec } from '../../sources/spec.js';
 import type { ServerConfig } from '../config.js';
 import type { ServerPorts } from '../listeners/listener.js';
+import { encodedSource, isList, listedPoints } from './encoded.js';
 import { FollowedPoint } from './followed.js';
 import { ownPathOf } from './own-addresses.js';
 import type { PublishingPoint, PublishingPoints } from './points.js';
@@ -37,6 +38,8 @@ export interface PointPullsHost {
   readonly onLost?: (path: string, source: string, reason: string) => void;
 }
 
+// How long an encoder runs on after its last player, who may come back, in ms.
+const ENCODER_LINGER = 5_000;
 // How long the previous sources of a point may feed it while new ones begin, in ms.
 const HANDOVER = 15_000;
 
@@ -69,10 +72,11 @@ export class PointPulls {
       void previous?.close();
       return;
     }
+    const listed = this.#setList(sources);
     // Pushes are always accepted.
     const pulled = [source].flat().flatMap((written) => {
       const spec = sourceSpec(written);
-      return 'push' in spec ? [] : [spec];
+      return 'push' in spec || listed.includes(written) ? [] : [spec];
     });
     if (pulled.length > 0 || filler !== undefined) {
       const alone = pulled.length === 1 && filler === undefined;
@@ -80,8 +84,9 @@ export class PointPulls {
         point,
         sources: pulled.map((spec) => this.#pulledSource(spec, path, alone)),
         ...(filler === undefined ? {} : { filler: fillerFrom(filler, this.#host.onWarning) }),
-        // A multicast group has no players that could ask.
-        onDemand: onDemand === true && !multicast,
+        // A multicast group has no players that could ask. An encoder runs only while somebody plays, unless told otherwise.
+        onDemand: (onDemand ?? pulled.every((spec) => 'encode' in spec)) && !multicast,
+        ...(pulled.every((spec) => 'encode' in spec) && { timers: { linger: ENCODER_LINGER } }),
         replaces: previous,
         onWarning: this.#host.onWarning,
         onLost: (name, reason) => this.#host.onLost?.(path, name, reason),
@@ -90,6 +95,25 @@ export class PointPulls {
       this.#pulls.set(path, pull);
       if (previous) this.#retire(previous, pull);
     } else if (previous) void previous.close();
+  }
+
+  /** Makes a point of each entry of the lists among the sources. @returns the lists */
+  #setList({ path, source = [] }: PointSources): unknown[] {
+    const { points, onWarning } = this.#host;
+    return [source].flat().filter((written) => {
+      const spec = sourceSpec(written);
+      if (!('encode' in spec) || !isList(spec.encode)) return false;
+      try {
+        for (const { name, encode } of listedPoints(spec.encode)) {
+          const child = `${path.replace(/\/$/, '')}/${name}`;
+          if (!points.get(child)) points.configure(child, points.get(path)!.settings);
+          this.set({ path: child, source: { encode, profile: spec.profile } });
+        }
+      } catch (error) {
+        onWarning(`${path}: ${messageOf(error)}`);
+      }
+      return true;
+    });
   }
 
   /** Ends the sources of a point, and with them what they feed. */
@@ -149,6 +173,7 @@ export class PointPulls {
     if ('url' in spec) {
       return { name, open: (chain) => this.#connect(spec.url, path, { alone, chain }) };
     }
+    if ('encode' in spec) return encodedSource(spec, (message) => onWarning(`${path}: ${message}`));
     const programme = new PointProgramme({
       point: path,
       place: name,

@@ -1,0 +1,188 @@
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { findFfmpeg } from '../../src/capture/find.js';
+import type { AsfEvent } from '../../src/media/events.js';
+import { defaultConfig, type ServerConfig } from '../../src/server/config.js';
+import { parseConfig } from '../../src/server/config-file.js';
+import { MediaServer } from '../../src/server/server.js';
+import { WmspClient } from '../../src/wmsp/client/client.js';
+import { until } from '../support/until.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'wmcast-gateway-'));
+const { path: ffmpeg } = await findFfmpeg();
+let film: Buffer;
+
+beforeAll(async () => {
+  const { stdout } = await execa(
+    ffmpeg,
+    [
+      ...['-v', 'error', '-f', 'lavfi', '-i', 'testsrc2=s=160x120:r=25:d=20', '-f', 'lavfi', '-i', 'sine=d=20'],
+      ...['-c:v', 'mpeg2video', '-c:a', 'mp2', '-f', 'mpegts', '-'],
+    ],
+    { encoding: 'buffer' },
+  );
+  film = Buffer.from(stdout);
+});
+
+const cleanups: Array<() => unknown> = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** A web server, its requests so far, and how many of them are open. */
+interface Station {
+  readonly url: string;
+  readonly server: Server;
+  requests: number;
+  readonly open: Set<ServerResponse>;
+}
+
+async function station(answer: (response: ServerResponse) => void): Promise<Station> {
+  const open = new Set<ServerResponse>();
+  const server = createServer((_request, response) => {
+    made.requests++;
+    open.add(response);
+    response.on('close', () => open.delete(response));
+    answer(response);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const made: Station = {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/film.ts`,
+    server,
+    requests: 0,
+    open,
+  };
+  cleanups.push(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return made;
+}
+
+const sendsFilm = (response: ServerResponse) => {
+  response.writeHead(200, { 'Content-Type': 'video/mp2t' });
+  // Not the end: a station goes on.
+  response.write(film);
+};
+
+async function serve(points: unknown[]): Promise<{ server: MediaServer; warnings: string[] }> {
+  const warnings: string[] = [];
+  const config: ServerConfig = { ...parseConfig(JSON.stringify({ points }), 'test'), host: '127.0.0.1', httpPort: 0 };
+  const server = await MediaServer.start(config, { warning: (message) => warnings.push(message) });
+  cleanups.push(() => server.close());
+  return { server, warnings };
+}
+
+/** Plays until a number of packets has arrived; returns the header's streams. */
+async function play(url: string, packets: number): Promise<string> {
+  const client = new WmspClient({ url });
+  let streams = '';
+  let count = 0;
+  for await (const event of client as AsyncIterable<AsfEvent>) {
+    if (event.type === 'header') streams = event.header.streams.map(({ type }) => type).join('+');
+    if (event.type === 'packet' && ++count >= packets) break;
+  }
+  await client.close();
+  return streams;
+}
+
+describe('a point that encodes', () => {
+  it('runs one encoder from its first player to its last', async () => {
+    const source = await station(sendsFilm);
+    const { server } = await serve([{ path: '/tv', source: { encode: source.url, profile: 'av100' } }]);
+    const url = `${server.baseUrl}/tv`;
+    expect(source.requests).toBe(0);
+    const begun = performance.now();
+    expect(await Promise.all([play(url, 20), play(url, 20)])).toEqual(['video+audio', 'video+audio']);
+    process.stdout.write(`  first 20 packets of a gateway point after ${Math.round(performance.now() - begun)} ms\n`);
+    // One look at the picture, one encoder.
+    expect(source.requests).toBe(2);
+    expect(source.open.size).toBe(1);
+    await until('the encoder to end', () => source.open.size === 0, 15_000);
+  });
+
+  it('starts nothing for those who may not play', async () => {
+    const source = await station(sendsFilm);
+    const access = { play: { addresses: ['192.0.2.1'] } };
+    const { server } = await serve([{ path: '/tv', source: { encode: source.url }, access }]);
+    await expect(play(`${server.baseUrl}/tv`, 1)).rejects.toThrow();
+    expect(source.requests).toBe(0);
+  });
+
+  it('starts again when its source dies, for the same players', async () => {
+    const source = await station(sendsFilm);
+    const { server } = await serve([{ path: '/tv', source: { encode: source.url, profile: 'av100' } }]);
+    let died = false;
+    let headers = 0;
+    let after = 0;
+    const client = new WmspClient({ url: `${server.baseUrl}/tv` });
+    for await (const event of client as AsyncIterable<AsfEvent>) {
+      if (event.type === 'header') headers++;
+      if (event.type !== 'packet') continue;
+      if (!died) {
+        died = true;
+        for (const response of source.open) response.destroy();
+      } else if (source.requests > 3 && ++after > 20) break;
+    }
+    await client.close();
+    expect(headers).toBe(1);
+  });
+
+  it('is offline for a page instead of media, and says why', async () => {
+    const source = await station((response) => {
+      response.writeHead(200, { 'Content-Type': 'text/html' });
+      response.end('<!doctype html><html><body>Maintenance</body></html>');
+    });
+    const { server, warnings } = await serve([{ path: '/tv', source: { encode: source.url } }]);
+    await expect(play(`${server.baseUrl}/tv`, 1)).rejects.toThrow();
+    expect(warnings.join('\n')).toMatch(/\/tv cannot be pulled from http.*(?:not media|cannot be opened)/);
+  });
+
+  it('encodes what a command writes, and ends the command with the encoder', async () => {
+    const marker = join(folder, 'pid');
+    const graph = '-f lavfi -i testsrc2=s=160x120:r=25 -f lavfi -i sine';
+    const encode = `!echo $$ > ${marker}; ${ffmpeg} -v error -re ${graph} -c:v mpeg2video -c:a mp2 -f mpegts -; sleep 100`;
+    const { server } = await serve([{ path: '/cmd', source: { encode, profile: 'av100' } }]);
+    expect(await play(`${server.baseUrl}/cmd`, 20)).toBe('video+audio');
+    const { readFileSync } = await import('node:fs');
+    const pid = Number(readFileSync(marker, 'utf8'));
+    const runs = () => {
+      try {
+        return process.kill(pid, 0);
+      } catch {
+        return false;
+      }
+    };
+    expect(runs()).toBe(true);
+    await until('the command to end', () => !runs(), 15_000);
+  });
+
+  it('makes a point of each entry of a list, none of which costs a process', async () => {
+    const source = await station(sendsFilm);
+    const list = join(folder, 'list.m3u');
+    const entries = Array.from({ length: 50 }, (_, index) => `#EXTINF:-1,Radio ${index}\n${source.url}?${index}\n`);
+    writeFileSync(list, `#EXTM3U\n${entries.join('')}`);
+    const { server } = await serve([{ path: '/radio', source: { encode: list, profile: 'a32' } }]);
+    expect([...server.points].map(({ path }) => path)).toEqual(
+      expect.arrayContaining(['/radio/radio-0', '/radio/radio-49']),
+    );
+    expect(source.requests).toBe(0);
+    expect(await play(`${server.baseUrl}/radio/radio-7`, 5)).toBe('audio');
+    expect(source.requests).toBe(1);
+  });
+
+  it.each([
+    [{ encode: '' }, /encode/],
+    [{ encode: 'http://x/', profile: 'av301' }, /must be a profile/],
+  ])('with the source %j is refused', (source, message) => {
+    expect(() => parseConfig(JSON.stringify({ points: [{ path: '/x', source }] }), 'test')).toThrow(message);
+    expect(defaultConfig().points).toEqual([]);
+  });
+});
