@@ -51,6 +51,8 @@ export interface OriginAnswer extends OriginRules {
 const PRODUCT = 'WMCacheProxy/9.5.6001.1';
 const MAX_REDIRECTS = 5;
 const MAX_ORIGINS = 1_000;
+/** A live stream that has broken off is tried again for about a minute; meanwhile its players wait. */
+const RECONNECT = { retries: 30, initialDelay: 200, maxDelay: 2_000 };
 /** A connection that a player has authenticated is closed when it was not used for so long, in ms. */
 const KEPT = 60_000;
 /** Faster than content plays, as much as servers grant. */
@@ -201,7 +203,7 @@ export class Upstream {
       identity: 'WMCacheProxy',
       relayed: this.relayed(wish),
       pullChain: chain,
-      reconnect: { retries: 1 },
+      reconnect: RECONNECT,
       authorize: this.#authorize(url, this.authorization(wish, url)),
       tls: this.#options.tls,
       guard: this.#guard(url),
