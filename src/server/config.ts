@@ -417,6 +417,16 @@ export const configSchema = z.strictObject({
           'A .wsx playlist in the folder that is played around everything that is requested.',
           'wrapper.wsx',
         ),
+        maxAge: about(
+          z.number().int().min(0).max(31_536_000).optional(),
+          'Seconds for which a proxy may use its copy of a file without asking. Default: a day.',
+          3600,
+        ),
+        revalidate: about(
+          z.boolean().optional(),
+          'True if a proxy has to ask before each use of its copy nevertheless. Default: true.',
+          false,
+        ),
       })
       .optional(),
     'On-demand files, playlists (.wsx) and folders of files, served below /.',

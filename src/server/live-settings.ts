@@ -4,6 +4,7 @@ import { publicAddresses } from '../http/address-guard.js';
 import { addressList } from '../http/address-list.js';
 import type { Redirect } from '../playback/content.js';
 import type { ServerLimits } from '../playback/limits.js';
+import { type Caching, DEFAULT_CACHING } from '../wmsp/messages/responses.js';
 import type { ServerConfig } from './config.js';
 import { ContentRoot, type ContentRootOptions } from './content/content.js';
 import { namesOf } from './web/pages.js';
@@ -41,6 +42,12 @@ export class LiveSettings {
 
   get content(): ContentRoot | undefined {
     return this.#content;
+  }
+
+  /** What caches may do with files. */
+  get caching(): Caching {
+    const { maxAge, revalidate } = this.#config.content ?? {};
+    return { maxAge: maxAge ?? DEFAULT_CACHING.maxAge, revalidate: revalidate ?? DEFAULT_CACHING.revalidate };
   }
 
   get rules(): { readonly push: Rule; readonly play: Rule; readonly admin: Rule } {

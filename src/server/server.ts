@@ -232,6 +232,9 @@ export class MediaServer {
       pathOf: (target, host) => (proxying ? proxying.pathOf(target, host) : pathOf(target)),
       registry: this.#registry,
       ids,
+      get caching() {
+        return settings.caching;
+      },
       onLog,
       ...(events.event ? { onEvent: (path: string, body: string) => events.event?.(path, body) } : {}),
     });

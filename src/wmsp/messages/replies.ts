@@ -64,7 +64,8 @@ export class Replies {
 
   /** Returns Cache-Control and the validators of content; remote events came with 9.0. */
   cache({ version9 }: ClientProfile, info: ContentInfo): { cacheControl: string; validators: Field[] } {
-    return cacheFields(info, { events: version9 && this.identity.events === true });
+    const { events, caching } = this.identity;
+    return cacheFields(info, { events: version9 && events === true, caching });
   }
 
   /** Returns the beginning of a Play body: [$M] $H (MS-WMSP 2.2.2.6). */

@@ -24,6 +24,16 @@ export interface ServerIdentity {
   readonly encoder: boolean;
   /** True if it subscribes to remote events (MS-WMSP 2.2.1.1.10). */
   readonly events?: boolean;
+  /** What caches may do with its files; default: as Windows Media Services. */
+  readonly caching?: Caching | undefined;
+}
+
+/** What caches may do with files. */
+export interface Caching {
+  /** How long a copy may be used without asking, in seconds. */
+  readonly maxAge: number;
+  /** True if caches have to ask before each use nevertheless. */
+  readonly revalidate: boolean;
 }
 
 /** Returns the fields of every response (MS-WMSP 3.2.5.2). */
@@ -42,15 +52,15 @@ export function commonFields(
   return fields;
 }
 
-// In seconds: how long caches may keep a file before they ask again; the value of Windows Media Services.
-const MAX_AGE = 86_399;
+/** As Windows Media Services has it. */
+export const DEFAULT_CACHING: Caching = { maxAge: 86_399, revalidate: true };
 
 /**
  * Returns Cache-Control and the validators (MS-WMSP 2.2.1.1): broadcasts are not cached; files are, but revalidated.
  */
 export function cacheFields(
   { live, playlist, split, file, origin }: ContentInfo,
-  { events = false }: Pick<ServerIdentity, 'events'> = {},
+  { events = false, caching = DEFAULT_CACHING }: Pick<ServerIdentity, 'events' | 'caching'> = {},
 ): { readonly cacheControl: string; readonly validators: Field[] } {
   if (origin) {
     const { cacheControl, lastModified, etag } = origin;
@@ -66,9 +76,12 @@ export function cacheFields(
     return { cacheControl: `no-cache, x-wms-stream-type="${types}"${splits}${subscription}`, validators: [] };
   }
   const { size, modified, version } = file;
-  const keep = 'user-public, must-revalidate, proxy-public, proxy-revalidate';
+  const { maxAge, revalidate } = caching;
+  const keep = revalidate
+    ? 'user-public, must-revalidate, proxy-public, proxy-revalidate'
+    : 'user-public, proxy-public';
   return {
-    cacheControl: `no-cache, x-wms-content-size=${size}, max-age=${MAX_AGE}, ${keep}${subscription}`,
+    cacheControl: `no-cache, x-wms-content-size=${size}, max-age=${maxAge}, ${keep}${subscription}`,
     validators: [
       ['Last-Modified', modified.toUTCString()],
       ['Etag', `"${version}"`],

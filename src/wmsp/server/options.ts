@@ -5,6 +5,7 @@ import type { PaceLimits } from '../../playback/pace.js';
 import type { SessionRegistry } from '../../playback/registry.js';
 import type { SessionIds } from '../../playback/session-ids.js';
 import type { SubmittedLog } from '../../wmlog/submitted.js';
+import type { Caching } from '../messages/responses.js';
 
 /** The content, the limits and the clock of a WMSP server. */
 export interface WmspServerOptions {
@@ -25,6 +26,8 @@ export interface WmspServerOptions {
   readonly playback?: Playback;
   readonly limits?: PaceLimits;
   readonly onLog?: (log: SubmittedLog) => void;
+  /** What caches may do with files; default: as Windows Media Services. */
+  readonly caching?: Caching | undefined;
   /** Gets the body of a SendEvent request (MS-WMSP 2.2.5). */
   readonly onEvent?: (path: string, body: string) => void;
   /** The registry of the sessions that play; default: its own. */

@@ -61,6 +61,9 @@ export class WmspServer {
       name: options.encoder ? ENCODER_NAME : SERVER_NAME,
       encoder: options.encoder ?? false,
       events: options.onEvent !== undefined,
+      get caching() {
+        return options.caching;
+      },
     };
     this.#replies = new Replies(identity);
     this.#playback = options.playback ?? new Playback(options);
