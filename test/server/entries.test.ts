@@ -78,7 +78,7 @@ class Ways {
 }
 
 describe('an entry that ends with more to come, followed by an equal header,', () => {
-  it('[WMSP-206] is another entry for players from 9.0', async () => {
+  it('[WMSP-206] [WMSP-282] is another entry for players from 9.0', async () => {
     const ways = await Ways.open();
     await ways.seen(/HD$/);
     ways.encoder.key();
