@@ -82,7 +82,9 @@ function liveObject(object: HeaderObject): HeaderObject | undefined {
       return { type: 'padding', data: Buffer.alloc(objectBytes(object).length - OBJECT_HEAD_SIZE) };
     case 'extendedStreamProperties': {
       const isLive = (object.flags & STREAM_FLAG.seekable) === 0 && object.startTime === 0n && object.endTime === 0n;
-      return isLive ? object : { ...object, flags: object.flags & ~STREAM_FLAG.seekable, startTime: 0n, endTime: 0n };
+      return isLive
+        ? object
+        : { ...object, flags: (object.flags & ~STREAM_FLAG.seekable) >>> 0, startTime: 0n, endTime: 0n };
     }
     case 'headerExtension': {
       const objects = liveObjects(object.objects, new Set());
@@ -187,7 +189,8 @@ export function liveHeader(header: AsfHeader, options: LiveHeaderOptions = {}): 
     dataPacketsCount: LIVE_PACKETS_COUNT,
     playDuration: 0n,
     sendDuration: 0n,
-    flags: (file.flags & ~FILE_FLAG.seekable) | FILE_FLAG.broadcast,
+    // Unsigned: a file may have every flag.
+    flags: ((file.flags & ~FILE_FLAG.seekable) | FILE_FLAG.broadcast) >>> 0,
     minimumPacketSize: packetSize,
     maximumPacketSize: packetSize,
     maximumBitrate: maximumBitrate(header, rates),

@@ -232,7 +232,7 @@ function withSeekableStreams(object: HeaderObject, indexed: readonly number[]): 
     return { ...object, objects: object.objects.map((each) => withSeekableStreams(each, indexed)) };
   }
   if (object.type !== 'extendedStreamProperties' || !indexed.includes(object.streamNumber)) return object;
-  return { ...object, flags: object.flags | STREAM_FLAG.seekable };
+  return { ...object, flags: (object.flags | STREAM_FLAG.seekable) >>> 0 };
 }
 
 /**

@@ -164,7 +164,7 @@ export class PacketFile implements PacketStore {
       cut: this.cut,
       unfinished: promised === undefined,
       recordings: this.#parts.length,
-      startsAt: -presentationShift,
+      startsAt: 0 - presentationShift,
     };
   }
 

@@ -96,7 +96,8 @@ export class Part implements PacketView {
       filled += await this.#disk.fill(room, position - before, before);
     }
     const bytes = room.subarray(0, filled);
-    const least = this.cut && slot + slots >= this.slots ? size - packetSize : size;
+    // The data may end anywhere in the last place: in a packet, or with one that begins in the place before.
+    const least = !this.complete && slot + slots >= this.slots ? size - packetSize : size;
     const short = filled - before < least;
     return new PacketRun({ view, bytes, before, last, first, slots, from, short, release: () => buffers.give(room) });
   }

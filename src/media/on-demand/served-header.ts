@@ -56,7 +56,7 @@ export function servedHeader(file: StoredFile): AsfHeader {
   const kept = complete ? stored.flags : stored.flags & ~(FILE_FLAG.broadcast | LIVE_FLAG);
   const count = BigInt(packetCount);
   const counts = {
-    flags: kept | FILE_FLAG.seekable,
+    flags: (kept | FILE_FLAG.seekable) >>> 0,
     dataPacketsCount: count,
     minimumPacketSize: packetSize,
     maximumPacketSize: packetSize,

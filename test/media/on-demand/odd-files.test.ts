@@ -1,7 +1,7 @@
 import { closeSync, openSync, readFileSync, truncateSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { jest } from '@jest/globals';
-import { withFileProperties } from '../../../src/asf/edit.js';
+import { liveHeader, withFileProperties } from '../../../src/asf/edit.js';
 import { type AsfHeader, buildHeader, buildSimpleIndex, parsePacket } from '../../../src/asf/index.js';
 import { ArchiveSink } from '../../../src/media/archive.js';
 import { DiskFile } from '../../../src/media/on-demand/disk-file.js';
@@ -105,6 +105,29 @@ describe('bytes that were lost or added in the middle of a file', () => {
     expect(numbers).toEqual([...new Set(numbers)].sort((a, b) => a - b));
     expect(file.durationMs).toBe(30_000);
   });
+
+  it.each(files)(
+    'leave %s its last packet, wherever a player begins and however much is due at a time',
+    async (name, header) => {
+      // Less was added than a packet, so that the data ends in the middle of a place.
+      const pieces = [...packets.slice(0, 20), Buffer.alloc(80, 0x55), ...packets.slice(20, 40)];
+      const file = await open(write(`added to ${name}.asf`, header.bytes, pieces));
+      for (const from of [0, 37, 38, 39]) {
+        for (const most of [1, 2, 3, 7]) {
+          const reader = file.reader({ from, choice: everything, rate: 1, padding: 'cut' });
+          const got: number[] = [];
+          for (let end = false; !end; ) {
+            let count = 0;
+            const pacer = { span: most * STEP, due: () => count++ < most, given: () => undefined };
+            const batch = await reader.next(pacer);
+            got.push(...times([...batch.items]));
+            ({ end } = batch);
+          }
+          expect(got.at(-1)).toBe(39);
+        }
+      }
+    },
+  );
 
   it.each(files)('leave %s its seeks', async (name, header) => {
     const file = await open(write(`seeks in ${name}.asf`, header.bytes, body));
@@ -230,6 +253,14 @@ describe('times that do not begin at 0', () => {
       expect(file.durationMs).toBe(10_000);
       expect(await firstAt(file, 5000)).toBe(50);
     }
+  });
+
+  it('serves a header in which every flag is set, on demand and live', async () => {
+    const header = complete(testHeader(), 20, { flags: 0xffff_ffff });
+    const file = await open(write('flags.asf', header.bytes, film(20)));
+    expect(file.header.fileProperties.flags).toBe(0xffff_fff6);
+    expect(liveHeader(header).fileProperties.flags).toBe(0xffff_fffd);
+    expect(await play(file)).toHaveLength(20);
   });
 
   it('replaces send times that stand still by times from the presentation times', async () => {
