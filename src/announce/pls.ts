@@ -36,3 +36,13 @@ export function readPls(text: string): M3uEntry[] {
       return [{ url, ...(title === '' ? {} : { title }), ...(hasEnd ? { duration: Number(length) } : {}) }];
     });
 }
+
+/** Builds a .pls playlist of entries without an end. */
+export function buildPls(entries: readonly M3uEntry[]): string {
+  const lines = entries.flatMap(({ url, title = '' }, index) => [
+    `File${index + 1}=${url}`,
+    `Title${index + 1}=${title.replace(/[\r\n]+/g, ' ')}`,
+    `Length${index + 1}=-1`,
+  ]);
+  return ['[playlist]', ...lines, `NumberOfEntries=${entries.length}`, 'Version=2', ''].join('\r\n');
+}

@@ -452,6 +452,10 @@ export const configSchema = z.strictObject({
     z.array(hookSchema).default([]),
     'Programs and web servers that are told what happens, or decide who may publish and play; docs/hooks.md describes them.',
   ),
+  guide: about(
+    z.boolean().default(true),
+    'True to show browsers a guide at the root: the points that everybody at their address may play.',
+  ),
   privateSources: about(
     addressesSchema.default([]),
     'Private, link-local and loopback addresses that announcements and redirects of other hosts may lead this server to. URLs in this file are ' +

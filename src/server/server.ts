@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import { availableParallelism, networkInterfaces } from 'node:os';
 import type { Command } from '../asf/command.js';
 import type { AccessControl } from '../auth/access.js';
+import { callerOf } from '../auth/header-dialog.js';
 import { WmError } from '../errors.js';
 import { addressList } from '../http/address-list.js';
 import { Admission } from '../http/admission.js';
@@ -249,6 +250,12 @@ export class MediaServer {
       multicast: (path) => this.#multicasts.get(path),
       loggingUrl: (authority) => this.#logs?.loggingUrl(authority),
       ports: () => this.#ports,
+      guide: () => settings.config.guide,
+      isPublic: async (exchange, { settings: { play }, path }) => {
+        const caller = callerOf(exchange);
+        const asked = { ...caller, credentials: { ...caller.credentials, given: undefined } };
+        return (await this.#access.check(asked, play ?? settings.rules.play, `play ${path}`)).granted;
+      },
       registry: this.#registry,
       onWarning,
       onError,

@@ -1,5 +1,7 @@
 import { orAborted } from '../../abort.js';
 import { buildAsx } from '../../announce/asx.js';
+import { buildM3u } from '../../announce/m3u.js';
+import { buildPls } from '../../announce/pls.js';
 import type { AsfHeader } from '../../asf/header.js';
 import { writeWhole } from '../../asf/whole.js';
 import { callerOf, headerRefusal } from '../../auth/header-dialog.js';
@@ -23,6 +25,7 @@ import { sendFile } from '../content/plain-file.js';
 import type { PointMulticast } from '../listeners/multicast.js';
 import type { PublishingPoint, PublishingPoints } from '../points/points.js';
 import { webFields } from './fields.js';
+import { type GuideEntry, guidePage, guideQuery } from './guide.js';
 import { RefusedStreams } from './refused-streams.js';
 
 /** The usual ports of RTSP and MMS, which URLs need not name. */
@@ -66,7 +69,7 @@ class PlainPlayer implements PlayerSession {
 
 /** A point whose announcement was requested. */
 interface Announced {
-  readonly as: 'asx' | 'nsc';
+  readonly as: 'asx' | 'nsc' | 'm3u' | 'pls';
   readonly path: string;
   readonly point: PublishingPoint;
 }
@@ -81,6 +84,10 @@ export interface WebHost {
   readonly loggingUrl: (authority: string) => string | undefined;
   /** Returns the ports that players of Windows Media can use besides that of HTTP. */
   readonly ports: () => StreamPorts;
+  /** True if browsers get a guide to the points at the root. */
+  readonly guide: () => boolean;
+  /** True if everybody at the address of a request may play a point, without a login. */
+  readonly isPublic: (exchange: Exchange, point: PublishingPoint) => boolean | Promise<boolean>;
   /** The registry of clients that receive a stream or a file. */
   readonly registry: SessionRegistry;
   /** Called when somebody sends a stream in an unsupported way: what the operator should know. */
@@ -108,7 +115,7 @@ export class WebServer {
 
   /** True if a request is for the announcement of a point. Players fetch those under their protocol's User-Agent. */
   announces({ request: { method, target } }: Exchange): boolean {
-    if ((method !== 'GET' && method !== 'HEAD') || !/\.(?:asx|nsc)(?:[?#]|$)/i.test(target)) return false;
+    if ((method !== 'GET' && method !== 'HEAD') || !/\.(?:asx|nsc|m3u|pls)(?:[?#]|$)/i.test(target)) return false;
     try {
       return this.#announcedBy(pathOf(target)) !== undefined;
     } catch {
@@ -145,6 +152,7 @@ export class WebServer {
       if (method === 'POST') throw new HttpError(405, 'This POST request is neither a push nor a log.');
       throw new HttpError(405, `${printable(method, 20)} is not supported here; allowed: ${ALLOWED[1]}.`);
     }
+    if (path === '/' && isBrowser(exchange) && this.#host.guide()) return this.#guide(exchange);
     // The parameter that Windows Media Services puts into its .asx responses, for clients that judge by the extension
     // of a URL.
     const wantsMedia = queryOf(target).has('MSWMExt');
@@ -203,6 +211,7 @@ export class WebServer {
     if (point) return this.#give(exchange, point, wantsMedia);
     if (announced) {
       if (announced.as === 'nsc') this.#announceMulticast(exchange, announced.path);
+      else if (announced.as !== 'asx') this.#announceList(exchange, announced.as, announced.point);
       else this.#announce(exchange, announced.path, announced.point.broadcast.header);
       return undefined;
     }
@@ -234,12 +243,50 @@ export class WebServer {
     exchange.respond({ status: 200, fields: webFields(ASF_TYPE), body: Buffer.from(body, 'utf8') });
   }
 
-  /** Returns the point whose announcement a path names: `/live.asx`, and `/live.nsc` if it is multicast. */
+  /** Answers with a playlist of one entry, for players that know no .asx. They take the stream over HTTP. */
+  #announceList(exchange: Exchange, as: 'm3u' | 'pls', { path, broadcast }: PublishingPoint): void {
+    const url = pointUrls(authorityOf(exchange), path, exchange.secure).at(-1)!;
+    const { title } = Object.fromEntries(broadcast.header ? describeContent(broadcast.header) : []);
+    const entries = [{ url, title: title ?? path }];
+    const isM3u = as === 'm3u';
+    const body = Buffer.from(isM3u ? buildM3u(entries) : buildPls(entries), 'utf8');
+    exchange.respond({ status: 200, fields: webFields(isM3u ? 'audio/x-mpegurl' : 'audio/x-scpls'), body });
+  }
+
+  /** Lists what everybody at the visitor's address may play, without asking for a login. */
+  async #guide(exchange: Exchange): Promise<void> {
+    const entries: GuideEntry[] = [];
+    for (const point of this.#points) {
+      const { path, broadcast, feeder } = point;
+      if (point.stopped || !point.acceptsPlayers || !(broadcast.live || feeder)) continue;
+      if (!(await this.#host.isPublic(exchange, point))) continue;
+      const { header } = broadcast;
+      const about = Object.fromEntries(header ? describeContent(header) : []);
+      entries.push({
+        path,
+        title: about['title'] ?? '',
+        author: about['author'] ?? '',
+        description: about['description'] ?? '',
+        live: broadcast.live,
+        bitRate: header?.fileProperties.maximumBitrate ?? 0,
+        urls: pointUrls(authorityOf(exchange), path, exchange.secure, this.#host.ports()),
+      });
+    }
+    const { host } = exchange;
+    const page = guidePage(`On ${host}`, entries, guideQuery(queryOf(exchange.request.target)));
+    exchange.respond({
+      status: 200,
+      fields: webFields('text/html; charset=us-ascii'),
+      body: Buffer.from(page, 'latin1'),
+    });
+  }
+
+  /** Returns the point whose announcement a path names: `/live.asx`, .m3u or .pls, and `/live.nsc` if it is multicast. */
   #announcedBy(path: string): Announced | undefined {
-    const [, stem, ending] = /^(.+)\.(asx|nsc)$/i.exec(path) ?? [];
+    const [, stem, ending] = /^(.+)\.(asx|nsc|m3u|pls)$/i.exec(path) ?? [];
     const point = stem === undefined || this.#points.get(path) ? undefined : this.#points.named(stem);
     if (!point) return undefined;
-    const as = ending!.toLowerCase() as 'asx' | 'nsc';
+    const as = ending!.toLowerCase() as Announced['as'];
     return as === 'nsc' && !this.#host.multicast(point.path) ? undefined : { as, path: point.path, point };
   }
 
