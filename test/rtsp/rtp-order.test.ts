@@ -79,6 +79,19 @@ describe('the order of RTP packets', () => {
     expect(numbers(order.skipped(1))).toHaveLength(101);
   });
 
+  it('keeps no more bytes than it may, and waits for no more packets than it can', () => {
+    order = new RtpOrder({ window: 1_000, maxWaiting: 100, maxBytes: 5_000 });
+    order.push(1, 1, 0, 1_000);
+    for (let number = 3; number < 20; number++) order.push(number, number, 0, 1_000);
+    expect(order.counts.dropped).toBe(11);
+    order = new RtpOrder({ window: 1_000, maxWaiting: 100 });
+    push(1);
+    push(4_000);
+    expect(order.wanted(20, 10_000)).toHaveLength(3_998);
+    // With these it would be too many.
+    expect(push(8_000)).toEqual([-3_998, 4_000, 8_000]);
+  });
+
   it('over a connection waits for nothing', () => {
     order = new RtpOrder({ window: 0, maxWaiting: 100 });
     push(1);

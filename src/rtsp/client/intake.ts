@@ -30,8 +30,10 @@ export interface StreamAt {
 
 /** Bytes of packets that may wait for the consumer; beyond that the connection pauses, or datagrams are lost. */
 const MAX_WAITING = 8 * 1024 * 1024;
-/** RTP packets that may wait for a missing one. */
-const MAX_OUT_OF_ORDER = 8_192;
+/** RTP packets that may wait for a missing one, in number and in bytes. */
+const MAX_OUT_OF_ORDER = { maxWaiting: 8_192, maxBytes: 16 * 1024 * 1024 } as const;
+/** The largest ASF packet, in bytes, whatever a header says. */
+const MAX_PACKET = 1024 * 1024;
 /** The packet pair is requested again after each third of the time that is left for it. */
 const PAIR_TRIES = 3;
 
@@ -92,7 +94,7 @@ export class MediaIntake {
     const window = this.transport === 'udp' ? lossWindow : 0;
     const mayChange = sdp.features.includes('playlist') && (this.#peer.options.rate ?? 1) > 0;
     const follows = window > 0 && mayChange ? isLater : undefined;
-    this.#reception = new RtpReception({ window, maxWaiting: MAX_OUT_OF_ORDER, follows }, limit);
+    this.#reception = new RtpReception({ window, follows, ...MAX_OUT_OF_ORDER }, Math.min(limit, MAX_PACKET));
     this.#arrivals = new Arrivals(this.#reception, window, this.#wake);
     if (this.transport === 'tcp') return;
     const { localAddress, remoteAddress } = this.#dialog.connection;

@@ -164,7 +164,7 @@ export class RtpReception {
       this.strays++;
       return [];
     }
-    return this.#assembled(sequence, sequence.order.push(packet.sequence, packet, now));
+    return this.#assembled(sequence, sequence.order.push(packet.sequence, packet, now, packet.payload.length));
   }
 
   #sequenceOf(ssrc: number): Sequence | undefined {

@@ -2,8 +2,9 @@
 export interface OrderOptions<T = unknown> {
   /** In ms after the first sign that a packet is missing; 0 over a connection, which loses nothing. */
   readonly window: number;
-  /** The number of packets that may wait for missing ones. */
+  /** The number of packets that may wait for missing ones, and of their bytes. */
   readonly maxWaiting: number;
+  readonly maxBytes?: number | undefined;
   /**
    * Returns false if a packet is not of the same entry as the one before it. It is then held, since the notice of the
    * end of an entry travels another way and may be slower. Default: all are.
@@ -43,6 +44,8 @@ const RETRY_LIMITS = { least: 40, most: 500 } as const;
 const NOTICE_WAIT = 1_000;
 /** A jump of so many packets, and more, is another beginning and not a loss. */
 const LARGEST_GAP = 8_192;
+/** Packets that may be missing at one time; if there are more, nothing is waited for. */
+const MAX_MISSING = 4_096;
 /**
  * So many packets in a row before the expected one mean that the numbers began again: if the server named the first
  * one, packets of an earlier position may still be on their way.
@@ -55,7 +58,8 @@ const MAX_STRAYS = { named: 512, guessed: 32 } as const;
  */
 export class RtpOrder<T> {
   readonly #options: OrderOptions<T>;
-  readonly #waiting = new Map<number, T>();
+  readonly #waiting = new Map<number, { readonly packet: T; readonly size: number }>();
+  #waitingBytes = 0;
   readonly #missing = new Map<number, Missing>();
   // Numbers without wrap; #next is the one that is due, #end is one after the highest seen.
   #next: number | undefined;
@@ -105,34 +109,37 @@ export class RtpOrder<T> {
   forget(): void {
     this.#next = undefined;
     this.#waiting.clear();
+    this.#waitingBytes = 0;
     this.#missing.clear();
     this.#limit = undefined;
     this.#heldAt = undefined;
     this.#previous = undefined;
   }
 
-  /** Takes a packet. @param sequence 16 bits @returns what can be delivered now, in order */
-  push(sequence: number, packet: T, now: number): Ordered<T>[] {
+  /** Takes a packet. @param sequence 16 bits @param size bytes @returns what can be delivered now, in order */
+  push(sequence: number, packet: T, now: number, size = 0): Ordered<T>[] {
     this.#now = now;
     if (this.#next === undefined) {
       this.#next = sequence;
       this.#end = sequence;
     }
     const number = this.#extend(sequence);
-    if (number < this.#next) return this.#stray(sequence, packet, now);
+    if (number < this.#next) return this.#stray(sequence, packet, now, size);
     this.#strays = 0;
-    if (number - this.#end >= LARGEST_GAP) {
+    const gap = Math.max(number - this.#end, 0);
+    if (gap >= LARGEST_GAP || (gap > 0 && this.#missing.size + gap > MAX_MISSING)) {
       const before = this.#skipAll();
       this.#restart(sequence);
-      return [...before, ...this.push(sequence, packet, now)];
+      return [...before, ...this.push(sequence, packet, now, size)];
     }
-    if (this.#waiting.has(number) || this.#waiting.size >= this.#options.maxWaiting) {
+    if (this.#waiting.has(number) || this.#isFull) {
       this.#counts.dropped++;
       return [];
     }
-    this.#waiting.set(number, packet);
+    this.#waiting.set(number, { packet, size });
+    this.#waitingBytes += size;
     if (number >= this.#end) {
-      for (let gap = this.#end; gap < number; gap++) this.#miss(gap, now);
+      for (let missed = this.#end; missed < number; missed++) this.#miss(missed, now);
       this.#counts.longestGap = Math.max(this.#counts.longestGap, number - this.#end);
       this.#end = number + 1;
     } else this.#arrived(number, now);
@@ -165,8 +172,7 @@ export class RtpOrder<T> {
     const ordered: Ordered<T>[] = isOverdue ? this.continue() : [];
     for (;;) {
       const first = this.#next === undefined ? undefined : this.#missing.get(this.#next);
-      const isFull = this.#waiting.size >= this.#options.maxWaiting;
-      if (!first || this.#isAtLimit || (!isFull && now - first.since < this.#options.window)) return ordered;
+      if (!first || this.#isAtLimit || (!this.#isFull && now - first.since < this.#options.window)) return ordered;
       ordered.push(this.#skip(), ...this.#deliver());
     }
   }
@@ -192,6 +198,11 @@ export class RtpOrder<T> {
       numbers.push(number & 0xffff);
     }
     return numbers;
+  }
+
+  get #isFull(): boolean {
+    const { maxWaiting, maxBytes = Number.POSITIVE_INFINITY } = this.#options;
+    return this.#waiting.size >= maxWaiting || this.#waitingBytes > maxBytes;
   }
 
   get #isAtLimit(): boolean {
@@ -223,14 +234,14 @@ export class RtpOrder<T> {
   }
 
   /** A packet before the one that is due: late, or the first ones of other numbers. */
-  #stray(sequence: number, packet: T, now: number): Ordered<T>[] {
+  #stray(sequence: number, packet: T, now: number, size: number): Ordered<T>[] {
     this.#counts.dropped++;
     this.#strays = this.#strays > 0 && sequence === ((this.#lastStray + 1) & 0xffff) ? this.#strays + 1 : 1;
     this.#lastStray = sequence;
     if (this.#strays < MAX_STRAYS[this.#named ? 'named' : 'guessed']) return [];
     const before = this.#skipAll();
     this.#restart(sequence);
-    return [...before, ...this.push(sequence, packet, now)];
+    return [...before, ...this.push(sequence, packet, now, size)];
   }
 
   #restart(sequence: number): void {
@@ -259,8 +270,9 @@ export class RtpOrder<T> {
   #deliver(): Ordered<T>[] {
     const ordered: Ordered<T>[] = [];
     while (!this.#isAtLimit) {
-      const packet = this.#waiting.get(this.#next!);
-      if (packet === undefined) break;
+      const waiting = this.#waiting.get(this.#next!);
+      if (waiting === undefined) break;
+      const { packet, size } = waiting;
       if (this.#isOfAnotherEntry(packet)) {
         this.#limit = this.#next;
         this.#heldAt = this.#now;
@@ -268,6 +280,7 @@ export class RtpOrder<T> {
       }
       this.#previous = packet;
       this.#waiting.delete(this.#next!);
+      this.#waitingBytes -= size;
       this.#next!++;
       ordered.push({ packet });
     }
