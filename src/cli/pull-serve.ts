@@ -4,10 +4,10 @@ import type { MeteredSource } from '../media/metered-source.js';
 import { isMulticast } from '../msbd/messages/messages.js';
 import type { MsbdMulticast } from '../msbd/server/options.js';
 import { EncoderServer } from '../server/encoder.js';
+import { youngSpaceLimit } from '../server/heap.js';
 import type { MsbdPort } from '../server/listeners/msbd.js';
 import { emptyInput } from './carry.js';
 import { addFaultOption, type FaultOptions, faultsOf, UNFIT_FOR_SERVERS } from './fault-option.js';
-import { youngSpaceLimit } from './heap.js';
 import { addInputOptions, asSpeed, checkInput, type InputOptions, openSource, speedField } from './input-options.js';
 import { parseMsbdPort } from './msbd-port.js';
 import {

@@ -1,5 +1,6 @@
 import { messageOf, WmError } from '../../errors.js';
 import type { ServerEvents } from '../events.js';
+import { youngSpaceLimit } from '../heap.js';
 import { MediaServer } from '../server.js';
 import type { FromWorker, StartMessage, ToWorker } from './messages.js';
 import { WorkerPart } from './worker.js';
@@ -37,8 +38,12 @@ async function close(server: MediaServer, part: WorkerPart): Promise<void> {
 }
 
 function eventsOf({ events }: StartMessage, part: WorkerPart): ServerEvents {
+  const limitYoungSpace = youngSpaceLimit();
   return {
-    play: (info) => say({ kind: 'begun', info }),
+    play: (info) => {
+      limitYoungSpace();
+      say({ kind: 'begun', info });
+    },
     played: (report) => say({ kind: 'ended', report }),
     log: (log) => say({ kind: 'submitted', log }),
     warning: (warning) => say({ kind: 'warning', message: warning }),

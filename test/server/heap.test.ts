@@ -6,7 +6,7 @@ jest.unstable_mockModule('node:v8', () => ({
   getHeapSpaceStatistics: () => [{ space_name: 'old_space', space_size: 64 * 1024 * 1024 }, young],
   setFlagsFromString: (flag: string) => flags.push(flag),
 }));
-const { youngSpaceLimit } = await import('../../src/cli/heap.js');
+const { youngSpaceLimit } = await import('../../src/server/heap.js');
 
 describe('youngSpaceLimit', () => {
   it('stops the growth of the space, and lets it grow again after V8 has shrunk it', () => {
