@@ -1,6 +1,6 @@
 // On-demand fan-out: what wmcast needs to serve players of which each has a place of its own in one of many files; beside it
-// the same bytes as plain files at the same rate from nginx (or, where there is none, from a few lines of Node), and a live
-// stream of wmcast. In one run, since other work on the machine counts for all of them. Linux, for /proc.
+// the same bytes as plain files at the same rate from nginx (where there is one) and from a few lines of Node. In one run, since
+// other work on the machine counts for all of them. Linux, for /proc.
 //
 //   npm run build && node bench/fanout-ondemand.mjs [--players 1000] [--files 20] [--seconds 20] [--nginx PROGRAM]
 //
@@ -207,9 +207,6 @@ async function compare() {
     if (nginx) rows.push(await measure('nginx, plain files', nginx, '/%.wmv', plain));
     const bare = ['--serve', 'plain', '--folder', content, '--rate', String(rate)];
     rows.push(await measure('Node, plain files', await startNode(self, bare), '/%.wmv', plain));
-    rows.push(
-      await measure('wmcast, live', await startNode(here('./fanout-server.mjs'), ['wmcast', '100']), '/live', []),
-    );
     console.table(rows);
     console.log(`${Math.round((rate * 8) / 1000)} kbit/s a player, ${files} files of ${LENGTH} s`);
   } finally {

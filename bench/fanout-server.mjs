@@ -1,28 +1,17 @@
-// The server side of bench/fanout-msbd.mjs and of the live figure of bench/fanout-ondemand.mjs, a process of its own so that its CPU time is its own: wmcast, or
-// the ceiling, with the heads that packets have in WMSP or in MSBD.
-//   fanout-server.mjs wmcast|ceiling|msbd|msbd-ceiling INTERVAL_MS
+// The server side of bench/fanout-msbd.mjs, a process of its own so that its CPU time is its own: wmcast, or the ceiling.
+//   fanout-server.mjs msbd|msbd-ceiling INTERVAL_MS
 import net from 'node:net';
 import { parsePacket } from '../dist/asf/packet.js';
 import { AsfReader } from '../dist/asf/reader.js';
 import { rebasePacket } from '../dist/asf/rebase.js';
 import { youngSpaceLimit } from '../dist/cli/heap.js';
-import { HttpServer } from '../dist/http/server.js';
 import { Broadcast } from '../dist/media/broadcast.js';
 import { MsbdServer } from '../dist/msbd/server/server.js';
-import { liveProgram } from '../dist/playback/single.js';
-import { pathOf } from '../dist/server/content/paths.js';
-import { WmspServer } from '../dist/wmsp/server/server.js';
 import { testStream } from './stream.mjs';
 
 setInterval(youngSpaceLimit(), 1_000).unref();
 const [kind, interval] = [process.argv[2], Number(process.argv[3])];
 let bytes = () => 0;
-
-function listenWmsp(broadcast) {
-  const wmsp = new WmspServer({ content: { open: async () => liveProgram(broadcast) }, pathOf });
-  const http = new HttpServer({ onRequest: (exchange) => wmsp.handle(exchange) || exchange.respond({ status: 404 }) });
-  return http.listen(0, '127.0.0.1');
-}
 
 function listenMsbd(broadcast) {
   return new MsbdServer({ content: { open: async () => broadcast } }).listen(0, '127.0.0.1');
@@ -31,7 +20,7 @@ function listenMsbd(broadcast) {
 /** wmcast as `serve` wires it, fed with the packets of a file at their send times, over and over. */
 async function wmcast(items) {
   const broadcast = new Broadcast({ batchInterval: interval });
-  const port = await (kind === 'msbd' ? listenMsbd(broadcast) : listenWmsp(broadcast));
+  const port = await listenMsbd(broadcast);
   bytes = () => broadcast.counters.bytesOut;
   broadcast.write({ type: 'header', header: items.find(({ type }) => type === 'header').header });
   const packets = items.filter(({ type }) => type === 'packet').map(({ packet }) => packet);
@@ -50,22 +39,13 @@ async function wmcast(items) {
   return port;
 }
 
-const isMsbd = kind.startsWith('msbd');
-const head = isMsbd ? 24 : 12;
+const head = 24;
 
 function writeHead(out, at, size, location) {
-  if (isMsbd) {
-    out.write('MSB \x06\x01\x0a\x00', at, 'latin1');
-    out.writeUInt32LE(size + head, at + 8);
-    out.writeUInt32LE(location, at + 16);
-    out.writeUInt16LE(size + 8, at + 22);
-    return;
-  }
-  out.write('$D', at, 'latin1');
-  out.writeUInt16LE(size + 8, at + 2);
-  out.writeUInt32LE(location, at + 4);
-  out[at + 9] = location & 255;
-  out.writeUInt16LE(size + 8, at + 10);
+  out.write('MSB \x06\x01\x0a\x00', at, 'latin1');
+  out.writeUInt32LE(size + head, at + 8);
+  out.writeUInt32LE(location, at + 16);
+  out.writeUInt16LE(size + 8, at + 22);
 }
 
 /** One shared, already framed buffer, written to every player each interval. */
@@ -82,10 +62,7 @@ function ceiling(rate) {
   const server = net.createServer({ noDelay: true }, (socket) => {
     socket.on('error', () => {});
     socket.on('close', () => players.delete(socket));
-    socket.once('data', () => {
-      if (!isMsbd) socket.write('HTTP/1.0 200 OK\r\nContent-Type: application/x-mms-framed\r\n\r\n');
-      players.add(socket);
-    });
+    socket.once('data', () => players.add(socket));
   });
   setInterval(() => {
     const out = batch();

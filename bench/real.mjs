@@ -17,8 +17,8 @@ const INTERVAL = 200;
 /** Of the file, bits per second with the heads of the protocol. */
 const KBPS = 371;
 const FILE_SECONDS = 60;
-/** Until V8 has given back what starting took, in ms: it collects garbage about 9 s after the start. */
-const SETTLING = 11_000;
+/** Until V8 has given back what starting took, in ms: it collects garbage once more 8 to 26 s after the start. */
+const SETTLING = 28_000;
 /** After the last player joined, in ms. */
 const JOINED = 3_000;
 /** With fewer players memory says nothing about one of them. */
