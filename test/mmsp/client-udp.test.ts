@@ -103,6 +103,22 @@ describe('an MMSP client, over UDP', () => {
     expect(server.resends).toEqual([]);
   });
 
+  it('tolerates a server that does not number its packets', async () => {
+    await serve({
+      startPlaying: (peer, message) => {
+        peer.answer(message);
+        for (const [location, bytes] of media(20).entries()) {
+          peer.data(buildData({ location, incarnation: 4, flags: 0 }, bytes));
+        }
+        peer.end();
+      },
+    });
+    const { times: received, source } = await receive({ url: server.url('mmsu') });
+    expect(received).toEqual(times(20));
+    expect(source.stats.lostPackets).toBe(0);
+    expect(server.resends).toEqual([]);
+  });
+
   it('[MMSP-010] [MMSP-015] reports what was lost, and what was sent again', async () => {
     await serve({ startPlaying: plays(10, [2, 3, 6]) });
     server.onResend = ({ numbers }, peer) => {
@@ -208,7 +224,7 @@ describe('an MMSP client, over UDP', () => {
         peer.answer(message);
         peer.data(Buffer.from('no data'));
         peer.data(Buffer.alloc(8, 0xff));
-        peer.media(media(2, 50), { incarnation: 8 });
+        peer.media(media(2, 50), { incarnation: 1 });
         peer.number = 0;
         peer.media(media(3));
         // Ends before its PacketSize.

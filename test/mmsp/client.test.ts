@@ -324,11 +324,23 @@ describe('an MMSP client, over TCP', () => {
     await server.last.next('pong');
   });
 
-  it('drops packets of an earlier start', async () => {
+  it('tolerates packets with an incarnation that the server chose itself', async () => {
     await serve({
       startPlaying: (peer, message) => {
         peer.answer(message);
-        peer.media(media(2, 50), { incarnation: 8 });
+        peer.media(media(2), { incarnation: 4 });
+        peer.end();
+      },
+    });
+    expect((await receive({ url: server.url() })).times).toEqual([0, 100]);
+    expect((await receive({ url: server.url('mmsu') })).times).toEqual([0, 100]);
+  });
+
+  it('drops packets of an earlier request', async () => {
+    await serve({
+      startPlaying: (peer, message) => {
+        peer.answer(message);
+        peer.media(media(2, 50), { incarnation: 1 });
         peer.media(media(2));
         peer.end();
       },

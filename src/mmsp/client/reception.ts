@@ -188,7 +188,8 @@ export class DatagramReception {
   #numberOf({ flags, location }: DataMessage): number | undefined {
     const ahead = this.#highest + 1 + ((flags - this.#highest - 1) & 0xff);
     const step = ((location - this.#location) | 0) * this.#direction;
-    if (step > 0) return ahead;
+    // LocationId counts at least every packet that is sent; a server where it does not has no numbers.
+    if (step > 0) return ahead - this.#highest > step ? this.#highest + 1 : ahead;
     for (let number = ahead - 256; number > this.#highest - REMEMBERED && number >= 0; number -= 256) {
       if (this.#known.get(number) === location) return undefined;
       if (this.#missing.has(number) && this.#fits(number, location)) return number;

@@ -103,6 +103,8 @@ export class MmspClientSession {
   /** Of the newest StartPlaying or StartStriding, and those of Data packets that are of the current entry. */
   #started = 0;
   #accepted: ReadonlySet<number> = new Set();
+  /** Incarnations of this client's earlier requests; packets that have them are late. */
+  readonly #former = new Set<number>();
   #challenge: { readonly cookie: number; readonly incarnation: number } | undefined;
   #entrySize: Pick<FileFacts, 'bitRate' | 'headerSize'> | undefined;
   #changes = false;
@@ -195,7 +197,8 @@ export class MmspClientSession {
       return NOTHING;
     }
     if (this.#parts?.incarnation === packet.incarnation) return this.#headerPart(packet, now);
-    const isCurrent = this.#accepted.has(packet.incarnation);
+    // Some servers mark the packets of every start alike, with a number of their own.
+    const isCurrent = this.#accepted.has(packet.incarnation) || !this.#former.has(packet.incarnation);
     const isMedia = this.#state === 'streaming' || this.#state === 'starting';
     if (this.#transport === 'tcp') return isCurrent && isMedia ? [mediaOf(packet)] : NOTHING;
     // Packets that are on their way when it stops are counted.
@@ -369,6 +372,7 @@ export class MmspClientSession {
     const { first, last } = INCARNATIONS.headers;
     this.#headerIncarnation = incarnation === last ? first : incarnation + 1;
     this.#parts = new HeaderParts(incarnation);
+    this.#former.add(incarnation);
     if (this.#transport === 'udp') {
       const { headerSize, bitRate } = this.#entrySize!;
       const { extra, most } = HEADER_TIME;
@@ -414,6 +418,8 @@ export class MmspClientSession {
     const incarnation = this.#nextPlayIncarnation();
     const goesOn = this.#state === 'streaming';
     this.#accepted = new Set(goesOn && this.#transport === 'tcp' ? [...this.#accepted, incarnation] : [incarnation]);
+    this.#former.add(this.#started);
+    this.#former.delete(incarnation);
     this.#started = incarnation;
     this.#isReverse = rate < 0;
     if (!goesOn || this.#transport === 'udp') this.#reception.begin(this.#isReverse, now);
