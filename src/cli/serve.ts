@@ -1,7 +1,5 @@
 import { opendir } from 'node:fs/promises';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import pino, { type Logger } from 'pino';
-import { prettyFactory } from 'pino-pretty';
 import { messageOf, WmError } from '../errors.js';
 import { systemErrorReason } from '../media/system-error.js';
 import type { SessionReport } from '../playback/registry.js';
@@ -16,13 +14,14 @@ import { reloadSentence } from '../server/reload.js';
 import { MediaServer } from '../server/server.js';
 import { addFaultOption, faultsOf, UNFIT_FOR_SERVERS } from './fault-option.js';
 import { parseMsbdPort } from './msbd-port.js';
-import { addCommonOptions, Interruption, portNumber } from './program.js';
+import { addCommonOptions, Interruption, parsedBy, portNumber } from './program.js';
 import { RateMeter, STATS_INTERVAL } from './rate.js';
-import { asClock, Reporter, type ReporterOptions, withUnit } from './reporter.js';
+import { asClock, Reporter, withUnit } from './reporter.js';
+import { LOG_ROOMS, parseLogLevels, ServeLog, type ServeLogOptions } from './serve-log.js';
 import { notifySystemd } from './systemd.js';
 import { type TlsOptions, tlsFiles } from './tls-options.js';
 
-interface ServeOptions extends ReporterOptions, TlsOptions {
+interface ServeOptions extends ServeLogOptions, TlsOptions {
   readonly config?: string;
   readonly host?: string;
   readonly httpPort?: number | 'none';
@@ -40,7 +39,6 @@ interface ServeOptions extends ReporterOptions, TlsOptions {
   readonly proxyForward?: boolean;
   readonly cache?: string;
   readonly cacheSize?: string;
-  readonly logFormat: 'text' | 'json';
 }
 
 /** Builds `wmcast serve`. */
@@ -86,10 +84,15 @@ export function serveCommand(): Command {
     .option('--proxy-forward', 'pass on requests of clients that use this server as their proxy')
     .option('--cache <folder>', 'folder for what the proxy fetches')
     .option('--cache-size <size>', 'how much the folder may hold, for example 500MB (default: 10GB)')
-    .addOption(
-      new Option('--log-format <format>', 'format of the log on standard error')
-        .choices(['text', 'json'])
-        .default('text'),
+    .addOption(new Option('--log-format <format>', 'format of the log').choices(['text', 'json']).default('text'))
+    .option(
+      '--log-level <levels>',
+      `debug, info, warn, error or silent, also for parts of the log (${LOG_ROOMS.join(', ')}): warn,players=info (default: info)`,
+      parsedBy(parseLogLevels),
+    )
+    .option(
+      '--log-file <file>',
+      'write the log to a file instead of standard error; SIGUSR1 opens it again after a rotation',
     )
     .addHelpText(
       'after',
@@ -101,33 +104,37 @@ export function serveCommand(): Command {
 async function serve(options: ServeOptions): Promise<void> {
   const limitYoungSpace = youngSpaceLimit();
   const reporter = new Reporter(options);
-  const log = openLog(options, reporter);
+  const log = new ServeLog(options, reporter);
   const interruption = new Interruption();
   const config = await configOf(options);
   const starting = MediaServer.start(
     config,
     {
       point: (event) => {
-        log.info(event, `${event.point} ${event.what}`);
+        log.info('points', event, `${event.point} ${event.what}`);
         reporter.event('point', { ...event });
       },
       play: (session) => {
         limitYoungSpace();
         const { path, client, remoteAddress, protocol } = session;
-        log.info(session, `${remoteAddress} plays ${path} by ${protocol} with ${client || 'an unnamed player'}`);
+        log.info(
+          'players',
+          session,
+          `${remoteAddress} plays ${path} by ${protocol} with ${client || 'an unnamed player'}`,
+        );
       },
-      played: (report) => log.info(report, playedSentence(report)),
+      played: (report) => log.info('players', report, playedSentence(report)),
       warning: (message) => log.warn(message),
-      log: (submitted) => log.debug(submitted, 'log submitted'),
+      log: (submitted) => log.debug('reports', submitted, 'log submitted'),
       // Players are asked for their events only if the log shows them.
-      ...(log.isLevelEnabled('debug')
-        ? { event: (path: string, text: string) => log.debug({ path, text }, 'event submitted') }
+      ...(log.isEnabled('reports', 'debug')
+        ? { event: (path: string, text: string) => log.debug('reports', { path, text }, 'event submitted') }
         : {}),
       reloaded: (report) => {
-        log.info(report, reloadSentence(report));
+        log.info('server', report, reloadSentence(report));
         reporter.event('reload', { ...report });
       },
-      error: (error) => log.error(error, `internal error: ${messageOf(error)}`),
+      error: (error) => log.error(error),
     },
     options.config === undefined ? {} : { load: () => configOf(options) },
   );
@@ -163,6 +170,7 @@ async function serve(options: ServeOptions): Promise<void> {
   clearInterval(timer);
   reporter.endStatus();
   await server.close();
+  log.close();
   reporter.event('done', { ...server.stats() });
   process.exitCode = interruption.exitCode;
 }
@@ -306,16 +314,4 @@ async function checkFolder(folder: string): Promise<void> {
     const sentence = `The content folder ${folder} cannot be read: ${systemErrorReason(error)}.`;
     throw new WmError('WM_CONFIG', sentence, { cause: error });
   }
-}
-
-/** Opens a log whose lines go through the reporter, which keeps them apart from the status line. */
-function openLog({ logFormat, quiet, verbose }: ServeOptions, reporter: Reporter): Logger {
-  const level = quiet ? 'error' : verbose ? 'debug' : 'info';
-  if (logFormat === 'json') return pino({ level }, { write: (line: string) => reporter.log(line) });
-  const colorize = process.stderr.isTTY && !process.env['NO_COLOR'];
-  const translateTime = 'SYS:yyyy-mm-dd HH:MM:ss';
-  const format = prettyFactory({ colorize, hideObject: !verbose, ignore: 'pid,hostname', translateTime });
-  // What is not shown is not written for the formatter to read.
-  const formatters = verbose ? {} : { log: () => ({}) };
-  return pino({ level, formatters }, { write: (line: string) => reporter.log(String(format(line))) });
 }

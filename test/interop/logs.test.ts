@@ -1,5 +1,5 @@
 import { fork } from 'node:child_process';
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { FILE_FIELDS } from '../../src/wmlog/w3c.js';
@@ -207,6 +207,37 @@ describe('a server of several processes', () => {
     expect(lines).toHaveLength(6);
     expect(new Set(lines.map((line) => line['s-session-id'])).size).toBe(6);
     expect(lines.filter((line) => line['c-hostexe'] === 'wmcast')).toHaveLength(3);
+  });
+});
+
+describe('the log of what happens', () => {
+  it('goes to a file, by parts and levels, and moves on at SIGUSR1', async () => {
+    const content = newContentFolder();
+    await makeAsf('film.wmv', { duration: 1, folder: content });
+    const folder = newFolder();
+    const file = join(folder, 'serve.log');
+    const options = ['--log-file', file, '--log-format', 'json', '--log-level', 'warn,players=info'];
+    const server = await Server.start('--content', content, ...options);
+    const messages = async (name: string) =>
+      (await readFile(join(folder, name), 'utf8').catch(() => ''))
+        .split('\n')
+        .filter((line) => line !== '')
+        .map((line) => JSON.parse(line) as { readonly room: string; readonly msg: string });
+    await (await fetch(server.url('/film.wmv'))).arrayBuffer();
+    await until('two lines', async () => (await messages('serve.log')).length === 2, PATIENCE);
+    await rename(file, join(folder, 'old.log'));
+    process.kill(server.pid!, 'SIGUSR1');
+    await until('the file to be there again', async () => (await readdir(folder)).includes('serve.log'), PATIENCE);
+    await (await fetch(server.url('/film.wmv'))).arrayBuffer();
+    await until('two more lines', async () => (await messages('serve.log')).length === 2, PATIENCE);
+    for (const name of ['old.log', 'serve.log']) {
+      expect(await messages(name)).toMatchObject([
+        { room: 'players', msg: expect.stringMatching(/ plays \/film\.wmv /) },
+        { room: 'players', msg: expect.stringMatching(/ played \/film\.wmv /) },
+      ]);
+    }
+    expect(server.log.filter((line) => line.includes('/film.wmv'))).toEqual([]);
+    await server.stop();
   });
 });
 
