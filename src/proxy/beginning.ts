@@ -27,3 +27,18 @@ export function timesOf({ preroll, fileProperties: { playDuration, sendDuration 
   const sendEnd = Math.floor(Number(sendDuration) / HUNDRED_NS_PER_MS);
   return { start: preroll, end, sendStart: 0, sendEnd, preroll };
 }
+
+/** How much later something may be sent than it is shown, in ms. */
+const SEND_SLACK = 2_000;
+
+/** True if the packets from the start up to one reach beyond a time, in ms of media. */
+export async function reachesBeyond(store: PacketStore, packetCount: number, milliseconds: number): Promise<boolean> {
+  if (packetCount === 0) return false;
+  let sent = -1;
+  const from = Math.max(packetCount - store.batchPackets, 0);
+  await store.visit(from, packetCount - from, ({ sendTime }) => {
+    sent = Math.max(sent, sendTime);
+    return true;
+  });
+  return sent >= milliseconds + store.preroll + SEND_SLACK;
+}

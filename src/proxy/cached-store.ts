@@ -12,7 +12,8 @@ import type { StartPosition, StreamChoice } from '../media/on-demand/options.js'
 import { PacketRun, type PacketView } from '../media/on-demand/packet-run.js';
 import type { PacketStore } from '../media/on-demand/store.js';
 import type { TimeIndex } from '../media/on-demand/time-index.js';
-import { beginningOf, timesOf } from './beginning.js';
+import { Refusal } from '../refusal.js';
+import { beginningOf, reachesBeyond, timesOf } from './beginning.js';
 import type { CopyFile } from './cache/copy-file.js';
 import { Ranges } from './cache/ranges.js';
 import {
@@ -53,17 +54,17 @@ const NEAR = 10_000;
 const NEAR_PACKETS = 64;
 /** The maximum number of fetches at a time. */
 const MAX_FETCHES = 4;
-/** Failures in a row without a packet, after which players are given up. */
+/** Failures in a row with few packets in between, after which players are given up. */
 const MAX_FAILURES = 3;
 /** In ms, before the next attempt. */
 const RETRY_AFTER = 500;
 /** The disk is asked for room for so many bytes at a time. */
 const ROOM = 4 * 1024 * 1024;
 const MAX_LOCATED = 1_000;
+/** The maximum number of questions to the origin where a time is, at a time. */
+const MAX_LOCATING = 64;
 /** A longer gap between two packets is not put on the disk, in packets. */
 const LONGEST_GAP = 1_024;
-/** In ms: how much later something may be sent than it is shown. */
-const SEND_SLACK = 2_000;
 
 /**
  * The packets of another server's content: those that a cache has, and holes, which are fetched when a player comes to
@@ -225,7 +226,7 @@ export class CachedStore implements PacketStore {
     if (this.complete) return undefined;
     const { milliseconds } = position;
     const beginning = this.#copy?.have.endOf(0) ?? 0;
-    return this.#reaches(beginning, milliseconds).then((isThere) =>
+    return reachesBeyond(this, beginning, milliseconds).then((isThere) =>
       isThere
         ? OnDemandFile.over(beginningOf(this, beginning)).locate(position, choice)
         : this.#locateAtOrigin(milliseconds),
@@ -303,10 +304,13 @@ export class CachedStore implements PacketStore {
 
   #start(start: FetchStart): Fetch {
     if (this.#fetches.size >= MAX_FETCHES) {
-      // The oldest one fetches for nobody, or for somebody who will ask again.
-      const [oldest] = this.#fetches;
-      oldest?.abort.abort();
-      if (oldest) this.#fetches.delete(oldest);
+      // One that has begun fetches for players who will ask again, or for nobody.
+      const begun = [...this.#fetches].find(({ next }) => next !== undefined);
+      begun?.abort.abort();
+      if (begun) this.#fetches.delete(begun);
+      else if (this.#fetches.size >= MAX_LOCATING) {
+        throw new Refusal('busy', `Too many players seek in ${this.path} at the same time.`);
+      }
     }
     const fetch = newFetch(start);
     this.#fetches.add(fetch);
@@ -415,7 +419,8 @@ export class CachedStore implements PacketStore {
       next = location + 1;
     }
     await put();
-    if (packets.length > 0) this.#failures = 0;
+    fetch.brought += packets.length;
+    if (fetch.brought > NEAR_PACKETS) this.#failures = 0;
     this.#wake();
     while (this.#isFarAhead(fetch)) {
       this.#waitsForRoom = true;
@@ -481,18 +486,6 @@ export class CachedStore implements PacketStore {
     if (!this.#writes) return;
     this.#writes = false;
     this.#options.onDiskFull?.(reason);
-  }
-
-  /** True if the packets from the start up to one reach beyond a time. */
-  async #reaches(end: number, milliseconds: number): Promise<boolean> {
-    if (end === 0) return false;
-    let sent = -1;
-    const from = Math.max(end - this.batchPackets, 0);
-    await this.visit(from, end - from, ({ sendTime }) => {
-      sent = Math.max(sent, sendTime);
-      return true;
-    });
-    return sent >= milliseconds + this.preroll + SEND_SLACK;
   }
 
   #locateAtOrigin(milliseconds: number): Promise<number> {

@@ -42,6 +42,8 @@ export class ContentChanged extends WmError {
 export interface Fetch {
   /** The next packet that it brings; undefined until the origin says where it begins. */
   next: number | undefined;
+  /** Packets so far. */
+  brought: number;
   readonly abort: AbortController;
   readonly began: Promise<number>;
   readonly begin: (packet: number) => void;
@@ -57,5 +59,5 @@ export function newFetch(start: FetchStart): Fetch {
   // Not everybody asks where it begins.
   began.catch(() => undefined);
   const next = 'packet' in start ? start.packet : undefined;
-  return { next, abort: new AbortController(), began, begin, fail };
+  return { next, brought: 0, abort: new AbortController(), began, begin, fail };
 }

@@ -143,6 +143,19 @@ describe('a proxy with a cache', () => {
     expect(tap.count('play')).toBeLessThanOrEqual(plays + 1);
   });
 
+  it('finds their places for players who seek to many places at once', async () => {
+    const { tap, station } = await origin({ 'clip.wmv': { seconds: 300 } });
+    tap.cacheControl = PACKETS_ONLY;
+    const proxy = await reverse(tap.port, { cache: await folder() });
+    const parts = Array.from({ length: 12 }, (_, part) => ({ startTime: 20_000 + part * 20_000, maxDuration: 1_000 }));
+    const [direct, through] = await Promise.all(
+      [station, proxy].map(({ port }) => Promise.all(parts.map((part) => received(url(port), part)))),
+    );
+    for (const [part, { packets }] of direct!.entries()) {
+      expect(Buffer.concat(through![part]!.packets).equals(Buffer.concat(packets))).toBe(true);
+    }
+  }, 60_000);
+
   it('continues a copy that a stopped proxy has left, and what is there is not fetched again', async () => {
     const { tap, station } = await origin({ 'clip.wmv': { seconds: 30 } });
     tap.cacheControl = PACKETS_ONLY;
