@@ -153,6 +153,10 @@ describe('files that are a little wrong', () => {
     for (const [name, { make }] of Object.entries(ODDITIES)) {
       await writeFile(join(folder, `${name}.wmv`), make(header!, packets));
     }
+    const larger = packets.map((packet) => restorePadding(packet, 2 * SIZE));
+    const parts = [liveHeader(header!).bytes, ...bytesOf(packets)];
+    const others = [liveHeader(withPacketSize(header!, 2 * SIZE)).bytes, ...larger];
+    await writeFile(join(folder, 'both.wmv'), Buffer.concat([...parts, ...others]));
     server = await Server.start('--content', folder);
     together.start();
   });
@@ -160,6 +164,35 @@ describe('files that are a little wrong', () => {
   afterAll(async () => {
     await stopAll();
     removeFolders();
+  });
+
+  const BOTH = 'joined recordings with other packet sizes';
+
+  /** Expects a recording in two files, each with all pictures. */
+  async function expectBoth(path: string): Promise<void> {
+    for (const each of [path, path.replace('.asf', '-2.asf')]) {
+      expect((await decodeFile(each)).pictures).toEqual(whole.pictures);
+    }
+  }
+
+  together.it([], `${BOTH}, on demand: wmcast pull`, async () => {
+    const recorded = join(newFolder(), 'pulled.asf');
+    const pull = new Command('wmcast', ['pull', server.url('/both.wmv', 'mmsh'), '-o', recorded, '--json']);
+    expect((await pull.ends()).code).toBe(0);
+    await expectBoth(recorded);
+  });
+
+  together.it([], `${BOTH}, pushed unchanged and archived`, async () => {
+    const archive = join(newFolder(), 'archive.asf');
+    const options = ['--input', join(folder, 'both.wmv'), '--copy', '--archive', archive];
+    expect((await server.push(newPoint(), ...options).ends()).code).toBe(0);
+    await expectBoth(archive);
+  });
+
+  together.it([], `${BOTH}: wmcast probe`, async () => {
+    const probe = new Command('wmcast', ['probe', join(folder, 'both.wmv')]);
+    expect((await probe.ends()).code).toBe(0);
+    expect(probe.output.join('\n')).toContain('another recording with other streams or another packet size follows');
   });
 
   for (const [name, oddity] of Object.entries(ODDITIES)) {
