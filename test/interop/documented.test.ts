@@ -17,6 +17,8 @@ const NOT_RUN: ReadonlyArray<readonly [RegExp, reason: string]> = [
   [/^(npm|npx|node|git|bash) /, 'works on a clone: .ci/run and the other jobs of the workflow run it'],
   [/^ffmpeg|^ffplay/, 'another program; test/interop/plain-http.test.ts runs the line'],
   [/<|…|^wm\w+( \w+)?( --[\w-]+)?( \/base)?$/, 'a mention without its arguments'],
+  [/^wmcast pull --bandwidth 450k$/, 'a mention without its arguments'],
+  [/^wmcast logs /, 'reads the logs of a server that ran before: test/cli/logs.test.ts does that'],
   [/\/dev\/video0/, 'needs a camera'],
   [/https:\/\//, 'needs a certificate for a name: test/interop/push-link.test.ts pushes over TLS'],
   [/^wmcast pull \S+\.nsc$/, 'needs a multicast on air: test/interop/multicast.test.ts receives one'],
@@ -40,6 +42,8 @@ beforeAll(async () => {
   await writeFile(join(work, 'serve.yaml'), configuration.replace(/^httpPort: \d+/m, 'httpPort: 0'));
   const users = ['users', 'add', 'root', '--file', 'users.yaml', '--password-stdin'];
   await execa(process.execPath, [bin('wmcast'), ...users], { cwd: work, input: 'secret-word-1\n' });
+  const profile = await execa(process.execPath, [bin('wmcast'), 'profiles', 'av300']);
+  await writeFile(join(work, 'mine.yaml'), profile.stdout);
   server = await Server.start('--content', work);
   await writeFile(
     join(work, 'list.asx'),
@@ -100,8 +104,11 @@ async function runUntilReady(name: string, words: readonly string[]): Promise<vo
 /** Small pictures are fast to encode. */
 function optionsFor(command = '', words: readonly string[]): string[] {
   if (command === 'relay') return ['--force'];
-  return words.includes('--copy') ? [] : ['--size', '160x120'];
+  return words.some((word) => /^(?:--copy|synthetic:)/.test(word)) ? [] : ['--size', '160x120'];
 }
+
+/** Commands that end by themselves. */
+const ENDING = new Set(['probe', 'doctor', 'config', 'completion', 'profiles', 'users']);
 
 async function runLine(line: string): Promise<void> {
   const [name = '', ...words] = local(simpleCommands(line)[0]!);
@@ -111,10 +118,9 @@ async function runLine(line: string): Promise<void> {
     return;
   }
   const command = name === 'wmcast' ? words[0] : name;
-  if (words.includes('--help') || ['probe', 'doctor', 'config', 'completion'].includes(command ?? '')) {
+  if (words.includes('--help') || ENDING.has(command ?? '')) {
     return runToEnd(name, words);
   }
-  if (command === 'users') return runToEnd(name, words);
   if (command === 'announce' || command === 'init') return runToEnd(name, [...words, '--force']);
   if (command === 'serve' || command === 'wmpull-serve') {
     const port = words.includes('--http-port') ? [] : ['--http-port', '0'];
