@@ -17,13 +17,16 @@ export class AsfAssembler {
   #pieces: Buffer[] = [];
   #size = 0;
   #timestamp = 0;
+  // True if the last fragment may be the last of its ASF packet: it was rebuilt, without a marker.
+  #mayBeWhole = false;
+  #location: number | undefined;
 
   constructor(limit: number) {
     this.limit = limit;
   }
 
   /** Takes the next RTP packet. @returns the ASF packets that it completes */
-  add({ payload, timestamp, marker }: RtpPacket): ReceivedPacket[] {
+  add({ payload, timestamp, marker, rebuilt = false }: RtpPacket): ReceivedPacket[] {
     let pieces: AsfPiece[];
     try {
       pieces = readAsfPieces(payload);
@@ -35,13 +38,16 @@ export class AsfAssembler {
     }
     const packets: ReceivedPacket[] = [];
     for (const { offset, bytes, location } of pieces) {
+      if ((offset ?? 0) === 0 && this.#mayBeWhole) packets.push({ bytes: this.#taken(), location: this.#location });
       if (offset === undefined) {
         this.gap();
         if (bytes.length > this.limit) this.damaged++;
         else if (bytes.length > 0) packets.push({ bytes, location });
         continue;
       }
-      const whole = this.#fragment(offset, bytes, timestamp, marker);
+      const whole = this.#fragment(offset, bytes, timestamp, marker && !rebuilt);
+      this.#mayBeWhole = rebuilt && this.#size > 0;
+      this.#location = location;
       if (whole) packets.push({ bytes: whole, location });
     }
     return packets;
@@ -67,6 +73,10 @@ export class AsfAssembler {
     this.#pieces.push(bytes);
     this.#size += bytes.length;
     if (!last) return undefined;
+    return this.#taken();
+  }
+
+  #taken(): Buffer {
     const whole = Buffer.concat(this.#pieces);
     this.#drop();
     return whole;
@@ -75,5 +85,6 @@ export class AsfAssembler {
   #drop(): void {
     this.#pieces = [];
     this.#size = 0;
+    this.#mayBeWhole = false;
   }
 }

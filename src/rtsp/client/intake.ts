@@ -3,7 +3,7 @@ import type { Field } from '../../framing/text-head.js';
 import type { Losses } from '../../receiving/link.js';
 import type { LossLogFields } from '../../wmlog/client-log.js';
 import { RtspError } from '../messages/error.js';
-import type { EndReason, RtpInfo, Transport } from '../messages/headers.js';
+import { type EndReason, type RtpInfo, readTransports, type Transport } from '../messages/headers.js';
 import { type RtpPacket, readRtp } from '../messages/rtp.js';
 import type { Sdp, SdpMedia } from '../messages/sdp.js';
 import { type Arrival, Arrivals } from './arrivals.js';
@@ -13,6 +13,8 @@ import { DEFAULT_LOSS_WINDOW } from './options.js';
 import type { RtspPeer } from './peer.js';
 import { RtpReception } from './reception.js';
 import {
+  fecTransport,
+  fecUrl,
   grantedTransport,
   numbersBySsrc,
   rtxMedia,
@@ -42,6 +44,9 @@ const LARGEST_STEP_BACK = 500;
 const isLater = (packet: RtpPacket, previous: RtpPacket) =>
   ((packet.timestamp - previous.timestamp) | 0) >= -LARGEST_STEP_BACK;
 
+/** The payload types of FEC packets. */
+const fecTypes = ({ media }: Sdp) => media.flatMap(({ fec }) => (fec ? [fec.payloadType] : []));
+
 /** The media of a session: sets streams up, and takes their packets over the connection or as datagrams. */
 export class MediaIntake {
   readonly transport: 'tcp' | 'udp';
@@ -51,6 +56,7 @@ export class MediaIntake {
   readonly #streams = new Map<number, SetUpStream>();
   readonly #channels = new Set<number>();
   #reception: RtpReception | undefined;
+  #sdp: Sdp | undefined;
   #arrivals: Arrivals | undefined;
   #datagrams: ClientDatagrams | undefined;
   #rtx: { readonly ssrc: number; readonly port: number } | undefined;
@@ -72,13 +78,14 @@ export class MediaIntake {
 
   get losses(): Losses {
     const { lost = 0, resent = 0 } = this.#reception?.counts ?? {};
-    return { lost: lost + this.#dropped, recovered: resent, parity: 0 };
+    return { lost: lost + this.#dropped, recovered: resent + (this.#reception?.rebuilt ?? 0), parity: 0 };
   }
 
   get lossLog(): LossLogFields {
     const { lost = 0, longestGap = 0, resent = 0, reordered = 0 } = this.#reception?.counts ?? {};
     const { requests: resendRequests = 0 } = this.#reception ?? {};
-    return { lost: lost + this.#dropped, longestGap, recovered: 0, resent: resent + reordered, resendRequests };
+    const recovered = this.#reception?.rebuilt ?? 0;
+    return { lost: lost + this.#dropped, longestGap, recovered, resent: resent + reordered, resendRequests };
   }
 
   /**
@@ -89,7 +96,11 @@ export class MediaIntake {
    * @throws WmError WM_UNREACHABLE if no datagrams arrive
    */
   async open(sdp: Sdp, limit: number): Promise<void> {
-    if (this.#reception) return;
+    this.#sdp = sdp;
+    if (this.#reception) {
+      this.#reception.knowFec(fecTypes(sdp));
+      return;
+    }
     const { lossWindow = DEFAULT_LOSS_WINDOW } = this.#peer.options;
     const window = this.transport === 'udp' ? lossWindow : 0;
     const mayChange = sdp.features.includes('playlist') && (this.#peer.options.rate ?? 1) > 0;
@@ -103,10 +114,16 @@ export class MediaIntake {
       resent: (bytes) => this.#resent(bytes),
     });
     if (this.#closed) this.#datagrams.close();
+    this.#reception.knowFec(fecTypes(sdp));
     const media = rtxMedia(sdp);
     if (!media) return;
     await this.#setUpRtx(urlOf(sdp, media, this.#dialog.url.href));
     if (this.#dialog.supported?.has('srvppair')) await this.#testUdp();
+  }
+
+  /** Another entry has ASF packets of that size, in bytes. */
+  allowPackets(size: number): void {
+    this.#reception?.allowPackets(Math.min(size, MAX_PACKET));
   }
 
   /** SETUP of streams that are not set up yet: the first one alone, the others at once (MS-RTSP 3.1.4.3.1). */
@@ -117,6 +134,7 @@ export class MediaIntake {
       await this.#setUp(first);
       await Promise.all(others.map((stream) => this.#setUp(stream)));
     } else await Promise.all(missing.map((stream) => this.#setUp(stream)));
+    if (this.transport === 'udp') await Promise.all(missing.map((stream) => this.#setUpFec(stream)));
   }
 
   /** The streams of another entry take the place of those before. @param kept those that the server has set up itself */
@@ -197,6 +215,19 @@ export class MediaIntake {
     else if (this.transport === 'tcp') this.#channels.add(index * 2);
     if (ssrc !== undefined) this.#reception!.allow(ssrc);
     this.#streams.set(media.stream, { stream: media.stream, url, ssrc });
+  }
+
+  /** SETUP of the FEC packets of a stream (MS-RTSP 3.1.4.3.1); a server that refuses them sends the stream all the same. */
+  async #setUpFec({ media: { fec } }: StreamAt): Promise<void> {
+    if (!fec) return;
+    const { span, perSpan } = fec;
+    const url = fecUrl(this.#dialog.url.href, this.#sdp!, fec);
+    const fields = [fecTransport(this.#datagrams!.mediaPort, { span, perSpan, burstMargin: 1 })];
+    const response = await this.#dialog.tell('SETUP', { url, fields, supported: true, named: true });
+    const [granted] = response?.status === 200 ? readTransports(response.headers.get('Transport') ?? '') : [];
+    if (granted?.ssrc !== undefined) this.#reception!.allow(granted.ssrc);
+    const { fec: used = { span, perSpan, burstMargin: 1 } } = granted ?? {};
+    if (granted) this.#reception!.useFec(used.span * used.burstMargin + used.perSpan);
   }
 
   async #setUpRtx(url: string): Promise<void> {

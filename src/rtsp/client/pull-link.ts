@@ -202,7 +202,8 @@ export class RtspPullLink implements PullLink<RtspFacts> {
 
   /** Another entry was announced: chooses its streams, and confirms (MS-RTSP 3.1.4.5). */
   async #playNext(wish: Wish, predicted: readonly RtpInfo[] | undefined): Promise<void> {
-    const { sdp } = this.#entry!;
+    const { sdp, header } = this.#entry!;
+    await this.#intake.open(sdp, header.packetSize);
     const wanted = wantedMedia(sdp, wish.chosen).map((media) => ({ media, url: this.#urlOf(sdp, media) }));
     const isPredicted = (url: string) => predicted?.some((info) => isSameUrl(url, info.url)) ?? false;
     const all = sdp.media.map((media) => ({ media, url: this.#urlOf(sdp, media) }));
@@ -300,7 +301,7 @@ export class RtspPullLink implements PullLink<RtspFacts> {
           return 200;
         }
         case 'ANNOUNCE':
-          this.#intake.request({ type: 'announced', announced: announcementOf(request) });
+          this.#intake.request({ type: 'announced', announced: this.#announcementOf(request) });
           return 200;
         case 'REDIRECT':
           this.#intake.request({ type: 'moved', location: headers.get('Location')?.trim() ?? '' });
@@ -315,6 +316,19 @@ export class RtspPullLink implements PullLink<RtspFacts> {
       if (error instanceof WmError) return error instanceof RtspError ? error.status : 400;
       throw error;
     }
+  }
+
+  /** @throws WmError for an Announce without an SDP that can be played: it is answered with 400 (MS-RTSP 3.1.5.15) */
+  #announcementOf({ headers, body }: RtspRequest): Announced {
+    const sdp = readSdp(body.toString('utf8'));
+    // Its packets may follow at once.
+    this.#intake.allowPackets(parseHeader(sdp.header).packetSize);
+    const infos = headers.all('X-RTP-Info').join(',');
+    return {
+      sdp,
+      genId: readNumber(headers.get('X-Playlist-Gen-Id')) ?? 0,
+      predicted: infos.trim() === '' ? undefined : readRtpInfo(infos),
+    };
   }
 
   /** Looks at timers while there is a session. */
@@ -390,18 +404,6 @@ function sdpOf(body: Buffer, url: string): Sdp {
 function entryOf(sdp: Sdp): CurrentEntry {
   const header = parseHeader(sdp.header);
   return { sdp, header, live: header.broadcast || sdp.features.includes('broadcast') };
-}
-
-/** @throws WmError for an Announce without an SDP that can be played: it is answered with 400 (MS-RTSP 3.1.5.15) */
-function announcementOf({ headers, body }: RtspRequest): Announced {
-  const sdp = readSdp(body.toString('utf8'));
-  parseHeader(sdp.header);
-  const infos = headers.all('X-RTP-Info').join(',');
-  return {
-    sdp,
-    genId: readNumber(headers.get('X-Playlist-Gen-Id')) ?? 0,
-    predicted: infos.trim() === '' ? undefined : readRtpInfo(infos),
-  };
 }
 
 /** A response is not rejected for its RTP-Info: packets show their numbers themselves. */

@@ -2,12 +2,15 @@ import { RtspError } from '../messages/error.js';
 import { buildNacks } from '../messages/rtcp.js';
 import { type RtpPacket, readRtp } from '../messages/rtp.js';
 import { AsfAssembler, type ReceivedPacket } from './asf-assembler.js';
+import { FecRecovery, fecOf } from './fec-recovery.js';
 import { type OrderCounts, type Ordered, type OrderOptions, RtpOrder } from './rtp-order.js';
 
 /** A sequence of RTP packets, and the ASF packets that it carries. */
 interface Sequence {
   readonly order: RtpOrder<RtpPacket>;
   readonly assembler: AsfAssembler;
+  /** Undefined without FEC. */
+  readonly recovery: FecRecovery | undefined;
   /** Numbers from a PLAY response were given, and must not begin another time. */
   begun: boolean;
 }
@@ -29,11 +32,14 @@ export class RtpReception {
   /** Requests for lost packets. */
   requests = 0;
   readonly #options: OrderOptions<RtpPacket>;
-  readonly #limit: number;
+  #limit: number;
   readonly #sequences = new Map<number, Sequence>();
   // SSRCs from Transport headers; without any, all are accepted.
   readonly #known = new Set<number>();
   #early: RtpPacket[] | undefined;
+  // Of FEC packets, negotiated or not.
+  #fecTypes: ReadonlySet<number> = new Set();
+  #fecLimit = 0;
 
   /** @param limit the largest ASF packet, in bytes */
   constructor(options: OrderOptions<RtpPacket>, limit: number) {
@@ -58,9 +64,30 @@ export class RtpReception {
     return [...this.#sequences.values()].reduce((sum, { assembler }) => sum + assembler.damaged, 0);
   }
 
+  /** Packets that were rebuilt from FEC packets. */
+  get rebuilt(): number {
+    return [...this.#sequences.values()].reduce((sum, { recovery }) => sum + (recovery?.rebuilt ?? 0), 0);
+  }
+
+  /** Packets of these types are FEC packets, of no use without {@link useFec}. */
+  knowFec(payloadTypes: Iterable<number>): void {
+    this.#fecTypes = new Set(payloadTypes);
+  }
+
+  /** FEC was negotiated. @param limit RTP-Queue-Limit, in packets (MS-RTSP 3.1.5.9) */
+  useFec(limit: number): void {
+    this.#fecLimit = Math.max(this.#fecLimit, limit);
+  }
+
   /** True if all packets before the announced end have come. */
   get complete(): boolean {
     return [...this.#sequences.values()].every(({ order }) => order.complete);
+  }
+
+  /** ASF packets may be so large from now on, in bytes; the limit is never lowered. */
+  allowPackets(size: number): void {
+    this.#limit = Math.max(this.#limit, size);
+    for (const { assembler } of this.#sequences.values()) assembler.limit = this.#limit;
   }
 
   /** Accepts an SSRC, from the response to a SETUP. */
@@ -159,11 +186,33 @@ export class RtpReception {
   }
 
   #take(packet: RtpPacket, now: number): ReceivedPacket[] {
+    if (this.#fecTypes.has(packet.payloadType)) return this.#rebuild(packet, now);
     const sequence = this.#sequenceOf(packet.ssrc);
     if (!sequence) {
       this.strays++;
       return [];
     }
+    const packets = this.#ordered(sequence, packet, now);
+    for (const rebuilt of sequence.recovery?.source(packet) ?? [])
+      packets.push(...this.#ordered(sequence, rebuilt, now));
+    return packets;
+  }
+
+  /** An FEC packet protects the SSRC of which most of its span is here. */
+  #rebuild(packet: RtpPacket, now: number): ReceivedPacket[] {
+    const fec = this.#fecLimit > 0 ? fecOf(packet) : undefined;
+    if (!fec) return [];
+    let best: Sequence | undefined;
+    let most = 0;
+    for (const sequence of this.#sequences.values()) {
+      const known = sequence.recovery?.known(fec.sequences) ?? 0;
+      if (known > most) [best, most] = [sequence, known];
+    }
+    const rebuilt = best?.recovery?.fec(fec) ?? [];
+    return rebuilt.flatMap((each) => this.#ordered(best!, each, now));
+  }
+
+  #ordered(sequence: Sequence, packet: RtpPacket, now: number): ReceivedPacket[] {
     return this.#assembled(sequence, sequence.order.push(packet.sequence, packet, now, packet.payload.length));
   }
 
@@ -174,6 +223,7 @@ export class RtpReception {
     const made: Sequence = {
       order: new RtpOrder(this.#options),
       assembler: new AsfAssembler(this.#limit),
+      recovery: this.#fecLimit > 0 ? new FecRecovery(this.#fecLimit) : undefined,
       begun: false,
     };
     this.#sequences.set(ssrc, made);

@@ -1,8 +1,15 @@
 import { WmError } from '../../errors.js';
 import type { Field } from '../../framing/text-head.js';
-import { type Ports, type RtpInfo, readTransports, type Transport, writeStreamUrl } from '../messages/headers.js';
+import {
+  type FecParameters,
+  type Ports,
+  type RtpInfo,
+  readTransports,
+  type Transport,
+  writeStreamUrl,
+} from '../messages/headers.js';
 import type { RtspResponse } from '../messages/message.js';
-import { controlUrl, RTX_STREAM, type Sdp, type SdpMedia } from '../messages/sdp.js';
+import { controlUrl, RTX_STREAM, type Sdp, type SdpFec, type SdpMedia } from '../messages/sdp.js';
 
 /** A stream that was set up. */
 export interface SetUpStream {
@@ -33,6 +40,18 @@ export function tcpTransport(index: number): Field {
 export function udpTransport([first, second]: Ports): Field {
   const ports = second === undefined ? `${first}` : `${first}-${second}`;
   return ['Transport', `RTP/AVP/UDP;unicast;client_port=${ports};mode=PLAY`];
+}
+
+/** The Transport of a SETUP of FEC packets (MS-RTSP 2.2.6.11); they come to the port of media. */
+export function fecTransport(port: number, { span, perSpan, burstMargin }: FecParameters): Field {
+  const hex = (value: number) => value.toString(16);
+  const parameters = `FecSpan=${hex(span)};FecPerSpan=${hex(perSpan)};FecBurstMargin=${hex(burstMargin)}`;
+  return ['Transport', `RTP/AVP/UDP;unicast;client_port=${port};mode=PLAY;${parameters}`];
+}
+
+/** Returns the URL of the FEC packets of a stream (MS-RTSP 2.2.5.4). @param request the URL of the DESCRIBE */
+export function fecUrl(request: string, sdp: Sdp, { control }: SdpFec): string {
+  return checkedUrl(controlUrl(sdp, control, request), request);
 }
 
 /** Reads the Transport of a response. @throws WmError WM_PROTOCOL if it is not the one that was asked for */
@@ -70,7 +89,10 @@ export function isSameUrl(own: string, other: string): boolean {
 
 /** Returns the URL of a stream. @param request the URL of the DESCRIBE @throws WmError WM_PROTOCOL if it is no URL */
 export function urlOf(sdp: Sdp, media: SdpMedia, request: string): string {
-  const url = controlUrl(sdp, media.control, request);
+  return checkedUrl(controlUrl(sdp, media.control, request), request);
+}
+
+function checkedUrl(url: string, request: string): string {
   if (/^[\x21-\x7e]{1,4096}$/.test(url)) return url;
-  throw new WmError('WM_PROTOCOL', `The SDP of ${request} gives stream ${media.stream} no usable URL.`);
+  throw new WmError('WM_PROTOCOL', `The SDP of ${request} gives a stream no usable URL.`);
 }

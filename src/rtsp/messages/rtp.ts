@@ -45,6 +45,8 @@ export interface RtpHead {
 export interface RtpPacket extends RtpHead {
   /** Without padding; a view. */
   readonly payload: Buffer;
+  /** True if it was rebuilt from FEC packets, which do not protect the marker. */
+  readonly rebuilt?: boolean;
 }
 
 /** Writes the 12 bytes of an RTP header at `at`. */
