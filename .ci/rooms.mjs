@@ -27,7 +27,7 @@ const ROWS = [
   ['proxy'],
   ['cluster'],
   ['server'],
-  ['cli'],
+  ['library', 'cli'],
   ['index.ts'],
 ];
 /** Small files of the lowest row may use each other. */

@@ -60,6 +60,9 @@ export type { HttpUrl } from './http/http-url.js';
 export type { ResponseHead } from './http/message.js';
 export type { ProxyOptions } from './http/peer.js';
 export type { BodyFlow, ResponseBody } from './http/response-body.js';
+export { type PullCallOptions, type PullHandle, type PullResult, probe, pull } from './library/pull.js';
+export { type PushCallOptions, type PushHandle, type PushResult, push } from './library/push.js';
+export { type ServedHandle, type ServeOptions, serve } from './library/serve.js';
 export { type ArchivedFile, type ArchiveFile, type ArchiveOptions, ArchiveSink } from './media/archive.js';
 export { Broadcast, type BroadcastCounters, type BroadcastOptions } from './media/broadcast.js';
 export type { Follower, JoinOptions, Release as ReleaseHeader } from './media/broadcast-options.js';
@@ -180,6 +183,8 @@ export type { ReloadReport } from './server/reload.js';
 export type { StartOptions } from './server/reloader.js';
 export { MediaServer } from './server/server.js';
 export type { ServerStats } from './server/stats.js';
+export type { SourceDescription, SourceOptions } from './sources/source.js';
+export type { Outcome as ExpectationOutcome } from './testing/expect.js';
 export {
   type Expectation,
   type ExpectationKind,

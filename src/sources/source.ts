@@ -16,7 +16,7 @@ export interface RemoteSource extends AsfSource {
     | undefined;
 }
 
-/** How to request a source; options that a protocol lacks are ignored. */
+/** How to request a source; options that a protocol lacks are ignored. @public */
 export type SourceOptions = Omit<WmspClientOptions, 'url'> & {
   /** The network interface on which to join multicast groups: its name or one of its addresses. */
   readonly interface?: string | undefined;
@@ -26,7 +26,7 @@ export type SourceOptions = Omit<WmspClientOptions, 'url'> & {
   readonly tries?: { left: number } | undefined;
 };
 
-/** The description of a source, got without receiving it; properties that the protocol lacks are absent. */
+/** The description of a source, got without receiving it; properties that the protocol lacks are absent. @public */
 export type SourceDescription = Pick<WmspDescription, 'url' | 'live' | 'header'> &
   Partial<Omit<WmspDescription, 'url' | 'live' | 'header' | 'transport' | 'server'>> & {
     readonly server?: { readonly text: string } | undefined;
