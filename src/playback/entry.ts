@@ -49,10 +49,10 @@ export function headerOf(entry: Entry): AsfHeader | undefined {
   return entry.kind === 'live' ? entry.broadcast.header : entry.file.header;
 }
 
-/** Describes an entry, for the log of a session that plays it. */
-export function contentOf(entry: Entry | undefined): SessionContent | undefined {
+/** Describes an entry, for the log of a session that plays it. @param startedAt where in a file it started, in ms */
+export function contentOf(entry: Entry | undefined, startedAt: number | undefined): SessionContent | undefined {
   if (!entry) return undefined;
   const { descriptions } = entry;
   const file = entry.kind === 'file' ? entry.file : undefined;
-  return { header: headerOf(entry), file, descriptions };
+  return { header: headerOf(entry), file, startedAt, descriptions };
 }

@@ -53,7 +53,7 @@ export class PlayingSessions<S extends PlayingSession> {
       entry: () => this.#entry?.(session),
       peer: session,
       connected: () => session.connected,
-      content: () => contentOf(session.playback.current),
+      content: () => contentOf(session.playback.current, session.playback.startedAt),
       stop: () => session.kick(),
     };
     this.#playing.set(session, this.#registry.begin(running));

@@ -48,6 +48,8 @@ export interface SessionContent {
   readonly header: AsfHeader | undefined;
   /** Undefined for a broadcast; sizes in bytes. */
   readonly file?: { readonly path: string; readonly size: number; readonly durationMs: number } | undefined;
+  /** Where in the file it was started, in ms. */
+  readonly startedAt?: number | undefined;
   /** Names and values that players are told about it. */
   readonly descriptions?: ReadonlyArray<readonly [name: string, value: string]> | undefined;
 }

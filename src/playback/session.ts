@@ -56,6 +56,7 @@ export class PlaybackSession implements LiveListener {
   /** A change that could not be announced yet. */
   #later: EntryChange['cause'] | undefined;
   #pace: Pace = NORMAL_PACE;
+  #startedAt: number | undefined;
   #liveEndAt: number | undefined;
   #played = false;
 
@@ -98,6 +99,11 @@ export class PlaybackSession implements LiveListener {
   /** The number of the next unit; unbounded, since the wire masks it. */
   get number(): number {
     return this.#feeds.number ?? 0;
+  }
+
+  /** Where the last start was, in ms from the start of a file; undefined for a broadcast. */
+  get startedAt(): number | undefined {
+    return this.#startedAt;
   }
 
   /** Data packets sent and dropped since the last {@link play}. */
@@ -549,6 +555,7 @@ export class PlaybackSession implements LiveListener {
     this.#started = first;
     const header = this.current && headerOf(this.current);
     if (header) this.#port.output.limit?.(burstRate(first.pace, header));
+    this.#startedAt = first.position;
     this.#port.starting(first);
   }
 

@@ -26,6 +26,7 @@ describe('the commands, started as by a shell', () => {
     'relay',
     'probe',
     'announce',
+    'logs',
     'users',
     'init',
     'config',

@@ -93,6 +93,7 @@ describe('the log files of a server', () => {
           'c-ip': '127.0.0.1',
           'cs-uri-stem': path,
           'c-status': '408',
+          'c-starttime': '0',
           protocol,
           transport,
           'c-playerid': '-',

@@ -74,6 +74,8 @@ interface Known {
   /** The play that has ended last. */
   last: RunningSession | undefined;
   stoppedAt: number;
+  /** Where in the file the first play began that no line covers, in ms. */
+  startedAt: number | undefined;
   /** The size of its packets, which clients count with their padding. */
   packetSize: number;
 }
@@ -130,11 +132,13 @@ export class SessionLogs {
         last: undefined,
         stoppedAt: now,
         packetSize: 0,
+        startedAt: undefined,
       };
     }
     this.#sessions.set(key, known);
     known.running = { session, since: now, covered: NOTHING };
     known.dueAt = undefined;
+    known.startedAt ??= session.content?.()?.startedAt;
   }
 
   /** A player has stopped playing, and may begin again. */
@@ -190,6 +194,7 @@ export class SessionLogs {
     this.#write({ ...byDefault, ...known?.connect, ...claimed, ...own });
     if (!known || !figures) return;
     known.loggedAt = this.#now();
+    known.startedAt = undefined;
     Object.assign(known.ended, NO_FIGURES);
   }
 
@@ -253,6 +258,7 @@ export class SessionLogs {
     known.last = undefined;
     if (known.loggedAt === undefined || figures.packets > 0) this.#writeOwn(known, figures);
     known.loggedAt = this.#now();
+    known.startedAt = undefined;
     Object.assign(known.ended, NO_FIGURES);
   }
 
@@ -262,7 +268,7 @@ export class SessionLogs {
 
   /** Writes a line with the server's figures, for a client that sent none. */
   #writeOwn(known: Known, { bytes, packets, milliseconds }: Figures): void {
-    const { info, content, connect, id } = known;
+    const { info, content, connect, id, startedAt } = known;
     const { protocol, transport, path, client, remoteAddress, user } = info;
     const version = /\/(\d{1,2}\.\d{1,2}(?:\.\d{1,4}){0,2})(?![\d.])/.exec(client)?.[1];
     this.#write({
@@ -270,6 +276,7 @@ export class SessionLogs {
       ...content,
       ...this.#serverValues(remoteAddress, user),
       'cs-uri-stem': stemOf(path),
+      ...(startedAt === undefined ? {} : { 'c-starttime': countValue(startedAt / 1000) }),
       'x-duration': countValue(Math.ceil(milliseconds / 1000)),
       'c-rate': '1',
       // As Windows Media Services say that a client left without a report.

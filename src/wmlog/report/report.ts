@@ -57,6 +57,7 @@ export class LogReport implements LineListener {
   #earlier = new Map<string, Session>();
   readonly #players = new Map<string, string>();
   readonly #contents = new Map<string, string>();
+  readonly #times = new Map<number, string>();
   /** The figures of the line that is being read. */
   readonly #line = noFigures();
   #columns: Columns | undefined;
@@ -221,6 +222,19 @@ export class LogReport implements LineListener {
     return day * 86_400 + seconds + this.#offset;
   }
 
+  /** Returns the beginning of a time in words. @param unit what it is cut to, in s @param length in characters */
+  #timeName(at: number, unit: number, length: number): string {
+    const start = at - (at % unit);
+    // A day and its first hour begin at the same time.
+    const key = unit === 3_600 ? start + 1 : start;
+    const known = this.#times.get(key);
+    if (known !== undefined) return known;
+    if (this.#times.size >= MAX_CACHED) this.#times.clear();
+    const made = new Date(start * 1000).toISOString().slice(0, length).replace('T', ' ');
+    this.#times.set(key, made);
+    return made;
+  }
+
   #key(grouping: LogGrouping, line: ScannedLine, columns: Columns, at: number): string {
     switch (grouping) {
       case 'content':
@@ -234,9 +248,9 @@ export class LogReport implements LineListener {
       case 'status':
         return stringIn(line, columns['c-status']) || '-';
       case 'hour':
-        return new Date(at * 1000).toISOString().slice(0, 13).replace('T', ' ').concat(':00');
+        return this.#timeName(at, 3_600, 13).concat(':00');
       case 'day':
-        return new Date(at * 1000).toISOString().slice(0, 10);
+        return this.#timeName(at, 86_400, 10);
       case 'server':
         return stringIn(line, columns['s-ip']) || '-';
       case 'user':

@@ -67,7 +67,8 @@ class Play implements RunningSession {
   }
 
   content(): SessionContent | undefined {
-    return contentOf(this.#session.playback.current);
+    const { current, startedAt } = this.#session.playback;
+    return contentOf(current, startedAt);
   }
 
   entry(): number | undefined {

@@ -242,6 +242,27 @@ describe('the line of a client that sends no log', () => {
     });
   });
 
+  it('has where in its file it began', () => {
+    const bench = new Bench();
+    let startedAt = 90_500;
+    const content = () => ({
+      header: fileHeader(10),
+      file: { path: '/srv/a film.wmv', size: 1_000, durationMs: 120_400 },
+      startedAt,
+    });
+    const { stop, counts } = bench.play({ content });
+    counts.packets = 1;
+    startedAt = 100_000;
+    stop();
+    bench.pass(3_000);
+    expect(bench.lines[0]).toMatchObject({
+      'c-starttime': '90',
+      filelength: '121',
+      filesize: '1000',
+      's-content-path': 'file:///srv/a_film.wmv',
+    });
+  });
+
   it.each(['HTTP', 'MSBD'])('is written at once for %s, which knows no logs', (protocol) => {
     const bench = new Bench();
     const { stop, counts } = bench.play({ protocol });
