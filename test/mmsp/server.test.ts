@@ -1,5 +1,6 @@
 import { PACKET_PAIR } from '../../src/mmsp/messages/base.js';
 import * as client from '../../src/mmsp/messages/client.js';
+import { wrapMessages } from '../../src/mmsp/messages/frame.js';
 import { buildResendRequest } from '../../src/mmsp/messages/resend.js';
 import { until } from '../support/until.js';
 import { Content } from '../wmsp/content.js';
@@ -206,6 +207,15 @@ describe('a session of MMSP, live', () => {
     await peer.greet();
     peer.send(message());
     await peer.ends();
+  });
+
+  it('opens one file, and is closed if it names another one before the answer', async () => {
+    const peer = await station.connect();
+    await peer.greet();
+    const both = [client.buildOpenFile(9, 'live'), client.buildOpenFile(10, 'live')];
+    peer.socket.write(Buffer.concat(both.map((message, index) => wrapMessages(message, 3 + index, 0))));
+    await peer.ends();
+    expect(peer.order).toEqual(['connectedEx', 'funnelInfo', 'connectedFunnel']);
   });
 
   it('is closed for bytes that are not MMSP', async () => {

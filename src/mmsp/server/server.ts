@@ -296,7 +296,8 @@ class Connection implements SessionLink {
         }
       }
     } catch (error) {
-      this.socket.destroy();
+      // What was answered before still arrives.
+      this.end();
       if (!(error instanceof MmspError)) this.#means.host.failed(error);
     }
   }

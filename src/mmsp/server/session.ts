@@ -39,7 +39,7 @@ const MAX_END_DELAY = 15_000;
  */
 const UNASKED: StreamSelection = ALL_STREAMS;
 /** The states of MS-MMSP 3.2.1, by what a client may send in them. */
-type State = 'connect' | 'funnel' | 'open' | 'opened' | 'closed';
+type State = 'connect' | 'funnel' | 'open' | 'entering' | 'opened' | 'closed';
 
 /** A session's connection to its client. */
 export interface SessionLink {
@@ -165,7 +165,7 @@ export class MmspSession implements PlaybackPort {
       case 'stopPlaying':
         return this.#opened(message.openFileId, () => this.#stopPlaying(message.incarnation));
       case 'logging':
-        this.#host.log(this, message.log);
+        if (this.#state === 'opened') this.#host.log(this, message.log);
         return true;
       case 'closeFile':
         return this.#opened(message.openFileId, () => this.#link.end());
@@ -264,6 +264,8 @@ export class MmspSession implements PlaybackPort {
   async #enter(incarnation: number, fileName: string, token: Buffer): Promise<void> {
     const { signal } = this.#gone;
     let wrapped = false;
+    // Another file may be named only once this one was refused.
+    this.#state = 'entering';
     try {
       const given = token.length > 0 ? readResponseToken(token) : undefined;
       wrapped = given?.scheme === 'ntlm' && given.wrapped;
@@ -322,6 +324,7 @@ export class MmspSession implements PlaybackPort {
   }
 
   #refuse(incarnation: number, fileName: string, error: unknown, wrapped: boolean): void {
+    this.#state = 'open';
     const refusal = error instanceof Refusal ? error : undefined;
     const token = refusal && challengeOf(refusal, wrapped);
     if (token) {
