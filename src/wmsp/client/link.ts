@@ -1,27 +1,24 @@
-import { LeadsElsewhere } from '../../announce/elsewhere.js';
-import { ANNOUNCEMENT_START_SIZE, MAX_ANNOUNCEMENT_SIZE, readAnnouncement } from '../../announce/read.js';
 import { GUID } from '../../asf/guid.js';
-import type { SignedRequest as Asked, HttpAuthenticator } from '../../auth/client.js';
-import { ClientCredentials } from '../../auth/client-credentials.js';
-import { messageOf, WmError } from '../../errors.js';
-import { PACKET_ID } from '../../framing/framing.js';
+import type { HttpAuthenticator } from '../../auth/client.js';
+import { WmError } from '../../errors.js';
 import type { AddressGuard } from '../../http/address-guard.js';
 import { isLoopback } from '../../http/addresses.js';
-import { MAX_CHALLENGES } from '../../http/authenticator.js';
 import { type ConnectionReuse, type HttpClient, StaleConnection, type StreamedResponse } from '../../http/client.js';
 import type { TlsTrust } from '../../http/connection.js';
-import { decodeContent } from '../../http/content-coding.js';
 import { loginHint, refusedCredentials } from '../../http/credentials.js';
 import { keepsAlive, type ResponseHead, responseBodyFraming } from '../../http/message.js';
 import type { ResponseBody } from '../../http/response-body.js';
 import { statusError } from '../../http/status-error.js';
-import { asksProxy, connectRoute, type Route } from '../../http/tunnel.js';
+import { isLast, PacketBatches, type WmspEvent } from './batches.js';
+import { atLeast, readRedirection } from './bodies.js';
 import { incompatibleError } from './errors.js';
 import { type WmspPacket, WmspPacketReader } from './packets.js';
 import { PlainAsf } from './plain.js';
 import type { ClientRequest, PlayParameters } from './requests.js';
+import { ServerAccess } from './server-access.js';
 import type { ClientAction, WmspClientSession } from './session.js';
-import { endpointOf, parseWmspUrl, type WmspUrl } from './url.js';
+import { SideRequests } from './side-requests.js';
+import type { WmspUrl } from './url.js';
 
 /** The maximum waits, each in ms. @public */
 export interface WmspTimeouts {
@@ -59,11 +56,7 @@ export type Described =
   | { readonly kind: 'wmsp'; readonly header: Buffer; readonly bandwidth: number | undefined }
   | { readonly kind: 'asf'; readonly plain: PlainAsf };
 
-/** The output of {@link ClientLink.play}: $D packets that arrived together in one array, everything else separately. */
-export type WmspEvent = Extract<ClientAction, { readonly type: 'metadata' | 'header' | 'data' | 'end' | 'movedBack' }>;
-
 const MAX_REDIRECTS = 5;
-const MAX_SIDE_REQUESTS = 8;
 const MAX_BACKLOG = 256 * 1024;
 const MAX_REFUSED_BODY = 64 * 1024;
 const GUID_SIZE = 16;
@@ -76,11 +69,8 @@ export class ClientLink {
   readonly session: WmspClientSession;
   readonly #options: LinkOptions;
   readonly #abort = new AbortController();
-  readonly #side = new Set<Promise<void>>();
-  readonly #credentials: ClientCredentials;
-  #proxy: WmspUrl | undefined;
-  #guard: AddressGuard | undefined;
-  #proxyGuard: AddressGuard | undefined;
+  readonly #side: SideRequests;
+  readonly #access: ServerAccess;
   #http: HttpClient | undefined;
   // True if the last response on the streaming connection was read to its end, so that another request may follow on
   // it.
@@ -100,10 +90,14 @@ export class ClientLink {
   constructor(options: LinkOptions) {
     this.#options = options;
     this.session = options.session;
-    this.#proxy = options.proxy;
-    if (options.led) this.#guard = options.guard;
-    this.#credentials = new ClientCredentials(options.authorize, options.credentialsFor);
-    this.session.peer.viaProxy = asksProxy(this.#route);
+    this.#access = new ServerAccess(options.session.peer, options);
+    this.#side = new SideRequests({
+      access: this.#access,
+      signal: this.#abort.signal,
+      patience: options.timeouts.side,
+      onAnswer: (request, head) => this.#carryOut(this.session.sideResponse(request.type, head)),
+      onNote: options.onNote,
+    });
   }
 
   /** True while {@link play} is running. */
@@ -216,7 +210,7 @@ export class ClientLink {
       timer = setTimeout(resolve, this.#options.timeouts.side);
     });
     const rest = this.#readRest().catch(() => undefined);
-    await Promise.race([Promise.all([rest, ...this.#side]), late]);
+    await Promise.race([Promise.all([rest, this.#side.ended]), late]);
     clearTimeout(timer);
     this.destroy();
   }
@@ -239,7 +233,15 @@ export class ClientLink {
     const start = await this.#atLeast(first, body, GUID_SIZE);
     if (this.#options.tolerant && start.subarray(0, GUID_SIZE).equals(ASF_START)) {
       this.session.connectionLost();
-      return { kind: 'asf', plain: await PlainAsf.open(start, body, this.#options.timeouts.data, isDelimited(head)) };
+      return {
+        kind: 'asf',
+        plain: await PlainAsf.open(
+          start,
+          body,
+          this.#options.timeouts.data,
+          responseBodyFraming(head, 'GET').kind !== 'close',
+        ),
+      };
     }
     await this.#readRedirection(start, head, body);
     throw incompatibleError(head, this.session.peer.url.href);
@@ -255,22 +257,6 @@ export class ClientLink {
       if (first) await this.#readRedirection(first, head, body);
       throw error;
     }
-  }
-
-  /** @throws LeadsElsewhere or WM_BAD_INPUT if the body is an announcement */
-  async #readRedirection(start: Buffer, head: ResponseHead, body: ResponseBody): Promise<void> {
-    const hints = { location: this.session.peer.url.href, type: head.headers.get('Content-Type') };
-    const coding = head.headers.get('Content-Encoding');
-    const until = performance.now() + this.#options.timeouts.answer;
-    const read = (bytes: Buffer) => readAnnouncement(decodeContent(bytes, coding, MAX_ANNOUNCEMENT_SIZE), hints);
-    const beginning = await this.#atLeast(start, body, ANNOUNCEMENT_START_SIZE, until);
-    if (!read(beginning)) return;
-    const announcement = read(await this.#atLeast(beginning, body, MAX_ANNOUNCEMENT_SIZE, until));
-    const { href } = this.session.peer.url;
-    if (announcement?.kind === 'unreadable') {
-      throw new WmError('WM_BAD_INPUT', `The announcement at ${href} cannot be read: ${announcement.why}.`);
-    }
-    if (announcement) throw new LeadsElsewhere(href, this.#isRemote, announcement);
   }
 
   async #describedByPackets(head: StreamedResponse['head'], body: ResponseBody, first: Buffer): Promise<Described> {
@@ -299,21 +285,19 @@ export class ClientLink {
     throw new WmError('WM_PROTOCOL', `The answer of ${this.session.peer.url.authority} ends before an ASF header.`);
   }
 
-  /** @param until the deadline for all of it, on the clock of `performance.now()` */
-  async #atLeast(start: Buffer, body: ResponseBody, size: number, until = Number.POSITIVE_INFINITY): Promise<Buffer> {
-    const pieces = [start];
-    const { data } = this.#options.timeouts;
-    for (let total = start.length; total < size; ) {
-      const left = until - performance.now();
-      if (left <= 0) {
-        throw new WmError('WM_UNREACHABLE', `${this.session.peer.url.authority} took too long to answer.`);
-      }
-      const piece = await body.next(Math.min(data, left));
-      if (!piece) break;
-      pieces.push(piece);
-      total += piece.length;
-    }
-    return Buffer.concat(pieces);
+  #atLeast(start: Buffer, body: ResponseBody, size: number): Promise<Buffer> {
+    return atLeast(start, body, size, {
+      piece: this.#options.timeouts.data,
+      authority: this.session.peer.url.authority,
+    });
+  }
+
+  /** @throws LeadsElsewhere or WM_BAD_INPUT if the body is an announcement */
+  #readRedirection(start: Buffer, head: ResponseHead, body: ResponseBody): Promise<void> {
+    const { data, answer } = this.#options.timeouts;
+    const { url } = this.session.peer;
+    const waits = { piece: data, until: performance.now() + answer, authority: url.authority };
+    return readRedirection({ start, head, body, href: url.href, isRemote: this.#isRemote }, waits);
   }
 
   /** Yields the events of the body; returns true at the end of everything. */
@@ -372,7 +356,7 @@ export class ClientLink {
     this.#options.reuse.broke(this.session.peer.url.origin);
     const requests = this.#unanswered;
     this.#cut();
-    const http = await this.#connect();
+    const http = await this.#access.connect(this.#abort.signal);
     // Stopped meanwhile: the requests are abandoned.
     if (this.session.responsesDue < requests.length) {
       http.destroy();
@@ -398,7 +382,7 @@ export class ClientLink {
   #perform(action: ClientAction): WmspEvent | undefined {
     switch (action.type) {
       case 'send':
-        if (action.on === 'own') this.#sendAside(action.request);
+        if (action.on === 'own') this.#side.send(action.request);
         else this.#sendOnStream(action.request);
         return undefined;
       case 'closeStream':
@@ -427,7 +411,7 @@ export class ClientLink {
     }
     const outstanding = this.session.responsesDue;
     this.#cut();
-    this.#http = await this.#connect();
+    this.#http = await this.#access.connect(this.#abort.signal);
     if (this.session.responsesDue !== outstanding) throw new WmError('WM_SERVER_GONE', 'The connection was given up.');
   }
 
@@ -437,134 +421,33 @@ export class ClientLink {
     if (http.backlog > MAX_BACKLOG) {
       throw new WmError('WM_PROTOCOL', `${this.session.peer.url.authority} asks for more requests than it reads.`);
     }
-    this.#send(http, request, true);
+    this.#access.send(http, request, true);
     this.#unanswered.push(request);
-  }
-
-  /** @returns the subject of a challenge to it */
-  #send(http: HttpClient, request: ClientRequest, streamed: boolean): Asked {
-    const { method, minorVersion, body } = request;
-    const target = this.#target(request);
-    const fields = this.#credentials.fields(request, target, this.session.peer.url, http);
-    http.send(method, target, fields, body, { minorVersion, streamed });
-    return { method, target, connection: http };
-  }
-
-  get #route(): Route {
-    const { tls } = this.#options;
-    return {
-      server: { ...endpointOf(this.session.peer.url, tls), guard: this.#guard },
-      proxy: this.#proxy && { ...endpointOf(this.#proxy, tls), guard: this.#proxyGuard },
-    };
-  }
-
-  #target(request: ClientRequest): string {
-    if (request.wholeServer) return '*';
-    const { url } = this.session.peer;
-    return asksProxy(this.#route) ? url.href : url.path;
-  }
-
-  async #connect(): Promise<HttpClient> {
-    const { signal } = this.#abort;
-    const { timeouts, authorize, userAgent } = this.#options;
-    let giveUp = () => {};
-    const aborted = new Promise<undefined>((resolve) => {
-      giveUp = () => resolve(undefined);
-    });
-    signal.addEventListener('abort', giveUp, { once: true });
-    const connecting = connectRoute(this.#route, { timeout: timeouts.connect, authorize, userAgent });
-    try {
-      const http = await Promise.race([connecting, aborted]);
-      if (http && !signal.aborted) return http;
-    } finally {
-      signal.removeEventListener('abort', giveUp);
-    }
-    connecting.then((late) => late.destroy()).catch(() => undefined);
-    throw new WmError('WM_SERVER_GONE', 'The connection was given up.');
-  }
-
-  /** Sends a request on its own connection, on which nothing depends. */
-  #sendAside(request: ClientRequest): void {
-    if (this.#side.size >= MAX_SIDE_REQUESTS || this.#abort.signal.aborted) return;
-    const task = this.#ask(request).catch((error: unknown) =>
-      this.#options.onNote(`A ${request.type} request went unanswered: ${messageOf(error)}`),
-    );
-    this.#side.add(task);
-    void task.then(() => this.#side.delete(task));
-  }
-
-  async #ask(request: ClientRequest): Promise<void> {
-    let http = await this.#connect();
-    const cut = () => http.destroy();
-    this.#abort.signal.addEventListener('abort', cut, { once: true });
-    try {
-      for (let challenges = 1; ; challenges++) {
-        let about = this.#send(http, request, false);
-        const { head } = await http.response(this.#options.timeouts.side).catch(async (error: unknown) => {
-          if (!(error instanceof StaleConnection)) throw error;
-          http = await this.#connect();
-          about = this.#send(http, request, false);
-          return http.response(this.#options.timeouts.side);
-        });
-        if (!isChallenge(head) || !(await this.#mayAnswer(head, about, challenges))) {
-          await this.#carryOut(this.session.sideResponse(request.type, head));
-          return;
-        }
-        if (keepsAlive(head) && http.open) continue;
-        http.destroy();
-        http = await this.#connect();
-      }
-    } finally {
-      this.#abort.signal.removeEventListener('abort', cut);
-      http.destroy();
-    }
   }
 
   /** True if another host answers, and not a program on this one. */
   get #isRemote(): boolean {
-    return this.#proxy !== undefined || !isLoopback(this.#http?.remoteAddress ?? '');
+    return this.#access.hasProxy || !isLoopback(this.#http?.remoteAddress ?? '');
   }
 
   #redirect(location: string, proxy: boolean): void {
     const isRemote = this.#isRemote;
     this.#dropStream();
-    const { peer } = this.session;
-    let url: WmspUrl;
-    try {
-      url = parseWmspUrl(location, peer.url);
-    } catch {
-      throw new LeadsElsewhere(location, isRemote);
-    }
-    if (proxy) {
-      this.#proxy = url;
-      if (isRemote) this.#proxyGuard = this.#options.guard;
-    } else {
-      peer.url = url;
-      if (isRemote) this.#guard = this.#options.guard;
-    }
-    peer.viaProxy = asksProxy(this.#route);
+    this.#access.redirect(location, proxy, isRemote);
   }
 
   /** Answers on the same connection if it stays open (MS-WMSP 3.1.5.3). */
   async #answerChallenge({ head, body }: StreamedResponse, count: number): Promise<void> {
     const { url } = this.session.peer;
-    const target = asksProxy(this.#route) ? url.href : url.path;
+    const target = this.#access.contentTarget;
     const about = { method: 'GET', target, ...(this.#http ? { connection: this.#http } : {}) };
-    if (!(await this.#mayAnswer(head, about, count))) {
-      const known = this.#credentials.knows(head.status);
+    if (!(await this.#access.mayAnswer(head, about, count))) {
+      const known = this.#access.knows(head.status);
       const sentence = `${refusedCredentials(head.status, known)}: ${head.status} for ${url.href}.`;
       throw new WmError('WM_AUTH_REFUSED', sentence, { hint: loginHint(head.status, known) });
     }
     const rest = await this.#atLeast(Buffer.alloc(0), body, MAX_REFUSED_BODY);
     this.#reusable = rest.length < MAX_REFUSED_BODY && body.complete && keepsAlive(head);
-  }
-
-  /** @returns true if the request can be sent again, with other credentials */
-  async #mayAnswer(head: ResponseHead, about: Asked, count: number): Promise<boolean> {
-    if (count > MAX_CHALLENGES) return false;
-    const { status, headers } = head;
-    const persistent = keepsAlive(head);
-    return this.#credentials.answer({ ...about, status, headers, persistent }, this.session.peer.url);
   }
 
   /** Reads the responses that are still due in pipelined mode, so that the server can complete them. */
@@ -618,64 +501,4 @@ export class ClientLink {
 
 function isSuccess({ status }: ResponseHead): boolean {
   return status >= 200 && status < 300;
-}
-
-/**
- * Yields the events of the packets of a body, in arrays: $D packets that arrived together in one, everything else
- * separately. A packet other than $D is handled only when those before it have been taken, because a log counts them,
- * and because what follows a header depends on the taker.
- */
-class PacketBatches {
-  readonly #reader: WmspPacketReader;
-  readonly #eventsOf: (packet: WmspPacket) => WmspEvent[];
-  readonly #ready: WmspEvent[][] = [];
-  #next: WmspPacket | undefined;
-  #failure: { readonly error: unknown } | undefined;
-
-  constructor(reader: WmspPacketReader, eventsOf: (packet: WmspPacket) => WmspEvent[]) {
-    this.#reader = reader;
-    this.#eventsOf = eventsOf;
-  }
-
-  /**
-   * @returns undefined if more bytes are needed
-   * @throws the errors of reader or session, after the events before them
-   */
-  next(): readonly WmspEvent[] | undefined {
-    const ready = this.#ready.shift();
-    if (ready) return ready;
-    if (this.#failure) throw this.#failure.error;
-    const data: WmspEvent[] = [];
-    try {
-      while (this.#ready.length === 0) {
-        this.#next ??= this.#reader.next();
-        if (!this.#next || (this.#next.id !== PACKET_ID.data && data.length > 0)) break;
-        const events = this.#eventsOf(this.#next);
-        this.#next = undefined;
-        for (const event of events) {
-          if (event.type === 'data' && this.#ready.length === 0) data.push(event);
-          else this.#ready.push([event]);
-        }
-      }
-    } catch (error) {
-      if (data.length === 0) throw error;
-      this.#failure = { error };
-    }
-    return data.length > 0 ? data : this.#ready.shift();
-  }
-}
-
-/** True if nothing follows the end of the last entry. */
-function isLast(events: readonly WmspEvent[]): boolean {
-  const [event] = events;
-  return event?.type === 'end' && event.reason !== 1;
-}
-
-/** True if the head says where the body ends. */
-function isDelimited(head: ResponseHead): boolean {
-  return responseBodyFraming(head, 'GET').kind !== 'close';
-}
-
-function isChallenge({ status }: ResponseHead): boolean {
-  return status === 401 || status === 407;
 }

@@ -17,7 +17,8 @@ import {
 import { StreamReport } from '../../receiving/report.js';
 import { chooseStreams } from '../../receiving/streams.js';
 import type { ClientLogKind } from '../../wmlog/client-log.js';
-import { ClientLink, type Described, type WmspEvent } from './link.js';
+import type { WmspEvent } from './batches.js';
+import { ClientLink, type Described } from './link.js';
 import { DEFAULT_TIMEOUTS, type WmspClientOptions, type WmspDescription } from './options.js';
 import type { PlainAsf } from './plain.js';
 import { type ClientIdentity, clientIdentity, defaultIdentity } from './product.js';
