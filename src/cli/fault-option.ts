@@ -34,7 +34,11 @@ export function faultsOf({ fault }: FaultOptions, unfit: Partial<Record<FaultNam
 /** For commands that answer requests: packets are those that each client gets, which has one header. */
 export const UNFIT_FOR_SERVERS = { header: 'another header is for the whole stream; use it with wmpush' } as const;
 /** For commands that push. */
-export const UNFIT_FOR_PUSHES = { refuse: 'a push answers no requests' } as const;
+export const UNFIT_FOR_PUSHES = {
+  refuse: 'a push answers no requests',
+  flags: 'the packets of a push have no AFFlags',
+  locations: 'the packets of a push have no LocationId',
+} as const;
 /** For a relay to something else than a server. */
 export const UNFIT_FOR_FILES: Partial<Record<FaultName, string>> = Object.fromEntries(
   Object.entries(faultTable)

@@ -78,6 +78,7 @@ class FaultySocket {
   #bytes = 0;
   #isWaiting = false;
   #isFull = false;
+  #isCut = false;
   readonly #struck = new Set<Fault>();
 
   constructor(socket: Socket, plan: FaultPlan, connection: number, carrier: Carrier) {
@@ -85,7 +86,8 @@ class FaultySocket {
     this.#faults = faultsAt(plan, 'output');
     this.#rate = this.#faults.find(({ name }) => name === 'slow')?.amount;
     this.#frames = new FrameFaults(plan, connection);
-    this.#http = carrier === 'http' ? new HttpFrames({ frame: (bytes) => this.#frame(bytes) }) : undefined;
+    this.#http =
+      carrier === 'http' ? new HttpFrames({ frame: (bytes, isPush) => this.#frame(bytes, isPush) }) : undefined;
     this.#write = socket.write.bind(socket);
     this.#end = socket.end.bind(socket);
   }
@@ -136,9 +138,9 @@ class FaultySocket {
   }
 
   /** A frame comes; what it causes goes out at its place. */
-  #frame(bytes: Buffer): Buffer[] {
+  #frame(bytes: Buffer, isPush: boolean): Buffer[] {
     const before = this.#frames.data;
-    const out = this.#frames.take(bytes);
+    const out = this.#frames.take(bytes, isPush);
     if (this.#frames.data === before) return out;
     const action = this.#faults.find(({ amount, bytes: inBytes }) => !inBytes && amount === this.#frames.data);
     if (action?.name !== 'cut' && action?.name !== 'stall') return out;
@@ -173,6 +175,8 @@ class FaultySocket {
   }
 
   #add(pieces: readonly Piece[]): void {
+    // Nothing is written after a cut; the writer learns of it when the socket closes.
+    if (this.#isCut) return;
     for (const piece of pieces) {
       this.#queue.push(piece);
       if (piece.type === 'bytes') this.#queued += piece.bytes.length;
@@ -187,6 +191,7 @@ class FaultySocket {
         // What was written before has to arrive.
         this.#queue = [];
         this.#queued = 0;
+        this.#isCut = true;
         this.#end(() => this.#socket.destroy());
         return;
       }

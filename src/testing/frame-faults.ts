@@ -14,20 +14,26 @@ interface OutFrame {
   readonly payload: Buffer;
 }
 
-const OF_FRAME: PacketAccess<OutFrame> = {
-  bytes: ({ payload }) => payload.subarray(DATA_HEAD),
-  withBytes: ({ head, payload }, bytes) => ({ head, payload: Buffer.concat([payload.subarray(0, DATA_HEAD), bytes]) }),
-};
+/** @param head bytes before the packet: none in a push, where frames have no MMS data packet header */
+const accessTo = (head: number): PacketAccess<OutFrame> => ({
+  bytes: ({ payload }) => payload.subarray(head),
+  withBytes: ({ head: frameHead, payload }, bytes) => ({
+    head: frameHead,
+    payload: Buffer.concat([payload.subarray(0, head), bytes]),
+  }),
+});
 
 /** Does faults to the frames of one connection: those of the wire, and those of packets to what is in $D frames. */
 export class FrameFaults {
-  readonly #packets: PacketFaults<OutFrame>;
+  readonly #received: PacketFaults<OutFrame>;
+  readonly #pushed: PacketFaults<OutFrame>;
   readonly #faults: ReadonlyArray<{ readonly fault: Fault; readonly random: Random }>;
   #data = 0;
 
   /** @param connection counted from 1 */
   constructor(plan: FaultPlan, connection: number) {
-    this.#packets = new PacketFaults(plan, connection, OF_FRAME);
+    this.#received = new PacketFaults(plan, connection, accessTo(DATA_HEAD));
+    this.#pushed = new PacketFaults(plan, connection, accessTo(0));
     this.#faults = faultsAt(plan, 'wire').map((fault, index) => ({
       fault,
       random: new Random(plan.seed, connection, 0x100 + index),
@@ -39,16 +45,23 @@ export class FrameFaults {
     return this.#data;
   }
 
-  /** Returns the frames that go out when one comes. @param frame head and payload; it is not changed */
-  take(frame: Buffer): Buffer[] {
+  /**
+   * Returns the frames that go out when one comes.
+   *
+   * @param frame head and payload; it is not changed
+   * @param isPush true for a frame of WMHTTP, whose packets follow the head at once (MS-WMHTTP 2.2.3)
+   */
+  take(frame: Buffer, isPush = false): Buffer[] {
+    const packets = isPush ? this.#pushed : this.#received;
+    const written = (each: OutFrame) => this.#data$(each, isPush);
     const id = frame[1];
     const out = { head: frame.subarray(0, FRAME_HEADER_SIZE), payload: frame.subarray(FRAME_HEADER_SIZE) };
     if (id === PACKET_ID.data) {
       const inserted = this.#insertions();
       this.#data++;
-      return [...this.#packets.take(out).map((each) => this.#data$(each)), ...inserted];
+      return [...packets.take(out).map(written), ...inserted];
     }
-    const held = this.#packets.end().map((each) => this.#data$(each));
+    const held = packets.end().map(written);
     if (id === PACKET_ID.endOfStream && this.#has('no-end')) return held;
     const cut = id === PACKET_ID.header ? this.#has('cut-header')?.amount : undefined;
     if (cut === undefined) return [...held, frame];
@@ -70,14 +83,15 @@ export class FrameFaults {
       : [];
   }
 
-  #data$({ head, payload }: OutFrame): Buffer {
+  #data$({ head, payload }: OutFrame, isPush: boolean): Buffer {
     const bytes = Buffer.concat([head, payload]);
-    if (payload.length < DATA_HEAD) return bytes;
+    const hasHead = !isPush && payload.length >= DATA_HEAD;
     bytes.writeUInt16LE(payload.length, 2);
-    bytes.writeUInt16LE(payload.length, FRAME_HEADER_SIZE + DATA_PACKET_SIZE);
+    if (hasHead) bytes.writeUInt16LE(payload.length, FRAME_HEADER_SIZE + DATA_PACKET_SIZE);
     for (const { fault, random } of this.#faults) {
       if (fault.name === 'change' || fault.name === 'no-end' || fault.name === 'cut-header') continue;
       if (!strikes(fault, this.#data - 1, random)) continue;
+      if (fault.name !== 'lengths' && !hasHead) continue;
       if (fault.name === 'flags') {
         const at = FRAME_HEADER_SIZE + AF_FLAGS;
         bytes[at] = bytes[at]! ^ (1 + random.below(255));

@@ -14,8 +14,12 @@ type State =
 
 /** What to do with frames. */
 export interface FrameHandler {
-  /** Returns what goes out in place of a whole frame. */
-  frame(bytes: Buffer): Buffer[];
+  /**
+   * Returns what goes out in place of a whole frame.
+   *
+   * @param isPush true in the body of a request, where packets have no MMS data packet header (MS-WMHTTP 2.2.3)
+   */
+  frame(bytes: Buffer, isPush: boolean): Buffer[];
 }
 
 /**
@@ -25,6 +29,7 @@ export interface FrameHandler {
 export class HttpFrames {
   readonly #handler: FrameHandler;
   #state: State = { type: 'head' };
+  #isRequest = false;
   #unread: Buffer = NOTHING;
   // Decoded bytes of a body that are not yet a whole frame.
   #part: Buffer = NOTHING;
@@ -65,6 +70,7 @@ export class HttpFrames {
     const text = head.toString('latin1');
     const status = Number(/^HTTP\/1\.\d (\d{3})/.exec(text)?.[1] ?? 200);
     const isResponse = text.startsWith('HTTP/');
+    this.#isRequest = !isResponse;
     const length = /\r\ncontent-length: *(\d{1,15})/i.exec(text)?.[1];
     if (status < 200 || status === 204 || status === 304 || length === '0') out.push(head);
     else if (/\r\ntransfer-encoding: *chunked/i.test(text)) {
@@ -133,7 +139,7 @@ export class HttpFrames {
     while (rest.length >= FRAME_HEADER_SIZE && (rest[0]! & 0x7f) === 0x24) {
       const size = FRAME_HEADER_SIZE + rest.readUInt16LE(2);
       if (rest.length < size) break;
-      out.push(...this.#handler.frame(rest.subarray(0, size)));
+      out.push(...this.#handler.frame(rest.subarray(0, size), this.#isRequest));
       rest = rest.subarray(size);
     }
     const isBroken = rest.length > 0 && (rest[0]! & 0x7f) !== 0x24;

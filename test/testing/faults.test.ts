@@ -390,6 +390,52 @@ function dechunked(bytes: Buffer): Buffer {
   }
 }
 
+describe('the frames of a push', () => {
+  /** Sends frames as the body of a request, and returns what arrives. */
+  async function pushed(faults: string): Promise<Frame[]> {
+    const { packets } = await stream();
+    const chunks: Buffer[] = [];
+    const server = createServer((socket) => socket.on('data', (chunk: Buffer) => chunks.push(chunk)));
+    servers.push(server);
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const socket = connect((server.address() as AddressInfo).port, '127.0.0.1');
+    await once(socket, 'connect');
+    new FaultyConnections(parseFaults(faults), ['wire', 'output']).take(socket, 'http');
+    socket.write('POST /x HTTP/1.1\r\nContent-Type: application/x-wms-pushstart\r\nContent-Length: 2147483647\r\n\r\n');
+    for (const { bytes } of packets) socket.write(frame('D', bytes));
+    socket.end(frame('E', Buffer.alloc(4)));
+    await once(socket, 'close');
+    const all = Buffer.concat(chunks);
+    let at = all.indexOf('\r\n\r\n') + 4;
+    const frames: Frame[] = [];
+    while (at + 4 <= all.length) {
+      const size = all[at + 1] === 0x44 ? 900 : 4;
+      const payload = all.subarray(at + 4, at + 4 + size);
+      frames.push({ id: String.fromCharCode(all[at + 1]!), length: all.readUInt16LE(at + 2), payload });
+      at += 4 + size;
+    }
+    return frames;
+  }
+
+  it('have no header of MMS before their packets, so nothing is written there', async () => {
+    const { packets } = await stream();
+    const clean = await pushed('cut=100000');
+    expect(clean.filter(({ id }) => id === 'D').map(({ payload }) => payload)).toEqual(
+      packets.map(({ bytes }) => bytes),
+    );
+    const lying = await pushed('lengths=1/10');
+    expect(lying.filter(({ id, length, payload }) => id === 'D' && length !== payload.length)).toHaveLength(
+      PACKETS / 10,
+    );
+    expect(lying.filter(({ id }) => id === 'D').map(({ payload }) => payload)).toEqual(
+      packets.map(({ bytes }) => bytes),
+    );
+    expect((await pushed('no-end')).map(({ id }) => id)).not.toContain('E');
+    expect(await pushed('cut=50')).toHaveLength(50);
+  });
+});
+
 describe('a plan', () => {
   const RANDOM = 'lose=5%,duplicate=5%,reorder=5%,corrupt=5%,flags=5%,locations=5%,lengths=5%,seed=11';
 
