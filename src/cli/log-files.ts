@@ -1,11 +1,38 @@
 import { createReadStream } from 'node:fs';
-import { stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { WmError } from '../errors.js';
 import { systemErrorCode, systemErrorReason } from '../media/system-error.js';
 
 const CHUNK = 1024 * 1024;
+/** The names of log files in a folder. */
+const LOG_NAME = /\.log(?:\.gz)?$/i;
+
+/**
+ * Returns the files that names stand for: of a folder, the log files in it in the order of their names.
+ *
+ * @param names paths, or `-` for standard input
+ * @throws WmError WM_NO_INPUT
+ */
+export async function logFiles(names: readonly string[]): Promise<string[]> {
+  const files = await Promise.all(names.map((name) => (name === '-' ? ['-'] : filesOf(name))));
+  return files.flat();
+}
+
+async function filesOf(name: string): Promise<string[]> {
+  let found: string[];
+  try {
+    if (!(await stat(name)).isDirectory()) return [name];
+    found = (await readdir(name)).filter((each) => LOG_NAME.test(each)).sort();
+  } catch (error) {
+    throw new WmError('WM_NO_INPUT', `${name} cannot be read: ${systemErrorReason(error)}.`, { cause: error });
+  }
+  if (found.length === 0)
+    throw new WmError('WM_NO_INPUT', `The folder ${name} has no files that end in .log or .log.gz.`);
+  return found.map((each) => join(name, each));
+}
 
 /**
  * Yields the bytes of a log file: uncompressed if it is gzip, as UTF-8 if it is UTF-16.
@@ -14,9 +41,7 @@ const CHUNK = 1024 * 1024;
  * @throws WmError WM_NO_INPUT, WM_BAD_INPUT
  */
 export async function* logBytes(name: string, signal: AbortSignal): AsyncGenerator<Buffer, void, undefined> {
-  const isStdin = name === '-';
-  if (!isStdin) await checkFile(name);
-  const file = isStdin ? process.stdin : createReadStream(name, { highWaterMark: CHUNK, signal });
+  const file = name === '-' ? process.stdin : createReadStream(name, { highWaterMark: CHUNK, signal });
   try {
     const chunks = file[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
     const { value: first, done } = await chunks.next();
@@ -33,17 +58,6 @@ export async function* logBytes(name: string, signal: AbortSignal): AsyncGenerat
       throw new WmError('WM_BAD_INPUT', `${name} is damaged: ${systemErrorReason(error)}.`, { cause: error });
     }
     if (systemErrorCode(error) === undefined) throw error;
-    throw new WmError('WM_NO_INPUT', `${name} cannot be read: ${systemErrorReason(error)}.`, { cause: error });
-  }
-}
-
-async function checkFile(name: string): Promise<void> {
-  try {
-    if ((await stat(name)).isDirectory()) {
-      throw new WmError('WM_NO_INPUT', `${name} is a folder: name the files in it, such as ${name}/*.log.`);
-    }
-  } catch (error) {
-    if (error instanceof WmError) throw error;
     throw new WmError('WM_NO_INPUT', `${name} cannot be read: ${systemErrorReason(error)}.`, { cause: error });
   }
 }

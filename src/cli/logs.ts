@@ -1,7 +1,7 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { WmError } from '../errors.js';
 import { LOG_GROUPINGS, type LogGrouping, LogReport } from '../wmlog/report/report.js';
-import { logBytes } from './log-files.js';
+import { logBytes, logFiles } from './log-files.js';
 import { eventsOf, inWords } from './logs-output.js';
 import { addCommonOptions, Interruption, parsedBy, wholeNumber } from './program.js';
 import { Reporter, type ReporterOptions } from './reporter.js';
@@ -20,7 +20,7 @@ export function logsCommand(): Command {
     .description(
       'Reads log files of this server and of Windows Media Services, and reports sessions, viewers and losses.',
     )
-    .argument('[files...]', 'log files, also compressed with gzip; - is standard input')
+    .argument('[files...]', 'log files, also compressed with gzip, or folders of them; - is standard input')
     .option(
       '--by <list>',
       `tables to print, separated by commas: ${LOG_GROUPINGS.join(', ')} (default: content,client)`,
@@ -37,7 +37,7 @@ export function logsCommand(): Command {
     .option('--no-chart', 'print no chart of the viewers over time')
     .addHelpText(
       'after',
-      '\nExamples:\n  wmcast logs /var/log/wmcast/*.log\n  wmcast logs --by content,hour --from 2026-11-30 WMS_20261130.log\n  wmcast logs --json -',
+      '\nExamples:\n  wmcast logs /var/log/wmcast\n  wmcast logs --by content,hour --from 2026-11-30 WMS_20261130.log\n  wmcast logs --json -',
     );
   return addCommonOptions(command).action((files: readonly string[], options: LogsOptions) => logs(files, options));
 }
@@ -47,7 +47,7 @@ async function logs(names: readonly string[], options: LogsOptions): Promise<voi
   const interruption = new Interruption();
   interruption.signal.addEventListener('abort', () => process.exit(interruption.exitCode));
   const { by, from, to, top, chart } = options;
-  const files = names.length > 0 ? names : standardInput();
+  const files = await logFiles(names.length > 0 ? names : standardInput());
   const report = new LogReport({ by, from, to });
   for (const name of files) {
     for await (const bytes of logBytes(name, interruption.signal)) report.push(bytes);

@@ -83,6 +83,17 @@ describe('wmcast logs', () => {
     expect(events[0]).toMatchObject({ files: 3, lines: 9 });
   });
 
+  it('reads the log files of a folder in order', async () => {
+    await file('b.log', TEXT.split('\r\n').slice(-3).join('\r\n'));
+    await file('a.LOG.gz', gzipSync(TEXT));
+    await file('notes.txt', 'no log');
+    const { events } = await runProgram(logsCommand(), '--json', folder);
+    // The second file has no #Fields, and its lines no standard number of values.
+    expect(events.filter(({ event }) => event === 'summary')).toMatchObject([
+      { files: 2, lines: 3, malformedLines: 2 },
+    ]);
+  });
+
   it('leaves out what is outside --from and --to', async () => {
     const path = await file('a.log', TEXT);
     const { events } = await runProgram(logsCommand(), '--json', '--from', '2003-01-30T11:00', path);
@@ -114,7 +125,7 @@ describe('wmcast logs', () => {
 
   it.each([
     ['no such file', async () => join(folder, 'none.log'), 66, /none\.log cannot be read: no such file/],
-    ['a folder', async () => folder, 66, /is a folder: name the files in it/],
+    ['a folder without log files', async () => folder, 66, /has no files that end in \.log or \.log\.gz/],
     ['what is no log', () => file('x', 'hello\nworld\n'), 65, /no line is one of a Windows Media server's log/],
     [
       'damaged gzip',
