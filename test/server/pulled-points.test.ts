@@ -242,6 +242,23 @@ describe('servers that pull from each other', () => {
     expect(performance.now() - started).toBeLessThan(10_000);
   });
 
+  it('end a ring over RTSP as well, and name the content that is their own', async () => {
+    const [a, b, c] = [await freePort(), await freePort(), await freePort()];
+    const text = (own: number, next: number) =>
+      `rtsp: { port: ${own}, rtpPort: 0 }\npoints: [{ path: /x, onDemand: true, source: "rtsp://127.0.0.1:${next}/x" }]`;
+    const first = await station(text(a, b));
+    await station(text(b, c));
+    await station(text(c, a));
+    const itself = await freePort();
+    const alone = await station(text(itself, itself));
+    for (const each of [first, alone]) {
+      const started = performance.now();
+      const response = await each.ask('GET /x HTTP/1.1', 'User-Agent: NSPlayer/12.0');
+      expect(response.status).toBeGreaterThanOrEqual(400);
+      expect(performance.now() - started).toBeLessThan(10_000);
+    }
+  });
+
   it.each([1, 2, 3])('end a ring of playlists on %i of them', async (count) => {
     const ports = [await freePort(), await freePort(), await freePort()].slice(0, count);
     const stations = [];
@@ -265,6 +282,18 @@ describe('servers that pull from each other', () => {
     let next = origin;
     for (let hop = 0; hop < 3; hop++) {
       next = await station(`points: [{ path: /x, onDemand: true, source: "http://127.0.0.1:${next.port}/x" }]`);
+    }
+    expect((await next.ask('GET /x HTTP/1.1', 'User-Agent: NSPlayer/12.0')).status).toBe(200);
+  });
+
+  it('play the content of the last one over RTSP, by UDP and TCP', async () => {
+    const rtsp = 'rtsp: { port: 0, rtpPort: 0 }\n';
+    const origin = await station(rtsp);
+    await keyUntil(await origin.push('/x'), 'the origin', () => isLive(origin, '/x'));
+    let next = origin;
+    for (const scheme of ['rtsp', 'rtspt', 'rtspu']) {
+      const source = `${scheme}://127.0.0.1:${next.server.ports.rtsp}/x`;
+      next = await station(`${rtsp}points: [{ path: /x, onDemand: true, source: "${source}" }]`);
     }
     expect((await next.ask('GET /x HTTP/1.1', 'User-Agent: NSPlayer/12.0')).status).toBe(200);
   });
