@@ -174,12 +174,17 @@ describe('a client of RTSP', () => {
     const foreign = Buffer.from(first!);
     foreign.writeUInt32BE(0x12345678, 8);
     server.media(foreign);
+    // It would be the first one, with other contents.
+    const forged = Buffer.from(first!);
+    forged.writeUInt32LE(77_777, forged.length - 200);
+    await server.stranger(forged);
     server.media(Buffer.from('no RTP at all'));
     server.media(Buffer.alloc(0));
     server.media(first!);
     server.media(second!);
     await playing.has(2);
     expect(playing.times).toEqual([0, 100]);
+    expect(playing.packets[0]!.bytes.includes(Buffer.from([0xd1, 0x2f, 1, 0]))).toBe(false);
   });
 
   it('[RTSP-170] waits for the last packets after EndOfStream, [RTSP-171] then sends its log', async () => {

@@ -187,6 +187,15 @@ export class ScriptedServer {
     this.#rtp.send(packet, this.#ports.rtx!, '127.0.0.1');
   }
 
+  /** Sends a datagram to the client's port for media from another address. */
+  async stranger(packet: Buffer): Promise<void> {
+    const socket = createSocket('udp4');
+    socket.bind(0, '127.0.0.2');
+    await once(socket, 'listening');
+    await new Promise<void>((resolve) => socket.send(packet, this.#ports.media!, '127.0.0.1', () => resolve()));
+    socket.close();
+  }
+
   frame(channel: number, packet: Buffer): void {
     const head = Buffer.alloc(4);
     writeFrameHead(head, 0, channel, packet.length);
