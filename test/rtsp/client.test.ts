@@ -534,7 +534,7 @@ describe('a client of RTSP in a playlist', () => {
     expect(server.responses.map(({ status }) => status)).toEqual([200, 200]);
   });
 
-  it('deselects predicted streams that it does not want', async () => {
+  it('[RTSP-125] deselects predicted streams that it does not want, by their URLs', async () => {
     const playing = await toTheEnd('rtspt');
     server.end('End-Of-Playlist-Entry: true\r\n');
     const sdp = sdpOf(testHeader({ commands: 3 }));
