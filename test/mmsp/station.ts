@@ -24,6 +24,8 @@ export const SUBSCRIBER = 'NSPlayer/9.0.0.4503; {00000000-1111-2222-3333-4444444
 export interface StationOptions extends Partial<MmspServerOptions> {
   /** Default: one broadcast at /live. */
   readonly content?: Content;
+  /** Default 127.0.0.1. */
+  readonly host?: string;
 }
 
 /** An MMSP server with one broadcast at /live, which the test feeds, or with other content. */
@@ -55,9 +57,9 @@ export class Station {
     });
   }
 
-  static async open(options: StationOptions = {}): Promise<Station> {
+  static async open({ host = '127.0.0.1', ...options }: StationOptions = {}): Promise<Station> {
     const station = new Station(options);
-    station.port = await station.server.listen(0, '127.0.0.1');
+    station.port = await station.server.listen(0, host);
     station.header();
     return station;
   }

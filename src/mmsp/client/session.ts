@@ -108,6 +108,8 @@ export class MmspClientSession {
   #challenge: { readonly cookie: number; readonly incarnation: number } | undefined;
   #entrySize: Pick<FileFacts, 'bitRate' | 'headerSize'> | undefined;
   #changes = false;
+  /** True if the newest start only confirms an entry that the server sends already (3.2.4.2). */
+  #confirms = false;
   #changeDue = Number.POSITIVE_INFINITY;
   #isReverse = false;
   readonly #reception = new DatagramReception();
@@ -305,8 +307,10 @@ export class MmspClientSession {
         return NOTHING;
       case 'startedPlaying':
       case 'startStriding':
+        // Late for an entry that has ended meanwhile.
+        if (this.#state !== 'starting') return NOTHING;
         this.#check(message.hr);
-        if (this.#state === 'starting') this.#state = 'streaming';
+        this.#state = 'streaming';
         return NOTHING;
       case 'endOfStream':
         return this.#endOfStream(message, now);
@@ -417,6 +421,7 @@ export class MmspClientSession {
     }));
     const incarnation = this.#nextPlayIncarnation();
     const goesOn = this.#state === 'streaming';
+    this.#confirms = goesOn && this.#transport === 'tcp';
     this.#accepted = new Set(goesOn && this.#transport === 'tcp' ? [...this.#accepted, incarnation] : [incarnation]);
     this.#former.add(this.#started);
     this.#former.delete(incarnation);
@@ -450,7 +455,8 @@ export class MmspClientSession {
       return [{ type: 'stopped' }];
     }
     // The answer to an earlier stop, which the end of the content has overtaken.
-    if (this.#state !== 'streaming') return isErrorResult(message.hr) ? this.#ended(message.hr) : NOTHING;
+    const isPlaying = this.#state === 'streaming' || (this.#state === 'starting' && this.#confirms);
+    if (!isPlaying) return isErrorResult(message.hr) ? this.#ended(message.hr) : NOTHING;
     const goesOn =
       this.#version.major >= 9
         ? message.hr === 1

@@ -375,6 +375,13 @@ export class MmspSession implements PlaybackPort {
       this.playback.rewire();
       return;
     }
+    if (this.playback.state === 'waiting' && this.#isOver) {
+      this.#reportStarted(incarnation, striding);
+      this.playback.pause();
+      this.#host.stopped(this);
+      this.#link.send(messages.buildEndOfStream(incarnation, HR.ok));
+      return;
+    }
     this.#starting = { incarnation, striding };
     this.#isAhead = message.type === 'startPlaying' && message.acceleration !== undefined;
     this.#incarnation = incarnation & 0xff;
@@ -384,6 +391,12 @@ export class MmspSession implements PlaybackPort {
     const order = orderOf(message, this.#selection ?? UNASKED);
     const started = this.playback.state === 'waiting' ? this.playback.resume(order) : this.playback.play(order);
     started.catch((error: unknown) => this.#failStart(error));
+  }
+
+  /** True if a live entry has ended, and nothing follows. */
+  get #isOver(): boolean {
+    const { current } = this.playback;
+    return current?.kind === 'live' && !current.broadcast.live;
   }
 
   #failStart(error: unknown): void {
