@@ -18,6 +18,9 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
   'ffplay -': 'a player of FFmpeg',
 };
 
+/** What a mention within a sentence may lack: arguments, and the value of its last option. */
+const MENTIONED = ['commander.missingArgument', 'commander.optionMissingArgument', 'commander.help'];
+
 /** Replaces placeholders by words. */
 const filled = (line: string) => line.replace(/<([a-z]+)>/g, '$1').replaceAll('…', 'x');
 
@@ -41,7 +44,7 @@ async function complaint(line: string, whole: boolean): Promise<string | undefin
     if (error instanceof CommanderError) {
       if (error.exitCode === 0) return undefined;
       // A mention in a sentence, such as `wmpush --copy`, may leave the arguments out.
-      if (!whole && ['commander.missingArgument', 'commander.help'].includes(error.code)) return undefined;
+      if (!whole && MENTIONED.includes(error.code)) return undefined;
     }
     return messageOf(error);
   }
