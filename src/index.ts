@@ -170,6 +170,7 @@ export { parseConfig, readConfig } from './server/config-file.js';
 export type { ServerEvents } from './server/events.js';
 export type { ServerPorts } from './server/listeners/listener.js';
 export type { MulticastConfig } from './server/listeners/multicast.js';
+export type { ArchiveLimits } from './server/points/archive-series.js';
 export type {
   NewPointPolicy,
   PointEvent,

@@ -112,6 +112,37 @@ const settingsShape = {
     'The folder for recordings of what is pushed: one file for each encoder session.',
     '/srv/archive',
   ),
+  archiveFiles: about(
+    z
+      .strictObject({
+        name: about(
+          z
+            .string()
+            .regex(
+              /^(?!\/)(?!.*(?:^|\/)\.)(?!.*\/\/)[^\\\0]*\{time\}[^\\/\0]*$/,
+              'must be a relative path with {time} in its name',
+            )
+            .max(200)
+            .optional(),
+          'The name of a file without .asf, with {point}, {date} and {time} (UTC); it may begin with folders.',
+          '{point}/{date}/{time}',
+        ),
+        maxSize: about(
+          z.number().min(1).optional(),
+          'The size in MB after which a new file begins, at a key frame.',
+          2_000,
+        ),
+        maxMinutes: about(z.number().min(1).optional(), 'The minutes of media after which a new file begins.', 60),
+        keepDays: about(z.number().min(0.001).optional(), 'The days after which files of this point are deleted.', 30),
+        minFree: about(
+          z.number().min(1).optional(),
+          'The free space of the disk in MB below which nothing is recorded; the log says so.',
+          5_000,
+        ),
+      })
+      .optional(),
+    'How the archive is divided into files, and for how long they are kept.',
+  ),
   burst: about(seconds.optional(), 'Seconds of media that a new player gets at once, instead of live.burst.', 5),
   maxPlayers: about(z.number().int().min(1).optional(), 'The maximum number of players of the point.', 500),
   maxBandwidth: about(kilobits.optional(), 'The sum of the bit rates of all players of the point, in kbit/s.', 50_000),

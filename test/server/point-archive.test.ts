@@ -23,7 +23,12 @@ const warned = () => until('a warning', () => warnings.length > 0);
 
 describe('the archive of a point, on a disk that does not answer', () => {
   it('delays no client for its file, warns once, and continues without it', async () => {
-    const archive = new PointArchive(folder, '/live', { onWarning, patience: 50, disks, openFile: () => never });
+    const archive = new PointArchive(folder, `${folder}/live.asf`, {
+      onWarning,
+      patience: 50,
+      disks,
+      openFile: () => never,
+    });
     expect(archive.write(header)).toBeUndefined();
     expect(archive.write(packet(0))).toBeUndefined();
     await warned();
@@ -42,7 +47,7 @@ describe('the archive of a point, on a disk that does not answer', () => {
     };
     for (let push = 0; push < 3; push++) {
       // On a busy machine it takes a while until the disk is used at all.
-      const archive = new PointArchive(elsewhere, '/live', {
+      const archive = new PointArchive(elsewhere, `${elsewhere}/live${push}.asf`, {
         onWarning,
         patience: push === 0 ? 1_000 : 30,
         disks,
@@ -70,7 +75,7 @@ describe('the archive of a point, on a disk that does not answer', () => {
       write: () =>
         new Promise<{ bytesWritten: number }>((resolve) => setTimeout(() => resolve({ bytesWritten: 1 }), 5)),
     };
-    const archive = new PointArchive(`${folder}/slow`, '/live', {
+    const archive = new PointArchive(`${folder}/slow`, `${folder}/slow/live.asf`, {
       onWarning,
       patience: 100,
       disks,
@@ -159,7 +164,7 @@ describe('the disks of archives', () => {
     const shared = `${folder}/shared`;
     const archives = Array.from(
       { length: 20 },
-      (_, each) => new PointArchive(shared, `/live${each}`, { onWarning, disks }),
+      (_, each) => new PointArchive(shared, `${shared}/live${each}.asf`, { onWarning, disks }),
     );
     for (const archive of archives) {
       archive.write(header);
@@ -176,7 +181,7 @@ describe('the disks of archives', () => {
     const opening = new Promise<ArchiveFile>((resolve) => {
       opened = resolve;
     });
-    const archive = new PointArchive(`${folder}/late`, '/live', {
+    const archive = new PointArchive(`${folder}/late`, `${folder}/late/live.asf`, {
       onWarning,
       patience: 50,
       disks,

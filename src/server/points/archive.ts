@@ -1,5 +1,5 @@
 import { mkdir, open } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname } from 'node:path';
 import { sameLayout } from '../../asf/edit.js';
 import type { AsfHeader } from '../../asf/header.js';
 import { messageOf } from '../../errors.js';
@@ -19,14 +19,9 @@ const FLUSH_PATIENCE = 2;
 /** One for the process: its threads are shared. */
 const ALL_DISKS = new DiskGate();
 
-// With the time appended, well below the limit of file systems for a name, 255 bytes.
-const MAX_NAME = 180;
-
 /** The bounds and the clock of an archive. */
 export interface PointArchiveOptions {
   readonly onWarning: (message: string) => void;
-  /** The time for the file name. */
-  readonly now?: Date;
   /** How long the disk may take for one operation, and a push waits for it, in ms. */
   readonly patience?: number;
   /** Default: one for the process. */
@@ -50,24 +45,22 @@ export class PointArchive {
   #failed = false;
 
   /**
-   * @param folder created if missing
-   * @param point the path of the point; the file is named after its escaped form and the time
+   * @param folder whose disk is used
+   * @param path of the file; its folders are created if missing
    */
-  constructor(folder: string, point: string, options: PointArchiveOptions) {
-    const { onWarning, now = new Date(), patience = PATIENCE, disks = ALL_DISKS, openFile = open } = options;
-    const name = encodeURIComponent(point.slice(1)).slice(0, MAX_NAME).replace(/^\./, '%2E');
-    const time = now.toISOString().replaceAll(':', '-');
+  constructor(folder: string, path: string, options: PointArchiveOptions) {
+    const { onWarning, patience = PATIENCE, disks = ALL_DISKS, openFile = open } = options;
     this.#onWarning = onWarning;
     this.#patience = patience;
-    this.#path = join(folder, `${name}-${time}.asf`);
+    this.#path = path;
     this.#sink = new ArchiveSink(this.#path, {
       existing: 'refuse',
       warn: onWarning,
       maxExpansion: MAX_EXPANSION,
-      open: async (path, flags): Promise<ArchiveFile> => {
+      open: async (name, flags): Promise<ArchiveFile> => {
         const create = async () => {
-          await mkdir(folder, { recursive: true });
-          return openFile(path, flags);
+          await mkdir(dirname(name), { recursive: true });
+          return openFile(name, flags);
         };
         const close = (late: ArchiveFile) => void late.close().catch(() => {});
         const file = await disks.run(folder, create, patience, close);

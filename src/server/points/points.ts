@@ -14,7 +14,7 @@ import { Refusal } from '../../refusal.js';
 import type { Publisher } from '../../wmhttp/server/push-gate.js';
 import { addCounters, newCounters, type TotalCounters } from '../admin/totals.js';
 import { folded, named } from '../content/names.js';
-import { PointArchive } from './archive.js';
+import { ArchiveSeries } from './archive-series.js';
 import type { PointSettings } from './settings.js';
 
 /** Which points a push may create. @public */
@@ -93,7 +93,7 @@ export class PublishingPoint {
   #stopped = false;
   #publishingSince = 0;
   #fedAt = 0;
-  #archive: PointArchive | undefined;
+  #archive: ArchiveSeries | undefined;
   // What the encoder sends: its header and the time of its newest packet, in ms.
   #fed: { readonly header: AsfHeader; sendTime: number; commands: number } | undefined;
   // Resolves when the archives of earlier publishers are complete.
@@ -258,7 +258,7 @@ export class PublishingPoint {
     else if (labelled.type === 'packet' && this.#fed) this.#fed.sendTime = labelled.packet.sendTime;
     this.broadcast.write(labelled);
     const { archive } = this.settings;
-    if (archive !== undefined) this.#archive ??= new PointArchive(archive, this.path, { onWarning: this.#onWarning });
+    if (archive !== undefined) this.#archive ??= this.#newArchive(archive);
     return this.#archive?.write(labelled);
   }
 
@@ -287,14 +287,19 @@ export class PublishingPoint {
     return { type: 'header', header: scripts ? withCommandStream(header) : header };
   }
 
+  #newArchive(folder: string): ArchiveSeries {
+    return new ArchiveSeries(folder, this.path, {
+      limits: this.settings.archiveFiles,
+      onWarning: (message) => this.#onWarning(message),
+      onFile: (file) => this.#onArchive?.(this.path, file),
+    });
+  }
+
   #endArchive(): void {
     const archive = this.#archive;
     this.#archive = undefined;
     if (!archive) return;
-    const closing = archive.close().then((file) => {
-      if (file !== undefined) this.#onArchive?.(this.path, file);
-    });
-    this.#archiving = Promise.all([this.#archiving, closing]).then(() => {});
+    this.#archiving = Promise.all([this.#archiving, archive.close()]).then(() => {});
   }
 }
 

@@ -3,6 +3,7 @@ import { type Rule, ruleOf } from '../../auth/access.js';
 import type { PathLimits } from '../../playback/limits.js';
 import type { PointConfig } from '../config.js';
 import type { MulticastConfig } from '../listeners/multicast.js';
+import type { ArchiveLimits } from './archive-series.js';
 
 /** The settings that a publishing point copies from its template (MS-WMHTTP 2.2.2.1.1). @public */
 export interface PointSettings {
@@ -11,6 +12,7 @@ export interface PointSettings {
   readonly play?: Rule | undefined;
   /** The folder for recordings of pushes. */
   readonly archive?: string | undefined;
+  readonly archiveFiles?: ArchiveLimits | undefined;
   /** How much media a new player gets at once, in ms. */
   readonly burst?: number | undefined;
   readonly limits?: PathLimits | undefined;
@@ -44,6 +46,7 @@ export function settingsOf(config: PointConfig & Pick<PointSettings, 'multicast'
     push: access?.push && ruleOf(access.push),
     play: access?.play && ruleOf(access.play),
     archive,
+    archiveFiles: config.archiveFiles,
     burst: burst === undefined ? undefined : burst * 1000,
     limits: { players: maxPlayers, bandwidth: bits(maxBandwidth), playerBandwidth: bits(maxPlayerBandwidth) },
     wrapper,
