@@ -45,6 +45,11 @@ export class Arrivals {
     this.#wake = wake;
   }
 
+  /** True while the last packets of an entry are awaited. */
+  get isEnding(): boolean {
+    return this.#ending !== undefined;
+  }
+
   /** Returns what arrived next; undefined if nothing did. */
   next(): Arrival | undefined {
     const first = this.#queue.shift();

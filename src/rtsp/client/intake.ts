@@ -36,6 +36,8 @@ const MAX_WAITING = 8 * 1024 * 1024;
 const MAX_OUT_OF_ORDER = { maxWaiting: 8_192, maxBytes: 16 * 1024 * 1024 } as const;
 /** The largest ASF packet, in bytes, whatever a header says. */
 const MAX_PACKET = 1024 * 1024;
+/** How often to look at what is missing, in ms. */
+const ATTENTION = 10;
 /** The packet pair is requested again after each third of the time that is left for it. */
 const PAIR_TRIES = 3;
 
@@ -62,6 +64,7 @@ export class MediaIntake {
   #rtx: { readonly ssrc: number; readonly port: number } | undefined;
   #pairSeen: (() => void) | undefined;
   #dropped = 0;
+  #attention: NodeJS.Timeout | undefined;
   #closed = false;
 
   constructor(dialog: RtspDialog, peer: RtspPeer, transport: 'tcp' | 'udp', wake: () => void) {
@@ -164,11 +167,13 @@ export class MediaIntake {
   begin(infos: readonly RtpInfo[]): void {
     const now = performance.now();
     this.#arrivals!.packets(this.#reception!.begin(numbersBySsrc(infos, this.#streams.values()), now), now);
+    this.#attend();
   }
 
   /** EndOfStream. */
   end(reason: EndReason, infos: readonly RtpInfo[], now: number): void {
     this.#arrivals?.end(reason, numbersBySsrc(infos, this.#streams.values()), now);
+    this.#attend();
   }
 
   /** Another request of the server. */
@@ -191,17 +196,30 @@ export class MediaIntake {
     this.#wake();
   }
 
-  /** To be called often while datagrams are received. */
+  /** Asks for what is missing, and gives up on what is for too long. To be called now and then. */
   tick(now: number): void {
+    if (this.#closed) return;
     this.#arrivals?.tick(now);
-    if (!this.#rtx || !this.#datagrams || this.#closed) return;
-    for (const packet of this.#reception!.nacks(this.#rtx.ssrc, now))
-      this.#datagrams.sendControl(packet, this.#rtx.port);
+    if (this.#rtx && this.#datagrams) {
+      const { ssrc, port } = this.#rtx;
+      for (const packet of this.#reception!.nacks(ssrc, now)) this.#datagrams.sendControl(packet, port);
+    }
+    this.#attend();
+  }
+
+  /** Looks at what is missing every few ms while something is, and only then. */
+  #attend(): void {
+    if (this.#closed || this.#attention || !(this.#reception?.isWaiting || this.#arrivals?.isEnding)) return;
+    this.#attention = setTimeout(() => {
+      this.#attention = undefined;
+      this.tick(performance.now());
+    }, ATTENTION);
   }
 
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    clearTimeout(this.#attention);
     this.#datagrams?.close();
     this.#pairSeen?.();
   }
@@ -278,6 +296,7 @@ export class MediaIntake {
     }
     const now = performance.now();
     this.#arrivals.packets(this.#reception.push(bytes, now), now);
+    this.#attend();
     this.#wake();
   }
 

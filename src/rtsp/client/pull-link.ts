@@ -40,8 +40,8 @@ interface CurrentEntry {
   readonly live: boolean;
 }
 
-/** How often timers are looked at, in ms: for datagrams, and else. */
-const TICK = { udp: 10, tcp: 250 } as const;
+/** How often timers are looked at, in ms. */
+const TICK = 250;
 /** How long to wait for the last answers of a server, in ms. */
 const FAREWELL = 3_000;
 
@@ -333,7 +333,7 @@ export class RtspPullLink implements PullLink<RtspFacts> {
 
   /** Looks at timers while there is a session. */
   #watch(): void {
-    this.#timer ??= setInterval(() => this.#tick(performance.now()), TICK[this.#intake.transport]);
+    this.#timer ??= setInterval(() => this.#tick(performance.now()), TICK);
   }
 
   #tick(now: number): void {

@@ -90,6 +90,12 @@ export class RtpReception {
     for (const { assembler } of this.#sequences.values()) assembler.limit = this.#limit;
   }
 
+  /** True if something is missing, or waits for the notice of an end: {@link tick} has to be called often. */
+  get isWaiting(): boolean {
+    for (const { order } of this.#sequences.values()) if (order.isWaiting) return true;
+    return false;
+  }
+
   /** Accepts an SSRC, from the response to a SETUP. */
   allow(ssrc: number): void {
     this.#known.add(ssrc);
