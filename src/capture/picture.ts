@@ -40,6 +40,7 @@ export const FASTEST_PICTURE = LARGEST_PICTURE * 30;
 const ONE_PROCESSOR = 3;
 /** Players wait for a picture at a lower rate. */
 export const LEAST_FPS = 5;
+/** The highest rate that is encoded, in frames per second. */
 export const MOST_FPS = 60;
 /** The smallest and largest sides that the encoders take, in pixels. */
 const SIDES = { least: 16, most: 4094 } as const;
@@ -145,6 +146,7 @@ export function canLookAt(input: string): boolean {
   return !onlyOnce.test(input);
 }
 
+/** The size and the rate of a picture. */
 export interface Look {
   /** The path of ffmpeg. */
   readonly ffmpeg: string;

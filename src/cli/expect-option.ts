@@ -4,10 +4,12 @@ import { type Expectation, judge, NEEDS_MEDIA, parseExpectations, type StreamFac
 import { parsedBy } from './program.js';
 import type { Reporter } from './reporter.js';
 
+/** The facts that a command is to verify. */
 export interface ExpectOptions {
   readonly expect?: readonly Expectation[];
 }
 
+/** Adds `--expect`. */
 export function addExpectOption(command: Command): Command {
   return command.option(
     '--expect <list>',

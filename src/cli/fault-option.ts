@@ -2,11 +2,13 @@ import type { Command } from 'commander';
 import { WmError } from '../errors.js';
 import { type FaultName, type FaultPlan, faultTable, parseFaults } from '../testing/fault-plan.js';
 
+/** The faults that a command is to commit. */
 export interface FaultOptions {
   /** As {@link parseFaults} takes them. */
   readonly fault?: string | undefined;
 }
 
+/** Adds `--fault`. */
 export function addFaultOption(command: Command): Command {
   return command.option(
     '--fault <list>',

@@ -90,6 +90,7 @@ function refuseCodec(name: string): never {
   throw new InvalidArgumentError(`"${name}" is not one of ${Object.keys(AUDIO_CODECS).join(', ')}.`);
 }
 
+/** Adds the options that say what to capture or read, and how to encode it. */
 export function addInputOptions(command: Command): Command {
   return addScriptOption(command.optionsGroup('Input:'))
     .option(

@@ -50,6 +50,7 @@ function figuresView(figures: LogFigures): Record<string, unknown> {
   return { ...counts, quality: qualities === 0 ? null : rounded(quality / qualities) };
 }
 
+/** How a report is written as text. */
 export interface WordsOptions {
   readonly files: number;
   /** Lines in each table. */

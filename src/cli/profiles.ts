@@ -3,6 +3,7 @@ import { findProfile, type ProfileSettings, profiles, unknownProfile, writeProfi
 import { addCommonOptions } from './program.js';
 import { Reporter, type ReporterOptions, withUnit } from './reporter.js';
 
+/** Builds `wmcast profiles`. */
 export function profilesCommand(): Command {
   const command = new Command('profiles')
     .description('Lists the encoder settings that --profile names, or prints one of them as a file for --profile.')

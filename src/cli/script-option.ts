@@ -8,11 +8,13 @@ import { ScriptedSource } from '../media/scripted-source.js';
 import { systemErrorReason } from '../media/system-error.js';
 import type { Reporter } from './reporter.js';
 
+/** The script commands that a command is to send. */
 export interface ScriptOptions {
   /** The name of a file, or - for standard input. */
   readonly script?: string;
 }
 
+/** Adds `--script`. */
 export function addScriptOption(command: Command): Command {
   return command.option(
     '--script <file>',
@@ -20,6 +22,7 @@ export function addScriptOption(command: Command): Command {
   );
 }
 
+/** A source, and the script commands that go into it. */
 export interface ScriptedOptions {
   readonly options: ScriptOptions;
   readonly reporter: Reporter;

@@ -7,6 +7,7 @@ import type { Reporter, ReporterOptions } from './reporter.js';
 
 /** The parts of a server's log, each of which can have a level of its own. */
 export const LOG_ROOMS = ['points', 'players', 'reports', 'server'] as const;
+/** A part of the server with a log level of its own. */
 export type LogRoom = (typeof LOG_ROOMS)[number];
 
 const LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
@@ -19,6 +20,7 @@ export interface LogLevels {
   readonly rooms: ReadonlyMap<LogRoom, LogLevel>;
 }
 
+/** The form and the levels of the server's log. */
 export interface ServeLogOptions extends ReporterOptions {
   readonly logFormat: 'text' | 'json';
   readonly logLevel?: LogLevels | undefined;

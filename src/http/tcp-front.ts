@@ -3,6 +3,7 @@ import type { Admission } from './admission.js';
 import { listenTcp } from './listen.js';
 import { ProxyGate, type ProxyOptions } from './peer.js';
 
+/** What a TCP port does with its connections. */
 export interface TcpFrontOptions {
   /** Takes each connection that is admitted. @param address that of the socket */
   readonly accept: (socket: Socket, address: string) => void;

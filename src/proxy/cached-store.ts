@@ -26,6 +26,7 @@ import {
 } from './fetch.js';
 import { PacketMemory } from './memory.js';
 
+/** A cached file, and where its missing parts come from. */
 export interface CachedStoreOptions {
   /** The name for errors and logs. */
   readonly url: string;

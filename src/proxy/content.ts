@@ -26,6 +26,7 @@ import { Reports } from './reports.js';
 import { isTarget } from './targets.js';
 import type { Upstream } from './upstream.js';
 
+/** The upstream servers and the cache of a proxy. */
 export interface ProxyContentOptions {
   /** The content of this server itself; what it lacks is asked for at `origin`. */
   readonly local: Content;

@@ -50,6 +50,7 @@ export interface Fetch {
   readonly fail: (error: unknown) => void;
 }
 
+/** Returns a fetch that has not begun. */
 export function newFetch(start: FetchStart): Fetch {
   let begin = (_: number) => {};
   let fail = (_: unknown) => {};

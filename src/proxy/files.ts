@@ -32,6 +32,7 @@ export interface OpenOptions extends ContentState {
   readonly create?: ((header: AsfHeader) => Promise<HeldCopy | undefined>) | undefined;
 }
 
+/** How cached files are opened. */
 export interface OpenContentsOptions {
   readonly cache?: DiskCache | undefined;
   readonly reads: ReadQueue;

@@ -4,6 +4,7 @@ import type { LinkEvent, PullLink, SourceFacts, Wish } from '../receiving/link.j
 import { ContentChanged, type FetchedPacket, type FetchStart, type OriginContent } from './fetch.js';
 import type { PlainOrigin } from './plain-origin.js';
 
+/** How a protocol reads content from another server. */
 export interface LinkOriginOptions<F extends SourceFacts> {
   readonly url: string;
   /** Makes a session with the origin, which is not open yet. */

@@ -5,6 +5,7 @@ import type { PullChain } from '../receiving/pull-chain.js';
 import { PulledBroadcast } from '../receiving/pulled-broadcast.js';
 import { Refusal } from '../refusal.js';
 
+/** How live streams of other servers are shared. */
 export interface LiveStreamsOptions {
   readonly broadcast?: BroadcastOptions | undefined;
   readonly onWarning?: ((message: string) => void) | undefined;

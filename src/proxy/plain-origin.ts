@@ -9,6 +9,7 @@ import { statusError } from '../http/status-error.js';
 import { type Relayed, relayedFields } from '../wms/relayed.js';
 import { ContentChanged, type FetchedPacket } from './fetch.js';
 
+/** A file on a web server. */
 export interface PlainOriginOptions {
   readonly url: HttpUrl;
   /** The Last-Modified field of the content, by which the origin says whether it is still the same. */

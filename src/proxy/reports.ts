@@ -6,6 +6,7 @@ import type { CacheRules } from '../wms/cache-control.js';
 import { readRemoteLog, remoteCacheEvent, remoteLogEvent } from '../wms/remote-event.js';
 import type { Upstream } from './upstream.js';
 
+/** Where the reports about players go. */
 export interface ReportsOptions {
   readonly upstream: Upstream;
   /** Returns the number of clients of this server. */

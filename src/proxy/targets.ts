@@ -1,6 +1,7 @@
 import { type HttpUrl, readHttpUrl } from '../http/http-url.js';
 import { Refusal } from '../refusal.js';
 
+/** The URLs that a proxy may fetch. */
 export interface TargetsOptions {
   /** True to pass on requests that name the whole URL, as clients send them to their proxy. */
   readonly forward: boolean;

@@ -24,6 +24,7 @@ import { parseWmspUrl, type WmspUrl } from '../wmsp/client/url.js';
 import { LinkOrigin } from './link-origin.js';
 import { PlainOrigin } from './plain-origin.js';
 
+/** How a proxy asks other servers. */
 export interface UpstreamOptions {
   /** The name of this proxy in Via; no other proxy on the way may have it. */
   readonly name: string;

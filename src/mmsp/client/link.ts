@@ -24,8 +24,10 @@ export interface MmspTimeouts {
   readonly side: number;
 }
 
+/** The waits of a client that sets none. */
 export const DEFAULT_TIMEOUTS: MmspTimeouts = { connect: 10_000, answer: 15_000, data: 30_000, side: 3_000 };
 
+/** The server to connect to, and how long to wait for it. */
 export interface LinkOptions {
   readonly url: MmsUrl;
   readonly transport: 'tcp' | 'udp';

@@ -43,6 +43,7 @@ export interface PlayOrder extends client.StartPlace {
   readonly speed: number;
 }
 
+/** How a client identifies itself, and what it asks for. */
 export interface ClientSessionOptions {
   /** subscriberName: the client's product and GUID (2.2.4.17). */
   readonly subscriber: string;
@@ -59,6 +60,7 @@ export interface ClientSessionOptions {
   readonly buildLog: (openFileId: number) => Buffer | undefined;
 }
 
+/** The states of a client, in their usual order. */
 export type ClientState = 'greeting' | 'opening' | 'header' | 'ready' | 'starting' | 'streaming' | 'stopping';
 
 const NOTHING: readonly ClientAction[] = [];

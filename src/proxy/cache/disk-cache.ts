@@ -6,6 +6,7 @@ import { messageOf, WmError } from '../../errors.js';
 import { systemErrorCode, systemErrorReason } from '../../media/system-error.js';
 import { type CopyFacts, CopyFile } from './copy-file.js';
 
+/** The bounds of a cache on the disk. */
 export interface DiskCacheOptions {
   readonly folder: string;
   /** The maximum size of all copies together, in bytes. */

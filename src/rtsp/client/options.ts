@@ -109,6 +109,7 @@ export interface RtspDescription {
   readonly chosen: ReadonlySet<number>;
 }
 
+/** The waits of a client that sets none. */
 export const DEFAULT_TIMEOUTS: RtspTimeouts = { connect: 10_000, answer: 15_000, data: 30_000, firewall: 3_000 };
 
 /** The parameters of a client that knows no limit of its link, as Windows Media Player sends them. */

@@ -44,6 +44,7 @@ export class ReloadRefused extends Error {
   }
 }
 
+/** Sessions in a list that sets no limit. */
 export const DEFAULT_LIMIT = 1_000;
 const MAX_LIMIT = 100_000;
 // The reason for an encoder that is disconnected by hand: one after which it does not retry.

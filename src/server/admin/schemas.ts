@@ -4,10 +4,12 @@ import { z } from '@hono/zod-openapi';
 const count = z.number().int().min(0);
 const time = z.iso.datetime().openapi({ description: 'When it began.' });
 
+/** The answer to a request that failed. */
 export const failure = z
   .object({ error: z.string().openapi({ description: 'What is wrong, in one sentence.' }) })
   .openapi('Failure');
 
+/** Figures of the server. */
 export const status = z
   .object({
     uptime: count.openapi({ description: 'Seconds since the start.' }),
@@ -30,6 +32,7 @@ const publisher = z.object({
   since: time,
 });
 
+/** A publishing point. */
 export const point = z
   .object({
     path: z.string().openapi({ example: '/live' }),
@@ -47,8 +50,11 @@ export const point = z
     splices: count.openapi({ description: 'How often a source came back and continued.' }),
   })
   .openapi('Point');
+/** All publishing points. */
 export const points = z.object({ points: z.array(point) });
+/** The encoders, each with its point. */
 export const publishers = z.object({ publishers: z.array(publisher.extend({ point: z.string() })) });
+/** The points that are multicast. */
 export const multicasts = z.object({ multicasts: z.array(z.record(z.string(), z.unknown())) });
 
 const session = z
@@ -68,9 +74,12 @@ const session = z
     lost: count,
   })
   .openapi('Session');
+/** A part of the list of sessions. */
 export const sessions = z.object({ total: count, sessions: z.array(session) });
+/** A part of the list of players. */
 export const players = z.object({ total: count, players: z.array(session) });
 
+/** What to play next. */
 export const injection = z.object({
   source: z
     .string()
@@ -80,6 +89,7 @@ export const injection = z.object({
 });
 
 const names = z.array(z.string());
+/** What a reload has changed. */
 export const reload = z.object({ changed: names, added: names, removed: names, restart: names }).openapi('Reload');
 
 /** A script command, for players that show or follow it. */

@@ -5,6 +5,7 @@ import type { PlaylistPlace, Program } from '../../playback/content.js';
 import type { Entry, FileEntry } from '../../playback/entry.js';
 import { partId, partOfId, wholeId } from '../../playback/entry-ids.js';
 
+/** A file of several recordings, as a playlist. */
 export interface JoinedOptions {
   readonly files: OnDemandFiles;
   readonly onWarning?: ((message: string) => void) | undefined;

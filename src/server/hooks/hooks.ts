@@ -2,6 +2,7 @@ import { messageOf } from '../../errors.js';
 import { Refusal } from '../../refusal.js';
 import { type HookConfig, type HookEvent, hookName, runHook } from './run.js';
 
+/** The hooks of a server. */
 export interface HooksOptions {
   /** Returns the hooks; asked at each event, because the configuration may change. */
   readonly hooks: () => readonly HookConfig[];

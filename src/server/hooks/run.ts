@@ -4,6 +4,7 @@ import { messageOf, printable } from '../../errors.js';
 
 /** The events that hooks can be told, or asked about. */
 export const HOOK_EVENTS = ['publish', 'unpublish', 'play', 'stop', 'archive', 'source-lost'] as const;
+/** The name of an event that hooks are called for. */
 export type HookEventName = (typeof HOOK_EVENTS)[number];
 
 /** A hook: what an operator wants to be run at certain events. */

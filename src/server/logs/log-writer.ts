@@ -13,6 +13,7 @@ export interface LogFile {
   close(): Promise<void>;
 }
 
+/** Where log files are written, and their bounds. */
 export interface LogWriterOptions {
   readonly folder: string;
   /** The size in bytes from which on another file is begun; default: 100 MiB. */

@@ -23,6 +23,7 @@ export interface LogsConfig {
   readonly submissions?: boolean | undefined;
 }
 
+/** The log files of a server, and what they need to know about it. */
 export interface ServerLogsOptions {
   readonly config: LogsConfig;
   /** The address that the server listens on; undefined for all. */

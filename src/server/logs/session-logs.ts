@@ -9,6 +9,7 @@ import { contentValues } from './content-values.js';
 import type { HostFacts } from './host-facts.js';
 import { RateLimit, RateLimits } from './rate.js';
 
+/** Where the logs of sessions go. */
 export interface SessionLogsOptions {
   /** Takes a line of a log file. */
   readonly write: (line: string) => void;

@@ -20,6 +20,7 @@ export const LOG_GROUPINGS = [
 /** @public */
 export type LogGrouping = (typeof LOG_GROUPINGS)[number];
 
+/** The part of the logs that a report covers. */
 export interface LogReportOptions {
   readonly by: readonly LogGrouping[];
   /** Lines before it are left out; in s since 1970. */

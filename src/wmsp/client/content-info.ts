@@ -25,6 +25,7 @@ export interface ContentQuestion {
   readonly method?: 'GET' | 'POST' | undefined;
 }
 
+/** How to ask a server about its content. */
 export interface ContentInfoClientOptions {
   readonly identity?: ClientIdentity | undefined;
   readonly tls?: TlsTrust | undefined;

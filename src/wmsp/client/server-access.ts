@@ -12,6 +12,7 @@ import type { ServerKnowledge } from './knowledge.js';
 import type { ClientRequest } from './requests.js';
 import { endpointOf, parseWmspUrl, type WmspUrl } from './url.js';
 
+/** How to reach a server and log in. */
 export interface ServerAccessOptions {
   readonly proxy: WmspUrl | undefined;
   readonly tls: TlsTrust | undefined;

@@ -4,6 +4,7 @@ import { keepsAlive, type ResponseHead } from '../../http/message.js';
 import type { ClientRequest } from './requests.js';
 import type { ServerAccess } from './server-access.js';
 
+/** Requests beside a stream, such as logs. */
 export interface SideRequestsOptions {
   readonly access: ServerAccess;
   /** Gives them up. */
