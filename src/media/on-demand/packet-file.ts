@@ -8,7 +8,7 @@ import { DiskFile, versionOf } from './disk-file.js';
 import { type MediaTimes, measurePart, placeParts } from './measure.js';
 import type { PacketRun } from './packet-run.js';
 import type { Part } from './part.js';
-import { countPackets, type FoundParts, findParts } from './parts.js';
+import { countPackets, type FoundParts, findParts, headerNearEnd } from './parts.js';
 import { durationOf, servedHeader } from './served-header.js';
 import type { PacketStore } from './store.js';
 import { readTimeIndexes, type TimeIndex } from './time-index.js';
@@ -67,11 +67,7 @@ export class PacketFile implements PacketStore {
   readonly version: string;
   /** Where it begins, in bytes from the start of the file. */
   readonly at: number;
-  /**
-   * Where a recording with other streams or another packet size follows, in bytes from the start of the file; undefined
-   * without one.
-   */
-  readonly next: number | undefined;
+  #next: number | undefined;
   readonly #disk: DiskFile;
   readonly #parts: readonly Part[];
   readonly #measured: MediaTimes[];
@@ -84,7 +80,7 @@ export class PacketFile implements PacketStore {
   private constructor(disk: DiskFile, at: number, { parts, next }: FoundParts, measured: MediaTimes[]) {
     const [first] = parts;
     this.at = at;
-    this.next = next;
+    this.#next = next;
     this.path = disk.path;
     this.#disk = disk;
     this.#parts = parts;
@@ -125,6 +121,14 @@ export class PacketFile implements PacketStore {
       if (!(error instanceof AsfError)) throw error;
       throw new WmError(error.code, `${path} cannot be played: ${error.message}`, { cause: error });
     }
+  }
+
+  /**
+   * Where a recording follows that is played by itself, in bytes from the start of the file; undefined without one. It
+   * has other streams or another packet size, or was added after this was opened.
+   */
+  get next(): number | undefined {
+    return this.#next;
   }
 
   /** Grows with the file. */
@@ -281,7 +285,9 @@ export class PacketFile implements PacketStore {
     if (size === this.#knownSize && !(await this.#isWritten(last))) return false;
     if (size < this.#knownSize) return false;
     this.#isCutFinal = false;
-    await countPackets(this.#disk, last, size);
+    const next = await headerNearEnd(this.#disk, last);
+    await countPackets(this.#disk, last, next ?? size);
+    this.#next = next;
     this.#knownSize = size;
     last.slots = Math.max(last.slots, before);
     if (last.slots === before && last.cut === wasCut) return false;

@@ -209,10 +209,12 @@ async function headerAfter(disk: DiskFile, part: Part): Promise<number | undefin
 }
 
 /**
- * Searches for another header after the last packet of a recording whose end is unknown. The packet may have been cut,
- * and indexes may follow.
+ * Returns where another header begins after the last packet of a recording whose end is unknown, in bytes; undefined
+ * without one. The packet may have been cut, and indexes may follow.
+ *
+ * @throws WmError WM_NO_INPUT if the disk fails
  */
-async function headerNearEnd(disk: DiskFile, part: Part): Promise<number | undefined> {
+export async function headerNearEnd(disk: DiskFile, part: Part): Promise<number | undefined> {
   let at = part.dataStart + Math.max(part.slots - 1, 0) * part.packetSize;
   for (let count = 0; count < MAX_OBJECTS; count++) {
     const bytes = await disk.read(at, 2 * part.packetSize + MAX_GAP);

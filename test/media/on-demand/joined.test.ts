@@ -7,7 +7,7 @@ import { OnDemandFile } from '../../../src/media/on-demand/file.js';
 import { filePart } from '../../../src/media/on-demand/file-part.js';
 import { temporaryFolder } from '../../capture/support.js';
 import { type TestHeaderOptions, testHeader } from '../../support/stream.js';
-import { madePacket, play } from './support.js';
+import { everything, madePacket, play } from './support.js';
 
 const folder = temporaryFolder();
 /** The ms from one packet to the next. */
@@ -125,6 +125,27 @@ describe('joined recordings with other streams or another packet size', () => {
     writeFileSync(file.path, recording({ ...LARGE, packets: 5 }), { flag: 'a' });
     expect(await play(file)).toHaveLength(30);
     await file.close();
+  });
+
+  it.each([
+    ['other streams', LARGE],
+    ['the same streams', FILM],
+  ])('are found when one with %s is added while the file is open', async (_what, added) => {
+    const file = await OnDemandFile.open(write(recording(FILM)));
+    const reader = file.reader({ from: 0, choice: everything, rate: 1, padding: 'cut' });
+    const first = await reader.next({ span: 0, due: () => true, given: () => undefined });
+    expect(first.items.length).toBeLessThan(30);
+    writeFileSync(file.path, recording(added), { flag: 'a' });
+    let count = first.items.length;
+    for (let end = first.end, round = 0; !end && round < 100; round++) {
+      const batch = await reader.next();
+      count += batch.items.length;
+      ({ end } = batch);
+    }
+    expect(count).toBe(30);
+    const next = await OnDemandFile.open(file.path, { at: file.next! });
+    expect(await play(next)).toHaveLength(added.packets);
+    await Promise.all([file.close(), next.close()]);
   });
 
   it('follow one another in a live source, each under its header', async () => {
