@@ -19,7 +19,9 @@ async function station(text = '') {
     httpPort: 0,
     admin: { host: '127.0.0.1', port: 0 },
   });
-  const made = await ServerStation.open(await load(), {}, { load });
+  const warnings: string[] = [];
+  const opened = await ServerStation.open(await load(), { warning: (message) => warnings.push(message) }, { load });
+  const made = Object.assign(opened, { warnings });
   open.push(made);
   const base = `http://127.0.0.1:${made.server.ports.admin}`;
   const get = (path: string, init: RequestInit = {}) =>
@@ -148,6 +150,34 @@ describe('the administration on its own port', () => {
     const text = await (await get('/api/config')).text();
     expect(text).toContain('***@host');
     expect(text).not.toContain('hunter2');
+  });
+
+  it('shows no password anywhere: not of sources, not of logins, not in warnings', async () => {
+    const { made, get, server } = await station(
+      'points:\n  - { path: /x, source: "http://me:plant3d-one@127.0.0.1:9/x", onDemand: true }\nredirects: [{ path: /y, to: "http://me:plant3d-two@host/y" }]',
+    );
+    await made.ask(
+      'GET /x?MSWMExt=.asf HTTP/1.0',
+      'Host: 127.0.0.1',
+      `Authorization: Basic ${btoa('me:plant3d-three')}`,
+    );
+    expect(server.points.get('/x')).toBeDefined();
+    const pages = [
+      '/',
+      '/metrics',
+      '/health',
+      '/api/config',
+      '/api/status',
+      '/api/points',
+      '/api/sessions',
+      '/api/publishers',
+    ];
+    for (const page of pages) {
+      const text = await (await get(page)).text();
+      expect([page, text.includes('plant3d')]).toEqual([page, false]);
+    }
+    expect(made.warnings.join('\n')).toContain('/x cannot be pulled');
+    expect(made.warnings.join('\n')).not.toContain('plant3d');
   });
 
   it('sends figures and events as they happen', async () => {
