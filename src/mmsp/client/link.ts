@@ -8,8 +8,9 @@ import { isLoopback, plainAddress } from '../../http/addresses.js';
 import { openConnection } from '../../http/connection.js';
 import { MmspError, splitMessages } from '../messages/base.js';
 import { TcpPacketReader, wrapMessages } from '../messages/frame.js';
+import type { ClientAction, PlayOrder } from './actions.js';
 import { MmspCredentials } from './credentials.js';
-import { type ClientAction, MmspClientSession, type PlayOrder } from './session.js';
+import { MmspClientSession } from './session.js';
 import { isMmsUrl, type MmsUrl, parseMmsUrl } from './url.js';
 
 /** The maximum waits, each in ms. @public */

@@ -16,9 +16,9 @@ import {
   type Wish,
 } from '../../receiving/link.js';
 import { FILE_ATTRIBUTE } from '../messages/server.js';
+import type { PlayOrder } from './actions.js';
 import { DEFAULT_TIMEOUTS, type LinkItem, MmspLink, type MmspTimeouts } from './link.js';
 import { clientLog } from './report.js';
-import type { PlayOrder } from './session.js';
 import type { MmsUrl } from './url.js';
 
 /** A server's description of itself and of content. @public */

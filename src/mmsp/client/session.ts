@@ -6,62 +6,16 @@ import { type DataMessage, isPacketPair, readData, STREAM_CHANGE_INCARNATION } f
 import { TCP_HEADER_SIZE } from '../messages/frame.js';
 import { buildResendRequest, MAX_RESENDS } from '../messages/resend.js';
 import { FILE_ATTRIBUTE, type FileFacts, readServerMessage, type ServerMessage } from '../messages/server.js';
+import {
+  accelerationOf,
+  type ClientAction,
+  type ClientSessionOptions,
+  type ClientState,
+  type PlayOrder,
+} from './actions.js';
 import { refusalError } from './errors.js';
 import { HeaderParts } from './header.js';
 import { DatagramReception } from './reception.js';
-
-/** What a session wants done, or reports, in order. */
-export type ClientAction =
-  | { readonly type: 'send'; readonly message: Buffer }
-  /** A datagram to the UDP port of the server. */
-  | { readonly type: 'datagram'; readonly bytes: Buffer }
-  /** The server wants a login: {@link MmspClientSession.respond} answers it. */
-  | { readonly type: 'challenge'; readonly token: Buffer }
-  /** The connection is to be closed, and another one made (MS-MMSP 3.1.5.7). */
-  | { readonly type: 'redirect'; readonly location: string; readonly proxy: boolean }
-  /** The file is open and its header is there. */
-  | { readonly type: 'opened' }
-  /** Another playlist entry begins; {@link MmspClientSession.nextEntry} asks for it. */
-  | { readonly type: 'change'; readonly header: Buffer }
-  /** An ASF data packet. */
-  | { readonly type: 'packet'; readonly bytes: Buffer; readonly location: number }
-  /** The last entry has ended. @property hr the server's reason; a failure has its top bit set */
-  | { readonly type: 'ended'; readonly hr: number }
-  /** The server has stopped as it was asked to. */
-  | { readonly type: 'stopped' }
-  | { readonly type: 'note'; readonly text: string };
-
-/** What to play, and how (2.2.4.25, 2.2.4.26). */
-export interface PlayOrder extends client.StartPlace {
-  /** All streams of the header, by number, and whether they are wanted. */
-  readonly streams: ReadonlyMap<number, boolean>;
-  /** 1, or for StartStriding another rate from -5 to 5. */
-  readonly rate: number;
-  /** In ms of content from the start; undefined for all. */
-  readonly lasting?: number | undefined;
-  /** A multiple of the bit rate at which content on demand is wanted. */
-  readonly speed: number;
-}
-
-/** How a client identifies itself, and what it asks for. */
-export interface ClientSessionOptions {
-  /** subscriberName: the client's product and GUID (2.2.4.17). */
-  readonly subscriber: string;
-  /** host:port of the server, if the connection goes to a proxy. */
-  readonly host?: string | undefined;
-  readonly fileName: string;
-  /** For messages. */
-  readonly href: string;
-  /** Where Data packets are wanted; the port is a made-up one for TCP. */
-  readonly funnel: client.Funnel;
-  /** True to have the server measure the bandwidth. */
-  readonly packetPair: boolean;
-  /** Makes the report of what was received; undefined for none. */
-  readonly buildLog: (openFileId: number) => Buffer | undefined;
-}
-
-/** The states of a client, in their usual order. */
-export type ClientState = 'greeting' | 'opening' | 'header' | 'ready' | 'starting' | 'streaming' | 'stopping';
 
 const NOTHING: readonly ClientAction[] = [];
 /** The longest wait for a header over UDP and what is added to its transfer time, in ms (3.1.2, 3.1.5.9.1). */
@@ -79,10 +33,6 @@ const MAX_WAITING = 64;
 const CHANGE_TIME = 10_000;
 /** The packets at the end that are asked for if they are missing, without knowing how many there are. */
 const TAIL = 16;
-/** Bits per second; more than any link gives. */
-const LINK_BANDWIDTH = 0x7fff_ffff;
-const WHOLE_CONTENT = 0x7fff_ffff;
-
 /** A client's session of MMSP (MS-MMSP 3.1), without sockets and timers; times are in ms of any monotonic clock. */
 export class MmspClientSession {
   readonly #options: ClientSessionOptions;
@@ -438,16 +388,10 @@ export class MmspClientSession {
             ...place,
             stop:
               lasting === undefined ? undefined : { milliseconds: Math.max(1, Math.round(lasting)), relative: true },
-            ...(this.#version.major >= 9 ? this.#acceleration(speed) : {}),
+            ...(this.#version.major >= 9 ? accelerationOf(speed, this.#entrySize?.bitRate ?? 0) : {}),
           })
         : client.buildStartStriding({ ...place, rate });
     return [send(client.buildStreamSwitch(entries)), send(start)];
-  }
-
-  #acceleration(speed: number) {
-    if (speed <= 1) return {};
-    const bitsPerSecond = Math.min(LINK_BANDWIDTH, Math.round(speed * (this.#entrySize?.bitRate ?? 0)));
-    return { acceleration: { bitsPerSecond, milliseconds: WHOLE_CONTENT }, linkBandwidth: LINK_BANDWIDTH };
   }
 
   #endOfStream(message: Extract<ServerMessage, { type: 'endOfStream' }>, now: number): readonly ClientAction[] {
