@@ -133,6 +133,12 @@ export class ProxyContent implements Content {
     return this.#found(url, wish);
   }
 
+  /** Takes a report of a player of any protocol about the content of a path; of no interest unless it is proxied. */
+  async report(path: string, report: PlayerReport): Promise<void> {
+    const found = await this.find({ path });
+    if ('report' in found) found.report?.(report);
+  }
+
   async close(): Promise<void> {
     await this.#contents.close();
     await this.#streams.close();

@@ -122,6 +122,7 @@ export class MediaServer {
     });
     const onLog = (log: SubmittedLog) => {
       this.#logs?.submitted(log);
+      this.#forward(log);
       events.log?.({ ...log, peer: undefined });
     };
     this.#logs =
@@ -500,6 +501,12 @@ export class MediaServer {
     await this.#files.close();
     await this.#logs?.close();
     await this.#hooks.close();
+  }
+
+  /** Passes the log of a player on to the origin; those of WMSP take the way of their session. */
+  #forward({ protocol, path, remoteAddress, client, log }: SubmittedLog): void {
+    if (!this.#proxy || !log || (protocol !== 'MMSP' && protocol !== 'RTSP')) return;
+    this.#proxy.report(path, { log, address: remoteAddress, agent: client }).catch(() => undefined);
   }
 
   #proxyHost(local: Programs, onWarning: (message: string) => void): ProxyHost {

@@ -1,3 +1,8 @@
+import { ruleOf } from '../../src/auth/access.js';
+import { ReadQueue } from '../../src/media/on-demand/read-queue.js';
+import { ProxyContent } from '../../src/proxy/content.js';
+import { Upstream } from '../../src/proxy/upstream.js';
+import { Refusal } from '../../src/refusal.js';
 import { type ClientLogFields, clientLogXml } from '../../src/wmlog/client-log.js';
 import { parseLog } from '../../src/wmlog/log.js';
 import { readRemoteLog, remoteLogEvent } from '../../src/wms/remote-event.js';
@@ -103,4 +108,29 @@ describe('the reports of players behind a proxy', () => {
     peer.send(event);
     await until('the log', () => events.some((text) => readRemoteLog(Buffer.from(text)) !== undefined));
   }, 60_000);
+
+  it('[WMSP-258] forwards the logs of players of other protocols by the path that they play', async () => {
+    const events: string[] = [];
+    const { tap } = await origin({ 'clip.wmv': { seconds: 2 } });
+    tap.cacheControl = ALL;
+    tap.onBody = (body) => events.push(body);
+    const rule = ruleOf({});
+    const missing = new Refusal('not-found', 'Nothing.');
+    const proxy = new ProxyContent({
+      local: { find: async ({ path }) => (path === '/own' ? { redirect: 'x', proxy: false } : { rule, missing }) },
+      origin: `http://127.0.0.1:${tap.port}`,
+      upstream: new Upstream({ name: 'here' }),
+      rule,
+      reads: new ReadQueue(),
+      own: async () => undefined,
+      clients: () => 3,
+    });
+    const log = parseLog(clientLogXml('rendering', FIELDS));
+    await proxy.report('/own', { log, address: '192.0.2.7', agent: 'WMPlayer/11.0' });
+    await proxy.report('/clip.wmv', { log, address: '192.0.2.7', agent: 'WMPlayer/11.0' });
+    await until('the log', () => events.length > 0);
+    const values = parseLog(readRemoteLog(Buffer.from(events[0]!))!.log).values;
+    expect([events.length, values]).toMatchObject([1, { 'c-ip': '192.0.2.7', 's-totalclients': '3' }]);
+    await proxy.close();
+  });
 });
