@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { stringify } from 'yaml';
 import { WmError } from '../errors.js';
-import { contradictionsIn } from '../server/config.js';
+import { contradictionsIn } from '../server/config-check.js';
 import { type LoadedConfig, loadConfig, masked, unusablePlaces } from '../server/config-file.js';
 import { problemLine, YamlError, type YamlProblem } from '../yaml-file.js';
 import { addCommonOptions } from './program.js';

@@ -6,7 +6,9 @@ import { hidePasswords, WmError } from '../errors.js';
 import { systemErrorCode, systemErrorReason } from '../media/system-error.js';
 import { parseYamlFile, YamlError, type YamlProblem } from '../yaml-file.js';
 import { alternativesOf } from '../zod-schema.js';
-import { type ConfigProblem, configSchema, contradictionsIn, type FieldNotes, type ServerConfig } from './config.js';
+import { configSchema, type ServerConfig } from './config.js';
+import { type ConfigProblem, contradictionsIn } from './config-check.js';
+import type { FieldNotes } from './config-fields.js';
 
 /** A configuration that was read from a file. */
 export interface LoadedConfig {

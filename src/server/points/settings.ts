@@ -1,7 +1,7 @@
 import type { LiveHeaderOptions } from '../../asf/edit.js';
 import { type Rule, ruleOf } from '../../auth/access.js';
 import type { PathLimits } from '../../playback/limits.js';
-import type { PointConfig } from '../config.js';
+import type { PointConfig } from '../config-fields.js';
 import type { MulticastConfig } from '../listeners/multicast.js';
 import type { ArchiveLimits } from './archive-series.js';
 
