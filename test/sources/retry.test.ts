@@ -235,7 +235,16 @@ describe('the table', () => {
     });
     expect(rows.filter(([, before]) => before).map(([code]) => code)).toEqual(['WM_UNREACHABLE', 'WM_SERVER_GONE']);
     expect(rows.filter(([, , after]) => !after).map(([code]) => code)).toEqual([
-      ...['WM_FAILED', 'WM_PORT_IN_USE', 'WM_FFMPEG_FAILED', 'WM_DISK', 'WM_USAGE', 'WM_FFMPEG_MISSING', 'WM_CONFIG'],
+      ...[
+        'WM_FAILED',
+        'WM_UNEXPECTED',
+        'WM_PORT_IN_USE',
+        'WM_FFMPEG_FAILED',
+        'WM_DISK',
+        'WM_USAGE',
+        'WM_FFMPEG_MISSING',
+        'WM_CONFIG',
+      ],
     ]);
     expect(mayRetry(new WmError('WM_PUSH_REFUSED', 'x', { passing: true }), false)).toBe(true);
     expect(mayRetry(new Error('x'), true)).toBe(false);

@@ -51,9 +51,11 @@ describe('all streams', () => {
     const noted = jest.spyOn(WholePackets.prototype, 'note');
     try {
       const items = await play(file);
-      const whole = items.filter(
-        ({ bytes }) => parsePacket(bytes).paddingLength === 0 && bytes.length === file.packetSize,
-      );
+      // One that lost its padding to a length of its own is as long, but was changed.
+      const whole = items.filter(({ bytes }) => {
+        const { paddingLength, explicitLength } = parsePacket(bytes);
+        return paddingLength === 0 && !explicitLength && bytes.length === file.packetSize;
+      });
       expect(whole.length).toBeGreaterThan(items.length / 2);
       expect(noted).toHaveBeenCalledTimes(whole.length);
     } finally {
