@@ -231,14 +231,19 @@ describe('the source of a point in the configuration', () => {
 
   it('is a URL, a path, push, or an object that says which', () => {
     const text = (source: string) => parseConfig(`points: [{ path: /x, source: ${source} }]`, 'serve.yaml');
-    for (const good of ['music', '/srv/a.wsx', 'push', '{ url: "http://a/" }', '{ programme: x }', '[push, a.wmv]']) {
+    for (const good of [
+      'music',
+      '/srv/a.wsx',
+      'push',
+      '{ url: "http://a/" }',
+      '{ programme: x }',
+      '[push, a.wmv]',
+      '{ encode: "http://a/b.m3u8", profile: av300 }',
+    ]) {
       expect(() => text(good)).not.toThrow();
     }
     for (const bad of ['ftp://a/', 'encoder:8080', '{ url: a.wmv }', '""', '{ push: false }']) {
       expect(() => text(bad)).toThrow('source');
     }
-    expect(() => text('{ encode: "http://a/b.m3u8", profile: av300 }')).toThrow(
-      /source: encode is not supported yet: /,
-    );
   });
 });
