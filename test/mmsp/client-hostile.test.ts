@@ -139,7 +139,7 @@ describe('a hostile MMSP server', () => {
         flood();
       },
     });
-    const { error } = await receive({ url: server.url(), timeouts: { ...SOON, data: 5_000 } });
+    const { error } = await receive({ url: server.url(), timeouts: { ...SOON, data: 25_000 } });
     expect(error).toMatchObject({ code: 'WM_PROTOCOL', message: expect.stringContaining('does not read') });
   });
 
