@@ -3,7 +3,7 @@ import { request } from 'node:http';
 import { join } from 'node:path';
 import { until } from '../support/until.js';
 import { Child } from './support/child.js';
-import { newPoint, Server } from './support/commands.js';
+import { Command, newPoint, Server } from './support/commands.js';
 import { makeAsf, newContentFolder } from './support/content.js';
 import { FfmpegPlayer } from './support/players.js';
 import { itNeeds, program } from './support/programs.js';
@@ -148,6 +148,15 @@ describe('a server with workers', () => {
     expect(players.filter(({ ended }) => ended)).toEqual([]);
     for (const player of players) player.close();
     await own.stop();
+  });
+
+  it('says which port is taken, and leaves no process', async () => {
+    const second = new Command('wmcast', [
+      ...['serve', '--host', '127.0.0.1', '--http-port', String(server.port), '--workers', '2', '--msbd-port', 'none'],
+    ]);
+    expect(await second.ends()).toEqual({ code: 1, signal: null });
+    expect(second.log.join(' ')).toContain('another program listens there');
+    expect(second.log.join(' ')).not.toContain('started again');
   });
 
   it('ends with SIGTERM, and leaves no process', async () => {

@@ -27,7 +27,9 @@ async function start(message: StartMessage): Promise<void> {
     });
     say({ kind: 'started', ports: server.ports });
   } catch (error) {
-    say({ kind: 'failed', code: error instanceof WmError ? error.code : 'WM_FAILED', message: messageOf(error) });
+    const code = error instanceof WmError ? error.code : 'WM_FAILED';
+    const failed: FromWorker = { kind: 'failed', code, message: messageOf(error) };
+    process.send?.(failed, undefined, undefined, () => process.exit(1));
   }
 }
 

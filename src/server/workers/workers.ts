@@ -80,6 +80,8 @@ export class Workers implements Listener, OtherSessions {
   readonly #countersBefore = newCounters();
   #asks = 0;
   #folder = '';
+  /** True once all have started. */
+  #complete = false;
   #closing = false;
 
   constructor(options: WorkersOptions) {
@@ -140,8 +142,14 @@ export class Workers implements Listener, OtherSessions {
       serialization: 'advanced',
     });
     const numbers = Array.from({ length: this.#options.count }, (_, index) => index + 1);
-    const [ports = {}] = await Promise.all(numbers.map((number) => this.#startOne(number)));
-    return ports;
+    try {
+      const [ports = {}] = await Promise.all(numbers.map((number) => this.#startOne(number)));
+      this.#complete = true;
+      return ports;
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
   }
 
   async close(): Promise<void> {
@@ -282,7 +290,8 @@ export class Workers implements Listener, OtherSessions {
     for (const { id, since, entry: _, lost, ...facts } of sessions.values()) {
       this.#options.onEnd({ id, ...facts, milliseconds: Date.now() - since, skippedPackets: lost });
     }
-    if (this.#closing) return;
+    // A start that fails is told by its error.
+    if (this.#closing || !this.#complete) return;
     const lost = sessions.size === 1 ? '1 player' : `${sessions.size} players`;
     this.#options.onWarning(`Worker ${number} ended (${how}) and is started again; ${lost} lost the connection.`);
     const restart = () => {
