@@ -42,7 +42,7 @@ export function helpOf(command: Command, before: readonly string[] = []): Comman
     }),
     options: help.visibleOptions(command).flatMap((option) => {
       if (option.long === undefined || option.long === null) return [];
-      const value = /[<[]([^\]>]+)[\]>]/.exec(option.flags)?.[1];
+      const value = /[<[]([^\]<>[]+)[\]>]/.exec(option.flags)?.[1];
       return {
         short: option.short ?? undefined,
         long: option.long,

@@ -79,7 +79,8 @@ export function parseExpectations(text: string): Expectation[] {
     .map((part) => part.trim())
     .filter((part) => part !== '')
     .map((part) => {
-      const [, name = '', operator, value = ''] = /^([a-z]+)\s*(<=|>=|!=|=|<|>)\s*(.*)$/i.exec(part) ?? [];
+      const [, name = '', operator, rest = ''] = /^([a-z]{1,32})\s{0,8}(<=|>=|!=|=|<|>)(.*)$/is.exec(part) ?? [];
+      const value = rest.trim();
       const known = Object.hasOwn(expectationTable, name) ? expectationTable[name] : undefined;
       if (operator === undefined || !known) {
         const names = Object.keys(NAMES).join(', ');
