@@ -27,7 +27,8 @@ describe('commands on a terminal', () => {
     const server = await Server.start();
     const archive = join(newFolder(), 'kept.asf');
     const url = server.url(newPoint());
-    const push = onTerminal('packets', 'hang-up', 'wmpush', '--archive', archive, url);
+    // In the status line; the sentence about the encoding has packets and bits, too.
+    const push = onTerminal('bit/s  ', 'hang-up', 'wmpush', '--archive', archive, url);
     expect({ ...(await push.ends()), output: push.output }).toMatchObject({ code: 129 });
     // An unfinished file would still look like a live stream.
     expect(await readBack(archive)).toMatchObject({ live: false, warnings: [] });
