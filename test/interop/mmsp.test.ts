@@ -65,8 +65,10 @@ describe('players that speak MMSP', () => {
 
     itNeeds(PLAYERS['xine']!.needs, `xine decodes ${path} by mms`, async () => {
       const player = new XinePlayer(location().replace('mmst:', 'mms:'));
-      await player.decodes(FRAMES, 3);
+      // The sound that xine writes depends on when its pictures arrive.
+      await player.decodes(FRAMES, 0);
       await player.stop();
+      expect(player.soundSeconds).toBeGreaterThan(0);
     });
   }
 
