@@ -79,7 +79,8 @@ describe('the sessions of a server', () => {
     expect(views.map(({ protocol, path }) => `${protocol} ${path}`)).toEqual(expect.arrayContaining(names));
     for (const { bytes } of views) expect(bytes).toBeGreaterThan(300);
     const stats = station.server.stats();
-    expect(stats.players).toBe(views.length);
+    // The file over plain HTTP may be complete meanwhile.
+    expect([names.length, names.length + 1]).toContain(stats.players);
     // For each player at least the bytes it has received; for the file over plain HTTP all of them, as it may be
     // complete.
     const received = Object.values(peers).reduce((sum, { received: bytes }) => sum + bytes.length, 0);
