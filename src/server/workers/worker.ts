@@ -43,7 +43,6 @@ export function workerConfig(config: ServerConfig): ServerConfig {
     points: config.points.map(
       ({ source: _, filler: _filler, archive: _archive, multicast: _group, ...point }) => point,
     ),
-    push: { ...config.push, newPoints: 'any' },
   };
 }
 
@@ -167,7 +166,10 @@ export class WorkerPart implements Limits {
   passOn(exchange: Exchange): boolean {
     const { worker, folder } = this.#start;
     const to = this.#processFor(exchange);
-    return to !== worker && passOn(exchange, socketOf(folder, to));
+    if (to === worker) return false;
+    // While an earlier answer is streaming nothing can be passed on, and this process must not act for another.
+    if (!passOn(exchange, socketOf(folder, to))) exchange.respond({ status: 503, close: true });
+    return true;
   }
 
   #processFor({ request }: Exchange): number {
