@@ -98,9 +98,13 @@ describe('the archive of a point, on a disk that does not answer', () => {
 describe('the disks of archives', () => {
   /** Operations that end when the test says so. */
   class Operations {
-    readonly #gate = new DiskGate();
+    readonly #gate: DiskGate;
     started = 0;
     readonly #ends = new Map<string, Array<() => void>>();
+
+    constructor(threads = 4) {
+      this.#gate = new DiskGate(threads);
+    }
 
     run(disk: string, patience = 10_000): Promise<string> {
       const start = () => {
@@ -141,6 +145,15 @@ describe('the disks of archives', () => {
     for (let each = 0; each < 3; each++) void operations.run('healthy');
     await settle();
     expect(operations.started).toBe(1 + 2 + 10 + 1);
+  });
+
+  it('are more where the process has more threads: a disk is used although several others never answered', async () => {
+    const operations = new Operations(16);
+    for (let each = 0; each < 7; each++) void operations.run(`dead ${each}`);
+    const healthy = operations.run('healthy', 1_000);
+    await settle();
+    operations.end('healthy');
+    expect(await healthy).toBe('healthy');
   });
 
   it('fail for those that wait while none answers, and at once where one is known not to', async () => {

@@ -1,10 +1,5 @@
-/**
- * How many operations of archives may be on their way to disks at a time. Each occupies a thread of the system's pool,
- * of which there are four; the others are for files that are played, names and passwords.
- */
-const MAX_OPERATIONS = 3;
-/** How many of them may be on folders that have never answered. */
-const MAX_UNTRIED = 2;
+/** How many operations a process can have at its disks at a time: the threads of the system's pool. */
+const THREADS = Math.min(Math.max(Math.trunc(Number(process.env['UV_THREADPOOL_SIZE'])) || 4, 1), 1_024);
 /** How many of them may be on one folder. */
 const MAX_PER_FOLDER = 2;
 
@@ -18,6 +13,10 @@ interface Waiting {
  * A folder that has not answered in time is not used again before it has.
  */
 export class DiskGate {
+  /** How many operations run at a time; the other threads are for files that are played, names and passwords. */
+  readonly #most: number;
+  /** How many of them may be on folders that have never answered. */
+  readonly #mostUntried: number;
   readonly #running = new Map<string, number>();
   /** The folders that have answered. */
   readonly #answered = new Set<string>();
@@ -26,6 +25,12 @@ export class DiskGate {
   readonly #late = new Map<string, number>();
   #waiting: Waiting[] = [];
   #progressAt = performance.now();
+
+  /** @param threads how many operations the process can have at its disks at a time */
+  constructor(threads = THREADS) {
+    this.#most = Math.max(Math.floor(threads * 0.75), 1);
+    this.#mostUntried = Math.max(Math.floor(threads / 2), 1);
+  }
 
   /**
    * Runs an operation when its turn comes.
@@ -105,7 +110,7 @@ export class DiskGate {
   }
 
   #mayStart(folder: string): boolean {
-    const most = this.#answered.has(folder) ? MAX_OPERATIONS : MAX_UNTRIED;
+    const most = this.#answered.has(folder) ? this.#most : this.#mostUntried;
     return this.#total < most && (this.#running.get(folder) ?? 0) < MAX_PER_FOLDER;
   }
 
