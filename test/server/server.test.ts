@@ -218,7 +218,7 @@ describe('content', () => {
 });
 
 describe('events of players', () => {
-  it('are requested if there is a listener, and reported to it', async () => {
+  it('[WMSP-278] are requested if there is a listener, and reported to it', async () => {
     const agent = 'User-Agent: NSPlayer/9.0.0.2833';
     const subscription = async () => {
       await station.push('/live');

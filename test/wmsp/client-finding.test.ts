@@ -171,6 +171,26 @@ describe('a server of another kind', () => {
     expect(events).toEqual([]);
   });
 
+  /** The header of the tests with a change in its bytes. */
+  function changed(change: (bytes: Buffer) => void): Buffer {
+    const bytes = Buffer.from(HEADER.bytes);
+    change(bytes);
+    return bytes;
+  }
+  const filePropertiesAt = HEADER.bytes.indexOf(Buffer.from('a1dcab8c47a9cf118ee400c00c205365', 'hex'));
+
+  it.each([
+    ['that begins with another GUID', changed((bytes) => bytes.writeUInt8(bytes[0]! ^ 1, 0))],
+    ['that is shorter than it says', changed((bytes) => bytes.writeUInt32LE(bytes.length + 60, 16))],
+    ['with packets of 0 bytes', changed((bytes) => bytes.fill(0, filePropertiesAt + 92, filePropertiesAt + 100))],
+  ])('[WMSP-280] plays nothing under a header %s', async (_, bytes) => {
+    await serve((_request, reply) => reply.send(described(packets.H(bytes), COUGAR)).end());
+    const { error, events } = await receive({ url: server.url() });
+    expect(error).toBeDefined();
+    expect(events).toEqual([]);
+    expect(server.of('Play')).toEqual([]);
+  });
+
   it.each([
     [404, 'WM_NO_INPUT'],
     [401, 'WM_AUTH_REFUSED'],

@@ -1,7 +1,9 @@
 import type { WmspClientSession } from '../../src/wmsp/client/session.js';
 import {
+  D,
   described as describedSession,
   E,
+  H,
   PLAY,
   packetOf,
   pipelined,
@@ -63,6 +65,17 @@ describe('the pipelined mode', () => {
     const actions = session.streamResponse(response({ Pragma: pragma }, 204), 0);
     expect(session.mode).toBe('non-pipelined');
     expect(actions).toMatchObject([{ request: { type: 'Play', minorVersion: 0 } }]);
+  });
+
+  it.each([
+    ['another $T', packetOf(packets.T())],
+    ['$D', D],
+    ['$H', H!],
+  ])('[WMSP-281] accepts nothing after the $T: %s', (_, next) => {
+    const session = testing();
+    session.streamResponse(response(), 0);
+    session.packet(packetOf(packets.T()), 0);
+    expect(() => session.packet(next, 0)).toThrow(expect.objectContaining({ code: 'WM_PROTOCOL' }));
   });
 
   it('is not used if the connection breaks during the test', () => {
