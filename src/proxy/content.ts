@@ -17,6 +17,7 @@ import { liveProgram, singleProgram } from '../playback/single.js';
 import { Refusal } from '../refusal.js';
 import { mustAsk } from '../wms/cache-control.js';
 import type { WmspFacts } from '../wmsp/client/pull-link.js';
+import type { CopyFacts } from './cache/copy-file.js';
 import type { DiskCache } from './cache/disk-cache.js';
 import { type OpenContent, OpenContents } from './files.js';
 import { decide, deliveryOf, isCopyOf, type Known, knownFrom } from './known.js';
@@ -63,6 +64,20 @@ export interface ProxyStats {
   readonly copiedBytes: number;
 }
 
+/** A question that many sessions wait for. */
+interface Asking {
+  readonly answer: Promise<Known>;
+  /** The one after it, for sessions that came after it was sent. */
+  next: Promise<Known> | undefined;
+}
+
+/** Players of one address that were checked by a Describe and have not played yet. */
+interface Described {
+  /** The last time, in ms since 1970. */
+  readonly at: number;
+  readonly count: number;
+}
+
 /** A player that was checked with the origin by its Describe need not be checked again by its Play, in ms. */
 const SAME_SESSION = 60_000;
 const MAX_KNOWN = 10_000;
@@ -76,10 +91,10 @@ export class ProxyContent implements Content {
   readonly #options: ProxyContentOptions;
   readonly #now: () => number;
   readonly #known = new Map<string, Known>();
-  /** Questions to origins on behalf of nobody in particular, which others may wait for, too. */
-  readonly #asking = new Map<string, Promise<Known>>();
-  /** When players were checked by a Describe, by URL and address. */
-  readonly #described = new Map<string, number>();
+  /** Questions to origins on behalf of nobody in particular. */
+  readonly #asking = new Map<string, Asking>();
+  /** Players that were checked by a Describe, by URL and address. */
+  readonly #described = new Map<string, Described>();
   readonly #contents: OpenContents;
   readonly #streams: LiveStreams;
   readonly #reports: Reports;
@@ -142,6 +157,7 @@ export class ProxyContent implements Content {
   async close(): Promise<void> {
     await this.#contents.close();
     await this.#streams.close();
+    this.#options.upstream.close();
     await this.#options.cache?.close();
   }
 
@@ -187,19 +203,34 @@ export class ProxyContent implements Content {
     const { caller } = wish;
     const hasCredentials =
       (caller?.credentials.proxied ? caller.credentials.forOrigin : caller?.credentials.given) !== undefined;
-    const isPersonal = hasCredentials || known?.guarded === true;
+    // A request that has come round is refused before it can wait for itself.
+    this.#options.upstream.relayed(wish);
+    const isPersonal = hasCredentials || known?.guarded === true || !isPlain(wish);
     const asked = isPersonal ? this.#ask(url, wish) : this.#askForAll(url, wish);
     const answer = await (wish.signal ? orAborted(asked, wish.signal) : asked);
     if (wish.purpose === 'describe') this.#describedNow(player);
     return answer;
   }
 
+  /**
+   * Asks for all sessions that come until the question is sent. A session that comes later waits for the next question:
+   * what it gets was true after it came (MS-WMSP 2.2.1.1.2).
+   */
   #askForAll(url: string, wish: ContentWish): Promise<Known> {
     const asking = this.#asking.get(url);
-    if (asking) return asking;
-    const asked = this.#ask(url, wish).finally(() => this.#asking.delete(url));
-    this.#asking.set(url, asked);
-    return asked;
+    if (!asking) return this.#begin(url, wish);
+    asking.next ??= asking.answer.catch(() => undefined).then(() => this.#begin(url, wish));
+    return asking.next;
+  }
+
+  #begin(url: string, wish: ContentWish): Promise<Known> {
+    const asking: Asking = { answer: this.#ask(url, wish), next: undefined };
+    this.#asking.set(url, asking);
+    const done = () => {
+      if (asking.next === undefined) this.#asking.delete(url);
+    };
+    asking.answer.then(done, done);
+    return asking.answer;
   }
 
   async #ask(url: string, wish: ContentWish): Promise<Known> {
@@ -248,16 +279,22 @@ export class ProxyContent implements Content {
   }
 
   #describedNow(player: string): void {
-    this.#described.set(player, this.#now());
+    const count = (this.#described.get(player)?.count ?? 0) + 1;
+    this.#described.delete(player);
+    this.#described.set(player, { at: this.#now(), count });
     const [oldest] = this.#described.keys();
     if (this.#described.size > MAX_DESCRIBED && oldest !== undefined) this.#described.delete(oldest);
   }
 
   /** True once for each Describe of a player that was not long ago. */
   #wasDescribed(player: string): boolean {
-    const at = this.#described.get(player);
-    this.#described.delete(player);
-    return at !== undefined && this.#now() - at < SAME_SESSION;
+    const described = this.#described.get(player);
+    if (!described) return false;
+    const { at, count } = described;
+    const isRecent = this.#now() - at < SAME_SESSION;
+    if (isRecent && count > 1) this.#described.set(player, { at, count: count - 1 });
+    else this.#described.delete(player);
+    return isRecent;
   }
 
   async #open(url: string, wish: ContentWish, known: Known, signal: AbortSignal): Promise<Program> {
@@ -315,7 +352,7 @@ export class ProxyContent implements Content {
       if (live) return this.#ownStream(url, wish, known, signal);
       throw error;
     }
-    if (isStored && !sameChecks(facts, known)) {
+    if (isStored && isNews(facts, known)) {
       void cache?.update(url, { cacheControl: known.cacheControl, checkedAt: known.checkedAt, guarded: known.guarded });
     }
     if (wish.purpose === 'play') this.#count(content);
@@ -374,8 +411,15 @@ function isOpenSplit({ rules, guarded }: Known): boolean {
   return rules.split && !guarded && !mustAsk(rules);
 }
 
-function sameChecks(facts: Pick<Known, 'checkedAt'>, known: Known): boolean {
-  return facts.checkedAt === known.checkedAt;
+/** True if the copy on the disk has to be told what is known: for content that is checked each time, nearly never. */
+function isNews(facts: CopyFacts, known: Known): boolean {
+  if (facts.cacheControl !== known.cacheControl || facts.guarded !== known.guarded) return true;
+  return !mustAsk(known.rules) && facts.checkedAt !== known.checkedAt;
+}
+
+/** True if a question for this request is a question for all: a proxy on the way may refuse others that are relayed. */
+function isPlain({ relayed, pulls }: ContentWish): boolean {
+  return (pulls?.length ?? 0) === 0 && (relayed?.via.length ?? 0) === 0 && relayed?.maxForwards === undefined;
 }
 
 /** Percent-encodes a decoded path again. */

@@ -23,6 +23,7 @@ import { type WmspFacts, WmspPeer, WmspPullLink } from '../wmsp/client/pull-link
 import { parseWmspUrl, type WmspUrl } from '../wmsp/client/url.js';
 import { LinkOrigin } from './link-origin.js';
 import { PlainOrigin } from './plain-origin.js';
+import { QuestionPool } from './question-pool.js';
 
 /** How a proxy asks other servers. */
 export interface UpstreamOptions {
@@ -71,6 +72,7 @@ interface KeptClient {
 export class Upstream {
   readonly #options: UpstreamOptions;
   readonly #hop: string;
+  readonly #pool = new QuestionPool();
   readonly #kept = new WeakMap<object, Map<string, KeptClient>>();
   /** The addresses from which origins were asked last. */
   readonly #own = new Map<string, string>();
@@ -197,6 +199,11 @@ export class Upstream {
     }
   }
 
+  /** Closes the connections that wait for another question. */
+  close(): void {
+    this.#pool.close();
+  }
+
   /** Opens a stream in real time. */
   stream(location: string, wish: ContentWish, chain: readonly string[]): RemoteSource {
     const url = parseWmspUrl(location);
@@ -230,7 +237,11 @@ export class Upstream {
     const connection = wish.caller?.credentials.connection;
     const kept = connection && this.#keptFor(connection, url);
     const isKept = kept !== undefined || (given !== undefined && OF_CONNECTION.test(given.scheme));
-    const client = kept ?? (isKept && connection ? this.#keep(connection, url) : this.#newClient(url));
+    const isShared = !isKept && given === undefined;
+    const client =
+      kept ??
+      (isKept && connection ? this.#keep(connection, url) : isShared ? this.#pool.take(url.origin) : undefined) ??
+      this.#newClient(url);
     this.asked++;
     try {
       const head = await client.ask({
@@ -250,7 +261,8 @@ export class Upstream {
         cause: error,
       });
     } finally {
-      if (!isKept) client.close();
+      if (isShared) this.#pool.give(url.origin, client);
+      else if (!isKept) client.close();
     }
   }
 

@@ -2,6 +2,7 @@ import { mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Transform } from 'node:stream';
 import { parsePacket } from '../../src/asf/packet.js';
 import { restorePadding } from '../../src/asf/padding.js';
 import { parseConfig } from '../../src/server/config-file.js';
@@ -18,6 +19,10 @@ export class Tap {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   port = 0;
+  /** Connections so far. */
+  connections = 0;
+  /** Delays every request until it resolves. */
+  hold: Promise<void> | undefined;
   /** True to refuse connections. */
   down = false;
   /** The Cache-Control of every answer, in place of the server's. */
@@ -33,6 +38,7 @@ export class Tap {
         socket.destroy();
         return;
       }
+      this.connections++;
       const target = connect({ port: to(), host: '127.0.0.1' });
       for (const [one, other] of [
         [socket, target],
@@ -44,7 +50,7 @@ export class Tap {
           this.#sockets.delete(one);
           other.destroy();
         });
-        if (one === socket) one.pipe(other);
+        if (one === socket) one.pipe(this.#gate()).pipe(other);
       }
       target.on('data', (piece: Buffer) => {
         if (!socket.write(this.#changed(piece))) target.pause();
@@ -60,6 +66,15 @@ export class Tap {
           this.requests.push(kindOf(head));
         }
       });
+    });
+  }
+
+  /** Passes on what comes, once it may. */
+  #gate(): Transform {
+    return new Transform({
+      transform: (piece, _, done) => {
+        void Promise.resolve(this.hold).then(() => done(null, piece));
+      },
     });
   }
 

@@ -213,6 +213,20 @@ describe('other requests', () => {
     expect(parseWholeResponse(await peer.untilClosed())?.status).toBe(200);
   });
 
+  it('keeps the connection of a proxy that can send its next question there', async () => {
+    const peer = await station.peer();
+    for (let question = 0; question < 2; question++) {
+      peer.request(
+        'POST /live HTTP/1.1',
+        'User-Agent: WMCacheProxy/9.5.6001.1',
+        'Pragma: version11-enabled=1',
+        'Content-Type: application/x-wms-getcontentinfo',
+        'Content-Length: 0',
+      );
+      expect((await peer.until(parseWholeResponse)).status).toBe(200);
+    }
+  });
+
   it('[WMSP-224] SendEvent needs no client-id', async () => {
     const peer = await station.peer();
     peer.request('POST /live HTTP/1.1', NEW, 'Content-Type: application/x-wms-sendevent', 'Content-Length: 8');

@@ -256,7 +256,8 @@ export function eventRequest(context: RequestContext, body: Buffer): ClientReque
 export function contentInfoRequest(context: RequestContext): ClientRequest {
   const body = Buffer.from('0');
   const fields: Field[] = [
-    ...pragma(`xClientGUID=${context.guid}`),
+    // A server that knows it in this request keeps the connection for the next one; others ignore it.
+    ...pragma(`xClientGUID=${context.guid}`, 'version11-enabled=1'),
     ['Content-Type', 'application/x-wms-getcontentinfo'],
     ...contentLength(body.length),
     ['Connection', 'Keep-Alive'],
