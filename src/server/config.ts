@@ -153,6 +153,12 @@ export const configSchema = z.strictObject({
           'The first of the two UDP ports that media is sent from; default: 5004 and 5005 if they are free.',
           5004,
         ),
+        fec: about(
+          z.number().int().min(0).max(24).optional(),
+          'Offers UDP players a packet of forward error correction after this many packets; it restores one lost packet of them. ' +
+            'Only players that ask for it get it, and they may ask for more or less. Default: 0, none.',
+          24,
+        ),
       })
       .default({ port: 'none' }),
     'RTSP with the extensions of Windows Media (rtsp://). Media goes over the same connection, or by UDP. It has no TLS.',

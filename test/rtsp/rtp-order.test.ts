@@ -20,6 +20,17 @@ describe('the order of RTP packets', () => {
     expect(order.counts).toMatchObject({ reordered: 2, dropped: 1, lost: 0 });
   });
 
+  it('counts what was rebuilt from other packets neither as resent nor as late', () => {
+    push(1);
+    push(4);
+    expect(order.wanted(50, 10)).toEqual([2, 3]);
+    expect(numbers(order.push(2, 2, 60, 0, true))).toEqual([2]);
+    expect(push(3, 70)).toEqual([3, 4]);
+    // It is of no use any more, and shows nothing of the sender's numbers.
+    expect(numbers(order.push(2, 2, 80, 0, true))).toEqual([]);
+    expect(order.counts).toMatchObject({ resent: 1, reordered: 0, dropped: 0, lost: 0 });
+  });
+
   it('begins at the number that the server names, whatever arrives first', () => {
     order.begin(10);
     expect(push(12)).toEqual([]);

@@ -219,7 +219,8 @@ export class RtpReception {
   }
 
   #ordered(sequence: Sequence, packet: RtpPacket, now: number): ReceivedPacket[] {
-    return this.#assembled(sequence, sequence.order.push(packet.sequence, packet, now, packet.payload.length));
+    const { sequence: number, payload, rebuilt } = packet;
+    return this.#assembled(sequence, sequence.order.push(number, packet, now, payload.length, rebuilt));
   }
 
   #sequenceOf(ssrc: number): Sequence | undefined {

@@ -116,21 +116,28 @@ export class RtpOrder<T> {
     this.#previous = undefined;
   }
 
-  /** Takes a packet. @param sequence 16 bits @param size bytes @returns what can be delivered now, in order */
-  push(sequence: number, packet: T, now: number, size = 0): Ordered<T>[] {
+  /**
+   * Takes a packet.
+   *
+   * @param sequence 16 bits
+   * @param size bytes
+   * @param rebuilt true if it was not received but worked out, and so is not one that was resent
+   * @returns what can be delivered now, in order
+   */
+  push(sequence: number, packet: T, now: number, size = 0, rebuilt = false): Ordered<T>[] {
     this.#now = now;
     if (this.#next === undefined) {
       this.#next = sequence;
       this.#end = sequence;
     }
     const number = this.#extend(sequence);
-    if (number < this.#next) return this.#stray(sequence, packet, now, size);
+    if (number < this.#next) return rebuilt ? [] : this.#stray(sequence, packet, now, size);
     this.#strays = 0;
     const gap = Math.max(number - this.#end, 0);
     if (gap >= LARGEST_GAP || (gap > 0 && this.#missing.size + gap > MAX_MISSING)) {
       const before = this.#skipAll();
       this.#restart(sequence);
-      return [...before, ...this.push(sequence, packet, now, size)];
+      return [...before, ...this.push(sequence, packet, now, size, rebuilt)];
     }
     if (this.#waiting.has(number) || this.#isFull) {
       this.#counts.dropped++;
@@ -142,7 +149,8 @@ export class RtpOrder<T> {
       for (let missed = this.#end; missed < number; missed++) this.#miss(missed, now);
       this.#counts.longestGap = Math.max(this.#counts.longestGap, number - this.#end);
       this.#end = number + 1;
-    } else this.#arrived(number, now);
+    } else if (rebuilt) this.#missing.delete(number);
+    else this.#arrived(number, now);
     return this.#options.window === 0 ? [...this.#deliver(), ...this.skipped(now)] : this.#deliver();
   }
 

@@ -6,6 +6,7 @@ import {
   type RtpInfo,
   readTransports,
   type Transport,
+  writeFec,
   writeStreamUrl,
 } from '../messages/headers.js';
 import type { RtspResponse } from '../messages/message.js';
@@ -43,10 +44,8 @@ export function udpTransport([first, second]: Ports): Field {
 }
 
 /** The Transport of a SETUP of FEC packets (MS-RTSP 2.2.6.11); they come to the port of media. */
-export function fecTransport(port: number, { span, perSpan, burstMargin }: FecParameters): Field {
-  const hex = (value: number) => value.toString(16);
-  const parameters = `FecSpan=${hex(span)};FecPerSpan=${hex(perSpan)};FecBurstMargin=${hex(burstMargin)}`;
-  return ['Transport', `RTP/AVP/UDP;unicast;client_port=${port};mode=PLAY;${parameters}`];
+export function fecTransport(port: number, fec: FecParameters): Field {
+  return ['Transport', `RTP/AVP/UDP;unicast;client_port=${port};mode=PLAY;${writeFec(fec)}`];
 }
 
 /** Returns the URL of the FEC packets of a stream (MS-RTSP 2.2.5.4). @param request the URL of the DESCRIBE */

@@ -68,20 +68,24 @@ function inverted(matrix: readonly Uint8Array[]): Uint8Array[] | undefined {
   return work.map((row) => row.subarray(size));
 }
 
-/**
- * Returns the rows of the generator matrix that make FEC packets, those after the first `sources` ones, which are an
- * identity matrix (2.2.2.2.2).
- *
- * @param sources k, 1 to 24 @param count n - k
- */
-export function fecRows(sources: number, count: number): Uint8Array[] {
+/** The most FEC packets of a span; FecIndex has five bits (2.2.2.4). */
+const MAX_PER_SPAN = 32;
+
+const rowsBySpan: Uint8Array[][] = [];
+
+/** All rows for spans of k packets, which are worked out once. */
+function rowsOf(sources: number): readonly Uint8Array[] {
+  return (rowsBySpan[sources] ??= makeRows(sources));
+}
+
+function makeRows(sources: number): Uint8Array[] {
   const vandermonde = (number: number) => {
     const row = new Uint8Array(sources);
     for (let column = 0, value = 1; column < sources; column++, value = multiply(value, number)) row[column] = value;
     return row;
   };
   const top = inverted(Array.from({ length: sources }, (_, index) => vandermonde(index + 1)))!;
-  return Array.from({ length: count }, (_, index) => {
+  return Array.from({ length: MAX_PER_SPAN }, (_, index) => {
     const row = vandermonde(sources + index + 1);
     return Uint8Array.from({ length: sources }, (__, column) =>
       top.reduce((sum, each, at) => sum ^ multiply(row[at]!, each[column]!), 0),
@@ -89,19 +93,115 @@ export function fecRows(sources: number, count: number): Uint8Array[] {
   });
 }
 
-/** Adds `times` times a vector to another one. */
-function add(into: Uint8Array, vector: Uint8Array, times: number): void {
-  if (times === 0) return;
-  for (let at = 0; at < vector.length; at++) into[at]! ^= multiply(times, vector[at]!);
+/**
+ * Returns the rows of the generator matrix that make FEC packets, those after the first `sources` ones, which are an
+ * identity matrix (2.2.2.2.2).
+ *
+ * @param sources k, 1 to 24 @param count n - k, 1 to 32
+ */
+export function fecRows(sources: number, count: number): readonly Uint8Array[] {
+  return rowsOf(sources).slice(0, count);
 }
 
-/** What is protected of a source packet: its length, its timestamp, its payload. */
-function vectorOf({ payload, timestamp }: RtpPacket): Buffer {
-  const vector = Buffer.alloc(VIRTUAL_SIZE + payload.length);
-  vector.writeUInt16BE(payload.length & 0xffff, 0);
-  vector.writeUInt32BE(timestamp >>> 0, 2);
-  payload.copy(vector, VIRTUAL_SIZE);
-  return vector;
+const products: Uint8Array[] = [];
+
+/** All 256 products of a factor. */
+function productsOf(factor: number): Uint8Array {
+  return (products[factor] ??= Uint8Array.from({ length: 256 }, (_, value) => multiply(factor, value)));
+}
+
+/** Adds `times` times a vector to another one, from `at` on. */
+function add(into: Uint8Array, vector: Uint8Array, times: number, at = 0): void {
+  if (times === 0) return;
+  const product = productsOf(times);
+  for (let index = 0; index < vector.length; index++) into[at + index]! ^= product[vector[index]!]!;
+}
+
+/** What is protected of a source packet besides its payload: its length and its timestamp. */
+function virtualOf({ payload, timestamp }: Pick<RtpPacket, 'payload' | 'timestamp'>): Buffer {
+  const fields = Buffer.alloc(VIRTUAL_SIZE);
+  fields.writeUInt16BE(payload.length & 0xffff, 0);
+  fields.writeUInt32BE(timestamp >>> 0, 2);
+  return fields;
+}
+
+/**
+ * The FEC packets of one span in the making: source packets are added one by one, and nothing of them is kept (2.2.2.3,
+ * 2.2.2.4).
+ */
+export class FecSpan {
+  readonly count: number;
+  readonly #sources: number;
+  readonly #largest: number;
+  readonly #rows: readonly Uint8Array[];
+  readonly #sums: Buffer[];
+  readonly #payloadTypes: number[];
+  #base = 0;
+  #mask = 0;
+  #timestamp = 0;
+  #longest = 0;
+  #added = 0;
+
+  /**
+   * @param sources packets of the span, 1 to 24 @param count of FEC packets, 1 to 31
+   * @param largest the largest payload of a source packet, in bytes
+   */
+  constructor(sources: number, count: number, largest: number) {
+    this.count = count;
+    this.#sources = sources;
+    this.#largest = largest;
+    this.#rows = fecRows(sources, count);
+    this.#sums = this.#rows.map(() => Buffer.alloc(VIRTUAL_SIZE + largest));
+    this.#payloadTypes = this.#rows.map(() => 0);
+  }
+
+  /** True once all source packets are added. */
+  get complete(): boolean {
+    return this.#added === this.#sources;
+  }
+
+  /** Returns a copy: what is added to one of the two does not change the other. */
+  copy(): FecSpan {
+    const copy = new FecSpan(this.#sources, this.count, this.#largest);
+    for (const [index, sum] of this.#sums.entries()) sum.copy(copy.#sums[index]!);
+    for (const [index, type] of this.#payloadTypes.entries()) copy.#payloadTypes[index] = type;
+    [copy.#base, copy.#mask, copy.#timestamp] = [this.#base, this.#mask, this.#timestamp];
+    [copy.#longest, copy.#added] = [this.#longest, this.#added];
+    return copy;
+  }
+
+  /** Adds the next source packet, whose number is at most 23 above that of the first one. */
+  add(packet: Pick<RtpPacket, 'payload' | 'payloadType' | 'sequence' | 'timestamp'>): void {
+    const fields = virtualOf(packet);
+    if (this.#added === 0) this.#base = packet.sequence;
+    for (const [index, row] of this.#rows.entries()) {
+      const factor = row[this.#added]!;
+      const sum = this.#sums[index]!;
+      add(sum, fields, factor);
+      add(sum, packet.payload, factor, VIRTUAL_SIZE);
+      this.#payloadTypes[index]! ^= multiply(factor, packet.payloadType);
+    }
+    this.#mask = (this.#mask | (1 << ((packet.sequence - this.#base) & 0xffff))) >>> 0;
+    this.#timestamp = packet.timestamp;
+    this.#longest = Math.max(this.#longest, packet.payload.length);
+    this.#added++;
+  }
+
+  /** Returns the FEC packet with an index. @param head its timestamp and marker are set here */
+  packet(index: number, head: Pick<RtpHead, 'payloadType' | 'sequence' | 'ssrc'>): Buffer {
+    const sum = this.#sums[index]!;
+    const bytes = Buffer.alloc(RTP_HEAD_SIZE + HEAD_SIZE + this.#longest);
+    const at = writeRtpHead(bytes, 0, { ...head, marker: true, timestamp: this.#timestamp });
+    bytes.writeUInt16BE(this.#base, at);
+    sum.copy(bytes, at + 2, 0, 2);
+    bytes[at + 4] = this.#payloadTypes[index]! & 0x7f;
+    bytes.writeUIntBE(this.#mask, at + 5, 3);
+    sum.copy(bytes, at + 8, 2, VIRTUAL_SIZE);
+    bytes[at + 12] = index & 0x1f;
+    bytes[at + 13] = this.count & 0x1f;
+    sum.copy(bytes, at + HEAD_SIZE, VIRTUAL_SIZE, VIRTUAL_SIZE + this.#longest);
+    return bytes;
+  }
 }
 
 /**
@@ -115,30 +215,9 @@ export function buildFec(
   count: number,
   head: Pick<RtpHead, 'payloadType' | 'sequence' | 'ssrc'>,
 ): Buffer[] {
-  const base = sources[0]!.sequence;
-  const vectors = sources.map(vectorOf);
-  const longest = Math.max(...vectors.map(({ length }) => length));
-  const mask = sources.reduce((bits, { sequence }) => bits | (1 << ((sequence - base) & 0xffff)), 0) >>> 0;
-  const { timestamp } = sources.at(-1)!;
-  return fecRows(sources.length, count).map((row, index) => {
-    const sum = Buffer.alloc(longest);
-    let payloadType = 0;
-    for (const [at, vector] of vectors.entries()) {
-      add(sum, vector, row[at]!);
-      payloadType ^= multiply(row[at]!, sources[at]!.payloadType);
-    }
-    const bytes = Buffer.alloc(RTP_HEAD_SIZE + HEAD_SIZE + longest - VIRTUAL_SIZE);
-    const at = writeRtpHead(bytes, 0, { ...head, marker: true, timestamp, sequence: head.sequence + index });
-    bytes.writeUInt16BE(base, at);
-    sum.copy(bytes, at + 2, 0, 2);
-    bytes[at + 4] = payloadType & 0x7f;
-    bytes.writeUIntBE(mask, at + 5, 3);
-    sum.copy(bytes, at + 8, 2, 6);
-    bytes[at + 12] = index & 0x1f;
-    bytes[at + 13] = count & 0x1f;
-    sum.copy(bytes, at + HEAD_SIZE, VIRTUAL_SIZE);
-    return bytes;
-  });
+  const span = new FecSpan(sources.length, count, Math.max(...sources.map(({ payload }) => payload.length)));
+  for (const packet of sources) span.add(packet);
+  return Array.from({ length: count }, (_, index) => span.packet(index, { ...head, sequence: head.sequence + index }));
 }
 
 /** An FEC packet, as received. */
@@ -182,7 +261,7 @@ export function rebuild(
   const missing = sequences.filter((sequence) => !known.has(sequence));
   const used = fec.slice(0, missing.length);
   if (missing.length === 0 || used.length < missing.length) return undefined;
-  const rows = fecRows(sequences.length, Math.max(...used.map(({ index }) => index)) + 1);
+  const rows = rowsOf(sequences.length);
   const longest = Math.max(...used.map(({ vector }) => vector.length));
   // What remains of each FEC packet without the source packets that are there.
   const rests = used.map(({ index, vector }) => {
@@ -190,7 +269,9 @@ export function rebuild(
     vector.copy(rest);
     for (const [at, sequence] of sequences.entries()) {
       const packet = known.get(sequence);
-      if (packet) add(rest, vectorOf(packet).subarray(0, longest), rows[index]![at]!);
+      if (!packet) continue;
+      add(rest, virtualOf(packet), rows[index]![at]!);
+      add(rest, packet.payload.subarray(0, longest - VIRTUAL_SIZE), rows[index]![at]!, VIRTUAL_SIZE);
     }
     return rest;
   });

@@ -93,15 +93,14 @@ export function writeTransport({
   if (interleaved) parts.push(`interleaved=${writePorts(interleaved)}`);
   if (ssrc !== undefined) parts.push(`ssrc=${writeSsrc(ssrc)}`);
   parts.push('mode=PLAY');
-  if (fec) {
-    const { span, perSpan, burstMargin } = fec;
-    parts.push(
-      `FecSpan=${span.toString(16)}`,
-      `FecPerSpan=${perSpan.toString(16)}`,
-      `FecBurstMargin=${burstMargin.toString(16)}`,
-    );
-  }
+  if (fec) parts.push(writeFec(fec));
   return parts.join(';');
+}
+
+/** Writes fec-parameters (MS-RTSP 2.2.6.11). */
+export function writeFec({ span, perSpan, burstMargin }: FecParameters): string {
+  const hex = (number: number) => number.toString(16);
+  return `FecSpan=${hex(span)};FecPerSpan=${hex(perSpan)};FecBurstMargin=${hex(burstMargin)}`;
 }
 
 function writePorts([first, second]: Ports): string {
@@ -284,6 +283,7 @@ export function writeXRtpInfo(
       }
       if (ssrc !== undefined) parts.push(`ssrc=${writeSsrc(ssrc)}`);
       parts.push('mode=PLAY', `seq=${sequence & 0xffff}`, `rtptime=${rtpTime}`, `thinlevel=${thinning}`);
+      if (transport?.fec) parts.push(writeFec(transport.fec));
       return parts.join(';');
     })
     .join(', ');

@@ -3,8 +3,9 @@ import type { Field } from '../../framing/text-head.js';
 import type { DatagramOutput } from '../../media/datagrams.js';
 import { NOWHERE, oneUnit, type PlayerOutput, type WireBatch } from '../../media/wire.js';
 import { RtspError } from '../messages/error.js';
-import { type Ports, type Transport, writeTransport } from '../messages/headers.js';
+import { type FecParameters, type Ports, type Transport, writeTransport } from '../messages/headers.js';
 import { packetPair } from '../messages/rtp.js';
+import { FecOutput, fecSsrcOf, grantedFec } from './fec-output.js';
 import { BLOCK_SIZE } from './wire.js';
 
 /** The payload type of packet pairs, as a real server numbers them. */
@@ -33,6 +34,9 @@ export class Delivery {
   readonly #channels = new Set<number>();
   #media: DatagramOutput | undefined;
   #rtx: DatagramOutput | undefined;
+  /** The media with FEC packets, once a SETUP asks for them. */
+  #protected: FecOutput | undefined;
+  #fec: FecParameters | undefined;
   // The number of the next packet of a packet pair.
   #pairSequence = randomInt(0x10000);
   // As in the first response to a SETUP of media: all packets travel so.
@@ -70,9 +74,14 @@ export class Delivery {
     return this.#granted;
   }
 
+  /** The FEC packets that the client has asked for. */
+  get fec(): { readonly ssrc: number; readonly parameters: FecParameters } | undefined {
+    return this.#fec && { ssrc: fecSsrcOf(this.ssrc), parameters: this.#fec };
+  }
+
   /** The output for media. @param tcp that of the connection, if there is one */
   output(tcp: PlayerOutput | undefined): PlayerOutput {
-    return (this.#transport === 'udp' ? this.#media : tcp) ?? NOWHERE;
+    return (this.#transport === 'udp' ? (this.#protected ?? this.#media) : tcp) ?? NOWHERE;
   }
 
   /**
@@ -83,9 +92,31 @@ export class Delivery {
    * @throws RtspError 461
    */
   setUp(wishes: readonly Transport[], isRtx: boolean, offersUdp: boolean): Field[] {
-    const way = wishes.find((wish) => this.#fits(wish, isRtx, offersUdp));
-    if (!way) throw new RtspError(461, 'None of these transports is possible here.');
+    const way = this.#choose(wishes, isRtx, offersUdp);
     return way.protocol === 'tcp' ? this.#setUpTcp(way) : this.#setUpUdp(way, isRtx);
+  }
+
+  /**
+   * Answers a SETUP of FEC packets, which go where the media goes (MS-RTSP 2.2.6.11, 3.2.5.6.4).
+   *
+   * @param usual what is granted to a client that does not say what it wants
+   * @throws RtspError 461 unless datagrams are possible
+   */
+  setUpFec(wishes: readonly Transport[], usual: FecParameters, offersUdp: boolean): Field[] {
+    const { clientPort, fec = usual } = this.#choose(wishes, true, offersUdp);
+    const granted = grantedFec(fec);
+    this.#setUpUdp({ protocol: 'udp', unicast: true, clientPort }, false);
+    this.#fec = granted;
+    this.#protected = new FecOutput(this.#media!, granted);
+    return [
+      ['Transport', writeTransport({ ...this.#udpTransport(clientPort!), ssrc: fecSsrcOf(this.ssrc), fec: granted })],
+    ];
+  }
+
+  /** Sends no more FEC packets. */
+  closeFec(): void {
+    this.#fec = undefined;
+    this.#protected = undefined;
   }
 
   /** Ends the retransmission stream. */
@@ -116,10 +147,16 @@ export class Delivery {
     this.#rtx?.close();
   }
 
-  /** The retransmission stream is one of datagrams. */
-  #fits({ protocol, unicast, clientPort }: Transport, isRtx: boolean, offersUdp: boolean): boolean {
+  /** @param needsUdp for what is sent in datagrams only */
+  #choose(wishes: readonly Transport[], needsUdp: boolean, offersUdp: boolean): Transport {
+    const way = wishes.find((wish) => this.#fits(wish, needsUdp, offersUdp));
+    if (!way) throw new RtspError(461, 'None of these transports is possible here.');
+    return way;
+  }
+
+  #fits({ protocol, unicast, clientPort }: Transport, needsUdp: boolean, offersUdp: boolean): boolean {
     if (this.#transport !== undefined && this.#transport !== protocol) return false;
-    if (protocol === 'tcp') return !isRtx;
+    if (protocol === 'tcp') return !needsUdp;
     return unicast && clientPort !== undefined && this.#host.ports !== undefined && offersUdp;
   }
 
@@ -140,21 +177,25 @@ export class Delivery {
   }
 
   #setUpUdp({ clientPort }: Transport, isRtx: boolean): Field[] {
-    const [port, second] = clientPort!;
+    const [port] = clientPort!;
     this.#transport = 'udp';
-    const [rtp, rtcp] = this.#host.ports!;
-    const serverPort: Ports = second === undefined ? [rtp] : [rtp, rtcp];
     if (isRtx) {
       this.#rtx?.close();
       this.#rtx = this.#host.datagrams(this.#address, port);
-      return [['Transport', writeTransport({ protocol: 'udp', serverPort, clientPort, ssrc: this.rtxSsrc })]];
+      return [['Transport', writeTransport({ ...this.#udpTransport(clientPort!), ssrc: this.rtxSsrc })]];
     }
     this.#media ??= this.#host.datagrams(this.#address, port);
-    const granted = { protocol: 'udp', serverPort, clientPort, ssrc: this.ssrc } as const;
+    const granted = { ...this.#udpTransport(clientPort!), ssrc: this.ssrc };
     this.#granted ??= granted;
     return [
       ['Blocksize', `${BLOCK_SIZE}`],
       ['Transport', writeTransport(granted)],
     ];
+  }
+
+  #udpTransport(clientPort: Ports) {
+    const [rtp, rtcp] = this.#host.ports!;
+    const serverPort: Ports = clientPort[1] === undefined ? [rtp] : [rtp, rtcp];
+    return { protocol: 'udp', serverPort, clientPort } as const;
   }
 }

@@ -7,6 +7,7 @@ import type { Program } from '../../playback/content.js';
 import type { Entry, FileEntry } from '../../playback/entry.js';
 import { contentDescription, type DescriptionItem, describeContent, VT_I4 } from '../../wms/content-description.js';
 import { RTX_STREAM, type Sdp, type SdpFeature, type SdpMedia } from '../messages/sdp.js';
+import { FEC_PAYLOAD_TYPE } from './fec-output.js';
 import { PAYLOAD_TYPE } from './wire.js';
 
 /** The retransmission stream has this name in all deployed servers (MS-RTSP, product behaviour 3). */
@@ -21,10 +22,13 @@ export interface Teller {
   readonly path: string;
   /** This host's address on the connection. */
   readonly address: string;
+  /** FEC is offered, with an FEC packet for so many packets; 0 for none. */
+  readonly fecSpan: number;
 }
 
 /** The SDP of an entry under a header (MS-RTSP 2.2.5), in the order of a real server's. */
-export function describeEntry(header: AsfHeader, entry: Entry, program: Program, { base, path, address }: Teller): Sdp {
+export function describeEntry(header: AsfHeader, entry: Entry, program: Program, teller: Teller): Sdp {
+  const { base, path, address, fecSpan } = teller;
   const texts = new Map([...describeContent(header), ...(entry.descriptions ?? [])]);
   const isFile = entry.kind === 'file';
   return {
@@ -39,7 +43,7 @@ export function describeEntry(header: AsfHeader, entry: Entry, program: Program,
     features: featuresOf(entry, program),
     header: playerHeader(header).bytes,
     contentDescription: listOf(texts, header, entry, path),
-    media: mediaOf(header),
+    media: mediaOf(header, fecSpan),
   };
 }
 
@@ -52,7 +56,7 @@ function ratesOf(header: AsfHeader, { number, extended }: StreamProperties) {
 }
 
 /** Audio first, then video, the retransmission stream, and the rest. */
-function mediaOf(header: AsfHeader): SdpMedia[] {
+function mediaOf(header: AsfHeader, fecSpan: number): SdpMedia[] {
   const media = (kind: SdpMedia['kind'], stream: StreamProperties, control: string): SdpMedia => ({
     kind,
     stream: stream.number,
@@ -61,6 +65,10 @@ function mediaOf(header: AsfHeader): SdpMedia[] {
     format: 'x-asf-pf',
     ...ratesOf(header, stream),
     reliable: ((stream.extended?.flags ?? 0) & 1) !== 0,
+    // All streams come in one sequence of RTP packets, so FEC of one protects all.
+    ...(fecSpan > 0
+      ? { fec: { payloadType: FEC_PAYLOAD_TYPE, control: `${control}-fec`, span: fecSpan, perSpan: 1 } }
+      : {}),
   });
   const of = (type: 'audio' | 'video') =>
     header.streams

@@ -8,6 +8,8 @@ export interface RtspHost<Session> {
   readonly entrance: Pick<Entrance, 'enter'>;
   /** The UDP ports for RTP and RTCP; undefined while there are none. */
   readonly ports: readonly [rtp: number, rtcp: number] | undefined;
+  /** Source packets of an FEC packet, in descriptions; 0 offers none. */
+  readonly fecSpan: number;
   now(): number;
   /** The path of content that a URL names. @throws Refusal for one that no content can have */
   pathOf(url: string): string;

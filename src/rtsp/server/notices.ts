@@ -9,6 +9,7 @@ import {
   writeXRtpInfo,
 } from '../messages/headers.js';
 import { RTX_STREAM, type Sdp, type SdpMedia, writeSdp } from '../messages/sdp.js';
+import type { Delivery } from './delivery.js';
 import { BLOCK_SIZE } from './wire.js';
 
 /** X-Notice of EndOfStream (MS-RTSP 2.2.6.18). */
@@ -61,6 +62,22 @@ export interface Prediction {
   readonly selection: StreamSelection;
   /** As in the response to a SETUP. */
   readonly transport: Omit<Transport, 'unicast'> | undefined;
+  /** The FEC packets that go on, too. */
+  readonly fec?: Delivery['fec'];
+}
+
+/** X-RTP-Info; FEC packets have a URL of their own (MS-RTSP 3.2.4.2). */
+function writePrediction(
+  { transport, fec }: Prediction,
+  base: string,
+  streams: readonly RtpInfo[],
+  selected: readonly SdpMedia[],
+): string {
+  const media = writeXRtpInfo(streams, transport, BLOCK_SIZE);
+  const urls = selected.flatMap((each) => (each.fec ? [base + each.fec.control] : []));
+  if (!fec || !transport || urls.length === 0) return media;
+  const infos = urls.map((url): RtpInfo => ({ url, ssrc: fec.ssrc, thinning: 0 }));
+  return `${media}, ${writeXRtpInfo(infos, { ...transport, fec: fec.parameters }, BLOCK_SIZE)}`;
 }
 
 /**
@@ -84,7 +101,7 @@ export function announcement(
       thinning: prediction ? levelOf(prediction.selection, stream) : 0,
     }),
   );
-  const predicted = prediction && writeXRtpInfo(streams, prediction.transport, BLOCK_SIZE);
+  const predicted = prediction && writePrediction(prediction, base, streams, selected);
   return {
     method: 'ANNOUNCE',
     fields: [

@@ -132,7 +132,7 @@ async function describe(to: Answers, request: RtspRequest): Promise<Reply> {
     try {
       const header = playable(program, path);
       const entry = program.current;
-      const location = { base: baseOf(request.url), path, address: to.localAddress };
+      const location = { base: baseOf(request.url), path, address: to.localAddress, fecSpan: to.host.fecSpan };
       const sdp = describeEntry(header, entry, program, location);
       if (isKnown(request, sdp.etag)) return { status: 304, supported: true, fields: cacheFields(info, new Date()) };
       const body = Buffer.from(writeSdp(sdp), 'utf8');
@@ -223,6 +223,8 @@ function setUpStream(
   wishes: ReturnType<typeof readTransports>,
   request: RtspRequest,
 ): Field[] {
+  const fec = session.fec(control);
+  if (fec) return session.setUpFec(fec, wishes);
   const media = session.stream(control);
   if (!media) throw new RtspError(400, 'There is no such stream.');
   const isSwitch = request.body.length > 0 && kindOf(request) === 'application/x-wms-streamswitch';
@@ -251,7 +253,9 @@ function controlIn(to: Answers, { path }: RtspSession, { url }: RtspRequest): st
 function aggregate(to: Answers, session: RtspSession, request: RtspRequest): void {
   const control = controlIn(to, session, request);
   if (control === '') return;
-  throw session.stream(control) ? aggregateOnly(460) : new RtspError(400, 'There is no such stream.');
+  throw session.stream(control) || session.fec(control)
+    ? aggregateOnly(460)
+    : new RtspError(400, 'There is no such stream.');
 }
 
 async function play(
@@ -280,6 +284,10 @@ function tearDown(to: Answers, session: RtspSession, request: RtspRequest): Repl
   if (control === '') {
     session.close();
     return { status: 200, last: true };
+  }
+  if (session.fec(control)) {
+    session.delivery.closeFec();
+    return { status: 200, supported: true };
   }
   const media = session.stream(control);
   if (!media) throw new RtspError(400, 'There is no such stream.');

@@ -29,6 +29,8 @@ export interface RtspServerOptions {
   /** Receives each connection before its first request. */
   readonly onSocket?: ((socket: Socket) => void) | undefined;
   readonly timers?: Partial<RtspTimers>;
+  /** Offers FEC by UDP, with an FEC packet after so many packets, up to 24; default 0: none. */
+  readonly fec?: number | undefined;
   /** Where sessions that play are registered; default one of its own. */
   readonly registry?: SessionRegistry;
   /** Proxies that name their clients by the PROXY protocol. */
@@ -157,6 +159,7 @@ export class RtspServer {
       get ports() {
         return ports();
       },
+      fecSpan: options.fec ?? 0,
       now: this.#now,
       pathOf: options.pathOf,
       datagrams: (address, port) => datagramOutput(this.#udp!.rtp, address, port, this.#pacer),

@@ -23,9 +23,9 @@ import { formatStartupProfile } from '../../wms/startup-profile.js';
 import { RtspError } from '../messages/error.js';
 import { type EndReason, type StreamReplacement, type Transport, writeRtpInfo } from '../messages/headers.js';
 import type { NackRequest } from '../messages/rtcp.js';
-import { RTX_STREAM, type Sdp, type SdpMedia } from '../messages/sdp.js';
+import { RTX_STREAM, type Sdp, type SdpFec, type SdpMedia } from '../messages/sdp.js';
 import { Delivery } from './delivery.js';
-import { describeEntry } from './description.js';
+import { describeEntry, type Teller } from './description.js';
 import { cacheFields } from './fields.js';
 import type { RtspHost } from './host.js';
 import type { SessionLink } from './link.js';
@@ -120,7 +120,7 @@ export class RtspSession implements PlaybackPort {
     this.#gen = genIdOf(program.current);
     this.delivery = new Delivery(ssrcOf(program.current), link.address, host);
     this.#info = infoOf(program);
-    this.#sdp = describeEntry(header, program.current, program, { base, path, address: link.localAddress });
+    this.#sdp = describeEntry(header, program.current, program, this.#teller(link));
     this.playback = new PlaybackSession(this, host.playback);
     this.playback.open(program, (place) => pass.open(place, AbortSignal.timeout(MAX_LAG)));
     // Lanes of broadcasts number their packets themselves, so that players share them.
@@ -166,6 +166,11 @@ export class RtspSession implements PlaybackPort {
   /** The stream that has a control of the session's SDP. */
   stream(control: string): SdpMedia | undefined {
     return this.#sdp.media.find((media) => media.control === control);
+  }
+
+  /** The FEC packets that have a control of the session's SDP. */
+  fec(control: string): SdpFec | undefined {
+    return this.#sdp.media.find(({ fec }) => fec?.control === control)?.fec;
   }
 
   /** The connection is lost: nothing is sent until the client comes back (MS-RTSP 3.2.7.2). */
@@ -250,6 +255,11 @@ export class RtspSession implements PlaybackPort {
       this.#select(switched(fresh, [{ source: undefined, destination: media.stream, level }]));
     }
     return fields;
+  }
+
+  /** SETUP of the FEC packets of a stream (MS-RTSP 3.2.5.6.4). @throws RtspError 461 unless it is by UDP */
+  setUpFec({ span, perSpan }: SdpFec, wishes: readonly Transport[]): Field[] {
+    return this.delivery.setUpFec(wishes, { span, perSpan, burstMargin: 1 }, this.#link!.offersUdp);
   }
 
   /** TEARDOWN of a stream: it is sent no more (MS-RTSP 2.2.7.10.2). */
@@ -365,15 +375,17 @@ export class RtspSession implements PlaybackPort {
     this.#entry = entry;
     this.#previousGen = this.#gen;
     this.#gen = genIdOf(entry);
-    const { base, path } = this;
-    this.#sdp = describeEntry(header, entry, program, { base, path, address: link.localAddress });
+    this.#sdp = describeEntry(header, entry, program, this.#teller(link));
     this.#selection = selection;
     // Backwards, it goes on from where the client says.
     const isReceding = this.#receding;
     this.#receding = false;
     const predicts = !isReceding && this.features.has('predstrm') && this.#selected.length > 0;
     this.#unchosen = !predicts;
-    const prediction = predicts ? { selection, transport: this.delivery.granted } : undefined;
+    // The client chooses the FEC packets again, too.
+    if (!predicts) this.delivery.closeFec();
+    const { granted: transport, fec } = this.delivery;
+    const prediction = predicts ? { selection, transport, fec } : undefined;
     const more: Field[] = [
       ...(isReceding ? [['X-Receding-PlaylistChange', '1'] as const] : []),
       ...(entry.kind === 'live' ? [['X-Broadcast-Id', `${broadcastIdOf(entry.broadcast)}`] as const] : []),
@@ -415,6 +427,10 @@ export class RtspSession implements PlaybackPort {
 
   get #selected(): SdpMedia[] {
     return selectedMedia(this.#sdp, this.#selection);
+  }
+
+  #teller({ localAddress: address }: SessionLink): Teller {
+    return { base: this.base, path: this.path, address, fecSpan: this.#host.fecSpan };
   }
 
   #facts(number: number) {

@@ -65,6 +65,7 @@ export function protocolListeners(host: ProtocolHost): Listener[] {
       ...shared,
       port: rtsp.port,
       rtpPort: rtsp.rtpPort,
+      fec: rtsp.fec,
       entrance,
       playback,
       onLog: (path, remoteAddress, client, kind, body, peer) => {
