@@ -47,6 +47,16 @@ export interface PlaylistPlace {
   readonly reached: number;
 }
 
+/** The sender of a request, as logs name it. */
+export interface Visitor {
+  /** As in a session: `WMSP`, `RTSP` … */
+  readonly protocol: string;
+  /** `tcp`, `tls` or `udp`. */
+  readonly transport: string;
+  /** The product that the client names. */
+  readonly client: string;
+}
+
 /** A request for content. */
 export interface ContentRequest {
   /** The decoded path of the URL, with its leading slash; for content that a proxy is asked for, the whole URL. */
@@ -56,6 +66,8 @@ export interface ContentRequest {
    * `play` takes a place among the players; `describe` opens content to describe it; `info` and `event` open nothing.
    */
   readonly purpose: 'describe' | 'play' | 'info' | 'event';
+  /** Absent if nobody logs it. */
+  readonly visitor?: Visitor | undefined;
   /** The query of the URL, without its question mark; absent without one. */
   readonly query?: string | undefined;
   /** The names of the pulls from other servers that are waiting for it. */

@@ -1,5 +1,6 @@
 import type { AccessDecision, Rule } from '../auth/access.js';
 import type { Caller, Finish } from '../auth/dialog.js';
+import { Refusal } from '../refusal.js';
 import {
   type Content,
   type ContentInfo,
@@ -10,7 +11,9 @@ import {
   type PlaylistPlace,
   type Program,
   type Redirect,
+  type Visitor,
 } from './content.js';
+import { headerOf } from './entry.js';
 import { type Limits, LocalLimits, type Ticket } from './limits.js';
 
 /** Decides who may do what; implemented by `AccessControl`. */
@@ -27,6 +30,19 @@ export interface EntranceOptions {
   readonly limits?: Limits;
   /** Asked before somebody who has access plays. @throws Refusal */
   readonly admit?: ((guest: Guest) => Promise<void>) | undefined;
+  /** Told how each attempt to describe or play content ends, for the logs. */
+  readonly onAttempt?: ((attempt: Attempt) => void) | undefined;
+}
+
+/** The end of an attempt to describe or play content. */
+export interface Attempt {
+  readonly visitor: Visitor;
+  readonly path: string;
+  readonly remoteAddress: string;
+  /** The authenticated user, if authentication was required. */
+  readonly user: string | undefined;
+  /** Why it was refused, or failed; undefined if the content was opened. */
+  readonly error: unknown;
 }
 
 /** Somebody who wants to play, and has access. */
@@ -80,12 +96,14 @@ export class Entrance {
   readonly #access: AccessCheck | undefined;
   readonly #limits: Limits;
   readonly #admit: EntranceOptions['admit'];
+  readonly #onAttempt: EntranceOptions['onAttempt'];
 
-  constructor({ content, access, limits = new LocalLimits(), admit }: EntranceOptions) {
+  constructor({ content, access, limits = new LocalLimits(), admit, onAttempt }: EntranceOptions) {
     this.#content = content;
     this.#access = access;
     this.#limits = limits;
     this.#admit = admit;
+    this.#onAttempt = onAttempt;
   }
 
   /**
@@ -94,38 +112,88 @@ export class Entrance {
    * request's signal if the caller has gone.
    */
   async enter(request: ContentRequest): Promise<Pass | Redirect> {
+    const ended = this.#attempt(request);
     const { path, caller, purpose, signal } = request;
-    const found = await this.#content.find(request);
-    if (isRedirect(found)) return found;
-    const access = await this.#access?.check(
-      caller,
-      found.rule,
-      `${purpose === 'event' ? 'report on' : 'play'} ${path}`,
-    );
-    if (access && !access.granted) throw access.refusal;
-    if ('missing' in found) throw found.missing;
-    await found.admit?.();
-    signal.throwIfAborted();
-    const { path: counted, limits, bitRate, closed } = found;
-    if (closed && purpose !== 'event') throw closed;
+    let user: string | undefined;
+    try {
+      const found = await this.#content.find(request);
+      if (isRedirect(found)) return found;
+      const what = `${purpose === 'event' ? 'report on' : 'play'} ${path}`;
+      const access = await this.#access?.check(caller, found.rule, what);
+      if (access && !access.granted) throw access.refusal;
+      user = access?.user;
+      if ('missing' in found) throw found.missing;
+      await found.admit?.();
+      signal.throwIfAborted();
+      if (found.closed && purpose !== 'event') throw found.closed;
+      return await this.#pass(request, found, access, ended);
+    } catch (error) {
+      ended?.(error, user);
+      throw error;
+    }
+  }
+
+  async #pass(
+    { caller: { remoteAddress }, purpose, signal }: ContentRequest,
+    found: Found,
+    access: Extract<AccessDecision, { granted: true }> | undefined,
+    ended: Ended | undefined,
+  ): Promise<Pass> {
+    const { path: counted, limits, bitRate } = found;
+    const user = access?.user;
     const take = async (until: AbortSignal) => {
-      await this.#admit?.({ path: counted, remoteAddress: caller.remoteAddress, user: access?.user });
+      await this.#admit?.({ path: counted, remoteAddress, user });
       until.throwIfAborted();
       return this.#limits.take({ path: counted, limits, bitRate });
     };
     const report = reporting(found);
+    const open = opening(found, user, ended);
     const pass = (ticket: Ticket, finish: Finish | undefined, ends: AbortSignal): Pass => ({
       path: counted,
-      user: access?.user,
+      user,
       finish,
       info: () => found.info(),
       report,
-      open: (place, until = ends) => found.open(until, place),
+      open: (place, until = ends) => open(until, place),
       play: async (until) => pass(await take(until), undefined, until),
       leave: leaving(ticket),
     });
     return pass(purpose === 'play' ? await take(signal) : NO_TICKET, access?.finish, signal);
   }
+
+  /** Returns a function that reports how a request ends; undefined if nobody wants to know. */
+  #attempt({ purpose, visitor, path, caller: { remoteAddress }, signal }: ContentRequest): Ended | undefined {
+    const onAttempt = this.#onAttempt;
+    if (!onAttempt || !visitor || (purpose !== 'play' && purpose !== 'describe')) return undefined;
+    return (error, user) => {
+      // A client that has gone was not refused.
+      if (!signal.aborted) onAttempt({ visitor, path, remoteAddress, user, error });
+    };
+  }
+}
+
+type Ended = (error: unknown, user: string | undefined) => void;
+
+/** Opens content, and says once how that went: a session may open it again later. */
+function opening(found: Found, user: string | undefined, ended: Ended | undefined): Found['open'] {
+  let untold = ended;
+  return async (signal, place) => {
+    const tell = untold;
+    untold = undefined;
+    try {
+      const program = await found.open(signal, place);
+      tell?.(isOffline(program) ? new Refusal('offline', `${found.path} is offline.`) : undefined, user);
+      return program;
+    } catch (error) {
+      if (!signal.aborted) tell?.(error, user);
+      throw error;
+    }
+  };
+}
+
+/** True for what every protocol refuses to play: a live entry that nothing feeds. */
+function isOffline({ current }: Program): boolean {
+  return current.kind === 'live' && !(current.broadcast.live && headerOf(current));
 }
 
 /** A separate function: one created in `enter` would keep the request in memory for as long as the player plays. */

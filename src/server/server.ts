@@ -9,7 +9,7 @@ import { Admission } from '../http/admission.js';
 import type { Exchange } from '../http/exchange.js';
 import { HttpServer, type HttpServerOptions, type TlsIdentity } from '../http/server.js';
 import { OnDemandFiles } from '../media/on-demand/files.js';
-import { Entrance } from '../playback/entrance.js';
+import { type Attempt, Entrance } from '../playback/entrance.js';
 import { Playback } from '../playback/host.js';
 import { type Limits, LocalLimits } from '../playback/limits.js';
 import { SessionRegistry } from '../playback/registry.js';
@@ -226,6 +226,7 @@ export class MediaServer {
       access: means.access,
       limits,
       admit: (guest) => this.#hooks.mayPlay(guest),
+      ...(config.logs ? { onAttempt: (attempt: Attempt) => this.#logs?.attempted(attempt) } : {}),
     });
     this.#playback = new Playback({ onError });
     this.#wmsp = new WmspServer({
@@ -253,6 +254,7 @@ export class MediaServer {
       loggingUrl: (authority) => this.#logs?.loggingUrl(authority),
       ports: () => this.#ports,
       guide: () => settings.config.guide,
+      onAttempt: (attempt) => this.#logs?.attempted(attempt),
       isPublic: async (exchange, { settings: { play }, path }) => {
         const caller = callerOf(exchange);
         const asked = { ...caller, credentials: { ...caller.credentials, given: undefined } };

@@ -280,7 +280,8 @@ export class MmspSession implements PlaybackPort {
         ...(given ? { given: givenCredentials(given) } : {}),
       };
       const caller = { remoteAddress, local: isLocal, secure: false, credentials };
-      const pass = await this.#host.entrance.enter({ path, caller, purpose: 'play', signal });
+      const visitor = { protocol: 'MMSP', transport: 'tcp', client: this.#subscriber.text };
+      const pass = await this.#host.entrance.enter({ path, caller, purpose: 'play', visitor, signal });
       if (isRedirect(pass)) {
         this.#link.send(messages.buildRedirect(mmsUrl(pass.redirect), pass.proxy));
         this.#link.end();

@@ -18,7 +18,7 @@ import { REFUSAL_STATUS, RTSP_SERVER_NAME, SUPPORTED } from './fields.js';
 import type { RtspHost } from './host.js';
 import type { SessionLink } from './link.js';
 import type { Reply } from './reply.js';
-import { type Answers, handle } from './requests.js';
+import { type Answers, clientOf, handle } from './requests.js';
 import type { RtspSession } from './session.js';
 
 /** Requests that wait for those before them; the client is read no further while there are more. */
@@ -132,7 +132,8 @@ export class RtspConnection implements SessionLink, Answers {
     };
     const caller = callerOf(from, { player: true });
     const pulls = parsePullChain(request.headers.get(PULL_CHAIN_FIELD));
-    return this.host.entrance.enter({ path, caller, purpose, pulls, signal: this.signal });
+    const visitor = { protocol: 'RTSP', transport: 'tcp', client: clientOf(request) };
+    return this.host.entrance.enter({ path, caller, purpose, pulls, visitor, signal: this.signal });
   }
 
   /** The fields that tell a client the last step of its login. */

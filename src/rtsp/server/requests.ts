@@ -106,8 +106,8 @@ function kindOf({ headers }: RtspRequest): string {
   return (headers.get('Content-Type') ?? '').split(';', 1)[0]!.trim().toLowerCase();
 }
 
-/** A product without its GUID. */
-function clientOf({ headers }: RtspRequest): string {
+/** Returns the product of a client without its GUID. */
+export function clientOf({ headers }: RtspRequest): string {
   const product = /^[^\s/]{1,40}(?:\/[^\s]{1,40})?/.exec(headers.get('User-Agent') ?? '')?.[0] ?? '';
   return product.replace(/[^\x20-\x7e]/g, '?');
 }

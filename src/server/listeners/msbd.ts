@@ -109,7 +109,8 @@ export async function enterByMsbd(entrance: Pick<Entrance, 'enter'>, path: strin
   const { remoteAddress, local, connection, signal } = peer;
   const credentials = { connection, accepts: [], schemes: [], proxied: false, via: false };
   const caller = { remoteAddress, local, secure: false, credentials };
-  const pass = await entrance.enter({ path, caller, purpose: 'play', signal });
+  const visitor = { protocol: 'MSBD', transport: 'tcp', client: 'MSBD' };
+  const pass = await entrance.enter({ path, caller, purpose: 'play', visitor, signal });
   if (isRedirect(pass)) throw new Refusal('gone', `${path} is at ${pass.redirect} now.`);
   if (signal.aborted) pass.leave();
   else signal.addEventListener('abort', () => pass.leave(), { once: true });

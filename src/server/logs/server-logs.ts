@@ -2,6 +2,7 @@ import { addressList } from '../../http/address-list.js';
 import type { Exchange } from '../../http/exchange.js';
 import { HttpError } from '../../http/message.js';
 import { rawPathOf } from '../../http/target.js';
+import type { Attempt } from '../../playback/entrance.js';
 import type { RunningSession, SessionInfo } from '../../playback/registry.js';
 import { buildValidationPage } from '../../wmlog/line.js';
 import type { SubmittedLog } from '../../wmlog/submitted.js';
@@ -87,6 +88,11 @@ export class ServerLogs {
   /** Writes a line that another process of this server has composed. */
   line(line: string): void {
     this.#writer.write(line);
+  }
+
+  /** An attempt to describe or play content has ended. */
+  attempted(attempt: Attempt): void {
+    this.#sessions.attempted(attempt);
   }
 
   /** A player begins to play. */

@@ -1,5 +1,6 @@
 import type { AddressList } from '../../http/address-list.js';
 import { plainAddress } from '../../http/addresses.js';
+import type { Attempt } from '../../playback/entrance.js';
 import type { RunningSession, SessionCounts, SessionInfo } from '../../playback/registry.js';
 import { countValue, EMPTY, type LogField, type LogValues, textValue } from '../../wmlog/fields.js';
 import type { WmLog } from '../../wmlog/log.js';
@@ -8,6 +9,7 @@ import { buildFileLine } from '../../wmlog/w3c.js';
 import { contentValues } from './content-values.js';
 import type { HostFacts } from './host-facts.js';
 import { RateLimit, RateLimits } from './rate.js';
+import { RefusedSessions } from './refused.js';
 
 /** Where the logs of sessions go. */
 export interface SessionLogsOptions {
@@ -100,6 +102,7 @@ export class SessionLogs {
   /** The others: they may play again, or send their log late. */
   readonly #settled = new WeakMap<object, Known>();
   readonly #addresses = new RateLimits(LOGS_OF_ADDRESS);
+  readonly #refused: RefusedSessions;
   #timer: NodeJS.Timeout | undefined;
   #dropped = 0;
   #warnedAt = Number.NEGATIVE_INFINITY;
@@ -109,10 +112,21 @@ export class SessionLogs {
     this.#grace = options.grace ?? GRACE;
     this.#now = options.now ?? (() => performance.now());
     this.#date = options.date ?? (() => new Date());
+    this.#refused = new RefusedSessions({
+      write: (attempt, status) => this.#writeRefused(attempt, status),
+      onDropped: (address) => this.#drop(address, 'is refused', 'line'),
+      now: this.#now,
+    });
+  }
+
+  /** An attempt to describe or play content has ended. */
+  attempted(attempt: Attempt): void {
+    this.#refused.ended(attempt);
   }
 
   /** A player begins to play. */
   began(info: SessionInfo, session: RunningSession): void {
+    this.#refused.began(info.remoteAddress, info.path, info.protocol);
     const key = session.peer ?? session;
     const now = this.#now();
     let known = this.#knownBy(key);
@@ -202,12 +216,14 @@ export class SessionLogs {
   /** Writes the lines of all sessions that have stopped. Call at the end, after they have. */
   close(): void {
     clearTimeout(this.#timer);
+    this.#refused.close();
     for (const [key, known] of this.#sessions) this.#settle(key, known);
   }
 
   /** Writes the lines that are due. Called by a timer while there are any. */
   sweep(): void {
     const now = this.#now();
+    this.#refused.sweep();
     for (const [key, known] of this.#sessions) {
       if (known.dueAt === undefined || known.dueAt > now) continue;
       const mayFollow = known.last?.connected?.() === true && now - known.stoppedAt < LONGEST_WAIT;
@@ -271,7 +287,6 @@ export class SessionLogs {
   #writeOwn(known: Known, { bytes, packets, milliseconds }: Figures): void {
     const { info, content, connect, id, startedAt } = known;
     const { protocol, transport, path, client, remoteAddress, user } = info;
-    const version = /\/(\d{1,2}\.\d{1,2}(?:\.\d{1,4}){0,2})(?![\d.])/.exec(client)?.[1];
     this.#write({
       ...connect,
       ...content,
@@ -282,14 +297,28 @@ export class SessionLogs {
       'c-rate': '1',
       // As Windows Media Services say that a client left without a report.
       'c-status': WITH_LOGS.has(protocol) ? NO_REPORT : '200',
-      ...(version === undefined ? {} : { 'c-playerversion': version }),
-      'cs-User-Agent': textValue(client.slice(0, MAX_AGENT)),
+      ...productValues(client),
       ...(milliseconds > 0 ? { avgbandwidth: countValue((bytes * 8_000) / milliseconds) } : {}),
-      protocol: PROTOCOLS[protocol] ?? protocol.toLowerCase(),
-      transport: transport === 'udp' || transport === 'multicast' ? 'UDP' : 'TCP',
+      ...wayValues(protocol, transport),
       'sc-bytes': countValue(bytes),
       's-pkts-sent': countValue(packets),
       's-session-id': textValue(id),
+      's-proxied': '0',
+    });
+  }
+
+  /** Writes the line of a client that got nothing. */
+  #writeRefused({ visitor, path, remoteAddress, user }: Attempt, status: number): void {
+    this.#write({
+      ...this.#serverValues(remoteAddress, user),
+      ...productValues(visitor.client),
+      ...wayValues(visitor.protocol, visitor.transport),
+      'cs-uri-stem': stemOf(path),
+      'x-duration': '0',
+      'c-rate': '1',
+      'c-status': String(status),
+      'sc-bytes': '0',
+      's-pkts-sent': '0',
       's-proxied': '0',
     });
   }
@@ -333,13 +362,13 @@ export class SessionLogs {
     return fields;
   }
 
-  #drop(remoteAddress: string): void {
+  #drop(remoteAddress: string, does = 'submits logs', what = 'log'): void {
     this.#dropped++;
     const now = this.#now();
     if (now - this.#warnedAt < WARNING_INTERVAL) return;
     this.#warnedAt = now;
-    const logs = this.#dropped === 1 ? 'a log was' : `${this.#dropped} logs were`;
-    this.#options.onWarning(`${remoteAddress} submits logs too fast: ${logs} not written.`);
+    const dropped = this.#dropped === 1 ? `a ${what} was` : `${this.#dropped} ${what}s were`;
+    this.#options.onWarning(`${remoteAddress} ${does} too often: ${dropped} not written.`);
     this.#dropped = 0;
   }
 }
@@ -348,6 +377,22 @@ export class SessionLogs {
 const NO_REPORT = '408';
 /** In characters. */
 const MAX_AGENT = 500;
+
+/** Returns the product of a client, and its version if it is one. */
+function productValues(client: string): LogValues {
+  const version = /\/(\d{1,2}\.\d{1,2}(?:\.\d{1,4}){0,2})(?![\d.])/.exec(client)?.[1];
+  return {
+    ...(version === undefined ? {} : { 'c-playerversion': version }),
+    'cs-User-Agent': textValue(client.slice(0, MAX_AGENT)),
+  };
+}
+
+function wayValues(protocol: string, transport: string): LogValues {
+  return {
+    protocol: PROTOCOLS[protocol] ?? protocol.toLowerCase(),
+    transport: transport === 'udp' || transport === 'multicast' ? 'UDP' : 'TCP',
+  };
+}
 
 /** Returns a path as files name it: without scheme and host, as Windows Media Services write it. */
 function stemOf(path: string): string {

@@ -14,8 +14,8 @@ import type { Broadcast } from '../../media/broadcast.js';
 import type { Player } from '../../media/group.js';
 import { ASF_TYPE, mediaType } from '../../media/names.js';
 import { EVERY_STREAM, type PlayerSession, type WireFormat } from '../../media/wire.js';
-import { isRedirect } from '../../playback/content.js';
-import type { Entrance, Pass } from '../../playback/entrance.js';
+import { isRedirect, type Visitor } from '../../playback/content.js';
+import type { Attempt, Entrance, Pass } from '../../playback/entrance.js';
 import type { SessionRegistry } from '../../playback/registry.js';
 import { PULL_CHAIN_FIELD, parsePullChain } from '../../receiving/pull-chain.js';
 import { describeContent } from '../../wms/content-description.js';
@@ -88,6 +88,8 @@ export interface WebHost {
   readonly guide: () => boolean;
   /** True if everybody at the address of a request may play a point, without a login. */
   readonly isPublic: (exchange: Exchange, point: PublishingPoint) => boolean | Promise<boolean>;
+  /** Told if a client gets nothing although it has access. */
+  readonly onAttempt: (attempt: Attempt) => void;
   /** The registry of clients that receive a stream or a file. */
   readonly registry: SessionRegistry;
   /** Called when somebody sends a stream in an unsupported way: what the operator should know. */
@@ -141,7 +143,8 @@ export class WebServer {
   }
 
   async #answer(exchange: Exchange): Promise<void> {
-    const { method, target } = exchange.request;
+    const { request, remoteAddress } = exchange;
+    const { method, target } = request;
     if (method === 'OPTIONS') {
       answersMethod(exchange, webFields('text/plain; charset=utf-8'));
       return;
@@ -158,10 +161,12 @@ export class WebServer {
     const wantsMedia = queryOf(target).has('MSWMExt');
     const announced = this.#announcedBy(path);
     const starts = wantsMedia || !(announced ?? this.#points.named(path));
+    const visitor = starts ? visitorOf(exchange) : undefined;
     const pass = await this.#host.entrance.enter({
       path: announced?.path ?? path,
       caller: callerOf(exchange, { player: true }),
       purpose: starts ? 'play' : 'info',
+      visitor,
       signal: exchange.signal,
     });
     if (isRedirect(pass)) {
@@ -172,6 +177,9 @@ export class WebServer {
     let player: PlainPlayer | undefined;
     try {
       player = await this.#serve(exchange, path, announced, wantsMedia);
+    } catch (error) {
+      if (visitor) this.#host.onAttempt({ visitor, path: pass.path, remoteAddress, user: pass.user, error });
+      throw error;
     } finally {
       const { stream } = exchange;
       if (stream && !stream.ended) this.#register(exchange, stream, pass, player);
@@ -181,13 +189,13 @@ export class WebServer {
 
   /** Registers a client that receives a stream or a file. */
   #register(exchange: Exchange, stream: ResponseStream, pass: Pass, player: PlainPlayer | undefined): void {
-    const { request, remoteAddress, secure } = exchange;
+    const { remoteAddress, secure } = exchange;
     const over = this.#host.registry.begin({
       role: 'player',
       protocol: 'HTTP',
       transport: secure ? 'tls' : 'tcp',
       path: pass.path,
-      client: printable(request.headers.get('User-Agent') ?? ''),
+      client: productOf(exchange),
       remoteAddress: plainAddress(remoteAddress),
       user: pass.user,
       content: () => player && { header: player.header },
@@ -315,6 +323,17 @@ export class WebServer {
     }
     return new PlainPlayer(exchange.startStream(200, fields, { chunked: false }), broadcast, broadcast.header);
   }
+}
+
+/** Returns the product that a client names. */
+function productOf({ request }: Exchange): string {
+  return printable(request.headers.get('User-Agent') ?? '');
+}
+
+/** Returns the sender of a request for the logs; undefined for browsers, which ask for pages. */
+function visitorOf(exchange: Exchange): Visitor | undefined {
+  if (isBrowser(exchange)) return undefined;
+  return { protocol: 'HTTP', transport: exchange.secure ? 'tls' : 'tcp', client: productOf(exchange) };
 }
 
 /** True for a web browser, which can pass a stream to a player only through an .asx file. */

@@ -61,7 +61,7 @@ export class ServerRequests {
 
   /** Asks for permission to use the content of the URL; undefined if the client was redirected. */
   async enter(handling: Handling, type: keyof typeof PURPOSES): Promise<Pass | undefined> {
-    const { path, exchange, profile } = handling;
+    const { path, exchange, profile, client } = handling;
     const session = this.sessionOf(handling);
     const caller = callerOf(exchange, { player: true });
     const { signal } = exchange;
@@ -71,6 +71,7 @@ export class ServerRequests {
       query: rawQueryOf(exchange.request.target),
       caller,
       purpose: PURPOSES[type],
+      visitor: { protocol: 'WMSP', transport: exchange.secure ? 'tls' : 'tcp', client: client.text },
       pulls,
       relayed: relayedOf(handling),
       signal,
