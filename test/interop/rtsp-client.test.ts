@@ -131,4 +131,29 @@ describe('RTSP by UDP from one host to another over a link that loses datagrams 
       },
     );
   }
+
+  itNeeds(
+    [...namespaces, program('ffmpeg')],
+    'FEC restores one of 30, though nothing can be asked for again',
+    async () => {
+      const config = join(newFolder(), 'serve.yaml');
+      await writeFile(config, `httpPort: 0\nrtsp: { port: ${PORT}, fec: 24 }\ncontent: { folder: ${folder} }\n`);
+      const serve = hosts.wmcast(hosts.sender, 'serve', '--config', config, '--json');
+      await serve.child.until('the ports', () => serve.events.find(({ event }) => event === 'ready'));
+      hosts.loseOneWay(30);
+      const recorded = join(newFolder(), 'recorded.asf');
+      const url = `rtspu://${hosts.sender.address}:${PORT}/film.wmv`;
+      const pull = hosts.wmcast(hosts.receiver, 'pull', url, '-o', recorded, '--json');
+      expect((await pull.child.ends()).code).toBe(0);
+      const done = pull.events.find(({ event }) => event === 'done')!;
+      const original = await packetsOf(join(folder, 'film.wmv'));
+      expect(hosts.lost).toBeGreaterThan(original.length / 40);
+      // The span in which the film ends is not complete, and so not protected.
+      const restored = done['recoveredPackets'] as number;
+      expect(restored + (done['lostPackets'] as number)).toBeGreaterThanOrEqual(Math.floor(original.length / 31));
+      expect(done['lostPackets']).toBeLessThanOrEqual(1);
+      const got = await packetsOf(recorded);
+      expect(got.length).toBeGreaterThanOrEqual(original.length - 1);
+    },
+  );
 });

@@ -119,6 +119,8 @@ describe('an SDP', () => {
     const text = writeSdp({ ...sdp, media: [{ ...sdp.media[0]!, fec }] });
     expect(text).toContain('m=audio 0 RTP/AVP 96 98\r\n');
     expect(text).toContain('a=rtpmap:98 x-wms-fec/1000\r\na=fmtp:98 audio/fec 24 1\r\n');
+    // FFmpeg takes a stream for what the last of these lines says, and looks for its codec for ten seconds.
+    expect(text.indexOf('a=rtpmap:98 ')).toBeLessThan(text.indexOf('a=rtpmap:96 '));
     expect(readSdp(text).media[0]!.fec).toEqual(fec);
     expect(readSdp(text.replace('24 1', '25 1')).media[0]!.fec).toBeUndefined();
     expect(readSdp(text.replace('24 1', '3 4')).media[0]!.fec).toBeUndefined();

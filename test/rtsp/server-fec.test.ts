@@ -1,10 +1,10 @@
 import { Socket } from 'node:dgram';
 import { jest } from '@jest/globals';
 import type { PlayerOutput, WireBatch } from '../../src/media/wire.js';
-import { readFec, rebuild } from '../../src/rtsp/messages/fec.js';
+import { buildFec, readFec, rebuild } from '../../src/rtsp/messages/fec.js';
 import { type RtpPacket, readRtp, writeRtpHead } from '../../src/rtsp/messages/rtp.js';
 import { readSdp } from '../../src/rtsp/messages/sdp.js';
-import { FecOutput, grantedFec } from '../../src/rtsp/server/fec-output.js';
+import { FecOutput, fecSsrcOf, grantedFec } from '../../src/rtsp/server/fec-output.js';
 import { until } from '../support/until.js';
 import { Playing } from './playing.js';
 import { type Peer, Station } from './station.js';
@@ -223,6 +223,12 @@ describe('the output of a player with FEC', () => {
     for (const output of outputs) for (const each of batches) output.put(each);
     expect(order(first.packets)).toBe('0 1 2 F 3 4 5 F 6');
     expect(second.batches.every((each, index) => each.bytes === first.batches[index]!.bytes)).toBe(true);
+    // What spans two batches is the same as if it came at once.
+    const media = first.packets.filter((packet) => !isFec(packet));
+    const made = [0, 3].flatMap((from, sequence) =>
+      buildFec(media.slice(from, from + 3), 1, { payloadType: FEC_TYPE, ssrc: fecSsrcOf(5), sequence }),
+    );
+    expect(first.packets.filter(isFec)).toEqual(made.map(readRtp));
     // Nothing is copied of the media.
     expect(first.batches[0]).toBe(batches[0]);
     for (const { bytes } of first.batches.slice(0, 2)) {

@@ -112,16 +112,17 @@ function writeMedia(media: SdpMedia): string[] {
     ...(averageBitRate === undefined ? [] : [`b=X-AV:${kilobits(averageBitRate)}`]),
     'b=RS:0',
     'b=RR:0',
-    `a=rtpmap:${payloadType} ${format}/1000`,
-    `a=control:${control}`,
-    ...(reliable ? ['a=reliable'] : []),
-    `a=stream:${stream}`,
+    // FFmpeg takes a stream for what the last line of this kind says.
     ...(fec
       ? [
           `a=rtpmap:${fec.payloadType} x-wms-fec/1000`,
           `a=fmtp:${fec.payloadType} ${fec.control} ${fec.span} ${fec.perSpan}`,
         ]
       : []),
+    `a=rtpmap:${payloadType} ${format}/1000`,
+    `a=control:${control}`,
+    ...(reliable ? ['a=reliable'] : []),
+    `a=stream:${stream}`,
   ];
 }
 

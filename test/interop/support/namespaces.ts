@@ -64,6 +64,14 @@ export class TwoHosts {
     }
   }
 
+  /** Drops one of a number of datagrams to the receiver, each n-th, and all to the sender. */
+  loseOneWay(oneOf: number): void {
+    this.#nft('flush chain inet loss input');
+    this.#nft(`add rule inet loss input meta l4proto udp numgen inc mod ${oneOf} 0 counter drop`);
+    this.#nftIn(this.sender.namespace, 'flush chain inet loss input');
+    this.#nftIn(this.sender.namespace, 'add rule inet loss input meta l4proto udp drop');
+  }
+
   /** The number of datagrams dropped since {@link lose}. */
   get lost(): number {
     const { stdout } = execaSync(
