@@ -1,5 +1,6 @@
 import type { Rule } from '../auth/access.js';
 import type { Caller } from '../auth/dialog.js';
+import type { Field, HeaderFields } from '../http/message.js';
 import type { Refusal } from '../refusal.js';
 import type { WmLog } from '../wmlog/log.js';
 import type { Relayed } from '../wms/relayed.js';
@@ -123,6 +124,25 @@ export interface ContentFile {
   readonly version: string;
 }
 
+/** A request of plain HTTP that a proxy forwards. */
+export interface ForwardedRequest {
+  readonly method: 'GET' | 'HEAD';
+  readonly headers: HeaderFields;
+}
+
+/** The answer of an origin to a request of plain HTTP. */
+export interface ForwardedAnswer {
+  readonly status: number;
+  /** The fields that describe what is sent, without its length. */
+  readonly fields: readonly Field[];
+  /** Bytes of the body; undefined if it ends with the connection. */
+  readonly length: number | undefined;
+  /** Returns the next bytes of the body; undefined at its end. @throws WmError WM_SERVER_GONE, WM_HTTP_MALFORMED */
+  next(): Promise<Buffer | undefined>;
+  /** Ends the connection to the origin. */
+  close(): void;
+}
+
 /** Content that was located but not opened. */
 export interface Found {
   /** The path that players are counted under: that of its publishing point, else its own. */
@@ -140,6 +160,12 @@ export interface Found {
    * @throws Refusal
    */
   admit?(): Promise<void>;
+  /**
+   * Forwards a request of plain HTTP to the origin of a proxy's content.
+   *
+   * @throws Refusal `offline` if it cannot be reached
+   */
+  forward?(request: ForwardedRequest, signal: AbortSignal): Promise<ForwardedAnswer>;
   /** Takes a report of a player, which the origin of a proxy may want; may be kept without the rest. */
   readonly report?: (report: PlayerReport) => void;
   /** @throws Refusal if it cannot be determined, for example because a playlist is malformed */

@@ -63,6 +63,8 @@ export interface Pass {
   readonly finish: Finish | undefined;
   /** @throws as `Found.info` */
   info(): Promise<ContentInfo>;
+  /** As `Found.forward`; undefined for content of this server. */
+  readonly forward: Found['forward'];
   /** As `Found.report`. May be kept without the pass. */
   readonly report: (report: PlayerReport) => void;
   /**
@@ -153,6 +155,7 @@ export class Entrance {
       user,
       finish,
       info: () => found.info(),
+      forward: found.forward && ((request, until) => found.forward!(request, until)),
       report,
       open: (place, until = ends) => open(until, place),
       play: async (until) => pass(await take(until), undefined, until),

@@ -19,12 +19,26 @@ export interface LiveEntry {
 /** Names and values that players are told about an entry, before those of its header. */
 export type Descriptions = ReadonlyArray<readonly [name: string, value: string]>;
 
+/** The packets of content as they are in its file, padding included. */
+export interface RawPackets {
+  /** All packets of the content. */
+  readonly count: number;
+  /**
+   * Returns some packets from a number on, at least one, and fetches them if need be; undefined at the end.
+   *
+   * @throws WmError WM_NO_INPUT if they cannot be fetched
+   */
+  read(from: number, signal: AbortSignal): Promise<Buffer | undefined>;
+}
+
 /** An entry from a file, in which each player has its own position. */
 export interface FileEntry {
   readonly kind: 'file';
   /** As for a live entry. A file that joins several recordings has one for each, with fractions after the number. */
   readonly id: number;
   readonly file: OnDemandFile;
+  /** For content that is not on this disk as a file. */
+  readonly raw?: RawPackets | undefined;
   /** Where the entry begins, in ms from the start of the file; default: 0. */
   readonly begin?: number;
   /** In ms of media from there; default: to the end. */

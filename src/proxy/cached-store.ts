@@ -168,13 +168,8 @@ export class CachedStore implements PacketStore {
   async borrow(from: number, count: number): Promise<PacketRun> {
     this.#asked = from + count;
     if (this.#waitsForRoom) this.#wake();
-    const size = count * this.packetSize;
-    const onDisk = this.#copy?.have.endOf(from) ?? from;
-    const room = buffers.take(size);
-    let filled = 0;
-    if (onDisk > from) filled = await this.#copy!.read(room, from, Math.min(count, onDisk - from));
-    else if (this.#absent.has(from)) filled = room.fill(0, 0, size).length && size;
-    else for (const packet of this.#memory.run(from, count)) filled += packet.copy(room, filled);
+    const room = buffers.take(count * this.packetSize);
+    const filled = await this.fill(room, from, count);
     const slots = Math.floor(filled / this.packetSize);
     this.#learn(room);
     return new PacketRun({
@@ -188,6 +183,17 @@ export class CachedStore implements PacketStore {
       short: false,
       release: () => buffers.give(room),
     });
+  }
+
+  /** Reads packets that are available into a buffer. @returns bytes read */
+  async fill(room: Buffer, from: number, count: number): Promise<number> {
+    const onDisk = this.#copy?.have.endOf(from) ?? from;
+    if (onDisk > from) return this.#copy!.read(room, from, Math.min(count, onDisk - from));
+    const size = count * this.packetSize;
+    if (this.#absent.has(from)) return room.fill(0, 0, size).length && size;
+    let filled = 0;
+    for (const packet of this.#memory.run(from, count)) filled += packet.copy(room, filled);
+    return filled;
   }
 
   async visit(from: number, count: number, visit: (packet: DataPacket, location: number) => unknown): Promise<void> {

@@ -178,6 +178,7 @@ export class ProxyContent implements Content {
       report: (report: PlayerReport) => {
         this.#reports.player(url, wish, this.#known.get(url)?.rules, report);
       },
+      forward: (request, signal) => this.#options.upstream.forward(url, wish, request, signal),
       info: async () => infoOf(await known()),
       open: async (signal) => {
         const state = await known();
@@ -362,8 +363,12 @@ export class ProxyContent implements Content {
       this.#contents.release(content);
       if (events) this.#reports.cache(url, wish, known.rules, 'close');
     });
-    const { file, seekable } = content;
-    return singleProgram({ kind: 'file', id: 1, file, ...(seekable ? {} : { noSkip: true }) }, close, rulesOf(known));
+    const { file, raw, seekable } = content;
+    return singleProgram(
+      { kind: 'file', id: 1, file, raw, ...(seekable ? {} : { noSkip: true }) },
+      close,
+      rulesOf(known),
+    );
   }
 
   #count({ file }: OpenContent): void {

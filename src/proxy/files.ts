@@ -1,9 +1,11 @@
 import type { AsfHeader } from '../asf/header.js';
 import { OnDemandFile } from '../media/on-demand/file.js';
 import type { ReadQueue } from '../media/on-demand/read-queue.js';
+import type { RawPackets } from '../playback/entry.js';
 import type { DiskCache, HeldCopy } from './cache/disk-cache.js';
 import { CachedStore } from './cached-store.js';
 import type { OriginContent } from './fetch.js';
+import { rawPackets } from './raw.js';
 
 /** What identifies a state of content at its origin. */
 export interface ContentState {
@@ -14,6 +16,7 @@ export interface ContentState {
 /** Content that is open, for one player or for several. */
 export interface OpenContent {
   readonly file: OnDemandFile;
+  readonly raw: RawPackets;
   readonly state: ContentState;
   /** True if it can be played from any position. */
   readonly seekable: boolean;
@@ -147,7 +150,8 @@ export class OpenContents {
     });
     const file = OnDemandFile.over(store, { reads });
     const state = { etag, lastModified };
-    const open: Open = { key: url, file, store, held, state, seekable, users: 0, timer: undefined };
+    const raw = rawPackets(store);
+    const open: Open = { key: url, file, raw, store, held, state, seekable, users: 0, timer: undefined };
     this.#all.add(open);
     if (this.#closed) await this.#close(open);
     return open;

@@ -9,7 +9,7 @@ import type { TlsTrust } from '../http/connection.js';
 import type { Credentials } from '../http/credentials.js';
 import type { Field, ResponseHead } from '../http/message.js';
 import { retryAfterOf, statusError } from '../http/status-error.js';
-import type { ContentWish, OriginRules } from '../playback/content.js';
+import type { ContentWish, ForwardedAnswer, ForwardedRequest, OriginRules } from '../playback/content.js';
 import type { LinkContext } from '../receiving/link.js';
 import { Received } from '../receiving/received.js';
 import { type Challenge, Refusal } from '../refusal.js';
@@ -21,6 +21,7 @@ import { MAX_FORWARDS, type Relayed, throughHop } from '../wms/relayed.js';
 import { ContentInfoClient } from '../wmsp/client/content-info.js';
 import { type WmspFacts, WmspPeer, WmspPullLink } from '../wmsp/client/pull-link.js';
 import { parseWmspUrl, type WmspUrl } from '../wmsp/client/url.js';
+import { forwardPlain } from './forward.js';
 import { LinkOrigin } from './link-origin.js';
 import { PlainOrigin } from './plain-origin.js';
 import { QuestionPool } from './question-pool.js';
@@ -52,6 +53,8 @@ export interface OriginAnswer extends OriginRules {
 
 const PRODUCT = 'WMCacheProxy/9.5.6001.1';
 const MAX_REDIRECTS = 5;
+/** In ms, for each step of a request. */
+const TIMEOUT = 10_000;
 const MAX_ORIGINS = 1_000;
 /** A live stream that has broken off is tried again for about a minute; meanwhile its players wait. */
 const RECONNECT = { retries: 30, initialDelay: 200, maxDelay: 2_000 };
@@ -196,6 +199,25 @@ export class Upstream {
       return await LinkOrigin.open({ url: location, connect: () => new WmspPullLink(peer, context, note), plain });
     } catch (error) {
       throw error instanceof Refusal ? error : refusalOf(error, location);
+    }
+  }
+
+  /** Forwards a request of plain HTTP. @throws Refusal `offline`; `failed` for a loop */
+  async forward(
+    location: string,
+    wish: ContentWish,
+    request: ForwardedRequest,
+    signal: AbortSignal,
+  ): Promise<ForwardedAnswer> {
+    const url = parseWmspUrl(location);
+    const { tls, timeout = TIMEOUT } = this.#options;
+    const authorize = this.#authorize(url, this.authorization(wish, url));
+    const relayed = this.relayed(wish);
+    try {
+      return await forwardPlain({ url, relayed, authorize, tls, guard: this.#guard(url), timeout }, request, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      throw refusalOf(error, location);
     }
   }
 

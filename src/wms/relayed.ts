@@ -1,5 +1,5 @@
 import { printable } from '../errors.js';
-import type { Field } from '../framing/text-head.js';
+import type { Field, HeaderFields } from '../framing/text-head.js';
 
 /** The request of another client, as a proxy passes it on (MS-WMSP 3.1.5.1; MS-RTSP 3.1.5.1). @public */
 export interface Relayed {
@@ -17,6 +17,17 @@ export interface Relayed {
 export const MAX_FORWARDS = 9;
 /** The longest product of a client that is passed on, in characters. */
 const MAX_AGENT = 500;
+
+/** Returns a client's request as a proxy passes it on (MS-WMSP 3.1.5.1). @param agent the product of the client */
+export function relayedOf(headers: HeaderFields, verb: string, agent: string): Relayed {
+  const left = headers.get('Max-Forwards')?.trim() ?? '';
+  return {
+    agent,
+    verb: headers.get('X-Proxy-Client-Verb') ?? verb,
+    via: headers.all('Via'),
+    maxForwards: /^\d{1,9}$/.test(left) ? Number(left) : undefined,
+  };
+}
 
 /** Returns the request with another hop. @param hop as in Via, such as `HTTP/1.1 name (WMCacheProxy/9.5.6001.1)` */
 export function throughHop({ via, maxForwards = MAX_FORWARDS + 1, ...rest }: Relayed, hop: string): Relayed {

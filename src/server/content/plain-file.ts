@@ -1,7 +1,7 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { streamKindsIn } from '../../asf/kinds.js';
 import { trimBlanks } from '../../framing/text-head.js';
-import type { Exchange } from '../../http/exchange.js';
+import type { Exchange, ResponseStream } from '../../http/exchange.js';
 import { type Field, HttpError } from '../../http/message.js';
 import { mediaType } from '../../media/names.js';
 import { webFields } from '../web/fields.js';
@@ -36,32 +36,9 @@ export async function sendFile(exchange: Exchange, path: string): Promise<void> 
 
 /** @returns true if the file is being sent and will be closed afterwards */
 async function answer(exchange: Exchange, file: FileHandle, path: string): Promise<boolean> {
-  const { size, modified, type } = await factsOf(file, path);
-  const { method, minorVersion } = exchange.request;
-  const lastModified = modified.toUTCString();
-  const asked = method === 'HEAD' ? undefined : rangeAsked(exchange, lastModified);
-  const range = asked === undefined ? undefined : parseRange(asked, size);
-  const fields: Field[] = [
-    ...webFields(type),
-    // A player of HTTP/1.0 may take this field as a sign that the server cannot seek, and stop.
-    ...(minorVersion === 0 ? [] : [['Accept-Ranges', 'bytes'] as const]),
-    ['Last-Modified', lastModified],
-  ];
-  if (range === 'unsatisfiable') {
-    exchange.respond({ status: 416, fields: [...fields, ['Content-Range', `bytes */${size}`]], close: true });
-    return false;
-  }
-  const { start, end } = range ?? { start: 0, end: size - 1 };
-  if (range) fields.push(['Content-Range', `bytes ${start}-${end}/${size}`]);
-  fields.push(['Content-Length', String(end - start + 1)]);
-  const status = range ? 206 : 200;
-  if (exchange.queued || exchange.lost) return false;
-  const stream = exchange.startStream(status, fields, { chunked: false });
-  if (method === 'HEAD') return false;
-  if (end < start) {
-    stream.end();
-    return false;
-  }
+  const begun = beginFile(exchange, await factsOf(file, path));
+  if (!begun) return false;
+  const { stream, start, end } = begun;
   const source = file.createReadStream({ start, end });
   stream.onLost = () => source.destroy();
   // The Content-Length tells the client that something is missing.
@@ -76,7 +53,42 @@ async function answer(exchange: Exchange, file: FileHandle, path: string): Promi
   return true;
 }
 
-interface Facts {
+/**
+ * Begins the response with a file, or with the range of it that is asked for.
+ *
+ * @returns the stream, and the first and the last byte to send; undefined if there is nothing to send
+ */
+export function beginFile(
+  exchange: Exchange,
+  { size, modified, type }: Facts,
+): { readonly stream: ResponseStream; readonly start: number; readonly end: number } | undefined {
+  const { method, minorVersion } = exchange.request;
+  const lastModified = modified.toUTCString();
+  const asked = method === 'HEAD' ? undefined : rangeAsked(exchange, lastModified);
+  const range = asked === undefined ? undefined : parseRange(asked, size);
+  const fields: Field[] = [
+    ...webFields(type),
+    // A player of HTTP/1.0 may take this field as a sign that the server cannot seek, and stop.
+    ...(minorVersion === 0 ? [] : [['Accept-Ranges', 'bytes'] as const]),
+    ['Last-Modified', lastModified],
+  ];
+  if (range === 'unsatisfiable') {
+    exchange.respond({ status: 416, fields: [...fields, ['Content-Range', `bytes */${size}`]], close: true });
+    return undefined;
+  }
+  const { start, end } = range ?? { start: 0, end: size - 1 };
+  if (range) fields.push(['Content-Range', `bytes ${start}-${end}/${size}`]);
+  fields.push(['Content-Length', String(end - start + 1)]);
+  if (exchange.queued || exchange.lost) return undefined;
+  const stream = exchange.startStream(range ? 206 : 200, fields, { chunked: false });
+  if (method === 'HEAD') return undefined;
+  if (end >= start) return { stream, start, end };
+  stream.end();
+  return undefined;
+}
+
+/** A file, as HTTP describes it. */
+export interface Facts {
   /** Bytes. */
   readonly size: number;
   readonly modified: Date;

@@ -10,6 +10,7 @@ import { plainAddress } from '../../http/addresses.js';
 import type { Exchange, ResponseStream } from '../../http/exchange.js';
 import { type Field, HttpError } from '../../http/message.js';
 import { ALLOWED, answersMethod } from '../../http/methods.js';
+import { rawQueryOf } from '../../http/target.js';
 import type { Broadcast } from '../../media/broadcast.js';
 import type { Player } from '../../media/group.js';
 import { ASF_TYPE, mediaType } from '../../media/names.js';
@@ -19,6 +20,7 @@ import type { Attempt, Entrance, Pass } from '../../playback/entrance.js';
 import type { SessionRegistry } from '../../playback/registry.js';
 import { PULL_CHAIN_FIELD, parsePullChain } from '../../receiving/pull-chain.js';
 import { describeContent } from '../../wms/content-description.js';
+import { relayedOf } from '../../wms/relayed.js';
 import type { ContentRoot } from '../content/content.js';
 import { pathOf, queryOf } from '../content/paths.js';
 import { sendFile } from '../content/plain-file.js';
@@ -26,6 +28,7 @@ import type { PointMulticast } from '../listeners/multicast.js';
 import type { PublishingPoint, PublishingPoints } from '../points/points.js';
 import { webFields } from './fields.js';
 import { type GuideEntry, guidePage, guideQuery } from './guide.js';
+import { openedPlain, sendForwarded, sendRaw } from './proxied.js';
 import { RefusedStreams } from './refused-streams.js';
 
 /** The usual ports of RTSP and MMS, which URLs need not name. */
@@ -48,6 +51,8 @@ class PlainPlayer implements PlayerSession {
   readonly output: ResponseStream;
   readonly player: Player;
   readonly header: AsfHeader;
+  /** Called when its response is over. */
+  onOver: (() => void) | undefined;
 
   constructor(stream: ResponseStream, broadcast: Broadcast, header: AsfHeader) {
     this.output = stream;
@@ -166,6 +171,9 @@ export class WebServer {
       path: announced?.path ?? path,
       caller: callerOf(exchange, { player: true }),
       purpose: starts ? 'play' : 'info',
+      query: rawQueryOf(target),
+      relayed: relayedOf(request.headers, method, productOf(exchange)),
+      pulls: parsePullChain(request.headers.get(PULL_CHAIN_FIELD)),
       visitor,
       signal: exchange.signal,
     });
@@ -176,7 +184,7 @@ export class WebServer {
     }
     let player: PlainPlayer | undefined;
     try {
-      player = await this.#serve(exchange, path, announced, wantsMedia);
+      player = await this.#serve(exchange, path, announced, wantsMedia, pass);
     } catch (error) {
       if (visitor) this.#host.onAttempt({ visitor, path: pass.path, remoteAddress, user: pass.user, error });
       throw error;
@@ -203,6 +211,7 @@ export class WebServer {
       stop: () => (player ? player.ended() : stream.destroy()),
     });
     stream.onOver = () => {
+      player?.onOver?.();
       over();
       pass.leave();
     };
@@ -214,6 +223,7 @@ export class WebServer {
     path: string,
     announced: Announced | undefined,
     wantsMedia: boolean,
+    pass: Pass,
   ): Promise<PlainPlayer | undefined> {
     const point = this.#points.get(path);
     if (point) return this.#give(exchange, point, wantsMedia);
@@ -230,6 +240,7 @@ export class WebServer {
       return undefined;
     }
     const similar = this.#points.find(path);
+    if (!similar && pass.forward) return this.#proxied(exchange, pass);
     if (!similar) throw new HttpError(404, `There is nothing at ${path}.`);
     return this.#give(exchange, similar, wantsMedia || this.#points.named(path) === undefined);
   }
@@ -312,17 +323,44 @@ export class WebServer {
   async #stream(exchange: Exchange, point: PublishingPoint): Promise<PlainPlayer | undefined> {
     const pulls = parsePullChain(exchange.request.headers.get(PULL_CHAIN_FIELD));
     if (point.feeder) await orAborted(point.feeder.demand(pulls), exchange.signal);
-    const { broadcast } = point;
-    if (!broadcast.live || !broadcast.header)
-      throw new HttpError(503, `${point.path} is offline: no encoder is connected.`);
-    if (exchange.queued) throw new HttpError(400, 'This connection is already streaming.');
-    const fields = webFields(mediaType(broadcast.header.streams.map(({ type }) => type)));
-    if (exchange.request.method === 'HEAD') {
-      exchange.startStream(200, fields, { chunked: false });
+    return playPlain(exchange, point.broadcast, point.path);
+  }
+
+  /** Gives content of another server: a stream, a file from the cache, or what that server answers. */
+  async #proxied(exchange: Exchange, pass: Pass): Promise<PlainPlayer | undefined> {
+    const program = await openedPlain(pass);
+    if (!program) {
+      await sendForwarded(exchange, pass);
       return undefined;
     }
-    return new PlainPlayer(exchange.startStream(200, fields, { chunked: false }), broadcast, broadcast.header);
+    const { current } = program;
+    let player: PlainPlayer | undefined;
+    try {
+      if (current.kind === 'live') player = playPlain(exchange, current.broadcast, pass.path);
+      else sendRaw(exchange, current.file, current.raw!, program.close);
+    } finally {
+      if (current.kind === 'live') closeWith(player, program.close);
+    }
+    return player;
   }
+}
+
+/** Begins to send a broadcast as a file without an end. @throws HttpError 503, 400 */
+function playPlain(exchange: Exchange, broadcast: Broadcast, path: string): PlainPlayer | undefined {
+  if (!broadcast.live || !broadcast.header) throw new HttpError(503, `${path} is offline: no encoder is connected.`);
+  if (exchange.queued) throw new HttpError(400, 'This connection is already streaming.');
+  const fields = webFields(mediaType(broadcast.header.streams.map(({ type }) => type)));
+  if (exchange.request.method === 'HEAD') {
+    exchange.startStream(200, fields, { chunked: false });
+    return undefined;
+  }
+  return new PlainPlayer(exchange.startStream(200, fields, { chunked: false }), broadcast, broadcast.header);
+}
+
+/** Closes what a player plays once it has gone; at once without one. */
+function closeWith(player: PlainPlayer | undefined, close: () => void): void {
+  if (player) player.onOver = close;
+  else close();
 }
 
 /** Returns the product that a client names. */

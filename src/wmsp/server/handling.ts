@@ -6,7 +6,6 @@ import { type Entry, headerOf } from '../../playback/entry.js';
 import type { ProxyClient } from '../../playback/registry.js';
 import { ALL_STREAMS, NO_STREAMS, type StreamSelection, switched } from '../../playback/selection.js';
 import { type Feature, parseSupported } from '../../wms/features.js';
-import type { Relayed } from '../../wms/relayed.js';
 import { MAX_PAYLOAD } from '../messages/packets.js';
 import { streamSwitches } from '../messages/pragma.js';
 import type { ClientProduct, WmspRequest } from '../messages/requests.js';
@@ -82,17 +81,5 @@ export function proxyClientOf({ pragma, exchange }: Pick<Handling, 'pragma' | 'e
   return {
     ...(agent === undefined ? {} : { agent: printable(agent, MAX_TEXT) }),
     ...(verb === undefined ? {} : { verb: printable(verb, MAX_TEXT) }),
-  };
-}
-
-/** Returns a request as a proxy passes it on (MS-WMSP 3.1.5.1). */
-export function relayedOf({ client, pragma, exchange }: Pick<Handling, 'client' | 'pragma' | 'exchange'>): Relayed {
-  const { method, headers } = exchange.request;
-  const left = headers.get('Max-Forwards')?.trim() ?? '';
-  return {
-    agent: pragma.text('proxy-client-agent') ?? client.text,
-    verb: headers.get('X-Proxy-Client-Verb') ?? method,
-    via: headers.all('Via'),
-    maxForwards: /^\d{1,9}$/.test(left) ? Number(left) : undefined,
   };
 }

@@ -8,9 +8,10 @@ import type { Pass } from '../../playback/entrance.js';
 import { Playback } from '../../playback/host.js';
 import { SessionRegistry } from '../../playback/registry.js';
 import { PULL_CHAIN_FIELD, parsePullChain } from '../../receiving/pull-chain.js';
+import { relayedOf } from '../../wms/relayed.js';
 import { Replies } from '../messages/replies.js';
 import { ENCODER_NAME, SERVER_NAME, type ServerIdentity } from '../messages/responses.js';
-import { type Handling, relayedOf, supportedBy } from './handling.js';
+import { type Handling, supportedBy } from './handling.js';
 import type { WmspServerOptions } from './options.js';
 import { Plays } from './plays.js';
 import { sendElsewhere } from './redirect.js';
@@ -61,10 +62,10 @@ export class ServerRequests {
 
   /** Asks for permission to use the content of the URL; undefined if the client was redirected. */
   async enter(handling: Handling, type: keyof typeof PURPOSES): Promise<Pass | undefined> {
-    const { path, exchange, profile, client } = handling;
+    const { path, exchange, profile, client, pragma } = handling;
     const session = this.sessionOf(handling);
     const caller = callerOf(exchange, { player: true });
-    const { signal } = exchange;
+    const { signal, request } = exchange;
     const pulls = parsePullChain(exchange.request.headers.get(PULL_CHAIN_FIELD));
     const found = await this.options.entrance.enter({
       path,
@@ -73,7 +74,7 @@ export class ServerRequests {
       purpose: PURPOSES[type],
       visitor: { protocol: 'WMSP', transport: exchange.secure ? 'tls' : 'tcp', client: client.text },
       pulls,
-      relayed: relayedOf(handling),
+      relayed: relayedOf(request.headers, request.method, pragma.text('proxy-client-agent') ?? client.text),
       signal,
     });
     if (!isRedirect(found)) return found;
