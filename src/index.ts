@@ -176,6 +176,7 @@ export type {
   PointEvent,
   PointFeeder,
   PointsOptions,
+  PublisherCandidate,
   PublishingPoint,
   PublishingPoints,
 } from './server/points/points.js';

@@ -98,6 +98,11 @@ export class Broadcast implements AsfSink {
     return this.#generation;
   }
 
+  /** The location of the next packet under the current header. */
+  get nextLocation(): number {
+    return this.#nextLocation;
+  }
+
   /** True while a source is connected, or has left without an end and may come back. */
   get live(): boolean {
     return this.#live;

@@ -242,6 +242,59 @@ export const pointSchema = z.strictObject({
   ...settingsShape,
 });
 
+const natsUrl = z.string().superRefine((written, context) => {
+  const url = URL.parse(written);
+  const fits =
+    url !== null && /^(?:nats|tls):$/.test(url.protocol) && url.hostname !== '' && /^\/?$/.test(url.pathname);
+  if (!fits) context.addIssue({ code: 'custom', message: 'must be a URL such as nats://nats.example:4222' });
+});
+const nodeName = z.string().regex(/^[\w.-]{1,64}$/, 'must be a name of letters, digits, dots, dashes and underscores');
+
+/** The hosts that share publishing points. */
+export const clusterSchema = z.strictObject({
+  servers: about(
+    z.array(natsUrl).min(1, 'must name a server').max(32),
+    'The NATS servers, with JetStream: nats://host:4222, or tls://; nats://user:password@host or nats://token@host to log in.',
+    ['nats://nats-1.example:4222', 'nats://nats-2.example:4222'],
+  ),
+  node: about(
+    nodeName.optional(),
+    'The name of this host in the cluster, which no other may have; default: its host name.',
+    'node-1',
+  ),
+  name: about(
+    z
+      .string()
+      .regex(/^[\w-]{1,32}$/, 'must be a name of letters, digits, dashes and underscores')
+      .default('wmcast'),
+    'The name of the cluster: all hosts with the same one share their points. Subjects begin with it, and the bucket of keys has it.',
+  ),
+  tls: about(
+    z
+      .strictObject({
+        ca: about(
+          place('file').optional(),
+          'Certificates that sign those of the servers, in PEM form.',
+          '/etc/wmcast/ca.pem',
+        ),
+        cert: about(place('file').optional(), 'The certificate of this host, in PEM form.', '/etc/wmcast/nats.pem'),
+        key: about(place('file').optional(), 'The key of that certificate, in PEM form.', '/etc/wmcast/nats-key.pem'),
+      })
+      .optional(),
+    'TLS to the servers, with certificates of their own.',
+  ),
+  credentials: about(
+    place('file').optional(),
+    'A file of credentials (.creds), as the tools of NATS write them.',
+    '/etc/wmcast/node-1.creds',
+  ),
+  replicas: about(
+    z.union([z.literal(1), z.literal(3), z.literal(5)], 'must be 1, 3 or 5').optional(),
+    'How many servers keep the keys; counts for the host that creates them. Default: 3 if there are as many servers, else 1.',
+    3,
+  ),
+});
+
 export const hookSchema = z
   .strictObject({
     on: about(z.array(z.enum(HOOK_EVENTS)).min(1), 'The events.', ['play', 'stop']),

@@ -3,6 +3,7 @@ import { REALM, SCHEMES } from './access/credentials.js';
 import {
   about,
   addressesSchema,
+  clusterSchema,
   faultsSchema,
   hookSchema,
   kilobits,
@@ -172,6 +173,10 @@ export const configSchema = z.strictObject({
     z.union([z.number().int().min(1).max(64), z.literal('auto')], 'must be a number from 1 to 64, or auto').optional(),
     'Processes that serve players, besides the one that takes pushes; auto is one for each processor. Default: one process does everything.',
     2,
+  ),
+  cluster: about(
+    clusterSchema.optional(),
+    'Share publishing points with other hosts over NATS: every host takes pushes and plays every point; docs/cluster.md describes it.',
   ),
   admin: about(
     z

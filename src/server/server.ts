@@ -3,6 +3,8 @@ import { availableParallelism, networkInterfaces } from 'node:os';
 import type { Command } from '../asf/command.js';
 import type { AccessControl } from '../auth/access.js';
 import { callerOf } from '../auth/header-dialog.js';
+import { MAX_NODES } from '../cluster/directory.js';
+import type { ClusterNode } from '../cluster/node.js';
 import { WmError } from '../errors.js';
 import { addressList } from '../http/address-list.js';
 import { Admission } from '../http/admission.js';
@@ -18,6 +20,7 @@ import type { DiskCache } from '../proxy/cache/disk-cache.js';
 import type { ProxyContent } from '../proxy/content.js';
 import { type FaultPlan, parseFaults } from '../testing/fault-plan.js';
 import { FaultyConnections, RequestFaults } from '../testing/faulty-socket.js';
+import type { Publisher } from '../wmhttp/server/push-gate.js';
 import { PushServer } from '../wmhttp/server/server.js';
 import type { SubmittedLog } from '../wmlog/submitted.js';
 import { SERVER_NAME } from '../wmsp/messages/responses.js';
@@ -30,6 +33,7 @@ import { AdminFeed } from './admin/feed.js';
 import { Metrics } from './admin/metrics.js';
 import { STATUS_PAGE } from './admin/page.js';
 import { addCounters, newCounters } from './admin/totals.js';
+import { joinCluster, ServerCluster } from './cluster/cluster.js';
 import type { ServerConfig } from './config.js';
 import { checkConfig } from './config-check.js';
 import { masked } from './config-file.js';
@@ -44,7 +48,7 @@ import { protocolListeners } from './listeners/protocols.js';
 import { LiveSettings } from './live-settings.js';
 import { checkLogFolder } from './logs/log-writer.js';
 import { ServerLogs } from './logs/server-logs.js';
-import { type PointEvent, PublishingPoints } from './points/points.js';
+import { type PointEvent, type PublishingPoint, PublishingPoints } from './points/points.js';
 import { PointPulls } from './points/pulls.js';
 import { PushPoints } from './points/push-points.js';
 import { connectRemote, Remotes } from './points/remote.js';
@@ -71,6 +75,7 @@ export class MediaServer {
   readonly #listeners: readonly Listener[];
   #tlsWatch: TlsWatch | undefined;
   #workers: Workers | undefined;
+  readonly #cluster: ServerCluster | undefined;
   readonly #access: AccessControl;
   readonly #registry: SessionRegistry;
   readonly #startedAt = Date.now();
@@ -103,7 +108,8 @@ export class MediaServer {
       else events.error?.(error);
     };
     const { part } = means;
-    const ids = part?.ids ?? new SessionIds({ workers: 1 + countOf(config.workers ?? 0) });
+    const node = means.node && { node: means.node.number, nodes: MAX_NODES };
+    const ids = part?.ids ?? new SessionIds({ ...node, workers: 1 + countOf(config.workers ?? 0) });
     this.#hooks = new ServerHooks({ hooks: () => settings.config.hooks, onWarning });
     this.#registry = new SessionRegistry({
       ids,
@@ -153,8 +159,13 @@ export class MediaServer {
           ...(batchInterval === undefined ? {} : { batchInterval: batchInterval * 1000 }),
         };
       },
+      ...(means.node && {
+        claim: (point: PublishingPoint, publisher: Publisher) => this.#cluster!.claim(point, publisher),
+        keeps: (path: string) => means.node?.remoteOwner(path) !== undefined,
+      }),
       onEvent: (event) => {
         this.#multicastAsTemplate(event);
+        this.#cluster?.noted(event);
         this.#tellWorkers(event, part);
         events.point?.(event);
       },
@@ -162,6 +173,9 @@ export class MediaServer {
       onWarning,
     });
     for (const point of config.points) this.points.configure(point.path, settingsOf(point));
+    this.#cluster =
+      means.node &&
+      new ServerCluster({ node: means.node, points: this.points, config: () => settings.config, onWarning });
     this.#access = means.access;
     const gate = new PushPoints({
       points: this.points,
@@ -362,6 +376,7 @@ export class MediaServer {
       onWarning,
       onReload: (report) => {
         this.#workers?.reload();
+        this.#cluster?.pointsChanged();
         events.reloaded?.(report);
       },
     });
@@ -407,6 +422,8 @@ export class MediaServer {
       faults: config.faults === undefined ? undefined : parseFaults(config.faults),
       load,
       cache: await openCache(config, onWarning),
+      // Last: a node that has joined has to leave again.
+      node: part ? undefined : await joinCluster(config, onWarning),
     });
     if (!part) await server.#logs?.open();
     try {
@@ -419,6 +436,7 @@ export class MediaServer {
       throw error;
     }
     for (const point of config.points) server.#pulls.set(point);
+    server.#cluster?.start();
     server.#ready = true;
     part?.attend(server, server.#registry);
     return server;
@@ -495,6 +513,8 @@ export class MediaServer {
     this.#ready = false;
     await this.#pulls.close();
     this.#tlsWatch?.close();
+    // Encoders find another node at once.
+    await this.#cluster?.close();
     await Promise.all([...this.points].map((point) => point.close()));
     this.#push.close();
     this.#wmsp.close();
@@ -587,6 +607,7 @@ export class MediaServer {
 /** What is opened before the server is created: the access control, the TLS identity, and the part of a worker. */
 interface Means {
   readonly part?: WorkerPart | undefined;
+  readonly node: ClusterNode | undefined;
   readonly cache: DiskCache | undefined;
   readonly tls: TlsIdentity | undefined;
   readonly access: AccessControl;

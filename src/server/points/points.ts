@@ -32,6 +32,14 @@ export interface PointsOptions {
   readonly maxPoints?: number;
   /** The registry of publishers. */
   readonly registry?: SessionRegistry;
+  /**
+   * Asked before somebody feeds a point, because another host may feed it.
+   *
+   * @throws Refusal `taken`
+   */
+  readonly claim?: (point: PublishingPoint, publisher: Publisher) => Promise<void>;
+  /** True for a point that another host feeds, which a push session must not remove. */
+  readonly keeps?: (path: string) => boolean;
   /** Called about events of a point that interest an operator. */
   readonly onEvent?: (event: PointEvent) => void;
   /** Called when the recording of a point is complete. */
@@ -58,6 +66,9 @@ const TAKEOVER_SILENCE = 5_000;
 
 // How long the end of the server waits for an archive to be completed, in ms.
 const ARCHIVE_TIMEOUT = 5_000;
+
+/** The part of a publisher that decides if it may take over a point. @public */
+export type PublisherCandidate = Pick<Publisher, 'remoteAddress' | 'user' | 'formerSessions'>;
 
 /** Feeds a point from elsewhere. @public */
 export interface PointFeeder {
@@ -175,11 +186,8 @@ export class PublishingPoint {
    * @throws Refusal `taken` if another publisher feeds it
    */
   publish(publisher: Publisher): AsfSink {
-    if (this.#stopped) throw new Refusal('busy', `${this.path} was stopped by its administrator.`);
+    this.refuseUnfit(publisher);
     const previous = this.#publisher;
-    if (previous && !this.#mayReplace(previous, publisher)) {
-      throw new Refusal('taken', `${this.path} has a publisher already.`);
-    }
     this.#publisher = publisher;
     this.#publishingSince = Date.now();
     this.#fedAt = steadyNow();
@@ -190,6 +198,28 @@ export class PublishingPoint {
       write: (event: AsfEvent) => (this.#publisher === publisher ? this.#take(event) : undefined),
       close: async () => {},
     };
+  }
+
+  /** @throws Refusal as {@link publish} */
+  refuseUnfit(publisher: Publisher): void {
+    if (this.#stopped) throw new Refusal('busy', `${this.path} was stopped by its administrator.`);
+    if (!this.yieldsTo(publisher)) throw new Refusal('taken', `${this.path} has a publisher already.`);
+  }
+
+  /** True if a publisher may take over the point. */
+  yieldsTo(publisher: PublisherCandidate): boolean {
+    return this.#publisher === undefined || this.#mayReplace(this.#publisher, publisher);
+  }
+
+  /** Another host feeds the point now: disconnects the encoder and completes the archive. The broadcast goes on. */
+  lose(): boolean {
+    const publisher = this.#publisher;
+    this.#publisher = undefined;
+    this.#over?.();
+    this.#over = undefined;
+    this.#endArchive();
+    publisher?.disconnect('taken');
+    return publisher !== undefined;
   }
 
   #register(publisher: Publisher): (() => void) | undefined {
@@ -240,7 +270,7 @@ export class PublishingPoint {
     if (warning) this.#onWarning(`${this.path}: ${warning}`);
   }
 
-  #mayReplace(previous: Publisher, publisher: Publisher): boolean {
+  #mayReplace(previous: Publisher, publisher: PublisherCandidate): boolean {
     // After its connection broke, a restarted program would come back as a new session anyway.
     if (previous.lost || steadyNow() - this.#fedAt >= TAKEOVER_SILENCE) return true;
     if (previous.session !== undefined && publisher.formerSessions?.includes(previous.session)) return true;
@@ -355,7 +385,7 @@ export class PublishingPoints {
     this.remove(point);
   }
 
-  /** Adds a point that a push has created in another process of this server. */
+  /** Adds a point that a push has created in another process or on another host. */
   add(path: string, settings: PointSettings): PublishingPoint {
     return this.#create(path, false, settings);
   }
@@ -401,6 +431,12 @@ export class PublishingPoints {
    */
   async publish(point: PublishingPoint, publisher: Publisher): Promise<AsfSink> {
     this.#keep(point);
+    const { claim } = this.#options;
+    if (claim) {
+      point.refuseUnfit(publisher);
+      await claim(point, publisher);
+      this.#keep(point);
+    }
     return point.publish(publisher);
   }
 
@@ -424,6 +460,7 @@ export class PublishingPoints {
   /** Removes a point that a push session created. */
   remove(point: PublishingPoint): void {
     if (point.configured || this.#points.get(point.path) !== point) return;
+    if (this.#options.keeps?.(point.path)) return;
     this.#points.delete(point.path);
     addCounters(this.#before, point.broadcast.counters);
     this.notify({ point: point.path, what: 'removed' });

@@ -37,6 +37,7 @@ export function workerConfig(config: ServerConfig): ServerConfig {
   return {
     ...config,
     workers: undefined,
+    cluster: undefined,
     msbd: { ...config.msbd, port: 'none', multicast: undefined },
     mms: { ...config.mms, port: 'none' },
     rtsp: { ...config.rtsp, port: 'none' },

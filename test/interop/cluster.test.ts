@@ -1,0 +1,93 @@
+import { until } from '../support/until.js';
+import { newPoint, type Server } from './support/commands.js';
+import { newContentFolder } from './support/content.js';
+import { MarkedPlayer } from './support/marked-player.js';
+import { NatsServer, startNode } from './support/nats.js';
+import { FfmpegPlayer } from './support/players.js';
+import { itNeeds, program } from './support/programs.js';
+
+const SYNTHETIC = ['-i', 'synthetic:seed=7,gop=25', '--retry', 'forever'];
+const needs = [program('nats-server')];
+
+describe('three nodes of a cluster', () => {
+  const folder = newContentFolder();
+  let nats: NatsServer;
+  let nodes: Server[];
+  let a: Server;
+  let b: Server;
+  let c: Server;
+
+  beforeEach(async () => {
+    if (!needs[0]!.present()) return;
+    nats = await NatsServer.start();
+    nodes = await Promise.all(['a', 'b', 'c'].map((name) => startNode(nats, name, folder)));
+    [a, b, c] = nodes as [Server, Server, Server];
+  });
+
+  afterEach(async () => {
+    if (!needs[0]!.present()) return;
+    await Promise.all(nodes.map((node) => node.stop()));
+    await nats.stop();
+  });
+
+  const known = (node: Server, path: string) =>
+    node.event('point', ({ point, what }) => point === path && what === 'created');
+
+  itNeeds([...needs, program('ffmpeg')], 'play a push to any of them, with the players of each', async () => {
+    const point = newPoint();
+    await a.publish(point);
+    await Promise.all([b, c].map((node) => known(node, point)));
+    const players = nodes.map((node) => new FfmpegPlayer(node.url(point, 'mmsh')));
+    for (const player of players) await player.decodes(25, 1);
+    for (const player of players) await player.stop();
+  });
+
+  itNeeds(needs, 'keep their players when the owner of a point is killed, and play nothing twice', async () => {
+    const point = newPoint();
+    const push = await a.publish(point, ...SYNTHETIC);
+    await Promise.all([b, c].map((node) => known(node, point)));
+    const players = await Promise.all([b, c].map((node) => MarkedPlayer.play(node.port, point)));
+    for (const player of players) await player.plays(50);
+    await a.stop('SIGKILL');
+    await push.stop('SIGKILL');
+    // Another encoder, because this one has one way only.
+    await c.publish(point, ...SYNTHETIC);
+    for (const player of players) await player.plays(50);
+    expect(players.map(({ ended, headers }) => ({ ended, headers }))).toEqual(
+      players.map(() => ({ ended: false, headers: 1 })),
+    );
+    for (const player of players) player.close();
+  });
+
+  itNeeds(needs, 'refuse a second encoder on another node, and go on without NATS', async () => {
+    const point = newPoint();
+    await a.publish(point, ...SYNTHETIC);
+    await Promise.all([b, c].map((node) => known(node, point)));
+    const second = b.push(point, '-i', 'synthetic:seed=8');
+    expect((await second.ends()).code).not.toBe(0);
+    expect(second.describe('')).toContain('409');
+    const [local, remote] = [await MarkedPlayer.play(a.port, point), await MarkedPlayer.play(b.port, point)];
+    for (const player of [local, remote]) await player.plays(50);
+    await nats.kill();
+    await local.plays(100);
+    await nats.restart();
+    for (const player of [local, remote]) await player.plays(100);
+    expect([local.twice, remote.twice]).toEqual([[], []]);
+    for (const player of [local, remote]) player.close();
+  });
+
+  itNeeds(needs, 'give their points back when they stop', async () => {
+    const point = newPoint();
+    await a.publish(point, ...SYNTHETIC);
+    await known(b, point);
+    const player = await MarkedPlayer.play(b.port, point);
+    await player.plays(30);
+    const stopped = performance.now();
+    await a.stop();
+    await b.publish(point, ...SYNTHETIC);
+    await player.plays(30);
+    expect(performance.now() - stopped).toBeLessThan(5_000);
+    await until('the player to stay', () => !player.ended);
+    player.close();
+  });
+});

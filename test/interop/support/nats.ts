@@ -1,0 +1,86 @@
+import { mkdtempSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Child } from './child.js';
+import { Server } from './commands.js';
+
+/** A nats-server with JetStream on the loopback interface. */
+export class NatsServer {
+  readonly port: number;
+  readonly #folder: string;
+  #child: Child;
+
+  private constructor(port: number, folder: string, child: Child) {
+    this.port = port;
+    this.#folder = folder;
+    this.#child = child;
+  }
+
+  static async start(): Promise<NatsServer> {
+    const folder = mkdtempSync(join(tmpdir(), 'wmcast-nats-'));
+    const port = await freePort();
+    const server = new NatsServer(port, folder, run(port, folder));
+    await server.#ready();
+    return server;
+  }
+
+  get url(): string {
+    return `nats://127.0.0.1:${this.port}`;
+  }
+
+  /** Kills it without a word. */
+  async kill(): Promise<void> {
+    await this.#child.stop('SIGKILL');
+  }
+
+  /** Starts it again, with what it had stored. */
+  async restart(): Promise<void> {
+    this.#child = run(this.port, this.#folder);
+    await this.#ready();
+  }
+
+  async stop(): Promise<void> {
+    await this.#child.stop();
+  }
+
+  #ready(): Promise<unknown> {
+    const child = this.#child;
+    return child.until('that it is ready', () => child.log.find((line) => line.includes('Server is ready')));
+  }
+}
+
+/** Starts a node of a cluster. @param more lines of its configuration */
+export async function startNode(
+  nats: { readonly url: string },
+  name: string,
+  folder: string,
+  more: readonly string[] = [],
+): Promise<Server> {
+  const file = join(folder, `${name}-${Math.random().toString(36).slice(2)}.yaml`);
+  const lines = [
+    'admin: { port: none }',
+    'msbd: { port: none }',
+    `cluster: { servers: ["${nats.url}"], node: ${name} }`,
+  ];
+  await writeFile(file, [...lines, ...more, ''].join('\n'));
+  return Server.start('--config', file);
+}
+
+function run(port: number, folder: string): Child {
+  return new Child('nats-server', ['-a', '127.0.0.1', '-p', String(port), '-js', '-sd', folder]);
+}
+
+/** A port that is free at the moment. */
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => {
+    server.listen(0, '127.0.0.1', resolve);
+  });
+  const { port } = server.address() as { port: number };
+  await new Promise((resolve) => {
+    server.close(resolve);
+  });
+  return port;
+}
