@@ -2,8 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { isatty } from 'node:tty';
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { messageOf, WmError } from '../errors.js';
+import { packageVersion } from '../server/version.js';
 import { Reporter, type ReporterOptions } from './reporter.js';
-import { packageVersion } from './version.js';
 
 /** Creates a command with the common conventions: usage errors exit with 2, unknown options suggest the nearest one. */
 export function newProgram(name: string, description: string): Command {

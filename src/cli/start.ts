@@ -1,5 +1,5 @@
 import { firstFfmpeg } from '../capture/version.js';
-import { packageVersion } from './version.js';
+import { packageVersion } from '../server/version.js';
 
 /**
  * Starts a program. Answers `--version` as the only argument itself, without loading the commands.

@@ -246,6 +246,10 @@ export const configSchema = z.strictObject({
     z.boolean().default(true),
     'True to show browsers a guide at the root: the points that everybody at their address may play.',
   ),
+  stills: about(
+    z.boolean().default(true),
+    'True to show a picture of what is on air in the guide and on the status page: one frame, which ffmpeg decodes when somebody looks.',
+  ),
   privateSources: about(
     addressesSchema.default([]),
     'Private, link-local and loopback addresses that announcements and redirects of other hosts may lead this server to. URLs in this file are ' +

@@ -33,24 +33,24 @@ export function watched(events: ServerEvents, feed: AdminFeed, onPlay: (protocol
   return {
     ...events,
     point: (event) => {
-      feed.emit('point', () => event);
+      feed.emit('point', event);
       events.point?.(event);
     },
     play: (session) => {
       onPlay(session.protocol);
-      feed.emit('play', () => sessionView(session));
+      feed.emit('play', sessionView(session));
       events.play?.(session);
     },
     played: (report) => {
-      feed.emit('played', () => report);
+      feed.emit('played', report);
       events.played?.(report);
     },
     warning: (message) => {
-      feed.emit('warning', () => ({ message }));
+      feed.emit('warning', { message });
       events.warning?.(message);
     },
     reloaded: (report) => {
-      feed.emit('reload', () => report);
+      feed.emit('reload', report);
       events.reloaded?.(report);
     },
   };

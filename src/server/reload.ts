@@ -33,7 +33,18 @@ export interface Changes {
 
 /** Fields that a running server can change. Those of a map count for all that is in it. */
 const LIVE: ReadonlySet<string> = new Set([
-  ...['names', 'users', 'realm', 'authentication', 'basicWithoutTls', 'access', 'content', 'guide', 'privateSources'],
+  ...[
+    'names',
+    'users',
+    'realm',
+    'authentication',
+    'basicWithoutTls',
+    'access',
+    'content',
+    'guide',
+    'stills',
+    'privateSources',
+  ],
   ...['redirects', 'hooks', 'limits', 'push.newPoints', 'push.authenticateStart', 'tls.cert', 'tls.key', 'live.burst'],
 ]);
 

@@ -27,11 +27,8 @@ import { SERVER_NAME } from '../wmsp/messages/responses.js';
 import { WmspServer } from '../wmsp/server/server.js';
 import { openAccess } from './access/credentials.js';
 import { readTls, TlsWatch } from './access/tls-files.js';
-import { AdminActions } from './admin/actions.js';
-import { AdminApi } from './admin/api.js';
+import { Administration } from './admin/administration.js';
 import { AdminFeed } from './admin/feed.js';
-import { Metrics } from './admin/metrics.js';
-import { STATUS_PAGE } from './admin/page.js';
 import { addCounters, newCounters } from './admin/totals.js';
 import { joinCluster, ServerCluster } from './cluster/cluster.js';
 import type { ServerConfig } from './config.js';
@@ -41,7 +38,6 @@ import { pathOf } from './content/paths.js';
 import { Programs } from './content/programs.js';
 import { type ServerEvents, watched } from './events.js';
 import { ServerHooks } from './hooks/server-hooks.js';
-import { AdminListener } from './listeners/admin.js';
 import { HttpListener, type Listener, type ServerPorts } from './listeners/listener.js';
 import { Multicasts } from './listeners/multicast.js';
 import { protocolListeners } from './listeners/protocols.js';
@@ -57,6 +53,7 @@ import { openCache, type ProxyHost, Proxying } from './proxying.js';
 import type { ReloadReport } from './reload.js';
 import { Reloader, type StartOptions, warnOfPlaces } from './reloader.js';
 import type { ServerStats } from './stats.js';
+import { Stills } from './stills.js';
 import { WebServer } from './web/web.js';
 import { type WorkerPart, workerConfig } from './workers/worker.js';
 import { Workers } from './workers/workers.js';
@@ -78,7 +75,6 @@ export class MediaServer {
   readonly #cluster: ServerCluster | undefined;
   readonly #access: AccessControl;
   readonly #registry: SessionRegistry;
-  readonly #startedAt = Date.now();
   readonly #push: PushServer;
   readonly #playback: Playback;
   readonly #logs: ServerLogs | undefined;
@@ -92,13 +88,16 @@ export class MediaServer {
   readonly #pulls: PointPulls;
   readonly #started: Listener[] = [];
   readonly #feed = new AdminFeed();
-  readonly #metrics: Metrics;
+  readonly #administration: Administration;
+  readonly #stills: Stills;
   #ready = false;
   readonly #reloader: Reloader;
   #ports: ServerPorts = {};
 
   private constructor(config: ServerConfig, given: ServerEvents, means: Means) {
-    const events = watched(given, this.#feed, (protocol) => this.#metrics.started(protocol, this.#registry.players));
+    const events = watched(given, this.#feed, (protocol) =>
+      this.#administration.started(protocol, this.#registry.players),
+    );
     const settings = new LiveSettings(config);
     this.#settings = settings;
     const onWarning = (message: string) => events.warning?.(message);
@@ -262,6 +261,7 @@ export class MediaServer {
       ),
       onWarning,
     );
+    this.#stills = new Stills({ enabled: () => settings.config.stills });
     const web = new WebServer(this.points, () => settings.content, {
       entrance: this.#entrance,
       multicast: (path) => this.#multicasts.get(path),
@@ -269,6 +269,7 @@ export class MediaServer {
       ports: () => this.#ports,
       guide: () => settings.config.guide,
       onAttempt: (attempt) => this.#logs?.attempted(attempt),
+      stills: this.#stills,
       isPublic: async (exchange, { settings: { play }, path }) => {
         const caller = callerOf(exchange);
         const asked = { ...caller, credentials: { ...caller.credentials, given: undefined } };
@@ -278,30 +279,30 @@ export class MediaServer {
       onWarning,
       onError,
     });
-    const actions = new AdminActions({
+    this.#administration = new Administration({
       points: this.points,
       registry: this.#registry,
+      feed: this.#feed,
+      stills: this.#stills,
       multicasts: () => this.#multicasts,
       playersElsewhere: (path) => this.#workers?.playersOf(path) ?? 0,
-      status: () => ({ uptime: Math.round((Date.now() - this.#startedAt) / 1000), ...this.stats() }),
+      stats: () => this.stats(),
+      ports: () => this.#ports,
+      hostName: () => new URL(this.baseUrl).hostname,
       inject: (path, source) => this.inject(path, source),
       switchPoint: (path, on) => this.#reloader.switchPoint(path, on),
       command: (path, command) => this.command(path, command),
       reload: means.load && (() => this.reload()),
-    });
-    const administration = {
-      actions,
       access: this.#access,
-      get rule() {
-        return settings.rules.admin;
-      },
-      get names() {
-        return settings.names;
-      },
-      onError: (error: unknown) => events.error?.(error),
-    };
-    const api = new AdminApi(administration);
-    this.#metrics = new Metrics(actions, this.#registry);
+      rule: () => settings.rules.admin,
+      names: () => settings.names,
+      config: () => masked(settings.config),
+      ready: () => this.#ready,
+      onError: (error) => events.error?.(error),
+      host: config.admin.host,
+      port: part ? 'none' : (config.admin.port ?? 'none'),
+    });
+    const { api } = this.#administration;
     this.#admission = new Admission({
       connections: config.limits.connections,
       perAddress: config.limits.connectionsPerAddress,
@@ -346,23 +347,7 @@ export class MediaServer {
         onInternalError: (error) => events.error?.(error),
         onError,
       }),
-      new AdminListener({
-        ...administration,
-        get rule() {
-          return settings.rules.admin;
-        },
-        get names() {
-          return settings.names;
-        },
-        host: config.admin.host,
-        port: part ? 'none' : (config.admin.port ?? 'none'),
-        feed: this.#feed,
-        metrics: this.#metrics,
-        config: () => masked(settings.config),
-        ready: () => this.#ready,
-        version: SERVER_NAME.slice(SERVER_NAME.indexOf('/') + 1),
-        page: STATUS_PAGE,
-      }),
+      this.#administration.listener,
     ];
     this.#reloader = new Reloader({
       settings,
@@ -515,6 +500,7 @@ export class MediaServer {
     this.#tlsWatch?.close();
     // Encoders find another node at once.
     await this.#cluster?.close();
+    this.#stills.close();
     await Promise.all([...this.points].map((point) => point.close()));
     this.#push.close();
     this.#wmsp.close();

@@ -1,9 +1,14 @@
 import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
 import { join } from 'node:path';
+import { jest } from '@jest/globals';
 import { execa } from 'execa';
+import { listenTcp } from '../../src/http/listen.js';
 import { guidePage } from '../../src/server/web/guide.js';
-import { stopAll } from './support/child.js';
+import { until } from '../support/until.js';
+import { chromiumProgram, closeBrowser, openPage, seriousViolations } from './support/browser.js';
+import { Child, stopAll } from './support/child.js';
 import { Server } from './support/commands.js';
 import { newFolder, removeFolders } from './support/content.js';
 import { itNeeds, program, type Requirement } from './support/programs.js';
@@ -15,6 +20,7 @@ const validator: Requirement = {
 };
 
 afterAll(async () => {
+  await closeBrowser();
   await stopAll();
   removeFolders();
 });
@@ -42,6 +48,7 @@ describe('the guide', () => {
       author: 'Anna',
       description: '',
       live: index % 2 === 0,
+      still: index % 3 === 0,
       bitRate: 300_000,
       urls: ['rtsp://h/a', 'mms://h/a', 'http://h/a?MSWMExt=.asf'],
     }));
@@ -54,13 +61,60 @@ describe('the guide', () => {
     expect(await complaints(pages[0]!.replace('<H1>', '<H1 STYLE="color: red">'))).toContain('STYLE');
   });
 
-  itNeeds([program('w3m')], 'can be read and followed in w3m', async () => {
-    const server = await Server.start();
-    await server.publish('/live', '--size', '160x120', '--title', 'The news');
-    const { stdout } = await execa('w3m', ['-dump', '-cols', '80', server.url('/')]);
-    expect(stdout).toContain('The news');
-    expect(stdout).toContain(`mms://127.0.0.1:${server.port}/live`);
-    const source = await execa('w3m', ['-dump_source', server.url('/live.asx')]);
-    expect(source.stdout).toContain(`mms://127.0.0.1:${server.port}/live`);
+  describe('with a live point', () => {
+    let server: Server;
+
+    beforeAll(async () => {
+      server = await Server.start();
+      await server.publish('/live', '--size', '160x120', '--title', 'The news');
+    });
+
+    itNeeds([program('w3m'), program('links')], 'can be read and followed in w3m and links', async () => {
+      for (const [name, ...args] of [['w3m', '-dump', '-cols', '80'], ['links', '-dump', '-width', '80'] as const]) {
+        const { stdout } = await execa(name!, [...args, server.url('/')]);
+        expect(stdout).toContain('The news');
+        expect(stdout).toContain(`mms://127.0.0.1:${server.port}/live`);
+      }
+      const source = await execa('w3m', ['-dump_source', server.url('/live.asx')]);
+      expect(source.stdout).toContain(`mms://127.0.0.1:${server.port}/live`);
+    });
+
+    itNeeds([chromiumProgram], 'shows a picture of what is on air in Chromium, and fits 640 pixels', async () => {
+      const page = await openPage(server.url('/'), { viewport: { width: 640, height: 480 } });
+      await until('the picture', () =>
+        page.evaluate<boolean>(`document.images[0]?.complete && document.images[0].naturalWidth === 160`),
+      );
+      expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(640);
+      // HTML 3.2 knows neither the language of a page nor labels.
+      expect(await seriousViolations(page)).toEqual([
+        expect.stringMatching(/^html-has-lang/),
+        expect.stringMatching(/^label: <input type="TEXT" name="q"/),
+      ]);
+      await page.context().close();
+    });
+
+    itNeeds([program('dillo'), program('Xvfb')], 'is shown with its picture by Dillo', async () => {
+      const fetched = jest.fn<(path: string, agent: string) => void>();
+      const proxied = createServer(async ({ url = '', headers }, answer) => {
+        fetched(url, headers['user-agent'] ?? '');
+        const { status, headers: fields, body } = await fetch(server.url(url), { headers: { Accept: 'text/html' } });
+        answer.writeHead(status, { 'Content-Type': fields.get('Content-Type') ?? '' });
+        answer.end(Buffer.from(await new Response(body).arrayBuffer()));
+      });
+      const port = await listenTcp(proxied, { port: 0, host: '127.0.0.1' });
+      const screen = new Child('Xvfb', ['-displayfd', '1', '-screen', '0', '800x600x24', '-nolisten', 'tcp']);
+      try {
+        const number = await screen.until('its number', () => screen.output[0]);
+        const environment = { DISPLAY: `:${number}`, HOME: newFolder() };
+        const dillo = new Child('dillo', [`http://127.0.0.1:${port}/`], { environment });
+        await until('the picture to be fetched', () => fetched.mock.calls.some(([path]) => path === '/live.jpg'));
+        expect(fetched.mock.calls[0]).toEqual(['/', expect.stringMatching(/dillo/i)]);
+        await dillo.stop();
+      } finally {
+        await screen.stop();
+        proxied.closeAllConnections();
+        proxied.close();
+      }
+    });
   });
 });

@@ -16,6 +16,7 @@ const entry = (path: string, more: Partial<GuideEntry> = {}): GuideEntry => ({
   author: '',
   description: '',
   live: true,
+  still: false,
   bitRate: 364_000,
   urls: [`mms://host${path}`, `http://host${path}?MSWMExt=.asf`],
   ...more,
@@ -107,6 +108,16 @@ describe('a browser at the root', () => {
     expect((await browse(await station('guide: false'))).status).toBe(404);
     const made = await station('');
     expect((await made.ask('GET / HTTP/1.0', 'Host: h', 'Accept: */*')).status).toBe(404);
+  });
+
+  it.each([
+    'Mozilla/4.0 (compatible; MSIE 6.0; Windows NT 5.1)',
+    'Mozilla/3.01 (Win95; I)',
+    'Links (2.28; Linux 6.1 x86_64; GNU C 12.2; x)',
+  ])('sees the guide although it names no HTML: %s', async (agent) => {
+    const made = await station('');
+    const answer = await made.ask('GET / HTTP/1.0', 'Host: h', `User-Agent: ${agent}`, 'Accept: image/gif, */*');
+    expect([answer.status, answer.field('Content-Type')]).toEqual([200, 'text/html; charset=us-ascii']);
   });
 
   it('gets playlists for players that know no .asx', async () => {

@@ -1,12 +1,18 @@
 import type { Command } from '../../asf/command.js';
+import { describeStreams } from '../../asf/describe.js';
+import type { AsfHeader } from '../../asf/header.js';
 import { messageOf, WmError } from '../../errors.js';
 import { HttpError } from '../../http/message.js';
 import type { SessionInfo, SessionRegistry, SessionRole } from '../../playback/registry.js';
 import { Refusal } from '../../refusal.js';
+import { describeContent } from '../../wms/content-description.js';
 import { YamlError } from '../../yaml-file.js';
 import type { PublishingPoint, PublishingPoints } from '../points/points.js';
 import type { ReloadReport } from '../reload.js';
 import type { ServerStats } from '../stats.js';
+import type { Stills } from '../stills.js';
+import { type ArchiveList, deleteArchive, listArchives, type OpenedArchive, openArchive } from './archives.js';
+import type { AdminEvent, LoggedEvent } from './feed.js';
 
 /** The parts of a server that its administration shows and changes. */
 export interface AdminHost {
@@ -19,8 +25,11 @@ export interface AdminHost {
   readonly playersElsewhere?: ((path: string) => number) | undefined;
   /** Sends a script command to the players of a point. @throws WmError WM_USAGE; AsfError */
   readonly command: (path: string, command: Command) => void;
-  /** Returns the figures of the server; `uptime` in seconds. */
-  readonly status: () => ServerStats & { readonly uptime: number };
+  readonly status: () => ServerStatus;
+  /** Pictures of what is on air. */
+  readonly stills: Stills;
+  /** Returns the newest events, the newest first. */
+  readonly recent: (limit: number) => readonly LoggedEvent[];
   /**
    * Plays something next on a point with a programme.
    *
@@ -31,6 +40,19 @@ export interface AdminHost {
   readonly switchPoint: (path: string, on: boolean) => Promise<void>;
   /** Reads the configuration again; undefined if there is no file to read. */
   readonly reload?: (() => Promise<ReloadReport>) | undefined;
+}
+
+/** The figures of the server, and how to reach it. */
+export interface ServerStatus extends ServerStats {
+  /** Seconds since the start. */
+  readonly uptime: number;
+  /** The most players at a time since the start. */
+  readonly playersPeak: number;
+  readonly version: string;
+  /** The name or address of the server in the URLs of players. */
+  readonly host: string;
+  /** Ports by protocol. */
+  readonly ports: Readonly<Record<string, number | undefined>>;
 }
 
 /** A configuration with mistakes: the answer lists them. */
@@ -58,7 +80,7 @@ export class AdminActions {
     this.#host = host;
   }
 
-  status(): ServerStats & { readonly uptime: number } {
+  status(): ServerStatus {
     return this.#host.status();
   }
 
@@ -98,6 +120,33 @@ export class AdminActions {
       if (!(error instanceof WmError) || error instanceof Refusal) throw error;
       throw new HttpError(error.code === 'WM_USAGE' ? 409 : 400, error.message);
     }
+  }
+
+  /** Returns a JPEG picture of what is on air. @throws HttpError 404 without one */
+  async still(path: string): Promise<Buffer> {
+    const picture = await this.#host.stills.of(this.#point(path));
+    if (!picture) throw new HttpError(404, `There is no picture of ${path}.`);
+    return picture;
+  }
+
+  /** Lists recordings, the newest first. @param path of a point; undefined for all */
+  archives(limit = DEFAULT_LIMIT, path?: string): Promise<ArchiveList> {
+    return listArchives(path === undefined ? this.#host.points : [this.#point(path)], Math.min(limit, MAX_LIMIT));
+  }
+
+  /** @throws HttpError 404 */
+  openArchive(path: string, name: string): Promise<OpenedArchive> {
+    return openArchive(this.#point(path), name);
+  }
+
+  /** @throws HttpError 404, or 409 while it is being recorded */
+  deleteArchive(path: string, name: string): Promise<void> {
+    return deleteArchive(this.#point(path), name);
+  }
+
+  /** Returns the newest events, the newest first. */
+  log(limit: number): LogLine[] {
+    return this.#host.recent(limit).map(({ at, name, data }) => ({ at: time(at), name, data }));
   }
 
   async switch(path: string, on: boolean): Promise<void> {
@@ -164,7 +213,8 @@ export class AdminActions {
   }
 
   #view(point: PublishingPoint): PointView {
-    return pointView(point, this.#host.playersElsewhere?.(point.path) ?? 0);
+    const { playersElsewhere, stills } = this.#host;
+    return pointView(point, { playersElsewhere: playersElsewhere?.(point.path) ?? 0, still: stills.offers(point) });
   }
 
   #point(path: string): PublishingPoint {
@@ -172,6 +222,11 @@ export class AdminActions {
     if (!point) throw new HttpError(404, `There is no point ${path}.`);
     return point;
   }
+}
+
+/** An event of the log. */
+export interface LogLine extends AdminEvent {
+  readonly at: string;
 }
 
 /** A session as the API shows it. */
@@ -186,7 +241,10 @@ export function sessionView({ since, user, entry, ...info }: SessionInfo) {
   return { ...info, user: user ?? null, entry: entry ?? null, since: time(since) };
 }
 
-function pointView(point: PublishingPoint, playersElsewhere: number) {
+function pointView(
+  point: PublishingPoint,
+  { playersElsewhere, still }: { readonly playersElsewhere: number; readonly still: boolean },
+) {
   const { path, configured, broadcast } = point;
   return {
     path,
@@ -196,8 +254,27 @@ function pointView(point: PublishingPoint, playersElsewhere: number) {
     acceptsPlayers: point.acceptsPlayers,
     players: broadcast.players + playersElsewhere,
     publisher: publisherView(point) ?? null,
+    ...mediaView(broadcast.live ? broadcast.header : undefined),
+    still,
+    archived: point.settings.archive !== undefined,
     ...broadcast.counters,
   };
+}
+
+const OFFLINE = { title: null, bitRate: 0, streams: [] };
+/** Headers change rarely, and lists are asked for often. */
+const described = new WeakMap<AsfHeader, ReturnType<typeof describeMedia>>();
+
+function mediaView(header: AsfHeader | undefined) {
+  if (!header) return OFFLINE;
+  const view = described.get(header) ?? describeMedia(header);
+  described.set(header, view);
+  return view;
+}
+
+function describeMedia(header: AsfHeader) {
+  const { title = null } = Object.fromEntries(describeContent(header)) as { readonly title?: string };
+  return { title, bitRate: header.fileProperties.maximumBitrate, streams: describeStreams(header) };
 }
 
 function publisherView({ publisher, publishingSince }: PublishingPoint) {

@@ -15,9 +15,9 @@ import { type AdminActions, DEFAULT_LIMIT, ReloadRefused } from './actions.js';
 export interface AdminApiOptions {
   readonly actions: AdminActions;
   readonly access: AccessControl;
-  readonly rule: Rule;
-  /** The names under which the server may be addressed; see {@link refuseWebPages}. */
-  readonly names: ReadonlySet<string>;
+  readonly rule: () => Rule;
+  /** Returns the names under which the server may be addressed; see {@link refuseWebPages}. */
+  readonly names: () => ReadonlySet<string>;
   readonly onError: (error: unknown) => void;
 }
 
@@ -98,10 +98,10 @@ export class AdminApi {
 
   async #answer(exchange: Exchange, path: string): Promise<Reply> {
     const { access, rule, names } = this.#options;
-    const verdict = await access.check(callerOf(exchange), rule, 'use the administration');
+    const verdict = await access.check(callerOf(exchange), rule(), 'use the administration');
     const finish = finishFields(verdict.finish, exchange.request);
     if (!verdict.granted) throw verdict.refusal;
-    refuseWebPages(exchange, { trusted: verdict.user === undefined }, names);
+    refuseWebPages(exchange, { trusted: verdict.user === undefined }, names());
     refuseForms(exchange);
     const { method } = exchange.request;
     const found = this.#routes.flatMap(([allowed, pattern, handler]) => {

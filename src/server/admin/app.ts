@@ -1,6 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import type { HttpBindings } from '@hono/node-server';
-import { createRoute, OpenAPIHono, type RouteConfig, z } from '@hono/zod-openapi';
+import { createRoute, OpenAPIHono } from '@hono/zod-openapi';
 import type { Context } from 'hono';
 import { streamSSE } from 'hono/streaming';
 import type { AccessControl, Rule } from '../../auth/access.js';
@@ -9,17 +8,18 @@ import { messageOf } from '../../errors.js';
 import { isLoopback } from '../../http/addresses.js';
 import { HeaderFields, HttpError } from '../../http/message.js';
 import { refuseWebPages } from '../web/pages.js';
-import { type AdminActions, DEFAULT_LIMIT, ReloadRefused } from './actions.js';
+import { type AdminActions, ReloadRefused } from './actions.js';
+import { statusAssets } from './assets.js';
 import type { AdminFeed } from './feed.js';
 import type { Metrics } from './metrics.js';
-import * as schemas from './schemas.js';
+import { type AdminBindings, adminRoutes } from './routes.js';
 
 /** The administration on its own port. */
 export interface AdminAppOptions {
   readonly actions: AdminActions;
   readonly access: AccessControl;
-  readonly rule: Rule;
-  readonly names: ReadonlySet<string>;
+  readonly rule: () => Rule;
+  readonly names: () => ReadonlySet<string>;
   readonly feed: AdminFeed;
   readonly metrics: Metrics;
   /** Returns the configuration in effect, without passwords. */
@@ -27,21 +27,25 @@ export interface AdminAppOptions {
   /** True once the server listens, and until it closes. */
   readonly ready: () => boolean;
   readonly version: string;
-  readonly page: string;
   readonly onError: (error: unknown) => void;
 }
-
-type Bindings = { Bindings: HttpBindings };
 
 /** How often watchers get the figures of the server, in ms. */
 const STATS_INTERVAL = 2_000;
 /** Open to everyone who reaches the port: they say nothing but whether the server works. */
 const OPEN = new Set(['/health', '/ready']);
 
+/** The page runs its own scripts only, and shows pictures that it has fetched. */
+const PAGE_FIELDS = {
+  'Content-Security-Policy':
+    "default-src 'self'; img-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+  'Referrer-Policy': 'no-referrer',
+};
+
 /** Builds the application: the API with its OpenAPI description, server-sent events, metrics, health and the status page. */
-export function adminApp(options: AdminAppOptions): OpenAPIHono<Bindings> {
+export function adminApp(options: AdminAppOptions): OpenAPIHono<AdminBindings> {
   const { actions, feed, metrics, onError } = options;
-  const app = new OpenAPIHono<Bindings>({
+  const app = new OpenAPIHono<AdminBindings>({
     defaultHook: (result, c) => {
       if (result.success) return undefined;
       const [issue] = result.error.issues;
@@ -63,9 +67,10 @@ export function adminApp(options: AdminAppOptions): OpenAPIHono<Bindings> {
     if (!OPEN.has(c.req.path)) await admit(c, options);
     await next();
   });
-  for (const { route, handle } of routes(actions)) {
+  for (const { route, handle } of adminRoutes(actions)) {
     app.openapi(createRoute(route), async (c) => {
       const body = await handle(c);
+      if (body instanceof Response) return body;
       return body === undefined ? c.body(null, 204) : c.json(body as object, 200);
     });
   }
@@ -91,158 +96,21 @@ export function adminApp(options: AdminAppOptions): OpenAPIHono<Bindings> {
     openapi: '3.1.0',
     info: { title: 'wmcast', version: options.version, description: 'The administration of wmcast serve.' },
   });
-  app.get('/', (c) => {
-    c.header('Content-Security-Policy', "default-src 'self' 'unsafe-inline'; frame-ancestors 'none'");
-    return c.html(options.page);
-  });
+  for (const [name, { type, body }] of statusAssets()) {
+    app.get(name === 'index.html' ? '/' : `/${name}`, (c) =>
+      c.body(body, 200, { ...PAGE_FIELDS, 'Content-Type': type }),
+    );
+  }
   return app;
 }
 
-/** A route as the API describes it, and what it does; a result of undefined is answered with 204. */
-interface Described {
-  readonly route: RouteConfig;
-  readonly handle: (c: Context<Bindings>) => unknown;
-}
-
-function routes(actions: AdminActions): Described[] {
-  const json = (schema: z.ZodType) => ({ content: { 'application/json': { schema } }, description: 'Done.' });
-  const failure = (description: string) => ({
-    content: { 'application/json': { schema: schemas.failure } },
-    description,
-  });
-  const name = z
-    .string()
-    .openapi({ description: 'The path of the point without its first slash; other slashes as %2F.', example: 'live' });
-  const pathOf = (c: Context<Bindings>) => `/${c.req.param('name')}`;
-  const get = (
-    path: string,
-    summary: string,
-    schema: z.ZodType,
-    handle: Described['handle'],
-    more: object = {},
-  ): Described => ({
-    route: { method: 'get', path, summary, responses: { 200: json(schema) }, ...more },
-    handle,
-  });
-  const point = (action: string, summary: string, run: (path: string) => unknown): Described => ({
-    route: {
-      method: 'post',
-      path: `/api/points/{name}/${action}`,
-      summary,
-      request: { params: z.object({ name }) },
-      responses: {
-        204: { description: 'Done.' },
-        404: failure('There is no such point.'),
-        409: failure('Not possible.'),
-      },
-    },
-    handle: (c) => run(pathOf(c)),
-  });
-  const query = z.object({
-    limit: z.coerce.number().int().min(0).default(DEFAULT_LIMIT).openapi({ description: 'The most sessions to list.' }),
-    after: z.string().optional().openapi({ description: 'The id of the session to continue after.' }),
-  });
-  const listed = async (c: Context<Bindings>, role?: 'player') => {
-    const { limit, after } = query.parse(c.req.query());
-    return actions.sessions({ role, limit, after });
-  };
-  return [
-    get('/api/status', 'Figures of the server.', schemas.status, () => actions.status()),
-    get('/api/points', 'All publishing points.', schemas.points, () => ({ points: actions.points() })),
-    get('/api/points/{name}', 'One publishing point.', schemas.point, (c) => actions.point(pathOf(c)), {
-      request: { params: z.object({ name }) },
-    }),
-    {
-      route: {
-        method: 'delete',
-        path: '/api/points/{name}',
-        summary: 'End the broadcast and remove a point that is not in the configuration.',
-        request: { params: z.object({ name }) },
-        responses: {
-          204: { description: 'Done.' },
-          404: failure('There is no such point.'),
-          409: failure('Configured.'),
-        },
-      },
-      handle: (c) => actions.remove(pathOf(c)),
-    },
-    point('disconnect', 'Disconnect the encoder.', (path) => actions.disconnect(path)),
-    point('start', 'Accept pushes and players again.', (path) => actions.switch(path, true)),
-    point('stop', 'End the broadcast, and refuse pushes and players.', (path) => actions.switch(path, false)),
-    point('open', 'Accept new players again.', (path) => actions.accept(path, true)),
-    point('deny', 'Refuse new players; those that play stay.', (path) => actions.accept(path, false)),
-    {
-      route: {
-        method: 'post',
-        path: '/api/points/{name}/inject',
-        summary: 'Play something next on a point with a programme.',
-        request: {
-          params: z.object({ name }),
-          body: { content: { 'application/json': { schema: schemas.injection } }, required: true },
-        },
-        responses: { 204: { description: 'Done.' }, 400: failure('It cannot be played.'), 404: failure('Not found.') },
-      },
-      handle: async (c) => actions.inject(pathOf(c), schemas.injection.parse(await c.req.json()).source),
-    },
-    {
-      route: {
-        method: 'post',
-        path: '/api/points/{name}/command',
-        summary: 'Send the players of a point a script command.',
-        request: {
-          params: z.object({ name }),
-          body: { content: { 'application/json': { schema: schemas.command } }, required: true },
-        },
-        responses: { 204: { description: 'Done.' }, 404: failure('Not found.'), 409: failure('It takes none.') },
-      },
-      handle: async (c) => actions.command(pathOf(c), schemas.command.parse(await c.req.json())),
-    },
-    get('/api/publishers', 'Encoders that publish.', schemas.publishers, () => ({ publishers: actions.publishers() })),
-    get('/api/multicasts', 'Points that are multicast.', schemas.multicasts, () => ({
-      multicasts: actions.multicasts(),
-    })),
-    get('/api/sessions', 'Players and publishers of all protocols.', schemas.sessions, (c) => listed(c), {
-      request: { query },
-    }),
-    get(
-      '/api/players',
-      'Players of all protocols.',
-      schemas.players,
-      async (c) => {
-        const { total, sessions } = await listed(c, 'player');
-        return { total, players: sessions };
-      },
-      { request: { query } },
-    ),
-    {
-      route: {
-        method: 'delete',
-        path: '/api/sessions/{id}',
-        summary: 'End a session.',
-        request: { params: z.object({ id: z.string().openapi({ example: '0.0.17' }) }) },
-        responses: { 204: { description: 'Done.' }, 404: failure('There is no such session.') },
-      },
-      handle: (c) => actions.end(c.req.param('id') ?? ''),
-    },
-    {
-      route: {
-        method: 'post',
-        path: '/api/reload',
-        summary: 'Read the configuration again, and take over what has changed.',
-        responses: { 200: json(schemas.reload), 409: failure('There is no file.'), 422: failure('It has mistakes.') },
-      },
-      handle: () => actions.reload(),
-    },
-  ];
-}
-
 /** Checks who asks, as on the port of the players. @throws Refusal */
-async function admit(c: Context<Bindings>, { access, rule, names }: AdminAppOptions): Promise<void> {
+async function admit(c: Context<AdminBindings>, { access, rule, names }: AdminAppOptions): Promise<void> {
   const from = requestOf(c);
-  const verdict = await access.check(callerOf(from), rule, 'use the administration');
+  const verdict = await access.check(callerOf(from), rule(), 'use the administration');
   for (const [name, value] of finishFields(verdict.finish, from.request)) c.header(name, value, { append: true });
   if (!verdict.granted) throw verdict.refusal;
-  refuseWebPages(from, { trusted: verdict.user === undefined }, names);
+  refuseWebPages(from, { trusted: verdict.user === undefined }, names());
   const { method, headers } = from.request;
   if (method === 'GET' || method === 'HEAD') return;
   // A web page can make a browser submit a form without asking, but not a request with one of these headers.
@@ -252,7 +120,7 @@ async function admit(c: Context<Bindings>, { access, rule, names }: AdminAppOpti
   }
 }
 
-function requestOf(c: Context<Bindings>): HeaderRequest & { readonly host: string } {
+function requestOf(c: Context<AdminBindings>): HeaderRequest & { readonly host: string } {
   const incoming: IncomingMessage = c.env.incoming;
   const { socket, rawHeaders, method = 'GET', url = '/', headers } = incoming;
   const entries = rawHeaders.flatMap((name, index) =>

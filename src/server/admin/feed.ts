@@ -4,11 +4,20 @@ export interface AdminEvent {
   readonly data: object;
 }
 
+/** An event that has happened. */
+export interface LoggedEvent extends AdminEvent {
+  /** When it happened, in ms since 1970. */
+  readonly at: number;
+}
+
 /** Events that may wait for one watcher; a watcher that is slower loses the oldest. */
 const MAX_WAITING = 200;
+/** The most events that are kept for those who come later. */
+const MAX_KEPT = 500;
 
-/** Passes the events of a server on to administrators who watch. Costs nothing while nobody does. */
+/** Passes the events of a server on to administrators who watch, and keeps the newest for those who come later. */
 export class AdminFeed {
+  readonly #kept: LoggedEvent[] = [];
   readonly #watchers = new Set<(event: AdminEvent) => void>();
 
   /** The number of watchers. */
@@ -16,10 +25,17 @@ export class AdminFeed {
     return this.#watchers.size;
   }
 
-  /** Passes an event on; the data is made only if somebody watches. */
-  emit(name: AdminEvent['name'], data: () => object): void {
-    if (this.#watchers.size === 0) return;
-    const event = { name, data: data() };
+  /** Returns the newest events, the newest first. */
+  recent(limit: number): readonly LoggedEvent[] {
+    return this.#kept.toReversed().slice(0, limit);
+  }
+
+  /** Passes an event on. */
+  emit(name: AdminEvent['name'], data: object): void {
+    const event = { name, data };
+    this.#kept.push({ ...event, at: Date.now() });
+    // In steps, because each of them moves all events.
+    if (this.#kept.length >= 2 * MAX_KEPT) this.#kept.splice(0, MAX_KEPT);
     for (const watcher of this.#watchers) watcher(event);
   }
 

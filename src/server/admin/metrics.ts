@@ -105,6 +105,11 @@ export class Metrics {
     this.#peakPlayers = Math.max(this.#peakPlayers, players);
   }
 
+  /** The most players at a time since the start. */
+  get playersPeak(): number {
+    return this.#peakPlayers;
+  }
+
   /** The media type of {@link text}. */
   get contentType(): string {
     return this.#registry.contentType;

@@ -13,6 +13,10 @@ export const failure = z
 export const status = z
   .object({
     uptime: count.openapi({ description: 'Seconds since the start.' }),
+    version: z.string(),
+    host: z.string().openapi({ description: 'The name or address of the server in the URLs of players.' }),
+    ports: z.record(z.string(), z.number()).openapi({ description: 'Ports by protocol.', example: { http: 8080 } }),
+    playersPeak: count.openapi({ description: 'The most players at a time since the start.' }),
     connections: count,
     players: count,
     publishers: count,
@@ -22,6 +26,7 @@ export const status = z
     packetsIn: count,
     skippedPackets: count.openapi({ description: 'Packets skipped for players that were too slow.' }),
     droppedPlayers: count.openapi({ description: 'Players that lagged for too long.' }),
+    proxy: z.record(z.string(), z.number()).optional().openapi({ description: 'Counters of a proxy.' }),
   })
   .openapi('Status');
 
@@ -30,6 +35,21 @@ const publisher = z.object({
   user: z.string().nullable(),
   lost: z.boolean().openapi({ description: 'True if its connection broke and it may come back.' }),
   since: time,
+});
+
+const stream = z.object({
+  number: count,
+  type: z.string(),
+  codec: z.string(),
+  bitrate: count.openapi({ description: 'Bits per second; 0 if unknown.' }),
+  encrypted: z.boolean(),
+  hidden: z.boolean(),
+  language: z.string().optional(),
+  width: count.optional(),
+  height: count.optional(),
+  framesPerSecond: z.number().optional(),
+  channels: count.optional(),
+  samplesPerSecond: count.optional(),
 });
 
 /** A publishing point. */
@@ -42,6 +62,11 @@ export const point = z
     acceptsPlayers: z.boolean(),
     players: count,
     publisher: publisher.nullable(),
+    title: z.string().nullable(),
+    bitRate: count.openapi({ description: 'Bits per second, as the header says; 0 if it is offline.' }),
+    streams: z.array(stream),
+    still: z.boolean().openapi({ description: 'True if there can be a picture of what is on air.' }),
+    archived: z.boolean().openapi({ description: 'True if pushes are recorded.' }),
     packetsIn: count,
     bytesIn: count,
     bytesOut: count,
@@ -78,6 +103,36 @@ const session = z
 export const sessions = z.object({ total: count, sessions: z.array(session) });
 /** A part of the list of players. */
 export const players = z.object({ total: count, players: z.array(session) });
+
+/** Recordings, the newest first. */
+export const archives = z.object({
+  total: count,
+  archives: z.array(
+    z
+      .object({
+        point: z.string(),
+        name: z.string(),
+        bytes: count,
+        modified: z.iso.datetime(),
+        recording: z.boolean().openapi({ description: 'True while it is being recorded.' }),
+        href: z.string().openapi({ description: 'Where the file is, relative to the root of the API.' }),
+      })
+      .openapi('Archive'),
+  ),
+});
+
+/** What has happened, the newest first. */
+export const log = z.object({
+  lines: z.array(
+    z
+      .object({
+        at: z.iso.datetime(),
+        name: z.enum(['point', 'play', 'played', 'warning', 'reload']),
+        data: z.record(z.string(), z.unknown()),
+      })
+      .openapi('LogLine'),
+  ),
+});
 
 /** What to play next. */
 export const injection = z.object({

@@ -6,7 +6,8 @@ import { type Field, HttpError } from '../../http/message.js';
 import { mediaType } from '../../media/names.js';
 import { webFields } from '../web/fields.js';
 
-interface Range {
+/** A range of the bytes of a file. */
+export interface Range {
   readonly start: number;
   /** Inclusive, as in HTTP. */
   readonly end: number;
@@ -117,7 +118,7 @@ function rangeAsked({ request: { headers } }: Exchange, lastModified: string): s
  * Parses the single range of a Range header; undefined if the header has to be ignored: other units, malformed, or
  * several ranges.
  */
-function parseRange(text: string, size: number): Range | 'unsatisfiable' | undefined {
+export function parseRange(text: string, size: number): Range | 'unsatisfiable' | undefined {
   const match = /^bytes=(\d{0,15})-(\d{0,15})$/i.exec(trimBlanks(text));
   if (!match || (match[1] === '' && match[2] === '')) return undefined;
   if (match[1] === '') {

@@ -1,13 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { readM3u } from '../../announce/m3u.js';
-import { type FfmpegInfo, findFfmpeg } from '../../capture/find.js';
 import { findProfile, type ProfileSettings, readProfile } from '../../capture/profiles.js';
 import { CaptureSource, type Encoding } from '../../capture/source.js';
 import { WmError } from '../../errors.js';
 import { takeCredentials } from '../../http/credentials.js';
 import { systemErrorReason } from '../../media/system-error.js';
 import type { PulledSource } from '../../receiving/pulled-broadcast.js';
+import { ffmpegOnce } from '../ffmpeg.js';
 
 /** What a gateway point encodes. */
 export interface EncodeSpec {
@@ -23,18 +23,6 @@ const WATCHDOG = 10;
 const LOOK_TIMEOUT = 2_000;
 /** The most points that a list makes. */
 const MAX_LIST = 200;
-
-/** ffmpeg is looked for once for all points. */
-let found: Promise<FfmpegInfo> | undefined;
-
-function ffmpegOnce(): Promise<FfmpegInfo> {
-  found ??= findFfmpeg().catch((error: unknown) => {
-    // Somebody may install it.
-    found = undefined;
-    throw error;
-  });
-  return found;
-}
 
 /** True for text that the shell runs: it begins with !, or has spaces and is no URL. */
 function isCommand(text: string): boolean {

@@ -5,6 +5,8 @@ export interface GuideEntry {
   readonly author: string;
   readonly description: string;
   readonly live: boolean;
+  /** True if there can be a picture of what is on air. */
+  readonly still: boolean;
   /** In bits per second; 0 if unknown. */
   readonly bitRate: number;
   /** URLs for players, in the order in which they should be tried. */
@@ -69,15 +71,20 @@ export function guidePage(title: string, all: readonly GuideEntry[], { search, p
 }
 
 function table(entries: readonly GuideEntry[]): string[] {
+  const hasPictures = entries.some(({ still }) => still);
+  const names = [...(hasPictures ? ['&#160;'] : []), 'What is on', 'Play', 'Addresses for players'];
   return [
     '<TABLE BORDER="1" CELLPADDING="4" WIDTH="100%">',
-    '<TR><TH ALIGN="LEFT">What is on</TH><TH ALIGN="LEFT">Play</TH><TH ALIGN="LEFT">Addresses for players</TH></TR>',
-    ...entries.flatMap((entry) => row(entry)),
+    `<TR>${names.map((name) => `<TH ALIGN="LEFT">${name}</TH>`).join('')}</TR>`,
+    ...entries.flatMap((entry) => row(entry, hasPictures)),
     '</TABLE>',
   ];
 }
 
-function row({ path, title, author, description, live, bitRate, urls }: GuideEntry): string[] {
+function row(
+  { path, title, author, description, live, still, bitRate, urls }: GuideEntry,
+  hasPictures: boolean,
+): string[] {
   const href = escapedPath(path);
   const facts = [
     ...(live ? [] : ['starts with the first player']),
@@ -85,8 +92,11 @@ function row({ path, title, author, description, live, bitRate, urls }: GuideEnt
   ];
   const about = [author, description, facts.join(', ')].filter((part) => part !== '');
   const play = ['asx', 'm3u', 'pls'].map((ending) => `<A HREF="${text(href)}.${ending}">.${ending}</A>`);
+  // Not a link: without a text, it would be read out by its address.
+  const picture = `<IMG SRC="${text(href)}.jpg" ALT="" WIDTH="160">`;
   return [
     '<TR VALIGN="TOP">',
+    ...(hasPictures ? [`<TD>${still ? picture : '&#160;'}</TD>`] : []),
     `<TD><A HREF="${text(href)}.asx"><B>${text(title === '' ? path : title)}</B></A>${about.map((part) => `<BR>${text(part)}`).join('')}</TD>`,
     `<TD>${play.join(' ')}</TD>`,
     `<TD>${urls.map((url) => `<A HREF="${text(url)}">${text(url)}</A>`).join('<BR>')}</TD>`,

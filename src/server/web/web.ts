@@ -26,6 +26,7 @@ import { pathOf, queryOf } from '../content/paths.js';
 import { sendFile } from '../content/plain-file.js';
 import type { PointMulticast } from '../listeners/multicast.js';
 import type { PublishingPoint, PublishingPoints } from '../points/points.js';
+import type { Stills } from '../stills.js';
 import { webFields } from './fields.js';
 import { type GuideEntry, guidePage, guideQuery } from './guide.js';
 import { openedPlain, sendForwarded, sendRaw } from './proxied.js';
@@ -74,7 +75,7 @@ class PlainPlayer implements PlayerSession {
 
 /** A point whose announcement was requested. */
 interface Announced {
-  readonly as: 'asx' | 'nsc' | 'm3u' | 'pls';
+  readonly as: 'asx' | 'nsc' | 'm3u' | 'pls' | 'jpg';
   readonly path: string;
   readonly point: PublishingPoint;
 }
@@ -91,6 +92,8 @@ export interface WebHost {
   readonly ports: () => StreamPorts;
   /** True if browsers get a guide to the points at the root. */
   readonly guide: () => boolean;
+  /** Pictures of what is on air. */
+  readonly stills: Stills;
   /** True if everybody at the address of a request may play a point, without a login. */
   readonly isPublic: (exchange: Exchange, point: PublishingPoint) => boolean | Promise<boolean>;
   /** Told if a client gets nothing although it has access. */
@@ -122,7 +125,7 @@ export class WebServer {
 
   /** True if a request is for the announcement of a point. Players fetch those under their protocol's User-Agent. */
   announces({ request: { method, target } }: Exchange): boolean {
-    if ((method !== 'GET' && method !== 'HEAD') || !/\.(?:asx|nsc|m3u|pls)(?:[?#]|$)/i.test(target)) return false;
+    if ((method !== 'GET' && method !== 'HEAD') || !/\.(?:asx|nsc|m3u|pls|jpg)(?:[?#]|$)/i.test(target)) return false;
     try {
       return this.#announcedBy(pathOf(target)) !== undefined;
     } catch {
@@ -160,7 +163,7 @@ export class WebServer {
       if (method === 'POST') throw new HttpError(405, 'This POST request is neither a push nor a log.');
       throw new HttpError(405, `${printable(method, 20)} is not supported here; allowed: ${ALLOWED[1]}.`);
     }
-    if (path === '/' && isBrowser(exchange) && this.#host.guide()) return this.#guide(exchange);
+    if (path === '/' && wantsPages(exchange) && this.#host.guide()) return this.#guide(exchange);
     // The parameter that Windows Media Services puts into its .asx responses, for clients that judge by the extension
     // of a URL.
     const wantsMedia = queryOf(target).has('MSWMExt');
@@ -228,7 +231,8 @@ export class WebServer {
     const point = this.#points.get(path);
     if (point) return this.#give(exchange, point, wantsMedia);
     if (announced) {
-      if (announced.as === 'nsc') this.#announceMulticast(exchange, announced.path);
+      if (announced.as === 'jpg') await this.#still(exchange, announced.point);
+      else if (announced.as === 'nsc') this.#announceMulticast(exchange, announced.path);
       else if (announced.as !== 'asx') this.#announceList(exchange, announced.as, announced.point);
       else this.#announce(exchange, announced.path, announced.point.broadcast.header);
       return undefined;
@@ -262,6 +266,13 @@ export class WebServer {
     exchange.respond({ status: 200, fields: webFields(ASF_TYPE), body: Buffer.from(body, 'utf8') });
   }
 
+  /** Answers with a picture of what is on air. */
+  async #still(exchange: Exchange, point: PublishingPoint): Promise<void> {
+    const body = await orAborted(this.#host.stills.of(point), exchange.signal);
+    if (!body) throw new HttpError(404, `There is no picture of ${point.path}.`);
+    exchange.respond({ status: 200, fields: webFields('image/jpeg'), body });
+  }
+
   /** Answers with a playlist of one entry, for players that know no .asx. They take the stream over HTTP. */
   #announceList(exchange: Exchange, as: 'm3u' | 'pls', { path, broadcast }: PublishingPoint): void {
     const url = pointUrls(authorityOf(exchange), path, exchange.secure).at(-1)!;
@@ -287,6 +298,7 @@ export class WebServer {
         author: about['author'] ?? '',
         description: about['description'] ?? '',
         live: broadcast.live,
+        still: this.#host.stills.offers(point),
         bitRate: header?.fileProperties.maximumBitrate ?? 0,
         urls: pointUrls(authorityOf(exchange), path, exchange.secure, this.#host.ports()),
       });
@@ -300,9 +312,9 @@ export class WebServer {
     });
   }
 
-  /** Returns the point whose announcement a path names: `/live.asx`, .m3u or .pls, and `/live.nsc` if it is multicast. */
+  /** Returns the point whose announcement a path names: `/live.asx`, .m3u or .pls, `/live.nsc` if it is multicast; `/live.jpg` shows it. */
   #announcedBy(path: string): Announced | undefined {
-    const [, stem, ending] = /^(.+)\.(asx|nsc|m3u|pls)$/i.exec(path) ?? [];
+    const [, stem, ending] = /^(.+)\.(asx|nsc|m3u|pls|jpg)$/i.exec(path) ?? [];
     const point = stem === undefined || this.#points.get(path) ? undefined : this.#points.named(stem);
     if (!point) return undefined;
     const as = ending!.toLowerCase() as Announced['as'];
@@ -377,6 +389,15 @@ function visitorOf(exchange: Exchange): Visitor | undefined {
 /** True for a web browser, which can pass a stream to a player only through an .asx file. */
 function isBrowser({ request }: Exchange): boolean {
   return request.headers.tokens('Accept').some((type) => type.startsWith('text/html'));
+}
+
+/**
+ * True for a client that can show a page: also Internet Explorer up to version 8 and Links, whose Accept names no HTML.
+ * Not enough to refuse a file to a client: set-top boxes call themselves Mozilla, too.
+ */
+function wantsPages(exchange: Exchange): boolean {
+  const agent = exchange.request.headers.get('User-Agent') ?? '';
+  return isBrowser(exchange) || /^(?:Mozilla|Opera|Links|ELinks|Lynx|w3m|Dillo)\b/i.test(agent);
 }
 
 /** Returns the host and port that the client used; a malformed value is not echoed. */

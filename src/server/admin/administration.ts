@@ -1,0 +1,69 @@
+import type { AccessControl, Rule } from '../../auth/access.js';
+import type { SessionRegistry } from '../../playback/registry.js';
+import { AdminListener, type AdminPort } from '../listeners/admin.js';
+import type { ServerPorts } from '../listeners/listener.js';
+import type { ServerStats } from '../stats.js';
+import type { Stills } from '../stills.js';
+import { packageVersion as version } from '../version.js';
+import { AdminActions, type AdminHost } from './actions.js';
+import { AdminApi } from './api.js';
+import type { AdminFeed } from './feed.js';
+import { Metrics } from './metrics.js';
+
+/** The parts of a server that its administration is made of. */
+export interface AdministrationOptions extends Omit<AdminHost, 'recent' | 'status'> {
+  readonly feed: AdminFeed;
+  readonly registry: SessionRegistry;
+  readonly stills: Stills;
+  readonly access: AccessControl;
+  readonly rule: () => Rule;
+  /** Returns the names under which the server may be addressed. */
+  readonly names: () => ReadonlySet<string>;
+  readonly stats: () => ServerStats;
+  readonly ports: () => ServerPorts;
+  /** Returns the host of the URLs that people get. */
+  readonly hostName: () => string;
+  /** Returns the configuration in effect, without passwords. */
+  readonly config: () => object;
+  readonly ready: () => boolean;
+  readonly onError: (error: unknown) => void;
+  /** Its own port, and the address to listen on. */
+  readonly port: AdminPort;
+  readonly host: string;
+}
+
+/** What administrators see of a server, on its own port and on that of the players. */
+export class Administration {
+  readonly actions: AdminActions;
+  /** The API on the port of the players. */
+  readonly api: AdminApi;
+  readonly listener: AdminListener;
+  readonly #metrics: Metrics;
+  readonly #startedAt = Date.now();
+
+  constructor(options: AdministrationOptions) {
+    const { feed, registry, stats, ports, hostName, access, rule, names, config, ready, onError } = options;
+    this.actions = new AdminActions({
+      ...options,
+      recent: (limit) => feed.recent(limit),
+      status: () => ({
+        uptime: Math.round((Date.now() - this.#startedAt) / 1000),
+        version,
+        host: hostName(),
+        ports: { ...ports() },
+        playersPeak: this.#metrics.playersPeak,
+        ...stats(),
+      }),
+    });
+    this.#metrics = new Metrics(this.actions, registry);
+    const shared = { actions: this.actions, access, rule, names, onError };
+    this.api = new AdminApi(shared);
+    const { port, host } = options;
+    this.listener = new AdminListener({ ...shared, port, host, feed, metrics: this.#metrics, config, ready, version });
+  }
+
+  /** Counts a player that has started. */
+  started(protocol: string, players: number): void {
+    this.#metrics.started(protocol, players);
+  }
+}

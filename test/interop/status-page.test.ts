@@ -1,0 +1,198 @@
+import type { Page } from 'playwright-core';
+import { until } from '../support/until.js';
+import { chromiumProgram, closeBrowser, openPage, seriousViolations } from './support/browser.js';
+import { Child, stopAll } from './support/child.js';
+import { Server } from './support/commands.js';
+import { itNeeds } from './support/programs.js';
+
+const SECRET = 'plant3d';
+
+let server: Server;
+let root: string;
+
+beforeAll(async () => {
+  server = await Server.start('--admin-port', '0');
+  const { ports } = (await server.event('ready')) as unknown as { ports: { admin: number } };
+  root = `http://127.0.0.1:${ports.admin}/`;
+  await server.publish('/live', '--size', '160x120', '--title', 'The <news>', '--password', SECRET);
+  await server.publish('/sound', '--no-video');
+});
+
+afterAll(async () => {
+  await closeBrowser();
+  await stopAll();
+});
+
+const api = async (path: string) => (await fetch(root + path)).json() as Promise<Record<string, unknown>>;
+
+/** Waits until the page shows the points and figures. */
+async function ready(page: Page): Promise<Page> {
+  await page.getByRole('heading', { name: 'The <news> (/live)' }).waitFor();
+  await page.locator('#players:not(:text("–"))').waitFor();
+  return page;
+}
+
+/** A player that reads the stream until it is ended. */
+function play(path: string): Child {
+  return new Child('curl', ['--silent', '--max-time', '120', '--output', '/dev/null', server.url(`${path}.asf`)]);
+}
+
+describe('the status page', () => {
+  itNeeds([chromiumProgram], 'has no serious mistake in accessibility: dark and light, phone and desktop', async () => {
+    for (const colorScheme of ['dark', 'light'] as const) {
+      for (const viewport of [
+        { width: 1280, height: 900 },
+        { width: 390, height: 844 },
+      ]) {
+        const page = await ready(await openPage(root, { colorScheme, viewport }));
+        await page.locator('.picture img').waitFor();
+        const name = `${colorScheme} ${viewport.width}`;
+        expect([name, await seriousViolations(page)]).toEqual([name, []]);
+        expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(viewport.width);
+        await page.context().close();
+      }
+    }
+  });
+
+  itNeeds(
+    [chromiumProgram],
+    'shows the figures of the API, and a picture, without anything from elsewhere',
+    async () => {
+      const player = play('/live');
+      const page = await openPage('');
+      const requests: string[] = [];
+      page.on('request', (request) => requests.push(request.url()));
+      page.on('pageerror', (error) => requests.push(`error: ${error.message}`));
+      await page.goto(root);
+      await ready(page);
+      await page.locator('#players:text-is("1")').waitFor();
+      await page.locator('#publishers:text-is("2")').waitFor();
+      expect(await api('api/status')).toMatchObject({ players: 1, publishers: 2 });
+      await page.getByRole('row', { name: /\/live.*curl/ }).waitFor();
+      const card = page.locator('li', { has: page.getByRole('heading', { name: '/live' }) });
+      await card.getByText('WMV2 160×120').waitFor();
+      await card.getByText('1 player', { exact: true }).waitFor();
+      await until('a picture', () =>
+        page.evaluate<boolean>(`document.querySelector('.picture img')?.naturalWidth === 160`),
+      );
+      await page.getByText('♪ Sound only').waitFor();
+      // The rate is measured from one list of points to the next.
+      await until('the rate of the encoder', async () => {
+        const [, rate] = /([\d.]+) kbit\/s in/.exec(await card.innerText()) ?? [];
+        return Number(rate) > 50 && Number(rate) < 600;
+      });
+      expect(requests.filter((url) => !url.startsWith(root) && !url.startsWith(`blob:${root}`))).toEqual([]);
+      expect(await page.content()).not.toContain(SECRET);
+      await player.stop();
+      await page.locator('#players:text-is("0")').waitFor();
+      await page.context().close();
+    },
+  );
+
+  itNeeds([chromiumProgram], 'is used by keyboard, and keeps the focus while it changes', async () => {
+    const page = await ready(await openPage(root));
+    const focused = () => page.evaluate(`document.activeElement?.getAttribute('aria-label')`);
+    for (let tabs = 0; tabs < 60 && (await focused()) !== 'Stop /sound'; tabs++) await page.keyboard.press('Tab');
+    expect(await focused()).toBe('Stop /sound');
+    const lists = page.waitForResponse((answer) => answer.url().endsWith('/api/points'));
+    await lists;
+    await page.waitForResponse((answer) => answer.url().includes('/api/sessions'));
+    expect(await focused()).toBe('Stop /sound');
+    await page.keyboard.press('Enter');
+    await page.getByRole('dialog').waitFor();
+    await page.keyboard.press('Escape');
+    // The page learns of it with the next task.
+    await page.evaluate('new Promise((resolve) => requestAnimationFrame(resolve))');
+    expect(await api('api/points/sound')).toMatchObject({ stopped: false });
+    await page.keyboard.press('Enter');
+    await page.getByRole('dialog').waitFor();
+    await page.keyboard.press('Tab');
+    await page.keyboard.press('Enter');
+    await page.getByRole('button', { name: 'Start /sound' }).waitFor();
+    expect(await api('api/points/sound')).toMatchObject({ stopped: true, live: false });
+    expect(await focused()).toBe('Start /sound');
+    await page.keyboard.press('Enter');
+    await page.getByRole('button', { name: 'Stop /sound' }).waitFor();
+    expect(await api('api/points/sound')).toMatchObject({ stopped: false });
+    await page.context().close();
+  });
+
+  itNeeds([chromiumProgram], 'ends sessions, and shows events as they happen', async () => {
+    const page = await ready(await openPage(root));
+    const player = play('/live');
+    await page.getByText('127.0.0.1 plays /live by HTTP').first().waitFor();
+    await page
+      .getByRole('row', { name: /curl/ })
+      .getByRole('button', { name: /^End session/ })
+      .click();
+    await page.getByRole('button', { name: 'Disconnect', exact: true }).click();
+    await player.ends();
+    await page.getByText(/127\.0\.0\.1 played \/live for/).waitFor();
+    await until('the row to go', async () => (await page.getByRole('row', { name: /curl/ }).count()) === 0);
+    await page.context().close();
+  });
+
+  itNeeds(
+    [chromiumProgram],
+    'does not grow while it is open: figures, events, points and sessions that change',
+    async () => {
+      const page = await openPage('');
+      const point = (await api('api/points/live')) as object;
+      const status = (await api('api/status')) as object;
+      let round = 0;
+      let lists = 0;
+      const event = (name: string, data: object) => `event: ${name}\ndata: ${JSON.stringify(data)}\n\n`;
+      await page.route('**/api/events', async (route) => {
+        round++;
+        const figures = Array.from({ length: 1000 }, (_, index) =>
+          event('stats', { ...status, players: (round * 7 + index) % 500, bytesOut: (round * 1000 + index) * 50_000 }),
+        );
+        const plays = Array.from({ length: 500 }, (_, index) =>
+          event('play', { remoteAddress: `192.0.2.${index % 250}`, path: `/live${round}-${index}`, protocol: 'WMSP' }),
+        );
+        const body = `retry: 20\n\n${figures.join('')}${plays.join('')}${event('point', { point: '/x', what: 'created' })}`;
+        await route.fulfill({ contentType: 'text/event-stream', body });
+      });
+      const list = <T>(make: (index: number) => T) => Array.from({ length: 100 }, (_, index) => make(index));
+      await page.route('**/api/points', (route) => {
+        lists++;
+        const points = list((index) => ({ ...point, path: `/p${lists}-${index}`, still: false }));
+        return route.fulfill({ json: { points } });
+      });
+      await page.route('**/api/sessions?*', (route) => {
+        const session = {
+          role: 'player',
+          protocol: 'WMSP',
+          transport: 'tcp',
+          path: '/live',
+          client: 'VLC',
+          user: null,
+        };
+        const facts = { remoteAddress: '192.0.2.1', since: new Date().toISOString(), bytes: 1, packets: 1, lost: 0 };
+        return route.fulfill({
+          json: { total: 100, sessions: list((index) => ({ ...session, ...facts, id: `0.${lists}.${index}` })) },
+        });
+      });
+      await page.goto(root);
+      const devTools = await page.context().newCDPSession(page);
+      const measured = async (rounds: number) => {
+        await until(`${rounds} rounds`, () => round >= rounds && lists >= rounds / 2);
+        await until(
+          'a full page',
+          async () => (await page.locator('#points li, #sessions tr, #log li').count()) === 460,
+        );
+        await devTools.send('HeapProfiler.collectGarbage');
+        const { nodes, jsEventListeners } = await devTools.send('Memory.getDOMCounters');
+        const { usedSize } = await devTools.send('Runtime.getHeapUsage');
+        return { nodes, jsEventListeners, usedSize };
+      };
+      const early = await measured(4);
+      // 16,000 figures are nine hours.
+      const late = await measured(20);
+      expect(late.nodes).toBeLessThan(early.nodes * 1.25 + 500);
+      expect(late.jsEventListeners).toBeLessThan(early.jsEventListeners * 1.25 + 50);
+      expect(late.usedSize).toBeLessThan(early.usedSize * 1.25 + 2_000_000);
+      await page.context().close();
+    },
+  );
+});
