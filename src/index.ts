@@ -99,6 +99,7 @@ export {
 } from './media/programme.js';
 export { pump } from './media/pump.js';
 export type { ReconnectPolicy, ReconnectReport } from './media/reconnect.js';
+export { Rundown, type RundownEntry, type RundownOptions, type RundownStatus } from './media/rundown.js';
 export { ScriptedSource, type ScriptedSourceOptions, type TimedCommand } from './media/scripted-source.js';
 export { Sequence, type SequenceOptions } from './media/sequence.js';
 export { Timeline, type TimelineOptions } from './media/timeline.js';

@@ -222,6 +222,37 @@ function layoutBytes(header: AsfHeader): Buffer {
   return Buffer.concat(parts);
 }
 
+/** Objects that say something about the content and nothing about the streams. */
+const TEXTS: ReadonlySet<HeaderObject['type']> = new Set([
+  'contentDescription',
+  'extendedContentDescription',
+  'contentBranding',
+  'codecList',
+  'metadata',
+  'metadataLibrary',
+  'padding',
+  'marker',
+  'scriptCommand',
+]);
+
+function withoutTexts(objects: readonly HeaderObject[]): HeaderObject[] {
+  const kept = objects.filter(({ type }) => !TEXTS.has(type));
+  return kept.map((object) =>
+    object.type === 'headerExtension' ? { ...object, objects: withoutTexts(object.objects) } : object,
+  );
+}
+
+/**
+ * True if a decoder that was set up by one header can decode packets under the other: as {@link sameLayout}, but title,
+ * author and other texts may differ.
+ *
+ * @public
+ */
+export function sameStreams(a: AsfHeader, b: AsfHeader): boolean {
+  const bytes = ({ objects, dataObject }: AsfHeader) => layoutBytes(buildHeader(withoutTexts(objects), dataObject));
+  return bytes(a).equals(bytes(b));
+}
+
 /**
  * True if packets under one header may follow packets under the other without a new header, as when an encoder comes
  * back: the headers are equal except for File ID, creation date, file size, counts and durations (asf.md 10.6).

@@ -1,4 +1,4 @@
-import { type CaptureOptions, type CompleteCaptureOptions, completeOptions } from './options.js';
+import { type CaptureOptions, type CompleteCaptureOptions, completeOptions, TEST_SIZE } from './options.js';
 import { pictureFilters, rateArgument } from './picture.js';
 
 /**
@@ -26,10 +26,11 @@ export function ffmpegArguments(options: CaptureOptions, inputTexts = true, vers
     '-loglevel',
     isWebInput(complete.input) ? 'level+verbose' : 'level+info',
     ...inputArguments(complete),
+    ...(isMapped(complete, inputs, outputs) ? madeInputs(complete) : []),
     ...inputs,
     // Optional, because a file may lack either. Capital V leaves out cover pictures, which would be a video of one
     // frame.
-    ...(inputs.length > 0 || outputs.includes('-map') ? [] : mapArguments(complete)),
+    ...(isMapped(complete, inputs, outputs) ? mapArguments(complete) : []),
     // With chapters ffmpeg writes a Marker Object and a wrong number of header objects.
     '-map_chapters',
     '-1',
@@ -45,6 +46,11 @@ export function ffmpegArguments(options: CaptureOptions, inputTexts = true, vers
     'asf',
     'pipe:1',
   ];
+}
+
+/** True if we choose the streams: without further inputs and maps of the user. */
+function isMapped({ extra }: CompleteCaptureOptions, inputs: readonly string[], outputs: readonly string[]): boolean {
+  return extra.length === 0 || !(inputs.length > 0 || outputs.includes('-map'));
 }
 
 /** Radio stations send titles, which ffmpeg reports only at level verbose. */
@@ -63,6 +69,7 @@ function inputArguments(options: CompleteCaptureOptions): string[] {
     // A live input that is not read in time loses data.
     ...(options.realtime ? [] : ['-thread_queue_size', '512']),
     ...(options.inputFormat === undefined ? [] : ['-f', options.inputFormat]),
+    ...(options.position > 0 ? ['-ss', String(options.position)] : []),
     '-i',
     options.input === '-' ? 'pipe:0' : options.input,
   ];
@@ -78,17 +85,38 @@ function testGraph({ video, audio }: CompleteCaptureOptions): string {
   return outputs.map((source, index) => `${source}[out${index}]`).join(';');
 }
 
-function mapArguments({ video, audio }: CompleteCaptureOptions): string[] {
+/** Inputs for what the main input lacks. */
+function madeInputs({ video, audio, blank, silent }: CompleteCaptureOptions): string[] {
+  const { width, height } = video?.size ?? TEST_SIZE;
+  const layout = audio?.channels === 1 ? 'mono' : 'stereo';
+  return [
+    ...(blank && video
+      ? ['-f', 'lavfi', '-i', `color=black:size=${width}x${height}:rate=${rateArgument(video.fps)}`]
+      : []),
+    ...(silent && audio
+      ? ['-f', 'lavfi', '-i', `anullsrc=sample_rate=${audio.sampleRate}:channel_layout=${layout}`]
+      : []),
+  ];
+}
+
+function mapArguments({ video, audio, blank, silent, still }: CompleteCaptureOptions): string[] {
   // The same picture once for each rate.
-  const pictures = video?.rates.flatMap(() => ['-map', '0:V:0?']) ?? [];
-  return [...pictures, ...(audio === undefined ? [] : ['-map', '0:a:0?'])];
+  const picture = blank ? '1:v:0' : '0:V:0?';
+  const pictures = video?.rates.flatMap(() => ['-map', picture]) ?? [];
+  const sound = silent ? `${blank && video ? 2 : 1}:a:0` : '0:a:0?';
+  return [
+    ...pictures,
+    ...(audio === undefined ? [] : ['-map', sound]),
+    // What is made has no end.
+    ...((blank || silent) && !still ? ['-shortest'] : []),
+  ];
 }
 
 /** Arguments of the user that say when frames are shown, or that replace our filters. */
 const TIMING = /^-(?:r|vsync|fps_mode|fpsmax|vf|filter|filter_complex|lavfi)(?::.*)?$/;
 
 function videoArguments(
-  { video, input }: CompleteCaptureOptions,
+  { video, input, still }: CompleteCaptureOptions,
   outputs: readonly string[],
   version: string,
 ): string[] {
@@ -96,7 +124,9 @@ function videoArguments(
   const rate = rateArgument(video.fps);
   // Without this a picture that begins later than the sound would begin with it, and not move.
   const timing = outputs.some((argument) => TIMING.test(argument)) ? undefined : variableTiming(version);
-  const filters = pictureFilters(video.size, timing && rate);
+  const filters = still
+    ? `${pictureFilters(video.size)},loop=loop=-1:size=1:start=0,setpts=N/((${rate})*TB),fps=${rate}`
+    : pictureFilters(video.size, timing && rate);
   return [
     '-c:v',
     video.encoder,

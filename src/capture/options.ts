@@ -53,6 +53,14 @@ export interface CaptureOptions extends SoundOptions {
   readonly packetSize?: number | undefined;
   readonly noVideo?: boolean | undefined;
   readonly noAudio?: boolean | undefined;
+  /** True for a black picture, as long as the sound of the input lasts. */
+  readonly blank?: boolean | undefined;
+  /** True for silence, as long as the picture of the input lasts. */
+  readonly silent?: boolean | undefined;
+  /** Seconds of the input to skip; default 0. */
+  readonly position?: number | undefined;
+  /** True to send the first picture, without sound, and without end. */
+  readonly still?: boolean | undefined;
   /** Seconds of media after which the capture ends; default never. */
   readonly duration?: number | undefined;
   /** True to start the input again when it ends; for files. */
@@ -85,6 +93,11 @@ export interface CompleteCaptureOptions {
     | undefined;
   /** Undefined for no audio. */
   readonly audio: Sound | undefined;
+  readonly blank: boolean;
+  readonly silent: boolean;
+  /** Seconds. */
+  readonly position: number;
+  readonly still: boolean;
   readonly packetSize: number;
   readonly duration: number | undefined;
   readonly loop: boolean;
@@ -143,7 +156,7 @@ export function readsInRealTime(input: string, inputFormat: string | undefined):
 
 /** The most pictures of one input. */
 const MAX_RATES = 8;
-const TEST_SIZE: Size = { width: 640, height: 360 };
+export const TEST_SIZE: Size = { width: 640, height: 360 };
 /** The largest picture of an input whose size is not known, see {@link pictureFilters}. */
 const UNKNOWN_SIZE: Size = { width: 640, height: 480 };
 
@@ -198,6 +211,10 @@ export function completeOptions(options: CaptureOptions): CompleteCaptureOptions
     inputFormat: options.inputFormat,
     video,
     audio,
+    blank: options.blank ?? false,
+    silent: (options.silent ?? false) || (options.still ?? false),
+    position: options.position ?? 0,
+    still: options.still ?? false,
     packetSize,
     duration: options.duration,
     loop: options.loop ?? false,

@@ -157,11 +157,18 @@ export interface Look {
   readonly timeout?: number | undefined;
 }
 
+/** What an input has. */
+export interface InputFacts {
+  /** Undefined if it has no picture, or showed none in time. */
+  readonly picture: PictureFacts | undefined;
+  /** Undefined if it could not be opened in time. */
+  readonly has: { readonly picture: boolean; readonly sound: boolean } | undefined;
+}
+
 /**
- * Decodes the first frame of an input. One that shows none in time, or has no picture, is not reported: the capture
- * itself meets the same trouble and says so.
+ * Opens an input and decodes its first frame. Trouble is not reported: the capture itself meets the same and says so.
  */
-export async function lookAtPicture(look: Look): Promise<PictureFacts | undefined> {
+export async function lookAtInput(look: Look): Promise<InputFacts> {
   const { ffmpeg, input, inputFormat, signal, timeout = LOOK_TIMEOUT } = look;
   const args = [
     ...['-hide_banner', '-nostdin', '-nostats', '-loglevel', 'info'],
@@ -177,7 +184,22 @@ export async function lookAtPicture(look: Look): Promise<PictureFacts | undefine
     maxBuffer: 1024 * 1024,
     ...(signal && { cancelSignal: signal }),
   });
-  return readPicture(String(stderr ?? ''));
+  const log = String(stderr ?? '');
+  return { picture: readPicture(log), has: readStreams(log) };
+}
+
+/** Reads ffmpeg's list of the streams of its first input. Exported for tests. */
+export function readStreams(log: string): InputFacts['has'] {
+  const lines = log.split('\n');
+  const start = lines.findIndex((line) => line.startsWith('Input #0'));
+  if (start < 0) return undefined;
+  const list = lines.slice(start + 1);
+  const end = list.findIndex((line) => /^\S/.test(line));
+  const streams = list.slice(0, end < 0 ? undefined : end).filter((line) => /^ +Stream #0:\d/.test(line));
+  return {
+    picture: streams.some((line) => line.includes(' Video: ') && !line.includes('(attached pic)')),
+    sound: streams.some((line) => line.includes(' Audio: ')),
+  };
 }
 
 /** Reads what ffmpeg's filter `showinfo` and its report of the output say. Exported for tests. */

@@ -16,7 +16,7 @@ import { captureFailure, failure, textInput } from './failure.js';
 import { type FfmpegInfo, findFfmpeg } from './find.js';
 import { EncoderLog, type LogLine } from './log.js';
 import { type CaptureOptions, type CompleteCaptureOptions, completeOptions, rateWithOverhead } from './options.js';
-import { canLookAt, choosePicture, lookAtPicture, type PictureFacts } from './picture.js';
+import { canLookAt, choosePicture, lookAtInput, type PictureFacts } from './picture.js';
 import type { Sound } from './sound.js';
 
 /** @public */
@@ -27,6 +27,8 @@ export interface CaptureSourceOptions extends CaptureOptions {
   readonly watchdog?: number | undefined;
   /** A command of the shell whose output ffmpeg reads; for the input `-`. It ends with the capture. */
   readonly inputCommand?: string | undefined;
+  /** What to add where the input has none: silence, or also a black picture. Default: nothing. */
+  readonly fills?: 'sound' | 'both' | undefined;
   /** How long the picture of the input may take to be looked at, in ms; default 6000. */
   readonly lookTimeout?: number | undefined;
   /** How long ffmpeg may take to end after `close` before it is killed, in ms; default 2000. */
@@ -136,25 +138,32 @@ export class CaptureSource implements AsfSource {
 
   /** Chooses what the options leave open by the picture of the input. */
   async #choose(ffmpeg: FfmpegInfo, input: string): Promise<void> {
-    const { inputFormat, size, fps, videoBitrate, noVideo = false, onChosen } = this.#options;
+    const { inputFormat, size, fps, videoBitrate, noVideo = false, onChosen, fills } = this.#options;
     const isTest = input === 'test' && inputFormat === undefined;
     const hasRate = videoBitrate !== undefined || this.#options.rates !== undefined;
     const isOpen = !noVideo && !isTest && (size === undefined || fps === undefined || !hasRate);
     const { signal } = this.#closed;
-    const facts =
-      isOpen && canLookAt(input)
-        ? await lookAtPicture({ ffmpeg: ffmpeg.path, input, inputFormat, signal, timeout: this.#options.lookTimeout })
+    const found =
+      (isOpen || (fills !== undefined && !isTest)) && canLookAt(input)
+        ? await lookAtInput({ ffmpeg: ffmpeg.path, input, inputFormat, signal, timeout: this.#options.lookTimeout })
         : undefined;
+    const facts = isOpen ? found?.picture : undefined;
     if (facts !== undefined) {
       const chosen = choosePicture(facts, fps, this.#options);
       this.#options = { ...this.#options, size: size ?? chosen.size, fps: chosen.fps };
       this.#complete = completeOptions(this.#options);
     }
-    const { video, audio, packetSize } = this.#complete;
+    const { has } = found ?? {};
+    if (fills && has && has.picture !== has.sound) {
+      this.#options = { ...this.#options, blank: !has.picture && fills === 'both', silent: !has.sound };
+      this.#complete = completeOptions(this.#options);
+    }
+    const { video, audio, packetSize, blank } = this.#complete;
+    const isWithout = has ? !has.picture : facts === undefined && isOpen && canLookAt(input);
     // Arguments of the user may say something else.
     if (this.#complete.extra.length === 0) {
       onChosen?.({
-        video: facts === undefined && isOpen && canLookAt(input) ? undefined : video,
+        video: isWithout && !blank ? undefined : video,
         audio,
         packetSize,
         input: facts,

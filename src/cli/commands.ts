@@ -38,6 +38,10 @@ const commands: Readonly<Record<string, Entry>> = {
     summary: 'write .asx, .m3u and .nsc files that lead players to a stream',
     load: async () => (await import('./announce.js')).announceCommand(),
   },
+  control: {
+    summary: 'switch inputs, pause and send script commands while wmpush runs with --control',
+    load: async () => (await import('./control-client.js')).controlCommand(),
+  },
   profiles: {
     summary: 'list the encoder settings that --profile names',
     load: async () => (await import('./profiles.js')).profilesCommand(),

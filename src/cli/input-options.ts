@@ -1,63 +1,15 @@
-import { readFile, writeFile } from 'node:fs/promises';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { type LiveHeaderOptions, liveHeader } from '../asf/edit.js';
-import { ClientAuthenticator } from '../auth/client.js';
-import { findFfmpeg } from '../capture/find.js';
-import { checkedMetadata, parseBitrate, parseDuration, parseSize, type VideoEncoder } from '../capture/options.js';
-import type { Size } from '../capture/picture.js';
-import { findProfile, type ProfileSettings, readProfile, unknownProfile, writeProfile } from '../capture/profiles.js';
+import { checkedMetadata, parseBitrate, parseDuration, parseSize } from '../capture/options.js';
 import type { AudioEncoder } from '../capture/sound.js';
-import { CaptureSource, type Encoding } from '../capture/source.js';
-import { messageOf, WmError } from '../errors.js';
-import { takeCredentials } from '../http/credentials.js';
-import type { AsfEvent, AsfSource } from '../media/events.js';
-import { fileSource } from '../media/file-source.js';
-import { MeteredSource } from '../media/metered-source.js';
-import { Sequence } from '../media/sequence.js';
-import { systemErrorReason } from '../media/system-error.js';
-import { PacedSource } from '../sources/paced.js';
-import { isSourceUrl, openSourceUrl } from '../sources/table.js';
-import { SyntheticSource } from '../testing/synthetic.js';
+import { WmError } from '../errors.js';
+import { isMediaName } from '../media/names.js';
 import { isSynthetic, parseSynthetic } from '../testing/synthetic-url.js';
+import type { InputOptions } from './input-model.js';
+import { isPattern, isRegularFile, TEST_INPUT } from './inputs.js';
 import { parsedBy, wholeNumber } from './program.js';
-import { type Reporter, withUnit } from './reporter.js';
-import { addScriptOption, type ScriptOptions, scripted } from './script-option.js';
+import { addScriptOption } from './script-option.js';
 
-/** The options for what to capture or read and how to encode it. */
-export interface InputOptions extends ScriptOptions {
-  /** One after the other; default {@link TEST_INPUT}. */
-  readonly input?: readonly string[];
-  readonly inputFormat?: string;
-  readonly copy?: true;
-  readonly loop?: true;
-  readonly duration?: number;
-  readonly videoBitrate?: number;
-  readonly rate?: readonly number[];
-  readonly audioBitrate?: number;
-  readonly size?: Size;
-  readonly fps?: number;
-  readonly keyFrameInterval?: number;
-  readonly packetSize?: number;
-  /** False with --no-video. */
-  readonly video: boolean;
-  readonly profile?: string;
-  readonly saveProfile?: string;
-  readonly videoCodec?: VideoEncoder;
-  readonly audioCodec?: AudioEncoder;
-  readonly sampleRate?: number;
-  readonly channels?: number;
-  /** False with --no-audio. */
-  readonly audio: boolean;
-  readonly title?: string;
-  readonly author?: string;
-  readonly copyright?: string;
-  readonly comment?: string;
-  readonly ffmpeg?: string;
-}
-
-const TEST_INPUT = 'test';
-/** How many attempts in a row to reach a server that is being copied from. */
-const COPY_RETRIES = 10;
+export type { InputOptions } from './input-model.js';
 
 /** The options that need ffmpeg. */
 const ENCODING_OPTIONS = {
@@ -77,7 +29,6 @@ const ENCODING_OPTIONS = {
   channels: '--channels',
 } as const satisfies Partial<Record<keyof InputOptions, string>>;
 
-/** Adds the options that say what to capture or read, and how to encode it. */
 /** The names of ffmpeg's encoders, and shorter ones. */
 const AUDIO_CODECS: Readonly<Record<string, AudioEncoder>> = {
   wmav1: 'wmav1',
@@ -95,12 +46,21 @@ export function addInputOptions(command: Command): Command {
   return addScriptOption(command.optionsGroup('Input:'))
     .option(
       '-i, --input <x>',
-      'file, URL, device, - for standard input, "test" for a clock and a tone (default), or synthetic:seed=1,… without ffmpeg; several play in turn',
+      'file, folder, URL, device, - for standard input, "test" for a clock and a tone (default), or synthetic:seed=1,… without ffmpeg; several play in turn',
       (input: string, before: readonly string[] = []) => [...before, input],
     )
     .option('--input-format <name>', 'format of the input as ffmpeg calls it, for example v4l2 or alsa')
     .option('--copy', 'send the packets of an ASF file or URL unchanged, at their own pace, without ffmpeg')
     .option('--loop', 'start over when the input ends')
+    .option('--repeat <n>', 'play the inputs this often', wholeNumber(1, 1_000_000))
+    .option(
+      '--filler <picture>',
+      'show this with silence while the input is down, and wait for it: an image, bars, or black',
+    )
+    .option(
+      '--control <socket>',
+      'take commands while live: next, previous, play, pause, TEXT, status … on a Unix socket, or - for standard input',
+    )
     .option(
       '-t, --duration <time>',
       'stop after this time, for example 90 or 1:30',
@@ -168,231 +128,6 @@ export function addInputOptions(command: Command): Command {
 }
 
 /**
- * Opens the source that the options name.
- *
- * @param extra arguments for ffmpeg, those after `--`
- * @throws WmError WM_FFMPEG_MISSING, WM_USAGE; other errors occur when the source is read
- */
-export async function openSource(
-  options: InputOptions,
-  extra: readonly string[],
-  reporter: Reporter,
-  onMarker: (text: string) => void = () => {},
-): Promise<MeteredSource> {
-  const { input: inputs = [TEST_INPUT], loop, duration } = options;
-  const titles = new Titles();
-  // What is synthetic needs no encoder.
-  const isCopied = (options.copy ?? false) || inputs.every(isSynthetic);
-  const open = isCopied ? openCopy(options, reporter) : await openCapture(options, extra, reporter, titles);
-  const source =
-    inputs.length === 1
-      ? open(inputs[0]!, { loop, duration })
-      : new Sequence({
-          entries: inputs.map((input) => () => open(input, {})),
-          loop,
-          duration,
-          onSkipped: (error, index) => reporter.warn(`${inputs[index]} is skipped: ${messageOf(error)}`),
-        });
-  const withCommands = await scripted(source, { options, reporter, hasTitles: () => titles.expected, onMarker });
-  titles.send = (text) => withCommands.send({ type: 'TEXT', text });
-  return new MeteredSource(withCommands, { onBehind: (speed) => reporter.warn(slowSentence(speed, options)) });
-}
-
-/** Composes the warning about a source that is too slow. */
-function slowSentence(speed: number, { copy }: InputOptions): string {
-  const pace = `${speed.toFixed(2)} times real time`;
-  return copy
-    ? `The input comes at only ${pace}; players will have to wait for it.`
-    : `Encoding falls behind: it runs at only ${pace}. Take a smaller --size, a lower --fps or a lower --video-bitrate; or the input itself is this slow.`;
-}
-
-/** Formats a speed for the status line. */
-export function asSpeed(speed: number | undefined): string {
-  return speed === undefined ? '' : `  ${speed.toFixed(2)}x`;
-}
-
-/** Formats a speed for the event `stats`. */
-export function speedField(speed: number | undefined): { readonly speed?: number } {
-  return speed === undefined ? {} : { speed: Math.round(speed * 100) / 100 };
-}
-
-interface Extent {
-  readonly loop?: boolean | undefined;
-  /** Seconds. */
-  readonly duration?: number | undefined;
-}
-
-function openCopy(options: InputOptions, reporter: Reporter): (input: string, extent: Extent) => AsfSource {
-  const warn = (message: string) => reporter.warn(message);
-  const live = liveTexts(options);
-  return (path, { loop, duration }) => {
-    if (isSynthetic(path)) {
-      const { title } = options;
-      return new SyntheticSource({
-        ...parseSynthetic(path),
-        pace: true,
-        ...(title !== undefined && { title }),
-        ...(duration !== undefined && { duration }),
-      });
-    }
-    if (!isSourceUrl(path)) return fileSource({ loop, duration, path, pace: true, live, warn });
-    return new Sequence({ entries: [() => new LiveCopy(openRemote(path, reporter), live)], loop, duration });
-  };
-}
-
-/** Opens a URL at its own pace, with reconnection after failures. */
-function openRemote(location: string, reporter: Reporter): AsfSource {
-  const { url, credentials } = takeCredentials(location);
-  return new PacedSource(
-    openSourceUrl(url, {
-      speed: 1,
-      reconnect: { retries: COPY_RETRIES },
-      onNote: (text) => reporter.detail(text),
-      onReconnect: ({ error }) => reporter.info(`${error.message} Trying again.`),
-      ...(credentials && { authorize: new ClientAuthenticator({ server: credentials }) }),
-    }),
-  );
-}
-
-/** A source whose headers are turned into those of a live stream. */
-class LiveCopy implements AsfSource {
-  readonly #source: AsfSource;
-  readonly #texts: LiveHeaderOptions;
-
-  constructor(source: AsfSource, texts: LiveHeaderOptions) {
-    this.#source = source;
-    this.#texts = texts;
-  }
-
-  async *[Symbol.asyncIterator](): AsyncGenerator<AsfEvent, void, undefined> {
-    for await (const event of this.#source) {
-      yield event.type === 'header' ? { type: 'header', header: liveHeader(event.header, this.#texts) } : event;
-    }
-  }
-
-  close(): Promise<void> {
-    return this.#source.close();
-  }
-}
-
-async function openCapture(
-  options: InputOptions,
-  extra: readonly string[],
-  reporter: Reporter,
-  titles: Titles,
-): Promise<(input: string, extent: Extent) => AsfSource> {
-  const ffmpeg = await findFfmpeg({ explicit: options.ffmpeg });
-  reporter.detail(`ffmpeg ${ffmpeg.version} from ${ffmpeg.origin}: ${ffmpeg.path}`);
-  const { title, author, copyright, comment } = options;
-  const settings = await encoderSettings(options);
-  // Later inputs are encoded as the first one, so that players need no other header.
-  let first: Encoding['video'];
-  return (input, extent) => {
-    const source: CaptureSource = new CaptureSource({
-      ...extent,
-      ffmpeg,
-      input,
-      inputFormat: options.inputFormat,
-      ...settings,
-      rates: options.rate ?? (first && first.rates.length > 1 ? first.rates : undefined),
-      videoBitrate:
-        (options.rate ?? first?.rates ?? []).length > 1 || options.rate
-          ? undefined
-          : (settings.videoBitrate ?? first?.bitrate),
-      size: settings.size ?? first?.size,
-      fps: settings.fps ?? first?.fps,
-      metadata: { title, author, copyright, comment },
-      extra,
-      onLog: ({ text }) => reporter.detail(`ffmpeg: ${text}`),
-      onWarning: (message) => reporter.warn(message),
-      onChosen: (encoding) => {
-        first ??= encoding.video;
-        reporter.event('encoding', { input, ...encoding });
-        reporter.info(describeEncoding(encoding));
-      },
-      onTitle: (title) => titles.send(title),
-    });
-    titles.source = source;
-    return source;
-  };
-}
-
-/** The titles of a radio station, which become TEXT commands. */
-class Titles {
-  source: CaptureSource | undefined;
-  /** Replaced once there is a stream to send them in. */
-  send: (title: string) => void = () => {};
-
-  get expected(): boolean {
-    return this.source?.isRadio ?? false;
-  }
-}
-
-/**
- * Returns the settings of the profile, overridden by those of the options, and saves them if that is asked for.
- *
- * @throws WmError WM_USAGE for an unknown profile, WM_CONFIG for an unreadable file, WM_DISK
- */
-async function encoderSettings(options: InputOptions): Promise<ProfileSettings> {
-  const { profile, saveProfile, videoCodec, audioCodec, video, audio } = options;
-  const { videoBitrate, audioBitrate, sampleRate, channels, size, fps, keyFrameInterval, packetSize } = options;
-  const given: ProfileSettings = {
-    ...{ videoEncoder: videoCodec, audioEncoder: audioCodec, videoBitrate, audioBitrate, sampleRate, channels },
-    ...{
-      size,
-      fps,
-      keyFrameInterval,
-      packetSize,
-      noVideo: video ? undefined : true,
-      noAudio: audio ? undefined : true,
-    },
-  };
-  const isGiven = ([, value]: [string, unknown]) => value !== undefined;
-  const settings = {
-    ...(profile === undefined ? {} : await settingsOf(profile)),
-    ...Object.fromEntries(Object.entries(given).filter(isGiven)),
-  };
-  if (saveProfile !== undefined) {
-    await writeFile(saveProfile, writeProfile(settings)).catch((error: unknown) => {
-      throw new WmError('WM_DISK', `${saveProfile} cannot be written: ${systemErrorReason(error)}.`, { cause: error });
-    });
-  }
-  return settings;
-}
-
-async function settingsOf(profile: string): Promise<ProfileSettings> {
-  const known = findProfile(profile);
-  if (known !== undefined) return known.settings;
-  let text: string;
-  try {
-    text = await readFile(profile, 'utf8');
-  } catch (error) {
-    if (!/[/\\.]/.test(profile)) unknownProfile(profile);
-    throw new WmError('WM_CONFIG', `The profile ${profile} cannot be read: ${systemErrorReason(error)}.`, {
-      cause: error,
-    });
-  }
-  return readProfile(text, profile);
-}
-
-/** Composes the sentence that says how an input is encoded. */
-function describeEncoding({ video, audio, packetSize, input }: Encoding): string {
-  const size = video?.size ? `${video.size.width}x${video.size.height}` : 'the size of the input';
-  const parts = [
-    ...(video
-      ? [
-          `${size}, ${video.fps} fps, ${video.rates.map((rate) => withUnit(rate, 'bit/s')).join(' or ')} (${video.encoder})`,
-        ]
-      : []),
-    ...(audio ? [`sound ${withUnit(audio.bitrate, 'bit/s')} (${audio.encoder})`] : []),
-  ];
-  const source = input
-    ? `; the input is ${input.size.width}x${input.size.height}${input.pixelShape === 1 ? '' : `, pixels ${input.pixelShape.toFixed(2)}:1`}, ${input.fps} fps${input.interlaced ? ', interlaced' : ''}`
-    : '';
-  return `Encoding ${parts.join(' + ')}, packets of ${packetSize} bytes${source}.`;
-}
-
-/**
  * Returns the input files as far as the options name them: these must not be overwritten.
  *
  * @param extra as for {@link openSource}; it may name further inputs
@@ -415,6 +150,7 @@ export function checkInput(options: InputOptions, extra: readonly string[]): voi
   if (options.script === '-' && options.input?.includes('-')) {
     throw new WmError('WM_USAGE', '--script - and --input - cannot both read standard input.');
   }
+  checkSwitching(options);
   const synthetic = options.input?.filter(isSynthetic) ?? [];
   for (const name of synthetic) parseSynthetic(name);
   if (synthetic.length > 0 && !options.copy && synthetic.length !== options.input?.length) {
@@ -432,11 +168,21 @@ export function checkInput(options: InputOptions, extra: readonly string[]): voi
   );
 }
 
-function liveTexts({ title, author, copyright, comment }: InputOptions): LiveHeaderOptions {
-  return {
-    ...(title === undefined ? {} : { title }),
-    ...(author === undefined ? {} : { author }),
-    ...(copyright === undefined ? {} : { copyright }),
-    ...(comment === undefined ? {} : { description: comment }),
-  };
+/** @throws WmError WM_USAGE for options that contradict each other, WM_NO_INPUT for a filler that does not exist */
+function checkSwitching({ input, script, control, filler, copy, loop, repeat }: InputOptions): void {
+  if (control === '-' && (script === '-' || input?.includes('-'))) {
+    throw new WmError(
+      'WM_USAGE',
+      `--control - and ${script === '-' ? '--script' : '--input'} - cannot both read standard input.`,
+    );
+  }
+  if (control === '') throw new WmError('WM_USAGE', '--control is empty; name a socket, or - for standard input.');
+  if (loop && repeat !== undefined) throw new WmError('WM_USAGE', '--loop and --repeat exclude each other.');
+  if (filler === undefined) return;
+  if (copy && !isMediaName(filler)) {
+    throw new WmError('WM_USAGE', '--copy sends packets unchanged, so --filler must be an .asf, .wmv or .wma file.');
+  }
+  if (!isPattern(filler) && !isRegularFile(filler)) {
+    throw new WmError('WM_NO_INPUT', `The filler ${filler} is neither a file, nor bars or black.`);
+  }
 }

@@ -7,9 +7,11 @@ import { EncoderServer } from '../server/encoder.js';
 import { youngSpaceLimit } from '../server/heap.js';
 import type { MsbdPort } from '../server/listeners/msbd.js';
 import { emptyInput } from './carry.js';
+import { ControlPort, targetOf } from './control-port.js';
 import { addFaultOption, type FaultOptions, faultsOf, UNFIT_FOR_SERVERS } from './fault-option.js';
-import { addInputOptions, asSpeed, checkInput, type InputOptions, openSource, speedField } from './input-options.js';
+import { addInputOptions, checkInput, type InputOptions } from './input-options.js';
 import { parseMsbdPort } from './msbd-port.js';
+import { asSpeed, openInput, speedField } from './open-input.js';
 import {
   addCommonOptions,
   ffmpegArguments,
@@ -111,14 +113,18 @@ async function serve(extra: string[], options: PullServeOptions): Promise<void> 
   const interruption = new Interruption();
   checkInput(options, extra);
   let source: MeteredSource | undefined;
+  const control =
+    options.control === undefined ? undefined : await ControlPort.open(options.control, (line) => reporter.print(line));
   const server = await EncoderServer.start({
     host: options.host,
     httpPort: options.httpPort,
     msbdPort: options.msbd ? (options.msbdPort ?? 'auto') : 'none',
     multicast: multicastOf(options),
     open: async () => {
-      source = await openSource(options, extra, reporter);
-      return source;
+      const input = await openInput(options, extra, reporter);
+      source = input.source;
+      if (control) control.target = targetOf(input, () => speedField(input.source.speed));
+      return input.source;
     },
     onDemand: options.onDemand ?? false,
     maxClients: options.maxClients,
@@ -137,6 +143,9 @@ async function serve(extra: string[], options: PullServeOptions): Promise<void> 
       reporter.info(`${report.remoteAddress} left after ${Math.round(report.milliseconds / 1000)} s`);
     },
     onError: (error) => reporter.warn(error instanceof Error ? error.message : String(error)),
+  }).catch(async (error: unknown) => {
+    await control?.close();
+    throw error;
   });
   const { ports } = server;
   const name = options.host ?? 'localhost';
@@ -163,6 +172,7 @@ async function serve(extra: string[], options: PullServeOptions): Promise<void> 
     clearInterval(timer);
     reporter.endStatus();
     await interruption.race(server.close(), { grace: GRACE });
+    await control?.close();
   }
   if (!options.onDemand && server.broadcast.generation === 0 && !interruption.signal.aborted) throw emptyInput();
   reporter.event('done', {

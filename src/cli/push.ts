@@ -5,16 +5,11 @@ import { parsePushUrl } from '../wmhttp/messages/push-url.js';
 import { type AccessOptions, accessTo, addAccessOptions } from './access-options.js';
 import { AsideSink } from './aside-sink.js';
 import { carry, describeForReady } from './carry.js';
+import { openControl } from './control-port.js';
 import { faultsOf, UNFIT_FOR_PUSHES } from './fault-option.js';
-import {
-  addInputOptions,
-  asSpeed,
-  checkInput,
-  type InputOptions,
-  inputNames,
-  openSource,
-  speedField,
-} from './input-options.js';
+import { addInputOptions, checkInput, type InputOptions, inputNames } from './input-options.js';
+import { expandInputs } from './inputs.js';
+import { asSpeed, openInput, speedField } from './open-input.js';
 import { addForceOption, existingFor, type OutputOptions } from './output-file.js';
 import { addCommonOptions, ffmpegArguments, Interruption, newProgram } from './program.js';
 import {
@@ -72,14 +67,20 @@ async function push(target: string, extra: string[], options: PushOptions): Prom
   if (access.proxy !== undefined) parsePushUrl(access.proxy);
   checkInput(options, extra);
   faultsOf(options, UNFIT_FOR_PUSHES);
-  if (archive !== undefined) await refuseSameFile(inputNames(options, extra), archive);
+  const names = await expandInputs(inputNames(options, extra), options);
+  if (archive !== undefined) await refuseSameFile(names, archive);
   let kept: ArchiveSink | undefined;
-  const source = await interruption.race(
-    openSource(options, extra, reporter, (text) => kept?.mark(text)),
-    { late: (late) => void late.close() },
+  const input = await interruption.race(
+    openInput(options, extra, reporter, (text) => kept?.mark(text)),
+    { late: (late) => void late.source.close() },
   );
+  const { source } = input;
   let pushed: OpenPush | undefined;
   let startedAt = 0;
+  const control = await openControl(options, reporter, input, () => ({
+    ...speedField(source.speed),
+    ...pushed?.stats,
+  }));
   await carry({
     source,
     extra: () => ({ ...speedField(source.speed), ...pushed?.stats }),
@@ -92,7 +93,7 @@ async function push(target: string, extra: string[], options: PushOptions): Prom
       if (archive !== undefined) {
         const existing = await existingFor(archive, options, 'number');
         const warn = (message: string) => reporter.warn(message);
-        const markerSpace = options.script === undefined ? 0 : MARKER_SPACE;
+        const markerSpace = (options.script ?? options.control) === undefined ? 0 : MARKER_SPACE;
         kept = new ArchiveSink(archive, { existing, markerSpace, patience: DISK_PATIENCE, warn });
         sinks.push(new AsideSink(kept, warn));
       }
@@ -107,6 +108,7 @@ async function push(target: string, extra: string[], options: PushOptions): Prom
       reporter.info(`Pushing ${words} to ${url}`);
     },
     onEnd: (carried, failed) => {
+      void control?.close();
       if (failed) return;
       const { mediaSeconds, packets, bytes } = carried;
       const files = kept?.files.map(({ path, packets: inFile, bytes: size }) => ({

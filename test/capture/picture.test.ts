@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { execa } from 'execa';
-import { bitrateFor, canLookAt, choosePicture, lookAtPicture, rateArgument } from '../../src/capture/picture.js';
+import { bitrateFor, canLookAt, choosePicture, lookAtInput, rateArgument } from '../../src/capture/picture.js';
 import { CaptureSource, type Encoding } from '../../src/capture/source.js';
 import { ArchiveSink } from '../../src/media/archive.js';
 import { pump } from '../../src/media/pump.js';
@@ -162,8 +162,8 @@ describe('a capture', () => {
 
   it('goes on without the picture of an input that does not show it in time', async () => {
     const ffmpeg = ffmpegPath;
-    expect(await lookAtPicture({ ffmpeg, input: join(folder, 'none.mkv'), inputFormat: undefined })).toBeUndefined();
+    expect(await lookAtInput({ ffmpeg, input: join(folder, 'none.mkv'), inputFormat: undefined })).toEqual({});
     const slow = { ffmpeg, input: 'color=d=99,realtime=speed=0.01', inputFormat: 'lavfi', timeout: 1 };
-    expect(await lookAtPicture(slow)).toBeUndefined();
+    expect(await lookAtInput(slow)).toEqual({});
   });
 });

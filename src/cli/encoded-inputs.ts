@@ -1,0 +1,155 @@
+import { findFfmpeg } from '../capture/find.js';
+import { TEST_SIZE } from '../capture/options.js';
+import { rateArgument } from '../capture/picture.js';
+import { AUDIO_SAMPLE_RATE } from '../capture/sound.js';
+import { CaptureSource, type CaptureSourceOptions, type Encoding } from '../capture/source.js';
+import type { AsfSource } from '../media/events.js';
+import { encoderSettings } from './encoder-settings.js';
+import type { InputOptions } from './input-model.js';
+import { type Extent, isPattern } from './inputs.js';
+import { type Reporter, withUnit } from './reporter.js';
+
+/** Opens inputs with ffmpeg. Whatever is opened first decides about the encoding, so that players need no other header. */
+export class EncodedInputs {
+  readonly #common: CaptureSourceOptions;
+  readonly #options: InputOptions;
+  readonly #reporter: Reporter;
+  readonly #onTitle: (title: string) => void;
+  #first: Encoding | undefined;
+  #current: CaptureSource | undefined;
+  /** The newest report, which is not repeated. */
+  #described = '';
+
+  private constructor(
+    common: CaptureSourceOptions,
+    options: InputOptions,
+    reporter: Reporter,
+    onTitle: (title: string) => void,
+  ) {
+    this.#common = common;
+    this.#options = options;
+    this.#reporter = reporter;
+    this.#onTitle = onTitle;
+  }
+
+  /**
+   * Looks for ffmpeg and reads the profile.
+   *
+   * @param extra arguments for ffmpeg
+   * @param onTitle receives titles of radio stations
+   * @throws WmError WM_FFMPEG_MISSING; as {@link encoderSettings}
+   */
+  static async find(
+    options: InputOptions,
+    extra: readonly string[],
+    reporter: Reporter,
+    onTitle: (title: string) => void,
+  ): Promise<EncodedInputs> {
+    const ffmpeg = await findFfmpeg({ explicit: options.ffmpeg });
+    reporter.detail(`ffmpeg ${ffmpeg.version} from ${ffmpeg.origin}: ${ffmpeg.path}`);
+    const { title, author, copyright, comment } = options;
+    const settings = await encoderSettings(options);
+    const common = { ...settings, ffmpeg, metadata: { title, author, copyright, comment }, extra };
+    return new EncodedInputs(common, options, reporter, onTitle);
+  }
+
+  /** True once the newest input turned out to have titles. */
+  get hasTitles(): boolean {
+    return this.#current?.isRadio ?? false;
+  }
+
+  /** Opens the only input. */
+  open(input: string, { loop, duration }: Extent): CaptureSource {
+    return this.#capture(input, { loop, duration });
+  }
+
+  /** Opens one of several inputs, which have the same streams: what one lacks is made. @param position in ms */
+  openOne(input: string, position: number): CaptureSource {
+    const { inputFormat } = this.#options;
+    return this.#capture(input, {
+      ...(position > 0 && { position: position / 1000 }),
+      // The rundown keeps the pace, and reads ahead.
+      realtime: false,
+      ...(inputFormat === undefined && { fills: this.#first === undefined ? 'sound' : 'both' }),
+    });
+  }
+
+  /** Opens what is shown while a source is down. @param filler `bars`, `black`, or a file with a picture */
+  openFiller(filler: string): AsfSource {
+    const { video = true } = this.#common.noVideo || (this.#first && !this.#first.video) ? { video: false } : {};
+    if (video && !isPattern(filler)) return this.openStill(filler, 0);
+    return this.#capture(this.#pattern(video ? filler : undefined), { inputFormat: 'lavfi', realtime: false });
+  }
+
+  /** Opens the picture at a position of an input, without sound. @param position in ms */
+  openStill(input: string, position: number): AsfSource {
+    if (this.#first && !this.#first.video) return this.openFiller('black');
+    return this.#capture(input, {
+      still: true,
+      realtime: false,
+      fills: 'both',
+      ...(position > 0 && { position: position / 1000 }),
+    });
+  }
+
+  /** A graph of filters that draws a picture, if any, and makes silence. */
+  #pattern(filler: string | undefined): string {
+    const { size, largestSize, fps, largestFps = 25, sampleRate = AUDIO_SAMPLE_RATE, channels, noAudio } = this.#common;
+    const { width, height } = this.#first?.video?.size ?? size ?? largestSize ?? TEST_SIZE;
+    const rate = rateArgument(this.#first?.video?.fps ?? fps ?? Math.min(25, largestFps));
+    const picture = filler === 'black' ? 'color=black:' : 'smptebars=';
+    const parts = [
+      ...(filler === undefined ? [] : [`${picture}size=${width}x${height}:rate=${rate}`]),
+      ...(noAudio ? [] : [`anullsrc=sample_rate=${sampleRate}:channel_layout=${channels === 1 ? 'mono' : 'stereo'}`]),
+    ];
+    return parts.map((part, index) => `${part}[out${index}]`).join(';');
+  }
+
+  #capture(input: string, how: CaptureSourceOptions): CaptureSource {
+    const { rate, inputFormat } = this.#options;
+    const first = this.#first?.video;
+    const isMade = how.inputFormat !== undefined || how.still;
+    const hasRates = rate !== undefined || (first !== undefined && first.rates.length > 1);
+    const source = new CaptureSource({
+      ...this.#common,
+      input,
+      inputFormat: isMade ? undefined : inputFormat,
+      rates: rate ?? (hasRates ? first?.rates : undefined),
+      videoBitrate: hasRates ? undefined : (this.#common.videoBitrate ?? first?.bitrate),
+      size: this.#common.size ?? first?.size,
+      fps: this.#common.fps ?? first?.fps,
+      noVideo: this.#common.noVideo || (this.#first !== undefined && first === undefined) || undefined,
+      onLog: ({ text }) => this.#reporter.detail(`ffmpeg: ${text}`),
+      onWarning: (message) => this.#reporter.warn(message),
+      onChosen: (encoding) => {
+        this.#first ??= encoding;
+        if (isMade) return;
+        this.#reporter.event('encoding', { input, ...encoding });
+        const described = describeEncoding(encoding);
+        if (described !== this.#described) this.#reporter.info(described);
+        this.#described = described;
+      },
+      onTitle: (title) => this.#onTitle(title),
+      ...how,
+    });
+    if (!isMade) this.#current = source;
+    return source;
+  }
+}
+
+/** Composes the sentence that says how an input is encoded. */
+function describeEncoding({ video, audio, packetSize, input }: Encoding): string {
+  const size = video?.size ? `${video.size.width}x${video.size.height}` : 'the size of the input';
+  const parts = [
+    ...(video
+      ? [
+          `${size}, ${video.fps} fps, ${video.rates.map((rate) => withUnit(rate, 'bit/s')).join(' or ')} (${video.encoder})`,
+        ]
+      : []),
+    ...(audio ? [`sound ${withUnit(audio.bitrate, 'bit/s')} (${audio.encoder})`] : []),
+  ];
+  const source = input
+    ? `; the input is ${input.size.width}x${input.size.height}${input.pixelShape === 1 ? '' : `, pixels ${input.pixelShape.toFixed(2)}:1`}, ${input.fps} fps${input.interlaced ? ', interlaced' : ''}`
+    : '';
+  return `Encoding ${parts.join(' + ')}, packets of ${packetSize} bytes${source}.`;
+}

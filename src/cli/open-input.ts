@@ -1,0 +1,163 @@
+import type { Command } from '../asf/command.js';
+import { messageOf } from '../errors.js';
+import { takeCredentials } from '../http/credentials.js';
+import type { AsfSource } from '../media/events.js';
+import { fileSource } from '../media/file-source.js';
+import { MeteredSource } from '../media/metered-source.js';
+import { Rundown, type RundownEntry, type RundownStatus } from '../media/rundown.js';
+import type { ScriptedSource } from '../media/scripted-source.js';
+import { Sequence } from '../media/sequence.js';
+import { RepeatedWarnings } from '../receiving/repeated-warnings.js';
+import { isSynthetic } from '../testing/synthetic-url.js';
+import { openCopy } from './copied-inputs.js';
+import { EncodedInputs } from './encoded-inputs.js';
+import type { InputOptions } from './input-model.js';
+import { type Extent, expandInputs, isLive, isRegularFile, isUrl, TEST_INPUT } from './inputs.js';
+import type { Reporter } from './reporter.js';
+import { scripted } from './script-option.js';
+
+/** What the options open: a source, and what can be done to it while it runs. */
+export interface OpenedInput {
+  readonly source: MeteredSource;
+  /** Undefined for a single input that nobody can switch. */
+  readonly rundown: Rundown | undefined;
+  /** Makes an input that can be switched to. */
+  readonly entry: (input: string) => RundownEntry;
+  /** Sends a script command, or sets a marker. @param time in ms of media from the start; default at once */
+  readonly send: (command: Command, time?: number) => void;
+  /** Inputs of which nothing was played, and why. */
+  readonly failed: ReadonlyMap<string, unknown>;
+}
+
+/**
+ * Opens the source that the options name.
+ *
+ * @param extra arguments for ffmpeg, those after `--`
+ * @throws WmError WM_FFMPEG_MISSING, WM_USAGE; other errors occur when the source is read
+ */
+export async function openInput(
+  options: InputOptions,
+  extra: readonly string[],
+  reporter: Reporter,
+  onMarker: (text: string) => void = () => {},
+): Promise<OpenedInput> {
+  const { input: given = [TEST_INPUT], loop, duration, filler, control, repeat } = options;
+  const inputs = await expandInputs(given, options);
+  // What is synthetic needs no encoder.
+  const isCopied = (options.copy ?? false) || inputs.every(isSynthetic);
+  let onTitle = (_: string) => {};
+  const encoded = isCopied
+    ? undefined
+    : await EncodedInputs.find(options, extra, reporter, (title: string) => onTitle(title));
+  const openCopied = openCopy(options, reporter);
+  const open = (input: string, extent: Extent): AsfSource => encoded?.open(input, extent) ?? openCopied(input, extent);
+  const failed = new Map<string, unknown>();
+  const entry = (input: string) => entryFor(input, options, encoded, openCopied);
+  let rundown: Rundown | undefined;
+  let source: AsfSource;
+  if (control !== undefined || filler !== undefined || repeat !== undefined || (encoded && inputs.length > 1)) {
+    rundown = new Rundown({
+      entries: inputs.map(entry),
+      rounds: loop ? Number.POSITIVE_INFINITY : repeat,
+      duration,
+      ...stands(options, encoded),
+      ...reports(reporter, failed),
+    });
+    source = rundown;
+  } else if (inputs.length === 1) {
+    source = open(inputs[0]!, { loop, duration });
+  } else {
+    source = new Sequence({
+      entries: inputs.map((input) => () => open(input, {})),
+      loop,
+      duration,
+      onSkipped: (error, index) => {
+        failed.set(inputs[index]!, error);
+        reporter.warn(`${inputs[index]} is skipped: ${messageOf(error)}`);
+      },
+    });
+  }
+  const hasCommands = () => control !== undefined || (encoded?.hasTitles ?? false);
+  const withCommands: ScriptedSource = await scripted(source, { options, reporter, hasTitles: hasCommands, onMarker });
+  onTitle = (text) => withCommands.send({ type: 'TEXT', text });
+  return {
+    source: new MeteredSource(withCommands, { onBehind: (speed) => reporter.warn(slowSentence(speed, options)) }),
+    rundown,
+    entry,
+    send: (command, time) => withCommands.send(command, time),
+    failed,
+  };
+}
+
+/** @throws WmError WM_USAGE if it cannot be copied */
+function entryFor(
+  input: string,
+  options: InputOptions,
+  encoded: EncodedInputs | undefined,
+  openCopied: (input: string, extent: Extent) => AsfSource,
+): RundownEntry {
+  const { url: name } = takeCredentials(input);
+  const live = isLive(input, options);
+  return {
+    name,
+    live,
+    // A device may be plugged in again.
+    returns: live || isUrl(input),
+    seekable: encoded !== undefined && options.inputFormat === undefined && isRegularFile(input),
+    unclean: encoded === undefined && isUrl(input),
+    open: (position) => encoded?.openOne(input, position) ?? openCopied(input, { paced: false }),
+  };
+}
+
+/** What is shown while nothing else is there. */
+function stands({ filler, control }: InputOptions, encoded: EncodedInputs | undefined) {
+  if (encoded === undefined) {
+    return filler === undefined ? {} : { filler: () => fileSource({ path: filler, loop: true, live: true }) };
+  }
+  return {
+    ...(filler !== undefined && { filler: () => encoded.openFiller(filler) }),
+    ...(control !== undefined && {
+      still: ({ name, seekable }: RundownEntry, position: number) =>
+        seekable ? encoded.openStill(name, position) : encoded.openFiller(filler ?? 'black'),
+    }),
+  };
+}
+
+/** Reports what is on the air, and what is not. */
+function reports(reporter: Reporter, failed: Map<string, unknown>) {
+  const warnings = new RepeatedWarnings();
+  return {
+    onSkipped: (error: unknown, { name }: RundownEntry) => {
+      if (!failed.has(name)) failed.set(name, error);
+      const text = warnings.due(name, `${name} is skipped: ${messageOf(error)}`, performance.now());
+      if (text !== undefined) reporter.warn(text);
+    },
+    onChange: ({ state, input, number, inputs }: RundownStatus) => {
+      if (state === 'playing') {
+        warnings.clear(input);
+        failed.delete(input);
+      }
+      reporter.event('input', { state, input, number, of: inputs.length });
+      const what = { filler: `The filler is shown; ${input} is down.`, paused: `${input} is paused.` };
+      reporter.info(what[state as keyof typeof what] ?? `Playing ${input} (${number} of ${inputs.length}).`);
+    },
+  };
+}
+
+/** Composes the warning about a source that is too slow. */
+function slowSentence(speed: number, { copy }: InputOptions): string {
+  const pace = `${speed.toFixed(2)} times real time`;
+  return copy
+    ? `The input comes at only ${pace}; players will have to wait for it.`
+    : `Encoding falls behind: it runs at only ${pace}. Take a smaller --size, a lower --fps or a lower --video-bitrate; or the input itself is this slow.`;
+}
+
+/** Formats a speed for the status line. */
+export function asSpeed(speed: number | undefined): string {
+  return speed === undefined ? '' : `  ${speed.toFixed(2)}x`;
+}
+
+/** Formats a speed for the event `stats`. */
+export function speedField(speed: number | undefined): { readonly speed?: number } {
+  return speed === undefined ? {} : { speed: Math.round(speed * 100) / 100 };
+}
