@@ -27,6 +27,7 @@ const ROWS = [
   ['proxy'],
   ['cluster'],
   ['server'],
+  ['judge'],
   ['library', 'cli'],
   ['index.ts'],
 ];

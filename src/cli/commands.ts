@@ -34,6 +34,10 @@ const commands: Readonly<Record<string, Entry>> = {
     summary: 'describe what is at a URL or in an ASF file',
     load: async () => (await import('./probe.js')).probeCommand(),
   },
+  judge: {
+    summary: 'test a server, a player or an encoder against the rules',
+    load: async () => (await import('./judge.js')).judgeCommand(),
+  },
   announce: {
     summary: 'write .asx, .m3u and .nsc files that lead players to a stream',
     load: async () => (await import('./announce.js')).announceCommand(),

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import { type Fault, type FaultHook, type FaultPlan, faultsAt, strikes } from './fault-plan.js';
 import { FrameFaults } from './frame-faults.js';
-import { HttpFrames } from './http-frames.js';
+import { HttpFrames, RequestMethods } from './http-frames.js';
 import { Random } from './random.js';
 
 /** How a protocol writes its stream: `http` has frames in bodies; of others only the bytes are known. */
@@ -115,12 +115,26 @@ class FaultySocket {
       this.#add([...(this.#http?.end() ?? []).map((bytes) => ({ type: 'bytes', bytes }) as const), { type: 'end' }]);
       return socket;
     };
+    if (this.#http) this.#watchRequests(this.#http);
     socket.once('close', () => {
       const error = new Error('The connection is closed.');
       for (const piece of this.#queue.splice(0)) if (piece.type === 'bytes') piece.done?.(error);
       this.#queued = 0;
     });
     socket.on('drain', () => this.#pump());
+  }
+
+  /** Reads the methods of requests as they come, without taking them from the owner of the socket. */
+  #watchRequests(http: HttpFrames): void {
+    const socket = this.#socket;
+    const emit = socket.emit.bind(socket);
+    const reader = new RequestMethods();
+    socket.emit = (event: string | symbol, ...values: unknown[]): boolean => {
+      if (event === 'data' && values[0] instanceof Uint8Array) {
+        for (const method of reader.push(Buffer.from(values[0]))) http.asked(method);
+      }
+      return emit(event, ...values);
+    };
   }
 
   /** @returns false if the writer should wait for `drain` */

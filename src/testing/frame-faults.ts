@@ -28,12 +28,14 @@ export class FrameFaults {
   readonly #received: PacketFaults<OutFrame>;
   readonly #pushed: PacketFaults<OutFrame>;
   readonly #faults: ReadonlyArray<{ readonly fault: Fault; readonly random: Random }>;
+  readonly #holds: boolean;
   #data = 0;
 
   /** @param connection counted from 1 */
   constructor(plan: FaultPlan, connection: number) {
     this.#received = new PacketFaults(plan, connection, accessTo(DATA_HEAD));
     this.#pushed = new PacketFaults(plan, connection, accessTo(0));
+    this.#holds = plan.faults.some(({ name }) => name === 'delay' || name === 'reorder');
     this.#faults = faultsAt(plan, 'wire').map((fault, index) => ({
       fault,
       random: new Random(plan.seed, connection, 0x100 + index),
@@ -55,7 +57,9 @@ export class FrameFaults {
     const packets = isPush ? this.#pushed : this.#received;
     const written = (each: OutFrame) => this.#data$(each, isPush);
     const id = frame[1];
-    const out = { head: frame.subarray(0, FRAME_HEADER_SIZE), payload: frame.subarray(FRAME_HEADER_SIZE) };
+    // A frame that goes out later outlives the buffer of the sender, which is used again.
+    const kept = this.#holds ? Buffer.from(frame) : frame;
+    const out = { head: kept.subarray(0, FRAME_HEADER_SIZE), payload: kept.subarray(FRAME_HEADER_SIZE) };
     if (id === PACKET_ID.data) {
       const inserted = this.#insertions();
       this.#data++;

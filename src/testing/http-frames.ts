@@ -33,13 +33,30 @@ export class HttpFrames {
   #unread: Buffer = NOTHING;
   // Decoded bytes of a body that are not yet a whole frame.
   #part: Buffer = NOTHING;
+  // The methods of requests whose responses have not begun, if they are known.
+  readonly #methods: string[] = [];
 
   constructor(handler: FrameHandler) {
     this.#handler = handler;
   }
 
-  /** Takes what is to be sent, in pieces of any size; returns what goes out. */
+  /** Notes that the response after those so far is to this request: one to HEAD has no body (RFC 9110 9.3.2). */
+  asked(method: string): void {
+    this.#methods.push(method);
+  }
+
+  /**
+   * Takes what is to be sent, in pieces of any size; returns what goes out. The sender may use the bytes again after
+   * this, so what does not go out is copied.
+   */
   push(bytes: Buffer): Buffer[] {
+    const out = this.#take(bytes);
+    this.#unread = Buffer.from(this.#unread);
+    this.#part = Buffer.from(this.#part);
+    return out;
+  }
+
+  #take(bytes: Buffer): Buffer[] {
     this.#unread = this.#unread.length === 0 ? bytes : Buffer.concat([this.#unread, bytes]);
     const out: Buffer[] = [];
     for (let before = -1; this.#unread.length > 0 && before !== this.#unread.length; ) {
@@ -71,8 +88,10 @@ export class HttpFrames {
     const status = Number(/^HTTP\/1\.\d (\d{3})/.exec(text)?.[1] ?? 200);
     const isResponse = text.startsWith('HTTP/');
     this.#isRequest = !isResponse;
+    const method = isResponse && status >= 200 ? this.#methods.shift() : undefined;
     const length = /\r\ncontent-length: *(\d{1,15})/i.exec(text)?.[1];
-    if (status < 200 || status === 204 || status === 304 || length === '0') out.push(head);
+    const isBodiless = method === 'HEAD' || status < 200 || status === 204 || status === 304 || length === '0';
+    if (isBodiless) out.push(head);
     else if (/\r\ntransfer-encoding: *chunked/i.test(text)) {
       out.push(head);
       this.#state = { type: 'chunks', framed: undefined };
@@ -151,4 +170,31 @@ export class HttpFrames {
 
 function isFramed(bytes: Buffer): boolean {
   return bytes.length > 0 && (bytes[0]! & 0x7f) === 0x24;
+}
+
+/** Finds the methods of the requests that a client sends on a connection. */
+export class RequestMethods {
+  #unread: Buffer = NOTHING;
+  // Bytes of a body to be skipped; Infinity once it is not known where the next request begins.
+  #skipped = 0;
+
+  /** Takes the next bytes; returns the methods of the requests whose heads are complete. */
+  push(bytes: Buffer): string[] {
+    const methods: string[] = [];
+    this.#unread = this.#unread.length === 0 ? bytes : Buffer.concat([this.#unread, bytes]);
+    for (;;) {
+      const body = Math.min(this.#skipped, this.#unread.length);
+      this.#skipped -= body;
+      this.#unread = this.#unread.subarray(body);
+      const end = this.#unread.indexOf(HEAD_END);
+      if (end < 0 || this.#skipped > 0) break;
+      const head = this.#unread.toString('latin1', 0, end + HEAD_END.length);
+      this.#unread = this.#unread.subarray(end + HEAD_END.length);
+      methods.push(head.split(' ', 1)[0] ?? '');
+      const length = /\r\ncontent-length: *(\d{1,15})/i.exec(head)?.[1];
+      this.#skipped = /\r\ntransfer-encoding:/i.test(head) ? Number.POSITIVE_INFINITY : Number(length ?? 0);
+    }
+    if (this.#unread.length > MAX_HEAD) this.#unread = NOTHING;
+    return methods;
+  }
 }

@@ -390,6 +390,64 @@ function dechunked(bytes: Buffer): Buffer {
   }
 }
 
+describe('a faulty connection', () => {
+  it.each(['reorder=1/10', 'delay=1/10:400ms', 'lose=1/10'])(
+    'does %s although the sender uses its buffers again',
+    async (fault) => {
+      const connections = new FaultyConnections(parseFaults(fault));
+      const frames = await framesSent();
+      const server = createServer((socket) => {
+        connections.take(socket, 'http');
+        socket.write('HTTP/1.1 200 OK\r\nContent-Type: application/x-mms-framed\r\n\r\n');
+        sendFromOneBuffer(socket, Buffer.concat(frames), 0);
+      });
+      servers.push(server);
+      server.listen(0, '127.0.0.1');
+      await once(server, 'listening');
+      const [reused] = [await receive(server.address() as AddressInfo, 1000)];
+      const [kept] = await exchange(fault);
+      expect(reused.body.equals(kept!.body)).toBe(true);
+    },
+  );
+
+  it('answers HEAD at once, and frames after it as always', async () => {
+    const connections = new FaultyConnections(parseFaults('cut-header=8'));
+    const body = (await framesSent())[0]!;
+    const server = createServer((socket) => {
+      connections.take(socket, 'http');
+      socket.on('data', (bytes: Buffer) => {
+        const head = `HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n`;
+        socket.write(bytes.toString().startsWith('HEAD') ? head : Buffer.concat([Buffer.from(head), body]));
+      });
+    });
+    servers.push(server);
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const socket = connect((server.address() as AddressInfo).port, '127.0.0.1');
+    const answer = async (request: string) => {
+      socket.write(`${request} /x HTTP/1.1\r\nHost: x\r\n\r\n`);
+      const [bytes] = (await once(socket, 'data', { signal: AbortSignal.timeout(5_000) })) as [Buffer];
+      return bytes.toString('latin1');
+    };
+    expect(await answer('HEAD')).toContain(`Content-Length: ${body.length}\r\n`);
+    expect(await answer('GET')).toContain(`Content-Length: ${body.length - 8}\r\n`);
+    socket.destroy();
+  });
+});
+
+/** Sends from one buffer, as a server does that pools them: it is overwritten as soon as its bytes were taken. */
+function sendFromOneBuffer(socket: Socket, bytes: Buffer, at: number, buffer = Buffer.alloc(1000)): void {
+  if (at >= bytes.length) {
+    socket.end();
+    return;
+  }
+  const size = bytes.copy(buffer, 0, at, at + buffer.length);
+  socket.write(buffer.subarray(0, size), () => {
+    buffer.fill(0);
+    sendFromOneBuffer(socket, bytes, at + size, buffer);
+  });
+}
+
 describe('the frames of a push', () => {
   /** Sends frames as the body of a request, and returns what arrives. */
   async function pushed(faults: string): Promise<Frame[]> {

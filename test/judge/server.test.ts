@@ -1,0 +1,120 @@
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { type AddressInfo, connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { brokenRules, countOutcomes, type JudgeReport } from '../../src/judge/report.js';
+import { judgeServer } from '../../src/judge/server.js';
+import { ArchiveSink } from '../../src/media/archive.js';
+import { pump } from '../../src/media/pump.js';
+import { defaultConfig } from '../../src/server/config.js';
+import { MediaServer } from '../../src/server/server.js';
+import { faultTable } from '../../src/testing/fault-plan.js';
+import { SyntheticSource } from '../../src/testing/synthetic.js';
+import { CHANGES, FAULTS, type Rewrite } from './breaches.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'wmcast-judge-'));
+const closing: Array<() => Promise<unknown>> = [];
+
+beforeAll(async () => {
+  await pump(new SyntheticSource({ duration: 12 }), [new ArchiveSink(join(folder, 'film.asf'))]);
+});
+
+afterAll(async () => {
+  await Promise.all(closing.map((close) => close()));
+  rmSync(folder, { recursive: true, force: true });
+});
+
+async function serverWith(faults?: string): Promise<number> {
+  const config = { ...defaultConfig(), host: '127.0.0.1', httpPort: 0, content: { folder } };
+  const server = await MediaServer.start({ ...config, ...(faults !== undefined && { faults }) });
+  closing.push(() => server.close());
+  return server.ports.http!;
+}
+
+/** A proxy that changes what a server sends. @returns its port */
+async function proxyWith(port: number, rewrite: Rewrite): Promise<number> {
+  const proxy = createServer((client) => {
+    const server = connect(port, '127.0.0.1');
+    let request = '';
+    for (const socket of [client, server]) socket.on('error', () => {});
+    client.on('data', (bytes) => {
+      request += bytes.toString('latin1');
+      server.write(bytes);
+    });
+    server.on('data', (bytes) => client.write(Buffer.from(rewrite(bytes.toString('latin1'), request), 'latin1')));
+    server.on('close', () => client.end());
+    client.on('close', () => server.destroy());
+  });
+  proxy.listen(0, '127.0.0.1');
+  await once(proxy, 'listening');
+  closing.push(async () => void proxy.close());
+  return (proxy.address() as AddressInfo).port;
+}
+
+const judged = async (port: number, play = 5_000) =>
+  judgeServer(`mmsh://127.0.0.1:${port}/film.asf`, { play, answer: 3_000 });
+
+const broken = (report: JudgeReport, strict = false) => brokenRules(report, strict).map(({ rule }) => rule);
+
+/** Faults that only a push can commit: test/judge/encoder.test.ts. */
+const OF_PUSHES = ['header'];
+
+interface Judged {
+  readonly what: string;
+  readonly missing: readonly string[];
+  readonly rules: readonly string[];
+}
+
+const all: { faults: Judged[]; changes: Judged[]; good: JudgeReport | undefined } = {
+  faults: [],
+  changes: [],
+  good: undefined,
+};
+
+/** Most of a session is waiting, so all of them run at the same time. */
+beforeAll(async () => {
+  const port = await serverWith();
+  const result = (what: string, expected: readonly string[], rules: readonly string[]) => {
+    return { what, missing: expected.filter((rule) => !rules.includes(rule)), rules };
+  };
+  const faults = FAULTS.map(async ([fault, expected]) =>
+    result(fault, expected, broken(await judged(await serverWith(`${fault},seed=3`)))),
+  );
+  const changes = CHANGES.map(async ([what, rewrite, expected]) =>
+    result(what, expected, broken(await judged(await proxyWith(port, rewrite), 1_500), true)),
+  );
+  const good = judged(port);
+  all.faults = await Promise.all(faults);
+  all.changes = await Promise.all(changes);
+  all.good = await good;
+}, 90_000);
+
+describe('the judge of servers', () => {
+  it('finds every fault that a server commits on purpose, and no other', () => {
+    expect(all.faults.filter(({ missing }) => missing.length > 0)).toEqual([]);
+    // Faults of packets leave alone what is about requests.
+    const quiet = ['answers', 'head-without-body', 'unknown-path', 'log-confirmed', 'pipeline-test'];
+    const isAboutPackets = (fault: string) => !/^(?:refuse|cut|slow|stall)/.test(fault);
+    for (const { what, rules } of all.faults.filter((each) => isAboutPackets(each.what))) {
+      expect({ what, rules: rules.filter((rule) => quiet.includes(rule)) }).toEqual({ what, rules: [] });
+    }
+  });
+
+  it('knows every fault of the table', () => {
+    const known = new Set([...FAULTS.map(([fault]) => fault.split('=')[0]), ...OF_PUSHES]);
+    expect([...known].sort()).toEqual(Object.keys(faultTable).sort());
+  });
+
+  it('finds every change of what a server should send', () => {
+    expect(all.changes.filter(({ missing }) => missing.length > 0)).toEqual([]);
+  });
+
+  it('finds nothing in a good server, and tests every rule', () => {
+    const report = all.good!;
+    const untested = report.rules.filter(({ outcome }) => outcome === 'untested');
+    expect({ broken: broken(report), untested }).toEqual({ broken: [], untested: [] });
+    expect(report.program).toMatch(/^Cougar\//);
+    expect(countOutcomes(report).kept).toBeGreaterThan(60);
+  });
+});
