@@ -72,7 +72,7 @@ export class Recorder {
     return connection;
   }
 
-  /** Takes room for bytes. @returns false if there is none */
+  /** Takes room for bytes. @returns false if they do not fit */
   takes(bytes: number): boolean {
     this.#isFull ||= bytes > this.#left;
     if (!this.#isFull) this.#left -= bytes;
