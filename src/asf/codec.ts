@@ -6,6 +6,8 @@ export interface Budget {
   objects: number;
   /** List items, over all objects. */
   items: number;
+  /** Objects with an impossible size, whose end is searched for. */
+  searches: number;
 }
 
 /** Reads little-endian fields from part of a buffer and checks each read. The buffers it returns are views. */
@@ -15,7 +17,12 @@ export class ByteReader {
   readonly end: number;
   readonly budget: Budget;
 
-  constructor(bytes: Buffer, start = 0, end = bytes.length, budget: Budget = { objects: 0, items: Infinity }) {
+  constructor(
+    bytes: Buffer,
+    start = 0,
+    end = bytes.length,
+    budget: Budget = { objects: 0, items: Infinity, searches: 0 },
+  ) {
     this.bytes = bytes;
     this.position = start;
     this.end = end;

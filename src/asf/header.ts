@@ -78,9 +78,20 @@ export function headerObjectSize(bytes: Buffer): number {
   return Number(size);
 }
 
-function packetSizeOf(file: FileProperties): number {
-  const size = file.maximumPacketSize || file.minimumPacketSize;
-  if (size === 0 || size > MAX_PACKET_SIZE) throw new AsfError(`A packet size of ${size} bytes is not possible.`);
+/**
+ * Returns the size of the packets, which the header gives twice. If the two differ, one is wrong: the Data Object tells
+ * which one, or else it is the Minimum.
+ */
+function packetSizeOf({ maximumPacketSize, minimumPacketSize }: FileProperties, data: DataObject): number {
+  const isPossible = (size: number) => size > 0 && size <= MAX_PACKET_SIZE;
+  const fills = (size: number) =>
+    data.packetCount > 0n && data.size === BigInt(DATA_OBJECT_HEAD_SIZE) + data.packetCount * BigInt(size);
+  const possible = [maximumPacketSize, minimumPacketSize].filter(isPossible);
+  const size = possible.find(fills) ?? possible[0];
+  if (size === undefined) {
+    const declared = maximumPacketSize || minimumPacketSize;
+    throw new AsfError(`A packet size of ${declared} bytes is not possible.`);
+  }
   return size;
 }
 
@@ -138,13 +149,18 @@ export function parseHeader(bytes: Buffer): AsfHeader {
   const objects = readObjects(whole, HEADER_HEAD_SIZE, size);
   const fileProperties = flattenObjects(objects).find((object) => object.type === 'fileProperties');
   if (fileProperties === undefined) throw new AsfError('An ASF header has no readable File Properties.', size);
-  const packetSize = packetSizeOf(fileProperties);
   const streams = findStreams(objects);
   if (streams.length === 0) throw new AsfError('An ASF header declares no stream.', size);
 
   const live: DataObject = { fileId: fileProperties.fileId, size: BigInt(DATA_OBJECT_HEAD_SIZE), packetCount: 0n };
   const data = findDataObject(bytes, size) ?? dataObjectHead(live);
   data.copy(whole, size);
+  const dataObject: DataObject = {
+    size: data.readBigUInt64LE(16),
+    fileId: data.toString('hex', 24, 40),
+    packetCount: data.readBigUInt64LE(40),
+  };
+  const packetSize = packetSizeOf(fileProperties, dataObject);
   return {
     bytes: whole,
     objects,
@@ -155,11 +171,7 @@ export function parseHeader(bytes: Buffer): AsfHeader {
     streamBitrates: findBitrates(objects, streams, fileProperties, packetSize),
     fileId: fileProperties.fileId,
     preroll: fileProperties.preroll,
-    dataObject: {
-      size: data.readBigUInt64LE(16),
-      fileId: data.toString('hex', 24, 40),
-      packetCount: data.readBigUInt64LE(40),
-    },
+    dataObject,
   };
 }
 

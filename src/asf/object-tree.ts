@@ -134,8 +134,17 @@ function readObject(bytes: Buffer, start: number, end: number, depth: number, bu
   } catch (error) {
     if (!(error instanceof AsfError)) throw error;
   }
-  originals.set(object, raw);
+  originals.set(object, withSize(raw));
   return object;
+}
+
+/** Returns an object that says its true size. */
+function withSize(object: Buffer): Buffer {
+  const size = BigInt(object.length);
+  if (object.readBigUInt64LE(16) === size) return object;
+  const corrected = Buffer.from(object);
+  corrected.writeBigUInt64LE(size, 16);
+  return corrected;
 }
 
 /** The size of the object at an offset; undefined if it is smaller than its head or exceeds the end (asf.md 16.1). */
@@ -145,19 +154,36 @@ function objectSizeAt(bytes: Buffer, at: number, end: number): number | undefine
   return size < OBJECT_HEAD_SIZE || size > end - at ? undefined : Number(size);
 }
 
+/** Places where an object with a wrong size is looked for after; each may cost a pass over the header. */
+const MAX_SEARCHES = 16;
+const OBJECT_IDS = kinds.map(({ guid: id }) => Buffer.from(id, 'hex'));
+
 /**
- * Reads the objects that follow one another from `start` to `end`, up to the first incomplete one. The buffers in them
+ * The size of an object whose own is impossible: up to where the next one of a known kind begins, or the end. Undefined
+ * if it is of no known kind, or if too many were searched for.
+ */
+function sizeBySearch(bytes: Buffer, at: number, end: number, budget: Budget): number | undefined {
+  if (!byGuid.has(bytes.toString('hex', at, at + 16)) || --budget.searches < 0) return undefined;
+  const places = OBJECT_IDS.map((id) => bytes.indexOf(id, at + OBJECT_HEAD_SIZE)).filter(
+    (place) => place !== -1 && objectSizeAt(bytes, place, end) !== undefined,
+  );
+  return Math.min(end, ...places) - at;
+}
+
+/**
+ * Reads the objects that follow one another from `start` to `end`. One with an impossible size ends where the next one
+ * of a known kind begins. The buffers in them
  * are views. An object whose lists would fill the memory stays as bytes.
  * @throws AsfError if there are more than 16,384
  */
 export function readObjects(bytes: Buffer, start: number, end: number): HeaderObject[] {
-  return readWithin(bytes, start, end, 0, { objects: MAX_OBJECTS, items: MAX_ITEMS });
+  return readWithin(bytes, start, end, 0, { objects: MAX_OBJECTS, items: MAX_ITEMS, searches: MAX_SEARCHES });
 }
 
 function readWithin(bytes: Buffer, start: number, end: number, depth: number, budget: Budget): HeaderObject[] {
   const spans: { readonly at: number; readonly size: number; readonly place: number }[] = [];
-  for (let at = start; ; ) {
-    const size = objectSizeAt(bytes, at, end);
+  for (let at = start; end - at >= OBJECT_HEAD_SIZE; ) {
+    const size = objectSizeAt(bytes, at, end) ?? sizeBySearch(bytes, at, end, budget);
     if (size === undefined) break;
     if (--budget.objects < 0) throw new AsfError(`An ASF header has more than ${MAX_OBJECTS} objects.`, at);
     spans.push({ at, size, place: spans.length });

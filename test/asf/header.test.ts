@@ -8,7 +8,7 @@ import {
   MAX_HEADER_SIZE,
   parseHeader,
 } from '../../src/asf/index.js';
-import { frameObject } from '../../src/asf/object-tree.js';
+import { frameObject, objectBytes } from '../../src/asf/object-tree.js';
 import { everyObject, extended, extension, headerWith, readBack, utf16 } from './object-support.js';
 import {
   audio,
@@ -173,13 +173,43 @@ describe('damaged headers (asf.md 16)', () => {
     expect(() => parseHeader(bytes)).toThrow(message);
   };
 
-  it('1: an object that is too small or too large ends the list, and what was read is used', () => {
-    const tooLarge = frameObject(GUID.paddingObject, Buffer.alloc(4));
-    tooLarge.writeBigUInt64LE(2n ** 63n, 16);
-    expect(parseHeader(headerWith(tooLarge)).objects).toHaveLength(2);
-    const zero = frameObject(GUID.paddingObject, Buffer.alloc(40));
-    zero.writeBigUInt64LE(0n, 16);
-    expect(parseHeader(headerWith(zero)).objects).toHaveLength(2);
+  it.each([0n, 23n, 1n << 40n, 1n << 63n])('1: an object of %d bytes ends where the next known one begins', (size) => {
+    const wrong = (object: Buffer) => {
+      const changed = Buffer.from(object);
+      changed.writeBigUInt64LE(size, 16);
+      return changed;
+    };
+    const padding = frameObject(GUID.paddingObject, Buffer.alloc(40));
+    expect(parseHeader(headerWith(wrong(padding))).objects).toHaveLength(3);
+    expect(parseHeader(headerWith(wrong(padding), padding)).objects).toHaveLength(4);
+    // Each object of a whole header in turn.
+    const { bytes, objects, streams, fileProperties, dataObject } = liveAv();
+    let at = 30;
+    for (const object of objects) {
+      const changed = Buffer.from(bytes);
+      changed.writeBigUInt64LE(size, at + 16);
+      at += objectBytes(object).length;
+      const read = parseHeader(changed);
+      expect(read.streams.map(({ number }) => number)).toEqual(streams.map(({ number }) => number));
+      expect(read.fileProperties).toEqual(fileProperties);
+      // Written again, it is whole; the objects in an extension are beside it then.
+      if (object.type === 'headerExtension') continue;
+      expect(buildHeader(read.objects, read.dataObject).bytes).toEqual(buildHeader(objects, dataObject).bytes);
+    }
+  });
+
+  it('1: an unknown object that is too small or too large ends the list, and what was read is used', () => {
+    const unknown = frameObject('00112233445566778899aabbccddeeff', Buffer.alloc(40));
+    unknown.writeBigUInt64LE(2n ** 63n, 16);
+    expect(parseHeader(headerWith(unknown)).objects).toHaveLength(2);
+  });
+
+  it('1: many objects of impossible sizes cost little', () => {
+    const zero = Buffer.alloc(24);
+    zero.write(GUID.paddingObject, 0, 'hex');
+    expect(parseHeader(headerWith(Buffer.concat(new Array<Buffer>(10_000).fill(zero)))).objects.length).toBeLessThan(
+      40,
+    );
   });
 
   it('1: without File Properties or a stream it is refused', () => {
@@ -220,6 +250,17 @@ describe('damaged headers (asf.md 16)', () => {
 
   it('3: an unreadable object is kept unchanged', () => {
     expect(readBack(GUID.codecListObject, hex('0011'))).toMatchObject({ type: 'unknown', guid: GUID.codecListObject });
+  });
+
+  it('4: of two packet sizes the one counts that fills the Data Object', () => {
+    const size = (minimumPacketSize: number, maximumPacketSize: number): number => {
+      const { objects } = liveAv({ minimumPacketSize, maximumPacketSize });
+      return buildHeader(objects, { fileId: '00'.repeat(16), size: 50n + 7n * 3_200n, packetCount: 7n }).packetSize;
+    };
+    expect(size(3_200, 3_072)).toBe(3_200);
+    expect(size(3_200, 200_000)).toBe(3_200);
+    expect(size(3_072, 3_200)).toBe(3_200);
+    expect(size(3_000, 3_100)).toBe(3_100);
   });
 
   it('4: the larger packet size counts, else the smaller; zero or an absurd one is refused', () => {
