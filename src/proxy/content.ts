@@ -14,15 +14,16 @@ import {
   type Redirect,
 } from '../playback/content.js';
 import { liveProgram, singleProgram } from '../playback/single.js';
+import type { SourceFacts } from '../receiving/link.js';
 import { Refusal } from '../refusal.js';
 import { mustAsk } from '../wms/cache-control.js';
-import type { WmspFacts } from '../wmsp/client/pull-link.js';
 import type { CopyFacts } from './cache/copy-file.js';
 import type { DiskCache } from './cache/disk-cache.js';
 import { type OpenContent, OpenContents } from './files.js';
 import { decide, deliveryOf, isCopyOf, type Known, knownFrom } from './known.js';
 import type { LinkOrigin } from './link-origin.js';
 import { LiveStreams, type LiveStreamsOptions } from './live.js';
+import { isOther } from './other-links.js';
 import { Reports } from './reports.js';
 import { isTarget } from './targets.js';
 import type { Upstream } from './upstream.js';
@@ -176,9 +177,13 @@ export class ProxyContent implements Content {
         if (wish.purpose !== 'event') await known();
       },
       report: (report: PlayerReport) => {
+        // Reports travel over HTTP.
+        if (isOther(url)) return;
         this.#reports.player(url, wish, this.#known.get(url)?.rules, report);
       },
-      forward: (request, signal) => this.#options.upstream.forward(url, wish, request, signal),
+      ...(isOther(url)
+        ? {}
+        : { forward: (request, signal) => this.#options.upstream.forward(url, wish, request, signal) }),
       info: async () => infoOf(await known()),
       open: async (signal) => {
         const state = await known();
@@ -376,7 +381,7 @@ export class ProxyContent implements Content {
     if (!file.partial) this.#hits++;
   }
 
-  #create(url: string, known: Known, header: LinkOrigin<WmspFacts>['header']) {
+  #create(url: string, known: Known, header: LinkOrigin<SourceFacts>['header']) {
     const { cacheControl, guarded, checkedAt, etag, lastModified } = known;
     const features = ['seekable'];
     return this.#options.cache!.create({ url, etag, lastModified }, header, {

@@ -10,7 +10,7 @@ import type { Credentials } from '../http/credentials.js';
 import type { Field, ResponseHead } from '../http/message.js';
 import { retryAfterOf, statusError } from '../http/status-error.js';
 import type { ContentWish, ForwardedAnswer, ForwardedRequest, OriginRules } from '../playback/content.js';
-import type { LinkContext } from '../receiving/link.js';
+import type { LinkContext, SourceFacts } from '../receiving/link.js';
 import { Received } from '../receiving/received.js';
 import { type Challenge, Refusal } from '../refusal.js';
 import type { RemoteSource, SourceOptions } from '../sources/source.js';
@@ -19,10 +19,11 @@ import { anonymousPlayerId } from '../wmlog/client-log.js';
 import { type CacheRules, parseCacheControl } from '../wms/cache-control.js';
 import { MAX_FORWARDS, type Relayed, throughHop } from '../wms/relayed.js';
 import { ContentInfoClient } from '../wmsp/client/content-info.js';
-import { type WmspFacts, WmspPeer, WmspPullLink } from '../wmsp/client/pull-link.js';
+import { WmspPeer, WmspPullLink } from '../wmsp/client/pull-link.js';
 import { parseWmspUrl, type WmspUrl } from '../wmsp/client/url.js';
 import { forwardPlain } from './forward.js';
 import { LinkOrigin } from './link-origin.js';
+import { isOther, otherLinks, overTcp } from './other-links.js';
 import { PlainOrigin } from './plain-origin.js';
 import { QuestionPool } from './question-pool.js';
 
@@ -33,8 +34,8 @@ export interface UpstreamOptions {
   /** The accounts of this proxy at origins, by their scheme and authority. */
   readonly accounts?: ReadonlyMap<string, Credentials> | undefined;
   readonly tls?: TlsTrust | undefined;
-  /** Which addresses may be connected to, by URL; default: all. */
-  readonly guard?: ((url: WmspUrl) => AddressGuard | undefined) | undefined;
+  /** Which addresses may be connected to, by URL; undefined for one of MMS or RTSP. Default: all. */
+  readonly guard?: ((url: WmspUrl | undefined) => AddressGuard | undefined) | undefined;
   /** Gets a sentence about what an origin does. */
   readonly onNote?: ((text: string) => void) | undefined;
   /** In ms, for an answer; default: 10 000. */
@@ -47,8 +48,6 @@ export type OpenAnswer = Pick<OriginAnswer, 'lastModified' | 'rules'>;
 /** What an origin says about content. */
 export interface OriginAnswer extends OriginRules {
   readonly rules: CacheRules;
-  /** The URL after redirects. */
-  readonly url: WmspUrl;
 }
 
 const PRODUCT = 'WMCacheProxy/9.5.6001.1';
@@ -84,7 +83,7 @@ export class Upstream {
 
   constructor(options: UpstreamOptions) {
     this.#options = options;
-    this.#hop = `HTTP/1.1 ${options.name} (${PRODUCT})`;
+    this.#hop = `${options.name} (${PRODUCT})`;
   }
 
   /** Returns the address from which an origin was asked last; `-` before that. */
@@ -100,19 +99,24 @@ export class Upstream {
   /**
    * Returns how a request is passed on.
    *
+   * @param protocol by which it came, for Via
    * @throws Refusal if it has been here before, or may not be passed on any more
    */
-  relayed({ relayed }: ContentWish): Relayed {
+  relayed({ relayed }: ContentWish, protocol = 'HTTP/1.1'): Relayed {
     const asked: Relayed = relayed ?? { agent: PRODUCT, verb: 'GET', via: [] };
     const name = this.#options.name.toLowerCase();
-    const isHere = (hop: string) => hop.trim().toLowerCase().split(/\s+/)[1] === name;
+    // `HTTP/1.1 name (product)`; MMS has only the name.
+    const isHere = (hop: string) => {
+      const words = hop.trim().toLowerCase().split(/\s+/);
+      return (words[1] ?? words[0]) === name;
+    };
     if (asked.via.flatMap((value) => value.split(',')).some(isHere)) {
       throw new Refusal('failed', `The request came back to the proxy ${this.#options.name}: a loop of proxies.`);
     }
     if (asked.maxForwards === 0) throw new Refusal('failed', 'The request may not be passed on: Max-Forwards is 0.');
     return throughHop(
       { ...asked, maxForwards: Math.min(asked.maxForwards ?? MAX_FORWARDS + 1, MAX_FORWARDS + 1) },
-      this.#hop,
+      `${protocol} ${this.#hop}`,
     );
   }
 
@@ -122,6 +126,11 @@ export class Upstream {
    * @throws Refusal: with the origin's challenges, or as its status says; `offline` if it cannot be reached
    */
   async ask(location: string, wish: ContentWish): Promise<OriginAnswer> {
+    if (isOther(location)) {
+      // Each player opens it at the origin, which is a check.
+      this.relayed(wish);
+      return { cacheControl: '', rules: parseCacheControl(''), lastModified: undefined, etag: undefined };
+    }
     let url = parseWmspUrl(location);
     const given = wish.caller && originCredentials(wish.caller);
     const relayed = this.relayed(wish);
@@ -159,7 +168,8 @@ export class Upstream {
   }
 
   /** Opens content that can be read from anywhere. @throws WmError, Refusal, LeadsElsewhere */
-  async open(location: string, wish: ContentWish, answer: OpenAnswer): Promise<LinkOrigin<WmspFacts>> {
+  async open(location: string, wish: ContentWish, answer: OpenAnswer): Promise<LinkOrigin<SourceFacts>> {
+    if (isOther(location)) return this.#openOther(location, wish);
     const url = parseWmspUrl(location);
     const authorization = this.authorization(wish, url);
     const relayed = this.relayed(wish);
@@ -226,21 +236,35 @@ export class Upstream {
     this.#pool.close();
   }
 
+  async #openOther(location: string, wish: ContentWish): Promise<LinkOrigin<SourceFacts>> {
+    const url = encodeURI(location);
+    const onNote = (text: string) => this.#options.onNote?.(`${location}: ${text}`);
+    const relayed = this.relayed(wish, protocolOf(location));
+    const options = { relayed, pullChain: wish.pulls, speed: SPEED, onNote };
+    const connect = otherLinks(url, { ...options, guard: this.#options.guard?.(undefined) });
+    try {
+      return await LinkOrigin.open({ url: location, connect });
+    } catch (error) {
+      throw error instanceof Refusal ? error : refusalOf(error, location);
+    }
+  }
+
   /** Opens a stream in real time. */
   stream(location: string, wish: ContentWish, chain: readonly string[]): RemoteSource {
-    const url = parseWmspUrl(location);
+    const isHttp = !isOther(location);
+    const url = isHttp ? parseWmspUrl(location) : undefined;
     const options: SourceOptions = {
       identity: 'WMCacheProxy',
-      relayed: this.relayed(wish),
+      relayed: this.relayed(wish, protocolOf(location)),
       pullChain: chain,
       reconnect: RECONNECT,
-      authorize: this.#authorize(url, this.authorization(wish, url)),
+      authorize: url && this.#authorize(url, this.authorization(wish, url)),
       tls: this.#options.tls,
-      guard: this.#guard(url),
+      guard: this.#options.guard?.(url),
       led: true,
       onNote: (text) => this.#options.onNote?.(`${location}: ${text}`),
     };
-    return openSourceUrl(location, options);
+    return openSourceUrl(url ? location : overTcp(encodeURI(location)), options);
   }
 
   /** Returns the Authorization field with which content is fetched for a player, if its credentials can be used again. */
@@ -329,6 +353,11 @@ export class Upstream {
   }
 }
 
+/** Returns the protocol of requests for a URL, as in Via. */
+function protocolOf(location: string): string | undefined {
+  return location.startsWith('rtsp:') ? 'RTSP/1.0' : undefined;
+}
+
 /** Returns the credentials that a player has for the origin. */
 function originCredentials({ credentials }: Caller): GivenCredentials | undefined {
   return credentials.proxied ? credentials.forOrigin : credentials.given;
@@ -345,7 +374,6 @@ function answerOf(head: ResponseHead, url: WmspUrl): OriginAnswer {
       rules: parseCacheControl(cacheControl),
       lastModified: short(headers.get('Last-Modified')),
       etag: short(headers.get('Etag')),
-      url,
     };
   }
   throw refusalOf(statusError(head, url.href), url.href, head);

@@ -50,9 +50,10 @@ export class Proxying {
       forward,
       transparent,
       hosts,
-      isOwn: (target, port) => {
+      isOwn: (target, port, protocol) => {
         const own = ports();
-        if (port !== own.http && port !== own.https) return false;
+        const ours = protocol === 'http' ? [own.http, own.https] : [own[protocol]];
+        if (port !== undefined && !ours.includes(port)) return false;
         return isIP(target) === 0 ? names.has(target.toLowerCase()) : isOwnAddress(target);
       },
     });
@@ -63,7 +64,7 @@ export class Proxying {
         name: name ?? `${hostname()}-${randomBytes(4).toString('hex')}`,
         accounts: new Map(logins),
         // The operator named the origin; whatever else is asked for, strangers name.
-        guard: (url) => (url.origin === originUrl?.origin ? undefined : guard),
+        guard: (url) => (url && url.origin === originUrl?.origin ? undefined : guard),
         onNote: onWarning,
       }),
       rule: ruleOf(access ?? config.access.play),
@@ -79,6 +80,17 @@ export class Proxying {
   /** Returns the path of a request, or the URL of the other server that it is meant for. @throws Refusal */
   pathOf(target: string, host?: string): string {
     return this.#targets.of(target, host) ?? pathOf(target);
+  }
+
+  /** Returns the URL of content that a player of MMS wants from another server. @throws Refusal */
+  mmsTarget(path: string, host: string | undefined): string | undefined {
+    return this.#targets.ofPlayer('mms', path, host);
+  }
+
+  /** Returns the URL of content that a player of RTSP wants from another server. @throws Refusal */
+  rtspTarget(path: string, url: string): string | undefined {
+    const authority = /^rtsp[tu]?:\/\/([^/?#]+)/i.exec(url)?.[1];
+    return this.#targets.ofPlayer('rtsp', path, authority);
   }
 
   /** True if a request is meant for another server. */

@@ -340,6 +340,7 @@ export class MediaServer {
         registry: this.#registry,
         admission: this.#admission,
         proxies: http.proxies,
+        targets: proxying,
         multicasts: this.#multicasts,
         onSocket: this.#faulty,
         onLog,

@@ -37,8 +37,10 @@ export interface PlayOrder extends client.StartPlace {
 export interface ClientSessionOptions {
   /** subscriberName: the client's product and GUID (2.2.4.17). */
   readonly subscriber: string;
-  /** host:port of the server, if the connection goes to a proxy. */
+  /** host:port of the server, if the connection goes to a proxy, or comes from one. */
   readonly host?: string | undefined;
+  /** The proxies that the request came through. */
+  readonly via?: string | undefined;
   readonly fileName: string;
   /** For messages. */
   readonly href: string;

@@ -34,6 +34,8 @@ export interface LinkOptions {
   readonly transport: 'tcp' | 'udp';
   /** subscriberName. */
   readonly subscriber: string;
+  /** The proxies that the request came through, this one included; the server is then named as well. */
+  readonly via?: string | undefined;
   readonly packetPair: boolean;
   readonly timeouts: MmspTimeouts;
   /** For the first message of the server; default: as for any answer. */
@@ -195,7 +197,7 @@ export class MmspLink {
   }
 
   async #connect(): Promise<void> {
-    const { timeouts, transport, subscriber, packetPair, buildLog } = this.#options;
+    const { timeouts, transport, subscriber, via, packetPair, buildLog } = this.#options;
     const to = this.#proxy ?? this.#url;
     const guard = this.#proxy ? this.#proxyGuard : this.#guard;
     const socket = await openConnection({ host: to.host, port: to.port, guard }, timeouts.connect);
@@ -214,7 +216,8 @@ export class MmspLink {
     this.#opened = undefined;
     this.#session = new MmspClientSession({
       subscriber,
-      host: this.#proxy && `${this.#url.host}:${this.#url.port}`,
+      host: this.#proxy || via !== undefined ? `${this.#url.host}:${this.#url.port}` : undefined,
+      via,
       fileName: this.#url.fileName,
       href: this.#url.href,
       funnel: { transport, address, port },

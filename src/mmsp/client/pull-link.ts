@@ -15,6 +15,7 @@ import {
   type SourceFacts,
   type Wish,
 } from '../../receiving/link.js';
+import type { Relayed } from '../../wms/relayed.js';
 import { FILE_ATTRIBUTE } from '../messages/server.js';
 import type { PlayOrder } from './actions.js';
 import { DEFAULT_TIMEOUTS, type LinkItem, MmspLink, type MmspTimeouts } from './link.js';
@@ -63,6 +64,8 @@ export interface MmspPeer {
   readonly authorize?: HttpAuthenticator | undefined;
   readonly guard?: AddressGuard | undefined;
   readonly led?: boolean | undefined;
+  /** For a proxy: the client that it asks for (MS-MMSP 2.2.4.17). */
+  readonly relayed?: Relayed | undefined;
   readonly onNote: (text: string) => void;
   /** Shared by the ways of a client. */
   readonly absence: Absence;
@@ -175,12 +178,16 @@ export class MmspPullLink implements PullLink<MmspFacts> {
   }
 
   #newLink(): MmspLink {
-    const { userAgent = PLAYER_PRODUCT, guid, url, timeouts, log, ...peer } = this.#peer;
+    const { relayed, guid, url, timeouts, log, ...peer } = this.#peer;
+    // The product of a client that has one of this protocol.
+    const named = relayed && /^NSPlayer\/[\d.]{1,40}/.exec(relayed.agent)?.[0];
+    const userAgent = named ?? peer.userAgent ?? PLAYER_PRODUCT;
     return new MmspLink({
       ...peer,
       url,
       transport: this.#transport,
       subscriber: `${userAgent}; ${guid}`,
+      via: relayed && viaOf(relayed.via),
       timeouts: { ...DEFAULT_TIMEOUTS, ...timeouts },
       buildLog: (openFileId) => (log ? this.#report(openFileId, userAgent) : undefined),
     });
@@ -219,6 +226,23 @@ export class MmspPullLink implements PullLink<MmspFacts> {
       counts: session.reception.counts,
     });
   }
+}
+
+/**
+ * Returns the proxies on the way as VIA names them: product and version of each, and the name by which it knows itself
+ * again. Those that were reached by HTTP are named as there: `HTTP/1.1 name (product)`.
+ */
+function viaOf(hops: readonly string[]): string {
+  const tokens = hops
+    .flatMap((hop) => hop.split(','))
+    .flatMap((hop) => {
+      const [, name, product] = /^\s*[\w.-]+\/[\d.]+\s+(\S+?)(?:\s+\(([^()]*)\))?\s*$/.exec(hop) ?? [];
+      return name === undefined ? [hop] : [product ?? '', name];
+    });
+  return tokens
+    .map((token) => token.trim().replace(/[^\w.!#$%&'*+^`|~/-]/g, '_'))
+    .filter((token) => token !== '')
+    .join(', ');
 }
 
 function eventOf(item: LinkItem): LinkEvent[] {

@@ -115,8 +115,8 @@ export class MmspClientSession {
 
   /** The connection is made (3.1.4.1.1). */
   connected(): readonly ClientAction[] {
-    const { subscriber, host, packetPair } = this.#options;
-    return [send(client.buildConnect(packetPair ? PACKET_PAIR.possible : PACKET_PAIR.none, subscriber, { host }))];
+    const { subscriber, host, via, packetPair } = this.#options;
+    return [send(client.buildConnect(packetPair ? PACKET_PAIR.possible : PACKET_PAIR.none, subscriber, { host, via }))];
   }
 
   /**

@@ -26,7 +26,7 @@ import { MmspSession, type SessionLink } from './session.js';
 export interface MmspServerOptions {
   readonly entrance: Pick<Entrance, 'enter'>;
   /** Returns the path of the content that a fileName names. @throws Refusal for a name that no content can have */
-  readonly pathOf: (fileName: string) => string;
+  readonly pathOf: (fileName: string, host?: string) => string;
   /** ServerVersionInfo: major.minor or major.minor.n.n. */
   readonly version: string;
   /** The state that sessions of all protocols share; default one of its own. */

@@ -41,6 +41,9 @@ const UNASKED: StreamSelection = ALL_STREAMS;
 /** The states of MS-MMSP 3.2.1, by what a client may send in them. */
 type State = 'connect' | 'funnel' | 'open' | 'entering' | 'opened' | 'closed';
 
+/** The longest list of proxies, in characters. */
+const MAX_VIA = 2_000;
+
 /** A session's connection to its client. */
 export interface SessionLink {
   /** The same object for all messages of a connection: NTLM authenticates a connection. */
@@ -74,6 +77,10 @@ export class MmspSession implements PlaybackPort {
   readonly #gone = new AbortController();
   #state: State = 'connect';
   #subscriber: Subscriber = readSubscriber('');
+  /** The server that the client means. */
+  #target: string | undefined;
+  /** The proxies that the client came through. */
+  #via: readonly string[] = [];
   #udp: DatagramOutput | undefined;
   /** True if the client agreed to a packet pair by UDP before its next header (3.2.5.8). */
   #pairByUdp = false;
@@ -217,8 +224,10 @@ export class MmspSession implements PlaybackPort {
     return true;
   }
 
-  #connect({ subscriber, incarnation }: Extract<ClientMessage, { type: 'connect' }>): void {
+  #connect({ subscriber, incarnation, host, via }: Extract<ClientMessage, { type: 'connect' }>): void {
     this.#subscriber = readSubscriber(subscriber);
+    this.#target = host ?? /;\s*Host:\s*([^;]{1,300})/i.exec(subscriber)?.[1]?.trim();
+    this.#via = via === undefined ? [] : via.slice(0, MAX_VIA).split(/\s*,\s*/);
     this.#state = 'funnel';
     const { version } = this.#host;
     const pairPossible = incarnation === PACKET_PAIR.possible;
@@ -269,7 +278,7 @@ export class MmspSession implements PlaybackPort {
     try {
       const given = token.length > 0 ? readResponseToken(token) : undefined;
       wrapped = given?.scheme === 'ntlm' && given.wrapped;
-      const path = this.#host.pathOf(fileName);
+      const path = this.#host.pathOf(fileName, this.#target);
       const { connection, remoteAddress, isLocal } = this.#link;
       const credentials = {
         connection,
@@ -280,8 +289,9 @@ export class MmspSession implements PlaybackPort {
         ...(given ? { given: givenCredentials(given) } : {}),
       };
       const caller = { remoteAddress, local: isLocal, secure: false, credentials };
+      const relayed = { agent: this.#subscriber.text, verb: 'GET', via: this.#via };
       const visitor = { protocol: 'MMSP', transport: 'tcp', client: this.#subscriber.text };
-      const pass = await this.#host.entrance.enter({ path, caller, purpose: 'play', visitor, signal });
+      const pass = await this.#host.entrance.enter({ path, caller, purpose: 'play', visitor, relayed, signal });
       if (isRedirect(pass)) {
         this.#link.send(messages.buildRedirect(mmsUrl(pass.redirect), pass.proxy));
         this.#link.end();

@@ -5,6 +5,7 @@ import { loginHint, refusedCredentials } from '../../http/credentials.js';
 import { statusError } from '../../http/status-error.js';
 import { formatPullChain, PULL_CHAIN_FIELD } from '../../receiving/pull-chain.js';
 import { type Feature, formatSupported, parseSupported } from '../../wms/features.js';
+import type { Relayed } from '../../wms/relayed.js';
 import { readNumber, readSession } from '../messages/headers.js';
 import type { RtspResponse } from '../messages/message.js';
 import { type ConnectionEvents, RtspClientConnection } from './connection.js';
@@ -158,6 +159,7 @@ export class RtspDialog {
     const schemes = options.authorize?.schemes ?? [];
     const cookie = method === 'DESCRIBE' ? cookies.header(this.url) : undefined;
     const all: Field[] = [['User-Agent', identity.text]];
+    if (options.relayed) all.push(...relayedFieldsOf(options.relayed));
     if (schemes.length > 0) all.push(['X-Accept-Authentication', schemes.join(', ')]);
     if (this.session !== undefined) all.push(['Session', this.session]);
     if (supported) all.push(['Supported', formatSupported(this.#features())]);
@@ -227,4 +229,13 @@ export class RtspDialog {
 function subscribedEvents(cacheControl: string): ReadonlySet<string> {
   const list = /\bx-wms-event-subscription="([^"]{0,200})"/i.exec(cacheControl)?.[1] ?? '';
   return new Set(list.split(',').map((name) => name.trim().toLowerCase()));
+}
+
+/** Returns the fields of a request that a proxy passes on (MS-RTSP 2.2.6.24, 2.2.6.25). */
+function relayedFieldsOf({ via, agent, verb }: Relayed): Field[] {
+  return [
+    ['Via', via.join(', ')],
+    ...(agent === '' ? [] : [['X-Proxy-Client-Agent', printable(agent, 500)] as const]),
+    ['X-Proxy-Client-Verb', verb],
+  ];
 }

@@ -8,6 +8,7 @@ import type { PullChain } from '../../receiving/pull-chain.js';
 import type { StreamWish } from '../../receiving/streams.js';
 import type { Description } from '../../wms/content-description.js';
 import type { Feature } from '../../wms/features.js';
+import type { Relayed } from '../../wms/relayed.js';
 import type { StartupParameters } from '../../wms/startup-profile.js';
 import type { SdpFeature } from '../messages/sdp.js';
 
@@ -65,6 +66,8 @@ export interface RtspClientOptions extends StreamWish {
   readonly authorize?: HttpAuthenticator | undefined;
   /** For servers: the pulls that wait for this one, by which rings of servers are detected. */
   readonly pullChain?: PullChain | undefined;
+  /** For a proxy: the request that it passes on (MS-RTSP 3.1.5.1). */
+  readonly relayed?: Relayed | undefined;
   /** Where redirects of other hosts may lead, and with `led` the URL itself. Default: anywhere. */
   readonly guard?: AddressGuard | undefined;
   /** True if another host named the URL, in an announcement; default: false. */

@@ -11,6 +11,7 @@ import { type ContentRequest, isRedirect, type Redirect } from '../../playback/c
 import type { Pass } from '../../playback/entrance.js';
 import { PULL_CHAIN_FIELD, parsePullChain } from '../../receiving/pull-chain.js';
 import { Refusal } from '../../refusal.js';
+import { relayedOf } from '../../wms/relayed.js';
 import { RtspError } from '../messages/error.js';
 import { readNumber, readSession } from '../messages/headers.js';
 import { RtspReader, type RtspRequest, serialiseRequest, serialiseResponse } from '../messages/message.js';
@@ -133,7 +134,10 @@ export class RtspConnection implements SessionLink, Answers {
     const caller = callerOf(from, { player: true });
     const pulls = parsePullChain(request.headers.get(PULL_CHAIN_FIELD));
     const visitor = { protocol: 'RTSP', transport: 'tcp', client: clientOf(request) };
-    return this.host.entrance.enter({ path, caller, purpose, pulls, visitor, signal: this.signal });
+    const { headers, method } = request;
+    const agent = headers.get('X-Proxy-Client-Agent') ?? headers.get('User-Agent') ?? '';
+    const relayed = relayedOf(headers, method, agent);
+    return this.host.entrance.enter({ path, caller, purpose, pulls, visitor, relayed, signal: this.signal });
   }
 
   /** The fields that tell a client the last step of its login. */

@@ -1,5 +1,5 @@
 import type { Field } from '../../framing/text-head.js';
-import type { ContentInfo } from '../../playback/content.js';
+import type { ContentInfo, OriginRules } from '../../playback/content.js';
 import type { RefusalKind } from '../../refusal.js';
 import { formatSupported, RTSP_FEATURES } from '../../wms/features.js';
 
@@ -15,8 +15,22 @@ export const PUBLIC = 'OPTIONS, DESCRIBE, SETUP, PLAY, PAUSE, TEARDOWN, GET_PARA
 // How long caches may keep a file before they ask again, in seconds; what Windows Media Services gives.
 const MAX_AGE = 86_399;
 
+/** Returns what the origin of a proxy's content says. In HTTP it begins with no-cache, which RTSP takes at its word. */
+function fieldsOfOrigin({ cacheControl, lastModified, etag }: OriginRules): Field[] {
+  const directives = cacheControl
+    .replace(/(^|,)\s*no-cache\s*(?=,|$)/gi, '')
+    .replace(/^\s*,\s*/, '')
+    .trim();
+  return [
+    ...(lastModified === undefined ? [] : [['Last-Modified', lastModified] as const]),
+    ['Cache-Control', directives === '' ? 'no-cache' : directives],
+    ...(etag === undefined ? [] : [['ETag', etag] as const]),
+  ];
+}
+
 /** Last-Modified and Cache-Control (MS-RTSP 2.2.6.2), as a real server writes them of a broadcast. */
-export function cacheFields({ live, playlist, file }: ContentInfo, began: Date): Field[] {
+export function cacheFields({ live, playlist, file, origin }: ContentInfo, began: Date): Field[] {
+  if (origin) return fieldsOfOrigin(origin);
   const types = [...(live ? ['broadcast'] : []), ...(playlist ? ['playlist'] : [])].join(',');
   const directives = file
     ? [`max-age=${MAX_AGE}`, `x-wms-content-size=${file.size}`, 'must-revalidate', 'proxy-public', 'proxy-revalidate']

@@ -7,6 +7,8 @@ export interface MmspListenerOptions extends Omit<MmspServerOptions, 'pathOf' | 
   /** The port for TCP and UDP; 0 picks a free one, `none` opens none. */
   readonly port: number | 'none';
   readonly host?: string | undefined;
+  /** Returns the URL of content of another server that a client means; undefined for this one. @throws Refusal */
+  readonly targetOf?: ((path: string, host: string | undefined) => string | undefined) | undefined;
   /** The version reported to clients. */
   readonly version: string;
 }
@@ -20,8 +22,14 @@ export class MmspListener implements Listener {
   readonly #host: string | undefined;
   #listens = false;
 
-  constructor({ port, host, ...options }: MmspListenerOptions) {
-    this.#server = new MmspServer({ ...options, pathOf: pathOfFile });
+  constructor({ port, host, targetOf, ...options }: MmspListenerOptions) {
+    this.#server = new MmspServer({
+      ...options,
+      pathOf: (fileName, target) => {
+        const path = pathOfFile(fileName);
+        return targetOf?.(path, target) ?? path;
+      },
+    });
     this.#port = port;
     this.#host = host;
   }

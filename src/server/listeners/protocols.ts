@@ -9,6 +9,7 @@ import { SERVER_NAME } from '../../wmsp/messages/responses.js';
 import type { ServerConfig } from '../config.js';
 import { mmspLog, RTSP_EVENT, rtspLog } from '../logs/received.js';
 import type { PublishingPoints } from '../points/points.js';
+import type { Proxying } from '../proxying.js';
 import type { Listener } from './listener.js';
 import { MmspListener } from './mmsp.js';
 import { MsbdListener, PointChannels } from './msbd.js';
@@ -24,6 +25,8 @@ export interface ProtocolHost {
   readonly registry: SessionRegistry;
   readonly admission: Admission;
   readonly proxies: ProxyOptions | undefined;
+  /** Where requests for other servers lead; undefined without a proxy. */
+  readonly targets: Pick<Proxying, 'mmsTarget' | 'rtspTarget'> | undefined;
   readonly multicasts: Multicasts;
   /** Called with each connection; for faults that tests inject. */
   readonly onSocket: ((socket: Socket) => void) | undefined;
@@ -37,7 +40,7 @@ export interface ProtocolHost {
 
 /** Builds the listeners of the protocols that have a port of their own: MSBD, MMSP and RTSP. */
 export function protocolListeners(host: ProtocolHost): Listener[] {
-  const { config, points, entrance, multicasts, onLog, onEvent } = host;
+  const { config, points, entrance, multicasts, onLog, onEvent, targets } = host;
   const { admission, proxies, playback, registry, onSocket, onError, onInternalError } = host;
   const shared = { onSocket, admission, proxies, host: config.host, registry };
   const { msbd, mms, rtsp } = config;
@@ -55,6 +58,7 @@ export function protocolListeners(host: ProtocolHost): Listener[] {
     new MmspListener({
       ...shared,
       port: mms.port,
+      targetOf: targets && ((path, target) => targets.mmsTarget(path, target)),
       version: SERVER_NAME.slice(SERVER_NAME.indexOf('/') + 1),
       entrance,
       playback,
@@ -64,6 +68,7 @@ export function protocolListeners(host: ProtocolHost): Listener[] {
     new RtspListener({
       ...shared,
       port: rtsp.port,
+      targetOf: targets && ((path, url) => targets.rtspTarget(path, url)),
       rtpPort: rtsp.rtpPort,
       fec: rtsp.fec,
       entrance,

@@ -7,6 +7,8 @@ export interface RtspListenerOptions extends Omit<RtspServerOptions, 'pathOf'> {
   /** Of TCP; 0 takes a free one, `none` is nowhere. */
   readonly port: number | 'none';
   readonly host?: string | undefined;
+  /** Returns the URL of content of another server that a client means; undefined for this one. @throws Refusal */
+  readonly targetOf?: ((path: string, url: string) => string | undefined) | undefined;
   /** Of UDP, the first of a pair; 0 takes any pair; default 5004 if that is free. */
   readonly rtpPort?: number | undefined;
 }
@@ -21,8 +23,14 @@ export class RtspListener implements Listener {
   readonly #rtpPort: number | undefined;
   #listens = false;
 
-  constructor({ port, host, rtpPort, ...options }: RtspListenerOptions) {
-    this.#server = new RtspServer({ ...options, pathOf });
+  constructor({ port, host, rtpPort, targetOf, ...options }: RtspListenerOptions) {
+    this.#server = new RtspServer({
+      ...options,
+      pathOf: (url) => {
+        const path = pathOf(url);
+        return targetOf?.(path, url) ?? path;
+      },
+    });
     this.#port = port;
     this.#host = host;
     this.#rtpPort = rtpPort;
