@@ -132,19 +132,26 @@ export function wholeNumber(least: number, most: number): (text: string) => numb
  * @throws WmError WM_USAGE for an argument that came without `--`
  */
 export function ffmpegArguments(extra: readonly string[], command: Command): string[] {
-  let root = command;
-  while (root.parent) root = root.parent;
-  const { rawArgs } = root as Command & { readonly rawArgs: readonly string[] };
-  const dashes = rawArgs.indexOf('--');
-  const after = dashes === -1 ? 0 : rawArgs.length - dashes - 1;
-  const [stray] = extra.slice(0, Math.max(0, extra.length - after));
+  const { before, after } = aroundDashes(extra, command);
+  const [stray] = before;
   if (stray !== undefined) {
     throw new WmError(
       'WM_USAGE',
       `"${stray}" is one argument too many: an input is named with -i, and arguments for ffmpeg come after --.`,
     );
   }
-  return [...extra];
+  return after;
+}
+
+/** Divides further arguments into those before `--` and those after it. */
+export function aroundDashes(extra: readonly string[], command: Command): { before: string[]; after: string[] } {
+  let root = command;
+  while (root.parent) root = root.parent;
+  const { rawArgs } = root as Command & { readonly rawArgs: readonly string[] };
+  const dashes = rawArgs.indexOf('--');
+  const count = dashes === -1 ? 0 : rawArgs.length - dashes - 1;
+  const at = Math.max(0, extra.length - count);
+  return { before: extra.slice(0, at), after: extra.slice(at) };
 }
 
 /** Parses a number of attempts. @throws WmError WM_USAGE */

@@ -62,13 +62,19 @@ export interface OpenPush extends AsfSink {
 /**
  * Opens a push that reports interruptions. A signal ends its waits for the server.
  *
- * @param patient true if the source can wait, so that nothing has to be dropped
+ * @param how.patient true if the source can wait, so that nothing has to be dropped
+ * @param how.alternatives further URLs of the same point
  * @throws Interrupted, or as {@link ReconnectingPush.connect}
  */
 export async function openPush(
   { url, proxy, tls, authorize }: Access,
   options: PushTargetOptions,
-  { reporter, interruption, patient }: { reporter: Reporter; interruption: Interruption; patient: boolean },
+  {
+    reporter,
+    interruption,
+    patient,
+    alternatives,
+  }: { reporter: Reporter; interruption: Interruption; patient: boolean; alternatives?: readonly string[] },
 ): Promise<OpenPush> {
   const { template, autoDestroy, retry, buffer, requestLength } = options;
   const plan = faultsOf(options, UNFIT_FOR_PUSHES);
@@ -77,6 +83,7 @@ export async function openPush(
     {
       onSocket: faults && ((socket) => faults.take(socket, 'http')),
       url,
+      alternatives,
       proxy,
       tls,
       authorize,

@@ -11,7 +11,7 @@ import { addInputOptions, checkInput, type InputOptions, inputNames } from './in
 import { expandInputs } from './inputs.js';
 import { asSpeed, openInput, speedField } from './open-input.js';
 import { addForceOption, existingFor, type OutputOptions } from './output-file.js';
-import { addCommonOptions, ffmpegArguments, Interruption, newProgram } from './program.js';
+import { addCommonOptions, aroundDashes, ffmpegArguments, Interruption, newProgram } from './program.js';
 import {
   addPushOptions,
   addRetryOption,
@@ -19,6 +19,7 @@ import {
   type OpenPush,
   openPush,
   type PushTargetOptions,
+  refuseCredentials,
 } from './push-target.js';
 import { asClock, Reporter, type ReporterOptions, withUnit } from './reporter.js';
 import { refuseSameFile } from './same-file.js';
@@ -37,7 +38,10 @@ interface PushOptions extends InputOptions, AccessOptions, PushTargetOptions, Re
 export function pushCommand(name = 'wmpush'): Command {
   const command = newProgram(name, 'Captures with ffmpeg, or reads ASF, and pushes to a publishing point with WMHTTP.')
     .argument('<url>', 'publishing point, for example http://server:8080/live')
-    .argument('[ffmpeg arguments...]', 'arguments after -- are passed to ffmpeg unchanged');
+    .argument(
+      '[more...]',
+      'further URLs of the same point, such as other nodes of a cluster, which are tried in turn; arguments after -- are passed to ffmpeg unchanged',
+    );
   return addCommonOptions(
     addAccessOptions(
       addForceOption(addRetryOption(addPushOptions(addInputOptions(command)))).option(
@@ -48,15 +52,23 @@ export function pushCommand(name = 'wmpush'): Command {
   )
     .addHelpText(
       'after',
-      '\nExamples:\n  wmpush http://server:8080/live\n  wmpush -i film.mp4 --loop http://server:8080/film\n  wmpush -i show.wmv --copy http://server:8080/show' +
+      '\nExamples:\n  wmpush http://server:8080/live\n  wmpush http://node-1:8080/live http://node-2:8080/live\n  wmpush -i film.mp4 --loop http://server:8080/film\n  wmpush -i show.wmv --copy http://server:8080/show' +
         '\n  WMCAST_USER=me WMCAST_PASSWORD=secret wmpush --retry forever --buffer 120 https://server/live',
     )
-    .action((url: string, extra: string[], options: PushOptions, self: Command) =>
-      push(url, ffmpegArguments(extra, self), options),
-    );
+    .action((url: string, more: string[], options: PushOptions, self: Command) => {
+      const { before, after } = aroundDashes(more, self);
+      const alternatives = before.filter((each) => /^https?:\/\//i.test(each));
+      const strays = before.filter((each) => !alternatives.includes(each));
+      return push(url, alternatives, ffmpegArguments([...strays, ...after], self), options);
+    });
 }
 
-async function push(target: string, extra: string[], options: PushOptions): Promise<void> {
+async function push(
+  target: string,
+  alternatives: readonly string[],
+  extra: string[],
+  options: PushOptions,
+): Promise<void> {
   const reporter = new Reporter(options);
   const interruption = new Interruption();
   const { archive } = options;
@@ -64,6 +76,10 @@ async function push(target: string, extra: string[], options: PushOptions): Prom
   const access = accessTo(target, options);
   const { url } = access;
   parsePushUrl(url);
+  for (const other of alternatives) {
+    refuseCredentials(other);
+    parsePushUrl(other);
+  }
   if (access.proxy !== undefined) parsePushUrl(access.proxy);
   checkInput(options, extra);
   faultsOf(options, UNFIT_FOR_PUSHES);
@@ -88,7 +104,12 @@ async function push(target: string, extra: string[], options: PushOptions): Prom
     // Check the input before contacting the server: a push session with nothing to send helps nobody.
     openSinks: async () => {
       startedAt = Date.now();
-      pushed = await openPush(access, options, { reporter, interruption, patient: options.copy ?? false });
+      pushed = await openPush(access, options, {
+        reporter,
+        interruption,
+        alternatives,
+        patient: options.copy ?? false,
+      });
       const sinks: AsfSink[] = [pushed];
       if (archive !== undefined) {
         const existing = await existingFor(archive, options, 'number');

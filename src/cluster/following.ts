@@ -1,5 +1,6 @@
 import { messageOf, type WmError } from '../errors.js';
 import type { Broadcast } from '../media/broadcast.js';
+import { Repeats } from '../media/repeats.js';
 import { Refusal } from '../refusal.js';
 import type { Place } from './batch.js';
 import type { ClusterBus } from './bus.js';
@@ -138,6 +139,7 @@ export class Following {
       owner,
       pulls,
       continues: broadcast.live,
+      repeats: broadcast.live ? new Repeats(broadcast.since(0).map(({ wire }) => wire)) : undefined,
       onLost,
       event: (event) => {
         broadcast.write(event);

@@ -3,6 +3,7 @@ import { type DataPacket, parsePacket } from '../asf/packet.js';
 import { WmError } from '../errors.js';
 import type { AsfEvent } from '../media/events.js';
 import { LiveStart } from '../media/live-start.js';
+import type { Repeats } from '../media/repeats.js';
 import { Refusal } from '../refusal.js';
 import { type Batch, decodeMedia, type Notice, type Place } from './batch.js';
 import { BusError, type ClusterBus } from './bus.js';
@@ -33,6 +34,8 @@ export interface ReplicaOptions {
   readonly pulls: string;
   /** True if players have had packets of an earlier owner: they get none of the past again. */
   readonly continues: boolean;
+  /** Recognises what they have had. */
+  readonly repeats?: Repeats | undefined;
   /** Takes what the point sends. */
   readonly event: (event: AsfEvent) => void;
   /** Called when the owner says that it does not send the point. */
@@ -58,6 +61,7 @@ export class Replica {
   #start: LiveStart | undefined;
   /** The first packet under this header that is of interest. */
   #first = 0;
+  #repeats: Repeats | undefined;
   #fetching = false;
   #over = false;
   /** When something last arrived, by `performance.now`. */
@@ -65,6 +69,7 @@ export class Replica {
 
   constructor(options: ReplicaOptions) {
     this.#options = options;
+    this.#repeats = options.repeats;
     const { bus, subjects, owner } = options;
     this.#unsubscribe = bus.subscribe(subjects.media(owner, owner.epoch, tokenOf(owner.path)!), ({ data }) => {
       this.#take(data);
@@ -152,6 +157,8 @@ export class Replica {
         this.#lost(1);
         continue;
       }
+      if (this.#repeats?.has(packet)) continue;
+      this.#repeats = undefined;
       for (const each of this.#start?.packets(packet) ?? [packet])
         this.#options.event({ type: 'packet', packet: each });
       if (this.#start?.waiting === false) this.#start = undefined;

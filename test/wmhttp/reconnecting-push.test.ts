@@ -197,6 +197,22 @@ describe('a connection that breaks', () => {
     expect(gate.points[0]!.story).toMatch(/end0, close, release clean$/);
   });
 
+  it('goes on at another server of the point when its own is gone, in the same round', async () => {
+    const other = await Cutter.listen(serverPort());
+    const alternatives = [`http://127.0.0.1:${other.port}/pub`];
+    const push = await connect({ alternatives });
+    await push.write(header());
+    await send(push, 0, 5);
+    expect([cutter.connections, other.connections]).toEqual([1, 0]);
+    cutter.refusing = true;
+    for (const number of range(5, 10)) await push.write(packet(number));
+    await until('the rest at the other one', () => packetsOf(gate.points.length - 1).at(-1) === 9);
+    expect(other.connections).toBe(1);
+    expect(push.stats).toMatchObject({ reconnects: 1, dropped: 0 });
+    await push.close();
+    await other.close();
+  });
+
   it('begins another session if the server has forgotten this one, and repeats the last seconds', async () => {
     const push = await connect();
     await push.write(header());

@@ -8,6 +8,7 @@ import { plainAddress } from '../../http/addresses.js';
 import { Broadcast, type BroadcastOptions } from '../../media/broadcast.js';
 import type { AsfEvent, AsfSink } from '../../media/events.js';
 import { withoutMediaSuffix } from '../../media/names.js';
+import { Repeats } from '../../media/repeats.js';
 import type { SessionRegistry } from '../../playback/registry.js';
 import type { PullChain } from '../../receiving/pull-chain.js';
 import { Refusal } from '../../refusal.js';
@@ -432,12 +433,15 @@ export class PublishingPoints {
   async publish(point: PublishingPoint, publisher: Publisher): Promise<AsfSink> {
     this.#keep(point);
     const { claim } = this.#options;
-    if (claim) {
-      point.refuseUnfit(publisher);
-      await claim(point, publisher);
-      this.#keep(point);
-    }
-    return point.publish(publisher);
+    if (!claim) return point.publish(publisher);
+    point.refuseUnfit(publisher);
+    await claim(point, publisher);
+    this.#keep(point);
+    const { broadcast } = point;
+    // Fed from another host until now: its encoder may send again what players have.
+    const wasElsewhere = broadcast.live && !point.publisher;
+    const sink = point.publish(publisher);
+    return wasElsewhere ? withoutRepeats(sink, new Repeats(broadcast.since(0).map(({ wire }) => wire))) : sink;
   }
 
   #keep(point: PublishingPoint): void {
@@ -483,4 +487,11 @@ export class PublishingPoints {
     this.notify({ point: path, what: 'created' });
     return point;
   }
+}
+
+function withoutRepeats(sink: AsfSink, repeats: Repeats): AsfSink {
+  return {
+    write: (event) => (event.type === 'packet' && repeats.has(event.packet) ? undefined : sink.write(event)),
+    close: () => sink.close(),
+  };
 }

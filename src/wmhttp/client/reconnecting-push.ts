@@ -10,6 +10,8 @@ import { PushRefusal } from './session.js';
 /** @public */
 export interface ReconnectingPushOptions extends Omit<PushOptions, 'onStats'> {
   readonly reconnect: ReconnectPolicy;
+  /** Further URLs of the same point, such as other nodes of a cluster; each attempt tries all of them in turn. */
+  readonly alternatives?: readonly string[] | undefined;
   /** Bounds what is kept while the connection is down; default: {@link DEFAULT_BUFFER}. */
   readonly buffer?: Partial<PushBufferOptions> | undefined;
   /**
@@ -62,6 +64,8 @@ const LASTING = 10_000;
 const STALLED = 20_000;
 // The server may still believe that the old connection is alive.
 const CONFLICT = 409;
+// In ms: how long a server may take if there are others to try.
+const SHORT_TIMEOUT = 4_000;
 
 /**
  * A push that survives its connections. While the connection is down, packets are kept; once it is back, they are sent
@@ -95,9 +99,11 @@ export class ReconnectingPush implements AsfSink {
   #wake: () => void = () => {};
   #room: Array<() => void> = [];
   readonly #pumping: Promise<void>;
+  readonly #ways: Ways;
 
-  private constructor(options: ReconnectingPushOptions, client: PushClient) {
+  private constructor(options: ReconnectingPushOptions, client: PushClient, ways: Ways) {
     this.#options = options;
+    this.#ways = ways;
     this.#clock = options.clock ?? systemClock;
     const keepsWaiting = options.whenFull === 'wait';
     this.#buffer = new PushBuffer({ ...DEFAULT_BUFFER, ...options.buffer, keepsWaiting });
@@ -115,9 +121,10 @@ export class ReconnectingPush implements AsfSink {
    */
   static async connect(options: ReconnectingPushOptions, signal?: AbortSignal): Promise<ReconnectingPush> {
     const { reconnect, clock = systemClock, random = Math.random, onReconnect } = options;
+    const ways = new Ways(options);
     for (let attempt = 1; ; attempt++) {
       try {
-        return new ReconnectingPush(options, await PushClient.connect(options));
+        return new ReconnectingPush(options, await ways.connect(undefined, signal), ways);
       } catch (error) {
         const isPossible = mayRetry(error, false) || isConflict(error);
         if (!reconnect.first || !isPossible || attempt > reconnect.retries || signal?.aborted) throw error;
@@ -253,7 +260,7 @@ export class ReconnectingPush implements AsfSink {
       if (!isStale) onReconnect?.({ error, attempt: this.#attempt, delay });
       await this.#clock.sleep(delay, this.#closed.signal);
       try {
-        this.#client = await PushClient.connect(this.#options, push);
+        this.#client = await this.#ways.connect(push, this.#closed.signal);
         break;
       } catch (thrown) {
         // Without another attempt, the original error says more than that the server is now gone.
@@ -328,6 +335,47 @@ export class ReconnectingPush implements AsfSink {
   #rejection(): Promise<never> {
     this.#failureSeen = true;
     return Promise.reject(this.#failure);
+  }
+}
+
+/** The URLs of a point, of which the first that works is used. */
+class Ways {
+  readonly #options: ReconnectingPushOptions;
+  readonly #urls: readonly string[];
+  /** The one that worked last. */
+  #current = 0;
+
+  constructor(options: ReconnectingPushOptions) {
+    this.#options = options;
+    this.#urls = [options.url, ...(options.alternatives ?? [])];
+  }
+
+  /**
+   * Connects, first to the server that worked last.
+   *
+   * @param push the push to continue, which only that server may know
+   * @throws the error of the first server if none works
+   */
+  async connect(push: ResumablePush | undefined, signal: AbortSignal | undefined): Promise<PushClient> {
+    const count = this.#urls.length;
+    if (count === 1) return PushClient.connect(this.#options, push);
+    const options = { ...this.#options, timeout: this.#options.timeout ?? SHORT_TIMEOUT };
+    const errors: unknown[] = [];
+    for (let step = 0; step < count && !signal?.aborted; step++) {
+      const at = (this.#current + step) % count;
+      try {
+        const client = await PushClient.connect({ ...options, url: this.#urls[at]! }, step === 0 ? push : undefined);
+        this.#current = at;
+        return client;
+      } catch (error) {
+        errors.push(error);
+      }
+    }
+    throw (
+      errors.find((error) => mayRetry(error, false)) ??
+      errors[0] ??
+      new WmError('WM_FAILED', 'The push was broken off.')
+    );
   }
 }
 
