@@ -60,6 +60,16 @@ export type { HttpUrl } from './http/http-url.js';
 export type { ResponseHead } from './http/message.js';
 export type { ProxyOptions } from './http/peer.js';
 export type { BodyFlow, ResponseBody } from './http/response-body.js';
+export { AdminClient, type AdminClientOptions, AdminError } from './library/admin-client.js';
+export type {
+  AdminArchive,
+  AdminLogLine,
+  AdminPoint,
+  AdminPublisher,
+  AdminSession,
+  AdminStatus,
+  AdminStream,
+} from './library/admin-types.js';
 export { type PullCallOptions, type PullHandle, type PullResult, probe, pull } from './library/pull.js';
 export { type PushCallOptions, type PushHandle, type PushResult, push } from './library/push.js';
 export { type ServedHandle, type ServeOptions, serve } from './library/serve.js';

@@ -136,7 +136,7 @@ async function serve(options: ServeOptions): Promise<void> {
       },
       error: (error) => log.error(error),
     },
-    options.config === undefined ? {} : { load: () => configOf(options) },
+    options.config === undefined ? {} : { file: options.config, load: () => configOf(options) },
   );
   const server = await interruption.race(starting, { late: (late) => void late.close() });
   const stopWatching = watch(server, options.config, interruption, (message) => log.warn(message));

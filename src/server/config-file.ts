@@ -124,6 +124,11 @@ export function masked(config: ServerConfig): ServerConfig {
   ) as ServerConfig;
 }
 
+/** Returns a point of a configuration for people to see. */
+export function maskedPoint(point: ServerConfig['points'][number]): object {
+  return masked({ points: [point] } as unknown as ServerConfig).points[0]!;
+}
+
 type Change = (value: unknown, notes: FieldNotes, path: readonly PropertyKey[]) => unknown;
 
 /** Returns a copy of a value in which each value without fields of its own is changed. */

@@ -18,6 +18,8 @@ import { type Changes, changesBetween, type ReloadReport, reportOf } from './rel
 export interface StartOptions {
   /** Reads the configuration again, for {@link MediaServer.reload}. */
   readonly load?: (() => Promise<ServerConfig>) | undefined;
+  /** The file that it is read from; points can be saved to it. */
+  readonly file?: string | undefined;
 }
 
 /** The parts of a server that a new configuration changes. */
@@ -39,6 +41,8 @@ type PointFields = ServerConfig['points'][number];
 export class Reloader {
   readonly #options: ReloaderOptions;
   readonly #startedWith: ServerConfig;
+  /** Points that were made or changed while the server runs, and that the file does not have, by path. */
+  readonly unsaved = new Map<string, PointFields>();
   #turn: Promise<void> = Promise.resolve();
 
   constructor(options: ReloaderOptions) {
@@ -59,9 +63,36 @@ export class Reloader {
   reload(): Promise<ReloadReport> {
     const { load } = this.#options;
     if (!load) return Promise.reject(new WmError('WM_USAGE', 'The server was started without a configuration file.'));
-    const reloaded = this.#turn.then(async () => this.#apply(await load()));
-    this.#turn = reloaded.then(ignore, ignore);
-    return reloaded;
+    return this.#inTurn(async () => this.#apply(this.#withUnsaved(await load())));
+  }
+
+  /**
+   * Adds or changes a point, or removes it, as a reload would.
+   *
+   * @throws WmError WM_CONFIG if the point contradicts the rest of the configuration
+   */
+  changePoint(path: string, point: PointFields | undefined): Promise<ReloadReport> {
+    return this.#inTurn(async () => {
+      const { config } = this.#options.settings;
+      const isKnown = config.points.some((each) => each.path === path);
+      const kept = config.points.flatMap((each) => (each.path === path ? (point ?? []) : each));
+      const report = await this.#apply({ ...config, points: isKnown || !point ? kept : [...kept, point] });
+      if (point) this.unsaved.set(path, point);
+      else this.unsaved.delete(path);
+      return report;
+    });
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#turn.then(work);
+    this.#turn = done.then(ignore, ignore);
+    return done;
+  }
+
+  /** Keeps points that were made while the server runs; where the file has a point, the file counts. */
+  #withUnsaved(config: ServerConfig): ServerConfig {
+    for (const { path } of config.points) this.unsaved.delete(path);
+    return { ...config, points: [...config.points, ...this.unsaved.values()] };
   }
 
   /** Starts or stops a point, with its sources. */

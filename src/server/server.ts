@@ -44,6 +44,7 @@ import { protocolListeners } from './listeners/protocols.js';
 import { LiveSettings } from './live-settings.js';
 import { checkLogFolder } from './logs/log-writer.js';
 import { ServerLogs } from './logs/server-logs.js';
+import { PointEditor } from './point-editor.js';
 import { type PointEvent, type PublishingPoint, PublishingPoints } from './points/points.js';
 import { PointPulls } from './points/pulls.js';
 import { PushPoints } from './points/push-points.js';
@@ -279,7 +280,9 @@ export class MediaServer {
       onWarning,
       onError,
     });
+    const editor = new PointEditor({ file: means.file, config: () => settings.config, reloader: () => this.#reloader });
     this.#administration = new Administration({
+      editor,
       points: this.points,
       registry: this.#registry,
       feed: this.#feed,
@@ -377,12 +380,12 @@ export class MediaServer {
   static async start(
     config: ServerConfig,
     events: ServerEvents = {},
-    { load }: StartOptions = {},
+    { load, file }: StartOptions = {},
   ): Promise<MediaServer> {
     checkConfig(config);
     await warnOfPlaces(config, config.points, (message) => events.warning?.(message));
     if (config.logs) await checkLogFolder(config.logs.folder);
-    return MediaServer.#open(config, events, { load });
+    return MediaServer.#open(config, events, { load, file });
   }
 
   /**
@@ -398,7 +401,7 @@ export class MediaServer {
   static async #open(
     config: ServerConfig,
     events: ServerEvents,
-    { load, part }: StartOptions & { readonly part?: WorkerPart },
+    { load, file, part }: StartOptions & { readonly part?: WorkerPart },
   ): Promise<MediaServer> {
     const onWarning = (message: string) => events.warning?.(message);
     const server = new MediaServer(config, events, {
@@ -407,6 +410,7 @@ export class MediaServer {
       access: await openAccess({ ...config, schemes: config.authentication }, onWarning),
       faults: config.faults === undefined ? undefined : parseFaults(config.faults),
       load,
+      file,
       cache: await openCache(config, onWarning),
       // Last: a node that has joined has to leave again.
       node: part ? undefined : await joinCluster(config, onWarning),
@@ -600,6 +604,7 @@ interface Means {
   readonly access: AccessControl;
   readonly faults: FaultPlan | undefined;
   readonly load: StartOptions['load'];
+  readonly file: StartOptions['file'];
 }
 
 /** Returns a number of processes. */

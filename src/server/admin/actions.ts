@@ -7,6 +7,8 @@ import type { SessionInfo, SessionRegistry, SessionRole } from '../../playback/r
 import { Refusal } from '../../refusal.js';
 import { describeContent } from '../../wms/content-description.js';
 import { YamlError } from '../../yaml-file.js';
+import { maskedPoint } from '../config-file.js';
+import type { PointEditor } from '../point-editor.js';
 import type { PublishingPoint, PublishingPoints } from '../points/points.js';
 import type { ReloadReport } from '../reload.js';
 import type { ServerStats } from '../stats.js';
@@ -38,6 +40,8 @@ export interface AdminHost {
   readonly inject: (path: string, source: string) => Promise<void>;
   /** Starts or stops a point. */
   readonly switchPoint: (path: string, on: boolean) => Promise<void>;
+  /** Changes configured points. */
+  readonly editor: PointEditor;
   /** Reads the configuration again; undefined if there is no file to read. */
   readonly reload?: (() => Promise<ReloadReport>) | undefined;
 }
@@ -158,10 +162,37 @@ export class AdminActions {
     this.#point(path).acceptsPlayers = accepts;
   }
 
-  /** Ends the broadcast and removes the point. @throws HttpError 409 if it is part of the configuration */
-  remove(path: string): void {
+  /** Adds a point to the configuration. @throws HttpError 400, 409 as {@link PointEditor.create} */
+  async create(given: unknown): Promise<PointView> {
+    return this.point(await this.#host.editor.create(given));
+  }
+
+  /** Changes a configured point. @throws HttpError 400, 404 as {@link PointEditor.change} */
+  async change(path: string, given: unknown): Promise<PointView> {
+    await this.#host.editor.change(path, given);
+    return this.point(path);
+  }
+
+  /** Returns the fields of a configured point, without passwords. */
+  settings(path: string): object {
+    const { editor } = this.#host;
+    return { saved: !editor.isUnsaved(path), point: maskedPoint(editor.fieldsOf(path)) };
+  }
+
+  /** Writes a configured point to the file. */
+  async save(path: string): Promise<void> {
+    await this.#host.editor.save(path);
+  }
+
+  /**
+   * Ends the broadcast and removes the point.
+   *
+   * @param saved true to remove it from the configuration file, too
+   * @throws HttpError 409 if the file has it and `saved` is false
+   */
+  async remove(path: string, saved = false): Promise<void> {
     const point = this.#point(path);
-    if (point.configured) throw new HttpError(409, `${point.path} is part of the configuration.`);
+    if (point.configured) await this.#host.editor.remove(path, saved);
     point.publisher?.disconnect(SENT_AWAY);
     void point.close();
     this.#host.points.remove(point);

@@ -1,6 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import { createRoute, OpenAPIHono } from '@hono/zod-openapi';
 import type { Context } from 'hono';
+import { bodyLimit } from 'hono/body-limit';
+import { HTTPException } from 'hono/http-exception';
 import { streamSSE } from 'hono/streaming';
 import type { AccessControl, Rule } from '../../auth/access.js';
 import { callerOf, finishFields, type HeaderRequest, headerRefusal } from '../../auth/header-dialog.js';
@@ -32,6 +34,8 @@ export interface AdminAppOptions {
 
 /** How often watchers get the figures of the server, in ms. */
 const STATS_INTERVAL = 2_000;
+/** The maximum size of a request's body, in bytes. */
+const MAX_BODY = 64 * 1024;
 /** Open to everyone who reaches the port: they say nothing but whether the server works. */
 const OPEN = new Set(['/health', '/ready']);
 
@@ -54,6 +58,8 @@ export function adminApp(options: AdminAppOptions): OpenAPIHono<AdminBindings> {
   });
   app.onError((error, c) => {
     if (error instanceof ReloadRefused) return c.json(error.body, 422);
+    // What the framework itself refuses: a body that is not JSON.
+    if (error instanceof HTTPException) return c.json({ error: `${error.message}.` }, error.status);
     const refusal = headerRefusal(error, requestOf(c).request);
     if (!refusal) onError(error);
     for (const [name, value] of refusal?.fields ?? []) c.header(name, value, { append: true });
@@ -67,6 +73,9 @@ export function adminApp(options: AdminAppOptions): OpenAPIHono<AdminBindings> {
     if (!OPEN.has(c.req.path)) await admit(c, options);
     await next();
   });
+  app.use(
+    bodyLimit({ maxSize: MAX_BODY, onError: (c) => c.json({ error: `A body may have ${MAX_BODY} bytes.` }, 413) }),
+  );
   for (const { route, handle } of adminRoutes(actions)) {
     app.openapi(createRoute(route), async (c) => {
       const body = await handle(c);

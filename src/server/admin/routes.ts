@@ -79,16 +79,62 @@ export function adminRoutes(actions: AdminActions): Described[] {
       route: {
         method: 'delete',
         path: '/api/points/{name}',
-        summary: 'End the broadcast and remove a point that is not in the configuration.',
-        request: { params: z.object({ name }) },
+        summary: 'End the broadcast and remove the point.',
+        request: {
+          params: z.object({ name }),
+          query: z.object({
+            saved: z.enum(['true', 'false']).default('false').openapi({
+              description: 'True to remove it from the configuration file, too.',
+            }),
+          }),
+        },
         responses: {
           204: { description: 'Done.' },
           404: failure('There is no such point.'),
-          409: failure('Configured.'),
+          409: failure('The configuration file has it.'),
         },
       },
-      handle: (c) => actions.remove(pathOf(c)),
+      handle: (c) => actions.remove(pathOf(c), c.req.query('saved') === 'true'),
     },
+    {
+      route: {
+        method: 'post',
+        path: '/api/points',
+        summary: 'Add a point to the configuration that is in effect.',
+        request: { body: { content: { 'application/json': { schema: schemas.newPoint } }, required: true } },
+        responses: {
+          201: json(schemas.point),
+          400: failure('The fields have mistakes.'),
+          409: failure('There is one already.'),
+        },
+      },
+      handle: async (c) => c.json(await actions.create(await c.req.json()), 201),
+    },
+    {
+      route: {
+        method: 'patch',
+        path: '/api/points/{name}',
+        summary: 'Change fields of a point of the configuration; null removes one. Players stay.',
+        request: {
+          params: z.object({ name }),
+          body: { content: { 'application/json': { schema: schemas.changedPoint } }, required: true },
+        },
+        responses: {
+          200: json(schemas.point),
+          400: failure('The fields have mistakes.'),
+          404: failure('The configuration has no such point.'),
+        },
+      },
+      handle: async (c) => actions.change(pathOf(c), await c.req.json()),
+    },
+    get(
+      '/api/points/{name}/settings',
+      'The fields of a point in the configuration, without passwords.',
+      schemas.pointSettings,
+      (c) => actions.settings(pathOf(c)),
+      { request: { params: z.object({ name }) } },
+    ),
+    point('save', 'Write the point to the configuration file, whose comments stay.', (path) => actions.save(path)),
     point('disconnect', 'Disconnect the encoder.', (path) => actions.disconnect(path)),
     point('start', 'Accept pushes and players again.', (path) => actions.switch(path, true)),
     point('stop', 'End the broadcast, and refuse pushes and players.', (path) => actions.switch(path, false)),

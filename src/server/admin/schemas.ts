@@ -75,6 +75,18 @@ export const point = z
     splices: count.openapi({ description: 'How often a source came back and continued.' }),
   })
   .openapi('Point');
+const fields = z.record(z.string(), z.unknown());
+/** A point to add. */
+export const newPoint = z
+  .looseObject({ path: z.string() })
+  .openapi('NewPoint', { description: 'The fields of a point in the configuration.', example: { path: '/radio' } });
+/** Fields to change. */
+export const changedPoint = fields.openapi({ example: { title: 'The news', archive: null } });
+/** The fields of a point. */
+export const pointSettings = z.object({
+  saved: z.boolean().openapi({ description: 'True if the configuration file has the point as it is.' }),
+  point: fields,
+});
 /** All publishing points. */
 export const points = z.object({ points: z.array(point) });
 /** The encoders, each with its point. */

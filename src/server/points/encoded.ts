@@ -25,7 +25,7 @@ const LOOK_TIMEOUT = 2_000;
 const MAX_LIST = 200;
 
 /** True for text that the shell runs: it begins with !, or has spaces and is no URL. */
-function isCommand(text: string): boolean {
+export function isCommand(text: string): boolean {
   return text.startsWith('!') || (/\s/.test(text) && !/^[a-z][a-z\d+.-]*:\/\//i.test(text));
 }
 
