@@ -57,7 +57,7 @@ export class AdminClient {
   readonly #fields: Readonly<Record<string, string>>;
   readonly #timeout: number;
 
-  /** @param url of the administration, such as `http://127.0.0.1:8081/` @throws WmError WM_USAGE if it is none */
+  /** @param url of the administration, such as `http://127.0.0.1:8081/` @throws WmError WM_USAGE for anything else */
   constructor(url: string | URL, { user, password = '', timeout = TIMEOUT }: AdminClientOptions = {}) {
     const given = String(url);
     if (!URL.canParse(given)) throw new WmError('WM_USAGE', `${given} is not a URL.`);

@@ -17,7 +17,7 @@ export type PointFields = ServerConfig['points'][number];
 
 /** The server whose points are edited. */
 export interface PointEditorHost {
-  /** The configuration file; undefined if there is none to save to. */
+  /** The configuration file; undefined if points cannot be saved. */
   readonly file: string | undefined;
   readonly config: () => ServerConfig;
   readonly reloader: () => Reloader;
@@ -131,7 +131,7 @@ export class PointEditor {
         throw new HttpError(400, 'source: a command can only be written into the configuration file.');
       }
       if ('url' in spec && HIDDEN.test(spec.url)) {
-        throw new HttpError(400, 'source: *** stands for a password that is not shown; write the password itself.');
+        throw new HttpError(400, 'source: *** hides a password; write the password itself.');
       }
     }
     for (const name of PLACES) {
