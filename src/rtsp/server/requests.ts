@@ -292,8 +292,10 @@ function tearDown(to: Answers, session: RtspSession, request: RtspRequest): Repl
   const media = session.stream(control);
   if (!media) throw new RtspError(400, 'There is no such stream.');
   const isSwitch = request.body.length > 0 && kindOf(request) === 'application/x-wms-streamswitch';
-  const named = isSwitch ? readStreamSwitch(request.body.toString('latin1')).old : undefined;
-  session.deselect(named === undefined ? media : { ...media, stream: named });
+  const change = isSwitch ? readStreamSwitch(request.body.toString('latin1')) : undefined;
+  // Another stream may have taken the place of the one of this URL (MS-RTSP 2.2.7.10.2).
+  if (change?.old === undefined) session.deselect(media);
+  else session.switchStreams({ ...change, new: undefined });
   return { status: 200, supported: true };
 }
 
