@@ -166,6 +166,26 @@ describe('the reports of a client', () => {
     expect(event!.body.toString()).toContain('<protocol>Cache</protocol>');
   });
 
+  it.each([
+    ['"remote-log"', 1],
+    ['"remote-open,remote-log"', 1],
+    ['"remote-open, Remote-Log , remote-close"', 1],
+    ['"remote-logs"', 0],
+    ['"remote-open" remote-log', 0],
+  ])('[RTSP-064] are wanted by the subscription %s: %i', async (subscription, events) => {
+    server.answers['DESCRIBE'] = () => ({
+      fields: [['Cache-Control', `no-cache, x-wms-event-subscription=${subscription}`]],
+      body: sdpOf(fileHeader(), { features: [] }),
+    });
+    const playing = play('rtspt', { speed: 5 });
+    await server.request('PLAY');
+    await server.send(1);
+    await playing.has(1);
+    server.end();
+    await playing.done;
+    expect(server.ofType('application/x-wms-sendevent')).toHaveLength(events);
+  });
+
   it('[RTSP-128] are no events that the server did not subscribe to, [RTSP-064] and then a Legacy Log', async () => {
     server.answers['DESCRIBE'] = () => ({
       fields: [['Cache-Control', 'x-wms-event-subscription="remote-open"']],

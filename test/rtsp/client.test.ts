@@ -1,3 +1,4 @@
+import { ClientAuthenticator } from '../../src/auth/client.js';
 import { readNacks } from '../../src/rtsp/messages/rtcp.js';
 import { testHeader } from '../support/stream.js';
 import { until } from '../support/until.js';
@@ -57,6 +58,13 @@ describe('a client of RTSP', () => {
       const isListed = method === 'SETUP' || method === 'PLAY';
       expect(headers.get('Supported') !== undefined).toBe(isListed);
     }
+    const authorize = new ClientAuthenticator({
+      server: { user: 'anna', password: 'x' },
+      schemes: ['negotiate', 'digest'],
+    });
+    play('rtsp', { authorize });
+    expect(of(await server.request('DESCRIBE', 2), 'X-Accept-Authentication')?.toLowerCase()).toBe('negotiate, digest');
+    expect(of(describe, 'X-Accept-Authentication')).toBeUndefined();
   });
 
   it('[RTSP-146] that relays is a server, and needs no GUID', async () => {
@@ -281,7 +289,7 @@ describe('a client of RTSP', () => {
     ['SETUP', 453, 'WM_PROTOCOL'],
     ['PLAY', 503, 'WM_UNREACHABLE'],
     ['PLAY', 457, 'WM_PROTOCOL'],
-  ])('fails if %s is answered %i', async (method, status, code) => {
+  ])('[RTSP-151] fails if %s is answered %i', async (method, status, code) => {
     server.answers[method] = () => ({ status });
     const playing = play('rtspt');
     await playing.done;
@@ -373,15 +381,23 @@ describe('a client of RTSP', () => {
     await server.request('PLAY');
     await server.send(1);
     await playing.has(1);
-    performance.now = () => now.call(performance) + 70_000;
+    let looks = 0;
+    performance.now = () => {
+      looks++;
+      return now.call(performance) + 70_000;
+    };
     try {
       await server.send(2, 1);
       await playing.has(3);
+      // By then, only its timer still looks at the clock.
+      const before = looks;
+      await until('its timer', () => looks > before + 2);
       playing.client.pause();
       await server.request('PAUSE');
       performance.now = () => now.call(performance) + 140_000;
       await server.request('GET_PARAMETER');
       expect(server.methods.indexOf('GET_PARAMETER')).toBeGreaterThan(server.methods.indexOf('PAUSE'));
+      expect(server.methods.slice(0, server.methods.indexOf('PAUSE'))).not.toContain('GET_PARAMETER');
     } finally {
       performance.now = now;
     }
@@ -406,15 +422,26 @@ describe('a client of RTSP', () => {
     expect(server.methods.filter((method) => method === 'SETUP')).toHaveLength(2);
   });
 
-  it('[RTSP-145] ends with TEARDOWN, wherever it is', async () => {
+  it('[RTSP-145] ends with TEARDOWN, wherever it is, [RTSP-131] on the URL of all', async () => {
     const playing = play('rtspt');
     await server.request('PLAY');
     await server.send(1);
     await playing.has(1);
     await playing.close();
-    await server.request('TEARDOWN');
+    const { url, headers } = await server.request('TEARDOWN');
+    expect([url, headers.get('Session')]).toEqual([server.url('/x'), '7']);
     expect(server.methods.slice(-3)).toEqual(['PAUSE', 'SET_PARAMETER', 'TEARDOWN']);
     await until('the end of the connection', () => server.sockets.every(({ readableEnded }) => readableEnded));
+  });
+
+  it('[RTSP-131] says farewell after the end, too, on the URL of all', async () => {
+    const playing = play('rtspt');
+    await server.request('PLAY');
+    await server.send(1);
+    server.end();
+    await playing.done;
+    const { url, headers } = await server.request('TEARDOWN');
+    expect([url, headers.get('Session')]).toEqual([server.url('/x'), '7']);
   });
 
   it('comes back with its session over another connection', async () => {
@@ -534,7 +561,7 @@ describe('a client of RTSP in a playlist', () => {
     expect(server.responses.map(({ status }) => status)).toEqual([200, 200]);
   });
 
-  it('[RTSP-125] deselects predicted streams that it does not want, by their URLs', async () => {
+  it('[RTSP-125] [RTSP-138] deselects predicted streams that it does not want, by their URLs', async () => {
     const playing = await toTheEnd('rtspt');
     server.end('End-Of-Playlist-Entry: true\r\n');
     const sdp = sdpOf(testHeader({ commands: 3 }));
@@ -550,7 +577,7 @@ describe('a client of RTSP in a playlist', () => {
     await playing.close();
   });
 
-  it('refuses a malformed Announce', async () => {
+  it('[RTSP-172] refuses a malformed Announce', async () => {
     const playing = await toTheEnd('rtspt');
     announce(undefined, 'v=0\r\n');
     await until('its answer', () => server.responses.length === 1);

@@ -106,7 +106,8 @@ describe('RTP-Info', () => {
   });
 
   it('[RTSP-071] with quotes around the URL, [RTSP-099] which a URL with a separator needs', () => {
-    expect(headers.writeStreamUrl('rtsp://h/a;b,c')).toBe('"rtsp://h/a;b,c"');
+    const urls = ['rtsp://h/a;b', 'rtsp://h/a,b', 'rtsp://h/a;b,c', 'rtsp://h/a=b'];
+    expect(urls.map(headers.writeStreamUrl)).toEqual([...urls.slice(0, 3).map((url) => `"${url}"`), urls[3]]);
     for (const text of ['url="rtsp://h/a;b,c";Seq=1', '"url=rtsp://h/a;b,c";seq=1', '"rtsp://h/a;b,c";seq=1']) {
       expect(headers.readRtpInfo(text)).toMatchObject([{ url: 'rtsp://h/a;b,c', sequence: 1 }]);
     }
@@ -118,6 +119,14 @@ describe('RTP-Info', () => {
     expect(headers.readRtpInfo(text)).toEqual([
       { url: 'rtsp://h/x/audio', sequence: 51_804, rtpTime: undefined, ssrc: 0x4b1bac1a, thinning: 1 },
     ]);
+    const streams = [0, 1, 2].map((thinning) => ({
+      ...headers.readRtpInfo(text)[0]!,
+      thinning: thinning as 0 | 1 | 2,
+    }));
+    const transport = { protocol: 'udp', serverPort: [5004], clientPort: [1380] } as const;
+    const written = headers.writeXRtpInfo(streams, transport, 1_452);
+    expect(headers.readRtpInfo(written)).toEqual(streams.map((stream) => ({ ...stream, rtpTime: 0 })));
+    expect(written).toContain(';unicast;transport=RTP/AVP/UDP;server_port=5004;client_port=1380;blocksize=1452;');
   });
 
   it('[RTSP-211] without a URL is an error', () => {

@@ -121,7 +121,7 @@ describe('the order of RTP packets', () => {
     expect(numbers(order.continue())).toEqual([4, 5]);
   });
 
-  it('knows by the end that the last packets are missing', () => {
+  it('[RTSP-109] knows by the end that the last packets are missing, and which is the last', () => {
     push(1);
     order.endAt(4, 0);
     expect(order.wanted(20, 10)).toEqual([2, 3]);

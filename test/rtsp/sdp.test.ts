@@ -37,7 +37,7 @@ const sdp: Sdp = {
 };
 
 describe('an SDP', () => {
-  it('has the lines of a real server, in its order', () => {
+  it('[RTSP-043] has the lines of a real server, in its order, and a control in each section', () => {
     expect(writeSdp(sdp).split('\r\n')).toEqual([
       'v=0',
       'o=- 202602242029440906 202602242029440906 IN IP4 192.0.2.1',

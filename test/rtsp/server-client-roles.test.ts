@@ -131,6 +131,19 @@ describe('a server and the requests of any client, on demand', () => {
       seen.push(readSdp(announced.body.toString()).title);
     }
     expect(seen).toEqual(['Two', 'Three', 'Two', 'One']);
+    // At One, of which Two comes next: it is announced, and a skip from One means just that.
+    const one = id;
+    await peer.ask('PLAY', '/list.wsx/', { 'X-Playlist-Seek-Id': one });
+    await peer.ask('PLAY', '/list.wsx/', { 'X-Playlist': 'pl-offset=1', 'X-Playlist-Seek-Id': one });
+    await peer.request('SET_PARAMETER');
+    const two = await peer.request('ANNOUNCE');
+    id = two.headers.get('X-Playlist-Gen-Id')!;
+    const late = { 'X-Playlist': 'pl-offset=1', 'X-Playlist-Seek-Id': one };
+    expect((await peer.ask('PLAY', '/list.wsx/', late)).headers.get('X-Playlist-Change-Notice')).toBe('true');
+    await peer.request('SET_PARAMETER');
+    const here = await peer.ask('PLAY', '/list.wsx/', { 'X-Playlist-Seek-Id': id });
+    expect([here.status, here.headers.get('X-Playlist-Gen-Id')]).toEqual([200, id]);
+    expect(here.headers.get('X-Playlist-Change-Notice')).toBeUndefined();
     for (const bad of ['pl-offset=2', 'pl-offset=0', '1', 'pl-offset=one']) {
       const fields = { 'X-Playlist': bad, 'X-Playlist-Seek-Id': id };
       expect([bad, (await peer.ask('PLAY', '/list.wsx/', fields)).status]).toEqual([bad, 400]);

@@ -92,6 +92,16 @@ describe('live', () => {
     await peer.ends();
   });
 
+  it('[RTSP-179] ends audio and video, and names no other stream', async () => {
+    for (const control of ['audio', 'video', 'stream=3']) await peer.setUp(`/live/${control}`);
+    await peer.ask('PLAY', '/live/');
+    station.packets(2);
+    station.end();
+    const info = (await peer.request('SET_PARAMETER')).headers.get('RTP-Info')!;
+    const streams = info.split(', ').map((each) => each.split(';')[0]);
+    expect(streams).toEqual([`url=${peer.url('/live/audio')}`, `url=${peer.url('/live/video')}`]);
+  });
+
   it('[RTSP-102] announces another entry with all it has to say', async () => {
     await peer.play('/live');
     station.packets(1);

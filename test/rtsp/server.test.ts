@@ -76,22 +76,57 @@ describe('a session of RTSP, live', () => {
 
   it('[RTSP-018] gets packets without padding, [RTSP-008] of the payload type that the SDP names', async () => {
     const peer = await station.connect();
+    const { media } = readSdp((await peer.ask('DESCRIBE', '/live')).body.toString());
     await peer.play('/live');
     station.packets(1);
     const [packet] = await peer.packets(1);
     expect(packet).toMatchObject({ payloadType: 96, timestamp: 0, marker: true });
+    const named = media.filter(({ format }) => format === 'x-asf-pf').map(({ payloadType }) => payloadType);
+    expect(new Set(named)).toEqual(new Set([packet!.payloadType]));
     const [piece] = readAsfPieces(packet!.payload);
     expect(piece).toMatchObject({ keyFrame: true, offset: undefined, location: undefined });
     expect(parsePacket(piece!.bytes)).toMatchObject({ explicitLength: true, paddingLength: 0 });
     expect(piece!.bytes.length).toBeLessThan(400);
   });
 
-  it('[RTSP-193] gets LocationIds once it lists them', async () => {
+  it('[RTSP-193] gets LocationIds once it lists them, [RTSP-076] and none if its latest list does not', async () => {
     const peer = await station.connect();
     await peer.play('/live', {}, { Supported: 'com.microsoft.wm.locid' });
     station.packets(2);
     const packets = await peer.packets(2);
-    expect(packets.map(({ payload }) => readAsfPieces(payload)[0]!.location)).toEqual([0, 1]);
+    const locations = () => peer.rtp.map(({ payload }) => readAsfPieces(payload)[0]!.location);
+    expect(locations()).toEqual([0, 1]);
+    await peer.ask('PAUSE', '/live/');
+    await peer.ask('PLAY', '/live/', { Supported: 'com.microsoft.wm.eosmsg' });
+    station.packets(1);
+    await peer.packets(packets.length + 1);
+    expect(locations().at(-1)).toBeUndefined();
+  });
+
+  it('[RTSP-072] need not list what it supports again', async () => {
+    const peer = await station.connect();
+    await peer.play('/live', {}, { Supported: 'com.microsoft.wm.locid' });
+    await peer.ask('GET_PARAMETER', '/live/');
+    await peer.ask('PAUSE', '/live/');
+    await peer.ask('PLAY', '/live/');
+    station.packets(1);
+    const [packet] = await peer.packets(1);
+    expect(readAsfPieces(packet!.payload)[0]!.location).toBe(0);
+  });
+
+  it('[RTSP-195] is told in each response how long its session lasts', async () => {
+    const peer = await station.connect();
+    await peer.play('/live');
+    for (const [method, fields] of [
+      ['GET_PARAMETER', {}],
+      ['PAUSE', {}],
+      ['SETUP', { Transport: 'RTP/AVP/TCP;unicast;interleaved=4-5' }],
+      ['PLAY', {}],
+    ] as const) {
+      const path = method === 'SETUP' ? '/live/audio' : '/live/';
+      const { headers } = await peer.ask(method, path, fields);
+      expect([method, headers.get('Session')]).toEqual([method, `${peer.session};timeout=60`]);
+    }
   });
 
   it('shares its numbers and its SSRC with the other players', async () => {
@@ -598,7 +633,11 @@ describe('a session of RTSP, on demand', () => {
     await content.media('film.wmv', { seconds: 4 });
     station = await Station.open({ content });
   });
-  afterEach(() => content.close());
+  afterEach(async () => {
+    // What still plays would find its file closed.
+    await station.close();
+    await content.close();
+  });
 
   it('[RTSP-063] is told how large a file is', async () => {
     const peer = await station.connect();

@@ -270,7 +270,7 @@ async function play(
   const skip = headers.get('X-Playlist');
   const offset = skip === undefined ? undefined : /^\s*pl-offset\s*=\s*(-?1)\s*$/i.exec(skip)?.[1];
   if (skip !== undefined && offset === undefined) throw new RtspError(400, 'X-Playlist is malformed.');
-  session.lag = readNumber(headers.get('X-Player-Lag-Time')) ?? session.lag;
+  session.lag = readNumber(headers.get('X-Player-Lag-Time')) ?? 0;
   const place = {
     offset: offset === undefined ? undefined : (Number(offset) as -1 | 1),
     seekId: readNumber(headers.get('X-Playlist-Seek-Id')),

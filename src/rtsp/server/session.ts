@@ -87,6 +87,7 @@ export class RtspSession implements PlaybackPort {
   #entry: Entry;
   #gen: number;
   #previousGen = 0;
+  #previousEntry = 0;
   #selection: StreamSelection = NO_STREAMS;
   /** The streams of another entry were announced, and the client has chosen none of them yet. */
   #unchosen = false;
@@ -311,7 +312,10 @@ export class RtspSession implements PlaybackPort {
     const { state } = this.playback;
     const { order } = asked;
     const isFile = this.playback.current?.kind === 'file';
-    if (offset === undefined && seekId !== undefined && seekId === this.#previousGen && seekId !== this.#gen) {
+    // The client does not know yet that it is at the entry after that.
+    const isLate = seekId !== undefined && seekId === this.#previousGen && seekId !== this.#gen;
+    if (isLate && offset !== -1) {
+      this.#previousGen = 0;
       respond(this.#changeNotice());
       this.#announceEnd('more-entries', this.playback.number);
       return;
@@ -331,7 +335,7 @@ export class RtspSession implements PlaybackPort {
     try {
       if (offset !== undefined) {
         this.playback.confirm();
-        await this.playback.next(offset);
+        await this.playback.next(offset, isLate ? this.#previousEntry : undefined);
       } else if (state === 'waiting') await this.playback.resume(Object.keys(order).length > 0 ? order : undefined);
       else if (order.position) await this.playback.play({ position: order.position, ...order });
       else await this.playback.resume(order);
@@ -372,6 +376,7 @@ export class RtspSession implements PlaybackPort {
     const { program } = this.playback;
     if (!link || !program) return 'wait';
     if (this.#play) this.ended('more-follows', number, 0);
+    this.#previousEntry = this.#entry.id;
     this.#entry = entry;
     this.#previousGen = this.#gen;
     this.#gen = genIdOf(entry);
