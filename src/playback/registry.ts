@@ -191,13 +191,22 @@ export class SessionRegistry {
 
   async list({ role, limit = Number.POSITIVE_INFINITY, after }: SessionFilter = {}): Promise<SessionList> {
     const isMeant = (session: SessionFacts) => role === undefined || session.role === role;
-    const own = [...this.#entries.values()].filter(({ session }) => isMeant(session));
     const others = ((await this.#others?.sessions()) ?? []).filter(isMeant);
     // The session with this id may have ended meanwhile.
-    const isNext = ({ id }: { readonly id: string }) => after === undefined || compareIds(id, after) > 0;
-    const rest = [...own.filter(isNext), ...others.filter(isNext)].sort((a, b) => compareIds(a.id, b.id));
-    const sessions = rest.slice(0, limit).map((each) => ('session' in each ? infoOf(each) : each));
-    return { total: own.length + others.length, sessions };
+    const isNext = after === undefined ? () => true : laterThan(after);
+    // Those of this process are in order, so that a page of thousands costs no more than what is on it.
+    const own: Registered[] = [];
+    let total = others.length;
+    for (const entry of this.#entries.values()) {
+      if (!isMeant(entry.session)) continue;
+      total++;
+      if (own.length < limit && isNext(entry.id)) own.push(entry);
+    }
+    if (others.length === 0) return { total, sessions: own.map(infoOf) };
+    const rest = others.filter(({ id }) => isNext(id)).map((info) => ({ id: info.id, info: () => info }));
+    const all = [...own.map((entry) => ({ id: entry.id, info: () => infoOf(entry) })), ...rest];
+    const keyed = all.map((each) => ({ ...each, key: partsOf(each.id) })).sort((a, b) => compareParts(a.key, b.key));
+    return { total, sessions: keyed.slice(0, limit).map(({ info }) => info()) };
   }
 
   /** Ends a session. @returns false if no session has that id */
@@ -221,14 +230,23 @@ export class SessionRegistry {
   }
 }
 
+/** Returns the parts of an id: the host, the process, and the count of the session there. */
+function partsOf(id: string): readonly number[] {
+  return id.split('.').map(Number);
+}
+
 /** Compares ids by their processes and then by their counts, which only grow. */
-function compareIds(a: string, b: string): number {
-  const [ofA, ofB] = [a.split('.').map(Number), b.split('.').map(Number)];
+function compareParts(a: readonly number[], b: readonly number[]): number {
   for (let at = 0; at < 3; at++) {
-    const difference = (ofA[at] || 0) - (ofB[at] || 0);
+    const difference = (a[at] || 0) - (b[at] || 0);
     if (difference !== 0) return difference;
   }
   return 0;
+}
+
+function laterThan(after: string): (id: string) => boolean {
+  const parts = partsOf(after);
+  return (id) => compareParts(partsOf(id), parts) > 0;
 }
 
 function factsOf(session: RunningSession): SessionFacts {

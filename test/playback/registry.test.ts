@@ -34,6 +34,11 @@ function session(
   return { role, ...facts, counts: () => counts, stop: () => void stopped++ };
 }
 
+/** A session of another process. */
+function begin(): SessionInfo {
+  return { ...session(), id: '', entry: undefined, since: 0, bytes: 0, packets: 0, lost: 0 };
+}
+
 describe('the registry of sessions', () => {
   it('reports when each session begins and ends, with its facts', () => {
     const over = registry.begin(session());
@@ -69,6 +74,32 @@ describe('the registry of sessions', () => {
     const next = await registry.list({ role: 'player', after: '2.1.2' });
     expect(next.sessions.map(({ id }) => id)).toEqual(['2.1.3', '2.1.4']);
     expect((await registry.list()).total).toBe(4);
+  });
+
+  it('asks only the sessions that it lists for their figures', async () => {
+    let asked = 0;
+    const counts = () => {
+      asked++;
+      return { bytes: 0, packets: 0, lost: 0 };
+    };
+    for (let count = 0; count < 1_000; count++) registry.begin({ ...session(), counts });
+    asked = 0;
+    const { total, sessions } = await registry.list({ limit: 10, after: '2.1.500' });
+    expect([total, sessions.map(({ id }) => id).at(-1), asked]).toEqual([1_000, '2.1.510', 10]);
+  });
+
+  it('lists those of other processes in their order, by numbers and not by letters', async () => {
+    const elsewhere = ['2.3.1', '2.0.10', '2.0.9'].map((id) => ({ ...begin(), id }));
+    const others = { players: 3, bytesOut: 0, sessions: async () => elsewhere, end: async () => false };
+    const both = new SessionRegistry({
+      ids: new SessionIds({ node: 2, worker: 1, nodes: 3, workers: 4 }),
+      others: () => others,
+    });
+    both.begin(session());
+    const ids = async (filter: object) => (await both.list(filter)).sessions.map(({ id }) => id);
+    expect(await ids({})).toEqual(['2.0.9', '2.0.10', '2.1.1', '2.3.1']);
+    expect(await ids({ after: '2.0.9', limit: 2 })).toEqual(['2.0.10', '2.1.1']);
+    expect((await both.list({ limit: 0 })).total).toBe(4);
   });
 
   it('ends only the session with that id', async () => {

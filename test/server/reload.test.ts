@@ -75,6 +75,22 @@ describe('a new configuration', () => {
     await flows(encoder, first);
   });
 
+  it('drops none of 500 players, and those of a point that changes stay, too', async () => {
+    const { made, server, reload } = await station('points: [{ path: /live, title: One }]');
+    const encoder = await made.push('/live');
+    const players = await Promise.all(Array.from({ length: 500 }, () => player(made, '/live')));
+    await flows(encoder, players.at(-1)!);
+    expect(server.stats().players).toBe(500);
+    const before = players.map(({ received }) => received.length);
+    const report = await reload('points: [{ path: /live, title: Two, maxPlayers: 500 }, { path: /new }]\nguide: false');
+    expect(report).toMatchObject({ changed: ['guide', '/live: maxPlayers, title'], added: ['/new'] });
+    await until('all players to get more', () => {
+      encoder.key();
+      return players.every(({ received }, index) => received.length > before[index]!);
+    });
+    expect(server.stats()).toMatchObject({ players: 500, droppedPlayers: 0 });
+  });
+
   it('changes nothing if it has a mistake', async () => {
     const { made, server, reload } = await station(
       'points: [{ path: /a }]\naccess: { play: { addresses: [192.0.2.1] } }',
