@@ -112,6 +112,7 @@ export type { ReconnectPolicy, ReconnectReport } from './media/reconnect.js';
 export { Rundown, type RundownEntry, type RundownOptions, type RundownStatus } from './media/rundown.js';
 export { ScriptedSource, type ScriptedSourceOptions, type TimedCommand } from './media/scripted-source.js';
 export { Sequence, type SequenceOptions } from './media/sequence.js';
+export { type StreamFigures, StreamStatistics } from './media/stream-statistics.js';
 export { Timeline, type TimelineOptions } from './media/timeline.js';
 export type {
   BroadcastPacket,

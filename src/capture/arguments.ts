@@ -22,6 +22,9 @@ export function ffmpegArguments(options: CaptureOptions, inputTexts = true, vers
     '-hide_banner',
     '-nostdin',
     '-nostats',
+    // Reports frames that were left out, among the lines of the log.
+    '-progress',
+    'pipe:2',
     // The level of each line tells errors from chatter; info also reports the input format that ffmpeg has detected.
     '-loglevel',
     isWebInput(complete.input) ? 'level+verbose' : 'level+info',

@@ -26,6 +26,8 @@ export class EncoderLog {
   readonly errors: string[] = [];
   /** The input format that ffmpeg has detected, for example `mov,mp4,m4a,3gp,3g2,mj2`. */
   inputFormat: string | undefined;
+  /** Frames that ffmpeg has left out or repeated, as it reports its progress. */
+  readonly frames = { dropped: 0, repeated: 0 };
   /** True for an Icecast or Shoutcast stream. */
   isRadio = false;
   /** Receives each title of such a stream. */
@@ -50,10 +52,19 @@ export class EncoderLog {
     return [...new Set(texts.map((text) => text.trim()))].slice(-count).join(' / ');
   }
 
+  /** @returns true for a line of a report of the progress */
+  #progress(line: string): boolean {
+    const value = PROGRESS.exec(line)?.[1];
+    if (value === undefined) return false;
+    if (line.startsWith('dup_frames=')) this.frames.repeated = Number(value) || 0;
+    if (line.startsWith('drop_frames=')) this.frames.dropped = Number(value) || 0;
+    return true;
+  }
+
   #line(whole: string): void {
     // Parts of the line may come from the input, such as its title.
     const raw = whole.slice(0, 2 * MAX_LINE_LENGTH);
-    if (raw.trim() === '' || noise.test(raw)) return;
+    if (raw.trim() === '' || noise.test(raw) || this.#progress(raw)) return;
     const [, source, mark, message] = /^(?:\[([^\]]+?)(?: @ [^\]]*)?\] )?\[([a-z]+)\] (.*)$/.exec(raw) ?? [];
     if (mark === 'verbose') {
       // Only asked for because of the titles.
@@ -80,6 +91,10 @@ export class EncoderLog {
     this.#onLine?.(line);
   }
 }
+
+/** The names in ffmpeg's reports of its progress (`-progress`), which come without a level. */
+const PROGRESS =
+  /^(?:frame|fps|stream_\d+_\d+_\w+|bitrate|total_size|out_time(?:_us|_ms)?|dup_frames|drop_frames|speed|progress)= *(\S*) *$/;
 
 function levelOf(mark: string | undefined): LogLevel {
   if (mark === 'error' || mark === 'fatal' || mark === 'panic') return 'error';

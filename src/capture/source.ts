@@ -102,6 +102,11 @@ export class CaptureSource implements AsfSource {
     return this.#log.isRadio;
   }
 
+  /** Frames of the picture that ffmpeg has left out or repeated to keep the frame rate, so far. */
+  get frames(): { readonly dropped: number; readonly repeated: number } {
+    return this.#log.frames;
+  }
+
   #newLog(): EncoderLog {
     const log = new EncoderLog(this.#options.onLog);
     log.onTitle = this.#options.onTitle;

@@ -174,7 +174,7 @@ function reportProgress(options: CarryOptions, progress: Progress, isReady: () =
     const rate = progress.rate();
     reporter.event('stats', { ...totals, bitsPerSecond: Math.round(rate), ...extra() });
     const figures = `${asClock(totals.mediaSeconds)}  ${withUnit(rate, 'bit/s')}  ${totals.packets} packets`;
-    reporter.status(`${name}  ${figures}${statusExtra()}`);
+    reporter.status(`${name}  ${figures}${statusExtra()}`, true);
   }, STATS_INTERVAL);
   return () => clearInterval(timer);
 }

@@ -9,6 +9,12 @@ import type { InputOptions } from './input-model.js';
 import { type Extent, isPattern } from './inputs.js';
 import { type Reporter, withUnit } from './reporter.js';
 
+/** What ffmpeg did to keep the frame rate. */
+export interface EncodedFrames {
+  readonly encoderDropped: number;
+  readonly encoderRepeated: number;
+}
+
 /** Opens inputs with ffmpeg. Whatever is opened first decides about the encoding, so that players need no other header. */
 export class EncodedInputs {
   readonly #common: CaptureSourceOptions;
@@ -17,6 +23,9 @@ export class EncodedInputs {
   readonly #onTitle: (title: string) => void;
   #first: Encoding | undefined;
   #current: CaptureSource | undefined;
+  /** Sources whose frames still change, and the sum of the others. */
+  readonly #running = new Set<CaptureSource>();
+  #ended: EncodedFrames = { encoderDropped: 0, encoderRepeated: 0 };
   /** The newest report, which is not repeated. */
   #described = '';
 
@@ -56,6 +65,16 @@ export class EncodedInputs {
   /** True once the newest input turned out to have titles. */
   get hasTitles(): boolean {
     return this.#current?.isRadio ?? false;
+  }
+
+  /** Over all inputs so far. */
+  get frames(): EncodedFrames {
+    const sum = (count: (source: CaptureSource) => number) =>
+      [...this.#running].reduce((total, source) => total + count(source), 0);
+    return {
+      encoderDropped: this.#ended.encoderDropped + sum(({ frames }) => frames.dropped),
+      encoderRepeated: this.#ended.encoderRepeated + sum(({ frames }) => frames.repeated),
+    };
   }
 
   /** Opens the only input. */
@@ -105,6 +124,18 @@ export class EncodedInputs {
     return parts.map((part, index) => `${part}[out${index}]`).join(';');
   }
 
+  #follow(source: CaptureSource): void {
+    this.#current = source;
+    for (const before of this.#running) {
+      if (before.pid !== undefined) continue;
+      const { encoderDropped, encoderRepeated } = this.#ended;
+      const { dropped, repeated } = before.frames;
+      this.#ended = { encoderDropped: encoderDropped + dropped, encoderRepeated: encoderRepeated + repeated };
+      this.#running.delete(before);
+    }
+    this.#running.add(source);
+  }
+
   #capture(input: string, how: CaptureSourceOptions): CaptureSource {
     const { rate, inputFormat } = this.#options;
     const first = this.#first?.video;
@@ -132,7 +163,7 @@ export class EncodedInputs {
       onTitle: (title) => this.#onTitle(title),
       ...how,
     });
-    if (!isMade) this.#current = source;
+    if (!isMade) this.#follow(source);
     return source;
   }
 }

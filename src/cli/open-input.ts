@@ -7,10 +7,11 @@ import { MeteredSource } from '../media/metered-source.js';
 import { Rundown, type RundownEntry, type RundownStatus } from '../media/rundown.js';
 import type { ScriptedSource } from '../media/scripted-source.js';
 import { Sequence } from '../media/sequence.js';
+import { StreamStatistics } from '../media/stream-statistics.js';
 import { RepeatedWarnings } from '../receiving/repeated-warnings.js';
 import { isSynthetic } from '../testing/synthetic-url.js';
 import { openCopy } from './copied-inputs.js';
-import { EncodedInputs } from './encoded-inputs.js';
+import { type EncodedFrames, EncodedInputs } from './encoded-inputs.js';
 import type { InputOptions } from './input-model.js';
 import { type Extent, expandInputs, isLive, isRegularFile, isUrl, TEST_INPUT } from './inputs.js';
 import type { Reporter } from './reporter.js';
@@ -25,6 +26,10 @@ export interface OpenedInput {
   readonly entry: (input: string) => RundownEntry;
   /** Sends a script command, or sets a marker. @param time in ms of media from the start; default at once */
   readonly send: (command: Command, time?: number) => void;
+  /** What each stream has carried. */
+  readonly statistics: StreamStatistics;
+  /** Frames that ffmpeg has left out or repeated to keep the frame rate; undefined without ffmpeg. */
+  readonly frames: () => EncodedFrames | undefined;
   /** Inputs of which nothing was played, and why. */
   readonly failed: ReadonlyMap<string, unknown>;
 }
@@ -80,8 +85,14 @@ export async function openInput(
   const hasCommands = () => control !== undefined || (encoded?.hasTitles ?? false);
   const withCommands: ScriptedSource = await scripted(source, { options, reporter, hasTitles: hasCommands, onMarker });
   onTitle = (text) => withCommands.send({ type: 'TEXT', text });
+  const statistics = new StreamStatistics();
   return {
-    source: new MeteredSource(withCommands, { onBehind: (speed) => reporter.warn(slowSentence(speed, options)) }),
+    source: new MeteredSource(withCommands, {
+      onBehind: (speed) => reporter.warn(slowSentence(speed, options)),
+      onEvent: (event) => statistics.take(event),
+    }),
+    statistics,
+    frames: () => encoded?.frames,
     rundown,
     entry,
     send: (command, time) => withCommands.send(command, time),

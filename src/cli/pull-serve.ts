@@ -11,7 +11,7 @@ import { ControlPort, targetOf } from './control-port.js';
 import { addFaultOption, type FaultOptions, faultsOf, UNFIT_FOR_SERVERS } from './fault-option.js';
 import { addInputOptions, checkInput, type InputOptions } from './input-options.js';
 import { parseMsbdPort } from './msbd-port.js';
-import { asSpeed, openInput, speedField } from './open-input.js';
+import { asSpeed, type OpenedInput, openInput, speedField } from './open-input.js';
 import {
   addCommonOptions,
   ffmpegArguments,
@@ -23,6 +23,7 @@ import {
 } from './program.js';
 import { RateMeter, STATS_INTERVAL } from './rate.js';
 import { Reporter, type ReporterOptions, withUnit } from './reporter.js';
+import { describeFigures, figuresOf } from './stream-figures.js';
 import { type TlsOptions, tlsFiles } from './tls-options.js';
 
 interface PullServeOptions extends FaultOptions, InputOptions, ReporterOptions, TlsOptions {
@@ -113,6 +114,7 @@ async function serve(extra: string[], options: PullServeOptions): Promise<void> 
   const interruption = new Interruption();
   checkInput(options, extra);
   let source: MeteredSource | undefined;
+  let opened: OpenedInput | undefined;
   const control =
     options.control === undefined ? undefined : await ControlPort.open(options.control, (line) => reporter.print(line));
   const server = await EncoderServer.start({
@@ -122,8 +124,9 @@ async function serve(extra: string[], options: PullServeOptions): Promise<void> 
     multicast: multicastOf(options),
     open: async () => {
       const input = await openInput(options, extra, reporter);
+      opened = input;
       source = input.source;
-      if (control) control.target = targetOf(input, () => speedField(input.source.speed));
+      if (control) control.target = targetOf(input, () => ({ ...speedField(input.source.speed), ...figuresOf(input) }));
       return input.source;
     },
     onDemand: options.onDemand ?? false,
@@ -164,7 +167,7 @@ async function serve(extra: string[], options: PullServeOptions): Promise<void> 
     const { speed } = source ?? {};
     reporter.event('stats', { clients: server.clients, packets: packetsIn, bytesOut, ...speedField(speed) });
     const figures = `${server.clients} pulling, ${packetsIn} packets captured, ${withUnit(rate, 'bit/s')} out`;
-    reporter.status(`${figures}${asSpeed(speed)}`);
+    reporter.status(`${figures}${asSpeed(speed)}`, true);
   }, STATS_INTERVAL);
   try {
     await interruption.race(server.run(), { grace: GRACE });
@@ -178,6 +181,8 @@ async function serve(extra: string[], options: PullServeOptions): Promise<void> 
   reporter.event('done', {
     packets: server.broadcast.counters.packetsIn,
     bytesOut: server.broadcast.counters.bytesOut,
+    ...(opened && figuresOf(opened)),
   });
+  if (opened) for (const line of describeFigures(opened)) reporter.info(line);
   process.exitCode = interruption.exitCode;
 }

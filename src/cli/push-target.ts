@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import type { DataPacket } from '../asf/packet.js';
 import { parseDuration } from '../capture/options.js';
 import { WmError } from '../errors.js';
 import { takeCredentials } from '../http/credentials.js';
@@ -74,7 +75,14 @@ export async function openPush(
     interruption,
     patient,
     alternatives,
-  }: { reporter: Reporter; interruption: Interruption; patient: boolean; alternatives?: readonly string[] },
+    onDrop,
+  }: {
+    reporter: Reporter;
+    interruption: Interruption;
+    patient: boolean;
+    alternatives?: readonly string[];
+    onDrop?: ((packet: DataPacket) => void) | undefined;
+  },
 ): Promise<OpenPush> {
   const { template, autoDestroy, retry, buffer, requestLength } = options;
   const plan = faultsOf(options, UNFIT_FOR_PUSHES);
@@ -91,7 +99,7 @@ export async function openPush(
       autoDestroy: autoDestroy ?? false,
       bodyDuration: requestLength,
       reconnect: { retries: retry ?? DEFAULT_RETRIES, first: retry !== undefined },
-      buffer: buffer === undefined ? {} : { duration: buffer * 1000 },
+      buffer: { onDrop, ...(buffer !== undefined && { duration: buffer * 1000 }) },
       whenFull: patient ? 'wait' : 'drop',
       onReconnect: ({ error, attempt, delay }) => {
         reporter.event('reconnect', { attempt, delay, code: error.code, message: error.message });

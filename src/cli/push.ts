@@ -23,6 +23,7 @@ import {
 } from './push-target.js';
 import { asClock, Reporter, type ReporterOptions, withUnit } from './reporter.js';
 import { refuseSameFile } from './same-file.js';
+import { describeFigures, figuresOf } from './stream-figures.js';
 
 /** Bytes for markers in the header of a recording: about 100 of 30 characters. */
 const MARKER_SPACE = 8192;
@@ -90,12 +91,13 @@ async function push(
     openInput(options, extra, reporter, (text) => kept?.mark(text)),
     { late: (late) => void late.source.close() },
   );
-  const { source } = input;
+  const { source, statistics } = input;
   let pushed: OpenPush | undefined;
   let startedAt = 0;
   const control = await openControl(options, reporter, input, () => ({
     ...speedField(source.speed),
     ...pushed?.stats,
+    ...figuresOf(input),
   }));
   await carry({
     source,
@@ -109,6 +111,7 @@ async function push(
         interruption,
         alternatives,
         patient: options.copy ?? false,
+        onDrop: (packet) => statistics.drop(packet),
       });
       const sinks: AsfSink[] = [pushed];
       if (archive !== undefined) {
@@ -137,9 +140,10 @@ async function push(
         packets: inFile,
         bytes: size,
       }));
-      reporter.event('done', { ...carried, ...pushed?.stats, ...(files ? { files } : {}) });
+      reporter.event('done', { ...carried, ...pushed?.stats, ...figuresOf(input), ...(files ? { files } : {}) });
       const lost = pushed ? lossOf(pushed.stats) : '';
       reporter.info(`Pushed ${asClock(mediaSeconds)}, ${packets} packets, ${withUnit(bytes, 'B')}.${lost}`);
+      for (const line of describeFigures(input)) reporter.info(line);
     },
   });
   process.exitCode = interruption.exitCode;

@@ -8,18 +8,22 @@ export interface ReporterOptions {
   readonly verbose?: boolean | undefined;
 }
 
+/** How often the status is a line of the log, in ms. */
+const ALIVE_INTERVAL = 60_000;
 /** The shortest time between two writes of log lines, in ms. */
 const LOG_INTERVAL = 50;
 
 /**
  * Reports to people and scripts. Data and `--json` events go to standard output, everything else to standard error; the
- * status line appears on terminals only.
+ * status line appears on terminals, elsewhere once a minute.
  */
 export class Reporter {
   readonly json: boolean;
   readonly verbose: boolean;
   readonly #quiet: boolean;
   #spinner: Ora | undefined;
+  /** When there was a sign of life, or when the first one was asked for. */
+  #aliveAt: number | undefined;
   /** Lines of the log that are not written yet, and the timer that writes them. */
   #waiting: string[] = [];
   #logTimer: NodeJS.Timeout | undefined;
@@ -101,9 +105,22 @@ export class Reporter {
     return { code, hint, exitCode };
   }
 
-  /** Sets the status line; does nothing without a terminal. */
-  status(text: string): void {
-    if (this.#quiet || this.json || !process.stderr.isTTY) return;
+  /**
+   * Sets the status line of a terminal.
+   *
+   * @param alive true to write it once a minute where there is no terminal, as a sign of life
+   */
+  status(text: string, alive = false): void {
+    if (this.#quiet || this.json) return;
+    if (!process.stderr.isTTY) {
+      if (!alive) return;
+      const now = performance.now();
+      this.#aliveAt ??= now;
+      if (now - this.#aliveAt < ALIVE_INTERVAL) return;
+      this.#aliveAt = now;
+      this.#line(text);
+      return;
+    }
     const shown = harmless(text);
     this.#spinner ??= ora({ text: shown, stream: process.stderr, discardStdin: false }).start();
     this.#spinner.text = shown;

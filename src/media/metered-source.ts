@@ -40,6 +40,8 @@ interface Sample {
 export interface MeterOptions {
   /** Called once, if the source has been too slow for 5 s; `speed` is 1 in real time. */
   readonly onBehind?: ((speed: number) => void) | undefined;
+  /** Receives each event before it is yielded. */
+  readonly onEvent?: ((event: AsfEvent) => void) | undefined;
   /** A monotonic clock in ms; default `performance.now`. */
   readonly now?: (() => number) | undefined;
 }
@@ -82,6 +84,7 @@ export class MeteredSource implements AsfSource {
     try {
       for await (const event of this.#source) {
         if (event.type === 'packet') this.#count(event.packet);
+        this.#options.onEvent?.(event);
         this.#heldSince = this.#now();
         yield event;
         this.#held += this.#now() - this.#heldSince;

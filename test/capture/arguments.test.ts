@@ -17,7 +17,7 @@ const argument = (args: readonly string[], option: string) => args[args.indexOf(
 describe('ffmpegArguments', () => {
   it('makes a test picture and tone by default, throttled to real time', () => {
     expect(ffmpegArguments({}).join(' ')).toBe(
-      '-hide_banner -nostdin -nostats -loglevel level+info -re -f lavfi ' +
+      '-hide_banner -nostdin -nostats -progress pipe:2 -loglevel level+info -re -f lavfi ' +
         '-i testsrc2=size=640x360:rate=25[out0];sine=frequency=440:beep_factor=2:sample_rate=44100[out1] ' +
         '-map 0:V:0? -map 0:a:0? -map_chapters -1 ' +
         '-c:v wmv2 -r 25 -pix_fmt yuv420p -b:v 500000 -maxrate 500000 -bufsize 500000 -g 50 -bf 0 ' +

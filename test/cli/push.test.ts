@@ -49,6 +49,11 @@ describe('wmpush', () => {
     expect(events.map(({ event }) => event).filter((event) => event !== 'stats')).toEqual(['ready', 'done']);
     expect(events[0]).toMatchObject({ url, startedAt: expect.any(Number), packetSize: 400, streams: [{}, {}] });
     expect(events.at(-1)).toMatchObject({ packets: 20, mediaSeconds: 1.9, bytes: expect.any(Number) });
+    expect(events.at(-1)?.['streams']).toMatchObject([
+      { number: 1, type: 'video', codec: 'WMV2', expectedBitrate: 300_000, objects: 20, dropped: 0, missing: 0 },
+      { number: 2, type: 'audio', expectedBitrate: 64_000, objects: 0 },
+    ]);
+    expect(log).toMatch(/^ {2}1 video WMV2: 20 frames \(\d+ key frames\), [\d.]+ kbit\/s of 300 kbit\/s$/m);
     expect(log).toContain(`Pushing video WMV2 + audio WMA 2 (364 kbit/s) to ${url}\n`);
     expect(await readBack(archive)).toMatchObject({ shape: 'H 20 E0', warnings: [] });
   });

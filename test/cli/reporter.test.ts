@@ -2,6 +2,37 @@ import { jest } from '@jest/globals';
 import { Reporter } from '../../src/cli/reporter.js';
 
 describe('Reporter', () => {
+  it.each([
+    [{}, ['two\n', 'four\n']],
+    [{ quiet: true }, []],
+    [{ json: true }, []],
+  ])('gives a sign of life once a minute where there is no terminal: %j', (options, expected) => {
+    const lines: string[] = [];
+    const write = jest.spyOn(process.stderr, 'write').mockImplementation((text) => lines.push(String(text)) > 0);
+    const terminal = process.stderr.isTTY;
+    process.stderr.isTTY = false;
+    jest.useFakeTimers();
+    try {
+      const reporter = new Reporter(options);
+      for (const [text, seconds] of [
+        ['one', 59],
+        ['one', 1],
+        ['two', 59],
+        ['three', 1],
+        ['four', 1],
+      ] as const) {
+        reporter.status(text, true);
+        reporter.status('never');
+        jest.advanceTimersByTime(seconds * 1000);
+      }
+      expect(lines).toEqual(expected);
+    } finally {
+      process.stderr.isTTY = terminal;
+      jest.useRealTimers();
+      write.mockRestore();
+    }
+  });
+
   it('writes lines of a log in quick succession together, and in their order with messages', () => {
     const lines: string[] = [];
     const write = jest.spyOn(process.stderr, 'write').mockImplementation((text) => lines.push(String(text)) > 0);

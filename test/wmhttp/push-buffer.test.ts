@@ -15,6 +15,15 @@ describe('the push buffer', () => {
     expect(() => buffer.add(packets[0]!)).toThrow('before the header');
   });
 
+  it('hands over the waiting packets that it drops', () => {
+    const dropped: number[] = [];
+    const buffer = new PushBuffer({ duration: 1_000, bytes: 1e6, onDrop: (packet) => dropped.push(packet.sendTime) });
+    buffer.add(header);
+    for (const packet of packets.slice(0, 25)) buffer.add(packet);
+    expect(dropped).toEqual(Array.from({ length: buffer.dropped }, (_, index) => index * 100));
+    expect(dropped.length).toBe(20);
+  });
+
   it('sends in order, or counts, whatever is written, sent, broken and resumed', () => {
     const steps = fc.array(
       fc.oneof(

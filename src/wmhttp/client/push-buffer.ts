@@ -1,6 +1,6 @@
 import { AsfError } from '../../asf/error.js';
 import type { AsfHeader } from '../../asf/header.js';
-import { startsKeyFrame } from '../../asf/packet.js';
+import { type DataPacket, startsKeyFrame } from '../../asf/packet.js';
 import type { AsfEvent } from '../../media/events.js';
 
 /** @public */
@@ -11,6 +11,8 @@ export interface PushBufferOptions {
   readonly bytes: number;
   /** True if waiting packets are never dropped; the writer then checks {@link PushBuffer.full}. Default: false. */
   readonly keepsWaiting?: boolean | undefined;
+  /** Receives each waiting packet that is dropped. */
+  readonly onDrop?: ((packet: DataPacket) => void) | undefined;
 }
 
 /** An event of a stream, as the buffer keeps it. */
@@ -245,6 +247,7 @@ export class PushBuffer {
       this.#waitingBytes -= costOf(buffered.event);
       this.#waiting--;
       this.#dropped++;
+      this.#options.onDrop?.(buffered.event.packet);
     }
     this.#events.splice(this.#next, end - this.#next, ...kept);
   }
