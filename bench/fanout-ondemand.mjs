@@ -1,22 +1,24 @@
-// On-demand fan-out: what wmcast needs to serve players of which each has a place of its own in one of many files; beside it
-// the same bytes as plain files at the same rate from nginx (where there is one) and from a few lines of Node. In one run, since
-// other work on the machine counts for all of them. Linux, for /proc.
+// On-demand fan-out: what `wmcast serve --content` needs to serve players that each have a place of their own in one of many files.
+// Beside it, at the same time and with as many players, the same bytes as plain files at the same rate from a few lines of Node,
+// and from nginx where there is one. Linux, for /proc.
 //
-//   npm run build && node bench/fanout-ondemand.mjs [--players 1000] [--files 20] [--seconds 20] [--nginx PROGRAM]
+//   npm run build && node bench/fanout-ondemand.mjs [--players 1000] [--files 20] [--seconds 20] [--runs 3] [--start] [--load PROGRAM]
+//     [--serve SCRIPT] [--nginx PROGRAM]
 //
-// Each server is a process of its own and so are the players (bench/load.mjs). A player gets what a player of wmcast gets: the
-// preroll and two seconds at once, the rest at its pace. How soon the first packet comes is told twice: from a server that has
-// just been started, whose files are not open and whose code is not compiled yet, and with the same players coming again.
+// Each server is a process of its own and so are the players. A player gets what a player of wmcast gets: the preroll and two
+// seconds at once, the rest at its pace. How soon the first packet comes is measured twice: with the first half of the players, who
+// come to a server that has just been started, whose files are not open and whose code is not compiled yet, and with the others.
+// --start lets all players begin at the start of the file. --load names another generator than bench/load.mjs, with the same arguments.
+// --serve names another bin/wmcast.js, to compare with.
 import { fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFile, mkdir, mkdtemp, open, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, open, rm, stat, writeFile } from 'node:fs/promises';
 import http from 'node:http';
-import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
-import { youngSpaceLimit } from '../dist/cli/heap.js';
-import { defaultConfig, MediaServer } from '../dist/index.js';
+import { cpuOf, delay, freePort, here, listens, median, megabytesOf, start } from './real.mjs';
 import { testFile } from './stream.mjs';
 
 const RAMP = 500;
@@ -26,40 +28,32 @@ const LENGTH = 300;
 const BURST_SECONDS = 5.1;
 /** Milliseconds between two pieces of the plain server in Node. */
 const TICK = 250;
-const TICKS_PER_SECOND = 100;
-const PAGE_SIZE = 4096;
-const here = (name) => new URL(name, import.meta.url).pathname;
+/** Until all players of a part have their bursts, in seconds. */
+const JOINED = 4;
 
 const { values } = parseArgs({
   options: {
     players: { type: 'string', default: '1000' },
     files: { type: 'string', default: '20' },
     seconds: { type: 'string', default: '20' },
+    runs: { type: 'string', default: '3' },
+    start: { type: 'boolean', default: false },
+    load: { type: 'string', default: here('./load.mjs') },
+    serve: { type: 'string', default: here('../bin/wmcast.js') },
     nginx: { type: 'string', default: 'nginx' },
-    serve: { type: 'string' },
-    folder: { type: 'string' },
+    plain: { type: 'string' },
     rate: { type: 'string' },
   },
 });
-const [players, files] = [Number(values.players), Number(values.files)];
-// Long enough for a part behind the joining.
-const seconds = Math.max(Number(values.seconds), players / RAMP + 6);
+const [players, files, seconds] = [values.players, values.files, values.seconds].map(Number);
+const half = Math.ceil(players / 2);
+const joining = half / RAMP + JOINED;
 
-if (values.serve === 'wmcast') await serveMedia();
-else if (values.serve === 'plain') await servePlain();
+if (values.plain) await servePlain(values.plain, Number(values.rate));
 else await compare();
 
-/** wmcast as `serve --content` runs it. */
-async function serveMedia() {
-  setInterval(youngSpaceLimit(), 1_000).unref();
-  const content = { folder: values.folder };
-  const server = await MediaServer.start({ ...defaultConfig(), host: '127.0.0.1', httpPort: 0, content });
-  process.send({ port: server.ports.http });
-}
-
 /** Pieces of files at a rate, and nothing else: what a streaming server in Node costs at least. */
-async function servePlain() {
-  const rate = Number(values.rate);
+async function servePlain(folder, rate) {
   const sending = new Set();
   async function send(player, size) {
     const { response, file } = player;
@@ -71,7 +65,7 @@ async function servePlain() {
     response.write(bytesRead === size ? buffer : buffer.subarray(0, bytesRead));
   }
   const server = http.createServer(async (request, response) => {
-    const file = await open(join(values.folder, request.url));
+    const file = await open(join(folder, request.url));
     const player = { response, file, at: Number(/\d+/.exec(request.headers.range)[0]), busy: false };
     response.writeHead(206, { 'Content-Type': 'video/x-ms-asf' });
     response.on('close', () => {
@@ -87,11 +81,16 @@ async function servePlain() {
   server.listen(0, '127.0.0.1', 4096, () => process.send({ port: server.address().port }));
 }
 
+async function startPlain(folder, rate) {
+  const server = fork(process.argv[1], ['--plain', folder, '--rate', String(rate)], {
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  });
+  const [{ port }] = await once(server, 'message');
+  return { name: 'Node, plain files', server, port, options: ['--plain', String(rate)] };
+}
+
 async function startNginx(folder, rate) {
-  const probe = net.createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = probe.address();
-  probe.close();
+  const port = await freePort();
   const config = [
     'daemon off; master_process off; error_log stderr; pid nginx.pid;',
     'worker_rlimit_nofile 20000; events { worker_connections 10000; }',
@@ -104,86 +103,76 @@ async function startNginx(folder, rate) {
   const server = spawn(values.nginx, ['-p', folder, '-e', 'stderr', '-c', 'nginx.conf'], {
     stdio: ['ignore', 'inherit', 'inherit'],
   });
-  const missing = await Promise.race([once(server, 'error').then(() => true), answers(port).then(() => false)]);
-  return missing ? undefined : { server, port };
+  const missing = await Promise.race([once(server, 'error').then(() => true), listens(port).then(() => false)]);
+  return missing ? [] : [{ name: 'nginx, plain files', server, port, options: ['--plain', String(rate)] }];
 }
 
-async function answers(port) {
-  for (;;) {
-    const socket = net.connect(port, '127.0.0.1');
-    const connected = await new Promise((resolve) => {
-      socket.on('connect', () => resolve(true)).on('error', () => resolve(false));
-    });
-    socket.destroy();
-    if (connected) return;
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
+async function startOurs(folder) {
+  const ports = ['--http-port', '0', '--msbd-port', 'none', '--admin-port', 'none'];
+  const server = start(values.serve, ['serve', '--host', '127.0.0.1', ...ports, '--content', folder, '--json']);
+  const [line] = await once(createInterface(server.stdout), 'line');
+  return { name: 'wmcast', server, port: JSON.parse(line).ports.http, options: [] };
 }
 
-async function startNode(script, args) {
-  const server = fork(script, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
-  const [{ port, rate }] = await once(server, 'message');
-  return { server, port, rate };
-}
-
-/** CPU seconds and resident bytes of a process. */
-async function usageOf(pid) {
-  const [, fields] = (await readFile(`/proc/${pid}/stat`, 'latin1')).split(') ');
-  const [user, system, pages] = [11, 12, 21].map((index) => Number(fields.split(' ')[index]));
-  return { cpu: (user + system) / TICKS_PER_SECOND, rss: pages * PAGE_SIZE };
-}
-
-/** What players see that come to a server and leave again. */
-async function comesOnce(args) {
-  const load = fork(here('./load.mjs'), args, { stdio: ['ignore', 'pipe', 'inherit', 'ipc'] });
+/** Lets players come, and returns what they say after some seconds. */
+function play({ server, port, options }, places, count, time) {
+  const args = ['127.0.0.1', port, '/%.wmv', count, time, RAMP, server.pid].map(String);
+  const [command, before] = values.load.endsWith('.mjs') ? [process.execPath, [values.load]] : [values.load, []];
+  const load = spawn(command, [...before, ...args, ...places, ...options], { stdio: ['ignore', 'pipe', 'inherit'] });
   let output = '';
   load.stdout.on('data', (chunk) => {
     output += chunk;
   });
-  await once(load, 'close');
-  return JSON.parse(output);
+  return once(load, 'close').then(() => JSON.parse(output));
 }
 
-async function measure(name, { server, port }, path, options) {
-  const comeFor = (time) => ['127.0.0.1', String(port), path, String(players), String(time), String(RAMP), ...options];
-  const { rss } = await usageOf(server.pid);
-  const cold = await comesOnce(comeFor(players / RAMP + 2));
-  const args = comeFor(seconds);
-  const load = fork(here('./load.mjs'), args, { stdio: ['ignore', 'pipe', 'inherit', 'ipc'] });
-  let output = '';
-  load.stdout.on('data', (chunk) => {
-    output += chunk;
-  });
-  const ended = once(load, 'close');
-  const look = async () => {
-    load.send('bytes');
-    const [bytes] = await once(load, 'message');
-    return { bytes, ...(await usageOf(server.pid)) };
-  };
+/**
+ * One run: half of the players come, to one server after the other, and then the others, so that the memory of one is known without
+ * what a process takes anyway.
+ */
+async function measure(servers, places, rate) {
+  const look = () => Promise.all(servers.map(({ server }) => cpuOf(server)));
+  const memory = () => Promise.all(servers.map(({ server }) => megabytesOf(server)));
+  const turn = half / RAMP + 0.5;
+  const total = servers.length * turn + 2 * joining + seconds + 1;
   const before = await look();
-  // Players come for the first part, with their bursts; the steady state is what is behind.
-  const joined = (players / RAMP + 3) * 1000;
-  await new Promise((resolve) => setTimeout(resolve, joined));
+  const first = [];
+  for (const [index, each] of servers.entries()) {
+    first.push(play(each, places, half, total - index * turn));
+    await delay(turn * 1000);
+  }
+  await delay(joining * 1000);
+  const halfway = await memory();
+  const second = servers.map((each) => play(each, places, players - half, joining + seconds + 1));
+  await delay(joining * 1000);
   const from = await look();
-  await new Promise((resolve) => setTimeout(resolve, Math.max(1000, seconds * 1000 - joined - 1000)));
+  const begun = performance.now();
+  await delay(seconds * 1000);
   const to = await look();
-  await ended;
-  server.kill();
-  await once(server, 'close');
-  const perGB = (a, b) => (b.cpu - a.cpu) / ((b.bytes - a.bytes) / 1e9);
-  const { playing, MB, loc_gaps, af_gaps, first_data_ms_p50, first_data_ms_p99 } = JSON.parse(output);
-  return {
-    server: name,
-    players: playing,
-    MB: Math.round(MB),
-    'CPU s/GB steady': Number(perGB(from, to).toFixed(2)),
-    'with joining': Number(perGB(before, to).toFixed(2)),
-    'KB/player': Number(((to.rss - rss) / players / 1024).toFixed(1)),
-    'first packet p50 ms': first_data_ms_p50,
-    'p99 ms': first_data_ms_p99,
-    'p50, p99 just started': `${cold.first_data_ms_p50}, ${cold.first_data_ms_p99}`,
-    'lost packets': options.includes('--plain') ? undefined : loc_gaps + af_gaps,
-  };
+  const gigabytes = (players * rate * (performance.now() - begun)) / 1e12;
+  const whole = await memory();
+  const [cold, warm] = [await Promise.all(first), await Promise.all(second)];
+  return servers.map(({ name, options }, index) => {
+    const each = [cold[index], warm[index]];
+    const worst = (key) => Math.max(...each.map((part) => part[key]));
+    return {
+      name,
+      playing: each.reduce((sum, { playing }) => sum + playing, 0),
+      steady: (to[index] - from[index]) / gigabytes,
+      join: ((from[index] - before[index]) / players) * 1000,
+      memory: ((whole[index] - halfway[index]) * 1024) / (players - half),
+      p50: medianOf(warm[index]),
+      p99: warm[index].first_data_ms_p99,
+      cold50: medianOf(cold[index]),
+      cold99: cold[index].first_data_ms_p99,
+      gap: worst('max_gap_ms_p99'),
+      lost: options.length > 0 ? '' : worst('loc_gaps') + worst('af_gaps'),
+    };
+  });
+}
+
+function medianOf({ first_data_ms_p50, first_data_ms_med }) {
+  return first_data_ms_p50 ?? first_data_ms_med;
 }
 
 async function compare() {
@@ -196,20 +185,49 @@ async function compare() {
     for (let number = 1; number < files; number++) await copyFile(first, join(content, `${number}.wmv`));
     const rate = (await stat(first)).size / LENGTH;
     // Nobody comes to the end while it is measured.
-    const places = ['--files', String(files), '--length', String(LENGTH - seconds - 2 * BURST_SECONDS)];
-    const plain = [...places, '--plain', String(rate)];
-    const self = process.argv[1];
-    const rows = [];
-    rows.push(
-      await measure('wmcast', await startNode(self, ['--serve', 'wmcast', '--folder', content]), '/%.wmv', places),
+    const length = values.start ? 0 : LENGTH - 2 * joining - seconds - 2 * BURST_SECONDS;
+    const places = ['--files', String(files), '--length', String(length)];
+    const runs = [];
+    for (let run = 0; run < Number(values.runs); run++) {
+      const servers = [await startOurs(content), await startPlain(content, rate), ...(await startNginx(content, rate))];
+      try {
+        runs.push(await measure(servers, places, rate));
+      } finally {
+        for (const { server } of servers) server.kill();
+      }
+      console.log(
+        JSON.stringify({ ratio: runs.at(-1).map(({ steady }) => (runs.at(-1)[0].steady / steady).toFixed(2)) }),
+      );
+    }
+    console.table(
+      runs[0].map((_, index) =>
+        rowOf(
+          runs.map((run) => run[index]),
+          runs.map((run) => run[0]),
+        ),
+      ),
     );
-    const nginx = await startNginx(content, rate);
-    if (nginx) rows.push(await measure('nginx, plain files', nginx, '/%.wmv', plain));
-    const bare = ['--serve', 'plain', '--folder', content, '--rate', String(rate)];
-    rows.push(await measure('Node, plain files', await startNode(self, bare), '/%.wmv', plain));
-    console.table(rows);
     console.log(`${Math.round((rate * 8) / 1000)} kbit/s a player, ${files} files of ${LENGTH} s`);
   } finally {
     await rm(folder, { recursive: true });
   }
+}
+
+function rowOf(runs, ours) {
+  const middle = (key, digits) => median(runs.map((run) => run[key])).toFixed(digits);
+  const worst = (key) => Math.max(...runs.map((run) => run[key]));
+  return {
+    server: runs[0].name,
+    players: Math.min(...runs.map(({ playing }) => playing)),
+    'CPU s/GB': middle('steady', 2),
+    'wmcast, of that': median(runs.map(({ steady }, index) => ours[index].steady / steady)).toFixed(2),
+    'ms CPU a join': middle('join', 2),
+    'KB/player': middle('memory', 1),
+    'first packet p50 ms': middle('p50', 1),
+    'p99 ms': middle('p99', 1),
+    'just started p50 ms': middle('cold50', 1),
+    'p99 ms, just started': middle('cold99', 1),
+    'longest gap p99 ms': worst('gap'),
+    'lost packets': runs[0].lost === '' ? '' : worst('lost'),
+  };
 }

@@ -49,7 +49,7 @@ export function readOptions(more = {}, players = '100,500,1000') {
 }
 
 /** CPU seconds of a process so far, all threads, to the nanosecond. */
-async function cpuOf({ pid }) {
+export async function cpuOf({ pid }) {
   let sum = 0;
   for (const task of await readdir(`/proc/${pid}/task`)) {
     const text = await readFile(`/proc/${pid}/task/${task}/schedstat`, 'latin1').catch(() => '0');
@@ -58,11 +58,11 @@ async function cpuOf({ pid }) {
   return sum / 1e9;
 }
 
-async function megabytesOf({ pid }) {
+export async function megabytesOf({ pid }) {
   return Number(/VmRSS:\s+(\d+)/.exec(await readFile(`/proc/${pid}/status`, 'latin1'))[1]) / 1024;
 }
 
-function start(script, args) {
+export function start(script, args) {
   return spawn(process.execPath, [script, ...args], { stdio: ['ignore', 'pipe', 'ignore'] });
 }
 
@@ -173,7 +173,7 @@ async function measure(servers, loads, players, seconds) {
   };
 }
 
-const median = (numbers) => [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)];
+export const median = (numbers) => [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)];
 
 /**
  * Measures, and prints a table.

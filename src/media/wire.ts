@@ -47,6 +47,26 @@ export interface LaneChoice {
 export const EVERY_STREAM: LaneChoice = { key: 'all', select: ({ wire }) => wire };
 
 /**
+ * How a format writes the head of a packet whose bytes follow as they are.
+ *
+ * @public
+ */
+export interface WireHead {
+  /** In bytes. */
+  readonly size: number;
+  /** True if `followed` changes the head. */
+  readonly marksFollowed: boolean;
+  /**
+   * @param location number of the packet in the file
+   * @param length bytes of the packet
+   * @param followed as in {@link WirePacket}
+   * @param number of the unit; unbounded, masked here
+   * @throws WmError if a packet of this length cannot be sent
+   */
+  write(into: Buffer, at: number, location: number, length: number, followed: boolean, number: number): void;
+}
+
+/**
  * How a protocol writes packets: as frames of a byte stream, or as datagrams. Pure functions; players whose formats
  * have the same key are sent the same bytes wherever their numbers agree.
  *
@@ -62,6 +82,11 @@ export interface WireFormat {
   readonly numbers: 'none' | 'player' | 'lane';
   /** The bits of a number that reach the wire: numbers that agree in them give the same bytes. */
   readonly mask: number;
+  /**
+   * How a packet is written, if that is always one unit: a head and the packet as it is. {@link write} does the same. Absent
+   * in other formats.
+   */
+  readonly head?: WireHead | undefined;
   /**
    * Number of units that a packet is written as, each a frame or a datagram with its own number; absent: always one.
    */

@@ -1,7 +1,9 @@
 import type { AsfHeader } from '../asf/header.js';
 import { buffers } from '../media/on-demand/buffer-pool.js';
 import { OnDemandFlow, type OnDemandOutput } from '../media/on-demand/flow.js';
+import { framed, type HeadedFormat } from '../media/on-demand/framed.js';
 import type { OnDemandItem } from '../media/on-demand/options.js';
+import type { PageStretch } from '../media/on-demand/page.js';
 import type { OnDemandReader } from '../media/on-demand/reader.js';
 import type { SentUnit } from '../media/wire.js';
 import { unitsOf, type WireFormat } from '../media/wire.js';
@@ -58,6 +60,7 @@ export class FileFeed implements Feed {
       ...(limit ? { maxDuration: limit.milliseconds } : {}),
       ...(limit?.start === undefined ? {} : { start: limit.start }),
     });
+    this.#leaveGaps();
     this.#flow = new OnDemandFlow({
       reader: this.#reader,
       ticker: host.ticker,
@@ -67,7 +70,11 @@ export class FileFeed implements Feed {
       ...(place.burst === undefined ? {} : { burst: place.burst }),
       ...(speed === undefined ? {} : { speed }),
       ...(acceleration === undefined ? {} : { acceleration }),
-      output: new FeedOutput(port, (items, more) => this.#write(items, more)),
+      output: new FeedOutput(
+        port,
+        (items, more) => this.#write(items, more),
+        (stretch, more) => this.#writePage(stretch, more),
+      ),
       onEnd: ({ rewound }) => listener.feedEnded(rewound ? 'rewound' : 'end', 0),
       onError: (error) => {
         host.failed(error);
@@ -98,6 +105,7 @@ export class FileFeed implements Feed {
 
   rewire(wire: WireFormat): void {
     this.#wire = wire;
+    this.#leaveGaps();
   }
 
   recent(number: number): SentUnit | undefined {
@@ -110,6 +118,26 @@ export class FileFeed implements Feed {
 
   forget(): void {
     this.#ring?.clear();
+  }
+
+  /** Lets the reader return pages if the format writes heads before packets, and nobody asks for packets again. */
+  #leaveGaps(): void {
+    this.#reader.gap = this.#ring ? undefined : this.#wire.head?.size;
+  }
+
+  #writePage(stretch: PageStretch, more: boolean): void {
+    const { page, from, to } = stretch;
+    const wire = this.#wire;
+    if (!isHeaded(wire) || wire.head.size !== page.gap) {
+      // The format changed after the page was requested.
+      this.#write(page.items(from, to), more);
+      return;
+    }
+    const { bytes, release } = framed(stretch, wire, this.#number, more);
+    const count = page.order(to) - page.order(from);
+    this.#number += count;
+    this.#sent += count;
+    this.#options.port.output.put({ bytes, ends: NO_ENDS }, release);
   }
 
   /**
@@ -139,14 +167,24 @@ export class FileFeed implements Feed {
   }
 }
 
+function isHeaded(wire: WireFormat): wire is HeadedFormat {
+  return wire.head !== undefined;
+}
+
 /** The output of a port, for a flow. */
 class FeedOutput implements OnDemandOutput {
   readonly write: OnDemandOutput['write'];
+  readonly writePage: (stretch: PageStretch, more: boolean) => void;
   readonly #port: PlaybackPort;
 
-  constructor(port: PlaybackPort, write: OnDemandOutput['write']) {
+  constructor(
+    port: PlaybackPort,
+    write: OnDemandOutput['write'],
+    writePage: (stretch: PageStretch, more: boolean) => void,
+  ) {
     this.#port = port;
     this.write = write;
+    this.writePage = writePage;
   }
 
   get backlog(): number {

@@ -36,7 +36,7 @@ export class Playback implements PlaybackHost {
 
   constructor({ now, ticker, ahead, limits, onError }: PlaybackOptions = {}) {
     this.now = now ?? (() => performance.now());
-    this.ticker = ticker ?? new Ticker();
+    this.ticker = ticker ?? new Ticker(undefined, this.now);
     this.ahead = ahead;
     this.limits = limits ?? DEFAULT_LIMITS;
     this.ready = new ReadySessions(this.now);

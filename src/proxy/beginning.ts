@@ -10,8 +10,9 @@ export function beginningOf(store: PacketStore, packetCount: number): PacketStor
   return {
     ...{ path, header, packetSize, packetSpan, batchPackets, packetCount, times, durationMs, preroll },
     ...{ size, modified, version },
+    complete: false,
     available: (from, count) => store.available(from, left(from, count)),
-    borrow: (from, count) => store.borrow(from, count),
+    borrow: (from, count, reserve) => store.borrow(from, count, reserve),
     visit: (from, count, visit) => store.visit(from, left(from, count), visit),
     want: () => Promise.resolve('end'),
     readIndexes: () => store.readIndexes(),

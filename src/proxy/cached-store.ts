@@ -165,16 +165,17 @@ export class CachedStore implements PacketStore {
     return left > 0 ? Math.min(left, most) : this.#memory.count(from, most);
   }
 
-  async borrow(from: number, count: number): Promise<PacketRun> {
+  async borrow(from: number, count: number, reserve = 0): Promise<PacketRun> {
     this.#asked = from + count;
     if (this.#waitsForRoom) this.#wake();
-    const room = buffers.take(count * this.packetSize);
-    const filled = await this.fill(room, from, count);
+    const room = buffers.take(reserve + count * this.packetSize);
+    const bytes = room.subarray(reserve);
+    const filled = await this.fill(bytes, from, count);
     const slots = Math.floor(filled / this.packetSize);
-    this.#learn(room);
+    this.#learn(bytes);
     return new PacketRun({
       view: this.#view,
-      bytes: room.subarray(0, slots * this.packetSize),
+      bytes: bytes.subarray(0, slots * this.packetSize),
       before: 0,
       last: false,
       first: from,
@@ -182,6 +183,7 @@ export class CachedStore implements PacketStore {
       from,
       short: false,
       release: () => buffers.give(room),
+      room,
     });
   }
 

@@ -354,6 +354,30 @@ describe('players that join at the same key frame', () => {
   });
 });
 
+describe('players of one file', () => {
+  it('share its bytes where their numbers agree, at whatever time they come', async () => {
+    await house.media('long.wmv', { seconds: 20 });
+    const put: Buffer[][] = [[], []];
+    const memory = (buffers: readonly Buffer[]) => buffers.map(({ buffer, byteOffset }) => ({ buffer, byteOffset }));
+    for (const all of put) {
+      const other = new FakePort();
+      other.format = dataWire(400, { padding: 'cut', marksUnpaced: false });
+      const output = { ...other.output, put: ({ bytes }: { bytes: Buffer }) => all.push(bytes) };
+      Object.defineProperty(other, 'output', { value: output });
+      const session = house.session(other);
+      session.open(await house.program({ file: 'long.wmv' }));
+      await session.play(START);
+      await house.until('the burst', () => Buffer.concat(all).length > 10_000);
+    }
+    const [one, other] = put.map(memory);
+    expect(one!.length).toBeGreaterThan(1);
+    // The first reads of a player are short, so where its batches begin depends on the time, but not where the bytes are.
+    const regions = new Set(one!.map(({ buffer }) => buffer));
+    for (const { buffer } of other!) expect(regions).toContain(buffer);
+    expect(other![0]).toEqual(one![0]);
+  });
+});
+
 describe('resends', () => {
   const twoUnits = textWire('two', { units: () => 2, mask: 0xffff });
 

@@ -3,6 +3,8 @@ import { GateStreams } from './gate.js';
 import { KeyFrameMap } from './key-frames.js';
 import type { ReaderOptions, StartPosition, StartupProfile, StartupProfileOptions, StreamChoice } from './options.js';
 import { type FileCondition, PacketFile } from './packet-file.js';
+import { PageCache } from './page-cache.js';
+import { FilePages } from './pages.js';
 import { ReadQueue } from './read-queue.js';
 import { OnDemandReader } from './reader.js';
 import { Seeker } from './seek.js';
@@ -15,6 +17,8 @@ export type { ReaderOptions, StartPosition, StartupProfile, StreamChoice } from 
 export interface OnDemandFileOptions {
   /** The queue of reads, shared with other files; default one of its own. */
   readonly reads?: ReadQueue;
+  /** The packets in memory, bounded over all files that share it; default one of its own. */
+  readonly cache?: PageCache;
   /**
    * Where to begin, in bytes from the start of the file: {@link OnDemandFile.next} of the recordings before. Default: 0.
    */
@@ -54,9 +58,17 @@ export class OnDemandFile {
   readonly #seeker: Seeker;
   readonly #streams: GateStreams;
   readonly #reads: ReadQueue;
+  readonly #pages: FilePages;
   readonly #profiles = new Map<string, Promise<StartupProfile | undefined>>();
 
-  private constructor(file: PacketStore, keys: KeyFrameMap, seeker: Seeker, streams: GateStreams, reads: ReadQueue) {
+  private constructor(
+    file: PacketStore,
+    keys: KeyFrameMap,
+    seeker: Seeker,
+    streams: GateStreams,
+    reads: ReadQueue,
+    cache: PageCache,
+  ) {
     this.path = file.path;
     this.header = file.header;
     this.packetSize = file.packetSize;
@@ -69,6 +81,7 @@ export class OnDemandFile {
     this.#seeker = seeker;
     this.#streams = streams;
     this.#reads = reads;
+    this.#pages = new FilePages(file, cache, reads);
     this.seekable = true;
     this.stridable = this.#streams.keyed.includes(1);
   }
@@ -89,7 +102,8 @@ export class OnDemandFile {
     const keys = new KeyFrameMap(store, (stream) => streams.keyed[stream] === 1);
     const keyless = (stream: number): void => void (streams.keyed[stream] = 0);
     const seeker = new Seeker(store, keys, store.header, keyless);
-    return new OnDemandFile(store, keys, seeker, streams, options.reads ?? new ReadQueue());
+    const { reads = new ReadQueue(), cache = new PageCache() } = options;
+    return new OnDemandFile(store, keys, seeker, streams, reads, cache);
   }
 
   /** The condition of the file; undefined if not all of it is on this disk. */
@@ -133,8 +147,8 @@ export class OnDemandFile {
   /** Returns a reader for one player; it holds nothing that must be closed. */
   reader(options: ReaderOptions): OnDemandReader {
     const packetRate = this.packetCount / Math.max(this.durationMs, 1);
-    const [file, keys, streams, reads] = [this.#file, this.#keys, this.#streams, this.#reads];
-    return new OnDemandReader({ file, keys, streams, reads, packetRate }, options);
+    const [file, keys, streams, reads, pages] = [this.#file, this.#keys, this.#streams, this.#reads, this.#pages];
+    return new OnDemandReader({ file, keys, streams, reads, pages, packetRate }, options);
   }
 
   /**
@@ -160,6 +174,7 @@ export class OnDemandFile {
 
   /** Waits for pending reads, then closes the file; readers fail after that. May be called more than once. */
   close(): Promise<void> {
+    this.#pages.close();
     return this.#file.close();
   }
 }

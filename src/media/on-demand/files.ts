@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { WmError } from '../../errors.js';
 import { versionOf } from './disk-file.js';
 import { OnDemandFile } from './file.js';
+import { PageCache } from './page-cache.js';
 import { ReadQueue } from './read-queue.js';
 
 /** The bounds of the open files. */
@@ -11,6 +12,8 @@ export interface OnDemandFilesOptions {
   readonly maxFiles?: number;
   /** How long a file stays open after its last player, in ms; default 5000. */
   readonly linger?: number;
+  /** Bytes of packets in memory that players of a file share; default: 16 MiB. */
+  readonly shared?: number;
 }
 
 interface Entry {
@@ -22,7 +25,7 @@ interface Entry {
   timer: NodeJS.Timeout | undefined;
 }
 
-const DEFAULTS = { maxFiles: 256, linger: 5000 };
+const DEFAULTS = { maxFiles: 256, linger: 5000, shared: 16 * 1024 * 1024 };
 
 function keyOf(path: string, at: number): string {
   return `${at}:${resolve(path)}`;
@@ -45,6 +48,7 @@ async function isCurrent(file: OnDemandFile): Promise<boolean> {
 export class OnDemandFiles {
   readonly #options: Required<OnDemandFilesOptions>;
   readonly #reads = new ReadQueue();
+  readonly #cache: PageCache;
   /** The files for new players. */
   readonly #current = new Map<string, Entry>();
   /** All files that are open or being opened, oldest first. */
@@ -54,6 +58,7 @@ export class OnDemandFiles {
 
   constructor(options: OnDemandFilesOptions = {}) {
     this.#options = { ...DEFAULTS, ...options };
+    this.#cache = new PageCache(this.#options.shared);
   }
 
   /** Number of files that are open or being opened. */
@@ -121,7 +126,7 @@ export class OnDemandFiles {
       }
       void this.#close(idle);
     }
-    const opening = OnDemandFile.open(path, { reads: this.#reads, at });
+    const opening = OnDemandFile.open(path, { reads: this.#reads, cache: this.#cache, at });
     const entry: Entry = { key, file: opening, users: 1, timer: undefined };
     this.#entries.add(entry);
     this.#current.set(key, entry);

@@ -1,5 +1,6 @@
 import { messageOf, WmError } from '../../errors.js';
 import type { DueCheck, OnDemandBatch, OnDemandItem } from './options.js';
+import type { PageStretch } from './page.js';
 import { Schedule } from './schedule.js';
 import type { Ticker } from './ticker.js';
 
@@ -13,6 +14,8 @@ export interface OnDemandOutput {
    * @param more true if others follow without a pause
    */
   write(items: readonly OnDemandItem[], more: boolean): void;
+  /** Takes packets of a page that are due, like {@link write}. Needed if the reader returns pages. */
+  writePage?(stretch: PageStretch, more: boolean): void;
   /** Bytes written and not yet taken by the operating system. */
   readonly backlog: number;
 }
@@ -40,10 +43,10 @@ export interface OnDemandFlowOptions {
   /**
    * Packets that are due within this many ms leave together with the one that is due, and then nothing for as long:
    * reading and writing each packet on its own costs a server more than everything else. Default: what one read takes,
-   * but 1000 to 2000. Not used during acceleration, when the player has asked for a certain rate.
+   * but 1000 to 3000. Not used during acceleration, when the player has asked for a certain rate.
    */
   readonly ahead?: number;
-  readonly ticker: Pick<Ticker, 'add' | 'delete'>;
+  readonly ticker: Pick<Ticker, 'add' | 'delete'> & Partial<Pick<Ticker, 'rest'>>;
   /** Bytes of backlog above which nothing is read or sent; default 32 KiB. */
   readonly maxBacklog?: number;
   /** Called once, when everything has been written; nothing more happens after that. */
@@ -59,7 +62,7 @@ const DEFAULT_MAX_BACKLOG = 32 * 1024;
 const BURST = 2000;
 /** The shortest and the longest time between two reads of a player that keeps up, in ms. */
 const SHORTEST_AHEAD = 1000;
-const LONGEST_AHEAD = 2000;
+const LONGEST_AHEAD = 3000;
 /** A player that has received nothing for this long has run dry and is sent a new burst, in ms. */
 const RUN_DRY = 10_000;
 /** The first read, in ms of media. It is short so that the first packet leaves soon, even if many players arrive. */
@@ -86,6 +89,10 @@ export class OnDemandFlow {
   #reading = false;
   /** When the next packet is due; undefined while unknown. */
   #due: number | undefined;
+  /** When the last packet was due. */
+  #lastDue = 0;
+  /** Nothing is read before: the player was sent a page to its end. */
+  #restsUntil = 0;
   #packets = 0;
   #bytes = 0;
 
@@ -149,7 +156,8 @@ export class OnDemandFlow {
   }
 
   #mayRead(): boolean {
-    if (this.#due !== undefined && this.#due > this.#now()) return false;
+    const due = this.#due ?? this.#restsUntil;
+    if (due > this.#now()) return false;
     return this.#options.output.backlog <= this.#maxBacklog;
   }
 
@@ -164,6 +172,7 @@ export class OnDemandFlow {
     this.#due ??= this.#schedule.due(sendTime, now);
     if (this.#due > now + (this.#schedule.accelerating ? 0 : this.#ahead)) return false;
     if (now - this.#due > RUN_DRY) this.#schedule.restart(now);
+    this.#lastDue = this.#due;
     this.#due = undefined;
     return true;
   }
@@ -183,9 +192,12 @@ export class OnDemandFlow {
     } finally {
       this.#reading = false;
     }
+    const due = this.#due ?? this.#restsUntil;
+    if (this.#state === 'running' && due > this.#now()) this.#options.ticker.rest?.(this.#tick, due);
   }
 
-  #send({ items, end, rewound = false }: OnDemandBatch): void {
+  #send({ items, stretch, end, rewound = false }: OnDemandBatch): void {
+    if (stretch) this.#sendPage(stretch, end);
     if (items.length > 0) {
       this.#packets += items.length;
       for (const { bytes } of items) this.#bytes += bytes.length;
@@ -194,6 +206,18 @@ export class OnDemandFlow {
     if (!end || this.#state !== 'running') return;
     this.stop();
     this.#options.onEnd({ rewound });
+  }
+
+  #sendPage(stretch: PageStretch, end: boolean): void {
+    const { page, from, to } = stretch;
+    // A player that is ahead takes the next page when that is due, and not a little of it now and the rest then.
+    const rests = to === page.count && this.#lastDue > this.#now();
+    if (rests) this.#restsUntil = this.#lastDue;
+    const count = page.order(to) - page.order(from);
+    if (count === 0) return;
+    this.#packets += count;
+    this.#bytes += page.start(to) - page.start(from) - count * page.gap;
+    this.#options.output.writePage!(stretch, !end && !rests && this.#due === undefined);
   }
 
   #fail(error: unknown): void {

@@ -51,6 +51,7 @@ export class StreamGate implements PayloadFilter {
   readonly #replacedBy = new Uint8Array(STREAM_NUMBERS);
   #settled = false;
   #open = false;
+  #key: string | undefined;
 
   /**
    * @param atStart true if everything passes from the first packet on: it begins the file, or the player resumes there
@@ -65,6 +66,22 @@ export class StreamGate implements PayloadFilter {
 
   get open(): boolean {
     return this.#open;
+  }
+
+  /**
+   * Names what passes, while that depends on the payload alone: gates of one file with the same key let the same payloads
+   * pass. Undefined while a stream waits for its start.
+   */
+  get key(): string | undefined {
+    return this.#key;
+  }
+
+  /** Returns what passes, while there is a {@link key}, as a filter without a state. */
+  fixed(): PayloadFilter {
+    const levels = this.#levels.slice();
+    const { keyed } = this.#streams;
+    const passes = ({ stream, key }: Payload) => passesAt(levels[stream], key, keyed[stream] === 1);
+    return { open: this.#open, passes };
   }
 
   /** Changes the choice from now on. */
@@ -129,5 +146,6 @@ export class StreamGate implements PayloadFilter {
     this.#settled = this.#wanted.every((level, stream) => level === this.#levels[stream]);
     // Packets rarely contain undeclared streams, and every packet would have to be parsed to check.
     this.#open = this.#settled && [...this.#streams.types.keys()].every((stream) => this.#levels[stream] === 0);
+    this.#key = this.#settled ? (this.#open ? '' : String.fromCharCode(...this.#levels)) : undefined;
   }
 }

@@ -1,4 +1,5 @@
 import type { ThinningLevel } from '../../asf/filter.js';
+import type { PageStretch } from './page.js';
 
 /** Where to begin, as in the tokens of a Play request ([MS-WMSP] 3.2.5.6). Values beyond the file are allowed. */
 export type StartPosition =
@@ -69,6 +70,8 @@ export interface OnDemandItem {
 export interface OnDemandBatch {
   /** In the order of sending; may be empty. */
   readonly items: readonly OnDemandItem[];
+  /** Packets in a page that others may share, instead of `items`; only if the reader was told to leave a gap. */
+  readonly stretch?: PageStretch;
   /** True if nothing follows. */
   readonly end: boolean;
   /** With `end`: playback in reverse reached the start of the file (NS_S_EOS_RECEDING, [MS-WMSP] 2.2.3.4). */

@@ -201,15 +201,16 @@ export class PacketFile implements PacketStore {
    * Returns the packets with some numbers, or the first of them: those of one recording.
    *
    * @param count at least 1
+   * @param reserve bytes of free memory before the packets
    * @throws WmError WM_NO_INPUT if the disk fails or the file was closed
    */
-  async borrow(from: number, count: number): Promise<PacketRun> {
+  async borrow(from: number, count: number, reserve = 0): Promise<PacketRun> {
     const part = this.#parts.findLast(({ first }) => first <= from) ?? this.#parts[0]!;
     const inside = from - part.first;
     const slot = Math.floor(inside / part.pieces);
     const wanted = Math.ceil((inside + count) / part.pieces);
     const slots = Math.min(wanted, part.slots) - slot;
-    return part.borrow(slot, Math.max(slots, 0), from);
+    return part.borrow(slot, Math.max(slots, 0), from, reserve);
   }
 
   /**

@@ -53,6 +53,10 @@ export interface RunFields {
   /** True if the file has become shorter and not all places could be read. */
   readonly short: boolean;
   readonly release?: () => void;
+  /** True if the packets are known to begin where they are expected; undefined if that was not examined. */
+  readonly aligned?: boolean;
+  /** The memory in which `bytes` are; its start is free for packets that move. */
+  readonly room?: Buffer;
 }
 
 /** Bytes read after the packets of a run, to see whether the last one is whole. */
@@ -89,6 +93,7 @@ export class PacketRun {
   #location = -1;
   #isShifted = false;
   #isCut = false;
+  #sendTime = 0;
   /** True if the last accepted packet has no fault. */
   #isTidy = true;
   /** The packets made of one that is too large. */
@@ -98,7 +103,7 @@ export class PacketRun {
     const { view, slots, first, from, bytes, before } = fields;
     this.#fields = fields;
     this.#view = view;
-    this.#isAligned = before === 0 && isAligned(bytes, slots, view);
+    this.#isAligned = fields.aligned ?? (before === 0 && isAligned(bytes, slots, view));
     this.from = from;
     this.count = first + slots * view.pieces - from;
     this.short = fields.short;
@@ -136,18 +141,43 @@ export class PacketRun {
    * and {@link next} returns it.
    */
   nextWhole(): WholePacket | undefined {
+    const at = this.#takeWhole();
+    if (at === -1) return undefined;
+    const { bytes } = this.#fields;
+    return { bytes: bytes.subarray(at, at + this.#view.packetSize), sendTime: this.#sendTime };
+  }
+
+  /** Like {@link nextWhole}, but returns where in {@link room} the packet is, or -1. */
+  nextWholeAt(): number {
+    const at = this.#takeWhole();
+    const { bytes, room = bytes } = this.#fields;
+    return at === -1 ? -1 : at + bytes.byteOffset - room.byteOffset;
+  }
+
+  /** The send time of the packet that {@link nextWholeAt} last returned, in ms. */
+  get sendTime(): number {
+    return this.#sendTime;
+  }
+
+  /** The memory of the packets, if each is where it is expected and is one for players. */
+  get room(): Buffer | undefined {
+    return this.#isAligned && this.#view.pieces === 1 ? this.#fields.room : undefined;
+  }
+
+  #takeWhole(): number {
     const { whole, packetSize, pieces } = this.#view;
-    if (!whole || !this.#isAligned || pieces !== 1) return undefined;
+    if (!whole || !this.#isAligned || pieces !== 1) return -1;
     const { bytes, first, slots } = this.#fields;
     const at = this.#at;
     const place = at / packetSize;
-    if (place >= slots || at + packetSize > bytes.length) return undefined;
+    if (place >= slots || at + packetSize > bytes.length) return -1;
     const sendTimeStart = whole.sendTimeStart(first + place);
-    if (sendTimeStart === 0) return undefined;
+    if (sendTimeStart === 0) return -1;
     this.#goTo(at + packetSize);
     this.#place = place;
     this.#location = first + place;
-    return { bytes: bytes.subarray(at, at + packetSize), sendTime: bytes.readUInt32LE(at + sendTimeStart) };
+    this.#sendTime = bytes.readUInt32LE(at + sendTimeStart);
+    return at;
   }
 
   /** Gives the bytes back; call once. The packets returned are invalid after that. */

@@ -66,39 +66,49 @@ export class Part implements PacketView {
    * Returns the packets that begin in some places, as players get them, in pooled memory.
    *
    * @param from number of the first requested packet, which begins in the first place
+   * @param reserve bytes of free memory before the packets
    * @throws WmError WM_NO_INPUT if the disk fails or the file was closed
    */
-  borrow(slot: number, slots: number, from: number): Promise<PacketRun> {
-    return this.#borrow(this, this.first + slot * this.pieces, from, slot, slots);
+  borrow(slot: number, slots: number, from: number, reserve = 0): Promise<PacketRun> {
+    return this.#borrow(this, this.first + slot * this.pieces, from, slot, slots, reserve);
   }
 
   /** Like {@link borrow}, but as in the file; the packets have the numbers of their places. */
   borrowRaw(slot: number, slots: number): Promise<PacketRun> {
-    return this.#borrow(this.raw, slot, slot, slot, slots);
+    return this.#borrow(this.raw, slot, slot, slot, slots, 0);
   }
 
-  async #borrow(view: PacketView, first: number, from: number, slot: number, slots: number): Promise<PacketRun> {
+  async #borrow(
+    view: PacketView,
+    first: number,
+    from: number,
+    slot: number,
+    slots: number,
+    reserve: number,
+  ): Promise<PacketRun> {
     const { packetSize, end } = this;
     const position = this.dataStart + slot * packetSize;
     const size = slots * packetSize;
     const wanted = Math.max(0, Math.min(size + RUN_TAIL_SIZE, end - position));
-    let room = buffers.take(wanted);
-    let filled = await this.#disk.fill(room, position, wanted);
+    let room = buffers.take(reserve + wanted);
+    let filled = await this.#disk.fill(room, position, wanted, reserve);
     const last = filled < size + RUN_TAIL_SIZE;
     let before = 0;
-    if (slot > 0 && !isAligned(room.subarray(0, filled), slots, view)) {
+    const aligned = isAligned(room.subarray(reserve, reserve + filled), slots, view);
+    if (slot > 0 && !aligned) {
       // A packet that ends in the first place may begin before it.
       before = packetSize;
-      const larger = buffers.take(before + filled);
-      room.copy(larger, before, 0, filled);
+      const larger = buffers.take(reserve + before + filled);
+      room.copy(larger, reserve + before, reserve, reserve + filled);
       buffers.give(room);
       room = larger;
-      filled += await this.#disk.fill(room, position - before, before);
+      filled += await this.#disk.fill(room, position - before, before, reserve);
     }
-    const bytes = room.subarray(0, filled);
+    const bytes = room.subarray(reserve, reserve + filled);
     // The data may end anywhere in the last place: in a packet, or with one that begins in the place before.
     const least = !this.complete && slot + slots >= this.slots ? size - packetSize : size;
     const short = filled - before < least;
-    return new PacketRun({ view, bytes, before, last, first, slots, from, short, release: () => buffers.give(room) });
+    const release = () => buffers.give(room);
+    return new PacketRun({ view, bytes, before, last, first, slots, from, short, release, room, aligned });
   }
 }

@@ -1,6 +1,8 @@
 import { type GateStreams, StreamGate } from './gate.js';
 import type { KeyFrameMap } from './key-frames.js';
 import type { DueCheck, OnDemandBatch, ReaderOptions, StreamChoice } from './options.js';
+import type { Page } from './page.js';
+import type { FilePages } from './pages.js';
 import { EndTime, prepare } from './prepare.js';
 import type { ReadQueue } from './read-queue.js';
 import type { PacketStore } from './store.js';
@@ -14,6 +16,7 @@ export interface ReaderFile {
   readonly keys: KeyFrameMap;
   readonly streams: GateStreams;
   readonly reads: ReadQueue;
+  readonly pages: FilePages;
   /** Packets per ms of media, on average. */
   readonly packetRate: number;
 }
@@ -28,6 +31,16 @@ const AT_ONCE: DueCheck = { span: Number.POSITIVE_INFINITY, due: () => true, giv
 const LONGEST = 2 ** 30;
 const END: OnDemandBatch = { items: [], end: true };
 const LATER: OnDemandBatch = { items: [], end: false, idle: true };
+
+const NO_ITEMS: OnDemandBatch['items'] = [];
+const GOES_ON = { end: false };
+
+/** Returns the index after the last packet of a page that is due. */
+function dueUpTo(page: Page, from: number, pacer: DueCheck): number {
+  let to = from;
+  while (to < page.count && pacer.due(page.sendTime(to))) pacer.given(page.sizeOf(to++));
+  return to;
+}
 
 /** Returns the duration if it limits anything. */
 function limitOf(duration: number | undefined): number | undefined {
@@ -46,8 +59,17 @@ export class OnDemandReader {
   readonly #gate: StreamGate;
   readonly #trick: TrickPlay | undefined;
   readonly #endTime: EndTime | undefined;
+  /**
+   * Bytes to leave free before each packet for its head: then packets come in pages where possible. Undefined for one by
+   * one.
+   */
+  gap: number | undefined;
   #at: number;
-  readonly #closing = new AbortController();
+  /** The number after the last packet of the page that was read last. */
+  #pageEnd = 0;
+  /** Made for the first wait: few players wait, and it takes a kilobyte. */
+  #closing: AbortController | undefined;
+  #isClosed = false;
   #isFirst = true;
   #ended = false;
 
@@ -75,8 +97,11 @@ export class OnDemandReader {
 
   /** How much media one read takes, in ms on average; 0 if key frames are picked from it. */
   get readSpan(): number {
-    const { file, packetRate } = this.#shared;
-    return this.#trick ? 0 : LARGEST_READ / VARIATION / file.packetSpan / packetRate;
+    const { file, packetRate, pages } = this.#shared;
+    if (this.#trick) return 0;
+    // With a margin, a player takes a page at a time.
+    if (this.#mayTakePages) return (pages.length * VARIATION) / packetRate;
+    return LARGEST_READ / VARIATION / file.packetSpan / packetRate;
   }
 
   /** The header's preroll in ms. */
@@ -110,9 +135,11 @@ export class OnDemandReader {
     const { file, keys, reads, packetRate } = this.#shared;
     const from = this.#at;
     if (file.available(from, 1) === 0) {
-      const wanted = await file.want(from, this.#closing.signal);
+      const wanted = await file.want(from, this.#signal);
       if (wanted !== 'there') return wanted === 'end' ? END : LATER;
     }
+    const inPage = this.#mayTakePages && this.#gate.key !== undefined && (await this.#nextInPage(pacer));
+    if (inPage) return inPage;
     const most = Math.max(1, Math.floor(LARGEST_READ / file.packetSpan));
     // One more, to see that it is not due yet.
     const due = Math.ceil(pacer.span * packetRate * VARIATION) + 1;
@@ -132,13 +159,54 @@ export class OnDemandReader {
     this.#at = empty && !run.short ? await keys.afterHole(next) : next;
     const release = () => run.release();
     if (over || (run.short && next >= run.end)) return { items, end: true, release };
-    if (file.available(this.#at, 1) > 0) return { items, end: false, release };
-    const more = await file.want(this.#at, this.#closing.signal);
-    return { items, end: more === 'end', idle: more === 'later', release };
+    return { items, ...(await this.#follow()), release };
+  }
+
+  /** True if packets may come in pages, where they are as expected. */
+  get #mayTakePages(): boolean {
+    const isPlain = this.#options.padding === 'cut' && this.#trick === undefined && this.#endTime === undefined;
+    return isPlain && this.gap !== undefined && !this.#shared.file.partial;
+  }
+
+  /** Returns the due packets of a page, or undefined if they have to be read one by one. */
+  async #nextInPage(pacer: DueCheck): Promise<OnDemandBatch | undefined> {
+    const { key } = this.#gate;
+    const { gap } = this;
+    const about = { first: this.#isFirst, again: this.#at < this.#pageEnd };
+    const taken = this.#shared.pages.take(this.#at, this.#gate, gap!, about);
+    const page = taken instanceof Promise ? await taken : taken;
+    if (!page) return undefined;
+    this.#pageEnd = page.first + page.count;
+    // Another choice of streams may have been made in the meantime, or another head.
+    if (key !== this.#gate.key || gap !== this.gap) {
+      page.release();
+      return undefined;
+    }
+    this.#isFirst = false;
+    const from = this.#at - page.first;
+    const to = dueUpTo(page, from, pacer);
+    this.#at = page.first + to;
+    const following = to === page.count ? await this.#follow() : GOES_ON;
+    return { items: NO_ITEMS, stretch: { page, from, to }, ...following, release: () => page.release() };
+  }
+
+  /** Returns how the file goes on after what was read. */
+  async #follow(): Promise<{ readonly end: boolean; readonly idle?: boolean }> {
+    const { file } = this.#shared;
+    if (file.available(this.#at, 1) > 0) return GOES_ON;
+    const more = await file.want(this.#at, this.#signal);
+    return { end: more === 'end', idle: more === 'later' };
+  }
+
+  get #signal(): AbortSignal {
+    this.#closing ??= new AbortController();
+    if (this.#isClosed) this.#closing.abort();
+    return this.#closing.signal;
   }
 
   /** Gives up a pending wait; call when nothing more is wanted. */
   close(): void {
-    this.#closing.abort();
+    this.#isClosed = true;
+    this.#closing?.abort();
   }
 }

@@ -20,6 +20,8 @@ export interface PacketStore {
   readonly packetSpan: number;
   /** Packets that one read takes for inspection. */
   readonly batchPackets: number;
+  /** True if all packets are there, and no others follow. */
+  readonly complete: boolean;
   /** Grows while a recording is in progress. */
   readonly packetCount: number;
   /** The times of the media in ms; of a recording in progress, up to the last look. */
@@ -41,9 +43,10 @@ export interface PacketStore {
    * Returns the packets with some numbers, or the first of them.
    *
    * @param count at least 1, and no more than are available
+   * @param reserve bytes of free memory before the packets; default: none
    * @throws WmError if they cannot be read
    */
-  borrow(from: number, count: number): Promise<PacketRun>;
+  borrow(from: number, count: number, reserve?: number): Promise<PacketRun>;
   /**
    * Calls `visit` with each readable packet among some numbers, valid only during the call. `visit` returns false to
    * stop.

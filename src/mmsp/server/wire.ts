@@ -1,7 +1,7 @@
 import { parsePacket } from '../../asf/packet.js';
 import { restorePadding } from '../../asf/padding.js';
 import { WmError } from '../../errors.js';
-import type { WireFormat } from '../../media/wire.js';
+import type { WireFormat, WireHead } from '../../media/wire.js';
 import { MAX_PAYLOAD, writeDataHead } from '../messages/data.js';
 import { DATA_HEAD_SIZE } from '../messages/frame.js';
 
@@ -17,10 +17,18 @@ export function dataWire(incarnation: number, packetSize: number, keepsPadding: 
     if (size > MAX_PAYLOAD) throw new WmError('WM_PROTOCOL', `An ASF packet of ${size} bytes fits no Data packet.`);
     return size;
   };
+  const head: WireHead = {
+    size: DATA_HEAD_SIZE,
+    marksFollowed: false,
+    write: (into, at, location, length, _followed, number) => {
+      writeDataHead(into, at, { location, incarnation: incarnation & 0xff, flags: number }, payloadSize(length));
+    },
+  };
   return {
     key: `mmsp ${incarnation & 0xff}${keepsPadding ? ' padded' : ''}`,
     numbers: 'player',
     mask: 0xff,
+    head: keepsPadding ? undefined : head,
     size: ({ bytes }) => DATA_HEAD_SIZE + payloadSize(keepsPadding ? packetSize : bytes.length),
     write: (into, at, { location, bytes }, _unit, number) => {
       const payload = keepsPadding ? restorePadding(parsePacket(bytes), packetSize) : bytes;

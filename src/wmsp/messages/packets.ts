@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { writeWhole } from '../../asf/whole.js';
 import { WmError } from '../../errors.js';
-import type { WireFormat } from '../../media/wire.js';
+import type { WireFormat, WireHead } from '../../media/wire.js';
 import { contentDescription } from '../../wms/content-description.js';
 import { MAX_PAIRED_HEAD, PACKET_PAIR_LENGTHS, packetPairPayloads } from '../../wms/packet-pair.js';
 
@@ -54,15 +54,23 @@ export function dataWire(
   { padding, marksUnpaced }: { readonly padding: 'kept' | 'cut'; readonly marksUnpaced: boolean },
 ): WireFormat {
   const keeps = padding === 'kept';
+  const head: WireHead = {
+    size: DATA_HEAD_SIZE,
+    marksFollowed: marksUnpaced,
+    write: (into, at, location, length, followed, number) => {
+      writeDataHead(into, at, ID.D, payloadSize(length), location, number & 255);
+      if (marksUnpaced && followed) into[at] = FRAME | B_BIT;
+    },
+  };
   return {
     key: `wmsp ${padding}${marksUnpaced ? ' B' : ''}`,
     numbers: 'player',
     mask: 255,
+    head: keeps ? undefined : head,
     size: ({ bytes }) => DATA_HEAD_SIZE + payloadSize(keeps ? packetSize : bytes.length),
     write: (into, at, { location, bytes, followed }, _unit, number) => {
       const size = keeps ? packetSize : bytes.length;
-      writeDataHead(into, at, ID.D, size, location, number & 255);
-      if (marksUnpaced && followed) into[at] = FRAME | B_BIT;
+      head.write(into, at, location, size, followed ?? false, number);
       if (keeps) writeWhole(into, at + DATA_HEAD_SIZE, bytes, packetSize);
       else bytes.copy(into, at + DATA_HEAD_SIZE);
       return DATA_HEAD_SIZE + size;

@@ -421,4 +421,36 @@ describe('Ticker', () => {
     expect(calls.one).toBe(4);
     ticker.delete(one);
   });
+
+  it('leaves tasks that rest out until their time, however the clock jumps, and stops with the last of them', () => {
+    let now = 0;
+    const ticker = new Ticker(50, () => now);
+    const calls: string[] = [];
+    const tasks = ['one', 'other', 'third'].map((name) => () => void calls.push(name));
+    const pass = (ms: number) => {
+      now += ms;
+      jest.advanceTimersByTime(ms > 50 ? 50 : ms);
+      return calls.splice(0);
+    };
+    for (const task of tasks) ticker.add(task);
+    ticker.rest(tasks[1]!, 120);
+    ticker.rest(tasks[2]!, 3_600_000);
+    expect(pass(50)).toEqual(['one']);
+    expect(pass(50)).toEqual(['one']);
+    expect(pass(50)).toEqual(['one', 'other']);
+    expect(pass(50)).toEqual(['one', 'other']);
+    ticker.rest(tasks[0]!, 1000);
+    ticker.rest(tasks[1]!, 1000);
+    // What is over has no effect, nor has a task that was never added.
+    ticker.rest(() => calls.push('stranger'), 1000);
+    expect(pass(50)).toEqual([]);
+    expect(pass(10_000)).toEqual(['one', 'other']);
+    ticker.rest(tasks[0]!, now - 1);
+    expect(pass(50)).toEqual(['one', 'other']);
+    ticker.delete(tasks[0]!);
+    ticker.delete(tasks[1]!);
+    expect(jest.getTimerCount()).toBe(1);
+    ticker.delete(tasks[2]!);
+    expect(jest.getTimerCount()).toBe(0);
+  });
 });

@@ -114,22 +114,28 @@ export async function readAll(
   const pacer = { span: Number.POSITIVE_INFINITY, due: () => count < limit, given };
   for (let batches = 1; ; batches++) {
     const batch = await reader.next(pacer);
-    items.push(...batch.items);
+    items.push(...itemsOf(batch));
     if (batch.end || items.length >= limit) return { items, rewound: batch.rewound ?? false, batches };
   }
 }
 
+/** Returns the packets of a batch, which may be in a page. */
+export function itemsOf({ items, stretch }: OnDemandBatch): readonly OnDemandItem[] {
+  return stretch ? stretch.page.items(stretch.from, stretch.to) : items;
+}
+
 /**
  * Reads everything that a new reader of the file returns; by default from the start, all streams, normal rate, padding
- * cut. Another reader after it, which need not parse what is known by then, gets the same.
+ * cut. Another reader after it, which need not parse what is known by then, gets the same, and so do two that read pages.
  */
 export async function play(file: OnDemandFile, options: ReadOptions = {}): Promise<OnDemandItem[]> {
-  const read = async () => {
+  const read = async (gap?: number) => {
     const reader = file.reader({ from: 0, choice: everything, rate: 1, padding: 'cut', ...options });
+    reader.gap = gap;
     return (await readAll(reader)).items;
   };
   const items = await read();
-  expect(digest(await read())).toBe(digest(items));
+  for (const gap of [undefined, 12, 12]) expect(digest(await read(gap))).toBe(digest(items));
   return items;
 }
 
