@@ -126,6 +126,7 @@ export type {
   Wanted as WantedStreams,
   WireBatch,
   WireFormat,
+  WireHead,
   WirePacket,
 } from './media/wire.js';
 export { MsbClient, type MsbClientOptions, type MsbDescription } from './msb/client/client.js';

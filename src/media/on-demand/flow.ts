@@ -1,5 +1,6 @@
 import { messageOf, WmError } from '../../errors.js';
-import type { DueCheck, OnDemandBatch, OnDemandItem } from './options.js';
+import type { OnDemandBatch } from './batch.js';
+import type { DueCheck, OnDemandItem } from './options.js';
 import type { PageStretch } from './page.js';
 import { Schedule } from './schedule.js';
 import type { Ticker } from './ticker.js';

@@ -1,5 +1,4 @@
 import type { ThinningLevel } from '../../asf/filter.js';
-import type { PageStretch } from './page.js';
 
 /** Where to begin, as in the tokens of a Play request ([MS-WMSP] 3.2.5.6). Values beyond the file are allowed. */
 export type StartPosition =
@@ -64,22 +63,6 @@ export interface OnDemandItem {
   readonly bytes: Buffer;
   /** In ms modulo 2^32, as in the file. */
   readonly sendTime: number;
-}
-
-/** The result of one read. */
-export interface OnDemandBatch {
-  /** In the order of sending; may be empty. */
-  readonly items: readonly OnDemandItem[];
-  /** Packets in a page that others may share, instead of `items`; only if the reader was told to leave a gap. */
-  readonly stretch?: PageStretch;
-  /** True if nothing follows. */
-  readonly end: boolean;
-  /** With `end`: playback in reverse reached the start of the file (NS_S_EOS_RECEDING, [MS-WMSP] 2.2.3.4). */
-  readonly rewound?: boolean;
-  /** True if more will come but is not there yet: ask again in a moment. */
-  readonly idle?: boolean;
-  /** Call at most once, when the items are no longer needed. Without a call they stay valid. */
-  release?(): void;
 }
 
 /** The numbers of the X-StartupProfile header ([MS-WMSP] 2.2.1.12); the lists have the same length. */

@@ -1,6 +1,7 @@
+import type { OnDemandBatch } from './batch.js';
 import { type GateStreams, StreamGate } from './gate.js';
 import type { KeyFrameMap } from './key-frames.js';
-import type { DueCheck, OnDemandBatch, ReaderOptions, StreamChoice } from './options.js';
+import type { DueCheck, ReaderOptions, StreamChoice } from './options.js';
 import type { Page } from './page.js';
 import type { FilePages } from './pages.js';
 import { EndTime, prepare } from './prepare.js';
@@ -8,7 +9,7 @@ import type { ReadQueue } from './read-queue.js';
 import type { PacketStore } from './store.js';
 import { TrickPlay } from './trick.js';
 
-export type { OnDemandBatch } from './options.js';
+export type { OnDemandBatch } from './batch.js';
 
 /** What the readers of one file share. */
 export interface ReaderFile {

@@ -1,6 +1,7 @@
 import type { DataPacket, Payload } from '../../asf/packet.js';
+import type { OnDemandBatch } from './batch.js';
 import type { KeyFrameMap, KeyFramePlace, PacketPlace } from './key-frames.js';
-import type { DueCheck, OnDemandBatch, OnDemandItem, ReaderOptions } from './options.js';
+import type { DueCheck, OnDemandItem, ReaderOptions } from './options.js';
 import { wirePacket } from './prepare.js';
 import type { PacketStore } from './store.js';
 

@@ -11,14 +11,9 @@ import {
   parsePacket,
   type ThinningLevel,
 } from '../../../src/asf/index.js';
+import type { OnDemandBatch } from '../../../src/media/on-demand/batch.js';
 import type { OnDemandFile } from '../../../src/media/on-demand/file.js';
-import type {
-  DueCheck,
-  OnDemandBatch,
-  OnDemandItem,
-  ReaderOptions,
-  StreamChoice,
-} from '../../../src/media/on-demand/options.js';
+import type { DueCheck, OnDemandItem, ReaderOptions, StreamChoice } from '../../../src/media/on-demand/options.js';
 import { ffmpegPath } from '../../capture/support.js';
 
 export const everything: StreamChoice = { level: () => 0 };
