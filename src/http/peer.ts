@@ -32,10 +32,10 @@ const WARNING_INTERVAL = 60_000;
  */
 const proxied = new Map<string, Peer>();
 
-/** Peers of connections that another process of this server passes on. */
+/** Peers of connections that another process of this server has accepted. */
 const passedOn = new WeakMap<Socket, Peer>();
 
-/** Names the peer of a connection that another process of this server accepted and passes on byte by byte. */
+/** Names the peer of a connection that another process of this server has read from; no proxy announces it again. */
 export function namePeer(socket: Socket, peer: Peer): void {
   passedOn.set(socket, peer);
 }
@@ -74,7 +74,7 @@ export class ProxyGate {
   /** Takes a new connection. */
   take(socket: Socket): void {
     const { remoteAddress, local } = directPeer(socket);
-    if (!this.#options.addresses.includes(remoteAddress, local)) {
+    if (passedOn.has(socket) || !this.#options.addresses.includes(remoteAddress, local)) {
       this.#pass(socket);
       return;
     }

@@ -108,24 +108,27 @@ export class HttpServer {
     return taken;
   }
 
-  /** Takes a connection that something else has accepted. */
+  /** Takes a connection that another process has accepted, as if it had been accepted here. */
   take(socket: Socket): void {
     this.#sweeper ??= setInterval(() => this.#sweep(), SWEEP_INTERVAL);
-    this.#taken(socket);
+    if (this.#gate) this.#gate.take(socket);
+    else this.#taken(socket);
   }
 
   /** Stops listening, waits at most `graceMilliseconds` for pending data to be sent, then closes all connections. */
   async close(graceMilliseconds = 1_000): Promise<void> {
-    const closed = new Promise<void>((resolve) => {
-      this.#server.close(() => resolve());
-    });
+    // Connections that it did not accept itself keep a server from closing no longer than others.
+    const closed = [...this.#connections].map(
+      ({ socket }) => new Promise<void>((resolve) => void socket.once('close', () => resolve())),
+    );
+    closed.push(new Promise((resolve) => void this.#server.close(() => resolve())));
     for (const connection of this.#connections) connection.finish();
     for (const socket of this.#handshaking) socket.destroy();
     this.#gate?.close();
     const timer = setTimeout(() => {
       for (const connection of this.#connections) connection.socket.destroy();
     }, graceMilliseconds);
-    await closed;
+    await Promise.all(closed);
     clearTimeout(timer);
     clearInterval(this.#sweeper);
   }

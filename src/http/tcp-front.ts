@@ -21,13 +21,21 @@ export class TcpFront {
   readonly #options: TcpFrontOptions;
   readonly #server: Server;
   readonly #gate: ProxyGate | undefined;
+  #closing = false;
   readonly #sockets = new Set<Socket>();
 
   constructor(options: TcpFrontOptions) {
     this.#options = options;
     const accept = (socket: Socket) => this.#accept(socket);
     this.#gate = options.proxies && new ProxyGate(options.proxies, accept);
-    this.#server = createServer({ noDelay: true }, (socket) => (this.#gate ? this.#gate.take(socket) : accept(socket)));
+    this.#server = createServer({ noDelay: true }, (socket) => this.take(socket));
+  }
+
+  /** Takes a connection that another process has accepted, as if it had been accepted here. */
+  take(socket: Socket): void {
+    if (this.#closing) socket.destroy();
+    else if (this.#gate) this.#gate.take(socket);
+    else this.#accept(socket);
   }
 
   /** The number of open connections. */
@@ -63,16 +71,17 @@ export class TcpFront {
    * @param grace the time after which the remaining connections are cut, in ms
    */
   async close(grace: number, end: () => void): Promise<void> {
+    this.#closing = true;
     this.#gate?.close();
-    const closed = new Promise<void>((resolve) => {
-      if (this.#server.listening) this.#server.close(() => resolve());
-      else resolve();
-    });
+    const closed = [...this.#sockets].map(
+      (socket) => new Promise<void>((resolve) => void socket.once('close', () => resolve())),
+    );
+    if (this.#server.listening) closed.push(new Promise((resolve) => void this.#server.close(() => resolve())));
     end();
     const timer = setTimeout(() => {
       for (const socket of this.#sockets) socket.destroy();
     }, grace);
-    await closed;
+    await Promise.all(closed);
     clearTimeout(timer);
   }
 

@@ -1,4 +1,4 @@
-import { randomInt } from 'node:crypto';
+import { randomBytes, randomInt } from 'node:crypto';
 
 /** The location of a session: a process of a host, among those that share its publishing points. @public */
 export interface SessionHome {
@@ -55,9 +55,18 @@ export class SessionIds {
     return first + places * randomInt(0, Math.ceil((to - first) / places));
   }
 
-  /** Returns where a number of {@link random} was made, here or elsewhere. */
-  homeOf(id: number): SessionHome {
-    const place = id % (this.#nodes * this.#workers);
+  /** Returns such a number of 63 bits, for protocols whose ids are that long. */
+  long(): bigint {
+    const places = BigInt(this.#nodes * this.#workers);
+    const place = BigInt(this.home.node * this.#workers + this.home.worker);
+    // The first bits are always 01, so that all ids have 19 digits.
+    const number = (randomBytes(8).readBigUInt64BE() >> 2n) | (1n << 62n);
+    return number - (number % places) + place;
+  }
+
+  /** Returns where a number of {@link random} or {@link long} was made, here or elsewhere. */
+  homeOf(id: number | bigint): SessionHome {
+    const place = Number(BigInt(id) % BigInt(this.#nodes * this.#workers));
     return { node: Math.floor(place / this.#workers), worker: place % this.#workers };
   }
 }

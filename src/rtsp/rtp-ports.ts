@@ -16,13 +16,24 @@ export interface RtpPorts {
 /**
  * Opens a pair of ports.
  *
- * @param port the even one; 0 takes any pair; without one 5004 if that is free
+ * @param ports the even ones of pairs, of which the first that is free is taken; 0 is any pair. Without one: 5004 if
+ *   that is free, else any
  * @throws WmError WM_PORT_IN_USE
  */
-export async function openRtpPorts(port: number | undefined, host: string | undefined): Promise<RtpPorts> {
-  if (port !== undefined && port !== 0) return openPair(port, host);
-  const usual = port === undefined ? await openPair(USUAL_PORT, host).catch(() => undefined) : undefined;
-  if (usual) return usual;
+export async function openRtpPorts(ports: readonly number[], host: string | undefined): Promise<RtpPorts> {
+  const [wanted, last] = ports.length === 0 ? [[USUAL_PORT, 0], 0] : [ports, ports.at(-1)];
+  for (const port of wanted) {
+    if (port === 0) return openAny(host);
+    const pair = await openPair(port, host).catch((error: unknown) => {
+      if (port === last) throw error;
+      return undefined;
+    });
+    if (pair) return pair;
+  }
+  return openAny(host);
+}
+
+async function openAny(host: string | undefined): Promise<RtpPorts> {
   for (let tries = 0; tries < TRIES; tries++) {
     const probe = await bindUdp(0, host);
     const taken = probe.address().port;

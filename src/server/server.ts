@@ -9,6 +9,7 @@ import { WmError } from '../errors.js';
 import { addressList } from '../http/address-list.js';
 import { Admission } from '../http/admission.js';
 import type { Exchange } from '../http/exchange.js';
+import { peerOf } from '../http/peer.js';
 import { HttpServer, type HttpServerOptions, type TlsIdentity } from '../http/server.js';
 import { OnDemandFiles } from '../media/on-demand/files.js';
 import { type Attempt, Entrance } from '../playback/entrance.js';
@@ -57,7 +58,7 @@ import type { ServerStats } from './stats.js';
 import { Stills } from './stills.js';
 import { WebServer } from './web/web.js';
 import { type WorkerPart, workerConfig } from './workers/worker.js';
-import { Workers } from './workers/workers.js';
+import { placesFor, Workers } from './workers/workers.js';
 
 // The minimum limit of push sessions: even with few points, an encoder that comes back briefly needs a second one.
 const MIN_SESSIONS = 1_000;
@@ -109,7 +110,7 @@ export class MediaServer {
     };
     const { part } = means;
     const node = means.node && { node: means.node.number, nodes: MAX_NODES };
-    const ids = part?.ids ?? new SessionIds({ ...node, workers: 1 + countOf(config.workers ?? 0) });
+    const ids = part?.ids ?? new SessionIds({ ...node, workers: placesFor(countOf(config.workers ?? 0)) });
     this.#hooks = new ServerHooks({ hooks: () => settings.config.hooks, onWarning });
     this.#registry = new SessionRegistry({
       ids,
@@ -333,10 +334,13 @@ export class MediaServer {
       },
     };
     this.#listeners = [
-      ...this.#httpListeners(http, means, limits, events),
+      ...this.#httpListeners(http, means, { limits, ids }, events),
       this.#multicasts,
       ...protocolListeners({
-        config,
+        // The workers have the ports of players.
+        config: config.workers === undefined ? config : withoutPlayers(config),
+        ids,
+        part,
         points: this.points,
         entrance: this.#entrance,
         playback: this.#playback,
@@ -539,33 +543,40 @@ export class MediaServer {
   #httpListeners(
     http: HttpServerOptions,
     { tls: identity, part }: Means,
-    limits: Limits,
+    shared: { readonly limits: Limits; readonly ids: SessionIds },
     events: ServerEvents,
   ): Listener[] {
     const { host, httpPort, tls, workers } = this.#settings.config;
-    // What another process passes on has been through the proxies and the faults there.
-    const passedOn = () => new HttpServer({ ...http, proxies: undefined, onSocket: undefined });
+    // Faults are injected where the client's own socket is: not again where its bytes are passed on.
+    const onSocket = http.onSocket && ((socket: Socket) => !peerOf(socket).passedOn && http.onSocket?.(socket));
+    const passedOn = () => new HttpServer({ ...http, onSocket });
     if (workers !== undefined) {
-      this.#workers = this.#workersOf(countOf(workers), limits, passedOn(), events);
+      this.#workers = this.#workersOf(countOf(workers), shared, passedOn(), events);
       return [this.#workers];
     }
     const listeners: Listener[] = part ? [part.listener(passedOn())] : [];
-    if (httpPort !== 'none') listeners.push(new HttpListener('http', new HttpServer(http), { port: httpPort, host }));
+    if (httpPort !== 'none') listeners.push(new HttpListener('http', new HttpServer(http), { port: httpPort, host, given: part }));
     if (identity && tls) {
       const https = new HttpServer({ ...http, tls: identity });
-      listeners.push(new HttpListener('https', https, { port: tls.port, host }));
+      listeners.push(new HttpListener('https', https, { port: tls.port, host, given: part }));
       const onWarning = (message: string) => events.warning?.(message);
       this.#tlsWatch = new TlsWatch(tls, (renewed) => https.renewTls(renewed), onWarning);
     }
     return listeners;
   }
 
-  #workersOf(count: number, limits: Limits, http: HttpServer, events: ServerEvents): Workers {
+  #workersOf(
+    count: number,
+    shared: { readonly limits: Limits; readonly ids: SessionIds },
+    http: HttpServer,
+    events: ServerEvents,
+  ): Workers {
     return new Workers({
-      config: () => workerConfig(this.#settings.config),
+      config: () => this.#settings.config,
+      workerConfig: () => workerConfig(this.#settings.config),
       count,
       points: this.points,
-      limits,
+      ...shared,
       http,
       onBegin: (info) => info.role === 'player' && events.play?.(info),
       onEnd: (report) => report.role === 'player' && events.played?.(report),
@@ -605,6 +616,11 @@ interface Means {
   readonly faults: FaultPlan | undefined;
   readonly load: StartOptions['load'];
   readonly file: StartOptions['file'];
+}
+
+/** Returns the configuration of a server whose players other processes serve. */
+function withoutPlayers(config: ServerConfig): ServerConfig {
+  return { ...config, mms: { ...config.mms, port: 'none' }, rtsp: { ...config.rtsp, port: 'none' } };
 }
 
 /** Returns a number of processes. */

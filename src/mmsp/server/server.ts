@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomInt } from 'node:crypto';
 import type { Socket as UdpSocket } from 'node:dgram';
 import type { Socket } from 'node:net';
 import { plainAddress } from '../../http/addresses.js';
@@ -39,6 +39,10 @@ export interface MmspServerOptions {
   readonly timers?: Partial<MmspTimers>;
   /** Where playing sessions are registered; default one of its own. */
   readonly registry?: SessionRegistry;
+  /** Returns the number of a client that connects, from 1 to 2^32 - 1; default a random one. */
+  readonly newId?: (() => number) | undefined;
+  /** Takes datagrams about clients that are not connected here: they may be another process's. */
+  readonly onStranger?: ((clientId: number, bytes: Buffer, address: string) => void) | undefined;
   /** Proxies that name their clients by the PROXY protocol. */
   readonly proxies?: ProxyOptions | undefined;
   /** Called when a client was refused the content it named. */
@@ -126,13 +130,26 @@ export class MmspServer {
    */
   async listen(port: number, host?: string): Promise<number> {
     const taken = await this.#front.listen(port, host, async (free) => {
-      this.#udp = await bindUdp(free, host);
-      this.#udp.on('error', (error) => this.#options.onError?.(error));
-      this.#udp.on('message', (bytes, { address }) => this.#datagram(bytes, plainAddress(address)));
+      this.attach(await bindUdp(free, host));
     });
+    return taken;
+  }
+
+  /**
+   * Uses a UDP socket that is bound to the port of the server, without listening on TCP; {@link take} brings the
+   * connections.
+   */
+  attach(udp: UdpSocket): void {
+    this.#udp = udp;
+    udp.on('error', (error) => this.#options.onError?.(error));
+    udp.on('message', (bytes, { address }) => this.datagram(bytes, plainAddress(address)));
     this.#sweeper = setInterval(() => this.sweep(), SWEEP_INTERVAL);
     this.#sweeper.unref();
-    return taken;
+  }
+
+  /** Takes a connection that another process has accepted. */
+  take(socket: Socket): void {
+    this.#front.take(socket);
   }
 
   /** Checks the timers of all sessions; called once a second. */
@@ -153,18 +170,23 @@ export class MmspServer {
     if (udp) await closeUdp(udp);
   }
 
-  /** A resend request counts only if it comes from the address of the client's connection. */
-  #datagram(bytes: Buffer, address: string): void {
+  /**
+   * Takes a datagram. A resend request counts only if it comes from the address of the client's connection.
+   *
+   * @param address that it came from
+   */
+  datagram(bytes: Buffer, address: string): void {
     const request = readResendRequest(bytes);
-    const connection = request && this.#connections.get(request.clientId);
-    if (connection?.address !== address) return;
-    connection.resend(request!, this.#now());
+    if (!request) return;
+    const connection = this.#connections.get(request.clientId);
+    if (!connection) this.#options.onStranger?.(request.clientId, bytes, address);
+    else if (connection.address === address) connection.resend(request, this.#now());
   }
 
   #accept(socket: Socket, address: string): void {
-    let id = 0;
-    do id = randomBytes(4).readUInt32LE(0);
-    while (id === 0 || this.#connections.has(id));
+    const { newId = () => randomInt(1, 2 ** 32) } = this.#options;
+    let id = newId();
+    while (this.#connections.has(id)) id = newId();
     const connection = new Connection(id, socket, {
       host: this.#host,
       now: this.#now,

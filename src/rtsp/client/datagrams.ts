@@ -54,7 +54,7 @@ export class ClientDatagrams {
     const host = /^fe80:/i.test(own) ? '::' : own;
     const media = await bindUdp(0, host);
     try {
-      return new ClientDatagrams(media, await openRtpPorts(0, host), server, events);
+      return new ClientDatagrams(media, await openRtpPorts([0], host), server, events);
     } catch (error) {
       media.close();
       throw error;

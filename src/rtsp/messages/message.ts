@@ -131,7 +131,7 @@ export class RtspReader {
   #pending: Buffer = Buffer.alloc(0);
   // Bytes of #pending that have been searched without finding the end of a head.
   #searched = 0;
-  #head: { readonly message: Head; readonly size: number } | undefined;
+  #head: { readonly message: Head; readonly size: number; readonly bytes: Buffer } | undefined;
   // Slices kept while more bytes than they hold are needed; joining each at once would take quadratic time.
   #slices: Buffer[] = [];
   #missing = 0;
@@ -150,6 +150,11 @@ export class RtspReader {
   /** True if the bytes so far end in the middle of a message or frame. */
   get midMessage(): boolean {
     return this.#pending.length > 0 || this.#slices.length > 0 || this.#head !== undefined;
+  }
+
+  /** The bytes of the message or frame that is not complete yet. */
+  get unread(): Buffer {
+    return Buffer.concat([...(this.#head ? [this.#head.bytes] : []), this.#pending, ...this.#slices]);
   }
 
   /**
@@ -227,9 +232,9 @@ export class RtspReader {
     const message = parseHead(this.#pending.subarray(0, start + found));
     const size = bodySize(message.headers, this.#maxBody);
     if (size === 0 && this.#joinsTornHead(start + found)) return this.#message();
-    this.#take(start + found);
+    const bytes = this.#take(start + found);
     this.#tears = 0;
-    this.#head = { message, size };
+    this.#head = { message, size, bytes };
     return this.#body(this.#head);
   }
 

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import { callerOf, finishFields, headerRefusal } from '../../auth/header-dialog.js';
 import { messageOf, WmError } from '../../errors.js';
-import type { Field } from '../../framing/text-head.js';
+import { type Field, serialiseHead } from '../../framing/text-head.js';
 import { plainAddress } from '../../http/addresses.js';
 import type { RequestHead } from '../../http/message.js';
 import { peerOf } from '../../http/peer.js';
@@ -61,6 +61,8 @@ export class RtspConnection implements SessionLink, Answers {
   #working = false;
   #broken: RtspError | undefined;
   #ending = false;
+  /** True once another process has the connection. */
+  #passedOn = false;
   #usedAt: number;
   #sequence = 0;
   #transactions = 0;
@@ -114,6 +116,7 @@ export class RtspConnection implements SessionLink, Answers {
 
   /** Looks at the timers. */
   tick(now: number, { setUp }: RtspTimers): void {
+    if (this.#passedOn) return;
     if (this.#ending || (!this.session && !this.#working && now - this.#usedAt > setUp)) this.socket.destroy();
   }
 
@@ -197,6 +200,7 @@ export class RtspConnection implements SessionLink, Answers {
     if (this.#working) return;
     this.#working = true;
     for (let request = this.#waiting.shift(); request && !this.#ending; request = this.#waiting.shift()) {
+      if (this.#isElsewhere(request)) return this.#passOn(request);
       if (this.#waiting.length <= MAX_WAITING / 2) this.socket.resume();
       await this.#answer(request);
     }
@@ -204,6 +208,25 @@ export class RtspConnection implements SessionLink, Answers {
     if (!this.#broken || this.#ending) return;
     this.#respond({ status: this.#broken.status }, undefined);
     this.end();
+  }
+
+  /** True if another process has the session that a request names, and nothing ties the connection to this one. */
+  #isElsewhere({ headers }: RtspRequest): boolean {
+    const field = headers.get('Session');
+    return field !== undefined && !this.session && (this.host.elsewhere?.has(readSession(field).id) ?? false);
+  }
+
+  /** Gives the connection away, with a request and everything after it. */
+  #passOn(request: RtspRequest): void {
+    const unread = [request, ...this.#waiting].flatMap(({ method, url, headers, body }) => [
+      serialiseHead(`${method} ${url} RTSP/1.0`, headers.entries),
+      body,
+    ]);
+    this.#passedOn = this.#ending = true;
+    this.#waiting.length = 0;
+    this.socket.pause().removeAllListeners('data');
+    const { id } = readSession(request.headers.get('Session')!);
+    this.host.elsewhere!.passOn(this.socket, Buffer.concat([...unread, this.#reader.unread]), id);
   }
 
   async #answer(request: RtspRequest): Promise<void> {

@@ -1,6 +1,19 @@
+import type { Socket } from 'node:net';
 import type { DatagramOutput } from '../../media/datagrams.js';
 import type { Entrance } from '../../playback/entrance.js';
 import type { Playback } from '../../playback/host.js';
+
+/** The sessions of other processes of the same server. */
+export interface Elsewhere {
+  /** True if the id is of another process's session. */
+  has(id: string): boolean;
+  /**
+   * Passes a connection to the process that has a session. Nothing may have been written to it that still waits.
+   *
+   * @param unread what was read of it and not answered
+   */
+  passOn(socket: Socket, unread: Buffer, id: string): void;
+}
 
 /** What connections and sessions need of their server. */
 export interface RtspHost<Session> {
@@ -15,7 +28,11 @@ export interface RtspHost<Session> {
   pathOf(url: string): string;
   /** Makes an output that sends RTP packets to a UDP port. @param address that a client's connection comes from */
   datagrams(address: string, port: number): DatagramOutput;
+  /** Returns an id for a session that begins. */
+  newId(): string;
   find(id: string): Session | undefined;
+  /** Passes on connections whose session another process has. */
+  readonly elsewhere: Elsewhere | undefined;
   /** Registers a session; its id and the SSRC of its retransmission stream find it from now on. */
   add(session: Session): void;
   /** The session has no connection from now on. */

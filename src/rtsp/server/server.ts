@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { plainAddress } from '../../http/addresses.js';
 import type { Admission } from '../../http/admission.js';
@@ -13,7 +14,7 @@ import { SessionRegistry } from '../../playback/registry.js';
 import { readNacks } from '../messages/rtcp.js';
 import { openRtpPorts, type RtpPorts } from '../rtp-ports.js';
 import { RtspConnection, type RtspTimers } from './connection.js';
-import type { RtspHost } from './host.js';
+import type { Elsewhere, RtspHost } from './host.js';
 import type { RtspSession } from './session.js';
 
 /** The content, the limits and the ports of an RTSP server. */
@@ -33,6 +34,10 @@ export interface RtspServerOptions {
   readonly fec?: number | undefined;
   /** Where sessions that play are registered; default one of its own. */
   readonly registry?: SessionRegistry;
+  /** Returns an id for a session that begins; default 19 random digits. */
+  readonly newId?: (() => string) | undefined;
+  /** Passes on connections whose session another process has. */
+  readonly elsewhere?: Elsewhere | undefined;
   /** Proxies that name their clients by the PROXY protocol. */
   readonly proxies?: ProxyOptions | undefined;
   /** A client was refused what it named. */
@@ -120,15 +125,27 @@ export class RtspServer {
    * @throws WmError WM_PORT_IN_USE, or WM_FAILED when the address cannot be used
    */
   async listen(port: number, host?: string, rtpPort?: number): Promise<number> {
-    const taken = await this.#front.listen(port, host, async () => {
-      this.#udp = await openRtpPorts(rtpPort, host);
-      const { rtp, rtcp } = this.#udp;
-      for (const socket of [rtp, rtcp]) socket.on('error', (error) => this.#options.onError?.(error));
-      rtcp.on('message', (bytes, { address }) => this.#control(bytes, plainAddress(address)));
-    });
+    const taken = await this.#front.listen(port, host, () => this.#open(host, rtpPort === undefined ? [] : [rtpPort]));
     this.#sweeper = setInterval(() => this.sweep(), SWEEP_INTERVAL);
     this.#sweeper.unref();
     return taken;
+  }
+
+  /**
+   * Opens the UDP ports without listening on TCP; {@link take} brings the connections.
+   *
+   * @param rtpPorts as in `openRtpPorts`
+   * @throws WmError WM_PORT_IN_USE
+   */
+  async attach(host: string | undefined, rtpPorts: readonly number[]): Promise<void> {
+    await this.#open(host, rtpPorts);
+    this.#sweeper = setInterval(() => this.sweep(), SWEEP_INTERVAL);
+    this.#sweeper.unref();
+  }
+
+  /** Takes a connection that another process has accepted. */
+  take(socket: Socket): void {
+    this.#front.take(socket);
   }
 
   /** Looks at the timers of all connections and sessions; called once a second. */
@@ -151,6 +168,13 @@ export class RtspServer {
     for (const socket of udp ? [udp.rtp, udp.rtcp] : []) await closeUdp(socket);
   }
 
+  async #open(host: string | undefined, rtpPorts: readonly number[]): Promise<void> {
+    this.#udp = await openRtpPorts(rtpPorts, host);
+    const { rtp, rtcp } = this.#udp;
+    for (const socket of [rtp, rtcp]) socket.on('error', (error) => this.#options.onError?.(error));
+    rtcp.on('message', (bytes, { address }) => this.#control(bytes, plainAddress(address)));
+  }
+
   #makeHost(): RtspHost<RtspSession> {
     const { options, ports } = { options: this.#options, ports: () => this.#udp?.ports };
     return {
@@ -163,6 +187,8 @@ export class RtspServer {
       now: this.#now,
       pathOf: options.pathOf,
       datagrams: (address, port) => datagramOutput(this.#udp!.rtp, address, port, this.#pacer),
+      newId: options.newId ?? (() => ((randomBytes(8).readBigUInt64BE() >> 2n) | (1n << 62n)).toString()),
+      elsewhere: options.elsewhere,
       find: (id) => this.#sessions.get(id),
       add: (session) => {
         this.#sessions.set(session.id, session);

@@ -1,4 +1,4 @@
-import { randomBytes, randomInt } from 'node:crypto';
+import { randomInt } from 'node:crypto';
 import type { AsfHeader } from '../../asf/header.js';
 import type { Field } from '../../framing/text-head.js';
 import type { PlayerOutput, WireFormat } from '../../media/wire.js';
@@ -61,7 +61,7 @@ export interface NewSession {
 
 /** A client's session (MS-RTSP 3.2.1): what it has set up, and what it is sent. It outlives its connection. */
 export class RtspSession implements PlaybackPort {
-  readonly id = (randomBytes(8).readBigUInt64BE() | (1n << 62n)).toString();
+  readonly id: string;
   readonly playback: PlaybackSession;
   readonly base: string;
   readonly path: string;
@@ -108,6 +108,7 @@ export class RtspSession implements PlaybackPort {
     host: RtspHost<RtspSession>,
   ) {
     this.#host = host;
+    this.id = host.newId();
     this.#pass = pass;
     this.path = path;
     this.base = base;

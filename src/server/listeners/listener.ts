@@ -1,3 +1,5 @@
+import type { Socket as UdpSocket } from 'node:dgram';
+import type { Socket } from 'node:net';
 import type { HttpServer } from '../../http/server.js';
 
 /** Ports by protocol; protocols without a port are absent. @public */
@@ -35,6 +37,20 @@ export interface Listener {
   close(): Promise<void>;
 }
 
+/** What a listener gets from the process that has its port, instead of listening itself. */
+export interface Given {
+  /** Bound to the port of MMSP. */
+  readonly udp: UdpSocket | undefined;
+  /** Brings the connections of a port from now on. */
+  serve(port: 'http' | 'https' | 'mms' | 'rtsp', take: (socket: Socket) => void): void;
+  /** Brings datagrams of MMSP that other processes received. */
+  serveDatagrams(take: (bytes: Buffer, address: string) => void): void;
+  /** Passes on a datagram about a client of MMSP that is not connected here. */
+  strangersDatagram(clientId: number, bytes: Buffer, address: string): void;
+  /** Returns the ports for RTP to try, from the configured one. */
+  rtpPorts(first: number | undefined): readonly number[];
+}
+
 /** HTTP on a port, with or without TLS. */
 export class HttpListener implements Listener {
   readonly name: 'http' | 'https';
@@ -42,16 +58,18 @@ export class HttpListener implements Listener {
   readonly #server: HttpServer;
   readonly #port: number;
   readonly #host: string | undefined;
+  readonly #given: Given | undefined;
 
   constructor(
     name: 'http' | 'https',
     server: HttpServer,
-    place: { readonly port: number; readonly host?: string | undefined },
+    place: { readonly port: number; readonly host?: string | undefined; readonly given?: Given | undefined },
   ) {
     this.name = name;
     this.#server = server;
     this.#port = place.port;
     this.#host = place.host;
+    this.#given = place.given;
   }
 
   get connections(): number {
@@ -59,6 +77,10 @@ export class HttpListener implements Listener {
   }
 
   async start(): Promise<ServerPorts> {
+    if (this.#given) {
+      this.#given.serve(this.name, (socket) => this.#server.take(socket));
+      return { [this.name]: this.#port };
+    }
     return { [this.name]: await this.#server.listen(this.#port, this.#host) };
   }
 

@@ -1,6 +1,6 @@
 import { MmspServer, type MmspServerOptions } from '../../mmsp/server/server.js';
 import { pathOf } from '../content/paths.js';
-import type { Listener, ServerPorts } from './listener.js';
+import type { Given, Listener, ServerPorts } from './listener.js';
 
 /** The port of an MMSP server, and its options. */
 export interface MmspListenerOptions extends Omit<MmspServerOptions, 'pathOf' | 'version'> {
@@ -9,6 +9,7 @@ export interface MmspListenerOptions extends Omit<MmspServerOptions, 'pathOf' | 
   readonly host?: string | undefined;
   /** Returns the URL of content of another server that a client means; undefined for this one. @throws Refusal */
   readonly targetOf?: ((path: string, host: string | undefined) => string | undefined) | undefined;
+  readonly given?: Given | undefined;
   /** The version reported to clients. */
   readonly version: string;
 }
@@ -20,16 +21,19 @@ export class MmspListener implements Listener {
   readonly #server: MmspServer;
   readonly #port: number | 'none';
   readonly #host: string | undefined;
+  readonly #given: Given | undefined;
   #listens = false;
 
-  constructor({ port, host, targetOf, ...options }: MmspListenerOptions) {
+  constructor({ port, host, given, targetOf, ...options }: MmspListenerOptions) {
     this.#server = new MmspServer({
       ...options,
+      onStranger: given && ((...about) => given.strangersDatagram(...about)),
       pathOf: (fileName, target) => {
         const path = pathOfFile(fileName);
         return targetOf?.(path, target) ?? path;
       },
     });
+    this.#given = given;
     this.#port = port;
     this.#host = host;
   }
@@ -40,6 +44,13 @@ export class MmspListener implements Listener {
 
   async start(): Promise<ServerPorts> {
     if (this.#port === 'none') return {};
+    if (this.#given?.udp) {
+      this.#server.attach(this.#given.udp);
+      this.#given.serve('mms', (socket) => this.#server.take(socket));
+      this.#given.serveDatagrams((bytes, address) => this.#server.datagram(bytes, address));
+      this.#listens = true;
+      return { mms: this.#port };
+    }
     const mms = await this.#server.listen(this.#port, this.#host);
     this.#listens = true;
     return { mms };

@@ -4,13 +4,15 @@ import type { ProxyOptions } from '../../http/peer.js';
 import type { Entrance } from '../../playback/entrance.js';
 import type { Playback } from '../../playback/host.js';
 import type { SessionRegistry } from '../../playback/registry.js';
+import type { SessionIds } from '../../playback/session-ids.js';
+import type { Elsewhere } from '../../rtsp/server/host.js';
 import type { SubmittedLog } from '../../wmlog/submitted.js';
 import { SERVER_NAME } from '../../wmsp/messages/responses.js';
 import type { ServerConfig } from '../config.js';
 import { mmspLog, RTSP_EVENT, rtspLog } from '../logs/received.js';
 import type { PublishingPoints } from '../points/points.js';
 import type { Proxying } from '../proxying.js';
-import type { Listener } from './listener.js';
+import type { Given, Listener } from './listener.js';
 import { MmspListener } from './mmsp.js';
 import { MsbdListener, PointChannels } from './msbd.js';
 import type { Multicasts } from './multicast.js';
@@ -28,6 +30,9 @@ export interface ProtocolHost {
   /** Where requests for other servers lead; undefined without a proxy. */
   readonly targets: Pick<Proxying, 'mmsTarget' | 'rtspTarget'> | undefined;
   readonly multicasts: Multicasts;
+  readonly ids: SessionIds;
+  /** In a worker: what the main process gives it. */
+  readonly part?: (Given & { readonly rtspElsewhere: Elsewhere }) | undefined;
   /** Called with each connection; for faults that tests inject. */
   readonly onSocket: ((socket: Socket) => void) | undefined;
   readonly onLog: (log: SubmittedLog) => void;
@@ -40,7 +45,7 @@ export interface ProtocolHost {
 
 /** Builds the listeners of the protocols that have a port of their own: MSBD, MMSP and RTSP. */
 export function protocolListeners(host: ProtocolHost): Listener[] {
-  const { config, points, entrance, multicasts, onLog, onEvent, targets } = host;
+  const { config, points, entrance, multicasts, ids, part, onLog, onEvent, targets } = host;
   const { admission, proxies, playback, registry, onSocket, onError, onInternalError } = host;
   const shared = { onSocket, admission, proxies, host: config.host, registry };
   const { msbd, mms, rtsp } = config;
@@ -59,6 +64,8 @@ export function protocolListeners(host: ProtocolHost): Listener[] {
       ...shared,
       port: mms.port,
       targetOf: targets && ((path, target) => targets.mmsTarget(path, target)),
+      given: part,
+      newId: () => ids.random(1, 2 ** 32),
       version: SERVER_NAME.slice(SERVER_NAME.indexOf('/') + 1),
       entrance,
       playback,
@@ -69,6 +76,9 @@ export function protocolListeners(host: ProtocolHost): Listener[] {
       ...shared,
       port: rtsp.port,
       targetOf: targets && ((path, url) => targets.rtspTarget(path, url)),
+      given: part,
+      newId: () => ids.long().toString(),
+      elsewhere: part?.rtspElsewhere,
       rtpPort: rtsp.rtpPort,
       fec: rtsp.fec,
       entrance,

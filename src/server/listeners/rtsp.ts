@@ -1,6 +1,6 @@
 import { RtspServer, type RtspServerOptions } from '../../rtsp/server/server.js';
 import { pathOf } from '../content/paths.js';
-import type { Listener, ServerPorts } from './listener.js';
+import type { Given, Listener, ServerPorts } from './listener.js';
 
 /** The ports of an RTSP server, and its options. */
 export interface RtspListenerOptions extends Omit<RtspServerOptions, 'pathOf'> {
@@ -11,6 +11,7 @@ export interface RtspListenerOptions extends Omit<RtspServerOptions, 'pathOf'> {
   readonly targetOf?: ((path: string, url: string) => string | undefined) | undefined;
   /** Of UDP, the first of a pair; 0 takes any pair; default 5004 if that is free. */
   readonly rtpPort?: number | undefined;
+  readonly given?: Given | undefined;
 }
 
 /** The RTSP side of a server. */
@@ -21,9 +22,10 @@ export class RtspListener implements Listener {
   readonly #port: number | 'none';
   readonly #host: string | undefined;
   readonly #rtpPort: number | undefined;
+  readonly #given: Given | undefined;
   #listens = false;
 
-  constructor({ port, host, rtpPort, targetOf, ...options }: RtspListenerOptions) {
+  constructor({ port, host, rtpPort, given, targetOf, ...options }: RtspListenerOptions) {
     this.#server = new RtspServer({
       ...options,
       pathOf: (url) => {
@@ -34,6 +36,7 @@ export class RtspListener implements Listener {
     this.#port = port;
     this.#host = host;
     this.#rtpPort = rtpPort;
+    this.#given = given;
   }
 
   get connections(): number {
@@ -42,6 +45,12 @@ export class RtspListener implements Listener {
 
   async start(): Promise<ServerPorts> {
     if (this.#port === 'none') return {};
+    if (this.#given) {
+      await this.#server.attach(this.#host, this.#given.rtpPorts(this.#rtpPort));
+      this.#given.serve('rtsp', (socket) => this.#server.take(socket));
+      this.#listens = true;
+      return { rtsp: this.#port };
+    }
     const rtsp = await this.#server.listen(this.#port, this.#host, this.#rtpPort);
     this.#listens = true;
     return { rtsp };

@@ -6,10 +6,34 @@ import type { SubmittedLog } from '../../wmlog/submitted.js';
 import type { TotalCounters } from '../admin/totals.js';
 import type { ServerConfig } from '../config.js';
 import type { ServerPorts } from '../listeners/listener.js';
+import type { HandedOver } from './handover.js';
 
 /*
  * What the main process of a server and its workers say to each other. Media goes another way, see the room `cluster`.
  */
+
+/** The version of these messages. A worker of another version cannot join a server that runs. */
+export const MESSAGES_VERSION = 1;
+
+/** The ports whose connections go to workers. */
+export type PortName = 'http' | 'https' | 'mms' | 'rtsp';
+
+/** A connection that is for another process; its socket comes with the message. */
+export interface ClientMessage extends HandedOver {
+  readonly kind: 'client';
+  /** The number of the process; 0 is the main one. */
+  readonly to: number;
+  readonly port: PortName;
+}
+
+/** A datagram about a client of MMSP that another process has. */
+export interface DatagramMessage {
+  readonly kind: 'datagram';
+  readonly clientId: number;
+  readonly bytes: Buffer;
+  /** Where it came from. */
+  readonly address: string;
+}
 
 /** A point that a push created. */
 export interface CreatedPoint {
@@ -28,13 +52,15 @@ export interface WorkerFigures {
   readonly playersOf: Readonly<Record<string, number>>;
 }
 
-/** The first message to a worker. */
+/** The first message to a worker; the UDP socket of MMSP comes with it. */
 export interface StartMessage {
   readonly kind: 'start';
+  readonly version: number;
+  readonly ports: ServerPorts;
   readonly config: ServerConfig;
   /** The number of the worker, from 1; the main process is number 0. */
   readonly worker: number;
-  /** The number of processes, with the main one. */
+  /** The largest number of processes, with the main one, while a server is upgraded. */
   readonly processes: number;
   /** The folder of the sockets, one for each process. */
   readonly folder: string;
@@ -46,6 +72,12 @@ export interface StartMessage {
 /** From the main process to a worker. */
 export type ToWorker =
   | StartMessage
+  /** A client has connected; its socket comes with the message, and nothing was read of it. */
+  | { readonly kind: 'accepted'; readonly port: PortName }
+  | ClientMessage
+  | DatagramMessage
+  /** The numbers of the workers that run. */
+  | { readonly kind: 'running'; readonly numbers: readonly number[] }
   /** The configuration has changed. */
   | { readonly kind: 'config'; readonly config: ServerConfig }
   | { readonly kind: 'point'; readonly created?: CreatedPoint; readonly removed?: string }
@@ -58,7 +90,9 @@ export type ToWorker =
 export type FromWorker =
   /** It is loaded; what is sent to it before that is lost. */
   | { readonly kind: 'loaded' }
-  | { readonly kind: 'started'; readonly ports: ServerPorts }
+  | { readonly kind: 'started' }
+  | ClientMessage
+  | DatagramMessage
   | { readonly kind: 'failed'; readonly code: ErrorCode; readonly message: string }
   | { readonly kind: 'begun'; readonly info: SessionInfo }
   | { readonly kind: 'ended'; readonly report: SessionReport }

@@ -1,5 +1,5 @@
 import { connect, createServer, type Server, type Socket } from 'node:net';
-import type { Exchange } from '../../http/exchange.js';
+import type { Detached, Exchange } from '../../http/exchange.js';
 import { namePeer } from '../../http/peer.js';
 import type { HttpServer } from '../../http/server.js';
 
@@ -32,17 +32,13 @@ export function connectPoints(path: string): Promise<Socket> {
 }
 
 /**
- * Passes a request, and all that follows on its connection, to another process.
+ * Passes a request, and all that follows on its connection, to another process byte by byte: a connection with TLS,
+ * whose keys cannot leave this process.
  *
  * @param path of the other process's socket
- * @returns false if it has to be answered here, because earlier answers on its connection are not complete
  */
-export function passOn(exchange: Exchange, path: string): boolean {
-  const { remoteAddress, local, secure } = exchange;
-  const host = exchange.here;
-  const detached = exchange.detach();
-  if (!detached) return false;
-  const { socket: client, unread } = detached;
+export function pipeTo(path: string, { socket: client, unread }: Detached, exchange: Exchange): void {
+  const { remoteAddress, local, secure, here: host } = exchange;
   const other = connect(path);
   const end = () => {
     client.destroy();
@@ -57,7 +53,6 @@ export function passOn(exchange: Exchange, path: string): boolean {
   other.write(Buffer.concat([line({ kind: 'client', remoteAddress, local, host, secure }), unread]));
   client.pipe(other);
   other.pipe(client);
-  return true;
 }
 
 /** Takes what other processes of the same server pass on. */
@@ -87,8 +82,7 @@ export class PassedOn {
   listen(path: string): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#server.once('error', reject);
-      // Exclusive: in a worker of a cluster the main process would listen, and spread the connections.
-      this.#server.listen({ path, exclusive: true }, () => resolve());
+        this.#server.listen({ path }, () => resolve());
     });
   }
 

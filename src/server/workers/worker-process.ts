@@ -1,16 +1,17 @@
+import type { Socket as UdpSocket } from 'node:dgram';
 import { messageOf, WmError } from '../../errors.js';
 import type { ServerEvents } from '../events.js';
 import { youngSpaceLimit } from '../heap.js';
 import { MediaServer } from '../server.js';
-import type { FromWorker, StartMessage, ToWorker } from './messages.js';
+import { type FromWorker, MESSAGES_VERSION, type StartMessage, type ToWorker } from './messages.js';
 import { WorkerPart } from './worker.js';
 
 // The program of a worker. The main process says what to do, and when to end; a signal for all processes of the
 // terminal reaches the main process too.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {});
 process.on('disconnect', () => process.exit(1));
-process.once('message', (message: ToWorker) => {
-  if (message.kind === 'start') void start(message);
+process.once('message', (message: ToWorker, handle) => {
+  if (message.kind === 'start') void start(message, handle as UdpSocket | undefined);
 });
 say({ kind: 'loaded' });
 
@@ -18,14 +19,17 @@ function say(message: FromWorker): void {
   process.send?.(message);
 }
 
-async function start(message: StartMessage): Promise<void> {
+async function start(message: StartMessage, udp: UdpSocket | undefined): Promise<void> {
   try {
-    const part = await WorkerPart.open(message, say);
+    if (message.version !== MESSAGES_VERSION) {
+      throw new WmError('WM_FAILED', 'The version on the disk does not fit the server that runs: restart the server.');
+    }
+    const part = await WorkerPart.open(message, say, udp);
     const server = await MediaServer.startPart(message.config, eventsOf(message, part), part);
     process.on('message', ({ kind }: ToWorker) => {
       if (kind === 'close') void close(server, part);
     });
-    say({ kind: 'started', ports: server.ports });
+    say({ kind: 'started' });
   } catch (error) {
     const code = error instanceof WmError ? error.code : 'WM_FAILED';
     const failed: FromWorker = { kind: 'failed', code, message: messageOf(error) };

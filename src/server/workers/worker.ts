@@ -1,6 +1,9 @@
+import type { Socket as UdpSocket } from 'node:dgram';
+import type { Socket } from 'node:net';
 import { FeedClient } from '../../cluster/feed-client.js';
 import { messageOf, WmError } from '../../errors.js';
 import type { Exchange } from '../../http/exchange.js';
+import { peerOf } from '../../http/peer.js';
 import type { HttpServer } from '../../http/server.js';
 import type { Limits, PlaceWish, Ticket } from '../../playback/limits.js';
 import type { SessionRegistry } from '../../playback/registry.js';
@@ -10,11 +13,14 @@ import { pushRequestType } from '../../wmhttp/messages/messages.js';
 import { classifyRequest } from '../../wmsp/messages/requests.js';
 import { addCounters, newCounters } from '../admin/totals.js';
 import type { ServerConfig } from '../config.js';
-import type { Listener } from '../listeners/listener.js';
+import type { Given, Listener } from '../listeners/listener.js';
 import type { PublishingPoint, PublishingPoints } from '../points/points.js';
+import { handOver, takeOver } from './handover.js';
 import {
   type CreatedPoint,
+  type DatagramMessage,
   type FromWorker,
+  type PortName,
   type Refused,
   type StartMessage,
   socketOf,
@@ -22,13 +28,15 @@ import {
   type WorkerFigures,
 } from './messages.js';
 import { MirroredPoint } from './mirrored-point.js';
-import { connectPoints, PassedOn, passOn } from './passing.js';
+import { connectPoints, PassedOn, pipeTo } from './passing.js';
 
 /** Files that players without the protocol ask for by name. */
 const MEDIA_FILE = /^[^?#]*\.(?:asf|wmv|wma)(?:[?#]|$)/i;
 
 /** What only the main process answers: the administration, announcements, and the logging URL. */
 const ELSEWHERE = /^(?:\/api(?:[/?#]|$)|[^?#]*\.(?:asx|nsc|dll)(?:[?#]|$))/i;
+/** Datagrams of strangers that are passed on in a second. */
+const MAX_DATAGRAMS = 1_000;
 /** In ms. */
 const FIGURES_INTERVAL = 1_000;
 
@@ -39,8 +47,6 @@ export function workerConfig(config: ServerConfig): ServerConfig {
     workers: undefined,
     cluster: undefined,
     msbd: { ...config.msbd, port: 'none', multicast: undefined },
-    mms: { ...config.mms, port: 'none' },
-    rtsp: { ...config.rtsp, port: 'none' },
     points: config.points.map(
       ({ source: _, filler: _filler, archive: _archive, multicast: _group, ...point }) => point,
     ),
@@ -55,8 +61,10 @@ interface WorkerServer {
 }
 
 /** One worker's part of a server: what it passes on, and what it asks the main process for. */
-export class WorkerPart implements Limits {
+export class WorkerPart implements Limits, Given {
   readonly ids: SessionIds;
+  /** Of MMSP, if that has a port. */
+  readonly udp: UdpSocket | undefined;
   readonly #start: StartMessage;
   readonly #say: (message: FromWorker) => void;
   readonly #feed: FeedClient;
@@ -64,22 +72,77 @@ export class WorkerPart implements Limits {
   #config: ServerConfig;
   readonly #waiting = new Map<number, (refusal: Refused | undefined) => void>();
   #asks = 0;
+  readonly #takers = new Map<PortName, (socket: Socket) => void>();
+  #takeDatagram: ((bytes: Buffer, address: string) => void) | undefined;
+  /** The workers that run, this one included. */
+  #running: ReadonlySet<number> | undefined;
+  #strangers = { second: 0, count: 0 };
 
-  private constructor(start: StartMessage, say: (message: FromWorker) => void, feed: FeedClient) {
+  private constructor(
+    start: StartMessage,
+    say: (message: FromWorker) => void,
+    feed: FeedClient,
+    udp: UdpSocket | undefined,
+  ) {
     this.#start = start;
+    this.udp = udp;
     this.#config = start.config;
     this.#say = say;
     this.#feed = feed;
     this.ids = new SessionIds({ worker: start.worker, workers: start.processes });
-    process.on('message', (message: ToWorker) => {
+    process.on('message', (message: ToWorker, handle) => {
       if (message.kind === 'taken') this.#taken(message);
+      else if (message.kind === 'running') this.#running = new Set(message.numbers);
+      else if (message.kind === 'datagram') this.#takeDatagram?.(message.bytes, message.address);
+      else if (message.kind === 'accepted' || message.kind === 'client') {
+        // The client may have gone on the way.
+        const socket = handle as Socket | undefined;
+        if (socket && message.kind === 'client') takeOver(socket, message);
+        if (socket) this.#takers.get(message.port)?.(socket);
+      }
     });
   }
 
-  /** Connects to the main process. */
-  static async open(start: StartMessage, say: (message: FromWorker) => void): Promise<WorkerPart> {
-    return new WorkerPart(start, say, new FeedClient(await connectPoints(socketOf(start.folder, 0))));
+  /** Connects to the main process. @param udp the socket of MMSP */
+  static async open(
+    start: StartMessage,
+    say: (message: FromWorker) => void,
+    udp?: UdpSocket | undefined,
+  ): Promise<WorkerPart> {
+    return new WorkerPart(start, say, new FeedClient(await connectPoints(socketOf(start.folder, 0))), udp);
   }
+
+  /** Has a listener take the connections of a port. */
+  serve(port: PortName, take: (socket: Socket) => void): void {
+    this.#takers.set(port, take);
+  }
+
+  /** Has the listener of MMSP take the datagrams that other processes received. */
+  serveDatagrams(take: (bytes: Buffer, address: string) => void): void {
+    this.#takeDatagram = take;
+  }
+
+  /** The pairs of UDP ports for RTP to try: each worker has one, and so has each that is about to be replaced. */
+  rtpPorts(first: number | undefined): readonly number[] {
+    if (first === undefined || first === 0) return first === undefined ? [] : [0];
+    return [...Array.from({ length: this.#start.processes - 1 }, (_, pair) => first + 2 * pair), 0];
+  }
+
+  /** Passes on a datagram about a client of another process; of floods it passes on a part. */
+  strangersDatagram(clientId: number, bytes: Buffer, address: string): void {
+    const second = Math.floor(performance.now() / 1_000);
+    if (this.#strangers.second !== second) this.#strangers = { second, count: 0 };
+    if (!this.#isElsewhere(this.ids.homeOf(clientId).worker) || ++this.#strangers.count > MAX_DATAGRAMS) return;
+    const message: DatagramMessage = { kind: 'datagram', clientId, bytes, address };
+    this.#say(message);
+  }
+
+  /** The sessions of RTSP in other processes. */
+  readonly rtspElsewhere = {
+    has: (id: string) => /^\d{1,20}$/.test(id) && this.#isElsewhere(this.ids.homeOf(BigInt(id)).worker),
+    passOn: (socket: Socket, unread: Buffer, id: string) =>
+      this.#handOver(socket, unread, this.ids.homeOf(BigInt(id)).worker, 'rtsp'),
+  };
 
   /** Returns the listener for what other workers pass on. @param http takes the connections */
   listener(http: HttpServer): Listener {
@@ -168,9 +231,21 @@ export class WorkerPart implements Limits {
     const { worker, folder } = this.#start;
     const to = this.#processFor(exchange);
     if (to === worker) return false;
+    const detached = exchange.detach();
     // While an earlier answer is streaming nothing can be passed on, and this process must not act for another.
-    if (!passOn(exchange, socketOf(folder, to))) exchange.respond({ status: 503, close: true });
+    if (!detached) exchange.respond({ status: 503, close: true });
+    else if (exchange.secure) pipeTo(socketOf(folder, to), detached, exchange);
+    else this.#handOver(detached.socket, detached.unread, to, 'http');
     return true;
+  }
+
+  #handOver(socket: Socket, unread: Buffer, to: number, port: PortName): void {
+    handOver(process, socket, peerOf(socket), unread, { kind: 'client', to, port });
+  }
+
+  /** True for another worker that runs. */
+  #isElsewhere(home: number): boolean {
+    return home !== this.#start.worker && home !== 0 && (this.#running?.has(home) ?? false);
   }
 
   #processFor({ request }: Exchange): number {
@@ -180,7 +255,8 @@ export class WorkerPart implements Limits {
     const classified = classifyRequest(request);
     if (typeof classified === 'object') {
       const id = classified.pragma.number('client-id') ?? 0;
-      return id === 0 ? worker : this.ids.homeOf(id).worker;
+      const home = id === 0 ? worker : this.ids.homeOf(id).worker;
+      return home === 0 || this.#isElsewhere(home) ? home : worker;
     }
     const isMedia = (method === 'GET' || method === 'HEAD') && MEDIA_FILE.test(target);
     return isMedia ? worker : 0;

@@ -1,14 +1,15 @@
-import cluster, { type Worker } from 'node:cluster';
 import { mkdtemp, rm } from 'node:fs/promises';
 import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { FeedServer } from '../../cluster/feed-server.js';
 import { messageOf, WmError } from '../../errors.js';
+import { peerOf } from '../../http/peer.js';
 import type { HttpServer } from '../../http/server.js';
-import type { Limits, Ticket } from '../../playback/limits.js';
+import { readResendRequest } from '../../mmsp/messages/resend.js';
+import type { Limits } from '../../playback/limits.js';
 import type { OtherSessions, SessionInfo, SessionReport } from '../../playback/registry.js';
+import type { SessionIds } from '../../playback/session-ids.js';
 import { type PullChain, parsePullChain } from '../../receiving/pull-chain.js';
 import { Refusal } from '../../refusal.js';
 import type { SubmittedLog } from '../../wmlog/submitted.js';
@@ -17,15 +18,32 @@ import type { ServerConfig } from '../config.js';
 import { closedReason } from '../content/programs.js';
 import type { Listener, ServerPorts } from '../listeners/listener.js';
 import type { PublishingPoint, PublishingPoints } from '../points/points.js';
-import { type CreatedPoint, type FromWorker, socketOf, type ToWorker, type WorkerFigures } from './messages.js';
+import { Front } from './front.js';
+import { giveSocket, handOver, takeOver } from './handover.js';
+import {
+  type ClientMessage,
+  type CreatedPoint,
+  type DatagramMessage,
+  type FromWorker,
+  MESSAGES_VERSION,
+  type PortName,
+  socketOf,
+  type ToWorker,
+  type WorkerFigures,
+} from './messages.js';
 import { PassedOn } from './passing.js';
+import { RunningWorker } from './running.js';
 
 /** The main process, as its workers need it. */
 export interface WorkersOptions {
-  /** Returns the current configuration of a worker. */
+  /** The configuration of the server. */
   readonly config: () => ServerConfig;
+  /** Returns the current configuration of a worker. */
+  readonly workerConfig: () => ServerConfig;
   /** The number of workers. */
   readonly count: number;
+  /** Where sessions live. */
+  readonly ids: SessionIds;
   readonly points: PublishingPoints;
   readonly limits: Limits;
   /** Takes the connections that workers pass on. */
@@ -40,49 +58,43 @@ export interface WorkersOptions {
   readonly onError: (error: unknown) => void;
 }
 
-/** How long a worker may take to start, and to end, in ms. */
+/** How long a worker may take to start, in ms. */
 const START_TIMEOUT = 30_000;
-const END_TIMEOUT = 5_000;
-/** The longest wait for an answer of a worker, in ms. */
-const ANSWER_TIMEOUT = 5_000;
-/** A worker that ended sooner than this after its start is started again only after a while; both in ms. */
-const SHORT_LIFE = 5_000;
+/** A worker that ends sooner than this after its start was not worth starting; in ms. */
+const SHORT_LIFE = 60_000;
+/** The wait before it is started again, which doubles with each such end up to the longest; in ms. */
 const RESTART_DELAY = 1_000;
+const LONGEST_DELAY = 60_000;
 
-const NO_FIGURES: WorkerFigures = { connections: 0, players: 0, bytesOut: 0, counters: newCounters(), playersOf: {} };
-
-/** A worker, and what the main process holds for it. */
-interface Running {
-  readonly process: Worker;
-  readonly number: number;
-  readonly since: number;
-  /** The places that its players have taken. */
-  readonly tickets: Map<number, Ticket>;
-  figures: WorkerFigures;
-  /** Its sessions, for the log if it dies. */
-  readonly sessions: Map<string, SessionInfo>;
+/** Returns the largest number of processes of a server: each worker may have two that it has replaced. */
+export function placesFor(workers: number): number {
+  return 1 + 3 * workers;
 }
 
 /**
- * The workers of a server: processes that accept the connections of players on the same ports and serve them. All
- * points live in the main process, which gives them to the workers once each; requests that are not for players come
- * back to it.
+ * The workers of a server: processes that serve players. The main process accepts all connections and gives them to
+ * the workers in turn. All points live in the main process, which gives them to the workers once each; requests that
+ * are not for players come back to it.
  */
 export class Workers implements Listener, OtherSessions {
   readonly name = 'http';
   readonly groupBytes = 0;
   readonly #options: WorkersOptions;
-  readonly #running = new Map<number, Running>();
-  readonly #answers = new Map<number, (message: FromWorker & { kind: 'answer' }) => void>();
+  readonly #running = new Map<number, RunningWorker>();
   readonly #passedOn: PassedOn;
-  /** Bytes and counters of workers that have died. */
+  readonly #front: Front;
+  /** Bytes and counters of workers that have ended. */
   #bytesBefore = 0;
   readonly #countersBefore = newCounters();
-  #asks = 0;
   #folder = '';
+  #ports: ServerPorts = {};
   /** True once all have started. */
   #complete = false;
   #closing = false;
+  /** How many workers in a row ended soon after their start. */
+  #shortLives = 0;
+  /** The number of the worker that got the last connection. */
+  #turn = 0;
 
   constructor(options: WorkersOptions) {
     this.#options = options;
@@ -91,6 +103,14 @@ export class Workers implements Listener, OtherSessions {
       return point && { broadcast: point.broadcast, demand: (pulls) => demand(point, parsePullChain(pulls)) };
     });
     this.#passedOn = new PassedOn({ client: options.http, points: (socket: Socket) => feeds.serve(socket) });
+    this.#front = new Front({
+      give: (socket, port) => this.#give(socket, port),
+      onDatagram: (bytes, address) => {
+        const request = readResendRequest(bytes);
+        if (request) this.#forward({ kind: 'datagram', clientId: request.clientId, bytes, address });
+      },
+      onError: options.onError,
+    });
   }
 
   get connections(): number {
@@ -120,7 +140,7 @@ export class Workers implements Listener, OtherSessions {
 
   /** Tells the workers that the configuration has changed. */
   reload(): void {
-    this.#tellAll({ kind: 'config', config: this.#options.config() });
+    this.#tellAll({ kind: 'config', config: this.#options.workerConfig() });
   }
 
   /** Tells the workers of a point that a push created. */
@@ -134,18 +154,14 @@ export class Workers implements Listener, OtherSessions {
   }
 
   async start(): Promise<ServerPorts> {
-    this.#folder = await mkdtemp(join(tmpdir(), 'wmcast-'));
-    await this.#passedOn.listen(socketOf(this.#folder, 0));
-    cluster.setupPrimary({
-      exec: fileURLToPath(new URL('./worker-process.js', import.meta.url)),
-      args: [],
-      serialization: 'advanced',
-    });
-    const numbers = Array.from({ length: this.#options.count }, (_, index) => index + 1);
+    const { count, config } = this.#options;
     try {
-      const [ports = {}] = await Promise.all(numbers.map((number) => this.#startOne(number)));
+      this.#folder = await mkdtemp(join(tmpdir(), 'wmcast-'));
+      await this.#passedOn.listen(socketOf(this.#folder, 0));
+      this.#ports = await this.#front.listen(config());
+      await Promise.all(Array.from({ length: count }, () => this.#startOne()));
       this.#complete = true;
-      return ports;
+      return this.#ports;
     } catch (error) {
       await this.close();
       throw error;
@@ -155,22 +171,23 @@ export class Workers implements Listener, OtherSessions {
   async close(): Promise<void> {
     this.#closing = true;
     const all = [...this.#running.values()];
+    const front = this.#front.close();
     this.#tellAll({ kind: 'close' });
-    await Promise.all(all.map(({ process }) => ended(process)));
+    await Promise.all([front, ...all.map((worker) => worker.ended())]);
     this.#passedOn.close();
     await this.#options.http.close();
-    await rm(this.#folder, { recursive: true, force: true });
+    if (this.#folder !== '') await rm(this.#folder, { recursive: true, force: true });
   }
 
   async sessions(): Promise<readonly SessionInfo[]> {
     const all = [...this.#running.values()];
-    const lists = await Promise.all(all.map((each) => this.#ask(each, (ask) => ({ kind: 'list', ask, filter: {} }))));
+    const lists = await Promise.all(all.map((each) => each.ask((ask) => ({ kind: 'list', ask, filter: {} }))));
     return lists.flatMap((answer) => answer?.sessions ?? []);
   }
 
   async end(id: string): Promise<boolean> {
     const worker = this.#running.get(Number(id.split('.')[1]));
-    const answer = worker && (await this.#ask(worker, (ask) => ({ kind: 'stop', ask, id })));
+    const answer = await worker?.ask((ask) => ({ kind: 'stop', ask, id }));
     return answer?.found ?? false;
   }
 
@@ -180,37 +197,40 @@ export class Workers implements Listener, OtherSessions {
     return sum;
   }
 
-  #startOne(number: number): Promise<ServerPorts> {
-    const { config, count, points, onEvent } = this.#options;
-    const process = cluster.fork();
-    const running: Running = {
-      process,
-      number,
-      since: performance.now(),
-      tickets: new Map(),
-      figures: NO_FIGURES,
-      sessions: new Map(),
-    };
+  /** Gives a connection to the next worker. @returns false if there is none */
+  #give(socket: Socket, port: PortName): boolean {
+    const serving = [...this.#running.values()].filter(({ state }) => state === 'serving');
+    const next = serving.find(({ number }) => number > this.#turn) ?? serving[0];
+    if (!next) return false;
+    this.#turn = next.number;
+    giveSocket(next.process, socket, { kind: 'accepted', port } satisfies ToWorker);
+    return true;
+  }
+
+  #startOne(): Promise<void> {
+    const running = new RunningWorker(this.#freeNumber());
+    const { process, number } = running;
     this.#running.set(number, running);
-    const start = (): ToWorker => ({
-      kind: 'start',
-      config: config(),
-      worker: number,
-      processes: count + 1,
-      folder: this.#folder,
-      events: onEvent !== undefined,
-      points: [...points].filter(({ configured }) => !configured).map((point) => createdPoint(point)),
-    });
-    const started = new Promise<ServerPorts>((resolve, reject) => {
-      const late = setTimeout(
-        () => reject(new WmError('WM_FAILED', `Worker ${number} did not start.`)),
-        START_TIMEOUT,
-      ).unref();
-      process.on('message', (message: FromWorker) => {
-        if (message.kind === 'loaded') tell(process, start());
-        else if (message.kind === 'started') resolve(message.ports);
-        else if (message.kind === 'failed') reject(new WmError(message.code, message.message));
+    return new Promise<void>((resolve, reject) => {
+      const late = setTimeout(() => {
+        reject(new WmError('WM_FAILED', `Worker ${number} did not start in ${START_TIMEOUT / 1000} s.`));
+        process.kill('SIGKILL');
+      }, START_TIMEOUT).unref();
+      process.on('message', (message: FromWorker, handle) => {
+        if (message.kind === 'loaded') this.#tellStart(running);
+        else if (message.kind === 'started') {
+          clearTimeout(late);
+          running.state = 'serving';
+          this.#tellWhoRuns();
+          this.#front.flush();
+          resolve();
+        } else if (message.kind === 'failed') reject(new WmError(message.code, message.message));
+        else if (message.kind === 'client') this.#passOn(message, handle as Socket | undefined);
         else this.#take(running, message);
+      });
+      process.on('error', (error) => {
+        reject(error);
+        if (process.pid === undefined) this.#gone(running, messageOf(error));
       });
       process.once('exit', (code, signal) => {
         clearTimeout(late);
@@ -218,10 +238,49 @@ export class Workers implements Listener, OtherSessions {
         this.#gone(running, signal ?? `exit code ${code}`);
       });
     });
-    return started;
   }
 
-  #take(running: Running, message: FromWorker): void {
+  #freeNumber(): number {
+    let number = 1;
+    while (this.#running.has(number)) number++;
+    return number;
+  }
+
+  #tellStart(running: RunningWorker): void {
+    const { process, number } = running;
+    running.state = 'starting';
+    const { workerConfig, count, points, onEvent } = this.#options;
+    const start: ToWorker = {
+      kind: 'start',
+      version: MESSAGES_VERSION,
+      ports: this.#ports,
+      config: workerConfig(),
+      worker: number,
+      processes: placesFor(count),
+      folder: this.#folder,
+      events: onEvent !== undefined,
+      points: [...points].filter(({ configured }) => !configured).map((point) => createdPoint(point)),
+    };
+    if (process.connected) process.send(start, this.#front.udp, { keepOpen: true }, () => {});
+  }
+
+  /** Takes a connection that a worker hands over, or gives it to the worker that it is for. */
+  #passOn(message: ClientMessage, socket: Socket | undefined): void {
+    // The client may have gone on the way.
+    if (!socket) return;
+    takeOver(socket, message);
+    const { to, port } = message;
+    const worker = this.#running.get(to);
+    if (to === 0 && port === 'http') this.#options.http.take(socket);
+    else if (worker) handOver(worker.process, socket, peerOf(socket), Buffer.alloc(0), { kind: 'client', to, port });
+    else socket.destroy();
+  }
+
+  #forward(message: DatagramMessage): void {
+    this.#running.get(this.#options.ids.homeOf(message.clientId).worker)?.tell(message);
+  }
+
+  #take(running: RunningWorker, message: FromWorker): void {
     const { onBegin, onEnd, onSubmitted, onLine, onEvent, onWarning, onError } = this.#options;
     switch (message.kind) {
       case 'begun':
@@ -250,6 +309,9 @@ export class Workers implements Listener, OtherSessions {
       case 'figures':
         running.figures = message.figures;
         break;
+      case 'datagram':
+        this.#forward(message);
+        break;
       case 'take':
         void this.#takePlace(running, message);
         break;
@@ -258,32 +320,34 @@ export class Workers implements Listener, OtherSessions {
         running.tickets.delete(message.ask);
         break;
       case 'answer':
-        this.#answers.get(message.ask)?.(message);
+        running.answered(message);
     }
   }
 
-  async #takePlace(running: Running, { ask, wish }: FromWorker & { kind: 'take' }): Promise<void> {
+  async #takePlace(running: RunningWorker, { ask, wish }: FromWorker & { kind: 'take' }): Promise<void> {
     try {
       const point = this.#options.points.get(wish.path);
       const closed = point && closedReason(point);
       if (closed) throw closed;
       const ticket = await this.#options.limits.take(wish);
-      if (this.#running.get(running.number) !== running) {
+      if (running.state === 'gone') {
         ticket.release();
         return;
       }
       running.tickets.set(ask, ticket);
-      tell(running.process, { kind: 'taken', ask });
+      running.tell({ kind: 'taken', ask });
     } catch (error) {
       const kind = error instanceof Refusal ? error.kind : 'failed';
-      tell(running.process, { kind: 'taken', ask, refusal: { kind, message: messageOf(error) } });
+      running.tell({ kind: 'taken', ask, refusal: { kind, message: messageOf(error) } });
     }
   }
 
   /** A worker has ended: its players are gone, and another one takes its place. */
-  #gone(running: Running, how: string): void {
+  #gone(running: RunningWorker, how: string): void {
     const { number, tickets, sessions, figures } = running;
-    if (this.#running.get(number) === running) this.#running.delete(number);
+    running.state = 'gone';
+    this.#running.delete(number);
+    this.#tellWhoRuns();
     for (const ticket of tickets.values()) ticket.release();
     this.#bytesBefore += figures.bytesOut;
     addCounters(this.#countersBefore, figures.counters);
@@ -292,35 +356,35 @@ export class Workers implements Listener, OtherSessions {
     }
     // A start that fails is told by its error.
     if (this.#closing || !this.#complete) return;
-    const lost = sessions.size === 1 ? '1 player' : `${sessions.size} players`;
-    this.#options.onWarning(`Worker ${number} ended (${how}) and is started again; ${lost} lost the connection.`);
-    const restart = () => {
-      if (!this.#closing) this.#startOne(number).catch((error: unknown) => this.#options.onError(error));
-    };
-    if (performance.now() - running.since > SHORT_LIFE) restart();
-    else setTimeout(restart, RESTART_DELAY).unref();
+    this.#restart(running, how);
   }
 
-  /** Asks a worker; undefined if it does not answer. */
-  #ask(
-    { process }: Running,
-    message: (ask: number) => ToWorker,
-  ): Promise<(FromWorker & { kind: 'answer' }) | undefined> {
-    const ask = ++this.#asks;
-    return new Promise((resolve) => {
-      const done = (answer?: FromWorker & { kind: 'answer' }) => {
-        clearTimeout(timer);
-        this.#answers.delete(ask);
-        resolve(answer);
-      };
-      const timer = setTimeout(done, ANSWER_TIMEOUT);
-      this.#answers.set(ask, done);
-      tell(process, message(ask));
-    });
+  /** Starts a worker in place of one that has ended; later and later if they keep ending. */
+  #restart({ number, since, sessions }: RunningWorker, how: string): void {
+    const { onWarning, onError } = this.#options;
+    const short = performance.now() - since < SHORT_LIFE;
+    this.#shortLives = short ? this.#shortLives + 1 : 0;
+    const first = this.#shortLives <= 1;
+    const delay = first ? 0 : Math.min(LONGEST_DELAY, RESTART_DELAY * 2 ** Math.min(this.#shortLives - 2, 16));
+    const lost = sessions.size === 1 ? '1 player' : `${sessions.size} players`;
+    const when = delay === 0 ? '' : ` in ${delay / 1000} s`;
+    onWarning(`Worker ${number} ended (${how}) and is started again${when}; ${lost} lost the connection.`);
+    const restart = () => {
+      // If it ends at its start, `#gone` comes back here.
+      if (!this.#closing) this.#startOne().catch((error: unknown) => onError(error));
+    };
+    if (delay === 0) restart();
+    else setTimeout(restart, delay).unref();
+  }
+
+  /** A session of a worker that is gone is of nobody: any worker may say so. */
+  #tellWhoRuns(): void {
+    const numbers = [...this.#running.values()].filter(({ state }) => state === 'serving' || state === 'draining').map(({ number }) => number);
+    this.#tellAll({ kind: 'running', numbers });
   }
 
   #tellAll(message: ToWorker): void {
-    for (const { process } of this.#running.values()) tell(process, message);
+    for (const worker of this.#running.values()) worker.tell(message);
   }
 }
 
@@ -329,26 +393,6 @@ function createdPoint({ path, model }: PublishingPoint): CreatedPoint {
   return { path, model };
 }
 
-function tell(process: Worker, message: ToWorker): void {
-  // A worker that has just died takes no message; its end is noticed anyway.
-  if (process.isConnected()) process.send(message, undefined, undefined, () => {});
-}
-
 async function demand(point: PublishingPoint, chain: PullChain): Promise<void> {
   await point.feeder?.demand(chain);
-}
-
-/** Resolves once a worker has ended; kills it if that takes too long. */
-function ended(process: Worker): Promise<void> {
-  return new Promise((resolve) => {
-    if (process.isDead()) {
-      resolve();
-      return;
-    }
-    const timer = setTimeout(() => process.process.kill('SIGKILL'), END_TIMEOUT);
-    process.once('exit', () => {
-      clearTimeout(timer);
-      resolve();
-    });
-  });
 }

@@ -1,16 +1,19 @@
+import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { connect } from 'node:tls';
 import type { Exchange, ResponseStream } from '../../../src/http/exchange.js';
 import { HttpServer } from '../../../src/http/server.js';
 import { defaultConfig } from '../../../src/server/config.js';
-import { socketOf } from '../../../src/server/workers/messages.js';
+import { MESSAGES_VERSION, socketOf } from '../../../src/server/workers/messages.js';
 import { PassedOn } from '../../../src/server/workers/passing.js';
 import { WorkerPart } from '../../../src/server/workers/worker.js';
 import { field, Peer } from '../../http/peer.js';
+import { testTls } from '../../support/tls.js';
 import { until } from '../../support/until.js';
 
-describe('a worker', () => {
+describe('a worker with a client by TLS', () => {
   let folder: string;
   let main: PassedOn;
   let mainHttp: HttpServer;
@@ -32,18 +35,23 @@ describe('a worker', () => {
     mainHttp = new HttpServer({ onRequest: answer });
     main = new PassedOn({ client: mainHttp, points: () => {} });
     await main.listen(socketOf(folder, 0));
+    const config = defaultConfig();
+    const [version, ports, points] = [MESSAGES_VERSION, {}, []];
     part = await WorkerPart.open(
-      { kind: 'start', config: defaultConfig(), worker: 1, processes: 2, folder, events: false, points: [] },
+      { kind: 'start', version, ports, config, worker: 1, processes: 2, folder, events: false, points },
       () => {},
     );
     http = new HttpServer({
+      tls: testTls,
       onRequest: (exchange) => {
         if (part.passOn(exchange)) return;
         own.push(exchange.request.target);
         streams.push(exchange.startStream(200, [], { chunked: true }));
       },
     });
-    peer = await Peer.connect(await http.listen(0, '127.0.0.1'));
+    const socket = connect({ port: await http.listen(0, '127.0.0.1'), ca: testTls.cert, host: 'localhost' });
+    await once(socket, 'secureConnect');
+    peer = new Peer(socket);
   });
 
   afterEach(async () => {
@@ -66,8 +74,8 @@ describe('a worker', () => {
   });
 
   it('refuses what it cannot pass on while an earlier response streams, and does not act for the main process', async () => {
-    peer.send('GET /film.wmv HTTP/1.1\r\n\r\n', 'POST /live HTTP/1.1\r\nCookie: push-id=0\r\nContent-Length: 0\r\n');
-    peer.send('Content-Type: application/x-wms-pushsetup\r\n\r\n');
+    const setup = ['POST /live HTTP/1.1', 'Cookie: push-id=0', 'Content-Type: application/x-wms-pushsetup'];
+    peer.send('GET /film.wmv HTTP/1.1\r\n\r\n', `${setup.join('\r\n')}\r\nContent-Length: 0\r\n\r\n`);
     await until('the stream', () => streams.length === 1);
     streams[0]!.write(Buffer.from('x'));
     streams[0]!.end();

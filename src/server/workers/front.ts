@@ -1,0 +1,100 @@
+import type { Socket as UdpSocket } from 'node:dgram';
+import { createServer, type Server, type Socket } from 'node:net';
+import { plainAddress } from '../../http/addresses.js';
+import { listenTcp } from '../../http/listen.js';
+import { bindUdp, closeUdp } from '../../media/udp.js';
+import type { ServerConfig } from '../config.js';
+import type { ServerPorts } from '../listeners/listener.js';
+import type { PortName } from './messages.js';
+
+/** Connections that wait for a worker, and how long, in ms. */
+const MAX_WAITING = 1_000;
+const WAITING_TIME = 10_000;
+
+/** Where connections and datagrams go. */
+export interface FrontOptions {
+  /** Gives a connection to a worker. @returns false if none is there at the moment */
+  readonly give: (socket: Socket, port: PortName) => boolean;
+  /** Takes a datagram of the port of MMSP. */
+  readonly onDatagram: (bytes: Buffer, address: string) => void;
+  readonly onError: (error: unknown) => void;
+}
+
+/**
+ * The ports of a server with workers. The main process listens, and gives every connection unread to a worker: so the
+ * ports stay open whatever becomes of the workers, and a worker that is about to end gets no more connections.
+ */
+export class Front {
+  readonly #options: FrontOptions;
+  readonly #servers: Server[] = [];
+  #waiting: { readonly socket: Socket; readonly port: PortName; readonly timer: NodeJS.Timeout }[] = [];
+  #udp: UdpSocket | undefined;
+
+  constructor(options: FrontOptions) {
+    this.#options = options;
+  }
+
+  /** The socket that MMSP sends from, if it has a port. */
+  get udp(): UdpSocket | undefined {
+    return this.#udp;
+  }
+
+  /** @throws WmError WM_PORT_IN_USE, or WM_FAILED if it cannot listen for another reason */
+  async listen({ host, httpPort, tls, mms, rtsp }: ServerConfig): Promise<ServerPorts> {
+    const http = await this.#listen('http', httpPort, host);
+    const https = await this.#listen('https', tls?.port ?? 'none', host);
+    const mmsPort = await this.#listen('mms', mms.port, host);
+    if (mmsPort.mms !== undefined) {
+      this.#udp = await bindUdp(mmsPort.mms, host);
+      this.#udp.on('error', this.#options.onError);
+      this.#udp.on('message', (bytes, { address }) => this.#options.onDatagram(bytes, plainAddress(address)));
+    }
+    return { ...http, ...https, ...mmsPort, ...(await this.#listen('rtsp', rtsp.port, host)) };
+  }
+
+  /** Gives the connections that waited for a worker. */
+  flush(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const { socket, port, timer } of waiting) {
+      clearTimeout(timer);
+      this.#take(socket, port);
+    }
+  }
+
+  /** Stops listening. */
+  async close(): Promise<void> {
+    for (const server of this.#servers) server.close();
+    for (const { socket, timer } of this.#waiting) {
+      clearTimeout(timer);
+      socket.destroy();
+    }
+    this.#waiting = [];
+    const udp = this.#udp;
+    this.#udp = undefined;
+    if (udp) await closeUdp(udp);
+  }
+
+  async #listen(name: PortName, port: number | 'none', host: string | undefined): Promise<ServerPorts> {
+    if (port === 'none') return {};
+    const server = createServer({ noDelay: true, pauseOnConnect: true }, (socket) => this.#take(socket, name));
+    this.#servers.push(server);
+    const taken = await listenTcp(server, { port, ...(host === undefined ? {} : { host }) });
+    server.on('error', this.#options.onError);
+    return { [name]: taken };
+  }
+
+  #take(socket: Socket, port: PortName): void {
+    if (this.#options.give(socket, port)) return;
+    socket.on('error', () => socket.destroy());
+    if (this.#waiting.length >= MAX_WAITING) {
+      socket.destroy();
+      return;
+    }
+    const timer = setTimeout(() => {
+      this.#waiting = this.#waiting.filter((each) => each.socket !== socket);
+      socket.destroy();
+    }, WAITING_TIME);
+    this.#waiting.push({ socket, port, timer });
+  }
+}

@@ -1,0 +1,57 @@
+import type { ChildProcess } from 'node:child_process';
+import type { Socket } from 'node:net';
+import { namePeer, type Peer } from '../../http/peer.js';
+
+/** The connection of a client that goes to another process with its socket. */
+export interface HandedOver {
+  readonly remoteAddress: string;
+  readonly local: boolean;
+  /** What was read of it and not answered. */
+  readonly unread: Buffer;
+}
+
+/** A process to send to: a worker, or for a worker the main process. */
+interface Channel {
+  readonly connected: boolean;
+  readonly send?: ChildProcess['send'] | undefined;
+}
+
+/** Sends the socket of a connection of which nothing was read, with a message. */
+export function giveSocket(to: Channel, socket: Socket, message: object): void {
+  if (!to.connected || !to.send) {
+    socket.destroy();
+    return;
+  }
+  // Otherwise the listener of this process would wait for the other one's connections when it closes.
+  Object.assign(socket, { server: null });
+  to.send(message, socket, { keepOpen: false }, () => socket.destroy());
+}
+
+/**
+ * Sends the socket of a connection that was read from, with a message.
+ *
+ * @param unread what was read of it and not answered
+ */
+export function handOver(to: Channel, socket: Socket, peer: Peer, unread: Buffer, message: object): void {
+  const { remoteAddress, local } = peer;
+  let all = unread;
+  giveSocket(to, socket, {
+    ...message,
+    remoteAddress,
+    local,
+    // Read when the message is written, which may be later: until then this process goes on receiving.
+    get unread() {
+      for (let chunk: Buffer | null = socket.read(); chunk; chunk = socket.read()) all = Buffer.concat([all, chunk]);
+      return all;
+    },
+  });
+}
+
+/** Prepares a socket that another process has handed over: from now on it is read as if it had been accepted here. */
+export function takeOver(socket: Socket, { remoteAddress, local, unread }: HandedOver): Socket {
+  // Errors before there is somebody to hear them: the client may have gone.
+  socket.on('error', () => socket.destroy());
+  namePeer(socket, { remoteAddress, local });
+  if (unread.length > 0) socket.unshift(unread);
+  return socket;
+}
