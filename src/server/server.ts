@@ -555,7 +555,8 @@ export class MediaServer {
       return [this.#workers];
     }
     const listeners: Listener[] = part ? [part.listener(passedOn())] : [];
-    if (httpPort !== 'none') listeners.push(new HttpListener('http', new HttpServer(http), { port: httpPort, host, given: part }));
+    if (httpPort !== 'none')
+      listeners.push(new HttpListener('http', new HttpServer(http), { port: httpPort, host, given: part }));
     if (identity && tls) {
       const https = new HttpServer({ ...http, tls: identity });
       listeners.push(new HttpListener('https', https, { port: tls.port, host, given: part }));

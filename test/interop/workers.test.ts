@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { until } from '../support/until.js';
 import { Child } from './support/child.js';
 import { Command, newPoint, Server } from './support/commands.js';
@@ -10,7 +11,9 @@ import { itNeeds, program } from './support/programs.js';
 import { packetsOf, wirePlayer } from './support/wire.js';
 
 const PLAYER = 'NSPlayer/9.0.0.2980';
-const ROUNDS = 50;
+const ROUNDS = 30;
+/** In ms. */
+const ROUNDS_TIME = 120_000;
 
 /** Sends a request on a connection of its own. */
 function ask(
@@ -46,6 +49,8 @@ interface Session {
   readonly id: string;
   readonly path: string;
   readonly role: string;
+  readonly protocol: string;
+  readonly transport: string;
 }
 
 async function sessions(server: Server, path: string): Promise<Session[]> {
@@ -109,6 +114,46 @@ describe('a server with workers', () => {
       expect((await ask(server, '/film.wmv', { method: 'POST', fields: stop })).status).toBe(200);
     }
   });
+
+  it(`passes on what comes over other connections: WMSP, RTSP, MMSP and PushStart, ${ROUNDS} times`, async () => {
+    const script = fileURLToPath(new URL('../../bench/rounds.mjs', import.meta.url));
+    const rounds = new Child(process.execPath, [script, '--rounds', `${ROUNDS}`, '--workers', '4']);
+    await rounds.ends(ROUNDS_TIME);
+    expect(JSON.parse(rounds.output[0] ?? '{}')).toMatchObject({ rounds: ROUNDS, failed: 0, failures: [] });
+  });
+
+  itNeeds(
+    [program('ffmpeg')],
+    'plays by RTSP and MMSP in several workers, which have RTP ports of their own',
+    async () => {
+      const own = await Server.start(
+        ...['--workers', '2', '--msbd-port', 'none', '--mms-port', '0', '--rtsp-port', '0', '--content', folder],
+      );
+      const { ports } = (await own.event('ready')) as unknown as { ports: { mms: number; rtsp: number } };
+      const point = newPoint();
+      await own.publish(point);
+      const rtsp = `rtsp://127.0.0.1:${ports.rtsp}${point}`;
+      const players = ['udp', 'udp', 'tcp', 'tcp'].map((way) => new FfmpegPlayer(rtsp, ['-rtsp_transport', way]));
+      const mms = `mmst://127.0.0.1:${ports.mms}${point}`;
+      players.push(new FfmpegPlayer(mms), new FfmpegPlayer(mms));
+      for (const player of players) await player.decodes(25, 1);
+      const playing = await sessions(own, point);
+      expect(playing.map(({ protocol, transport }) => `${protocol} ${transport}`).sort()).toEqual([
+        'MMSP tcp',
+        'MMSP tcp',
+        'RTSP tcp',
+        'RTSP tcp',
+        'RTSP udp',
+        'RTSP udp',
+      ]);
+      for (const kind of ['MMSP', 'RTSP']) {
+        const homes = playing.filter(({ protocol }) => protocol === kind).map(({ id }) => id.split('.')[1]);
+        expect(new Set(homes).size).toBe(2);
+      }
+      for (const player of players) await player.stop();
+      await own.stop();
+    },
+  );
 
   it('loses only the players of a worker that is killed, and starts it again', async () => {
     const point = newPoint();

@@ -82,7 +82,7 @@ export class PassedOn {
   listen(path: string): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#server.once('error', reject);
-        this.#server.listen({ path }, () => resolve());
+      this.#server.listen({ path }, () => resolve());
     });
   }
 

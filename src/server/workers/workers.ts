@@ -379,7 +379,9 @@ export class Workers implements Listener, OtherSessions {
 
   /** A session of a worker that is gone is of nobody: any worker may say so. */
   #tellWhoRuns(): void {
-    const numbers = [...this.#running.values()].filter(({ state }) => state === 'serving' || state === 'draining').map(({ number }) => number);
+    const numbers = [...this.#running.values()]
+      .filter(({ state }) => state === 'serving' || state === 'draining')
+      .map(({ number }) => number);
     this.#tellAll({ kind: 'running', numbers });
   }
 
