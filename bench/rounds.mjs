@@ -13,6 +13,7 @@ import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { setImmediate } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { AsfReader } from '../dist/asf/reader.js';
 import * as mms from '../dist/mmsp/messages/client.js';
@@ -145,8 +146,10 @@ function expect(what, actual, wanted) {
 async function ask(port, what, lines, wanted, body = '') {
   const peer = await Peer.connect(port);
   try {
-    peer.send([...lines, 'Host: 127.0.0.1', `Content-Length: ${body.length}`, '', body].join('\r\n'));
-    if (body === '') peer.send('\r\n');
+    peer.send([...lines, 'Host: 127.0.0.1', `Content-Length: ${body.length}`, '', ''].join('\r\n'));
+    // The body comes while the connection is on its way to the right process.
+    await setImmediate();
+    peer.send(body);
     const response = await peer.response(`the answer to ${what}`);
     expect(what, response.status, wanted);
     return response;

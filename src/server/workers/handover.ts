@@ -34,17 +34,29 @@ export function giveSocket(to: Channel, socket: Socket, message: object): void {
  */
 export function handOver(to: Channel, socket: Socket, peer: Peer, unread: Buffer, message: object): void {
   const { remoteAddress, local } = peer;
+  stopReading(socket);
   let all = unread;
   giveSocket(to, socket, {
     ...message,
     remoteAddress,
     local,
-    // Read when the message is written, which may be later: until then this process goes on receiving.
+    // What arrived before that. Read when the message is written, which is when the socket leaves this process.
     get unread() {
       for (let chunk: Buffer | null = socket.read(); chunk; chunk = socket.read()) all = Buffer.concat([all, chunk]);
       return all;
     },
   });
+}
+
+/**
+ * Leaves what arrives from now on to the process that gets the socket. A paused socket goes on reading until its buffer
+ * is full, and Node has no other way to say so: between its sending and the other process's answer it would swallow what
+ * the client sends.
+ */
+function stopReading(socket: Socket): void {
+  const handle: unknown = Reflect.get(socket, '_handle');
+  if (typeof handle !== 'object' || handle === null || !('readStop' in handle)) return;
+  if (typeof handle.readStop === 'function') handle.readStop();
 }
 
 /** Prepares a socket that another process has handed over: from now on it is read as if it had been accepted here. */
