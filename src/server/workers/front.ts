@@ -13,7 +13,7 @@ const WAITING_TIME = 10_000;
 
 /** Where connections and datagrams go. */
 export interface FrontOptions {
-  /** Gives a connection to a worker. @returns false if none is there at the moment */
+  /** Gives a connection to a worker. @returns false while no worker runs */
   readonly give: (socket: Socket, port: PortName) => boolean;
   /** Takes a datagram of the port of MMSP. */
   readonly onDatagram: (bytes: Buffer, address: string) => void;

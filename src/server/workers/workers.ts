@@ -197,7 +197,7 @@ export class Workers implements Listener, OtherSessions {
     return sum;
   }
 
-  /** Gives a connection to the next worker. @returns false if there is none */
+  /** Gives a connection to the next worker. @returns false while no worker runs */
   #give(socket: Socket, port: PortName): boolean {
     const serving = [...this.#running.values()].filter(({ state }) => state === 'serving');
     const next = serving.find(({ number }) => number > this.#turn) ?? serving[0];
