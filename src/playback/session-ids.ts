@@ -25,14 +25,15 @@ export interface SessionIdsOptions extends Partial<SessionHome> {
  */
 export class SessionIds {
   readonly home: SessionHome;
-  readonly #nodes: number;
+  /** The maximum number of hosts. */
+  readonly nodes: number;
   readonly #workers: number;
   #last = 0;
 
   constructor({ node = 0, worker = 0, nodes = 1, workers = 1 }: SessionIdsOptions = {}) {
     if (!(node < nodes && worker < workers)) throw new RangeError(`There is no place ${node}.${worker}.`);
     this.home = { node, worker };
-    this.#nodes = nodes;
+    this.nodes = nodes;
     this.#workers = workers;
   }
 
@@ -49,7 +50,7 @@ export class SessionIds {
    * @param to the first number that is too large
    */
   random(from: number, to: number): number {
-    const places = this.#nodes * this.#workers;
+    const places = this.nodes * this.#workers;
     const place = this.home.node * this.#workers + this.home.worker;
     const first = from + ((((place - from) % places) + places) % places);
     return first + places * randomInt(0, Math.ceil((to - first) / places));
@@ -57,7 +58,7 @@ export class SessionIds {
 
   /** Returns such a number of 63 bits, for protocols whose ids are that long. */
   long(): bigint {
-    const places = BigInt(this.#nodes * this.#workers);
+    const places = BigInt(this.nodes * this.#workers);
     const place = BigInt(this.home.node * this.#workers + this.home.worker);
     // The first bits are always 01, so that all ids have 19 digits.
     const number = (randomBytes(8).readBigUInt64BE() >> 2n) | (1n << 62n);
@@ -66,7 +67,7 @@ export class SessionIds {
 
   /** Returns where a number of {@link random} or {@link long} was made, here or elsewhere. */
   homeOf(id: number | bigint): SessionHome {
-    const place = Number(BigInt(id) % BigInt(this.#nodes * this.#workers));
+    const place = Number(BigInt(id) % BigInt(this.nodes * this.#workers));
     return { node: Math.floor(place / this.#workers), worker: place % this.#workers };
   }
 }

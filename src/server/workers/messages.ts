@@ -58,6 +58,9 @@ export interface StartMessage {
   readonly version: number;
   readonly ports: ServerPorts;
   readonly config: ServerConfig;
+  /** The number of the host, and the maximum number of hosts. */
+  readonly node: number;
+  readonly nodes: number;
   /** The number of the worker, from 1; the main process is number 0. */
   readonly worker: number;
   /** The largest number of processes, with the main one, while a server is upgraded. */

@@ -89,7 +89,8 @@ export class WorkerPart implements Limits, Given {
     this.#config = start.config;
     this.#say = say;
     this.#feed = feed;
-    this.ids = new SessionIds({ worker: start.worker, workers: start.processes });
+    const { node, nodes, worker, processes: workers } = start;
+    this.ids = new SessionIds({ node, nodes, worker, workers });
     process.on('message', (message: ToWorker, handle) => {
       if (message.kind === 'taken') this.#taken(message);
       else if (message.kind === 'running') this.#running = new Set(message.numbers);
@@ -132,16 +133,16 @@ export class WorkerPart implements Limits, Given {
   strangersDatagram(clientId: number, bytes: Buffer, address: string): void {
     const second = Math.floor(performance.now() / 1_000);
     if (this.#strangers.second !== second) this.#strangers = { second, count: 0 };
-    if (!this.#isElsewhere(this.ids.homeOf(clientId).worker) || ++this.#strangers.count > MAX_DATAGRAMS) return;
+    if (!this.#isElsewhere(this.#workerOf(clientId)) || ++this.#strangers.count > MAX_DATAGRAMS) return;
     const message: DatagramMessage = { kind: 'datagram', clientId, bytes, address };
     this.#say(message);
   }
 
   /** The sessions of RTSP in other processes. */
   readonly rtspElsewhere = {
-    has: (id: string) => /^\d{1,20}$/.test(id) && this.#isElsewhere(this.ids.homeOf(BigInt(id)).worker),
+    has: (id: string) => /^\d{1,20}$/.test(id) && this.#isElsewhere(this.#workerOf(BigInt(id))),
     passOn: (socket: Socket, unread: Buffer, id: string) =>
-      this.#handOver(socket, unread, this.ids.homeOf(BigInt(id)).worker, 'rtsp'),
+      this.#handOver(socket, unread, this.#workerOf(BigInt(id)), 'rtsp'),
   };
 
   /** Returns the listener for what other workers pass on. @param http takes the connections */
@@ -243,6 +244,12 @@ export class WorkerPart implements Limits, Given {
     handOver(process, socket, peerOf(socket), unread, { kind: 'client', to, port });
   }
 
+  /** Returns the process of this host that has a session; this one for sessions of other hosts. */
+  #workerOf(id: number | bigint): number {
+    const home = this.ids.homeOf(id);
+    return home.node === this.ids.home.node ? home.worker : this.#start.worker;
+  }
+
   /** True for another worker that runs. */
   #isElsewhere(home: number): boolean {
     return home !== this.#start.worker && home !== 0 && (this.#running?.has(home) ?? false);
@@ -255,7 +262,7 @@ export class WorkerPart implements Limits, Given {
     const classified = classifyRequest(request);
     if (typeof classified === 'object') {
       const id = classified.pragma.number('client-id') ?? 0;
-      const home = id === 0 ? worker : this.ids.homeOf(id).worker;
+      const home = id === 0 ? worker : this.#workerOf(id);
       return home === 0 || this.#isElsewhere(home) ? home : worker;
     }
     const isMedia = (method === 'GET' || method === 'HEAD') && MEDIA_FILE.test(target);

@@ -93,8 +93,8 @@ export class Workers implements Listener, OtherSessions {
   #closing = false;
   /** How many workers in a row ended soon after their start. */
   #shortLives = 0;
-  /** The number of the worker that got the last connection. */
-  #turn = 0;
+  /** The number of the worker that got the last connection of each port. */
+  readonly #turns = new Map<PortName, number>();
 
   constructor(options: WorkersOptions) {
     this.#options = options;
@@ -200,9 +200,9 @@ export class Workers implements Listener, OtherSessions {
   /** Gives a connection to the next worker. @returns false while no worker runs */
   #give(socket: Socket, port: PortName): boolean {
     const serving = [...this.#running.values()].filter(({ state }) => state === 'serving');
-    const next = serving.find(({ number }) => number > this.#turn) ?? serving[0];
+    const next = serving.find(({ number }) => number > (this.#turns.get(port) ?? 0)) ?? serving[0];
     if (!next) return false;
-    this.#turn = next.number;
+    this.#turns.set(port, next.number);
     giveSocket(next.process, socket, { kind: 'accepted', port } satisfies ToWorker);
     return true;
   }
@@ -249,12 +249,14 @@ export class Workers implements Listener, OtherSessions {
   #tellStart(running: RunningWorker): void {
     const { process, number } = running;
     running.state = 'starting';
-    const { workerConfig, count, points, onEvent } = this.#options;
+    const { workerConfig, count, ids, points, onEvent } = this.#options;
     const start: ToWorker = {
       kind: 'start',
       version: MESSAGES_VERSION,
       ports: this.#ports,
       config: workerConfig(),
+      node: ids.home.node,
+      nodes: ids.nodes,
       worker: number,
       processes: placesFor(count),
       folder: this.#folder,

@@ -38,7 +38,19 @@ describe('a worker with a client by TLS', () => {
     const config = defaultConfig();
     const [version, ports, points] = [MESSAGES_VERSION, {}, []];
     part = await WorkerPart.open(
-      { kind: 'start', version, ports, config, worker: 1, processes: 2, folder, events: false, points },
+      {
+        kind: 'start',
+        version,
+        ports,
+        config,
+        node: 0,
+        nodes: 1,
+        worker: 1,
+        processes: 2,
+        folder,
+        events: false,
+        points,
+      },
       () => {},
     );
     http = new HttpServer({
