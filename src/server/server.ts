@@ -337,8 +337,7 @@ export class MediaServer {
       ...this.#httpListeners(http, means, { limits, ids }, events),
       this.#multicasts,
       ...protocolListeners({
-        // The workers have the ports of players.
-        config: config.workers === undefined ? config : withoutPlayers(config),
+        config: ownListeners(config),
         ids,
         part,
         points: this.points,
@@ -619,8 +618,9 @@ interface Means {
   readonly file: StartOptions['file'];
 }
 
-/** Returns the configuration of a server whose players other processes serve. */
-function withoutPlayers(config: ServerConfig): ServerConfig {
+/** Returns the configuration of the listeners of this process: with workers, those have the ports of players. */
+function ownListeners(config: ServerConfig): ServerConfig {
+  if (config.workers === undefined) return config;
   return { ...config, mms: { ...config.mms, port: 'none' }, rtsp: { ...config.rtsp, port: 'none' } };
 }
 
