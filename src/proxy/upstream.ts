@@ -76,6 +76,8 @@ export class Upstream {
   readonly #hop: string;
   readonly #pool = new QuestionPool();
   readonly #kept = new WeakMap<object, Map<string, KeptClient>>();
+  /** Origins that know no proxies with a cache, which this one asks as a relaying server (MS-WMSP 3.1.5.4). */
+  readonly #old = new Set<string>();
   /** The addresses from which origins were asked last. */
   readonly #own = new Map<string, string>();
   /** Requests for content information so far. */
@@ -176,7 +178,7 @@ export class Upstream {
     const peer = new WmspPeer(
       {
         url: location,
-        identity: 'WMCacheProxy',
+        identity: this.#identityFor(url),
         relayed,
         pullChain: wish.pulls,
         authorize: this.#authorize(url, authorization),
@@ -254,7 +256,7 @@ export class Upstream {
     const isHttp = !isOther(location);
     const url = isHttp ? parseWmspUrl(location) : undefined;
     const options: SourceOptions = {
-      identity: 'WMCacheProxy',
+      identity: url ? this.#identityFor(url) : 'WMCacheProxy',
       relayed: this.relayed(wish, protocolOf(location)),
       pullChain: chain,
       reconnect: RECONNECT,
@@ -298,6 +300,9 @@ export class Upstream {
         // Digest signs the method.
         ...(given && given.request?.method !== 'POST' ? { method: 'GET' } : {}),
       });
+      if (this.#old.size >= MAX_ORIGINS) this.#old.clear();
+      if (client.isServer) this.#old.add(url.origin);
+      else this.#old.delete(url.origin);
       if (this.#own.size >= MAX_ORIGINS) this.#own.clear();
       this.#own.set(url.origin, plainAddress(client.localAddress));
       return head;
@@ -310,6 +315,10 @@ export class Upstream {
       if (isShared) this.#pool.give(url.origin, client);
       else if (!isKept) client.close();
     }
+  }
+
+  #identityFor({ origin }: WmspUrl): 'WMCacheProxy' | 'NSServer' {
+    return this.#old.has(origin) ? 'NSServer' : 'WMCacheProxy';
   }
 
   #newClient(url: WmspUrl): ContentInfoClient {

@@ -29,45 +29,59 @@ export interface ProxyHost {
   readonly onWarning: (message: string) => void;
 }
 
-/** The proxy of a server, as its configuration says. */
+type ProxyConfig = NonNullable<ServerConfig['proxy']>;
+
+/** The proxy of a server, as its configuration says: what that allows can change while the server runs. */
 export class Proxying {
   readonly content: ProxyContent;
+  readonly #host: ProxyHost;
   readonly #targets: Targets;
+  readonly #cache: DiskCache | undefined;
+  #config: ServerConfig;
+  #settings: ProxySettings;
 
   /** @param cache from {@link openCache} */
   constructor(host: ProxyHost, cache: DiskCache | undefined) {
     const { config, local, ports, clients, guard, broadcast, onWarning } = host;
-    const { origin, forward, transparent, hosts, accounts, access, name } = config.proxy!;
-    const given = origin === undefined ? undefined : takeCredentials(origin);
-    const originUrl = given && readHttpUrl(given.url);
-    const logins = [...accounts, ...(origin === undefined ? [] : [origin])].flatMap((text) => {
-      const { url, credentials } = takeCredentials(text);
-      const known = readHttpUrl(url);
-      return known && credentials ? [[known.origin, credentials] as const] : [];
-    });
-    const names = new Set([...config.names, 'localhost'].map((each) => each.toLowerCase()));
+    this.#host = host;
+    this.#cache = cache;
+    this.#config = config;
+    this.#settings = settingsOf(config, config.proxy!);
+    const settings = () => this.#settings;
     this.#targets = new Targets({
-      forward,
-      transparent,
-      hosts,
+      get forward() {
+        return settings().forward;
+      },
+      get transparent() {
+        return settings().transparent;
+      },
+      get hosts() {
+        return settings().hosts;
+      },
       isOwn: (target, port, protocol) => {
         const own = ports();
         const ours = protocol === 'http' ? [own.http, own.https] : [own[protocol]];
         if (port !== undefined && !ours.includes(port)) return false;
-        return isIP(target) === 0 ? names.has(target.toLowerCase()) : isOwnAddress(target);
+        return isIP(target) === 0 ? settings().names.has(target.toLowerCase()) : isOwnAddress(target);
       },
     });
     this.content = new ProxyContent({
       local,
-      origin: originUrl?.origin,
+      get origin() {
+        return settings().origin;
+      },
       upstream: new Upstream({
-        name: name ?? `${hostname()}-${randomBytes(4).toString('hex')}`,
-        accounts: new Map(logins),
+        name: config.proxy!.name ?? `${hostname()}-${randomBytes(4).toString('hex')}`,
+        get accounts() {
+          return settings().accounts;
+        },
         // The operator named the origin; whatever else is asked for, strangers name.
-        guard: (url) => (url && url.origin === originUrl?.origin ? undefined : guard),
+        guard: (url) => (url && url.origin === settings().origin ? undefined : guard),
         onNote: onWarning,
       }),
-      rule: ruleOf(access ?? config.access.play),
+      get rule() {
+        return settings().rule;
+      },
       cache,
       reads: new ReadQueue(),
       own: (url) => ownPathOf(url, ports()),
@@ -75,6 +89,15 @@ export class Proxying {
       live: { broadcast, max: config.limits.points },
       onWarning,
     });
+  }
+
+  /** Takes over a new configuration of the server, as far as that needs no restart. */
+  reloaded(): void {
+    const { config } = this.#host;
+    if (config === this.#config || !config.proxy) return;
+    this.#config = config;
+    this.#settings = settingsOf(config, config.proxy);
+    if (config.proxy.cache) void this.#cache?.limit(config.proxy.cache.maxSize * BYTES_PER_MB);
   }
 
   /** Returns the path of a request, or the URL of the other server that it is meant for. @throws Refusal */
@@ -103,11 +126,35 @@ export class Proxying {
   }
 }
 
+/** What a proxy allows, and where it leads. */
+type ProxySettings = ReturnType<typeof settingsOf>;
+
+function settingsOf({ access, names }: ServerConfig, proxy: ProxyConfig) {
+  const { origin, forward, transparent, hosts, accounts } = proxy;
+  const given = origin === undefined ? undefined : takeCredentials(origin);
+  const logins = [...accounts, ...(origin === undefined ? [] : [origin])].flatMap((text) => {
+    const { url, credentials } = takeCredentials(text);
+    const known = readHttpUrl(url);
+    return known && credentials ? [[known.origin, credentials] as const] : [];
+  });
+  return {
+    forward,
+    transparent,
+    hosts,
+    origin: given && readHttpUrl(given.url)?.origin,
+    accounts: new Map(logins),
+    rule: ruleOf(proxy.access ?? access.play),
+    names: new Set([...names, 'localhost'].map((each) => each.toLowerCase())),
+  };
+}
+
+const BYTES_PER_MB = 1_000_000;
+
 /** Opens the cache of a proxy; undefined if it has none. @throws WmError WM_CONFIG */
 export async function openCache(
   { proxy }: ServerConfig,
   onWarning: (message: string) => void,
 ): Promise<DiskCache | undefined> {
   if (!proxy?.cache) return undefined;
-  return DiskCache.open({ folder: proxy.cache.folder, maxSize: proxy.cache.maxSize * 1_000_000, onWarning });
+  return DiskCache.open({ folder: proxy.cache.folder, maxSize: proxy.cache.maxSize * BYTES_PER_MB, onWarning });
 }

@@ -45,6 +45,9 @@ const LIVE: ReadonlySet<string> = new Set([
     'stills',
     'privateSources',
   ],
+  ...['origin', 'forward', 'transparent', 'hosts', 'accounts', 'access', 'cache.maxSize'].map(
+    (name) => `proxy.${name}`,
+  ),
   ...['redirects', 'hooks', 'limits', 'push.newPoints', 'push.authenticateStart', 'tls.cert', 'tls.key', 'live.burst'],
 ]);
 
@@ -106,7 +109,12 @@ function differing(before: object, after: object): string[] {
 function inner(name: string, before: object, after: object): string[] {
   const [a, b] = [(before as Record<string, unknown>)[name], (after as Record<string, unknown>)[name]];
   if (!isMap(a) || !isMap(b)) return [name];
-  return differing(a, b).map((field) => `${name}.${field}`);
+  return differing(a, b).flatMap((field) => {
+    const full = `${name}.${field}`;
+    const [old, now] = [a, b].map((map) => (map as Record<string, unknown>)[field]);
+    if (full !== 'proxy.cache' || !isMap(old) || !isMap(now)) return [full];
+    return differing(old, now).map((part) => `${full}.${part}`);
+  });
 }
 
 function isMap(value: unknown): value is object {

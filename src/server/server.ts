@@ -367,6 +367,7 @@ export class MediaServer {
       load: means.load,
       onWarning,
       onReload: (report) => {
+        proxying?.reloaded();
         this.#workers?.reload();
         this.#cluster?.pointsChanged();
         events.reloaded?.(report);
@@ -527,8 +528,11 @@ export class MediaServer {
   }
 
   #proxyHost(local: Programs, onWarning: (message: string) => void): ProxyHost {
+    const settings = this.#settings;
     return {
-      config: this.#settings.config,
+      get config() {
+        return settings.config;
+      },
       local,
       ports: () => this.#ports,
       clients: () => this.#registry.players,

@@ -36,6 +36,35 @@ async function answering(
   return { port: typeof address === 'object' && address ? address.port : 0, asked: () => asked };
 }
 
+describe('a proxy whose origin is too old for proxies', () => {
+  it.each([
+    ['GetContentInfo', ['POST WMCacheProxy', 'GET NSServer', 'GET NSServer']],
+    ['Describe, for a player with credentials', ['GET WMCacheProxy', 'GET NSServer', 'GET NSServer']],
+  ])(
+    '[WMSP-180] asks as a relaying server on another connection after the status 400 to %s',
+    async (what, expected) => {
+      const seen: string[] = [];
+      const connections = new Set<unknown>();
+      const made = createServer((request, response) => {
+        const agent = request.headers['user-agent'] ?? '';
+        seen.push(`${request.method} ${agent.split('/')[0]}`);
+        if (seen.length <= 2) connections.add(request.socket);
+        const isKnown = agent.startsWith('NSServer');
+        response.writeHead(isKnown ? 200 : 400, { Server: 'Cougar/4.1.0.3934', 'Content-Type': 'text/html' });
+        response.end();
+      });
+      scripted.push(made);
+      await new Promise<void>((resolve) => made.listen(0, '127.0.0.1', resolve));
+      const address = made.address();
+      const proxy = await reverse(typeof address === 'object' && address ? address.port : 0);
+      const login = `Authorization: Basic ${Buffer.from('a:b').toString('base64')}`;
+      await proxy.ask('GET /clip.wmv HTTP/1.1', NEW, 'Host: x', ...(what === 'GetContentInfo' ? [] : [login]));
+      expect(seen.slice(0, 3)).toEqual(expected);
+      expect(connections.size).toBe(2);
+    },
+  );
+});
+
 describe('a proxy whose origin', () => {
   it.each([
     [404, {}, 404],

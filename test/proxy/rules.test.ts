@@ -54,6 +54,13 @@ describe('the Cache-Control of an origin', () => {
     expect([mayCache(rules), mayShare(rules)]).toEqual([keep, share]);
   });
 
+  it('[WMSP-009] is shared as public by all caches, as proxy-public by this one, and as user-public by none of its kind', () => {
+    const shared = ['public', 'proxy-public', 'user-public'].map((text) =>
+      mayShare(parseCacheControl(`no-cache, ${text}`)),
+    );
+    expect(shared).toEqual([true, true, false]);
+  });
+
   it.each([
     ['public', false],
     ['public, must-revalidate', true],

@@ -396,6 +396,12 @@ describe('the rendering log', () => {
 });
 
 describe('anonymousPlayerId', () => {
+  it('[WMLOG-024] is the only id that clients here have: accounts of one system share no public one', () => {
+    const ids = [anonymousPlayerId('70b64f321a80'), anonymousPlayerId('80b64f321a80')];
+    expect(new Set(ids).size).toBe(2);
+    for (const id of ids) expect(id).toMatch(/^\{3300AD50-2C39-46c0-AE0A-[0-9a-f]{12}\}$/);
+  });
+
   it('[WMLOG-022] has the fixed beginning', () => {
     expect(anonymousPlayerId('B4C904C7848EFF')).toBe('{3300AD50-2C39-46c0-AE0A-B4C904C7848E}');
     expect(anonymousPlayerId('1')).toMatch(/^\{3300AD50-2C39-46c0-AE0A-0{11}1\}$/);

@@ -58,9 +58,11 @@ export class DiskCache {
   /** The newest copy of each URL. */
   readonly #byUrl = new Map<string, Entry>();
   #clock = 0;
+  #maxSize: number;
 
   private constructor(options: DiskCacheOptions) {
     this.#options = options;
+    this.#maxSize = options.maxSize;
   }
 
   /**
@@ -141,9 +143,9 @@ export class DiskCache {
     header: AsfHeader,
     known: Pick<CopyFacts, 'cacheControl' | 'features' | 'guarded' | 'checkedAt'>,
   ): Promise<HeldCopy | undefined> {
-    const { folder, maxSize, onWarning } = this.#options;
+    const { folder, onWarning } = this.#options;
     const size = header.bytes.length + Number(header.dataObject.packetCount) * header.packetSize + OVERHEAD;
-    if (size > maxSize) return undefined;
+    if (size > this.#maxSize) return undefined;
     await this.remove(key.url);
     const name = nameOf(key, ++this.#clock);
     try {
@@ -181,6 +183,12 @@ export class DiskCache {
       () => true,
       () => false,
     );
+  }
+
+  /** Changes the maximum size of all copies. Those that are in use stay. @param maxSize in bytes */
+  async limit(maxSize: number): Promise<void> {
+    this.#maxSize = maxSize;
+    await this.makeRoom(0);
   }
 
   /** Gives a copy back. */
@@ -233,7 +241,7 @@ export class DiskCache {
 
   /** @throws WmError WM_FAILED if there is not enough that can go */
   async #makeRoom(bytes: number): Promise<void> {
-    while (this.size + bytes > this.#options.maxSize) {
+    while (this.size + bytes > this.#maxSize) {
       let oldest: Entry | undefined;
       for (const entry of this.#byName.values()) {
         if (entry.users === 0 && entry.usedAt < (oldest?.usedAt ?? Number.POSITIVE_INFINITY)) oldest = entry;

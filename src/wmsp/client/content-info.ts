@@ -62,6 +62,11 @@ export class ContentInfoClient {
     return this.#localAddress;
   }
 
+  /** True if the server is too old to know a proxy with a cache, so that this client is a relaying server for it. */
+  get isServer(): boolean {
+    return this.#identity.token === 'NSServer';
+  }
+
   /** True while the connection can take another request. */
   get open(): boolean {
     return this.#http?.open ?? false;
@@ -73,7 +78,8 @@ export class ContentInfoClient {
    */
   async ask(question: ContentQuestion): Promise<ResponseHead> {
     const head = await this.#ask(question);
-    if (question.method === 'GET' || this.#identity.token !== 'WMCacheProxy' || !isUnknownTo(head)) return head;
+    const describes = question.method === 'GET';
+    if (this.#identity.token !== 'WMCacheProxy' || !(describes ? isTooOld(head) : isUnknownTo(head))) return head;
     this.#identity = defaultIdentity('NSServer');
     this.close();
     return this.#ask(question);
@@ -159,9 +165,15 @@ export class ContentInfoClient {
   }
 }
 
-/** True if a server below 9.0 did not know the request (MS-WMSP 3.1.5.4), or one of another kind that has no POST. */
-function isUnknownTo({ status, headers }: ResponseHead): boolean {
+/** True if a server below 9.0 did not know the client (MS-WMSP 3.1.5.4). */
+function isTooOld({ status, headers }: ResponseHead): boolean {
   const server = parseServerProduct(headers.get('Server'), true);
-  if (server) return status === 400 && server.major < 9;
+  return status === 400 && server !== undefined && server.major < 9;
+}
+
+/** True if a server did not know the request: it is too old, or one of another kind that has no POST. */
+function isUnknownTo(head: ResponseHead): boolean {
+  const { status, headers } = head;
+  if (parseServerProduct(headers.get('Server'), true)) return isTooOld(head);
   return status === 400 || status === 404 || status === 405 || status === 411 || status === 501;
 }
