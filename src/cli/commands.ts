@@ -58,6 +58,10 @@ const commands: Readonly<Record<string, Entry>> = {
     summary: 'manage the file of users that a server accepts',
     load: async () => (await import('./users.js')).usersCommand(),
   },
+  cluster: {
+    summary: 'list the hosts of a cluster, and drain one for maintenance',
+    load: async () => (await import('./cluster.js')).clusterCommand(),
+  },
   init: {
     summary: 'write a commented configuration for serve',
     load: async () => (await import('./init.js')).initCommand(),

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Broadcast } from '../media/broadcast.js';
 import { Refusal } from '../refusal.js';
 import type { ClusterBus } from './bus.js';
-import { Calls } from './calls.js';
+import { Calls, decodeParcel, encodeParcel, type Parcel } from './calls.js';
 import { Directory, enrol, MAX_NODES, type Member, type OwnedPoint } from './directory.js';
 import { Following } from './following.js';
 import { type Claimant, Ownership } from './ownership.js';
@@ -196,6 +196,19 @@ export class ClusterNode {
     this.#followings.delete(path);
   }
 
+  /** Sends something to all other nodes. */
+  tellAll(operation: string, text: unknown): void {
+    this.#bus.publish(this.subjects.all(operation), encodeParcel(text));
+  }
+
+  /** Takes what other nodes send to all. */
+  onAll(operation: string, take: (text: unknown) => void): void {
+    this.#bus.subscribe(this.subjects.all(operation), ({ data }) => {
+      const parcel = parcelIn(data);
+      if (parcel) take(parcel.text);
+    });
+  }
+
   /** Returns the living nodes other than this one. */
   get others(): Member[] {
     return this.directory.members.filter(({ alive, run }) => alive && run !== this.self.run);
@@ -249,7 +262,11 @@ export class ClusterNode {
 
   #connection(connected: boolean): void {
     if (this.#closed) return;
-    if (!connected) return;
+    if (!connected) {
+      this.#options.onWarning('The connection to NATS is lost: this node goes on by itself until it is back.');
+      return;
+    }
+    if (this.#enrolled) this.#options.onWarning('NATS is there again: this node works with the others.');
     this.directory.refresh();
     this.ownership.reconnected();
     for (const following of this.#followings.values()) following.reconnected();
@@ -287,6 +304,15 @@ export class ClusterNode {
     } catch {
       // It is told again soon, and its lease shows if it is dead.
     }
+  }
+}
+
+/** Decodes a message; undefined if it is malformed. */
+function parcelIn(data: Uint8Array): Parcel | undefined {
+  try {
+    return decodeParcel(Buffer.from(data));
+  } catch {
+    return undefined;
   }
 }
 

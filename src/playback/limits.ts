@@ -40,16 +40,31 @@ export interface Limits {
 }
 
 /** The places and the bit rates that are taken. */
-interface Taken {
+export interface Taken {
   players: number;
+  /** Bits per second. */
   bandwidth: number;
 }
+
+/** What other hosts have given away of the same limits. */
+export interface TakenElsewhere {
+  /** The sum of all paths. */
+  readonly all: Readonly<Taken>;
+  of(path: string): Readonly<Taken>;
+}
+
+const NOTHING_TAKEN: TakenElsewhere = {
+  all: { players: 0, bandwidth: 0 },
+  of: () => ({ players: 0, bandwidth: 0 }),
+};
 
 /** The limits of one process. Players beyond a limit that was lowered stay. */
 export class LocalLimits implements Limits {
   readonly #limits: () => ServerLimits;
   readonly #now: () => number;
   readonly #byPath = new Map<string, Taken>();
+  /** Counts against the limits, too. */
+  elsewhere: TakenElsewhere = NOTHING_TAKEN;
   readonly #all: Taken = { players: 0, bandwidth: 0 };
   /** The second in which players last started, and how many did. */
   #second = 0;
@@ -69,6 +84,16 @@ export class LocalLimits implements Limits {
     return this.#all.players;
   }
 
+  /** The places taken, by path. */
+  get byPath(): ReadonlyMap<string, Readonly<Taken>> {
+    return this.#byPath;
+  }
+
+  /** The places and bit rates of all paths. */
+  get all(): Readonly<Taken> {
+    return this.#all;
+  }
+
   async take({ path, bitRate = 0, limits: own = {} }: PlaceWish): Promise<Ticket> {
     const server = this.#limits();
     const taken = this.#byPath.get(path) ?? { players: 0, bandwidth: 0 };
@@ -77,8 +102,9 @@ export class LocalLimits implements Limits {
       const rates = `${inWords(bitRate)}; a player may have ${inWords(most)}`;
       throw new Refusal('forbidden', `${path} needs ${rates}.`);
     }
-    check(this.#all, server, bitRate, 'the server');
-    check(taken, own, bitRate, path);
+    const { elsewhere } = this;
+    check(sumOf(this.#all, elsewhere.all), server, bitRate, 'the server');
+    check(sumOf(taken, elsewhere.of(path)), own, bitRate, path);
     this.#countStart(server.startsPerSecond);
     this.#byPath.set(path, taken);
     const places = [taken, this.#all];
@@ -109,6 +135,10 @@ export class LocalLimits implements Limits {
     }
     this.#starts++;
   }
+}
+
+function sumOf(a: Readonly<Taken>, b: Readonly<Taken>): Taken {
+  return { players: a.players + b.players, bandwidth: a.bandwidth + b.bandwidth };
 }
 
 function check({ players, bandwidth }: Taken, limits: PathLimits, bitRate: number, what: string): void {

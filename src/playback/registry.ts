@@ -96,6 +96,8 @@ export interface SessionFilter {
   readonly limit?: number;
   /** The id after which the list starts; default: from the first. */
   readonly after?: string;
+  /** True to leave out the sessions of other hosts. */
+  readonly here?: boolean;
 }
 
 /** @public */
@@ -111,7 +113,8 @@ export interface OtherSessions {
   readonly players: number;
   /** Bytes that they have sent to players. */
   readonly bytesOut: number;
-  sessions(): Promise<readonly SessionInfo[]>;
+  /** @param here true to leave out those of other hosts */
+  sessions(here?: boolean): Promise<readonly SessionInfo[]>;
   /** Ends a session. @returns false if none has that id */
   end(id: string): Promise<boolean>;
 }
@@ -189,9 +192,9 @@ export class SessionRegistry {
     return this.#options.others?.();
   }
 
-  async list({ role, limit = Number.POSITIVE_INFINITY, after }: SessionFilter = {}): Promise<SessionList> {
+  async list({ role, limit = Number.POSITIVE_INFINITY, after, here }: SessionFilter = {}): Promise<SessionList> {
     const isMeant = (session: SessionFacts) => role === undefined || session.role === role;
-    const others = ((await this.#others?.sessions()) ?? []).filter(isMeant);
+    const others = ((await this.#others?.sessions(here)) ?? []).filter(isMeant);
     // The session with this id may have ended meanwhile.
     const isNext = after === undefined ? () => true : laterThan(after);
     // Those of this process are in order, so that a page of thousands costs no more than what is on it.

@@ -15,7 +15,7 @@ import { OnDemandFiles } from '../media/on-demand/files.js';
 import { type Attempt, Entrance } from '../playback/entrance.js';
 import { Playback } from '../playback/host.js';
 import { type Limits, LocalLimits } from '../playback/limits.js';
-import { SessionRegistry } from '../playback/registry.js';
+import { type OtherSessions, SessionRegistry } from '../playback/registry.js';
 import { SessionIds } from '../playback/session-ids.js';
 import type { DiskCache } from '../proxy/cache/disk-cache.js';
 import type { ProxyContent } from '../proxy/content.js';
@@ -32,6 +32,7 @@ import { Administration } from './admin/administration.js';
 import { AdminFeed } from './admin/feed.js';
 import { addCounters, newCounters } from './admin/totals.js';
 import { joinCluster, ServerCluster } from './cluster/cluster.js';
+import { AllOthers } from './cluster/peers.js';
 import type { ServerConfig } from './config.js';
 import { checkConfig } from './config-check.js';
 import { masked } from './config-file.js';
@@ -114,7 +115,7 @@ export class MediaServer {
     this.#hooks = new ServerHooks({ hooks: () => settings.config.hooks, onWarning });
     this.#registry = new SessionRegistry({
       ids,
-      others: () => this.#workers,
+      others: () => this.#others,
       onBegin: (info, session) => {
         this.#hooks.began(info);
         if (info.role !== 'player') return;
@@ -174,9 +175,8 @@ export class MediaServer {
       onWarning,
     });
     for (const point of config.points) this.points.configure(point.path, settingsOf(point));
-    this.#cluster =
-      means.node &&
-      new ServerCluster({ node: means.node, points: this.points, config: () => settings.config, onWarning });
+    const localLimits = new LocalLimits(() => settings.limits);
+    this.#cluster = this.#clusterOf(means, localLimits, onWarning);
     this.#access = means.access;
     const gate = new PushPoints({
       points: this.points,
@@ -191,7 +191,10 @@ export class MediaServer {
         return settings.names;
       },
       onWarning,
-      admit: (encoder) => this.#hooks.mayPublish(encoder),
+      admit: async (encoder) => {
+        this.#cluster?.refuseWhileDraining();
+        await this.#hooks.mayPublish(encoder);
+      },
       get authenticateStart() {
         return settings.config.push.authenticateStart ?? false;
       },
@@ -233,14 +236,17 @@ export class MediaServer {
       },
       onWarning,
     });
-    const limits = part ?? new LocalLimits(() => settings.limits);
+    const limits = part ?? localLimits;
     const proxying = config.proxy && new Proxying(this.#proxyHost(programs, onWarning), means.cache);
     this.#proxy = proxying?.content;
     this.#entrance = new Entrance({
       content: proxying?.content ?? programs,
       access: means.access,
       limits,
-      admit: (guest) => this.#hooks.mayPlay(guest),
+      admit: async (guest) => {
+        this.#cluster?.refuseWhileDraining();
+        await this.#hooks.mayPlay(guest);
+      },
       ...(config.logs ? { onAttempt: (attempt: Attempt) => this.#logs?.attempted(attempt) } : {}),
     });
     this.#playback = new Playback({ onError });
@@ -289,7 +295,8 @@ export class MediaServer {
       feed: this.#feed,
       stills: this.#stills,
       multicasts: () => this.#multicasts,
-      playersElsewhere: (path) => this.#workers?.playersOf(path) ?? 0,
+      playersElsewhere: (path) => (this.#workers?.playersOf(path) ?? 0) + (this.#cluster?.peers.of(path).players ?? 0),
+      cluster: this.#cluster,
       stats: () => this.stats(),
       ports: () => this.#ports,
       hostName: () => new URL(this.baseUrl).hostname,
@@ -519,6 +526,31 @@ export class MediaServer {
     await this.#files.close();
     await this.#logs?.close();
     await this.#hooks.close();
+  }
+
+  #clusterOf(
+    { node, load }: Means,
+    limits: LocalLimits,
+    onWarning: (message: string) => void,
+  ): ServerCluster | undefined {
+    if (!node) return undefined;
+    const config = () => this.#settings.config;
+    const reload = load && (() => this.#reloader.reload());
+    return new ServerCluster({
+      node,
+      points: this.points,
+      registry: this.#registry,
+      limits,
+      config,
+      reload,
+      onWarning,
+    });
+  }
+
+  /** The processes and hosts that share the sessions of this server. */
+  get #others(): OtherSessions | undefined {
+    const [workers, peers] = [this.#workers, this.#cluster?.peers];
+    return workers && peers ? new AllOthers([workers, peers]) : (workers ?? peers);
   }
 
   /** Passes the log of a player on to the origin; those of WMSP take the way of their session. */

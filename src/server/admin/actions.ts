@@ -7,6 +7,7 @@ import type { SessionInfo, SessionRegistry, SessionRole } from '../../playback/r
 import { Refusal } from '../../refusal.js';
 import { describeContent } from '../../wms/content-description.js';
 import { YamlError } from '../../yaml-file.js';
+import type { NodeView, ServerCluster } from '../cluster/cluster.js';
 import { maskedPoint } from '../config-file.js';
 import type { PointEditor } from '../point-editor.js';
 import type { PublishingPoint, PublishingPoints } from '../points/points.js';
@@ -44,7 +45,15 @@ export interface AdminHost {
   readonly editor: PointEditor;
   /** Reads the configuration again; undefined if there is no file to read. */
   readonly reload?: (() => Promise<ReloadReport>) | undefined;
+  /** The other hosts of a cluster. */
+  readonly cluster?: AdminCluster | undefined;
 }
+
+/** The parts of a cluster that an administrator sees and changes. */
+export type AdminCluster = Pick<
+  ServerCluster,
+  'node' | 'nodes' | 'ownerName' | 'drain' | 'reloadOthers' | 'disconnectElsewhere'
+>;
 
 /** The figures of the server, and how to reach it. */
 export interface ServerStatus extends ServerStats {
@@ -97,11 +106,34 @@ export class AdminActions {
     return this.#view(this.#point(path));
   }
 
-  /** Disconnects the encoder. @throws HttpError 409 without one */
-  disconnect(path: string): void {
+  /** Disconnects the encoder, on whichever host of a cluster it is. @throws HttpError 409 without one */
+  async disconnect(path: string): Promise<void> {
     const { publisher } = this.#point(path);
-    if (!publisher) throw new HttpError(409, `No encoder is publishing to ${path}.`);
-    publisher.disconnect(SENT_AWAY);
+    publisher?.disconnect(SENT_AWAY);
+    if (publisher || (await this.#host.cluster?.disconnectElsewhere(path))) return;
+    throw new HttpError(409, `No encoder is publishing to ${path}.`);
+  }
+
+  /** How this host is with the others of its cluster; empty without one. */
+  clusterHealth(): { readonly cluster?: 'connected' | 'alone' } {
+    const { cluster } = this.#host;
+    return cluster ? { cluster: cluster.node.connected ? 'connected' : 'alone' } : {};
+  }
+
+  /** The hosts of the cluster. @throws HttpError 404 if the server belongs to none */
+  nodes(): NodeView[] {
+    return this.#cluster.nodes();
+  }
+
+  /** Lets a host take no new sessions, or take some again. @throws HttpError 404; Refusal */
+  async drain(name: string, draining: boolean): Promise<void> {
+    await this.#cluster.drain(name, draining);
+  }
+
+  get #cluster(): AdminCluster {
+    const { cluster } = this.#host;
+    if (!cluster) throw new HttpError(404, 'The server belongs to no cluster.');
+    return cluster;
   }
 
   /** @throws HttpError 404 or 400 if the source cannot be played */
@@ -232,8 +264,18 @@ export class AdminActions {
     if (!(await this.#host.registry.end(id))) throw new HttpError(404, `There is no session ${id}.`);
   }
 
-  /** @throws HttpError 409 without a configuration file; ReloadRefused if it has mistakes */
-  async reload(): Promise<ReloadReport> {
+  /**
+   * Reads the configuration again, and lets the other hosts of a cluster do so.
+   *
+   * @throws HttpError 409 without a configuration file; ReloadRefused if it has mistakes
+   */
+  async reload(): Promise<ReloadReport & { readonly nodes?: object }> {
+    const own = await this.#reload();
+    const { cluster } = this.#host;
+    return cluster ? { ...own, nodes: await cluster.reloadOthers() } : own;
+  }
+
+  async #reload(): Promise<ReloadReport> {
     const { reload } = this.#host;
     if (!reload) throw new HttpError(409, 'The server was started without a configuration file.');
     try {
@@ -244,8 +286,12 @@ export class AdminActions {
   }
 
   #view(point: PublishingPoint): PointView {
-    const { playersElsewhere, stills } = this.#host;
-    return pointView(point, { playersElsewhere: playersElsewhere?.(point.path) ?? 0, still: stills.offers(point) });
+    const { playersElsewhere, stills, cluster } = this.#host;
+    const view = pointView(point, {
+      playersElsewhere: playersElsewhere?.(point.path) ?? 0,
+      still: stills.offers(point),
+    });
+    return cluster ? { ...view, node: cluster.ownerName(point.path) ?? null } : view;
   }
 
   #point(path: string): PublishingPoint {
@@ -263,7 +309,7 @@ export interface LogLine extends AdminEvent {
 /** A session as the API shows it. */
 export type SessionView = ReturnType<typeof sessionView>;
 /** A point as the API shows it. */
-export type PointView = ReturnType<typeof pointView>;
+export type PointView = ReturnType<typeof pointView> & { readonly node?: string | null };
 /** An encoder, and the point that it publishes to. */
 export type PublisherView = { readonly point: string } & NonNullable<ReturnType<typeof publisherView>>;
 

@@ -56,6 +56,7 @@ export class Administration {
       }),
     });
     this.#metrics = new Metrics(this.actions, registry);
+    if (options.cluster) this.#metrics.addCluster(options.cluster.node);
     const shared = { actions: this.actions, access, rule, names, onError };
     this.api = new AdminApi(shared);
     const { port, host } = options;

@@ -70,6 +70,9 @@ export class AdminApi {
     ['GET', '/sessions', (_, exchange) => this.#list(exchange, 'sessions')],
     ['DELETE', '/sessions/:', ([id = '']) => this.#actions.end(id)],
     ['POST', '/reload', () => this.#actions.reload()],
+    ['GET', '/nodes', () => ({ nodes: this.#actions.nodes() })],
+    ['POST', '/nodes/:/drain', ([name = '']) => this.#actions.drain(name, true)],
+    ['POST', '/nodes/:/resume', ([name = '']) => this.#actions.drain(name, false)],
   ];
 
   constructor(options: AdminApiOptions) {

@@ -99,7 +99,7 @@ export function adminApp(options: AdminAppOptions): OpenAPIHono<AdminBindings> {
     }),
   );
   app.get('/metrics', async (c) => c.text(await metrics.text(), 200, { 'Content-Type': metrics.contentType }));
-  app.get('/health', (c) => c.json({ status: 'ok' }));
+  app.get('/health', (c) => c.json({ status: 'ok', ...actions.clusterHealth() }));
   app.get('/ready', (c) => (options.ready() ? c.json({ status: 'ready' }) : c.json({ status: 'not ready' }, 503)));
   app.doc31('/api/openapi.json', {
     openapi: '3.1.0',

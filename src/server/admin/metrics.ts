@@ -1,4 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import type { ClusterNode } from '../../cluster/node.js';
 import type { SessionRegistry } from '../../playback/registry.js';
 import type { AdminActions } from './actions.js';
 
@@ -63,7 +64,7 @@ export class Metrics {
       labelNames: ['protocol'],
       registers,
       async collect() {
-        const { sessions: players } = await sessions.list({ role: 'player' });
+        const { sessions: players } = await sessions.list({ role: 'player', here: true });
         this.reset();
         for (const { protocol } of players) this.inc({ protocol });
       },
@@ -97,6 +98,35 @@ export class Metrics {
     perPoint('wmcast_point_received_bytes', 'Bytes received from the source.', ({ bytesIn }) => bytesIn);
     perPoint('wmcast_point_sent_bytes', 'Bytes sent to players.', ({ bytesOut }) => bytesOut);
     perPoint('wmcast_point_late_sends', 'Packets skipped for slow players.', ({ skippedPackets }) => skippedPackets);
+  }
+
+  /** Adds the figures of a host of a cluster. */
+  addCluster(node: ClusterNode): void {
+    const registers = [this.#registry];
+    const figures: [name: string, help: string, value: () => number][] = [
+      ['wmcast_cluster_connected', '1 while the host works with the others.', () => Number(node.connected)],
+      ['wmcast_cluster_nodes', 'Hosts of the cluster that are alive, with this one.', () => node.others.length + 1],
+      ['wmcast_cluster_owned_points', 'Points that this host owns.', () => node.ownership.paths.length],
+      ['wmcast_cluster_sent_points', 'Points of this host that others follow.', () => node.senders.size],
+      ['wmcast_cluster_followed_points', 'Points of other hosts that this one follows.', () => node.followed],
+      ['wmcast_cluster_sent_bytes', 'Bytes of points sent to other hosts.', () => node.senders.bytesSent],
+      [
+        'wmcast_cluster_left_out_packets',
+        'Packets not sent, because NATS was congested or gone.',
+        () => node.senders.leftOut,
+      ],
+      ['wmcast_cluster_lost_packets', 'Packets lost between hosts.', () => node.lostPackets],
+    ];
+    for (const [name, help, value] of figures) {
+      new Gauge({
+        name,
+        help,
+        registers,
+        collect() {
+          this.set(value());
+        },
+      });
+    }
   }
 
   /** Counts a player that has started. @param players how many there are now */

@@ -51,6 +51,16 @@ export function adminRoutes(actions: AdminActions): Described[] {
     },
     handle: (c) => run(pathOf(c)),
   });
+  const node = (action: string, summary: string, draining: boolean): Described => ({
+    route: {
+      method: 'post',
+      path: `/api/nodes/{node}/${action}`,
+      summary,
+      request: { params: z.object({ node: z.string().openapi({ example: 'node-1' }) }) },
+      responses: { 204: { description: 'Done.' }, 404: failure('There is no such host, or no cluster.') },
+    },
+    handle: (c) => actions.drain(c.req.param('node') ?? '', draining),
+  });
   const query = z.object({
     limit: z.coerce.number().int().min(0).default(DEFAULT_LIMIT).openapi({ description: 'The most sessions to list.' }),
     after: z.string().optional().openapi({ description: 'The id of the session to continue after.' }),
@@ -265,6 +275,9 @@ export function adminRoutes(actions: AdminActions): Described[] {
       },
       handle: () => actions.reload(),
     },
+    get('/api/nodes', 'The hosts of the cluster.', schemas.nodes, () => ({ nodes: actions.nodes() })),
+    node('drain', 'Take no new sessions on a host of the cluster; its encoders move to others.', true),
+    node('resume', 'Take new sessions on a host again.', false),
   ];
 }
 

@@ -73,6 +73,11 @@ export const point = z
     skippedPackets: count,
     droppedPlayers: count,
     splices: count.openapi({ description: 'How often a source came back and continued.' }),
+    node: z
+      .string()
+      .nullable()
+      .optional()
+      .openapi({ description: 'In a cluster, the host that its source is connected to.' }),
   })
   .openapi('Point');
 const fields = z.record(z.string(), z.unknown());
@@ -156,8 +161,34 @@ export const injection = z.object({
 });
 
 const names = z.array(z.string());
+const reloaded = { changed: names, added: names, removed: names, restart: names };
 /** What a reload has changed. */
-export const reload = z.object({ changed: names, added: names, removed: names, restart: names }).openapi('Reload');
+export const reload = z
+  .object({
+    ...reloaded,
+    nodes: z
+      .record(z.string(), z.union([z.object(reloaded), z.object({ error: z.string() })]))
+      .optional()
+      .openapi({ description: 'What it has changed on the other hosts of the cluster, by name.' }),
+  })
+  .openapi('Reload');
+
+/** The hosts of a cluster. */
+export const nodes = z.object({
+  nodes: z.array(
+    z
+      .object({
+        name: z.string(),
+        number: count.openapi({ description: 'The first number in the ids of its sessions.' }),
+        self: z.boolean().openapi({ description: 'True for the host that was asked.' }),
+        alive: z.boolean(),
+        draining: z.boolean().openapi({ description: 'True if it takes no new sessions.' }),
+        players: count.nullable(),
+        points: count.openapi({ description: 'The points that it owns.' }),
+      })
+      .openapi('Node'),
+  ),
+});
 
 /** A script command, for players that show or follow it. */
 export const command = z.object({

@@ -4,13 +4,20 @@ import { NatsBus } from '../../cluster/nats-bus.js';
 import { type ClusterHost, ClusterNode } from '../../cluster/node.js';
 import type { Claimant } from '../../cluster/ownership.js';
 import type { SharedPoint } from '../../cluster/sender.js';
+import { messageOf } from '../../errors.js';
+import type { LocalLimits } from '../../playback/limits.js';
+import type { SessionRegistry } from '../../playback/registry.js';
 import { formatPullChain, type PullChain, parsePullChain } from '../../receiving/pull-chain.js';
 import { Refusal } from '../../refusal.js';
 import type { Publisher } from '../../wmhttp/server/push-gate.js';
 import type { ServerConfig } from '../config.js';
 import type { PointEvent, PointFeeder, PublishingPoint, PublishingPoints } from '../points/points.js';
+import type { ReloadReport } from '../reload.js';
+import { Peers } from './peers.js';
 import { readSettings, sharedSettings } from './shared-settings.js';
 
+/** How long another node may take to read its configuration, in ms. */
+const RELOAD_TIMEOUT = 10_000;
 /** How often points that other nodes no longer have are looked for, in ms. */
 const SWEEP = 5_000;
 
@@ -49,12 +56,32 @@ export interface ServerClusterOptions {
   readonly node: ClusterNode;
   readonly points: PublishingPoints;
   readonly config: () => ServerConfig;
+  readonly registry: SessionRegistry;
+  readonly limits: LocalLimits;
+  /** Reads the configuration of this node again; undefined if there is no file to read. */
+  readonly reload?: (() => Promise<ReloadReport>) | undefined;
   readonly onWarning: (message: string) => void;
+}
+
+/** A node, as administrators see it. */
+export interface NodeView {
+  readonly name: string;
+  /** The first number in the ids of its sessions. */
+  readonly number: number;
+  /** True for the node that was asked. */
+  readonly self: boolean;
+  readonly alive: boolean;
+  readonly draining: boolean;
+  /** Null if it has not said yet. */
+  readonly players: number | null;
+  /** The points that it owns. */
+  readonly points: number;
 }
 
 /** The points of a server that belongs to a cluster. */
 export class ServerCluster implements ClusterHost {
   readonly node: ClusterNode;
+  readonly peers: Peers;
   readonly #options: ServerClusterOptions;
   /** Points that are here only because another node has them. */
   readonly #mirrored = new Set<PublishingPoint>();
@@ -63,7 +90,12 @@ export class ServerCluster implements ClusterHost {
 
   constructor(options: ServerClusterOptions) {
     this.#options = options;
-    this.node = options.node;
+    const { node, registry, limits, reload } = options;
+    this.node = node;
+    this.peers = new Peers(node, registry, limits);
+    node.calls.answer('drain', ({ draining }: { draining?: unknown }) => this.#drain(draining === true));
+    node.calls.answer('reload', async () => reload?.() ?? null);
+    node.calls.answer('disconnect', ({ path }: { path?: unknown }) => this.#disconnect(String(path)));
     this.#timer = setInterval(() => this.#sweep(), SWEEP).unref();
   }
 
@@ -76,11 +108,102 @@ export class ServerCluster implements ClusterHost {
   /** Gives its points back to the cluster, and leaves it. */
   async close(): Promise<void> {
     clearInterval(this.#timer);
+    this.peers.close();
     await this.node.close();
+  }
+
+  /** The name of the node that owns a point; undefined without one. */
+  ownerName(path: string): string | undefined {
+    if (this.node.ownership.holds(path)) return this.node.self.node;
+    return this.node.remoteOwner(path)?.node;
+  }
+
+  /** True while this node takes no new players and encoders. */
+  get draining(): boolean {
+    return this.node.directory.draining;
+  }
+
+  /** @throws Refusal `busy` while this node is drained */
+  refuseWhileDraining(): void {
+    if (this.draining) throw new Refusal('busy', 'This node takes no new sessions: it is being drained.');
+  }
+
+  /** The nodes of the cluster, by number. */
+  nodes(): NodeView[] {
+    const { directory, self } = this.node;
+    const owned = new Map<string, number>();
+    for (const { run } of directory.points) owned.set(run, (owned.get(run) ?? 0) + 1);
+    const views = directory.members.map((member) => {
+      const isSelf = member.run === self.run;
+      const players = isSelf ? this.#options.limits.all.players : this.peers.playersOf(member);
+      const { node: name, number, alive, draining, run } = member;
+      return { name, number, self: isSelf, alive, draining, players: players ?? null, points: owned.get(run) ?? 0 };
+    });
+    return views.sort((a, b) => a.number - b.number);
+  }
+
+  /**
+   * Lets a node take no new sessions, and hand its encoders to the others; or lets it take new ones again.
+   *
+   * @throws Refusal `not-found` if there is no such node; BusError if it does not answer
+   */
+  async drain(name: string, draining: boolean): Promise<void> {
+    const member = this.node.directory.members.find(({ node, alive }) => alive && node === name);
+    if (!member) throw new Refusal('not-found', `There is no node ${name}.`);
+    if (member.run === this.node.self.run) await this.#drain(draining);
+    else await this.node.calls.ask(member, 'drain', { draining });
+  }
+
+  /** Lets all other nodes read their configurations again. @returns what each says, by name */
+  async reloadOthers(): Promise<Record<string, ReloadReport | { readonly error: string }>> {
+    const results = await Promise.all(
+      this.node.others.map(async (member) => {
+        try {
+          const { text } = await this.node.calls.ask<ReloadReport | null>(member, 'reload', null, {
+            timeout: RELOAD_TIMEOUT,
+          });
+          return [member.node, text ?? { error: 'It has no configuration file.' }] as const;
+        } catch (error) {
+          return [member.node, { error: messageOf(error) }] as const;
+        }
+      }),
+    );
+    return Object.fromEntries(results);
+  }
+
+  /** Disconnects an encoder of another node. @returns false if no other node has one for that point */
+  async disconnectElsewhere(path: string): Promise<boolean> {
+    const owner = this.node.remoteOwner(path);
+    if (!owner) return false;
+    return (await this.node.calls.ask<boolean>(owner, 'disconnect', { path })).text === true;
+  }
+
+  #disconnect(path: string): boolean {
+    const publisher = this.#options.points.get(path)?.publisher;
+    publisher?.disconnect('forbidden');
+    return publisher !== undefined;
+  }
+
+  async #drain(draining: boolean): Promise<void> {
+    await this.node.directory.drain(draining).catch(() => undefined);
+    if (!draining) return;
+    const { points } = this.#options;
+    for (const point of [...points]) {
+      if (isFedFromElsewhere(point) || !point.lose('busy')) continue;
+      points.notify({ point: point.path, what: 'unpublished', clean: false });
+      this.#letGo(point);
+    }
+  }
+
+  /** Players of a point wait for its next owner. */
+  #letGo({ path, broadcast }: PublishingPoint): void {
+    if (broadcast.live && broadcast.wanted) this.node.following(path, broadcast).takeOver();
+    else void broadcast.close();
   }
 
   /** Somebody wants to feed a point here. @throws Refusal `taken` if another node has it */
   async claim(point: PublishingPoint, publisher: Publisher): Promise<void> {
+    this.refuseWhileDraining();
     const { remoteAddress, user, session, formerSessions } = publisher;
     const claimant = { remoteAddress, user, session, formerSessions: formerSessions ?? [] };
     await this.node.claim(point.path, point.broadcast, claimant, { settings: this.#settingsFor(point) });
@@ -126,9 +249,7 @@ export class ServerCluster implements ClusterHost {
       onWarning(`${path}: its encoder was disconnected, because another node of the cluster has one now.`);
       points.notify({ point: path, what: 'unpublished', clean: false });
     }
-    const { broadcast } = point;
-    if (broadcast.live && broadcast.wanted) this.node.following(path, broadcast).takeOver();
-    else void broadcast.close();
+    this.#letGo(point);
   }
 
   pointChanged(path: string, owner: OwnedPoint | undefined): void {

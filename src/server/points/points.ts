@@ -212,14 +212,14 @@ export class PublishingPoint {
     return this.#publisher === undefined || this.#mayReplace(this.#publisher, publisher);
   }
 
-  /** Another host feeds the point now: disconnects the encoder and completes the archive. The broadcast goes on. */
-  lose(): boolean {
+  /** Another host is to feed the point: disconnects the encoder and completes the archive. The broadcast goes on. */
+  lose(reason: 'taken' | 'busy' = 'taken'): boolean {
     const publisher = this.#publisher;
     this.#publisher = undefined;
     this.#over?.();
     this.#over = undefined;
     this.#endArchive();
-    publisher?.disconnect('taken');
+    publisher?.disconnect(reason);
     return publisher !== undefined;
   }
 
