@@ -1,5 +1,6 @@
 import { WmError } from '../errors.js';
 import { readHttpUrl } from '../http/http-url.js';
+import { watchLag } from './lag.js';
 import { Recorder } from './recording.js';
 import type { JudgeReport } from './report.js';
 import { applyRules, type Rule } from './rule.js';
@@ -39,6 +40,7 @@ export async function judgeServer(
   }
   const { host, port } = parsed;
   const begun = performance.now();
+  const excused = watchLag();
   const target = { host, port, path: parsed.path, authority: parsed.authority };
   const observed = await new WmspScript(recorder, target, { times: { play, answer }, signal, onStep }).run();
   if (typeof observed === 'string') throw new WmError('WM_UNREACHABLE', `Nobody answers at ${url}: ${observed}.`);
@@ -46,7 +48,7 @@ export async function judgeServer(
     role: 'server',
     url,
     program: observed.steps.get('Describe')?.response?.headers.get('Server'),
-    rules: applyRules(ALL_SERVER_RULES, observed),
+    rules: excused(applyRules(ALL_SERVER_RULES, observed)),
     duration: performance.now() - begun,
   };
 }

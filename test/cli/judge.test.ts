@@ -49,3 +49,27 @@ describe('wmcast judge server', () => {
     expect(log).toMatch(message);
   });
 });
+
+describe('wmcast judge encoder', () => {
+  it('starts the encoder that is given, and ends it properly', async () => {
+    const encoder = [process.execPath, 'bin/wmpush.js', '-q', '-i', 'synthetic:video=60k', '{url}'];
+    const { exitCode, events, log } = await runProgram(
+      judgeCommand(),
+      ...['encoder', '-t', '3s', '--json', '--', ...encoder],
+    );
+    expect({ exitCode, log }).toEqual({ exitCode: 0, log: expect.stringMatching(/^Judging .* with http/) });
+    expect(events.find((each) => each['rule'] === 'end')).toMatchObject({ outcome: 'kept' });
+  }, 30_000);
+
+  it('says what is missing', async () => {
+    const nobody = await runProgram(judgeCommand(), 'encoder', '--wait', '0.1');
+    expect(nobody).toMatchObject({ exitCode: 69, log: expect.stringMatching(/No encoder connected to http/) });
+    const none = await runProgram(judgeCommand(), 'player', '--', 'no-such-player-anywhere', '{url}');
+    expect(none).toMatchObject({
+      exitCode: 66,
+      log: expect.stringMatching(/no-such-player-anywhere cannot be started/),
+    });
+    const noInput = await runProgram(judgeCommand(), 'player', '-i', 'no-such-file.wmv');
+    expect(noInput).toMatchObject({ exitCode: 66, log: expect.stringMatching(/There is no no-such-file\.wmv/) });
+  });
+});

@@ -1,3 +1,5 @@
+import type { Rewrite } from './proxy.js';
+
 /** Faults of a server, and rules that each of them breaks. */
 export const FAULTS: ReadonlyArray<readonly [fault: string, rules: readonly string[]]> = [
   ['lose=5%', ['sequence', 'objects-whole']],
@@ -21,9 +23,6 @@ export const FAULTS: ReadonlyArray<readonly [fault: string, rules: readonly stri
   ['refuse=503:30%', ['content-served']],
   ['refuse=404:1/3', ['content-served']],
 ];
-
-/** What a proxy makes of the text that a server sends. @param request what the client has sent so far */
-export type Rewrite = (text: string, request: string) => string;
 
 const replace =
   (pattern: RegExp, by: string): Rewrite =>
@@ -109,4 +108,81 @@ export const CHANGES: ReadonlyArray<readonly [what: string, rewrite: Rewrite, ru
     (text, request) => (request.includes('Mozilla') ? 'HTTP/1.0 200 OK\r\n\r\n$E\u0004\0\0\0\0\0' : text),
     ['agent-required'],
   ],
+];
+
+/** Faults of a push, and rules that each of them breaks. */
+export const PUSH_FAULTS: ReadonlyArray<readonly [fault: string, rules: readonly string[]]> = [
+  ['lose=15%', ['objects-whole']],
+  ['duplicate=15%', ['packets-once']],
+  ['reorder=15%', ['objects-whole']],
+  ['delay=15%:300ms', ['objects-whole', 'send-times-rise']],
+  ['corrupt=15%', ['objects-unchanged']],
+  ['jump=20:10s', ['send-times-steady']],
+  ['jump=20:-10s', ['send-times-rise']],
+  ['header=20', ['header-needed']],
+  ['lengths=15%', ['framing']],
+  ['change=15', ['order', 'change-reason', 'header-whole']],
+  ['no-end', ['end']],
+  ['cut-header=20', ['header-whole']],
+  ['cut=20', ['end']],
+  ['cut=30kB', ['end', 'whole-packets']],
+  ['stall=20', ['no-silence']],
+  ['slow=16k', ['keeps-pace']],
+];
+
+/** Changes of what a good encoder sends, and the rules that they break. */
+export const PUSH_CHANGES: ReadonlyArray<readonly [what: string, rewrite: Rewrite, rules: readonly string[]]> = [
+  ['another agent', replace(/User-Agent: WMEncoder[^\r]*/g, 'User-Agent: Lavf/60.3'), ['user-agent']],
+  ['no Host', replace(/Host: [^\r]*\r\n/g, ''), ['host']],
+  ['a Server header', replace(/\r\nHost:/g, '\r\nServer: Rex/9.0\r\nHost:'), ['response-headers']],
+  ['no length', replace(/Content-Length: 0\r\n/g, ''), ['not-chunked']],
+  ['another type', replace(/x-wms-pushsetup/g, 'x-wms-pushSETUPS'), ['request-types', 'setup-first']],
+  ['no PushSetup cookie', replace(/Cookie: push-id=0\r\n/g, ''), ['setup-cookie']],
+  ['another push-id', replace(/Cookie: push-id=[1-9a-zA-Z][^\r]*/g, 'Cookie: push-id=7'), ['start-cookie']],
+  [
+    'a short request',
+    replace(/Content-Length: 2147483647/g, 'Content-Length: 900'),
+    ['start-length', 'start-length-unknown'],
+  ],
+  ['B bits', replace(/\$D/g, '\u00a4D'), ['framing']],
+  ['no header', replace(/\$H/g, '$D'), ['header-first']],
+  [
+    'a long $E',
+    (text) => (text.endsWith('$E\u0004\0\0\0\0\0') ? `${text.slice(0, -8)}$E\u0005\0\0\0\0\0\0` : text),
+    ['end-form'],
+  ],
+  ['no HTTP', replace(/HTTP\/1\.1/g, 'HTTX/1.1'), ['http-syntax']],
+];
+
+/** Changes of what a good player sends, and the rules that they break. */
+export const PLAYER_CHANGES: ReadonlyArray<readonly [what: string, rewrite: Rewrite, rules: readonly string[]]> = [
+  ['another agent', replace(/User-Agent: NSPlayer[^\r]*/g, 'User-Agent: NSPlayer'), ['user-agent']],
+  ['no Host', (text) => text.replace(/Host: [^\r]*\r\n/g, '').replace(/HTTP\/1\.0\r/, 'HTTP/1.1\r'), ['host']],
+  ['no no-cache', replace(/Pragma: no-cache,?/g, 'Pragma: x-'), ['no-cache']],
+  ['no rate', replace(/rate=1\.000,?/g, ''), ['play-tokens']],
+  ['a high rate', replace(/rate=1\.000/g, 'rate=9'), ['token-values']],
+  [
+    'one stream',
+    replace(/stream-switch-entry=(\S+)[^\r]*/g, 'stream-switch-entry=$1'),
+    ['streams-listed', 'stream-switch-count'],
+  ],
+  ['commas', replace(/(stream-switch-entry=\S+) /g, '$1,'), ['tokens-alone']],
+  ['more blanks', replace(/(stream-switch-entry=\S+) /g, '$1  '), ['stream-switch-form']],
+  ['another client-id', replace(/client-id=\d+/g, 'client-id=77'), ['client-id']],
+  ['a GUID without braces', replace(/xClientGUID=\{([^}]*)\}/g, 'xClientGUID=$1'), ['client-guid']],
+  ['a token of responses', replace(/\r\nPragma:/g, '\r\nPragma: timeout=60000\r\nPragma:'), ['response-tokens']],
+  ['a feature of its own', replace(/Supported: /g, 'Supported: com.example.fly, '), ['supported']],
+  [
+    'the pipeline with HTTP/1.0',
+    replace(/\r\nPragma:/g, '\r\nPragma: pipeline-experiment=1\r\nPragma:'),
+    ['pipeline-version'],
+  ],
+  ['an odd log', replace(/<XML>/g, '<XLM>'), ['log-form']],
+  ['no log', replace(/POST /g, 'PUT '), ['log-sent', 'request-types', 'entry-followed']],
+  [
+    'no Describe',
+    replace(/^GET (\S+) HTTP\/1\.[01]\r\n(?![\s\S]*xPlayStrm)/g, 'PUT $1 HTTP/1.0\r\n'),
+    ['describe-first'],
+  ],
+  ['no HTTP', replace(/HTTP\/1\.[01]/g, 'HTTX/1.1'), ['http-syntax']],
 ];

@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { SaxesParser } from 'saxes';
+import { ENCODER_RULES } from '../../src/judge/encoder-rules.js';
+import { PLAYER_RULES } from '../../src/judge/player-rules.js';
 import { brokenRules, type JudgeReport, reportJunit, reportText } from '../../src/judge/report.js';
 import { applyRules, each, type Rule } from '../../src/judge/rule.js';
 import { ALL_SERVER_RULES } from '../../src/judge/server.js';
@@ -67,7 +69,7 @@ describe('a report of a judge', () => {
 describe('the rules', () => {
   it('are described in the documentation, each with an id of its own', () => {
     const docs = readFileSync(new URL('../../docs/judges.md', import.meta.url), 'utf8');
-    for (const { id, section, level, says } of ALL_SERVER_RULES) {
+    for (const { id, section, level, says } of [...ALL_SERVER_RULES, ...PLAYER_RULES, ...ENCODER_RULES]) {
       expect(docs).toContain(`| \`${id}\` | ${section} | ${level} | ${says} |`);
     }
     const ids = ALL_SERVER_RULES.map(({ id }) => id);

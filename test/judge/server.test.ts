@@ -1,6 +1,4 @@
-import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { type AddressInfo, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { brokenRules, countOutcomes, type JudgeReport } from '../../src/judge/report.js';
@@ -11,7 +9,8 @@ import { defaultConfig } from '../../src/server/config.js';
 import { MediaServer } from '../../src/server/server.js';
 import { faultTable } from '../../src/testing/fault-plan.js';
 import { SyntheticSource } from '../../src/testing/synthetic.js';
-import { CHANGES, FAULTS, type Rewrite } from './breaches.js';
+import { CHANGES, FAULTS } from './breaches.js';
+import { closeProxies, proxyWith } from './proxy.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'wmcast-judge-'));
 const closing: Array<() => Promise<unknown>> = [];
@@ -21,6 +20,7 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
+  closeProxies();
   await Promise.all(closing.map((close) => close()));
   rmSync(folder, { recursive: true, force: true });
 });
@@ -30,26 +30,6 @@ async function serverWith(faults?: string): Promise<number> {
   const server = await MediaServer.start({ ...config, ...(faults !== undefined && { faults }) });
   closing.push(() => server.close());
   return server.ports.http!;
-}
-
-/** A proxy that changes what a server sends. @returns its port */
-async function proxyWith(port: number, rewrite: Rewrite): Promise<number> {
-  const proxy = createServer((client) => {
-    const server = connect(port, '127.0.0.1');
-    let request = '';
-    for (const socket of [client, server]) socket.on('error', () => {});
-    client.on('data', (bytes) => {
-      request += bytes.toString('latin1');
-      server.write(bytes);
-    });
-    server.on('data', (bytes) => client.write(Buffer.from(rewrite(bytes.toString('latin1'), request), 'latin1')));
-    server.on('close', () => client.end());
-    client.on('close', () => server.destroy());
-  });
-  proxy.listen(0, '127.0.0.1');
-  await once(proxy, 'listening');
-  closing.push(async () => void proxy.close());
-  return (proxy.address() as AddressInfo).port;
 }
 
 const judged = async (port: number, play = 5_000) =>
@@ -82,7 +62,7 @@ beforeAll(async () => {
     result(fault, expected, broken(await judged(await serverWith(`${fault},seed=3`)))),
   );
   const changes = CHANGES.map(async ([what, rewrite, expected]) =>
-    result(what, expected, broken(await judged(await proxyWith(port, rewrite), 1_500), true)),
+    result(what, expected, broken(await judged(await proxyWith(port, { server: rewrite }), 1_500), true)),
   );
   const good = judged(port);
   all.faults = await Promise.all(faults);

@@ -1,0 +1,139 @@
+import { judgeEncoder } from '../../src/judge/encoder.js';
+import { ENCODER_RULES } from '../../src/judge/encoder-rules.js';
+import { judgePlayer } from '../../src/judge/player.js';
+import { PLAYER_RULES } from '../../src/judge/player-rules.js';
+import { brokenRules, type JudgeReport } from '../../src/judge/report.js';
+import { pull } from '../../src/library/pull.js';
+import { push } from '../../src/library/push.js';
+import { faultTable } from '../../src/testing/fault-plan.js';
+import { SyntheticSource } from '../../src/testing/synthetic.js';
+import { PLAYER_CHANGES, PUSH_CHANGES, PUSH_FAULTS } from './breaches.js';
+import { closeProxies, proxyWith, type Rewrite } from './proxy.js';
+
+afterAll(closeProxies);
+
+/** Goes to the judge, through a proxy if something is to be changed on the way. */
+async function via(url: string, rewrite: Rewrite | undefined): Promise<string> {
+  if (!rewrite) return url;
+  const { port, pathname } = new URL(url);
+  return `http://127.0.0.1:${await proxyWith(Number(port), { client: rewrite })}${pathname}`;
+}
+
+/** Judges an encoder of our own. */
+async function encoder({ faults, rewrite }: { faults?: string; rewrite?: Rewrite } = {}): Promise<JudgeReport> {
+  return judgeEncoder({
+    wait: 10_000,
+    duration: 6_500,
+    onReady: (url) => {
+      const pushing = async () => {
+        const options = {
+          source: 'synthetic:duration=5.5,video=80k,audio=16k',
+          ...(faults !== undefined && { faults: `${faults},seed=3` }),
+        };
+        await (await push(await via(url, rewrite), options)).finished;
+      };
+      pushing().catch(() => {});
+    },
+  });
+}
+
+/** Judges a player of our own. */
+async function player(rewrite?: Rewrite): Promise<JudgeReport> {
+  return judgePlayer({
+    wait: 10_000,
+    duration: 4_000,
+    source: (entry) => new SyntheticSource({ seed: entry, video: [60_000], audio: 16_000, pace: true }),
+    onReady: async (url) => {
+      const receiving = pull((await via(url, rewrite)).replace('http', 'mmsh'), { reconnect: { retries: 0 } });
+      receiving.finished.catch(() => {});
+    },
+  });
+}
+
+const broken = (report: JudgeReport) => brokenRules(report, true).map(({ rule }) => rule);
+
+interface Judged {
+  readonly what: string;
+  readonly missing: readonly string[];
+  readonly rules: readonly string[];
+}
+
+/** Judges once for each row, all at the same time. */
+function judgeEach<T>(
+  rows: ReadonlyArray<readonly [what: string, how: T, rules: readonly string[]]>,
+  judge: (how: T) => Promise<JudgeReport>,
+): Promise<Judged[]> {
+  return Promise.all(
+    rows.map(async ([what, how, expected]) => {
+      const rules = broken(await judge(how));
+      return { what, missing: expected.filter((rule) => !rules.includes(rule)), rules };
+    }),
+  );
+}
+
+const missed = (judged: readonly Judged[]) => judged.filter(({ missing }) => missing.length > 0);
+const untestedIn = ({ rules }: JudgeReport) =>
+  rules.filter(({ outcome }) => outcome === 'untested').map(({ rule }) => rule);
+
+describe('the judge of encoders', () => {
+  let faults: Judged[] = [];
+  let changes: Judged[] = [];
+  let good: JudgeReport;
+
+  beforeAll(async () => {
+    const rows = PUSH_FAULTS.map(([fault, rules]) => [fault, fault, rules] as const);
+    [faults, changes, good] = await Promise.all([
+      judgeEach(rows, (fault) => encoder({ faults: fault })),
+      judgeEach(PUSH_CHANGES, (rewrite) => encoder({ rewrite })),
+      encoder(),
+    ]);
+  }, 60_000);
+
+  it('finds every fault that a push commits on purpose', () => {
+    expect(missed(faults)).toEqual([]);
+    const known = new Set([...PUSH_FAULTS.map(([fault]) => fault.split('=')[0]), 'refuse', 'flags', 'locations']);
+    expect([...known].sort()).toEqual(Object.keys(faultTable).sort());
+  });
+
+  it('finds every change of what an encoder should send', () => expect(missed(changes)).toEqual([]));
+
+  it('finds nothing in a good encoder', () => {
+    expect(broken(good)).toEqual([]);
+    expect(untestedIn(good)).toEqual(['change-reason', 'header-needed', 'one-connection']);
+    expect(good.program).toMatch(/^WMEncoder\//);
+  });
+
+  it('says so if nobody connects', async () => {
+    await expect(judgeEncoder({ wait: 50 })).rejects.toMatchObject({
+      code: 'WM_UNREACHABLE',
+      message: expect.stringMatching(/^No encoder connected to http:\/\/127\.0\.0\.1:\d+\/judge within 0\.05 s\.$/),
+    });
+  });
+});
+
+describe('the judge of players', () => {
+  let changes: Judged[] = [];
+  let good: JudgeReport;
+
+  beforeAll(async () => {
+    [changes, good] = await Promise.all([judgeEach(PLAYER_CHANGES, player), player()]);
+  }, 60_000);
+
+  it('finds every change of what a player should send', () => expect(missed(changes)).toEqual([]));
+
+  it('finds nothing in a good player', () => {
+    expect(broken(good)).toEqual([]);
+    expect(untestedIn(good)).toEqual(['keep-alive-form']);
+    expect(good.program).toMatch(/^NSPlayer\//);
+  });
+});
+
+describe('the rules', () => {
+  it.each([
+    ['encoders', ENCODER_RULES],
+    ['players', PLAYER_RULES],
+  ])('of %s have ids of their own', (_, rules) => {
+    const ids = rules.map(({ id }) => id);
+    expect(new Set(ids).size).toBe(ids.length);
+  });
+});
