@@ -22,6 +22,8 @@ export interface AskedPlay {
 }
 
 const MAX_RATE = 5;
+/** Clients that come back after a break count from send times, which end later than the content by its preroll; in ms. */
+const END_SLACK = 10_000;
 
 /** @throws RtspError 457 for a Range that cannot be understood, 400 for a Scale or a Speed of nothing */
 export function readPlay(headers: HeaderFields, wantsProfile: boolean): AskedPlay {
@@ -77,6 +79,25 @@ function positionOf(range: Range): Partial<PlayOrder> {
       : { position: start === 0 ? { kind: 'start' } : { kind: 'time', milliseconds: start } }),
     ...(end === undefined ? {} : { limit: { until: end } }),
   };
+}
+
+/**
+ * Checks that a file has what a PLAY asks for.
+ *
+ * @param end of the file in ms, with which its preroll may be counted or not
+ * @throws RtspError 457 for a start far beyond its end, or an end before the start (RFC 2326 11.3.8)
+ */
+export function checkPosition({ position, limit, rate = 1 }: AskedPlay['order'], end: number): void {
+  if (position?.kind !== 'time' && position?.kind !== 'start') return;
+  const start = position.kind === 'time' ? position.milliseconds : 0;
+  const until = limit && 'until' in limit ? limit.until : undefined;
+  const isBackward = rate > 0 && until !== undefined && until < start;
+  if (isBackward || start > end + END_SLACK) throw new RtspError(457, 'The range is not one of the content.');
+}
+
+/** Returns where in a file, in ms, a player has asked to end; undefined if it has not. */
+export function endOf({ rate, limit }: Pace): number | undefined {
+  return rate > 0 && limit?.asked && limit.start !== undefined ? limit.start + limit.milliseconds : undefined;
 }
 
 /**

@@ -6,7 +6,7 @@ import { broadcastIdOf, genIdOf } from '../../playback/entry-ids.js';
 import { parseSupported } from '../../wms/features.js';
 import { MAX_PAIRED_HEAD, PACKET_PAIR_LENGTHS, packetPairPayloads } from '../../wms/packet-pair.js';
 import { RtspError } from '../messages/error.js';
-import { readNumber, readStreamSwitch, readTransports } from '../messages/headers.js';
+import { readNumber, readRtpInfo, readStreamSwitch, readTransports } from '../messages/headers.js';
 import type { RtspRequest } from '../messages/message.js';
 import { writeSdp } from '../messages/sdp.js';
 import { isKnown } from './conditions.js';
@@ -267,6 +267,8 @@ async function play(
   aggregate(to, session, request);
   const { headers } = request;
   const asked = readPlay(headers, session.features.has('startupprofile'));
+  const kept = headers.all('X-RTP-Info');
+  if (kept.length > 0) readRtpInfo(kept.join(','));
   const skip = headers.get('X-Playlist');
   const offset = skip === undefined ? undefined : /^\s*pl-offset\s*=\s*(-?1)\s*$/i.exec(skip)?.[1];
   if (skip !== undefined && offset === undefined) throw new RtspError(400, 'X-Playlist is malformed.');

@@ -30,7 +30,7 @@ import { cacheFields } from './fields.js';
 import type { RtspHost } from './host.js';
 import type { SessionLink } from './link.js';
 import { announcement, endOfStream, type Notice, selectedMedia } from './notices.js';
-import { type AskedPlay, grantedFields } from './order.js';
+import { type AskedPlay, checkPosition, endOf, grantedFields } from './order.js';
 import { ssrcOf } from './playable.js';
 import type { Reply } from './reply.js';
 import { rtpWire } from './wire.js';
@@ -313,6 +313,7 @@ export class RtspSession implements PlaybackPort {
     const { state } = this.playback;
     const { order } = asked;
     const isFile = this.playback.current?.kind === 'file';
+    if (isFile) checkPosition(order, this.#sdp.range?.end ?? 0);
     // The client does not know yet that it is at the entry after that.
     const isLate = seekId !== undefined && seekId === this.#previousGen && seekId !== this.#gen;
     if (isLate && offset !== -1) {
@@ -464,7 +465,7 @@ export class RtspSession implements PlaybackPort {
     number: number,
     profile?: Started['profile'],
   ): Reply {
-    const end = this.#entry.kind === 'file' ? this.#sdp.range?.end : undefined;
+    const end = this.#entry.kind === 'file' ? (endOf(first.pace) ?? this.#sdp.range?.end) : undefined;
     const streams = this.#selected.map(({ control }) => ({
       url: this.base + control,
       sequence: number,
