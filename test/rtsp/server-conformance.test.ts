@@ -1,7 +1,9 @@
 import { Socket } from 'node:net';
 import { parsePacket } from '../../src/asf/packet.js';
+import { liveProgram } from '../../src/playback/single.js';
 import { readAsfPieces } from '../../src/rtsp/messages/rtp.js';
-import { AUDIO } from '../support/stream.js';
+import { describeEntry } from '../../src/rtsp/server/description.js';
+import { AUDIO, testHeader } from '../support/stream.js';
 import { until } from '../support/until.js';
 import { Content, TWIN } from '../wmsp/content.js';
 import { type Peer, Station } from './station.js';
@@ -44,6 +46,28 @@ describe('live', () => {
       ['application', 'x-wms-rtx/1000', 'rtx'],
       ['application', 'x-asf-pf/1000', 'stream=3'],
     ]);
+  });
+
+  it('[RTSP-052] a broadcast is one', async () => {
+    expect((await sdpLines('/live')).filter((line) => line.startsWith('a=type:'))).toEqual(['a=type:broadcast']);
+  });
+
+  it('[RTSP-042] the average rate is there if it is another one than the peak', async () => {
+    const rates = async (average: number, peak: number) => {
+      const header = testHeader();
+      const streams = header.streams.map((stream) => ({
+        ...stream,
+        extended: { dataBitrate: peak } as NonNullable<typeof stream.extended>,
+      }));
+      const told = { ...header, streams, streamBitrates: new Map(streams.map(({ number }) => [number, average])) };
+      const location = { base: 'rtsp://h/live/', path: '/live', address: '127.0.0.1', fecSpan: 0 };
+      const program = liveProgram(station.broadcast);
+      const { media } = describeEntry(told, program.current, program, location);
+      program.close();
+      return [media[0]!.bitRate, media[0]!.averageBitRate];
+    };
+    expect(await rates(64_000, 64_000)).toEqual([64_000, undefined]);
+    expect(await rates(60_000, 64_000)).toEqual([64_000, 60_000]);
   });
 
   it('[RTSP-057] the retransmission stream is one of its own, [RTSP-048] and the content has its description', async () => {
@@ -202,6 +226,15 @@ describe('on demand', () => {
       expect(piece).toMatchObject({ relativeTime: 0, duration: undefined });
       expect(more).toEqual([]);
     }
+  });
+
+  it('[RTSP-052] says of a file and of a playlist what can be done with them', async () => {
+    const typeOf = async (path: string) =>
+      (await sdpLines(path)).find((line) => line.startsWith('a=type:'))?.slice('a=type:'.length);
+    await content!.media('plain.wmv', { seconds: 2 });
+    await content!.playlist('list.wsx', 'plain.wmv', 'plain.wmv');
+    expect(await typeOf('/plain.wmv')).toBeUndefined();
+    expect(await typeOf('/list.wsx')).toBe('playlist,skipforward');
   });
 
   it('[RTSP-065] says that a playlist is one', async () => {

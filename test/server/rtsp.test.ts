@@ -127,6 +127,23 @@ describe('RTSP with users', () => {
     expect((await peer.ask('PLAY', '/live/')).status).toBe(200);
   });
 
+  it('[RTSP-200] are refused what they may not play, once it is known who they are', async () => {
+    await station.close();
+    const users = await usersFile({ anna: [], berta: [] });
+    station = await ServerStation.open({
+      users,
+      rtsp: { port: 0, rtpPort: 0 },
+      access: { push: { trusted: ['loopback'] }, play: { users: ['berta'] }, admin: { groups: ['admin'] } },
+    });
+    await feed();
+    const statusFor = async (user: string) => {
+      const account = { user, password: `${user}-secret` };
+      const client = new ClientAuthenticator({ server: account, schemes: ['digest'] });
+      return (await askAs(await connect(), client, 'DESCRIBE', '/live')).response.status;
+    };
+    expect([await statusFor('anna'), await statusFor('berta')]).toEqual([403, 200]);
+  });
+
   it('[RTSP-154] need not log in again after DESCRIBE, for the same content', async () => {
     const peer = await connect();
     const account = { user: 'anna', password: 'anna-secret' };
