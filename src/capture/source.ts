@@ -176,6 +176,19 @@ export class CaptureSource implements AsfSource {
     }
   }
 
+  /**
+   * Returns the program and the arguments with which ffmpeg would be started, and does not start it to encode. Looks at
+   * the picture of an input on this host; one elsewhere is not opened.
+   *
+   * @throws WmError WM_FFMPEG_MISSING
+   */
+  async plan(): Promise<readonly string[]> {
+    const ffmpeg = await this.#findFfmpeg();
+    const input = await unambiguousInput(this.#complete);
+    if (await isFile(input)) await this.#choose(ffmpeg, input);
+    return [ffmpeg.path, ...ffmpegArguments({ ...this.#options, input }, true, ffmpeg.version)];
+  }
+
   async *#events(): AsyncGenerator<AsfEvent, void, undefined> {
     const ffmpeg = await this.#findFfmpeg();
     const input = await unambiguousInput(this.#complete);
@@ -434,11 +447,14 @@ function startEncoder(
 /** ffmpeg takes any text before a colon for a protocol, even in the name of an existing file. */
 async function unambiguousInput({ input, inputFormat }: CompleteCaptureOptions): Promise<string> {
   if (inputFormat !== undefined || !/^[^/\\]*:/.test(input) || /^[a-z][a-z\d+.-]*:\/\//i.test(input)) return input;
-  const isFile = await stat(input).then(
+  return (await isFile(input)) ? `file:${input}` : input;
+}
+
+function isFile(input: string): Promise<boolean> {
+  return stat(input.replace(/^file:/, '')).then(
     (entry) => entry.isFile(),
     () => false,
   );
-  return isFile ? `file:${input}` : input;
 }
 
 /** Resolves to undefined if `ms` milliseconds pass first; 0 waits for ever. */

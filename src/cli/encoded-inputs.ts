@@ -82,6 +82,11 @@ export class EncodedInputs {
     return this.#capture(input, { loop, duration });
   }
 
+  /** Returns the command with which ffmpeg would encode an input. @param alone true if it is the only one */
+  plan(input: string, alone: boolean, extent: Extent): Promise<readonly string[]> {
+    return (alone ? this.open(input, extent) : this.openOne(input, 0)).plan();
+  }
+
   /** Opens one of several inputs, which have the same streams: what one lacks is made. @param position in ms */
   openOne(input: string, position: number): CaptureSource {
     const { inputFormat } = this.#options;

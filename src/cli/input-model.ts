@@ -27,7 +27,7 @@ export interface InputOptions extends ScriptOptions {
   /** False with --no-video. */
   readonly video: boolean;
   readonly profile?: string;
-  readonly saveProfile?: string;
+  readonly saveProfile?: string | undefined;
   readonly videoCodec?: VideoEncoder;
   readonly audioCodec?: AudioEncoder;
   readonly sampleRate?: number;

@@ -11,6 +11,7 @@ import { StreamStatistics } from '../media/stream-statistics.js';
 import { RepeatedWarnings } from '../receiving/repeated-warnings.js';
 import { isSynthetic } from '../testing/synthetic-url.js';
 import { openCopy } from './copied-inputs.js';
+import type { PlannedInput } from './dry-run.js';
 import { type EncodedFrames, EncodedInputs } from './encoded-inputs.js';
 import type { InputOptions } from './input-model.js';
 import { type Extent, expandInputs, isLive, isRegularFile, isUrl, TEST_INPUT } from './inputs.js';
@@ -46,7 +47,7 @@ export async function openInput(
   reporter: Reporter,
   onMarker: (text: string) => void = () => {},
 ): Promise<OpenedInput> {
-  const { input: given = [TEST_INPUT], loop, duration, filler, control, repeat } = options;
+  const { input: given = [TEST_INPUT], loop, duration, control, repeat } = options;
   const inputs = await expandInputs(given, options);
   // What is synthetic needs no encoder.
   const isCopied = (options.copy ?? false) || inputs.every(isSynthetic);
@@ -60,7 +61,7 @@ export async function openInput(
   const entry = (input: string) => entryFor(input, options, encoded, openCopied);
   let rundown: Rundown | undefined;
   let source: AsfSource;
-  if (control !== undefined || filler !== undefined || repeat !== undefined || (encoded && inputs.length > 1)) {
+  if (switches(options) || (encoded && inputs.length > 1)) {
     rundown = new Rundown({
       entries: inputs.map(entry),
       rounds: loop ? Number.POSITIVE_INFINITY : repeat,
@@ -98,6 +99,31 @@ export async function openInput(
     send: (command, time) => withCommands.send(command, time),
     failed,
   };
+}
+
+/**
+ * Returns how the inputs would be read, without opening any that is not a file of this host.
+ *
+ * @throws WmError WM_FFMPEG_MISSING, WM_USAGE; WM_NO_INPUT for an empty folder or list
+ */
+export async function planInput(
+  options: InputOptions,
+  extra: readonly string[],
+  reporter: Reporter,
+): Promise<PlannedInput[]> {
+  const { input: given = [TEST_INPUT], loop, duration } = options;
+  const inputs = await expandInputs(given, options);
+  if (options.copy || inputs.every(isSynthetic)) return inputs.map((input) => ({ input, command: undefined }));
+  const encoded = await EncodedInputs.find({ ...options, saveProfile: undefined }, extra, reporter, () => {});
+  const alone = inputs.length === 1 && !switches(options);
+  const planned: PlannedInput[] = [];
+  for (const input of inputs) planned.push({ input, command: await encoded.plan(input, alone, { loop, duration }) });
+  return planned;
+}
+
+/** True if the options ask for something that only a rundown can do. */
+function switches({ control, filler, repeat }: InputOptions): boolean {
+  return control !== undefined || filler !== undefined || repeat !== undefined;
 }
 
 /** @throws WmError WM_USAGE if it cannot be copied */

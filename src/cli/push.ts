@@ -6,10 +6,11 @@ import { type AccessOptions, accessTo, addAccessOptions } from './access-options
 import { AsideSink } from './aside-sink.js';
 import { carry, describeForReady } from './carry.js';
 import { openControl } from './control-port.js';
+import { printPlan } from './dry-run.js';
 import { faultsOf, UNFIT_FOR_PUSHES } from './fault-option.js';
 import { addInputOptions, checkInput, type InputOptions, inputNames } from './input-options.js';
 import { expandInputs } from './inputs.js';
-import { asSpeed, openInput, speedField } from './open-input.js';
+import { asSpeed, openInput, planInput, speedField } from './open-input.js';
 import { addForceOption, existingFor, type OutputOptions } from './output-file.js';
 import { addCommonOptions, aroundDashes, ffmpegArguments, Interruption, newProgram } from './program.js';
 import {
@@ -33,6 +34,7 @@ const DISK_PATIENCE = 10_000;
 
 interface PushOptions extends InputOptions, AccessOptions, PushTargetOptions, ReporterOptions, OutputOptions {
   readonly archive?: string;
+  readonly dryRun?: true;
 }
 
 /** @param name `wmpush`, or the name that `wmcast` gives it */
@@ -45,10 +47,12 @@ export function pushCommand(name = 'wmpush'): Command {
     );
   return addCommonOptions(
     addAccessOptions(
-      addForceOption(addRetryOption(addPushOptions(addInputOptions(command)))).option(
-        '--archive <file>',
-        'also record the push to an ASF file; an existing file is kept, and the name gets a number',
-      ),
+      addForceOption(addRetryOption(addPushOptions(addInputOptions(command))))
+        .option(
+          '--archive <file>',
+          'also record the push to an ASF file; an existing file is kept, and the name gets a number',
+        )
+        .option('--dry-run', 'print the command of ffmpeg and the requests, with passwords masked, and send nothing'),
     ),
   )
     .addHelpText(
@@ -86,6 +90,11 @@ async function push(
   faultsOf(options, UNFIT_FOR_PUSHES);
   const names = await expandInputs(inputNames(options, extra), options);
   if (archive !== undefined) await refuseSameFile(names, archive);
+  if (options.dryRun) {
+    const inputs = await planInput(options, extra, reporter);
+    printPlan({ inputs, access, alternatives, options, archive }, reporter);
+    return;
+  }
   let kept: ArchiveSink | undefined;
   const input = await interruption.race(
     openInput(options, extra, reporter, (text) => kept?.mark(text)),
