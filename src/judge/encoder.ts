@@ -21,7 +21,7 @@ export async function judgeEncoder(
   recorder: Recorder = new Recorder(),
 ): Promise<JudgeReport> {
   const { wait = 60_000, duration = 10_000, onReady = () => {}, onOver } = options;
-  const session = await GuestSession.open('/judge', options, recorder);
+  const session = await GuestSession.open('http', options, recorder);
   const begun = steadyNow();
   const excused = watchLag();
   try {

@@ -22,6 +22,9 @@ export interface JudgeGuestOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** The point that a program uses. */
+export const JUDGE_PATH = '/judge';
+
 /** A server of our own for a program that connects to it, and the record of what it does. */
 export class GuestSession {
   readonly recorder: Recorder;
@@ -38,9 +41,9 @@ export class GuestSession {
     this.signal = signal;
   }
 
-  /** @param path of the point @throws WmError if it cannot listen */
+  /** @param scheme of the URL that the program gets @throws WmError if it cannot listen */
   static async open(
-    path: string,
+    scheme: 'http' | 'mmsh',
     { host = '127.0.0.1', port = 0, signal = new AbortController().signal }: JudgeGuestOptions,
     recorder: Recorder,
   ): Promise<GuestSession> {
@@ -48,7 +51,7 @@ export class GuestSession {
     try {
       const tap = await Tap.listen(recorder, { host, port }, server.ports.http!);
       const named = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host;
-      const url = `http://${named.includes(':') ? `[${named}]` : named}:${tap.port}${path}`;
+      const url = `${scheme}://${named.includes(':') ? `[${named}]` : named}:${tap.port}${JUDGE_PATH}`;
       return new GuestSession(recorder, server, tap, url, signal);
     } catch (error) {
       await server.close();

@@ -174,7 +174,7 @@ export const PLAYER_RULES: readonly PlayerRule[] = [
       const wrong = [...NUMBERS, ...FLAGS, 'stream-offset', 'rate'].find(
         (name) => pragma.has(name) && !hasForm(name, pragma.text(name)!),
       );
-      return wrong === undefined ? undefined : { seen: `${wrong}=${pragma.text(wrong)}`, expected: 'a number' };
+      return wrong === undefined ? undefined : { seen: `${wrong}=${pragma.text(wrong)}`, expected: formOf(wrong) };
     }),
   },
   {
@@ -356,6 +356,12 @@ function hasForm(name: string, text: string): boolean {
   if (name === 'rate') return /^-?[0-5]\.\d{1,3}$|^-?[1-5]$/.test(text) && Number(text) !== 0;
   if (FLAGS.includes(name)) return text === '0' || text === '1';
   return /^\d{1,10}$/.test(text) && Number(text) <= 0xffff_ffff;
+}
+
+function formOf(name: string): string {
+  if (name === 'stream-offset') return 'two numbers, such as 4294967295:4294967295';
+  if (name === 'rate') return 'a number with at most three decimals, such as 1.000';
+  return FLAGS.includes(name) ? '0 or 1' : 'a number of 32 bits';
 }
 
 const idIn = (lines: readonly string[]) => new PragmaTokens(lines).number('client-id');

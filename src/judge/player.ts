@@ -2,7 +2,7 @@ import { steadyNow } from '../clock.js';
 import type { AsfEvent, AsfSource } from '../media/events.js';
 import { pump } from '../media/pump.js';
 import { PushClient } from '../wmhttp/client/client.js';
-import { GuestSession, type JudgeGuestOptions } from './guest.js';
+import { GuestSession, JUDGE_PATH, type JudgeGuestOptions } from './guest.js';
 import { watchLag } from './lag.js';
 import { observePlayer, PLAYER_RULES } from './player-rules.js';
 import { Recorder } from './recording.js';
@@ -30,7 +30,7 @@ export async function judgePlayer(
   recorder: Recorder = new Recorder(),
 ): Promise<JudgeReport> {
   const { wait = 60_000, duration = 10_000, onReady = () => {}, onOver, source } = options;
-  const session = await GuestSession.open('/judge', options, recorder);
+  const session = await GuestSession.open('mmsh', options, recorder);
   const begun = steadyNow();
   const excused = watchLag();
   const stop = new AbortController();
@@ -74,7 +74,7 @@ interface Showing {
 }
 
 /** Pushes two entries to the point, one after the other. */
-function broadcast({ server, url }: GuestSession, source: JudgePlayerOptions['source'], signal: AbortSignal): Showing {
+function broadcast({ server }: GuestSession, source: JudgePlayerOptions['source'], signal: AbortSignal): Showing {
   const sources = [source(1), source(2)] as const;
   let isLive: () => void = () => {};
   const live = new Promise<void>((resolve) => {
@@ -85,7 +85,7 @@ function broadcast({ server, url }: GuestSession, source: JudgePlayerOptions['so
   };
   signal.addEventListener('abort', closeAll, { once: true });
   const carry = async () => {
-    const client = await PushClient.connect({ url: `http://127.0.0.1:${server.ports.http}${new URL(url).pathname}` });
+    const client = await PushClient.connect({ url: `http://127.0.0.1:${server.ports.http}${JUDGE_PATH}` });
     try {
       await pump(entries(sources), [client], (event) => {
         if (event.type === 'packet') isLive();

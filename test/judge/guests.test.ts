@@ -15,8 +15,8 @@ afterAll(closeProxies);
 /** Goes to the judge, through a proxy if something is to be changed on the way. */
 async function via(url: string, rewrite: Rewrite | undefined): Promise<string> {
   if (!rewrite) return url;
-  const { port, pathname } = new URL(url);
-  return `http://127.0.0.1:${await proxyWith(Number(port), { client: rewrite })}${pathname}`;
+  const { protocol, port, pathname } = new URL(url);
+  return `${protocol}//127.0.0.1:${await proxyWith(Number(port), { client: rewrite })}${pathname}`;
 }
 
 /** Judges an encoder of our own. */
@@ -44,7 +44,7 @@ async function player(rewrite?: Rewrite): Promise<JudgeReport> {
     duration: 4_000,
     source: (entry) => new SyntheticSource({ seed: entry, video: [60_000], audio: 16_000, pace: true }),
     onReady: async (url) => {
-      const receiving = pull((await via(url, rewrite)).replace('http', 'mmsh'), { reconnect: { retries: 0 } });
+      const receiving = pull(await via(url, rewrite), { reconnect: { retries: 0 } });
       receiving.finished.catch(() => {});
     },
   });
