@@ -64,6 +64,8 @@ const ROOM = 4 * 1024 * 1024;
 const MAX_LOCATED = 1_000;
 /** The maximum number of questions to the origin where a time is, at a time. */
 const MAX_LOCATING = 64;
+/** Packets that a fetch may bring again: some origins begin at the key frame before. More for a high bit rate. */
+const MAX_REPEATED = 1_024;
 /** A longer gap between two packets is not put on the disk, in packets. */
 const LONGEST_GAP = 1_024;
 
@@ -187,6 +189,11 @@ export class CachedStore implements PacketStore {
     });
   }
 
+  /** True if the origin left a packet out, so that there is nothing in its place. */
+  isAbsent(packet: number): boolean {
+    return this.#absent.has(packet) && !this.#copy?.have.has(packet);
+  }
+
   /** Reads packets that are available into a buffer. @returns bytes read */
   async fill(room: Buffer, from: number, count: number): Promise<number> {
     const onDisk = this.#copy?.have.endOf(from) ?? from;
@@ -273,9 +280,14 @@ export class CachedStore implements PacketStore {
     this.#view.scanner.takeForm(packet);
   }
 
+  /** How many packets a fetch brings soon. */
+  get #near(): number {
+    return Math.max(NEAR_PACKETS, (this.packetCount / Math.max(this.durationMs, 1)) * NEAR);
+  }
+
   /** Returns the fetch that brings a packet soon. */
   #bringer(packet: number): Fetch | undefined {
-    const near = Math.max(NEAR_PACKETS, (this.packetCount / Math.max(this.durationMs, 1)) * NEAR);
+    const near = this.#near;
     for (const fetch of this.#fetches) {
       const { next } = fetch;
       if (next === undefined || fetch.abort.signal.aborted) continue;
@@ -400,6 +412,7 @@ export class CachedStore implements PacketStore {
 
   async #take(fetch: Fetch, packets: readonly FetchedPacket[]): Promise<void> {
     let { next } = fetch;
+    const { repeated } = fetch;
     let [from, whole]: [number, Buffer[]] = [0, []];
     const put = async () => {
       await this.#put(from, whole);
@@ -416,7 +429,10 @@ export class CachedStore implements PacketStore {
         fetch.next = location;
         fetch.begin(location);
       }
-      if (location < next) continue;
+      if (location < next) {
+        if (++fetch.repeated <= Math.max(MAX_REPEATED, 4 * this.#near)) continue;
+        throw new WmError('WM_PROTOCOL', `The origin sends packet ${location} after ${next - 1}, again and again.`);
+      }
       const packet = restorePadding(parsePacket(bytes), this.packetSize);
       if (location > next) {
         await put();
@@ -428,7 +444,7 @@ export class CachedStore implements PacketStore {
       next = location + 1;
     }
     await put();
-    fetch.brought += packets.length;
+    fetch.brought += packets.length - (fetch.repeated - repeated);
     if (fetch.brought > NEAR_PACKETS) this.#failures = 0;
     this.#wake();
     while (this.#isFarAhead(fetch)) {

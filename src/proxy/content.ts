@@ -19,6 +19,7 @@ import { Refusal } from '../refusal.js';
 import { mustAsk } from '../wms/cache-control.js';
 import type { CopyFacts } from './cache/copy-file.js';
 import type { DiskCache } from './cache/disk-cache.js';
+import { ContentChanged } from './fetch.js';
 import { type OpenContent, OpenContents } from './files.js';
 import { decide, deliveryOf, isCopyOf, type Known, knownFrom } from './known.js';
 import type { LinkOrigin } from './link-origin.js';
@@ -107,7 +108,13 @@ export class ProxyContent implements Content {
     const { upstream, clients, onWarning, cache, reads, live } = options;
     this.#options = options;
     this.#now = options.now ?? Date.now;
-    this.#contents = new OpenContents({ cache, reads, onWarning, onFetch: () => void this.#fetches++ });
+    this.#contents = new OpenContents({
+      cache,
+      reads,
+      onWarning,
+      onFetch: () => void this.#fetches++,
+      onChanged: (url) => void this.#known.delete(url),
+    });
     this.#streams = new LiveStreams({ onWarning, ...live });
     this.#reports = new Reports({ upstream, clients, onWarning });
   }
@@ -356,7 +363,10 @@ export class ProxyContent implements Content {
       if (signal.aborted) opening.then((late) => this.#contents.release(late)).catch(() => undefined);
       // Some origins do not say in advance that content is live.
       if (live) return this.#ownStream(url, wish, known, signal);
-      throw error;
+      if (!(error instanceof ContentChanged)) throw error;
+      // What the origin said before is not true any more: the next player is told the news.
+      await this.#forget(url);
+      throw new Refusal('offline', `${url} has changed at its origin just now.`, { retryAfter: 1, cause: error });
     }
     if (isStored && isNews(facts, known)) {
       void cache?.update(url, { cacheControl: known.cacheControl, checkedAt: known.checkedAt, guarded: known.guarded });

@@ -44,6 +44,8 @@ export interface Fetch {
   next: number | undefined;
   /** Packets so far. */
   brought: number;
+  /** Packets that were there already, or came too late. */
+  repeated: number;
   readonly abort: AbortController;
   readonly began: Promise<number>;
   readonly begin: (packet: number) => void;
@@ -60,5 +62,5 @@ export function newFetch(start: FetchStart): Fetch {
   // Not everybody asks where it begins.
   began.catch(() => undefined);
   const next = 'packet' in start ? start.packet : undefined;
-  return { next, brought: 0, abort: new AbortController(), began, begin, fail };
+  return { next, brought: 0, repeated: 0, abort: new AbortController(), began, begin, fail };
 }

@@ -42,6 +42,8 @@ export interface OpenContentsOptions {
   readonly onWarning?: ((message: string) => void) | undefined;
   /** How long content stays open after its last player, in ms; default: 5000. */
   readonly linger?: number | undefined;
+  /** Called when an origin has other content than it said. */
+  readonly onChanged?: ((url: string) => void) | undefined;
   /** Called for each request to an origin for packets. */
   readonly onFetch?: ((url: string) => void) | undefined;
 }
@@ -144,6 +146,7 @@ export class OpenContents {
       onChanged: () => {
         this.#forget(url);
         void cache?.remove(url);
+        this.#options.onChanged?.(url);
         onWarning?.(`${url} has changed at its origin while it was fetched.`);
       },
       onFetch: () => onFetch?.(url),

@@ -9,6 +9,8 @@ export interface LinkOriginOptions<F extends SourceFacts> {
   readonly url: string;
   /** Makes a session with the origin, which is not open yet. */
   readonly connect: () => PullLink<F>;
+  /** True unless the origin's last answer was about another state of the content. */
+  readonly isSame?: ((link: object) => boolean) | undefined;
   /** Content that the origin also gives as it is, byte by byte, if so. */
   readonly plain?: ((header: AsfHeader) => PlainOrigin | undefined) | undefined;
 }
@@ -40,7 +42,9 @@ export class LinkOrigin<F extends SourceFacts> implements OriginContent {
   static async open<F extends SourceFacts>(options: LinkOriginOptions<F>): Promise<LinkOrigin<F>> {
     const link = options.connect();
     try {
-      return new LinkOrigin(options, await link.open(), link);
+      const facts = await link.open();
+      if (options.isSame?.(link) === false) throw new ContentChanged(options.url);
+      return new LinkOrigin(options, facts, link);
     } catch (error) {
       link.destroy();
       throw error;
@@ -67,6 +71,7 @@ export class LinkOrigin<F extends SourceFacts> implements OriginContent {
         for (;;) {
           const { done, value } = await play.next();
           if (done) break;
+          if (this.#options.isSame?.(link) === false) throw new ContentChanged(this.#options.url);
           const packets = this.#packetsOf(value);
           if (packets.length > 0) yield packets;
           if (signal.aborted) break;
@@ -100,7 +105,8 @@ export class LinkOrigin<F extends SourceFacts> implements OriginContent {
     if (ready) return ready;
     try {
       const { header, live } = await link.open();
-      if (live || !header.bytes.equals(this.header.bytes)) throw new ContentChanged(this.#options.url);
+      const isSame = this.#options.isSame?.(link) !== false && header.bytes.equals(this.header.bytes);
+      if (live || !isSame) throw new ContentChanged(this.#options.url);
       return link;
     } catch (error) {
       this.#used.delete(link);

@@ -9,7 +9,8 @@ export function rawPackets(store: CachedStore): RawPackets {
   return {
     count: store.packetCount,
     read: async (from, signal) => {
-      if ((await store.want(from, signal)) !== 'there') return undefined;
+      // Not zeros in place of what nobody has: their number is only what the origin says.
+      if ((await store.want(from, signal)) !== 'there' || store.isAbsent(from)) return undefined;
       const most = Math.max(1, Math.floor(PIECE / store.packetSize));
       const count = store.available(from, most);
       // Not from a pool: nobody says when the connection has sent it.

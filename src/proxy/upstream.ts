@@ -21,6 +21,7 @@ import { MAX_FORWARDS, type Relayed, throughHop } from '../wms/relayed.js';
 import { ContentInfoClient } from '../wmsp/client/content-info.js';
 import { WmspPeer, WmspPullLink } from '../wmsp/client/pull-link.js';
 import { parseWmspUrl, type WmspUrl } from '../wmsp/client/url.js';
+import { ContentChanged } from './fetch.js';
 import { forwardPlain } from './forward.js';
 import { LinkOrigin } from './link-origin.js';
 import { isOther, otherLinks, overTcp } from './other-links.js';
@@ -43,7 +44,7 @@ export interface UpstreamOptions {
 }
 
 /** What has to be known to open content. */
-export type OpenAnswer = Pick<OriginAnswer, 'lastModified' | 'rules'>;
+export type OpenAnswer = Pick<OriginAnswer, 'etag' | 'lastModified' | 'rules'>;
 
 /** What an origin says about content. */
 export interface OriginAnswer extends OriginRules {
@@ -208,9 +209,15 @@ export class Upstream {
             guard: this.#guard(url),
           });
     try {
-      return await LinkOrigin.open({ url: location, connect: () => new WmspPullLink(peer, context, note), plain });
+      return await LinkOrigin.open({
+        url: location,
+        connect: () => new WmspPullLink(peer, context, note),
+        isSame: (link) => !(link instanceof WmspPullLink) || isState(link.validators, answer),
+        plain,
+      });
     } catch (error) {
-      throw error instanceof Refusal ? error : refusalOf(error, location);
+      const isSaid = error instanceof Refusal || error instanceof ContentChanged;
+      throw isSaid ? error : refusalOf(error, location);
     }
   }
 
@@ -360,6 +367,12 @@ export class Upstream {
     const fields: readonly Field[] = [['Authorization', authorization]];
     return { schemes: [], fields: () => fields, answer: () => undefined };
   }
+}
+
+/** True if an answer fits the state of the content that is known: by its ETag, else by its date. */
+function isState(seen: WmspPullLink['validators'], { etag, lastModified }: OpenAnswer): boolean {
+  if (seen?.etag !== undefined && etag !== undefined) return seen.etag === etag;
+  return seen?.lastModified === undefined || lastModified === undefined || seen.lastModified === lastModified;
 }
 
 /** Returns the protocol of requests for a URL, as in Via. */

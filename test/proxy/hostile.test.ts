@@ -121,6 +121,25 @@ describe('a proxy whose origin', () => {
     await through;
   }, 60_000);
 
+  it('changes the content under the same header is noticed by its ETag, also while the copy is fresh', async () => {
+    const { tap, path } = await origin({ 'clip.wmv': { seconds: 60 } });
+    tap.cacheControl = 'no-cache, proxy-public, max-age=600';
+    const proxy = await reverse(tap.port, { cache: await folder() });
+    const through = received(url(proxy.port)).catch((error: unknown) => error);
+    await until('the fill', () => tap.count('play') === 1);
+    const other = madeFile({ seconds: 60 });
+    // One byte of the last packet's media.
+    other.writeUInt8(other.readUInt8(other.length - 200) ^ 1, other.length - 200);
+    await writeFile(join(path, 'clip.wmv'), other);
+    tap.cut();
+    await until('the change is noticed', () => proxy.warnings.some((text) => /has changed at its origin/.test(text)));
+    await through;
+    const before = tap.count('info');
+    const again = await received(url(proxy.port));
+    expect(tap.count('info')).toBe(before + 1);
+    expect(other.includes(Buffer.concat(again.packets))).toBe(true);
+  }, 60_000);
+
   it('sends garbage among its packets is asked again, and then given up, within bounds', async () => {
     const { tap } = await origin({ 'clip.wmv': { seconds: 20 } });
     tap.cacheControl = PACKETS_ONLY;

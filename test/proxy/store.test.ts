@@ -4,6 +4,7 @@ import { WmError } from '../../src/errors.js';
 import { DiskCache } from '../../src/proxy/cache/disk-cache.js';
 import { CachedStore, type CachedStoreOptions } from '../../src/proxy/cached-store.js';
 import { ContentChanged, type FetchedPacket, type FetchStart } from '../../src/proxy/fetch.js';
+import { rawPackets } from '../../src/proxy/raw.js';
 import { madeFile } from '../wmsp/content.js';
 import { closeAll, folder } from './house.js';
 
@@ -140,6 +141,30 @@ describe('content with holes', () => {
     expect(await store.want(7, NEVER)).toBe('there');
     await store.close();
   });
+
+  it('is not zeros, for a client of plain bytes, where the origin has ended early', async () => {
+    const { store } = storeOver({}, async function* (from) {
+      if (from < 5)
+        yield Array.from({ length: 5 - from }, (_, at) => ({ location: from + at, bytes: bytesOf(from + at) }));
+    });
+    const raw = rawPackets(store);
+    const first = await raw.read(0, NEVER);
+    expect(first?.equals(WHOLE.subarray(0, 5 * SIZE))).toBe(true);
+    expect(await raw.read(5, NEVER)).toBeUndefined();
+  });
+
+  it('is not waited for without end from an origin that repeats itself', async () => {
+    let sent = 0;
+    const { store } = storeOver({}, async function* () {
+      for (; sent < 1_000_000; sent += 100) {
+        yield Array.from({ length: 100 }, () => ({ location: 0, bytes: bytesOf(0) }));
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    });
+    expect(await store.want(0, NEVER)).toBe('there');
+    await expect(store.want(1, NEVER)).rejects.toThrow(/again and again/);
+    expect(sent).toBeLessThan(100_000);
+  }, 20_000);
 
   it('is no longer wanted by a player that has gone', async () => {
     const { store } = storeOver({}, async function* () {

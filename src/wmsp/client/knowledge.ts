@@ -47,6 +47,8 @@ export class ServerKnowledge {
   #supported: ReadonlySet<Feature> | undefined;
   #contentFeatures: readonly string[] = [];
   #cacheControl: readonly string[] = [];
+  /** The state of the content that the last Describe or Play response was about. */
+  validators: { readonly etag: string | undefined; readonly lastModified: string | undefined } | undefined;
   #subscription: ReadonlySet<string> = new Set();
   #clientId: number | undefined;
   #playlistGenId = 0;
@@ -167,6 +169,7 @@ export class ServerKnowledge {
 
   /** Records what Describe and Play responses say about the content. */
   contentResponse({ headers }: ResponseHead): void {
+    this.validators = { etag: headers.get('Etag'), lastModified: headers.get('Last-Modified') };
     const pragma = new PragmaTokens(headers.all('Pragma'));
     if (pragma.has('features')) this.#contentFeatures = parseFeatures(pragma.text('features'));
     this.#startupProfile = parseStartupProfile(headers.get('X-StartupProfile'));

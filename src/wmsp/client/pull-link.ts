@@ -79,6 +79,11 @@ export class WmspPullLink implements PullLink<WmspFacts> {
     this.#link = this.#newLink(onNote);
   }
 
+  /** The state of the content that the server's last answer was about. */
+  get validators() {
+    return this.#link.session.peer.validators;
+  }
+
   async open(): Promise<WmspFacts> {
     const described = await this.#link.describe();
     if (described.kind === 'asf') this.#plain = described.plain;
