@@ -10,5 +10,9 @@ const options = readOptions({ udp: { type: 'boolean', default: false }, ceilingL
 await compare(options, {
   protocol: 'mms',
   load: { program: options.load ?? here('./load-mmsp.mjs'), more: [options.udp ? 'udp' : 'tcp'] },
-  losses: { 'packets lost': ['lost', 'af_lost', 'loc_gaps'], wrong: ['wrong', 'af_gaps', 'bad_messages'] },
+  losses: {
+    'packets lost': ['lost', 'af_lost', 'loc_gaps'],
+    'dropped by receivers': ['dropped_by_receivers'],
+    wrong: ['wrong', 'af_gaps', 'bad_messages'],
+  },
 });

@@ -1,6 +1,7 @@
 // What the generators of load for RTSP and MMSP share: the datagrams of a player, its counts, and the one line that is printed.
 import dgram from 'node:dgram';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 
 /** Receive buffer of a player by UDP, in bytes: Linux doubles it, and counts 64 KiB with its own overhead. */
 const RECEIVE_BUFFER = 32 * 1024;
@@ -30,6 +31,19 @@ export class Tally {
   }
 }
 
+const ports = new Set();
+
+/** Datagrams that the kernel dropped because a player's receive buffer was full: what is lost beyond that is the server's. */
+function droppedHere() {
+  if (ports.size === 0) return undefined;
+  let drops = 0;
+  for (const line of readFileSync('/proc/net/udp', 'utf8').split('\n').slice(1)) {
+    const [, local = '', ...more] = line.trim().split(/\s+/);
+    if (ports.has(Number.parseInt(local.split(':')[1], 16))) drops += Number(more.at(-1));
+  }
+  return drops;
+}
+
 /** Opens a socket for datagrams with a small buffer; most players have no larger one. */
 export async function datagramSocket(host, onMessage) {
   const socket = dgram.createSocket({ type: 'udp4', recvBufferSize: RECEIVE_BUFFER });
@@ -37,6 +51,7 @@ export async function datagramSocket(host, onMessage) {
   socket.on('error', () => {});
   socket.bind(0, host);
   await once(socket, 'listening');
+  ports.add(socket.address().port);
   return socket;
 }
 
@@ -65,6 +80,7 @@ export function run(play, { players, seconds, ramp }) {
       data_packets: sum('packets'),
       MB: sum('bytes') / 1e6,
       lost: sum('lost'),
+      dropped_by_receivers: droppedHere(),
       wrong: sum('wrong'),
       first_data_ms_p99: at99('firstAfter'),
       max_gap_ms_p99: at99('longestGap'),

@@ -10,5 +10,9 @@ const options = readOptions({ udp: { type: 'boolean', default: false }, ceilingL
 await compare(options, {
   protocol: 'rtsp',
   load: { program: options.load ?? here('./load-rtsp.mjs'), more: [options.udp ? 'udp' : 'tcp'] },
-  losses: { 'packets lost': ['lost', 'seq_lost'], wrong: ['wrong', 'bad_payloads', 'unknown_channels'] },
+  losses: {
+    'packets lost': ['lost', 'seq_lost'],
+    'dropped by receivers': ['dropped_by_receivers'],
+    wrong: ['wrong', 'bad_payloads', 'unknown_channels'],
+  },
 });
