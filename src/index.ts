@@ -165,7 +165,9 @@ export type {
 } from './playback/registry.js';
 export type { SessionHome, SessionIds, SessionIdsOptions } from './playback/session-ids.js';
 export type { ProxyStats } from './proxy/content.js';
+export type { PullClientOptions, PullDescription } from './receiving/client-options.js';
 export type { PullChain } from './receiving/pull-chain.js';
+export type { PullClient } from './receiving/pull-client.js';
 export type { StreamWish } from './receiving/streams.js';
 export type { RefusalKind } from './refusal.js';
 export {

@@ -8,6 +8,7 @@ import type { AsfEvent, AsfSource, EndEvent } from '../media/events.js';
 import { LiveStart } from '../media/live-start.js';
 import { mayRetry, Retries, type RetryOptions } from '../media/reconnect.js';
 import { SingleReading } from '../media/source.js';
+import type { PullClientOptions } from './client-options.js';
 import {
   type LinkEvent,
   type Losses,
@@ -19,26 +20,19 @@ import {
 } from './link.js';
 import { Received } from './received.js';
 import { Round } from './round.js';
-import { chooseStreams, headerWithStreams, packetWithStreams, type StreamWish } from './streams.js';
+import { chooseStreams, headerWithStreams, packetWithStreams } from './streams.js';
 import { within } from './within.js';
 
 /** The part of the content to pull, which streams of it, and how often to try. */
-export interface PullOptions extends StreamWish, RetryOptions {
-  /** In ms into the content; default: 0. */
-  readonly startTime?: number | undefined;
-  /** The number of an ASF packet; takes precedence over `startTime`. */
-  readonly startPacket?: number | undefined;
-  /** 1 to 5 forward, -5 to -1 backward; default: 1. */
-  readonly rate?: number | undefined;
-  /** In ms of media that are wanted; default: all. */
-  readonly maxDuration?: number | undefined;
+export interface PullOptions
+  extends RetryOptions,
+    Pick<PullClientOptions, 'streams' | 'bandwidth' | 'startTime' | 'startPacket' | 'rate' | 'maxDuration' | 'onNote'> {
   /** The name of the protocol's packets in messages. */
   readonly packetName?: string | undefined;
   /** With several ways: the maximum wait until one of them delivers, in ms; default: 15 000. */
   readonly roundWithin?: number | undefined;
   /** True to drop packets that only protect others; default: false. */
   readonly withoutParity?: boolean | undefined;
-  readonly onNote?: ((text: string) => void) | undefined;
 }
 
 /** The counts of what a source has received. */

@@ -1,8 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { printable } from '../../errors.js';
-import type { AsfEvent, AsfSource } from '../../media/events.js';
 import type { Way } from '../../receiving/link.js';
-import { PullSource } from '../../receiving/pull-source.js';
+import { PullClient } from '../../receiving/pull-client.js';
 import { anonymousPlayerId } from '../../wmlog/client-log.js';
 import type { RtspClientOptions, RtspDescription } from './options.js';
 import { RtspPeer } from './peer.js';
@@ -54,12 +53,10 @@ export function rtspWays(options: RtspClientOptions): Array<Way<RtspFacts>> {
  *
  * @public
  */
-export class RtspClient implements AsfSource {
-  readonly #source: PullSource<RtspFacts>;
-
+export class RtspClient extends PullClient<RtspDescription> {
   /** @throws WmError WM_USAGE for an unusable URL or User-Agent */
   constructor(options: RtspClientOptions) {
-    this.#source = new PullSource(rtspWays(options), { ...options, packetName: 'An RTP packet' });
+    super(rtspWays(options), { ...options, packetName: 'An RTP packet' });
   }
 
   /**
@@ -68,52 +65,11 @@ export class RtspClient implements AsfSource {
    * @throws WmError as the iteration of a client
    */
   static async describe(options: RtspClientOptions): Promise<RtspDescription> {
-    return (await new RtspClient(options).#source.describe()).description;
-  }
-
-  /** The last description from the server; undefined before that. Known when the first header arrives. */
-  get description(): RtspDescription | undefined {
-    return this.#source.facts?.description;
+    return new RtspClient(options).describeContent();
   }
 
   get stats(): RtspClientStats {
-    const { packets, bytes, damagedPackets, lostPackets, recoveredPackets, reconnects } = this.#source.stats;
+    const { packets, bytes, damagedPackets, lostPackets, recoveredPackets, reconnects } = this.counts;
     return { packets, bytes, damagedPackets, lostPackets, recoveredPackets, reconnects };
-  }
-
-  /**
-   * The iteration throws, after an end event if there was a header:
-   * @throws WmError WM_UNREACHABLE, WM_SERVER_GONE, WM_NO_INPUT, WM_AUTH_REFUSED, WM_PROTOCOL, WM_ASF_MALFORMED,
-   * WM_USAGE for streams that do not exist
-   * @throws LeadsElsewhere for a redirect to another protocol
-   */
-  [Symbol.asyncIterator](): AsyncGenerator<AsfEvent, void, undefined> {
-    return this.#source[Symbol.asyncIterator]();
-  }
-
-  /** Stops the server; the session is kept, so that {@link resume} continues with the next packet. */
-  pause(): void {
-    this.#source.pause();
-  }
-
-  resume(): void {
-    this.#source.resume();
-  }
-
-  /** Continues at another position of content on demand (MS-RTSP 3.1.4.8). @param milliseconds from its start */
-  seek(milliseconds: number): void {
-    this.#source.seek(milliseconds);
-  }
-
-  /**
-   * Forwards a remote event of a client of this one, for proxies (MS-RTSP 2.2.7.11). @param agent the User-Agent of
-   * that client
-   */
-  forward(body: Buffer, agent: string): void {
-    this.#source.forward(body, agent);
-  }
-
-  close(): Promise<void> {
-    return this.#source.close();
   }
 }

@@ -1,101 +1,36 @@
-import type { AsfHeader } from '../../asf/header.js';
-import type { HttpAuthenticator } from '../../auth/client.js';
-import type { AddressGuard } from '../../http/address-guard.js';
 import type { TlsTrust } from '../../http/connection.js';
-import type { CookieJar } from '../../http/cookie-jar.js';
-import type { Clock } from '../../media/pacing.js';
-import type { ReconnectPolicy, ReconnectReport } from '../../media/reconnect.js';
-import type { PullChain } from '../../receiving/pull-chain.js';
-import type { StreamWish } from '../../receiving/streams.js';
-import type { Feature } from '../../wms/features.js';
-import type { Relayed } from '../../wms/relayed.js';
-import type { StartupParameters } from '../../wms/startup-profile.js';
+import type { PullClientOptions, PullDescription } from '../../receiving/client-options.js';
 import type { WmspTimeouts } from './link.js';
 import type { ReceivedMetadata } from './packets.js';
 import type { ClientIdentity, ServerProduct } from './product.js';
 import type { LinkParameters } from './requests.js';
 
-/** @public */
-export interface WmspClientOptions extends StreamWish {
-  /** `http://`, `https://`, `mmsh://` or `mms://` */
-  readonly url: string;
+/**
+ * The options of a client of WMSP. Its URL begins with `http://`, `https://`, `mmsh://` or `mms://`. One that is tolerant
+ * also accepts plain ASF over HTTP.
+ *
+ * @public
+ */
+export interface WmspClientOptions extends PullClientOptions {
   /** A player, or a server that relays; default: NSPlayer. */
   readonly identity?: ClientIdentity['token'] | undefined;
-  /** The whole User-Agent; takes precedence over `identity`. */
-  readonly userAgent?: string | undefined;
-  /** In ms into the content; default: 0. */
-  readonly startTime?: number | undefined;
-  /** The number of an ASF packet; takes precedence over `startTime`. */
-  readonly startPacket?: number | undefined;
-  /** 1 to 5 forward, -5 to -1 backward, by key frames unless it is 1; default: 1. */
-  readonly rate?: number | undefined;
-  /** A multiple of the bit rate at which content on demand is requested, if the server can; default: 1. */
-  readonly speed?: number | undefined;
-  /** In ms of media that are wanted; servers may ignore it. Default: all. */
-  readonly maxDuration?: number | undefined;
   readonly link?: LinkParameters | undefined;
   /** True to try the pipelined mode (one connection for everything); default: false. */
   readonly pipelined?: boolean | undefined;
-  /** True to have the server measure the bandwidth, and to choose streams by it if no option does. Default: false. */
-  readonly packetPair?: boolean | undefined;
-  /** True to let the server choose the streams of further playlist entries before it is asked; default: true. */
-  readonly prediction?: boolean | undefined;
   /** `http://host:port`: a proxy that is asked for content, or for a tunnel to a server that uses TLS. */
   readonly proxy?: string | undefined;
-  /** True to send the server a log of what was streamed, as the protocol requires; default: true. */
-  readonly log?: boolean | undefined;
-  /** True to tolerate servers that violate the specification, and to accept plain ASF over HTTP; default: true. */
-  readonly tolerant?: boolean | undefined;
-  /** May be shared with other clients. */
-  readonly cookies?: CookieJar | undefined;
-  /** Answers the challenges of proxies and of the server in `url`; no other server gets credentials. */
-  readonly authorize?: HttpAuthenticator | undefined;
-  /** For servers: the pulls that wait for this one, by which rings of servers are detected. */
-  readonly pullChain?: PullChain | undefined;
-  /** For a proxy: the request that it passes on. */
-  readonly relayed?: Relayed | undefined;
   /** For `https://`. */
   readonly tls?: TlsTrust | undefined;
-  /** Where redirects of other hosts may lead, and with `led` the URL itself. Default: anywhere. */
-  readonly guard?: AddressGuard | undefined;
-  /** True if another host named the URL, in an announcement; default: false. */
-  readonly led?: boolean | undefined;
   readonly timeouts?: Partial<WmspTimeouts> | undefined;
-  /** Default: never. */
-  readonly reconnect?: ReconnectPolicy | undefined;
-  readonly clock?: Clock | undefined;
-  /** Returns 0 to 1; default: Math.random. */
-  readonly random?: (() => number) | undefined;
-  /** Gets notes for the user, as sentences. */
-  readonly onNote?: ((text: string) => void) | undefined;
-  readonly onReconnect?: ((report: ReconnectReport) => void) | undefined;
 }
 
-/** A server's description of itself and of the content of a URL. @public */
-export interface WmspDescription {
-  /** The final URL, after redirects. */
-  readonly url: string;
+/** What a server of WMSP says of itself and of the content of a URL. @public */
+export interface WmspDescription extends PullDescription {
   /** `wmsp`, or `http` for plain ASF. */
   readonly transport: 'wmsp' | 'http';
   readonly server: ServerProduct | undefined;
-  /** Undefined if the server does not say. */
-  readonly supported: ReadonlySet<Feature> | undefined;
-  /** broadcast, seekable, playlist … */
-  readonly features: readonly string[];
-  readonly cacheControl: readonly string[];
   readonly clientId: number | undefined;
-  /** That of the playlist entry; 0 if unknown. */
-  readonly playlistGenId: number;
   readonly metadata: ReceivedMetadata | undefined;
-  readonly startupProfile: StartupParameters | undefined;
-  /** The packet-pair estimate, in bits per second. */
-  readonly bandwidth: number | undefined;
-  /** True for live content; other content can be requested from any position. */
-  readonly live: boolean;
-  /** The header as received, with all streams. */
-  readonly header: AsfHeader;
-  /** The streams that a client with these options receives. */
-  readonly chosen: ReadonlySet<number>;
 }
 
 /** The waits of a client that sets none. */
