@@ -88,6 +88,7 @@ export type { AsfEvent, AsfSink, AsfSource, EndEvent, HeaderEvent, PacketEvent }
 export { type FileSourceOptions, fileSource } from './media/file-source.js';
 export type { Delivery as LaneDelivery, Group as BroadcastGroup, LaneLimits, Moment, Player } from './media/group.js';
 export type { Lane } from './media/lane.js';
+export { LimitedArchive, type LimitedArchiveOptions, type RecordingLimits } from './media/limited-archive.js';
 export type { Clock as PacingClock } from './media/pacing.js';
 export {
   Playlist,

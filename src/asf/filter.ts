@@ -31,11 +31,25 @@ export function filterPacket(packet: DataPacket, level: (stream: number) => Thin
  * @public
  */
 export function startPacket(packet: DataPacket, videoStreams: ReadonlySet<number>): Buffer | undefined {
+  return keepPayloads(packet, beginning(videoStreams));
+}
+
+/**
+ * Returns what {@link startPacket} leaves out: the ends of objects that began in earlier packets, for a decoder that
+ * ends with it. The result has the form of {@link filterPacket}.
+ */
+export function lastPacket(packet: DataPacket, videoStreams: ReadonlySet<number>): Buffer | undefined {
+  const begins = beginning(videoStreams);
+  return keepPayloads(packet, (payload) => !begins(payload));
+}
+
+/** Returns a function that is true for payloads, in their order, from the start of their stream on. */
+function beginning(videoStreams: ReadonlySet<number>): (payload: Payload) => boolean {
   const begun = new Set<number>();
-  return keepPayloads(packet, ({ stream, key, offset }) => {
+  return ({ stream, key, offset }) => {
     if (offset === 0 && (key || !videoStreams.has(stream))) begun.add(stream);
     return begun.has(stream);
-  });
+  };
 }
 
 function keepPayloads(packet: DataPacket, isWanted: (payload: Payload) => boolean): Buffer | undefined {

@@ -2,9 +2,10 @@ import { pathToFileURL } from 'node:url';
 import { Command } from 'commander';
 import { WmError } from '../errors.js';
 import { takeCredentials } from '../http/credentials.js';
-import { ArchiveSink } from '../media/archive.js';
+import { LimitedArchive } from '../media/limited-archive.js';
 import { isMediaName } from '../media/names.js';
 import { StreamFacts } from '../testing/expect.js';
+import { type ArchiveLimitOptions, addArchiveLimits, limitsOf } from './archive-options.js';
 import { carry, describeForReady } from './carry.js';
 import { addExpectOption, checkExpectations, type ExpectOptions } from './expect-option.js';
 import { addForceOption, existingFor, type OutputOptions, refuseExisting } from './output-file.js';
@@ -13,7 +14,7 @@ import { addReceiveOptions, isServerUrl, openClient, type ReceiveOptions, warnOf
 import { asClock, Reporter, type ReporterOptions, withUnit } from './reporter.js';
 import { StdoutSink } from './stdout-sink.js';
 
-interface PullOptions extends ExpectOptions, ReceiveOptions, ReporterOptions, OutputOptions {
+interface PullOptions extends ExpectOptions, ReceiveOptions, ReporterOptions, OutputOptions, ArchiveLimitOptions {
   readonly output?: string;
 }
 
@@ -31,7 +32,7 @@ export function pullCommand(): Command {
       '\nExamples:\n  wmcast pull mmsh://server/live -o live.asf\n  wmcast pull --retry forever http://radio:8000/ -o radio.asf' +
         '\n  wmcast pull mms://server/film.wmv -o - | ffplay -',
     );
-  return addCommonOptions(addExpectOption(addReceiveOptions(addForceOption(command)))).action(
+  return addCommonOptions(addExpectOption(addReceiveOptions(addArchiveLimits(addForceOption(command))))).action(
     (url: string, options: PullOptions) => pull(url, options),
   );
 }
@@ -47,8 +48,11 @@ async function pull(source: string, options: PullOptions): Promise<void> {
   await refuseExisting(path, options);
   const client = openClient(source, options, reporter);
   const interruption = new Interruption();
-  const existing = await existingFor(path, options, 'refuse');
-  const archive = new ArchiveSink(path, { existing, warn: (message) => reporter.warn(message) });
+  const limits = limitsOf(options, path);
+  const isSeries = (limits.size ?? limits.duration ?? limits.free) !== undefined;
+  // Later files of a series take free numbers, since there is nobody to ask in the middle of the night.
+  const existing = await existingFor(path, options, isSeries ? 'number' : 'refuse');
+  const archive = new LimitedArchive(path, { existing, limits, warn: (message) => reporter.warn(message) });
   const facts = new StreamFacts();
   const counts = () => {
     const { reconnects, lostPackets, recoveredPackets } = client.stats;

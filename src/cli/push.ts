@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
-import { ArchiveSink } from '../media/archive.js';
 import type { AsfSink } from '../media/events.js';
+import { LimitedArchive } from '../media/limited-archive.js';
 import { parsePushUrl } from '../wmhttp/messages/push-url.js';
 import { type AccessOptions, accessTo, addAccessOptions } from './access-options.js';
+import { type ArchiveLimitOptions, addArchiveLimits, limitsOf } from './archive-options.js';
 import { AsideSink } from './aside-sink.js';
 import { carry, describeForReady } from './carry.js';
 import { openControl } from './control-port.js';
@@ -32,7 +33,13 @@ const MARKER_SPACE = 8192;
 /** How long the disk of an archive may take for each operation before the push goes on without it, in ms. */
 const DISK_PATIENCE = 10_000;
 
-interface PushOptions extends InputOptions, AccessOptions, PushTargetOptions, ReporterOptions, OutputOptions {
+interface PushOptions
+  extends InputOptions,
+    AccessOptions,
+    PushTargetOptions,
+    ReporterOptions,
+    OutputOptions,
+    ArchiveLimitOptions {
   readonly archive?: string;
   readonly dryRun?: true;
 }
@@ -45,16 +52,13 @@ export function pushCommand(name = 'wmpush'): Command {
       '[more...]',
       'further URLs of the same point, such as other nodes of a cluster, which are tried in turn; arguments after -- are passed to ffmpeg unchanged',
     );
-  return addCommonOptions(
-    addAccessOptions(
-      addForceOption(addRetryOption(addPushOptions(addInputOptions(command))))
-        .option(
-          '--archive <file>',
-          'also record the push to an ASF file; an existing file is kept, and the name gets a number',
-        )
-        .option('--dry-run', 'print the command of ffmpeg and the requests, with passwords masked, and send nothing'),
-    ),
-  )
+  const recording = addForceOption(addRetryOption(addPushOptions(addInputOptions(command))))
+    .option(
+      '--archive <file>',
+      'also record the push to an ASF file; an existing file is kept, and the name gets a number',
+    )
+    .option('--dry-run', 'print the command of ffmpeg and the requests, with passwords masked, and send nothing');
+  return addCommonOptions(addAccessOptions(addArchiveLimits(recording)))
     .addHelpText(
       'after',
       '\nExamples:\n  wmpush http://server:8080/live\n  wmpush http://node-1:8080/live http://node-2:8080/live\n  wmpush -i film.mp4 --loop http://server:8080/film\n  wmpush -i show.wmv --copy http://server:8080/show' +
@@ -88,6 +92,7 @@ async function push(
   if (access.proxy !== undefined) parsePushUrl(access.proxy);
   checkInput(options, extra);
   faultsOf(options, UNFIT_FOR_PUSHES);
+  const limits = limitsOf(options, archive);
   const names = await expandInputs(inputNames(options, extra), options);
   if (archive !== undefined) await refuseSameFile(names, archive);
   if (options.dryRun) {
@@ -95,7 +100,7 @@ async function push(
     printPlan({ inputs, access, alternatives, options, archive }, reporter);
     return;
   }
-  let kept: ArchiveSink | undefined;
+  let kept: LimitedArchive | undefined;
   const input = await interruption.race(
     openInput(options, extra, reporter, (text) => kept?.mark(text)),
     { late: (late) => void late.source.close() },
@@ -127,7 +132,7 @@ async function push(
         const existing = await existingFor(archive, options, 'number');
         const warn = (message: string) => reporter.warn(message);
         const markerSpace = (options.script ?? options.control) === undefined ? 0 : MARKER_SPACE;
-        kept = new ArchiveSink(archive, { existing, markerSpace, patience: DISK_PATIENCE, warn });
+        kept = new LimitedArchive(archive, { existing, markerSpace, patience: DISK_PATIENCE, warn, limits });
         sinks.push(new AsideSink(kept, warn));
       }
       return sinks;

@@ -134,6 +134,23 @@ describe('wmpush', () => {
     expect((await runCommand(pullServeCommand(), ...args, '--http-port', '0')).error).toEqual(refused);
   });
 
+  it('begins another archive at the limits, and refuses limits without one', async () => {
+    const station = await ServerStation.open();
+    const archive = join(newFolder(), 'out.asf');
+    const url = `http://127.0.0.1:${station.port}/limited`;
+    const args = ['--json', '-i', 'synthetic:', '-t', '4', '--archive-time', '1.5', url];
+    const { events, error } = await runCommand(pushCommand(), '--archive', archive, ...args);
+    await station.close();
+    expect(error).toBeUndefined();
+    const { files } = events.at(-1) as unknown as { files: Array<{ path: string }> };
+    expect(files.length).toBeGreaterThan(1);
+    for (const { path } of files) expect(await readBack(path)).toMatchObject({ warnings: [], live: false });
+    expect((await runCommand(pushCommand(), ...args)).error).toMatchObject({
+      code: 'WM_USAGE',
+      message: 'Limits of a recording need --archive, the file to record to.',
+    });
+  });
+
   it('does not show the password of a URL', async () => {
     const url = 'http://me:secret@127.0.0.1:1/x';
     const file = asfFile();
