@@ -25,6 +25,11 @@ export const errorTable = {
     meaning: 'ffmpeg ended with an error while capturing.',
     hint: "The message ends with the last lines of ffmpeg's log; -v shows all of it.",
   },
+  WM_PACKAGER_FAILED: {
+    exitCode: 1,
+    meaning: 'The program of --packager ended with an error, or did not return ASF.',
+    hint: 'It must read ASF on standard input and write ASF on standard output; the message ends with its last line.',
+  },
   WM_DISK: {
     exitCode: 1,
     meaning: 'A file could not be written.',

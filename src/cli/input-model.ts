@@ -39,4 +39,6 @@ export interface InputOptions extends ScriptOptions {
   readonly copyright?: string;
   readonly comment?: string;
   readonly ffmpeg?: string;
+  /** A command of the shell. */
+  readonly packager?: string;
 }

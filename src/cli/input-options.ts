@@ -120,6 +120,10 @@ export function addInputOptions(command: Command): Command {
     .option('--no-video', 'send no picture')
     .option('--no-audio', 'send no sound')
     .option('--ffmpeg <path>', 'ffmpeg to use; wmcast doctor lists what was found')
+    .option(
+      '--packager <command>',
+      'send the stream through a program that encrypts it: ASF on its standard input, ASF on its standard output',
+    )
     .optionsGroup('Texts that players show:')
     .option('--title <text>', 'title')
     .option('--author <text>', 'author')

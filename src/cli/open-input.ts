@@ -1,4 +1,5 @@
 import type { Command } from '../asf/command.js';
+import { PackagedSource } from '../capture/packager.js';
 import { messageOf } from '../errors.js';
 import { takeCredentials } from '../http/credentials.js';
 import type { AsfSource } from '../media/events.js';
@@ -87,8 +88,10 @@ export async function openInput(
   const withCommands: ScriptedSource = await scripted(source, { options, reporter, hasTitles: hasCommands, onMarker });
   onTitle = (text) => withCommands.send({ type: 'TEXT', text });
   const statistics = new StreamStatistics();
+  const { packager } = options;
+  const packaged = packager === undefined ? withCommands : new PackagedSource(withCommands, { command: packager });
   return {
-    source: new MeteredSource(withCommands, {
+    source: new MeteredSource(packaged, {
       onBehind: (speed) => reporter.warn(slowSentence(speed, options)),
       onEvent: (event) => statistics.take(event),
     }),

@@ -14,6 +14,7 @@ import { describeSource } from '../sources/local.js';
 import type { SourceDescription } from '../sources/source.js';
 import { StreamFacts } from '../testing/expect.js';
 import { describeContent } from '../wms/content-description.js';
+import { type Protection, protectionOf } from '../wms/protection.js';
 import { addExpectOption, checkExpectations, type ExpectOptions, refuseMedia } from './expect-option.js';
 import { addCommonOptions, Interruption } from './program.js';
 import { addServerOptions, clientOptions, isServerUrl, leadsElsewhere, type ServerOptions } from './receive-options.js';
@@ -66,6 +67,8 @@ interface Findings {
   readonly commands: readonly TimedText[];
   /** Chapters. */
   readonly markers: readonly TimedText[];
+  /** What the header says about its protection; undefined if it is not protected. */
+  readonly protection?: Protection | undefined;
 }
 
 interface TimedText {
@@ -241,6 +244,7 @@ function ofHeader(header: AsfHeader, live: boolean, chosen: ReadonlySet<number>)
     streams,
     commands: commandsOf(header),
     markers: markersOf(header),
+    protection: protectionOf(header),
     exclusive: flattenObjects(header.objects).flatMap((object) =>
       object.type === 'bitrateMutualExclusion' || object.type === 'advancedMutualExclusion'
         ? [object.streamNumbers]
@@ -334,6 +338,7 @@ function inWords(findings: Findings): string {
     ['Bit rate', withUnit(findings.bitsPerSecond, 'bit/s')],
     ...(findings.notes ?? []).map((note) => ['Note', note] as const),
     ...streams.map((stream) => [`Stream ${stream.number}`, streamInWords(stream)] as const),
+    ...protectionInWords(findings.protection),
     ...findings.exclusive.map((numbers) => ['One of', numbers.join(', ')] as const),
     ...findings.markers.map(({ seconds, text }) => ['Marker', `${asClock(seconds)} ${text}`] as const),
     ...findings.commands.map(({ seconds, type, text }) => ['Command', `${asClock(seconds)} ${type} ${text}`] as const),
@@ -342,6 +347,16 @@ function inWords(findings: Findings): string {
   const known = lines.filter(([, text]) => text !== undefined && text !== '');
   const width = Math.min(MAX_LABEL, Math.max(...known.map(([label]) => label.length)));
   return known.map(([label, text]) => `${label.padEnd(width)}  ${shown(text!)}`).join('\n');
+}
+
+function protectionInWords(protection: Protection | undefined): Array<readonly [string, string]> {
+  if (!protection) return [];
+  const { systems, licenseUrls, keyIds, signed } = protection;
+  return [
+    ['Protection', [...systems, ...(signed ? ['signed'] : [])].join(', ')],
+    ...licenseUrls.map((url) => ['Licence', url] as const),
+    ...keyIds.map((id) => ['Key', id] as const),
+  ];
 }
 
 function streamInWords(stream: Findings['streams'][number]): string {

@@ -59,6 +59,7 @@ const RETRIES: Readonly<Record<ErrorCode, 'always' | 'once' | 'never'>> = {
   WM_DISK: 'never',
   WM_PORT_IN_USE: 'never',
   WM_FFMPEG_FAILED: 'never',
+  WM_PACKAGER_FAILED: 'never',
   WM_FFMPEG_MISSING: 'never',
   WM_UNEXPECTED: 'never',
 };

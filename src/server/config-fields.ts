@@ -56,6 +56,7 @@ const sourceSchema = z.union([
         'must be a profile of wmcast profiles, or a file',
       )
       .optional(),
+    packager: z.string().trim().min(1).optional(),
   }),
 ]);
 export const addressesSchema = z.array(z.string()).superRefine((entries, context) => {

@@ -127,7 +127,7 @@ export class PointEditor {
     for (const written of [point.source ?? []].flat()) {
       const spec = sourceSpec(written);
       // Who may administer the server need not be one who may run programs on it.
-      if ('encode' in spec && isCommand(spec.encode.trim())) {
+      if ('encode' in spec && (isCommand(spec.encode.trim()) || spec.packager !== undefined)) {
         throw new HttpError(400, 'source: a command can only be written into the configuration file.');
       }
       if ('url' in spec && HIDDEN.test(spec.url)) {

@@ -11,7 +11,7 @@ export type SourceSpec =
   /** An encoder that pushes to the point. */
   | { readonly push: true }
   /** A URL, a file, a command or a local M3U that ffmpeg encodes here, while somebody plays it. */
-  | { readonly encode: string; readonly profile?: string | undefined };
+  | { readonly encode: string; readonly profile?: string | undefined; readonly packager?: string | undefined };
 
 /**
  * Reads a source as a configuration writes it: a URL, `push`, or the path of a file, a folder or a playlist.

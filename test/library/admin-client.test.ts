@@ -220,6 +220,7 @@ describe('points that are made by the API', () => {
     [{ path: '/x', titel: 'x' }, 'titel'],
     [{ path: '/x', archive: 'records' }, 'archive: must be an absolute path.'],
     [{ path: '/x', source: { encode: '!rm -rf /' } }, 'a command can only be written into the configuration file'],
+    [{ path: '/x', source: { encode: '/x.mp3', packager: 'rm -rf /' } }, 'a command can only be written'],
     [{ path: '/x', source: { encode: 'rm -rf /' } }, 'a command can only be written into the configuration file'],
     [{ path: '/x', source: 'http://***@host/x' }, 'write the password itself'],
     [{ path: '/x', source: 'music/' }, 'is relative to the content folder'],

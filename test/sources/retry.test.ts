@@ -240,6 +240,7 @@ describe('the table', () => {
         'WM_UNEXPECTED',
         'WM_PORT_IN_USE',
         'WM_FFMPEG_FAILED',
+        'WM_PACKAGER_FAILED',
         'WM_DISK',
         'WM_USAGE',
         'WM_FFMPEG_MISSING',

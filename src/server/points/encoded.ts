@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { readM3u } from '../../announce/m3u.js';
+import { PackagedSource } from '../../capture/packager.js';
 import { findProfile, type ProfileSettings, readProfile } from '../../capture/profiles.js';
 import { CaptureSource, type Encoding } from '../../capture/source.js';
 import { WmError } from '../../errors.js';
@@ -15,6 +16,8 @@ export interface EncodeSpec {
   readonly encode: string;
   /** The name of a profile, or a file of one. */
   readonly profile?: string | undefined;
+  /** A command of the shell that packages what was encoded, as `wmpush --packager` does. */
+  readonly packager?: string | undefined;
 }
 
 /** How long an encoder may be silent before it is started again, in seconds. */
@@ -41,7 +44,7 @@ export function encodedSource(spec: EncodeSpec, onWarning: (message: string) => 
       const settings = profileSettings(spec.profile);
       const ffmpeg = await ffmpegOnce();
       const { size = chosen?.size, fps = chosen?.fps, videoBitrate = chosen?.bitrate } = settings;
-      return new CaptureSource({
+      const source = new CaptureSource({
         ...settings,
         ...{ size, fps, videoBitrate, ffmpeg, watchdog: WATCHDOG, lookTimeout: LOOK_TIMEOUT },
         ...(isCommand(text) ? { input: '-', inputCommand: text.replace(/^!\s*/, '') } : { input: text }),
@@ -50,6 +53,7 @@ export function encodedSource(spec: EncodeSpec, onWarning: (message: string) => 
           chosen ??= video;
         },
       });
+      return spec.packager === undefined ? source : new PackagedSource(source, { command: spec.packager });
     },
   };
 }

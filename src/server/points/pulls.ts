@@ -104,10 +104,11 @@ export class PointPulls {
       const spec = sourceSpec(written);
       if (!('encode' in spec) || !isList(spec.encode)) return false;
       try {
+        const { profile, packager } = spec;
         for (const { name, encode } of listedPoints(spec.encode)) {
           const child = `${path.replace(/\/$/, '')}/${name}`;
           if (!points.get(child)) points.configure(child, points.get(path)!.settings);
-          this.set({ path: child, source: { encode, profile: spec.profile } });
+          this.set({ path: child, source: { encode, profile, packager } });
         }
       } catch (error) {
         onWarning(`${path}: ${messageOf(error)}`);
