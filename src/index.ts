@@ -233,7 +233,7 @@ export {
   type ReconnectingPushStats,
   type ResumeReport,
 } from './wmhttp/client/reconnecting-push.js';
-export type { PushSessionState } from './wmhttp/client/session.js';
+export type { PushSessionState } from './wmhttp/client/session-actions.js';
 export type { Publisher } from './wmhttp/server/push-gate.js';
 export { BASIC_FIELDS, EXTENDED_FIELDS, type LogField, type LogValues } from './wmlog/fields.js';
 export type { LogKind, WmLog } from './wmlog/log.js';

@@ -1,8 +1,7 @@
-import { LeadsElsewhere } from '../announce/elsewhere.js';
 import { AsfError } from '../asf/error.js';
 import type { AsfHeader } from '../asf/header.js';
 import { type DataPacket, parsePacket } from '../asf/packet.js';
-import { type ErrorCode, printable, WmError } from '../errors.js';
+import { printable, WmError } from '../errors.js';
 import { Continuity } from '../media/continuity.js';
 import type { AsfEvent, AsfSource, EndEvent } from '../media/events.js';
 import { LiveStart } from '../media/live-start.js';
@@ -19,8 +18,8 @@ import {
   type Wish,
 } from './link.js';
 import { Received } from './received.js';
-import { Round } from './round.js';
 import { chooseStreams, headerWithStreams, packetWithStreams } from './streams.js';
+import { WayChoice } from './way-choice.js';
 import { within } from './within.js';
 
 /** The part of the content to pull, which streams of it, and how often to try. */
@@ -52,15 +51,6 @@ export interface PullStats {
 
 const END: EndEvent = { type: 'end', moreEntries: false, reason: 0 };
 const OPEN_WITHIN = 60_000;
-/** With several ways: the maximum wait until one of them delivers, in ms. Each gets its share of what is left. */
-const ROUND_WITHIN = 15_000;
-/** The errors after which the next way may succeed. Refused or missing content is the same on every way. */
-const PASSED_ON: ReadonlySet<ErrorCode> = new Set([
-  'WM_UNREACHABLE',
-  'WM_SERVER_GONE',
-  'WM_PROTOCOL',
-  'WM_HTTP_MALFORMED',
-]);
 
 /**
  * Receives a stream over any protocol. It opens the first of its ways that delivers packets, chooses streams, and
@@ -75,13 +65,7 @@ export class PullSource<F extends SourceFacts = SourceFacts> implements AsfSourc
   readonly #retries: Retries;
   readonly #closed = new AbortController();
   readonly #reading = new SingleReading();
-  // In order of preference: the one that worked last is the first.
-  #ways: ReadonlyArray<Way<F>>;
-  #way: Way<F>;
-  // The ways that have failed since the last packet.
-  readonly #failed = new Round<F>();
-  /** When the round over the ways has to be over. */
-  #roundUntil = 0;
+  readonly #ways: WayChoice<F>;
   #link: PullLink<F> | undefined;
   #opening: PullLink<F> | undefined;
   #playing = false;
@@ -104,8 +88,7 @@ export class PullSource<F extends SourceFacts = SourceFacts> implements AsfSourc
 
   /** @param ways in order of preference, at least one */
   constructor(ways: ReadonlyArray<Way<F>>, options: PullOptions) {
-    this.#ways = ways;
-    this.#way = ways[0]!;
+    this.#ways = new WayChoice(ways, options.roundWithin);
     this.#options = options;
     this.#retries = new Retries(options, this.#closed.signal);
     this.#startTime = options.startTime ?? 0;
@@ -140,7 +123,7 @@ export class PullSource<F extends SourceFacts = SourceFacts> implements AsfSourc
         try {
           return await this.#open();
         } catch (error) {
-          if (!this.#hasOtherWay(error)) throw this.#failureOf(error);
+          if (!this.#hasOtherWay(error)) throw this.#ways.failureOf(error);
         }
       }
     } finally {
@@ -240,7 +223,7 @@ export class PullSource<F extends SourceFacts = SourceFacts> implements AsfSourc
         const isForgotten = resumed !== undefined && error instanceof WmError && !mayRetry(error, false);
         const hasOtherWay = this.#hasOtherWay(error);
         if (this.#isLive || !this.#facts?.resumable || isForgotten || hasOtherWay) this.#drop();
-        if (!isForgotten && !hasOtherWay) await this.#retries.after(this.#failureOf(error), this.#hasWorked);
+        if (!isForgotten && !hasOtherWay) await this.#retries.after(this.#ways.failureOf(error), this.#hasWorked);
       }
     }
   }
@@ -262,8 +245,8 @@ export class PullSource<F extends SourceFacts = SourceFacts> implements AsfSourc
     this.#received.restart('same');
     this.#playing = true;
     const play = link.play(() => this.#wish);
-    const { name } = this.#way;
-    const firstPacketWithin = this.#shareOf(this.#way.firstPacketWithin);
+    const { name, firstPacketWithin: limit } = this.#ways.current;
+    const firstPacketWithin = this.#ways.shareOf(limit, performance.now());
     const silence = `${name} gave no packet within ${Math.round(firstPacketWithin ?? 0) / 1000} s.`;
     const until = performance.now() + (firstPacketWithin ?? 0);
     try {
@@ -426,9 +409,10 @@ export class PullSource<F extends SourceFacts = SourceFacts> implements AsfSourc
 
   /** Opens the current way. */
   async #open(): Promise<F> {
-    const way = this.#way;
-    if (this.#failed.size === 0) this.#roundUntil = performance.now() + (this.#options.roundWithin ?? ROUND_WITHIN);
-    const openWithin = this.#shareOf(way.openWithin ?? OPEN_WITHIN);
+    const way = this.#ways.current;
+    const now = performance.now();
+    this.#ways.begin(now);
+    const openWithin = this.#ways.shareOf(way.openWithin ?? OPEN_WITHIN, now);
     const link = way.connect(this.#context);
     this.#opening = link;
     this.#delivers = false;
@@ -446,15 +430,6 @@ export class PullSource<F extends SourceFacts = SourceFacts> implements AsfSourc
     }
   }
 
-  /** Returns a limit of the current way, in ms, cut so that the ways after it get as much of what is left. */
-  #shareOf(limit: number): number;
-  #shareOf(limit: number | undefined): number | undefined;
-  #shareOf(limit: number | undefined): number | undefined {
-    if (limit === undefined || this.#ways.length < 2) return limit;
-    const left = Math.max(this.#roundUntil - performance.now(), 0);
-    return Math.min(limit, left / Math.max(this.#ways.length - this.#failed.size, 1));
-  }
-
   get #context() {
     const source = this;
     return {
@@ -468,41 +443,21 @@ export class PullSource<F extends SourceFacts = SourceFacts> implements AsfSourc
     };
   }
 
-  /** Marks the current way, which delivers packets, as the first to be tried from now on. */
+  /** Packets arrive over the current way. */
   #works(): void {
     if (this.#delivers) return;
     this.#delivers = true;
-    this.#failed.clear();
-    if (this.#ways.length === 1) return;
-    this.#ways = [this.#way, ...this.#ways.filter((way) => way !== this.#way)];
-    this.#note(`${this.#way.name} works.`);
+    if (this.#ways.works()) this.#note(`${this.#ways.current.name} works.`);
   }
 
-  /**
-   * Switches to the next way that has not failed, if the error may not occur there. The round ends when all have
-   * failed.
-   */
+  /** Switches to the next way, if there is one on which the error may not occur. */
   #hasOtherWay(error: unknown): boolean {
-    if (this.#ways.length < 2 || !(error instanceof WmError) || error instanceof LeadsElsewhere) return false;
-    if (!PASSED_ON.has(error.code) && error.code !== 'WM_NO_INPUT') return false;
-    // A way that worked is tried again first, unless it is one whose packets may be blocked while all else works.
-    if (this.#delivers && this.#way.firstPacketWithin === undefined) return false;
-    const failed = this.#way;
-    this.#failed.failed(failed, error);
-    const { isMissing } = this.#failed;
-    const next = this.#ways.find((way) => !this.#failed.has(way) && (!isMissing || way.evenIfMissing));
-    if (!next) return false;
-    this.#way = next;
-    this.#note(`${failed.name} does not work: ${error.message} Going on with ${next.name}.`);
-    return true;
-  }
-
-  /** Returns the error of a way, or at the end of a round that of all ways; then the next round begins. */
-  #failureOf(error: unknown): unknown {
-    const failure = (this.#failed.size > 1 && this.#failed.error) || error;
-    this.#failed.clear();
-    this.#way = this.#ways[0]!;
-    return failure;
+    const failed = this.#ways.failed(error, this.#delivers);
+    if (failed) {
+      const next = this.#ways.current.name;
+      this.#note(`${failed.name} does not work: ${(error as WmError).message} Going on with ${next}.`);
+    }
+    return failed !== undefined;
   }
 
   /** Releases a link, and keeps its counts. */

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { FrameReader } from '../../src/framing/framing.js';
 import { HeaderFields, type ResponseHead } from '../../src/http/message.js';
-import { type ClientAction, type ClientSessionOptions, PushClientSession } from '../../src/wmhttp/client/session.js';
+import { PushClientSession } from '../../src/wmhttp/client/session.js';
+import type { ClientAction, ClientSessionOptions } from '../../src/wmhttp/client/session-actions.js';
 
 const HEADER = Buffer.alloc(100, 0x68);
 const PACKET_SIZE = 60;

@@ -4,7 +4,8 @@ import { HeaderFields } from '../../src/http/message.js';
 import { type WmspPacket, WmspPacketReader } from '../../src/wmsp/client/packets.js';
 import { defaultIdentity } from '../../src/wmsp/client/product.js';
 import { DEFAULT_LINK, type PlayParameters } from '../../src/wmsp/client/requests.js';
-import { type ClientAction, type ClientSessionOptions, WmspClientSession } from '../../src/wmsp/client/session.js';
+import { WmspClientSession } from '../../src/wmsp/client/session.js';
+import type { ClientAction, ClientSessionOptions } from '../../src/wmsp/client/session-actions.js';
 import { parseWmspUrl } from '../../src/wmsp/client/url.js';
 import { ENTRY, media, packets } from './client-support.js';
 

@@ -11,7 +11,9 @@ import { keepsAlive, type ResponseHead } from '../../http/message.js';
 import type { AsfEvent, AsfSink } from '../../media/events.js';
 import { S_FALSE, S_OK } from '../messages/packets.js';
 import { PushRoute } from './push-route.js';
-import { type ClientAction, PushClientSession, PushRefusal, type PushSessionState } from './session.js';
+import { PushRefusal } from './refusal.js';
+import { PushClientSession } from './session.js';
+import type { ClientAction, PushSessionState } from './session-actions.js';
 
 /** The progress of a push. @public */
 export interface PushStats {

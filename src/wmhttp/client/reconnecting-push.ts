@@ -5,7 +5,7 @@ import { type Clock, systemClock } from '../../media/pacing.js';
 import { mayRetry, type ReconnectPolicy, type ReconnectReport, waitBefore } from '../../media/reconnect.js';
 import { PushClient, type PushOptions, type ResumablePush } from './client.js';
 import { PushBuffer, type PushBufferOptions } from './push-buffer.js';
-import { PushRefusal } from './session.js';
+import { PushRefusal } from './refusal.js';
 
 /** @public */
 export interface ReconnectingPushOptions extends Omit<PushOptions, 'onStats'> {

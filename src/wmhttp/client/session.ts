@@ -1,9 +1,7 @@
 import { ACCEPTED_SCHEMES } from '../../auth/schemes.js';
-import { type ErrorCode, WmError } from '../../errors.js';
+import { WmError } from '../../errors.js';
 import { type Cookie, parseSetCookies } from '../../http/cookies.js';
-import { loginHint, refusedCredentials } from '../../http/credentials.js';
 import type { Field, ResponseHead } from '../../http/message.js';
-import { isPassing, retryAfterOf } from '../../http/status-error.js';
 import { isPushId, PUSH_ID } from '../messages/cookies.js';
 import {
   buildSetupBody,
@@ -12,7 +10,6 @@ import {
   MAX_CONTENT_LENGTH,
   receivedPackets,
   requestFields,
-  type SetupDirectives,
 } from '../messages/messages.js';
 import {
   dataPacket,
@@ -23,101 +20,14 @@ import {
   S_OK,
   streamChangePacket,
 } from '../messages/packets.js';
-
-/** The states of MS-WMHTTP 4.7 (figure 8). */
-export type ClientState = 'Init' | 'WaitingForPushSetupResponse' | 'PushSetupComplete' | 'PushStart_InProgress' | 'End';
-
-/** The actions that the session asks its owner for, in order. */
-export type ClientAction =
-  /** Get a connection, then call {@link PushClientSession.pushStart}. */
-  | { readonly type: 'pushStart' }
-  /** Send these bytes of the body of the PushStart request. */
-  | { readonly type: 'send'; readonly bytes: Buffer }
-  /** The body is complete; nothing more can be sent before its response. */
-  | { readonly type: 'awaitResponse' }
-  /**
-   * Connect to another server (302), or through a proxy to the same one (305), and call
-   * {@link PushClientSession.pushSetup}.
-   */
-  | { readonly type: 'redirect'; readonly location: string; readonly proxy: boolean }
-  /**
-   * The server (401) or a proxy (407) requires credentials: with PushSetup, or with PushStart, on a new connection if
-   * its body was not complete (MS-WMHTTP 3.1.5.2). Then call {@link PushClientSession.pushSetup} or
-   * {@link PushClientSession.pushStart} again.
-   */
-  | { readonly type: 'authenticate'; readonly status: number }
-  /** PushSetup succeeded: the server waits for an ASF header. */
-  | { readonly type: 'ready' }
-  /** The last packet was sent: close the connection. */
-  | { readonly type: 'close' };
-
-/** A request to send; the body of a PushStart follows as `send` actions. */
-export interface ClientRequest {
-  readonly fields: readonly Field[];
-  readonly body: Buffer | undefined;
-}
-
-/** The point that is pushed to, and the limits of the push. */
-export interface ClientSessionOptions extends Partial<SetupDirectives> {
-  /** The name of the publishing point in messages. */
-  readonly name?: string;
-  readonly userAgent?: string | undefined;
-  /**
-   * The size of each PushStart body in bytes, raised where the protocol needs more; default: determined by
-   * `bodyDuration`.
-   */
-  readonly contentLength?: number | undefined;
-  /**
-   * How many seconds of the stream a PushStart body holds; default: 60 through a proxy, else unlimited (2147483647
-   * bytes).
-   */
-  readonly bodyDuration?: number | undefined;
-  /** In order of preference; default: all but Basic, even without a user (MS-WMHTTP 3.1.4.1.1). */
-  readonly acceptAuthentication?: readonly string[] | undefined;
-  /** As in `HttpAuthenticator`. */
-  readonly knows?: (status: number) => boolean;
-  /** The session of another connection that is to be resumed (MS-WMHTTP 3.2.7.1). */
-  readonly resume?: PushSessionState | undefined;
-}
-
-/** The facts about a session that a client needs to resume it on another connection. @public */
-export interface PushSessionState {
-  readonly pushId: string;
-  readonly cookies: readonly Cookie[];
-  /** True if one of its PushStart requests has succeeded, so that no other begins with $H (MS-WMHTTP 3.1.4.2.1). */
-  readonly started: boolean;
-  /** The number of its $D packets that were handed out for sending. */
-  readonly packets: number;
-}
-
-/** A server's refusal of a push, with its HTTP status. */
-export class PushRefusal extends WmError {
-  readonly status: number;
-
-  constructor(code: ErrorCode, message: string, { status, headers }: ResponseHead, hint?: string) {
-    super(code, message, { hint, passing: isPassing(status), retryIn: retryAfterOf(headers) });
-    this.name = 'PushRefusal';
-    this.status = status;
-  }
-}
-
-/** Returns advice for a push that was refused. @param known true if a user was named */
-function pushHint(status: number, known: boolean): string | undefined {
-  switch (status) {
-    case 403:
-      return known
-        ? "This user may not push there; the server's administrator can allow it."
-        : 'Pushes may be allowed from the server itself only, or after a login (--user).';
-    case 404:
-      return 'Name a publishing point, such as http://server:8080/live.';
-    case 409:
-      return 'Another encoder is publishing there: stop it, or push to another point.';
-    case 503:
-      return 'The server has reached a limit; try again later.';
-    default:
-      return undefined;
-  }
-}
+import { type PushRefusal, pushRefusal } from './refusal.js';
+import type {
+  ClientAction,
+  ClientRequest,
+  ClientSessionOptions,
+  ClientState,
+  PushSessionState,
+} from './session-actions.js';
 
 interface Pending {
   readonly kind: 'streamChange' | 'data' | 'endOfStream';
@@ -358,22 +268,8 @@ export class PushClientSession {
 
   /** Returns the error for a refusal, with its status in words. */
   refusal(head: ResponseHead): PushRefusal {
-    const { status, reason } = head;
-    const said = `${status}${reason === '' ? '' : ` ${reason}`}`;
-    const { name = 'the publishing point', knows } = this.#options;
-    const known = knows?.(status) ?? false;
-    if (status === 401 || status === 407) {
-      const sentence = `${refusedCredentials(status, known)}: ${said} for ${name}.`;
-      return new PushRefusal('WM_AUTH_REFUSED', sentence, head, loginHint(status, known));
-    }
-    if (status === 403 && this.#headerSent) {
-      const sentence = `The server ended the push to ${name}: ${said}.`;
-      const hint = 'An administrator ended it, or withdrew the permission.';
-      return new PushRefusal('WM_AUTH_REFUSED', sentence, head, hint);
-    }
-    const code = status === 403 ? 'WM_AUTH_REFUSED' : 'WM_PUSH_REFUSED';
-    const why = status === 409 ? `${name} is taken` : `The server refused the push to ${name}`;
-    return new PushRefusal(code, `${why}: ${said}.`, head, pushHint(status, known));
+    const { name, knows } = this.#options;
+    return pushRefusal(head, { name, isKnown: knows?.(head.status) ?? false, isPushing: this.#headerSent });
   }
 
   /**

@@ -1,6 +1,6 @@
 import { PACKET_ID } from '../../framing/framing.js';
 import type { WmspPacket, WmspPacketReader } from './packets.js';
-import type { ClientAction } from './session.js';
+import type { ClientAction } from './session-actions.js';
 
 /** The output of a link that plays: $D packets that arrived together in one array, everything else separately. */
 export type WmspEvent = Extract<ClientAction, { readonly type: 'metadata' | 'header' | 'data' | 'end' | 'movedBack' }>;

@@ -16,7 +16,8 @@ import { type WmspPacket, WmspPacketReader } from './packets.js';
 import { PlainAsf } from './plain.js';
 import type { ClientRequest, PlayParameters } from './requests.js';
 import { ServerAccess } from './server-access.js';
-import type { ClientAction, WmspClientSession } from './session.js';
+import type { WmspClientSession } from './session.js';
+import type { ClientAction } from './session-actions.js';
 import { SideRequests } from './side-requests.js';
 import type { WmspUrl } from './url.js';
 

@@ -1,61 +1,24 @@
-import { printable, WmError } from '../../errors.js';
+import { WmError } from '../../errors.js';
 import { PACKET_ID, packetName } from '../../framing/framing.js';
 import { hexResult, isErrorResult } from '../../hresult.js';
 import type { ResponseHead } from '../../http/message.js';
 import { statusError } from '../../http/status-error.js';
 import type { StreamSwitch } from '../../playback/selection.js';
-import type { ClientLogKind } from '../../wmlog/client-log.js';
 import { PragmaTokens } from '../messages/pragma.js';
 import type { WmspRequestType } from '../messages/requests.js';
 import { NS_S_CHANGENOTICE_BACKWARD } from './errors.js';
-import { type KnowledgeOptions, ServerKnowledge } from './knowledge.js';
-import { HEADER_SHAPE, ObjectAssembler, parseMetadata, type ReceivedMetadata, type WmspPacket } from './packets.js';
+import { ServerKnowledge } from './knowledge.js';
+import { elsewhere, isSuccess, isViaHttp10, refusalNote } from './outcome.js';
+import { HEADER_SHAPE, ObjectAssembler, parseMetadata, type WmspPacket } from './packets.js';
 import type { ClientRequest, PlayParameters } from './requests.js';
 import * as requests from './requests.js';
-
-/** The Client-State of MS-WMSP 3.1.1. */
-export type ClientState = 'INIT' | 'STREAMING' | 'IDLE';
-
-/** The KeepAlive-Mode of MS-WMSP 3.1.1. */
-export type KeepAliveMode = 'non-pipelined' | 'pipelined';
-
-/**
- * Why an ASF header arrived: in a Describe or Play response, for another playlist entry ($C, or only $E with Reason 1),
- * or without notice.
- */
-export type HeaderOccasion = 'describe' | 'play' | 'change' | 'next' | 'unannounced';
-
-/** The actions that the session asks its owner for, or its reports, in order. */
-export type ClientAction =
-  /** Send a request on the streaming connection, which is opened if necessary, or on its own connection. */
-  | { readonly type: 'send'; readonly on: 'stream' | 'own'; readonly request: ClientRequest }
-  | { readonly type: 'closeStream' }
-  /** Close the connection and describe again: at another URL, or through a proxy. */
-  | { readonly type: 'redirect'; readonly location: string; readonly proxy: boolean }
-  /** The server (401) or a proxy (407) requires credentials: send the request again with them. */
-  | { readonly type: 'challenge'; readonly request: WmspRequestType }
-  | { readonly type: 'metadata'; readonly metadata: ReceivedMetadata }
-  /** After a `change` the owner calls {@link WmspClientSession.nextEntry}. */
-  | { readonly type: 'header'; readonly bytes: Buffer; readonly cause: HeaderOccasion }
-  | { readonly type: 'data'; readonly location: number; readonly bytes: Buffer }
-  /** The $E of an entry that was streaming: 0 is the end, 1 means more entries follow, otherwise an HRESULT. */
-  | { readonly type: 'end'; readonly reason: number }
-  /** The server went back to the previous playlist entry and waits (MS-WMSP 3.1.5.14). */
-  | { readonly type: 'movedBack' }
-  /** The packet-pair estimate. */
-  | { readonly type: 'bandwidth'; readonly bitsPerSecond: number }
-  /** A note for the user. */
-  | { readonly type: 'note'; readonly text: string };
-
-/** How a client plays, and what it tells the server about it. */
-export interface ClientSessionOptions extends KnowledgeOptions {
-  /** True to offer the pipelined mode. */
-  readonly pipelined: boolean;
-  /** True to ask for $P packets. */
-  readonly packetPair: boolean;
-  /** Returns the text of a Log, or of a remote-log event; undefined to send none. */
-  readonly buildLog: (kind: ClientLogKind, form: 'xml' | 'line') => string | undefined;
-}
+import type {
+  ClientAction,
+  ClientSessionOptions,
+  ClientState,
+  HeaderOccasion,
+  KeepAliveMode,
+} from './session-actions.js';
 
 const PACKET_PAIR_BYTES = 512;
 const ID = PACKET_ID;
@@ -337,8 +300,8 @@ export class WmspClientSession {
 
   /** Handles a Describe response (3.1.5.5). */
   #describeResponse(head: ResponseHead): ClientAction[] {
-    const elsewhere = this.#elsewhere(head, 'Describe');
-    if (elsewhere) return [elsewhere];
+    const away = elsewhere(head, 'Describe', this.peer.url.href);
+    if (away) return [away];
     const pragma = new PragmaTokens(head.headers.all('Pragma'));
     const offered = this.#options.pipelined && pragma.flag('pipeline-experiment');
     this.#pipelineTestAllowed = offered && !isViaHttp10(head);
@@ -346,17 +309,6 @@ export class WmspClientSession {
     this.#packetPairsExpected = pragma.flag('packet-pair-experiment') ? 3 : 0;
     this.#expectedPackets = this.#packetPairsExpected > 0 ? new Set([ID.packetPair]) : this.#entryStart();
     return [];
-  }
-
-  /** Handles a status that leads away from this response: a redirect or a challenge. Throws if it is a refusal. */
-  #elsewhere(head: ResponseHead, request: WmspRequestType): ClientAction | undefined {
-    const location = head.headers.get('Location');
-    if (head.status >= 300 && head.status <= 305 && location !== undefined) {
-      return { type: 'redirect', location, proxy: head.status === 305 };
-    }
-    if (head.status === 401 || head.status === 407) return { type: 'challenge', request };
-    if (!isSuccess(head)) throw statusError(head, this.peer.url.href);
-    return undefined;
   }
 
   /** Handles a Pipeline response (3.1.5.9). */
@@ -380,8 +332,8 @@ export class WmspClientSession {
 
   /** Handles a Play response (3.1.5.11). */
   #playResponse(head: ResponseHead): ClientAction[] {
-    const elsewhere = this.#elsewhere(head, 'Play');
-    if (elsewhere) return [elsewhere];
+    const away = elsewhere(head, 'Play', this.peer.url.href);
+    if (away) return [away];
     const pragma = new PragmaTokens(head.headers.all('Pragma'));
     this.peer.contentResponse(head);
     this.#state = 'STREAMING';
@@ -547,18 +499,4 @@ export class WmspClientSession {
     const isPossible = this.peer.clientId !== undefined && (this.peer.server?.major ?? 0) >= 5;
     this.#keepAliveDue = isPossible ? now + this.peer.keepAliveTimeout : undefined;
   }
-}
-
-function isSuccess({ status }: ResponseHead): boolean {
-  return status >= 200 && status < 300;
-}
-
-/** True if a Via header names an HTTP/1.0 proxy, through which pipelining is impossible (RFC 2616 14.45). */
-function isViaHttp10({ headers }: ResponseHead): boolean {
-  return headers.tokens('Via').some((hop) => /^(?:http\/)?1\.0\s/.test(hop));
-}
-
-function refusalNote(type: WmspRequestType, head: ResponseHead): ClientAction[] {
-  if (isSuccess(head)) return [];
-  return [{ type: 'note', text: `The server refused a ${type} request: ${head.status} ${printable(head.reason)}.` }];
 }
