@@ -58,6 +58,8 @@ const TIMEOUT = 10_000;
 const MAX_ORIGINS = 1_000;
 /** A live stream that has broken off is tried again for about a minute; meanwhile its players wait. */
 const RECONNECT = { retries: 30, initialDelay: 200, maxDelay: 2_000 };
+/** Between two warnings of a loop, in ms. */
+const WARNING_INTERVAL = 60_000;
 /** A connection that a player has authenticated is closed when it was not used for so long, in ms. */
 const KEPT = 60_000;
 /** Faster than content plays, as much as servers grant. */
@@ -81,6 +83,7 @@ export class Upstream {
   readonly #old = new Set<string>();
   /** The addresses from which origins were asked last. */
   readonly #own = new Map<string, string>();
+  #warnedAt = Number.NEGATIVE_INFINITY;
   /** Requests for content information so far. */
   asked = 0;
 
@@ -114,7 +117,9 @@ export class Upstream {
       return (words[1] ?? words[0]) === name;
     };
     if (asked.via.flatMap((value) => value.split(',')).some(isHere)) {
-      throw new Refusal('failed', `The request came back to the proxy ${this.#options.name}: a loop of proxies.`);
+      const sentence = `The request came back to the proxy ${this.#options.name}: a loop of proxies.`;
+      this.#warnOfLoop(sentence);
+      throw new Refusal('failed', sentence);
     }
     if (asked.maxForwards === 0) throw new Refusal('failed', 'The request may not be passed on: Max-Forwards is 0.');
     return throughHop(
@@ -238,6 +243,14 @@ export class Upstream {
       signal.throwIfAborted();
       throw refusalOf(error, location);
     }
+  }
+
+  /** Tells the operator, who has to mend it; not often, because clients can pretend it. */
+  #warnOfLoop(sentence: string): void {
+    const now = performance.now();
+    if (now - this.#warnedAt < WARNING_INTERVAL) return;
+    this.#warnedAt = now;
+    this.#options.onNote?.(`${sentence} Its origin, or a source of that, leads back to it.`);
   }
 
   /** Closes the connections that wait for another question. */

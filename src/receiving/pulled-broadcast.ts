@@ -112,6 +112,9 @@ interface Waiter {
   readonly reject: (error: unknown) => void;
 }
 
+/** Between two warnings of a ring, in ms. */
+const RING_INTERVAL = 60_000;
+
 /**
  * Feeds a broadcast from the best available source, from the start or for the first player. It switches to the next
  * source if one fails or falls silent, and to a better one as soon as that has a key frame. The pauses between attempts
@@ -134,6 +137,8 @@ export class PulledBroadcast {
   /** The feed that is being opened, or waits for its key frame to take over. */
   #candidate: Feed | undefined;
   #chain: PullChain = [];
+  /** When the last warning of a ring was. */
+  #ringAt = Number.NEGATIVE_INFINITY;
   #failure: unknown;
   #idleSince = 0;
   #closed = false;
@@ -198,8 +203,21 @@ export class PulledBroadcast {
 
   /** @throws Refusal `failed` if this pull is in the chain of the one that asks, or too many servers are in between */
   refuseRing(chain: PullChain): void {
-    if (chain.includes(this.name)) throw new Refusal('failed', 'These servers pull from each other in a ring.');
+    if (chain.includes(this.name)) {
+      const ring = new Refusal('failed', 'These servers pull from each other in a ring.');
+      this.#warnOfRing(ring);
+      throw ring;
+    }
     if (chain.length > MAX_HOPS) throw new Refusal('failed', 'Too many servers pull from each other.');
+  }
+
+  /** Tells the operator, who has to mend it; not often, because clients can pretend it. */
+  #warnOfRing(ring: Refusal): void {
+    const { sources, onFailure } = this.#options;
+    const now = this.#now();
+    if (now - this.#ringAt < RING_INTERVAL) return;
+    this.#ringAt = now;
+    onFailure(sources[0]?.name ?? this.name, ring.message, ring);
   }
 
   /** Stops pulling, because something else feeds the broadcast; nothing is pulled while it is not `free`. */
