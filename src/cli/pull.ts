@@ -1,20 +1,26 @@
-import { pathToFileURL } from 'node:url';
 import { Command } from 'commander';
 import { WmError } from '../errors.js';
 import { takeCredentials } from '../http/credentials.js';
 import { LimitedArchive } from '../media/limited-archive.js';
-import { isMediaName } from '../media/names.js';
 import { StreamFacts } from '../testing/expect.js';
 import { type ArchiveLimitOptions, addArchiveLimits, limitsOf } from './archive-options.js';
 import { carry, describeForReady } from './carry.js';
 import { addExpectOption, checkExpectations, type ExpectOptions } from './expect-option.js';
+import { defaultFileName } from './file-name.js';
 import { addForceOption, existingFor, type OutputOptions, refuseExisting } from './output-file.js';
-import { addCommonOptions, Interruption } from './program.js';
+import { addCommonOptions, Interruption, wholeNumber } from './program.js';
+import { type ListOptions, pullList } from './pull-list.js';
 import { addReceiveOptions, isServerUrl, openClient, type ReceiveOptions, warnOfStart } from './receive-options.js';
 import { asClock, Reporter, type ReporterOptions, withUnit } from './reporter.js';
 import { StdoutSink } from './stdout-sink.js';
 
-interface PullOptions extends ExpectOptions, ReceiveOptions, ReporterOptions, OutputOptions, ArchiveLimitOptions {
+interface PullOptions
+  extends ExpectOptions,
+    ReceiveOptions,
+    ReporterOptions,
+    OutputOptions,
+    ArchiveLimitOptions,
+    ListOptions {
   readonly output?: string;
 }
 
@@ -22,10 +28,16 @@ interface PullOptions extends ExpectOptions, ReceiveOptions, ReporterOptions, Ou
 export function pullCommand(): Command {
   const command = new Command('pull')
     .description('Receives a stream and records it.')
-    .argument('<url>', 'stream, for example mmsh://server/live or msbd://encoder:7007, or an .nsc, .asx or .m3u file')
+    .argument('[url]', 'stream, for example mmsh://server/live or msbd://encoder:7007, or an .nsc, .asx or .m3u file')
     .option(
       '-o, --output <file>',
-      'file to record to; - writes plain ASF to standard output (default: named after the URL)',
+      'file to record to; - writes plain ASF to standard output (default: named after the URL); with --list a folder',
+    )
+    .option('--list <file>', 'receive all streams of a file: a URL a line, and after a blank the name of its file')
+    .option('--jobs <n>', 'streams of the list to receive at a time (default: 4)', wholeNumber(1, 64))
+    .option(
+      '--manifest <file>',
+      'file that remembers what of the list is done (default: that of the list and .manifest)',
     )
     .addHelpText(
       'after',
@@ -33,11 +45,31 @@ export function pullCommand(): Command {
         '\n  wmcast pull mms://server/film.wmv -o - | ffplay -',
     );
   return addCommonOptions(addExpectOption(addReceiveOptions(addArchiveLimits(addForceOption(command))))).action(
-    (url: string, options: PullOptions) => pull(url, options),
+    (url: string | undefined, options: PullOptions) => (url === undefined ? pullAll(options) : pull(url, options)),
   );
 }
 
+/** Receives all streams of a list. */
+async function pullAll(options: PullOptions): Promise<void> {
+  const { list, output = '.' } = options;
+  if (list === undefined) throw new WmError('WM_USAGE', 'A URL is missing, or a list of them (--list).');
+  const alone = (['expect', 'archiveSize', 'archiveTime', 'archiveFree', 'force'] as const).find(
+    (name) => options[name] !== undefined,
+  );
+  if (output === '-' || alone) {
+    throw new WmError('WM_USAGE', `${alone === undefined ? '-o -' : optionName(alone)} does not go with --list.`);
+  }
+  const reporter = new Reporter(options);
+  const interruption = new Interruption();
+  process.exitCode = await pullList(options, { folder: output, options, reporter, interruption });
+}
+
+function optionName(name: string): string {
+  return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+}
+
 async function pull(source: string, options: PullOptions): Promise<void> {
+  if (options.list !== undefined) throw new WmError('WM_USAGE', 'Give either a URL or --list.');
   const { url } = takeCredentials(source);
   const reporter = new Reporter(options);
   if (!isServerUrl(url)) throw new WmError('WM_USAGE', `"${url}" is not a URL; use relay or probe for files.`);
@@ -95,25 +127,4 @@ async function pull(source: string, options: PullOptions): Promise<void> {
   });
   checkExpectations(options, facts, reporter);
   process.exitCode = interruption.exitCode;
-}
-
-/** Returns the last part of a URL's path, or its host, as the name of an ASF file in the current folder. */
-export function defaultFileName(url: string): string {
-  const isUrl = /^\s*[a-z][a-z0-9+.-]+:\/\//i.test(url);
-  const { hostname, pathname } = new URL(isUrl ? url.trim().replace(/^[^:]+:/, 'http:') : pathToFileURL(url.trim()));
-  const last = pathname.split('/').findLast((part) => part !== '') ?? '';
-  const name = decoded(last)
-    .replace(/[^\p{L}\p{N}._ -]/gu, '_')
-    .replace(/^[.\s-]+/, '')
-    .slice(0, 100);
-  const base = name === '' ? hostname.replace(/[^\w.-]/g, '_') : name;
-  return isMediaName(base) ? base : `${base.replace(/\.(?:asx|wax|wvx|wmx|wsx|nsc|m3u)$/i, '')}.asf`;
-}
-
-function decoded(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
 }

@@ -2,7 +2,8 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { AsfReader } from '../../src/asf/reader.js';
-import { defaultFileName, pullCommand } from '../../src/cli/pull.js';
+import { defaultFileName } from '../../src/cli/file-name.js';
+import { pullCommand } from '../../src/cli/pull.js';
 import { StdoutSink } from '../../src/cli/stdout-sink.js';
 import { until } from '../support/until.js';
 import {
