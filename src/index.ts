@@ -64,6 +64,7 @@ export { AdminClient, type AdminClientOptions, AdminError } from './library/admi
 export type {
   AdminArchive,
   AdminLogLine,
+  AdminNode,
   AdminPoint,
   AdminPublisher,
   AdminSession,

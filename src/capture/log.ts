@@ -94,7 +94,7 @@ export class EncoderLog {
 
 /** The names in ffmpeg's reports of its progress (`-progress`), which come without a level. */
 const PROGRESS =
-  /^(?:frame|fps|stream_\d+_\d+_\w+|bitrate|total_size|out_time(?:_us|_ms)?|dup_frames|drop_frames|speed|progress)= *(\S*) *$/;
+  /^(?:frame|fps|stream_\d+_\d+_\w+|bitrate|total_size|out_time(?:_us|_ms)?|dup_frames|drop_frames|speed|progress)=(.*)$/;
 
 function levelOf(mark: string | undefined): LogLevel {
   if (mark === 'error' || mark === 'fatal' || mark === 'panic') return 'error';

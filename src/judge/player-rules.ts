@@ -207,7 +207,9 @@ export const PLAYER_RULES: readonly PlayerRule[] = [
     level: 'must',
     says: 'stream-switch-count is the number of triples.',
     check: eachRequest(['Play', 'SelectStream', 'PlayNextEntry'], (request) => {
-      const triples = entriesOf(request)?.match(/[^\s:]+:[^\s:]+:[^\s:]+/g)?.length;
+      const triples = entriesOf(request)
+        ?.split(' ')
+        .filter((entry) => entry.split(':').length === 3).length;
       const count = request.pragma.number('stream-switch-count');
       if (triples === undefined || triples === count) return undefined;
       return { seen: `${count ?? 'no count'} for ${triples}`, expected: `stream-switch-count=${triples}` };

@@ -3,6 +3,7 @@ import type { ReloadReport } from '../server/reload.js';
 import type {
   AdminArchive,
   AdminLogLine,
+  AdminNode,
   AdminPoint,
   AdminPublisher,
   AdminSession,
@@ -209,6 +210,20 @@ export class AdminClient {
   /** Reads the configuration again. @returns what has changed */
   reload(): Promise<ReloadReport> {
     return this.#send('POST', 'api/reload');
+  }
+
+  /** Returns the hosts of the cluster. */
+  async nodes(): Promise<readonly AdminNode[]> {
+    return (await this.#get<{ nodes: AdminNode[] }>('api/nodes')).nodes;
+  }
+
+  /**
+   * Lets a host of the cluster take no new sessions, and moves its encoders to others; or takes that back.
+   *
+   * @param node its name
+   */
+  drain(node: string, draining = true): Promise<void> {
+    return this.#send('POST', `api/nodes/${encodeURIComponent(node)}/${draining ? 'drain' : 'resume'}`);
   }
 
   /** Returns the configuration in effect, without passwords. */

@@ -110,6 +110,22 @@ export interface AdminArchive {
   readonly href: string;
 }
 
+/** A host of a cluster. @public */
+export interface AdminNode {
+  readonly name: string;
+  /** The first number in the ids of its sessions. */
+  readonly number: number;
+  /** True for the host that was asked. */
+  readonly self: boolean;
+  readonly alive: boolean;
+  /** True if it takes no new sessions. */
+  readonly draining: boolean;
+  /** Null if the host does not tell. */
+  readonly players: number | null;
+  /** The points that it owns. */
+  readonly points: number;
+}
+
 /** A line of the log. @public */
 export interface AdminLogLine {
   /** ISO 8601. */

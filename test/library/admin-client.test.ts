@@ -116,6 +116,9 @@ describe('the client of the administration', () => {
     await client.savePoint('/new');
     await client.removePoint('/new', { saved: true });
     expect(await client.reload()).toEqual({ changed: [], added: [], removed: [], restart: [] });
+    for (const request of [client.nodes(), client.drain('other'), client.drain('other', false)]) {
+      expect((await refused(request))[0]).toBe(404);
+    }
     expect(await client.config()).toMatchObject({ host: '127.0.0.1' });
     expect(await client.metrics()).toContain('wmcast_points 1');
     const used = new Set(asked.mock.calls.map(([place, init]) => `${init?.method} ${new URL(String(place)).pathname}`));

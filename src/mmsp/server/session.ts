@@ -227,7 +227,13 @@ export class MmspSession implements PlaybackPort {
   #connect({ subscriber, incarnation, host, via }: Extract<ClientMessage, { type: 'connect' }>): void {
     this.#subscriber = readSubscriber(subscriber);
     this.#target = host ?? /;\s*Host:\s*([^;]{1,300})/i.exec(subscriber)?.[1]?.trim();
-    this.#via = via === undefined ? [] : via.slice(0, MAX_VIA).split(/\s*,\s*/);
+    this.#via =
+      via === undefined
+        ? []
+        : via
+            .slice(0, MAX_VIA)
+            .split(',')
+            .map((hop) => hop.trim());
     this.#state = 'funnel';
     const { version } = this.#host;
     const pairPossible = incarnation === PACKET_PAIR.possible;

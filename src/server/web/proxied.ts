@@ -41,7 +41,7 @@ export function sendRaw(exchange: Exchange, file: OnDemandFile, raw: RawPackets,
   const size = header.bytes.length + raw.count * packetSize;
   const type = mediaType(
     header.streams.map((stream) => stream.type),
-    file.path.replace(/\?.*$/, ''),
+    file.path.split('?', 1)[0]!,
   );
   const begun = beginFile(exchange, { size, modified, type });
   if (!begun) {
