@@ -15,6 +15,8 @@ export interface NonceOptions {
   readonly now: () => number;
   /** Ms; default 300000. */
   readonly lifetime?: number | undefined;
+  /** Of the codes; default a random one. Processes with the same key accept each other's nonces. */
+  readonly key?: Buffer | undefined;
   /** Nonces in use that are remembered; default 10000. */
   readonly limit?: number | undefined;
 }
@@ -34,12 +36,13 @@ export class Nonces {
   readonly #now: () => number;
   readonly #lifetime: number;
   readonly #limit: number;
-  readonly #key = randomBytes(32);
+  readonly #key: Buffer;
   readonly #used = new Map<string, Usage>();
   // A nonce that is older than this and not remembered may have been forgotten, so it counts as used.
   #forgottenUpTo = 0;
 
-  constructor({ now, lifetime = DEFAULT_LIFETIME, limit = MAX_USED }: NonceOptions) {
+  constructor({ now, lifetime = DEFAULT_LIFETIME, limit = MAX_USED, key = randomBytes(32) }: NonceOptions) {
+    this.#key = key;
     this.#now = now;
     this.#lifetime = lifetime;
     this.#limit = limit;

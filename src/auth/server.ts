@@ -14,17 +14,17 @@ import type {
 import { type DigestCredentials, digestResponse, formatDigestChallenge, readDigest } from './digest.js';
 import { AuthError } from './error.js';
 import { decodeToken, parseCredentials, quote, type SchemeValue } from './fields.js';
+import { LoginMemory, type LoginMemoryOptions } from './login-memory.js';
 import { type Acceptor, NegotiateAcceptor, RawAcceptor } from './negotiate.js';
-import { Nonces } from './nonces.js';
 import type { NtlmAcceptorOptions } from './ntlm/acceptor.js';
 import { PasswordCheck } from './password-check.js';
 import { SCHEME_NAMES, schemeOf, schemesFor } from './schemes.js';
 import { NOBODY } from './secrets.js';
 import { type CredentialStore, type UserEntry, userKey } from './store.js';
-import { KnownPlaces, pairKey, Throttle, type ThrottlePolicy, throttleKey } from './throttle.js';
+import { pairKey, throttleKey } from './throttle.js';
 
 /** The users, and the schemes with which they log in. */
-export interface ServerAuthenticatorOptions {
+export interface ServerAuthenticatorOptions extends Omit<LoginMemoryOptions, 'now' | 'snapshot'> {
   readonly store: CredentialStore;
   /** Shown to a person who is asked for a password; Digest secrets are valid for one realm only. */
   readonly realm: string;
@@ -34,26 +34,11 @@ export interface ServerAuthenticatorOptions {
   readonly ntlmServerName?: string | undefined;
   /** Accept NTLM v1 too, which is easily broken; default false. */
   readonly ntlmVersion1?: boolean | undefined;
-  /** Ms for which a Digest nonce is valid; default 300000. */
-  readonly nonceLifetime?: number | undefined;
-  /**
-   * For failures from one address, and for those of one user at an address known for that user; default
-   * {@link ADDRESS_POLICY}.
-   */
-  readonly addressPolicy?: ThrottlePolicy | undefined;
-  /** For failures of one user from all addresses not known for that user; default {@link USER_POLICY}. */
-  readonly userPolicy?: ThrottlePolicy | undefined;
+  /** What is remembered of logins, also by another authenticator; default a memory of its own with these policies. */
+  readonly memory?: LoginMemory | undefined;
   /** Ms since 1970, monotonic; default {@link steadyNow}. */
   readonly now?: (() => number) | undefined;
 }
-
-/** After 10 failures an address waits 1 s, then twice as long after each more, up to 15 minutes. */
-export const ADDRESS_POLICY: ThrottlePolicy = { free: 10, pause: 1_000, longestPause: 900_000, memory: 900_000 };
-/**
- * Against guesses from many addresses at once. One address cannot get that far, so no stranger can lock a user out, and
- * the pause never exceeds a minute.
- */
-export const USER_POLICY: ThrottlePolicy = { free: 100, pause: 1_000, longestPause: 60_000, memory: 900_000 };
 
 /** The login state of a connection. */
 interface ConnectionState {
@@ -79,14 +64,9 @@ export class ServerAuthenticator {
   readonly #realm: string;
   readonly #schemes: readonly Scheme[];
   readonly #ntlm: NtlmAcceptorOptions;
-  readonly #nonces: Nonces;
+  readonly #memory: LoginMemory;
   readonly #opaque = randomBytes(12).toString('base64url');
   readonly #passwords: PasswordCheck;
-  readonly #addresses: Throttle;
-  readonly #users: Throttle;
-  readonly #pairs: Throttle;
-  // Failures from elsewhere do not count at an address from which the user has logged in before.
-  readonly #known = new KnownPlaces();
   // A client may log in twice: to this server as a proxy, and to it as a server.
   readonly #connections = {
     server: new WeakMap<object, ConnectionState>(),
@@ -103,11 +83,9 @@ export class ServerAuthenticator {
       version1: options.ntlmVersion1 ?? false,
       ...(options.ntlmServerName === undefined ? {} : { serverName: options.ntlmServerName }),
     };
-    this.#nonces = new Nonces({ now, lifetime: options.nonceLifetime });
+    // Failures from elsewhere do not count at an address from which the user has logged in before.
+    this.#memory = options.memory ?? new LoginMemory(options);
     this.#passwords = new PasswordCheck(now);
-    this.#addresses = new Throttle(options.addressPolicy ?? ADDRESS_POLICY, now);
-    this.#pairs = new Throttle(options.addressPolicy ?? ADDRESS_POLICY, now);
-    this.#users = new Throttle(options.userPolicy ?? USER_POLICY, now);
   }
 
   /**
@@ -126,7 +104,7 @@ export class ServerAuthenticator {
     const verdict = await this.#judge(request, given);
     switch (verdict.kind) {
       case 'good':
-        this.#known.add(pairKey(nameKey(verdict.entry.name), address));
+        this.#memory.learn(pairKey(nameKey(verdict.entry.name), address));
         return accepted(verdict.entry, verdict.finish);
       case 'continue': {
         const { scheme } = this.#statesOf(request).get(connection)!;
@@ -170,19 +148,19 @@ export class ServerAuthenticator {
       return await this.#handshake(request, before, scheme, decodeToken(credentials.token ?? ''));
     } catch (error) {
       if (!(error instanceof AuthError)) throw error;
-      const milliseconds = this.#addresses.wait(throttleKey(request.remoteAddress));
+      const milliseconds = this.#memory.wait('addresses', throttleKey(request.remoteAddress));
       return milliseconds > 0 ? { kind: 'wait', milliseconds } : { kind: 'bad', name: undefined };
     }
   }
 
   #countFailure(name: string | undefined, address: string): void {
     const user = name === undefined ? undefined : nameKey(name);
-    if (user !== undefined && this.#known.has(pairKey(user, address))) {
-      this.#pairs.fail(pairKey(user, address));
+    if (user !== undefined && this.#memory.knows(pairKey(user, address))) {
+      this.#memory.fail('pairs', pairKey(user, address));
       return;
     }
-    this.#addresses.fail(address);
-    if (user !== undefined) this.#users.fail(user);
+    this.#memory.fail('addresses', address);
+    if (user !== undefined) this.#memory.fail('users', user);
   }
 
   #enabled({ schemes }: AuthRequest): readonly Scheme[] {
@@ -197,9 +175,9 @@ export class ServerAuthenticator {
     const address = throttleKey(remoteAddress);
     const user = nameKey(name);
     const pair = pairKey(user, address);
-    const milliseconds = this.#known.has(pair)
-      ? this.#pairs.wait(pair)
-      : Math.max(this.#addresses.wait(address), this.#users.wait(user));
+    const milliseconds = this.#memory.knows(pair)
+      ? this.#memory.wait('pairs', pair)
+      : Math.max(this.#memory.wait('addresses', address), this.#memory.wait('users', user));
     return milliseconds > 0 ? { kind: 'wait', milliseconds } : this.#store.find(name);
   }
 
@@ -209,7 +187,7 @@ export class ServerAuthenticator {
     const name = user.slice(user.lastIndexOf('\\') + 1);
     const entry = await this.#look(name, request);
     if (entry && 'kind' in entry) return entry;
-    const known = this.#known.has(pairKey(nameKey(name), throttleKey(request.remoteAddress)));
+    const known = this.#memory.knows(pairKey(nameKey(name), throttleKey(request.remoteAddress)));
     const good = await this.#passwords.check(entry, password, known);
     if (good === undefined) return { kind: 'wait', milliseconds: 1_000 };
     return good && entry ? { kind: 'good', entry } : { kind: 'bad', name };
@@ -229,10 +207,10 @@ export class ServerAuthenticator {
     const matches = sameText(expected, response) && realm === this.#realm && sameResource(uri, signed.target);
     if (!matches || !entry || !secret) return { kind: 'bad', name: user };
     const count = protection && Number.parseInt(protection.nc, 16);
-    if (!this.#nonces.use(nonce, count)) return { kind: 'stale' };
+    if (!this.#memory.useNonce(nonce, count)) return { kind: 'stale' };
     if (protection) return { kind: 'good', entry };
     // Without a count a nonce is good only once, so the client gets its next one (RFC 2617 3.2.3).
-    const finish = { scheme: SCHEME_NAMES.digest, token: `nextnonce="${this.#nonces.issue()}"` };
+    const finish = { scheme: SCHEME_NAMES.digest, token: `nextnonce="${this.#memory.nonce()}"` };
     return { kind: 'good', entry, finish };
   }
 
@@ -282,7 +260,7 @@ export class ServerAuthenticator {
         const common = { realm: this.#realm, opaque: this.#opaque, qop: true, stale };
         return hashes.map((hash) => {
           const algorithm = { hash, session: false };
-          return { scheme: name, token: formatDigestChallenge({ ...common, nonce: this.#nonces.issue(), algorithm }) };
+          return { scheme: name, token: formatDigestChallenge({ ...common, nonce: this.#memory.nonce(), algorithm }) };
         });
       }
     }

@@ -12,11 +12,12 @@ export interface ThrottlePolicy {
   readonly memory: number;
 }
 
-interface Failures {
-  count: number;
+/** The failures of a key. */
+export interface Failures {
+  readonly count: number;
   /** Ms after the last failure during which attempts are refused. */
-  pause: number;
-  lastAt: number;
+  readonly pause: number;
+  readonly lastAt: number;
 }
 
 const MAX_KEYS = 10_000;
@@ -25,12 +26,21 @@ const MAX_KEYS = 10_000;
 export class Throttle {
   readonly #policy: ThrottlePolicy;
   readonly #now: () => number;
-  readonly #failures = new Map<string, Failures>();
+  readonly #failures: Map<string, Failures>;
 
-  /** @param now ms */
-  constructor(policy: ThrottlePolicy, now: () => number) {
+  /**
+   * @param now ms
+   * @param failures those that another one counted
+   */
+  constructor(policy: ThrottlePolicy, now: () => number, failures: Iterable<readonly [string, Failures]> = []) {
     this.#policy = policy;
     this.#now = now;
+    this.#failures = new Map(failures);
+  }
+
+  /** Yields the keys with failures, the oldest first. */
+  [Symbol.iterator](): IterableIterator<[string, Failures]> {
+    return this.#failures.entries();
   }
 
   /** Ms until the next attempt is accepted; 0 for at once. */
@@ -62,7 +72,17 @@ export class Throttle {
  * strangers cannot push users out.
  */
 export class KnownPlaces {
-  readonly #pairs = new Set<string>();
+  readonly #pairs: Set<string>;
+
+  /** @param pairs those that another one remembers */
+  constructor(pairs: Iterable<string> = []) {
+    this.#pairs = new Set(pairs);
+  }
+
+  /** Yields the pairs, the least recently used first. */
+  [Symbol.iterator](): IterableIterator<string> {
+    return this.#pairs.values();
+  }
 
   /** @param pair from {@link pairKey} */
   has(pair: string): boolean {

@@ -1,4 +1,5 @@
 import type { AccessControl } from '../auth/access.js';
+import type { LoginMemory } from '../auth/login-memory.js';
 import { WmError } from '../errors.js';
 import type { Admission } from '../http/admission.js';
 import { sourceSpec } from '../sources/spec.js';
@@ -29,6 +30,7 @@ export interface ReloaderOptions extends StartOptions {
   readonly pulls: PointPulls;
   readonly multicasts: Multicasts;
   readonly access: AccessControl;
+  readonly logins: LoginMemory;
   readonly admission: Admission;
   readonly tls: TlsWatch | undefined;
   readonly onWarning: (message: string) => void;
@@ -111,13 +113,15 @@ export class Reloader {
   }
 
   async #apply(config: ServerConfig): Promise<ReloadReport> {
-    const { settings, tls, access, admission, onWarning, onReload } = this.#options;
+    const { settings, tls, access, logins, admission, onWarning, onReload } = this.#options;
     checkConfig(config);
     const changes = changesBetween(settings.config, config);
     const has = (name: string) => changes.fields.some((field) => field === name || field.startsWith(`${name}.`));
     // Everything that can fail comes first.
     const needsUsers = ['users', 'realm', 'authentication', 'basicWithoutTls'].some((name) => has(name));
-    const users = needsUsers ? await openUsers({ ...config, schemes: config.authentication }, onWarning) : undefined;
+    const users = needsUsers
+      ? await openUsers({ ...config, schemes: config.authentication }, onWarning, logins)
+      : undefined;
     const files = has('tls.cert') || has('tls.key') ? config.tls : undefined;
     const identity = files && (await readTls(files, onWarning));
     await warnOfPlaces(config, [...changes.added, ...changes.changed.map(({ after }) => after)], onWarning);

@@ -3,6 +3,7 @@ import { availableParallelism, networkInterfaces } from 'node:os';
 import type { Command } from '../asf/command.js';
 import type { AccessControl } from '../auth/access.js';
 import { callerOf } from '../auth/header-dialog.js';
+import { LoginMemory } from '../auth/login-memory.js';
 import { MAX_NODES } from '../cluster/directory.js';
 import type { ClusterNode } from '../cluster/node.js';
 import { WmError } from '../errors.js';
@@ -341,7 +342,7 @@ export class MediaServer {
       },
     };
     this.#listeners = [
-      ...this.#httpListeners(http, means, { limits, ids }, events),
+      ...this.#httpListeners(http, means, { limits, ids, logins: means.logins }, events),
       this.#multicasts,
       ...protocolListeners({
         config: ownListeners(config),
@@ -369,6 +370,7 @@ export class MediaServer {
       pulls: this.#pulls,
       multicasts: this.#multicasts,
       access: this.#access,
+      logins: means.logins,
       admission: this.#admission,
       tls: this.#tlsWatch,
       load: means.load,
@@ -415,10 +417,12 @@ export class MediaServer {
     { load, file, part }: StartOptions & { readonly part?: WorkerPart },
   ): Promise<MediaServer> {
     const onWarning = (message: string) => events.warning?.(message);
+    const logins = part?.logins ?? new LoginMemory();
     const server = new MediaServer(config, events, {
       part,
       tls: config.tls && (await readTls(config.tls, onWarning)),
-      access: await openAccess({ ...config, schemes: config.authentication }, onWarning),
+      access: await openAccess({ ...config, schemes: config.authentication }, onWarning, logins),
+      logins,
       faults: config.faults === undefined ? undefined : parseFaults(config.faults),
       load,
       file,
@@ -578,7 +582,7 @@ export class MediaServer {
   #httpListeners(
     http: HttpServerOptions,
     { tls: identity, part }: Means,
-    shared: { readonly limits: Limits; readonly ids: SessionIds },
+    shared: SharedByProcesses,
     events: ServerEvents,
   ): Listener[] {
     const { host, httpPort, tls, workers } = this.#settings.config;
@@ -601,12 +605,7 @@ export class MediaServer {
     return listeners;
   }
 
-  #workersOf(
-    count: number,
-    shared: { readonly limits: Limits; readonly ids: SessionIds },
-    http: HttpServer,
-    events: ServerEvents,
-  ): Workers {
+  #workersOf(count: number, shared: SharedByProcesses, http: HttpServer, events: ServerEvents): Workers {
     return new Workers({
       config: () => this.#settings.config,
       workerConfig: () => workerConfig(this.#settings.config),
@@ -642,6 +641,13 @@ export class MediaServer {
   }
 }
 
+/** What this process has for all processes of the server. */
+interface SharedByProcesses {
+  readonly limits: Limits;
+  readonly ids: SessionIds;
+  readonly logins: LoginMemory;
+}
+
 /** What is opened before the server is created: the access control, the TLS identity, and the part of a worker. */
 interface Means {
   readonly part?: WorkerPart | undefined;
@@ -649,6 +655,7 @@ interface Means {
   readonly cache: DiskCache | undefined;
   readonly tls: TlsIdentity | undefined;
   readonly access: AccessControl;
+  readonly logins: LoginMemory;
   readonly faults: FaultPlan | undefined;
   readonly load: StartOptions['load'];
   readonly file: StartOptions['file'];

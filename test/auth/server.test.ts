@@ -1,7 +1,8 @@
 import { encodeBasic } from '../../src/auth/basic.js';
 import { ClientAuthenticator } from '../../src/auth/client.js';
 import type { Scheme } from '../../src/auth/dialog.js';
-import { ADDRESS_POLICY, ServerAuthenticator, USER_POLICY } from '../../src/auth/server.js';
+import { ADDRESS_POLICY, USER_POLICY } from '../../src/auth/login-memory.js';
+import { ServerAuthenticator } from '../../src/auth/server.js';
 import { challengesOf, dialog, headersOf, MemoryStore, REALM, type Station, station } from './support.js';
 
 const ALICE = { name: 'alice', groups: ['encoders'] };

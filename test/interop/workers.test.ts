@@ -1,7 +1,10 @@
+import { createHash } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { makeSecrets, SECRET_KINDS } from '../../src/auth/secrets.js';
+import { changeUserFile } from '../../src/auth/user-file.js';
 import { until } from '../support/until.js';
 import { Child } from './support/child.js';
 import { Command, newPoint, Server } from './support/commands.js';
@@ -66,6 +69,7 @@ describe('a server with workers', () => {
 
   beforeAll(async () => {
     await makeAsf('film.wmv', { duration: 5, folder });
+    await makeAsf('long.wmv', { duration: 60, folder });
     server = await Server.start('--workers', '4', '--content', folder, '--msbd-port', 'none');
   });
 
@@ -192,6 +196,73 @@ describe('a server with workers', () => {
     });
     expect(players.filter(({ ended }) => ended)).toEqual([]);
     for (const player of players) player.close();
+    await own.stop();
+  });
+
+  it('locks out after failed logins at any worker, and accepts Digest challenges of the others', async () => {
+    const users = join(folder, 'users.yaml');
+    const [name, password] = ['anna', 'open sesame'];
+    const entry = { name, groups: [], ...(await makeSecrets(name, password, 'wmcast', SECRET_KINDS)) };
+    await changeUserFile(users, async () => ({ name, entry }));
+    const config = join(folder, 'locked.yaml');
+    await writeFile(config, `users: ${users}\npoints:\n  - path: /locked\n    access: { play: { users: ['*'] } }\n`);
+    const own = await Server.start('--workers', '4', '--msbd-port', 'none', '--config', config);
+    // Each request has a connection of its own, and so reaches the next worker.
+    const asked = (authorization?: string) =>
+      ask(own, '/locked', { fields: authorization === undefined ? {} : { Authorization: authorization } });
+    const challenge = /nonce="([^"]+)"[^,]*(?:,[^,]*)*?opaque="([^"]+)"/;
+    for (let login = 0; login < 3; login++) {
+      const offered = [(await asked()).fields['www-authenticate']].flat().join(', ');
+      const md5 = offered.split(/(?=Digest )/).find((each) => /^Digest .*MD5/.test(each))!;
+      const [, nonce = '', opaque = ''] = challenge.exec(md5)!;
+      const hash = (text: string) => createHash('md5').update(text).digest('hex');
+      const secret = hash(`${name}:wmcast:${password}`);
+      const response = hash(`${secret}:${nonce}:00000001:abc:auth:${hash('GET:/locked')}`);
+      const fields = [
+        `username="${name}"`,
+        'realm="wmcast"',
+        `nonce="${nonce}"`,
+        'uri="/locked"',
+        `response="${response}"`,
+        `opaque="${opaque}"`,
+      ];
+      // Offline: the login itself was good.
+      expect(
+        (await asked(`Digest ${fields.join(', ')}, algorithm=MD5, qop=auth, nc=00000001, cnonce="abc"`)).status,
+      ).toBe(503);
+    }
+    const wrong = `Basic ${Buffer.from('nobody:wrong').toString('base64')}`;
+    const statuses = [];
+    for (let tries = 0; tries < 11; tries++) statuses.push((await asked(wrong)).status);
+    statuses.push((await asked(wrong)).status);
+    expect(statuses.slice(0, 10)).toEqual(Array.from({ length: 10 }, () => 401));
+    expect(statuses.at(-1)).toBe(429);
+    await own.stop();
+  });
+
+  it('goes on with publishers and with the players of the other workers when one is killed after the other', async () => {
+    const own = await Server.start('--workers', '2', '--msbd-port', 'none', '--content', folder);
+    const point = newPoint();
+    const push = await own.publish(point);
+    for (const path of [point, '/long.wmv']) {
+      const players = await Promise.all(Array.from({ length: 4 }, () => wirePlayer(own.port, path)));
+      for (const player of players) await player.until((bytes) => (packetsOf(bytes).length > 5 ? true : undefined));
+      const children = new Child('pgrep', ['-P', String(own.pid)]);
+      await children.ends();
+      const before = own.log.filter((line) => line.includes('is started again')).length;
+      process.kill(Number(children.output[0]), 'SIGKILL');
+      await own.until('the warning', () => own.log.filter((line) => line.includes('is started again'))[before]);
+      await until('the players of the killed worker to lose their connections', () =>
+        players.some(({ ended }) => ended),
+      );
+      expect(players.filter(({ ended }) => ended).length).toBe(2);
+      // Whatever worker a new connection reaches, it plays.
+      const again = await Promise.all(Array.from({ length: 2 }, () => wirePlayer(own.port, path)));
+      for (const player of again) await player.until((bytes) => (packetsOf(bytes).length > 5 ? true : undefined));
+      for (const player of [...players, ...again]) player.close();
+    }
+    expect(push.exit).toBeUndefined();
+    expect(push.events.filter(({ event }) => event === 'error' || event === 'reconnecting')).toEqual([]);
     await own.stop();
   });
 

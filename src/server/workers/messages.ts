@@ -1,3 +1,4 @@
+import type { LoginEvent, LoginSnapshot } from '../../auth/login-memory.js';
 import type { ErrorCode } from '../../errors.js';
 import type { PlaceWish } from '../../playback/limits.js';
 import type { SessionFilter, SessionInfo, SessionReport } from '../../playback/registry.js';
@@ -67,6 +68,7 @@ export interface StartMessage {
   readonly processes: number;
   /** The folder of the sockets, one for each process. */
   readonly folder: string;
+  readonly logins: LoginSnapshot;
   /** True if players are to be asked for their events (MS-WMSP 2.2.5). */
   readonly events: boolean;
   readonly points: readonly CreatedPoint[];
@@ -79,6 +81,8 @@ export type ToWorker =
   | { readonly kind: 'accepted'; readonly port: PortName }
   | ClientMessage
   | DatagramMessage
+  /** Somebody has logged in, or failed to, at another process. */
+  | { readonly kind: 'login'; readonly login: LoginEvent }
   /** The numbers of the workers that run. */
   | { readonly kind: 'running'; readonly numbers: readonly number[] }
   /** The configuration has changed. */
@@ -94,6 +98,7 @@ export type FromWorker =
   /** It is loaded; what is sent to it before that is lost. */
   | { readonly kind: 'loaded' }
   | { readonly kind: 'started' }
+  | { readonly kind: 'login'; readonly login: LoginEvent }
   | ClientMessage
   | DatagramMessage
   | { readonly kind: 'failed'; readonly code: ErrorCode; readonly message: string }

@@ -1,5 +1,6 @@
 import type { Socket as UdpSocket } from 'node:dgram';
 import type { Socket } from 'node:net';
+import { LoginMemory } from '../../auth/login-memory.js';
 import { FeedClient } from '../../cluster/feed-client.js';
 import { messageOf, WmError } from '../../errors.js';
 import type { Exchange } from '../../http/exchange.js';
@@ -63,6 +64,7 @@ interface WorkerServer {
 /** One worker's part of a server: what it passes on, and what it asks the main process for. */
 export class WorkerPart implements Limits, Given {
   readonly ids: SessionIds;
+  readonly logins: LoginMemory;
   /** Of MMSP, if that has a port. */
   readonly udp: UdpSocket | undefined;
   readonly #start: StartMessage;
@@ -91,8 +93,11 @@ export class WorkerPart implements Limits, Given {
     this.#feed = feed;
     const { node, nodes, worker, processes: workers } = start;
     this.ids = new SessionIds({ node, nodes, worker, workers });
+    this.logins = new LoginMemory({ snapshot: start.logins });
+    this.logins.share((login) => say({ kind: 'login', login }));
     process.on('message', (message: ToWorker, handle) => {
       if (message.kind === 'taken') this.#taken(message);
+      else if (message.kind === 'login') this.logins.take(message.login);
       else if (message.kind === 'running') this.#running = new Set(message.numbers);
       else if (message.kind === 'datagram') this.#takeDatagram?.(message.bytes, message.address);
       else if (message.kind === 'accepted' || message.kind === 'client') {

@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { LoginMemory } from '../../auth/login-memory.js';
 import { FeedServer } from '../../cluster/feed-server.js';
 import { messageOf, WmError } from '../../errors.js';
 import { peerOf } from '../../http/peer.js';
@@ -46,6 +47,7 @@ export interface WorkersOptions {
   readonly ids: SessionIds;
   readonly points: PublishingPoints;
   readonly limits: Limits;
+  readonly logins: LoginMemory;
   /** Takes the connections that workers pass on. */
   readonly http: HttpServer;
   readonly onBegin: (info: SessionInfo) => void;
@@ -103,6 +105,7 @@ export class Workers implements Listener, OtherSessions {
       return point && { broadcast: point.broadcast, demand: (pulls) => demand(point, parsePullChain(pulls)) };
     });
     this.#passedOn = new PassedOn({ client: options.http, points: (socket: Socket) => feeds.serve(socket) });
+    options.logins.share((login) => this.#tellAll({ kind: 'login', login }));
     this.#front = new Front({
       give: (socket, port) => this.#give(socket, port),
       onDatagram: (bytes, address) => {
@@ -249,7 +252,7 @@ export class Workers implements Listener, OtherSessions {
   #tellStart(running: RunningWorker): void {
     const { process, number } = running;
     running.state = 'starting';
-    const { workerConfig, count, ids, points, onEvent } = this.#options;
+    const { workerConfig, count, ids, logins, points, onEvent } = this.#options;
     const start: ToWorker = {
       kind: 'start',
       version: MESSAGES_VERSION,
@@ -260,6 +263,7 @@ export class Workers implements Listener, OtherSessions {
       worker: number,
       processes: placesFor(count),
       folder: this.#folder,
+      logins: logins.snapshot(),
       events: onEvent !== undefined,
       points: [...points].filter(({ configured }) => !configured).map((point) => createdPoint(point)),
     };
@@ -313,6 +317,10 @@ export class Workers implements Listener, OtherSessions {
         break;
       case 'datagram':
         this.#forward(message);
+        break;
+      case 'login':
+        this.#options.logins.take(message.login);
+        for (const worker of this.#running.values()) if (worker !== running) worker.tell(message);
         break;
       case 'take':
         void this.#takePlace(running, message);

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
+import { LoginMemory } from '../../../src/auth/login-memory.js';
 import type { Exchange, ResponseStream } from '../../../src/http/exchange.js';
 import { HttpServer } from '../../../src/http/server.js';
 import { defaultConfig } from '../../../src/server/config.js';
@@ -37,6 +38,7 @@ describe('a worker with a client by TLS', () => {
     await main.listen(socketOf(folder, 0));
     const config = defaultConfig();
     const [version, ports, points] = [MESSAGES_VERSION, {}, []];
+    const logins = new LoginMemory().snapshot();
     part = await WorkerPart.open(
       {
         kind: 'start',
@@ -48,6 +50,7 @@ describe('a worker with a client by TLS', () => {
         worker: 1,
         processes: 2,
         folder,
+        logins,
         events: false,
         points,
       },
