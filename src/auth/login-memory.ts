@@ -63,7 +63,7 @@ export class LoginMemory {
     this.#known = new KnownPlaces(snapshot?.known);
   }
 
-  /** Has the other processes told of everything from now on. */
+  /** Calls `tell` with everything that the other processes have to know, from now on. */
   share(tell: (event: LoginEvent) => void): void {
     this.#tell = tell;
   }

@@ -245,8 +245,12 @@ describe('a server with workers', () => {
     const point = newPoint();
     const push = await own.publish(point);
     for (const path of [point, '/long.wmv']) {
-      const players = await Promise.all(Array.from({ length: 4 }, () => wirePlayer(own.port, path)));
-      for (const player of players) await player.until((bytes) => (packetsOf(bytes).length > 5 ? true : undefined));
+      const players: Awaited<ReturnType<typeof wirePlayer>>[] = [];
+      await until('players in both workers', async () => {
+        players.push(await wirePlayer(own.port, path));
+        await players.at(-1)!.until((bytes) => (packetsOf(bytes).length > 5 ? true : undefined));
+        return new Set((await sessions(own, path)).map(({ id }) => id.split('.')[1])).size === 2;
+      });
       const children = new Child('pgrep', ['-P', String(own.pid)]);
       await children.ends();
       const before = own.log.filter((line) => line.includes('is started again')).length;
@@ -255,7 +259,7 @@ describe('a server with workers', () => {
       await until('the players of the killed worker to lose their connections', () =>
         players.some(({ ended }) => ended),
       );
-      expect(players.filter(({ ended }) => ended).length).toBe(2);
+      expect(players.filter(({ ended }) => ended).length).toBeLessThan(players.length);
       // Whatever worker a new connection reaches, it plays.
       const again = await Promise.all(Array.from({ length: 2 }, () => wirePlayer(own.port, path)));
       for (const player of again) await player.until((bytes) => (packetsOf(bytes).length > 5 ? true : undefined));
