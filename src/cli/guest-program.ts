@@ -15,18 +15,34 @@ export class GuestProgram {
       args.map((each) => each.replaceAll('{url}', url)),
     );
     if (this.#process.pid === undefined) throw new WmError('WM_NO_INPUT', `${program} cannot be started.`);
+    process.once('exit', () => this.#signal('SIGKILL'));
   }
 
-  /** Ends it as a user does, with SIGINT, and by force if that does not help. */
+  /** Ends it as Ctrl-C on a terminal does, with SIGINT for all of its processes, and by force if that does not help. */
   async stop(): Promise<void> {
-    this.#process.kill('SIGINT');
-    const timer = setTimeout(() => this.#process.kill('SIGKILL'), GRACE);
+    this.#signal('SIGINT');
+    const timer = setTimeout(() => this.#signal('SIGKILL'), GRACE);
     await this.#process;
     clearTimeout(timer);
+    // What it started and left.
+    this.#signal('SIGKILL');
+  }
+
+  #signal(signal: NodeJS.Signals): void {
+    try {
+      process.kill(-this.#process.pid!, signal);
+    } catch {
+      // Nobody is left.
+    }
   }
 }
 
 function start(program: string, args: readonly string[]) {
   // What it says goes where our own messages go; standard output is for the report.
-  return execa(program, args, { stdio: ['ignore', process.stderr, process.stderr], reject: false, cleanup: true });
+  return execa(program, args, {
+    stdio: ['ignore', process.stderr, process.stderr],
+    reject: false,
+    // In a process group of its own: a launcher such as npx does not pass signals on.
+    detached: true,
+  });
 }
