@@ -12,7 +12,7 @@ export interface OnDemandFilesOptions {
   readonly maxFiles?: number;
   /** How long a file stays open after its last player, in ms; default 5000. */
   readonly linger?: number;
-  /** Bytes of packets in memory that players of a file share; default: 16 MiB. */
+  /** Bytes of packets in memory that players of a file share; default: 8 MiB. */
   readonly shared?: number;
 }
 
@@ -25,13 +25,25 @@ interface Entry {
   timer: NodeJS.Timeout | undefined;
 }
 
-const DEFAULTS = { maxFiles: 256, linger: 5000, shared: 16 * 1024 * 1024 };
+const DEFAULTS = { maxFiles: 256, linger: 5000, shared: 8 * 1024 * 1024 };
 
 function keyOf(path: string, at: number): string {
   return `${at}:${resolve(path)}`;
 }
 
-async function isCurrent(file: OnDemandFile): Promise<boolean> {
+/** The files that are being looked at: players that come at the same time share that. */
+const looks = new WeakMap<OnDemandFile, Promise<boolean>>();
+
+function isCurrent(file: OnDemandFile): Promise<boolean> {
+  let look = looks.get(file);
+  if (!look) {
+    look = lookAt(file).finally(() => looks.delete(file));
+    looks.set(file, look);
+  }
+  return look;
+}
+
+async function lookAt(file: OnDemandFile): Promise<boolean> {
   try {
     return versionOf(await stat(file.path)) === file.version;
   } catch {

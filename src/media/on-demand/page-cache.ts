@@ -1,9 +1,9 @@
 import type { Page } from './page.js';
 
-/** Bytes of pages in memory for all files of a server: some seconds of some hundred files that are popular. */
-const DEFAULT_LIMIT = 16 * 1024 * 1024;
+/** Bytes of pages in memory for all files of a server: some seconds of some dozens of popular files. */
+const DEFAULT_LIMIT = 8 * 1024 * 1024;
 /** The part of it for pages that one player has read so far: small, so that it stays in the caches of the processor. */
-const UNPROVEN_SHARE = 1 / 8;
+const UNPROVEN_SHARE = 1 / 4;
 /** One for each page of this size, in bytes, that fits the limit, is remembered after it was dropped. */
 const REMEMBERED_SIZE = 128 * 1024;
 
