@@ -105,14 +105,19 @@ async function startOurs({ serve }, file, protocol) {
   const lines = createInterface(server.stdout);
   const [line] = await once(lines, 'line');
   const { ports } = JSON.parse(line);
+  let stats = { sends: 0, lateSends: 0 };
   const fed = new Promise((resolve) => {
-    lines.on('line', (text) => JSON.parse(text).packetsIn > 0 && resolve());
+    lines.on('line', (text) => {
+      const event = JSON.parse(text);
+      if (event.event === 'stats') stats = event;
+      if (event.packetsIn > 0) resolve();
+    });
   });
   const url = `http://127.0.0.1:${ports.http}/live`;
   const push = start(join(serve, '../wmpush.js'), ['--copy', '--loop', '-i', file, url]);
   push.stdout.resume();
   await fed;
-  return { server, port: ports[protocol], others: [push] };
+  return { server, port: ports[protocol], others: [push], stats: () => stats };
 }
 
 async function startCeiling({ ceiling }) {
@@ -156,15 +161,19 @@ async function measure(servers, loads, players, seconds) {
   join(players - half, total - joining / 1000);
   await delay(joining);
   const from = await look();
+  const sendsFrom = servers[0].stats();
   const begun = performance.now();
   await delay(seconds * 1000);
   const to = await look();
+  const sendsTo = servers[0].stats();
   const gigabytes = (players * KBPS * (performance.now() - begun)) / 8e9;
   const perPlayer = (await megabytesOf(servers[0].server)) - halfway;
   const results = await Promise.all(told);
   const steady = to.map((cpu, index) => (cpu - from[index]) / gigabytes);
   return {
     steady,
+    sends: sendsTo.sends - sendsFrom.sends,
+    lateSends: sendsTo.lateSends - sendsFrom.lateSends,
     ratio: steady[0] / steady[1],
     join: ((from[0] - before[0]) / players) * 1000,
     ceilingJoin: ((from[1] - before[1]) / players) * 1000,
@@ -237,6 +246,8 @@ function rowOf(runs, players, peers, losses) {
     'of the ceiling': middle((run) => run.ceilingJoin).toFixed(2),
     'KB/player': players < ENOUGH_FOR_MEMORY ? '' : middle((run) => run.perPlayer).toFixed(1),
     ...Object.fromEntries(Object.entries(losses).map(([column, names]) => [column, total(names)])),
+    'late sends': Math.max(...runs.map(({ lateSends }) => lateSends)),
+    'of sends': Math.max(...runs.map(({ sends }) => sends)),
     'first data p99 ms': worst('first_data_ms_p99'),
     'longest gap p99 ms': worst('max_gap_ms_p99'),
   };

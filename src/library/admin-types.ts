@@ -16,6 +16,10 @@ export interface AdminStatus {
   readonly bytesIn: number;
   readonly bytesOut: number;
   readonly packetsIn: number;
+  /** Writes of packets to players. */
+  readonly sends: number;
+  /** Writes with a packet that was due more than 500 ms before. */
+  readonly lateSends: number;
   /** Packets skipped for players that were too slow. */
   readonly skippedPackets: number;
   /** Players that lagged for too long. */
@@ -72,6 +76,8 @@ export interface AdminPoint {
   readonly packetsIn: number;
   readonly bytesIn: number;
   readonly bytesOut: number;
+  readonly sends: number;
+  readonly lateSends: number;
   readonly skippedPackets: number;
   readonly droppedPlayers: number;
   /** How often a source came back and continued. */

@@ -32,6 +32,10 @@ export interface BroadcastCounters {
   packetsIn: number;
   bytesIn: number;
   bytesOut: number;
+  /** Writes to players that kept up: batches of what had come since the last one. */
+  sends: number;
+  /** Of these, those that left more than 500 ms after their first packet had come. */
+  lateSends: number;
   skippedPackets: number;
   droppedPlayers: number;
   /** How often a source came back and was spliced to the previous one. */

@@ -44,6 +44,8 @@ export class Broadcast implements AsfSink {
     packetsIn: 0,
     bytesIn: 0,
     bytesOut: 0,
+    sends: 0,
+    lateSends: 0,
     skippedPackets: 0,
     droppedPlayers: 0,
     splices: 0,
@@ -417,6 +419,8 @@ export class Broadcast implements AsfSink {
 
   #count(totals: Delivery): void {
     this.counters.bytesOut += totals.bytes;
+    this.counters.sends += totals.sends;
+    this.counters.lateSends += totals.lateSends;
     this.counters.skippedPackets += totals.skippedPackets;
     this.counters.droppedPlayers += totals.droppedPlayers;
     if (totals.uncleanStarts > 0) this.#reportUnclean();

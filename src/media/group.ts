@@ -1,5 +1,6 @@
 import type { Lane } from './lane.js';
 import {
+  LATE_SEND,
   type LaneEntry,
   type PlayerOutput,
   type PlayerSession,
@@ -24,6 +25,10 @@ export interface LaneLimits {
 /** The counts of one delivery. @public */
 export interface Delivery {
   bytes: number;
+  /** Writes to players: batches of what has come since the last one. */
+  sends: number;
+  /** Of these, those with a packet that was due more than 500 ms before. */
+  lateSends: number;
   skippedPackets: number;
   droppedPlayers: number;
   /** Players that began without a key frame, because there was none. */
@@ -32,7 +37,7 @@ export interface Delivery {
 
 /** Returns totals of zero. */
 export function newTotals(): Delivery {
-  return { bytes: 0, skippedPackets: 0, droppedPlayers: 0, uncleanStarts: 0 };
+  return { bytes: 0, sends: 0, lateSends: 0, skippedPackets: 0, droppedPlayers: 0, uncleanStarts: 0 };
 }
 
 /** The context of a delivery. @public */
@@ -330,6 +335,7 @@ export class Group {
     this.delivered = to;
     this.#dropPieces();
     const { limits, now, totals } = moment;
+    const isLate = now - lane.entry(from)!.arrived > LATE_SEND;
     for (const player of this.players) {
       if (player.at >= 0) {
         if (player.laggingSince < 0 || this.#catchesUp(player, moment)) this.#catchUp(player, moment, false);
@@ -346,7 +352,10 @@ export class Group {
         continue;
       }
       const output = this.#send(player, batch, moment);
-      if (output && output.backlog > limits.backlog) {
+      if (!output) continue;
+      totals.sends++;
+      if (isLate) totals.lateSends++;
+      if (output.backlog > limits.backlog) {
         player.waiting = true;
         player.waitingSince = now;
         player.laggingSince = now;

@@ -53,7 +53,7 @@ export class Lane {
     const cleanStart = this.choice.startsAt?.(packet) ?? packet.cleanStart;
     if (cleanStart) this.cleanAt = now;
     const start = ownStart && ownStart !== bytes ? { location, bytes: ownStart } : undefined;
-    this.#entries.push({ location, bytes, start, cleanStart, time, video });
+    this.#entries.push({ location, bytes, start, cleanStart, time, arrived: now, video });
   }
 
   /**

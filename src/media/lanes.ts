@@ -33,11 +33,16 @@ const FEW_PLAYERS = 20;
  */
 const MANY_PLAYERS = 500;
 /**
- * The turns of settled players, and the ms between them: nobody waits longer than all of them, which leaves a busy
- * machine some time before packets are later than 500 ms.
+ * The turns of settled players, and the most ms between them: nobody waits longer than all of them. On a busy machine,
+ * where timers are late, the turns are closer together, so that packets still leave in the time of {@link LONGEST_WAIT}.
  */
 const TURNS = 5;
 const TURN_INTERVAL = 84;
+const SHORTEST_TURN_INTERVAL = 40;
+/** How old packets may become before they leave, in ms: somewhat less than makes a send late. */
+const LONGEST_WAIT = 480;
+/** How much of the lag of a turn is still expected 84 ms later: half of it after half a minute. */
+const LAG_KEPT = 0.998;
 /** The longest that packets wait for players with little in hand, in ms. */
 const MAX_QUICK_INTERVAL = 100;
 /** Bytes, with padding, that may wait for the next delivery; more is delivered at once. */
@@ -61,6 +66,8 @@ export class Lanes {
   #turnTimer: NodeJS.Timeout | undefined;
   #turn = 0;
   #turnDue = 0;
+  /** How late turns are, in ms: the most of the last ones, forgotten little by little. */
+  #lag = 0;
   #turnsSincePacket = 0;
   // After this many turns without a packet, everybody has everything.
   #quietTurns = TURNS;
@@ -219,12 +226,21 @@ export class Lanes {
     const isOne = this.players < MANY_PLAYERS && !this.#has((turn) => turn > 0);
     if (isOne) this.#turn = 0;
     this.#quietTurns = isOne ? 1 : TURNS;
-    this.#turnDue += isOne ? TURNS * TURN_INTERVAL : TURN_INTERVAL;
+    this.#turnDue += isOne ? TURNS * this.#turnInterval : this.#turnInterval;
     this.#turnTimer = setTimeout(() => this.#takeTurn(), this.#turnDue - this.#options.now());
+  }
+
+  get #turnInterval(): number {
+    const interval = Math.floor((LONGEST_WAIT - this.#lag) / TURNS);
+    return Math.min(Math.max(interval, SHORTEST_TURN_INTERVAL), TURN_INTERVAL);
   }
 
   #takeTurn(): void {
     const turn = this.#turn;
+    this.#lag = Math.max(
+      this.#options.now() - this.#turnDue,
+      this.#lag * LAG_KEPT ** (this.#quietTurns === 1 ? TURNS : 1),
+    );
     this.#turn = (turn + 1) % TURNS;
     if (turn === 0) this.#pending = 0;
     this.#turnTimer = undefined;

@@ -1,6 +1,9 @@
 import type { AsfHeader } from '../asf/header.js';
 import type { EndEvent } from './events.js';
 
+/** A send is late that long after its first packet was due, in ms: what Windows Media Services counted as late sends. */
+export const LATE_SEND = 500;
+
 /** A data packet of a broadcast in the form that the lanes take. @public */
 export interface BroadcastPacket {
   /** Number of the packet in the virtual ASF file that the broadcast is, from 0 for each header (MS-WMSP 2.2.3.1.2). */
@@ -183,6 +186,8 @@ export interface LaneEntry extends WirePacket {
   readonly start: WirePacket | undefined;
   readonly cleanStart: boolean;
   readonly time: number;
+  /** When it came, on the broadcast's clock in ms. */
+  readonly arrived: number;
   /** As in the broadcast's packet. */
   readonly video?: BroadcastPacket['video'];
 }

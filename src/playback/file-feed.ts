@@ -75,6 +75,7 @@ export class FileFeed implements Feed {
         (items, more) => this.#write(items, more),
         (stretch, more) => this.#writePage(stretch, more),
       ),
+      onSend: (late) => host.sent?.(late),
       onEnd: ({ rewound }) => listener.feedEnded(rewound ? 'rewound' : 'end', 0),
       onError: (error) => {
         host.failed(error);

@@ -31,6 +31,8 @@ export class Playback implements PlaybackHost {
   readonly resends = new ResendBudget();
   /** The sessions that are sent a broadcast, and may get more or less of it. */
   readonly live = new Set<AdaptingSession>();
+  /** The writes of packets of files, and those of them that were more than 500 ms late. */
+  readonly counters = { sends: 0, lateSends: 0 };
   readonly #onError: ((error: unknown) => void) | undefined;
   #sweptAt = Number.NEGATIVE_INFINITY;
 
@@ -41,6 +43,11 @@ export class Playback implements PlaybackHost {
     this.limits = limits ?? DEFAULT_LIMITS;
     this.ready = new ReadySessions(this.now);
     this.#onError = onError;
+  }
+
+  sent(late: boolean): void {
+    this.counters.sends++;
+    if (late) this.counters.lateSends++;
   }
 
   failed(error: unknown): void {

@@ -103,6 +103,8 @@ export interface PlaybackHost {
   readonly resends: ResendBudget;
   /** The sessions that are sent a broadcast. */
   readonly live: Set<AdaptingSession>;
+  /** Counts a write of packets of a file. @param late true if one of them was due more than 500 ms before */
+  sent?(late: boolean): void;
   /** Reports an error that no player caused. */
   failed(error: unknown): void;
 }

@@ -466,6 +466,7 @@ export class MediaServer {
       if (publisher) publishers++;
     }
     const counters = newCounters();
+    addCounters(counters, this.#playback.counters);
     for (const each of [this.points, this.#remotes, this.#workers]) if (each) addCounters(counters, each.counters);
     for (const each of this.#proxy?.streams ?? []) addCounters(counters, each.counters);
     const connections = sumOf(this.#listeners, (each) => each.connections);

@@ -9,6 +9,10 @@ export interface ServerStats {
   readonly bytesIn: number;
   readonly bytesOut: number;
   readonly packetsIn: number;
+  /** Writes of packets to players; a write has what is due at once. */
+  readonly sends: number;
+  /** Of these, those with a packet that was due more than 500 ms before. */
+  readonly lateSends: number;
   readonly skippedPackets: number;
   readonly droppedPlayers: number;
   /** Of a proxy only. */

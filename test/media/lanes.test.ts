@@ -164,3 +164,47 @@ describe('players that come and go', () => {
     expect(jest.getTimerCount()).toBe(0);
   });
 });
+
+describe('late sends', () => {
+  /** Feeds a packet and runs timers only every `blocked` ms, as a busy event loop does. */
+  async function lagging(seconds: number, blocked: number): Promise<void> {
+    for (let time = 0; time < seconds * 1000; time += blocked) {
+      feed.now += blocked;
+      feed.feed(1);
+      await jest.advanceTimersByTimeAsync(blocked);
+    }
+  }
+
+  it('are none on a machine that keeps its times', async () => {
+    open();
+    feed.feed(50);
+    join(100);
+    await play(4);
+    const { sends, lateSends } = feed.broadcast.counters;
+    expect(sends).toBeGreaterThan(100 * 8);
+    expect(lateSends).toBe(0);
+  });
+
+  it('are avoided where timers are late: the turns come closer together', async () => {
+    open();
+    feed.feed(50);
+    join(100);
+    // A few late turns show how late they are.
+    await lagging(2, 170);
+    const before = feed.broadcast.counters.lateSends;
+    await lagging(4, 170);
+    expect(feed.broadcast.counters.lateSends).toBe(before);
+  });
+
+  it('are counted, once for each player, if a packet waited for more than 500 ms', async () => {
+    open();
+    feed.feed(50);
+    const players = join(100);
+    await play(4);
+    const before = feed.broadcast.counters.lateSends;
+    feed.feed(1);
+    feed.now += 600;
+    await jest.advanceTimersByTimeAsync(500);
+    expect(feed.broadcast.counters.lateSends - before).toBe(players.length);
+  });
+});

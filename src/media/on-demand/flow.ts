@@ -1,4 +1,5 @@
 import { messageOf, WmError } from '../../errors.js';
+import { LATE_SEND } from '../wire.js';
 import type { OnDemandBatch } from './batch.js';
 import type { DueCheck, OnDemandItem } from './options.js';
 import type { PageStretch } from './page.js';
@@ -47,6 +48,8 @@ export interface OnDemandFlowOptions {
    * but 1000 to 3000. Not used during acceleration, when the player has asked for a certain rate.
    */
   readonly ahead?: number;
+  /** Called after each write. @param late true if its first packet was due more than 500 ms before */
+  onSend?(late: boolean): void;
   readonly ticker: Pick<Ticker, 'add' | 'delete'> & Partial<Pick<Ticker, 'rest'>>;
   /** Bytes of backlog above which nothing is read or sent; default 32 KiB. */
   readonly maxBacklog?: number;
@@ -90,7 +93,8 @@ export class OnDemandFlow {
   #reading = false;
   /** When the next packet is due; undefined while unknown. */
   #due: number | undefined;
-  /** When the last packet was due. */
+  /** When the first packet of a write was due, and the last one. */
+  #firstDue: number | undefined;
   #lastDue = 0;
   /** Nothing is read before: the player was sent a page to its end. */
   #restsUntil = 0;
@@ -173,6 +177,7 @@ export class OnDemandFlow {
     this.#due ??= this.#schedule.due(sendTime, now);
     if (this.#due > now + (this.#schedule.accelerating ? 0 : this.#ahead)) return false;
     if (now - this.#due > RUN_DRY) this.#schedule.restart(now);
+    this.#firstDue ??= this.#due;
     this.#lastDue = this.#due;
     this.#due = undefined;
     return true;
@@ -198,12 +203,15 @@ export class OnDemandFlow {
   }
 
   #send({ items, stretch, end, rewound = false }: OnDemandBatch): void {
+    const before = this.#packets;
     if (stretch) this.#sendPage(stretch, end);
     if (items.length > 0) {
       this.#packets += items.length;
       for (const { bytes } of items) this.#bytes += bytes.length;
       this.#options.output.write(items, !end && this.#due === undefined);
     }
+    if (this.#packets > before) this.#options.onSend?.(this.#now() - (this.#firstDue ?? this.#now()) > LATE_SEND);
+    this.#firstDue = undefined;
     if (!end || this.#state !== 'running') return;
     this.stop();
     this.#options.onEnd({ rewound });

@@ -52,8 +52,14 @@ export class Metrics {
     );
     counter('wmcast_sent_bytes_total', 'Bytes sent to players and groups.', () => actions.status().bytesOut);
     counter('wmcast_received_packets_total', 'Packets received.', () => actions.status().packetsIn);
+    counter('wmcast_sends_total', 'Writes of packets to players.', () => actions.status().sends);
     counter(
       'wmcast_late_sends_total',
+      'Writes with a packet that was due more than 500 ms before.',
+      () => actions.status().lateSends,
+    );
+    counter(
+      'wmcast_skipped_packets_total',
       'Packets skipped for players that were too slow.',
       () => actions.status().skippedPackets,
     );
@@ -97,7 +103,12 @@ export class Metrics {
     perPoint('wmcast_point_players', 'Players of the live point.', ({ players }) => players);
     perPoint('wmcast_point_received_bytes', 'Bytes received from the source.', ({ bytesIn }) => bytesIn);
     perPoint('wmcast_point_sent_bytes', 'Bytes sent to players.', ({ bytesOut }) => bytesOut);
-    perPoint('wmcast_point_late_sends', 'Packets skipped for slow players.', ({ skippedPackets }) => skippedPackets);
+    perPoint('wmcast_point_late_sends', 'Writes that were more than 500 ms late.', ({ lateSends }) => lateSends);
+    perPoint(
+      'wmcast_point_skipped_packets',
+      'Packets skipped for slow players.',
+      ({ skippedPackets }) => skippedPackets,
+    );
   }
 
   /** Adds the figures of a host of a cluster. */

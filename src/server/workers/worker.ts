@@ -16,6 +16,7 @@ import { addCounters, newCounters } from '../admin/totals.js';
 import type { ServerConfig } from '../config.js';
 import type { Given, Listener } from '../listeners/listener.js';
 import type { PublishingPoint, PublishingPoints } from '../points/points.js';
+import type { ServerStats } from '../stats.js';
 import { handOver, takeOver } from './handover.js';
 import {
   type CreatedPoint,
@@ -57,7 +58,7 @@ export function workerConfig(config: ServerConfig): ServerConfig {
 /** The server that a worker is a part of, as that part uses it. */
 interface WorkerServer {
   readonly points: PublishingPoints;
-  stats(): { readonly connections: number };
+  stats(): ServerStats;
   reload(): Promise<unknown>;
 }
 
@@ -187,7 +188,7 @@ export class WorkerPart implements Limits, Given {
         server.reload().catch((error: unknown) => this.failed(error));
       }
     });
-    setInterval(() => this.#report(server.stats().connections, registry, points), FIGURES_INTERVAL).unref();
+    setInterval(() => this.#report(server.stats(), registry, points), FIGURES_INTERVAL).unref();
   }
 
   /** Feeds new points, and ends the broadcasts of those that are gone. */
@@ -302,12 +303,12 @@ export class WorkerPart implements Limits, Given {
     else this.#say({ kind: 'answer', ask, sessions: (await registry.list(message.filter)).sessions });
   }
 
-  #report(connections: number, registry: SessionRegistry, points: PublishingPoints): void {
+  #report(stats: ServerStats, registry: SessionRegistry, points: PublishingPoints): void {
     const counters = newCounters();
-    addCounters(counters, points.counters);
+    addCounters(counters, stats);
     const playing = [...points].filter(({ broadcast }) => broadcast.players > 0);
     const figures: WorkerFigures = {
-      connections,
+      connections: stats.connections,
       players: registry.players,
       bytesOut: registry.bytesOut,
       counters,

@@ -324,6 +324,21 @@ describe('back-pressure', () => {
   });
 });
 
+describe('late sends', () => {
+  it('are writes of which a packet was due more than 500 ms before', async () => {
+    const late: boolean[] = [];
+    const stage = await new Stage(packets(100), { burst: 1000, onSend: (each) => late.push(each) }).start();
+    await stage.pass(1000);
+    expect(late.length).toBe(stage.writes.length);
+    expect(late).not.toContain(true);
+    stage.backlog = 1_000_000;
+    await stage.pass(900);
+    stage.backlog = 0;
+    await stage.pass(50);
+    expect(late.filter((each) => each)).toHaveLength(1);
+  });
+});
+
 describe('the end', () => {
   it('says that reverse playback reached the start', async () => {
     const stage = await new Stage([{ items: [], end: true, rewound: true }], { rate: -1 }).start();
