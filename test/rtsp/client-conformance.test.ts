@@ -55,6 +55,7 @@ describe('the requests of a client', () => {
     play('rtspt', { cookies });
     const describe = await server.request('DESCRIBE');
     expect(describe.headers.get('Cookie')).toBe('from=http');
+    expect(describe.headers.get('User-Agent')).toMatch(/^WMPlayer\//);
     await server.request('PLAY');
     expect(cookies.header({ host: '127.0.0.1', path: '/x' })).toBe('from=http; by=rtsp');
     for (const { headers } of server.requests.slice(1)) expect(headers.get('Cookie')).toBeUndefined();

@@ -52,6 +52,9 @@ describe('Transport', () => {
     expect(of('FecSpan=19;FecPerSpan=1;FecBurstMargin=1')).toBeUndefined();
     expect(of('FecSpan=4;FecPerSpan=5;FecBurstMargin=1')).toBeUndefined();
     expect(of('FecSpan=18;FecPerSpan=1;FecBurstMargin=2')).toBeUndefined();
+    expect(of('FecSpan=d;FecPerSpan=2;FecBurstMargin=2')).toEqual({ span: 13, perSpan: 2, burstMargin: 2 });
+    expect(of('FecSpan=6;FecPerSpan=1;FecBurstMargin=5')).toBeUndefined();
+    expect(of('FecSpan=1;FecPerSpan=1;FecBurstMargin=d')).toBeUndefined();
     const fec = { span: 4, perSpan: 1, burstMargin: 6 };
     expect(of(headers.writeTransport({ protocol: 'udp', fec }).split('mode=PLAY;')[1]!)).toEqual(fec);
   });
@@ -143,6 +146,10 @@ describe('other headers', () => {
     expect(headers.readBurst('Accel', headers.writeBurst('Accel', burst))).toEqual(burst);
     expect(headers.writeBurst('Burst', burst)).toBe('BurstBandwidth=592064;BurstDuration=8000');
     expect(headers.readBurst('Burst', 'BurstBandwidth=4294967295;BurstDuration=1')).toBeUndefined();
+    expect(headers.readBurst('Burst', 'BurstBandwidth=2147483647;BurstDuration=1')).toBeDefined();
+    const most = { bitsPerSecond: 4_294_967_295, milliseconds: 4_294_967_295 };
+    expect(headers.readBurst('Accel', headers.writeBurst('Accel', most))).toEqual(most);
+    expect(headers.readBurst('Accel', 'AccelDuration=4294967296;AccelBandwidth=1')).toBeUndefined();
     expect(headers.readBurst('Accel', 'AccelDuration=8000')).toBeUndefined();
   });
 

@@ -130,6 +130,22 @@ describe('the payload of RTP', () => {
     expect(rtp.readAsfPieces(piece(0x47, 7, Buffer.from('abc')))[0]!.bytes.toString()).toBe('abc');
   });
 
+  it('[RTSP-009] say by one bit each whether they begin a key frame, and hold a whole packet', () => {
+    const of = (flags: number) =>
+      rtp.readAsfPieces(Buffer.concat([Buffer.from([flags, 0, 0, 7]), Buffer.from('abc')]))[0]!;
+    expect([0x80, 0xc0, 0x40, 0x00].map((flags) => [of(flags).keyFrame, of(flags).offset])).toEqual([
+      [true, 7],
+      [true, undefined],
+      [false, undefined],
+      [false, 7],
+    ]);
+  });
+
+  it('[RTSP-015] may have a time before that of the RTP packet', () => {
+    const head = Buffer.from([0x60, 0, 0, 11, 0xff, 0xff, 0xff, 0xfe]);
+    expect(rtp.readAsfPieces(Buffer.concat([head, Buffer.from('abc')]))[0]!.relativeTime).toBe(-2);
+  });
+
   it('throws only its own error, whatever arrives', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 80 }), (bytes) => {

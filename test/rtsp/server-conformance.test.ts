@@ -70,6 +70,23 @@ describe('live', () => {
     expect(await rates(60_000, 64_000)).toEqual([64_000, 60_000]);
   });
 
+  it('[RTSP-050] a stream that is marked as reliable says so', () => {
+    const header = testHeader();
+    const reliable = [true, false].map((isReliable) => {
+      const extended = { flags: isReliable ? 0b11 : 0b10 } as NonNullable<(typeof header.streams)[0]['extended']>;
+      const told = { ...header, streams: header.streams.map((stream) => ({ ...stream, extended })) };
+      const location = { base: 'rtsp://h/live/', path: '/live', address: '127.0.0.1', fecSpan: 0 };
+      const program = liveProgram(station.broadcast);
+      const { media } = describeEntry(told, program.current, program, location);
+      program.close();
+      return media.map((each) => each.reliable ?? false);
+    });
+    expect(reliable).toEqual([
+      [true, true, false],
+      [false, false, false],
+    ]);
+  });
+
   it('[RTSP-057] the retransmission stream is one of its own, [RTSP-048] and the content has its description', async () => {
     const lines = await sdpLines('/live');
     const rtx = lines.slice(lines.indexOf('a=rtpmap:96 x-wms-rtx/1000') - 3, lines.indexOf('a=stream:65536') + 1);

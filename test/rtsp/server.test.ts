@@ -1,3 +1,5 @@
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { parsePacket } from '../../src/asf/packet.js';
 import { buildNacks } from '../../src/rtsp/messages/rtcp.js';
 import { type RtpPacket, readAsfPieces } from '../../src/rtsp/messages/rtp.js';
@@ -258,6 +260,13 @@ describe('a session of RTSP, live', () => {
     expect(announce.headers.get('Cache-Control')).toContain('broadcast');
     station.packets(1);
     await peer.packets(3);
+    // It takes that back.
+    await peer.ask('GET_PARAMETER', '/live/', { Supported: 'com.microsoft.wm.eosmsg' });
+    await peer.ask('PLAY', '/live/');
+    station.end(true);
+    station.header({ title: 'Third' });
+    const second = await peer.request('SET_PARAMETER').then(() => peer.request('ANNOUNCE'));
+    expect(second.headers.get('X-RTP-Info')).toBeUndefined();
   });
 
   it('[RTSP-189] is refused what is for another entry, [RTSP-190] and another session', async () => {
@@ -465,6 +474,28 @@ describe('a session of RTSP by UDP', () => {
     expect(packets[0]!.ssrc.toString(16).padStart(8, '0')).toBe(parameter(media, 'ssrc'));
   });
 
+  it('[RTSP-031] is sent again to the port of the retransmission stream, and nothing else is', async () => {
+    const [peer, other] = [await station.connect(), await station.connect()];
+    const ports = { rtx: await other.openUdp(), media: await peer.openUdp() };
+    const setUp = async (control: string, port: string) => {
+      const { headers } = await peer.ask('SETUP', `/live/${control}`, {
+        Transport: `RTP/AVP/UDP;unicast;client_port=${port};mode=PLAY`,
+      });
+      peer.session ??= headers.get('Session')!.split(';')[0];
+      return headers.get('Transport')!;
+    };
+    await setUp('video', `${ports.media}`);
+    const rtx = await setUp('rtx', `${ports.rtx}-${ports.rtx}`);
+    await peer.ask('PLAY', '/live/');
+    station.packets(3);
+    const [, lost] = await peer.packets(3);
+    const request = { mediaSsrc: lost!.ssrc, rtxSsrc: Number.parseInt(parameter(rtx, 'ssrc')!, 16) };
+    const [nack] = buildNacks({ ...request, sequences: [lost!.sequence] });
+    peer.udp!.send(nack!, station.server.rtpPorts![1], '127.0.0.1');
+    expect(await other.packets(1)).toEqual([lost]);
+    expect(peer.rtp).toHaveLength(3);
+  });
+
   it('gets all streams on the port of the first one', async () => {
     const [peer, other] = [await station.connect(), await station.connect()];
     const ports = [await peer.openUdp(), await other.openUdp()];
@@ -642,7 +673,8 @@ describe('a session of RTSP, on demand', () => {
   it('[RTSP-063] is told how large a file is', async () => {
     const peer = await station.connect();
     const { headers, body } = await peer.ask('DESCRIBE', '/film.wmv');
-    expect(headers.get('Cache-Control')).toMatch(/x-wms-content-size=\d+/);
+    const { size } = await stat(join(content.folder, 'film.wmv'));
+    expect(headers.get('Cache-Control')).toContain(`x-wms-content-size=${size},`);
     expect(readSdp(body.toString()).range).toMatchObject({ start: 0 });
   });
 
