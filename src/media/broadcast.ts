@@ -12,6 +12,7 @@ import { type Delivery, type Group, type LaneLimits, newTotals, Player } from '.
 import { History } from './history.js';
 import type { Lane } from './lane.js';
 import { Lanes } from './lanes.js';
+import { OnceCommands } from './once-commands.js';
 import { PacketClock } from './packet-clock.js';
 import { TEXT_REPEAT } from './scripted-source.js';
 import { Timeline } from './timeline.js';
@@ -76,6 +77,7 @@ export class Broadcast implements AsfSink {
   // The newest TEXT command and when it was last sent, in ms; repeated for players that join later.
   #text: { readonly command: Command; at: number } | undefined;
   #commands: CommandReader | undefined;
+  #once: OnceCommands | undefined;
 
   constructor(options: BroadcastOptions = {}) {
     this.#options = { ...DEFAULTS, ...options };
@@ -183,7 +185,9 @@ export class Broadcast implements AsfSink {
       mediaObjectNumber: this.#newest.commands++,
       packetSize: header.packetSize,
     });
-    this.#pass(parsePacket(bytes), false);
+    const packet = parsePacket(bytes);
+    this.#pass(packet, false);
+    this.#once?.note(packet, this.#history.packets.at(-1)!, [command]);
     if (command.type === 'TEXT') this.#text = { command, at: this.#now() };
     return true;
   }
@@ -198,6 +202,7 @@ export class Broadcast implements AsfSink {
    * header itself, and learns before the first byte what the player starts with.
    */
   join(session: PlayerSession, choice: LaneChoice, wire: WireFormat, options: JoinOptions = {}): Player {
+    if (this.#once?.pending) this.#lanes.replace(this.#once.retire(this.#history.packets[0]?.location ?? 0));
     const lane = this.#lane(choice);
     const lead = Math.max(options.lead ?? 0, this.#burst);
     const group = this.#lanes.group(lane, wire, lane.leadFor(lead));
@@ -284,7 +289,12 @@ export class Broadcast implements AsfSink {
   }
 
   #lane(choice: LaneChoice): Lane {
-    const kept = { backlog: this.#history.packets, cleanAt: this.#cleanAt ?? this.#now() };
+    const once = this.#once;
+    const { packets } = this.#history;
+    const kept = {
+      backlog: once ? packets.map((packet) => once.later(packet)) : packets,
+      cleanAt: this.#cleanAt ?? this.#now(),
+    };
     return this.#lanes.lane(choice, this.#header!, kept);
   }
 
@@ -336,6 +346,7 @@ export class Broadcast implements AsfSink {
     this.#videoStreams = new Set(numbers('video'));
     this.#commandStream = numbers('command')[0];
     this.#commands = this.#commandStream === undefined ? undefined : new CommandReader(header);
+    this.#once = this.#commandStream === undefined ? undefined : new OnceCommands(this.#commandStream);
     this.#text = undefined;
     this.#timeline = newTimeline();
     this.#clock = new PacketClock();
@@ -367,7 +378,9 @@ export class Broadcast implements AsfSink {
   /** Sends the newest TEXT again from time to time. Encoders that do so themselves are not outdone. */
   #repeatText(packet: DataPacket): void {
     const now = this.#now();
-    for (const command of this.#commands?.read(packet) ?? []) {
+    const commands = this.#commands?.read(packet) ?? [];
+    this.#once?.note(packet, this.#history.packets.at(-1)!, commands);
+    for (const command of commands) {
       if (command.type === 'TEXT') this.#text = { command, at: now };
     }
     if (this.#text && now - this.#text.at >= TEXT_REPEAT) this.insert(this.#text.command);

@@ -56,6 +56,16 @@ export class Lane {
     this.#entries.push({ location, bytes, start, cleanStart, time, arrived: now, video });
   }
 
+  /** Replaces a kept packet by another one of the same size. */
+  replace(packet: BroadcastPacket): void {
+    const index = this.indexOf(packet.location) - this.#first;
+    const entry = this.#entries[index];
+    const bytes = entry?.location === packet.location ? this.choice.select(packet, this.#header) : undefined;
+    if (!entry || !bytes || bytes.length !== entry.bytes.length) return;
+    const own = entry.start && this.choice.select({ ...packet, wire: packet.start }, this.#header);
+    this.#entries[index] = { ...entry, bytes, start: own ? { location: entry.location, bytes: own } : undefined };
+  }
+
   /**
    * Drops packets before `location`.
    *

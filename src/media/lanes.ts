@@ -86,6 +86,13 @@ export class Lanes {
     return count;
   }
 
+  /** Replaces kept packets by others of the same size, for players that join from now on. */
+  replace(packets: readonly BroadcastPacket[]): void {
+    // Players that are there get the packets as they were.
+    this.flush();
+    for (const { lane } of this.#lanes.values()) for (const packet of packets) lane.replace(packet);
+  }
+
   /** Returns the lane of a choice; creates it with the kept packets if it does not exist. */
   lane(choice: LaneChoice, header: AsfHeader, kept: { backlog: Iterable<BroadcastPacket>; cleanAt: number }): Lane {
     let served = this.#lanes.get(choice.key);

@@ -37,7 +37,7 @@ describe('--script', () => {
   it('sends commands to players and to the archive, whose header gets the markers', async () => {
     const folder = newFolder();
     const [script, archive] = [join(folder, 'script.txt'), join(folder, 'archive.asf')];
-    await writeFile(script, 'TEXT Hello\n0:01 URL http://example.com/\n0:01 MARKER Chapter one\n2 EVENT e\n');
+    await writeFile(script, 'TEXT Hello\n0:01 MARKER Chapter one\n0:06 URL http://example.com/\n7 EVENT e\n');
     const server = await serve();
     const url = `${server.baseUrl}/live`;
     const pushing = runCommand(
@@ -45,7 +45,7 @@ describe('--script', () => {
       '-i',
       'synthetic:',
       '-t',
-      '3',
+      '8',
       '--script',
       script,
       '--archive',
