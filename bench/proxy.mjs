@@ -77,7 +77,12 @@ try {
   row('a hit', await measure(proxy, '/film.wmv'));
   row('a file of its own, again', await measure(origin, '/film.wmv'));
   row('a hit, again', await measure(proxy, '/film.wmv'));
-  console.log('on demand:', JSON.stringify((await statusOf(proxy)).proxy));
+  const { proxy: counters } = await statusOf(proxy);
+  const [share, sent] = [counters.hits / counters.requests, counters.fetchedBytes / 1e6];
+  console.log(
+    `on demand: ${(share * 100).toFixed(1)} % hits, ${sent.toFixed(1)} MB from the origin`,
+    JSON.stringify(counters),
+  );
   await command('wmpush', `http://127.0.0.1:${origin.port}/live`, '-i', film, '--copy', '--loop');
   await new Promise((resolve) => setTimeout(resolve, 3_000));
   const most = { players: 0 };

@@ -46,6 +46,8 @@ export interface CachedStoreOptions {
   /** Called once, when the origin has other content now: new players must not get this. */
   readonly onChanged?: (() => void) | undefined;
   readonly onFetch?: ((start: FetchStart) => void) | undefined;
+  /** Called with the bytes of packets that have come from the origin. */
+  readonly onFetched?: ((bytes: number) => void) | undefined;
 }
 
 const BATCH_SIZE = 32 * 1024;
@@ -420,6 +422,9 @@ export class CachedStore implements PacketStore {
       if (whole.length > 0) fetch.next = from + whole.length;
       whole = [];
     };
+    let size = 0;
+    for (const { bytes } of packets) size += bytes.length;
+    this.#options.onFetched?.(size);
     for (const { location, bytes } of packets) {
       if (location >= this.packetCount) {
         throw new WmError('WM_PROTOCOL', `The origin sends packet ${location} of ${this.packetCount}.`);

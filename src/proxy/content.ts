@@ -59,6 +59,8 @@ export interface ProxyStats {
   readonly checks: number;
   /** Requests to origins for packets. */
   readonly fetches: number;
+  /** Bytes of packets that they brought. */
+  readonly fetchedBytes: number;
   /** Streams from origins at the moment. */
   readonly streams: number;
   /** Copies on the disk, and their bytes. */
@@ -103,6 +105,7 @@ export class ProxyContent implements Content {
   #hits = 0;
   #requests = 0;
   #fetches = 0;
+  #fetchedBytes = 0;
 
   constructor(options: ProxyContentOptions) {
     const { upstream, clients, onWarning, cache, reads, live } = options;
@@ -113,6 +116,9 @@ export class ProxyContent implements Content {
       reads,
       onWarning,
       onFetch: () => void this.#fetches++,
+      onFetched: (bytes) => {
+        this.#fetchedBytes += bytes;
+      },
       onChanged: (url) => void this.#known.delete(url),
     });
     this.#streams = new LiveStreams({ onWarning, ...live });
@@ -126,6 +132,7 @@ export class ProxyContent implements Content {
       requests: this.#requests,
       checks: upstream.asked,
       fetches: this.#fetches,
+      fetchedBytes: this.#fetchedBytes,
       streams: this.#streams.size,
       copies: cache?.count ?? 0,
       copiedBytes: cache?.size ?? 0,

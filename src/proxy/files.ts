@@ -46,6 +46,8 @@ export interface OpenContentsOptions {
   readonly onChanged?: ((url: string) => void) | undefined;
   /** Called for each request to an origin for packets. */
   readonly onFetch?: ((url: string) => void) | undefined;
+  /** Called with the bytes of packets that have come from an origin. */
+  readonly onFetched?: ((bytes: number) => void) | undefined;
 }
 
 interface Open extends OpenContent {
@@ -150,6 +152,7 @@ export class OpenContents {
         onWarning?.(`${url} has changed at its origin while it was fetched.`);
       },
       onFetch: () => onFetch?.(url),
+      onFetched: this.#options.onFetched,
     });
     const file = OnDemandFile.over(store, { reads });
     const state = { etag, lastModified };

@@ -58,7 +58,7 @@ const TIMEOUT = 10_000;
 const MAX_ORIGINS = 1_000;
 /** A live stream that has broken off is tried again for about a minute; meanwhile its players wait. */
 const RECONNECT = { retries: 30, initialDelay: 200, maxDelay: 2_000 };
-/** Between two warnings of a loop, in ms. */
+/** Between two warnings about the same, in ms. */
 const WARNING_INTERVAL = 60_000;
 /** A connection that a player has authenticated is closed when it was not used for so long, in ms. */
 const KEPT = 60_000;
@@ -83,7 +83,8 @@ export class Upstream {
   readonly #old = new Set<string>();
   /** The addresses from which origins were asked last. */
   readonly #own = new Map<string, string>();
-  #warnedAt = Number.NEGATIVE_INFINITY;
+  /** When the last warning about something was. */
+  readonly #warnedAt = new Map<string, number>();
   /** Requests for content information so far. */
   asked = 0;
 
@@ -118,7 +119,7 @@ export class Upstream {
     };
     if (asked.via.flatMap((value) => value.split(',')).some(isHere)) {
       const sentence = `The request came back to the proxy ${this.#options.name}: a loop of proxies.`;
-      this.#warnOfLoop(sentence);
+      this.#warn('loop', `${sentence} Its origin, or a source of that, leads back to it.`);
       throw new Refusal('failed', sentence);
     }
     if (asked.maxForwards === 0) throw new Refusal('failed', 'The request may not be passed on: Max-Forwards is 0.');
@@ -221,6 +222,9 @@ export class Upstream {
         plain,
       });
     } catch (error) {
+      if (isRefusedLogin(error) && authorization === undefined && !this.#options.accounts?.has(url.origin)) {
+        throw this.#needsAccount(location, url, error);
+      }
       const isSaid = error instanceof Refusal || error instanceof ContentChanged;
       throw isSaid ? error : refusalOf(error, location);
     }
@@ -245,12 +249,23 @@ export class Upstream {
     }
   }
 
-  /** Tells the operator, who has to mend it; not often, because clients can pretend it. */
-  #warnOfLoop(sentence: string): void {
+  /**
+   * The refusal of a player that the origin accepts, but for whom nothing can be fetched: what the player said with
+   * Digest was for one request, and with NTLM or Negotiate for one connection, and the check has used it.
+   */
+  #needsAccount(location: string, { origin }: WmspUrl, cause: unknown): Refusal {
+    const sentence = `${location} cannot be fetched: ${origin} wants a login other than Basic, and the proxy has none.`;
+    this.#warn(origin, `${sentence} Name one in proxy.accounts.`);
+    return new Refusal('offline', sentence, { cause });
+  }
+
+  /** Tells the operator something to mend; not often, because clients can bring it about. @param about what it is about */
+  #warn(about: string, sentence: string): void {
     const now = performance.now();
-    if (now - this.#warnedAt < WARNING_INTERVAL) return;
-    this.#warnedAt = now;
-    this.#options.onNote?.(`${sentence} Its origin, or a source of that, leads back to it.`);
+    if (now - (this.#warnedAt.get(about) ?? Number.NEGATIVE_INFINITY) < WARNING_INTERVAL) return;
+    if (this.#warnedAt.size >= MAX_ORIGINS) this.#warnedAt.clear();
+    this.#warnedAt.set(about, now);
+    this.#options.onNote?.(sentence);
   }
 
   /** Closes the connections that wait for another question. */
@@ -386,6 +401,10 @@ export class Upstream {
 function isState(seen: WmspPullLink['validators'], { etag, lastModified }: OpenAnswer): boolean {
   if (seen?.etag !== undefined && etag !== undefined) return seen.etag === etag;
   return seen?.lastModified === undefined || lastModified === undefined || seen.lastModified === lastModified;
+}
+
+function isRefusedLogin(error: unknown): boolean {
+  return error instanceof WmError && error.code === 'WM_AUTH_REFUSED';
 }
 
 /** Returns the protocol of requests for a URL, as in Via. */

@@ -1,4 +1,5 @@
 import { askAs, removeUsers, usersFile } from '../server/users.js';
+import { until } from '../support/until.js';
 import { NEW } from '../wmsp/station.js';
 import { closeAll, folder, origin, received, reverse, server } from './house.js';
 
@@ -31,6 +32,33 @@ describe('content that needs credentials, through a proxy', () => {
       const stranger = await proxy.ask(...DESCRIBE(proxy.port));
       expect(stranger.status).toBe(401);
       expect(stranger.fields.filter(([name]) => name === 'WWW-Authenticate').join()).toMatch(/NTLM/);
+    },
+    30_000,
+  );
+
+  it.each(['digest', 'ntlm', 'negotiate'] as const)(
+    'cannot be fetched with what a player says once (%s): the operator learns that the proxy needs an account',
+    async (scheme) => {
+      const { tap } = await guarded();
+      const cache = await folder();
+      const proxy = await reverse(tap.port, { cache });
+      for (let session = 0; session < 2; session++) {
+        const { response } = await askAs(await proxy.peer(), 'anna', [scheme], DESCRIBE(proxy.port));
+        expect(response.status).toBe(503);
+      }
+      expect(proxy.warnings).toEqual([expect.stringMatching(/Name one in proxy\.accounts\.$/)]);
+      // A copy that is there needs no account; others still do not get it.
+      const { response: basic } = await askAs(await proxy.peer(), 'anna', ['basic'], DESCRIBE(proxy.port));
+      expect(basic.status).toBe(200);
+      const login = `Basic ${Buffer.from('anna:anna-secret').toString('base64')}`;
+      await received(`http://127.0.0.1:${proxy.port}/clip.wmv`, {
+        authorize: { schemes: [], fields: () => [['Authorization', login]], answer: () => undefined },
+      });
+      await until('the copy is whole', () => proxy.server.stats().proxy!.copiedBytes > 10_000);
+      const { response: again } = await askAs(await proxy.peer(), 'anna', [scheme], DESCRIBE(proxy.port));
+      expect(again.status).toBe(200);
+      const { response: bert } = await askAs(await proxy.peer(), 'bert', [scheme], DESCRIBE(proxy.port));
+      expect([401, 403]).toContain(bert.status);
     },
     30_000,
   );

@@ -33,6 +33,7 @@ describe('a proxy with a cache', () => {
     expect(Buffer.concat(second.packets).equals(Buffer.concat(direct.packets))).toBe(true);
     expect(tap.requests.slice(3)).toEqual(['info']);
     expect(proxy.server.stats().proxy).toMatchObject({ hits: 1, requests: 2, copies: 1, fetches: 1, checks: 2 });
+    expect(proxy.server.stats().proxy!.fetchedBytes).toBe(Buffer.concat(direct.packets).length);
     expect(second.description.cacheControl).toEqual(first.description.cacheControl);
     expect(proxy.warnings).toEqual([]);
   });
