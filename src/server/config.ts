@@ -246,6 +246,17 @@ export const configSchema = z.strictObject({
     z.boolean().default(true),
     'True to show browsers a guide at the root: the points that everybody at their address may play.',
   ),
+  hls: about(
+    z
+      .strictObject({
+        points: about(
+          z.number().int().min(1).max(100).default(2),
+          'The most points that are encoded at a time; each takes much of a processor.',
+        ),
+      })
+      .optional(),
+    'Live points for browsers and phones: HLS at /live/index.m3u8. ffmpeg encodes a point (H.264, AAC) from its first viewer to its last.',
+  ),
   stills: about(
     z.boolean().default(true),
     'True to show a picture of what is on air in the guide and on the status page: one frame, which ffmpeg decodes when somebody looks.',

@@ -43,6 +43,7 @@ const LIVE: ReadonlySet<string> = new Set([
     'content',
     'guide',
     'stills',
+    'hls',
     'privateSources',
   ],
   ...['origin', 'forward', 'transparent', 'hosts', 'accounts', 'access', 'cache.maxSize'].map(

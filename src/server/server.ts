@@ -40,6 +40,7 @@ import { masked } from './config-file.js';
 import { pathOf } from './content/paths.js';
 import { Programs } from './content/programs.js';
 import { type ServerEvents, watched } from './events.js';
+import { Hls } from './hls/hls.js';
 import { ServerHooks } from './hooks/server-hooks.js';
 import { HttpListener, type Listener, type ServerPorts } from './listeners/listener.js';
 import { Multicasts } from './listeners/multicast.js';
@@ -94,6 +95,7 @@ export class MediaServer {
   readonly #feed = new AdminFeed();
   readonly #administration: Administration;
   readonly #stills: Stills;
+  readonly #hls: Hls;
   #ready = false;
   readonly #reloader: Reloader;
   #ports: ServerPorts = {};
@@ -271,12 +273,14 @@ export class MediaServer {
       onWarning,
     );
     this.#stills = new Stills({ enabled: () => settings.config.stills });
+    this.#hls = new Hls({ points: () => settings.config.hls?.points, registry: this.#registry, onWarning });
     const web = new WebServer(this.points, () => settings.content, {
       entrance: this.#entrance,
       multicast: (path) => this.#multicasts.get(path),
       loggingUrl: (authority) => this.#logs?.loggingUrl(authority),
       ports: () => this.#ports,
       guide: () => settings.config.guide,
+      hls: this.#hls,
       onAttempt: (attempt) => this.#logs?.attempted(attempt),
       stills: this.#stills,
       isPublic: async (exchange, { settings: { play }, path }) => {
@@ -522,6 +526,7 @@ export class MediaServer {
     // Encoders find another node at once.
     await this.#cluster?.close();
     this.#stills.close();
+    this.#hls.close();
     await Promise.all([...this.points].map((point) => point.close()));
     this.#push.close();
     this.#wmsp.close();

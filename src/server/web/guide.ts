@@ -7,6 +7,8 @@ export interface GuideEntry {
   readonly live: boolean;
   /** True if there can be a picture of what is on air. */
   readonly still: boolean;
+  /** True if browsers can play it themselves. */
+  readonly hls?: boolean;
   /** In bits per second; 0 if unknown. */
   readonly bitRate: number;
   /** URLs for players, in the order in which they should be tried. */
@@ -82,7 +84,7 @@ function table(entries: readonly GuideEntry[]): string[] {
 }
 
 function row(
-  { path, title, author, description, live, still, bitRate, urls }: GuideEntry,
+  { path, title, author, description, live, still, hls, bitRate, urls }: GuideEntry,
   hasPictures: boolean,
 ): string[] {
   const href = escapedPath(path);
@@ -94,6 +96,7 @@ function row(
   const play = ['asx', 'm3u', 'pls'].map((ending) => `<A HREF="${text(href)}.${ending}">.${ending}</A>`);
   // Not a link: without a text, it would be read out by its address.
   const picture = `<IMG SRC="${text(href)}.jpg" ALT="" WIDTH="160">`;
+  if (hls) play.push(`<A HREF="${text(href)}/index.m3u8">browser</A>`);
   return [
     '<TR VALIGN="TOP">',
     ...(hasPictures ? [`<TD>${still ? picture : '&#160;'}</TD>`] : []),

@@ -3,7 +3,6 @@ import { buildAsx } from '../../announce/asx.js';
 import { buildM3u } from '../../announce/m3u.js';
 import { buildPls } from '../../announce/pls.js';
 import type { AsfHeader } from '../../asf/header.js';
-import { writeWhole } from '../../asf/whole.js';
 import { callerOf, headerRefusal } from '../../auth/header-dialog.js';
 import { messageOf, printable } from '../../errors.js';
 import { plainAddress } from '../../http/addresses.js';
@@ -14,7 +13,7 @@ import { rawQueryOf } from '../../http/target.js';
 import type { Broadcast } from '../../media/broadcast.js';
 import type { Player } from '../../media/group.js';
 import { ASF_TYPE, mediaType } from '../../media/names.js';
-import { EVERY_STREAM, type PlayerSession, type WireFormat } from '../../media/wire.js';
+import { EVERY_STREAM, type PlayerSession } from '../../media/wire.js';
 import { isRedirect, type Visitor } from '../../playback/content.js';
 import type { Attempt, Entrance, Pass } from '../../playback/entrance.js';
 import type { SessionRegistry } from '../../playback/registry.js';
@@ -24,28 +23,19 @@ import { relayedOf } from '../../wms/relayed.js';
 import type { ContentRoot } from '../content/content.js';
 import { pathOf, queryOf } from '../content/paths.js';
 import { sendFile } from '../content/plain-file.js';
+import type { Hls } from '../hls/hls.js';
 import type { PointMulticast } from '../listeners/multicast.js';
 import type { PublishingPoint, PublishingPoints } from '../points/points.js';
 import type { Stills } from '../stills.js';
 import { webFields } from './fields.js';
 import { type GuideEntry, guidePage, guideQuery } from './guide.js';
+import { plainWire } from './plain-wire.js';
 import { openedPlain, sendForwarded, sendRaw } from './proxied.js';
 import { RefusedStreams } from './refused-streams.js';
 
 /** The usual ports of RTSP and MMS, which URLs need not name. */
 const RTSP_PORT = 554;
 const MMS_PORT = 1755;
-
-/** The format of packets in a file: full size, without framing. All players share the same bytes. */
-function plainWire(packetSize: number): WireFormat {
-  return {
-    key: 'asf',
-    numbers: 'none',
-    mask: 0,
-    size: () => packetSize,
-    write: (into, at, { bytes }) => writeWhole(into, at, bytes, packetSize),
-  };
-}
 
 /** A client that receives a broadcast as an endless ASF file. */
 class PlainPlayer implements PlayerSession {
@@ -94,6 +84,8 @@ export interface WebHost {
   readonly guide: () => boolean;
   /** Pictures of what is on air. */
   readonly stills: Stills;
+  /** Streams for browsers. */
+  readonly hls: Hls;
   /** True if everybody at the address of a request may play a point, without a login. */
   readonly isPublic: (exchange: Exchange, point: PublishingPoint) => boolean | Promise<boolean>;
   /** Told if a client gets nothing although it has access. */
@@ -164,6 +156,8 @@ export class WebServer {
       throw new HttpError(405, `${printable(method, 20)} is not supported here; allowed: ${ALLOWED[1]}.`);
     }
     if (path === '/' && wantsPages(exchange) && this.#host.guide()) return this.#guide(exchange);
+    const segment = this.#segmentAt(path);
+    if (segment) return this.#hls(exchange, segment);
     // The parameter that Windows Media Services puts into its .asx responses, for clients that judge by the extension
     // of a URL.
     const wantsMedia = queryOf(target).has('MSWMExt');
@@ -266,6 +260,48 @@ export class WebServer {
     exchange.respond({ status: 200, fields: webFields(ASF_TYPE), body: Buffer.from(body, 'utf8') });
   }
 
+  /** Returns the stream for browsers that a path below a point names: its playlist, or a segment. */
+  #segmentAt(path: string): { readonly point: PublishingPoint; readonly name: string } | undefined {
+    if (!this.#host.hls.offered) return undefined;
+    const [, stem = '', name = ''] = /^(.+)\/(index\.m3u8|s\d{6,9}\.ts)$/.exec(path) ?? [];
+    const point = this.#points.get(path) || stem === '' ? undefined : this.#points.named(stem);
+    return point && { point, name };
+  }
+
+  /** Serves a browser a part of a stream. A viewer takes a place with its first request; each request is checked. */
+  async #hls(
+    exchange: Exchange,
+    { point, name }: { readonly point: PublishingPoint; readonly name: string },
+  ): Promise<void> {
+    const { request, remoteAddress, secure, signal } = exchange;
+    const { hls, entrance } = this.#host;
+    const caller = callerOf(exchange, { player: true });
+    const pass = await entrance.enter({ path: point.path, caller, purpose: 'info', signal });
+    if (isRedirect(pass)) throw new HttpError(404, `${point.path} is on another server.`);
+    let place: Pass | undefined;
+    try {
+      const facts = {
+        transport: secure ? 'tls' : 'tcp',
+        client: printable(request.headers.get('User-Agent') ?? ''),
+        remoteAddress: plainAddress(remoteAddress),
+        user: pass.user,
+      };
+      if (!hls.knows(point.path, facts)) place = await pass.play(signal);
+      if (point.feeder) await orAborted(point.feeder.demand([]), signal);
+      const take = () => {
+        const taken = place;
+        place = undefined;
+        return { leave: () => taken?.leave() };
+      };
+      const body = await hls.file({ point, name, facts, take, signal });
+      const type = name === 'index.m3u8' ? 'application/vnd.apple.mpegurl' : 'video/mp2t';
+      exchange.respond({ status: 200, fields: webFields(type), body });
+    } finally {
+      place?.leave();
+      pass.leave();
+    }
+  }
+
   /** Answers with a picture of what is on air. */
   async #still(exchange: Exchange, point: PublishingPoint): Promise<void> {
     const body = await orAborted(this.#host.stills.of(point), exchange.signal);
@@ -299,6 +335,7 @@ export class WebServer {
         description: about['description'] ?? '',
         live: broadcast.live,
         still: this.#host.stills.offers(point),
+        hls: this.#host.hls.offered,
         bitRate: header?.fileProperties.maximumBitrate ?? 0,
         urls: pointUrls(authorityOf(exchange), path, exchange.secure, this.#host.ports()),
       });
