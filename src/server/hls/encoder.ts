@@ -81,7 +81,7 @@ export class HlsEncoder implements PlayerSession {
    * Returns the playlist, and waits for its first segment.
    *
    * @param signal ends the wait
-   * @throws Refusal `offline` if there is none in time
+   * @throws Refusal `offline` if it does not come in time
    */
   async playlist(signal: AbortSignal): Promise<Buffer> {
     const ends = AbortSignal.any([signal, this.#gone.signal, AbortSignal.timeout(START_PATIENCE)]);

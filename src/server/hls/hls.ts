@@ -10,7 +10,7 @@ import { HlsEncoder } from './encoder.js';
 
 /** How streams are shown to browsers. */
 export interface HlsOptions {
-  /** The most points that are encoded at a time; undefined if none is. */
+  /** The most points that are encoded at a time; undefined to offer no stream. */
   readonly points: () => number | undefined;
   readonly registry: SessionRegistry;
   readonly onWarning: (message: string) => void;
