@@ -50,6 +50,10 @@ const commands: Readonly<Record<string, Entry>> = {
     summary: 'list the encoder settings that --profile names',
     load: async () => (await import('./profiles.js')).profilesCommand(),
   },
+  devices: {
+    summary: 'list the cameras and microphones that wmpush can capture from',
+    load: async () => (await import('./devices.js')).devicesCommand(),
+  },
   logs: {
     summary: 'read log files: sessions, viewers, losses',
     load: async () => (await import('./logs.js')).logsCommand(),
