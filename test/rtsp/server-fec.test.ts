@@ -5,6 +5,7 @@ import { buildFec, readFec, rebuild } from '../../src/rtsp/messages/fec.js';
 import { type RtpPacket, readRtp, writeRtpHead } from '../../src/rtsp/messages/rtp.js';
 import { readSdp } from '../../src/rtsp/messages/sdp.js';
 import { FecOutput, fecSsrcOf, grantedFec } from '../../src/rtsp/server/fec-output.js';
+import { testPacket } from '../support/stream.js';
 import { until } from '../support/until.js';
 import { Playing } from './playing.js';
 import { type Peer, Station } from './station.js';
@@ -86,6 +87,20 @@ describe('a server that offers FEC', () => {
       expect(sequence).toBe(index);
     }
     expect(packets.some((packet) => !isFec(packet) && packet.ssrc === ssrc)).toBe(false);
+  });
+
+  it('has room for it in a datagram, also of the largest packets', async () => {
+    station.header({ packetSize: 1_500 });
+    const peer = await station.connect();
+    await protectedPlay(peer, ';FecSpan=4;FecPerSpan=1;FecBurstMargin=1');
+    for (let time = 0; time < 400; time += 100) {
+      const packet = testPacket(time, { key: time === 0, dataSize: 1_400, packetSize: 1_500 });
+      station.broadcast.write({ type: 'packet', packet });
+    }
+    const packets = await peer.packets(10);
+    expect(packets.filter(isFec)).toHaveLength(2);
+    const sizes = packets.map(({ payload }) => 12 + payload.length);
+    expect(Math.max(...sizes)).toBeLessThanOrEqual(1_452);
   });
 
   it('[RTSP-187] interleaves spans, and the FEC packets of the spans', async () => {

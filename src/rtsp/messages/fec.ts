@@ -21,7 +21,8 @@ import { RTP_HEAD_SIZE, type RtpHead, type RtpPacket, writeRtpHead } from './rtp
 /** Source packets that one FEC packet can protect (2.2.2.1). */
 export const MAX_SPAN = 24;
 
-const HEAD_SIZE = 16;
+/** Bytes of the header of an FEC packet, after that of RTP (2.2.2.4). */
+export const FEC_HEAD_SIZE = 16;
 /** Length and timestamp, which are protected with the payload. */
 const VIRTUAL_SIZE = 6;
 const POLYNOMIAL = 0x11d;
@@ -190,7 +191,7 @@ export class FecSpan {
   /** Returns the FEC packet with an index. @param head its timestamp and marker are set here */
   packet(index: number, head: Pick<RtpHead, 'payloadType' | 'sequence' | 'ssrc'>): Buffer {
     const sum = this.#sums[index]!;
-    const bytes = Buffer.alloc(RTP_HEAD_SIZE + HEAD_SIZE + this.#longest);
+    const bytes = Buffer.alloc(RTP_HEAD_SIZE + FEC_HEAD_SIZE + this.#longest);
     const at = writeRtpHead(bytes, 0, { ...head, marker: true, timestamp: this.#timestamp });
     bytes.writeUInt16BE(this.#base, at);
     sum.copy(bytes, at + 2, 0, 2);
@@ -199,7 +200,7 @@ export class FecSpan {
     sum.copy(bytes, at + 8, 2, VIRTUAL_SIZE);
     bytes[at + 12] = index & 0x1f;
     bytes[at + 13] = this.count & 0x1f;
-    sum.copy(bytes, at + HEAD_SIZE, VIRTUAL_SIZE, VIRTUAL_SIZE + this.#longest);
+    sum.copy(bytes, at + FEC_HEAD_SIZE, VIRTUAL_SIZE, VIRTUAL_SIZE + this.#longest);
     return bytes;
   }
 }
@@ -235,13 +236,14 @@ export interface FecPacket {
  * @throws RtspError if it is truncated, or protects nothing
  */
 export function readFec(payload: Buffer): FecPacket {
-  if (payload.length < HEAD_SIZE) throw new RtspError(400, `An FEC packet of ${payload.length} bytes is truncated.`);
+  if (payload.length < FEC_HEAD_SIZE)
+    throw new RtspError(400, `An FEC packet of ${payload.length} bytes is truncated.`);
   const base = payload.readUInt16BE(0);
   const mask = payload.readUIntBE(5, 3);
   const sequences: number[] = [];
   for (let bit = 0; bit < MAX_SPAN; bit++) if (mask & (1 << bit)) sequences.push((base + bit) & 0xffff);
   if (sequences.length === 0) throw new RtspError(400, 'An FEC packet protects nothing.');
-  const vector = Buffer.concat([payload.subarray(2, 4), payload.subarray(8, 12), payload.subarray(HEAD_SIZE)]);
+  const vector = Buffer.concat([payload.subarray(2, 4), payload.subarray(8, 12), payload.subarray(FEC_HEAD_SIZE)]);
   return { sequences, index: payload[12]! & 0x1f, vector };
 }
 

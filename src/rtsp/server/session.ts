@@ -92,6 +92,8 @@ export class RtspSession implements PlaybackPort {
   /** The streams of another entry were announced, and the client has chosen none of them yet. */
   #unchosen = false;
   #play: { readonly asked: AskedPlay; readonly respond: (reply: Reply) => void } | undefined;
+  /** FEC was set up before the last PLAY. */
+  #isProtected = false;
   #endedEntry = false;
   /** Playing backwards, it reached the beginning of the entry. */
   #receding = false;
@@ -333,6 +335,8 @@ export class RtspSession implements PlaybackPort {
       );
       return;
     }
+    // What was sent before can only be sent again as it was.
+    this.#isProtected = this.delivery.fec !== undefined;
     this.#play = { asked, respond };
     try {
       if (offset !== undefined) {
@@ -364,6 +368,7 @@ export class RtspSession implements PlaybackPort {
       channel: this.delivery.channel,
       ssrc: this.delivery.ssrc,
       withLocation: this.features.has('locid'),
+      isProtected: this.#isProtected,
     });
   }
 

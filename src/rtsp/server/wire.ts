@@ -1,5 +1,6 @@
 import { parsePacket } from '../../asf/packet.js';
 import type { WireFormat, WirePacket } from '../../media/wire.js';
+import { FEC_HEAD_SIZE } from '../messages/fec.js';
 import { writeFrameHead } from '../messages/message.js';
 import { type AsfFraming, type AsfUnit, rtpUnitSize, rtpUnits, writeRtpUnit } from '../messages/rtp.js';
 
@@ -19,14 +20,17 @@ export interface RtpConstants {
   readonly ssrc: number;
   /** The client listed com.microsoft.wm.locid (MS-RTSP 2.2.6.10.3). */
   readonly withLocation: boolean;
+  /** True if FEC packets protect them, which are larger by their header and have to fit a datagram as well. */
+  readonly isProtected: boolean;
 }
 
 /**
  * Writes ASF packets as RTP packets (MS-RTSP 2.2.1), by UDP or interleaved. The lane numbers them; RTP-Info has the first
  * number.
  */
-export function rtpWire({ channel, ssrc, withLocation }: RtpConstants): WireFormat {
-  const largest = channel === undefined ? BLOCK_SIZE : LARGEST_FRAME;
+export function rtpWire({ channel, ssrc, withLocation, isProtected }: RtpConstants): WireFormat {
+  const datagram = BLOCK_SIZE - (isProtected ? FEC_HEAD_SIZE : 0);
+  const largest = channel === undefined ? datagram : LARGEST_FRAME;
   const framing: AsfFraming = { payloadType: PAYLOAD_TYPE, ssrc, largest, withLocation };
   const frameHead = channel === undefined ? 0 : FRAME_HEAD;
   // The units of a packet follow each other.
@@ -40,7 +44,7 @@ export function rtpWire({ channel, ssrc, withLocation }: RtpConstants): WireForm
     return unit;
   };
   return {
-    key: `rtsp ${channel ?? 'udp'} ${ssrc}${withLocation ? ' located' : ''}`,
+    key: `rtsp ${channel ?? 'udp'} ${ssrc}${withLocation ? ' located' : ''}${isProtected ? ' protected' : ''}`,
     numbers: 'lane',
     mask: 0xffff,
     units: ({ bytes }) => rtpUnits(bytes.length, framing),
