@@ -66,9 +66,8 @@ export interface ClusterBus {
   /** Reads a key. @throws BusError `unavailable` */
   get(key: string): Promise<BusChange | undefined>;
   /**
-   * Watches all keys: first what they are, then every change in order.
+   * Watches all keys: first what they are, then every change in order. Begins once there is a connection.
    *
-   * @param watcher.change called for each; `initial` until `ready`
    * @returns a function that ends it
    */
   watch(watcher: BusWatcher): () => void;

@@ -40,6 +40,8 @@ export interface Member extends NodeFacts {
 export interface PointFacts {
   readonly node: string;
   readonly run: string;
+  /** Another one for each time that this run of the node has claimed a point. */
+  readonly epoch: number;
   /** True for a source that the owner pulls: others with a source of their own use that. */
   readonly offered?: boolean;
   /** What the owner's configuration says about the point, less what only concerns the owner. */
@@ -49,8 +51,8 @@ export interface PointFacts {
 /** A point of the cluster, and the node that owns it. */
 export interface OwnedPoint extends PointFacts {
   readonly path: string;
-  /** Changes with each owner, and never comes back. */
-  readonly epoch: number;
+  /** The revision of its key: of two owners, the later one has the higher. */
+  readonly revision: number;
 }
 
 interface Standing {
@@ -108,6 +110,11 @@ export class Directory {
     return this.#isReady;
   }
 
+  /** True once it beats and watches. */
+  get started(): boolean {
+    return this.#started;
+  }
+
   /** The number of this node. */
   get number(): number {
     return this.#number;
@@ -130,6 +137,13 @@ export class Directory {
   /** The owner of a point, alive or not. */
   ownerOf(path: string): OwnedPoint | undefined {
     return this.#points.get(path);
+  }
+
+  /** Asks the store for the owner of a point. @throws BusError */
+  async read(path: string): Promise<OwnedPoint | undefined> {
+    const entry = await this.#bus.get(`point.${tokenOf(path)}`);
+    const facts = entry?.value && parsed<PointFacts>(entry.value, isPoint);
+    return entry && facts && { ...facts, path, revision: entry.revision };
   }
 
   /** True unless the lease of that run of a node has run out. */
@@ -260,13 +274,13 @@ export class Directory {
     if (key.startsWith('node.')) this.#takeNode(name, value, revision);
     else if (key.startsWith('point.')) {
       const facts = value && parsed<PointFacts>(value, isPoint);
-      this.#setPoint(name, facts && { ...facts, path: name, epoch: revision });
+      this.#setPoint(name, facts && { ...facts, path: name, revision });
     }
   }
 
   #setPoint(path: string, owner: OwnedPoint | undefined): void {
     const before = this.#points.get(path);
-    if (before?.epoch === owner?.epoch) return;
+    if (before?.revision === owner?.revision) return;
     if (owner) this.#points.set(path, owner);
     else this.#points.delete(path);
     this.#options.onPoint(path, owner);
@@ -319,8 +333,8 @@ export class Directory {
 
   async #bury(node: string, { revision, facts }: Standing): Promise<void> {
     try {
-      for (const { path, epoch, run } of this.#points.values()) {
-        if (run === facts.run) await this.#bus.remove(`point.${tokenOf(path)}`, epoch);
+      for (const { path, revision: last, run } of this.#points.values()) {
+        if (run === facts.run) await this.#bus.remove(`point.${tokenOf(path)}`, last);
       }
       await this.#bus.remove(`node.${tokenOf(node)}`, revision);
     } catch {
@@ -417,7 +431,7 @@ function isRun({ node, run }: Partial<Record<string, unknown>>): boolean {
 }
 
 function isPoint(value: Partial<Record<string, unknown>>): boolean {
-  return isRun(value);
+  return isRun(value) && Number.isSafeInteger(value['epoch']);
 }
 
 function isNode(value: Partial<Record<string, unknown>>): boolean {

@@ -74,7 +74,11 @@ export class Following {
     while (!broadcast.live || !this.#replica?.begun) {
       const left = START_TIMEOUT - (performance.now() - started);
       if (this.#failure) throw this.#failure;
-      if (left <= 0 || !this.active) throw new Refusal('offline', `${path} is offline: its node sends nothing.`);
+      if (left <= 0 || !this.active) {
+        const { failure } = this.#replica ?? {};
+        const why = failure === undefined ? '' : ` (${messageOf(failure)})`;
+        throw new Refusal('offline', `${path} is offline: its node sends nothing${why}.`);
+      }
       await this.#change(Math.min(left, 1_000));
     }
   }
@@ -111,8 +115,9 @@ export class Following {
     if (now - this.#wantedAt > LINGER || (broadcast.live && now - heard > PATIENCE)) this.end();
   }
 
-  /** Ends the broadcast. */
+  /** Ends the broadcast, unless something else feeds it. */
   end(): void {
+    if (!this.active) return;
     this.release();
     void this.#options.broadcast.close();
   }
@@ -127,7 +132,8 @@ export class Following {
 
   #follow(pulls: string): void {
     const owner = this.#options.owner();
-    if (!owner || this.#replica?.owner.epoch === owner.epoch) return;
+    const current = this.#replica?.owner;
+    if (!owner || (current?.run === owner.run && current.epoch === owner.epoch)) return;
     this.#replica?.close();
     this.#ownedAt = performance.now();
     const { bus, calls, subjects, self, broadcast, onLost } = this.#options;

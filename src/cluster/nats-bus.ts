@@ -332,15 +332,11 @@ async function watchAll(
   let ready = false;
   for await (const { key, value, revision, operation, isUpdate, delta } of entries) {
     if (isOver()) return;
-    if (!ready && isUpdate) {
-      ready = true;
-      watcher.ready();
-    }
     watcher.change({ key, revision, value: operation === 'PUT' ? Buffer.from(value) : undefined });
-    if (!ready && delta === 0) {
-      ready = true;
-      watcher.ready();
-    }
+    // The last of those that were there counts as an update.
+    if (ready || !(isUpdate || delta === 0)) continue;
+    ready = true;
+    watcher.ready();
   }
 }
 

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
+import { messageOf } from '../errors.js';
 import type { Broadcast } from '../media/broadcast.js';
 import { Refusal } from '../refusal.js';
-import type { ClusterBus } from './bus.js';
+import { BusError, type ClusterBus } from './bus.js';
 import { Calls, decodeParcel, encodeParcel, type Parcel } from './calls.js';
 import { Directory, enrol, MAX_NODES, type Member, type OwnedPoint } from './directory.js';
 import { Following } from './following.js';
@@ -15,6 +16,7 @@ const SWEEP = 1_000;
 /** How long the start waits for the others, in ms; it goes on without them. */
 const START_TIMEOUT = 3_000;
 const PING_TIMEOUT = 500;
+const RETRY = 250;
 
 /** A node of a cluster, as its server uses it. */
 export interface ClusterNodeOptions {
@@ -218,8 +220,9 @@ export class ClusterNode {
   async close(): Promise<void> {
     this.#closed = true;
     for (const timer of this.#timers) clearInterval(timer);
-    for (const following of this.#followings.values()) following.end();
+    // The others wait for the next owner: no end is sent to them.
     this.senders.close();
+    for (const following of this.#followings.values()) following.end();
     await this.ownership.releaseAll();
     await this.directory.close();
     this.calls.close();
@@ -236,28 +239,39 @@ export class ClusterNode {
     });
     try {
       if ((await Promise.race([joined, late])) !== 'late') return;
-      this.#options.onWarning('NATS cannot be reached: this node works by itself until it can.');
-      joined.catch((error: unknown) => this.#options.onWarning(String(error)));
+      this.#options.onWarning('The cluster cannot be reached: this node works by itself until it can.');
+      joined.catch((error: unknown) => this.#options.onWarning(messageOf(error)));
       this.directory.start(preferred);
     } finally {
       clearTimeout(timer);
     }
   }
 
+  /** Joins as soon as the store can be asked. @throws WmError WM_CONFIG */
   async #join(preferred: number): Promise<void> {
     await whenConnected(this.#bus);
-    if (this.#closed || this.#enrolled) return;
-    const number = await enrol(this.#bus, this.self, preferred, async (other) => {
+    while (!this.#closed) {
       try {
-        await this.calls.ask(other, 'ping', null, { timeout: PING_TIMEOUT });
-        return true;
+        const number = await enrol(this.#bus, this.self, preferred, (other) => this.#isThere(other));
+        this.#enrolled = true;
+        // Sessions that have begun keep the number that this node has.
+        if (!this.directory.started) this.directory.start(number);
+        break;
       } catch (error) {
-        return error instanceof Refusal;
+        if (!(error instanceof BusError)) throw error;
+        await new Promise((resolve) => setTimeout(resolve, RETRY).unref());
       }
-    });
-    this.#enrolled = true;
-    this.directory.start(number);
+    }
     await this.directory.whenReady(START_TIMEOUT);
+  }
+
+  async #isThere(other: NodeRun): Promise<boolean> {
+    try {
+      await this.calls.ask(other, 'ping', null, { timeout: PING_TIMEOUT });
+      return true;
+    } catch (error) {
+      return error instanceof Refusal;
+    }
   }
 
   #connection(connected: boolean): void {

@@ -37,10 +37,17 @@ export interface OwnershipOptions {
   readonly yields: (path: string, claimant: Claimant) => boolean;
 }
 
+/** Claims only points that no other node feeds. */
+const NOBODY: Claimant = { remoteAddress: '' };
+
 interface Held {
   readonly facts: Pick<PointFacts, 'offered' | 'settings'>;
+  /** Another one for each claim of this run of the node. */
+  readonly epoch: number;
   /** The revision of the point's key; undefined while the store could not be asked. */
-  epoch: number | undefined;
+  revision: number | undefined;
+  /** When it was last without one, by `performance.now`. */
+  since: number;
 }
 
 /**
@@ -50,6 +57,7 @@ interface Held {
 export class Ownership {
   readonly #options: OwnershipOptions;
   readonly #held = new Map<string, Held>();
+  #epochs = 0;
   #timer: NodeJS.Timeout | undefined;
   #retrying = false;
 
@@ -58,7 +66,7 @@ export class Ownership {
     options.calls.answer('claim', (asked: { path?: unknown; claimant?: Partial<Claimant> }) => this.#yield(asked));
   }
 
-  /** The epoch of a point that this node owns; undefined if it does not, or the store does not know yet. */
+  /** The epoch of a point that this node owns; undefined if it does not. */
   epochOf(path: string): number | undefined {
     return this.#held.get(path)?.epoch;
   }
@@ -79,30 +87,42 @@ export class Ownership {
    * @throws Refusal `taken` if another node has it and does not yield
    */
   async claim(path: string, claimant: Claimant, facts: Held['facts'] = {}): Promise<void> {
-    const token = tokenOf(path);
-    if (token === undefined) throw new Refusal('too-long', `${path.slice(0, 80)}… is too long for a cluster.`);
-    if (this.#held.get(path)?.epoch !== undefined) return;
+    if (tokenOf(path) === undefined) throw new Refusal('too-long', `${path.slice(0, 80)}… is too long for a cluster.`);
+    if (this.#held.get(path)?.revision !== undefined) return;
+    const epoch = this.#held.get(path)?.epoch ?? ++this.#epochs;
+    this.#hold(path, { facts, epoch, revision: await this.#acquire(path, claimant, { ...facts, epoch }) });
+  }
+
+  /**
+   * Writes a point's key as soon as no other node has it.
+   *
+   * @returns the revision; undefined if the store cannot be asked
+   * @throws Refusal as {@link claim}
+   */
+  async #acquire(
+    path: string,
+    claimant: Claimant,
+    facts: Held['facts'] & { readonly epoch: number },
+  ): Promise<number | undefined> {
+    const { directory, self } = this.#options;
     const value = this.#valueOf(facts);
     const started = performance.now();
-    const waited = () => performance.now() - started;
+    let owner = directory.ownerOf(path);
     for (;;) {
-      const owner = this.#options.directory.ownerOf(path);
-      const theirs = owner && owner.run !== this.#options.self.run ? owner : undefined;
-      const answer = theirs ? await this.#ask(theirs, path, claimant) : 'free';
-      if (answer === 'no') throw taken(path, theirs!.node);
-      const isFree = answer !== 'silent' && (answer !== 'gone' || waited() >= GRACE);
-      if (isFree) {
-        const epoch = await this.#write(`point.${token}`, value, owner);
-        if (epoch === 'unavailable') {
-          this.#hold(path, facts, undefined);
-          return;
-        }
-        if (epoch !== 'conflict') {
-          this.#hold(path, facts, epoch);
-          return;
-        }
+      const answer = await this.#ask(owner, path, claimant);
+      const waited = performance.now() - started;
+      if (answer === 'no') throw new Refusal('taken', `${path} has a publisher already, on ${owner?.node}.`);
+      if (answer === 'free' || (answer === 'gone' && waited >= GRACE)) {
+        const revision = await this.#write(`point.${tokenOf(path)}`, value, owner);
+        if (revision !== 'conflict') return revision === 'unavailable' ? undefined : revision;
+        // What this node has seen may be old.
+        owner = await directory.read(path).catch(() => undefined);
+        // Written after all, although the store did not say so in time.
+        if (owner?.run === self.run && owner.epoch === facts.epoch) return owner.revision;
+      } else owner = directory.ownerOf(path) ?? owner;
+      if (waited >= CLAIM_TIMEOUT) {
+        throw new Refusal('busy', `${path} cannot be had: ${owner?.node ?? 'its owner'} does not answer.`);
       }
-      if (waited() >= CLAIM_TIMEOUT) throw taken(path, theirs?.node ?? 'another node');
       await pause();
     }
   }
@@ -111,8 +131,8 @@ export class Ownership {
   release(path: string): void {
     const held = this.#held.get(path);
     this.#held.delete(path);
-    if (held?.epoch === undefined || !this.#options.bus.connected) return;
-    this.#options.bus.remove(`point.${tokenOf(path)}`, held.epoch).catch(() => undefined);
+    if (held?.revision === undefined || !this.#options.bus.connected) return;
+    this.#options.bus.remove(`point.${tokenOf(path)}`, held.revision).catch(() => undefined);
   }
 
   /** Gives all points back. Resolves when the store knows, or cannot be asked. */
@@ -121,8 +141,10 @@ export class Ownership {
     const all = [...this.#held];
     this.#held.clear();
     if (!this.#options.bus.connected) return;
-    const removals = all.flatMap(([path, { epoch }]) =>
-      epoch === undefined ? [] : [this.#options.bus.remove(`point.${tokenOf(path)}`, epoch).catch(() => undefined)],
+    const removals = all.flatMap(([path, { revision }]) =>
+      revision === undefined
+        ? []
+        : [this.#options.bus.remove(`point.${tokenOf(path)}`, revision).catch(() => undefined)],
     );
     await Promise.all(removals);
   }
@@ -133,10 +155,12 @@ export class Ownership {
     if (!held) return;
     if (!owner) {
       // The store has lost it, or it was taken for dead.
-      held.epoch = undefined;
+      held.revision = undefined;
+      held.since = performance.now();
       this.#retryLater();
-    } else if (owner.run === this.#options.self.run) held.epoch = owner.epoch;
-    else if (held.epoch !== undefined && owner.epoch > held.epoch) this.#lose(path);
+    } else if (owner.run === this.#options.self.run) {
+      if (owner.epoch === held.epoch) held.revision = owner.revision;
+    } else if (held.revision !== undefined && owner.revision > held.revision) this.#lose(path);
   }
 
   /** The connection is back: what was granted meanwhile is decided. */
@@ -148,12 +172,12 @@ export class Ownership {
     if (this.#held.delete(path)) this.#options.onLost(path);
   }
 
-  #hold(path: string, facts: Held['facts'], epoch: number | undefined): void {
-    this.#held.set(path, { facts, epoch });
-    if (epoch === undefined) this.#retryLater();
+  #hold(path: string, held: Omit<Held, 'since'>): void {
+    this.#held.set(path, { ...held, since: performance.now() });
+    if (held.revision === undefined) this.#retryLater();
   }
 
-  #valueOf(facts: Held['facts']): Buffer {
+  #valueOf(facts: Held['facts'] & { readonly epoch: number }): Buffer {
     const { node, run } = this.#options.self;
     const value = Buffer.from(JSON.stringify({ node, run, ...facts } satisfies PointFacts));
     if (value.length > MAX_FACTS)
@@ -168,7 +192,7 @@ export class Ownership {
   ): Promise<number | 'conflict' | 'unavailable'> {
     const { bus } = this.#options;
     try {
-      return owner ? await bus.update(key, value, owner.epoch) : await bus.create(key, value);
+      return owner ? await bus.update(key, value, owner.revision) : await bus.create(key, value);
     } catch (error) {
       if (error instanceof BusError) return error.kind === 'conflict' ? 'conflict' : 'unavailable';
       throw error;
@@ -176,9 +200,13 @@ export class Ownership {
   }
 
   /** Asks the owner of a point to yield it. */
-  async #ask(owner: OwnedPoint, path: string, claimant: Claimant): Promise<'free' | 'no' | 'gone' | 'silent'> {
-    const { directory, calls } = this.#options;
-    if (!directory.isAlive(owner)) return 'free';
+  async #ask(
+    owner: OwnedPoint | undefined,
+    path: string,
+    claimant: Claimant,
+  ): Promise<'free' | 'no' | 'gone' | 'silent'> {
+    const { directory, calls, self } = this.#options;
+    if (!owner || owner.run === self.run || !directory.isAlive(owner)) return 'free';
     try {
       const asked = { path, claimant };
       const { text } = await calls.ask<boolean>(owner, 'claim', asked, { timeout: ANSWER_TIMEOUT });
@@ -221,30 +249,31 @@ export class Ownership {
     try {
       const { bus, directory, self } = this.#options;
       for (const [path, held] of [...this.#held]) {
-        if (held.epoch !== undefined || !bus.connected) continue;
-        const owner = directory.ownerOf(path);
-        if (owner && owner.run !== self.run && directory.isAlive(owner)) {
-          this.#lose(path);
+        if (held.revision !== undefined || !bus.connected) continue;
+        const owner = (await directory.read(path).catch(() => undefined)) ?? directory.ownerOf(path);
+        if (owner?.run === self.run && owner.epoch === held.epoch) {
+          held.revision = owner.revision;
           continue;
         }
-        const epoch = await this.#write(`point.${tokenOf(path)}`, this.#valueOf(held.facts), owner);
-        if (typeof epoch !== 'number') continue;
-        if (this.#held.get(path) === held) held.epoch = epoch;
-        else bus.remove(`point.${tokenOf(path)}`, epoch).catch(() => undefined);
+        const answer = await this.#ask(owner, path, NOBODY);
+        if (answer === 'no') this.#lose(path);
+        const isFree = answer === 'free' || (answer === 'gone' && performance.now() - held.since >= GRACE);
+        if (!isFree) continue;
+        const value = this.#valueOf({ ...held.facts, epoch: held.epoch });
+        const revision = await this.#write(`point.${tokenOf(path)}`, value, owner);
+        if (typeof revision !== 'number') continue;
+        if (this.#held.get(path) === held) held.revision = revision;
+        else bus.remove(`point.${tokenOf(path)}`, revision).catch(() => undefined);
       }
     } finally {
       this.#retrying = false;
     }
-    if ([...this.#held.values()].some(({ epoch }) => epoch === undefined)) this.#retryLater();
+    if ([...this.#held.values()].some(({ revision }) => revision === undefined)) this.#retryLater();
   }
 }
 
 function text(value: unknown): string | undefined {
   return typeof value === 'string' ? value.slice(0, 1_000) : undefined;
-}
-
-function taken(path: string, node: string): Refusal {
-  return new Refusal('taken', `${path} has a publisher already, on ${node}.`);
 }
 
 function pause(): Promise<void> {

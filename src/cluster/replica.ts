@@ -64,6 +64,8 @@ export class Replica {
   #repeats: Repeats | undefined;
   #fetching = false;
   #over = false;
+  /** Why the last request failed. */
+  failure: unknown;
   /** When something last arrived, by `performance.now`. */
   heardAt = performance.now();
 
@@ -187,6 +189,7 @@ export class Replica {
         pause = PAUSE / 2;
       } catch (error) {
         if (this.#over) break;
+        this.failure = error;
         if (this.#isFinal(error)) {
           this.close();
           this.#options.refused(error);

@@ -108,8 +108,11 @@ export class Senders {
   stop(path: string): void {
     this.#beginnings.delete(path);
     const sender = this.#senders.get(path);
+    if (sender) this.#drop(path, sender);
+  }
+
+  #drop(path: string, sender: PointSender): void {
     this.#senders.delete(path);
-    if (!sender) return;
     this.#due.delete(sender);
     sender.close();
   }
@@ -175,10 +178,12 @@ export class Senders {
 
   #senderFor(path: string, broadcast: Broadcast, epoch: number): PointSender {
     const present = this.#senders.get(path);
-    if (present) return present;
+    if (present?.epoch === epoch) return present;
+    // The store has written the point once more: nobody listens at the subject of the epoch before.
+    if (present) this.#drop(path, present);
     const { bus, subjects, self } = this.#options;
     const subject = subjects.media(self, epoch, tokenOf(path)!);
-    const sender = new PointSender(broadcast, {
+    const sender = new PointSender(broadcast, epoch, {
       room: () => this.#room,
       due: () => this.#dueSoon(sender),
       send: (message) => {
@@ -206,16 +211,15 @@ export class Senders {
   #sweep(): void {
     const now = performance.now();
     for (const [path, sender] of this.#senders) {
-      if (sender.isWanted(now)) continue;
-      this.#senders.delete(path);
-      this.#due.delete(sender);
-      sender.close();
+      if (!sender.isWanted(now)) this.#drop(path, sender);
     }
   }
 }
 
 /** Sends one point. */
 class PointSender implements Follower {
+  /** The epoch that its subject names. */
+  readonly epoch: number;
   readonly #broadcast: Broadcast;
   readonly #how: { room(): number; due(): void; send(message: Batch | Notice): void };
   /** When each node last said that it wants the point, by its run. */
@@ -223,8 +227,13 @@ class PointSender implements Follower {
   #batch: BatchBuilder | undefined;
   #begun = false;
 
-  constructor(broadcast: Broadcast, how: { room(): number; due(): void; send(message: Batch | Notice): void }) {
+  constructor(
+    broadcast: Broadcast,
+    epoch: number,
+    how: { room(): number; due(): void; send(message: Batch | Notice): void },
+  ) {
     this.#broadcast = broadcast;
+    this.epoch = epoch;
     this.#how = how;
     broadcast.follow(this);
     this.#begun = true;

@@ -32,6 +32,8 @@ export class FakeBus implements ClusterBus {
   readonly #watchers = new Set<BusWatcher>();
   readonly #listeners = new Set<(connected: boolean) => void>();
   connected = true;
+  /** True to see no changes of keys. */
+  deaf = false;
   published = 0;
 
   constructor(hub: FakeHub) {
@@ -116,7 +118,7 @@ export class FakeBus implements ClusterBus {
   }
 
   changed(change: BusChange): void {
-    if (!this.connected) return;
+    if (!this.connected || this.deaf) return;
     for (const watcher of this.#watchers) setImmediate(() => this.#watchers.has(watcher) && watcher.change(change));
   }
 

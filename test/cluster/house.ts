@@ -22,14 +22,15 @@ export class House {
     this.bus = bus;
   }
 
-  static async join(hub: FakeHub, name: string): Promise<House> {
+  /** @param beat the time between two beats in ms */
+  static async join(hub: FakeHub, name: string, beat = 20): Promise<House> {
     const house = new House(hub.bus());
     house.node = await ClusterNode.join({
       bus: house.bus,
       name,
       prefix: 'test',
       onWarning: (message) => house.warnings.push(message),
-      timers: { beat: 20, want: 20 },
+      timers: { beat, want: 20 },
     });
     house.node.attend({
       find: (path) => {

@@ -126,6 +126,39 @@ describe('a point on another node', () => {
     expect(atA.some(({ type }) => type === 'end')).toBe(false);
   });
 
+  it('does not end for others when its owner, which has followed it before, stops', async () => {
+    const source = await published(a);
+    await knows(b, a);
+    feed(source, 0, 10);
+    await b.following(PATH).demand('');
+    a.yields = () => true;
+    const next = await published(b);
+    await Promise.all([knows(c, b), until('a to stop', () => a.lost.includes(PATH))]);
+    const events = eventsOf(c.broadcast(PATH));
+    await c.following(PATH).demand('');
+    feed(next, 100, 10);
+    await until('what follows', () => numbersIn(events).includes(109));
+    await b.node.close();
+    const last = await published(a);
+    feed(last, 200, 10);
+    await until('what follows then', () => numbersIn(events).includes(209));
+    expect(events.filter(({ type }) => type === 'end')).toEqual([]);
+  });
+
+  it('goes on when the store writes its owner down once more', async () => {
+    const source = await published(a);
+    await knows(b, a);
+    const events = eventsOf(b.broadcast(PATH));
+    feed(source, 0, 20);
+    await b.following(PATH).demand('');
+    const { revision, node, run, epoch } = b.node.directory.ownerOf(PATH)!;
+    hub.write(`point.${PATH}`, Buffer.from(JSON.stringify({ node, run, epoch })));
+    await until('that to be known', () => b.node.directory.ownerOf(PATH)!.revision > revision);
+    feed(source, 20, 20);
+    await until('all packets', () => numbersIn(events).includes(39));
+    expect(numbersIn(events)).toEqual(range(0, 39));
+  });
+
   it('announces another header as another entry', async () => {
     const source = await published(a);
     await knows(b, a);

@@ -41,11 +41,11 @@ describe('the points of a cluster', () => {
     await a.publish('/live');
     await until('b to know', () => ownerSeenBy(b, '/live') === 'a');
     await expect(b.publish('/live')).rejects.toMatchObject({ kind: 'taken' });
-    const first = b.node.directory.ownerOf('/live')!.epoch;
+    const first = b.node.directory.ownerOf('/live')!.revision;
     a.node.release('/live');
     await b.publish('/live');
     await until('a to know', () => ownerSeenBy(a, '/live') === 'b');
-    expect(a.node.directory.ownerOf('/live')!.epoch).toBeGreaterThan(first);
+    expect(a.node.directory.ownerOf('/live')!.revision).toBeGreaterThan(first);
   });
 
   it('go to another node if their owner says that its encoder may be replaced, and the owner stops', async () => {
@@ -88,6 +88,34 @@ describe('the points of a cluster', () => {
     await until('the loser to know', () => ownerSeenBy(loser, '/live') === winner.node.self.node);
   });
 
+  it('stay with a node that took them while the store had no leader, if their owner in the store is gone', async () => {
+    // The lease of the owner outlives it.
+    const [a, b] = [await House.join(hub, 'd', 1_000), await House.join(hub, 'e', 1_000)];
+    houses.push(a, b);
+    const [c] = houses as [House];
+    await a.publish('/live');
+    await until('b to know', () => ownerSeenBy(b, '/live') === 'd');
+    hub.storeGone = true;
+    a.bus.cut();
+    await b.publish('/live');
+    expect(b.node.ownership.holds('/live')).toBe(true);
+    hub.storeGone = false;
+    await until('c to know', () => ownerSeenBy(c, '/live') === 'e');
+    expect(b.lost).toEqual([]);
+  });
+
+  it('are claimed with what the store has, if a node has not seen that yet', async () => {
+    const [a, b] = houses as [House, House];
+    await a.publish('/live');
+    await until('b to know', () => ownerSeenBy(b, '/live') === 'a');
+    b.bus.deaf = true;
+    a.node.release('/live');
+    await until('the store to know', () => hub.keys.get('point./live')?.value === undefined);
+    a.bus.cut();
+    await b.publish('/live');
+    expect(b.node.ownership.epochOf('/live')).toBeDefined();
+  });
+
   it('are gone from all nodes with a node that says goodbye', async () => {
     const [a, b] = houses as [House, House];
     await a.publish('/live');
@@ -100,7 +128,7 @@ describe('the points of a cluster', () => {
     const [a] = houses as [House];
     for (const [key, value] of [
       ['point./x', 'no JSON'],
-      ['point./y', '{"node":"","run":"*"}'],
+      ['point./y', '{"node":"","run":"*","epoch":1}'],
       ['node.z', '{"node":"z","run":"1","number":-1,"interval":0}'],
       ['point.=zz', '{}'],
     ] as const) {

@@ -1,3 +1,7 @@
+import { readFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { testTls } from '../support/tls.js';
 import { until } from '../support/until.js';
 import { Command, newPoint, type Server } from './support/commands.js';
 import { newContentFolder } from './support/content.js';
@@ -120,3 +124,44 @@ describe('the administration of a cluster', () => {
     expect(body.nodes).toEqual({ b: { changed: [], added: [], removed: [], restart: [] } });
   });
 });
+
+describe('a cluster whose nats-server asks for TLS and logins', () => {
+  itNeeds(needs, 'needs no more permissions than the documentation gives each node', async () => {
+    const folder = newContentFolder();
+    const tls = await tlsFiles(folder);
+    const user = (name: string) =>
+      `{ user: ${name}, password: secret, permissions: { publish: [${allowed('publish', name)}], subscribe: [${allowed('subscribe', name)}] } }`;
+    const nats = await NatsServer.start([
+      `authorization { users: [ ${['a', 'b'].map(user).join(', ')} ] }`,
+      `tls { cert_file: "${tls.cert}", key_file: "${tls.key}" }`,
+    ]);
+    const start = (name: string) =>
+      startNode({ url: `tls://${name}:secret@127.0.0.1:${nats.port}` }, name, folder, [], `, tls: { ca: '${tls.ca}' }`);
+    const nodes = await Promise.all(['a', 'b'].map(start));
+    const [a, b] = nodes as [Server, Server];
+    const point = newPoint();
+    const push = new Command('wmpush', [a.url(point), '--json', ...SYNTHETIC]);
+    await b.event('point', ({ point: path, what }) => path === point && what === 'created');
+    const player = await MarkedPlayer.play(b.port, point);
+    await player.plays(50);
+    expect((await api<{ nodes: object[] }>(b, '/nodes')).body.nodes).toHaveLength(2);
+    expect([...a.log, ...b.log].filter((line) => line.includes('ermission'))).toEqual([]);
+    player.close();
+    await push.stop();
+    await Promise.all(nodes.map((node) => node.stop()));
+    await nats.stop();
+  });
+});
+
+async function tlsFiles(folder: string): Promise<{ cert: string; key: string; ca: string }> {
+  const [cert, key] = [join(folder, 'nats-cert.pem'), join(folder, 'nats-key.pem')];
+  await Promise.all([writeFile(cert, testTls.cert), writeFile(key, testTls.key)]);
+  return { cert, key, ca: cert };
+}
+
+/** The subjects that the documentation gives a node, which is named node-1 there. */
+function allowed(what: 'publish' | 'subscribe', name: string): string {
+  const text = readFileSync(new URL('../../docs/cluster.md', import.meta.url), 'utf8');
+  const [, row = ''] = new RegExp(`\\n\\| ${what} \\|(.*)\\|\\n`).exec(text) ?? [];
+  return [...row.matchAll(/`([^`]+)`/g)].map(([, subject]) => `"${subject!.replace('node-1', name)}"`).join(', ');
+}

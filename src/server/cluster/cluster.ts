@@ -18,6 +18,8 @@ import { readSettings, sharedSettings } from './shared-settings.js';
 
 /** How long another node may take to read its configuration, in ms. */
 const RELOAD_TIMEOUT = 10_000;
+/** Between two warnings about a point that cannot be played, in ms. */
+const WARNING_INTERVAL = 30_000;
 /** How often points that other nodes no longer have are looked for, in ms. */
 const SWEEP = 5_000;
 
@@ -214,14 +216,14 @@ export class ServerCluster implements ClusterHost {
   pointsChanged(): void {
     for (const point of this.#options.points) {
       if (point.feeder && !(point.feeder instanceof NodeFeeder)) this.#offer(point);
-      else point.feeder ??= new NodeFeeder(point, this.node);
+      else point.feeder ??= new NodeFeeder(point, this.node, this.#options.onWarning);
     }
   }
 
   /** Takes note of what happens to a point. */
   noted({ point: path, what }: PointEvent): void {
     const point = this.#options.points.get(path);
-    if (what === 'created' && point) point.feeder ??= new NodeFeeder(point, this.node);
+    if (what === 'created' && point) point.feeder ??= new NodeFeeder(point, this.node, this.#options.onWarning);
     if (what === 'unpublished' && !isFedFromElsewhere(point)) this.node.release(path);
     if (what === 'removed') {
       this.node.release(path);
@@ -316,16 +318,27 @@ export class ServerCluster implements ClusterHost {
 class NodeFeeder implements PointFeeder {
   readonly #point: PublishingPoint;
   readonly #node: ClusterNode;
+  readonly #onWarning: (message: string) => void;
+  #warnedAt = Number.NEGATIVE_INFINITY;
 
-  constructor(point: PublishingPoint, node: ClusterNode) {
+  constructor(point: PublishingPoint, node: ClusterNode, onWarning: (message: string) => void) {
     this.#point = point;
     this.#node = node;
+    this.#onWarning = onWarning;
   }
 
   async demand(chain: PullChain): Promise<void> {
     const { path, broadcast, publisher } = this.#point;
     if (publisher || !this.#node.remoteOwner(path)) return;
-    await this.#node.following(path, broadcast).demand(formatPullChain(chain));
+    try {
+      await this.#node.following(path, broadcast).demand(formatPullChain(chain));
+    } catch (error) {
+      // Players learn only that it is offline.
+      const now = performance.now();
+      if (now - this.#warnedAt > WARNING_INTERVAL) this.#onWarning(messageOf(error));
+      this.#warnedAt = now;
+      throw error;
+    }
   }
 }
 

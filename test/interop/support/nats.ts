@@ -18,10 +18,15 @@ export class NatsServer {
     this.#child = child;
   }
 
-  static async start(): Promise<NatsServer> {
+  /** @param settings more lines of its configuration */
+  static async start(settings: readonly string[] = []): Promise<NatsServer> {
     const folder = mkdtempSync(join(tmpdir(), 'wmcast-nats-'));
     const port = await freePort();
-    const server = new NatsServer(port, folder, run(port, folder));
+    await writeFile(
+      join(folder, 'nats.conf'),
+      [`host: 127.0.0.1`, `port: ${port}`, `jetstream { store_dir: "${folder}" }`, ...settings, ''].join('\n'),
+    );
+    const server = new NatsServer(port, folder, run(folder));
     await server.#ready();
     return server;
   }
@@ -37,7 +42,7 @@ export class NatsServer {
 
   /** Starts it again, with what it had stored. */
   async restart(): Promise<void> {
-    this.#child = run(this.port, this.#folder);
+    this.#child = run(this.#folder);
     await this.#ready();
   }
 
@@ -51,25 +56,31 @@ export class NatsServer {
   }
 }
 
-/** Starts a node of a cluster. @param more lines of its configuration */
+/**
+ * Starts a node of a cluster.
+ *
+ * @param more lines of its configuration
+ * @param how more settings of its cluster
+ */
 export async function startNode(
   nats: { readonly url: string },
   name: string,
   folder: string,
   more: readonly string[] = [],
+  how = '',
 ): Promise<Server> {
   const file = join(folder, `${name}-${Math.random().toString(36).slice(2)}.yaml`);
   const lines = [
     'admin: { port: none }',
     'msbd: { port: none }',
-    `cluster: { servers: ["${nats.url}"], node: ${name} }`,
+    `cluster: { servers: ["${nats.url}"], node: ${name}${how} }`,
   ];
   await writeFile(file, [...lines, ...more, ''].join('\n'));
   return Server.start('--config', file);
 }
 
-function run(port: number, folder: string): Child {
-  return new Child('nats-server', ['-a', '127.0.0.1', '-p', String(port), '-js', '-sd', folder]);
+function run(folder: string): Child {
+  return new Child('nats-server', ['-c', join(folder, 'nats.conf')]);
 }
 
 /** A port that is free at the moment. */
