@@ -247,7 +247,8 @@ describe('a server with workers', () => {
     for (const path of [point, '/long.wmv']) {
       const players: Awaited<ReturnType<typeof wirePlayer>>[] = [];
       await until('players in both workers', async () => {
-        players.push(await wirePlayer(own.port, path));
+        // Two, as connections take turns: the one of the question goes to a worker, too.
+        players.push(await wirePlayer(own.port, path), await wirePlayer(own.port, path));
         await players.at(-1)!.until((bytes) => (packetsOf(bytes).length > 5 ? true : undefined));
         return new Set((await sessions(own, path)).map(({ id }) => id.split('.')[1])).size === 2;
       });

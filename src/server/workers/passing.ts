@@ -1,3 +1,4 @@
+import { rm } from 'node:fs/promises';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import type { Detached, Exchange } from '../../http/exchange.js';
 import { namePeer } from '../../http/peer.js';
@@ -79,8 +80,10 @@ export class PassedOn {
     });
   }
 
-  listen(path: string): Promise<void> {
-    return new Promise((resolve, reject) => {
+  async listen(path: string): Promise<void> {
+    // A process that was killed leaves its socket, and the next one with its number could not listen.
+    await rm(path, { force: true });
+    await new Promise((resolve, reject) => {
       this.#server.once('error', reject);
       this.#server.listen({ path }, () => resolve());
     });
