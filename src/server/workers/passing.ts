@@ -83,7 +83,7 @@ export class PassedOn {
   async listen(path: string): Promise<void> {
     // A process that was killed leaves its socket, and the next one with its number could not listen.
     await rm(path, { force: true });
-    await new Promise((resolve, reject) => {
+    await new Promise<void>((resolve, reject) => {
       this.#server.once('error', reject);
       this.#server.listen({ path }, () => resolve());
     });

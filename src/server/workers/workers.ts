@@ -183,7 +183,7 @@ export class Workers implements Listener, OtherSessions {
   }
 
   async sessions(): Promise<readonly SessionInfo[]> {
-    const all = [...this.#running.values()];
+    const all = [...this.#running.values()].filter(({ state }) => state === 'serving' || state === 'draining');
     const lists = await Promise.all(all.map((each) => each.ask((ask) => ({ kind: 'list', ask, filter: {} }))));
     return lists.flatMap((answer) => answer?.sessions ?? []);
   }
@@ -202,7 +202,10 @@ export class Workers implements Listener, OtherSessions {
 
   /** Gives a connection to the next worker. @returns false while no worker runs */
   #give(socket: Socket, port: PortName): boolean {
-    const serving = [...this.#running.values()].filter(({ state }) => state === 'serving');
+    // One that was started again is the last of the map, whatever its number.
+    const serving = [...this.#running.values()]
+      .filter(({ state }) => state === 'serving')
+      .sort((a, b) => a.number - b.number);
     const next = serving.find(({ number }) => number > (this.#turns.get(port) ?? 0)) ?? serving[0];
     if (!next) return false;
     this.#turns.set(port, next.number);
