@@ -1,10 +1,16 @@
-import { writeFile } from 'node:fs/promises';
+import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { execaSync } from 'execa';
+import { parseHeader } from '../../src/asf/header.js';
+import { parsePacket } from '../../src/asf/packet.js';
+import { restorePadding } from '../../src/asf/padding.js';
+import { findHeaderEnd, joinHeader } from '../../src/asf/top-level.js';
 import { WmspClient } from '../../src/wmsp/client/client.js';
 import { Server } from './support/commands.js';
 import { decodeFile, makeAsf, newContentFolder, newFolder } from './support/content.js';
 import type { FrameCrc } from './support/frame-crc.js';
 import { FfmpegPlayer, LibmmsPlayer } from './support/players.js';
+import { itNeeds, program, type Requirement } from './support/programs.js';
 
 interface Status {
   readonly players: number;
@@ -109,3 +115,49 @@ describe('a chain of real servers', () => {
     expect((await statusOf(again)).proxy).toMatchObject({ fetches: 0, hits: 1 });
   });
 });
+
+describe('a proxy whose disk is full', () => {
+  const small: Requirement = {
+    name: 'root that can mount a small file system',
+    present: () => {
+      const folder = newFolder();
+      if (execaSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'none', folder], { reject: false }).exitCode !== 0)
+        return false;
+      return execaSync('umount', [folder], { reject: false }).exitCode === 0;
+    },
+  };
+
+  itNeeds([program('mount'), small], 'stops filling, and gives its players everything', async () => {
+    const folder = newContentFolder();
+    await makeAsf('film.wmv', { duration: 30, folder });
+    const whole = await contentOf(join(folder, 'film.wmv'));
+    const origin = await start('--content', folder);
+    const cache = newFolder();
+    // Less than the film, and more than its header.
+    const size = Math.floor((await stat(join(folder, 'film.wmv'))).size / 2);
+    execaSync('mount', ['-t', 'tmpfs', '-o', `size=${size}`, 'none', cache]);
+    try {
+      const proxy = await start('--proxy-origin', origin.url('').replace(/\/$/, ''), '--cache', cache);
+      for (let player = 0; player < 2; player++) {
+        const packets: Buffer[] = [];
+        for await (const event of new WmspClient({ url: proxy.url('/film.wmv'), log: false, speed: 100 })) {
+          if (event.type === 'packet') packets.push(restorePadding(parsePacket(event.packet.bytes), whole.packetSize));
+        }
+        expect(whole.file.includes(Buffer.concat(packets))).toBe(true);
+        expect(packets.length).toBe(whole.packets);
+      }
+      expect((await fetch(proxy.url('/api/status'))).status).toBe(200);
+      await proxy.stop();
+      started.splice(started.indexOf(proxy), 1);
+    } finally {
+      execaSync('umount', ['-l', cache]);
+    }
+  });
+});
+
+async function contentOf(path: string) {
+  const file = await readFile(path);
+  const end = findHeaderEnd(file);
+  const header = parseHeader(joinHeader(file, 'data' in end ? end.data : 0));
+  return { file, packetSize: header.packetSize, packets: Number(header.dataObject.packetCount) };
+}

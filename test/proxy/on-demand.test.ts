@@ -69,6 +69,19 @@ describe('a proxy with a cache', () => {
     }
   });
 
+  it('fetches content once for many players at the same time', async () => {
+    const { tap, station } = await origin({ 'clip.wmv': { seconds: 6 } });
+    tap.cacheControl = PACKETS_ONLY;
+    const proxy = await reverse(tap.port, { cache: await folder() });
+    const direct = Buffer.concat((await received(url(station.port))).packets);
+    const all = await Promise.all(Array.from({ length: 50 }, () => received(url(proxy.port))));
+    for (const { packets } of all) expect(Buffer.concat(packets).equals(direct)).toBe(true);
+    expect(tap.count('play')).toBe(1);
+    const { fetches, fetchedBytes, requests } = proxy.server.stats().proxy!;
+    expect([fetches, requests]).toEqual([1, 50]);
+    expect(fetchedBytes).toBeLessThanOrEqual(direct.length);
+  }, 30_000);
+
   it('[WMSP-005] asks nothing while its copy is fresh, also after a restart', async () => {
     const { tap } = await origin({ 'clip.wmv': { seconds: 2 } });
     tap.cacheControl = KEPT;
