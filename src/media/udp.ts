@@ -1,6 +1,6 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { WmError } from '../errors.js';
-import { DatagramOutput, type DatagramPacer } from './datagrams.js';
+import { DatagramOutput, type DatagramPacer, type DatagramSender } from './datagrams.js';
 
 /**
  * Binds a UDP socket.
@@ -34,7 +34,19 @@ export function sendableAddress(socket: Socket, address: string): string {
   return socket.address().family === 'IPv6' && !address.includes(':') ? `::ffff:${address}` : address;
 }
 
+/** Puts something between a player and the socket that sends its datagrams: faults that tests inject. */
+export type OnDatagrams = (sender: DatagramSender) => DatagramSender;
+
 /** Returns an output for a player. @param address that of the player's connection: datagrams go nowhere else */
-export function datagramOutput(sender: Socket, address: string, port: number, pacer: DatagramPacer): DatagramOutput {
-  return new DatagramOutput({ sender, address: sendableAddress(sender, address), port, pacer });
+export function datagramOutput(
+  socket: Socket,
+  {
+    address,
+    port,
+    pacer,
+    through,
+  }: { address: string; port: number; pacer: DatagramPacer; through?: OnDatagrams | undefined },
+): DatagramOutput {
+  const sender = through ? through(socket) : socket;
+  return new DatagramOutput({ sender, address: sendableAddress(socket, address), port, pacer });
 }

@@ -21,7 +21,7 @@ import { SessionIds } from '../playback/session-ids.js';
 import type { DiskCache } from '../proxy/cache/disk-cache.js';
 import type { ProxyContent } from '../proxy/content.js';
 import { type FaultPlan, parseFaults } from '../testing/fault-plan.js';
-import { FaultyConnections, RequestFaults } from '../testing/faulty-socket.js';
+import { injected } from '../testing/injected.js';
 import type { Publisher } from '../wmhttp/server/push-gate.js';
 import { PushServer } from '../wmhttp/server/server.js';
 import type { SubmittedLog } from '../wmlog/submitted.js';
@@ -325,16 +325,15 @@ export class MediaServer {
       configured: true,
       onWarning,
     });
-    const refusals = means.faults && new RequestFaults(means.faults);
-    const faults = means.faults && new FaultyConnections(means.faults);
-    this.#faulty = faults && ((socket) => faults.take(socket, 'other'));
+    const faults = injected(means.faults);
+    this.#faulty = faults?.other;
     const http = {
-      onSocket: faults && ((socket: Socket) => faults.take(socket, 'http')),
+      onSocket: faults?.http,
       proxies: config.proxyProtocol && { addresses: addressList(config.proxyProtocol), onWarning },
       admission: this.#admission,
       onError: (error: unknown) => events.error?.(error),
       onRequest: (exchange: Exchange) => {
-        const status = refusals?.next();
+        const status = faults?.refusal();
         if (status !== undefined) return exchange.respond({ status, close: true });
         if (part?.passOn(exchange)) return;
         if (this.#push.handle(exchange) || api.handle(exchange) || this.#logs?.handle(exchange)) return;
@@ -361,6 +360,7 @@ export class MediaServer {
         targets: proxying,
         multicasts: this.#multicasts,
         onSocket: this.#faulty,
+        onDatagrams: faults?.datagrams,
         onLog,
         onEvent: (path, body) => events.event?.(path, body),
         onInternalError: (error) => events.error?.(error),

@@ -79,6 +79,27 @@ describe('--fault', () => {
     }
   });
 
+  it.each(['rtspu', 'mmsu'])(
+    'of a server loses datagrams for its players by %s, who ask for them again',
+    async (scheme) => {
+      const folder = newFolder();
+      await runCommand(pullCommand(), STREAM, '-o', join(folder, 'film.asf'));
+      const ports = { rtsp: { port: 0 }, mms: { port: 0 } };
+      const server = await faultyServer('lose=1/5', { content: { folder }, ...ports });
+      try {
+        const port = scheme === 'rtspu' ? server.ports.rtsp : server.ports.mms;
+        const url = `${scheme}://127.0.0.1:${port}/film.asf`;
+        const { events, error } = await runCommand(pullCommand(), '--json', url, '-o', join(folder, 'received.asf'));
+        expect(error).toBeUndefined();
+        const done = events.find(({ event }) => event === 'done')!;
+        expect(done['recoveredPackets']).toBeGreaterThan(5);
+      } finally {
+        await server.close();
+      }
+    },
+    20_000,
+  );
+
   it.each([
     [pushCommand(), ['--fault', 'refuse=503', 'http://127.0.0.1:1/x'], /a push answers no requests/],
     [relayCommand(), [STREAM, '/dev/null', '--fault', 'cut=5'], /it is about connections/],

@@ -4,6 +4,7 @@ import { type DataPacket, parsePacket } from '../../src/asf/packet.js';
 import type { AsfEvent, AsfSink } from '../../src/media/events.js';
 import { pump } from '../../src/media/pump.js';
 import { type FaultName, faultTable, parseFaults } from '../../src/testing/fault-plan.js';
+import { FaultyDatagrams } from '../../src/testing/faulty-datagrams.js';
 import { FaultyConnections, RequestFaults } from '../../src/testing/faulty-socket.js';
 import { readMarkedObject } from '../../src/testing/marked-object.js';
 import { faultySink, faultySource } from '../../src/testing/packet-faults.js';
@@ -447,6 +448,51 @@ function sendFromOneBuffer(socket: Socket, bytes: Buffer, at: number, buffer = B
     sendFromOneBuffer(socket, bytes, at + size, buffer);
   });
 }
+
+describe('the datagrams of a player', () => {
+  /** Sends datagrams of one byte each, all from one buffer that is used again. */
+  const sentBy = (faults: string, players = 1) => {
+    const datagrams = new FaultyDatagrams(parseFaults(faults));
+    return Array.from({ length: players }, () => {
+      const arrived: string[] = [];
+      let done = 0;
+      const sender = datagrams.take({
+        send: (bytes, offset, length, port, address, callback) => {
+          arrived.push(`${bytes[offset]}${length === 1 ? '' : '?'} ${address}:${port}`);
+          callback(null, length);
+        },
+      });
+      const buffer = Buffer.alloc(3);
+      for (let at = 0; at < 100; at++) {
+        buffer.fill(at);
+        sender.send(buffer, 1, 1, 5, 'host', () => done++);
+        expect(buffer.every((byte) => byte === at)).toBe(true);
+      }
+      return { numbers: arrived.map((each) => Number.parseInt(each, 10)), arrived, done: () => done };
+    });
+  };
+  const all = Array.from({ length: 100 }, (_, at) => at);
+
+  it('are lost, doubled, swapped and changed, as the table says', async () => {
+    const [lost] = sentBy('lose=1/10');
+    expect(lost!.numbers).toEqual(all.filter((at) => at % 10 !== 9));
+    expect(lost!.arrived[0]).toBe('0 host:5');
+    await Promise.resolve();
+    expect(lost!.done()).toBe(100);
+    expect(sentBy('duplicate=1/10')[0]!.numbers.filter((at) => at % 10 === 9)).toHaveLength(20);
+    expect(sentBy('reorder=1/10')[0]!.numbers.slice(8, 12)).toEqual([8, 10, 9, 11]);
+    expect(sentBy('corrupt=1/10')[0]!.numbers.filter((byte, at) => byte !== at)).toHaveLength(10);
+    expect(sentBy('slow=64k,jump=5:10s')[0]!.numbers).toEqual(all);
+  });
+
+  it('have choices of their own, the same each time', () => {
+    const [first, second] = sentBy('lose=20%,seed=4', 2);
+    expect(first!.numbers).not.toEqual(second!.numbers);
+    expect(sentBy('lose=20%,seed=4', 2).map(({ numbers }) => numbers)).toEqual([first!.numbers, second!.numbers]);
+    const [other, only] = sentBy('lose=1/10,connection=2', 2);
+    expect([other!.numbers.length, only!.numbers.length]).toEqual([100, 90]);
+  });
+});
 
 describe('the frames of a push', () => {
   /** Sends frames as the body of a request, and returns what arrives. */

@@ -7,7 +7,7 @@ import { type ProxyOptions, peerOf } from '../../http/peer.js';
 import { TcpFront } from '../../http/tcp-front.js';
 import { type DatagramOutput, DatagramPacer } from '../../media/datagrams.js';
 import { gather, socketOutput } from '../../media/socket-output.js';
-import { bindUdp, closeUdp, datagramOutput } from '../../media/udp.js';
+import { bindUdp, closeUdp, datagramOutput, type OnDatagrams } from '../../media/udp.js';
 import type { PlayerOutput } from '../../media/wire.js';
 import type { Entrance } from '../../playback/entrance.js';
 import { Playback } from '../../playback/host.js';
@@ -36,6 +36,7 @@ export interface MmspServerOptions {
   readonly admission?: Admission;
   /** Receives each connection before its first request. */
   readonly onSocket?: ((socket: Socket) => void) | undefined;
+  readonly onDatagrams?: OnDatagrams | undefined;
   readonly timers?: Partial<MmspTimers>;
   /** Where playing sessions are registered; default one of its own. */
   readonly registry?: SessionRegistry;
@@ -190,7 +191,8 @@ export class MmspServer {
     const connection = new Connection(id, socket, {
       host: this.#host,
       now: this.#now,
-      datagrams: (port) => datagramOutput(this.#udp!, address, port, this.#pacer),
+      datagrams: (port) =>
+        datagramOutput(this.#udp!, { address, port, pacer: this.#pacer, through: this.#options.onDatagrams }),
     });
     this.#connections.set(id, connection);
     socket.once('close', () => this.#connections.delete(id));

@@ -5,7 +5,7 @@ import type { Admission } from '../../http/admission.js';
 import type { ProxyOptions } from '../../http/peer.js';
 import { TcpFront } from '../../http/tcp-front.js';
 import { DatagramPacer } from '../../media/datagrams.js';
-import { closeUdp, datagramOutput } from '../../media/udp.js';
+import { closeUdp, datagramOutput, type OnDatagrams } from '../../media/udp.js';
 import type { Entrance } from '../../playback/entrance.js';
 import { Playback } from '../../playback/host.js';
 import type { PaceLimits } from '../../playback/pace.js';
@@ -29,6 +29,7 @@ export interface RtspServerOptions {
   readonly admission?: Admission;
   /** Receives each connection before its first request. */
   readonly onSocket?: ((socket: Socket) => void) | undefined;
+  readonly onDatagrams?: OnDatagrams | undefined;
   readonly timers?: Partial<RtspTimers>;
   /** Offers FEC by UDP, with an FEC packet after so many packets, up to 24; default 0: none. */
   readonly fec?: number | undefined;
@@ -186,7 +187,8 @@ export class RtspServer {
       fecSpan: options.fec ?? 0,
       now: this.#now,
       pathOf: options.pathOf,
-      datagrams: (address, port) => datagramOutput(this.#udp!.rtp, address, port, this.#pacer),
+      datagrams: (address, port) =>
+        datagramOutput(this.#udp!.rtp, { address, port, pacer: this.#pacer, through: options.onDatagrams }),
       newId: options.newId ?? (() => ((randomBytes(8).readBigUInt64BE() >> 2n) | (1n << 62n)).toString()),
       elsewhere: options.elsewhere,
       find: (id) => this.#sessions.get(id),

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import type { Admission } from '../../http/admission.js';
 import type { ProxyOptions } from '../../http/peer.js';
+import type { OnDatagrams } from '../../media/udp.js';
 import type { Entrance } from '../../playback/entrance.js';
 import type { Playback } from '../../playback/host.js';
 import type { SessionRegistry } from '../../playback/registry.js';
@@ -35,6 +36,8 @@ export interface ProtocolHost {
   readonly part?: (Given & { readonly rtspElsewhere: Elsewhere }) | undefined;
   /** Called with each connection; for faults that tests inject. */
   readonly onSocket: ((socket: Socket) => void) | undefined;
+  /** Called for each player of datagrams, likewise. */
+  readonly onDatagrams: OnDatagrams | undefined;
   readonly onLog: (log: SubmittedLog) => void;
   /** Called with events that players report while they play. */
   readonly onEvent: (path: string, body: string) => void;
@@ -46,8 +49,8 @@ export interface ProtocolHost {
 /** Builds the listeners of the protocols that have a port of their own: MSBD, MMSP and RTSP. */
 export function protocolListeners(host: ProtocolHost): Listener[] {
   const { config, points, entrance, multicasts, ids, part, onLog, onEvent, targets } = host;
-  const { admission, proxies, playback, registry, onSocket, onError, onInternalError } = host;
-  const shared = { onSocket, admission, proxies, host: config.host, registry };
+  const { admission, proxies, playback, registry, onSocket, onDatagrams, onError, onInternalError } = host;
+  const shared = { onSocket, onDatagrams, admission, proxies, host: config.host, registry };
   const { msbd, mms, rtsp } = config;
   const channels = new PointChannels(points, entrance, msbd.netShow);
   return [

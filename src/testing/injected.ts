@@ -1,0 +1,31 @@
+import type { Socket } from 'node:net';
+import type { DatagramSender } from '../media/datagrams.js';
+import type { FaultPlan } from './fault-plan.js';
+import { FaultyDatagrams } from './faulty-datagrams.js';
+import { FaultyConnections, RequestFaults } from './faulty-socket.js';
+
+/** Where a server commits the faults of a plan. */
+export interface Injected {
+  /** Takes each connection of HTTP. */
+  http(socket: Socket): void;
+  /** Takes each connection of another protocol. */
+  other(socket: Socket): void;
+  /** Takes what sends the datagrams of each player. */
+  datagrams(sender: DatagramSender): DatagramSender;
+  /** Returns the status with which to refuse the next request; undefined for none. */
+  refusal(): number | undefined;
+}
+
+/** Returns the hooks of a plan; undefined without one. */
+export function injected(plan: FaultPlan | undefined): Injected | undefined {
+  if (!plan) return undefined;
+  const requests = new RequestFaults(plan);
+  const connections = new FaultyConnections(plan);
+  const datagrams = new FaultyDatagrams(plan);
+  return {
+    http: (socket) => connections.take(socket, 'http'),
+    other: (socket) => connections.take(socket, 'other'),
+    datagrams: (sender) => datagrams.take(sender),
+    refusal: () => requests.next(),
+  };
+}
