@@ -152,8 +152,8 @@ describe('the administration on its own port', () => {
   });
 
   it('shows no password anywhere: not of sources, not of logins, not in warnings', async () => {
-    const { made, get, server } = await station(
-      'points:\n  - { path: /x, source: "http://me:plant3d-one@127.0.0.1:9/x", onDemand: true }\nredirects: [{ path: /y, to: "http://me:plant3d-two@host/y" }]',
+    const { made, get, server, change } = await station(
+      'points:\n  - { path: /x, source: "http://me:plant3d-one@127.0.0.1:9/x", onDemand: true }\nredirects: [{ path: /y, to: "http://me:plant3d-two@host/y" }]\nhooks: [{ on: [stop], run: "http://me:plant3d-four@127.0.0.1:9/hook" }]',
     );
     await made.ask(
       'GET /x?MSWMExt=.asf HTTP/1.0',
@@ -161,6 +161,16 @@ describe('the administration on its own port', () => {
       `Authorization: Basic ${btoa('me:plant3d-three')}`,
     );
     expect(server.points.get('/x')).toBeDefined();
+    const source = { url: 'http://me:plant3d-five@127.0.0.1:9/z' };
+    const point = JSON.stringify({ path: '/z', source, filler: '/plant/none.wmv', onDemand: true });
+    const answers = [
+      await change('POST', '/api/points', point),
+      await change('POST', '/api/points', point),
+      await change('PATCH', '/api/points/z', '{"source": ["http://me:plant3d-six@host:x/"]}'),
+      await change('POST', '/api/points/z/save'),
+    ];
+    expect(answers.map(({ status }) => status)).toEqual([201, 409, 400, 409]);
+    for (const answer of answers) expect(await answer.text()).not.toContain('plant3d');
     const pages = [
       '/',
       '/metrics',
@@ -170,6 +180,13 @@ describe('the administration on its own port', () => {
       '/api/points',
       '/api/sessions',
       '/api/publishers',
+      '/api/log',
+      '/api/archives',
+      '/api/points/x',
+      '/api/points/x/settings',
+      '/api/points/z/settings',
+      '/api/points/x/still',
+      '/api/openapi.json',
     ];
     for (const page of pages) {
       const text = await (await get(page)).text();
