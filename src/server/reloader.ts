@@ -157,6 +157,7 @@ export class Reloader {
       }
       // Paths of files and playlists are relative to the content folder.
       if (has('source', 'filler', 'onDemand', 'multicast') || (withContent && playsFiles(point))) pulls.set(point);
+      else pulls.readLists(point);
     }
   }
 }

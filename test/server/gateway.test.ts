@@ -178,6 +178,43 @@ describe('a point that encodes', () => {
     expect(source.requests).toBe(1);
   });
 
+  it('adds and removes the points of a list with its entries, and leaves those that stay alone', async () => {
+    const source = await station(sendsFilm);
+    const list = join(folder, 'changing.m3u');
+    const write = (...names: string[]) =>
+      writeFileSync(list, names.map((name) => `#EXTINF:-1,${name}\n${source.url}?${name}\n`).join(''));
+    write('one', 'two');
+    const points = [
+      { path: '/tv', source: { encode: list, profile: 'a32' } },
+      { path: '/tv/own', source: { encode: source.url, profile: 'a32' } },
+    ];
+    const configOf = (config: unknown[]): ServerConfig => ({
+      ...parseConfig(JSON.stringify({ points: config }), 'test'),
+      ...{ host: '127.0.0.1', httpPort: 0 },
+    });
+    let current = configOf(points);
+    const server = await MediaServer.start(current, {}, { load: () => Promise.resolve(current) });
+    cleanups.push(() => server.close());
+    const paths = () => [...server.points].map(({ path }) => path).sort();
+    expect(paths()).toEqual(['/tv', '/tv/one', '/tv/own', '/tv/two']);
+    const stays = server.points.get('/tv/two');
+    const reload = async (config: unknown[]) => {
+      current = configOf(config);
+      await server.reload();
+    };
+    write('two', 'three');
+    await reload(points);
+    await until('the points to change', () => paths().join() === '/tv,/tv/own,/tv/three,/tv/two');
+    expect(server.points.get('/tv/two')).toBe(stays);
+    expect(await play(`${server.baseUrl}/tv/three`, 5)).toBe('audio');
+    // A list that cannot be read ends nothing.
+    rmSync(list);
+    await reload(points);
+    expect(paths()).toEqual(['/tv', '/tv/own', '/tv/three', '/tv/two']);
+    await reload(points.slice(1));
+    await until('the points to go', () => paths().join() === '/tv/own');
+  });
+
   it.each([
     [{ encode: '' }, /encode/],
     [{ encode: 'http://x/', profile: 'av301' }, /must be a profile/],

@@ -51,6 +51,8 @@ export class PointPulls {
   readonly #retiring = new Map<PointPull, NodeJS.Timeout>();
   /** By the paths of their points; in order of preference. */
   readonly #programmes = new Map<string, PointProgramme[]>();
+  /** The points that lists have made, by the path of the list: how each is encoded, by its path. */
+  readonly #children = new Map<string, ReadonlyMap<string, string>>();
 
   constructor(host: PointPullsHost) {
     this.#host = host;
@@ -69,6 +71,7 @@ export class PointPulls {
     // A worker's points are fed from the main process, whatever their sources are.
     if (point.feeder === previous) point.feeder = undefined;
     if (point.stopped) {
+      this.#setChildren(path, new Map());
       void previous?.close();
       return;
     }
@@ -100,25 +103,59 @@ export class PointPulls {
   /** Makes a point of each entry of the lists among the sources. @returns the lists */
   #setList({ path, source = [] }: PointSources): unknown[] {
     const { points, onWarning } = this.#host;
-    return [source].flat().filter((written) => {
+    const before = this.#children.get(path) ?? new Map<string, string>();
+    const now = new Map<string, string>();
+    const lists = [source].flat().filter((written) => {
       const spec = sourceSpec(written);
       if (!('encode' in spec) || !isList(spec.encode)) return false;
       try {
         const { profile, packager } = spec;
         for (const { name, encode } of listedPoints(spec.encode)) {
           const child = `${path.replace(/\/$/, '')}/${name}`;
-          if (!points.get(child)) points.configure(child, points.get(path)!.settings);
-          this.set({ path: child, source: { encode, profile, packager } });
+          const how = JSON.stringify([encode, profile, packager]);
+          // A point of the configuration keeps its settings, and stays when the list goes.
+          if (before.has(child) || !points.get(child)) {
+            points.configure(child, points.get(path)!.settings);
+            now.set(child, how);
+          }
+          if (before.get(child) !== how) this.set({ path: child, source: { encode, profile, packager } });
         }
       } catch (error) {
         onWarning(`${path}: ${messageOf(error)}`);
+        // A list that is being written must not end its points.
+        for (const [child, how] of before) now.set(child, how);
       }
       return true;
     });
+    this.#setChildren(path, now);
+    return lists;
+  }
+
+  /** Removes the points of a list that are no longer in it. */
+  #setChildren(path: string, now: ReadonlyMap<string, string>): void {
+    const before = this.#children.get(path);
+    if (now.size > 0) this.#children.set(path, now);
+    else this.#children.delete(path);
+    for (const child of before?.keys() ?? []) if (!now.has(child)) void this.#removeChild(child);
+  }
+
+  async #removeChild(path: string): Promise<void> {
+    try {
+      await this.stop(path);
+      await this.#host.points.unconfigure(path);
+    } catch (error) {
+      this.#host.onWarning(`${path}: ${messageOf(error)}`);
+    }
+  }
+
+  /** Reads the lists among the sources of a point again: their points come and go, those that stay are not touched. */
+  readLists(sources: PointSources): void {
+    if (this.#children.has(sources.path)) this.#setList(sources);
   }
 
   /** Ends the sources of a point, and with them what they feed. */
   async stop(path: string): Promise<void> {
+    this.#setChildren(path, new Map());
     const pull = this.#pulls.get(path);
     this.#pulls.delete(path);
     this.#programmes.delete(path);
