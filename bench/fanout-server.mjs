@@ -4,9 +4,9 @@ import net from 'node:net';
 import { parsePacket } from '../dist/asf/packet.js';
 import { AsfReader } from '../dist/asf/reader.js';
 import { rebasePacket } from '../dist/asf/rebase.js';
-import { youngSpaceLimit } from '../dist/cli/heap.js';
 import { Broadcast } from '../dist/media/broadcast.js';
 import { MsbdServer } from '../dist/msbd/server/server.js';
+import { youngSpaceLimit } from '../dist/server/heap.js';
 import { testStream } from './stream.mjs';
 
 setInterval(youngSpaceLimit(), 1_000).unref();

@@ -89,7 +89,7 @@ export async function listens(port) {
 }
 
 /** wmcast as its commands run it; `protocol` names the port that players come to. */
-async function startOurs({ serve }, file, protocol) {
+export async function startOurs({ serve }, file, protocol) {
   const more = protocol === 'http' ? [] : [protocol === 'mms' ? '--mms-port' : '--rtsp-port', '0'];
   const server = start(serve, [
     'serve',
@@ -120,7 +120,7 @@ async function startOurs({ serve }, file, protocol) {
   return { server, port: ports[protocol], others: [push], stats: () => stats };
 }
 
-async function startCeiling({ ceiling }) {
+export async function startCeiling({ ceiling }) {
   const port = await freePort();
   const server = start(ceiling, [port, KBPS, INTERVAL].map(String));
   await listens(port);
@@ -145,7 +145,7 @@ function play({ server, port }, { program, more = [] }, players, time) {
  *
  * @returns CPU seconds for each GB of all servers, the first is ours and the second the ceiling; and what the players say
  */
-async function measure(servers, loads, players, seconds) {
+export async function measureLoad(servers, loads, players, seconds) {
   const half = Math.ceil(players / 2);
   const joining = (half / RAMP) * 1000 + JOINED;
   const look = () => Promise.all(servers.map(({ server }) => cpuOf(server)));
@@ -192,11 +192,7 @@ export const median = (numbers) => [...numbers].sort((a, b) => a - b)[Math.floor
  *   {name, start(file), load}; `losses`: columns, each with what generators call it
  */
 export async function compare(options, { protocol, load, peers = [], losses }) {
-  const folder = await mkdtemp(join(tmpdir(), 'wmcast-bench-'));
-  try {
-    const file = join(folder, 'live.asf');
-    await testFile(file, { seconds: FILE_SECONDS });
-    await chmod(folder, 0o755);
+  await withTestFile(async (file) => {
     const wmsp = { program: (protocol === 'http' && options.load) || here('./load.mjs') };
     const rows = [];
     for (const players of options.sizes) {
@@ -211,7 +207,7 @@ export async function compare(options, { protocol, load, peers = [], losses }) {
             options.ceilingLoad ? { program: options.ceilingLoad } : wmsp,
             ...peers.map((peer) => peer.load),
           ];
-          runs.push(await measure(servers, loads, players, options.seconds));
+          runs.push(await measureLoad(servers, loads, players, options.seconds));
         } finally {
           for (const { server, others } of servers) for (const each of [server, ...others]) each.kill();
         }
@@ -220,6 +216,17 @@ export async function compare(options, { protocol, load, peers = [], losses }) {
       console.log(JSON.stringify({ players, ratios: runs.map(({ ratio }) => ratio.toFixed(2)) }));
     }
     console.table(rows);
+  });
+}
+
+/** Calls `use` with the test stream in a file that everybody may read, and removes it. */
+export async function withTestFile(use) {
+  const folder = await mkdtemp(join(tmpdir(), 'wmcast-bench-'));
+  try {
+    const file = join(folder, 'live.asf');
+    await testFile(file, { seconds: FILE_SECONDS });
+    await chmod(folder, 0o755);
+    await use(file);
   } finally {
     await rm(folder, { recursive: true });
   }
