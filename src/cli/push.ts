@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { messageOf, WmError } from '../errors.js';
 import type { AsfSink } from '../media/events.js';
 import { LimitedArchive } from '../media/limited-archive.js';
 import { parsePushUrl } from '../wmhttp/messages/push-url.js';
@@ -154,11 +155,21 @@ async function push(
         packets: inFile,
         bytes: size,
       }));
-      reporter.event('done', { ...carried, ...pushed?.stats, ...figuresOf(input), ...(files ? { files } : {}) });
+      const failedInputs = [...input.failed].map(([name, error]) => ({ input: name, message: messageOf(error) }));
+      reporter.event('done', {
+        ...{ ...carried, ...pushed?.stats, ...figuresOf(input) },
+        ...(files ? { files } : {}),
+        ...(failedInputs.length > 0 && { failedInputs }),
+      });
       const lost = pushed ? lossOf(pushed.stats) : '';
       reporter.info(`Pushed ${asClock(mediaSeconds)}, ${packets} packets, ${withUnit(bytes, 'B')}.${lost}`);
       for (const line of describeFigures(input)) reporter.info(line);
+      for (const { input: name, message } of failedInputs) reporter.info(`  ${name} was not played: ${message}`);
     },
   });
-  process.exitCode = interruption.exitCode;
+  // Of a folder or a list, somebody wants to know that all of it was played.
+  const isBatch = names.some((name) => !inputNames(options, extra).includes(name));
+  const [failure] = isBatch ? input.failed.values() : [];
+  const failed = failure instanceof WmError ? failure.exitCode : 1;
+  process.exitCode = interruption.exitCode || (failure === undefined ? 0 : failed);
 }

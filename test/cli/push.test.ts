@@ -100,6 +100,20 @@ describe('wmpush', () => {
     expect(await readBack(archive.replace('.asf', '-2.asf'))).toMatchObject({ shape: 'H 8 E0' });
   });
 
+  it('plays a folder, names what it could not play at the end, and exits with its code', async () => {
+    const station = await ServerStation.open();
+    const folder = newFolder();
+    for (const name of ['1.asf', '3.asf']) writeFileSync(join(folder, name), readFileSync(asfFile(5)));
+    writeFileSync(join(folder, '2.asf'), 'nonsense');
+    const args = ['--json', '--copy', '-i', folder, `http://127.0.0.1:${station.port}/folder`];
+    const { events, error, log, exitCode } = await runCommand(pushCommand(), ...args);
+    await station.close();
+    expect([error, exitCode]).toEqual([undefined, 65]);
+    const broken = join(folder, '2.asf');
+    expect(events.at(-1)).toMatchObject({ event: 'done', packets: 10, failedInputs: [{ input: broken }] });
+    expect(log).toContain(`  ${broken} was not played: ${broken} cannot be played`);
+  });
+
   it.each(['--title', '--author', '--copyright', '--comment'])(
     'rejects a %s that fits no header in one short sentence, before anything is opened',
     async (option) => {
