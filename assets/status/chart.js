@@ -6,6 +6,8 @@ const SHORT = 300;
 /** One figure a minute. */
 const LONG = 1440;
 const MINUTE = 60;
+/** Steps of the time axis, in seconds: never less than what its labels show. */
+const TIME_STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400];
 
 class Ring {
   constructor(most) {
@@ -57,7 +59,7 @@ const plot = new globalThis.uPlot(
       { scale: 'rate', stroke: colour('--second'), width: 1.5, points: { show: false } },
     ],
     axes: [
-      { ...axis, size: 30, space: 70, values: (_, splits) => splits.map(timeOf) },
+      { ...axis, size: 30, space: 70, incrs: TIME_STEPS, values: (_, splits) => splits.map(timeOf) },
       { ...axis, scale: 'players', size: 44, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000] },
       {
         ...axis,
