@@ -105,7 +105,7 @@ export function button(text, label, action, attributes = {}) {
  * Shows a list in an element. What is shown already is changed in place, so that the focus stays where it is.
  *
  * @param keyOf returns what identifies an entry
- * @param create makes an entry: `{ element, update(value) }`
+ * @param create makes an entry: `{ element, update(value), removed?() }`
  */
 export function keyed(parent, keyOf, create) {
   const shown = new Map();
@@ -127,7 +127,9 @@ export function keyed(parent, keyOf, create) {
       if (document.activeElement !== focused) focused.focus({ preventScroll: true });
     });
     for (const key of gone) {
-      shown.get(key).element.remove();
+      const { element, removed } = shown.get(key);
+      element.remove();
+      removed?.();
       shown.delete(key);
     }
   };

@@ -154,7 +154,7 @@ function card({ path }) {
     }
     void showPicture(picture);
   };
-  return { element, update };
+  return { element, update, removed: () => isInView.unobserve(picture) };
 }
 
 function playUrl(path) {
