@@ -9,6 +9,8 @@ export interface Strain {
   readonly now: number;
   /** Packets dropped so far because the player was too slow. */
   readonly skipped: number;
+  /** For a file, which drops nothing: how late its packets are because the player is too slow, in ms. */
+  readonly late?: number;
 }
 
 /**
@@ -20,13 +22,13 @@ export interface Adaptation {
   /** Returns what the player gets of a selection; the same object if that is all of it. */
   grant(asked: StreamSelection, header: AsfHeader): StreamSelection;
   /**
-   * Records how the player keeps up; called about once a second while a broadcast is sent.
+   * Records how the player keeps up; called about once a second while something is sent.
    * @returns true if another grant is due
    */
   observe(strain: Strain): boolean;
 }
 
-/** A session that can be given more or less of a broadcast. */
+/** A session that can be given more or less of what it plays. */
 export interface AdaptingSession {
   adapt(): void;
 }
@@ -38,15 +40,20 @@ const SETTLING = 5_000;
 // In ms without strain, after which a player gets more again; doubled each time that more turns out to be too much.
 const QUIET = 30_000;
 const LONGEST_QUIET = 480_000;
+// In ms. A player of a file has more than this in its buffer; if it becomes later still, it will run dry.
+const LATE = 1_500;
 
 /**
  * Gives a player of a broadcast less when packets have to be dropped for it again and again: first the lowest of the
- * rates that it turned on, then only key frames. The sound then continues without gaps.
+ * rates that it turned on, then only key frames. The sound then continues without gaps. A player of a file gets the
+ * lowest rate when it becomes later and later, but never less: a file waits, and drops nothing.
  */
 export class Thinning implements Adaptation {
   /** 0 takes nothing away; 1 and 2 are the two steps. */
   #step = 0;
   #skipped = 0;
+  #late = 0;
+  #waits = false;
   #strainedAt = Number.NEGATIVE_INFINITY;
   #steppedAt = Number.NEGATIVE_INFINITY;
   #quiet = QUIET;
@@ -56,20 +63,28 @@ export class Thinning implements Adaptation {
   grant(asked: StreamSelection, header: AsfHeader): StreamSelection {
     if (this.#step === 0) return asked;
     const lowest = lowestRates(asked, header);
+    if (this.#waits) return lowest;
     // If there are not several rates, the first step is the second.
     return this.#step === 1 && lowest !== asked ? lowest : keyFrames(lowest, header);
   }
 
-  observe({ now, skipped }: Strain): boolean {
-    const strained = skipped > this.#skipped;
+  observe({ now, skipped, late = 0 }: Strain): boolean {
+    const dropped = skipped > this.#skipped;
+    const isLate = late > LATE;
+    const strained = dropped || (isLate && late > this.#late);
     this.#skipped = skipped;
+    this.#late = late;
+    if (strained) this.#waits = !dropped;
+    // It catches up with what it gets now.
+    if (isLate && !strained) return false;
     return strained ? this.#stepDown(now) : this.#stepUp(now);
   }
 
   #stepDown(now: number): boolean {
     const isPersistent = now - this.#strainedAt < PERSISTENT;
     this.#strainedAt = now;
-    if (!isPersistent || this.#step === 2 || (now - this.#steppedAt < SETTLING && !this.#raised)) return false;
+    if (!isPersistent || this.#step === (this.#waits ? 1 : 2) || (now - this.#steppedAt < SETTLING && !this.#raised))
+      return false;
     if (this.#raised) this.#quiet = Math.min(this.#quiet * 2, LONGEST_QUIET);
     this.#raised = false;
     this.#step++;

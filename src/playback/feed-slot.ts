@@ -27,6 +27,11 @@ export class FeedSlot {
     return { sent: this.#sent + sent, skipped: this.#skipped + skipped };
   }
 
+  /** How late the current feed is because the player is too slow, in ms. */
+  get late(): number {
+    return this.#feed?.late ?? 0;
+  }
+
   /** Counts packets from now on. */
   reset(): void {
     this.#sent = 0;

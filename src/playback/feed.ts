@@ -12,6 +12,8 @@ export interface Feed {
   /** The number of the next unit, unbounded. */
   readonly number: number;
   readonly packets: PacketCounts;
+  /** How late a file is because the player takes it too slowly, in ms; 0 for a broadcast, which waits for nobody. */
+  readonly late: number;
   /** The number of the packet in the file where it would continue; undefined for a broadcast. */
   readonly position: number | undefined;
   /** Starts sending. Once only, and not after {@link stop}. */

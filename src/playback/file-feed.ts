@@ -92,6 +92,10 @@ export class FileFeed implements Feed {
     return { sent: this.#sent, skipped: 0 };
   }
 
+  get late(): number {
+    return this.#flow.late;
+  }
+
   get position(): number {
     return this.#reader.position;
   }

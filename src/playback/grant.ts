@@ -35,7 +35,9 @@ export class Grant {
   /** Records how the player keeps up. @returns true if it gets something else now */
   adapt(strain: Strain, header: AsfHeader | undefined): boolean {
     if (!this.#adaptation.observe(strain)) return false;
+    const before = this.#granted;
     this.ask(this.#asked, header);
-    return true;
+    // Where there is one rate, less of it is all the same.
+    return this.#granted !== before;
   }
 }

@@ -29,8 +29,8 @@ export class Playback implements PlaybackHost {
   readonly limits: PaceLimits;
   readonly ready: ReadySessions;
   readonly resends = new ResendBudget();
-  /** The sessions that are sent a broadcast, and may get more or less of it. */
-  readonly live = new Set<AdaptingSession>();
+  /** The sessions that are sent something, and may get more or less of it. */
+  readonly playing = new Set<AdaptingSession>();
   /** The writes of packets of files, and those of them that were more than 500 ms late. */
   readonly counters = { sends: 0, lateSends: 0 };
   readonly #onError: ((error: unknown) => void) | undefined;
@@ -64,6 +64,6 @@ export class Playback implements PlaybackHost {
     this.#sweptAt = now;
     this.ready.sweep();
     this.resends.sweep();
-    for (const session of this.live) session.adapt();
+    for (const session of this.playing) session.adapt();
   }
 }

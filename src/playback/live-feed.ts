@@ -46,6 +46,7 @@ export interface LiveFeedOptions {
 /** Sends a broadcast to one player. */
 export class LiveFeed implements Feed, PlayerSession {
   readonly position = undefined;
+  readonly late = 0;
   readonly #options: LiveFeedOptions;
   #header: AsfHeader;
   #selection: StreamSelection;

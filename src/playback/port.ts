@@ -101,8 +101,8 @@ export interface PlaybackHost {
   readonly limits: PaceLimits;
   readonly ready: ReadySessions;
   readonly resends: ResendBudget;
-  /** The sessions that are sent a broadcast. */
-  readonly live: Set<AdaptingSession>;
+  /** The sessions that are sent something. */
+  readonly playing: Set<AdaptingSession>;
   /** Counts a write of packets of a file. @param late true if one of them was due more than 500 ms before */
   sent?(late: boolean): void;
   /** Reports an error that no player caused. */

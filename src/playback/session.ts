@@ -277,10 +277,11 @@ export class PlaybackSession implements LiveListener {
     this.#enter('init');
   }
 
-  /** Gives the player more or less of a broadcast. Called by the playback about once a second. */
+  /** Gives the player more or less of what it asked for. Called by the playback about once a second. */
   adapt(): void {
     const { skipped } = this.packets;
-    if (this.#grant.adapt({ now: this.#host.now(), skipped }, this.#header)) this.#feeds.select(this.granted);
+    if (this.#grant.adapt({ now: this.#host.now(), skipped, late: this.#feeds.late }, this.#header))
+      this.#feeds.select(this.granted);
   }
 
   /** Gives the program back and keeps only the player's place. Called for sessions that are ready. */
@@ -563,8 +564,8 @@ export class PlaybackSession implements LiveListener {
     this.#state = state;
     if (state === 'ready') this.#host.ready.add(this);
     else this.#host.ready.delete(this);
-    if (state === 'playing' && this.current?.kind === 'live') this.#host.live.add(this);
-    else this.#host.live.delete(this);
+    if (state === 'playing') this.#host.playing.add(this);
+    else this.#host.playing.delete(this);
     this.#port.entered?.(state);
   }
 }

@@ -93,6 +93,31 @@ describe('a player whose connection is too slow', () => {
   });
 });
 
+describe('a player of a file whose connection is too slow', () => {
+  /** Lets seconds pass in which the player is as late as given, in ms. */
+  const late = (thinning: Thinning, from: number, ...values: number[]) =>
+    values.map((value, index) => thinning.observe({ now: (from + index) * 1_000, skipped: 0, late: value }));
+
+  it('gets the lowest of the rates that it turned on once it becomes later and later, but never only key frames', () => {
+    const thinning = new Thinning();
+    expect(late(thinning, 1, 400, 900, 1_400, 1_900, 2_400)).toEqual([false, false, false, false, true]);
+    expect(levels(thinning.grant(ALL_STREAMS, severalRates()), 1, 2, 3, 5)).toEqual([2, 0, 0, 2]);
+    expect(late(thinning, 6, ...Array.from({ length: 60 }, (_, index) => 3_000 + index * 500))).not.toContain(true);
+    expect(levels(thinning.grant(ALL_STREAMS, severalRates()), 1, 2, 3, 5)).toEqual([2, 0, 0, 2]);
+    // One rate: nothing to choose from, and a file drops nothing.
+    expect(thinning.grant(ALL_STREAMS, testHeader())).toBe(ALL_STREAMS);
+  });
+
+  it('gets more again when it has long kept up, and not while it catches up', () => {
+    const thinning = new Thinning();
+    late(thinning, 1, 2_000, 3_000);
+    const catchingUp = Array.from({ length: 20 }, (_, index) => 4_000 - index * 120);
+    expect(late(thinning, 3, ...catchingUp)).not.toContain(true);
+    expect(late(thinning, 23, ...Array<number>(40).fill(0)).indexOf(true)).toBeGreaterThan(8);
+    expect(thinning.grant(ALL_STREAMS, severalRates())).toBe(ALL_STREAMS);
+  });
+});
+
 describe('a session', () => {
   it('thins the streams of a slow player, remembers its selection, and stays thinned after its next choice', async () => {
     const house = await House.build();
@@ -133,7 +158,7 @@ describe('a session', () => {
     expect(payloads.filter(({ stream }) => stream === VIDEO).every(({ key }) => key)).toBe(true);
     expect(payloads.some(({ stream }) => stream === VIDEO)).toBe(true);
     session.stop('closed');
-    expect(house.host.live.size).toBe(0);
+    expect(house.host.playing.size).toBe(0);
     await house.close();
   });
 });

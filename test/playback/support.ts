@@ -52,7 +52,7 @@ export class House {
       limits: DEFAULT_LIMITS,
       ready: new ReadySessions(now, maxReady),
       resends: new ResendBudget(),
-      live: new Set(),
+      playing: new Set(),
       failed: (error) => this.errors.push(error),
     };
   }
@@ -86,7 +86,7 @@ export class House {
     this.ticker.tick();
     this.host.ready.sweep();
     this.host.resends.sweep();
-    for (const session of this.host.live) session.adapt();
+    for (const session of this.host.playing) session.adapt();
   }
 
   /** Lets time pass until something has happened; `step` ms of the clock for each turn of the event loop. */

@@ -134,6 +134,12 @@ export class OnDemandFlow {
     return this.#bytes;
   }
 
+  /** How late packets are because the output takes them too slowly, in ms; 0 if it keeps up. */
+  get late(): number {
+    if (this.#state !== 'running' || this.#options.output.backlog === 0) return 0;
+    return Math.max(0, this.#now() - (this.#due ?? this.#lastDue));
+  }
+
   /** Begins to read and to send at once; call once. */
   start(): void {
     if (this.#state !== 'new') return;
