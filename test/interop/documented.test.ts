@@ -17,7 +17,12 @@ const NOT_RUN: ReadonlyArray<readonly [RegExp, reason: string]> = [
   [/^(npm|npx|node|git|bash) /, 'works on a clone: .ci/run and the other jobs of the workflow run it'],
   [/^ffmpeg|^ffplay/, 'another program; test/interop/plain-http.test.ts runs the line'],
   [/<|…|^wm\w+( \w+)?( --[\w-]+)?( \/base)?$/, 'a mention without its arguments'],
-  [/^wmcast pull --bandwidth 450k$/, 'a mention without its arguments'],
+  [/^wmcast (?:pull --bandwidth 450k|pull -o show\.asf|config check|judge \w+)$/, 'a mention without its arguments'],
+  [/^wmcast judge |\{url\}/, 'takes a while: test/interop/judge.test.ts judges real players, servers and encoders'],
+  [/node-[12]|^wmcast cluster /, 'needs a cluster: test/interop/cluster-admin.test.ts runs one'],
+  [/^wmcast control /, 'needs a push that is on: test/cli/control.test.ts controls one'],
+  [/^wmcast devices \w/, 'depends on the devices of the host: test/capture/devices.test.ts reads their lists'],
+  [/--packager /, 'needs a packager: test/interop/protected.test.ts has one'],
   [/^wmcast logs /, 'reads the logs of a server that ran before: test/cli/logs.test.ts does that'],
   [/\/dev\/video0/, 'needs a camera'],
   [/https:\/\//, 'needs a certificate for a name: test/interop/push-link.test.ts pushes over TLS'],
@@ -35,7 +40,8 @@ let nextPoint = 0;
 beforeAll(async () => {
   work = newFolder();
   const film = await makeAsf('show.wmv', { duration: 2, video: 'wmv2', audio: 'wmav2', size: '160x120', folder: work });
-  for (const name of ['film.mp4', 'film.wmv', 'a.wmv', 'b.wmv', 'FILE']) await copyFile(film, join(work, name));
+  for (const name of ['film.mp4', 'film.wmv', 'a.wmv', 'b.wmv', 'a.mp4', 'b.mkv', 'c.mp3', 'FILE'])
+    await copyFile(film, join(work, name));
   await writeFile(join(work, 'cert.pem'), testTls.cert);
   await writeFile(join(work, 'key.pem'), testTls.key);
   const configuration = await readFile(join(root, 'samples/serve.yaml'), 'utf8');
@@ -49,6 +55,7 @@ beforeAll(async () => {
     join(work, 'list.asx'),
     `<asx version="3"><entry><ref href="${server.url('/show.wmv')}"/></entry></asx>`,
   );
+  await writeFile(join(work, 'urls.txt'), `${server.url('/show.wmv')}\n`);
   await server.publish('/live', '--size', '160x120');
   await server.publish('/spare', '--size', '160x120');
 });
@@ -127,7 +134,8 @@ async function runLine(line: string): Promise<void> {
     return runUntilReady(name, [...words, ...port, '--msbd-port', '0']);
   }
   const limit = words.includes('-t') ? [] : ['-t', '1'];
-  if (command === 'pull') return runToEnd(name, [...words, ...limit, '--force']);
+  const force = words.includes('--list') ? [] : ['--force'];
+  if (command === 'pull') return runToEnd(name, [...words, ...limit, ...force]);
   const last = words.findLastIndex((word) => word.startsWith('http:'));
   const pushed = words.map((word, index) => (index === last ? toNewPoint(word) : word));
   return runToEnd(name, [...pushed, ...limit, ...optionsFor(command, words)]);
