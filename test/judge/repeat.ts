@@ -1,5 +1,5 @@
 /** Sessions that run side by side: most of each is waiting, but a busy machine must not be late for all of them. */
-const SIDE_BY_SIDE = 12;
+const SIDE_BY_SIDE = 20;
 /** Sessions that are run once more, one at a time, because the machine may have been too busy for the first. */
 const REPEATS = 2;
 
