@@ -57,7 +57,7 @@ function page(command: CommandHelp, name: string, date: string, end: readonly st
     ...optionLines(command.options),
     ...(command.words.length > 1 ? command.commands.flatMap((part) => subCommand(part)) : []),
     ...(command.examples.length > 0
-      ? ['.Sh EXAMPLES', ...command.examples.map((line) => `.Dl ${line.replaceAll('\\', '\\e')}`)]
+      ? ['.Sh EXAMPLES', ...command.examples.map((line) => `.Dl ${withHyphens(line.replaceAll('\\', '\\e'))}`)]
       : []),
     ...end,
   ];
@@ -96,7 +96,8 @@ function flags({ short, long, value }: OptionHelp): string {
 function subCommand(command: CommandHelp): string[] {
   const rest = command.arguments.map(({ written }) => ` ${written}`).join('');
   return [
-    `.Ss ${plain(command.words.join(' ') + rest)}`,
+    // mandoc objects to a heading that ends with a bracket.
+    `.Ss ${plain(command.words.join(' ') + rest)}${rest.endsWith(']') ? '\\&' : ''}`,
     escaped(sentence(command.description)),
     ...(command.options.length === 0 ? [] : ['.Bl -tag -width Ds']),
     ...command.options.flatMap((option) => [`.It ${flags(option)}`, escaped(sentence(option.description))]),
@@ -135,21 +136,17 @@ function sentence(text: string): string {
   return text.replace(/^[a-z](?=[a-z ])/, (first) => first.toUpperCase()).replace(/([^.?!])$/, '$1.');
 }
 
+/** Two hyphens by themselves, which mandoc would take for a dash. */
+const withHyphens = (text: string): string => text.replace(/--(?= )/g, '\\-\\-');
+
 /** Makes a text safe for mdoc, one sentence a line: backslashes, and lines that would be requests. */
 function escaped(text: string): string {
-  return (
-    text
-      .replaceAll('\\', '\\e')
-      .replaceAll('…', '...')
-      .replace(/[“”]/g, '"')
-      // mandoc would take two hyphens for a dash.
-      .replace(/--(?= )/g, '\\-\\-')
-      .replace(/([.?!]) (?=[A-Z])/g, '$1\n')
-      .split('\n')
-      .flatMap((line) => wrapped(line))
-      .map((line) => line.replace(/^(?=[.'])/, '\\&'))
-      .join('\n')
-  );
+  return withHyphens(text.replaceAll('\\', '\\e').replaceAll('…', '...').replace(/[“”]/g, '"'))
+    .replace(/([.?!]) (?=[A-Z])/g, '$1\n')
+    .split('\n')
+    .flatMap((line) => wrapped(line))
+    .map((line) => line.replace(/^(?=[.'])/, '\\&'))
+    .join('\n');
 }
 
 function wrapped(text: string): string[] {
