@@ -187,7 +187,7 @@ export class Broadcast implements AsfSink {
     });
     const packet = parsePacket(bytes);
     this.#pass(packet, false);
-    this.#once?.note(packet, this.#history.packets.at(-1)!, [command]);
+    this.#noteOnce(packet, [command]);
     if (command.type === 'TEXT') this.#text = { command, at: this.#now() };
     return true;
   }
@@ -202,7 +202,7 @@ export class Broadcast implements AsfSink {
    * header itself, and learns before the first byte what the player starts with.
    */
   join(session: PlayerSession, choice: LaneChoice, wire: WireFormat, options: JoinOptions = {}): Player {
-    if (this.#once?.pending) this.#lanes.replace(this.#once.retire(this.#history.packets[0]?.location ?? 0));
+    if (this.#once?.pending) this.#lanes.replace(this.#once.retire(this.#oldest));
     const lane = this.#lane(choice);
     const lead = Math.max(options.lead ?? 0, this.#burst);
     const group = this.#lanes.group(lane, wire, lane.leadFor(lead));
@@ -286,6 +286,15 @@ export class Broadcast implements AsfSink {
 
   #announceStart(header: AsfHeader, cause: HeaderCause | 'run'): void {
     for (const follower of [...this.#followers]) this.#call(follower, () => follower.started(header, cause));
+  }
+
+  /** Notes commands that players who join later must not get, with the packet that was kept last. */
+  #noteOnce(packet: DataPacket, commands: readonly Command[]): void {
+    this.#once?.note(packet, this.#history.packets.at(-1)!, commands, this.#oldest);
+  }
+
+  get #oldest(): number {
+    return this.#history.packets[0]?.location ?? 0;
   }
 
   #lane(choice: LaneChoice): Lane {
@@ -379,7 +388,7 @@ export class Broadcast implements AsfSink {
   #repeatText(packet: DataPacket): void {
     const now = this.#now();
     const commands = this.#commands?.read(packet) ?? [];
-    this.#once?.note(packet, this.#history.packets.at(-1)!, commands);
+    this.#noteOnce(packet, commands);
     for (const command of commands) {
       if (command.type === 'TEXT') this.#text = { command, at: now };
     }

@@ -10,9 +10,10 @@ export class OnceCommands {
   readonly #stream: number;
   /** Packets of a command that is split over several. */
   #open: BroadcastPacket[] = [];
-  /** Packets without these commands, by their locations. */
-  readonly #without = new Map<number, BroadcastPacket>();
+  /** Packets with commands that nobody has joined since. */
   #fresh: BroadcastPacket[] = [];
+  /** Packets without these commands, by their locations, which ascend. */
+  readonly #without = new Map<number, BroadcastPacket>();
 
   /** @param stream the number of the command stream */
   constructor(stream: number) {
@@ -24,23 +25,33 @@ export class OnceCommands {
    *
    * @param kept as the history has it
    * @param commands those that end in it
+   * @param oldest the location of the first packet in the history; no older one is kept here, either
    */
-  note({ payloads }: DataPacket, kept: BroadcastPacket, commands: readonly Command[]): void {
+  note({ payloads }: DataPacket, kept: BroadcastPacket, commands: readonly Command[], oldest: number): void {
     if (!payloads.some(({ stream }) => stream === this.#stream)) return;
+    dropBefore(this.#open, oldest);
+    dropBefore(this.#fresh, oldest);
     this.#open.push(kept);
     if (commands.length === 0) return;
-    if (commands.some(({ type }) => ONCE.has(type))) {
-      for (const packet of this.#open) this.#fresh.push(this.#blank(packet));
-    }
+    if (commands.some(({ type }) => ONCE.has(type))) this.#fresh = this.#fresh.concat(this.#open);
     this.#open = [];
+  }
+
+  /** Packets that are kept because of a command. */
+  get size(): number {
+    return this.#open.length + this.#fresh.length + this.#without.size;
   }
 
   /** Returns the packets that changed since the last call: from now on their commands are of the past. */
   retire(oldest: number): readonly BroadcastPacket[] {
-    const fresh = this.#fresh;
+    dropBefore(this.#fresh, oldest);
+    const fresh = this.#fresh.map((packet) => this.#blank(packet));
     this.#fresh = [];
     for (const packet of fresh) this.#without.set(packet.location, packet);
-    for (const location of this.#without.keys()) if (location < oldest) this.#without.delete(location);
+    for (const location of this.#without.keys()) {
+      if (location >= oldest) break;
+      this.#without.delete(location);
+    }
     return fresh;
   }
 
@@ -73,4 +84,10 @@ export class OnceCommands {
     }
     return copy;
   }
+}
+
+/** Removes the packets before a location from the front. */
+function dropBefore(packets: BroadcastPacket[], oldest: number): void {
+  const first = packets.findIndex(({ location }) => location >= oldest);
+  packets.splice(0, first === -1 ? packets.length : first);
 }

@@ -6,10 +6,9 @@ import { until } from '../support/until.js';
 import { Command, newPoint, type Server } from './support/commands.js';
 import { newContentFolder } from './support/content.js';
 import { MarkedPlayer } from './support/marked-player.js';
-import { NatsServer, startNode } from './support/nats.js';
+import { known, NatsServer, pushTo, SYNTHETIC, startNode } from './support/nats.js';
 import { itNeeds, program } from './support/programs.js';
 
-const SYNTHETIC = ['-i', 'synthetic:seed=7,gop=25', '--retry', 'forever'];
 const needs = [program('nats-server')];
 
 async function api<T>(node: Server, path: string, method = 'GET'): Promise<{ status: number; body: T }> {
@@ -41,14 +40,6 @@ describe('the administration of a cluster', () => {
     await nats.stop();
   });
 
-  const pushTo = async (point: string, ...to: Server[]) => {
-    const live = to[0]!.next('point', ({ point: path, what }) => path === point && what === 'publishing');
-    const push = new Command('wmpush', [...to.map((node) => node.url(point)), '--json', ...SYNTHETIC]);
-    await live;
-    return push;
-  };
-  const known = (node: Server, path: string) =>
-    node.event('point', ({ point, what }) => point === path && what === 'created');
   const playersAt = async (node: Server, point: string) => {
     const { body } = await api<Sessions>(node, '/sessions');
     return body.sessions.filter(({ path, role }) => path === point && role === 'player');

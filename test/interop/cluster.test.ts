@@ -1,12 +1,11 @@
 import { until } from '../support/until.js';
-import { Command, newPoint, type Server } from './support/commands.js';
+import { newPoint, type Server } from './support/commands.js';
 import { newContentFolder } from './support/content.js';
 import { MarkedPlayer } from './support/marked-player.js';
-import { NatsServer, startNode } from './support/nats.js';
+import { known, NatsServer, pushTo, SYNTHETIC, startNode } from './support/nats.js';
 import { FfmpegPlayer } from './support/players.js';
 import { itNeeds, program } from './support/programs.js';
 
-const SYNTHETIC = ['-i', 'synthetic:seed=7,gop=25', '--retry', 'forever'];
 const needs = [program('nats-server')];
 
 describe('three nodes of a cluster', () => {
@@ -29,16 +28,6 @@ describe('three nodes of a cluster', () => {
     await Promise.all(nodes.map((node) => node.stop()));
     await nats.stop();
   });
-
-  /** Pushes to the first of some nodes, and to the next one if it is gone. */
-  const pushTo = async (point: string, ...to: Server[]) => {
-    const live = to[0]!.next('point', ({ point: path, what }) => path === point && what === 'publishing');
-    const push = new Command('wmpush', [...to.map((node) => node.url(point)), '--json', ...SYNTHETIC]);
-    await live;
-    return push;
-  };
-  const known = (node: Server, path: string) =>
-    node.event('point', ({ point, what }) => point === path && what === 'created');
 
   itNeeds([...needs, program('ffmpeg')], 'play a push to any of them, with the players of each', async () => {
     const point = newPoint();

@@ -1,5 +1,7 @@
 import { commandPacket } from '../../src/asf/command.js';
 import { parsePacket } from '../../src/asf/packet.js';
+import { OnceCommands } from '../../src/media/once-commands.js';
+import type { BroadcastPacket } from '../../src/media/wire.js';
 import { FakePlayer, textWire } from '../support/players.js';
 import { Feed } from './feed.js';
 
@@ -59,5 +61,27 @@ describe('script commands in the burst for a new player', () => {
     expect(contents(early)).toContain(wide('http://split/'));
     expect(contents(late)).not.toContain(wide('http://split/'));
     expect(contents(late).length).toBeGreaterThan(0);
+  });
+});
+
+describe('what is kept of commands,', () => {
+  const bytes = commandPacket(
+    { type: 'URL', text: 'http://again/' },
+    { stream: 3, sendTime: 0, presentationTime: 1000, mediaObjectNumber: 0, packetSize: 400 },
+  );
+  const packet = parsePacket(bytes);
+  const kept = (location: number) => ({ location, wire: bytes, start: bytes }) as unknown as BroadcastPacket;
+
+  it.each([
+    ['where nobody joins', [{ type: 'URL', text: 'http://again/' }]],
+    ['that never end', []],
+  ])('%s is no more than the history', (_, commands) => {
+    const once = new OnceCommands(3);
+    for (let location = 0; location < 5_000; location++) {
+      once.note(packet, kept(location), commands, Math.max(0, location - 9));
+      expect(once.size).toBeLessThanOrEqual(10);
+    }
+    expect(once.retire(4_995)).toHaveLength(commands.length * 5);
+    expect(once.size).toBeLessThanOrEqual(10);
   });
 });

@@ -4,7 +4,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Child } from './child.js';
-import { Server } from './commands.js';
+import { Command, Server } from './commands.js';
 
 /** A nats-server with JetStream on the loopback interface. */
 export class NatsServer {
@@ -77,6 +77,22 @@ export async function startNode(
   ];
   await writeFile(file, [...lines, ...more, ''].join('\n'));
   return Server.start('--config', file);
+}
+
+/** What is pushed to a cluster, by an encoder that comes back. */
+export const SYNTHETIC = ['-i', 'synthetic:seed=7,gop=25', '--retry', 'forever'];
+
+/** Pushes to the first of some nodes, and to the next one if it is gone. */
+export async function pushTo(point: string, ...to: Server[]): Promise<Command> {
+  const live = to[0]!.next('point', ({ point: path, what }) => path === point && what === 'publishing');
+  const push = new Command('wmpush', [...to.map((node) => node.url(point)), '--json', ...SYNTHETIC]);
+  await live;
+  return push;
+}
+
+/** Resolves when a node knows a point of another. */
+export function known(node: Server, path: string): Promise<unknown> {
+  return node.event('point', ({ point, what }) => point === path && what === 'created');
 }
 
 function run(folder: string): Child {
