@@ -6,8 +6,8 @@ export interface Budget {
   objects: number;
   /** List items, over all objects. */
   items: number;
-  /** Objects with an impossible size, whose end is searched for. */
-  searches: number;
+  /** Bytes that may still be searched for the ends of objects with an impossible size. */
+  searched: number;
 }
 
 /** Reads little-endian fields from part of a buffer and checks each read. The buffers it returns are views. */
@@ -21,7 +21,7 @@ export class ByteReader {
     bytes: Buffer,
     start = 0,
     end = bytes.length,
-    budget: Budget = { objects: 0, items: Infinity, searches: 0 },
+    budget: Budget = { objects: 0, items: Infinity, searched: 0 },
   ) {
     this.bytes = bytes;
     this.position = start;

@@ -154,20 +154,23 @@ function objectSizeAt(bytes: Buffer, at: number, end: number): number | undefine
   return size < OBJECT_HEAD_SIZE || size > end - at ? undefined : Number(size);
 }
 
-/** Places where an object with a wrong size is looked for after; each may cost a pass over the header. */
-const MAX_SEARCHES = 16;
+/** Bytes of a header that are searched for the ends of objects with a wrong size; once for each known kind. */
+const MAX_SEARCHED = 2 * 1024 * 1024;
 const OBJECT_IDS = kinds.map(({ guid: id }) => Buffer.from(id, 'hex'));
 
 /**
  * The size of an object whose own is impossible: up to where the next one of a known kind begins, or the end. Undefined
- * if it is of no known kind, or if too many were searched for.
+ * if it is of no known kind, or if too much was searched already.
  */
 function sizeBySearch(bytes: Buffer, at: number, end: number, budget: Budget): number | undefined {
-  if (!byGuid.has(bytes.toString('hex', at, at + 16)) || --budget.searches < 0) return undefined;
-  const places = OBJECT_IDS.map((id) => bytes.indexOf(id, at + OBJECT_HEAD_SIZE)).filter(
-    (place) => place !== -1 && objectSizeAt(bytes, place, end) !== undefined,
+  if (!byGuid.has(bytes.toString('hex', at, at + 16)) || budget.searched <= 0) return undefined;
+  const from = at + OBJECT_HEAD_SIZE;
+  const window = bytes.subarray(from, Math.min(end, from + budget.searched));
+  const places = OBJECT_IDS.map((id) => window.indexOf(id)).filter(
+    (place) => place !== -1 && objectSizeAt(bytes, from + place, end) !== undefined,
   );
-  return Math.min(end, ...places) - at;
+  budget.searched -= window.length;
+  return OBJECT_HEAD_SIZE + Math.min(end - from, ...places);
 }
 
 /**
@@ -177,7 +180,7 @@ function sizeBySearch(bytes: Buffer, at: number, end: number, budget: Budget): n
  * @throws AsfError if there are more than 16,384
  */
 export function readObjects(bytes: Buffer, start: number, end: number): HeaderObject[] {
-  return readWithin(bytes, start, end, 0, { objects: MAX_OBJECTS, items: MAX_ITEMS, searches: MAX_SEARCHES });
+  return readWithin(bytes, start, end, 0, { objects: MAX_OBJECTS, items: MAX_ITEMS, searched: MAX_SEARCHED });
 }
 
 function readWithin(bytes: Buffer, start: number, end: number, depth: number, budget: Budget): HeaderObject[] {
