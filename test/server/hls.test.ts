@@ -17,9 +17,10 @@ const warnings: string[] = [];
 /** A program that plays ffmpeg: it writes a playlist and a segment into its folder, and reads until its input ends. */
 const ENCODER = `for last; do :; done
 echo $$ >> "$TEST/runs"
-printf '#EXTM3U\\ns000000.ts\\n' > "$last"
-printf 'segment' > "$(dirname "$last")/s000000.ts"
 dirname "$last" > "$TEST/folder"
+printf 'segment' > "$(dirname "$last")/s000000.ts"
+printf '#EXTM3U\\ns000000.ts\\n' > "$last.tmp"
+mv "$last.tmp" "$last"
 exec cat > "$TEST/input"`;
 
 async function open(script: string, { most = 1, linger = 200 } = {}): Promise<void> {
@@ -69,7 +70,7 @@ const isAlive = (pid: string) => {
 
 describe('a stream for browsers', () => {
   it('is encoded once for all viewers, from the first to the last, each of whom takes a place', async () => {
-    await open(ENCODER);
+    await open(ENCODER, { linger: 1_500 });
     const { broadcast } = live('/live');
     const files = [request('/live'), request('/live'), request('/live', 'index.m3u8', '192.0.2.2')];
     const bodies = await Promise.all(files.map((each) => hls.file(each)));
