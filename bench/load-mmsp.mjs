@@ -32,6 +32,9 @@ class Player {
     this.#tally = tally;
     this.#socket = net.connect({ host, port: Number(port), noDelay: true });
     this.#socket.on('error', () => {});
+    this.#socket.on('close', () => {
+      tally.ended = true;
+    });
     this.#socket.on('data', (chunk) => this.#take(chunk));
     this.#socket.once('connect', async () => {
       if (transport === 'udp') this.#udp = await datagramSocket(host, (bytes) => this.#data(bytes));

@@ -2,7 +2,7 @@
 //   node bench/load.mjs HOST PORT PATH PLAYERS SECONDS RAMP_PER_SECOND [--files N] [--length S] [--plain BYTES_PER_SECOND]
 // With --files the players take turns with so many paths, PATH with 0, 1, … in the place of its %. With --length they begin at
 // random in so many seconds. With --plain they ask any HTTP server for the file from there on, and count what comes. A parent
-// process that sends a message is told how many bytes have come.
+// process that sends a message is told how many bytes have come. SIGTERM ends it early, with the same line.
 import net from 'node:net';
 import { parseArgs } from 'node:util';
 
@@ -35,6 +35,7 @@ class Player {
   flagGaps = 0;
   firstAfter = -1;
   longestGap = 0;
+  ended = false;
   #lastAt = 0;
   #headDone = false;
   #tail = Buffer.alloc(0);
@@ -47,6 +48,14 @@ class Player {
     this.socket = net.connect({ host, port: Number(port) }, () => this.socket.write(requestOf(number)));
     this.socket.on('data', (chunk) => this.#take(chunk));
     this.socket.on('error', () => {});
+    this.socket.on('close', () => {
+      this.ended = true;
+    });
+  }
+
+  /** Milliseconds since the last packet. */
+  get silence() {
+    return performance.now() - this.#lastAt;
   }
 
   #take(chunk) {
@@ -102,7 +111,7 @@ const opener = setInterval(() => {
   while (all.length < due) all.push(new Player(all.length));
 }, 10);
 process.on('message', () => process.send(all.reduce((total, { bytes }) => total + bytes, 0)));
-setTimeout(() => {
+function report() {
   clearInterval(opener);
   const sum = (name) => all.reduce((total, player) => total + player[name], 0);
   const playing = all.filter(({ packets }) => packets > 0);
@@ -118,6 +127,11 @@ setTimeout(() => {
     first_data_ms_p50: firstData(0.5),
     first_data_ms_p99: firstData(0.99),
     max_gap_ms_p99: Math.round(gaps[Math.floor(gaps.length * 0.99)] ?? -1),
+    ended: all.filter(({ ended }) => ended).length,
+    silence_ms_max: Math.round(Math.max(0, ...playing.map(({ silence }) => silence))),
   };
   process.stdout.write(`${JSON.stringify(result)}\n`, () => process.exit(0));
-}, Number(seconds) * 1000);
+}
+
+process.once('SIGTERM', report);
+setTimeout(report, Number(seconds) * 1000);

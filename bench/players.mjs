@@ -14,9 +14,16 @@ export class Tally {
   wrong = 0;
   firstAfter = -1;
   longestGap = 0;
+  /** True once its connection is closed. */
+  ended = false;
   #since = performance.now();
   #lastAt = 0;
   #number = -1;
+
+  /** Milliseconds since the last packet. */
+  get silence() {
+    return performance.now() - this.#lastAt;
+  }
 
   /** A data packet with a number of so many bits arrived. */
   packet(number, bits) {
@@ -55,7 +62,7 @@ export async function datagramSocket(host, onMessage) {
   return socket;
 }
 
-/** Starts players at a rate, and prints one JSON line after some seconds. */
+/** Starts players at a rate, and prints one JSON line after some seconds, or at SIGTERM. */
 export function run(play, { players, seconds, ramp }) {
   const all = [];
   const start = performance.now();
@@ -67,7 +74,7 @@ export function run(play, { players, seconds, ramp }) {
       play(tally, all.length - 1);
     }
   }, 10);
-  setTimeout(() => {
+  const report = () => {
     clearInterval(opener);
     const sum = (name) => all.reduce((total, tally) => total + tally[name], 0);
     const playing = all.filter(({ packets }) => packets > 0);
@@ -84,7 +91,11 @@ export function run(play, { players, seconds, ramp }) {
       wrong: sum('wrong'),
       first_data_ms_p99: at99('firstAfter'),
       max_gap_ms_p99: at99('longestGap'),
+      ended: all.filter(({ ended }) => ended).length,
+      silence_ms_max: Math.round(Math.max(0, ...playing.map(({ silence }) => silence))),
     };
     process.stdout.write(`${JSON.stringify(result)}\n`, () => process.exit(0));
-  }, Number(seconds) * 1000);
+  };
+  process.once('SIGTERM', report);
+  setTimeout(report, Number(seconds) * 1000);
 }

@@ -66,6 +66,7 @@ export type {
   AdminLogLine,
   AdminNode,
   AdminPoint,
+  AdminProcess,
   AdminPublisher,
   AdminSession,
   AdminStatus,
@@ -202,6 +203,7 @@ export type { ReloadReport } from './server/reload.js';
 export type { StartOptions } from './server/reloader.js';
 export { MediaServer } from './server/server.js';
 export type { ServerStats } from './server/stats.js';
+export type { ProcessView } from './server/workers/fleet.js';
 export type { SourceDescription, SourceOptions } from './sources/source.js';
 export type { Outcome as ExpectationOutcome } from './testing/expect.js';
 export {

@@ -1,12 +1,9 @@
-import { Command, Option } from 'commander';
-import { messageOf, WmError } from '../errors.js';
-import { takeCredentials } from '../http/credentials.js';
+import { Command } from 'commander';
+import { type AdminOption, adminOption, ask } from './admin-request.js';
 import { addCommonOptions } from './program.js';
 import { Reporter, type ReporterOptions } from './reporter.js';
 
-interface ClusterOptions extends ReporterOptions {
-  readonly admin: string;
-}
+interface ClusterOptions extends ReporterOptions, AdminOption {}
 
 interface NodeView {
   readonly name: string;
@@ -16,9 +13,6 @@ interface NodeView {
   readonly players: number | null;
   readonly points: number;
 }
-
-/** How long the administration may take to answer, in ms. */
-const TIMEOUT = 10_000;
 
 /** Builds `wmcast cluster`. */
 export function clusterCommand(): Command {
@@ -31,12 +25,7 @@ export function clusterCommand(): Command {
   for (const [name, summary] of actions) {
     const sub = new Command(name).description(summary);
     if (name !== 'nodes') sub.argument('[node]', 'name of the host (default: the one that is asked)');
-    sub.addOption(
-      new Option(
-        '--admin <url>',
-        'administration of any host of the cluster, http://user:password@host:port to log in',
-      ).default('http://127.0.0.1:8081'),
-    );
+    sub.addOption(adminOption('any host of the cluster'));
     command.addCommand(
       addCommonOptions(sub).action(async (...given: unknown[]) => {
         const [node, options] = (name === 'nodes' ? [undefined, ...given] : given) as [
@@ -79,27 +68,4 @@ async function set(action: 'drain' | 'resume', node: string | undefined, options
 
 async function nodesOf(options: ClusterOptions): Promise<readonly NodeView[]> {
   return ((await ask(options, '/api/nodes', 'GET')) as { nodes: NodeView[] }).nodes;
-}
-
-/** @throws WmError WM_UNREACHABLE, WM_AUTH_REFUSED, WM_USAGE if there is no cluster or no such host */
-async function ask({ admin }: ClusterOptions, path: string, method: string): Promise<unknown> {
-  const { url, credentials } = takeCredentials(admin);
-  const login = credentials && Buffer.from(`${credentials.user}:${credentials.password}`).toString('base64');
-  const headers = { 'X-Requested-With': 'wmcast', ...(login === undefined ? {} : { Authorization: `Basic ${login}` }) };
-  let response: Response;
-  try {
-    response = await fetch(new URL(path, url), { method, headers, signal: AbortSignal.timeout(TIMEOUT) });
-  } catch (error) {
-    const why = error instanceof Error && error.cause !== undefined ? error.cause : error;
-    throw new WmError('WM_UNREACHABLE', `The administration at ${url} cannot be reached: ${messageOf(why)}`, {
-      cause: error,
-      hint: '--admin names the administration of a host; see its ready line for the port.',
-    });
-  }
-  const body = (response.status === 204 ? undefined : await response.json().catch(() => undefined)) as
-    | { error?: string }
-    | undefined;
-  if (response.ok) return body;
-  const code = response.status === 401 || response.status === 403 ? 'WM_AUTH_REFUSED' : 'WM_FAILED';
-  throw new WmError(code, body?.error ?? `The administration answered ${response.status}.`);
 }

@@ -66,6 +66,10 @@ const commands: Readonly<Record<string, Entry>> = {
     summary: 'list the hosts of a cluster, and drain one for maintenance',
     load: async () => (await import('./cluster.js')).clusterCommand(),
   },
+  upgrade: {
+    summary: 'replace the processes of a running server, without dropping its players',
+    load: async () => (await import('./upgrade.js')).upgradeCommand(),
+  },
   init: {
     summary: 'write a commented configuration for serve',
     load: async () => (await import('./init.js')).initCommand(),

@@ -12,9 +12,10 @@ import type { ServerPorts } from '../server/listeners/listener.js';
 import type { MsbdPort } from '../server/listeners/msbd.js';
 import { reloadSentence } from '../server/reload.js';
 import { MediaServer } from '../server/server.js';
+import type { ProcessView } from '../server/workers/fleet.js';
 import { addFaultOption, faultsOf, UNFIT_FOR_SERVERS } from './fault-option.js';
 import { parseMsbdPort } from './msbd-port.js';
-import { addCommonOptions, Interruption, parsedBy, portNumber } from './program.js';
+import { addCommonOptions, Interruption, parsedBy, portNumber, wholeNumber } from './program.js';
 import { RateMeter, STATS_INTERVAL } from './rate.js';
 import { asClock, Reporter, withUnit } from './reporter.js';
 import { LOG_ROOMS, parseLogLevels, ServeLog, type ServeLogOptions } from './serve-log.js';
@@ -31,6 +32,7 @@ interface ServeOptions extends ServeLogOptions, TlsOptions {
   readonly mmsPort?: number | 'none';
   readonly rtspPort?: number | 'none';
   readonly workers?: number | 'auto';
+  readonly drain?: number;
   readonly users?: string;
   readonly content?: string;
   readonly logDir?: string;
@@ -71,6 +73,11 @@ export function serveCommand(): Command {
       '--workers <n>',
       'processes that serve players, besides the one that takes pushes; auto: one for each processor (default: one process does everything)',
       workerCount,
+    )
+    .option(
+      '--drain <seconds>',
+      'how long players may stay in a process that an upgrade (SIGUSR2) has replaced (default: 600)',
+      wholeNumber(0, 2_000_000),
     )
     .option(
       '--admin-port <port>',
@@ -134,11 +141,19 @@ async function serve(options: ServeOptions): Promise<void> {
         log.info('server', report, reloadSentence(report));
         reporter.event('reload', { ...report });
       },
+      upgraded: (processes) => {
+        log.info('server', { processes }, upgradeSentence(processes));
+        reporter.event('upgrade', { processes });
+      },
       error: (error) => log.error(error),
     },
     options.config === undefined ? {} : { file: options.config, load: () => configOf(options) },
   );
+  // Before the server has started there is nothing to replace.
+  let upgrade = () => {};
+  process.on('SIGUSR2', () => upgrade());
   const server = await interruption.race(starting, { late: (late) => void late.close() });
+  upgrade = () => void server.upgrade().catch((error: unknown) => log.warn(messageOf(error)));
   const stopWatching = watch(server, options.config, interruption, (message) => log.warn(message));
   const { ports, baseUrl } = server;
   const msbdUrls = ports.msbd === undefined ? [] : [`msbd://${new URL(baseUrl).hostname}:${ports.msbd}`];
@@ -200,6 +215,21 @@ function watch(
   return () => watched.close();
 }
 
+/** Says which processes an upgrade has started, and which it has replaced. */
+function upgradeSentence(processes: readonly ProcessView[]): string {
+  const named = (wanted: string) =>
+    processes
+      .filter(({ state, number }) => state === wanted && (number !== 0 || wanted === 'draining'))
+      .map(({ number, pid, version, players }) =>
+        wanted === 'serving'
+          ? `worker ${number} (process ${pid}, version ${version})`
+          : `${number === 0 ? 'the main process' : `worker ${number}`} (${players} players)`,
+      )
+      .join(', ');
+  const left = named('draining');
+  return `Upgraded: new players go to ${named('serving')}${left === '' ? '' : `; players stay in ${left}`}.`;
+}
+
 /** Lists the addresses and ports that a server listens on, in words. */
 export function placesOf(host: string | undefined, ports: ServerPorts): string {
   const everywhere = host === undefined || host === '0.0.0.0' || host === '::';
@@ -253,6 +283,7 @@ async function configOf(options: ServeOptions): Promise<ServerConfig> {
     ...(options.mmsPort === undefined ? {} : { mms: { port: options.mmsPort } }),
     ...(options.rtspPort === undefined ? {} : { rtsp: { ...base.rtsp, port: options.rtspPort } }),
     ...(options.workers === undefined ? {} : { workers: options.workers }),
+    ...(options.drain === undefined ? {} : { drain: options.drain }),
     admin: { ...base.admin, port: options.adminPort ?? base.admin.port ?? 'auto' },
     ...(users === undefined ? {} : { users }),
     ...(folder === undefined ? {} : { content: { ...base.content, folder } }),

@@ -1,6 +1,9 @@
 import type { Server } from 'node:net';
 import { messageOf, WmError } from '../errors.js';
 
+/** Connections that the system keeps until they are accepted. */
+export const BACKLOG = 4096;
+
 /**
  * Makes a TCP server listen.
  * @param place.port 0 for a free port
@@ -17,7 +20,7 @@ export function listenTcp(server: Server, place: { readonly port: number; readon
       reject(new WmError(code, `Cannot listen on ${where}: ${listenProblem(error)}.`, { cause: error }));
     };
     server.once('error', failed);
-    server.listen({ ...place, backlog: 4096 }, () => {
+    server.listen({ ...place, backlog: BACKLOG }, () => {
       server.removeListener('error', failed);
       const address = server.address();
       resolve(typeof address === 'object' && address !== null ? address.port : port);

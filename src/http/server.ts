@@ -83,6 +83,11 @@ export class HttpServer {
     return this.#connections.size;
   }
 
+  /** What accepts the connections of the port. */
+  get listener(): Server {
+    return this.#server;
+  }
+
   /**
    * Replaces the certificate for new connections; does nothing on a server without TLS.
    * @throws WmError WM_CONFIG if it is unusable; the previous one stays

@@ -38,6 +38,11 @@ export class TcpFront {
     else this.#accept(socket);
   }
 
+  /** What accepts the connections of the port. */
+  get listener(): Server {
+    return this.#server;
+  }
+
   /** The number of open connections. */
   get connections(): number {
     return this.#sockets.size;

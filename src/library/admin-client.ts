@@ -5,6 +5,7 @@ import type {
   AdminLogLine,
   AdminNode,
   AdminPoint,
+  AdminProcess,
   AdminPublisher,
   AdminSession,
   AdminStatus,
@@ -210,6 +211,22 @@ export class AdminClient {
   /** Reads the configuration again. @returns what has changed */
   reload(): Promise<ReloadReport> {
     return this.#send('POST', 'api/reload');
+  }
+
+  /** Returns the processes of the server, the main one first. */
+  async processes(): Promise<readonly AdminProcess[]> {
+    return (await this.#get<{ processes: AdminProcess[] }>('api/processes')).processes;
+  }
+
+  /**
+   * Starts new processes for players, with the code that is on the disk now; those that play stay where they are.
+   *
+   * @param timeout that they may take to start, in ms
+   * @returns all processes
+   */
+  async upgrade(timeout = 120_000): Promise<readonly AdminProcess[]> {
+    const response = await this.#fetch('POST', 'api/upgrade', { signal: AbortSignal.timeout(timeout) });
+    return ((await response.json()) as { processes: AdminProcess[] }).processes;
   }
 
   /** Returns the hosts of the cluster. */

@@ -116,6 +116,21 @@ export interface AdminArchive {
   readonly href: string;
 }
 
+/** A process of a server. @public */
+export interface AdminProcess {
+  /** The second number in the ids of its sessions; 0 is the main process. */
+  readonly number: number;
+  readonly pid: number;
+  /** The version of wmcast that it runs. */
+  readonly version: string;
+  /** `draining`: it was replaced, and ends once its players have gone. */
+  readonly state: 'starting' | 'serving' | 'draining';
+  /** When it was started, in ms since 1970. */
+  readonly since: number;
+  readonly players: number;
+  readonly connections: number;
+}
+
 /** A host of a cluster. @public */
 export interface AdminNode {
   readonly name: string;

@@ -174,6 +174,11 @@ export const configSchema = z.strictObject({
     'Processes that serve players, besides the one that takes pushes; auto is one for each processor. Default: one process does everything.',
     2,
   ),
+  drain: about(
+    z.number().min(0).max(2_000_000).optional(),
+    'Seconds that players may stay in a process that an upgrade has replaced (SIGUSR2, wmcast upgrade). Default: 600.',
+    3600,
+  ),
   cluster: about(
     clusterSchema.optional(),
     'Share publishing points with other hosts over NATS: every host takes pushes and plays every point; docs/cluster.md describes it.',

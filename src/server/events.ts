@@ -4,6 +4,7 @@ import { sessionView } from './admin/actions.js';
 import type { AdminFeed } from './admin/feed.js';
 import type { PointEvent } from './points/points.js';
 import type { ReloadReport } from './reload.js';
+import type { ProcessView } from './workers/fleet.js';
 
 /** The callbacks of a running server. Reports and logs of all protocols come together here. @public */
 export interface ServerEvents {
@@ -20,6 +21,8 @@ export interface ServerEvents {
   warning?(message: string): void;
   /** The configuration was read again. */
   reloaded?(report: ReloadReport): void;
+  /** New processes for players have replaced others. */
+  upgraded?(processes: readonly ProcessView[]): void;
   /** An internal error that no peer caused. */
   error?(error: unknown): void;
 }

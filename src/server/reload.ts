@@ -49,7 +49,17 @@ const LIVE: ReadonlySet<string> = new Set([
   ...['origin', 'forward', 'transparent', 'hosts', 'accounts', 'access', 'cache.maxSize'].map(
     (name) => `proxy.${name}`,
   ),
-  ...['redirects', 'hooks', 'limits', 'push.newPoints', 'push.authenticateStart', 'tls.cert', 'tls.key', 'live.burst'],
+  ...[
+    'redirects',
+    'hooks',
+    'limits',
+    'drain',
+    'push.newPoints',
+    'push.authenticateStart',
+    'tls.cert',
+    'tls.key',
+    'live.burst',
+  ],
 ]);
 
 /** Compares two configurations. */

@@ -59,9 +59,11 @@ import type { ReloadReport } from './reload.js';
 import { Reloader, type StartOptions, warnOfPlaces } from './reloader.js';
 import type { ServerStats } from './stats.js';
 import { Stills } from './stills.js';
+import { Upgrades } from './upgrades.js';
 import { WebServer } from './web/web.js';
+import type { ProcessView } from './workers/fleet.js';
 import { type WorkerPart, workerConfig } from './workers/worker.js';
-import { placesFor, Workers } from './workers/workers.js';
+import { type OwnPlayers, placesFor, Workers } from './workers/workers.js';
 
 // The minimum limit of push sessions: even with few points, an encoder that comes back briefly needs a second one.
 const MIN_SESSIONS = 1_000;
@@ -74,7 +76,7 @@ export class MediaServer {
   /** Shared by all listeners. */
   readonly #admission: Admission;
   readonly #multicasts: Multicasts;
-  readonly #listeners: readonly Listener[];
+  readonly #listeners: Listener[];
   #tlsWatch: TlsWatch | undefined;
   #workers: Workers | undefined;
   readonly #cluster: ServerCluster | undefined;
@@ -97,6 +99,9 @@ export class MediaServer {
   readonly #stills: Stills;
   readonly #hls: Hls;
   #ready = false;
+  readonly #upgrades: Upgrades;
+  /** Makes workers, of a server that had none until now. */
+  readonly #makeWorkers: (own: OwnPlayers) => Workers;
   readonly #reloader: Reloader;
   #ports: ServerPorts = {};
 
@@ -114,7 +119,7 @@ export class MediaServer {
     };
     const { part } = means;
     const node = means.node && { node: means.node.number, nodes: MAX_NODES };
-    const ids = part?.ids ?? new SessionIds({ ...node, workers: placesFor(countOf(config.workers ?? 0)) });
+    const ids = part?.ids ?? new SessionIds({ ...node, workers: placesFor(countOf(config.workers ?? 1)) });
     this.#hooks = new ServerHooks({ hooks: () => settings.config.hooks, onWarning });
     this.#registry = new SessionRegistry({
       ids,
@@ -309,6 +314,8 @@ export class MediaServer {
       switchPoint: (path, on) => this.#reloader.switchPoint(path, on),
       command: (path, command) => this.command(path, command),
       reload: means.load && (() => this.reload()),
+      upgrade: part ? undefined : () => this.upgrade(),
+      processes: () => this.processes,
       access: this.#access,
       rule: () => settings.rules.admin,
       names: () => settings.names,
@@ -344,8 +351,10 @@ export class MediaServer {
         web.handle(exchange);
       },
     };
+    const shared = { limits, ids, logins: means.logins };
+    this.#makeWorkers = (own) => this.#workersOf(1, shared, passedOn(http), events, own);
     this.#listeners = [
-      ...this.#httpListeners(http, means, { limits, ids, logins: means.logins }, events),
+      ...this.#httpListeners(http, means, shared, events),
       this.#multicasts,
       ...protocolListeners({
         config: ownListeners(config),
@@ -359,6 +368,7 @@ export class MediaServer {
         proxies: http.proxies,
         targets: proxying,
         multicasts: this.#multicasts,
+        onStranger: (...about) => this.#workers?.strangersDatagram(...about),
         onSocket: this.#faulty,
         onDatagrams: faults?.datagrams,
         onLog,
@@ -368,6 +378,16 @@ export class MediaServer {
       }),
       this.#administration.listener,
     ];
+    this.#upgrades = new Upgrades({
+      config: () => settings.config,
+      reload: means.load && (() => this.reload()),
+      workers: () => this.#workers,
+      divide: () => this.#divide(),
+      registry: this.#registry,
+      connections: () => sumOf(this.#listeners, (each) => (each === this.#workers ? 0 : each.connections)),
+      onUpgraded: (processes) => events.upgraded?.(processes),
+      onWarning,
+    });
     this.#reloader = new Reloader({
       settings,
       points: this.points,
@@ -504,6 +524,23 @@ export class MediaServer {
   }
 
   /**
+   * Starts new processes for players, with the code that is on the disk now. They take all new connections; those that
+   * play stay where they are until they leave, or the time that the configuration allows (`drain`) is over. If anything
+   * fails, nothing changes.
+   *
+   * @throws WmError WM_CONFIG if the configuration has mistakes; WM_FAILED if a process does not start; WM_USAGE while
+   *   another upgrade is under way
+   */
+  upgrade(): Promise<void> {
+    return this.#upgrades.upgrade();
+  }
+
+  /** The processes of the server, the main one first. */
+  get processes(): readonly ProcessView[] {
+    return this.#upgrades.processes;
+  }
+
+  /**
    * Sends the players of a point a script command, such as TEXT or URL. TEXT is repeated for players that join later.
    *
    * @param path of the point, such as `/live`
@@ -521,6 +558,7 @@ export class MediaServer {
   /** Ends all broadcasts with $E, disconnects encoders, and stops; bounded in time. */
   async close(): Promise<void> {
     this.#ready = false;
+    this.#upgrades.close();
     await this.#pulls.close();
     this.#tlsWatch?.close();
     // Encoders find another node at once.
@@ -592,14 +630,11 @@ export class MediaServer {
     events: ServerEvents,
   ): Listener[] {
     const { host, httpPort, tls, workers } = this.#settings.config;
-    // Faults are injected where the client's own socket is: not again where its bytes are passed on.
-    const onSocket = http.onSocket && ((socket: Socket) => !peerOf(socket).passedOn && http.onSocket?.(socket));
-    const passedOn = () => new HttpServer({ ...http, onSocket });
     if (workers !== undefined) {
-      this.#workers = this.#workersOf(countOf(workers), shared, passedOn(), events);
+      this.#workers = this.#workersOf(countOf(workers), shared, passedOn(http), events);
       return [this.#workers];
     }
-    const listeners: Listener[] = part ? [part.listener(passedOn())] : [];
+    const listeners: Listener[] = part ? [part.listener(passedOn(http))] : [];
     if (httpPort !== 'none')
       listeners.push(new HttpListener('http', new HttpServer(http), { port: httpPort, host, given: part }));
     if (identity && tls) {
@@ -611,11 +646,34 @@ export class MediaServer {
     return listeners;
   }
 
-  #workersOf(count: number, shared: SharedByProcesses, http: HttpServer, events: ServerEvents): Workers {
+  /** Lets a worker take all new players from now on. */
+  async #divide(): Promise<void> {
+    const lent = this.#started.flatMap((each) => each.lend?.() ?? []);
+    const workers = this.#makeWorkers({ ports: this.#ports, lent });
+    // It hears of points that come meanwhile.
+    this.#workers = workers;
+    try {
+      await workers.start();
+    } catch (error) {
+      this.#workers = undefined;
+      throw error;
+    }
+    this.#listeners.push(workers);
+    this.#started.push(workers);
+  }
+
+  #workersOf(
+    count: number,
+    shared: SharedByProcesses,
+    http: HttpServer,
+    events: ServerEvents,
+    own?: OwnPlayers,
+  ): Workers {
     return new Workers({
       config: () => this.#settings.config,
       workerConfig: () => workerConfig(this.#settings.config),
       count,
+      own,
       points: this.points,
       ...shared,
       http,
@@ -645,6 +703,13 @@ export class MediaServer {
     const { multicast } = point?.settings ?? {};
     if (point && !point.configured && multicast) this.#multicasts.copy(point, multicast);
   }
+}
+
+/** Makes the server for connections that other processes pass on. */
+function passedOn(http: HttpServerOptions): HttpServer {
+  // Faults are injected where the client's own socket is: not again where its bytes are passed on.
+  const onSocket = http.onSocket && ((socket: Socket) => !peerOf(socket).passedOn && http.onSocket?.(socket));
+  return new HttpServer({ ...http, onSocket });
 }
 
 /** What this process has for all processes of the server. */

@@ -119,6 +119,9 @@ describe('the client of the administration', () => {
     for (const request of [client.nodes(), client.drain('other'), client.drain('other', false)]) {
       expect((await refused(request))[0]).toBe(404);
     }
+    // The program of a worker is not where the sources are.
+    expect((await refused(client.upgrade()))[0]).toBe(409);
+    expect(await client.processes()).toMatchObject([{ number: 0, pid: process.pid, state: 'serving' }]);
     expect(await client.config()).toMatchObject({ host: '127.0.0.1' });
     expect(await client.metrics()).toContain('wmcast_points 1');
     const used = new Set(asked.mock.calls.map(([place, init]) => `${init?.method} ${new URL(String(place)).pathname}`));

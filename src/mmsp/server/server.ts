@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
 import type { Socket as UdpSocket } from 'node:dgram';
-import type { Socket } from 'node:net';
+import type { Server, Socket } from 'node:net';
 import { plainAddress } from '../../http/addresses.js';
 import type { Admission } from '../../http/admission.js';
 import { type ProxyOptions, peerOf } from '../../http/peer.js';
@@ -119,6 +119,16 @@ export class MmspServer {
   /** Number of open connections. */
   get connections(): number {
     return this.#front.connections;
+  }
+
+  /** The socket for datagrams, once it is bound. */
+  get udp(): UdpSocket | undefined {
+    return this.#udp;
+  }
+
+  /** What accepts the connections of the port. */
+  get listener(): Server {
+    return this.#front.listener;
   }
 
   /**

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { Socket } from 'node:net';
+import type { Server, Socket } from 'node:net';
 import { plainAddress } from '../../http/addresses.js';
 import type { Admission } from '../../http/admission.js';
 import type { ProxyOptions } from '../../http/peer.js';
@@ -104,6 +104,11 @@ export class RtspServer {
   /** Connections that are open. */
   get connections(): number {
     return this.#front.connections;
+  }
+
+  /** What accepts the connections of the port. */
+  get listener(): Server {
+    return this.#front.listener;
   }
 
   /** Sessions, whether they play or not. */

@@ -14,6 +14,7 @@ import type { PublishingPoint, PublishingPoints } from '../points/points.js';
 import type { ReloadReport } from '../reload.js';
 import type { ServerStats } from '../stats.js';
 import type { Stills } from '../stills.js';
+import type { ProcessView } from '../workers/fleet.js';
 import { type ArchiveList, deleteArchive, listArchives, type OpenedArchive, openArchive } from './archives.js';
 import type { AdminEvent, LoggedEvent } from './feed.js';
 
@@ -45,6 +46,9 @@ export interface AdminHost {
   readonly editor: PointEditor;
   /** Reads the configuration again; undefined if there is no file to read. */
   readonly reload?: (() => Promise<ReloadReport>) | undefined;
+  /** Replaces the processes that serve players; undefined where only the main process can. */
+  readonly upgrade?: (() => Promise<void>) | undefined;
+  readonly processes: () => readonly ProcessView[];
   /** The other hosts of a cluster. */
   readonly cluster?: AdminCluster | undefined;
 }
@@ -273,6 +277,27 @@ export class AdminActions {
     const own = await this.#reload();
     const { cluster } = this.#host;
     return cluster ? { ...own, nodes: await cluster.reloadOthers() } : own;
+  }
+
+  /** The processes of the server, the main one first. */
+  processes(): readonly ProcessView[] {
+    return this.#host.processes();
+  }
+
+  /**
+   * Replaces the processes that serve players.
+   *
+   * @returns all processes
+   * @throws HttpError 409 if that failed; ReloadRefused if the configuration has mistakes
+   */
+  async upgrade(): Promise<readonly ProcessView[]> {
+    try {
+      await this.#host.upgrade?.();
+    } catch (error) {
+      if (!(error instanceof WmError)) throw error;
+      throw error.code === 'WM_CONFIG' ? new ReloadRefused(error) : new HttpError(409, messageOf(error));
+    }
+    return this.processes();
   }
 
   async #reload(): Promise<ReloadReport> {

@@ -70,6 +70,8 @@ export class AdminApi {
     ['GET', '/sessions', (_, exchange) => this.#list(exchange, 'sessions')],
     ['DELETE', '/sessions/:', ([id = '']) => this.#actions.end(id)],
     ['POST', '/reload', () => this.#actions.reload()],
+    ['GET', '/processes', () => ({ processes: this.#actions.processes() })],
+    ['POST', '/upgrade', async () => ({ processes: await this.#actions.upgrade() })],
     ['GET', '/nodes', () => ({ nodes: this.#actions.nodes() })],
     ['POST', '/nodes/:/drain', ([name = '']) => this.#actions.drain(name, true)],
     ['POST', '/nodes/:/resume', ([name = '']) => this.#actions.drain(name, false)],

@@ -275,6 +275,23 @@ export function adminRoutes(actions: AdminActions): Described[] {
       },
       handle: () => actions.reload(),
     },
+    get('/api/processes', 'The processes of the server, the main one first.', schemas.processes, () => ({
+      processes: actions.processes(),
+    })),
+    {
+      route: {
+        method: 'post',
+        path: '/api/upgrade',
+        summary:
+          'Start new processes for players, with the code that is on the disk now. Those that play stay where they are.',
+        responses: {
+          200: json(schemas.processes),
+          409: failure('They did not start, or another upgrade is under way; nothing has changed.'),
+          422: failure('The configuration has mistakes; nothing has changed.'),
+        },
+      },
+      handle: async () => ({ processes: await actions.upgrade() }),
+    },
     get('/api/nodes', 'The hosts of the cluster.', schemas.nodes, () => ({ nodes: actions.nodes() })),
     node('drain', 'Take no new sessions on a host of the cluster; its encoders move to others.', true),
     node('resume', 'Take new sessions on a host again.', false),

@@ -177,6 +177,25 @@ export const reload = z
   })
   .openapi('Reload');
 
+/** The processes of a server. */
+export const processes = z.object({
+  processes: z.array(
+    z
+      .object({
+        number: count.openapi({ description: 'The second number in the ids of its sessions; 0 is the main process.' }),
+        pid: count,
+        version: z.string().openapi({ description: 'The version of wmcast that it runs.' }),
+        state: z.enum(['starting', 'serving', 'draining']).openapi({
+          description: 'draining: it was replaced, and ends once its players have gone.',
+        }),
+        since: count.openapi({ description: 'When it was started, in ms since 1970.' }),
+        players: count,
+        connections: count,
+      })
+      .openapi('Process'),
+  ),
+});
+
 /** The hosts of a cluster. */
 export const nodes = z.object({
   nodes: z.array(

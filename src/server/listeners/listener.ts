@@ -1,5 +1,5 @@
 import type { Socket as UdpSocket } from 'node:dgram';
-import type { Socket } from 'node:net';
+import type { Server, Socket } from 'node:net';
 import type { HttpServer } from '../../http/server.js';
 
 /** Ports by protocol; protocols without a port are absent. @public */
@@ -35,14 +35,34 @@ export interface Listener {
   start(): Promise<ServerPorts>;
   /** Ends all sessions and stops; bounded in time. */
   close(): Promise<void>;
+  /** Returns the port that another process can serve from now on; undefined without one. */
+  lend?(): LentPort | undefined;
 }
+
+/** A port whose connections may go to another process, while this one keeps its sessions. */
+export interface LentPort {
+  readonly name: PortName;
+  /** What accepts its connections. */
+  readonly server: Server;
+  /** Bound to the same port, for datagrams. */
+  readonly udp?: UdpSocket | undefined;
+  /** Takes the connection of a client that comes back to its session here. */
+  readonly take: (socket: Socket) => void;
+  /** Takes a datagram about a client that is connected here. */
+  readonly takeDatagram?: (bytes: Buffer, address: string) => void;
+}
+
+/** The ports that players of unicast protocols connect to. */
+export type PortName = 'http' | 'https' | 'mms' | 'rtsp';
 
 /** What a listener gets from the process that has its port, instead of listening itself. */
 export interface Given {
+  /** The ports that the process listens on. */
+  readonly ports: ServerPorts;
   /** Bound to the port of MMSP. */
   readonly udp: UdpSocket | undefined;
   /** Brings the connections of a port from now on. */
-  serve(port: 'http' | 'https' | 'mms' | 'rtsp', take: (socket: Socket) => void): void;
+  serve(port: PortName, take: (socket: Socket) => void): void;
   /** Brings datagrams of MMSP that other processes received. */
   serveDatagrams(take: (bytes: Buffer, address: string) => void): void;
   /** Passes on a datagram about a client of MMSP that is not connected here. */
@@ -79,12 +99,16 @@ export class HttpListener implements Listener {
   async start(): Promise<ServerPorts> {
     if (this.#given) {
       this.#given.serve(this.name, (socket) => this.#server.take(socket));
-      return { [this.name]: this.#port };
+      return { [this.name]: this.#given.ports[this.name] ?? this.#port };
     }
     return { [this.name]: await this.#server.listen(this.#port, this.#host) };
   }
 
   close(): Promise<void> {
     return this.#server.close();
+  }
+
+  lend(): LentPort {
+    return { name: this.name, server: this.#server.listener, take: (socket) => this.#server.take(socket) };
   }
 }

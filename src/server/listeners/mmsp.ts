@@ -1,6 +1,6 @@
 import { MmspServer, type MmspServerOptions } from '../../mmsp/server/server.js';
 import { pathOf } from '../content/paths.js';
-import type { Given, Listener, ServerPorts } from './listener.js';
+import type { Given, LentPort, Listener, ServerPorts } from './listener.js';
 
 /** The port of an MMSP server, and its options. */
 export interface MmspListenerOptions extends Omit<MmspServerOptions, 'pathOf' | 'version'> {
@@ -27,7 +27,7 @@ export class MmspListener implements Listener {
   constructor({ port, host, given, targetOf, ...options }: MmspListenerOptions) {
     this.#server = new MmspServer({
       ...options,
-      onStranger: given && ((...about) => given.strangersDatagram(...about)),
+      onStranger: given ? (...about) => given.strangersDatagram(...about) : options.onStranger,
       pathOf: (fileName, target) => {
         const path = pathOfFile(fileName);
         return targetOf?.(path, target) ?? path;
@@ -49,7 +49,7 @@ export class MmspListener implements Listener {
       this.#given.serve('mms', (socket) => this.#server.take(socket));
       this.#given.serveDatagrams((bytes, address) => this.#server.datagram(bytes, address));
       this.#listens = true;
-      return { mms: this.#port };
+      return { mms: this.#given.ports.mms ?? this.#port };
     }
     const mms = await this.#server.listen(this.#port, this.#host);
     this.#listens = true;
@@ -58,6 +58,18 @@ export class MmspListener implements Listener {
 
   async close(): Promise<void> {
     if (this.#listens) await this.#server.close();
+  }
+
+  lend(): LentPort | undefined {
+    if (!this.#listens) return undefined;
+    const { listener: server, udp } = this.#server;
+    return {
+      name: 'mms',
+      server,
+      udp,
+      take: (socket) => this.#server.take(socket),
+      takeDatagram: (bytes, address) => this.#server.datagram(bytes, address),
+    };
   }
 }
 

@@ -14,7 +14,7 @@ import { mmspLog, RTSP_EVENT, rtspLog } from '../logs/received.js';
 import type { PublishingPoints } from '../points/points.js';
 import type { Proxying } from '../proxying.js';
 import type { Given, Listener } from './listener.js';
-import { MmspListener } from './mmsp.js';
+import { MmspListener, type MmspListenerOptions } from './mmsp.js';
 import { MsbdListener, PointChannels } from './msbd.js';
 import type { Multicasts } from './multicast.js';
 import { RtspListener } from './rtsp.js';
@@ -34,6 +34,8 @@ export interface ProtocolHost {
   readonly ids: SessionIds;
   /** In a worker: what the main process gives it. */
   readonly part?: (Given & { readonly rtspElsewhere: Elsewhere }) | undefined;
+  /** Takes datagrams of MMSP about clients that are not connected here, unless `part` does. */
+  readonly onStranger?: MmspListenerOptions['onStranger'];
   /** Called with each connection; for faults that tests inject. */
   readonly onSocket: ((socket: Socket) => void) | undefined;
   /** Called for each player of datagrams, likewise. */
@@ -69,6 +71,7 @@ export function protocolListeners(host: ProtocolHost): Listener[] {
       targetOf: targets && ((path, target) => targets.mmsTarget(path, target)),
       given: part,
       newId: () => ids.random(1, 2 ** 32),
+      onStranger: host.onStranger,
       version: SERVER_NAME.slice(SERVER_NAME.indexOf('/') + 1),
       entrance,
       playback,

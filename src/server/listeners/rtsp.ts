@@ -1,6 +1,6 @@
 import { RtspServer, type RtspServerOptions } from '../../rtsp/server/server.js';
 import { pathOf } from '../content/paths.js';
-import type { Given, Listener, ServerPorts } from './listener.js';
+import type { Given, LentPort, Listener, ServerPorts } from './listener.js';
 
 /** The ports of an RTSP server, and its options. */
 export interface RtspListenerOptions extends Omit<RtspServerOptions, 'pathOf'> {
@@ -49,7 +49,7 @@ export class RtspListener implements Listener {
       await this.#server.attach(this.#host, this.#given.rtpPorts(this.#rtpPort));
       this.#given.serve('rtsp', (socket) => this.#server.take(socket));
       this.#listens = true;
-      return { rtsp: this.#port };
+      return { rtsp: this.#given.ports.rtsp ?? this.#port };
     }
     const rtsp = await this.#server.listen(this.#port, this.#host, this.#rtpPort);
     this.#listens = true;
@@ -58,5 +58,10 @@ export class RtspListener implements Listener {
 
   async close(): Promise<void> {
     if (this.#listens) await this.#server.close();
+  }
+
+  lend(): LentPort | undefined {
+    if (!this.#listens) return undefined;
+    return { name: 'rtsp', server: this.#server.listener, take: (socket) => this.#server.take(socket) };
   }
 }

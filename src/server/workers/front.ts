@@ -1,11 +1,10 @@
 import type { Socket as UdpSocket } from 'node:dgram';
 import { createServer, type Server, type Socket } from 'node:net';
 import { plainAddress } from '../../http/addresses.js';
-import { listenTcp } from '../../http/listen.js';
+import { BACKLOG, listenTcp } from '../../http/listen.js';
 import { bindUdp, closeUdp } from '../../media/udp.js';
 import type { ServerConfig } from '../config.js';
-import type { ServerPorts } from '../listeners/listener.js';
-import type { PortName } from './messages.js';
+import type { LentPort, PortName, ServerPorts } from '../listeners/listener.js';
 
 /** Connections that wait for a worker, and how long, in ms. */
 const MAX_WAITING = 1_000;
@@ -52,6 +51,18 @@ export class Front {
     return { ...http, ...https, ...mmsPort, ...(await this.#listen('rtsp', rtsp.port, host)) };
   }
 
+  /**
+   * Takes over ports on which other listeners of this process accept connections: those get no further ones. No client is
+   * lost meanwhile, as both use the same socket.
+   */
+  adopt(lent: readonly LentPort[]): void {
+    for (const { name, server: before } of lent) {
+      const server = this.#createServer(name);
+      server.on('error', this.#options.onError);
+      server.listen(before, BACKLOG);
+    }
+  }
+
   /** Gives the connections that waited for a worker. */
   flush(): void {
     const waiting = this.#waiting;
@@ -77,11 +88,16 @@ export class Front {
 
   async #listen(name: PortName, port: number | 'none', host: string | undefined): Promise<ServerPorts> {
     if (port === 'none') return {};
-    const server = createServer({ noDelay: true, pauseOnConnect: true }, (socket) => this.#take(socket, name));
-    this.#servers.push(server);
+    const server = this.#createServer(name);
     const taken = await listenTcp(server, { port, ...(host === undefined ? {} : { host }) });
     server.on('error', this.#options.onError);
     return { [name]: taken };
+  }
+
+  #createServer(name: PortName): Server {
+    const server = createServer({ noDelay: true, pauseOnConnect: true }, (socket) => this.#take(socket, name));
+    this.#servers.push(server);
+    return server;
   }
 
   #take(socket: Socket, port: PortName): void {

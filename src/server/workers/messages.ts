@@ -6,7 +6,7 @@ import type { RefusalKind } from '../../refusal.js';
 import type { SubmittedLog } from '../../wmlog/submitted.js';
 import type { TotalCounters } from '../admin/totals.js';
 import type { ServerConfig } from '../config.js';
-import type { ServerPorts } from '../listeners/listener.js';
+import type { PortName, ServerPorts } from '../listeners/listener.js';
 import type { HandedOver } from './handover.js';
 
 /*
@@ -14,10 +14,7 @@ import type { HandedOver } from './handover.js';
  */
 
 /** The version of these messages. A worker of another version cannot join a server that runs. */
-export const MESSAGES_VERSION = 1;
-
-/** The ports whose connections go to workers. */
-export type PortName = 'http' | 'https' | 'mms' | 'rtsp';
+export const MESSAGES_VERSION = 2;
 
 /** A connection that is for another process; its socket comes with the message. */
 export interface ClientMessage extends HandedOver {
@@ -72,6 +69,8 @@ export interface StartMessage {
   /** True if players are to be asked for their events (MS-WMSP 2.2.5). */
   readonly events: boolean;
   readonly points: readonly CreatedPoint[];
+  /** True if the main process has players of its own: it had no workers when it started. */
+  readonly mainServes: boolean;
 }
 
 /** From the main process to a worker. */
@@ -96,7 +95,7 @@ export type ToWorker =
 /** From a worker to the main process. */
 export type FromWorker =
   /** It is loaded; what is sent to it before that is lost. */
-  | { readonly kind: 'loaded' }
+  | { readonly kind: 'loaded'; readonly version: string }
   | { readonly kind: 'started' }
   | { readonly kind: 'login'; readonly login: LoginEvent }
   | ClientMessage

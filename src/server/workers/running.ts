@@ -1,4 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process';
+import { existsSync, realpathSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Ticket } from '../../playback/limits.js';
 import type { SessionInfo } from '../../playback/registry.js';
@@ -18,11 +20,17 @@ export class RunningWorker {
   /** Tells it from all others that run, draining ones included; ids of sessions contain it. */
   readonly number: number;
   readonly since = performance.now();
+  /** In ms since 1970. */
+  readonly startedAt = Date.now();
   /**
-   * `loading`: it does not listen to messages yet. `draining`: it gets no more connections, and ends once its last one
-   * is over.
+   * `loading`: it does not listen to messages yet. `ready`: it has started, but gets no connections until all workers of
+   * an upgrade have. `draining`: it gets no more connections, and ends once its last one is over.
    */
-  state: 'loading' | 'starting' | 'serving' | 'draining' | 'gone' = 'loading';
+  state: 'loading' | 'starting' | 'ready' | 'serving' | 'draining' | 'gone' = 'loading';
+  /** The version of its code, once it has loaded. */
+  version = '';
+  /** True for a worker of an upgrade that has not taken over: if it ends, it is not started again. */
+  onTrial: boolean;
   /** The places that its players have taken. */
   readonly tickets = new Map<number, Ticket>();
   figures = NO_FIGURES;
@@ -32,11 +40,15 @@ export class RunningWorker {
   #asks = 0;
 
   /** Starts the process, with the code that is on the disk now. */
-  constructor(number: number) {
+  constructor(number: number, { onTrial = false }: { readonly onTrial?: boolean } = {}) {
     this.number = number;
-    this.process = fork(fileURLToPath(new URL('./worker-process.js', import.meta.url)), [], {
-      serialization: 'advanced',
-    });
+    this.onTrial = onTrial;
+    this.process = fork(workerProgram(), [], { serialization: 'advanced' });
+  }
+
+  /** True if it may have sessions. */
+  get serves(): boolean {
+    return this.state === 'serving' || this.state === 'draining';
   }
 
   tell(message: ToWorker): void {
@@ -78,4 +90,21 @@ export class RunningWorker {
       });
     });
   }
+}
+
+/**
+ * Returns the program of a worker. Where versions are folders, and a link names the current one, the program that was
+ * started is looked up again through that link; this module may belong to a version that was replaced.
+ */
+function workerProgram(): string {
+  const own = fileURLToPath(new URL('./worker-process.js', import.meta.url));
+  try {
+    const started = realpathSync(process.argv[1] ?? '');
+    const current = join(started, '../../dist/server/workers/worker-process.js');
+    // A program that uses the library is somewhere else.
+    if (existsSync(current)) return current;
+  } catch {
+    // The program that was started is gone.
+  }
+  return own;
 }

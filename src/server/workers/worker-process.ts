@@ -3,17 +3,18 @@ import { messageOf, WmError } from '../../errors.js';
 import type { ServerEvents } from '../events.js';
 import { youngSpaceLimit } from '../heap.js';
 import { MediaServer } from '../server.js';
+import { packageVersion } from '../version.js';
 import { type FromWorker, MESSAGES_VERSION, type StartMessage, type ToWorker } from './messages.js';
 import { WorkerPart } from './worker.js';
 
 // The program of a worker. The main process says what to do, and when to end; a signal for all processes of the
 // terminal reaches the main process too.
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {});
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR2'] as const) process.on(signal, () => {});
 process.on('disconnect', () => process.exit(1));
 process.once('message', (message: ToWorker, handle) => {
   if (message.kind === 'start') void start(message, handle as UdpSocket | undefined);
 });
-say({ kind: 'loaded' });
+say({ kind: 'loaded', version: packageVersion });
 
 function say(message: FromWorker): void {
   process.send?.(message);
@@ -22,7 +23,10 @@ function say(message: FromWorker): void {
 async function start(message: StartMessage, udp: UdpSocket | undefined): Promise<void> {
   try {
     if (message.version !== MESSAGES_VERSION) {
-      throw new WmError('WM_FAILED', 'The version on the disk does not fit the server that runs: restart the server.');
+      throw new WmError(
+        'WM_FAILED',
+        'The version on the disk does not fit the main process, which is older: restart the server.',
+      );
     }
     const part = await WorkerPart.open(message, say, udp);
     const server = await MediaServer.startPart(message.config, eventsOf(message, part), part);

@@ -14,7 +14,7 @@ import { pushRequestType } from '../../wmhttp/messages/messages.js';
 import { classifyRequest } from '../../wmsp/messages/requests.js';
 import { addCounters, newCounters } from '../admin/totals.js';
 import type { ServerConfig } from '../config.js';
-import type { Given, Listener } from '../listeners/listener.js';
+import type { Given, Listener, PortName, ServerPorts } from '../listeners/listener.js';
 import type { PublishingPoint, PublishingPoints } from '../points/points.js';
 import type { ServerStats } from '../stats.js';
 import { handOver, takeOver } from './handover.js';
@@ -22,7 +22,6 @@ import {
   type CreatedPoint,
   type DatagramMessage,
   type FromWorker,
-  type PortName,
   type Refused,
   type StartMessage,
   socketOf,
@@ -80,6 +79,7 @@ export class WorkerPart implements Limits, Given {
   /** The workers that run, this one included. */
   #running: ReadonlySet<number> | undefined;
   #strangers = { second: 0, count: 0 };
+  #registry: SessionRegistry | undefined;
 
   private constructor(
     start: StartMessage,
@@ -117,6 +117,10 @@ export class WorkerPart implements Limits, Given {
     udp?: UdpSocket | undefined,
   ): Promise<WorkerPart> {
     return new WorkerPart(start, say, new FeedClient(await connectPoints(socketOf(start.folder, 0))), udp);
+  }
+
+  get ports(): ServerPorts {
+    return this.#start.ports;
   }
 
   /** Has a listener take the connections of a port. */
@@ -179,6 +183,7 @@ export class WorkerPart implements Limits, Given {
   /** Feeds the points, and does what the main process says from now on. */
   attend(server: WorkerServer, registry: SessionRegistry): void {
     const { points } = server;
+    this.#registry = registry;
     for (const created of this.#start.points) this.#create(created, points);
     process.on('message', (message: ToWorker) => {
       if (message.kind === 'point') this.#point(message, points);
@@ -206,9 +211,10 @@ export class WorkerPart implements Limits, Given {
     }
   }
 
-  /** Ends the broadcasts for the players of this process. */
+  /** Ends what the players of this process play. */
   close(): void {
     for (const mirror of this.#mirrors.values()) mirror.close();
+    for (const { id } of this.#registry ?? []) void this.#registry?.end(id);
   }
 
   /** Passes a line for the log files on. */
@@ -256,9 +262,10 @@ export class WorkerPart implements Limits, Given {
     return home.node === this.ids.home.node ? home.worker : this.#start.worker;
   }
 
-  /** True for another worker that runs. */
+  /** True for another process that serves players. */
   #isElsewhere(home: number): boolean {
-    return home !== this.#start.worker && home !== 0 && (this.#running?.has(home) ?? false);
+    if (home === 0) return this.#start.mainServes;
+    return home !== this.#start.worker && (this.#running?.has(home) ?? false);
   }
 
   #processFor({ request }: Exchange): number {

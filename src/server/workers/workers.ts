@@ -14,11 +14,13 @@ import type { SessionIds } from '../../playback/session-ids.js';
 import { type PullChain, parsePullChain } from '../../receiving/pull-chain.js';
 import { Refusal } from '../../refusal.js';
 import type { SubmittedLog } from '../../wmlog/submitted.js';
-import { addCounters, newCounters, type TotalCounters } from '../admin/totals.js';
+import type { TotalCounters } from '../admin/totals.js';
 import type { ServerConfig } from '../config.js';
 import { closedReason } from '../content/programs.js';
-import type { Listener, ServerPorts } from '../listeners/listener.js';
+import type { LentPort, Listener, PortName, ServerPorts } from '../listeners/listener.js';
 import type { PublishingPoint, PublishingPoints } from '../points/points.js';
+import { Draining } from './draining.js';
+import { Fleet, type ProcessView } from './fleet.js';
 import { Front } from './front.js';
 import { giveSocket, handOver, takeOver } from './handover.js';
 import {
@@ -27,13 +29,11 @@ import {
   type DatagramMessage,
   type FromWorker,
   MESSAGES_VERSION,
-  type PortName,
   socketOf,
   type ToWorker,
-  type WorkerFigures,
 } from './messages.js';
 import { PassedOn } from './passing.js';
-import { RunningWorker } from './running.js';
+import type { RunningWorker } from './running.js';
 
 /** The main process, as its workers need it. */
 export interface WorkersOptions {
@@ -43,6 +43,8 @@ export interface WorkersOptions {
   readonly workerConfig: () => ServerConfig;
   /** The number of workers. */
   readonly count: number;
+  /** The ports and players of a server that had no workers until now. */
+  readonly own?: OwnPlayers | undefined;
   /** Where sessions live. */
   readonly ids: SessionIds;
   readonly points: PublishingPoints;
@@ -58,6 +60,13 @@ export interface WorkersOptions {
   readonly onEvent?: ((path: string, body: string) => void) | undefined;
   readonly onWarning: (message: string) => void;
   readonly onError: (error: unknown) => void;
+}
+
+/** What the main process goes on with when its server gets workers while it runs. */
+export interface OwnPlayers {
+  readonly ports: ServerPorts;
+  /** The ports that the workers serve from now on. */
+  readonly lent: readonly LentPort[];
 }
 
 /** How long a worker may take to start, in ms. */
@@ -82,12 +91,9 @@ export class Workers implements Listener, OtherSessions {
   readonly name = 'http';
   readonly groupBytes = 0;
   readonly #options: WorkersOptions;
-  readonly #running = new Map<number, RunningWorker>();
+  readonly #fleet = new Fleet();
   readonly #passedOn: PassedOn;
   readonly #front: Front;
-  /** Bytes and counters of workers that have ended. */
-  #bytesBefore = 0;
-  readonly #countersBefore = newCounters();
   #folder = '';
   #ports: ServerPorts = {};
   /** True once all have started. */
@@ -97,6 +103,8 @@ export class Workers implements Listener, OtherSessions {
   #shortLives = 0;
   /** The number of the worker that got the last connection of each port. */
   readonly #turns = new Map<PortName, number>();
+  readonly #draining = new Map<RunningWorker, Draining>();
+  #upgrading = false;
 
   constructor(options: WorkersOptions) {
     this.#options = options;
@@ -105,7 +113,7 @@ export class Workers implements Listener, OtherSessions {
       return point && { broadcast: point.broadcast, demand: (pulls) => demand(point, parsePullChain(pulls)) };
     });
     this.#passedOn = new PassedOn({ client: options.http, points: (socket: Socket) => feeds.serve(socket) });
-    options.logins.share((login) => this.#tellAll({ kind: 'login', login }));
+    options.logins.share((login) => this.#fleet.tell({ kind: 'login', login }));
     this.#front = new Front({
       give: (socket, port) => this.#give(socket, port),
       onDatagram: (bytes, address) => {
@@ -117,52 +125,54 @@ export class Workers implements Listener, OtherSessions {
   }
 
   get connections(): number {
-    return this.#sum(({ connections }) => connections);
+    return this.#fleet.sum(({ connections }) => connections);
   }
 
   get players(): number {
-    return this.#sum(({ players }) => players);
+    return this.#fleet.sum(({ players }) => players);
   }
 
   get bytesOut(): number {
-    return this.#bytesBefore + this.#sum(({ bytesOut }) => bytesOut);
+    return this.#fleet.bytesOut;
   }
 
-  /** What the workers' copies of broadcasts dropped; what they received came from here. */
   get counters(): TotalCounters {
-    const sum = newCounters();
-    addCounters(sum, this.#countersBefore);
-    for (const { figures } of this.#running.values()) addCounters(sum, figures.counters);
-    return { ...sum, bytesIn: 0, packetsIn: 0 };
+    return this.#fleet.counters;
+  }
+
+  /** The workers, as operators see them. */
+  get processes(): ProcessView[] {
+    return this.#fleet.views;
   }
 
   /** The players of a point, in all workers. */
   playersOf(path: string): number {
-    return this.#sum(({ playersOf }) => playersOf[path] ?? 0);
+    return this.#fleet.sum(({ playersOf }) => playersOf[path] ?? 0);
   }
 
   /** Tells the workers that the configuration has changed. */
   reload(): void {
-    this.#tellAll({ kind: 'config', config: this.#options.workerConfig() });
+    this.#fleet.tell({ kind: 'config', config: this.#options.workerConfig() });
   }
 
   /** Tells the workers of a point that a push created. */
   created(point: PublishingPoint): void {
-    this.#tellAll({ kind: 'point', created: createdPoint(point) });
+    this.#fleet.tell({ kind: 'point', created: createdPoint(point) });
   }
 
   /** Tells the workers that a point is gone. */
   removed(path: string): void {
-    this.#tellAll({ kind: 'point', removed: path });
+    this.#fleet.tell({ kind: 'point', removed: path });
   }
 
   async start(): Promise<ServerPorts> {
-    const { count, config } = this.#options;
+    const { count, config, own } = this.#options;
     try {
       this.#folder = await mkdtemp(join(tmpdir(), 'wmcast-'));
       await this.#passedOn.listen(socketOf(this.#folder, 0));
-      this.#ports = await this.#front.listen(config());
+      this.#ports = own?.ports ?? (await this.#front.listen(config()));
       await Promise.all(Array.from({ length: count }, () => this.#startOne()));
+      if (own) this.#front.adopt(own.lent);
       this.#complete = true;
       return this.#ports;
     } catch (error) {
@@ -173,9 +183,10 @@ export class Workers implements Listener, OtherSessions {
 
   async close(): Promise<void> {
     this.#closing = true;
-    const all = [...this.#running.values()];
+    for (const draining of this.#draining.values()) draining.stop();
+    const all = [...this.#fleet];
     const front = this.#front.close();
-    this.#tellAll({ kind: 'close' });
+    this.#fleet.tell({ kind: 'close' });
     await Promise.all([front, ...all.map((worker) => worker.ended())]);
     this.#passedOn.close();
     await this.#options.http.close();
@@ -183,29 +194,62 @@ export class Workers implements Listener, OtherSessions {
   }
 
   async sessions(): Promise<readonly SessionInfo[]> {
-    const all = [...this.#running.values()].filter(({ state }) => state === 'serving' || state === 'draining');
+    const all = [...this.#fleet].filter(({ serves }) => serves);
     const lists = await Promise.all(all.map((each) => each.ask((ask) => ({ kind: 'list', ask, filter: {} }))));
     return lists.flatMap((answer) => answer?.sessions ?? []);
   }
 
   async end(id: string): Promise<boolean> {
-    const worker = this.#running.get(Number(id.split('.')[1]));
+    const worker = this.#fleet.get(Number(id.split('.')[1]));
     const answer = await worker?.ask((ask) => ({ kind: 'stop', ask, id }));
     return answer?.found ?? false;
   }
 
-  #sum(figure: (figures: WorkerFigures) => number): number {
-    let sum = 0;
-    for (const { figures } of this.#running.values()) sum += figure(figures);
-    return sum;
+  /**
+   * Starts as many workers again, with the code that is on the disk now, and has them take all new connections. The old
+   * ones keep their players until these go, or the bound is over. If one of the new ones does not start, nothing changes.
+   *
+   * @param bound in ms
+   * @throws WmError WM_FAILED if one did not start; WM_USAGE while earlier upgrades are under way
+   */
+  async upgrade(bound: number): Promise<void> {
+    const { count, onWarning } = this.#options;
+    if (this.#upgrading) throw new WmError('WM_USAGE', 'An upgrade is under way already.');
+    if (this.#fleet.size + count >= placesFor(count)) {
+      throw new WmError('WM_USAGE', 'Workers of earlier upgrades still have players: wait until they have gone.');
+    }
+    this.#upgrading = true;
+    const old = this.#fleet.serving;
+    const started: RunningWorker[] = [];
+    try {
+      for (let each = 0; each < count; each++) {
+        started.push(this.#fleet.create({ onTrial: true }));
+        await this.#started(started.at(-1)!);
+      }
+      const ended = started.find(({ state }) => state !== 'ready');
+      if (ended) throw new WmError('WM_FAILED', `Worker ${ended.number} ended after its start.`);
+      // From here on nothing can fail.
+      for (const worker of started) this.#serve(worker);
+      for (const worker of old) {
+        if (worker.state === 'gone') continue;
+        this.#draining.set(worker, new Draining(worker, { bound, onWarning }));
+      }
+    } catch (error) {
+      for (const { process } of started) process.kill('SIGKILL');
+      throw error;
+    } finally {
+      this.#upgrading = false;
+    }
+  }
+
+  /** Takes a datagram of MMSP about a client that the main process does not have. */
+  strangersDatagram(clientId: number, bytes: Buffer, address: string): void {
+    this.#forward({ kind: 'datagram', clientId, bytes, address });
   }
 
   /** Gives a connection to the next worker. @returns false while no worker runs */
   #give(socket: Socket, port: PortName): boolean {
-    // One that was started again is the last of the map, whatever its number.
-    const serving = [...this.#running.values()]
-      .filter(({ state }) => state === 'serving')
-      .sort((a, b) => a.number - b.number);
+    const { serving } = this.#fleet;
     const next = serving.find(({ number }) => number > (this.#turns.get(port) ?? 0)) ?? serving[0];
     if (!next) return false;
     this.#turns.set(port, next.number);
@@ -213,22 +257,27 @@ export class Workers implements Listener, OtherSessions {
     return true;
   }
 
-  #startOne(): Promise<void> {
-    const running = new RunningWorker(this.#freeNumber());
+  async #startOne(): Promise<void> {
+    const running = this.#fleet.create();
+    await this.#started(running);
+    this.#serve(running);
+  }
+
+  /** Waits until a worker has started. */
+  #started(running: RunningWorker): Promise<void> {
     const { process, number } = running;
-    this.#running.set(number, running);
     return new Promise<void>((resolve, reject) => {
       const late = setTimeout(() => {
         reject(new WmError('WM_FAILED', `Worker ${number} did not start in ${START_TIMEOUT / 1000} s.`));
         process.kill('SIGKILL');
       }, START_TIMEOUT).unref();
       process.on('message', (message: FromWorker, handle) => {
-        if (message.kind === 'loaded') this.#tellStart(running);
-        else if (message.kind === 'started') {
+        if (message.kind === 'loaded') {
+          running.version = message.version;
+          this.#tellStart(running);
+        } else if (message.kind === 'started') {
           clearTimeout(late);
-          running.state = 'serving';
-          this.#tellWhoRuns();
-          this.#front.flush();
+          running.state = 'ready';
           resolve();
         } else if (message.kind === 'failed') reject(new WmError(message.code, message.message));
         else if (message.kind === 'client') this.#passOn(message, handle as Socket | undefined);
@@ -240,22 +289,25 @@ export class Workers implements Listener, OtherSessions {
       });
       process.once('exit', (code, signal) => {
         clearTimeout(late);
-        reject(new WmError('WM_FAILED', `Worker ${number} ended at its start.`));
+        reject(new WmError('WM_FAILED', `Worker ${number} ended at its start (${signal ?? `exit code ${code}`}).`));
         this.#gone(running, signal ?? `exit code ${code}`);
       });
     });
   }
 
-  #freeNumber(): number {
-    let number = 1;
-    while (this.#running.has(number)) number++;
-    return number;
+  /** Gives a worker that has started connections from now on. */
+  #serve(running: RunningWorker): void {
+    if (running.state !== 'ready') return;
+    running.state = 'serving';
+    running.onTrial = false;
+    this.#fleet.tellWhoServes();
+    this.#front.flush();
   }
 
   #tellStart(running: RunningWorker): void {
     const { process, number } = running;
     running.state = 'starting';
-    const { workerConfig, count, ids, logins, points, onEvent } = this.#options;
+    const { workerConfig, count, ids, logins, points, onEvent, own } = this.#options;
     const start: ToWorker = {
       kind: 'start',
       version: MESSAGES_VERSION,
@@ -269,8 +321,10 @@ export class Workers implements Listener, OtherSessions {
       logins: logins.snapshot(),
       events: onEvent !== undefined,
       points: [...points].filter(({ configured }) => !configured).map((point) => createdPoint(point)),
+      mainServes: own !== undefined,
     };
-    if (process.connected) process.send(start, this.#front.udp, { keepOpen: true }, () => {});
+    const udp = lentBy(own, 'mms')?.udp ?? this.#front.udp;
+    if (process.connected) process.send(start, udp, { keepOpen: true }, () => {});
   }
 
   /** Takes a connection that a worker hands over, or gives it to the worker that it is for. */
@@ -279,14 +333,17 @@ export class Workers implements Listener, OtherSessions {
     if (!socket) return;
     takeOver(socket, message);
     const { to, port } = message;
-    const worker = this.#running.get(to);
+    const [worker, own] = [this.#fleet.get(to), lentBy(this.#options.own, port)];
     if (to === 0 && port === 'http') this.#options.http.take(socket);
+    else if (to === 0 && own) own.take(socket);
     else if (worker) handOver(worker.process, socket, peerOf(socket), Buffer.alloc(0), { kind: 'client', to, port });
     else socket.destroy();
   }
 
   #forward(message: DatagramMessage): void {
-    this.#running.get(this.#options.ids.homeOf(message.clientId).worker)?.tell(message);
+    const { worker } = this.#options.ids.homeOf(message.clientId);
+    if (worker === 0) lentBy(this.#options.own, 'mms')?.takeDatagram?.(message.bytes, message.address);
+    else this.#fleet.get(worker)?.tell(message);
   }
 
   #take(running: RunningWorker, message: FromWorker): void {
@@ -323,7 +380,7 @@ export class Workers implements Listener, OtherSessions {
         break;
       case 'login':
         this.#options.logins.take(message.login);
-        for (const worker of this.#running.values()) if (worker !== running) worker.tell(message);
+        for (const worker of this.#fleet) if (worker !== running) worker.tell(message);
         break;
       case 'take':
         void this.#takePlace(running, message);
@@ -357,31 +414,33 @@ export class Workers implements Listener, OtherSessions {
 
   /** A worker has ended: its players are gone, and another one takes its place. */
   #gone(running: RunningWorker, how: string): void {
-    const { number, tickets, sessions, figures } = running;
-    running.state = 'gone';
-    this.#running.delete(number);
-    this.#tellWhoRuns();
+    const { tickets, sessions, onTrial } = running;
+    const isReplaced = running.state === 'draining';
+    this.#fleet.gone(running);
+    this.#draining.get(running)?.stop();
+    this.#draining.delete(running);
     for (const ticket of tickets.values()) ticket.release();
-    this.#bytesBefore += figures.bytesOut;
-    addCounters(this.#countersBefore, figures.counters);
     for (const { id, since, entry: _, lost, ...facts } of sessions.values()) {
       this.#options.onEnd({ id, ...facts, milliseconds: Date.now() - since, skippedPackets: lost });
     }
+    if (isReplaced && sessions.size > 0 && !this.#closing) {
+      this.#options.onWarning(`Worker ${running.number}, which was replaced, ended (${how}); ${lossOf(running)}.`);
+    }
     // A start that fails is told by its error.
-    if (this.#closing || !this.#complete) return;
+    if (this.#closing || !this.#complete || isReplaced || onTrial) return;
     this.#restart(running, how);
   }
 
   /** Starts a worker in place of one that has ended; later and later if they keep ending. */
-  #restart({ number, since, sessions }: RunningWorker, how: string): void {
+  #restart(running: RunningWorker, how: string): void {
+    const { number, since } = running;
     const { onWarning, onError } = this.#options;
     const short = performance.now() - since < SHORT_LIFE;
     this.#shortLives = short ? this.#shortLives + 1 : 0;
     const first = this.#shortLives <= 1;
     const delay = first ? 0 : Math.min(LONGEST_DELAY, RESTART_DELAY * 2 ** Math.min(this.#shortLives - 2, 16));
-    const lost = sessions.size === 1 ? '1 player' : `${sessions.size} players`;
     const when = delay === 0 ? '' : ` in ${delay / 1000} s`;
-    onWarning(`Worker ${number} ended (${how}) and is started again${when}; ${lost} lost the connection.`);
+    onWarning(`Worker ${number} ended (${how}) and is started again${when}; ${lossOf(running)}.`);
     const restart = () => {
       // If it ends at its start, `#gone` comes back here.
       if (!this.#closing) this.#startOne().catch((error: unknown) => onError(error));
@@ -389,18 +448,15 @@ export class Workers implements Listener, OtherSessions {
     if (delay === 0) restart();
     else setTimeout(restart, delay).unref();
   }
+}
 
-  /** A session of a worker that is gone is of nobody: any worker may say so. */
-  #tellWhoRuns(): void {
-    const numbers = [...this.#running.values()]
-      .filter(({ state }) => state === 'serving' || state === 'draining')
-      .map(({ number }) => number);
-    this.#tellAll({ kind: 'running', numbers });
-  }
+function lentBy(own: OwnPlayers | undefined, port: PortName): LentPort | undefined {
+  return own?.lent.find(({ name }) => name === port);
+}
 
-  #tellAll(message: ToWorker): void {
-    for (const worker of this.#running.values()) worker.tell(message);
-  }
+/** Says what the end of a worker meant for its players. */
+function lossOf({ sessions }: RunningWorker): string {
+  return `${sessions.size === 1 ? '1 player' : `${sessions.size} players`} lost the connection`;
 }
 
 /** Settings cannot be sent as they are, but the workers have the same configuration. */

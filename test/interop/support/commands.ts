@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Child, type ChildOptions, PATIENCE } from './child.js';
 
@@ -13,10 +14,10 @@ export class Command extends Child {
   constructor(
     name: 'wmcast' | 'wmpush' | 'wmpull-serve',
     args: readonly string[],
-    options: Pick<ChildOptions, 'ownGroup' | 'stdin'> = {},
+    { root, ...options }: Pick<ChildOptions, 'ownGroup' | 'stdin'> & { readonly root?: string | undefined } = {},
   ) {
     const events: CommandEvent[] = [];
-    const bin = fileURLToPath(new URL(`../../../bin/${name}.js`, import.meta.url));
+    const bin = join(root ?? fileURLToPath(new URL('../../..', import.meta.url)), `bin/${name}.js`);
     super(process.execPath, [bin, ...args], {
       ...options,
       onOutput: (line) => {
@@ -49,8 +50,14 @@ export class Command extends Child {
 export class Server extends Command {
   port = 0;
 
-  static async start(...args: string[]): Promise<Server> {
-    const server = new Server('wmcast', ['serve', '--host', '127.0.0.1', '--http-port', '0', '--json', ...args]);
+  static start(...args: string[]): Promise<Server> {
+    return Server.startFrom(undefined, ...args);
+  }
+
+  /** Starts it from another installation. @param root the folder with `bin` and `dist` */
+  static async startFrom(root: string | undefined, ...args: string[]): Promise<Server> {
+    const all = ['serve', '--host', '127.0.0.1', '--http-port', '0', '--json', ...args];
+    const server = new Server('wmcast', all, { root });
     const { ports } = (await server.event('ready')) as unknown as { ports: { http: number } };
     server.port = ports.http;
     return server;

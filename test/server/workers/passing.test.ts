@@ -53,6 +53,7 @@ describe('a worker with a client by TLS', () => {
         logins,
         events: false,
         points,
+        mainServes: false,
       },
       () => {},
     );
