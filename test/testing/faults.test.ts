@@ -97,7 +97,7 @@ async function exchange(
   faults: string,
   {
     clients = 1,
-    wait = 300,
+    wait = 10_000,
     form = 'close',
   }: { clients?: number; wait?: number; form?: 'close' | 'chunked' | 'length' } = {},
 ): Promise<Received[]> {
@@ -285,15 +285,15 @@ const wireRows: Readonly<Partial<Record<FaultName, () => Promise<void>>>> = {
     expect(byBytes!.body.length).toBe(10_000 - head);
   },
   stall: async () => {
-    const [forEver] = await exchange('stall=50');
+    const [forEver] = await exchange('stall=50', { wait: 1500 });
     expect(dataOf(forEver)).toHaveLength(50);
     expect(forEver!.ended).toBe(false);
-    const [forAWhile] = await exchange('stall=50:150ms', { wait: 5000 });
+    const [forAWhile] = await exchange('stall=50:150ms');
     expect(dataOf(forAWhile)).toHaveLength(PACKETS);
     expect(forAWhile!.milliseconds).toBeGreaterThan(140);
   },
   slow: async () => {
-    const [received] = await exchange('slow=2M', { wait: 5000 });
+    const [received] = await exchange('slow=2M');
     const bits = received!.body.length * 8;
     expect(dataOf(received)).toHaveLength(PACKETS);
     // Timers are late on a busy machine, but never early.
@@ -405,7 +405,7 @@ describe('a faulty connection', () => {
       servers.push(server);
       server.listen(0, '127.0.0.1');
       await once(server, 'listening');
-      const [reused] = [await receive(server.address() as AddressInfo, 1000)];
+      const [reused] = [await receive(server.address() as AddressInfo, 10_000)];
       const [kept] = await exchange(fault);
       expect(reused.body.equals(kept!.body)).toBe(true);
     },
@@ -543,7 +543,7 @@ describe('the frames of a push', () => {
     );
     expect((await pushed('no-end')).map(({ id }) => id)).not.toContain('E');
     expect(await pushed('cut=50')).toHaveLength(50);
-  });
+  }, 120_000);
 });
 
 describe('a plan', () => {
