@@ -1,14 +1,11 @@
 import { parseServerProduct } from '../wmsp/client/product.js';
 import type { TimedFrame } from './frames.js';
 import { each, type Finding, type Rule, type Verdict } from './rule.js';
+import { DESCRIBES, PLAYS } from './server-checks.js';
 import { MMS_HEAD, mmsHead, type PacketRecord, type StreamRecord } from './stream.js';
 import { MEDIA_RULES, paddedBytes } from './stream-rules.js';
 import { describedStream, type ServerObservation, type Step, type StepName } from './wmsp-script.js';
 
-const DESCRIBES: readonly StepName[] = ['Describe', 'second Describe', 'pipelined Describe'];
-const PLAYS: readonly StepName[] = [
-  ...(['Play', 'second Play', 'Play of one stream', 'Play from the middle', 'Play of the end'] as const),
-];
 const NAMES = new Set(['$C', '$D', '$E', '$H', '$M', '$P', '$T']);
 const END_OF_STREAM = 0;
 const MORE_FOLLOWS = 1;
