@@ -17,6 +17,7 @@ const { values } = parseArgs({
   options: {
     rounds: { type: 'string', default: '5' },
     seed: { type: 'string', default: '1' },
+    kinds: { type: 'string' },
     inside: { type: 'string' },
   },
 });
@@ -27,8 +28,11 @@ const PORT = 8080;
 const PATH = '/live';
 const BIN = fileURLToPath(new URL('../bin/', import.meta.url));
 /** How long the stream may be away after each fault, in ms, on a busy machine. */
-const PATIENCE = { owner: 12_000, node: 5_000, nats: 15_000, 'cut off': 45_000, stop: 12_000 };
-const KINDS = ['owner', 'node', 'nats', 'cut off', 'stop'];
+const PATIENCE = { owner: 12_000, node: 5_000, nats: 15_000, 'cut off': 45_000, stop: 12_000, rivals: 45_000 };
+const ALL_KINDS = ['owner', 'node', 'nats', 'cut off', 'stop', 'rivals'];
+const KINDS = values.kinds ? ALL_KINDS.filter((kind) => values.kinds.split(',').includes(kind)) : ALL_KINDS;
+/** How long two nodes may have an encoder for one point, in ms. */
+const TWO_OWNERS = 5_000;
 /** Media objects of a stream that have to follow: a second. */
 const OBJECTS = 25;
 /** A gap that empties the buffer of a player, in ms. */
@@ -68,6 +72,8 @@ function outside() {
     values.rounds,
     '--seed',
     values.seed,
+    '--kinds',
+    values.kinds ?? '',
     '--inside',
     id,
   ];
@@ -217,6 +223,7 @@ class Stage {
       // A broken connection between servers is noticed within seconds.
       'ping_interval: "2s"',
       'ping_max: 2',
+      'write_deadline: "2s"',
       `jetstream { store_dir: "${store}" }`,
       `cluster { name: c, host: ${address(host)}, port: 6222, routes: [ ${routes} ] }`,
     ];
@@ -282,6 +289,7 @@ class Stage {
   async round(number) {
     const owner = await until('an owner', () => this.#owner(), 30_000);
     const kind = KINDS[(number - 1 + seed) % KINDS.length];
+    if (kind === 'rivals') return this.#rivals(number);
     const victim = this.#victimOf(kind, owner);
     const losesPlayers = kind === 'owner' || kind === 'node' || kind === 'stop';
     const kept = this.#watchers.filter(({ host }) => !losesPlayers || host !== victim);
@@ -301,6 +309,70 @@ class Stage {
     const isWrong = lost.length > 0 || twice > 0 || rebuffers > 1 || headers > 1 || away > PATIENCE[kind];
     if (isWrong) throw new Error(`Round ${number} failed.`);
     await this.#mend(kind, victim, losesPlayers);
+  }
+
+  /** The owner of a point is cut off with its encoder, and another encoder comes to the others: for how long are there two? */
+  async #rivals(number) {
+    const path = `/rivals-${number}`;
+    const url = (host) => `http://${address(host)}:${PORT}${path}`;
+    const victim = 1 + this.#random.below(3);
+    const others = HOSTS.filter((host) => host !== victim);
+    const encoder = (seed, hosts) => {
+      const how = ['-i', `synthetic:seed=${seed},gop=25`, '--retry', 'forever', '--json', '-q'];
+      const part = new Part('rival', this.id, [process.execPath, `${BIN}wmpush.js`, ...hosts.map(url), ...how]);
+      part.start();
+      return part;
+    };
+    const first = encoder(8, [victim]);
+    const owners = [];
+    let second;
+    try {
+      await until('the first encoder', () => this.#feeds(victim, path), 30_000);
+      cut(this.id, victim, true);
+      const at = performance.now();
+      second = encoder(9, others);
+      let both = 0;
+      let before = at;
+      let takenAfter;
+      let healedAt;
+      const isOver = async () => {
+        const now = performance.now();
+        const feeding = (await Promise.all(HOSTS.map((host) => this.#feeds(host, path)))).filter(Boolean).length;
+        if (feeding > 1) both += now - before;
+        before = now;
+        owners.push(feeding);
+        if (takenAfter === undefined && (await this.#feeds(others[0], path)) + (await this.#feeds(others[1], path)) > 0)
+          takenAfter = Math.round(now - at);
+        if (healedAt === undefined && now - at > 15_000) {
+          cut(this.id, victim, false);
+          healedAt = now;
+        }
+        return healedAt !== undefined && now - healedAt > 10_000;
+      };
+      await until('the end of the rivals', isOver, 60_000);
+      say({
+        event: 'round',
+        round: number,
+        kind: 'rivals',
+        victim,
+        takenAfter,
+        both: Math.round(both),
+        at: owners.at(-1),
+      });
+      this.results.push({ kind: 'rivals', away: Math.round(both) });
+      if (takenAfter === undefined || both > TWO_OWNERS || owners.at(-1) !== 1)
+        throw new Error(`Round ${number} failed.`);
+    } finally {
+      cut(this.id, victim, false);
+      for (const part of [first, second]) await part?.end('SIGKILL');
+    }
+  }
+
+  /** True if a host has an encoder for a point of its own. */
+  async #feeds(host, path) {
+    const url = `http://${address(host)}:${PORT}/api/points${path}`;
+    const answer = await fetch(url, { signal: AbortSignal.timeout(1_000) }).catch(() => undefined);
+    return Boolean(answer?.ok && (await answer.json()).publisher);
   }
 
   #victimOf(kind, owner) {

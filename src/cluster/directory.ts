@@ -98,6 +98,8 @@ export class Directory {
   #whenReady: (() => void)[] = [];
   #started = false;
   #closed = false;
+  /** When the store took a beat last. */
+  #renewedAt: number | undefined;
   #warnedOfName = false;
 
   constructor(bus: ClusterBus, options: DirectoryOptions) {
@@ -113,6 +115,11 @@ export class Directory {
   /** True once it beats and watches. */
   get started(): boolean {
     return this.#started;
+  }
+
+  /** When the lease of this node was renewed last, by `performance.now`; undefined before the first time. */
+  get renewedAt(): number | undefined {
+    return this.#renewedAt;
   }
 
   /** The number of this node. */
@@ -231,7 +238,10 @@ export class Directory {
       draining: this.#draining,
       interval: this.#interval,
     };
+    // The lease counts from before the store has it.
+    const at = performance.now();
     await this.#bus.put(this.#key, Buffer.from(JSON.stringify(facts)));
+    this.#renewedAt = at;
   }
 
   #watch(): void {

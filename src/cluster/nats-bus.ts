@@ -3,6 +3,7 @@ import type { KV, KvWatchEntry } from '@nats-io/kv';
 import type { ConnectionOptions, Msg, NatsConnection, QueuedIterator } from '@nats-io/transport-node';
 import { messageOf, WmError } from '../errors.js';
 import { type BusChange, BusError, type BusMessage, type BusWatcher, type ClusterBus } from './bus.js';
+import { mayDecideAlone, reach } from './silence.js';
 
 /** How a node connects to NATS. */
 export interface NatsOptions {
@@ -25,6 +26,8 @@ const STORE_TIMEOUT = 2_000;
 const RECONNECT = 250;
 /** A server that does not answer two pings is gone; in ms between pings. */
 const PING = 2_000;
+/** How long a server may take to accept a connection, in ms. */
+const REACH_TIMEOUT = 1_000;
 /** Bytes that may be under way to the server; beyond it messages are left out. */
 const MAX_UNDER_WAY = 32 * 1024 * 1024;
 /** Bytes after which the server is asked whether it has got them. */
@@ -164,6 +167,14 @@ export class NatsBus implements ClusterBus {
       over = true;
       current?.stop();
     };
+  }
+
+  async othersMayDecide(): Promise<boolean> {
+    const tried = this.#options.servers.map((server) => {
+      const { hostname, port } = new URL(withoutLogin(server));
+      return reach(hostname.replace(/^\[|\]$/g, ''), Number(port), REACH_TIMEOUT);
+    });
+    return mayDecideAlone(await Promise.all(tried));
   }
 
   async close(): Promise<void> {

@@ -6,6 +6,7 @@ import { BusError, type ClusterBus } from './bus.js';
 import { Calls, decodeParcel, encodeParcel, type Parcel } from './calls.js';
 import { Directory, enrol, MAX_NODES, type Member, type OwnedPoint } from './directory.js';
 import { Following } from './following.js';
+import { Isolation } from './isolation.js';
 import { type Claimant, Ownership } from './ownership.js';
 import { Senders, type SharedPoint, type WantAnswer, type WantMessage } from './sender.js';
 import { type NodeRun, Subjects } from './subjects.js';
@@ -27,7 +28,9 @@ export interface ClusterNodeOptions {
   readonly prefix: string;
   readonly onWarning: (message: string) => void;
   /** For tests, in ms: the shortest time between two beats, and how often owners are told what is wanted. */
-  readonly timers?: { readonly beat?: number; readonly want?: number } | undefined;
+  readonly timers?:
+    | { readonly beat?: number; readonly want?: number; readonly suspicion?: number; readonly look?: number }
+    | undefined;
 }
 
 /** What a node does with the points of its server. */
@@ -38,6 +41,8 @@ export interface ClusterHost {
   yields(path: string, claimant: Claimant): boolean;
   /** Another node feeds the point now. */
   lost(path: string): void;
+  /** Others may own what this node owns, because it is cut off from them: it must stop; or it no longer is. */
+  isolated(isolated: boolean): void;
   /** The owner of a point has changed; undefined if it has none. */
   pointChanged(path: string, owner: OwnedPoint | undefined): void;
 }
@@ -55,6 +60,7 @@ export class ClusterNode {
   readonly #followings = new Map<string, Following>();
   readonly #timers: NodeJS.Timeout[] = [];
   readonly #stopListening: () => void;
+  readonly #isolation: Isolation;
   #host: ClusterHost | undefined;
   #enrolled = false;
   #closed = false;
@@ -97,6 +103,13 @@ export class ClusterNode {
         return point && epoch !== undefined ? { ...point, epoch } : undefined;
       },
     });
+    const { suspicion, look: interval } = options.timers ?? {};
+    this.#isolation = new Isolation({
+      bus,
+      renewedAt: () => this.directory.renewedAt,
+      onChange: (isolated) => this.#isolated(isolated),
+      timers: suspicion === undefined || interval === undefined ? undefined : { suspicion, interval },
+    });
     this.#stopListening = bus.onConnection((connected) => this.#connection(connected));
   }
 
@@ -114,6 +127,11 @@ export class ClusterNode {
   /** True while the bus can be reached and all points are known. */
   get connected(): boolean {
     return this.#bus.connected && this.directory.ready;
+  }
+
+  /** True while this node is cut off from servers that may give its points to others. */
+  get isolated(): boolean {
+    return this.#isolation.isolated;
   }
 
   /** The number of this node in the ids of sessions. */
@@ -220,6 +238,7 @@ export class ClusterNode {
   async close(): Promise<void> {
     this.#closed = true;
     for (const timer of this.#timers) clearInterval(timer);
+    this.#isolation.close();
     // The others wait for the next owner: no end is sent to them.
     this.senders.close();
     for (const following of this.#followings.values()) following.end();
@@ -284,6 +303,15 @@ export class ClusterNode {
     this.directory.refresh();
     this.ownership.reconnected();
     for (const following of this.#followings.values()) following.reconnected();
+  }
+
+  #isolated(isolated: boolean): void {
+    this.#options.onWarning(
+      isolated
+        ? 'Most servers of NATS are silent: the others may have them, so this node gives its encoders away.'
+        : 'NATS answers again: this node takes encoders again.',
+    );
+    this.#host?.isolated(isolated);
   }
 
   #pointChanged(path: string, owner: OwnedPoint | undefined): void {

@@ -32,6 +32,8 @@ export class FakeBus implements ClusterBus {
   readonly #watchers = new Set<BusWatcher>();
   readonly #listeners = new Set<(connected: boolean) => void>();
   connected = true;
+  /** True if servers that cannot be reached from here may decide. */
+  silent = false;
   /** True to see no changes of keys. */
   deaf = false;
   published = 0;
@@ -120,6 +122,10 @@ export class FakeBus implements ClusterBus {
   changed(change: BusChange): void {
     if (!this.connected || this.deaf) return;
     for (const watcher of this.#watchers) setImmediate(() => this.#watchers.has(watcher) && watcher.change(change));
+  }
+
+  async othersMayDecide(): Promise<boolean> {
+    return this.silent;
   }
 
   async close(): Promise<void> {

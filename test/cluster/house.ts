@@ -13,6 +13,8 @@ export class House {
   readonly warnings: string[] = [];
   /** Paths that another node has taken over. */
   readonly lost: string[] = [];
+  /** Paths that were given away because the node was cut off. */
+  readonly given: string[] = [];
   /** Whether what feeds a point yields to a claimant of another node. */
   yields: (path: string, claimant: Claimant) => boolean = () => false;
   readonly bus: FakeBus;
@@ -30,7 +32,7 @@ export class House {
       name,
       prefix: 'test',
       onWarning: (message) => house.warnings.push(message),
-      timers: { beat, want: 20 },
+      timers: { beat, want: 20, suspicion: 5 * beat, look: beat },
     });
     house.node.attend({
       find: (path) => {
@@ -41,6 +43,12 @@ export class House {
       lost: (path) => {
         house.lost.push(path);
         house.following(path).takeOver();
+      },
+      isolated: (isolated) => {
+        for (const path of isolated ? house.node.ownership.paths : []) {
+          house.node.release(path);
+          house.given.push(path);
+        }
       },
       pointChanged: () => {},
     });

@@ -88,6 +88,24 @@ describe('the points of a cluster', () => {
     await until('the loser to know', () => ownerSeenBy(loser, '/live') === winner.node.self.node);
   });
 
+  it('are given away by a node that is cut off from servers that may decide, and kept if the servers are gone', async () => {
+    const [a, b] = houses as [House, House];
+    for (const path of ['/one', '/two']) await a.publish(path);
+    await until('b to know', () => ownerSeenBy(b, '/two') === 'a');
+    a.bus.cut();
+    await until('the lease to run out', () => !b.node.directory.isAlive(a.node.self));
+    expect(a.node.ownership.paths).toEqual(['/one', '/two']);
+    a.bus.silent = true;
+    await until('a to give its points away', () => a.given.length === 2);
+    expect(a.node.ownership.paths).toEqual([]);
+    expect(a.node.isolated).toBe(true);
+    await b.publish('/one');
+    a.bus.silent = false;
+    a.bus.cut(true);
+    await until('a to belong to the others', () => !a.node.isolated && ownerSeenBy(a, '/one') === 'b');
+    await b.publish('/two');
+  });
+
   it('stay with a node that took them while the store had no leader, if their owner in the store is gone', async () => {
     // The lease of the owner outlives it.
     const [a, b] = [await House.join(hub, 'd', 1_000), await House.join(hub, 'e', 1_000)];

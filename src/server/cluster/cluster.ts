@@ -188,7 +188,11 @@ export class ServerCluster implements ClusterHost {
 
   async #drain(draining: boolean): Promise<void> {
     await this.node.directory.drain(draining).catch(() => undefined);
-    if (!draining) return;
+    if (draining) this.#giveAway();
+  }
+
+  /** Disconnects the encoders of this node, so that they go to another one. */
+  #giveAway(): void {
     const { points } = this.#options;
     for (const point of [...points]) {
       if (isFedFromElsewhere(point) || !point.lose('busy')) continue;
@@ -203,9 +207,18 @@ export class ServerCluster implements ClusterHost {
     else void broadcast.close();
   }
 
-  /** Somebody wants to feed a point here. @throws Refusal `taken` if another node has it */
+  isolated(isolated: boolean): void {
+    if (isolated) this.#giveAway();
+  }
+
+  /**
+   * Somebody wants to feed a point here.
+   *
+   * @throws Refusal `taken` if another node has it; `busy` while this node must own nothing
+   */
   async claim(point: PublishingPoint, publisher: Publisher): Promise<void> {
     this.refuseWhileDraining();
+    if (this.node.isolated) throw new Refusal('busy', 'This node is cut off from its cluster.');
     const { remoteAddress, user, session, formerSessions } = publisher;
     const claimant = { remoteAddress, user, session, formerSessions: formerSessions ?? [] };
     await this.node.claim(point.path, point.broadcast, claimant, { settings: this.#settingsFor(point) });
