@@ -8,6 +8,7 @@ import { HttpServer, type TlsIdentity } from '../http/server.js';
 import { Broadcast, type BroadcastOptions } from '../media/broadcast.js';
 import type { AsfSource } from '../media/events.js';
 import { pump } from '../media/pump.js';
+import { MSBD_FAULTS } from '../msbd/server/fault-frames.js';
 import type { MsbdMulticast, MsbdPeer } from '../msbd/server/options.js';
 import type { Content, Found } from '../playback/content.js';
 import { Entrance } from '../playback/entrance.js';
@@ -203,7 +204,7 @@ export class EncoderServer implements Content {
       content: { open: (_channel, client) => this.#openMsbd(client) },
       registry: this.#registry,
       pathOf: () => '/',
-      onSocket: faults && ((socket) => faults.take(socket, 'other')),
+      onSocket: faults && ((socket) => faults.take(socket, MSBD_FAULTS)),
       onError,
     });
   }

@@ -1,11 +1,13 @@
 import type { Socket } from 'node:net';
+import { PULLED_FRAMES, PUSHED_FRAMES } from './dollar-frames.js';
 import { type Fault, type FaultHook, type FaultPlan, faultsAt, strikes } from './fault-plan.js';
+import { CutFrames, type FaultyProtocol, type FrameCodec, type FramedConnection } from './frame-codec.js';
 import { FrameFaults } from './frame-faults.js';
 import { HttpFrames, RequestMethods } from './http-frames.js';
 import { Random } from './random.js';
 
-/** How a protocol writes its stream: `http` has frames in bodies; of others only the bytes are known. */
-export type Carrier = 'http' | 'other';
+/** How a protocol writes its stream: `http` has frames in bodies. */
+export type Carrier = 'http' | FaultyProtocol;
 
 /** A slow connection sends this often, in ms. */
 const SLOW_STEP = 50;
@@ -33,8 +35,7 @@ export class FaultyConnections {
   take(socket: Socket, carrier: Carrier): void {
     const number = ++this.#connections;
     const { connection = number } = this.#plan;
-    const acts = carrier === 'http' ? (['packets', 'wire', 'output'] as const) : (['output'] as const);
-    if (connection === number && faultsAt(this.#plan, ...acts).length > 0) {
+    if (connection === number && faultsAt(this.#plan, 'packets', 'wire', 'output').length > 0) {
       new FaultySocket(socket, this.#plan, number, carrier).patch();
     }
   }
@@ -69,7 +70,7 @@ class FaultySocket {
   readonly #socket: Socket;
   readonly #faults: readonly Fault[];
   readonly #frames: FrameFaults;
-  readonly #http: HttpFrames | undefined;
+  readonly #stream: HttpFrames | CutFrames;
   readonly #write: Socket['write'];
   readonly #end: Socket['end'];
   readonly #rate: number | undefined;
@@ -86,10 +87,20 @@ class FaultySocket {
     this.#faults = faultsAt(plan, 'output');
     this.#rate = this.#faults.find(({ name }) => name === 'slow')?.amount;
     this.#frames = new FrameFaults(plan, connection);
-    this.#http =
-      carrier === 'http' ? new HttpFrames({ frame: (bytes, isPush) => this.#frame(bytes, isPush) }) : undefined;
+    this.#stream = carrier === 'http' ? this.#inBodies() : this.#cut(carrier.connection());
     this.#write = socket.write.bind(socket);
     this.#end = socket.end.bind(socket);
+  }
+
+  #inBodies(): HttpFrames {
+    return new HttpFrames({ frame: (bytes, isPush) => this.#frame(bytes, isPush ? PUSHED_FRAMES : PULLED_FRAMES) });
+  }
+
+  #cut(codec: FramedConnection): CutFrames {
+    return new CutFrames(
+      (start) => codec.sizeOf(start),
+      (frame) => this.#frame(frame, codec),
+    );
   }
 
   patch(): void {
@@ -112,10 +123,10 @@ class FaultySocket {
       }
       const callback = [chunk, encoding, done].find((each) => typeof each === 'function') as (() => void) | undefined;
       if (callback) socket.once('finish', callback);
-      this.#add([...(this.#http?.end() ?? []).map((bytes) => ({ type: 'bytes', bytes }) as const), { type: 'end' }]);
+      this.#add([...this.#stream.end().map((bytes) => ({ type: 'bytes', bytes }) as const), { type: 'end' }]);
       return socket;
     };
-    if (this.#http) this.#watchRequests(this.#http);
+    if (this.#stream instanceof HttpFrames) this.#watchRequests(this.#stream);
     socket.once('close', () => {
       const error = new Error('The connection is closed.');
       for (const piece of this.#queue.splice(0)) if (piece.type === 'bytes') piece.done?.(error);
@@ -140,9 +151,7 @@ class FaultySocket {
   /** @returns false if the writer should wait for `drain` */
   #take(bytes: Buffer, done: Done | undefined): boolean {
     const pieces: Piece[] = [];
-    if (this.#http) {
-      for (const each of this.#http.push(bytes)) this.#addBytes(pieces, each);
-    } else this.#addBytes(pieces, bytes);
+    for (const each of this.#stream.push(bytes)) this.#addBytes(pieces, each);
     const last = pieces.findLast((piece) => piece.type === 'bytes');
     if (last) last.done = done;
     else if (done) queueMicrotask(() => done());
@@ -152,9 +161,9 @@ class FaultySocket {
   }
 
   /** A frame comes; what it causes goes out at its place. */
-  #frame(bytes: Buffer, isPush: boolean): Buffer[] {
+  #frame(bytes: Buffer, codec: FrameCodec): Buffer[] {
     const before = this.#frames.data;
-    const out = this.#frames.take(bytes, isPush);
+    const out = this.#frames.take(bytes, codec);
     if (this.#frames.data === before) return out;
     const action = this.#faults.find(({ amount, bytes: inBytes }) => !inBytes && amount === this.#frames.data);
     if (action?.name !== 'cut' && action?.name !== 'stall') return out;

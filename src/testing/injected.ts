@@ -3,15 +3,16 @@ import type { DatagramSender } from '../media/datagrams.js';
 import type { FaultPlan } from './fault-plan.js';
 import { FaultyDatagrams } from './faulty-datagrams.js';
 import { FaultyConnections, RequestFaults } from './faulty-socket.js';
+import type { FaultyProtocol } from './frame-codec.js';
 
 /** Where a server commits the faults of a plan. */
 export interface Injected {
   /** Takes each connection of HTTP. */
   http(socket: Socket): void;
   /** Takes each connection of another protocol. */
-  other(socket: Socket): void;
+  other(socket: Socket, protocol: FaultyProtocol): void;
   /** Takes what sends the datagrams of each player. */
-  datagrams(sender: DatagramSender): DatagramSender;
+  datagrams(sender: DatagramSender, protocol: FaultyProtocol): DatagramSender;
   /** Returns the status with which to refuse the next request; undefined for none. */
   refusal(): number | undefined;
 }
@@ -24,8 +25,8 @@ export function injected(plan: FaultPlan | undefined): Injected | undefined {
   const datagrams = new FaultyDatagrams(plan);
   return {
     http: (socket) => connections.take(socket, 'http'),
-    other: (socket) => connections.take(socket, 'other'),
-    datagrams: (sender) => datagrams.take(sender),
+    other: (socket, protocol) => connections.take(socket, protocol),
+    datagrams: (sender, protocol) => datagrams.take(sender, protocol),
     refusal: () => requests.next(),
   };
 }

@@ -1,8 +1,10 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { type DataPacket, parsePacket } from '../../src/asf/packet.js';
+import type { DatagramSender } from '../../src/media/datagrams.js';
 import type { AsfEvent, AsfSink } from '../../src/media/events.js';
 import { pump } from '../../src/media/pump.js';
+import { MMSP_FAULTS } from '../../src/mmsp/server/fault-frames.js';
 import { type FaultName, faultTable, parseFaults } from '../../src/testing/fault-plan.js';
 import { FaultyDatagrams } from '../../src/testing/faulty-datagrams.js';
 import { FaultyConnections, RequestFaults } from '../../src/testing/faulty-socket.js';
@@ -456,12 +458,11 @@ describe('the datagrams of a player', () => {
     return Array.from({ length: players }, () => {
       const arrived: string[] = [];
       let done = 0;
-      const sender = datagrams.take({
-        send: (bytes, offset, length, port, address, callback) => {
-          arrived.push(`${bytes[offset]}${length === 1 ? '' : '?'} ${address}:${port}`);
-          callback(null, length);
-        },
-      });
+      const send: DatagramSender['send'] = (bytes, offset, length, port, address, callback) => {
+        arrived.push(`${bytes[offset]}${length === 1 ? '' : '?'} ${address}:${port}`);
+        callback(null, length);
+      };
+      const sender = datagrams.take({ send }, MMSP_FAULTS);
       const buffer = Buffer.alloc(3);
       for (let at = 0; at < 100; at++) {
         buffer.fill(at);

@@ -28,7 +28,8 @@ export const TCP_HEADER_SIZE = 32;
 /** Bytes of a Data packet's head (2.2.2). */
 export const DATA_HEAD_SIZE = 8;
 
-const SESSION_ID = 0xb00bface;
+/** sessionId of every TcpMessageHeader. */
+export const SESSION_ID = 0xb00bface;
 const SEAL = 0x20534d4d;
 // messageLength counts from the end of the seal.
 const COUNTED_HEAD = 16;
@@ -167,11 +168,16 @@ export class TcpPacketReader {
   }
 }
 
+/** True if a packet holds messages, not Data (MS-MMSP 3.1.5.2). */
+export function isMessages(packet: Buffer): boolean {
+  return packet.length >= TCP_HEADER_SIZE && isHeader(packet);
+}
+
 function isHeader(start: Buffer): boolean {
   return start.readUInt32LE(4) === SESSION_ID && start.readUInt32LE(12) === SEAL && start[0] === 1;
 }
 
 function packetOf(bytes: Buffer): TcpPacket {
-  if (bytes.length < TCP_HEADER_SIZE || !isHeader(bytes)) return { type: 'data', bytes };
+  if (!isMessages(bytes)) return { type: 'data', bytes };
   return { type: 'messages', field: bytes.subarray(TCP_HEADER_SIZE), seq: bytes.readUInt16LE(20) };
 }

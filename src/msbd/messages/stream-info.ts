@@ -32,7 +32,8 @@ import { BASE_SIZE, type Base, HR, MESSAGE_ID, MsbdError, newMessage } from './b
  *  +---------------------------------------------------------------+
  */
 
-const FIXED_SIZE = 32;
+/** Bytes between MSBMSGBASE and bBinaryData. */
+export const STREAM_INFO_HEAD = 32;
 /** The largest bBinaryData, in bytes (2.2.6). */
 export const MAX_BINARY_DATA = 0xffcf;
 const UNKNOWN_DURATION = 0xffff_ffff;
@@ -104,13 +105,13 @@ export function buildStreamInfo(kind: 'RES_STREAMINFO' | 'IND_STREAMINFO', info:
   const room = MAX_BINARY_DATA - header.length;
   const fits = texts.reduce((sum, { length }) => sum + length, 0) <= room;
   const parts = [...(fits ? texts : [NOTHING, NOTHING, NOTHING]), header];
-  const bytes = newMessage(MESSAGE_ID[kind], FIXED_SIZE + parts.reduce((sum, { length }) => sum + length, 0));
+  const bytes = newMessage(MESSAGE_ID[kind], STREAM_INFO_HEAD + parts.reduce((sum, { length }) => sum + length, 0));
   bytes.writeUInt16LE(streamId, 16);
   bytes.writeUInt16LE(packetSize, 18);
   bytes.writeUInt32LE(totalPackets, 20);
   bytes.writeUInt32LE(bitRate, 24);
   bytes.writeUInt32LE(duration, 28);
-  let at = BASE_SIZE + FIXED_SIZE;
+  let at = BASE_SIZE + STREAM_INFO_HEAD;
   for (const [index, part] of parts.entries()) {
     bytes.writeUInt32LE(part.length, 32 + 4 * index);
     at += part.copy(bytes, at);
@@ -120,7 +121,7 @@ export function buildStreamInfo(kind: 'RES_STREAMINFO' | 'IND_STREAMINFO', info:
 
 /** Builds the IND_STREAMINFO that says that nothing follows (3.1.5.3): 48 bytes, hr 0xC00D0033, zeros. */
 export function buildEmptyStreamInfo(): Buffer {
-  return newMessage(MESSAGE_ID.IND_STREAMINFO, FIXED_SIZE, HR.noStream);
+  return newMessage(MESSAGE_ID.IND_STREAMINFO, STREAM_INFO_HEAD, HR.noStream);
 }
 
 /**
@@ -131,7 +132,7 @@ export function buildEmptyStreamInfo(): Buffer {
  * @throws MsbdError if the sizes do not add up
  */
 export function readStreamInfo(bytes: Buffer, { hr }: Base): StreamInfo | undefined {
-  const start = BASE_SIZE + FIXED_SIZE;
+  const start = BASE_SIZE + STREAM_INFO_HEAD;
   if (isErrorResult(hr) || bytes.length === start) return undefined;
   if (bytes.length < start) throw new MsbdError(`A STREAMINFO packet has ${bytes.length} bytes.`);
   const duration = bytes.readUInt32LE(28);

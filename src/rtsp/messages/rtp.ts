@@ -212,6 +212,26 @@ function readPieces(payload: Buffer, countsHead: boolean): AsfPiece[] | undefine
   return pieces;
 }
 
+/** Where things are in an RTP packet whose payload is one ASF packet, or a fragment of one; in bytes from its start. */
+export interface AsfPlaces {
+  /** Length or Offset, 3 bytes. */
+  readonly sizeAt: number;
+  /** True if it is Length. */
+  readonly hasLength: boolean;
+  /** The first byte of the ASF packet. */
+  readonly start: number;
+}
+
+/** Finds where things are in an RTP packet without CSRC entries, extension and padding; undefined in another one. */
+export function asfPlaces(rtp: Buffer): AsfPlaces | undefined {
+  if (rtp.length < RTP_HEAD_SIZE + ASF_HEAD_SIZE || rtp[0] !== 0x80) return undefined;
+  const flags = rtp[RTP_HEAD_SIZE]!;
+  const count = [FLAG.relative, FLAG.duration, FLAG.location].filter((flag) => flags & flag).length;
+  const start = RTP_HEAD_SIZE + ASF_HEAD_SIZE + count * 4;
+  if (rtp.length < start) return undefined;
+  return { sizeAt: RTP_HEAD_SIZE + 1, hasLength: (flags & FLAG.length) !== 0, start };
+}
+
 function readAsfHead(payload: Buffer, at: number) {
   const need = (size: number) => {
     if (payload.length - at < size) throw new RtspError(400, 'A payload header of x-asf-pf is truncated.');

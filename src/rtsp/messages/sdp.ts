@@ -104,6 +104,17 @@ export function writeSdp(sdp: Sdp): string {
   return `${lines.join('\r\n')}\r\n`;
 }
 
+/** Returns an SDP whose ASF header lacks its last bytes; as it is if it has none. */
+export function withoutHeaderTail(sdp: string, bytes: number): string {
+  const at = sdp.indexOf(HEADER_TYPE);
+  if (at < 0) return sdp;
+  const start = at + HEADER_TYPE.length;
+  const end = sdp.indexOf('\r\n', start);
+  const header = Buffer.from(sdp.slice(start, end < 0 ? undefined : end), 'base64');
+  const left = header.subarray(0, Math.max(0, header.length - bytes)).toString('base64');
+  return sdp.slice(0, start) + left + (end < 0 ? '' : sdp.slice(end));
+}
+
 function writeMedia(media: SdpMedia): string[] {
   const { kind, payloadType, format, control, stream, bitRate, averageBitRate, reliable, fec } = media;
   return [

@@ -1,12 +1,17 @@
 import type { Socket } from 'node:net';
 import type { Admission } from '../../http/admission.js';
 import type { ProxyOptions } from '../../http/peer.js';
-import type { OnDatagrams } from '../../media/udp.js';
+import type { DatagramSender } from '../../media/datagrams.js';
+import { MMSP_FAULTS } from '../../mmsp/server/fault-frames.js';
+import { MSBD_FAULTS } from '../../msbd/server/fault-frames.js';
 import type { Entrance } from '../../playback/entrance.js';
 import type { Playback } from '../../playback/host.js';
 import type { SessionRegistry } from '../../playback/registry.js';
 import type { SessionIds } from '../../playback/session-ids.js';
+import { RTSP_FAULTS } from '../../rtsp/server/fault-frames.js';
 import type { Elsewhere } from '../../rtsp/server/host.js';
+import type { FaultyProtocol } from '../../testing/frame-codec.js';
+import type { Injected } from '../../testing/injected.js';
 import type { SubmittedLog } from '../../wmlog/submitted.js';
 import { SERVER_NAME } from '../../wmsp/messages/responses.js';
 import type { ServerConfig } from '../config.js';
@@ -36,10 +41,8 @@ export interface ProtocolHost {
   readonly part?: (Given & { readonly rtspElsewhere: Elsewhere }) | undefined;
   /** Takes datagrams of MMSP about clients that are not connected here, unless `part` does. */
   readonly onStranger?: MmspListenerOptions['onStranger'];
-  /** Called with each connection; for faults that tests inject. */
-  readonly onSocket: ((socket: Socket) => void) | undefined;
-  /** Called for each player of datagrams, likewise. */
-  readonly onDatagrams: OnDatagrams | undefined;
+  /** Faults that tests inject. */
+  readonly faults: Injected | undefined;
   readonly onLog: (log: SubmittedLog) => void;
   /** Called with events that players report while they play. */
   readonly onEvent: (path: string, body: string) => void;
@@ -51,13 +54,18 @@ export interface ProtocolHost {
 /** Builds the listeners of the protocols that have a port of their own: MSBD, MMSP and RTSP. */
 export function protocolListeners(host: ProtocolHost): Listener[] {
   const { config, points, entrance, multicasts, ids, part, onLog, onEvent, targets } = host;
-  const { admission, proxies, playback, registry, onSocket, onDatagrams, onError, onInternalError } = host;
-  const shared = { onSocket, onDatagrams, admission, proxies, host: config.host, registry };
+  const { admission, proxies, playback, registry, faults, onError, onInternalError } = host;
+  const faulty = (protocol: FaultyProtocol) => ({
+    onSocket: faults && ((socket: Socket) => faults.other(socket, protocol)),
+    onDatagrams: faults && ((sender: DatagramSender) => faults.datagrams(sender, protocol)),
+  });
+  const shared = { admission, proxies, host: config.host, registry };
   const { msbd, mms, rtsp } = config;
   const channels = new PointChannels(points, entrance, msbd.netShow);
   return [
     new MsbdListener({
       ...shared,
+      onSocket: faulty(MSBD_FAULTS).onSocket,
       port: msbd.port ?? 'none',
       multicast: msbd.multicast && { ...msbd.multicast, address: msbd.multicast.group },
       content: channels,
@@ -67,6 +75,7 @@ export function protocolListeners(host: ProtocolHost): Listener[] {
     }),
     new MmspListener({
       ...shared,
+      ...faulty(MMSP_FAULTS),
       port: mms.port,
       targetOf: targets && ((path, target) => targets.mmsTarget(path, target)),
       given: part,
@@ -80,6 +89,7 @@ export function protocolListeners(host: ProtocolHost): Listener[] {
     }),
     new RtspListener({
       ...shared,
+      ...faulty(RTSP_FAULTS),
       port: rtsp.port,
       targetOf: targets && ((path, url) => targets.rtspTarget(path, url)),
       given: part,
