@@ -47,7 +47,12 @@ describe('wmpush', () => {
     await station.close();
     expect(error).toBeUndefined();
     expect(events.map(({ event }) => event).filter((event) => event !== 'stats')).toEqual(['ready', 'done']);
-    expect(events[0]).toMatchObject({ url, startedAt: expect.any(Number), packetSize: 400, streams: [{}, {}] });
+    expect(events.find(({ event }) => event === 'ready')).toMatchObject({
+      url,
+      startedAt: expect.any(Number),
+      packetSize: 400,
+      streams: [{}, {}],
+    });
     expect(events.at(-1)).toMatchObject({ packets: 20, mediaSeconds: 1.9, bytes: expect.any(Number) });
     expect(events.at(-1)?.['streams']).toMatchObject([
       { number: 1, type: 'video', codec: 'WMV2', expectedBitrate: 300_000, objects: 20, dropped: 0, missing: 0 },
