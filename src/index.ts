@@ -92,6 +92,7 @@ export type { Delivery as LaneDelivery, Group as BroadcastGroup, LaneLimits, Mom
 export type { Lane } from './media/lane.js';
 export { LimitedArchive, type LimitedArchiveOptions, type RecordingLimits } from './media/limited-archive.js';
 export type { Clock as PacingClock } from './media/pacing.js';
+export type { BroadcastRun } from './media/past-runs.js';
 export {
   Playlist,
   type PlaylistCursor,

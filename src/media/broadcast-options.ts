@@ -76,4 +76,16 @@ export interface JoinOptions {
    * kept.
    */
   readonly lead?: number;
+  /** The header that the player knows; its run may be over. Default: the newest one. */
+  readonly header?: AsfHeader;
 }
+
+/** What a broadcast does if its options say nothing. */
+export const DEFAULTS = {
+  burst: 3_000,
+  history: 10_000,
+  maxBacklog: 1024 * 1024,
+  patience: 20_000,
+  cleanStartPatience: 5_000,
+  maxHistory: 32 * 1024 * 1024,
+};

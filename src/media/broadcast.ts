@@ -4,9 +4,16 @@ import { liveHeader, sameLayout } from '../asf/edit.js';
 import { AsfError } from '../asf/error.js';
 import { startPacket } from '../asf/filter.js';
 import type { AsfHeader } from '../asf/header.js';
-import { type DataPacket, parsePacket, startsKeyFrame } from '../asf/packet.js';
+import { type DataPacket, parsePacket } from '../asf/packet.js';
 import { stripPadding } from '../asf/padding.js';
-import type { BroadcastCounters, BroadcastOptions, Follower, JoinOptions, Release } from './broadcast-options.js';
+import {
+  type BroadcastCounters,
+  type BroadcastOptions,
+  DEFAULTS,
+  type Follower,
+  type JoinOptions,
+  type Release,
+} from './broadcast-options.js';
 import type { AsfEvent, AsfSink, EndEvent } from './events.js';
 import { type Delivery, type Group, type LaneLimits, newTotals, Player } from './group.js';
 import { History } from './history.js';
@@ -14,20 +21,14 @@ import type { Lane } from './lane.js';
 import { Lanes } from './lanes.js';
 import { OnceCommands } from './once-commands.js';
 import { PacketClock } from './packet-clock.js';
+import { aheadOf, keyStreamsOf, videoPlace } from './packet-marks.js';
+import { type BroadcastRun, type Following, PastRuns } from './past-runs.js';
 import { TEXT_REPEAT } from './scripted-source.js';
 import { Timeline } from './timeline.js';
-import type { BroadcastPacket, HeaderCause, LaneChoice, PlayerSession, WireFormat } from './wire.js';
+import type { BroadcastPacket, HeaderCause, LaneChoice, PlayerSession, Wanted, WireFormat } from './wire.js';
 
 export type { BroadcastCounters, BroadcastOptions, Follower, JoinOptions, Release } from './broadcast-options.js';
 
-const DEFAULTS = {
-  burst: 3_000,
-  history: 10_000,
-  maxBacklog: 1024 * 1024,
-  patience: 20_000,
-  cleanStartPatience: 5_000,
-  maxHistory: 32 * 1024 * 1024,
-};
 // An operator who sets a smaller burst than this, in ms, wants players to be close to the source.
 const LOW_LATENCY_BURST = 1_000;
 
@@ -56,7 +57,9 @@ export class Broadcast implements AsfSink {
   readonly #lanes: Lanes;
   readonly #followers = new Set<Follower>();
   readonly #history = new History();
-  #timeline = newTimeline();
+  readonly #past: PastRuns;
+  // Encoders also restart without announcing it.
+  #timeline = new Timeline({ detectsRestarts: true });
   #clock = new PacketClock();
   #header: AsfHeader | undefined;
   #videoStreams: ReadonlySet<number> = new Set();
@@ -82,6 +85,16 @@ export class Broadcast implements AsfSink {
   constructor(options: BroadcastOptions = {}) {
     this.#options = { ...DEFAULTS, ...options };
     this.#now = options.now ?? (() => performance.now());
+    this.#past = new PastRuns({
+      now: this.#now,
+      current: () => (this.#live ? this.#header : undefined),
+      limits: () => this.#limits,
+      counted: (totals) => this.#count(totals),
+      enter: (player, wanted) => {
+        const { group, from } = this.#place(wanted, this.#burst);
+        this.#enter(player, group, from, this.#burst);
+      },
+    });
     this.#lanes = new Lanes({
       batchInterval: options.batchInterval,
       lowLatency: this.#options.burst < LOW_LATENCY_BURST,
@@ -197,27 +210,51 @@ export class Broadcast implements AsfSink {
     if (this.#live) this.#end({ type: 'end', moreEntries: false, reason: 0 });
   }
 
+  /** Returns the run under a header, if it is over and kept for players who had to wait for its header. */
+  pastRun(header: AsfHeader): BroadcastRun | undefined {
+    return this.#past.find(header);
+  }
+
   /**
    * Adds a player: it gets the kept packets from a key frame on, then everything as it arrives. The session sends the
-   * header itself, and learns before the first byte what the player starts with.
+   * header itself, and learns before the first byte what the player starts with. In a run that is over the player gets
+   * that; {@link goOn} has to follow.
    */
   join(session: PlayerSession, choice: LaneChoice, wire: WireFormat, options: JoinOptions = {}): Player {
-    if (this.#once?.pending) this.#lanes.replace(this.#once.retire(this.#oldest));
-    const lane = this.#lane(choice);
+    const { header } = options;
+    if (header && this.pastRun(header)) {
+      return this.#past.join(new Player(session, options.number ?? 0), header, { choice, wire });
+    }
     const lead = Math.max(options.lead ?? 0, this.#burst);
-    const group = this.#lanes.group(lane, wire, lane.leadFor(lead));
-    const from = this.#startIn(group, lead);
+    const { group, from } = this.#place({ choice, wire }, lead);
     const byLane = wire.numbers === 'lane' ? group.numberFrom(from === -1 ? group.delivered : from) : 0;
     const player = new Player(session, options.number ?? byLane);
+    this.#enter(player, group, from, lead);
+    return player;
+  }
+
+  /** Leads a player that joined a run that was over to what came after it; does nothing for others. */
+  goOn(player: Player): void {
+    this.#past.goOn(player);
+  }
+
+  /** Returns the group of a new player, and the packet that it starts with; -1 if it has to wait for one. */
+  #place({ choice, wire }: Wanted, lead: number): { readonly group: Group; readonly from: number } {
+    if (this.#once?.pending) this.#lanes.replace(this.#once.retire(this.#oldest));
+    const lane = this.#lane(choice);
+    const group = this.#lanes.group(lane, wire, lane.leadFor(lead));
+    return { group, from: this.#startIn(group, lead) };
+  }
+
+  #enter(player: Player, group: Group, from: number, lead: number): void {
     player.lead = lead;
     const totals = newTotals();
     const moment = { now: this.#now(), limits: this.#limits, totals };
     group.await(player, moment.now);
-    const location = lane.entry(from)?.location;
-    session.starting?.({ number: player.number, location, lead: group.leadFrom(from) });
+    const location = group.lane.entry(from)?.location;
+    player.session.starting?.({ number: player.number, location, lead: group.leadFrom(from) });
     if (from !== -1 && player.group === group) group.startAt(player, from, moment);
     this.#count(totals);
-    return player;
   }
 
   /**
@@ -341,10 +378,17 @@ export class Broadcast implements AsfSink {
       return;
     }
     this.#lanes.flush();
-    this.#begin(header);
     const cause = isEntry ? 'entry' : 'layout';
+    if (wasLive) this.#keepRun({ header, cause });
+    this.#begin(header);
     for (const player of this.#lanes.clear()) this.#announce(player, header, cause);
     this.#announceStart(header, cause);
+  }
+
+  /** Keeps what is over for players who may not have another header yet. */
+  #keepRun(following: Following): void {
+    if (!this.#header) return;
+    this.#past.keep({ header: this.#header, generation: this.#generation }, this.#history.packets, following);
   }
 
   #begin(header: AsfHeader): void {
@@ -357,7 +401,7 @@ export class Broadcast implements AsfSink {
     this.#commands = this.#commandStream === undefined ? undefined : new CommandReader(header);
     this.#once = this.#commandStream === undefined ? undefined : new OnceCommands(this.#commandStream);
     this.#text = undefined;
-    this.#timeline = newTimeline();
+    this.#timeline = new Timeline({ detectsRestarts: true });
     this.#clock = new PacketClock();
     this.#history.clear(header.packetSize);
     this.#nextLocation = 0;
@@ -450,6 +494,7 @@ export class Broadcast implements AsfSink {
 
   #end(event: EndEvent): void {
     this.#lanes.flush();
+    if (this.#live) this.#keepRun(event);
     this.#live = false;
     this.#entryEnded = false;
     for (const player of this.#lanes.clear()) player.session.ended(event);
@@ -457,36 +502,4 @@ export class Broadcast implements AsfSink {
     // Players that join the next run must not get the last seconds of this one.
     this.#history.clear(this.#header?.packetSize ?? 0);
   }
-}
-
-/** How long after the packet is sent its first object is presented, in ms; undefined if unknown. */
-function aheadOf({ payloads, sendTime }: DataPacket): number | undefined {
-  const times = payloads.filter(({ presentationTime }) => presentationTime >= 0);
-  if (times.length === 0) return undefined;
-  return Math.max(...times.map(({ presentationTime }) => (presentationTime - sendTime) | 0));
-}
-
-const NONE: readonly number[] = [];
-
-/** The video streams that have a key frame beginning in a packet. */
-function keyStreamsOf({ payloads }: DataPacket, videoStreams: ReadonlySet<number>): readonly number[] {
-  let found: number[] | undefined;
-  for (const payload of payloads) {
-    if (!startsKeyFrame(payload, videoStreams)) continue;
-    found ??= [];
-    found.push(payload.stream);
-  }
-  return found ?? NONE;
-}
-
-function videoPlace({ payloads }: DataPacket, videoStreams: ReadonlySet<number>): BroadcastPacket['video'] {
-  if (payloads.length === 0) return undefined;
-  const first = payloads.find(({ stream }) => videoStreams.has(stream));
-  if (first === undefined) return payloads[0]!.offset === 0 ? 'none, whole' : 'none, rest';
-  return first.key && first.offset === 0 ? 'key first' : undefined;
-}
-
-/** Encoders also restart without announcing it. */
-function newTimeline(): Timeline {
-  return new Timeline({ detectsRestarts: true });
 }

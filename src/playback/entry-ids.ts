@@ -22,7 +22,7 @@ const GENERATION_STEP = 65_536;
  */
 export function genIdOf(entry: Entry): number {
   if (entry.kind === 'file') return wholeId(entry.id) + partOfId(entry.id) * GENERATION_STEP;
-  return (entry.id + (entry.broadcast.generation - 1) * GENERATION_STEP) % 2 ** 32 || 1;
+  return (entry.id + ((entry.run ?? entry.broadcast).generation - 1) * GENERATION_STEP) % 2 ** 32 || 1;
 }
 
 /** More recordings than a file has; a power of two, so that ids are exact. */

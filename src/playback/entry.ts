@@ -1,6 +1,7 @@
 import type { AsfHeader } from '../asf/header.js';
 import type { Broadcast } from '../media/broadcast.js';
 import type { OnDemandFile } from '../media/on-demand/file.js';
+import type { BroadcastRun } from '../media/past-runs.js';
 import type { SessionContent } from './registry.js';
 
 /** A live entry: all players get the same, from now on. */
@@ -9,6 +10,8 @@ export interface LiveEntry {
   /** The playlist-gen-id: starts at 1 and differs for each entry of a program (MS-WMSP 2.2.1.4.18). */
   readonly id: number;
   readonly broadcast: Broadcast;
+  /** The run of the broadcast that a player is at, if others have come since; default: the newest one. */
+  readonly run?: BroadcastRun | undefined;
   /** In ms of the clock, after which it ends for a player; default: when the broadcast ends. */
   readonly duration?: number;
   /** In ms, between the end of the previous entry and the start of this one; default: 0. */
@@ -60,7 +63,7 @@ export function endOf({ begin = 0, duration = Number.POSITIVE_INFINITY }: FileEn
 
 /** Returns the header that players of an entry get; undefined for a broadcast that has had no source yet. */
 export function headerOf(entry: Entry): AsfHeader | undefined {
-  return entry.kind === 'live' ? entry.broadcast.header : entry.file.header;
+  return entry.kind === 'live' ? (entry.run ?? entry.broadcast).header : entry.file.header;
 }
 
 /** Describes an entry, for the log of a session that plays it. @param startedAt where in a file it started, in ms */

@@ -75,10 +75,15 @@ export class LiveFeed implements Feed, PlayerSession {
     const { broadcast, number, place } = this.#options;
     const choice = laneChoice(this.#header, this.#selection);
     const lead = place.pace.acceleration?.milliseconds;
-    const options = { ...(number === undefined ? {} : { number }), ...(lead === undefined ? {} : { lead }) };
+    const options = {
+      header: this.#header,
+      ...(number === undefined ? {} : { number }),
+      ...(lead === undefined ? {} : { lead }),
+    };
     this.#player = broadcast.join(this, choice, this.#wire, options);
     // An event reported while it started may have ended it.
     if (this.#stopped) broadcast.leave(this.#player);
+    else broadcast.goOn(this.#player);
   }
 
   select(selection: StreamSelection): void {

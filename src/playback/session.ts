@@ -55,6 +55,8 @@ export class PlaybackSession implements LiveListener {
   #confirmed = false;
   /** A change that could not be announced yet. */
   #later: EntryChange['cause'] | undefined;
+  /** The header of a broadcast that the player gets next, or has to confirm; the broadcast may be further. */
+  #due: AsfHeader | undefined;
   #pace: Pace = NORMAL_PACE;
   #startedAt: number | undefined;
   #liveEndAt: number | undefined;
@@ -183,13 +185,14 @@ export class PlaybackSession implements LiveListener {
     this.#confirmed = true;
     if (this.#state === 'ready') return this.play({ position: AT_START, ...this.#order, ...how });
     if (this.#state !== 'waiting') return undefined;
-    const later = this.#later;
+    const [later, due] = [this.#later, this.#due];
     const order = how || this.#order ? { position: AT_START, ...this.#order, ...how } : undefined;
     return this.#operate('waiting', async (turn) => {
       this.#order = order;
       const program = await this.#reach(turn);
       if (!program) return;
-      const entry = program.current;
+      this.#due = due;
+      const entry = this.#here(program);
       if (later || !this.#knows(entry)) await this.#change(turn, program, later ?? this.#causeOf(entry));
       else if (order && entry.kind === 'file') await this.#playEntry(turn, program, order);
       else await this.#startEntry(turn, entry, order);
@@ -307,9 +310,10 @@ export class PlaybackSession implements LiveListener {
     const program = this.program!;
     const change = cause === 'entry' ? 'next' : 'header';
     if (this.#port.output.framing === 'datagrams' || this.#changeDue() > this.#host.now()) {
-      // Packets that arrive meanwhile are not kept for one player; it continues with the history, like a player that
-      // joins.
+      // It continues with the history, like a player that joins, or with what the broadcast keeps of a run that is over
+      // by then.
       const later = this.#take();
+      this.#due = header;
       if (program.current.kind === 'live') this.#endLater(program.current);
       this.#changeLater(later, program, change).catch((error: unknown) => this.fail(error));
       return undefined;
@@ -317,9 +321,13 @@ export class PlaybackSession implements LiveListener {
     const turn = this.#turn;
     void this.#announceEnd(turn);
     if (turn !== this.#turn) return undefined;
-    const answer = this.#announce(header, program.current, change);
+    this.#due = header;
+    const answer = this.#announce(header, this.#here(program), change);
     if (turn !== this.#turn) return undefined;
-    if (answer === 'go on') return this.granted;
+    if (answer === 'go on') {
+      this.#due = undefined;
+      return this.granted;
+    }
     this.#leaveFeed();
     this.#await(answer, change);
     return undefined;
@@ -339,6 +347,7 @@ export class PlaybackSession implements LiveListener {
     this.#leaveFeed();
     this.#pause.cancel();
     this.#later = undefined;
+    this.#due = undefined;
     return ++this.#turn;
   }
 
@@ -419,7 +428,7 @@ export class PlaybackSession implements LiveListener {
 
   /** Continues with another entry, or with another header of a live one, as soon as the player may have it. */
   async #change(turn: number, program: Program, cause: EntryChange['cause']): Promise<void> {
-    const entry = program.current;
+    const entry = this.#here(program);
     const header = headerOf(entry);
     if (!header) {
       this.#finish('done', 0);
@@ -494,7 +503,7 @@ export class PlaybackSession implements LiveListener {
   }
 
   #start(entry: Entry, place: Place): void {
-    if (entry.kind === 'live' && !entry.broadcast.live) {
+    if (entry.kind === 'live' && !entry.broadcast.live && !entry.run) {
       this.feedEnded('end', 0);
       return;
     }
@@ -533,6 +542,12 @@ export class PlaybackSession implements LiveListener {
   #leaveFeed(): void {
     this.#liveEnd.cancel();
     this.#feeds.leave();
+  }
+
+  /** Returns the entry that the player is at: the source of a live one may be at another already. */
+  #here({ current }: Program): Entry {
+    const run = current.kind === 'live' && this.#due && current.broadcast.pastRun(this.#due);
+    return run ? { ...current, run } : current;
   }
 
   /** True if an entry and its header were announced to the player. */
