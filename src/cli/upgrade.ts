@@ -8,8 +8,8 @@ interface UpgradeOptions extends ReporterOptions, AdminOption {
   readonly list?: boolean;
 }
 
-/** How long the new processes may take to start, in ms. */
-const TIMEOUT = 120_000;
+/** How long the new processes may take to start, one after the other, in ms. */
+const TIMEOUT = 280_000;
 
 /** Builds `wmcast upgrade`. */
 export function upgradeCommand(): Command {

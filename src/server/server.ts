@@ -197,7 +197,7 @@ export class MediaServer {
   async close(): Promise<void> {
     const { cluster, logs, hooks } = this.#core;
     this.#ready = false;
-    this.#upgrades.close();
+    await this.#upgrades.close();
     await this.#content.pulls.close();
     this.#openings.tlsWatch?.close();
     // Encoders find another node at once.

@@ -3,6 +3,7 @@ import type { SessionRegistry } from '../playback/registry.js';
 import type { ServerConfig } from './config.js';
 import { packageVersion } from './version.js';
 import type { ProcessView } from './workers/fleet.js';
+import { isForWorkers } from './workers/worker.js';
 import type { Workers } from './workers/workers.js';
 
 /** The parts of a server that an upgrade concerns. */
@@ -39,8 +40,8 @@ export class Upgrades {
   }
 
   /**
-   * Starts new processes for players. Those that play stay where they are until they leave, or `drain` is over. If
-   * anything fails, nothing changes.
+   * Reads the configuration again, and starts new processes for players. Those that play stay where they are until they
+   * leave, or `drain` is over. If a process does not start, all go on as before.
    *
    * @throws WmError WM_CONFIG if the configuration has mistakes; WM_FAILED if a process does not start; WM_USAGE while
    *   another upgrade is under way
@@ -63,7 +64,9 @@ export class Upgrades {
       this.#options.onUpgraded(this.processes);
     } catch (error) {
       const code = error instanceof WmError ? error.code : 'WM_FAILED';
-      throw new WmError(code, `The upgrade failed, and the server is as before: ${messageOf(error)}`, { cause: error });
+      throw new WmError(code, `The upgrade failed, and the processes are as before: ${messageOf(error)}`, {
+        cause: error,
+      });
     } finally {
       this.#busy = false;
     }
@@ -72,12 +75,12 @@ export class Upgrades {
   /** All processes of the server, the main one first. */
   get processes(): readonly ProcessView[] {
     const { workers, connections } = this.#options;
-    const players = this.#players().length;
+    const players = [...this.#options.registry].filter(({ role }) => role === 'player').length;
     const main: ProcessView = {
       number: 0,
       pid: process.pid,
       version: packageVersion,
-      state: this.#bound && players > 0 ? 'draining' : 'serving',
+      state: this.#bound && this.#replaced().length > 0 ? 'draining' : 'serving',
       since: this.#startedAt,
       players,
       connections: connections(),
@@ -85,18 +88,21 @@ export class Upgrades {
     return [main, ...(workers()?.processes ?? [])];
   }
 
-  close(): void {
+  /** Ends workers that are still starting; those that have started are listeners of the server. */
+  async close(): Promise<void> {
     clearTimeout(this.#bound);
+    if (this.#busy) await this.#options.workers()?.close();
   }
 
-  #players(): string[] {
-    return [...this.#options.registry].filter(({ role }) => role === 'player').map(({ id }) => id);
+  /** The sessions of this process that would be a worker's if they began now. */
+  #replaced(): string[] {
+    return [...this.#options.registry].filter(isForWorkers).map(({ id }) => id);
   }
 
-  /** Ends the sessions of players that are still in this process. */
+  /** Ends the sessions that should be a worker's. */
   #cut(bound: number): void {
     const { registry, onWarning } = this.#options;
-    const players = this.#players();
+    const players = this.#replaced();
     if (players.length === 0) return;
     const many = players.length === 1 ? '1 player' : `${players.length} players`;
     onWarning(`The main process was relieved of players ${bound / 1000} s ago; ${many} lost the connection.`);

@@ -146,7 +146,7 @@ describe('an upgrade of a running server', () => {
     const old = await processesOf(ports);
 
     const command = new Command('wmcast', ['upgrade', '--admin', `http://127.0.0.1:${ports.admin}`]);
-    expect(await command.ends()).toEqual({ code: 0, signal: null });
+    expect([await command.ends(240_000), command.log]).toEqual([{ code: 0, signal: null }, expect.anything()]);
     expect(command.output.join('\n')).toMatch(/draining/);
     const now = await processesOf(ports);
     const replaced = old.filter(({ players }) => players > 0).map(({ pid }) => pid);
@@ -223,6 +223,40 @@ describe('an upgrade of a running server', () => {
     await server.until('the warning', () => server.log.find((line) => /2 s ago; 1 player lost/.test(line)));
     await server.stop();
   });
+
+  it('refuses another one meanwhile; ended in the middle of one, the server leaves no process', async () => {
+    const server = await Server.start('--content', folder, ...ALL_PORTS);
+    const ports = await portsOf(server);
+    const upgrade = () =>
+      fetch(`http://127.0.0.1:${ports.admin}/api/upgrade`, { method: 'POST', headers: { 'X-Requested-With': 'test' } });
+    const statuses = (await Promise.all([upgrade(), upgrade()])).map(({ status }) => status);
+    expect(statuses.sort()).toEqual([200, 409]);
+    const [, worker] = await processesOf(ports);
+    server.signal('SIGUSR2');
+    const starting = await until('the new worker to start', async () =>
+      (await processesOf(ports)).find(({ state }) => state === 'starting'),
+    );
+    expect(await server.stop()).toEqual({ code: 143, signal: null });
+    for (const pid of [worker!.pid, starting.pid]) expect(() => process.kill(pid, 0)).toThrow('ESRCH');
+  });
+
+  it('leaves no process of a first upgrade either, in whose middle the server ends', async () => {
+    const server = await Server.start('--content', folder, ...ALL_PORTS);
+    const ports = await portsOf(server);
+    server.signal('SIGUSR2');
+    const starting = await until('the worker to start', async () =>
+      (await processesOf(ports)).find(({ number }) => number === 1),
+    );
+    expect(await server.stop()).toEqual({ code: 143, signal: null });
+    await until('the worker to have ended', async () => {
+      try {
+        process.kill(starting.pid, 0);
+        return false;
+      } catch {
+        return true;
+      }
+    });
+  });
 });
 
 /** Installs this program as another version. */
@@ -293,6 +327,28 @@ describe('an upgrade to another version', () => {
     expect(player.ended).toBe(false);
     player.close();
     next.close();
+    await server.stop();
+  });
+
+  it('starts workers that cannot start later and later, and goes on once they can', async () => {
+    await choose(place, '1.0.0');
+    const server = await Server.startFrom(join(place, 'current'), ...ALL_PORTS, '--content', place, '--workers', '1');
+    const ports = await portsOf(server);
+    const [, worker] = await processesOf(ports);
+    await choose(place, '3.0.0');
+    process.kill(worker!.pid, 'SIGKILL');
+    for (const wait of ['again;', 'again in 1 s;', 'again in 2 s;']) {
+      await server.until(wait, () => server.log.find((line) => line.includes(`is started ${wait}`)), 60_000);
+    }
+    // A player that comes meanwhile waits for a worker.
+    await choose(place, '2.0.0');
+    const player = await wirePlayer(server.port, FILM);
+    await player.until((bytes) => (packetsOf(bytes).length > 5 ? true : undefined));
+    expect((await processesOf(ports)).map(({ number, version }) => [number, version])).toEqual([
+      [0, '1.0.0'],
+      [1, '2.0.0'],
+    ]);
+    player.close();
     await server.stop();
   });
 });

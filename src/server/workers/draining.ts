@@ -46,7 +46,6 @@ export class Draining {
       const time = Math.round(this.#options.bound / 1000);
       this.#options.onWarning(`Worker ${number} was replaced ${time} s ago; ${players} lost the connection.`);
     }
-    this.#worker.tell({ kind: 'close' });
-    void this.#worker.ended();
+    this.#worker.dismiss();
   }
 }

@@ -75,11 +75,18 @@ export class RunningWorker {
     this.#answers.get(answer.ask)?.(answer);
   }
 
+  /** Ends it, without another one in its place. */
+  dismiss(): void {
+    this.state = 'draining';
+    this.tell({ kind: 'close' });
+    void this.ended();
+  }
+
   /** Resolves once the process has ended; kills it if that takes too long. */
   ended(): Promise<void> {
     const { process } = this;
     return new Promise((resolve) => {
-      if (process.exitCode !== null || process.signalCode !== null) {
+      if (process.pid === undefined || process.exitCode !== null || process.signalCode !== null) {
         resolve();
         return;
       }

@@ -7,7 +7,7 @@ import type { Exchange } from '../../http/exchange.js';
 import { peerOf } from '../../http/peer.js';
 import type { HttpServer } from '../../http/server.js';
 import type { Limits, PlaceWish, Ticket } from '../../playback/limits.js';
-import type { SessionRegistry } from '../../playback/registry.js';
+import type { SessionFacts, SessionRegistry } from '../../playback/registry.js';
 import { SessionIds } from '../../playback/session-ids.js';
 import { Refusal } from '../../refusal.js';
 import { pushRequestType } from '../../wmhttp/messages/messages.js';
@@ -33,6 +33,15 @@ import { connectPoints, PassedOn, pipeTo } from './passing.js';
 
 /** Files that players without the protocol ask for by name. */
 const MEDIA_FILE = /^[^?#]*\.(?:asf|wmv|wma)(?:[?#]|$)/i;
+
+/** The protocols that workers speak; of plain HTTP they serve {@link MEDIA_FILE}. */
+const WORKERS_PROTOCOLS = new Set(['WMSP', 'MMSP', 'RTSP']);
+
+/** True for players that workers serve, if there are any; MSBD, multicast, HLS and pages stay in the main process. */
+export function isForWorkers({ role, protocol, path }: SessionFacts): boolean {
+  if (role !== 'player') return false;
+  return WORKERS_PROTOCOLS.has(protocol) || (protocol === 'HTTP' && MEDIA_FILE.test(path));
+}
 
 /** What only the main process answers: the administration, announcements, and the logging URL. */
 const ELSEWHERE = /^(?:\/api(?:[/?#]|$)|[^?#]*\.(?:asx|nsc|dll)(?:[?#]|$))/i;

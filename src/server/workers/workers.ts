@@ -33,6 +33,7 @@ import {
   type ToWorker,
 } from './messages.js';
 import { PassedOn } from './passing.js';
+import { Patience } from './patience.js';
 import type { RunningWorker } from './running.js';
 
 /** The main process, as its workers need it. */
@@ -70,12 +71,7 @@ export interface OwnPlayers {
 }
 
 /** How long a worker may take to start, in ms. */
-const START_TIMEOUT = 30_000;
-/** A worker that ends sooner than this after its start was not worth starting; in ms. */
-const SHORT_LIFE = 60_000;
-/** The wait before it is started again, which doubles with each such end up to the longest; in ms. */
-const RESTART_DELAY = 1_000;
-const LONGEST_DELAY = 60_000;
+const START_TIMEOUT = 60_000;
 
 /** Returns the largest number of processes of a server: each worker may have two that it has replaced. */
 export function placesFor(workers: number): number {
@@ -98,9 +94,8 @@ export class Workers implements Listener, OtherSessions {
   #ports: ServerPorts = {};
   /** True once all have started. */
   #complete = false;
-  #closing = false;
-  /** How many workers in a row ended soon after their start. */
-  #shortLives = 0;
+  #closed: Promise<void> | undefined;
+  readonly #patience = new Patience();
   /** The number of the worker that got the last connection of each port. */
   readonly #turns = new Map<PortName, number>();
   readonly #draining = new Map<RunningWorker, Draining>();
@@ -172,6 +167,8 @@ export class Workers implements Listener, OtherSessions {
       await this.#passedOn.listen(socketOf(this.#folder, 0));
       this.#ports = own?.ports ?? (await this.#front.listen(config()));
       await Promise.all(Array.from({ length: count }, () => this.#startOne()));
+      // Its workers may have been told to end before they could hear it.
+      this.#refuseWhileClosing();
       if (own) this.#front.adopt(own.lent);
       this.#complete = true;
       return this.#ports;
@@ -181,12 +178,19 @@ export class Workers implements Listener, OtherSessions {
     }
   }
 
-  async close(): Promise<void> {
-    this.#closing = true;
+  /** Further calls wait for the first one. */
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
     for (const draining of this.#draining.values()) draining.stop();
     const all = [...this.#fleet];
     const front = this.#front.close();
     this.#fleet.tell({ kind: 'close' });
+    // Those that are still starting have no players, and might not hear it.
+    for (const { serves, process } of all) if (!serves) process.kill('SIGKILL');
     await Promise.all([front, ...all.map((worker) => worker.ended())]);
     this.#passedOn.close();
     await this.#options.http.close();
@@ -219,23 +223,23 @@ export class Workers implements Listener, OtherSessions {
       throw new WmError('WM_USAGE', 'Workers of earlier upgrades still have players: wait until they have gone.');
     }
     this.#upgrading = true;
-    const old = this.#fleet.serving;
     const started: RunningWorker[] = [];
     try {
       for (let each = 0; each < count; each++) {
+        this.#refuseWhileClosing();
         started.push(this.#fleet.create({ onTrial: true }));
         await this.#started(started.at(-1)!);
       }
       const ended = started.find(({ state }) => state !== 'ready');
       if (ended) throw new WmError('WM_FAILED', `Worker ${ended.number} ended after its start.`);
-      // From here on nothing can fail.
+      // From here on nothing can fail. Old ones may have died and been started again meanwhile.
+      const old = this.#fleet.serving;
       for (const worker of started) this.#serve(worker);
-      for (const worker of old) {
-        if (worker.state === 'gone') continue;
-        this.#draining.set(worker, new Draining(worker, { bound, onWarning }));
-      }
+      for (const worker of old) this.#draining.set(worker, new Draining(worker, { bound, onWarning }));
     } catch (error) {
       for (const { process } of started) process.kill('SIGKILL');
+      // Their places are free for another try.
+      await Promise.all(started.map((worker) => worker.ended()));
       throw error;
     } finally {
       this.#upgrading = false;
@@ -261,6 +265,11 @@ export class Workers implements Listener, OtherSessions {
     const running = this.#fleet.create();
     await this.#started(running);
     this.#serve(running);
+  }
+
+  /** @throws WmError */
+  #refuseWhileClosing(): void {
+    if (this.#closed) throw new WmError('WM_FAILED', 'The server is closing.');
   }
 
   /** Waits until a worker has started. */
@@ -295,9 +304,13 @@ export class Workers implements Listener, OtherSessions {
     });
   }
 
-  /** Gives a worker that has started connections from now on. */
+  /** Gives a worker that has started connections from now on, unless an upgrade has taken over while it started. */
   #serve(running: RunningWorker): void {
     if (running.state !== 'ready') return;
+    if (!running.onTrial && this.#fleet.serving.length >= this.#options.count) {
+      running.dismiss();
+      return;
+    }
     running.state = 'serving';
     running.onTrial = false;
     this.#fleet.tellWhoServes();
@@ -423,30 +436,29 @@ export class Workers implements Listener, OtherSessions {
     for (const { id, since, entry: _, lost, ...facts } of sessions.values()) {
       this.#options.onEnd({ id, ...facts, milliseconds: Date.now() - since, skippedPackets: lost });
     }
-    if (isReplaced && sessions.size > 0 && !this.#closing) {
+    if (isReplaced && sessions.size > 0 && !this.#closed) {
       this.#options.onWarning(`Worker ${running.number}, which was replaced, ended (${how}); ${lossOf(running)}.`);
     }
     // A start that fails is told by its error.
-    if (this.#closing || !this.#complete || isReplaced || onTrial) return;
+    if (this.#closed || !this.#complete || isReplaced || onTrial) return;
     this.#restart(running, how);
   }
 
   /** Starts a worker in place of one that has ended; later and later if they keep ending. */
   #restart(running: RunningWorker, how: string): void {
     const { number, since } = running;
-    const { onWarning, onError } = this.#options;
-    const short = performance.now() - since < SHORT_LIFE;
-    this.#shortLives = short ? this.#shortLives + 1 : 0;
-    const first = this.#shortLives <= 1;
-    const delay = first ? 0 : Math.min(LONGEST_DELAY, RESTART_DELAY * 2 ** Math.min(this.#shortLives - 2, 16));
+    const delay = this.#patience.ended(performance.now() - since);
     const when = delay === 0 ? '' : ` in ${delay / 1000} s`;
-    onWarning(`Worker ${number} ended (${how}) and is started again${when}; ${lossOf(running)}.`);
-    const restart = () => {
-      // If it ends at its start, `#gone` comes back here.
-      if (!this.#closing) this.#startOne().catch((error: unknown) => onError(error));
-    };
-    if (delay === 0) restart();
-    else setTimeout(restart, delay).unref();
+    this.#options.onWarning(`Worker ${number} ended (${how}) and is started again${when}; ${lossOf(running)}.`);
+    if (delay === 0) this.#replace();
+    else setTimeout(() => this.#replace(), delay).unref();
+  }
+
+  #replace(): void {
+    // An upgrade may have started all that are needed.
+    if (this.#closed || this.#fleet.serving.length >= this.#options.count) return;
+    // If it ends at its start, `#gone` comes back here.
+    this.#startOne().catch((error: unknown) => this.#options.onError(error));
   }
 }
 
