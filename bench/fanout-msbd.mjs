@@ -1,7 +1,7 @@
 // Live fan-out by MSBD over TCP: what wmcast needs to serve many pullers, beside a ceiling that writes one shared, already framed
 // buffer to each of them and knows no protocol at all.
 //
-//   npm run build && node bench/fanout-msbd.mjs [--players 1000] [--seconds 15] [--interval 100]
+//   npm run build && node bench/fanout-msbd.mjs [--players 1000] [--seconds 15] [--interval 100] [--json]
 import { parseArgs } from 'node:util';
 import { measureFanout } from './fanout-measure.mjs';
 
@@ -10,6 +10,7 @@ const { values } = parseArgs({
     players: { type: 'string', default: '1000' },
     seconds: { type: 'string', default: '15' },
     interval: { type: 'string', default: '100' },
+    json: { type: 'boolean', default: false },
   },
 });
 const here = (name) => new URL(name, import.meta.url).pathname;
@@ -37,7 +38,9 @@ const row = (server, { rate, steady, whole, memoryPerPlayer, playing, packets, M
 
 const ours = await measure('msbd');
 const ceiling = await measure('msbd-ceiling');
-console.table([row('wmcast', ours), row('ceiling', ceiling)]);
-console.log(
+const rows = [row('wmcast', ours), row('ceiling', ceiling)];
+if (values.json) console.log(JSON.stringify(rows));
+else console.table(rows);
+console.error(
   `CPU seconds per GB, wmcast / ceiling: steady ${(ours.steady / ceiling.steady).toFixed(2)}, with joining ${(ours.whole / ceiling.whole).toFixed(2)}`,
 );

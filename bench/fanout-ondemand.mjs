@@ -3,7 +3,7 @@
 // and from nginx where there is one. Linux, for /proc.
 //
 //   npm run build && node bench/fanout-ondemand.mjs [--players 1000] [--files 20] [--seconds 20] [--runs 3] [--start] [--load PROGRAM]
-//     [--serve SCRIPT] [--nginx PROGRAM]
+//     [--serve SCRIPT] [--nginx PROGRAM] [--json]
 //
 // Each server is a process of its own and so are the players. A player gets what a player of wmcast gets: the preroll and two
 // seconds at once, the rest at its pace. How soon the first packet comes is measured twice: with the first half of the players, who
@@ -43,6 +43,7 @@ const { values } = parseArgs({
     nginx: { type: 'string', default: 'nginx' },
     plain: { type: 'string' },
     rate: { type: 'string' },
+    json: { type: 'boolean', default: false },
   },
 });
 const [players, files, seconds] = [values.players, values.files, values.seconds].map(Number);
@@ -195,19 +196,19 @@ async function compare() {
       } finally {
         for (const { server } of servers) server.kill();
       }
-      console.log(
+      console.error(
         JSON.stringify({ ratio: runs.at(-1).map(({ steady }) => (runs.at(-1)[0].steady / steady).toFixed(2)) }),
       );
     }
-    console.table(
-      runs[0].map((_, index) =>
-        rowOf(
-          runs.map((run) => run[index]),
-          runs.map((run) => run[0]),
-        ),
+    const rows = runs[0].map((_, index) =>
+      rowOf(
+        runs.map((run) => run[index]),
+        runs.map((run) => run[0]),
       ),
     );
-    console.log(`${Math.round((rate * 8) / 1000)} kbit/s a player, ${files} files of ${LENGTH} s`);
+    if (values.json) console.log(JSON.stringify(rows));
+    else console.table(rows);
+    console.error(`${Math.round((rate * 8) / 1000)} kbit/s a player, ${files} files of ${LENGTH} s`);
   } finally {
     await rm(folder, { recursive: true });
   }

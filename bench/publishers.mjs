@@ -1,6 +1,6 @@
 // Many encoders at once, each pushing to a point of its own that one player plays: how late its packets are.
 //
-//   npm run build && node bench/publishers.mjs [--publishers 500] [--seconds 20] [--interval SECONDS]
+//   npm run build && node bench/publishers.mjs [--publishers 500] [--seconds 20] [--interval SECONDS] [--json]
 //
 // Publishers and players are this process, the server is another one. Every packet carries the time when it was written to its
 // connection, in the place of its last media bytes; the player takes it out again. What this process was late itself is told beside.
@@ -22,6 +22,7 @@ const { values } = parseArgs({
     publishers: { type: 'string', default: '500' },
     seconds: { type: 'string', default: '20' },
     interval: { type: 'string' },
+    json: { type: 'boolean', default: false },
   },
 });
 const count = Number(values.publishers);
@@ -191,7 +192,7 @@ clearInterval(sender);
 lateness.sort((a, b) => a - b);
 const at = (part) => lateness[Math.min(lateness.length - 1, Math.floor(lateness.length * part))]?.toFixed(1);
 const interval = Number(values.interval ?? 0.25) * 1000;
-console.table([
+const rows = [
   {
     publishers: stats.publishers,
     'set up, all, ms': Math.round(setUpTime),
@@ -208,7 +209,9 @@ console.table([
     'late p99 ms': (loop.percentile(99) / 1e6 - TICK).toFixed(1),
     'its max': (loop.max / 1e6 - TICK).toFixed(1),
   },
-]);
+];
+if (values.json) console.log(JSON.stringify(rows));
+else console.table(rows);
 for (const socket of [...sockets, ...players]) socket.destroy();
 server.kill();
 await rm(folder, { recursive: true });

@@ -2,7 +2,7 @@
 // buffer to each player and knows no protocol at all; the players of each are a process of their own. Linux, for /proc.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,6 +17,8 @@ const INTERVAL = 200;
 /** Of the file, bits per second with the heads of the protocol. */
 const KBPS = 371;
 const FILE_SECONDS = 60;
+/** What frames add to packets of 1450 bytes. */
+const HEADS = 1462 / 1450;
 /** Until V8 has given back what starting took, in ms: it collects garbage once more 8 to 26 s after the start. */
 const SETTLING = 28_000;
 /** After the last player joined, in ms. */
@@ -120,9 +122,10 @@ export async function startOurs({ serve }, file, protocol) {
   return { server, port: ports[protocol], others: [push], stats: () => stats };
 }
 
-export async function startCeiling({ ceiling }) {
+/** @param options.kbps of each player */
+export async function startCeiling({ ceiling, kbps = KBPS }) {
   const port = await freePort();
-  const server = start(ceiling, [port, KBPS, INTERVAL].map(String));
+  const server = start(ceiling, [port, kbps, INTERVAL].map(String));
   await listens(port);
   return { server, port, others: [] };
 }
@@ -143,13 +146,16 @@ function play({ server, port }, { program, more = [] }, players, time) {
  * One run: half of the players join, and then the others, so that the memory of one is known without what a process takes
  * anyway; then all of them play for some seconds.
  *
+ * @param options `windows`: how often these seconds are measured, of which the median counts; `kbps` of each player; `joined`: the
+ *   wait after the last player has joined, in ms
  * @returns CPU seconds for each GB of all servers, the first is ours and the second the ceiling; and what the players say
  */
-export async function measureLoad(servers, loads, players, seconds) {
+export async function measureLoad(servers, loads, players, seconds, options = {}) {
+  const { windows = 1, kbps = KBPS, joined = JOINED } = options;
   const half = Math.ceil(players / 2);
-  const joining = (half / RAMP) * 1000 + JOINED;
+  const joining = (half / RAMP) * 1000 + joined;
   const look = () => Promise.all(servers.map(({ server }) => cpuOf(server)));
-  const total = (2 * joining) / 1000 + seconds + 1;
+  const total = (2 * joining) / 1000 + windows * seconds + 1;
   const told = [];
   const join = (count, time) => {
     for (const [index, each] of servers.entries()) told.push(play(each, loads[index], count, time));
@@ -162,19 +168,24 @@ export async function measureLoad(servers, loads, players, seconds) {
   await delay(joining);
   const from = await look();
   const sendsFrom = servers[0].stats();
-  const begun = performance.now();
-  await delay(seconds * 1000);
-  const to = await look();
+  const measured = [];
+  for (let window = 0, before = from; window < windows; window++) {
+    const begun = performance.now();
+    await delay(seconds * 1000);
+    const after = await look();
+    const gigabytes = (players * kbps * (performance.now() - begun)) / 8e9;
+    measured.push(after.map((cpu, index) => (cpu - before[index]) / gigabytes));
+    before = after;
+  }
   const sendsTo = servers[0].stats();
-  const gigabytes = (players * KBPS * (performance.now() - begun)) / 8e9;
   const perPlayer = (await megabytesOf(servers[0].server)) - halfway;
   const results = await Promise.all(told);
-  const steady = to.map((cpu, index) => (cpu - from[index]) / gigabytes);
+  const steady = servers.map((_, index) => median(measured.map((window) => window[index])));
   return {
     steady,
     sends: sendsTo.sends - sendsFrom.sends,
     lateSends: sendsTo.lateSends - sendsFrom.lateSends,
-    ratio: steady[0] / steady[1],
+    ratio: median(measured.map(([ours, ceiling]) => ours / ceiling)),
     join: ((from[0] - before[0]) / players) * 1000,
     ceilingJoin: ((from[1] - before[1]) / players) * 1000,
     perPlayer: (perPlayer * 1024) / (players - half),
@@ -219,14 +230,20 @@ export async function compare(options, { protocol, load, peers = [], losses }) {
   });
 }
 
-/** Calls `use` with the test stream in a file that everybody may read, and removes it. */
-export async function withTestFile(use) {
+/**
+ * Calls `use` with the test stream in a file that everybody may read, and with its kbit/s with the heads of the protocol; and
+ * removes it.
+ *
+ * @param options those of `testFile`
+ */
+export async function withTestFile(use, options = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'wmcast-bench-'));
   try {
     const file = join(folder, 'live.asf');
-    await testFile(file, { seconds: FILE_SECONDS });
+    const seconds = options.seconds ?? FILE_SECONDS;
+    await testFile(file, { ...options, seconds });
     await chmod(folder, 0o755);
-    await use(file);
+    await use(file, Math.round((((await stat(file)).size * 8) / 1000 / seconds) * HEADS));
   } finally {
     await rm(folder, { recursive: true });
   }

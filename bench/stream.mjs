@@ -2,7 +2,7 @@
 import { execa } from 'execa';
 import { findFfmpeg } from '../dist/capture/find.js';
 
-async function encode(target, { packetSize = 1450, seconds = 30, videoBitrate = '280k' } = {}) {
+async function encode(target, { packetSize = 1450, seconds = 30, videoBitrate = '280k', noise = false } = {}) {
   const { path } = await findFfmpeg();
   const input = [
     '-f',
@@ -15,6 +15,8 @@ async function encode(target, { packetSize = 1450, seconds = 30, videoBitrate = 
     'sine=440:sample_rate=44100',
   ];
   const video = ['-c:v', 'wmv2', '-b:v', videoBitrate, '-maxrate', videoBitrate, '-bufsize', videoBitrate, '-g', '50'];
+  // Without noise the picture has not enough in it for many megabits.
+  if (noise) video.push('-vf', 'noise=alls=100:allf=t');
   const audio = ['-c:a', 'wmav2', '-b:a', '64k', '-ac', '2'];
   const output = ['-t', String(seconds), '-packet_size', String(packetSize), '-f', 'asf', '-y', target];
   return execa(path, ['-v', 'error', '-nostdin', ...input, ...video, ...audio, ...output], { encoding: 'buffer' });
@@ -26,7 +28,7 @@ export async function testStream(options) {
   return Buffer.from(stdout);
 }
 
-/** An ASF file on the disk, with its durations and its index. */
+/** An ASF file on the disk, with its durations and its index. @param options `noise`: for bit rates of many megabits */
 export async function testFile(path, options) {
   await encode(path, options);
 }
