@@ -25,6 +25,7 @@ class Player {
   #sequence = 0;
   #header = [];
   #fileId = 0;
+  #number = 0;
   #flags = -1;
   #state = 'handshake';
 
@@ -104,9 +105,12 @@ class Player {
       if ((bytes[5] & 8) !== 0) this.#start(Buffer.concat(this.#header));
     } else if (this.#state === 'playing') {
       this.#tally.bytes += bytes.length;
-      if (this.#tally.packets > 0 && bytes[5] !== ((this.#flags + 1) & 255)) this.#tally.wrong++;
+      // What was lost on the way has taken numbers, too.
+      const number = bytes.readUInt32LE(0);
+      if (this.#tally.packets > 0 && bytes[5] !== ((this.#flags + number - this.#number) & 255)) this.#tally.wrong++;
       this.#flags = bytes[5];
-      this.#tally.packet(bytes.readUInt32LE(0), 31);
+      this.#number = number;
+      this.#tally.packet(number, 31);
     }
   }
 

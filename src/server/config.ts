@@ -212,6 +212,14 @@ export const configSchema = z.strictObject({
           'A .wsx playlist in the folder that is played around everything that is requested.',
           'wrapper.wsx',
         ),
+        accelRedirect: about(
+          z
+            .string()
+            .regex(/^\/[\x21-\x7e]*\/$/, 'must begin and end with a slash')
+            .optional(),
+          'An internal location of an nginx in front, whose alias is the folder. It sends plain files itself, if its requests have the field X-Sendfile-Type: X-Accel-Redirect.',
+          '/wmcast-content/',
+        ),
         maxAge: about(
           z.number().int().min(0).max(31_536_000).optional(),
           'Seconds for which a proxy may use its copy of a file without asking. Default: a day.',

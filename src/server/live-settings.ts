@@ -7,6 +7,7 @@ import type { ServerLimits } from '../playback/limits.js';
 import { type Caching, DEFAULT_CACHING } from '../wmsp/messages/responses.js';
 import type { ServerConfig } from './config.js';
 import { ContentRoot, type ContentRootOptions } from './content/content.js';
+import type { AccelRedirect } from './content/plain-file.js';
 import { namesOf } from './web/pages.js';
 
 // How long a file that was found in the content folder is not looked up again, in ms.
@@ -42,6 +43,12 @@ export class LiveSettings {
 
   get content(): ContentRoot | undefined {
     return this.#content;
+  }
+
+  /** What an nginx in front of the server sends files with. */
+  get accelRedirect(): AccelRedirect | undefined {
+    const { folder, accelRedirect: location } = this.#config.content ?? {};
+    return folder === undefined || location === undefined ? undefined : { location, folder };
   }
 
   /** What caches may do with files. */

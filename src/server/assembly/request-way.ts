@@ -122,6 +122,7 @@ export class RequestWay {
       loggingUrl: (authority) => core.logs?.loggingUrl(authority),
       ports: () => core.ports,
       guide: () => settings.config.guide,
+      accelRedirect: () => settings.accelRedirect,
       hls: this.#hls,
       onAttempt: (attempt) => core.logs?.attempted(attempt),
       stills: this.stills,

@@ -1,4 +1,5 @@
-import { type FileHandle, open } from 'node:fs/promises';
+import { type FileHandle, open, realpath } from 'node:fs/promises';
+import { relative, sep } from 'node:path';
 import { streamKindsIn } from '../../asf/kinds.js';
 import { trimBlanks } from '../../framing/text-head.js';
 import type { Exchange, ResponseStream } from '../../http/exchange.js';
@@ -33,6 +34,34 @@ export async function sendFile(exchange: Exchange, path: string): Promise<void> 
   } finally {
     if (!sending) await file.close();
   }
+}
+
+/** What an nginx in front of the server has. */
+export interface AccelRedirect {
+  /** The internal location, with a slash at its end. */
+  readonly location: string;
+  /** The content folder, which is its alias. */
+  readonly folder: string;
+}
+
+/**
+ * Has the proxy that asked send a file, or the range of it that its client wants: `X-Accel-Redirect` of nginx. A proxy
+ * says that it can with the field `X-Sendfile-Type`, so that other clients get the file.
+ *
+ * @param path without symbolic links
+ * @returns false for a client that wants the file itself
+ */
+export async function leaveToProxy(
+  exchange: Exchange,
+  path: string,
+  { location, folder }: AccelRedirect,
+): Promise<boolean> {
+  if (exchange.request.headers.get('X-Sendfile-Type')?.toLowerCase() !== 'x-accel-redirect') return false;
+  const steps = relative(await realpath(folder), path).split(sep);
+  if (steps[0] === '..') return false;
+  const target = location + steps.map(encodeURIComponent).join('/');
+  exchange.respond({ status: 200, fields: [...webFields(mediaType([], path)), ['X-Accel-Redirect', target]] });
+  return true;
 }
 
 /** @returns true if the file is being sent and will be closed afterwards */

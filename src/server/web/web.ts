@@ -22,7 +22,7 @@ import { describeContent } from '../../wms/content-description.js';
 import { relayedOf } from '../../wms/relayed.js';
 import type { ContentRoot } from '../content/content.js';
 import { pathOf, queryOf } from '../content/paths.js';
-import { sendFile } from '../content/plain-file.js';
+import { type AccelRedirect, leaveToProxy, sendFile } from '../content/plain-file.js';
 import type { Hls } from '../hls/hls.js';
 import type { PointMulticast } from '../listeners/multicast.js';
 import type { PublishingPoint, PublishingPoints } from '../points/points.js';
@@ -80,6 +80,8 @@ export interface WebHost {
   readonly loggingUrl: (authority: string) => string | undefined;
   /** Returns the ports that players of Windows Media can use besides that of HTTP. */
   readonly ports: () => StreamPorts;
+  /** Returns what an nginx in front of the server has, if there is one that sends files. */
+  readonly accelRedirect?: () => AccelRedirect | undefined;
   /** True if browsers get a guide to the points at the root. */
   readonly guide: () => boolean;
   /** Pictures of what is on air. */
@@ -233,7 +235,7 @@ export class WebServer {
     }
     const item = await this.#content()?.resolve(path);
     if (item) {
-      if (item.kind === 'file' && (wantsMedia || !isBrowser(exchange))) await sendFile(exchange, item.file);
+      if (item.kind === 'file' && (wantsMedia || !isBrowser(exchange))) await this.#file(exchange, item.file);
       else this.#announce(exchange, path, undefined);
       return undefined;
     }
@@ -241,6 +243,11 @@ export class WebServer {
     if (!similar && pass.forward) return this.#proxied(exchange, pass);
     if (!similar) throw new HttpError(404, `There is nothing at ${path}.`);
     return this.#give(exchange, similar, wantsMedia || this.#points.named(path) === undefined);
+  }
+
+  async #file(exchange: Exchange, file: string): Promise<void> {
+    const accel = this.#host.accelRedirect?.();
+    if (!accel || !(await leaveToProxy(exchange, file, accel))) await sendFile(exchange, file);
   }
 
   async #give(exchange: Exchange, point: PublishingPoint, asMedia: boolean): Promise<PlainPlayer | undefined> {
