@@ -223,7 +223,6 @@ class Stage {
       // A broken connection between servers is noticed within seconds.
       'ping_interval: "2s"',
       'ping_max: 2',
-      'write_deadline: "2s"',
       `jetstream { store_dir: "${store}" }`,
       `cluster { name: c, host: ${address(host)}, port: 6222, routes: [ ${routes} ] }`,
     ];

@@ -1,14 +1,14 @@
-// Requests of a session that come over other connections than its first, on a server with workers: each must reach the process
-// that has the session. Prints one JSON line; exit status 1 if a round failed.
+// Requests of a session that come over other connections than its first, on a server with workers or, with --cluster, at another
+// node of its cluster: each must reach the process that has the session. Prints one JSON line; exit status 1 if a round failed.
 //
-//   npm run build && node bench/rounds.mjs [--rounds 1000] [--workers 4]
+//   npm run build && node bench/rounds.mjs [--rounds 1000] [--workers 4 | --cluster]      --cluster needs nats-server
 //
 // A round is all of these, each on a fresh connection: SelectStream, Log and Stop of a WMSP player that goes on playing meanwhile;
 // an RTSP session that goes on over a second connection, by TCP and by UDP; MMSP packets that are asked for again; and PushStart.
 import { spawn } from 'node:child_process';
 import dgram from 'node:dgram';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -22,9 +22,15 @@ import { buildResendRequest } from '../dist/mmsp/messages/resend.js';
 import { testFile } from './stream.mjs';
 
 const { values } = parseArgs({
-  options: { rounds: { type: 'string', default: '1000' }, workers: { type: 'string', default: '4' } },
+  options: {
+    rounds: { type: 'string', default: '1000' },
+    workers: { type: 'string', default: '4' },
+    cluster: { type: 'boolean' },
+  },
 });
 const HOST = '127.0.0.1';
+const bin = (name) => new URL(`../bin/${name}.js`, import.meta.url).pathname;
+const NATS = 'nats-server';
 const PATIENCE = 10_000;
 const SIGNATURE = 0xb00bface;
 const NO_PACKET_PAIR = 0xf0f0f0ef;
@@ -160,7 +166,7 @@ async function ask(port, what, lines, wanted, body = '') {
 
 const AGENT = 'User-Agent: NSPlayer/9.0.0.2980';
 
-async function wmsp({ http }) {
+async function wmsp({ http }, other) {
   const player = await Peer.connect(http);
   try {
     const streams = ['Pragma: stream-switch-count=2', 'Pragma: stream-switch-entry=ffff:1:0 ffff:2:0'];
@@ -169,17 +175,17 @@ async function wmsp({ http }) {
     await player.until('packets', (bytes) => bytes.includes('$D'));
     const pragma = `Pragma: client-id=${id}`;
     const select = ['stream-switch-count=1', 'stream-switch-entry=ffff:1:1'].map((token) => `Pragma: ${token}`);
-    await ask(http, 'SelectStream', ['POST /live HTTP/1.0', AGENT, pragma, ...select], 200);
+    await ask(other.http, 'SelectStream', ['POST /live HTTP/1.0', AGENT, pragma, ...select], 200);
     const type = 'Content-Type: application/x-wms-logstats';
-    await ask(http, 'Log', ['POST /live HTTP/1.0', AGENT, pragma, type], 204, '<XML></XML>');
-    await ask(http, 'Stop', ['POST /live HTTP/1.0', AGENT, pragma, 'Pragma: xStopStrm=1'], 200);
+    await ask(other.http, 'Log', ['POST /live HTTP/1.0', AGENT, pragma, type], 204, '<XML></XML>');
+    await ask(other.http, 'Stop', ['POST /live HTTP/1.0', AGENT, pragma, 'Pragma: xStopStrm=1'], 200);
     await player.until('the end of the stream', (bytes) => player.ended || bytes.includes('$E'));
   } finally {
     player.close();
   }
 }
 
-async function rtsp({ rtsp: port }, path, transport) {
+async function rtsp({ rtsp: port }, other, path, transport) {
   const url = `rtsp://${HOST}:${port}${path}`;
   const media = transport === 'udp' ? await Datagrams.open() : undefined;
   let [first, second] = [await Peer.connect(port), undefined];
@@ -209,7 +215,7 @@ async function rtsp({ rtsp: port }, path, transport) {
     await send(first, 'PLAY', base, session, 'Range: npt=0.000-');
     await plays(first);
     first.close();
-    second = await Peer.connect(port);
+    second = await Peer.connect(other.rtsp);
     await send(second, 'PLAY', base, session, ...(path === '/live' ? [] : ['Range: npt=1.000-']));
     await plays(second);
     second.send([`TEARDOWN ${base} RTSP/1.0`, `CSeq: ${++sequence}`, session, '', ''].join('\r\n'));
@@ -234,7 +240,7 @@ function mmsMessages(bytes) {
   return found;
 }
 
-async function mmsp({ mms: port }) {
+async function mmsp({ mms: port }, other) {
   const media = await Datagrams.open();
   const peer = await Peer.connect(port);
   let sequence = 0;
@@ -264,7 +270,7 @@ async function mmsp({ mms: port }) {
     const { 3: lost } = media.all.filter(isData);
     const same = (all) => all.filter((each) => each.equals(lost)).length;
     const request = buildResendRequest({ clientId, sourceId: 1, numbers: [lost[5]] });
-    media.socket.send(request, port, HOST);
+    media.socket.send(request, other.mms, HOST);
     await media.until('a packet again', (all) => same(all) > 1);
   } finally {
     peer.close();
@@ -272,7 +278,7 @@ async function mmsp({ mms: port }) {
   }
 }
 
-async function push({ http }, stream) {
+async function push({ http }, other, stream) {
   const request = (kind, id, length) =>
     [
       'POST /pushed HTTP/1.1',
@@ -285,7 +291,7 @@ async function push({ http }, stream) {
       '',
     ].join('\r\n');
   const setup = await Peer.connect(http);
-  const start = await Peer.connect(http);
+  const start = await Peer.connect(other.http);
   try {
     setup.send(request('setup', '0', 0));
     const { head, status } = await setup.response('the answer to PushSetup');
@@ -314,10 +320,10 @@ function pushed(bytes) {
   ]);
 }
 
-async function serve(folder) {
-  const bin = (name) => new URL(`../bin/${name}.js`, import.meta.url).pathname;
+/** Starts a server. @param how its processes, or its cluster */
+async function startServer(folder, how) {
   const args = ['--host', HOST, '--http-port', '0', '--mms-port', '0', '--rtsp-port', '0', '--msbd-port', 'none'];
-  const more = ['--admin-port', 'none', '--workers', values.workers, '--content', folder, '--json', '-q'];
+  const more = ['--admin-port', 'none', ...how, '--content', folder, '--json', '-q'];
   const server = spawn(process.execPath, [bin('wmcast'), 'serve', ...args, ...more], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
@@ -325,25 +331,52 @@ async function serve(folder) {
   const [line] = await once(lines, 'line');
   const { ports } = JSON.parse(line);
   const live = new Promise((resolve) => {
-    lines.on('line', (text) => JSON.parse(text).what === 'publishing' && resolve());
+    lines.on('line', (text) => ['created', 'publishing'].includes(JSON.parse(text).what) && resolve());
   });
+  return { server, ports, live };
+}
+
+/** Starts nats-server and two nodes. */
+async function startNodes(folder) {
+  const finder = net.createServer().listen(0, HOST);
+  await once(finder, 'listening');
+  const { port } = finder.address();
+  await once(finder.close(), 'close');
+  const nats = spawn(NATS, ['-a', HOST, '-p', String(port), '-js', '-sd', join(folder, 'nats')], {
+    stdio: 'ignore',
+  });
+  const nodes = await Promise.all(
+    ['a', 'b'].map(async (node) => {
+      const file = join(folder, `${node}.yaml`);
+      await writeFile(file, `cluster: { servers: ["nats://${HOST}:${port}"], node: ${node} }\n`);
+      return startServer(folder, ['--config', file]);
+    }),
+  );
+  return { nats, nodes };
+}
+
+async function serve(folder) {
+  const { nats, nodes } = values.cluster
+    ? await startNodes(folder)
+    : { nats: undefined, nodes: [await startServer(folder, ['--workers', values.workers])] };
+  const [{ ports }] = nodes;
   const url = `http://${HOST}:${ports.http}/live`;
   const source = ['--copy', '--loop', '-i', join(folder, 'film.wmv'), url, '-q'];
   const pusher = spawn(process.execPath, [bin('wmpush'), ...source], { stdio: ['ignore', 'ignore', 'inherit'] });
-  await live;
-  return { server, pusher, ports };
+  await Promise.all(nodes.map(({ live }) => live));
+  return { nats, servers: nodes.map(({ server }) => server), pusher, ports, other: nodes.at(-1).ports };
 }
 
 const folder = await mkdtemp(join(tmpdir(), 'wmcast-rounds-'));
 await testFile(join(folder, 'film.wmv'), { seconds: 10 });
 const stream = pushed(await readFile(join(folder, 'film.wmv')));
-const { server, pusher, ports } = await serve(folder);
+const { nats, servers, pusher, ports, other } = await serve(folder);
 const kinds = {
-  wmsp: () => wmsp(ports),
-  'rtsp-tcp': (round) => rtsp(ports, round % 2 ? '/live' : '/film.wmv', 'tcp'),
-  'rtsp-udp': (round) => rtsp(ports, round % 2 ? '/film.wmv' : '/live', 'udp'),
-  mmsp: () => mmsp(ports),
-  push: () => push(ports, stream),
+  wmsp: () => wmsp(ports, other),
+  'rtsp-tcp': (round) => rtsp(ports, other, round % 2 ? '/live' : '/film.wmv', 'tcp'),
+  'rtsp-udp': (round) => rtsp(ports, other, round % 2 ? '/film.wmv' : '/live', 'udp'),
+  mmsp: () => mmsp(ports, other),
+  push: () => push(ports, other, stream),
 };
 const failures = [];
 const begun = performance.now();
@@ -353,10 +386,12 @@ for (let round = 0; round < Number(values.rounds); round++) {
   }
 }
 const seconds = Math.round((performance.now() - begun) / 1000);
-const result = { rounds: Number(values.rounds), workers: Number(values.workers), failed: failures.length, seconds };
+const shape = values.cluster ? { nodes: 2 } : { workers: Number(values.workers) };
+const result = { rounds: Number(values.rounds), ...shape, failed: failures.length, seconds };
 console.log(JSON.stringify({ ...result, failures: failures.slice(0, 20) }));
 pusher.kill();
-server.kill();
-await once(server, 'exit');
+for (const server of servers) server.kill();
+await Promise.all(servers.map((server) => once(server, 'exit')));
+nats?.kill('SIGKILL');
 await rm(folder, { recursive: true });
 process.exit(failures.length === 0 ? 0 : 1);

@@ -71,6 +71,8 @@ export interface ClusterBus {
    * @returns a function that ends it
    */
   watch(watcher: BusWatcher): () => void;
+  /** Connects to another server, if there is one. */
+  move(): void;
   /** True if servers that this host cannot reach may decide about the keys without it. */
   othersMayDecide(): Promise<boolean>;
   close(): Promise<void>;

@@ -169,6 +169,11 @@ export class NatsBus implements ClusterBus {
     };
   }
 
+  move(): void {
+    // Without a connection it looks for a server anyway.
+    this.#connection?.reconnect().catch(() => undefined);
+  }
+
   async othersMayDecide(): Promise<boolean> {
     const tried = this.#options.servers.map((server) => {
       const { hostname, port } = new URL(withoutLogin(server));

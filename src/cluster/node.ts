@@ -10,6 +10,7 @@ import { Isolation } from './isolation.js';
 import { type Claimant, Ownership } from './ownership.js';
 import { Senders, type SharedPoint, type WantAnswer, type WantMessage } from './sender.js';
 import { type NodeRun, Subjects } from './subjects.js';
+import { Tunnels } from './tunnels.js';
 
 /** How often owners are told what is still wanted, in ms. */
 const WANT_INTERVAL = 1_500;
@@ -55,6 +56,7 @@ export class ClusterNode {
   readonly directory: Directory;
   readonly ownership: Ownership;
   readonly senders: Senders;
+  readonly tunnels: Tunnels;
   readonly #bus: ClusterBus;
   readonly #options: ClusterNodeOptions;
   readonly #followings = new Map<string, Following>();
@@ -74,6 +76,7 @@ export class ClusterNode {
     this.self = { node: name, run: randomBytes(6).toString('hex') };
     this.subjects = new Subjects(prefix);
     this.calls = new Calls(bus, this.subjects, this.self);
+    this.tunnels = new Tunnels({ calls: this.calls, self: this.self });
     this.directory = new Directory(bus, {
       self: this.self,
       onPoint: (path, owner) => this.#pointChanged(path, owner),
@@ -229,6 +232,11 @@ export class ClusterNode {
     });
   }
 
+  /** Tells one node something, which may get lost. */
+  tell(to: NodeRun, operation: string, text: unknown, bytes?: Uint8Array): void {
+    this.#bus.publish(this.subjects.node(to, operation), encodeParcel(text, bytes));
+  }
+
   /** Returns the living nodes other than this one. */
   get others(): Member[] {
     return this.directory.members.filter(({ alive, run }) => alive && run !== this.self.run);
@@ -239,6 +247,7 @@ export class ClusterNode {
     this.#closed = true;
     for (const timer of this.#timers) clearInterval(timer);
     this.#isolation.close();
+    this.tunnels.close();
     // The others wait for the next owner: no end is sent to them.
     this.senders.close();
     for (const following of this.#followings.values()) following.end();
@@ -311,6 +320,8 @@ export class ClusterNode {
         ? 'Most servers of NATS are silent: the others may have them, so this node gives its encoders away.'
         : 'NATS answers again: this node takes encoders again.',
     );
+    // Its server may have lost the others, and take long to find them again.
+    if (!isolated) this.#bus.move();
     this.#host?.isolated(isolated);
   }
 
@@ -321,6 +332,7 @@ export class ClusterNode {
   }
 
   #nodesChanged(): void {
+    this.tunnels.sweep((node) => this.directory.isAlive(node));
     for (const following of this.#followings.values()) following.ownerChanged();
   }
 

@@ -124,6 +124,8 @@ export class FakeBus implements ClusterBus {
     for (const watcher of this.#watchers) setImmediate(() => this.#watchers.has(watcher) && watcher.change(change));
   }
 
+  move(): void {}
+
   async othersMayDecide(): Promise<boolean> {
     return this.silent;
   }

@@ -1,4 +1,6 @@
+import { fileURLToPath } from 'node:url';
 import { until } from '../support/until.js';
+import { Child } from './support/child.js';
 import { newPoint, type Server } from './support/commands.js';
 import { newContentFolder } from './support/content.js';
 import { MarkedPlayer } from './support/marked-player.js';
@@ -7,6 +9,15 @@ import { FfmpegPlayer } from './support/players.js';
 import { itNeeds, program } from './support/programs.js';
 
 const needs = [program('nats-server')];
+
+describe('two nodes of a cluster', () => {
+  itNeeds(needs, 'hand over what comes to the wrong one: WMSP, RTSP, MMSP and PushStart', async () => {
+    const script = fileURLToPath(new URL('../../bench/rounds.mjs', import.meta.url));
+    const rounds = new Child(process.execPath, [script, '--rounds', '2', '--cluster']);
+    await rounds.ends();
+    expect(JSON.parse(rounds.output[0] ?? '{}')).toMatchObject({ rounds: 2, nodes: 2, failed: 0, failures: [] });
+  });
+});
 
 describe('three nodes of a cluster', () => {
   const folder = newContentFolder();

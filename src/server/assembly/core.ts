@@ -80,6 +80,7 @@ export class ServerCore {
         points: this.points,
         registry: this.registry,
         limits: localLimits,
+        ids: this.ids,
         config: () => settings.config,
         reload: means.load && reload,
         onWarning: this.onWarning,

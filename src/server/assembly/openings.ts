@@ -64,7 +64,10 @@ export class Openings {
         proxies: this.#http.proxies,
         targets: content.proxying,
         multicasts: core.multicasts,
-        onStranger: (...about) => core.workers?.strangersDatagram(...about),
+        onStranger: (...about) => {
+          if (!core.cluster?.elsewhere.strangersDatagram(...about)) core.workers?.strangersDatagram(...about);
+        },
+        rtspElsewhere: part?.rtspElsewhere ?? core.cluster?.elsewhere.rtsp,
         faults: faulty,
         onLog: core.onLog,
         onEvent: (path, body) => core.events.event?.(path, body),
@@ -96,6 +99,7 @@ export class Openings {
       this.#core.ports = { ...this.#core.ports, ...(await listener.start()) };
       this.#started.push(listener);
     }
+    this.#core.cluster?.elsewhere.serve(() => this.#started.flatMap((each) => each.lend?.() ?? []));
   }
 
   /** Closes the listeners that have started; bounded in time. */

@@ -39,8 +39,8 @@ export class RequestWay {
 
   /** Answers a request. @param api of the administration */
   handle(exchange: Exchange, api: AdminApi): void {
-    const { logs, means } = this.#core;
-    if (means.part?.passOn(exchange)) return;
+    const { cluster, logs, means } = this.#core;
+    if (means.part?.passOn(exchange) || cluster?.elsewhere.passOn(exchange)) return;
     if (this.#push.handle(exchange) || api.handle(exchange) || logs?.handle(exchange)) return;
     const { target, headers } = exchange.request;
     const isForOthers = this.#content.proxying?.isForOthers(target, headers.get('Host')) ?? false;

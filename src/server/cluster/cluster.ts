@@ -7,12 +7,14 @@ import type { SharedPoint } from '../../cluster/sender.js';
 import { messageOf } from '../../errors.js';
 import type { LocalLimits } from '../../playback/limits.js';
 import type { SessionRegistry } from '../../playback/registry.js';
+import type { SessionIds } from '../../playback/session-ids.js';
 import { formatPullChain, type PullChain, parsePullChain } from '../../receiving/pull-chain.js';
 import { Refusal } from '../../refusal.js';
 import type { Publisher } from '../../wmhttp/server/push-gate.js';
 import type { ServerConfig } from '../config.js';
 import type { PointEvent, PointFeeder, PublishingPoint, PublishingPoints } from '../points/points.js';
 import type { ReloadReport } from '../reload.js';
+import { SessionsElsewhere } from './elsewhere.js';
 import { Peers } from './peers.js';
 import { readSettings, sharedSettings } from './shared-settings.js';
 
@@ -60,6 +62,7 @@ export interface ServerClusterOptions {
   readonly config: () => ServerConfig;
   readonly registry: SessionRegistry;
   readonly limits: LocalLimits;
+  readonly ids: SessionIds;
   /** Reads the configuration of this node again; undefined if there is no file to read. */
   readonly reload?: (() => Promise<ReloadReport>) | undefined;
   readonly onWarning: (message: string) => void;
@@ -84,6 +87,7 @@ export interface NodeView {
 export class ServerCluster implements ClusterHost {
   readonly node: ClusterNode;
   readonly peers: Peers;
+  readonly elsewhere: SessionsElsewhere;
   readonly #options: ServerClusterOptions;
   /** Points that are here only because another node has them. */
   readonly #mirrored = new Set<PublishingPoint>();
@@ -92,9 +96,10 @@ export class ServerCluster implements ClusterHost {
 
   constructor(options: ServerClusterOptions) {
     this.#options = options;
-    const { node, registry, limits, reload } = options;
+    const { node, registry, limits, ids, reload } = options;
     this.node = node;
     this.peers = new Peers(node, registry, limits);
+    this.elsewhere = new SessionsElsewhere(node, ids);
     node.calls.answer('drain', ({ draining }: { draining?: unknown }) => this.#drain(draining === true));
     node.calls.answer('reload', async () => reload?.() ?? null);
     node.calls.answer('disconnect', ({ path }: { path?: unknown }) => this.#disconnect(String(path)));

@@ -38,7 +38,9 @@ export interface ProtocolHost {
   readonly multicasts: Multicasts;
   readonly ids: SessionIds;
   /** In a worker: what the main process gives it. */
-  readonly part?: (Given & { readonly rtspElsewhere: Elsewhere }) | undefined;
+  readonly part?: Given | undefined;
+  /** The sessions of RTSP that other processes or hosts have. */
+  readonly rtspElsewhere: Elsewhere | undefined;
   /** Takes datagrams of MMSP about clients that are not connected here, unless `part` does. */
   readonly onStranger?: MmspListenerOptions['onStranger'];
   /** Faults that tests inject. */
@@ -94,7 +96,7 @@ export function protocolListeners(host: ProtocolHost): Listener[] {
       targetOf: targets && ((path, url) => targets.rtspTarget(path, url)),
       given: part,
       newId: () => ids.long().toString(),
-      elsewhere: part?.rtspElsewhere,
+      elsewhere: host.rtspElsewhere,
       rtpPort: rtsp.rtpPort,
       fec: rtsp.fec,
       entrance,
