@@ -10,6 +10,7 @@ import { youngSpaceLimit } from '../server/heap.js';
 import type { AdminPort } from '../server/listeners/admin.js';
 import type { ServerPorts } from '../server/listeners/listener.js';
 import type { MsbdPort } from '../server/listeners/msbd.js';
+import { rehearse } from '../server/rehearsal.js';
 import { reloadSentence } from '../server/reload.js';
 import { MediaServer } from '../server/server.js';
 import type { ProcessView } from '../server/workers/fleet.js';
@@ -114,6 +115,8 @@ async function serve(options: ServeOptions): Promise<void> {
   const log = new ServeLog(options, reporter);
   const interruption = new Interruption();
   const config = await configOf(options);
+  // The main process of workers serves no players.
+  const rehearsed = config.workers === undefined ? rehearse() : undefined;
   const starting = MediaServer.start(
     config,
     {
@@ -153,6 +156,7 @@ async function serve(options: ServeOptions): Promise<void> {
   let upgrade = () => {};
   process.on('SIGUSR2', () => upgrade());
   const server = await interruption.race(starting, { late: (late) => void late.close() });
+  await rehearsed;
   upgrade = () => void server.upgrade().catch((error: unknown) => log.warn(messageOf(error)));
   const stopWatching = watch(server, options.config, interruption, (message) => log.warn(message));
   const { ports, baseUrl } = server;
