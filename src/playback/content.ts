@@ -75,6 +75,8 @@ export interface ContentRequest {
   readonly pulls?: readonly string[] | undefined;
   /** How a proxy passes it on. */
   readonly relayed?: Relayed | undefined;
+  /** The rule that counts for a client that plays already and asks for the next part; default: that of the content. */
+  readonly standing?: Rule | undefined;
   /** Ends waits, for example for the header of a source that is only just starting, once the caller has gone. */
   readonly signal: AbortSignal;
 }

@@ -57,6 +57,8 @@ export interface Guest {
 export interface Pass {
   /** The path that it is counted under: that of a publishing point, else the requested path. */
   readonly path: string;
+  /** The rule that the caller was admitted under. */
+  readonly rule: Rule;
   /** The authenticated user, if authentication was required. */
   readonly user: string | undefined;
   /** The last message of the authentication scheme, if it has one. */
@@ -115,19 +117,19 @@ export class Entrance {
    */
   async enter(request: ContentRequest): Promise<Pass | Redirect> {
     const ended = this.#attempt(request);
-    const { path, caller, purpose, signal } = request;
+    const { path, caller, purpose, standing, signal } = request;
     let user: string | undefined;
     try {
       const found = await this.#content.find(request);
       if (isRedirect(found)) return found;
       const what = `${purpose === 'event' ? 'report on' : 'play'} ${path}`;
-      const access = await this.#access?.check(caller, found.rule, what);
+      const access = await this.#access?.check(caller, standing ?? found.rule, what);
       if (access && !access.granted) throw access.refusal;
       user = access?.user;
       if ('missing' in found) throw found.missing;
       await found.admit?.();
       signal.throwIfAborted();
-      if (found.closed && purpose !== 'event') throw found.closed;
+      if (found.closed && purpose !== 'event' && !isForNew(found.closed, standing)) throw found.closed;
       return await this.#pass(request, found, access, ended);
     } catch (error) {
       ended?.(error, user);
@@ -136,7 +138,7 @@ export class Entrance {
   }
 
   async #pass(
-    { caller: { remoteAddress }, purpose, signal }: ContentRequest,
+    { caller: { remoteAddress }, purpose, standing, signal }: ContentRequest,
     found: Found,
     access: Extract<AccessDecision, { granted: true }> | undefined,
     ended: Ended | undefined,
@@ -152,6 +154,7 @@ export class Entrance {
     const open = opening(found, user, ended);
     const pass = (ticket: Ticket, finish: Finish | undefined, ends: AbortSignal): Pass => ({
       path: counted,
+      rule: standing ?? found.rule,
       user,
       finish,
       info: () => found.info(),
@@ -176,6 +179,11 @@ export class Entrance {
 }
 
 type Ended = (error: unknown, user: string | undefined) => void;
+
+/** True if content is closed to new players only, and this one plays already. */
+function isForNew({ kind }: Refusal, standing: Rule | undefined): boolean {
+  return standing !== undefined && kind === 'busy';
+}
 
 /** Opens content, and says once how that went: a session may open it again later. */
 function opening(found: Found, user: string | undefined, ended: Ended | undefined): Found['open'] {

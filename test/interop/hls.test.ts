@@ -12,8 +12,11 @@ afterAll(async () => {
   removeFolders();
 });
 
+const WHERE = { config: '' };
+
 async function serving(text: string): Promise<Server> {
   const config = join(newFolder(), 'serve.yaml');
+  WHERE.config = config;
   await writeFile(config, text);
   return Server.start('--config', config, '--msbd-port', 'none', '--admin-port', 'none');
 }
@@ -47,6 +50,34 @@ describe('HLS', () => {
       const point = (await (await fetch(server.url('/api/points/live'))).json()) as { players: number };
       return point.players === 0;
     });
+  });
+
+  it('keeps viewers of a point that denies new ones or gets another rule, and ends those of one that stops', async () => {
+    const text = (rule: string) => `hls: { points: 1 }\npoints: [{ path: /live${rule} }]\n`;
+    const server = await serving(text(''));
+    await server.publish('/live', '--size', '160x120');
+    const view = async (agent: string) =>
+      (await fetch(server.url('/live/index.m3u8'), { headers: { 'User-Agent': agent } })).status;
+    const post = async (action: string) => {
+      const how = { method: 'POST', headers: { 'X-Requested-With': 'test' } };
+      expect((await fetch(server.url(`/api/points/live/${action}`), how)).status).toBe(204);
+    };
+    const viewers = async () => {
+      const { players } = (await (await fetch(server.url('/api/players'))).json()) as { players: { client: string }[] };
+      return players.map(({ client }) => client);
+    };
+    expect(await view('First')).toBe(200);
+    await post('deny');
+    expect([await view('First'), await view('Second')]).toEqual([200, 503]);
+    await post('open');
+    const reload = server.next('reload');
+    await writeFile(WHERE.config, text(', access: { play: { addresses: [192.0.2.1] } }'));
+    await reload;
+    expect([await view('First'), await view('Second')]).toEqual([200, 403]);
+    expect(await viewers()).toEqual(['First']);
+    await post('stop');
+    await until('the viewer to be gone', async () => (await viewers()).length === 0);
+    expect(await view('First')).toBe(403);
   });
 
   it('is off unless it is configured', async () => {

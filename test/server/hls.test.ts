@@ -1,12 +1,14 @@
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { ruleOf } from '../../src/auth/access.js';
 import { SessionRegistry } from '../../src/playback/registry.js';
 import { Hls, type HlsRequest } from '../../src/server/hls/hls.js';
 import { PublishingPoints } from '../../src/server/points/points.js';
 import { testHeader, testPacket } from '../support/stream.js';
 import { until } from '../support/until.js';
 
+const RULE = ruleOf({});
 let folder: string;
 let hls: Hls;
 let registry: SessionRegistry;
@@ -55,7 +57,7 @@ function request(path: string, name = 'index.m3u8', remoteAddress = '192.0.2.1')
     places++;
     return { leave: () => void places-- };
   };
-  return { point: points.get(path)!, name, facts, take, signal: AbortSignal.timeout(20_000) };
+  return { point: points.get(path)!, name, facts, rule: RULE, take, signal: AbortSignal.timeout(20_000) };
 }
 
 const runs = async () => (await readFile(join(folder, 'runs'), 'utf8').catch(() => '')).split('\n').filter(Boolean);

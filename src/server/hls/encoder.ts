@@ -26,9 +26,11 @@ export class HlsEncoder implements PlayerSession {
   readonly #broadcast: Broadcast;
   readonly #player: Player;
   readonly #gone = new AbortController();
+  readonly #onEnded: () => void;
   #said = '';
 
-  private constructor(program: string, folder: string, broadcast: Broadcast, header: AsfHeader) {
+  private constructor(program: string, folder: string, broadcast: Broadcast, header: AsfHeader, onEnded: () => void) {
+    this.#onEnded = onEnded;
     this.#folder = folder;
     this.#broadcast = broadcast;
     this.#child = spawn(program, argumentsFor(folder, header), {
@@ -56,15 +58,19 @@ export class HlsEncoder implements PlayerSession {
     this.#player = broadcast.join(this, EVERY_STREAM, plainWire(header.packetSize));
   }
 
-  /** Starts to encode a broadcast that is live. */
-  static async start(program: string, broadcast: Broadcast): Promise<HlsEncoder> {
+  /**
+   * Starts to encode a broadcast that is live.
+   *
+   * @param onEnded called when the broadcast ends
+   */
+  static async start(program: string, broadcast: Broadcast, onEnded: () => void): Promise<HlsEncoder> {
     const folder = await mkdtemp(join(tmpdir(), 'wmcast-hls-'));
     const { header, live } = broadcast;
     if (!header || !live) {
       await rm(folder, { recursive: true, force: true });
       throw new Refusal('offline', 'The stream has ended.');
     }
-    return new HlsEncoder(program, folder, broadcast, header);
+    return new HlsEncoder(program, folder, broadcast, header, onEnded);
   }
 
   /** True once it has ended, for whatever reason. */
@@ -108,6 +114,7 @@ export class HlsEncoder implements PlayerSession {
 
   ended(): void {
     this.stop();
+    this.#onEnded();
   }
 
   /** Ends ffmpeg and deletes its folder. Further calls have no effect. */

@@ -1,4 +1,5 @@
 import { orAborted } from '../../abort.js';
+import type { Rule } from '../../auth/access.js';
 import { steadyNow } from '../../clock.js';
 import { messageOf } from '../../errors.js';
 import { HttpError } from '../../http/message.js';
@@ -25,14 +26,21 @@ export interface HlsRequest {
   readonly point: PublishingPoint;
   /** `index.m3u8` or the name of a segment. */
   readonly name: string;
-  readonly facts: Omit<SessionFacts, 'role' | 'protocol' | 'path'>;
+  readonly facts: ViewerFacts;
+  /** The rule that admits the viewer. */
+  readonly rule: Rule;
   /** Returns a place among the players, which the viewer keeps; called for its first request. */
   readonly take: () => { readonly leave: () => void };
   readonly signal: AbortSignal;
 }
 
+/** What is known of a viewer. */
+export type ViewerFacts = Omit<SessionFacts, 'role' | 'protocol' | 'path'>;
+
 interface Viewer {
   readonly path: string;
+  readonly facts: ViewerFacts;
+  readonly rule: Rule;
   readonly over: () => void;
   at: number;
   bytes: number;
@@ -69,8 +77,20 @@ export class Hls {
   }
 
   /** True if a request comes from a viewer that has its place already. */
-  knows(path: string, facts: HlsRequest['facts']): boolean {
+  knows(path: string, facts: ViewerFacts): boolean {
     return this.#viewers.has(keyOf(path, facts));
+  }
+
+  /**
+   * Returns the rules under which the viewers of a program at an address were admitted. As for all players, another rule
+   * counts for those that come later.
+   */
+  standing(path: string, { client, remoteAddress }: Pick<ViewerFacts, 'client' | 'remoteAddress'>): ReadonlySet<Rule> {
+    const rules = new Set<Rule>();
+    for (const { path: watched, facts, rule } of this.#viewers.values()) {
+      if (watched === path && facts.client === client && facts.remoteAddress === remoteAddress) rules.add(rule);
+    }
+    return rules;
   }
 
   /**
@@ -100,10 +120,10 @@ export class Hls {
     this.#encoders.clear();
   }
 
-  #begin(key: string, { point: { path }, facts, take }: HlsRequest): void {
+  #begin(key: string, { point: { path }, facts, rule, take }: HlsRequest): void {
     if (this.#viewers.size >= MAX_VIEWERS) throw new Refusal('busy', 'There are too many viewers.');
     const { leave } = take();
-    const viewer: Viewer = { path, at: steadyNow(), bytes: 0, over: () => {} };
+    const viewer: Viewer = { path, facts, rule, at: steadyNow(), bytes: 0, over: () => {} };
     const over = this.#options.registry.begin({
       ...facts,
       role: 'player',
@@ -136,7 +156,8 @@ export class Hls {
     const another = this.#encoders.get(path);
     if (another) return another;
     if (this.#encoders.size >= (points() ?? 0)) throw new Refusal('busy', 'No more points can be shown to browsers.');
-    const started = ffmpeg().then((program) => HlsEncoder.start(program, broadcast));
+    const onEnded = () => this.#sourceEnded(path);
+    const started = ffmpeg().then((program) => HlsEncoder.start(program, broadcast, onEnded));
     this.#encoders.set(path, started);
     started.catch((error: unknown) => {
       if (this.#encoders.get(path) === started) this.#encoders.delete(path);
@@ -160,6 +181,11 @@ export class Hls {
     this.#timer = undefined;
   }
 
+  /** The players of a broadcast that ends are gone with it. */
+  #sourceEnded(ended: string): void {
+    for (const [key, { path }] of this.#viewers) if (path === ended) this.#end(key);
+  }
+
   #end(key: string): void {
     const viewer = this.#viewers.get(key);
     this.#viewers.delete(key);
@@ -167,7 +193,7 @@ export class Hls {
   }
 }
 
-function keyOf(path: string, { remoteAddress, client, user }: HlsRequest['facts']): string {
+function keyOf(path: string, { remoteAddress, client, user }: ViewerFacts): string {
   return JSON.stringify([path, remoteAddress, client, user]);
 }
 

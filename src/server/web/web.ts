@@ -27,6 +27,7 @@ import type { Hls } from '../hls/hls.js';
 import type { PointMulticast } from '../listeners/multicast.js';
 import type { PublishingPoint, PublishingPoints } from '../points/points.js';
 import type { Stills } from '../stills.js';
+import { BrowserStreams } from './browser-streams.js';
 import { webFields } from './fields.js';
 import { type GuideEntry, guidePage, guideQuery } from './guide.js';
 import { plainWire } from './plain-wire.js';
@@ -109,12 +110,14 @@ export class WebServer {
   readonly #content: () => ContentRoot | undefined;
   readonly #host: WebHost;
   readonly #refusedStreams: RefusedStreams;
+  readonly #browserStreams: BrowserStreams;
 
   constructor(points: PublishingPoints, content: () => ContentRoot | undefined, host: WebHost) {
     this.#points = points;
     this.#content = content;
     this.#host = host;
     this.#refusedStreams = new RefusedStreams(host.onWarning);
+    this.#browserStreams = new BrowserStreams({ points, hls: host.hls, entrance: host.entrance });
   }
 
   /** True if a request is for the announcement of a point. Players fetch those under their protocol's User-Agent. */
@@ -158,8 +161,7 @@ export class WebServer {
       throw new HttpError(405, `${printable(method, 20)} is not supported here; allowed: ${ALLOWED[1]}.`);
     }
     if (path === '/' && wantsPages(exchange) && this.#host.guide()) return this.#guide(exchange);
-    const segment = this.#segmentAt(path);
-    if (segment) return this.#hls(exchange, segment);
+    if (await this.#browserStreams.handle(exchange, path)) return;
     // The parameter that Windows Media Services puts into its .asx responses, for clients that judge by the extension
     // of a URL.
     const wantsMedia = queryOf(target).has('MSWMExt');
@@ -265,48 +267,6 @@ export class WebServer {
       { ...about, refs: [...multicast, ...pointUrls(authority, path, exchange.secure, this.#host.ports())] },
     ]);
     exchange.respond({ status: 200, fields: webFields(ASF_TYPE), body: Buffer.from(body, 'utf8') });
-  }
-
-  /** Returns the stream for browsers that a path below a point names: its playlist, or a segment. */
-  #segmentAt(path: string): { readonly point: PublishingPoint; readonly name: string } | undefined {
-    if (!this.#host.hls.offered) return undefined;
-    const [, stem = '', name = ''] = /^(.+)\/(index\.m3u8|s\d{6,9}\.ts)$/.exec(path) ?? [];
-    const point = this.#points.get(path) || stem === '' ? undefined : this.#points.named(stem);
-    return point && { point, name };
-  }
-
-  /** Serves a browser a part of a stream. A viewer takes a place with its first request; each request is checked. */
-  async #hls(
-    exchange: Exchange,
-    { point, name }: { readonly point: PublishingPoint; readonly name: string },
-  ): Promise<void> {
-    const { request, remoteAddress, secure, signal } = exchange;
-    const { hls, entrance } = this.#host;
-    const caller = callerOf(exchange, { player: true });
-    const pass = await entrance.enter({ path: point.path, caller, purpose: 'info', signal });
-    if (isRedirect(pass)) throw new HttpError(404, `${point.path} is on another server.`);
-    let place: Pass | undefined;
-    try {
-      const facts = {
-        transport: secure ? 'tls' : 'tcp',
-        client: printable(request.headers.get('User-Agent') ?? ''),
-        remoteAddress: plainAddress(remoteAddress),
-        user: pass.user,
-      };
-      if (!hls.knows(point.path, facts)) place = await pass.play(signal);
-      if (point.feeder) await orAborted(point.feeder.demand([]), signal);
-      const take = () => {
-        const taken = place;
-        place = undefined;
-        return { leave: () => taken?.leave() };
-      };
-      const body = await hls.file({ point, name, facts, take, signal });
-      const type = name === 'index.m3u8' ? 'application/vnd.apple.mpegurl' : 'video/mp2t';
-      exchange.respond({ status: 200, fields: webFields(type), body });
-    } finally {
-      place?.leave();
-      pass.leave();
-    }
   }
 
   /** Answers with a picture of what is on air. */
