@@ -64,11 +64,13 @@ export { AdminClient, type AdminClientOptions, AdminError } from './library/admi
 export type {
   AdminArchive,
   AdminLogLine,
+  AdminLogTail,
   AdminNode,
   AdminPoint,
   AdminProcess,
   AdminPublisher,
   AdminSession,
+  AdminSessionLog,
   AdminStatus,
   AdminStream,
 } from './library/admin-types.js';

@@ -2,10 +2,12 @@
 import { addFigures } from './chart.js';
 import { $, call, clock, many, say, size, span } from './page.js';
 import { setPlace, showPoints } from './points.js';
+import { refreshSessionLogs } from './session-logs.js';
 import { note, refreshArchives, refreshSessions, setNotes } from './tables.js';
 
 const POINTS_INTERVAL = 4_000;
 const ARCHIVES_INTERVAL = 20_000;
+const LOGS_INTERVAL = 10_000;
 
 let asking = false;
 let again = false;
@@ -101,5 +103,7 @@ const ifSeen = (work) => () => {
 };
 setInterval(ifSeen(refresh), POINTS_INTERVAL);
 setInterval(ifSeen(refreshArchives), ARCHIVES_INTERVAL);
+setInterval(ifSeen(refreshSessionLogs), LOGS_INTERVAL);
 document.addEventListener('visibilitychange', ifSeen(refresh));
 void refreshArchives();
+void refreshSessionLogs();

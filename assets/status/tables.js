@@ -94,8 +94,8 @@ const showArchives = keyed(
     });
     const busy = make('span', 'recording', { class: 'badge live' });
     done.append(remove, busy);
-    const update = ({ modified, bytes, recording }) => {
-      say(cells[1], point);
+    const update = ({ modified, bytes, recording, removed }) => {
+      say(cells[1], removed ? `${point} (removed)` : point);
       say(cells[2], new Date(modified).toLocaleString());
       say(cells[3], size(bytes, 'B'));
       remove.hidden = recording;

@@ -3,11 +3,13 @@ import type { ReloadReport } from '../server/reload.js';
 import type {
   AdminArchive,
   AdminLogLine,
+  AdminLogTail,
   AdminNode,
   AdminPoint,
   AdminProcess,
   AdminPublisher,
   AdminSession,
+  AdminSessionLog,
   AdminStatus,
 } from './admin-types.js';
 
@@ -192,10 +194,7 @@ export class AdminClient {
     name: string,
     { from = 0, signal }: { readonly from?: number; readonly signal?: AbortSignal } = {},
   ): Promise<ReadableStream<Uint8Array>> {
-    const place = pointPath(path, `archives/${encodeURIComponent(name)}`);
-    const range = from > 0 ? { Range: `bytes=${from}-` } : {};
-    const { body } = await this.#fetch('GET', place, { fields: range, signal: signal ?? new AbortController().signal });
-    return body ?? new ReadableStream({ start: (controller) => controller.close() });
+    return this.#download(pointPath(path, `archives/${encodeURIComponent(name)}`), from, signal);
   }
 
   /** Deletes a recording. */
@@ -206,6 +205,33 @@ export class AdminClient {
   /** Returns what has happened, the newest first. @param limit default 100 */
   async log(limit = 100): Promise<readonly AdminLogLine[]> {
     return (await this.#get<{ lines: AdminLogLine[] }>(`api/log?limit=${limit}`)).lines;
+  }
+
+  /** Returns the files of session logs, the newest first. @param limit default 100 */
+  async sessionLogs(limit = 100): Promise<readonly AdminSessionLog[]> {
+    return (await this.#get<{ files: AdminSessionLog[] }>(`api/session-logs?limit=${limit}`)).files;
+  }
+
+  /** Downloads a file of session logs. @param from the first byte; default 0 */
+  async openSessionLog(name: string, from = 0): Promise<ReadableStream<Uint8Array>> {
+    return this.#download(`api/session-logs/${encodeURIComponent(name)}`, from);
+  }
+
+  /**
+   * Returns the last lines of the session logs.
+   *
+   * @param limit default 100
+   * @param after the cursor of an earlier answer, for the lines that follow
+   */
+  sessionLogTail({
+    limit = 100,
+    after,
+  }: {
+    readonly limit?: number;
+    readonly after?: string;
+  } = {}): Promise<AdminLogTail> {
+    const from = after === undefined ? '' : `&after=${encodeURIComponent(after)}`;
+    return this.#get(`api/session-logs/tail?limit=${limit}${from}`);
   }
 
   /** Reads the configuration again. @returns what has changed */
@@ -279,6 +305,12 @@ export class AdminClient {
     } catch (error) {
       if (!signal.aborted) throw error;
     }
+  }
+
+  async #download(place: string, from: number, signal?: AbortSignal): Promise<ReadableStream<Uint8Array>> {
+    const range = from > 0 ? { Range: `bytes=${from}-` } : {};
+    const { body } = await this.#fetch('GET', place, { fields: range, signal: signal ?? new AbortController().signal });
+    return body ?? new ReadableStream({ start: (controller) => controller.close() });
   }
 
   #get<T>(place: string): Promise<T> {

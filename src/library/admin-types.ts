@@ -112,6 +112,8 @@ export interface AdminArchive {
   readonly modified: string;
   /** True while it is being recorded. */
   readonly recording: boolean;
+  /** True if its point is no longer there. */
+  readonly removed: boolean;
   /** Where it is, relative to the root of the administration. */
   readonly href: string;
 }
@@ -153,4 +155,26 @@ export interface AdminLogLine {
   readonly at: string;
   readonly name: 'point' | 'play' | 'played' | 'warning' | 'reload';
   readonly data: Readonly<Record<string, unknown>>;
+}
+
+/** A file of session logs. @public */
+export interface AdminSessionLog {
+  readonly name: string;
+  readonly bytes: number;
+  /** When it was last written to, ISO 8601. */
+  readonly modified: string;
+  /** Where the API has the file, relative to its root. */
+  readonly href: string;
+}
+
+/** The last lines of the session logs. @public */
+export interface AdminLogTail {
+  /** The file that the lines are of; null before the first one. */
+  readonly file: string | null;
+  /** Given back as `after`, it gets the lines that follow. */
+  readonly cursor: string;
+  /** The names of the fields of a line. */
+  readonly fields: readonly string[];
+  /** Whole lines, the oldest first. */
+  readonly lines: readonly string[];
 }

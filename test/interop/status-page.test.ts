@@ -3,6 +3,7 @@ import { until } from '../support/until.js';
 import { chromiumProgram, closeBrowser, openPage, seriousViolations } from './support/browser.js';
 import { Child, stopAll } from './support/child.js';
 import { Server } from './support/commands.js';
+import { newFolder, removeFolders } from './support/content.js';
 import { itNeeds } from './support/programs.js';
 
 const SECRET = 'plant3d';
@@ -11,7 +12,7 @@ let server: Server;
 let root: string;
 
 beforeAll(async () => {
-  server = await Server.start('--admin-port', '0');
+  server = await Server.start('--admin-port', '0', '--log-dir', newFolder());
   const { ports } = (await server.event('ready')) as unknown as { ports: { admin: number } };
   root = `http://127.0.0.1:${ports.admin}/`;
   await server.publish('/live', '--size', '160x120', '--title', 'The <news>', '--password', SECRET);
@@ -21,6 +22,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await closeBrowser();
   await stopAll();
+  removeFolders();
 });
 
 const api = async (path: string) => (await fetch(root + path)).json() as Promise<Record<string, unknown>>;
@@ -89,6 +91,17 @@ describe('the status page', () => {
     },
   );
 
+  itNeeds([chromiumProgram], 'shows the newest lines of the session logs, and their files to download', async () => {
+    const page = await ready(await openPage(root));
+    expect((await fetch(server.url('/nothing-there.asf'))).status).toBe(404);
+    await page.getByRole('row', { name: /127\.0\.0\.1 \/nothing-there\.asf .* 404/ }).waitFor();
+    const name = /^WMS_\d{8}\.log$/;
+    const href = await page.getByRole('link', { name }).getAttribute('href');
+    expect(await (await fetch(root + href)).text()).toContain('/nothing-there.asf');
+    expect(await seriousViolations(page)).toEqual([]);
+    await page.context().close();
+  });
+
   itNeeds([chromiumProgram], 'is used by keyboard, and keeps the focus while it changes', async () => {
     const page = await ready(await openPage(root));
     const focused = () => page.evaluate(`document.activeElement?.getAttribute('aria-label')`);
@@ -137,6 +150,8 @@ describe('the status page', () => {
     'does not grow while it is open: figures, events, points and sessions that change',
     async () => {
       const page = await openPage('');
+      // Two seconds for each figure, as the server sends them.
+      await page.addInitScript('{ let time = Date.now(); Date.now = () => (time += 2000); }');
       const point = (await api('api/points/live')) as object;
       const status = (await api('api/status')) as object;
       let round = 0;
@@ -187,10 +202,10 @@ describe('the status page', () => {
         return { nodes, jsEventListeners, usedSize };
       };
       const early = await measured(4);
-      // 16,000 figures are nine hours.
+      // 45,000 figures are a day.
       // What is no longer shown is collected at some time, not with the first collection.
       await until('no more nodes, listeners and memory than before', async () => {
-        const late = await measured(20);
+        const late = await measured(45);
         const hasNodes = late.nodes < early.nodes * 1.25 + 500;
         const hasListeners = late.jsEventListeners < early.jsEventListeners * 1.25 + 50;
         return hasNodes && hasListeners && late.usedSize < early.usedSize * 1.25 + 2_000_000;

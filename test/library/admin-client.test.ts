@@ -9,8 +9,10 @@ import { AdminClient, AdminError } from '../../src/library/admin-client.js';
 import type {
   AdminArchive,
   AdminLogLine,
+  AdminLogTail,
   AdminPoint,
   AdminSession,
+  AdminSessionLog,
   AdminStatus,
 } from '../../src/library/admin-types.js';
 import type * as schemas from '../../src/server/admin/schemas.js';
@@ -32,7 +34,9 @@ const agreed: [
   Same<Mutable<AdminSession>, z.output<typeof schemas.sessions>['sessions'][number]>,
   Same<Mutable<AdminArchive>, z.output<typeof schemas.archives>['archives'][number]>,
   Same<Mutable<AdminLogLine>, z.output<typeof schemas.log>['lines'][number]>,
-] = [true, true, true, true, true];
+  Same<Mutable<AdminSessionLog>, z.output<typeof schemas.sessionLogs>['files'][number]>,
+  Same<Mutable<AdminLogTail>, z.output<typeof schemas.sessionLogTail>>,
+] = [true, true, true, true, true, true, true];
 
 let folder: string;
 let file: string;
@@ -70,7 +74,7 @@ const idle = { answering: () => new AbortController().signal };
 
 describe('the client of the administration', () => {
   it('has a method for each request of the API, which answers as it is described', async () => {
-    expect(agreed).toHaveLength(5);
+    expect(agreed).toHaveLength(7);
     const { station, url } = await serving(`points: [{ path: /live, archive: ${folder}/archive }]`);
     const asked = jest.spyOn(globalThis, 'fetch');
     const client = new AdminClient(url);
@@ -109,6 +113,9 @@ describe('the client of the administration', () => {
     await client.stopPoint('/live');
     expect((await client.point('/live')).stopped).toBe(true);
     await client.startPoint('/live');
+    expect(await client.sessionLogs()).toEqual([]);
+    expect(await client.sessionLogTail()).toMatchObject({ file: null, lines: [] });
+    expect((await refused(client.openSessionLog('WMS_20260101.log')))[0]).toBe(404);
     expect((await client.log(1))[0]).toMatchObject({ name: 'point', data: { point: '/live' } });
     expect(await client.createPoint({ path: '/new' })).toMatchObject({ path: '/new', configured: true });
     await client.changePoint('/new', { title: 'New' });

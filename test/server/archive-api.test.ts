@@ -22,7 +22,10 @@ afterEach(async () => {
 const get = (path: string, init: RequestInit = {}) =>
   fetch(`http://127.0.0.1:${made.server.ports.admin}/${path}`, { ...init, signal: AbortSignal.timeout(20_000) });
 const archives = async (path = 'api/archives') =>
-  (await (await get(path)).json()) as { total: number; archives: { name: string; href: string; recording: boolean }[] };
+  (await (await get(path)).json()) as {
+    total: number;
+    archives: { name: string; href: string; recording: boolean; removed: boolean }[];
+  };
 const remove = async (href: string) =>
   (await get(href, { method: 'DELETE', headers: { 'X-Requested-With': 'test' } })).status;
 
@@ -99,6 +102,46 @@ describe('the archives in the API', () => {
       expect([file, (await get(href)).status, await remove(href)]).toEqual([file, 404, 404]);
     }
     expect(await readdir(folder)).toHaveLength(3);
+  });
+});
+
+describe('the archives of points that are gone', () => {
+  const drop = async (path: string) => {
+    const point = made.server.points.get(path)!;
+    await made.server.points.unconfigure(path);
+    expect(made.server.points.get(path)).toBeUndefined();
+    return point;
+  };
+
+  it('are listed, given and deleted', async () => {
+    await record('/live');
+    await record('/other');
+    await drop('/live');
+    const { total, archives: all } = await archives();
+    expect([total, all]).toMatchObject([
+      2,
+      [
+        { point: '/other', removed: false },
+        { point: '/live', removed: true },
+      ],
+    ]);
+    expect((await archives('api/points/live/archives')).archives).toEqual([all[1]]);
+    const { href, name } = all[1]!;
+    expect(Buffer.from(await (await get(href)).arrayBuffer())).toEqual(await readFile(join(folder, name)));
+    // Not under another name.
+    expect((await get(href.replace('points/live', 'points/other'))).status).toBe(404);
+    expect([await remove(href), await remove(href), (await archives()).total]).toEqual([204, 404, 1]);
+    // Nor is there anything of the point any more.
+    expect((await get('api/points/live/archives')).status).toBe(404);
+  });
+
+  it('are found after a restart by their names, where other points record to', async () => {
+    await writeFile(join(folder, 'old%20news-2026-01-02T03-04-05.678Z.asf'), 'earlier');
+    await writeFile(join(folder, 'private.asf'), 'not an archive');
+    const { archives: all } = await archives();
+    expect(all).toMatchObject([{ point: '/old news', bytes: 7, removed: true }]);
+    expect(await (await get(all[0]!.href)).text()).toBe('earlier');
+    expect((await get(`api/points/private/archives/private.asf`)).status).toBe(404);
   });
 });
 

@@ -15,8 +15,9 @@ import type { ReloadReport } from '../reload.js';
 import type { ServerStats } from '../stats.js';
 import type { Stills } from '../stills.js';
 import type { ProcessView } from '../workers/fleet.js';
-import { type ArchiveList, deleteArchive, listArchives, type OpenedArchive, openArchive } from './archives.js';
+import { type ArchiveList, deleteArchive, listArchives, type OpenedFile, openArchive } from './archives.js';
 import type { AdminEvent, LoggedEvent } from './feed.js';
+import { listSessionLogs, openSessionLog, type SessionLogTail, tailSessionLogs } from './session-logs.js';
 
 /** The parts of a server that its administration shows and changes. */
 export interface AdminHost {
@@ -51,6 +52,8 @@ export interface AdminHost {
   readonly processes: () => readonly ProcessView[];
   /** The other hosts of a cluster. */
   readonly cluster?: AdminCluster | undefined;
+  /** The folder of the session logs; undefined if there are none. */
+  readonly logFolder?: string | undefined;
 }
 
 /** The parts of a cluster that an administrator sees and changes. */
@@ -169,24 +172,42 @@ export class AdminActions {
     return picture;
   }
 
-  /** Lists recordings, the newest first. @param path of a point; undefined for all */
-  archives(limit = DEFAULT_LIMIT, path?: string): Promise<ArchiveList> {
-    return listArchives(path === undefined ? this.#host.points : [this.#point(path)], Math.min(limit, MAX_LIMIT));
+  /** Lists recordings, the newest first. @param path of a point, which may be a removed one; undefined for all */
+  async archives(limit = DEFAULT_LIMIT, path?: string): Promise<ArchiveList> {
+    const list = await listArchives(this.#host.points, Math.min(limit, MAX_LIMIT), path);
+    // A point that was removed has recordings, or it never was.
+    if (path !== undefined && list.total === 0) this.#point(path);
+    return list;
   }
 
   /** @throws HttpError 404 */
-  openArchive(path: string, name: string): Promise<OpenedArchive> {
-    return openArchive(this.#point(path), name);
+  openArchive(path: string, name: string): Promise<OpenedFile> {
+    return openArchive(this.#host.points, path, name);
   }
 
   /** @throws HttpError 404, or 409 while it is being recorded */
   deleteArchive(path: string, name: string): Promise<void> {
-    return deleteArchive(this.#point(path), name);
+    return deleteArchive(this.#host.points, path, name);
   }
 
   /** Returns the newest events, the newest first. */
   log(limit: number): LogLine[] {
     return this.#host.recent(limit).map(({ at, name, data }) => ({ at: time(at), name, data }));
+  }
+
+  /** Lists the files of session logs, the newest first. */
+  sessionLogs(limit: number): ReturnType<typeof listSessionLogs> {
+    return listSessionLogs(this.#host.logFolder, limit);
+  }
+
+  /** @throws HttpError 404 */
+  openSessionLog(name: string): Promise<OpenedFile> {
+    return openSessionLog(this.#host.logFolder, name);
+  }
+
+  /** Returns the last lines of the session logs, or those after a cursor. @throws HttpError 400 */
+  sessionLogTail(limit: number, after?: string): Promise<SessionLogTail> {
+    return tailSessionLogs(this.#host.logFolder, { limit: Math.min(limit, DEFAULT_LIMIT), after });
   }
 
   async switch(path: string, on: boolean): Promise<void> {

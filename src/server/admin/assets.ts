@@ -10,7 +10,10 @@ export interface Asset {
 
 const FOLDER = new URL('../../../assets/status/', import.meta.url);
 const TYPES = { css: 'text/css', html: 'text/html', js: 'text/javascript', svg: 'image/svg+xml' } as const;
-const FILES = ['index.html', 'status.css', 'status.svg', 'status.js', 'page.js', 'chart.js', 'points.js', 'tables.js'];
+const FILES = [
+  ...['index.html', 'status.css', 'status.svg', 'status.js'],
+  ...['page.js', 'chart.js', 'points.js', 'tables.js', 'session-logs.js'],
+];
 
 /** Reads the status page with everything that it needs, by name; nothing of it comes from elsewhere. */
 export function statusAssets(): ReadonlyMap<string, Asset> {

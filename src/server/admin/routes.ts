@@ -4,7 +4,7 @@ import { type RouteConfig, z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
 import { parseRange } from '../content/plain-file.js';
 import { type AdminActions, DEFAULT_LIMIT } from './actions.js';
-import type { OpenedArchive } from './archives.js';
+import type { OpenedFile } from './archives.js';
 import * as schemas from './schemas.js';
 
 /** What the requests of the administration come with. */
@@ -67,6 +67,9 @@ export function adminRoutes(actions: AdminActions): Described[] {
   });
   const first = z.object({
     limit: z.coerce.number().int().min(0).default(100).openapi({ description: 'The most to list.' }),
+  });
+  const tail = first.extend({
+    after: z.string().optional().openapi({ description: 'The cursor of an earlier answer.' }),
   });
   const file = z
     .string()
@@ -233,6 +236,39 @@ export function adminRoutes(actions: AdminActions): Described[] {
       handle: (c) => actions.deleteArchive(pathOf(c), c.req.param('file') ?? ''),
     },
     get(
+      '/api/session-logs',
+      'The files of session logs (W3C, MS-WMLOG), the newest first.',
+      schemas.sessionLogs,
+      (c) => actions.sessionLogs(first.parse(c.req.query()).limit),
+      { request: { query: first } },
+    ),
+    get(
+      '/api/session-logs/tail',
+      'The last lines of the session logs, or those that follow a cursor.',
+      schemas.sessionLogTail,
+      (c) => {
+        const { limit, after } = tail.parse(c.req.query());
+        return actions.sessionLogTail(limit, after);
+      },
+      { request: { query: tail } },
+    ),
+    {
+      route: {
+        method: 'get',
+        path: '/api/session-logs/{file}',
+        summary: 'Download a file of session logs, or a range of its bytes.',
+        request: { params: z.object({ file: z.string().openapi({ example: 'WMS_20261130.log' }) }) },
+        responses: {
+          200: binary('text/plain', 'The file.'),
+          206: binary('text/plain', 'The range.'),
+          404: failure('There is no such file.'),
+          416: { description: 'The range is beyond its end.' },
+        },
+      },
+      handle: async (c) =>
+        download(c, await actions.openSessionLog(c.req.param('file') ?? ''), 'text/plain; charset=utf-8'),
+    },
+    get(
       '/api/log',
       'What has happened, the newest first.',
       schemas.log,
@@ -298,8 +334,12 @@ export function adminRoutes(actions: AdminActions): Described[] {
   ];
 }
 
-/** Sends a recording, or the range of it that is asked for (RFC 9110 14). */
-async function download(c: Context<AdminBindings>, { file, bytes, modified, name }: OpenedArchive): Promise<Response> {
+/** Sends a file, or the range of it that is asked for (RFC 9110 14). */
+async function download(
+  c: Context<AdminBindings>,
+  { file, bytes, modified, name }: OpenedFile,
+  type = 'video/x-ms-asf',
+): Promise<Response> {
   const asked = c.req.header('Range');
   const range = asked === undefined ? undefined : parseRange(asked, bytes);
   c.header('Accept-Ranges', 'bytes');
@@ -311,7 +351,7 @@ async function download(c: Context<AdminBindings>, { file, bytes, modified, name
   const { start, end } = range ?? { start: 0, end: bytes - 1 };
   if (range) c.header('Content-Range', `bytes ${start}-${end}/${bytes}`);
   const fields = {
-    'Content-Type': 'video/x-ms-asf',
+    'Content-Type': type,
     'Content-Length': String(end - start + 1),
     'Content-Disposition': `attachment; filename="${name.replace(/[^\w.%-]/g, '_')}"`,
   };

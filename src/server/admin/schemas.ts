@@ -136,11 +136,31 @@ export const archives = z.object({
         bytes: count,
         modified: z.iso.datetime(),
         recording: z.boolean().openapi({ description: 'True while it is being recorded.' }),
+        removed: z.boolean().openapi({ description: 'True if its point is no longer there.' }),
         href: z.string().openapi({ description: 'Where the file is, relative to the root of the API.' }),
       })
       .openapi('Archive'),
   ),
 });
+
+/** Files of session logs, the newest first. */
+export const sessionLogs = z.object({
+  total: count,
+  files: z.array(
+    z
+      .object({ name: z.string(), bytes: count, modified: z.iso.datetime(), href: z.string() })
+      .openapi('SessionLogFile'),
+  ),
+});
+/** The last lines of the session logs. */
+export const sessionLogTail = z
+  .object({
+    file: z.string().nullable().openapi({ description: 'The file that the lines are of; null before the first one.' }),
+    cursor: z.string().openapi({ description: 'Given back as `after`, it gets the lines that follow.' }),
+    fields: z.array(z.string()).openapi({ description: 'The names of the fields of a line.' }),
+    lines: z.array(z.string()),
+  })
+  .openapi('SessionLogTail');
 
 /** What has happened, the newest first. */
 export const log = z.object({

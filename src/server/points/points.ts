@@ -16,6 +16,7 @@ import type { Publisher } from '../../wmhttp/server/push-gate.js';
 import { addCounters, newCounters, type TotalCounters } from '../admin/totals.js';
 import { folded, named } from '../content/names.js';
 import { ArchiveSeries } from './archive-series.js';
+import { FormerArchives } from './former-archives.js';
 import type { PointSettings } from './settings.js';
 
 /** Which points a push may create. @public */
@@ -340,6 +341,7 @@ export class PublishingPoints {
   readonly #points = new Map<string, PublishingPoint>();
   /** The counters of removed points. */
   readonly #before = newCounters();
+  readonly formerArchives = new FormerArchives();
 
   constructor(options: PointsOptions) {
     this.#options = options;
@@ -466,6 +468,7 @@ export class PublishingPoints {
     if (point.configured || this.#points.get(point.path) !== point) return;
     if (this.#options.keeps?.(point.path)) return;
     this.#points.delete(point.path);
+    this.formerArchives.add(point);
     addCounters(this.#before, point.broadcast.counters);
     this.notify({ point: point.path, what: 'removed' });
   }
