@@ -237,6 +237,7 @@ export class MediaServer {
       rule: () => settings.rules.admin,
       names: () => settings.names,
       config: () => masked(settings.config),
+      logFolder: settings.config.logs?.folder,
       ready: () => this.#ready,
       onError: core.onInternalError,
       host: admin.host,
