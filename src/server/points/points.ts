@@ -341,7 +341,7 @@ export class PublishingPoints {
   readonly #points = new Map<string, PublishingPoint>();
   /** The counters of removed points. */
   readonly #before = newCounters();
-  readonly formerArchives = new FormerArchives();
+  readonly #formerArchives = new FormerArchives();
 
   constructor(options: PointsOptions) {
     this.#options = options;
@@ -349,6 +349,11 @@ export class PublishingPoints {
 
   *[Symbol.iterator](): Iterator<PublishingPoint> {
     yield* this.#points.values();
+  }
+
+  /** Where the recordings of removed points are. */
+  get formerArchives(): Iterable<{ path: string; folder: string; template: string | undefined }> {
+    return this.#formerArchives;
   }
 
   get(path: string): PublishingPoint | undefined {
@@ -468,7 +473,7 @@ export class PublishingPoints {
     if (point.configured || this.#points.get(point.path) !== point) return;
     if (this.#options.keeps?.(point.path)) return;
     this.#points.delete(point.path);
-    this.formerArchives.add(point);
+    this.#formerArchives.add(point);
     addCounters(this.#before, point.broadcast.counters);
     this.notify({ point: point.path, what: 'removed' });
   }
