@@ -1,4 +1,4 @@
-import type { PublishingPoint } from './points.js';
+import type { PointSettings } from './settings.js';
 
 /** Removed points whose recordings are remembered; the oldest are forgotten first. */
 const MOST = 1_000;
@@ -17,7 +17,7 @@ export class FormerArchives {
   readonly #places = new Map<string, ArchivePlace>();
 
   /** Remembers the archive of a point, if it has one. */
-  add({ path, settings: { archive: folder, archiveFiles } }: PublishingPoint): void {
+  add(path: string, { archive: folder, archiveFiles }: PointSettings): void {
     if (folder === undefined) return;
     this.#places.delete(path);
     this.#places.set(path, { path, folder, template: archiveFiles?.name });

@@ -473,7 +473,7 @@ export class PublishingPoints {
     if (point.configured || this.#points.get(point.path) !== point) return;
     if (this.#options.keeps?.(point.path)) return;
     this.#points.delete(point.path);
-    this.#formerArchives.add(point);
+    this.#formerArchives.add(point.path, point.settings);
     addCounters(this.#before, point.broadcast.counters);
     this.notify({ point: point.path, what: 'removed' });
   }
