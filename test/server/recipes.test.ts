@@ -15,7 +15,11 @@ describe('the recipes', () => {
   });
 
   it('name pages and samples that exist', async () => {
-    for (const page of ['recipes.md', 'players.md', 'ports.md', 'migration.md']) {
+    const players = (await readdir(new URL('../../docs/players/', import.meta.url))).map((name) => `players/${name}`);
+    expect(players.length).toBeGreaterThanOrEqual(12);
+    const index = await readFile(new URL('../../docs/players.md', import.meta.url), 'utf8');
+    expect(players.filter((page) => !index.includes(`](${page})`))).toEqual([]);
+    for (const page of ['recipes.md', 'players.md', 'ports.md', 'migration.md', ...players]) {
       const base = new URL(`../../docs/${page}`, import.meta.url);
       for (const [, link] of (await readFile(base, 'utf8')).matchAll(/\]\(([^)#]+)(?:#[^)]*)?\)/g)) {
         const place = new URL(link!, base);

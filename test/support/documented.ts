@@ -18,7 +18,11 @@ const COMMAND = /^(?:[A-Z_]+=\S+ )*(?:wmcast|wmpush|wmpull-serve|npm|npx|node|cu
 
 /** Returns the command lines of README, CONTRIBUTING, SECURITY and docs/, each once for a page. */
 export async function documentedCommands(): Promise<Documented[]> {
-  const pages = (await readdir(`${root}docs`)).filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`);
+  const folders = ['docs', 'docs/players'];
+  const names = await Promise.all(
+    folders.map(async (folder) => (await readdir(root + folder)).map((name) => `${folder}/${name}`)),
+  );
+  const pages = names.flat().filter((name) => name.endsWith('.md'));
   const found: Documented[] = [];
   for (const file of ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', ...pages]) {
     const text = await readFile(root + file, 'utf8');
