@@ -27,7 +27,7 @@ export function ffmpegArguments(options: CaptureOptions, inputTexts = true, vers
     'pipe:2',
     // The level of each line tells errors from chatter; info also reports the input format that ffmpeg has detected.
     '-loglevel',
-    isWebInput(complete.input) ? 'level+verbose' : 'level+info',
+    hasTitles(complete.input) ? 'level+verbose' : 'level+info',
     ...inputArguments(complete),
     ...(isMapped(complete, inputs, outputs) ? madeInputs(complete) : []),
     ...inputs,
@@ -56,9 +56,9 @@ function isMapped({ extra }: CompleteCaptureOptions, inputs: readonly string[], 
   return extra.length === 0 || !(inputs.length > 0 || outputs.includes('-map'));
 }
 
-/** Radio stations send titles, which ffmpeg reports only at level verbose. */
-function isWebInput(input: string): boolean {
-  return /^(?:https?|icy):\/\//i.test(input);
+/** Radio stations send titles, and HLS has them in its playlists: ffmpeg reports both only at level verbose. */
+function hasTitles(input: string): boolean {
+  return /^(?:https?|icy):\/\//i.test(input) || isHlsName(input);
 }
 
 function inputArguments(options: CompleteCaptureOptions): string[] {
@@ -75,6 +75,22 @@ function inputArguments(options: CompleteCaptureOptions): string[] {
     ...(options.position > 0 ? ['-ss', String(options.position)] : []),
     '-i',
     options.input === '-' ? 'pipe:0' : options.input,
+  ];
+}
+
+/** True for the name of a playlist of HLS. */
+export function isHlsName(input: string): boolean {
+  return /\.m3u8?$/i.test(input.split(/[?#]/, 1)[0]!);
+}
+
+/** Arguments of another output: timed ID3 as it is, in MPEG-TS, on the third pipe. @param stream its number in the input */
+export function timedId3Arguments(stream: number, { duration }: CompleteCaptureOptions): string[] {
+  return [
+    ...['-map', `0:${stream}`, '-c', 'copy', '-map_metadata', '-1', '-map_chapters', '-1'],
+    ...(duration === undefined ? [] : ['-t', String(duration)]),
+    // Without these its times would begin later.
+    ...['-muxdelay', '0', '-muxpreload', '0'],
+    ...['-flush_packets', '1', '-f', 'mpegts', 'pipe:3'],
   ];
 }
 

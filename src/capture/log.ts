@@ -32,6 +32,13 @@ export class EncoderLog {
   isRadio = false;
   /** Receives each title of such a stream. */
   onTitle: ((title: string) => void) | undefined;
+  /** True for HLS, whose playlists may have titles. */
+  isHls = false;
+  /** Receives each segment of HLS that is asked for, and the number of its playlist. */
+  onSegment: ((url: string, playlist: number) => void) | undefined;
+  /** What the input says about itself: names in lower case. */
+  readonly texts = new Map<string, string>();
+  #isInput = false;
   readonly #onLine: ((line: LogLine) => void) | undefined;
   #rest = '';
 
@@ -61,18 +68,37 @@ export class EncoderLog {
     return true;
   }
 
+  /** Takes a line that is only asked for because of the titles. */
+  #verbose(message: string): void {
+    const title = /^Metadata update for StreamTitle: (.*)$/.exec(message)?.[1];
+    if (title !== undefined) {
+      this.isRadio = true;
+      this.onTitle?.(title);
+    }
+    const [, url, playlist] = /^HLS request for url '(.*)', offset -?\d+, playlist (\d{1,4})$/.exec(message) ?? [];
+    if (url === undefined) return;
+    this.isHls = true;
+    this.onSegment?.(url, Number(playlist));
+  }
+
+  /** Notes the first texts about the first input, not about its streams. */
+  #text(message: string): void {
+    if (/^\S/.test(message)) this.#isInput = message.startsWith('Input #0');
+    const [, indent = '', name = '', value = ''] = /^( {4}| {6})(\w+) *: (.*)$/.exec(message) ?? [];
+    const key = name.toLowerCase();
+    // In Ogg they belong to the stream; elsewhere a stream's title is that of a track.
+    if (indent.length === 6 && this.inputFormat !== 'ogg') return;
+    if (this.#isInput && (key === 'title' || key === 'artist') && !this.texts.has(key))
+      this.texts.set(key, value.trim());
+  }
+
   #line(whole: string): void {
     // Parts of the line may come from the input, such as its title.
     const raw = whole.slice(0, 2 * MAX_LINE_LENGTH);
     if (raw.trim() === '' || noise.test(raw) || this.#progress(raw)) return;
     const [, source, mark, message] = /^(?:\[([^\]]+?)(?: @ [^\]]*)?\] )?\[([a-z]+)\] (.*)$/.exec(raw) ?? [];
     if (mark === 'verbose') {
-      // Only asked for because of the titles.
-      const title = /^Metadata update for StreamTitle: (.*)$/.exec(message ?? '')?.[1];
-      if (title !== undefined) {
-        this.isRadio = true;
-        this.onTitle?.(title);
-      }
+      this.#verbose(message ?? '');
       return;
     }
     if (/^ +icy-(?:name|br|genre|url|pub|description) /.test(message ?? '')) this.isRadio = true;
@@ -81,6 +107,7 @@ export class EncoderLog {
       (source === undefined ? '' : `${source}: `) + (message ?? raw).slice(0, MAX_LINE_LENGTH),
     );
     this.inputFormat ??= /^Input #0, (\S+), from /.exec(text)?.[1];
+    this.#text(message ?? '');
     const line = { level, text };
     this.lines.push(line);
     if (this.lines.length > KEPT_LINES) this.lines.shift();

@@ -162,7 +162,15 @@ export interface InputFacts {
   /** Undefined if it has no picture, or showed none in time. */
   readonly picture: PictureFacts | undefined;
   /** Undefined if it could not be opened in time. */
-  readonly has: { readonly picture: boolean; readonly sound: boolean } | undefined;
+  readonly has: StreamKinds | undefined;
+}
+
+/** Which kinds of streams an input has. */
+export interface StreamKinds {
+  readonly picture: boolean;
+  readonly sound: boolean;
+  /** The number of a stream of timed ID3. */
+  readonly timedId3?: number | undefined;
 }
 
 /**
@@ -189,16 +197,18 @@ export async function lookAtInput(look: Look): Promise<InputFacts> {
 }
 
 /** Reads ffmpeg's list of the streams of its first input. Exported for tests. */
-export function readStreams(log: string): InputFacts['has'] {
+export function readStreams(log: string): StreamKinds | undefined {
   const lines = log.split('\n');
   const start = lines.findIndex((line) => line.startsWith('Input #0'));
   if (start < 0) return undefined;
   const list = lines.slice(start + 1);
   const end = list.findIndex((line) => /^\S/.test(line));
   const streams = list.slice(0, end < 0 ? undefined : end).filter((line) => /^ +Stream #0:\d/.test(line));
+  const id3 = streams.map((line) => /^ +Stream #0:(\d{1,4}).*: Data: timed_id3/.exec(line)?.[1]).find(Boolean);
   return {
     picture: streams.some((line) => line.includes(' Video: ') && !line.includes('(attached pic)')),
     sound: streams.some((line) => line.includes(' Audio: ')),
+    ...(id3 !== undefined && { timedId3: Number(id3) }),
   };
 }
 

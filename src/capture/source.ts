@@ -1,7 +1,4 @@
-import { spawn } from 'node:child_process';
 import { stat } from 'node:fs/promises';
-import type { Readable } from 'node:stream';
-import { execa } from 'execa';
 import { type LiveHeaderOptions, liveHeader } from '../asf/edit.js';
 import { AsfError } from '../asf/error.js';
 import { GUID } from '../asf/guid.js';
@@ -11,13 +8,16 @@ import { WmError } from '../errors.js';
 import type { AsfEvent, AsfSource } from '../media/events.js';
 import { SingleReading } from '../media/source.js';
 import { systemErrorReason } from '../media/system-error.js';
-import { ffmpegArguments } from './arguments.js';
+import { ffmpegArguments, isHlsName, timedId3Arguments } from './arguments.js';
 import { captureFailure, failure, textInput } from './failure.js';
 import { type FfmpegInfo, findFfmpeg } from './find.js';
+import { withPerformer } from './id3.js';
 import { EncoderLog, type LogLine } from './log.js';
 import { type CaptureOptions, type CompleteCaptureOptions, completeOptions, rateWithOverhead } from './options.js';
 import { canLookAt, choosePicture, lookAtInput, type PictureFacts } from './picture.js';
+import { startEncoder, startFeeder, withTimeout } from './process.js';
 import type { Sound } from './sound.js';
+import { InputTitles } from './titles.js';
 
 /** @public */
 export interface CaptureSourceOptions extends CaptureOptions {
@@ -37,8 +37,10 @@ export interface CaptureSourceOptions extends CaptureOptions {
   readonly onLog?: ((line: LogLine) => void) | undefined;
   /** Receives a sentence about anything that is not as requested. */
   readonly onWarning?: ((message: string) => void) | undefined;
-  /** Receives each title that a radio station sends (Icecast, Shoutcast). */
+  /** Receives each title that the input sends when its time has come: Icecast, Shoutcast, HLS, timed ID3. */
   readonly onTitle?: ((title: string) => void) | undefined;
+  /** Receives the title in the metadata of the input, with its performer, before the header. */
+  readonly onInputTitle?: ((title: string) => void) | undefined;
   /** Called before ffmpeg starts to encode, with what was chosen where the options leave a choice. */
   readonly onChosen?: ((encoding: Encoding) => void) | undefined;
 }
@@ -85,6 +87,8 @@ export class CaptureSource implements AsfSource {
   #options: CaptureSourceOptions;
   #complete: CompleteCaptureOptions;
   #log: EncoderLog;
+  /** The number of a stream with timed ID3. */
+  #timedId3: number | undefined;
   #reader = new AsfReader();
   readonly #reading = new SingleReading();
   readonly #closed = new AbortController();
@@ -94,7 +98,7 @@ export class CaptureSource implements AsfSource {
   constructor(options: CaptureSourceOptions = {}) {
     this.#options = options;
     this.#complete = completeOptions(options);
-    this.#log = this.#newLog();
+    this.#log = new EncoderLog(options.onLog);
   }
 
   /** True once the input turned out to be a radio station (Icecast, Shoutcast), before the header. */
@@ -102,15 +106,14 @@ export class CaptureSource implements AsfSource {
     return this.#log.isRadio;
   }
 
+  /** True once the input turned out to be of a kind that may send titles, before the header. */
+  get hasTitles(): boolean {
+    return this.#log.isRadio || this.#log.isHls || this.#timedId3 !== undefined;
+  }
+
   /** Frames of the picture that ffmpeg has left out or repeated to keep the frame rate, so far. */
   get frames(): { readonly dropped: number; readonly repeated: number } {
     return this.#log.frames;
-  }
-
-  #newLog(): EncoderLog {
-    const log = new EncoderLog(this.#options.onLog);
-    log.onTitle = this.#options.onTitle;
-    return log;
   }
 
   /** The process id of ffmpeg while it runs. */
@@ -148,8 +151,9 @@ export class CaptureSource implements AsfSource {
     const hasRate = videoBitrate !== undefined || this.#options.rates !== undefined;
     const isOpen = !noVideo && !isTest && (size === undefined || fps === undefined || !hasRate);
     const { signal } = this.#closed;
+    const mayHaveId3 = this.#options.onTitle !== undefined && isHlsName(input);
     const found =
-      (isOpen || (fills !== undefined && !isTest)) && canLookAt(input)
+      (isOpen || mayHaveId3 || (fills !== undefined && !isTest)) && canLookAt(input)
         ? await lookAtInput({ ffmpeg: ffmpeg.path, input, inputFormat, signal, timeout: this.#options.lookTimeout })
         : undefined;
     const facts = isOpen ? found?.picture : undefined;
@@ -163,10 +167,13 @@ export class CaptureSource implements AsfSource {
       this.#options = { ...this.#options, blank: !has.picture && fills === 'both', silent: !has.sound };
       this.#complete = completeOptions(this.#options);
     }
-    const { video, audio, packetSize, blank } = this.#complete;
+    const { video, audio, packetSize, blank, silent, extra } = this.#complete;
+    // With other inputs, older ffmpeg would read nothing but the one of this rare stream.
+    const isAlone = !blank && !silent && !extra.includes('-i');
+    this.#timedId3 = this.#options.onTitle && isAlone ? has?.timedId3 : undefined;
     const isWithout = has ? !has.picture : facts === undefined && isOpen && canLookAt(input);
     // Arguments of the user may say something else.
-    if (this.#complete.extra.length === 0) {
+    if (extra.length === 0) {
       onChosen?.({
         video: isWithout && !blank ? undefined : video,
         audio,
@@ -189,11 +196,18 @@ export class CaptureSource implements AsfSource {
     return [ffmpeg.path, ...ffmpegArguments({ ...this.#options, input }, true, ffmpeg.version)];
   }
 
+  #arguments(input: string, inputTexts: boolean, { version }: FfmpegInfo): string[] {
+    return [
+      ...ffmpegArguments({ ...this.#options, input }, inputTexts, version),
+      ...(this.#timedId3 === undefined ? [] : timedId3Arguments(this.#timedId3, this.#complete)),
+    ];
+  }
+
   async *#events(): AsyncGenerator<AsfEvent, void, undefined> {
     const ffmpeg = await this.#findFfmpeg();
     const input = await unambiguousInput(this.#complete);
     await this.#choose(ffmpeg, input);
-    const unreadable = yield* this.#run(ffmpeg, ffmpegArguments({ ...this.#options, input }, true, ffmpeg.version));
+    const unreadable = yield* this.#run(ffmpeg, this.#arguments(input, true, ffmpeg));
     if (unreadable === undefined) return;
     // On a pipe ffmpeg cannot write a header larger than its buffer. Only the texts of an input make a header that
     // large.
@@ -202,8 +216,8 @@ export class CaptureSource implements AsfSource {
       'ffmpeg wrote no readable ASF header; it starts again without the title and other texts of the input, which may be too long.',
     );
     this.#reader = new AsfReader();
-    this.#log = this.#newLog();
-    const again = yield* this.#run(ffmpeg, ffmpegArguments({ ...this.#options, input }, false, ffmpeg.version));
+    this.#log = new EncoderLog(this.#options.onLog);
+    const again = yield* this.#run(ffmpeg, this.#arguments(input, false, ffmpeg));
     if (again !== undefined) throw again;
   }
 
@@ -214,8 +228,11 @@ export class CaptureSource implements AsfSource {
     const { inputCommand } = this.#options;
     const feeder = inputCommand === undefined ? undefined : startFeeder(inputCommand);
     const stdin = feeder?.stdout ?? (this.#complete.input === '-' ? 'inherit' : 'ignore');
+    const { onTitle } = this.#options;
+    const titles = onTitle && new InputTitles(this.#complete.input, this.#log, onTitle);
     this.#encoder = startEncoder(ffmpeg.path, args, stdin, this.#log);
     const encoder = this.#encoder;
+    titles?.readId3(encoder.process.stdio[3]);
     let started = false;
     let outcome: Outcome = { type: 'ended' };
     try {
@@ -227,7 +244,9 @@ export class CaptureSource implements AsfSource {
         for (const item of read) {
           const event = this.#event(item);
           if (event === undefined) continue;
+          if (!started) this.#tellInputTitle();
           started = true;
+          titles?.before(event);
           yield event;
         }
       }
@@ -236,12 +255,18 @@ export class CaptureSource implements AsfSource {
       if (error !== undefined && outcome.type === 'notAsf' && !started) return error;
       if (error !== undefined) throw error;
     } finally {
+      titles?.close();
       // Also needed if the consumer left the loop: without a reader, ffmpeg would block in a write.
       encoder.process.stdout.destroy();
       feeder?.stop();
       await encoder.stop(this.#options.stopTimeout ?? 2000);
     }
     return undefined;
+  }
+
+  #tellInputTitle(): void {
+    const title = this.#log.texts.get('title');
+    if (title) this.#options.onInputTitle?.(withPerformer(this.#log.texts.get('artist'), title));
   }
 
   async #findFfmpeg(): Promise<FfmpegInfo> {
@@ -351,99 +376,6 @@ function withExclusiveRates(header: AsfHeader, rates: number): AsfHeader {
   return buildHeader([...header.objects, exclusion], header.dataObject);
 }
 
-interface EncoderExit {
-  readonly exitCode: number | null;
-  readonly signal: NodeJS.Signals | null;
-  readonly spawnError?: Error;
-}
-
-/** Starts a command in a group of its own, so that what it starts ends with it. */
-function startFeeder(command: string): { readonly stdout: Readable; stop(): void } {
-  const detached = process.platform !== 'win32';
-  const child = spawn(command, { shell: true, stdio: ['ignore', 'pipe', 'ignore'], detached, windowsHide: true });
-  child.on('error', () => child.stdout.destroy());
-  const kill = () => {
-    if (child.pid === undefined) return;
-    try {
-      process.kill(detached ? -child.pid : child.pid, 'SIGKILL');
-    } catch {
-      // It has ended by itself.
-    }
-  };
-  process.once('exit', kill);
-  return {
-    stdout: child.stdout,
-    stop: () => {
-      process.removeListener('exit', kill);
-      child.stdout.destroy();
-      kill();
-    },
-  };
-}
-
-/** Starts ffmpeg and reads its log. */
-function startEncoder(
-  program: string,
-  args: readonly string[],
-  stdin: 'inherit' | 'ignore' | Readable,
-  log: EncoderLog,
-) {
-  // `cleanup` is execa's default: it also ends ffmpeg when this process exits or is ended by a signal.
-  const process = execa(program, args, {
-    stdin,
-    stdout: 'pipe',
-    stderr: 'pipe',
-    encoding: 'buffer',
-    buffer: false,
-    reject: false,
-    windowsHide: true,
-  });
-  let running = process.pid !== undefined;
-  const exited = new Promise<EncoderExit>((resolve) => {
-    process.once('exit', (exitCode, signal) => {
-      running = false;
-      resolve({ exitCode, signal });
-    });
-    process.once('error', (spawnError) => resolve({ exitCode: null, signal: null, spawnError }));
-  });
-  // 'exit' may come before the last lines of the log.
-  const logged = new Promise<void>((resolve) => process.stderr.once('close', resolve));
-  const decoder = new TextDecoder();
-  process.stderr.on('data', (chunk: Buffer) => log.push(decoder.decode(chunk, { stream: true })));
-  process.stderr.on('error', () => undefined);
-  process.stdout.on('error', () => undefined);
-
-  /**
-   * SIGINT lets it complete its last packet; a blocked input ends only at the second SIGINT; SIGKILL is for one that
-   * hangs.
-   */
-  const stop = async (timeout: number): Promise<EncoderExit> => {
-    for (const [signal, patience] of [
-      ['SIGINT', timeout / 4],
-      ['SIGINT', (timeout * 3) / 4],
-    ] as const) {
-      if (!running) break;
-      if (patience > 0) {
-        process.kill(signal);
-        await withTimeout(exited, patience);
-      }
-    }
-    if (running) process.kill('SIGKILL');
-    return exited;
-  };
-  return {
-    process,
-    stop,
-    get running() {
-      return running;
-    },
-    exited: exited.then(async (exit) => {
-      await withTimeout(logged, 500);
-      return exit;
-    }),
-  };
-}
-
 /** ffmpeg takes any text before a colon for a protocol, even in the name of an existing file. */
 async function unambiguousInput({ input, inputFormat }: CompleteCaptureOptions): Promise<string> {
   if (inputFormat !== undefined || !/^[^/\\]*:/.test(input) || /^[a-z][a-z\d+.-]*:\/\//i.test(input)) return input;
@@ -455,18 +387,4 @@ function isFile(input: string): Promise<boolean> {
     (entry) => entry.isFile(),
     () => false,
   );
-}
-
-/** Resolves to undefined if `ms` milliseconds pass first; 0 waits for ever. */
-async function withTimeout<T>(promise: Promise<T>, ms: number): Promise<T | undefined> {
-  if (ms <= 0) return promise;
-  let timer: NodeJS.Timeout | undefined;
-  const timeout = new Promise<undefined>((resolve) => {
-    timer = setTimeout(resolve, ms, undefined);
-  });
-  try {
-    return await Promise.race([promise, timeout]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -6,6 +6,7 @@ import { CaptureSource, type CaptureSourceOptions, type Encoding } from '../capt
 import type { AsfSource } from '../media/events.js';
 import { encoderSettings } from './encoder-settings.js';
 import type { InputOptions } from './input-model.js';
+import type { EntryTitle } from './input-titles.js';
 import { type Extent, isPattern } from './inputs.js';
 import { type Reporter, withUnit } from './reporter.js';
 
@@ -20,7 +21,6 @@ export class EncodedInputs {
   readonly #common: CaptureSourceOptions;
   readonly #options: InputOptions;
   readonly #reporter: Reporter;
-  readonly #onTitle: (title: string) => void;
   #first: Encoding | undefined;
   #current: CaptureSource | undefined;
   /** Sources whose frames still change, and the sum of the others. */
@@ -29,42 +29,30 @@ export class EncodedInputs {
   /** The newest report, which is not repeated. */
   #described = '';
 
-  private constructor(
-    common: CaptureSourceOptions,
-    options: InputOptions,
-    reporter: Reporter,
-    onTitle: (title: string) => void,
-  ) {
+  private constructor(common: CaptureSourceOptions, options: InputOptions, reporter: Reporter) {
     this.#common = common;
     this.#options = options;
     this.#reporter = reporter;
-    this.#onTitle = onTitle;
   }
 
   /**
    * Looks for ffmpeg and reads the profile.
    *
    * @param extra arguments for ffmpeg
-   * @param onTitle receives titles of radio stations
    * @throws WmError WM_FFMPEG_MISSING; as {@link encoderSettings}
    */
-  static async find(
-    options: InputOptions,
-    extra: readonly string[],
-    reporter: Reporter,
-    onTitle: (title: string) => void,
-  ): Promise<EncodedInputs> {
+  static async find(options: InputOptions, extra: readonly string[], reporter: Reporter): Promise<EncodedInputs> {
     const ffmpeg = await findFfmpeg({ explicit: options.ffmpeg });
     reporter.detail(`ffmpeg ${ffmpeg.version} from ${ffmpeg.origin}: ${ffmpeg.path}`);
     const { title, author, copyright, comment } = options;
     const settings = await encoderSettings(options);
     const common = { ...settings, ffmpeg, metadata: { title, author, copyright, comment }, extra };
-    return new EncodedInputs(common, options, reporter, onTitle);
+    return new EncodedInputs(common, options, reporter);
   }
 
-  /** True once the newest input turned out to have titles. */
+  /** True once the newest input turned out to be of a kind that sends titles. */
   get hasTitles(): boolean {
-    return this.#current?.isRadio ?? false;
+    return this.#current?.hasTitles ?? false;
   }
 
   /** Over all inputs so far. */
@@ -78,8 +66,8 @@ export class EncodedInputs {
   }
 
   /** Opens the only input. */
-  open(input: string, { loop, duration }: Extent): CaptureSource {
-    return this.#capture(input, { loop, duration });
+  open(input: string, { loop, duration }: Extent, title?: EntryTitle): CaptureSource {
+    return this.#capture(input, { loop, duration }, title);
   }
 
   /** Returns the command with which ffmpeg would encode an input. @param alone true if it is the only one */
@@ -88,14 +76,16 @@ export class EncodedInputs {
   }
 
   /** Opens one of several inputs, which have the same streams: what one lacks is made. @param position in ms */
-  openOne(input: string, position: number): CaptureSource {
+  openOne(input: string, position: number, title?: EntryTitle): CaptureSource {
     const { inputFormat } = this.#options;
-    return this.#capture(input, {
+    const how: CaptureSourceOptions = {
       ...(position > 0 && { position: position / 1000 }),
       // The rundown keeps the pace, and reads ahead.
       realtime: false,
       ...(inputFormat === undefined && { fills: this.#first === undefined ? 'sound' : 'both' }),
-    });
+      onInputTitle: (text) => title?.suggest(text),
+    };
+    return this.#capture(input, how, title);
   }
 
   /** Opens what is shown while a source is down. @param filler `bars`, `black`, or a file with a picture */
@@ -141,7 +131,7 @@ export class EncodedInputs {
     this.#running.add(source);
   }
 
-  #capture(input: string, how: CaptureSourceOptions): CaptureSource {
+  #capture(input: string, how: CaptureSourceOptions, title?: EntryTitle): CaptureSource {
     const { rate, inputFormat } = this.#options;
     const first = this.#first?.video;
     const isMade = how.inputFormat !== undefined || how.still;
@@ -165,7 +155,7 @@ export class EncodedInputs {
         if (described !== this.#described) this.#reporter.info(described);
         this.#described = described;
       },
-      onTitle: (title) => this.#onTitle(title),
+      onTitle: title && ((text) => title.update(text)),
       ...how,
     });
     if (!isMade) this.#follow(source);

@@ -6,7 +6,14 @@ import { readsInRealTime } from '../capture/options.js';
 import { WmError } from '../errors.js';
 import { isMediaName } from '../media/names.js';
 import { systemErrorReason } from '../media/system-error.js';
+import { isSynthetic } from '../testing/synthetic-url.js';
 import type { InputOptions } from './input-model.js';
+
+/** An input, and the title that a list gives it. */
+export interface NamedInput {
+  readonly input: string;
+  readonly title?: string | undefined;
+}
 
 /** The default input: a clock and a tone. */
 export const TEST_INPUT = 'test';
@@ -63,18 +70,18 @@ export function isLive(input: string, { inputFormat, copy }: InputOptions): bool
  *
  * @throws WmError WM_NO_INPUT for a folder without media or a list that is empty or cannot be read
  */
-export async function expandInputs(inputs: readonly string[], options: InputOptions): Promise<string[]> {
-  if (options.inputFormat !== undefined) return [...inputs];
+export async function expandInputs(inputs: readonly string[], options: InputOptions): Promise<NamedInput[]> {
+  if (options.inputFormat !== undefined) return inputs.map((input) => ({ input }));
   const expanded = await Promise.all(inputs.map((input) => expandInput(input, options.copy ?? false)));
   return expanded.flat();
 }
 
-async function expandInput(input: string, copy: boolean): Promise<string[]> {
-  if (isUrl(input) || input === TEST_INPUT || input === '-') return [input];
+async function expandInput(input: string, copy: boolean): Promise<NamedInput[]> {
+  if (isUrl(input) || input === TEST_INPUT || input === '-') return [{ input }];
   const found = await stat(input).catch(() => undefined);
-  if (found?.isDirectory()) return filesOf(input, copy);
-  if (found?.isFile() && /\.m3u8?$/i.test(input)) return (await listed(input)) ?? [input];
-  return [input];
+  if (found?.isDirectory()) return (await filesOf(input, copy)).map((name) => ({ input: name }));
+  if (found?.isFile() && /\.m3u8?$/i.test(input)) return (await listed(input)) ?? [{ input }];
+  return [{ input }];
 }
 
 async function filesOf(folder: string, copy: boolean): Promise<string[]> {
@@ -95,12 +102,15 @@ async function filesOf(folder: string, copy: boolean): Promise<string[]> {
 }
 
 /** Returns the entries of a list; undefined for a list of segments, which is one stream (HLS). */
-async function listed(path: string): Promise<string[] | undefined> {
+async function listed(path: string): Promise<NamedInput[] | undefined> {
   const text = await readFile(path, 'utf8').catch((error: unknown) => {
     throw new WmError('WM_NO_INPUT', `The list ${path} cannot be read: ${systemErrorReason(error)}.`);
   });
   if (/^#EXT-X-/m.test(text)) return undefined;
-  const entries = readM3u(text).map(({ url }) => (isUrl(url) ? url : resolve(dirname(path), url)));
+  const entries = readM3u(text).map(({ url, title }) => ({
+    input: isUrl(url) || isSynthetic(url) ? url : resolve(dirname(path), url),
+    title,
+  }));
   if (entries.length === 0) throw new WmError('WM_NO_INPUT', `The list ${path} has no entries.`);
   return entries;
 }

@@ -15,7 +15,8 @@ import { openCopy } from './copied-inputs.js';
 import type { PlannedInput } from './dry-run.js';
 import { type EncodedFrames, EncodedInputs } from './encoded-inputs.js';
 import type { InputOptions } from './input-model.js';
-import { type Extent, expandInputs, isLive, isRegularFile, isUrl, TEST_INPUT } from './inputs.js';
+import { AirTitles, type EntryTitle } from './input-titles.js';
+import { type Extent, expandInputs, isLive, isRegularFile, isUrl, type NamedInput, TEST_INPUT } from './inputs.js';
 import type { Reporter } from './reporter.js';
 import { scripted } from './script-option.js';
 
@@ -51,42 +52,61 @@ export async function openInput(
   const { input: given = [TEST_INPUT], loop, duration, control, repeat } = options;
   const inputs = await expandInputs(given, options);
   // What is synthetic needs no encoder.
-  const isCopied = (options.copy ?? false) || inputs.every(isSynthetic);
-  let onTitle = (_: string) => {};
-  const encoded = isCopied
-    ? undefined
-    : await EncodedInputs.find(options, extra, reporter, (title: string) => onTitle(title));
+  const isCopied = (options.copy ?? false) || inputs.every(({ input }) => isSynthetic(input));
+  let commands: ScriptedSource | undefined;
+  const early: Command[] = [];
+  const titles = new AirTitles((text) => {
+    const command = { type: 'TEXT', text };
+    if (commands) commands.send(command);
+    else early.push(command);
+  });
+  const encoded = isCopied ? undefined : await EncodedInputs.find(options, extra, reporter);
   const openCopied = openCopy(options, reporter);
-  const open = (input: string, extent: Extent): AsfSource => encoded?.open(input, extent) ?? openCopied(input, extent);
   const failed = new Map<string, unknown>();
-  const entry = (input: string) => entryFor(input, options, encoded, openCopied);
+  const titleOf = new WeakMap<RundownEntry, EntryTitle>();
+  const entry = (input: string, listed?: string) => {
+    const title = titles.entry(listed);
+    const made = entryFor(input, title, { options, encoded, openCopied });
+    titleOf.set(made, title);
+    return made;
+  };
   let rundown: Rundown | undefined;
   let source: AsfSource;
   if (switches(options) || (encoded && inputs.length > 1)) {
     rundown = new Rundown({
-      entries: inputs.map(entry),
+      entries: inputs.map(({ input, title }) => entry(input, title)),
       rounds: loop ? Number.POSITIVE_INFINITY : repeat,
       duration,
       ...stands(options, encoded),
-      ...reports(reporter, failed),
+      ...reports(reporter, failed, (on) => titles.begin(titleOf.get(on))),
     });
     source = rundown;
-  } else if (inputs.length === 1) {
-    source = open(inputs[0]!, { loop, duration });
   } else {
-    source = new Sequence({
-      entries: inputs.map((input) => () => open(input, {})),
-      loop,
-      duration,
-      onSkipped: (error, index) => {
-        failed.set(inputs[index]!, error);
-        reporter.warn(`${inputs[index]} is skipped: ${messageOf(error)}`);
-      },
-    });
+    const open = ({ input, title: listed }: NamedInput, extent: Extent): AsfSource => {
+      const title = titles.entry(listed);
+      titles.begin(title);
+      return encoded?.open(input, extent, title) ?? openCopied(input, extent);
+    };
+    source =
+      inputs.length === 1
+        ? open(inputs[0]!, { loop, duration })
+        : new Sequence({
+            entries: inputs.map((input) => () => open(input, {})),
+            loop,
+            duration,
+            onSkipped: (error, index) => {
+              const { input } = inputs[index]!;
+              failed.set(input, error);
+              reporter.warn(`${input} is skipped: ${messageOf(error)}`);
+            },
+          });
   }
-  const hasCommands = () => control !== undefined || (encoded?.hasTitles ?? false);
+  // Which inputs have titles is not known when the header is sent, and it must be the only one.
+  const mayHaveTitles = (encoded !== undefined && inputs.length > 1) || inputs.some(({ title }) => title !== undefined);
+  const hasCommands = () => control !== undefined || mayHaveTitles || (encoded?.hasTitles ?? false);
   const withCommands: ScriptedSource = await scripted(source, { options, reporter, hasTitles: hasCommands, onMarker });
-  onTitle = (text) => withCommands.send({ type: 'TEXT', text });
+  commands = withCommands;
+  for (const command of early) withCommands.send(command);
   const statistics = new StreamStatistics();
   const { packager } = options;
   const packaged = packager === undefined ? withCommands : new PackagedSource(withCommands, { command: packager });
@@ -115,9 +135,9 @@ export async function planInput(
   reporter: Reporter,
 ): Promise<PlannedInput[]> {
   const { input: given = [TEST_INPUT], loop, duration } = options;
-  const inputs = await expandInputs(given, options);
+  const inputs = (await expandInputs(given, options)).map(({ input }) => input);
   if (options.copy || inputs.every(isSynthetic)) return inputs.map((input) => ({ input, command: undefined }));
-  const encoded = await EncodedInputs.find({ ...options, saveProfile: undefined }, extra, reporter, () => {});
+  const encoded = await EncodedInputs.find({ ...options, saveProfile: undefined }, extra, reporter);
   const alone = inputs.length === 1 && !switches(options);
   const planned: PlannedInput[] = [];
   for (const input of inputs) planned.push({ input, command: await encoded.plan(input, alone, { loop, duration }) });
@@ -132,9 +152,16 @@ function switches({ control, filler, repeat }: InputOptions): boolean {
 /** @throws WmError WM_USAGE if it cannot be copied */
 function entryFor(
   input: string,
-  options: InputOptions,
-  encoded: EncodedInputs | undefined,
-  openCopied: (input: string, extent: Extent) => AsfSource,
+  title: EntryTitle,
+  {
+    options,
+    encoded,
+    openCopied,
+  }: {
+    readonly options: InputOptions;
+    readonly encoded: EncodedInputs | undefined;
+    readonly openCopied: (input: string, extent: Extent) => AsfSource;
+  },
 ): RundownEntry {
   const { url: name } = takeCredentials(input);
   const live = isLive(input, options);
@@ -145,7 +172,7 @@ function entryFor(
     returns: live || isUrl(input),
     seekable: encoded !== undefined && options.inputFormat === undefined && isRegularFile(input),
     unclean: encoded === undefined && isUrl(input),
-    open: (position) => encoded?.openOne(input, position) ?? openCopied(input, { paced: false }),
+    open: (position) => encoded?.openOne(input, position, title) ?? openCopied(input, { paced: false }),
   };
 }
 
@@ -164,7 +191,7 @@ function stands({ filler, control }: InputOptions, encoded: EncodedInputs | unde
 }
 
 /** Reports what is on the air, and what is not. */
-function reports(reporter: Reporter, failed: Map<string, unknown>) {
+function reports(reporter: Reporter, failed: Map<string, unknown>, onAir: (entry: RundownEntry) => void) {
   const warnings = new RepeatedWarnings();
   return {
     onSkipped: (error: unknown, { name }: RundownEntry) => {
@@ -172,8 +199,9 @@ function reports(reporter: Reporter, failed: Map<string, unknown>) {
       const text = warnings.due(name, `${name} is skipped: ${messageOf(error)}`, performance.now());
       if (text !== undefined) reporter.warn(text);
     },
-    onChange: ({ state, input, number, inputs }: RundownStatus) => {
+    onChange: ({ state, input, number, inputs }: RundownStatus, entry: RundownEntry) => {
       if (state === 'playing') {
+        onAir(entry);
         warnings.clear(input);
         failed.delete(input);
       }

@@ -94,7 +94,8 @@ async function push(
   checkInput(options, extra);
   faultsOf(options, UNFIT_FOR_PUSHES);
   const limits = limitsOf(options, archive);
-  const names = await expandInputs(inputNames(options, extra), options);
+  const expanded = await expandInputs(inputNames(options, extra), options);
+  const names = expanded.map(({ input }) => input);
   if (archive !== undefined) await refuseSameFile(names, archive);
   if (options.dryRun) {
     const inputs = await planInput(options, extra, reporter);

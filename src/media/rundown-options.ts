@@ -30,8 +30,8 @@ export interface RundownOptions {
   readonly still?: ((entry: RundownEntry, position: number) => AsfSource | Promise<AsfSource>) | undefined;
   /** Called if an entry cannot be opened, or breaks off. */
   readonly onSkipped?: ((error: unknown, entry: RundownEntry) => void) | undefined;
-  /** Called when something else goes on the air. */
-  readonly onChange?: ((status: RundownStatus) => void) | undefined;
+  /** Called when something else goes on the air. @param entry the current one, even if something else is shown */
+  readonly onChange?: ((status: RundownStatus, entry: RundownEntry) => void) | undefined;
   /** How long a live source may be silent before the filler comes, in ms; default 2000. */
   readonly patience?: number | undefined;
   readonly clock?: Clock | undefined;

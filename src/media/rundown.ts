@@ -491,7 +491,7 @@ export class Rundown implements AsfSource {
     this.#onAir = feed;
     this.#heardAt = this.#clock.now();
     this.#output.cut(feed.header, this.#isPaced);
-    this.#options.onChange?.(this.status);
+    this.#options.onChange?.(this.status, this.#entries[this.#index]!);
   }
 }
 

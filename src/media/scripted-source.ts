@@ -77,8 +77,8 @@ export class ScriptedSource implements AsfSource {
         this.#stream = header.streams.find(({ type }) => type === 'command')?.number;
         this.#lead = undefined;
         reader = new CommandReader(header);
-        // Players forget it with the header.
-        if (this.#text) this.#waiting.unshift(this.#text);
+        // Players forget it with the header, and need it no more if another one follows.
+        if (this.#text && !this.#waiting.some(({ type }) => type === 'TEXT')) this.#waiting.unshift(this.#text);
         yield { type: 'header', header };
         continue;
       }

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { writeFile } from 'node:fs/promises';
+import { readdir, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -9,6 +9,7 @@ import { probeCommand } from '../../src/cli/probe.js';
 import { pushCommand } from '../../src/cli/push.js';
 import { defaultConfig, type ServerConfig } from '../../src/server/config.js';
 import { MediaServer } from '../../src/server/server.js';
+import { hlsStation, tsSegments } from '../support/hls-station.js';
 import { until } from '../support/until.js';
 import { newFolder, removeFolders, runCommand } from './run.js';
 
@@ -143,5 +144,55 @@ describe('the titles of a radio station', () => {
     const { events } = await runCommand(probeCommand(), '--json', archive);
     const { commands } = events[0] as unknown as { commands: Array<{ type: string; text: string }> };
     expect(commands.map(({ type, text }) => `${type} ${text}`)).toEqual(['TEXT Song 0', 'TEXT Song 1', 'TEXT Song 2']);
+  });
+});
+
+describe('the titles of inputs that play in turn', () => {
+  /** Pushes inputs to a server; returns the commands in the archive of what was sent. */
+  async function commandsOf(...options: string[]): Promise<string[]> {
+    const server = await serve();
+    const folder = newFolder();
+    const archive = join(folder, 'archive.asf');
+    const { error } = await runCommand(pushCommand(), ...options, '--archive', archive, `${server.baseUrl}/live`);
+    expect(error).toBeUndefined();
+    const found: string[] = [];
+    // Another header begins another file.
+    for (const name of (await readdir(folder)).sort((a, b) => a.length - b.length)) {
+      const { events } = await runCommand(probeCommand(), '--json', join(folder, name));
+      const { commands = [] } = events[0] as unknown as { commands?: Array<{ type: string; text: string }> };
+      found.push(...commands.map(({ type, text }) => `${type} ${text}`));
+    }
+    return found;
+  }
+
+  async function song(path: string, ...texts: string[]): Promise<string> {
+    const { path: ffmpeg } = await findFfmpeg();
+    const metadata = texts.flatMap((text) => ['-metadata', text]);
+    await execa(ffmpeg, ['-v', 'error', '-y', '-f', 'lavfi', '-i', 'sine=d=2', ...metadata, path]);
+    return path;
+  }
+
+  it('are sent when each goes on the air: those of files, of lists, and of what is sent to it', async () => {
+    const folder = newFolder();
+    const { path: ffmpeg } = await findFfmpeg();
+    const segments = await tsSegments(ffmpeg, folder, 2);
+    const list = '#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,News\n0.ts\n#EXTINF:2,Sport\n1.ts\n#EXT-X-ENDLIST\n';
+    const station = await hlsStation((path) => (path === 'list.m3u8' ? list : segments[Number.parseInt(path, 10)]));
+    await song(join(folder, 'one.mp3'), 'title=First', 'artist=Band');
+    await song(join(folder, 'zwei ö.mp3'), 'title=Not this');
+    await song(join(folder, 'untitled.mp3'));
+    const m3u = join(folder, 'list.m3u');
+    const entries = ['one.mp3', '#EXTINF:2,Zweite', 'zwei ö.mp3', 'untitled.mp3', `${station.url}/list.m3u8`];
+    await writeFile(m3u, `\ufeff#EXTM3U\r\n${entries.join('\r\n')}\r\n`);
+    const commands = await commandsOf('-i', m3u, '--no-video');
+    station.close();
+    expect(commands).toEqual(['TEXT Band - First', 'TEXT Zweite', 'TEXT ', 'TEXT News', 'TEXT Sport']);
+  });
+
+  it('are those of a list if the inputs are copied', async () => {
+    const folder = newFolder();
+    const list = join(folder, 'list.m3u');
+    await writeFile(list, '#EXTINF:1,Alpha\nsynthetic:duration=1\n#EXTINF:1,Beta\nsynthetic:duration=1,seed=2\n');
+    expect(await commandsOf('-i', list)).toEqual(['TEXT Alpha', 'TEXT Beta']);
   });
 });

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
+import { CommandReader } from '../../src/asf/command-stream.js';
 import { findFfmpeg } from '../../src/capture/find.js';
 import type { AsfEvent } from '../../src/media/events.js';
 import { defaultConfig, type ServerConfig } from '../../src/server/config.js';
@@ -162,6 +163,34 @@ describe('a point that encodes', () => {
     };
     expect(runs()).toBe(true);
     await until('the command to end', () => !runs(), 15_000);
+  });
+
+  it('sends the titles of a radio station to its players', async () => {
+    const { stdout: mp3 } = await execa(ffmpeg, [...'-v error -f lavfi -i sine=d=20 -b:a 64k -f mp3 -'.split(' ')], {
+      encoding: 'buffer',
+    });
+    const block = Buffer.alloc(33);
+    block[0] = 2;
+    block.write("StreamTitle='Lied';", 1);
+    const source = await station((response) => {
+      response.writeHead(200, { 'Content-Type': 'audio/mpeg', 'icy-name': 'Radio', 'icy-metaint': 4000 });
+      response.write(Buffer.concat([mp3.subarray(0, 4000), block]));
+      for (let at = 4000; at < mp3.length; at += 4000) {
+        const part = mp3.subarray(at, at + 4000);
+        response.write(part.length === 4000 ? Buffer.concat([part, Buffer.alloc(1)]) : part);
+      }
+    });
+    const { server } = await serve([{ path: '/radio', source: { encode: source.url } }]);
+    const client = new WmspClient({ url: `${server.baseUrl}/radio` });
+    let reader: CommandReader | undefined;
+    let found: string | undefined;
+    for await (const event of client as AsyncIterable<AsfEvent>) {
+      if (event.type === 'header') reader = new CommandReader(event.header);
+      if (event.type === 'packet') found = reader?.read(event.packet)[0]?.text;
+      if (found !== undefined) break;
+    }
+    await client.close();
+    expect(found).toBe('Lied');
   });
 
   it('makes a point of each entry of a list, none of which costs a process', async () => {

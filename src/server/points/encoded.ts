@@ -6,6 +6,7 @@ import { findProfile, type ProfileSettings, readProfile } from '../../capture/pr
 import { CaptureSource, type Encoding } from '../../capture/source.js';
 import { WmError } from '../../errors.js';
 import { takeCredentials } from '../../http/credentials.js';
+import { ScriptedSource } from '../../media/scripted-source.js';
 import { systemErrorReason } from '../../media/system-error.js';
 import type { PulledSource } from '../../receiving/pulled-broadcast.js';
 import { ffmpegOnce } from '../ffmpeg.js';
@@ -44,16 +45,19 @@ export function encodedSource(spec: EncodeSpec, onWarning: (message: string) => 
       const settings = profileSettings(spec.profile);
       const ffmpeg = await ffmpegOnce();
       const { size = chosen?.size, fps = chosen?.fps, videoBitrate = chosen?.bitrate } = settings;
-      const source = new CaptureSource({
+      let titled: ScriptedSource | undefined;
+      const source: CaptureSource = new CaptureSource({
         ...settings,
         ...{ size, fps, videoBitrate, ffmpeg, watchdog: WATCHDOG, lookTimeout: LOOK_TIMEOUT },
         ...(isCommand(text) ? { input: '-', inputCommand: text.replace(/^!\s*/, '') } : { input: text }),
         onWarning: (message) => onWarning(`${name}: ${message}`),
+        onTitle: (title) => titled?.send({ type: 'TEXT', text: title }),
         onChosen: ({ video }) => {
           chosen ??= video;
         },
       });
-      return spec.packager === undefined ? source : new PackagedSource(source, { command: spec.packager });
+      titled = new ScriptedSource(source, { wanted: () => source.hasTitles });
+      return spec.packager === undefined ? titled : new PackagedSource(titled, { command: spec.packager });
     },
   };
 }

@@ -1,0 +1,111 @@
+import { spawn } from 'node:child_process';
+import type { Readable } from 'node:stream';
+import { execa } from 'execa';
+import type { EncoderLog } from './log.js';
+
+/** How ffmpeg ended. */
+export interface EncoderExit {
+  readonly exitCode: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly spawnError?: Error;
+}
+
+/** Starts a command in a group of its own, so that what it starts ends with it. */
+export function startFeeder(command: string): { readonly stdout: Readable; stop(): void } {
+  const detached = process.platform !== 'win32';
+  const child = spawn(command, { shell: true, stdio: ['ignore', 'pipe', 'ignore'], detached, windowsHide: true });
+  child.on('error', () => child.stdout.destroy());
+  const kill = () => {
+    if (child.pid === undefined) return;
+    try {
+      process.kill(detached ? -child.pid : child.pid, 'SIGKILL');
+    } catch {
+      // It has ended by itself.
+    }
+  };
+  process.once('exit', kill);
+  return {
+    stdout: child.stdout,
+    stop: () => {
+      process.removeListener('exit', kill);
+      child.stdout.destroy();
+      kill();
+    },
+  };
+}
+
+/** Starts ffmpeg and reads its log. */
+export function startEncoder(
+  program: string,
+  args: readonly string[],
+  stdin: 'inherit' | 'ignore' | Readable,
+  log: EncoderLog,
+) {
+  // `cleanup` is execa's default: it also ends ffmpeg when this process exits or is ended by a signal.
+  const process = execa(program, args, {
+    // The last one is for timed ID3, if there is any.
+    stdio: [stdin, 'pipe', 'pipe', 'pipe'],
+    encoding: 'buffer',
+    buffer: false,
+    reject: false,
+    windowsHide: true,
+  });
+  let running = process.pid !== undefined;
+  const exited = new Promise<EncoderExit>((resolve) => {
+    process.once('exit', (exitCode, signal) => {
+      running = false;
+      resolve({ exitCode, signal });
+    });
+    process.once('error', (spawnError) => resolve({ exitCode: null, signal: null, spawnError }));
+  });
+  // 'exit' may come before the last lines of the log.
+  const logged = new Promise<void>((resolve) => process.stderr.once('close', resolve));
+  const decoder = new TextDecoder();
+  process.stderr.on('data', (chunk: Buffer) => log.push(decoder.decode(chunk, { stream: true })));
+  process.stderr.on('error', () => undefined);
+  process.stdout.on('error', () => undefined);
+
+  /**
+   * SIGINT lets it complete its last packet; a blocked input ends only at the second SIGINT; SIGKILL is for one that
+   * hangs.
+   */
+  const stop = async (timeout: number): Promise<EncoderExit> => {
+    for (const [signal, patience] of [
+      ['SIGINT', timeout / 4],
+      ['SIGINT', (timeout * 3) / 4],
+    ] as const) {
+      if (!running) break;
+      if (patience > 0) {
+        process.kill(signal);
+        await withTimeout(exited, patience);
+      }
+    }
+    if (running) process.kill('SIGKILL');
+    return exited;
+  };
+  return {
+    process,
+    stop,
+    get running() {
+      return running;
+    },
+    exited: exited.then(async (exit) => {
+      await withTimeout(logged, 500);
+      return exit;
+    }),
+  };
+}
+
+/** Resolves to undefined if `ms` milliseconds pass first; 0 waits for ever. */
+export async function withTimeout<T>(promise: Promise<T>, ms: number): Promise<T | undefined> {
+  if (ms <= 0) return promise;
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<undefined>((resolve) => {
+    timer = setTimeout(resolve, ms, undefined);
+  });
+  try {
+    return await Promise.race([promise, timeout]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
