@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import { execa } from 'execa';
 import type { EncoderLog } from './log.js';
@@ -10,11 +11,33 @@ export interface EncoderExit {
   readonly spawnError?: Error;
 }
 
+/**
+ * Has a process killed once this one is gone, even if it was killed itself: ffmpeg that waits for its input does not
+ * notice. A shell waits for the end of a pipe that only this process holds.
+ *
+ * @param pid negative for a group of processes; undefined for one that could not be started
+ * @returns to be called when the process has ended, before its id is another one's
+ */
+function guard(pid: number | undefined): () => void {
+  if (pid === undefined || process.platform === 'win32') return () => {};
+  const shell = spawn('/bin/sh', ['-c', 'read _; kill -9 "$1"', 'sh', String(pid)], {
+    stdio: ['pipe', 'ignore', 'ignore'],
+    // An interruption from the terminal is for this process, which then ends ffmpeg properly.
+    detached: true,
+  });
+  shell.on('error', () => undefined);
+  shell.stdin.on('error', () => undefined);
+  shell.unref();
+  (shell.stdin as Socket).unref();
+  return () => shell.kill('SIGKILL');
+}
+
 /** Starts a command in a group of its own, so that what it starts ends with it. */
 export function startFeeder(command: string): { readonly stdout: Readable; stop(): void } {
   const detached = process.platform !== 'win32';
   const child = spawn(command, { shell: true, stdio: ['ignore', 'pipe', 'ignore'], detached, windowsHide: true });
   child.on('error', () => child.stdout.destroy());
+  const unguard = guard(child.pid === undefined ? undefined : -child.pid);
   const kill = () => {
     if (child.pid === undefined) return;
     try {
@@ -30,6 +53,7 @@ export function startFeeder(command: string): { readonly stdout: Readable; stop(
       process.removeListener('exit', kill);
       child.stdout.destroy();
       kill();
+      unguard();
     },
   };
 }
@@ -51,9 +75,11 @@ export function startEncoder(
     windowsHide: true,
   });
   let running = process.pid !== undefined;
+  const unguard = guard(process.pid);
   const exited = new Promise<EncoderExit>((resolve) => {
     process.once('exit', (exitCode, signal) => {
       running = false;
+      unguard();
       resolve({ exitCode, signal });
     });
     process.once('error', (spawnError) => resolve({ exitCode: null, signal: null, spawnError }));

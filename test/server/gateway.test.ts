@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -75,8 +75,14 @@ const sendsFilm = (response: ServerResponse) => {
 
 async function serve(points: unknown[]): Promise<{ server: MediaServer; warnings: string[] }> {
   const warnings: string[] = [];
-  const config: ServerConfig = { ...parseConfig(JSON.stringify({ points }), 'test'), host: '127.0.0.1', httpPort: 0 };
-  const server = await MediaServer.start(config, { warning: (message) => warnings.push(message) });
+  const config: ServerConfig = {
+    ...parseConfig(JSON.stringify({ points }), 'test'),
+    host: '127.0.0.1',
+    httpPort: 0,
+  };
+  const server = await MediaServer.start(config, {
+    warning: (message) => warnings.push(message),
+  });
   cleanups.push(() => server.close());
   return { server, warnings };
 }
@@ -92,6 +98,28 @@ async function play(url: string, packets: number): Promise<string> {
   }
   await client.close();
   return streams;
+}
+
+/** False for a process that has ended, and for one that nobody has waited for yet. */
+function isRunning(pid: number): boolean {
+  try {
+    return !/\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'latin1'));
+  } catch {
+    return false;
+  }
+}
+
+function commandOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'latin1');
+  } catch {
+    return '';
+  }
+}
+
+function childrenOf(pid: number): number[] {
+  const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').trim();
+  return text === '' ? [] : text.split(' ').map(Number);
 }
 
 describe('a point that encodes', () => {
@@ -152,7 +180,6 @@ describe('a point that encodes', () => {
     const encode = `!echo $$ > ${marker}; ${ffmpeg} -v error -re ${graph} -c:v mpeg2video -c:a mp2 -f mpegts -; sleep 100`;
     const { server } = await serve([{ path: '/cmd', source: { encode, profile: 'av100' } }]);
     expect(await play(`${server.baseUrl}/cmd`, 20)).toBe('video+audio');
-    const { readFileSync } = await import('node:fs');
     const pid = Number(readFileSync(marker, 'utf8'));
     const runs = () => {
       try {
@@ -165,6 +192,95 @@ describe('a point that encodes', () => {
     await until('the command to end', () => !runs(), 15_000);
   });
 
+  it('keeps its players and their header when its source comes back in another format', async () => {
+    const { stdout: other } = await execa(
+      ffmpeg,
+      [
+        ...'-v error -f lavfi -i testsrc2=s=320x180:r=15:d=20 -f lavfi -i sine=d=20:sample_rate=48000'.split(' '),
+        ...'-c:v mpeg1video -r 30 -c:a ac3 -ac 2 -f mpegts -'.split(' '),
+      ],
+      { encoding: 'buffer' },
+    );
+    let isOther = false;
+    const source = await station((response) => {
+      response.writeHead(200, { 'Content-Type': 'video/mp2t' });
+      response.write(isOther ? other : film);
+    });
+    const { server } = await serve([{ path: '/tv', source: { encode: source.url } }]);
+    const client = new WmspClient({ url: `${server.baseUrl}/tv` });
+    let [headers, after] = [0, 0];
+    let seen = 0;
+    for await (const event of client as AsyncIterable<AsfEvent>) {
+      if (event.type === 'header') headers++;
+      if (event.type !== 'packet') continue;
+      if (!isOther) {
+        isOther = true;
+        seen = source.requests;
+        for (const response of source.open) response.destroy();
+      } else if (source.requests > seen && ++after > 100) break;
+    }
+    await client.close();
+    expect(headers).toBe(1);
+  });
+
+  it('is offline for a command that hangs, which ends with its process group', async () => {
+    const marker = join(folder, 'hanging');
+    const { server, warnings } = await serve([
+      {
+        path: '/cmd',
+        source: { encode: `!sleep 1000 & echo $! > ${marker}; wait` },
+      },
+    ]);
+    await expect(play(`${server.baseUrl}/cmd`, 1)).rejects.toThrow();
+    await until('a reason', () => warnings.some((text) => text.includes('/cmd cannot be pulled')), 60_000);
+    const pid = Number(readFileSync(marker, 'utf8'));
+    await server.close();
+    await until('the command to end', () => !isRunning(pid));
+  }, 90_000);
+
+  it('leaves no encoder behind if its process is killed while the source is silent', async () => {
+    // Half of it, and then nothing, so that ffmpeg has nothing to write to the broken pipe either.
+    const source = await station((response) => {
+      response.writeHead(200, { 'Content-Type': 'video/mp2t' });
+      response.write(film.subarray(0, film.length >> 1));
+    });
+    const config = join(folder, 'killed.yaml');
+    const text = {
+      host: '127.0.0.1',
+      httpPort: 0,
+      points: [{ path: '/tv', source: { encode: source.url, profile: 'av100' } }],
+    };
+    writeFileSync(config, JSON.stringify(text));
+    const serving = execa('node', ['bin/wmcast.js', 'serve', '--config', config, '--json'], {
+      reject: false,
+      buffer: false,
+    });
+    cleanups.push(() => serving.kill('SIGKILL'));
+    let output = '';
+    serving.stdout.on('data', (chunk: Buffer) => {
+      output += String(chunk);
+    });
+    const port = await until('the server', () => /"http":(\d+)/.exec(output)?.[1], 60_000);
+    // It stays, so that the encoder does, too.
+    const playing = play(`http://127.0.0.1:${port}/tv`, Number.POSITIVE_INFINITY).catch(() => {});
+    const encoders = () => childrenOf(serving.pid!).filter((pid) => commandOf(pid).endsWith('pipe:1\0'));
+    const encoder = await until('the encoder', () => encoders()[0], 60_000);
+    let [written, quietSince] = ['', performance.now()];
+    await until(
+      'the encoder to have nothing to write',
+      () => {
+        const now = /wchar: (\d+)/.exec(readFileSync(`/proc/${encoder}/io`, 'latin1'))?.[1] ?? '';
+        if (now !== written || Number(now) < 10_000) [written, quietSince] = [now, performance.now()];
+        return performance.now() - quietSince > 2_000;
+      },
+      60_000,
+    );
+    serving.kill('SIGKILL');
+    await serving;
+    await until('the encoder to end', () => !isRunning(encoder));
+    await playing;
+  }, 120_000);
+
   it('sends the titles of a radio station to its players', async () => {
     const { stdout: mp3 } = await execa(ffmpeg, [...'-v error -f lavfi -i sine=d=20 -b:a 64k -f mp3 -'.split(' ')], {
       encoding: 'buffer',
@@ -173,7 +289,11 @@ describe('a point that encodes', () => {
     block[0] = 2;
     block.write("StreamTitle='Lied';", 1);
     const source = await station((response) => {
-      response.writeHead(200, { 'Content-Type': 'audio/mpeg', 'icy-name': 'Radio', 'icy-metaint': 4000 });
+      response.writeHead(200, {
+        'Content-Type': 'audio/mpeg',
+        'icy-name': 'Radio',
+        'icy-metaint': 4000,
+      });
       response.write(Buffer.concat([mp3.subarray(0, 4000), block]));
       for (let at = 4000; at < mp3.length; at += 4000) {
         const part = mp3.subarray(at, at + 4000);
