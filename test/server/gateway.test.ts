@@ -238,7 +238,7 @@ describe('a point that encodes', () => {
     await until('the command to end', () => !isRunning(pid));
   }, 90_000);
 
-  it('leaves no encoder behind if its process is killed while the source is silent', async () => {
+  it('ends its encoder too if its process is killed while the source is silent', async () => {
     // Half of it, and then nothing, so that ffmpeg has nothing to write to the broken pipe either.
     const source = await station((response) => {
       response.writeHead(200, { 'Content-Type': 'video/mp2t' });
