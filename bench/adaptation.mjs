@@ -1,7 +1,6 @@
 // What a player on a slow line gets of a point with two bit rates, both of which it turned on: the higher rate while the line carries it, the
 // lower one when it does not, and the higher one again. For WMSP, RTSP and MMSP over TCP, a broadcast and a file, all at the same time. A
 // proxy that reads slowly is the line. Takes a bit over two minutes; nothing leaves this host.
-// ONLY=live (or mmsh, film.asf …) plays only some of the six.
 //   npm run build && node bench/adaptation.mjs [SLOW_KBIT [SLOW_FROM,SLOW_TO,END]]
 // Printed for each: when the rates changed (s), how often and how long a player would have stood still, and the bytes.
 import { spawnSync } from 'node:child_process';
@@ -134,7 +133,6 @@ for (const [scheme, port] of [
   ['mmst', server.ports.mms],
 ]) {
   for (const path of ['live', 'film.asf']) {
-    if (process.env.ONLY && !`${scheme} ${path}`.includes(process.env.ONLY)) continue;
     const throttled = await line(port);
     lines.push(throttled);
     players.push(play(`${scheme} ${path}`, `${scheme}://127.0.0.1:${throttled.address().port}/${path}`));

@@ -14,9 +14,8 @@ import {
   type JoinOptions,
   type Release,
 } from './broadcast-options.js';
-import { type Delivery, type LaneLimits, newTotals } from './delivery.js';
 import type { AsfEvent, AsfSink, EndEvent } from './events.js';
-import { type Group, Player } from './group.js';
+import { type Delivery, type Group, type LaneLimits, newTotals, Player } from './group.js';
 import { History } from './history.js';
 import type { Lane } from './lane.js';
 import { Lanes } from './lanes.js';
@@ -378,7 +377,7 @@ export class Broadcast implements AsfSink {
       if (!wasLive) this.#announceStart(previous, 'run');
       return;
     }
-    this.#lanes.finish();
+    this.#lanes.flush();
     const cause = isEntry ? 'entry' : 'layout';
     if (wasLive) this.#keepRun({ header, cause });
     this.#begin(header);
@@ -494,7 +493,7 @@ export class Broadcast implements AsfSink {
   }
 
   #end(event: EndEvent): void {
-    this.#lanes.finish();
+    this.#lanes.flush();
     if (this.#live) this.#keepRun(event);
     this.#live = false;
     this.#entryEnded = false;

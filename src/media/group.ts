@@ -1,5 +1,3 @@
-import { Batch } from './batch.js';
-import type { Delivery, Moment } from './delivery.js';
 import type { Lane } from './lane.js';
 import {
   LATE_SEND,
@@ -8,12 +6,47 @@ import {
   type PlayerSession,
   type SentUnit,
   sent,
-  sizeOf,
   unitsOf,
   type WireBatch,
   type WireFormat,
   type WirePacket,
 } from './wire.js';
+
+/** The limits that a lane keeps for its players. @public */
+export interface LaneLimits {
+  /** Bytes that may wait for a player before packets are dropped for it. */
+  readonly backlog: number;
+  /** Longest time in ms that a player may lag before it is disconnected. */
+  readonly patience: number;
+  /** Longest time in ms that a player waits for a clean start before it begins without one. */
+  readonly cleanStart: number;
+}
+
+/** The counts of one delivery. @public */
+export interface Delivery {
+  bytes: number;
+  /** Writes to players: batches of what has come since the last one. */
+  sends: number;
+  /** Of these, those with a packet that was due more than 500 ms before. */
+  lateSends: number;
+  skippedPackets: number;
+  droppedPlayers: number;
+  /** Players that began without a key frame, because there was none. */
+  uncleanStarts: number;
+}
+
+/** Returns totals of zero. */
+export function newTotals(): Delivery {
+  return { bytes: 0, sends: 0, lateSends: 0, skippedPackets: 0, droppedPlayers: 0, uncleanStarts: 0 };
+}
+
+/** The context of a delivery. @public */
+export interface Moment {
+  readonly limits: LaneLimits;
+  /** The broadcast's clock in ms. */
+  readonly now: number;
+  readonly totals: Delivery;
+}
 
 /** The turn of groups that are served quickly, because their players have little in hand. */
 export const QUICK = -1;
@@ -22,14 +55,6 @@ export const SETTLED_LEAD = 2_000;
 
 /** Bytes of each piece of a new player's burst, restored padding included. */
 const PIECE_SIZE = 256 * 1024;
-/**
- * What may wait for a player in step, in ms of its lane's media and at least in bytes. A slower player is given the
- * rest of the lane piece by piece, so that another choice of streams takes effect soon.
- */
-const MAX_WAITING = 1_000;
-const MIN_WAITING = 32 * 1024;
-/** How often the bytes of a second are measured, in ms. */
-const RATE_INTERVAL = 1_000;
 /** The most bytes of such pieces that are kept for later players. */
 const MAX_PIECES = 4 * 1024 * 1024;
 
@@ -73,10 +98,8 @@ export class Player {
   at = -1;
   /** When it will have some seconds in hand, on the broadcast's clock in ms. */
   settledAt = Number.POSITIVE_INFINITY;
-  /** Since when it has taken nothing of too much that waits for it, on the broadcast's clock in ms; -1 if it has room. */
+  /** When the player began to lag, on the broadcast's clock in ms; -1 while it keeps up. */
   laggingSince = -1;
-  /** The bytes that waited for it then. */
-  lagging = 0;
   /** True if it was disconnected for being too slow; its connection may take a while to close. */
   dropped = false;
   /** True if its format has changed since the last packet. */
@@ -90,14 +113,6 @@ export class Player {
 
   get lane(): Lane | undefined {
     return this.group?.lane;
-  }
-
-  /**
-   * How much media waits for a player of a byte stream that takes it too slowly, in ms: from the oldest byte that the
-   * operating system has not taken to the newest packet.
-   */
-  get late(): number {
-    return this.group?.lateness(this) ?? 0;
   }
 
   /** True if it is in step and has some seconds in hand. */
@@ -165,9 +180,6 @@ export class Group {
   // Pieces of bursts for later players, by where the piece starts and its phase.
   readonly #pieces = new Map<string, Piece>();
   #piecesSize = 0;
-  // Bytes per ms, and when it was measured.
-  #rate = 1;
-  #ratedAt = Number.NEGATIVE_INFINITY;
 
   constructor(lane: Lane, wire: WireFormat, turn: number) {
     this.lane = lane;
@@ -230,86 +242,46 @@ export class Group {
     return lane.numberAt(wire, index + 1) - wire.units(start ?? lane.entry(index)!);
   }
 
-  /** Returns how much media waits for a player, in ms. */
-  lateness({ session: { output }, at }: Player): number {
-    const { lane, wire, delivered } = this;
-    if (output.framing === 'datagrams' || (output.backlog === 0 && at < 0)) return 0;
-    let left = output.backlog;
-    let index = Math.max(at < 0 ? delivered : at, lane.first);
-    while (left > 0 && index > lane.first) left -= sizeOf(wire, lane.entry(--index)!);
-    const oldest = lane.entry(index);
-    const newest = lane.entry(delivered - 1);
-    const kept = oldest && newest ? Math.max(newest.time - oldest.time, 0) : 0;
-    return kept + Math.max(left, 0) / this.#rate;
-  }
-
-  /** Returns the bytes that may wait for a player. */
-  #room({ session: { output }, sent: before }: Player, { limits, now, last = false }: Moment): number {
-    if (last || before === 0 || output.framing === 'datagrams') return limits.backlog;
-    if (now - this.#ratedAt >= RATE_INTERVAL) {
-      this.#ratedAt = now;
-      this.#rate = this.lane.rate(this.wire);
-    }
-    return Math.min(limits.backlog, Math.max(this.#rate * MAX_WAITING, MIN_WAITING));
-  }
-
-  /**
-   * Sends a player what others already have, in pieces, as far as it takes them.
-   *
-   * @returns the location at which it continues with its successor, or -1
-   */
-  #catchUp(player: Player, moment: Moment, starting: boolean): number {
-    const { lane } = this;
+  /** Sends a player what others already have, in pieces, as far as it takes them. */
+  #catchUp(player: Player, moment: Moment, starting: boolean): void {
+    const { output } = player.session;
     let first = starting;
-    const room = this.#room(player, moment);
-    if (player.at < lane.first) {
-      if (!this.#hasRoom(player, room, moment) || !this.#skip(player, moment)) return -1;
-      first = true;
-    }
-    const location = player.successor ? this.#nextLocation(player, player.at, moment) : -1;
-    const end = location < 0 ? this.delivered : Math.min(lane.indexOf(location), this.delivered);
     while (player.at >= 0 && player.group === this) {
-      if (player.at >= end) {
-        player.laggingSince = -1;
-        if (location < 0) player.at = -1;
-        return location;
+      if (player.at < this.lane.first) {
+        // The player was too slow for the history.
+        const lost = this.delivered - player.at;
+        player.skipped += lost;
+        moment.totals.skippedPackets += lost;
+        this.await(player, moment.now);
+        return;
       }
-      if (!this.#hasRoom(player, room, moment)) return -1;
-      const { to, batch } = this.#piece(player, end, { first, room });
+      if (player.at >= this.delivered) {
+        player.at = -1;
+        player.laggingSince = -1;
+        return;
+      }
+      if (output.backlog > moment.limits.backlog) {
+        player.laggingSince = moment.now;
+        return;
+      }
+      const { to, batch } = this.#piece(player, first);
       first = false;
       this.#put(player, batch, to - player.at, moment.totals);
       player.at = to;
     }
-    return -1;
-  }
-
-  /** Takes a player that was too slow for the history to the newest packet that it can start with, if there is one. */
-  #skip(player: Player, { now, totals }: Moment): boolean {
-    const { lane, delivered } = this;
-    const to = lane.startFor(0, delivered, true);
-    const lost = (to === -1 ? delivered : to) - player.at;
-    player.skipped += lost;
-    totals.skippedPackets += lost;
-    if (to === -1) this.await(player, now);
-    else {
-      player.at = to;
-      player.begin(lane.entry(to)!, to, true);
-    }
-    return to !== -1;
   }
 
   // Players arrive in crowds; those that start at the same packet share bytes until the next delivery.
-  #piece(player: Player, end: number, { first, room }: { first: boolean; room: number }): Piece {
-    const { at, number } = player;
+  #piece(player: Player, starting: boolean): Piece {
+    const { at } = player;
     const { wire, lane, delivered } = this;
-    // So that no more waits than half of it too much.
-    const most = Math.min(PIECE_SIZE, room / 2);
-    const key = `${at} ${this.#phase(number, at)} ${first}`;
+    const phase = this.#phase(player.number, at);
+    const key = `${at} ${phase} ${starting}`;
     const kept = this.#pieces.get(key);
-    if (kept && kept.to <= end && (kept.to === delivered || kept.batch.bytes.length >= most)) return kept;
+    if (kept && (kept.to === delivered || kept.batch.bytes.length >= PIECE_SIZE)) return kept;
     let to = at;
-    for (let size = 0; to < end && size < most; to++) size += sizeOf(wire, lane.entry(to)!);
-    const piece = { from: at, to, batch: lane.write(wire, { from: at, to, number, starting: first }) };
+    for (let size = 0; to < delivered && size < PIECE_SIZE; to++) size += sizeOf(wire, lane.entry(to)!);
+    const piece = { from: at, to, batch: lane.write(wire, { from: at, to, number: player.number, starting }) };
     this.#keep(key, piece);
     return piece;
   }
@@ -358,44 +330,38 @@ export class Group {
     const from = this.delivered;
     const to = lane.end;
     const moving: Array<readonly [Player, number]> = [];
-    const isNew = from !== to;
-    if (!isNew && !moment.last) return moving;
-    const batch = isNew ? new Batch(lane, this.wire, from, to) : undefined;
+    if (from === to) return moving;
+    const batch = new Batch(this, from, to);
     this.delivered = to;
     this.#dropPieces();
-    const isLate = isNew && moment.now - lane.entry(from)!.arrived > LATE_SEND;
+    const { limits, now, totals } = moment;
+    const isLate = now - lane.entry(from)!.arrived > LATE_SEND;
     for (const player of this.players) {
-      if (player.dropped) continue;
-      const location =
-        player.at >= 0
-          ? this.#catchUp(player, moment, false)
-          : batch
-            ? this.#deliverTo(player, batch, isLate, moment)
-            : -1;
-      if (location >= 0) moving.push([player, location]);
+      if (player.at >= 0) {
+        if (player.laggingSince < 0 || this.#catchesUp(player, moment)) this.#catchUp(player, moment, false);
+        continue;
+      }
+      if (player.laggingSince >= 0 && !this.#catchesUp(player, moment)) {
+        player.skipped += to - from;
+        totals.skippedPackets += to - from;
+        continue;
+      }
+      const location = player.successor ? this.#handOver(player, batch, moment) : -1;
+      if (location >= 0) {
+        moving.push([player, location]);
+        continue;
+      }
+      const output = this.#send(player, batch, moment);
+      if (!output) continue;
+      totals.sends++;
+      if (isLate) totals.lateSends++;
+      if (output.backlog > limits.backlog) {
+        player.waiting = true;
+        player.waitingSince = now;
+        player.laggingSince = now;
+      }
     }
     return moving;
-  }
-
-  /** Sends a player in step a batch. @returns the location at which it continues with its successor, or -1 */
-  #deliverTo(player: Player, batch: Batch, isLate: boolean, moment: Moment): number {
-    const { totals } = moment;
-    const { from, to } = batch;
-    const room = this.#room(player, moment);
-    if (player.laggingSince >= 0 && !this.#hasRoom(player, room, moment)) {
-      player.skipped += to - from;
-      totals.skippedPackets += to - from;
-      return -1;
-    }
-    const location = player.successor ? this.#handOver(player, batch, moment) : -1;
-    if (location >= 0) return location;
-    const output = this.#send(player, batch, moment);
-    if (!output) return -1;
-    totals.sends++;
-    if (isLate) totals.lateSends++;
-    // What follows stays in the lane until it has taken this.
-    if (output.backlog > room) player.at = to;
-    return -1;
   }
 
   /** @returns the output it was sent to; undefined if nothing was sent */
@@ -435,54 +401,96 @@ export class Group {
    * returns that location; -1 while there is no such location. The streams that are replaced go on until the key frame
    * of the new one (MS-WMSP 3.2.5.7).
    */
-  #handOver(player: Player, { from, to }: Batch, moment: Moment): number {
+  #handOver(player: Player, { from, to }: Batch, { limits, now, totals }: Moment): number {
     const { lane } = this;
-    const location = this.#nextLocation(player, from, moment);
-    if (location < 0) return -1;
-    const before = Math.min(lane.indexOf(location), to);
-    if (before > from && !player.waiting) {
-      const batch = lane.write(this.wire, { from, to: before, number: player.number, starting: false });
-      this.#put(player, batch, before - from, moment.totals);
-    }
-    return location;
-  }
-
-  /**
-   * Returns the location from a packet on at which a player's successor has a clean start; -1 while no such location is
-   * known.
-   *
-   * @param from the lane's number of the packet
-   */
-  #nextLocation(player: Player, from: number, { limits, now, totals }: Moment): number {
-    const entry = this.lane.entry(from);
     const next = player.successor!.lane;
-    if (!entry) return -1;
-    const newest = next.indexOf(entry.location);
+    const newest = next.indexOf(lane.entry(from)!.location);
     let index = next.cleanStartIn(newest, next.end);
     if (index === -1) {
       if (now - player.waitingSince < limits.cleanStart || newest >= next.end) return -1;
       totals.uncleanStarts++;
       index = newest;
     }
-    return next.entry(index)!.location;
+    const { location } = next.entry(index)!;
+    const before = Math.min(lane.indexOf(location), to);
+    if (before > from && !player.waiting) {
+      const batch = lane.write(this.wire, { from, to: before, number: player.number, starting: false });
+      this.#put(player, batch, before - from, totals);
+    }
+    return location;
   }
 
-  /** True if a player has room for more; one that takes nothing for too long is disconnected. */
-  #hasRoom(player: Player, room: number, { limits, now, totals }: Moment): boolean {
+  /** True if a player that lagged may go on; one that lags for too long is disconnected. */
+  #catchesUp(player: Player, { limits, now, totals }: Moment): boolean {
+    if (player.dropped) return false;
     const { output } = player.session;
-    const { backlog } = output;
-    if (backlog <= room) {
+    if (output.backlog <= limits.backlog / 4) {
       player.laggingSince = -1;
       return true;
     }
-    if (player.laggingSince < 0 || backlog !== player.lagging) {
-      player.laggingSince = now;
-      player.lagging = backlog;
-    } else if (now - player.laggingSince > limits.patience && !player.dropped) {
+    if (now - player.laggingSince > limits.patience) {
       totals.droppedPlayers++;
       player.dropped = true;
       output.destroy();
     }
     return false;
   }
+}
+
+/** The packets that a group delivers at once. */
+class Batch {
+  readonly from: number;
+  readonly to: number;
+  /** Where a waiting player may start, as the lane's number; -1 if nowhere. */
+  readonly firstClean: number;
+  readonly #group: Group;
+  // Number of the first unit of the first packet, and of the packet that players start with.
+  readonly #number: number;
+  #startNumber: number | undefined;
+  readonly #written = new Map<number, WireBatch>();
+  // The last result: most players are of one phase, one after another.
+  #lastKey = -1;
+  #last: WireBatch | undefined;
+
+  constructor(group: Group, from: number, to: number) {
+    this.#group = group;
+    this.from = from;
+    this.to = to;
+    this.firstClean = group.lane.cleanStartIn(from, to);
+    this.#number = group.lane.numberAt(group.wire, from);
+  }
+
+  /**
+   * Returns the packets from `start` on, for all players of a phase.
+   *
+   * @param number the player's number of the first unit
+   */
+  write(start: number, number: number, starting: boolean): WireBatch {
+    const { wire } = this.#group;
+    const phase = wire.numbers === 'none' ? 0 : ((number - this.#numberOf(start)) & wire.mask) >>> 0;
+    const key = phase * 2 + (starting ? 1 : 0);
+    if (key === this.#lastKey) return this.#last!;
+    let written = this.#written.get(key);
+    if (!written) {
+      written = this.#group.lane.write(wire, { from: start, to: this.to, number, starting });
+      this.#written.set(key, written);
+    }
+    this.#lastKey = key;
+    this.#last = written;
+    return written;
+  }
+
+  #numberOf(start: number): number {
+    if (start === this.from) return this.#number;
+    this.#startNumber ??= this.#group.lane.numberAt(this.#group.wire, start);
+    return this.#startNumber;
+  }
+}
+
+/** Returns the bytes of a packet on the wire. */
+function sizeOf(wire: WireFormat, packet: LaneEntry): number {
+  const units = wire.units ? wire.units(packet) : 1;
+  let size = 0;
+  for (let unit = 0; unit < units; unit++) size += wire.size(packet, unit);
+  return size;
 }

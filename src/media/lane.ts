@@ -5,7 +5,6 @@ import {
   type LaneChoice,
   type LaneEntry,
   type SentUnit,
-  sizeOf,
   type WireBatch,
   type WireFormat,
   writeRun,
@@ -13,9 +12,6 @@ import {
 
 /** How much sound before a key frame a player gets, in ms. */
 const LONGEST_SOUND = 1000;
-
-/** A rate is measured over no less than this, in ms. */
-const SHORTEST_SPAN = 1000;
 
 /** A choice of streams, and the kept packets of these streams. @public */
 export class Lane {
@@ -46,13 +42,6 @@ export class Lane {
   /** One past the newest packet. */
   get end(): number {
     return this.#first + this.#entries.length;
-  }
-
-  /** Returns the bytes per ms of what is kept, as a format writes it; more than 0. */
-  rate(wire: WireFormat): number {
-    const span = (this.#entries.at(-1)?.time ?? 0) - (this.#entries[0]?.time ?? 0);
-    const bytes = this.#entries.reduce((sum, entry) => sum + sizeOf(wire, entry), 0);
-    return Math.max(bytes, 1) / Math.max(span, SHORTEST_SPAN);
   }
 
   append(packet: BroadcastPacket, now: number): void {

@@ -1,6 +1,14 @@
 import type { AsfHeader } from '../asf/header.js';
-import { type Delivery, type LaneLimits, type Moment, newTotals } from './delivery.js';
-import { Group, type Player, QUICK, SETTLED_LEAD } from './group.js';
+import {
+  type Delivery,
+  Group,
+  type LaneLimits,
+  type Moment,
+  newTotals,
+  type Player,
+  QUICK,
+  SETTLED_LEAD,
+} from './group.js';
 import { Lane } from './lane.js';
 import type { BroadcastPacket, LaneChoice, WireFormat } from './wire.js';
 
@@ -196,12 +204,6 @@ export class Lanes {
     this.#deliver(() => true);
   }
 
-  /** Serves everybody for the last time under a header, also with what was held back for slow players. */
-  finish(): void {
-    this.flush();
-    this.#deliver(() => true, true);
-  }
-
   #schedule(size: number): void {
     if (this.#lanes.size === 0) return;
     this.#pending += size;
@@ -266,9 +268,9 @@ export class Lanes {
     }
   }
 
-  #deliver(isServed: (group: Group) => boolean, last = false): void {
+  #deliver(isServed: (group: Group) => boolean): void {
     const totals = newTotals();
-    const moment = { totals, now: this.#options.now(), limits: this.#options.limits(), last };
+    const moment = { totals, now: this.#options.now(), limits: this.#options.limits() };
     const moving: Array<readonly [Player, number]> = [];
     for (const served of [...this.#lanes.values()]) {
       for (const group of [...served.groups.values()]) {

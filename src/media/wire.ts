@@ -220,14 +220,6 @@ export function unitsOf(wire: WireFormat, packet: WirePacket): number {
   return wire.units ? wire.units(packet) : 1;
 }
 
-/** Returns the bytes of a packet on the wire. */
-export function sizeOf(wire: WireFormat, packet: WirePacket): number {
-  const units = unitsOf(wire, packet);
-  let size = 0;
-  for (let unit = 0; unit < units; unit++) size += wire.size(packet, unit);
-  return size;
-}
-
 /** Writes a run of packets, unit after unit. Throws any error of the format. */
 export function writeRun(wire: WireFormat, { entries, from, to, number, starting }: Run): WireBatch {
   const ends: number[] = [];

@@ -7,14 +7,10 @@ import { levelOf, type StreamSelection } from './selection.js';
 export interface Strain {
   /** The time of a clock in ms. */
   readonly now: number;
-  /** True for a broadcast, which goes on without the player; a file waits for it. */
-  readonly live: boolean;
   /** Packets dropped so far because the player was too slow. */
   readonly skipped: number;
-  /** How late the player is because it takes its packets too slowly, in ms. */
-  readonly late: number;
-  /** The part of the last units that a player of datagrams has lost, from 0 to 1; 0 until it was measured again. */
-  readonly lost: number;
+  /** For a file, which drops nothing: how late its packets are because the player is too slow, in ms. */
+  readonly late?: number;
 }
 
 /**
@@ -44,25 +40,20 @@ const SETTLING = 5_000;
 // In ms without strain, after which a player gets more again; doubled each time that more turns out to be too much.
 const QUIET = 30_000;
 const LONGEST_QUIET = 480_000;
-// In ms. A player has more than this in its buffer; if it becomes later still, it will run dry. Of a file it has more.
-const LATE = { live: 1_000, file: 1_500 } as const;
-// Networks that are not full lose less than this.
-const MUCH_LOST = 0.15;
+// In ms. A player of a file has more than this in its buffer; if it becomes later still, it will run dry.
+const LATE = 1_500;
 
 /**
- * Gives a player less while its connection is too slow: the lowest of the rates that it turned on, then only key frames,
- * so that the sound goes on without gaps. Of a file it never gets less than the lowest rate: a file waits, and drops
- * nothing. After a quiet time it gets the next higher rate.
+ * Gives a player of a broadcast less when packets have to be dropped for it again and again: first the lowest of the
+ * rates that it turned on, then only key frames. The sound then continues without gaps. A player of a file gets the
+ * lowest rate when it becomes later and later, but never less: a file waits, and drops nothing.
  */
 export class Thinning implements Adaptation {
-  /** 0 takes nothing away; the ladder of the selection has the other steps. */
+  /** 0 takes nothing away; 1 and 2 are the two steps. */
   #step = 0;
-  /** The steps of the last selection: the one of its lowest rate, and the last one. */
-  #lowest = 0;
-  #last = 0;
-  #live = true;
   #skipped = 0;
   #late = 0;
+  #waits = false;
   #strainedAt = Number.NEGATIVE_INFINITY;
   #steppedAt = Number.NEGATIVE_INFINITY;
   #quiet = QUIET;
@@ -70,38 +61,33 @@ export class Thinning implements Adaptation {
   #raised = false;
 
   grant(asked: StreamSelection, header: AsfHeader): StreamSelection {
-    const rates = ladder(asked, header);
-    this.#lowest = rates.length - 1;
-    this.#last = rates.length;
-    const step = Math.min(this.#step, this.#bottom);
-    return rates[step] ?? keyFrames(rates.at(-1)!, header);
+    if (this.#step === 0) return asked;
+    const lowest = lowestRates(asked, header);
+    if (this.#waits) return lowest;
+    // If there are not several rates, the first step is the second.
+    return this.#step === 1 && lowest !== asked ? lowest : keyFrames(lowest, header);
   }
 
-  observe({ now, live, skipped, late, lost }: Strain): boolean {
-    const isLate = late > LATE[live ? 'live' : 'file'];
-    const strained = skipped > this.#skipped || (isLate && late > this.#late) || lost > MUCH_LOST;
-    this.#live = live;
+  observe({ now, skipped, late = 0 }: Strain): boolean {
+    const dropped = skipped > this.#skipped;
+    const isLate = late > LATE;
+    const strained = dropped || (isLate && late > this.#late);
     this.#skipped = skipped;
     this.#late = late;
-    this.#step = Math.min(this.#step, this.#bottom);
+    if (strained) this.#waits = !dropped;
     // It catches up with what it gets now.
     if (isLate && !strained) return false;
     return strained ? this.#stepDown(now) : this.#stepUp(now);
   }
 
-  get #bottom(): number {
-    return this.#live ? this.#last : this.#lowest;
-  }
-
   #stepDown(now: number): boolean {
     const isPersistent = now - this.#strainedAt < PERSISTENT;
     this.#strainedAt = now;
-    if (!isPersistent || this.#step >= this.#bottom || (now - this.#steppedAt < SETTLING && !this.#raised))
+    if (!isPersistent || this.#step === (this.#waits ? 1 : 2) || (now - this.#steppedAt < SETTLING && !this.#raised))
       return false;
     if (this.#raised) this.#quiet = Math.min(this.#quiet * 2, LONGEST_QUIET);
-    // What it had before the last step up was not too much.
-    this.#step = this.#raised || this.#step >= this.#lowest ? this.#step + 1 : this.#lowest;
     this.#raised = false;
+    this.#step++;
     this.#steppedAt = now;
     return true;
   }
@@ -115,11 +101,8 @@ export class Thinning implements Adaptation {
   }
 }
 
-/**
- * Returns what may be left of a selection where streams exclude each other by rate: first the selection itself, then
- * one of each with less and less rate.
- */
-function ladder(asked: StreamSelection, header: AsfHeader): StreamSelection[] {
+/** Keeps only the lowest-rate stream of those that are on, where streams exclude each other by rate. */
+function lowestRates(asked: StreamSelection, header: AsfHeader): StreamSelection {
   const isOn = (number: number) => levelOf(asked, number) < 2;
   const rate = (choice: readonly number[]) =>
     choice.reduce((sum, number) => sum + (header.streamBitrates.get(number) ?? 0), 0);
@@ -127,16 +110,9 @@ function ladder(asked: StreamSelection, header: AsfHeader): StreamSelection[] {
     .filter(({ by }) => by === 'bitrate')
     .map(({ by, choices }) => ({ by, choices: choices.filter((choice) => choice.some(isOn)) }))
     .filter(({ choices }) => choices.length > 1);
-  const most = Math.max(0, ...exclusions.map(({ choices }) => choices.length));
-  const steps = [asked];
-  for (let rank = 0; rank < most; rank++) {
-    const out = leftOut(exclusions, (choices) => {
-      const falling = [...choices].sort((one, other) => rate(other) - rate(one));
-      return falling[Math.min(rank, falling.length - 1)]!;
-    });
-    steps.push(withLevels(asked, header, (number, level) => (out.has(number) ? 2 : level)));
-  }
-  return steps;
+  if (exclusions.length === 0) return asked;
+  const out = leftOut(exclusions, (choices) => choices.reduce((low, each) => (rate(each) < rate(low) ? each : low)));
+  return withLevels(asked, header, (number, level) => (out.has(number) ? 2 : level));
 }
 
 function keyFrames(selection: StreamSelection, header: AsfHeader): StreamSelection {

@@ -32,11 +32,6 @@ export class FeedSlot {
     return this.#feed?.late ?? 0;
   }
 
-  /** True if the current feed is that of a broadcast. */
-  get live(): boolean {
-    return this.#feed?.position === undefined;
-  }
-
   /** Counts packets from now on. */
   reset(): void {
     this.#sent = 0;

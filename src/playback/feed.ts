@@ -12,7 +12,7 @@ export interface Feed {
   /** The number of the next unit, unbounded. */
   readonly number: number;
   readonly packets: PacketCounts;
-  /** How late packets are because the player takes them too slowly, in ms; 0 for datagrams of a broadcast. */
+  /** How late a file is because the player takes it too slowly, in ms; 0 for a broadcast, which waits for nobody. */
   readonly late: number;
   /** The number of the packet in the file where it would continue; undefined for a broadcast. */
   readonly position: number | undefined;

@@ -46,6 +46,7 @@ export interface LiveFeedOptions {
 /** Sends a broadcast to one player. */
 export class LiveFeed implements Feed, PlayerSession {
   readonly position = undefined;
+  readonly late = 0;
   readonly #options: LiveFeedOptions;
   #header: AsfHeader;
   #selection: StreamSelection;
@@ -68,10 +69,6 @@ export class LiveFeed implements Feed, PlayerSession {
 
   get packets(): PacketCounts {
     return { sent: this.#player?.sent ?? 0, skipped: this.#player?.skipped ?? 0 };
-  }
-
-  get late(): number {
-    return this.#player?.late ?? 0;
   }
 
   start(): void {

@@ -10,7 +10,6 @@ import { FileFeed } from './file-feed.js';
 import { Grant } from './grant.js';
 import { Lead } from './lead.js';
 import { LiveFeed, type LiveListener } from './live-feed.js';
-import { Losses } from './losses.js';
 import { beginsEntry, burstRate, NORMAL_PACE, type Pace } from './pace.js';
 import { AT_START, findPlace, orderFrom, type Place, type PlayOrder, startedAt } from './place.js';
 import type { ChangeAnswer, Ending, EntryChange, PlaybackHost, PlaybackPort, PlaybackState, Started } from './port.js';
@@ -36,7 +35,6 @@ export class PlaybackSession implements LiveListener {
   readonly #feeds = new FeedSlot();
   readonly #lead: Lead;
   readonly #grant = new Grant();
-  readonly #losses = new Losses();
   readonly #pause: Wait;
   /** For a live entry that ends before its broadcast. */
   readonly #liveEnd: Wait;
@@ -253,7 +251,6 @@ export class PlaybackSession implements LiveListener {
    * @param wire default: as the port says now
    */
   resend(numbers: readonly number[], wire?: WireFormat): WireBatch {
-    this.#losses.ask(numbers);
     const units = numbers.slice(0, MAX_RESENT).flatMap((number) => {
       const unit = this.#feeds.recent(number);
       return unit ? [{ ...unit, number }] : [];
@@ -261,11 +258,6 @@ export class PlaybackSession implements LiveListener {
     return this.#header
       ? writeUnits(wire ?? this.#port.wire(this.#header), units)
       : { bytes: Buffer.alloc(0), ends: [] };
-  }
-
-  /** Notes what a player of datagrams reports to have lost. @param share of the last units, from 0 to 1 */
-  lost(share: number): void {
-    this.#losses.report(share);
   }
 
   /**
@@ -290,11 +282,9 @@ export class PlaybackSession implements LiveListener {
 
   /** Gives the player more or less of what it asked for. Called by the playback about once a second. */
   adapt(): void {
-    const now = this.#host.now();
     const { skipped } = this.packets;
-    const { late, live } = this.#feeds;
-    const lost = this.#losses.share(now, this.number);
-    if (this.#grant.adapt({ now, live, skipped, late, lost }, this.#header)) this.#feeds.select(this.granted);
+    if (this.#grant.adapt({ now: this.#host.now(), skipped, late: this.#feeds.late }, this.#header))
+      this.#feeds.select(this.granted);
   }
 
   /** Gives the program back and keeps only the player's place. Called for sessions that are ready. */

@@ -180,7 +180,7 @@ describe('starting a player', () => {
 describe('slow players', () => {
   const limits = { maxBacklog: 1000, patience: 5000 };
 
-  it('holds back what a player has no room for, and goes on without a gap when it has', () => {
+  it('skips to the next key frame when a player has caught up, and counts what it dropped', () => {
     const feed = new Feed(limits);
     const slow = feed.join();
     const player = feed.broadcast.join(new FakePlayer(), EVERY_STREAM, textWire('other'));
@@ -189,51 +189,16 @@ describe('slow players', () => {
     feed.deliver();
     feed.feed(8);
     feed.deliver();
-    expect(slow.packets).toHaveLength(1);
     slow.backlog = 0;
     feed.feed(4);
     feed.deliver();
-    feed.feed(1);
-    feed.deliver();
-    expect(slow.packets).toEqual(Array.from({ length: 14 }, (_, index) => [index, index]));
-    expect(feed.broadcast.counters.skippedPackets).toBe(0);
-    expect(player.sent).toBe(14);
+    expect(slow.packets.map(([location]) => location)).toEqual([0, 10, 11, 12]);
+    expect(slow.packets.map(([, sequence]) => sequence)).toEqual([0, 1, 2, 3]);
+    expect(feed.broadcast.counters.skippedPackets).toBe(8);
+    expect(player.sent).toBe(13);
   });
 
-  it('skips to the newest key frame when what it held back is no longer kept, and counts what it dropped', () => {
-    const feed = new Feed({ ...limits, history: 1000 });
-    const slow = feed.join();
-    feed.feed(1);
-    slow.backlog = 1e9;
-    feed.deliver();
-    for (let packet = 0; packet < 33; packet++) {
-      feed.feed(1);
-      feed.deliver();
-    }
-    slow.backlog = 0;
-    feed.feed(1);
-    feed.deliver();
-    expect(slow.packets).toEqual([0, 30, 31, 32, 33, 34].map((location, index) => [location, index]));
-    expect(feed.broadcast.counters.skippedPackets).toBe(29);
-  });
-
-  it('sends what it held back when the source ends', () => {
-    const feed = new Feed();
-    const slow = new FakePlayer();
-    slow.counts = true;
-    feed.broadcast.join(slow, EVERY_STREAM, textWire('long', { size: () => 20_000, write: () => 20_000 }));
-    feed.feed(30);
-    feed.deliver();
-    feed.feed(5);
-    feed.deliver();
-    feed.feed(5);
-    expect(slow.backlog).toBeLessThan(40 * 20_000);
-    feed.broadcast.write({ type: 'end', moreEntries: false, reason: 0 });
-    expect(slow.backlog).toBe(40 * 20_000);
-    expect(slow.ends).toHaveLength(1);
-  });
-
-  it('disconnects a player that takes nothing for too long, and disturbs no other', () => {
+  it('disconnects a player that lags too long, and disturbs no other', () => {
     const feed = new Feed(limits);
     const [slow, good] = [feed.join(), feed.join()];
     slow.backlog = 1e9;
@@ -246,46 +211,6 @@ describe('slow players', () => {
     expect(feed.broadcast.counters.droppedPlayers).toBe(1);
     expect(good.destroyed).toBe(false);
     expect(good.packets).toHaveLength(60);
-  });
-
-  it('never disconnects a player that takes something', () => {
-    const feed = new Feed(limits);
-    const slow = feed.join();
-    slow.backlog = 1e9;
-    for (let batch = 0; batch < 400; batch++) {
-      feed.feed(1);
-      if (batch % 40 === 0) slow.backlog -= 1;
-      feed.deliver();
-    }
-    expect(slow.destroyed).toBe(false);
-  });
-
-  it('measures how much media waits for a player', () => {
-    const feed = new Feed();
-    const slow = new FakePlayer();
-    slow.counts = true;
-    const player = feed.broadcast.join(
-      slow,
-      EVERY_STREAM,
-      textWire('long', { size: () => 20_000, write: () => 20_000 }),
-    );
-    for (let packet = 0; packet < 30; packet++) {
-      feed.feed(1);
-      feed.deliver();
-    }
-    // From the first packet, of which nothing was taken, to the newest.
-    expect(player.late).toBe(2900);
-    slow.backlog -= 30_000;
-    // The second one is taken in part.
-    expect(player.late).toBe(2800);
-    slow.backlog = 0;
-    for (let packet = 0; packet < 4; packet++) {
-      feed.feed(1);
-      feed.deliver();
-      slow.backlog = 0;
-    }
-    expect(player.late).toBe(0);
-    expect(slow.written.reduce((sum, { length }) => sum + length, 0)).toBe(34 * 20_000);
   });
 });
 

@@ -41,27 +41,19 @@ class Line {
   readonly thinning = new Thinning();
   now = 0;
   skipped = 0;
-  late = 0;
 
-  constructor(header: AsfHeader, asked = ALL_STREAMS) {
-    this.thinning.grant(asked, header);
-  }
-
-  /** @param growth of how late the player is, in ms a second */
-  seconds(count: number, skips = 0, { growth = 0, lost = 0 } = {}): boolean[] {
+  seconds(count: number, skips = 0): boolean[] {
     return Array.from({ length: count }, () => {
       this.now += 1_000;
       this.skipped += skips;
-      this.late = Math.max(0, this.late + growth);
-      const { now, skipped, late } = this;
-      return this.thinning.observe({ now, live: true, skipped, late, lost });
+      return this.thinning.observe({ now: this.now, skipped: this.skipped });
     });
   }
 }
 
 describe('a player whose connection is too slow', () => {
   it('gets everything it asked for while it keeps up, and also after a momentary stall', () => {
-    const line = new Line(severalRates());
+    const line = new Line();
     line.seconds(60);
     line.seconds(1, 10);
     line.seconds(60);
@@ -70,8 +62,8 @@ describe('a player whose connection is too slow', () => {
   });
 
   it('gets the lowest of the rates that it turned on, then only key frames, and always the sound', () => {
+    const line = new Line();
     const header = severalRates();
-    const line = new Line(header);
     expect(line.seconds(2, 10)).toEqual([false, true]);
     expect(levels(line.thinning.grant(ALL_STREAMS, header), 1, 2, 3, 5)).toEqual([2, 0, 0, 2]);
     expect(line.seconds(5, 10)).toEqual([false, false, false, false, true]);
@@ -80,17 +72,17 @@ describe('a player whose connection is too slow', () => {
   });
 
   it('gets no stream that it did not choose', () => {
+    const line = new Line();
+    line.seconds(2, 10);
     const chosen = switched(
       NO_STREAMS,
       [1, 2].map((destination) => ({ source: undefined, destination, level: 0 as const })),
     );
-    const line = new Line(severalRates(), chosen);
-    line.seconds(2, 10);
     expect(levels(line.thinning.grant(chosen, severalRates()), 1, 2, 3, 5)).toEqual([1, 0, 2, 2]);
   });
 
   it('gets more again after a quiet period, which grows each time that more turns out to be too much', () => {
-    const line = new Line(testHeader());
+    const line = new Line();
     line.seconds(2, 10);
     expect(line.seconds(30).indexOf(true)).toBe(29);
     expect(line.thinning.grant(ALL_STREAMS, testHeader())).toBe(ALL_STREAMS);
@@ -101,53 +93,13 @@ describe('a player whose connection is too slow', () => {
   });
 });
 
-describe('a player of a broadcast', () => {
-  it('gets less once it becomes later and later, and not while it takes its first seconds', () => {
-    const line = new Line(severalRates());
-    line.late = 10_000;
-    expect(line.seconds(10, 0, { growth: -800 })).not.toContain(true);
-    expect(line.seconds(4, 0, { growth: -2_000 })).not.toContain(true);
-    expect(line.seconds(4, 0, { growth: 600 })).toEqual([false, false, true, false]);
-    expect(levels(line.thinning.grant(ALL_STREAMS, severalRates()), 1, 2, 3, 5)).toEqual([2, 0, 0, 2]);
-  });
-
-  it('gets less of datagrams when much of them is lost again and again, and not for a few', () => {
-    const line = new Line(severalRates());
-    expect(line.seconds(60, 0, { lost: 0.1 })).not.toContain(true);
-    expect(line.seconds(2, 0, { lost: 0.4 })).toEqual([false, true]);
-  });
-
-  it('gets one rate more after each quiet time, and after a failure what it had before', () => {
-    const header = severalRates();
-    const line = new Line(header);
-    const video = () => [1, 3, 5].filter((stream) => levelOf(line.thinning.grant(ALL_STREAMS, header), stream) < 2);
-    line.seconds(2, 10);
-    expect(video()).toEqual([3]);
-    line.seconds(30);
-    expect(video()).toEqual([1]);
-    line.seconds(30);
-    expect(video()).toEqual([5]);
-    line.seconds(2, 10);
-    expect(video()).toEqual([1]);
-    line.seconds(59);
-    expect(video()).toEqual([1]);
-    line.seconds(1);
-    expect(video()).toEqual([5]);
-    line.seconds(60);
-    expect(video()).toEqual([1, 3, 5]);
-  });
-});
-
 describe('a player of a file whose connection is too slow', () => {
   /** Lets seconds pass in which the player is as late as given, in ms. */
   const late = (thinning: Thinning, from: number, ...values: number[]) =>
-    values.map((value, index) =>
-      thinning.observe({ now: (from + index) * 1_000, live: false, skipped: 0, late: value, lost: 0 }),
-    );
+    values.map((value, index) => thinning.observe({ now: (from + index) * 1_000, skipped: 0, late: value }));
 
   it('gets the lowest of the rates that it turned on once it becomes later and later, but never only key frames', () => {
     const thinning = new Thinning();
-    thinning.grant(ALL_STREAMS, severalRates());
     expect(late(thinning, 1, 400, 900, 1_400, 1_900, 2_400)).toEqual([false, false, false, false, true]);
     expect(levels(thinning.grant(ALL_STREAMS, severalRates()), 1, 2, 3, 5)).toEqual([2, 0, 0, 2]);
     expect(late(thinning, 6, ...Array.from({ length: 60 }, (_, index) => 3_000 + index * 500))).not.toContain(true);
@@ -158,13 +110,10 @@ describe('a player of a file whose connection is too slow', () => {
 
   it('gets more again when it has long kept up, and not while it catches up', () => {
     const thinning = new Thinning();
-    thinning.grant(ALL_STREAMS, severalRates());
     late(thinning, 1, 2_000, 3_000);
     const catchingUp = Array.from({ length: 20 }, (_, index) => 4_000 - index * 120);
     expect(late(thinning, 3, ...catchingUp)).not.toContain(true);
     expect(late(thinning, 23, ...Array<number>(40).fill(0)).indexOf(true)).toBeGreaterThan(8);
-    expect(thinning.grant(ALL_STREAMS, severalRates())).not.toBe(ALL_STREAMS);
-    expect(late(thinning, 63, ...Array<number>(120).fill(0))).toContain(true);
     expect(thinning.grant(ALL_STREAMS, severalRates())).toBe(ALL_STREAMS);
   });
 });
@@ -190,13 +139,9 @@ describe('a session', () => {
     port.backlog = 100_000_000;
     await feed(2);
     house.tick(1_000);
-    // More waits: it is later.
     await feed(2);
     house.tick(1_000);
-    await feed(2);
-    port.backlog = 120_000_000;
-    house.tick(1_000);
-    expect(session.packets.skipped).toBe(0);
+    expect(session.packets.skipped).toBeGreaterThan(0);
     expect(levels(session.granted, VIDEO, AUDIO)).toEqual([1, 0]);
     expect(session.asked).toBe(ALL_STREAMS);
     session.select(ALL_STREAMS, true);
