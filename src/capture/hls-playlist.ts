@@ -46,7 +46,7 @@ export function readHlsPlaylist(text: string, base: string): HlsPlaylist {
   let clock: number | undefined;
   for (const raw of text.replace(/^\ufeff/, '').split(/\r?\n|\r/)) {
     const line = raw.slice(0, MAX_LINE).trim();
-    const [, tag = '', value = ''] = /^#(EXT[A-Z0-9-]*):?(.*)$/.exec(line) ?? [];
+    const [, tag = '', value = ''] = /^#(EXT[A-Z0-9-]*)(?::(.*))?$/.exec(line) ?? [];
     if (tag === 'EXT-X-TARGETDURATION') targetDuration = Number(value) || 0;
     else if (tag === 'EXTINF') about = infoOf(value);
     else if (tag === 'EXT-X-PROGRAM-DATE-TIME') clock = dateOf(value);

@@ -92,19 +92,19 @@ describe('several inputs', () => {
     const media = join(folder, 'media');
     mkdirSync(join(media, 'more.mp4'), { recursive: true });
     for (const name of ['b10.mp4', 'b9.MKV', 'a.wmv', 'cover.jpg', 'notes.txt']) writeFileSync(join(media, name), '');
-    const named = (...names: string[]) => names.map((name) => join(media, name));
+    const named = (...names: string[]) => names.map((name) => ({ input: join(media, name) }));
     expect(await expandInputs([media], optionsOf())).toEqual(named('a.wmv', 'b9.MKV', 'b10.mp4'));
     expect(await expandInputs([media], optionsOf('--copy'))).toEqual(named('a.wmv'));
     const list = join(media, 'list.m3u');
     writeFileSync(list, '#EXTM3U\n#EXTINF:1,One\nb10.mp4\nhttp://radio.example/\n');
     expect(await expandInputs(['test', list], optionsOf())).toEqual([
-      'test',
-      ...named('b10.mp4'),
-      'http://radio.example/',
+      { input: 'test' },
+      { input: join(media, 'b10.mp4'), title: 'One' },
+      { input: 'http://radio.example/' },
     ]);
     const segments = join(media, 'live.m3u8');
     writeFileSync(segments, '#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\na.ts\n');
-    expect(await expandInputs([segments], optionsOf())).toEqual([segments]);
+    expect(await expandInputs([segments], optionsOf())).toEqual([{ input: segments }]);
     await expect(expandInputs([join(media, 'more.mp4')], optionsOf())).rejects.toMatchObject({ code: 'WM_NO_INPUT' });
   });
 });
