@@ -9,7 +9,7 @@ import { readBack } from '../cli/run.js';
 import { Peer } from '../http/peer.js';
 import { until } from '../support/until.js';
 import { parseResponse, type WireResponse } from '../support/wire.js';
-import { ServerStation, type TestEncoder } from './station.js';
+import { ServerStation, TestEncoder } from './station.js';
 import { removeUsers, usersFile } from './users.js';
 
 let station: ServerStation;
@@ -127,6 +127,25 @@ describe('the one publisher of a point', () => {
     expect((await answerTo(await station.push('/live'))).status).toBe(409);
     first.key();
     await until('a packet', () => station.server.stats().packetsIn === 1);
+  });
+
+  it('makes the server refuse a stranger before the stranger sends anything', async () => {
+    await open();
+    const first = await station.push('/live');
+    await publishing();
+    expect((await station.setUp('/live')).response.status).toBe(409);
+    // Its own session may be set up once more, to go on over another connection.
+    expect((await station.setUp('/live', { id: `${first.id}; push-id=0` })).response.status).toBe(204);
+  });
+
+  it('is the one of two that were set up which starts first', async () => {
+    await open();
+    const [first, second] = await Promise.all([station.setUp('/live'), station.setUp('/live')]);
+    new TestEncoder(first.peer, first.response).start('/live');
+    await publishing();
+    const late = new TestEncoder(second.peer, second.response);
+    late.start('/live');
+    expect((await answerTo(late)).status).toBe(409);
   });
 
   it('takes over from itself if it knows the push-id, even if the old session is alive', async () => {

@@ -202,8 +202,8 @@ export class PublishingPoint {
     };
   }
 
-  /** @throws Refusal as {@link publish} */
-  refuseUnfit(publisher: Publisher): void {
+  /** @throws Refusal `busy` if the point was stopped, `taken` if another publisher feeds it */
+  refuseUnfit(publisher: PublisherCandidate): void {
     if (this.#stopped) throw new Refusal('busy', `${this.path} was stopped by its administrator.`);
     if (!this.yieldsTo(publisher)) throw new Refusal('taken', `${this.path} has a publisher already.`);
   }

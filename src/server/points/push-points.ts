@@ -47,7 +47,7 @@ export class PushPoints implements PushGate {
     this.#options = options;
   }
 
-  async open({ path, template, autoDestroy, exchange }: PushSetupRequest): Promise<PushDecision> {
+  async open({ path, template, autoDestroy, ids, exchange }: PushSetupRequest): Promise<PushDecision> {
     const { points, redirects } = this.#options;
     const redirect = redirects.get(path);
     // A request that came through a proxy is already where the redirect sends others (MS-WMHTTP 3.2.5.1).
@@ -59,9 +59,11 @@ export class PushPoints implements PushGate {
     const access = await this.#options.access.check(caller, rule, `push to ${path}`);
     if (!access.granted) throw access.refusal;
     this.#refuseWebPages(exchange, access, path);
-    if (points.named(path)?.stopped) throw new Refusal('busy', `${path} was stopped by its administrator.`);
     const { user, finish } = access;
-    await this.#options.admit?.({ path, remoteAddress: plainAddress(exchange.remoteAddress), user });
+    const remoteAddress = plainAddress(exchange.remoteAddress);
+    // PushStart is refused as well, but its answer comes while the encoder sends already and believes to be on air.
+    points.named(path)?.refuseUnfit({ remoteAddress, user, formerSessions: ids });
+    await this.#options.admit?.({ path, remoteAddress, user });
     const isNew = points.named(path) === undefined;
     const point = points.forPush(path, template, caller.local);
     const destroyed = autoDestroy || (isNew && point.settings.autoDestroy === true);

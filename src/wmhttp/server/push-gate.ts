@@ -11,6 +11,8 @@ export interface PushSetupRequest {
   readonly template: string | undefined;
   /** True if the publishing point is to be removed at the end of the session. */
   readonly autoDestroy: boolean;
+  /** The push-ids that the encoder names: sessions of its own. */
+  readonly ids: readonly string[];
   /** For the address, Via and the credentials; the gate must not answer it. */
   readonly exchange: Exchange;
 }

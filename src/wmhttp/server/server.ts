@@ -177,7 +177,7 @@ export class PushServer {
       existing.doubt();
       throw new HttpError(409, 'The session is streaming.');
     }
-    const asked = { path, template: templatePath, autoDestroy: autoDestroy ?? false, exchange };
+    const asked = { path, template: templatePath, autoDestroy: autoDestroy ?? false, ids, exchange };
     try {
       const decision = await this.#gate.open(asked);
       this.#decide(exchange, decision, { path, autoDestroy, existing, ids });
