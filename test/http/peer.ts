@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { headLength } from '../../src/http/message.js';
+import { slowness } from '../support/patience.js';
 
 /** How long to wait for anything, ms. */
 const PATIENCE = 20_000;
@@ -48,12 +49,12 @@ export class Peer {
     const timer = setTimeout(() => {
       late = true;
       this.#wake?.();
-    }, PATIENCE);
+    }, PATIENCE * slowness());
     try {
       while (!enough()) {
         const got = `; got ${this.#received.toString('latin1')}`;
         if (this.#ended) throw new Error(`The connection ended before ${what}${got}`);
-        if (late) throw new Error(`Waited ${PATIENCE / 1000} s for ${what}${got}`);
+        if (late) throw new Error(`Waited too long for ${what}${got}`);
         await new Promise<void>((resolve) => {
           this.#wake = resolve;
         });

@@ -1,4 +1,5 @@
 import { connect, type Socket } from 'node:net';
+import { slowness } from './patience.js';
 
 /** In ms, the maximum wait for data. */
 const PATIENCE = 20_000;
@@ -63,7 +64,7 @@ export class RawPeer {
    * Waits until `found` returns something for the bytes so far; fails if the connection ends or the time is up first.
    */
   async until<T>(found: (bytes: Buffer) => T | undefined, milliseconds = PATIENCE): Promise<T> {
-    const deadline = Date.now() + milliseconds;
+    const deadline = Date.now() + milliseconds * slowness();
     for (;;) {
       const result = found(this.received);
       if (result !== undefined) return result;
@@ -78,7 +79,7 @@ export class RawPeer {
 
   /** Waits until the other side closes, and returns everything received. */
   async untilClosed(milliseconds = PATIENCE): Promise<Buffer> {
-    const deadline = Date.now() + milliseconds;
+    const deadline = Date.now() + milliseconds * slowness();
     while (!this.#ended) {
       const left = deadline - Date.now();
       if (left <= 0) throw new Error(`The connection is still open after ${milliseconds} ms.`);

@@ -1,5 +1,6 @@
 import type { Duplex, Readable, Writable } from 'node:stream';
 import { execa } from 'execa';
+import { slowness } from '../../support/patience.js';
 
 export interface Exit {
   /** Null if a signal ended it. */
@@ -162,11 +163,11 @@ export async function stopAll(): Promise<void> {
   await Promise.all([...running].reverse().map((child) => child.stop()));
 }
 
-/** Bounds the time of a promise. @throws Error after `timeout` ms */
+/** Bounds the time of a promise. @throws Error after `timeout` ms, more on a machine that has more work than cores */
 export async function within<T>(promise: Promise<T>, timeout: number, message: () => string): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(message())), timeout);
+    timer = setTimeout(() => reject(new Error(message())), timeout * slowness());
   });
   try {
     return await Promise.race([promise, late]);
