@@ -111,15 +111,18 @@ describe('a point with sources', () => {
     }
   });
 
-  it('is fed by a push while the push lasts', async () => {
+  it('takes a push while its source delivers nothing, and only then', async () => {
     const origin = await station('');
     const encoder = await origin.push('/live', { title: 'pulled' });
     const server = await station(`points: [{ path: /x, source: "http://127.0.0.1:${origin.port}/live" }]`);
     const point = server.server.points.get('/x')!;
     await keyUntil(encoder, 'the point to be live', () => point.broadcast.live);
     expect(point.publisher?.remoteAddress).toBe(`http://127.0.0.1:${origin.port}/live`);
-    const { response } = await server.setUp('/x');
-    expect(response.status).toBe(204);
+    expect((await server.setUp('/x')).response.status).toBe(409);
+    encoder.peer.close();
+    await until('the point to be free', async () => (await server.setUp('/x')).response.status === 204);
+    const pushing = await server.push('/x', { title: 'pushed' });
+    await keyUntil(pushing, 'the push', () => point.broadcast.live && point.publisher?.protocol === undefined);
   });
 });
 

@@ -265,7 +265,7 @@ describe('the name of a point', () => {
   it('is found by a push as well, so that no second point is created', async () => {
     await live('/live');
     const { response } = await station.setUp('/Live/');
-    expect(response.status).toBe(204);
+    expect(response.status).toBe(409);
     expect([...station.server.points].map(({ path }) => path)).toEqual(['/live']);
   });
 
