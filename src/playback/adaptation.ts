@@ -1,7 +1,6 @@
-import { exclusionsOf, leftOut } from '../asf/exclusions.js';
-import type { ThinningLevel } from '../asf/filter.js';
 import type { AsfHeader } from '../asf/header.js';
-import { levelOf, type StreamSelection } from './selection.js';
+import { keyFrames, lowestRates } from './ladder.js';
+import type { StreamSelection } from './selection.js';
 
 /** How well a player's connection keeps up, as far as the server can tell. */
 export interface Strain {
@@ -99,33 +98,4 @@ export class Thinning implements Adaptation {
     this.#steppedAt = now;
     return true;
   }
-}
-
-/** Keeps only the lowest-rate stream of those that are on, where streams exclude each other by rate. */
-function lowestRates(asked: StreamSelection, header: AsfHeader): StreamSelection {
-  const isOn = (number: number) => levelOf(asked, number) < 2;
-  const rate = (choice: readonly number[]) =>
-    choice.reduce((sum, number) => sum + (header.streamBitrates.get(number) ?? 0), 0);
-  const exclusions = exclusionsOf(header)
-    .filter(({ by }) => by === 'bitrate')
-    .map(({ by, choices }) => ({ by, choices: choices.filter((choice) => choice.some(isOn)) }))
-    .filter(({ choices }) => choices.length > 1);
-  if (exclusions.length === 0) return asked;
-  const out = leftOut(exclusions, (choices) => choices.reduce((low, each) => (rate(each) < rate(low) ? each : low)));
-  return withLevels(asked, header, (number, level) => (out.has(number) ? 2 : level));
-}
-
-function keyFrames(selection: StreamSelection, header: AsfHeader): StreamSelection {
-  const video = new Set(header.streams.filter(({ type }) => type === 'video').map(({ number }) => number));
-  return withLevels(selection, header, (number, level) => (video.has(number) && level === 0 ? 1 : level));
-}
-
-function withLevels(
-  selection: StreamSelection,
-  { streams }: AsfHeader,
-  change: (number: number, level: ThinningLevel) => ThinningLevel,
-): StreamSelection {
-  const levels = new Map(selection.levels);
-  for (const { number } of streams) levels.set(number, change(number, levelOf(selection, number)));
-  return { ...selection, levels };
 }

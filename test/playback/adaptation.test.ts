@@ -1,37 +1,13 @@
-import { GUID } from '../../src/asf/guid.js';
-import { type AsfHeader, buildHeader, type HeaderObject } from '../../src/asf/header.js';
 import { parsePacket } from '../../src/asf/packet.js';
 import { Thinning } from '../../src/playback/adaptation.js';
 import { ALL_STREAMS, levelOf, NO_STREAMS, type StreamSelection, switched } from '../../src/playback/selection.js';
 import { dataWire } from '../../src/wmsp/messages/packets.js';
 import { AUDIO, testHeader, VIDEO } from '../support/stream.js';
+import { ratesHeader } from './rates.js';
 import { FakePort, Feeder, House } from './support.js';
 
 /** Videos 1 (300 kbit/s), 3 (100) and 5 (700), which exclude each other, and audio 2. */
-function severalRates(): AsfHeader {
-  const { objects, dataObject } = testHeader();
-  const video = objects.find((object) => object.type === 'streamProperties')!;
-  const exclusion: HeaderObject = {
-    type: 'advancedMutualExclusion',
-    exclusionType: GUID.mutexBitrate,
-    streamNumbers: [1, 3, 5],
-  };
-  const rates: HeaderObject = {
-    type: 'streamBitrateProperties',
-    records: [
-      { flags: 1, averageBitrate: 300_000 },
-      { flags: 2, averageBitrate: 64_000 },
-      { flags: 3, averageBitrate: 100_000 },
-      { flags: 5, averageBitrate: 700_000 },
-    ],
-  };
-  const all = objects.flatMap((object): HeaderObject[] => {
-    if (object.type === 'streamBitrateProperties') return [rates];
-    if (object.type === 'headerExtension') return [{ ...object, objects: [exclusion] }];
-    return object === video ? [object, ...[3, 5].map((flags) => ({ ...video, flags }) as HeaderObject)] : [object];
-  });
-  return buildHeader(all, dataObject);
-}
+const severalRates = () => ratesHeader({ 1: 300_000, 3: 100_000, 5: 700_000 });
 
 const levels = (selection: StreamSelection, ...streams: number[]) =>
   streams.map((stream) => levelOf(selection, stream));
