@@ -38,7 +38,7 @@ afterEach(async () => {
 });
 
 async function open(route: Route, options: RouteOptions = {}): Promise<HttpClient> {
-  const client = await connectRoute(route, { timeout: 1_000, ...options });
+  const client = await connectRoute(route, { timeout: 30_000, ...options });
   closing.push(() => client.destroy());
   return client;
 }
