@@ -64,8 +64,9 @@ export class Admission {
   /**
    * True if a connection may stay. It counts from then on, until {@link release}.
    * @param address the peer's, as in a socket
+   * @param isProxy true if it has connections for many clients, and so no limit of its own
    */
-  admit(address: string): boolean {
+  admit(address: string, isProxy = false): boolean {
     const peer = peerOf(address);
     const own = isOwnHost(peer);
     const held = this.#held.get(peer) ?? 0;
@@ -74,15 +75,21 @@ export class Admission {
       this.#warn();
       return false;
     }
-    if (!own && held >= this.#perAddress) {
+    if (!own && !isProxy && held >= this.#perAddress) {
       this.#crowded++;
       this.#crowdedBy = peer;
       this.#warn();
       return false;
     }
-    this.#held.set(peer, held + 1);
-    this.#total++;
+    this.keep(address);
     return true;
+  }
+
+  /** Counts a connection that was admitted before, and that another process of this server has had. */
+  keep(address: string): void {
+    const peer = peerOf(address);
+    this.#held.set(peer, (this.#held.get(peer) ?? 0) + 1);
+    this.#total++;
   }
 
   /** An admitted connection was closed. */

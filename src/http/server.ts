@@ -155,8 +155,9 @@ export class HttpServer {
 
   /** @returns false for a connection that was refused; one that was admitted has to be released when it closes */
   #admit(socket: Socket): boolean {
-    const address = peerOf(socket).remoteAddress;
-    if (!this.#admission.admit(address)) {
+    const { remoteAddress: address, passedOn } = peerOf(socket);
+    // The process that passes its bytes on has counted the client's own.
+    if (!passedOn && !this.#admission.admit(address)) {
       socket.destroy();
       return false;
     }
@@ -172,7 +173,7 @@ export class HttpServer {
   #closed(connection: ServerConnection): void {
     this.#connections.delete(connection);
     // With TLS the connection below it was admitted.
-    if (!this.#tls) this.#admission.release(connection.remoteAddress);
+    if (!this.#tls && !peerOf(connection.socket).passedOn) this.#admission.release(connection.remoteAddress);
   }
 
   #sweep(): void {

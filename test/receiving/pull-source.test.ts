@@ -204,6 +204,7 @@ describe('PullSource over a toy protocol', () => {
       if (event.type !== 'header') return;
       told.push(event.header.bytes.equals(main.header.bytes) ? 'main' : 'spare');
       if (told.at(-1) === 'main') arrive();
+      else main.refusal = undefined;
     };
     const pulled = new PulledBroadcast({
       policy: 'always',
@@ -213,9 +214,7 @@ describe('PullSource over a toy protocol', () => {
       })),
       begin: () => ({ write, close: () => Promise.resolve() }),
       end: () => {},
-      onFailure: () => {
-        main.refusal = undefined;
-      },
+      onFailure: () => {},
       returnAfter: 20,
       tick: 5,
       backOff: { initialDelay: 10, maxDelay: 10 },

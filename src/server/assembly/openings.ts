@@ -145,7 +145,7 @@ export class Openings {
   }
 
   #newWorkers(count: number, own?: OwnPlayers): Workers {
-    const { settings, points, limits, ids, means, events, logs, onWarning, onInternalError } = this.#core;
+    const { settings, points, limits, ids, means, events, logs, admission, onWarning, onInternalError } = this.#core;
     return new Workers({
       config: () => settings.config,
       workerConfig: () => workerConfig(settings.config),
@@ -155,6 +155,8 @@ export class Openings {
       limits,
       ids,
       logins: means.logins,
+      admission,
+      proxies: this.#http.proxies?.addresses,
       http: passedOn(this.#http),
       onBegin: (info) => info.role === 'player' && events.play?.(info),
       onEnd: (report) => report.role === 'player' && events.played?.(report),

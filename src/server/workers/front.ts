@@ -5,6 +5,7 @@ import { BACKLOG, listenTcp } from '../../http/listen.js';
 import { bindUdp, closeUdp } from '../../media/udp.js';
 import type { ServerConfig } from '../config.js';
 import type { LentPort, PortName, ServerPorts } from '../listeners/listener.js';
+import type { WorkerConnections } from './connections.js';
 
 /** Connections that wait for a worker, and how long, in ms. */
 const MAX_WAITING = 1_000;
@@ -12,11 +13,20 @@ const WAITING_TIME = 10_000;
 
 /** Where connections and datagrams go. */
 export interface FrontOptions {
+  readonly connections: WorkerConnections;
   /** Gives a connection to a worker. @returns false while no worker runs */
-  readonly give: (socket: Socket, port: PortName) => boolean;
+  readonly give: (socket: Socket, port: PortName, address: string) => boolean;
   /** Takes a datagram of the port of MMSP. */
   readonly onDatagram: (bytes: Buffer, address: string) => void;
   readonly onError: (error: unknown) => void;
+}
+
+/** A connection that waits for a worker. */
+interface Waiting {
+  readonly socket: Socket;
+  readonly port: PortName;
+  readonly address: string;
+  readonly timer: NodeJS.Timeout;
 }
 
 /**
@@ -26,7 +36,7 @@ export interface FrontOptions {
 export class Front {
   readonly #options: FrontOptions;
   readonly #servers: Server[] = [];
-  #waiting: { readonly socket: Socket; readonly port: PortName; readonly timer: NodeJS.Timeout }[] = [];
+  #waiting: Waiting[] = [];
   #udp: UdpSocket | undefined;
 
   constructor(options: FrontOptions) {
@@ -58,7 +68,7 @@ export class Front {
   adopt(lent: readonly LentPort[]): void {
     for (const { name, server: before } of lent) {
       const server = this.#createServer(name);
-      server.on('error', this.#options.onError);
+      this.#hearErrors(server);
       server.listen(before, BACKLOG);
     }
   }
@@ -67,9 +77,9 @@ export class Front {
   flush(): void {
     const waiting = this.#waiting;
     this.#waiting = [];
-    for (const { socket, port, timer } of waiting) {
+    for (const { socket, port, address, timer } of waiting) {
       clearTimeout(timer);
-      this.#take(socket, port);
+      this.#pass(socket, port, address);
     }
   }
 
@@ -90,8 +100,16 @@ export class Front {
     if (port === 'none') return {};
     const server = this.#createServer(name);
     const taken = await listenTcp(server, { port, ...(host === undefined ? {} : { host }) });
-    server.on('error', this.#options.onError);
+    this.#hearErrors(server);
     return { [name]: taken };
+  }
+
+  #hearErrors(server: Server): void {
+    const { onError, connections } = this.#options;
+    server.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EMFILE' || error.code === 'ENFILE') connections.starved();
+      else onError(error);
+    });
   }
 
   #createServer(name: PortName): Server {
@@ -101,16 +119,28 @@ export class Front {
   }
 
   #take(socket: Socket, port: PortName): void {
-    if (this.#options.give(socket, port)) return;
+    const address = socket.remoteAddress;
+    // Without an address, the client has gone before it was accepted.
+    if (address !== undefined && this.#options.connections.admit(address)) this.#pass(socket, port, address);
+    else socket.destroy();
+  }
+
+  #pass(socket: Socket, port: PortName, address: string): void {
+    const { give, connections } = this.#options;
+    if (give(socket, port, address)) return;
     socket.on('error', () => socket.destroy());
-    if (this.#waiting.length >= MAX_WAITING) {
+    const refuse = () => {
       socket.destroy();
+      connections.release(address);
+    };
+    if (this.#waiting.length >= MAX_WAITING) {
+      refuse();
       return;
     }
     const timer = setTimeout(() => {
       this.#waiting = this.#waiting.filter((each) => each.socket !== socket);
-      socket.destroy();
+      refuse();
     }, WAITING_TIME);
-    this.#waiting.push({ socket, port, timer });
+    this.#waiting.push({ socket, port, address, timer });
   }
 }

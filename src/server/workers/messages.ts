@@ -14,7 +14,7 @@ import type { HandedOver } from './handover.js';
  */
 
 /** The version of these messages. A worker of another version cannot join a server that runs. */
-export const MESSAGES_VERSION = 2;
+export const MESSAGES_VERSION = 3;
 
 /** A connection that is for another process; its socket comes with the message. */
 export interface ClientMessage extends HandedOver {
@@ -22,6 +22,8 @@ export interface ClientMessage extends HandedOver {
   /** The number of the process; 0 is the main one. */
   readonly to: number;
   readonly port: PortName;
+  /** Its number in the main process, if it goes to a worker. */
+  readonly connection?: number;
 }
 
 /** A datagram about a client of MMSP that another process has. */
@@ -77,7 +79,7 @@ export interface StartMessage {
 export type ToWorker =
   | StartMessage
   /** A client has connected; its socket comes with the message, and nothing was read of it. */
-  | { readonly kind: 'accepted'; readonly port: PortName }
+  | { readonly kind: 'accepted'; readonly port: PortName; readonly connection: number }
   | ClientMessage
   | DatagramMessage
   /** Somebody has logged in, or failed to, at another process. */
@@ -109,6 +111,8 @@ export type FromWorker =
   | { readonly kind: 'warning'; readonly message: string }
   | { readonly kind: 'error'; readonly message: string; readonly stack: string | undefined }
   | { readonly kind: 'figures'; readonly figures: WorkerFigures }
+  /** Connections that it was given have closed, or are about to be handed over. */
+  | { readonly kind: 'closed'; readonly connections: readonly number[] }
   | { readonly kind: 'take'; readonly ask: number; readonly wish: PlaceWish }
   | { readonly kind: 'release'; readonly ask: number }
   | {

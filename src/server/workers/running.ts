@@ -34,6 +34,8 @@ export class RunningWorker {
   /** The places that its players have taken. */
   readonly tickets = new Map<number, Ticket>();
   figures = NO_FIGURES;
+  /** The addresses of the clients whose connections it has, by the numbers of these. */
+  readonly connections = new Map<number, string>();
   /** Its sessions, for the log if it dies. */
   readonly sessions = new Map<string, SessionInfo>();
   readonly #answers = new Map<number, (message: Answer) => void>();

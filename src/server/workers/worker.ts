@@ -88,6 +88,10 @@ export class WorkerPart implements Limits, Given {
   /** The workers that run, this one included. */
   #running: ReadonlySet<number> | undefined;
   #strangers = { second: 0, count: 0 };
+  /** The numbers of the connections that the main process has given it. */
+  readonly #held = new Map<Socket, number>();
+  /** Those that have closed since it last said so. */
+  #over: number[] = [];
   #registry: SessionRegistry | undefined;
 
   private constructor(
@@ -113,6 +117,7 @@ export class WorkerPart implements Limits, Given {
       else if (message.kind === 'accepted' || message.kind === 'client') {
         // The client may have gone on the way.
         const socket = handle as Socket | undefined;
+        if (message.connection !== undefined) this.#hold(message.connection, socket);
         if (socket && message.kind === 'client') takeOver(socket, message);
         if (socket) this.#takers.get(message.port)?.(socket);
       }
@@ -261,7 +266,30 @@ export class WorkerPart implements Limits, Given {
     return true;
   }
 
+  /** Says when a connection that the main process counts is over. */
+  #hold(connection: number, socket: Socket | undefined): void {
+    const leave = () => {
+      if (this.#over.push(connection) === 1) setImmediate(() => this.#sayOver());
+    };
+    if (!socket || socket.destroyed) {
+      leave();
+      return;
+    }
+    this.#held.set(socket, connection);
+    socket.once('close', () => this.#held.delete(socket) && leave());
+  }
+
+  #sayOver(): void {
+    const connections = this.#over;
+    this.#over = [];
+    if (connections.length > 0) this.#say({ kind: 'closed', connections });
+  }
+
   #handOver(socket: Socket, unread: Buffer, to: number, port: PortName): void {
+    const connection = this.#held.get(socket);
+    // Said before it is counted there, so that there is a place for it.
+    if (connection !== undefined && this.#held.delete(socket)) this.#over.push(connection);
+    this.#sayOver();
     handOver(process, socket, peerOf(socket), unread, { kind: 'client', to, port });
   }
 

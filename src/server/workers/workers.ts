@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import type { LoginMemory } from '../../auth/login-memory.js';
 import { FeedServer } from '../../cluster/feed-server.js';
 import { messageOf, WmError } from '../../errors.js';
+import type { AddressList } from '../../http/address-list.js';
+import type { Admission } from '../../http/admission.js';
 import { peerOf } from '../../http/peer.js';
 import type { HttpServer } from '../../http/server.js';
 import { readResendRequest } from '../../mmsp/messages/resend.js';
@@ -19,6 +21,7 @@ import type { ServerConfig } from '../config.js';
 import { closedReason } from '../content/programs.js';
 import type { LentPort, Listener, PortName, ServerPorts } from '../listeners/listener.js';
 import type { PublishingPoint, PublishingPoints } from '../points/points.js';
+import { WorkerConnections } from './connections.js';
 import { Draining } from './draining.js';
 import { Fleet, type ProcessView } from './fleet.js';
 import { Front } from './front.js';
@@ -51,6 +54,10 @@ export interface WorkersOptions {
   readonly points: PublishingPoints;
   readonly limits: Limits;
   readonly logins: LoginMemory;
+  /** Which connections the server accepts. */
+  readonly admission: Admission;
+  /** The proxies that name their clients by the PROXY protocol. */
+  readonly proxies: AddressList | undefined;
   /** Takes the connections that workers pass on. */
   readonly http: HttpServer;
   readonly onBegin: (info: SessionInfo) => void;
@@ -90,6 +97,7 @@ export class Workers implements Listener, OtherSessions {
   readonly #fleet = new Fleet();
   readonly #passedOn: PassedOn;
   readonly #front: Front;
+  readonly #connections: WorkerConnections;
   #folder = '';
   #ports: ServerPorts = {};
   /** True once all have started. */
@@ -109,8 +117,10 @@ export class Workers implements Listener, OtherSessions {
     });
     this.#passedOn = new PassedOn({ client: options.http, points: (socket: Socket) => feeds.serve(socket) });
     options.logins.share((login) => this.#fleet.tell({ kind: 'login', login }));
+    this.#connections = new WorkerConnections(options.admission, options.proxies);
     this.#front = new Front({
-      give: (socket, port) => this.#give(socket, port),
+      connections: this.#connections,
+      give: (socket, port, address) => this.#give(socket, port, address),
       onDatagram: (bytes, address) => {
         const request = readResendRequest(bytes);
         if (request) this.#forward({ kind: 'datagram', clientId: request.clientId, bytes, address });
@@ -252,12 +262,13 @@ export class Workers implements Listener, OtherSessions {
   }
 
   /** Gives a connection to the next worker. @returns false while no worker runs */
-  #give(socket: Socket, port: PortName): boolean {
+  #give(socket: Socket, port: PortName, address: string): boolean {
     const { serving } = this.#fleet;
     const next = serving.find(({ number }) => number > (this.#turns.get(port) ?? 0)) ?? serving[0];
     if (!next) return false;
     this.#turns.set(port, next.number);
-    giveSocket(next.process, socket, { kind: 'accepted', port } satisfies ToWorker);
+    const connection = this.#connections.given(next, address);
+    giveSocket(next.process, socket, { kind: 'accepted', port, connection } satisfies ToWorker);
     return true;
   }
 
@@ -349,8 +360,10 @@ export class Workers implements Listener, OtherSessions {
     const [worker, own] = [this.#fleet.get(to), lentBy(this.#options.own, port)];
     if (to === 0 && port === 'http') this.#options.http.take(socket);
     else if (to === 0 && own) own.take(socket);
-    else if (worker) handOver(worker.process, socket, peerOf(socket), Buffer.alloc(0), { kind: 'client', to, port });
-    else socket.destroy();
+    else if (worker) {
+      const connection = this.#connections.moved(worker, socket.remoteAddress ?? '');
+      handOver(worker.process, socket, peerOf(socket), Buffer.alloc(0), { kind: 'client', to, port, connection });
+    } else socket.destroy();
   }
 
   #forward(message: DatagramMessage): void {
@@ -387,6 +400,9 @@ export class Workers implements Listener, OtherSessions {
         break;
       case 'figures':
         running.figures = message.figures;
+        break;
+      case 'closed':
+        this.#connections.over(running, message.connections);
         break;
       case 'datagram':
         this.#forward(message);
@@ -433,6 +449,7 @@ export class Workers implements Listener, OtherSessions {
     this.#draining.get(running)?.stop();
     this.#draining.delete(running);
     for (const ticket of tickets.values()) ticket.release();
+    this.#connections.over(running);
     for (const { id, since, entry: _, lost, ...facts } of sessions.values()) {
       this.#options.onEnd({ id, ...facts, milliseconds: Date.now() - since, skippedPackets: lost });
     }
