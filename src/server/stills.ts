@@ -15,7 +15,7 @@ export interface StillsOptions {
   readonly ffmpeg?: (() => Promise<string>) | undefined;
   /** How long a still is valid, in ms; default 5000. */
   readonly lifetime?: number;
-  /** How long ffmpeg may take, in ms; default 5000. */
+  /** How long ffmpeg may take, in ms; default 20,000: a busy machine gives it little. */
   readonly timeout?: number;
 }
 
@@ -108,7 +108,7 @@ export class Stills {
     if (this.#places === 0) await new Promise<void>((resolve) => this.#waiting.push(resolve));
     else this.#places--;
     try {
-      const { ffmpeg = async () => (await ffmpegOnce()).path, timeout = 5_000 } = this.#options;
+      const { ffmpeg = async () => (await ffmpegOnce()).path, timeout = 20_000 } = this.#options;
       const program = await ffmpeg().catch(() => undefined);
       this.#missing = program === undefined ? steadyNow() : undefined;
       return program === undefined || this.#closed ? undefined : await this.#decode(program, input, timeout);
@@ -178,10 +178,10 @@ function fileOf(header: AsfHeader, packets: readonly BroadcastPacket[]): Buffer 
   return file;
 }
 
-/** Media comes first. */
+/** Media comes first, but at the lowest priority a picture would never be ready where others keep the processors busy. */
 function lower(pid: number | undefined): void {
   try {
-    if (pid !== undefined) setPriority(pid, constants.priority.PRIORITY_LOW);
+    if (pid !== undefined) setPriority(pid, constants.priority.PRIORITY_BELOW_NORMAL);
   } catch {
     // It has ended already.
   }

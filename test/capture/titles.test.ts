@@ -51,10 +51,14 @@ async function titlesOf(input: string): Promise<{ titles: Array<[number, string]
   return { titles, has };
 }
 
-/** Expects titles at about their times: a packet may hold up to half a second. */
-function expectTitles(found: ReadonlyArray<[number, string]>, wanted: ReadonlyArray<[number, string]>): void {
+/** Expects titles at about their times, in seconds: a packet may hold up to half a second. */
+function expectTitles(
+  found: ReadonlyArray<[number, string]>,
+  wanted: ReadonlyArray<[number, string]>,
+  slack = 0.6,
+): void {
   expect(found.map(([, title]) => title)).toEqual(wanted.map(([, title]) => title));
-  for (const [index, [time]] of wanted.entries()) expect(Math.abs(found[index]![0] - time)).toBeLessThan(0.6);
+  for (const [index, [time]] of wanted.entries()) expect(Math.abs(found[index]![0] - time)).toBeLessThan(slack);
 }
 
 describe('the titles of HLS', () => {
@@ -115,11 +119,17 @@ describe('the titles of HLS', () => {
       if (path === `low/part${first + 2}.ts` && first + 3 < names.length) first++;
       return segmentOf(path);
     });
-    expectTitles((await titlesOf(`${made.url}/tv`)).titles, [
-      [0, 'A'],
-      [4, 'B'],
-      [8, 'C'],
-    ]);
+    // Not at the pace of a broadcast, the encoder may be a segment ahead of what a playlist says.
+    const { titles } = await titlesOf(`${made.url}/tv`);
+    expectTitles(
+      titles,
+      [
+        [0, 'A'],
+        [4, 'B'],
+        [8, 'C'],
+      ],
+      3,
+    );
     expect(made.requests.filter((path) => path === 'low/list').length).toBeLessThan(20);
   });
 
