@@ -9,6 +9,7 @@ import { defaultConfig } from '../../src/server/config.js';
 import { MediaServer } from '../../src/server/server.js';
 import { faultTable } from '../../src/testing/fault-plan.js';
 import { SyntheticSource } from '../../src/testing/synthetic.js';
+import { slowness } from '../support/patience.js';
 import { CHANGES, FAULTS } from './breaches.js';
 import { closeProxies, proxyWith } from './proxy.js';
 import { runEach } from './repeat.js';
@@ -34,7 +35,7 @@ async function serverWith(faults?: string): Promise<number> {
 }
 
 const judged = async (port: number, play = 5_000) =>
-  judgeServer(`mmsh://127.0.0.1:${port}/film.asf`, { play, answer: 3_000 });
+  judgeServer(`mmsh://127.0.0.1:${port}/film.asf`, { play, answer: 3_000 * slowness() });
 
 const broken = (report: JudgeReport, strict = false) => brokenRules(report, strict).map(({ rule }) => rule);
 

@@ -21,7 +21,7 @@ async function serve(answers: Answers = {}, facts: ServerFacts = {}): Promise<Sc
   return server;
 }
 
-const SOON = { connect: 2_000, answer: 150, data: 150, side: 100 };
+const SOON = { connect: 10_000, answer: 800, data: 500, side: 300 };
 
 function playTwo(peer: ScriptedServer['last'], message: Parameters<typeof peer.answer>[0]): void {
   peer.answer(message);
@@ -139,7 +139,7 @@ describe('a hostile MMSP server', () => {
         flood();
       },
     });
-    const { error } = await receive({ url: server.url(), timeouts: { ...SOON, data: 25_000 } });
+    const { error } = await receive({ url: server.url(), timeouts: { ...SOON, answer: 25_000, data: 25_000 } });
     expect(error).toMatchObject({ code: 'WM_PROTOCOL', message: expect.stringContaining('does not read') });
   });
 
