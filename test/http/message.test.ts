@@ -13,6 +13,7 @@ import {
   serialiseRequestHead,
   serialiseResponseHead,
 } from '../../src/http/message.js';
+import { slowness } from '../support/patience.js';
 
 const request = (...lines: string[]) => parseRequestHead(Buffer.from([...lines, '', ''].join('\r\n'), 'latin1'));
 const response = (...lines: string[]) => parseResponseHead(Buffer.from([...lines, '', ''].join('\r\n'), 'latin1'));
@@ -141,7 +142,7 @@ describe('list fields', () => {
     expect(tokens('a, b="c, d')).toEqual(['a', 'b="c', 'd']);
     const start = performance.now();
     tokens('"\\'.repeat(500_000));
-    expect(performance.now() - start).toBeLessThan(1_000);
+    expect(performance.now() - start).toBeLessThan(1_000 * slowness());
   });
 });
 

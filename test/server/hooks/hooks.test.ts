@@ -1,5 +1,6 @@
 import { Hooks, type HooksOptions } from '../../../src/server/hooks/hooks.js';
 import type { HookAnswer, HookConfig, HookEvent } from '../../../src/server/hooks/run.js';
+import { slowness } from '../../support/patience.js';
 import { until } from '../../support/until.js';
 
 const ALLOWED: HookAnswer = { allowed: true };
@@ -113,6 +114,6 @@ describe('hooks', () => {
     all.notify(event('play'));
     const before = performance.now();
     await all.close();
-    expect(performance.now() - before).toBeLessThan(5_000);
+    expect(performance.now() - before).toBeLessThan(5_000 * slowness());
   });
 });
