@@ -1,5 +1,3 @@
-import { execa } from 'execa';
-
 /** An input device of this host. @public */
 export interface CaptureDevice {
   /** The format that ffmpeg needs, for `--input-format`. */
@@ -141,6 +139,7 @@ function demuxers(list: string): Set<string> {
 }
 
 async function run(ffmpeg: string, args: readonly string[]) {
+  const { execa } = await import('execa');
   const { stdout, stderr, timedOut } = await execa(ffmpeg, ['-hide_banner', ...args], {
     reject: false,
     stdin: 'ignore',

@@ -1,5 +1,4 @@
 import { realpath } from 'node:fs/promises';
-import { execa } from 'execa';
 import { WmError } from '../errors.js';
 import { systemErrorCode } from '../media/system-error.js';
 import {
@@ -192,6 +191,7 @@ interface Answer {
 }
 
 async function ask(path: string, args: readonly string[], timeout: number): Promise<Answer> {
+  const { execa } = await import('execa');
   const result = await execa(path, args, {
     reject: false,
     stdin: 'ignore',

@@ -1,5 +1,4 @@
 import { availableParallelism } from 'node:os';
-import { execa } from 'execa';
 
 /** A picture's width and height in pixels. @public */
 export interface Size {
@@ -183,6 +182,7 @@ export async function lookAtInput(look: Look): Promise<InputFacts> {
     ...(inputFormat === undefined ? [] : ['-f', inputFormat]),
     ...['-i', input, '-map', '0:V:0', '-frames:v', '1', '-vf', 'showinfo', '-f', 'null', '-'],
   ];
+  const { execa } = await import('execa');
   const { stderr } = await execa(ffmpeg, args, {
     reject: false,
     stdin: 'ignore',

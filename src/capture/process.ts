@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import { execa } from 'execa';
 import type { EncoderLog } from './log.js';
+import { withTimeout } from './time-limit.js';
 
 /** How ffmpeg ended. */
 export interface EncoderExit {
@@ -122,16 +123,5 @@ export function startEncoder(
   };
 }
 
-/** Resolves to undefined if `ms` milliseconds pass first; 0 waits for ever. */
-export async function withTimeout<T>(promise: Promise<T>, ms: number): Promise<T | undefined> {
-  if (ms <= 0) return promise;
-  let timer: NodeJS.Timeout | undefined;
-  const timeout = new Promise<undefined>((resolve) => {
-    timer = setTimeout(resolve, ms, undefined);
-  });
-  try {
-    return await Promise.race([promise, timeout]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
+/** ffmpeg that runs. */
+export type Encoder = ReturnType<typeof startEncoder>;

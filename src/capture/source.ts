@@ -15,8 +15,9 @@ import { withPerformer } from './id3.js';
 import { EncoderLog, type LogLine } from './log.js';
 import { type CaptureOptions, type CompleteCaptureOptions, completeOptions, rateWithOverhead } from './options.js';
 import { canLookAt, choosePicture, lookAtInput, type PictureFacts } from './picture.js';
-import { startEncoder, startFeeder, withTimeout } from './process.js';
+import type { Encoder } from './process.js';
 import type { Sound } from './sound.js';
+import { withTimeout } from './time-limit.js';
 import { InputTitles } from './titles.js';
 
 /** @public */
@@ -65,8 +66,6 @@ export interface Encoding {
   /** The picture of the input, if it was looked at. */
   readonly input?: PictureFacts | undefined;
 }
-
-type Encoder = ReturnType<typeof startEncoder>;
 
 /** How reading ffmpeg's output ended. */
 type Outcome = { readonly type: 'ended' | 'stalled' | 'text' } | { readonly type: 'notAsf'; readonly error: AsfError };
@@ -223,6 +222,8 @@ export class CaptureSource implements AsfSource {
 
   /** Runs ffmpeg once. @returns the failure, if not even the header of its output could be read */
   async *#run(ffmpeg: FfmpegInfo, args: readonly string[]): AsyncGenerator<AsfEvent, WmError | undefined, undefined> {
+    // Loaded only here: servers that encode nothing start faster.
+    const { startEncoder, startFeeder } = await import('./process.js');
     if (this.#closing) return undefined;
     this.#command = [ffmpeg.path, ...args];
     const { inputCommand } = this.#options;

@@ -1,4 +1,4 @@
-import ora, { type Ora } from 'ora';
+import type { Ora } from 'ora';
 import { type ErrorCode, errorTable, messageOf, WmError } from '../errors.js';
 
 /** How much a command prints, and in which form. */
@@ -22,6 +22,11 @@ export class Reporter {
   readonly verbose: boolean;
   readonly #quiet: boolean;
   #spinner: Ora | undefined;
+  /** Makes a spinner, once that is loaded: only a terminal needs it. */
+  #spin: ((text: string) => Ora) | undefined;
+  #isLoading = false;
+  /** The status line, shown or about to be. */
+  #status: string | undefined;
   /** When there was a sign of life, or when the first one was asked for. */
   #aliveAt: number | undefined;
   /** Lines of the log that are not written yet, and the timer that writes them. */
@@ -121,14 +126,31 @@ export class Reporter {
       this.#line(text);
       return;
     }
-    const shown = harmless(text);
-    this.#spinner ??= ora({ text: shown, stream: process.stderr, discardStdin: false }).start();
-    this.#spinner.text = shown;
+    this.#status = harmless(text);
+    this.#showStatus();
   }
 
   endStatus(): void {
+    this.#status = undefined;
     this.#spinner?.stop();
     this.#spinner = undefined;
+  }
+
+  #showStatus(): void {
+    if (this.#status === undefined) return;
+    if (!this.#spin) {
+      if (!this.#isLoading) void this.#loadSpinner();
+      return;
+    }
+    this.#spinner ??= this.#spin(this.#status);
+    this.#spinner.text = this.#status;
+  }
+
+  async #loadSpinner(): Promise<void> {
+    this.#isLoading = true;
+    const { default: ora } = await import('ora');
+    this.#spin = (text) => ora({ text, stream: process.stderr, discardStdin: false }).start();
+    this.#showStatus();
   }
 
   #flushLog(): void {
@@ -143,7 +165,7 @@ export class Reporter {
 
   #line(text: string): void {
     this.#flushLog();
-    const shown = this.#spinner?.text;
+    const shown = this.#status;
     this.endStatus();
     process.stderr.write(`${harmless(text)}\n`);
     if (shown !== undefined) this.status(shown);

@@ -8,7 +8,7 @@ import { packageVersion as version } from '../version.js';
 import { AdminActions, type AdminHost } from './actions.js';
 import { AdminApi } from './api.js';
 import type { AdminFeed } from './feed.js';
-import { Metrics } from './metrics.js';
+import { PlayerTotals } from './player-totals.js';
 
 /** The parts of a server that its administration is made of. */
 export interface AdministrationOptions extends Omit<AdminHost, 'recent' | 'status'> {
@@ -38,7 +38,7 @@ export class Administration {
   /** The API on the port of the players. */
   readonly api: AdminApi;
   readonly listener: AdminListener;
-  readonly #metrics: Metrics;
+  readonly #totals = new PlayerTotals();
   readonly #startedAt = Date.now();
 
   constructor(options: AdministrationOptions) {
@@ -51,20 +51,19 @@ export class Administration {
         version,
         host: hostName(),
         ports: { ...ports() },
-        playersPeak: this.#metrics.playersPeak,
+        playersPeak: this.#totals.peak,
         ...stats(),
       }),
     });
-    this.#metrics = new Metrics(this.actions, registry);
-    if (options.cluster) this.#metrics.addCluster(options.cluster.node);
     const shared = { actions: this.actions, access, rule, names, onError };
     this.api = new AdminApi(shared);
     const { port, host } = options;
-    this.listener = new AdminListener({ ...shared, port, host, feed, metrics: this.#metrics, config, ready, version });
+    const figures = { sessions: registry, totals: this.#totals, cluster: options.cluster?.node };
+    this.listener = new AdminListener({ ...shared, port, host, feed, figures, config, ready, version });
   }
 
   /** Counts a player that has started. */
   started(protocol: string, players: number): void {
-    this.#metrics.started(protocol, players);
+    this.#totals.started(protocol, players);
   }
 }

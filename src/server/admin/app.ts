@@ -13,7 +13,7 @@ import { refuseWebPages } from '../web/pages.js';
 import { type AdminActions, ReloadRefused } from './actions.js';
 import { statusAssets } from './assets.js';
 import type { AdminFeed } from './feed.js';
-import type { Metrics } from './metrics.js';
+import { Metrics, type MetricsOptions } from './metrics.js';
 import { type AdminBindings, adminRoutes } from './routes.js';
 
 /** The administration on its own port. */
@@ -23,7 +23,8 @@ export interface AdminAppOptions {
   readonly rule: () => Rule;
   readonly names: () => ReadonlySet<string>;
   readonly feed: AdminFeed;
-  readonly metrics: Metrics;
+  /** What the metrics are about, besides `actions`. */
+  readonly figures: Omit<MetricsOptions, 'actions'>;
   /** Returns the configuration in effect, without passwords. */
   readonly config: () => object;
   /** True once the server listens, and until it closes. */
@@ -48,7 +49,8 @@ const PAGE_FIELDS = {
 
 /** Builds the application: the API with its OpenAPI description, server-sent events, metrics, health and the status page. */
 export function adminApp(options: AdminAppOptions): OpenAPIHono<AdminBindings> {
-  const { actions, feed, metrics, onError } = options;
+  const { actions, feed, figures, onError } = options;
+  const metrics = new Metrics({ actions, ...figures });
   const app = new OpenAPIHono<AdminBindings>({
     defaultHook: (result, c) => {
       if (result.success) return undefined;

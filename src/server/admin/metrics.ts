@@ -2,6 +2,7 @@ import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { ClusterNode } from '../../cluster/node.js';
 import type { SessionRegistry } from '../../playback/registry.js';
 import type { AdminActions } from './actions.js';
+import type { PlayerTotals } from './player-totals.js';
 
 /** Points with metrics of their own; the rest is summed up under the label `other`, so that labels stay few. */
 const MAX_POINTS = 500;
@@ -9,17 +10,24 @@ const MAX_POINTS = 500;
 /** How often the delay of the event loop is measured, in ms. */
 const LAG_PRECISION = 100;
 
+/** What the figures are about. */
+export interface MetricsOptions {
+  readonly actions: AdminActions;
+  readonly sessions: SessionRegistry;
+  readonly totals: PlayerTotals;
+  /** This host, if it is one of a cluster. */
+  readonly cluster: ClusterNode | undefined;
+}
+
 /**
  * The figures of a server for Prometheus. They are computed when they are asked for. Names follow the counters of
  * Windows Media Services where it had one.
  */
 export class Metrics {
   readonly #registry = new Registry();
-  readonly #started: Counter<'protocol'>;
-  #peakPlayers = 0;
   #collectsProcess = false;
 
-  constructor(actions: AdminActions, sessions: SessionRegistry) {
+  constructor({ actions, sessions, totals, cluster }: MetricsOptions) {
     const registers = [this.#registry];
     const gauge = (name: string, help: string, value: () => number) =>
       new Gauge({
@@ -75,12 +83,16 @@ export class Metrics {
         for (const { protocol } of players) this.inc({ protocol });
       },
     });
-    gauge('wmcast_players_peak', 'The most players at a time since the start.', () => this.#peakPlayers);
-    this.#started = new Counter({
+    gauge('wmcast_players_peak', 'The most players at a time since the start.', () => totals.peak);
+    new Counter({
       name: 'wmcast_players_started_total',
       help: 'Players that have started, by protocol.',
       labelNames: ['protocol'],
       registers,
+      collect() {
+        this.reset();
+        for (const [protocol, players] of totals.byProtocol) this.inc({ protocol }, players);
+      },
     });
     const perPoint = (
       name: string,
@@ -109,10 +121,11 @@ export class Metrics {
       'Packets skipped for slow players.',
       ({ skippedPackets }) => skippedPackets,
     );
+    if (cluster) this.#addCluster(cluster);
   }
 
   /** Adds the figures of a host of a cluster. */
-  addCluster(node: ClusterNode): void {
+  #addCluster(node: ClusterNode): void {
     const registers = [this.#registry];
     const figures: [name: string, help: string, value: () => number][] = [
       ['wmcast_cluster_connected', '1 while the host works with the others.', () => Number(node.connected)],
@@ -138,17 +151,6 @@ export class Metrics {
         },
       });
     }
-  }
-
-  /** Counts a player that has started. @param players how many there are now */
-  started(protocol: string, players: number): void {
-    this.#started.inc({ protocol });
-    this.#peakPlayers = Math.max(this.#peakPlayers, players);
-  }
-
-  /** The most players at a time since the start. */
-  get playersPeak(): number {
-    return this.#peakPlayers;
   }
 
   /** The media type of {@link text}. */

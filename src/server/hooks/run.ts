@@ -1,5 +1,4 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { execa } from 'execa';
 import { messageOf, printable } from '../../errors.js';
 
 /** The events that hooks can be told, or asked about. */
@@ -64,6 +63,7 @@ function urlOf({ run }: Pick<HookConfig, 'run'>): string | undefined {
 /** Exit code 0 allows; others refuse, with standard error as the reason. */
 async function runCommand({ run, timeout }: HookConfig, { event }: HookEvent, text: string): Promise<HookAnswer> {
   const [program = '', ...args] = [run].flat();
+  const { execa } = await import('execa');
   const running = execa(program, args, {
     input: text,
     timeout: timeout * 1000,

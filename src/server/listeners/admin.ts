@@ -1,8 +1,7 @@
-import { createServer, type Server } from 'node:http';
-import { getRequestListener } from '@hono/node-server';
+import { createServer, type RequestListener, type Server } from 'node:http';
 import { WmError } from '../../errors.js';
 import { listenTcp } from '../../http/listen.js';
-import { type AdminAppOptions, adminApp } from '../admin/app.js';
+import type { AdminAppOptions } from '../admin/app.js';
 import type { Listener, ServerPorts } from './listener.js';
 
 /** The port for the administration: 0 picks a free one, `auto` is 8081 unless another program has it. */
@@ -24,6 +23,7 @@ export class AdminListener implements Listener {
   readonly groupBytes = 0;
   readonly #options: AdminListenerOptions;
   #server: Server | undefined;
+  #answerer: Promise<RequestListener> | undefined;
 
   constructor(options: AdminListenerOptions) {
     this.#options = options;
@@ -32,8 +32,16 @@ export class AdminListener implements Listener {
   async start(): Promise<ServerPorts> {
     const { port, host } = this.#options;
     if (port === 'none') return {};
-    const app = adminApp(this.#options);
-    const server = createServer({ requestTimeout: 30_000 }, getRequestListener(app.fetch));
+    const server = createServer({ requestTimeout: 30_000 }, (request, response) => {
+      this.#answerer ??= this.#loadAnswerer();
+      this.#answerer.then(
+        (answer) => answer(request, response),
+        (error: unknown) => {
+          this.#options.onError(error);
+          response.writeHead(500).end();
+        },
+      );
+    });
     try {
       const admin = await listenTcp(server, { port: port === 'auto' ? ADMIN_PORT : port, host });
       this.#server = server;
@@ -42,6 +50,15 @@ export class AdminListener implements Listener {
       if (port === 'auto' && error instanceof WmError) return {};
       throw error;
     }
+  }
+
+  /** Loads what answers requests: a tenth of all code, which many servers never need. */
+  async #loadAnswerer(): Promise<RequestListener> {
+    const [{ getRequestListener }, { adminApp }] = await Promise.all([
+      import('@hono/node-server'),
+      import('../admin/app.js'),
+    ]);
+    return getRequestListener(adminApp(this.#options).fetch);
   }
 
   async close(): Promise<void> {
