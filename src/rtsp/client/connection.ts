@@ -25,11 +25,16 @@ export interface ConnectionEvents {
 const MAX_BODY = 48 * 1024 * 1024;
 /** Bytes of answers that a server may leave unread. */
 const MAX_UNREAD = 256 * 1024;
+/**
+ * Over one connection, an answer comes after the media that was sent before it, which may take long on a slow line.
+ * While media comes, an answer has so many times as long.
+ */
+const BEHIND_MEDIA = 4;
 
 interface Pending {
   readonly resolve: (response: RtspResponse) => void;
   readonly reject: (error: WmError) => void;
-  readonly timer: NodeJS.Timeout;
+  timer: NodeJS.Timeout;
   readonly onBody: ((received: number) => void) | undefined;
 }
 
@@ -43,6 +48,8 @@ export class RtspClientConnection {
   readonly #reader = new RtspReader({ maxBody: MAX_BODY, onBody: (received) => this.#pending[0]?.onBody?.(received) });
   readonly #pending: Pending[] = [];
   #sequence = 0;
+  /** When the last frame of media came, in ms of `performance.now`. */
+  #mediaAt = Number.NEGATIVE_INFINITY;
   #failure: WmError | undefined;
 
   private constructor(socket: Socket, name: string, events: ConnectionEvents) {
@@ -88,7 +95,7 @@ export class RtspClientConnection {
   /**
    * Sends a request; CSeq is added.
    *
-   * @param timeout for the response, in ms
+   * @param timeout for the response, in ms; four times as long while media comes before it
    * @param onBody called as the body of the response arrives, with its bytes so far
    * @throws WmError WM_SERVER_GONE, WM_UNREACHABLE without a response in time, WM_PROTOCOL if the server breaks RTSP
    */
@@ -105,10 +112,18 @@ export class RtspClientConnection {
         reject(this.#failure);
         return;
       }
-      const late = () =>
-        this.#fail(new WmError('WM_UNREACHABLE', `${this.#name} did not answer ${method} within ${timeout / 1000} s.`));
-      this.#pending.push({ resolve, reject, timer: setTimeout(late, timeout), onBody });
       this.sentAt = performance.now();
+      const last = this.sentAt + timeout * BEHIND_MEDIA;
+      const late = () => {
+        const left = Math.min(this.#mediaAt + timeout, last) - performance.now();
+        if (left > 0) pending.timer = setTimeout(late, left);
+        else
+          this.#fail(
+            new WmError('WM_UNREACHABLE', `${this.#name} did not answer ${method} within ${timeout / 1000} s.`),
+          );
+      };
+      const pending: Pending = { resolve, reject, timer: setTimeout(late, timeout), onBody };
+      this.#pending.push(pending);
       this.#socket.write(serialiseRequest(method, url, [['CSeq', `${++this.#sequence}`], ...fields], body));
     });
   }
@@ -136,8 +151,10 @@ export class RtspClientConnection {
     try {
       for (const input of this.#reader.push(bytes)) {
         if (this.#failure) return;
-        if (input.type === 'frame') this.#events.frame(input.channel, input.bytes);
-        else if (input.type === 'response') this.#answered(input);
+        if (input.type === 'frame') {
+          this.#mediaAt = performance.now();
+          this.#events.frame(input.channel, input.bytes);
+        } else if (input.type === 'response') this.#answered(input);
         else this.#answer(input);
       }
     } catch (error) {
