@@ -88,9 +88,10 @@ export {
   type SendDone,
   type TickClock,
 } from './media/datagrams.js';
+export type { Delivery as LaneDelivery, LaneLimits, Moment } from './media/delivery.js';
 export type { AsfEvent, AsfSink, AsfSource, EndEvent, HeaderEvent, PacketEvent } from './media/events.js';
 export { type FileSourceOptions, fileSource } from './media/file-source.js';
-export type { Delivery as LaneDelivery, Group as BroadcastGroup, LaneLimits, Moment, Player } from './media/group.js';
+export type { Group as BroadcastGroup, Player } from './media/group.js';
 export type { Lane } from './media/lane.js';
 export { LimitedArchive, type LimitedArchiveOptions, type RecordingLimits } from './media/limited-archive.js';
 export type { Clock as PacingClock } from './media/pacing.js';

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { inFlight } from '../media/send-queues.js';
 import { chunkHead, LAST_CHUNK } from './body.js';
 import { type Field, HeaderFields, HttpError, type RequestHead, serialiseResponseHead } from './message.js';
 
@@ -367,6 +368,11 @@ export class ResponseStream {
   /** Bytes that were written but not yet accepted by the operating system. */
   get backlog(): number {
     return this.#host.socket.writableLength;
+  }
+
+  /** Bytes that the operating system has accepted but the client has not, at the last look; undefined if unknown. */
+  get inFlight(): number | undefined {
+    return inFlight(this.#host.socket);
   }
 
   /** Sends the bytes of an object, as {@link write} does. */

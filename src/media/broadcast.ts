@@ -14,8 +14,9 @@ import {
   type JoinOptions,
   type Release,
 } from './broadcast-options.js';
+import { type Delivery, type LaneLimits, newTotals } from './delivery.js';
 import type { AsfEvent, AsfSink, EndEvent } from './events.js';
-import { type Delivery, type Group, type LaneLimits, newTotals, Player } from './group.js';
+import { type Group, Player } from './group.js';
 import { History } from './history.js';
 import type { Lane } from './lane.js';
 import { Lanes } from './lanes.js';
@@ -377,7 +378,7 @@ export class Broadcast implements AsfSink {
       if (!wasLive) this.#announceStart(previous, 'run');
       return;
     }
-    this.#lanes.flush();
+    this.#lanes.finish();
     const cause = isEntry ? 'entry' : 'layout';
     if (wasLive) this.#keepRun({ header, cause });
     this.#begin(header);
@@ -493,7 +494,7 @@ export class Broadcast implements AsfSink {
   }
 
   #end(event: EndEvent): void {
-    this.#lanes.flush();
+    this.#lanes.finish();
     if (this.#live) this.#keepRun(event);
     this.#live = false;
     this.#entryEnded = false;

@@ -1,3 +1,5 @@
+import { Batch } from './batch.js';
+import type { Delivery, Moment } from './delivery.js';
 import type { Lane } from './lane.js';
 import {
   LATE_SEND,
@@ -6,47 +8,12 @@ import {
   type PlayerSession,
   type SentUnit,
   sent,
+  sizeOf,
   unitsOf,
   type WireBatch,
   type WireFormat,
   type WirePacket,
 } from './wire.js';
-
-/** The limits that a lane keeps for its players. @public */
-export interface LaneLimits {
-  /** Bytes that may wait for a player before packets are dropped for it. */
-  readonly backlog: number;
-  /** Longest time in ms that a player may lag before it is disconnected. */
-  readonly patience: number;
-  /** Longest time in ms that a player waits for a clean start before it begins without one. */
-  readonly cleanStart: number;
-}
-
-/** The counts of one delivery. @public */
-export interface Delivery {
-  bytes: number;
-  /** Writes to players: batches of what has come since the last one. */
-  sends: number;
-  /** Of these, those with a packet that was due more than 500 ms before. */
-  lateSends: number;
-  skippedPackets: number;
-  droppedPlayers: number;
-  /** Players that began without a key frame, because there was none. */
-  uncleanStarts: number;
-}
-
-/** Returns totals of zero. */
-export function newTotals(): Delivery {
-  return { bytes: 0, sends: 0, lateSends: 0, skippedPackets: 0, droppedPlayers: 0, uncleanStarts: 0 };
-}
-
-/** The context of a delivery. @public */
-export interface Moment {
-  readonly limits: LaneLimits;
-  /** The broadcast's clock in ms. */
-  readonly now: number;
-  readonly totals: Delivery;
-}
 
 /** The turn of groups that are served quickly, because their players have little in hand. */
 export const QUICK = -1;
@@ -84,16 +51,24 @@ export class Player {
   number: number;
   /** Data packets sent. */
   sent = 0;
+  /** Of these, the ones before its streams changed last; -1 if they never did. */
+  changedAt = -1;
   /** Milliseconds of media that it asked for at once. */
   lead = 0;
   /** Packets dropped because the player was too slow. */
   skipped = 0;
+  /**
+   * Bytes that may wait in its connection, besides its first burst, before the rest is held back: what its group has of
+   * it can still be replaced by other streams, and is skipped only when it is no longer kept.
+   */
+  room = Number.POSITIVE_INFINITY;
   /** Out of step: gets nothing until a packet with a clean start. */
   waiting = true;
   /** Since when it has waited for that, or for its successor's key frame, on the broadcast's clock in ms. */
   waitingSince = 0;
   /**
-   * The lane's number of the next packet, for a player that is getting kept packets piece by piece; -1 for all others.
+   * The lane's number of the next packet, for a player that is getting kept packets piece by piece, at its start or
+   * because it is slow; -1 for all others.
    */
   at = -1;
   /** When it will have some seconds in hand, on the broadcast's clock in ms. */
@@ -242,9 +217,16 @@ export class Group {
     return lane.numberAt(wire, index + 1) - wire.units(start ?? lane.entry(index)!);
   }
 
-  /** Sends a player what others already have, in pieces, as far as it takes them. */
-  #catchUp(player: Player, moment: Moment, starting: boolean): void {
+  /**
+   * Sends a player what others already have, in pieces, as far as it takes them.
+   *
+   * @returns the location at which it continues with its successor, or -1
+   */
+  #catchUp(player: Player, moment: Moment, starting: boolean): number {
     const { output } = player.session;
+    const room = starting && player.sent === 0 ? moment.limits.backlog : roomOf(player, moment);
+    const location = player.successor ? this.#nextLocation(player, player.at, moment) : -1;
+    const end = location === -1 ? this.delivered : Math.min(this.lane.indexOf(location), this.delivered);
     let first = starting;
     while (player.at >= 0 && player.group === this) {
       if (player.at < this.lane.first) {
@@ -253,34 +235,36 @@ export class Group {
         player.skipped += lost;
         moment.totals.skippedPackets += lost;
         this.await(player, moment.now);
-        return;
+        return -1;
       }
-      if (player.at >= this.delivered) {
-        player.at = -1;
+      if (player.at >= end) {
         player.laggingSince = -1;
-        return;
+        if (location === -1) player.at = -1;
+        return location;
       }
-      if (output.backlog > moment.limits.backlog) {
+      if (output.backlog > room) {
         player.laggingSince = moment.now;
-        return;
+        return -1;
       }
-      const { to, batch } = this.#piece(player, first);
+      const { to, batch } = this.#piece(player, { end, room, starting: first });
       first = false;
       this.#put(player, batch, to - player.at, moment.totals);
       player.at = to;
     }
+    return -1;
   }
 
   // Players arrive in crowds; those that start at the same packet share bytes until the next delivery.
-  #piece(player: Player, starting: boolean): Piece {
+  #piece(player: Player, { end, room, starting }: { end: number; room: number; starting: boolean }): Piece {
     const { at } = player;
     const { wire, lane, delivered } = this;
     const phase = this.#phase(player.number, at);
     const key = `${at} ${phase} ${starting}`;
+    const most = Math.min(PIECE_SIZE, room);
     const kept = this.#pieces.get(key);
-    if (kept && (kept.to === delivered || kept.batch.bytes.length >= PIECE_SIZE)) return kept;
+    if (kept && kept.to <= end && (kept.to === delivered || kept.batch.bytes.length >= most)) return kept;
     let to = at;
-    for (let size = 0; to < delivered && size < PIECE_SIZE; to++) size += sizeOf(wire, lane.entry(to)!);
+    for (let size = 0; to < end && size < most; to++) size += sizeOf(wire, lane.entry(to)!);
     const piece = { from: at, to, batch: lane.write(wire, { from: at, to, number: player.number, starting }) };
     this.#keep(key, piece);
     return piece;
@@ -330,38 +314,59 @@ export class Group {
     const from = this.delivered;
     const to = lane.end;
     const moving: Array<readonly [Player, number]> = [];
-    if (from === to) return moving;
-    const batch = new Batch(this, from, to);
+    if (from === to && !moment.last) return moving;
+    const batch = from === to ? undefined : new Batch(lane, this.wire, from, to);
     this.delivered = to;
     this.#dropPieces();
-    const { limits, now, totals } = moment;
-    const isLate = now - lane.entry(from)!.arrived > LATE_SEND;
+    const isLate = batch !== undefined && moment.now - lane.entry(from)!.arrived > LATE_SEND;
     for (const player of this.players) {
-      if (player.at >= 0) {
-        if (player.laggingSince < 0 || this.#catchesUp(player, moment)) this.#catchUp(player, moment, false);
-        continue;
-      }
-      if (player.laggingSince >= 0 && !this.#catchesUp(player, moment)) {
-        player.skipped += to - from;
-        totals.skippedPackets += to - from;
-        continue;
-      }
-      const location = player.successor ? this.#handOver(player, batch, moment) : -1;
-      if (location >= 0) {
-        moving.push([player, location]);
-        continue;
-      }
-      const output = this.#send(player, batch, moment);
-      if (!output) continue;
-      totals.sends++;
-      if (isLate) totals.lateSends++;
-      if (output.backlog > limits.backlog) {
-        player.waiting = true;
-        player.waitingSince = now;
-        player.laggingSince = now;
-      }
+      let location = -1;
+      if (player.at >= 0) location = this.#goOn(player, moment);
+      else if (batch) location = this.#serve(player, batch, isLate, moment);
+      if (location >= 0) moving.push([player, location]);
     }
     return moving;
+  }
+
+  /**
+   * Sends more to a player that gets kept packets piece by piece.
+   *
+   * @returns the location at which it continues with its successor, or -1
+   */
+  #goOn(player: Player, moment: Moment): number {
+    if (player.laggingSince >= 0 && !moment.last && !this.#catchesUp(player, moment)) return -1;
+    return this.#catchUp(player, moment, false);
+  }
+
+  /**
+   * Sends a batch to a player that keeps up.
+   *
+   * @returns the location at which it continues with its successor, or -1
+   */
+  #serve(player: Player, batch: Batch, isLate: boolean, moment: Moment): number {
+    const { limits, now, totals } = moment;
+    const { from, to } = batch;
+    if (player.laggingSince >= 0 && !this.#catchesUp(player, moment)) {
+      player.skipped += to - from;
+      totals.skippedPackets += to - from;
+      return -1;
+    }
+    const location = player.successor ? this.#handOver(player, batch, moment) : -1;
+    if (location >= 0) return location;
+    const output = this.#send(player, batch, moment);
+    if (!output) return -1;
+    totals.sends++;
+    if (isLate) totals.lateSends++;
+    const { backlog } = output;
+    if (backlog > limits.backlog) {
+      player.waiting = true;
+      player.waitingSince = now;
+      player.laggingSince = now;
+    } else if (backlog > player.room) {
+      player.at = to;
+      player.laggingSince = now;
+    }
+    return -1;
   }
 
   /** @returns the output it was sent to; undefined if nothing was sent */
@@ -401,30 +406,43 @@ export class Group {
    * returns that location; -1 while there is no such location. The streams that are replaced go on until the key frame
    * of the new one (MS-WMSP 3.2.5.7).
    */
-  #handOver(player: Player, { from, to }: Batch, { limits, now, totals }: Moment): number {
+  #handOver(player: Player, { from, to }: Batch, moment: Moment): number {
     const { lane } = this;
+    const location = this.#nextLocation(player, from, moment);
+    if (location === -1) return -1;
+    const before = Math.min(lane.indexOf(location), to);
+    if (before > from && !player.waiting) {
+      const batch = lane.write(this.wire, { from, to: before, number: player.number, starting: false });
+      this.#put(player, batch, before - from, moment.totals);
+    }
+    return location;
+  }
+
+  /**
+   * Returns the location from a packet on at which a player's successor has a clean start; -1 while there is none.
+   *
+   * @param from the lane's number of the packet
+   */
+  #nextLocation(player: Player, from: number, { limits, now, totals }: Moment): number {
     const next = player.successor!.lane;
-    const newest = next.indexOf(lane.entry(from)!.location);
+    const entry = this.lane.entry(from);
+    if (!entry) return -1;
+    const newest = next.indexOf(entry.location);
     let index = next.cleanStartIn(newest, next.end);
     if (index === -1) {
       if (now - player.waitingSince < limits.cleanStart || newest >= next.end) return -1;
       totals.uncleanStarts++;
       index = newest;
     }
-    const { location } = next.entry(index)!;
-    const before = Math.min(lane.indexOf(location), to);
-    if (before > from && !player.waiting) {
-      const batch = lane.write(this.wire, { from, to: before, number: player.number, starting: false });
-      this.#put(player, batch, before - from, totals);
-    }
-    return location;
+    return next.entry(index)!.location;
   }
 
   /** True if a player that lagged may go on; one that lags for too long is disconnected. */
-  #catchesUp(player: Player, { limits, now, totals }: Moment): boolean {
+  #catchesUp(player: Player, moment: Moment): boolean {
     if (player.dropped) return false;
+    const { limits, now, totals } = moment;
     const { output } = player.session;
-    if (output.backlog <= limits.backlog / 4) {
+    if (output.backlog <= roomOf(player, moment) / 4) {
       player.laggingSince = -1;
       return true;
     }
@@ -437,60 +455,7 @@ export class Group {
   }
 }
 
-/** The packets that a group delivers at once. */
-class Batch {
-  readonly from: number;
-  readonly to: number;
-  /** Where a waiting player may start, as the lane's number; -1 if nowhere. */
-  readonly firstClean: number;
-  readonly #group: Group;
-  // Number of the first unit of the first packet, and of the packet that players start with.
-  readonly #number: number;
-  #startNumber: number | undefined;
-  readonly #written = new Map<number, WireBatch>();
-  // The last result: most players are of one phase, one after another.
-  #lastKey = -1;
-  #last: WireBatch | undefined;
-
-  constructor(group: Group, from: number, to: number) {
-    this.#group = group;
-    this.from = from;
-    this.to = to;
-    this.firstClean = group.lane.cleanStartIn(from, to);
-    this.#number = group.lane.numberAt(group.wire, from);
-  }
-
-  /**
-   * Returns the packets from `start` on, for all players of a phase.
-   *
-   * @param number the player's number of the first unit
-   */
-  write(start: number, number: number, starting: boolean): WireBatch {
-    const { wire } = this.#group;
-    const phase = wire.numbers === 'none' ? 0 : ((number - this.#numberOf(start)) & wire.mask) >>> 0;
-    const key = phase * 2 + (starting ? 1 : 0);
-    if (key === this.#lastKey) return this.#last!;
-    let written = this.#written.get(key);
-    if (!written) {
-      written = this.#group.lane.write(wire, { from: start, to: this.to, number, starting });
-      this.#written.set(key, written);
-    }
-    this.#lastKey = key;
-    this.#last = written;
-    return written;
-  }
-
-  #numberOf(start: number): number {
-    if (start === this.from) return this.#number;
-    this.#startNumber ??= this.#group.lane.numberAt(this.#group.wire, start);
-    return this.#startNumber;
-  }
-}
-
-/** Returns the bytes of a packet on the wire. */
-function sizeOf(wire: WireFormat, packet: LaneEntry): number {
-  const units = wire.units ? wire.units(packet) : 1;
-  let size = 0;
-  for (let unit = 0; unit < units; unit++) size += wire.size(packet, unit);
-  return size;
+/** Returns the bytes that may wait for a player. */
+function roomOf({ room }: Player, { limits, last }: Moment): number {
+  return last ? limits.backlog : Math.min(limits.backlog, room);
 }

@@ -1,14 +1,6 @@
 import type { AsfHeader } from '../asf/header.js';
-import {
-  type Delivery,
-  Group,
-  type LaneLimits,
-  type Moment,
-  newTotals,
-  type Player,
-  QUICK,
-  SETTLED_LEAD,
-} from './group.js';
+import { type Delivery, type LaneLimits, type Moment, newTotals } from './delivery.js';
+import { Group, type Player, QUICK, SETTLED_LEAD } from './group.js';
 import { Lane } from './lane.js';
 import type { BroadcastPacket, LaneChoice, WireFormat } from './wire.js';
 
@@ -204,6 +196,12 @@ export class Lanes {
     this.#deliver(() => true);
   }
 
+  /** Serves everybody for the last time under a header, also with what was held back for slow players. */
+  finish(): void {
+    this.flush();
+    this.#deliver(() => true, true);
+  }
+
   #schedule(size: number): void {
     if (this.#lanes.size === 0) return;
     this.#pending += size;
@@ -268,9 +266,9 @@ export class Lanes {
     }
   }
 
-  #deliver(isServed: (group: Group) => boolean): void {
+  #deliver(isServed: (group: Group) => boolean, last = false): void {
     const totals = newTotals();
-    const moment = { totals, now: this.#options.now(), limits: this.#options.limits() };
+    const moment = { totals, now: this.#options.now(), limits: this.#options.limits(), last };
     const moving: Array<readonly [Player, number]> = [];
     for (const served of [...this.#lanes.values()]) {
       for (const group of [...served.groups.values()]) {
@@ -288,6 +286,7 @@ export class Lanes {
     previous.leave(player);
     player.successor = undefined;
     successor.await(player, moment.now);
+    player.changedAt = player.sent;
     successor.startAt(player, successor.lane.indexOf(location), moment);
     this.dropIdle(previous);
   }
@@ -298,6 +297,7 @@ export class Lanes {
     if (!previous || !successor) return;
     previous.leave(player);
     player.successor = undefined;
+    player.changedAt = player.sent;
     successor.await(player, now);
     this.dropIdle(previous);
   }

@@ -1,6 +1,7 @@
 import type { AsfHeader } from '../asf/header.js';
+import { type Delivery, type LaneLimits, newTotals } from './delivery.js';
 import type { EndEvent } from './events.js';
-import { type Delivery, Group, type LaneLimits, newTotals, type Player, QUICK } from './group.js';
+import { Group, type Player, QUICK } from './group.js';
 import { Lane } from './lane.js';
 import type { BroadcastPacket, HeaderCause, LaneChoice, Wanted, WireFormat } from './wire.js';
 
@@ -120,7 +121,7 @@ export class PastRuns {
   #send(player: Player, header: AsfHeader, { choice, wire }: Wanted): Following {
     const run = this.#runs.find((each) => each.header === header)!;
     const group = this.#group(run, choice, wire);
-    const moment = { now: this.#host.now(), limits: this.#host.limits(), totals: newTotals() };
+    const moment = { now: this.#host.now(), limits: this.#host.limits(), totals: newTotals(), last: true };
     group.await(player, moment.now);
     const { lane } = group;
     const clean = lane.startFor(Number.POSITIVE_INFINITY, lane.end, true);

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { inFlight } from './send-queues.js';
 import type { PlayerOutput, WireBatch } from './wire.js';
 
 /**
@@ -27,6 +28,10 @@ class SocketOutput implements PlayerOutput {
 
   get backlog(): number {
     return this.#socket.writableLength;
+  }
+
+  get inFlight(): number | undefined {
+    return inFlight(this.#socket);
   }
 
   put({ bytes }: WireBatch, done?: () => void): void {

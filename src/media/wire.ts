@@ -119,6 +119,11 @@ export interface PlayerOutput {
   /** Bytes that were put and that the operating system has not taken yet. */
   readonly backlog: number;
   /**
+   * Bytes that the operating system had taken and the peer had not acknowledged, when that was last looked at; undefined
+   * where it is unknown.
+   */
+  readonly inFlight?: number | undefined;
+  /**
    * @param done called once the operating system has taken the units, or never will; the bytes may change after that
    */
   put(batch: WireBatch, done?: () => void): void;
@@ -218,6 +223,14 @@ export function sent(entry: LaneEntry, starting: boolean): WirePacket {
 /** Returns the number of units of an entry. */
 export function unitsOf(wire: WireFormat, packet: WirePacket): number {
   return wire.units ? wire.units(packet) : 1;
+}
+
+/** Returns the bytes of a packet on the wire. */
+export function sizeOf(wire: WireFormat, packet: WirePacket): number {
+  const units = unitsOf(wire, packet);
+  let size = 0;
+  for (let unit = 0; unit < units; unit++) size += wire.size(packet, unit);
+  return size;
 }
 
 /** Writes a run of packets, unit after unit. Throws any error of the format. */
