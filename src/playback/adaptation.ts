@@ -1,15 +1,14 @@
 import type { AsfHeader } from '../asf/header.js';
+import type { KeepsUp } from './feed.js';
 import { keyFrames, lowestRates } from './ladder.js';
 import type { StreamSelection } from './selection.js';
 
 /** How well a player's connection keeps up, as far as the server can tell. */
-export interface Strain {
+export interface Strain extends Partial<KeepsUp> {
   /** The time of a clock in ms. */
   readonly now: number;
   /** Packets dropped so far because the player was too slow. */
   readonly skipped: number;
-  /** For a file, which drops nothing: how late its packets are because the player is too slow, in ms. */
-  readonly late?: number;
 }
 
 /**
@@ -29,7 +28,10 @@ export interface Adaptation {
 
 /** A session that can be given more or less of what it plays. */
 export interface AdaptingSession {
-  adapt(): void;
+  /** True while it plays a broadcast over a byte stream, so that what waits in its connection matters. */
+  readonly takesLive: boolean;
+  /** @returns true if more waits in its connection than a moment ago, so that it should be looked at again soon */
+  adapt(): boolean;
 }
 
 // In ms. Strain that recurs within this time is not just momentary.
@@ -43,8 +45,8 @@ const LONGEST_QUIET = 480_000;
 const LATE = 1_500;
 
 /**
- * Gives a player of a broadcast less when packets have to be dropped for it again and again: first the lowest of the
- * rates that it turned on, then only key frames. The sound then continues without gaps. A player of a file gets the
+ * Gives a player of datagrams of a broadcast less when packets have to be dropped for it again and again: first the
+ * lowest of the rates that it turned on, then only key frames. The sound then continues without gaps. A player of a file gets the
  * lowest rate when it becomes later and later, but never less: a file waits, and drops nothing.
  */
 export class Thinning implements Adaptation {

@@ -1,4 +1,5 @@
 import type { SentUnit, WireFormat } from '../media/wire.js';
+import type { Strain } from './adaptation.js';
 import type { Feed, PacketCounts } from './feed.js';
 import type { StreamSelection } from './selection.js';
 
@@ -27,9 +28,14 @@ export class FeedSlot {
     return { sent: this.#sent + sent, skipped: this.#skipped + skipped };
   }
 
-  /** How late the current feed is because the player is too slow, in ms. */
-  get late(): number {
-    return this.#feed?.late ?? 0;
+  /** True if the current feed is a broadcast over a byte stream. */
+  get takesLive(): boolean {
+    return this.#feed?.takesLive === true;
+  }
+
+  /** How the player keeps up with the current feed. @param now a clock in ms */
+  strain(now: number): Strain {
+    return { now, skipped: this.packets.skipped, ...(this.#feed?.keepsUp() ?? { late: 0 }) };
   }
 
   /** Counts packets from now on. */

@@ -7,13 +7,26 @@ export interface PacketCounts {
   readonly skipped: number;
 }
 
+/** How a player keeps up with its packets. */
+export interface KeepsUp {
+  /** How late they are because the player takes them too slowly, in ms; 0 for datagrams of a broadcast. */
+  readonly late: number;
+  /**
+   * For a broadcast over a byte stream: true while the player still takes the streams that it had before the last
+   * change. Undefined for all others.
+   */
+  readonly switching?: boolean;
+}
+
 /** Carries the packets of one entry to one player. */
 export interface Feed {
   /** The number of the next unit, unbounded. */
   readonly number: number;
   readonly packets: PacketCounts;
-  /** How late a file is because the player takes it too slowly, in ms; 0 for a broadcast, which waits for nobody. */
-  readonly late: number;
+  /** True for a broadcast over a byte stream. */
+  readonly takesLive: boolean;
+  /** Returns how the player keeps up; called about once a second. */
+  keepsUp(): KeepsUp;
   /** The number of the packet in the file where it would continue; undefined for a broadcast. */
   readonly position: number | undefined;
   /** Starts sending. Once only, and not after {@link stop}. */

@@ -8,7 +8,7 @@ import type { OnDemandReader } from '../media/on-demand/reader.js';
 import type { SentUnit } from '../media/wire.js';
 import { unitsOf, type WireFormat } from '../media/wire.js';
 import type { FileEntry } from './entry.js';
-import type { Feed, FeedListener, PacketCounts } from './feed.js';
+import type { Feed, FeedListener, KeepsUp, PacketCounts } from './feed.js';
 import type { Place } from './place.js';
 import type { PlaybackHost, PlaybackPort } from './port.js';
 import { choiceOf, type StreamSelection } from './selection.js';
@@ -34,6 +34,7 @@ const NO_ENDS: readonly number[] = [];
 
 /** Sends a file to one player. */
 export class FileFeed implements Feed {
+  readonly takesLive = false;
   readonly #options: FileFeedOptions;
   readonly #reader: OnDemandReader;
   readonly #flow: OnDemandFlow;
@@ -92,8 +93,8 @@ export class FileFeed implements Feed {
     return { sent: this.#sent, skipped: 0 };
   }
 
-  get late(): number {
-    return this.#flow.late;
+  keepsUp(): KeepsUp {
+    return { late: this.#flow.late };
   }
 
   get position(): number {

@@ -1,4 +1,5 @@
 import { Ticker } from '../media/on-demand/flow.js';
+import { lookAtSendQueues } from '../media/send-queues.js';
 import type { AdaptingSession } from './adaptation.js';
 import { DEFAULT_LIMITS, type PaceLimits } from './pace.js';
 import type { PlaybackHost } from './port.js';
@@ -7,6 +8,8 @@ import { ResendBudget } from './sent-ring.js';
 
 /** In ms: the servers of several protocols share one {@link Playback}. */
 const SWEEP_INTERVAL = 500;
+/** In ms, until sessions are looked at again that keep up worse than before. */
+const SOON = 400;
 
 /** The clock, the limits and the callbacks that all sessions share. */
 export interface PlaybackOptions {
@@ -34,6 +37,7 @@ export class Playback implements PlaybackHost {
   /** The writes of packets of files, and those of them that were more than 500 ms late. */
   readonly counters = { sends: 0, lateSends: 0 };
   readonly #onError: ((error: unknown) => void) | undefined;
+  #soon: NodeJS.Timeout | undefined;
   #sweptAt = Number.NEGATIVE_INFINITY;
 
   constructor({ now, ticker, ahead, limits, onError }: PlaybackOptions = {}) {
@@ -64,6 +68,28 @@ export class Playback implements PlaybackHost {
     this.#sweptAt = now;
     this.ready.sweep();
     this.resends.sweep();
-    for (const session of this.playing) session.adapt();
+    if (!this.#takesLive) this.#adapt(this.playing);
+    else void lookAtSendQueues().then((isFresh) => this.#adapt(this.playing, isFresh));
+  }
+
+  get #takesLive(): boolean {
+    for (const { takesLive } of this.playing) if (takesLive) return true;
+    return false;
+  }
+
+  /**
+   * Adapts to how sessions keep up, and soon again for those that keep up worse than before.
+   *
+   * @param isFresh false if it is not known what waits in connections now
+   */
+  #adapt(sessions: Iterable<AdaptingSession>, isFresh = true): void {
+    const wary: AdaptingSession[] = [];
+    for (const session of sessions) if ((isFresh || !session.takesLive) && session.adapt()) wary.push(session);
+    if (wary.length === 0) return;
+    this.#soon ??= setTimeout(() => {
+      this.#soon = undefined;
+      const still = wary.filter((session) => this.playing.has(session));
+      void lookAtSendQueues().then((isKnown) => this.#adapt(still, isKnown));
+    }, SOON).unref();
   }
 }

@@ -14,22 +14,30 @@ export interface LiveStrain {
   readonly switching: boolean;
 }
 
-const NO_SAMPLES = [] as const;
+interface Sample {
+  readonly now: number;
+  readonly late: number;
+}
 
-/** In ms, of media that waits: most players have three times as much in hand. */
-const LATE = 1_000;
+const NO_SAMPLES: readonly Sample[] = [];
+
+/** In ms, of media that waits, more than there usually does: a player has about three times as much in hand. */
+const LATE = 600;
 /** The same soon after a step up, which is a try. */
 const LATE_TRY = 500;
-/** The same for a connection that takes nothing for a moment, so that less would not help it; and if it grows slowly. */
+/** The same if the player is to be looked at again soon, and if it was not late only now. */
+const WARY = 300;
+const BEGUN = 150;
+/** The same for a connection that takes nothing for a moment, so that less would not help it; and the most in any case. */
 const VERY_LATE = 2_500;
-/** In ms of media that waits: a connection that is good has less. */
-const FINE = 250;
-/** How much later the player becomes in each ms if it is somewhat too slow, too slow, and taking nothing. */
-const CREEPS = 0.01;
-const GROWS = 0.05;
+/** In ms of media that waits: a good connection has less, with what has just been sent and is on its way. */
+const FINE = 1_000;
+/** What waits at the least within this time, in ms, is what usually waits. */
+const USUALLY = 15_000;
+/** How much later the player becomes in each ms if it takes nothing. */
 const STANDS = 0.9;
-/** The time over which the growth is measured, in ms. */
-const SPAN = 3_000;
+/** Nobody becomes later by more than the time that passes, in ms, unless a burst waits: packets come in batches. */
+const BATCH = 600;
 /** In ms, between two steps down, so that one takes effect before the next. */
 export const SETTLING = 4_000;
 /** The part of what the line carries, as it is measured, that is used; and the one that takes the last whole video. */
@@ -46,7 +54,7 @@ const TRY = 2;
  * the player has become a second late and becomes later still, to what the line carries by that measure. It steps up,
  * rung by rung, after a quiet time, which doubles each time that this was too much.
  *
- * Pure: samples in, about one a second, and decisions out. The player's own selection is never changed.
+ * Pure: samples in, one a second or more, and decisions out. The player's own selection is never changed.
  */
 export class LiveAdaptation {
   #asked: StreamSelection = NO_STREAMS;
@@ -54,8 +62,8 @@ export class LiveAdaptation {
   /** Made when it is needed: few players are slow. */
   #ladder: readonly Rung[] | undefined;
   #rung = 0;
-  /** The last samples while media waits, the oldest first. */
-  #samples: ReadonlyArray<{ readonly now: number; readonly late: number }> = NO_SAMPLES;
+  /** The last samples, the oldest first. */
+  #samples: readonly Sample[] = NO_SAMPLES;
   #at = Number.NEGATIVE_INFINITY;
   #skipped = 0;
   #busyAt = Number.NEGATIVE_INFINITY;
@@ -64,6 +72,12 @@ export class LiveAdaptation {
   /** True from a step up until it has succeeded or failed. */
   #trying = false;
   #quiet = SHORTEST_QUIET;
+
+  /** True if the player became later, so that the next sample should come soon. */
+  get isWary(): boolean {
+    const [before, last] = this.#samples.slice(-2);
+    return before !== undefined && last !== undefined && last.late > before.late && this.#excess(last) > WARY;
+  }
 
   /** Returns what the player gets of a selection; the same object if that is all of it. */
   grant(asked: StreamSelection, header: AsfHeader): StreamSelection {
@@ -92,7 +106,7 @@ export class LiveAdaptation {
     this.#note(before, now, late);
     if (dropped || late > FINE) this.#busyAt = now;
     const growth = this.#growth();
-    const strained = dropped || (growth > CREEPS && late > this.#limit(growth));
+    const strained = dropped || (growth > 0 && (late > VERY_LATE || this.#excess({ now, late }) > this.#limit(growth)));
     return strained ? this.#strain(now, dropped ? STANDS : growth) : this.#stepUp(now);
   }
 
@@ -103,26 +117,28 @@ export class LiveAdaptation {
   }
 
   #note(before: number, now: number, late: number): void {
-    if (late === 0) {
-      this.#samples = NO_SAMPLES;
-      return;
-    }
-    // It kept up at the sample before the first one, unless what it gets has changed since.
-    const first = this.#samples.length === 0 && before > this.#steppedAt ? [{ now: before, late: 0 }] : this.#samples;
-    const recent = first.filter((sample, index) => index === first.length - 1 || now - sample.now <= SPAN);
-    this.#samples = [...recent, { now, late }];
+    const last = this.#samples.at(-1);
+    if (last && late - last.late > now - before + BATCH) this.#samples = NO_SAMPLES;
+    this.#samples = [...this.#samples.filter((sample) => now - sample.now < USUALLY), { now, late }];
   }
 
-  /** Returns how much later the player becomes in each ms; 0 if it catches up now. */
+  /** How much more waits than usually, in ms of media: some is always on its way to a player far away. */
+  #excess({ late }: Sample): number {
+    return late - Math.min(...this.#samples.map((sample) => sample.late));
+  }
+
+  /** Returns how much later the player becomes in each ms; 0 unless it did so for more than a moment. */
   #growth(): number {
-    const samples = this.#samples;
-    const [oldest, last, newest] = [samples[0], samples.at(-2), samples.at(-1)];
-    if (!oldest || !last || !newest || newest.late < last.late) return 0;
-    return (newest.late - oldest.late) / (newest.now - oldest.now);
+    const [first, second, third] = this.#samples.slice(-3);
+    if (!first || !second || !third || this.#excess(second) < BEGUN) return 0;
+    if (third.late <= first.late || third.late <= second.late) return 0;
+    const over = (from: Sample) => (third.late - from.late) / (third.now - from.now);
+    // It may have begun since the first of them.
+    return Math.max(over(first), over(second));
   }
 
   #limit(growth: number): number {
-    if (growth >= STANDS || growth < GROWS) return VERY_LATE;
+    if (growth >= STANDS) return VERY_LATE;
     return this.#trying ? LATE_TRY : LATE;
   }
 

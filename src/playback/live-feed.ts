@@ -2,6 +2,7 @@ import type { AsfHeader } from '../asf/header.js';
 import type { Broadcast } from '../media/broadcast.js';
 import type { EndEvent } from '../media/events.js';
 import type { Player } from '../media/group.js';
+import { lateness } from '../media/lateness.js';
 import {
   type FirstPacket,
   type HeaderCause,
@@ -12,7 +13,8 @@ import {
   type Wanted,
   type WireFormat,
 } from '../media/wire.js';
-import type { Feed, FeedListener, PacketCounts } from './feed.js';
+import type { Feed, FeedListener, KeepsUp, PacketCounts } from './feed.js';
+import { rateOf } from './ladder.js';
 import { laneChoice } from './lane-choice.js';
 import { liveStartupProfile } from './live-profile.js';
 import type { Place } from './place.js';
@@ -43,10 +45,16 @@ export interface LiveFeedOptions {
   readonly listener: LiveListener;
 }
 
+/**
+ * What may wait in the connection of a player, in ms of its streams and in bytes. Whatever is there is sent as it is, so
+ * the less there is, the sooner does another choice of streams help a slow player.
+ */
+const ROOM = 500;
+const [LEAST_ROOM, MOST_ROOM] = [16 * 1024, 1024 * 1024];
+
 /** Sends a broadcast to one player. */
 export class LiveFeed implements Feed, PlayerSession {
   readonly position = undefined;
-  readonly late = 0;
   readonly #options: LiveFeedOptions;
   #header: AsfHeader;
   #selection: StreamSelection;
@@ -71,6 +79,16 @@ export class LiveFeed implements Feed, PlayerSession {
     return { sent: this.#player?.sent ?? 0, skipped: this.#player?.skipped ?? 0 };
   }
 
+  get takesLive(): boolean {
+    return this.output.framing === 'stream';
+  }
+
+  keepsUp(): KeepsUp {
+    if (!this.#player || !this.takesLive) return { late: 0 };
+    const { late, isOld } = lateness(this.#player);
+    return { late, switching: isOld || this.#player.successor !== undefined };
+  }
+
   start(): void {
     const { broadcast, number, place } = this.#options;
     const choice = laneChoice(this.#header, this.#selection);
@@ -81,6 +99,7 @@ export class LiveFeed implements Feed, PlayerSession {
       ...(lead === undefined ? {} : { lead }),
     };
     this.#player = broadcast.join(this, choice, this.#wire, options);
+    this.#makeRoom();
     // An event reported while it started may have ended it.
     if (this.#stopped) broadcast.leave(this.#player);
     else broadcast.goOn(this.#player);
@@ -88,6 +107,7 @@ export class LiveFeed implements Feed, PlayerSession {
 
   select(selection: StreamSelection): void {
     this.#selection = selection;
+    this.#makeRoom();
     if (this.#player) this.#options.broadcast.change(this.#player, laneChoice(this.#header, selection));
   }
 
@@ -127,11 +147,18 @@ export class LiveFeed implements Feed, PlayerSession {
     if (!selection || this.#stopped) return undefined;
     this.#header = header;
     this.#selection = selection;
+    this.#makeRoom();
     return { choice: laneChoice(header, selection), wire: this.#wire };
   }
 
   ended({ reason }: EndEvent): void {
     if (!this.#stopped) this.#options.listener.feedEnded('end', reason);
+  }
+
+  #makeRoom(): void {
+    if (!this.#player || this.output.framing === 'datagrams') return;
+    const bytes = (rateOf(this.#selection, this.#header) * ROOM) / 8_000;
+    this.#player.room = Math.min(Math.max(bytes, LEAST_ROOM), MOST_ROOM);
   }
 
   get #wire(): WireFormat {

@@ -280,11 +280,14 @@ export class PlaybackSession implements LiveListener {
     this.#enter('init');
   }
 
+  get takesLive(): boolean {
+    return this.#feeds.takesLive;
+  }
+
   /** Gives the player more or less of what it asked for. Called by the playback about once a second. */
-  adapt(): void {
-    const { skipped } = this.packets;
-    if (this.#grant.adapt({ now: this.#host.now(), skipped, late: this.#feeds.late }, this.#header))
-      this.#feeds.select(this.granted);
+  adapt(): boolean {
+    if (this.#grant.adapt(this.#feeds.strain(this.#host.now()), this.#header)) this.#feeds.select(this.granted);
+    return this.#grant.isWary;
   }
 
   /** Gives the program back and keeps only the player's place. Called for sessions that are ready. */
