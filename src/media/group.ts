@@ -419,7 +419,7 @@ export class Group {
   }
 
   /**
-   * Returns the location from a packet on at which a player's successor has a clean start; -1 while there is none.
+   * Returns the location from a packet on at which a player's successor has a clean start; -1 if not found.
    *
    * @param from the lane's number of the packet
    */
