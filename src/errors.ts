@@ -152,8 +152,19 @@ export function printable(text: string, limit = 80): string {
   return text.slice(0, limit).replace(/[^\x20-\x7e]/g, '?');
 }
 
-/** Hides users and passwords in URLs, because messages end up in logs and bug reports. Takes linear time. */
+/** Parameters of URLs that are secrets; those of ffmpeg's protocols, too. What ends a sentence is not their value. */
+const SECRET_PARAMETERS =
+  /([?&;](?:\w*pass(?:w\w*|phrase)?|pwd|pw|\w*token|\w*key|\w*secret|auth\w*|jwt|sig\w*|hdnts|streamid)=)[^&\s"'<>]*[^&\s"'<>:;,.)\]]/gi;
+
+/**
+ * Hides users and passwords in URLs, and parameters whose names say that they are secrets, because messages end up in
+ * logs and bug reports. Takes linear time.
+ */
 export function hidePasswords(text: string): string {
+  return hideUsers(text.includes('=') ? text.replace(SECRET_PARAMETERS, '$1***') : text);
+}
+
+function hideUsers(text: string): string {
   if (!text.includes('@')) return text;
   // No part of a URL that is looked for has a blank or a quote in it.
   return text.replace(/[^\s"']+/g, (word) => (word.includes('@') ? hideInWord(word) : word));

@@ -38,6 +38,10 @@ describe('the table of errors', () => {
     ['"http://me:sec#ret@host/live"', '"http://***@host/live"'],
     ['"me:secret@host:80/live" is no URL', '"***@host:80/live" is no URL'],
     ['http://a:b@x and mmsh://c:d@y', 'http://***@x and mmsh://***@y'],
+    ['srt://host:1?passphrase=abc&mode=caller', 'srt://host:1?passphrase=***&mode=caller'],
+    ['https://cdn/x.m3u8?a=1&auth_token=q%20', 'https://cdn/x.m3u8?a=1&auth_token=***'],
+    ['(see http://host/hook?Token=abc.d.) failed', '(see http://host/hook?Token=***.) failed'],
+    ['http://me:pw@host/x?access_token=abc: it is gone', 'http://***@host/x?access_token=***: it is gone'],
   ])('hides the password of %s', (text, hidden) => {
     expect(hidePasswords(text)).toBe(hidden);
   });
@@ -48,6 +52,8 @@ describe('the table of errors', () => {
     'mail to a@b.example',
     'http://[::1]:80/a@b',
     '/folder/a:b@c.wmv',
+    'a file with token=x in its name.mp4',
+    'http://host/x?track=3&monkey_business=yes',
   ])('leaves %s alone', (text) => {
     expect(hidePasswords(text)).toBe(text);
   });

@@ -27,8 +27,6 @@ export interface Plan {
 /** Options of ffmpeg whose values are nobody's business. */
 const SECRET_OPTIONS =
   /^-(?:headers|cookies|passphrase|password|username|auth|token|(?:\w*_)?key|key\w*|cryptokey|srtp_\w+_params)$/i;
-/** Parameters of URLs that are secrets. */
-const SECRET_PARAMETERS = /([?&;](?:pass\w*|pwd|pw|token|\w*key|secret|auth\w*|sig\w*|hdnts|streamid)=)[^&\s"']+/gi;
 /** Arguments that a POSIX shell takes as they are. */
 const PLAIN = /^[\w@%+=:,./-]+$/;
 /** The push-id that the server will give. */
@@ -37,15 +35,10 @@ const PUSH_ID = '1';
 const PLACEHOLDER_HEADER = 100;
 const ANSWER = `HTTP/1.1 204 No Content\r\nServer: ${DEFAULT_SERVER}\r\nSet-Cookie: push-id=${PUSH_ID}\r\n\r\n`;
 
-/** Masks passwords in a text: those in URLs, and parameters with telling names. */
-export function withoutSecrets(text: string): string {
-  return hidePasswords(text).replace(SECRET_PARAMETERS, '$1***');
-}
-
 /** Masks passwords in arguments of ffmpeg. */
 export function withoutSecretArguments(command: readonly string[]): string[] {
   return command.map((argument, index) =>
-    SECRET_OPTIONS.test(command[index - 1] ?? '') ? '***' : withoutSecrets(argument),
+    SECRET_OPTIONS.test(command[index - 1] ?? '') ? '***' : hidePasswords(argument),
   );
 }
 
@@ -96,7 +89,7 @@ function requestsOf({ access, options }: Pick<Plan, 'access' | 'options'>): Plan
 /** Prints what a push would do: the lines of ffmpeg and the requests, with passwords masked. */
 export function printPlan(plan: Plan, reporter: Reporter): void {
   const inputs = plan.inputs.map(({ input, command }) => ({
-    input: withoutSecrets(input),
+    input: hidePasswords(input),
     ...(command && { command: withoutSecretArguments(command) }),
   }));
   const requests = requestsOf(plan);
@@ -112,7 +105,7 @@ export function printPlan(plan: Plan, reporter: Reporter): void {
   const notes = [
     ...(access.proxy === undefined ? [] : [`# through the proxy ${access.proxy}`]),
     ...(login ? ['# a login follows if the server asks for one'] : []),
-    ...alternatives.map((other) => `# if that fails: ${withoutSecrets(other)}`),
+    ...alternatives.map((other) => `# if that fails: ${hidePasswords(other)}`),
     ...(archive === undefined ? [] : [`# recorded to ${archive}`]),
   ];
   if (notes.length > 0) reporter.print(`\n${notes.join('\n')}`);

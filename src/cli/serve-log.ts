@@ -1,6 +1,6 @@
 import pino, { type Logger } from 'pino';
 import { prettyFactory } from 'pino-pretty';
-import { messageOf, WmError } from '../errors.js';
+import { hidePasswords, messageOf, WmError } from '../errors.js';
 import { systemErrorReason } from '../media/system-error.js';
 import { RepeatedLines } from './repeated-lines.js';
 import type { Reporter, ReporterOptions } from './reporter.js';
@@ -91,7 +91,7 @@ export class ServeLog {
   /** Writes a warning; the same one again within 10 s is only counted. */
   warn(message: string): void {
     const logger = this.#loggers.get('server')!;
-    this.#repeats.line(message, (text) => logger.warn(text));
+    this.#repeats.line(hidePasswords(message), (text) => logger.warn(text));
   }
 
   /** Writes an error that no peer caused; the same one again within 10 s is only counted. */

@@ -1,4 +1,4 @@
-import { WmError } from '../errors.js';
+import { hidePasswords, WmError } from '../errors.js';
 import { takeCredentials } from '../http/credentials.js';
 import { isSourceUrl } from './table.js';
 
@@ -36,9 +36,9 @@ export function sourceSpec(written: string | SourceSpec): SourceSpec {
 
 /** The name of a source for people, without credentials. */
 export function sourceName(spec: SourceSpec): string {
-  if ('url' in spec) return takeCredentials(spec.url).url;
+  if ('url' in spec) return hidePasswords(takeCredentials(spec.url).url);
   if ('programme' in spec) return spec.programme;
-  return 'push' in spec ? 'push' : spec.encode;
+  return 'push' in spec ? 'push' : hidePasswords(spec.encode);
 }
 
 function isUrl(text: string): boolean {

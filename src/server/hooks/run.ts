@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { messageOf, printable } from '../../errors.js';
+import { hidePasswords, messageOf, printable } from '../../errors.js';
 
 /** The events that hooks can be told, or asked about. */
 export const HOOK_EVENTS = ['publish', 'unpublish', 'play', 'stop', 'archive', 'source-lost'] as const;
@@ -47,7 +47,7 @@ export function runHook(hook: HookConfig, event: HookEvent): Promise<HookAnswer>
 /** Returns what a hook is called in messages; without passwords. */
 export function hookName(hook: Pick<HookConfig, 'run'>): string {
   const url = urlOf(hook);
-  return url === undefined ? String([hook.run].flat()[0]) : withoutLogin(url).href;
+  return url === undefined ? String([hook.run].flat()[0]) : hidePasswords(withoutLogin(url).href);
 }
 
 /** True if hooks can be run so: a URL that can be parsed, or a program. */

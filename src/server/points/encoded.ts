@@ -4,7 +4,7 @@ import { readM3u } from '../../announce/m3u.js';
 import { PackagedSource } from '../../capture/packager.js';
 import { findProfile, type ProfileSettings, readProfile } from '../../capture/profiles.js';
 import { CaptureSource, type Encoding } from '../../capture/source.js';
-import { WmError } from '../../errors.js';
+import { hidePasswords, WmError } from '../../errors.js';
 import { takeCredentials } from '../../http/credentials.js';
 import { ScriptedSource } from '../../media/scripted-source.js';
 import { systemErrorReason } from '../../media/system-error.js';
@@ -36,7 +36,9 @@ export function isCommand(text: string): boolean {
 /** Opens what is encoded here: one ffmpeg, as long as it is wanted. */
 export function encodedSource(spec: EncodeSpec, onWarning: (message: string) => void): PulledSource {
   const text = spec.encode.trim();
-  const name = isCommand(text) ? text.replace(/^!\s*/, '').split(/\s/, 1)[0]! : takeCredentials(text).url;
+  const name = isCommand(text)
+    ? text.replace(/^!\s*/, '').split(/\s/, 1)[0]!
+    : hidePasswords(takeCredentials(text).url);
   // Kept when the input comes back in another format, so that players need no other header.
   let chosen: Encoding['video'];
   return {

@@ -1,6 +1,6 @@
 import { orAborted } from '../../abort.js';
 import { ClientAuthenticator } from '../../auth/client.js';
-import { WmError } from '../../errors.js';
+import { hidePasswords, WmError } from '../../errors.js';
 import type { AddressGuard } from '../../http/address-guard.js';
 import { takeCredentials } from '../../http/credentials.js';
 import { Broadcast, type BroadcastOptions } from '../../media/broadcast.js';
@@ -98,7 +98,7 @@ export class Remotes implements RemoteContent {
     }
     const { connect = (location, onNote, chain) => connectRemote(location, { onNote, chain }), onWarning } =
       this.#options;
-    const { url: name } = takeCredentials(url);
+    const name = hidePasswords(takeCredentials(url).url);
     const warn = (text: string) => onWarning?.(`${name}: ${text}`);
     const broadcast = new Broadcast({ onWarning: warn, ...this.#options.broadcast });
     const pulled = new PulledBroadcast({
