@@ -25,7 +25,8 @@ export interface PointEditorHost {
 
 /** Fields that name a file or a folder. */
 const PLACES = ['archive', 'filler'] as const;
-const HIDDEN = /\*\*\*@/;
+/** What is shown in place of a password, or of a secret parameter. */
+const HIDDEN = /\*\*\*@|=\*\*\*/;
 
 /** Creates, changes, saves and removes configured points while the server runs. */
 export class PointEditor {
@@ -130,7 +131,7 @@ export class PointEditor {
       if ('encode' in spec && (isCommand(spec.encode.trim()) || spec.packager !== undefined)) {
         throw new HttpError(400, 'source: a command can only be written into the configuration file.');
       }
-      if ('url' in spec && HIDDEN.test(spec.url)) {
+      if (HIDDEN.test('url' in spec ? spec.url : 'encode' in spec ? spec.encode : '')) {
         throw new HttpError(400, 'source: *** hides a password; write the password itself.');
       }
     }

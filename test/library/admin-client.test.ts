@@ -235,6 +235,8 @@ describe('points that are made by the API', () => {
     [{ path: '/x', source: { encode: '!rm -rf /' } }, 'a command can only be written into the configuration file'],
     [{ path: '/x', source: { encode: '/x.mp3', packager: 'rm -rf /' } }, 'a command can only be written'],
     [{ path: '/x', source: { encode: 'rm -rf /' } }, 'a command can only be written into the configuration file'],
+    [{ path: '/x', source: 'http://host/live?token=***' }, '*** hides a password'],
+    [{ path: '/x', source: { encode: 'rtsp://***@host/live' } }, '*** hides a password'],
     [{ path: '/x', source: 'http://***@host/x' }, 'write the password itself'],
     [{ path: '/x', source: 'music/' }, 'is relative to the content folder'],
     [{ path: '/x', access: { play: { users: ['anna'] } } }, 'requires users'],
