@@ -119,6 +119,8 @@ export class LiveAdaptation {
   #note(before: number, now: number, late: number): void {
     const last = this.#samples.at(-1);
     if (last && late - last.late > now - before + BATCH) this.#samples = NO_SAMPLES;
+    // With nothing waiting, as for nearly all players, the samples before say no more.
+    if (late === 0) this.#samples = this.#samples.slice(-2).filter((sample) => now - sample.now < USUALLY);
     this.#samples = [...this.#samples.filter((sample) => now - sample.now < USUALLY), { now, late }];
   }
 
