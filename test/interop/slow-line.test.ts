@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { slowness } from '../support/patience.js';
 import { Child } from './support/child.js';
 import { newFolder } from './support/content.js';
 import { namespaces } from './support/namespaces.js';
@@ -30,7 +31,7 @@ describe('players of a broadcast whose lines become slow and good again', () => 
       expect(player).not.toHaveProperty('failure');
       expect(player['less after (s)']).toBeGreaterThan(0);
       expect(player['more after (s)']).toBeGreaterThan(0);
-      expect(player['paused (s)']).toBeLessThan(5);
+      expect(player['paused (s)']).toBeLessThan(5 * slowness());
     }
   });
 });
