@@ -28,7 +28,7 @@ export interface Adaptation {
 
 /** A session that can be given more or less of what it plays. */
 export interface AdaptingSession {
-  /** True while it plays a broadcast over a byte stream, so that what waits in its connection matters. */
+  /** True while it plays a broadcast of several rates over a byte stream, so that what waits in its connection matters. */
   readonly takesLive: boolean;
   /** @returns true if more waits in its connection than a moment ago, so that it should be looked at again soon */
   adapt(): boolean;

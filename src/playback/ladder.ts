@@ -35,6 +35,15 @@ export function ladderOf(asked: StreamSelection, header: AsfHeader): readonly Ru
   }));
 }
 
+const offers = new WeakMap<AsfHeader, boolean>();
+
+/** True if streams of a broadcast exclude each other by rate, so that a player on a slow line can get another one. */
+export function offersRates(header: AsfHeader): boolean {
+  let known = offers.get(header);
+  if (known === undefined) offers.set(header, (known = exclusionsOf(header).some(({ by }) => by === 'bitrate')));
+  return known;
+}
+
 /** Keeps only the lowest-rate stream of those that are on, where streams exclude each other by rate. */
 export function lowestRates(asked: StreamSelection, header: AsfHeader): StreamSelection {
   return ratesOf(asked, header).at(-1)!;

@@ -8,6 +8,7 @@ import type { PacketCounts } from './feed.js';
 import { FeedSlot } from './feed-slot.js';
 import { FileFeed } from './file-feed.js';
 import { Grant } from './grant.js';
+import { offersRates } from './ladder.js';
 import { Lead } from './lead.js';
 import { LiveFeed, type LiveListener } from './live-feed.js';
 import { beginsEntry, burstRate, NORMAL_PACE, type Pace } from './pace.js';
@@ -281,7 +282,7 @@ export class PlaybackSession implements LiveListener {
   }
 
   get takesLive(): boolean {
-    return this.#feeds.takesLive;
+    return this.#feeds.takesLive && this.#header !== undefined && offersRates(this.#header);
   }
 
   /** Gives the player more or less of what it asked for. Called by the playback about once a second. */

@@ -315,7 +315,7 @@ describe('any player on any line', () => {
 describe('a session over a byte stream', () => {
   it('plays what the line carries of a broadcast, and everything again', async () => {
     const house = await House.build();
-    const live = new Feeder(house, undefined);
+    const live = new Feeder(house);
     live.broadcast.write({ type: 'header', header: ratesHeader({ [LOW]: 100_000, [HIGH]: 700_000 }) });
     const port = new FakePort();
     port.format = dataWire(400, { padding: 'cut', marksUnpaced: false });
@@ -359,7 +359,7 @@ describe('a session over a byte stream', () => {
 
   it('has half a second of its streams in its connection, and gets the rest as it takes that', async () => {
     const house = await House.build();
-    const live = new Feeder(house, undefined);
+    const live = new Feeder(house);
     live.broadcast.write({ type: 'header', header: ratesHeader({ [LOW]: 100_000, [HIGH]: 700_000 }) });
     const port = new FakePort();
     const session = house.session(port);
@@ -389,9 +389,10 @@ describe('a session over a byte stream', () => {
     await house.close();
   });
 
-  it('is given less of files and of datagrams by another measure', async () => {
+  it('is given less of files, of datagrams and of a single rate by another measure', async () => {
     const house = await House.build();
     const live = new Feeder(house);
+    live.broadcast.write({ type: 'header', header: ratesHeader({ 1: 300_000, 3: 100_000 }) });
     const port = new FakePort();
     port.framing = 'datagrams';
     const session = house.session(port);
@@ -401,6 +402,12 @@ describe('a session over a byte stream', () => {
     expect(session.takesLive).toBe(false);
     port.framing = 'stream';
     expect(session.takesLive).toBe(true);
+    const single = new Feeder(house);
+    const other = house.session(new FakePort());
+    single.packet({ key: true });
+    other.open(await house.program(single.broadcast));
+    await other.play({ position: { kind: 'start' }, selection: ALL_STREAMS });
+    expect(other.takesLive).toBe(false);
     await house.close();
   });
 });
